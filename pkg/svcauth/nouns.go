@@ -1,0 +1,314 @@
+package svcauth
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// List is one page, newest first. NextCursor is null on the last one.
+type List[T any] struct {
+	Items      []T     `json:"items"`
+	NextCursor *string `json:"next_cursor"`
+}
+
+// Ref names a thing by id and by what people call it. The text outlives the thing.
+type Ref struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Creator is who made something. The address stays readable after that member is gone.
+type Creator struct {
+	ID    string `json:"id"`
+	Email string `json:"email"`
+}
+
+// Organization is a tenant.
+type Organization struct {
+	ID                             string    `json:"id"`
+	Name                           string    `json:"name"`
+	Operator                       bool      `json:"operator"`
+	ServiceAccountsMayManageAccess bool      `json:"service_accounts_may_manage_access"`
+	CreatedAt                      time.Time `json:"created_at"`
+	Version                        int64     `json:"-"` // of the row; travels as ETag
+}
+
+// OrganizationPatch changes what is not nil.
+type OrganizationPatch struct {
+	Name                           *string `json:"name,omitempty"`
+	ServiceAccountsMayManageAccess *bool   `json:"service_accounts_may_manage_access,omitempty"`
+}
+
+// ServiceAccount is a machine identity of an organization. It depends on no member.
+type ServiceAccount struct {
+	ID              string       `json:"id"`
+	ClientID        string       `json:"client_id"`
+	Name            string       `json:"name"`
+	Description     string       `json:"description"`
+	Disabled        bool         `json:"disabled"`
+	TokenTTLSeconds int          `json:"token_ttl_seconds"`
+	Roles           []Ref        `json:"roles"`
+	Secrets         []SecretInfo `json:"secrets"`
+	CreatedAt       time.Time    `json:"created_at"`
+	CreatedBy       Creator      `json:"created_by"`
+	LastUsedAt      *time.Time   `json:"last_used_at"`
+	ClientSecret    Secret       `json:"client_secret,omitempty"` // only in the answer to its creation
+	Version         int64        `json:"-"`                       // of the row; travels as ETag
+}
+
+// NewServiceAccount is the body of POST /v1/service-accounts.
+type NewServiceAccount struct {
+	Name            string     `json:"name"`
+	Description     string     `json:"description,omitempty"`
+	RoleIDs         []string   `json:"role_ids,omitempty"`
+	TokenTTLSeconds int        `json:"token_ttl_seconds,omitempty"` // 0: the server's default
+	SecretExpiresAt *time.Time `json:"secret_expires_at,omitempty"`
+}
+
+// ServiceAccountPatch changes what is not nil.
+type ServiceAccountPatch struct {
+	Name            *string `json:"name,omitempty"`
+	Description     *string `json:"description,omitempty"`
+	Disabled        *bool   `json:"disabled,omitempty"`
+	TokenTTLSeconds *int    `json:"token_ttl_seconds,omitempty"`
+}
+
+// SecretInfo is what may be known of a secret after it was shown.
+type SecretInfo struct {
+	ID           string     `json:"id"`
+	Hint         string     `json:"hint"` // its last four characters
+	Description  string     `json:"description"`
+	CreatedAt    time.Time  `json:"created_at"`
+	ExpiresAt    *time.Time `json:"expires_at"`
+	LastUsedAt   *time.Time `json:"last_used_at"`
+	ClientSecret Secret     `json:"client_secret,omitempty"` // only in the answer to its creation, and only where the server made it
+}
+
+// NewSecretRequest is the body of POST /v1/service-accounts/{id}/secrets.
+type NewSecretRequest struct {
+	Description  string     `json:"description,omitempty"`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
+	ClientSecret Secret     `json:"client_secret,omitempty"` // made by the caller; empty: the server makes one
+}
+
+// SecretPatch changes what is not nil. ClearExpiresAt (JSON: "expires_at": null) takes the expiry away.
+type SecretPatch struct {
+	Description    *string    `json:"description,omitempty"`
+	ExpiresAt      *time.Time `json:"expires_at,omitempty"`
+	ClearExpiresAt bool       `json:"-"`
+}
+
+// Grant is a role that a principal holds.
+type Grant struct {
+	ID        string     `json:"id"` // the role's
+	Name      string     `json:"name"`
+	ExpiresAt *time.Time `json:"expires_at"`
+	GrantedAt time.Time  `json:"granted_at"`
+}
+
+// GrantRequest is the body of PUT …/roles/{role_id}.
+type GrantRequest struct {
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// LiveToken is the record of an issued token. It never holds the token.
+type LiveToken struct {
+	JTI       string    `json:"jti"`
+	Scope     string    `json:"scope"`
+	SecretID  string    `json:"secret_id"`
+	IssuedAt  time.Time `json:"issued_at"`
+	ExpiresAt time.Time `json:"expires_at"`
+	IP        string    `json:"ip"`
+	UserAgent string    `json:"user_agent"`
+}
+
+// ApplicationKey is an OAuth2 client that acts as the member who made it, and dies with that member.
+type ApplicationKey struct {
+	ID           string     `json:"id"`
+	ClientID     string     `json:"client_id"`
+	Description  string     `json:"description"`
+	Member       Creator    `json:"member"`
+	Secret       SecretInfo `json:"secret"`
+	CreatedAt    time.Time  `json:"created_at"`
+	LastUsedAt   *time.Time `json:"last_used_at"`
+	ClientSecret Secret     `json:"client_secret,omitempty"` // only in the answer to its creation
+}
+
+// NewApplicationKey is the body of POST /v1/application-keys.
+type NewApplicationKey struct {
+	Description string `json:"description,omitempty"`
+}
+
+// The states of a member.
+const (
+	MemberInvited   = "invited"
+	MemberActive    = "active"
+	MemberSuspended = "suspended"
+)
+
+// Member is a person who signs in to the console.
+type Member struct {
+	ID            string     `json:"id"`
+	Email         string     `json:"email"`
+	FirstName     string     `json:"first_name"`
+	LastName      string     `json:"last_name"`
+	Status        string     `json:"status"` // invited, active or suspended
+	Suspended     bool       `json:"suspended"`
+	Roles         []Ref      `json:"roles"`
+	CreatedAt     time.Time  `json:"created_at"`
+	CreatedBy     Creator    `json:"created_by"`
+	LastSignInAt  *time.Time `json:"last_sign_in_at"`
+	InvitationURL string     `json:"invitation_url,omitempty"` // only in the answer to the invitation or reset: a one-time link
+	Version       int64      `json:"-"`                        // of the row; travels as ETag
+}
+
+// NewMember is the body of POST /v1/members.
+type NewMember struct {
+	Email     string   `json:"email"`
+	FirstName string   `json:"first_name"`
+	LastName  string   `json:"last_name"`
+	RoleIDs   []string `json:"role_ids,omitempty"`
+}
+
+// MemberPatch changes what is not nil.
+type MemberPatch struct {
+	FirstName *string `json:"first_name,omitempty"`
+	LastName  *string `json:"last_name,omitempty"`
+	Suspended *bool   `json:"suspended,omitempty"`
+}
+
+// Role is a named set of privileges.
+type Role struct {
+	ID              string    `json:"id"`
+	Name            string    `json:"name"`
+	Description     string    `json:"description"`
+	System          bool      `json:"system"` // Administrator and Public
+	Privileges      []string  `json:"privileges"`
+	Members         int       `json:"members"`          // how many hold it
+	ServiceAccounts int       `json:"service_accounts"` // how many hold it
+	CreatedAt       time.Time `json:"created_at"`
+	Version         int64     `json:"-"` // of the row; travels as ETag
+}
+
+// NewRole is the body of POST /v1/roles.
+type NewRole struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Privileges  []string `json:"privileges,omitempty"`
+}
+
+// RolePatch changes what is not nil. Privileges replaces the whole set.
+type RolePatch struct {
+	Name        *string   `json:"name,omitempty"`
+	Description *string   `json:"description,omitempty"`
+	Privileges  *[]string `json:"privileges,omitempty"`
+}
+
+// API is a resource server of the catalogue: an audience and the privileges it understands.
+type API struct {
+	Audience    string `json:"audience"`
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+// Privilege is one permission, the unit of OAuth2 scope.
+type Privilege struct {
+	Name        string `json:"name"` // noun:verb
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	API         string `json:"api"` // the audience
+}
+
+// The kinds of principals and actors.
+const (
+	KindMember         = "member"
+	KindServiceAccount = "service_account"
+	KindSystem         = "system" // the server itself: bootstrap, expiry, the command line on the database
+)
+
+// AuditActor is who did it, readable after it is gone.
+type AuditActor struct {
+	ID       string `json:"id"`
+	Kind     string `json:"kind"`
+	Name     string `json:"name"`                // a member's address, a service account's name
+	ClientID string `json:"client_id,omitempty"` // the client whose token was used; empty for the console
+}
+
+// AuditTarget is what it was done to.
+type AuditTarget struct {
+	ID   string `json:"id"`
+	Kind string `json:"kind"` // service_account, secret, role, member, application_key, organization, signing_key, catalog, token
+	Name string `json:"name"`
+}
+
+// The outcomes of audited actions.
+const (
+	OutcomeDone    = "done"
+	OutcomeRefused = "refused"
+)
+
+// AuditEvent is one change or one refused change.
+type AuditEvent struct {
+	ID             string          `json:"id"`
+	Time           time.Time       `json:"time"`
+	OrganizationID string          `json:"organization_id"`
+	Actor          AuditActor      `json:"actor"`
+	Action         string          `json:"action"` // noun.verb: service_account.create
+	Target         AuditTarget     `json:"target"`
+	Outcome        string          `json:"outcome"`
+	Reason         string          `json:"reason"` // why it was refused
+	Before         json.RawMessage `json:"before"` // without secrets; null where there was nothing
+	After          json.RawMessage `json:"after"`
+	IP             string          `json:"ip"`
+	RequestID      string          `json:"request_id"`
+}
+
+// The states of a signing key.
+const (
+	KeyNext    = "next"    // published, does not sign
+	KeyActive  = "active"  // signs
+	KeyRetired = "retired" // verifies only, until the last token it signed has expired
+)
+
+// SigningKey is what may be known of a signing key. The private key never leaves the server.
+type SigningKey struct {
+	KID         string     `json:"kid"`
+	Algorithm   string     `json:"algorithm"`
+	State       string     `json:"state"`
+	CreatedAt   time.Time  `json:"created_at"`
+	ActivatedAt *time.Time `json:"activated_at"`
+	RetiredAt   *time.Time `json:"retired_at"`
+	DeleteAfter *time.Time `json:"delete_after"`
+}
+
+// ResourceServer is a follower of the revocation feed that has said who it is.
+type ResourceServer struct {
+	Name        string    `json:"name"`
+	Audience    string    `json:"audience"`
+	ClientID    string    `json:"client_id"`
+	Instance    string    `json:"instance"` // one process of it
+	Node        string    `json:"node"`     // the svcauth node that it is connected to
+	Cursor      string    `json:"cursor"`   // what it enforces
+	Behind      int64     `json:"behind"`   // revocations that it has not yet confirmed
+	LagMS       int64     `json:"lag_ms"`   // how long the oldest of these has been waiting; 0 where there is none
+	ConnectedAt time.Time `json:"connected_at"`
+}
+
+// Enforcement answers ?wait=: how many connected resource servers enforce the revocation.
+type Enforcement struct {
+	Enforced  int   `json:"enforced"`
+	Connected int   `json:"connected"`
+	ElapsedMS int64 `json:"elapsed_ms"`
+}
+
+// Me is the caller of GET /v1/me.
+type Me struct {
+	ID           string   `json:"id"`
+	Kind         string   `json:"kind"`
+	Name         string   `json:"name"`
+	ClientID     string   `json:"client_id,omitempty"`
+	Organization Ref      `json:"organization"`
+	Operator     bool     `json:"operator"`
+	Roles        []string `json:"roles"`
+	Privileges   []string `json:"privileges"`
+}

@@ -1,0 +1,53 @@
+package svcauth
+
+// The built-in privileges. Their API is this server, their audience its issuer.
+const (
+	MembersRead         = "members:read"
+	MembersManage       = "members:manage" // invite and remove members, assign roles, create, change and remove service accounts
+	RolesManage         = "roles:manage"
+	AuditRead           = "audit:read"
+	SettingsManage      = "settings:manage"
+	TokensIntrospect    = "tokens:introspect"
+	KeysManage          = "keys:manage"          // only in the operator's organization
+	OrganizationsManage = "organizations:manage" // only in the operator's organization
+)
+
+// BuiltinPrivileges lists the privileges of this server itself; api is the issuer.
+func BuiltinPrivileges(api string) []Privilege {
+	return []Privilege{
+		{MembersRead, "View members", "See members, service accounts, roles and what they are granted", api},
+		{MembersManage, "Member management", "Invite and remove members, assign and unassign roles, create, change and remove service accounts", api},
+		{RolesManage, "Role management", "Create, change and delete custom roles", api},
+		{AuditRead, "View the audit log", "Read and export the audit log", api},
+		{SettingsManage, "Organization settings", "See and change the organization's settings", api},
+		{TokensIntrospect, "Introspect tokens", "Ask whether a token is live, and follow the revocation feed", api},
+		{KeysManage, "Signing keys", "See, rotate and revoke signing keys (operator only)", api},
+		{OrganizationsManage, "Organizations", "Create, change and delete organizations (operator only)", api},
+	}
+}
+
+// OperatorOnly says whether a privilege exists only in the operator's organization.
+func OperatorOnly(privilege string) bool {
+	return privilege == KeysManage || privilege == OrganizationsManage
+}
+
+// The names of the two system roles.
+const (
+	RoleAdministrator = "Administrator" // every privilege that its organization can have, present and future
+	RolePublic        = "Public"        // held by everyone
+)
+
+// Limits that the API states and every face checks alike.
+const (
+	MaxNameLength        = 64 // characters, of every name
+	MaxDescriptionLength = 256
+	MaxSecrets           = 5 // of one service account at once
+	MinTokenTTLSeconds   = 60
+	MaxTokenTTLSeconds   = 86400
+	MaxApplicationKeys   = 50 // of one member
+	DefaultPageSize      = 50
+	MaxPageSize          = 200
+	MaxPrivilegesPerRole = 500
+	MaxRolesPerPrincipal = 100
+	MaxRolesPerOrg       = 1000
+)

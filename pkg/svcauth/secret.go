@@ -1,0 +1,94 @@
+package svcauth
+
+import (
+	"crypto/rand"
+	"errors"
+	"hash/crc32"
+	"log/slog"
+	"math/big"
+)
+
+const (
+	secretPrefix = "svcs_"
+	secretBody   = 43 // base62 characters that hold 256 bits
+	secretSum    = 6  // base62 characters that hold 32 bits
+	secretLen    = len(secretPrefix) + secretBody + secretSum
+	base62       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// Secret is a client secret in clear: `svcs_`, 43 base62 characters (256 random bits), 6 base62 characters of CRC-32
+// (IEEE) over all that precedes them. It marshals to JSON as it is, because that is how it is shown, once; every other way to print it
+// (fmt, slog) gives a redacted text.
+type Secret string
+
+// The two ways in which a text fails to be a secret.
+var (
+	ErrSecretForm     = errors.New("not a client secret: expected svcs_ and 49 letters or digits")
+	ErrSecretChecksum = errors.New("mistyped client secret: its last six characters do not match the rest; copy it again, whole")
+)
+
+// NewSecret makes a secret from 256 bits of crypto/rand.
+func NewSecret() Secret {
+	var raw [32]byte
+	_, _ = rand.Read(raw[:])
+	b := make([]byte, 0, secretLen)
+	b = append(b, secretPrefix...)
+	b = appendBase62(b, new(big.Int).SetBytes(raw[:]), secretBody)
+	return Secret(appendBase62(b, big.NewInt(int64(crc32.ChecksumIEEE(b))), secretSum))
+}
+
+// ParseSecret takes s for a secret if it has the form and the check sum of one; else [ErrSecretForm] or [ErrSecretChecksum].
+func ParseSecret(s string) (Secret, error) {
+	if len(s) != secretLen || s[:len(secretPrefix)] != secretPrefix {
+		return "", ErrSecretForm
+	}
+	for i := len(secretPrefix); i < len(s); i++ {
+		if c := s[i]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
+			return "", ErrSecretForm
+		}
+	}
+	head := s[:secretLen-secretSum]
+	var sum [secretSum]byte
+	if string(appendBase62(sum[:0], big.NewInt(int64(crc32.ChecksumIEEE([]byte(head)))), secretSum)) != s[len(head):] {
+		return "", ErrSecretChecksum
+	}
+	return Secret(s), nil
+}
+
+// Reveal returns the secret in clear. Each call is a place to ask where the text goes.
+func (s Secret) Reveal() string { return string(s) }
+
+// Hint returns the last four characters, by which people tell secrets apart.
+func (s Secret) Hint() string {
+	if len(s) < 4 {
+		return ""
+	}
+	return string(s[len(s)-4:])
+}
+
+// String, GoString and LogValue never show the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "svcs_[redacted]"
+}
+
+// GoString keeps %#v from showing the secret.
+func (s Secret) GoString() string { return s.String() }
+
+// LogValue keeps slog from showing the secret.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+func appendBase62(b []byte, n *big.Int, width int) []byte {
+	at := len(b)
+	for range width {
+		b = append(b, '0')
+	}
+	base, digit := big.NewInt(62), new(big.Int)
+	for i := at + width - 1; i >= at; i-- {
+		n.DivMod(n, base, digit)
+		b[i] = base62[digit.Int64()]
+	}
+	return b
+}
