@@ -1,0 +1,54 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Entry is one effective value, as text, and where it came from. Secrets are redacted.
+type Entry struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"` // "default", "file:line", or an environment variable's name
+}
+
+// Describe lists every key with its effective value and its source, in the order of the sample file.
+func (c Config) Describe() []Entry {
+	fields := reflect.ValueOf(c)
+	var out []Entry
+	for _, leaf := range leaves() {
+		out = append(out, Entry{Key: leaf.key, Value: show(fields.FieldByIndex(leaf.index).Interface()), Source: c.sources[leaf.key]})
+	}
+	return out
+}
+
+func show(value any) string {
+	switch v := value.(type) {
+	case time.Duration:
+		return showDuration(v)
+	case []string:
+		return strings.Join(v, ",")
+	case []netip.Prefix:
+		texts := make([]string, len(v))
+		for i, p := range v {
+			texts[i] = p.String()
+		}
+		return strings.Join(texts, ",")
+	}
+	return fmt.Sprint(value) // Secret and URL redact themselves
+}
+
+// showDuration writes 1h for 1h0m0s.
+func showDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = s[:len(s)-2]
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = s[:len(s)-2]
+	}
+	return s
+}

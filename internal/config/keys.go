@@ -1,0 +1,84 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+)
+
+// leaf is one key and the field that it fills.
+type leaf struct {
+	key    string // "token.ttl"
+	env    string // "SVCAUTH_TOKEN_TTL"
+	index  []int  // of the field in Config
+	target reflect.Type
+}
+
+// leaves lists every key in the order of the struct, which is that of the sample file.
+func leaves() []leaf { return leavesOf(reflect.TypeFor[Config](), "", nil) }
+
+func leavesOf(t reflect.Type, prefix string, index []int) (out []leaf) {
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		key, at := prefix+field.Tag.Get("koanf"), append(append([]int(nil), index...), i)
+		if field.Type.Kind() == reflect.Struct {
+			out = append(out, leavesOf(field.Type, key+".", at)...)
+			continue
+		}
+		out = append(out, leaf{key: key, env: envName(key), index: at, target: field.Type})
+	}
+	return out
+}
+
+func envName(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// didYouMean returns "; did you mean X?" for the nearest known name, or nothing where none is near.
+func didYouMean(got string, known []string) string {
+	best, near := "", 1+min(3, len(got)/3)
+	for _, k := range known {
+		if d := distance(got, k); d < near {
+			best, near = k, d
+		}
+	}
+	if best == "" { // the last word right, its section forgotten or wrong
+		tail := got[strings.LastIndexByte(got, '.')+1:]
+		for _, k := range known {
+			if k[strings.LastIndexByte(k, '.')+1:] == tail && k != got {
+				best = k
+				break
+			}
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// distance is Levenshtein's, over bytes. Names longer than any key are far from all of them.
+func distance(a, b string) int {
+	if len(a) > 100 || len(b) > 100 {
+		return 100
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

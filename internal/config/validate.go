@@ -1,0 +1,110 @@
+package config
+
+import (
+	"encoding/base64"
+	"net/mail"
+	"os"
+	"slices"
+	"time"
+)
+
+// checker adds a fault with the source of its key. A key that could not be decoded is not checked again.
+type checker struct{ *loader }
+
+func (c checker) that(ok bool, key, format string, args ...any) {
+	if !ok && !c.broken[key] {
+		c.faults.add(c.sources[key], key, format, args...)
+	}
+}
+
+func (c checker) within(n, low, high int, key string) {
+	c.that(n >= low && n <= high, key, "is %d; expected %d to %d", n, low, high)
+}
+
+func (c checker) lasts(d, low, high time.Duration, key string) {
+	c.that(d >= low && d <= high, key, "is %s; expected %s to %s", showDuration(d), showDuration(low), showDuration(high))
+}
+
+func (c checker) oneOf(s, key string, choices ...string) {
+	c.that(slices.Contains(choices, s), key, "is %s; expected one of %v", quoteName(s), choices)
+}
+
+// file says that what a key names, where it names anything, must be there.
+func (c checker) file(name, key string) {
+	if name == "" {
+		return
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		c.that(false, key, "can't find the file %s: %v", quoteName(name), reason(err))
+		return
+	}
+	c.that(!info.IsDir(), key, "%s is a directory; expected a file", quoteName(name))
+}
+
+// validate refuses what is out of bounds, contradicts itself or is unsafe.
+func (l *loader) validate(cfg *Config) {
+	c := checker{l}
+	c.addresses(cfg)
+	c.stores(cfg)
+	c.masterKey(cfg)
+	c.tokens(cfg)
+	c.bounds(cfg)
+	c.outside(cfg)
+}
+
+func (c checker) masterKey(cfg *Config) {
+	if cfg.MasterKey != "" {
+		raw, err := base64.StdEncoding.DecodeString(cfg.MasterKey.Reveal())
+		c.that(err == nil && len(raw) == 32, "master_key", "is not 32 bytes in base64; make one with `openssl rand -base64 32`")
+		c.that(c.sources["master_key_file"] == sourceDefault || cfg.MasterKeyFile == "", "master_key", "is set and master_key_file too (%s); keep one", c.sources["master_key_file"])
+	} else if !c.broken["master_key"] {
+		c.that(cfg.MasterKeyFile != "", "master_key_file", "is empty and so is master_key; set one of them")
+	}
+	c.file(cfg.MasterKeyPreviousFile, "master_key_previous_file")
+	c.that(cfg.MasterKeyPreviousFile == "" || cfg.MasterKeyPreviousFile != cfg.MasterKeyFile, "master_key_previous_file", "is the same file as master_key_file; name the one with the old key")
+}
+
+func (c checker) bounds(cfg *Config) {
+	c.within(cfg.Limits.WrongSecretsPerClient, 1, 10_000, "limits.wrong_secrets_per_client")
+	c.within(cfg.Limits.WrongSecretsPerAddress, 1, 1_000_000, "limits.wrong_secrets_per_address")
+	c.that(cfg.Limits.WrongSecretsPerAddress >= cfg.Limits.WrongSecretsPerClient || c.broken["limits.wrong_secrets_per_client"], "limits.wrong_secrets_per_address",
+		"is %d, less than limits.wrong_secrets_per_client (%d), which could then never be reached", cfg.Limits.WrongSecretsPerAddress, cfg.Limits.WrongSecretsPerClient)
+	c.lasts(cfg.Limits.Window, time.Second, time.Hour, "limits.window")
+	c.within(cfg.Limits.MaxConnections, 10, 1_000_000, "limits.max_connections")
+	c.within(cfg.Limits.MaxInflight, 10, 100_000, "limits.max_inflight")
+	c.within(cfg.Cache.Clients, 100, 10_000_000, "cache.clients")
+	c.oneOf(cfg.Log.Level, "log.level", "debug", "info", "warn", "error")
+	c.oneOf(cfg.Log.Format, "log.format", "json", "text")
+	c.that(cfg.Audit.Retention == 0 || cfg.Audit.Retention >= 24*time.Hour, "audit.retention", "is %s; expected at least 24h, or 0s for ever", showDuration(cfg.Audit.Retention))
+	c.lasts(cfg.Console.SessionIdle, time.Minute, 24*time.Hour, "console.session_idle")
+	c.lasts(cfg.Console.SessionLifetime, time.Minute, 30*24*time.Hour, "console.session_lifetime")
+	c.that(cfg.Console.SessionLifetime >= cfg.Console.SessionIdle || c.broken["console.session_idle"], "console.session_lifetime", "is shorter than console.session_idle; make it longer")
+	c.lasts(cfg.ShutdownGrace, 0, 10*time.Minute, "shutdown_grace")
+	c.file(cfg.CatalogFile, "catalog_file")
+	c.file(cfg.Passwords.BlocklistFile, "passwords.blocklist_file")
+}
+
+// outside checks the services that svcauth calls.
+func (c checker) outside(cfg *Config) {
+	if cfg.OIDC.Issuer != "" {
+		c.webURL(cfg.OIDC.Issuer, "oidc.issuer", true)
+		c.that(cfg.OIDC.ClientID != "", "oidc.client_id", "is empty, but oidc.issuer is set; give the client id that the provider knows")
+	} else {
+		for _, key := range []string{"oidc.client_id", "oidc.client_secret_file", "oidc.ca_file"} {
+			c.that(c.all.String(key) == "" || c.broken["oidc.issuer"], key, "is set, but oidc.issuer is empty; set it, or take this away")
+		}
+	}
+	c.file(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
+	c.file(cfg.OIDC.CAFile, "oidc.ca_file")
+	if cfg.OTLP.Endpoint != "" {
+		c.webURL(cfg.OTLP.Endpoint, "otlp.endpoint", false)
+	}
+	if cfg.SMTP.URL != "" {
+		c.connectionURL(cfg.SMTP.URL, "smtp.url", []string{"smtp", "smtps"}, false)
+		_, err := mail.ParseAddress(cfg.SMTP.From)
+		c.that(err == nil, "smtp.from", "is not a mail address; expected one such as svcauth <no-reply@example.com>")
+	} else {
+		c.that(cfg.SMTP.From == "" || c.broken["smtp.url"], "smtp.from", "is set, but smtp.url is empty; set it, or take this away")
+	}
+}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Each line: variables (without SVCAUTH_), and the fault that they must give; empty: none.
+func TestValidation(t *testing.T) {
+	file := write(t, "x")
+	proxied := "ISSUER=https://a.example "
+	for _, c := range []struct{ env, want string }{
+		{"ISSUER=https://auth.example.com", ""},
+		{"ISSUER=https://auth.example.com/tenant", ""},
+		{"ISSUER=http://127.9.9.9:81", ""},
+		{"ISSUER=http://[::1]:8080", ""},
+		{"ISSUER=http://localhost.example.com", "issuer: is http"},
+		{"ISSUER=http://0.0.0.0:8080", "issuer: is http"},
+		{"ISSUER=https://a.example/", "issuer: ends with a slash"},
+		{"ISSUER=https://a.example?x", "issuer: has a query"},
+		{"ISSUER=https://a.example#", "issuer: has a query or a fragment"},
+		{"ISSUER=https://A.example", "issuer: has capitals"},
+		{"ISSUER=HTTPS://a.example", "issuer: has capitals"},
+		{"ISSUER=https://a.example:443", "issuer: names the port"},
+		{"ISSUER=https://u:p@a.example", "issuer: holds a user name"},
+		{"ISSUER=a.example", "issuer: is not an absolute"},
+		{"ISSUER=", "issuer: is not an absolute"},
+		{"ISSUER=ftp://a.example", "issuer: is not an absolute"},
+		{"ISSUER=https://:8080", "issuer: is not an absolute"},
+		{"LISTEN=0.0.0.0:8080", "listen: would serve clear HTTP"},
+		{"LISTEN=:8080", "listen: would serve clear HTTP"},
+		{"LISTEN=0.0.0.0:8080 ALLOW_INSECURE_LISTEN=true", ""},
+		{"LISTEN=[::1]:0", ""},
+		{"LISTEN=127.0.0.1", "listen: is \"127.0.0.1\"; expected an address and a port"},
+		{"LISTEN=127.0.0.1:99999", "listen: is"},
+		{proxied + "LISTEN=0.0.0.0:8080", ""},
+		{proxied + "TLS_CERT_FILE=" + file, "tls.cert_file: and tls.key_file go together"},
+		{proxied + "TLS_CERT_FILE=" + file + " TLS_KEY_FILE=" + file, ""},
+		{proxied + "TLS_CERT_FILE=/none TLS_KEY_FILE=" + file, "tls.cert_file: can't find the file"},
+		{"TLS_CERT_FILE=" + file + " TLS_KEY_FILE=" + file, "issuer: is http, but tls.cert_file is set"},
+		{"OPS_LISTEN=", ""},
+		{"OPS_LISTEN=127.0.0.1:8080", "ops.listen: is the same as listen"},
+		{"TRUSTED_PROXIES=0.0.0.0/0", "trusted_proxies: holds 0.0.0.0/0, which is everybody"},
+		{"TRUSTED_PROXIES=::/0", "trusted_proxies: holds ::/0"},
+		{"TRUSTED_PROXIES=proxy", "trusted_proxies: \"proxy\" is not a network"},
+		{"TRUSTED_PROXIES=10.0.0.0/8,,", "trusted_proxies: entry 2 is empty"},
+		{"DATABASE_URL=", "database.url: has a scheme"},
+		{"DATABASE_URL=sqlite://", "database.url: names no file"},
+		{"DATABASE_URL=mysql://h/x", "database.url: has a scheme that is not known; expected sqlite:// or postgres://"},
+		{"DATABASE_URL=postgres:///x", "database.url: has no host"},
+		{"DATABASE_URL=postgres://h1,h2/x", "database.url: has no host, or one"},
+		{"DATABASE_URL=postgres://u@[::1]:5432/x", ""},
+		{"DATABASE_MAX_OPEN_CONNS=0", "database.max_open_conns: is 0; expected 1 to 1000"},
+		{"REDIS_URL=rediss://h", ""},
+		{"REDIS_URL=redis+cluster://:p@h1:1,h2:2", ""},
+		{"REDIS_URL=rediss+sentinel://h1:1,h2:2/m", ""},
+		{"REDIS_URL=redis+sentinel://h1:1,/m", "redis.url: has no host"},
+		{"REDIS_URL=redis://h1,h2", "redis.url: has no host, or one"},
+		{"REDIS_URL=redis://", "redis.url: has no host"},
+		{"REDIS_URL=http://h", "redis.url: has a scheme"},
+		{"MASTER_KEY_FILE=", "master_key_file: is empty and so is master_key"},
+		{"MASTER_KEY=AAAA", "master_key: is not 32 bytes"},
+		{"MASTER_KEY=" + strings.Repeat("A", 43) + "=", ""},
+		{"MASTER_KEY=" + strings.Repeat("A", 43) + "= MASTER_KEY_FILE=x", "master_key: is set and master_key_file too"},
+		{"MASTER_KEY_PREVIOUS_FILE=data/master.key", "master_key_previous_file: "},
+		{"CATALOG_FILE=/none", "catalog_file: can't find the file"},
+		{"CATALOG_FILE=/", "catalog_file: \"/\" is a directory"},
+		{"TOKEN_TTL=60s", ""}, {"TOKEN_TTL=24h", ""},
+		{"TOKEN_TTL=59s", "token.ttl: is 59s; expected 1m to 24h"},
+		{"TOKEN_TTL=24h1s", "token.ttl: is"},
+		{"TOKEN_TTL=60500ms", "token.ttl: is not a number of whole seconds"},
+		{"TOKEN_TTL=", "token.ttl: expected a duration"},
+		{"TOKEN_SIGNING_ALGORITHM=EdDSA", ""},
+		{"TOKEN_SIGNING_ALGORITHM=HS256", "token.signing_algorithm: is"},
+		{"TOKEN_SIGNING_ALGORITHM=none", "token.signing_algorithm: is"},
+		{"TOKEN_ALIASES=api", "token.aliases: holds \"api\""},
+		{"TOKEN_ALIASES=/a/../oauth2/token", "token.aliases: holds"},
+		{"TOKEN_ALIASES=/a/:b", "token.aliases: holds"}, {"TOKEN_ALIASES=/a/*b", "token.aliases: holds"},
+		{"TOKEN_ALIASES=/v1/token", "token.aliases: holds \"/v1/token\", but the server serves /v1 itself"},
+		{"TOKEN_ALIASES=/a,/a", "token.aliases: holds \"/a\" twice"},
+		{"TOKEN_SCOPE_ALIASES=a:b", "token.scope_aliases: holds"},
+		{"TOKEN_SERVE_STALE=0s", ""}, {"TOKEN_SERVE_STALE=2h", "token.serve_stale: is 2h"}, {"TOKEN_SERVE_STALE=-1s", "token.serve_stale: is -1s"},
+		{"KEYS_PUBLISH_BEFORE=1m", "keys.publish_before: is 1m, less than jwks.max_age (5m)"},
+		{"KEYS_PUBLISH_BEFORE=720h", "keys.publish_before: is 720h, not less than keys.rotate_every"},
+		{"KEYS_ROTATE_EVERY=1m KEYS_PUBLISH_BEFORE=30s JWKS_MAX_AGE=10s", "keys.rotate_every: is 1m"},
+		{"JWKS_MAX_AGE=1s", "jwks.max_age: is 1s"},
+		{"LIMITS_WRONG_SECRETS_PER_CLIENT=0", "limits.wrong_secrets_per_client: is 0"},
+		{"LIMITS_WRONG_SECRETS_PER_CLIENT=201", "limits.wrong_secrets_per_address: is 200, less than"},
+		{"LIMITS_MAX_INFLIGHT=1", "limits.max_inflight: is 1"},
+		{"CACHE_CLIENTS=-1", "cache.clients: is -1"},
+		{"LOG_LEVEL=trace", "log.level: is"},
+		{"AUDIT_RETENTION=0s", ""}, {"AUDIT_RETENTION=1h", "audit.retention: is 1h"},
+		{"CONSOLE_SESSION_IDLE=13h", "console.session_lifetime: is shorter"},
+		{"CONSOLE_ENABLED=yes", "console.enabled: expected true or false"},
+		{"OIDC_ISSUER=https://id.example OIDC_CLIENT_ID=x", ""},
+		{"OIDC_ISSUER=https://id.example", "oidc.client_id: is empty"},
+		{"OIDC_CLIENT_ID=x", "oidc.client_id: is set, but oidc.issuer is empty"},
+		{"OIDC_ISSUER=http://id.example OIDC_CLIENT_ID=x", "oidc.issuer: is http"},
+		{"SMTP_URL=smtp://h:25", "smtp.from: is not a mail address"},
+		{"SMTP_FROM=a@b.example", "smtp.from: is set, but smtp.url is empty"},
+		{"OTLP_ENDPOINT=localhost:4318", "otlp.endpoint: is not an absolute"},
+		{"OTLP_ENDPOINT=http://collector:4318", ""},
+		{"SHUTDOWN_GRACE=1h", "shutdown_grace: is 1h"},
+		{"PASSWORDS_BLOCKLIST_FILE=" + file, ""},
+	} {
+		var env []string
+		for word := range strings.FieldsSeq(c.env) {
+			env = append(env, "SVCAUTH_"+word)
+		}
+		_, err := Load(LoadOptions{Environ: env})
+		if c.want == "" {
+			require.NoError(t, err, c.env)
+			continue
+		}
+		require.ErrorContains(t, err, ": "+c.want, c.env)
+		require.NotContains(t, err.Error(), "\n", c.env) // one mistake, one line
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	cfg, err := Load(LoadOptions{Environ: []string{"SVCAUTH_ISSUER=https://a.example", "SVCAUTH_LISTEN=:1", "SVCAUTH_OPS_LISTEN=:2", "SVCAUTH_CATALOG_ALLOW_REMOVAL=true"}})
+	require.NoError(t, err)
+	require.Len(t, cfg.Warnings(), 3)
+	cfg, err = Load(LoadOptions{Environ: []string{"SVCAUTH_LISTEN=:1", "SVCAUTH_ALLOW_INSECURE_LISTEN=true"}})
+	require.NoError(t, err)
+	require.Len(t, cfg.Warnings(), 1)
+}
