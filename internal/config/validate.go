@@ -61,8 +61,11 @@ func (c checker) masterKey(cfg *Config) {
 	} else if !c.broken["master_key"] {
 		c.that(cfg.MasterKeyFile != "", "master_key_file", "is empty and so is master_key; set one of them")
 	}
-	c.file(cfg.MasterKeyPreviousFile, "master_key_previous_file")
-	c.that(cfg.MasterKeyPreviousFile == "" || cfg.MasterKeyPreviousFile != cfg.MasterKeyFile, "master_key_previous_file", "is the same file as master_key_file; name the one with the old key")
+	if cfg.MasterKeyPreviousFile != "" && cfg.MasterKeyPreviousFile == cfg.MasterKeyFile {
+		c.that(false, "master_key_previous_file", "is the same file as master_key_file; name the one with the old key")
+	} else {
+		c.file(cfg.MasterKeyPreviousFile, "master_key_previous_file")
+	}
 }
 
 func (c checker) bounds(cfg *Config) {

@@ -64,7 +64,7 @@ func TestValidation(t *testing.T) {
 		{"MASTER_KEY=AAAA", "master_key: is not 32 bytes"},
 		{"MASTER_KEY=" + strings.Repeat("A", 43) + "=", ""},
 		{"MASTER_KEY=" + strings.Repeat("A", 43) + "= MASTER_KEY_FILE=x", "master_key: is set and master_key_file too"},
-		{"MASTER_KEY_PREVIOUS_FILE=data/master.key", "master_key_previous_file: "},
+		{"MASTER_KEY_PREVIOUS_FILE=data/master.key", "master_key_previous_file: is the same file"},
 		{"CATALOG_FILE=/none", "catalog_file: can't find the file"},
 		{"CATALOG_FILE=/", "catalog_file: \"/\" is a directory"},
 		{"TOKEN_TTL=60s", ""}, {"TOKEN_TTL=24h", ""},
