@@ -1,0 +1,55 @@
+package telemetry
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// The closed lists of label values. Whatever is not listed is counted as "other", so that no stranger can make a new time series.
+const other = "other"
+
+var (
+	methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
+
+	statusClasses = [...]string{other, "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+	// RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1, RFC 7009 §2.2.1, and the codes of the management API.
+	outcomes = []string{"ok", "canceled", "panic",
+		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
+		"invalid_token", "insufficient_scope", "unsupported_token_type", "server_error", "temporarily_unavailable", "access_denied", "slow_down",
+		"invalid", "malformed", "unauthenticated", "forbidden", "missing_privileges", "not_found", "method_not_allowed", "conflict",
+		"precondition_failed", "too_large", "unsupported_media", "too_many_requests", "internal", "unavailable"}
+
+	// Why a client was not given a token: the codes above that the token endpoint answers, and what invalid_client does not tell the client.
+	reasons = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
+		"unknown_client", "wrong_secret", "malformed_secret", "expired_secret", "disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error"}
+
+	revocationKinds = []string{"token", "client", "secret", "role"}
+	caches          = []string{"clients", "unknown_clients", "secrets", "roles", "organizations", "revocations", "tokens", "principals", "sessions"}
+	keyStates       = []string{"next", "active", "retired"}
+	queues          = []string{"token_records", "last_used", "nudges", "feed", "log"}
+	dependencies    = []string{"database", "redis"}
+)
+
+// counters are the counters of one label, found once.
+type counters map[string]prometheus.Counter
+
+func newCounters(vec *prometheus.CounterVec, fixed []string, values []string) counters {
+	out := counters{}
+	for _, value := range append([]string{other}, values...) {
+		out[value] = vec.WithLabelValues(append([]string{value}, fixed...)...)
+	}
+	return out
+}
+
+func (c counters) of(value string) prometheus.Counter {
+	if counter, known := c[value]; known {
+		return counter
+	}
+	return c[other]
+}
+
+func newSet(values []string) map[string]bool {
+	out := make(map[string]bool, len(values))
+	for _, value := range values {
+		out[value] = true
+	}
+	return out
+}

@@ -1,0 +1,129 @@
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxLogValue is the length in bytes after which a text in a log line is cut.
+const maxLogValue = 1024
+
+// NewLogger returns a logger that writes one line a record to w. format is json or text, level debug, info, warn or error; anything else
+// is an error. Every text in a line (message and attributes alike) is redacted where it looks like a credential, cut after 1 KiB, and
+// escaped so that it stays on its line and moves no terminal's cursor. Where w is a [*BufferedWriter], a line of level error wakes it.
+func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
+	var least slog.Level
+	switch level {
+	case "debug", "info", "warn", "error":
+		if err := least.UnmarshalText([]byte(level)); err != nil {
+			return nil, err
+		}
+	default:
+		return nil, fmt.Errorf("the log level %q is not known; expected debug, info, warn or error", level)
+	}
+	opts := &slog.HandlerOptions{Level: least, ReplaceAttr: cleanAttr}
+	var handler slog.Handler
+	switch format {
+	case "json":
+		handler = slog.NewJSONHandler(w, opts)
+	case "text":
+		handler = slog.NewTextHandler(w, opts)
+	default:
+		return nil, fmt.Errorf("the log format %q is not known; expected json or text", format)
+	}
+	if buffered, ok := w.(*BufferedWriter); ok {
+		handler = wakingHandler{handler, buffered}
+	}
+	return slog.New(handler), nil
+}
+
+// wakingHandler has a line of level error written at once.
+type wakingHandler struct {
+	slog.Handler
+	writer *BufferedWriter
+}
+
+func (h wakingHandler) Handle(ctx context.Context, r slog.Record) error {
+	err := h.Handler.Handle(ctx, r)
+	if r.Level >= slog.LevelError {
+		h.writer.wakeUp()
+	}
+	return err
+}
+
+func (h wakingHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return wakingHandler{h.Handler.WithAttrs(attrs), h.writer}
+}
+
+func (h wakingHandler) WithGroup(name string) slog.Handler {
+	return wakingHandler{h.Handler.WithGroup(name), h.writer}
+}
+
+// cleanAttr is the safety net under every line. A value that is no plain text is turned into one, because a struct would
+// otherwise go through JSON, where secrets show themselves.
+func cleanAttr(groups []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString:
+		if s := a.Value.String(); needsClean(s) {
+			a.Value = slog.StringValue(clean(s))
+		}
+	case slog.KindAny:
+		if len(groups) == 0 && a.Key == slog.LevelKey {
+			return a
+		}
+		a.Value = slog.StringValue(clean(textOf(a.Value.Any())))
+	}
+	return a
+}
+
+func textOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case []byte:
+		return fmt.Sprintf("[%d bytes]", len(v))
+	}
+	return fmt.Sprintf("%+v", v) // an error's or a Stringer's own text; a secret type's redacted one, inside a struct too
+}
+
+// clean redacts before it cuts: half a token is not recognised as one.
+func clean(s string) string {
+	s = escape(redact(s))
+	if len(s) <= maxLogValue {
+		return s
+	}
+	end := maxLogValue
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…[cut, " + strconv.Itoa(len(s)) + " bytes]"
+}
+
+func needsClean(s string) bool {
+	return len(s) > maxLogValue || suspicious(s) || strings.ContainsFunc(s, unprintable)
+}
+
+// unprintable is what the handlers of log/slog let through although it is no visible character: DEL, the C1 controls (0x9b starts a
+// terminal's escape sequence), bidirectional overrides, line separators. They escape what lies below 0x20 themselves.
+func unprintable(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
+
+func escape(s string) string {
+	if !strings.ContainsFunc(s, unprintable) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unprintable(r) {
+			fmt.Fprintf(&b, "<U+%04X>", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,152 @@
+package telemetry
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics is all that svcauth counts and measures, with a registry of its own. Its methods are safe for concurrent use, and what lies on a request's
+// path allocates nothing. Label values come from closed lists (labels.go); anything else is counted as "other".
+type Metrics struct {
+	registry *prometheus.Registry
+	requests *requests
+
+	inFlight, secretsExpiring, feedFollowers, feedLag prometheus.Gauge
+	issued                                            prometheus.Counter
+	refused, revoked, queueDrops, dependencyErrors    counters
+	cacheHits, cacheMisses                            counters
+	propagation                                       prometheus.Histogram
+	keyAge                                            map[string]prometheus.Gauge
+	dependencyTime                                    map[string]prometheus.Observer
+}
+
+// Seconds. The signature of a token takes tens of microseconds, a request to a far database seconds.
+var (
+	requestBuckets     = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	propagationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+)
+
+// NewMetrics makes the metrics. version is this program's, for svcauth_build_info.
+func NewMetrics(version string) *Metrics {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "svcauth_" + name, Help: help}, labels)
+		r.MustRegister(vec)
+		return vec
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "svcauth_" + name, Help: help}, labels)
+		r.MustRegister(vec)
+		return vec
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "svcauth_" + name, Help: help, Buckets: buckets}, labels)
+		r.MustRegister(vec)
+		return vec
+	}
+	gauge("build_info", "Always 1; the labels say what is running.", "version", "goversion").WithLabelValues(version, runtime.Version()).Set(1)
+	lookups := counter("cache_lookups_total", "Look-ups in the caches of this process.", "cache", "result")
+	m := &Metrics{
+		registry: r,
+		requests: newRequests(
+			counter("http_requests_total", "Requests answered.", "route", "method", "status", "outcome"),
+			histogram("http_request_duration_seconds", "Time from the head of a request to the end of its answer.", requestBuckets, "route")),
+		inFlight:         gauge("http_requests_in_flight", "Requests in work now.").WithLabelValues(),
+		secretsExpiring:  gauge("secrets_expiring_soon", "Client secrets that expire soon and are in use.").WithLabelValues(),
+		feedFollowers:    gauge("feed_followers", "Resource servers that follow the revocation feed at this node.").WithLabelValues(),
+		feedLag:          gauge("feed_lag_seconds", "How far the slowest follower of the feed is behind.").WithLabelValues(),
+		issued:           counter("tokens_issued_total", "Access tokens issued.").WithLabelValues(),
+		refused:          newCounters(counter("token_requests_refused_total", "Token requests refused.", "reason"), nil, reasons),
+		revoked:          newCounters(counter("revocations_total", "Revocations made, by what they deny.", "kind"), nil, revocationKinds),
+		queueDrops:       newCounters(counter("queue_dropped_total", "Entries dropped because a queue was full.", "queue"), nil, queues),
+		dependencyErrors: newCounters(counter("dependency_errors_total", "Operations on a dependency that failed.", "dependency"), nil, dependencies),
+		cacheHits:        newCounters(lookups, []string{"hit"}, caches),
+		cacheMisses:      newCounters(lookups, []string{"miss"}, caches),
+		propagation: histogram("revocation_propagation_seconds", "Time from the commit of a revocation until this node enforced it.",
+			propagationBuckets).WithLabelValues().(prometheus.Histogram),
+		keyAge:         map[string]prometheus.Gauge{},
+		dependencyTime: map[string]prometheus.Observer{},
+	}
+	ages := gauge("signing_key_age_seconds", "Age of the signing key in each state; of the oldest, where there are more. 0: none.", "state")
+	for _, state := range keyStates {
+		m.keyAge[state] = ages.WithLabelValues(state)
+	}
+	times := histogram("dependency_operation_duration_seconds", "Time of one operation on a dependency.", requestBuckets, "dependency")
+	for _, name := range append([]string{other}, dependencies...) {
+		m.dependencyTime[name] = times.WithLabelValues(name)
+	}
+	return m
+}
+
+// DeclareRoutes names the route templates that [Metrics.Request] may be given, such as "/v1/roles/:id". Requests of any other are counted under "other".
+func (m *Metrics) DeclareRoutes(templates ...string) { m.requests.declare(templates) }
+
+// Request counts one answered request. route is a declared template, never a path; outcome is "ok" or the error code that was answered.
+func (m *Metrics) Request(route, method string, status int, outcome string, d time.Duration) {
+	m.requests.count(route, method, status, outcome, d)
+}
+
+// InFlight adds delta, 1 or -1, to the number of requests in work.
+func (m *Metrics) InFlight(delta int) { m.inFlight.Add(float64(delta)) }
+
+// Issued counts a token.
+func (m *Metrics) Issued() { m.issued.Inc() }
+
+// Refused counts a token request that got none. The reasons are listed in labels.go.
+func (m *Metrics) Refused(reason string) { m.refused.of(reason).Inc() }
+
+// Revoked counts a revocation. kind is token, client, secret or role.
+func (m *Metrics) Revoked(kind string) { m.revoked.of(kind).Inc() }
+
+// RevocationPropagated notes how long a revocation took from its commit until this node enforced it.
+func (m *Metrics) RevocationPropagated(d time.Duration) { m.propagation.Observe(d.Seconds()) }
+
+// CacheHit counts a look-up that found its entry. The caches are listed in labels.go.
+func (m *Metrics) CacheHit(cache string) { m.cacheHits.of(cache).Inc() }
+
+// CacheMiss counts a look-up that did not.
+func (m *Metrics) CacheMiss(cache string) { m.cacheMisses.of(cache).Inc() }
+
+// KeyAge sets the age of the signing key in a state: next, active or retired. Any other state is ignored.
+func (m *Metrics) KeyAge(state string, age time.Duration) {
+	if gauge, known := m.keyAge[state]; known {
+		gauge.Set(age.Seconds())
+	}
+}
+
+// QueueDropped counts n entries that a full queue dropped. The queues are listed in labels.go.
+func (m *Metrics) QueueDropped(queue string, n int) { m.queueDrops.of(queue).Add(float64(max(n, 0))) }
+
+// Dependency notes one operation on "database" or "redis". A caller that went away is not the dependency's failure.
+func (m *Metrics) Dependency(name string, d time.Duration, err error) {
+	timer, known := m.dependencyTime[name]
+	if !known {
+		timer = m.dependencyTime[other]
+	}
+	timer.Observe(d.Seconds())
+	if err != nil && !errors.Is(err, context.Canceled) {
+		m.dependencyErrors.of(name).Inc()
+	}
+}
+
+// SecretsExpiring sets how many secrets in use expire soon.
+func (m *Metrics) SecretsExpiring(n int) { m.secretsExpiring.Set(float64(n)) }
+
+// FeedFollowers sets how many follow the revocation feed at this node.
+func (m *Metrics) FeedFollowers(n int) { m.feedFollowers.Set(float64(n)) }
+
+// FeedLag sets how far the slowest follower is behind.
+func (m *Metrics) FeedLag(d time.Duration) { m.feedLag.Set(d.Seconds()) }
+
+// Handler serves the metrics in the formats of Prometheus. It asks for no authentication: mount it on the ops listener only.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}

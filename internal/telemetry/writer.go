@@ -1,0 +1,112 @@
+package telemetry
+
+import (
+	"context"
+	"io"
+	"sync"
+	"time"
+)
+
+const (
+	flushEvery = 100 * time.Millisecond
+	flushBytes = 64 << 10
+	maxPending = 1 << 20
+)
+
+// BufferedWriter gathers log lines, so that a line costs its request no write system call. It hands them to the writer beneath every 100 ms,
+// at 64 KiB, and at once after a line of level error. While the writer beneath is stuck it holds at most 1 MiB; what comes then is dropped
+// and counted: a full disk or a stalled pipe must not stop the server. Before [BufferedWriter.Run] begins and after it has ended each line goes straight through.
+type BufferedWriter struct {
+	out  io.Writer
+	wake chan struct{}
+
+	mu      sync.Mutex // guards what follows; never held while writing
+	pending []byte
+	running bool
+	dropped uint64
+
+	writing sync.Mutex // one write at a time, in order; guards spare
+	spare   []byte
+}
+
+// NewBufferedWriter returns a writer that gathers lines for out. It starts nothing.
+func NewBufferedWriter(out io.Writer) *BufferedWriter {
+	return &BufferedWriter{out: out, wake: make(chan struct{}, 1)}
+}
+
+// Write takes one whole line. It reports an error of the writer beneath only where the line goes straight through; a dropped line is no error.
+func (b *BufferedWriter) Write(line []byte) (int, error) {
+	b.mu.Lock()
+	if len(b.pending)+len(line) > maxPending {
+		b.dropped++
+	} else {
+		b.pending = append(b.pending, line...)
+	}
+	running, full := b.running, len(b.pending) >= flushBytes
+	b.mu.Unlock()
+	switch {
+	case !running:
+		return len(line), b.Flush()
+	case full:
+		b.wakeUp()
+	}
+	return len(line), nil
+}
+
+// Flush writes what is gathered, and returns when it is written.
+func (b *BufferedWriter) Flush() error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	b.mu.Lock()
+	lines := b.pending
+	b.pending = b.spare[:0]
+	b.mu.Unlock()
+	b.spare = lines
+	if len(lines) == 0 {
+		return nil
+	}
+	_, err := b.out.Write(lines)
+	return err
+}
+
+// Run flushes until ctx ends, and once more then. A writer beneath that fails does not end it.
+func (b *BufferedWriter) Run(ctx context.Context) error {
+	b.setRunning(true)
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return b.Close()
+		case <-ticker.C:
+		case <-b.wake:
+		}
+		_ = b.Flush() // there is no place left to report it; the lines are lost
+	}
+}
+
+// Close flushes; lines that still come go straight through. It does not close the writer beneath.
+func (b *BufferedWriter) Close() error {
+	b.setRunning(false)
+	return b.Flush()
+}
+
+// Dropped is how many lines were dropped so far.
+func (b *BufferedWriter) Dropped() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dropped
+}
+
+func (b *BufferedWriter) setRunning(on bool) {
+	b.mu.Lock()
+	b.running = on
+	b.mu.Unlock()
+}
+
+func (b *BufferedWriter) wakeUp() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
