@@ -1,0 +1,140 @@
+package tokensource
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// AuthStyle is how the client shows its id and secret to the token endpoint.
+type AuthStyle int
+
+const (
+	// Basic sends them in the Authorization header, each form-urlencoded first (RFC 6749 §2.3.1). Every server must know it.
+	Basic AuthStyle = iota
+	// Post sends them as client_id and client_secret in the body, for servers that know nothing else.
+	Post
+)
+
+// Config says whose tokens a [Source] asks for, and where. Needed are: Issuer or TokenURL, ClientID, and one of ClientSecret and ClientSecretFile.
+type Config struct {
+	// Issuer is the server's address, exactly as it calls itself, such as "https://auth.example.com". The token endpoint is looked up in its
+	// metadata (RFC 8414) at the first request and remembered. There is no guessing: where the metadata can't be had, no secret is sent anywhere.
+	Issuer string
+	// TokenURL is the token endpoint itself; with it no metadata is fetched and Issuer is not used. Both addresses must be https, save on a loopback host.
+	TokenURL string
+
+	ClientID     string
+	ClientSecret svcauth.Secret // of any form, for other servers have other forms
+	// ClientSecretFile holds the secret, alone, white space around it aside. It is read anew for each request to the server.
+	ClientSecretFile string
+
+	// Scopes are the privileges to ask for; none: all that the client may have.
+	Scopes []string
+	// Resource limits the token to these APIs: absolute URIs without fragment (RFC 8707).
+	Resource []string
+	// Audience is the "audience" parameter, for servers that know it better than "resource". At most one (RFC 6749 §3.2 forbids to repeat a parameter).
+	Audience []string
+
+	// AuthStyle is [Basic] by default.
+	AuthStyle AuthStyle
+	// HTTPClient sends the requests to the server; nil: a client of its own. Its redirect policy is not used: redirects are never followed.
+	HTTPClient *http.Client
+	// UserAgent is the header of these requests; empty: "svcauth-tokensource".
+	UserAgent string
+	// Timeout bounds one attempt, not the whole call, which has its context; 0: 10 seconds.
+	Timeout time.Duration
+	// MaxRetries is how often a request that may succeed later is sent again; 0: 3 times, negative: never.
+	MaxRetries int
+	// Now is the clock by which tokens expire; nil: time.Now. For tests: timers run on real time nevertheless.
+	Now func() time.Time
+}
+
+const (
+	defaultUserAgent  = "svcauth-tokensource"
+	defaultTimeout    = 10 * time.Second
+	defaultMaxRetries = 3
+)
+
+// withDefaults checks c and fills in what was left out.
+func (c Config) withDefaults() (Config, error) {
+	if err := c.check(); err != nil {
+		return c, fmt.Errorf("tokensource: %w", err)
+	}
+	if c.UserAgent == "" {
+		c.UserAgent = defaultUserAgent
+	}
+	if c.Timeout == 0 {
+		c.Timeout = defaultTimeout
+	}
+	if c.MaxRetries == 0 {
+		c.MaxRetries = defaultMaxRetries
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}
+
+func (c Config) check() error {
+	switch {
+	case c.Issuer == "" && c.TokenURL == "":
+		return errors.New("neither Issuer nor TokenURL is set; set Issuer to the server's address, such as https://auth.example.com")
+	case c.ClientID == "":
+		return errors.New("ClientID is empty; set it to the client_id of a service account or an application key")
+	case c.ClientSecret == "" && c.ClientSecretFile == "":
+		return errors.New("neither ClientSecret nor ClientSecretFile is set; set one of them")
+	case c.ClientSecret != "" && c.ClientSecretFile != "":
+		return errors.New("both ClientSecret and ClientSecretFile are set; set one of them only")
+	case c.AuthStyle != Basic && c.AuthStyle != Post:
+		return errors.New("AuthStyle is neither Basic nor Post")
+	case c.Timeout < 0:
+		return errors.New("Timeout is negative; leave it 0 for 10 seconds")
+	case len(c.Audience) > 1:
+		return errors.New("Audience has more than one entry, and a server refuses a repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
+	}
+	for _, scope := range c.Scopes {
+		if scope == "" || strings.ContainsAny(scope, " \t\r\n\"\\") {
+			return fmt.Errorf("scope %q is not one privilege: give each its own entry in Scopes", scope)
+		}
+	}
+	for _, resource := range c.Resource {
+		if u, err := url.Parse(resource); err != nil || !u.IsAbs() || u.Fragment != "" {
+			return fmt.Errorf("resource %q is not an absolute URI without fragment (RFC 8707 §2)", resource)
+		}
+	}
+	if c.TokenURL != "" {
+		return checkURL("TokenURL", c.TokenURL)
+	}
+	if strings.Contains(c.Issuer, "?") {
+		return errors.New("Issuer has a query, and an issuer has none (RFC 8414 §2)")
+	}
+	return checkURL("Issuer", c.Issuer)
+}
+
+// checkURL refuses an address to which a secret must not be sent. Its errors do not show the address, which may hold a password.
+func checkURL(name, address string) error {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return fmt.Errorf("%s is not an address of the form https://host/path", name)
+	case u.User != nil:
+		return fmt.Errorf("%s holds a user name or password; take it out and use ClientID and ClientSecret", name)
+	case strings.Contains(address, "#"):
+		return fmt.Errorf("%s has a fragment (#…), and must have none (RFC 6749 §3.2)", name)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return fmt.Errorf("%s begins with http://, which would send the secret in clear; use https:// (http is for loopback hosts only)", name)
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,63 @@
+package tokensource
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+)
+
+// metadataURL is where RFC 8414 §3.1 puts the metadata: the well-known part goes between host and path.
+func metadataURL(issuer string) (string, error) {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return "", errors.New("the issuer is not a URL")
+	}
+	path := u.EscapedPath()
+	if path == "/" {
+		path = ""
+	}
+	return u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + path, nil
+}
+
+// discover asks the issuer once for its token endpoint.
+func (s *Source) discover(ctx context.Context) (string, *Error) {
+	address, err := metadataURL(s.config.Issuer)
+	if err != nil {
+		return "", &Error{URL: s.config.Issuer, Err: err}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", &Error{URL: address, Err: errors.New("the metadata's address is not a URL")}
+	}
+	answer, failure := s.send(req, credential{})
+	if failure != nil {
+		if failure.StatusCode == http.StatusNotFound {
+			failure.Err = errors.New("this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
+		}
+		return "", failure
+	}
+	var metadata struct {
+		Issuer        string `json:"issuer"`
+		TokenEndpoint string `json:"token_endpoint"`
+	}
+	bad := func(format string, args ...any) *Error {
+		return &Error{StatusCode: http.StatusOK, URL: address, Err: fmt.Errorf(format, args...)}
+	}
+	if json.Unmarshal(answer, &metadata) != nil {
+		return "", bad("the answer is not the JSON of OAuth2 metadata; check the issuer")
+	}
+	// RFC 8414 §3.3: identical, or the document must not be used.
+	if metadata.Issuer != s.config.Issuer {
+		return "", bad("the metadata is of issuer %q, not of %q as configured; they must be the same, to the letter", (credential{}).clean(metadata.Issuer, 256), s.config.Issuer)
+	}
+	if metadata.TokenEndpoint == "" {
+		return "", bad("the metadata names no token_endpoint")
+	}
+	if err := checkURL("the token_endpoint in the metadata", metadata.TokenEndpoint); err != nil {
+		return "", bad("%w", err)
+	}
+	return metadata.TokenEndpoint, nil
+}

@@ -1,0 +1,110 @@
+package tokensource
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// ErrClosed is what [Source.Token] gives after [Source.Close].
+var ErrClosed = errors.New("tokensource: the source is closed")
+
+// Error says why the server gave no token. Get it with errors.As. Its text, its fields and what it wraps hold no secret and no token.
+type Error struct {
+	StatusCode  int           // of the answer; 0 where there was none
+	Code        string        // "error" of RFC 6749 §5.2, such as "invalid_client" or "invalid_scope"; empty where the answer had none
+	Description string        // "error_description", cut to 512 bytes
+	RetryAfter  time.Duration // for how long the server asked to be left alone; 0 where it said nothing
+	Attempts    int           // how many requests were sent
+	URL         string        // which address was asked, without query
+	Err         error         // what went wrong other than by the server's word; else nil
+
+	retryable bool
+}
+
+// Error gives one sentence: what was asked, what came back, what to do.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no token from %s: ", e.URL)
+	switch {
+	case e.StatusCode == 0 || e.StatusCode == http.StatusOK:
+	case e.Code != "":
+		fmt.Fprintf(&b, "%d %s", e.StatusCode, e.Code)
+	default:
+		b.WriteString(strings.TrimSpace(fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))))
+	}
+	if e.Description != "" {
+		fmt.Fprintf(&b, ": %s", e.Description)
+	}
+	if e.Err != nil {
+		if !strings.HasSuffix(b.String(), ": ") {
+			b.WriteString(": ")
+		}
+		b.WriteString(e.Err.Error())
+	}
+	if e.RetryAfter > 0 {
+		fmt.Fprintf(&b, "; the server asks to wait %s", e.RetryAfter.Round(time.Second))
+	}
+	if e.Attempts > 1 {
+		fmt.Fprintf(&b, " (after %d attempts)", e.Attempts)
+	}
+	return b.String()
+}
+
+// Unwrap gives Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// credential is the id and secret of one attempt, and the address they go to.
+type credential struct {
+	id     string
+	secret svcauth.Secret
+}
+
+// basic is the value of the Authorization header, RFC 6749 §2.3.1: each part form-urlencoded, so that a colon or an umlaut survives.
+func (c credential) basic() string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret.Reveal())))
+}
+
+// scrub takes every form in which the secret travels out of a text that came from elsewhere: a server may echo what it was sent, and a
+// RoundTripper may print the request that failed.
+func (c credential) scrub(text string) string {
+	if c.secret == "" {
+		return text
+	}
+	for _, form := range []string{strings.TrimPrefix(c.basic(), "Basic "), c.secret.Reveal(), url.QueryEscape(c.secret.Reveal())} {
+		text = strings.ReplaceAll(text, form, "[redacted]")
+	}
+	return text
+}
+
+// clean makes a text from outside fit for one line of a log.
+func (c credential) clean(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
+			return ' '
+		}
+		return r
+	}, c.scrub(text))
+	if len(text) > limit {
+		text = strings.ToValidUTF8(text[:limit], "") + "…"
+	}
+	return strings.TrimSpace(text)
+}
+
+// cause makes an error of net/http fit to be wrapped: without the address (its query may hold what nobody should see), and only its text where that shows the secret.
+func (c credential) cause(err error) error {
+	var outer *url.Error
+	for errors.As(err, &outer) {
+		err = outer.Err
+	}
+	if text := err.Error(); c.scrub(text) != text {
+		return errors.New(c.scrub(text))
+	}
+	return err
+}

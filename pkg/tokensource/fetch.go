@@ -1,0 +1,197 @@
+package tokensource
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const (
+	maxAnswer     = 256 << 10 // bytes of a server's answer
+	maxSecretFile = 64 << 10  // bytes
+	maxLifetime   = 365 * 24 * time.Hour
+	// unknownLifetime is for a server that does not say how long its token lives (RFC 6749 §5.1 only recommends it). Forever would be wrong for
+	// each token that does expire; so the token is asked for again soon, which costs little.
+	unknownLifetime = 5 * time.Minute
+)
+
+// request asks the token endpoint once. The secret file is read here, so that each attempt uses the newest secret.
+func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) {
+	secret, err := s.config.readSecret()
+	if err != nil {
+		return nil, &Error{URL: bare(endpoint), Err: err}
+	}
+	with := credential{s.config.ClientID, secret}
+	form := s.form()
+	if s.config.AuthStyle == Post {
+		form.Set("client_id", with.id)
+		form.Set("client_secret", with.secret.Reveal())
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, &Error{URL: bare(endpoint), Err: errors.New("the token endpoint's address is not a URL")}
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if s.config.AuthStyle == Basic {
+		req.Header.Set("Authorization", with.basic())
+	}
+	asked := s.config.Now().Round(0) // without monotonic time, which stands still while a machine sleeps
+	answer, failure := s.send(req, with)
+	if failure != nil {
+		return nil, failure
+	}
+	t, err := parseToken(answer, asked)
+	if err != nil {
+		return nil, &Error{StatusCode: http.StatusOK, URL: bare(endpoint), Err: err}
+	}
+	return t, nil
+}
+
+func (s *Source) form() url.Values {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if len(s.config.Scopes) > 0 {
+		form.Set("scope", strings.Join(s.config.Scopes, " "))
+	}
+	for _, resource := range s.config.Resource { // RFC 8707 §2: the one parameter that may be repeated
+		form.Add("resource", resource)
+	}
+	for _, audience := range s.config.Audience {
+		form.Add("audience", audience)
+	}
+	return form
+}
+
+func (c Config) readSecret() (svcauth.Secret, error) {
+	if c.ClientSecretFile == "" {
+		return c.ClientSecret, nil
+	}
+	file, err := os.Open(c.ClientSecretFile)
+	if err != nil {
+		return "", fmt.Errorf("the client secret file can't be opened: %w", err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
+	if err != nil {
+		return "", fmt.Errorf("the client secret file can't be read: %w", err)
+	}
+	secret := strings.TrimSpace(string(content))
+	if secret == "" || len(content) > maxSecretFile || strings.ContainsAny(secret, "\r\n") {
+		return "", fmt.Errorf("the client secret file %s does not hold one line with the secret, and nothing else", c.ClientSecretFile)
+	}
+	return svcauth.Secret(secret), nil
+}
+
+// send sends req once and gives the body of a 200; everything else is an Error that says whether another attempt makes sense.
+func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", s.config.UserAgent)
+	failure := &Error{URL: bare(req.URL.String())}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return nil, s.broken(failure, req.Context(), with, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return nil, s.broken(failure, req.Context(), with, fmt.Errorf("the answer broke off: %w", err))
+	}
+	failure.StatusCode = res.StatusCode
+	switch {
+	case len(body) > maxAnswer:
+		failure.Err = fmt.Errorf("the answer is longer than %d KiB; check the address", maxAnswer>>10)
+	case res.StatusCode == http.StatusOK:
+		return body, nil
+	case res.StatusCode >= 300 && res.StatusCode < 400:
+		failure.Err = errors.New("the server redirects, which is not followed, so that the secret goes nowhere else; configure the final address")
+	default:
+		refusal(failure, res, body, with, s.config.Now())
+	}
+	return nil, failure
+}
+
+// broken describes an attempt that got no answer. A certificate that is not trusted, or a server that speaks no TLS, will not be better a second later.
+func (s *Source) broken(failure *Error, ctx context.Context, with credential, err error) *Error {
+	var untrusted *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	failure.retryable = !errors.As(err, &untrusted) && !errors.As(err, &plain)
+	failure.Err = with.cause(err)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // of this attempt: not to be taken for the end of the caller's own context
+		failure.Err = fmt.Errorf("no answer within %s: %w", s.config.Timeout, os.ErrDeadlineExceeded)
+	}
+	return failure
+}
+
+// refusal reads an error answer, RFC 6749 §5.2, as far as there is one in it.
+func refusal(failure *Error, res *http.Response, body []byte, with credential, now time.Time) {
+	var said struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(body, &said) == nil {
+		failure.Code, failure.Description = with.clean(said.Error, 100), with.clean(said.Description, 512)
+	}
+	switch res.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		failure.retryable = true
+		failure.RetryAfter = retryAfter(res.Header, now)
+	case http.StatusUnauthorized:
+		if _, err := svcauth.ParseSecret(with.secret.Reveal()); errors.Is(err, svcauth.ErrSecretChecksum) {
+			failure.Err = err // the secret is one of svcauth's by its form: it was mistyped, rather than replaced
+		}
+	}
+}
+
+// parseToken reads an answer of RFC 6749 §5.1. Its errors show nothing of the answer, and a refresh token in it is not even read.
+func parseToken(answer []byte, asked time.Time) (*token, error) {
+	var said struct {
+		AccessToken string          `json:"access_token"`
+		TokenType   string          `json:"token_type"`
+		ExpiresIn   json.RawMessage `json:"expires_in"`
+		Scope       string          `json:"scope"`
+	}
+	if json.Unmarshal(answer, &said) != nil {
+		return nil, errors.New("the answer is not the JSON of a token (RFC 6749 §5.1); check the address")
+	}
+	if said.AccessToken == "" || strings.ContainsFunc(said.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the answer holds no usable access_token: expected visible ASCII (RFC 6750 §2.1)")
+	}
+	if !strings.EqualFold(said.TokenType, "Bearer") {
+		return nil, fmt.Errorf("the answer's token_type is %q; only Bearer can be used (RFC 6750)", (credential{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40))
+	}
+	lifetime, err := parseLifetime(said.ExpiresIn)
+	if err != nil {
+		return nil, err
+	}
+	return &token{access: said.AccessToken, scope: said.Scope, lifetime: lifetime, expiry: asked.Add(lifetime)}, nil
+}
+
+// parseLifetime takes a number of seconds, or one in quotes, as some servers write it.
+func parseLifetime(raw json.RawMessage) (time.Duration, error) {
+	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
+		return unknownLifetime, nil
+	}
+	seconds, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
+	if err != nil || math.IsNaN(seconds) || seconds <= 0 {
+		return 0, errors.New("the answer's expires_in is not a positive number of seconds (RFC 6749 §5.1)")
+	}
+	return time.Duration(min(seconds, maxLifetime.Seconds()) * float64(time.Second)), nil
+}
+
+// bare is an address without its query, for people.
+func bare(address string) string {
+	before, _, _ := strings.Cut(address, "?")
+	return before
+}

@@ -1,0 +1,245 @@
+package tokensource
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// LoadOptions are what the program itself was told: the attributes of a Terraform provider, the flags of a command. Leave empty what it was not told.
+type LoadOptions struct {
+	URL              string         // the issuer
+	ClientID         string         //
+	ClientSecret     svcauth.Secret //
+	ClientSecretFile string         //
+	CAFile           string         // PEM, certificates to trust beside the system's
+	Profile          string         // which part of the profile file; with it the profile comes before the environment, for it was chosen
+	ConfigFile       string         // the profile file
+
+	Getenv func(string) string // nil: os.Getenv
+}
+
+// Provenance says where each field of a loaded configuration came from, such as "attribute url", "environment SVCAUTH_CLIENT_ID" or
+// `profile "default" in /home/me/.config/svcauth/credentials`. Empty: from nowhere. It never holds a value.
+type Provenance struct {
+	URL          string
+	ClientID     string
+	ClientSecret string // or its file
+	CAFile       string
+}
+
+// FromEnvironment is [Load] for a program that was told nothing: the environment, then the profile file.
+func FromEnvironment() (Config, error) {
+	config, _, err := Load(LoadOptions{})
+	return config, err
+}
+
+// Load puts together Issuer, ClientID, ClientSecret or ClientSecretFile and, where a CA file is named, HTTPClient; the caller sets the rest. Each field comes from the first that has it:
+//
+//  1. the options;
+//  2. the environment: SVCAUTH_URL, SVCAUTH_CLIENT_ID, SVCAUTH_CLIENT_SECRET or SVCAUTH_CLIENT_SECRET_FILE, SVCAUTH_CA_FILE;
+//  3. the profile named by SVCAUTH_PROFILE (otherwise "default") in the file SVCAUTH_CONFIG_FILE (otherwise ~/.config/svcauth/credentials).
+//     A profile named in the options comes second, before the environment.
+//
+// The id and the secret always come from one and the same of these, for half of one credential and half of another is none. The profile file is read only
+// where something is missing without it, or where it or a profile was named. It belongs to its owner alone (mode 0600) and looks like this:
+//
+//	[default]
+//	url           = https://auth.example.com
+//	client_id     = sa_01h455vb4pex5vsknk084sn02q
+//	client_secret = svcs_…
+//	# or client_secret_file = secret.txt; and, where needed, ca_file = ca.pem: relative to this file
+//
+// An error names what was tried and where each field came from, never a value; Provenance is filled as far as it went even then.
+func Load(options LoadOptions) (Config, Provenance, error) {
+	if options.Getenv == nil {
+		options.Getenv = os.Getenv
+	}
+	l := loading{options: options}
+	config, from, err := l.load()
+	if err != nil {
+		err = fmt.Errorf("svcauth configuration: %w", err)
+	}
+	return config, from, err
+}
+
+// source is one place that fields can come from.
+type source struct {
+	name   func(field string) string // for people: of a field, or of the whole with ""
+	fields map[string]string         // as in the profile file
+	state  string                    // why it has no fields, where that needs a word
+}
+
+type loading struct {
+	options LoadOptions
+	sources []source
+}
+
+var credentialFields = []string{"client_id", "client_secret", "client_secret_file"}
+
+func (l *loading) load() (config Config, from Provenance, err error) {
+	attributes, environment := l.attributes(), l.environment()
+	l.sources = []source{attributes, environment}
+	if l.named() || !l.complete() {
+		profile, err := l.profile()
+		if err != nil {
+			return config, from, err
+		}
+		if l.options.Profile != "" {
+			l.sources = []source{attributes, profile, environment}
+		} else {
+			l.sources = append(l.sources, profile)
+		}
+	}
+	config.Issuer, from.URL = l.first("url")
+	if err := l.credential(&config, &from); err != nil {
+		return config, from, err
+	}
+	caFile, origin := l.first("ca_file")
+	from.CAFile = origin
+	if config.Issuer == "" || config.ClientID == "" {
+		return config, from, l.incomplete(config, from)
+	}
+	if caFile != "" {
+		if config.HTTPClient, err = trusting(caFile); err != nil {
+			return config, from, fmt.Errorf("ca_file (from %s): %w", origin, err)
+		}
+	}
+	return config, from, nil
+}
+
+func (l *loading) attributes() source {
+	return source{
+		name: func(field string) string {
+			if field == "" {
+				return "attributes"
+			}
+			return "attribute " + field
+		},
+		fields: map[string]string{"url": l.options.URL, "client_id": l.options.ClientID, "client_secret": l.options.ClientSecret.Reveal(),
+			"client_secret_file": l.options.ClientSecretFile, "ca_file": l.options.CAFile},
+	}
+}
+
+func (l *loading) environment() source {
+	variable := func(field string) string { return "SVCAUTH_" + strings.ToUpper(field) }
+	fields := map[string]string{}
+	for _, field := range profileFields {
+		fields[field] = l.options.Getenv(variable(field))
+	}
+	return source{fields: fields, name: func(field string) string {
+		if field == "" {
+			return "environment"
+		}
+		return "environment " + variable(field)
+	}}
+}
+
+// first gives the first value of a field, and where it came from.
+func (l *loading) first(field string) (value, origin string) {
+	for _, s := range l.sources {
+		if s.fields[field] != "" {
+			return s.fields[field], s.name(field)
+		}
+	}
+	return "", ""
+}
+
+func (s source) hasCredential() bool {
+	for _, field := range credentialFields {
+		if s.fields[field] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// complete says whether the sources so far need no other. Half a credential is not made whole by another source, so it needs none either.
+func (l *loading) complete() bool {
+	url, _ := l.first("url")
+	for _, s := range l.sources {
+		if s.hasCredential() {
+			return url != ""
+		}
+	}
+	return false
+}
+
+// credential takes id and secret from the first source that has any part of one, whole, or refuses.
+func (l *loading) credential(config *Config, from *Provenance) error {
+	for _, s := range l.sources {
+		if !s.hasCredential() {
+			continue
+		}
+		id, secret, file := s.fields["client_id"], s.fields["client_secret"], s.fields["client_secret_file"]
+		switch {
+		case id == "":
+			return fmt.Errorf("%s gives a secret but no client_id; id and secret must come from one source, so set %s too", s.name(""), s.name("client_id"))
+		case secret == "" && file == "":
+			return fmt.Errorf("%s is set, but neither %s nor %s is; id and secret must come from one source, so set one of them", s.name("client_id"), s.name("client_secret"), s.name("client_secret_file"))
+		case secret != "" && file != "":
+			return fmt.Errorf("both %s and %s are set; set one of them only", s.name("client_secret"), s.name("client_secret_file"))
+		}
+		config.ClientID, config.ClientSecret, config.ClientSecretFile = id, svcauth.Secret(secret), file
+		from.ClientID, from.ClientSecret = s.name("client_id"), s.name("client_secret")
+		if file != "" {
+			from.ClientSecret = s.name("client_secret_file")
+		}
+		return nil
+	}
+	return nil
+}
+
+// incomplete says what is missing, what was found where, and what was tried.
+func (l *loading) incomplete(config Config, from Provenance) error {
+	var missing, found, tried []string
+	note := func(field, value, origin string) {
+		if value == "" {
+			missing = append(missing, field)
+		} else {
+			found = append(found, field+" from "+origin)
+		}
+	}
+	note("url", config.Issuer, from.URL)
+	note("client_id and client_secret", config.ClientID, from.ClientID)
+	for _, s := range l.sources {
+		state := s.state
+		if state == "" {
+			state = "does not have it"
+		}
+		tried = append(tried, s.name("")+" ("+state+")")
+	}
+	text := strings.Join(missing, ", ") + " not set"
+	if len(found) > 0 {
+		text += " (" + strings.Join(found, ", ") + ")"
+	}
+	return errors.New(text + "; tried " + strings.Join(tried, ", ") + "; set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile")
+}
+
+// trusting makes a client that trusts the system's certificates and those of the file.
+func trusting(caFile string) (*http.Client, error) {
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", filepath.Base(caFile))
+	}
+	transport := &http.Transport{}
+	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
+		transport = standard.Clone()
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return &http.Client{Transport: transport}, nil
+}

@@ -1,0 +1,208 @@
+package tokensource
+
+import (
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// at makes a home with a profile file of the given content and mode, and an environment with the given variables ("name", "value" …).
+func at(t *testing.T, content string, mode os.FileMode, variables ...string) (home string, getenv func(string) string) {
+	t.Helper()
+	home = t.TempDir()
+	if content != "" {
+		path := filepath.Join(home, ".config", "svcauth", "credentials")
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+	}
+	environment := map[string]string{"HOME": home}
+	for i := 0; i < len(variables); i += 2 {
+		environment[variables[i]] = variables[i+1]
+	}
+	return home, func(name string) string { return environment[name] }
+}
+
+const profiles = `# mine
+[default]
+url = https://profile.example
+client_id = profile-id
+client_secret = "profile-secret"
+
+[work]
+ url=https://work.example
+client_id	=	work-id
+; the secret lies apart
+client_secret_file = work.secret
+`
+
+var environment = []string{"SVCAUTH_URL", "https://env.example", "SVCAUTH_CLIENT_ID", "env-id", "SVCAUTH_CLIENT_SECRET", "env-secret"}
+
+func TestLoadOrder(t *testing.T) {
+	type want struct{ url, id, secret, file, urlFrom, idFrom, secretFrom string }
+	path := "/.config/svcauth/credentials"
+	for name, c := range map[string]struct {
+		options LoadOptions
+		env     []string
+		want    want
+	}{
+		"profile alone": {LoadOptions{}, nil, want{"https://profile.example", "profile-id", "profile-secret", "", `profile "default" in HOME` + path, `profile "default" in HOME` + path, `profile "default" in HOME` + path}},
+		"environment before profile": {LoadOptions{}, environment,
+			want{"https://env.example", "env-id", "env-secret", "", "environment SVCAUTH_URL", "environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET"}},
+		"attributes before environment": {LoadOptions{URL: "https://a.example", ClientID: "a-id", ClientSecretFile: "a-file"}, environment,
+			want{"https://a.example", "a-id", "", "a-file", "attribute url", "attribute client_id", "attribute client_secret_file"}},
+		"url and credential may have different sources": {LoadOptions{URL: "https://a.example"}, []string{"SVCAUTH_CLIENT_ID", "env-id", "SVCAUTH_CLIENT_SECRET_FILE", "/env-file"},
+			want{"https://a.example", "env-id", "", "/env-file", "attribute url", "environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET_FILE"}},
+		"profile named in the environment": {LoadOptions{}, []string{"SVCAUTH_PROFILE", "work"}, want{"https://work.example", "work-id", "", "HOME/.config/svcauth/work.secret", `profile "work" in HOME` + path, `profile "work" in HOME` + path, `profile "work" in HOME` + path}},
+		"environment before the profile that it names": {LoadOptions{}, append([]string{"SVCAUTH_PROFILE", "work"}, environment...),
+			want{"https://env.example", "env-id", "env-secret", "", "environment SVCAUTH_URL", "environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET"}},
+		"a profile that was chosen before the environment": {LoadOptions{Profile: "work"}, environment, want{"https://work.example", "work-id", "", "HOME/.config/svcauth/work.secret", `profile "work" in HOME` + path, `profile "work" in HOME` + path, `profile "work" in HOME` + path}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home, getenv := at(t, profiles, 0o600, c.env...)
+			c.options.Getenv = getenv
+			config, from, err := Load(c.options)
+			require.NoError(t, err)
+			got := want{config.Issuer, config.ClientID, config.ClientSecret.Reveal(), config.ClientSecretFile, from.URL, from.ClientID, from.ClientSecret}
+			for _, text := range []*string{&c.want.file, &c.want.urlFrom, &c.want.idFrom, &c.want.secretFrom} {
+				*text = strings.ReplaceAll(*text, "HOME", home)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestHalvesOfTwoCredentialsAreNone(t *testing.T) {
+	for want, c := range map[string]struct {
+		options LoadOptions
+		env     []string
+	}{
+		"attribute client_id is set, but neither attribute client_secret nor attribute client_secret_file is":                 {LoadOptions{ClientID: "a-id"}, environment},
+		"attributes gives a secret but no client_id; id and secret must come from one source, so set attribute client_id too": {LoadOptions{ClientSecret: "hidden-1"}, environment},
+		"environment SVCAUTH_CLIENT_ID is set, but neither environment SVCAUTH_CLIENT_SECRET nor":                             {LoadOptions{}, environment[:4]},
+		"environment gives a secret but no client_id":                                                                         {LoadOptions{}, []string{"SVCAUTH_CLIENT_SECRET", "hidden-2"}},
+		"both environment SVCAUTH_CLIENT_SECRET and environment SVCAUTH_CLIENT_SECRET_FILE are set":                           {LoadOptions{}, append([]string{"SVCAUTH_CLIENT_SECRET_FILE", "f"}, environment...)},
+		"both attribute client_secret and attribute client_secret_file are set; set one of them only":                         {LoadOptions{ClientID: "a", ClientSecret: "hidden-3", ClientSecretFile: "f"}, nil},
+	} {
+		_, c.options.Getenv = at(t, profiles, 0o600, c.env...)
+		_, _, err := Load(c.options)
+		require.ErrorContains(t, err, want)
+		require.NotRegexp(t, "hidden|-secret\\b", err.Error())
+	}
+}
+
+func TestNothingFoundSaysWhatWasTried(t *testing.T) {
+	home, getenv := at(t, "", 0)
+	_, _, err := Load(LoadOptions{Getenv: getenv})
+	require.EqualError(t, err, `svcauth configuration: url, client_id and client_secret not set; tried attributes (does not have it), environment (does not have it), profile "default" in `+
+		home+`/.config/svcauth/credentials (there is no such file); set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile`)
+	_, getenv = at(t, "[other]\nurl = x\n", 0o600, environment[2:]...)
+	_, from, err := Load(LoadOptions{Getenv: getenv})
+	require.ErrorContains(t, err, "url not set (client_id and client_secret from environment SVCAUTH_CLIENT_ID); tried ")
+	require.ErrorContains(t, err, "(there is no such profile)")
+	require.NotContains(t, err.Error(), "env-secret")
+	require.Equal(t, "environment SVCAUTH_CLIENT_SECRET", from.ClientSecret)
+}
+
+func TestProfileFileIsPrivate(t *testing.T) {
+	for _, mode := range []os.FileMode{0o640, 0o604, 0o644, 0o660, 0o601, 0o610, 0o777} {
+		home, getenv := at(t, profiles, mode)
+		_, _, err := Load(LoadOptions{Getenv: getenv})
+		path := filepath.Join(home, ".config", "svcauth", "credentials")
+		require.EqualError(t, err, fmt.Sprintf("svcauth configuration: the profile file %s holds secrets, but others may use it too (mode %04o, expected 0600); run: chmod 600 %s", path, mode, path))
+		// Who needs no file is not troubled by it, unless it was asked for.
+		_, getenv = at(t, profiles, mode, environment...)
+		_, _, err = Load(LoadOptions{Getenv: getenv})
+		require.NoError(t, err)
+		_, _, err = Load(LoadOptions{Getenv: getenv, Profile: "default"})
+		require.ErrorContains(t, err, "chmod 600")
+	}
+	_, getenv := at(t, profiles, 0o400)
+	_, _, err := Load(LoadOptions{Getenv: getenv})
+	require.NoError(t, err)
+}
+
+func TestNamedProfileMustBeThere(t *testing.T) {
+	home, getenv := at(t, profiles, 0o600)
+	_, _, err := Load(LoadOptions{Getenv: getenv, Profile: "absent"})
+	require.ErrorContains(t, err, `there is no profile "absent" in `+home)
+	_, _, err = Load(LoadOptions{Getenv: getenv, ConfigFile: "~/absent"})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, home+"/absent")
+	_, _, err = Load(LoadOptions{Getenv: getenv, ConfigFile: home})
+	require.ErrorContains(t, err, "is not a regular file")
+	elsewhere := filepath.Join(t.TempDir(), "mine")
+	require.NoError(t, os.WriteFile(elsewhere, []byte("\ufeff[default]\r\nurl = https://e.example\r\nclient_id=i\r\nclient_secret=a=b;#c\r\n"), 0o600))
+	_, getenv = at(t, profiles, 0o600, "SVCAUTH_CONFIG_FILE", elsewhere)
+	config, _, err := Load(LoadOptions{Getenv: getenv})
+	require.NoError(t, err)
+	require.Equal(t, "a=b;#c", config.ClientSecret.Reveal())
+	require.Equal(t, "https://e.example", config.Issuer)
+}
+
+func TestProfileFaultsNameTheLineAndNoValue(t *testing.T) {
+	for content, want := range map[string]string{
+		"url = hidden\n":                    "line 1: expected [name of a profile] before the first key",
+		"[a]\n\nhidden\n":                   "line 3: expected key = value",
+		"[a]\nsecret = hidden\n":            "line 2: unknown key; known are url, client_id, client_secret, client_secret_file, ca_file",
+		"[a]\nurl = hidden\nurl = hidden\n": "line 3: url is there twice in this profile",
+		"[a]\n[b]\n[a]\n":                   `line 3: profile "a" is there twice`,
+		"[a\n":                              "line 1: expected [name of a profile]",
+		"[]\n":                              "line 1: expected [name of a profile]",
+		"[a]\nhidden = client_secret\n":     "line 2: unknown key",
+		"[a]\nclient_secret = x\nclient_secret: hid": "line 3: expected key = value",
+	} {
+		_, getenv := at(t, content, 0o600)
+		_, _, err := Load(LoadOptions{Getenv: getenv})
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "hid")
+	}
+}
+
+func FuzzParseProfiles(f *testing.F) {
+	f.Add(profiles)
+	f.Add("[a]\nurl = \"")
+	f.Fuzz(func(t *testing.T, content string) {
+		parsed, err := parseProfiles(content)
+		if (parsed == nil) == (err == nil) {
+			t.Fatal("neither profiles nor an error, or both")
+		}
+	})
+}
+
+func TestLoadedCAFileIsTrustedByTokensAndAPI(t *testing.T) {
+	e := newEndpoint(t)
+	home, getenv := at(t, fmt.Sprintf("[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\nca_file = ca.pem\n", e.URL, e.id, e.secret), 0o600)
+	ca := filepath.Join(home, ".config", "svcauth", "ca.pem")
+	_, _, err := Load(LoadOptions{Getenv: getenv})
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.NoError(t, os.WriteFile(ca, []byte("no certificate"), 0o644))
+	_, _, err = Load(LoadOptions{Getenv: getenv})
+	require.ErrorContains(t, err, "ca.pem holds no certificate in PEM form")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate().Raw}), 0o644))
+	config, from, err := Load(LoadOptions{Getenv: getenv})
+	require.NoError(t, err)
+	require.Equal(t, `profile "default" in `+home+"/.config/svcauth/credentials", from.CAFile)
+	s, err := New(config)
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = s.Token(soon(t))
+	require.NoError(t, err)
+}
+
+func TestFromEnvironment(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	for i := 0; i < len(environment); i += 2 {
+		t.Setenv(environment[i], environment[i+1])
+	}
+	config, err := FromEnvironment()
+	require.NoError(t, err)
+	require.Equal(t, Config{Issuer: "https://env.example", ClientID: "env-id", ClientSecret: svcauth.Secret("env-secret")}, config)
+}

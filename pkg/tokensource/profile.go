@@ -1,0 +1,164 @@
+package tokensource
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+const (
+	defaultProfile = "default"
+	maxProfileFile = 1 << 20 // bytes
+)
+
+// profileFields are the keys of a profile, and in capitals after SVCAUTH_ the variables of the environment.
+var profileFields = []string{"url", "client_id", "client_secret", "client_secret_file", "ca_file"}
+
+// named says whether somebody asked for a profile or a profile file, so that its absence is a mistake.
+func (l *loading) named() bool {
+	return cmp.Or(l.options.Profile, l.options.ConfigFile, l.options.Getenv("SVCAUTH_PROFILE"), l.options.Getenv("SVCAUTH_CONFIG_FILE")) != ""
+}
+
+// profile reads the chosen profile. Only where nobody asked for one may it be absent.
+func (l *loading) profile() (source, error) {
+	path := cmp.Or(l.options.ConfigFile, l.options.Getenv("SVCAUTH_CONFIG_FILE"))
+	home := l.options.Getenv("HOME")
+	if home == "" {
+		home, _ = os.UserHomeDir()
+	}
+	if path == "" && home != "" {
+		path = filepath.Join(home, ".config", "svcauth", "credentials")
+	}
+	path = expand(path, home)
+	chosen := cmp.Or(l.options.Profile, l.options.Getenv("SVCAUTH_PROFILE"), defaultProfile)
+	result := source{name: func(string) string { return fmt.Sprintf("profile %q in %s", chosen, path) }}
+	content, err := readPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) && !l.named() {
+		result.state = "there is no such file"
+		return result, nil
+	}
+	if err != nil {
+		return result, err
+	}
+	profiles, err := parseProfiles(content)
+	if err != nil {
+		return result, fmt.Errorf("%s: %w", path, err)
+	}
+	fields, ok := profiles[chosen]
+	if !ok && (l.options.Profile != "" || l.options.Getenv("SVCAUTH_PROFILE") != "") {
+		return result, fmt.Errorf("there is no profile %q in %s", chosen, path)
+	}
+	if !ok {
+		result.state = "there is no such profile"
+	}
+	for _, field := range []string{"client_secret_file", "ca_file"} {
+		if file := expand(fields[field], home); file != "" {
+			if !filepath.IsAbs(file) {
+				file = filepath.Join(filepath.Dir(path), file)
+			}
+			fields[field] = file
+		}
+	}
+	result.fields = fields
+	return result, nil
+}
+
+// expand does for "~/" what a shell does, since no shell reads the file.
+func expand(path, home string) string {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok && home != "" {
+		return filepath.Join(home, rest)
+	}
+	return path
+}
+
+// readPrivate reads a file that holds secrets. The mode is asked of the open file, so that it is the one that is read.
+func readPrivate(path string) (string, error) {
+	if path == "" {
+		return "", fmt.Errorf("the profile file can't be found, because there is no home directory: %w", fs.ErrNotExist)
+	}
+	// Asked before opening too, for to open a named pipe would wait for its writer.
+	if info, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("the profile file can't be read: %w", err)
+	} else if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("the profile file %s is not a regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("the profile file can't be read: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return "", fmt.Errorf("the profile file can't be read: %w", err)
+	}
+	// Windows has no such bits: what Go shows there are made up.
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return "", fmt.Errorf("the profile file %s holds secrets, but others may use it too (mode %04o, expected 0600); run: chmod 600 %s", path, mode, path)
+	}
+	content, err := io.ReadAll(io.LimitReader(file, maxProfileFile+1))
+	if err == nil && len(content) > maxProfileFile {
+		err = errors.New("it is longer than 1 MiB")
+	}
+	if err != nil {
+		return "", fmt.Errorf("the profile file %s can't be read: %w", path, err)
+	}
+	return string(content), nil
+}
+
+// parseProfiles reads "[profile]" and "key = value" lines; # or ; begins a comment line. Errors name the line, never what is in its value.
+func parseProfiles(content string) (map[string]map[string]string, error) {
+	profiles := map[string]map[string]string{}
+	var current map[string]string
+	number := 0
+	for line := range strings.Lines(strings.TrimPrefix(content, "\ufeff")) {
+		number++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' || line[0] == ';' {
+			continue
+		}
+		if line[0] == '[' {
+			name := strings.TrimSpace(strings.Trim(line, "[]"))
+			if name == "" || !strings.HasSuffix(line, "]") {
+				return nil, fmt.Errorf("line %d: expected [name of a profile]", number)
+			}
+			if profiles[name] != nil {
+				return nil, fmt.Errorf("line %d: profile %q is there twice; put its lines under one heading", number, name)
+			}
+			current = map[string]string{}
+			profiles[name] = current
+			continue
+		}
+		if err := parseField(current, line); err != nil {
+			return nil, fmt.Errorf("line %d: %w", number, err)
+		}
+	}
+	return profiles, nil
+}
+
+func parseField(profile map[string]string, line string) error {
+	key, value, ok := strings.Cut(line, "=")
+	key, value = strings.TrimSpace(key), strings.TrimSpace(value)
+	switch {
+	case !ok:
+		return errors.New("expected key = value, or [name of a profile]")
+	case profile == nil:
+		return errors.New("expected [name of a profile] before the first key")
+	case !slices.Contains(profileFields, key):
+		return fmt.Errorf("unknown key; known are %s", strings.Join(profileFields, ", "))
+	}
+	if _, twice := profile[key]; twice {
+		return fmt.Errorf("%s is there twice in this profile", key)
+	}
+	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = value[1 : len(value)-1]
+	}
+	profile[key] = value
+	return nil
+}

@@ -1,0 +1,67 @@
+package tokensource
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	firstBackOff = 250 * time.Millisecond
+	maxBackOff   = 10 * time.Second
+	// maxPatience is the longest Retry-After that is waited for within a call; what asks for more fails at once and says so.
+	maxPatience = 30 * time.Second
+	// maxSilence is for how long at most a server can keep a source from asking again by a Retry-After that was not waited for.
+	maxSilence = time.Minute
+)
+
+// retrying makes attempts until one succeeds, one fails for good, or there were enough.
+func (s *Source) retrying(attempt func(context.Context) *Error) error {
+	for sent := 1; ; sent++ {
+		ctx, cancel := context.WithTimeout(s.life, s.config.Timeout)
+		failure := attempt(ctx)
+		cancel()
+		if s.life.Err() != nil {
+			return ErrClosed
+		}
+		if failure == nil {
+			return nil
+		}
+		failure.Attempts = sent
+		if !failure.retryable || sent > s.config.MaxRetries || failure.RetryAfter > maxPatience {
+			return failure
+		}
+		timer := time.NewTimer(backOff(sent, failure.RetryAfter))
+		select {
+		case <-timer.C:
+		case <-s.life.Done():
+			timer.Stop()
+			return ErrClosed
+		}
+	}
+}
+
+// backOff doubles from a quarter of a second, half of it at random, so that many clients do not come back together. Never earlier than the server asked.
+func backOff(sent int, asked time.Duration) time.Duration {
+	wait := min(firstBackOff<<min(sent-1, 10), maxBackOff)
+	wait = wait/2 + rand.N(wait/2)
+	if asked > 0 {
+		return asked + min(wait, asked/4)
+	}
+	return wait
+}
+
+// retryAfter reads the header in both its forms, RFC 9110 §10.2.3; 0 where there is none that can be read.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	value := strings.TrimSpace(header.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}

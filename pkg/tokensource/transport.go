@@ -1,0 +1,105 @@
+package tokensource
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// Transport gives an [http.RoundTripper] that adds the token to each request as "Authorization: Bearer …" (RFC 6750 §2.1) and sends it through base. Nil: through
+// the transport that the Source itself uses, and so with the same trust in certificates.
+//
+// Where the API answers 401, that very token is dropped and the request sent once more with a new one, if its body can be sent again (there is none,
+// or GetBody is set, as net/http does for the usual readers); else the answer is given as it is, and the next request has a new token. Where no new
+// token can be had, the error says why (see [Source.Token]).
+//
+// After a redirect to another host, or from https to http, no token is sent along.
+func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = s.client.Transport
+	}
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	return transport{s, base}
+}
+
+type transport struct {
+	source *Source
+	base   http.RoundTripper
+}
+
+func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if elsewhere(req) {
+		return t.base.RoundTrip(req)
+	}
+	first, err := t.source.Token(req.Context())
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	res, err := t.send(req, req.Body, first.AccessToken)
+	if err != nil || res.StatusCode != http.StatusUnauthorized {
+		return res, err
+	}
+	t.source.Drop(first.AccessToken)
+	body, ok := again(req)
+	if !ok {
+		return res, nil
+	}
+	// Read to its end, within reason, so that the connection can be used again.
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
+	_ = res.Body.Close()
+	second, err := t.source.Token(req.Context())
+	if err != nil {
+		if body != nil {
+			_ = body.Close()
+		}
+		return nil, fmt.Errorf("the API refused the token (401), and a new one could not be had: %w", err)
+	}
+	// A second 401 is the API's word on this client, rather than on one token: the new token stays.
+	return t.send(req, body, second.AccessToken)
+}
+
+// send sends a copy of req (a RoundTripper must not change what it is given), and gives an answer that does not point at the copy, which holds the token.
+func (t transport) send(req *http.Request, body io.ReadCloser, accessToken string) (*http.Response, error) {
+	out := req.Clone(req.Context())
+	out.Body = body
+	if out.Header == nil {
+		out.Header = make(http.Header)
+	}
+	out.Header.Set("Authorization", "Bearer "+accessToken)
+	res, err := t.base.RoundTrip(out)
+	if res != nil {
+		res.Request = req
+	}
+	return res, err
+}
+
+// elsewhere says whether req follows a redirect to another origin than the one that its sender meant. net/http takes the Authorization header off
+// such requests; it would be no use if it was put on again here.
+func elsewhere(req *http.Request) bool {
+	first := req
+	for first.Response != nil && first.Response.Request != nil {
+		first = first.Response.Request
+	}
+	return first.URL.Host != req.URL.Host || first.URL.Scheme != req.URL.Scheme
+}
+
+// again gives the body for a second sending, and whether there can be one.
+func again(req *http.Request) (io.ReadCloser, bool) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req.Body, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	return body, err == nil
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
