@@ -175,3 +175,39 @@ func TestServerThatIsAway(t *testing.T) {
 	require.ErrorAs(t, refused, &op)
 	require.True(t, strings.HasPrefix(refused.Error(), "no token from "+address+"/.well-known/oauth-authorization-server: "), refused.Error())
 }
+
+func TestLifetimes(t *testing.T) {
+	for _, c := range []struct {
+		said any
+		want time.Duration // 0: refused
+	}{{3600, time.Hour}, {"3600", time.Hour}, {59.5, 59500 * time.Millisecond}, {nil, unknownLifetime}, {1e300, maxLifetime}, {0, 0}, {-1, 0}, {"soon", 0}, {[]int{1}, 0}, {true, 0}} {
+		e := newEndpoint(t)
+		e.lifetime = c.said
+		s := e.source(t)
+		before := time.Now()
+		got, err := s.Token(soon(t))
+		if c.want == 0 {
+			require.ErrorContains(t, err, "expires_in", "%v", c.said)
+			continue
+		}
+		require.NoError(t, err)
+		require.WithinRange(t, got.Expiry, before.Add(c.want-time.Second), time.Now().Add(c.want), "%v", c.said)
+	}
+}
+
+func TestMistypedSecretIsToldFromAWrongOne(t *testing.T) {
+	e := newEndpoint(t)
+	secret := svcauth.NewSecret()
+	wrong := e.source(t, func(c *Config) { c.ClientSecret = secret })
+	require.NotContains(t, failure(t, wrong).Error(), "mistyped")
+	typo := []byte(secret.Reveal())
+	typo[10] ^= 1 // another letter or digit, save at the ends of their ranges
+	for typo[10] < '0' || typo[10] > '9' && typo[10] < 'A' || typo[10] > 'Z' && typo[10] < 'a' || typo[10] > 'z' {
+		typo[10] = 'k'
+	}
+	mistyped := e.source(t, func(c *Config) { c.ClientSecret = svcauth.Secret(typo) })
+	refused := failure(t, mistyped)
+	require.ErrorIs(t, refused, svcauth.ErrSecretChecksum)
+	require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
+	require.NotContains(t, refused.Error(), string(typo))
+}

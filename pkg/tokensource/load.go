@@ -15,13 +15,13 @@ import (
 
 // LoadOptions are what the program itself was told: the attributes of a Terraform provider, the flags of a command. Leave empty what it was not told.
 type LoadOptions struct {
-	URL              string         // the issuer
-	ClientID         string         //
-	ClientSecret     svcauth.Secret //
-	ClientSecretFile string         //
-	CAFile           string         // PEM, certificates to trust beside the system's
-	Profile          string         // which part of the profile file; with it the profile comes before the environment, for it was chosen
-	ConfigFile       string         // the profile file
+	URL              string // the issuer
+	ClientID         string
+	ClientSecret     svcauth.Secret
+	ClientSecretFile string //
+	CAFile           string // PEM, certificates to trust beside the system's
+	Profile          string // which part of the profile file; with it the profile comes before the environment, for it was chosen
+	ConfigFile       string // the profile file
 
 	Getenv func(string) string // nil: os.Getenv
 }
