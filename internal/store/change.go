@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// The kinds of entries of the change log.
+const (
+	ChangeRevocation = "revocation" // payload: one svcauth.Revocation as JSON
+	ChangeClient     = "client"     // subject: the client whose snapshot is stale
+	ChangeRole       = "role"       // subject: the role whose privileges, name or kind changed, or which is gone
+	ChangeOrg        = "org"        // subject: the organization
+	ChangeKeys       = "keys"       // the signing keys
+	ChangeCatalog    = "catalog"    // the APIs and privileges
+)
+
+// Change is one entry of the change log. Seq rises by one with each entry, in the order of commits.
+type Change struct {
+	Seq       int64
+	OrgID     string // whose; empty: everybody's
+	Kind      string
+	Subject   string
+	Payload   string
+	ExpiresAt time.Time // when nobody needs it any more
+}
+
+// lockChanges takes the one row that makes writing transactions happen one after another.
+func (q *Q) lockChanges(ctx context.Context) error {
+	seq, err := count(ctx, q, `UPDATE change_counter SET seq = seq WHERE one = 1 RETURNING seq`)
+	q.counter, q.locked = seq, seq
+	return err
+}
+
+func (q *Q) storeCounter(ctx context.Context) error {
+	if q.counter == q.locked {
+		return nil
+	}
+	return q.must(ctx, `UPDATE change_counter SET seq = $1 WHERE one = 1`, q.counter)
+}
+
+// AddChange appends an entry to the change log and gives its seq. Only inside [Store.Write].
+func (q *Q) AddChange(ctx context.Context, c Change) (seq int64, err error) {
+	q.counter++
+	_, err = q.exec(ctx, `INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6)`,
+		q.counter, c.OrgID, c.Kind, c.Subject, c.Payload, c.ExpiresAt.UnixMilli())
+	return q.counter, err
+}
+
+// Changes reads up to limit entries after the given seq, in order.
+func (q *Q) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
+	return many(ctx, q, scanChange, `SELECT seq, org_id, kind, subject, payload, expires_at_ms FROM change
+		WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+}
+
+// LiveRevocations reads up to limit entries of kind revocation, after the given seq and not beyond upTo, that have not expired.
+func (q *Q) LiveRevocations(ctx context.Context, after, upTo int64, now time.Time, limit int) ([]Change, error) {
+	return many(ctx, q, scanChange, `SELECT seq, org_id, kind, subject, payload, expires_at_ms FROM change
+		WHERE seq > $1 AND seq <= $2 AND kind = $3 AND expires_at_ms > $4 ORDER BY seq LIMIT $5`, after, upTo, ChangeRevocation, now.UnixMilli(), limit)
+}
+
+// LastChange is the seq of the newest committed entry; 0 before the first.
+func (q *Q) LastChange(ctx context.Context) (int64, error) {
+	return count(ctx, q, `SELECT seq FROM change_counter WHERE one = 1`)
+}
+
+func scanChange(r row) (c Change, err error) {
+	var expires int64
+	err = r.Scan(&c.Seq, &c.OrgID, &c.Kind, &c.Subject, &c.Payload, &expires)
+	c.ExpiresAt = at(expires)
+	return c, err
+}
+
+// Sweep deletes up to limit rows that nobody needs any more (expired changes, sessions, invitations; audit events from before
+// auditBefore, where that is not zero) and says how many. In small portions, so that it holds up nobody.
+func (q *Q) Sweep(ctx context.Context, now, auditBefore time.Time, limit int) (int64, error) {
+	var total int64
+	sweep := func(text string, args ...any) error {
+		n, err := q.exec(ctx, text, args...)
+		total += n
+		return err
+	}
+	ms := now.UnixMilli()
+	if err := sweep(`DELETE FROM change WHERE seq IN (SELECT seq FROM change WHERE expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2)`, ms, limit); err != nil {
+		return total, err
+	}
+	if err := sweep(`DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session WHERE expires_at_ms <= $1 LIMIT $2)`, ms, limit); err != nil {
+		return total, err
+	}
+	if err := sweep(`DELETE FROM invitation WHERE token_hash IN (SELECT token_hash FROM invitation WHERE expires_at_ms <= $1 LIMIT $2)`, ms, limit); err != nil {
+		return total, err
+	}
+	if auditBefore.IsZero() {
+		return total, nil
+	}
+	err := sweep(`DELETE FROM audit_event WHERE id IN (SELECT id FROM audit_event WHERE at_ms < $1 ORDER BY at_ms LIMIT $2)`, auditBefore.UnixMilli(), limit)
+	return total, err
+}

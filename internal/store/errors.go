@@ -1,0 +1,82 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// What a query can fail with, for errors.Is. Anything else is a fault in this program.
+var (
+	ErrNotFound    = errors.New("no such row")
+	ErrConflict    = errors.New("a row with this unique value exists")
+	ErrReferenced  = errors.New("a row that this one names does not exist, or is named by another one")
+	ErrStale       = errors.New("the row has changed since it was read")
+	ErrUnavailable = errors.New("the database is not available")
+)
+
+// classify turns a driver's error into one of ours by its type and code, never by its text. The text stays in the chain for logs: it holds
+// names of constraints, no values.
+func classify(doing string, err error) error {
+	if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) {
+		return err
+	}
+	kind := error(nil)
+	var pg *pgconn.PgError
+	var lite *sqlite.Error
+	var network net.Error
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.As(err, &pg):
+		kind = postgresKind(pg.Code)
+		return fmt.Errorf("%s: %w", doing, join(kind, fmt.Errorf("%s %s (%s)", pg.Code, pg.Message, pg.ConstraintName)))
+	case errors.As(err, &lite):
+		kind = sqliteKind(lite.Code())
+	case errors.Is(err, sql.ErrNoRows):
+		kind = ErrNotFound
+	case errors.As(err, &network), errors.As(err, &connect), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone), pgconn.SafeToRetry(err), pgconn.Timeout(err), isBroken(err):
+		kind = ErrUnavailable
+	}
+	return fmt.Errorf("%s: %w", doing, join(kind, err))
+}
+
+func join(kind, err error) error {
+	if kind == nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", kind, err)
+}
+
+func postgresKind(code string) error {
+	switch {
+	case code == "23505":
+		return ErrConflict
+	case code == "23503":
+		return ErrReferenced
+	case len(code) == 5 && (code[:2] == "08" || code[:2] == "53" || code[:2] == "57" || code[:2] == "58" || code == "25006" || code[:2] == "40"):
+		return ErrUnavailable // connection, resources, operator, I/O, read-only after a fail-over, rolled back by the server
+	}
+	return nil
+}
+
+func sqliteKind(code int) error {
+	switch code {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+		return ErrConflict
+	case sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+		return ErrReferenced
+	}
+	switch code & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
+		sqlite3.SQLITE_READONLY, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_NOMEM:
+		return ErrUnavailable
+	}
+	return nil
+}

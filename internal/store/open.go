@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing/fstest"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // registers "sqlite"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Open connects to the database that the URL names and makes SQLite's file (mode 0600) where there is none. It does not touch the
+// schema: see [Store.Migrate]. PostgreSQL need not answer yet.
+func Open(cfg Config) (*Store, error) {
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = 20
+	}
+	scheme, rest, _ := strings.Cut(cfg.URL, "://")
+	switch scheme {
+	case "sqlite":
+		return openSQLite(cfg, rest)
+	case "postgres", "postgresql":
+		return openPostgres(cfg)
+	}
+	return nil, errors.New("database.url: expected sqlite://PATH or postgres://USER@HOST:5432/NAME")
+}
+
+func openPostgres(cfg Config) (*Store, error) {
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, errors.New("database.url is no URL of the form postgres://USER:PASSWORD@HOST:5432/NAME")
+	}
+	query := u.Query()
+	if !query.Has("connect_timeout") {
+		query.Set("connect_timeout", "3")
+	}
+	if !query.Has("application_name") {
+		query.Set("application_name", "svcauth")
+	}
+	u.RawQuery = query.Encode()
+	db, err := sql.Open("pgx", u.String())
+	if err != nil {
+		return nil, errors.New("database.url can't be used: " + withoutPassword(err, u))
+	}
+	db.SetMaxOpenConns(cfg.MaxConns)
+	db.SetMaxIdleConns(cfg.MaxConns)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(time.Hour)
+	return &Store{cfg: cfg, postgres: true, read: db, write: db}, nil
+}
+
+func withoutPassword(err error, u *url.URL) string {
+	text := err.Error()
+	if password, ok := u.User.Password(); ok && password != "" {
+		text = strings.ReplaceAll(text, password, "…")
+		text = strings.ReplaceAll(text, url.QueryEscape(password), "…")
+	}
+	return text
+}
+
+func openSQLite(cfg Config, path string) (*Store, error) {
+	path, _, _ = strings.Cut(path, "?")
+	if path == "" {
+		return nil, errors.New("database.url: expected a path after sqlite://")
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the database: %w", err)
+	}
+	// The file holds hashes of secrets and sealed keys: nobody else on the machine has any business in it.
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the database file: %w", err)
+	}
+	_ = file.Close()
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)"
+	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	write.SetMaxOpenConns(1)
+	read, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	read.SetMaxOpenConns(max(2, cfg.MaxConns/2))
+	read.SetMaxIdleConns(max(2, cfg.MaxConns/2))
+	return &Store{cfg: cfg, read: read, write: write}, nil
+}
+
+// isBroken tells the errors that mean a lost connection but have no type of their own.
+func isBroken(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
+}
+
+// Migrate brings the schema up to what this program expects, forward only, and says how many steps it took. Nodes that start at once
+// wait for one another. A schema that is newer than the program is left alone: the previous release runs beside the next one.
+func (s *Store) Migrate(ctx context.Context) (int, error) {
+	migrating, err := s.provider()
+	if err != nil {
+		return 0, err
+	}
+	release, err := s.migrationLock(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	done, err := migrating.Up(ctx)
+	if err != nil {
+		return len(done), classify("migrate the schema", err)
+	}
+	return len(done), nil
+}
+
+// Pending says how many migrations are still to be applied.
+func (s *Store) Pending(ctx context.Context) (int, error) {
+	migrating, err := s.provider()
+	if err != nil {
+		return 0, err
+	}
+	steps, err := migrating.Status(ctx)
+	if err != nil {
+		return 0, classify("read the schema's version", err)
+	}
+	pending := 0
+	for _, step := range steps {
+		if step.State == goose.StatePending {
+			pending++
+		}
+	}
+	return pending, nil
+}
+
+// provider reads the migrations in the dialect of this database.
+func (s *Store) provider() (*goose.Provider, error) {
+	dialect, files := goose.DialectSQLite3, fstest.MapFS{}
+	replacer := strings.NewReplacer()
+	if s.postgres {
+		dialect = goose.DialectPostgres
+		replacer = strings.NewReplacer(`COLLATE BINARY`, `COLLATE "C"`, ` BLOB`, ` BYTEA`)
+	}
+	err := fs.WalkDir(migrations, "migrations", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := migrations.ReadFile(path)
+		files[entry.Name()] = &fstest.MapFile{Data: []byte(replacer.Replace(string(text)))}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	migrating, err := goose.NewProvider(dialect, s.write, files, goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return migrating, nil
+}
+
+// migrationLock keeps two nodes from migrating at once. SQLite has one process, and its file is locked by the transaction itself.
+func (s *Store) migrationLock(ctx context.Context) (release func(), err error) {
+	if !s.postgres {
+		return func() {}, nil
+	}
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return nil, classify("connect", err)
+	}
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock(7315911263)`); err != nil {
+		_ = conn.Close()
+		return nil, classify("wait for another node's migration", err)
+	}
+	return func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(7315911263)`)
+		_ = conn.Close()
+	}, nil
+}

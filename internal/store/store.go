@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Store is one database. It is safe for concurrent use.
+type Store struct {
+	cfg      Config
+	postgres bool
+	read     *sql.DB
+	write    *sql.DB // SQLite: one connection; PostgreSQL: the same pool as read
+}
+
+// Config says which database, and who hears how it is doing.
+type Config struct {
+	URL      string // sqlite://PATH or postgres://…; may hold a password, so it is never printed
+	MaxConns int    // of this process, 1 to 1000; 0: 20
+	// OnCall hears of each query and transaction. nil: nobody does.
+	OnCall func(d time.Duration, err error)
+}
+
+// How long one query and one transaction may take, when the caller's context does not say less. A database that hangs must cost an
+// error, never a goroutine.
+const (
+	queryTimeout       = 5 * time.Second
+	transactionTimeout = 10 * time.Second
+)
+
+// Postgres says which of the two it is, for messages.
+func (s *Store) Postgres() bool { return s.postgres }
+
+// Ping asks the database for a sign of life. The error is [ErrUnavailable].
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	_, err := single(ctx, s.Read(), func(r row) (int, error) { return one, r.Scan(&one) }, `SELECT 1`)
+	return err
+}
+
+// Close ends all connections.
+func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
+
+// Read gives queries outside a transaction: each sees what was committed when it began.
+func (s *Store) Read() *Q { return &Q{on: s.read, cfg: &s.cfg} }
+
+// Write runs do in a transaction that may change anything, alone: all such transactions of all nodes happen one after another. It
+// commits if do returns nil; otherwise nothing has happened and that error comes back. do must not call Write, and must not wait for
+// anything but the database. After an error of the commit itself ([ErrUnavailable]) nobody can know whether it happened.
+func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
+	return s.transaction(ctx, func(q *Q) error {
+		if err := q.lockChanges(ctx); err != nil {
+			return err
+		}
+		if err := do(q); err != nil {
+			return err
+		}
+		return q.storeCounter(ctx)
+	})
+}
+
+// WriteAside runs a transaction that touches only rows no rule reads (last use, sessions, what has expired). It waits for nobody and
+// must not add to the change log.
+func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
+	return s.transaction(ctx, do)
+}
+
+func (s *Store) transaction(ctx context.Context, do func(*Q) error) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	began := time.Now()
+	defer func() { s.observe(began, err) }()
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return classify("begin a transaction", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; before one, the connection is gone anyway
+	if err := do(&Q{on: tx}); err != nil {
+		return err
+	}
+	return classify("commit", tx.Commit())
+}
+
+func (s *Store) observe(began time.Time, err error) {
+	if s.cfg.OnCall != nil {
+		if !errors.Is(err, ErrUnavailable) {
+			err = nil // the database did answer
+		}
+		s.cfg.OnCall(time.Since(began), err)
+	}
+}
+
+// Q runs queries, in a transaction or outside. It is not for concurrent use inside a transaction.
+type Q struct {
+	on  runner
+	cfg *Config // nil inside a transaction, which is measured as a whole
+
+	counter, locked int64 // of the change log; see change.go
+}
+
+type runner interface {
+	ExecContext(context.Context, string, ...any) (sql.Result, error)
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}
+
+type row interface{ Scan(...any) error }
+
+// exec runs one statement and says how many rows it touched.
+func (q *Q) exec(ctx context.Context, text string, args ...any) (n int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	defer q.observe(time.Now(), &err)
+	result, err := q.on.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, classify("write", err)
+	}
+	n, err = result.RowsAffected()
+	return n, classify("write", err)
+}
+
+// must is exec for a statement that has to touch a row: else [ErrNotFound].
+func (q *Q) must(ctx context.Context, text string, args ...any) error {
+	n, err := q.exec(ctx, text, args...)
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+func (q *Q) observe(began time.Time, err *error) {
+	if q.cfg != nil {
+		(&Store{cfg: *q.cfg}).observe(began, *err)
+	}
+}
+
+// many reads all rows of a query. It never returns a nil slice.
+func many[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (all []T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	defer q.observe(time.Now(), &err)
+	rows, err := q.on.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, classify("read", err)
+	}
+	defer rows.Close()
+	all = []T{}
+	for rows.Next() {
+		one, err := scan(rows)
+		if err != nil {
+			return nil, classify("read a row", err)
+		}
+		all = append(all, one)
+	}
+	return all, classify("read", rows.Err())
+}
+
+// single reads the one row of a query: [ErrNotFound] where there is none.
+func single[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (T, error) {
+	all, err := many(ctx, q, scan, text, args...)
+	if err == nil && len(all) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return all[0], nil
+}
+
+// count reads one number.
+func count(ctx context.Context, q *Q, text string, args ...any) (int64, error) {
+	return single(ctx, q, func(r row) (n int64, err error) { return n, r.Scan(&n) }, text, args...)
+}
+
+// milliseconds turns an optional moment into what is stored.
+func milliseconds(t *time.Time) *int64 {
+	if t == nil {
+		return nil
+	}
+	ms := t.UnixMilli()
+	return &ms
+}
+
+// moment turns what is stored into an optional moment.
+func moment(ms sql.NullInt64) *time.Time {
+	if !ms.Valid {
+		return nil
+	}
+	t := time.UnixMilli(ms.Int64).UTC()
+	return &t
+}
+
+func at(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+// placeholders writes "$n,$n+1,…" for count values, beginning at from.
+func placeholders(from, count int) string {
+	text := make([]byte, 0, count*5)
+	for i := range count {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = fmt.Appendf(text, "$%d", from+i)
+	}
+	return string(text)
+}
