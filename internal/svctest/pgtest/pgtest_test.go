@@ -1,0 +1,142 @@
+package pgtest
+
+import (
+	"bufio"
+	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func query(t *testing.T, s *Server, statement string) string {
+	t.Helper()
+	out, err := s.Query("postgres", statement)
+	require.NoError(t, err)
+	return out
+}
+
+func TestSharedServerGivesFreshDatabases(t *testing.T) {
+	first, second := URL(t), URL(t)
+	require.NotEqual(t, first, second)
+	a, err := url.Parse(first)
+	require.NoError(t, err)
+	b, err := url.Parse(second)
+	require.NoError(t, err)
+	require.Equal(t, a.Host, b.Host)
+	name := strings.TrimPrefix(a.Path, "/")
+	_, err = sharedServer.Query(name, "create table t (n int); insert into t values (1)")
+	require.NoError(t, err)
+	_, err = sharedServer.Query(strings.TrimPrefix(b.Path, "/"), "select n from t")
+	require.ErrorContains(t, err, "does not exist")
+	out, err := exec.Command(sharedServer.bin+"/psql", "-XtAc", "select n from t", first).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, "1", strings.TrimSpace(string(out)))
+	a.User = url.UserPassword(superuser, "wrong")
+	out, err = exec.Command(sharedServer.bin+"/psql", "-XtAc", "select 1", a.String()).CombinedOutput()
+	require.Error(t, err, string(out))
+}
+
+func TestWhatIsCommittedSurvivesKillAndRestart(t *testing.T) {
+	s := Start(t, Config{Durable: true})
+	at := s.URL()
+	query(t, s, "create table t (n int)")
+	query(t, s, "insert into t values (7)")
+	require.Equal(t, "on", query(t, s, "show fsync"))
+	s.Kill()
+	_, err := s.Query("postgres", "select 1")
+	require.Error(t, err)
+	s.Restart()
+	require.Equal(t, at, s.URL())
+	require.Equal(t, "7", query(t, s, "select n from t"))
+	s.Restart()
+	require.Equal(t, "7", query(t, s, "select n from t"))
+}
+
+func TestPausedServerAnswersAfterResumeOnly(t *testing.T) {
+	s := Start(t, Config{Settings: map[string]string{"max_connections": "17"}})
+	require.Equal(t, "17", query(t, s, "show max_connections"))
+	require.Equal(t, "off", query(t, s, "show fsync"))
+	s.Pause()
+	probe := s.client("psql", "-XtAc", "select 1", "postgres") // its own connect time-out is 5 s
+	require.Error(t, probe.Run())
+	s.Resume()
+	require.Equal(t, "1", query(t, s, "select 1"))
+}
+
+// TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is killed while its server is paused, the worst case.
+func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
+	if os.Getenv("SVCAUTH_TEST_PGTEST_VICTIM") != "" {
+		s := Start(t, Config{})
+		s.Pause()
+		_, _ = os.Stdout.WriteString("victim " + s.dir + " " + strconv.Itoa(s.running.Process.Pid) + "\n")
+		select {}
+	}
+	skipUnlessWanted(t)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsLeftWhenTheProcessDies$")
+	cmd.Env = append(os.Environ(), "SVCAUTH_TEST_PGTEST_VICTIM=1")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var dir string
+	var pid int
+	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "victim" {
+			dir = fields[1]
+			pid, err = strconv.Atoi(fields[2])
+			require.NoError(t, err)
+		}
+	}
+	require.NotZero(t, pid, "the other process could not start PostgreSQL")
+	all := append(children(pid), pid)
+	require.Greater(t, len(all), 3)
+	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
+	_ = cmd.Wait()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(dir)
+		return os.IsNotExist(err) && !anyAlive(all)
+	}, 60*time.Second, 50*time.Millisecond)
+}
+
+// program is a TB that is no test.
+type program struct{ cleanups []func() }
+
+func (*program) Helper()               {}
+func (*program) Fatalf(string, ...any) { panic("fatal") }
+func (*program) Logf(string, ...any)   {}
+func (p *program) Cleanup(f func())    { p.cleanups = append(p.cleanups, f) }
+
+func TestCleanupRemovesEverything(t *testing.T) {
+	skipUnlessWanted(t)
+	p := &program{}
+	s := Start(p, Config{})
+	pid := s.running.Process.Pid
+	require.Contains(t, s.NewDatabase(), "/db1?")
+	require.Len(t, p.cleanups, 1)
+	p.cleanups[0]()
+	require.NoDirExists(t, s.dir)
+	require.False(t, anyAlive([]int{pid}))
+	require.PanicsWithValue(t, "fatal", func() { s.Kill() })
+}
+
+func TestSkippedUnlessWanted(t *testing.T) {
+	t.Setenv("CI", "")
+	t.Setenv("SVCAUTH_TEST_SERVICES", "")
+	require.False(t, Wanted())
+	skipped := false
+	t.Run("inner", func(t *testing.T) {
+		defer func() { skipped = t.Skipped() }()
+		URL(t)
+	})
+	require.True(t, skipped)
+	t.Setenv("CI", "true")
+	require.True(t, Wanted())
+	t.Setenv("CI", "")
+	t.Setenv("SVCAUTH_TEST_SERVICES", "1")
+	require.True(t, Wanted())
+}
