@@ -1,0 +1,95 @@
+package access
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Actor is who asks, and by what right.
+type Actor struct {
+	ID       string // mem_…, sa_…, or "system"
+	Kind     string // svcauth.KindMember, KindServiceAccount or KindSystem
+	Name     string // a member's address or a service account's name, for the audit log
+	OrgID    string // the organization whose things it may touch
+	Operator bool   // that organization is the operator's own
+	ClientID string // the client whose token it is; empty for the console and the system
+
+	// Privileges are those in force for this request: what the token carries, or, in the console, what the member holds now. Nobody hands
+	// on what is not among them, so that a token with a narrow scope can't make itself a wider one.
+	Privileges []string
+
+	IP        string
+	RequestID string
+}
+
+// System is the server itself: bootstrap, expiry, the command line on the database. It may do everything in that organization.
+func System(orgID string) Actor {
+	return Actor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth", OrgID: orgID}
+}
+
+// Has says whether the privilege is in force for the actor.
+func (a Actor) Has(privilege string) bool {
+	return a.Kind == svcauth.KindSystem || slices.Contains(a.Privileges, privilege)
+}
+
+// missing lists, sorted and once each, which of the privileges the actor does not have.
+func (a Actor) missing(privileges []string) []string {
+	var lacking []string
+	for _, p := range privileges {
+		if !a.Has(p) {
+			lacking = append(lacking, p)
+		}
+	}
+	slices.Sort(lacking)
+	return slices.Compact(lacking)
+}
+
+type actorKey struct{}
+
+// WithActor puts the caller into the context. Only the faces that have authenticated it do so.
+func WithActor(ctx context.Context, a Actor) context.Context {
+	return context.WithValue(ctx, actorKey{}, a)
+}
+
+// ActorFrom gives the caller that [WithActor] put there.
+func ActorFrom(ctx context.Context) (Actor, bool) {
+	a, ok := ctx.Value(actorKey{}).(Actor)
+	return a, ok
+}
+
+// caller gives the actor and refuses an empty context and an actor without one of the privileges (none asked: any actor will do).
+func caller(ctx context.Context, privilege string) (Actor, error) {
+	a, ok := ActorFrom(ctx)
+	if !ok || a.OrgID == "" || a.ID == "" {
+		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody is signed in: send a bearer token of this server, or sign in to the console.")
+	}
+	if privilege != "" && !a.Has(privilege) {
+		return a, lacks([]string{privilege}, "This needs the privilege %s, which %s does not carry. Ask an administrator for a role that has it.", privilege, a.credential())
+	}
+	return a, nil
+}
+
+// credential names what the privileges came with, for messages.
+func (a Actor) credential() string {
+	if a.ClientID != "" {
+		return "this token"
+	}
+	return "your account"
+}
+
+func lacks(missing []string, format string, args ...any) *svcauth.Problem {
+	p := svcauth.NewProblem(svcauth.CodeMissingPrivileges, format, args...)
+	p.Missing = missing
+	return p
+}
+
+// mayHandOver refuses to give anybody privileges that the actor does not have itself. what completes "You can't …".
+func (a Actor) mayHandOver(privileges []string, what string) error {
+	if missing := a.missing(privileges); len(missing) > 0 {
+		return lacks(missing, "You can't %s: that hands over privileges which %s does not carry: %s.", what, a.credential(), strings.Join(missing, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,249 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Config is what the rules stand on.
+type Config struct {
+	Store   *store.Store
+	Keyring *keyring.Keyring // hashes secrets; signing keys
+	Cache   *cache.Cache     // records of live tokens
+
+	Issuer          string        // audience of the built-in privileges; base of links
+	DefaultTokenTTL time.Duration // shown where a service account has none of its own
+	AuditRetention  time.Duration // 0: for ever
+	Blocklist       []string      // passwords nobody may choose, on top of the built-in ones
+
+	// Committed is called after each transaction that appended to the change log, before the method returns, so that this node has acted on
+	// it by then.
+	Committed func(context.Context)
+	// Mail sends an invitation or reset link; nil: nobody is written to. Its failure never fails the call.
+	Mail func(ctx context.Context, to, subject, text string)
+
+	Clock func() time.Time // default time.Now
+}
+
+// Service holds the rules. It is safe for concurrent use.
+type Service struct {
+	cfg Config
+}
+
+// New makes the service. Nothing is read or written yet.
+func New(cfg Config) *Service {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Committed == nil {
+		cfg.Committed = func(context.Context) {}
+	}
+	return &Service{cfg: cfg}
+}
+
+func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }
+
+// read gives queries outside a transaction.
+func (s *Service) read() *store.Q { return s.cfg.Store.Read() }
+
+// revocationLife is how long an entry that names no token must live: as long as the longest token, and some clock difference.
+const revocationLife = svcauth.MaxTokenTTLSeconds*time.Second + 10*time.Minute
+
+// changeLife is how long other entries stay in the change log. A node that was away for longer starts afresh.
+const changeLife = 24 * time.Hour
+
+// operation says what is about to happen, for the check and for the audit log.
+type operation struct {
+	need   string // the privilege; empty: any actor, and the body checks
+	action string // noun.verb
+	target svcauth.AuditTarget
+	// access: it creates, changes or removes service accounts or grants roles, which a service account may do only where its organization lets it.
+	access bool
+}
+
+// tx is a transaction that changes something. Its methods write what belongs to every change.
+type tx struct {
+	*store.Q
+	s     *Service
+	now   time.Time
+	actor Actor
+
+	target        svcauth.AuditTarget // do may complete it
+	before, after any                 // for the audit log; never a secret. nil: nothing there
+	silent        bool                // nothing changed (an idempotent repeat): no audit event
+}
+
+// change runs a change: who asks is checked, do runs in a transaction, and the audit event is written with it. Where do (or the check) returns a
+// problem, nothing has changed and the refusal is audited.
+func (s *Service) change(ctx context.Context, op operation, do func(context.Context, *tx) error) error {
+	actor, err := caller(ctx, op.need)
+	if actor.ID == "" {
+		return err
+	}
+	t := &tx{s: s, now: s.now(), actor: actor, target: op.target}
+	if err == nil {
+		err = s.cfg.Store.Write(ctx, func(q *store.Q) error {
+			t.Q = q
+			if op.access {
+				if err := t.mayManageAccess(ctx); err != nil {
+					return err
+				}
+			}
+			if err := do(ctx, t); err != nil || t.silent {
+				return err
+			}
+			return q.InsertAuditEvent(ctx, t.event(op.action, svcauth.OutcomeDone, ""))
+		})
+	}
+	err = s.problem(err, t.target)
+	var refusal *svcauth.Problem
+	if errors.As(err, &refusal) {
+		if auditErr := s.auditRefusal(ctx, t, op.action, refusal); auditErr != nil {
+			return auditErr
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.cfg.Committed(ctx)
+	return nil
+}
+
+// problem turns what the store says into what a caller is told.
+func (s *Service) problem(err error, target svcauth.AuditTarget) error {
+	var already *svcauth.Problem
+	switch {
+	case err == nil || errors.As(err, &already):
+		return err
+	case errors.Is(err, store.ErrNotFound):
+		return svcauth.NewProblem(svcauth.CodeNotFound, "There is no %s with this id in your organization.", words(target.Kind))
+	case errors.Is(err, store.ErrStale):
+		return svcauth.NewProblem(svcauth.CodePreconditionFailed, "Somebody else changed this %s since you read it. Get it again, then repeat your change.", words(target.Kind))
+	case errors.Is(err, store.ErrUnavailable):
+		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was changed; try again in a moment."), err)
+	}
+	return err
+}
+
+// auditRefusal records a change that was refused by a rule. A value that can't be read is not a change: it is not recorded.
+func (s *Service) auditRefusal(ctx context.Context, t *tx, action string, refusal *svcauth.Problem) error {
+	switch refusal.Code {
+	case svcauth.CodeForbidden, svcauth.CodeMissingPrivileges, svcauth.CodeConflict, svcauth.CodeNotFound, svcauth.CodePreconditionFailed:
+	default:
+		return nil
+	}
+	t.before, t.after = nil, nil
+	event := t.event(action, svcauth.OutcomeRefused, refusal.Detail)
+	err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error { return q.InsertAuditEvent(ctx, event) })
+	return s.problem(err, t.target)
+}
+
+func (t *tx) event(action, outcome, reason string) svcauth.AuditEvent {
+	return svcauth.AuditEvent{
+		ID: svcauth.NewIDAt(svcauth.PrefixEvent, t.now), Time: t.now, OrganizationID: t.actor.OrgID,
+		Actor:  svcauth.AuditActor{ID: t.actor.ID, Kind: t.actor.Kind, Name: t.actor.Name, ClientID: t.actor.ClientID},
+		Action: action, Target: t.target, Outcome: outcome, Reason: reason,
+		Before: asJSON(t.before), After: asJSON(t.after), IP: t.actor.IP, RequestID: t.actor.RequestID,
+	}
+}
+
+func asJSON(v any) json.RawMessage {
+	if v == nil {
+		return nil
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil // only values of this package come here; a test marshals each
+	}
+	return text
+}
+
+// mayManageAccess is the rule that members, not machines, decide who may do what, unless the organization says otherwise.
+func (t *tx) mayManageAccess(ctx context.Context) error {
+	if t.actor.Kind != svcauth.KindServiceAccount {
+		return nil
+	}
+	org, err := t.Organization(ctx, t.actor.OrgID)
+	if err != nil {
+		return err
+	}
+	if !org.ServiceAccountsMayManageAccess {
+		return svcauth.NewProblem(svcauth.CodeForbidden, "A service account may not manage access in this organization: only a member may, in the console or with an "+
+			"application key. A member with settings:manage can allow it by turning on service_accounts_may_manage_access.")
+	}
+	return nil
+}
+
+// revoke appends a revocation; its Exp is set here unless it is.
+func (t *tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) error {
+	expires := t.now.Add(revocationLife)
+	if r.Exp == 0 {
+		r.Exp = expires.Unix()
+	} else {
+		expires = time.Unix(r.Exp, 0).Add(10 * time.Minute)
+	}
+	payload, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write a revocation: %w", err)
+	}
+	_, err = t.AddChange(ctx, store.Change{OrgID: orgID, Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: expires})
+	return err
+}
+
+// revokeClient kills what the client has been issued so far: all of it, or only tokens that carry the role.
+func (t *tx) revokeClient(ctx context.Context, orgID, clientID, role string) error {
+	epoch, err := t.RaiseEpoch(ctx, orgID, clientID)
+	if err != nil {
+		return err
+	}
+	if err := t.revoke(ctx, orgID, svcauth.Revocation{ClientID: clientID, Role: role, MinEpoch: epoch}); err != nil {
+		return err
+	}
+	return t.touch(ctx, orgID, store.ChangeClient, clientID)
+}
+
+// revokeRole kills the organization's tokens that carry the role, or of these only the ones with the privilege in their scope.
+func (t *tx) revokeRole(ctx context.Context, orgID, role string, privileges ...string) error {
+	pol, err := t.RaisePolicy(ctx, orgID)
+	if err != nil {
+		return err
+	}
+	if len(privileges) == 0 {
+		return t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, MinPol: pol})
+	}
+	for _, p := range privileges {
+		if err := t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, Privilege: p, MinPol: pol}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// touch tells every node that what it remembers of the subject is stale. kind is one of the store's Change constants.
+func (t *tx) touch(ctx context.Context, orgID, kind, subject string) error {
+	_, err := t.AddChange(ctx, store.Change{OrgID: orgID, Kind: kind, Subject: subject, ExpiresAt: t.now.Add(changeLife)})
+	return err
+}
+
+// words turns a target's kind into English.
+func words(kind string) string {
+	switch kind {
+	case "":
+		return "thing"
+	case "service_account":
+		return "service account"
+	case "application_key":
+		return "application key"
+	case "signing_key":
+		return "signing key"
+	}
+	return kind
+}

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// APIs reads the catalogue's APIs, in its order.
+func (q *Q) APIs(ctx context.Context) ([]svcauth.API, error) {
+	return many(ctx, q, func(r row) (a svcauth.API, err error) {
+		return a, r.Scan(&a.Audience, &a.Name, &a.Description)
+	}, `SELECT audience, name, description FROM api ORDER BY position`)
+}
+
+// Privileges reads the catalogue's privileges, in its order.
+func (q *Q) Privileges(ctx context.Context) ([]svcauth.Privilege, error) {
+	return many(ctx, q, func(r row) (p svcauth.Privilege, err error) {
+		return p, r.Scan(&p.Name, &p.API, &p.Title, &p.Description)
+	}, `SELECT name, api, title, description FROM privilege ORDER BY position`)
+}
+
+// ReplaceCatalog makes the tables hold exactly these APIs and privileges.
+func (q *Q) ReplaceCatalog(ctx context.Context, apis []svcauth.API, privileges []svcauth.Privilege) error {
+	for _, text := range []string{`DELETE FROM privilege`, `DELETE FROM api`} {
+		if _, err := q.exec(ctx, text); err != nil {
+			return err
+		}
+	}
+	for i, a := range apis {
+		if _, err := q.exec(ctx, `INSERT INTO api (audience, name, description, position) VALUES ($1, $2, $3, $4)`,
+			a.Audience, a.Name, a.Description, i); err != nil {
+			return err
+		}
+	}
+	for i, p := range privileges {
+		if _, err := q.exec(ctx, `INSERT INTO privilege (name, api, title, description, position) VALUES ($1, $2, $3, $4, $5)`,
+			p.Name, p.API, p.Title, p.Description, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// RolesWithPrivilege lists the roles, of all organizations, that hold a privilege.
+func (q *Q) RolesWithPrivilege(ctx context.Context, privilege string) ([]RoleRow, error) {
+	return many(ctx, q, scanRole, roleSelect+` WHERE r.id IN (SELECT role_id FROM role_privilege WHERE privilege = $1) ORDER BY r.id`, privilege)
+}

@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// GrantRow is one role held by one principal (a member or a service account).
+type GrantRow struct {
+	OrgID, PrincipalID, RoleID string
+	GrantedAt                  time.Time
+	ExpiresAt                  *time.Time
+}
+
+// PutGrant adds a grant or changes its expiry. [ErrReferenced]: there is no such role.
+func (q *Q) PutGrant(ctx context.Context, g GrantRow) error {
+	_, err := q.exec(ctx, `INSERT INTO role_grant (org_id, principal_id, role_id, granted_at_ms, expires_at_ms) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (principal_id, role_id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms`,
+		g.OrgID, g.PrincipalID, g.RoleID, g.GrantedAt.UnixMilli(), milliseconds(g.ExpiresAt))
+	return err
+}
+
+// Grant reads one.
+func (q *Q) Grant(ctx context.Context, orgID, principalID, roleID string) (GrantRow, error) {
+	return single(ctx, q, scanGrant, grantSelect+` WHERE org_id = $1 AND principal_id = $2 AND role_id = $3`, orgID, principalID, roleID)
+}
+
+const grantSelect = `SELECT org_id, principal_id, role_id, granted_at_ms, expires_at_ms FROM role_grant`
+
+func scanGrant(r row) (g GrantRow, err error) {
+	var granted int64
+	var expires sql.NullInt64
+	err = r.Scan(&g.OrgID, &g.PrincipalID, &g.RoleID, &granted, &expires)
+	g.GrantedAt, g.ExpiresAt = at(granted), moment(expires)
+	return g, err
+}
+
+// Grants reads the roles that a principal holds by a grant, newest grant first.
+func (q *Q) Grants(ctx context.Context, orgID, principalID string) ([]svcauth.Grant, error) {
+	return many(ctx, q, func(r row) (g svcauth.Grant, err error) {
+		var granted int64
+		var expires sql.NullInt64
+		err = r.Scan(&g.ID, &g.Name, &granted, &expires)
+		g.GrantedAt, g.ExpiresAt = at(granted), moment(expires)
+		return g, err
+	}, `SELECT r.id, r.name, g.granted_at_ms, g.expires_at_ms FROM role_grant g JOIN role r ON r.id = g.role_id
+		WHERE g.org_id = $1 AND g.principal_id = $2 ORDER BY g.granted_at_ms DESC, r.id DESC`, orgID, principalID)
+}
+
+// GrantsOf reads the grants of several principals at once, for lists: principal → roles.
+func (q *Q) GrantsOf(ctx context.Context, orgID string, principals []string) (map[string][]svcauth.Ref, error) {
+	held := make(map[string][]svcauth.Ref, len(principals))
+	if len(principals) == 0 {
+		return held, nil
+	}
+	args := []any{orgID}
+	for _, p := range principals {
+		args = append(args, p)
+	}
+	_, err := many(ctx, q, func(r row) (struct{}, error) {
+		var principal string
+		var ref svcauth.Ref
+		err := r.Scan(&principal, &ref.ID, &ref.Name)
+		held[principal] = append(held[principal], ref)
+		return struct{}{}, err
+	}, `SELECT g.principal_id, r.id, r.name FROM role_grant g JOIN role r ON r.id = g.role_id
+		WHERE g.org_id = $1 AND g.principal_id IN (`+placeholders(2, len(principals))+`) ORDER BY r.name_key`, args...)
+	return held, err
+}
+
+// DeleteGrant takes a role from a principal. [ErrNotFound]: it did not hold it.
+func (q *Q) DeleteGrant(ctx context.Context, orgID, principalID, roleID string) error {
+	return q.must(ctx, `DELETE FROM role_grant WHERE org_id = $1 AND principal_id = $2 AND role_id = $3`, orgID, principalID, roleID)
+}
+
+// DeleteGrantsOf takes every role from a principal that is going away.
+func (q *Q) DeleteGrantsOf(ctx context.Context, orgID, principalID string) error {
+	_, err := q.exec(ctx, `DELETE FROM role_grant WHERE org_id = $1 AND principal_id = $2`, orgID, principalID)
+	return err
+}
+
+// ExpiredGrants reads up to limit grants, of all organizations, whose time is over.
+func (q *Q) ExpiredGrants(ctx context.Context, now time.Time, limit int) ([]GrantRow, error) {
+	return many(ctx, q, scanGrant, grantSelect+` WHERE expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2`, now.UnixMilli(), limit)
+}
+
+// RaiseEpoch raises a client's epoch by one and gives the new one. [ErrNotFound]: there is no such client.
+func (q *Q) RaiseEpoch(ctx context.Context, orgID, clientID string) (int64, error) {
+	return count(ctx, q, `UPDATE client SET epoch = epoch + 1 WHERE org_id = $1 AND id = $2 RETURNING epoch`, orgID, clientID)
+}

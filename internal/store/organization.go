@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"strings"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// NameKey is the form in which names are unique: without regard to case and outer space.
+func NameKey(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+
+const organizationSelect = `SELECT id, name, operator, may_manage, created_at_ms, version FROM organization`
+
+func scanOrganization(r row) (o svcauth.Organization, err error) {
+	var created int64
+	err = r.Scan(&o.ID, &o.Name, &o.Operator, &o.ServiceAccountsMayManageAccess, &created, &o.Version)
+	o.CreatedAt = at(created)
+	return o, err
+}
+
+// InsertOrganization adds one. [ErrConflict]: the name is taken.
+func (q *Q) InsertOrganization(ctx context.Context, o svcauth.Organization) error {
+	_, err := q.exec(ctx, `INSERT INTO organization (id, name, name_key, operator, may_manage, pol, version, created_at_ms)
+		VALUES ($1, $2, $3, $4, $5, 0, 1, $6)`, o.ID, o.Name, NameKey(o.Name), o.Operator, o.ServiceAccountsMayManageAccess, o.CreatedAt.UnixMilli())
+	return err
+}
+
+// Organization reads one.
+func (q *Q) Organization(ctx context.Context, id string) (svcauth.Organization, error) {
+	return single(ctx, q, scanOrganization, organizationSelect+` WHERE id = $1`, id)
+}
+
+// OperatorOrganization reads the operator's own. [ErrNotFound]: nothing has been bootstrapped yet.
+func (q *Q) OperatorOrganization(ctx context.Context) (svcauth.Organization, error) {
+	return single(ctx, q, scanOrganization, organizationSelect+` WHERE operator`)
+}
+
+// Organizations reads a page, newest first, of those with an id below before ("" for the first page).
+func (q *Q) Organizations(ctx context.Context, before string, limit int) ([]svcauth.Organization, error) {
+	return many(ctx, q, scanOrganization, organizationSelect+` WHERE ($1 = '' OR id < $1) ORDER BY id DESC LIMIT $2`, before, limit)
+}
+
+// UpdateOrganization writes name and setting where the version is still the one given: else [ErrStale].
+func (q *Q) UpdateOrganization(ctx context.Context, o svcauth.Organization) error {
+	n, err := q.exec(ctx, `UPDATE organization SET name = $1, name_key = $2, may_manage = $3, version = version + 1 WHERE id = $4 AND version = $5`,
+		o.Name, NameKey(o.Name), o.ServiceAccountsMayManageAccess, o.ID, o.Version)
+	if err == nil && n == 0 {
+		return ErrStale
+	}
+	return err
+}
+
+// DeleteOrganization removes an organization with all that is in it, its audit log aside.
+func (q *Q) DeleteOrganization(ctx context.Context, id string) error {
+	if _, err := q.exec(ctx, `DELETE FROM role_grant WHERE org_id = $1`, id); err != nil {
+		return err
+	}
+	if _, err := q.exec(ctx, `DELETE FROM client WHERE org_id = $1`, id); err != nil {
+		return err
+	}
+	return q.must(ctx, `DELETE FROM organization WHERE id = $1`, id)
+}
+
+// RaisePolicy raises the organization's pol by one and gives the new one.
+func (q *Q) RaisePolicy(ctx context.Context, orgID string) (int64, error) {
+	return count(ctx, q, `UPDATE organization SET pol = pol + 1 WHERE id = $1 RETURNING pol`, orgID)
+}

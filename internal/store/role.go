@@ -1,0 +1,101 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// RoleRow is a role without its privileges.
+type RoleRow struct {
+	ID, OrgID, Kind, Name, Description string
+	CreatedAt                          time.Time
+	Version                            int64
+}
+
+const roleSelect = `SELECT r.id, r.org_id, r.kind, r.name, r.description, r.created_at_ms, r.version FROM role r`
+
+func scanRole(r row) (o RoleRow, err error) {
+	var created int64
+	err = r.Scan(&o.ID, &o.OrgID, &o.Kind, &o.Name, &o.Description, &created, &o.Version)
+	o.CreatedAt = at(created)
+	return o, err
+}
+
+// InsertRole adds one with its privileges. [ErrConflict]: the name is taken.
+func (q *Q) InsertRole(ctx context.Context, r RoleRow, privileges []string) error {
+	if _, err := q.exec(ctx, `INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1)`, r.ID, r.OrgID, r.Kind, r.Name, NameKey(r.Name), r.Description, r.CreatedAt.UnixMilli()); err != nil {
+		return err
+	}
+	return q.addRolePrivileges(ctx, r.ID, privileges)
+}
+
+func (q *Q) addRolePrivileges(ctx context.Context, roleID string, privileges []string) error {
+	for _, p := range privileges {
+		if _, err := q.exec(ctx, `INSERT INTO role_privilege (role_id, privilege) VALUES ($1, $2)`, roleID, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Role reads one of the organization.
+func (q *Q) Role(ctx context.Context, orgID, id string) (RoleRow, error) {
+	return single(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND r.id = $2`, orgID, id)
+}
+
+// SystemRole reads the organization's Administrator or Public by kind.
+func (q *Q) SystemRole(ctx context.Context, orgID, kind string) (RoleRow, error) {
+	return single(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND r.kind = $2`, orgID, kind)
+}
+
+// Roles reads a page, newest first, of those with an id below before ("" for the first page).
+func (q *Q) Roles(ctx context.Context, orgID, before string, limit int) ([]RoleRow, error) {
+	return many(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND ($2 = '' OR r.id < $2) ORDER BY r.id DESC LIMIT $3`, orgID, before, limit)
+}
+
+// CountRoles counts the organization's roles.
+func (q *Q) CountRoles(ctx context.Context, orgID string) (int64, error) {
+	return count(ctx, q, `SELECT COUNT(*) FROM role WHERE org_id = $1`, orgID)
+}
+
+// RolePrivileges reads what a role holds, sorted.
+func (q *Q) RolePrivileges(ctx context.Context, roleID string) ([]string, error) {
+	return many(ctx, q, func(r row) (p string, err error) { return p, r.Scan(&p) },
+		`SELECT privilege FROM role_privilege WHERE role_id = $1 ORDER BY privilege`, roleID)
+}
+
+// RoleHolders counts who holds a role by a grant: members and service accounts.
+func (q *Q) RoleHolders(ctx context.Context, roleID string) (members, accounts int, err error) {
+	type pair struct{ members, accounts int }
+	p, err := single(ctx, q, func(r row) (p pair, err error) { return p, r.Scan(&p.members, &p.accounts) },
+		`SELECT (SELECT COUNT(*) FROM role_grant WHERE role_id = $1 AND principal_id >= 'mem_' AND principal_id < 'mem`+"`"+`'),
+		        (SELECT COUNT(*) FROM role_grant WHERE role_id = $1 AND principal_id >= 'sa_' AND principal_id < 'sa`+"`"+`')`, roleID)
+	return p.members, p.accounts, err
+}
+
+// UpdateRole writes name and description where the version is still the one given, else [ErrStale]; privileges, where not nil, replaces the set.
+func (q *Q) UpdateRole(ctx context.Context, r RoleRow, privileges []string) error {
+	n, err := q.exec(ctx, `UPDATE role SET name = $1, name_key = $2, description = $3, version = version + 1 WHERE org_id = $4 AND id = $5 AND version = $6`,
+		r.Name, NameKey(r.Name), r.Description, r.OrgID, r.ID, r.Version)
+	if err == nil && n == 0 {
+		err = ErrStale
+	}
+	if err != nil || privileges == nil {
+		return err
+	}
+	if _, err := q.exec(ctx, `DELETE FROM role_privilege WHERE role_id = $1`, r.ID); err != nil {
+		return err
+	}
+	return q.addRolePrivileges(ctx, r.ID, privileges)
+}
+
+// RemoveRolePrivilege takes one privilege off a role.
+func (q *Q) RemoveRolePrivilege(ctx context.Context, roleID, privilege string) error {
+	return q.must(ctx, `DELETE FROM role_privilege WHERE role_id = $1 AND privilege = $2`, roleID, privilege)
+}
+
+// DeleteRole removes a role and with it all its grants.
+func (q *Q) DeleteRole(ctx context.Context, orgID, id string) error {
+	return q.must(ctx, `DELETE FROM role WHERE org_id = $1 AND id = $2`, orgID, id)
+}
