@@ -19,6 +19,7 @@ var (
 	ErrReferenced  = errors.New("a row that this one names does not exist, or is named by another one")
 	ErrStale       = errors.New("the row has changed since it was read")
 	ErrUnavailable = errors.New("the database is not available")
+	ErrUncertain   = errors.New("the database went away during the commit, which may or may not have happened")
 )
 
 // classify turns a driver's error into one of ours by its type and code, never by its text. The text stays in the chain for logs: it holds

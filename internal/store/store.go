@@ -49,7 +49,7 @@ func (s *Store) Read() *Q { return &Q{on: s.read, cfg: &s.cfg} }
 
 // Write runs do in a transaction that may change anything, alone: all such transactions of all nodes happen one after another. It
 // commits if do returns nil; otherwise nothing has happened and that error comes back. do must not call Write, and must not wait for
-// anything but the database. After an error of the commit itself ([ErrUnavailable]) nobody can know whether it happened.
+// anything but the database. After an error of the commit itself ([ErrUncertain]) nobody can know whether it happened.
 func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
 	return s.transaction(ctx, func(q *Q) error {
 		if err := q.lockChanges(ctx); err != nil {
@@ -81,7 +81,10 @@ func (s *Store) transaction(ctx context.Context, do func(*Q) error) (err error) 
 	if err := do(&Q{on: tx}); err != nil {
 		return err
 	}
-	return classify("commit", tx.Commit())
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUncertain, classify("commit", err))
+	}
+	return nil
 }
 
 func (s *Store) observe(began time.Time, err error) {

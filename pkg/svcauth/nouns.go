@@ -53,6 +53,7 @@ type ServiceAccount struct {
 	CreatedBy       Creator      `json:"created_by"`
 	LastUsedAt      *time.Time   `json:"last_used_at"`
 	ClientSecret    Secret       `json:"client_secret,omitempty"` // only in the answer to its creation
+	Enforcement     *Enforcement `json:"enforcement,omitempty"`   // only in the answer to a change with ?wait=
 	Version         int64        `json:"-"`                       // of the row; travels as ETag
 }
 
@@ -148,18 +149,19 @@ const (
 
 // Member is a person who signs in to the console.
 type Member struct {
-	ID            string     `json:"id"`
-	Email         string     `json:"email"`
-	FirstName     string     `json:"first_name"`
-	LastName      string     `json:"last_name"`
-	Status        string     `json:"status"` // invited, active or suspended
-	Suspended     bool       `json:"suspended"`
-	Roles         []Ref      `json:"roles"`
-	CreatedAt     time.Time  `json:"created_at"`
-	CreatedBy     Creator    `json:"created_by"`
-	LastSignInAt  *time.Time `json:"last_sign_in_at"`
-	InvitationURL string     `json:"invitation_url,omitempty"` // only in the answer to the invitation or reset: a one-time link
-	Version       int64      `json:"-"`                        // of the row; travels as ETag
+	ID            string       `json:"id"`
+	Email         string       `json:"email"`
+	FirstName     string       `json:"first_name"`
+	LastName      string       `json:"last_name"`
+	Status        string       `json:"status"` // invited, active or suspended
+	Suspended     bool         `json:"suspended"`
+	Roles         []Ref        `json:"roles"`
+	CreatedAt     time.Time    `json:"created_at"`
+	CreatedBy     Creator      `json:"created_by"`
+	LastSignInAt  *time.Time   `json:"last_sign_in_at"`
+	InvitationURL string       `json:"invitation_url,omitempty"` // only in the answer to the invitation or reset: a one-time link
+	Enforcement   *Enforcement `json:"enforcement,omitempty"`    // only in the answer to a change with ?wait=
+	Version       int64        `json:"-"`                        // of the row; travels as ETag
 }
 
 // NewMember is the body of POST /v1/members.
@@ -179,15 +181,16 @@ type MemberPatch struct {
 
 // Role is a named set of privileges.
 type Role struct {
-	ID              string    `json:"id"`
-	Name            string    `json:"name"`
-	Description     string    `json:"description"`
-	System          bool      `json:"system"` // Administrator and Public
-	Privileges      []string  `json:"privileges"`
-	Members         int       `json:"members"`          // how many hold it
-	ServiceAccounts int       `json:"service_accounts"` // how many hold it
-	CreatedAt       time.Time `json:"created_at"`
-	Version         int64     `json:"-"` // of the row; travels as ETag
+	ID              string       `json:"id"`
+	Name            string       `json:"name"`
+	Description     string       `json:"description"`
+	System          bool         `json:"system"` // Administrator and Public
+	Privileges      []string     `json:"privileges"`
+	Members         int          `json:"members"`          // how many hold it
+	ServiceAccounts int          `json:"service_accounts"` // how many hold it
+	CreatedAt       time.Time    `json:"created_at"`
+	Enforcement     *Enforcement `json:"enforcement,omitempty"` // only in the answer to a change with ?wait=
+	Version         int64        `json:"-"`                     // of the row; travels as ETag
 }
 
 // NewRole is the body of POST /v1/roles.
