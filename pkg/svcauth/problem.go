@@ -44,6 +44,8 @@ const (
 	CodeUnavailable        = "unavailable"         // 503: a store is away; nothing was changed
 )
 
+const problemType = "urn:svcauth:problem:"
+
 var problemKinds = map[string]struct {
 	status int
 	title  string
@@ -61,7 +63,7 @@ func NewProblem(code, format string, args ...any) *Problem {
 	if !known {
 		code, kind = CodeInternal, problemKinds[CodeInternal]
 	}
-	return &Problem{Type: "urn:svcauth:problem:" + code, Title: kind.title, Status: kind.status, Code: code, Detail: fmt.Sprintf(format, args...)}
+	return &Problem{Type: problemType + code, Title: kind.title, Status: kind.status, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
 // InvalidField makes a problem of code [CodeInvalid] about one field, such as "body.name".

@@ -1,0 +1,104 @@
+package svcauth
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// ClientConfig says which server a [Client] calls, and how. URL and HTTPClient are needed; all else has a default.
+type ClientConfig struct {
+	// URL is the server's issuer, such as "https://auth.example.com"; it may have a path. The API lies under it at /v1. It must be https, save on a loopback host.
+	URL string
+	// HTTPClient sends the requests and authenticates them: its Transport adds "Authorization: Bearer …" to each, as tokensource.Source.Transport
+	// does. It is copied. Its redirect policy is not used: redirects are refused. Leave its Timeout 0, or it bounds all attempts of a call together with Timeout.
+	HTTPClient *http.Client
+	// UserAgent is the header of each request; empty: "svcauth-client".
+	UserAgent string
+	// Timeout bounds one attempt, not the whole call, which has its context; 0: 30 seconds. What a call waits for enforcement comes on top.
+	Timeout time.Duration
+	// MaxRetries is how often a request that may succeed later is sent again; 0: 3 times, negative: never.
+	MaxRetries int
+}
+
+// Client calls the management API of one server, on behalf of whoever its HTTPClient authenticates as. Make it with [NewClient]; any number of goroutines
+// may use it, and there is nothing to close.
+//
+// Each method is one call of the API and bears the name of the customer's noun. What they have in common:
+//
+//   - Errors of the server are of type [*Problem] (errors.As): [Problem.Code] says what kind, [Problem.Detail] what to do. Everything else that can go wrong
+//     (no connection, the context's end, no token) wraps its cause and names the call. No error's text holds a secret or a token.
+//   - GET, PUT and DELETE are sent again after 429, 502, 503, 504 and broken connections. POST and PATCH only where the server provably did nothing: 429, a 503
+//     with [CodeUnavailable], and where no connection came about. Retry-After is honoured up to 30 seconds; for more than that the call fails at once and
+//     [Problem.RetryAfter] says how long. A DELETE that is sent again after a broken connection and then finds nothing has done what it should: no error.
+//   - What Get returns carries Version, which an Update sends as If-Match: the update then fails with [CodePreconditionFailed] where somebody
+//     else changed the thing meanwhile. Version 0 overwrites. Pages of a list carry no versions.
+//   - A method that takes something away from live tokens ends with wait: for how long the server may hold its answer until every connected
+//     resource server enforces the change (contract: ?wait=). 0: no waiting, and no [Enforcement] in the answer.
+type Client struct {
+	base       string
+	http       *http.Client
+	userAgent  string
+	timeout    time.Duration
+	maxRetries int
+}
+
+const (
+	defaultClientUserAgent  = "svcauth-client"
+	defaultClientTimeout    = 30 * time.Second
+	defaultClientMaxRetries = 3
+)
+
+// NewClient checks the configuration and makes a Client. It sends nothing. The error says which field is wrong and what was expected.
+func NewClient(config ClientConfig) (*Client, error) {
+	if err := checkBaseURL(config.URL); err != nil {
+		return nil, fmt.Errorf("svcauth client: %w", err)
+	}
+	if config.HTTPClient == nil {
+		return nil, errors.New("svcauth client: HTTPClient is not set; give one whose Transport adds the bearer token, such as tokensource.Source.Transport")
+	}
+	if config.Timeout < 0 {
+		return nil, errors.New("svcauth client: Timeout is negative; leave it 0 for 30 seconds")
+	}
+	c := &Client{base: strings.TrimRight(config.URL, "/"), http: &http.Client{}, userAgent: config.UserAgent, timeout: config.Timeout, maxRetries: config.MaxRetries}
+	*c.http = *config.HTTPClient
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	if c.userAgent == "" {
+		c.userAgent = defaultClientUserAgent
+	}
+	if c.timeout == 0 {
+		c.timeout = defaultClientTimeout
+	}
+	if c.maxRetries == 0 {
+		c.maxRetries = defaultClientMaxRetries
+	}
+	return c, nil
+}
+
+// checkBaseURL refuses an address to which a token must not be sent. Its errors do not show the address, which may hold a password.
+func checkBaseURL(address string) error {
+	if address == "" {
+		return errors.New("URL is empty; set it to the server's address, such as https://auth.example.com")
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("URL is not an address of the form https://host/path")
+	case u.User != nil:
+		return errors.New("URL holds a user name or password; take it out, HTTPClient authenticates")
+	case strings.ContainsAny(address, "?#"):
+		return errors.New("URL has a query or a fragment; expected https://host/path alone")
+	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+		return errors.New("URL begins with http://, which would send tokens in clear; use https:// (http is for loopback hosts only)")
+	}
+	return nil
+}
+
+func loopbackHost(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,85 @@
+package svcauth
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+const accountsPath = "service-accounts"
+
+// CreateServiceAccount makes a service account with one secret; it needs members:manage, and every privilege of the roles that it gives away. The answer has ClientSecret,
+// which can't be had again. Problems: [CodeConflict] where the name is taken, [CodeInvalid], [CodeForbidden], [CodeMissingPrivileges].
+func (c *Client) CreateServiceAccount(ctx context.Context, body NewServiceAccount) (ServiceAccount, error) {
+	var account ServiceAccount
+	version, err := c.do(ctx, request{method: http.MethodPost, path: []string{accountsPath}, body: body}, &account)
+	account.Version = version
+	return account, err
+}
+
+// ServiceAccount gets one by its id. Problem: [CodeNotFound].
+func (c *Client) ServiceAccount(ctx context.Context, id string) (ServiceAccount, error) {
+	var account ServiceAccount
+	version, err := c.do(ctx, request{method: http.MethodGet, path: []string{accountsPath, id}}, &account)
+	account.Version = version
+	return account, err
+}
+
+// ServiceAccounts gets one page of the organization's service accounts, newest first; options.Name keeps those whose name begins with it.
+func (c *Client) ServiceAccounts(ctx context.Context, options ListOptions) (List[ServiceAccount], error) {
+	query := options.query()
+	query.Set("name", options.Name)
+	return page[ServiceAccount](ctx, c, query, accountsPath)
+}
+
+// UpdateServiceAccount changes what patch names and gives the account as it then is. To disable one kills its tokens at once; with wait the answer's Enforcement
+// says how far that has got. Problems: [CodePreconditionFailed] where version (0: any) is not the account's own, [CodeConflict], [CodeInvalid], [CodeNotFound].
+func (c *Client) UpdateServiceAccount(ctx context.Context, id string, version int64, patch ServiceAccountPatch, wait time.Duration) (ServiceAccount, error) {
+	var account ServiceAccount
+	version, err := c.do(ctx, request{method: http.MethodPatch, path: []string{accountsPath, id}, body: patch, version: version, wait: wait}, &account)
+	account.Version = version
+	return account, err
+}
+
+// DeleteServiceAccount removes one, with its secrets; its tokens die at once. Enforcement is nil without wait. Problem: [CodeNotFound].
+func (c *Client) DeleteServiceAccount(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id}, wait: wait})
+}
+
+// takeAway makes a call that is answered by 204, or with wait by what is enforced.
+func (c *Client) takeAway(ctx context.Context, r request) (*Enforcement, error) {
+	var enforcement *Enforcement
+	_, err := c.do(ctx, r, &enforcement)
+	return enforcement, err
+}
+
+// ServiceAccountRoles gets one page of the roles that a service account holds.
+func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options ListOptions) (List[Grant], error) {
+	return page[Grant](ctx, c, options.query(), accountsPath, id, "roles")
+}
+
+// AssignServiceAccountRole gives a role to a service account; given again, it sets the new expiry. One grants only what one holds: [CodeMissingPrivileges].
+func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) error {
+	_, err := c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, nil)
+	return err
+}
+
+// UnassignServiceAccountRole takes a role from a service account. Its tokens that carry the role die at once. It is no error where it did not hold the role.
+func (c *Client) UnassignServiceAccountRole(ctx context.Context, id, roleID string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "roles", roleID}, wait: wait})
+}
+
+// Tokens gets one page of a service account's live tokens. They are records: the tokens themselves are kept nowhere.
+func (c *Client) Tokens(ctx context.Context, id string, options ListOptions) (List[LiveToken], error) {
+	return page[LiveToken](ctx, c, options.query(), accountsPath, id, "tokens")
+}
+
+// RevokeToken revokes one token of a service account by its jti.
+func (c *Client) RevokeToken(ctx context.Context, id, jti string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "tokens", jti}, wait: wait})
+}
+
+// RevokeTokens revokes every token issued to a service account so far. Its secrets stay good: it can get new ones.
+func (c *Client) RevokeTokens(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodPost, path: []string{accountsPath, id, "revoke-tokens"}, wait: wait})
+}

@@ -1,0 +1,155 @@
+package svcauth
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxClientAnswer  = 16 << 20 // bytes: a page of 200 audit events fits many times
+	maxClientProblem = 1 << 20  // bytes
+	maxProblemText   = 4096     // bytes of a detail
+)
+
+var errAnswerTooLong = errors.New("the answer is longer than any of this API; check URL")
+
+// readAnswer reads a body that is within bounds, whoever answers.
+func readAnswer(res *http.Response) ([]byte, error) {
+	limit := int64(maxClientProblem)
+	if res.StatusCode/100 == 2 {
+		limit = maxClientAnswer
+	}
+	content, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		if res.StatusCode/100 != 2 {
+			return nil, nil // too long for a problem: the status is all that can be said
+		}
+		err = errAnswerTooLong
+	}
+	return content, err
+}
+
+// accept takes an answer apart: its body into out, or a failure.
+func (c *Client) accept(r *request, res *http.Response, content []byte, out any) (int64, *failure) {
+	if res.StatusCode/100 != 2 {
+		p := c.problem(r, res, content)
+		f := &failure{err: p, retryAfter: p.RetryAfter}
+		switch res.StatusCode {
+		case http.StatusTooManyRequests:
+			f.passing, f.untouched = true, true
+		case http.StatusServiceUnavailable:
+			f.passing, f.untouched = true, p.Type == problemType+CodeUnavailable // a proxy's 503 proves nothing
+		case http.StatusBadGateway, http.StatusGatewayTimeout:
+			f.passing = true
+		}
+		return 0, f
+	}
+	version, _ := strconv.ParseInt(strings.Trim(strings.TrimPrefix(res.Header.Get("ETag"), "W/"), `"`), 10, 64)
+	if out == nil || res.StatusCode == http.StatusNoContent || len(content) == 0 {
+		return version, nil
+	}
+	if err := json.Unmarshal(content, out); err != nil {
+		// The decoder's error may show a value, and the value may be a secret.
+		return 0, &failure{err: fmt.Errorf("%s: the answer (%d, %d bytes) is not the JSON of this call; check that URL is an svcauth server of this version", r.name(), res.StatusCode, len(content))}
+	}
+	return version, nil
+}
+
+// problem reads an error answer. What is no problem document of this API is described by its status alone: its text is some proxy's page, or worse.
+func (c *Client) problem(r *request, res *http.Response, content []byte) *Problem {
+	p := new(Problem)
+	mediaType, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if mediaType != "application/problem+json" || json.Unmarshal(content, p) != nil || p.Detail == "" && p.Title == "" {
+		p = &Problem{Code: codeOfStatus(res.StatusCode), Title: http.StatusText(res.StatusCode), Detail: c.undocumented(r, res)}
+	}
+	p.Status = res.StatusCode
+	if p.Code == "" {
+		p.Code = codeOfStatus(res.StatusCode)
+	}
+	if p.Detail == "" {
+		p.Detail = p.Title
+	}
+	p.Title, p.Detail = oneLine(p.Title), oneLine(p.Detail)
+	for i := range p.Errors {
+		p.Errors[i].Location, p.Errors[i].Message = oneLine(p.Errors[i].Location), oneLine(p.Errors[i].Message)
+	}
+	p.RetryAfter = retryAfterHeader(res.Header, time.Now())
+	return p
+}
+
+func (c *Client) undocumented(r *request, res *http.Response) string {
+	status := strings.TrimSpace(fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)))
+	switch {
+	case res.StatusCode/100 == 3:
+		return fmt.Sprintf("%s was answered with a redirect (%s), which is not followed, so that the token goes nowhere else; configure the server's final address instead of %s", r.name(), status, c.base)
+	case res.StatusCode == http.StatusNotFound:
+		return fmt.Sprintf("%s was answered with %s and no problem document: there is no svcauth API at %s/v1; check the address", r.name(), status, c.base)
+	default:
+		return fmt.Sprintf("%s was answered with %s and no problem document: something between here and svcauth may have answered; check %s", r.name(), status, c.base)
+	}
+}
+
+// codeOfStatus finds a code for a status that came without one.
+func codeOfStatus(status int) string {
+	switch status {
+	case http.StatusForbidden: // two codes have it
+		return CodeForbidden
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return CodeUnavailable
+	}
+	for code, kind := range problemKinds {
+		if kind.status == status {
+			return code
+		}
+	}
+	if status/100 == 4 {
+		return CodeMalformed
+	}
+	return CodeInternal
+}
+
+// oneLine makes a text from outside fit for a terminal and a log.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd || r == 0x2028 || r == 0x2029 {
+			return ' '
+		}
+		return r
+	}, text)
+	if len(text) > maxProblemText {
+		text = strings.ToValidUTF8(text[:maxProblemText], "") + "…"
+	}
+	return text
+}
+
+// retryAfterHeader reads the header in both its forms, RFC 9110 §10.2.3; 0 where there is none that can be read.
+func retryAfterHeader(header http.Header, now time.Time) time.Duration {
+	value := strings.TrimSpace(header.Get("Retry-After"))
+	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	return 0
+}
+
+func hasStatus(err error, status int) bool {
+	p := (*Problem)(nil)
+	return errors.As(err, &p) && p.Status == status
+}
+
+// untrusted says whether a connection failed for a reason that will be the same a second later.
+func untrusted(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var plain tls.RecordHeaderError
+	return errors.As(err, &certificate) || errors.As(err, &plain)
+}

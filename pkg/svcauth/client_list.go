@@ -1,0 +1,64 @@
+package svcauth
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// ListOptions choose a page of a list. The zero value is the first page of the server's default size.
+type ListOptions struct {
+	Limit  int    // things a page: 1 to [MaxPageSize]; 0: [DefaultPageSize]
+	Cursor string // [List.NextCursor] of the page before; empty: the first page
+	Name   string // only service accounts whose name begins with it; other lists have no names to filter by and ignore it
+}
+
+func (o ListOptions) query() url.Values {
+	query := url.Values{"cursor": {o.Cursor}}
+	if o.Limit != 0 {
+		query.Set("limit", strconv.Itoa(o.Limit))
+	}
+	return query
+}
+
+// page gets one page of the list at path.
+func page[T any](ctx context.Context, c *Client, query url.Values, path ...string) (List[T], error) {
+	var list List[T]
+	_, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query}, &list)
+	return list, err
+}
+
+// All walks over every page of a list, newest first: page is called with the cursor of each page in turn, first with "". What is added during the
+// walk is neither missed nor repeated among what was there before. The walk ends at the first error, which comes with a zero T.
+//
+//	for account, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+//		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
+//	}) { … }
+func All[T any](ctx context.Context, page func(ctx context.Context, cursor string) (List[T], error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		for cursor := ""; ; {
+			list, err := page(ctx, cursor)
+			if err != nil {
+				yield(none, err)
+				return
+			}
+			for _, item := range list.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if list.NextCursor == nil || *list.NextCursor == "" {
+				return
+			}
+			if *list.NextCursor == cursor { // or it would never end
+				yield(none, errors.New("the server gave the same cursor twice in a row; the list can't be read to its end"))
+				return
+			}
+			cursor = *list.NextCursor
+		}
+	}
+}

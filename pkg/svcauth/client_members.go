@@ -1,0 +1,59 @@
+package svcauth
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+const membersPath = "members"
+
+// InviteMember invites a person. The answer has InvitationURL, a link that works once and expires; it is sent by mail too where the server can.
+// Problems: [CodeConflict] where the address is a member's already, [CodeInvalid], [CodeMissingPrivileges].
+func (c *Client) InviteMember(ctx context.Context, body NewMember) (Member, error) {
+	return c.member(ctx, request{method: http.MethodPost, path: []string{membersPath}, body: body})
+}
+
+// Member gets one by its id. Problem: [CodeNotFound].
+func (c *Client) Member(ctx context.Context, id string) (Member, error) {
+	return c.member(ctx, request{method: http.MethodGet, path: []string{membersPath, id}})
+}
+
+// Members gets one page of the organization's members, newest first.
+func (c *Client) Members(ctx context.Context, options ListOptions) (List[Member], error) {
+	return page[Member](ctx, c, options.query(), membersPath)
+}
+
+// UpdateMember changes what patch names. To suspend a member ends its sessions and the tokens of its application keys at once. Problems: [CodePreconditionFailed]
+// where version (0: any) is not the member's own, [CodeConflict] for the last Administrator.
+func (c *Client) UpdateMember(ctx context.Context, id string, version int64, patch MemberPatch, wait time.Duration) (Member, error) {
+	return c.member(ctx, request{method: http.MethodPatch, path: []string{membersPath, id}, body: patch, version: version, wait: wait})
+}
+
+// ResetMember makes a one-time link (InvitationURL in the answer) by which a member sets a new password; the present one stops working.
+func (c *Client) ResetMember(ctx context.Context, id string) (Member, error) {
+	return c.member(ctx, request{method: http.MethodPost, path: []string{membersPath, id, "reset"}})
+}
+
+func (c *Client) member(ctx context.Context, r request) (Member, error) {
+	var member Member
+	version, err := c.do(ctx, r, &member)
+	member.Version = version
+	return member, err
+}
+
+// DeleteMember removes a member with its sessions and application keys, at once. Service accounts that it made live on. Problem: [CodeConflict] for the last Administrator.
+func (c *Client) DeleteMember(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{membersPath, id}, wait: wait})
+}
+
+// AssignMemberRole gives a role to a member. One grants only what one holds: [CodeMissingPrivileges].
+func (c *Client) AssignMemberRole(ctx context.Context, id, roleID string) error {
+	_, err := c.do(ctx, request{method: http.MethodPut, path: []string{membersPath, id, "roles", roleID}, body: GrantRequest{}}, nil)
+	return err
+}
+
+// UnassignMemberRole takes a role from a member. Its application keys' tokens that carry the role die at once. It is no error where it did not hold the role.
+func (c *Client) UnassignMemberRole(ctx context.Context, id, roleID string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{membersPath, id, "roles", roleID}, wait: wait})
+}

@@ -1,0 +1,164 @@
+package svcauth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	firstClientBackOff = 250 * time.Millisecond
+	maxClientBackOff   = 5 * time.Second
+	// maxClientPatience is the longest Retry-After that is waited for within a call.
+	maxClientPatience = 30 * time.Second
+)
+
+// request is one call of the API.
+type request struct {
+	method  string
+	path    []string // after /v1, one entry a segment, not escaped
+	query   url.Values
+	body    any           // nil: none
+	version int64         // for If-Match; 0: none
+	wait    time.Duration // for enforcement; 0: none
+}
+
+// name is the call for people: without the query, which may hold what somebody searched for.
+func (r *request) name() string { return r.method + " /v1/" + strings.Join(r.path, "/") }
+
+// url refuses a segment that would make the path another one: with an empty id, DELETE …/{id} would be a call on the whole list.
+func (r *request) url(base string) (string, error) {
+	var b strings.Builder
+	b.WriteString(base + "/v1")
+	for _, segment := range r.path {
+		if segment == "" || segment == "." || segment == ".." {
+			return "", fmt.Errorf("%s: an id is empty or no id; give the id of an existing thing", r.name())
+		}
+		b.WriteString("/" + url.PathEscape(segment))
+	}
+	query := url.Values{}
+	for name, values := range r.query {
+		if len(values) > 0 && values[0] != "" {
+			query[name] = values
+		}
+	}
+	if r.wait > 0 {
+		query.Set("wait", r.wait.String())
+	}
+	if len(query) > 0 {
+		b.WriteString("?" + query.Encode())
+	}
+	return b.String(), nil
+}
+
+// failure is an attempt that did not succeed, and what may follow from it.
+type failure struct {
+	err        error
+	retryAfter time.Duration
+	passing    bool // another attempt may succeed
+	untouched  bool // the server provably did nothing
+}
+
+// do makes the call, again where that is safe and may help, and puts the answer's body into out (a pointer; nil: it is not wanted). It gives the version from the ETag, 0 where there is none.
+func (c *Client) do(ctx context.Context, r request, out any) (version int64, err error) {
+	address, err := r.url(c.base)
+	if err != nil {
+		return 0, err
+	}
+	var body []byte
+	if r.body != nil {
+		if body, err = json.Marshal(r.body); err != nil {
+			return 0, fmt.Errorf("%s: the body can't be written as JSON: %w", r.name(), err)
+		}
+	}
+	repeatable := r.method == http.MethodGet || r.method == http.MethodPut || r.method == http.MethodDelete
+	maybeDone := false
+	for sent := 1; ; sent++ {
+		version, failed := c.attempt(ctx, &r, address, body, out)
+		if failed == nil {
+			return version, nil
+		}
+		if r.method == http.MethodDelete && maybeDone && hasStatus(failed.err, http.StatusNotFound) {
+			return 0, nil
+		}
+		maybeDone = maybeDone || !failed.untouched
+		if !failed.passing || !repeatable && !failed.untouched || sent > c.maxRetries || failed.retryAfter > maxClientPatience {
+			return 0, failed.err
+		}
+		timer := time.NewTimer(clientBackOff(sent, failed.retryAfter))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return 0, fmt.Errorf("%s: gave up after %d attempts (%w): %w", r.name(), sent, context.Cause(ctx), failed.err)
+		}
+	}
+}
+
+// attempt sends the request once.
+func (c *Client) attempt(ctx context.Context, r *request, address string, body []byte, out any) (int64, *failure) {
+	bounded, cancel := context.WithTimeout(ctx, c.timeout+r.wait)
+	defer cancel()
+	// Whether an error came from the connection or from the caller's transport (which could have no token, and has its own patience) shows in how far the
+	// request got.
+	var asked, connected bool
+	traced := httptrace.WithClientTrace(bounded, &httptrace.ClientTrace{
+		GetConn: func(string) { asked = true },
+		GotConn: func(httptrace.GotConnInfo) { connected = true },
+	})
+	req, err := http.NewRequestWithContext(traced, r.method, address, bytes.NewReader(body))
+	if err != nil {
+		return 0, &failure{err: fmt.Errorf("%s: %w", r.name(), err)}
+	}
+	c.setHeaders(req, r)
+	broken := func(err error) *failure {
+		for outer := (*url.Error)(nil); errors.As(err, &outer); { // its text shows the query
+			err = outer.Err
+		}
+		if bounded.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("no answer within %s: %w", c.timeout+r.wait, err)
+		}
+		return &failure{err: fmt.Errorf("%s: %w", r.name(), err), passing: asked && ctx.Err() == nil && !untrusted(err), untouched: !connected}
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return 0, broken(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	content, err := readAnswer(res)
+	if err != nil {
+		if errors.Is(err, errAnswerTooLong) {
+			return 0, &failure{err: fmt.Errorf("%s: %w", r.name(), err)}
+		}
+		return 0, broken(fmt.Errorf("the answer broke off: %w", err))
+	}
+	return c.accept(r, res, content, out)
+}
+
+func (c *Client) setHeaders(req *http.Request, r *request) {
+	req.Header.Set("Accept", "application/json, application/problem+json")
+	req.Header.Set("User-Agent", c.userAgent)
+	if r.body == nil {
+		req.Body, req.GetBody, req.ContentLength = http.NoBody, nil, 0
+	} else {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if r.version > 0 {
+		req.Header.Set("If-Match", `"`+strconv.FormatInt(r.version, 10)+`"`)
+	}
+}
+
+// clientBackOff doubles from a quarter of a second, half of it at random, so that many callers do not come back together. Never earlier than the server asked.
+func clientBackOff(sent int, asked time.Duration) time.Duration {
+	wait := min(firstClientBackOff<<min(sent-1, 10), maxClientBackOff)
+	return asked + wait/2 + rand.N(wait/2)
+}
