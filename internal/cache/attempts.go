@@ -1,0 +1,179 @@
+package cache
+
+import (
+	"container/list"
+	"crypto/sha256"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Counters kept, about 300 bytes each. Where more are needed, those whose window began first give way. Pairs and addresses are apart, so that one address that
+// tries many clients cannot push out the counters of addresses.
+const (
+	maxPairs     = 1 << 16
+	maxAddresses = 1 << 15
+	maxChanged   = 1 << 12 // waiting for Redis; what is beyond stays this node's own until it fails once more
+)
+
+// attempts counts wrong secrets. It decides by what this process knows: its own failures, and the other nodes' as far as share has heard of them.
+type attempts struct {
+	cfg    Config
+	shared bool // somebody takes what is in changed
+
+	mu        sync.RWMutex
+	pairs     windows[pair]
+	addresses windows[netip.Addr]
+	changed   []*window // with failures that share has not told the other nodes yet
+}
+
+type pair struct {
+	client string
+	addr   netip.Addr
+}
+
+// window counts the failures of one pair, or of one address, from the first until it ends.
+type window struct {
+	pair           // of an address's window, only addr is set
+	ofPair  bool
+	ends    time.Time
+	here    int  // failures on this node
+	sent    int  // of these, what the other nodes were told
+	total   int  // all nodes' failures when last heard, sent included
+	waiting bool // is in changed
+}
+
+// count never falls below what was seen here, even where Redis has forgotten it.
+func (w *window) count() int { return max(w.here, w.total+w.here-w.sent) }
+
+func newAttempts(cfg Config) *attempts {
+	return &attempts{cfg: cfg, shared: cfg.URL != "",
+		pairs: newWindows[pair](maxPairs), addresses: newWindows[netip.Addr](maxAddresses)}
+}
+
+// Fail counts one wrong secret, or an unknown client id, from addr. limited says that it was one too many: of WrongPerClient for this client from this address, or of
+// WrongPerAddress from this address; retryAfter, above zero then, is when the window ends. IPv6 addresses are counted by /64, and IPv4
+// ones inside IPv6 as IPv4. It never waits.
+func (c *Cache) Fail(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
+	return c.attempts.fail(clientID, addr)
+}
+
+// Limited says whether more than the allowed number of wrong secrets came for this client from this address, or from this address, in the current window; then a
+// right secret is refused too, or trying would go on. It counts nothing and never waits. An address that sent no wrong secret is never limited.
+func (c *Cache) Limited(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
+	return c.attempts.limited(clientID, addr)
+}
+
+func (a *attempts) fail(clientID string, addr netip.Addr) (time.Duration, bool) {
+	p := pair{shortID(clientID), network(addr)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.cfg.Clock()
+	ofPair := a.pairs.open(p, now, a.cfg.Window)
+	ofPair.pair, ofPair.ofPair = p, true
+	ofAddress := a.addresses.open(p.addr, now, a.cfg.Window)
+	ofAddress.addr = p.addr
+	a.add(ofPair)
+	a.add(ofAddress)
+	return a.verdict(ofPair, ofAddress, now)
+}
+
+func (a *attempts) add(w *window) {
+	w.here++
+	if a.shared && !w.waiting && len(a.changed) < maxChanged {
+		w.waiting = true
+		a.changed = append(a.changed, w)
+	}
+}
+
+func (a *attempts) limited(clientID string, addr netip.Addr) (time.Duration, bool) {
+	net := network(addr)
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	now := a.cfg.Clock()
+	ofAddress := a.addresses.find(net, now)
+	if ofAddress == nil && a.pairs.len() == 0 {
+		return 0, false // nearly every request
+	}
+	return a.verdict(a.pairs.find(pair{shortID(clientID), net}, now), ofAddress, now)
+}
+
+func (a *attempts) verdict(ofPair, ofAddress *window, now time.Time) (retryAfter time.Duration, limited bool) {
+	if ofPair != nil && ofPair.count() > a.cfg.WrongPerClient {
+		retryAfter = ofPair.ends.Sub(now)
+	}
+	if ofAddress != nil && ofAddress.count() > a.cfg.WrongPerAddress {
+		retryAfter = max(retryAfter, ofAddress.ends.Sub(now))
+	}
+	return retryAfter, retryAfter > 0
+}
+
+// network is what is counted as one address.
+func network(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if addr.Is6() {
+		return netip.PrefixFrom(addr, 64).Masked().Addr()
+	}
+	return addr
+}
+
+// shortID keeps an overlong id that a stranger sent from filling the memory.
+func shortID(clientID string) string {
+	if len(clientID) <= 64 {
+		return clientID
+	}
+	sum := sha256.Sum256([]byte(clientID))
+	return string(sum[:])
+}
+
+// windows keeps at most limit windows, oldest first in order.
+type windows[K comparable] struct {
+	limit int
+	byKey map[K]*list.Element // of *keyedWindow[K]
+	order *list.List
+}
+
+type keyedWindow[K comparable] struct {
+	window
+	key K
+}
+
+func newWindows[K comparable](limit int) windows[K] {
+	return windows[K]{limit, map[K]*list.Element{}, list.New()}
+}
+
+func (w *windows[K]) len() int { return len(w.byKey) }
+
+// find returns the window of key that has not ended, or nil.
+func (w *windows[K]) find(key K, now time.Time) *window {
+	if e := w.byKey[key]; e != nil {
+		if k := e.Value.(*keyedWindow[K]); k.ends.After(now) {
+			return &k.window
+		}
+	}
+	return nil
+}
+
+// open returns the current window of key, a new one where there is none.
+func (w *windows[K]) open(key K, now time.Time, length time.Duration) *window {
+	if found := w.find(key, now); found != nil {
+		return found
+	}
+	if ended := w.byKey[key]; ended != nil {
+		w.drop(ended)
+	}
+	for first := w.order.Front(); first != nil; first = w.order.Front() {
+		if len(w.byKey) < w.limit && first.Value.(*keyedWindow[K]).ends.After(now) {
+			break
+		}
+		w.drop(first)
+	}
+	k := &keyedWindow[K]{window{ends: now.Add(length)}, key}
+	w.byKey[key] = w.order.PushBack(k)
+	return &k.window
+}
+
+func (w *windows[K]) drop(e *list.Element) {
+	delete(w.byKey, e.Value.(*keyedWindow[K]).key)
+	w.order.Remove(e)
+}

@@ -1,0 +1,137 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// ErrUnavailable says that Redis did not answer in time, or refused. Nothing durable is lost by it. Match with errors.Is.
+var ErrUnavailable = errors.New("shared cache unavailable: Redis does not answer; see redis.url and whether that server runs")
+
+// Config says where the shared memory is and what bounds it. The zero value is the twin in this process with the default limits.
+type Config struct {
+	URL    string           // one of the forms of [CheckURL]; empty: in this process
+	Prefix string           // what every key and channel in Redis begins with; empty: "svcauth:"
+	Clock  func() time.Time // nil: time.Now. Lifetimes are computed by it; time-outs are not
+	Logger *slog.Logger     // nil: no log
+
+	// DigestKey is shared by all nodes; client ids and addresses of failed attempts appear in Redis only as an HMAC under it. Whoever may read Redis could
+	// try out every IPv4 address where it is empty.
+	DigestKey []byte
+
+	WrongPerClient  int           // wrong secrets for one client from one address in one Window before more are refused; 0: 20
+	WrongPerAddress int           // the same over all clients; 0: 200
+	Window          time.Duration // counted from the first wrong one; 0: one minute
+
+	OnDrop func(queue string, n int)          // n entries of a full queue ("token_records", "revocation_markers") were dropped
+	OnCall func(took time.Duration, err error) // a call to Redis ended; err is nil where it succeeded
+}
+
+// Cache is the shared short memory. Its methods are safe for concurrent use.
+type Cache struct {
+	cfg      Config
+	remote   *remote // nil: the twin
+	records  records
+	doorbell doorbell
+	attempts *attempts
+	writer   *writer // nil: the twin
+}
+
+// records holds token records. Two exist: in memory and in Redis.
+type records interface {
+	record(TokenRecord)
+	revoke(jti string, expires time.Time)
+	list(ctx context.Context, clientID string) ([]TokenRecord, error)
+	find(ctx context.Context, jti string) (TokenRecord, bool, error)
+	forget(ctx context.Context, clientID, jti string) error
+}
+
+// doorbell carries messages to whoever listens now. Two exist: in memory and in Redis.
+type doorbell interface {
+	publish(ctx context.Context, channel Channel, msg []byte) error
+	subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error
+}
+
+// New checks cfg and returns the cache. It connects to nothing yet, and starts nothing: see [Cache.Run]. It fails only for a faulty Config.URL.
+//
+// The Redis library's own log, one for the whole process, is silenced: what it would print is in the errors returned here.
+func New(cfg Config) (*Cache, error) {
+	cfg = cfg.withDefaults()
+	c := &Cache{cfg: cfg, attempts: newAttempts(cfg)}
+	if cfg.URL == "" {
+		c.records, c.doorbell = newMemoryRecords(cfg.Clock), &memoryDoorbell{}
+		return c, nil
+	}
+	at, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, err
+	}
+	c.remote = newRemote(at, cfg)
+	store := newRedisRecords(c.remote, cfg)
+	c.records, c.doorbell = store, &redisDoorbell{c.remote, cfg.Prefix, cfg.Logger}
+	c.writer = &writer{records: store, share: newShare(c.remote, c.attempts, cfg)}
+	return c, nil
+}
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Prefix == "" {
+		cfg.Prefix = "svcauth:"
+	}
+	// A brace of its own would change which part of a key Redis Cluster hashes.
+	cfg.Prefix = strings.NewReplacer("{", "", "}", "").Replace(cfg.Prefix)
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.WrongPerClient <= 0 {
+		cfg.WrongPerClient = 20
+	}
+	if cfg.WrongPerAddress <= 0 {
+		cfg.WrongPerAddress = 200
+	}
+	if cfg.Window <= 0 {
+		cfg.Window = time.Minute
+	}
+	if cfg.OnDrop == nil {
+		cfg.OnDrop = func(string, int) {}
+	}
+	if cfg.OnCall == nil {
+		cfg.OnCall = func(time.Duration, error) {}
+	}
+	return cfg
+}
+
+// Run carries token records, revocation markers and counters to Redis until ctx ends, and once more then. It returns nil, also while Redis is away.
+// The twin needs no work; its Run only waits.
+func (c *Cache) Run(ctx context.Context) error {
+	if c.writer == nil {
+		<-ctx.Done()
+		return nil
+	}
+	c.writer.run(ctx)
+	return nil
+}
+
+// Close ends the connections. Call it after Run has returned.
+func (c *Cache) Close() error {
+	if c.remote == nil {
+		return nil
+	}
+	return c.remote.client.Close()
+}
+
+// Ping says whether Redis answers, within a quarter of a second: nil or an [ErrUnavailable]. The twin always answers.
+func (c *Cache) Ping(ctx context.Context) error {
+	if c.remote == nil {
+		return nil
+	}
+	return c.remote.do(ctx, func(ctx context.Context) error { return c.remote.client.Ping(ctx).Err() })
+}
+
+// Shared says whether other nodes see what is written here.
+func (c *Cache) Shared() bool { return c.remote != nil }

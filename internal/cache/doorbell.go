@@ -1,0 +1,91 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// Channel names what a message on the doorbell is about. In Redis its name is Config.Prefix + Channel.
+type Channel string
+
+const (
+	ChannelChanges  Channel = "{changes}"  // svcauth:{changes}: the change log has grown
+	ChannelReceipts Channel = "{receipts}" // svcauth:{receipts}: a resource server enforces a cursor
+)
+
+// maxMessage is the most bytes of one message. Whoever has more to say says where to read it.
+const maxMessage = 64 << 10
+
+// Publish rings the doorbell: whoever subscribes to the channel now gets msg, once at most. With Redis that includes this node. Fails with [ErrUnavailable], and
+// for a message of more than 64 KiB.
+func (c *Cache) Publish(ctx context.Context, channel Channel, msg []byte) error {
+	if len(msg) > maxMessage {
+		return fmt.Errorf("message of %d bytes for %s: expected at most %d", len(msg), channel, maxMessage)
+	}
+	return c.doorbell.publish(ctx, channel, msg)
+}
+
+// Subscribe hands on the channel's messages until ctx ends; then it returns nil. onGap is called when the subscription is in force, and again each time it is so
+// after having been lost: what was published before may have been missed. Read the ledger there. Both run on the caller's goroutine,
+// one at a time; onMessage may keep its slice. With Redis away it tries again for ever.
+func (c *Cache) Subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
+	return c.doorbell.subscribe(ctx, channel, onMessage, onGap)
+}
+
+// memoryDoorbell is the twin's.
+type memoryDoorbell struct {
+	mu        sync.Mutex
+	listeners map[*listener]struct{}
+}
+
+type listener struct {
+	channel  Channel
+	messages chan []byte
+	missed   chan struct{} // holds one entry after messages was full
+}
+
+func (d *memoryDoorbell) publish(_ context.Context, channel Channel, msg []byte) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for l := range d.listeners {
+		if l.channel != channel {
+			continue
+		}
+		select {
+		case l.messages <- append([]byte(nil), msg...):
+		default:
+			select {
+			case l.missed <- struct{}{}:
+			default:
+			}
+		}
+	}
+	return nil
+}
+
+func (d *memoryDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
+	l := &listener{channel, make(chan []byte, 256), make(chan struct{}, 1)}
+	d.mu.Lock()
+	if d.listeners == nil {
+		d.listeners = map[*listener]struct{}{}
+	}
+	d.listeners[l] = struct{}{}
+	d.mu.Unlock()
+	defer func() {
+		d.mu.Lock()
+		delete(d.listeners, l)
+		d.mu.Unlock()
+	}()
+	onGap()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-l.missed:
+			onGap()
+		case msg := <-l.messages:
+			onMessage(msg)
+		}
+	}
+}

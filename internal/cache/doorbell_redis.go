@@ -1,0 +1,90 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	pingAfter    = 2 * time.Second // of silence; after as much again without an answer the connection is taken for dead
+	resubscribe  = 50 * time.Millisecond
+	resubscribeX = time.Second // at most
+)
+
+// redisDoorbell is Redis pub/sub, which delivers once at most and to whoever is connected.
+type redisDoorbell struct {
+	*remote
+	prefix string
+	logger *slog.Logger
+}
+
+func (d *redisDoorbell) publish(ctx context.Context, channel Channel, msg []byte) error {
+	return d.do(ctx, func(ctx context.Context) error {
+		return d.client.Publish(ctx, d.prefix+string(channel), msg).Err()
+	})
+}
+
+func (d *redisDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
+	wait := resubscribe
+	for {
+		confirmed := false
+		err := d.listen(ctx, d.prefix+string(channel), onMessage, func() { confirmed = true; onGap() })
+		if ctx.Err() != nil {
+			return nil
+		}
+		d.logger.Debug("subscription to Redis lost", "channel", string(channel), "error", err)
+		if wait = min(wait*2, resubscribeX); confirmed {
+			wait = resubscribe
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait/2 + rand.N(wait)): // nodes must not all come back at one moment
+		}
+	}
+}
+
+// listen runs one subscription until it breaks. The library's own channel would not notice a server that stands still: its health check only
+// writes. So silence is ended with a ping here, and the ping's answer is waited for.
+func (d *redisDoorbell) listen(ctx context.Context, channel string, onMessage func([]byte), onGap func()) error {
+	sub := d.client.Subscribe(ctx) // connects with the first channel, below
+	defer sub.Close()
+	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
+	within, cancel := context.WithTimeout(ctx, callTimeout)
+	err := sub.Subscribe(within, channel)
+	cancel()
+	if err != nil {
+		return err
+	}
+	confirmed, pinged := false, false
+	for {
+		event, err := sub.ReceiveTimeout(ctx, pingAfter)
+		var timeout net.Error
+		switch {
+		case err == nil:
+			pinged = false
+		case confirmed && !pinged && errors.As(err, &timeout) && timeout.Timeout():
+			pinged = true
+			if err := sub.Ping(ctx); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+		switch event := event.(type) {
+		case *redis.Subscription:
+			if event.Kind == "subscribe" {
+				confirmed = true
+				onGap()
+			}
+		case *redis.Message:
+			onMessage([]byte(event.Payload))
+		}
+	}
+}

@@ -1,0 +1,108 @@
+package cache
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxPerClient = 1000 // token records kept of one client, the newest
+	maxID        = 128  // bytes of an id; ours have about 30
+	maxUserAgent = 256
+	maxScope     = 1024
+)
+
+// TokenRecord is what is remembered of an issued token for the people who look after its client. It never holds the token.
+type TokenRecord struct {
+	JTI       string    `json:"jti"`
+	ClientID  string    `json:"client_id"`
+	OrgID     string    `json:"org_id"`
+	SecretID  string    `json:"secret_id,omitempty"`
+	Scope     string    `json:"scope,omitempty"`      // cut after 1024 bytes
+	IP        string    `json:"ip,omitempty"`         // of the caller
+	UserAgent string    `json:"user_agent,omitempty"` // cut after 256 bytes
+	Epoch     int64     `json:"epoch,omitempty"`      // the token's claims, so that a reader can tell whether a later revocation denies it
+	Pol       int64     `json:"pol,omitempty"`
+	IssuedAt  time.Time `json:"iat"`
+	ExpiresAt time.Time `json:"exp"`
+}
+
+// bounded returns r with every text cut to its limit, and whether it is worth keeping: it names a token and a client, and has not expired.
+func (r TokenRecord) bounded(now time.Time) (TokenRecord, bool) {
+	if !isID(r.JTI) || !isID(r.ClientID) || !r.ExpiresAt.After(now) {
+		return r, false
+	}
+	r.OrgID, r.SecretID, r.IP = cut(r.OrgID, maxID), cut(r.SecretID, maxID), cut(r.IP, maxID)
+	r.Scope, r.UserAgent = cut(r.Scope, maxScope), cut(r.UserAgent, maxUserAgent)
+	return r, true
+}
+
+// isID keeps foreign text out of the names of keys, braces above all: they choose the slot in Redis Cluster.
+func isID(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '{' || c == '}' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxID
+}
+
+func cut(s string, limit int) string {
+	if len(s) > limit {
+		s = s[:limit]
+	}
+	return strings.ToValidUTF8(s, "") // a copy only where it must be; a request's text is a string of its own anyway
+}
+
+// newestFirst orders records for people, and the same way in both stores.
+func newestFirst(records []TokenRecord) []TokenRecord {
+	slices.SortFunc(records, func(a, b TokenRecord) int {
+		if n := b.IssuedAt.Compare(a.IssuedAt); n != 0 {
+			return n
+		}
+		return strings.Compare(b.JTI, a.JTI)
+	})
+	return records
+}
+
+// RecordToken remembers an issued token until it expires. It never waits: with Redis the record is queued for [Cache.Run], and dropped and counted where the
+// queue is full. Of one client the newest 1,000 are kept.
+func (c *Cache) RecordToken(r TokenRecord) {
+	if r, ok := r.bounded(c.cfg.Clock()); ok {
+		c.records.record(r)
+	}
+}
+
+// MarkRevoked notes that a token is revoked, until it expires: its record is forgotten, and whoever reads Redis finds the key
+// <prefix>{<jti>}:revoked. It never waits. It is a hint; what counts is the change log.
+func (c *Cache) MarkRevoked(jti string, expires time.Time) {
+	if isID(jti) && expires.After(c.cfg.Clock()) {
+		c.records.revoke(jti, expires)
+	}
+}
+
+// Tokens lists the live tokens of a client that are remembered, newest first, 1,000 at most. Fails with [ErrUnavailable].
+func (c *Cache) Tokens(ctx context.Context, clientID string) ([]TokenRecord, error) {
+	if !isID(clientID) {
+		return nil, nil
+	}
+	return c.records.list(ctx, clientID)
+}
+
+// FindToken finds a live token by its jti; false: there is none, or it is not remembered. Fails with [ErrUnavailable].
+func (c *Cache) FindToken(ctx context.Context, jti string) (TokenRecord, bool, error) {
+	if !isID(jti) {
+		return TokenRecord{}, false, nil
+	}
+	return c.records.find(ctx, jti)
+}
+
+// ForgetToken removes the record of one token, also one that is still on its way here. Unknown ones are no error. Fails with [ErrUnavailable].
+func (c *Cache) ForgetToken(ctx context.Context, clientID, jti string) error {
+	if !isID(clientID) || !isID(jti) {
+		return nil
+	}
+	return c.records.forget(ctx, clientID, jti)
+}

@@ -1,0 +1,213 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// tombstoneFor is how long a forgotten token's key is held, so that its record, where it is still queued on another node, is not written after all.
+const tombstoneFor = time.Hour
+
+// redisRecords keeps, for the token with a jti, one key; and for each client a sorted set of its jtis by time of issue. The two are in different slots of a
+// cluster, so they are written in one pipeline but not in one transaction; whoever reads goes by the token's key.
+//
+//	<prefix>{<jti>}:token        the record as JSON; empty: forgotten or revoked
+//	<prefix>{<jti>}:revoked      "1"
+//	<prefix>{<client_id>}:tokens the set
+type redisRecords struct {
+	*remote
+	prefix      string
+	clock       func() time.Time
+	queue       *queue[TokenRecord]
+	revocations *queue[revokedToken]
+}
+
+type revokedToken struct {
+	jti     string
+	expires time.Time
+}
+
+func newRedisRecords(r *remote, cfg Config) *redisRecords {
+	return &redisRecords{remote: r, prefix: cfg.Prefix, clock: cfg.Clock,
+		queue:       newQueue[TokenRecord]("token_records", 8192, cfg.OnDrop),
+		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop)}
+}
+
+func (s *redisRecords) token(jti string) string       { return s.prefix + "{" + jti + "}:token" }
+func (s *redisRecords) revoked(jti string) string     { return s.prefix + "{" + jti + "}:revoked" }
+func (s *redisRecords) tokens(clientID string) string { return s.prefix + "{" + clientID + "}:tokens" }
+
+func (s *redisRecords) record(r TokenRecord)                 { s.queue.put(r) }
+func (s *redisRecords) revoke(jti string, expires time.Time) { s.revocations.put(revokedToken{jti, expires}) }
+
+// flush writes what is queued, as far as Redis takes it.
+func (s *redisRecords) flush(ctx context.Context) {
+	s.queue.flush(func(batch []TokenRecord) ([]bool, error) { return s.write(ctx, batch) })
+	s.revocations.flush(func(batch []revokedToken) ([]bool, error) { return s.writeRevoked(ctx, batch) })
+}
+
+// write stores a batch and says of each record whether it was stored or needs not be. The error says that none was.
+func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, error) {
+	type index struct {
+		members []redis.Z
+		at      []int // where in batch
+		ttl     time.Duration
+		before  *redis.DurationCmd
+		add     *redis.IntCmd
+	}
+	done := make([]bool, len(batch))
+	indexes := map[string]*index{}
+	sets := make([]*redis.BoolCmd, len(batch))
+	now := s.clock()
+	pipe := s.client.Pipeline()
+	for i, r := range batch {
+		// A lifetime of zero would be stored for ever.
+		ttl := r.ExpiresAt.Sub(now)
+		value, err := json.Marshal(r)
+		if ttl < time.Millisecond || err != nil {
+			done[i] = true
+			continue
+		}
+		sets[i] = pipe.SetNX(ctx, s.token(r.JTI), value, ttl)
+		ix := indexes[r.ClientID]
+		if ix == nil {
+			ix = &index{}
+			indexes[r.ClientID] = ix
+		}
+		ix.members = append(ix.members, redis.Z{Score: float64(r.IssuedAt.UnixMilli()), Member: r.JTI})
+		ix.at, ix.ttl = append(ix.at, i), max(ix.ttl, ttl)
+	}
+	for clientID, ix := range indexes {
+		key := s.tokens(clientID)
+		ix.before = pipe.PTTL(ctx, key)
+		ix.add = pipe.ZAdd(ctx, key, ix.members...)
+		pipe.ZRemRangeByRank(ctx, key, 0, -maxPerClient-1)
+		pipe.PExpire(ctx, key, ix.ttl)
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
+	}
+	again := s.client.Pipeline()
+	for clientID, ix := range indexes {
+		for _, i := range ix.at {
+			done[i] = sets[i].Err() == nil && ix.add.Err() == nil
+		}
+		// The set must outlive each of its tokens, those with a longer lifetime than the last one too.
+		if before := ix.before.Val(); before > ix.ttl {
+			again.PExpire(ctx, s.tokens(clientID), before)
+		}
+	}
+	if again.Len() > 0 {
+		_ = s.exec(ctx, again) // only a list that is shorter than it could be
+	}
+	return done, nil
+}
+
+func (s *redisRecords) writeRevoked(ctx context.Context, batch []revokedToken) ([]bool, error) {
+	done := make([]bool, len(batch))
+	cmds := make([]*redis.StatusCmd, len(batch))
+	now := s.clock()
+	pipe := s.client.Pipeline()
+	for i, r := range batch {
+		ttl := r.expires.Sub(now)
+		if done[i] = ttl < time.Millisecond; done[i] {
+			continue
+		}
+		pipe.Set(ctx, s.revoked(r.jti), "1", ttl)
+		cmds[i] = pipe.Set(ctx, s.token(r.jti), "", ttl)
+	}
+	if err := s.exec(ctx, pipe); err != nil {
+		return nil, err
+	}
+	for i, cmd := range cmds {
+		done[i] = done[i] || cmd.Err() == nil
+	}
+	return done, nil
+}
+
+// exec sends a pipeline. It fails only where no command succeeded: a cluster may have lost one of its masters, and a foreign key may be in the way of one record.
+func (s *redisRecords) exec(ctx context.Context, pipe redis.Pipeliner) error {
+	if pipe.Len() == 0 {
+		return nil
+	}
+	return s.do(ctx, func(ctx context.Context) error {
+		cmds, err := pipe.Exec(ctx)
+		for _, cmd := range cmds {
+			if e := cmd.Err(); e == nil || errors.Is(e, redis.Nil) {
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+func (s *redisRecords) list(ctx context.Context, clientID string) (out []TokenRecord, err error) {
+	err = s.do(ctx, func(ctx context.Context) error {
+		jtis, err := s.client.ZRevRange(ctx, s.tokens(clientID), 0, maxPerClient-1).Result()
+		if err != nil || len(jtis) == 0 {
+			return err
+		}
+		pipe := s.client.Pipeline()
+		gets := make([]*redis.StringCmd, len(jtis))
+		for i, jti := range jtis {
+			gets[i] = pipe.Get(ctx, s.token(jti))
+		}
+		_, _ = pipe.Exec(ctx) // each command has its own error
+		var gone []any
+		for i, get := range gets {
+			if err := get.Err(); err != nil && !errors.Is(err, redis.Nil) {
+				return err
+			}
+			if r, ok := s.parse(get.Val(), jtis[i]); ok && r.ClientID == clientID {
+				out = append(out, r)
+			} else if get.Val() == "" {
+				gone = append(gone, jtis[i])
+			}
+		}
+		if len(gone) > 0 {
+			_ = s.client.ZRem(ctx, s.tokens(clientID), gone...).Err() // tidying only
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newestFirst(out), nil
+}
+
+func (s *redisRecords) find(ctx context.Context, jti string) (TokenRecord, bool, error) {
+	var value string
+	err := s.do(ctx, func(ctx context.Context) (err error) {
+		value, err = s.client.Get(ctx, s.token(jti)).Result()
+		return err
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return TokenRecord{}, false, err
+	}
+	r, ok := s.parse(value, jti)
+	return r, ok, nil
+}
+
+// parse trusts nothing that Redis holds: others may write there.
+func (s *redisRecords) parse(value, jti string) (r TokenRecord, ok bool) {
+	if value == "" || json.Unmarshal([]byte(value), &r) != nil || r.JTI != jti {
+		return TokenRecord{}, false
+	}
+	return r.bounded(s.clock())
+}
+
+func (s *redisRecords) forget(ctx context.Context, clientID, jti string) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		// A longer tombstone of MarkRevoked's may be shortened by this; what is queued does not wait for an hour.
+		_, err := s.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			pipe.Set(ctx, s.token(jti), "", tombstoneFor)
+			pipe.ZRem(ctx, s.tokens(clientID), jti)
+			return nil
+		})
+		return err
+	})
+}

@@ -1,0 +1,130 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	callTimeout = 250 * time.Millisecond // one call, connecting and retrying included
+	dialTimeout = 200 * time.Millisecond
+	openAfter   = 3                      // failures in a row before calls fail without being tried
+	openFor     = 500 * time.Millisecond // then; after it one call is let through to see
+)
+
+// errOpen is the breaker's: nothing was sent.
+var errOpen = fmt.Errorf("%w (failed %d times in a row; tried again soon)", ErrUnavailable, openAfter)
+
+// remote is the connection to Redis of whatever topology, with a breaker before it.
+type remote struct {
+	client redis.UniversalClient
+	logger *slog.Logger
+	onCall func(time.Duration, error)
+
+	mu       sync.Mutex
+	failures int       // in a row
+	probeAt  time.Time // while open: when the next call is let through
+}
+
+func newRemote(at target, cfg Config) *remote {
+	logging.Disable() // it prints to standard error by default
+	opt := options(at)
+	r := &remote{logger: cfg.Logger, onCall: cfg.OnCall}
+	switch at.topology {
+	case sentinel:
+		r.client = redis.NewFailoverClient(opt.Failover())
+	case cluster:
+		r.client = redis.NewClusterClient(opt.Cluster())
+	default:
+		r.client = redis.NewClient(opt.Simple())
+	}
+	return r
+}
+
+func options(at target) *redis.UniversalOptions {
+	opt := &redis.UniversalOptions{
+		Addrs: at.addrs, DB: at.db, MasterName: at.master, Username: at.user, Password: at.password, TLSConfig: at.tls,
+		// Without the first, a deadline would not end a read; without the others, a dead server would cost seconds.
+		ContextTimeoutEnabled: true,
+		DialTimeout:           dialTimeout, ReadTimeout: dialTimeout, WriteTimeout: dialTimeout, PoolTimeout: dialTimeout,
+		DialerRetries: 1,
+		// One retry gets past a connection that went stale in the pool. What is written is idempotent, or may be counted twice.
+		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 10 * time.Millisecond,
+		MaxRedirects: 2,
+		// Nothing on the path of a token request calls Redis, so that few connections do.
+		PoolSize: 16, PipelinePoolSize: -1, ConnMaxIdleTime: 5 * time.Minute,
+		// RESP2, no library name and no maintenance notifications: three things less that an old server or a proxy may stumble over.
+		Protocol: 2, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if at.sentinelAuth {
+		opt.SentinelUsername, opt.SentinelPassword = at.user, at.password
+	}
+	return opt
+}
+
+// do runs one call, or refuses to while the breaker is open. It returns nil, redis.Nil, the error of a ctx that ended, or an ErrUnavailable.
+func (r *remote) do(ctx context.Context, call func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !r.allow(time.Now()) {
+		return errOpen
+	}
+	limited, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	start := time.Now()
+	err := call(limited)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // the caller went away, or allowed less time: says nothing about Redis
+	}
+	failed := err != nil && !errors.Is(err, redis.Nil)
+	if failed {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		r.onCall(time.Since(start), err)
+	} else {
+		r.onCall(time.Since(start), nil)
+	}
+	r.report(failed, err)
+	return err
+}
+
+func (r *remote) allow(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failures < openAfter {
+		return true
+	}
+	if now.Before(r.probeAt) {
+		return false
+	}
+	r.probeAt = now.Add(openFor)
+	return true
+}
+
+func (r *remote) report(failed bool, err error) {
+	r.mu.Lock()
+	before := r.failures
+	if failed {
+		r.failures++
+		r.probeAt = time.Now().Add(openFor)
+	} else {
+		r.failures = 0
+	}
+	after := r.failures
+	r.mu.Unlock()
+	switch {
+	case after == openAfter && before < openAfter:
+		r.logger.Warn("Redis does not answer; going on without it", "error", err)
+	case after == 0 && before >= openAfter:
+		r.logger.Info("Redis answers again")
+	}
+}

@@ -1,0 +1,119 @@
+package cache
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	writeEvery = 50 * time.Millisecond
+	batchSize  = 256
+	maxTries   = 20 // of an entry that fails while others succeed
+)
+
+// writer carries to Redis what token requests left behind.
+type writer struct {
+	records *redisRecords
+	share   *share
+}
+
+func (w *writer) run(ctx context.Context) {
+	ticker := time.NewTicker(writeEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			w.flush(ctx)
+		case <-ctx.Done():
+			// What was recorded just before the end is worth one more second.
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			w.flush(last)
+			return
+		}
+	}
+}
+
+func (w *writer) flush(ctx context.Context) {
+	w.records.flush(ctx)
+	w.share.flush(ctx)
+}
+
+// queue is bounded, and drops and counts what does not fit. One goroutine flushes it.
+type queue[T any] struct {
+	name    string
+	entries chan queued[T]
+	held    []queued[T] // taken out, but not written yet
+	onDrop  func(string, int)
+}
+
+type queued[T any] struct {
+	value T
+	tries int
+}
+
+func newQueue[T any](name string, size int, onDrop func(string, int)) *queue[T] {
+	return &queue[T]{name: name, entries: make(chan queued[T], size), onDrop: onDrop}
+}
+
+func (q *queue[T]) put(value T) {
+	select {
+	case q.entries <- queued[T]{value: value}:
+	default:
+		q.onDrop(q.name, 1)
+	}
+}
+
+// flush hands batches to write until the queue is empty or write fails. write says which entries are done; the others are tried again with
+// the next flush, some times. Where write fails as a whole, nothing is lost and no try is counted: then the queue is what bounds.
+func (q *queue[T]) flush(write func([]T) ([]bool, error)) {
+	for {
+		q.fill()
+		if len(q.held) == 0 {
+			return
+		}
+		values := make([]T, len(q.held))
+		for i, entry := range q.held {
+			values[i] = entry.value
+		}
+		done, err := write(values)
+		if err != nil {
+			return
+		}
+		if q.keep(done) > 0 {
+			return
+		}
+	}
+}
+
+func (q *queue[T]) fill() {
+	for len(q.held) < batchSize {
+		select {
+		case entry := <-q.entries:
+			q.held = append(q.held, entry)
+		default:
+			return
+		}
+	}
+}
+
+// keep drops the entries that are done or hopeless, and returns how many are left.
+func (q *queue[T]) keep(done []bool) int {
+	left, hopeless := q.held[:0], 0
+	for i, entry := range q.held {
+		entry.tries++
+		switch {
+		case done[i]:
+		case entry.tries >= maxTries:
+			hopeless++
+		default:
+			left = append(left, entry)
+		}
+	}
+	clear(q.held[len(left):])
+	q.held = left
+	if hopeless > 0 {
+		q.onDrop(q.name, hopeless)
+	}
+	return len(left)
+}

@@ -1,0 +1,152 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Config says where keys rest and how they rotate. All but PreviousMasterKey, Committed, Clock and Logger is required.
+type Config struct {
+	Store *store.Store
+	// MasterKey seals; PreviousMasterKey (may be nil) only opens. 32 random bytes each, not kept: the caller may clear them after [New].
+	MasterKey, PreviousMasterKey []byte
+	// Algorithm of new keys: ES256, RS256 or EdDSA.
+	Algorithm string
+	// RotateEvery is how long a key signs, PublishBefore how long it is published before: at least as long as verifiers may keep the JWKS.
+	RotateEvery, PublishBefore time.Duration
+	// MaxTokenLifetime is how long a retired key is kept for the tokens it signed: the longest lifetime of a token, and for how long a node that
+	// is cut off from the database may go on issuing.
+	MaxTokenLifetime time.Duration
+	// Committed is called after a transaction of the keyring's own (Load, Advance, Run) that appended to the change log. nil: nobody.
+	Committed func(context.Context)
+	Clock     func() time.Time // default time.Now
+	Logger    *slog.Logger     // default: silence
+}
+
+// Keyring holds the keys. It is safe for concurrent use. Until [Keyring.Load] has succeeded it signs, hashes and verifies nothing.
+type Keyring struct {
+	cfg              Config // without the master keys
+	master, previous *master
+
+	keys      atomic.Pointer[set]
+	macs      atomic.Pointer[macs]
+	reloading sync.Mutex // so that the set read last is the one that stays
+}
+
+var errNotLoaded = errors.New("the signing keys have not been loaded yet")
+
+// New checks the configuration. Nothing is read or written yet.
+func New(cfg Config) (*Keyring, error) {
+	k := &Keyring{}
+	var err error
+	if k.master, err = newMaster(cfg.MasterKey); err != nil {
+		return nil, fmt.Errorf("the master key is unusable: %w", err)
+	}
+	if cfg.PreviousMasterKey != nil {
+		if k.previous, err = newMaster(cfg.PreviousMasterKey); err != nil {
+			return nil, fmt.Errorf("the previous master key is unusable: %w", err)
+		}
+		if k.previous.id == k.master.id {
+			return nil, errors.New("the previous master key is the same as the master key; give the other one, or none")
+		}
+	}
+	switch {
+	case cfg.Store == nil:
+		return nil, errors.New("keyring: Store is missing")
+	case cfg.Algorithm != es256 && cfg.Algorithm != rs256 && cfg.Algorithm != eddsa:
+		return nil, fmt.Errorf("signing algorithm %q is unknown: expected ES256, RS256 or EdDSA", cfg.Algorithm)
+	case cfg.PublishBefore <= 0 || cfg.RotateEvery <= cfg.PublishBefore:
+		return nil, fmt.Errorf("keys are published %v before they sign and rotate every %v; expected the first above zero and below the second", cfg.PublishBefore, cfg.RotateEvery)
+	case cfg.MaxTokenLifetime <= 0:
+		return nil, fmt.Errorf("the longest token lifetime is %v; expected more than zero", cfg.MaxTokenLifetime)
+	}
+	if cfg.Committed == nil {
+		cfg.Committed = func(context.Context) {}
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	cfg.MasterKey, cfg.PreviousMasterKey = nil, nil
+	k.cfg = cfg
+	return k, nil
+}
+
+func (k *Keyring) now() time.Time { return k.cfg.Clock().UTC().Truncate(time.Millisecond) }
+
+// List reads all signing keys, newest first.
+func (k *Keyring) List(ctx context.Context) ([]svcauth.SigningKey, error) {
+	rows, err := k.cfg.Store.Read().SigningKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list the signing keys: %w", err)
+	}
+	all := make([]svcauth.SigningKey, len(rows))
+	for i, r := range rows {
+		all[i] = r.SigningKey
+	}
+	return all, nil
+}
+
+// KeyAge is how long a key has been in its state.
+type KeyAge struct {
+	State string // one of svcauth's Key constants
+	Age   time.Duration
+}
+
+// Ages says for each of the three states how long the oldest key in it has been so, as this node knows; 0 where there is none.
+func (k *Keyring) Ages(now time.Time) []KeyAge {
+	ages := []KeyAge{{State: svcauth.KeyNext}, {State: svcauth.KeyActive}, {State: svcauth.KeyRetired}}
+	current := k.keys.Load()
+	if current == nil {
+		return ages
+	}
+	for _, one := range current.byKID {
+		for i := range ages {
+			if ages[i].State == one.State {
+				ages[i].Age = max(ages[i].Age, now.Sub(since(one.SigningKey)))
+			}
+		}
+	}
+	return ages
+}
+
+// since is the moment at which a key came into its state.
+func since(k svcauth.SigningKey) time.Time {
+	switch {
+	case k.State == svcauth.KeyActive && k.ActivatedAt != nil:
+		return *k.ActivatedAt
+	case k.State == svcauth.KeyRetired && k.RetiredAt != nil:
+		return *k.RetiredAt
+	}
+	return k.CreatedAt
+}
+
+const redacted = "keyring [redacted]"
+
+// Format keeps every verb of fmt from showing a key.
+func (k *Keyring) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// String never shows a key.
+func (k *Keyring) String() string { return redacted }
+
+// LogValue keeps slog from showing a key.
+func (k *Keyring) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// Format keeps every verb of fmt from showing the master keys.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
+
+// String never shows the master keys.
+func (c Config) String() string { return "keyring configuration [redacted]" }
+
+// LogValue keeps slog from showing the master keys.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }

@@ -1,0 +1,94 @@
+package keyring
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/svcauth/svcauth/internal/store"
+)
+
+// Load makes what is missing in the database (the key for secret hashes, an active and a next signing key), seals anew what is sealed under the
+// previous master key, and takes the keys into use. Nodes that start at once agree. A next key of another algorithm than the configured one is
+// replaced: it has never signed. With the wrong master key it changes nothing and says so.
+func (k *Keyring) Load(ctx context.Context) error {
+	if err := k.advance(ctx, replaceOtherAlgorithm); err != nil {
+		return fmt.Errorf("load the keys: %w", err)
+	}
+	return k.Reload(ctx)
+}
+
+// Reload reads the signing keys again. The follower of the change log calls it for [store.ChangeKeys]. After an error the keys stay as they were.
+func (k *Keyring) Reload(ctx context.Context) error {
+	k.reloading.Lock()
+	defer k.reloading.Unlock()
+	rows, err := k.cfg.Store.Read().SigningKeys(ctx)
+	if err != nil {
+		return fmt.Errorf("read the signing keys: %w", err)
+	}
+	fresh, err := k.assemble(rows, k.keys.Load())
+	if err != nil {
+		return err
+	}
+	k.keys.Store(fresh)
+	return nil
+}
+
+// loadDataKey opens the key for secret hashes, or makes it where there is none, and takes it into use when the transaction is through.
+func (k *Keyring) loadDataKey(ctx context.Context, q *store.Q, rows []store.DataKeyRow) (use func(), err error) {
+	for _, r := range rows {
+		if r.Name != dataKeySecretHash {
+			continue
+		}
+		plain, err := k.openDataKey(r)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(plain)
+		ready := newMACs(plain)
+		return func() { k.macs.CompareAndSwap(nil, ready) }, nil
+	}
+	plain := make([]byte, dataKeySize)
+	defer clear(plain)
+	_, _ = rand.Read(plain) // never fails: crypto/rand ends the program instead
+	err = q.InsertDataKey(ctx, store.DataKeyRow{Name: dataKeySecretHash, Sealed: k.Seal(dataKeySecretHash, plain), CreatedAt: k.now()})
+	ready := newMACs(plain)
+	return func() { k.macs.CompareAndSwap(nil, ready) }, err
+}
+
+func (k *Keyring) openDataKey(r store.DataKeyRow) ([]byte, error) {
+	what := "the key for secret hashes"
+	plain, err := k.Open(r.Name, r.Sealed)
+	if err != nil {
+		return nil, explain(what, err)
+	}
+	if len(plain) != dataKeySize {
+		return nil, explain(what, ErrDamaged)
+	}
+	return plain, nil
+}
+
+// reseal seals under the current master key what is sealed under the previous one, and says how much that was.
+func (k *Keyring) reseal(ctx context.Context, q *store.Q, keys []store.SigningKeyRow, data []store.DataKeyRow) (resealed int, err error) {
+	again := func(name string, sealed []byte, store func(context.Context, string, []byte) error) {
+		if !k.stale(sealed) {
+			return
+		}
+		plain, openErr := k.Open(name, sealed)
+		if openErr != nil {
+			err = errors.Join(err, explain("key "+name, openErr))
+			return
+		}
+		defer clear(plain)
+		resealed++
+		err = errors.Join(err, store(ctx, name, k.Seal(name, plain)))
+	}
+	for _, r := range keys {
+		again(r.KID, r.Sealed, q.ResealSigningKey)
+	}
+	for _, r := range data {
+		again(r.Name, r.Sealed, q.ResealDataKey)
+	}
+	return resealed, err
+}

@@ -1,0 +1,77 @@
+package keyring
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"hash"
+	"sync"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// SchemeHMAC is the scheme tag of hashes that [Keyring.HashSecret] makes.
+const SchemeHMAC = "hmac-sha256-v1"
+
+const (
+	dataKeySecretHash = "secret-hash"
+	dataKeySize       = 32
+)
+
+// macs computes HMAC-SHA-256 under one key with memory that is used again.
+type macs struct{ pool sync.Pool }
+
+type mac struct {
+	hash  hash.Hash
+	input []byte
+	sum   [sha256.Size]byte
+}
+
+// newMACs copies the key.
+func newMACs(dataKey []byte) *macs {
+	own := append([]byte(nil), dataKey...)
+	return &macs{pool: sync.Pool{New: func() any {
+		return &mac{hash: hmac.New(sha256.New, own), input: make([]byte, 0, 64)}
+	}}}
+}
+
+// of computes the HMAC of a secret. The caller gives it back with done.
+func (m *macs) of(s svcauth.Secret) *mac {
+	one := m.pool.Get().(*mac)
+	one.hash.Reset()
+	one.input = append(one.input[:0], s...)
+	one.hash.Write(one.input)
+	one.hash.Sum(one.sum[:0])
+	return one
+}
+
+func (m *macs) done(one *mac) {
+	clear(one.input)
+	clear(one.sum[:])
+	m.pool.Put(one)
+}
+
+// HashSecret gives what is stored of a secret, with scheme [SchemeHMAC]: its HMAC-SHA-256 under a key of this database. A secret of 256
+// random bits needs no slow hash, and without the key a stolen hash can't even be tried. nil, which no secret fits, before [Keyring.Load].
+func (k *Keyring) HashSecret(s svcauth.Secret) []byte {
+	m := k.macs.Load()
+	if m == nil {
+		return nil
+	}
+	one := m.of(s)
+	defer m.done(one)
+	return append([]byte(nil), one.sum[:]...)
+}
+
+// VerifySecret says whether the hash, made with the scheme, is the secret's. It takes the same time whatever the answer; a scheme that it
+// does not know fits no secret.
+func (k *Keyring) VerifySecret(scheme string, hash []byte, s svcauth.Secret) bool {
+	m := k.macs.Load()
+	if m == nil {
+		return false
+	}
+	one := m.of(s)
+	defer m.done(one)
+	same := subtle.ConstantTimeCompare(one.sum[:], hash) == 1
+	return same && scheme == SchemeHMAC
+}

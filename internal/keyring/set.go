@@ -1,0 +1,129 @@
+package keyring
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// set is all keys at one moment. It is never changed, only replaced.
+type set struct {
+	active *key
+	byKID  map[string]*key
+	jwks   []byte
+	etag   string
+}
+
+// assemble makes a set of what is stored. Keys that old has already opened are not opened again.
+func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
+	s := &set{byKID: make(map[string]*key, len(rows))}
+	doc := struct {
+		Keys []jwk `json:"keys"`
+	}{Keys: make([]jwk, 0, len(rows))}
+	for _, r := range rows {
+		one, err := k.reuse(r, old)
+		if err != nil {
+			return nil, err
+		}
+		s.byKID[r.KID] = one
+		doc.Keys = append(doc.Keys, one.jwk)
+		if r.State == svcauth.KeyActive {
+			if s.active != nil {
+				return nil, fmt.Errorf("two signing keys are active, %s and %s; expected one", s.active.KID, r.KID)
+			}
+			s.active = one
+		}
+	}
+	if s.active == nil {
+		return nil, errors.New("no signing key is active; expected one")
+	}
+	var err error
+	if s.jwks, err = json.Marshal(doc); err != nil {
+		return nil, fmt.Errorf("write the key set: %w", err)
+	}
+	sum := sha256.Sum256(s.jwks)
+	s.etag = `"` + encode(sum[:16]) + `"`
+	return s, nil
+}
+
+func (k *Keyring) reuse(r store.SigningKeyRow, old *set) (*key, error) {
+	if old != nil && old.byKID[r.KID] != nil {
+		same := *old.byKID[r.KID]
+		same.SigningKey.State, same.ActivatedAt, same.RetiredAt, same.DeleteAfter = r.State, r.ActivatedAt, r.RetiredAt, r.DeleteAfter
+		return &same, nil
+	}
+	return k.open(r)
+}
+
+// Sign makes a token (JWS compact serialization, RFC 7515 §7.1) of the payload: header {"alg","kid","typ":"at+jwt"} (RFC 9068 §2.1), signed
+// with the active key. The payload is not looked at.
+func (k *Keyring) Sign(payload []byte) (token string, err error) {
+	current := k.keys.Load()
+	if current == nil {
+		return "", errNotLoaded
+	}
+	signer := current.active
+	// One buffer for the whole token: what the builder has given out stays as it is while more is appended behind it.
+	var out strings.Builder
+	out.Grow(len(signer.header) + base64.RawURLEncoding.EncodedLen(len(payload)) + 1 + signer.sigSize)
+	out.WriteString(signer.header)
+	appendBase64(&out, payload)
+	signature, err := signer.method.Sign(out.String(), signer.private)
+	if err != nil {
+		return "", fmt.Errorf("sign with key %s: %w", signer.KID, err)
+	}
+	out.WriteByte('.')
+	appendBase64(&out, signature)
+	return out.String(), nil
+}
+
+// appendBase64 encodes in portions of a multiple of three bytes, so that no buffer of the whole size is needed beside the builder's.
+func appendBase64(out *strings.Builder, b []byte) {
+	var text [1024]byte
+	for len(b) > 0 {
+		n := min(len(b), len(text)/4*3)
+		base64.RawURLEncoding.Encode(text[:], b[:n])
+		out.Write(text[:base64.RawURLEncoding.EncodedLen(n)])
+		b = b[n:]
+	}
+}
+
+// SigningAlgorithm is what tokens are signed with now. After a change of the configuration that is the old one until the next rotation.
+func (k *Keyring) SigningAlgorithm() string {
+	if current := k.keys.Load(); current != nil {
+		return current.active.Algorithm
+	}
+	return k.cfg.Algorithm
+}
+
+// Key gives the public key with this id, in whatever state it is: it is the [resourceserver.KeySource] of the server's own process.
+func (k *Keyring) Key(_ context.Context, kid string) (alg string, public crypto.PublicKey, err error) {
+	current := k.keys.Load()
+	if current == nil {
+		return "", nil, errNotLoaded
+	}
+	found := current.byKID[kid]
+	if found == nil {
+		return "", nil, resourceserver.ErrUnknownKey
+	}
+	return found.Algorithm, found.public, nil
+}
+
+// JWKS is the key set as it is published (RFC 7517 §5), every state in it, and its entity tag with the quotes. The body must not be changed. Both are
+// empty before [Keyring.Load].
+func (k *Keyring) JWKS() (body []byte, etag string) {
+	current := k.keys.Load()
+	if current == nil {
+		return nil, ""
+	}
+	return current.jwks, current.etag
+}
