@@ -1,0 +1,260 @@
+package keyring
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// What advance does beyond what is due.
+const (
+	whatIsDue             = false
+	replaceOtherAlgorithm = true // at the start: the configuration may have changed
+)
+
+// checkEvery is how often [Keyring.Run] looks whether something is due.
+const checkEvery = time.Minute
+
+// deletionSlack is kept beyond the last token's expiry, for the leeway of verifiers.
+const deletionSlack = 5 * time.Minute
+
+// slots is the state of all signing keys inside one transaction.
+type slots struct {
+	active, next *store.SigningKeyRow
+	retired      []store.SigningKeyRow
+	changed      bool
+}
+
+// Run rotates by the clock until ctx is done: an active key that has signed for RotateEvery is retired, the next one, once it has been published for
+// PublishBefore, signs in its place, and a retired one is deleted when the last token it signed has expired.
+func (k *Keyring) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(checkEvery * time.Duration(90+rand.IntN(20)) / 100):
+		}
+		if err := k.Advance(ctx); err != nil && ctx.Err() == nil {
+			k.cfg.Logger.Warn("signing keys could not be rotated; tried again in a minute", "error", err)
+		}
+	}
+}
+
+// Advance does what is due now, once, however many nodes ask for it at the same moment.
+func (k *Keyring) Advance(ctx context.Context) error {
+	if !k.due() {
+		return nil
+	}
+	if err := k.advance(ctx, whatIsDue); err != nil {
+		return err
+	}
+	return k.Reload(ctx)
+}
+
+// due says from memory whether a transaction is worth its while.
+func (k *Keyring) due() bool {
+	current := k.keys.Load()
+	if current == nil {
+		return true
+	}
+	now, active, next := k.now(), false, false
+	for _, one := range current.byKID {
+		switch one.State {
+		case svcauth.KeyActive:
+			active = now.Sub(since(one.SigningKey)) < k.cfg.RotateEvery
+		case svcauth.KeyNext:
+			next = true
+		case svcauth.KeyRetired:
+			if one.DeleteAfter != nil && !now.Before(*one.DeleteAfter) {
+				return true
+			}
+		}
+	}
+	return !active || !next
+}
+
+// advance makes what is missing and does what is due, in one transaction.
+func (k *Keyring) advance(ctx context.Context, replace bool) error {
+	use, changed := func() {}, false
+	err := k.cfg.Store.Write(ctx, func(q *store.Q) error {
+		rows, err := q.SigningKeys(ctx)
+		if err != nil {
+			return err
+		}
+		data, err := q.DataKeys(ctx)
+		if err != nil {
+			return err
+		}
+		if use, err = k.loadDataKey(ctx, q, data); err != nil {
+			return err
+		}
+		if resealed, err := k.reseal(ctx, q, rows, data); err != nil {
+			return err
+		} else if resealed > 0 {
+			k.cfg.Logger.Info("keys are sealed under the new master key", "count", resealed)
+		}
+		if len(rows) > 0 {
+			if _, err := k.open(rows[0]); err != nil { // the wrong master key must change nothing
+				return err
+			}
+		}
+		s := sort(rows)
+		if err := k.advanceSlots(ctx, q, s, replace); err != nil || !s.changed {
+			return err
+		}
+		changed = true
+		return k.announce(ctx, q)
+	})
+	if err != nil {
+		return err
+	}
+	use()
+	if changed {
+		k.cfg.Committed(ctx)
+	}
+	return nil
+}
+
+func sort(rows []store.SigningKeyRow) *slots {
+	s := &slots{}
+	for i := range rows {
+		switch rows[i].State {
+		case svcauth.KeyActive:
+			s.active = &rows[i]
+		case svcauth.KeyNext:
+			s.next = &rows[i]
+		default:
+			s.retired = append(s.retired, rows[i])
+		}
+	}
+	return s
+}
+
+func (k *Keyring) advanceSlots(ctx context.Context, q *store.Q, s *slots, replace bool) error {
+	now := k.now()
+	if replace && s.next != nil && s.next.Algorithm != k.cfg.Algorithm {
+		if err := q.DeleteSigningKey(ctx, s.next.KID); err != nil {
+			return err
+		}
+		s.next, s.changed = nil, true
+	}
+	if s.active == nil {
+		if err := k.insert(ctx, q, s, svcauth.KeyActive); err != nil {
+			return err
+		}
+	}
+	if s.next == nil {
+		if err := k.insert(ctx, q, s, svcauth.KeyNext); err != nil {
+			return err
+		}
+	}
+	if now.Sub(since(s.active.SigningKey)) >= k.cfg.RotateEvery && now.Sub(s.next.CreatedAt) >= k.cfg.PublishBefore {
+		if err := k.promote(ctx, q, s); err != nil {
+			return err
+		}
+	}
+	for _, r := range s.retired {
+		if r.DeleteAfter != nil && !now.Before(*r.DeleteAfter) {
+			if err := q.DeleteSigningKey(ctx, r.KID); err != nil {
+				return err
+			}
+			s.changed = true
+		}
+	}
+	return nil
+}
+
+// insert generates a key and puts it into its slot.
+func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string) error {
+	private, err := generate(k.cfg.Algorithm)
+	if err != nil {
+		return fmt.Errorf("generate a signing key: %w", err)
+	}
+	fresh, err := newKey(private)
+	if err != nil {
+		return err
+	}
+	r, err := k.row(fresh, state, k.now())
+	if err != nil {
+		return err
+	}
+	if state == svcauth.KeyActive {
+		s.active = &r
+	} else {
+		s.next = &r
+	}
+	s.changed = true
+	return q.InsertSigningKey(ctx, r)
+}
+
+// promote makes the next key sign, retires the active one and publishes a new next.
+func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
+	now := k.now()
+	if s.active != nil {
+		if err := q.RetireSigningKey(ctx, s.active.KID, now, now.Add(k.cfg.MaxTokenLifetime+deletionSlack)); err != nil {
+			return err
+		}
+	}
+	if s.next == nil {
+		if err := k.insert(ctx, q, s, svcauth.KeyNext); err != nil {
+			return err
+		}
+	}
+	if err := q.ActivateSigningKey(ctx, s.next.KID, now); err != nil {
+		return err
+	}
+	s.active, s.next, s.changed = s.next, nil, true
+	s.active.State, s.active.ActivatedAt = svcauth.KeyActive, &now
+	return k.insert(ctx, q, s, svcauth.KeyNext)
+}
+
+func (k *Keyring) announce(ctx context.Context, q *store.Q) error {
+	_, err := q.AddChange(ctx, store.Change{Kind: store.ChangeKeys, ExpiresAt: k.now().Add(24 * time.Hour)})
+	return err
+}
+
+// Rotate lets the next key sign from now on, by hand, inside the caller's [store.Store.Write]. Verifiers that have not read the JWKS since that
+// key was published read it again when they meet its kid.
+func (k *Keyring) Rotate(ctx context.Context, q *store.Q) error {
+	rows, err := q.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	if err := k.promote(ctx, q, sort(rows)); err != nil {
+		return err
+	}
+	return k.announce(ctx, q)
+}
+
+// Revoke takes a key that is no longer trusted out of the JWKS at once, inside the caller's [store.Store.Write]: no token that it signed is
+// accepted any more. Where it was the active one, the next one signs. [store.ErrNotFound]: there is no such key.
+func (k *Keyring) Revoke(ctx context.Context, q *store.Q, kid string) (svcauth.SigningKey, error) {
+	rows, err := q.SigningKeys(ctx)
+	if err != nil {
+		return svcauth.SigningKey{}, err
+	}
+	for _, r := range rows {
+		if r.KID != kid {
+			continue
+		}
+		s := sort(rows)
+		switch r.State {
+		case svcauth.KeyActive:
+			err = k.promote(ctx, q, s)
+		case svcauth.KeyNext:
+			err = k.insert(ctx, q, s, svcauth.KeyNext)
+		}
+		if err == nil {
+			err = q.DeleteSigningKey(ctx, kid)
+		}
+		if err == nil {
+			err = k.announce(ctx, q)
+		}
+		return r.SigningKey, err
+	}
+	return svcauth.SigningKey{}, store.ErrNotFound
+}

@@ -1,0 +1,110 @@
+package resourceserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// fetcher makes bounded calls: in time, in size, never redirected, only the expected media type.
+type fetcher struct {
+	client  *http.Client
+	timeout time.Duration
+}
+
+// newFetcher copies the client. Redirects are refused: where a key or a credential goes is for the metadata to say. The client's own
+// timeout is taken off, because it would cut the feed; every call but the feed has a deadline of its own.
+func newFetcher(client *http.Client, timeout time.Duration) *fetcher {
+	own := http.Client{}
+	if client != nil {
+		own = *client
+	} else if transport, is := http.DefaultTransport.(*http.Transport); is {
+		own.Transport = transport.Clone()
+	}
+	own.Timeout = 0
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &fetcher{client: &own, timeout: timeout}
+}
+
+// statusError is an answer that is not the expected one.
+type statusError struct {
+	url        string
+	status     int
+	retryAfter time.Duration
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("%s answered with status %d", e.url, e.status)
+}
+
+var errMediaType = errors.New("unexpected media type")
+
+// answer is a body that was read whole.
+type answer struct {
+	body      []byte
+	etag      string
+	unchanged bool // 304
+}
+
+// get fetches url. etag may be empty.
+func (f *fetcher) get(ctx context.Context, url, etag string, limit int64, types ...string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Accept", "application/json")
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
+	resp, err := f.client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer drop(resp)
+	if etag != "" && resp.StatusCode == http.StatusNotModified {
+		return answer{unchanged: true}, nil
+	}
+	if err := expect(resp, url, types...); err != nil {
+		return answer{}, err
+	}
+	body, err := readAll(resp.Body, limit)
+	if err != nil {
+		return answer{}, fmt.Errorf("%s: %w", url, err)
+	}
+	return answer{body: body, etag: resp.Header.Get("ETag")}, nil
+}
+
+// expect accepts status 200 with one of the media types.
+func expect(resp *http.Response, url string, types ...string) error {
+	if resp.StatusCode != http.StatusOK {
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+		return &statusError{url: url, status: resp.StatusCode, retryAfter: time.Duration(min(max(seconds, 0), 60)) * time.Second}
+	}
+	got, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if !slices.Contains(types, got) {
+		return fmt.Errorf("%s: %w %q, expected %s", url, errMediaType, printable(got, 60), types[0])
+	}
+	return nil
+}
+
+func readAll(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = fmt.Errorf("the body is longer than %d bytes", limit)
+	}
+	return body, err
+}
+
+// drop closes a body after reading the little that may be left, so that the connection can be used again.
+func drop(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 4096)
+	_ = resp.Body.Close()
+}

@@ -1,0 +1,212 @@
+package resourceserver
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// remoteKeys is the issuer's JWKS over HTTP: one fetch at a time whoever asks, and the last good set for as long as the issuer is away.
+type remoteKeys struct {
+	life     context.Context // of the verifier: a fetch is everybody's, so no single request's context may end it
+	fetch    *fetcher
+	disc     *discovery
+	clock    func() time.Time
+	log      *slog.Logger
+	refresh  time.Duration
+	cooldown time.Duration
+
+	set atomic.Pointer[keySet] // the last good one; nil before the first
+
+	mu       sync.Mutex
+	flight   *flight // the fetch that is under way
+	etag     string
+	missedAt time.Time // when an unknown kid last led to a fetch
+	failedAt time.Time
+	failure  error // of the last fetch; nil where it went well
+}
+
+// flight is one fetch, for all who wait for it.
+type flight struct {
+	done chan struct{}
+	err  error // set before done is closed
+}
+
+// failPause keeps requests from asking an issuer that has just failed to answer.
+const failPause = time.Second
+
+var errNoKeysYet = errors.New("the issuer's keys have not been fetched yet")
+
+func newRemoteKeys(life context.Context, cfg Config, fetch *fetcher, disc *discovery) *remoteKeys {
+	return &remoteKeys{life: life, fetch: fetch, disc: disc, clock: cfg.Clock, log: cfg.Logger, refresh: cfg.KeyRefresh, cooldown: cfg.KeyCooldown}
+}
+
+// Key implements [KeySource].
+func (k *remoteKeys) Key(ctx context.Context, kid string) (string, crypto.PublicKey, error) {
+	if found, ok := k.set.Load().find(kid); ok {
+		return found.alg, found.key, nil
+	}
+	f, err := k.missed(kid)
+	if err != nil {
+		return "", nil, err
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return "", nil, ctx.Err()
+	}
+	if found, ok := k.set.Load().find(kid); ok {
+		return found.alg, found.key, nil
+	}
+	if f.err != nil {
+		return "", nil, f.err
+	}
+	return "", nil, ErrUnknownKey
+}
+
+// missed decides what an unknown kid leads to: to a fetch (joined where one is under way), or to an error at once.
+func (k *remoteKeys) missed(kid string) (*flight, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	set, now := k.set.Load(), k.clock()
+	if _, ok := set.find(kid); ok { // fetched since we looked
+		landed := &flight{done: make(chan struct{})}
+		close(landed.done)
+		return landed, nil
+	}
+	if k.flight != nil {
+		return k.flight, nil
+	}
+	if k.failure != nil && now.Sub(k.failedAt) < failPause {
+		return nil, k.failure
+	}
+	if set != nil {
+		if !k.missedAt.IsZero() && now.Sub(k.missedAt) < k.cooldown {
+			if k.failure != nil { // it may be a new key that we can't see
+				return nil, k.failure
+			}
+			return nil, ErrUnknownKey
+		}
+		k.missedAt = now
+	}
+	return k.depart(), nil
+}
+
+// depart starts a fetch; the caller holds mu.
+func (k *remoteKeys) depart() *flight {
+	f := &flight{done: make(chan struct{})}
+	k.flight = f
+	etag := k.etag
+	go func() {
+		set, newTag, err := k.load(etag)
+		k.land(f, set, newTag, err)
+	}()
+	return f
+}
+
+func (k *remoteKeys) land(f *flight, set *keySet, etag string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if err == nil && set != nil { // nil: not modified
+		k.set.Store(set)
+		k.etag = etag
+	}
+	if err != nil {
+		if k.failure == nil && k.life.Err() == nil {
+			k.log.Warn("the issuer's keys can't be fetched; trying again quietly", "error", err, "have_last_good", k.set.Load() != nil)
+		}
+		err = fmt.Errorf("fetch the issuer's keys: %w", err)
+		k.failedAt = k.clock()
+	} else if k.failure != nil {
+		k.log.Info("the issuer's keys are fetched again")
+	}
+	k.failure, f.err = err, err
+	k.flight = nil
+	close(f.done)
+}
+
+func (k *remoteKeys) load(etag string) (*keySet, string, error) {
+	m, err := k.disc.get(k.life, false)
+	if err != nil {
+		return nil, "", err
+	}
+	a, err := k.fetch.get(k.life, m.JWKSURI, etag, maxJWKSSize, "application/json", "application/jwk-set+json")
+	if err != nil { // has it moved?
+		again, discErr := k.disc.get(k.life, true)
+		if discErr != nil || again.JWKSURI == m.JWKSURI {
+			return nil, "", err
+		}
+		if a, err = k.fetch.get(k.life, again.JWKSURI, "", maxJWKSSize, "application/json", "application/jwk-set+json"); err != nil {
+			return nil, "", err
+		}
+	}
+	if a.unchanged {
+		return nil, etag, nil
+	}
+	set, err := parseJWKS(a.body)
+	return set, a.etag, err
+}
+
+// run fetches at once, then every refresh; after a failure soon again, less and less soon.
+func (k *remoteKeys) run(ctx context.Context) {
+	failures := 0
+	for {
+		k.mu.Lock()
+		f := k.flight
+		if f == nil {
+			f = k.depart()
+		}
+		k.mu.Unlock()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			<-f.done // its calls carry the same context
+			return
+		}
+		wait := k.refresh - time.Duration(rand.Int64N(int64(k.refresh)/10+1)) // a little early, not all at once
+		if failures++; f.err == nil {
+			failures = 0
+		} else {
+			wait = min(wait, backoff(failures, 30*time.Second))
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+func (k *remoteKeys) missing() error {
+	if k.set.Load() != nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failure != nil {
+		return k.failure
+	}
+	return errNoKeysYet
+}
+
+// backoff is exponential with full jitter: at random between a tenth of a second and 0.5 s · 2^failures, at most limit.
+func backoff(failures int, limit time.Duration) time.Duration {
+	ceiling := min(limit, 500*time.Millisecond<<min(failures, 10))
+	return 100*time.Millisecond + time.Duration(rand.Int64N(int64(ceiling)))
+}
+
+// sleep waits; false where ctx ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,138 @@
+package resourceserver
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// digest stands for a token, or for the jti of a revoked one, in memory.
+type digest [16]byte
+
+// remembered is a token whose signature and claims were found right.
+type remembered struct {
+	principal *Principal
+	kid, alg  string
+	key       crypto.PublicKey
+	until     time.Time
+	cleared   atomic.Uint64 // 1 + the generation of the revocation set at which it was not revoked
+}
+
+const memoryShards = 64
+
+// memory remembers verified tokens, a bounded number, by digest; it never holds a token.
+type memory struct {
+	perShard int
+	mac      cipher.AEAD // nil where the platform allows no GCM with a fixed nonce (FIPS 140-only mode): then SHA-256
+	scratch  sync.Pool
+	shards   [memoryShards]struct {
+		sync.RWMutex
+		tokens map[digest]*remembered
+		_      [64]byte // keeps the locks of two shards off one cache line
+	}
+}
+
+// The digest is a GMAC under a random key that lives and dies with the process and whose output never leaves it: as hard to collide as
+// 128 bits allow for somebody who does not know the key, and a third of the time of SHA-256. One nonce for all is harmless because no tag is ever shown.
+func newMemory(tokens int) (*memory, error) {
+	m := &memory{perShard: (max(tokens, 0) + memoryShards - 1) / memoryShards}
+	m.scratch.New = func() any { return new(scratch) }
+	var key [16]byte
+	_, _ = rand.Read(key[:])
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, fmt.Errorf("resourceserver: key for remembered tokens: %w", err)
+	}
+	if mac, err := cipher.NewGCM(block); err == nil {
+		m.mac = mac
+	}
+	return m, nil
+}
+
+type scratch struct {
+	text  [maxTokenSize]byte
+	nonce [12]byte
+	tag   [16]byte
+}
+
+func (m *memory) id(token string) digest {
+	s := m.scratch.Get().(*scratch)
+	defer m.scratch.Put(s)
+	n := copy(s.text[:], token)
+	if m.mac == nil {
+		sum := sha256.Sum256(s.text[:n])
+		clear(s.text[:n])
+		return digest(sum[:16])
+	}
+	m.mac.Seal(s.tag[:0], s.nonce[:], nil, s.text[:n])
+	clear(s.text[:n]) // a token is not left behind in a pool
+	return s.tag
+}
+
+func (m *memory) find(id digest) *remembered {
+	s := &m.shards[id[0]%memoryShards]
+	s.RLock()
+	defer s.RUnlock()
+	return s.tokens[id]
+}
+
+func (m *memory) forget(id digest) {
+	s := &m.shards[id[0]%memoryShards]
+	s.Lock()
+	defer s.Unlock()
+	delete(s.tokens, id)
+}
+
+// keep adds a token. Where its shard is full, one of a few picked at random goes: an expired one, else the one that expires first.
+func (m *memory) keep(id digest, entry *remembered, now time.Time) {
+	if m.perShard == 0 {
+		return
+	}
+	s := &m.shards[id[0]%memoryShards]
+	s.Lock()
+	defer s.Unlock()
+	if s.tokens == nil {
+		s.tokens = make(map[digest]*remembered)
+	}
+	if _, known := s.tokens[id]; !known && len(s.tokens) >= m.perShard {
+		var victim digest
+		var first time.Time
+		looked := 0
+		for other, e := range s.tokens { // a map's order is random enough for this
+			if first.IsZero() || e.until.Before(first) {
+				victim, first = other, e.until
+			}
+			if looked++; looked == 8 || !now.Before(e.until) {
+				break
+			}
+		}
+		delete(s.tokens, victim)
+	}
+	s.tokens[id] = entry
+}
+
+// sameKey compares public keys; the usual case, the same pointer, costs nothing.
+func sameKey(a, b crypto.PublicKey) bool {
+	switch a := a.(type) {
+	case *ecdsa.PublicKey:
+		b, is := b.(*ecdsa.PublicKey)
+		return is && (a == b || a.Equal(b))
+	case *rsa.PublicKey:
+		b, is := b.(*rsa.PublicKey)
+		return is && (a == b || a.Equal(b))
+	case ed25519.PublicKey:
+		b, is := b.(ed25519.PublicKey)
+		return is && bytes.Equal(a, b)
+	}
+	return false
+}

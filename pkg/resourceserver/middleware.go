@@ -1,0 +1,112 @@
+package resourceserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Require lets a request pass only with a valid token that carries every one of the privileges (none: any valid token), and puts its
+// [Principal] into the request's context. Refusals are answered as RFC 6750 §3 asks, with a JSON body.
+func (v *Verifier) Require(privileges ...string) func(http.Handler) http.Handler {
+	return v.guard(privileges, func(p *Principal) bool {
+		for _, name := range privileges {
+			if !p.Has(name) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// RequireAny is [Verifier.Require] for one of the privileges.
+func (v *Verifier) RequireAny(privileges ...string) func(http.Handler) http.Handler {
+	return v.guard(privileges, func(p *Principal) bool {
+		for _, name := range privileges {
+			if p.Has(name) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func (v *Verifier) guard(privileges []string, allowed func(*Principal) bool) func(http.Handler) http.Handler {
+	scope := strings.Join(privileges, " ")
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			p, err := v.Authenticate(r)
+			if err == nil && !allowed(p) {
+				err = &Error{Status: http.StatusForbidden, Code: CodeInsufficientScope, Scope: scope, Description: "the token lacks a privilege that this request needs: " + printable(scope, 200)}
+			}
+			if err != nil {
+				v.WriteError(w, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+		})
+	}
+}
+
+// Authenticate takes the token from the one Authorization header (RFC 6750 §2.1; never from the body or the URL) and verifies it. Every error is an [*Error].
+func (v *Verifier) Authenticate(r *http.Request) (*Principal, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 {
+		return nil, &Error{Status: http.StatusUnauthorized, Code: CodeMissingToken, Description: "no bearer token: send Authorization: Bearer with an access token"}
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	token = strings.TrimLeft(token, " ")
+	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return nil, &Error{Status: http.StatusUnauthorized, Code: CodeMissingToken, Description: "expected one Authorization header with the scheme Bearer and an access token"}
+	}
+	return v.Verify(r.Context(), token)
+}
+
+// WriteError answers with an error of [Verifier.Authenticate] as RFC 6750 §3 and, for resource_metadata, RFC 9728 §5.1 ask.
+func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
+	var refusal *Error
+	if !errors.As(err, &refusal) {
+		refusal = unavailable("the request could not be checked", err)
+	}
+	if refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusForbidden {
+		w.Header().Set("WWW-Authenticate", v.challenge(refusal))
+	}
+	if refusal.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter/time.Second)))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(refusal.Status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": refusal.Code, "error_description": refusal.Description})
+}
+
+func (v *Verifier) challenge(refusal *Error) string {
+	b := `Bearer realm="` + v.audienceText + `"`
+	if refusal.Code != CodeMissingToken { // RFC 6750 §3.1: no error code where no token was sent
+		b += `, error="` + refusal.Code + `", error_description="` + printable(refusal.Description, 400) + `"`
+	}
+	if refusal.Scope != "" {
+		b += `, scope="` + printable(refusal.Scope, 400) + `"`
+	}
+	if v.cfg.ResourceMetadata != "" {
+		b += `, resource_metadata="` + printable(v.cfg.ResourceMetadata, 400) + `"`
+	}
+	return b
+}
+
+// MetadataHandler serves the protected resource metadata of RFC 9728 §2.
+func (v *Verifier) MetadataHandler() http.Handler {
+	body, _ := json.Marshal(map[string]any{
+		"resource": v.cfg.Audience, "authorization_servers": []string{v.cfg.Issuer}, "resource_name": v.cfg.Name,
+		"bearer_methods_supported": []string{"header"}, "scopes_supported": append([]string{}, v.cfg.Privileges...),
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		_, _ = w.Write(body)
+	})
+}
