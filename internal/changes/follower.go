@@ -1,0 +1,322 @@
+// Package changes follows the change log: it applies each entry once and in order to what this node remembers (the set of revocations, cached
+// clients, signing keys), and tells the other nodes and the followers of the revocation feed that there is something new.
+//
+// Truth is the table. A message through Redis is only a doorbell: whoever hears it reads the table; whoever misses it reads the table a
+// second later. So nothing is lost when Redis is, and nothing is applied twice.
+//
+// It refuses to know: why something changed, SQL, Redis, and what the parts do with what they are told.
+package changes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Config is what a Follower reads from and whom it tells. The On functions are called one at a time, in the order of the log; they must not
+// block and must not call the Follower. nil: nobody is told.
+type Config struct {
+	Store       *store.Store
+	Cache       *cache.Cache
+	Revocations *resourceserver.RevocationSet
+	Clock       func() time.Time
+	Logger      *slog.Logger
+
+	OnEntries func([]store.Change)  // everything that was applied, before CatchUp returns
+	OnReset   func(head int64)      // what was remembered may be wrong: forget all of it
+	OnKeys    func(context.Context) // the signing keys changed; may read the database
+}
+
+// How often the table is asked without a doorbell, how many entries are read at once, and after how long without the table a node starts
+// afresh rather than trust that the entries it missed are still there.
+const (
+	pollEvery  = time.Second
+	pageSize   = 2000
+	tooLongOff = time.Hour
+)
+
+// Follower is one node's place in the change log.
+type Follower struct {
+	cfg Config
+
+	applying sync.Mutex // held while entries are read and applied
+	served   int64      // the newest request that a finished read covers; guarded by applying
+	asked    atomic.Int64
+
+	head    atomic.Int64 // seq of the newest entry applied
+	revoked atomic.Int64 // seq of the newest revocation applied
+	synced  atomic.Int64 // when the table last answered, ms
+
+	ringing chan struct{}
+	mu      sync.Mutex
+	news    []svcauth.Revocation // applied by our own transactions' catch-ups, not yet published
+	bell    bool                 // something else is new
+}
+
+// New makes a follower. Nothing is read yet: see [Follower.Load].
+func New(cfg Config) *Follower {
+	return &Follower{cfg: cfg, ringing: make(chan struct{}, 1)}
+}
+
+// Load reads all live revocations and takes its place at the end of the log. Call it once before serving. On an error nothing may be served.
+func (f *Follower) Load(ctx context.Context) error {
+	f.applying.Lock()
+	defer f.applying.Unlock()
+	return f.load(ctx)
+}
+
+func (f *Follower) load(ctx context.Context) error {
+	began := f.cfg.Clock()
+	head, err := f.cfg.Store.Read().LastChange(ctx)
+	if err != nil {
+		return fmt.Errorf("read the change log: %w", err)
+	}
+	live := []svcauth.Revocation{}
+	for after := int64(0); ; {
+		page, err := f.cfg.Store.Read().LiveRevocations(ctx, after, head, began, 10*pageSize)
+		if err != nil {
+			return fmt.Errorf("read the live revocations: %w", err)
+		}
+		for _, c := range page {
+			after = c.Seq
+			if r, ok := f.revocation(c); ok {
+				live = append(live, r)
+			}
+		}
+		if len(page) < 10*pageSize {
+			f.revoked.Store(max(f.revoked.Load(), after))
+			break
+		}
+	}
+	f.cfg.Revocations.Replace(live)
+	f.head.Store(head)
+	f.synced.Store(began.UnixMilli())
+	if f.cfg.OnKeys != nil {
+		f.cfg.OnKeys(ctx)
+	}
+	if f.cfg.OnReset != nil {
+		f.cfg.OnReset(head)
+	}
+	return nil
+}
+
+// Revocation reads the revocation that an entry of that kind carries.
+func Revocation(c store.Change) (r svcauth.Revocation, err error) {
+	if err = json.Unmarshal([]byte(c.Payload), &r); err != nil {
+		return r, fmt.Errorf("entry %d of the change log is no revocation: %w", c.Seq, err)
+	}
+	return r, nil
+}
+
+func (f *Follower) revocation(c store.Change) (svcauth.Revocation, bool) {
+	if c.Kind != store.ChangeRevocation {
+		return svcauth.Revocation{}, false
+	}
+	r, err := Revocation(c)
+	if err != nil {
+		f.cfg.Logger.Error("a revocation can't be read and is not enforced here", "error", err)
+	}
+	return r, err == nil
+}
+
+// CatchUp applies all entries that were committed before it was called, and says how many this call applied. Calls at the same time share one read.
+func (f *Follower) CatchUp(ctx context.Context) error {
+	_, err := f.catchUp(ctx)
+	return err
+}
+
+// Committed is for the node that has just written to the log: it catches up and rings the others.
+func (f *Follower) Committed(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx) // the change is committed, whoever asked for it may be gone
+	if _, err := f.catchUp(ctx); err != nil {
+		f.cfg.Logger.WarnContext(ctx, "a change is committed but this node could not read it back; it will within a second", "error", err)
+	}
+	f.mu.Lock()
+	f.bell = true
+	f.mu.Unlock()
+	f.ring()
+}
+
+func (f *Follower) ring() {
+	select {
+	case f.ringing <- struct{}{}:
+	default:
+	}
+}
+
+func (f *Follower) catchUp(ctx context.Context) (applied int, err error) {
+	request := f.asked.Add(1)
+	f.applying.Lock()
+	defer f.applying.Unlock()
+	if f.served >= request {
+		return 0, nil // a read that began after our call has covered it
+	}
+	covers := f.asked.Load()
+	began := f.cfg.Clock()
+	if last := f.synced.Load(); last != 0 && began.Sub(time.UnixMilli(last)) > tooLongOff {
+		err = f.load(ctx)
+	} else {
+		applied, err = f.apply(ctx)
+	}
+	if err != nil {
+		return applied, err
+	}
+	f.synced.Store(began.UnixMilli())
+	f.served = covers
+	return applied, nil
+}
+
+func (f *Follower) apply(ctx context.Context) (applied int, err error) {
+	for {
+		page, err := f.cfg.Store.Read().Changes(ctx, f.head.Load(), pageSize)
+		if err != nil {
+			return applied, fmt.Errorf("read the change log: %w", err)
+		}
+		if len(page) > 0 {
+			f.applyPage(ctx, page)
+		}
+		applied += len(page)
+		if len(page) < pageSize {
+			return applied, nil
+		}
+	}
+}
+
+func (f *Follower) applyPage(ctx context.Context, page []store.Change) {
+	var revocations []svcauth.Revocation
+	keys := false
+	for _, c := range page {
+		if r, ok := f.revocation(c); ok {
+			revocations = append(revocations, r)
+			f.revoked.Store(c.Seq)
+		}
+		keys = keys || c.Kind == store.ChangeKeys
+	}
+	f.cfg.Revocations.Add(revocations...)
+	if keys && f.cfg.OnKeys != nil {
+		f.cfg.OnKeys(ctx)
+	}
+	f.head.Store(page[len(page)-1].Seq)
+	if f.cfg.OnEntries != nil {
+		f.cfg.OnEntries(page)
+	}
+	f.mu.Lock()
+	if len(f.news) < pageSize { // beyond that the others read it from the table anyway
+		f.news = append(f.news, revocations...)
+	}
+	f.mu.Unlock()
+}
+
+// Head is the seq of the newest entry that this node has applied; Revoked that of the newest revocation among them.
+func (f *Follower) Head() int64 { return f.head.Load() }
+
+// Revoked is the seq of the newest revocation that this node has applied.
+func (f *Follower) Revoked() int64 { return f.revoked.Load() }
+
+// Behind is for how long the table has not answered this node.
+func (f *Follower) Behind() time.Duration {
+	return f.cfg.Clock().Sub(time.UnixMilli(f.synced.Load()))
+}
+
+// Run follows the log until ctx is done.
+func (f *Follower) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return f.poll(ctx) })
+	group.Go(func() error { return f.publish(ctx) })
+	group.Go(func() error {
+		nudge := func() {
+			if err := f.CatchUp(ctx); err != nil && ctx.Err() == nil {
+				f.cfg.Logger.Debug("the change log could not be read after a doorbell", "error", err)
+			}
+		}
+		return f.cfg.Cache.Subscribe(ctx, cache.ChannelChanges, func(msg []byte) {
+			if f.isNew(msg) {
+				nudge()
+			}
+		}, nudge)
+	})
+	return group.Wait()
+}
+
+// poll is the backstop, and where expired revocations are forgotten.
+func (f *Follower) poll(ctx context.Context) error {
+	ticker := time.NewTicker(pollEvery)
+	defer ticker.Stop()
+	away := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		f.cfg.Revocations.Expire(f.cfg.Clock())
+		err := f.CatchUp(ctx)
+		f.forgetNews()
+		if err != nil && ctx.Err() == nil && !away {
+			f.cfg.Logger.Warn("the change log can't be read; revocations made elsewhere are not known here until it can", "error", err)
+		}
+		if err == nil && away {
+			f.cfg.Logger.Info("the change log is read again")
+		}
+		away = err != nil
+	}
+}
+
+// forgetNews drops what other nodes have written, and so published themselves.
+func (f *Follower) forgetNews() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.bell {
+		f.news = nil
+	}
+}
+
+// doorbell is the message on the channel. Resource servers that read Redis themselves act on the revocations in it at once.
+type doorbell struct {
+	Seq         int64                `json:"seq"`
+	Revocations []svcauth.Revocation `json:"revocations"`
+}
+
+func (f *Follower) isNew(msg []byte) bool {
+	var bell doorbell
+	return json.Unmarshal(msg, &bell) != nil || bell.Seq > f.head.Load()
+}
+
+// publish rings the bell for what this node has written. What Redis does not take is not repeated: the table has it.
+func (f *Follower) publish(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.ringing:
+		}
+		f.mu.Lock()
+		bell, news := f.bell, f.news
+		f.bell, f.news = false, nil
+		f.mu.Unlock()
+		if !bell {
+			continue
+		}
+		if news == nil {
+			news = []svcauth.Revocation{}
+		}
+		msg, err := json.Marshal(doorbell{Seq: f.head.Load(), Revocations: news})
+		if err != nil {
+			return fmt.Errorf("write a doorbell message: %w", err)
+		}
+		if err := f.cfg.Cache.Publish(ctx, cache.ChannelChanges, msg); err != nil && ctx.Err() == nil {
+			f.cfg.Logger.Debug("the doorbell did not ring; other nodes notice within a second", "error", err)
+		}
+	}
+}

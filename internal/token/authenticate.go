@@ -1,0 +1,94 @@
+package token
+
+import (
+	"context"
+	"crypto/subtle"
+	"net/netip"
+	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Credential is what a client authenticates with, and from where.
+type Credential struct {
+	ClientID string
+	Secret   svcauth.Secret
+	IP       netip.Addr // for counting wrong ones
+}
+
+// Authenticated is a client whose secret was right and may be used.
+type Authenticated struct {
+	*Client
+	SecretID string
+}
+
+// recheckAfter is how old what we remember of a client may be before a wrong secret leads to a new look: a secret made on another node a moment
+// ago must work here. It bounds what a stranger's guesses cost the database.
+const recheckAfter = time.Second
+
+// Authenticate checks a client's credential (RFC 6749 §2.3.1). Unknown and wrong ones get the same answer after the same work; only who knew the
+// secret learns that the client is disabled or the secret expired. Wrong ones are counted, by client and address and by address, and beyond the
+// limit answered by 429; a right one is always served.
+func (s *Service) Authenticate(ctx context.Context, cred Credential) (Authenticated, *Error) {
+	hash := s.cfg.Keyring.HashSecret(cred.Secret)
+	client, err := s.client(ctx, cred.ClientID)
+	if err != nil {
+		return Authenticated{}, storeError(err)
+	}
+	secret := s.match(client, hash)
+	if secret < 0 && svcauth.ValidClientID(cred.ClientID) && s.cfg.Clock().Sub(client.read) > recheckAfter {
+		if client, err = s.clients.again(ctx, cred.ClientID); err != nil {
+			return Authenticated{}, storeError(err)
+		}
+		client = s.current(client)
+		secret = s.match(client, hash)
+	}
+	if secret < 0 {
+		return Authenticated{}, s.wrong(client, cred)
+	}
+	return s.usable(client, secret)
+}
+
+// match gives the place of the secret with this hash, or -1. It compares with all five that there can be, whether there are or not.
+func (s *Service) match(client *Client, hash []byte) int {
+	found := -1
+	for i := range svcauth.MaxSecrets {
+		stored := s.dummy
+		if i < len(client.Secrets) {
+			stored = client.Secrets[i].Hash
+		}
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(stored, hash), i, found)
+	}
+	return found
+}
+
+// wrong counts a wrong secret and says which answer it gets.
+func (s *Service) wrong(client *Client, cred Credential) *Error {
+	reason := "wrong_secret"
+	if !client.known {
+		reason = "unknown_client"
+	}
+	if retryAfter, limited := s.cfg.Cache.Fail(cred.ClientID, cred.IP); limited {
+		e := Refuse(CodeSlowDown, "too_many_wrong_secrets", "too many wrong client secrets; wait as Retry-After says, and correct the secret before trying again")
+		e.RetryAfter = retryAfter
+		return e
+	}
+	return badCredential(reason)
+}
+
+// usable tells a caller who knew the secret why it can't be used, where it can't.
+func (s *Service) usable(client *Client, secret int) (Authenticated, *Error) {
+	used := client.Secrets[secret]
+	now := s.cfg.Clock()
+	switch {
+	case used.ExpiresAtMS != 0 && used.ExpiresAtMS <= now.UnixMilli():
+		return Authenticated{}, Refuse(CodeInvalidClient, "secret_expired", "secret expired on %s; make a new one for this client",
+			time.UnixMilli(used.ExpiresAtMS).UTC().Format(time.RFC3339))
+	case client.Disabled:
+		return Authenticated{}, Refuse(CodeInvalidClient, "client_disabled", "service account is disabled; an administrator can enable it")
+	case client.Suspended:
+		return Authenticated{}, Refuse(CodeInvalidClient, "member_suspended", "the member that this application key belongs to is suspended")
+	}
+	s.used.note(client.ClientID, used.ID, now)
+	return Authenticated{Client: client, SecretID: used.ID}, nil
+}

@@ -1,0 +1,99 @@
+package token
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+)
+
+// lastUsed collects when clients and secrets were last used and writes that down now and then, off the path of any request.
+type lastUsed struct {
+	cfg     Config
+	mu      sync.Mutex
+	clients map[string]int64 // id → ms
+	secrets map[string]int64
+}
+
+const (
+	writeUseEvery = 15 * time.Second
+	maxUsed       = 200_000 // beyond that the newest are not noted until the next writing
+	useBatch      = 500
+)
+
+func newLastUsed(cfg Config) *lastUsed {
+	return &lastUsed{cfg: cfg, clients: map[string]int64{}, secrets: map[string]int64{}}
+}
+
+func (u *lastUsed) note(clientID, secretID string, at time.Time) {
+	ms := at.UnixMilli()
+	u.mu.Lock()
+	if len(u.secrets) < maxUsed {
+		u.clients[clientID], u.secrets[secretID] = ms, ms
+	}
+	u.mu.Unlock()
+}
+
+func (u *lastUsed) run(ctx context.Context) {
+	ticker := time.NewTicker(writeUseEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+			defer cancel()
+			u.write(last)
+			return
+		case <-ticker.C:
+			u.write(ctx)
+		}
+	}
+}
+
+// write puts everything noted into the database, in small transactions. What can't be written is noted again.
+func (u *lastUsed) write(ctx context.Context) {
+	u.mu.Lock()
+	clients, secrets := u.clients, u.secrets
+	u.clients, u.secrets = map[string]int64{}, map[string]int64{}
+	u.mu.Unlock()
+	err := u.writeAll(ctx, clients, (*store.Q).TouchClient)
+	if err == nil {
+		err = u.writeAll(ctx, secrets, (*store.Q).TouchSecret)
+	}
+	if err == nil {
+		return
+	}
+	u.cfg.Logger.Warn("the time of last use could not be written; tried again soon", "error", err)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for id, ms := range secrets {
+		u.secrets[id] = max(ms, u.secrets[id])
+	}
+	for id, ms := range clients {
+		u.clients[id] = max(ms, u.clients[id])
+	}
+}
+
+func (u *lastUsed) writeAll(ctx context.Context, used map[string]int64, touch func(*store.Q, context.Context, string, int64) error) error {
+	ids := make([]string, 0, len(used))
+	for id := range used {
+		ids = append(ids, id)
+	}
+	for len(ids) > 0 {
+		n := min(useBatch, len(ids))
+		err := u.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
+			for _, id := range ids[:n] {
+				if err := touch(q, ctx, id, used[id]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package token
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Revoke revokes a client's own token, RFC 7009 §2.1. A token that is malformed, forged, expired, revoked or unknown needs nothing more (§2.2):
+// nil. Another client's stays valid and is refused. When it returns nil the revocation is durable and in force on this node.
+func (s *Service) Revoke(ctx context.Context, client Authenticated, token string) *Error {
+	if token == "" {
+		return Refuse(CodeInvalidRequest, "no_token", "token is missing: expected the access token to revoke")
+	}
+	p, err := s.any.Verify(ctx, token)
+	if err != nil {
+		var refusal *resourceserver.Error
+		if errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
+			return unavailable(err)
+		}
+		return nil
+	}
+	if p.ClientID != client.ClientID {
+		return Refuse(CodeInvalidGrant, "foreign_token", "this token was issued to another client, which alone may revoke it here; it stays valid")
+	}
+	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix()}
+	if err := s.batch.add(ctx, pending{orgID: p.OrgID, entry: entry}); err != nil {
+		return storeError(err)
+	}
+	s.cfg.Cache.MarkRevoked(p.JTI, p.ExpiresAt)
+	return nil
+}
+
+// pending is one revocation that waits for its transaction.
+type pending struct {
+	orgID string
+	entry svcauth.Revocation
+	done  chan error
+}
+
+const (
+	maxBatch   = 256
+	maxPending = 10_000
+)
+
+// revocationBatch writes revocations that arrive together in one transaction: the database's fsync is shared, the answer still waits for it.
+type revocationBatch struct {
+	queue chan pending
+	write func(context.Context, []pending) error
+}
+
+func newRevocationBatch(write func(context.Context, []pending) error) *revocationBatch {
+	return &revocationBatch{queue: make(chan pending, maxPending), write: write}
+}
+
+// add returns when the revocation is durable, or can't be.
+func (b *revocationBatch) add(ctx context.Context, p pending) error {
+	p.done = make(chan error, 1)
+	select {
+	case b.queue <- p:
+	default:
+		return fmt.Errorf("%w: too many revocations wait to be written", store.ErrUnavailable)
+	}
+	select {
+	case err := <-p.done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, ctx.Err())
+	}
+}
+
+func (b *revocationBatch) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case first := <-b.queue:
+			batch := []pending{first}
+			for len(batch) < maxBatch && len(b.queue) > 0 {
+				batch = append(batch, <-b.queue)
+			}
+			err := b.write(context.WithoutCancel(ctx), batch)
+			for _, p := range batch {
+				p.done <- err
+			}
+		}
+	}
+}
+
+// revocationSlack keeps an entry beyond its token's expiry, for the leeway of verifiers.
+const revocationSlack = 10 * time.Minute
+
+func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
+	err := s.cfg.Store.Write(ctx, func(q *store.Q) error {
+		for _, p := range batch {
+			payload, err := json.Marshal(p.entry)
+			if err != nil {
+				return fmt.Errorf("write a revocation: %w", err)
+			}
+			expires := time.Unix(p.entry.Exp, 0).Add(revocationSlack)
+			if _, err := q.AddChange(ctx, store.Change{OrgID: p.orgID, Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: expires}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.cfg.Follower.Committed(ctx)
+	if s.cfg.OnRevoke != nil {
+		s.cfg.OnRevoke(len(batch))
+	}
+	return nil
+}
