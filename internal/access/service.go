@@ -35,7 +35,8 @@ type Config struct {
 
 // Service holds the rules. It is safe for concurrent use.
 type Service struct {
-	cfg Config
+	cfg     Config
+	hashing hashing
 }
 
 // New makes the service. Nothing is read or written yet.
@@ -46,7 +47,7 @@ func New(cfg Config) *Service {
 	if cfg.Committed == nil {
 		cfg.Committed = func(context.Context) {}
 	}
-	return &Service{cfg: cfg}
+	return &Service{cfg: cfg, hashing: newHashing()}
 }
 
 func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }

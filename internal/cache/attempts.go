@@ -34,7 +34,7 @@ type pair struct {
 
 // window counts the failures of one pair, or of one address, from the first until it ends.
 type window struct {
-	pair           // of an address's window, only addr is set
+	pair    // of an address's window, only addr is set
 	ofPair  bool
 	ends    time.Time
 	here    int  // failures on this node

@@ -26,7 +26,7 @@ type Config struct {
 	WrongPerAddress int           // the same over all clients; 0: 200
 	Window          time.Duration // counted from the first wrong one; 0: one minute
 
-	OnDrop func(queue string, n int)          // n entries of a full queue ("token_records", "revocation_markers") were dropped
+	OnDrop func(queue string, n int)           // n entries of a full queue ("token_records", "revocation_markers") were dropped
 	OnCall func(took time.Duration, err error) // a call to Redis ended; err is nil where it succeeded
 }
 

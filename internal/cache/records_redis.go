@@ -41,8 +41,10 @@ func (s *redisRecords) token(jti string) string       { return s.prefix + "{" + 
 func (s *redisRecords) revoked(jti string) string     { return s.prefix + "{" + jti + "}:revoked" }
 func (s *redisRecords) tokens(clientID string) string { return s.prefix + "{" + clientID + "}:tokens" }
 
-func (s *redisRecords) record(r TokenRecord)                 { s.queue.put(r) }
-func (s *redisRecords) revoke(jti string, expires time.Time) { s.revocations.put(revokedToken{jti, expires}) }
+func (s *redisRecords) record(r TokenRecord) { s.queue.put(r) }
+func (s *redisRecords) revoke(jti string, expires time.Time) {
+	s.revocations.put(revokedToken{jti, expires})
+}
 
 // flush writes what is queued, as far as Redis takes it.
 func (s *redisRecords) flush(ctx context.Context) {
