@@ -1,0 +1,236 @@
+// Package httpapi owns the public HTTP face: the OAuth2 endpoints, metadata, keys, health and the revocation feed. It reads requests strictly, calls
+// the services, and writes answers; OAuth2 errors are rendered in one place, by RFC 6749 §5.2.
+//
+// It refuses to know: what is allowed (packages access and token), SQL, Redis, private keys.
+package httpapi
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// outcome is what the log line of a request says beside its status.
+type outcome struct {
+	ClientID, Reason string
+	Cause            error
+}
+
+func note(c *gin.Context, clientID string, err *token.Error) {
+	o := outcome{ClientID: clientID}
+	if err != nil {
+		o.Reason, o.Cause = err.Reason, err.Cause
+	}
+	c.Set("outcome", o)
+}
+
+func (s *Server) token(alias bool) gin.HandlerFunc {
+	var query []string
+	if alias {
+		query = []string{"grant_type", "scope"}
+	}
+	return func(c *gin.Context) {
+		f, err := readForm(c.Writer, c.Request, query...)
+		basic := false
+		var client token.Authenticated
+		if err == nil {
+			client, basic, err = s.authenticate(c, f)
+		}
+		if err != nil {
+			s.refuse(c, f.get("client_id"), err, basic)
+			return
+		}
+		r := token.Request{GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources, IP: c.ClientIP(), UserAgent: c.Request.UserAgent()}
+		if a := f.get("audience"); a != "" {
+			r.Resources = append(r.Resources, a)
+		}
+		issued, err := s.cfg.Token.Issue(c.Request.Context(), client, r)
+		if err != nil {
+			s.refuse(c, client.ClientID, err, basic)
+			return
+		}
+		note(c, client.ClientID, nil)
+		body := make([]byte, 0, len(issued.AccessToken)+len(issued.Scope)+128)
+		body = append(body, `{"access_token":"`...)
+		body = append(body, issued.AccessToken...)
+		body = append(body, `","token_type":"Bearer","expires_in":`...)
+		body = strconv.AppendInt(body, issued.ExpiresIn, 10)
+		body = append(body, `,"scope":"`...) // privileges have a form that needs no escape
+		body = append(body, issued.Scope...)
+		body = append(body, '"', '}', '\n')
+		writeJSON(c, http.StatusOK, body)
+	}
+}
+
+func writeJSON(c *gin.Context, status int, body []byte) {
+	h := c.Writer.Header()
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = noStore
+	h["Pragma"] = noCache
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.Writer.WriteHeader(status)
+	_, _ = c.Writer.Write(body)
+}
+
+var (
+	jsonType = []string{"application/json"}
+	noStore  = []string{"no-store"}
+	noCache  = []string{"no-cache"}
+)
+
+// authenticate takes the client's credential from exactly one place: RFC 6749 §2.3.1, §2.3 (one method a request).
+func (s *Server) authenticate(c *gin.Context, f form) (client token.Authenticated, basic bool, err *token.Error) {
+	cred := token.Credential{IP: clientAddr(c)}
+	headers := c.Request.Header.Values("Authorization")
+	_, inBody := f.values["client_secret"]
+	switch {
+	case len(headers) > 1 || len(headers) == 1 && inBody:
+		return client, len(headers) > 0, badRequest("the client authenticates in two ways at once: use HTTP Basic or the body, not both")
+	case len(headers) == 1:
+		id, secret, ok := parseBasic(headers[0])
+		if !ok {
+			e := token.Refuse(token.CodeInvalidClient, "malformed_basic", "the Authorization header is not HTTP Basic with client id and secret, each form-urlencoded")
+			return client, true, e
+		}
+		if given := f.get("client_id"); given != "" && given != id {
+			return client, true, badRequest("client_id in the body is another one than in the Authorization header")
+		}
+		basic, cred.ClientID, cred.Secret = true, id, svcauth.Secret(secret)
+	case f.get("client_id") == "" || !inBody:
+		return client, false, token.Refuse(token.CodeInvalidClient, "no_credential", "no client authentication: send client id and secret by HTTP Basic, or as client_id and client_secret in the body")
+	default:
+		cred.ClientID, cred.Secret = f.get("client_id"), svcauth.Secret(f.get("client_secret"))
+	}
+	client, err = s.cfg.Token.Authenticate(c.Request.Context(), cred)
+	return client, basic, err
+}
+
+// parseBasic reads RFC 7617 with the form-urlencoding of RFC 6749 §2.3.1.
+func parseBasic(header string) (id, secret string, ok bool) {
+	scheme, text, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Basic") || len(text) > 4096 {
+		return "", "", false
+	}
+	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	if err != nil {
+		return "", "", false
+	}
+	id, secret, ok = strings.Cut(string(raw), ":")
+	id, err1 := unescape(id)
+	secret, err2 := unescape(secret)
+	return id, secret, ok && err1 == nil && err2 == nil && clean(id) && clean(secret)
+}
+
+func clientAddr(c *gin.Context) netip.Addr {
+	addr, _ := netip.ParseAddr(c.ClientIP())
+	return addr.Unmap()
+}
+
+// refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
+func (s *Server) refuse(c *gin.Context, clientID string, err *token.Error, basic bool) {
+	note(c, clientID, err)
+	if err.Status == http.StatusUnauthorized {
+		switch {
+		case err.Code == token.CodeInvalidToken:
+			c.Header("WWW-Authenticate", `Bearer realm="svcauth", error="invalid_token"`)
+		case basic || err.Reason == "no_credential": // RFC 9110 §11.6.1: a 401 carries a challenge
+			c.Header("WWW-Authenticate", `Basic realm="svcauth"`)
+		}
+	}
+	if err.RetryAfter > 0 {
+		c.Header("Retry-After", strconv.Itoa(int((err.RetryAfter+time.Second-1)/time.Second)))
+	}
+	body, _ := json.Marshal(struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{err.Code, err.Description})
+	writeJSON(c, err.Status, append(body, '\n'))
+}
+
+func (s *Server) revoke(c *gin.Context) {
+	f, err := readForm(c.Writer, c.Request)
+	if err != nil {
+		s.refuse(c, "", err, false)
+		return
+	}
+	client, basic, err := s.authenticate(c, f)
+	if err == nil {
+		err = s.cfg.Token.Revoke(c.Request.Context(), client, f.get("token"))
+	}
+	if err != nil {
+		s.refuse(c, f.get("client_id"), err, basic)
+		return
+	}
+	note(c, client.ClientID, nil)
+	writeJSON(c, http.StatusOK, nil)
+}
+
+// introspection is the answer of RFC 7662 §2.2 for a live token.
+type introspection struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope,omitempty"`
+	ClientID  string   `json:"client_id"`
+	Subject   string   `json:"sub"`
+	Audience  any      `json:"aud"`
+	Issuer    string   `json:"iss"`
+	ExpiresAt int64    `json:"exp"`
+	IssuedAt  int64    `json:"iat"`
+	JTI       string   `json:"jti"`
+	TokenType string   `json:"token_type"`
+	Roles     []string `json:"roles"`
+	OrgID     string   `json:"org_id"`
+}
+
+func (s *Server) introspect(c *gin.Context) {
+	f, err := readForm(c.Writer, c.Request)
+	if err != nil {
+		s.refuse(c, "", err, false)
+		return
+	}
+	asker, basic, err := s.asker(c, f)
+	if err != nil {
+		s.refuse(c, f.get("client_id"), err, basic)
+		return
+	}
+	p, err := s.cfg.Token.Introspect(c.Request.Context(), asker, f.get("token"))
+	if err != nil {
+		s.refuse(c, asker.ClientID, err, basic)
+		return
+	}
+	note(c, asker.ClientID, nil)
+	if p == nil {
+		writeJSON(c, http.StatusOK, []byte(`{"active":false}`))
+		return
+	}
+	var audience any = p.Audience
+	if len(p.Audience) == 1 {
+		audience = p.Audience[0]
+	}
+	body, _ := json.Marshal(introspection{Active: true, Scope: p.Scope, ClientID: p.ClientID, Subject: p.Subject, Audience: audience, Issuer: p.Issuer,
+		ExpiresAt: p.ExpiresAt.Unix(), IssuedAt: p.IssuedAt.Unix(), JTI: p.JTI, TokenType: "Bearer", Roles: append([]string{}, p.Roles...), OrgID: p.OrgID})
+	writeJSON(c, http.StatusOK, body)
+}
+
+// asker authenticates who introspects: a client, or the bearer of a token (RFC 7662 §2.1).
+func (s *Server) asker(c *gin.Context, f form) (token.Asker, bool, *token.Error) {
+	if headers := c.Request.Header.Values("Authorization"); len(headers) == 1 {
+		if scheme, text, _ := strings.Cut(headers[0], " "); strings.EqualFold(scheme, "Bearer") {
+			asker, err := s.cfg.Token.AskerFromBearer(c.Request.Context(), strings.TrimSpace(text))
+			return asker, false, err
+		}
+	}
+	client, basic, err := s.authenticate(c, f)
+	if err != nil {
+		return token.Asker{}, basic, err
+	}
+	return token.AskerOf(client), basic, nil
+}

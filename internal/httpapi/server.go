@@ -1,0 +1,201 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Config is what the HTTP face stands on.
+type Config struct {
+	Token  *token.Service
+	JWKS   func() (body []byte, etag string)
+	Feed   Feed
+	Ready  func(context.Context) map[string]error // each dependency's state
+	Logger *slog.Logger
+
+	Issuer         string
+	Algorithm      string
+	TokenAliases   []string
+	JWKSMaxAge     time.Duration
+	TrustedProxies []string
+	MaxInflight    int
+
+	// OnRequest hears of each request once. route is the template, never the path; reason is a word from a closed list.
+	OnRequest func(route, method string, status int, reason string, took time.Duration)
+}
+
+// Feed is what the revocation feed reads.
+type Feed interface {
+	// Since gives the entries after cursor, and the cursor they lead to. A cursor of 0 means all live ones.
+	Since(ctx context.Context, cursor int64) (entries []store.Change, next int64, err error)
+}
+
+// Server is the HTTP face. Its Handler is safe for concurrent use.
+type Server struct {
+	cfg      Config
+	inflight chan struct{}
+	metadata []byte
+}
+
+// New makes it.
+func New(cfg Config) (*Server, http.Handler, error) {
+	s := &Server{cfg: cfg, inflight: make(chan struct{}, max(1, cfg.MaxInflight))}
+	s.metadata = s.renderMetadata()
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.HandleMethodNotAllowed = true
+	engine.RedirectTrailingSlash = false
+	engine.RedirectFixedPath = false
+	if err := engine.SetTrustedProxies(cfg.TrustedProxies); err != nil {
+		return nil, nil, err
+	}
+	engine.Use(s.observe, s.bound)
+	engine.NoRoute(func(c *gin.Context) {
+		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at /.well-known/oauth-authorization-server names the endpoints"}, false)
+	})
+	engine.NoMethod(func(c *gin.Context) {
+		s.refuse(c, "", &token.Error{Code: token.CodeInvalidRequest, Status: 405, Reason: "method", Description: "this method is not allowed here; the Allow header says which are"}, false)
+	})
+	engine.POST("/oauth2/token", s.token(false))
+	for _, path := range cfg.TokenAliases {
+		engine.POST(path, s.token(true))
+	}
+	engine.POST("/oauth2/revoke", s.revoke)
+	engine.POST("/oauth2/introspect", s.introspect)
+	engine.GET("/oauth2/revocations", s.revocations)
+	engine.GET("/.well-known/oauth-authorization-server", s.serveMetadata)
+	engine.GET("/.well-known/openid-configuration", s.serveMetadata)
+	engine.GET("/.well-known/jwks.json", s.serveJWKS)
+	engine.GET("/healthz", s.healthz)
+	engine.GET("/readyz", s.readyz)
+	return s, engine, nil
+}
+
+// observe gives each request its id and its one log line.
+func (s *Server) observe(c *gin.Context) {
+	began := time.Now()
+	id := svcauth.NewID("req")
+	c.Set("request_id", id)
+	c.Header("X-Request-Id", id)
+	c.Header("X-Content-Type-Options", "nosniff")
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault)
+			if !c.Writer.Written() {
+				s.refuse(c, "", token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", id), false)
+			}
+		}
+		s.log(c, id, time.Since(began))
+	}()
+	c.Next()
+}
+
+func (s *Server) log(c *gin.Context, id string, took time.Duration) {
+	var o outcome
+	if v, ok := c.Get("outcome"); ok {
+		o, _ = v.(outcome)
+	}
+	status := c.Writer.Status()
+	level := slog.LevelInfo
+	if status >= 500 {
+		level = slog.LevelError
+	}
+	if !svcauth.ValidClientID(o.ClientID) {
+		o.ClientID = "" // what is no id of ours may be anything, a secret in the wrong field too
+	}
+	attrs := []slog.Attr{slog.String("request_id", id), slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
+		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()),
+		slog.Int64("us", took.Microseconds())}
+	if o.Cause != nil {
+		attrs = append(attrs, slog.Any("error", o.Cause))
+	}
+	s.cfg.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
+	if s.cfg.OnRequest != nil {
+		s.cfg.OnRequest(c.FullPath(), c.Request.Method, status, o.Reason, took)
+	}
+}
+
+// bound refuses early what would only wait: at most MaxInflight requests are in work.
+func (s *Server) bound(c *gin.Context) {
+	select {
+	case s.inflight <- struct{}{}:
+		defer func() { <-s.inflight }()
+		c.Next()
+	default:
+		e := token.Refuse(token.CodeUnavailable, "overload", "the server is busy; try again in a moment")
+		e.RetryAfter = time.Second
+		s.refuse(c, "", e, false)
+		c.Abort()
+	}
+}
+
+// renderMetadata writes the metadata of RFC 8414 §2, with what OpenID discovery wants beside.
+func (s *Server) renderMetadata() []byte {
+	i := s.cfg.Issuer
+	methods := []string{"client_secret_basic", "client_secret_post"}
+	body, _ := json.Marshal(map[string]any{
+		"issuer": i, "token_endpoint": i + "/oauth2/token", "jwks_uri": i + "/.well-known/jwks.json",
+		"revocation_endpoint": i + "/oauth2/revoke", "introspection_endpoint": i + "/oauth2/introspect", "revocation_feed_endpoint": i + "/oauth2/revocations",
+		"grant_types_supported": []string{"client_credentials"}, "response_types_supported": []string{},
+		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods,
+		"introspection_endpoint_auth_methods_supported": methods,
+		"id_token_signing_alg_values_supported":         []string{s.cfg.Algorithm}, "subject_types_supported": []string{"public"},
+		"service_documentation": i + "/docs",
+	})
+	return body
+}
+
+func (s *Server) serveMetadata(c *gin.Context) {
+	c.Header("Cache-Control", "public, max-age=300")
+	c.Data(http.StatusOK, "application/json", s.metadata)
+}
+
+func (s *Server) serveJWKS(c *gin.Context) {
+	body, etag := s.cfg.JWKS()
+	c.Header("Cache-Control", "public, max-age="+strconv.Itoa(int(s.cfg.JWKSMaxAge/time.Second)))
+	c.Header("ETag", etag)
+	if c.GetHeader("If-None-Match") == etag {
+		c.Status(http.StatusNotModified)
+		c.Writer.WriteHeaderNow()
+		return
+	}
+	c.Data(http.StatusOK, "application/json", body)
+}
+
+func (s *Server) healthz(c *gin.Context) {
+	c.Header("Cache-Control", "no-store")
+	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
+}
+
+// readyz says whether this node should get traffic: the database must answer; without Redis it goes on.
+func (s *Server) readyz(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
+	defer cancel()
+	states, status := map[string]string{}, http.StatusOK
+	for name, err := range s.cfg.Ready(ctx) {
+		states[name] = "ok"
+		if err != nil {
+			states[name] = "unavailable"
+			if name == "database" {
+				status = http.StatusServiceUnavailable
+			}
+		}
+	}
+	text := "ok"
+	if status != http.StatusOK {
+		text = "unavailable"
+	}
+	body, _ := json.Marshal(map[string]any{"status": text, "dependencies": states})
+	c.Header("Cache-Control", "no-store")
+	c.Data(status, "application/json", body)
+}
