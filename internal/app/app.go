@@ -1,0 +1,274 @@
+// Package app builds the server out of its parts and runs it: the one place that knows all of them.
+//
+// [New] opens and loads, [App.Run] serves until its context is done, [App.Close] undoes New.
+// It refuses to know any rule.
+package app
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"crypto/rand"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/httpapi"
+	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/telemetry"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Options are what a configuration file does not say.
+type Options struct {
+	Version string
+	Log     io.Writer        // default: standard error
+	Clock   func() time.Time // default: time.Now
+}
+
+// App is a whole svcauth.
+type App struct {
+	Access *access.Service // for commands that work on the database
+	Token  *token.Service
+
+	cfg      config.Config
+	clock    func() time.Time
+	log      *telemetry.BufferedWriter
+	logger   *slog.Logger
+	metrics  *telemetry.Metrics
+	store    *store.Store
+	cache    *cache.Cache
+	keyring  *keyring.Keyring
+	follower *changes.Follower
+	handler  http.Handler
+	closers  []func() error
+}
+
+// New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
+func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
+	a := &App{cfg: cfg, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	if a.clock == nil {
+		a.clock = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = os.Stderr
+	}
+	a.log = telemetry.NewBufferedWriter(opts.Log)
+	a.closers = append(a.closers, a.log.Close)
+	defer func() {
+		if err != nil {
+			_ = a.Close()
+		}
+	}()
+	if a.logger, err = telemetry.NewLogger(a.log, cfg.Log.Format, cfg.Log.Level); err != nil {
+		return nil, err
+	}
+	if err := a.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.wire(); err != nil {
+		return nil, err
+	}
+	return a, a.load(ctx)
+}
+
+// open connects to the stores.
+func (a *App) open(ctx context.Context) (err error) {
+	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
+		OnCall: func(d time.Duration, err error) { a.metrics.Dependency("database", d, err) }})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.store.Close)
+	if _, err := a.store.Migrate(ctx); err != nil {
+		return err
+	}
+	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger,
+		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window,
+		OnDrop: a.metrics.QueueDropped, OnCall: func(d time.Duration, err error) { a.metrics.Dependency("redis", d, err) }})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.cache.Close)
+	return nil
+}
+
+// wire builds the services on the stores.
+func (a *App) wire() error {
+	master, previous, err := masterKeys(a.cfg)
+	if err != nil {
+		return err
+	}
+	a.keyring, err = keyring.New(keyring.Config{Store: a.store, MasterKey: master, PreviousMasterKey: previous, Algorithm: a.cfg.Token.SigningAlgorithm,
+		RotateEvery: a.cfg.Keys.RotateEvery, PublishBefore: a.cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds*time.Second + a.cfg.Token.ServeStale,
+		Committed: func(ctx context.Context) { a.follower.Committed(ctx) }, Clock: a.clock, Logger: a.logger})
+	if err != nil {
+		return err
+	}
+	revocations := resourceserver.NewRevocationSet()
+	a.follower = changes.New(changes.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger,
+		OnEntries: func(entries []store.Change) { a.Token.Entries(entries) },
+		OnReset:   func(int64) { a.Token.Reset() },
+		OnKeys: func(ctx context.Context) {
+			if err := a.keyring.Reload(ctx); err != nil {
+				a.logger.Error("the signing keys changed and could not be read", "error", err)
+			}
+		}})
+	a.Token, err = token.New(token.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
+		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,
+		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnCache: a.countCache,
+		OnRevoke: func(n int) {
+			for range n {
+				a.metrics.Revoked("token")
+			}
+		}})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.Token.Close)
+	a.Access = access.New(access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
+		AuditRetention: a.cfg.Audit.Retention, Committed: a.follower.Committed, Clock: a.clock})
+	return a.wireHTTP()
+}
+
+func (a *App) wireHTTP() (err error) {
+	var proxies []string
+	for _, p := range a.cfg.TrustedProxies {
+		proxies = append(proxies, p.String())
+	}
+	_, a.handler, err = httpapi.New(httpapi.Config{Token: a.Token, JWKS: a.keyring.JWKS, Feed: feed{a}, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
+		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
+		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest})
+	return err
+}
+
+func (a *App) countCache(hit bool) {
+	if hit {
+		a.metrics.CacheHit("clients")
+	} else {
+		a.metrics.CacheMiss("clients")
+	}
+}
+
+func (a *App) countRequest(route, method string, status int, reason string, took time.Duration) {
+	outcome := "ok"
+	if reason != "" {
+		outcome = "refused"
+		a.metrics.Refused(reason)
+	}
+	a.metrics.Request(route, method, status, outcome, took)
+}
+
+// load reads what must be in memory before anything is served.
+func (a *App) load(ctx context.Context) error {
+	if err := a.keyring.Load(ctx); err != nil {
+		return err
+	}
+	catalogue, err := config.LoadCatalog(a.cfg.CatalogFile, a.cfg.Issuer)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Access.ApplyCatalog(ctx, catalogue.APIs, catalogue.Privileges, a.cfg.CatalogAllowRemoval); err != nil {
+		return fmt.Errorf("apply the catalogue: %w", err)
+	}
+	return a.follower.Load(ctx)
+}
+
+// Logger is the server's own, for what its command has to say.
+func (a *App) Logger() *slog.Logger { return a.logger }
+
+// Handler is the main listener's, for tests that bring their own.
+func (a *App) Handler() http.Handler { return a.handler }
+
+// Close undoes New, the last first.
+func (a *App) Close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}
+
+// ready is each dependency's state.
+func (a *App) ready(ctx context.Context) map[string]error {
+	states := map[string]error{"database": a.store.Ping(ctx)}
+	if a.cache.Shared() {
+		states["redis"] = a.cache.Ping(ctx)
+	}
+	return states
+}
+
+// feed reads the revocation feed from the change log, as far as this node has applied it.
+type feed struct{ *App }
+
+// Since gives the live revocations after the cursor.
+func (f feed) Since(ctx context.Context, cursor int64) ([]store.Change, int64, error) {
+	if err := f.follower.CatchUp(ctx); err != nil {
+		return nil, 0, err // who can't read the log must not say that there is nothing new
+	}
+	head := f.follower.Head()
+	var all []store.Change
+	for after := cursor; ; {
+		page, err := f.store.Read().LiveRevocations(ctx, after, head, f.clock(), 10_000)
+		if err != nil {
+			return nil, 0, err
+		}
+		all = append(all, page...)
+		if len(page) < 10_000 {
+			return all, head, nil
+		}
+		after = page[len(page)-1].Seq
+	}
+}
+
+// masterKeys reads the master key and, while it is being changed, the other one. The file is made where there is none.
+func masterKeys(cfg config.Config) (master, previous []byte, err error) {
+	if text := cfg.MasterKey.Reveal(); text != "" {
+		if master, err = base64.StdEncoding.DecodeString(text); err != nil {
+			return nil, nil, errors.New("master_key is no base64 of 32 bytes")
+		}
+	} else if master, err = masterKeyFile(cfg.MasterKeyFile, true); err != nil {
+		return nil, nil, err
+	}
+	if cfg.MasterKeyPreviousFile != "" {
+		previous, err = masterKeyFile(cfg.MasterKeyPreviousFile, false)
+	}
+	return master, previous, err
+}
+
+func masterKeyFile(path string, create bool) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && create {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, fmt.Errorf("make the directory of the master key: %w", err)
+		}
+		fresh := make([]byte, 32)
+		_, _ = rand.Read(fresh)
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("make the master key: %w", err)
+		}
+		_, err = file.Write(fresh)
+		return fresh, errors.Join(err, file.Sync(), file.Close())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the master key: %w", err)
+	}
+	if len(raw) != 32 {
+		return nil, fmt.Errorf("the master key file %s holds %d bytes; expected exactly 32", path, len(raw))
+	}
+	return raw, nil
+}
