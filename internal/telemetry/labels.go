@@ -19,7 +19,9 @@ var (
 
 	// Why a client was not given a token: the codes above that the token endpoint answers, and what invalid_client does not tell the client.
 	reasons = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
-		"unknown_client", "wrong_secret", "malformed_secret", "expired_secret", "disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error"}
+		"unknown_client", "wrong_secret", "malformed_secret", "expired_secret", "disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error",
+		"malformed", "malformed_basic", "no_credential", "no_grant_type", "grant_type", "resource", "scope_size", "scope_form", "scope_not_granted",
+		"scope_not_of_resource", "foreign_token", "no_token", "no_bearer", "bearer", "scope", "unavailable", "overload", "fault", "no_route", "method"}
 
 	revocationKinds = []string{"token", "client", "secret", "role"}
 	caches          = []string{"clients", "unknown_clients", "secrets", "roles", "organizations", "revocations", "tokens", "principals", "sessions"}

@@ -69,7 +69,7 @@ func (s *Service) wrong(client *Client, cred Credential) *Error {
 		reason = "unknown_client"
 	}
 	if retryAfter, limited := s.cfg.Cache.Fail(cred.ClientID, cred.IP); limited {
-		e := Refuse(CodeSlowDown, "too_many_wrong_secrets", "too many wrong client secrets; wait as Retry-After says, and correct the secret before trying again")
+		e := Refuse(CodeSlowDown, "too_many_requests", "too many wrong client secrets; wait as Retry-After says, and correct the secret before trying again")
 		e.RetryAfter = retryAfter
 		return e
 	}
@@ -82,12 +82,12 @@ func (s *Service) usable(client *Client, secret int) (Authenticated, *Error) {
 	now := s.cfg.Clock()
 	switch {
 	case used.ExpiresAtMS != 0 && used.ExpiresAtMS <= now.UnixMilli():
-		return Authenticated{}, Refuse(CodeInvalidClient, "secret_expired", "secret expired on %s; make a new one for this client",
+		return Authenticated{}, Refuse(CodeInvalidClient, "expired_secret", "secret expired on %s; make a new one for this client",
 			time.UnixMilli(used.ExpiresAtMS).UTC().Format(time.RFC3339))
 	case client.Disabled:
-		return Authenticated{}, Refuse(CodeInvalidClient, "client_disabled", "service account is disabled; an administrator can enable it")
+		return Authenticated{}, Refuse(CodeInvalidClient, "disabled", "service account is disabled; an administrator can enable it")
 	case client.Suspended:
-		return Authenticated{}, Refuse(CodeInvalidClient, "member_suspended", "the member that this application key belongs to is suspended")
+		return Authenticated{}, Refuse(CodeInvalidClient, "suspended", "the member that this application key belongs to is suspended")
 	}
 	s.used.note(client.ClientID, used.ID, now)
 	return Authenticated{Client: client, SecretID: used.ID}, nil
