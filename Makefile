@@ -18,7 +18,7 @@ export HELM  = helm.sh/helm/v3/cmd/helm@v3.22.0
 export SBOM  = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test vet deps lint bench drill clean
+.PHONY: help run build test vet deps lint bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,10 +47,7 @@ lint: vet ## vet, staticcheck, the licences of all dependencies, known vulnerabi
 	$(GO) run $(GOVULNCHECK) ./...
 
 bench: ## the cost of a token against a bare handler that signs one: ratios
-	$(GO) run $(BUILDFLAGS) ./internal/svctest/bench $(ARGS)
-
-drill: deps ## faults under load (stores killed and paused, nodes killed, clock jumped): a table of what held
-	$(GO) run $(BUILDFLAGS) ./internal/svctest/drill $(ARGS)
+	$(GO) test -run '^$$' -bench . -benchtime 5s ./internal/app/
 
 clean: ## remove what was built
 	rm -rf $(BIN)
