@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -36,6 +37,8 @@ type Options struct {
 	Version string
 	Log     io.Writer        // default: standard error
 	Clock   func() time.Time // default: time.Now
+	// Listener is used instead of listening on `listen`; Run closes it. For those who must know the address first.
+	Listener net.Listener
 }
 
 // App is a whole svcauth.
@@ -44,6 +47,7 @@ type App struct {
 	Token  *token.Service
 
 	cfg      config.Config
+	listener net.Listener // of Options; nil: Run listens itself
 	clock    func() time.Time
 	log      *telemetry.BufferedWriter
 	logger   *slog.Logger
@@ -58,7 +62,7 @@ type App struct {
 
 // New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
-	a := &App{cfg: cfg, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a := &App{cfg: cfg, listener: opts.Listener, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
 	if a.clock == nil {
 		a.clock = time.Now
 	}
@@ -188,6 +192,9 @@ func (a *App) load(ctx context.Context) error {
 
 // Logger is the server's own, for what its command has to say.
 func (a *App) Logger() *slog.Logger { return a.logger }
+
+// FlushLog writes out the log lines that are still gathered.
+func (a *App) FlushLog() { _ = a.log.Flush() }
 
 // Handler is the main listener's, for tests that bring their own.
 func (a *App) Handler() http.Handler { return a.handler }

@@ -59,9 +59,12 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 }
 
 func (a *App) listen() (net.Listener, error) {
-	listener, err := net.Listen("tcp", a.cfg.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	listener := a.listener
+	if listener == nil {
+		var err error
+		if listener, err = net.Listen("tcp", a.cfg.Listen); err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+		}
 	}
 	listener = netutil.LimitListener(listener, a.cfg.Limits.MaxConnections)
 	if a.cfg.TLS.CertFile == "" {
