@@ -45,7 +45,7 @@ func (s *Server) Kill() {
 func (s *Server) Pause() {
 	s.t.Helper()
 	s.mustRun()
-	s.watchdog.watch(s.freeze()...)
+	s.watchdog.Watch(s.freeze()...)
 }
 
 // Resume lets the server go on after [Server.Pause].
@@ -57,7 +57,7 @@ func (s *Server) Resume() {
 		_ = syscall.Kill(child, syscall.SIGCONT)
 	}
 	_ = syscall.Kill(pid, syscall.SIGCONT)
-	s.watchdog.watch(pid)
+	s.watchdog.Watch(pid)
 }
 
 // Stop shuts the server down in good order; its clients are cut off. [Server.Restart] brings it back.

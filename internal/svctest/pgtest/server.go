@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
 const (
@@ -31,7 +33,7 @@ type Server struct {
 	cred      *syscall.Credential
 	port      int
 	password  string
-	watchdog  *watchdog
+	watchdog  *watchdog.Watchdog
 	running   *exec.Cmd     // nil: stopped
 	ended     chan struct{} // closed when running has ended
 	databases atomic.Int64
@@ -50,7 +52,7 @@ func newServer(cfg Config) (*Server, error) {
 	if s.dir, err = newDirectory(cred); err != nil {
 		return nil, err
 	}
-	if s.watchdog, err = startWatchdog(s.dir); err != nil {
+	if s.watchdog, err = watchdog.Start(s.dir); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(s.dir))
 	}
 	if err := s.create(cfg); err != nil {
@@ -139,7 +141,7 @@ func (s *Server) start() error {
 	}
 	ended := make(chan struct{})
 	s.running, s.ended = cmd, ended
-	s.watchdog.watch(cmd.Process.Pid)
+	s.watchdog.Watch(cmd.Process.Pid)
 	go func() { _ = cmd.Wait(); close(ended) }()
 
 	deadline := time.Now().Add(readyWithin)
@@ -162,7 +164,7 @@ func (s *Server) start() error {
 
 func (s *Server) stopped() {
 	s.running = nil
-	s.watchdog.watch()
+	s.watchdog.Watch()
 }
 
 // close stops the server and removes its directory.
@@ -170,7 +172,7 @@ func (s *Server) close() {
 	if s.running != nil {
 		s.kill()
 	}
-	s.watchdog.end()
+	s.watchdog.End()
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }

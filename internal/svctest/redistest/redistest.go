@@ -1,0 +1,66 @@
+// Package redistest runs a real Redis for tests and drills: the system's redis-server, alone, with Sentinel or as a Cluster, on loopback, in memory only.
+//
+// It owns: starting and ending the processes, the faults that a drill needs (kill, pause, flush, fail over), and that nothing is left behind however the
+// process ends. It refuses to know: what is in Redis. It speaks Redis's protocol by itself, so that no client library is imported here.
+//
+// Tests that use it run where SVCAUTH_TEST_SERVICES=1 or CI is set, and are skipped elsewhere.
+package redistest
+
+import (
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// databases is how many the shared server has: one for each call of URL.
+const databases = 4096
+
+// Wanted says whether tests that need services shall run: SVCAUTH_TEST_SERVICES=1, or CI set to anything.
+func Wanted() bool { return os.Getenv("SVCAUTH_TEST_SERVICES") == "1" || os.Getenv("CI") != "" }
+
+// One server for the whole test binary. The watchdog stops it when the process has ended, so no TestMain is needed.
+var (
+	sharedOnce   sync.Once
+	sharedServer *Server
+	errShared    error
+	sharedUsed   atomic.Int64
+)
+
+// URL returns the URL of an empty database, of t's own, on a server that all of one test binary share; don't disturb it: [Start] gives one that may be killed.
+// Channels of pub/sub know no databases: what one test publishes there, all hear.
+func URL(t testing.TB) string {
+	t.Helper()
+	skipUnlessWanted(t)
+	sharedOnce.Do(func() { sharedServer, errShared = newServer("--databases", strconv.Itoa(databases)) })
+	if errShared != nil {
+		t.Fatalf("start Redis: %v", errShared)
+	}
+	return sharedServer.url() + "/" + strconv.FormatInt(sharedUsed.Add(1)%databases, 10)
+}
+
+// Start runs a server of its own for t, and returns when it answers. It is stopped and removed when t ends.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	skipUnlessWanted(t)
+	return start(t)
+}
+
+func start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s, err := newServer(args...)
+	if err != nil {
+		t.Fatalf("start Redis: %v", err)
+	}
+	s.t = t
+	t.Cleanup(s.close)
+	return s
+}
+
+func skipUnlessWanted(t testing.TB) {
+	t.Helper()
+	if !Wanted() {
+		t.Skip("needs a real redis-server: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
+	}
+}

@@ -1,0 +1,119 @@
+package redistest
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSharedServerGivesEachTestItsOwnDatabase(t *testing.T) {
+	first, second := URL(t), URL(t)
+	require.NotEqual(t, first, second)
+	require.Equal(t, first[:strings.LastIndex(first, "/")], second[:strings.LastIndex(second, "/")])
+	require.NotContains(t, []string{first, second}, sharedServer.URL())
+}
+
+func TestKilledServerComesBackEmptyAndPausedOneAnswersAfterResume(t *testing.T) {
+	s := Start(t)
+	at := s.URL()
+	s.Must("SET", "k", "v")
+	require.Equal(t, "v", s.Must("GET", "k"))
+	s.Pause()
+	answered := make(chan string, 1)
+	go func() { v, _ := s.Do("GET", "k"); answered <- v }()
+	select {
+	case <-answered:
+		t.Fatal("a paused server answered")
+	case <-time.After(200 * time.Millisecond):
+	}
+	s.Resume()
+	require.Equal(t, "v", <-answered)
+	s.Flush()
+	require.Equal(t, "", s.Must("GET", "k"))
+	s.Must("SET", "k", "v")
+	s.Kill()
+	_, err := s.Do("PING")
+	require.Error(t, err)
+	s.Start()
+	require.Equal(t, at, s.URL())
+	require.Equal(t, "0", s.Must("DBSIZE"))
+	unauthenticated := &Server{port: s.port}
+	_, err = unauthenticated.Do("GET", "k")
+	require.ErrorContains(t, err, "NOAUTH")
+}
+
+func TestSentinelsMakeTheReplicaTheMaster(t *testing.T) {
+	s := StartSentinel(t)
+	s.Master.Must("SET", "k", "v")
+	require.Equal(t, "1", s.Master.Must("WAIT", "1", "10000"))
+	s.FailOver()
+	require.Equal(t, "v", s.Replica.Must("GET", "k"))
+	s.Replica.Must("SET", "k", "w")
+}
+
+func TestClusterSpreadsKeysOverItsNodes(t *testing.T) {
+	c := StartCluster(t)
+	moved := 0
+	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
+		for _, node := range c.Nodes {
+			if _, err := node.Do("SET", key, "v"); err != nil {
+				require.ErrorContains(t, err, "MOVED")
+				moved++
+			}
+		}
+	}
+	require.Equal(t, 12, moved)
+	c.Flush()
+}
+
+// TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is killed while its server is paused, the worst case.
+func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
+	if os.Getenv("SVCAUTH_TEST_REDISTEST_VICTIM") != "" {
+		s := Start(t)
+		s.Pause()
+		_, _ = os.Stdout.WriteString("victim " + s.dir + " " + strconv.Itoa(s.running.Process.Pid) + "\n")
+		select {}
+	}
+	skipUnlessWanted(t)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsLeftWhenTheProcessDies$")
+	cmd.Env = append(os.Environ(), "SVCAUTH_TEST_REDISTEST_VICTIM=1")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	var dir string
+	var pid int
+	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "victim" {
+			dir = fields[1]
+			pid, err = strconv.Atoi(fields[2])
+			require.NoError(t, err)
+		}
+	}
+	require.NotZero(t, pid, "the other process could not start Redis")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
+	_ = cmd.Wait()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(dir)
+		return os.IsNotExist(err) && syscall.Kill(pid, 0) != nil
+	}, 60*time.Second, 50*time.Millisecond)
+}
+
+func TestSkippedUnlessWanted(t *testing.T) {
+	t.Setenv("CI", "")
+	t.Setenv("SVCAUTH_TEST_SERVICES", "")
+	skipped := false
+	t.Run("inner", func(t *testing.T) {
+		defer func() { skipped = t.Skipped() }()
+		URL(t)
+	})
+	require.True(t, skipped)
+	t.Setenv("CI", "true")
+	require.True(t, Wanted())
+}

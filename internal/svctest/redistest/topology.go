@@ -1,0 +1,185 @@
+package redistest
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Sentinel is a master with one replica, watched by three Sentinels, two of which must agree that it is down.
+type Sentinel struct {
+	Master, Replica *Server
+	Sentinels       []*Server
+	t               testing.TB
+}
+
+const masterName = "main"
+
+// StartSentinel starts one for t, and returns when a failover would succeed.
+func StartSentinel(t testing.TB) *Sentinel {
+	t.Helper()
+	skipUnlessWanted(t)
+	s := &Sentinel{t: t, Master: start(t)}
+	s.Replica = startWithPassword(t, s.Master.password, "--replicaof", "127.0.0.1 "+strconv.Itoa(s.Master.port))
+	waitFor(t, "the replica to follow", func() bool {
+		text, err := s.Replica.Do("INFO", "replication")
+		return err == nil && strings.Contains(text, "master_link_status:up")
+	})
+	for range 3 {
+		s.Sentinels = append(s.Sentinels, s.startSentinel())
+	}
+	for _, one := range s.Sentinels {
+		waitFor(t, "the Sentinels to find each other", func() bool {
+			text, err := one.Do("INFO", "sentinel")
+			return err == nil && strings.Contains(text, "status=ok,address="+s.Master.Addr()+",slaves=1,sentinels=3")
+		})
+	}
+	return s
+}
+
+func startWithPassword(t testing.TB, password string, args ...string) *Server {
+	t.Helper()
+	s, err := (&Server{password: password, args: args}).create()
+	if err != nil {
+		t.Fatalf("start Redis: %v", err)
+	}
+	s.t = t
+	t.Cleanup(s.close)
+	return s
+}
+
+func (s *Sentinel) startSentinel() *Server {
+	s.t.Helper()
+	one := &Server{t: s.t, sentinel: true}
+	one.args = []string{
+		"--sentinel", "monitor", masterName, "127.0.0.1", strconv.Itoa(s.Master.port), "2",
+		"--sentinel", "auth-pass", masterName, s.Master.password,
+		"--sentinel", "down-after-milliseconds", masterName, "1000",
+		"--sentinel", "failover-timeout", masterName, "6000",
+	}
+	if _, err := one.create(); err != nil {
+		s.t.Fatalf("start a Sentinel: %v", err)
+	}
+	s.t.Cleanup(one.close)
+	return one
+}
+
+// URL is the form of redis.url for it.
+func (s *Sentinel) URL() string {
+	var hosts []string
+	for _, one := range s.Sentinels {
+		hosts = append(hosts, one.Addr())
+	}
+	return "redis+sentinel://:" + s.Master.password + "@" + strings.Join(hosts, ",") + "/" + masterName
+}
+
+// FailOver kills the master and returns when the Sentinels have made the replica the master.
+func (s *Sentinel) FailOver() {
+	s.t.Helper()
+	s.Master.Kill()
+	for _, one := range s.Sentinels {
+		waitFor(s.t, "the failover", func() bool {
+			at, err := one.Do("SENTINEL", "get-master-addr-by-name", masterName)
+			return err == nil && at == "127.0.0.1\n"+strconv.Itoa(s.Replica.port)
+		})
+	}
+	waitFor(s.t, "the replica to be the master", func() bool {
+		text, err := s.Replica.Do("INFO", "replication")
+		return err == nil && strings.Contains(text, "role:master")
+	})
+}
+
+// Cluster is a Redis Cluster of three masters, without replicas.
+type Cluster struct {
+	Nodes    []*Server
+	t        testing.TB
+	password string
+}
+
+// StartCluster starts one for t, and returns when all nodes agree that all slots are served.
+func StartCluster(t testing.TB) *Cluster {
+	t.Helper()
+	skipUnlessWanted(t)
+	c := &Cluster{t: t, password: rand.Text()}
+	for range 3 {
+		c.Nodes = append(c.Nodes, c.startNode())
+	}
+	for i, node := range c.Nodes {
+		node.Must("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*16384/3), strconv.Itoa((i+1)*16384/3-1))
+		node.Must("CONFIG", "SET", "cluster-require-full-coverage", "no")
+		if i > 0 {
+			node.Must("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(c.Nodes[0].port), strconv.Itoa(c.Nodes[0].busPort()))
+		}
+	}
+	for _, node := range c.Nodes {
+		waitFor(t, "the cluster to form", func() bool {
+			text, err := node.Do("CLUSTER", "INFO")
+			return err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_known_nodes:3") &&
+				strings.Contains(text, "cluster_slots_ok:16384")
+		})
+	}
+	return c
+}
+
+func (c *Cluster) startNode() *Server {
+	c.t.Helper()
+	bus, err := freePort() // the usual one, port + 10000, may be beyond the last
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return startWithPassword(c.t, c.password, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus),
+		"--cluster-config-file", "nodes.conf")
+}
+
+func (s *Server) busPort() int {
+	for i, arg := range s.args {
+		if arg == "--cluster-port" {
+			n, _ := strconv.Atoi(s.args[i+1])
+			return n
+		}
+	}
+	return s.port + 10000
+}
+
+// URL is the form of redis.url for it.
+func (c *Cluster) URL() string {
+	var hosts []string
+	for _, node := range c.Nodes {
+		hosts = append(hosts, node.Addr())
+	}
+	return "redis+cluster://:" + c.password + "@" + strings.Join(hosts, ",")
+}
+
+// Flush deletes everything on every node.
+func (c *Cluster) Flush() {
+	c.t.Helper()
+	for _, node := range c.Nodes {
+		node.Flush()
+	}
+}
+
+func waitFor(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(readyWithin); !done(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s in vain for %s", readyWithin, what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// writeSentinelFile makes the file that a Sentinel insists on: it keeps there what it learns.
+func (s *Server) writeSentinelFile() error {
+	if !s.sentinel {
+		return nil
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "sentinel.conf"), nil, 0o600); err != nil {
+		return fmt.Errorf("write a Sentinel's file: %w", err)
+	}
+	return nil
+}
