@@ -1,0 +1,183 @@
+package bench_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/app"
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// roleVariable makes this test binary be one of the servers that are measured.
+const roleVariable = "SVCAUTH_BENCH_ROLE"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(roleVariable) {
+	case "bare":
+		exit(serveBare())
+	case "svcauth":
+		exit(serveSvcauth())
+	}
+	os.Exit(m.Run())
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// hello is what a server says of itself when it listens.
+type hello struct {
+	Addr     string
+	Accounts []credential
+}
+
+type credential struct{ ID, Secret string }
+
+func (h hello) say() error { return json.NewEncoder(os.Stdout).Encode(h) }
+
+// serveBare signs one ES256 JWT a request through golang-jwt, with claims as an RFC 9068 token has them, and writes as many bytes as asked.
+func serveBare() error {
+	size, err := strconv.Atoi(os.Getenv("SVCAUTH_BENCH_SIZE"))
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	gin.SetMode(gin.ReleaseMode)
+	engine := gin.New()
+	engine.POST("/*path", func(c *gin.Context) {
+		now := time.Now()
+		text, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.RegisteredClaims{Issuer: "http://127.0.0.1:8080", Subject: "sa_01h455vb4pex5vsknk084sn02q",
+			Audience: jwt.ClaimStrings{"https://api.cloud.example"}, ID: "b9sbN0lYQ0aRk2nJt3m8xw",
+			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour))}).SignedString(key)
+		if err != nil {
+			c.Status(http.StatusInternalServerError)
+			return
+		}
+		c.Data(http.StatusOK, "application/json", []byte(text+strings.Repeat(" ", max(0, size-len(text)))))
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if err := (hello{Addr: listener.Addr().String()}).say(); err != nil {
+		return err
+	}
+	go func() { _ = http.Serve(listener, engine) }()
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+// serveSvcauth runs the whole server, with its request log, as its environment configures it.
+func serveSvcauth() error {
+	accounts, err := strconv.Atoi(os.Getenv("SVCAUTH_BENCH_ACCOUNTS"))
+	if err != nil {
+		return err
+	}
+	cfg, err := config.Load(config.LoadOptions{Environ: os.Environ()})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	log, err := os.Create(os.Getenv("SVCAUTH_BENCH_LOG"))
+	if err != nil {
+		return err
+	}
+	a, err := app.New(ctx, cfg, app.Options{Version: "bench", Log: log})
+	if err != nil {
+		return err
+	}
+	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@example.com"})
+	if err != nil {
+		return err
+	}
+	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
+	role, err := a.Access.CreateRole(admin, svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
+	if err != nil {
+		return err
+	}
+	var h hello
+	for i := range accounts {
+		account, err := a.Access.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: fmt.Sprint("bench ", i), RoleIDs: []string{role.ID}})
+		if err != nil {
+			return err
+		}
+		h.Accounts = append(h.Accounts, credential{account.ClientID, account.ClientSecret.Reveal()})
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	return a.Run(ctx, func(at net.Addr) {
+		h.Addr = at.String()
+		_ = h.say()
+	})
+}
+
+// process is a server under measurement.
+type process struct {
+	hello
+	cmd *exec.Cmd
+}
+
+func startProcess(b *testing.B, role string, environ ...string) *process {
+	b.Helper()
+	self, err := os.Executable()
+	require.NoError(b, err)
+	p := &process{cmd: exec.Command(self)}
+	p.cmd.Env = append(append(os.Environ(), roleVariable+"="+role), environ...)
+	p.cmd.Stderr = os.Stderr
+	stdin, err := p.cmd.StdinPipe()
+	require.NoError(b, err)
+	stdout, err := p.cmd.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, p.cmd.Start())
+	b.Cleanup(func() {
+		_ = stdin.Close() // its end of the pipe is its sign to stop
+		_ = p.cmd.Wait()
+	})
+	line, err := bufio.NewReaderSize(stdout, 8<<20).ReadBytes('\n')
+	require.NoError(b, err, "the %s server did not start", role)
+	require.NoError(b, json.Unmarshal(line, &p.hello))
+	return p
+}
+
+// cpu is the processor time that the process has used, in user and system mode.
+func (p *process) cpu(b *testing.B) time.Duration {
+	b.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	require.NoError(b, err)
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	user, err := strconv.Atoi(fields[11])
+	require.NoError(b, err)
+	system, err := strconv.Atoi(fields[12])
+	require.NoError(b, err)
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
+}
