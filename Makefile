@@ -46,8 +46,8 @@ lint: vet ## vet, staticcheck, the licences of all dependencies, known vulnerabi
 	@GO='$(GO)' .ci/licenses
 	$(GO) run $(GOVULNCHECK) ./...
 
-bench: ## the cost of a token against a bare handler that signs one: ratios
-	$(GO) test -run '^$$' -bench . -benchtime 5s ./internal/app/
+bench: deps ## what it costs, against a bare handler that signs: ratios of processes
+	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/
 
 clean: ## remove what was built
 	rm -rf $(BIN)

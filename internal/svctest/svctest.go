@@ -24,6 +24,7 @@ import (
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -34,7 +35,8 @@ const AdminEmail = "admin@example.com"
 type Options struct {
 	Postgres    bool             // a fresh database on the shared PostgreSQL; the test is skipped where services are not wanted
 	DatabaseURL string           // a database of the caller's instead
-	RedisURL    string           // a Redis of the caller's
+	Redis       bool             // the shared real Redis; the test is skipped where services are not wanted
+	RedisURL    string           // a Redis of the caller's instead
 	TLS         bool             // a private CA, which [Server.HTTP] and [Server.CAFile] know
 	Environ     []string         // further configuration, as "SVCAUTH_TOKEN_TTL=2m"
 	Clock       func() time.Time // default time.Now
@@ -72,6 +74,9 @@ func New(t testing.TB, opts Options) *Server {
 		database = pgtest.URL(t)
 	default:
 		database = "sqlite://" + filepath.Join(dir, "svcauth.db")
+	}
+	if opts.Redis && opts.RedisURL == "" {
+		opts.RedisURL = redistest.URL(t)
 	}
 	s := &Server{t: t, opts: opts, environ: append([]string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
 		"SVCAUTH_OPS_LISTEN=", "SVCAUTH_REDIS_URL=" + opts.RedisURL, "SVCAUTH_SHUTDOWN_GRACE=5s"}, opts.Environ...)}

@@ -20,7 +20,7 @@ func TestAServerIsStoppedAndStartedOnItsData(t *testing.T) {
 }
 
 func TestTwoNodesShareOneDatabase(t *testing.T) {
-	a := svctest.New(t, svctest.Options{Postgres: true})
+	a := svctest.New(t, svctest.Options{Postgres: true, Redis: true})
 	b := a.Node()
 	account := a.Account("ci", "clusters:view")
 	token := b.Token(account.ClientID, account.ClientSecret, "")
