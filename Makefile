@@ -47,7 +47,7 @@ lint: vet ## vet, staticcheck, the licences of all dependencies, known vulnerabi
 	$(GO) run $(GOVULNCHECK) ./...
 
 bench: deps ## what it costs, against a bare handler that signs: ratios of processes
-	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/
+	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/
 
 clean: ## remove what was built
 	rm -rf $(BIN)

@@ -29,7 +29,7 @@ import (
 )
 
 // roleVariable makes this test binary be one of the servers that are measured.
-const roleVariable = "SVCAUTH_BENCH_ROLE"
+const roleVariable = "BENCH_ROLE"
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
@@ -61,7 +61,7 @@ func (h hello) say() error { return json.NewEncoder(os.Stdout).Encode(h) }
 
 // serveBare signs one ES256 JWT a request through golang-jwt, with claims as an RFC 9068 token has them, and writes as many bytes as asked.
 func serveBare() error {
-	size, err := strconv.Atoi(os.Getenv("SVCAUTH_BENCH_SIZE"))
+	size, err := strconv.Atoi(os.Getenv("BENCH_SIZE"))
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func serveBare() error {
 
 // serveSvcauth runs the whole server, with its request log, as its environment configures it.
 func serveSvcauth() error {
-	accounts, err := strconv.Atoi(os.Getenv("SVCAUTH_BENCH_ACCOUNTS"))
+	accounts, err := strconv.Atoi(os.Getenv("BENCH_ACCOUNTS"))
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func serveSvcauth() error {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	log, err := os.Create(os.Getenv("SVCAUTH_BENCH_LOG"))
+	log, err := os.Create(os.Getenv("BENCH_LOG"))
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func start(b *testing.B, accounts int, environ ...string) (ours, bare *process) 
 	b.Helper()
 	dir := b.TempDir()
 	environ = append([]string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "svcauth.db"), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
-		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "SVCAUTH_BENCH_LOG=" + filepath.Join(dir, "log"), fmt.Sprint("SVCAUTH_BENCH_ACCOUNTS=", accounts)}, environ...)
+		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "BENCH_LOG=" + filepath.Join(dir, "log"), fmt.Sprint("BENCH_ACCOUNTS=", accounts)}, environ...)
 	ours = startProcess(b, "svcauth", environ...)
 	size := 0
 	request := post("/oauth2/token", ours.Accounts[0], tokenForm)
@@ -32,7 +32,7 @@ func start(b *testing.B, accounts int, environ ...string) (ours, bare *process) 
 		}
 		return request
 	}, func(body []byte) { size = len(body) })
-	return ours, startProcess(b, "bare", fmt.Sprint("SVCAUTH_BENCH_SIZE=", size))
+	return ours, startProcess(b, "bare", fmt.Sprint("BENCH_SIZE=", size))
 }
 
 // BenchmarkToken is the warm token endpoint: the client is in memory.
