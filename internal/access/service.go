@@ -129,7 +129,7 @@ func (s *Service) problem(err error, target svcauth.AuditTarget) error {
 	case errors.Is(err, store.ErrStale):
 		return svcauth.NewProblem(svcauth.CodePreconditionFailed, "Somebody else changed this %s since you read it. Get it again, then repeat your change.", words(target.Kind))
 	case errors.Is(err, store.ErrUncertain):
-		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database went away while this was being saved. Look whether the change is there before you repeat it."), err)
+		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeInternal, "The database went away while this was being saved. Look whether the change is there before you repeat it."), err)
 	case errors.Is(err, store.ErrUnavailable):
 		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was changed; try again in a moment."), err)
 	}

@@ -22,8 +22,16 @@ func metadataURL(issuer string) (string, error) {
 	return u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + path, nil
 }
 
-// discover asks the issuer once for its token endpoint.
-func (s *Source) discover(ctx context.Context) (string, *Error) {
+// metadata is what a client needs of the server's own description, RFC 8414 §2.
+type metadata struct {
+	Issuer        string `json:"issuer"`
+	Token         string `json:"token_endpoint"`
+	Revocation    string `json:"revocation_endpoint"`
+	Introspection string `json:"introspection_endpoint"`
+}
+
+// discover asks the issuer once for its metadata. pick chooses the endpoint that is wanted, and name is the member it stands in.
+func (s *Source) discover(ctx context.Context, name string, pick func(metadata) string) (string, *Error) {
 	address, err := metadataURL(s.config.Issuer)
 	if err != nil {
 		return "", &Error{URL: s.config.Issuer, Err: err}
@@ -39,25 +47,23 @@ func (s *Source) discover(ctx context.Context) (string, *Error) {
 		}
 		return "", failure
 	}
-	var metadata struct {
-		Issuer        string `json:"issuer"`
-		TokenEndpoint string `json:"token_endpoint"`
-	}
+	var said metadata
 	bad := func(format string, args ...any) *Error {
 		return &Error{StatusCode: http.StatusOK, URL: address, Err: fmt.Errorf(format, args...)}
 	}
-	if json.Unmarshal(answer, &metadata) != nil {
+	if json.Unmarshal(answer, &said) != nil {
 		return "", bad("the answer is not the JSON of OAuth2 metadata; check the issuer")
 	}
 	// RFC 8414 §3.3: identical, or the document must not be used.
-	if metadata.Issuer != s.config.Issuer {
-		return "", bad("the metadata is of issuer %q, not of %q as configured; they must be the same, to the letter", (credential{}).clean(metadata.Issuer, 256), s.config.Issuer)
+	if said.Issuer != s.config.Issuer {
+		return "", bad("the metadata is of issuer %q, not of %q as configured; they must be the same, to the letter", (credential{}).clean(said.Issuer, 256), s.config.Issuer)
 	}
-	if metadata.TokenEndpoint == "" {
-		return "", bad("the metadata names no token_endpoint")
+	endpoint := pick(said)
+	if endpoint == "" {
+		return "", bad("the metadata names no %s", name)
 	}
-	if err := checkURL("the token_endpoint in the metadata", metadata.TokenEndpoint); err != nil {
+	if err := checkURL("the "+name+" in the metadata", endpoint); err != nil {
 		return "", bad("%w", err)
 	}
-	return metadata.TokenEndpoint, nil
+	return endpoint, nil
 }

@@ -1,6 +1,7 @@
 package tokensource
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -26,12 +27,13 @@ type Error struct {
 	Err         error         // what went wrong other than by the server's word; else nil
 
 	retryable bool
+	lead      string // empty: "no token from"
 }
 
 // Error gives one sentence: what was asked, what came back, what to do.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no token from %s: ", e.URL)
+	fmt.Fprintf(&b, "%s %s: ", cmp.Or(e.lead, "no token from"), e.URL)
 	switch {
 	case e.StatusCode == 0 || e.StatusCode == http.StatusOK:
 	case e.Code != "":

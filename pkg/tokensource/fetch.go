@@ -28,28 +28,10 @@ const (
 	unknownLifetime = 5 * time.Minute
 )
 
-// request asks the token endpoint once. The secret file is read here, so that each attempt uses the newest secret.
+// request asks the token endpoint once.
 func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) {
-	secret, err := s.config.readSecret()
-	if err != nil {
-		return nil, &Error{URL: bare(endpoint), Err: err}
-	}
-	with := credential{s.config.ClientID, secret}
-	form := s.form()
-	if s.config.AuthStyle == Post {
-		form.Set("client_id", with.id)
-		form.Set("client_secret", with.secret.Reveal())
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, &Error{URL: bare(endpoint), Err: errors.New("the token endpoint's address is not a URL")}
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if s.config.AuthStyle == Basic {
-		req.Header.Set("Authorization", with.basic())
-	}
 	asked := s.config.Now().Round(0) // without monotonic time, which stands still while a machine sleeps
-	answer, failure := s.send(req, with)
+	answer, failure := s.authenticated(ctx, endpoint, s.form())
 	if failure != nil {
 		return nil, failure
 	}

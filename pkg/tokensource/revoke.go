@@ -1,0 +1,78 @@
+package tokensource
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Revoke gives a token of this client back (RFC 7009): once it returns nil the server refuses the token. A token that the server does not know, or that has expired, is
+// no error. The Source forgets it too. Errors are as those of [Source.Token]; it needs Issuer, whose metadata names the endpoint.
+func (s *Source) Revoke(ctx context.Context, accessToken string) error {
+	s.Drop(accessToken)
+	_, err := s.tell(ctx, "revocation_endpoint", func(m metadata) string { return m.Revocation }, accessToken)
+	return err
+}
+
+// Active asks the server whether a token of this client is live (RFC 7662): not expired, not revoked. Errors are as those of [Source.Revoke].
+func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
+	answer, err := s.tell(ctx, "introspection_endpoint", func(m metadata) string { return m.Introspection }, accessToken)
+	if err != nil {
+		return false, err
+	}
+	var said struct {
+		Active *bool `json:"active"`
+	}
+	if json.Unmarshal(answer, &said) != nil || said.Active == nil {
+		return false, &Error{StatusCode: http.StatusOK, URL: s.config.Issuer, Err: errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)")}
+	}
+	return *said.Active, nil
+}
+
+// tell sends a token to one of the server's other endpoints, with the client's authentication.
+func (s *Source) tell(ctx context.Context, name string, pick func(metadata) string, accessToken string) (answer []byte, err error) {
+	if s.config.Issuer == "" {
+		return nil, errors.New("tokensource: Issuer is not set, and only its metadata names the " + name)
+	}
+	err = s.retrying(func(attempt context.Context) (failure *Error) {
+		attempt, cancel := context.WithCancel(attempt)
+		defer context.AfterFunc(ctx, cancel)()
+		endpoint, failure := s.discover(attempt, name, pick)
+		if failure == nil {
+			answer, failure = s.authenticated(attempt, endpoint, url.Values{"token": {accessToken}, "token_type_hint": {"access_token"}})
+		}
+		if failure != nil {
+			failure.lead = "no answer from the " + name + " of"
+			if ctx.Err() != nil {
+				failure.retryable, failure.Err = false, context.Cause(ctx)
+			}
+		}
+		return failure
+	})
+	return answer, err
+}
+
+// authenticated sends a form with the client's id and secret, once. The secret file is read here, so that each attempt uses the newest secret.
+func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Values) ([]byte, *Error) {
+	secret, err := s.config.readSecret()
+	if err != nil {
+		return nil, &Error{URL: bare(endpoint), Err: err}
+	}
+	with := credential{s.config.ClientID, secret}
+	if s.config.AuthStyle == Post {
+		form.Set("client_id", with.id)
+		form.Set("client_secret", with.secret.Reveal())
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, &Error{URL: bare(endpoint), Err: errors.New("the endpoint's address is not a URL")}
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if s.config.AuthStyle == Basic {
+		req.Header.Set("Authorization", with.basic())
+	}
+	return s.send(req, with)
+}
