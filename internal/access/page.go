@@ -2,7 +2,13 @@ package access
 
 import (
 	"encoding/base64"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -44,4 +50,36 @@ func listOf[T any](rows []T, limit int, id func(T) string) svcauth.List[T] {
 	}
 	rows = rows[:limit]
 	return svcauth.List[T]{Items: rows, NextCursor: cursor(id(rows[limit-1]))}
+}
+
+// pageWithin cuts a page out of a list that is short enough to be read whole and is sorted by moment, then id, newest first. key gives both.
+func pageWithin[T any](all []T, o svcauth.ListOptions, key func(T) (time.Time, string)) (list svcauth.List[T], err error) {
+	limit, err := pageSize(o.Limit)
+	if err != nil {
+		return list, err
+	}
+	if o.Cursor != "" {
+		text, err := base64.RawURLEncoding.DecodeString(o.Cursor)
+		at, id, found := strings.Cut(string(text), " ")
+		ms, parseErr := strconv.ParseInt(at, 10, 64)
+		if err != nil || parseErr != nil || !found {
+			return list, badCursor()
+		}
+		all = slices.DeleteFunc(slices.Clone(all), func(one T) bool {
+			t, own := key(one)
+			return t.UnixMilli() > ms || t.UnixMilli() == ms && own >= id
+		})
+	}
+	return listOf(append([]T{}, all[:min(limit+1, len(all))]...), limit, func(one T) string {
+		at, id := key(one)
+		return fmt.Sprintf("%d %s", at.UnixMilli(), id)
+	}), nil
+}
+
+// checkID refuses what can't be an id before it reaches the database, as what does not exist.
+func checkID(prefix, id string) error {
+	if !svcauth.ValidID(prefix, id) {
+		return store.ErrNotFound
+	}
+	return nil
 }

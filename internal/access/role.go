@@ -37,13 +37,232 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		row := store.RoleRow{ID: svcauth.NewIDAt(svcauth.PrefixRole, t.now), OrgID: t.actor.OrgID, Kind: store.RoleCustom, Name: name, Description: description, CreatedAt: t.now}
 		err = t.InsertRole(ctx, row, privileges)
 		if errors.Is(err, store.ErrConflict) {
-			return svcauth.NewProblem(svcauth.CodeConflict, "A role with the name %q exists already. Choose another name.", name)
+			return roleNameTaken(name)
 		}
 		made = svcauth.Role{ID: row.ID, Name: name, Description: description, Privileges: privileges, CreatedAt: t.now, Version: 1}
 		t.target.ID, t.after = row.ID, made
 		return err
 	})
 	return made, err
+}
+
+// Role reads one. It needs members:read, which shows what accounts are granted, or roles:manage.
+func (s *Service) Role(ctx context.Context, id string) (svcauth.Role, error) {
+	actor, err := s.mayReadRoles(ctx)
+	if err != nil {
+		return svcauth.Role{}, err
+	}
+	row, err := s.roleRow(ctx, s.read(), actor.OrgID, id)
+	if err != nil {
+		return svcauth.Role{}, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+	}
+	roles, err := s.describeRoles(ctx, s.read(), actor.OrgID, row)
+	if err != nil {
+		return svcauth.Role{}, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+	}
+	return roles[0], nil
+}
+
+// Roles gives a page of the organization's roles, newest first; the two system roles, being the oldest, come last.
+func (s *Service) Roles(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.Role], err error) {
+	actor, err := s.mayReadRoles(ctx)
+	if err != nil {
+		return list, err
+	}
+	before, limit, err := pageOf(o, svcauth.PrefixRole)
+	if err != nil {
+		return list, err
+	}
+	rows, err := s.read().Roles(ctx, actor.OrgID, before, limit+1)
+	if err != nil {
+		return list, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+	}
+	read := listOf(rows, limit, func(r store.RoleRow) string { return r.ID })
+	list.NextCursor = read.NextCursor
+	list.Items, err = s.describeRoles(ctx, s.read(), actor.OrgID, read.Items...)
+	return list, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+}
+
+// mayReadRoles gives the actor where it may see roles.
+func (s *Service) mayReadRoles(ctx context.Context) (Actor, error) {
+	if a, ok := ActorFrom(ctx); ok && a.Has(svcauth.RolesManage) {
+		return caller(ctx, svcauth.RolesManage)
+	}
+	return caller(ctx, svcauth.MembersRead)
+}
+
+func (s *Service) roleRow(ctx context.Context, q *store.Q, orgID, id string) (store.RoleRow, error) {
+	if err := checkID(svcauth.PrefixRole, id); err != nil {
+		return store.RoleRow{}, err
+	}
+	return q.Role(ctx, orgID, id)
+}
+
+// describeRoles turns rows of one organization into what a caller sees of them: the privileges are those that a role really gives.
+func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, rows ...store.RoleRow) ([]svcauth.Role, error) {
+	org, err := q.Organization(ctx, orgID)
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := q.Privileges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	privileges, err := q.RolePrivilegesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	roles := make([]svcauth.Role, len(rows))
+	for i, r := range rows {
+		gives := append([]string{}, RoleGives(r.Kind, privileges[r.ID], catalogue, org.Operator)...)
+		slices.Sort(gives)
+		roles[i] = svcauth.Role{ID: r.ID, Name: r.Name, Description: r.Description, System: r.Kind != store.RoleCustom, Privileges: gives,
+			CreatedAt: r.CreatedAt, Version: r.Version}
+		if roles[i].Members, roles[i].ServiceAccounts, err = q.RoleHolders(ctx, r.ID); err != nil {
+			return nil, err
+		}
+	}
+	return roles, nil
+}
+
+// UpdateRole changes what patch names, where version is still the role's own (0: whatever it is). What is put on a role the caller must hold
+// itself; what is taken off it need not. Taking a privilege off kills the tokens that carry it by this role, a new name those that carry the old one.
+// Adding kills nothing. Administrator can't be changed; Public can, but keeps its name.
+func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patch svcauth.RolePatch) (changed svcauth.Role, err error) {
+	op := operation{need: svcauth.RolesManage, action: "role.update", target: svcauth.AuditTarget{Kind: "role", ID: id}}
+	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
+		row, err := s.roleRow(ctx, t.Q, t.actor.OrgID, id)
+		if err != nil {
+			return err
+		}
+		t.target.Name = row.Name
+		if version != 0 && version != row.Version {
+			return store.ErrStale
+		}
+		old, err := s.describeRoles(ctx, t.Q, t.actor.OrgID, row)
+		if err != nil {
+			return err
+		}
+		next, privileges, err := s.patchedRole(ctx, t, row, old[0].Privileges, patch)
+		if err != nil {
+			return err
+		}
+		if next == row && privileges == nil {
+			t.silent, changed = true, old[0]
+			return nil
+		}
+		err = t.UpdateRole(ctx, next, privileges)
+		if errors.Is(err, store.ErrConflict) {
+			return roleNameTaken(next.Name)
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.takeFromRole(ctx, row, next.Name, old[0].Privileges, privileges); err != nil {
+			return err
+		}
+		changed = old[0]
+		changed.Name, changed.Description, changed.Version = next.Name, next.Description, row.Version+1
+		if privileges != nil {
+			changed.Privileges = privileges
+		}
+		t.before, t.after = old[0], changed
+		return nil
+	})
+	return changed, err
+}
+
+// patchedRole gives the role as it shall be, and its privileges where they change (else nil), after checking that the caller may do that.
+func (s *Service) patchedRole(ctx context.Context, t *tx, row store.RoleRow, had []string, patch svcauth.RolePatch) (next store.RoleRow, privileges []string, err error) {
+	next = row
+	if patch.Name != nil {
+		if next.Name, err = validName("body.name", *patch.Name); err != nil {
+			return next, nil, err
+		}
+	}
+	if patch.Description != nil {
+		if next.Description, err = validDescription("body.description", *patch.Description); err != nil {
+			return next, nil, err
+		}
+	}
+	if patch.Privileges != nil {
+		if privileges, err = s.validPrivileges(ctx, t, "body.privileges", *patch.Privileges); err != nil {
+			return next, nil, err
+		}
+		if slices.Equal(privileges, had) {
+			privileges = nil
+		} else if privileges == nil {
+			privileges = []string{}
+		}
+	}
+	switch {
+	case row.Kind == store.RoleAdministrator && (next != row || privileges != nil):
+		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Administrator can't be changed: it always has every privilege. Make a custom role instead.")
+	case row.Kind == store.RolePublic && next.Name != row.Name:
+		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Public keeps its name. Its description and privileges can be changed.")
+	}
+	return next, privileges, t.actor.mayHandOver(without(privileges, had), "put these privileges on the role "+row.Name)
+}
+
+// takeFromRole kills the tokens that carry what the role loses, and tells every node that the role has changed.
+func (t *tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string, had, has []string) error {
+	var err error
+	if row.Name != newName { // the old name is in the tokens
+		err = t.revokeRole(ctx, row.OrgID, row.Name)
+	} else if lost := without(had, has); has != nil && len(lost) > 0 {
+		err = t.revokeRole(ctx, row.OrgID, row.Name, lost...)
+	} else if has == nil {
+		return nil // only the description
+	}
+	if err != nil {
+		return err
+	}
+	return t.touch(ctx, row.OrgID, store.ChangeRole, row.ID)
+}
+
+// DeleteRole deletes a custom role and takes it from all who hold it; the tokens that carry it die.
+func (s *Service) DeleteRole(ctx context.Context, id string) error {
+	op := operation{need: svcauth.RolesManage, action: "role.delete", target: svcauth.AuditTarget{Kind: "role", ID: id}}
+	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
+		row, err := s.roleRow(ctx, t.Q, t.actor.OrgID, id)
+		if err != nil {
+			return err
+		}
+		t.target.Name = row.Name
+		if row.Kind != store.RoleCustom {
+			return svcauth.NewProblem(svcauth.CodeForbidden, "The system role %s can't be deleted.", row.Name)
+		}
+		old, err := s.describeRoles(ctx, t.Q, t.actor.OrgID, row)
+		if err != nil {
+			return err
+		}
+		t.before = old[0]
+		if err := t.DeleteRole(ctx, row.OrgID, row.ID); err != nil {
+			return err
+		}
+		if err := t.revokeRole(ctx, row.OrgID, row.Name); err != nil {
+			return err
+		}
+		return t.touch(ctx, row.OrgID, store.ChangeRole, row.ID)
+	})
+}
+
+func roleNameTaken(name string) error {
+	return svcauth.NewProblem(svcauth.CodeConflict, "A role with the name %q exists already. Choose another name.", name)
+}
+
+// without lists what is in all and not in some.
+func without(all, some []string) (rest []string) {
+	for _, one := range all {
+		if !slices.Contains(some, one) {
+			rest = append(rest, one)
+		}
+	}
+	return rest
 }
 
 // validPrivileges sorts the names and refuses those that the organization can't have.

@@ -10,6 +10,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -18,6 +19,8 @@ type Config struct {
 	Store   *store.Store
 	Keyring *keyring.Keyring // hashes secrets; signing keys
 	Cache   *cache.Cache     // records of live tokens
+	// Revocations, which the follower of the change log fills, tell which recorded tokens have died. nil: the list shows them until they expire.
+	Revocations *resourceserver.RevocationSet
 
 	Issuer          string        // audience of the built-in privileges; base of links
 	DefaultTokenTTL time.Duration // shown where a service account has none of its own

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -21,7 +24,7 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 		err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: t.actor.OrgID, Kind: store.ClientServiceAccount, Name: n.Name, Description: n.Description,
 			TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.now, CreatedByID: t.actor.ID, CreatedByName: t.actor.Name})
 		if errors.Is(err, store.ErrConflict) {
-			return svcauth.NewProblem(svcauth.CodeConflict, "A service account with the name %q exists already. Choose another name.", n.Name)
+			return accountNameTaken(n.Name)
 		}
 		if err != nil {
 			return err
@@ -43,6 +46,10 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 			return err
 		}
 		made.Secrets = []svcauth.SecretInfo{info}
+		// The secret hands over what the account may do, what everyone holds by Public included.
+		if err := s.mayHandOverAccount(ctx, t, id, "create this service account"); err != nil {
+			return err
+		}
 		t.target.ID, t.after = id, made // before the secret's text is added
 		made.ClientSecret = secret
 		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
@@ -77,25 +84,194 @@ func (s *Service) effectiveTTL(seconds int) int {
 	return seconds
 }
 
-// grantableRole reads a role that the caller may give to somebody: it must exist, not be Public, and hold nothing that the caller lacks.
-func (s *Service) grantableRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
-	role, err := t.Role(ctx, t.actor.OrgID, roleID)
-	if errors.Is(err, store.ErrNotFound) {
-		return role, svcauth.NewProblem(svcauth.CodeNotFound, "There is no role with the id %q in your organization.", roleID)
-	}
+// ServiceAccount reads one. It needs members:read.
+func (s *Service) ServiceAccount(ctx context.Context, id string) (svcauth.ServiceAccount, error) {
+	actor, err := caller(ctx, svcauth.MembersRead)
 	if err != nil {
-		return role, err
+		return svcauth.ServiceAccount{}, err
 	}
-	if role.Kind == store.RolePublic {
-		return role, svcauth.NewProblem(svcauth.CodeConflict, "The role Public is held by everyone; it can't be assigned.")
+	account, err := s.account(ctx, s.read(), actor.OrgID, id)
+	return account, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+}
+
+// ServiceAccounts gives a page, newest first; o.Name keeps those whose name begins with it, in upper or lower case.
+func (s *Service) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ServiceAccount], err error) {
+	actor, err := caller(ctx, svcauth.MembersRead)
+	if err != nil {
+		return list, err
 	}
+	before, limit, err := pageOf(o, svcauth.PrefixServiceAccount)
+	if err != nil {
+		return list, err
+	}
+	if utf8.RuneCountInString(o.Name) > svcauth.MaxNameLength || !printable(o.Name) {
+		return list, svcauth.InvalidField("query.name", "Expected the first characters of a name: at most %d, none of them a control character.", svcauth.MaxNameLength)
+	}
+	var read []svcauth.ServiceAccount
+	if prefix := strings.ToLower(strings.TrimLeftFunc(o.Name, unicode.IsSpace)); prefix != "" {
+		read, err = s.read().ServiceAccountsNamed(ctx, actor.OrgID, prefix, before, limit+1)
+	} else {
+		read, err = s.read().ServiceAccounts(ctx, actor.OrgID, before, limit+1)
+	}
+	if err == nil {
+		list = listOf(read, limit, func(a svcauth.ServiceAccount) string { return a.ID })
+		err = s.complete(ctx, s.read(), actor.OrgID, list.Items)
+	}
+	return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+}
+
+// account reads one with its roles and secrets.
+func (s *Service) account(ctx context.Context, q *store.Q, orgID, id string) (svcauth.ServiceAccount, error) {
+	if err := checkID(svcauth.PrefixServiceAccount, id); err != nil {
+		return svcauth.ServiceAccount{}, err
+	}
+	account, err := q.ServiceAccount(ctx, orgID, id)
+	if err != nil {
+		return svcauth.ServiceAccount{}, err
+	}
+	one := []svcauth.ServiceAccount{account}
+	err = s.complete(ctx, q, orgID, one)
+	return one[0], err
+}
+
+// complete adds to accounts what does not stand in their rows.
+func (s *Service) complete(ctx context.Context, q *store.Q, orgID string, accounts []svcauth.ServiceAccount) error {
+	ids := make([]string, len(accounts))
+	for i, a := range accounts {
+		ids[i] = a.ID
+	}
+	roles, err := q.GrantsOf(ctx, orgID, ids)
+	if err != nil {
+		return err
+	}
+	secrets, err := q.SecretsOf(ctx, orgID, ids)
+	if err != nil {
+		return err
+	}
+	for i := range accounts {
+		a := &accounts[i]
+		a.Roles, a.Secrets = append([]svcauth.Ref{}, roles[a.ID]...), append([]svcauth.SecretInfo{}, secrets[a.ID]...)
+		a.TokenTTLSeconds = s.effectiveTTL(a.TokenTTLSeconds)
+	}
+	return nil
+}
+
+// changeAccount runs a change of one service account, which do gets as it is.
+func (s *Service) changeAccount(ctx context.Context, id, action string, do func(context.Context, *tx, svcauth.ServiceAccount) error) error {
+	op := operation{need: svcauth.MembersManage, action: action, target: svcauth.AuditTarget{Kind: "service_account", ID: id}, access: true}
+	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
+		account, err := s.account(ctx, t.Q, t.actor.OrgID, id)
+		if err != nil {
+			return err
+		}
+		t.target.Name = account.Name
+		return do(ctx, t, account)
+	})
+}
+
+// mayHandOverAccount refuses where the account may do something that the caller may not. what completes "You can't …".
+func (s *Service) mayHandOverAccount(ctx context.Context, t *tx, accountID, what string) error {
 	org, err := t.Organization(ctx, t.actor.OrgID)
 	if err != nil {
-		return role, err
+		return err
 	}
-	gives, err := s.roleGives(ctx, t.Q, role, org.Operator)
+	held, err := s.holdings(ctx, t.Q, org.ID, org.Operator, accountID)
 	if err != nil {
-		return role, err
+		return err
 	}
-	return role, t.actor.mayHandOver(gives, "assign the role "+role.Name)
+	return t.actor.mayHandOver(held.Privileges, what)
+}
+
+// UpdateServiceAccount changes what patch names, where version is still the account's own (0: whatever it is). Disabling kills its tokens;
+// enabling it again needs every privilege that it holds.
+func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version int64, patch svcauth.ServiceAccountPatch) (changed svcauth.ServiceAccount, err error) {
+	err = s.changeAccount(ctx, id, "service_account.update", func(ctx context.Context, t *tx, old svcauth.ServiceAccount) error {
+		if version != 0 && version != old.Version {
+			return store.ErrStale
+		}
+		row, err := t.ServiceAccount(ctx, t.actor.OrgID, id)
+		if err != nil {
+			return err
+		}
+		next, err := patchedAccount(row, patch)
+		if err != nil {
+			return err
+		}
+		if sameAccount(next, row) {
+			t.silent, changed = true, old
+			return nil
+		}
+		if row.Disabled && !next.Disabled {
+			if err := s.mayHandOverAccount(ctx, t, id, "enable the service account "+row.Name); err != nil {
+				return err
+			}
+		}
+		err = t.UpdateServiceAccount(ctx, t.actor.OrgID, next)
+		if errors.Is(err, store.ErrConflict) {
+			return accountNameTaken(next.Name)
+		}
+		if err != nil {
+			return err
+		}
+		changed = old
+		changed.Name, changed.Description, changed.Disabled, changed.Version = next.Name, next.Description, next.Disabled, row.Version+1
+		changed.TokenTTLSeconds = s.effectiveTTL(next.TokenTTLSeconds)
+		t.before, t.after = old, changed
+		if next.Disabled && !row.Disabled {
+			return t.revokeClient(ctx, t.actor.OrgID, id, "")
+		}
+		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+	})
+	return changed, err
+}
+
+func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch) (_ svcauth.ServiceAccount, err error) {
+	if patch.Name != nil {
+		if a.Name, err = validName("body.name", *patch.Name); err != nil {
+			return a, err
+		}
+	}
+	if patch.Description != nil {
+		if a.Description, err = validDescription("body.description", *patch.Description); err != nil {
+			return a, err
+		}
+	}
+	if patch.TokenTTLSeconds != nil {
+		if err := validTTL("body.token_ttl_seconds", *patch.TokenTTLSeconds); err != nil {
+			return a, err
+		}
+		a.TokenTTLSeconds = *patch.TokenTTLSeconds
+	}
+	if patch.Disabled != nil {
+		a.Disabled = *patch.Disabled
+	}
+	return a, nil
+}
+
+// sameAccount compares what a patch can change.
+func sameAccount(a, b svcauth.ServiceAccount) bool {
+	return a.Name == b.Name && a.Description == b.Description && a.TokenTTLSeconds == b.TokenTTLSeconds && a.Disabled == b.Disabled
+}
+
+// DeleteServiceAccount removes one with its secrets and grants. Its tokens die.
+func (s *Service) DeleteServiceAccount(ctx context.Context, id string) error {
+	return s.changeAccount(ctx, id, "service_account.delete", func(ctx context.Context, t *tx, old svcauth.ServiceAccount) error {
+		t.before = old
+		return t.deleteClient(ctx, t.actor.OrgID, id)
+	})
+}
+
+// deleteClient kills a client's tokens and removes it with all that it has.
+func (t *tx) deleteClient(ctx context.Context, orgID, id string) error {
+	if err := t.revokeClient(ctx, orgID, id, ""); err != nil {
+		return err
+	}
+	if err := t.DeleteGrantsOf(ctx, orgID, id); err != nil {
+		return err
+	}
+	return t.DeleteClient(ctx, orgID, id)
+}
+
+func accountNameTaken(name string) error {
+	return svcauth.NewProblem(svcauth.CodeConflict, "A service account with the name %q exists already. Choose another name.", name)
 }

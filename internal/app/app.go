@@ -142,7 +142,7 @@ func (a *App) wire() error {
 		return err
 	}
 	a.closers = append(a.closers, a.Token.Close)
-	a.Access = access.New(access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
+	a.Access = access.New(access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
 		AuditRetention: a.cfg.Audit.Retention, Committed: a.follower.Committed, Clock: a.clock})
 	return a.wireHTTP()
 }

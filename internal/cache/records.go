@@ -12,6 +12,7 @@ const (
 	maxID        = 128  // bytes of an id; ours have about 30
 	maxUserAgent = 256
 	maxScope     = 1024
+	maxRoles     = 100 // svcauth.MaxRolesPerPrincipal; names have 256 bytes at most
 )
 
 // TokenRecord is what is remembered of an issued token for the people who look after its client. It never holds the token.
@@ -25,6 +26,7 @@ type TokenRecord struct {
 	UserAgent string    `json:"user_agent,omitempty"` // cut after 256 bytes
 	Epoch     int64     `json:"epoch,omitempty"`      // the token's claims, so that a reader can tell whether a later revocation denies it
 	Pol       int64     `json:"pol,omitempty"`
+	Roles     []string  `json:"roles,omitempty"` // the first 100
 	IssuedAt  time.Time `json:"iat"`
 	ExpiresAt time.Time `json:"exp"`
 }
@@ -35,6 +37,7 @@ func (r TokenRecord) bounded(now time.Time) (TokenRecord, bool) {
 		return r, false
 	}
 	r.OrgID, r.SecretID, r.IP = cut(r.OrgID, maxID), cut(r.SecretID, maxID), cut(r.IP, maxID)
+	r.Roles = r.Roles[:min(maxRoles, len(r.Roles))]
 	r.Scope, r.UserAgent = cut(r.Scope, maxScope), cut(r.UserAgent, maxUserAgent)
 	return r, true
 }

@@ -38,6 +38,11 @@ func scanGrant(r row) (g GrantRow, err error) {
 	return g, err
 }
 
+// CountGrants counts the roles that a principal holds by a grant.
+func (q *Q) CountGrants(ctx context.Context, orgID, principalID string) (int64, error) {
+	return count(ctx, q, `SELECT COUNT(*) FROM role_grant WHERE org_id = $1 AND principal_id = $2`, orgID, principalID)
+}
+
 // Grants reads the roles that a principal holds by a grant, newest grant first.
 func (q *Q) Grants(ctx context.Context, orgID, principalID string) ([]svcauth.Grant, error) {
 	return many(ctx, q, func(r row) (g svcauth.Grant, err error) {

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // RoleRow is a role without its privileges.
@@ -65,13 +67,40 @@ func (q *Q) RolePrivileges(ctx context.Context, roleID string) ([]string, error)
 		`SELECT privilege FROM role_privilege WHERE role_id = $1 ORDER BY privilege`, roleID)
 }
 
-// RoleHolders counts who holds a role by a grant: members and service accounts.
+// RolePrivilegesOf is [Q.RolePrivileges] for several roles at once, for lists: role → privileges.
+func (q *Q) RolePrivilegesOf(ctx context.Context, roles []string) (map[string][]string, error) {
+	held := make(map[string][]string, len(roles))
+	if len(roles) == 0 {
+		return held, nil
+	}
+	args := make([]any, len(roles))
+	for i, id := range roles {
+		args[i] = id
+	}
+	_, err := many(ctx, q, func(r row) (struct{}, error) {
+		var role, privilege string
+		err := r.Scan(&role, &privilege)
+		held[role] = append(held[role], privilege)
+		return struct{}{}, err
+	}, `SELECT role_id, privilege FROM role_privilege WHERE role_id IN (`+placeholders(1, len(roles))+`) ORDER BY privilege`, args...)
+	return held, err
+}
+
+// MaxCountedHolders is where counting the holders of a role ends: a million of them would take longer to count than anybody waits.
+const MaxCountedHolders = 10_000
+
+// RoleHolders counts who holds a role by a grant: members and service accounts, each up to [MaxCountedHolders].
 func (q *Q) RoleHolders(ctx context.Context, roleID string) (members, accounts int, err error) {
-	type pair struct{ members, accounts int }
-	p, err := single(ctx, q, func(r row) (p pair, err error) { return p, r.Scan(&p.members, &p.accounts) },
-		`SELECT (SELECT COUNT(*) FROM role_grant WHERE role_id = $1 AND principal_id >= 'mem_' AND principal_id < 'mem`+"`"+`'),
-		        (SELECT COUNT(*) FROM role_grant WHERE role_id = $1 AND principal_id >= 'sa_' AND principal_id < 'sa`+"`"+`')`, roleID)
-	return p.members, p.accounts, err
+	counted := func(prefix string) (int, error) {
+		n, err := count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 AS one FROM role_grant WHERE role_id = $1 AND principal_id >= $2 AND principal_id < $3 LIMIT $4) AS some`,
+			roleID, prefix+"_", prefix+"`", MaxCountedHolders) // ` follows _
+		return int(n), err
+	}
+	if members, err = counted(svcauth.PrefixMember); err != nil {
+		return 0, 0, err
+	}
+	accounts, err = counted(svcauth.PrefixServiceAccount)
+	return members, accounts, err
 }
 
 // UpdateRole writes name and description where the version is still the one given, else [ErrStale]; privileges, where not nil, replaces the set.

@@ -163,6 +163,7 @@ func (s *Service) mint(client Authenticated, g grant, r Request) (Issued, *Error
 	}
 	s.cfg.Cache.RecordToken(cache.TokenRecord{
 		JTI: jti, ClientID: client.ClientID, OrgID: client.OrgID, SecretID: client.SecretID, Scope: g.scope, IP: r.IP, UserAgent: r.UserAgent,
+		Epoch: client.Epoch, Pol: client.Policy, Roles: client.held.Roles,
 		IssuedAt: time.Unix(iat, 0).UTC(), ExpiresAt: time.Unix(exp, 0).UTC(),
 	})
 	return Issued{AccessToken: text, ExpiresIn: exp - iat, Scope: g.scope, JTI: jti}, nil

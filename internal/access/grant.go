@@ -1,0 +1,164 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// ServiceAccountRoles gives a page of the roles that a service account holds, newest grant first. It needs members:read. Public, which everyone
+// holds, is not among them; a grant that has expired is, until it is swept away.
+func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.Grant], err error) {
+	actor, err := caller(ctx, svcauth.MembersRead)
+	if err != nil {
+		return list, err
+	}
+	if err = checkID(svcauth.PrefixServiceAccount, id); err == nil {
+		_, err = s.read().ServiceAccount(ctx, actor.OrgID, id)
+	}
+	if err != nil {
+		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	}
+	grants, err := s.read().Grants(ctx, actor.OrgID, id)
+	if err != nil {
+		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	}
+	return pageWithin(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.ID })
+}
+
+// AssignServiceAccountRole gives a role to a service account; given again, it sets the new expiry (none: for ever). The caller must hold what the
+// role gives, save where an existing grant only becomes shorter. It kills no token: what a shorter grant takes away dies when it expires.
+func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) error {
+	return s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+		if err := validExpiry("body.expires_at", r.ExpiresAt, t.now); err != nil {
+			return err
+		}
+		row := store.GrantRow{OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
+		role, err := s.assign(ctx, t, row)
+		if err != nil || t.silent {
+			return err
+		}
+		t.after = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: row.ExpiresAt, GrantedAt: t.now}
+		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+	})
+}
+
+// assign puts a grant where the caller may, and gives its role. Where the same grant stands already the transaction is silent.
+func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.RoleRow, error) {
+	role, err := s.assignableRole(ctx, t, g.RoleID)
+	if err != nil {
+		return role, err
+	}
+	had, err := t.Grant(ctx, g.OrgID, g.PrincipalID, g.RoleID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		err = t.roomForGrant(ctx, g)
+	case err == nil:
+		t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: had.ExpiresAt, GrantedAt: had.GrantedAt}
+		if sameMoment(had.ExpiresAt, g.ExpiresAt) {
+			t.silent = true
+			return role, nil
+		}
+		if alive := had.ExpiresAt == nil || had.ExpiresAt.After(t.now); alive && !later(g.ExpiresAt, had.ExpiresAt) {
+			return role, t.PutGrant(ctx, g)
+		}
+	}
+	if err != nil {
+		return role, err
+	}
+	if err := s.mayGrant(ctx, t, role); err != nil {
+		return role, err
+	}
+	return role, t.PutGrant(ctx, g)
+}
+
+// roomForGrant bounds how many roles one principal holds.
+func (t *tx) roomForGrant(ctx context.Context, g store.GrantRow) error {
+	n, err := t.CountGrants(ctx, g.OrgID, g.PrincipalID)
+	if err == nil && n >= svcauth.MaxRolesPerPrincipal {
+		err = svcauth.NewProblem(svcauth.CodeConflict, "This account holds %d roles, the most there can be. Unassign one first.", n)
+	}
+	return err
+}
+
+// UnassignServiceAccountRole takes a role from a service account; its tokens that carry the role die. It is no error where it did not hold the role.
+func (s *Service) UnassignServiceAccountRole(ctx context.Context, id, roleID string) error {
+	return s.changeAccount(ctx, id, "service_account.unassign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+		role, err := s.namedRole(ctx, t, roleID)
+		if err != nil {
+			return err
+		}
+		had, err := t.Grant(ctx, t.actor.OrgID, id, role.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			t.silent = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: had.ExpiresAt, GrantedAt: had.GrantedAt}
+		if err := t.DeleteGrant(ctx, t.actor.OrgID, id, role.ID); err != nil {
+			return err
+		}
+		return t.revokeClient(ctx, t.actor.OrgID, id, role.Name)
+	})
+}
+
+// namedRole reads a role of the caller's organization that a request names beside something else.
+func (s *Service) namedRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
+	role, err := s.roleRow(ctx, t.Q, t.actor.OrgID, roleID)
+	if errors.Is(err, store.ErrNotFound) {
+		err = svcauth.NewProblem(svcauth.CodeNotFound, "There is no role with the id %q in your organization.", roleID)
+	}
+	return role, err
+}
+
+// assignableRole reads a role that somebody can be given: any but Public.
+func (s *Service) assignableRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
+	role, err := s.namedRole(ctx, t, roleID)
+	if err == nil && role.Kind == store.RolePublic {
+		err = svcauth.NewProblem(svcauth.CodeConflict, "The role Public is held by everyone; it can't be assigned.")
+	}
+	return role, err
+}
+
+// mayGrant refuses where the role gives something that the caller does not hold.
+func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow) error {
+	org, err := t.Organization(ctx, t.actor.OrgID)
+	if err != nil {
+		return err
+	}
+	gives, err := s.roleGives(ctx, t.Q, role, org.Operator)
+	if err != nil {
+		return err
+	}
+	return t.actor.mayHandOver(gives, "assign the role "+role.Name)
+}
+
+// grantableRole reads a role that the caller may give to somebody: it must exist, not be Public, and hold nothing that the caller lacks.
+func (s *Service) grantableRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
+	role, err := s.assignableRole(ctx, t, roleID)
+	if err != nil {
+		return role, err
+	}
+	return role, s.mayGrant(ctx, t, role)
+}
+
+// later says whether the moment a comes after b; none is later than any.
+func later(a, b *time.Time) bool {
+	return b != nil && (a == nil || a.After(*b))
+}
+
+func sameMoment(a, b *time.Time) bool { return !later(a, b) && !later(b, a) }
+
+// milli cuts an optional moment to what is stored of it, so that an answer says the same as the next one.
+func milli(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	cut := t.UTC().Truncate(time.Millisecond)
+	return &cut
+}

@@ -1,0 +1,83 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Tokens gives a page of a service account's live tokens, newest first. It needs members:read. They are records from the cache: the newest 1,000, and none from before a
+// Redis that lost its memory. The tokens themselves are kept nowhere.
+func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.LiveToken], err error) {
+	actor, err := caller(ctx, svcauth.MembersRead)
+	if err != nil {
+		return list, err
+	}
+	if err = checkID(svcauth.PrefixServiceAccount, id); err == nil {
+		_, err = s.read().ServiceAccount(ctx, actor.OrgID, id)
+	}
+	if err != nil {
+		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	}
+	records, err := s.cfg.Cache.Tokens(ctx, id)
+	if err != nil {
+		return list, recordsAway(err)
+	}
+	records = slices.DeleteFunc(records, func(r cache.TokenRecord) bool { return r.OrgID != actor.OrgID || s.revoked(r) })
+	live := make([]svcauth.LiveToken, len(records))
+	for i, r := range records {
+		live[i] = svcauth.LiveToken{JTI: r.JTI, Scope: r.Scope, SecretID: r.SecretID, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, IP: r.IP, UserAgent: r.UserAgent}
+	}
+	return pageWithin(live, o, func(t svcauth.LiveToken) (time.Time, string) { return t.IssuedAt, t.JTI })
+}
+
+// revoked says whether a live revocation denies the token that the record tells of.
+func (s *Service) revoked(r cache.TokenRecord) bool {
+	if s.cfg.Revocations == nil {
+		return false
+	}
+	_, revoked := s.cfg.Revocations.Revoked(&resourceserver.Claims{JTI: r.JTI, ClientID: r.ClientID, OrgID: r.OrgID, Cred: r.SecretID, Scope: r.Scope,
+		Roles: r.Roles, Epoch: r.Epoch, Policy: r.Pol})
+	return revoked
+}
+
+// RevokeToken revokes one live token of a service account. Its expiry is known from its record; a token without one is not found.
+func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
+	// Nothing may be waited for inside the transaction but the database, so the record is read before; who may ask is decided inside.
+	record, found, lookup := s.cfg.Cache.FindToken(ctx, jti)
+	err := s.changeAccount(ctx, id, "token.revoke", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+		if lookup != nil {
+			return recordsAway(lookup)
+		}
+		if !found || record.ClientID != id || record.OrgID != t.actor.OrgID {
+			return svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no live token with this id on record. If one may be in use all the same, revoke all of its tokens.", account.Name)
+		}
+		t.target = svcauth.AuditTarget{Kind: "token", ID: jti, Name: account.Name}
+		return t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{JTI: jti, Exp: record.ExpiresAt.Unix()})
+	})
+	if err == nil {
+		s.cfg.Cache.MarkRevoked(jti, record.ExpiresAt)
+	}
+	return err
+}
+
+// RevokeTokens revokes every token issued to a service account so far. Its secrets stay good.
+func (s *Service) RevokeTokens(ctx context.Context, id string) error {
+	return s.changeAccount(ctx, id, "service_account.revoke_tokens", func(ctx context.Context, t *tx, _ svcauth.ServiceAccount) error {
+		return t.revokeClient(ctx, t.actor.OrgID, id, "")
+	})
+}
+
+// recordsAway turns a failure of the cache into what a caller is told.
+func recordsAway(err error) error {
+	if errors.Is(err, cache.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The records of live tokens are not available right now; try again in a moment. To revoke all tokens of an account works without them."), err)
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Secrets lists a service account's secrets, newest first: what may be known of them. It needs members:read.
+func (s *Service) Secrets(ctx context.Context, id string) (list svcauth.List[svcauth.SecretInfo], err error) {
+	actor, err := caller(ctx, svcauth.MembersRead)
+	if err != nil {
+		return list, err
+	}
+	account, err := s.account(ctx, s.read(), actor.OrgID, id)
+	return svcauth.List[svcauth.SecretInfo]{Items: account.Secrets}, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+}
+
+// CreateSecret adds a secret to a service account, beside those it has. Its text is in the answer, and nowhere ever after; not even there where the
+// caller made it. The caller must hold every privilege that the account holds.
+func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecretRequest) (made svcauth.SecretInfo, err error) {
+	err = s.changeSecret(ctx, id, "", "secret.create", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+		if r.Description, err = validDescription("body.description", r.Description); err != nil {
+			return err
+		}
+		if err := validExpiry("body.expires_at", r.ExpiresAt, t.now); err != nil {
+			return err
+		}
+		r.ExpiresAt = milli(r.ExpiresAt)
+		if err := s.mayHandOverAccount(ctx, t, id, "make a secret for the service account "+account.Name); err != nil {
+			return err
+		}
+		if err := s.validOwnSecret(ctx, t, id, r.ClientSecret); err != nil {
+			return err
+		}
+		if len(account.Secrets) >= svcauth.MaxSecrets {
+			return tooManySecrets(account.Secrets, t)
+		}
+		var text svcauth.Secret
+		if made, text, err = s.insertSecret(ctx, t, t.actor.OrgID, id, r); err != nil {
+			return err
+		}
+		t.target.ID, t.after = made.ID, made // before the secret's text is added
+		made.ClientSecret = text
+		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+	})
+	if err != nil {
+		return svcauth.SecretInfo{}, err
+	}
+	return made, nil
+}
+
+// changeSecret runs a change of a service account's secret.
+func (s *Service) changeSecret(ctx context.Context, id, secretID, action string, do func(context.Context, *tx, svcauth.ServiceAccount) error) error {
+	return s.changeAccount(ctx, id, action, func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+		t.target = svcauth.AuditTarget{Kind: "secret", ID: secretID, Name: account.Name}
+		return do(ctx, t, account)
+	})
+}
+
+// validOwnSecret refuses a caller's secret that is none, or that the account has already: a request that is repeated after its answer was lost
+// must not leave two.
+func (s *Service) validOwnSecret(ctx context.Context, t *tx, accountID string, secret svcauth.Secret) error {
+	if secret == "" {
+		return nil
+	}
+	if _, err := svcauth.ParseSecret(secret.Reveal()); err != nil {
+		return svcauth.InvalidField("body.client_secret", "This is %s. Make it from 256 random bits in the documented form, or leave it out: then the server makes one.", err)
+	}
+	had, err := t.SecretWithHash(ctx, t.actor.OrgID, accountID, keyring.SchemeHMAC, s.cfg.Keyring.HashSecret(secret))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = svcauth.NewProblem(svcauth.CodeConflict, "The service account has this secret already: it is %s.", had.ID)
+	}
+	return err
+}
+
+// tooManySecrets says which of them could go.
+func tooManySecrets(all []svcauth.SecretInfo, t *tx) error {
+	var idle []string
+	for _, one := range all {
+		switch {
+		case one.ExpiresAt != nil && !one.ExpiresAt.After(t.now):
+			idle = append(idle, fmt.Sprintf("%s (…%s, expired)", one.ID, one.Hint))
+		case one.LastUsedAt == nil:
+			idle = append(idle, fmt.Sprintf("%s (…%s, never used)", one.ID, one.Hint))
+		}
+	}
+	advice := "All of them are in use; delete the one that has not been used for longest once nothing needs it."
+	if len(idle) > 0 {
+		advice = "Unused: " + strings.Join(idle, ", ") + ". Delete one first."
+	}
+	return svcauth.NewProblem(svcauth.CodeConflict, "The service account has %d secrets, the most there can be. %s", len(all), advice)
+}
+
+// UpdateSecret changes a secret's description or expiry. To let it live longer, the caller must hold every privilege that the account holds.
+func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch svcauth.SecretPatch) (changed svcauth.SecretInfo, err error) {
+	err = s.changeSecret(ctx, id, secretID, "secret.update", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+		old, err := ownSecret(account, secretID)
+		if err != nil {
+			return err
+		}
+		changed = old
+		if patch.Description != nil {
+			if changed.Description, err = validDescription("body.description", *patch.Description); err != nil {
+				return err
+			}
+		}
+		switch {
+		case patch.ClearExpiresAt && patch.ExpiresAt != nil:
+			return svcauth.InvalidField("body.expires_at", "Give a moment or clear the expiry, not both.")
+		case patch.ClearExpiresAt:
+			changed.ExpiresAt = nil
+		case patch.ExpiresAt != nil && !sameMoment(milli(patch.ExpiresAt), old.ExpiresAt):
+			if err := validExpiry("body.expires_at", patch.ExpiresAt, t.now); err != nil {
+				return err
+			}
+			changed.ExpiresAt = milli(patch.ExpiresAt)
+		}
+		if changed.Description == old.Description && sameMoment(changed.ExpiresAt, old.ExpiresAt) {
+			t.silent = true
+			return nil
+		}
+		if later(changed.ExpiresAt, old.ExpiresAt) {
+			if err := s.mayHandOverAccount(ctx, t, id, "let a secret of the service account "+account.Name+" live longer"); err != nil {
+				return err
+			}
+		}
+		t.before, t.after = old, changed
+		if err := t.UpdateSecret(ctx, t.actor.OrgID, id, changed); err != nil {
+			return err
+		}
+		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+	})
+	if err != nil {
+		return svcauth.SecretInfo{}, err
+	}
+	return changed, nil
+}
+
+// DeleteSecret removes a secret, the last one too: no new tokens for it. Those that it obtained live on, unless revokeTokens kills them.
+func (s *Service) DeleteSecret(ctx context.Context, id, secretID string, revokeTokens bool) error {
+	return s.changeSecret(ctx, id, secretID, "secret.delete", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+		old, err := ownSecret(account, secretID)
+		if err != nil {
+			return err
+		}
+		t.before = old
+		if err := t.DeleteSecret(ctx, t.actor.OrgID, id, secretID); err != nil {
+			return err
+		}
+		if revokeTokens {
+			if err := t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{Cred: secretID}); err != nil {
+				return err
+			}
+		}
+		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+	})
+}
+
+// ownSecret finds one of an account's.
+func ownSecret(account svcauth.ServiceAccount, secretID string) (svcauth.SecretInfo, error) {
+	for _, one := range account.Secrets {
+		if one.ID == secretID {
+			return one, nil
+		}
+	}
+	return svcauth.SecretInfo{}, svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no secret with the id %q.", account.Name, secretID)
+}

@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const applicationKeySelect = `SELECT id, description, created_at_ms, created_by_id, created_by_name, last_used_ms FROM client`
+
+// scanApplicationKey leaves the secret empty.
+func scanApplicationKey(r row) (k svcauth.ApplicationKey, err error) {
+	var created int64
+	var used sql.NullInt64
+	err = r.Scan(&k.ID, &k.Description, &created, &k.Member.ID, &k.Member.Email, &used)
+	k.ClientID, k.CreatedAt, k.LastUsedAt = k.ID, at(created), moment(used)
+	return k, err
+}
+
+// ApplicationKey reads one of a member, without its secret.
+func (q *Q) ApplicationKey(ctx context.Context, orgID, memberID, id string) (svcauth.ApplicationKey, error) {
+	return single(ctx, q, scanApplicationKey, applicationKeySelect+` WHERE org_id = $1 AND member_id = $2 AND id = $3`, orgID, memberID, id)
+}
+
+// ApplicationKeys reads a page of a member's, newest first, of those with an id below before ("" for the first page), without their secrets.
+func (q *Q) ApplicationKeys(ctx context.Context, orgID, memberID, before string, limit int) ([]svcauth.ApplicationKey, error) {
+	if before == "" {
+		before = beyondIDs
+	}
+	return many(ctx, q, scanApplicationKey, applicationKeySelect+` WHERE org_id = $1 AND member_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4`,
+		orgID, memberID, before, limit)
+}
+
+// CountApplicationKeys counts a member's.
+func (q *Q) CountApplicationKeys(ctx context.Context, orgID, memberID string) (int64, error) {
+	return count(ctx, q, `SELECT COUNT(*) FROM client WHERE org_id = $1 AND member_id = $2`, orgID, memberID)
+}

@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const secretSelect = `SELECT client_id, id, hint, description, created_at_ms, expires_at_ms, last_used_ms FROM secret`
+
+type clientSecret struct {
+	clientID string
+	info     svcauth.SecretInfo
+}
+
+func scanSecret(r row) (s clientSecret, err error) {
+	var created int64
+	var expires, used sql.NullInt64
+	err = r.Scan(&s.clientID, &s.info.ID, &s.info.Hint, &s.info.Description, &created, &expires, &used)
+	s.info.CreatedAt, s.info.ExpiresAt, s.info.LastUsedAt = at(created), moment(expires), moment(used)
+	return s, err
+}
+
+func scanSecretInfo(r row) (svcauth.SecretInfo, error) {
+	s, err := scanSecret(r)
+	return s.info, err
+}
+
+// Secrets reads what may be known of a client's secrets, newest first.
+func (q *Q) Secrets(ctx context.Context, orgID, clientID string) ([]svcauth.SecretInfo, error) {
+	return many(ctx, q, scanSecretInfo, secretSelect+` WHERE org_id = $1 AND client_id = $2 ORDER BY id DESC`, orgID, clientID)
+}
+
+// SecretsOf is [Q.Secrets] for several clients at once, for lists: client → secrets.
+func (q *Q) SecretsOf(ctx context.Context, orgID string, clients []string) (map[string][]svcauth.SecretInfo, error) {
+	held := make(map[string][]svcauth.SecretInfo, len(clients))
+	if len(clients) == 0 {
+		return held, nil
+	}
+	args := []any{orgID}
+	for _, c := range clients {
+		args = append(args, c)
+	}
+	all, err := many(ctx, q, scanSecret, secretSelect+` WHERE org_id = $1 AND client_id IN (`+placeholders(2, len(clients))+`) ORDER BY id DESC`, args...)
+	for _, s := range all {
+		held[s.clientID] = append(held[s.clientID], s.info)
+	}
+	return held, err
+}
+
+// Secret reads one of a client.
+func (q *Q) Secret(ctx context.Context, orgID, clientID, id string) (svcauth.SecretInfo, error) {
+	return single(ctx, q, scanSecretInfo, secretSelect+` WHERE org_id = $1 AND client_id = $2 AND id = $3`, orgID, clientID, id)
+}
+
+// SecretWithHash finds the one of a client's secrets that has this hash. [ErrNotFound]: none has.
+func (q *Q) SecretWithHash(ctx context.Context, orgID, clientID, scheme string, hash []byte) (svcauth.SecretInfo, error) {
+	return single(ctx, q, scanSecretInfo, secretSelect+` WHERE org_id = $1 AND client_id = $2 AND scheme = $3 AND hash = $4`, orgID, clientID, scheme, hash)
+}
+
+// UpdateSecret writes description and expiry.
+func (q *Q) UpdateSecret(ctx context.Context, orgID, clientID string, s svcauth.SecretInfo) error {
+	return q.must(ctx, `UPDATE secret SET description = $1, expires_at_ms = $2 WHERE org_id = $3 AND client_id = $4 AND id = $5`,
+		s.Description, milliseconds(s.ExpiresAt), orgID, clientID, s.ID)
+}
+
+// DeleteSecret removes one.
+func (q *Q) DeleteSecret(ctx context.Context, orgID, clientID, id string) error {
+	return q.must(ctx, `DELETE FROM secret WHERE org_id = $1 AND client_id = $2 AND id = $3`, orgID, clientID, id)
+}
