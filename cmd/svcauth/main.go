@@ -1,6 +1,7 @@
 // Command svcauth is the authorization server and the tool for those who run it.
 //
-// It owns: the command line, exit statuses (0 done, 1 failed, 2 wrong usage), what is printed. It refuses to know any rule.
+// It owns: the command line, exit statuses (0 done, 1 failed, 2 wrong usage), what is printed. It refuses to know any rule: the management
+// commands ask the server over HTTP, like any other client.
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -19,31 +21,101 @@ var version = "dev" // set when released
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the program at once, whatever it waits for
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
 }
 
-// errUsage marks what the caller of a command did wrong.
-var errUsage = errors.New("usage")
+// errAnswered ends a command with status 1 whose answer, already printed, was no.
+var errAnswered = errors.New("the answer is no")
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := &cobra.Command{Use: "svcauth", Short: "OAuth2 authorization server for machines", SilenceErrors: true, SilenceUsage: true, Version: version,
-		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
-	root.PersistentFlags().String("config", "", "configuration file (default: SVCAUTH_CONFIG, else the built-in defaults)")
+// usageError is what the caller of a command did wrong.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+func wrongUsage(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(args)
-	root.AddCommand(serveCommand(), bootstrapCommand(), organizationCommand(), migrateCommand(), configCommand(), demoCommand(), healthcheckCommand())
-	err := root.ExecuteContext(ctx)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd(args...)
+	begun := false
+	eachCommand(root, func(c *cobra.Command) {
+		if do := c.RunE; do != nil {
+			c.RunE = func(c *cobra.Command, args []string) error {
+				begun = true
+				return do(c, args)
+			}
+		}
+	})
+	c, err := root.ExecuteContextC(ctx)
+	var usage usageError
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errUsage):
-		fmt.Fprintf(stderr, "svcauth: %v\nRun 'svcauth --help' for how to use it.\n", err)
+	case errors.Is(err, errAnswered):
+		return 1
+	case !begun || errors.As(err, &usage): // what cobra finds wrong before it runs a command: flags, arguments, the command itself
+		fmt.Fprintf(stderr, "svcauth: %v\nRun '%s --help' for how to use it.\n", err, c.CommandPath())
 		return 2
 	}
-	fmt.Fprintf(stderr, "svcauth: %v\n", err)
+	fmt.Fprintf(stderr, "svcauth: %s\n", sentence(ctx, err))
 	return 1
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{Use: "svcauth", Short: "OAuth2 authorization server for machines", SilenceErrors: true, SilenceUsage: true, Version: version,
+		Long: `OAuth2 authorization server for machines: the server, and the tool that manages it.
+
+The management commands ask a server over HTTPS. They find it, and who asks, in
+  SVCAUTH_URL            its issuer, such as https://auth.example.com
+  SVCAUTH_CLIENT_ID      of an application key or a service account
+  SVCAUTH_CLIENT_SECRET  its secret; or SVCAUTH_CLIENT_SECRET_FILE
+or in a profile of ~/.config/svcauth/credentials (mode 0600; chosen by --profile or SVCAUTH_PROFILE):
+  [default]
+  url           = https://auth.example.com
+  client_id     = ak_01h455vb4pex5vsknk084sn02q
+  client_secret = svcs_...
+
+Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
+		Args: knownVerb, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if strings.Contains(err.Error(), "shorthand") { // -x, and x is no flag: a jti or a name, perhaps
+			err = fmt.Errorf("%w; an argument that begins with a dash goes after --", err)
+		}
+		return err
+	})
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.PersistentFlags().String("config", "", "configuration file of the server (default: SVCAUTH_CONFIG, else the built-in defaults)")
+	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "The server, on its own machine:"}, &cobra.Group{ID: manageGroup, Title: "Management, over HTTP:"})
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), configCommand(), healthcheckCommand())
+	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(), organizationCommand(), auditCommand(),
+		signingKeyCommand(), resourceServerCommand(), apiCommand(), privilegeCommand(), meCommand(), explainCommand())
+	add("", versionCommand())
+	return root
+}
+
+const (
+	serverGroup = "server"
+	manageGroup = "manage"
+)
+
+// eachCommand calls do for c and all that is below it.
+func eachCommand(c *cobra.Command, do func(*cobra.Command)) {
+	do(c)
+	for _, child := range c.Commands() {
+		eachCommand(child, do)
+	}
 }

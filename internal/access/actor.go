@@ -93,8 +93,3 @@ func (a Actor) mayHandOver(privileges []string, what string) error {
 	}
 	return nil
 }
-
-func organizationOf(ctx context.Context) string {
-	a, _ := ActorFrom(ctx)
-	return a.OrgID
-}

@@ -6,9 +6,6 @@ package app
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,6 +16,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"crypto/rand"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/cache"
@@ -80,21 +79,17 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 	if a.logger, err = telemetry.NewLogger(a.log, cfg.Log.Format, cfg.Log.Level); err != nil {
 		return nil, err
 	}
-	master, previous, err := masterKeys(a.cfg)
-	if err != nil {
+	if err := a.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.open(ctx, master); err != nil {
-		return nil, err
-	}
-	if err := a.wire(master, previous); err != nil {
+	if err := a.wire(); err != nil {
 		return nil, err
 	}
 	return a, a.load(ctx)
 }
 
 // open connects to the stores.
-func (a *App) open(ctx context.Context, master []byte) (err error) {
+func (a *App) open(ctx context.Context) (err error) {
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
 		OnCall: func(d time.Duration, err error) { a.metrics.Dependency("database", d, err) }})
 	if err != nil {
@@ -104,11 +99,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	if _, err := a.store.Migrate(ctx); err != nil {
 		return err
 	}
-	digest, err := hkdf.Key(sha256.New, master, nil, "svcauth cache digest key v1", sha256.Size)
-	if err != nil {
-		return err
-	}
-	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, DigestKey: digest,
+	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger,
 		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window,
 		OnDrop: a.metrics.QueueDropped, OnCall: func(d time.Duration, err error) { a.metrics.Dependency("redis", d, err) }})
 	if err != nil {
@@ -119,7 +110,11 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 }
 
 // wire builds the services on the stores.
-func (a *App) wire(master, previous []byte) (err error) {
+func (a *App) wire() error {
+	master, previous, err := masterKeys(a.cfg)
+	if err != nil {
+		return err
+	}
 	a.keyring, err = keyring.New(keyring.Config{Store: a.store, MasterKey: master, PreviousMasterKey: previous, Algorithm: a.cfg.Token.SigningAlgorithm,
 		RotateEvery: a.cfg.Keys.RotateEvery, PublishBefore: a.cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds*time.Second + a.cfg.Token.ServeStale,
 		Committed: func(ctx context.Context) { a.follower.Committed(ctx) }, Clock: a.clock, Logger: a.logger})

@@ -67,10 +67,10 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 	now := s.clock()
 	pipe := s.client.Pipeline()
 	for i, r := range batch {
-		// It may have waited long in the queue.
+		// A lifetime of zero would be stored for ever.
 		ttl := r.ExpiresAt.Sub(now)
 		value, err := json.Marshal(r)
-		if ttl < shortest || err != nil {
+		if ttl < time.Millisecond || err != nil {
 			done[i] = true
 			continue
 		}
@@ -116,7 +116,7 @@ func (s *redisRecords) writeRevoked(ctx context.Context, batch []revokedToken) (
 	pipe := s.client.Pipeline()
 	for i, r := range batch {
 		ttl := r.expires.Sub(now)
-		if done[i] = ttl < shortest; done[i] {
+		if done[i] = ttl < time.Millisecond; done[i] {
 			continue
 		}
 		pipe.Set(ctx, s.revoked(r.jti), "1", ttl)

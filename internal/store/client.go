@@ -45,19 +45,13 @@ func (q *Q) InsertSecret(ctx context.Context, s SecretRow) error {
 	return err
 }
 
-// MemberRow is a member.
+// MemberRow is a member as it is made.
 type MemberRow struct {
 	ID, OrgID, Email, FirstName, LastName string
-	PasswordHash                          string // empty: no password lets it in
+	PasswordHash                          string // empty: invited
 	CreatedAt                             time.Time
 	CreatedByID, CreatedByName            string
-	ActivatedAt                           *time.Time // nil: invited
-
-	// What InsertMember begins with: false, 0, never, 1.
-	Suspended    bool
-	SessionEpoch int64
-	LastSignInAt *time.Time
-	Version      int64
+	ActivatedAt                           *time.Time
 }
 
 // InsertMember adds one. [ErrConflict]: the organization has a member with this address.

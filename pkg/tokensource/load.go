@@ -23,6 +23,9 @@ type LoadOptions struct {
 	Profile          string // which part of the profile file; with it the profile comes before the environment, for it was chosen
 	ConfigFile       string // the profile file
 
+	AddressOnly bool                      // for a program that verifies tokens and asks for none: the id and secret may be missing
+	OptionName  func(field string) string // what its user calls an option, such as "--url"; nil: "attribute url". For messages
+
 	Getenv func(string) string // nil: os.Getenv
 }
 
@@ -99,12 +102,12 @@ func (l *loading) load() (config Config, from Provenance, err error) {
 		}
 	}
 	config.Issuer, from.URL = l.first("url")
-	if err := l.credential(&config, &from); err != nil {
+	if err := l.credential(&config, &from); err != nil && !l.options.AddressOnly {
 		return config, from, err
 	}
 	caFile, origin := l.first("ca_file")
 	from.CAFile = origin
-	if config.Issuer == "" || config.ClientID == "" {
+	if config.Issuer == "" || config.ClientID == "" && !l.options.AddressOnly {
 		return config, from, l.incomplete(config, from)
 	}
 	if caFile != "" {
@@ -118,8 +121,13 @@ func (l *loading) load() (config Config, from Provenance, err error) {
 func (l *loading) attributes() source {
 	return source{
 		name: func(field string) string {
-			if field == "" {
+			switch {
+			case field == "" && l.options.OptionName != nil:
+				return "the options"
+			case field == "":
 				return "attributes"
+			case l.options.OptionName != nil:
+				return l.options.OptionName(field)
 			}
 			return "attribute " + field
 		},
@@ -164,6 +172,9 @@ func (s source) hasCredential() bool {
 // complete says whether the sources so far need no other. Half a credential is not made whole by another source, so it needs none either.
 func (l *loading) complete() bool {
 	url, _ := l.first("url")
+	if l.options.AddressOnly && url != "" {
+		return true
+	}
 	for _, s := range l.sources {
 		if s.hasCredential() {
 			return url != ""
@@ -208,7 +219,9 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 		}
 	}
 	note("url", config.Issuer, from.URL)
-	note("client_id and client_secret", config.ClientID, from.ClientID)
+	if !l.options.AddressOnly {
+		note("client_id and client_secret", config.ClientID, from.ClientID)
+	}
 	for _, s := range l.sources {
 		state := s.state
 		if state == "" {
@@ -220,7 +233,14 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	if len(found) > 0 {
 		text += " (" + strings.Join(found, ", ") + ")"
 	}
-	return errors.New(text + "; tried " + strings.Join(tried, ", ") + "; set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile")
+	next := "set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile"
+	if l.options.OptionName != nil && config.Issuer == "" {
+		next = "set SVCAUTH_URL or " + l.options.OptionName("url") + ", and SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile"
+	}
+	if l.options.AddressOnly {
+		next = "set SVCAUTH_URL, or write a profile"
+	}
+	return errors.New(text + "; tried " + strings.Join(tried, ", ") + "; " + next)
 }
 
 // trusting makes a client that trusts the system's certificates and those of the file.

@@ -206,3 +206,28 @@ func TestFromEnvironment(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, Config{Issuer: "https://env.example", ClientID: "env-id", ClientSecret: svcauth.Secret("env-secret")}, config)
 }
+
+func TestAddressOnlyNeedsNoCredential(t *testing.T) {
+	_, getenv := at(t, "", 0, "SVCAUTH_URL", "https://env.example", "SVCAUTH_CLIENT_ID", "half")
+	config, from, err := Load(LoadOptions{AddressOnly: true, Getenv: getenv})
+	require.NoError(t, err)
+	require.Equal(t, "https://env.example", config.Issuer)
+	require.Equal(t, "environment SVCAUTH_URL", from.URL)
+	_, _, err = Load(LoadOptions{Getenv: getenv})
+	require.ErrorContains(t, err, "SVCAUTH_CLIENT_SECRET")
+
+	_, getenv = at(t, "", 0)
+	_, _, err = Load(LoadOptions{AddressOnly: true, Getenv: getenv})
+	require.ErrorContains(t, err, "url not set")
+	require.NotContains(t, err.Error(), "client_id")
+}
+
+func TestOptionsAreCalledWhatTheirUserCallsThem(t *testing.T) {
+	_, getenv := at(t, "", 0)
+	flag := func(field string) string { return "--" + field }
+	_, from, err := Load(LoadOptions{URL: "https://a.example", OptionName: flag, Getenv: getenv})
+	require.Equal(t, "--url", from.URL)
+	require.ErrorContains(t, err, "url from --url")
+	_, _, err = Load(LoadOptions{OptionName: flag, Getenv: getenv})
+	require.ErrorContains(t, err, "set SVCAUTH_URL or --url")
+}

@@ -7,14 +7,37 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Revoke gives a token of this client back (RFC 7009): once it returns nil the server refuses the token. A token that the server does not know, or that has expired, is
 // no error. The Source forgets it too. Errors are as those of [Source.Token]; it needs Issuer, whose metadata names the endpoint.
 func (s *Source) Revoke(ctx context.Context, accessToken string) error {
-	s.Drop(accessToken)
-	_, err := s.tell(ctx, "revocation_endpoint", func(m metadata) string { return m.Revocation }, accessToken)
+	_, err := s.RevokeAndWait(ctx, accessToken, 0)
 	return err
+}
+
+// RevokeAndWait is [Source.Revoke] that lets a svcauth server hold its answer for up to wait, until every connected resource server enforces the revocation, and
+// gives how many do. Nil: the server does not say, or wait is 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
+func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait time.Duration) (*svcauth.Enforcement, error) {
+	s.Drop(accessToken)
+	answer, err := s.tell(ctx, "revocation_endpoint", func(m metadata) string {
+		if wait <= 0 || m.Revocation == "" {
+			return m.Revocation
+		}
+		separator := "?"
+		if strings.Contains(m.Revocation, "?") { // RFC 6749 §3.2 lets an endpoint have a query
+			separator = "&"
+		}
+		return m.Revocation + separator + url.Values{"wait": {wait.String()}}.Encode()
+	}, accessToken)
+	var enforcement *svcauth.Enforcement
+	if err != nil || wait <= 0 || json.Unmarshal(answer, &enforcement) != nil {
+		return nil, err
+	}
+	return enforcement, nil
 }
 
 // Active asks the server whether a token of this client is live (RFC 7662): not expired, not revoked. Errors are as those of [Source.Revoke].

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,4 +80,28 @@ func TestRevokeNeedsTheIssuer(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = source.Close() }()
 	require.ErrorContains(t, source.Revoke(t.Context(), "x"), "Issuer is not set")
+}
+
+func TestRevokeAndWaitSaysHowManyEnforceIt(t *testing.T) {
+	e, source := withAllEndpoints(t)
+	queries := make(chan string, 3)
+	answering := func(body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			queries <- r.URL.RawQuery
+			plain(200, body)(w, r)
+		}
+	}
+	e.next(answering(`{"enforced":11,"connected":12,"elapsed_ms":38}`), answering(""), answering(`{"enforced":1}`))
+	got, err := source.RevokeAndWait(t.Context(), "token-1", 2*time.Second)
+	require.NoError(t, err)
+	require.Equal(t, &svcauth.Enforcement{Enforced: 11, Connected: 12, ElapsedMS: 38}, got)
+	require.Equal(t, "wait=2s", <-queries)
+	got, err = source.RevokeAndWait(t.Context(), "token-1", 2*time.Second) // a server that does not say
+	require.NoError(t, err)
+	require.Nil(t, got)
+	<-queries
+	got, err = source.RevokeAndWait(t.Context(), "token-1", 0)
+	require.NoError(t, err)
+	require.Nil(t, got)
+	require.Empty(t, <-queries)
 }

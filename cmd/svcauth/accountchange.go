@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func createAccount() *cobra.Command {
+	var body svcauth.NewServiceAccount
+	var roles []string
+	var ttl time.Duration
+	var expires string
+	return verb{use: "create NAME", short: "Create a service account with one secret, which is shown once", choices: aboutAccounts,
+		example: []string{"svcauth service-account create backup",
+			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" --token-ttl 15m --secret-expires-at 90d`},
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringVar(&body.Description, "description", "", "what it is for")
+			flags.StringArrayVar(&roles, "role", nil, "role that it gets, by id or name; may be repeated")
+			flags.DurationVar(&ttl, "token-ttl", 0, "lifetime of its tokens, 1m to 24h (default: the server's)")
+			flags.StringVar(&expires, "secret-expires-at", "", "when its secret ends: a time, a date or a duration such as 90d (default: never)")
+		},
+		run: func(ctx context.Context, s *session, args []string) (err error) {
+			body.Name = args[0]
+			if body.TokenTTLSeconds, err = lifetime(ttl); err != nil {
+				return err
+			}
+			if body.SecretExpiresAt, err = momentAhead("secret-expires-at", expires, s.now()); err != nil {
+				return err
+			}
+			if body.RoleIDs, err = s.roleIDs(ctx, roles); err != nil {
+				return err
+			}
+			account, err := s.client.CreateServiceAccount(ctx, body)
+			if err != nil {
+				return err
+			}
+			return s.showAccount(account)
+		}}.command()
+}
+
+// lifetime gives whole seconds, as the API takes them.
+func lifetime(ttl time.Duration) (int, error) {
+	if ttl%time.Second != 0 || ttl < 0 {
+		return 0, wrongUsage("--token-ttl %s: expected whole seconds, 1m to 24h", ttl)
+	}
+	return int(ttl / time.Second), nil
+}
+
+// momentAhead is moment for a flag that may be left out.
+func momentAhead(flag, text string, now time.Time) (*time.Time, error) {
+	if text == "" {
+		return nil, nil
+	}
+	at, err := moment(flag, text, now, 1)
+	return &at, err
+}
+
+func updateAccount() *cobra.Command {
+	var name, description string
+	var ttl time.Duration
+	return verb{use: "update SERVICE-ACCOUNT", short: "Change a service account's name, description or token lifetime", choices: aboutAccounts,
+		example: []string{`svcauth service-account update deployer --description "Deploys clusters" --token-ttl 30m`},
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringVar(&name, "name", "", "new name")
+			flags.StringVar(&description, "description", "", "new description")
+			flags.DurationVar(&ttl, "token-ttl", 0, "new lifetime of its tokens, 1m to 24h")
+		},
+		run: func(ctx context.Context, s *session, args []string) error {
+			seconds, err := lifetime(ttl)
+			if err != nil {
+				return err
+			}
+			patch := svcauth.ServiceAccountPatch{Name: s.given("name", &name), Description: s.given("description", &description)}
+			if s.command.Flags().Changed("token-ttl") {
+				patch.TokenTTLSeconds = &seconds
+			}
+			if patch == (svcauth.ServiceAccountPatch{}) {
+				return wrongUsage("nothing to change: give --name, --description or --token-ttl")
+			}
+			id, err := s.accountID(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			account, err := s.client.UpdateServiceAccount(ctx, id, 0, patch, 0)
+			if err != nil {
+				return err
+			}
+			return s.showAccount(account)
+		}}.command()
+}
+
+// given is a flag's value where the flag was set, an empty one included; else nil.
+func (s *session) given(flag string, value *string) *string {
+	if !s.command.Flags().Changed(flag) {
+		return nil
+	}
+	return value
+}

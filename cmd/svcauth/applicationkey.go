@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func applicationKeyCommand() *cobra.Command {
+	return noun("application-key", "Your own application keys: clients that act as you, with your roles", []string{"application-keys", "ak"},
+		listKeys(), getKey(), createKey(), deleteKey())
+}
+
+var aboutKeys = map[string]choices{"APPLICATION-KEY": keyChoices}
+
+func listKeys() *cobra.Command {
+	return listing[svcauth.ApplicationKey]{
+		verb: verb{use: "list", aliases: []string{"ls"}, short: "List your application keys, newest first", example: []string{"svcauth application-key list"}},
+		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.ApplicationKey], error) {
+			return s.client.ApplicationKeys(ctx, o)
+		},
+		columns: func(s *session) []column[svcauth.ApplicationKey] {
+			return []column[svcauth.ApplicationKey]{
+				{title: "ID", whole: true, cell: func(k svcauth.ApplicationKey) string { return k.ID }},
+				{title: "DESCRIPTION", cell: func(k svcauth.ApplicationKey) string { return k.Description }},
+				{title: "HINT", whole: true, cell: func(k svcauth.ApplicationKey) string { return k.Secret.Hint }},
+				{title: "CREATED", whole: true, cell: func(k svcauth.ApplicationKey) string { return ago(s.now(), k.CreatedAt) }},
+				{title: "LAST USED", whole: true, cell: func(k svcauth.ApplicationKey) string { return agoOr(s.now(), k.LastUsedAt, "never") }},
+			}
+		},
+		none: "No application keys. Make one: svcauth application-key create --description WHAT-FOR",
+	}.command()
+}
+
+func getKey() *cobra.Command {
+	return verb{use: "get APPLICATION-KEY", short: "Show one of your application keys, by its id", choices: aboutKeys,
+		example: []string{"svcauth application-key get ak_01h455vb4pex5vsknk084sn02q"},
+		run: func(ctx context.Context, s *session, args []string) error {
+			key, err := s.client.ApplicationKey(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return s.showKey(key)
+		}}.command()
+}
+
+func (s *session) showKey(k svcauth.ApplicationKey) error {
+	fields := []field{value("ID", k.ID), value("Client ID", k.ClientID), value("Description", k.Description), value("Acts as", k.Member.Email), value("Hint", k.Secret.Hint),
+		value("Created", stamp(s.now(), &k.CreatedAt, "")), value("Last used", stamp(s.now(), k.LastUsedAt, "never"))}
+	if k.ClientSecret != "" {
+		fields = append(fields, value("Client secret", k.ClientSecret.Reveal()))
+	}
+	if err := s.show(k, fields...); err != nil {
+		return err
+	}
+	if k.ClientSecret != "" {
+		s.hintShownOnce()
+	}
+	return nil
+}
+
+func createKey() *cobra.Command {
+	var body svcauth.NewApplicationKey
+	return verb{use: "create", short: "Create an application key of yours; its secret is shown once", example: []string{`svcauth application-key create --description "My laptop"`},
+		long:  "It acts with the roles that you hold at the moment of each token request, and dies with your membership.",
+		flags: func(flags *pflag.FlagSet) { flags.StringVar(&body.Description, "description", "", "what it is for") },
+		run: func(ctx context.Context, s *session, _ []string) error {
+			key, err := s.client.CreateApplicationKey(ctx, body)
+			if err != nil {
+				return err
+			}
+			return s.showKey(key)
+		}}.command()
+}
+
+func deleteKey() *cobra.Command {
+	var t taking
+	return verb{use: "delete APPLICATION-KEY", aliases: []string{"rm"}, short: "Delete one of your application keys; its tokens die at once", choices: aboutKeys,
+		example: []string{"svcauth application-key delete ak_01h455vb4pex5vsknk084sn02q --yes"}, flags: t.flags,
+		run: func(ctx context.Context, s *session, args []string) error {
+			if err := t.confirm(ctx, s, func() (string, error) {
+				key, err := s.client.ApplicationKey(ctx, args[0])
+				own := ""
+				if key.ClientID == s.config.ClientID {
+					own = " It is the one that this command uses: you will need another."
+				}
+				return fmt.Sprintf("Delete application key %s (%s), last used %s? Its tokens die at once.%s", args[0], clean(key.Description), agoOr(s.now(), key.LastUsedAt, "never"), own), err
+			}); err != nil {
+				return err
+			}
+			e, err := s.client.DeleteApplicationKey(ctx, args[0], t.wait)
+			if err != nil {
+				return err
+			}
+			return s.taken(e, "Deleted application key %s.", args[0])
+		}}.command()
+}

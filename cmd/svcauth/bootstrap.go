@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/app"
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// tenantJSON is the shape of contract: what bootstrap and organization create print.
+type tenantJSON struct {
+	Issuer     string `json:"issuer"`
+	ConsoleURL string `json:"console_url"`
+	Admin      struct {
+		Email    string         `json:"email"`
+		Password svcauth.Secret `json:"password"`
+	} `json:"admin"`
+	ApplicationKey struct {
+		ClientID     string         `json:"client_id"`
+		ClientSecret svcauth.Secret `json:"client_secret"`
+	} `json:"application_key"`
+}
+
+func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
+	out.Issuer, out.ConsoleURL = issuer, issuer+"/console"
+	out.Admin.Email, out.Admin.Password = t.AdminEmail, t.AdminPassword
+	out.ApplicationKey.ClientID, out.ApplicationKey.ClientSecret = t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret
+	return out
+}
+
+func printTenant(w io.Writer, issuer string, t access.Tenant) {
+	fmt.Fprintf(w, "Made organization %s. This is shown once:\n  administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
+		t.Organization.Name, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret.Reveal())
+	fmt.Fprintf(w, "Issuer: %s\n", issuer)
+}
+
+// tenantCommand is the common part of bootstrap and organization create.
+func tenantCommand(use, short string, add func(context.Context, *app.App, access.NewTenant) (access.Tenant, error)) *cobra.Command {
+	var n access.NewTenant
+	var passwordFile, output string
+	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		if err := checkOutput(output); err != nil {
+			return err
+		}
+		if passwordFile != "" {
+			raw, err := os.ReadFile(passwordFile)
+			if err != nil {
+				return fmt.Errorf("read the administrator's password: %w", err)
+			}
+			n.AdminPassword = svcauth.Secret(strings.TrimRight(string(raw), "\r\n"))
+		}
+		return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
+			made, err := add(ctx, a, n)
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return json.NewEncoder(c.OutOrStdout()).Encode(tenantOf(cfg.Issuer, made))
+			}
+			printTenant(c.OutOrStdout(), cfg.Issuer, made)
+			return nil
+		})
+	}}
+	c.Flags().StringVar(&n.AdminEmail, "admin-email", "admin@localhost.localdomain", "address of the first administrator")
+	c.Flags().StringVar(&passwordFile, "admin-password-file", "", "file with the administrator's password (default: one is made and printed)")
+	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	if use == "create" {
+		c.Flags().StringVar(&n.Name, "name", "", "name of the organization")
+		_ = c.MarkFlagRequired("name")
+	}
+	return c
+}
+
+func bootstrapCommand() *cobra.Command {
+	return tenantCommand("bootstrap", "Make the first organization and administrator on an empty database",
+		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
+			return a.Access.Bootstrap(ctx, n)
+		})
+}

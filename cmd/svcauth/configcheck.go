@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcauth/svcauth/internal/config"
+)
+
+func configCommand() *cobra.Command {
+	return noun("config", "The configuration of the server", nil, &cobra.Command{Use: "check", Short: "Check the configuration and show every value with its source", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		cfg, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		if _, err := config.LoadCatalog(cfg.CatalogFile, cfg.Issuer); err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
+		for _, e := range cfg.Describe() {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", e.Key, e.Value, e.Source)
+		}
+		for _, warning := range cfg.Warnings() {
+			fmt.Fprintln(c.ErrOrStderr(), "warning: "+warning)
+		}
+		return w.Flush()
+	}})
+}

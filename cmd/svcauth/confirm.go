@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// taking are the flags of a verb that takes something away.
+type taking struct {
+	yes  bool
+	wait time.Duration
+}
+
+func (t *taking) flags(flags *pflag.FlagSet) {
+	t.yesFlag(flags)
+	flags.DurationVar(&t.wait, "wait", 0, "wait so long (2s) until every connected resource server enforces it, and say how many do")
+}
+
+func (t *taking) yesFlag(flags *pflag.FlagSet) {
+	flags.BoolVarP(&t.yes, "yes", "y", false, "do not ask")
+}
+
+// confirm asks before something is destroyed. consequence says what will break; it is only called where it will be read. Without a terminal nobody can
+// be asked, and nothing is destroyed.
+func (t *taking) confirm(ctx context.Context, s *session, consequence func() (string, error)) error {
+	if t.wait < 0 || t.wait > time.Minute {
+		return wrongUsage("--wait %s: expected a duration up to 1m, such as 2s", t.wait)
+	}
+	if t.yes {
+		return nil
+	}
+	text, err := consequence()
+	if err != nil {
+		return err
+	}
+	if !s.terminal() {
+		return wrongUsage("%s Nobody can be asked here, for standard input is no terminal: add --yes to go ahead", text)
+	}
+	fmt.Fprintf(s.err, "%s\nGo ahead? [y/N] ", text)
+	answer, err := readLine(ctx, s.in)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return errors.New("not confirmed; nothing was changed")
+}
+
+func (s *session) terminal() bool {
+	file, is := s.in.(*os.File)
+	return is && term.IsTerminal(int(file.Fd()))
+}
+
+// enforced reports what came of waiting.
+func (s *session) enforced(e *svcauth.Enforcement) {
+	if e == nil {
+		return
+	}
+	s.say("Enforced by %d of %d connected resource servers after %d ms.", e.Enforced, e.Connected, e.ElapsedMS)
+	if e.Enforced < e.Connected {
+		s.hint("%d not yet: 'svcauth resource-server list' shows which. The change is made and will reach them.", e.Connected-e.Enforced)
+	}
+}
+
+// taken reports that something was taken away: a sentence, or with -o json what is enforced, if the server was asked.
+func (s *session) taken(e *svcauth.Enforcement, format string, args ...any) error {
+	s.say(format, args...)
+	s.enforced(e)
+	if s.json && e != nil {
+		return writeJSON(s.out, e)
+	}
+	return nil
+}
+
+// readLine reads one line, but no longer than ctx lasts: a read from a terminal can't be broken off.
+func readLine(ctx context.Context, r io.Reader) (string, error) {
+	return interruptible(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(r, 1<<10)).ReadString('\n') })
+}
+
+// readToken reads a token from standard input: all of it, white space around it aside.
+func (s *session) readToken(ctx context.Context) (string, error) {
+	if s.terminal() {
+		s.hint("Paste the token and press Enter:")
+	}
+	text, err := interruptible(ctx, func() (string, error) {
+		if s.terminal() {
+			return bufio.NewReader(io.LimitReader(s.in, maxTokenInput+1)).ReadString('\n')
+		}
+		raw, err := io.ReadAll(io.LimitReader(s.in, maxTokenInput+1))
+		return string(raw), err
+	})
+	text = strings.TrimSpace(text)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		return "", fmt.Errorf("read the token from standard input: %w", err)
+	case text == "":
+		return "", errors.New("standard input holds no token")
+	case len(text) > maxTokenInput || strings.ContainsAny(text, " \t\r\n"):
+		return "", errors.New("standard input holds more than one token, or none; expected the token alone, as 'svcauth token' prints it")
+	}
+	return text, nil
+}
+
+const maxTokenInput = 16 << 10 // bytes, as the server takes
+
+func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := read()
+		done <- result{text, err}
+	}()
+	select {
+	case r := <-done:
+		return r.text, r.err
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}

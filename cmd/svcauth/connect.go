@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/pkg/tokensource"
+)
+
+// connection is what the flags of a management command say of the server.
+type connection struct {
+	url, profile, caFile, output string
+}
+
+func addConnection(flags *pflag.FlagSet, credential bool) *connection {
+	k := &connection{}
+	flags.StringVar(&k.url, "url", "", "the server's issuer (default: SVCAUTH_URL, else the profile's)")
+	flags.StringVar(&k.caFile, "ca-file", "", "certificates to trust beside the system's, PEM (default: SVCAUTH_CA_FILE)")
+	if credential {
+		flags.StringVar(&k.profile, "profile", "", "profile that says who asks (default: the environment, else SVCAUTH_PROFILE, else default)")
+	} else {
+		flags.StringVar(&k.profile, "profile", "", "profile that says which server (default: the environment, else SVCAUTH_PROFILE, else default)")
+	}
+	return k
+}
+
+// session is what a management command works with: the server's client and the terminal.
+type session struct {
+	client *svcauth.Client     // nil where the command is offline
+	tokens *tokensource.Source // the same
+	config tokensource.Config  // for further sources, with other scopes
+	from   tokensource.Provenance
+
+	command  *cobra.Command
+	in       io.Reader
+	out, err io.Writer
+	json     bool
+	now      func() time.Time
+}
+
+// open finds server and credential. It sends nothing.
+func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
+	if err := checkOutput(k.output); err != nil {
+		return nil, err
+	}
+	s := &session{command: c, in: c.InOrStdin(), out: c.OutOrStdout(), err: c.ErrOrStderr(), json: k.output == "json", now: time.Now}
+	var err error
+	s.config, s.from, err = tokensource.Load(tokensource.LoadOptions{URL: k.url, CAFile: k.caFile, Profile: k.profile, AddressOnly: offline,
+		OptionName: func(field string) string { return "--" + map[string]string{"url": "url", "ca_file": "ca-file"}[field] }})
+	if err != nil {
+		return nil, err
+	}
+	s.config.UserAgent = "svcauth/" + version
+	if offline {
+		return s, nil
+	}
+	own := s.config
+	own.Resource = []string{own.Issuer} // a token that opens this API alone
+	if s.tokens, err = tokensource.New(own); err != nil {
+		return nil, err
+	}
+	s.client, err = svcauth.NewClient(svcauth.ClientConfig{URL: own.Issuer, UserAgent: own.UserAgent, HTTPClient: &http.Client{Transport: s.tokens.Transport(nil)}})
+	return s, err
+}
+
+func (s *session) close() {
+	if s.tokens != nil {
+		_ = s.tokens.Close()
+	}
+}
+
+// say prints a line for people; with -o json there is nothing to say beside the JSON.
+func (s *session) say(format string, args ...any) {
+	if !s.json {
+		fmt.Fprintf(s.out, format+"\n", args...)
+	}
+}
+
+// hint prints to standard error, where no program reads it as data.
+func (s *session) hint(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/app"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func organizationCommand() *cobra.Command {
+	create := tenantCommand("create", "Make a further organization with an administrator, on the database (on the server's own machine)",
+		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
+			return a.Access.AddOrganization(ctx, n)
+		})
+	return noun("organization", "Your organization; for the operator, all of them", []string{"organizations", "org"},
+		getOrganization(), updateOrganization(), listOrganizations(), inviteOrganization(), deleteOrganization(), create)
+}
+
+const aboutWhose = "Without an id it is your own organization. Others are the operator's (organizations:manage)."
+
+func getOrganization() *cobra.Command {
+	return verb{use: "get [ORGANIZATION]", short: "Show your organization and its settings, or any by its id", long: aboutWhose, example: []string{"svcauth organization get"},
+		run: func(ctx context.Context, s *session, args []string) error {
+			organization, err := s.organization(ctx, args)
+			if err != nil {
+				return err
+			}
+			return s.showOrganization(organization)
+		}}.command()
+}
+
+func (s *session) organization(ctx context.Context, args []string) (svcauth.Organization, error) {
+	if len(args) == 0 {
+		return s.client.Organization(ctx)
+	}
+	return s.client.OrganizationByID(ctx, args[0])
+}
+
+func (s *session) showOrganization(o svcauth.Organization) error {
+	return s.show(o, s.organizationFields(o)...)
+}
+
+func (s *session) organizationFields(o svcauth.Organization) []field {
+	return []field{value("Name", o.Name), value("ID", o.ID), value("Operator", yesNo(o.Operator)), value("Service accounts may manage access", yesNo(o.ServiceAccountsMayManageAccess)),
+		value("Created", stamp(s.now(), &o.CreatedAt, ""))}
+}
+
+func yesNo(is bool) string {
+	if is {
+		return "yes"
+	}
+	return "no"
+}
+
+func updateOrganization() *cobra.Command {
+	var name string
+	var may bool
+	return verb{use: "update [ORGANIZATION]", short: "Change an organization's name or settings", long: aboutWhose, example: []string{"svcauth organization update --service-accounts-may-manage-access=true"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringVar(&name, "name", "", "new name")
+			flags.BoolVar(&may, "service-accounts-may-manage-access", false, "whether a service account may create and change service accounts and grant roles (=true or =false)")
+		},
+		run: func(ctx context.Context, s *session, args []string) (err error) {
+			patch := svcauth.OrganizationPatch{Name: s.given("name", &name)}
+			if s.command.Flags().Changed("service-accounts-may-manage-access") {
+				patch.ServiceAccountsMayManageAccess = &may
+			}
+			if patch == (svcauth.OrganizationPatch{}) {
+				return wrongUsage("nothing to change: give --name or --service-accounts-may-manage-access=true")
+			}
+			var organization svcauth.Organization
+			if len(args) == 0 {
+				organization, err = s.client.UpdateOrganization(ctx, 0, patch)
+			} else {
+				organization, err = s.client.UpdateOrganizationByID(ctx, args[0], 0, patch)
+			}
+			if err != nil {
+				return err
+			}
+			return s.showOrganization(organization)
+		}}.command()
+}
+
+func listOrganizations() *cobra.Command {
+	return listing[svcauth.Organization]{
+		verb: verb{use: "list", aliases: []string{"ls"}, short: "List all organizations (the operator's)", example: []string{"svcauth organization list"}},
+		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.Organization], error) {
+			return s.client.Organizations(ctx, o)
+		},
+		columns: func(s *session) []column[svcauth.Organization] {
+			return []column[svcauth.Organization]{
+				{title: "NAME", cell: func(o svcauth.Organization) string { return o.Name }},
+				{title: "ID", whole: true, cell: func(o svcauth.Organization) string { return o.ID }},
+				{title: "OPERATOR", whole: true, cell: func(o svcauth.Organization) string { return yesNo(o.Operator) }},
+				{title: "CREATED", whole: true, cell: func(o svcauth.Organization) string { return ago(s.now(), o.CreatedAt) }},
+			}
+		},
+		none: "No organizations.",
+	}.command()
+}
+
+func inviteOrganization() *cobra.Command {
+	var body svcauth.NewOrganization
+	return verb{use: "invite NAME", short: "Make an organization over HTTP and invite its first administrator (the operator's)",
+		long:    "The one-time link for the administrator is shown once. 'organization create' does it on the database instead, with a password and an application key.",
+		example: []string{"svcauth organization invite acme --admin-email admin@acme.example"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringVar(&body.AdminEmail, "admin-email", "", "address of its first administrator")
+		},
+		run: func(ctx context.Context, s *session, args []string) error {
+			if body.AdminEmail == "" {
+				return wrongUsage("--admin-email is missing: the address of the first administrator")
+			}
+			body.Name = args[0]
+			made, err := s.client.CreateOrganization(ctx, body)
+			if err != nil {
+				return err
+			}
+			if err := s.show(made, append(s.organizationFields(made.Organization), value("One-time link", made.InvitationURL))...); err != nil {
+				return err
+			}
+			s.hint("The link is shown this once, works once and expires: send it to that person by a way that only they read.")
+			return nil
+		}}.command()
+}
+
+func deleteOrganization() *cobra.Command {
+	var t taking
+	return verb{use: "delete ORGANIZATION", aliases: []string{"rm"}, short: "Delete an organization, by its id, with all that belongs to it (the operator's)",
+		example: []string{"svcauth organization delete org_01h455vb4pex5vsknk084sn02q --yes"}, flags: t.flags,
+		run: func(ctx context.Context, s *session, args []string) error {
+			if err := t.confirm(ctx, s, func() (string, error) {
+				o, err := s.client.OrganizationByID(ctx, args[0])
+				return fmt.Sprintf("Delete organization \"%s\" (%s) with all its members, service accounts, roles and keys? Its tokens die at once, and nothing of it can be had again.", clean(o.Name), args[0]), err
+			}); err != nil {
+				return err
+			}
+			e, err := s.client.DeleteOrganization(ctx, args[0], t.wait)
+			if err != nil {
+				return err
+			}
+			return s.taken(e, "Deleted organization %s.", args[0])
+		}}.command()
+}

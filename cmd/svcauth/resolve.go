@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// account finds a service account by id or name.
+func (s *session) account(ctx context.Context, idOrName string) (svcauth.ServiceAccount, error) {
+	id, err := s.accountID(ctx, idOrName)
+	if err != nil {
+		return svcauth.ServiceAccount{}, err
+	}
+	return s.client.ServiceAccount(ctx, id)
+}
+
+// accountID turns a service account's id or name into the id. An id costs no request.
+func (s *session) accountID(ctx context.Context, idOrName string) (string, error) {
+	if svcauth.ValidID(svcauth.PrefixServiceAccount, idOrName) {
+		return idOrName, nil
+	}
+	var near []string
+	for account, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+		o.Name = idOrName
+		return s.client.ServiceAccounts(ctx, o)
+	}) {
+		switch {
+		case err != nil:
+			return "", err
+		case account.Name == idOrName:
+			return account.ID, nil
+		case len(near) < 3:
+			near = append(near, account.Name)
+		}
+	}
+	return "", notFound("service account", idOrName, near, "svcauth service-account list")
+}
+
+// role finds a role by id or name.
+func (s *session) role(ctx context.Context, idOrName string) (svcauth.Role, error) {
+	id, err := s.roleID(ctx, idOrName)
+	if err != nil {
+		return svcauth.Role{}, err
+	}
+	return s.client.Role(ctx, id)
+}
+
+func (s *session) roleID(ctx context.Context, idOrName string) (string, error) {
+	if svcauth.ValidID(svcauth.PrefixRole, idOrName) {
+		return idOrName, nil
+	}
+	return find(walk(ctx, s.client.Roles), idOrName, "role", "svcauth role list", func(r svcauth.Role) (string, string) { return r.ID, r.Name })
+}
+
+func (s *session) roleIDs(ctx context.Context, idsOrNames []string) ([]string, error) {
+	ids := make([]string, 0, len(idsOrNames))
+	for _, one := range idsOrNames {
+		id, err := s.roleID(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// member finds a member by id or address.
+func (s *session) member(ctx context.Context, idOrEmail string) (svcauth.Member, error) {
+	id, err := s.memberID(ctx, idOrEmail)
+	if err != nil {
+		return svcauth.Member{}, err
+	}
+	return s.client.Member(ctx, id)
+}
+
+func (s *session) memberID(ctx context.Context, idOrEmail string) (string, error) {
+	if svcauth.ValidID(svcauth.PrefixMember, idOrEmail) {
+		return idOrEmail, nil
+	}
+	return find(walk(ctx, s.client.Members), strings.ToLower(idOrEmail), "member", "svcauth member list",
+		func(m svcauth.Member) (string, string) { return m.ID, strings.ToLower(m.Email) })
+}
+
+// actorID takes any id, a member's address or a service account's name.
+func (s *session) actorID(ctx context.Context, text string) (string, error) {
+	prefix, _, _ := strings.Cut(text, "_")
+	switch {
+	case svcauth.ValidID(prefix, text):
+		return text, nil
+	case strings.Contains(text, "@"):
+		return s.memberID(ctx, text)
+	}
+	return s.accountID(ctx, text)
+}
+
+// audience turns an API's name into its audience.
+func (s *session) audience(ctx context.Context, nameOrAudience string) (string, error) {
+	if strings.Contains(nameOrAudience, "://") {
+		return nameOrAudience, nil
+	}
+	return find(walk(ctx, s.client.APIs), nameOrAudience, "API", "svcauth api list", func(a svcauth.API) (string, string) { return a.Audience, a.Name })
+}
+
+// find looks for the one that is called name and gives its id.
+func find[T any](all func(func(T, error) bool), name, noun, see string, idAndName func(T) (id, name string)) (string, error) {
+	var near []string
+	for thing, err := range all {
+		if err != nil {
+			return "", err
+		}
+		id, called := idAndName(thing)
+		if called == name {
+			return id, nil
+		}
+		if len(near) < 3 && strings.Contains(strings.ToLower(called), strings.ToLower(name)) {
+			near = append(near, called)
+		}
+	}
+	return "", notFound(noun, name, near, see)
+}
+
+// unknownName is an error about a name that nothing has.
+type unknownName string
+
+func (e unknownName) Error() string { return string(e) }
+
+func notFound(noun, name string, near []string, see string) error {
+	text := fmt.Sprintf("no %s is called \"%s\"; '%s' shows all", noun, clean(name), see)
+	if len(near) > 0 {
+		slices.Sort(near)
+		text += fmt.Sprintf("; did you mean \"%s\"?", clean(strings.Join(near, `" or "`)))
+	}
+	return unknownName(text)
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func serviceAccountCommand() *cobra.Command {
+	return noun("service-account", "Service accounts: machine identities, with their secrets, roles and live tokens", []string{"service-accounts", "sa"},
+		listAccounts(), getAccount(), createAccount(), updateAccount(), disableAccount(), enableAccount(), deleteAccount(),
+		accountSecretCommand(), accountRoleCommand(), accountTokensCommand())
+}
+
+var aboutAccounts = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "role": roleChoices}
+
+func listAccounts() *cobra.Command {
+	var name string
+	return listing[svcauth.ServiceAccount]{
+		verb: verb{use: "list", aliases: []string{"ls"}, short: "List service accounts, newest first",
+			example: []string{"svcauth service-account list", "svcauth service-account list --name deploy --all -o json"},
+			flags:   func(flags *pflag.FlagSet) { flags.StringVar(&name, "name", "", "only those whose name begins with it") }},
+		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+			o.Name = name
+			return s.client.ServiceAccounts(ctx, o)
+		},
+		columns: func(s *session) []column[svcauth.ServiceAccount] {
+			return []column[svcauth.ServiceAccount]{
+				{title: "NAME", cell: func(a svcauth.ServiceAccount) string { return a.Name }},
+				{title: "ID", whole: true, cell: func(a svcauth.ServiceAccount) string { return a.ID }},
+				{title: "ROLES", cell: func(a svcauth.ServiceAccount) string { return strings.Join(refNames(a.Roles), ", ") }},
+				{title: "LAST USED", whole: true, cell: func(a svcauth.ServiceAccount) string { return agoOr(s.now(), a.LastUsedAt, "never") }},
+				{title: "STATE", whole: true, cell: accountState},
+			}
+		},
+		none: "No service accounts. Make one: svcauth service-account create NAME",
+	}.command()
+}
+
+func accountState(a svcauth.ServiceAccount) string {
+	if a.Disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+func refNames(refs []svcauth.Ref) []string {
+	names := make([]string, len(refs))
+	for i, ref := range refs {
+		names[i] = ref.Name
+	}
+	return names
+}
+
+func getAccount() *cobra.Command {
+	return verb{use: "get SERVICE-ACCOUNT", short: "Show one service account, by id or name", choices: aboutAccounts,
+		example: []string{"svcauth service-account get deployer"},
+		run: func(ctx context.Context, s *session, args []string) error {
+			account, err := s.account(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return s.showAccount(account)
+		}}.command()
+}
+
+func (s *session) showAccount(a svcauth.ServiceAccount) error {
+	now := s.now()
+	secrets := make([]string, len(a.Secrets))
+	for i, secret := range a.Secrets {
+		secrets[i] = fmt.Sprintf("%s ...%s, used %s, expires %s", secret.ID, secret.Hint, agoOr(now, secret.LastUsedAt, "never"), agoOr(now, secret.ExpiresAt, "never"))
+	}
+	fields := []field{
+		value("Name", a.Name), value("ID", a.ID), value("Client ID", a.ClientID), value("Description", a.Description), value("State", accountState(a)),
+		value("Token lifetime", (time.Duration(a.TokenTTLSeconds) * time.Second).String()), value("Roles", refNames(a.Roles)...), value("Secrets", secrets...),
+		value("Created", stamp(now, &a.CreatedAt, "")+" by "+a.CreatedBy.Email), value("Last used", stamp(now, a.LastUsedAt, "never")),
+	}
+	if a.ClientSecret != "" {
+		fields = append(fields, value("Client secret", a.ClientSecret.Reveal()))
+	}
+	if err := s.show(a, fields...); err != nil {
+		return err
+	}
+	if a.ClientSecret != "" {
+		s.hintShownOnce()
+	}
+	s.enforced(a.Enforcement)
+	return nil
+}
+
+func (s *session) hintShownOnce() {
+	s.hint("The client secret is shown this once and can't be had again: keep it now.")
+}
+
+func disableAccount() *cobra.Command {
+	var t taking
+	return verb{use: "disable SERVICE-ACCOUNT", short: "Disable a service account: no new tokens, and the live ones die at once", choices: aboutAccounts,
+		example: []string{"svcauth service-account disable deployer --yes --wait 2s"}, flags: t.flags,
+		run: func(ctx context.Context, s *session, args []string) error {
+			return s.withAccount(ctx, args[0], &t, "Disable", func(id string) error {
+				account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{Disabled: new(true)}, t.wait)
+				if err != nil {
+					return err
+				}
+				return s.showAccount(account)
+			})
+		}}.command()
+}
+
+func enableAccount() *cobra.Command {
+	return verb{use: "enable SERVICE-ACCOUNT", short: "Enable a disabled service account; its old tokens stay dead", choices: aboutAccounts,
+		example: []string{"svcauth service-account enable deployer"},
+		run: func(ctx context.Context, s *session, args []string) error {
+			id, err := s.accountID(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{Disabled: new(false)}, 0)
+			if err != nil {
+				return err
+			}
+			return s.showAccount(account)
+		}}.command()
+}
+
+func deleteAccount() *cobra.Command {
+	var t taking
+	return verb{use: "delete SERVICE-ACCOUNT", aliases: []string{"rm"}, short: "Delete a service account with its secrets; its live tokens die at once", choices: aboutAccounts,
+		example: []string{"svcauth service-account delete deployer --yes"}, flags: t.flags,
+		run: func(ctx context.Context, s *session, args []string) error {
+			return s.withAccount(ctx, args[0], &t, "Delete", func(id string) error {
+				e, err := s.client.DeleteServiceAccount(ctx, id, t.wait)
+				if err != nil {
+					return err
+				}
+				return s.taken(e, "Deleted service account %s.", id)
+			})
+		}}.command()
+}
+
+// withAccount finds the account, asks with what will break, and goes on.
+func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, what string, then func(id string) error) error {
+	id, err := s.accountID(ctx, idOrName)
+	if err != nil {
+		return err
+	}
+	err = t.confirm(ctx, s, func() (string, error) {
+		account, err := s.client.ServiceAccount(ctx, id)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s service account \"%s\" (%s)? %s die at once; it was last used %s.", what, clean(account.Name), id, s.liveTokens(ctx, id, ""),
+			agoOr(s.now(), account.LastUsedAt, "never")), nil
+	})
+	if err != nil {
+		return err
+	}
+	return then(id)
+}
+
+// liveTokens counts an account's live tokens for a question: "3 live tokens". secretID narrows them to those of one secret.
+func (s *session) liveTokens(ctx context.Context, id, secretID string) string {
+	n := 0
+	for token, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
+		return s.client.Tokens(ctx, id, o)
+	}) {
+		if err != nil {
+			return "Its live tokens (how many is not known now)"
+		}
+		if secretID == "" || token.SecretID == secretID {
+			n++
+		}
+	}
+	return counted(n, "live token")
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+)
+
+const (
+	tableWidth = 80 // columns
+	columnGap  = 2
+	leastWidth = 6 // of a column that was cut
+)
+
+// column is one column of a table of T.
+type column[T any] struct {
+	title string
+	cell  func(T) string
+	whole bool // never cut: ids
+}
+
+// writeTable writes rows so that no line is wider than a terminal: the widest of the columns that may be cut are cut first.
+func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
+	lines := make([][]string, 1, len(rows)+1)
+	widths := make([]int, len(columnsOfT))
+	for i, c := range columnsOfT {
+		lines[0] = append(lines[0], c.title)
+		widths[i] = columns(c.title)
+	}
+	for _, row := range rows {
+		line := make([]string, len(columnsOfT))
+		for i, c := range columnsOfT {
+			line[i] = clean(c.cell(row))
+			widths[i] = max(widths[i], columns(line[i]))
+		}
+		lines = append(lines, line)
+	}
+	fit(widths, func(i int) bool { return !columnsOfT[i].whole })
+	var b strings.Builder
+	for _, line := range lines {
+		b.Reset()
+		for i, text := range line {
+			text = cut(text, widths[i])
+			b.WriteString(text)
+			if i < len(line)-1 {
+				b.WriteString(strings.Repeat(" ", widths[i]-columns(text)+columnGap))
+			}
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(b.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fit takes from the widest column that may be cut until all fit.
+func fit(widths []int, mayCut func(int) bool) {
+	total := columnGap * (len(widths) - 1)
+	for _, n := range widths {
+		total += n
+	}
+	for ; total > tableWidth; total-- {
+		widest := -1
+		for i, n := range widths {
+			if mayCut(i) && n > leastWidth && (widest < 0 || n > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+// field is one line of a thing shown in full. Several values stand under each other.
+type field struct {
+	name   string
+	values []string
+}
+
+func value(name string, values ...string) field { return field{name, values} }
+
+// writeFields writes a thing in full, whatever its width. A field without a value is shown as a dash.
+func writeFields(w io.Writer, fields ...field) error {
+	longest := 0
+	for _, f := range fields {
+		longest = max(longest, columns(f.name))
+	}
+	for _, f := range fields {
+		if len(f.values) == 0 || len(f.values) == 1 && f.values[0] == "" {
+			f.values = []string{"-"}
+		}
+		for i, text := range f.values {
+			name := f.name
+			if i > 0 {
+				name = ""
+			}
+			if _, err := fmt.Fprintf(w, "%-*s  %s\n", longest, name, clean(text)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeJSON writes v as the API would, for people to read: indented, nothing escaped for HTML.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// show writes one thing as asked for.
+func (s *session) show(v any, fields ...field) error {
+	if s.json {
+		return writeJSON(s.out, v)
+	}
+	return writeFields(s.out, fields...)
+}

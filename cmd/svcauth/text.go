@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/text/width"
+)
+
+// clean makes a text that somebody else chose fit for a terminal: no control characters (an escape sequence could rewrite the screen), one line.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// columns is how wide a text is on a terminal.
+func columns(text string) (n int) {
+	for _, r := range text {
+		n += columnsOf(r)
+	}
+	return n
+}
+
+func columnsOf(r rune) int {
+	switch width.LookupRune(r).Kind() {
+	case width.EastAsianWide, width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
+}
+
+// cut shortens a text to so many columns, the last of them an ellipsis.
+func cut(text string, limit int) string {
+	if columns(text) <= limit {
+		return text
+	}
+	n := 0
+	for i, r := range text {
+		if n += columnsOf(r); n > limit-1 {
+			return strings.TrimRight(text[:i], " ") + "…"
+		}
+	}
+	return text
+}
+
+// wrap breaks a text at spaces into lines of at most limit columns; a longer word has a line of its own.
+func wrap(text string, limit int) []string {
+	var lines []string
+	line := ""
+	for _, word := range strings.Fields(clean(text)) {
+		if line != "" && columns(line)+1+columns(word) > limit {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// ago is a moment in the past or ahead, in a word.
+func ago(now, at time.Time) string {
+	d := at.Sub(now)
+	if ahead := d > 0; ahead {
+		return "in " + span(d)
+	}
+	if -d < time.Second {
+		return "just now"
+	}
+	return span(-d) + " ago"
+}
+
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", max(1, int(d.Seconds())))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// agoOr is ago for a moment that may not be.
+func agoOr(now time.Time, at *time.Time, none string) string {
+	if at == nil || at.IsZero() {
+		return none
+	}
+	return ago(now, *at)
+}
+
+// stamp is a moment in full, for get.
+func stamp(now time.Time, at *time.Time, none string) string {
+	if at == nil || at.IsZero() {
+		return none
+	}
+	return at.UTC().Format(time.RFC3339) + " (" + ago(now, *at) + ")"
+}
+
+// duration reads "90s", "12h" and, since people count so, "30d".
+func duration(text string) (time.Duration, bool) {
+	if days, is := strings.CutSuffix(text, "d"); is {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err == nil && n > 0
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil && d > 0
+}
+
+// moment reads a time: RFC 3339, a date (midnight UTC), or a duration, which is taken from now: ahead with direction 1, back with -1.
+func moment(flag, text string, now time.Time, direction time.Duration) (time.Time, error) {
+	if d, ok := duration(text); ok {
+		return now.Add(direction * d).UTC().Truncate(time.Second), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return time.Time{}, wrongUsage("--%s %q: expected a time (2026-01-31T12:00:00Z), a date (2026-01-31) or a duration from now (12h, 30d)", flag, clean(text))
+}
