@@ -93,3 +93,8 @@ func (a Actor) mayHandOver(privileges []string, what string) error {
 	}
 	return nil
 }
+
+func organizationOf(ctx context.Context) string {
+	a, _ := ActorFrom(ctx)
+	return a.OrgID
+}

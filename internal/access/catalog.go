@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -73,4 +74,47 @@ func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, al
 		}
 	}
 	return nil
+}
+
+// APIs lists the catalogue's, in its order. Every caller may.
+func (s *Service) APIs(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.API], err error) {
+	if _, err := caller(ctx, ""); err != nil {
+		return none, err
+	}
+	all, err := s.read().APIs(ctx)
+	if err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "catalog"})
+	}
+	return pageAfter(all, o, func(a svcauth.API) string { return a.Audience })
+}
+
+// Privileges lists those that the caller's organization can have, in the catalogue's order. Every caller may.
+func (s *Service) Privileges(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.Privilege], err error) {
+	a, err := caller(ctx, "")
+	if err != nil {
+		return none, err
+	}
+	all, err := s.read().Privileges(ctx)
+	if err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "catalog"})
+	}
+	all = slices.DeleteFunc(all, func(p svcauth.Privilege) bool { return svcauth.OperatorOnly(p.Name) && !a.Operator })
+	return pageAfter(all, o, func(p svcauth.Privilege) string { return p.Name })
+}
+
+// pageAfter cuts a page out of a short list. The cursor holds the last one's name.
+func pageAfter[T any](all []T, o svcauth.ListOptions, name func(T) string) (none svcauth.List[T], err error) {
+	limit, err := pageSize(o.Limit)
+	if err != nil {
+		return none, err
+	}
+	if o.Cursor != "" {
+		last, err := base64.RawURLEncoding.DecodeString(o.Cursor)
+		at := slices.IndexFunc(all, func(one T) bool { return name(one) == string(last) })
+		if err != nil || at < 0 {
+			return none, badCursor()
+		}
+		all = all[at+1:]
+	}
+	return listOf(all, limit, name), nil
 }

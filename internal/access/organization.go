@@ -13,7 +13,7 @@ func (s *Service) addOrganization(ctx context.Context, t *tx, name string, opera
 	org := svcauth.Organization{ID: svcauth.NewIDAt(svcauth.PrefixOrganization, t.now), Name: name, Operator: operator, CreatedAt: t.now, Version: 1}
 	err := t.InsertOrganization(ctx, org)
 	if errors.Is(err, store.ErrConflict) {
-		return org, svcauth.NewProblem(svcauth.CodeConflict, "An organization with the name %q exists already.", name)
+		return org, nameTaken(name)
 	}
 	if err != nil {
 		return org, err
@@ -28,4 +28,174 @@ func (s *Service) addOrganization(ctx context.Context, t *tx, name string, opera
 		}
 	}
 	return org, nil
+}
+
+// Organization gets the caller's own; it needs settings:manage.
+func (s *Service) Organization(ctx context.Context) (svcauth.Organization, error) {
+	a, err := caller(ctx, svcauth.SettingsManage)
+	if err != nil {
+		return svcauth.Organization{}, err
+	}
+	org, err := s.read().Organization(ctx, a.OrgID)
+	return org, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+}
+
+// UpdateOrganization changes the caller's own; it needs settings:manage, and a member: a service account must not let itself manage access. version 0: whatever it is.
+func (s *Service) UpdateOrganization(ctx context.Context, version int64, patch svcauth.OrganizationPatch) (svcauth.Organization, error) {
+	a, _ := ActorFrom(ctx)
+	return s.updateOrganization(ctx, operation{need: svcauth.SettingsManage}, a.OrgID, version, patch)
+}
+
+// UpdateOrganizationByID changes any organization; the operator's (organizations:manage).
+func (s *Service) UpdateOrganizationByID(ctx context.Context, id string, version int64, patch svcauth.OrganizationPatch) (svcauth.Organization, error) {
+	return s.updateOrganization(ctx, operation{need: svcauth.OrganizationsManage, operator: true}, id, version, patch)
+}
+
+func (s *Service) updateOrganization(ctx context.Context, op operation, id string, version int64, patch svcauth.OrganizationPatch) (changed svcauth.Organization, err error) {
+	op.action, op.target = "organization.update", svcauth.AuditTarget{Kind: "organization", ID: id}
+	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
+		was, err := t.Organization(ctx, id)
+		if err != nil {
+			return err
+		}
+		t.target.Name, t.before = was.Name, was
+		if version != 0 && version != was.Version {
+			return store.ErrStale
+		}
+		org := was
+		if patch.Name != nil {
+			if org.Name, err = validName("body.name", *patch.Name); err != nil {
+				return err
+			}
+		}
+		if allow := patch.ServiceAccountsMayManageAccess; allow != nil {
+			if *allow && !was.ServiceAccountsMayManageAccess && t.actor.Kind == svcauth.KindServiceAccount {
+				return svcauth.NewProblem(svcauth.CodeForbidden, "A service account may not turn on service_accounts_may_manage_access: a member decides that.")
+			}
+			org.ServiceAccountsMayManageAccess = *allow
+		}
+		changed = org
+		if t.silent = org == was; t.silent {
+			return nil
+		}
+		if err := t.UpdateOrganization(ctx, org); errors.Is(err, store.ErrConflict) {
+			return nameTaken(org.Name)
+		} else if err != nil {
+			return err
+		}
+		changed.Version++
+		t.after = changed
+		return t.touch(ctx, id, store.ChangeOrg, id)
+	})
+	return changed, err
+}
+
+func nameTaken(name string) error {
+	return svcauth.NewProblem(svcauth.CodeConflict, "An organization with the name %q exists already. Choose another name.", name)
+}
+
+// operatorCaller gives the caller where it is the operator, with a privilege that only the operator's organization has.
+func operatorCaller(ctx context.Context, privilege string) (Actor, error) {
+	a, err := caller(ctx, privilege)
+	if err == nil && !a.Operator {
+		err = notOperator()
+	}
+	return a, err
+}
+
+func notOperator() error {
+	return svcauth.NewProblem(svcauth.CodeForbidden, "Only the operator of this server may do this, from the operator's own organization.")
+}
+
+// OrganizationByID gets any organization; the operator's (organizations:manage).
+func (s *Service) OrganizationByID(ctx context.Context, id string) (svcauth.Organization, error) {
+	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
+		return svcauth.Organization{}, err
+	}
+	org, err := s.read().Organization(ctx, id)
+	return org, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+}
+
+// Organizations lists all, newest first; the operator's (organizations:manage).
+func (s *Service) Organizations(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.Organization], err error) {
+	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
+		return none, err
+	}
+	before, limit, err := pageOf(o, svcauth.PrefixOrganization)
+	if err != nil {
+		return none, err
+	}
+	all, err := s.read().Organizations(ctx, before, limit+1)
+	if err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+	}
+	return listOf(all, limit, func(o svcauth.Organization) string { return o.ID }), nil
+}
+
+// CreateOrganization makes a tenant and invites its first Administrator; the operator's (organizations:manage). The link is in the answer, and mailed where
+// mail is configured. Problem: [svcauth.CodeConflict] where the name is taken.
+func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganization) (made svcauth.CreatedOrganization, err error) {
+	token := newToken()
+	op := operation{need: svcauth.OrganizationsManage, operator: true, action: "organization.create", target: svcauth.AuditTarget{Kind: "organization", Name: n.Name}}
+	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
+		if n.Name, err = validName("body.name", n.Name); err != nil {
+			return err
+		}
+		if n.AdminEmail, err = validEmail("body.admin_email", n.AdminEmail); err != nil {
+			return err
+		}
+		if made.Organization, err = s.addOrganization(ctx, t, n.Name, false); err != nil {
+			return err
+		}
+		t.target.ID, t.after = made.ID, made.Organization
+		made.InvitationURL = s.invitationURL(token)
+		return s.inviteAdministrator(ctx, t, made.ID, n.AdminEmail, token)
+	})
+	if err != nil {
+		return svcauth.CreatedOrganization{}, err
+	}
+	s.mailLink(ctx, made.ID, store.InvitationInvite, n.AdminEmail, token)
+	return made, nil
+}
+
+func (s *Service) inviteAdministrator(ctx context.Context, t *tx, orgID, email string, token svcauth.Secret) error {
+	admin := store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.now), OrgID: orgID, Email: email, CreatedAt: t.now, CreatedByID: t.actor.ID, CreatedByName: t.actor.Name}
+	if err := t.InsertMember(ctx, admin); err != nil {
+		return err
+	}
+	role, err := t.SystemRole(ctx, orgID, store.RoleAdministrator)
+	if err != nil {
+		return err
+	}
+	if err := t.PutGrant(ctx, store.GrantRow{OrgID: orgID, PrincipalID: admin.ID, RoleID: role.ID, GrantedAt: t.now}); err != nil {
+		return err
+	}
+	return t.PutInvitation(ctx, invitation(admin, token, store.InvitationInvite, t.now))
+}
+
+// DeleteOrganization removes a tenant with all that belongs to it, its audit log aside; the operator's (organizations:manage). Its tokens die at once, by one
+// revocation however many there are. Problem: [svcauth.CodeConflict] for the operator's own.
+func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
+	op := operation{need: svcauth.OrganizationsManage, operator: true, action: "organization.delete", target: svcauth.AuditTarget{Kind: "organization", ID: id}}
+	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
+		org, err := t.Organization(ctx, id)
+		if err != nil {
+			return err
+		}
+		t.target.Name, t.before = org.Name, org
+		if org.Operator {
+			return svcauth.NewProblem(svcauth.CodeConflict, "This is the operator's own organization: without it nobody could manage this server. It can't be deleted.")
+		}
+		pol, err := t.RaisePolicy(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := t.revoke(ctx, id, svcauth.Revocation{OrgID: id, MinPol: pol}); err != nil {
+			return err
+		}
+		if err := t.touch(ctx, id, store.ChangeOrg, id); err != nil {
+			return err
+		}
+		return t.DeleteOrganization(ctx, id)
+	})
 }

@@ -1,13 +1,14 @@
 package access
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"runtime"
-	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -27,15 +28,36 @@ const (
 	maxPassword = 128
 )
 
-// hashing bounds how many passwords are hashed at once, so that sign-ins can't take the memory of everything else.
-type hashing chan struct{}
+// hashing bounds how many passwords are hashed at once, and how many strangers' wait for it, so that sign-ins can't take the memory and
+// the time of everything else.
+type hashing struct{ running, waiting chan struct{} }
 
-func newHashing() hashing { return make(hashing, max(1, runtime.GOMAXPROCS(0))) }
+const maxWaiting = 64
+
+func newHashing() hashing {
+	return hashing{make(chan struct{}, max(1, runtime.GOMAXPROCS(0))), make(chan struct{}, maxWaiting)}
+}
 
 func (h hashing) key(password, salt []byte, memory, time uint32, threads uint8, size uint32) []byte {
-	h <- struct{}{}
-	defer func() { <-h }()
+	h.running <- struct{}{}
+	defer func() { <-h.running }()
 	return argon2.IDKey(password, salt, time, memory, threads, size)
+}
+
+// check is verify for a stranger's password: too many at once are sent away.
+func (h hashing) check(ctx context.Context, password svcauth.Secret, stored string) (bool, error) {
+	select {
+	case h.waiting <- struct{}{}:
+		defer func() { <-h.waiting }()
+	default:
+		p := svcauth.NewProblem(svcauth.CodeUnavailable, "Too many people sign in at this moment. Try again in a few seconds.")
+		p.RetryAfter = 5 * time.Second
+		return false, p
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return h.verify(password, stored), nil
 }
 
 // hash gives the PHC string of a password.
@@ -76,7 +98,7 @@ func (s *Service) validPassword(at string, password svcauth.Secret, context ...s
 		return svcauth.InvalidField(at, "A password has %d to %d characters; a sentence of several words is a good one.", minPassword, maxPassword)
 	}
 	lower := strings.ToLower(text)
-	if slices.Contains(s.cfg.Blocklist, lower) || strings.Count(lower, lower[:1]) == len(lower) {
+	if s.blocked[lower] || strings.Count(lower, lower[:1]) == len(lower) {
 		return svcauth.InvalidField(at, "This password is on the list of those that attackers try first. Choose another one.")
 	}
 	for _, word := range append(context, "svcauth") {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
@@ -38,8 +39,11 @@ type Config struct {
 
 // Service holds the rules. It is safe for concurrent use.
 type Service struct {
-	cfg     Config
-	hashing hashing
+	cfg         Config
+	hashing     hashing
+	attempts    *attempts
+	wrongAnswer time.Duration // see wrongAnswerAfter
+	blocked     map[string]bool
 }
 
 // New makes the service. Nothing is read or written yet.
@@ -50,7 +54,11 @@ func New(cfg Config) *Service {
 	if cfg.Committed == nil {
 		cfg.Committed = func(context.Context) {}
 	}
-	return &Service{cfg: cfg, hashing: newHashing()}
+	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter, blocked: make(map[string]bool, len(cfg.Blocklist))}
+	for _, password := range cfg.Blocklist {
+		s.blocked[strings.ToLower(password)] = true
+	}
+	return s
 }
 
 func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }
@@ -71,6 +79,8 @@ type operation struct {
 	target svcauth.AuditTarget
 	// access: it creates, changes or removes service accounts or grants roles, which a service account may do only where its organization lets it.
 	access bool
+	// operator: only from the operator's own organization.
+	operator bool
 }
 
 // tx is a transaction that changes something. Its methods write what belongs to every change.
@@ -93,6 +103,9 @@ func (s *Service) change(ctx context.Context, op operation, do func(context.Cont
 		return err
 	}
 	t := &tx{s: s, now: s.now(), actor: actor, target: op.target}
+	if err == nil && op.operator && !actor.Operator {
+		err = notOperator()
+	}
 	if err == nil {
 		err = s.cfg.Store.Write(ctx, func(q *store.Q) error {
 			t.Q = q

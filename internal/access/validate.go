@@ -19,6 +19,15 @@ func validName(at, name string) (string, error) {
 	return name, nil
 }
 
+// validPersonName takes what a person is called; it may be empty.
+func validPersonName(at, name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if utf8.RuneCountInString(name) > svcauth.MaxNameLength || !printable(name) {
+		return "", svcauth.InvalidField(at, "A name has at most %d characters, none of them a control character.", svcauth.MaxNameLength)
+	}
+	return name, nil
+}
+
 func validDescription(at, text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if utf8.RuneCountInString(text) > svcauth.MaxDescriptionLength || !printable(text) {

@@ -6,6 +6,9 @@ package app
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,8 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"crypto/rand"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/cache"
@@ -79,17 +80,21 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 	if a.logger, err = telemetry.NewLogger(a.log, cfg.Log.Format, cfg.Log.Level); err != nil {
 		return nil, err
 	}
-	if err := a.open(ctx); err != nil {
+	master, previous, err := masterKeys(a.cfg)
+	if err != nil {
 		return nil, err
 	}
-	if err := a.wire(); err != nil {
+	if err := a.open(ctx, master); err != nil {
+		return nil, err
+	}
+	if err := a.wire(master, previous); err != nil {
 		return nil, err
 	}
 	return a, a.load(ctx)
 }
 
 // open connects to the stores.
-func (a *App) open(ctx context.Context) (err error) {
+func (a *App) open(ctx context.Context, master []byte) (err error) {
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
 		OnCall: func(d time.Duration, err error) { a.metrics.Dependency("database", d, err) }})
 	if err != nil {
@@ -99,7 +104,11 @@ func (a *App) open(ctx context.Context) (err error) {
 	if _, err := a.store.Migrate(ctx); err != nil {
 		return err
 	}
-	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger,
+	digest, err := hkdf.Key(sha256.New, master, nil, "svcauth cache digest key v1", sha256.Size)
+	if err != nil {
+		return err
+	}
+	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, DigestKey: digest,
 		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window,
 		OnDrop: a.metrics.QueueDropped, OnCall: func(d time.Duration, err error) { a.metrics.Dependency("redis", d, err) }})
 	if err != nil {
@@ -110,11 +119,7 @@ func (a *App) open(ctx context.Context) (err error) {
 }
 
 // wire builds the services on the stores.
-func (a *App) wire() error {
-	master, previous, err := masterKeys(a.cfg)
-	if err != nil {
-		return err
-	}
+func (a *App) wire(master, previous []byte) (err error) {
 	a.keyring, err = keyring.New(keyring.Config{Store: a.store, MasterKey: master, PreviousMasterKey: previous, Algorithm: a.cfg.Token.SigningAlgorithm,
 		RotateEvery: a.cfg.Keys.RotateEvery, PublishBefore: a.cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds*time.Second + a.cfg.Token.ServeStale,
 		Committed: func(ctx context.Context) { a.follower.Committed(ctx) }, Clock: a.clock, Logger: a.logger})

@@ -31,9 +31,12 @@ type TokenRecord struct {
 	ExpiresAt time.Time `json:"exp"`
 }
 
+// shortest is the least lifetime that is kept: in Redis one of zero would be for ever, and one below a millisecond is rounded.
+const shortest = time.Millisecond
+
 // bounded returns r with every text cut to its limit, and whether it is worth keeping: it names a token and a client, and has not expired.
 func (r TokenRecord) bounded(now time.Time) (TokenRecord, bool) {
-	if !isID(r.JTI) || !isID(r.ClientID) || !r.ExpiresAt.After(now) {
+	if !isID(r.JTI) || !isID(r.ClientID) || r.ExpiresAt.Sub(now) < shortest {
 		return r, false
 	}
 	r.OrgID, r.SecretID, r.IP = cut(r.OrgID, maxID), cut(r.SecretID, maxID), cut(r.IP, maxID)
@@ -81,7 +84,7 @@ func (c *Cache) RecordToken(r TokenRecord) {
 // MarkRevoked notes that a token is revoked, until it expires: its record is forgotten, and whoever reads Redis finds the key
 // <prefix>{<jti>}:revoked. It never waits. It is a hint; what counts is the change log.
 func (c *Cache) MarkRevoked(jti string, expires time.Time) {
-	if isID(jti) && expires.After(c.cfg.Clock()) {
+	if isID(jti) && expires.Sub(c.cfg.Clock()) >= shortest {
 		c.records.revoke(jti, expires)
 	}
 }

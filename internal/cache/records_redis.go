@@ -67,10 +67,10 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 	now := s.clock()
 	pipe := s.client.Pipeline()
 	for i, r := range batch {
-		// A lifetime of zero would be stored for ever.
+		// It may have waited long in the queue.
 		ttl := r.ExpiresAt.Sub(now)
 		value, err := json.Marshal(r)
-		if ttl < time.Millisecond || err != nil {
+		if ttl < shortest || err != nil {
 			done[i] = true
 			continue
 		}
@@ -116,7 +116,7 @@ func (s *redisRecords) writeRevoked(ctx context.Context, batch []revokedToken) (
 	pipe := s.client.Pipeline()
 	for i, r := range batch {
 		ttl := r.expires.Sub(now)
-		if done[i] = ttl < time.Millisecond; done[i] {
+		if done[i] = ttl < shortest; done[i] {
 			continue
 		}
 		pipe.Set(ctx, s.revoked(r.jti), "1", ttl)

@@ -130,7 +130,7 @@ func (s *share) learn(batch []*exchange, err error) {
 	defer s.attempts.mu.Unlock()
 	now := s.cfg.Clock()
 	for _, x := range batch {
-		if errors.Is(err, errOpen) {
+		if x.ttl == nil { // refused before anything was sent: the breaker is open, or time is up
 			x.sent -= x.delta
 			if !x.waiting && len(s.changed) < maxChanged {
 				x.waiting = true

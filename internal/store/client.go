@@ -45,13 +45,19 @@ func (q *Q) InsertSecret(ctx context.Context, s SecretRow) error {
 	return err
 }
 
-// MemberRow is a member as it is made.
+// MemberRow is a member.
 type MemberRow struct {
 	ID, OrgID, Email, FirstName, LastName string
-	PasswordHash                          string // empty: invited
+	PasswordHash                          string // empty: no password lets it in
 	CreatedAt                             time.Time
 	CreatedByID, CreatedByName            string
-	ActivatedAt                           *time.Time
+	ActivatedAt                           *time.Time // nil: invited
+
+	// What InsertMember begins with: false, 0, never, 1.
+	Suspended    bool
+	SessionEpoch int64
+	LastSignInAt *time.Time
+	Version      int64
 }
 
 // InsertMember adds one. [ErrConflict]: the organization has a member with this address.

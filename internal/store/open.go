@@ -61,7 +61,7 @@ func openPostgres(cfg Config) (*Store, error) {
 	db.SetMaxIdleConns(cfg.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(time.Hour)
-	return &Store{cfg: cfg, postgres: true, read: db, write: db}, nil
+	return &Store{cfg: cfg, postgres: true, read: db, write: db, reader: db}, nil
 }
 
 func withoutPassword(err error, u *url.URL) string {
@@ -100,7 +100,7 @@ func openSQLite(cfg Config, path string) (*Store, error) {
 	}
 	read.SetMaxOpenConns(max(2, cfg.MaxConns/2))
 	read.SetMaxIdleConns(max(2, cfg.MaxConns/2))
-	return &Store{cfg: cfg, read: read, write: write}, nil
+	return &Store{cfg: cfg, read: read, write: write, reader: newPrepared(read)}, nil
 }
 
 // isBroken tells the errors that mean a lost connection but have no type of their own.

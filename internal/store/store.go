@@ -14,6 +14,7 @@ type Store struct {
 	postgres bool
 	read     *sql.DB
 	write    *sql.DB // SQLite: one connection; PostgreSQL: the same pool as read
+	reader   runner  // read, or on SQLite its prepared form
 }
 
 // Config says which database, and who hears how it is doing.
@@ -45,7 +46,7 @@ func (s *Store) Ping(ctx context.Context) error {
 func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
 
 // Read gives queries outside a transaction: each sees what was committed when it began.
-func (s *Store) Read() *Q { return &Q{on: s.read, cfg: &s.cfg} }
+func (s *Store) Read() *Q { return &Q{on: s.reader, cfg: &s.cfg} }
 
 // Write runs do in a transaction that may change anything, alone: all such transactions of all nodes happen one after another. It
 // commits if do returns nil; otherwise nothing has happened and that error comes back. do must not call Write, and must not wait for

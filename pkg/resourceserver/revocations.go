@@ -158,7 +158,7 @@ func (t *revocationTable) add(seed maphash.Seed, e *svcauth.Revocation) bool {
 		subject = e.Cred
 	case e.ClientID != "":
 		subject = e.ClientID
-	case e.OrgID != "" && e.Role != "":
+	case e.OrgID != "" && (e.Role != "" || e.Privilege == ""):
 		subject = e.OrgID
 	default:
 		return false

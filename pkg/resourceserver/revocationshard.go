@@ -84,7 +84,7 @@ func (s *revocationShard) organization(c *Claims) (entry svcauth.Revocation, rev
 	s.RLock()
 	defer s.RUnlock()
 	for key, r := range s.orgs[c.OrgID] {
-		if c.Policy < r.min && slices.Contains(c.Roles, key.role) && (key.privilege == "" || hasScope(c.Scope, key.privilege)) {
+		if c.Policy < r.min && (key.role == "" || slices.Contains(c.Roles, key.role)) && (key.privilege == "" || hasScope(c.Scope, key.privilege)) {
 			return svcauth.Revocation{OrgID: c.OrgID, Role: key.role, Privilege: key.privilege, MinPol: r.min, Exp: r.exp}, true
 		}
 	}

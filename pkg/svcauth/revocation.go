@@ -9,6 +9,7 @@ package svcauth
 //	{"cred"}                                       the tokens obtained with that secret
 //	{"org_id","role","privilege"?,"min_pol"}       tokens of that organization with that role (and, where named, that
 //	                                               privilege in scope) and a lower pol
+//	{"org_id","min_pol"}                           all tokens of that organization with a lower pol: it was deleted
 type Revocation struct {
 	JTI       string `json:"jti,omitempty"`
 	ClientID  string `json:"client_id,omitempty"`

@@ -59,7 +59,7 @@ func (s *Sentinel) startSentinel() *Server {
 	one.args = []string{
 		"--sentinel", "monitor", masterName, "127.0.0.1", strconv.Itoa(s.Master.port), "2",
 		"--sentinel", "auth-pass", masterName, s.Master.password,
-		"--sentinel", "down-after-milliseconds", masterName, "1000",
+		"--sentinel", "down-after-milliseconds", masterName, "60000", // nothing fails over by itself on a busy machine; see FailOver
 		"--sentinel", "failover-timeout", masterName, "6000",
 	}
 	if _, err := one.create(); err != nil {
@@ -81,6 +81,9 @@ func (s *Sentinel) URL() string {
 // FailOver kills the master and returns when the Sentinels have made the replica the master.
 func (s *Sentinel) FailOver() {
 	s.t.Helper()
+	for _, one := range s.Sentinels {
+		one.Must("SENTINEL", "SET", masterName, "down-after-milliseconds", "500")
+	}
 	s.Master.Kill()
 	for _, one := range s.Sentinels {
 		waitFor(s.t, "the failover", func() bool {

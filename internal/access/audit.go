@@ -1,0 +1,29 @@
+package access
+
+import (
+	"context"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// AuditEvents lists the events of the caller's organization that fit the filter, newest first; it needs audit:read. What is written during a walk over the
+// pages is neither missed nor repeated among what was there before.
+func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none svcauth.List[svcauth.AuditEvent], err error) {
+	a, err := caller(ctx, svcauth.AuditRead)
+	if err != nil {
+		return none, err
+	}
+	before, limit, err := pageOf(f.ListOptions, svcauth.PrefixEvent)
+	if err != nil {
+		return none, err
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
+		return none, svcauth.InvalidField("query.until", "until must be later than since.")
+	}
+	all, err := s.read().AuditEvents(ctx, a.OrgID, store.AuditFilter{Actor: f.Actor, Target: f.Target, Action: f.Action, Since: f.Since, Until: f.Until, Before: before}, limit+1)
+	if err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "audit event"})
+	}
+	return listOf(all, limit, func(e svcauth.AuditEvent) string { return e.ID }), nil
+}

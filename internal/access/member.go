@@ -1,0 +1,331 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Member gets one; it needs members:read.
+func (s *Service) Member(ctx context.Context, id string) (svcauth.Member, error) {
+	a, err := caller(ctx, svcauth.MembersRead)
+	if err != nil {
+		return svcauth.Member{}, err
+	}
+	row, err := s.read().Member(ctx, a.OrgID, id)
+	if err != nil {
+		return svcauth.Member{}, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+	}
+	m, err := s.member(ctx, s.read(), row)
+	return m, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+}
+
+// Members lists them, newest first; it needs members:read.
+func (s *Service) Members(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.Member], err error) {
+	a, err := caller(ctx, svcauth.MembersRead)
+	if err != nil {
+		return none, err
+	}
+	before, limit, err := pageOf(o, svcauth.PrefixMember)
+	if err != nil {
+		return none, err
+	}
+	rows, err := s.read().Members(ctx, a.OrgID, before, limit+1)
+	if err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+	}
+	ids := make([]string, len(rows))
+	for i, r := range rows {
+		ids[i] = r.ID
+	}
+	roles, err := s.read().GrantsOf(ctx, a.OrgID, ids)
+	if err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+	}
+	all := make([]svcauth.Member, len(rows))
+	for i, r := range rows {
+		all[i] = memberNoun(r, roles[r.ID])
+	}
+	return listOf(all, limit, func(m svcauth.Member) string { return m.ID }), nil
+}
+
+// MemberRoles lists the roles that were granted to a member, newest grant first; it needs members:read.
+func (s *Service) MemberRoles(ctx context.Context, id string) ([]svcauth.Grant, error) {
+	a, err := caller(ctx, svcauth.MembersRead)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.read().Member(ctx, a.OrgID, id); err != nil {
+		return nil, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+	}
+	grants, err := s.read().Grants(ctx, a.OrgID, id)
+	return grants, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+}
+
+func (s *Service) member(ctx context.Context, q *store.Q, row store.MemberRow) (svcauth.Member, error) {
+	roles, err := q.GrantsOf(ctx, row.OrgID, []string{row.ID})
+	return memberNoun(row, roles[row.ID]), err
+}
+
+func memberNoun(r store.MemberRow, roles []svcauth.Ref) svcauth.Member {
+	m := svcauth.Member{ID: r.ID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Status: svcauth.MemberActive, Suspended: r.Suspended,
+		Roles: roles, CreatedAt: r.CreatedAt, CreatedBy: svcauth.Creator{ID: r.CreatedByID, Email: r.CreatedByName}, LastSignInAt: r.LastSignInAt, Version: r.Version}
+	if roles == nil {
+		m.Roles = []svcauth.Ref{}
+	}
+	switch {
+	case r.Suspended:
+		m.Status = svcauth.MemberSuspended
+	case r.ActivatedAt == nil:
+		m.Status = svcauth.MemberInvited
+	}
+	return m
+}
+
+// memberOperation is a change of members. Each of them decides who may do what, so a service account needs its organization's consent.
+func memberOperation(action, id string) operation {
+	return operation{need: svcauth.MembersManage, action: action, target: svcauth.AuditTarget{Kind: "member", ID: id}, access: true}
+}
+
+// targetMember reads the member that is about to be changed and notes it for the audit log.
+func (t *tx) targetMember(ctx context.Context, id string) (store.MemberRow, svcauth.Member, error) {
+	row, err := t.Member(ctx, t.actor.OrgID, id)
+	if err != nil {
+		return row, svcauth.Member{}, err
+	}
+	t.target.ID, t.target.Name = row.ID, row.Email
+	m, err := t.s.member(ctx, t.Q, row)
+	t.before = m
+	return row, m, err
+}
+
+// UpdateMember changes names, or suspends a member (its sessions and the tokens of its application keys die at once) or lets it back in, which hands over all
+// that it holds. version 0: whatever it is. Problems: [svcauth.CodePreconditionFailed], [svcauth.CodeConflict] for the last Administrator.
+func (s *Service) UpdateMember(ctx context.Context, id string, version int64, patch svcauth.MemberPatch) (changed svcauth.Member, err error) {
+	err = s.change(ctx, memberOperation("member.update", id), func(ctx context.Context, t *tx) error {
+		row, was, err := t.targetMember(ctx, id)
+		if err != nil {
+			return err
+		}
+		if version != 0 && version != row.Version {
+			return store.ErrStale
+		}
+		if err := patchNames(&row, patch.FirstName, patch.LastName); err != nil {
+			return err
+		}
+		if patch.Suspended != nil && *patch.Suspended != row.Suspended {
+			row.Suspended = *patch.Suspended
+			if err := s.suspend(ctx, t, row); err != nil {
+				return err
+			}
+		}
+		changed, err = t.saveMember(ctx, row, was)
+		return err
+	})
+	return changed, err
+}
+
+func patchNames(row *store.MemberRow, first, last *string) (err error) {
+	if first != nil {
+		if row.FirstName, err = validPersonName("body.first_name", *first); err != nil {
+			return err
+		}
+	}
+	if last != nil {
+		row.LastName, err = validPersonName("body.last_name", *last)
+	}
+	return err
+}
+
+// saveMember writes what is different, and gives the member as it then is.
+func (t *tx) saveMember(ctx context.Context, row store.MemberRow, was svcauth.Member) (svcauth.Member, error) {
+	if row.FirstName == was.FirstName && row.LastName == was.LastName && row.Suspended == was.Suspended {
+		t.silent = true
+		return was, nil
+	}
+	if err := t.UpdateMember(ctx, row); err != nil {
+		return svcauth.Member{}, err
+	}
+	row.Version++
+	m := memberNoun(row, was.Roles)
+	t.after = m
+	return m, nil
+}
+
+// suspend does what belongs to either direction; the row is written by the caller.
+func (s *Service) suspend(ctx context.Context, t *tx, row store.MemberRow) error {
+	if !row.Suspended {
+		if err := s.mayActFor(ctx, t, row, "let this member back in"); err != nil {
+			return err
+		}
+		return t.touchKeys(ctx, row)
+	}
+	if err := t.keepAnAdministrator(ctx, row); err != nil {
+		return err
+	}
+	if err := t.EndSessions(ctx, row.OrgID, row.ID); err != nil {
+		return err
+	}
+	if err := t.DeleteInvitations(ctx, row.OrgID, row.ID); err != nil {
+		return err
+	}
+	return t.revokeKeys(ctx, row, "")
+}
+
+// DeleteMember removes a member. Its sessions end and its application keys die at once, with their tokens; the service accounts that it made live on. Problem:
+// [svcauth.CodeConflict] for the last Administrator.
+func (s *Service) DeleteMember(ctx context.Context, id string) error {
+	return s.change(ctx, memberOperation("member.delete", id), func(ctx context.Context, t *tx) error {
+		row, _, err := t.targetMember(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := t.keepAnAdministrator(ctx, row); err != nil {
+			return err
+		}
+		if err := t.revokeKeys(ctx, row, ""); err != nil {
+			return err
+		}
+		return t.DeleteMember(ctx, row.OrgID, row.ID)
+	})
+}
+
+// AssignMemberRole gives a role to a member, without end. The caller must hold all that it gives. To give it twice is no error.
+func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string) error {
+	return s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
+		row, was, err := t.targetMember(ctx, id)
+		if err != nil {
+			return err
+		}
+		role, err := s.grantableRole(ctx, t, roleID)
+		if err != nil {
+			return err
+		}
+		held, err := t.Grant(ctx, row.OrgID, row.ID, role.ID)
+		if err == nil && held.ExpiresAt == nil {
+			t.silent = true
+			return nil
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if err := t.grantRoles(ctx, row.OrgID, row.ID, []store.RoleRow{role}, len(was.Roles)); err != nil {
+			return err
+		}
+		t.before, t.after = nil, svcauth.Ref{ID: role.ID, Name: role.Name}
+		return t.touchKeys(ctx, row)
+	})
+}
+
+// grantRoles writes the grants of a member that holds so many roles already.
+func (t *tx) grantRoles(ctx context.Context, orgID, memberID string, roles []store.RoleRow, held int) error {
+	if held+len(roles) > svcauth.MaxRolesPerPrincipal {
+		return svcauth.NewProblem(svcauth.CodeConflict, "A member holds at most %d roles. Take one away first.", svcauth.MaxRolesPerPrincipal)
+	}
+	for _, r := range roles {
+		if err := t.PutGrant(ctx, store.GrantRow{OrgID: orgID, PrincipalID: memberID, RoleID: r.ID, GrantedAt: t.now}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UnassignMemberRole takes a role from a member. Tokens of its application keys that carry the role die at once. It is no error where it did not hold it.
+// Problem: [svcauth.CodeConflict] where it is the last Administrator.
+func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID string) error {
+	return s.change(ctx, memberOperation("member.unassign_role", id), func(ctx context.Context, t *tx) error {
+		row, was, err := t.targetMember(ctx, id)
+		if err != nil {
+			return err
+		}
+		role, err := t.Role(ctx, t.actor.OrgID, roleID)
+		if errors.Is(err, store.ErrNotFound) {
+			return noRole(roleID)
+		} else if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(was.Roles, func(r svcauth.Ref) bool { return r.ID == role.ID }) {
+			t.silent = true
+			return nil
+		}
+		if role.Kind == store.RoleAdministrator {
+			if err := t.keepAnAdministrator(ctx, row); err != nil {
+				return err
+			}
+		}
+		if err := t.DeleteGrant(ctx, row.OrgID, row.ID, role.ID); err != nil {
+			return err
+		}
+		t.before, t.after = svcauth.Ref{ID: role.ID, Name: role.Name}, nil
+		return t.revokeKeys(ctx, row, role.Name)
+	})
+}
+
+func noRole(id string) error {
+	return svcauth.NewProblem(svcauth.CodeNotFound, "There is no role with the id %q in your organization.", id)
+}
+
+// keepAnAdministrator refuses to lose the last active member who holds Administrator.
+func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
+	role, err := t.SystemRole(ctx, m.OrgID, store.RoleAdministrator)
+	if err != nil {
+		return err
+	}
+	held, err := t.Grant(ctx, m.OrgID, m.ID, role.ID)
+	if errors.Is(err, store.ErrNotFound) || m.ActivatedAt == nil {
+		return nil // it is none, or none that could act
+	} else if err != nil {
+		return err
+	}
+	if held.ExpiresAt != nil && !held.ExpiresAt.After(t.now) {
+		return nil
+	}
+	others, err := t.OtherHolders(ctx, m.OrgID, role.ID, m.ID, t.now)
+	if err == nil && others == 0 {
+		err = svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: nobody could manage it any more. Make another active member Administrator first.", m.Email)
+	}
+	return err
+}
+
+// mayActFor refuses what gives the caller, or whom it favours, the way to act as that member, unless the caller has all that the member holds.
+func (s *Service) mayActFor(ctx context.Context, t *tx, m store.MemberRow, what string) error {
+	org, err := t.Organization(ctx, m.OrgID)
+	if err != nil {
+		return err
+	}
+	held, err := s.holdings(ctx, t.Q, m.OrgID, org.Operator, m.ID)
+	if err != nil {
+		return err
+	}
+	return t.actor.mayHandOver(held.Privileges, what)
+}
+
+// revokeKeys kills the tokens of a member's application keys: all of them, or only those that carry the role.
+func (t *tx) revokeKeys(ctx context.Context, m store.MemberRow, role string) error {
+	keys, err := t.ApplicationKeyIDs(ctx, m.OrgID, m.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range keys {
+		if err := t.revokeClient(ctx, m.OrgID, id, role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// touchKeys tells every node that a member's application keys can do something else now.
+func (t *tx) touchKeys(ctx context.Context, m store.MemberRow) error {
+	keys, err := t.ApplicationKeyIDs(ctx, m.OrgID, m.ID)
+	if err != nil {
+		return err
+	}
+	for _, id := range keys {
+		if err := t.touch(ctx, m.OrgID, store.ChangeClient, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

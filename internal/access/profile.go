@@ -1,0 +1,88 @@
+package access
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// myself runs a change that a member makes to itself.
+func (s *Service) myself(ctx context.Context, action string, do func(context.Context, *tx, store.MemberRow, svcauth.Member) error) error {
+	a, _ := ActorFrom(ctx)
+	op := operation{action: action, target: svcauth.AuditTarget{Kind: "member", ID: a.ID, Name: a.Name}}
+	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
+		if t.actor.Kind != svcauth.KindMember {
+			return svcauth.NewProblem(svcauth.CodeForbidden, "Only a member has a profile, a password and sessions; a service account has none.")
+		}
+		row, was, err := t.targetMember(ctx, t.actor.ID)
+		if err != nil {
+			return err
+		}
+		return do(ctx, t, row, was)
+	})
+}
+
+// UpdateProfile changes the caller's own names.
+func (s *Service) UpdateProfile(ctx context.Context, firstName, lastName string) (changed svcauth.Member, err error) {
+	err = s.myself(ctx, "member.update", func(ctx context.Context, t *tx, row store.MemberRow, was svcauth.Member) error {
+		if err := patchNames(&row, &firstName, &lastName); err != nil {
+			return err
+		}
+		changed, err = t.saveMember(ctx, row, was)
+		return err
+	})
+	return changed, err
+}
+
+// SignOutEverywhere ends all sessions of the caller, this one too.
+func (s *Service) SignOutEverywhere(ctx context.Context) error {
+	return s.myself(ctx, "member.sign_out", func(ctx context.Context, t *tx, row store.MemberRow, _ svcauth.Member) error {
+		t.before = nil
+		return t.EndSessions(ctx, row.OrgID, row.ID)
+	})
+}
+
+// ChangePassword changes the caller's own password and ends all its sessions, this one too: sign in with the new one. A wrong current password is counted like one at
+// sign-in: [svcauth.CodeTooMany] beyond the limit, else [svcauth.CodeInvalid].
+func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secret) error {
+	a, err := caller(ctx, "")
+	if err != nil {
+		return err
+	}
+	m, err := s.read().Member(ctx, a.OrgID, a.ID)
+	if err != nil {
+		return s.problem(err, svcauth.AuditTarget{Kind: "member"})
+	}
+	org, err := s.read().Organization(ctx, a.OrgID)
+	if err != nil {
+		return s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+	}
+	ip, _ := netip.ParseAddr(a.IP)
+	if wait := s.attempts.limited(m.Email, ip, s.now()); wait > 0 {
+		return tooMany(wait)
+	}
+	began := time.Now()
+	right, err := s.hashing.check(ctx, current, m.PasswordHash)
+	if err != nil {
+		return err
+	}
+	if !right {
+		s.attempts.fail(m.Email, ip, s.now())
+		s.pause(ctx, began)
+		return svcauth.InvalidField("body.current_password", "The current password is wrong.")
+	}
+	if err := s.validPassword("body.password", next, m.Email, m.FirstName, m.LastName, org.Name); err != nil {
+		return err
+	}
+	hash := s.hashing.hash(next)
+	return s.myself(ctx, "member.set_password", func(ctx context.Context, t *tx, row store.MemberRow, _ svcauth.Member) error {
+		if row.PasswordHash != m.PasswordHash {
+			return store.ErrStale
+		}
+		t.before = nil
+		return t.setPassword(ctx, row, hash)
+	})
+}

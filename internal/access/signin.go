@@ -1,0 +1,195 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// SignInRequest is an attempt to sign in to the console.
+type SignInRequest struct {
+	Email          string
+	Password       svcauth.Secret
+	OrganizationID string // empty: whichever has a member with this address and password
+	IP             netip.Addr
+}
+
+// SignedIn says who has signed in: MemberID and Epoch are for the session ([Service.SessionActor]). Where address and password fit in several organizations and
+// none was named, only Choices is set: ask again with one of them.
+type SignedIn struct {
+	MemberID     string
+	Epoch        int64
+	Organization svcauth.Ref
+	Choices      []svcauth.Ref
+}
+
+// maxMemberships bounds in how many organizations a password is tried. Who is in more names one.
+const maxMemberships = 20
+
+// wrongAnswerAfter is how long the answer to a wrong address or password takes, or a multiple of it: an address with three memberships costs three hashes, and
+// nobody must learn that from a clock.
+const wrongAnswerAfter = 400 * time.Millisecond
+
+// SignIn checks address and password. It needs no actor; where the context has one without an ID, its RequestID stands in the audit log. Wrong ones of every
+// kind get the same answer after the same time, [svcauth.CodeUnauthenticated]; too many of them [svcauth.CodeTooMany] with RetryAfter. A right password from a network that sent no wrong one is
+// always served. Only who knew the password learns that the account is suspended: [svcauth.CodeForbidden].
+func (s *Service) SignIn(ctx context.Context, r SignInRequest) (SignedIn, error) {
+	began := time.Now()
+	if wait := s.attempts.limited(r.Email, r.IP, s.now()); wait > 0 {
+		return SignedIn{}, tooMany(wait)
+	}
+	rows, err := s.membersFor(ctx, r.Email, r.OrganizationID)
+	if err != nil {
+		return SignedIn{}, s.problem(err, svcauth.AuditTarget{})
+	}
+	fits, err := s.withPassword(ctx, rows, r.Password)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	if len(fits) == 0 {
+		s.attempts.fail(r.Email, r.IP, s.now())
+		s.pause(ctx, began)
+		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Address or password is wrong, or there is no such account. Check both; an administrator of your organization can send you a link to set another password.")
+	}
+	return s.signInAs(ctx, fits, r.IP)
+}
+
+// membersFor reads who may be meant. An address that is none is nobody's.
+func (s *Service) membersFor(ctx context.Context, email, orgID string) ([]store.MemberRow, error) {
+	email, err := validEmail("body.email", email)
+	if err != nil {
+		return nil, nil
+	}
+	if orgID == "" {
+		return s.read().MembersByEmail(ctx, email, maxMemberships)
+	}
+	m, err := s.read().MemberByEmail(ctx, orgID, email)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	return []store.MemberRow{m}, err
+}
+
+// withPassword gives those whose password it is. It hashes at least once.
+func (s *Service) withPassword(ctx context.Context, rows []store.MemberRow, password svcauth.Secret) (fits []store.MemberRow, err error) {
+	if len(rows) == 0 {
+		rows = []store.MemberRow{{}} // nobody: no password has its hash
+	}
+	for _, m := range rows {
+		ok, err := s.hashing.check(ctx, password, m.PasswordHash)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			fits = append(fits, m)
+		}
+	}
+	return fits, nil
+}
+
+func (s *Service) pause(ctx context.Context, began time.Time) {
+	if s.wrongAnswer == 0 {
+		return
+	}
+	rest := s.wrongAnswer - time.Since(began)%s.wrongAnswer
+	select {
+	case <-time.After(rest):
+	case <-ctx.Done():
+	}
+}
+
+// signInAs takes members that have proved who they are: one is signed in, several must choose.
+func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip netip.Addr) (SignedIn, error) {
+	var active []store.MemberRow
+	for _, m := range proved {
+		if !m.Suspended {
+			active = append(active, m)
+		}
+	}
+	if len(active) == 0 {
+		return SignedIn{}, svcauth.NewProblem(svcauth.CodeForbidden, "Your account is suspended. An administrator of your organization can let you back in.")
+	}
+	var in SignedIn
+	for _, m := range active {
+		org, err := s.read().Organization(ctx, m.OrgID)
+		if err != nil {
+			return SignedIn{}, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+		}
+		in.Choices = append(in.Choices, svcauth.Ref{ID: org.ID, Name: org.Name})
+	}
+	if len(active) > 1 {
+		return in, nil
+	}
+	return SignedIn{MemberID: active[0].ID, Epoch: active[0].SessionEpoch, Organization: in.Choices[0]}, s.noteSignIn(ctx, active[0], ip)
+}
+
+// noteSignIn writes down that a member signed in, aside from what others change.
+func (s *Service) noteSignIn(ctx context.Context, m store.MemberRow, ip netip.Addr) error {
+	actor, _ := ActorFrom(s.asMember(ctx, m))
+	if ip.IsValid() {
+		actor.IP = ip.String()
+	}
+	t := &tx{s: s, now: s.now(), actor: actor, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+	err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
+		if err := q.NoteSignIn(ctx, m.OrgID, m.ID, t.now); err != nil {
+			return err
+		}
+		return q.InsertAuditEvent(ctx, t.event("member.sign_in", svcauth.OutcomeDone, ""))
+	})
+	return s.problem(err, t.target)
+}
+
+// MemberByVerifiedEmail lists, for an address that an OpenID Connect provider has verified (email_verified), the members that it may sign in as: only who was invited, and is not
+// suspended. Nobody is signed in yet: see [Service.SignInVerified].
+func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]SignedIn, error) {
+	rows, err := s.membersFor(ctx, email, "")
+	if err != nil {
+		return nil, s.problem(err, svcauth.AuditTarget{})
+	}
+	all := []SignedIn{}
+	for _, m := range rows {
+		if m.Suspended {
+			continue
+		}
+		org, err := s.read().Organization(ctx, m.OrgID)
+		if err != nil {
+			return nil, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+		}
+		all = append(all, SignedIn{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+	}
+	return all, nil
+}
+
+// SignInVerified signs in as one of what [Service.MemberByVerifiedEmail] gave for that same address. Who was only invited becomes active by it, and the link is void.
+func (s *Service) SignInVerified(ctx context.Context, email, memberID string, ip netip.Addr) (SignedIn, error) {
+	m, err := s.read().MemberOfSession(ctx, memberID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (store.NameKey(m.Email) != store.NameKey(email) || m.Suspended) {
+		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody with this address was invited to this organization. Ask one of its administrators.")
+	}
+	if err != nil {
+		return SignedIn{}, s.problem(err, svcauth.AuditTarget{})
+	}
+	if m.ActivatedAt == nil {
+		op := operation{action: "member.activate", target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		err := s.change(s.asMember(ctx, m), op, func(ctx context.Context, t *tx) error {
+			if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.now); err != nil {
+				return err
+			}
+			return t.DeleteInvitations(ctx, m.OrgID, m.ID)
+		})
+		if err != nil {
+			return SignedIn{}, err
+		}
+	}
+	return s.signInAs(ctx, []store.MemberRow{m}, ip)
+}
+
+func tooMany(wait time.Duration) error {
+	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many wrong passwords came from your network. Wait as Retry-After says, or ask an administrator of your organization for a link to set another password.")
+	p.RetryAfter = wait
+	return p
+}

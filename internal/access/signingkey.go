@@ -1,0 +1,59 @@
+package access
+
+import (
+	"context"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// SigningKeys lists them, newest first; the operator's (keys:manage).
+func (s *Service) SigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
+	if _, err := operatorCaller(ctx, svcauth.KeysManage); err != nil {
+		return svcauth.List[svcauth.SigningKey]{}, err
+	}
+	keys, err := s.cfg.Keyring.List(ctx)
+	return svcauth.List[svcauth.SigningKey]{Items: keys}, s.problem(err, svcauth.AuditTarget{Kind: "signing_key"})
+}
+
+func keyOperation(action, kid string) operation {
+	return operation{need: svcauth.KeysManage, operator: true, action: action, target: svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid}}
+}
+
+// RotateSigningKeys lets the next key sign from now on and gives the keys as they then are; the operator's (keys:manage). Tokens live on.
+func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
+	err := s.change(ctx, keyOperation("signing_key.rotate", ""), func(ctx context.Context, t *tx) error {
+		return s.cfg.Keyring.Rotate(ctx, t.Q)
+	})
+	if err != nil {
+		return svcauth.List[svcauth.SigningKey]{}, err
+	}
+	return s.SigningKeys(ctx)
+}
+
+// RevokeSigningKey takes a key that is no longer trusted out of the key set; the operator's (keys:manage). This server refuses its tokens from now on, resource servers as soon as
+// they have read the key set again. The warning says what that breaks. Problem: [svcauth.CodeNotFound].
+func (s *Service) RevokeSigningKey(ctx context.Context, kid string) (warning string, err error) {
+	err = s.change(ctx, keyOperation("signing_key.revoke", kid), func(ctx context.Context, t *tx) error {
+		was, err := s.cfg.Keyring.Revoke(ctx, t.Q, kid)
+		if err != nil {
+			return err
+		}
+		t.before, warning = was, revokedKeyWarning(was)
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	return warning, nil
+}
+
+func revokedKeyWarning(k svcauth.SigningKey) string {
+	switch k.State {
+	case svcauth.KeyNext:
+		return "Nothing breaks: this key has not signed yet. Another one was made in its place."
+	case svcauth.KeyRetired:
+		return "Tokens that this key signed before it was retired are refused: by this server now, by resource servers when they have read the key set again (jwks.max_age at the latest). Their clients need new tokens."
+	}
+	return "Every token that is out is refused: by this server now, by resource servers when they have read the key set again (jwks.max_age at the latest). Every client needs a new token; " +
+		"another key signs them already. Restart resource servers that must not wait."
+}

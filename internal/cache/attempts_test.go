@@ -1,0 +1,109 @@
+package cache
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// testAttemptsTable is contract §2.1: 20 a minute for one client from one address, 200 a minute from one address; the next is refused until the window ends.
+func testAttemptsTable(t *testing.T, b backend) {
+	type step struct {
+		wait    time.Duration
+		client  string
+		from    string
+		times   int // wrong secrets
+		limited int // how many of them, the last ones
+	}
+	office := "198.51.100.7"
+	for name, steps := range map[string][]step{
+		"20 wrong secrets for one client are wrong, the 21st is one too many": {{0, "sa_1", office, 20, 0}, {0, "sa_1", office, 1, 1}, {0, "sa_1", office, 9, 9}},
+		"another client from that address is not limited":                     {{0, "sa_1", office, 25, 5}, {0, "sa_2", office, 20, 0}},
+		"that client from another address is not limited":                     {{0, "sa_1", office, 25, 5}, {0, "sa_1", "198.51.100.8", 20, 0}},
+		"a minute after the first it begins anew":                             {{0, "sa_1", office, 10, 0}, {59 * time.Second, "sa_1", office, 11, 1}, {time.Second, "sa_1", office, 20, 0}},
+		"200 over all clients from one address": {{0, "a", office, 20, 0}, {0, "b", office, 20, 0}, {0, "c", office, 20, 0}, {0, "d", office, 20, 0}, {0, "e", office, 20, 0},
+			{0, "f", office, 20, 0}, {0, "g", office, 20, 0}, {0, "h", office, 20, 0}, {0, "i", office, 20, 0}, {0, "j", office, 20, 0}, {0, "k", office, 1, 1}, {0, "k", "198.51.100.8", 1, 0}},
+		"what is limited still counts for the address": {{0, "a", office, 200, 180}, {0, "b", office, 1, 1}},
+		"IPv6 is counted by /64":                       {{0, "sa_1", "2001:db8::1", 10, 0}, {0, "sa_1", "2001:db8::ffff:1", 11, 1}, {0, "sa_1", "2001:db8:0:1::1", 20, 0}},
+		"IPv4 in IPv6 is IPv4":                         {{0, "sa_1", "::ffff:198.51.100.7", 10, 0}, {0, "sa_1", office, 11, 1}},
+		"a zone is no other address":                   {{0, "sa_1", "fe80::1%eth0", 10, 0}, {0, "sa_1", "fe80::1%eth1", 11, 1}},
+		"overlong ids are told apart":                  {{0, strings.Repeat("x", 5000) + "1", office, 20, 0}, {0, strings.Repeat("x", 5000) + "2", office, 20, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newClock()
+			c := b.node(t, Config{Clock: k.Now})
+			_, limited := c.Limited("sa_1", addr(office))
+			require.False(t, limited)
+			for i, s := range steps {
+				k.add(s.wait)
+				for n := range s.times {
+					retryAfter, limited := c.Fail(s.client, addr(s.from))
+					require.Equal(t, n >= s.times-s.limited, limited, "step %d, wrong secret %d", i, n+1)
+					require.Equal(t, limited, retryAfter > 0)
+					require.LessOrEqual(t, retryAfter, time.Minute)
+					_, asked := c.Limited(s.client, addr(s.from))
+					require.Equal(t, limited, asked)
+				}
+			}
+			_, limited = c.Limited("sa_1", addr("203.0.113.1"))
+			require.False(t, limited, "an address that sent nothing wrong is never limited")
+		})
+	}
+}
+
+func testAttemptsCrossNodes(t *testing.T, b backend) {
+	if b.url == "" {
+		t.Skip("the twin has one node")
+	}
+	cfg := Config{Prefix: "wrong:", DigestKey: []byte("k"), Window: time.Hour}
+	one, two := b.node(t, cfg), b.node(t, cfg)
+	for range 15 {
+		one.Fail("sa_1", addr("192.0.2.1"))
+		two.Fail("sa_1", addr("192.0.2.1"))
+	}
+	for _, c := range []*Cache{one, two} {
+		eventually(t, func() bool { _, limited := c.Limited("sa_1", addr("192.0.2.1")); return limited }, "30 over both nodes to be too many")
+		_, limited := c.Limited("sa_1", addr("192.0.2.2"))
+		require.False(t, limited)
+	}
+	for key := range b.keys("wrong:") {
+		require.NotContains(t, key, "192.0.2")
+		require.NotContains(t, key, "sa_1")
+	}
+	b.wipe()
+	time.Sleep(3 * readBackEvery / 2)
+	_, limited := one.Limited("sa_1", addr("192.0.2.1"))
+	_ = limited // what the other node saw is forgotten with Redis; what this node saw itself is not:
+	for range 6 {
+		_, limited = one.Fail("sa_1", addr("192.0.2.1"))
+	}
+	require.True(t, limited, "15 and 6 on this node alone")
+}
+
+func TestCountersAreBoundedAndTheOldestGiveWay(t *testing.T) {
+	k := newClock()
+	a := newAttempts(Config{Clock: k.Now}.withDefaults())
+	for i := range maxPairs + 100 {
+		a.fail(fmt.Sprint("sa_", i), addr("192.0.2.1"))
+	}
+	require.Equal(t, maxPairs, a.pairs.len())
+	require.Equal(t, maxPairs, a.pairs.order.Len())
+	require.Equal(t, 1, a.addresses.len(), "one that tries many clients can't push out the counter of its address")
+	_, limited := a.limited("sa_fresh", addr("192.0.2.1"))
+	require.True(t, limited)
+	for i := range maxAddresses + 100 {
+		a.fail("sa_1", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+	}
+	require.Equal(t, maxAddresses, a.addresses.len())
+	require.Empty(t, a.changed, "nobody takes them without Redis")
+	k.add(time.Minute)
+	a.fail("sa_1", addr("192.0.2.1"))
+	require.Equal(t, 1, a.pairs.len(), "what has ended leaves when another comes")
+	require.Equal(t, 1, a.addresses.len())
+}

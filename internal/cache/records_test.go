@@ -1,0 +1,224 @@
+package cache
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func record(client, jti string, issued time.Time, life time.Duration) TokenRecord {
+	return TokenRecord{JTI: jti, ClientID: client, OrgID: "org_1", SecretID: "sec_1", Scope: "a:b c:d", IP: "192.0.2.1", UserAgent: "curl/8",
+		Epoch: 3, Pol: 4, IssuedAt: issued.UTC(), ExpiresAt: issued.Add(life).UTC()}
+}
+
+func jtis(records []TokenRecord) []string {
+	var all []string
+	for _, r := range records {
+		all = append(all, r.JTI)
+	}
+	return all
+}
+
+// listed waits until the client's tokens are exactly these, newest first.
+func listed(t *testing.T, c *Cache, client string, want ...string) {
+	t.Helper()
+	var got []string
+	eventually(t, func() bool {
+		all, err := c.Tokens(t.Context(), client)
+		got = jtis(all)
+		return err == nil && fmt.Sprint(got) == fmt.Sprint(want)
+	}, "the tokens of "+client+" to be "+fmt.Sprint(want))
+}
+
+func testRecords(t *testing.T, b backend) {
+	k := newClock()
+	c := b.node(t, Config{Clock: k.Now})
+	now := k.Now()
+	first, second, other := record("sa_1", "j1", now.Add(-time.Minute), time.Hour), record("sa_1", "j2", now, time.Hour), record("sa_2", "j3", now, time.Hour)
+	c.RecordToken(first)
+	c.RecordToken(second)
+	c.RecordToken(other)
+	listed(t, c, "sa_1", "j2", "j1")
+	listed(t, c, "sa_2", "j3")
+	listed(t, c, "sa_3")
+	got, ok, err := c.FindToken(t.Context(), "j2")
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, second, got)
+	_, ok, err = c.FindToken(t.Context(), "unknown")
+	require.NoError(t, err)
+	require.False(t, ok)
+
+	require.NoError(t, c.ForgetToken(t.Context(), "sa_1", "j1"))
+	require.NoError(t, c.ForgetToken(t.Context(), "sa_1", "unknown"))
+	listed(t, c, "sa_1", "j2")
+	c.MarkRevoked("j2", second.ExpiresAt)
+	listed(t, c, "sa_1")
+	_, ok, err = c.FindToken(t.Context(), "j2")
+	require.NoError(t, err)
+	require.False(t, ok, "a revoked token has no record")
+
+	k.add(time.Hour)
+	listed(t, c, "sa_2") // by the clock it has expired
+	_, ok, err = c.FindToken(t.Context(), "j3")
+	require.NoError(t, err)
+	require.False(t, ok)
+}
+
+func testNewestThousand(t *testing.T, b backend) {
+	c := b.node(t, Config{})
+	began := time.Now().Truncate(time.Millisecond)
+	for i := range maxPerClient + 200 {
+		c.RecordToken(record("sa_1", "j"+strconv.Itoa(i), began.Add(time.Duration(i)*time.Millisecond), time.Hour))
+	}
+	c.RecordToken(record("sa_2", "other", began, time.Hour))
+	listed(t, c, "sa_2", "other")
+	var got []TokenRecord
+	eventually(t, func() bool {
+		var err error
+		got, err = c.Tokens(t.Context(), "sa_1")
+		return err == nil && len(got) > 0 && got[0].JTI == "j"+strconv.Itoa(maxPerClient+199)
+	}, "the newest to be there")
+	require.Len(t, got, maxPerClient)
+	require.Equal(t, "j200", got[len(got)-1].JTI)
+}
+
+// testLifetimes is the trap that a lifetime of zero or less is stored for ever.
+func testLifetimes(t *testing.T, b backend) {
+	const prefix = "lifetimes:"
+	k := newClock()
+	c := b.node(t, Config{Prefix: prefix, Clock: k.Now})
+	now := k.Now()
+	for i, life := range []time.Duration{-time.Hour, -1, 0, 1, time.Microsecond, 999 * time.Microsecond} {
+		c.RecordToken(record("sa_1", fmt.Sprintf("dead%d", i), now, life))
+		c.MarkRevoked(fmt.Sprintf("gone%d", i), now.Add(life))
+	}
+	c.RecordToken(record("sa_1", "long", now, 24*time.Hour))
+	c.RecordToken(record("sa_1", "short", now.Add(time.Millisecond), time.Hour)) // must not shorten the life of the list
+	c.MarkRevoked("revoked", now.Add(time.Hour))
+	listed(t, c, "sa_1", "short", "long")
+	for range 3 {
+		c.Fail("sa_1", addr("192.0.2.9"))
+	}
+	if b.url == "" {
+		return
+	}
+	var keys map[string]string
+	eventually(t, func() bool {
+		keys = b.keys(prefix)
+		return len(keys) == 7
+	}, "long, short, the list, the marker with its tombstone and the two counters")
+	for key, left := range keys {
+		ms, err := strconv.Atoi(left)
+		require.NoError(t, err)
+		require.Positive(t, ms, "%s never ends", key)
+		require.Contains(t, key, "{", "a hash tag, for Cluster")
+		require.NotContains(t, key, "192.0.2.9")
+		require.NotContains(t, key, "dead")
+		require.NotContains(t, key, "gone")
+		switch {
+		case strings.HasSuffix(key, "{sa_1}:tokens"), strings.HasSuffix(key, "{long}:token"):
+			require.Greater(t, ms, 23*3600*1000, key)
+		case strings.HasSuffix(key, ":wrong"):
+			require.LessOrEqual(t, ms, 60_000, key)
+		default:
+			require.LessOrEqual(t, ms, 3600*1000, key)
+		}
+	}
+}
+
+func testRecordsCrossNodes(t *testing.T, b backend) {
+	if b.url == "" {
+		t.Skip("the twin has one node")
+	}
+	one, two := b.node(t, Config{Prefix: "cross:"}), b.node(t, Config{Prefix: "cross:"})
+	now := time.Now().Truncate(time.Millisecond)
+	one.RecordToken(record("sa_1", "j1", now, time.Hour))
+	two.RecordToken(record("sa_1", "j2", now.Add(time.Second), time.Hour))
+	listed(t, one, "sa_1", "j2", "j1")
+	listed(t, two, "sa_1", "j2", "j1")
+	one.MarkRevoked("j2", now.Add(time.Hour))
+	listed(t, two, "sa_1", "j1")
+	// A record that is late comes after its revocation, and stays away.
+	one.MarkRevoked("late", now.Add(time.Hour))
+	eventually(t, func() bool { return b.keys("cross:{late}:revoked")["cross:{late}:revoked"] != "" }, "the marker")
+	two.RecordToken(record("sa_1", "late", now, time.Hour))
+	two.RecordToken(record("sa_1", "j4", now.Add(2*time.Second), time.Hour))
+	listed(t, one, "sa_1", "j4", "j1")
+	b.wipe()
+	listed(t, one, "sa_1")
+	two.RecordToken(record("sa_1", "j5", now, time.Hour))
+	listed(t, one, "sa_1", "j5")
+}
+
+func testHostileRecords(t *testing.T, b backend) {
+	const prefix = "hostile:"
+	c := b.node(t, Config{Prefix: prefix})
+	now := time.Now().Truncate(time.Millisecond)
+	for _, id := range []string{"", "a{b", "a}b", "a b", "a\nb", "a\x00b", "ü", strings.Repeat("a", maxID+1)} {
+		c.RecordToken(record("sa_1", id, now, time.Hour))
+		c.RecordToken(record(id, "j", now, time.Hour))
+		c.MarkRevoked(id, now.Add(time.Hour))
+		got, err := c.Tokens(t.Context(), id)
+		require.NoError(t, err)
+		require.Empty(t, got)
+		_, ok, err := c.FindToken(t.Context(), id)
+		require.NoError(t, err)
+		require.False(t, ok)
+		require.NoError(t, c.ForgetToken(t.Context(), "sa_1", id))
+	}
+	long := record("sa_1", "long", now, time.Hour)
+	long.Scope, long.UserAgent, long.IP = strings.Repeat("x", 5000), strings.Repeat("ü", 5000), "\xff\n"
+	c.RecordToken(long)
+	listed(t, c, "sa_1", "long")
+	got, _, err := c.FindToken(t.Context(), "long")
+	require.NoError(t, err)
+	require.Len(t, got.Scope, maxScope)
+	require.LessOrEqual(t, len(got.UserAgent), maxUserAgent)
+	require.Equal(t, "\n", got.IP)
+	if b.url == "" {
+		return
+	}
+	// Whoever writes to Redis directly can't bring in another client's record, and breaks nothing but his own key.
+	plant := func(args ...string) {
+		for _, node := range b.nodes {
+			if _, err := node.Do(args...); err == nil {
+				return
+			}
+		}
+		t.Fatalf("no node took %v", args)
+	}
+	for jti, value := range map[string]string{"p1": "no json", "p2": `{"jti":"other","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`,
+		"p3": `{"jti":"p3","client_id":"sa_2","exp":"2999-01-01T00:00:00Z"}`, "p4": `{"jti":"p4","client_id":"sa_1","exp":"1999-01-01T00:00:00Z"}`} {
+		plant("SET", prefix+"{"+jti+"}:token", value)
+		plant("ZADD", prefix+"{sa_1}:tokens", "9e15", jti)
+	}
+	listed(t, c, "sa_1", "long")
+	plant("LPUSH", prefix+"{sa_9}:tokens", "x")
+	c.RecordToken(record("sa_9", "j9", now, time.Hour))
+	c.RecordToken(record("sa_8", "j8", now, time.Hour))
+	listed(t, c, "sa_8", "j8")
+	_, err = c.Tokens(t.Context(), "sa_9")
+	require.ErrorIs(t, err, ErrUnavailable)
+}
+
+func TestTwinIsBoundedAsAWhole(t *testing.T) {
+	k := newClock()
+	m := newMemoryRecords(k.Now)
+	now := k.Now()
+	for i := range maxRecords + 10 {
+		m.record(record("sa_"+strconv.Itoa(i%500), "j"+strconv.Itoa(i), now, time.Hour+time.Duration(i)*time.Second))
+	}
+	require.Len(t, m.byJTI, maxRecords)
+	require.Len(t, m.expiring, maxRecords)
+	_, ok, _ := m.find(t.Context(), "j0")
+	require.False(t, ok, "the one that expires first gave way")
+	k.add(1000 * time.Hour)
+	m.record(record("sa_1", "fresh", k.Now(), time.Hour))
+	require.Len(t, m.byJTI, 1)
+	require.Len(t, m.byClient, 1)
+}

@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+const memberSelect = `SELECT id, org_id, email, first_name, last_name, suspended, password_hash, session_epoch, created_at_ms, created_by_id, created_by_name,
+	activated_at_ms, last_sign_in_ms, version FROM member`
+
+func scanMember(r row) (m MemberRow, err error) {
+	var created int64
+	var activated, signedIn sql.NullInt64
+	err = r.Scan(&m.ID, &m.OrgID, &m.Email, &m.FirstName, &m.LastName, &m.Suspended, &m.PasswordHash, &m.SessionEpoch, &created, &m.CreatedByID, &m.CreatedByName,
+		&activated, &signedIn, &m.Version)
+	m.CreatedAt, m.ActivatedAt, m.LastSignInAt = at(created), moment(activated), moment(signedIn)
+	return m, err
+}
+
+// Member reads one of the organization.
+func (q *Q) Member(ctx context.Context, orgID, id string) (MemberRow, error) {
+	return single(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND id = $2`, orgID, id)
+}
+
+// MemberOfSession reads one by its id alone. It is for what proves by itself whose it is: a session, an invitation.
+func (q *Q) MemberOfSession(ctx context.Context, id string) (MemberRow, error) {
+	return single(ctx, q, scanMember, memberSelect+` WHERE id = $1`, id)
+}
+
+// MemberByEmail reads the organization's member with an address.
+func (q *Q) MemberByEmail(ctx context.Context, orgID, email string) (MemberRow, error) {
+	return single(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND email_key = $2`, orgID, NameKey(email))
+}
+
+// MembersByEmail reads up to limit members with an address, of all organizations, those who signed in last first.
+func (q *Q) MembersByEmail(ctx context.Context, email string, limit int) ([]MemberRow, error) {
+	return many(ctx, q, scanMember, memberSelect+` WHERE email_key = $1 ORDER BY COALESCE(last_sign_in_ms, 0) DESC, id LIMIT $2`, NameKey(email), limit)
+}
+
+// Members reads a page, newest first, of those with an id below before ("" for the first page).
+func (q *Q) Members(ctx context.Context, orgID, before string, limit int) ([]MemberRow, error) {
+	return many(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND ($2 = '' OR id < $2) ORDER BY id DESC LIMIT $3`, orgID, before, limit)
+}
+
+// UpdateMember writes names and suspension where the version is still the one given: else [ErrStale].
+func (q *Q) UpdateMember(ctx context.Context, m MemberRow) error {
+	n, err := q.exec(ctx, `UPDATE member SET first_name = $1, last_name = $2, suspended = $3, version = version + 1 WHERE org_id = $4 AND id = $5 AND version = $6`,
+		m.FirstName, m.LastName, m.Suspended, m.OrgID, m.ID, m.Version)
+	if err == nil && n == 0 {
+		return ErrStale
+	}
+	return err
+}
+
+// SetPassword writes a member's password hash; an empty one lets no password in.
+func (q *Q) SetPassword(ctx context.Context, orgID, id, hash string) error {
+	return q.must(ctx, `UPDATE member SET password_hash = $1, version = version + 1 WHERE org_id = $2 AND id = $3`, hash, orgID, id)
+}
+
+// ActivateMember notes that an invitation was accepted. Who is active already stays so since then.
+func (q *Q) ActivateMember(ctx context.Context, orgID, id string, now time.Time) error {
+	return q.must(ctx, `UPDATE member SET activated_at_ms = COALESCE(activated_at_ms, $1) WHERE org_id = $2 AND id = $3`, now.UnixMilli(), orgID, id)
+}
+
+// EndSessions ends all sessions of a member.
+func (q *Q) EndSessions(ctx context.Context, orgID, id string) error {
+	return q.must(ctx, `UPDATE member SET session_epoch = session_epoch + 1 WHERE org_id = $1 AND id = $2`, orgID, id)
+}
+
+// NoteSignIn writes when a member signed in last.
+func (q *Q) NoteSignIn(ctx context.Context, orgID, id string, now time.Time) error {
+	return q.must(ctx, `UPDATE member SET last_sign_in_ms = $1 WHERE org_id = $2 AND id = $3`, now.UnixMilli(), orgID, id)
+}
+
+// DeleteMember removes a member with its invitations, grants and application keys.
+func (q *Q) DeleteMember(ctx context.Context, orgID, id string) error {
+	if err := q.DeleteGrantsOf(ctx, orgID, id); err != nil {
+		return err
+	}
+	return q.must(ctx, `DELETE FROM member WHERE org_id = $1 AND id = $2`, orgID, id)
+}
+
+// OtherHolders counts the active members, save one, who hold a role by a grant that has not expired.
+func (q *Q) OtherHolders(ctx context.Context, orgID, roleID, exceptID string, now time.Time) (int64, error) {
+	return count(ctx, q, `SELECT COUNT(*) FROM role_grant g JOIN member m ON m.id = g.principal_id
+		WHERE g.role_id = $1 AND g.org_id = $2 AND m.org_id = $2 AND m.id <> $3 AND NOT m.suspended AND m.activated_at_ms IS NOT NULL
+		AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $4)`, roleID, orgID, exceptID, now.UnixMilli())
+}
+
+// ApplicationKeyIDs reads the ids of a member's application keys.
+func (q *Q) ApplicationKeyIDs(ctx context.Context, orgID, memberID string) ([]string, error) {
+	return many(ctx, q, func(r row) (id string, err error) { return id, r.Scan(&id) },
+		`SELECT id FROM client WHERE org_id = $1 AND member_id = $2 ORDER BY id`, orgID, memberID)
+}
+
+// PrincipalRow is what a request needs to know of who made it.
+type PrincipalRow struct {
+	Name     string // a member's address or a service account's name
+	Off      bool   // suspended or disabled
+	Operator bool   // the organization is the operator's own
+}
+
+// MemberPrincipal reads a member that acts through a client of its own. [ErrNotFound]: the member or the client is gone.
+func (q *Q) MemberPrincipal(ctx context.Context, orgID, memberID, clientID string) (PrincipalRow, error) {
+	return single(ctx, q, scanPrincipal, `SELECT m.email, m.suspended, o.operator FROM client c JOIN member m ON m.id = c.member_id JOIN organization o ON o.id = m.org_id
+		WHERE c.org_id = $1 AND c.id = $2 AND m.id = $3`, orgID, clientID, memberID)
+}
+
+// AccountPrincipal reads a service account.
+func (q *Q) AccountPrincipal(ctx context.Context, orgID, id string) (PrincipalRow, error) {
+	return single(ctx, q, scanPrincipal, `SELECT c.name, c.disabled, o.operator FROM client c JOIN organization o ON o.id = c.org_id
+		WHERE c.org_id = $1 AND c.id = $2 AND c.kind = $3`, orgID, id, ClientServiceAccount)
+}
+
+func scanPrincipal(r row) (p PrincipalRow, err error) {
+	return p, r.Scan(&p.Name, &p.Off, &p.Operator)
+}
