@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
@@ -152,15 +153,20 @@ func (a *App) wire(master, previous []byte) (err error) {
 	return a.wireHTTP()
 }
 
-func (a *App) wireHTTP() (err error) {
+func (a *App) wireHTTP() error {
 	var proxies []string
 	for _, p := range a.cfg.TrustedProxies {
 		proxies = append(proxies, p.String())
 	}
-	_, a.handler, err = httpapi.New(httpapi.Config{Token: a.Token, JWKS: a.keyring.JWKS, Feed: feed{a}, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
+	face, handler, err := httpapi.New(httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: feed{a}, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
 		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest})
-	return err
+	if err != nil {
+		return err
+	}
+	a.metrics.DeclareRoutes(face.Routes...)
+	a.handler = handler
+	return nil
 }
 
 func (a *App) countCache(hit bool) {
@@ -173,7 +179,10 @@ func (a *App) countCache(hit bool) {
 
 func (a *App) countRequest(route, method string, status int, reason string, took time.Duration) {
 	outcome := "ok"
-	if reason != "" {
+	switch {
+	case reason != "" && strings.HasPrefix(route, "/v1/"):
+		outcome = reason // the code of a problem
+	case reason != "":
 		outcome = "refused"
 		a.metrics.Refused(reason)
 	}

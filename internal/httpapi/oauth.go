@@ -1,5 +1,5 @@
-// Package httpapi owns the public HTTP face: the OAuth2 endpoints, metadata, keys, health and the revocation feed. It reads requests strictly, calls
-// the services, and writes answers; OAuth2 errors are rendered in one place, by RFC 6749 §5.2.
+// Package httpapi owns the public HTTP face: the OAuth2 endpoints, metadata, keys, health, the revocation feed and the management API under /v1. It reads requests strictly, calls
+// the services, and writes answers; errors are rendered in two places only: OAuth2 ones by RFC 6749 §5.2, those of /v1 by RFC 9457.
 //
 // It refuses to know: what is allowed (packages access and token), SQL, Redis, private keys.
 package httpapi
@@ -22,7 +22,14 @@ import (
 // outcome is what the log line of a request says beside its status.
 type outcome struct {
 	ClientID, Reason string
+	Actor            string // of a management call: who was let in
 	Cause            error
+}
+
+func outcomeOf(c *gin.Context) outcome {
+	v, _ := c.Get("outcome")
+	o, _ := v.(outcome)
+	return o
 }
 
 func note(c *gin.Context, clientID string, err *token.Error) {
@@ -137,6 +144,10 @@ func clientAddr(c *gin.Context) netip.Addr {
 
 // refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
 func (s *Server) refuse(c *gin.Context, clientID string, err *token.Error, basic bool) {
+	if managed(c.Request.URL.Path) {
+		s.manageRefusal(c, err)
+		return
+	}
 	note(c, clientID, err)
 	if err.Status == http.StatusUnauthorized {
 		switch {

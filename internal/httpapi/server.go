@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -18,6 +19,7 @@ import (
 // Config is what the HTTP face stands on.
 type Config struct {
 	Token  *token.Service
+	Access *access.Service
 	JWKS   func() (body []byte, etag string)
 	Feed   Feed
 	Ready  func(context.Context) map[string]error // each dependency's state
@@ -29,6 +31,13 @@ type Config struct {
 	JWKSMaxAge     time.Duration
 	TrustedProxies []string
 	MaxInflight    int
+
+	// SessionActor gives who is signed in to the console; nil: the management API takes bearer tokens only.
+	SessionActor func(*http.Request) (access.Actor, bool)
+	// ResourceServers lists the connected followers of the revocation feed: the organization's, or for the operator all. nil: none.
+	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
+	// Enforced waits until every connected resource server enforces what this node has committed by now, at most for wait. nil: nobody is connected.
+	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
 
 	// OnRequest hears of each request once. route is the template, never the path; reason is a word from a closed list.
 	OnRequest func(route, method string, status int, reason string, took time.Duration)
@@ -42,6 +51,8 @@ type Feed interface {
 
 // Server is the HTTP face. Its Handler is safe for concurrent use.
 type Server struct {
+	Routes []string // the templates of all paths, for metrics
+
 	cfg      Config
 	inflight chan struct{}
 	metadata []byte
@@ -78,6 +89,12 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	engine.GET("/.well-known/jwks.json", s.serveJWKS)
 	engine.GET("/healthz", s.healthz)
 	engine.GET("/readyz", s.readyz)
+	if err := s.mountManagement(engine); err != nil {
+		return nil, nil, err
+	}
+	for _, route := range engine.Routes() {
+		s.Routes = append(s.Routes, route.Path)
+	}
 	return s, engine, nil
 }
 
@@ -101,10 +118,7 @@ func (s *Server) observe(c *gin.Context) {
 }
 
 func (s *Server) log(c *gin.Context, id string, took time.Duration) {
-	var o outcome
-	if v, ok := c.Get("outcome"); ok {
-		o, _ = v.(outcome)
-	}
+	o := outcomeOf(c)
 	status := c.Writer.Status()
 	level := slog.LevelInfo
 	if status >= 500 {
@@ -114,7 +128,7 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 		o.ClientID = "" // what is no id of ours may be anything, a secret in the wrong field too
 	}
 	attrs := []slog.Attr{slog.String("request_id", id), slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
-		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()),
+		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor), slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()),
 		slog.Int64("us", took.Microseconds())}
 	if o.Cause != nil {
 		attrs = append(attrs, slog.Any("error", o.Cause))

@@ -22,17 +22,8 @@ func (c *Client) Secrets(ctx context.Context, id string) (List[SecretInfo], erro
 
 // UpdateSecret changes a secret's description or expiry. Problem: [CodeInvalid] where the expiry does not lie ahead.
 func (c *Client) UpdateSecret(ctx context.Context, id, secretID string, patch SecretPatch) (SecretInfo, error) {
-	body := map[string]any{}
-	if patch.Description != nil {
-		body["description"] = *patch.Description
-	}
-	if patch.ExpiresAt != nil {
-		body["expires_at"] = *patch.ExpiresAt
-	} else if patch.ClearExpiresAt {
-		body["expires_at"] = nil
-	}
 	var secret SecretInfo
-	_, err := c.do(ctx, request{method: http.MethodPatch, path: []string{accountsPath, id, "secrets", secretID}, body: body}, &secret)
+	_, err := c.do(ctx, request{method: http.MethodPatch, path: []string{accountsPath, id, "secrets", secretID}, body: patch}, &secret)
 	return secret, err
 }
 

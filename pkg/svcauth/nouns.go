@@ -99,6 +99,40 @@ type SecretPatch struct {
 	ClearExpiresAt bool       `json:"-"`
 }
 
+// MarshalJSON writes null for an expiry that is taken away.
+func (p SecretPatch) MarshalJSON() ([]byte, error) {
+	fields := map[string]any{}
+	if p.Description != nil {
+		fields["description"] = *p.Description
+	}
+	if p.ExpiresAt != nil {
+		fields["expires_at"] = *p.ExpiresAt
+	} else if p.ClearExpiresAt {
+		fields["expires_at"] = nil
+	}
+	return json.Marshal(fields)
+}
+
+// UnmarshalJSON tells null from absent.
+func (p *SecretPatch) UnmarshalJSON(text []byte) error {
+	var fields struct {
+		Description *string         `json:"description"`
+		ExpiresAt   json.RawMessage `json:"expires_at"`
+	}
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	*p = SecretPatch{Description: fields.Description}
+	if string(fields.ExpiresAt) == "null" {
+		p.ClearExpiresAt = true
+		return nil
+	}
+	if fields.ExpiresAt == nil {
+		return nil
+	}
+	return json.Unmarshal(fields.ExpiresAt, &p.ExpiresAt)
+}
+
 // Grant is a role that a principal holds.
 type Grant struct {
 	ID        string     `json:"id"` // the role's

@@ -1,0 +1,128 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// management is the API under /v1. A handler decodes, calls package access and encodes; the document at /openapi.json is made from the handlers.
+type management struct {
+	*Server
+	api         huma.API
+	crossOrigin *http.CrossOriginProtection
+}
+
+// mountManagement registers the API, its document and the page that shows it.
+func (s *Server) mountManagement(engine *gin.Engine) error {
+	m := &management{Server: s, crossOrigin: http.NewCrossOriginProtection()}
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	// Errors are ours: the document shows Problem where the library would show its own model, and render turns one into the other. Its global
+	// constructors stay as they are.
+	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[svcauth.Problem]())
+	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
+	config := huma.Config{
+		OpenAPI:       openAPI(s.cfg.Issuer, registry),
+		Formats:       map[string]huma.Format{"application/json": format, "json": format},
+		DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
+		Transformers: []huma.Transformer{m.render},
+	}
+	m.api = humagin.New(engine, config)
+	m.api.UseMiddleware(m.authenticate, m.readRequest)
+	m.serviceAccounts()
+	m.secrets()
+	m.applicationKeys()
+	m.roles()
+	m.members()
+	m.organizations()
+	m.catalogue()
+	m.audit()
+	m.signingKeys()
+	return m.mountDocument(engine)
+}
+
+// operation describes a call. needs is the privilege that the rules ask for; empty: none, or it depends.
+func operation(id, method, path, tag, needs, summary, description string) huma.Operation {
+	op := huma.Operation{OperationID: id, Method: method, Path: path, Tags: []string{tag}, Summary: summary, Description: description,
+		MaxBodyBytes: maxBody + 1, Security: []map[string][]string{{schemeToken: {}}, {schemeSession: {}}}}
+	if needs != "" {
+		op.Security[0][schemeToken] = []string{needs}
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the privilege `" + needs + "`.")
+	}
+	op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable}
+	if strings.Contains(path, "{") {
+		op.Errors = append(op.Errors, http.StatusNotFound)
+	}
+	switch method {
+	case http.MethodPost, http.MethodPut:
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	case http.MethodPatch:
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	case http.MethodDelete:
+		op.Errors = append(op.Errors, http.StatusConflict)
+	}
+	return op
+}
+
+// add registers a call. What the handler returns as an error is rendered as a problem.
+func add[I, O any](m *management, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.Middlewares = append(op.Middlewares, m.checkIDs(op.Path))
+	huma.Register(m.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, m.refusal(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// addMade is add for a call that is answered by 201.
+func addMade[I, O any](m *management, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.DefaultStatus = http.StatusCreated
+	add(m, op, handle)
+}
+
+// addDone is add for a call that takes something away: 204, or with ?wait= 200 and how far it is enforced.
+func addDone[I any](m *management, op huma.Operation, handle func(context.Context, *I) (*done, error)) {
+	op.Responses = map[string]*huma.Response{"204": {Description: "Done"}, "200": {Description: "Done, and with `wait` how many resource servers enforce it already"}}
+	add(m, op, handle)
+}
+
+// idKinds says what the path segment before an id names.
+var idKinds = map[string]string{
+	"service-accounts": svcauth.PrefixServiceAccount, "application-keys": svcauth.PrefixApplicationKey, "members": svcauth.PrefixMember,
+	"roles": svcauth.PrefixRole, "organizations": svcauth.PrefixOrganization, "secrets": svcauth.PrefixSecret,
+}
+
+// checkIDs answers 404 to a path whose ids can't be any, before anything is looked up.
+func (m *management) checkIDs(path string) func(huma.Context, func(huma.Context)) {
+	type id struct{ param, kind, prefix string }
+	var ids []id
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if name, is := strings.CutPrefix(segment, "{"); is {
+			kind := segments[i-1]
+			ids = append(ids, id{strings.TrimSuffix(name, "}"), strings.TrimSuffix(strings.ReplaceAll(kind, "-", " "), "s"), idKinds[kind]})
+		}
+	}
+	return func(ctx huma.Context, next func(huma.Context)) {
+		for _, id := range ids {
+			given := ctx.Param(id.param)
+			if id.prefix != "" && !svcauth.ValidID(id.prefix, given) || len(given) > maxOtherID || !clean(given) {
+				m.problem(humagin.Unwrap(ctx), svcauth.NewProblem(svcauth.CodeNotFound, "There is no %s with this id in your organization.", id.kind), nil)
+				return
+			}
+		}
+		next(ctx)
+	}
+}
+
+// maxOtherID bounds the ids that are not ours alone: jti and kid.
+const maxOtherID = 128

@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+type requestKey struct{}
+
+// authenticate puts the caller into the context: the bearer of a token of this server, or who is signed in to the console.
+func (m *management) authenticate(ctx huma.Context, next func(huma.Context)) {
+	c := humagin.Unwrap(ctx)
+	c.Header("Cache-Control", "no-store")
+	actor, refusal, cause := m.actor(c)
+	if refusal != nil {
+		m.problem(c, refusal, cause)
+		return
+	}
+	actor.IP, actor.RequestID = c.ClientIP(), c.GetString("request_id")
+	c.Set("outcome", outcome{ClientID: actor.ClientID, Actor: actor.ID})
+	next(huma.WithContext(ctx, context.WithValue(access.WithActor(ctx.Context(), actor), requestKey{}, c)))
+}
+
+// actor finds out who calls. Where a token is sent, only the token counts.
+func (m *management) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
+	headers := c.Request.Header.Values("Authorization")
+	if len(headers) == 0 {
+		return m.sessionActor(c)
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	if token = strings.TrimSpace(token); len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return access.Actor{}, m.unauthenticated(c, "", "Expected one Authorization header: Bearer, and an access token of this server."), nil
+	}
+	principal, err := m.cfg.Token.VerifyOwn(c.Request.Context(), token)
+	if err == nil {
+		actor, err := m.cfg.Access.TokenActor(c.Request.Context(), principal)
+		return m.knownActor(c, actor, err)
+	}
+	var refusal *resourceserver.Error
+	if !errors.As(err, &refusal) || refusal.Code == resourceserver.CodeUnavailable {
+		return access.Actor{}, svcauth.NewProblem(svcauth.CodeUnavailable, "The token can't be checked right now. Nothing was changed; try again in a moment."), err
+	}
+	return access.Actor{}, m.unauthenticated(c, refusal.Description, "The access token is refused: %s. Get a new one from /oauth2/token; its audience must be this server.", refusal.Description), err
+}
+
+// knownActor takes what the rules say of the bearer: one who is gone since is not authenticated, RFC 6750 §3.1.
+func (m *management) knownActor(c *gin.Context, actor access.Actor, err error) (access.Actor, *svcauth.Problem, error) {
+	var refusal *svcauth.Problem
+	switch {
+	case err == nil:
+		return actor, nil, nil
+	case errors.As(err, &refusal) && refusal.Status >= 500:
+		return actor, refusal, err
+	case errors.As(err, &refusal):
+		return actor, m.unauthenticated(c, refusal.Detail, "%s", refusal.Detail), err
+	}
+	return actor, svcauth.NewProblem(svcauth.CodeInternal, "The server failed; its log has the reason under this request id."), err
+}
+
+// sessionActor takes the console's session. A cookie is sent by the browser whoever made the page, so that what changes something must come from our own.
+func (m *management) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
+	if m.cfg.SessionActor != nil {
+		if actor, is := m.cfg.SessionActor(c.Request); is {
+			if err := m.crossOrigin.Check(c.Request); err != nil {
+				return actor, svcauth.NewProblem(svcauth.CodeForbidden, "This request came from another site's page. With the console's session, changes are taken from the console only."), err
+			}
+			return actor, nil, nil
+		}
+	}
+	return access.Actor{}, m.unauthenticated(c, "", "Nobody is signed in: send Authorization: Bearer with an access token of this server."), nil
+}
+
+// unauthenticated makes a 401 with its challenge, RFC 6750 §3: without an error code where no token came.
+func (m *management) unauthenticated(c *gin.Context, fault, format string, args ...any) *svcauth.Problem {
+	challenge := `Bearer realm="svcauth"`
+	if fault != "" {
+		challenge += `, error="invalid_token", error_description="` + quotable(fault) + `"`
+	}
+	c.Header("WWW-Authenticate", challenge)
+	return svcauth.NewProblem(svcauth.CodeUnauthenticated, format, args...)
+}
+
+// quotable keeps what may stand in a quoted string of a challenge, RFC 6750 §3.
+func quotable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return '\''
+		}
+		return r
+	}, text[:min(len(text), 300)])
+}
+
+// insufficient adds the challenge of a 403 for a token that lacks privileges, RFC 6750 §3.1.
+func insufficient(c *gin.Context, p *svcauth.Problem) {
+	if p.Status == http.StatusForbidden && len(p.Missing) > 0 && c.GetHeader("Authorization") != "" {
+		c.Header("WWW-Authenticate", `Bearer realm="svcauth", error="insufficient_scope", scope="`+quotable(strings.Join(p.Missing, " "))+`"`)
+	}
+}

@@ -1,0 +1,77 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const (
+	tagMembers = "Members"
+	pathMember = "/v1/members"
+)
+
+// MemberPatchOf changes a member.
+type MemberPatchOf struct {
+	Item
+	Match
+	Waiting
+	Body svcauth.MemberPatch
+}
+
+// MemberGrant assigns a role to a member.
+type MemberGrant struct {
+	RoleOf
+	Body *struct{} `nameHint:"EmptyObject"`
+}
+
+func (m *management) members() {
+	add(m, operation("listMembers", "GET", pathMember, tagMembers, svcauth.MembersRead, "List members", "Newest first."),
+		func(ctx context.Context, in *Page) (*plain[svcauth.List[svcauth.Member]], error) {
+			return page(m.cfg.Access.Members(ctx, in.options()))
+		})
+	addMade(m, operation("inviteMember", "POST", pathMember, tagMembers, svcauth.MembersManage, "Invite a member",
+		"The answer has `invitation_url`, a link that works once and expires; it is sent by mail too where the server can. You need every privilege of the roles that you assign."),
+		func(ctx context.Context, in *struct{ Body svcauth.NewMember }) (*createdVersion[svcauth.Member], error) {
+			member, err := m.cfg.Access.InviteMember(ctx, in.Body)
+			return &createdVersion[svcauth.Member]{pathMember + "/" + member.ID, etag(member.Version), member}, err
+		})
+	add(m, operation("getMember", "GET", pathMember+"/{id}", tagMembers, svcauth.MembersRead, "Get a member", ""),
+		func(ctx context.Context, in *Item) (*versioned[svcauth.Member], error) {
+			member, err := m.cfg.Access.Member(ctx, in.ID)
+			return &versioned[svcauth.Member]{etag(member.Version), member}, err
+		})
+	add(m, operation("updateMember", "PATCH", pathMember+"/{id}", tagMembers, svcauth.MembersManage, "Change a member",
+		"What is absent stays. To suspend a member ends its sessions and the tokens of its application keys at once."),
+		func(ctx context.Context, in *MemberPatchOf) (*versioned[svcauth.Member], error) {
+			member, err := m.cfg.Access.UpdateMember(ctx, in.ID, in.version, in.Body)
+			if err == nil {
+				member.Enforcement = m.enforcement(ctx, in.Waiting)
+			}
+			return &versioned[svcauth.Member]{etag(member.Version), member}, err
+		})
+	addDone(m, operation("deleteMember", "DELETE", pathMember+"/{id}", tagMembers, svcauth.MembersManage, "Remove a member",
+		"Its sessions and application keys end at once. Service accounts that it made live on. The last Administrator can't be removed."),
+		func(ctx context.Context, in *ItemWait) (*done, error) {
+			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteMember(ctx, in.ID) })
+		})
+	m.memberAccess()
+}
+
+func (m *management) memberAccess() {
+	add(m, operation("resetMember", "POST", pathMember+"/{id}/reset", tagMembers, svcauth.MembersManage, "Reset a member's password",
+		"The answer has `invitation_url`, a one-time link by which the member sets a new password. The present one stops working."),
+		func(ctx context.Context, in *Item) (*versioned[svcauth.Member], error) {
+			member, err := m.cfg.Access.ResetMember(ctx, in.ID)
+			return &versioned[svcauth.Member]{etag(member.Version), member}, err
+		})
+	add(m, operation("assignMemberRole", "PUT", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Assign a role to a member", "You need every privilege of the role."),
+		func(ctx context.Context, in *MemberGrant) (*struct{}, error) {
+			return nil, m.cfg.Access.AssignMemberRole(ctx, in.ID, in.RoleID)
+		})
+	addDone(m, operation("unassignMemberRole", "DELETE", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Take a role from a member",
+		"The tokens of its application keys that carry the role die at once. It is no error where it does not hold the role. The last Administrator keeps that role."),
+		func(ctx context.Context, in *UngrantOf) (*done, error) {
+			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignMemberRole(ctx, in.ID, in.RoleID) })
+		})
+}

@@ -1,0 +1,182 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const problemType = "application/problem+json"
+
+// managed says whether errors at a path are problems (RFC 9457) rather than OAuth2 errors (RFC 6749).
+func managed(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/v1/") }
+
+// problem answers with a problem; cause, where not nil, goes to the log.
+func (s *Server) problem(c *gin.Context, p *svcauth.Problem, cause error) {
+	s.noteProblem(c, p, cause)
+	body, err := json.Marshal(p)
+	if err != nil {
+		s.cfg.Logger.Error("a problem could not be written", "error", err)
+	}
+	c.Data(p.Status, problemType, append(body, '\n'))
+	c.Abort()
+}
+
+// noteProblem gives a problem its request id and headers, and the log line its reason.
+func (s *Server) noteProblem(c *gin.Context, p *svcauth.Problem, cause error) {
+	p.RequestID = c.GetString("request_id")
+	c.Header("Cache-Control", "no-store")
+	insufficient(c, p)
+	if p.Status == http.StatusServiceUnavailable && p.RetryAfter == 0 {
+		p.RetryAfter = time.Second
+	}
+	if p.RetryAfter > 0 {
+		c.Header("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
+	}
+	o := outcomeOf(c)
+	o.Reason, o.Cause = p.Code, cause
+	c.Set("outcome", o)
+}
+
+// manageRefusal turns a refusal of the frame (overload, no such path) into a problem.
+func (s *Server) manageRefusal(c *gin.Context, e *token.Error) {
+	code := svcauth.CodeInternal
+	switch e.Status {
+	case http.StatusNotFound:
+		code, e.Description = svcauth.CodeNotFound, "There is nothing at this path. The API is described at /docs."
+	case http.StatusMethodNotAllowed:
+		code, e.Description = svcauth.CodeMethodNotAllowed, "This method is not allowed here; the Allow header says which are."
+	case http.StatusServiceUnavailable:
+		code, e.Description = svcauth.CodeUnavailable, "The server is busy. Nothing was changed; try again in a moment."
+	}
+	p := svcauth.NewProblem(code, "%s", e.Description)
+	p.RetryAfter = e.RetryAfter
+	s.problem(c, p, e.Cause)
+}
+
+// refusal carries a problem through the library.
+type refusal struct {
+	*svcauth.Problem
+	cause error
+}
+
+// GetStatus is asked by the library.
+func (r *refusal) GetStatus() int { return r.Status }
+
+// ContentType is asked by the library.
+func (r *refusal) ContentType(string) string { return problemType }
+
+// refusal makes a problem of whatever the services return.
+func (m *management) refusal(ctx context.Context, err error) error {
+	var p *svcauth.Problem
+	if errors.As(err, &p) {
+		r := &refusal{Problem: p}
+		if p.Status >= 500 {
+			r.cause = err
+		}
+		return r
+	}
+	if ctx.Err() != nil {
+		return &refusal{svcauth.NewProblem(svcauth.CodeUnavailable, "The request was given up before it was done. Look whether the change is there before you repeat it."), err}
+	}
+	return &refusal{svcauth.NewProblem(svcauth.CodeInternal, "The server failed; its log has the reason under this request id."), err}
+}
+
+// render is the last step before an answer is written: errors, the library's too, become problems.
+func (m *management) render(ctx huma.Context, status string, v any) (any, error) {
+	c := humagin.Unwrap(ctx)
+	switch e := v.(type) {
+	case *refusal:
+		m.noteProblem(c, e.Problem, e.cause)
+		return e.Problem, nil
+	case *huma.ErrorModel:
+		p := libraryProblem(e)
+		m.noteProblem(c, p, nil)
+		return p, nil
+	}
+	if status == "204" {
+		c.Writer.Header().Del("Content-Type")
+	}
+	return v, nil
+}
+
+// libraryProblem translates what the library found wrong with a request. Values are left out: one may be a secret.
+func libraryProblem(e *huma.ErrorModel) *svcauth.Problem {
+	if e.Status == http.StatusBadRequest && len(e.Errors) == 0 {
+		return svcauth.NewProblem(svcauth.CodeMalformed, "A body is needed: a JSON object, with Content-Type: application/json.")
+	}
+	code := svcauth.CodeInvalid
+	if e.Status >= 500 {
+		code = svcauth.CodeInternal
+	}
+	p := svcauth.NewProblem(code, "The request can't be taken.")
+	p.Status = max(e.Status, http.StatusBadRequest)
+	for _, d := range e.Errors[:min(len(e.Errors), maxFaults)] {
+		if d != nil {
+			p.Errors = append(p.Errors, fault(d))
+		}
+	}
+	if len(p.Errors) > 0 {
+		p.Detail = p.Errors[0].Location + ": " + p.Errors[0].Message + "."
+	}
+	if n := len(e.Errors); n > 1 {
+		p.Detail += fmt.Sprintf(" There are %d faults in all.", n)
+	}
+	return p
+}
+
+const (
+	maxFaults   = 20
+	maxLocation = 100 // bytes
+)
+
+var (
+	missingField = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+	sentences    = []struct {
+		form *regexp.Regexp
+		text string
+	}{
+		{regexp.MustCompile(`^unexpected property$`), "there is no such field here; take it out"},
+		{regexp.MustCompile(`^unknown query parameter$`), "there is no such parameter here; take it out"},
+		{regexp.MustCompile(`^expected length >= 1$`), "must not be empty"},
+		{regexp.MustCompile(`^expected length >= (\d+)$`), "expected at least $1 characters"},
+		{regexp.MustCompile(`^expected length <= (\d+)$`), "expected at most $1 characters"},
+		{regexp.MustCompile(`^expected array length <= (\d+)$`), "expected at most $1 entries"},
+		{regexp.MustCompile(`^expected number >= (\S+)$`), "expected a number of at least $1"},
+		{regexp.MustCompile(`^expected number <= (\S+)$`), "expected a number of at most $1"},
+		{regexp.MustCompile(`^expected string to be RFC 3339 date-time$|^invalid date/time.*`), "expected a moment as RFC 3339 writes it, such as 2030-01-31T12:00:00Z"},
+		{regexp.MustCompile(`^expected (boolean|string|integer|number|array|object)$`), "expected JSON's type $1"},
+		{regexp.MustCompile(`^invalid (integer|boolean)$`), "expected a value of type $1"},
+	}
+)
+
+// fault puts one fault into our words.
+func fault(d *huma.ErrorDetail) svcauth.ProblemField {
+	at, message := d.Location, d.Message
+	if found := missingField.FindStringSubmatch(message); found != nil {
+		at, message = at+"."+found[1], "is missing"
+	}
+	for _, s := range sentences {
+		if s.form.MatchString(message) {
+			message = s.form.ReplaceAllString(message, s.text)
+			break
+		}
+	}
+	if len(at) > maxLocation {
+		at = strings.ToValidUTF8(at[:maxLocation], "") + "…"
+	}
+	return svcauth.ProblemField{Location: at, Message: message}
+}
