@@ -1,0 +1,179 @@
+package keyring
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func TestRotationByTheClock(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		c := newClock()
+		var committed atomic.Int64
+		cfg := config(open(), c)
+		cfg.Committed = func(context.Context) { committed.Add(1) }
+		k := loaded(t, cfg)
+		require.EqualValues(t, 1, committed.Load())
+		first := states(t, k)
+		require.Len(t, published(t, k), 2, "the next key is published before it signs")
+		oldToken, kid := sign(t, k)
+		require.Equal(t, first[svcauth.KeyActive][0], kid)
+
+		c.add(rotateEvery - time.Millisecond)
+		require.NoError(t, k.Advance(t.Context()))
+		require.Equal(t, first, states(t, k), "not before its time")
+		c.add(time.Millisecond)
+		require.NoError(t, k.Advance(t.Context()))
+		second := states(t, k)
+		require.Equal(t, first[svcauth.KeyNext], second[svcauth.KeyActive])
+		require.Equal(t, first[svcauth.KeyActive], second[svcauth.KeyRetired])
+		require.EqualValues(t, 2, committed.Load())
+		_, kid = sign(t, k)
+		require.Equal(t, first[svcauth.KeyNext][0], kid)
+		_, err := verify(t, k, oldToken)
+		require.NoError(t, err, "what the retired key signed lives on")
+		require.Len(t, published(t, k), 3)
+
+		c.add(tokenLifetime + deletionSlack - time.Millisecond)
+		require.NoError(t, k.Advance(t.Context()))
+		require.Len(t, published(t, k), 3)
+		c.add(time.Millisecond)
+		require.NoError(t, k.Advance(t.Context()))
+		require.Len(t, published(t, k), 2, "when its last token has expired it goes")
+		_, err = verify(t, k, oldToken)
+		require.ErrorIs(t, err, resourceserver.ErrUnknownKey)
+		for range 5 {
+			require.NoError(t, k.Advance(t.Context()))
+		}
+		require.EqualValues(t, 3, committed.Load(), "nothing due, nothing written")
+	})
+}
+
+func TestNextKeySignsOnlyAfterItWasPublished(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		c := newClock()
+		k := loaded(t, config(open(), c))
+		c.add(rotateEvery)
+		require.NoError(t, k.Advance(t.Context()))
+		before := states(t, k)
+		write(t, k, k.Rotate) // by hand, at the same moment: the new next key is an instant old
+		rotated := states(t, k)
+		require.Equal(t, before[svcauth.KeyNext], rotated[svcauth.KeyActive])
+		cfg := config(open(), c)
+		cfg.RotateEvery, cfg.PublishBefore = 2*time.Hour, time.Hour
+		shorter := loaded(t, cfg)
+		c.add(time.Hour)
+		require.NoError(t, shorter.Advance(t.Context()))
+		require.Equal(t, rotated, states(t, shorter))
+		write(t, k, func(ctx context.Context, q *store.Q) error {
+			_, err := k.Revoke(ctx, q, rotated[svcauth.KeyNext][0])
+			return err
+		})
+		c.add(time.Hour - time.Second) // active long enough soon, but the replaced next one is too young
+		require.NoError(t, shorter.Reload(t.Context()))
+		require.NoError(t, shorter.Advance(t.Context()))
+		require.Equal(t, rotated[svcauth.KeyActive], states(t, shorter)[svcauth.KeyActive])
+		c.add(time.Second)
+		require.NoError(t, shorter.Advance(t.Context()))
+		require.NotEqual(t, rotated[svcauth.KeyActive], states(t, shorter)[svcauth.KeyActive])
+	})
+}
+
+func TestRevokedKeyIsGoneAtOnce(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		k := loaded(t, config(open(), newClock()))
+		write(t, k, k.Rotate)
+		for _, state := range []string{svcauth.KeyRetired, svcauth.KeyNext, svcauth.KeyActive} {
+			before := states(t, k)
+			kid := before[state][0]
+			token, signer := sign(t, k)
+			write(t, k, func(ctx context.Context, q *store.Q) error {
+				gone, err := k.Revoke(ctx, q, kid)
+				require.Equal(t, kid, gone.KID)
+				require.Equal(t, state, gone.State)
+				return err
+			})
+			require.NotContains(t, published(t, k), kid)
+			_, fresh := sign(t, k)
+			require.NotEqual(t, kid, fresh)
+			_, err := verify(t, k, token)
+			require.Equal(t, signer == kid, errors.Is(err, resourceserver.ErrUnknownKey))
+			after := states(t, k)
+			if state == svcauth.KeyActive {
+				require.Equal(t, before[svcauth.KeyNext], after[svcauth.KeyActive])
+			}
+		}
+		err := k.cfg.Store.Write(t.Context(), func(q *store.Q) error { _, err := k.Revoke(t.Context(), q, "unknown"); return err })
+		require.ErrorIs(t, err, store.ErrNotFound)
+	})
+}
+
+func TestNodesThatRotateAtOnceAgree(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		c := newClock()
+		var nodes []*Keyring
+		for range 4 {
+			k, err := New(config(open(), c))
+			require.NoError(t, err)
+			nodes = append(nodes, k)
+		}
+		together := func(do func(*Keyring) error) {
+			var all sync.WaitGroup
+			errs := make([]error, 8)
+			for i := range errs {
+				all.Go(func() { errs[i] = do(nodes[i%len(nodes)]) })
+			}
+			all.Wait()
+			require.NoError(t, errors.Join(errs...))
+		}
+		agree := func() string {
+			kids := map[string]bool{}
+			for _, k := range nodes {
+				require.NoError(t, k.Reload(t.Context()))
+				_, kid := sign(t, k)
+				kids[kid] = true
+			}
+			require.Len(t, kids, 1)
+			for kid := range kids {
+				return kid
+			}
+			return ""
+		}
+		together(func(k *Keyring) error { return k.Load(t.Context()) })
+		first := agree()
+		hash := nodes[0].HashSecret("svcs_x")
+		for _, k := range nodes {
+			require.Equal(t, hash, k.HashSecret("svcs_x"), "one key for secret hashes")
+		}
+		for range 3 {
+			c.add(rotateEvery)
+			together(func(k *Keyring) error { return k.Advance(t.Context()) })
+			second := agree()
+			require.NotEqual(t, first, second)
+			first = second
+		}
+		changes, err := nodes[0].cfg.Store.Read().Changes(t.Context(), 0, 100)
+		require.NoError(t, err)
+		require.Len(t, changes, 4, "one entry for the start, one for each rotation, none for those who came too late")
+	})
+}
+
+func TestAgesOfKeys(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		c := newClock()
+		k := loaded(t, config(open(), c))
+		c.add(time.Hour)
+		write(t, k, k.Rotate)
+		c.add(time.Minute)
+		require.Equal(t, []KeyAge{{svcauth.KeyNext, time.Minute}, {svcauth.KeyActive, time.Minute}, {svcauth.KeyRetired, time.Minute}}, k.Ages(c.Now()))
+	})
+}

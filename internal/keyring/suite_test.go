@@ -1,0 +1,146 @@
+package keyring
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const (
+	rotateEvery   = 30 * 24 * time.Hour
+	publishBefore = 24 * time.Hour
+	tokenLifetime = 24 * time.Hour
+)
+
+var (
+	oldMaster   = []byte("0123456789abcdef0123456789abcdef")
+	otherMaster = []byte("fedcba9876543210fedcba9876543210")
+)
+
+// databases runs test on SQLite and on PostgreSQL, each empty and with its schema. open gives a further connection to the same database, as another node has.
+func databases(t *testing.T, test func(t *testing.T, open func() *store.Store, url string)) {
+	for _, kind := range []string{"sqlite", "postgres"} {
+		t.Run(kind, func(t *testing.T) {
+			url := "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")
+			if kind == "postgres" {
+				url = pgtest.URL(t)
+			}
+			open := func() *store.Store {
+				db, err := store.Open(store.Config{URL: url})
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, db.Close()) })
+				return db
+			}
+			_, err := open().Migrate(t.Context())
+			require.NoError(t, err)
+			test(t, open, url)
+		})
+	}
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func newClock() *clock { return &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func config(db *store.Store, c *clock) Config {
+	return Config{Store: db, MasterKey: oldMaster, Algorithm: es256, RotateEvery: rotateEvery, PublishBefore: publishBefore, MaxTokenLifetime: tokenLifetime, Clock: c.Now}
+}
+
+func loaded(t *testing.T, cfg Config) *Keyring {
+	t.Helper()
+	k, err := New(cfg)
+	require.NoError(t, err)
+	require.NoError(t, k.Load(t.Context()))
+	return k
+}
+
+// states lists the kids by state, as the database has them.
+func states(t *testing.T, k *Keyring) map[string][]string {
+	t.Helper()
+	all, err := k.List(t.Context())
+	require.NoError(t, err)
+	out := map[string][]string{}
+	for _, one := range all {
+		out[one.State] = append(out[one.State], one.KID)
+	}
+	require.Len(t, out[svcauth.KeyActive], 1)
+	require.Len(t, out[svcauth.KeyNext], 1)
+	return out
+}
+
+// published lists the kids in the JWKS.
+func published(t *testing.T, k *Keyring) []string {
+	t.Helper()
+	body, etag := k.JWKS()
+	require.Regexp(t, `^"[0-9A-Za-z_-]{22}"$`, etag)
+	var doc struct{ Keys []map[string]string }
+	require.NoError(t, json.Unmarshal(body, &doc))
+	var kids []string
+	for _, one := range doc.Keys {
+		kids = append(kids, one["kid"])
+		require.Equal(t, "sig", one["use"])
+		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
+			require.NotContains(t, one, private)
+		}
+	}
+	return kids
+}
+
+const payload = `{"iss":"https://a","x":"ü"}`
+
+// verify checks a token as a resource server does, and gives its kid.
+func verify(t *testing.T, k *Keyring, token string) (kid string, err error) {
+	t.Helper()
+	_, err = jwt.NewParser(jwt.WithValidMethods([]string{es256, rs256, eddsa}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()).Parse(token, func(tok *jwt.Token) (any, error) {
+		require.Equal(t, "at+jwt", tok.Header["typ"])
+		require.Len(t, tok.Header, 3)
+		kid, _ = tok.Header["kid"].(string)
+		alg, public, err := k.Key(t.Context(), kid)
+		if err == nil {
+			require.Equal(t, alg, tok.Method.Alg(), "the algorithm is the key's, RFC 8725 §3.1")
+		}
+		return public, err
+	})
+	return kid, err
+}
+
+func sign(t *testing.T, k *Keyring) (token, kid string) {
+	t.Helper()
+	token, err := k.Sign([]byte(payload))
+	require.NoError(t, err)
+	kid, err = verify(t, k, token)
+	require.NoError(t, err)
+	return token, kid
+}
+
+// write runs one of the methods that work inside a caller's transaction, and takes the result into use.
+func write(t *testing.T, k *Keyring, do func(context.Context, *store.Q) error) {
+	t.Helper()
+	require.NoError(t, k.cfg.Store.Write(t.Context(), func(q *store.Q) error { return do(t.Context(), q) }))
+	require.NoError(t, k.Reload(t.Context()))
+}
