@@ -58,6 +58,7 @@ type App struct {
 	cache    *cache.Cache
 	keyring  *keyring.Keyring
 	follower *changes.Follower
+	feed     *changes.Feed
 	handler  http.Handler
 	closers  []func() error
 }
@@ -129,13 +130,21 @@ func (a *App) wire(master, previous []byte) (err error) {
 	}
 	revocations := resourceserver.NewRevocationSet()
 	a.follower = changes.New(changes.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger,
-		OnEntries: func(entries []store.Change) { a.Token.Entries(entries) },
-		OnReset:   func(int64) { a.Token.Reset() },
+		OnEntries: func(entries []store.Change) {
+			a.Token.Entries(entries)
+			a.feed.Entries(entries)
+		},
+		OnReset: func(head int64) {
+			a.Token.Reset()
+			a.feed.Reset(head)
+		},
 		OnKeys: func(ctx context.Context) {
 			if err := a.keyring.Reload(ctx); err != nil {
 				a.logger.Error("the signing keys changed and could not be read", "error", err)
 			}
 		}})
+	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Node: nodeName(), Clock: a.clock, Logger: a.logger,
+		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers})
 	a.Token, err = token.New(token.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,
 		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnCache: a.countCache,
@@ -158,7 +167,7 @@ func (a *App) wireHTTP() error {
 	for _, p := range a.cfg.TrustedProxies {
 		proxies = append(proxies, p.String())
 	}
-	face, handler, err := httpapi.New(httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: feed{a}, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
+	face, handler, err := httpapi.New(httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
 		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest})
 	if err != nil {
@@ -182,7 +191,7 @@ func (a *App) countRequest(route, method string, status int, reason string, took
 	switch {
 	case reason != "" && strings.HasPrefix(route, "/v1/"):
 		outcome = reason // the code of a problem
-	case reason != "":
+	case reason != "" && status >= 400:
 		outcome = "refused"
 		a.metrics.Refused(reason)
 	}
@@ -232,27 +241,12 @@ func (a *App) ready(ctx context.Context) map[string]error {
 	return states
 }
 
-// feed reads the revocation feed from the change log, as far as this node has applied it.
-type feed struct{ *App }
-
-// Since gives the live revocations after the cursor.
-func (f feed) Since(ctx context.Context, cursor int64) ([]store.Change, int64, error) {
-	if err := f.follower.CatchUp(ctx); err != nil {
-		return nil, 0, err // who can't read the log must not say that there is nothing new
-	}
-	head := f.follower.Head()
-	var all []store.Change
-	for after := cursor; ; {
-		page, err := f.store.Read().LiveRevocations(ctx, after, head, f.clock(), 10_000)
-		if err != nil {
-			return nil, 0, err
-		}
-		all = append(all, page...)
-		if len(page) < 10_000 {
-			return all, head, nil
-		}
-		after = page[len(page)-1].Seq
-	}
+// nodeName tells this process apart from the others that serve the same database.
+func nodeName() string {
+	host, _ := os.Hostname()
+	fresh := make([]byte, 3)
+	_, _ = rand.Read(fresh)
+	return fmt.Sprintf("%.60s-%x", host, fresh)
 }
 
 // masterKeys reads the master key and, while it is being changed, the other one. The file is made where there is none.

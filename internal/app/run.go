@@ -25,11 +25,12 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	}
 	main := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
+	main.RegisterOnShutdown(a.feed.Close) // its streams would never end by themselves
 	// What works for requests must outlive them: it has a context of its own, which ends when the last request has.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.Token.Run, a.housekeep} {
+	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.housekeep} {
 		group.Go(func() error { return run(working) })
 	}
 	group.Go(func() error { return a.ops(working) })

@@ -94,6 +94,7 @@ type Limits struct {
 	Window                 time.Duration `koanf:"window"`
 	MaxConnections         int           `koanf:"max_connections"`
 	MaxInflight            int           `koanf:"max_inflight"`
+	MaxFollowers           int           `koanf:"max_followers"`
 }
 
 // Cache bounds the memory of this process.

@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -13,26 +15,25 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// feedPage is an answer of the revocation feed in its polling form.
+// feedPage is an answer of the revocation feed in its polling form, and, without the cursor, the data of a snapshot event.
 type feedPage struct {
-	Cursor      string               `json:"cursor"`
-	Snapshot    bool                 `json:"snapshot,omitempty"`
+	Cursor      string               `json:"cursor,omitempty"`
+	Snapshot    bool                 `json:"snapshot,omitempty"` // begins anew: what was held before may be forgotten once More is not set
+	More        bool                 `json:"more,omitempty"`     // not all: the rest follows, or is had with since=cursor
 	Revocations []svcauth.Revocation `json:"revocations"`
 }
 
 // revocations serves the feed to who may introspect: all entries to the operator's organization, to others their own.
 func (s *Server) revocations(c *gin.Context) {
-	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		s.refuse(c, "", token.Refuse(token.CodeInvalidToken, "no_bearer", "expected Authorization: Bearer with a token that carries tokens:introspect"), false)
-		return
-	}
-	asker, refusal := s.cfg.Token.AskerFromBearer(c.Request.Context(), strings.TrimSpace(text))
-	if refusal == nil && !asker.Privileged {
-		refusal = token.Refuse(token.CodeInsufficientScope, "scope", "the token lacks the privilege tokens:introspect")
-	}
+	c.Header("Vary", "Accept")
+	asker, text, refusal := s.follower(c)
 	if refusal != nil {
 		s.refuse(c, asker.ClientID, refusal, false)
+		return
+	}
+	who := identify(c.Request.Header, asker)
+	if strings.Contains(c.GetHeader("Accept"), "text/event-stream") {
+		s.stream(c, who, text)
 		return
 	}
 	since := int64(0)
@@ -44,22 +45,102 @@ func (s *Server) revocations(c *gin.Context) {
 		}
 		since = n
 	}
-	entries, next, err := s.cfg.Feed.Since(c.Request.Context(), since)
+	from, head, err := s.cfg.Feed.Begin(c.Request.Context(), since)
+	var page changes.Page
+	if err == nil {
+		page, err = s.cfg.Feed.Page(c.Request.Context(), who.Scope, from, head)
+	}
 	if err != nil {
-		e := token.Refuse(token.CodeUnavailable, "unavailable", "the server can't reach its database; try again in a moment")
-		e.Cause = err
-		s.refuse(c, asker.ClientID, e, false)
+		s.refuse(c, asker.ClientID, unreadable(err), false)
 		return
 	}
-	page := feedPage{Cursor: strconv.FormatInt(next, 10), Snapshot: since == 0, Revocations: []svcauth.Revocation{}}
-	for _, entry := range entries {
-		if asker.Operator || entry.OrgID == asker.OrgID {
-			if r, err := changes.Revocation(entry); err == nil {
-				page.Revocations = append(page.Revocations, r)
-			}
-		}
+	if interval, err := time.ParseDuration(c.GetHeader("Svcauth-Interval")); err == nil {
+		s.cfg.Feed.Polled(who, interval)
 	}
 	note(c, asker.ClientID, nil)
-	body, _ := json.Marshal(page)
+	body, _ := json.Marshal(feedPage{Cursor: strconv.FormatInt(page.Next, 10), Snapshot: from == 0, More: page.More, Revocations: page.Entries})
 	writeJSON(c, http.StatusOK, body)
+}
+
+func unreadable(cause error) *token.Error {
+	e := token.Refuse(token.CodeUnavailable, "unavailable", "the server can't reach its database; try again in a moment")
+	e.RetryAfter, e.Cause = time.Second, cause
+	return e
+}
+
+// follower authenticates who follows the feed, and gives its token too.
+func (s *Server) follower(c *gin.Context) (asker token.Asker, text string, refusal *token.Error) {
+	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	text = strings.TrimSpace(text)
+	if !strings.EqualFold(scheme, "Bearer") || text == "" {
+		return asker, "", token.Refuse(token.CodeInvalidToken, "no_bearer", "expected Authorization: Bearer with a token that carries tokens:introspect")
+	}
+	asker, refusal = s.cfg.Token.AskerFromBearer(c.Request.Context(), text)
+	if refusal == nil && !asker.Privileged {
+		refusal = token.Refuse(token.CodeInsufficientScope, "scope", "the token lacks the privilege tokens:introspect")
+	}
+	return asker, text, refusal
+}
+
+// identify reads what a resource server says of itself. It is shown to people and otherwise not relied on.
+func identify(h http.Header, asker token.Asker) changes.Identity {
+	return changes.Identity{Scope: changes.Scope{OrgID: asker.OrgID, Operator: asker.Operator}, ClientID: asker.ClientID,
+		Name: label(h.Get("Svcauth-Resource-Server"), 128), Audience: label(h.Get("Svcauth-Audience"), 256), Instance: label(h.Get("Svcauth-Instance"), 64)}
+}
+
+// label keeps printable ASCII, and not more than size of it.
+func label(s string, size int) string {
+	if len(s) > size {
+		s = s[:size]
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+const maxAck = 4 << 10
+
+// acknowledge takes the receipt of a resource server: it enforces everything up to the cursor.
+func (s *Server) acknowledge(c *gin.Context) {
+	asker, _, refusal := s.follower(c)
+	if refusal != nil {
+		s.refuse(c, asker.ClientID, refusal, false)
+		return
+	}
+	var ack struct {
+		Cursor   string `json:"cursor"`
+		Name     string `json:"name"`
+		Audience string `json:"audience"`
+		Instance string `json:"instance"`
+	}
+	err := json.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, maxAck)).Decode(&ack)
+	cursor, cursorErr := strconv.ParseInt(ack.Cursor, 10, 64)
+	if err != nil || cursorErr != nil || cursor < 0 {
+		s.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters","audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`), false)
+		return
+	}
+	who := identify(http.Header{}, asker)
+	who.Name, who.Audience, who.Instance = label(ack.Name, 128), label(ack.Audience, 256), label(ack.Instance, 64)
+	switch err := s.cfg.Feed.Ack(c.Request.Context(), who, cursor); {
+	case errors.Is(err, changes.ErrAhead):
+		s.refuse(c, asker.ClientID, badRequest("the cursor is ahead of the feed: send one that the feed gave"), false)
+	case errors.Is(err, changes.ErrFull):
+		s.refuse(c, asker.ClientID, full(), false)
+	case err != nil:
+		s.refuse(c, asker.ClientID, unreadable(err), false)
+	default:
+		note(c, asker.ClientID, nil)
+		c.Header("Cache-Control", "no-store")
+		c.Status(http.StatusNoContent)
+		c.Writer.WriteHeaderNow()
+	}
+}
+
+func full() *token.Error {
+	e := token.Refuse(token.CodeUnavailable, "followers", "too many follow the revocation feed at this node; try another one, or again in a moment")
+	e.RetryAfter = 5 * time.Second
+	return e
 }

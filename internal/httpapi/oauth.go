@@ -15,6 +15,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -167,8 +168,13 @@ func (s *Server) refuse(c *gin.Context, clientID string, err *token.Error, basic
 	writeJSON(c, err.Status, append(body, '\n'))
 }
 
+// revoke is RFC 7009. With ?wait= it answers when the resource servers enforce it, and says how many do.
 func (s *Server) revoke(c *gin.Context) {
-	f, err := readForm(c.Writer, c.Request)
+	wait, waits, err := waitParameter(c.Request)
+	var f form
+	if err == nil {
+		f, err = readForm(c.Writer, c.Request)
+	}
 	if err != nil {
 		s.refuse(c, "", err, false)
 		return
@@ -182,7 +188,26 @@ func (s *Server) revoke(c *gin.Context) {
 		return
 	}
 	note(c, client.ClientID, nil)
-	writeJSON(c, http.StatusOK, nil)
+	if !waits {
+		writeJSON(c, http.StatusOK, nil)
+		return
+	}
+	body, _ := json.Marshal(s.cfg.Feed.Enforced(c.Request.Context(), client.OrgID, wait))
+	writeJSON(c, http.StatusOK, body)
+}
+
+// waitParameter takes wait out of the URL's query, where nothing else may stand.
+func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *token.Error) {
+	text, is := strings.CutPrefix(r.URL.RawQuery, "wait=")
+	if !is {
+		return 0, false, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > changes.MaxWait {
+		return 0, false, badRequest("wait is no time from 0s to %s, such as 2s or 500ms", changes.MaxWait)
+	}
+	r.URL.RawQuery = ""
+	return wait, true, nil
 }
 
 // introspection is the answer of RFC 7662 §2.2 for a live token.

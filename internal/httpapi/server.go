@@ -6,12 +6,13 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
-	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -21,7 +22,7 @@ type Config struct {
 	Token  *token.Service
 	Access *access.Service
 	JWKS   func() (body []byte, etag string)
-	Feed   Feed
+	Feed   *changes.Feed
 	Ready  func(context.Context) map[string]error // each dependency's state
 	Logger *slog.Logger
 
@@ -41,12 +42,6 @@ type Config struct {
 
 	// OnRequest hears of each request once. route is the template, never the path; reason is a word from a closed list.
 	OnRequest func(route, method string, status int, reason string, took time.Duration)
-}
-
-// Feed is what the revocation feed reads.
-type Feed interface {
-	// Since gives the entries after cursor, and the cursor they lead to. A cursor of 0 means all live ones.
-	Since(ctx context.Context, cursor int64) (entries []store.Change, next int64, err error)
 }
 
 // Server is the HTTP face. Its Handler is safe for concurrent use.
@@ -84,6 +79,7 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	engine.POST("/oauth2/revoke", s.revoke)
 	engine.POST("/oauth2/introspect", s.introspect)
 	engine.GET("/oauth2/revocations", s.revocations)
+	engine.POST("/oauth2/revocations/ack", s.acknowledge)
 	engine.GET("/.well-known/oauth-authorization-server", s.serveMetadata)
 	engine.GET("/.well-known/openid-configuration", s.serveMetadata)
 	engine.GET("/.well-known/jwks.json", s.serveJWKS)
@@ -112,7 +108,11 @@ func (s *Server) observe(c *gin.Context) {
 				s.refuse(c, "", token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", id), false)
 			}
 		}
-		s.log(c, id, time.Since(began))
+		took := time.Since(began)
+		if answered, is := c.Get("answered"); is { // a stream: how long it lasted says nothing about the server
+			took = answered.(time.Time).Sub(began)
+		}
+		s.log(c, id, took)
 	}()
 	c.Next()
 }
@@ -139,11 +139,13 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 	}
 }
 
-// bound refuses early what would only wait: at most MaxInflight requests are in work.
+// bound refuses early what would only wait: at most MaxInflight requests are in work. A stream of the feed gives its place back when it has begun; it has a bound of its own.
 func (s *Server) bound(c *gin.Context) {
 	select {
 	case s.inflight <- struct{}{}:
-		defer func() { <-s.inflight }()
+		release := sync.OnceFunc(func() { <-s.inflight })
+		defer release()
+		c.Set("release", release)
 		c.Next()
 	default:
 		e := token.Refuse(token.CodeUnavailable, "overload", "the server is busy; try again in a moment")

@@ -336,6 +336,9 @@ type Enforcement struct {
 	Enforced  int   `json:"enforced"`
 	Connected int   `json:"connected"`
 	ElapsedMS int64 `json:"elapsed_ms"`
+
+	// Partial says that the nodes could not tell each other of their resource servers (Redis is away): only those of the node that answered were counted.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // Me is the caller of GET /v1/me.

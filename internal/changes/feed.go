@@ -1,0 +1,232 @@
+package changes
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Scope is whose revocations somebody may see: those of one organization, or in the operator's organization everybody's.
+type Scope struct {
+	OrgID    string
+	Operator bool
+}
+
+func (s Scope) sees(orgID string) bool { return s.Operator || orgID == s.OrgID }
+
+// FeedConfig is what a Feed stands on.
+type FeedConfig struct {
+	Follower *Follower
+	Store    *store.Store
+	Cache    *cache.Cache
+	Node     string // this node's name in receipts; no other node has it
+	Clock    func() time.Time
+	Logger   *slog.Logger
+
+	MaxFollowers int           // streams at once; an organization that is not the operator's may have a quarter of them
+	Heartbeat    time.Duration // between two signs of life on a silent stream; 0: 3 s
+
+	OnFollowers func(int) // how many streams there are; nil: nobody is told
+}
+
+// Bounds of the feed: entries kept in memory for who comes back, rows read at once, reads at once, and for how long this node may not have read the change
+// log before it stops vouching for the feed (introspection refuses after the same time).
+const (
+	recentEntries = 4096
+	feedPageSize  = 2000
+	feedReads     = 4
+	tooFarBehind  = 10 * time.Second
+)
+
+// Feed hands the revocations that this node applies to those who follow them, and knows who enforces what. Entries and Reset belong into the
+// follower's OnEntries and OnReset.
+type Feed struct {
+	cfg      FeedConfig
+	wake     chan struct{}
+	reads    chan struct{}
+	receipts *receipts
+	heard    atomic.Int64 // when this node last heard itself through Redis, ms
+
+	mu      sync.Mutex
+	closed  bool
+	head    int64    // this node has applied the log up to here
+	floor   int64    // recent holds every revocation after this one
+	fanned  int64    // live streams were given every revocation up to here
+	recent  []recent // in order
+	streams map[*Stream]struct{}
+	byOrg   map[string]int   // streams of organizations that are not the operator's
+	newest  map[string]int64 // organization → its newest revocation
+}
+
+// recent is a revocation as it goes over the wire.
+type recent struct {
+	seq   int64
+	orgID string
+	at    time.Time
+	event []byte
+}
+
+// NewFeed makes a feed. It serves nothing before the follower has loaded.
+func NewFeed(cfg FeedConfig) *Feed {
+	if cfg.Heartbeat <= 0 {
+		cfg.Heartbeat = 3 * time.Second
+	}
+	if cfg.OnFollowers == nil {
+		cfg.OnFollowers = func(int) {}
+	}
+	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), reads: make(chan struct{}, feedReads), receipts: newReceipts(cfg.Node, cfg.MaxFollowers*4, cfg.Clock),
+		streams: map[*Stream]struct{}{}, byOrg: map[string]int{}, newest: map[string]int64{}}
+}
+
+// Entries takes what the follower has just applied. It only remembers it: [Feed.Run] hands it on.
+func (f *Feed) Entries(entries []store.Change) {
+	now := f.cfg.Clock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, c := range entries {
+		if c.Kind != store.ChangeRevocation {
+			continue
+		}
+		if _, err := Revocation(c); err != nil {
+			continue // the follower has said so
+		}
+		f.recent = append(f.recent, recent{seq: c.Seq, orgID: c.OrgID, at: now, event: event(c)})
+		f.newest[c.OrgID] = c.Seq
+	}
+	f.head = entries[len(entries)-1].Seq
+	if len(f.recent) > 2*recentEntries {
+		f.fanOut() // what leaves memory must be on its way
+		f.floor = f.recent[len(f.recent)-recentEntries-1].seq
+		f.recent = append([]recent(nil), f.recent[len(f.recent)-recentEntries:]...)
+	}
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// event writes an entry as a server-sent event. Its payload is JSON that this server wrote: one line.
+func event(c store.Change) []byte {
+	b := make([]byte, 0, len(c.Payload)+64)
+	b = append(b, "event: revocation\nid: "...)
+	b = strconv.AppendInt(b, c.Seq, 10)
+	b = append(b, "\ndata: "...)
+	b = append(b, c.Payload...)
+	return append(b, "\n\n"...)
+}
+
+// Reset forgets what was remembered; every stream ends and comes back by its cursor.
+func (f *Feed) Reset(head int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.head, f.floor, f.fanned, f.recent = head, head, head, nil
+	f.endAll(EndReset)
+}
+
+// Begin says where a follower that holds cursor has to read on, and how far this node knows the log. from 0 means from the beginning: because there is no
+// cursor, or because it is ahead of the log and so of another one. It first reads what is new, so that who asks is told no old story.
+//
+// No cursor is too old: the log keeps a revocation for as long as a token that it denies could live.
+func (f *Feed) Begin(ctx context.Context, cursor int64) (from, head int64, err error) {
+	if err := f.cfg.Follower.CatchUp(ctx); err != nil {
+		return 0, 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if cursor < 0 || cursor > f.head {
+		cursor = 0
+	}
+	return cursor, f.head, nil
+}
+
+// Page is a part of the feed as it is read from the table.
+type Page struct {
+	Entries []svcauth.Revocation
+	Next    int64 // the cursor to which it leads
+	More    bool  // Next is not the end yet
+}
+
+// Page reads the live revocations after a cursor and not beyond upTo that the scope may see, at most 2,000.
+func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, error) {
+	select {
+	case f.reads <- struct{}{}:
+		defer func() { <-f.reads }()
+	case <-ctx.Done():
+		return Page{}, ctx.Err()
+	}
+	rows, err := f.cfg.Store.Read().LiveRevocations(ctx, after, upTo, f.cfg.Clock(), feedPageSize)
+	if err != nil {
+		return Page{}, err
+	}
+	p := Page{Entries: []svcauth.Revocation{}, Next: upTo, More: len(rows) == feedPageSize}
+	for _, row := range rows {
+		if r, err := Revocation(row); err == nil && scope.sees(row.OrgID) {
+			p.Entries = append(p.Entries, r)
+		}
+	}
+	if p.More {
+		p.Next = rows[len(rows)-1].Seq
+	}
+	return p, nil
+}
+
+// Run hands on what is new, and signs of life, until ctx is done.
+func (f *Feed) Run(ctx context.Context) error {
+	shared := make(chan struct{})
+	go func() { defer close(shared); f.share(ctx) }()
+	defer func() { <-shared }()
+	ticker := time.NewTicker(f.cfg.Heartbeat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.wake:
+			f.mu.Lock()
+			f.fanOut()
+			f.mu.Unlock()
+		case <-ticker.C:
+			f.heartbeat()
+			f.receipts.sweep()
+		}
+	}
+}
+
+// heartbeat tells live streams that they have everything, and up to where. A node that can't read the log does not say so: it sends its followers away, to another
+// node or to their own bound of staleness.
+func (f *Feed) heartbeat() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cfg.Follower.Behind() > tooFarBehind {
+		f.endAll(EndBehind)
+		return
+	}
+	f.fanOut()
+	beat := f.beat()
+	for s := range f.streams {
+		if s.live {
+			f.give(s, beat)
+		}
+	}
+}
+
+// beat is a comment, and an id without an event: it moves the cursor and nothing else.
+func (f *Feed) beat() []byte {
+	return append(strconv.AppendInt([]byte(": heartbeat\nid: "), f.head, 10), "\n\n"...)
+}
+
+// Close ends every stream and every wait at once, and lets no new one begin.
+func (f *Feed) Close() {
+	f.mu.Lock()
+	f.closed = true
+	f.endAll(EndShutdown)
+	f.mu.Unlock()
+	f.receipts.close()
+}
