@@ -169,7 +169,14 @@ func (a *App) wireHTTP() error {
 	}
 	face, handler, err := httpapi.New(httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
-		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest})
+		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest,
+		Enforced: func(ctx context.Context, wait time.Duration) svcauth.Enforcement {
+			actor, _ := access.ActorFrom(ctx)
+			return a.feed.Enforced(ctx, changes.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
+		},
+		ResourceServers: func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
+			return a.feed.ResourceServers(changes.Scope{OrgID: orgID, Operator: operator})
+		}})
 	if err != nil {
 		return err
 	}

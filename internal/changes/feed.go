@@ -63,6 +63,7 @@ type Feed struct {
 	streams map[*Stream]struct{}
 	byOrg   map[string]int   // streams of organizations that are not the operator's
 	newest  map[string]int64 // organization → its newest revocation
+	last    int64            // the newest of all
 }
 
 // recent is a revocation as it goes over the wire.
@@ -98,7 +99,7 @@ func (f *Feed) Entries(entries []store.Change) {
 			continue // the follower has said so
 		}
 		f.recent = append(f.recent, recent{seq: c.Seq, orgID: c.OrgID, at: now, event: event(c)})
-		f.newest[c.OrgID] = c.Seq
+		f.newest[c.OrgID], f.last = c.Seq, c.Seq
 	}
 	f.head = entries[len(entries)-1].Seq
 	if len(f.recent) > 2*recentEntries {

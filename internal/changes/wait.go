@@ -59,14 +59,17 @@ func (f *Feed) behind(scope Scope, cursor int64) (n int64, oldest time.Time) {
 	return n, oldest
 }
 
-// Enforced waits until every connected resource server that serves the organization (its own, and the operator's) enforces all that has been revoked in it
-// so far, for at most wait (0: not at all), and says how it stands then. The count is over all nodes; Partial says that Redis, through which the others tell
+// Enforced waits until every connected resource server that serves the scope's organization (its own, and the operator's) enforces all that has been revoked in
+// it so far (for the operator: in any), for at most wait (0: not at all), and says how it stands then. The count is over all nodes; Partial says that Redis, through which the others tell
 // of theirs, is away, so that only this node's were counted. One that connects meanwhile counts too, and one that goes does not any more.
-func (f *Feed) Enforced(ctx context.Context, orgID string, wait time.Duration) svcauth.Enforcement {
+func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) svcauth.Enforcement {
 	began := time.Now()
 	caughtUp := f.cfg.Follower.CatchUp(ctx) == nil
 	f.mu.Lock()
-	w := &waiter{orgID: orgID, target: f.newest[orgID], done: make(chan struct{})}
+	w := &waiter{orgID: scope.OrgID, target: f.newest[scope.OrgID], done: make(chan struct{})}
+	if scope.Operator {
+		w.target = f.last
+	}
 	f.mu.Unlock()
 	if !caughtUp {
 		w.target = 1<<63 - 1 // what was revoked is durable, but this node can't say which cursor it is: nobody is known to enforce it

@@ -192,7 +192,7 @@ func (s *Server) revoke(c *gin.Context) {
 		writeJSON(c, http.StatusOK, nil)
 		return
 	}
-	body, _ := json.Marshal(s.cfg.Feed.Enforced(c.Request.Context(), client.OrgID, wait))
+	body, _ := json.Marshal(s.cfg.Feed.Enforced(c.Request.Context(), changes.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
 	writeJSON(c, http.StatusOK, body)
 }
 
