@@ -69,7 +69,7 @@ func TestAnswersAreRead(t *testing.T) {
 	require.Nil(t, none)
 	some, err := c.DeleteServiceAccount(t.Context(), "sa_1", time.Second)
 	require.NoError(t, err)
-	require.Equal(t, &Enforcement{11, 12, 38}, some)
+	require.Equal(t, &Enforcement{Enforced: 11, Connected: 12, ElapsedMS: 38}, some)
 
 	c, _ = answering(t, ClientConfig{}, says(201, `{"id":"org_1","name":"n","invitation_url":"https://x/y"}`), says(200, `{"warning":"it breaks"}`))
 	created, err := c.CreateOrganization(t.Context(), NewOrganization{Name: "n"})
