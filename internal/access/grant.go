@@ -33,10 +33,10 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 // role gives, save where an existing grant only becomes shorter. It kills no token: what a shorter grant takes away dies when it expires.
 func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) error {
 	return s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
-		if err := validExpiry("body.expires_at", r.ExpiresAt, t.now); err != nil {
+		row := store.GrantRow{OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
+		if err := validExpiry("body.expires_at", row.ExpiresAt, t.now); err != nil {
 			return err
 		}
-		row := store.GrantRow{OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
 		role, err := s.assign(ctx, t, row)
 		if err != nil || t.silent {
 			return err

@@ -28,10 +28,10 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 		if r.Description, err = validDescription("body.description", r.Description); err != nil {
 			return err
 		}
+		r.ExpiresAt = milli(r.ExpiresAt)
 		if err := validExpiry("body.expires_at", r.ExpiresAt, t.now); err != nil {
 			return err
 		}
-		r.ExpiresAt = milli(r.ExpiresAt)
 		if err := s.mayHandOverAccount(ctx, t, id, "make a secret for the service account "+account.Name); err != nil {
 			return err
 		}
@@ -70,7 +70,7 @@ func (s *Service) validOwnSecret(ctx context.Context, t *tx, accountID string, s
 		return nil
 	}
 	if _, err := svcauth.ParseSecret(secret.Reveal()); err != nil {
-		return svcauth.InvalidField("body.client_secret", "This is %s. Make it from 256 random bits in the documented form, or leave it out: then the server makes one.", err)
+		return svcauth.InvalidField("body.client_secret", "Refused: %s. Or leave client_secret out: then the server makes one.", err)
 	}
 	had, err := t.SecretWithHash(ctx, t.actor.OrgID, accountID, keyring.SchemeHMAC, s.cfg.Keyring.HashSecret(secret))
 	if errors.Is(err, store.ErrNotFound) {
@@ -146,6 +146,7 @@ func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch s
 }
 
 // DeleteSecret removes a secret, the last one too: no new tokens for it. Those that it obtained live on, unless revokeTokens kills them.
+// A node that is cut off from the database may take the secret for up to token.serve_stale more; with revokeTokens what it issues is born revoked.
 func (s *Service) DeleteSecret(ctx context.Context, id, secretID string, revokeTokens bool) error {
 	return s.changeSecret(ctx, id, secretID, "secret.delete", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
 		old, err := ownSecret(account, secretID)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
@@ -169,9 +171,23 @@ func (t *tx) event(action, outcome, reason string) svcauth.AuditEvent {
 	return svcauth.AuditEvent{
 		ID: svcauth.NewIDAt(svcauth.PrefixEvent, t.now), Time: t.now, OrganizationID: t.actor.OrgID,
 		Actor:  svcauth.AuditActor{ID: t.actor.ID, Kind: t.actor.Kind, Name: t.actor.Name, ClientID: t.actor.ClientID},
-		Action: action, Target: t.target, Outcome: outcome, Reason: reason,
+		Action: action, Target: svcauth.AuditTarget{ID: loggable(t.target.ID), Kind: t.target.Kind, Name: loggable(t.target.Name)}, Outcome: outcome, Reason: reason,
 		Before: asJSON(t.before), After: asJSON(t.after), IP: t.actor.IP, RequestID: t.actor.RequestID,
 	}
+}
+
+// loggable makes a text fit for the audit log that may be a refused caller's own: PostgreSQL takes no NUL, and nobody should fill the log with one line.
+func loggable(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, text)
+	if runes := []rune(text); len(runes) > 256 {
+		return string(runes[:256]) + "…"
+	}
+	return text
 }
 
 func asJSON(v any) json.RawMessage {

@@ -74,6 +74,7 @@ func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *tx) (e
 	if len(n.RoleIDs) > svcauth.MaxRolesPerPrincipal {
 		return svcauth.InvalidField("body.role_ids", "A service account holds at most %d roles.", svcauth.MaxRolesPerPrincipal)
 	}
+	n.SecretExpiresAt = milli(n.SecretExpiresAt)
 	return validExpiry("body.secret_expires_at", n.SecretExpiresAt, t.now)
 }
 
