@@ -7,6 +7,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+const maxFilter = 128
+
 // AuditEvents lists the events of the caller's organization that fit the filter, newest first; it needs audit:read. What is written during a walk over the
 // pages is neither missed nor repeated among what was there before.
 func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none svcauth.List[svcauth.AuditEvent], err error) {
@@ -20,6 +22,11 @@ func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none 
 	}
 	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
 		return none, svcauth.InvalidField("query.until", "until must be later than since.")
+	}
+	for at, text := range map[string]string{"query.actor": f.Actor, "query.target": f.Target, "query.action": f.Action} {
+		if len(text) > maxFilter || !printable(text) {
+			return none, svcauth.InvalidField(at, "Expected an id or an action of at most %d bytes, without control characters.", maxFilter)
+		}
 	}
 	all, err := s.read().AuditEvents(ctx, a.OrgID, store.AuditFilter{Actor: f.Actor, Target: f.Target, Action: f.Action, Since: f.Since, Until: f.Until, Before: before}, limit+1)
 	if err != nil {

@@ -89,7 +89,7 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	_, err = f.Service.ApplyCatalog(t.Context(), []svcauth.API{{Audience: "https://api.example.com", Name: "Cloud"}},
 		[]svcauth.Privilege{{Name: view, API: "https://api.example.com"}, {Name: edit, API: "https://api.example.com"}, {Name: create, API: "https://api.example.com"}}, false)
 	require.NoError(t, err)
-	f.Tenant, err = f.Service.Bootstrap(t.Context(), access.NewTenant{AdminEmail: "admin@example.com", AdminPassword: "correct horse battery staple"})
+	f.Tenant, err = f.Service.Bootstrap(t.Context(), access.NewTenant{AdminEmail: "admin@example.com", AdminPassword: "a quiet lighthouse over water"})
 	require.NoError(t, err)
 	return f
 }
@@ -184,7 +184,7 @@ func (f *fixture) Narrow(ctx context.Context, privileges ...string) context.Cont
 // Tenants makes a further organization and gives it with its administrator's context.
 func (f *fixture) Tenants(name string) (access.Tenant, context.Context) {
 	f.t.Helper()
-	tenant, err := f.Service.AddOrganization(f.t.Context(), access.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example.com", AdminPassword: "correct horse battery staple"})
+	tenant, err := f.Service.AddOrganization(f.t.Context(), access.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example.com", AdminPassword: "a quiet lighthouse over water"})
 	require.NoError(f.t, err)
 	return tenant, f.as(tenant.Organization.ID, tenant.AdminID, svcauth.KindMember, tenant.AdminEmail, false, f.all(false))
 }

@@ -91,7 +91,7 @@ func (s *Service) invitee(ctx context.Context, t *tx, n svcauth.NewMember) (stor
 		return row, svcauth.NewProblem(svcauth.CodeConflict, "%s is a member of this organization already.", row.Email)
 	}
 	t.target.ID = row.ID
-	if err := s.mayActFor(ctx, t, row, "invite this person again"); err != nil {
+	if err := s.mayHandOverAccount(ctx, t, row.ID, "invite this person again"); err != nil {
 		return row, err
 	}
 	row.FirstName, row.LastName = n.FirstName, n.LastName
@@ -100,23 +100,15 @@ func (s *Service) invitee(ctx context.Context, t *tx, n svcauth.NewMember) (stor
 	return row, err
 }
 
+// grantInvited gives the roles that the invited one does not hold yet.
 func (s *Service) grantInvited(ctx context.Context, t *tx, row store.MemberRow, roleIDs []string) error {
-	held, err := t.GrantsOf(ctx, row.OrgID, []string{row.ID})
-	if err != nil {
-		return err
-	}
-	var roles []store.RoleRow
+	defer func() { t.before, t.silent = nil, false }() // it is one event, of the invitation
 	for _, id := range roleIDs {
-		if slices.ContainsFunc(held[row.ID], func(r svcauth.Ref) bool { return r.ID == id }) {
-			continue
-		}
-		role, err := s.grantableRole(ctx, t, id)
-		if err != nil {
+		if _, err := s.assign(ctx, t, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.now}); err != nil {
 			return err
 		}
-		roles = append(roles, role)
 	}
-	return t.grantRoles(ctx, row.OrgID, row.ID, roles, len(held[row.ID]))
+	return nil
 }
 
 // ResetMember makes a one-time link, InvitationURL in the answer, by which a member sets another password; the present one stops working and its sessions end. That
@@ -132,7 +124,7 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		if row.Suspended {
 			return svcauth.NewProblem(svcauth.CodeConflict, "%s is suspended. Let the member back in first.", row.Email)
 		}
-		if err := s.mayActFor(ctx, t, row, "make a link to this member's account"); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, row.ID, "make a link to this member's account"); err != nil {
 			return err
 		}
 		if row.ActivatedAt == nil {

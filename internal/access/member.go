@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -15,7 +14,7 @@ func (s *Service) Member(ctx context.Context, id string) (svcauth.Member, error)
 	if err != nil {
 		return svcauth.Member{}, err
 	}
-	row, err := s.read().Member(ctx, a.OrgID, id)
+	row, err := memberRow(ctx, s.read(), a.OrgID, id)
 	if err != nil {
 		return svcauth.Member{}, s.problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
@@ -58,11 +57,18 @@ func (s *Service) MemberRoles(ctx context.Context, id string) ([]svcauth.Grant, 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.read().Member(ctx, a.OrgID, id); err != nil {
+	if _, err := memberRow(ctx, s.read(), a.OrgID, id); err != nil {
 		return nil, s.problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
 	grants, err := s.read().Grants(ctx, a.OrgID, id)
 	return grants, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+}
+
+func memberRow(ctx context.Context, q *store.Q, orgID, id string) (store.MemberRow, error) {
+	if err := checkID(svcauth.PrefixMember, id); err != nil {
+		return store.MemberRow{}, err
+	}
+	return q.Member(ctx, orgID, id)
 }
 
 func (s *Service) member(ctx context.Context, q *store.Q, row store.MemberRow) (svcauth.Member, error) {
@@ -92,7 +98,7 @@ func memberOperation(action, id string) operation {
 
 // targetMember reads the member that is about to be changed and notes it for the audit log.
 func (t *tx) targetMember(ctx context.Context, id string) (store.MemberRow, svcauth.Member, error) {
-	row, err := t.Member(ctx, t.actor.OrgID, id)
+	row, err := memberRow(ctx, t.Q, t.actor.OrgID, id)
 	if err != nil {
 		return row, svcauth.Member{}, err
 	}
@@ -117,10 +123,10 @@ func (s *Service) UpdateMember(ctx context.Context, id string, version int64, pa
 			return err
 		}
 		if patch.Suspended != nil && *patch.Suspended != row.Suspended {
-			row.Suspended = *patch.Suspended
-			if err := s.suspend(ctx, t, row); err != nil {
+			if err := s.suspend(ctx, t, row, *patch.Suspended); err != nil {
 				return err
 			}
+			row.Suspended = *patch.Suspended
 		}
 		changed, err = t.saveMember(ctx, row, was)
 		return err
@@ -156,9 +162,9 @@ func (t *tx) saveMember(ctx context.Context, row store.MemberRow, was svcauth.Me
 }
 
 // suspend does what belongs to either direction; the row is written by the caller.
-func (s *Service) suspend(ctx context.Context, t *tx, row store.MemberRow) error {
-	if !row.Suspended {
-		if err := s.mayActFor(ctx, t, row, "let this member back in"); err != nil {
+func (s *Service) suspend(ctx context.Context, t *tx, row store.MemberRow, suspended bool) error {
+	if !suspended {
+		if err := s.mayHandOverAccount(ctx, t, row.ID, "let this member back in"); err != nil {
 			return err
 		}
 		return t.touchKeys(ctx, row)
@@ -196,59 +202,38 @@ func (s *Service) DeleteMember(ctx context.Context, id string) error {
 // AssignMemberRole gives a role to a member, without end. The caller must hold all that it gives. To give it twice is no error.
 func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string) error {
 	return s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
-		row, was, err := t.targetMember(ctx, id)
+		row, _, err := t.targetMember(ctx, id)
 		if err != nil {
 			return err
 		}
-		role, err := s.grantableRole(ctx, t, roleID)
-		if err != nil {
+		t.before = nil
+		role, err := s.assign(ctx, t, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: roleID, GrantedAt: t.now})
+		if err != nil || t.silent {
 			return err
 		}
-		held, err := t.Grant(ctx, row.OrgID, row.ID, role.ID)
-		if err == nil && held.ExpiresAt == nil {
-			t.silent = true
-			return nil
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		if err := t.grantRoles(ctx, row.OrgID, row.ID, []store.RoleRow{role}, len(was.Roles)); err != nil {
-			return err
-		}
-		t.before, t.after = nil, svcauth.Ref{ID: role.ID, Name: role.Name}
+		t.after = svcauth.Grant{ID: role.ID, Name: role.Name, GrantedAt: t.now}
 		return t.touchKeys(ctx, row)
 	})
-}
-
-// grantRoles writes the grants of a member that holds so many roles already.
-func (t *tx) grantRoles(ctx context.Context, orgID, memberID string, roles []store.RoleRow, held int) error {
-	if held+len(roles) > svcauth.MaxRolesPerPrincipal {
-		return svcauth.NewProblem(svcauth.CodeConflict, "A member holds at most %d roles. Take one away first.", svcauth.MaxRolesPerPrincipal)
-	}
-	for _, r := range roles {
-		if err := t.PutGrant(ctx, store.GrantRow{OrgID: orgID, PrincipalID: memberID, RoleID: r.ID, GrantedAt: t.now}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // UnassignMemberRole takes a role from a member. Tokens of its application keys that carry the role die at once. It is no error where it did not hold it.
 // Problem: [svcauth.CodeConflict] where it is the last Administrator.
 func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID string) error {
 	return s.change(ctx, memberOperation("member.unassign_role", id), func(ctx context.Context, t *tx) error {
-		row, was, err := t.targetMember(ctx, id)
+		row, _, err := t.targetMember(ctx, id)
 		if err != nil {
 			return err
 		}
-		role, err := t.Role(ctx, t.actor.OrgID, roleID)
-		if errors.Is(err, store.ErrNotFound) {
-			return noRole(roleID)
-		} else if err != nil {
+		role, err := s.namedRole(ctx, t, roleID)
+		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(was.Roles, func(r svcauth.Ref) bool { return r.ID == role.ID }) {
+		had, err := t.Grant(ctx, row.OrgID, row.ID, role.ID)
+		if errors.Is(err, store.ErrNotFound) {
 			t.silent = true
 			return nil
+		} else if err != nil {
+			return err
 		}
 		if role.Kind == store.RoleAdministrator {
 			if err := t.keepAnAdministrator(ctx, row); err != nil {
@@ -258,13 +243,9 @@ func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID string) err
 		if err := t.DeleteGrant(ctx, row.OrgID, row.ID, role.ID); err != nil {
 			return err
 		}
-		t.before, t.after = svcauth.Ref{ID: role.ID, Name: role.Name}, nil
+		t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: had.ExpiresAt, GrantedAt: had.GrantedAt}
 		return t.revokeKeys(ctx, row, role.Name)
 	})
-}
-
-func noRole(id string) error {
-	return svcauth.NewProblem(svcauth.CodeNotFound, "There is no role with the id %q in your organization.", id)
 }
 
 // keepAnAdministrator refuses to lose the last active member who holds Administrator.
@@ -274,7 +255,7 @@ func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 		return err
 	}
 	held, err := t.Grant(ctx, m.OrgID, m.ID, role.ID)
-	if errors.Is(err, store.ErrNotFound) || m.ActivatedAt == nil {
+	if errors.Is(err, store.ErrNotFound) || m.ActivatedAt == nil || m.Suspended {
 		return nil // it is none, or none that could act
 	} else if err != nil {
 		return err
@@ -287,19 +268,6 @@ func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 		err = svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: nobody could manage it any more. Make another active member Administrator first.", m.Email)
 	}
 	return err
-}
-
-// mayActFor refuses what gives the caller, or whom it favours, the way to act as that member, unless the caller has all that the member holds.
-func (s *Service) mayActFor(ctx context.Context, t *tx, m store.MemberRow, what string) error {
-	org, err := t.Organization(ctx, m.OrgID)
-	if err != nil {
-		return err
-	}
-	held, err := s.holdings(ctx, t.Q, m.OrgID, org.Operator, m.ID)
-	if err != nil {
-		return err
-	}
-	return t.actor.mayHandOver(held.Privileges, what)
 }
 
 // revokeKeys kills the tokens of a member's application keys: all of them, or only those that carry the role.

@@ -54,7 +54,7 @@ func (s *Service) UpdateOrganizationByID(ctx context.Context, id string, version
 func (s *Service) updateOrganization(ctx context.Context, op operation, id string, version int64, patch svcauth.OrganizationPatch) (changed svcauth.Organization, err error) {
 	op.action, op.target = "organization.update", svcauth.AuditTarget{Kind: "organization", ID: id}
 	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		was, err := t.Organization(ctx, id)
+		was, err := organizationRow(ctx, t.Q, id)
 		if err != nil {
 			return err
 		}
@@ -90,6 +90,13 @@ func (s *Service) updateOrganization(ctx context.Context, op operation, id strin
 	return changed, err
 }
 
+func organizationRow(ctx context.Context, q *store.Q, id string) (svcauth.Organization, error) {
+	if err := checkID(svcauth.PrefixOrganization, id); err != nil {
+		return svcauth.Organization{}, err
+	}
+	return q.Organization(ctx, id)
+}
+
 func nameTaken(name string) error {
 	return svcauth.NewProblem(svcauth.CodeConflict, "An organization with the name %q exists already. Choose another name.", name)
 }
@@ -112,7 +119,7 @@ func (s *Service) OrganizationByID(ctx context.Context, id string) (svcauth.Orga
 	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
 		return svcauth.Organization{}, err
 	}
-	org, err := s.read().Organization(ctx, id)
+	org, err := organizationRow(ctx, s.read(), id)
 	return org, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
 }
 
@@ -178,7 +185,7 @@ func (s *Service) inviteAdministrator(ctx context.Context, t *tx, orgID, email s
 func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
 	op := operation{need: svcauth.OrganizationsManage, operator: true, action: "organization.delete", target: svcauth.AuditTarget{Kind: "organization", ID: id}}
 	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		org, err := t.Organization(ctx, id)
+		org, err := organizationRow(ctx, t.Q, id)
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 	"unicode"
@@ -36,7 +37,8 @@ type Config struct {
 	// Mail sends an invitation or reset link; nil: nobody is written to. Its failure never fails the call.
 	Mail func(ctx context.Context, to, subject, text string)
 
-	Clock func() time.Time // default time.Now
+	Clock  func() time.Time // default time.Now
+	Logger *slog.Logger     // default: silence
 }
 
 // Service holds the rules. It is safe for concurrent use.
@@ -52,6 +54,9 @@ type Service struct {
 func New(cfg Config) *Service {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Committed == nil {
 		cfg.Committed = func(context.Context) {}

@@ -158,7 +158,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	}
 	a.closers = append(a.closers, a.Token.Close)
 	a.Access = access.New(access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
-		AuditRetention: a.cfg.Audit.Retention, Committed: a.follower.Committed, Clock: a.clock})
+		AuditRetention: a.cfg.Audit.Retention, Committed: a.follower.Committed, Clock: a.clock, Logger: a.logger})
 	return a.wireHTTP()
 }
 

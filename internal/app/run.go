@@ -30,7 +30,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.housekeep} {
+	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.housekeep} {
 		group.Go(func() error { return run(working) })
 	}
 	group.Go(func() error { return a.ops(working) })

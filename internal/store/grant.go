@@ -92,6 +92,12 @@ func (q *Q) ExpiredGrants(ctx context.Context, now time.Time, limit int) ([]Gran
 	return many(ctx, q, scanGrant, grantSelect+` WHERE expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2`, now.UnixMilli(), limit)
 }
 
+// NextExpiry is when the first of all grants that expire does so, past or future. [ErrNotFound]: none does.
+func (q *Q) NextExpiry(ctx context.Context) (time.Time, error) {
+	ms, err := count(ctx, q, `SELECT expires_at_ms FROM role_grant WHERE expires_at_ms IS NOT NULL ORDER BY expires_at_ms LIMIT 1`)
+	return at(ms), err
+}
+
 // RaiseEpoch raises a client's epoch by one and gives the new one. [ErrNotFound]: there is no such client.
 func (q *Q) RaiseEpoch(ctx context.Context, orgID, clientID string) (int64, error) {
 	return count(ctx, q, `UPDATE client SET epoch = epoch + 1 WHERE org_id = $1 AND id = $2 RETURNING epoch`, orgID, clientID)

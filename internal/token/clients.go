@@ -119,6 +119,16 @@ func (c *clients) forgetHolders(roles map[string]bool) {
 	}
 }
 
+// forgetOrganization forgets the clients of one organization, which may be gone. It looks at every client in memory.
+func (c *clients) forgetOrganization(id string) {
+	c.changes.Add(1)
+	for key, client := range c.cache.All() {
+		if client.OrgID == id {
+			c.cache.Invalidate(key)
+		}
+	}
+}
+
 // loadClient reads one client from the database. An id that nobody has gives a Client that is not known, so that it too is remembered.
 func (s *Service) loadClient(ctx context.Context, id string) (*Client, error) {
 	cat := s.catalog.Load()

@@ -101,6 +101,8 @@ func (s *Service) Entries(entries []store.Change) {
 			s.clients.forget(c.Subject)
 		case store.ChangeRole:
 			roles[c.Subject] = true
+		case store.ChangeOrg:
+			s.clients.forgetOrganization(c.Subject)
 		case store.ChangeCatalog:
 			s.catalog.Store(nil) // read again with the next client
 			s.clients.forgetAll()

@@ -1,0 +1,423 @@
+package access_test
+
+import (
+	"context"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const goodPassword = svcauth.Secret("seven tall ships at noon")
+
+var home = netip.MustParseAddr("198.51.100.7")
+
+// linkToken takes the one-time token out of a link.
+func linkToken(t *testing.T, link string) svcauth.Secret {
+	t.Helper()
+	u, err := url.Parse(link)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(link, issuer+"/console/invitation?token="), link)
+	return svcauth.Secret(u.Query().Get("token"))
+}
+
+// join invites a person and lets it accept.
+func (f *fixture) join(ctx context.Context, email string, roles ...svcauth.Role) svcauth.Member {
+	f.t.Helper()
+	n := svcauth.NewMember{Email: email, FirstName: "Ann", LastName: "Lee"}
+	for _, r := range roles {
+		n.RoleIDs = append(n.RoleIDs, r.ID)
+	}
+	m, err := f.Service.InviteMember(ctx, n)
+	require.NoError(f.t, err)
+	id, err := f.Service.AcceptInvitation(f.t.Context(), linkToken(f.t, m.InvitationURL), goodPassword)
+	require.NoError(f.t, err)
+	require.Equal(f.t, m.ID, id)
+	return m
+}
+
+// console signs a member in, and gives the context of its session now.
+func (f *fixture) console(email string) context.Context {
+	f.t.Helper()
+	in, err := f.Service.SignIn(f.t.Context(), access.SignInRequest{Email: email, Password: goodPassword, IP: home})
+	require.NoError(f.t, err)
+	actor, _, err := f.Service.SessionActor(f.t.Context(), in.MemberID, in.Epoch)
+	require.NoError(f.t, err)
+	return access.WithActor(f.t.Context(), actor)
+}
+
+// key makes an application key of a member, and a token of it.
+func (f *fixture) key(ctx context.Context) (svcauth.ApplicationKey, *resourceserver.Claims) {
+	f.t.Helper()
+	key, err := f.Service.CreateApplicationKey(ctx, svcauth.NewApplicationKey{})
+	require.NoError(f.t, err)
+	return key, f.Token(key.ID)
+}
+
+func TestInvitationToActiveMember(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers := f.Role("Viewers", view)
+	invited, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", RoleIDs: []string{viewers.ID}})
+	require.NoError(t, err)
+	require.Equal(t, svcauth.MemberInvited, invited.Status)
+	require.Equal(t, []svcauth.Ref{{ID: viewers.ID, Name: "Viewers"}}, invited.Roles)
+	require.Equal(t, f.Tenant.AdminEmail, invited.CreatedBy.Email)
+	token := linkToken(t, invited.InvitationURL)
+
+	about, err := f.Service.Invitation(t.Context(), token)
+	require.NoError(t, err)
+	require.Equal(t, access.Invited{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", Kind: "invite", Organization: "default"}, about)
+	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	problem(t, svcauth.CodeUnauthenticated, err)
+
+	_, err = f.Service.AcceptInvitation(t.Context(), token, "too short")
+	problem(t, svcauth.CodeInvalid, err)
+	id, err := f.Service.AcceptInvitation(t.Context(), token, goodPassword)
+	require.NoError(t, err)
+	require.Equal(t, invited.ID, id)
+	session := f.console("ANN@example.com") // addresses are compared without regard to case
+	actor, _ := access.ActorFrom(session)
+	require.Equal(t, []string{view}, actor.Privileges)
+	m, err := f.Service.Member(f.Admin(), id)
+	require.NoError(t, err)
+	require.Equal(t, svcauth.MemberActive, m.Status)
+	require.Equal(t, f.Clock.Now(), *m.LastSignInAt)
+	require.Empty(t, m.InvitationURL)
+
+	require.Len(t, f.Audited(f.OrgID(), "member.invite"), 1)
+	require.Len(t, f.Audited(f.OrgID(), "member.activate"), 1)
+	require.Len(t, f.Audited(f.OrgID(), "member.sign_in"), 1)
+	for _, e := range f.Audited(f.OrgID(), "") {
+		require.NotContains(t, string(e.Before)+string(e.After), token.Reveal())
+	}
+}
+
+func TestInvitationLinkWorksOnceAndExpires(t *testing.T) {
+	f := newFixture(t, nil)
+	invite := func(email string) svcauth.Secret {
+		m, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: email})
+		require.NoError(t, err)
+		return linkToken(t, m.InvitationURL)
+	}
+	used, old, replaced := invite("a@example.com"), invite("b@example.com"), invite("c@example.com")
+	_, err := f.Service.AcceptInvitation(t.Context(), used, goodPassword)
+	require.NoError(t, err)
+	again := invite("c@example.com")
+	dan, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "d@example.com"})
+	require.NoError(t, err)
+	suspended, yes := linkToken(t, dan.InvitationURL), true
+	_, err = f.Service.UpdateMember(f.Admin(), dan.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+
+	var answers []string
+	refused := func(token svcauth.Secret) {
+		t.Helper()
+		_, err := f.Service.Invitation(t.Context(), token)
+		answers = append(answers, problem(t, svcauth.CodeNotFound, err).Detail)
+		_, err = f.Service.AcceptInvitation(t.Context(), token, goodPassword)
+		answers = append(answers, problem(t, svcauth.CodeNotFound, err).Detail)
+	}
+	refused(used)
+	refused(replaced)
+	refused(suspended)
+	refused("")
+	refused("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	f.Clock.Advance(7 * 24 * time.Hour)
+	refused(old)
+	refused(again)
+	for _, a := range answers {
+		require.Equal(t, answers[0], a, "nobody learns why a link does not work")
+	}
+	fresh := invite("b@example.com")
+	_, err = f.Service.AcceptInvitation(t.Context(), fresh, goodPassword)
+	require.NoError(t, err)
+}
+
+func TestInvitingNeedsMembersManageAndHandsOverRoles(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
+	manager := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage, view)
+	_, boss := f.Member("boss@example.com", manager)
+	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.MembersRead))
+
+	_, err := f.Service.InviteMember(reader, svcauth.NewMember{Email: "x@example.com"})
+	require.Equal(t, []string{svcauth.MembersManage}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	_, err = f.Service.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{viewers.ID, editors.ID}})
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	list, err := f.Service.Members(f.Admin(), svcauth.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, list.Items, 3, "a refused invitation leaves no member")
+	refused := f.Audited(f.OrgID(), "member.invite")
+	require.Len(t, refused, 2)
+	require.Equal(t, svcauth.OutcomeRefused, refused[0].Outcome)
+
+	_, err = f.Service.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{viewers.ID}})
+	require.NoError(t, err)
+
+	// To invite again somebody who was given more is to get at what that one holds.
+	_, err = f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "y@example.com", RoleIDs: []string{editors.ID}})
+	require.NoError(t, err)
+	_, err = f.Service.InviteMember(boss, svcauth.NewMember{Email: "y@example.com"})
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	_, err = f.Service.InviteMember(f.Narrow(f.Admin(), svcauth.MembersManage), svcauth.NewMember{Email: "z@example.com", RoleIDs: []string{viewers.ID}})
+	require.Equal(t, []string{view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	_, err = f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "boss@example.com"})
+	problem(t, svcauth.CodeConflict, err)
+	for _, bad := range []string{"", "x", "Ann <ann@example.com>", "ann@example.com\r\nBcc: all@example.com", strings.Repeat("a", 250) + "@example.com"} {
+		_, err = f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: bad})
+		problem(t, svcauth.CodeInvalid, err)
+	}
+}
+
+func TestServiceAccountManagesMembersOnlyWhereAllowed(t *testing.T) {
+	f := newFixture(t, nil)
+	role := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage, svcauth.SettingsManage)
+	machine := f.Machine(f.OrgID(), f.Account("robot", role))
+	id, _ := f.Member("ann@example.com", role)
+	yes := true
+	attempts := map[string]func() error{
+		"invite": func() error {
+			_, err := f.Service.InviteMember(machine, svcauth.NewMember{Email: "x@example.com"})
+			return err
+		},
+		"assign":   func() error { return f.Service.AssignMemberRole(machine, id, role.ID) },
+		"unassign": func() error { return f.Service.UnassignMemberRole(machine, id, role.ID) },
+		"update": func() error {
+			_, err := f.Service.UpdateMember(machine, id, 0, svcauth.MemberPatch{Suspended: &yes})
+			return err
+		},
+		"reset":  func() error { _, err := f.Service.ResetMember(machine, id); return err },
+		"delete": func() error { return f.Service.DeleteMember(machine, id) },
+		"allow itself": func() error {
+			_, err := f.Service.UpdateOrganization(machine, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
+			return err
+		},
+	}
+	for name, try := range attempts {
+		p := problem(t, svcauth.CodeForbidden, try())
+		require.Contains(t, p.Detail, "service account", name)
+	}
+	f.AllowMachines()
+	for _, name := range []string{"invite", "assign", "reset", "unassign", "update", "delete"} {
+		require.NoError(t, attempts[name](), name)
+	}
+}
+
+func TestLastAdministratorStays(t *testing.T) {
+	f := newFixture(t, nil)
+	admin, administrator := f.Tenant.AdminID, f.System(f.OrgID(), store.RoleAdministrator)
+	yes, no := true, false
+	takeAway := func() []error {
+		_, suspend := f.Service.UpdateMember(f.Admin(), admin, 0, svcauth.MemberPatch{Suspended: &yes})
+		return []error{suspend, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID), f.Service.DeleteMember(f.Admin(), admin)}
+	}
+	refused := func(why string) {
+		t.Helper()
+		for _, err := range takeAway() {
+			require.Contains(t, problem(t, svcauth.CodeConflict, err).Detail, "last Administrator", why)
+		}
+	}
+	refused("alone")
+	machine := f.Account("robot", administrator)
+	refused("a service account does not count")
+	_, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "invited@example.com", RoleIDs: []string{administrator.ID}})
+	require.NoError(t, err)
+	refused("who has not accepted does not count")
+	second := f.join(f.Admin(), "second@example.com", administrator)
+	_, err = f.Service.UpdateMember(f.Admin(), second.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+	refused("who is suspended does not count")
+	_, err = f.Service.UpdateMember(f.Admin(), second.ID, 0, svcauth.MemberPatch{Suspended: &no})
+	require.NoError(t, err)
+	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
+		expired := f.Clock.Now().Add(-time.Second)
+		return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: second.ID, RoleID: administrator.ID, GrantedAt: expired, ExpiresAt: &expired})
+	}))
+	refused("whose grant has expired does not count")
+	_, elsewhere := f.Tenants("other")
+	_ = elsewhere
+	refused("another organization's does not count")
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), second.ID, administrator.ID))
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID))
+	_ = machine
+}
+
+func TestRemovedMemberIsOutAndItsAccountsLiveOn(t *testing.T) {
+	f := newFixture(t, nil)
+	administrator := f.System(f.OrgID(), store.RoleAdministrator)
+	m := f.join(f.Admin(), "ann@example.com", administrator)
+	ann := f.console("ann@example.com")
+	in, err := f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	require.NoError(t, err)
+	account, err := f.Service.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "hers", RoleIDs: []string{administrator.ID}})
+	require.NoError(t, err)
+	key, token := f.key(ann)
+	machine := f.Token(account.ID)
+	f.lives(token, machine)
+
+	require.NoError(t, f.Service.DeleteMember(f.Admin(), m.ID))
+	f.dies(token)
+	f.lives(machine)
+	_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = f.Service.TokenActor(t.Context(), &resourceserver.Principal{Claims: resourceserver.Claims{Subject: m.ID, ClientID: key.ID, OrgID: f.OrgID()}})
+	problem(t, svcauth.CodeUnauthenticated, err)
+	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	problem(t, svcauth.CodeUnauthenticated, err)
+	kept, err := f.Service.ServiceAccount(f.Admin(), account.ID)
+	require.NoError(t, err)
+	require.Equal(t, svcauth.Creator{ID: m.ID, Email: "ann@example.com"}, kept.CreatedBy)
+	events, err := f.Service.AuditEvents(f.Admin(), svcauth.AuditFilter{Actor: m.ID, Action: "service_account.create"})
+	require.NoError(t, err)
+	require.Equal(t, "ann@example.com", events.Items[0].Actor.Name)
+	problem(t, svcauth.CodeNotFound, f.Service.DeleteMember(f.Admin(), m.ID))
+}
+
+func TestSuspensionIsReversible(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers := f.Role("Viewers", view)
+	m := f.join(f.Admin(), "ann@example.com", viewers)
+	in, err := f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	require.NoError(t, err)
+	key, token := f.key(f.console("ann@example.com"))
+	yes, no := true, false
+	changed, err := f.Service.UpdateMember(f.Admin(), m.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+	require.Equal(t, svcauth.MemberSuspended, changed.Status)
+	f.dies(token)
+	_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	credentials, err := f.Store.Read().Credentials(t.Context(), key.ID)
+	require.NoError(t, err)
+	require.True(t, credentials.Suspended, "the token endpoint refuses the key")
+	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	problem(t, svcauth.CodeForbidden, err)
+	_, err = f.Service.ResetMember(f.Admin(), m.ID)
+	problem(t, svcauth.CodeConflict, err)
+
+	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
+	_, err = f.Service.UpdateMember(boss, m.ID, 0, svcauth.MemberPatch{Suspended: &no})
+	require.Equal(t, []string{view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	_, err = f.Service.UpdateMember(f.Admin(), m.ID, changed.Version, svcauth.MemberPatch{Suspended: &no})
+	require.NoError(t, err)
+	f.dies(token)
+	f.lives(f.Token(key.ID))
+	f.console("ann@example.com")
+}
+
+func TestUnassigningKillsOnlyTokensWithThatRole(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
+	m := f.join(f.Admin(), "ann@example.com", viewers)
+	ann := f.console("ann@example.com")
+	key, before := f.key(ann)
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID))
+	f.lives(before)
+	both := f.Token(key.ID)
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID), "twice is no error")
+	require.Len(t, f.Audited(f.OrgID(), "member.assign_role"), 1)
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), m.ID, editors.ID))
+	f.dies(both)
+	f.lives(before, f.Token(key.ID))
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), m.ID, editors.ID), "it is idempotent")
+	grants, err := f.Service.MemberRoles(f.Admin(), m.ID)
+	require.NoError(t, err)
+	require.Len(t, grants, 1)
+
+	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, f.Service.AssignMemberRole(boss, m.ID, editors.ID)).Missing)
+	problem(t, svcauth.CodeConflict, f.Service.AssignMemberRole(f.Admin(), m.ID, f.System(f.OrgID(), store.RolePublic).ID))
+}
+
+func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers := f.Role("Viewers", view)
+	m := f.join(f.Admin(), "ann@example.com", viewers)
+	in, err := f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	require.NoError(t, err)
+	_, token := f.key(f.console("ann@example.com"))
+	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
+	_, err = f.Service.ResetMember(boss, m.ID)
+	require.Equal(t, []string{view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	require.NoError(t, err)
+
+	reset, err := f.Service.ResetMember(f.Admin(), m.ID)
+	require.NoError(t, err)
+	_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	f.lives(token)
+	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	problem(t, svcauth.CodeUnauthenticated, err)
+	link := linkToken(t, reset.InvitationURL)
+	about, err := f.Service.Invitation(t.Context(), link)
+	require.NoError(t, err)
+	require.Equal(t, "reset", about.Kind)
+	_, err = f.Service.AcceptInvitation(t.Context(), link, "another harbour in the fog")
+	require.NoError(t, err)
+	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: "another harbour in the fog", IP: home})
+	require.NoError(t, err)
+
+	late, err := f.Service.ResetMember(f.Admin(), m.ID)
+	require.NoError(t, err)
+	f.Clock.Advance(24 * time.Hour)
+	_, err = f.Service.AcceptInvitation(t.Context(), linkToken(t, late.InvitationURL), goodPassword)
+	problem(t, svcauth.CodeNotFound, err)
+}
+
+func TestMemberVersionAndNames(t *testing.T) {
+	f := newFixture(t, nil)
+	m := f.join(f.Admin(), "ann@example.com")
+	m, err := f.Service.Member(f.Admin(), m.ID)
+	require.NoError(t, err)
+	first, long := "Anna", strings.Repeat("x", 65)
+	changed, err := f.Service.UpdateMember(f.Admin(), m.ID, m.Version, svcauth.MemberPatch{FirstName: &first})
+	require.NoError(t, err)
+	require.Equal(t, "Anna", changed.FirstName)
+	require.Equal(t, m.Version+1, changed.Version)
+	_, err = f.Service.UpdateMember(f.Admin(), m.ID, m.Version, svcauth.MemberPatch{FirstName: &long})
+	problem(t, svcauth.CodePreconditionFailed, err)
+	_, err = f.Service.UpdateMember(f.Admin(), m.ID, 0, svcauth.MemberPatch{FirstName: &long})
+	problem(t, svcauth.CodeInvalid, err)
+	again, err := f.Service.UpdateMember(f.Admin(), m.ID, 0, svcauth.MemberPatch{FirstName: &first})
+	require.NoError(t, err)
+	require.Equal(t, changed.Version, again.Version, "nothing changed, nothing is written")
+	require.Len(t, f.Audited(f.OrgID(), "member.update"), 2) // the change, and the stale one that was refused
+}
+
+func TestMemberPages(t *testing.T) {
+	f := newFixture(t, nil)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		f.Clock.Advance(time.Second)
+		f.Member(name + "@example.com")
+	}
+	var seen []string
+	for cursor := ""; ; {
+		list, err := f.Service.Members(f.Admin(), svcauth.ListOptions{Limit: 2, Cursor: cursor})
+		require.NoError(t, err)
+		for _, m := range list.Items {
+			seen = append(seen, m.Email)
+		}
+		f.Clock.Advance(time.Second)
+		f.Member("late" + f.Clock.Now().Format("150405") + "@example.com") // others insert meanwhile
+		if list.NextCursor == nil {
+			break
+		}
+		cursor = *list.NextCursor
+	}
+	require.Equal(t, []string{"d@example.com", "c@example.com", "b@example.com", "a@example.com", "admin@example.com"}, seen)
+	for _, bad := range []svcauth.ListOptions{{Limit: -1}, {Limit: 201}, {Cursor: "x"}, {Cursor: "c2FfMDA"}} {
+		_, err := f.Service.Members(f.Admin(), bad)
+		problem(t, svcauth.CodeInvalid, err)
+	}
+}
