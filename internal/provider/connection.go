@@ -1,0 +1,152 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/pkg/tokensource"
+)
+
+// connection is the way to the server, made when it is first needed. Everything in one provider block shares it, and so one token.
+type connection struct {
+	options   tokensource.LoadOptions
+	unknown   []string // attributes whose values this plan does not know yet
+	retries   int      // as the two packages want it: 0 is their default, negative is never
+	headers   map[string]string
+	userAgent string
+
+	once   sync.Once
+	config tokensource.Config
+	from   tokensource.Provenance
+	client *svcauth.Client
+	err    error
+
+	mu     sync.Mutex
+	opened map[string]*openedToken // by ephemeral access tokens, see accesstoken.go
+}
+
+func newConnection(ctx context.Context, m providerModel, userAgent string, d *diag.Diagnostics) *connection {
+	c := &connection{userAgent: userAgent, opened: map[string]*openedToken{}, options: tokensource.LoadOptions{URL: m.URL.ValueString(), ClientID: m.ClientID.ValueString(),
+		ClientSecret: svcauth.Secret(m.ClientSecret.ValueString()), ClientSecretFile: m.ClientSecretFile.ValueString(), CAFile: m.CAFile.ValueString(),
+		Profile: m.Profile.ValueString(), ConfigFile: m.ConfigFile.ValueString()}}
+	note := func(name string, v attr.Value) {
+		if v.IsUnknown() {
+			c.unknown = append(c.unknown, name)
+		}
+	}
+	note("url", m.URL)
+	note("client_id", m.ClientID)
+	note("client_secret", m.ClientSecret)
+	note("client_secret_file", m.ClientSecretFile)
+	note("profile", m.Profile)
+	note("config_file", m.ConfigFile)
+	note("ca_file", m.CAFile)
+	note("max_retries", m.MaxRetries)
+	note("http_headers", m.HTTPHeaders)
+	if v := m.MaxRetries; !v.IsNull() && !v.IsUnknown() {
+		c.retries = cmp.Or(int(v.ValueInt64()), -1)
+	}
+	if !m.HTTPHeaders.IsNull() && !m.HTTPHeaders.IsUnknown() {
+		headers := map[string]types.String{}
+		d.Append(m.HTTPHeaders.ElementsAs(ctx, &headers, false)...)
+		c.headers = map[string]string{}
+		for name, value := range headers {
+			if value.IsUnknown() {
+				c.unknown = append(c.unknown, "http_headers")
+			}
+			c.headers[name] = value.ValueString()
+		}
+	}
+	return c
+}
+
+// errUnknown is what needs the server while the provider's own configuration is not known yet.
+var errUnknown = errors.New("not known before apply")
+
+// use gives the client, which is made at the first call.
+func (c *connection) use() (*svcauth.Client, error) {
+	c.once.Do(c.open)
+	return c.client, c.err
+}
+
+func (c *connection) open() {
+	if len(c.unknown) > 0 {
+		c.err = fmt.Errorf("the provider's %s: %w", strings.Join(c.unknown, ", "), errUnknown)
+		return
+	}
+	c.config, c.from, c.err = tokensource.Load(c.options)
+	if c.config.Issuer != "" { // jwks asks for no more than this
+		c.config.HTTPClient = c.httpClient()
+	}
+	if c.err != nil {
+		return
+	}
+	c.config.UserAgent, c.config.MaxRetries = c.userAgent, c.retries
+	tokens, err := tokensource.New(c.config)
+	if err != nil {
+		c.err = fmt.Errorf("%w (%s)", err, c.origin())
+		return
+	}
+	c.client, c.err = svcauth.NewClient(svcauth.ClientConfig{URL: c.config.Issuer, HTTPClient: &http.Client{Transport: tokens.Transport(nil)},
+		UserAgent: c.userAgent, MaxRetries: c.retries})
+}
+
+// httpClient is the one that trusts what ca_file says, and adds http_headers to what goes to the server itself.
+func (c *connection) httpClient() *http.Client {
+	client := &http.Client{}
+	if c.config.HTTPClient != nil {
+		*client = *c.config.HTTPClient
+	}
+	if client.Transport == nil {
+		client.Transport = http.DefaultTransport
+	}
+	if server, err := url.Parse(c.config.Issuer); err == nil && len(c.headers) > 0 {
+		client.Transport = headerTransport{c.headers, server.Scheme, server.Host, client.Transport}
+	}
+	return client
+}
+
+// headerTransport adds headers to requests of one origin: where metadata names an endpoint elsewhere, they do not go there.
+type headerTransport struct {
+	headers      map[string]string
+	scheme, host string
+	base         http.RoundTripper
+}
+
+func (t headerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme != t.scheme || req.URL.Host != t.host {
+		return t.base.RoundTrip(req)
+	}
+	out := req.Clone(req.Context())
+	for name, value := range t.headers {
+		out.Header.Set(name, value)
+	}
+	return t.base.RoundTrip(out)
+}
+
+// userAgent is what HashiCorp's own providers send, with ours in it; TF_APPEND_USER_AGENT is theirs too.
+func userAgent(version, terraform string) string {
+	text := fmt.Sprintf("terraform-provider-svcauth/%s Terraform/%s (%s/%s)", cmp.Or(version, "dev"), cmp.Or(terraform, "unknown"), runtime.GOOS, runtime.GOARCH)
+	if more := strings.TrimSpace(os.Getenv("TF_APPEND_USER_AGENT")); more != "" {
+		text += " " + more
+	}
+	return text
+}
+
+// origin says where the credential came from, for people.
+func (c *connection) origin() string {
+	return fmt.Sprintf("url from %s, client_id from %s, secret from %s", c.from.URL, c.from.ClientID, c.from.ClientSecret)
+}

@@ -1,0 +1,160 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// apiData is the data source svcauth_api, and privilegesData is svcauth_privileges: the catalogue.
+type (
+	apiData        struct{ connectedData }
+	privilegesData struct{ connectedData }
+)
+
+type apiView struct {
+	Audience    types.String `tfsdk:"audience"`
+	Name        types.String `tfsdk:"name"`
+	Description types.String `tfsdk:"description"`
+	Privileges  types.Set    `tfsdk:"privileges"`
+}
+
+type privilegesView struct {
+	API        types.String    `tfsdk:"api"`
+	Names      types.Set       `tfsdk:"names"`
+	Privileges []privilegeView `tfsdk:"privileges"`
+}
+
+type privilegeView struct {
+	Name        types.String `tfsdk:"name"`
+	Title       types.String `tfsdk:"title"`
+	Description types.String `tfsdk:"description"`
+	API         types.String `tfsdk:"api"`
+}
+
+func allPrivileges(ctx context.Context, client *svcauth.Client) (all []svcauth.Privilege, err error) {
+	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Privilege], error) {
+		return client.Privileges(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
+	}
+	for p, err := range svcauth.All(ctx, pages) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func (s *apiData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = "svcauth_api"
+}
+
+func (s *apiData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "One API of the catalogue, by audience or by name, and the privileges that it understands.",
+		Attributes: map[string]schema.Attribute{
+			"audience":    lookup("Its audience, a URI.", "name"),
+			"name":        lookup("Its exact name.", "audience"),
+			"description": computed("What it is."),
+			"privileges":  schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "The names of its privileges."},
+		},
+	}
+}
+
+func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	var v apiView
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("audience"), &v.Audience)...)
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name"), &v.Name)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := s.begin(&resp.Diagnostics, "Reading the API failed")
+	if client == nil {
+		return
+	}
+	found, err := s.find(ctx, client, v)
+	if err != nil {
+		s.fail(&resp.Diagnostics, "Reading the API failed", err)
+		return
+	}
+	all, err := allPrivileges(ctx, client)
+	if err != nil {
+		s.fail(&resp.Diagnostics, "Reading the API's privileges failed", err)
+		return
+	}
+	names := []string{}
+	for _, p := range all {
+		if p.API == found.Audience {
+			names = append(names, p.Name)
+		}
+	}
+	v = apiView{types.StringValue(found.Audience), types.StringValue(found.Name), types.StringValue(found.Description), textSet(names)}
+	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
+}
+
+func (s *apiData) find(ctx context.Context, client *svcauth.Client, v apiView) (svcauth.API, error) {
+	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.API], error) {
+		return client.APIs(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
+	}
+	for api, err := range svcauth.All(ctx, pages) {
+		if err != nil {
+			return svcauth.API{}, err
+		}
+		if api.Audience == v.Audience.ValueString() || v.Audience.IsNull() && api.Name == v.Name.ValueString() {
+			return api, nil
+		}
+	}
+	if v.Audience.IsNull() {
+		return svcauth.API{}, &notFoundError{fmt.Sprintf("API with the name %q", v.Name.ValueString())}
+	}
+	return svcauth.API{}, &notFoundError{fmt.Sprintf("API with the audience %q", v.Audience.ValueString())}
+}
+
+func (s *privilegesData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+	resp.TypeName = "svcauth_privileges"
+}
+
+func (s *privilegesData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "The privileges that roles of this organization can hold.",
+		Attributes: map[string]schema.Attribute{
+			"api":   schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of the API with this audience."},
+			"names": schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Their names, for the `privileges` of a role."},
+			"privileges": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "The same with what they mean.",
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{"name": computed("Such as `clusters:view`."), "title": computed("For people."),
+					"description": computed("What it allows."), "api": computed("The audience of its API.")}}},
+		},
+	}
+}
+
+func (s *privilegesData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
+	v := privilegesView{Privileges: []privilegeView{}}
+	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("api"), &v.API)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := s.begin(&resp.Diagnostics, "Reading the privileges failed")
+	if client == nil {
+		return
+	}
+	all, err := allPrivileges(ctx, client)
+	if err != nil {
+		s.fail(&resp.Diagnostics, "Reading the privileges failed", err)
+		return
+	}
+	names := []string{}
+	for _, p := range all {
+		if v.API.IsNull() || p.API == v.API.ValueString() {
+			names = append(names, p.Name)
+			v.Privileges = append(v.Privileges, privilegeView{types.StringValue(p.Name), types.StringValue(p.Title), types.StringValue(p.Description), types.StringValue(p.API)})
+		}
+	}
+	v.Names = textSet(names)
+	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
+}

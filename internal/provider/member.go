@@ -1,0 +1,219 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// memberResource is svcauth_member: a person, who is invited by being created.
+type memberResource struct{ connected }
+
+type memberModel struct {
+	ID                 types.String `tfsdk:"id"`
+	Email              types.String `tfsdk:"email"`
+	FirstName          types.String `tfsdk:"first_name"`
+	LastName           types.String `tfsdk:"last_name"`
+	Suspended          types.Bool   `tfsdk:"suspended"`
+	DeletionProtection types.Bool   `tfsdk:"deletion_protection"`
+	Status             types.String `tfsdk:"status"`
+	CreatedAt          types.String `tfsdk:"created_at"`
+}
+
+func (r *memberResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = "svcauth_member"
+}
+
+func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A member: a person who signs in to the console. Creating one invites it. The link of the invitation lets whoever has it choose the password, so it is in no state: the server sends it by mail.",
+		Attributes: map[string]schema.Attribute{
+			"id":         idAttribute("Its id, `mem_…`."),
+			"email":      replacing("The address to which the invitation goes, in lower case.", emailValidator{}),
+			"first_name": nameAttribute("First name."),
+			"last_name":  nameAttribute("Last name."),
+			"suspended": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+				MarkdownDescription: "While true it can't sign in, and its application keys get no tokens. Default: false."},
+			"deletion_protection": protectionAttribute(),
+			"status":              schema.StringAttribute{Computed: true, MarkdownDescription: "`invited`, `active` or `suspended`."},
+			"created_at":          idAttribute("When it was invited."),
+		},
+	}
+}
+
+func (m *memberModel) set(a svcauth.Member) {
+	m.ID, m.Email, m.FirstName, m.LastName = types.StringValue(a.ID), types.StringValue(a.Email), types.StringValue(a.FirstName), types.StringValue(a.LastName)
+	m.Suspended, m.Status, m.CreatedAt = types.BoolValue(a.Suspended), types.StringValue(a.Status), stamp(a.CreatedAt)
+	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() {
+		m.DeletionProtection = types.BoolValue(false)
+	}
+}
+
+func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan memberModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Inviting the member failed")
+	if client == nil {
+		return
+	}
+	made, recovered, err := r.creation(client, plan).run(ctx)
+	if err != nil {
+		r.fail(&resp.Diagnostics, "Inviting the member failed", inTheWay(err, "svcauth_member", plan.Email.ValueString()))
+		return
+	}
+	if recovered {
+		resp.Diagnostics.AddWarning("The answer to an invitation was lost", fmt.Sprintf("%s was invited, but the connection broke before the answer came. It was found again and is managed as %s.", made.Email, made.ID))
+	}
+	wanted := plan.Suspended
+	plan.set(made)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	if !wanted.ValueBool() {
+		return
+	}
+	made, err = client.UpdateMember(ctx, made.ID, 0, svcauth.MemberPatch{Suspended: wanted.ValueBoolPointer()}, 0)
+	if err != nil {
+		r.fail(&resp.Diagnostics, "The member was invited, but suspending it failed", err)
+		return
+	}
+	plan.set(made)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+// creation knows a member again by being new and having the address, of which there is one in an organization.
+func (r *memberResource) creation(client *svcauth.Client, plan memberModel) creation[svcauth.Member] {
+	began := time.Now()
+	return creation[svcauth.Member]{
+		what: "the member " + plan.Email.ValueString(),
+		create: func(ctx context.Context) (svcauth.Member, error) {
+			return client.InviteMember(ctx, svcauth.NewMember{Email: plan.Email.ValueString(), FirstName: plan.FirstName.ValueString(), LastName: plan.LastName.ValueString()})
+		},
+		find: func(ctx context.Context) (svcauth.Member, bool, error) {
+			found, err := member(ctx, client, plan.Email.ValueString())
+			if _, none := err.(*notFoundError); none {
+				return found, false, nil
+			}
+			if err != nil {
+				return found, false, err
+			}
+			if found.CreatedAt.After(began.Add(-clockTolerance)) && found.FirstName == plan.FirstName.ValueString() && found.LastName == plan.LastName.ValueString() {
+				return found, true, nil
+			}
+			return found, false, fmt.Errorf("there is another member with this address, %s, whom this apply did not invite", found.ID)
+		},
+	}
+}
+
+func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var m memberModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.beginRead(&resp.Diagnostics, "the member "+m.ID.ValueString())
+	if client == nil {
+		return
+	}
+	found, err := client.Member(ctx, m.ID.ValueString())
+	switch {
+	case gone(err):
+		resp.State.RemoveResource(ctx)
+		return
+	case err != nil:
+		r.fail(&resp.Diagnostics, "Reading the member failed", err)
+		return
+	}
+	m.set(found)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+// Update changes what differs. What somebody else has changed since the plan was made is not overwritten; that an invitation was accepted meanwhile is no such change.
+func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var prior, plan memberModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Changing the member failed")
+	if client == nil {
+		return
+	}
+	now, err := client.Member(ctx, prior.ID.ValueString())
+	if err != nil {
+		r.fail(&resp.Diagnostics, "Changing the member failed", err)
+		return
+	}
+	seen := prior
+	seen.set(now)
+	if seen.Status = prior.Status; seen != prior {
+		resp.Diagnostics.AddError("The member was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+" after this plan was made. Nothing was overwritten; plan and apply again.")
+		return
+	}
+	patch := svcauth.MemberPatch{FirstName: changedString(prior.FirstName, plan.FirstName), LastName: changedString(prior.LastName, plan.LastName)}
+	if !plan.Suspended.Equal(prior.Suspended) {
+		patch.Suspended = plan.Suspended.ValueBoolPointer()
+	}
+	if patch != (svcauth.MemberPatch{}) {
+		if now, err = client.UpdateMember(ctx, now.ID, now.Version, patch, 0); err != nil {
+			r.fail(&resp.Diagnostics, "Changing the member failed", err)
+			return
+		}
+	}
+	plan.set(now)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+func (r *memberResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m memberModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() || protected(&resp.Diagnostics, m.DeletionProtection, m.Email) {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Removing the member failed")
+	if client == nil {
+		return
+	}
+	if _, err := client.DeleteMember(ctx, m.ID.ValueString(), 0); err != nil && !gone(err) {
+		r.fail(&resp.Diagnostics, "Removing the member failed", err)
+	}
+}
+
+// ModifyPlan refuses to plan the end of a protected member.
+func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.State.Raw.IsNull() || !req.Plan.Raw.IsNull() {
+		return
+	}
+	var m memberModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	protected(&resp.Diagnostics, m.DeletionProtection, m.Email)
+}
+
+// ImportState takes an id or an address.
+func (r *memberResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	client := r.begin(&resp.Diagnostics, "Importing the member failed")
+	if client == nil {
+		return
+	}
+	found, err := member(ctx, client, req.ID)
+	if err != nil {
+		r.fail(&resp.Diagnostics, "Importing the member failed", err)
+		return
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), found.ID)...)
+}
+
+var (
+	_ resource.ResourceWithImportState = (*memberResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*memberResource)(nil)
+)

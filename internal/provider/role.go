@@ -1,0 +1,246 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/boolplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/setdefault"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// roleResource is svcauth_role.
+type roleResource struct{ connected }
+
+type roleModel struct {
+	ID                 types.String `tfsdk:"id"`
+	Name               types.String `tfsdk:"name"`
+	Description        types.String `tfsdk:"description"`
+	Privileges         types.Set    `tfsdk:"privileges"`
+	System             types.Bool   `tfsdk:"system"`
+	DeletionProtection types.Bool   `tfsdk:"deletion_protection"`
+	CreatedAt          types.String `tfsdk:"created_at"`
+}
+
+func (r *roleResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = "svcauth_role"
+}
+
+func (r *roleResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = schema.Schema{
+		MarkdownDescription: "A role: a named set of privileges, for service accounts and members alike.",
+		Attributes: map[string]schema.Attribute{
+			"id":          idAttribute("Its id, `role_…`."),
+			"name":        nameAttribute("Unique in the organization, 1 to 64 characters. A new name ends all tokens that carry the role."),
+			"description": descriptionAttribute(),
+			"privileges": schema.SetAttribute{Optional: true, Computed: true, ElementType: types.StringType, Default: setdefault.StaticValue(types.SetValueMust(types.StringType, nil)),
+				Validators:          []validator.Set{setvalidator.SizeAtMost(svcauth.MaxPrivilegesPerRole)},
+				MarkdownDescription: "What it gives, such as `clusters:view`; `svcauth_privileges` lists what there is. Tokens that carry a privilege which is taken off are refused at once."},
+			"system": schema.BoolAttribute{Computed: true, PlanModifiers: []planmodifier.Bool{boolplanmodifier.UseStateForUnknown()},
+				MarkdownDescription: "Whether it is `Administrator` or `Public`. These can be imported but not made or destroyed."},
+			"deletion_protection": protectionAttribute(),
+			"created_at":          idAttribute("When it was made."),
+		},
+	}
+}
+
+func (m *roleModel) set(r svcauth.Role) {
+	m.ID, m.Name, m.Description = types.StringValue(r.ID), types.StringValue(r.Name), types.StringValue(r.Description)
+	m.Privileges, m.System, m.CreatedAt = textSet(r.Privileges), types.BoolValue(r.System), stamp(r.CreatedAt)
+	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() {
+		m.DeletionProtection = types.BoolValue(false)
+	}
+}
+
+func (m *roleModel) equal(other roleModel) bool {
+	return m.Name.Equal(other.Name) && m.Description.Equal(other.Description) && m.Privileges.Equal(other.Privileges)
+}
+
+func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan roleModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Creating the role failed")
+	if client == nil {
+		return
+	}
+	made, recovered, err := r.creation(client, plan).run(ctx)
+	if err != nil {
+		r.fail(&resp.Diagnostics, "Creating the role failed", inTheWay(err, "svcauth_role", plan.Name.ValueString()))
+		return
+	}
+	if recovered {
+		resp.Diagnostics.AddWarning("The answer to a creation was lost", fmt.Sprintf("The role %q was made, but the connection broke before the answer came. It was found again and is managed as %s.", made.Name, made.ID))
+	}
+	plan.set(made)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+// clockTolerance is how far the server's clock and this one may be apart, where a thing is known again by its time.
+const clockTolerance = 5 * time.Minute
+
+// creation knows a role again by being new and just as it was asked for.
+func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation[svcauth.Role] {
+	name, began := plan.Name.ValueString(), time.Now()
+	return creation[svcauth.Role]{
+		what: fmt.Sprintf("the role %q", name),
+		create: func(ctx context.Context) (svcauth.Role, error) {
+			return client.CreateRole(ctx, svcauth.NewRole{Name: name, Description: plan.Description.ValueString(), Privileges: texts(plan.Privileges)})
+		},
+		find: func(ctx context.Context) (svcauth.Role, bool, error) {
+			found, err := roleNamed(ctx, client, name)
+			if _, none := err.(*notFoundError); none {
+				return found, false, nil
+			}
+			if err != nil {
+				return found, false, err
+			}
+			if same := (&roleModel{}); found.CreatedAt.After(began.Add(-clockTolerance)) {
+				if same.set(found); same.equal(plan) {
+					return found, true, nil
+				}
+			}
+			return found, false, fmt.Errorf("there is another role with this name, %s, which this apply did not make", found.ID)
+		},
+	}
+}
+
+func (r *roleResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	var m roleModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.beginRead(&resp.Diagnostics, "the role "+m.ID.ValueString())
+	if client == nil {
+		return
+	}
+	found, err := client.Role(ctx, m.ID.ValueString())
+	switch {
+	case gone(err):
+		resp.State.RemoveResource(ctx)
+		return
+	case err != nil:
+		r.fail(&resp.Diagnostics, "Reading the role failed", err)
+		return
+	}
+	m.set(found)
+	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+}
+
+// Update changes what differs. What somebody else has changed since the plan was made is not overwritten.
+func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var prior, plan roleModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Changing the role failed")
+	if client == nil {
+		return
+	}
+	now, err := client.Role(ctx, prior.ID.ValueString())
+	if err != nil {
+		r.fail(&resp.Diagnostics, "Changing the role failed", err)
+		return
+	}
+	seen := prior
+	if seen.set(now); !seen.equal(prior) {
+		resp.Diagnostics.AddError("The role was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+" after this plan was made. Nothing was overwritten; plan and apply again.")
+		return
+	}
+	patch := svcauth.RolePatch{Name: changedString(prior.Name, plan.Name), Description: changedString(prior.Description, plan.Description)}
+	if !plan.Privileges.Equal(prior.Privileges) {
+		privileges := texts(plan.Privileges)
+		patch.Privileges = &privileges
+	}
+	if patch != (svcauth.RolePatch{}) {
+		if now, err = client.UpdateRole(ctx, now.ID, now.Version, patch, 0); err != nil {
+			r.fail(&resp.Diagnostics, "Changing the role failed", err)
+			return
+		}
+	}
+	plan.set(now)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+func (r *roleResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var m roleModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	if resp.Diagnostics.HasError() || protected(&resp.Diagnostics, m.DeletionProtection, m.Name) {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Deleting the role failed")
+	if client == nil {
+		return
+	}
+	if _, err := client.DeleteRole(ctx, m.ID.ValueString(), 0); err != nil && !gone(err) {
+		if m.System.ValueBool() {
+			err = fmt.Errorf("%w A system role can't be deleted; to let Terraform forget it, use a removed block or terraform state rm", err)
+		}
+		r.fail(&resp.Diagnostics, "Deleting the role failed", err)
+	}
+}
+
+// ModifyPlan refuses to plan the end of a protected role.
+func (r *roleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	if req.State.Raw.IsNull() || !req.Plan.Raw.IsNull() {
+		return
+	}
+	var m roleModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	protected(&resp.Diagnostics, m.DeletionProtection, m.Name)
+}
+
+// ImportState takes an id or a name.
+func (r *roleResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	client := r.begin(&resp.Diagnostics, "Importing the role failed")
+	if client == nil {
+		return
+	}
+	found, err := role(ctx, client, req.ID)
+	if err != nil {
+		r.fail(&resp.Diagnostics, "Importing the role failed", err)
+		return
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), found.ID)...)
+}
+
+// textSet makes a set of texts; none is the empty set, not null.
+func textSet(from []string) types.Set {
+	values := make([]attrValue, 0, len(from))
+	for _, text := range slices.Compact(slices.Sorted(slices.Values(from))) {
+		values = append(values, types.StringValue(text))
+	}
+	return types.SetValueMust(types.StringType, values)
+}
+
+// texts gives the elements of a set of texts, sorted.
+func texts(set types.Set) []string {
+	all := []string{}
+	for _, v := range set.Elements() {
+		if text, ok := v.(types.String); ok {
+			all = append(all, text.ValueString())
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+var (
+	_ resource.ResourceWithImportState = (*roleResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*roleResource)(nil)
+)
