@@ -100,7 +100,7 @@ Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
 			root.AddCommand(c)
 		}
 	}
-	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), configCommand(), healthcheckCommand())
+	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), backupCommand(), restoreCommand(), configCommand(), healthcheckCommand())
 	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(), organizationCommand(), auditCommand(),
 		signingKeyCommand(), resourceServerCommand(), apiCommand(), privilegeCommand(), meCommand(), explainCommand())
 	add("", versionCommand())

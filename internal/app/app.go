@@ -82,7 +82,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 	if a.logger, err = telemetry.NewLogger(a.log, cfg.Log.Format, cfg.Log.Level); err != nil {
 		return nil, err
 	}
-	master, previous, err := masterKeys(a.cfg)
+	master, previous, err := masterKeys(a.cfg, true)
 	if err != nil {
 		return nil, err
 	}
@@ -256,13 +256,13 @@ func nodeName() string {
 	return fmt.Sprintf("%.60s-%x", host, fresh)
 }
 
-// masterKeys reads the master key and, while it is being changed, the other one. The file is made where there is none.
-func masterKeys(cfg config.Config) (master, previous []byte, err error) {
+// masterKeys reads the master key and, while it is being changed, the other one. create makes the file where there is none.
+func masterKeys(cfg config.Config, create bool) (master, previous []byte, err error) {
 	if text := cfg.MasterKey.Reveal(); text != "" {
 		if master, err = base64.StdEncoding.DecodeString(text); err != nil {
 			return nil, nil, errors.New("master_key is no base64 of 32 bytes")
 		}
-	} else if master, err = masterKeyFile(cfg.MasterKeyFile, true); err != nil {
+	} else if master, err = masterKeyFile(cfg.MasterKeyFile, create); err != nil {
 		return nil, nil, err
 	}
 	if cfg.MasterKeyPreviousFile != "" {

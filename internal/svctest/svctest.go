@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -78,8 +79,9 @@ func New(t testing.TB, opts Options) *Server {
 	if opts.Redis && opts.RedisURL == "" {
 		opts.RedisURL = redistest.URL(t)
 	}
-	s := &Server{t: t, opts: opts, environ: append([]string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
-		"SVCAUTH_OPS_LISTEN=", "SVCAUTH_REDIS_URL=" + opts.RedisURL, "SVCAUTH_SHUTDOWN_GRACE=5s"}, opts.Environ...)}
+	s := &Server{t: t, opts: opts, environ: append(slices.Clone(opts.Environ), // the first of a name counts
+		"SVCAUTH_DATABASE_URL="+database, "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(dir, "master.key"), "SVCAUTH_OPS_LISTEN=",
+		"SVCAUTH_REDIS_URL="+opts.RedisURL, "SVCAUTH_SHUTDOWN_GRACE=5s")}
 	s.start(dir, "")
 	return s
 }

@@ -1,0 +1,115 @@
+package app_test
+
+import (
+	"bytes"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/app"
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+)
+
+// archiveConfig is a configuration for backup and restore: a database, and the master key that the server has.
+func archiveConfig(t *testing.T, database, master string) config.Config {
+	t.Helper()
+	cfg, err := config.Load(config.LoadOptions{Environ: []string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_MASTER_KEY_FILE=" + master}})
+	require.NoError(t, err)
+	return cfg
+}
+
+func sqliteURL(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db") }
+
+func TestABackupIsRestoredToEitherKindOfDatabase(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		from, to func(*testing.T) string
+	}{
+		{"sqlite to sqlite", sqliteURL, sqliteURL},
+		{"sqlite to postgresql", sqliteURL, func(t *testing.T) string { return pgtest.URL(t) }},
+		{"postgresql to sqlite", func(t *testing.T) string { return pgtest.URL(t) }, sqliteURL},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			from, to, master := c.from(t), c.to(t), filepath.Join(t.TempDir(), "master.key")
+			own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master}
+			s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: own})
+			account := s.Account("ci", "clusters:view")
+			old := s.Token(account.ClientID, account.ClientSecret, "")
+			var archive bytes.Buffer
+			rows, err := app.Backup(t.Context(), archiveConfig(t, from, master), &archive)
+			require.NoError(t, err)
+			require.Greater(t, rows, int64(20))
+			for _, text := range []string{account.ClientID, "organization", svctest.AdminEmail} {
+				require.NotContains(t, archive.String(), text, "the archive tells nothing by itself")
+			}
+			s.Stop()
+
+			restored, err := app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(archive.Bytes()), false)
+			require.NoError(t, err)
+			require.Equal(t, rows, restored)
+			again := svctest.New(t, svctest.Options{DatabaseURL: to, Empty: true, Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
+			require.False(t, again.Active(account.ClientID, account.ClientSecret, old), "a token from before the restore is dead: its revocation may be lost")
+			fresh := again.Token(account.ClientID, account.ClientSecret, "")
+			require.True(t, again.Active(account.ClientID, account.ClientSecret, fresh))
+
+			_, err = app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(archive.Bytes()), false)
+			require.ErrorContains(t, err, "not empty")
+		})
+	}
+}
+
+func TestAMovedDatabaseKeepsItsTokens(t *testing.T) {
+	from, to, master := sqliteURL(t), sqliteURL(t), filepath.Join(t.TempDir(), "master.key")
+	own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master}
+	s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: own})
+	account := s.Account("ci", "clusters:view")
+	live, dead := s.Token(account.ClientID, account.ClientSecret, ""), s.Token(account.ClientID, account.ClientSecret, "")
+	require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {dead}}).Status)
+	s.Stop()
+	var archive bytes.Buffer
+	_, err := app.Backup(t.Context(), archiveConfig(t, from, master), &archive)
+	require.NoError(t, err)
+	_, err = app.Restore(t.Context(), archiveConfig(t, to, master), &archive, true)
+	require.NoError(t, err)
+	moved := svctest.New(t, svctest.Options{DatabaseURL: to, Empty: true, Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
+	require.True(t, moved.Active(account.ClientID, account.ClientSecret, live))
+	require.False(t, moved.Active(account.ClientID, account.ClientSecret, dead), "a revoked token stays dead")
+}
+
+func TestADamagedBackupRestoresNothing(t *testing.T) {
+	from, master := sqliteURL(t), filepath.Join(t.TempDir(), "master.key")
+	s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + master}})
+	s.Account("ci", "clusters:view")
+	var archive bytes.Buffer
+	_, err := app.Backup(t.Context(), archiveConfig(t, from, master), &archive)
+	require.NoError(t, err)
+	whole := archive.Bytes()
+	flipped := bytes.Clone(whole)
+	flipped[len(flipped)/2] ^= 1
+	other := filepath.Join(t.TempDir(), "master.key")
+	svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + other}}) // makes the other key
+	for name, c := range map[string]struct {
+		archive []byte
+		master  string
+		says    string
+	}{
+		"cut short":        {whole[:len(whole)-1], master, "not whole"},
+		"changed":          {flipped, master, "damaged"},
+		"something behind": {append(bytes.Clone(whole), 0), master, "damaged"},
+		"no backup":        {[]byte(strings.Repeat("x", 1000)), master, "no backup"},
+		"another key":      {whole, other, "master key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := sqliteURL(t)
+			_, err := app.Restore(t.Context(), archiveConfig(t, to, c.master), bytes.NewReader(c.archive), false)
+			require.ErrorContains(t, err, c.says)
+			_, err = app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(whole), false)
+			require.NoError(t, err, "the database is still empty")
+		})
+	}
+}

@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// dumped is every table whose rows a backup holds, those that others refer to first.
+var dumped = []string{"organization", "member", "invitation", "client", "secret", "role", "role_privilege", "role_grant", "api", "privilege",
+	"change_counter", "change", "signing_key", "data_key", "audit_event"}
+
+// notDumped is every table that a backup leaves out: sessions end with a restore, and the schema's own version is the program's.
+var notDumped = []string{"session", "goose_db_version"}
+
+// ErrNotEmpty is what [Store.Fill] says of a database that has an organization already.
+var ErrNotEmpty = errors.New("the database is not empty: it has an organization already")
+
+// DumpedRow is one row of one table, by the names of its columns. The values are of type nil, bool, int64, string or []byte.
+type DumpedRow struct {
+	Table   string
+	Columns []string
+	Values  []any
+}
+
+// Dump reads the whole database as it is at one moment, sessions aside, and hands each row to emit, in an order in which they can be written again.
+func (s *Store) Dump(ctx context.Context, emit func(DumpedRow) error) error {
+	opts := &sql.TxOptions{ReadOnly: true}
+	if s.postgres {
+		opts.Isolation = sql.LevelRepeatableRead // one snapshot for all tables; SQLite's readers have that anyway
+	}
+	tx, err := s.read.BeginTx(ctx, opts)
+	if err != nil {
+		return classify("begin a backup", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // nothing was written
+	for _, table := range dumped {
+		if err := dumpTable(ctx, tx, table, emit); err != nil {
+			return fmt.Errorf("back up the table %s: %w", table, err)
+		}
+	}
+	return nil
+}
+
+func dumpTable(ctx context.Context, tx *sql.Tx, table string, emit func(DumpedRow) error) error {
+	rows, err := tx.QueryContext(ctx, `SELECT * FROM `+table)
+	if err != nil {
+		return classify("read", err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return classify("read", err)
+	}
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return classify("read", err)
+	}
+	for rows.Next() {
+		values, places := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			places[i] = &values[i]
+		}
+		if err := rows.Scan(places...); err != nil {
+			return classify("read a row", err)
+		}
+		for i, v := range values {
+			if n, ok := v.(int64); ok && strings.HasPrefix(types[i].DatabaseTypeName(), "BOOL") { // SQLite has no such type, only the name
+				values[i] = n != 0
+			}
+		}
+		if err := emit(DumpedRow{Table: table, Columns: columns, Values: values}); err != nil {
+			return err
+		}
+	}
+	return classify("read", rows.Err())
+}
+
+// Fill writes what [Store.Dump] gave into an empty database with a schema, whichever of the two kinds it came from: all of it, or nothing. next gives
+// one row after the other, false after the last. finish runs in the same transaction when all rows are there. [ErrNotEmpty]: there is an organization already.
+func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), finish func(*Q) error) error {
+	tx, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return classify("begin a restore", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing
+	q := &Q{on: tx}
+	if err := q.lockChanges(ctx); err != nil {
+		return err
+	}
+	if organizations, err := count(ctx, q, `SELECT COUNT(*) FROM organization`); err != nil {
+		return err
+	} else if organizations > 0 {
+		return ErrNotEmpty
+	}
+	for i := len(dumped) - 1; i >= 0; i-- { // a server that was started here has made keys and a catalogue
+		if _, err := q.exec(ctx, `DELETE FROM `+dumped[i]); err != nil {
+			return err
+		}
+	}
+	if err := q.fill(ctx, next); err != nil {
+		return err
+	}
+	if err := finish(q); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%w: %w", ErrUncertain, classify("commit", err))
+	}
+	return nil
+}
+
+// fillBatch is how many rows one statement writes; with our widest table that is a tenth of what SQLite takes as parameters.
+const fillBatch = 100
+
+func (q *Q) fill(ctx context.Context, next func() (DumpedRow, bool, error)) error {
+	known := map[string]bool{}
+	for _, table := range dumped {
+		known[table] = true
+	}
+	var batch []DumpedRow
+	for {
+		row, more, err := next()
+		if err != nil {
+			return err
+		}
+		if more && (!known[row.Table] || len(row.Columns) != len(row.Values) || !areNames(row.Columns)) {
+			return fmt.Errorf("the backup has a row of %q that this program can't place; use the release that made it", row.Table)
+		}
+		if len(batch) > 0 && (!more || len(batch) == fillBatch || row.Table != batch[0].Table) {
+			if err := q.insert(ctx, batch); err != nil {
+				return fmt.Errorf("restore the table %s: %w", batch[0].Table, err)
+			}
+			batch = batch[:0]
+		}
+		if !more {
+			return nil
+		}
+		batch = append(batch, row)
+	}
+}
+
+func (q *Q) insert(ctx context.Context, rows []DumpedRow) error {
+	columns := rows[0].Columns
+	var text strings.Builder
+	args := make([]any, 0, len(rows)*len(columns))
+	text.WriteString(`INSERT INTO ` + rows[0].Table + ` (` + strings.Join(columns, ", ") + `) VALUES `)
+	for i, row := range rows {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		text.WriteString("(" + placeholders(len(args)+1, len(columns)) + ")")
+		args = append(args, row.Values...)
+	}
+	_, err := q.exec(ctx, text.String(), args...)
+	return err
+}
+
+// areNames keeps a forged archive from bringing in SQL by way of column names.
+func areNames(columns []string) bool {
+	for _, c := range columns {
+		if c == "" || strings.Trim(c, "abcdefghijklmnopqrstuvwxyz_") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// ForgetSigningKeys removes all signing keys, so that no token that one of them signed is accepted any more, and the next start makes new ones.
+func (q *Q) ForgetSigningKeys(ctx context.Context) error {
+	_, err := q.exec(ctx, `DELETE FROM signing_key`)
+	return err
+}
+
+// SkipChanges moves the change log's counter ahead, past whatever was numbered after the backup that has just been restored: nobody's place
+// in the log then lies in a future that did not happen.
+func (q *Q) SkipChanges(ctx context.Context, by int64) error {
+	return q.must(ctx, `UPDATE change_counter SET seq = seq + $1 WHERE one = 1`, by)
+}
