@@ -88,7 +88,7 @@ func deleteKey() *cobra.Command {
 				if key.ClientID == s.config.ClientID {
 					own = " It is the one that this command uses: you will need another."
 				}
-				return fmt.Sprintf("Delete application key %s (%s), last used %s? Its tokens die at once.%s", args[0], clean(key.Description), agoOr(s.now(), key.LastUsedAt, "never"), own), err
+				return fmt.Sprintf("Delete application key %s (%s), %s? Its tokens die at once.%s", args[0], clean(key.Description), lastUsed(s.now(), key.LastUsedAt), own), err
 			}); err != nil {
 				return err
 			}

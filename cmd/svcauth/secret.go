@@ -180,12 +180,12 @@ func (s *session) secretQuestion(ctx context.Context, id, secretID string, revok
 		if secret.ID != secretID {
 			continue
 		}
-		fate := "live on until they expire"
+		fate := s.liveTokens(ctx, id, secretID, "of it lives on until it expires", "of it live on until they expire")
 		if revoke {
-			fate = "die at once"
+			fate = s.liveTokens(ctx, id, secretID, "of it dies at once", "of it die at once")
 		}
-		return fmt.Sprintf("Remove secret %s (...%s), last used %s? Clients that use it get no token any more; %s of it %s. %s would be left.", secretID, secret.Hint,
-			agoOr(s.now(), secret.LastUsedAt, "never"), s.liveTokens(ctx, id, secretID), fate, counted(len(secrets.Items)-1, "secret")), nil
+		return fmt.Sprintf("Remove secret %s (...%s), %s? Clients that use it get no token any more; %s. %s would be left.", secretID, secret.Hint,
+			lastUsed(s.now(), secret.LastUsedAt), fate, counted(len(secrets.Items)-1, "secret")), nil
 	}
 	return "", fmt.Errorf("service account %s has no secret %s; 'svcauth service-account secret list %[1]s' shows those it has", id, clean(secretID))
 }

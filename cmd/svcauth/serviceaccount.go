@@ -155,8 +155,8 @@ func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, w
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%s service account \"%s\" (%s)? %s die at once; it was last used %s.", what, clean(account.Name), id, s.liveTokens(ctx, id, ""),
-			agoOr(s.now(), account.LastUsedAt, "never")), nil
+		return fmt.Sprintf("%s service account \"%s\" (%s)? %s at once; it was %s.", what, clean(account.Name), id, s.liveTokens(ctx, id, "", "dies", "die"),
+			lastUsed(s.now(), account.LastUsedAt)), nil
 	})
 	if err != nil {
 		return err
@@ -164,20 +164,23 @@ func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, w
 	return then(id)
 }
 
-// liveTokens counts an account's live tokens for a question: "3 live tokens". secretID narrows them to those of one secret.
-func (s *session) liveTokens(ctx context.Context, id, secretID string) string {
+// liveTokens counts an account's live tokens for a question: "3 live tokens die", or "1 live token dies". secretID narrows them to those of one secret.
+func (s *session) liveTokens(ctx context.Context, id, secretID, oneDoes, manyDo string) string {
 	n := 0
 	for token, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
 		return s.client.Tokens(ctx, id, o)
 	}) {
 		if err != nil {
-			return "Its live tokens (how many is not known now)"
+			return "its live tokens (how many is not known now) " + manyDo
 		}
 		if secretID == "" || token.SecretID == secretID {
 			n++
 		}
 	}
-	return counted(n, "live token")
+	if n == 1 {
+		return "1 live token " + oneDoes
+	}
+	return counted(n, "live token") + " " + manyDo
 }
 
 func counted(n int, noun string) string {

@@ -97,6 +97,14 @@ func agoOr(now time.Time, at *time.Time, none string) string {
 	return ago(now, *at)
 }
 
+// lastUsed is a clause of a question: "last used 3h ago", or "never used".
+func lastUsed(now time.Time, at *time.Time) string {
+	if at == nil || at.IsZero() {
+		return "never used"
+	}
+	return "last used " + ago(now, *at)
+}
+
 // stamp is a moment in full, for get.
 func stamp(now time.Time, at *time.Time, none string) string {
 	if at == nil || at.IsZero() {

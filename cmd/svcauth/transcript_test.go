@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // TestMain puts this very program on the PATH of the transcripts as svcauth.
@@ -60,6 +61,7 @@ func words(server *svctest.Server) map[string]word {
 		"account":  accountWord(server),
 		"as-api":   asAPI(server),
 		"soon":     soon,
+		"live":     live(server),
 	}
 }
 
@@ -205,6 +207,16 @@ func settled(v any) any {
 		}
 	}
 	return v
+}
+
+// live: live NAME FILE; the token in the file is live, by the word of introspection for its own client, whose NAME_ID and NAME_SECRET are in the environment.
+func live(server *svctest.Server) word {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		is := server.Active(ts.Getenv(args[0]+"_ID"), svcauth.Secret(ts.Getenv(args[0]+"_SECRET")), strings.TrimSpace(ts.ReadFile(args[1])))
+		if is == neg {
+			ts.Fatalf("the token in %s: live is %t", args[1], is)
+		}
+	}
 }
 
 // soon: the time $1 from now into the environment as SOON, in the form of RFC 3339.
