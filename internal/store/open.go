@@ -16,7 +16,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // registers "sqlite"
 )
@@ -53,10 +54,11 @@ func openPostgres(cfg Config) (*Store, error) {
 		query.Set("application_name", "svcauth")
 	}
 	u.RawQuery = query.Encode()
-	db, err := sql.Open("pgx", u.String())
+	settings, err := pgx.ParseConfig(u.String()) // now, not at the first query
 	if err != nil {
 		return nil, errors.New("database.url can't be used: " + withoutPassword(err, u))
 	}
+	db := stdlib.OpenDB(*settings)
 	db.SetMaxOpenConns(cfg.MaxConns)
 	db.SetMaxIdleConns(cfg.MaxConns)
 	db.SetConnMaxIdleTime(5 * time.Minute)
@@ -111,7 +113,7 @@ func isBroken(err error) bool {
 // Migrate brings the schema up to what this program expects, forward only, and says how many steps it took. Nodes that start at once
 // wait for one another. A schema that is newer than the program is left alone: the previous release runs beside the next one.
 func (s *Store) Migrate(ctx context.Context) (int, error) {
-	migrating, err := s.provider()
+	migrating, err := s.provider(migrations)
 	if err != nil {
 		return 0, err
 	}
@@ -129,7 +131,7 @@ func (s *Store) Migrate(ctx context.Context) (int, error) {
 
 // Pending says how many migrations are still to be applied.
 func (s *Store) Pending(ctx context.Context) (int, error) {
-	migrating, err := s.provider()
+	migrating, err := s.provider(migrations)
 	if err != nil {
 		return 0, err
 	}
@@ -146,19 +148,19 @@ func (s *Store) Pending(ctx context.Context) (int, error) {
 	return pending, nil
 }
 
-// provider reads the migrations in the dialect of this database.
-func (s *Store) provider() (*goose.Provider, error) {
+// provider reads the migrations below from, in the dialect of this database.
+func (s *Store) provider(from fs.FS) (*goose.Provider, error) {
 	dialect, files := goose.DialectSQLite3, fstest.MapFS{}
 	replacer := strings.NewReplacer()
 	if s.postgres {
 		dialect = goose.DialectPostgres
 		replacer = strings.NewReplacer(`COLLATE BINARY`, `COLLATE "C"`, ` BLOB`, ` BYTEA`)
 	}
-	err := fs.WalkDir(migrations, "migrations", func(path string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(from, "migrations", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		text, err := migrations.ReadFile(path)
+		text, err := fs.ReadFile(from, path)
 		files[entry.Name()] = &fstest.MapFile{Data: []byte(replacer.Replace(string(text)))}
 		return err
 	})
@@ -177,6 +179,7 @@ func (s *Store) migrationLock(ctx context.Context) (release func(), err error) {
 	if !s.postgres {
 		return func() {}, nil
 	}
+	s.write.SetMaxOpenConns(max(2, s.cfg.MaxConns)) // the lock takes one, the migration another
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return nil, classify("connect", err)
@@ -188,5 +191,6 @@ func (s *Store) migrationLock(ctx context.Context) (release func(), err error) {
 	return func() {
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(7315911263)`)
 		_ = conn.Close()
+		s.write.SetMaxOpenConns(s.cfg.MaxConns)
 	}, nil
 }

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// TestSequenceIsCommitOrder is what everything that follows the log stands on: whoever asks for what comes after n misses nothing, ever, while many write.
+func TestSequenceIsCommitOrder(t *testing.T) {
+	empties(t, func(t *testing.T, url string) {
+		first := open(t, url)
+		_, err := first.Migrate(t.Context())
+		require.NoError(t, err)
+		second := first
+		if first.Postgres() {
+			second = open(t, url)
+		}
+		const writers, each = 8, 25
+		var committed atomic.Int64
+		var all sync.WaitGroup
+		for w := range writers {
+			all.Go(func() {
+				s := []*Store{first, second}[w%2]
+				for i := range each {
+					failing := errors.New("rolled back on purpose")
+					err := s.Write(t.Context(), func(q *Q) error {
+						for range 1 + i%3 {
+							if _, err := q.AddChange(t.Context(), Change{Kind: ChangeClient, Subject: strconv.Itoa(w), ExpiresAt: moment0}); err != nil {
+								return err
+							}
+						}
+						if i%5 == 4 {
+							return failing
+						}
+						return nil
+					})
+					switch {
+					case err == nil:
+						committed.Add(int64(1 + i%3))
+					case !errors.Is(err, failing):
+						t.Error(err)
+					}
+				}
+			})
+		}
+		done := make(chan struct{})
+		go func() { all.Wait(); close(done) }()
+		var seen int64
+		read := func() {
+			page, err := first.Read().Changes(t.Context(), seen, 7)
+			require.NoError(t, err)
+			for _, c := range page {
+				require.Equal(t, seen+1, c.Seq, "a gap that is filled later would be missed")
+				seen = c.Seq
+			}
+			last, err := first.Read().LastChange(t.Context())
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, last, seen)
+		}
+		for running := true; running; {
+			select {
+			case <-done:
+				running = false
+			default:
+			}
+			read()
+		}
+		for range writers * each {
+			read()
+		}
+		require.Equal(t, committed.Load(), seen, "all that was committed, and nothing that was rolled back")
+	})
+}
+
+func TestChangeLogReadsAndExpires(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		must(t, s, func(ctx context.Context, q *Q) error {
+			for i := range 10 {
+				kind := ChangeRevocation
+				if i%2 == 1 {
+					kind = ChangeClient
+				}
+				if _, err := q.AddChange(ctx, Change{OrgID: "org_a", Kind: kind, Subject: strconv.Itoa(i), Payload: `{"jti":"ü\"'"}`,
+					ExpiresAt: moment0.Add(time.Duration(i) * time.Minute)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		all, err := s.Read().Changes(t.Context(), 0, 100)
+		require.NoError(t, err)
+		require.Len(t, all, 10)
+		require.Equal(t, Change{Seq: 1, OrgID: "org_a", Kind: ChangeRevocation, Subject: "0", Payload: `{"jti":"ü\"'"}`, ExpiresAt: moment0}, all[0])
+		page, err := s.Read().Changes(t.Context(), 8, 1)
+		require.NoError(t, err)
+		require.Equal(t, int64(9), page[0].Seq)
+		live, err := s.Read().LiveRevocations(t.Context(), 0, 10, moment0.Add(4*time.Minute), 100)
+		require.NoError(t, err)
+		require.Equal(t, []int64{7, 9}, seqs(live), "entry 5 expires at that very moment")
+		live, err = s.Read().LiveRevocations(t.Context(), 7, 8, moment0, 100)
+		require.NoError(t, err)
+		require.Empty(t, live)
+		require.NotNil(t, live)
+
+		// Expired entries go in portions; the counter never goes back.
+		sweep := func(now time.Time, limit int) (n int64) {
+			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) (err error) { n, err = q.Sweep(t.Context(), now, time.Time{}, limit); return err }))
+			return n
+		}
+		require.EqualValues(t, 3, sweep(moment0.Add(4*time.Minute), 3))
+		require.EqualValues(t, 2, sweep(moment0.Add(4*time.Minute), 3))
+		require.Zero(t, sweep(moment0.Add(4*time.Minute), 3))
+		require.EqualValues(t, 5, sweep(moment0.Add(time.Hour), 100))
+		last, err := s.Read().LastChange(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 10, last)
+	})
+}
+
+func seqs(all []Change) (out []int64) {
+	for _, c := range all {
+		out = append(out, c.Seq)
+	}
+	return out
+}
+
+func TestSweepTakesOnlyWhatHasExpired(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		raw := func(text string, args ...any) {
+			_, err := s.write.ExecContext(t.Context(), text, args...)
+			require.NoError(t, err)
+		}
+		for i, expires := range []time.Time{moment0.Add(-time.Minute), moment0, moment0.Add(time.Minute)} {
+			raw(`INSERT INTO session (token_hash, data, expires_at_ms) VALUES ($1, $2, $3)`, fmt.Sprint(i), []byte{1}, expires.UnixMilli())
+			raw(`INSERT INTO invitation (token_hash, org_id, member_id, kind, expires_at_ms) VALUES ($1, 'org_a', 'mem_a', 'invite', $2)`, []byte{byte(i)}, expires.UnixMilli())
+			must(t, s, func(ctx context.Context, q *Q) error {
+				return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: fmt.Sprint("evt_", i), OrganizationID: "org_a", Time: expires})
+			})
+		}
+		count := func(table string) (n int) {
+			require.NoError(t, s.read.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM `+table).Scan(&n))
+			return n
+		}
+		sweep := func(audit time.Time) {
+			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error { _, err := q.Sweep(t.Context(), moment0, audit, 100); return err }))
+		}
+		sweep(time.Time{})
+		require.Equal(t, []int{1, 1, 3}, []int{count("session"), count("invitation"), count("audit_event")}, "zero keeps the audit log for ever")
+		sweep(moment0)
+		require.Equal(t, 2, count("audit_event"))
+		require.Equal(t, 6, count("secret"))
+		require.Equal(t, 4, count("role"))
+	})
+}

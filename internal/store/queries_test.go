@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func TestCredentialsAreReadInOneQuery(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		c, err := s.Read().Credentials(t.Context(), "sa_a")
+		require.NoError(t, err)
+		later := moment0.Add(time.Hour).UnixMilli()
+		require.Equal(t, Credentials{ClientID: "sa_a", Kind: ClientServiceAccount, OrgID: "org_a", Name: "CI", Operator: true, TTLSeconds: 60},
+			Credentials{ClientID: c.ClientID, Kind: c.Kind, OrgID: c.OrgID, Name: c.Name, Operator: c.Operator, TTLSeconds: c.TTLSeconds, Epoch: c.Epoch, Policy: c.Policy,
+				Disabled: c.Disabled, Suspended: c.Suspended, MemberID: c.MemberID})
+		require.ElementsMatch(t, []SecretHash{{"sec_1a", "s", []byte{0, 1, 255}, later}, {"sec_2a", "s", []byte{2}, 0}}, c.Secrets)
+		require.Len(t, c.Roles, 2)
+		for _, r := range c.Roles {
+			if r.ID == "role_a" {
+				require.ElementsMatch(t, []string{"p:one", "p:two"}, r.Privileges)
+				require.Equal(t, later, r.ExpiresAtMS)
+			} else {
+				require.Equal(t, HeldRole{"role_public_a", "Public", RolePublic, 0, []string{"p:public"}}, r)
+			}
+		}
+		key, err := s.Read().Credentials(t.Context(), "ak_b")
+		require.NoError(t, err)
+		require.Equal(t, "mem_b", key.MemberID)
+		require.False(t, key.Operator)
+		require.Len(t, key.Roles, 2, "an application key has its member's roles")
+		_, err = s.Read().Credentials(t.Context(), "sa_none")
+		require.ErrorIs(t, err, ErrNotFound)
+
+		must(t, s, func(ctx context.Context, q *Q) error {
+			epoch, err := q.RaiseEpoch(ctx, "org_a", "sa_a")
+			require.EqualValues(t, 1, epoch)
+			require.NoError(t, err)
+			pol, err := q.RaisePolicy(ctx, "org_a")
+			require.EqualValues(t, 1, pol)
+			require.NoError(t, err)
+			_, err = q.RaiseEpoch(ctx, "org_b", "sa_a")
+			require.ErrorIs(t, err, ErrNotFound, "another organization's client")
+			return nil
+		})
+		c, err = s.Read().Credentials(t.Context(), "sa_a")
+		require.NoError(t, err)
+		require.Equal(t, []int64{1, 1}, []int64{c.Epoch, c.Policy})
+		held, err := s.Read().HeldRoles(t.Context(), "org_a", "mem_a")
+		require.NoError(t, err)
+		require.Len(t, held, 2)
+		held, err = s.Read().HeldRoles(t.Context(), "org_b", "mem_a")
+		require.NoError(t, err)
+		require.Len(t, held, 1, "only Public of the organization that was asked for")
+	})
+}
+
+// TestConflictsAreToldByTheDriversCodes, not by the text of a message, which depends on the server's language.
+func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		for name, c := range map[string]struct {
+			want error
+			do   func(context.Context, *Q) error
+		}{
+			"a name that is taken, in other case": {ErrConflict, func(ctx context.Context, q *Q) error {
+				return q.InsertClient(ctx, ClientRow{ID: "sa_x", OrgID: "org_a", Kind: ClientServiceAccount, Name: " ci "})
+			}},
+			"the name in another organization": {nil, func(ctx context.Context, q *Q) error {
+				return q.InsertRole(ctx, RoleRow{ID: "role_x", OrgID: "org_b", Kind: RoleCustom, Name: "X"}, nil)
+			}},
+			"an id twice": {ErrConflict, func(ctx context.Context, q *Q) error {
+				return q.InsertSecret(ctx, SecretRow{ID: "sec_1a", ClientID: "sa_a", OrgID: "org_a", Hash: []byte{1}})
+			}},
+			"an organization's name": {ErrConflict, func(ctx context.Context, q *Q) error {
+				return q.InsertOrganization(ctx, svcauth.Organization{ID: "org_x", Name: "a"})
+			}},
+			"a member's address": {ErrConflict, func(ctx context.Context, q *Q) error {
+				return q.InsertMember(ctx, MemberRow{ID: "mem_x", OrgID: "org_a", Email: "m@example.com"})
+			}},
+			"a role that does not exist": {ErrReferenced, func(ctx context.Context, q *Q) error {
+				return q.PutGrant(ctx, GrantRow{OrgID: "org_a", PrincipalID: "sa_a", RoleID: "role_none"})
+			}},
+			"a client that does not exist": {ErrReferenced, func(ctx context.Context, q *Q) error {
+				return q.InsertSecret(ctx, SecretRow{ID: "sec_x", ClientID: "sa_none", OrgID: "org_a", Hash: []byte{1}})
+			}},
+			"a version that has passed": {ErrStale, func(ctx context.Context, q *Q) error {
+				return q.UpdateRole(ctx, RoleRow{ID: "role_a", OrgID: "org_a", Name: "N", Version: 7}, nil)
+			}},
+			"another organization's role":  {ErrNotFound, func(ctx context.Context, q *Q) error { return q.DeleteRole(ctx, "org_b", "role_a") }},
+			"another organization's grant": {ErrNotFound, func(ctx context.Context, q *Q) error { return q.DeleteGrant(ctx, "org_b", "sa_a", "role_a") }},
+		} {
+			err := s.Write(t.Context(), func(q *Q) error { return c.do(t.Context(), q) })
+			if c.want == nil {
+				require.NoError(t, err, name)
+				continue
+			}
+			require.ErrorIs(t, err, c.want, name)
+			for _, other := range []error{ErrConflict, ErrReferenced, ErrStale, ErrNotFound, ErrUnavailable, ErrUncertain} {
+				require.Equal(t, other == c.want, strings.Contains(fmt.Sprint(err), other.Error()), "%s: %v", name, err)
+			}
+			require.NotContains(t, err.Error(), "m@example.com", "values stay out of messages")
+		}
+		// A failed transaction left nothing behind, and the store goes on.
+		_, err := s.Read().Credentials(t.Context(), "sa_x")
+		require.ErrorIs(t, err, ErrNotFound)
+	})
+}
+
+func TestDeletionTakesWhatHangsOnIt(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		must(t, s, func(ctx context.Context, q *Q) error { return q.DeleteRole(ctx, "org_a", "role_a") })
+		c, err := s.Read().Credentials(t.Context(), "sa_a")
+		require.NoError(t, err)
+		require.Len(t, c.Roles, 1)
+		must(t, s, func(ctx context.Context, q *Q) error { return q.DeleteOrganization(ctx, "org_a") })
+		for _, id := range []string{"sa_a", "ak_a"} {
+			_, err = s.Read().Credentials(t.Context(), id)
+			require.ErrorIs(t, err, ErrNotFound)
+		}
+		c, err = s.Read().Credentials(t.Context(), "sa_b")
+		require.NoError(t, err)
+		require.Len(t, c.Secrets, 2, "the other organization is whole")
+		for _, table := range []string{"secret", "role", "role_grant", "member", "client"} {
+			var n int
+			require.NoError(t, s.read.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM `+table+` WHERE org_id = 'org_a'`).Scan(&n))
+			require.Zero(t, n, table)
+		}
+	})
+}
+
+func TestCatalogKeepsItsOrder(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		apis := []svcauth.API{{Audience: "https://z", Name: "Z"}, {Audience: "https://a", Name: "A", Description: "d"}}
+		privileges := []svcauth.Privilege{{Name: "z:z", API: "https://z", Title: "t"}, {Name: "a:a", API: "https://a"}, {Name: "m:m", API: "https://z"}}
+		for range 2 {
+			must(t, s, func(ctx context.Context, q *Q) error { return q.ReplaceCatalog(ctx, apis, privileges) })
+			gotAPIs, err := s.Read().APIs(t.Context())
+			require.NoError(t, err)
+			got, err := s.Read().Privileges(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, apis, gotAPIs)
+			require.Equal(t, privileges, got)
+			apis, privileges = apis[:1], privileges[:1]
+		}
+	})
+}
+
+func TestLastUseNeverGoesBack(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		touch := func(ms int64) (got int64) {
+			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error {
+				if err := q.TouchSecret(t.Context(), "sec_1a", ms); err != nil {
+					return err
+				}
+				return q.TouchClient(t.Context(), "sa_a", ms)
+			}))
+			require.NoError(t, s.read.QueryRowContext(t.Context(), `SELECT c.last_used_ms FROM client c JOIN secret s ON s.last_used_ms = c.last_used_ms WHERE s.id = 'sec_1a'`).Scan(&got))
+			return got
+		}
+		require.EqualValues(t, 100, touch(100))
+		require.EqualValues(t, 100, touch(50))
+		require.EqualValues(t, 200, touch(200))
+		require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error { return q.TouchClient(t.Context(), "sa_none", 1) }))
+	})
+}
+
+func TestAuditEventsArePagedAndFiltered(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		must(t, s, func(ctx context.Context, q *Q) error {
+			for i := range 6 {
+				e := svcauth.AuditEvent{ID: fmt.Sprint("evt_", i), OrganizationID: "org_a", Time: moment0.Add(time.Duration(i) * time.Second), Action: "role.create"}
+				e.Actor.ID, e.Target.ID = fmt.Sprint("mem_", i%2), "role_1"
+				e.After = []byte(`{"name":"<ü>"}`)
+				if i == 5 {
+					e.OrganizationID = "org_b"
+				}
+				if err := q.InsertAuditEvent(ctx, e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		ids := func(f AuditFilter, limit int) (out []string) {
+			all, err := s.Read().AuditEvents(t.Context(), "org_a", f, limit)
+			require.NoError(t, err)
+			for _, e := range all {
+				out = append(out, e.ID[4:])
+			}
+			return out
+		}
+		require.Equal(t, []string{"4", "3", "2", "1", "0"}, ids(AuditFilter{}, 10))
+		require.Equal(t, []string{"4", "3"}, ids(AuditFilter{}, 2))
+		require.Equal(t, []string{"2", "1"}, ids(AuditFilter{Before: "evt_3"}, 2))
+		require.Equal(t, []string{"3", "1"}, ids(AuditFilter{Actor: "mem_1"}, 10))
+		require.Equal(t, []string{"2", "1"}, ids(AuditFilter{Since: moment0.Add(time.Second), Until: moment0.Add(3 * time.Second)}, 10))
+		require.Empty(t, ids(AuditFilter{Action: "role.delete"}, 10))
+		require.Empty(t, ids(AuditFilter{Target: "' OR 1=1 --"}, 10))
+		all, err := s.Read().AuditEvents(t.Context(), "org_a", AuditFilter{}, 1)
+		require.NoError(t, err)
+		require.JSONEq(t, `{"name":"<ü>"}`, string(all[0].After))
+		require.Equal(t, "null", string(all[0].Before))
+	})
+}
+
+func TestSigningKeyStatesAreGuarded(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		key := func(kid, state string) SigningKeyRow {
+			return SigningKeyRow{SigningKey: svcauth.SigningKey{KID: kid, Algorithm: "ES256", State: state, CreatedAt: moment0}, PublicDER: []byte{1}, Sealed: []byte{2}}
+		}
+		must(t, s, func(ctx context.Context, q *Q) error {
+			require.NoError(t, q.InsertSigningKey(ctx, key("a", svcauth.KeyActive)))
+			next := key("n", svcauth.KeyNext)
+			next.CreatedAt = moment0.Add(time.Millisecond)
+			return q.InsertSigningKey(ctx, next)
+		})
+		for want, do := range map[error]func(context.Context, *Q) error{
+			ErrConflict: func(ctx context.Context, q *Q) error { return q.InsertSigningKey(ctx, key("a", svcauth.KeyNext)) },
+			ErrStale:    func(ctx context.Context, q *Q) error { return q.ActivateSigningKey(ctx, "a", moment0) },
+			ErrNotFound: func(ctx context.Context, q *Q) error { return q.DeleteSigningKey(ctx, "x") },
+		} {
+			require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error { return do(t.Context(), q) }), want)
+		}
+		require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error { return q.RetireSigningKey(t.Context(), "n", moment0, moment0) }), ErrStale)
+		require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error { return q.ResealDataKey(t.Context(), "x", []byte{1}) }), ErrNotFound)
+		later := moment0.Add(time.Hour)
+		must(t, s, func(ctx context.Context, q *Q) error {
+			require.NoError(t, q.RetireSigningKey(ctx, "a", moment0, later))
+			return q.ActivateSigningKey(ctx, "n", moment0)
+		})
+		all, err := s.Read().SigningKeys(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{svcauth.KeyActive, svcauth.KeyRetired}, []string{all[0].State, all[1].State})
+		require.Equal(t, &later, all[1].DeleteAfter)
+		require.Equal(t, &moment0, all[1].RetiredAt)
+	})
+}
