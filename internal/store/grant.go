@@ -61,10 +61,7 @@ func (q *Q) GrantsOf(ctx context.Context, orgID string, principals []string) (ma
 	if len(principals) == 0 {
 		return held, nil
 	}
-	args := []any{orgID}
-	for _, p := range principals {
-		args = append(args, p)
-	}
+	list, args := in([]any{orgID}, principals)
 	_, err := many(ctx, q, func(r row) (struct{}, error) {
 		var principal string
 		var ref svcauth.Ref
@@ -72,7 +69,7 @@ func (q *Q) GrantsOf(ctx context.Context, orgID string, principals []string) (ma
 		held[principal] = append(held[principal], ref)
 		return struct{}{}, err
 	}, `SELECT g.principal_id, r.id, r.name FROM role_grant g JOIN role r ON r.id = g.role_id
-		WHERE g.org_id = $1 AND g.principal_id IN (`+placeholders(2, len(principals))+`) ORDER BY r.name_key`, args...)
+		WHERE g.org_id = $1 AND g.principal_id IN (`+list+`) ORDER BY r.name_key`, args...)
 	return held, err
 }
 

@@ -73,16 +73,13 @@ func (q *Q) RolePrivilegesOf(ctx context.Context, roles []string) (map[string][]
 	if len(roles) == 0 {
 		return held, nil
 	}
-	args := make([]any, len(roles))
-	for i, id := range roles {
-		args[i] = id
-	}
+	list, args := in(nil, roles)
 	_, err := many(ctx, q, func(r row) (struct{}, error) {
 		var role, privilege string
 		err := r.Scan(&role, &privilege)
 		held[role] = append(held[role], privilege)
 		return struct{}{}, err
-	}, `SELECT role_id, privilege FROM role_privilege WHERE role_id IN (`+placeholders(1, len(roles))+`) ORDER BY privilege`, args...)
+	}, `SELECT role_id, privilege FROM role_privilege WHERE role_id IN (`+list+`) ORDER BY privilege`, args...)
 	return held, err
 }
 
@@ -92,7 +89,7 @@ const MaxCountedHolders = 10_000
 // RoleHolders counts who holds a role by a grant: members and service accounts, each up to [MaxCountedHolders].
 func (q *Q) RoleHolders(ctx context.Context, roleID string) (members, accounts int, err error) {
 	counted := func(prefix string) (int, error) {
-		n, err := count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 AS one FROM role_grant WHERE role_id = $1 AND principal_id >= $2 AND principal_id < $3 LIMIT $4) AS some`,
+		n, err := count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 AS one FROM role_grant WHERE role_id = $1 AND principal_id >= $2 AND principal_id < $3 LIMIT $4) AS found`,
 			roleID, prefix+"_", prefix+"`", MaxCountedHolders) // ` follows _
 		return int(n), err
 	}

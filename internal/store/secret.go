@@ -38,11 +38,8 @@ func (q *Q) SecretsOf(ctx context.Context, orgID string, clients []string) (map[
 	if len(clients) == 0 {
 		return held, nil
 	}
-	args := []any{orgID}
-	for _, c := range clients {
-		args = append(args, c)
-	}
-	all, err := many(ctx, q, scanSecret, secretSelect+` WHERE org_id = $1 AND client_id IN (`+placeholders(2, len(clients))+`) ORDER BY id DESC`, args...)
+	list, args := in([]any{orgID}, clients)
+	all, err := many(ctx, q, scanSecret, secretSelect+` WHERE org_id = $1 AND client_id IN (`+list+`) ORDER BY id DESC`, args...)
 	for _, s := range all {
 		held[s.clientID] = append(held[s.clientID], s.info)
 	}

@@ -46,7 +46,7 @@ func (q *Q) ServiceAccountsNamed(ctx context.Context, orgID, prefix, before stri
 		before = beyondIDs
 	}
 	upTo := prefix + "\U0010ffff"
-	n, err := count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 AS one FROM client WHERE org_id = $1 AND name_key >= $2 AND name_key < $3 LIMIT $4) AS some`,
+	n, err := count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 AS one FROM client WHERE org_id = $1 AND name_key >= $2 AND name_key < $3 LIMIT $4) AS found`,
 		orgID, prefix, upTo, fewNamed+1)
 	if err != nil {
 		return nil, err

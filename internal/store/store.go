@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/bits"
 	"time"
 )
 
@@ -209,4 +210,18 @@ func placeholders(from, count int) string {
 		text = fmt.Appendf(text, "$%d", from+i)
 	}
 	return string(text)
+}
+
+// in completes args with ids and writes the placeholders for an IN of them. It repeats the last id up to a power of two, so that lists of any length need
+// only a few texts, which databases then have parsed already. ids must not be empty.
+func in(args []any, ids []string) (text string, all []any) {
+	from := len(args) + 1
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	size := 1 << bits.Len(uint(len(ids)-1))
+	for range size - len(ids) {
+		args = append(args, ids[len(ids)-1])
+	}
+	return placeholders(from, size), args
 }
