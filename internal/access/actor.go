@@ -98,3 +98,16 @@ func organizationOf(ctx context.Context) string {
 	a, _ := ActorFrom(ctx)
 	return a.OrgID
 }
+
+// Explainer gives the caller where it may ask why a token or a client may do something: with tokens:introspect or members:read.
+func Explainer(ctx context.Context) (Actor, error) {
+	if a, err := caller(ctx, svcauth.TokensIntrospect); err == nil {
+		return a, nil
+	}
+	return caller(ctx, svcauth.MembersRead)
+}
+
+// MayExplain says whether such a caller may ask about an organization's: its own, or with tokens:introspect in the operator's organization everybody's.
+func (a Actor) MayExplain(orgID string) bool {
+	return a.OrgID == orgID || a.Operator && a.Has(svcauth.TokensIntrospect)
+}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -78,17 +79,30 @@ func (s *Service) wrong(client *Client, cred Credential) *Error {
 
 // usable tells a caller who knew the secret why it can't be used, where it can't.
 func (s *Service) usable(client *Client, secret int) (Authenticated, *Error) {
-	used := client.Secrets[secret]
-	now := s.cfg.Clock()
-	switch {
-	case used.ExpiresAtMS != 0 && used.ExpiresAtMS <= now.UnixMilli():
-		return Authenticated{}, Refuse(CodeInvalidClient, "expired_secret", "secret expired on %s; make a new one for this client",
-			time.UnixMilli(used.ExpiresAtMS).UTC().Format(time.RFC3339))
-	case client.Disabled:
-		return Authenticated{}, Refuse(CodeInvalidClient, "disabled", "service account is disabled; an administrator can enable it")
-	case client.Suspended:
-		return Authenticated{}, Refuse(CodeInvalidClient, "suspended", "the member that this application key belongs to is suspended")
+	used, now := client.Secrets[secret], s.cfg.Clock()
+	if err := expiredSecret(used, now); err != nil {
+		return Authenticated{}, err
+	}
+	if err := switchedOff(client); err != nil {
+		return Authenticated{}, err
 	}
 	s.used.note(client.ClientID, used.ID, now)
 	return Authenticated{Client: client, SecretID: used.ID}, nil
+}
+
+func expiredSecret(used store.SecretHash, now time.Time) *Error {
+	if used.ExpiresAtMS == 0 || used.ExpiresAtMS > now.UnixMilli() {
+		return nil
+	}
+	return Refuse(CodeInvalidClient, "expired_secret", "secret expired on %s; make a new one for this client", time.UnixMilli(used.ExpiresAtMS).UTC().Format(time.RFC3339))
+}
+
+func switchedOff(client *Client) *Error {
+	switch {
+	case client.Disabled:
+		return Refuse(CodeInvalidClient, "disabled", "service account is disabled; an administrator can enable it")
+	case client.Suspended:
+		return Refuse(CodeInvalidClient, "suspended", "the member that this application key belongs to is suspended")
+	}
+	return nil
 }

@@ -51,14 +51,21 @@ func describe(err error) string {
 	return "the token can't be accepted"
 }
 
+func (s *Service) knowsRevocations() *Error {
+	if s.cfg.Follower.Behind() > introspectStale {
+		return unavailable(errors.New("this node has not read the change log for too long to say that a token is live"))
+	}
+	return nil
+}
+
 // Introspect says what a token is worth, RFC 7662 §2.2: its claims where it is live and the asker may know, else nil. It answers for the asker's
 // own tokens, and to a privileged one for those of its organization; in the operator's organization, for everybody's.
 func (s *Service) Introspect(ctx context.Context, asker Asker, token string) (*resourceserver.Principal, *Error) {
 	if token == "" {
 		return nil, Refuse(CodeInvalidRequest, "no_token", "token is missing: expected the access token to introspect")
 	}
-	if s.cfg.Follower.Behind() > introspectStale {
-		return nil, unavailable(errors.New("this node has not read the change log for too long to say that a token is live"))
+	if err := s.knowsRevocations(); err != nil {
+		return nil, err
 	}
 	p, err := s.any.Verify(ctx, token)
 	if err != nil {

@@ -119,6 +119,7 @@ func (c *Claims) complete() error {
 	return nil
 }
 
-func newPrincipal(c *Claims) *Principal {
+// NewPrincipal makes a principal of claims. That they are authentic is the caller's to know.
+func NewPrincipal(c *Claims) *Principal {
 	return &Principal{Claims: *c, privileges: strings.Fields(c.Scope)}
 }

@@ -109,6 +109,18 @@ func (t *jws) signedBy(alg string, key crypto.PublicKey) *Error {
 
 // check does everything for a token that is not remembered: form, key, signature, claims.
 func (v *Verifier) check(ctx context.Context, token string) (*remembered, *Error) {
+	entry, refusal := v.authentic(ctx, token)
+	if refusal == nil {
+		refusal = v.checkClaims(&entry.principal.Claims, v.cfg.Clock())
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	return entry, nil
+}
+
+// authentic finds out who signed a token and what it says.
+func (v *Verifier) authentic(ctx context.Context, token string) (*remembered, *Error) {
 	t, refusal := split(token)
 	if refusal != nil {
 		return nil, refusal
@@ -131,10 +143,30 @@ func (v *Verifier) check(ctx context.Context, token string) (*remembered, *Error
 	if err != nil {
 		return nil, invalidToken("the token's claims can't be accepted: " + printable(err.Error(), 120))
 	}
-	if refusal = v.checkClaims(claims, v.cfg.Clock()); refusal != nil {
+	return &remembered{principal: NewPrincipal(claims), kid: t.kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
+}
+
+// Authentic is the first half of [Verifier.Verify]: it says what a token claims where a key of the issuer has signed it, whatever its time, audience and
+// revocation. It serves to explain a refusal, never to let anybody in. Every error is an [*Error].
+func (v *Verifier) Authentic(ctx context.Context, token string) (*Principal, error) {
+	entry, refusal := v.authentic(ctx, token)
+	if refusal != nil {
 		return nil, refusal
 	}
-	return &remembered{principal: newPrincipal(claims), kid: t.kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
+	return entry.principal, nil
+}
+
+// Judge is the second half of [Verifier.Verify]: whether claims that are known to be authentic would be accepted here and now. Every error is an [*Error].
+func (v *Verifier) Judge(p *Principal) error {
+	if refusal := v.checkClaims(&p.Claims, v.cfg.Clock()); refusal != nil {
+		return refusal
+	}
+	if v.cfg.Revocations != nil {
+		if _, is := v.cfg.Revocations.Revoked(&p.Claims); is {
+			return revoked()
+		}
+	}
+	return nil
 }
 
 // checkClaims does the checks of RFC 9068 §4 and RFC 8725 §3.8, §3.9 that compare claims with what is expected here.

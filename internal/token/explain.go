@@ -1,0 +1,252 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// The links of the chain, in their order.
+const (
+	linkToken      = "token"
+	linkSecret     = "secret"
+	linkAccount    = "account"
+	linkRoles      = "roles"
+	linkPrivileges = "privileges"
+	linkAudience   = "audience"
+	linkRevocation = "revocation"
+)
+
+// chain is an explanation in the making: what comes after a broken link is not looked at.
+type chain struct {
+	steps  []svcauth.ExplainStep
+	broken bool
+}
+
+// link adds one. wrong, where not empty, says why it fails and what to do; found what is there.
+func (c *chain) link(name, wrong, found string) {
+	step := svcauth.ExplainStep{Name: name, Outcome: svcauth.StepOK, Detail: found}
+	switch {
+	case c.broken:
+		step.Outcome, step.Detail = svcauth.StepSkipped, "not looked at"
+	case wrong != "":
+		step.Outcome, step.Detail, c.broken = svcauth.StepFailed, wrong, true
+	}
+	c.steps = append(c.steps, step)
+}
+
+func (c *chain) explanation() svcauth.Explanation {
+	return svcauth.Explanation{Allowed: !c.broken, Steps: c.steps}
+}
+
+// Explain says why a token or a client may do something or may not: it asks each rule in turn, the very one that decides, and names the first that refuses. The
+// actor in the context needs tokens:introspect or members:read, and sees only its own organization's, save the operator with tokens:introspect. Errors are
+// [*svcauth.Problem]; it puts no token into any.
+func (s *Service) Explain(ctx context.Context, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+	actor, err := access.Explainer(ctx)
+	if err != nil {
+		return svcauth.Explanation{}, err
+	}
+	if err := checkExplain(r); err != nil {
+		return svcauth.Explanation{}, err
+	}
+	if stale := s.knowsRevocations(); stale != nil {
+		return svcauth.Explanation{}, explainFault(stale)
+	}
+	switch {
+	case r.Token != "":
+		return s.explainToken(ctx, actor, r)
+	case r.JTI != "":
+		return s.explainRecord(ctx, actor, r)
+	}
+	return s.explainClient(ctx, actor, r)
+}
+
+func checkExplain(r svcauth.ExplainRequest) error {
+	given := 0
+	for _, text := range []string{r.Token, r.JTI, r.ClientID} {
+		if text != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		return svcauth.InvalidField("body", "Send exactly one of token, jti and client_id.")
+	}
+	for at, text := range map[string]string{"body.jti": r.JTI, "body.client_id": r.ClientID, "body.privilege": r.Privilege, "body.audience": r.Audience} {
+		if len(text) > maxResourceSize || text != "" && !isScopeToken(text) {
+			return svcauth.InvalidField(at, "Expected at most %d printable ASCII characters without spaces and quotes.", maxResourceSize)
+		}
+	}
+	return nil
+}
+
+func explainFault(e *Error) error {
+	if e.Code == CodeUnavailable {
+		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now; what this node remembers may be old. Try again in a moment."), e)
+	}
+	return e
+}
+
+// explainToken explains a whole token. One that this server did not sign says nothing that could be believed.
+func (s *Service) explainToken(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+	p, err := s.any.Authentic(ctx, r.Token)
+	if err != nil {
+		var refusal *resourceserver.Error
+		if errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
+			return svcauth.Explanation{}, explainFault(unavailable(err))
+		}
+		var c chain
+		c.link(linkToken, describe(err), "")
+		for _, name := range []string{linkSecret, linkAccount, linkRoles, linkPrivileges, linkAudience, linkRevocation} {
+			c.link(name, "", "")
+		}
+		return c.explanation(), nil
+	}
+	if !actor.MayExplain(p.OrgID) {
+		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound, "This token was not issued in your organization.")
+	}
+	return s.explainPrincipal(ctx, p, r)
+}
+
+// explainRecord explains a token of which only the jti is known, by the record of its issue.
+func (s *Service) explainRecord(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+	record, found, err := s.cfg.Cache.FindToken(ctx, r.JTI)
+	if err != nil {
+		return svcauth.Explanation{}, explainFault(unavailable(err))
+	}
+	if !found || !actor.MayExplain(record.OrgID) {
+		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound, "No live token with this jti is known in your organization: it was never issued, has expired, or was revoked by itself. Send the whole token to learn which.")
+	}
+	client, refusal := s.client(ctx, record.ClientID)
+	if refusal != nil {
+		return svcauth.Explanation{}, explainFault(storeError(refusal))
+	}
+	claims := &resourceserver.Claims{Issuer: s.cfg.Issuer, Subject: record.ClientID, ClientID: record.ClientID, JTI: record.JTI, Scope: record.Scope, Roles: record.Roles,
+		IssuedAt: record.IssuedAt, ExpiresAt: record.ExpiresAt, OrgID: record.OrgID, Epoch: record.Epoch, Policy: record.Pol, Cred: record.SecretID}
+	if client.known { // the record does not say: this is what the scope asks for
+		claims.Audience = client.catalog.audiences(strings.Fields(record.Scope))
+	}
+	if len(claims.Audience) == 0 {
+		claims.Audience = []string{s.cfg.Issuer}
+	}
+	return s.explainPrincipal(ctx, resourceserver.NewPrincipal(claims), r)
+}
+
+// explainPrincipal explains authentic claims.
+func (s *Service) explainPrincipal(ctx context.Context, p *resourceserver.Principal, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+	client, refusal := s.client(ctx, p.ClientID)
+	if refusal != nil {
+		return svcauth.Explanation{}, explainFault(storeError(refusal))
+	}
+	verdict := s.any.Judge(p)
+	blamed, why := "", ""
+	if errors.Is(verdict, resourceserver.ErrRevoked) {
+		entry, _ := s.cfg.Revocations.Revoked(&p.Claims)
+		blamed, why = blame(entry, client)
+	} else if verdict != nil {
+		blamed, why = linkToken, describe(verdict)
+	}
+	var c chain
+	link := func(name, wrong, found string) {
+		if name == blamed {
+			wrong = why
+		}
+		c.link(name, wrong, found)
+	}
+	link(linkToken, "", fmt.Sprintf("signed by this server for client %s; expires %s", p.ClientID, p.ExpiresAt.UTC().Format(time.RFC3339)))
+	link(linkSecret, "", "obtained with the secret "+p.Cred)
+	link(linkAccount, "", accountFound(client))
+	link(linkRoles, "", "carries the roles "+listed(p.Roles))
+	link(linkPrivileges, s.lacksPrivilege(p, client, r.Privilege), "carries the privileges "+listed(p.Privileges()))
+	wrongAudience, err := s.lacksAudience(p, client, r)
+	if err != nil {
+		return svcauth.Explanation{}, err
+	}
+	link(linkAudience, wrongAudience, "for "+strings.Join(p.Audience, ", "))
+	link(linkRevocation, "", "no live revocation matches it")
+	return c.explanation(), nil
+}
+
+// blame says which link of the chain a revocation cut, and how to mend it.
+func blame(entry svcauth.Revocation, client *Client) (link, why string) {
+	switch {
+	case entry.JTI != "":
+		return linkRevocation, "this very token was revoked; ask for a new one"
+	case entry.Cred != "":
+		return linkSecret, "the secret " + entry.Cred + " was deleted together with the tokens it obtained; ask for a new one with another secret"
+	case entry.ClientID != "" && entry.Role != "":
+		return linkRoles, fmt.Sprintf("the role %q was taken from the account, or its grant expired, after this token was issued; assign it again, then ask for a new token", entry.Role)
+	case entry.ClientID != "" && !client.known:
+		return linkAccount, "the client " + entry.ClientID + " was removed, and its tokens with it"
+	case entry.ClientID != "":
+		if off := switchedOff(client); off != nil {
+			return linkAccount, off.Description
+		}
+		return linkRevocation, "every token that this client had been issued by then was revoked; ask for a new one"
+	case entry.Role == "":
+		return linkAccount, "the organization of this token was deleted"
+	case entry.Privilege != "":
+		return linkPrivileges, fmt.Sprintf("the privilege %s was taken off the role %q after this token was issued; ask for a new token", entry.Privilege, entry.Role)
+	}
+	return linkRoles, fmt.Sprintf("the role %q was renamed or deleted after this token was issued; ask for a new token", entry.Role)
+}
+
+// lacksPrivilege says why a token does not carry a privilege; empty: it does, or nothing was asked.
+func (s *Service) lacksPrivilege(p *resourceserver.Principal, client *Client, privilege string) string {
+	if privilege == "" || p.Has(privilege) {
+		return ""
+	}
+	if client.known && client.Holds(privilege) {
+		return fmt.Sprintf("the token does not carry %s, though the account holds it: it was asked for a narrower scope, or issued before. Ask for a new token with it", privilege)
+	}
+	return s.notGranted(client, privilege)
+}
+
+// lacksAudience asks whether the API in question takes the token, as that API itself would.
+func (s *Service) lacksAudience(p *resourceserver.Principal, client *Client, r svcauth.ExplainRequest) (string, error) {
+	audience := r.Audience
+	if audience == "" && client.known {
+		audience = client.catalog.api[r.Privilege]
+	}
+	if audience == "" {
+		return "", nil
+	}
+	api, err := resourceserver.New(resourceserver.Config{Issuer: s.cfg.Issuer, Audience: audience, Keys: s.cfg.Keyring, Revocations: s.cfg.Revocations, Clock: s.cfg.Clock,
+		Leeway: -1, RememberTokens: -1})
+	if err != nil {
+		return "", fmt.Errorf("set up the verification for an API: %w", err)
+	}
+	defer api.Close() //nolint:errcheck // it has nothing open
+	verdict := api.Judge(p)
+	if verdict == nil || errors.Is(verdict, resourceserver.ErrRevoked) || errors.Is(verdict, resourceserver.ErrExpired) {
+		return "", nil
+	}
+	return describe(verdict), nil
+}
+
+func accountFound(client *Client) string {
+	switch {
+	case !client.known:
+		return "the client is gone; that alone ends no token that it was issued"
+	case client.MemberID != "":
+		return "application key of the member " + client.MemberID
+	}
+	return fmt.Sprintf("service account %q", client.Name)
+}
+
+func listed(all []string) string {
+	if len(all) == 0 {
+		return "(none)"
+	}
+	const most = 50
+	if len(all) > most {
+		return strings.Join(all[:most], ", ") + fmt.Sprintf(" and %d more", len(all)-most)
+	}
+	return strings.Join(all, ", ")
+}

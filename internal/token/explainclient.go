@@ -1,0 +1,100 @@
+package token
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// explainClient explains what a token would be able to do that the client asked for now.
+func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+	client, refusal := s.client(ctx, r.ClientID)
+	if refusal != nil {
+		return svcauth.Explanation{}, explainFault(storeError(refusal))
+	}
+	if !client.known || !actor.MayExplain(client.OrgID) {
+		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound, "There is no client with this id in your organization.")
+	}
+	var c chain
+	secret, wrong := s.anySecret(client)
+	c.link(linkSecret, wrong, "has a secret that works: "+secret)
+	c.link(linkAccount, description(switchedOff(client)), accountFound(client)+", enabled")
+	granted, refused := s.decide(client, Request{Scope: r.Privilege})
+	c.link(linkRoles, s.lacksRoles(client, r.Privilege, refused), "holds the roles "+listed(client.held.Roles))
+	if refused != nil {
+		wrong = s.notGranted(client, r.Privilege)
+	} else {
+		wrong = ""
+	}
+	c.link(linkPrivileges, wrong, "its roles give "+listed(client.held.Privileges))
+	if r.Audience != "" && !c.broken {
+		granted, refused = s.decide(client, Request{Scope: r.Privilege, Resources: []string{r.Audience}})
+	}
+	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.scope+"'")
+	claims := &resourceserver.Claims{ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: secret, Roles: client.held.Roles, Scope: granted.scope}
+	wrong = ""
+	if entry, is := s.cfg.Revocations.Revoked(claims); is {
+		_, wrong = blame(entry, client)
+		wrong = "a token issued by this node now would be born revoked, because the node has not read the latest change yet; that passes within a second: " + wrong
+	}
+	c.link(linkRevocation, wrong, "no live revocation matches a token issued now")
+	return c.explanation(), nil
+}
+
+// anySecret finds a secret that works, or says why there is none.
+func (s *Service) anySecret(client *Client) (id, wrong string) {
+	wrong = "the client has no secret; make one"
+	for _, secret := range client.Secrets {
+		refusal := expiredSecret(secret, s.cfg.Clock())
+		if refusal == nil {
+			return secret.ID, ""
+		}
+		wrong = "every secret of this client has expired; make a new one"
+		if len(client.Secrets) == 1 {
+			wrong = refusal.Description
+		}
+	}
+	return "", wrong
+}
+
+// lacksRoles says where a refusal has its reason in the roles rather than in what they hold.
+func (s *Service) lacksRoles(client *Client, privilege string, refused *Error) string {
+	if refused == nil || privilege == "" {
+		return ""
+	}
+	now := s.cfg.Clock().UnixMilli()
+	for _, role := range client.Roles {
+		if role.ExpiresAtMS != 0 && role.ExpiresAtMS <= now && slices.Contains(access.RoleGives(role.Kind, role.Privileges, client.catalog.privileges, client.Operator), privilege) {
+			return fmt.Sprintf("the role %q has %s, but its grant expired on %s; assign it again", role.Name, privilege, time.UnixMilli(role.ExpiresAtMS).UTC().Format(time.RFC3339))
+		}
+	}
+	if len(client.held.Roles) == 0 {
+		return "the account holds no role; assign one that has " + privilege
+	}
+	return ""
+}
+
+// notGranted says why no role of a client gives a privilege.
+func (s *Service) notGranted(client *Client, privilege string) string {
+	switch {
+	case !client.known:
+		return "the token does not carry " + privilege
+	case client.catalog.api[privilege] == "":
+		return fmt.Sprintf("no API of the catalogue knows the privilege %s; look for it in GET /v1/privileges", privilege)
+	case svcauth.OperatorOnly(privilege) && !client.Operator:
+		return privilege + " exists only in the operator's organization"
+	}
+	return fmt.Sprintf("none of the account's roles (%s) has %s; assign one that has, or put it on one of these", listed(client.held.Roles), privilege)
+}
+
+func description(e *Error) string {
+	if e == nil {
+		return ""
+	}
+	return e.Description
+}
