@@ -24,7 +24,7 @@ type auditQuery struct {
 }
 
 func (q *auditQuery) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&q.filter.Actor, "actor", "", "only what this one did: an id, a member's address or a service account's name")
+	flags.StringVar(&q.filter.Actor, "actor", "", "only what this one did: an id, a member's address, a service account's name, or system")
 	flags.StringVar(&q.filter.Target, "target", "", "only what was done to this id")
 	flags.StringVar(&q.filter.Action, "action", "", "only this, such as service_account.create")
 	flags.StringVar(&q.since, "since", "", "not before: a time, a date, or a duration back from now such as 24h or 7d")

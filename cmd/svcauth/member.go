@@ -25,12 +25,11 @@ func listMembers() *cobra.Command {
 		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.Member], error) {
 			return s.client.Members(ctx, o)
 		},
-		columns: func(s *session) []column[svcauth.Member] {
+		columns: func(*session) []column[svcauth.Member] {
 			return []column[svcauth.Member]{
 				{title: "EMAIL", cell: func(m svcauth.Member) string { return m.Email }},
 				{title: "ID", whole: true, cell: func(m svcauth.Member) string { return m.ID }},
 				{title: "STATUS", whole: true, cell: func(m svcauth.Member) string { return m.Status }},
-				{title: "LAST SIGN-IN", whole: true, cell: func(m svcauth.Member) string { return agoOr(s.now(), m.LastSignInAt, "never") }},
 				{title: "ROLES", cell: func(m svcauth.Member) string { return strings.Join(refNames(m.Roles), ", ") }},
 			}
 		},

@@ -81,10 +81,10 @@ func TestMomentsAreRead(t *testing.T) {
 	}
 }
 
-// The widest is cut first, an id never, and nothing below what can still be read.
+// The name in the first column is cut last, an id never, and nothing below what can still be read.
 func TestFit(t *testing.T) {
 	for _, c := range []struct{ in, want []int }{
-		{[]int{10, 20}, []int{10, 20}}, {[]int{100, 20}, []int{58, 20}}, {[]int{100, 100}, []int{39, 39}}, {[]int{10, 100, 29}, []int{10, 37, 29}},
+		{[]int{10, 20}, []int{10, 20}}, {[]int{100, 20}, []int{66, 12}}, {[]int{30, 100}, []int{30, 48}}, {[]int{100, 8}, []int{70, 8}}, {[]int{10, 100, 29}, []int{10, 37, 29}}, {[]int{100, 100, 29, 100}, []int{21, 12, 29, 12}},
 	} {
 		got := append([]int{}, c.in...)
 		fit(got, func(i int) bool { return i != 2 })

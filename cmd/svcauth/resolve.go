@@ -89,7 +89,7 @@ func (s *session) memberID(ctx context.Context, idOrEmail string) (string, error
 func (s *session) actorID(ctx context.Context, text string) (string, error) {
 	prefix, _, _ := strings.Cut(text, "_")
 	switch {
-	case svcauth.ValidID(prefix, text):
+	case svcauth.ValidID(prefix, text), text == svcauth.KindSystem:
 		return text, nil
 	case strings.Contains(text, "@"):
 		return s.memberID(ctx, text)

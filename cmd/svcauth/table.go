@@ -8,9 +8,10 @@ import (
 )
 
 const (
-	tableWidth = 80 // columns
-	columnGap  = 2
-	leastWidth = 6 // of a column that was cut
+	tableWidth    = 80 // columns
+	columnGap     = 2
+	readableWidth = 12 // of a column that was cut so that a name need not be
+	leastWidth    = 6  // of a column that was cut
 )
 
 // column is one column of a table of T.
@@ -20,7 +21,7 @@ type column[T any] struct {
 	whole bool // never cut: ids
 }
 
-// writeTable writes rows so that no line is wider than a terminal: the widest of the columns that may be cut are cut first.
+// writeTable writes rows so that no line is wider than a terminal: what may be cut is cut, a name in the first column last.
 func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 	lines := make([][]string, 1, len(rows)+1)
 	widths := make([]int, len(columnsOfT))
@@ -54,8 +55,14 @@ func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 	return nil
 }
 
-// fit takes from the widest column that may be cut until all fit.
+// fit makes the columns as narrow as a terminal: first those after the name in the first one, as far as they stay readable, then that too.
 func fit(widths []int, mayCut func(int) bool) {
+	shrink(widths, readableWidth, func(i int) bool { return i > 0 && mayCut(i) })
+	shrink(widths, leastWidth, mayCut)
+}
+
+// shrink takes from the widest column that may be cut until all fit or none is wider than least.
+func shrink(widths []int, least int, mayCut func(int) bool) {
 	total := columnGap * (len(widths) - 1)
 	for _, n := range widths {
 		total += n
@@ -63,7 +70,7 @@ func fit(widths []int, mayCut func(int) bool) {
 	for ; total > tableWidth; total-- {
 		widest := -1
 		for i, n := range widths {
-			if mayCut(i) && n > leastWidth && (widest < 0 || n > widths[widest]) {
+			if mayCut(i) && n > least && (widest < 0 || n > widths[widest]) {
 				widest = i
 			}
 		}
