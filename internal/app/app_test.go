@@ -252,6 +252,7 @@ func TestResourceServerRefusesARevokedToken(t *testing.T) {
 			return body["access_token"].(string), nil
 		}}})
 	require.NoError(t, err)
+	defer client.CloseIdleConnections() // one that was dialled and never used would hold the shutdown up for five seconds
 	defer verifier.Close()
 	ready, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

@@ -2,10 +2,12 @@ package resourceserver
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"io"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,46 +18,76 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Feed says how the issuer's revocation feed is followed: by asking for what is new, again and again.
+// Feed says how the issuer's revocation feed is followed: as a stream of server-sent events that resumes where it was cut; or by asking again and again,
+// where the issuer has no stream, something on the way holds events back, or MaxStaleness is below 10 s, which signs of life every 5 s can't prove.
 type Feed struct {
 	// Token gives a bearer token with the privilege tokens:introspect, for example from pkg/tokensource. Required.
 	Token func(context.Context) (string, error)
-	// Every is how often the feed is asked. Default 1 s; at most half of MaxStaleness.
+	// Drop hears of a token that the issuer refused, so that Token gives another one: the method of that name in pkg/tokensource. Default: nobody does.
+	Drop func(token string)
+	// Poll asks again and again, always.
+	Poll bool
+	// Every is how often the feed is asked where it is not a stream. Default 1 s; at most half of MaxStaleness.
 	Every time.Duration
 }
 
-const maxFeedSize = 256 << 20 // a snapshot of a million revocations is some 100 MB
+const (
+	maxPageSize   = 64 << 20         // of one answer to a poll; svcauth sends 2,000 entries in one, some 300 KB
+	streamsBelow  = 10 * time.Second // of MaxStaleness: it is polled instead
+	maxSilence    = 15 * time.Second // of a stream; then it is taken for dead
+	minSilence    = 6 * time.Second  // signs of life may be 5 s apart
+	pollInstead   = 5 * time.Minute  // after the stream did not work; then it is tried again
+	retryAtFirst  = 200 * time.Millisecond
+	retryAtMost   = 10 * time.Second
+	comeBackAfter = 500 * time.Millisecond // at most, when a working stream ended: the server may have sent many away at once
+)
 
 func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 	own := *f
 	if own.Token == nil {
 		return nil, errors.New("Token is missing; expected a function that gives a bearer token")
 	}
-	own.Every = orDefault(own.Every, time.Second)
+	if own.Drop == nil {
+		own.Drop = func(string) {}
+	}
+	if own.Every <= 0 {
+		own.Every = min(time.Second, maxStaleness/2)
+	}
 	if own.Every > maxStaleness/2 {
 		return nil, fmt.Errorf("Every is %v; expected at most half of MaxStaleness, %v", own.Every, maxStaleness/2)
 	}
+	own.Poll = own.Poll || maxStaleness < streamsBelow
 	return &own, nil
 }
 
 // follower keeps the set of revocations the same as the issuer's.
 type follower struct {
-	cfg    Config
-	fetch  *fetcher
-	disc   *discovery
-	cursor string
-	proven atomic.Int64 // when the set was last known to be complete, ms
+	cfg      Config
+	fetch    *fetcher
+	disc     *discovery
+	instance string // tells this process apart from others of the same client
+	receipts receipts
+	cursor   string                    // everything up to there is in the set; only run uses it
+	proven   atomic.Pointer[time.Time] // when the set was last known to be complete
 
 	mu  sync.Mutex
 	err error
 }
 
 func newFollower(cfg Config, fetch *fetcher, disc *discovery) *follower {
-	return &follower{cfg: cfg, fetch: fetch, disc: disc, err: errors.New("the revocation feed has not been read yet")}
+	return &follower{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)},
+		err: errors.New("the revocation feed has not been read yet")}
 }
 
 func (f *follower) stale() bool {
-	return f.cfg.Clock().Sub(time.UnixMilli(f.proven.Load())) > f.cfg.MaxStaleness
+	at := f.proven.Load()
+	return at == nil || f.cfg.Clock().Sub(*at) > f.cfg.MaxStaleness
+}
+
+// prove notes that the set held at that moment all that the issuer knew.
+func (f *follower) prove(at time.Time) {
+	f.proven.Store(&at)
+	f.failed(nil)
 }
 
 func (f *follower) lastError() error {
@@ -64,81 +96,193 @@ func (f *follower) lastError() error {
 	return f.err
 }
 
-func (f *follower) run(ctx context.Context) {
-	wait := time.Duration(0)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-		began := f.cfg.Clock()
-		err := f.poll(ctx)
-		f.mu.Lock()
-		was := f.err
-		f.err = err
-		f.mu.Unlock()
-		f.cfg.Revocations.Expire(began)
-		if err == nil {
-			f.proven.Store(began.UnixMilli())
-			wait = f.cfg.Feed.Every
-			continue
-		}
-		if was == nil && ctx.Err() == nil {
-			f.cfg.Logger.Warn("the revocation feed can't be read", "error", err)
-		}
-		wait = min(10*time.Second, max(200*time.Millisecond, 2*wait)) * time.Duration(75+rand.IntN(50)) / 100
+// failed notes why the feed is not followed, nil that it is, and logs where that is new.
+func (f *follower) failed(err error) {
+	f.mu.Lock()
+	was := f.err
+	f.err = err
+	f.mu.Unlock()
+	switch {
+	case was == nil && err != nil:
+		f.cfg.Logger.Warn("the revocation feed can't be followed", "error", err)
+	case was != nil && err == nil:
+		f.cfg.Logger.Info("the revocation feed is followed")
 	}
 }
 
-// feedPage is one answer of the feed.
+func (f *follower) run(ctx context.Context) {
+	var done sync.WaitGroup
+	defer done.Wait()
+	done.Go(func() { f.confirm(ctx) })
+	done.Go(func() { f.expire(ctx) })
+	var wait time.Duration
+	var pollUntil time.Time
+	for pause(ctx, wait) {
+		before := f.proven.Load()
+		var err error
+		if f.cfg.Feed.Poll || time.Now().Before(pollUntil) {
+			if err = f.poll(ctx); err == nil {
+				wait = f.cfg.Feed.Every
+				continue
+			}
+		} else if err = f.stream(ctx); errors.Is(err, errNoStream) {
+			f.cfg.Logger.Info("the revocation feed is polled", "reason", err)
+			pollUntil, wait = time.Now().Add(pollInstead), 0
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if f.proven.Load() != before { // it worked until now
+			wait = mathrand.N(comeBackAfter)
+			f.cfg.Logger.Debug("the revocation feed was cut and is resumed", "error", err)
+			continue
+		}
+		f.failed(err)
+		wait = min(retryAtMost, max(retryAtFirst, 2*wait))
+		var status *statusError
+		if errors.As(err, &status) {
+			wait = max(wait, min(status.retryAfter, retryAtMost))
+		}
+		wait = wait/2 + mathrand.N(wait)
+	}
+}
+
+// pause says whether to go on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
+	}
+}
+
+// expire forgets what no token can match any more.
+func (f *follower) expire(ctx context.Context) {
+	for pause(ctx, time.Second) {
+		f.cfg.Revocations.Expire(f.cfg.Clock())
+	}
+}
+
+// feedPage is one answer of the feed to a poll, and without the cursor the data of a snapshot event.
 type feedPage struct {
 	Cursor      string               `json:"cursor"`
 	Snapshot    bool                 `json:"snapshot"`
+	More        bool                 `json:"more"`
 	Revocations []svcauth.Revocation `json:"revocations"`
 }
 
-func (f *follower) poll(ctx context.Context) error {
+func (f *follower) endpoint(ctx context.Context) (string, error) {
 	meta, err := f.disc.get(ctx, false)
+	if err != nil {
+		return "", err
+	}
+	if meta.RevocationFeed == "" {
+		return "", errors.New("the issuer's metadata names no revocation_feed_endpoint")
+	}
+	return meta.RevocationFeed, nil
+}
+
+// poll reads all that is new, page by page.
+func (f *follower) poll(ctx context.Context) error {
+	began := f.cfg.Clock()
+	at, err := f.endpoint(ctx)
 	if err != nil {
 		return err
 	}
-	if meta.RevocationFeed == "" {
-		return fmt.Errorf("the issuer's metadata names no revocation_feed_endpoint")
+	var p paging
+	defer p.end()
+	for p.begin(f); p.more; {
+		var page feedPage
+		from := at
+		if p.cursor != "" {
+			from += "?since=" + url.QueryEscape(p.cursor)
+		}
+		if err := f.call(ctx, http.MethodGet, from, nil, &page); err != nil {
+			return err
+		}
+		if err := p.take(f, page); err != nil {
+			return err
+		}
 	}
-	at := meta.RevocationFeed
-	if f.cursor != "" {
-		at += "?since=" + url.QueryEscape(f.cursor)
+	f.prove(began)
+	f.receipts.due(f.cursor)
+	return nil
+}
+
+// paging puts the pages of one reading together. What was held before stays in force until a snapshot is complete.
+type paging struct {
+	cursor string
+	next   *replacement // of a snapshot
+	more   bool
+}
+
+func (p *paging) begin(f *follower) {
+	*p = paging{cursor: f.cursor, more: true}
+	if f.cursor == "" { // before the question is asked, so that what others put into the set meanwhile is in it afterwards
+		p.next = f.cfg.Revocations.replacement()
 	}
-	var page feedPage
-	if err := f.call(ctx, http.MethodGet, at, nil, &page); err != nil {
-		return err
+}
+
+func (p *paging) end() {
+	if p.next != nil {
+		p.next.abandon()
+		p.next = nil
 	}
-	if page.Snapshot || f.cursor == "" {
-		f.cfg.Revocations.Replace(page.Revocations)
+}
+
+func (p *paging) take(f *follower, page feedPage) error {
+	if page.Cursor == "" || page.More && page.Cursor == p.cursor {
+		return errors.New("an answer of the revocation feed leads nowhere: expected a cursor that moves on")
+	}
+	if page.Snapshot {
+		p.next = f.cfg.Revocations.replacement()
+	}
+	if p.next != nil {
+		p.next.add(page.Revocations)
 	} else {
 		f.cfg.Revocations.Add(page.Revocations...)
 	}
-	f.cursor = page.Cursor
+	p.cursor, p.more = page.Cursor, page.More
+	if !p.more {
+		if p.next != nil {
+			p.next.commit()
+		}
+		f.cursor = p.cursor
+	}
 	return nil
+}
+
+// request makes a request that carries the feed's bearer token and says who asks.
+func (f *follower) request(ctx context.Context, method, at, accept string, body io.Reader) (req *http.Request, token string, err error) {
+	token, err = f.cfg.Feed.Token(ctx)
+	if err != nil {
+		return nil, "", fmt.Errorf("token for the revocation feed: %w", err)
+	}
+	req, err = http.NewRequestWithContext(ctx, method, at, body)
+	if err != nil {
+		return nil, "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", accept)
+	req.Header.Set("Svcauth-Resource-Server", f.cfg.Name)
+	req.Header.Set("Svcauth-Audience", printable(f.cfg.Audience, 256))
+	req.Header.Set("Svcauth-Instance", f.instance)
+	return req, token, nil
 }
 
 // call makes one bounded call with the feed's bearer token and reads a JSON answer.
 func (f *follower) call(ctx context.Context, method, at string, form url.Values, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchTimeout)
 	defer cancel()
-	token, err := f.cfg.Feed.Token(ctx)
-	if err != nil {
-		return fmt.Errorf("token for the revocation feed: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, at, strings.NewReader(form.Encode()))
+	req, token, err := f.request(ctx, method, at, "application/json", strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("Svcauth-Resource-Server", f.cfg.Name)
-	req.Header.Set("Svcauth-Audience", f.cfg.Audience)
+	req.Header.Set("Svcauth-Interval", f.cfg.Feed.Every.String())
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
@@ -147,33 +291,15 @@ func (f *follower) call(ctx context.Context, method, at string, form url.Values,
 		return err
 	}
 	defer drop(resp)
+	if resp.StatusCode == http.StatusUnauthorized {
+		f.cfg.Feed.Drop(token)
+	}
 	if err := expect(resp, at, "application/json"); err != nil {
 		return err
 	}
-	body, err := readAll(resp.Body, maxFeedSize)
+	body, err := readAll(resp.Body, maxPageSize)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(body, into)
-}
-
-// introspect asks the issuer about a token, RFC 7662.
-func (v *Verifier) introspect(ctx context.Context, token string) *Error {
-	meta, err := v.disc.get(ctx, false)
-	if err == nil && meta.Introspection == "" {
-		err = errors.New("the issuer's metadata names no introspection_endpoint")
-	}
-	var answer struct {
-		Active bool `json:"active"`
-	}
-	if err == nil {
-		err = v.feed.call(ctx, http.MethodPost, meta.Introspection, url.Values{"token": {token}}, &answer)
-	}
-	if err != nil {
-		return unavailable("revocations could not be followed for too long, and the issuer does not answer; ask again later", err)
-	}
-	if !answer.Active {
-		return revoked()
-	}
-	return nil
 }

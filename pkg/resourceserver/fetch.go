@@ -16,20 +16,24 @@ import (
 type fetcher struct {
 	client  *http.Client
 	timeout time.Duration
+	own     *http.Transport // nil: the caller's
 }
 
 // newFetcher copies the client. Redirects are refused: where a key or a credential goes is for the metadata to say. The client's own
 // timeout is taken off, because it would cut the feed; every call but the feed has a deadline of its own.
 func newFetcher(client *http.Client, timeout time.Duration) *fetcher {
+	f := &fetcher{timeout: timeout}
 	own := http.Client{}
 	if client != nil {
 		own = *client
 	} else if transport, is := http.DefaultTransport.(*http.Transport); is {
-		own.Transport = transport.Clone()
+		f.own = transport.Clone()
+		own.Transport = f.own
 	}
 	own.Timeout = 0
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &fetcher{client: &own, timeout: timeout}
+	f.client = &own
+	return f
 }
 
 // statusError is an answer that is not the expected one.

@@ -24,7 +24,8 @@ type RevocationSet struct {
 
 	writing sync.Mutex // held by all that writes, so that Replace loses nothing that is added meanwhile
 	table   atomic.Pointer[revocationTable]
-	swept   int // the shard at which Expire goes on; guarded by writing
+	next    *revocationTable // what a replacement under way will hold, or nil; guarded by writing
+	swept   int              // the shard at which Expire goes on; guarded by writing
 }
 
 // NewRevocationSet returns an empty set.
@@ -45,6 +46,9 @@ func (s *RevocationSet) Add(entries ...svcauth.Revocation) {
 		if table.add(s.seed, &entries[i]) {
 			grown = true
 		}
+		if s.next != nil {
+			s.next.add(s.seed, &entries[i])
+		}
 	}
 	if grown {
 		s.generation.Add(1) // after the entries are visible: see Verifier.isRevoked
@@ -53,13 +57,47 @@ func (s *RevocationSet) Add(entries ...svcauth.Revocation) {
 
 // Replace makes the set hold exactly these entries. Checks that run meanwhile see the set as it was or as it is then, never a part.
 func (s *RevocationSet) Replace(entries []svcauth.Revocation) {
+	next := s.replacement()
+	next.add(entries)
+	next.commit()
+}
+
+// replacement is what a set will hold, while it is being read. What is added to the set meanwhile is added to it too.
+type replacement struct {
+	set   *RevocationSet
+	table *revocationTable
+}
+
+func (s *RevocationSet) replacement() *replacement {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	table := new(revocationTable)
+	s.next = new(revocationTable)
+	return &replacement{s, s.next}
+}
+
+func (r *replacement) add(entries []svcauth.Revocation) {
 	for i := range entries {
-		table.add(s.seed, &entries[i])
+		r.table.add(r.set.seed, &entries[i])
 	}
-	s.table.Store(table)
+}
+
+// abandon ends a replacement that won't be complete. After commit it does nothing.
+func (r *replacement) abandon() {
+	r.set.writing.Lock()
+	defer r.set.writing.Unlock()
+	if r.set.next == r.table {
+		r.set.next = nil
+	}
+}
+
+func (r *replacement) commit() {
+	s := r.set
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.table.Store(r.table)
+	if s.next == r.table {
+		s.next = nil
+	}
 	s.swept = 0
 	s.generation.Add(1)
 }

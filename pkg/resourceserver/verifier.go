@@ -54,6 +54,9 @@ func New(cfg Config) (*Verifier, error) {
 func (v *Verifier) Close() error {
 	v.stop()
 	v.done.Wait()
+	if v.fetch.own != nil {
+		v.fetch.own.CloseIdleConnections()
+	}
 	return nil
 }
 

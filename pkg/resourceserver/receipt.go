@@ -1,0 +1,90 @@
+package resourceserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+)
+
+// receipts is what the issuer is still to be told: the newest cursor that is enforced here.
+type receipts struct {
+	wake chan struct{}
+
+	mu     sync.Mutex
+	cursor string
+}
+
+func (r *receipts) due(cursor string) {
+	r.mu.Lock()
+	r.cursor = cursor
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *receipts) newest() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cursor
+}
+
+// confirm tells the issuer what is enforced here, one receipt at a time: what becomes due while one is on its way goes with the next. It is for the
+// people who wait for a revocation; nothing here depends on it.
+func (f *follower) confirm(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.receipts.wake:
+		}
+		for wait := retryAtFirst; ; wait = min(2*wait, retryAtMost) {
+			err := f.acknowledge(ctx, f.receipts.newest())
+			var status *statusError
+			if err == nil || errors.As(err, &status) && (status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
+				break // said; or it takes no receipts, and is asked again with the next revocation
+			}
+			if ctx.Err() == nil {
+				f.cfg.Logger.Debug("the issuer did not take a receipt", "error", err)
+			}
+			if !pause(ctx, wait) {
+				return
+			}
+		}
+	}
+}
+
+func (f *follower) acknowledge(ctx context.Context, cursor string) error {
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchTimeout)
+	defer cancel()
+	at, err := f.endpoint(ctx)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]string{"cursor": cursor, "name": f.cfg.Name, "audience": f.cfg.Audience, "instance": f.instance})
+	if err != nil {
+		return err
+	}
+	req, token, err := f.request(ctx, http.MethodPost, at+"/ack", "application/json", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := f.fetch.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer drop(resp)
+	switch resp.StatusCode {
+	case http.StatusNoContent, http.StatusOK:
+		return nil
+	case http.StatusUnauthorized:
+		f.cfg.Feed.Drop(token)
+	}
+	return fmt.Errorf("receipt: %w", &statusError{url: at + "/ack", status: resp.StatusCode})
+}
