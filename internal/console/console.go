@@ -1,0 +1,126 @@
+// Package console is the face for people: server-rendered pages under /console, in the words of the product page.
+//
+// It owns: pages, forms, sessions and cookies, sign-in through OpenID Connect, what the browser is told to refuse. Each page works without
+// JavaScript, copying aside; dialogs are pages with an address of their own. It refuses to know: any rule. It reads and changes everything
+// through internal/access, as the member who is signed in, and shows what that says.
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Config is what the console stands on.
+type Config struct {
+	Access   *access.Service
+	Sessions scs.Store    // stores no session token, only its hash
+	// Once says whether it sees the token for the first time, and remembers it until expiry: a form whose answer shows a secret works once.
+	Once func(ctx context.Context, token string, expiry time.Time) (first bool, err error)
+	// ResourceServers lists the followers of the revocation feed that are connected now; nil: the page says that none is.
+	ResourceServers func(ctx context.Context) ([]svcauth.ResourceServer, error)
+
+	Issuer          string        // of the tokens; what the browser's address begins with
+	SessionIdle     time.Duration // a session ends after so long without a request
+	SessionLifetime time.Duration // and after so long in any case
+	OIDC            OIDC          // an empty Issuer: members sign in with a password only
+
+	Clock  func() time.Time // default time.Now
+	Logger *slog.Logger
+}
+
+// Console serves the pages. It is safe for concurrent use.
+type Console struct {
+	cfg      Config
+	secure   bool // the browser comes by https
+	sessions *scs.SessionManager
+	origins  *http.CrossOriginProtection
+	pages    pages
+	static   map[string]asset
+	oidc     *provider // nil: none
+}
+
+// New makes the console. It contacts nobody: an OpenID provider is asked at the first sign-in through it.
+func New(cfg Config) (*Console, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	k := &Console{cfg: cfg, secure: issuer.Scheme == "https", origins: http.NewCrossOriginProtection()}
+	// Behind a proxy the request's Host may be another than the browser's.
+	if err := k.origins.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
+		return nil, err
+	}
+	k.sessions = scs.New()
+	k.sessions.Store = cfg.Sessions
+	k.sessions.Lifetime = cfg.SessionLifetime
+	if k.static, err = loadStatic(); err != nil {
+		return nil, err
+	}
+	if k.pages, err = k.loadPages(); err != nil {
+		return nil, err
+	}
+	k.oidc, err = newProvider(cfg.OIDC, cfg.Issuer)
+	return k, err
+}
+
+
+// maxForm bounds the body of a form: a role may have 500 privileges.
+const maxForm = 128 << 10
+
+// Mount adds the pages to the main listener's routes.
+func (k *Console) Mount(r gin.IRouter) {
+	r.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/console") })
+	g := r.Group("/console", k.protect)
+	g.GET("/static/:name", k.serveStatic)
+	k.mountPublic(g)
+	k.mountMembers(g)
+	k.mountServiceAccounts(g)
+	k.mountRoles(g)
+	k.mountOwn(g)
+	k.mountOperations(g)
+}
+
+// NotFound answers for a path under /console at which there is nothing.
+func (k *Console) NotFound(c *gin.Context) {
+	k.protect(c)
+	if !c.IsAborted() {
+		k.refuse(k.visitor(c), svcauth.NewProblem(svcauth.CodeNotFound, "There is no page at this address. It may have moved, or the link is incomplete."))
+	}
+}
+
+// contentSecurityPolicy allows nothing but our own style sheet, script and images: no inline code, no other host, no frame.
+const contentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// protect sets what the browser must refuse, and refuses requests that another site's page has made.
+func (k *Console) protect(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("Content-Security-Policy", contentSecurityPolicy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), clipboard-write=(self)")
+	h.Set("Cache-Control", "no-store")
+	if err := k.origins.Check(c.Request); err != nil {
+		k.refuse(k.visitor(c), svcauth.NewProblem(svcauth.CodeForbidden, "This request was made by a page of another site, so nothing was done. Open the console and try again there."))
+		c.Abort()
+		return
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
+}

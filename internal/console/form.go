@@ -1,0 +1,172 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// form is what was typed and what is wrong with it: a refused form comes back as it was sent.
+type form struct {
+	Values  url.Values
+	Errors  map[string]string // by field
+	Problem string            // about the whole
+	Theirs  map[string]string // by field: what somebody else has made of it meanwhile
+}
+
+func blank() *form { return &form{Values: url.Values{}} }
+
+// filled makes a form that shows what is there: name, value, name, value …
+func filled(pairs ...string) *form {
+	f := blank()
+	for i := 0; i+1 < len(pairs); i += 2 {
+		f.Values.Add(pairs[i], pairs[i+1])
+	}
+	return f
+}
+
+func (v *visit) form() *form { return &form{Values: v.Request.PostForm} }
+
+// Value, Error and Other are for the templates.
+func (f *form) Value(name string) string { return f.Values.Get(name) }
+
+// Error says what is wrong with a field.
+func (f *form) Error(name string) string { return f.Errors[name] }
+
+// Other says what somebody else has made of a field meanwhile.
+func (f *form) Other(name string) string { return f.Theirs[name] }
+
+// Has says whether a box is ticked.
+func (f *form) Has(name, value string) bool {
+	for _, v := range f.Values[name] {
+		if v == value {
+			return true
+		}
+	}
+	return false
+}
+
+// refused puts a problem beside the field that it is about, and a conflict beside the given one. false: it is no matter of the form.
+func (f *form) refused(err error, conflict string) bool {
+	var p *svcauth.Problem
+	if !errors.As(err, &p) {
+		return false
+	}
+	if f.Errors == nil {
+		f.Errors = map[string]string{}
+	}
+	switch p.Code {
+	case svcauth.CodeInvalid:
+		for _, e := range p.Errors {
+			name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
+			name, _, _ = strings.Cut(name, "[")
+			f.Errors[name] = e.Message
+		}
+		if len(p.Errors) == 0 {
+			f.Problem = p.Detail
+		}
+	case svcauth.CodeConflict:
+		if conflict == "" {
+			f.Problem = p.Detail
+		} else {
+			f.Errors[conflict] = p.Detail
+		}
+	case svcauth.CodeMissingPrivileges, svcauth.CodeForbidden, svcauth.CodeTooMany:
+		f.Problem = p.Detail
+	default:
+		return false
+	}
+	return true
+}
+
+// fail notes what is wrong with a field and says that something is.
+func (f *form) fail(name, message string) {
+	if f.Errors == nil {
+		f.Errors = map[string]string{}
+	}
+	f.Errors[name] = message
+}
+
+// stale says whether err means that somebody else was faster.
+func stale(err error) bool {
+	var p *svcauth.Problem
+	return errors.As(err, &p) && p.Code == svcauth.CodePreconditionFailed
+}
+
+// moved fills in what somebody else has made of the fields meanwhile.
+func (f *form) moved(now *form) {
+	f.Theirs = map[string]string{}
+	for name, values := range now.Values {
+		if name != "version" && f.Values.Get(name) != values[0] {
+			f.Theirs[name] = values[0]
+			if values[0] == "" {
+				f.Theirs[name] = "(empty)"
+			}
+		}
+	}
+	f.Values.Set("version", now.Value("version"))
+	f.Problem = "Somebody else has changed this while you were editing it, so nothing was saved. Their values stand below yours: save again to replace them, or cancel to keep them."
+}
+
+// version reads the version that the form was made from.
+func (f *form) version() (int64, error) {
+	n, err := strconv.ParseInt(f.Value("version"), 10, 64)
+	if err != nil || n < 1 {
+		return 0, svcauth.NewProblem(svcauth.CodeMalformed, "This form is incomplete. Go back, reload the page and send it again.")
+	}
+	return n, nil
+}
+
+// rename moves an error to the field as the form calls it.
+func (f *form) rename(from, to string) {
+	if message, ok := f.Errors[from]; ok {
+		delete(f.Errors, from)
+		f.Errors[to] = message
+	}
+}
+
+// status is the HTTP status of a refused form.
+func (f *form) status() int {
+	if len(f.Errors) > 0 || f.Problem != "" {
+		return http.StatusUnprocessableEntity
+	}
+	return http.StatusOK
+}
+
+// dateTime reads an optional field of type datetime-local, in UTC.
+func (f *form) dateTime(name string) *time.Time {
+	text := strings.TrimSpace(f.Value(name))
+	if text == "" {
+		return nil
+	}
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", time.RFC3339} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return &t
+		}
+	}
+	f.fail(name, "Expected a date and a time in UTC, such as 2030-01-31T12:00.")
+	return nil
+}
+
+// fieldTime writes a moment for a field of type datetime-local.
+func fieldTime(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04")
+}
+
+// first says whether this form is sent for the first time. A page that was reloaded sends its form again; what it would show is shown once.
+func (v *visit) first() (bool, error) {
+	token := v.PostForm("once")
+	if len(token) < 20 || len(token) > 40 {
+		return false, svcauth.NewProblem(svcauth.CodeMalformed, "This form is incomplete. Go back, reload the page and send it again.")
+	}
+	// Only for this member: nobody can use up another one's tokens.
+	return v.k.cfg.Once(v.ctx, v.member.ID+" "+token, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
+}

@@ -1,0 +1,129 @@
+package console
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// pages are the templates by name; each one is the layout, the common parts and its own file.
+type pages map[string]*template.Template
+
+func (k *Console) loadPages() (pages, error) {
+	base, err := template.New("").Funcs(k.functions()).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("read the console's templates: %w", err)
+	}
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	all := pages{}
+	for _, file := range names {
+		name := strings.TrimSuffix(path.Base(file), ".html")
+		if name == "layout" || name == "parts" {
+			continue
+		}
+		one, err := template.Must(base.Clone()).ParseFS(templateFiles, file)
+		if err != nil {
+			return nil, fmt.Errorf("read the console's templates: %w", err)
+		}
+		all[name] = one
+	}
+	return all, nil
+}
+
+// page is what the layout needs, whatever the page. Data is the page's own.
+type page struct {
+	Title  string
+	Nav    string // the entry of the navigation that is current
+	Parent *link  // where the page belongs, for the line above its title
+	Data   any
+	Dialog bool // a dialog is open: what lies behind is out of reach
+
+	// Filled in by render.
+	Name  string // of the template
+	Me    *who   // nil: nobody is signed in
+	Flash string
+	Once  string // token of a form that works once
+}
+
+type link struct{ Name, Href string }
+
+// who is the member that is signed in, as the layout shows it.
+type who struct {
+	Name, Email, Organization string
+	Can                       map[string]bool
+}
+
+// render writes a page. It is made whole before the first byte goes out, so that a fault is a fault and not half a page.
+func (v *visit) render(status int, name string, p page) error {
+	p.Name = name
+	if v.loaded {
+		p.Flash = v.k.sessions.PopString(v.ctx, keyFlash)
+	}
+	if v.member.ID != "" {
+		p.Me = &who{Name: personName(v.member), Email: v.member.Email, Organization: v.org, Can: map[string]bool{}}
+		for _, privilege := range v.actor.Privileges {
+			p.Me.Can[privilege] = true
+		}
+		p.Once = newOnce()
+	}
+	var body bytes.Buffer
+	if err := v.k.pages[name].ExecuteTemplate(&body, "layout", p); err != nil {
+		return fmt.Errorf("write the page %s: %w", name, err)
+	}
+	if err := v.commit(); err != nil {
+		return err
+	}
+	v.Data(status, "text/html; charset=utf-8", body.Bytes())
+	return nil
+}
+
+// redirect leads to another page, RFC 9110 §15.4.4.
+func (v *visit) redirect(to string) error {
+	if err := v.commit(); err != nil {
+		return err
+	}
+	v.Redirect(http.StatusSeeOther, to)
+	return nil
+}
+
+// done leads to another page, which says first what was done.
+func (v *visit) done(to, format string, args ...any) error {
+	v.k.sessions.Put(v.ctx, keyFlash, fmt.Sprintf(format, args...))
+	return v.redirect(to)
+}
+
+// refuse writes the page that says what went wrong. The cause of a fault stays in the log.
+func (k *Console) refuse(v *visit, err error) {
+	var problem *svcauth.Problem
+	if !errors.As(err, &problem) {
+		id := v.GetString("request_id")
+		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "request_id", id, "error", err)
+		problem = svcauth.NewProblem(svcauth.CodeInternal, "Something went wrong on our side. If it happens again, tell your operator the request id %s.", id)
+	}
+	if problem.RetryAfter > 0 {
+		v.Header("Retry-After", fmt.Sprint(int(problem.RetryAfter.Seconds())+1))
+	}
+	loaded := v.loaded
+	if problem.Status >= 500 {
+		v.loaded = false // the database may be away: this page needs none
+	}
+	if err := v.render(problem.Status, "problem", page{Title: problem.Title, Data: problem}); err != nil {
+		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "error", err)
+		v.String(http.StatusInternalServerError, "Something went wrong on our side.")
+	}
+	v.loaded = loaded
+}

@@ -1,0 +1,275 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func (k *Console) mountServiceAccounts(g *gin.RouterGroup) {
+	const one = "/service-accounts/:id"
+	g.GET("/service-accounts", k.signedIn(serviceAccounts))
+	g.POST("/service-accounts", k.signedIn(createServiceAccount))
+	g.GET("/service-accounts/new", k.signedIn(newServiceAccount))
+	g.GET(one, k.signedIn(serviceAccount))
+	g.GET(one+"/edit", k.signedIn(editServiceAccount))
+	g.POST(one+"/edit", k.signedIn(saveServiceAccount))
+	g.GET(one+"/disable", k.signedIn(confirmDisable))
+	g.POST(one+"/disable", k.signedIn(setDisabled(true)))
+	g.POST(one+"/enable", k.signedIn(setDisabled(false)))
+	g.GET(one+"/remove", k.signedIn(confirmRemove))
+	g.POST(one+"/remove", k.signedIn(removeServiceAccount))
+	k.mountGrants(g)
+	k.mountSecrets(g)
+	k.mountTokens(g)
+}
+
+// created is what the dialog of a new client shows once.
+type created struct {
+	ClientID, ClientSecret string
+	Name, Done             string // what it is called, and where the dialog leads when it is closed
+	Curl                   string
+}
+
+func (k *Console) newCreated(clientID string, secret svcauth.Secret, name, done string) *created {
+	return &created{ClientID: clientID, ClientSecret: secret.Reveal(), Name: name, Done: done, Curl: k.curl(clientID, secret)}
+}
+
+// curl is a command that fetches a token. Ids, secrets and the issuer hold nothing that a shell would take for its own.
+func (k *Console) curl(clientID string, secret svcauth.Secret) string {
+	return fmt.Sprintf("curl -u '%s:%s' \\\n  -d grant_type=client_credentials \\\n  %s/oauth2/token", clientID, secret.Reveal(), k.cfg.Issuer)
+}
+
+type accountsData struct {
+	List   list[svcauth.ServiceAccount]
+	Form   *form // of the dialog, where it is open
+	Made   *created
+	Manage bool
+}
+
+func (v *visit) accountsPage(status int, f *form, made *created) error {
+	name := strings.TrimSpace(v.Query("q"))
+	get := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+		o.Name = name
+		return v.k.cfg.Access.ServiceAccounts(ctx, o)
+	}
+	l, err := read(v, get, func(svcauth.ServiceAccount, string) bool { return true },
+		column[svcauth.ServiceAccount]{"name", func(a svcauth.ServiceAccount) string { return a.Name }},
+		column[svcauth.ServiceAccount]{"created", func(a svcauth.ServiceAccount) string { return sortable(&a.CreatedAt) }},
+		column[svcauth.ServiceAccount]{"used", func(a svcauth.ServiceAccount) string { return sortable(a.LastUsedAt) }})
+	if err != nil {
+		return err
+	}
+	l.path = "/console/service-accounts"
+	return v.render(status, "serviceaccounts", page{Title: "Members", Nav: "members", Dialog: f != nil || made != nil,
+		Data: accountsData{List: l, Form: f, Made: made, Manage: v.actor.Has(svcauth.MembersManage)}})
+}
+
+// sortable writes a moment so that text order is time order; none comes first.
+func sortable(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000")
+}
+
+func serviceAccounts(v *visit) error { return v.accountsPage(http.StatusOK, nil, nil) }
+
+func newServiceAccount(v *visit) error { return v.accountsPage(http.StatusOK, blank(), nil) }
+
+// createServiceAccount shows the secret in its own answer, which nothing stores: not the session, not the browser, and a reload does not make it again.
+func createServiceAccount(v *visit) error {
+	f := v.form()
+	first, err := v.first()
+	if err != nil {
+		return err
+	}
+	if !first {
+		return v.done("/console/service-accounts", "This form was sent before. A Client Secret is shown once; if you have not saved it, open the service account and create another one on its Secrets tab.")
+	}
+	made, err := v.k.cfg.Access.CreateServiceAccount(v.ctx, svcauth.NewServiceAccount{Name: f.Value("name")})
+	if err != nil {
+		if !f.refused(err, "name") {
+			return err
+		}
+		return v.accountsPage(f.status(), f, nil)
+	}
+	return v.accountsPage(http.StatusOK, nil, v.k.newCreated(made.ClientID, made.ClientSecret, made.Name, "/console/service-accounts/"+made.ID))
+}
+
+// accountData is a service account's page: its tabs, and the dialog that is open.
+type accountData struct {
+	Account svcauth.ServiceAccount
+	Tab     string
+	Manage  bool
+	Dialog  string // which one is open
+	Form    *form
+	Impact  *impact // what a dialog would break
+
+	Grants     []svcauth.Grant
+	Assignable []svcauth.Role
+	Grant      svcauth.Grant // that a dialog is about
+	Secrets    []svcauth.SecretInfo
+	Secret     svcauth.SecretInfo // that a dialog is about
+	Made       *created
+	Tokens     list[svcauth.LiveToken]
+	Hints      map[string]string // of secrets, by id
+}
+
+func (v *visit) account() (svcauth.ServiceAccount, error) {
+	return v.k.cfg.Access.ServiceAccount(v.ctx, v.Param("id"))
+}
+
+func (v *visit) accountPage(status int, d accountData) error {
+	d.Manage = v.actor.Has(svcauth.MembersManage)
+	if d.Tab == "" {
+		d.Tab = "details"
+	}
+	return v.render(status, "serviceaccount", page{Title: d.Account.Name, Nav: "members", Parent: &link{"Service accounts", "/console/service-accounts"},
+		Dialog: d.Dialog != "", Data: d})
+}
+
+func serviceAccount(v *visit) error {
+	a, err := v.account()
+	if err != nil {
+		return err
+	}
+	return v.accountPage(http.StatusOK, accountData{Account: a})
+}
+
+func accountForm(a svcauth.ServiceAccount) *form {
+	return filled("name", a.Name, "description", a.Description, "ttl", strconv.Itoa(a.TokenTTLSeconds), "version", strconv.FormatInt(a.Version, 10))
+}
+
+func editServiceAccount(v *visit) error {
+	a, err := v.account()
+	if err != nil {
+		return err
+	}
+	return v.accountPage(http.StatusOK, accountData{Account: a, Dialog: "edit", Form: accountForm(a)})
+}
+
+func saveServiceAccount(v *visit) error {
+	f := v.form()
+	name, description := f.Value("name"), f.Value("description")
+	patch := svcauth.ServiceAccountPatch{Name: &name, Description: &description}
+	ttl, err := strconv.Atoi(strings.TrimSpace(f.Value("ttl")))
+	if err != nil {
+		f.fail("ttl", "Expected a whole number of seconds.")
+	}
+	version, err := f.version()
+	if err != nil {
+		return err
+	}
+	a, err := v.account()
+	if err != nil {
+		return err
+	}
+	if ttl != a.TokenTTLSeconds {
+		patch.TokenTTLSeconds = &ttl
+	}
+	if len(f.Errors) == 0 {
+		_, err = v.k.cfg.Access.UpdateServiceAccount(v.ctx, a.ID, version, patch)
+		if err == nil {
+			return v.done("/console/service-accounts/"+a.ID, "Saved.")
+		}
+		if stale(err) {
+			if a, err = v.account(); err != nil {
+				return err
+			}
+			f.moved(accountForm(a))
+			return v.accountPage(http.StatusConflict, accountData{Account: a, Dialog: "edit", Form: f})
+		}
+		if !f.refused(err, "name") {
+			return err
+		}
+		f.rename("token_ttl_seconds", "ttl")
+	}
+	return v.accountPage(f.status(), accountData{Account: a, Dialog: "edit", Form: f})
+}
+
+func confirmDisable(v *visit) error { return v.confirm("disable", "details") }
+func confirmRemove(v *visit) error  { return v.confirm("remove", "details") }
+
+// confirm shows what will break before it does.
+func (v *visit) confirm(dialog, tab string) error {
+	a, err := v.account()
+	if err != nil {
+		return err
+	}
+	hit, err := v.impactOf(a, "")
+	if err != nil {
+		return err
+	}
+	return v.accountPage(http.StatusOK, accountData{Account: a, Tab: tab, Dialog: dialog, Impact: hit})
+}
+
+func setDisabled(disabled bool) func(*visit) error {
+	return func(v *visit) error {
+		a, err := v.k.cfg.Access.UpdateServiceAccount(v.ctx, v.Param("id"), 0, svcauth.ServiceAccountPatch{Disabled: &disabled})
+		if err != nil {
+			return err
+		}
+		if disabled {
+			return v.done("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
+		}
+		return v.done("/console/service-accounts/"+a.ID, "%s is enabled. It can fetch tokens again.", a.Name)
+	}
+}
+
+func removeServiceAccount(v *visit) error {
+	a, err := v.account()
+	if err != nil {
+		return err
+	}
+	if err := v.k.cfg.Access.DeleteServiceAccount(v.ctx, a.ID); err != nil {
+		return err
+	}
+	return v.done("/console/service-accounts", "The service account %s is removed. Its tokens no longer work.", a.Name)
+}
+
+// impact is what taking something away would break.
+type impact struct {
+	Tokens, Addresses int
+	LastUsed          *time.Time
+	Unknown           bool // the records of live tokens can't be read right now
+}
+
+// impactOf counts an account's live tokens, or those of one of its secrets, and the network addresses that fetched them.
+func (v *visit) impactOf(a svcauth.ServiceAccount, secretID string) (*impact, error) {
+	hit := &impact{LastUsed: a.LastUsedAt}
+	for _, s := range a.Secrets {
+		if s.ID == secretID {
+			hit.LastUsed = s.LastUsedAt
+		}
+	}
+	live, err := everything(v.ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
+		return v.k.cfg.Access.Tokens(ctx, a.ID, o)
+	})
+	if unavailable(err) {
+		hit.Unknown = true // what can be broken must be possible to break in an emergency
+		return hit, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	from := map[string]bool{}
+	for _, t := range live {
+		if secretID == "" || t.SecretID == secretID {
+			hit.Tokens++
+			from[t.IP] = true
+			if at := t.IssuedAt; hit.LastUsed == nil || at.After(*hit.LastUsed) {
+				hit.LastUsed = &at // last use is written down a little later
+			}
+		}
+	}
+	hit.Addresses = len(from)
+	return hit, nil
+}

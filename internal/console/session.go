@@ -1,0 +1,194 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// What a session holds. Nothing in it is a secret.
+const (
+	keyMember = "member" // id
+	keyEpoch  = "epoch"  // of the member's sessions when this one began
+	keySeen   = "seen"   // ms of the last request, to within seenEvery
+	keyFlash  = "flash"  // what the next page has to say
+	keyChoice = "choice" // organizations to choose from, after the address was proved
+	keyNext   = "next"   // where to go after that
+)
+
+// visit is one request: who asks, and where the answer goes. Without a session the member and the actor are empty.
+type visit struct {
+	*gin.Context
+	k      *Console
+	ctx    context.Context // with the session and, behind sign-in, the actor
+	actor  access.Actor
+	member svcauth.Member
+	org    string // the organization's name
+	loaded bool   // the session has been read
+}
+
+func (k *Console) visitor(c *gin.Context) *visit {
+	return &visit{Context: c, k: k, ctx: c.Request.Context()}
+}
+
+// cookieName has the prefix __Host- where the browser comes by https: no other host and no clear connection can then set it (RFC 6265bis §4.1.3.2).
+func (k *Console) cookieName() string {
+	if k.secure {
+		return "__Host-svcauth"
+	}
+	return "svcauth"
+}
+
+func (k *Console) cookie(name, value string, maxAge time.Duration) *http.Cookie {
+	c := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: k.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(maxAge / time.Second)}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	return c
+}
+
+// load reads the request's session.
+func (v *visit) load() error {
+	token, _ := v.Cookie(v.k.cookieName())
+	if len(token) > 64 {
+		token = ""
+	}
+	ctx, err := v.k.sessions.Load(v.ctx, token)
+	if err != nil {
+		return svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was changed; try again in a moment.")
+	}
+	v.ctx, v.loaded = ctx, true
+	return nil
+}
+
+// commit writes the session where it changed, and its cookie, before the answer's header goes out.
+func (v *visit) commit() error {
+	if !v.loaded {
+		return nil
+	}
+	switch v.k.sessions.Status(v.ctx) {
+	case scs.Modified:
+		token, expiry, err := v.k.sessions.Commit(v.ctx)
+		if err != nil {
+			return svcauth.NewProblem(svcauth.CodeUnavailable, "Your session could not be saved, because the database is not available right now. Try again in a moment.")
+		}
+		http.SetCookie(v.Writer, v.k.cookie(v.k.cookieName(), token, time.Until(expiry)))
+	case scs.Destroyed:
+		http.SetCookie(v.Writer, v.k.cookie(v.k.cookieName(), "", 0))
+	case scs.Unmodified:
+	}
+	return nil
+}
+
+// authenticate finds the member of the session. false: nobody is signed in.
+func (v *visit) authenticate() (bool, error) {
+	s, now := v.k.sessions, v.k.cfg.Clock()
+	id := s.GetString(v.ctx, keyMember)
+	if id == "" {
+		return false, nil
+	}
+	seen := time.UnixMilli(s.GetInt64(v.ctx, keySeen))
+	if now.Sub(seen) > v.k.cfg.SessionIdle || !now.Before(s.Deadline(v.ctx)) {
+		return false, v.end()
+	}
+	actor, member, err := v.k.cfg.Access.SessionActor(v.ctx, id, s.GetInt64(v.ctx, keyEpoch))
+	var problem *svcauth.Problem
+	if errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
+		return false, v.end()
+	}
+	if err != nil {
+		return false, err
+	}
+	if now.Sub(seen) > v.k.cfg.SessionIdle/30 {
+		s.Put(v.ctx, keySeen, now.UnixMilli())
+	}
+	actor.IP, actor.RequestID = v.ClientIP(), v.GetString("request_id")
+	v.actor, v.member = actor, member
+	v.ctx = access.WithActor(v.ctx, actor)
+	return true, nil
+}
+
+// begin starts a session with a new token, whatever cookie the browser came with.
+func (v *visit) begin(in access.SignedIn) error {
+	s := v.k.sessions
+	if err := s.Clear(v.ctx); err != nil {
+		return err
+	}
+	if err := s.RenewToken(v.ctx); err != nil {
+		return err
+	}
+	s.Put(v.ctx, keyMember, in.MemberID)
+	s.Put(v.ctx, keyEpoch, in.Epoch)
+	s.Put(v.ctx, keySeen, v.k.cfg.Clock().UnixMilli())
+	return nil
+}
+
+// end takes the session away, here and in the database.
+func (v *visit) end() error { return v.k.sessions.Destroy(v.ctx) }
+
+// signedIn serves a page that needs a member. Who is none is led to the sign-in page, and from there back here.
+func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
+	return k.open(func(v *visit) error {
+		ok, err := v.authenticate()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			to := "/console/sign-in"
+			if v.Request.Method == http.MethodGet && v.Request.URL.Path != "/console" {
+				to += "?next=" + url.QueryEscape(v.Request.URL.RequestURI())
+			}
+			return v.redirect(to)
+		}
+		return page(v)
+	})
+}
+
+// open serves a page for anybody.
+func (k *Console) open(page func(*visit) error) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		v := k.visitor(c)
+		err := v.load()
+		if err == nil {
+			err = v.readForm()
+		}
+		if err == nil {
+			err = page(v)
+		}
+		if err != nil {
+			k.refuse(v, err)
+		}
+	}
+}
+
+// readForm reads the body of a form, within bounds.
+func (v *visit) readForm() error {
+	if v.Request.Method != http.MethodPost {
+		return nil
+	}
+	if err := v.Request.ParseForm(); err != nil {
+		var large *http.MaxBytesError
+		if errors.As(err, &large) {
+			return svcauth.NewProblem(svcauth.CodeTooLarge, "This form is larger than the console takes (%d KiB). Shorten it.", maxForm>>10)
+		}
+		return svcauth.NewProblem(svcauth.CodeMalformed, "This form can't be read. Go back, reload the page and send it again.")
+	}
+	return nil
+}
+
+// returnTo takes only a path of the console for where to go after sign-in: never another site.
+func returnTo(next string) string {
+	if !strings.HasPrefix(next, "/console/") || strings.HasPrefix(next, "/console/sign-") || strings.ContainsAny(next, "\\\r\n") {
+		return "/console/members"
+	}
+	return next
+}

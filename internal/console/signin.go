@@ -1,0 +1,224 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func (k *Console) mountPublic(g *gin.RouterGroup) {
+	g.GET("", k.signedIn(home))
+	g.GET("/", k.open(func(v *visit) error { return v.redirect("/console") }))
+	g.GET("/sign-in", k.open(signInPage))
+	g.POST("/sign-in", k.open(signIn))
+	g.GET("/sign-in/organization", k.open(choicePage))
+	g.POST("/sign-in/organization", k.open(choose))
+	g.GET("/sign-in/provider", k.open(toProvider))
+	g.GET("/sign-in/callback", k.open(fromProvider))
+	g.POST("/sign-out", k.open(signOut))
+	g.GET("/invitation", k.open(invitationPage))
+	g.POST("/invitation", k.open(acceptInvitation))
+}
+
+// home leads to the first page that the member may see.
+func home(v *visit) error {
+	if v.actor.Has(svcauth.MembersRead) {
+		return v.redirect("/console/members")
+	}
+	return v.redirect("/console/application-keys")
+}
+
+type signInData struct {
+	Form     *form
+	Next     string
+	Provider bool
+}
+
+func (v *visit) signInForm(f *form, status int) error {
+	return v.render(status, "signin", page{Title: "Sign in", Data: signInData{Form: f, Next: returnTo(v.next()), Provider: v.k.oidc != nil}})
+}
+
+func (v *visit) next() string {
+	if next := v.PostForm("next"); next != "" {
+		return next
+	}
+	return v.Query("next")
+}
+
+func signInPage(v *visit) error {
+	if ok, err := v.authenticate(); err != nil || ok {
+		if err != nil {
+			return err
+		}
+		return v.redirect(returnTo(v.next()))
+	}
+	v.member = svcauth.Member{}
+	return v.signInForm(blank(), http.StatusOK)
+}
+
+// signIn takes address and password. What was wrong is not said: an unknown address, a service account and a wrong password get one answer.
+func signIn(v *visit) error {
+	f := v.form()
+	ip, _ := netip.ParseAddr(v.ClientIP())
+	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	email := strings.TrimSpace(f.Value("email"))
+	in, err := v.k.cfg.Access.SignIn(ctx, access.SignInRequest{Email: email, Password: svcauth.Secret(f.Value("password")), IP: ip})
+	f.Values.Del("password")
+	var problem *svcauth.Problem
+	if errors.As(err, &problem) && problem.Status < 500 {
+		f.Problem = problem.Detail
+		if problem.RetryAfter > 0 {
+			v.Header("Retry-After", seconds(problem.RetryAfter))
+		}
+		return v.signInForm(f, problem.Status)
+	}
+	if err != nil {
+		return err
+	}
+	if len(in.Choices) > 0 {
+		return v.offer(email, in.Choices)
+	}
+	if err := v.begin(in); err != nil {
+		return err
+	}
+	return v.redirect(returnTo(v.next()))
+}
+
+// choiceLife is how long somebody whose password was right may take to choose an organization.
+const choiceLife = 10 * time.Minute
+
+// offer remembers, in a session that is nobody's yet, which organizations somebody who has proved the address may enter.
+func (v *visit) offer(email string, choices []svcauth.Ref) error {
+	members, err := v.k.cfg.Access.MemberByVerifiedEmail(v.ctx, email)
+	if err != nil {
+		return err
+	}
+	s := v.k.sessions
+	if err := s.Clear(v.ctx); err != nil {
+		return err
+	}
+	if err := s.RenewToken(v.ctx); err != nil {
+		return err
+	}
+	lines := []string{email}
+	for _, m := range members {
+		for _, c := range choices {
+			if c.ID == m.Organization.ID {
+				lines = append(lines, m.MemberID+" "+m.Organization.Name)
+			}
+		}
+	}
+	s.Put(v.ctx, keyChoice, strings.Join(lines, "\n"))
+	s.Put(v.ctx, keySeen, v.k.cfg.Clock().UnixMilli())
+	s.Put(v.ctx, keyNext, returnTo(v.next()))
+	return v.redirect("/console/sign-in/organization")
+}
+
+// offered gives back what offer has remembered: members' ids with the names of their organizations. Nothing: it is over.
+func (v *visit) offered() (email string, choices []svcauth.Ref) {
+	s := v.k.sessions
+	lines := strings.Split(s.GetString(v.ctx, keyChoice), "\n")
+	if len(lines) < 2 || v.k.cfg.Clock().Sub(time.UnixMilli(s.GetInt64(v.ctx, keySeen))) > choiceLife {
+		return "", nil
+	}
+	for _, line := range lines[1:] {
+		id, name, _ := strings.Cut(line, " ")
+		choices = append(choices, svcauth.Ref{ID: id, Name: name})
+	}
+	return lines[0], choices
+}
+
+func choicePage(v *visit) error {
+	email, choices := v.offered()
+	if choices == nil {
+		return v.redirect("/console/sign-in")
+	}
+	return v.render(http.StatusOK, "choice", page{Title: "Choose an organization", Data: struct {
+		Email   string
+		Choices []svcauth.Ref
+	}{email, choices}})
+}
+
+func choose(v *visit) error {
+	email, choices := v.offered()
+	chosen := v.PostForm("member")
+	for _, c := range choices {
+		if c.ID == chosen {
+			return v.signInVerified(email, chosen, v.k.sessions.GetString(v.ctx, keyNext))
+		}
+	}
+	return v.redirect("/console/sign-in")
+}
+
+// signInVerified begins the session of a member who has proved the address.
+func (v *visit) signInVerified(email, memberID, next string) error {
+	ip, _ := netip.ParseAddr(v.ClientIP())
+	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	in, err := v.k.cfg.Access.SignInVerified(ctx, email, memberID, ip)
+	if err != nil {
+		return err
+	}
+	if err := v.begin(in); err != nil {
+		return err
+	}
+	return v.redirect(returnTo(next))
+}
+
+func signOut(v *visit) error {
+	if err := v.end(); err != nil {
+		return err
+	}
+	return v.redirect("/console/sign-in")
+}
+
+type invitationData struct {
+	Form    *form
+	Token   string
+	Invited access.Invited
+}
+
+func (v *visit) invitation(f *form, status int, token string, invited access.Invited) error {
+	title := "Accept the invitation"
+	if invited.Kind == "reset" {
+		title = "Set a new password"
+	}
+	return v.render(status, "invitation", page{Title: title, Data: invitationData{f, token, invited}})
+}
+
+func invitationPage(v *visit) error {
+	token := v.Query("token")
+	invited, err := v.k.cfg.Access.Invitation(v.ctx, svcauth.Secret(token))
+	if err != nil {
+		return err
+	}
+	return v.invitation(blank(), http.StatusOK, token, invited)
+}
+
+func acceptInvitation(v *visit) error {
+	f, token := v.form(), v.PostForm("token")
+	invited, err := v.k.cfg.Access.Invitation(v.ctx, svcauth.Secret(token))
+	if err != nil {
+		return err
+	}
+	password, repeated := f.Value("password"), f.Value("repeat")
+	f.Values = nil
+	if password != repeated {
+		f.fail("repeat", "The two passwords differ. Type the same one twice.")
+		return v.invitation(f, f.status(), token, invited)
+	}
+	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	if _, err := v.k.cfg.Access.AcceptInvitation(ctx, svcauth.Secret(token), svcauth.Secret(password)); err != nil {
+		if !f.refused(err, "") {
+			return err
+		}
+		return v.invitation(f, f.status(), token, invited)
+	}
+	return v.done("/console/sign-in", "Your password is set. Sign in with it.")
+}
