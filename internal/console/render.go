@@ -115,7 +115,7 @@ func (k *Console) refuse(v *visit, err error) {
 		problem = svcauth.NewProblem(svcauth.CodeInternal, "Something went wrong on our side. If it happens again, tell your operator the request id %s.", id)
 	}
 	if problem.RetryAfter > 0 {
-		v.Header("Retry-After", fmt.Sprint(int(problem.RetryAfter.Seconds())+1))
+		v.Header("Retry-After", seconds(problem.RetryAfter))
 	}
 	loaded := v.loaded
 	if problem.Status >= 500 {

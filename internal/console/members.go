@@ -1,0 +1,241 @@
+package console
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func (k *Console) mountMembers(g *gin.RouterGroup) {
+	const one = "/members/:id"
+	g.GET("/members", k.signedIn(members))
+	g.POST("/members", k.signedIn(inviteMember))
+	g.GET("/members/invite", k.signedIn(newMember))
+	g.GET(one, k.signedIn(memberTab("details", "")))
+	g.GET(one+"/roles", k.signedIn(memberTab("roles", "")))
+	g.POST(one+"/roles", k.signedIn(assignMemberRole))
+	g.GET(one+"/roles/:role/unassign", k.signedIn(memberTab("roles", "unassign")))
+	g.POST(one+"/roles/:role/unassign", k.signedIn(unassignMemberRole))
+	g.GET(one+"/edit", k.signedIn(memberTab("details", "edit")))
+	g.POST(one+"/edit", k.signedIn(saveMember))
+	g.GET(one+"/suspend", k.signedIn(memberTab("details", "suspend")))
+	g.POST(one+"/suspend", k.signedIn(suspendMember(true)))
+	g.POST(one+"/restore", k.signedIn(suspendMember(false)))
+	g.GET(one+"/reset", k.signedIn(memberTab("details", "reset")))
+	g.POST(one+"/reset", k.signedIn(resetMember))
+	g.GET(one+"/remove", k.signedIn(memberTab("details", "remove")))
+	g.POST(one+"/remove", k.signedIn(removeMember))
+}
+
+// invited is a one-time link, shown once.
+type invited struct {
+	Email, URL, Done string
+	Reset            bool
+}
+
+type membersData struct {
+	List   list[svcauth.Member]
+	Form   *form // of the dialog, where it is open
+	Roles  []svcauth.Role
+	Made   *invited
+	Manage bool
+}
+
+func (v *visit) membersPage(status int, f *form, made *invited) error {
+	l, err := read(v, v.k.cfg.Access.Members, func(m svcauth.Member, q string) bool { return contains(q, m.Email, personName(m)) },
+		column[svcauth.Member]{"name", personName}, column[svcauth.Member]{"status", func(m svcauth.Member) string { return m.Status }},
+		column[svcauth.Member]{"seen", func(m svcauth.Member) string { return sortable(m.LastSignInAt) }})
+	if err != nil {
+		return err
+	}
+	l.path = "/console/members"
+	d := membersData{List: l, Form: f, Made: made, Manage: v.actor.Has(svcauth.MembersManage)}
+	if f != nil {
+		if d.Roles, err = v.assignable(nil); err != nil {
+			return err
+		}
+	}
+	return v.render(status, "members", page{Title: "Members", Nav: "members", Dialog: f != nil || made != nil, Data: d})
+}
+
+func members(v *visit) error   { return v.membersPage(http.StatusOK, nil, nil) }
+func newMember(v *visit) error { return v.membersPage(http.StatusOK, blank(), nil) }
+
+// inviteMember shows the one-time link in its own answer, as a secret is shown.
+func inviteMember(v *visit) error {
+	f := v.form()
+	first, err := v.first()
+	if err != nil {
+		return err
+	}
+	if !first {
+		return v.done("/console/members", "This form was sent before. If the link is lost, open the member and choose Reset password for another one.")
+	}
+	made, err := v.k.cfg.Access.InviteMember(v.ctx, svcauth.NewMember{Email: f.Value("email"), FirstName: f.Value("first_name"), LastName: f.Value("last_name"), RoleIDs: f.Values["role_ids"]})
+	if err != nil {
+		if !f.refused(err, "email") {
+			return err
+		}
+		return v.membersPage(f.status(), f, nil)
+	}
+	return v.membersPage(http.StatusOK, nil, &invited{Email: made.Email, URL: made.InvitationURL, Done: "/console/members/" + made.ID})
+}
+
+type memberData struct {
+	Member     svcauth.Member
+	Tab        string
+	Dialog     string
+	Manage     bool
+	Self       bool // it is the one who looks
+	Form       *form
+	Grants     []svcauth.Grant
+	Assignable []svcauth.Role
+	Grant      svcauth.Grant // that a dialog is about
+	Made       *invited
+}
+
+func (v *visit) memberPage(status int, d memberData) (err error) {
+	d.Manage, d.Self = v.actor.Has(svcauth.MembersManage), d.Member.ID == v.member.ID
+	if d.Form == nil {
+		d.Form = blank()
+	}
+	if d.Tab == "roles" {
+		if d.Grants, err = v.k.cfg.Access.MemberRoles(v.ctx, d.Member.ID); err != nil {
+			return err
+		}
+		if d.Assignable, err = v.assignable(d.Grants); err != nil {
+			return err
+		}
+		if at := slices.IndexFunc(d.Grants, func(g svcauth.Grant) bool { return g.ID == v.Param("role") }); at >= 0 {
+			d.Grant = d.Grants[at]
+		} else if d.Dialog == "unassign" {
+			return v.redirect("/console/members/" + d.Member.ID + "/roles")
+		}
+	}
+	return v.render(status, "member", page{Title: personName(d.Member), Nav: "members", Parent: &link{"Members", "/console/members"}, Dialog: d.Dialog != "", Data: d})
+}
+
+// memberTab serves one tab of a member's page, with one of its dialogs open.
+func memberTab(tab, dialog string) func(*visit) error {
+	return func(v *visit) error {
+		m, err := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+		if err != nil {
+			return err
+		}
+		return v.memberPage(http.StatusOK, memberData{Member: m, Tab: tab, Dialog: dialog, Form: memberForm(m)})
+	}
+}
+
+func memberForm(m svcauth.Member) *form {
+	return filled("first_name", m.FirstName, "last_name", m.LastName, "version", strconv.FormatInt(m.Version, 10))
+}
+
+func saveMember(v *visit) error {
+	f := v.form()
+	version, err := f.version()
+	if err != nil {
+		return err
+	}
+	first, last := f.Value("first_name"), f.Value("last_name")
+	_, err = v.k.cfg.Access.UpdateMember(v.ctx, v.Param("id"), version, svcauth.MemberPatch{FirstName: &first, LastName: &last})
+	if err == nil {
+		return v.done("/console/members/"+v.Param("id"), "Saved.")
+	}
+	m, readErr := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	if readErr != nil {
+		return readErr
+	}
+	if stale(err) {
+		f.moved(memberForm(m))
+		return v.memberPage(http.StatusConflict, memberData{Member: m, Tab: "details", Dialog: "edit", Form: f})
+	}
+	if !f.refused(err, "") {
+		return err
+	}
+	return v.memberPage(f.status(), memberData{Member: m, Tab: "details", Dialog: "edit", Form: f})
+}
+
+func assignMemberRole(v *visit) error {
+	f, id := v.form(), v.Param("id")
+	m, err := v.k.cfg.Access.Member(v.ctx, id)
+	if err != nil {
+		return err
+	}
+	role := f.Value("role")
+	if role == "" {
+		f.fail("role", "Choose a role first.")
+		return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
+	}
+	if err := v.k.cfg.Access.AssignMemberRole(v.ctx, id, role); err != nil {
+		if !f.refused(err, "role") {
+			return err
+		}
+		return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
+	}
+	return v.done("/console/members/"+id+"/roles", "Assigned%s.", v.quoted(role))
+}
+
+// refusedOn shows a rule's refusal above the page that it is about, instead of on a page of its own.
+func (v *visit) refusedOn(err error, tab string) error {
+	f := blank()
+	if !f.refused(err, "") {
+		return err
+	}
+	m, readErr := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	if readErr != nil {
+		return readErr
+	}
+	return v.memberPage(http.StatusConflict, memberData{Member: m, Tab: tab, Form: f})
+}
+
+func unassignMemberRole(v *visit) error {
+	name := v.quoted(v.Param("role"))
+	if err := v.k.cfg.Access.UnassignMemberRole(v.ctx, v.Param("id"), v.Param("role")); err != nil {
+		return v.refusedOn(err, "roles")
+	}
+	return v.done("/console/members/"+v.Param("id")+"/roles", "Unassigned%s.", name)
+}
+
+func suspendMember(suspended bool) func(*visit) error {
+	return func(v *visit) error {
+		m, err := v.k.cfg.Access.UpdateMember(v.ctx, v.Param("id"), 0, svcauth.MemberPatch{Suspended: &suspended})
+		if err != nil {
+			return v.refusedOn(err, "details")
+		}
+		if suspended {
+			return v.done("/console/members/"+m.ID, "%s is suspended.", m.Email)
+		}
+		return v.done("/console/members/"+m.ID, "%s may sign in again.", m.Email)
+	}
+}
+
+func resetMember(v *visit) error {
+	first, err := v.first()
+	if err != nil {
+		return err
+	}
+	if !first {
+		return v.done("/console/members/"+v.Param("id"), "This form was sent before. If the link is lost, choose Reset password once more.")
+	}
+	m, err := v.k.cfg.Access.ResetMember(v.ctx, v.Param("id"))
+	if err != nil {
+		return v.refusedOn(err, "details")
+	}
+	return v.memberPage(http.StatusOK, memberData{Member: m, Tab: "details", Dialog: "link",
+		Made: &invited{Email: m.Email, URL: m.InvitationURL, Done: "/console/members/" + m.ID, Reset: true}})
+}
+
+func removeMember(v *visit) error {
+	m, err := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	if err != nil {
+		return err
+	}
+	if err := v.k.cfg.Access.DeleteMember(v.ctx, m.ID); err != nil {
+		return v.refusedOn(err, "details")
+	}
+	return v.done("/console/members", "%s is removed.", m.Email)
+}
