@@ -167,16 +167,24 @@ func (a *App) wireHTTP() error {
 	for _, p := range a.cfg.TrustedProxies {
 		proxies = append(proxies, p.String())
 	}
-	face, handler, err := httpapi.New(httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
+	enforced := func(ctx context.Context, wait time.Duration) svcauth.Enforcement {
+		actor, _ := access.ActorFrom(ctx)
+		return a.feed.Enforced(ctx, changes.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
+	}
+	servers := func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
+		return a.feed.ResourceServers(changes.Scope{OrgID: orgID, Operator: operator})
+	}
+	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
-		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest,
-		Enforced: func(ctx context.Context, wait time.Duration) svcauth.Enforcement {
-			actor, _ := access.ActorFrom(ctx)
-			return a.feed.Enforced(ctx, changes.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
-		},
-		ResourceServers: func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
-			return a.feed.ResourceServers(changes.Scope{OrgID: orgID, Operator: operator})
-		}})
+		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Enforced: enforced, ResourceServers: servers}
+	if a.cfg.Console.Enabled {
+		pages, err := a.console(enforced, servers)
+		if err != nil {
+			return err
+		}
+		cfg.Console, cfg.ConsoleNotFound, cfg.SessionActor = pages.Mount, pages.NotFound, pages.Actor
+	}
+	face, handler, err := httpapi.New(cfg)
 	if err != nil {
 		return err
 	}

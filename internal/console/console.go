@@ -22,11 +22,13 @@ import (
 // Config is what the console stands on.
 type Config struct {
 	Access   *access.Service
-	Sessions scs.Store    // stores no session token, only its hash
+	Sessions scs.Store // stores no session token, only its hash
 	// Once says whether it sees the token for the first time, and remembers it until expiry: a form whose answer shows a secret works once.
 	Once func(ctx context.Context, token string, expiry time.Time) (first bool, err error)
-	// ResourceServers lists the followers of the revocation feed that are connected now; nil: the page says that none is.
-	ResourceServers func(ctx context.Context) ([]svcauth.ResourceServer, error)
+	// ResourceServers lists the connected followers of the revocation feed: the organization's, or for the operator all. nil: none.
+	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
+	// Enforced waits until every connected resource server enforces what was committed by now, at most for wait; nil: none is connected.
+	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
 
 	Issuer          string        // of the tokens; what the browser's address begins with
 	SessionIdle     time.Duration // a session ends after so long without a request
@@ -77,7 +79,6 @@ func New(cfg Config) (*Console, error) {
 	k.oidc, err = newProvider(cfg.OIDC, cfg.Issuer)
 	return k, err
 }
-
 
 // maxForm bounds the body of a form: a role may have 500 privileges.
 const maxForm = 128 << 10

@@ -120,7 +120,7 @@ func unassignRole(v *visit) error {
 	if err := v.k.cfg.Access.UnassignServiceAccountRole(v.ctx, v.Param("id"), v.Param("role")); err != nil {
 		return err
 	}
-	return v.done("/console/service-accounts/"+v.Param("id")+"/roles", "Unassigned%s. Tokens that carry it no longer work.", name)
+	return v.taken("/console/service-accounts/"+v.Param("id")+"/roles", "Unassigned%s. Tokens that carry it no longer work.", name)
 }
 
 // unavailable says whether a store is away.

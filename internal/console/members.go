@@ -197,7 +197,7 @@ func unassignMemberRole(v *visit) error {
 	if err := v.k.cfg.Access.UnassignMemberRole(v.ctx, v.Param("id"), v.Param("role")); err != nil {
 		return v.refusedOn(err, "roles")
 	}
-	return v.done("/console/members/"+v.Param("id")+"/roles", "Unassigned%s.", name)
+	return v.taken("/console/members/"+v.Param("id")+"/roles", "Unassigned%s.", name)
 }
 
 func suspendMember(suspended bool) func(*visit) error {
@@ -207,7 +207,7 @@ func suspendMember(suspended bool) func(*visit) error {
 			return v.refusedOn(err, "details")
 		}
 		if suspended {
-			return v.done("/console/members/"+m.ID, "%s is suspended.", m.Email)
+			return v.taken("/console/members/"+m.ID, "%s is suspended.", m.Email)
 		}
 		return v.done("/console/members/"+m.ID, "%s may sign in again.", m.Email)
 	}
@@ -237,5 +237,5 @@ func removeMember(v *visit) error {
 	if err := v.k.cfg.Access.DeleteMember(v.ctx, m.ID); err != nil {
 		return v.refusedOn(err, "details")
 	}
-	return v.done("/console/members", "%s is removed.", m.Email)
+	return v.taken("/console/members", "%s is removed.", m.Email)
 }

@@ -122,7 +122,7 @@ func revokeSigningKey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.done("/console/signing-keys", "The key is revoked. %s", warning)
+	return v.taken("/console/signing-keys", "The key is revoked. %s", warning)
 }
 
 type serversData struct {
@@ -134,10 +134,7 @@ type serversData struct {
 func resourceServers(v *visit) error {
 	d := serversData{Allowed: v.actor.Has(svcauth.TokensIntrospect), Taken: v.k.cfg.Clock()}
 	if d.Allowed && v.k.cfg.ResourceServers != nil {
-		var err error
-		if d.Servers, err = v.k.cfg.ResourceServers(v.ctx); err != nil {
-			return err
-		}
+		d.Servers = v.k.cfg.ResourceServers(v.ctx, v.actor.OrgID, v.actor.Operator)
 	}
 	return v.render(http.StatusOK, "resourceservers", page{Title: "Resource servers", Nav: "resource-servers", Data: d})
 }

@@ -77,7 +77,7 @@ func deleteApplicationKey(v *visit) error {
 	if err := v.k.cfg.Access.DeleteApplicationKey(v.ctx, v.Param("id")); err != nil {
 		return err
 	}
-	return v.done("/console/application-keys", "The application key is deleted. Its tokens no longer work.")
+	return v.taken("/console/application-keys", "The application key is deleted. Its tokens no longer work.")
 }
 
 type profileData struct {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -104,6 +105,25 @@ func (v *visit) redirect(to string) error {
 func (v *visit) done(to, format string, args ...any) error {
 	v.k.sessions.Put(v.ctx, keyFlash, fmt.Sprintf(format, args...))
 	return v.redirect(to)
+}
+
+// enforceWait is how long a page that took something away waits for the resource servers to say that they refuse it.
+const enforceWait = 2 * time.Second
+
+// taken is done for what takes something away: it says how many resource servers enforce it by now.
+func (v *visit) taken(to, format string, args ...any) error {
+	message := fmt.Sprintf(format, args...)
+	if v.k.cfg.Enforced != nil {
+		if e := v.k.cfg.Enforced(v.ctx, enforceWait); e.Connected > 0 && e.Enforced >= e.Connected {
+			message += fmt.Sprintf(" All %s that are connected enforce it, after %d ms.", plural(e.Connected, "resource server"), e.ElapsedMS)
+			if e.Connected == 1 {
+				message = fmt.Sprintf(format, args...) + fmt.Sprintf(" The resource server that is connected enforces it, after %d ms.", e.ElapsedMS)
+			}
+		} else if e.Connected > 0 {
+			message += fmt.Sprintf(" %d of %s enforce it so far; the page Resource servers shows which is behind.", e.Enforced, plural(e.Connected, "connected resource server"))
+		}
+	}
+	return v.done(to, "%s", message)
 }
 
 // refuse writes the page that says what went wrong. The cause of a fault stays in the log.

@@ -191,5 +191,5 @@ func deleteRole(v *visit) error {
 	if err := v.k.cfg.Access.DeleteRole(v.ctx, v.Param("id")); err != nil {
 		return err
 	}
-	return v.done("/console/roles", "Deleted%s. Tokens that carry it no longer work.", name)
+	return v.taken("/console/roles", "Deleted%s. Tokens that carry it no longer work.", name)
 }

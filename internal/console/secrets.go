@@ -139,7 +139,7 @@ func removeSecret(v *visit) error {
 		return err
 	}
 	if revoke {
-		return v.done("/console/service-accounts/"+a.ID+"/secrets", "The secret ending in %s is removed, and the tokens it obtained no longer work.", s.Hint)
+		return v.taken("/console/service-accounts/"+a.ID+"/secrets", "The secret ending in %s is removed, and the tokens it obtained no longer work.", s.Hint)
 	}
 	return v.done("/console/service-accounts/"+a.ID+"/secrets", "The secret ending in %s is removed. Tokens it obtained work until they expire.", s.Hint)
 }

@@ -218,7 +218,7 @@ func setDisabled(disabled bool) func(*visit) error {
 			return err
 		}
 		if disabled {
-			return v.done("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
+			return v.taken("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
 		}
 		return v.done("/console/service-accounts/"+a.ID, "%s is enabled. It can fetch tokens again.", a.Name)
 	}
@@ -232,7 +232,7 @@ func removeServiceAccount(v *visit) error {
 	if err := v.k.cfg.Access.DeleteServiceAccount(v.ctx, a.ID); err != nil {
 		return err
 	}
-	return v.done("/console/service-accounts", "The service account %s is removed. Its tokens no longer work.", a.Name)
+	return v.taken("/console/service-accounts", "The service account %s is removed. Its tokens no longer work.", a.Name)
 }
 
 // impact is what taking something away would break.

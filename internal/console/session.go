@@ -59,6 +59,10 @@ func (k *Console) cookie(name, value string, maxAge time.Duration) *http.Cookie 
 // load reads the request's session.
 func (v *visit) load() error {
 	token, _ := v.Cookie(v.k.cookieName())
+	return v.loadToken(token)
+}
+
+func (v *visit) loadToken(token string) error {
 	if len(token) > 64 {
 		token = ""
 	}
@@ -111,10 +115,22 @@ func (v *visit) authenticate() (bool, error) {
 	if now.Sub(seen) > v.k.cfg.SessionIdle/30 {
 		s.Put(v.ctx, keySeen, now.UnixMilli())
 	}
-	actor.IP, actor.RequestID = v.ClientIP(), v.GetString("request_id")
 	v.actor, v.member = actor, member
-	v.ctx = access.WithActor(v.ctx, actor)
 	return true, nil
+}
+
+// Actor gives who is signed in to the console, for the management API. It does not look where a request comes from: who takes it for more than reading must.
+func (k *Console) Actor(r *http.Request) (access.Actor, bool) {
+	cookie, err := r.Cookie(k.cookieName())
+	if err != nil {
+		return access.Actor{}, false
+	}
+	v := &visit{Context: &gin.Context{Request: r}, k: k, ctx: r.Context()}
+	if v.loadToken(cookie.Value) != nil {
+		return access.Actor{}, false
+	}
+	ok, err := v.authenticate()
+	return v.actor, ok && err == nil
 }
 
 // begin starts a session with a new token, whatever cookie the browser came with.
@@ -149,6 +165,13 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 			}
 			return v.redirect(to)
 		}
+		v.actor.IP, v.actor.RequestID = v.ClientIP(), v.GetString("request_id")
+		v.ctx = access.WithActor(v.ctx, v.actor)
+		me, err := k.cfg.Access.Me(v.ctx)
+		if err != nil {
+			return err
+		}
+		v.org = me.Organization.Name
 		return page(v)
 	})
 }

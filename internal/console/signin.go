@@ -83,7 +83,7 @@ func signIn(v *visit) error {
 		return err
 	}
 	if len(in.Choices) > 0 {
-		return v.offer(email, in.Choices)
+		return v.offer(email, in.Choices, v.next())
 	}
 	if err := v.begin(in); err != nil {
 		return err
@@ -95,7 +95,7 @@ func signIn(v *visit) error {
 const choiceLife = 10 * time.Minute
 
 // offer remembers, in a session that is nobody's yet, which organizations somebody who has proved the address may enter.
-func (v *visit) offer(email string, choices []svcauth.Ref) error {
+func (v *visit) offer(email string, choices []svcauth.Ref, next string) error {
 	members, err := v.k.cfg.Access.MemberByVerifiedEmail(v.ctx, email)
 	if err != nil {
 		return err
@@ -117,7 +117,7 @@ func (v *visit) offer(email string, choices []svcauth.Ref) error {
 	}
 	s.Put(v.ctx, keyChoice, strings.Join(lines, "\n"))
 	s.Put(v.ctx, keySeen, v.k.cfg.Clock().UnixMilli())
-	s.Put(v.ctx, keyNext, returnTo(v.next()))
+	s.Put(v.ctx, keyNext, returnTo(next))
 	return v.redirect("/console/sign-in/organization")
 }
 

@@ -62,12 +62,12 @@ func revokeTokens(v *visit) error {
 	if err := v.k.cfg.Access.RevokeTokens(v.ctx, v.Param("id")); err != nil {
 		return err
 	}
-	return v.done("/console/service-accounts/"+v.Param("id")+"/tokens", "All tokens issued so far are revoked.")
+	return v.taken("/console/service-accounts/"+v.Param("id")+"/tokens", "All tokens issued so far are revoked.")
 }
 
 func revokeToken(v *visit) error {
 	if err := v.k.cfg.Access.RevokeToken(v.ctx, v.Param("id"), v.Param("jti")); err != nil {
 		return err
 	}
-	return v.done("/console/service-accounts/"+v.Param("id")+"/tokens", "The token is revoked.")
+	return v.taken("/console/service-accounts/"+v.Param("id")+"/tokens", "The token is revoked.")
 }

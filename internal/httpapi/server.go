@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,6 +41,10 @@ type Config struct {
 	// Enforced waits until every connected resource server enforces what this node has committed by now, at most for wait. nil: nobody is connected.
 	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
 
+	// Console adds its pages to the routes, and answers for a path under /console at which there is nothing; nil: there is no console.
+	Console         func(gin.IRouter)
+	ConsoleNotFound gin.HandlerFunc
+
 	// OnRequest hears of each request once. route is the template, never the path; reason is a word from a closed list.
 	OnRequest func(route, method string, status int, reason string, took time.Duration)
 }
@@ -67,6 +72,10 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	}
 	engine.Use(s.observe, s.bound)
 	engine.NoRoute(func(c *gin.Context) {
+		if cfg.Console != nil && strings.HasPrefix(c.Request.URL.Path, "/console/") {
+			cfg.ConsoleNotFound(c)
+			return
+		}
 		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at /.well-known/oauth-authorization-server names the endpoints"}, false)
 	})
 	engine.NoMethod(func(c *gin.Context) {
@@ -87,6 +96,9 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	engine.GET("/readyz", s.readyz)
 	if err := s.mountManagement(engine); err != nil {
 		return nil, nil, err
+	}
+	if cfg.Console != nil {
+		cfg.Console(engine)
 	}
 	for _, route := range engine.Routes() {
 		s.Routes = append(s.Routes, route.Path)
