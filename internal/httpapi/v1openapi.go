@@ -28,7 +28,7 @@ func openAPI(issuer string, registry huma.Registry) *huma.OpenAPI {
 	}
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
-		Info: &huma.Info{Title: "svcauth management API", Version: "1", License: &huma.License{Name: "See the repository"},
+		Info: &huma.Info{Title: "svcauth management API", Version: "1",
 			Description: "Members, roles, service accounts, their secrets and tokens, application keys and the audit log of an organization.\n\n" +
 				"Send an access token of this server as `Authorization: Bearer …`: its audience must be this server, and it carries the privileges that each call names. " +
 				"Errors are problems (RFC 9457): `code` is stable, `detail` says what to do. Lists come newest first, a page at a time: send `next_cursor` as `cursor` until it is null; " +
@@ -139,7 +139,7 @@ func bound(at, field string, p *huma.Schema) {
 	case "privileges":
 		p.MaxItems = size(svcauth.MaxPrivilegesPerRole)
 	case "client_secret":
-		p.Pattern, p.PatternDescription = `^svcs_[0-9A-Za-z]{49}$`, "svcs_ and 49 letters or digits"
+		p.Pattern = `^svcs_[0-9A-Za-z]{49}$`
 	case "token":
 		p.MaxLength = size(16 << 10)
 	case "jti", "client_id", "privilege", "audience":

@@ -159,6 +159,7 @@ var (
 		{regexp.MustCompile(`^expected number <= (\S+)$`), "expected a number of at most $1"},
 		{regexp.MustCompile(`^expected string to be RFC 3339 date-time$|^invalid date/time.*`), "expected a moment as RFC 3339 writes it, such as 2030-01-31T12:00:00Z"},
 		{regexp.MustCompile(`^expected (boolean|string|integer|number|array|object)$`), "expected JSON's type $1"},
+		{regexp.MustCompile(`^expected string to match pattern \^svcs_.*`), "expected svcs_ and 49 letters or digits"},
 		{regexp.MustCompile(`^invalid (integer|boolean)$`), "expected a value of type $1"},
 	}
 )
