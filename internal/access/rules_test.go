@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -168,7 +169,7 @@ func TestRefusalsAreAudited(t *testing.T) {
 	}
 	_, err := f.Service.CreateServiceAccount(reader, svcauth.NewServiceAccount{Name: "a\x00b"})
 	problem(t, svcauth.CodeMissingPrivileges, err)
-	require.Equal(t, "a?b", f.Audited(f.OrgID(), "service_account.create")[0].Target.Name)
+	require.True(t, slices.ContainsFunc(f.Audited(f.OrgID(), "service_account.create"), func(e svcauth.AuditEvent) bool { return e.Target.Name == "a?b" }))
 }
 
 // without lists what is in all and not in some.
