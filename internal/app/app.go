@@ -18,7 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
@@ -133,6 +133,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 		OnEntries: func(entries []store.Change) {
 			a.Token.Entries(entries)
 			a.feed.Entries(entries)
+			a.countRevocations(entries)
 		},
 		OnReset: func(head int64) {
 			a.Token.Reset()
@@ -147,12 +148,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers})
 	a.Token, err = token.New(token.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,
-		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnCache: a.countCache,
-		OnRevoke: func(n int) {
-			for range n {
-				a.metrics.Revoked("token")
-			}
-		}})
+		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnCache: a.countCache})
 	if err != nil {
 		return err
 	}
@@ -176,7 +172,7 @@ func (a *App) wireHTTP() error {
 	}
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
-		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Enforced: enforced, ResourceServers: servers}
+		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, OnInflight: a.metrics.InFlight, Enforced: enforced, ResourceServers: servers}
 	if a.cfg.Console.Enabled {
 		pages, err := a.console(enforced, servers)
 		if err != nil {
@@ -201,16 +197,34 @@ func (a *App) countCache(hit bool) {
 	}
 }
 
-func (a *App) countRequest(route, method string, status int, reason string, took time.Duration) {
-	outcome := "ok"
-	switch {
-	case reason != "" && strings.HasPrefix(route, "/v1/"):
-		outcome = reason // the code of a problem
-	case reason != "" && status >= 400:
-		outcome = "refused"
+func (a *App) countRequest(route, method string, status int, code, reason string, took time.Duration) {
+	if code == "" {
+		code = "ok"
+	}
+	if reason != "" && (route == "/oauth2/token" || slices.Contains(a.cfg.Token.Aliases, route)) {
 		a.metrics.Refused(reason)
 	}
-	a.metrics.Request(route, method, status, outcome, took)
+	a.metrics.Request(route, method, status, code, took)
+}
+
+// countRevocations counts what the change log has brought to this node, by what it denies.
+func (a *App) countRevocations(entries []store.Change) {
+	for _, c := range entries {
+		if c.Kind != store.ChangeRevocation {
+			continue
+		}
+		switch r, err := changes.Revocation(c); {
+		case err != nil:
+		case r.JTI != "":
+			a.metrics.Revoked("token")
+		case r.Cred != "":
+			a.metrics.Revoked("secret")
+		case r.ClientID != "":
+			a.metrics.Revoked("client")
+		default:
+			a.metrics.Revoked("role")
+		}
+	}
 }
 
 // load reads what must be in memory before anything is served.

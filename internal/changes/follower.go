@@ -139,7 +139,9 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 // Committed is for the node that has just written to the log: it catches up and rings the others.
 func (f *Follower) Committed(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx) // the change is committed, whoever asked for it may be gone
-	if _, err := f.catchUp(ctx); err != nil {
+	if f.synced.Load() == 0 {
+		// The server is starting: Load, which follows, reads all there is.
+	} else if _, err := f.catchUp(ctx); err != nil {
 		f.cfg.Logger.WarnContext(ctx, "a change is committed but this node could not read it back; it will within a second", "error", err)
 	}
 	f.mu.Lock()

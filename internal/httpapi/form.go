@@ -25,11 +25,18 @@ func badRequest(format string, args ...any) *token.Error {
 	return token.Refuse(token.CodeInvalidRequest, "malformed", format, args...)
 }
 
+func inURL() *token.Error {
+	return badRequest("a parameter stands in the URL: send all of them in the body, and no secret in a URL ever")
+}
+
 // readForm reads an OAuth2 request's parameters from its body. The URL's query must be empty, unless query names what may stand there:
 // then, as old clients do, the body and its Content-Type may be absent.
 func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *token.Error) {
 	f := form{values: make(map[string]string, 8)}
 	if r.URL.RawQuery != "" {
+		if len(query) == 0 {
+			return f, inURL()
+		}
 		if err := f.add(r.URL.RawQuery, query); err != nil {
 			return f, err
 		}
@@ -84,16 +91,14 @@ func (f *form) add(text string, only []string) *token.Error {
 		if err1 != nil || err2 != nil || !clean(name) || !clean(value) {
 			return badRequest("a parameter is not form-urlencoded UTF-8 text without control characters")
 		}
-		if only == nil && f.query(name) {
-			continue
-		}
 		if only != nil && !contains(only, name) {
-			return badRequest("a parameter stands in the URL: send all of them in the body, and no secret in a URL ever")
+			return inURL()
+		}
+		if value == "" || only == nil && f.surplus(name) {
+			continue // RFC 6749 §3.2: without a value it is as if it were not there
 		}
 		if name == "resource" {
-			if value != "" {
-				f.resources = append(f.resources, value)
-			}
+			f.resources = append(f.resources, value)
 			continue
 		}
 		if _, again := f.values[name]; again {
@@ -104,14 +109,14 @@ func (f *form) add(text string, only []string) *token.Error {
 	return nil
 }
 
-// query keeps unknown names from filling memory: only these are looked at, all others are ignored (RFC 6749 §3.2).
-func (f *form) query(name string) bool {
+// surplus keeps unknown names, which are ignored (RFC 6749 §3.2), from filling memory: of them only the first are watched for repetition.
+func (f *form) surplus(name string) bool {
 	switch name {
 	case "grant_type", "scope", "client_id", "client_secret", "resource", "audience", "token", "token_type_hint":
 		return false
 	}
 	_, again := f.values[name]
-	return again == false && len(f.values) > 64
+	return !again && len(f.values) > 64
 }
 
 func contains(all []string, one string) bool {

@@ -23,6 +23,7 @@ import (
 // outcome is what the log line of a request says beside its status.
 type outcome struct {
 	ClientID, Reason string
+	Code             string // the error code that was answered; empty: none
 	Actor            string // of a management call: who was let in
 	Cause            error
 }
@@ -36,7 +37,7 @@ func outcomeOf(c *gin.Context) outcome {
 func note(c *gin.Context, clientID string, err *token.Error) {
 	o := outcome{ClientID: clientID}
 	if err != nil {
-		o.Reason, o.Cause = err.Reason, err.Cause
+		o.Code, o.Reason, o.Cause = err.Code, err.Reason, err.Cause
 	}
 	c.Set("outcome", o)
 }
@@ -113,6 +114,7 @@ func (s *Server) authenticate(c *gin.Context, f form) (client token.Authenticate
 			return client, true, badRequest("client_id in the body is another one than in the Authorization header")
 		}
 		basic, cred.ClientID, cred.Secret = true, id, svcauth.Secret(secret)
+		f.values["client_id"] = id // for the log, where it is refused
 	case f.get("client_id") == "" || !inBody:
 		return client, false, token.Refuse(token.CodeInvalidClient, "no_credential", "no client authentication: send client id and secret by HTTP Basic, or as client_id and client_secret in the body")
 	default:
@@ -260,6 +262,9 @@ func (s *Server) introspect(c *gin.Context) {
 func (s *Server) asker(c *gin.Context, f form) (token.Asker, bool, *token.Error) {
 	if headers := c.Request.Header.Values("Authorization"); len(headers) == 1 {
 		if scheme, text, _ := strings.Cut(headers[0], " "); strings.EqualFold(scheme, "Bearer") {
+			if f.get("client_secret") != "" {
+				return token.Asker{}, false, badRequest("the caller authenticates in two ways at once: send a bearer token or a client secret, not both")
+			}
 			asker, err := s.cfg.Token.AskerFromBearer(c.Request.Context(), strings.TrimSpace(text))
 			return asker, false, err
 		}

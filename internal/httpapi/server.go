@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,8 +46,11 @@ type Config struct {
 	Console         func(gin.IRouter)
 	ConsoleNotFound gin.HandlerFunc
 
-	// OnRequest hears of each request once. route is the template, never the path; reason is a word from a closed list.
-	OnRequest func(route, method string, status int, reason string, took time.Duration)
+	// OnRequest hears of each request once. route is the template, never the path; code is the error code that was answered and reason, a word from a closed
+	// list, why; both are empty where nothing was refused.
+	OnRequest func(route, method string, status int, code, reason string, took time.Duration)
+	// OnInflight hears that a request came into work (1) or left it (-1).
+	OnInflight func(delta int)
 }
 
 // Server is the HTTP face. Its Handler is safe for concurrent use.
@@ -89,11 +93,17 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	engine.POST("/oauth2/introspect", s.introspect)
 	engine.GET("/oauth2/revocations", s.revocations)
 	engine.POST("/oauth2/revocations/ack", s.acknowledge)
-	engine.GET("/.well-known/oauth-authorization-server", s.serveMetadata)
-	engine.GET("/.well-known/openid-configuration", s.serveMetadata)
-	engine.GET("/.well-known/jwks.json", s.serveJWKS)
-	engine.GET("/healthz", s.healthz)
-	engine.GET("/readyz", s.readyz)
+	base := issuerPath(cfg.Issuer)
+	documents := map[string]gin.HandlerFunc{"/.well-known/oauth-authorization-server": s.serveMetadata, "/.well-known/openid-configuration": s.serveMetadata,
+		"/.well-known/jwks.json": s.serveJWKS, "/healthz": s.healthz, "/readyz": s.readyz}
+	if base != "" { // RFC 8414 §3.1: the well-known stands before the issuer's path
+		documents["/.well-known/oauth-authorization-server"+base] = s.serveMetadata
+		documents["/.well-known/openid-configuration"+base] = s.serveMetadata
+	}
+	for path, handler := range documents {
+		engine.GET(path, handler)
+		engine.HEAD(path, handler) // RFC 9110 §9.3.2; net/http leaves the body out
+	}
 	if err := s.mountManagement(engine); err != nil {
 		return nil, nil, err
 	}
@@ -103,7 +113,33 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	for _, route := range engine.Routes() {
 		s.Routes = append(s.Routes, route.Path)
 	}
-	return s, engine, nil
+	return s, below(base, engine), nil
+}
+
+// issuerPath is the path of an issuer such as https://example.com/auth; empty where it has none.
+func issuerPath(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
+}
+
+// below serves the paths below base as those without it, so that it makes no difference whether a proxy before the server takes the issuer's path away.
+func below(base string, next http.Handler) http.Handler {
+	if base == "" {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, is := strings.CutPrefix(r.URL.Path, base); is && strings.HasPrefix(rest, "/") {
+			within := r.WithContext(r.Context())
+			within.URL = new(url.URL)
+			*within.URL = *r.URL
+			within.URL.Path, within.URL.RawPath = rest, strings.TrimPrefix(r.URL.RawPath, base)
+			r = within
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // observe gives each request its id and its one log line.
@@ -147,7 +183,7 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 	}
 	s.cfg.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
 	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(c.FullPath(), c.Request.Method, status, o.Reason, took)
+		s.cfg.OnRequest(c.FullPath(), c.Request.Method, status, o.Code, o.Reason, took)
 	}
 }
 
@@ -155,7 +191,8 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 func (s *Server) bound(c *gin.Context) {
 	select {
 	case s.inflight <- struct{}{}:
-		release := sync.OnceFunc(func() { <-s.inflight })
+		s.count(1)
+		release := sync.OnceFunc(func() { <-s.inflight; s.count(-1) })
 		defer release()
 		c.Set("release", release)
 		c.Next()
@@ -164,6 +201,12 @@ func (s *Server) bound(c *gin.Context) {
 		e.RetryAfter = time.Second
 		s.refuse(c, "", e, false)
 		c.Abort()
+	}
+}
+
+func (s *Server) count(delta int) {
+	if s.cfg.OnInflight != nil {
+		s.cfg.OnInflight(delta)
 	}
 }
 
@@ -192,12 +235,24 @@ func (s *Server) serveJWKS(c *gin.Context) {
 	body, etag := s.cfg.JWKS()
 	c.Header("Cache-Control", "public, max-age="+strconv.Itoa(int(s.cfg.JWKSMaxAge/time.Second)))
 	c.Header("ETag", etag)
-	if c.GetHeader("If-None-Match") == etag {
+	if matches(c.Request.Header.Values("If-None-Match"), etag) {
 		c.Status(http.StatusNotModified)
 		c.Writer.WriteHeaderNow()
 		return
 	}
 	c.Data(http.StatusOK, "application/json", body)
+}
+
+// matches is RFC 9110 §13.1.2: a list of entity tags, compared without regard to their weakness, or *.
+func matches(headers []string, etag string) bool {
+	for _, header := range headers {
+		for tag := range strings.SplitSeq(header, ",") {
+			if tag = strings.TrimSpace(tag); tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Server) healthz(c *gin.Context) {

@@ -47,7 +47,7 @@ func (s *Server) noteProblem(c *gin.Context, p *svcauth.Problem, cause error) {
 		c.Header("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
 	o := outcomeOf(c)
-	o.Reason, o.Cause = p.Code, cause
+	o.Code, o.Reason, o.Cause = p.Code, p.Code, cause
 	c.Set("outcome", o)
 }
 

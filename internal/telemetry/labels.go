@@ -26,7 +26,7 @@ var (
 	revocationKinds = []string{"token", "client", "secret", "role"}
 	caches          = []string{"clients", "unknown_clients", "secrets", "roles", "organizations", "revocations", "tokens", "principals", "sessions"}
 	keyStates       = []string{"next", "active", "retired"}
-	queues          = []string{"token_records", "last_used", "nudges", "feed", "log"}
+	queues          = []string{"token_records", "revocation_markers", "last_used", "nudges", "feed", "log"}
 	dependencies    = []string{"database", "redis"}
 )
 

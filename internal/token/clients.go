@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
@@ -71,6 +72,7 @@ type clients struct {
 	cache   *otter.Cache[string, *Client]
 	changes atomic.Int64 // rises with everything that is forgotten: a read that began before is not kept
 	load    func(context.Context, string) (*Client, error)
+	rereads singleflight.Group
 }
 
 func newClients(bound int, load func(context.Context, string) (*Client, error)) *clients {
@@ -92,11 +94,25 @@ func (c *clients) get(ctx context.Context, id string) (client *Client, hit bool,
 	return client, false, err
 }
 
-// again reads a client afresh, past what is remembered.
+// again reads a client afresh, past what is remembered. Where that fails the old one stays: a stranger's wrong secret must not make a node forget whom it
+// serves while the database is away.
 func (c *clients) again(ctx context.Context, id string) (*Client, error) {
-	c.cache.Invalidate(id)
-	client, _, err := c.get(ctx, id)
-	return client, err
+	fresh, err, _ := c.rereads.Do(id, func() (any, error) {
+		before := c.changes.Load()
+		client, err := c.load(context.WithoutCancel(ctx), id)
+		if err != nil {
+			return nil, err
+		}
+		c.cache.Set(id, client)
+		if c.changes.Load() != before {
+			c.cache.Invalidate(id)
+		}
+		return client, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return fresh.(*Client), nil
 }
 
 func (c *clients) forget(id string) {

@@ -114,8 +114,5 @@ func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 		return err
 	}
 	s.cfg.Follower.Committed(ctx)
-	if s.cfg.OnRevoke != nil {
-		s.cfg.OnRevoke(len(batch))
-	}
 	return nil
 }

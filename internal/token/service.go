@@ -44,7 +44,6 @@ type Config struct {
 
 	OnIssued func()         // a token was issued
 	OnCache  func(hit bool) // a client was, or was not, in memory
-	OnRevoke func(n int)    // tokens were revoked at the revocation endpoint
 }
 
 // introspectStale is how long the change log may be silent before this node no longer says of a token that it is live. It is short: with the
