@@ -87,7 +87,11 @@ func (s *session) writeExplanation(e svcauth.Explanation) error {
 		if step.Outcome == svcauth.StepFailed && failed == "" {
 			failed = step.Name
 		}
-		for i, line := range wrap(step.Detail, tableWidth-nameWidth-outcomeWidth-2*columnGap) {
+		detail := step.Detail
+		if detail == outcome {
+			detail = ""
+		}
+		for i, line := range wrap(detail, tableWidth-nameWidth-outcomeWidth-2*columnGap) {
 			name := clean(step.Name)
 			if i > 0 {
 				name, outcome = "", ""

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -11,14 +13,20 @@ import (
 func healthcheckCommand() *cobra.Command {
 	var at string
 	c := &cobra.Command{Use: "healthcheck", Short: "Ask a running server whether it is ready (for containers)", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		client := &http.Client{Timeout: 3 * time.Second}
-		resp, err := client.Get(at)
+		req, err := http.NewRequestWithContext(c.Context(), http.MethodGet, at, nil)
 		if err != nil {
-			return err
+			return wrongUsage("--url is not an address of the form http://host/readyz")
 		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s answered %s", at, resp.Status)
+		res, err := (&http.Client{Timeout: 3 * time.Second}).Do(req)
+		if err != nil {
+			if outer := (*url.Error)(nil); errors.As(err, &outer) {
+				err = outer.Err
+			}
+			return fmt.Errorf("no server answers at %s: %w; is it running there? --url names another", req.URL.Redacted(), err)
+		}
+		defer res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s answered %s, so the server is not ready; its log says why", req.URL.Redacted(), res.Status)
 		}
 		return nil
 	}}

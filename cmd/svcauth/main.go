@@ -45,6 +45,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
+	if completion, _, err := root.Find([]string{"completion"}); err == nil { // cobra's own would answer an unknown shell with its help and status 0
+		completion.Args, completion.RunE = knownVerb, func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
 	begun := false
 	eachCommand(root, func(c *cobra.Command) {
 		if do := c.RunE; do != nil {

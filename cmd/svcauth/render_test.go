@@ -54,7 +54,7 @@ func TestNothingFromOutsideReachesTheTerminalRaw(t *testing.T) {
 }
 
 func TestMomentsInAWord(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "just now", -500 * time.Millisecond: "just now", -90 * time.Second: "1m ago", -3 * time.Hour: "3h ago", -72 * time.Hour: "3d ago", 5 * time.Minute: "in 5m", 30 * time.Second: "in 30s"} {
+	for d, want := range map[time.Duration]string{0: "just now", -500 * time.Millisecond: "just now", -89 * time.Second: "1m ago", -59*time.Minute - 50*time.Second: "1h ago", 2160*time.Hour - time.Millisecond: "in 90d", -3 * time.Hour: "3h ago", -72 * time.Hour: "3d ago", 5 * time.Minute: "in 5m", 30 * time.Second: "in 30s"} {
 		require.Equal(t, want, ago(noon, noon.Add(d)))
 	}
 	require.Equal(t, "never", agoOr(noon, nil, "never"))

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
@@ -56,4 +58,17 @@ func TestReadingStopsWithTheContext(t *testing.T) {
 	cancel()
 	_, err := readLine(ctx, r)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// Ctrl-C ends a command that waits for a person, with status 1 and a word about it.
+func TestInterruptedWhileItWaits(t *testing.T) {
+	t.Setenv("SVCAUTH_URL", "http://127.0.0.1:1")
+	ctx, cancel := context.WithCancel(t.Context())
+	r, w := io.Pipe() // nobody writes
+	defer w.Close()
+	var out, err bytes.Buffer
+	time.AfterFunc(50*time.Millisecond, cancel)
+	require.Equal(t, 1, run(ctx, []string{"token", "inspect"}, r, &out, &err))
+	require.Empty(t, out.String())
+	require.Contains(t, err.String(), "svcauth: interrupted")
 }

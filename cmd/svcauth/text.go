@@ -77,16 +77,17 @@ func ago(now, at time.Time) string {
 	return span(-d) + " ago"
 }
 
+// span rounds, so that what was made to last 90 days does so for more than a moment.
 func span(d time.Duration) string {
 	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", max(1, int(d.Seconds())))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
+	case d < time.Minute-time.Second/2:
+		return fmt.Sprintf("%ds", max(1, int(d.Round(time.Second).Seconds())))
+	case d < time.Hour-time.Minute/2:
+		return fmt.Sprintf("%dm", int(d.Round(time.Minute).Minutes()))
+	case d < 48*time.Hour-time.Hour/2:
+		return fmt.Sprintf("%dh", int(d.Round(time.Hour).Hours()))
 	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
+	return fmt.Sprintf("%dd", int(d.Round(24*time.Hour).Hours()/24))
 }
 
 // agoOr is ago for a moment that may not be.
