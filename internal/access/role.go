@@ -116,15 +116,16 @@ func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, r
 	if err != nil {
 		return nil, err
 	}
+	holders, err := q.HoldersOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	roles := make([]svcauth.Role, len(rows))
 	for i, r := range rows {
 		gives := append([]string{}, RoleGives(r.Kind, privileges[r.ID], catalogue, org.Operator)...)
 		slices.Sort(gives)
 		roles[i] = svcauth.Role{ID: r.ID, Name: r.Name, Description: r.Description, System: r.Kind != store.RoleCustom, Privileges: gives,
-			CreatedAt: r.CreatedAt, Version: r.Version}
-		if roles[i].Members, roles[i].ServiceAccounts, err = q.RoleHolders(ctx, r.ID); err != nil {
-			return nil, err
-		}
+			Members: holders[r.ID].Members, ServiceAccounts: holders[r.ID].ServiceAccounts, CreatedAt: r.CreatedAt, Version: r.Version}
 	}
 	return roles, nil
 }

@@ -1,6 +1,8 @@
 package access_test
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -219,4 +221,51 @@ func TestSecretOfAnotherAccount(t *testing.T) {
 	problem(t, svcauth.CodeNotFound, f.Service.DeleteSecret(f.Admin(), key.ID, key.Secret.ID, true))
 	_, err = f.Service.CreateSecret(f.Admin(), key.ID, svcauth.NewSecretRequest{})
 	problem(t, svcauth.CodeNotFound, err)
+}
+
+// However many ask at once, there are no more secrets than may be, and no name is given twice.
+func TestLimitsHoldUnderConcurrency(t *testing.T) {
+	f := newFixture(t, nil)
+	account := f.Account("ci")
+	admin := f.Admin()
+	var wait sync.WaitGroup
+	var secrets, accounts atomic.Int64
+	for range 10 {
+		wait.Go(func() {
+			if _, err := f.Service.CreateSecret(admin, account.ID, svcauth.NewSecretRequest{}); err == nil {
+				secrets.Add(1)
+			}
+		})
+		wait.Go(func() {
+			if _, err := f.Service.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: "same"}); err == nil {
+				accounts.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	require.EqualValues(t, svcauth.MaxSecrets-1, secrets.Load())
+	require.EqualValues(t, 1, accounts.Load())
+}
+
+// The answer with the secret was lost: the caller finds the one that was never used, removes it and makes another.
+func TestRepairAfterALostAnswer(t *testing.T) {
+	f := newFixture(t, nil)
+	account := f.Account("ci")
+	require.NoError(t, f.Store.WriteAside(t.Context(), func(q *store.Q) error {
+		return q.TouchSecret(t.Context(), account.Secrets[0].ID, f.Clock.Now().UnixMilli())
+	}))
+	lost, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
+	require.NoError(t, err)
+	list, err := f.Service.Secrets(f.Admin(), account.ID)
+	require.NoError(t, err)
+	var unused []string
+	for _, s := range list.Items {
+		if s.LastUsedAt == nil {
+			unused = append(unused, s.ID)
+		}
+	}
+	require.Equal(t, []string{lost.ID}, unused)
+	require.NoError(t, f.Service.DeleteSecret(f.Admin(), account.ID, unused[0], true))
+	require.False(t, f.worksFor(account.ID, lost.ClientSecret))
+	require.True(t, f.worksFor(account.ID, account.ClientSecret))
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -86,18 +87,26 @@ func (q *Q) RolePrivilegesOf(ctx context.Context, roles []string) (map[string][]
 // MaxCountedHolders is where counting the holders of a role ends: a million of them would take longer to count than anybody waits.
 const MaxCountedHolders = 10_000
 
-// RoleHolders counts who holds a role by a grant: members and service accounts, each up to [MaxCountedHolders].
-func (q *Q) RoleHolders(ctx context.Context, roleID string) (members, accounts int, err error) {
-	counted := func(prefix string) (int, error) {
-		n, err := count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 AS one FROM role_grant WHERE role_id = $1 AND principal_id >= $2 AND principal_id < $3 LIMIT $4) AS found`,
-			roleID, prefix+"_", prefix+"`", MaxCountedHolders) // ` follows _
-		return int(n), err
+// Holders is how many hold a role by a grant, each up to [MaxCountedHolders].
+type Holders struct{ Members, ServiceAccounts int }
+
+// HoldersOf counts the holders of several roles at once, for lists: role → holders.
+func (q *Q) HoldersOf(ctx context.Context, roles []string) (map[string]Holders, error) {
+	counted := make(map[string]Holders, len(roles))
+	if len(roles) == 0 {
+		return counted, nil
 	}
-	if members, err = counted(svcauth.PrefixMember); err != nil {
-		return 0, 0, err
-	}
-	accounts, err = counted(svcauth.PrefixServiceAccount)
-	return members, accounts, err
+	const some = `(SELECT COUNT(*) FROM (SELECT 1 AS one FROM role_grant g WHERE g.role_id = r.id AND g.principal_id >= $%d AND g.principal_id < $%d LIMIT $1) AS found)`
+	list, args := in([]any{MaxCountedHolders, svcauth.PrefixMember + "_", svcauth.PrefixMember + "`", // ` follows _
+		svcauth.PrefixServiceAccount + "_", svcauth.PrefixServiceAccount + "`"}, roles)
+	_, err := many(ctx, q, func(r row) (struct{}, error) {
+		var id string
+		var h Holders
+		err := r.Scan(&id, &h.Members, &h.ServiceAccounts)
+		counted[id] = h
+		return struct{}{}, err
+	}, `SELECT r.id, `+fmt.Sprintf(some, 2, 3)+`, `+fmt.Sprintf(some, 4, 5)+` FROM role r WHERE r.id IN (`+list+`)`, args...)
+	return counted, err
 }
 
 // UpdateRole writes name and description where the version is still the one given, else [ErrStale]; privileges, where not nil, replaces the set.
