@@ -32,6 +32,13 @@ type world struct {
 // newWorld makes one. face says how its callers call.
 func newWorld(t *testing.T, opts svctest.Options, face func(s *svctest.Server, id string, secret svcauth.Secret) calls) *world {
 	s := svctest.New(t, opts)
+	t.Cleanup(func() {
+		for line := range strings.Lines(s.Log()) {
+			if t.Failed() && strings.Contains(line, "\"error\"") {
+				t.Log(line)
+			}
+		}
+	})
 	w := &world{t: t, s: s, admin: s.Admin(), other: s.NewTenant("other"), who: map[string]calls{}, role: map[string]string{}}
 	for name, privileges := range map[string][]string{
 		"viewer": {"clusters:view"}, "editor": {"clusters:view", "clusters:edit"},

@@ -61,6 +61,7 @@ type calls interface {
 	RotateSigningKeys(context.Context) (svcauth.List[svcauth.SigningKey], error)
 	RevokeSigningKey(context.Context, string) (string, error)
 	Me(context.Context) (svcauth.Me, error)
+	Explain(context.Context, svcauth.ExplainRequest) (svcauth.Explanation, error)
 }
 
 // direct asks package access itself, as the bearer of a new token of a client. What the embedded service has with the very signature of calls is taken as it is,
@@ -312,6 +313,11 @@ func (d direct) RevokeSigningKey(ctx context.Context, kid string) (string, error
 func (d direct) Me(ctx context.Context) (svcauth.Me, error) {
 	ctx, a := d.as(ctx)
 	return a.Me(ctx)
+}
+
+func (d direct) Explain(ctx context.Context, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+	ctx, _ = d.as(ctx)
+	return d.s.App.Token.Explain(ctx, r)
 }
 
 // join makes a member with these roles by the way people take: invited, the link opened, a password chosen, an application key made.

@@ -80,6 +80,12 @@ func (m *management) audit() {
 		func(ctx context.Context, in *AuditQuery) (*plain[svcauth.List[svcauth.AuditEvent]], error) {
 			return page(m.cfg.Access.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: in.options(), Actor: in.Actor, Target: in.Target, Action: in.Action, Since: in.Since, Until: in.Until}))
 		})
+	add(m, operation("explain", "POST", "/v1/explain", tagAudit, svcauth.MembersRead, "Explain why something is allowed or not",
+		"Walks the chain from the secret to the revocation by the rules that decide, and names the first link that fails. Give one of `token`, `jti` and `client_id`. "+
+			"`tokens:introspect` will do as well, and shows the operator everybody's."),
+		func(ctx context.Context, in *struct{ Body svcauth.ExplainRequest }) (*plain[svcauth.Explanation], error) {
+			return unversioned(m.cfg.Token.Explain(ctx, in.Body))
+		})
 	add(m, operation("getMe", "GET", "/v1/me", tagAudit, "", "Who am I", "The caller with its organization, roles and privileges in force."),
 		func(ctx context.Context, _ *struct{}) (*plain[svcauth.Me], error) {
 			return unversioned(m.cfg.Access.Me(ctx))

@@ -21,7 +21,7 @@ type RolePatchOf struct {
 }
 
 func (m *management) roles() {
-	add(m, operation("listRoles", "GET", pathRole, tagRoles, svcauth.MembersRead, "List roles", "Newest first."),
+	add(m, operation("listRoles", "GET", pathRole, tagRoles, svcauth.MembersRead, "List roles", "Newest first. `roles:manage` will do as well."),
 		func(ctx context.Context, in *Page) (*plain[svcauth.List[svcauth.Role]], error) {
 			return page(m.cfg.Access.Roles(ctx, in.options()))
 		})
@@ -30,7 +30,7 @@ func (m *management) roles() {
 			r, err := m.cfg.Access.CreateRole(ctx, in.Body)
 			return &createdVersion[svcauth.Role]{pathRole + "/" + r.ID, etag(r.Version), r}, err
 		})
-	add(m, operation("getRole", "GET", pathRole+"/{id}", tagRoles, svcauth.MembersRead, "Get a role", ""),
+	add(m, operation("getRole", "GET", pathRole+"/{id}", tagRoles, svcauth.MembersRead, "Get a role", "`roles:manage` will do as well."),
 		func(ctx context.Context, in *Item) (*versioned[svcauth.Role], error) {
 			r, err := m.cfg.Access.Role(ctx, in.ID)
 			return &versioned[svcauth.Role]{etag(r.Version), r}, err
