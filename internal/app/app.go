@@ -144,7 +144,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 				a.logger.Error("the signing keys changed and could not be read", "error", err)
 			}
 		}})
-	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Node: nodeName(), Clock: a.clock, Logger: a.logger,
+	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: nodeName(), Clock: a.clock, Logger: a.logger,
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers})
 	a.Token, err = token.New(token.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,

@@ -26,6 +26,7 @@ type FeedConfig struct {
 	Follower *Follower
 	Store    *store.Store
 	Cache    *cache.Cache
+	Issuer   string // tells this installation from another one that uses the same Redis
 	Node     string // this node's name in receipts; no other node has it
 	Clock    func() time.Time
 	Logger   *slog.Logger

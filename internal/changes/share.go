@@ -20,6 +20,7 @@ const (
 
 // saying is one message.
 type saying struct {
+	Issuer   string  `json:"issuer"`
 	Node     string  `json:"node"`
 	Hello    bool    `json:"hello,omitempty"` // the node is new or has missed something: tell it
 	Receipts []share `json:"receipts,omitempty"`
@@ -48,7 +49,7 @@ func (f *Feed) share(ctx context.Context) {
 	group.Go(func() error {
 		return f.cfg.Cache.Subscribe(ctx, cache.ChannelReceipts, f.hear, func() {
 			f.receipts.tellAll()
-			f.publish(ctx, saying{Node: f.cfg.Node, Hello: true})
+			f.publish(ctx, saying{Hello: true})
 		})
 	})
 	_ = group.Wait()
@@ -66,7 +67,7 @@ func (f *Feed) tell(ctx context.Context) {
 			return
 		case <-ticker.C:
 			f.receipts.tellAll()
-			f.publish(ctx, saying{Node: f.cfg.Node}) // its echo shows that Redis carries messages
+			f.publish(ctx, saying{}) // its echo shows that Redis carries messages
 		case <-f.receipts.wake:
 			select {
 			case <-time.After(coalesce):
@@ -80,13 +81,14 @@ func (f *Feed) tell(ctx context.Context) {
 func (f *Feed) tellChanged(ctx context.Context) {
 	for {
 		part := f.receipts.take()
-		if len(part) == 0 || !f.publish(ctx, saying{Node: f.cfg.Node, Receipts: part}) {
+		if len(part) == 0 || !f.publish(ctx, saying{Receipts: part}) {
 			return
 		}
 	}
 }
 
 func (f *Feed) publish(ctx context.Context, s saying) bool {
+	s.Issuer, s.Node = f.cfg.Issuer, f.cfg.Node
 	msg, err := json.Marshal(s)
 	if err == nil {
 		err = f.cfg.Cache.Publish(ctx, cache.ChannelReceipts, msg)
@@ -100,7 +102,7 @@ func (f *Feed) publish(ctx context.Context, s saying) bool {
 // hear takes what a node says. Redis is trusted for counts that people look at, and for nothing else.
 func (f *Feed) hear(msg []byte) {
 	var s saying
-	if json.Unmarshal(msg, &s) != nil || s.Node == "" {
+	if json.Unmarshal(msg, &s) != nil || s.Issuer != f.cfg.Issuer {
 		return
 	}
 	if s.Node == f.cfg.Node {

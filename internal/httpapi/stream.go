@@ -3,7 +3,9 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -84,8 +86,8 @@ func (f *following) run(ctx context.Context, from, head int64) string {
 	for why == "" {
 		missing, live := f.s.cfg.Feed.Join(f.place, cursor)
 		if live {
-			if f.w.write(missing) != nil {
-				return "gone"
+			if err := f.w.write(missing); err != nil {
+				return f.broken(err)
 			}
 			return f.live(ctx)
 		}
@@ -109,8 +111,8 @@ func (f *following) snapshot(ctx context.Context, from, head int64) (cursor int6
 		if err != nil {
 			return 0, "fault"
 		}
-		if f.w.write([]byte("event: snapshot\n"+id+"data: "), data, []byte("\n\n")) != nil {
-			return 0, "gone"
+		if err := f.w.write([]byte("event: snapshot\n"+id+"data: "), data, []byte("\n\n")); err != nil {
+			return 0, f.broken(err)
 		}
 		if why := f.over(ctx); why != "" {
 			return 0, why
@@ -139,8 +141,8 @@ func (f *following) fromTable(ctx context.Context, cursor int64) (next int64, wh
 		events = append(append(events, data...), "\n\n"...)
 	}
 	events = append(append(events, "id: "...), strconv.FormatInt(page.Next, 10)+"\n\n"...)
-	if f.w.write(events) != nil {
-		return cursor, "gone"
+	if err := f.w.write(events); err != nil {
+		return cursor, f.broken(err)
 	}
 	return page.Next, f.over(ctx)
 }
@@ -163,11 +165,24 @@ func (f *following) live(ctx context.Context) string {
 		if why := f.over(ctx); why != "" {
 			return why
 		}
-		if f.w.write(batch...) != nil {
-			return "gone"
+		if err := f.w.write(batch...); err != nil {
+			return f.broken(err)
 		}
 		clear(batch) // chunks are shared; hold none while waiting
 	}
+}
+
+// broken says why a write failed.
+func (f *following) broken(err error) string {
+	select {
+	case <-f.place.Ended:
+		return f.place.Why
+	default:
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return changes.EndSlow
+	}
+	return "gone"
 }
 
 // over says why the stream must end now; empty: it need not.

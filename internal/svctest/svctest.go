@@ -117,8 +117,8 @@ func (s *Server) start(dir, issuer string) {
 	s.log = &logBuffer{}
 	s.run(listener)
 	s.t.Cleanup(func() {
+		s.HTTP.CloseIdleConnections() // first: one that was dialled and never used would hold the shutdown up for five seconds
 		s.Stop()
-		s.HTTP.CloseIdleConnections()
 	})
 }
 
