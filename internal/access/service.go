@@ -34,6 +34,8 @@ type Config struct {
 	// Committed is called after each transaction that appended to the change log, before the method returns, so that this node has acted on
 	// it by then.
 	Committed func(context.Context)
+	// OnRevoke hears of each revocation that is written, by its kind: token, client, secret or role. nil: nobody does.
+	OnRevoke func(kind string)
 	// Mail sends an invitation or reset link; nil: nobody is written to. Its failure never fails the call.
 	Mail func(ctx context.Context, to, subject, text string)
 
@@ -235,7 +237,23 @@ func (t *tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) err
 		return fmt.Errorf("write a revocation: %w", err)
 	}
 	_, err = t.AddChange(ctx, store.Change{OrgID: orgID, Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: expires})
+	if err == nil && t.s.cfg.OnRevoke != nil {
+		t.s.cfg.OnRevoke(revocationKind(r))
+	}
 	return err
+}
+
+// revocationKind says what an entry denies: a token, a client's tokens, a secret's, a role's.
+func revocationKind(r svcauth.Revocation) string {
+	switch {
+	case r.JTI != "":
+		return "token"
+	case r.Cred != "":
+		return "secret"
+	case r.Role != "":
+		return "role"
+	}
+	return "client"
 }
 
 // revokeClient kills what the client has been issued so far: all of it, or only tokens that carry the role.

@@ -18,8 +18,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/cache"
@@ -54,6 +56,10 @@ type App struct {
 	log      *telemetry.BufferedWriter
 	logger   *slog.Logger
 	metrics  *telemetry.Metrics
+	tracer   trace.Tracer // nil: no traces
+
+	tokenRoutes map[string]bool // the token endpoint and its aliases
+
 	store    *store.Store
 	cache    *cache.Cache
 	keyring  *keyring.Keyring
@@ -65,7 +71,10 @@ type App struct {
 
 // New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
-	a := &App{cfg: cfg, listener: opts.Listener, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a := &App{tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	for _, path := range cfg.Token.Aliases {
+		a.tokenRoutes[path] = true
+	}
 	if a.clock == nil {
 		a.clock = time.Now
 	}
@@ -82,6 +91,9 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 	if a.logger, err = telemetry.NewLogger(a.log, cfg.Log.Format, cfg.Log.Level); err != nil {
 		return nil, err
 	}
+	if err := a.startTracing(ctx, opts.Version); err != nil {
+		return nil, err
+	}
 	master, previous, err := masterKeys(a.cfg, true)
 	if err != nil {
 		return nil, err
@@ -95,10 +107,33 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 	return a, a.load(ctx)
 }
 
+// startTracing sends spans to the collector, where one is configured.
+func (a *App) startTracing(ctx context.Context, version string) error {
+	if a.cfg.OTLP.Endpoint == "" {
+		return nil
+	}
+	tracer, shutdown, err := telemetry.StartTracing(ctx, a.cfg.OTLP.Endpoint, version)
+	if err != nil {
+		return err
+	}
+	a.tracer = tracer
+	a.closers = append(a.closers, func() error {
+		last, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if err := shutdown(last); err != nil {
+			a.logger.Warn("the last traces could not be sent", "error", err)
+		}
+		return nil
+	})
+	return nil
+}
+
 // open connects to the stores.
 func (a *App) open(ctx context.Context, master []byte) (err error) {
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
-		OnCall: func(d time.Duration, err error) { a.metrics.Dependency("database", d, err) }})
+		OnCall: func(ctx context.Context, what string, began time.Time, err error) {
+			a.called(ctx, "database", what, began, err)
+		}})
 	if err != nil {
 		return err
 	}
@@ -112,7 +147,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	}
 	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, DigestKey: digest,
 		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window,
-		OnDrop: a.metrics.QueueDropped, OnCall: func(d time.Duration, err error) { a.metrics.Dependency("redis", d, err) }})
+		OnDrop: a.metrics.QueueDropped, OnCall: func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) }})
 	if err != nil {
 		return err
 	}
@@ -130,10 +165,10 @@ func (a *App) wire(master, previous []byte) (err error) {
 	}
 	revocations := resourceserver.NewRevocationSet()
 	a.follower = changes.New(changes.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger,
+		OnEnforced: a.metrics.RevocationPropagated,
 		OnEntries: func(entries []store.Change) {
 			a.Token.Entries(entries)
 			a.feed.Entries(entries)
-			a.countRevocations(entries)
 		},
 		OnReset: func(head int64) {
 			a.Token.Reset()
@@ -148,13 +183,13 @@ func (a *App) wire(master, previous []byte) (err error) {
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers})
 	a.Token, err = token.New(token.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,
-		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnCache: a.countCache})
+		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnRevoke: func() { a.metrics.Revoked("token") }, OnCache: a.countCache})
 	if err != nil {
 		return err
 	}
 	a.closers = append(a.closers, a.Token.Close)
 	a.Access = access.New(access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
-		AuditRetention: a.cfg.Audit.Retention, Committed: a.follower.Committed, Clock: a.clock, Logger: a.logger})
+		AuditRetention: a.cfg.Audit.Retention, Committed: a.follower.Committed, OnRevoke: a.metrics.Revoked, Clock: a.clock, Logger: a.logger})
 	return a.wireHTTP()
 }
 
@@ -172,7 +207,7 @@ func (a *App) wireHTTP() error {
 	}
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
-		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, OnInflight: a.metrics.InFlight, Enforced: enforced, ResourceServers: servers}
+		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, Enforced: enforced, ResourceServers: servers}
 	if a.cfg.Console.Enabled {
 		pages, err := a.console(enforced, servers)
 		if err != nil {
@@ -185,6 +220,7 @@ func (a *App) wireHTTP() error {
 		return err
 	}
 	a.metrics.DeclareRoutes(face.Routes...)
+	a.metrics.InFlight(face.InFlight)
 	a.handler = handler
 	return nil
 }
@@ -197,34 +233,28 @@ func (a *App) countCache(hit bool) {
 	}
 }
 
-func (a *App) countRequest(route, method string, status int, code, reason string, took time.Duration) {
-	if code == "" {
-		code = "ok"
+func (a *App) countRequest(r httpapi.Seen) {
+	outcome := r.Code
+	if outcome == "" {
+		outcome = "ok"
 	}
-	if reason != "" && (route == "/oauth2/token" || slices.Contains(a.cfg.Token.Aliases, route)) {
-		a.metrics.Refused(reason)
+	a.metrics.Request(r.Route, r.Method, r.Status, outcome, r.Took)
+	if r.Reason != "" && a.tokenRoutes[r.Route] {
+		a.metrics.Refused(r.Reason)
 	}
-	a.metrics.Request(route, method, status, code, took)
 }
 
-// countRevocations counts what the change log has brought to this node, by what it denies.
-func (a *App) countRevocations(entries []store.Change) {
-	for _, c := range entries {
-		if c.Kind != store.ChangeRevocation {
-			continue
-		}
-		switch r, err := changes.Revocation(c); {
-		case err != nil:
-		case r.JTI != "":
-			a.metrics.Revoked("token")
-		case r.Cred != "":
-			a.metrics.Revoked("secret")
-		case r.ClientID != "":
-			a.metrics.Revoked("client")
-		default:
-			a.metrics.Revoked("role")
-		}
+// called measures one call of a dependency, and adds it to the trace of the request that it was made for.
+func (a *App) called(ctx context.Context, dependency, what string, began time.Time, err error) {
+	a.metrics.Dependency(dependency, time.Since(began), err)
+	if a.tracer == nil || !trace.SpanContextFromContext(ctx).IsValid() {
+		return
 	}
+	_, span := a.tracer.Start(ctx, dependency+" "+what, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient))
+	if err != nil {
+		span.SetStatus(codes.Error, "failed") // not the error's text, which may name what nobody has looked through
+	}
+	span.End()
 }
 
 // load reads what must be in memory before anything is served.

@@ -30,7 +30,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.housekeep} {
+	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.measure, a.housekeep} {
 		group.Go(func() error { return run(working) })
 	}
 	group.Go(func() error { return a.ops(working) })
@@ -131,14 +131,11 @@ func (a *App) ops(ctx context.Context) error {
 	}
 }
 
-// housekeep deletes rows that nobody needs any more, in small portions, and measures what only time changes.
+// housekeep deletes rows that nobody needs any more, in small portions.
 func (a *App) housekeep(ctx context.Context) error {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
 	for {
-		for _, k := range a.keyring.Ages(a.clock()) {
-			a.metrics.KeyAge(k.State, k.Age)
-		}
 		if err := a.sweep(ctx); err != nil && ctx.Err() == nil {
 			a.logger.Warn("expired rows could not be deleted; tried again in a minute", "error", err)
 		}

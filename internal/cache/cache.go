@@ -26,8 +26,8 @@ type Config struct {
 	WrongPerAddress int           // the same over all clients; 0: 200
 	Window          time.Duration // counted from the first wrong one; 0: one minute
 
-	OnDrop func(queue string, n int)           // n entries of a full queue ("token_records", "revocation_markers") were dropped
-	OnCall func(took time.Duration, err error) // a call to Redis ended; err is nil where it succeeded
+	OnDrop func(queue string, n int)                             // n entries of a full queue ("token_records", "revocation_markers") were dropped
+	OnCall func(ctx context.Context, began time.Time, err error) // a call to Redis ended; err is nil where it succeeded
 }
 
 // Cache is the shared short memory. Its methods are safe for concurrent use.
@@ -101,7 +101,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.OnDrop = func(string, int) {}
 	}
 	if cfg.OnCall == nil {
-		cfg.OnCall = func(time.Duration, error) {}
+		cfg.OnCall = func(context.Context, time.Time, error) {}
 	}
 	return cfg
 }

@@ -45,7 +45,7 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			var dropped drops
 			var calls, failures atomic.Int64
 			b := backend{url: s.URL(), nodes: []*redistest.Server{s}}
-			c := b.node(t, Config{OnDrop: dropped.count, OnCall: func(_ time.Duration, err error) {
+			c := b.node(t, Config{OnDrop: dropped.count, OnCall: func(_ context.Context, _ time.Time, err error) {
 				calls.Add(1)
 				if err != nil {
 					failures.Add(1)

@@ -27,7 +27,7 @@ var errOpen = fmt.Errorf("%w (failed %d times in a row; tried again soon)", ErrU
 type remote struct {
 	client redis.UniversalClient
 	logger *slog.Logger
-	onCall func(time.Duration, error)
+	onCall func(context.Context, time.Time, error)
 
 	mu       sync.Mutex
 	failures int       // in a row
@@ -89,9 +89,9 @@ func (r *remote) do(ctx context.Context, call func(context.Context) error) error
 	failed := err != nil && !errors.Is(err, redis.Nil)
 	if failed {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		r.onCall(time.Since(start), err)
+		r.onCall(ctx, start, err)
 	} else {
-		r.onCall(time.Since(start), nil)
+		r.onCall(ctx, start, nil)
 	}
 	r.report(failed, err)
 	return err

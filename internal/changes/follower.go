@@ -36,6 +36,8 @@ type Config struct {
 	OnEntries func([]store.Change)  // everything that was applied, before CatchUp returns
 	OnReset   func(head int64)      // what was remembered may be wrong: forget all of it
 	OnKeys    func(context.Context) // the signing keys changed; may read the database
+
+	OnEnforced func(time.Duration) // a revocation is enforced here, so long after it was written
 }
 
 // How often the table is asked without a doorbell, how many entries are read at once, and after how long without the table a node starts
@@ -206,6 +208,13 @@ func (f *Follower) applyPage(ctx context.Context, page []store.Change) {
 		keys = keys || c.Kind == store.ChangeKeys
 	}
 	f.cfg.Revocations.Add(revocations...)
+	if f.cfg.OnEnforced != nil {
+		for _, c := range page {
+			if c.Kind == store.ChangeRevocation && c.At.UnixMilli() > 0 { // the previous release does not say
+				f.cfg.OnEnforced(max(0, time.Since(c.At)))
+			}
+		}
+	}
 	if keys && f.cfg.OnKeys != nil {
 		f.cfg.OnKeys(ctx)
 	}

@@ -22,10 +22,10 @@ import (
 
 // outcome is what the log line of a request says beside its status.
 type outcome struct {
-	ClientID, Reason string
-	Code             string // the error code that was answered; empty: none
-	Actor            string // of a management call: who was let in
-	Cause            error
+	ClientID     string
+	Code, Reason string // what the caller was told, and what only the log says; empty where all went well
+	Actor        string // of a management call: who was let in
+	Cause        error
 }
 
 func outcomeOf(c *gin.Context) outcome {

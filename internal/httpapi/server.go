@@ -6,15 +6,20 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -46,11 +51,18 @@ type Config struct {
 	Console         func(gin.IRouter)
 	ConsoleNotFound gin.HandlerFunc
 
-	// OnRequest hears of each request once. route is the template, never the path; code is the error code that was answered and reason, a word from a closed
-	// list, why; both are empty where nothing was refused.
-	OnRequest func(route, method string, status int, code, reason string, took time.Duration)
-	// OnInflight hears that a request came into work (1) or left it (-1).
-	OnInflight func(delta int)
+	Tracer trace.Tracer // nil: no traces
+
+	// OnRequest hears of each request once.
+	OnRequest func(Seen)
+}
+
+// Seen is one request that was answered.
+type Seen struct {
+	Route, Method string // the template, never the path
+	Status        int
+	Code, Reason  string // as in the answer and as in the log, words of closed lists; empty where all went well
+	Took          time.Duration
 }
 
 // Server is the HTTP face. Its Handler is safe for concurrent use.
@@ -149,9 +161,10 @@ func (s *Server) observe(c *gin.Context) {
 	c.Set("request_id", id)
 	c.Header("X-Request-Id", id)
 	c.Header("X-Content-Type-Options", "nosniff")
+	span := s.span(c, id)
 	defer func() {
 		if fault := recover(); fault != nil {
-			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault)
+			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault, "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
 				s.refuse(c, "", token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", id), false)
 			}
@@ -161,8 +174,31 @@ func (s *Server) observe(c *gin.Context) {
 			took = answered.(time.Time).Sub(began)
 		}
 		s.log(c, id, took)
+		if span != nil {
+			endSpan(span, c)
+		}
 	}()
 	c.Next()
+}
+
+// span begins the trace of a request, below the caller's own where it sent one (W3C Trace Context).
+func (s *Server) span(c *gin.Context, id string) trace.Span {
+	if s.cfg.Tracer == nil {
+		return nil
+	}
+	ctx, span := s.cfg.Tracer.Start(telemetry.TraceFromHeader(c.Request.Context(), c.Request.Header), c.Request.Method+" "+c.FullPath(),
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("svcauth.request_id", id)))
+	c.Request = c.Request.WithContext(ctx)
+	return span
+}
+
+func endSpan(span trace.Span, c *gin.Context) {
+	o := outcomeOf(c)
+	span.SetAttributes(attribute.Int("http.response.status_code", c.Writer.Status()), attribute.String("svcauth.reason", o.Reason))
+	if c.Writer.Status() >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, o.Code)
+	}
+	span.End()
 }
 
 func (s *Server) log(c *gin.Context, id string, took time.Duration) {
@@ -178,21 +214,26 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 	attrs := []slog.Attr{slog.String("request_id", id), slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
 		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor), slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()),
 		slog.Int64("us", took.Microseconds())}
+	if s.cfg.Tracer != nil {
+		attrs = append(attrs, slog.String("trace_id", trace.SpanContextFromContext(c.Request.Context()).TraceID().String()))
+	}
 	if o.Cause != nil {
 		attrs = append(attrs, slog.Any("error", o.Cause))
 	}
 	s.cfg.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
 	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(c.FullPath(), c.Request.Method, status, o.Code, o.Reason, took)
+		s.cfg.OnRequest(Seen{Route: c.FullPath(), Method: c.Request.Method, Status: status, Code: o.Code, Reason: o.Reason, Took: took})
 	}
 }
+
+// InFlight says how many requests are in work, the streams of the feed aside.
+func (s *Server) InFlight() int { return len(s.inflight) }
 
 // bound refuses early what would only wait: at most MaxInflight requests are in work. A stream of the feed gives its place back when it has begun; it has a bound of its own.
 func (s *Server) bound(c *gin.Context) {
 	select {
 	case s.inflight <- struct{}{}:
-		s.count(1)
-		release := sync.OnceFunc(func() { <-s.inflight; s.count(-1) })
+		release := sync.OnceFunc(func() { <-s.inflight })
 		defer release()
 		c.Set("release", release)
 		c.Next()
@@ -201,12 +242,6 @@ func (s *Server) bound(c *gin.Context) {
 		e.RetryAfter = time.Second
 		s.refuse(c, "", e, false)
 		c.Abort()
-	}
-}
-
-func (s *Server) count(delta int) {
-	if s.cfg.OnInflight != nil {
-		s.cfg.OnInflight(delta)
 	}
 }
 

@@ -23,6 +23,7 @@ type Change struct {
 	Subject   string
 	Payload   string
 	ExpiresAt time.Time // when nobody needs it any more
+	At        time.Time // when it was written, by the writer's clock
 }
 
 // lockChanges takes the one row that makes writing transactions happen one after another.
@@ -42,20 +43,20 @@ func (q *Q) storeCounter(ctx context.Context) error {
 // AddChange appends an entry to the change log and gives its seq. Only inside [Store.Write].
 func (q *Q) AddChange(ctx context.Context, c Change) (seq int64, err error) {
 	q.counter++
-	_, err = q.exec(ctx, `INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6)`,
-		q.counter, c.OrgID, c.Kind, c.Subject, c.Payload, c.ExpiresAt.UnixMilli())
+	_, err = q.exec(ctx, `INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		q.counter, c.OrgID, c.Kind, c.Subject, c.Payload, c.ExpiresAt.UnixMilli(), time.Now().UnixMilli())
 	return q.counter, err
 }
 
 // Changes reads up to limit entries after the given seq, in order.
 func (q *Q) Changes(ctx context.Context, after int64, limit int) ([]Change, error) {
-	return many(ctx, q, scanChange, `SELECT seq, org_id, kind, subject, payload, expires_at_ms FROM change
+	return many(ctx, q, scanChange, `SELECT seq, org_id, kind, subject, payload, expires_at_ms, at_ms FROM change
 		WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
 }
 
 // LiveRevocations reads up to limit entries of kind revocation, after the given seq and not beyond upTo, that have not expired.
 func (q *Q) LiveRevocations(ctx context.Context, after, upTo int64, now time.Time, limit int) ([]Change, error) {
-	return many(ctx, q, scanChange, `SELECT seq, org_id, kind, subject, payload, expires_at_ms FROM change
+	return many(ctx, q, scanChange, `SELECT seq, org_id, kind, subject, payload, expires_at_ms, at_ms FROM change
 		WHERE seq > $1 AND seq <= $2 AND kind = $3 AND expires_at_ms > $4 ORDER BY seq LIMIT $5`, after, upTo, ChangeRevocation, now.UnixMilli(), limit)
 }
 
@@ -65,9 +66,9 @@ func (q *Q) LastChange(ctx context.Context) (int64, error) {
 }
 
 func scanChange(r row) (c Change, err error) {
-	var expires int64
-	err = r.Scan(&c.Seq, &c.OrgID, &c.Kind, &c.Subject, &c.Payload, &expires)
-	c.ExpiresAt = at(expires)
+	var expires, written int64
+	err = r.Scan(&c.Seq, &c.OrgID, &c.Kind, &c.Subject, &c.Payload, &expires, &written)
+	c.ExpiresAt, c.At = at(expires), at(written)
 	return c, err
 }
 

@@ -22,8 +22,8 @@ type Store struct {
 type Config struct {
 	URL      string // sqlite://PATH or postgres://…; may hold a password, so it is never printed
 	MaxConns int    // of this process, 1 to 1000; 0: 20
-	// OnCall hears of each query and transaction. nil: nobody does.
-	OnCall func(d time.Duration, err error)
+	// OnCall hears of each query outside a transaction and of each transaction as a whole, when it has ended. what is "query" or "transaction". nil: nobody does.
+	OnCall func(ctx context.Context, what string, began time.Time, err error)
 }
 
 // How long one query and one transaction may take, when the caller's context does not say less. A database that hangs must cost an
@@ -74,7 +74,7 @@ func (s *Store) transaction(ctx context.Context, do func(*Q) error) (err error) 
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	began := time.Now()
-	defer func() { s.observe(began, err) }()
+	defer func() { s.cfg.observe(ctx, "transaction", began, err) }()
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return classify("begin a transaction", err)
@@ -89,12 +89,12 @@ func (s *Store) transaction(ctx context.Context, do func(*Q) error) (err error) 
 	return nil
 }
 
-func (s *Store) observe(began time.Time, err error) {
-	if s.cfg.OnCall != nil {
+func (c *Config) observe(ctx context.Context, what string, began time.Time, err error) {
+	if c.OnCall != nil {
 		if !errors.Is(err, ErrUnavailable) {
 			err = nil // the database did answer
 		}
-		s.cfg.OnCall(time.Since(began), err)
+		c.OnCall(ctx, what, began, err)
 	}
 }
 
@@ -117,7 +117,7 @@ type row interface{ Scan(...any) error }
 func (q *Q) exec(ctx context.Context, text string, args ...any) (n int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	defer q.observe(time.Now(), &err)
+	defer q.observe(ctx, time.Now(), &err)
 	result, err := q.on.ExecContext(ctx, text, args...)
 	if err != nil {
 		return 0, classify("write", err)
@@ -135,9 +135,9 @@ func (q *Q) must(ctx context.Context, text string, args ...any) error {
 	return err
 }
 
-func (q *Q) observe(began time.Time, err *error) {
+func (q *Q) observe(ctx context.Context, began time.Time, err *error) {
 	if q.cfg != nil {
-		(&Store{cfg: *q.cfg}).observe(began, *err)
+		q.cfg.observe(ctx, "query", began, *err)
 	}
 }
 
@@ -145,7 +145,7 @@ func (q *Q) observe(began time.Time, err *error) {
 func many[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (all []T, err error) {
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	defer q.observe(time.Now(), &err)
+	defer q.observe(ctx, time.Now(), &err)
 	rows, err := q.on.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, classify("read", err)

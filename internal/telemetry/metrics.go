@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,13 +19,14 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *requests
 
-	inFlight, secretsExpiring, feedFollowers, feedLag prometheus.Gauge
-	issued                                            prometheus.Counter
-	refused, revoked, queueDrops, dependencyErrors    counters
-	cacheHits, cacheMisses                            counters
-	propagation                                       prometheus.Histogram
-	keyAge                                            map[string]prometheus.Gauge
-	dependencyTime                                    map[string]prometheus.Observer
+	inFlight                                       atomic.Pointer[func() int]
+	secretsExpiring, feedFollowers, feedLag        prometheus.Gauge
+	issued                                         prometheus.Counter
+	refused, revoked, queueDrops, dependencyErrors counters
+	cacheHits, cacheMisses                         counters
+	propagation                                    prometheus.Histogram
+	keyAge                                         map[string]prometheus.Gauge
+	dependencyTime                                 map[string]prometheus.Observer
 }
 
 // Seconds. The signature of a token takes tens of microseconds, a request to a far database seconds.
@@ -59,7 +61,6 @@ func NewMetrics(version string) *Metrics {
 		requests: newRequests(
 			counter("http_requests_total", "Requests answered.", "route", "method", "status", "outcome"),
 			histogram("http_request_duration_seconds", "Time from the head of a request to the end of its answer.", requestBuckets, "route")),
-		inFlight:         gauge("http_requests_in_flight", "Requests in work now.").WithLabelValues(),
 		secretsExpiring:  gauge("secrets_expiring_soon", "Client secrets that expire soon and are in use.").WithLabelValues(),
 		feedFollowers:    gauge("feed_followers", "Resource servers that follow the revocation feed at this node.").WithLabelValues(),
 		feedLag:          gauge("feed_lag_seconds", "How far the slowest follower of the feed is behind.").WithLabelValues(),
@@ -75,6 +76,12 @@ func NewMetrics(version string) *Metrics {
 		keyAge:         map[string]prometheus.Gauge{},
 		dependencyTime: map[string]prometheus.Observer{},
 	}
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "svcauth_http_requests_in_flight", Help: "Requests in work now."}, func() float64 {
+		if read := m.inFlight.Load(); read != nil {
+			return float64((*read)())
+		}
+		return 0
+	}))
 	ages := gauge("signing_key_age_seconds", "Age of the signing key in each state; of the oldest, where there are more. 0: none.", "state")
 	for _, state := range keyStates {
 		m.keyAge[state] = ages.WithLabelValues(state)
@@ -94,8 +101,8 @@ func (m *Metrics) Request(route, method string, status int, outcome string, d ti
 	m.requests.count(route, method, status, outcome, d)
 }
 
-// InFlight adds delta, 1 or -1, to the number of requests in work.
-func (m *Metrics) InFlight(delta int) { m.inFlight.Add(float64(delta)) }
+// InFlight names who knows how many requests are in work; it is asked when the metrics are read.
+func (m *Metrics) InFlight(read func() int) { m.inFlight.Store(&read) }
 
 // Issued counts a token.
 func (m *Metrics) Issued() { m.issued.Inc() }

@@ -34,6 +34,9 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 		return storeError(err)
 	}
 	s.cfg.Cache.MarkRevoked(p.JTI, p.ExpiresAt)
+	if s.cfg.OnRevoke != nil {
+		s.cfg.OnRevoke()
+	}
 	return nil
 }
 

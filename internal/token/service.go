@@ -43,6 +43,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	OnIssued func()         // a token was issued
+	OnRevoke func()         // a token was revoked by its client
 	OnCache  func(hit bool) // a client was, or was not, in memory
 }
 

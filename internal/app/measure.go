@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/changes"
+)
+
+// How often is measured what only time changes, and what costs a query over all secrets; and what 'soon' and 'in use' mean of a secret.
+const (
+	measureEvery        = 10 * time.Second
+	countExpiringEvery  = 10 * time.Minute
+	expiringSoon        = 30 * 24 * time.Hour
+	inUse               = 30 * 24 * time.Hour
+	expiringCountedUpTo = 10_000
+)
+
+// measure keeps the gauges up to date that no request moves.
+func (a *App) measure(ctx context.Context) error {
+	ticker := time.NewTicker(measureEvery)
+	defer ticker.Stop()
+	var counted time.Time
+	for {
+		now := a.clock()
+		for _, k := range a.keyring.Ages(now) {
+			a.metrics.KeyAge(k.State, k.Age)
+		}
+		var lag int64
+		for _, r := range a.feed.ResourceServers(changes.Scope{Operator: true}) {
+			lag = max(lag, r.LagMS)
+		}
+		a.metrics.FeedLag(time.Duration(lag) * time.Millisecond)
+		if now.Sub(counted) >= countExpiringEvery || counted.IsZero() {
+			n, err := a.store.Read().CountExpiringSecrets(ctx, now, now.Add(expiringSoon), now.Add(-inUse), expiringCountedUpTo)
+			if err == nil {
+				a.metrics.SecretsExpiring(int(n))
+				counted = now
+			} else if ctx.Err() == nil {
+				a.logger.Warn("the secrets that expire soon could not be counted; tried again in a moment", "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package app_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/hex"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// traces is an OTLP collector that keeps what it is sent.
+type traces struct {
+	*httptest.Server
+	mu    sync.Mutex
+	spans []*tracepb.Span
+}
+
+func collect(t *testing.T) *traces {
+	c := &traces{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil && r.Header.Get("Content-Encoding") == "gzip" {
+			var unpacked *gzip.Reader
+			if unpacked, err = gzip.NewReader(bytes.NewReader(body)); err == nil {
+				body, err = io.ReadAll(unpacked)
+			}
+		}
+		var export collector.ExportTraceServiceRequest
+		if err != nil || proto.Unmarshal(body, &export) != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for _, resource := range export.ResourceSpans {
+			for _, scope := range resource.ScopeSpans {
+				c.spans = append(c.spans, scope.Spans...)
+			}
+		}
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func TestATokenRequestIsTracedDownToTheDatabase(t *testing.T) {
+	c := collect(t)
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL}})
+	account := s.Account("ci", "clusters:view")
+	req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	req.SetBasicAuth(account.ClientID, account.ClientSecret.Reveal())
+	require.Equal(t, 200, s.Do(req).Status)
+	s.Stop() // sends what is left
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var request, query *tracepb.Span
+	for _, span := range c.spans {
+		switch {
+		case hex.EncodeToString(span.TraceId) != "0af7651916cd43dd8448eb211c80319c":
+		case span.Name == "POST /oauth2/token":
+			request = span
+		case span.Name == "database query":
+			query = span
+		}
+	}
+	require.NotNil(t, request, "the request is a span of the caller's trace")
+	require.NotNil(t, query, "the client was read from the database")
+	require.Equal(t, request.SpanId, query.ParentSpanId)
+	require.Contains(t, s.Log(), `"trace_id":"0af7651916cd43dd8448eb211c80319c"`)
+}
+
+// The metrics that the dashboard and the alerts stand on, from a server that has worked; promtool reads them as Prometheus would.
+func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ops := free.Addr().String()
+	require.NoError(t, free.Close())
+	s := svctest.New(t, svctest.Options{Redis: true, Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
+	account := s.Account("ci", "clusters:view")
+	token := s.Token(account.ClientID, account.ClientSecret, "")
+	require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
+	require.Equal(t, 401, s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(), url.Values{"grant_type": {"client_credentials"}}).Status)
+	disabled := true
+	_, err = s.App.Access.UpdateServiceAccount(s.System(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &disabled})
+	require.NoError(t, err)
+
+	var text string
+	require.Eventually(t, func() bool {
+		resp, err := http.Get("http://" + ops + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		text = string(raw)
+		return err == nil && strings.Contains(text, `svcauth_signing_key_age_seconds{state="active"}`) && !strings.Contains(text, "svcauth_revocation_propagation_seconds_count 0")
+	}, 20*time.Second, 50*time.Millisecond)
+	for _, line := range []string{
+		`svcauth_tokens_issued_total 1`,
+		`svcauth_http_requests_total{method="POST",outcome="ok",route="/oauth2/token",status="2xx"} 1`,
+		`svcauth_http_requests_total{method="POST",outcome="invalid_client",route="/oauth2/token",status="4xx"} 1`,
+		`svcauth_token_requests_refused_total{reason="wrong_secret"} 1`,
+		`svcauth_revocations_total{kind="token"} 1`,
+		`svcauth_revocations_total{kind="client"} 1`,
+		`svcauth_http_requests_in_flight 0`,
+		`svcauth_secrets_expiring_soon 0`,
+		`svcauth_queue_dropped_total{queue="token_records"} 0`,
+		`svcauth_cache_lookups_total{cache="clients",result="hit"}`,
+		`svcauth_dependency_operation_duration_seconds_count{dependency="redis"}`,
+		`svcauth_feed_followers 0`,
+	} {
+		require.Contains(t, text, line)
+	}
+	require.NotContains(t, text, account.ClientID)
+	if redistest.Wanted() {
+		check := exec.Command("promtool", "check", "metrics")
+		check.Stdin = strings.NewReader(text)
+		out, err := check.CombinedOutput()
+		require.NoError(t, err, "promtool: %s", out)
+	}
+}
