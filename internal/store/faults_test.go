@@ -122,7 +122,7 @@ func TestUncertainCommitIsNamed(t *testing.T) {
 func TestPausedAndKilledDatabaseCostsAnError(t *testing.T) {
 	server := pgtest.Start(t, pgtest.Config{})
 	var failures atomic.Int64
-	s, err := Open(Config{URL: server.NewDatabase(), OnCall: func(_ time.Duration, err error) {
+	s, err := Open(Config{URL: server.NewDatabase(), OnCall: func(_ context.Context, _ string, _ time.Time, err error) {
 		if err != nil {
 			failures.Add(1)
 		}
