@@ -75,7 +75,7 @@ func unassignAccountRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.withAccount(ctx, args[0], &t, fmt.Sprintf("Take role \"%s\" from", clean(args[1])), func(id string) error {
+			return s.withAccount(ctx, args[0], &t, fmt.Sprintf("Take role \"%s\" from", clean(args[1])), " as far as it carries the role", func(id string) error {
 				e, err := s.client.UnassignServiceAccountRole(ctx, id, roleID, t.wait)
 				if err != nil {
 					return err
@@ -142,7 +142,7 @@ func revokeAccountTokens() *cobra.Command {
 	return verb{use: "revoke-all SERVICE-ACCOUNT", short: "Revoke every token issued to a service account so far; its secrets stay good", choices: aboutAccounts,
 		example: []string{"svcauth service-account tokens revoke-all deployer --yes --wait 2s"}, flags: t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Revoke all tokens of", func(id string) error {
+			return s.withAccount(ctx, args[0], &t, "Revoke all tokens of", "", func(id string) error {
 				e, err := s.client.RevokeTokens(ctx, id, t.wait)
 				if err != nil {
 					return err

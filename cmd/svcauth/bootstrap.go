@@ -86,3 +86,11 @@ func bootstrapCommand() *cobra.Command {
 			return a.Access.Bootstrap(ctx, n)
 		})
 }
+
+// createOrganization is the operator's way without HTTP; see inviteOrganization for the other.
+func createOrganization() *cobra.Command {
+	return tenantCommand("create", "Make a further organization with an administrator, on the database (on the server's own machine)",
+		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
+			return a.Access.AddOrganization(ctx, n)
+		})
+}

@@ -58,6 +58,7 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 		return nil, err
 	}
 	s.config.UserAgent = "svcauth/" + version
+	s.config.Timeout = 20 * time.Second // more than a revocation may wait for
 	if offline {
 		return s, nil
 	}

@@ -7,18 +7,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/svcauth/svcauth/internal/access"
-	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func organizationCommand() *cobra.Command {
-	create := tenantCommand("create", "Make a further organization with an administrator, on the database (on the server's own machine)",
-		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
-			return a.Access.AddOrganization(ctx, n)
-		})
 	return noun("organization", "Your organization; for the operator, all of them", []string{"organizations", "org"},
-		getOrganization(), updateOrganization(), listOrganizations(), inviteOrganization(), deleteOrganization(), create)
+		getOrganization(), updateOrganization(), listOrganizations(), inviteOrganization(), deleteOrganization(), createOrganization())
 }
 
 const aboutWhose = "Without an id it is your own organization. Others are the operator's (organizations:manage)."

@@ -103,7 +103,7 @@ func disableAccount() *cobra.Command {
 	return verb{use: "disable SERVICE-ACCOUNT", short: "Disable a service account: no new tokens, and the live ones die at once", choices: aboutAccounts,
 		example: []string{"svcauth service-account disable deployer --yes --wait 2s"}, flags: t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Disable", func(id string) error {
+			return s.withAccount(ctx, args[0], &t, "Disable", "", func(id string) error {
 				account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{Disabled: new(true)}, t.wait)
 				if err != nil {
 					return err
@@ -134,7 +134,7 @@ func deleteAccount() *cobra.Command {
 	return verb{use: "delete SERVICE-ACCOUNT", aliases: []string{"rm"}, short: "Delete a service account with its secrets; its live tokens die at once", choices: aboutAccounts,
 		example: []string{"svcauth service-account delete deployer --yes"}, flags: t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Delete", func(id string) error {
+			return s.withAccount(ctx, args[0], &t, "Delete", "", func(id string) error {
 				e, err := s.client.DeleteServiceAccount(ctx, id, t.wait)
 				if err != nil {
 					return err
@@ -144,8 +144,8 @@ func deleteAccount() *cobra.Command {
 		}}.command()
 }
 
-// withAccount finds the account, asks with what will break, and goes on.
-func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, what string, then func(id string) error) error {
+// withAccount finds the account, asks with what will break, and goes on. condition, where not empty, says which of its tokens die.
+func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, what, condition string, then func(id string) error) error {
 	id, err := s.accountID(ctx, idOrName)
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, w
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%s service account \"%s\" (%s)? %s at once; it was %s.", what, clean(account.Name), id, s.liveTokens(ctx, id, "", "dies", "die"),
+		return fmt.Sprintf("%s service account \"%s\" (%s)? %s at once%s; it was %s.", what, clean(account.Name), id, s.liveTokens(ctx, id, "", "dies", "die"), condition,
 			lastUsed(s.now(), account.LastUsedAt)), nil
 	})
 	if err != nil {

@@ -3,8 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"go/parser"
+	"go/token"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,4 +78,66 @@ func TestInterruptedWhileItWaits(t *testing.T) {
 	require.Equal(t, 1, run(ctx, []string{"token", "inspect"}, r, &out, &err))
 	require.Empty(t, out.String())
 	require.Contains(t, err.String(), "svcauth: interrupted")
+}
+
+// Ctrl-C ends a request that nobody answers, too.
+func TestInterruptedWhileTheServerIsSilent(t *testing.T) {
+	asked := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	t.Setenv("SVCAUTH_URL", server.URL)
+	t.Setenv("SVCAUTH_CLIENT_ID", "sa_01h455vb4pex5vsknk084sn02q")
+	t.Setenv("SVCAUTH_CLIENT_SECRET", "svcs_x")
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	var out, err bytes.Buffer
+	require.Equal(t, 1, run(ctx, []string{"role", "list"}, strings.NewReader(""), &out, &err))
+	require.Equal(t, "svcauth: interrupted; if a change was under way, look whether it was made before you repeat it\n", err.String())
+}
+
+// Management commands reach the server only over HTTP: of this module they import pkg/ alone.
+func TestManagementCommandsImportNothingOfTheServer(t *testing.T) {
+	own := []string{"backup.go", "bootstrap.go", "configcheck.go", "demo.go", "migrate.go", "serve.go"}
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") || slices.Contains(own, name) {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		require.NoError(t, err)
+		for _, imported := range file.Imports {
+			require.NotContains(t, imported.Path.Value, "/internal/", name)
+		}
+	}
+}
+
+// The command lines in the pages for operators are ones that exist, with flags that exist.
+func TestCommandsInThePagesExist(t *testing.T) {
+	pages, err := filepath.Glob("../../deploy/*.md")
+	require.NoError(t, err)
+	found := 0
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, match := range regexp.MustCompile("(?m)(?:`|^ *)svcauth ([a-z][^`|>\n]*)").FindAllStringSubmatch(string(text), -1) {
+			args := strings.Fields(comment.ReplaceAllString(match[1], ""))
+			c, rest, err := rootCommand().Find(args)
+			require.NoError(t, err, "%s: svcauth %s", page, match[1])
+			require.False(t, c.HasParent() && c.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"), "%s: svcauth %s", page, match[1])
+			if c.Name() == "svcauth" {
+				require.Equal(t, "completion", args[0], "%s: svcauth %s", page, match[1])
+				continue
+			}
+			require.NoError(t, c.ParseFlags(rest), "%s: svcauth %s", page, match[1])
+			found++
+		}
+	}
+	require.Greater(t, found, 10)
 }

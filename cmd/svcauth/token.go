@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/svcauth/svcauth/pkg/resourceserver"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
@@ -207,24 +206,24 @@ func claimFields(object json.RawMessage, now time.Time) ([]field, error) {
 }
 
 func revokeToken() *cobra.Command {
-	var t taking
+	const maxRevokeWait = 10 * time.Second // the token endpoints' own bound, lower than that of /v1
+	var wait time.Duration
 	return verb{use: "revoke [TOKEN]", short: "Revoke a token of your own client (RFC 7009)",
 		long:    aboutTokenArgument + "\n\nAnother client's token is revoked by its jti: 'svcauth service-account tokens revoke'. A token that is unknown or expired is no error.",
 		example: []string{"svcauth token | svcauth token revoke", "svcauth token | svcauth token revoke - --wait 2s"},
 		flags: func(flags *pflag.FlagSet) {
-			flags.DurationVar(&t.wait, "wait", 0, "wait so long (2s) until every connected resource server enforces it, and say how many do")
+			flags.DurationVar(&wait, "wait", 0, "wait so long (2s) until every connected resource server enforces it, and say how many do")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
-			t.yes = true // it is the caller's own, and the caller holds it
-			if err := t.confirm(ctx, s, nil); err != nil {
-				return err
+			if wait < 0 || wait > maxRevokeWait {
+				return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", wait, maxRevokeWait)
 			}
 			text, err := s.tokenOf(ctx, args)
 			if err != nil {
 				return err
 			}
-			var e *svcauth.Enforcement
-			if e, err = s.tokens.RevokeAndWait(ctx, text, t.wait); err != nil {
+			e, err := s.tokens.RevokeAndWait(ctx, text, wait)
+			if err != nil {
 				return err
 			}
 			return s.taken(e, "Revoked.")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"os/exec"
@@ -15,7 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
 // TestMain puts this very program on the PATH of the transcripts as svcauth.
@@ -62,6 +65,7 @@ func words(server *svctest.Server) map[string]word {
 		"as-api":   asAPI(server),
 		"soon":     soon,
 		"live":     live(server),
+		"follow":   follow(server),
 	}
 }
 
@@ -226,4 +230,28 @@ func soon(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s is no duration", args[0])
 	}
 	ts.Setenv("SOON", time.Now().Add(d).UTC().Format(time.RFC3339))
+}
+
+// follow: a resource server that follows the revocation feed, until the transcript ends.
+func follow(server *svctest.Server) word {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		account := server.Account("follower", svcauth.TokensIntrospect)
+		tokens, err := tokensource.New(tokensource.Config{Issuer: server.Issuer, ClientID: account.ClientID, ClientSecret: account.ClientSecret})
+		ts.Check(err)
+		ts.Defer(func() { _ = tokens.Close() })
+		verifier, err := resourceserver.New(resourceserver.Config{Issuer: server.Issuer, Audience: "https://api.cloud.example", Name: args[0], Feed: &resourceserver.Feed{
+			Drop: tokens.Drop,
+			Token: func(ctx context.Context) (string, error) {
+				token, err := tokens.Token(ctx)
+				if err != nil {
+					return "", err
+				}
+				return token.AccessToken, nil
+			}}})
+		ts.Check(err)
+		ts.Defer(func() { _ = verifier.Close() })
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		ts.Check(verifier.Ready(ctx))
+	}
 }
