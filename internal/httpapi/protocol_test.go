@@ -7,12 +7,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
+
+const tick = 20 * time.Millisecond // between two looks at what takes its time
 
 const formType = "application/x-www-form-urlencoded"
 
