@@ -90,9 +90,4 @@ func (m *management) audit() {
 		func(ctx context.Context, _ *struct{}) (*plain[svcauth.Me], error) {
 			return unversioned(m.cfg.Access.Me(ctx))
 		})
-	add(m, operation("explain", "POST", "/v1/explain", tagAudit, "", "Why may it, or why not", "Walks secret, account, roles, privileges, audience and revocation by the rules that decide, and names the first that fails. Changes nothing. "+
-		"Needs `"+svcauth.MembersRead+"` or `"+svcauth.TokensIntrospect+"`."),
-		func(ctx context.Context, in *struct{ Body svcauth.ExplainRequest }) (*plain[svcauth.Explanation], error) {
-			return unversioned(m.cfg.Token.Explain(ctx, in.Body))
-		})
 }
