@@ -328,8 +328,14 @@ func (b *browser) signInAs(email, password string) {
 // nav goes to an entry of the navigation, which on a narrow screen is behind a button.
 func (b *browser) nav(entry string) {
 	b.t.Helper()
-	if b.has("button", "Menu") {
+	for deadline := time.Now().Add(patience); !b.has("navigation", "Main") && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
 		b.click("button", "Menu")
+		for range 20 {
+			if b.has("navigation", "Main") {
+				break
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
 	}
 	b.within("navigation", "Main").press("link", entry)
 }

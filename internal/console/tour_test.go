@@ -1,0 +1,151 @@
+package console_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// furnished is a server with something on every page.
+type furnished struct {
+	*svctest.Server
+	account svcauth.ServiceAccount
+	member  svcauth.Member
+	role    svcauth.Role
+	key     svcauth.ApplicationKey
+	jti     string
+	kid     string
+}
+
+func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
+	t.Helper()
+	f, ctx, admin := furnished{Server: s}, t.Context(), s.Admin()
+	var err error
+	f.role, err = admin.CreateRole(ctx, svcauth.NewRole{Name: "Cluster operator" + mark, Description: "Runs clusters" + mark, Privileges: []string{"clusters:view", "clusters:edit", "billing:view"}})
+	require.NoError(t, err)
+	f.account, err = admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "terraform-production" + mark, Description: "Used by the platform team" + mark, RoleIDs: []string{f.role.ID}})
+	require.NoError(t, err)
+	expires := time.Now().Add(30 * 24 * time.Hour)
+	_, err = admin.CreateSecret(ctx, f.account.ID, svcauth.NewSecretRequest{Description: "rotation" + mark, ExpiresAt: &expires})
+	require.NoError(t, err)
+	for range 3 {
+		s.Token(f.account.ClientID, f.account.ClientSecret, "")
+	}
+	f.member, err = admin.InviteMember(ctx, svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann" + mark, LastName: "Example" + mark, RoleIDs: []string{f.role.ID}})
+	require.NoError(t, err)
+	f.key, err = admin.CreateApplicationKey(ctx, svcauth.NewApplicationKey{Description: "my laptop" + mark})
+	require.NoError(t, err)
+	keys, err := admin.SigningKeys(ctx)
+	require.NoError(t, err)
+	f.kid = keys.Items[0].KID
+	require.Eventually(t, func() bool { // records are written behind the answer
+		tokens, err := admin.Tokens(ctx, f.account.ID, svcauth.ListOptions{})
+		require.NoError(t, err)
+		if len(tokens.Items) == 3 {
+			f.jti = tokens.Items[0].JTI
+		}
+		return f.jti != ""
+	}, patience, 50*time.Millisecond)
+	return f
+}
+
+// pages are all that can be opened by an address, by name.
+func (f furnished) pages() [][2]string {
+	account, member, role := "/console/service-accounts/"+f.account.ID, "/console/members/"+f.member.ID, "/console/roles/"+f.role.ID
+	secret := account + "/secrets/" + f.account.Secrets[0].ID
+	return [][2]string{
+		{"members", "/console/members"}, {"members-search", "/console/members?q=nobody"}, {"members-invite", "/console/members/invite"},
+		{"member", member}, {"member-roles", member + "/roles"}, {"member-edit", member + "/edit"}, {"member-suspend", member + "/suspend"},
+		{"member-reset", member + "/reset"}, {"member-remove", member + "/remove"}, {"member-unassign", member + "/roles/" + f.role.ID + "/unassign"},
+		{"accounts", "/console/service-accounts"}, {"accounts-sorted", "/console/service-accounts?sort=-name"}, {"accounts-new", "/console/service-accounts/new"},
+		{"account", account}, {"account-edit", account + "/edit"}, {"account-disable", account + "/disable"}, {"account-remove", account + "/remove"},
+		{"account-roles", account + "/roles"}, {"account-unassign", account + "/roles/" + f.role.ID + "/unassign"},
+		{"account-secrets", account + "/secrets"}, {"account-secret-new", account + "/secrets/new"}, {"account-secret-edit", secret + "/edit"},
+		{"account-secret-remove", secret + "/remove"}, {"account-tokens", account + "/tokens"}, {"account-tokens-revoke", account + "/tokens/revoke"},
+		{"roles", "/console/roles"}, {"role-new", "/console/roles/new"}, {"role", role}, {"role-delete", role + "/delete"},
+		{"keys", "/console/application-keys"}, {"keys-new", "/console/application-keys/new"}, {"key-delete", "/console/application-keys/" + f.key.ID + "/delete"},
+		{"audit-log", "/console/audit-log"}, {"audit-log-filtered", "/console/audit-log?action=role.create"},
+		{"signing-keys", "/console/signing-keys"}, {"signing-keys-rotate", "/console/signing-keys/rotate"}, {"signing-key-revoke", "/console/signing-keys/" + f.kid + "/revoke"},
+		{"resource-servers", "/console/resource-servers"}, {"organizations", "/console/organizations"}, {"settings", "/console/settings"}, {"profile", "/console/profile"},
+		{"not-found", "/console/nothing"},
+	}
+}
+
+// axe gives the source of axe-core, which make deps fetches. It is no part of this repository.
+func axe(t testing.TB) string {
+	t.Helper()
+	for _, path := range []string{os.Getenv("SVCAUTH_AXE"), filepath.Join("..", "..", ".cache", "axe-core", "axe.min.js")} {
+		if path == "" {
+			continue
+		}
+		if source, err := os.ReadFile(path); err == nil {
+			return string(source)
+		}
+	}
+	t.Fatal("axe-core is not there: run `make deps`, or set SVCAUTH_AXE to the path of its axe.min.js")
+	return ""
+}
+
+// violations are what axe-core finds wrong with the page that is open.
+func violations(b *browser, source string) string {
+	b.t.Helper()
+	eval[bool](b, source+"; true")
+	eval[bool](b, `window.found = null; axe.run(document, {resultTypes: ['violations']}).then(r => { window.found = JSON.stringify(r.violations.map(v => ({rule: v.id, help: v.help, at: v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary)}))) }, e => { window.found = 'axe failed: ' + e }); true`)
+	deadline := time.Now().Add(patience)
+	for {
+		if found := eval[string](b, `window.found || ''`); found != "" {
+			if found == "[]" {
+				return ""
+			}
+			var pretty any
+			if json.Unmarshal([]byte(found), &pretty) == nil {
+				text, _ := json.MarshalIndent(pretty, "", "  ")
+				return string(text)
+			}
+			return found
+		}
+		require.True(b.t, time.Now().Before(deadline), "axe-core did not end")
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Every page, in every look: axe-core finds nothing, nothing sticks out at the side, there is one main heading.
+func TestEveryPageIsAccessible(t *testing.T) {
+	needBrowser(t)
+	source := axe(t)
+	f := furnish(t, svctest.New(t, svctest.Options{}), "")
+	for _, l := range looks {
+		t.Run(l.String(), func(t *testing.T) {
+			b := open(t, f.Server, l)
+			look := func(name, path string) {
+				b.goTo(path)
+				b.picture("page-" + name + "-" + l.String())
+				if found := violations(b, source); found != "" {
+					t.Errorf("axe-core on %s (%s):\n%s", name, path, found)
+				}
+				if wide := eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); wide > 0 {
+					t.Errorf("%s is %d px wider than the window", name, wide)
+				}
+				if n := eval[int](b, `document.querySelectorAll('h1').length`); n != 1 {
+					t.Errorf("%s has %d main headings", name, n)
+				}
+			}
+			look("sign-in", "/console/sign-in")
+			invited, err := f.Admin().ResetMember(t.Context(), f.member.ID)
+			require.NoError(t, err)
+			look("invitation", strings.TrimPrefix(invited.InvitationURL, f.Issuer))
+			b.signIn(f.Server)
+			for _, p := range f.pages() {
+				look(p[0], p[1])
+			}
+		})
+	}
+}
