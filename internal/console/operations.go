@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -53,7 +54,8 @@ func auditLog(v *visit) error {
 	}
 	if len(f.Errors) == 0 {
 		events, err := v.k.cfg.Access.AuditEvents(v.ctx, filter)
-		if err != nil && !f.refused(err, "") {
+		var refused *svcauth.Problem
+		if err != nil && (!errors.As(err, &refused) || refused.Code != svcauth.CodeInvalid || !f.refused(err, "")) {
 			return err
 		}
 		d.Events = events.Items

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 
@@ -142,6 +143,7 @@ func (v *visit) begin(in access.SignedIn) error {
 	if err := s.RenewToken(v.ctx); err != nil {
 		return err
 	}
+	s.SetDeadline(v.ctx, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
 	s.Put(v.ctx, keyMember, in.MemberID)
 	s.Put(v.ctx, keyEpoch, in.Epoch)
 	s.Put(v.ctx, keySeen, v.k.cfg.Clock().UnixMilli())
@@ -210,8 +212,11 @@ func (v *visit) readForm() error {
 
 // returnTo takes only a path of the console for where to go after sign-in: never another site.
 func returnTo(next string) string {
-	if !strings.HasPrefix(next, "/console/") || strings.HasPrefix(next, "/console/sign-") || strings.ContainsAny(next, "\\\r\n") {
-		return "/console/members"
+	const first = "/console/members"
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.HasPrefix(u.Path, "/console/sign-") ||
+		path.Clean(u.Path) != u.Path || strings.ContainsAny(next, "\\\r\n") {
+		return first
 	}
 	return next
 }

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -19,4 +20,18 @@ func TestEveryTableIsDumpedOrLeftOutOnPurpose(t *testing.T) {
 		`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`)
 	require.NoError(t, err)
 	require.ElementsMatch(t, tables, slices.Concat(dumped, notDumped))
+}
+
+// Of a session only the hash of its token rests in the database.
+func TestSessionsAreKeptUnderTheHashOfTheirToken(t *testing.T) {
+	s, err := Open(Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")})
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Sessions().CommitCtx(t.Context(), "token", []byte("data"), time.Now().Add(time.Hour)))
+	key, err := single(t.Context(), s.Read(), func(r row) (key string, err error) { return key, r.Scan(&key) }, `SELECT token_hash FROM session`)
+	require.NoError(t, err)
+	require.NotContains(t, key, "token")
+	require.Len(t, key, 43)
 }

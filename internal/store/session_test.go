@@ -1,0 +1,54 @@
+package store_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSessions(t *testing.T) {
+	onBoth(t, func(t *testing.T, o *tables) {
+		ctx, sessions, token := context.Background(), o.Sessions(), strings.Repeat("t", 43)
+		_, found, err := sessions.FindCtx(ctx, token)
+		require.NoError(t, err)
+		require.False(t, found)
+		require.NoError(t, sessions.CommitCtx(ctx, token, []byte("one"), time.Now().Add(time.Hour)))
+		require.NoError(t, sessions.CommitCtx(ctx, token, []byte("two"), time.Now().Add(time.Hour)))
+		data, found, err := sessions.FindCtx(ctx, token)
+		require.NoError(t, err)
+		require.True(t, found)
+		require.Equal(t, "two", string(data))
+		require.NoError(t, sessions.CommitCtx(ctx, token, []byte("old"), time.Now().Add(-time.Second)))
+		_, found, err = sessions.FindCtx(ctx, token)
+		require.NoError(t, err)
+		require.False(t, found, "it has expired")
+		require.NoError(t, sessions.DeleteCtx(ctx, token))
+		require.NoError(t, sessions.DeleteCtx(ctx, token))
+	})
+}
+
+func TestOnceIsTrueOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, o *tables) {
+		ctx, sessions := context.Background(), o.Sessions()
+		results := make(chan bool, 8)
+		for range 8 {
+			go func() {
+				first, err := sessions.Once(ctx, "form", time.Now().Add(time.Hour))
+				results <- err == nil && first
+			}()
+		}
+		firsts := 0
+		for range 8 {
+			if <-results {
+				firsts++
+			}
+		}
+		require.Equal(t, 1, firsts)
+		_, found, err := sessions.FindCtx(ctx, "form")
+		require.NoError(t, err)
+		require.False(t, found, "what is remembered of a form is no session")
+	})
+}
