@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
@@ -98,15 +99,23 @@ func (s *Service) validPassword(at string, password svcauth.Secret, context ...s
 		return svcauth.InvalidField(at, "A password has %d to %d characters; a sentence of several words is a good one.", minPassword, maxPassword)
 	}
 	lower := strings.ToLower(text)
-	if s.blocked[lower] || strings.Count(lower, lower[:1]) == len(lower) {
+	if s.blocked[lower] || predictable(lower) {
 		return svcauth.InvalidField(at, "This password is on the list of those that attackers try first. Choose another one.")
 	}
 	for _, word := range append(context, "svcauth") {
-		if word = strings.ToLower(word); len(word) >= 4 && strings.Contains(lower, word) && len(lower)-len(word) < 8 {
-			return svcauth.InvalidField(at, "This password is little more than a name or address that everybody knows. Choose another one.")
+		local, _, _ := strings.Cut(word, "@")
+		for _, word := range []string{strings.ToLower(word), strings.ToLower(local)} {
+			if len(word) >= 4 && strings.Contains(lower, word) && littleElse(strings.ReplaceAll(lower, word, "")) {
+				return svcauth.InvalidField(at, "This password is little more than a name or address that everybody knows. Choose another one.")
+			}
 		}
 	}
 	return nil
+}
+
+// littleElse says whether what is left of a password without a name is too little to guess.
+func littleElse(rest string) bool {
+	return len(rest) < 8 || strings.IndexFunc(rest, unicode.IsLetter) < 0 || predictable(rest)
 }
 
 // newPassword makes one that nobody has to remember: 120 random bits.

@@ -29,7 +29,7 @@ type Config struct {
 	Issuer          string        // audience of the built-in privileges; base of links
 	DefaultTokenTTL time.Duration // shown where a service account has none of its own
 	AuditRetention  time.Duration // 0: for ever
-	Blocklist       []string      // passwords nobody may choose, on top of the built-in ones
+	Blocklist       []string      // passwords nobody may choose, on top of the built-in ones; see [ReadBlocklist]
 
 	// Committed is called after each transaction that appended to the change log, before the method returns, so that this node has acted on
 	// it by then.

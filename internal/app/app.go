@@ -63,6 +63,7 @@ type App struct {
 	store    *store.Store
 	cache    *cache.Cache
 	keyring  *keyring.Keyring
+	mailer   *mailer // nil where no mail is sent
 	follower *changes.Follower
 	feed     *changes.Feed
 	handler  http.Handler
@@ -188,8 +189,9 @@ func (a *App) wire(master, previous []byte) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.Token.Close)
-	a.Access = access.New(access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
-		AuditRetention: a.cfg.Audit.Retention, Committed: a.follower.Committed, OnRevoke: a.metrics.Revoked, Clock: a.clock, Logger: a.logger})
+	if a.Access, err = a.newAccess(revocations); err != nil {
+		return err
+	}
 	return a.wireHTTP()
 }
 

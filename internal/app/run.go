@@ -33,6 +33,9 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.measure, a.housekeep} {
 		group.Go(func() error { return run(working) })
 	}
+	if a.mailer != nil {
+		group.Go(func() error { return a.mailer.Run(working) })
+	}
 	group.Go(func() error { return a.ops(working) })
 	group.Go(func() error {
 		if err := main.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
