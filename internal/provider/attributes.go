@@ -152,7 +152,9 @@ func (v emailValidator) ValidateString(ctx context.Context, req validator.String
 // secretValidator tells a mistyped secret before anything is changed. It never shows it.
 type secretValidator struct{}
 
-func (secretValidator) Description(context.Context) string { return "a client secret, svcs_…" }
+func (secretValidator) Description(context.Context) string {
+	return "a client secret as svcauth makes them"
+}
 
 func (v secretValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 

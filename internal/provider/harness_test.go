@@ -17,6 +17,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+// home is the real one: the tests have another, for a profile may lie in it.
+var home = os.Getenv("HOME")
+
 // TestMain sets what Terraform and its test library read from the environment, and takes out what would tell the provider of another server.
 func TestMain(m *testing.M) {
 	for _, entry := range os.Environ() {

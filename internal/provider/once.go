@@ -42,6 +42,8 @@ func (c creation[T]) run(ctx context.Context) (made T, recovered bool, err error
 			return made, false, &lostError{c.what, err, lookErr}
 		case ok:
 			return found, true, nil
+		case !uncertain(err): // a conflict with something else
+			return made, false, err
 		case attempt == maxCreations || ctx.Err() != nil:
 			return made, false, fmt.Errorf("%w (looked for it afterwards: %s was not made)", err, c.what)
 		}

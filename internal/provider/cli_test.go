@@ -1,0 +1,296 @@
+package provider
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// built is the provider program, built once for all tests that start it as Terraform does.
+var built = sync.OnceValues(func() (string, error) {
+	dir := filepath.Dir(os.Getenv("TF_CLI_CONFIG_FILE"))
+	program := filepath.Join(dir, "bin", "terraform-provider-svcauth")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=1.2.3", "-o", program, "../../cmd/terraform-provider-svcauth")
+	build.Env = append(os.Environ(), "HOME="+home) // where Go's caches are
+	out, err := build.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return filepath.Dir(program), nil
+})
+
+// workspace is a directory in which terraform is run, with the built provider.
+type workspace struct {
+	t   *testing.T
+	dir string
+	env []string
+}
+
+func newWorkspace(t *testing.T) *workspace {
+	t.Helper()
+	bin, err := built()
+	require.NoError(t, err)
+	ws := &workspace{t: t, dir: t.TempDir()}
+	rc := filepath.Join(t.TempDir(), "terraformrc")
+	require.NoError(t, os.WriteFile(rc, []byte(fmt.Sprintf("provider_installation {\n  dev_overrides { \"svcauth/svcauth\" = %q }\n}\n", bin)), 0o600))
+	ws.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc)
+	return ws
+}
+
+const required = "terraform {\n  required_providers {\n    svcauth = { source = \"svcauth/svcauth\" }\n  }\n}\n"
+
+func (ws *workspace) write(name, text string) {
+	ws.t.Helper()
+	require.NoError(ws.t, os.WriteFile(filepath.Join(ws.dir, name), []byte(text), 0o600))
+}
+
+// try runs terraform and gives what it printed, on one line where it wraps.
+func (ws *workspace) try(args ...string) (string, error) {
+	ws.t.Helper()
+	cmd := exec.Command(findTerraform(), append(args, "-no-color")...)
+	cmd.Dir, cmd.Env = ws.dir, ws.env
+	began := time.Now()
+	out, err := cmd.CombinedOutput()
+	ws.t.Logf("terraform %s took %s", args[0], time.Since(began).Round(time.Millisecond))
+	return strings.Join(strings.Fields(strings.NewReplacer("│", " ", "╷", " ", "╵", " ").Replace(string(out))), " "), err
+}
+
+func (ws *workspace) must(args ...string) string {
+	ws.t.Helper()
+	out, err := ws.try(args...)
+	require.NoError(ws.t, err, out)
+	return out
+}
+
+// signIn gives the workspace the administrator's credential as people have it: in the environment.
+func (w *world) signIn(ws *workspace) {
+	key := w.Tenant.ApplicationKey
+	ws.env = append(ws.env, "SVCAUTH_URL="+w.URL, "SVCAUTH_CLIENT_ID="+key.ClientID, "SVCAUTH_CLIENT_SECRET="+key.ClientSecret.Reveal())
+}
+
+const rotating = `
+variable "generation" { type = number }
+ephemeral "svcauth_generated_secret" "s" {}
+resource "svcauth_service_account" "ci" { name = "ci" }
+resource "svcauth_role" "viewer" {
+  name       = "Viewer"
+  privileges = ["clusters:view"]
+}
+resource "svcauth_service_account_role" "viewer" {
+  service_account_id = svcauth_service_account.ci.id
+  role_id            = svcauth_role.viewer.id
+}
+resource "svcauth_service_account_secret" "ci" {
+  service_account_id       = svcauth_service_account.ci.id
+  client_secret_wo         = ephemeral.svcauth_generated_secret.s.client_secret
+  client_secret_wo_version = var.generation
+  keep_previous_for        = "1h"
+}
+ephemeral "svcauth_access_token" "t" { scopes = ["members:read"] }
+data "svcauth_service_account" "ci" {
+  id         = svcauth_service_account.ci.id
+  depends_on = [svcauth_service_account_secret.ci]
+}
+output "hints" { value = data.svcauth_service_account.ci.secrets[*].hint }
+output "valid" { value = provider::svcauth::secret_is_valid("no secret") }
+`
+
+// No secret and no token in what Terraform leaves behind: state, its backup, plans, and the most talkative of its logs.
+func TestNoSecretIsLeftAtRest(t *testing.T) {
+	w := newWorld(t)
+	ws := newWorkspace(t)
+	w.signIn(ws)
+	ws.env = append(ws.env, "TF_LOG=TRACE", "TF_LOG_PATH="+filepath.Join(ws.dir, "trace.log"))
+	ws.write("main.tf", required+rotating)
+	var printed strings.Builder
+	for generation := range 3 {
+		plan := fmt.Sprintf("plan-%d", generation)
+		printed.WriteString(ws.must("plan", "-out", plan, "-var", fmt.Sprintf("generation=%d", generation)))
+		printed.WriteString(ws.must("apply", plan))
+	}
+	require.Len(t, w.named("ci").Secrets, 3)
+	printed.WriteString(ws.must("show", "-json", "plan-2"))
+	printed.WriteString(ws.must("plan", "-destroy", "-out", "plan-destroy", "-var", "generation=2"))
+	state, err := os.ReadFile(filepath.Join(ws.dir, "terraform.tfstate"))
+	require.NoError(t, err)
+	require.Contains(t, string(state), w.named("ci").Secrets[0].Hint, "the state that was searched is the right one")
+	printed.WriteString(ws.must("apply", "plan-destroy"))
+	_, err = accountNamed(t.Context(), w.Admin(), "ci")
+	require.ErrorContains(t, err, "there is no", "destroyed")
+	ws.write("printed.txt", printed.String())
+	searched := searchLeftovers(t, ws.dir, "svcs_", w.Tenant.ApplicationKey.ClientSecret.Reveal(), "eyJhbGci")
+	for _, name := range []string{"terraform.tfstate", "terraform.tfstate.backup", "plan-2/tfplan", "plan-2/tfstate", "trace.log", "printed.txt"} {
+		require.Contains(t, searched, name)
+	}
+	require.NotContains(t, w.Log(), "svcs_")
+}
+
+// searchLeftovers searches every file below dir, and every file within a plan, and gives their names.
+func searchLeftovers(t *testing.T, dir string, needles ...string) (names []string) {
+	t.Helper()
+	look := func(name string, content []byte) {
+		names = append(names, name)
+		for _, needle := range needles {
+			at := bytes.Index(content, []byte(needle))
+			require.Negative(t, at, "%s holds %s…: %s", name, needle[:5], around(content, at))
+		}
+	}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		name, _ := filepath.Rel(dir, path)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		look(name, content)
+		if archive, err := zip.NewReader(bytes.NewReader(content), int64(len(content))); err == nil {
+			for _, file := range archive.File {
+				inner, err := file.Open()
+				require.NoError(t, err)
+				content, err := io.ReadAll(inner)
+				require.NoError(t, err)
+				look(name+"/"+file.Name, content)
+			}
+		}
+		return nil
+	}))
+	return names
+}
+
+// around shows where something was found, without the thing itself.
+func around(content []byte, at int) string {
+	if at < 0 {
+		return ""
+	}
+	return string(content[max(0, at-80):at])
+}
+
+// Two applies at once, each with a state of its own: one makes it, the other is told so.
+func TestTwoAppliesAtOnce(t *testing.T) {
+	w := newWorld(t)
+	text := required + `
+		resource "svcauth_service_account" "ci" { name = "ci" }
+		resource "svcauth_service_account_secret" "ci" {
+			service_account_id = svcauth_service_account.ci.id
+			client_secret_wo = ephemeral.svcauth_generated_secret.s.client_secret
+			client_secret_wo_version = 1
+		}
+		ephemeral "svcauth_generated_secret" "s" {}
+		`
+	var outs [2]string
+	var errs [2]error
+	var both sync.WaitGroup
+	for i := range outs {
+		ws := newWorkspace(t)
+		w.signIn(ws)
+		ws.write("main.tf", text)
+		both.Go(func() { outs[i], errs[i] = ws.try("apply", "-auto-approve") })
+	}
+	both.Wait()
+	won, lost := 0, 1
+	if errs[0] != nil {
+		won, lost = 1, 0
+	}
+	require.NoError(t, errs[won], outs[won])
+	require.Error(t, errs[lost], outs[lost])
+	require.Contains(t, outs[lost], "exists already")
+	require.Contains(t, outs[lost], "terraform import svcauth_service_account.<label> \"ci\"")
+	require.Len(t, w.named("ci").Secrets, 1)
+}
+
+// What only people read: the warnings of plans and applies.
+func TestPlansWarn(t *testing.T) {
+	w := newWorld(t)
+	ws := newWorkspace(t)
+	w.signIn(ws)
+	a := w.Account("a")
+	text := func(at time.Time) string {
+		return required + fmt.Sprintf(`
+		resource "svcauth_service_account_secret" "s" {
+			service_account_id = %q
+			client_secret_wo = %q
+			client_secret_wo_version = 1
+			expires_at = %q
+		}
+		resource "svcauth_role" "r" { name = "r" }
+		resource "svcauth_service_account_role" "g" {
+			service_account_id = %[1]q
+			role_id = svcauth_role.r.id
+			expires_at = %[3]q
+		}
+		`, a.ID, svcauth.NewSecret().Reveal(), at.UTC().Format(time.RFC3339))
+	}
+	ws.write("main.tf", text(time.Now().Add(40*24*time.Hour)))
+	require.NotContains(t, ws.must("apply", "-auto-approve"), "Warning: A secret")
+	ws.write("main.tf", text(time.Now().Add(20*24*time.Hour)))
+	require.Regexp(t, `Warning: A secret expires soon .*The secret sec_\w+ \(…\w{4}\) of sa_\w+ expires in (19|20) days .*raise client_secret_wo_version and move expires_at`, ws.must("plan"))
+
+	soon := time.Now().Add(8 * time.Second)
+	ws.write("main.tf", text(soon))
+	ws.must("apply", "-auto-approve")
+	time.Sleep(time.Until(soon) + time.Second)
+	out := ws.must("plan")
+	require.Contains(t, out, "Warning: A secret has expired")
+	require.Contains(t, out, "Warning: The grant has expired")
+	require.Contains(t, out, "No changes")
+}
+
+// A creation whose answer was lost is taken over, and the apply says so.
+func TestALostAnswerIsSaid(t *testing.T) {
+	w := newWorld(t)
+	p := newProxy(t, w.URL)
+	p.befalls(1, "POST", "/v1/service-accounts", doneBut(cut))
+	p.befalls(1<<20, "DELETE", "/v1/service-accounts/[^/]+/secrets/[^/]+", answers(503, unavailable))
+	ws := newWorkspace(t)
+	w.through(p).signIn(ws)
+	ws.write("main.tf", required+"provider \"svcauth\" { max_retries = 0 }\nresource \"svcauth_service_account\" \"ci\" { name = \"ci\" }\n")
+	out := ws.must("apply", "-auto-approve")
+	require.Contains(t, out, `The service account "ci" was made, but the connection broke before the answer came. It was found again and is managed as `+w.named("ci").ID)
+	// Its first secret could not be removed: it is named, and dies by itself.
+	require.Regexp(t, `Warning: The first secret of a service account is still there .*Nobody has it, and it expires by itself at \S+; it can be removed as `+w.named("ci").Secrets[0].ID, out)
+	require.WithinDuration(t, time.Now().Add(90*time.Minute), *w.named("ci").Secrets[0].ExpiresAt, time.Hour)
+}
+
+func TestFunctions(t *testing.T) {
+	needTerraform(t)
+	ws := newWorkspace(t)
+	secret := svcauth.NewSecret()
+	ws.write("main.tf", required+fmt.Sprintf(`
+		output "hint" { value = provider::svcauth::parse_secret(%q).hint }
+		output "valid" { value = [provider::svcauth::secret_is_valid(%[1]q), provider::svcauth::secret_is_valid("svcs_no")] }
+		`, secret.Reveal()))
+	ws.must("apply", "-auto-approve")
+	var outputs map[string]struct{ Value any }
+	cmd := exec.Command(findTerraform(), "output", "-json")
+	cmd.Dir, cmd.Env = ws.dir, ws.env
+	raw, err := cmd.Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(raw, &outputs))
+	require.Equal(t, secret.Hint(), outputs["hint"].Value)
+	require.Equal(t, []any{true, false}, outputs["valid"].Value)
+
+	mistyped := secret[:20] + "0" + secret[21:]
+	if mistyped == secret {
+		mistyped = secret[:20] + "1" + secret[21:]
+	}
+	ws.write("main.tf", required+fmt.Sprintf("locals { typed = sensitive(%q) }\noutput \"hint\" { value = nonsensitive(provider::svcauth::parse_secret(local.typed).hint) }\n", mistyped.Reveal()))
+	out, err := ws.try("plan")
+	require.Error(t, err)
+	require.Regexp(t, regexp.MustCompile(`mistyped client secret: its last six characters do not match`), out)
+	require.NotContains(t, strings.ReplaceAll(out, fmt.Sprintf("sensitive(%q)", mistyped.Reveal()), ""), mistyped.Reveal(), "beside the line of the configuration that Terraform quotes")
+}
