@@ -43,6 +43,7 @@ var fieldWords = map[string]string{
 	"API.name": "The name", "Privilege.name": "noun:verb", "Me.name": "A member's address, a service account's name", "AuditActor.name": "A member's address, a service account's name",
 	"Ref.name": "What people call it", "AuditTarget.name": "What people call it", "ExplainStep.name": "Which link", "ResourceServer.name": "What it calls itself", "Grant.name": "The role's name",
 	"node": "The svcauth node that it is connected to", "operator": "It is the operator's own organization", "organization": "The caller's", "organization_id": "The organization",
+	"partial": "Only the resource servers of the node that answered were counted: the nodes could not tell each other of theirs",
 	"outcome": "done or refused", "ExplainStep.outcome": "ok, failed or skipped", "privilege": "The privilege to ask about; absent: whether it is good at all",
 	"privileges": "Names of privileges", "Me.privileges": "Those in force for this call", "reason": "Why it was refused", "request_id": "The id of the request, as in the server's log",
 	"retired_at": "When it ceased to sign", "role_ids": "Ids of roles to assign", "roles": "The roles that it holds", "scope": "Its privileges, separated by spaces",
