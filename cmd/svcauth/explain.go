@@ -15,6 +15,7 @@ func explainCommand() *cobra.Command {
 	return verb{use: "explain WHAT [PRIVILEGE] [API]", short: "Say why a token or a client may do something, or which link of the chain fails",
 		long: `WHAT is an access token (- reads it from standard input), a token's jti, a client_id, or a service account's name. Give a token by standard
 input: as an argument everybody on this machine can read it in the list of processes, and it stays in the shell's history.
+
 API is a name or an audience of 'svcauth api list'.
 
 The chain is walked in order: secret, account, roles, privileges, audience, revocation. The status is 1 where the answer is no.`,

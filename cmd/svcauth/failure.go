@@ -33,13 +33,14 @@ func (e *explained) Unwrap() error { return e.cause }
 
 // explain adds to an error of the server or of the way to it what to do about it.
 func (s *session) explain(err error) error {
+	var done *explained
 	var problem *svcauth.Problem
 	var noToken *tokensource.Error
 	var untrusted *tls.CertificateVerificationError
 	var unknown *net.DNSError
 	text := ""
 	switch {
-	case err == nil || errors.Is(err, errAnswered):
+	case err == nil || errors.Is(err, errAnswered) || errors.As(err, &done):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
 		text = fmt.Sprintf("no server answers at %s (from %s): connection refused; is it running there? Start it with 'svcauth serve', or set SVCAUTH_URL or --url to where it runs", s.config.Issuer, s.from.URL)

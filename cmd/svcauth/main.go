@@ -74,13 +74,15 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{Use: "svcauth", Short: "OAuth2 authorization server for machines", SilenceErrors: true, SilenceUsage: true, Version: version,
-		Long: `OAuth2 authorization server for machines: the server, and the tool that manages it.
+		Long: `OAuth2 authorization server for machines: the server, and the tool that manages
+it.
 
 The management commands ask a server over HTTPS. They find it, and who asks, in
   SVCAUTH_URL            its issuer, such as https://auth.example.com
   SVCAUTH_CLIENT_ID      of an application key or a service account
   SVCAUTH_CLIENT_SECRET  its secret; or SVCAUTH_CLIENT_SECRET_FILE
-or in a profile of ~/.config/svcauth/credentials (mode 0600; chosen by --profile or SVCAUTH_PROFILE):
+or in a profile of ~/.config/svcauth/credentials (mode 0600; --profile or
+SVCAUTH_PROFILE chooses another than default):
   [default]
   url           = https://auth.example.com
   client_id     = ak_01h455vb4pex5vsknk084sn02q
@@ -94,6 +96,9 @@ Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
 		}
 		return err
 	})
+	// Flags are explained within the width of a terminal, and --config only where it does something: not at the commands that ask over HTTP.
+	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages", ".FlagUsagesWrapped 80",
+		"{{if .HasAvailableInheritedFlags}}", `{{if and .HasAvailableInheritedFlags (not (.Flags.Lookup "ca-file"))}}`).Replace(root.UsageTemplate()))
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.PersistentFlags().String("config", "", "configuration file of the server (default: SVCAUTH_CONFIG, else the built-in defaults)")
 	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "The server, on its own machine:"}, &cobra.Group{ID: manageGroup, Title: "Management, over HTTP:"})

@@ -39,6 +39,17 @@ func TestEveryCommandIsDescribed(t *testing.T) {
 	})
 }
 
+// Help fits a terminal, but for examples, which must be pasted whole, and lists of commands.
+func TestHelpFitsATerminal(t *testing.T) {
+	eachCommand(rootCommand(), func(c *cobra.Command) {
+		for _, line := range strings.Split(c.Long+"\n"+c.Flags().FlagUsagesWrapped(tableWidth), "\n") {
+			if c.Flags().Lookup("ca-file") != nil || !c.HasParent() {
+				require.LessOrEqual(t, columns(line), tableWidth, "%s: %s", c.CommandPath(), line)
+			}
+		}
+	})
+}
+
 // No secret is a flag's value: the list of processes shows it to everybody.
 func TestNoFlagTakesASecret(t *testing.T) {
 	eachCommand(rootCommand(), func(c *cobra.Command) {

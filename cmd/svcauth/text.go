@@ -53,7 +53,8 @@ func cut(text string, limit int) string {
 func wrap(text string, limit int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(clean(text)) {
+	for _, word := range strings.Fields(text) {
+		word = clean(word)
 		if line != "" && columns(line)+1+columns(word) > limit {
 			lines, line = append(lines, line), ""
 		}

@@ -24,11 +24,11 @@ type verb struct {
 
 // command makes the cobra command: its arguments' number is checked from use, and the connection stands before run is called.
 func (v verb) command() *cobra.Command {
-	long := v.short + "."
-	if v.long != "" {
-		long += "\n\n" + v.long
+	var long []string
+	for _, paragraph := range strings.Split(v.short+".\n\n"+v.long, "\n\n") {
+		long = append(long, strings.Join(wrap(paragraph, tableWidth), "\n"))
 	}
-	c := &cobra.Command{Use: v.use, Aliases: v.aliases, Short: v.short, Long: long, Example: indented(v.example), Args: argumentsOf(v.use)}
+	c := &cobra.Command{Use: v.use, Aliases: v.aliases, Short: v.short, Long: strings.TrimSpace(strings.Join(long, "\n\n")), Example: indented(v.example), Args: argumentsOf(v.use)}
 	if v.flags != nil {
 		v.flags(c.Flags())
 	}
