@@ -150,7 +150,7 @@ func TestServiceAccountRowsNamedAlike(t *testing.T) {
 	onBoth(t, func(t *testing.T, o *tables) {
 		var want []string
 		require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error {
-			for i := range 1000 + 10 {
+			for i := range 5010 {
 				o.now = o.now.Add(time.Millisecond)
 				id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, o.now)
 				want = append([]string{id}, want...)

@@ -109,6 +109,10 @@ func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), 
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUncertain, classify("commit", err))
 	}
+	if s.postgres {
+		// Until it has counted the rows, PostgreSQL reads whole tables for a page of a list. It would do so by itself within a minute: failing is no failure.
+		_, _ = s.write.ExecContext(ctx, `ANALYZE`)
+	}
 	return nil
 }
 
