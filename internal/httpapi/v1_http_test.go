@@ -1,0 +1,261 @@
+package httpapi_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/httpapi"
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func adminToken(s *svctest.Server) string {
+	return s.Token(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, "all-apis")
+}
+
+// RFC 9110 §13.1.1, §8.8.3.2: If-Match takes the ETag as it came, or *.
+func TestIfMatch(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	admin, account := adminToken(s), s.Account("ci")
+	path := "/v1/service-accounts/" + account.ID
+	first := s.Get(path, admin)
+	require.Equal(t, `"1"`, first.Header.Get("ETag"))
+	for i, test := range []struct {
+		match  string
+		status int
+	}{
+		{first.Header.Get("ETag"), 200}, {first.Header.Get("ETag"), 412}, {`"2"`, 200}, {"*", 200}, {"", 200}, {`"999"`, 412}, {`"-1"`, 412}, {`"0"`, 412}, {`"other"`, 412}, {`W/"5"`, 412},
+		{"5", 422}, {`"5`, 422}, {`"4", "5"`, 422}, {`""`, 412},
+	} {
+		a := ask(t, s, http.MethodPatch, path, admin, fmt.Sprintf(`{"description":"change %d"}`, i), "If-Match", test.match)
+		require.Equal(t, test.status, a.Status, "%s: %s", test.match, a.Text)
+		if test.status == 200 {
+			require.Equal(t, s.Get(path, admin).Header.Get("ETag"), a.Header.Get("ETag"))
+		} else {
+			requireProblem(t, a, test.status, a.JSON["code"].(string))
+		}
+	}
+}
+
+// Of two who change the same version at once, one wins and the other learns it.
+func TestConcurrentChangesOfOneVersion(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	client, account := s.Admin(), s.Account("ci")
+	var wg sync.WaitGroup
+	results := make([]error, 8)
+	for i := range results {
+		wg.Go(func() {
+			_, results[i] = client.UpdateServiceAccount(t.Context(), account.ID, account.Version, svcauth.ServiceAccountPatch{Description: ptr(fmt.Sprint("by ", i))}, 0)
+		})
+	}
+	wg.Wait()
+	won := 0
+	for _, err := range results {
+		var p *svcauth.Problem
+		if err == nil {
+			won++
+		} else if errors.As(err, &p) {
+			require.Equal(t, svcauth.CodePreconditionFailed, p.Code)
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, 1, won)
+}
+
+// A walk over the pages sees each thing that was there before exactly once, whatever is added and removed meanwhile.
+func TestCursorsMissAndRepeatNothing(t *testing.T) {
+	t.Run("SQLite", func(t *testing.T) { walkWhileOthersInsert(t, svctest.Options{}) })
+	t.Run("PostgreSQL and Redis", func(t *testing.T) {
+		walkWhileOthersInsert(t, svctest.Options{Postgres: true, RedisURL: redistest.URL(t)})
+	})
+}
+
+func walkWhileOthersInsert(t *testing.T, opts svctest.Options) {
+	s := svctest.New(t, opts)
+	client := s.Admin()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	insert := func(i int) []string {
+		account, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: fmt.Sprintf("account %04d", i)})
+		require.NoError(t, err)
+		role, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: fmt.Sprintf("role %04d", i)})
+		require.NoError(t, err)
+		return []string{account.ID, role.ID}
+	}
+	there := map[string]bool{}
+	for i := range 25 {
+		for _, id := range insert(i) {
+			there[id] = true
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 1000; ctx.Err() == nil && i < 1400; i++ {
+			insert(i)
+		}
+	})
+	seen := map[string]int{}
+	note := func(id string, err error) {
+		require.NoError(t, err)
+		seen[id]++
+	}
+	for a, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+		return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 3, Cursor: cursor})
+	}) {
+		note(a.ID, err)
+	}
+	for a, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+		return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 2, Cursor: cursor, Name: "account 00"})
+	}) {
+		note("named "+a.ID, err)
+	}
+	for r, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.Role], error) {
+		return client.Roles(ctx, svcauth.ListOptions{Limit: 3, Cursor: cursor})
+	}) {
+		note(r.ID, err)
+	}
+	audited := map[string]int{}
+	for e, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
+		return client.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 20, Cursor: cursor}, Action: "service_account.create"})
+	}) {
+		require.NoError(t, err)
+		audited[e.Target.ID]++
+	}
+	stop()
+	wg.Wait()
+	for id := range there {
+		require.Equal(t, 1, seen[id], id)
+		if svcauth.ValidID(svcauth.PrefixServiceAccount, id) {
+			require.Equal(t, 1, seen["named "+id], id)
+			require.Equal(t, 1, audited[id], id)
+		}
+	}
+	for id, n := range seen {
+		require.Equal(t, 1, n, id)
+	}
+}
+
+// What is no call of the API is answered by a problem too.
+func TestWhatIsNoCall(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	admin := adminToken(s)
+	for _, path := range []string{"/v1", "/v1/", "/v1/nothing", "/v1/service-accounts/", "/v1/service-accounts/x/y/z"} {
+		requireProblem(t, s.Get(path, admin), 404, svcauth.CodeNotFound)
+	}
+	for path, allow := range map[string][]string{"/v1/service-accounts": {"GET", "POST"}, "/v1/me": {"GET"}, "/v1/roles/" + svcauth.NewID("role"): {"GET", "PATCH", "DELETE"}} {
+		a := ask(t, s, http.MethodPut, path, admin, "{}")
+		requireProblem(t, a, 405, svcauth.CodeMethodNotAllowed)
+		got := strings.Split(strings.ReplaceAll(a.Header.Get("Allow"), " ", ""), ",")
+		slices.Sort(got)
+		slices.Sort(allow)
+		require.Equal(t, allow, got)
+	}
+	for query, at := range map[string]string{"limit=0": "query.limit", "limit=201": "query.limit", "limit=x": "query.limit", "limit=5&limit=6": "query.limit", "cursor=%00": "query.cursor",
+		"cursor=%ff": "query.cursor", "cursor=abc": "query.cursor", "name=a": "query.name", "nam%20e=1": "query.nam e"} {
+		a := s.Get("/v1/members?"+query, admin)
+		requireProblem(t, a, 422, svcauth.CodeInvalid)
+		require.Equal(t, at, a.JSON["errors"].([]any)[0].(map[string]any)["location"], query)
+	}
+	requireProblem(t, s.Get("/v1/members?limit=%zz", admin), 400, svcauth.CodeMalformed)
+	for query, at := range map[string]string{"since=yesterday": "query.since", "until=2026-01-01": "query.until", "actor=" + strings.Repeat("x", 65): "query.actor"} {
+		a := s.Get("/v1/audit-events?"+query, admin)
+		requireProblem(t, a, 422, svcauth.CodeInvalid)
+		require.Equal(t, at, a.JSON["errors"].([]any)[0].(map[string]any)["location"], query)
+	}
+	for _, wait := range []string{"x", "-1s", "31s", "5"} {
+		a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID("sa")+"?wait="+wait, admin, "")
+		requireProblem(t, a, 422, svcauth.CodeInvalid)
+	}
+	for _, header := range []string{"Basic eDp5", "Bearer", "Bearer ", "Token x"} {
+		req, err := http.NewRequest(http.MethodGet, s.URL+"/v1/me", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", header)
+		a := s.Do(req)
+		requireProblem(t, a, 401, svcauth.CodeUnauthenticated)
+		require.Equal(t, `Bearer realm="svcauth"`, a.Header.Get("WWW-Authenticate"))
+	}
+	require.NotContains(t, s.Log(), `"level":"ERROR"`)
+}
+
+// With ?wait= the answer says what is enforced; nobody is connected here.
+func TestWaiting(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	client, account := s.Admin(), s.Account("ci")
+	off, err := client.UpdateServiceAccount(t.Context(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: ptr(true)}, 2e9)
+	require.NoError(t, err)
+	require.NotNil(t, off.Enforcement)
+	require.Zero(t, off.Enforcement.Connected)
+	gone, err := client.DeleteServiceAccount(t.Context(), account.ID, 2e9)
+	require.NoError(t, err)
+	require.NotNil(t, gone)
+}
+
+// One line a request: who, what, how it ended; no secret and no token.
+func TestLogOfACall(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	client := s.Admin()
+	made, err := client.CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "ci"})
+	require.NoError(t, err)
+	own := svcauth.NewSecret()
+	_, err = client.CreateSecret(t.Context(), made.ID, svcauth.NewSecretRequest{ClientSecret: own})
+	require.NoError(t, err)
+	_, err = client.CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "ci"})
+	require.Error(t, err)
+	token := adminToken(s)
+	s.Get("/v1/me", token+"x")
+	log := s.Log()
+	require.Contains(t, log, `"route":"/v1/service-accounts/:id/secrets","status":201,"client_id":"`+s.Tenant.ApplicationKey.ClientID+`","actor":"`+s.Tenant.AdminID+`","reason":""`)
+	require.Contains(t, log, `"status":409,"client_id":"`+s.Tenant.ApplicationKey.ClientID+`","actor":"`+s.Tenant.AdminID+`","reason":"conflict"`)
+	require.Contains(t, log, `"status":401,"client_id":"","actor":"","reason":"unauthenticated"`)
+	for _, secret := range []string{made.ClientSecret.Reveal(), own.Reveal(), token[len(token)-40:], "eyJ"} {
+		require.NotContains(t, log, secret)
+	}
+}
+
+// The console's session counts, for changes only from our own pages, and never beside a token.
+func TestSessionActor(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	actor := access.Actor{ID: s.Tenant.AdminID, Kind: svcauth.KindMember, Name: svctest.AdminEmail, OrgID: s.Tenant.Organization.ID, Operator: true,
+		Privileges: []string{svcauth.MembersRead, svcauth.MembersManage}}
+	_, handler, err := httpapi.New(httpapi.Config{Access: s.App.Access, Token: s.App.Token, Logger: slog.New(slog.DiscardHandler), Issuer: s.Issuer, MaxInflight: 10,
+		SessionActor: func(r *http.Request) (access.Actor, bool) {
+			c, err := r.Cookie("session")
+			return actor, err == nil && c.Value == "good"
+		}})
+	require.NoError(t, err)
+	face := httptest.NewServer(handler)
+	defer face.Close()
+	via := *s
+	via.URL = face.URL
+	const body = `{"name":"by the console"}`
+	for _, test := range []struct {
+		name, method, body string
+		header             []string
+		status             int
+	}{
+		{"reads", http.MethodGet, "", []string{"Cookie", "session=good"}, 200},
+		{"no session", http.MethodGet, "", []string{"Cookie", "session=bad"}, 401},
+		{"reads from elsewhere: the browser keeps the answer from that page", http.MethodGet, "", []string{"Cookie", "session=good", "Sec-Fetch-Site", "cross-site"}, 200},
+		{"changes from elsewhere", http.MethodPost, body, []string{"Cookie", "session=good", "Sec-Fetch-Site", "cross-site"}, 403},
+		{"changes from a sibling site", http.MethodPost, body, []string{"Cookie", "session=good", "Sec-Fetch-Site", "same-site"}, 403},
+		{"changes from elsewhere in an old browser", http.MethodPost, body, []string{"Cookie", "session=good", "Origin", "https://evil.example"}, 403},
+		{"changes with a bad token beside the session", http.MethodPost, body, []string{"Cookie", "session=good", "Authorization", "Bearer x", "Sec-Fetch-Site", "same-origin"}, 401},
+		{"changes from our own page", http.MethodPost, body, []string{"Cookie", "session=good", "Sec-Fetch-Site", "same-origin"}, 201},
+	} {
+		a := ask(t, &via, test.method, "/v1/service-accounts", "", test.body, test.header...)
+		require.Equal(t, test.status, a.Status, "%s: %s", test.name, a.Text)
+	}
+}
