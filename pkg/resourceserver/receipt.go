@@ -6,9 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net/http"
 	"sync"
+	"time"
 )
+
+// receiptWithin spreads the receipts of all followers of a feed: the server sends the news to the last one before it hears from all at once.
+const receiptWithin = 20 * time.Millisecond
 
 // receipts is what the issuer is still to be told: the newest cursor that is enforced here.
 type receipts struct {
@@ -42,6 +47,9 @@ func (f *follower) confirm(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-f.receipts.wake:
+		}
+		if !pause(ctx, mathrand.N(receiptWithin)) {
+			return
 		}
 		for wait := retryAtFirst; ; wait = min(2*wait, retryAtMost) {
 			err := f.acknowledge(ctx, f.receipts.newest())
