@@ -24,6 +24,10 @@ import (
 // exampleCredentials is where the example API's own credentials rest between two starts, mode 0600.
 const exampleCredentials = "data/example-api.json"
 
+// demoProfile is a profile with the administrator's application key, mode 0600 like the master key beside it: so that what the demo's user tries next
+// (the management commands, deploy/terraform) needs no copying of secrets. Only the demo writes one.
+const demoProfile = "data/credentials"
+
 func demoCommand() *cobra.Command {
 	return &cobra.Command{Use: "demo", Short: "Run the server with an example service account, and the example API beside it", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
@@ -77,6 +81,12 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 		return err
 	}
 	if err := os.WriteFile(exampleCredentials, raw, 0o600); err != nil {
+		return err
+	}
+	key := tenant.ApplicationKey
+	profile := fmt.Sprintf("# Of the demo's administrator: SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use it.\n[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
+		demoProfile, cfg.Issuer, key.ClientID, key.ClientSecret.Reveal())
+	if err := os.WriteFile(demoProfile, []byte(profile), 0o600); err != nil {
 		return err
 	}
 	printTenant(w, cfg.Issuer, tenant)

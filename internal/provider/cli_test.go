@@ -62,11 +62,18 @@ func (ws *workspace) write(name, text string) {
 // try runs terraform and gives what it printed, on one line where it wraps.
 func (ws *workspace) try(args ...string) (string, error) {
 	ws.t.Helper()
-	cmd := exec.Command(findTerraform(), append(args, "-no-color")...)
+	return ws.run(findTerraform(), args...)
+}
+
+func (ws *workspace) run(program string, args ...string) (string, error) {
+	ws.t.Helper()
+	program, err := filepath.Abs(program)
+	require.NoError(ws.t, err)
+	cmd := exec.Command(program, append(args, "-no-color")...)
 	cmd.Dir, cmd.Env = ws.dir, ws.env
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
-	ws.t.Logf("terraform %s took %s", args[0], time.Since(began).Round(time.Millisecond))
+	ws.t.Logf("%s %s took %s", filepath.Base(program), args[0], time.Since(began).Round(time.Millisecond))
 	return strings.Join(strings.Fields(strings.NewReplacer("│", " ", "╷", " ", "╵", " ").Replace(string(out))), " "), err
 }
 

@@ -1,0 +1,5 @@
+data "svcauth_jwks" "keys" {}
+
+output "jwks" {
+  value = data.svcauth_jwks.keys.json
+}

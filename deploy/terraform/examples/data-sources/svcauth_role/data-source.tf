@@ -1,0 +1,3 @@
+data "svcauth_role" "administrator" {
+  name = "Administrator"
+}

@@ -1,0 +1,14 @@
+resource "svcauth_member" "ann" {
+  email      = "ann@example.com"
+  first_name = "Ann"
+  last_name  = "Smith"
+}
+
+data "svcauth_role" "administrator" {
+  name = "Administrator"
+}
+
+resource "svcauth_member_role" "ann_administrator" {
+  member_id = svcauth_member.ann.id
+  role_id   = data.svcauth_role.administrator.id
+}
