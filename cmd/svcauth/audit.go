@@ -72,7 +72,7 @@ func listEvents() *cobra.Command {
 			return []column[svcauth.AuditEvent]{
 				{title: "TIME (UTC)", whole: true, cell: func(e svcauth.AuditEvent) string { return e.Time.UTC().Format("2006-01-02 15:04:05") }},
 				{title: "ACTOR", cell: func(e svcauth.AuditEvent) string { return e.Actor.Name }},
-				{title: "ACTION", cell: func(e svcauth.AuditEvent) string { return e.Action }},
+				{title: "ACTION", last: true, cell: func(e svcauth.AuditEvent) string { return e.Action }},
 				{title: "TARGET", cell: func(e svcauth.AuditEvent) string { return orElse(e.Target.Name, e.Target.ID) }},
 				{title: "OUTCOME", whole: true, cell: func(e svcauth.AuditEvent) string { return e.Outcome }},
 			}

@@ -81,16 +81,25 @@ func TestMomentsAreRead(t *testing.T) {
 	}
 }
 
-// The name in the first column is cut last, an id never, and nothing below what can still be read.
-func TestFit(t *testing.T) {
-	for _, c := range []struct{ in, want []int }{
-		{[]int{10, 20}, []int{10, 20}}, {[]int{100, 20}, []int{66, 12}}, {[]int{30, 100}, []int{30, 48}}, {[]int{100, 8}, []int{70, 8}}, {[]int{10, 100, 29}, []int{10, 37, 29}}, {[]int{100, 100, 29, 100}, []int{21, 12, 29, 12}},
+// The name in the first column is cut last, with what is marked so; an id never, and nothing below what can still be read.
+func TestWhatIsCutFirst(t *testing.T) {
+	for _, c := range []struct {
+		in, want []int // name, roles, id (whole), action (last)
+	}{
+		{[]int{10, 20, 8, 8}, []int{10, 20, 8, 8}}, {[]int{30, 100, 8, 8}, []int{30, 28, 8, 8}}, {[]int{60, 100, 8, 8}, []int{46, 12, 8, 8}},
+		{[]int{60, 100, 8, 60}, []int{27, 12, 8, 27}}, {[]int{100, 100, 60, 8}, []int{leastWidth, leastWidth, 60, leastWidth}},
 	} {
-		got := append([]int{}, c.in...)
-		fit(got, func(i int) bool { return i != 2 })
-		require.Equal(t, c.want, got)
+		var b bytes.Buffer
+		row := [4]string{}
+		for i, n := range c.in {
+			row[i] = strings.Repeat("x", n)
+		}
+		cell := func(i int) func([4]string) string { return func(r [4]string) string { return r[i] } }
+		require.NoError(t, writeTable(&b, [][4]string{row}, []column[[4]string]{{title: "A", cell: cell(0)}, {title: "B", cell: cell(1)}, {title: "C", cell: cell(2), whole: true}, {title: "D", cell: cell(3), last: true}}))
+		var got []int
+		for _, text := range strings.Fields(strings.Split(b.String(), "\n")[1]) {
+			got = append(got, columns(text))
+		}
+		require.Equal(t, c.want, got, "%v", c.in)
 	}
-	got := []int{40, 100, 100}
-	fit(got, func(i int) bool { return i == 0 })
-	require.Equal(t, []int{leastWidth, 100, 100}, got)
 }

@@ -68,7 +68,7 @@ func createRole() *cobra.Command {
 		example: []string{`svcauth role create "Cluster editor" --privilege clusters:view --privilege clusters:edit`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
-			flags.StringSliceVar(&body.Privileges, "privilege", nil, "privilege that it gives; may be repeated, or several with commas")
+			flags.Var((*wordList)(&body.Privileges), "privilege", "privilege that it gives; may be repeated, or several with commas")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			body.Name = args[0]
@@ -91,9 +91,9 @@ func (r *roleChange) flags(flags *pflag.FlagSet) {
 	r.taking.flags(flags)
 	flags.StringVar(&r.name, "name", "", "new name; live tokens that carry the role die")
 	flags.StringVar(&r.description, "description", "", "new description")
-	flags.StringSliceVar(&r.set, "privilege", nil, "its privileges from now on, instead of those it has; may be repeated")
-	flags.StringSliceVar(&r.add, "add-privilege", nil, "privilege to add; may be repeated")
-	flags.StringSliceVar(&r.remove, "remove-privilege", nil, "privilege to take away; may be repeated")
+	flags.Var((*wordList)(&r.set), "privilege", "its privileges from now on, instead of those it has; may be repeated")
+	flags.Var((*wordList)(&r.add), "add-privilege", "privilege to add; may be repeated")
+	flags.Var((*wordList)(&r.remove), "remove-privilege", "privilege to take away; may be repeated")
 }
 
 func updateRole() *cobra.Command {
@@ -137,7 +137,7 @@ func updateRole() *cobra.Command {
 func (r *roleChange) privileges(role svcauth.Role, replaces bool) ([]string, error) {
 	after := slices.Concat(role.Privileges, r.add)
 	if replaces {
-		after = slices.Clone(r.set)
+		after = append([]string{}, r.set...) // none is [], for null would mean 'as they are'
 	}
 	for _, privilege := range r.remove {
 		if !slices.Contains(role.Privileges, privilege) {

@@ -19,9 +19,10 @@ type column[T any] struct {
 	title string
 	cell  func(T) string
 	whole bool // never cut: ids
+	last  bool // cut last, as the name in the first column is
 }
 
-// writeTable writes rows so that no line is wider than a terminal: what may be cut is cut, a name in the first column last.
+// writeTable writes rows so that no line is wider than a terminal: what may be cut is cut, first as far as it stays readable, then the names too.
 func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 	lines := make([][]string, 1, len(rows)+1)
 	widths := make([]int, len(columnsOfT))
@@ -37,7 +38,8 @@ func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 		}
 		lines = append(lines, line)
 	}
-	fit(widths, func(i int) bool { return !columnsOfT[i].whole })
+	shrink(widths, readableWidth, func(i int) bool { return i > 0 && !columnsOfT[i].whole && !columnsOfT[i].last })
+	shrink(widths, leastWidth, func(i int) bool { return !columnsOfT[i].whole })
 	var b strings.Builder
 	for _, line := range lines {
 		b.Reset()
@@ -53,12 +55,6 @@ func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 		}
 	}
 	return nil
-}
-
-// fit makes the columns as narrow as a terminal: first those after the name in the first one, as far as they stay readable, then that too.
-func fit(widths []int, mayCut func(int) bool) {
-	shrink(widths, readableWidth, func(i int) bool { return i > 0 && mayCut(i) })
-	shrink(widths, leastWidth, mayCut)
 }
 
 // shrink takes from the widest column that may be cut until all fit or none is wider than least.

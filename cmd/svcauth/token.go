@@ -25,17 +25,14 @@ func tokenCommand() *cobra.Command {
 		example: []string{"svcauth token", "svcauth token --scope clusters:view --resource https://api.cloud.example -o json",
 			`curl -H "Authorization: Bearer $(svcauth token)" https://api.cloud.example/clusters`},
 		flags: func(flags *pflag.FlagSet) {
-			flags.StringSliceVar(&scopes, "scope", nil, "privilege that it shall carry; may be repeated, or several with commas (default: all that are granted)")
+			flags.Var((*wordList)(&scopes), "scope", "privilege that it shall carry; may be repeated, or several with commas (default: all that are granted)")
 			flags.StringArrayVar(&resources, "resource", nil, "audience that it shall be for (RFC 8707); may be repeated")
 			flags.StringVar(&audience, "audience", "", "the same as the audience parameter, once")
 		},
 		choices: map[string]choices{"scope": privilegeChoices, "resource": apiChoices, "audience": apiChoices},
 		run: func(ctx context.Context, s *session, _ []string) error {
 			config := s.config
-			for _, scope := range scopes {
-				config.Scopes = append(config.Scopes, strings.Fields(scope)...)
-			}
-			config.Resource = resources
+			config.Scopes, config.Resource = scopes, resources
 			if audience != "" {
 				config.Audience = []string{audience}
 			}

@@ -106,3 +106,14 @@ func indented(lines []string) string {
 	}
 	return "  " + strings.Join(lines, "\n  ")
 }
+
+// wordList is a flag that may be repeated, each time with one word or several with commas or spaces between.
+type wordList []string
+
+func (w *wordList) String() string { return strings.Join(*w, ",") }
+func (w *wordList) Type() string   { return "strings" }
+
+func (w *wordList) Set(text string) error {
+	*w = append(*w, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })...)
+	return nil
+}

@@ -27,6 +27,9 @@ func (c *Client) Roles(ctx context.Context, options ListOptions) (List[Role], er
 // UpdateRole changes what patch names. Tokens that carry the role and a privilege that it loses die at once, and with a new name all that carry it.
 // Problems: [CodePreconditionFailed] where version (0: any) is not the role's own, [CodeConflict], [CodeForbidden] for a system role, [CodeMissingPrivileges].
 func (c *Client) UpdateRole(ctx context.Context, id string, version int64, patch RolePatch, wait time.Duration) (Role, error) {
+	if patch.Privileges != nil && *patch.Privileges == nil { // a nil slice is null in JSON, and null would leave them as they are
+		patch.Privileges = &[]string{}
+	}
 	return c.role(ctx, request{method: http.MethodPatch, path: []string{rolesPath, id}, body: patch, version: version, wait: wait})
 }
 

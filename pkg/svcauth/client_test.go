@@ -105,3 +105,11 @@ func TestNewClientRefuses(t *testing.T) {
 		require.NoError(t, err, fine)
 	}
 }
+
+func TestNoPrivilegesAreSentAsNone(t *testing.T) {
+	c, requests := answering(t, ClientConfig{}, says(200, `{"id":"role_1"}`))
+	var none []string
+	_, err := c.UpdateRole(t.Context(), "role_1", 0, RolePatch{Privileges: &none}, 0)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"privileges":[]}`, (*requests)[0].body)
+}

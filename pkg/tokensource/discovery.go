@@ -56,7 +56,7 @@ func (s *Source) discover(ctx context.Context, name string, pick func(metadata) 
 	}
 	// RFC 8414 §3.3: identical, or the document must not be used.
 	if said.Issuer != s.config.Issuer {
-		return "", bad("the metadata is of issuer %q, not of %q as configured; they must be the same, to the letter", (credential{}).clean(said.Issuer, 256), s.config.Issuer)
+		return "", bad("the metadata is of issuer %q, not of %q as configured; they must be the same, to the letter; if that is the server you mean, configure the former", (credential{}).clean(said.Issuer, 256), s.config.Issuer)
 	}
 	endpoint := pick(said)
 	if endpoint == "" {
