@@ -1,0 +1,84 @@
+package redisfeed_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/resourceserver/redisfeed"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const patience = 30 * time.Second
+
+func TestFollowNeedsItsParts(t *testing.T) {
+	require.ErrorContains(t, redisfeed.Follow(t.Context(), redisfeed.Config{}), "required")
+}
+
+// The feed is polled so seldom that what is refused within the test was heard from Redis; and with Redis gone it comes by the feed.
+func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
+	server := redistest.Start(t)
+	s := svctest.New(t, svctest.Options{RedisURL: server.URL()})
+	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
+	set := resourceserver.NewRevocationSet()
+	follow := func(every time.Duration) *resourceserver.Verifier {
+		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: &http.Client{Transport: s.HTTP.Transport}, Revocations: set,
+			MaxStaleness: time.Hour, Feed: &resourceserver.Feed{Poll: true, Every: every, Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
+		require.NoError(t, err)
+		ready, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		require.NoError(t, v.Ready(ready))
+		return v
+	}
+	v := follow(20 * time.Minute)
+	defer v.Close()
+	options, err := redis.ParseURL(server.URL())
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	defer client.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- redisfeed.Follow(ctx, redisfeed.Config{Client: client, Revocations: set}) }()
+
+	revoked := func(v *resourceserver.Verifier) func() bool {
+		token := s.Token(account.ClientID, account.ClientSecret, "")
+		_, err := v.Verify(t.Context(), token)
+		require.NoError(t, err)
+		require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
+		return func() bool {
+			_, err := v.Verify(t.Context(), token)
+			return err != nil
+		}
+	}
+	// The subscription may not be in force yet: what is published before is not heard, and must not be.
+	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
+	require.Eventually(t, revoked(v), patience, time.Millisecond)
+
+	for name, message := range map[string]string{"no JSON": "{", "no revocations": `{"seq":1}`, "wrong types": `{"revocations":[{"jti":5}]}`, "no kind": `{"revocations":[{"exp":1}]}`} {
+		before := set.Len()
+		server.Must("PUBLISH", "svcauth:{changes}", message)
+		require.Eventually(t, revoked(v), patience, time.Millisecond, name)
+		require.Equal(t, before+1, set.Len(), name)
+	}
+
+	server.Kill()
+	seldom := revoked(v)
+	require.Never(t, seldom, 300*time.Millisecond, 50*time.Millisecond, "heard from nobody")
+	again := follow(100 * time.Millisecond) // the feed has it
+	defer again.Close()
+	require.Eventually(t, seldom, patience, 10*time.Millisecond)
+	_ = again.Close()
+	server.Start()
+	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
+	require.Eventually(t, revoked(v), patience, time.Millisecond)
+	stop()
+	require.NoError(t, <-done)
+}
