@@ -294,6 +294,12 @@ func (b *browser) html() string {
 	return eval[string](b, `document.documentElement.outerHTML`)
 }
 
+// focused waits until a field has the focus.
+func (b *browser) focused(id string) {
+	b.t.Helper()
+	require.Eventually(b.t, func() bool { return eval[string](b, `document.activeElement.id`) == id }, patience, 20*time.Millisecond, "%s does not get the focus", id)
+}
+
 // see waits until the page shows a text.
 func (b *browser) see(text string) {
 	b.t.Helper()
@@ -328,14 +334,12 @@ func (b *browser) signInAs(email, password string) {
 // nav goes to an entry of the navigation, which on a narrow screen is behind a button.
 func (b *browser) nav(entry string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(patience); !b.has("navigation", "Main") && time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		b.click("button", "Menu")
-		for range 20 {
-			if b.has("navigation", "Main") {
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
+	deadline := time.Now().Add(patience)
+	for tries := 0; !b.has("navigation", "Main") && time.Now().Before(deadline); tries++ {
+		if tries%20 == 0 && b.has("button", "Menu") {
+			b.click("button", "Menu")
 		}
+		time.Sleep(50 * time.Millisecond)
 	}
 	b.within("navigation", "Main").press("link", entry)
 }

@@ -312,9 +312,9 @@ func TestGoldenPagesHoldTogether(t *testing.T) {
 
 func TestReturnToTakesOnlyPagesOfTheConsole(t *testing.T) {
 	for next, want := range map[string]string{
-		"/console/roles?x=1": "/console/roles?x=1", "": "/console/members", "/": "/console/members", "//evil.example/console/": "/console/members",
-		"https://evil.example/console/": "/console/members", "/console/\\evil": "/console/members", "/consolex": "/console/members",
-		"/console/sign-out": "/console/members", "/console/\r\nSet-Cookie: x": "/console/members", "/console/../oauth2/token": "/console/members",
+		"/console/roles?x=1": "/console/roles?x=1", "": "/console", "/": "/console", "//evil.example/console/": "/console",
+		"https://evil.example/console/": "/console", "/console/\\evil": "/console", "/consolex": "/console",
+		"/console/sign-out": "/console", "/console/\r\nSet-Cookie: x": "/console", "/console/../oauth2/token": "/console",
 	} {
 		require.Equal(t, want, returnTo(next), "%q", next)
 	}

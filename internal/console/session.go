@@ -212,7 +212,7 @@ func (v *visit) readForm() error {
 
 // returnTo takes only a path of the console for where to go after sign-in: never another site.
 func returnTo(next string) string {
-	const first = "/console/members"
+	const first = "/console" // which leads to the first page that the member may see
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.HasPrefix(u.Path, "/console/sign-") ||
 		path.Clean(u.Path) != u.Path || strings.ContainsAny(next, "\\\r\n") {
