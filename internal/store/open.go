@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"testing/fstest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -150,29 +149,44 @@ func (s *Store) Pending(ctx context.Context) (int, error) {
 
 // provider reads the migrations below from, in the dialect of this database.
 func (s *Store) provider(from fs.FS) (*goose.Provider, error) {
-	dialect, files := goose.DialectSQLite3, fstest.MapFS{}
-	replacer := strings.NewReplacer()
+	dialect, replacer := goose.DialectSQLite3, strings.NewReplacer()
 	if s.postgres {
 		dialect = goose.DialectPostgres
 		replacer = strings.NewReplacer(`COLLATE BINARY`, `COLLATE "C"`, ` BLOB`, ` BYTEA`)
 	}
-	err := fs.WalkDir(from, "migrations", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		text, err := fs.ReadFile(from, path)
-		files[entry.Name()] = &fstest.MapFile{Data: []byte(replacer.Replace(string(text)))}
-		return err
-	})
+	files, err := fs.Sub(from, "migrations")
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}
-	migrating, err := goose.NewProvider(dialect, s.write, files, goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
+	migrating, err := goose.NewProvider(dialect, s.write, translated{files, replacer}, goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}
 	return migrating, nil
 }
+
+// translated is a directory whose files are read in the dialect of a database.
+type translated struct {
+	fs.FS
+	dialect *strings.Replacer
+}
+
+// Open is of [fs.FS].
+func (t translated) Open(name string) (fs.File, error) {
+	file, err := t.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".sql") {
+		return file, err
+	}
+	text, err := io.ReadAll(file)
+	return translatedFile{file, strings.NewReader(t.dialect.Replace(string(text)))}, err
+}
+
+type translatedFile struct {
+	fs.File
+	text *strings.Reader
+}
+
+func (f translatedFile) Read(p []byte) (int, error) { return f.text.Read(p) }
 
 // migrationLock keeps two nodes from migrating at once. SQLite has one process, and its file is locked by the transaction itself.
 func (s *Store) migrationLock(ctx context.Context) (release func(), err error) {

@@ -1,0 +1,183 @@
+// Package internal_test holds the house's rules as tests: who may import whom (design §3), and how code is written (§11).
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/svcauth/svcauth/"
+
+// pkg is one package as `go list` knows it, without its tests. Names of our own are without the module's.
+type pkg struct {
+	ImportPath string
+	Dir        string
+	GoFiles    []string
+	Imports    []string // what it names itself
+	Deps       []string // and what that brings along
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", "./...")
+	cmd.Dir = ".."
+	raw, err := cmd.Output()
+	require.NoError(t, err)
+	var all []pkg
+	for decoder := json.NewDecoder(strings.NewReader(string(raw))); ; {
+		var p pkg
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		p.ImportPath = short(p.ImportPath)
+		for _, list := range [][]string{p.Imports, p.Deps} {
+			for i := range list {
+				list[i] = short(list[i])
+			}
+		}
+		if len(p.GoFiles) > 0 {
+			all = append(all, p)
+		}
+	}
+	require.Greater(t, len(all), 15)
+	return all
+}
+
+func short(name string) string {
+	own, is := strings.CutPrefix(name, module)
+	if !is && strings.HasPrefix(name, "internal/") {
+		return "std/" + name // not to be taken for one of ours
+	}
+	return own
+}
+
+// within says whether a package is one of the named, or below one.
+func within(name string, trees ...string) bool {
+	return slices.ContainsFunc(trees, func(tree string) bool { return name == tree || strings.HasPrefix(name, tree+"/") })
+}
+
+// TestEachTechnologyHasItsPlace is design §3.2: a technology is named in few packages, so that it can be replaced and reasoned about there. svctest starts
+// real servers for tests and is in no program.
+func TestEachTechnologyHasItsPlace(t *testing.T) {
+	places := map[string][]string{
+		"database/sql":                   {"internal/store", "internal/svctest/dbdump"},
+		"github.com/jackc/pgx":           {"internal/store", "internal/svctest/dbdump"},
+		"modernc.org/sqlite":             {"internal/store", "internal/svctest/dbdump"},
+		"github.com/pressly/goose":       {"internal/store"},
+		"github.com/redis/go-redis":      {"internal/cache", "pkg/resourceserver/redisfeed"},
+		"github.com/gin-gonic/gin":       {"internal/httpapi", "internal/console", "pkg/resourceserver/ginauth"},
+		"github.com/danielgtaylor/huma":  {"internal/httpapi"},
+		"github.com/go-oauth2/oauth2":    {"internal/token"},
+		"github.com/golang-jwt/jwt":      {"internal/keyring", "pkg/resourceserver", "internal/token"},
+		"github.com/maypok86/otter":      {"internal/token"},
+		"github.com/alexedwards/scs":     {"internal/console"},
+		"github.com/knadh/koanf":         {"internal/config"},
+		"github.com/spf13/cobra":         {"cmd/svcauth"},
+		"github.com/prometheus":          {"internal/telemetry"},
+		"github.com/hashicorp/terraform": {"internal/provider", "cmd/terraform-provider-svcauth"},
+		"github.com/stretchr/testify":    {"internal/svctest"},
+		"testing":                        {"internal/svctest"},
+		"html/template":                  {"internal/console"},
+		"os/exec":                        {"internal/svctest", "internal/bench", "cmd/svcauth"},
+		"unsafe":                         {},
+		"C":                              {},
+		"math/rand":                      {}, // v2 for jitter; crypto/rand for everything else
+		"encoding/gob":                   {},
+		"crypto/md5":                     {},
+		"crypto/sha1":                    {},
+		"golang.org/x/crypto/bcrypt":     {},
+		"github.com/dgrijalva/jwt-go":    {},
+		"github.com/go-redis/redis":      {},
+		"github.com/go-oauth2/redis":     {},
+		"github.com/tidwall/buntdb":      {},
+		"github.com/mattn/go-sqlite3":    {},
+	}
+	for _, p := range packages(t) {
+		for _, name := range p.Imports {
+			for technology, allowed := range places {
+				isIt := name == technology || strings.HasPrefix(name, technology+"/") && technology != "testing" && technology != "math/rand" ||
+					strings.HasPrefix(technology, "github.com/hashicorp/terraform") && strings.HasPrefix(name, technology)
+				require.False(t, isIt && !within(p.ImportPath, allowed...), "%s imports %s, which belongs to %v", p.ImportPath, name, allowed)
+			}
+		}
+	}
+}
+
+// TestImportsPointDownward lists for each package which of ours it may import. pkg/svcauth, the nouns, is everybody's.
+func TestImportsPointDownward(t *testing.T) {
+	down := map[string][]string{
+		"config":                         {},
+		"pkg/svcauth":                    {},
+		"pkg/tokensource":                {},
+		"pkg/resourceserver":             {},
+		"pkg/resourceserver/ginauth":     {"pkg/resourceserver"},
+		"pkg/resourceserver/redisfeed":   {"pkg/resourceserver"},
+		"internal/config":                {"config", "internal/cache"},
+		"internal/telemetry":             {},
+		"internal/store":                 {},
+		"internal/cache":                 {},
+		"internal/keyring":               {"internal/store", "pkg/resourceserver"},
+		"internal/changes":               {"internal/store", "internal/cache", "pkg/resourceserver"},
+		"internal/access":                {"internal/store", "internal/cache", "internal/keyring", "pkg/resourceserver"},
+		"internal/token":                 {"internal/store", "internal/cache", "internal/keyring", "internal/changes", "internal/access", "pkg/resourceserver"},
+		"internal/httpapi":               {"internal/access", "internal/token", "internal/changes", "internal/telemetry", "pkg/resourceserver"},
+		"internal/httpapi/docs":          {},
+		"internal/console":               {"internal/access", "internal/token", "internal/telemetry", "pkg/resourceserver"},
+		"internal/provider":              {"pkg/tokensource"},
+		"internal/bench":                 {"pkg/tokensource", "pkg/resourceserver"},
+		"cmd/example-api":                {"pkg/resourceserver", "pkg/tokensource"},
+		"cmd/terraform-provider-svcauth": {"internal/provider"},
+		"cmd/svcauth":                    {"config", "internal/app", "internal/access", "internal/config", "internal/store", "pkg/tokensource", "pkg/resourceserver"},
+	}
+	everything := []string{"internal/app", "internal/svctest"}
+	for _, p := range packages(t) {
+		allowed, known := down[p.ImportPath]
+		if within(p.ImportPath, everything...) {
+			continue
+		}
+		require.True(t, known, "%s is a new package: say here what it may import", p.ImportPath)
+		for _, name := range p.Imports {
+			if within(name, "cmd", "pkg", "internal", "config") {
+				require.True(t, name == "pkg/svcauth" || slices.Contains(allowed, name), "%s imports %s; it may import %v", p.ImportPath, name, allowed)
+			}
+			require.False(t, within(name, "internal/svctest") && !within(p.ImportPath, "internal/svctest"), "%s imports %s, which is for tests", p.ImportPath, name)
+		}
+	}
+}
+
+// TestPkgBringsLittleAlong is design §3.1, with all that is brought along: who imports pkg gets no server.
+func TestPkgBringsLittleAlong(t *testing.T) {
+	for _, p := range packages(t) {
+		if !within(p.ImportPath, "pkg") {
+			continue
+		}
+		for _, name := range p.Deps {
+			forbidden := within(name, "internal", "database/sql") || strings.Contains(name, "sqlite") || strings.Contains(name, "jackc/pgx") ||
+				strings.Contains(name, "redis") && p.ImportPath != "pkg/resourceserver/redisfeed" && !strings.HasPrefix(name, "pkg/") ||
+				strings.Contains(name, "gin-gonic") && p.ImportPath != "pkg/resourceserver/ginauth" ||
+				within(name, "github.com/stretchr/testify", "testing")
+			require.False(t, forbidden, "%s brings %s along", p.ImportPath, name)
+		}
+	}
+}
+
+// TestProgramsHoldNoTestCode: what starts servers for tests is in no binary.
+func TestProgramsHoldNoTestCode(t *testing.T) {
+	for _, p := range packages(t) {
+		if within(p.ImportPath, "cmd") {
+			for _, name := range p.Deps {
+				viaPlugin := name == "testing" && p.ImportPath == "cmd/terraform-provider-svcauth" // the plugin framework brings it
+				require.False(t, !viaPlugin && within(name, "internal/svctest", "github.com/stretchr/testify", "testing"), "%s contains %s", p.ImportPath, name)
+			}
+		}
+	}
+}
