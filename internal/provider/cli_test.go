@@ -273,6 +273,48 @@ func TestALostAnswerIsSaid(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(90*time.Minute), *w.named("ci").Secrets[0].ExpiresAt, time.Hour)
 }
 
+// What somebody changes between a plan and its apply is not overwritten.
+func TestAPlanThatWasOvertakenIsNotApplied(t *testing.T) {
+	w := newWorld(t)
+	ws := newWorkspace(t)
+	w.signIn(ws)
+	text := required + `
+		variable "text" { default = "" }
+		resource "svcauth_service_account" "a" {
+			name = "a"
+			description = var.text
+		}
+		resource "svcauth_role" "r" {
+			name = "r"
+			description = var.text
+		}
+		resource "svcauth_member" "m" {
+			email = "m@example.com"
+			first_name = "M"
+			last_name = var.text == "" ? "M" : var.text
+		}
+		`
+	ws.write("main.tf", text)
+	ws.must("apply", "-auto-approve")
+	ws.must("plan", "-out", "plan", "-var", "text=planned")
+	other, on := "by somebody else", true
+	_, err := w.Admin().UpdateServiceAccount(t.Context(), w.named("a").ID, 0, svcauth.ServiceAccountPatch{Disabled: &on}, 0)
+	require.NoError(t, err)
+	_, err = w.Admin().UpdateRole(t.Context(), w.roleNamed("r").ID, 0, svcauth.RolePatch{Description: &other}, 0)
+	require.NoError(t, err)
+	_, err = w.Admin().UpdateMember(t.Context(), w.member("m@example.com").ID, 0, svcauth.MemberPatch{FirstName: &other}, 0)
+	require.NoError(t, err)
+	out, err := ws.try("apply", "plan")
+	require.Error(t, err)
+	for _, what := range []string{"service account", "role", "member"} {
+		require.Contains(t, out, "The "+what+" was changed meanwhile")
+	}
+	require.Empty(t, w.named("a").Description)
+	require.Equal(t, other, w.roleNamed("r").Description)
+	ws.must("apply", "-auto-approve", "-var", "text=planned")
+	require.Equal(t, "planned", w.roleNamed("r").Description)
+}
+
 func TestFunctions(t *testing.T) {
 	needTerraform(t)
 	ws := newWorkspace(t)

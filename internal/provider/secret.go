@@ -3,11 +3,9 @@ package provider
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -69,26 +67,6 @@ func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 			"previous": schema.ListAttribute{Computed: true, ElementType: previousType,
 				MarkdownDescription: "Secrets that rotations have left working for a while: `id`, `hint`, `expires_at`."},
 		},
-	}
-}
-
-// durationValidator refuses a time to keep something that is none.
-type durationValidator struct{}
-
-const maxKeep = 365 * 24 * time.Hour
-
-func (durationValidator) Description(context.Context) string {
-	return "a duration over 0 and up to 8760h (a year), such as 24h"
-}
-
-func (v durationValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
-
-func (v durationValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
-		return
-	}
-	if keep, err := time.ParseDuration(req.ConfigValue.ValueString()); err == nil && (keep <= 0 || keep > maxKeep) {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a time to keep a secret for", "Expected "+v.Description(ctx)+".")
 	}
 }
 
@@ -238,42 +216,6 @@ func (r *secretResource) Delete(ctx context.Context, req resource.DeleteRequest,
 			r.fail(&resp.Diagnostics, "Removing the secret "+id+" failed", err)
 		}
 	}
-}
-
-// ImportState takes <service account>/<secret>: the account by id or name, the secret by id or by its last four characters.
-func (r *secretResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	client := r.begin(&resp.Diagnostics, "Importing the secret failed")
-	if client == nil {
-		return
-	}
-	holder, id, err := findSecret(ctx, client, req.ID)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the secret failed", err)
-		return
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), id)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("service_account_id"), holder)...)
-}
-
-func findSecret(ctx context.Context, client *svcauth.Client, importID string) (accountID, id string, err error) {
-	accountRef, secretRef, err := pair(importID, "<service account by id or name>/<secret by id or its last four characters>")
-	if err != nil {
-		return "", "", err
-	}
-	holder, err := account(ctx, client, accountRef)
-	if err != nil {
-		return "", "", err
-	}
-	var matches []string
-	for _, s := range holder.Secrets {
-		if s.ID == secretRef || s.Hint == secretRef {
-			matches = append(matches, s.ID)
-		}
-	}
-	if len(matches) != 1 {
-		return "", "", fmt.Errorf("the service account %s has %d secrets with the id or the last characters %q; expected one", holder.ID, len(matches), secretRef)
-	}
-	return holder.ID, matches[0], nil
 }
 
 var (

@@ -76,6 +76,34 @@ func TestSecretLives(t *testing.T) {
 	)
 }
 
+// A secret belongs to one account: another account's is another secret, and the first one's is removed.
+func TestSecretOfAnotherAccountIsAnotherSecret(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.Account("a"), w.Account("b")
+	s := svcauth.NewSecret()
+	secretOf := func(label, id string) string {
+		return fmt.Sprintf(`
+			resource "svcauth_service_account_secret" %q {
+				service_account_id = %q
+				client_secret_wo = %q
+				client_secret_wo_version = 1
+			}
+			`, label, id, s.Reveal())
+	}
+	text := func(id string) string { return w.config("%s", secretOf("s", id)) }
+	run(t,
+		resource.TestStep{Config: text(a.ID), Check: does(func() { require.Len(t, w.named("a").Secrets, 2) })},
+		resource.TestStep{Config: text(b.ID), ConfigPlanChecks: planned(secretAddress, plancheck.ResourceActionReplace), Check: does(func() {
+			require.Len(t, w.named("a").Secrets, 1)
+			require.Len(t, w.named("b").Secrets, 2)
+		})},
+		// The same secret once more is refused, and nothing is added.
+		resource.TestStep{Config: text(b.ID) + secretOf("twice", b.ID),
+			ExpectError: regexp.MustCompile(`(?s)has\s+this\s+secret\s+already.*import`)},
+		resource.TestStep{Config: text(b.ID), Check: does(func() { require.Len(t, w.named("b").Secrets, 2) })},
+	)
+}
+
 // An imported secret is not rotated by the first apply, which only notes the version.
 func TestImportedSecretIsNotRotated(t *testing.T) {
 	w := newWorld(t)

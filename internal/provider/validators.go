@@ -1,0 +1,137 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// textValidator refuses what the server would trim or refuse: a text that comes back different is a plan that does not hold.
+type textValidator struct{ least, most int }
+
+func (v textValidator) Description(context.Context) string {
+	return fmt.Sprintf("%d to %d characters, without white space around them or control characters", v.least, v.most)
+}
+
+func (v textValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v textValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	text := req.ConfigValue.ValueString()
+	if n := utf8.RuneCountInString(text); n < v.least || n > v.most || text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a text for this", "Expected "+v.Description(ctx)+".")
+	}
+}
+
+// idValidator refuses what is no id with the prefix.
+type idValidator struct{ prefix string }
+
+func (v idValidator) Description(context.Context) string {
+	return "an id of the form " + v.prefix + "_…, not a name"
+}
+
+func (v idValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v idValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() && !svcauth.ValidID(v.prefix, req.ConfigValue.ValueString()) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not an id", "Expected "+v.Description(ctx)+".")
+	}
+}
+
+// emailValidator refuses an address that the server would write differently.
+type emailValidator struct{}
+
+func (emailValidator) Description(context.Context) string {
+	return "one bare e-mail address in lower case, such as ann@example.com"
+}
+
+func (v emailValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v emailValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	text := req.ConfigValue.ValueString()
+	if parsed, err := mail.ParseAddress(text); err != nil || parsed.Address != text || text != strings.ToLower(text) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not an address", "Expected "+v.Description(ctx)+".")
+	}
+}
+
+// secretValidator tells a mistyped secret before anything is changed. It never shows it.
+type secretValidator struct{}
+
+func (secretValidator) Description(context.Context) string {
+	return "a client secret as svcauth makes them"
+}
+
+func (v secretValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (secretValidator) ValidateString(_ context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	if _, err := svcauth.ParseSecret(req.ConfigValue.ValueString()); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a client secret", err.Error()+". The ephemeral resource svcauth_generated_secret makes one.")
+	}
+}
+
+// headersValidator refuses headers that would break or forge the requests.
+type headersValidator struct{}
+
+var reservedHeaders = []string{"Authorization", "Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "If-Match", "Accept", "Accept-Encoding", "Cookie2", "Te", "Trailer", "Upgrade"}
+
+func (headersValidator) Description(context.Context) string {
+	return "names and values of HTTP headers, save those that the requests need for themselves"
+}
+
+func (v headersValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (headersValidator) ValidateMap(_ context.Context, req validator.MapRequest, resp *validator.MapResponse) {
+	for name, value := range req.ConfigValue.Elements() {
+		text, _ := value.(types.String)
+		switch {
+		case slices.Contains(reservedHeaders, http.CanonicalHeaderKey(name)):
+			resp.Diagnostics.AddAttributeError(req.Path, "Reserved header", "The requests need the header "+name+" for themselves; take it out.")
+		case name == "" || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune("!#$%&'*+-.^_`|~", r) && !alphanumeric(r) }):
+			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", fmt.Sprintf("%q is not the name of an HTTP header (RFC 9110 §5.1).", name))
+		case strings.ContainsFunc(text.ValueString(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", "The value of the header "+name+" holds a control character (RFC 9110 §5.5).")
+		}
+	}
+}
+
+func alphanumeric(r rune) bool {
+	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+}
+
+// durationValidator refuses a time to keep something that is none.
+type durationValidator struct{}
+
+const maxKeep = 365 * 24 * time.Hour
+
+func (durationValidator) Description(context.Context) string {
+	return "a duration over 0 and up to 8760h (a year), such as 24h"
+}
+
+func (v durationValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+func (v durationValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	if keep, err := time.ParseDuration(req.ConfigValue.ValueString()); err == nil && (keep <= 0 || keep > maxKeep) {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a time to keep a secret for", "Expected "+v.Description(ctx)+".")
+	}
+}
