@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"os/exec"
@@ -10,15 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
-	"github.com/svcauth/svcauth/pkg/svcauth"
-	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
 // TestMain puts this very program on the PATH of the transcripts as svcauth.
@@ -66,6 +61,7 @@ func words(server *svctest.Server) map[string]word {
 		"soon":     soon,
 		"live":     live(server),
 		"follow":   follow(server),
+		"port":     port,
 	}
 }
 
@@ -164,94 +160,4 @@ func save(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s is no text", args[1])
 	}
 	ts.Setenv(args[0], text)
-}
-
-// accountWord: account NAME PRIVILEGE… makes a service account with a role of its own, and puts NAME_ID and NAME_SECRET into the environment.
-func accountWord(server *svctest.Server) word {
-	return func(ts *testscript.TestScript, _ bool, args []string) {
-		made := server.Account(args[0], args[1:]...)
-		ts.Setenv(args[0]+"_ID", made.ClientID)
-		ts.Setenv(args[0]+"_SECRET", made.ClientSecret.Reveal())
-	}
-}
-
-// asAPI: stdout is the JSON that GET path gives, but for what moves by itself.
-func asAPI(server *svctest.Server) word {
-	return func(ts *testscript.TestScript, _ bool, args []string) {
-		key := server.Tenant.ApplicationKey
-		answer := server.Get(args[0], server.Token(key.ClientID, key.ClientSecret, ""))
-		if answer.Status != 200 {
-			ts.Fatalf("GET %s: %d %s", args[0], answer.Status, answer.Text)
-		}
-		var want, got any
-		ts.Check(json.Unmarshal([]byte(answer.Text), &want))
-		ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &got))
-		if w, g := canonical(want), canonical(got); w != g {
-			ts.Fatalf("not what GET %s gives:\n%s\n%s", args[0], g, w)
-		}
-	}
-}
-
-func canonical(v any) string {
-	raw, _ := json.Marshal(settled(v))
-	return string(raw)
-}
-
-// settled takes out last_used_at, which the server writes some time after the use.
-func settled(v any) any {
-	switch in := v.(type) {
-	case map[string]any:
-		delete(in, "last_used_at")
-		for name, member := range in {
-			in[name] = settled(member)
-		}
-	case []any:
-		for i, one := range in {
-			in[i] = settled(one)
-		}
-	}
-	return v
-}
-
-// live: live NAME FILE; the token in the file is live, by the word of introspection for its own client, whose NAME_ID and NAME_SECRET are in the environment.
-func live(server *svctest.Server) word {
-	return func(ts *testscript.TestScript, neg bool, args []string) {
-		is := server.Active(ts.Getenv(args[0]+"_ID"), svcauth.Secret(ts.Getenv(args[0]+"_SECRET")), strings.TrimSpace(ts.ReadFile(args[1])))
-		if is == neg {
-			ts.Fatalf("the token in %s: live is %t", args[1], is)
-		}
-	}
-}
-
-// soon: the time $1 from now into the environment as SOON, in the form of RFC 3339.
-func soon(ts *testscript.TestScript, _ bool, args []string) {
-	d, ok := duration(args[0])
-	if !ok {
-		ts.Fatalf("%s is no duration", args[0])
-	}
-	ts.Setenv("SOON", time.Now().Add(d).UTC().Format(time.RFC3339))
-}
-
-// follow: a resource server that follows the revocation feed, until the transcript ends.
-func follow(server *svctest.Server) word {
-	return func(ts *testscript.TestScript, _ bool, args []string) {
-		account := server.Account("follower", svcauth.TokensIntrospect)
-		tokens, err := tokensource.New(tokensource.Config{Issuer: server.Issuer, ClientID: account.ClientID, ClientSecret: account.ClientSecret})
-		ts.Check(err)
-		ts.Defer(func() { _ = tokens.Close() })
-		verifier, err := resourceserver.New(resourceserver.Config{Issuer: server.Issuer, Audience: "https://api.cloud.example", Name: args[0], Feed: &resourceserver.Feed{
-			Drop: tokens.Drop,
-			Token: func(ctx context.Context) (string, error) {
-				token, err := tokens.Token(ctx)
-				if err != nil {
-					return "", err
-				}
-				return token.AccessToken, nil
-			}}})
-		ts.Check(err)
-		ts.Defer(func() { _ = verifier.Close() })
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		ts.Check(verifier.Ready(ctx))
-	}
 }
