@@ -1,0 +1,100 @@
+package access_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// fewer is the fixture's catalogue without clusters:create and clusters:edit.
+func fewer() ([]svcauth.API, []svcauth.Privilege) {
+	return []svcauth.API{{Audience: "https://api.example.com", Name: "Cloud"}}, []svcauth.Privilege{{Name: view, API: "https://api.example.com"}}
+}
+
+func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
+	f := newFixture(t, nil)
+	both := f.Role("Both", view, edit)
+	account, other := f.Account("robot", both), f.Account("other", f.Role("Viewers", view))
+	token, untouched := f.Token(account.ID), f.Token(other.ID)
+	apis, privileges := fewer()
+
+	_, err := f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
+	p := problem(t, svcauth.CodeConflict, err)
+	require.Contains(t, p.Detail, edit)
+	require.Contains(t, p.Detail, "Both")
+	require.Contains(t, p.Detail, "catalog_allow_removal")
+	require.Contains(t, f.all(true), edit, "nothing has changed")
+	f.lives(token)
+
+	changed, err := f.Service.ApplyCatalog(t.Context(), apis, privileges, true)
+	require.NoError(t, err)
+	require.True(t, changed)
+	f.dies(token)
+	f.lives(untouched, f.Token(account.ID))
+	role, err := f.Service.Role(f.Admin(), both.ID)
+	require.NoError(t, err)
+	require.Equal(t, []string{view}, role.Privileges)
+	require.NotContains(t, f.all(true), edit)
+	_, err = f.Service.CreateRole(f.Admin(), svcauth.NewRole{Name: "Late", Privileges: []string{edit}})
+	problem(t, svcauth.CodeInvalid, err)
+
+	changed, err = f.Service.ApplyCatalog(t.Context(), apis, privileges, true)
+	require.NoError(t, err)
+	require.False(t, changed, "the same again changes nothing, nor wakes anybody")
+}
+
+// Administrator holds by its kind what the catalogue has, not by a list: a privilege leaves it without being asked for, and tokens that carry it die.
+func TestRemovedPrivilegeNobodyListsGoesQuietly(t *testing.T) {
+	f := newFixture(t, nil)
+	apis, privileges := fewer()
+	_, err := f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
+	require.NoError(t, err)
+	require.NotContains(t, f.all(true), create)
+	privileges = append(privileges, svcauth.Privilege{Name: "clusters:pause", API: "https://api.example.com"})
+	_, err = f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
+	require.NoError(t, err)
+	require.Contains(t, f.held(f.OrgID(), f.Tenant.AdminID), "clusters:pause", "Administrator has every present and future privilege")
+	_ = store.RoleAdministrator
+}
+
+func TestExampleCatalogueIsComplete(t *testing.T) {
+	f := newFixture(t, nil)
+	catalogue, err := config.LoadCatalog("", issuer)
+	require.NoError(t, err)
+	_, err = f.Service.ApplyCatalog(t.Context(), catalogue.APIs, catalogue.Privileges, false)
+	require.NoError(t, err)
+	names := f.all(true)
+	for _, want := range []string{"clusters:view", "clusters:edit", "clusters:release", "clusters:create", "clusters:suspend", "clusters:resume",
+		"cloud-settings:view", "cloud-settings:manage", "billing:view", "billing:manage", "alarms:view", "alarms:manage"} {
+		require.Contains(t, names, want)
+	}
+	page, err := f.Service.APIs(f.Admin(), svcauth.ListOptions{Limit: 2})
+	require.NoError(t, err)
+	require.Len(t, page.Items, 2)
+	require.Equal(t, issuer, page.Items[0].Audience)
+	rest, err := f.Service.APIs(f.Admin(), svcauth.ListOptions{Cursor: *page.NextCursor})
+	require.NoError(t, err)
+	require.Len(t, rest.Items, 1)
+	require.Nil(t, rest.NextCursor)
+	_, err = f.Service.APIs(f.Admin(), svcauth.ListOptions{Cursor: "bm90aGluZw"})
+	problem(t, svcauth.CodeInvalid, err)
+	var all []string
+	for cursor := ""; ; {
+		page, err := f.Service.Privileges(f.Admin(), svcauth.ListOptions{Limit: 3, Cursor: cursor})
+		require.NoError(t, err)
+		for _, p := range page.Items {
+			all = append(all, p.Name)
+		}
+		if page.NextCursor == nil {
+			break
+		}
+		cursor = *page.NextCursor
+	}
+	require.Equal(t, names, all)
+	_, err = f.Service.APIs(t.Context(), svcauth.ListOptions{})
+	problem(t, svcauth.CodeUnauthenticated, err)
+}

@@ -1,0 +1,110 @@
+package access_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
+	account := f.Account("robot", viewers, editors)
+	only := f.Account("other", viewers)
+	m := f.join(f.Admin(), "ann@example.com", viewers)
+	key, _ := f.key(f.console("ann@example.com"))
+	none, err := f.Service.ExpireGrants(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, none)
+
+	long := f.Token(account.ID) // made while the grant had no end
+	expires := f.Clock.Now().Add(time.Hour)
+	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires}))
+	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
+		return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: m.ID, RoleID: editors.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &expires})
+	}))
+	both, untouched := f.Token(key.ID), f.Token(only.ID)
+	f.Clock.Advance(time.Hour - time.Millisecond)
+	next, err := f.Service.ExpireGrants(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, expires, next)
+	f.lives(long, both)
+
+	f.Clock.Advance(time.Millisecond)
+	next, err = f.Service.ExpireGrants(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, next)
+	f.dies(long, both)
+	f.lives(untouched, f.Token(account.ID), f.Token(key.ID))
+	roles, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, roles.Items, 1)
+	for action, target := range map[string]string{"service_account.role_expired": account.ID, "member.role_expired": m.ID} {
+		events := f.Audited(f.OrgID(), action)
+		require.Len(t, events, 1)
+		require.Equal(t, svcauth.KindSystem, events[0].Actor.Kind)
+		require.Equal(t, target, events[0].Target.ID)
+		require.Contains(t, string(events[0].Before), "Editors")
+	}
+}
+
+// Several nodes do it at once, many at a time: each grant goes once, and one that was prolonged meanwhile stays.
+func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
+	f := newFixture(t, nil)
+	role := f.Role("Viewers", view)
+	account := f.Account("robot")
+	expires := f.Clock.Now().Add(time.Minute)
+	const many = 250
+	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
+		for range many {
+			id := svcauth.NewID(svcauth.PrefixServiceAccount)
+			if err := q.InsertClient(t.Context(), store.ClientRow{ID: id, OrgID: f.OrgID(), Kind: store.ClientServiceAccount, Name: id, CreatedAt: expires}); err != nil {
+				return err
+			}
+			if err := q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: role.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &expires}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires}))
+	later := expires.Add(time.Hour)
+	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &later}))
+	kept := f.Token(account.ID)
+	f.Clock.Advance(2 * time.Minute)
+	var group sync.WaitGroup
+	for range 4 {
+		node := access.New(access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Issuer: issuer, Committed: f.committed, Clock: f.Clock.Now})
+		group.Go(func() {
+			next, err := node.ExpireGrants(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, later, next)
+		})
+	}
+	group.Wait()
+	require.Len(t, f.Audited(f.OrgID(), "service_account.role_expired"), many)
+	f.lives(kept)
+}
+
+func TestRunExpiresGrantsByItself(t *testing.T) {
+	f := newFixture(t, func(c *access.Config) { c.Clock = time.Now })
+	role := f.Role("Viewers", view)
+	account := f.Account("robot", role)
+	token := f.Token(account.ID)
+	expires := time.Now().Add(700 * time.Millisecond)
+	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires}))
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Service.Run(ctx) }()
+	require.Eventually(t, func() bool { _, dead := f.Live.Revoked(token); return dead }, 20*time.Second, 20*time.Millisecond)
+	require.False(t, time.Now().Before(expires))
+	stop()
+	require.NoError(t, <-done)
+}

@@ -1,0 +1,249 @@
+package access_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+func TestOwnOrganization(t *testing.T) {
+	f := newFixture(t, nil)
+	org, err := f.Service.Organization(f.Admin())
+	require.NoError(t, err)
+	require.True(t, org.Operator)
+	name, yes, long := "Acme", true, ""
+	changed, err := f.Service.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name, ServiceAccountsMayManageAccess: &yes})
+	require.NoError(t, err)
+	require.Equal(t, "Acme", changed.Name)
+	require.True(t, changed.ServiceAccountsMayManageAccess)
+	_, err = f.Service.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name})
+	problem(t, svcauth.CodePreconditionFailed, err)
+	_, err = f.Service.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &long})
+	problem(t, svcauth.CodeInvalid, err)
+	f.Tenants("other")
+	taken := "OTHER"
+	_, err = f.Service.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &taken})
+	problem(t, svcauth.CodeConflict, err)
+	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.MembersRead))
+	_, err = f.Service.Organization(reader)
+	problem(t, svcauth.CodeMissingPrivileges, err)
+	_, err = f.Service.UpdateOrganization(reader, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
+	problem(t, svcauth.CodeMissingPrivileges, err)
+	done := 0
+	for _, e := range f.Audited(f.OrgID(), "organization.update") {
+		if e.Outcome == svcauth.OutcomeDone {
+			done++
+			require.Contains(t, string(e.Before), "default")
+			require.Contains(t, string(e.After), "Acme")
+		}
+	}
+	require.Equal(t, 1, done)
+}
+
+func TestOperatorMakesAndDeletesTenants(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	made, err := f.Service.CreateOrganization(f.Admin(), svcauth.NewOrganization{Name: "tenant", AdminEmail: "boss@tenant.example"})
+	require.NoError(t, err)
+	require.False(t, made.Operator)
+	_, err = f.Service.CreateOrganization(f.Admin(), svcauth.NewOrganization{Name: "Tenant", AdminEmail: "boss@tenant.example"})
+	problem(t, svcauth.CodeConflict, err)
+	id, err := f.Service.AcceptInvitation(t.Context(), linkToken(t, made.InvitationURL), goodPassword)
+	require.NoError(t, err)
+	boss := f.console("boss@tenant.example")
+	actor, _ := access.ActorFrom(boss)
+	require.Equal(t, id, actor.ID)
+	require.ElementsMatch(t, f.all(false), actor.Privileges, "Administrator: every privilege that its organization can have")
+
+	account, err := f.Service.CreateServiceAccount(boss, svcauth.NewServiceAccount{Name: "robot", RoleIDs: []string{f.System(made.ID, store.RoleAdministrator).ID}})
+	require.NoError(t, err)
+	bare, err := f.Service.CreateServiceAccount(boss, svcauth.NewServiceAccount{Name: "bare"})
+	require.NoError(t, err)
+	key, member := f.key(boss)
+	with, without, mine := f.Token(account.ID), f.Token(bare.ID), f.Token(f.Account("mine").ID)
+	f.lives(with, without, member, mine)
+
+	require.NoError(t, f.Service.DeleteOrganization(f.Admin(), made.ID))
+	f.dies(with, without, member)
+	f.lives(mine)
+	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
+	require.ErrorIs(t, err, store.ErrNotFound)
+	_, err = f.signIn("boss@tenant.example", goodPassword, home)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	_, err = f.Service.Members(boss, svcauth.ListOptions{})
+	require.NoError(t, err) // an actor that a face made before the deletion sees an empty organization
+	problem(t, svcauth.CodeNotFound, f.Service.DeleteOrganization(f.Admin(), made.ID))
+	problem(t, svcauth.CodeConflict, f.Service.DeleteOrganization(f.Admin(), f.OrgID()))
+	require.Len(t, f.Audited(f.OrgID(), "organization.delete"), 3)
+}
+
+// A tenant's Administrator holds neither keys:manage nor organizations:manage, and an actor that claimed them is refused all the same.
+func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
+	f := newFixture(t, nil)
+	tenant, boss := f.Tenants("tenant")
+	id := tenant.Organization.ID
+	actor, _ := access.ActorFrom(boss)
+	require.NotContains(t, actor.Privileges, svcauth.KeysManage)
+	require.NotContains(t, actor.Privileges, svcauth.OrganizationsManage)
+	forged := actor
+	forged.Privileges = append([]string{svcauth.KeysManage, svcauth.OrganizationsManage}, actor.Privileges...)
+	kid := "x"
+	calls := map[string]func(context.Context) error{
+		"keys":       func(ctx context.Context) error { _, err := f.Service.SigningKeys(ctx); return err },
+		"rotate":     func(ctx context.Context) error { _, err := f.Service.RotateSigningKeys(ctx); return err },
+		"revoke key": func(ctx context.Context) error { _, err := f.Service.RevokeSigningKey(ctx, kid); return err },
+		"organizations": func(ctx context.Context) error {
+			_, err := f.Service.Organizations(ctx, svcauth.ListOptions{})
+			return err
+		},
+		"organization": func(ctx context.Context) error { _, err := f.Service.OrganizationByID(ctx, f.OrgID()); return err },
+		"own by id":    func(ctx context.Context) error { _, err := f.Service.OrganizationByID(ctx, id); return err },
+		"create": func(ctx context.Context) error {
+			_, err := f.Service.CreateOrganization(ctx, svcauth.NewOrganization{Name: "x", AdminEmail: "x@example.com"})
+			return err
+		},
+		"update": func(ctx context.Context) error {
+			_, err := f.Service.UpdateOrganizationByID(ctx, f.OrgID(), 0, svcauth.OrganizationPatch{})
+			return err
+		},
+		"delete": func(ctx context.Context) error { return f.Service.DeleteOrganization(ctx, f.OrgID()) },
+	}
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			problem(t, svcauth.CodeMissingPrivileges, call(boss))
+			problem(t, svcauth.CodeForbidden, call(access.WithActor(t.Context(), forged)))
+			problem(t, svcauth.CodeUnauthenticated, call(t.Context()))
+		})
+	}
+	privileges, err := f.Service.Privileges(boss, svcauth.ListOptions{})
+	require.NoError(t, err)
+	for _, p := range privileges.Items {
+		require.False(t, svcauth.OperatorOnly(p.Name), p.Name)
+	}
+	for _, p := range []string{svcauth.KeysManage, svcauth.OrganizationsManage} {
+		_, err = f.Service.CreateRole(access.WithActor(t.Context(), forged), svcauth.NewRole{Name: "r " + p, Privileges: []string{p}})
+		problem(t, svcauth.CodeInvalid, err)
+	}
+}
+
+// Another organization's ids are 404 everywhere.
+func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
+	f := newFixture(t, nil)
+	role := f.Role("Viewers", view)
+	victim, _ := f.Member("victim@example.com", role)
+	tenant, boss := f.Tenants("tenant")
+	own := tenant.AdminID
+	yes := true
+	for name, call := range map[string]func() error{
+		"get":   func() error { _, err := f.Service.Member(boss, victim); return err },
+		"roles": func() error { _, err := f.Service.MemberRoles(boss, victim); return err },
+		"update": func() error {
+			_, err := f.Service.UpdateMember(boss, victim, 0, svcauth.MemberPatch{Suspended: &yes})
+			return err
+		},
+		"delete": func() error { return f.Service.DeleteMember(boss, victim) },
+		"reset":  func() error { _, err := f.Service.ResetMember(boss, victim); return err },
+		"assign to": func() error {
+			return f.Service.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID)
+		},
+		"assign":        func() error { return f.Service.AssignMemberRole(boss, own, role.ID) },
+		"unassign from": func() error { return f.Service.UnassignMemberRole(boss, victim, role.ID) },
+		"unassign":      func() error { return f.Service.UnassignMemberRole(boss, own, role.ID) },
+		"invite with": func() error {
+			_, err := f.Service.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{role.ID}})
+			return err
+		},
+		"nothing": func() error { _, err := f.Service.Member(boss, "mem_\x00"); return err },
+	} {
+		problem(t, svcauth.CodeNotFound, call())
+		_ = name
+	}
+	members, err := f.Service.Members(boss, svcauth.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, members.Items, 1)
+	events, err := f.Service.AuditEvents(boss, svcauth.AuditFilter{Actor: f.Tenant.AdminID})
+	require.NoError(t, err)
+	require.Empty(t, events.Items)
+	_, err = f.Service.Member(f.Admin(), victim)
+	require.NoError(t, err)
+}
+
+func TestTokenActor(t *testing.T) {
+	f := newFixture(t, nil)
+	f.join(f.Admin(), "ann@example.com", f.Role("Viewers", view, svcauth.MembersRead))
+	key, claims := f.key(f.console("ann@example.com"))
+	claims.Subject = key.Member.ID
+	a, err := f.Service.TokenActor(t.Context(), resourceserver.NewPrincipal(claims))
+	require.NoError(t, err)
+	require.Equal(t, access.Actor{ID: key.Member.ID, Kind: svcauth.KindMember, Name: "ann@example.com", OrgID: f.OrgID(), Operator: true, ClientID: key.ID,
+		Privileges: []string{view, svcauth.MembersRead}}, a)
+	me, err := f.Service.Me(access.WithActor(t.Context(), a))
+	require.NoError(t, err)
+	require.Equal(t, svcauth.Me{ID: a.ID, Kind: svcauth.KindMember, Name: "ann@example.com", ClientID: key.ID, Organization: svcauth.Ref{ID: f.OrgID(), Name: "default"}, Operator: true,
+		Roles: []string{"Viewers"}, Privileges: []string{view, svcauth.MembersRead}}, me)
+
+	account := f.Account("robot")
+	a, err = f.Service.TokenActor(t.Context(), resourceserver.NewPrincipal(f.Token(account.ID)))
+	require.NoError(t, err)
+	require.Equal(t, svcauth.KindServiceAccount, a.Kind)
+	require.Equal(t, "robot", a.Name)
+	tenant, _ := f.Tenants("tenant")
+	for name, c := range map[string]resourceserver.Claims{
+		"another organization's account": {Subject: account.ID, ClientID: account.ID, OrgID: tenant.Organization.ID},
+		"another organization's member":  {Subject: key.Member.ID, ClientID: key.ID, OrgID: tenant.Organization.ID},
+		"another member's key":           {Subject: tenant.AdminID, ClientID: key.ID, OrgID: f.OrgID()},
+		"an account that acts for one":   {Subject: key.Member.ID, ClientID: account.ID, OrgID: f.OrgID()},
+		"nobody":                         {Subject: "root", ClientID: "root", OrgID: f.OrgID()},
+	} {
+		_, err := f.Service.TokenActor(t.Context(), resourceserver.NewPrincipal(&c))
+		problem(t, svcauth.CodeUnauthenticated, err)
+		_ = name
+	}
+}
+
+func TestAuditLogIsFilteredAndPaged(t *testing.T) {
+	f := newFixture(t, nil)
+	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.AuditRead))
+	since := f.Clock.Now().Add(time.Minute)
+	var roles []svcauth.Role
+	for _, name := range []string{"a", "b", "c", "d", "e"} {
+		f.Clock.Advance(time.Minute)
+		roles = append(roles, f.Role(name))
+	}
+	names := func(filter svcauth.AuditFilter) (all []string) {
+		t.Helper()
+		for {
+			page, err := f.Service.AuditEvents(reader, filter)
+			require.NoError(t, err)
+			for _, e := range page.Items {
+				all = append(all, e.Target.Name)
+			}
+			if page.NextCursor == nil {
+				return all
+			}
+			filter.Cursor = *page.NextCursor
+			f.Clock.Advance(time.Minute)
+			f.Role("later " + f.Clock.Now().String()[:19]) // others write meanwhile
+		}
+	}
+	f.Clock.Advance(time.Hour)
+	until := f.Clock.Now()
+	require.Equal(t, []string{"e", "d", "c", "b", "a"}, names(svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 2}, Action: "role.create", Since: since, Until: until}))
+	require.Equal(t, []string{"c"}, names(svcauth.AuditFilter{Target: roles[2].ID}))
+	require.Equal(t, []string{"b", "a"}, names(svcauth.AuditFilter{Since: since, Until: since.Add(2 * time.Minute)}))
+	require.Empty(t, names(svcauth.AuditFilter{Actor: "mem_nobody"}))
+	for _, bad := range []svcauth.AuditFilter{{Actor: "a\x00b"}, {Since: until, Until: since}, {ListOptions: svcauth.ListOptions{Limit: 1000}}, {ListOptions: svcauth.ListOptions{Cursor: "?"}}} {
+		_, err := f.Service.AuditEvents(reader, bad)
+		problem(t, svcauth.CodeInvalid, err)
+	}
+	_, other := f.Member("other@example.com", f.Role("Others", svcauth.MembersRead))
+	_, err := f.Service.AuditEvents(other, svcauth.AuditFilter{})
+	problem(t, svcauth.CodeMissingPrivileges, err)
+}

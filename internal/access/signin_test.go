@@ -1,0 +1,207 @@
+package access_test
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+const wrongPassword = svcauth.Secret("not what was chosen")
+
+func (f *fixture) signIn(email string, password svcauth.Secret, ip netip.Addr) (access.SignedIn, error) {
+	return f.Service.SignIn(f.t.Context(), access.SignInRequest{Email: email, Password: password, IP: ip})
+}
+
+func TestNobodyLearnsWhetherAnAddressExists(t *testing.T) {
+	f := newFixture(t, nil)
+	f.join(f.Admin(), "ann@example.com")
+	_, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "invited@example.com"})
+	require.NoError(t, err)
+	_, other := f.Tenants("other")
+	f.join(other, "ann@example.com")
+	out := f.join(f.Admin(), "out@example.com")
+	yes := true
+	_, err = f.Service.UpdateMember(f.Admin(), out.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+
+	var details []string
+	var quickest, slowest time.Duration = time.Hour, 0
+	for _, email := range []string{"ann@example.com", "nobody@example.com", "invited@example.com", "out@example.com", "no address", "", "x@" + string(make([]byte, 300))} {
+		began := time.Now()
+		_, err := f.signIn(email, wrongPassword, home)
+		took := time.Since(began)
+		quickest, slowest = min(quickest, took), max(slowest, took)
+		details = append(details, problem(t, svcauth.CodeUnauthenticated, err).Detail)
+	}
+	for _, d := range details {
+		require.Equal(t, details[0], d)
+	}
+	require.GreaterOrEqual(t, quickest, 390*time.Millisecond, "a wrong answer waits for its moment, whatever the work was")
+	_, err = f.signIn("invited@example.com", "", home)
+	require.Equal(t, details[0], problem(t, svcauth.CodeUnauthenticated, err).Detail, "no password is not an empty one")
+}
+
+func TestSignInChoosesOrganization(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	here := f.join(f.Admin(), "ann@example.com")
+	tenant, other := f.Tenants("other")
+	there := f.join(other, "ann@example.com")
+	in, err := f.signIn("ann@example.com", goodPassword, home)
+	require.NoError(t, err)
+	require.Empty(t, in.MemberID)
+	require.ElementsMatch(t, []svcauth.Ref{{ID: f.OrgID(), Name: "default"}, {ID: tenant.Organization.ID, Name: "other"}}, in.Choices)
+	in, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, OrganizationID: tenant.Organization.ID, IP: home})
+	require.NoError(t, err)
+	require.Equal(t, there.ID, in.MemberID)
+	for _, org := range []string{"org_nothing", "", tenant.Organization.ID} {
+		_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "nobody@example.com", Password: goodPassword, OrganizationID: org, IP: home})
+		problem(t, svcauth.CodeUnauthenticated, err)
+	}
+	yes := true
+	_, err = f.Service.UpdateMember(other, there.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+	in, err = f.signIn("ann@example.com", goodPassword, home)
+	require.NoError(t, err)
+	require.Equal(t, here.ID, in.MemberID, "where only one is active nothing is to be chosen")
+}
+
+func TestWrongPasswordsAreLimitedWithoutLockingTheOwnerOut(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	f.join(f.Admin(), "ann@example.com")
+	attacker := netip.MustParseAddr("203.0.113.9")
+	guess := func(email string, ip netip.Addr) string {
+		_, err := f.signIn(email, wrongPassword, ip)
+		var p *svcauth.Problem
+		require.ErrorAs(t, err, &p)
+		return p.Code
+	}
+	for range 10 {
+		require.Equal(t, svcauth.CodeUnauthenticated, guess("ann@example.com", attacker))
+		require.Equal(t, svcauth.CodeUnauthenticated, guess("nobody@example.com", attacker))
+	}
+	require.Equal(t, svcauth.CodeTooMany, guess("ann@example.com", attacker))
+	require.Equal(t, svcauth.CodeTooMany, guess("ANN@example.com", netip.MustParseAddr("::ffff:203.0.113.9")), "neither case nor another spelling of the address helps")
+	require.Equal(t, svcauth.CodeTooMany, guess("nobody@example.com", attacker), "who does not exist is limited alike")
+	_, err := f.signIn("ann@example.com", goodPassword, attacker)
+	require.Positive(t, problem(t, svcauth.CodeTooMany, err).RetryAfter, "guessing right is no use then")
+	_, err = f.signIn("ann@example.com", goodPassword, home)
+	require.NoError(t, err, "the owner is not locked out")
+
+	f.Clock.Advance(15 * time.Minute)
+	_, err = f.signIn("ann@example.com", goodPassword, attacker)
+	require.NoError(t, err, "the limit passes")
+}
+
+func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	f.join(f.Admin(), "ann@example.com")
+	limited := func(email string, ip netip.Addr) bool {
+		_, err := f.signIn(email, wrongPassword, ip)
+		var p *svcauth.Problem
+		require.ErrorAs(t, err, &p)
+		return p.Code == svcauth.CodeTooMany
+	}
+	for i := range 100 { // one network tries many addresses
+		require.False(t, limited(fmt.Sprintf("u%d@example.com", i), netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1))))
+	}
+	require.True(t, limited("fresh@example.com", netip.MustParseAddr("2001:db8::ffff")), "a /64 is one network")
+	require.False(t, limited("fresh@example.com", netip.MustParseAddr("2001:db8:0:1::1")))
+
+	for i := range 100 { // many networks try one address
+		require.False(t, limited("ann@example.com", netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})))
+	}
+	require.True(t, limited("ann@example.com", netip.AddrFrom4([4]byte{10, 0, 0, 1})), "a network that guessed wrong before gets no second guess")
+	_, err := f.signIn("ann@example.com", goodPassword, home)
+	require.NoError(t, err, "a right password from a network that sent no wrong one is always served")
+}
+
+func TestSessionsEndAndPasswordsChange(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	f.join(f.Admin(), "ann@example.com")
+	session := func(password svcauth.Secret) (access.SignedIn, error) {
+		in, err := f.signIn("ann@example.com", password, home)
+		require.NoError(t, err)
+		_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+		return in, err
+	}
+	first, err := session(goodPassword)
+	require.NoError(t, err)
+	ann := f.console("ann@example.com")
+	require.NoError(t, f.Service.SignOutEverywhere(ann))
+	_, _, err = f.Service.SessionActor(t.Context(), first.MemberID, first.Epoch)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	_, _, err = f.Service.SessionActor(t.Context(), first.MemberID, first.Epoch+2)
+	problem(t, svcauth.CodeUnauthenticated, err)
+
+	second, err := session(goodPassword)
+	require.NoError(t, err)
+	problem(t, svcauth.CodeInvalid, f.Service.ChangePassword(ann, wrongPassword, "another harbour in the fog"))
+	problem(t, svcauth.CodeInvalid, f.Service.ChangePassword(ann, goodPassword, "short"))
+	require.NoError(t, f.Service.ChangePassword(ann, goodPassword, "another harbour in the fog"))
+	_, _, err = f.Service.SessionActor(t.Context(), second.MemberID, second.Epoch)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	_, err = f.signIn("ann@example.com", goodPassword, home)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	_, err = session("another harbour in the fog")
+	require.NoError(t, err)
+
+	// A thief of a session can't guess the password through it.
+	for range 10 {
+		_ = f.Service.ChangePassword(ann, wrongPassword, goodPassword)
+	}
+	problem(t, svcauth.CodeTooMany, f.Service.ChangePassword(ann, "another harbour in the fog", goodPassword))
+
+	changed, err := f.Service.UpdateProfile(ann, " Anna ", "Li")
+	require.NoError(t, err)
+	require.Equal(t, "Anna", changed.FirstName)
+	machine := f.Machine(f.OrgID(), f.Account("robot"))
+	_, err = f.Service.UpdateProfile(machine, "R2", "D2")
+	problem(t, svcauth.CodeForbidden, err)
+	problem(t, svcauth.CodeForbidden, f.Service.SignOutEverywhere(machine))
+	require.Error(t, f.Service.ChangePassword(machine, "", goodPassword))
+}
+
+func TestVerifiedEmailLetsInOnlyWhoWasInvited(t *testing.T) {
+	f := newFixture(t, nil)
+	invited, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com"})
+	require.NoError(t, err)
+	bob := f.join(f.Admin(), "bob@example.com")
+	none, err := f.Service.MemberByVerifiedEmail(t.Context(), "stranger@example.com")
+	require.NoError(t, err)
+	require.Empty(t, none)
+	found, err := f.Service.MemberByVerifiedEmail(t.Context(), "Ann@Example.com")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "default", found[0].Organization.Name)
+
+	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", bob.ID, home)
+	problem(t, svcauth.CodeUnauthenticated, err)
+	in, err := f.Service.SignInVerified(t.Context(), "ann@example.com", invited.ID, home)
+	require.NoError(t, err)
+	_, m, err := f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	require.NoError(t, err)
+	require.Equal(t, svcauth.MemberActive, m.Status)
+	_, err = f.Service.Invitation(t.Context(), linkToken(t, invited.InvitationURL))
+	problem(t, svcauth.CodeNotFound, err)
+	_, err = f.signIn("ann@example.com", "", home)
+	problem(t, svcauth.CodeUnauthenticated, err)
+
+	yes := true
+	_, err = f.Service.UpdateMember(f.Admin(), invited.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+	found, err = f.Service.MemberByVerifiedEmail(t.Context(), "ann@example.com")
+	require.NoError(t, err)
+	require.Empty(t, found)
+	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", invited.ID, home)
+	problem(t, svcauth.CodeUnauthenticated, err)
+}
