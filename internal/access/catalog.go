@@ -51,10 +51,10 @@ func (s *Service) ApplyCatalog(ctx context.Context, apis []svcauth.API, privileg
 
 func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, allowRemoval bool) error {
 	roles, err := t.RolesWithPrivilege(ctx, privilege)
-	if err != nil || len(roles) == 0 {
+	if err != nil {
 		return err
 	}
-	if !allowRemoval {
+	if len(roles) > 0 && !allowRemoval {
 		var names []string
 		for _, r := range roles[:min(10, len(roles))] {
 			names = append(names, r.Name)
@@ -70,6 +70,16 @@ func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, al
 			return err
 		}
 		if err := t.touch(ctx, r.OrgID, store.ChangeRole, r.ID); err != nil {
+			return err
+		}
+	}
+	// Administrator has what the catalogue has, without a list of its own.
+	administrators, err := t.AdministratorRoles(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range administrators {
+		if err := t.revokeRole(ctx, r.OrgID, r.Name, privilege); err != nil {
 			return err
 		}
 	}

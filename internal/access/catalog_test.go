@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/config"
-	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -50,15 +49,19 @@ func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
 // Administrator holds by its kind what the catalogue has, not by a list: a privilege leaves it without being asked for, and tokens that carry it die.
 func TestRemovedPrivilegeNobodyListsGoesQuietly(t *testing.T) {
 	f := newFixture(t, nil)
+	key := f.Tenant.ApplicationKey.ID
+	wide, narrow := f.Token(key), f.Token(key)
+	narrow.Scope = view
 	apis, privileges := fewer()
 	_, err := f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
 	require.NoError(t, err)
 	require.NotContains(t, f.all(true), create)
+	f.dies(wide)
+	f.lives(narrow, f.Token(key))
 	privileges = append(privileges, svcauth.Privilege{Name: "clusters:pause", API: "https://api.example.com"})
 	_, err = f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
 	require.NoError(t, err)
 	require.Contains(t, f.held(f.OrgID(), f.Tenant.AdminID), "clusters:pause", "Administrator has every present and future privilege")
-	_ = store.RoleAdministrator
 }
 
 func TestExampleCatalogueIsComplete(t *testing.T) {

@@ -45,7 +45,7 @@ func (s *Service) InviteMember(ctx context.Context, n svcauth.NewMember) (made s
 		if err := s.grantInvited(ctx, t, row, n.RoleIDs); err != nil {
 			return err
 		}
-		if err := t.PutInvitation(ctx, invitation(row, token, store.InvitationInvite, t.now)); err != nil {
+		if err := t.PutInvitation(ctx, t.link(row, token, store.InvitationInvite)); err != nil {
 			return err
 		}
 		made, err = s.member(ctx, t.Q, row)
@@ -139,7 +139,7 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		changed = was
 		changed.Version++
 		changed.InvitationURL = s.invitationURL(token)
-		return t.PutInvitation(ctx, invitation(row, token, kind, t.now))
+		return t.PutInvitation(ctx, t.link(row, token, kind))
 	})
 	if err != nil {
 		return svcauth.Member{}, err
@@ -161,12 +161,13 @@ func tokenHash(token svcauth.Secret) []byte {
 	return sum[:]
 }
 
-func invitation(m store.MemberRow, token svcauth.Secret, kind string, now time.Time) store.InvitationRow {
+// link is a one-time link that the actor makes.
+func (t *tx) link(m store.MemberRow, token svcauth.Secret, kind string) store.InvitationRow {
 	life := invitationLife
 	if kind == store.InvitationReset {
 		life = resetLife
 	}
-	return store.InvitationRow{TokenHash: tokenHash(token), OrgID: m.OrgID, MemberID: m.ID, Kind: kind, ExpiresAt: now.Add(life)}
+	return store.InvitationRow{TokenHash: tokenHash(token), OrgID: m.OrgID, MemberID: m.ID, Kind: kind, ExpiresAt: t.now.Add(life), MadeByID: t.actor.ID}
 }
 
 // invitationURL is the console's page that takes the token. The page must answer with Referrer-Policy: no-referrer and Cache-Control: no-store and load nothing
@@ -175,7 +176,7 @@ func (s *Service) invitationURL(token svcauth.Secret) string {
 	return s.cfg.Issuer + "/console/invitation?token=" + token.Reveal()
 }
 
-// Invitation says what a one-time link is about. It needs no actor. Unknown, used, voided and expired tokens get the same [svcauth.CodeNotFound].
+// Invitation says what a one-time link is about. It needs no actor. Unknown, used, voided and expired tokens, and those whose maker holds less by now, get the same [svcauth.CodeNotFound].
 func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (Invited, error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
@@ -191,10 +192,45 @@ func (s *Service) openInvitation(ctx context.Context, q *store.Q, token svcauth.
 	if err == nil {
 		m, err = q.Member(ctx, i.OrgID, i.MemberID)
 	}
-	if errors.Is(err, store.ErrNotFound) || err == nil && m.Suspended {
-		err = svcauth.NewProblem(svcauth.CodeNotFound, "This link does not work any more: it was used, replaced, or is too old. Ask an administrator of your organization for a new one.")
+	opens := false
+	if err == nil && !m.Suspended {
+		opens, err = s.makerCould(ctx, q, i)
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && !opens {
+		err = svcauth.NewProblem(svcauth.CodeNotFound, "This link does not work any more: it was used, replaced or is too old, or whoever made it may no longer give what it opens. Ask an administrator of your organization for a new one.")
 	}
 	return i, m, err
+}
+
+// makerCould says whether whoever made a link, and so may have kept it, holds at this moment all that it opens: who is gone, suspended or holds less by now, or whose
+// invitee was given more by somebody else, gains nothing by it.
+func (s *Service) makerCould(ctx context.Context, q *store.Q, i store.InvitationRow) (bool, error) {
+	org, err := q.Organization(ctx, i.OrgID)
+	if err != nil {
+		return false, err
+	}
+	opens, err := s.holdings(ctx, q, i.OrgID, org.Operator, i.MemberID)
+	if err != nil {
+		return false, err
+	}
+	maker := Actor{Kind: svcauth.KindSystem}
+	switch {
+	case svcauth.ValidID(svcauth.PrefixMember, i.MadeByID):
+		m, err := q.Member(ctx, i.OrgID, i.MadeByID)
+		if err != nil || m.Suspended {
+			return false, err
+		}
+		maker.Kind = svcauth.KindMember
+	case svcauth.ValidID(svcauth.PrefixServiceAccount, i.MadeByID):
+		account, err := q.AccountPrincipal(ctx, i.OrgID, i.MadeByID)
+		if err != nil || account.Off {
+			return false, err
+		}
+		maker.Kind = svcauth.KindServiceAccount
+	}
+	held, err := s.holdings(ctx, q, i.OrgID, org.Operator, i.MadeByID)
+	maker.Privileges = held.Privileges
+	return len(maker.missing(opens.Privileges)) == 0, err
 }
 
 // AcceptInvitation sets the password of the member whose link it is, makes it active, ends its sessions and voids the link. It needs no actor; where the context has one without

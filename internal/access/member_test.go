@@ -421,3 +421,64 @@ func TestMemberPages(t *testing.T) {
 		problem(t, svcauth.CodeInvalid, err)
 	}
 }
+
+// Whoever makes a link may keep it: it opens no more than its maker could hand over when it is used.
+func TestLinkOpensOnlyWhatItsMakerHolds(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
+	managers := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage, view)
+	bossID, boss := f.Member("boss@example.com", managers)
+	invite := func(ctx context.Context, email string, roles ...string) (svcauth.Member, svcauth.Secret) {
+		m, err := f.Service.InviteMember(ctx, svcauth.NewMember{Email: email, RoleIDs: roles})
+		require.NoError(t, err)
+		return m, linkToken(t, m.InvitationURL)
+	}
+	accept := func(token svcauth.Secret) error {
+		_, err := f.Service.AcceptInvitation(t.Context(), token, goodPassword)
+		return err
+	}
+	// Somebody else gave the invited one more than the inviter holds.
+	m, token := invite(boss, "a@example.com", viewers.ID)
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID))
+	problem(t, svcauth.CodeNotFound, accept(token))
+	_, token = invite(f.Admin(), "a@example.com")
+	require.NoError(t, accept(token))
+	// The same with the link of a reset.
+	reset, err := f.Service.ResetMember(boss, f.join(f.Admin(), "b@example.com", viewers).ID)
+	require.NoError(t, err)
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), reset.ID, editors.ID))
+	problem(t, svcauth.CodeNotFound, accept(linkToken(t, reset.InvitationURL)))
+	// The inviter's role was given away, the inviter was suspended, or removed.
+	_, token = invite(boss, "c@example.com", viewers.ID)
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), bossID, managers.ID))
+	problem(t, svcauth.CodeNotFound, accept(token))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID))
+	_, err = f.Service.Invitation(t.Context(), token)
+	require.NoError(t, err)
+	yes := true
+	_, err = f.Service.UpdateMember(f.Admin(), bossID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+	problem(t, svcauth.CodeNotFound, accept(token))
+	require.NoError(t, f.Service.DeleteMember(f.Admin(), bossID))
+	problem(t, svcauth.CodeNotFound, accept(token))
+}
+
+func TestLinkIsMailedAndMailNeverFailsTheCall(t *testing.T) {
+	var to, subject, text string
+	f := newFixture(t, func(c *access.Config) {
+		c.Mail = func(_ context.Context, t, s, x string) { to, subject, text = t, s, x }
+	})
+	m, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com"})
+	require.NoError(t, err)
+	require.Equal(t, "ann@example.com", to)
+	require.Equal(t, "Invitation to default", subject)
+	require.Contains(t, text, m.InvitationURL)
+	m, err = f.Service.ResetMember(f.Admin(), f.join(f.Admin(), "bob@example.com").ID)
+	require.NoError(t, err)
+	require.Equal(t, "bob@example.com", to)
+	require.Contains(t, text, m.InvitationURL)
+	to = ""
+	_, err = f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "bob@example.com"})
+	problem(t, svcauth.CodeConflict, err)
+	require.Empty(t, to, "what is refused is not written about")
+}

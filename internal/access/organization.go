@@ -177,7 +177,9 @@ func (s *Service) inviteAdministrator(ctx context.Context, t *tx, orgID, email s
 	if err := t.PutGrant(ctx, store.GrantRow{OrgID: orgID, PrincipalID: admin.ID, RoleID: role.ID, GrantedAt: t.now}); err != nil {
 		return err
 	}
-	return t.PutInvitation(ctx, invitation(admin, token, store.InvitationInvite, t.now))
+	link := t.link(admin, token, store.InvitationInvite)
+	link.MadeByID = svcauth.KindSystem // the operator holds nothing in there
+	return t.PutInvitation(ctx, link)
 }
 
 // DeleteOrganization removes a tenant with all that belongs to it, its audit log aside; the operator's (organizations:manage). Its tokens die at once, by one

@@ -17,6 +17,7 @@ type InvitationRow struct {
 	OrgID, MemberID string
 	Kind            string
 	ExpiresAt       time.Time
+	MadeByID        string // the actor; empty in rows of an older release
 }
 
 // PutInvitation makes this the only link of its member.
@@ -24,8 +25,8 @@ func (q *Q) PutInvitation(ctx context.Context, i InvitationRow) error {
 	if err := q.DeleteInvitations(ctx, i.OrgID, i.MemberID); err != nil {
 		return err
 	}
-	_, err := q.exec(ctx, `INSERT INTO invitation (token_hash, org_id, member_id, kind, expires_at_ms) VALUES ($1, $2, $3, $4, $5)`,
-		i.TokenHash, i.OrgID, i.MemberID, i.Kind, i.ExpiresAt.UnixMilli())
+	_, err := q.exec(ctx, `INSERT INTO invitation (token_hash, org_id, member_id, kind, expires_at_ms, made_by_id) VALUES ($1, $2, $3, $4, $5, $6)`,
+		i.TokenHash, i.OrgID, i.MemberID, i.Kind, i.ExpiresAt.UnixMilli(), i.MadeByID)
 	return err
 }
 
@@ -33,10 +34,10 @@ func (q *Q) PutInvitation(ctx context.Context, i InvitationRow) error {
 func (q *Q) Invitation(ctx context.Context, tokenHash []byte, now time.Time) (InvitationRow, error) {
 	return single(ctx, q, func(r row) (i InvitationRow, err error) {
 		var expires int64
-		err = r.Scan(&i.TokenHash, &i.OrgID, &i.MemberID, &i.Kind, &expires)
+		err = r.Scan(&i.TokenHash, &i.OrgID, &i.MemberID, &i.Kind, &expires, &i.MadeByID)
 		i.ExpiresAt = at(expires)
 		return i, err
-	}, `SELECT token_hash, org_id, member_id, kind, expires_at_ms FROM invitation WHERE token_hash = $1 AND expires_at_ms > $2`, tokenHash, now.UnixMilli())
+	}, `SELECT token_hash, org_id, member_id, kind, expires_at_ms, made_by_id FROM invitation WHERE token_hash = $1 AND expires_at_ms > $2`, tokenHash, now.UnixMilli())
 }
 
 // DeleteInvitations voids a member's links.

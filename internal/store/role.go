@@ -52,6 +52,11 @@ func (q *Q) SystemRole(ctx context.Context, orgID, kind string) (RoleRow, error)
 	return single(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND r.kind = $2`, orgID, kind)
 }
 
+// AdministratorRoles reads the Administrator of every organization.
+func (q *Q) AdministratorRoles(ctx context.Context) ([]RoleRow, error) {
+	return many(ctx, q, scanRole, roleSelect+` WHERE r.kind = $1 ORDER BY r.id`, RoleAdministrator)
+}
+
 // Roles reads a page, newest first, of those with an id below before ("" for the first page).
 func (q *Q) Roles(ctx context.Context, orgID, before string, limit int) ([]RoleRow, error) {
 	return many(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND ($2 = '' OR r.id < $2) ORDER BY r.id DESC LIMIT $3`, orgID, before, limit)

@@ -1,0 +1,61 @@
+package resourceserver
+
+import (
+	"context"
+	"crypto"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// noKeys is an issuer that has no key.
+type noKeys struct{}
+
+func (noKeys) Key(context.Context, string) (string, crypto.PublicKey, error) {
+	return "", nil, ErrUnknownKey
+}
+
+// An entry {"org_id","min_pol"} without a role denies every older token of the organization, also one without roles.
+func TestOrganizationsTokensDieByOneEntry(t *testing.T) {
+	s := NewRevocationSet()
+	s.Add(svcauth.Revocation{OrgID: "org_a", MinPol: 3, Exp: 2_000_000_000})
+	for _, c := range []struct {
+		claims  Claims
+		revoked bool
+	}{
+		{Claims{OrgID: "org_a", Policy: 2, Roles: []string{"R"}, JTI: "1"}, true},
+		{Claims{OrgID: "org_a", Policy: 0, JTI: "2"}, true},
+		{Claims{OrgID: "org_a", Policy: 3, Roles: []string{"R"}, JTI: "3"}, false},
+		{Claims{OrgID: "org_b", Policy: 0, Roles: []string{"R"}, JTI: "4"}, false},
+		{Claims{JTI: "5"}, false},
+	} {
+		entry, revoked := s.Revoked(&c.claims)
+		require.Equal(t, c.revoked, revoked, c.claims.JTI)
+		if revoked {
+			require.Equal(t, svcauth.Revocation{OrgID: "org_a", MinPol: 3, Exp: 2_000_000_000}, entry)
+		}
+	}
+}
+
+// Judge and Authentic are the two halves of Verify: what it accepts passes both, and each refusal comes from one of them.
+func TestJudgeRefusesWhatVerifyRefuses(t *testing.T) {
+	set := NewRevocationSet()
+	v, err := New(Config{Issuer: "https://auth.example.com", Audience: "https://api.example.com", Keys: noKeys{}, Revocations: set, Leeway: -1})
+	require.NoError(t, err)
+	defer v.Close()
+	now := v.cfg.Clock().Truncate(1e9)
+	good := Claims{Issuer: "https://auth.example.com", Audience: []string{"https://api.example.com"}, IssuedAt: now, ExpiresAt: now.Add(3600e9), JTI: "j", Scope: "a:b c:d"}
+	require.NoError(t, v.Judge(NewPrincipal(&good)))
+	require.True(t, NewPrincipal(&good).Has("c:d"))
+	other, late, audience := good, good, good
+	other.Issuer, late.ExpiresAt, audience.Audience = "https://else.example.com", now, []string{"https://other.example.com"}
+	require.ErrorContains(t, v.Judge(NewPrincipal(&other)), "another issuer")
+	require.ErrorIs(t, v.Judge(NewPrincipal(&late)), ErrExpired)
+	require.ErrorContains(t, v.Judge(NewPrincipal(&audience)), "another API")
+	set.Add(svcauth.Revocation{JTI: "j", Exp: good.ExpiresAt.Unix()})
+	require.ErrorIs(t, v.Judge(NewPrincipal(&good)), ErrRevoked)
+	_, err = v.Authentic(t.Context(), "not.a.token")
+	require.Error(t, err)
+}
