@@ -18,10 +18,10 @@ export HELM  = helm.sh/helm/v3/cmd/helm@v3.22.0
 export SBOM  = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test vet deps lint bench clean
+.PHONY: help run build test vet deps lint bench release clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start svcauth and the example API beside it, on the built-in defaults
 	@CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/svcauth ./cmd/example-api
@@ -48,6 +48,22 @@ lint: vet ## vet, staticcheck, the licences of all dependencies, known vulnerabi
 
 bench: deps ## what it costs, against a bare handler that signs: ratios of processes
 	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/
+
+# Programs for each platform, packed, with checksums, the bill of materials and the texts of the licences.
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+DIST      ?= $(BIN)/release
+
+release: ## static programs for all platforms, checksums, bill of materials, licences: into bin/release/
+	@rm -rf $(DIST) && mkdir -p $(DIST)
+	@set -e; for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/} name=svcauth_$(VERSION)_$${platform%/*}_$${platform#*/}; \
+		echo $$name; mkdir -p $(DIST)/$$name; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(BUILDFLAGS) -o $(DIST)/$$name/ ./cmd/svcauth ./cmd/terraform-provider-svcauth; \
+		tar -C $(DIST) --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf - $$name | gzip -n > $(DIST)/$$name.tar.gz; rm -rf $(DIST)/$$name; \
+	done
+	@FULL=1 GO='$(GO)' .ci/licenses > $(DIST)/LICENSES.txt
+	$(GO) run $(SBOM) mod -json -licenses -output $(DIST)/svcauth_$(VERSION).cdx.json
+	@cd $(DIST) && sha256sum * > SHA256SUMS && cat SHA256SUMS
 
 clean: ## remove what was built
 	rm -rf $(BIN)
