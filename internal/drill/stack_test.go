@@ -1,0 +1,106 @@
+package drill_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/pkg/tokensource"
+)
+
+// audience is an API of the built-in catalogue; it is where the drill's resource servers stand.
+const audience = "https://api.cloud.example"
+
+// maxStaleness is how long a resource server of the drill goes on without a sign of life from its node.
+const maxStaleness = 15 * time.Second
+
+// stack is some nodes on one database and one Redis, and resource servers that follow each of them.
+type stack struct {
+	t         testing.TB
+	issuer    string
+	nodes     []*node
+	front     *http.Client
+	admin     *svcauth.Client
+	role      svcauth.Role
+	verifiers []*resourceserver.Verifier // one a node, in the order of nodes
+}
+
+// newStack bootstraps the database by the program itself and starts count nodes.
+func newStack(t testing.TB, count int, database, redis string, environ ...string) *stack {
+	t.Helper()
+	s := &stack{t: t, issuer: "http://" + freeAddr(t)} // nobody listens there: clients reach the nodes by the front
+	environ = append([]string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_ISSUER=" + s.issuer,
+		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key")}, environ...)
+	for range count {
+		s.nodes = append(s.nodes, newNode(t, environ...))
+	}
+	path, err := program()
+	require.NoError(t, err)
+	bootstrap := exec.Command(path, "bootstrap", "-o", "json")
+	bootstrap.Env, bootstrap.Dir = s.nodes[0].environ, t.TempDir()
+	out, err := bootstrap.Output()
+	require.NoError(t, err)
+	var made struct {
+		Key struct {
+			ID     string         `json:"client_id"`
+			Secret svcauth.Secret `json:"client_secret"`
+		} `json:"application_key"`
+	}
+	require.NoError(t, json.Unmarshal(out, &made))
+	for _, n := range s.nodes {
+		n.start()
+	}
+	for _, n := range s.nodes {
+		n.awaitReady()
+	}
+	s.front = &http.Client{Transport: newFront(s.nodes), Timeout: 15 * time.Second}
+	s.admin, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.issuer, HTTPClient: &http.Client{Transport: s.source(made.Key.ID, made.Key.Secret).Transport(s.front.Transport)}, MaxRetries: -1})
+	require.NoError(t, err)
+	s.role, err = s.admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Drill", Privileges: []string{"clusters:view", "clusters:edit"}})
+	require.NoError(t, err)
+	s.follow()
+	return s
+}
+
+// source fetches tokens through the front.
+func (s *stack) source(id string, secret svcauth.Secret) *tokensource.Source {
+	s.t.Helper()
+	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.issuer + "/oauth2/token", ClientID: id, ClientSecret: secret, HTTPClient: s.front})
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { _ = tokens.Close() })
+	return tokens
+}
+
+// follow starts a resource server beside each node.
+func (s *stack) follow() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	reader, err := s.admin.CreateRole(ctx, svcauth.NewRole{Name: "Resource server", Privileges: []string{svcauth.TokensIntrospect}})
+	require.NoError(s.t, err)
+	account, err := s.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "resource server", RoleIDs: []string{reader.ID}})
+	require.NoError(s.t, err)
+	tokens := s.source(account.ClientID, account.ClientSecret)
+	bearer := func(ctx context.Context) (string, error) {
+		token, err := tokens.Token(ctx)
+		if err != nil {
+			return "", err
+		}
+		return token.AccessToken, nil
+	}
+	for _, n := range s.nodes {
+		v, err := resourceserver.New(resourceserver.Config{Issuer: s.issuer, Audience: audience, HTTPClient: pinnedTo(n), MaxStaleness: maxStaleness, KeyRefresh: 5 * time.Second,
+			Feed: &resourceserver.Feed{Token: bearer, Drop: tokens.Drop}})
+		require.NoError(s.t, err)
+		s.t.Cleanup(func() { _ = v.Close() })
+		require.NoError(s.t, v.Ready(ctx))
+		s.verifiers = append(s.verifiers, v)
+	}
+}
