@@ -65,7 +65,6 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 	if err != nil {
 		return Tenant{}, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
 	}
-	s.cfg.Committed(ctx)
 	return made, nil
 }
 

@@ -43,9 +43,6 @@ func (s *Service) ApplyCatalog(ctx context.Context, apis []svcauth.API, privileg
 		changed = true
 		return t.touch(ctx, "", store.ChangeCatalog, "")
 	})
-	if err == nil && changed {
-		s.cfg.Committed(ctx)
-	}
 	return changed, s.problem(err, svcauth.AuditTarget{Kind: "catalog"})
 }
 

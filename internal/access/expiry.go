@@ -65,9 +65,6 @@ func (s *Service) expireSome(ctx context.Context) error {
 		}
 		return nil
 	})
-	if err == nil {
-		s.cfg.Committed(ctx)
-	}
 	return err
 }
 

@@ -67,7 +67,7 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, Live: resourceserver.NewRevocationSet(), Clock: &clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	var err error
-	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")})
+	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), OnCommit: func(ctx context.Context, _ []store.Change) { f.committed(ctx) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Store.Close() })
 	_, err = f.Store.Migrate(t.Context())
@@ -81,7 +81,7 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	f.Cache, err = cache.New(cache.Config{Clock: f.Clock.Now})
 	require.NoError(t, err)
 	cfg := access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Revocations: f.Live, Issuer: issuer, DefaultTokenTTL: time.Hour,
-		Committed: f.committed, Clock: f.Clock.Now}
+		Clock: f.Clock.Now}
 	if change != nil {
 		change(&cfg)
 	}

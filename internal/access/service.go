@@ -31,9 +31,6 @@ type Config struct {
 	AuditRetention  time.Duration // 0: for ever
 	Blocklist       []string      // passwords nobody may choose, on top of the built-in ones; see [ReadBlocklist]
 
-	// Committed is called after each transaction that appended to the change log, before the method returns, so that this node has acted on
-	// it by then.
-	Committed func(context.Context)
 	// OnRevoke hears of each revocation that is written, by its kind: token, client, secret or role. nil: nobody does.
 	OnRevoke func(kind string)
 	// Mail sends an invitation or reset link; nil: nobody is written to. Its failure never fails the call.
@@ -59,9 +56,6 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
-	if cfg.Committed == nil {
-		cfg.Committed = func(context.Context) {}
 	}
 	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter, blocked: make(map[string]bool, len(cfg.Blocklist))}
 	for _, password := range cfg.Blocklist {
@@ -136,11 +130,7 @@ func (s *Service) change(ctx context.Context, op operation, do func(context.Cont
 			return auditErr
 		}
 	}
-	if err != nil {
-		return err
-	}
-	s.cfg.Committed(ctx)
-	return nil
+	return err
 }
 
 // problem turns what the store says into what a caller is told.

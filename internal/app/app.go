@@ -134,7 +134,8 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
 		OnCall: func(ctx context.Context, what string, began time.Time, err error) {
 			a.called(ctx, "database", what, began, err)
-		}})
+		},
+		OnCommit: func(ctx context.Context, written []store.Change) { a.follower.Committed(ctx, written) }})
 	if err != nil {
 		return err
 	}
@@ -160,7 +161,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 func (a *App) wire(master, previous []byte) (err error) {
 	a.keyring, err = keyring.New(keyring.Config{Store: a.store, MasterKey: master, PreviousMasterKey: previous, Algorithm: a.cfg.Token.SigningAlgorithm,
 		RotateEvery: a.cfg.Keys.RotateEvery, PublishBefore: a.cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds*time.Second + a.cfg.Token.ServeStale,
-		Committed: func(ctx context.Context) { a.follower.Committed(ctx) }, Clock: a.clock, Logger: a.logger})
+		Clock: a.clock, Logger: a.logger})
 	if err != nil {
 		return err
 	}
@@ -171,6 +172,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 			a.Token.Entries(entries)
 			a.feed.Entries(entries)
 		},
+		OnAhead: func(entries []store.Change) { a.feed.Ahead(entries) },
 		OnReset: func(head int64) {
 			a.Token.Reset()
 			a.feed.Reset(head)

@@ -114,6 +114,19 @@ func (f *Feed) Entries(entries []store.Change) {
 	}
 }
 
+// Ahead gives live streams revocations that are committed but can't be read from the table yet. They carry no cursor: the stream gets them again, with theirs.
+func (f *Feed) Ahead(entries []store.Change) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := range f.streams {
+		for _, c := range entries {
+			if s.live && s.sees(c.OrgID) {
+				f.give(s, []byte("event: revocation\ndata: "+c.Payload+"\n\n"))
+			}
+		}
+	}
+}
+
 // event writes an entry as a server-sent event. Its payload is JSON that this server wrote: one line.
 func event(c store.Change) []byte {
 	b := make([]byte, 0, len(c.Payload)+64)

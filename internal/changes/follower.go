@@ -36,6 +36,7 @@ type Config struct {
 	OnEntries func([]store.Change)  // everything that was applied, before CatchUp returns
 	OnReset   func(head int64)      // what was remembered may be wrong: forget all of it
 	OnKeys    func(context.Context) // the signing keys changed; may read the database
+	OnAhead   func([]store.Change)  // revocations that are committed, and enforced here, while the table can't be read; OnEntries brings them again
 
 	OnEnforced func(time.Duration) // a revocation is enforced here, so long after it was written
 }
@@ -46,6 +47,9 @@ const (
 	pollEvery  = time.Second
 	pageSize   = 2000
 	tooLongOff = time.Hour
+
+	// readBackWithin is how long the table may take to show what has just been committed, before its revocations are enforced without it.
+	readBackWithin = time.Second
 )
 
 // Follower is one node's place in the change log.
@@ -62,8 +66,9 @@ type Follower struct {
 
 	ringing chan struct{}
 	mu      sync.Mutex
-	news    []svcauth.Revocation // applied by our own transactions' catch-ups, not yet published
-	bell    bool                 // something else is new
+	news    []rung // revocations that our own transactions wrote, not yet published
+	bell    bool   // something is new
+	written int64  // seq of the newest entry that this node wrote
 }
 
 // New makes a follower. Nothing is read yet: see [Follower.Load].
@@ -138,18 +143,28 @@ func (f *Follower) CatchUp(ctx context.Context) error {
 	return err
 }
 
-// Committed is for the node that has just written to the log: it catches up and rings the others.
-func (f *Follower) Committed(ctx context.Context) {
+// Committed is for the node that has just written these entries to the log: it catches up and rings the others. Where the table went away after the commit,
+// the revocations among them are enforced as they are, here and by the others.
+func (f *Follower) Committed(ctx context.Context, written []store.Change) {
 	ctx = context.WithoutCancel(ctx) // the change is committed, whoever asked for it may be gone
-	if f.synced.Load() == 0 {
-		// The server is starting: Load, which follows, reads all there is.
-	} else if _, err := f.catchUp(ctx); err != nil {
-		f.cfg.Logger.WarnContext(ctx, "a change is committed but this node could not read it back; it will within a second", "error", err)
-	}
 	f.mu.Lock()
-	f.bell = true
+	f.bell, f.written = true, max(f.written, written[len(written)-1].Seq)
+	for _, c := range written {
+		if r, ok := f.revocation(c); ok && len(f.news) < pageSize { // beyond that the others read it from the table anyway
+			f.news = append(f.news, rung{OrgID: c.OrgID, Revocation: r})
+		}
+	}
 	f.mu.Unlock()
 	f.ring()
+	if f.synced.Load() == 0 {
+		return // the server is starting: Load, which follows, reads all there is
+	}
+	soon, cancel := context.WithTimeout(ctx, readBackWithin)
+	defer cancel()
+	if _, err := f.catchUp(soon); err != nil {
+		f.cfg.Logger.WarnContext(ctx, "a change is committed but this node could not read it back; it will when the database answers", "error", err)
+		f.ahead(written)
+	}
 }
 
 func (f *Follower) ring() {
@@ -222,11 +237,6 @@ func (f *Follower) applyPage(ctx context.Context, page []store.Change) {
 	if f.cfg.OnEntries != nil {
 		f.cfg.OnEntries(page)
 	}
-	f.mu.Lock()
-	if len(f.news) < pageSize { // beyond that the others read it from the table anyway
-		f.news = append(f.news, revocations...)
-	}
-	f.mu.Unlock()
 }
 
 // Head is the seq of the newest entry that this node has applied; Revoked that of the newest revocation among them.
@@ -246,16 +256,12 @@ func (f *Follower) Run(ctx context.Context) error {
 	group.Go(func() error { return f.poll(ctx) })
 	group.Go(func() error { return f.publish(ctx) })
 	group.Go(func() error {
-		nudge := func() {
+		caughtUp := func() {
 			if err := f.CatchUp(ctx); err != nil && ctx.Err() == nil {
-				f.cfg.Logger.Debug("the change log could not be read after a doorbell", "error", err)
+				f.cfg.Logger.Debug("the change log could not be read after Redis came back", "error", err)
 			}
 		}
-		return f.cfg.Cache.Subscribe(ctx, cache.ChannelChanges, func(msg []byte) {
-			if f.isNew(msg) {
-				nudge()
-			}
-		}, nudge)
+		return f.cfg.Cache.Subscribe(ctx, cache.ChannelChanges, func(msg []byte) { f.rang(ctx, msg) }, caughtUp)
 	})
 	return group.Wait()
 }
@@ -273,7 +279,6 @@ func (f *Follower) poll(ctx context.Context) error {
 		}
 		f.cfg.Revocations.Expire(f.cfg.Clock())
 		err := f.CatchUp(ctx)
-		f.forgetNews()
 		if err != nil && ctx.Err() == nil && !away {
 			f.cfg.Logger.Warn("the change log can't be read; revocations made elsewhere are not known here until it can", "error", err)
 		}
@@ -281,14 +286,5 @@ func (f *Follower) poll(ctx context.Context) error {
 			f.cfg.Logger.Info("the change log is read again")
 		}
 		away = err != nil
-	}
-}
-
-// forgetNews drops what other nodes have written, and so published themselves.
-func (f *Follower) forgetNews() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !f.bell {
-		f.news = nil
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Config says where keys rest and how they rotate. All but PreviousMasterKey, Committed, Clock and Logger is required.
+// Config says where keys rest and how they rotate. All but PreviousMasterKey, Clock and Logger is required.
 type Config struct {
 	Store *store.Store
 	// MasterKey seals; PreviousMasterKey (may be nil) only opens. 32 random bytes each, not kept: the caller may clear them after [New].
@@ -25,10 +25,8 @@ type Config struct {
 	// MaxTokenLifetime is how long a retired key is kept for the tokens it signed: the longest lifetime of a token, and for how long a node that
 	// is cut off from the database may go on issuing.
 	MaxTokenLifetime time.Duration
-	// Committed is called after a transaction of the keyring's own (Load, Advance, Run) that appended to the change log. nil: nobody.
-	Committed func(context.Context)
-	Clock     func() time.Time // default time.Now
-	Logger    *slog.Logger     // default: silence
+	Clock            func() time.Time // default time.Now
+	Logger           *slog.Logger     // default: silence
 }
 
 // Keyring holds the keys. It is safe for concurrent use. Until [Keyring.Load] has succeeded it signs, hashes and verifies nothing.
@@ -67,9 +65,6 @@ func New(cfg Config) (*Keyring, error) {
 		return nil, fmt.Errorf("keys are published %v before they sign and rotate every %v; expected the first above zero and below the second", cfg.PublishBefore, cfg.RotateEvery)
 	case cfg.MaxTokenLifetime <= 0:
 		return nil, fmt.Errorf("the longest token lifetime is %v; expected more than zero", cfg.MaxTokenLifetime)
-	}
-	if cfg.Committed == nil {
-		cfg.Committed = func(context.Context) {}
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -79,7 +79,7 @@ func (k *Keyring) due() bool {
 
 // advance makes what is missing and does what is due, in one transaction.
 func (k *Keyring) advance(ctx context.Context, replace bool) error {
-	use, changed := func() {}, false
+	use := func() {}
 	err := k.cfg.Store.Write(ctx, func(q *store.Q) error {
 		rows, err := q.SigningKeys(ctx)
 		if err != nil {
@@ -106,16 +106,12 @@ func (k *Keyring) advance(ctx context.Context, replace bool) error {
 		if err := k.advanceSlots(ctx, q, s, replace); err != nil || !s.changed {
 			return err
 		}
-		changed = true
 		return k.announce(ctx, q)
 	})
 	if err != nil {
 		return err
 	}
 	use()
-	if changed {
-		k.cfg.Committed(ctx)
-	}
 	return nil
 }
 

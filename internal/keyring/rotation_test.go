@@ -16,11 +16,13 @@ import (
 )
 
 func TestRotationByTheClock(t *testing.T) {
-	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+	databases(t, func(t *testing.T, _ func() *store.Store, url string) {
 		c := newClock()
 		var committed atomic.Int64
-		cfg := config(open(), c)
-		cfg.Committed = func(context.Context) { committed.Add(1) }
+		db, err := store.Open(store.Config{URL: url, OnCommit: func(context.Context, []store.Change) { committed.Add(1) }})
+		require.NoError(t, err)
+		defer db.Close()
+		cfg := config(db, c)
 		k := loaded(t, cfg)
 		require.EqualValues(t, 1, committed.Load())
 		first := states(t, k)
@@ -39,7 +41,7 @@ func TestRotationByTheClock(t *testing.T) {
 		require.EqualValues(t, 2, committed.Load())
 		_, kid = sign(t, k)
 		require.Equal(t, first[svcauth.KeyNext][0], kid)
-		_, err := verify(t, k, oldToken)
+		_, err = verify(t, k, oldToken)
 		require.NoError(t, err, "what the retired key signed lives on")
 		require.Len(t, published(t, k), 3)
 

@@ -43,6 +43,8 @@ func (q *Q) storeCounter(ctx context.Context) error {
 // AddChange appends an entry to the change log and gives its seq. Only inside [Store.Write].
 func (q *Q) AddChange(ctx context.Context, c Change) (seq int64, err error) {
 	q.counter++
+	c.Seq = q.counter
+	q.written = append(q.written, c)
 	_, err = q.exec(ctx, `INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		q.counter, c.OrgID, c.Kind, c.Subject, c.Payload, c.ExpiresAt.UnixMilli(), time.Now().UnixMilli())
 	return q.counter, err

@@ -19,6 +19,6 @@ func (q *Q) TouchSecret(ctx context.Context, id string, ms int64) error {
 
 // CountExpiringSecrets counts, up to limit, the secrets of all organizations that expire between now and soon and were used since the given moment.
 func (q *Q) CountExpiringSecrets(ctx context.Context, now, soon, usedSince time.Time, limit int) (int64, error) {
-	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM secret WHERE expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS some`,
+	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM secret WHERE expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS few`,
 		now.UnixMilli(), soon.UnixMilli(), usedSince.UnixMilli(), limit)
 }

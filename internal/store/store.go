@@ -24,6 +24,9 @@ type Config struct {
 	MaxConns int    // of this process, 1 to 1000; 0: 20
 	// OnCall hears of each query outside a transaction and of each transaction as a whole, when it has ended. what is "query" or "transaction". nil: nobody does.
 	OnCall func(ctx context.Context, what string, began time.Time, err error)
+	// OnCommit is given what a transaction of [Store.Write] has appended to the change log, once it is committed and before Write returns: so that by then
+	// this node acts on it. nil: nobody is.
+	OnCommit func(ctx context.Context, written []Change)
 }
 
 // How long one query and one transaction may take, when the caller's context does not say less. A database that hangs must cost an
@@ -53,15 +56,21 @@ func (s *Store) Read() *Q { return &Q{on: s.reader, cfg: &s.cfg} }
 // commits if do returns nil; otherwise nothing has happened and that error comes back. do must not call Write, and must not wait for
 // anything but the database. After an error of the commit itself ([ErrUncertain]) nobody can know whether it happened.
 func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
-	return s.transaction(ctx, func(q *Q) error {
+	var written []Change
+	err := s.transaction(ctx, func(q *Q) error {
 		if err := q.lockChanges(ctx); err != nil {
 			return err
 		}
 		if err := do(q); err != nil {
 			return err
 		}
+		written = q.written
 		return q.storeCounter(ctx)
 	})
+	if err == nil && len(written) > 0 && s.cfg.OnCommit != nil {
+		s.cfg.OnCommit(ctx, written)
+	}
+	return err
 }
 
 // WriteAside runs a transaction that touches only rows no rule reads (last use, sessions, what has expired). It waits for nobody and
@@ -104,6 +113,7 @@ type Q struct {
 	cfg *Config // nil inside a transaction, which is measured as a whole
 
 	counter, locked int64 // of the change log; see change.go
+	written         []Change
 }
 
 type runner interface {

@@ -100,7 +100,7 @@ func (b *revocationBatch) run(ctx context.Context) {
 const revocationSlack = 10 * time.Minute
 
 func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
-	err := s.cfg.Store.Write(ctx, func(q *store.Q) error {
+	return s.cfg.Store.Write(ctx, func(q *store.Q) error {
 		for _, p := range batch {
 			payload, err := json.Marshal(p.entry)
 			if err != nil {
@@ -113,9 +113,4 @@ func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	s.cfg.Follower.Committed(ctx)
-	return nil
 }
