@@ -128,6 +128,41 @@ func TestALostSecretIsFoundAndReplaced(t *testing.T) {
 	)
 }
 
+// The same in a rotation: the present secret works on, and the lost one is removed before the rotation is tried again, by whatever comes next.
+func TestALostRotationLeavesNoSecretBehind(t *testing.T) {
+	w := newWorld(t)
+	p := newProxy(t, w.URL)
+	s1, lost, s3 := svcauth.NewSecret(), svcauth.NewSecret(), svcauth.NewSecret()
+	lose := resource.TestStep{PreConfig: func() {
+		posted := false
+		p.before(func(r *http.Request) { // from the lost answer on, nothing can be found out
+			if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/secrets") && !posted {
+				posted = true
+				p.befalls(1<<20, "GET", "/v1/service-accounts/[^/]+/secrets", cut)
+			}
+		})
+		p.befalls(1, "POST", "/v1/service-accounts/[^/]+/secrets", doneBut(cut))
+	}, Config: w.through(p).withSecret(lost, 2, ""), ExpectError: regexp.MustCompile(`(?s)the\s+present\s+one\s+works\s+on.*may\s+have\s+been\s+made`)}
+	found := func() {
+		p.heal()
+		require.True(t, w.works(s1) && w.works(lost))
+	}
+	only := func(secret svcauth.Secret) resource.TestCheckFunc {
+		return does(func() {
+			require.True(t, w.works(secret))
+			require.False(t, w.works(lost))
+			require.Len(t, w.named("a").Secrets, 1)
+		})
+	}
+	run(t,
+		resource.TestStep{Config: w.through(p).withSecret(s1, 1, "")},
+		lose,
+		resource.TestStep{PreConfig: found, Config: w.through(p).withSecret(s1, 1, ""), Check: only(s1)}, // the rotation was given up
+		lose,
+		resource.TestStep{PreConfig: found, Config: w.through(p).withSecret(s3, 2, ""), Check: only(s3)},
+	)
+}
+
 // A rotation that could not cut the previous secret short is finished by the next apply, without another rotation.
 func TestAHalfDoneRotationIsFinished(t *testing.T) {
 	w := newWorld(t)

@@ -194,6 +194,11 @@ func (r *secretResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	if client == nil {
 		return
 	}
+	lost, more := req.Private.GetKey(ctx, lostKey)
+	resp.Diagnostics.Append(more...)
+	if err := r.removeLost(ctx, &resp.Diagnostics, client, m, noted[lostSecret](lost)); err != nil {
+		r.fail(&resp.Diagnostics, "Looking for a secret of an earlier apply failed", err)
+	}
 	ids := []string{}
 	for _, p := range m.previous(ctx, &resp.Diagnostics) {
 		ids = append(ids, p.ID.ValueString())

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -36,8 +35,11 @@ func (r *secretResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	rotating := !creating && rotates(prior, plan)
 	if !creating && !rotating {
 		plan.ID, plan.Hint, plan.CreatedAt, plan.Previous = prior.ID, prior.Hint, prior.CreatedAt, prior.Previous
-		if raw, more := req.Private.GetKey(ctx, uncutKey); len(uncut(raw)) > 0 {
-			resp.Diagnostics.Append(more...)
+		toCut, more := req.Private.GetKey(ctx, uncutKey)
+		resp.Diagnostics.Append(more...)
+		lost, more := req.Private.GetKey(ctx, lostKey)
+		resp.Diagnostics.Append(more...)
+		if len(noted[string](toCut))+len(noted[lostSecret](lost)) > 0 { // an update is due
 			plan.Previous = types.ListUnknown(previousType)
 		}
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
@@ -109,7 +111,9 @@ func (r *secretResource) Update(ctx context.Context, req resource.UpdateRequest,
 	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	raw, more := req.Private.GetKey(ctx, uncutKey)
+	toCut, more := req.Private.GetKey(ctx, uncutKey)
+	resp.Diagnostics.Append(more...)
+	lost, more := req.Private.GetKey(ctx, lostKey)
 	resp.Diagnostics.Append(more...)
 	if resp.Diagnostics.HasError() {
 		return
@@ -118,29 +122,44 @@ func (r *secretResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if client == nil {
 		return
 	}
-	next, toCut := plan, uncut(raw)
-	next.Previous = prior.Previous
-	if rotates(prior, plan) {
-		next.Previous = r.withoutExpired(ctx, &resp.Diagnostics, client, &prior)
-		made, err := r.add(ctx, &resp.Diagnostics, client, plan, svcauth.Secret(config.ClientSecretWO.ValueString()))
-		if err != nil {
-			r.fail(&resp.Diagnostics, "Rotating the secret failed; the present one works on", err)
-			return
-		}
-		next.set(made)
-		next.setPrevious(ctx, &resp.Diagnostics, append(next.previous(ctx, &resp.Diagnostics), previousSecret{prior.ID, prior.Hint, types.StringPointerValue(expiryText(prior))}))
-		toCut = append(toCut, prior.ID.ValueString())
-	} else if changed, err := r.change(ctx, client, prior, plan); err != nil {
-		r.fail(&resp.Diagnostics, "Changing the secret failed", err)
+	if err := r.removeLost(ctx, &resp.Diagnostics, client, prior, noted[lostSecret](lost)); err != nil {
+		r.fail(&resp.Diagnostics, "Looking for a secret of an earlier apply failed", err)
 		return
-	} else {
-		next.set(changed)
+	}
+	secret := svcauth.Secret(config.ClientSecretWO.ValueString())
+	next, ids, err := r.advance(ctx, &resp.Diagnostics, client, prior, plan, secret)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, lostKey, note(noteLost(nil, err, secret)))...)
+	if err != nil {
+		return
 	}
 	// From here on the new secret is in the state, whatever happens to the previous one.
-	toCut = r.cut(ctx, &resp.Diagnostics, client, &next, toCut)
-	note, _ := json.Marshal(toCut)
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, uncutKey, note)...)
+	left := r.cut(ctx, &resp.Diagnostics, client, &next, append(noted[string](toCut), ids...))
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, uncutKey, note(left))...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, next)...)
+}
+
+// advance rotates or changes the present secret. It gives what is then to be in the state, and the ids of secrets that are to be cut short.
+func (r *secretResource) advance(ctx context.Context, d *diagnostics, client *svcauth.Client, prior, plan secretModel, secret svcauth.Secret) (next secretModel, toCut []string, err error) {
+	next = plan
+	next.Previous = prior.Previous
+	if !rotates(prior, plan) {
+		changed, err := r.change(ctx, client, prior, plan)
+		if err != nil {
+			r.fail(d, "Changing the secret failed", err)
+			return next, nil, err
+		}
+		next.set(changed)
+		return next, nil, nil
+	}
+	next.Previous = r.withoutExpired(ctx, d, client, &prior)
+	made, err := r.add(ctx, d, client, plan, secret)
+	if err != nil {
+		r.fail(d, "Rotating the secret failed; the present one works on", err)
+		return next, nil, err
+	}
+	next.set(made)
+	next.setPrevious(ctx, d, append(next.previous(ctx, d), previousSecret{prior.ID, prior.Hint, types.StringPointerValue(expiryText(prior))}))
+	return next, []string{prior.ID.ValueString()}, nil
 }
 
 func expiryText(m secretModel) *string {
@@ -225,10 +244,4 @@ func (r *secretResource) end(ctx context.Context, client *svcauth.Client, m *sec
 		return nil, nil
 	}
 	return info.ExpiresAt, err
-}
-
-// uncut reads the private state.
-func uncut(raw []byte) (ids []string) {
-	_ = json.Unmarshal(raw, &ids) // what is not there is none
-	return ids
 }
