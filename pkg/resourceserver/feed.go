@@ -117,7 +117,7 @@ func (f *follower) run(ctx context.Context) {
 	done.Go(func() { f.expire(ctx) })
 	var wait time.Duration
 	var pollUntil time.Time
-	for pause(ctx, wait) {
+	for sleep(ctx, wait) {
 		before := f.proven.Load()
 		var err error
 		if f.cfg.Feed.Poll || time.Now().Before(pollUntil) {
@@ -148,21 +148,9 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// pause says whether to go on.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
-}
-
 // expire forgets what no token can match any more.
 func (f *follower) expire(ctx context.Context) {
-	for pause(ctx, time.Second) {
+	for sleep(ctx, time.Second) {
 		f.cfg.Revocations.Expire(f.cfg.Clock())
 	}
 }

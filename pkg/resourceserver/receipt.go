@@ -48,7 +48,7 @@ func (f *follower) confirm(ctx context.Context) {
 			return
 		case <-f.receipts.wake:
 		}
-		if !pause(ctx, mathrand.N(receiptWithin)) {
+		if !sleep(ctx, mathrand.N(receiptWithin)) {
 			return
 		}
 		for wait := retryAtFirst; ; wait = min(2*wait, retryAtMost) {
@@ -60,7 +60,7 @@ func (f *follower) confirm(ctx context.Context) {
 			if ctx.Err() == nil {
 				f.cfg.Logger.Debug("the issuer did not take a receipt", "error", err)
 			}
-			if !pause(ctx, wait) {
+			if !sleep(ctx, wait) {
 				return
 			}
 		}
