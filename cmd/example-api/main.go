@@ -94,7 +94,7 @@ func feed(issuer string) (*resourceserver.Feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &resourceserver.Feed{Token: func(ctx context.Context) (string, error) {
+	return &resourceserver.Feed{Drop: source.Drop, Token: func(ctx context.Context) (string, error) {
 		token, err := source.Token(ctx)
 		if err != nil {
 			return "", err

@@ -183,7 +183,8 @@ func (a *App) wire(master, previous []byte) (err error) {
 			}
 		}})
 	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: nodeName(), Clock: a.clock, Logger: a.logger,
-		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers})
+		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers,
+		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
 	a.Token, err = token.New(token.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,
 		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnRevoke: func() { a.metrics.Revoked("token") }, OnCache: a.countCache})

@@ -35,6 +35,7 @@ type FeedConfig struct {
 	Heartbeat    time.Duration // between two signs of life on a silent stream; 0: 3 s
 
 	OnFollowers func(int) // how many streams there are; nil: nobody is told
+	OnSlow      func()    // a follower was sent away because it did not take what it was sent; nil: nobody is told
 }
 
 // Bounds of the feed: entries kept in memory for who comes back, rows read at once, reads at once, and for how long this node may not have read the change
@@ -82,6 +83,9 @@ func NewFeed(cfg FeedConfig) *Feed {
 	}
 	if cfg.OnFollowers == nil {
 		cfg.OnFollowers = func(int) {}
+	}
+	if cfg.OnSlow == nil {
+		cfg.OnSlow = func() {}
 	}
 	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), reads: make(chan struct{}, feedReads), receipts: newReceipts(cfg.Node, cfg.MaxFollowers*4, cfg.Clock),
 		streams: map[*Stream]struct{}{}, byOrg: map[string]int{}, newest: map[string]int64{}}

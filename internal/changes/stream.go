@@ -80,8 +80,11 @@ func (f *Feed) Join(s *Stream, cursor int64) (missing []byte, ok bool) {
 	return append(missing, f.beat()...), true
 }
 
-// Leave gives the place back.
-func (f *Feed) Leave(s *Stream) {
+// Leave gives the place back and says why the stream ended.
+func (f *Feed) Leave(s *Stream, why string) {
+	if why == EndSlow {
+		f.cfg.OnSlow()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.streams, s)

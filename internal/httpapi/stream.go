@@ -37,7 +37,8 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 		s.refuse(c, who.ClientID, full(), false)
 		return
 	}
-	defer s.cfg.Feed.Leave(place)
+	why := "fault"
+	defer func() { s.cfg.Feed.Leave(place, why) }()
 	if release, is := c.MustGet("release").(func()); is {
 		release()
 	}
@@ -49,7 +50,7 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	c.Writer.WriteHeader(http.StatusOK)
 	c.Set("answered", time.Now())
 	f := following{s: s, place: place, text: text, w: w}
-	why := f.run(ctx, from, head)
+	why = f.run(ctx, from, head)
 	end := token.Error{Reason: "stream_" + why}
 	note(c, who.ClientID, &end)
 }
