@@ -90,7 +90,7 @@ func (q *Q) RolePrivilegesOf(ctx context.Context, roles []string) (map[string][]
 }
 
 // MaxCountedHolders is where counting the holders of a role ends: a million of them would take longer to count than anybody waits.
-const MaxCountedHolders = 10_000
+const MaxCountedHolders = 2000
 
 // Holders is how many hold a role by a grant, each up to [MaxCountedHolders].
 type Holders struct{ Members, ServiceAccounts int }

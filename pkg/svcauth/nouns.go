@@ -220,8 +220,8 @@ type Role struct {
 	Description     string       `json:"description"`
 	System          bool         `json:"system"` // Administrator and Public
 	Privileges      []string     `json:"privileges"`
-	Members         int          `json:"members"`          // how many hold it; counted up to 10,000
-	ServiceAccounts int          `json:"service_accounts"` // how many hold it; counted up to 10,000
+	Members         int          `json:"members"`          // how many hold it; counted up to 2,000
+	ServiceAccounts int          `json:"service_accounts"` // how many hold it; counted up to 2,000
 	CreatedAt       time.Time    `json:"created_at"`
 	Enforcement     *Enforcement `json:"enforcement,omitempty"` // only in the answer to a change with ?wait=
 	Version         int64        `json:"-"`                     // of the row; travels as ETag
