@@ -259,3 +259,35 @@ func TestSessionActor(t *testing.T) {
 		require.Equal(t, test.status, a.Status, "%s: %s", test.name, a.Text)
 	}
 }
+
+// A tenant's Administrator reaches for what is the operator's: everybody's tokens, the feed's other entries, who is connected.
+func TestTenantSeesNothingOfOthers(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	other := s.NewTenant("other")
+	account := s.Account("theirs", "clusters:view")
+	token := s.Token(account.ClientID, account.ClientSecret, "")
+	key := other.ApplicationKey
+	require.False(t, s.Active(key.ClientID, key.ClientSecret, token), "introspection of another organization's token")
+	require.True(t, s.Active(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, token), "the operator's may")
+	client := s.AdminOf(other)
+	for _, id := range []string{account.ClientID, svcauth.NewID("sa")} { // another's client is as unknown as none
+		_, err := client.Explain(t.Context(), svcauth.ExplainRequest{ClientID: id})
+		var p *svcauth.Problem
+		require.True(t, errors.As(err, &p), "got %v", err)
+		require.Equal(t, svcauth.CodeNotFound, p.Code)
+	}
+	_, err := s.Admin().RevokeTokens(t.Context(), account.ID, 0)
+	require.NoError(t, err)
+	stranger := s.Token(key.ClientID, key.ClientSecret, "")
+	feed := s.Get("/oauth2/revocations", stranger)
+	require.Equal(t, 200, feed.Status, feed.Text)
+	require.NotContains(t, feed.Text, account.ClientID)
+	events, err := client.AuditEvents(t.Context(), svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 200}})
+	require.NoError(t, err)
+	for _, e := range events.Items {
+		require.Equal(t, other.Organization.ID, e.OrganizationID)
+	}
+	servers, err := client.ResourceServers(t.Context(), svcauth.ListOptions{})
+	require.NoError(t, err)
+	require.Empty(t, servers.Items)
+}

@@ -119,11 +119,13 @@ func libraryProblem(e *huma.ErrorModel) *svcauth.Problem {
 		return svcauth.NewProblem(svcauth.CodeMalformed, "A body is needed: a JSON object, with Content-Type: application/json.")
 	}
 	code := svcauth.CodeInvalid
-	if e.Status >= 500 {
+	switch {
+	case e.Status >= 500:
 		code = svcauth.CodeInternal
+	case e.Status == http.StatusBadRequest:
+		code = svcauth.CodeMalformed
 	}
 	p := svcauth.NewProblem(code, "The request can't be taken.")
-	p.Status = max(e.Status, http.StatusBadRequest)
 	for _, d := range e.Errors[:min(len(e.Errors), maxFaults)] {
 		if d != nil {
 			p.Errors = append(p.Errors, fault(d))

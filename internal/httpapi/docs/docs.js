@@ -95,8 +95,6 @@ function responses(op) {
 
 function fill(body, verb, path, op) {
   body.append(...prose(op.description));
-  const scopes = (op.security || []).flatMap((s) => Object.values(s).flat());
-  if (scopes.length) body.append(...block("Privilege", el("p", {}, el("code", {}, scopes.join(" ")))));
   if (op.parameters) {
     const list = el("dl");
     for (const p of op.parameters) list.append(...row(p.name, p.schema || {}, p.required, (p.description || "") + " (" + p.in + ")", []));
