@@ -111,10 +111,14 @@ func (cfg Config) listen(ctx context.Context, subscribed func()) error {
 // apply trusts a message no further than to refuse tokens.
 func (cfg Config) apply(message string) {
 	var said struct {
-		Revocations []svcauth.Revocation `json:"revocations"`
+		Revocations []struct {
+			Entry svcauth.Revocation `json:"entry"`
+		} `json:"revocations"`
 	}
 	if len(message) > maxMessage || json.Unmarshal([]byte(message), &said) != nil {
 		return
 	}
-	cfg.Revocations.Add(said.Revocations...)
+	for _, r := range said.Revocations {
+		cfg.Revocations.Add(r.Entry)
+	}
 }

@@ -62,7 +62,7 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
 	require.Eventually(t, revoked(v), patience, time.Millisecond)
 
-	for name, message := range map[string]string{"no JSON": "{", "no revocations": `{"seq":1}`, "wrong types": `{"revocations":[{"jti":5}]}`, "no kind": `{"revocations":[{"exp":1}]}`} {
+	for name, message := range map[string]string{"no JSON": "{", "no revocations": `{"seq":1}`, "wrong types": `{"revocations":[{"entry":{"jti":5}}]}`, "no kind": `{"revocations":[{"entry":{"exp":1}}]}`} {
 		before := set.Len()
 		server.Must("PUBLISH", "svcauth:{changes}", message)
 		require.Eventually(t, revoked(v), patience, time.Millisecond, name)
