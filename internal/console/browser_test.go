@@ -114,12 +114,19 @@ func open(t testing.TB, s *svctest.Server, l look) *browser {
 	require.NoError(t, chromedp.Do(ctx)) // without a time limit, which would be that of the window
 	b := &browser{t: t, ctx: ctx, base: s.URL}
 	b.do(chromedp.EmulateViewport(l.width, 800))
-	scheme := "light"
-	if l.dark {
-		scheme = "dark"
-	}
-	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	b.scheme(l.dark)
 	return b
+}
+
+// scheme is what the system's choice of colours is.
+func (b *browser) scheme(dark bool) {
+	b.t.Helper()
+	name := "light"
+	if dark {
+		name = "dark"
+	}
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
 }
 
 func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {

@@ -121,7 +121,7 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	one("roles", memberData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
 	one("roles-empty", memberData{Tab: "roles"})
 	for _, dialog := range []string{"edit", "suspend", "reset", "remove"} {
-		one(dialog, memberData{Tab: "details", Dialog: dialog, Self: dialog == "remove"})
+		one(dialog, memberData{Tab: "details", Dialog: dialog, Self: dialog == "remove", Impact: access.Impact{Keys: 2, Tokens: 3, Addresses: 1, LastUsed: at(-time.Minute)}})
 	}
 	one("unassign", memberData{Tab: "roles", Dialog: "unassign", Grants: grants, Grant: grants[0]})
 }
@@ -140,7 +140,7 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	p.Data = accountsData{List: accounts, Made: k.newCreated(id("sa", 1), secret, "terraform-production", "/console/service-accounts/"+id("sa", 1)), Manage: true}
 	add("accounts-secret", "serviceaccounts", p)
 
-	a, hit := sampleAccount(), &impact{Tokens: 3, Addresses: 2, LastUsed: at(-5 * time.Minute)}
+	a, hit := sampleAccount(), access.Impact{Tokens: 3, Addresses: 2, LastUsed: at(-5 * time.Minute)}
 	grants := []svcauth.Grant{{ID: id("role", 3), Name: "Cluster operator", GrantedAt: *at(-50 * time.Hour), ExpiresAt: at(24 * time.Hour)}}
 	tokens := list[svcauth.LiveToken]{path: "/console/service-accounts/" + a.ID + "/tokens", Rows: []svcauth.LiveToken{
 		{JTI: "jti1", Scope: "clusters:view", SecretID: a.Secrets[0].ID, IssuedAt: *at(-time.Minute), ExpiresAt: *at(time.Hour), IP: "192.0.2.7", UserAgent: "Terraform/1.9"},
@@ -160,7 +160,7 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	now.Name, now.Version = "theirs", 4
 	edited.moved(accountForm(now))
 	one("edit-stale", accountData{Tab: "details", Dialog: "edit", Form: edited})
-	one("disable", accountData{Tab: "details", Dialog: "disable", Impact: &impact{Unknown: true}})
+	one("disable", accountData{Tab: "details", Dialog: "disable", Impact: access.Impact{Unknown: true}})
 	one("remove", accountData{Tab: "details", Dialog: "remove", Impact: hit})
 	one("roles", accountData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
 	one("roles-empty", accountData{Tab: "roles"})
@@ -170,7 +170,7 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	one("secret-new", accountData{Tab: "secrets", Secrets: a.Secrets, Dialog: "new-secret"})
 	one("secret-shown", accountData{Tab: "secrets", Secrets: a.Secrets, Dialog: "secret", Made: k.newCreated(a.ID, secret, a.Name, "/console/service-accounts/"+a.ID+"/secrets")})
 	one("secret-edit", accountData{Tab: "secrets", Secrets: a.Secrets, Secret: a.Secrets[0], Dialog: "edit-secret", Form: filled("description", "rotation", "expires_at", fieldTime(a.Secrets[0].ExpiresAt))})
-	one("secret-remove", accountData{Tab: "secrets", Secrets: a.Secrets, Secret: a.Secrets[0], Dialog: "remove-secret", Impact: &impact{}})
+	one("secret-remove", accountData{Tab: "secrets", Secrets: a.Secrets, Secret: a.Secrets[0], Dialog: "remove-secret", Impact: access.Impact{}})
 	one("tokens", accountData{Tab: "tokens", Tokens: tokens, Hints: map[string]string{a.Secrets[0].ID: "9Zxy"}})
 	one("tokens-empty", accountData{Tab: "tokens", Tokens: list[svcauth.LiveToken]{path: tokens.path}})
 	one("tokens-revoke", accountData{Tab: "tokens", Tokens: tokens, Dialog: "revoke-all", Impact: hit})
@@ -208,7 +208,7 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 	add("keys-empty", "applicationkeys", p)
 	p.Dialog, p.Data = true, keysData{List: keys, Form: blank()}
 	add("keys-new", "applicationkeys", p)
-	p.Data = keysData{List: keys, Delete: &key}
+	p.Data = keysData{List: keys, Delete: &key, Impact: access.Impact{Tokens: 1, Addresses: 1, LastUsed: at(-time.Minute)}}
 	add("keys-delete", "applicationkeys", p)
 	p.Data = keysData{List: keys, Made: k.newCreated(key.ClientID, svcauth.Secret("svcs_"+strings.Repeat("B", 49)), key.Description, "/console/application-keys")}
 	add("keys-secret", "applicationkeys", p)

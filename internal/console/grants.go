@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -108,7 +107,7 @@ func confirmUnassign(v *visit) error {
 	if at < 0 {
 		return v.redirect("/console/service-accounts/" + a.ID + "/roles")
 	}
-	hit, err := v.impactOf(a, "")
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, "", held[at].Name)
 	if err != nil {
 		return err
 	}
@@ -121,10 +120,4 @@ func unassignRole(v *visit) error {
 		return err
 	}
 	return v.taken("/console/service-accounts/"+v.Param("id")+"/roles", "Unassigned%s. Tokens that carry it no longer work.", name)
-}
-
-// unavailable says whether a store is away.
-func unavailable(err error) bool {
-	var p *svcauth.Problem
-	return errors.As(err, &p) && p.Code == svcauth.CodeUnavailable
 }

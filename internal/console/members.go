@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -95,6 +96,7 @@ type memberData struct {
 	Grants     []svcauth.Grant
 	Assignable []svcauth.Role
 	Grant      svcauth.Grant // that a dialog is about
+	Impact     access.Impact // what a dialog would break
 	Made       *invited
 }
 
@@ -114,6 +116,11 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 			d.Grant = d.Grants[at]
 		} else if d.Dialog == "unassign" {
 			return v.redirect("/console/members/" + d.Member.ID + "/roles")
+		}
+	}
+	if d.Dialog == "suspend" || d.Dialog == "remove" || d.Dialog == "unassign" {
+		if d.Impact, err = v.k.cfg.Access.MemberImpact(v.ctx, d.Member.ID, d.Grant.Name); err != nil {
+			return err
 		}
 	}
 	return v.render(status, "member", page{Title: personName(d.Member), Nav: "members", Parent: &link{"Members", "/console/members"}, Dialog: d.Dialog != "", Data: d})

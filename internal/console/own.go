@@ -7,6 +7,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -29,6 +30,7 @@ type keysData struct {
 	Form   *form
 	Made   *created
 	Delete *svcauth.ApplicationKey // that the dialog asks about
+	Impact access.Impact           // what that would break
 }
 
 func (v *visit) keysPage(status int, d keysData) (err error) {
@@ -70,7 +72,11 @@ func confirmDeleteKey(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.keysPage(http.StatusOK, keysData{Delete: &key})
+	hit, err := v.k.cfg.Access.ApplicationKeyImpact(v.ctx, key.ID)
+	if err != nil {
+		return err
+	}
+	return v.keysPage(http.StatusOK, keysData{Delete: &key, Impact: hit})
 }
 
 func deleteApplicationKey(v *visit) error {

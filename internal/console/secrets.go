@@ -122,7 +122,7 @@ func confirmRemoveSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	hit, err := v.impactOf(a, s.ID)
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, s.ID, "")
 	if err != nil {
 		return err
 	}

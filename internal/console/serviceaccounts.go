@@ -10,6 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -111,7 +112,7 @@ type accountData struct {
 	Manage  bool
 	Dialog  string // which one is open
 	Form    *form
-	Impact  *impact // what a dialog would break
+	Impact  access.Impact // what a dialog would break
 
 	Grants     []svcauth.Grant
 	Assignable []svcauth.Role
@@ -204,7 +205,7 @@ func (v *visit) confirm(dialog, tab string) error {
 	if err != nil {
 		return err
 	}
-	hit, err := v.impactOf(a, "")
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, "", "")
 	if err != nil {
 		return err
 	}
@@ -233,43 +234,4 @@ func removeServiceAccount(v *visit) error {
 		return err
 	}
 	return v.taken("/console/service-accounts", "The service account %s is removed. Its tokens no longer work.", a.Name)
-}
-
-// impact is what taking something away would break.
-type impact struct {
-	Tokens, Addresses int
-	LastUsed          *time.Time
-	Unknown           bool // the records of live tokens can't be read right now
-}
-
-// impactOf counts an account's live tokens, or those of one of its secrets, and the network addresses that fetched them.
-func (v *visit) impactOf(a svcauth.ServiceAccount, secretID string) (*impact, error) {
-	hit := &impact{LastUsed: a.LastUsedAt}
-	for _, s := range a.Secrets {
-		if s.ID == secretID {
-			hit.LastUsed = s.LastUsedAt
-		}
-	}
-	live, err := everything(v.ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
-		return v.k.cfg.Access.Tokens(ctx, a.ID, o)
-	})
-	if unavailable(err) {
-		hit.Unknown = true // what can be broken must be possible to break in an emergency
-		return hit, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	from := map[string]bool{}
-	for _, t := range live {
-		if secretID == "" || t.SecretID == secretID {
-			hit.Tokens++
-			from[t.IP] = true
-			if at := t.IssuedAt; hit.LastUsed == nil || at.After(*hit.LastUsed) {
-				hit.LastUsed = &at // last use is written down a little later
-			}
-		}
-	}
-	hit.Addresses = len(from)
-	return hit, nil
 }

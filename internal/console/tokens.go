@@ -48,7 +48,7 @@ func confirmRevoke(v *visit) error {
 	if err != nil {
 		return err
 	}
-	hit, err := v.impactOf(a, "")
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, "", "")
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,10 @@ func New(cfg Config) (*Server, http.Handler, error) {
 		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at /.well-known/oauth-authorization-server names the endpoints"}, false)
 	})
 	engine.NoMethod(func(c *gin.Context) {
+		if cfg.Console != nil && strings.HasPrefix(c.Request.URL.Path, "/console/") {
+			cfg.ConsoleNotFound(c)
+			return
+		}
 		s.refuse(c, "", &token.Error{Code: token.CodeInvalidRequest, Status: 405, Reason: "method", Description: "this method is not allowed here; the Allow header says which are"}, false)
 	})
 	engine.POST("/oauth2/token", s.token(false))
