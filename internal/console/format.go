@@ -28,6 +28,7 @@ func (k *Console) functions() template.FuncMap {
 		"person":  personName,
 		"pretty":  pretty,
 		"words":   words,
+		"parted":  parted,
 		"join":    strings.Join,
 		"issuer":  func() string { return k.cfg.Issuer },
 		"query":   url.QueryEscape,
@@ -171,6 +172,11 @@ func pretty(raw json.RawMessage) string {
 // words turns service_account.create into "service account · create".
 func words(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "_", " "), ".", " · ")
+}
+
+// parted lets a line break after each dot of service_account.create.
+func parted(s string) template.HTML {
+	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(s), ".", ".<wbr>")) //nolint:gosec // escaped
 }
 
 // newOnce makes the token of a form that works once: 130 random bits.
