@@ -81,7 +81,7 @@ func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 	f.Clock.Advance(2 * time.Minute)
 	var group sync.WaitGroup
 	for range 4 {
-		node := access.New(access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Issuer: issuer, Committed: f.committed, Clock: f.Clock.Now})
+		node := access.New(access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Issuer: issuer, Clock: f.Clock.Now})
 		group.Go(func() {
 			next, err := node.ExpireGrants(t.Context())
 			require.NoError(t, err)
