@@ -51,7 +51,8 @@ func (a *accessToken) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp 
 		return []validator.String{stringvalidator.AlsoRequires(path.MatchRoot(other))}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "An access token for another provider or program of the same run: of the provider's own credential, or of a given one. Each plan and apply gets its own and gives it back at the end. " +
+		MarkdownDescription: "An access token for another provider or program of the same run: of the provider's own credential, or of a given one. " +
+			"Each plan and apply gets its own and gives it back at the end. " +
 			"Terraform can't exchange a value that it has handed on: the token lives for as long as the client's `token_ttl_seconds` says.",
 		Attributes: map[string]schema.Attribute{
 			"client_id":     schema.StringAttribute{Optional: true, Validators: both("client_secret"), MarkdownDescription: "Whose token. Left out: the provider's own."},
@@ -138,7 +139,8 @@ func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, res
 	case !active:
 		resp.Diagnostics.AddError("The access token is no longer good", "It was revoked, or has expired, while the run was using it.")
 	case resp.RenewAt.IsZero():
-		resp.Diagnostics.AddWarning("The access token is about to expire", fmt.Sprintf("It expires at %s, and Terraform can't hand on another one within a run. Give its client a longer token_ttl_seconds.", o.expiry.UTC().Format(time.RFC3339)))
+		resp.Diagnostics.AddWarning("The access token is about to expire", fmt.Sprintf(
+			"It expires at %s, and Terraform can't hand on another one within a run. Give its client a longer token_ttl_seconds.", o.expiry.UTC().Format(time.RFC3339)))
 	}
 }
 

@@ -61,7 +61,8 @@ func viewAccount(a svcauth.ServiceAccount) accountView {
 		v.Roles = append(v.Roles, refView{types.StringValue(r.ID), types.StringValue(r.Name)})
 	}
 	for _, s := range a.Secrets {
-		v.Secrets = append(v.Secrets, secretView{types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description), stamp(s.CreatedAt), stampOrNull(s.ExpiresAt), stampOrNull(s.LastUsedAt)})
+		v.Secrets = append(v.Secrets, secretView{types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description),
+			stamp(s.CreatedAt), stampOrNull(s.ExpiresAt), stampOrNull(s.LastUsedAt)})
 	}
 	return v
 }

@@ -41,7 +41,8 @@ func (s *jwksData) Metadata(_ context.Context, _ datasource.MetadataRequest, res
 
 func (s *jwksData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The public keys that verify the server's tokens (RFC 7517), for gateways that are given them as configuration. Keys rotate: what is copied grows old, so prefer to have the gateway fetch them.",
+		MarkdownDescription: "The public keys that verify the server's tokens (RFC 7517), for gateways that are given them as configuration. " +
+			"Keys rotate: what is copied grows old, so prefer to have the gateway fetch them.",
 		Attributes: map[string]schema.Attribute{
 			"issuer": computed("The issuer whose keys these are."),
 			"json":   computed("The key set as the server published it."),

@@ -126,7 +126,8 @@ func (r *accountRoleResource) ModifyPlan(ctx context.Context, req resource.Modif
 	switch {
 	case resp.Diagnostics.HasError() || !past(plan.ExpiresAt):
 	case plan.ExpiresAt.Equal(prior.ExpiresAt):
-		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), "The grant has expired", "It ended at "+plan.ExpiresAt.ValueString()+" and gives nothing any more. Choose a later moment, or remove this resource.")
+		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), "The grant has expired",
+			"It ended at "+plan.ExpiresAt.ValueString()+" and gives nothing any more. Choose a later moment, or remove this resource.")
 	default:
 		refusePast(&resp.Diagnostics, plan.ExpiresAt, "A grant that has expired is taken away by the server: choose a later moment, or remove this resource.")
 	}

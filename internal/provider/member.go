@@ -34,7 +34,8 @@ func (r *memberResource) Metadata(_ context.Context, _ resource.MetadataRequest,
 
 func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A member: a person who signs in to the console. Creating one invites it. The link of the invitation lets whoever has it choose the password, so it is in no state: the server sends it by mail.",
+		MarkdownDescription: "A member: a person who signs in to the console. Creating one invites it. " +
+			"The link of the invitation lets whoever has it choose the password, so it is in no state: the server sends it by mail.",
 		Attributes: map[string]schema.Attribute{
 			"id":         idAttribute("Its id, `mem_…`."),
 			"email":      replacing("The address to which the invitation goes, in lower case.", emailValidator{}),
@@ -73,7 +74,8 @@ func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	if recovered {
-		resp.Diagnostics.AddWarning("The answer to an invitation was lost", fmt.Sprintf("%s was invited, but the connection broke before the answer came. It was found again and is managed as %s.", made.Email, made.ID))
+		resp.Diagnostics.AddWarning("The answer to an invitation was lost",
+			fmt.Sprintf("%s was invited, but the connection broke before the answer came. It was found again and is managed as %s.", made.Email, made.ID))
 	}
 	wanted := plan.Suspended
 	plan.set(made)

@@ -82,7 +82,8 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 		return
 	}
 	if recovered {
-		resp.Diagnostics.AddWarning("The answer to a creation was lost", fmt.Sprintf("The role %q was made, but the connection broke before the answer came. It was found again and is managed as %s.", made.Name, made.ID))
+		resp.Diagnostics.AddWarning("The answer to a creation was lost",
+			fmt.Sprintf("The role %q was made, but the connection broke before the answer came. It was found again and is managed as %s.", made.Name, made.ID))
 	}
 	plan.set(made)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)

@@ -114,7 +114,8 @@ func (r *secretResource) Create(ctx context.Context, req resource.CreateRequest,
 		r.fail(&resp.Diagnostics, "Adding the secret failed", err)
 		if lost := (*lostError)(nil); errors.As(err, &lost) {
 			// Kept without an id: the next plan looks for it by its hint, and has it removed before another one is made.
-			plan.set(svcauth.SecretInfo{Hint: svcauth.Secret(config.ClientSecretWO.ValueString()).Hint(), Description: plan.Description.ValueString(), ExpiresAt: instant(plan.ExpiresAt), CreatedAt: time.Now()})
+			plan.set(svcauth.SecretInfo{Hint: svcauth.Secret(config.ClientSecretWO.ValueString()).Hint(),
+				Description: plan.Description.ValueString(), ExpiresAt: instant(plan.ExpiresAt), CreatedAt: time.Now()})
 			plan.ID = types.StringNull()
 			resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 		}

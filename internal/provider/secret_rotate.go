@@ -98,7 +98,8 @@ func (r *secretResource) add(ctx context.Context, d *diagnostics, client *svcaut
 		},
 	}.run(ctx)
 	if recovered {
-		d.AddWarning("The answer to a creation was lost", fmt.Sprintf("The secret was added to %s, but the connection broke before the answer came. It was found again by its last four characters and is managed as %s.", accountID, made.ID))
+		d.AddWarning("The answer to a creation was lost",
+			fmt.Sprintf("The secret was added to %s, but the connection broke before the answer came. It was found again by its last four characters and is managed as %s.", accountID, made.ID))
 	}
 	if hasCode(err, svcauth.CodeConflict) {
 		err = fmt.Errorf("%w Where it is this very secret, import it: terraform import svcauth_service_account_secret.<label> %s/%s", err, accountID, secret.Hint())

@@ -167,7 +167,8 @@ func (r *serviceAccountResource) ModifyPlan(ctx context.Context, req resource.Mo
 // protected says whether a thing must not be destroyed, and what to do about it.
 func protected(d *diagnostics, protection types.Bool, name types.String) bool {
 	if protection.ValueBool() {
-		d.AddAttributeError(path.Root("deletion_protection"), "Protected from deletion", fmt.Sprintf("%q has deletion_protection = true. To destroy it, set that to false and apply, then destroy.", name.ValueString()))
+		d.AddAttributeError(path.Root("deletion_protection"), "Protected from deletion",
+			fmt.Sprintf("%q has deletion_protection = true. To destroy it, set that to false and apply, then destroy.", name.ValueString()))
 	}
 	return protection.ValueBool()
 }

@@ -35,7 +35,8 @@ func (r *serviceAccountResource) Create(ctx context.Context, req resource.Create
 		return
 	}
 	if recovered {
-		resp.Diagnostics.AddWarning("The answer to a creation was lost", fmt.Sprintf("The service account %q was made, but the connection broke before the answer came. It was found again and is managed as %s.", made.Name, made.ID))
+		resp.Diagnostics.AddWarning("The answer to a creation was lost",
+			fmt.Sprintf("The service account %q was made, but the connection broke before the answer came. It was found again and is managed as %s.", made.Name, made.ID))
 	}
 	wanted := plan.Disabled
 	plan.set(made)
