@@ -77,7 +77,7 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 		"github.com/gin-gonic/gin":       {"internal/httpapi", "internal/console", "pkg/resourceserver/ginauth"},
 		"github.com/danielgtaylor/huma":  {"internal/httpapi"},
 		"github.com/go-oauth2/oauth2":    {"internal/token"},
-		"github.com/golang-jwt/jwt":      {"internal/keyring", "pkg/resourceserver", "internal/token"},
+		"github.com/golang-jwt/jwt":      {"internal/keyring", "pkg/resourceserver", "internal/token", "deploy/validating/golang-jwt"},
 		"github.com/maypok86/otter":      {"internal/token"},
 		"github.com/alexedwards/scs":     {"internal/console"},
 		"github.com/knadh/koanf":         {"internal/config"},
@@ -136,6 +136,8 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/bench":                 {"pkg/tokensource", "pkg/resourceserver"},
 		"cmd/example-api":                {"pkg/resourceserver", "pkg/tokensource"},
 		"cmd/terraform-provider-svcauth": {"internal/provider"},
+		"deploy/validating/go":           {"pkg/resourceserver"},
+		"deploy/validating/golang-jwt":   {},
 		"cmd/svcauth":                    {"config", "internal/app", "internal/access", "internal/config", "internal/store", "pkg/tokensource", "pkg/resourceserver"},
 	}
 	everything := []string{"internal/app", "internal/svctest"}

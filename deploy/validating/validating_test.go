@@ -1,0 +1,209 @@
+// Package validating_test runs the programs and configurations that the page shows, each with its real library, against a real svcauth.
+package validating_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// TestThePageShowsTheFiles: what is shown is what is tested.
+func TestThePageShowsTheFiles(t *testing.T) {
+	page, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	shown := 0
+	require.NoError(t, filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Dir(path) == "." {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		name := filepath.ToSlash(path)
+		_, after, found := strings.Cut(string(page), "["+name+"]("+name+"):\n\n```")
+		require.True(t, found, "the page does not show %s", name)
+		_, after, _ = strings.Cut(after, "\n")
+		block, _, found := strings.Cut(after, "\n```\n")
+		require.True(t, found)
+		require.Equal(t, strings.TrimSuffix(string(content), "\n"), block, "the page shows another %s than the one that is tested", name)
+		shown++
+		return nil
+	}))
+	require.Equal(t, strings.Count(string(page), "\n```")/2, shown+strings.Count(string(page), "\n```text\n")+strings.Count(string(page), "\n```sh\n"), "a block that is no file")
+}
+
+// TestEachTakesTheRightTokensOnly is the point of the page.
+func TestEachTakesTheRightTokensOnly(t *testing.T) {
+	if !pgtest.Wanted() {
+		t.Skip("needs Node.js, PyJWT, nginx and Apache: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
+	}
+	f := newFront(t)
+	attempts := f.attempts(t)
+	golang := build(t, "go")
+	for name, start := range map[string]func(*testing.T, *front) string{
+		"go":         func(t *testing.T, f *front) string { return f.program(t, nil, golang) },
+		"golang-jwt": func(t *testing.T, f *front) string { return f.program(t, nil, build(t, "golang-jwt")) },
+		"node":       func(t *testing.T, f *front) string { return startNode(t, f) },
+		"python":     func(t *testing.T, f *front) string { return startPython(t, f) },
+		"apache":     startApache,
+		"nginx":      func(t *testing.T, f *front) string { return startNginx(t, f, golang) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			at := start(t, f)
+			for _, a := range attempts {
+				status, text := get(t, at, a.token)
+				if a.good {
+					require.Equal(t, http.StatusOK, status, "%s: %s", a.name, text)
+					require.Contains(t, text, "hello")
+				} else {
+					require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, "%s: %s", a.name, text)
+				}
+			}
+		})
+	}
+}
+
+// TestRevokedTokensAreRefusedWhereTheServerIsAsked: by the polled feed (Python) and by introspection (Node).
+func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
+	if !pgtest.Wanted() {
+		t.Skip("needs Node.js and PyJWT: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
+	}
+	f := newFront(t)
+	follower := f.server.Account("resource server", "tokens:introspect")
+	credential := []string{"SVCAUTH_CLIENT_ID=" + follower.ClientID, "SVCAUTH_CLIENT_SECRET=" + follower.ClientSecret.Reveal()}
+	at := map[string]string{"python": startPython(t, f, credential...), "node": startNode(t, f, credential...)}
+	ctx, admin := t.Context(), f.server.Admin()
+	for kind, take := range map[string]func(svcauth.ServiceAccount, string) error{
+		"the token": func(a svcauth.ServiceAccount, token string) error {
+			require.Equal(t, http.StatusOK, f.server.Post("/oauth2/revoke", a.ClientID, a.ClientSecret, url.Values{"token": {token}}).Status)
+			return nil
+		},
+		"the client's tokens": func(a svcauth.ServiceAccount, _ string) error {
+			_, err := admin.RevokeTokens(ctx, a.ID, 0)
+			return err
+		},
+		"the secret": func(a svcauth.ServiceAccount, _ string) error {
+			_, err := admin.DeleteSecret(ctx, a.ID, a.Secrets[0].ID, true, 0)
+			return err
+		},
+		"the client's role": func(a svcauth.ServiceAccount, _ string) error {
+			_, err := admin.UnassignServiceAccountRole(ctx, a.ID, a.Roles[0].ID, 0)
+			return err
+		},
+		"the role's privilege": func(a svcauth.ServiceAccount, _ string) error {
+			_, err := admin.UpdateRole(ctx, a.Roles[0].ID, 0, svcauth.RolePatch{Privileges: &[]string{"clusters:edit"}}, 0)
+			return err
+		},
+	} {
+		account, bystander := f.server.Account("loser of "+kind, privilege), f.server.Account("bystander of "+kind, privilege)
+		token, kept := f.server.Token(account.ClientID, account.ClientSecret, ""), f.server.Token(bystander.ClientID, bystander.ClientSecret, "")
+		is := func(language, token string, want int) func() bool {
+			return func() bool { status, _ := get(t, at[language], token); return status == want }
+		}
+		for language := range at {
+			require.Eventually(t, is(language, token, http.StatusOK), 30*time.Second, 50*time.Millisecond, "%s: before it is taken away", language)
+		}
+		require.NoError(t, take(account, token), kind)
+		for language := range at {
+			require.Eventually(t, is(language, token, http.StatusUnauthorized), 30*time.Second, 50*time.Millisecond, "%s: %s was taken away", language, kind)
+			require.True(t, is(language, kept, http.StatusOK)(), "%s: another client's token", language)
+		}
+	}
+}
+
+func get(t *testing.T, at, token string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at, nil)
+	require.NoError(t, err)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	require.NoError(t, err)
+	return resp.StatusCode, string(body)
+}
+
+// free gives an address of loopback where nobody listens.
+func free(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// build compiles one of the page's Go programs.
+func build(t *testing.T, directory string) string {
+	path := filepath.Join(t.TempDir(), "checker")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./"+directory).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return path
+}
+
+// program starts a checker and gives its address once it answers.
+func (f *front) program(t *testing.T, environ []string, name string, args ...string) string {
+	address := free(t)
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "ISSUER="+f.issuer, "AUDIENCE="+audience, "LISTEN="+address, "SSL_CERT_FILE="+f.caFile, "NODE_EXTRA_CA_CERTS="+f.caFile)
+	cmd.Env = append(cmd.Env, environ...)
+	run(t, cmd, address)
+	return "http://" + address + "/"
+}
+
+// output is what a program says, for when it fails.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// run starts a program that listens, waits until it does, and ends it with the test.
+func run(t *testing.T, cmd *exec.Cmd, address string) {
+	said := &output{}
+	cmd.Stdout, cmd.Stderr = said, said
+	require.NoError(t, cmd.Start())
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+		if said.mu.Lock(); t.Failed() {
+			t.Logf("%s said:\n%s", cmd.Path, said.text.String())
+		}
+		said.mu.Unlock()
+	})
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, 60*time.Second, 20*time.Millisecond, "%s does not listen", cmd.Path)
+}
