@@ -1,0 +1,152 @@
+// Package deploy_test checks the files in deploy/ with the programs that will read them, and against what the server really does.
+package deploy_test
+
+import (
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+)
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(raw)
+}
+
+// run runs a program that `make deps` installs; where services are not wanted it may be missing.
+func run(t *testing.T, dir, program string, args ...string) string {
+	t.Helper()
+	if !pgtest.Wanted() {
+		t.Skip("needs " + program + ": run `make test`, or set SVCAUTH_TEST_SERVICES=1")
+	}
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s %v\n%s", program, args, out)
+	return string(out)
+}
+
+func TestAlertRulesAreWellFormedAndFireOnWhatTheyAreFor(t *testing.T) {
+	run(t, "prometheus", "promtool", "check", "rules", "alerts.yaml")
+	run(t, "prometheus", "promtool", "test", "rules", "alerts_test.yaml")
+}
+
+func TestEachAlertHasItsPageInTheRunbook(t *testing.T) {
+	rules, runbook := read(t, "prometheus/alerts.yaml"), read(t, "runbook.md")
+	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(rules, -1)
+	require.NotEmpty(t, alerts)
+	for _, a := range alerts {
+		require.Contains(t, runbook, "\n## "+a[1]+"\n")
+		require.Contains(t, rules, "runbook.md#"+strings.ToLower(a[1])+"\n")
+		require.True(t, strings.Contains(read(t, "prometheus/alerts_test.yaml"), `alertname="`+a[1]+`"`), "no test fires %s", a[1])
+	}
+}
+
+var metric = regexp.MustCompile(`\b(svcauth|process|go)_[a-z_]+`)
+
+// What alerts, dashboard and runbook ask for must be what a server offers.
+func TestEveryMetricThatIsAskedForExists(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ops := free.Addr().String()
+	require.NoError(t, free.Close())
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
+	account := s.Account("ci", "clusters:view")
+	s.Token(account.ClientID, account.ClientSecret, "")
+	var offered string
+	require.Eventually(t, func() bool {
+		resp, err := http.Get("http://" + ops + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		offered = string(raw)
+		return err == nil && strings.Contains(offered, "svcauth_http_requests_total")
+	}, 20*time.Second, 50*time.Millisecond)
+	for _, path := range []string{"prometheus/alerts.yaml", "grafana/dashboard.json", "runbook.md"} {
+		for _, name := range metric.FindAllString(read(t, path), -1) {
+			require.Contains(t, offered, "\n"+name, "%s asks for %s", path, name)
+		}
+	}
+}
+
+// A variable that nobody reads would be a setting that does nothing; and the server refuses to start with one.
+func TestEveryVariableIsAKeyOfTheConfiguration(t *testing.T) {
+	cfg, err := config.Load(config.LoadOptions{})
+	require.NoError(t, err)
+	known := []string{"SVCAUTH_CONFIG", "SVCAUTH_IMAGE", "SVCAUTH_URL", "SVCAUTH_CLIENT_ID", "SVCAUTH_CLIENT_SECRET", "SVCAUTH_CLIENT_SECRET_FILE", "SVCAUTH_CA_FILE", "SVCAUTH_PROFILE", "SVCAUTH_CONFIG_FILE"}
+	for _, e := range cfg.Describe() {
+		known = append(known, "SVCAUTH_"+strings.ToUpper(strings.ReplaceAll(e.Key, ".", "_")))
+	}
+	variable := regexp.MustCompile(`\bSVCAUTH_[A-Z_]+[A-Z]\b`)
+	for _, dir := range []string{"compose", "compose.yaml", "helm", "systemd", "Dockerfile", "upgrade.md", "backup.md", "runbook.md"} {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			for _, name := range variable.FindAllString(read(t, path), -1) {
+				require.True(t, slices.Contains(known, name), "%s sets %s", path, name)
+			}
+			return nil
+		}))
+	}
+}
+
+func TestProductionConfigurationIsValid(t *testing.T) {
+	dir := t.TempDir() // in place of /etc/svcauth, with the files that the page says to put there
+	for name, text := range map[string]string{"tls.crt": "", "tls.key": "", "master.key": strings.Repeat("k", 32), "catalog.yaml": read(t, "../config/catalog.yaml")} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	file := filepath.Join(dir, "production.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(read(t, "../config/production.yaml"), "/etc/svcauth", dir)), 0o600))
+	_, err := config.Load(config.LoadOptions{File: file})
+	require.NoError(t, err)
+}
+
+func TestUnitIsHardened(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("systemd-analyze is not here")
+	}
+	// "Overall exposure level for svcauth.service: 1.2 OK": the higher, the more the service could do to the machine.
+	run(t, "systemd", "systemd-analyze", "security", "--offline=true", "--threshold=20", "svcauth.service")
+}
+
+// helm runs Helm's program from its Go module; the Makefile pins it.
+func helm(t *testing.T, args ...string) string {
+	t.Helper()
+	module := os.Getenv("HELM")
+	if module == "" {
+		t.Skip("make test names the release of Helm in HELM")
+	}
+	return run(t, "helm", "go", append([]string{"run", "-mod=mod", module}, args...)...)
+}
+
+func TestChartIsWellFormed(t *testing.T) {
+	required := []string{"--set", "config.issuer=https://auth.example.com", "--set", "config.database.url=postgres://svcauth@db.svc:5432/svcauth?sslmode=verify-full"}
+	helm(t, append([]string{"lint", "--strict", "svcauth"}, required...)...)
+	out := helm(t, append([]string{"template", "release", "svcauth"}, required...)...)
+	for _, kind := range []string{"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "Job"} {
+		require.Contains(t, out, "kind: "+kind+"\n")
+	}
+	for _, line := range []string{"runAsNonRoot: true", "readOnlyRootFilesystem: true", "path: /readyz", "allowPrivilegeEscalation: false"} {
+		require.Contains(t, out, line)
+	}
+	require.NotContains(t, out, "svcs_")
+}
