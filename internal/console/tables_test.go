@@ -1,0 +1,105 @@
+package console_test
+
+import (
+	"context"
+	"html"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Rows are found, sorted and paged by the server.
+func TestTablesSearchSortAndPage(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	for i := range 55 {
+		_, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: "job-" + string(rune('a'+i%26)) + strings.Repeat("x", i/26)})
+		require.NoError(t, err)
+	}
+	p := admin(t, s)
+	rows := regexp.MustCompile(`<th scope="row" role="rowheader"><a [^>]*>([^<]+)</a>`)
+	names := func(path string) (all []string) {
+		a := p.get(path)
+		require.Equal(t, 200, a.status)
+		for _, m := range rows.FindAllStringSubmatch(a.body, -1) {
+			all = append(all, m[1])
+		}
+		return all
+	}
+	require.Len(t, names("/console/service-accounts"), 50)
+	next := regexp.MustCompile(`href="([^"]+)" rel="next"`).FindStringSubmatch(p.get("/console/service-accounts").body)
+	require.NotNil(t, next)
+	require.Len(t, names(html.UnescapeString(next[1])), 5)
+	sorted := names("/console/service-accounts?sort=name")
+	require.Len(t, sorted, 55)
+	require.IsIncreasing(t, sorted)
+	require.IsDecreasing(t, names("/console/service-accounts?sort=-name"))
+	require.Equal(t, []string{"job-ax", "job-axx", "job-a"}[0:1], names("/console/service-accounts?q=job-ax&sort=name")[0:1])
+	require.Empty(t, names("/console/service-accounts?q=nothing"))
+	require.Equal(t, 422, p.get("/console/service-accounts?cursor=%21").status)
+}
+
+// Before something is taken away the page says what dies with it, in numbers of what really is live.
+func TestDialogsTellWhatWillBreak(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	f := furnish(t, s, "")
+	operator, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Unrelated", Privileges: []string{"alarms:view"}})
+	require.NoError(t, err)
+	require.NoError(t, s.App.Access.AssignServiceAccountRole(s.System(), f.account.ID, operator.ID, svcauth.GrantRequest{}))
+	me, err := s.Admin().Me(t.Context())
+	require.NoError(t, err)
+	secrets, err := s.Admin().Secrets(t.Context(), f.account.ID)
+	require.NoError(t, err)
+	unused := secrets.Items[0]
+	require.Equal(t, "rotation", unused.Description)
+	account := "/console/service-accounts/" + f.account.ID
+	p := admin(t, s)
+	for path, want := range map[string]string{
+		account + "/remove":                                                   "<strong>3 live tokens</strong>, fetched from 1 address.",
+		account + "/disable":                                                  "<strong>3 live tokens</strong>, fetched from 1 address.",
+		account + "/tokens/revoke":                                            "<strong>3 live tokens</strong>, fetched from 1 address.",
+		account + "/secrets/" + unused.ID + "/remove":                         "No live tokens.",
+		account + "/roles/" + f.role.ID + "/unassign":                         "<strong>3 live tokens</strong>",
+		account + "/roles/" + operator.ID + "/unassign":                       "No live tokens.", // it was granted after they were issued
+		"/console/application-keys/" + f.key.ID + "/delete":                   "No live tokens.",
+		"/console/application-keys/" + s.Tenant.ApplicationKey.ID + "/delete": "live token",
+		"/console/members/" + me.ID + "/remove":                               "of 2 application keys, fetched from 1 address.",
+		"/console/members/" + f.member.ID + "/remove":                         "0 application keys, without live tokens",
+	} {
+		a := p.get(path)
+		require.Equal(t, 200, a.status, path)
+		require.Contains(t, a.body, want, path)
+	}
+}
+
+// A resource server that follows the feed is on its page, and what is taken away is said to be enforced.
+func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	account, api := s.Account("ci", "clusters:view"), s.Account("cluster-api", svcauth.TokensIntrospect)
+	v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: s.HTTP, Feed: &resourceserver.Feed{Every: 50 * time.Millisecond,
+		Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
+	require.NoError(t, err)
+	defer v.Close()
+	ready, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, v.Ready(ready))
+	p := admin(t, s)
+	require.Eventually(t, func() bool {
+		body := p.get("/console/resource-servers").body
+		return strings.Contains(body, api.ClientID) && strings.Contains(body, "Up to date")
+	}, patience, 50*time.Millisecond)
+	a := p.post("/console/service-accounts/"+account.ID+"/remove", nil)
+	require.Equal(t, http.StatusSeeOther, a.status)
+	require.Contains(t, p.get(a.header.Get("Location")).body, "The service account ci is removed. Its tokens no longer work. The resource server that is connected enforces it, after")
+	tenant := s.NewTenant("other")
+	stranger := visit(t, s)
+	require.Equal(t, http.StatusSeeOther, stranger.signIn(tenant.AdminEmail, tenant.AdminPassword.Reveal()).status)
+	require.NotContains(t, stranger.get("/console/resource-servers").body, api.ClientID, "of the operator's organization, not theirs")
+}

@@ -1,0 +1,128 @@
+package console_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Secrets: a second one is made and used, the first falls silent and goes; what it obtained dies with it where that is wanted.
+func TestWalkOfARotation(t *testing.T) {
+	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
+		account := s.Account("ci", "clusters:view")
+		old := s.Token(account.ClientID, account.ClientSecret, "")
+		b := open(t, s, l)
+		b.signIn(s)
+		b.goTo("/console/service-accounts/" + account.ID)
+		b.press("link", "Secrets")
+		b.press("link", "Create a secret")
+		b.fill("Description (optional)", "second")
+		b.setTime("Expires at", "2001-01-01T00:00")
+		b.press("button", "Generate now")
+		b.see("has passed")
+		require.Equal(t, "second", eval[string](b, `document.getElementById('description').value`))
+		b.setTime("Expires at", time.Now().UTC().Add(48*time.Hour).Format("2006-01-02T15:04"))
+		b.press("button", "Generate now")
+		b.find("dialog", "New secret for ci")
+		second := svcauth.Secret(secretForm.FindString(b.text()))
+		require.NotEmpty(t, second)
+		b.press("button", "Yes, I have finished it")
+		b.see("in 47 hours")
+		fresh := s.Token(account.ClientID, second, "")
+		b.press("link", "Remove the secret ending in "+account.ClientSecret.Hint())
+		b.see("1 live token, fetched from 1 address")
+		b.click("checkbox", "Revoke the tokens it has obtained too Choose this if the secret has leaked. Otherwise they work until they expire.")
+		b.press("button", "Confirm")
+		b.see("no longer work")
+		require.False(t, s.Active(account.ClientID, second, old))
+		require.True(t, s.Active(account.ClientID, second, fresh))
+	})
+}
+
+// Active tokens: one is revoked, then all.
+func TestWalkOfTokens(t *testing.T) {
+	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
+		f := furnish(t, s, "")
+		b := open(t, s, l)
+		b.signIn(s)
+		b.goTo("/console/service-accounts/" + f.account.ID)
+		b.press("link", "Active tokens")
+		b.press("button", "Revoke token "+f.jti)
+		b.see("The token is revoked")
+		require.NotContains(t, b.html(), f.jti)
+		b.press("link", "Revoke all")
+		b.see("2 live tokens, fetched from 1 address")
+		b.press("button", "Confirm")
+		b.see("No active tokens")
+	})
+}
+
+// What is left: an application key, the audit log, signing keys, resource servers, settings, one's own name, password and sessions.
+func TestWalkOfTheRest(t *testing.T) {
+	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
+		b := open(t, s, l)
+		b.signIn(s)
+		b.nav("Application keys")
+		b.press("link", "Create an application key")
+		b.fill("Description (optional)", "my laptop")
+		b.press("button", "Generate now")
+		secret := secretForm.FindString(b.text())
+		require.NotEmpty(t, secret)
+		b.press("button", "Yes, I have finished it")
+		b.see("my laptop")
+		keys, err := s.Admin().ApplicationKeys(t.Context(), svcauth.ListOptions{})
+		require.NoError(t, err)
+		require.Equal(t, "my laptop", keys.Items[0].Description)
+		b.press("link", "Delete my laptop "+keys.Items[0].ClientID)
+		b.press("button", "Confirm")
+		b.see("The application key is deleted")
+
+		b.nav("Audit log")
+		b.see("application_key.delete")
+		b.press("link", "application_key.create")
+		require.NotContains(t, b.text(), "application_key.delete")
+		require.NotContains(t, b.html(), secret)
+
+		b.nav("Signing keys")
+		b.press("link", "Rotate now")
+		b.press("button", "Confirm")
+		b.see("The signing keys were rotated")
+		b.see("Retired")
+		b.nav("Resource servers")
+		b.find("heading", "No resource server is connected")
+
+		b.nav("Settings")
+		b.fill("Organization name", "Example Ltd")
+		b.click("switch", "Service accounts may manage access On: a service account with the privilege Member management may create service accounts and grant roles, as Terraform does. Off: only members may.")
+		b.press("button", "Save")
+		b.see("Saved.")
+		org, err := s.Admin().Organization(t.Context())
+		require.NoError(t, err)
+		require.True(t, org.ServiceAccountsMayManageAccess)
+		require.Equal(t, "Example Ltd", org.Name)
+
+		b.nav("Profile")
+		b.fill("First name", "Ada")
+		b.fill("Last name", "Admin")
+		b.press("button", "Save")
+		b.see("Saved.")
+		b.fill("Current password", "not the password")
+		b.fill("New password", goodPassword)
+		b.fill("New password, once more", goodPassword)
+		b.press("button", "Change password")
+		b.see("The current password is wrong")
+		b.fill("Current password", s.Tenant.AdminPassword.Reveal())
+		b.fill("New password", goodPassword)
+		b.fill("New password, once more", goodPassword)
+		b.press("button", "Change password")
+		b.see("Your password is changed")
+		b.signInAs(svctest.AdminEmail, goodPassword)
+		b.nav("Profile")
+		b.press("button", "Sign out everywhere")
+		b.see("You are signed out everywhere")
+	})
+}
