@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"compress/gzip"
 	"embed"
 	"errors"
 	"fmt"
@@ -88,7 +89,28 @@ func (v *visit) render(status int, name string, p page) error {
 	if err := v.commit(); err != nil {
 		return err
 	}
-	v.Data(status, "text/html; charset=utf-8", body.Bytes())
+	return v.send(status, name, body.Bytes())
+}
+
+// send writes the page, compressed where the browser takes that. What answers a form may show a secret, and so may an invitation: what an attacker can make part of
+// a page must never be compressed together with a secret (BREACH).
+func (v *visit) send(status int, name string, body []byte) error {
+	const kind = "text/html; charset=utf-8"
+	if v.Request.Method != http.MethodGet || name == "invitation" || len(body) < 1400 || !strings.Contains(v.GetHeader("Accept-Encoding"), "gzip") {
+		v.Data(status, kind, body)
+		return nil
+	}
+	var small bytes.Buffer
+	w := gzip.NewWriter(&small)
+	if _, err := w.Write(body); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	v.Header("Content-Encoding", "gzip")
+	v.Header("Vary", "Accept-Encoding")
+	v.Data(status, kind, small.Bytes())
 	return nil
 }
 

@@ -2,8 +2,10 @@ package console_test
 
 import (
 	"context"
+	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -71,7 +73,7 @@ func TestDialogsTellWhatWillBreak(t *testing.T) {
 		"/console/application-keys/" + f.key.ID + "/delete":                   "No live tokens.",
 		"/console/application-keys/" + s.Tenant.ApplicationKey.ID + "/delete": "live token",
 		"/console/members/" + me.ID + "/remove":                               "of 2 application keys, fetched from 1 address.",
-		"/console/members/" + f.member.ID + "/remove":                         "0 application keys, without live tokens",
+		"/console/members/" + f.member.ID + "/remove":                         "No application keys, so no program is affected.",
 	} {
 		a := p.get(path)
 		require.Equal(t, 200, a.status, path)
@@ -102,4 +104,29 @@ func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
 	stranger := visit(t, s)
 	require.Equal(t, http.StatusSeeOther, stranger.signIn(tenant.AdminEmail, tenant.AdminPassword.Reveal()).status)
 	require.NotContains(t, stranger.get("/console/resource-servers").body, api.ClientID, "of the operator's organization, not theirs")
+}
+
+// A full page stays light: 50 rows, each with what can be known of it. What answers a form is not compressed.
+func TestFullPagesAreLight(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	for i := range 60 {
+		_, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: fmt.Sprintf("job-%d", i), Description: strings.Repeat("what it does ", 15)})
+		require.NoError(t, err)
+	}
+	p := admin(t, s)
+	for _, path := range []string{"/console/service-accounts", "/console/audit-log"} {
+		req, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Accept-Encoding", "gzip")
+		a := p.do(req)
+		require.Equal(t, "gzip", a.header.Get("Content-Encoding"))
+		require.Less(t, len(a.body), 40<<10, path)
+	}
+	req, err := http.NewRequest(http.MethodPost, s.URL+"/console/service-accounts", strings.NewReader(url.Values{"name": {"x"}, "once": {p.field("/console/service-accounts/new", onceField)}}.Encode()))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept-Encoding", "gzip")
+	a := p.do(req)
+	require.Empty(t, a.header.Get("Content-Encoding"))
+	require.Regexp(t, secretForm, a.body)
 }
