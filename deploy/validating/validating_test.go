@@ -70,6 +70,8 @@ func TestEachTakesTheRightTokensOnly(t *testing.T) {
 				if a.good {
 					require.Equal(t, http.StatusOK, status, "%s: %s", a.name, text)
 					require.Contains(t, text, "hello")
+				} else if a.token == "" { // RFC 6750 §3
+					require.Equal(t, http.StatusUnauthorized, status, "%s: %s", a.name, text)
 				} else {
 					require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, "%s: %s", a.name, text)
 				}
