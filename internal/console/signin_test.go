@@ -243,3 +243,23 @@ func TestChoiceOfOrganization(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, p.post("/console/sign-in/organization", url.Values{"member": {m.ID}}).status)
 	require.Contains(t, p.get("/console/profile").body, "ann@example.com in other")
 }
+
+// After too many wrong passwords the next attempt has to wait, and the page says so.
+func TestSignInIsLimited(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	m := invite(t, s, "ann@example.com", goodPassword)
+	p := visit(t, s)
+	for i := range 40 {
+		a := p.signIn(m.Email, "a wrong password that is long")
+		if a.status == 401 {
+			continue
+		}
+		require.Equal(t, 429, a.status, "attempt %d", i+1)
+		require.NotEmpty(t, a.header.Get("Retry-After"))
+		require.Contains(t, a.body, "Too many wrong passwords")
+		require.Contains(t, a.body, m.Email, "what was typed is kept")
+		require.Equal(t, http.StatusSeeOther, p.signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal()).status, "somebody else at the same address may sign in")
+		return
+	}
+	t.Fatal("40 wrong passwords were borne")
+}

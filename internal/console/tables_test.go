@@ -130,3 +130,36 @@ func TestFullPagesAreLight(t *testing.T) {
 	require.Empty(t, a.header.Get("Content-Encoding"))
 	require.Regexp(t, secretForm, a.body)
 }
+
+// Who loses what with a role: what no other role of theirs gives. On both databases.
+func TestRoleIsDeletedAfterTheListOfWhoLosesWhat(t *testing.T) {
+	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
+		t.Run(name, func(t *testing.T) {
+			s := svctest.New(t, svctest.Options{Postgres: postgres})
+			viewer, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Viewer", Privileges: []string{"clusters:view"}})
+			require.NoError(t, err)
+			editor, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Editor", Privileges: []string{"clusters:view", "clusters:edit"}})
+			require.NoError(t, err)
+			for name, roles := range map[string][]string{"one": {editor.ID}, "both": {editor.ID, viewer.ID}, "other": {viewer.ID}} {
+				_, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: name, RoleIDs: roles})
+				require.NoError(t, err)
+			}
+			me, err := s.Admin().Me(t.Context())
+			require.NoError(t, err)
+			_, err = s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Example", RoleIDs: []string{editor.ID}})
+			require.NoError(t, err)
+			require.NoError(t, s.App.Access.AssignMemberRole(s.System(), me.ID, editor.ID))
+			p := admin(t, s)
+			body := p.get("/console/roles/" + editor.ID + "/delete").body
+			text := regexp.MustCompile(`\s+`).ReplaceAllString(regexp.MustCompile(`<[^>]+>`).ReplaceAllString(body[strings.Index(body, "<dialog"):], " "), " ")
+			require.Contains(t, text, "2 members and 2 service accounts hold it.")
+			for _, line := range []string{"admin@example.com member loses nothing: other roles give the same", "ann@example.com member loses clusters:edit, clusters:view",
+				"both service account loses clusters:edit", "one service account loses clusters:edit, clusters:view"} {
+				require.Contains(t, text, line)
+			}
+			require.NotContains(t, text, "other service account")
+			require.Equal(t, http.StatusSeeOther, p.post("/console/roles/"+editor.ID+"/delete", nil).status)
+			require.Equal(t, 404, p.get("/console/roles/"+editor.ID).status)
+		})
+	}
+}
