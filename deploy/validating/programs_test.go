@@ -75,6 +75,7 @@ func startApache(t *testing.T, f *front) string {
 	require.NoError(t, os.WriteFile(config, []byte(modules+`
 ServerRoot "`+dir+`"
 ServerName localhost
+DefaultRuntimeDir "`+dir+`"
 Listen `+address+`
 PidFile "`+dir+`/pid"
 ErrorLog /dev/stderr
