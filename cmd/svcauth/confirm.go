@@ -34,8 +34,8 @@ func (t *taking) yesFlag(flags *pflag.FlagSet) {
 // confirm asks before something is destroyed. consequence says what will break; it is only called where it will be read. Without a terminal nobody can
 // be asked, and nothing is destroyed.
 func (t *taking) confirm(ctx context.Context, s *session, consequence func() (string, error)) error {
-	if t.wait < 0 || t.wait > 30*time.Second {
-		return wrongUsage("--wait %s: expected a duration up to 30s, such as 2s", t.wait)
+	if t.wait < 0 || t.wait > svcauth.MaxWait {
+		return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", t.wait, svcauth.MaxWait)
 	}
 	if t.yes {
 		return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
@@ -203,7 +204,6 @@ func claimFields(object json.RawMessage, now time.Time) ([]field, error) {
 }
 
 func revokeToken() *cobra.Command {
-	const maxRevokeWait = 10 * time.Second // the token endpoints' own bound, lower than that of /v1
 	var wait time.Duration
 	return verb{use: "revoke [TOKEN]", short: "Revoke a token of your own client (RFC 7009)",
 		long:    aboutTokenArgument + "\n\nAnother client's token is revoked by its jti: 'svcauth service-account tokens revoke'. A token that is unknown or expired is no error.",
@@ -212,8 +212,8 @@ func revokeToken() *cobra.Command {
 			flags.DurationVar(&wait, "wait", 0, "wait so long (2s) until every connected resource server enforces it, and say how many do")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
-			if wait < 0 || wait > maxRevokeWait {
-				return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", wait, maxRevokeWait)
+			if wait < 0 || wait > svcauth.MaxWait {
+				return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", wait, svcauth.MaxWait)
 			}
 			text, err := s.tokenOf(ctx, args)
 			if err != nil {

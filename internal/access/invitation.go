@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,7 +29,7 @@ type Invited struct {
 }
 
 // InviteMember makes a member who can't do anything yet, and a one-time link, InvitationURL in the answer, by which the person chooses a password. The caller must
-// hold all that the roles give. To invite somebody who has not accepted yet makes a new link, voids the old one and adds the roles. Where mail is
+// hold all that the roles give. To invite somebody who has not accepted yet makes a new link, voids the old one, adds the roles and takes the names that are given. Where mail is
 // configured the link is sent too. Problem: [svcauth.CodeConflict] where the address is an active or suspended member's.
 func (s *Service) InviteMember(ctx context.Context, n svcauth.NewMember) (made svcauth.Member, err error) {
 	op := memberOperation("member.invite", "")
@@ -94,7 +95,7 @@ func (s *Service) invitee(ctx context.Context, t *tx, n svcauth.NewMember) (stor
 	if err := s.mayHandOverAccount(ctx, t, row.ID, "invite this person again"); err != nil {
 		return row, err
 	}
-	row.FirstName, row.LastName = n.FirstName, n.LastName
+	row.FirstName, row.LastName = cmp.Or(n.FirstName, row.FirstName), cmp.Or(n.LastName, row.LastName)
 	err = t.UpdateMember(ctx, row)
 	row.Version++
 	return row, err

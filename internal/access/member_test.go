@@ -100,6 +100,31 @@ func TestInvitationToActiveMember(t *testing.T) {
 	}
 }
 
+// TestInvitingAgain: somebody who has not accepted is invited again, a member is not.
+func TestInvitingAgain(t *testing.T) {
+	f := newFixture(t, nil)
+	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
+	first, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", RoleIDs: []string{viewers.ID}})
+	require.NoError(t, err)
+	again, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "Ann@example.com", LastName: "Lovelace", RoleIDs: []string{editors.ID}})
+	require.NoError(t, err)
+	require.Equal(t, first.ID, again.ID)
+	require.Equal(t, "Ann Lovelace", again.FirstName+" "+again.LastName, "a name that is not given stays")
+	require.Len(t, again.Roles, 2)
+	_, err = f.Service.AcceptInvitation(t.Context(), linkToken(t, first.InvitationURL), goodPassword)
+	problem(t, svcauth.CodeNotFound, err)
+	_, err = f.Service.AcceptInvitation(t.Context(), linkToken(t, again.InvitationURL), goodPassword)
+	require.NoError(t, err)
+
+	_, err = f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com"})
+	problem(t, svcauth.CodeConflict, err)
+	yes := true
+	_, err = f.Service.UpdateMember(f.Admin(), first.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	require.NoError(t, err)
+	_, err = f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com"})
+	problem(t, svcauth.CodeConflict, err)
+}
+
 func TestInvitationLinkWorksOnceAndExpires(t *testing.T) {
 	f := newFixture(t, nil)
 	invite := func(email string) svcauth.Secret {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -185,6 +186,26 @@ func TestDeleteRole(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, grants.Items, 1)
 	problem(t, svcauth.CodeNotFound, f.Service.DeleteRole(f.Admin(), editor.ID))
+}
+
+// TestRoleHolders: who edits roles without members:read learns how many hold one, and not who they are.
+func TestRoleHolders(t *testing.T) {
+	f := newFixture(t, nil)
+	viewer := f.Role("Viewer", view)
+	f.Account("nightly", viewer)
+	f.Member("ann@example.com", viewer)
+	_, reader := f.Member("reader@example.com", f.Role("Reader", svcauth.RolesManage, svcauth.MembersRead))
+	got, err := f.Service.RoleHolders(reader, viewer.ID)
+	require.NoError(t, err)
+	require.Zero(t, got.More)
+	require.Len(t, got.Holders, 2)
+	require.Equal(t, "ann@example.com", got.Holders[0].Name)
+	require.Equal(t, []string{view}, got.Holders[0].Loses)
+
+	_, author := f.Member("author@example.com", f.Role("Author", svcauth.RolesManage))
+	got, err = f.Service.RoleHolders(author, viewer.ID)
+	require.NoError(t, err)
+	require.Equal(t, access.RoleHolders{More: 2}, got)
 }
 
 // TestEscalationByEditingARole: nobody widens a role, their own least of all, with what they do not hold.

@@ -8,11 +8,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// MaxWait is the longest that anybody may wait for receipts, and maxWaiters how many may at once; others are told at once how it stands.
-const (
-	MaxWait    = 10 * time.Second
-	maxWaiters = 256
-)
+// maxWaiters is how many may wait for receipts at once; others are told at once how it stands.
+const maxWaiters = 256
 
 // ErrAhead says that a cursor was confirmed which this server has never given.
 var ErrAhead = errors.New("the cursor is ahead of the feed")
@@ -60,7 +57,7 @@ func (f *Feed) behind(scope Scope, cursor int64) (n int64, oldest time.Time) {
 }
 
 // Enforced waits until every connected resource server that serves the scope's organization (its own, and the operator's) enforces all that has been revoked in
-// it so far (for the operator: in any), for at most wait (0: not at all), and says how it stands then. The count is over all nodes; Partial says that Redis, through which the others tell
+// it so far (for the operator: in any), for at most wait (0: not at all; at most [svcauth.MaxWait]), and says how it stands then. The count is over all nodes; Partial says that Redis, through which the others tell
 // of theirs, is away, so that only this node's were counted. One that connects meanwhile counts too, and one that goes does not any more.
 func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) svcauth.Enforcement {
 	began := time.Now()
@@ -76,7 +73,7 @@ func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) sv
 		wait = 0
 	}
 	if wait > 0 && f.receipts.enter(w) {
-		timer := time.NewTimer(min(wait, MaxWait))
+		timer := time.NewTimer(min(wait, svcauth.MaxWait))
 		select {
 		case <-w.done:
 		case <-timer.C:

@@ -194,6 +194,7 @@ func (s *Server) revoke(c *gin.Context) {
 		writeJSON(c, http.StatusOK, nil)
 		return
 	}
+	giveBack(c)
 	body, _ := json.Marshal(s.cfg.Feed.Enforced(c.Request.Context(), changes.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
 	writeJSON(c, http.StatusOK, body)
 }
@@ -205,8 +206,8 @@ func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *to
 		return 0, false, nil
 	}
 	wait, err := time.ParseDuration(text)
-	if err != nil || wait < 0 || wait > changes.MaxWait {
-		return 0, false, badRequest("wait is no time from 0s to %s, such as 2s or 500ms", changes.MaxWait)
+	if err != nil || wait < 0 || wait > svcauth.MaxWait {
+		return 0, false, badRequest("wait is no time from 0s to %s, such as 2s or 500ms", svcauth.MaxWait)
 	}
 	r.URL.RawQuery = ""
 	return wait, true, nil

@@ -233,7 +233,8 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 // InFlight says how many requests are in work, the streams of the feed aside.
 func (s *Server) InFlight() int { return len(s.inflight) }
 
-// bound refuses early what would only wait: at most MaxInflight requests are in work. A stream of the feed gives its place back when it has begun; it has a bound of its own.
+// bound refuses early what would only wait: at most MaxInflight requests are in work. A stream of the feed gives its place back when it has begun, and
+// who waits for receipts when it has nothing else to do: they have bounds of their own.
 func (s *Server) bound(c *gin.Context) {
 	select {
 	case s.inflight <- struct{}{}:
@@ -246,6 +247,13 @@ func (s *Server) bound(c *gin.Context) {
 		e.RetryAfter = time.Second
 		s.refuse(c, "", e, false)
 		c.Abort()
+	}
+}
+
+// giveBack frees the request's place among those in work, for one that will only wait from here on.
+func giveBack(c *gin.Context) {
+	if release, is := c.Value("release").(func()); is {
+		release()
 	}
 }
 

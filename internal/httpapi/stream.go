@@ -39,9 +39,7 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	}
 	why := "fault"
 	defer func() { s.cfg.Feed.Leave(place, why) }()
-	if release, is := c.MustGet("release").(func()); is {
-		release()
-	}
+	giveBack(c)
 	h := c.Writer.Header()
 	h["Content-Type"], h["Cache-Control"] = []string{"text/event-stream"}, noStore
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -175,7 +176,7 @@ func TestWhatIsNoCall(t *testing.T) {
 		requireProblem(t, a, 422, svcauth.CodeInvalid)
 		require.Equal(t, at, a.JSON["errors"].([]any)[0].(map[string]any)["location"], query)
 	}
-	for _, wait := range []string{"x", "-1s", "31s", "5"} {
+	for _, wait := range []string{"x", "-1s", "10.001s", "5"} {
 		a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID("sa")+"?wait="+wait, admin, "")
 		requireProblem(t, a, 422, svcauth.CodeInvalid)
 	}
@@ -201,6 +202,34 @@ func TestWaiting(t *testing.T) {
 	gone, err := client.DeleteServiceAccount(t.Context(), account.ID, 2e9)
 	require.NoError(t, err)
 	require.NotNil(t, gone)
+}
+
+// Who waits holds no place among the requests in work: there is one here, and it is free for others meanwhile.
+func TestWaitingHoldsNoPlace(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	account, token := s.Account("ci"), adminToken(s)
+	waits, goOn := make(chan struct{}), make(chan struct{})
+	_, handler, err := httpapi.New(httpapi.Config{Access: s.App.Access, Token: s.App.Token, Logger: slog.New(slog.DiscardHandler), Issuer: s.Issuer, MaxInflight: 1,
+		Enforced: func(context.Context, time.Duration) svcauth.Enforcement {
+			close(waits)
+			<-goOn
+			return svcauth.Enforcement{Connected: 1, Enforced: 1}
+		}})
+	require.NoError(t, err)
+	face := httptest.NewServer(handler)
+	defer face.Close()
+	via := *s
+	via.URL = face.URL
+	answered := make(chan svctest.Answer, 1)
+	go func() {
+		answered <- ask(t, &via, http.MethodDelete, "/v1/service-accounts/"+account.ID+"?wait=2s", token, "")
+	}()
+	<-waits
+	require.Equal(t, 200, via.Get("/v1/me", token).Status)
+	require.Equal(t, 200, via.Get("/v1/me", token).Status, "and the place is given back once, not twice")
+	close(goOn)
+	require.EqualValues(t, 1, (<-answered).JSON["enforced"])
+	require.Equal(t, 200, via.Get("/v1/me", token).Status)
 }
 
 // One line a request: who, what, how it ended; no secret and no token.

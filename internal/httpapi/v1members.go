@@ -31,7 +31,8 @@ func (m *management) members() {
 			return page(m.cfg.Access.Members(ctx, in.options()))
 		})
 	addMade(m, operation("inviteMember", "POST", pathMember, tagMembers, svcauth.MembersManage, "Invite a member",
-		"The answer has `invitation_url`, a link that works once and expires; it is sent by mail too where the server can. You need every privilege of the roles that you assign."),
+		"The answer has `invitation_url`, a link that works once and expires; it is sent by mail too where the server can. You need every privilege of the roles that you assign. "+
+			"Somebody who has not accepted yet is invited again in the same way: a new link, the old one works no more. 409: the address is an active or suspended member's."),
 		func(ctx context.Context, in *struct{ Body svcauth.NewMember }) (*createdVersion[svcauth.Member], error) {
 			member, err := m.cfg.Access.InviteMember(ctx, in.Body)
 			return &createdVersion[svcauth.Member]{pathMember + "/" + member.ID, etag(member.Version), member}, err

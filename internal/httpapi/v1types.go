@@ -2,11 +2,13 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -26,12 +28,9 @@ func (p Page) options() svcauth.ListOptions {
 	return svcauth.ListOptions{Limit: p.Limit, Cursor: p.Cursor}
 }
 
-// maxWait bounds ?wait=: well below what proxies and the server's own write timeout allow.
-const maxWait = 30 * time.Second
-
 // Waiting is the query of a call that takes something away from live tokens (contract §5).
 type Waiting struct {
-	Wait string `query:"wait" example:"2s" doc:"Hold the answer until every connected resource server enforces the change, for at most this long (such as 2s, up to 30s)"`
+	Wait string `query:"wait" example:"2s" doc:"Hold the answer until every connected resource server enforces the change, for at most this long (such as 2s, up to 10s)"`
 
 	limit time.Duration
 }
@@ -42,8 +41,8 @@ func (w *Waiting) Resolve(huma.Context) []error {
 		return nil
 	}
 	var err error
-	if w.limit, err = time.ParseDuration(w.Wait); err != nil || w.limit < 0 || w.limit > maxWait {
-		return []error{&huma.ErrorDetail{Location: "query.wait", Message: "expected a duration of at most 30s, such as 2s or 500ms"}}
+	if w.limit, err = time.ParseDuration(w.Wait); err != nil || w.limit < 0 || w.limit > svcauth.MaxWait {
+		return []error{&huma.ErrorDetail{Location: "query.wait", Message: fmt.Sprintf("expected a duration of at most %s, such as 2s or 500ms", svcauth.MaxWait)}}
 	}
 	return nil
 }
@@ -126,6 +125,9 @@ func (m *management) enforcement(ctx context.Context, w Waiting) *svcauth.Enforc
 	}
 	e := svcauth.Enforcement{}
 	if m.cfg.Enforced != nil {
+		if c, is := ctx.Value(requestKey{}).(*gin.Context); is {
+			giveBack(c)
+		}
 		e = m.cfg.Enforced(ctx, w.limit)
 	}
 	return &e

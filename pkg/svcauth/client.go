@@ -38,7 +38,7 @@ type ClientConfig struct {
 //   - What Get returns carries Version, which an Update sends as If-Match: the update then fails with [CodePreconditionFailed] where somebody
 //     else changed the thing meanwhile. Version 0 overwrites. Pages of a list carry no versions.
 //   - A method that takes something away from live tokens ends with wait: for how long the server may hold its answer until every connected
-//     resource server enforces the change (contract: ?wait=). 0: no waiting, and no [Enforcement] in the answer.
+//     resource server enforces the change (contract: ?wait=), at most [MaxWait]; more is refused with [CodeInvalid]. 0: no waiting, and no [Enforcement] in the answer.
 type Client struct {
 	base       string
 	http       *http.Client

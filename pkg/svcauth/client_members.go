@@ -9,7 +9,8 @@ import (
 const membersPath = "members"
 
 // InviteMember invites a person. The answer has InvitationURL, a link that works once and expires; it is sent by mail too where the server can.
-// Problems: [CodeConflict] where the address is a member's already, [CodeInvalid], [CodeMissingPrivileges].
+// To invite again somebody who has not accepted yet makes a new link and voids the old one; the roles are added, and a name that is given replaces the old one.
+// Problems: [CodeConflict] where the address is an active or suspended member's, [CodeInvalid], [CodeMissingPrivileges].
 func (c *Client) InviteMember(ctx context.Context, body NewMember) (Member, error) {
 	return c.member(ctx, request{method: http.MethodPost, path: []string{membersPath}, body: body})
 }

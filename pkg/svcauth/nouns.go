@@ -331,6 +331,9 @@ type ResourceServer struct {
 	ConnectedAt time.Time `json:"connected_at"`
 }
 
+// MaxWait is the longest that a call may wait for resource servers to enforce a revocation.
+const MaxWait = 10 * time.Second
+
 // Enforcement answers ?wait=: how many connected resource servers enforce the revocation.
 type Enforcement struct {
 	Enforced  int   `json:"enforced"`

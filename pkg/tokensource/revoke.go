@@ -20,7 +20,7 @@ func (s *Source) Revoke(ctx context.Context, accessToken string) error {
 }
 
 // RevokeAndWait is [Source.Revoke] that lets a svcauth server hold its answer for up to wait, until every connected resource server enforces the revocation, and
-// gives how many do. Nil: the server does not say, or wait is 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
+// gives how many do. svcauth takes at most [svcauth.MaxWait]. Nil: the server does not say, or wait is 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
 func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait time.Duration) (*svcauth.Enforcement, error) {
 	s.Drop(accessToken)
 	answer, err := s.tell(ctx, "revocation_endpoint", func(m metadata) string {
