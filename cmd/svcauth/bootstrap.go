@@ -38,9 +38,8 @@ func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
 }
 
 func printTenant(w io.Writer, issuer string, t access.Tenant) {
-	fmt.Fprintf(w, "Made organization %s. This is shown once:\n  administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
-		t.Organization.Name, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret.Reveal())
-	fmt.Fprintf(w, "Issuer: %s\n", issuer)
+	fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
+		t.Organization.Name, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret.Reveal())
 }
 
 // tenantCommand is the common part of bootstrap and organization create.

@@ -65,9 +65,26 @@ func serveBare() error {
 	if err != nil {
 		return err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	engine, err := bareHandler(size)
 	if err != nil {
 		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if err := (hello{Addr: listener.Addr().String()}).say(); err != nil {
+		return err
+	}
+	go func() { _ = http.Serve(listener, engine) }()
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+func bareHandler(size int) (http.Handler, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
 	}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -82,16 +99,7 @@ func serveBare() error {
 		}
 		c.Data(http.StatusOK, "application/json", []byte(text+strings.Repeat(" ", max(0, size-len(text)))))
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	if err := (hello{Addr: listener.Addr().String()}).say(); err != nil {
-		return err
-	}
-	go func() { _ = http.Serve(listener, engine) }()
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+	return engine, nil
 }
 
 // serveSvcauth runs the whole server, with its request log, as its environment configures it.
