@@ -1,0 +1,143 @@
+package changes_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// node is one follower with a database connection of its own.
+type node struct {
+	*changes.Follower
+	db      *store.Store
+	revoked *resourceserver.RevocationSet
+
+	mu      sync.Mutex
+	entries []store.Change // as OnEntries gave them
+	ahead   []store.Change // as OnAhead did
+}
+
+// newNode opens the database at path and follows it, ringing through the shared cache.
+func newNode(t *testing.T, path string, shared *cache.Cache) *node {
+	t.Helper()
+	n := &node{revoked: resourceserver.NewRevocationSet()}
+	var err error
+	n.db, err = store.Open(store.Config{URL: "sqlite://" + path, OnCommit: func(ctx context.Context, written []store.Change) { n.Committed(ctx, written) }})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = n.db.Close() })
+	_, err = n.db.Migrate(t.Context())
+	require.NoError(t, err)
+	take := func(into *[]store.Change) func([]store.Change) {
+		return func(entries []store.Change) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			*into = append(*into, entries...)
+		}
+	}
+	n.Follower = changes.New(changes.Config{Store: n.db, Cache: shared, Revocations: n.revoked, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
+		OnEntries: take(&n.entries), OnAhead: take(&n.ahead)})
+	require.NoError(t, n.Load(t.Context()))
+	return n
+}
+
+func (n *node) revoke(t *testing.T, jti string) {
+	t.Helper()
+	payload, err := json.Marshal(svcauth.Revocation{JTI: jti, Exp: time.Now().Add(time.Hour).Unix()})
+	require.NoError(t, err)
+	require.NoError(t, n.db.Write(t.Context(), func(q *store.Q) error {
+		_, err := q.AddChange(t.Context(), store.Change{OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: time.Now().Add(time.Hour)})
+		return err
+	}))
+}
+
+func (n *node) denies(jti string) bool {
+	_, revoked := n.revoked.Revoked(&resourceserver.Claims{JTI: jti})
+	return revoked
+}
+
+func (n *node) seen() (entries, ahead int) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.entries), len(n.ahead)
+}
+
+func run(t *testing.T, nodes ...*node) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var working sync.WaitGroup
+	for _, n := range nodes {
+		working.Go(func() { _ = n.Run(ctx) })
+	}
+	t.Cleanup(func() { stop(); working.Wait() })
+}
+
+func newCache(t *testing.T) *cache.Cache {
+	t.Helper()
+	c, err := cache.New(cache.Config{Clock: time.Now})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func TestAWriterActsOnItsChangeBeforeWriteReturns(t *testing.T) {
+	a := newNode(t, filepath.Join(t.TempDir(), "svcauth.db"), newCache(t))
+	a.revoke(t, "one")
+	require.True(t, a.denies("one"))
+	entries, ahead := a.seen()
+	require.Equal(t, 1, entries)
+	require.Zero(t, ahead, "what was read from the table comes once")
+}
+
+func TestTheOtherNodeReadsTheTableWhenTheBellRings(t *testing.T) {
+	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
+	a, b := newNode(t, path, shared), newNode(t, path, shared)
+	run(t, a, b)
+	a.revoke(t, "one")
+	require.Eventually(t, func() bool { return b.denies("one") }, 20*time.Second, time.Millisecond)
+	_, ahead := b.seen()
+	require.Zero(t, ahead)
+}
+
+// A database that dies right after a commit must not make an acknowledged revocation late: the bell carries it.
+func TestARevocationHoldsThoughTheTableCanNotBeReadBack(t *testing.T) {
+	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
+	a, b := newNode(t, path, shared), newNode(t, path, shared)
+	run(t, a, b)
+	require.NoError(t, b.db.Close()) // for b it is gone
+	a.revoke(t, "one")
+	require.Eventually(t, func() bool { return b.denies("one") }, 20*time.Second, time.Millisecond)
+	entries, ahead := b.seen()
+	require.Zero(t, entries)
+	require.Equal(t, 1, ahead)
+	require.Equal(t, "org_a", b.ahead[0].OrgID, "a tenant's stream must not get another's")
+
+	require.NoError(t, a.db.Close())
+	payload, err := json.Marshal(svcauth.Revocation{JTI: "two", Exp: time.Now().Add(time.Hour).Unix()})
+	require.NoError(t, err)
+	a.Committed(t.Context(), []store.Change{{Seq: 100, OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload)}})
+	require.True(t, a.denies("two"), "on the node that wrote it, before its answer")
+	require.Eventually(t, func() bool { return b.denies("two") }, 20*time.Second, time.Millisecond)
+}
+
+func TestAForgedBellChangesNothingButDenials(t *testing.T) {
+	shared := newCache(t)
+	a := newNode(t, filepath.Join(t.TempDir(), "svcauth.db"), shared)
+	run(t, a)
+	require.NoError(t, a.db.Close())
+	for _, msg := range []string{``, `[]`, `{"seq":9}`, `{"seq":9,"revocations":[{"org":"org_a","entry":{}}]}`, `{"seq":9,"revocations":[{"org":"x","entry":{"jti":"a","exp":1}}]}`} {
+		require.NoError(t, shared.Publish(t.Context(), cache.ChannelChanges, []byte(msg)))
+	}
+	require.Never(t, func() bool { return a.denies("b") }, 300*time.Millisecond, 50*time.Millisecond)
+}
