@@ -18,7 +18,7 @@ export HELM  = helm.sh/helm/v3/cmd/helm@v3.22.0
 export SBOM  = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test vet deps lint bench release clean
+.PHONY: help run build test vet deps lint bench drill release clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ lint: vet ## vet, staticcheck, the licences of all dependencies, known vulnerabi
 
 bench: deps ## what it costs, against a bare handler that signs: ratios of processes
 	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/
+
+drill: deps ## break nodes, Redis, PostgreSQL, network and disk under load; a table of what was lost (some 15 minutes)
+	SVCAUTH_DRILL=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m ./internal/drill/
+	SVCAUTH_TEST_LONG=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m -run TestAnApplyOutlivesItsTokens ./internal/provider/
 
 # Programs for each platform, packed, with checksums, the bill of materials and the texts of the licences.
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
