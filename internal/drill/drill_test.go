@@ -2,16 +2,19 @@ package drill_test
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // The bounds that the README states.
@@ -79,15 +82,11 @@ func TestNodesRedisAndPostgreSQLFail(t *testing.T) {
 	s := newStack(t, 2, postgres.NewDatabase(), redis.URL())
 	l := newLoad(s)
 	time.Sleep(time.Second)
-	var goroutines []float64
-	for _, n := range s.nodes {
-		goroutines = append(goroutines, n.metric("go_goroutines"))
-	}
-	nothing := func() {}
+	goroutines := goroutines(s)
 	faults := []fault{
-		{name: "none", held: 3 * time.Second, begin: nothing, end: nothing, late: withRedis},
-		{name: "node: kill -9", held: 3 * time.Second, begin: s.nodes[0].kill, end: s.nodes[0].start, late: cutOff},
-		{name: "Redis: kill -9", held: 4 * time.Second, begin: redis.Kill, end: redis.Start, late: withoutRedis},
+		{name: "none", held: time.Second, begin: nothing, end: nothing, late: withRedis},
+		{name: "node: kill -9", held: 2 * time.Second, begin: s.nodes[0].kill, end: s.nodes[0].start, late: cutOff},
+		{name: "Redis: kill -9", held: 3 * time.Second, begin: redis.Kill, end: redis.Start, late: withoutRedis},
 		{name: "PostgreSQL: kill -9", held: 2 * time.Second, begin: postgres.Kill, end: postgres.Restart, late: withRedis},
 	}
 	if full() {
@@ -101,8 +100,6 @@ func TestNodesRedisAndPostgreSQLFail(t *testing.T) {
 			{name: "PostgreSQL: restarted", held: 0, begin: nothing, end: postgres.Restart, late: withRedis},
 			{name: "PostgreSQL: away for 40 s", held: 40 * time.Second, begin: postgres.Stop, end: postgres.Restart, late: withRedis},
 			{name: "both: kill -9 Redis, PostgreSQL", held: 5 * time.Second, begin: func() { redis.Kill(); postgres.Kill() }, end: func() { postgres.Restart(); redis.Start() }, late: withoutRedis},
-			{name: "signing keys: rotated", held: 5 * time.Second, begin: func() { rotate(t, s) }, end: func() { rotate(t, s) }, late: withRedis},
-			{name: "rolling restart", held: 0, begin: func() { restart(t, s.nodes[0]) }, end: func() { restart(t, s.nodes[1]) }, late: cutOff},
 		}...)
 	}
 	run(t, l, faults)
@@ -110,21 +107,114 @@ func TestNodesRedisAndPostgreSQLFail(t *testing.T) {
 	rest(t, l, goroutines)
 }
 
+func nothing() {}
+
+func goroutines(s *stack) (out []float64) {
+	for _, n := range s.nodes {
+		out = append(out, n.metric("go_goroutines"))
+	}
+	return out
+}
+
+func needFull(t *testing.T) {
+	t.Helper()
+	if !full() {
+		t.Skip("make drill runs it")
+	}
+}
+
+// Between one node and its stores the network is slow, silent, cut; the other node has its own way to them.
+func TestNetworkFails(t *testing.T) {
+	needFull(t)
+	postgres := pgtest.Start(t, pgtest.Config{Durable: true})
+	redis := redistest.Start(t)
+	toPostgres, toRedis := newNetwork(t, postgres.Addr()), newNetwork(t, redis.Addr())
+	database := postgres.NewDatabase()
+	s := newStack(t, 2, toPostgres.through(t, database), toRedis.through(t, redis.URL()))
+	l := newLoad(s)
+	time.Sleep(time.Second)
+	goroutines := goroutines(s)
+	both := func(do func(*network)) func() { return func() { do(toPostgres); do(toRedis) } }
+	run(t, l, []fault{
+		{name: "network to Redis: 200 ms", held: 5 * time.Second, begin: toRedis.slow, end: toRedis.heal, late: withoutRedis},
+		{name: "network to Redis: silent", held: 8 * time.Second, begin: toRedis.silence, end: toRedis.heal, late: withoutRedis},
+		{name: "network to Redis: cut", held: 5 * time.Second, begin: toRedis.sever, end: toRedis.heal, late: withoutRedis},
+		{name: "network to PostgreSQL: 200 ms", held: 5 * time.Second, begin: toPostgres.slow, end: toPostgres.heal, late: withRedis},
+		{name: "network to PostgreSQL: silent", held: 8 * time.Second, begin: toPostgres.silence, end: toPostgres.heal, late: withRedis},
+		{name: "network to PostgreSQL: cut", held: 5 * time.Second, begin: toPostgres.sever, end: toPostgres.heal, late: withRedis},
+		{name: "network to both: silent", held: 8 * time.Second, begin: both((*network).silence), end: both((*network).heal), late: withoutRedis},
+	})
+	check(t, l)
+	rest(t, l, goroutines)
+}
+
+// What an operator does on purpose may be felt by nobody.
+func TestUpgradeAndRotation(t *testing.T) {
+	needFull(t)
+	s := newStack(t, 2, pgtest.URL(t), redistest.URL(t))
+	next := nextRelease(t)
+	l := newLoad(s)
+	time.Sleep(time.Second)
+	upgrade := func(n *node) func() {
+		return func() {
+			n.stop()
+			n.path = next
+			n.start()
+			n.awaitReady()
+		}
+	}
+	run(t, l, []fault{
+		{name: "signing keys: rotated twice", held: 5 * time.Second, begin: func() { rotate(t, s) }, end: func() { rotate(t, s) }, late: withRedis},
+		{name: "rolling upgrade", held: 0, begin: upgrade(s.nodes[0]), end: upgrade(s.nodes[1]), late: cutOff},
+	})
+	check(t, l)
+	revokeKey(t, s, l)
+}
+
+// revokeKey revokes a retired key: what it signed is refused by every node at once, and by resource servers when they read the keys again; what others signed lives.
+func revokeKey(t *testing.T, s *stack, l *load) {
+	t.Helper()
+	ctx := t.Context()
+	old := l.token(ctx, l.accounts[0])
+	require.NotEmpty(t, old)
+	rotate(t, s)
+	var kid string
+	keys, err := s.admin.SigningKeys(ctx)
+	require.NoError(t, err)
+	header, _, err := jwt.NewParser().ParseUnverified(old, jwt.MapClaims{})
+	require.NoError(t, err)
+	kid = header.Header["kid"].(string)
+	require.Contains(t, kids(keys), kid)
+	_, err = s.admin.RevokeSigningKey(ctx, kid)
+	require.NoError(t, err)
+	for _, n := range s.nodes {
+		require.Eventually(t, func() bool {
+			_, body, err := l.post(ctx, pinnedTo(n), "/oauth2/introspect", l.accounts[0], url.Values{"token": {old}})
+			return err == nil && body["active"] == false
+		}, recovered, 50*time.Millisecond, "a node takes a token of a revoked key")
+	}
+	for _, v := range s.verifiers {
+		require.Eventually(t, func() bool { _, err := v.Verify(ctx, old); return err != nil }, recovered, 100*time.Millisecond, "a resource server goes on with a revoked key")
+		fresh := l.token(ctx, l.accounts[0])
+		_, err := v.Verify(ctx, fresh)
+		require.NoError(t, err)
+	}
+}
+
+func kids(keys svcauth.List[svcauth.SigningKey]) (out []string) {
+	for _, key := range keys.Items {
+		out = append(out, key.KID)
+	}
+	return out
+}
+
 func rotate(t *testing.T, s *stack) {
 	_, err := s.admin.RotateSigningKeys(t.Context())
 	require.NoError(t, err)
 }
 
-func restart(t *testing.T, n *node) {
-	n.stop()
-	n.start()
-	n.awaitReady()
-}
-
 func TestRedisSentinelFailsOver(t *testing.T) {
-	if !full() {
-		t.Skip("make drill runs it")
-	}
+	needFull(t)
 	redis := redistest.StartSentinel(t)
 	s := newStack(t, 2, pgtest.URL(t), redis.URL())
 	l := newLoad(s)
@@ -133,9 +223,7 @@ func TestRedisSentinelFailsOver(t *testing.T) {
 }
 
 func TestRedisClusterLosesANode(t *testing.T) {
-	if !full() {
-		t.Skip("make drill runs it")
-	}
+	needFull(t)
 	redis := redistest.StartCluster(t)
 	s := newStack(t, 2, pgtest.URL(t), redis.URL())
 	l := newLoad(s)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -31,14 +32,31 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "svcauth")
-	build := exec.Command("go", "build", "-o", path, "./cmd/svcauth")
-	build.Dir = strings.TrimSpace(string(root))
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build svcauth: %w: %s", err, out)
-	}
-	return path, nil
+	return path, build(strings.TrimSpace(string(root)), path)
 })
+
+func build(root, path string, flags ...string) error {
+	cmd := exec.Command("go", append([]string{"build", "-o", path}, append(flags, "./cmd/svcauth")...)...)
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build svcauth: %w: %s", err, out)
+	}
+	return nil
+}
+
+// nextRelease builds the program once more, as another version: the binary differs, and says so.
+func nextRelease(t testing.TB) string {
+	t.Helper()
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "svcauth")
+	require.NoError(t, build(strings.TrimSpace(string(root)), path, "-ldflags", "-X main.version=next"))
+	out, err := exec.Command(path, "version").Output()
+	require.NoError(t, err)
+	require.Contains(t, string(out), "svcauth next ")
+	return path
+}
 
 func TestMain(m *testing.M) {
 	status := m.Run()
@@ -53,6 +71,7 @@ type node struct {
 	t       testing.TB
 	addr    string
 	ops     string
+	path    string // of the program; empty: the one that is built for all
 	environ []string
 	log     string
 	cmd     *exec.Cmd
@@ -69,7 +88,8 @@ func freeAddr(t testing.TB) string {
 func newNode(t testing.TB, environ ...string) *node {
 	t.Helper()
 	n := &node{t: t, addr: freeAddr(t), ops: freeAddr(t), log: filepath.Join(t.TempDir(), "log")}
-	n.environ = append(os.Environ(), append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops, "SVCAUTH_SHUTDOWN_GRACE=10s")...)
+	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SVCAUTH_") }) // the server refuses what it does not know
+	n.environ = append(own, append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops, "SVCAUTH_SHUTDOWN_GRACE=10s")...)
 	t.Cleanup(func() {
 		n.kill()
 		if t.Failed() {
@@ -100,8 +120,12 @@ func tail(path string, count int) string {
 // start runs the process; it may take its time to answer: see [node.ready].
 func (n *node) start() {
 	n.t.Helper()
-	path, err := program()
-	require.NoError(n.t, err)
+	path := n.path
+	if path == "" {
+		var err error
+		path, err = program()
+		require.NoError(n.t, err)
+	}
 	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(n.t, err)
 	n.cmd = exec.Command(path, "serve")

@@ -1,6 +1,7 @@
 package drill_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -46,8 +47,10 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 	require.NoError(t, err)
 	bootstrap := exec.Command(path, "bootstrap", "-o", "json")
 	bootstrap.Env, bootstrap.Dir = s.nodes[0].environ, t.TempDir()
+	var complaint bytes.Buffer
+	bootstrap.Stderr = &complaint
 	out, err := bootstrap.Output()
-	require.NoError(t, err)
+	require.NoError(t, err, complaint.String())
 	var made struct {
 		Key struct {
 			ID     string         `json:"client_id"`

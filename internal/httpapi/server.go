@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -235,7 +237,12 @@ func (s *Server) InFlight() int { return len(s.inflight) }
 
 // bound refuses early what would only wait: at most MaxInflight requests are in work. A stream of the feed gives its place back when it has begun, and
 // who waits for receipts when it has nothing else to do: they have bounds of their own.
+// The body is read before: else callers who send a byte now and then would hold all places, and nobody else would be served.
 func (s *Server) bound(c *gin.Context) {
+	if c.Request.ContentLength != 0 {
+		raw, err := io.ReadAll(io.LimitReader(c.Request.Body, aheadBytes))
+		c.Request.Body = &readAhead{begin: bytes.NewReader(raw), err: err, ReadCloser: c.Request.Body}
+	}
 	select {
 	case s.inflight <- struct{}{}:
 		release := sync.OnceFunc(func() { <-s.inflight })
@@ -255,6 +262,27 @@ func giveBack(c *gin.Context) {
 	if release, is := c.Value("release").(func()); is {
 		release()
 	}
+}
+
+// aheadBytes is more than any face takes of a body: the console's forms are the largest.
+const aheadBytes = 128<<10 + 1
+
+// readAhead is a body whose beginning has been read, with the error that ended it. What is beyond stays where it is: whoever wants it is refused by a bound of its own.
+type readAhead struct {
+	begin *bytes.Reader
+	err   error
+	io.ReadCloser
+}
+
+// Read is of io.Reader.
+func (r *readAhead) Read(p []byte) (int, error) {
+	switch {
+	case r.begin.Len() > 0:
+		return r.begin.Read(p)
+	case r.err != nil:
+		return 0, r.err
+	}
+	return r.ReadCloser.Read(p)
 }
 
 // renderMetadata writes the metadata of RFC 8414 §2, with what OpenID discovery wants beside.
