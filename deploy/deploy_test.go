@@ -141,7 +141,7 @@ func helm(t *testing.T, args ...string) string {
 func TestChartIsWellFormed(t *testing.T) {
 	required := []string{"--set", "config.issuer=https://auth.example.com", "--set", "config.database.url=postgres://svcauth@db.svc:5432/svcauth?sslmode=verify-full"}
 	helm(t, append([]string{"lint", "--strict", "svcauth"}, required...)...)
-	out := helm(t, append([]string{"template", "release", "svcauth"}, required...)...)
+	out := helm(t, append([]string{"template", "release", "svcauth", "--kube-version", "1.31.0"}, required...)...)
 	for _, kind := range []string{"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "Job"} {
 		require.Contains(t, out, "kind: "+kind+"\n")
 	}
