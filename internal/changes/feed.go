@@ -62,6 +62,7 @@ type Feed struct {
 	floor   int64    // recent holds every revocation after this one
 	fanned  int64    // live streams were given every revocation up to here
 	recent  []recent // in order
+	keys    bool     // the signing keys changed, and live streams were not told yet
 	streams map[*Stream]struct{}
 	byOrg   map[string]int   // streams of organizations that are not the operator's
 	newest  map[string]int64 // organization → its newest revocation
@@ -97,6 +98,9 @@ func (f *Feed) Entries(entries []store.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, c := range entries {
+		if c.Kind == store.ChangeKeys {
+			f.keys = true
+		}
 		if c.Kind != store.ChangeRevocation {
 			continue
 		}
@@ -117,6 +121,9 @@ func (f *Feed) Entries(entries []store.Change) {
 	default:
 	}
 }
+
+// keysEvent says that the key set is another one. It has no cursor: who was away then fetches the key set when it is back.
+const keysEvent = "event: keys\ndata: {}\n\n"
 
 // Ahead gives live streams revocations that are committed but can't be read from the table yet. They carry no cursor: the stream gets them again, with theirs.
 func (f *Feed) Ahead(entries []store.Change) {

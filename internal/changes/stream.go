@@ -111,6 +111,14 @@ func (f *Feed) after(cursor int64) []recent {
 
 // fanOut gives live streams what they were not given yet, encoded once for all. f.mu is held.
 func (f *Feed) fanOut() {
+	if f.keys {
+		f.keys = false
+		for s := range f.streams {
+			if s.live {
+				f.give(s, []byte(keysEvent))
+			}
+		}
+	}
 	fresh := f.after(f.fanned)
 	if len(fresh) == 0 {
 		return

@@ -91,6 +91,32 @@ func TestResourceServerRefusesWhatWasRevokedAndConfirmsIt(t *testing.T) {
 	}
 }
 
+// A signing key that is revoked takes its tokens along at a resource server that follows, long before it would read the keys again by itself.
+func TestAResourceServerHearsThatASigningKeyWasRevoked(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
+	v := resourceServer(t, s, api, func(c *resourceserver.Config) { c.KeyRefresh, c.KeyCooldown = 24*time.Hour, 24*time.Hour })
+	token := tokenOf(s, account)
+	accepted(t, v, token)
+	keys, err := s.Admin().SigningKeys(t.Context())
+	require.NoError(t, err)
+	for _, key := range keys.Items {
+		if key.State == svcauth.KeyActive {
+			_, err := s.Admin().RevokeSigningKey(t.Context(), key.KID)
+			require.NoError(t, err)
+		}
+	}
+	require.Eventually(t, func() bool {
+		_, err := v.Verify(t.Context(), token)
+		return err != nil
+	}, patience, 5*time.Millisecond)
+	_, err = v.Verify(t.Context(), token)
+	var refusal *resourceserver.Error
+	require.ErrorAs(t, err, &refusal)
+	require.Equal(t, 401, refusal.Status, "%v", err)
+	accepted(t, v, tokenOf(s, account)) // of the key that signs now
+}
+
 // led makes calls to the issuer go to another address: another node, or a proxy.
 func led(t *testing.T, to string) func(*resourceserver.Config) {
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

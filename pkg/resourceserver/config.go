@@ -33,7 +33,7 @@ type Config struct {
 
 	// Keys gives the keys instead of the issuer's JWKS over HTTP.
 	Keys KeySource
-	// KeyRefresh is how often the JWKS is fetched again (conditionally). Default 1 minute.
+	// KeyRefresh is how often the JWKS is fetched again (conditionally); a streamed Feed also says when the keys changed, and they are fetched at once. Default 1 minute.
 	KeyRefresh time.Duration
 	// KeyCooldown is how often, at most, an unknown kid leads to a fetch out of turn. Default 30 s.
 	KeyCooldown time.Duration

@@ -67,6 +67,7 @@ type follower struct {
 	disc     *discovery
 	instance string // tells this process apart from others of the same client
 	receipts receipts
+	rekey    func()                    // the issuer's keys may have changed
 	cursor   string                    // everything up to there is in the set; only run uses it
 	proven   atomic.Pointer[time.Time] // when the set was last known to be complete
 
@@ -74,8 +75,8 @@ type follower struct {
 	err error
 }
 
-func newFollower(cfg Config, fetch *fetcher, disc *discovery) *follower {
-	return &follower{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)},
+func newFollower(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *follower {
+	return &follower{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)}, rekey: rekey,
 		err: errors.New("the revocation feed has not been read yet")}
 }
 

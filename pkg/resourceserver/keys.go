@@ -21,6 +21,7 @@ type remoteKeys struct {
 	log      *slog.Logger
 	refresh  time.Duration
 	cooldown time.Duration
+	news     chan struct{} // the issuer says that its keys changed
 
 	set atomic.Pointer[keySet] // the last good one; nil before the first
 
@@ -44,7 +45,8 @@ const failPause = time.Second
 var errNoKeysYet = errors.New("the issuer's keys have not been fetched yet")
 
 func newRemoteKeys(life context.Context, cfg Config, fetch *fetcher, disc *discovery) *remoteKeys {
-	return &remoteKeys{life: life, fetch: fetch, disc: disc, clock: cfg.Clock, log: cfg.Logger, refresh: cfg.KeyRefresh, cooldown: cfg.KeyCooldown}
+	return &remoteKeys{life: life, fetch: fetch, disc: disc, clock: cfg.Clock, log: cfg.Logger, refresh: cfg.KeyRefresh, cooldown: cfg.KeyCooldown,
+		news: make(chan struct{}, 1)}
 }
 
 // Key implements [KeySource].
@@ -153,30 +155,60 @@ func (k *remoteKeys) load(etag string) (*keySet, string, error) {
 	return set, a.etag, err
 }
 
-// run fetches at once, then every refresh; after a failure soon again, less and less soon.
+// changed says that the issuer's keys are others now. It does not wait, and many calls lead to one fetch.
+func (k *remoteKeys) changed() {
+	select {
+	case k.news <- struct{}{}:
+	default:
+	}
+}
+
+// settled is when the set is fetched once more after news: a node of the issuer that had not heard yet may have answered the first time.
+const settled = 3 * time.Second
+
+// run fetches at once, on news, and every refresh; after a failure soon again, less and less soon.
 func (k *remoteKeys) run(ctx context.Context) {
 	failures := 0
-	for {
-		k.mu.Lock()
-		f := k.flight
-		if f == nil {
-			f = k.depart()
-		}
-		k.mu.Unlock()
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			<-f.done // its calls carry the same context
+	for fresh := false; ; {
+		err := k.fly(fresh)
+		if ctx.Err() != nil {
 			return
 		}
 		wait := k.refresh - time.Duration(rand.Int64N(int64(k.refresh)/10+1)) // a little early, not all at once
-		if failures++; f.err == nil {
+		if fresh {
+			wait = min(wait, settled)
+		}
+		if failures++; err == nil {
 			failures = 0
 		} else {
 			wait = min(wait, backoff(failures, 30*time.Second))
 		}
-		if !sleep(ctx, wait) {
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
 			return
+		case <-timer.C:
+			fresh = fresh && err != nil // news that could not be followed are still news
+		case <-k.news:
+			timer.Stop()
+			fresh = true
+		}
+	}
+}
+
+// fly fetches and waits for the end. fresh: a fetch that is under way does not do, it may have been answered before.
+func (k *remoteKeys) fly(fresh bool) error {
+	for {
+		k.mu.Lock()
+		f, ours := k.flight, false
+		if f == nil {
+			f, ours = k.depart(), true
+		}
+		k.mu.Unlock()
+		<-f.done // its calls carry the life of the verifier and a time limit
+		if ours || !fresh {
+			return f.err
 		}
 	}
 }

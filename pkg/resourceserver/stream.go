@@ -195,6 +195,8 @@ func (s *streaming) apply(e event, last bool) error {
 		}
 		s.cfg.Revocations.Add(entry)
 		s.unsaid = true
+	case e.name == "keys":
+		s.rekey()
 	}
 	if s.follower.cursor == "" {
 		return nil // nothing counts before the snapshot
@@ -204,6 +206,9 @@ func (s *streaming) apply(e event, last bool) error {
 	}
 	if e.alive {
 		s.prove(s.cfg.Clock())
+		if !s.proved {
+			s.rekey() // nobody told us of changes before this stream
+		}
 		s.unsaid, s.proved = s.unsaid || !s.proved, true
 	}
 	if s.unsaid && last && s.proved {

@@ -18,7 +18,7 @@ import (
 
 func newStreaming(set *RevocationSet) *streaming {
 	cfg := Config{Revocations: set, Clock: time.Now, Logger: discard}
-	f := newFollower(cfg, nil, nil)
+	f := newFollower(cfg, nil, nil, func() {})
 	s := &streaming{follower: f}
 	s.begin(f)
 	return s

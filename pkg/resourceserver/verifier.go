@@ -38,13 +38,14 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, err
 	}
 	v.keys = cfg.Keys
+	rekey := func() {}
 	if v.keys == nil {
 		remote := newRemoteKeys(ctx, cfg, v.fetch, v.disc)
-		v.keys = remote
+		v.keys, rekey = remote, remote.changed
 		v.done.Go(func() { remote.run(ctx) })
 	}
 	if cfg.Feed != nil {
-		v.feed = newFollower(cfg, v.fetch, v.disc)
+		v.feed = newFollower(cfg, v.fetch, v.disc, rekey)
 		v.done.Go(func() { v.feed.run(ctx) })
 	}
 	return v, nil
