@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	if listening != nil {
 		listening(listener.Addr())
 	}
+	debug.FreeOSMemory() // what only the start needed (schemas, templates, a password's hash) is most of the heap: a node at rest is small
 	return group.Wait()
 }
 
