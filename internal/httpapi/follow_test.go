@@ -98,6 +98,14 @@ func TestAResourceServerHearsThatASigningKeyWasRevoked(t *testing.T) {
 	v := resourceServer(t, s, api, func(c *resourceserver.Config) { c.KeyRefresh, c.KeyCooldown = 24*time.Hour, 24*time.Hour })
 	token := tokenOf(s, account)
 	accepted(t, v, token)
+	f := follow(t, s, s.Token(api.ClientID, api.ClientSecret, ""), "")
+	require.Equal(t, "snapshot", f.next().Event)
+	_, err := s.Admin().RotateSigningKeys(t.Context())
+	require.NoError(t, err)
+	for f.next().Event != "keys" { // whoever follows is told
+	}
+	token = tokenOf(s, account)
+	accepted(t, v, token)
 	keys, err := s.Admin().SigningKeys(t.Context())
 	require.NoError(t, err)
 	for _, key := range keys.Items {

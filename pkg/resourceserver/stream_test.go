@@ -24,6 +24,23 @@ func newStreaming(set *RevocationSet) *streaming {
 	return s
 }
 
+// The keys are fetched when a stream begins to vouch for the set, for changes before it were told to nobody, and whenever the issuer says that they changed.
+func TestAStreamSaysWhenTheKeysChange(t *testing.T) {
+	s, fetched := newStreaming(NewRevocationSet()), 0
+	s.rekey = func() { fetched++ }
+	for _, step := range []struct {
+		event event
+		want  int
+	}{
+		{event{name: "snapshot", id: "1", data: []byte(`{"revocations":[]}`)}, 0}, {event{alive: true, id: "1"}, 1}, {event{alive: true, id: "1"}, 1},
+		{event{name: "keys", data: []byte("{}")}, 2}, {event{name: "revocation", id: "2", data: []byte(`{"jti":"a","exp":9}`)}, 2}, {event{name: "keys"}, 3}, {event{name: "unknown"}, 3},
+	} {
+		require.NoError(t, s.apply(step.event, true))
+		require.Equal(t, step.want, fetched, step.event)
+	}
+	require.Equal(t, "2", s.follower.cursor, "news of keys move no cursor")
+}
+
 // A stream that is cut anywhere: what was applied is exactly what had come whole, and the cursor says so.
 func TestHalfAnEventIsNeverApplied(t *testing.T) {
 	events := []string{
