@@ -83,7 +83,7 @@ func (c checker) stores(cfg *Config) {
 	if path, ok := strings.CutPrefix(db, "sqlite://"); ok {
 		c.that(path != "" && !strings.HasPrefix(path, "?"), "database.url", "names no file; expected one such as sqlite://data/svcauth.db")
 	} else {
-		c.connectionURL(cfg.Database.URL, "database.url", []string{"sqlite", "postgres"}, false)
+		c.connectionURL(cfg.Database.URL, "database.url", []string{"sqlite", "postgres"}, true)
 	}
 	c.within(cfg.Database.MaxOpenConns, 1, 1000, "database.max_open_conns")
 	if cfg.Redis.URL != "" {
@@ -104,7 +104,7 @@ func (c checker) connectionURL(u URL, key string, schemes []string, hostList boo
 		rest = rest[:end]
 	}
 	hosts := []string{rest[strings.LastIndexByte(rest, '@')+1:]}
-	if hostList && strings.Contains(scheme, "+") {
+	if hostList && (scheme == "postgres" || strings.Contains(scheme, "+")) {
 		hosts = strings.Split(hosts[0], ",")
 	}
 	for _, host := range hosts {

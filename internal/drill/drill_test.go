@@ -20,7 +20,7 @@ import (
 // The bounds that the README states.
 const (
 	withRedis    = 2 * time.Second              // a revocation reaches every node and resource server; through Redis it takes milliseconds
-	withoutRedis = 3 * time.Second              // by polling the change log each second
+	withoutRedis = 2 * time.Second              // by polling the change log each second
 	cutOff       = maxStaleness + 2*time.Second // a resource server whose own node is gone refuses everything after its MaxStaleness
 	recovered    = 30 * time.Second             // a node is back in service
 )
@@ -144,6 +144,24 @@ func TestNetworkFails(t *testing.T) {
 		{name: "network to PostgreSQL: cut", held: 5 * time.Second, begin: toPostgres.sever, end: toPostgres.heal, late: withRedis},
 		{name: "network to both: silent", held: 8 * time.Second, begin: both((*network).silence), end: both((*network).heal), late: withoutRedis},
 	})
+	check(t, l)
+	rest(t, l, goroutines)
+}
+
+// The primary is gone for ever, and its replica takes over: nodes know both, and go to the one that takes writes.
+func TestPostgreSQLReplicaTakesOver(t *testing.T) {
+	needFull(t)
+	primary := pgtest.Start(t, pgtest.Config{Durable: true})
+	database, err := url.Parse(primary.NewDatabase())
+	require.NoError(t, err)
+	replica := primary.Replica()
+	database.Host = primary.Addr() + "," + replica.Addr()
+	database.RawQuery += "&target_session_attrs=read-write"
+	s := newStack(t, 2, database.String(), redistest.URL(t))
+	l := newLoad(s)
+	time.Sleep(time.Second)
+	goroutines := goroutines(s)
+	run(t, l, []fault{{name: "PostgreSQL: replica promoted", held: 2 * time.Second, begin: primary.Kill, end: replica.Promote, late: withRedis}})
 	check(t, l)
 	rest(t, l, goroutines)
 }

@@ -248,6 +248,7 @@ func (s *Server) bound(c *gin.Context) {
 		release := sync.OnceFunc(func() { <-s.inflight })
 		defer release()
 		c.Set("release", release)
+		c.Writer = &answering{c.Writer, release}
 		c.Next()
 	default:
 		e := token.Refuse(token.CodeUnavailable, "overload", "the server is busy; try again in a moment")
@@ -263,6 +264,27 @@ func giveBack(c *gin.Context) {
 		release()
 	}
 }
+
+// answering gives the place back when the answer begins: how fast it is read is the caller's affair, and slow readers must not hold all places.
+type answering struct {
+	gin.ResponseWriter
+	release func()
+}
+
+// Write is of io.Writer.
+func (w *answering) Write(p []byte) (int, error) {
+	w.release()
+	return w.ResponseWriter.Write(p)
+}
+
+// WriteString is of io.StringWriter.
+func (w *answering) WriteString(s string) (int, error) {
+	w.release()
+	return w.ResponseWriter.WriteString(s)
+}
+
+// Unwrap is for http.ResponseController, which sets deadlines.
+func (w *answering) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // aheadBytes is more than any face takes of a body: the console's forms are the largest.
 const aheadBytes = 128<<10 + 1

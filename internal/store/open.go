@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,7 +42,8 @@ func Open(cfg Config) (*Store, error) {
 }
 
 func openPostgres(cfg Config) (*Store, error) {
-	u, err := url.Parse(cfg.URL)
+	one, hosts, ports := splitHosts(cfg.URL)
+	u, err := url.Parse(one)
 	if err != nil {
 		return nil, errors.New("database.url is no URL of the form postgres://USER:PASSWORD@HOST:5432/NAME")
 	}
@@ -51,6 +53,10 @@ func openPostgres(cfg Config) (*Store, error) {
 	}
 	if !query.Has("application_name") {
 		query.Set("application_name", "svcauth")
+	}
+	if hosts != "" {
+		query.Set("host", hosts)
+		query.Set("port", ports)
 	}
 	u.RawQuery = query.Encode()
 	settings, err := pgx.ParseConfig(u.String()) // now, not at the first query
@@ -63,6 +69,28 @@ func openPostgres(cfg Config) (*Store, error) {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(time.Hour)
 	return &Store{cfg: cfg, postgres: true, read: db, write: db, reader: db}, nil
+}
+
+// splitHosts takes a list of hosts (a primary and its replicas, with target_session_attrs=read-write) out of a URL, because net/url takes but one. Without a list the URL stays.
+func splitHosts(text string) (one, hosts, ports string) {
+	scheme, rest, _ := strings.Cut(text, "://")
+	end := len(rest)
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		end = i
+	}
+	at := strings.LastIndexByte(rest[:end], '@') + 1
+	if !strings.Contains(rest[at:end], ",") {
+		return text, "", ""
+	}
+	var names, numbers []string
+	for _, entry := range strings.Split(rest[at:end], ",") {
+		host, port, err := net.SplitHostPort(entry)
+		if err != nil {
+			host, port = strings.Trim(entry, "[]"), "5432"
+		}
+		names, numbers = append(names, host), append(numbers, port)
+	}
+	return scheme + "://" + rest[:at] + rest[end:], strings.Join(names, ","), strings.Join(numbers, ",")
 }
 
 func withoutPassword(err error, u *url.URL) string {
