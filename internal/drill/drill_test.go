@@ -123,7 +123,7 @@ func needFull(t *testing.T) {
 	}
 }
 
-// Between one node and its stores the network is slow, silent, cut; the other node has its own way to them.
+// Between all nodes and a store the network is slow, silent, cut.
 func TestNetworkFails(t *testing.T) {
 	needFull(t)
 	postgres := pgtest.Start(t, pgtest.Config{Durable: true})

@@ -21,9 +21,6 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// restBytes is what a node at rest may hold in memory.
-const restBytes = 60e6
-
 // pressed is one node that is pressed, and the right clients who want to be served all the while.
 type pressed struct {
 	*load
@@ -135,7 +132,7 @@ func hold(t *testing.T, n *node, ctx context.Context, count int, begin string) {
 	}
 }
 
-// wrong sends wrong secrets of well-formed clients, each from an address of its own as far as the server lets one say so, until ctx ends.
+// wrong sends wrong secrets of one unknown client, from an address that sends no right ones, until ctx ends.
 func (p *pressed) wrong(ctx context.Context, callers int) {
 	var group sync.WaitGroup
 	var sent atomic.Int64
