@@ -30,8 +30,8 @@ func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.S
 	return s.SigningKeys(ctx)
 }
 
-// RevokeSigningKey takes a key that is no longer trusted out of the key set; the operator's (keys:manage). This server refuses its tokens from now on, resource servers as soon as
-// they have read the key set again. The warning says what that breaks. Problem: [svcauth.CodeNotFound].
+// RevokeSigningKey takes a key that is no longer trusted out of the key set; the operator's (keys:manage). This server refuses its tokens from now on, resource servers that follow
+// the feed's stream within moments, others as soon as they have read the key set again. The warning says what that breaks. Problem: [svcauth.CodeNotFound].
 func (s *Service) RevokeSigningKey(ctx context.Context, kid string) (warning string, err error) {
 	err = s.change(ctx, keyOperation("signing_key.revoke", kid), func(ctx context.Context, t *tx) error {
 		was, err := s.cfg.Keyring.Revoke(ctx, t.Q, kid)
@@ -52,8 +52,8 @@ func revokedKeyWarning(k svcauth.SigningKey) string {
 	case svcauth.KeyNext:
 		return "Nothing breaks: this key has not signed yet. Another one was made in its place."
 	case svcauth.KeyRetired:
-		return "Tokens that this key signed before it was retired are refused: by this server now, by resource servers when they have read the key set again (jwks.max_age at the latest). Their clients need new tokens."
+		return "Tokens that this key signed before it was retired are refused: by this server now, by resource servers that follow the revocation stream within moments, by others when they have read the key set again (jwks.max_age at the latest). Their clients need new tokens."
 	}
-	return "Every token that is out is refused: by this server now, by resource servers when they have read the key set again (jwks.max_age at the latest). Every client needs a new token; " +
-		"another key signs them already. Restart resource servers that must not wait."
+	return "Every token that is out is refused: by this server now, by resource servers that follow the revocation stream within moments, by others when they have read the key set again (jwks.max_age at the latest). Every client needs a new token; " +
+		"another key signs them already. Restart resource servers that follow no stream and must not wait."
 }
