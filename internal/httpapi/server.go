@@ -11,7 +11,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -240,15 +240,15 @@ func (s *Server) InFlight() int { return len(s.inflight) }
 // The body is read before: else callers who send a byte now and then would hold all places, and nobody else would be served.
 func (s *Server) bound(c *gin.Context) {
 	if c.Request.ContentLength != 0 {
-		raw, err := io.ReadAll(io.LimitReader(c.Request.Body, aheadBytes))
+		raw, err := begin(c.Request)
 		c.Request.Body = &readAhead{begin: bytes.NewReader(raw), err: err, ReadCloser: c.Request.Body}
 	}
 	select {
 	case s.inflight <- struct{}{}:
-		release := sync.OnceFunc(func() { <-s.inflight })
-		defer release()
-		c.Set("release", release)
-		c.Writer = &answering{c.Writer, release}
+		p := &place{ResponseWriter: c.Writer, taken: s.inflight}
+		defer p.giveBack()
+		c.Set("place", p)
+		c.Writer = p
 		c.Next()
 	default:
 		e := token.Refuse(token.CodeUnavailable, "overload", "the server is busy; try again in a moment")
@@ -260,34 +260,51 @@ func (s *Server) bound(c *gin.Context) {
 
 // giveBack frees the request's place among those in work, for one that will only wait from here on.
 func giveBack(c *gin.Context) {
-	if release, is := c.Value("release").(func()); is {
-		release()
+	if p, is := c.Value("place").(*place); is {
+		p.giveBack()
 	}
 }
 
-// answering gives the place back when the answer begins: how fast it is read is the caller's affair, and slow readers must not hold all places.
-type answering struct {
+// place is one among those in work. It is given back when the answer begins: how fast it is read is the caller's affair, and slow readers must not hold all places.
+type place struct {
 	gin.ResponseWriter
-	release func()
+	taken chan struct{}
+	free  atomic.Bool
+}
+
+func (p *place) giveBack() {
+	if p.free.CompareAndSwap(false, true) {
+		<-p.taken
+	}
 }
 
 // Write is of io.Writer.
-func (w *answering) Write(p []byte) (int, error) {
-	w.release()
-	return w.ResponseWriter.Write(p)
+func (p *place) Write(b []byte) (int, error) {
+	p.giveBack()
+	return p.ResponseWriter.Write(b)
 }
 
 // WriteString is of io.StringWriter.
-func (w *answering) WriteString(s string) (int, error) {
-	w.release()
-	return w.ResponseWriter.WriteString(s)
+func (p *place) WriteString(s string) (int, error) {
+	p.giveBack()
+	return p.ResponseWriter.WriteString(s)
 }
 
 // Unwrap is for http.ResponseController, which sets deadlines.
-func (w *answering) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (p *place) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // aheadBytes is more than any face takes of a body: the console's forms are the largest.
 const aheadBytes = 128<<10 + 1
+
+// begin reads what there is of a body, up to aheadBytes. Nearly all are small and say so.
+func begin(r *http.Request) ([]byte, error) {
+	if n := r.ContentLength; n > 0 && n <= 4096 {
+		raw := make([]byte, n)
+		read, err := io.ReadFull(r.Body, raw)
+		return raw[:read], err
+	}
+	return io.ReadAll(io.LimitReader(r.Body, aheadBytes))
+}
 
 // readAhead is a body whose beginning has been read, with the error that ended it. What is beyond stays where it is: whoever wants it is refused by a bound of its own.
 type readAhead struct {
