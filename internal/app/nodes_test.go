@@ -355,6 +355,7 @@ func TestKilledRightAfterTheAnswer(t *testing.T) {
 					require.Equal(t, want, body["active"])
 				}
 			}
+			p.kill() // what it has written is whole only then
 			require.NotContains(t, p.output.String(), made.Key.Secret)
 		})
 	}
