@@ -16,12 +16,14 @@ const (
 	expiringCountedUpTo = 10_000
 )
 
-// measure keeps the gauges up to date that no request moves.
+// measure keeps the gauges up to date that no request moves, and the pace of the garbage collector.
 func (a *App) measure(ctx context.Context) error {
 	ticker := time.NewTicker(measureEvery)
 	defer ticker.Stop()
 	var counted time.Time
+	var heap collector
 	for {
+		heap.pace()
 		now := a.clock()
 		for _, k := range a.keyring.Ages(now) {
 			a.metrics.KeyAge(k.State, k.Age)
