@@ -44,7 +44,7 @@ deps: ## what the tests need, by the system's package manager where it is missin
 lint: vet ## vet, staticcheck, the licences of all dependencies, known vulnerabilities
 	$(GO) run $(STATICCHECK) ./...
 	@GO='$(GO)' .ci/licenses
-	$(GO) run $(GOVULNCHECK) ./...
+	@GO='$(GO)' .ci/vulnerabilities $(GOVULNCHECK)
 
 bench: deps ## what it costs, against a bare handler that signs: ratios of processes
 	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/

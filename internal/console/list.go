@@ -22,7 +22,6 @@ type list[T any] struct {
 	Query      string // what is searched for
 	Sort       string // column; "-name" is descending; empty: newest first
 	path       string
-	columns    []string
 	parameters url.Values
 }
 

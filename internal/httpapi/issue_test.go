@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -47,7 +48,9 @@ func publicKeys(t *testing.T, s *svctest.Server) map[string]crypto.PublicKey {
 	for _, k := range doc.Keys {
 		switch k["kty"] {
 		case "EC":
-			keys[k["kid"]] = &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(number(k["x"])), Y: new(big.Int).SetBytes(number(k["y"]))}
+			key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, number(k["x"]), number(k["y"])))
+			require.NoError(t, err)
+			keys[k["kid"]] = key
 		case "RSA":
 			keys[k["kid"]] = &rsa.PublicKey{N: new(big.Int).SetBytes(number(k["n"])), E: int(new(big.Int).SetBytes(number(k["e"])).Int64())}
 		case "OKP":

@@ -45,7 +45,7 @@ const (
 func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 	own := *f
 	if own.Token == nil {
-		return nil, errors.New("Token is missing; expected a function that gives a bearer token")
+		return nil, errors.New("there is no Token; expected a function that gives a bearer token")
 	}
 	if own.Drop == nil {
 		own.Drop = func(string) {}
@@ -54,7 +54,7 @@ func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 		own.Every = min(time.Second, maxStaleness/2)
 	}
 	if own.Every > maxStaleness/2 {
-		return nil, fmt.Errorf("Every is %v; expected at most half of MaxStaleness, %v", own.Every, maxStaleness/2)
+		return nil, fmt.Errorf("the period Every is %v; expected at most half of MaxStaleness, %v", own.Every, maxStaleness/2)
 	}
 	own.Poll = own.Poll || maxStaleness < streamsBelow
 	return &own, nil

@@ -93,11 +93,11 @@ func (c Config) check() error {
 	case c.ClientSecret != "" && c.ClientSecretFile != "":
 		return errors.New("both ClientSecret and ClientSecretFile are set; set one of them only")
 	case c.AuthStyle != Basic && c.AuthStyle != Post:
-		return errors.New("AuthStyle is neither Basic nor Post")
+		return errors.New("the AuthStyle is neither Basic nor Post")
 	case c.Timeout < 0:
-		return errors.New("Timeout is negative; leave it 0 for 10 seconds")
+		return errors.New("the Timeout is negative; leave it 0 for 10 seconds")
 	case len(c.Audience) > 1:
-		return errors.New("Audience has more than one entry, and a server refuses a repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
+		return errors.New("the Audience has more than one entry, and a server refuses a repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
 	}
 	for _, scope := range c.Scopes {
 		if scope == "" || strings.ContainsAny(scope, " \t\r\n\"\\") {
@@ -113,7 +113,7 @@ func (c Config) check() error {
 		return checkURL("TokenURL", c.TokenURL)
 	}
 	if strings.Contains(c.Issuer, "?") {
-		return errors.New("Issuer has a query, and an issuer has none (RFC 8414 §2)")
+		return errors.New("the Issuer has a query, and an issuer has none (RFC 8414 §2)")
 	}
 	return checkURL("Issuer", c.Issuer)
 }
