@@ -4,7 +4,6 @@ package deploy_test
 import (
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -62,10 +61,7 @@ var metric = regexp.MustCompile(`\b(svcauth|process|go)_[a-z_]+`)
 
 // What alerts, dashboard and runbook ask for must be what a server offers.
 func TestEveryMetricThatIsAskedForExists(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	ops := free.Addr().String()
-	require.NoError(t, free.Close())
+	ops := freeAddr(t)
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	account := s.Account("ci", "clusters:view")
 	s.Token(account.ClientID, account.ClientSecret, "")

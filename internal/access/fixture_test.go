@@ -253,7 +253,7 @@ func (f *fixture) tokenBy(c *store.Credentials, secretID string) *resourceserver
 	held := access.Hold(c.Roles, catalogue, c.Operator, f.Clock.Now())
 	token := &resourceserver.Claims{Issuer: issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
 		JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles, OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
-	f.Cache.RecordToken(cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID, SecretID: secretID, Scope: token.Scope, Roles: token.Roles,
+	f.Cache.RecordToken(f.t.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID, SecretID: secretID, Scope: token.Scope, Roles: token.Roles,
 		Epoch: c.Epoch, Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
 	return token
 }

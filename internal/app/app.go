@@ -20,7 +20,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/svcauth/svcauth/internal/access"
@@ -108,27 +107,6 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 	return a, a.load(ctx)
 }
 
-// startTracing sends spans to the collector, where one is configured.
-func (a *App) startTracing(ctx context.Context, version string) error {
-	if a.cfg.OTLP.Endpoint == "" {
-		return nil
-	}
-	tracer, shutdown, err := telemetry.StartTracing(ctx, a.cfg.OTLP.Endpoint, version)
-	if err != nil {
-		return err
-	}
-	a.tracer = tracer
-	a.closers = append(a.closers, func() error {
-		last, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-		defer cancel()
-		if err := shutdown(last); err != nil {
-			a.logger.Warn("the last traces could not be sent", "error", err)
-		}
-		return nil
-	})
-	return nil
-}
-
 // open connects to the stores.
 func (a *App) open(ctx context.Context, master []byte) (err error) {
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
@@ -140,6 +118,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 		return err
 	}
 	a.closers = append(a.closers, a.store.Close)
+	a.metrics.Pool("database", func() telemetry.Pool { return telemetry.Pool(a.store.Connections()) })
 	if _, err := a.store.Migrate(ctx); err != nil {
 		return err
 	}
@@ -149,11 +128,14 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	}
 	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, DigestKey: digest,
 		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window,
-		OnDrop: a.metrics.QueueDropped, OnCall: func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) }})
+		OnDrop: a.metrics.QueueDropped, OnCall: func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) }, OnRecorded: a.recorded()})
 	if err != nil {
 		return err
 	}
 	a.closers = append(a.closers, a.cache.Close)
+	if a.cache.Shared() {
+		a.metrics.Pool("redis", func() telemetry.Pool { return telemetry.Pool(a.cache.Connections()) })
+	}
 	return nil
 }
 
@@ -225,41 +207,9 @@ func (a *App) wireHTTP() error {
 		return err
 	}
 	a.metrics.DeclareRoutes(face.Routes...)
-	a.metrics.InFlight(face.InFlight)
+	a.metrics.Requests(face.InFlight, a.cfg.Limits.MaxInflight)
 	a.handler = handler
 	return nil
-}
-
-func (a *App) countCache(hit bool) {
-	if hit {
-		a.metrics.CacheHit("clients")
-	} else {
-		a.metrics.CacheMiss("clients")
-	}
-}
-
-func (a *App) countRequest(r httpapi.Seen) {
-	outcome := r.Code
-	if outcome == "" {
-		outcome = "ok"
-	}
-	a.metrics.Request(r.Route, r.Method, r.Status, outcome, r.Took)
-	if r.Reason != "" && a.tokenRoutes[r.Route] {
-		a.metrics.Refused(r.Reason)
-	}
-}
-
-// called measures one call of a dependency, and adds it to the trace of the request that it was made for.
-func (a *App) called(ctx context.Context, dependency, what string, began time.Time, err error) {
-	a.metrics.Dependency(dependency, time.Since(began), err)
-	if a.tracer == nil || !trace.SpanContextFromContext(ctx).IsValid() {
-		return
-	}
-	_, span := a.tracer.Start(ctx, dependency+" "+what, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient))
-	if err != nil {
-		span.SetStatus(codes.Error, "failed") // not the error's text, which may name what nobody has looked through
-	}
-	span.End()
 }
 
 // load reads what must be in memory before anything is served.

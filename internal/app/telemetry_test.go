@@ -89,6 +89,46 @@ func TestATokenRequestIsTracedDownToTheDatabase(t *testing.T) {
 	require.Contains(t, s.Log(), `"trace_id":"0af7651916cd43dd8448eb211c80319c"`)
 }
 
+// The record of a token is written to Redis after the answer, and stands in the trace of the request all the same; without Redis, and without a sampled trace, nothing does.
+func TestATokenRequestIsTracedToRedis(t *testing.T) {
+	c := collect(t)
+	s := svctest.New(t, svctest.Options{Redis: true, Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL}})
+	account := s.Account("ci", "clusters:view")
+	for _, parent := range []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-b7ad6b7169203331-00"} {
+		req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Traceparent", parent)
+		req.SetBasicAuth(account.ClientID, account.ClientSecret.Reveal())
+		require.Equal(t, 200, s.Do(req).Status)
+	}
+	s.Stop()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var request, record *tracepb.Span
+	for _, span := range c.spans {
+		require.NotEqual(t, "11111111111111111111111111111111", hex.EncodeToString(span.TraceId), "what the caller does not sample is not sent")
+		if hex.EncodeToString(span.TraceId) == "0af7651916cd43dd8448eb211c80319c" {
+			switch span.Name {
+			case "POST /oauth2/token":
+				request = span
+			case "redis record":
+				record = span
+			}
+		}
+	}
+	require.NotNil(t, request)
+	if !redistest.Wanted() {
+		require.Nil(t, record)
+		return
+	}
+	require.NotNil(t, record, "the record was written to Redis")
+	require.Equal(t, request.SpanId, record.ParentSpanId)
+	require.Greater(t, record.EndTimeUnixNano, record.StartTimeUnixNano)
+	require.Equal(t, tracepb.Status_STATUS_CODE_UNSET, record.Status.GetCode())
+}
+
 // The metrics that the dashboard and the alerts stand on, from a server that has worked; promtool reads them as Prometheus would.
 func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -123,6 +163,10 @@ func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
 		`svcauth_revocations_total{kind="token"} 1`,
 		`svcauth_revocations_total{kind="client"} 1`,
 		`svcauth_http_requests_in_flight 0`,
+		`svcauth_http_requests_in_flight_max 2000`,
+		`svcauth_dependency_connections_max{dependency="database"}`,
+		`svcauth_dependency_connections{dependency="database",state="in_use"}`,
+		`svcauth_dependency_connection_waits_total{dependency="database"}`,
 		`svcauth_secrets_expiring_soon 0`,
 		`svcauth_queue_dropped_total{queue="token_records"} 0`,
 		`svcauth_cache_lookups_total{cache="clients",result="hit"}`,

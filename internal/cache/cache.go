@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 // ErrUnavailable says that Redis did not answer in time, or refused. Nothing durable is lost by it. Match with errors.Is.
@@ -28,6 +30,10 @@ type Config struct {
 
 	OnDrop func(queue string, n int)                             // n entries of a full queue ("token_records", "revocation_markers") were dropped
 	OnCall func(ctx context.Context, began time.Time, err error) // a call to Redis ended; err is nil where it succeeded
+
+	// OnRecorded hears that the record of a token was written to Redis, or that this failed; from is the span of the request that the token was issued for. It
+	// hears only of requests whose trace is sampled. nil: nothing is remembered of a record's request.
+	OnRecorded func(from trace.SpanContext, began time.Time, err error)
 }
 
 // Cache is the shared short memory. Its methods are safe for concurrent use.
@@ -131,6 +137,21 @@ func (c *Cache) Ping(ctx context.Context) error {
 		return nil
 	}
 	return c.remote.do(ctx, func(ctx context.Context) error { return c.remote.client.Ping(ctx).Err() })
+}
+
+// Connections are those of this process to Redis, at one moment.
+type Connections struct {
+	InUse, Idle, Max int
+	Waits            uint64 // how often a call had to wait since New, because all were in use
+}
+
+// Connections counts them; of a cluster and of Sentinel, those to all servers, where Max is what one server may have. The twin has none.
+func (c *Cache) Connections() Connections {
+	if c.remote == nil {
+		return Connections{}
+	}
+	stats := c.remote.client.PoolStats()
+	return Connections{InUse: int(stats.TotalConns) - int(stats.IdleConns), Idle: int(stats.IdleConns), Max: poolSize, Waits: uint64(stats.WaitCount)}
 }
 
 // Shared says whether other nodes see what is written here.

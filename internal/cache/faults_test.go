@@ -58,7 +58,7 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			now := time.Now()
 			const many = 20_000
 			for i := range many {
-				c.RecordToken(record("sa_"+strconv.Itoa(i), "j"+strconv.Itoa(i), now, time.Hour))
+				c.RecordToken(t.Context(), record("sa_"+strconv.Itoa(i), "j"+strconv.Itoa(i), now, time.Hour))
 				c.MarkRevoked("r"+strconv.Itoa(i), now.Add(time.Hour))
 				c.Fail("sa_1", addr("192.0.2.1"))
 				c.Limited("sa_1", addr("192.0.2.1"))
@@ -117,10 +117,10 @@ func TestFailOverThroughSentinel(t *testing.T) {
 	one, two := b.node(t, Config{Prefix: "f:"}), b.node(t, Config{Prefix: "f:"})
 	h := listen(t, two, ChannelChanges)
 	now := time.Now().Truncate(time.Millisecond)
-	one.RecordToken(record("sa_1", "before", now, time.Hour))
+	one.RecordToken(t.Context(), record("sa_1", "before", now, time.Hour))
 	listed(t, two, "sa_1", "before")
 	s.FailOver()
-	one.RecordToken(record("sa_1", "after", now.Add(time.Second), time.Hour))
+	one.RecordToken(t.Context(), record("sa_1", "after", now.Add(time.Second), time.Hour))
 	eventually(t, func() bool { _, ok, err := two.FindToken(t.Context(), "after"); return err == nil && ok }, "the new master to be used")
 	eventually(t, func() bool { return h.gaps.Load() > 1 }, "the subscriber to be told of the gap")
 	eventually(t, func() bool {
@@ -135,12 +135,12 @@ func TestClusterWithoutOneMaster(t *testing.T) {
 	var dropped drops
 	c := b.node(t, Config{OnDrop: dropped.count})
 	now := time.Now().Truncate(time.Millisecond)
-	c.RecordToken(record("sa_0", "j0", now, time.Hour))
+	c.RecordToken(t.Context(), record("sa_0", "j0", now, time.Hour))
 	listed(t, c, "sa_0", "j0")
 	cl.Nodes[2].Kill()
 	const many = 60
 	for i := range many {
-		c.RecordToken(record("sa_"+strconv.Itoa(i), "k"+strconv.Itoa(i), now, time.Hour))
+		c.RecordToken(t.Context(), record("sa_"+strconv.Itoa(i), "k"+strconv.Itoa(i), now, time.Hour))
 	}
 	readable := func() (n int) {
 		for i := range many {

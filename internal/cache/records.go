@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 )
 
 const (
@@ -29,6 +31,8 @@ type TokenRecord struct {
 	Roles     []string  `json:"roles,omitempty"` // the first 100
 	IssuedAt  time.Time `json:"iat"`
 	ExpiresAt time.Time `json:"exp"`
+
+	span *trace.SpanContext // of the request, until the record is in Redis; nil: it is not traced
 }
 
 // shortest is the least lifetime that is kept: in Redis one of zero would be for ever, and one below a millisecond is rounded.
@@ -74,11 +78,18 @@ func newestFirst(records []TokenRecord) []TokenRecord {
 }
 
 // RecordToken remembers an issued token until it expires. It never waits: with Redis the record is queued for [Cache.Run], and dropped and counted where the
-// queue is full. Of one client the newest 1,000 are kept.
-func (c *Cache) RecordToken(r TokenRecord) {
-	if r, ok := r.bounded(c.cfg.Clock()); ok {
-		c.records.record(r)
+// queue is full. Of one client the newest 1,000 are kept. ctx is the request's; of it only the trace is looked at, for [Config.OnRecorded].
+func (c *Cache) RecordToken(ctx context.Context, r TokenRecord) {
+	r, ok := r.bounded(c.cfg.Clock())
+	if !ok {
+		return
 	}
+	if c.cfg.OnRecorded != nil {
+		if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+			r.span = &span
+		}
+	}
+	c.records.record(r)
 }
 
 // MarkRevoked notes that a token is revoked, until it expires: its record is forgotten, and whoever reads Redis finds the key

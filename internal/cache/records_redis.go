@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // tombstoneFor is how long a forgotten token's key is held, so that its record, where it is still queued on another node, is not written after all.
@@ -24,6 +25,7 @@ type redisRecords struct {
 	clock       func() time.Time
 	queue       *queue[TokenRecord]
 	revocations *queue[revokedToken]
+	onRecorded  func(trace.SpanContext, time.Time, error) // nil: nobody asks
 }
 
 type revokedToken struct {
@@ -32,7 +34,7 @@ type revokedToken struct {
 }
 
 func newRedisRecords(r *remote, cfg Config) *redisRecords {
-	return &redisRecords{remote: r, prefix: cfg.Prefix, clock: cfg.Clock,
+	return &redisRecords{remote: r, prefix: cfg.Prefix, clock: cfg.Clock, onRecorded: cfg.OnRecorded,
 		queue:       newQueue[TokenRecord]("token_records", 8192, cfg.OnDrop),
 		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop)}
 }
@@ -48,8 +50,32 @@ func (s *redisRecords) revoke(jti string, expires time.Time) {
 
 // flush writes what is queued, as far as Redis takes it.
 func (s *redisRecords) flush(ctx context.Context) {
-	s.queue.flush(func(batch []TokenRecord) ([]bool, error) { return s.write(ctx, batch) })
+	s.queue.flush(func(batch []TokenRecord) ([]bool, error) {
+		began := time.Now()
+		done, err := s.write(ctx, batch)
+		s.tell(batch, done, began, err)
+		return done, err
+	})
 	s.revocations.flush(func(batch []revokedToken) ([]bool, error) { return s.writeRevoked(ctx, batch) })
+}
+
+var errNotRecorded = errors.New("Redis refused the record of a token")
+
+// tell puts the write of a batch into the trace of each request that left a record in it. A try that failed is told too: the next one is another.
+func (s *redisRecords) tell(batch []TokenRecord, done []bool, began time.Time, err error) {
+	if s.onRecorded == nil {
+		return
+	}
+	for i, r := range batch {
+		if r.span == nil {
+			continue
+		}
+		failed := err
+		if failed == nil && !done[i] {
+			failed = errNotRecorded
+		}
+		s.onRecorded(*r.span, began, failed)
+	}
 }
 
 // write stores a batch and says of each record whether it was stored or needs not be. The error says that none was.

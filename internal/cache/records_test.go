@@ -39,9 +39,9 @@ func testRecords(t *testing.T, b backend) {
 	c := b.node(t, Config{Clock: k.Now})
 	now := k.Now()
 	first, second, other := record("sa_1", "j1", now.Add(-time.Minute), time.Hour), record("sa_1", "j2", now, time.Hour), record("sa_2", "j3", now, time.Hour)
-	c.RecordToken(first)
-	c.RecordToken(second)
-	c.RecordToken(other)
+	c.RecordToken(t.Context(), first)
+	c.RecordToken(t.Context(), second)
+	c.RecordToken(t.Context(), other)
 	listed(t, c, "sa_1", "j2", "j1")
 	listed(t, c, "sa_2", "j3")
 	listed(t, c, "sa_3")
@@ -73,9 +73,9 @@ func testNewestThousand(t *testing.T, b backend) {
 	c := b.node(t, Config{})
 	began := time.Now().Truncate(time.Millisecond)
 	for i := range maxPerClient + 200 {
-		c.RecordToken(record("sa_1", "j"+strconv.Itoa(i), began.Add(time.Duration(i)*time.Millisecond), time.Hour))
+		c.RecordToken(t.Context(), record("sa_1", "j"+strconv.Itoa(i), began.Add(time.Duration(i)*time.Millisecond), time.Hour))
 	}
-	c.RecordToken(record("sa_2", "other", began, time.Hour))
+	c.RecordToken(t.Context(), record("sa_2", "other", began, time.Hour))
 	listed(t, c, "sa_2", "other")
 	var got []TokenRecord
 	eventually(t, func() bool {
@@ -94,11 +94,11 @@ func testLifetimes(t *testing.T, b backend) {
 	c := b.node(t, Config{Prefix: prefix, Clock: k.Now})
 	now := k.Now()
 	for i, life := range []time.Duration{-time.Hour, -1, 0, 1, time.Microsecond, 999 * time.Microsecond} {
-		c.RecordToken(record("sa_1", fmt.Sprintf("dead%d", i), now, life))
+		c.RecordToken(t.Context(), record("sa_1", fmt.Sprintf("dead%d", i), now, life))
 		c.MarkRevoked(fmt.Sprintf("gone%d", i), now.Add(life))
 	}
-	c.RecordToken(record("sa_1", "long", now, 24*time.Hour))
-	c.RecordToken(record("sa_1", "short", now.Add(time.Millisecond), time.Hour)) // must not shorten the life of the list
+	c.RecordToken(t.Context(), record("sa_1", "long", now, 24*time.Hour))
+	c.RecordToken(t.Context(), record("sa_1", "short", now.Add(time.Millisecond), time.Hour)) // must not shorten the life of the list
 	c.MarkRevoked("revoked", now.Add(time.Hour))
 	listed(t, c, "sa_1", "short", "long")
 	for range 3 {
@@ -137,8 +137,8 @@ func testRecordsCrossNodes(t *testing.T, b backend) {
 	}
 	one, two := b.node(t, Config{Prefix: "cross:"}), b.node(t, Config{Prefix: "cross:"})
 	now := time.Now().Truncate(time.Millisecond)
-	one.RecordToken(record("sa_1", "j1", now, time.Hour))
-	two.RecordToken(record("sa_1", "j2", now.Add(time.Second), time.Hour))
+	one.RecordToken(t.Context(), record("sa_1", "j1", now, time.Hour))
+	two.RecordToken(t.Context(), record("sa_1", "j2", now.Add(time.Second), time.Hour))
 	listed(t, one, "sa_1", "j2", "j1")
 	listed(t, two, "sa_1", "j2", "j1")
 	one.MarkRevoked("j2", now.Add(time.Hour))
@@ -146,12 +146,12 @@ func testRecordsCrossNodes(t *testing.T, b backend) {
 	// A record that is late comes after its revocation, and stays away.
 	one.MarkRevoked("late", now.Add(time.Hour))
 	eventually(t, func() bool { return b.keys("cross:{late}:revoked")["cross:{late}:revoked"] != "" }, "the marker")
-	two.RecordToken(record("sa_1", "late", now, time.Hour))
-	two.RecordToken(record("sa_1", "j4", now.Add(2*time.Second), time.Hour))
+	two.RecordToken(t.Context(), record("sa_1", "late", now, time.Hour))
+	two.RecordToken(t.Context(), record("sa_1", "j4", now.Add(2*time.Second), time.Hour))
 	listed(t, one, "sa_1", "j4", "j1")
 	b.wipe()
 	listed(t, one, "sa_1")
-	two.RecordToken(record("sa_1", "j5", now, time.Hour))
+	two.RecordToken(t.Context(), record("sa_1", "j5", now, time.Hour))
 	listed(t, one, "sa_1", "j5")
 }
 
@@ -160,8 +160,8 @@ func testHostileRecords(t *testing.T, b backend) {
 	c := b.node(t, Config{Prefix: prefix})
 	now := time.Now().Truncate(time.Millisecond)
 	for _, id := range []string{"", "a{b", "a}b", "a b", "a\nb", "a\x00b", "ü", strings.Repeat("a", maxID+1)} {
-		c.RecordToken(record("sa_1", id, now, time.Hour))
-		c.RecordToken(record(id, "j", now, time.Hour))
+		c.RecordToken(t.Context(), record("sa_1", id, now, time.Hour))
+		c.RecordToken(t.Context(), record(id, "j", now, time.Hour))
 		c.MarkRevoked(id, now.Add(time.Hour))
 		got, err := c.Tokens(t.Context(), id)
 		require.NoError(t, err)
@@ -173,7 +173,7 @@ func testHostileRecords(t *testing.T, b backend) {
 	}
 	long := record("sa_1", "long", now, time.Hour)
 	long.Scope, long.UserAgent, long.IP = strings.Repeat("x", 5000), strings.Repeat("ü", 5000), "\xff\n"
-	c.RecordToken(long)
+	c.RecordToken(t.Context(), long)
 	listed(t, c, "sa_1", "long")
 	got, _, err := c.FindToken(t.Context(), "long")
 	require.NoError(t, err)
@@ -199,8 +199,8 @@ func testHostileRecords(t *testing.T, b backend) {
 	}
 	listed(t, c, "sa_1", "long")
 	plant("LPUSH", prefix+"{sa_9}:tokens", "x")
-	c.RecordToken(record("sa_9", "j9", now, time.Hour))
-	c.RecordToken(record("sa_8", "j8", now, time.Hour))
+	c.RecordToken(t.Context(), record("sa_9", "j9", now, time.Hour))
+	c.RecordToken(t.Context(), record("sa_8", "j8", now, time.Hour))
 	listed(t, c, "sa_8", "j8")
 	_, err = c.Tokens(t.Context(), "sa_9")
 	require.ErrorIs(t, err, ErrUnavailable)

@@ -14,6 +14,7 @@ import (
 )
 
 const (
+	poolSize    = 16                     // connections to one server
 	callTimeout = 250 * time.Millisecond // one call, connecting and retrying included
 	dialTimeout = 200 * time.Millisecond
 	openAfter   = 3                      // failures in a row before calls fail without being tried
@@ -60,7 +61,7 @@ func options(at target) *redis.UniversalOptions {
 		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 10 * time.Millisecond,
 		MaxRedirects: 2,
 		// Nothing on the path of a token request calls Redis, so that few connections do.
-		PoolSize: 16, PipelinePoolSize: -1, ConnMaxIdleTime: 5 * time.Minute,
+		PoolSize: poolSize, PipelinePoolSize: -1, ConnMaxIdleTime: 5 * time.Minute,
 		// RESP2, no library name and no maintenance notifications: three things less that an old server or a proxy may stumble over.
 		Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},

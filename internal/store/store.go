@@ -46,6 +46,26 @@ func (s *Store) Ping(ctx context.Context) error {
 	return err
 }
 
+// Connections are those of this process to the database, at one moment.
+type Connections struct {
+	InUse, Idle, Max int
+	Waits            uint64 // how often something had to wait since Open, because all were in use
+}
+
+// Connections counts them. With SQLite, whose writers take turns, waiting for the one connection that writes is normal.
+func (s *Store) Connections() Connections {
+	of := func(db *sql.DB) Connections {
+		stats := db.Stats()
+		return Connections{InUse: stats.InUse, Idle: stats.Idle, Max: stats.MaxOpenConnections, Waits: uint64(stats.WaitCount)}
+	}
+	all := of(s.read)
+	if s.write != s.read {
+		more := of(s.write)
+		all = Connections{InUse: all.InUse + more.InUse, Idle: all.Idle + more.Idle, Max: all.Max + more.Max, Waits: all.Waits + more.Waits}
+	}
+	return all
+}
+
 // Close ends all connections.
 func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,7 +18,6 @@ type Metrics struct {
 	registry *prometheus.Registry
 	requests *requests
 
-	inFlight                                       atomic.Pointer[func() int]
 	secretsExpiring, feedFollowers, feedLag        prometheus.Gauge
 	issued                                         prometheus.Counter
 	refused, revoked, queueDrops, dependencyErrors counters
@@ -76,12 +74,6 @@ func NewMetrics(version string) *Metrics {
 		keyAge:         map[string]prometheus.Gauge{},
 		dependencyTime: map[string]prometheus.Observer{},
 	}
-	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "svcauth_http_requests_in_flight", Help: "Requests in work now."}, func() float64 {
-		if read := m.inFlight.Load(); read != nil {
-			return float64((*read)())
-		}
-		return 0
-	}))
 	ages := gauge("signing_key_age_seconds", "Age of the signing key in each state; of the oldest, where there are more. 0: none.", "state")
 	for _, state := range keyStates {
 		m.keyAge[state] = ages.WithLabelValues(state)
@@ -100,9 +92,6 @@ func (m *Metrics) DeclareRoutes(templates ...string) { m.requests.declare(templa
 func (m *Metrics) Request(route, method string, status int, outcome string, d time.Duration) {
 	m.requests.count(route, method, status, outcome, d)
 }
-
-// InFlight names who knows how many requests are in work; it is asked when the metrics are read.
-func (m *Metrics) InFlight(read func() int) { m.inFlight.Store(&read) }
 
 // Issued counts a token.
 func (m *Metrics) Issued() { m.issued.Inc() }

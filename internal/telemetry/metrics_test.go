@@ -39,7 +39,8 @@ func scrape(t *testing.T, m *Metrics) (string, map[string]*dto.MetricFamily) {
 // exercise calls every method once.
 func exercise(m *Metrics) {
 	m.DeclareRoutes("/oauth2/token", "/v1/roles/:id")
-	m.InFlight(func() int { return 1 })
+	m.Requests(func() int { return 1 }, 2000)
+	m.Pool("database", func() Pool { return Pool{InUse: 3, Idle: 2, Max: 20, Waits: 7} })
 	m.Request("/oauth2/token", "POST", 200, "ok", 3*time.Millisecond)
 	m.Request("/oauth2/token", "POST", 401, "invalid_client", time.Millisecond)
 	m.Issued()

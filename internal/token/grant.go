@@ -144,7 +144,7 @@ func quote(s string) string {
 }
 
 // mint writes the claims of one token and signs them.
-func (s *Service) mint(client Authenticated, g grant, r Request) (Issued, *Error) {
+func (s *Service) mint(ctx context.Context, client Authenticated, g grant, r Request) (Issued, *Error) {
 	now := s.cfg.Clock()
 	lifetime := s.cfg.TTL
 	if client.TTLSeconds > 0 {
@@ -161,7 +161,7 @@ func (s *Service) mint(client Authenticated, g grant, r Request) (Issued, *Error
 	if err != nil {
 		return Issued{}, fault(err)
 	}
-	s.cfg.Cache.RecordToken(cache.TokenRecord{
+	s.cfg.Cache.RecordToken(ctx, cache.TokenRecord{
 		JTI: jti, ClientID: client.ClientID, OrgID: client.OrgID, SecretID: client.SecretID, Scope: g.scope, IP: r.IP, UserAgent: r.UserAgent,
 		Epoch: client.Epoch, Pol: client.Policy, Roles: client.held.Roles,
 		IssuedAt: time.Unix(iat, 0).UTC(), ExpiresAt: time.Unix(exp, 0).UTC(),

@@ -112,7 +112,7 @@ func (a accessToken) Token(ctx context.Context, _ *oauth2.GenerateBasic, isGenRe
 	if !ok || isGenRefresh {
 		return "", "", oautherrors.ErrUnauthorizedClient // RFC 6749 §4.4.3: no refresh token
 	}
-	issued, refusal := a.s.mint(state.client, state.grant, state.request)
+	issued, refusal := a.s.mint(ctx, state.client, state.grant, state.request)
 	if refusal != nil {
 		return "", "", refusal
 	}

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/svcauth/svcauth/internal/httpapi"
+	"github.com/svcauth/svcauth/internal/telemetry"
+)
+
+// startTracing sends spans to the collector, where one is configured.
+func (a *App) startTracing(ctx context.Context, version string) error {
+	if a.cfg.OTLP.Endpoint == "" {
+		return nil
+	}
+	tracer, shutdown, err := telemetry.StartTracing(ctx, a.cfg.OTLP.Endpoint, version)
+	if err != nil {
+		return err
+	}
+	a.tracer = tracer
+	a.closers = append(a.closers, func() error {
+		last, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if err := shutdown(last); err != nil {
+			a.logger.Warn("the last traces could not be sent", "error", err)
+		}
+		return nil
+	})
+	return nil
+}
+
+func (a *App) countCache(hit bool) {
+	if hit {
+		a.metrics.CacheHit("clients")
+	} else {
+		a.metrics.CacheMiss("clients")
+	}
+}
+
+func (a *App) countRequest(r httpapi.Seen) {
+	outcome := r.Code
+	if outcome == "" {
+		outcome = "ok"
+	}
+	a.metrics.Request(r.Route, r.Method, r.Status, outcome, r.Took)
+	if r.Reason != "" && a.tokenRoutes[r.Route] {
+		a.metrics.Refused(r.Reason)
+	}
+}
+
+// called measures one call of a dependency, and adds it to the trace of the request that it was made for.
+func (a *App) called(ctx context.Context, dependency, what string, began time.Time, err error) {
+	a.metrics.Dependency(dependency, time.Since(began), err)
+	if a.tracer != nil && trace.SpanContextFromContext(ctx).IsValid() {
+		a.span(ctx, dependency+" "+what, began, err)
+	}
+}
+
+// recorded puts the write of a token's record into the trace of the request that issued it, though nobody waits for it: it begins after the answer. nil where nothing
+// is traced, so that nothing is remembered of a request either.
+func (a *App) recorded() func(trace.SpanContext, time.Time, error) {
+	if a.tracer == nil {
+		return nil
+	}
+	return func(from trace.SpanContext, began time.Time, err error) {
+		a.span(trace.ContextWithSpanContext(context.Background(), from), "redis record", began, err)
+	}
+}
+
+func (a *App) span(ctx context.Context, name string, began time.Time, err error) {
+	_, span := a.tracer.Start(ctx, name, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient))
+	if err != nil {
+		span.SetStatus(codes.Error, "failed") // not the error's text, which may name what nobody has looked through
+	}
+	span.End()
+}
