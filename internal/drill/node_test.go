@@ -3,7 +3,6 @@ package drill_test
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -13,58 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-// program builds the real binary, once for the test binary.
-var program = sync.OnceValues(func() (string, error) {
-	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module: %w", err)
-	}
-	dir, err := os.MkdirTemp("", "svcauth-drill-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "svcauth")
-	return path, build(strings.TrimSpace(string(root)), path)
-})
-
-func build(root, path string, flags ...string) error {
-	cmd := exec.Command("go", append([]string{"build", "-o", path}, append(flags, "./cmd/svcauth")...)...)
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build svcauth: %w: %s", err, out)
-	}
-	return nil
-}
-
-// nextRelease builds the program once more, as another version: the binary differs, and says so.
-func nextRelease(t testing.TB) string {
-	t.Helper()
-	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "svcauth")
-	require.NoError(t, build(strings.TrimSpace(string(root)), path, "-ldflags", "-X main.version=next"))
-	out, err := exec.Command(path, "version").Output()
-	require.NoError(t, err)
-	require.Contains(t, string(out), "svcauth next ")
-	return path
-}
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if path, err := program(); err == nil && status >= 0 {
-		_ = os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(status)
-}
 
 // node is one svcauth process.
 type node struct {
@@ -74,6 +27,7 @@ type node struct {
 	path    string // of the program; empty: the one that is built for all
 	environ []string
 	log     string
+	client  *http.Client // reaches this node only
 	cmd     *exec.Cmd
 }
 
@@ -88,6 +42,7 @@ func freeAddr(t testing.TB) string {
 func newNode(t testing.TB, environ ...string) *node {
 	t.Helper()
 	n := &node{t: t, addr: freeAddr(t), ops: freeAddr(t), log: filepath.Join(t.TempDir(), "log")}
+	n.client = pinnedTo(n)
 	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SVCAUTH_") }) // the server refuses what it does not know
 	n.environ = append(own, append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops, "SVCAUTH_SHUTDOWN_GRACE=10s")...)
 	t.Cleanup(func() {
@@ -164,8 +119,13 @@ func (n *node) wait() {
 
 // ready says whether the node calls itself ready.
 func (n *node) ready() bool {
-	client := &http.Client{Timeout: 2 * time.Second}
-	resp, err := client.Get("http://" + n.addr + "/readyz")
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+"/readyz", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := n.client.Do(req)
 	if err != nil {
 		return false
 	}
@@ -194,81 +154,4 @@ func (n *node) metric(name string) float64 {
 		}
 	}
 	return 0
-}
-
-// front stands before the nodes as a load balancer does: each request goes to one node after the other; a node that refuses the connection, breaks it, or answers 502 or 503 is passed over
-// where the request may be sent again.
-type front struct {
-	nodes []*node
-	next  func() int
-	base  *http.Transport
-}
-
-func newFront(nodes []*node) *front {
-	var mu sync.Mutex
-	turn := 0
-	return &front{nodes: nodes, base: &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, ResponseHeaderTimeout: 4 * time.Second},
-		next: func() int {
-			mu.Lock()
-			defer mu.Unlock()
-			turn++
-			return turn
-		}}
-}
-
-// RoundTrip is of http.RoundTripper. The request's host is replaced.
-func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
-	first := f.next()
-	for try := range f.nodes {
-		again := req.Clone(req.Context())
-		if try > 0 && req.GetBody != nil {
-			if again.Body, err = req.GetBody(); err != nil {
-				return nil, err
-			}
-		}
-		again.URL.Host = f.nodes[(first+try)%len(f.nodes)].addr
-		resp, err = f.base.RoundTrip(again)
-		last := try == len(f.nodes)-1 || req.Context().Err() != nil
-		if err == nil && (resp.StatusCode != http.StatusServiceUnavailable || last) || last {
-			return resp, err
-		}
-		if err == nil {
-			_ = resp.Body.Close()
-		} else if req.Method == http.MethodPost && strings.HasPrefix(req.URL.Path, "/v1/") && !refused(err) {
-			return nil, err // it may have been done
-		}
-	}
-	return resp, err
-}
-
-// refused says whether no connection came about, so that nothing can have been done.
-func refused(err error) bool {
-	op, is := err.(*net.OpError)
-	return is && op.Op == "dial"
-}
-
-// pinned reaches one node only.
-type pinned struct {
-	node *node
-	base *http.Transport
-}
-
-// RoundTrip is of http.RoundTripper.
-func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
-	again := req.Clone(req.Context())
-	again.URL.Host = p.node.addr
-	return p.base.RoundTrip(again)
-}
-
-func pinnedTo(n *node) *http.Client {
-	return &http.Client{Transport: pinned{n, &http.Transport{MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}}}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
-	}
 }

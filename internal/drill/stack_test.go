@@ -25,13 +25,14 @@ const maxStaleness = 15 * time.Second
 
 // stack is some nodes on one database and one Redis, and resource servers that follow each of them.
 type stack struct {
-	t         testing.TB
-	issuer    string
-	nodes     []*node
-	front     *http.Client
-	admin     *svcauth.Client
-	role      svcauth.Role
-	verifiers []*resourceserver.Verifier // one a node, in the order of nodes
+	t          testing.TB
+	issuer     string
+	nodes      []*node
+	front      *http.Client
+	admin      *svcauth.Client
+	role       svcauth.Role               // every account has it
+	secondRole svcauth.Role               // some are given it, and it is taken from some
+	verifiers  []*resourceserver.Verifier // one a node, in the order of nodes
 }
 
 // newStack bootstraps the database by the program itself and starts count nodes.
@@ -68,6 +69,8 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 	s.admin, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.issuer, HTTPClient: &http.Client{Transport: s.source(made.Key.ID, made.Key.Secret).Transport(s.front.Transport)}, MaxRetries: -1})
 	require.NoError(t, err)
 	s.role, err = s.admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Drill", Privileges: []string{"clusters:view", "clusters:edit"}})
+	require.NoError(t, err)
+	s.secondRole, err = s.admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Drill, second", Privileges: []string{"clusters:suspend"}})
 	require.NoError(t, err)
 	s.follow()
 	return s
