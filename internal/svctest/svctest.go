@@ -171,6 +171,9 @@ func (s *Server) Start() {
 	s.run(listener)
 }
 
+// Set changes the configuration from the next [Server.Start] on: entries as in [Options.Environ]. An empty value stands for the default.
+func (s *Server) Set(environ ...string) { s.environ = append(slices.Clone(environ), s.environ...) }
+
 // Log is what the server has logged so far.
 func (s *Server) Log() string {
 	s.t.Helper()

@@ -23,21 +23,22 @@ type Authenticated struct {
 	SecretID string
 }
 
-// recheckAfter is how old what we remember of a client may be before a wrong secret leads to a new look: a secret made on another node a moment
-// ago must work here. It bounds what a stranger's guesses cost the database.
+// recheckAfter is how long a wrong secret leads to no new look at its client after one has: a secret made on another node a moment ago must work here at once, and
+// a stranger's guesses may cost the database one read a client and second.
 const recheckAfter = time.Second
 
 // Authenticate checks a client's credential (RFC 6749 §2.3.1). Unknown and wrong ones get the same answer after the same work; only who knew the
 // secret learns that the client is disabled or the secret expired. Wrong ones are counted, by client and address and by address, and beyond the
 // limit answered by 429; a right one is always served.
 func (s *Service) Authenticate(ctx context.Context, cred Credential) (Authenticated, *Error) {
-	hash := s.cfg.Keyring.HashSecret(cred.Secret)
+	began, hash := s.cfg.Clock(), s.cfg.Keyring.HashSecret(cred.Secret)
 	client, err := s.client(ctx, cred.ClientID)
 	if err != nil {
 		return Authenticated{}, storeError(err)
 	}
 	secret := s.match(client, hash)
-	if secret < 0 && svcauth.ValidClientID(cred.ClientID) && s.cfg.Clock().Sub(client.read) > recheckAfter {
+	remembered := client.read.Before(began) // not read just now, for this
+	if secret < 0 && svcauth.ValidClientID(cred.ClientID) && remembered && began.Sub(client.asked).Abs() > recheckAfter {
 		if client, err = s.clients.again(ctx, cred.ClientID); err != nil {
 			return Authenticated{}, storeError(err)
 		}

@@ -23,7 +23,8 @@ type Client struct {
 	Subject string // sub: the member of an application key, else the client itself
 
 	read     time.Time
-	known    bool // false: there is no such client
+	asked    time.Time // when it was read because of a wrong secret; zero: it was not
+	known    bool      // false: there is no such client
 	held     access.Holdings
 	granted  map[string]bool // held.Privileges
 	catalog  *catalogue
@@ -103,6 +104,7 @@ func (c *clients) again(ctx context.Context, id string) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
+		client.asked = client.read
 		c.cache.Set(id, client)
 		if c.changes.Load() != before {
 			c.cache.Invalidate(id)

@@ -1,0 +1,65 @@
+package app_test
+
+import (
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// What deploy/upgrade.md says of changing the master key: three rolling restarts of two nodes, and at each moment whatever one node issues, hashes or seals, the other takes.
+func TestTheMasterKeyIsChangedWithoutDownTime(t *testing.T) {
+	dir := t.TempDir()
+	before, after := filepath.Join(dir, "old"), filepath.Join(dir, "new")
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh)
+	require.NoError(t, os.WriteFile(after, fresh, 0o600))
+	s := svctest.New(t, svctest.Options{Postgres: true, Redis: true, Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + before}})
+	account := s.Account("ci", "clusters:view")
+	first := s.Token(account.ClientID, account.ClientSecret, "")
+	nodes := []*svctest.Server{s, s.Node()}
+	for _, step := range []struct{ master, previous string }{{before, after}, {after, before}, {after, ""}} {
+		for i, n := range nodes {
+			n.Stop()
+			other := nodes[1-i]
+			require.NotEmpty(t, other.Token(account.ClientID, account.ClientSecret, ""), "the other node goes on")
+			_, err := other.Admin().RotateSigningKeys(t.Context()) // what it seals now must be opened by all who start later
+			require.NoError(t, err)
+			n.Set("SVCAUTH_MASTER_KEY_FILE="+step.master, "SVCAUTH_MASTER_KEY_PREVIOUS_FILE="+step.previous)
+			n.Start()
+			bothTakeEachOthers(t, nodes, account)
+		}
+	}
+	for _, n := range nodes {
+		require.True(t, n.Active(account.ClientID, account.ClientSecret, first), "a token from before lives on")
+	}
+}
+
+func bothTakeEachOthers(t *testing.T, nodes []*svctest.Server, account svcauth.ServiceAccount) {
+	t.Helper()
+	for i, n := range nodes {
+		other := nodes[1-i]
+		token := n.Token(account.ClientID, account.ClientSecret, "")
+		require.True(t, other.Active(account.ClientID, account.ClientSecret, token))
+		second, err := n.App.Access.CreateSecret(n.System(), account.ID, svcauth.NewSecretRequest{})
+		require.NoError(t, err)
+		require.NotEmpty(t, other.Token(account.ClientID, second.ClientSecret, ""))
+		require.NoError(t, n.App.Access.DeleteSecret(n.System(), account.ID, second.ID, false))
+	}
+}
+
+// A node that knows the client looks again before it calls a secret wrong: one that another node made a moment ago works at once, also where no Redis tells of it.
+func TestASecretWorksAtEveryNodeAtOnce(t *testing.T) {
+	one := svctest.New(t, svctest.Options{Postgres: true})
+	two := one.Node()
+	account := one.Account("ci", "clusters:view")
+	two.Token(account.ClientID, account.ClientSecret, "")
+	second, err := one.App.Access.CreateSecret(one.System(), account.ID, svcauth.NewSecretRequest{})
+	require.NoError(t, err)
+	two.Token(account.ClientID, second.ClientSecret, "")
+}
