@@ -87,3 +87,11 @@ func TestRedisClusterLosesANode(t *testing.T) {
 	s := newStack(t, 2, pgtest.URL(t), redis.URL(), manyWrong)
 	drill(s, fault{name: "Redis Cluster: one of 3 masters away", held: 8 * time.Second, begin: redis.Nodes[1].Pause, end: redis.Nodes[1].Resume, late: withoutRedis})
 }
+
+// Six nodes: a master dies for good, and its replica takes its place. Until then Redis serves nothing at all.
+func TestRedisClusterFailsOver(t *testing.T) {
+	needFull(t)
+	redis := redistest.StartReplicatedCluster(t)
+	s := newStack(t, 2, pgtest.URL(t), redis.URL(), manyWrong)
+	drill(s, fault{name: "Redis Cluster: a master of 6 is killed", begin: func() { redis.FailOver(1) }, end: nothing, late: withoutRedis})
+}

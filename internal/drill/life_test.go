@@ -2,6 +2,7 @@ package drill_test
 
 import (
 	"context"
+	"errors"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -42,13 +43,24 @@ func (l *load) do(ctx context.Context, side *condition, what, action, target str
 	p.requests.Add(1)
 	side.unsure = true
 	if err := change(); err != nil {
-		if ctx.Err() == nil {
-			p.failures.Add(1)
-		}
+		l.failed(ctx, p, action, err)
 		return false
 	}
 	*side = condition{what: what, act: l.acknowledged(p, action, target)}
 	return true
+}
+
+// failed counts a change that was not acknowledged. The server may say that it is not available (503), or that it can't know what became of the change, and the
+// connection may break; it may not refuse what is right.
+func (l *load) failed(ctx context.Context, p *phase, action string, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	p.failures.Add(1)
+	var problem *svcauth.Problem
+	if errors.As(err, &problem) && problem.Code != svcauth.CodeUnavailable && problem.Code != svcauth.CodeInternal {
+		l.never("%s was refused: %v", action, err)
+	}
 }
 
 func (l *load) acknowledged(p *phase, action, target string) *act {
@@ -65,9 +77,7 @@ func (l *load) create(ctx context.Context, name string) *life {
 	p.requests.Add(1)
 	a, err := l.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: name + " " + svcauth.NewID("x"), RoleIDs: []string{l.role.ID}})
 	if err != nil {
-		if ctx.Err() == nil {
-			p.failures.Add(1)
-		}
+		l.failed(ctx, p, "service_account.create", err)
 		return nil
 	}
 	made := &life{account: a}

@@ -162,9 +162,9 @@ const (
 	moreGoroutines = 10
 	// What each acknowledged account or revocation leaves behind on purpose: the cached client with its claims (some 2 KiB), its token's record,
 	// its entry in the feed's memory.
-	moreEach = 4 << 10
+	moreEach = 2 << 10
 	// Buffers of connections and of the stores' drivers, and SQL texts that are prepared when they are first used.
-	moreLive = 12 << 20
+	moreLive = 8 << 20
 	// The heap may grow to so much before it is collected (internal/app/heap.go), and the system gets what is free back only slowly.
 	moreResident = 64 << 20
 )

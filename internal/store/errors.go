@@ -19,7 +19,9 @@ var (
 	ErrReferenced  = errors.New("a row that this one names does not exist, or is named by another one")
 	ErrStale       = errors.New("the row has changed since it was read")
 	ErrUnavailable = errors.New("the database is not available")
-	ErrUncertain   = errors.New("the database went away during the commit, which may or may not have happened")
+	// ErrDiskFull comes with ErrUnavailable: reading goes on, and writing does as soon as there is room.
+	ErrDiskFull  = errors.New("the disk of the database is full: nothing can be changed until there is room on it")
+	ErrUncertain = errors.New("the database went away during the commit, which may or may not have happened")
 )
 
 // classify turns a driver's error into one of ours by its type and code, never by its text. The text stays in the chain for logs: it holds
@@ -36,9 +38,15 @@ func classify(doing string, err error) error {
 	switch {
 	case errors.As(err, &pg):
 		kind = postgresKind(pg.Code)
+		if pg.Code == "53100" {
+			kind = join(kind, ErrDiskFull)
+		}
 		return fmt.Errorf("%s: %w", doing, join(kind, fmt.Errorf("%s %s (%s)", pg.Code, pg.Message, pg.ConstraintName)))
 	case errors.As(err, &lite):
 		kind = sqliteKind(lite.Code())
+		if lite.Code()&0xff == sqlite3.SQLITE_FULL {
+			kind = join(kind, ErrDiskFull)
+		}
 	case errors.Is(err, sql.ErrNoRows):
 		kind = ErrNotFound
 	case errors.As(err, &network), errors.As(err, &connect), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -225,4 +226,34 @@ func TestOpenNamesTheFaultAndNoPassword(t *testing.T) {
 		require.ErrorContains(t, err, want, raw)
 		require.NotContains(t, err.Error(), "s3cret", raw)
 	}
+}
+
+// TestFullDiskIsNamedAndOver: SQLite says the same of a bound on its pages as of a full disk. Nothing of the transaction has happened, reading goes on, and writing does
+// when there is room.
+func TestFullDiskIsNamedAndOver(t *testing.T) {
+	s := open(t, "sqlite://"+filepath.Join(t.TempDir(), "full.db"))
+	_, err := s.Migrate(t.Context())
+	require.NoError(t, err)
+	pages := func(pragma string) (n int) {
+		require.NoError(t, s.write.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&n))
+		return n
+	}
+	pages("max_page_count=" + strconv.Itoa(pages("page_count")))
+	much := func(q *Q) error {
+		for range 100 {
+			if _, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, Payload: strings.Repeat("x", 4096), ExpiresAt: moment0}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err = s.Write(t.Context(), much)
+	require.ErrorIs(t, err, ErrDiskFull)
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.NotErrorIs(t, err, ErrUncertain)
+	last, err := s.Read().LastChange(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, last)
+	pages("max_page_count=100000")
+	require.NoError(t, s.Write(t.Context(), much))
 }

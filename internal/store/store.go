@@ -113,7 +113,10 @@ func (s *Store) transaction(ctx context.Context, do func(*Q) error) (err error) 
 		return err
 	}
 	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%w: %w", ErrUncertain, classify("commit", err))
+		if err = classify("commit", err); errors.Is(err, ErrDiskFull) {
+			return err // it said no: nothing has happened
+		}
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -25,8 +26,9 @@ type BufferedWriter struct {
 	running bool
 	dropped uint64
 
-	writing sync.Mutex // one write at a time, in order; guards spare
+	writing sync.Mutex // one write at a time, in order; guards what follows
 	spare   []byte
+	torn    bool // the last line was written in part
 }
 
 // NewBufferedWriter returns a writer that gathers lines for out. It starts nothing.
@@ -65,7 +67,18 @@ func (b *BufferedWriter) Flush() error {
 	if len(lines) == 0 {
 		return nil
 	}
-	_, err := b.out.Write(lines)
+	if b.torn {
+		lines = append([]byte{'\n'}, lines...) // or the first one is glued to what there is of another
+	}
+	n, err := b.out.Write(lines)
+	if n > 0 {
+		b.torn = lines[n-1] != '\n'
+	}
+	if err != nil {
+		b.mu.Lock()
+		b.dropped += uint64(bytes.Count(lines[n:], []byte{'\n'}))
+		b.mu.Unlock()
+	}
 	return err
 }
 
@@ -81,7 +94,7 @@ func (b *BufferedWriter) Run(ctx context.Context) error {
 		case <-ticker.C:
 		case <-b.wake:
 		}
-		_ = b.Flush() // there is no place left to report it; the lines are lost
+		_ = b.Flush() // there is no place left to report it; the lines are lost, and counted
 	}
 }
 
@@ -91,7 +104,7 @@ func (b *BufferedWriter) Close() error {
 	return b.Flush()
 }
 
-// Dropped is how many lines were dropped so far.
+// Dropped is how many lines were dropped so far, because the writer beneath was stuck or failed.
 func (b *BufferedWriter) Dropped() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -162,4 +163,36 @@ func TestErrorOfTheWriterBeneathIsReportedOnClose(t *testing.T) {
 	_, err := w.Write([]byte("x\n"))
 	require.NoError(t, err)
 	require.ErrorContains(t, w.Close(), "gone")
+}
+
+// narrow is a disk that has room for so many bytes.
+type narrow struct {
+	room int
+	text strings.Builder
+}
+
+func (n *narrow) Write(p []byte) (int, error) {
+	fits := min(n.room, len(p))
+	n.room -= fits
+	n.text.Write(p[:fits])
+	if fits < len(p) {
+		return fits, syscall.ENOSPC
+	}
+	return fits, nil
+}
+
+func TestLinesThatAFullDiskTakesAreCountedAndTheNextOnesAreWhole(t *testing.T) {
+	disk := &narrow{room: 6}
+	w := NewBufferedWriter(disk)
+	w.setRunning(true)
+	for range 3 {
+		_, _ = w.Write([]byte("four\n"))
+	}
+	require.ErrorIs(t, w.Flush(), syscall.ENOSPC)
+	require.EqualValues(t, 2, w.Dropped())
+	disk.room = 100
+	_, _ = w.Write([]byte("last\n"))
+	require.NoError(t, w.Close())
+	require.Equal(t, "four\nf\nlast\n", disk.text.String())
+	require.EqualValues(t, 2, w.Dropped())
 }

@@ -79,11 +79,28 @@ func (s *Server) Stop() {
 // Restart starts the server on the port that it had, and returns when it takes queries. One that runs is stopped in good order first.
 func (s *Server) Restart() {
 	s.t.Helper()
+	if s.Ended() {
+		s.stopped()
+	}
 	if s.running != nil {
 		s.Stop()
 	}
 	if err := s.start(); err != nil {
 		s.t.Fatalf("restart PostgreSQL: %v", err)
+	}
+}
+
+// Ended says whether the server that was started has ended by itself, as it does where its disk is full and it can't write its log of transactions. Whoever
+// runs it in production starts it again: [Server.Restart].
+func (s *Server) Ended() bool {
+	if s.running == nil {
+		return false
+	}
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -65,9 +65,12 @@ func unprivileged() (*syscall.Credential, error) {
 
 // newDirectory makes a directory that cred can enter. Its name is short, because the path of a Unix socket has a limit of about 100 bytes. A test's own
 // temporary directory is no choice: it is closed to other users.
-func newDirectory(cred *syscall.Credential) (string, error) {
+func newDirectory(cred *syscall.Credential, parents ...string) (string, error) {
+	if len(parents) == 0 {
+		parents = []string{os.TempDir(), "/tmp", "/var/tmp"}
+	}
 	var err error
-	for _, parent := range []string{os.TempDir(), "/tmp", "/var/tmp"} {
+	for _, parent := range parents {
 		var dir string
 		if dir, err = os.MkdirTemp(parent, "pg"); err != nil {
 			continue

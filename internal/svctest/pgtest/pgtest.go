@@ -28,6 +28,8 @@ type Config struct {
 	Durable bool
 	// Settings are further lines of postgresql.conf, such as "max_connections": "20".
 	Settings map[string]string
+	// Dir is where the data directory is made, which all may enter. Default: the system's temporary directory.
+	Dir string
 }
 
 // Wanted says whether tests that need services shall run: SVCAUTH_TEST_SERVICES=1, or CI set to anything.

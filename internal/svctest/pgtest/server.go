@@ -49,7 +49,11 @@ func newServer(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{bin: bin, cred: cred, password: rand.Text()}
-	if s.dir, err = newDirectory(cred); err != nil {
+	var parents []string
+	if cfg.Dir != "" {
+		parents = append(parents, cfg.Dir)
+	}
+	if s.dir, err = newDirectory(cred, parents...); err != nil {
 		return nil, err
 	}
 	if s.watchdog, err = watchdog.Start(s.dir); err != nil {

@@ -73,6 +73,20 @@ func TestClusterSpreadsKeysOverItsNodes(t *testing.T) {
 	c.Flush()
 }
 
+func TestClusterMakesTheReplicaOfADeadMasterTheMaster(t *testing.T) {
+	c := StartReplicatedCluster(t)
+	key := "" // one whose slot the master serves
+	for i := 0; key == ""; i++ {
+		if _, err := c.Nodes[1].Do("SET", strconv.Itoa(i), "v"); err == nil {
+			key = strconv.Itoa(i)
+		}
+	}
+	require.Equal(t, "1", c.Nodes[1].Must("WAIT", "1", "10000"))
+	c.FailOver(1)
+	require.Equal(t, "v", c.Replicas[1].Must("GET", key))
+	c.Replicas[1].Must("SET", key, "w")
+}
+
 // TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is killed while its server is paused, the worst case.
 func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
 	if os.Getenv("SVCAUTH_TEST_REDISTEST_VICTIM") != "" {

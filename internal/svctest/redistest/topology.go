@@ -1,7 +1,6 @@
 package redistest
 
 import (
-	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -95,75 +94,6 @@ func (s *Sentinel) FailOver() {
 		text, err := s.Replica.Do("INFO", "replication")
 		return err == nil && strings.Contains(text, "role:master")
 	})
-}
-
-// Cluster is a Redis Cluster of three masters, without replicas.
-type Cluster struct {
-	Nodes    []*Server
-	t        testing.TB
-	password string
-}
-
-// StartCluster starts one for t, and returns when all nodes agree that all slots are served.
-func StartCluster(t testing.TB) *Cluster {
-	t.Helper()
-	skipUnlessWanted(t)
-	c := &Cluster{t: t, password: rand.Text()}
-	for range 3 {
-		c.Nodes = append(c.Nodes, c.startNode())
-	}
-	for i, node := range c.Nodes {
-		node.Must("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*16384/3), strconv.Itoa((i+1)*16384/3-1))
-		node.Must("CONFIG", "SET", "cluster-require-full-coverage", "no")
-		if i > 0 {
-			node.Must("CLUSTER", "MEET", "127.0.0.1", strconv.Itoa(c.Nodes[0].port), strconv.Itoa(c.Nodes[0].busPort()))
-		}
-	}
-	for _, node := range c.Nodes {
-		waitFor(t, "the cluster to form", func() bool {
-			text, err := node.Do("CLUSTER", "INFO")
-			return err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_known_nodes:3") &&
-				strings.Contains(text, "cluster_slots_ok:16384")
-		})
-	}
-	return c
-}
-
-func (c *Cluster) startNode() *Server {
-	c.t.Helper()
-	bus, err := freePort() // the usual one, port + 10000, may be beyond the last
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return startWithPassword(c.t, c.password, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus),
-		"--cluster-config-file", "nodes.conf")
-}
-
-func (s *Server) busPort() int {
-	for i, arg := range s.args {
-		if arg == "--cluster-port" {
-			n, _ := strconv.Atoi(s.args[i+1])
-			return n
-		}
-	}
-	return s.port + 10000
-}
-
-// URL is the form of redis.url for it.
-func (c *Cluster) URL() string {
-	var hosts []string
-	for _, node := range c.Nodes {
-		hosts = append(hosts, node.Addr())
-	}
-	return "redis+cluster://:" + c.password + "@" + strings.Join(hosts, ",")
-}
-
-// Flush deletes everything on every node.
-func (c *Cluster) Flush() {
-	c.t.Helper()
-	for _, node := range c.Nodes {
-		node.Flush()
-	}
 }
 
 func waitFor(t testing.TB, what string, done func() bool) {
