@@ -2,18 +2,14 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -62,57 +58,6 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	}
 	debug.FreeOSMemory() // what only the start needed (schemas, templates, a password's hash) is most of the heap: a node at rest is small
 	return group.Wait()
-}
-
-func (a *App) listen() (net.Listener, error) {
-	listener := a.listener
-	if listener == nil {
-		var err error
-		if listener, err = net.Listen("tcp", a.cfg.Listen); err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
-		}
-	}
-	listener = netutil.LimitListener(listener, a.cfg.Limits.MaxConnections)
-	if a.cfg.TLS.CertFile == "" {
-		return listener, nil
-	}
-	certificate := &certificate{certFile: a.cfg.TLS.CertFile, keyFile: a.cfg.TLS.KeyFile}
-	if _, err := certificate.get(nil); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get, NextProtos: []string{"http/1.1"}}), nil
-}
-
-// certificate reads the files again when they have changed, so that a renewed one is served without a restart.
-type certificate struct {
-	certFile, keyFile string
-
-	mu      sync.Mutex
-	loaded  *tls.Certificate
-	changed time.Time
-	looked  time.Time
-}
-
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.loaded != nil && time.Since(c.looked) < 10*time.Second {
-		return c.loaded, nil
-	}
-	c.looked = time.Now()
-	info, err := os.Stat(c.certFile)
-	if err == nil && c.loaded != nil && info.ModTime().Equal(c.changed) {
-		return c.loaded, nil
-	}
-	pair, loadErr := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err = errors.Join(err, loadErr); err != nil {
-		if c.loaded != nil {
-			return c.loaded, nil // half-written files: the old one still serves
-		}
-		return nil, fmt.Errorf("read the certificate: %w", err)
-	}
-	c.loaded, c.changed = &pair, info.ModTime()
-	return c.loaded, nil
 }
 
 // ops serves metrics and profiles, apart from the public.
