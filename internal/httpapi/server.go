@@ -1,23 +1,21 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/changes"
@@ -73,6 +71,7 @@ type Server struct {
 
 	cfg      Config
 	inflight chan struct{}
+	probe    singleflight.Group // of readyz
 	metadata []byte
 }
 
@@ -211,7 +210,10 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 	o := outcomeOf(c)
 	status := c.Writer.Status()
 	level := slog.LevelInfo
-	if status >= 500 {
+	switch {
+	case o.Reason == overload:
+		level = slog.LevelWarn // an error is written out at once, which would make shedding dear
+	case status >= 500:
 		level = slog.LevelError
 	}
 	if !svcauth.ValidClientID(o.ClientID) {
@@ -230,98 +232,6 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 	if s.cfg.OnRequest != nil {
 		s.cfg.OnRequest(Seen{Route: c.FullPath(), Method: c.Request.Method, Status: status, Code: o.Code, Reason: o.Reason, Took: took})
 	}
-}
-
-// InFlight says how many requests are in work, the streams of the feed aside.
-func (s *Server) InFlight() int { return len(s.inflight) }
-
-// bound refuses early what would only wait: at most MaxInflight requests are in work. A stream of the feed gives its place back when it has begun, and
-// who waits for receipts when it has nothing else to do: they have bounds of their own.
-// The body is read before: else callers who send a byte now and then would hold all places, and nobody else would be served.
-func (s *Server) bound(c *gin.Context) {
-	if c.Request.ContentLength != 0 {
-		raw, err := begin(c.Request)
-		c.Request.Body = &readAhead{begin: bytes.NewReader(raw), err: err, ReadCloser: c.Request.Body}
-	}
-	select {
-	case s.inflight <- struct{}{}:
-		p := &place{ResponseWriter: c.Writer, taken: s.inflight}
-		defer p.giveBack()
-		c.Set("place", p)
-		c.Writer = p
-		c.Next()
-	default:
-		e := token.Refuse(token.CodeUnavailable, "overload", "the server is busy; try again in a moment")
-		e.RetryAfter = time.Second
-		s.refuse(c, "", e, false)
-		c.Abort()
-	}
-}
-
-// giveBack frees the request's place among those in work, for one that will only wait from here on.
-func giveBack(c *gin.Context) {
-	if p, is := c.Value("place").(*place); is {
-		p.giveBack()
-	}
-}
-
-// place is one among those in work. It is given back when the answer begins: how fast it is read is the caller's affair, and slow readers must not hold all places.
-type place struct {
-	gin.ResponseWriter
-	taken chan struct{}
-	free  atomic.Bool
-}
-
-func (p *place) giveBack() {
-	if p.free.CompareAndSwap(false, true) {
-		<-p.taken
-	}
-}
-
-// Write is of io.Writer.
-func (p *place) Write(b []byte) (int, error) {
-	p.giveBack()
-	return p.ResponseWriter.Write(b)
-}
-
-// WriteString is of io.StringWriter.
-func (p *place) WriteString(s string) (int, error) {
-	p.giveBack()
-	return p.ResponseWriter.WriteString(s)
-}
-
-// Unwrap is for http.ResponseController, which sets deadlines.
-func (p *place) Unwrap() http.ResponseWriter { return p.ResponseWriter }
-
-// aheadBytes is more than any face takes of a body: the console's forms are the largest.
-const aheadBytes = 128<<10 + 1
-
-// begin reads what there is of a body, up to aheadBytes. Nearly all are small and say so.
-func begin(r *http.Request) ([]byte, error) {
-	if n := r.ContentLength; n > 0 && n <= 4096 {
-		raw := make([]byte, n)
-		read, err := io.ReadFull(r.Body, raw)
-		return raw[:read], err
-	}
-	return io.ReadAll(io.LimitReader(r.Body, aheadBytes))
-}
-
-// readAhead is a body whose beginning has been read, with the error that ended it. What is beyond stays where it is: whoever wants it is refused by a bound of its own.
-type readAhead struct {
-	begin *bytes.Reader
-	err   error
-	io.ReadCloser
-}
-
-// Read is of io.Reader.
-func (r *readAhead) Read(p []byte) (int, error) {
-	switch {
-	case r.begin.Len() > 0:
-		return r.begin.Read(p)
-	case r.err != nil:
-		return 0, r.err
-	}
-	return r.ReadCloser.Read(p)
 }
 
 // renderMetadata writes the metadata of RFC 8414 §2, with what OpenID discovery wants beside.
@@ -374,12 +284,16 @@ func (s *Server) healthz(c *gin.Context) {
 	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
 }
 
-// readyz says whether this node should get traffic: the database must answer; without Redis it goes on.
+// readyz says whether this node should get traffic: the database must answer; without Redis it goes on. All who ask at once share one look, so that strangers who ask
+// cost the database nothing.
 func (s *Server) readyz(c *gin.Context) {
-	ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
-	defer cancel()
+	looked, _, _ := s.probe.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), 2*time.Second)
+		defer cancel()
+		return s.cfg.Ready(ctx), nil
+	})
 	states, status := map[string]string{}, http.StatusOK
-	for name, err := range s.cfg.Ready(ctx) {
+	for name, err := range looked.(map[string]error) {
 		states[name] = "ok"
 		if err != nil {
 			states[name] = "unavailable"
