@@ -16,15 +16,13 @@ const (
 	expiringCountedUpTo = 10_000
 )
 
-// measure keeps the gauges up to date that no request moves, and the pace of the garbage collector.
+// measure keeps the gauges up to date that no request moves.
 func (a *App) measure(ctx context.Context) error {
 	ticker := time.NewTicker(measureEvery)
 	defer ticker.Stop()
 	var counted time.Time
-	var heap collector
 	var lost uint64
 	for {
-		heap.pace()
 		if all := a.log.Dropped(); all > lost {
 			a.logger.Warn("lines of this log were lost, because it could not be written (a full disk?) or not fast enough", "count", all-lost)
 			lost = all
