@@ -1,0 +1,111 @@
+package drill_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
+)
+
+const (
+	atRest       = 60e6 // bytes: the product's bound on the resident memory of a node that has nothing to do
+	programPages = 45e6 // bytes of the program itself that may be resident: no part of what GOMEMLIMIT bounds
+)
+
+// A node that has nothing to do is small.
+func TestNodeAtRestIsSmall(t *testing.T) {
+	for name, environ := range map[string]func() []string{
+		"SQLite": func() []string {
+			return []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")}
+		},
+		"PostgreSQL and Redis": func() []string {
+			return []string{"SVCAUTH_DATABASE_URL=" + pgtest.URL(t), "SVCAUTH_REDIS_URL=" + redistest.URL(t)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t, append(environ(), "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(t.TempDir(), "master.key"))...)
+			n.start()
+			n.awaitReady()
+			time.Sleep(2 * time.Second) // what the start has begun comes to an end
+			resident := n.status("VmRSS")
+			t.Logf("%.1f MB resident", resident/1e6)
+			require.Less(t, resident, atRest)
+		})
+	}
+}
+
+// GOMEMLIMIT holds: with 100 MiB more than at rest, a node under all kinds of pressure keeps within it, and serves.
+func TestNodeKeepsToItsMemoryLimit(t *testing.T) {
+	needFull(t)
+	p := newPressed(t, 1000)
+	restart := func() {
+		p.right.hangUp()
+		p.node.stop()
+		p.node.start()
+		p.node.awaitReady()
+		time.Sleep(2 * time.Second)
+	}
+	restart()
+	rest := p.managed()
+	p.limit = rest + 100<<20
+	p.node.environ = append(p.node.environ, fmt.Sprintf("GOMEMLIMIT=%.0f", p.limit)) // the last one counts
+	restart()
+	p.callRight()
+	all := together(p.idle(1000), p.slowReaders(500), p.slowWriters(500), p.flood(8))
+	var managed, resident float64
+	end := all()
+	for range 40 {
+		p.right.ask(order{For: 250 * time.Millisecond})
+		managed, resident = max(managed, p.managed()), max(resident, p.status("VmRSS"))
+	}
+	said := end()
+	t.Logf("%.0f MB managed at rest, limit %.0f MB; under pressure at most %.0f MB, resident %.0f MB; %s", rest/1e6, p.limit/1e6, managed/1e6, resident/1e6, said)
+	require.LessOrEqual(t, managed, p.limit)
+	require.LessOrEqual(t, resident, p.limit+programPages)
+}
+
+// managed is what GOMEMLIMIT bounds, in bytes: all that the runtime has mapped but for what it gave back.
+func (p *pressed) managed() float64 {
+	return p.node.metric("go_memstats_sys_bytes") - p.node.metric("go_memstats_heap_released_bytes")
+}
+
+func (p *pressed) status(name string) float64 { return p.node.status(name) }
+
+// status reads a figure of the node's process, in bytes.
+func (n *node) status(name string) float64 {
+	n.t.Helper()
+	file, err := os.Open(fmt.Sprintf("/proc/%d/status", n.cmd.Process.Pid))
+	require.NoError(n.t, err)
+	defer file.Close()
+	for in := bufio.NewScanner(file); in.Scan(); {
+		if fields := strings.Fields(in.Text()); len(fields) > 1 && fields[0] == name+":" {
+			kb, err := strconv.ParseFloat(fields[1], 64)
+			require.NoError(n.t, err)
+			return kb * 1024
+		}
+	}
+	n.t.Fatalf("the system does not say the %s of a process", name)
+	return 0
+}
+
+// cpu is the processor time that the node has used.
+func (p *pressed) cpu() time.Duration {
+	p.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.node.cmd.Process.Pid))
+	require.NoError(p.t, err)
+	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+	user, err := strconv.Atoi(fields[11])
+	require.NoError(p.t, err)
+	system, err := strconv.Atoi(fields[12])
+	require.NoError(p.t, err)
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
+}

@@ -1,0 +1,163 @@
+package drill_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Callers are processes of their own: this test binary starts itself again. In production each has a machine of its own; here they share two processors with the node, and
+// what they wait for a processor themselves must not look like slowness of the node. Those who press therefore get what nobody else wants (which saturates the node all
+// the same: the drill counts what they get done), and the right clients, who need little, come first where the system lets them.
+const callerVariable = "DRILL_CALLER"
+
+// job is what a caller is to do. It is the first line that it reads.
+type job struct {
+	Kind    string // of plays
+	Addr    string // of the node
+	From    []string
+	Count   int    // connections
+	Begin   string // what is sent on each
+	Trickle string // read or write: once a second a little of it
+	Clients []credential
+}
+
+type credential struct{ ID, Secret string }
+
+// result is what came of it.
+type result struct {
+	Asked, Refused int // refused: any answer but the right one
+	P50, P99       time.Duration
+	Took           time.Duration
+	Statuses       map[int]int
+	Complaint      string // of the first thing that should not have been
+}
+
+func (r *result) complain(format string, args ...any) {
+	if r.Complaint == "" {
+		r.Complaint = fmt.Sprintf(format, args...)
+	}
+}
+
+// orders are the lines after the job: each wants one answer.
+type order struct {
+	For time.Duration
+	Of  int // for those who ask many: how many clients, from the first that was not asked yet
+}
+
+// playHere is what this process does where it was started as a caller. It returns its exit status.
+func playHere() int {
+	if err := play(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "caller:", err)
+		return 1
+	}
+	return 0
+}
+
+// play is a caller's whole life: it says when it is ready, then does what it is told until its standard input ends.
+func play(in io.Reader, out io.Writer) error {
+	lines, answers := json.NewDecoder(bufio.NewReaderSize(in, 1<<20)), json.NewEncoder(out)
+	var j job
+	if err := lines.Decode(&j); err != nil {
+		return err
+	}
+	do, stop, err := begin(j)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	for answer := (result{}); ; {
+		if err := answers.Encode(answer); err != nil {
+			return err
+		}
+		var o order
+		if err := lines.Decode(&o); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		answer = do(o)
+	}
+}
+
+// caller is such a process, seen from the test.
+type caller struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	orders  *json.Encoder
+	answers *json.Decoder
+}
+
+// turn is when a process gets a processor that others want too, in the words of chrt.
+type turn []string
+
+var (
+	first = turn{"--rr", "1"}
+	level = turn{"--other", "0"} // as the node
+	last  = turn{"--idle", "0"}
+)
+
+// call starts a caller and waits until it is ready.
+func call(t *testing.T, when turn, j job) *caller {
+	t.Helper()
+	if exec.Command("chrt", append(slices.Clone(when), "true")...).Run() != nil {
+		when = level // not everybody may come first
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	c := &caller{t: t, cmd: exec.Command("chrt", append(slices.Clone(when), self)...)}
+	c.cmd.Env = append(os.Environ(), callerVariable+"=1")
+	c.cmd.Stderr = os.Stderr
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c.in, err = c.cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := c.cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, c.cmd.Start())
+	t.Cleanup(c.hangUp)
+	c.orders, c.answers = json.NewEncoder(c.in), json.NewDecoder(bufio.NewReader(out))
+	require.NoError(t, c.orders.Encode(j))
+	c.answer()
+	return c
+}
+
+func (c *caller) order(o order) {
+	c.t.Helper()
+	require.NoError(c.t, c.orders.Encode(o))
+}
+
+func (c *caller) answer() (r result) {
+	c.t.Helper()
+	process := c.cmd.Process
+	late := time.AfterFunc(3*time.Minute, func() { _ = process.Kill() })
+	defer late.Stop()
+	require.NoError(c.t, c.answers.Decode(&r), "a caller ended, or did not answer")
+	require.Empty(c.t, r.Complaint)
+	return r
+}
+
+// ask is order and answer.
+func (c *caller) ask(o order) result {
+	c.t.Helper()
+	c.order(o)
+	return c.answer()
+}
+
+// hangUp ends the caller, and with it all its connections.
+func (c *caller) hangUp() {
+	if c.cmd != nil {
+		_ = c.in.Close()
+		_ = c.cmd.Wait()
+		c.cmd = nil
+	}
+}

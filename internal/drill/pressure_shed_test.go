@@ -1,0 +1,133 @@
+package drill_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// A node whose places are all taken refuses what comes then at once, for a fraction of what serving costs, and without reading it. It still says that it lives, and how it is.
+// When the places are free again, all is as before.
+func TestNodeShedsWhatItCannotServe(t *testing.T) {
+	postgres := pgtest.Start(t, pgtest.Config{})
+	s := newStack(t, 1, postgres.NewDatabase(), redistest.URL(t), "SVCAUTH_LIMITS_MAX_INFLIGHT=10")
+	p := &pressed{t: t, stack: s, node: s.nodes[0]}
+	a := p.newAccount("right")
+	right := credential{a.ClientID, a.ClientSecret.Reveal()}
+
+	many := call(t, level, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 12_000)})
+	many.ask(order{Of: 2000}) // warm
+	cpu := p.cpu()
+	served := many.ask(order{Of: 10_000})
+	servedEach := (p.cpu() - cpu).Seconds() / float64(served.Asked)
+
+	postgres.Pause() // who asks for a client that the node does not know holds a place until the database answers, or has been silent for too long
+	t.Cleanup(postgres.Resume)
+	var strangers []credential
+	for range 20 {
+		strangers = append(strangers, credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()})
+	}
+	flood := call(t, level, job{Kind: "flood", Addr: p.node.addr, Count: 20, Clients: strangers})
+	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 10 }, 20*time.Second, 10*time.Millisecond)
+	flood.ask(order{})
+	cpu = p.cpu()
+	time.Sleep(time.Second)
+	p.isShedding(right)
+	shed := flood.ask(order{})
+	shedEach := (p.cpu() - cpu).Seconds() / float64(shed.Asked)
+	flood.hangUp()
+	t.Logf("shed: %.0f requests a second, each for %.2f of the processor time of a token (%.0f a second)", float64(shed.Asked)/shed.Took.Seconds(), shedEach/servedEach,
+		float64(served.Asked)/served.Took.Seconds())
+	require.Equal(t, shed.Asked, shed.Statuses[http.StatusServiceUnavailable])
+	require.Less(t, shedEach, servedEach*0.6, "processor time of a shed request against a served one")
+
+	postgres.Resume()
+	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 0 }, recovered, 50*time.Millisecond, "places are given back")
+	require.Zero(t, call(t, level, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 100)}).ask(order{Of: 100}).Refused)
+}
+
+// isShedding checks the answers of a node without a free place.
+func (p *pressed) isShedding(right credential) {
+	t := p.t
+	ask := func(request string) (*http.Response, string) {
+		conn, err := net.Dial("tcp", p.node.addr)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, request)
+		require.NoError(t, err)
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(3*time.Second)), "places are held longer than that: it does not wait for one")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err, "it is refused at once")
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp, string(body)
+	}
+	for name, request := range map[string]string{
+		"a right client":            string(tokenRequest(right)),
+		"a body that is never sent": "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\n",
+		"a page":                    "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		resp, body := ask(request)
+		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode, name)
+		require.Equal(t, "1", resp.Header.Get("Retry-After"), name)
+		require.Equal(t, "application/json", resp.Header.Get("Content-Type"), name)
+		require.Contains(t, body, `"temporarily_unavailable"`, name)
+	}
+	resp, body := ask("GET /v1/roles HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
+	require.Equal(t, "1", resp.Header.Get("Retry-After"))
+	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"), body)
+	resp, _ = ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.Equal(t, http.StatusOK, resp.StatusCode, "a busy node is alive")
+	require.EqualValues(t, 10, p.node.metric("svcauth_http_requests_in_flight"), "metrics are answered")
+}
+
+func repeat(c credential, times int) []credential {
+	all := make([]credential, times)
+	for i := range all {
+		all[i] = c
+	}
+	return all
+}
+
+// Wrong secrets beyond the limit are answered by 429 and when to come again; a right one is served all the while, from the same address too.
+func TestFloodOfWrongSecretsIsToldToWait(t *testing.T) {
+	s := newStack(t, 1, pgtest.URL(t), redistest.URL(t))
+	p := &pressed{t: t, stack: s, node: s.nodes[0]}
+	a := p.newAccount("right")
+	ask := func(secret string) *http.Response {
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+p.node.addr+"/oauth2/token", strings.NewReader(tokenForm))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.SetBasicAuth(a.ClientID, secret)
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		_, err = io.Copy(io.Discard, resp.Body)
+		require.NoError(t, err)
+		return resp
+	}
+	wrong := svcauth.NewSecret().Reveal()
+	for n := range 21 {
+		resp := ask(wrong)
+		if n < 20 {
+			require.Equal(t, http.StatusUnauthorized, resp.StatusCode, fmt.Sprint("wrong secret ", n+1))
+			continue
+		}
+		require.Equal(t, http.StatusTooManyRequests, resp.StatusCode)
+		require.NotEmpty(t, resp.Header.Get("Retry-After"))
+	}
+	require.Equal(t, http.StatusOK, ask(a.ClientSecret.Reveal()).StatusCode)
+}
