@@ -69,8 +69,8 @@ func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Mil
 // read gives queries outside a transaction.
 func (s *Service) read() *store.Q { return s.cfg.Store.Read() }
 
-// revocationLife is how long an entry that names no token must live: as long as the longest token, and some clock difference.
-const revocationLife = svcauth.MaxTokenTTLSeconds*time.Second + 10*time.Minute
+// revocationLife is how long an entry that names no token must live: as long as the longest token, and an hour by which the clocks of two nodes may differ.
+const revocationLife = svcauth.MaxTokenTTLSeconds*time.Second + time.Hour
 
 // changeLife is how long other entries stay in the change log. A node that was away for longer starts afresh.
 const changeLife = 24 * time.Hour

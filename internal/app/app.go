@@ -59,14 +59,15 @@ type App struct {
 
 	tokenRoutes map[string]bool // the token endpoint and its aliases
 
-	store    *store.Store
-	cache    *cache.Cache
-	keyring  *keyring.Keyring
-	mailer   *mailer // nil where no mail is sent
-	follower *changes.Follower
-	feed     *changes.Feed
-	handler  http.Handler
-	closers  []func() error
+	store       *store.Store
+	cache       *cache.Cache
+	keyring     *keyring.Keyring
+	mailer      *mailer // nil where no mail is sent
+	follower    *changes.Follower
+	revocations *resourceserver.RevocationSet
+	feed        *changes.Feed
+	handler     http.Handler
+	closers     []func() error
 }
 
 // New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
@@ -148,6 +149,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 		return err
 	}
 	revocations := resourceserver.NewRevocationSet()
+	a.revocations = revocations
 	a.follower = changes.New(changes.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger,
 		OnEnforced: a.metrics.RevocationPropagated,
 		OnEntries: func(entries []store.Change) {

@@ -22,11 +22,13 @@ func (a *App) measure(ctx context.Context) error {
 	defer ticker.Stop()
 	var counted time.Time
 	var lost uint64
+	off := false
 	for {
 		if all := a.log.Dropped(); all > lost {
 			a.logger.Warn("lines of this log were lost, because it could not be written (a full disk?) or not fast enough", "count", all-lost)
 			lost = all
 		}
+		off = a.compareClocks(ctx, off)
 		now := a.clock()
 		for _, k := range a.keyring.Ages(now) {
 			a.metrics.KeyAge(k.State, k.Age)

@@ -11,18 +11,57 @@ const sweepBatch = 500
 
 // sweep deletes what has expired until nothing is left.
 func (a *App) sweep(ctx context.Context) error {
+	now, err := a.certain(ctx)
+	if err != nil {
+		return err
+	}
 	var auditBefore time.Time
 	if a.cfg.Audit.Retention > 0 {
-		auditBefore = a.clock().Add(-a.cfg.Audit.Retention)
+		auditBefore = now.Add(-a.cfg.Audit.Retention)
 	}
 	for {
 		var deleted int64
 		err := a.store.WriteAside(ctx, func(q *store.Q) (err error) {
-			deleted, err = q.Sweep(ctx, a.clock(), auditBefore, sweepBatch)
+			deleted, err = q.Sweep(ctx, now, auditBefore, sweepBatch)
 			return err
 		})
 		if err != nil || deleted < sweepBatch {
 			return err
 		}
 	}
+}
+
+// certain is a moment that has surely come: by this node's clock, also where that has just jumped ahead, and by the database server's. What is deleted too early is gone for all
+// nodes, and a revoked token would live again.
+func (a *App) certain(ctx context.Context) (time.Time, error) {
+	theirs, err := a.store.Clock(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	ours := a.revocations.Believed(a.clock())
+	if a.store.Postgres() && theirs.Before(ours) {
+		return theirs, nil
+	}
+	return ours, nil
+}
+
+// maxClockOff is how far this node's clock may be off before it says so: the default leeway of resource servers.
+const maxClockOff = 30 * time.Second
+
+// compareClocks says when this node's clock and the database server's drift apart, and when they agree again.
+func (a *App) compareClocks(ctx context.Context, wasOff bool) (off bool) {
+	theirs, err := a.store.Clock(ctx)
+	if err != nil || !a.store.Postgres() {
+		return wasOff
+	}
+	by := a.clock().Sub(theirs)
+	off = by.Abs() > maxClockOff
+	switch {
+	case off && !wasOff:
+		a.logger.Error("this node's clock and the database server's differ: set them right (NTP). Resource servers refuse tokens of a clock that is ahead of theirs, and those of one that is behind expire early",
+			"ahead_by", by.Round(time.Second).String())
+	case wasOff && !off:
+		a.logger.Info("this node's clock agrees with the database server's again")
+	}
+	return off
 }

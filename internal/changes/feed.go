@@ -187,7 +187,7 @@ func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, 
 	case <-ctx.Done():
 		return Page{}, ctx.Err()
 	}
-	rows, err := f.cfg.Store.Read().LiveRevocations(ctx, after, upTo, f.cfg.Clock(), feedPageSize)
+	rows, err := f.cfg.Store.Read().LiveRevocations(ctx, after, upTo, feedPageSize)
 	if err != nil {
 		return Page{}, err
 	}

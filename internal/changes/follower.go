@@ -60,9 +60,9 @@ type Follower struct {
 	served   int64      // the newest request that a finished read covers; guarded by applying
 	asked    atomic.Int64
 
-	head    atomic.Int64 // seq of the newest entry applied
-	revoked atomic.Int64 // seq of the newest revocation applied
-	synced  atomic.Int64 // when the table last answered, ms
+	head    atomic.Int64              // seq of the newest entry applied
+	revoked atomic.Int64              // seq of the newest revocation applied
+	synced  atomic.Pointer[time.Time] // when the table last answered
 
 	ringing chan struct{}
 	mu      sync.Mutex
@@ -91,7 +91,7 @@ func (f *Follower) load(ctx context.Context) error {
 	}
 	live := []svcauth.Revocation{}
 	for after := int64(0); ; {
-		page, err := f.cfg.Store.Read().LiveRevocations(ctx, after, head, began, 10*pageSize)
+		page, err := f.cfg.Store.Read().LiveRevocations(ctx, after, head, 10*pageSize)
 		if err != nil {
 			return fmt.Errorf("read the live revocations: %w", err)
 		}
@@ -108,7 +108,7 @@ func (f *Follower) load(ctx context.Context) error {
 	}
 	f.cfg.Revocations.Replace(live)
 	f.head.Store(head)
-	f.synced.Store(began.UnixMilli())
+	f.synced.Store(&began)
 	if f.cfg.OnKeys != nil {
 		f.cfg.OnKeys(ctx)
 	}
@@ -156,7 +156,7 @@ func (f *Follower) Committed(ctx context.Context, written []store.Change) {
 	}
 	f.mu.Unlock()
 	f.ring()
-	if f.synced.Load() == 0 {
+	if f.synced.Load() == nil {
 		return // the server is starting: Load, which follows, reads all there is
 	}
 	soon, cancel := context.WithTimeout(ctx, readBackWithin)
@@ -183,7 +183,7 @@ func (f *Follower) catchUp(ctx context.Context) (applied int, err error) {
 	}
 	covers := f.asked.Load()
 	began := f.cfg.Clock()
-	if last := f.synced.Load(); last != 0 && began.Sub(time.UnixMilli(last)) > tooLongOff {
+	if last := f.synced.Load(); last != nil && (began.Sub(*last) > tooLongOff || setBack(*last, began)) {
 		err = f.load(ctx)
 	} else {
 		applied, err = f.apply(ctx)
@@ -191,7 +191,7 @@ func (f *Follower) catchUp(ctx context.Context) (applied int, err error) {
 	if err != nil {
 		return applied, err
 	}
-	f.synced.Store(began.UnixMilli())
+	f.synced.Store(&began)
 	f.served = covers
 	return applied, nil
 }
@@ -247,7 +247,16 @@ func (f *Follower) Revoked() int64 { return f.revoked.Load() }
 
 // Behind is for how long the table has not answered this node.
 func (f *Follower) Behind() time.Duration {
-	return f.cfg.Clock().Sub(time.UnixMilli(f.synced.Load()))
+	last := f.synced.Load()
+	if last == nil {
+		return tooLongOff
+	}
+	return f.cfg.Clock().Sub(*last) // by the monotonic clock, which does not jump
+}
+
+// setBack says whether the clock was set back between two of its readings. What was forgotten by the wrong time may be live by the right one.
+func setBack(before, now time.Time) bool {
+	return now.Round(0).Sub(before.Round(0)) < now.Sub(before)-time.Second
 }
 
 // Run follows the log until ctx is done.

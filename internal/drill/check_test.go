@@ -24,6 +24,7 @@ func (l *load) check(ctx context.Context) {
 			l.never("a token that died at %s is accepted by a resource server at the end", r.acked.Format("15:04:05.000"))
 		}
 	}
+	l.checkNewcomers(ctx, revoked)
 	for i := 0; i < len(revoked); i += 1 + len(revoked)/200 {
 		for _, n := range l.nodes {
 			status, body, err := l.post(ctx, n.client, "/oauth2/introspect", l.clients[0], url.Values{"token": {revoked[i].token}})
@@ -31,6 +32,25 @@ func (l *load) check(ctx context.Context) {
 				l.never("introspection of a token that died at %s: %d %v %v", revoked[i].acked.Format("15:04:05.000"), status, body["active"], err)
 			}
 		}
+	}
+}
+
+// checkNewcomers has resource servers that know nothing yet learn from each node what is revoked: it must still be in the table.
+func (l *load) checkNewcomers(ctx context.Context, revoked []*revocation) {
+	known := l.verifiers
+	l.verifiers = nil
+	l.follow()
+	newcomers := l.verifiers
+	l.verifiers = known
+	for _, r := range revoked {
+		for i, v := range newcomers {
+			if _, err := v.Verify(ctx, r.token); err == nil || closed(err) {
+				l.never("a new resource server of node %d takes a token that died at %s: %v", i+1, r.acked.Format("15:04:05.000"), err)
+			}
+		}
+	}
+	for _, v := range newcomers {
+		_ = v.Close()
 	}
 }
 

@@ -58,6 +58,9 @@ func (l *load) failed(ctx context.Context, p *phase, action string, err error) {
 	}
 	p.failures.Add(1)
 	var problem *svcauth.Problem
+	if errors.As(err, &problem) && problem.Code == svcauth.CodeUnauthenticated && l.clockOff.Load() {
+		return
+	}
 	if errors.As(err, &problem) && problem.Code != svcauth.CodeUnavailable && problem.Code != svcauth.CodeInternal {
 		l.never("%s was refused: %v", action, err)
 	}

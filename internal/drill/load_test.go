@@ -32,6 +32,8 @@ type load struct {
 	// excused says whether a resource server may refuse this token although nobody revoked it: its signing key was, or the clock of who made it was wrong.
 	excused func(tokenParts) bool
 
+	clockOff atomic.Bool // a node's clock is so wrong that svcauth itself refuses the tokens of the other
+
 	mu      sync.Mutex
 	clients []svcauth.ServiceAccount
 	acts    []*act        // acknowledged changes

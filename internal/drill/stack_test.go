@@ -89,9 +89,9 @@ func (s *stack) source(id string, secret svcauth.Secret) *tokensource.Source {
 func (s *stack) follow() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	reader, err := s.admin.CreateRole(ctx, svcauth.NewRole{Name: "Resource server", Privileges: []string{svcauth.TokensIntrospect}})
+	reader, err := s.admin.CreateRole(ctx, svcauth.NewRole{Name: "Resource server " + svcauth.NewID("x"), Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(s.t, err)
-	account, err := s.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "resource server", RoleIDs: []string{reader.ID}})
+	account, err := s.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "resource server " + svcauth.NewID("x"), RoleIDs: []string{reader.ID}})
 	require.NoError(s.t, err)
 	tokens := s.source(account.ClientID, account.ClientSecret)
 	bearer := func(ctx context.Context) (string, error) {

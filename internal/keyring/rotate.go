@@ -19,8 +19,8 @@ const (
 // checkEvery is how often [Keyring.Run] looks whether something is due.
 const checkEvery = time.Minute
 
-// deletionSlack is kept beyond the last token's expiry, for the leeway of verifiers.
-const deletionSlack = 5 * time.Minute
+// deletionSlack is kept beyond the last token's expiry, for the leeway of verifiers and the clocks of nodes, which may differ by an hour.
+const deletionSlack = time.Hour + 5*time.Minute
 
 // slots is the state of all signing keys inside one transaction.
 type slots struct {

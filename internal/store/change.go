@@ -56,10 +56,11 @@ func (q *Q) Changes(ctx context.Context, after int64, limit int) ([]Change, erro
 		WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
 }
 
-// LiveRevocations reads up to limit entries of kind revocation, after the given seq and not beyond upTo, that have not expired.
-func (q *Q) LiveRevocations(ctx context.Context, after, upTo int64, now time.Time, limit int) ([]Change, error) {
+// LiveRevocations reads up to limit entries of kind revocation, after the given seq and not beyond upTo. Which are live, [Q.Sweep] alone decides, and no
+// clock of who reads: one that is ahead would leave out what still denies tokens elsewhere.
+func (q *Q) LiveRevocations(ctx context.Context, after, upTo int64, limit int) ([]Change, error) {
 	return many(ctx, q, scanChange, `SELECT seq, org_id, kind, subject, payload, expires_at_ms, at_ms FROM change
-		WHERE seq > $1 AND seq <= $2 AND kind = $3 AND expires_at_ms > $4 ORDER BY seq LIMIT $5`, after, upTo, ChangeRevocation, now.UnixMilli(), limit)
+		WHERE seq > $1 AND seq <= $2 AND kind = $3 ORDER BY seq LIMIT $4`, after, upTo, ChangeRevocation, limit)
 }
 
 // LastChange is the seq of the newest committed entry; 0 before the first.

@@ -160,7 +160,7 @@ func everySchema(t *testing.T, url string, from fs.FS) {
 	require.Equal(t, "old account", c.Name)
 	require.Equal(t, []byte{1, 2, 0xff}, c.Secrets[0].Hash)
 	require.Len(t, c.Roles, 2)
-	live, err := s.Read().LiveRevocations(t.Context(), 0, 99, moment0, 10)
+	live, err := s.Read().LiveRevocations(t.Context(), 0, 99, 10)
 	require.NoError(t, err)
 	require.Len(t, live, 1)
 	must(t, s, func(ctx context.Context, q *Q) error {

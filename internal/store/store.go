@@ -66,6 +66,15 @@ func (s *Store) Connections() Connections {
 	return all
 }
 
+// Clock is what the database server's clock says, which is the same for all nodes; SQLite has none but ours.
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
+	if !s.postgres {
+		return time.Now(), nil
+	}
+	ms, err := count(ctx, s.Read(), `SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)`)
+	return at(ms), err
+}
+
 // Close ends all connections.
 func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
 

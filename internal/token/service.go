@@ -64,6 +64,9 @@ type Service struct {
 	dummy   []byte // a hash that no secret has
 }
 
+// clockLeeway is how far the clock of the node that issued a token may be ahead of ours: as far as resource servers allow by default.
+const clockLeeway = 30 * time.Second
+
 // New makes the service.
 func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, used: newLastUsed(cfg), dummy: make([]byte, 32)}
@@ -71,7 +74,7 @@ func New(cfg Config) (*Service, error) {
 	s.clients = newClients(cfg.Clients, s.loadClient)
 	s.oauth2 = newGrantServer(s)
 	verify := resourceserver.Config{
-		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock, Leeway: -1,
+		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock, Leeway: -1, IssuedAhead: clockLeeway,
 	}
 	var err error
 	if s.own, err = resourceserver.New(verify); err != nil {

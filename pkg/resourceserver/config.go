@@ -50,6 +50,9 @@ type Config struct {
 	// Leeway is how far the issuer's clock may differ from ours: exp, nbf and iat are compared with that tolerance. Default 30 s,
 	// at most 5 minutes; negative: none.
 	Leeway time.Duration
+	// IssuedAhead is how far iat and nbf may lie ahead of our clock where that is not to be Leeway: for the issuer itself, which knows to the second when its tokens
+	// expire but whose nodes have clocks of their own. At most 5 minutes.
+	IssuedAhead time.Duration
 	// RememberTokens bounds how many verified tokens are remembered, so that their signature is checked once. About 1.5 KiB each.
 	// Default 32,768; negative: none.
 	RememberTokens int
@@ -114,6 +117,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Leeway > maxLeeway {
 		fault("Leeway is %v; expected at most %v", c.Leeway, maxLeeway)
 	}
+	if c.IssuedAhead < 0 || c.IssuedAhead > maxLeeway {
+		fault("IssuedAhead is %v; expected at most %v", c.IssuedAhead, maxLeeway)
+	}
 	if c.OnStale < Closed || c.OnStale > InsecureContinue {
 		fault("OnStale is %d; expected Closed, Introspect or InsecureContinue", c.OnStale)
 	}
@@ -127,6 +133,7 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Leeway < 0:
 		c.Leeway = 0
 	}
+	c.IssuedAhead = orDefault(c.IssuedAhead, c.Leeway)
 	if c.RememberTokens == 0 {
 		c.RememberTokens = 32768
 	}

@@ -26,11 +26,12 @@ type RevocationSet struct {
 	table   atomic.Pointer[revocationTable]
 	next    *revocationTable // what a replacement under way will hold, or nil; guarded by writing
 	swept   int              // the shard at which Expire goes on; guarded by writing
+	clock   patience         // guarded by writing
 }
 
 // NewRevocationSet returns an empty set.
 func NewRevocationSet() *RevocationSet {
-	s := &RevocationSet{seed: maphash.MakeSeed()}
+	s := &RevocationSet{seed: maphash.MakeSeed(), clock: patience{started: time.Now()}}
 	s.table.Store(new(revocationTable))
 	return s
 }
@@ -131,12 +132,13 @@ func (s *RevocationSet) Len() int {
 }
 
 // Expire forgets entries whose exp lies more than 5 minutes (the largest leeway of a [Verifier]) before now, and says how many. One call looks at
-// some 20,000 entries at most and goes on next time where it stopped; call it every second or so. An entry that is forgotten late does no harm.
+// some 20,000 entries at most and goes on next time where it stopped; call it every second or so. An entry that is forgotten late does no harm, and one that is
+// forgotten early lets a revoked token live again: where the clock jumps ahead, now is believed an hour later.
 func (s *RevocationSet) Expire(now time.Time) int {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	table := s.table.Load()
-	before := now.Add(-expirySlack).Unix()
+	before := s.clock.believe(now).Add(-expirySlack).Unix()
 	removed := 0
 	for looked, shards := 0, 0; looked < 20_000 && shards < revocationShards; shards++ {
 		l, r := table.shards[s.swept].expire(before)
@@ -146,6 +148,13 @@ func (s *RevocationSet) Expire(now time.Time) int {
 		looked, removed = looked+l, removed+r.tokens+r.rules
 	}
 	return removed
+}
+
+// Believed is the moment by which [RevocationSet.Expire] goes: now, or where the clock has jumped ahead within the last hour, what it would say if it had not.
+func (s *RevocationSet) Believed(now time.Time) time.Time {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.clock.believe(now)
 }
 
 // revocationTable is split so that readers do not meet at one lock and a sweep holds each for microseconds.

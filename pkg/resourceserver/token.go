@@ -179,9 +179,9 @@ func (v *Verifier) checkClaims(c *Claims, now time.Time) *Error {
 		return invalidToken(fmt.Sprintf("the token is for another API: expected '%s' in aud; ask the issuer for a token with this resource", v.audienceText))
 	case !now.Before(c.ExpiresAt.Add(leeway)):
 		return expired()
-	case c.IssuedAt.After(now.Add(leeway)):
+	case c.IssuedAt.After(now.Add(v.cfg.IssuedAhead)):
 		return invalidToken("the token was issued in the future: compare this server's clock with the issuer's")
-	case c.NotBefore.After(now.Add(leeway)):
+	case c.NotBefore.After(now.Add(v.cfg.IssuedAhead)):
 		return invalidToken("the token is not valid yet")
 	}
 	return nil
