@@ -41,10 +41,10 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	}
 	flood := call(t, last, job{Kind: "flood", Addr: p.node.addr, Count: 20, Clients: strangers})
 	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 10 }, 20*time.Second, 10*time.Millisecond)
+	p.isShedding(right)
 	flood.ask(order{})
 	cpu = p.cpu()
 	time.Sleep(time.Second)
-	p.isShedding(right)
 	shed := flood.ask(order{})
 	shedEach := (p.cpu() - cpu).Seconds() / float64(shed.Asked)
 	flood.hangUp()
@@ -91,7 +91,7 @@ func (p *pressed) isShedding(right credential) {
 	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"), body)
 	resp, _ = ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.Equal(t, http.StatusOK, resp.StatusCode, "a busy node is alive")
-	require.EqualValues(t, 10, p.node.metric("svcauth_http_requests_in_flight"), "metrics are answered")
+	require.Positive(t, p.node.metric("svcauth_http_requests_in_flight"), "metrics are answered")
 }
 
 func repeat(c credential, times int) []credential {
