@@ -12,8 +12,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Revoke revokes a client's own token, RFC 7009 §2.1. A token that is malformed, forged, expired, revoked or unknown needs nothing more (§2.2):
-// nil. Another client's stays valid and is refused. When it returns nil the revocation is durable and in force on this node.
+// Revoke revokes a client's own token, RFC 7009 §2.1. A token that is malformed, forged, revoked or unknown needs nothing more (§2.2): nil. One that has expired by
+// our clock is revoked like any other: that clock may be wrong. Another client's stays valid and is refused. When it returns nil the revocation is durable and in
+// force on this node.
 func (s *Service) Revoke(ctx context.Context, client Authenticated, token string) *Error {
 	if token == "" {
 		return Refuse(CodeInvalidRequest, "no_token", "token is missing: expected the access token to revoke")
@@ -26,7 +27,10 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 		}
 		return nil
 	}
-	if s.cfg.Clock().After(p.ExpiresAt.Add(clocksDiffer)) || errors.Is(s.any.Judge(p), resourceserver.ErrRevoked) {
+	if _, already := s.cfg.Revocations.Revoked(&p.Claims); already {
+		return nil
+	}
+	if p.ClientID != client.ClientID && errors.Is(s.any.Judge(p), resourceserver.ErrExpired) {
 		return nil
 	}
 	if p.ClientID != client.ClientID {
@@ -42,10 +46,6 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 	}
 	return nil
 }
-
-// clocksDiffer is by how much the clock of a node may be ahead of who accepts a token, or behind: until then a token that has expired here is revoked like
-// any other, and so is one that will only be issued.
-const clocksDiffer = time.Hour
 
 // pending is one revocation that waits for its transaction.
 type pending struct {
@@ -103,8 +103,8 @@ func (b *revocationBatch) run(ctx context.Context) {
 	}
 }
 
-// revocationSlack keeps an entry beyond its token's expiry, for the clocks and the leeway of verifiers.
-const revocationSlack = clocksDiffer + 10*time.Minute
+// revocationSlack keeps an entry beyond its token's expiry, for the leeway of verifiers and the clocks of nodes, which may differ by an hour.
+const revocationSlack = time.Hour + 10*time.Minute
 
 func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 	return s.cfg.Store.Write(ctx, func(q *store.Q) error {

@@ -1,0 +1,32 @@
+package app_test
+
+import (
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+)
+
+// A node whose clock is ahead takes a token for expired. It must not say that it revoked it without having done so: by the right clock the token lives on.
+func TestRevokedByAClockThatIsAhead(t *testing.T) {
+	var off atomic.Int64
+	s := svctest.New(t, svctest.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }})
+	account := s.Account("ci", "clusters:view")
+	token := s.Token(account.ClientID, account.ClientSecret, "")
+	other := s.Token(account.ClientID, account.ClientSecret, "")
+	off.Store(int64(3 * time.Hour))
+	require.False(t, s.Active(account.ClientID, account.ClientSecret, token))
+	answer := s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}})
+	require.Equal(t, http.StatusOK, answer.Status)
+	off.Store(0)
+	require.True(t, s.Active(account.ClientID, account.ClientSecret, other))
+	require.False(t, s.Active(account.ClientID, account.ClientSecret, token), "it was acknowledged")
+	s.Stop()
+	s.Start()
+	require.False(t, s.Active(account.ClientID, account.ClientSecret, token), "and is durable")
+}
