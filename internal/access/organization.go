@@ -183,7 +183,7 @@ func (s *Service) inviteAdministrator(ctx context.Context, t *tx, orgID, email s
 }
 
 // DeleteOrganization removes a tenant with all that belongs to it, its audit log aside; the operator's (organizations:manage). Its tokens die at once, by one
-// revocation however many there are. Problem: [svcauth.CodeConflict] for the operator's own.
+// revocation however many there are; its rows are deleted in small portions afterwards (see [store.Q.DeleteRemoved]), by whichever node cleans up next. Problem: [svcauth.CodeConflict] for the operator's own.
 func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
 	op := operation{need: svcauth.OrganizationsManage, operator: true, action: "organization.delete", target: svcauth.AuditTarget{Kind: "organization", ID: id}}
 	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
@@ -199,12 +199,13 @@ func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		if err := t.revoke(ctx, id, svcauth.Revocation{OrgID: id, MinPol: pol}); err != nil {
+		// One more than any token of it can carry: a node of the previous release finds its clients until they are deleted, and what it issues is born revoked.
+		if err := t.revoke(ctx, id, svcauth.Revocation{OrgID: id, MinPol: pol + 1}); err != nil {
 			return err
 		}
 		if err := t.touch(ctx, id, store.ChangeOrg, id); err != nil {
 			return err
 		}
-		return t.DeleteOrganization(ctx, id)
+		return t.RemoveOrganization(ctx, id)
 	})
 }

@@ -9,7 +9,7 @@ import (
 
 const sweepBatch = 500
 
-// sweep deletes what has expired until nothing is left.
+// sweep deletes what has expired, and what is left of removed organizations, until nothing is left.
 func (a *App) sweep(ctx context.Context) error {
 	now, err := a.certain(ctx)
 	if err != nil {
@@ -25,10 +25,24 @@ func (a *App) sweep(ctx context.Context) error {
 			deleted, err = q.Sweep(ctx, now, auditBefore, sweepBatch)
 			return err
 		})
-		if err != nil || deleted < sweepBatch {
+		if err != nil {
 			return err
 		}
+		if deleted < sweepBatch {
+			return a.sweepRemoved(ctx)
+		}
 	}
+}
+
+func (a *App) sweepRemoved(ctx context.Context) error {
+	more, err := a.store.Read().AnyRemoved(ctx)
+	for more && err == nil {
+		err = a.store.WriteAside(ctx, func(q *store.Q) (err error) {
+			more, err = q.DeleteRemoved(ctx, sweepBatch)
+			return err
+		})
+	}
+	return err
 }
 
 // certain is a moment that has surely come: by this node's clock, also where that has just jumped ahead, and by the database server's. What is deleted too early is gone for all

@@ -46,7 +46,7 @@ type HeldRole struct {
 const credentialsQuery = `
 WITH me AS (
   SELECT c.*, o.pol AS pol, o.operator AS operator, COALESCE(c.member_id, c.id) AS principal, COALESCE(m.suspended, FALSE) AS suspended
-  FROM client c JOIN organization o ON o.id = c.org_id LEFT JOIN member m ON m.id = c.member_id WHERE c.id = $1)
+  FROM client c JOIN organization o ON o.id = c.org_id AND NOT o.removed LEFT JOIN member m ON m.id = c.member_id WHERE c.id = $1)
 SELECT 'secret' AS part, s.id AS id, s.scheme AS kind, '' AS org, '' AS member, '' AS name, COALESCE(s.expires_at_ms, 0) AS expires,
        0 AS flags, 0 AS ttl, 0 AS epoch, 0 AS pol, s.hash AS hash
   FROM secret s WHERE s.client_id = $1

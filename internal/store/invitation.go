@@ -37,7 +37,7 @@ func (q *Q) Invitation(ctx context.Context, tokenHash []byte, now time.Time) (In
 		err = r.Scan(&i.TokenHash, &i.OrgID, &i.MemberID, &i.Kind, &expires, &i.MadeByID)
 		i.ExpiresAt = at(expires)
 		return i, err
-	}, `SELECT token_hash, org_id, member_id, kind, expires_at_ms, made_by_id FROM invitation WHERE token_hash = $1 AND expires_at_ms > $2`, tokenHash, now.UnixMilli())
+	}, `SELECT token_hash, org_id, member_id, kind, expires_at_ms, made_by_id FROM invitation WHERE token_hash = $1 AND expires_at_ms > $2`+ofLiving, tokenHash, now.UnixMilli())
 }
 
 // DeleteInvitations voids a member's links.

@@ -25,17 +25,17 @@ func (q *Q) Member(ctx context.Context, orgID, id string) (MemberRow, error) {
 
 // MemberOfSession reads one by its id alone. It is for what proves by itself whose it is: a session, an invitation.
 func (q *Q) MemberOfSession(ctx context.Context, id string) (MemberRow, error) {
-	return single(ctx, q, scanMember, memberSelect+` WHERE id = $1`, id)
+	return single(ctx, q, scanMember, memberSelect+` WHERE id = $1`+ofLiving, id)
 }
 
 // MemberByEmail reads the organization's member with an address.
 func (q *Q) MemberByEmail(ctx context.Context, orgID, email string) (MemberRow, error) {
-	return single(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND email_key = $2`, orgID, NameKey(email))
+	return single(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND email_key = $2`+ofLiving, orgID, NameKey(email))
 }
 
 // MembersByEmail reads up to limit members with an address, of all organizations, those who signed in last first.
 func (q *Q) MembersByEmail(ctx context.Context, email string, limit int) ([]MemberRow, error) {
-	return many(ctx, q, scanMember, memberSelect+` WHERE email_key = $1 ORDER BY COALESCE(last_sign_in_ms, 0) DESC, id LIMIT $2`, NameKey(email), limit)
+	return many(ctx, q, scanMember, memberSelect+` WHERE email_key = $1`+ofLiving+` ORDER BY COALESCE(last_sign_in_ms, 0) DESC, id LIMIT $2`, NameKey(email), limit)
 }
 
 // Members reads a page, newest first, of those with an id below before ("" for the first page).
@@ -103,13 +103,13 @@ type PrincipalRow struct {
 
 // MemberPrincipal reads a member that acts through a client of its own. [ErrNotFound]: the member or the client is gone.
 func (q *Q) MemberPrincipal(ctx context.Context, orgID, memberID, clientID string) (PrincipalRow, error) {
-	return single(ctx, q, scanPrincipal, `SELECT m.email, m.suspended, o.operator FROM client c JOIN member m ON m.id = c.member_id JOIN organization o ON o.id = m.org_id
+	return single(ctx, q, scanPrincipal, `SELECT m.email, m.suspended, o.operator FROM client c JOIN member m ON m.id = c.member_id JOIN organization o ON o.id = m.org_id AND NOT o.removed
 		WHERE c.org_id = $1 AND c.id = $2 AND m.id = $3`, orgID, clientID, memberID)
 }
 
 // AccountPrincipal reads a service account.
 func (q *Q) AccountPrincipal(ctx context.Context, orgID, id string) (PrincipalRow, error) {
-	return single(ctx, q, scanPrincipal, `SELECT c.name, c.disabled, o.operator FROM client c JOIN organization o ON o.id = c.org_id
+	return single(ctx, q, scanPrincipal, `SELECT c.name, c.disabled, o.operator FROM client c JOIN organization o ON o.id = c.org_id AND NOT o.removed
 		WHERE c.org_id = $1 AND c.id = $2 AND c.kind = $3`, orgID, id, ClientServiceAccount)
 }
 

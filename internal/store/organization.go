@@ -28,7 +28,7 @@ func (q *Q) InsertOrganization(ctx context.Context, o svcauth.Organization) erro
 
 // Organization reads one.
 func (q *Q) Organization(ctx context.Context, id string) (svcauth.Organization, error) {
-	return single(ctx, q, scanOrganization, organizationSelect+` WHERE id = $1`, id)
+	return single(ctx, q, scanOrganization, organizationSelect+` WHERE id = $1 AND NOT removed`, id)
 }
 
 // OperatorOrganization reads the operator's own. [ErrNotFound]: nothing has been bootstrapped yet.
@@ -38,12 +38,12 @@ func (q *Q) OperatorOrganization(ctx context.Context) (svcauth.Organization, err
 
 // Organizations reads a page, newest first, of those with an id below before ("" for the first page).
 func (q *Q) Organizations(ctx context.Context, before string, limit int) ([]svcauth.Organization, error) {
-	return many(ctx, q, scanOrganization, organizationSelect+` WHERE ($1 = '' OR id < $1) ORDER BY id DESC LIMIT $2`, before, limit)
+	return many(ctx, q, scanOrganization, organizationSelect+` WHERE ($1 = '' OR id < $1) AND NOT removed ORDER BY id DESC LIMIT $2`, before, limit)
 }
 
 // UpdateOrganization writes name and setting where the version is still the one given: else [ErrStale].
 func (q *Q) UpdateOrganization(ctx context.Context, o svcauth.Organization) error {
-	n, err := q.exec(ctx, `UPDATE organization SET name = $1, name_key = $2, may_manage = $3, version = version + 1 WHERE id = $4 AND version = $5`,
+	n, err := q.exec(ctx, `UPDATE organization SET name = $1, name_key = $2, may_manage = $3, version = version + 1 WHERE id = $4 AND version = $5 AND NOT removed`,
 		o.Name, NameKey(o.Name), o.ServiceAccountsMayManageAccess, o.ID, o.Version)
 	if err == nil && n == 0 {
 		return ErrStale
@@ -51,15 +51,11 @@ func (q *Q) UpdateOrganization(ctx context.Context, o svcauth.Organization) erro
 	return err
 }
 
-// DeleteOrganization removes an organization with all that is in it, its audit log aside.
-func (q *Q) DeleteOrganization(ctx context.Context, id string) error {
-	if _, err := q.exec(ctx, `DELETE FROM role_grant WHERE org_id = $1`, id); err != nil {
-		return err
-	}
-	if _, err := q.exec(ctx, `DELETE FROM client WHERE org_id = $1`, id); err != nil {
-		return err
-	}
-	return q.must(ctx, `DELETE FROM organization WHERE id = $1`, id)
+// RemoveOrganization makes an organization be there for nobody from now on: its name is free, none of its clients and members is found by who would let them in.
+// What is in it, its audit log aside, [Q.DeleteRemoved] deletes.
+func (q *Q) RemoveOrganization(ctx context.Context, id string) error {
+	// No name's key begins with a space.
+	return q.must(ctx, `UPDATE organization SET removed = TRUE, name_key = ' ' || id WHERE id = $1 AND NOT removed`, id)
 }
 
 // RaisePolicy raises the organization's pol by one and gives the new one.

@@ -121,7 +121,8 @@ func TestDeletionTakesWhatHangsOnIt(t *testing.T) {
 		c, err := s.Read().Credentials(t.Context(), "sa_a")
 		require.NoError(t, err)
 		require.Len(t, c.Roles, 1)
-		must(t, s, func(ctx context.Context, q *Q) error { return q.DeleteOrganization(ctx, "org_a") })
+		must(t, s, func(ctx context.Context, q *Q) error { return q.RemoveOrganization(ctx, "org_a") })
+		deleteRemoved(t, s)
 		for _, id := range []string{"sa_a", "ak_a"} {
 			_, err = s.Read().Credentials(t.Context(), id)
 			require.ErrorIs(t, err, ErrNotFound)

@@ -102,7 +102,7 @@ func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
 	return err
 }
 
-// WriteAside runs a transaction that touches only rows no rule reads (last use, sessions, what has expired). It waits for nobody and
+// WriteAside runs a transaction that touches only rows no rule reads (last use, sessions, what has expired or was in a removed organization). It waits for nobody and
 // must not add to the change log.
 func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
 	return s.transaction(ctx, do)

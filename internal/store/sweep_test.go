@@ -1,13 +1,13 @@
 package store
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -37,44 +37,53 @@ func TestSweepOfManyRowsLocksNobodyOut(t *testing.T) {
 			_, err := s.write.ExecContext(t.Context(), text, gone)
 			require.NoError(t, err)
 		}
-		var written atomic.Int64
-		var worst time.Duration
-		stop := make(chan struct{})
-		var writers sync.WaitGroup
-		writers.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
+		stop := writing(t, s)
+		began, batches := time.Now(), atomic.Int64{}
+		var nodes sync.WaitGroup
+		for range 2 { // each sweeps by itself
+			nodes.Go(func() {
+				for deleted := int64(1); deleted > 0; batches.Add(1) {
+					assert.NoError(t, s.WriteAside(t.Context(), func(q *Q) (err error) { deleted, err = q.Sweep(t.Context(), moment0, moment0, 500); return err }))
+					assert.LessOrEqual(t, deleted, int64(4*500), "a batch is small")
 				}
-				began := time.Now()
-				must(t, s, func(ctx context.Context, q *Q) error {
-					return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: fmt.Sprint("evt_new", i), OrganizationID: "org_a", Time: moment0})
-				})
-				worst = max(worst, time.Since(began))
-				written.Add(1)
-			}
-		})
-		began, batches, between := time.Now(), 0, 0
-		for deleted := int64(1); deleted > 0; batches++ {
-			before := written.Load()
-			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) (err error) { deleted, err = q.Sweep(t.Context(), moment0, moment0, 500); return err }))
-			require.LessOrEqual(t, deleted, int64(4*500), "a batch is small")
-			if written.Load() > before {
-				between++
-			}
+			})
 		}
+		nodes.Wait()
 		took := time.Since(began)
-		close(stop)
-		writers.Wait()
-		t.Logf("%d rows in %d batches in %v; meanwhile %d writes, the longest took %v; in %d batches a writer got in", 4*rows, batches, took.Round(time.Millisecond), written.Load(), worst.Round(time.Millisecond), between)
-		require.GreaterOrEqual(t, batches, rows/500)
-		require.Greater(t, between, batches/10, "writers got in all along")
+		written, worst := stop()
+		t.Logf("%d rows in %d batches in %v; meanwhile %d writes, the longest took %v", 4*rows, batches.Load(), took.Round(time.Millisecond), written, worst.Round(time.Millisecond))
+		require.GreaterOrEqual(t, batches.Load(), int64(rows/500))
+		require.Greater(t, written, batches.Load()/10, "writers got in all along")
 		for _, table := range []string{"change", "session", "invitation"} {
 			var n int
 			require.NoError(t, s.read.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM `+table+` WHERE expires_at_ms <= $1`, gone).Scan(&n))
 			require.Zero(t, n, table)
 		}
 	})
+}
+
+// writing makes changes one after the other until it is stopped, none of which may fail, and then says how many there were and how long the slowest took.
+func writing(t *testing.T, s *Store) (stop func() (written int64, worst time.Duration)) {
+	end := make(chan struct{})
+	var writer sync.WaitGroup
+	var written int64
+	var worst time.Duration
+	writer.Go(func() {
+		for ; ; written++ {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			began := time.Now()
+			err := s.Write(t.Context(), func(q *Q) error {
+				return q.InsertAuditEvent(t.Context(), svcauth.AuditEvent{ID: fmt.Sprint("evt_new", written), OrganizationID: "org_a", Time: moment0})
+			})
+			if !assert.NoError(t, err) {
+				return
+			}
+			worst = max(worst, time.Since(began))
+		}
+	})
+	return func() (int64, time.Duration) { close(end); writer.Wait(); return written, worst }
 }

@@ -1,0 +1,93 @@
+package app_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/dbdump"
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// What has expired disappears by itself while the server runs, of each kind more than one portion, and so does what was in a removed organization; what has not expired stays.
+// Grants and signing keys expire by rules: see access and keyring. Tokens' records are Redis's to forget: see cache.
+func TestExpiredRowsDisappearByThemselves(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { disappear(t, "sqlite://"+filepath.Join(t.TempDir(), "svcauth.db")) })
+	t.Run("postgres", func(t *testing.T) { disappear(t, pgtest.URL(t)) })
+}
+
+func disappear(t *testing.T, url string) {
+	s := svctest.New(t, svctest.Options{DatabaseURL: url, Environ: []string{"SVCAUTH_AUDIT_RETENTION=24h"}})
+	leaving := s.NewTenant("leaving")
+	s.AccountIn(leaving, "robot", "clusters:view")
+	s.Stop()
+	db, err := store.Open(store.Config{URL: url})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	put(t, db, s.Tenant.Organization.ID, "past", 1200, time.Now().Add(-time.Minute))
+	put(t, db, s.Tenant.Organization.ID, "ahead", 1, time.Now().Add(time.Hour))
+	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error { return q.RemoveOrganization(t.Context(), leaving.Organization.ID) }))
+	require.Positive(t, belonging(t, db, leaving.Organization.ID))
+	require.Equal(t, 5*1200, strings.Count(dbdump.Rows(t, url), "past-\n"))
+
+	s.Start()
+	require.Eventually(t, func() bool {
+		return belonging(t, db, leaving.Organization.ID) == 0 && strings.Count(dbdump.Rows(t, url), "past-\n") == 0
+	}, patience, 100*time.Millisecond)
+	require.Equal(t, 5, strings.Count(dbdump.Rows(t, url), "ahead-\n"), "what has not expired stays")
+}
+
+// belonging counts the rows that name an organization; those of the audit log and the change log outlive it.
+func belonging(t *testing.T, db *store.Store, org string) (rows int) {
+	t.Helper()
+	require.NoError(t, db.Dump(t.Context(), func(r store.DumpedRow) error {
+		if r.Table != "audit_event" && r.Table != "change" && slices.Contains(r.Values, any(org)) {
+			rows++
+		}
+		return nil
+	}))
+	return rows
+}
+
+// put writes so many rows of each kind that expires, each with the name and a dash in it.
+func put(t *testing.T, db *store.Store, org, name string, count int, expires time.Time) {
+	t.Helper()
+	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
+		for range count {
+			if err := row(t.Context(), q, org, name+"-", expires); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	for range count {
+		require.NoError(t, db.Sessions().CommitCtx(t.Context(), rand.Text(), []byte(name+"-"), expires))
+	}
+}
+
+// row writes one of each kind, sessions aside; of changes two kinds.
+func row(ctx context.Context, q *store.Q, org, name string, expires time.Time) error {
+	for _, kind := range []string{store.ChangeRevocation, store.ChangeClient} {
+		if _, err := q.AddChange(ctx, store.Change{OrgID: org, Kind: kind, Subject: name, Payload: fmt.Sprintf(`{"jti":"%s","exp":%d}`, rand.Text(), expires.Unix()), ExpiresAt: expires}); err != nil {
+			return err
+		}
+	}
+	member := store.MemberRow{ID: svcauth.NewID(svcauth.PrefixMember), OrgID: org, Email: svcauth.NewID(svcauth.PrefixMember) + "@example.com", CreatedAt: time.Now()}
+	if err := q.InsertMember(ctx, member); err != nil {
+		return err
+	}
+	if err := q.PutInvitation(ctx, store.InvitationRow{TokenHash: []byte(rand.Text()), OrgID: org, MemberID: member.ID, Kind: store.InvitationInvite, ExpiresAt: expires, MadeByID: name}); err != nil {
+		return err
+	}
+	return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: svcauth.NewID(svcauth.PrefixEvent), OrganizationID: org, Time: expires.Add(-24 * time.Hour), Reason: name})
+}
