@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,10 +105,6 @@ func bareHandler(size int) (http.Handler, error) {
 
 // serveSvcauth runs the whole server, with its request log, as its environment configures it.
 func serveSvcauth() error {
-	accounts, err := strconv.Atoi(os.Getenv("BENCH_ACCOUNTS"))
-	if err != nil {
-		return err
-	}
 	cfg, err := config.Load(config.LoadOptions{Environ: os.Environ()})
 	if err != nil {
 		return err
@@ -122,22 +119,11 @@ func serveSvcauth() error {
 	if err != nil {
 		return err
 	}
-	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@example.com"})
-	if err != nil {
-		return err
-	}
-	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
-	role, err := a.Access.CreateRole(admin, svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
-	if err != nil {
-		return err
-	}
 	var h hello
-	for i := range accounts {
-		account, err := a.Access.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: fmt.Sprint("bench ", i), RoleIDs: []string{role.ID}})
-		if err != nil {
+	if wanted := os.Getenv("BENCH_ACCOUNTS"); wanted != "" { // else the database has its accounts already
+		if h.Accounts, err = makeAccounts(ctx, a, wanted); err != nil {
 			return err
 		}
-		h.Accounts = append(h.Accounts, credential{account.ClientID, account.ClientSecret.Reveal()})
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -149,10 +135,35 @@ func serveSvcauth() error {
 	})
 }
 
+func makeAccounts(ctx context.Context, a *app.App, wanted string) (made []credential, err error) {
+	count, err := strconv.Atoi(wanted)
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@example.com"})
+	if err != nil {
+		return nil, err
+	}
+	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
+	role, err := a.Access.CreateRole(admin, svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
+	if err != nil {
+		return nil, err
+	}
+	for i := range count {
+		account, err := a.Access.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: fmt.Sprint("bench ", i), RoleIDs: []string{role.ID}})
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, credential{account.ClientID, account.ClientSecret.Reveal()})
+	}
+	return made, nil
+}
+
 // process is a server under measurement.
 type process struct {
 	hello
 	cmd *exec.Cmd
+	end func() // stops it; may be called twice
 }
 
 func startProcess(b *testing.B, role string, environ ...string) *process {
@@ -167,14 +178,31 @@ func startProcess(b *testing.B, role string, environ ...string) *process {
 	stdout, err := p.cmd.StdoutPipe()
 	require.NoError(b, err)
 	require.NoError(b, p.cmd.Start())
-	b.Cleanup(func() {
+	p.end = sync.OnceFunc(func() {
 		_ = stdin.Close() // its end of the pipe is its sign to stop
 		_ = p.cmd.Wait()
 	})
+	b.Cleanup(p.end)
 	line, err := bufio.NewReaderSize(stdout, 8<<20).ReadBytes('\n')
 	require.NoError(b, err, "the %s server did not start", role)
 	require.NoError(b, json.Unmarshal(line, &p.hello))
 	return p
+}
+
+// memory is what the process holds of the machine's, in bytes (resident).
+func (p *process) memory(b *testing.B) float64 {
+	b.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	require.NoError(b, err)
+	for line := range strings.Lines(string(raw)) {
+		if rest, is := strings.CutPrefix(line, "VmRSS:"); is {
+			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+			require.NoError(b, err)
+			return float64(kib) * 1024
+		}
+	}
+	b.Fatal("no VmRSS")
+	return 0
 }
 
 // cpu is the processor time that the process has used, in user and system mode.

@@ -7,7 +7,30 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// ProcessorTime is what all processes of the server have used so far, those that have ended included. Linux only.
+func (s *Server) ProcessorTime() (total time.Duration) {
+	s.t.Helper()
+	postmaster := s.running.Process.Pid
+	for i, pid := range append([]int{postmaster}, children(postmaster)...) {
+		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			continue // it has ended meanwhile, and is the postmaster's now
+		}
+		fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+		last := 13 // user and system time
+		if i == 0 {
+			last = 15 // and those of children that have ended
+		}
+		for _, field := range fields[11:last] {
+			ticks, _ := strconv.Atoi(field)
+			total += time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
+		}
+	}
+	return total
+}
 
 // children lists the processes whose parent is pid. PostgreSQL puts each of its processes into a session of its own, so a process group does not hold them.
 func children(pid int) []int {

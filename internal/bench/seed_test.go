@@ -1,0 +1,166 @@
+package bench_test
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// organization is a database with one organization in it and many service accounts that all hold one role.
+type organization struct {
+	store        *store.Store
+	service      *access.Service
+	admin        context.Context
+	org          string
+	accounts     []string
+	secrets      []svcauth.Secret // of the accounts, in their order
+	hash         func(svcauth.Secret) []byte
+	middle       string // a cursor
+	role, second string
+}
+
+func (o *organization) list(options svcauth.ListOptions) error {
+	list, err := o.service.ServiceAccounts(o.admin, options)
+	if err == nil && len(list.Items) == 0 {
+		err = fmt.Errorf("an empty page for %+v", options)
+	}
+	return err
+}
+
+const scaleIssuer = "http://localhost:8080"
+
+var scaleMaster = []byte("0123456789abcdef0123456789abcdef")
+
+func (o *organization) open(b *testing.B, url string) {
+	var err error
+	o.store, err = store.Open(store.Config{URL: url})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = o.store.Close() })
+	_, err = o.store.Migrate(b.Context())
+	require.NoError(b, err)
+}
+
+// serve puts the rules on the database.
+func (o *organization) serve(b *testing.B) {
+	keys, err := keyring.New(keyring.Config{Store: o.store, MasterKey: scaleMaster, Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour, MaxTokenLifetime: time.Hour})
+	require.NoError(b, err)
+	require.NoError(b, keys.Load(b.Context()))
+	o.hash = keys.HashSecret
+	memory, err := cache.New(cache.Config{})
+	require.NoError(b, err)
+	o.service = access.New(access.Config{Store: o.store, Keyring: keys, Cache: memory, Issuer: scaleIssuer, DefaultTokenTTL: time.Hour})
+}
+
+// seeded fills a database: a small one is made by the rules, written out, and written into the large one with the accounts, each with a secret, a role and the event of its
+// creation.
+func seeded(b *testing.B, url string, accounts int) *organization {
+	b.Helper()
+	small := new(organization)
+	small.open(b, "sqlite://"+filepath.Join(b.TempDir(), "small.db"))
+	small.serve(b)
+	example, err := config.LoadCatalog("", scaleIssuer)
+	require.NoError(b, err)
+	_, err = small.service.ApplyCatalog(b.Context(), example.APIs, example.Privileges, false)
+	require.NoError(b, err)
+	tenant, err := small.service.Bootstrap(b.Context(), access.NewTenant{AdminEmail: "admin@example.com"})
+	require.NoError(b, err)
+	catalogue, err := small.store.Read().Privileges(b.Context())
+	require.NoError(b, err)
+	admin := access.Actor{ID: tenant.AdminID, Kind: svcauth.KindMember, Name: tenant.AdminEmail, OrgID: tenant.Organization.ID, Operator: true,
+		Privileges: access.RoleGives(store.RoleAdministrator, nil, catalogue, true)}
+
+	o := &organization{admin: access.WithActor(b.Context(), admin), org: tenant.Organization.ID, hash: small.hash}
+	held, err := small.service.CreateRole(access.WithActor(b.Context(), admin), svcauth.NewRole{Name: "Held by all", Privileges: []string{"clusters:view"}})
+	require.NoError(b, err)
+	second, err := small.service.CreateRole(access.WithActor(b.Context(), admin), svcauth.NewRole{Name: "Second", Privileges: []string{"clusters:edit"}})
+	require.NoError(b, err)
+	o.role, o.second = held.ID, second.ID
+
+	base := map[string][]store.DumpedRow{}
+	var tables []string
+	require.NoError(b, small.store.Dump(b.Context(), func(r store.DumpedRow) error {
+		if base[r.Table] == nil {
+			tables = append(tables, r.Table)
+		}
+		base[r.Table] = append(base[r.Table], r)
+		return nil
+	}))
+	at := time.Now().Add(-time.Duration(accounts) * time.Millisecond)
+	for i := range accounts {
+		o.accounts = append(o.accounts, svcauth.NewIDAt(svcauth.PrefixServiceAccount, at.Add(time.Duration(i)*time.Millisecond)))
+	}
+	o.open(b, url)
+	o.fill(b, admin, tables, base)
+	o.serve(b)
+
+	page, err := o.service.ServiceAccounts(o.admin, svcauth.ListOptions{Limit: 1})
+	require.NoError(b, err)
+	require.Equal(b, o.accounts[accounts-1], page.Items[0].ID)
+	o.middle = base64.RawURLEncoding.EncodeToString([]byte(o.accounts[accounts/2]))
+	return o
+}
+
+// fill writes the rows, and after those of a table what each account has in it.
+func (o *organization) fill(b *testing.B, admin access.Actor, tables []string, base map[string][]store.DumpedRow) {
+	b.Helper()
+	table, i := 0, 0
+	next := func() (store.DumpedRow, bool, error) {
+		for table < len(tables) {
+			name := tables[table]
+			rows := base[name]
+			switch {
+			case i < len(rows):
+				i++
+				return rows[i-1], true, nil
+			case i < len(rows)+len(o.accounts):
+				if values := o.row(admin, name, i-len(rows)); values != nil {
+					row := store.DumpedRow{Table: name, Columns: rows[0].Columns}
+					for _, column := range row.Columns {
+						row.Values = append(row.Values, values[column])
+					}
+					i++
+					return row, true, nil
+				}
+			}
+			table, i = table+1, 0
+		}
+		return store.DumpedRow{}, false, nil
+	}
+	require.NoError(b, o.store.Fill(context.WithoutCancel(b.Context()), next, func(*store.Q) error { return nil }))
+}
+
+// row is what the nth account has in a table: its columns by name; nil: nothing.
+func (o *organization) row(admin access.Actor, table string, n int) map[string]any {
+	id, at := o.accounts[n], time.Now().UnixMilli()
+	name := fmt.Sprintf("Account-%09d", n)
+	switch table {
+	case "client":
+		return map[string]any{"id": id, "org_id": admin.OrgID, "kind": store.ClientServiceAccount, "name": name, "name_key": store.NameKey(name), "description": "seeded",
+			"disabled": false, "ttl_s": int64(0), "epoch": int64(0), "created_at_ms": at, "created_by_id": admin.ID, "created_by_name": admin.Name, "version": int64(1)}
+	case "secret":
+		secret := svcauth.NewSecret()
+		o.secrets = append(o.secrets, secret)
+		hash := o.hash(secret)
+		return map[string]any{"id": svcauth.NewID(svcauth.PrefixSecret), "client_id": id, "org_id": admin.OrgID, "scheme": keyring.SchemeHMAC, "hash": hash,
+			"hint": "abcd", "description": "", "created_at_ms": at}
+	case "role_grant":
+		return map[string]any{"principal_id": id, "role_id": o.role, "org_id": admin.OrgID, "granted_at_ms": at}
+	case "audit_event":
+		return map[string]any{"id": svcauth.NewID(svcauth.PrefixEvent), "org_id": admin.OrgID, "at_ms": at, "actor_id": admin.ID, "actor_kind": admin.Kind,
+			"actor_name": admin.Name, "actor_client": "", "action": "service_account.create", "target_id": id, "target_kind": "service_account",
+			"target_name": name, "outcome": svcauth.OutcomeDone, "reason": "", "before_json": "", "after_json": "{}", "ip": "192.0.2.1", "request_id": ""}
+	}
+	return nil
+}
