@@ -18,10 +18,10 @@ export HELM  = helm.sh/helm/v3/cmd/helm@v3.22.0
 export SBOM  = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test vet deps lint bench drill release clean
+.PHONY: help run build test vet deps lint bench drill release reproducible clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start svcauth and the example API beside it, on the built-in defaults
 	@CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/svcauth ./cmd/example-api
@@ -68,6 +68,15 @@ release: ## static programs for all platforms, checksums, bill of materials, lic
 	@FULL=1 GO='$(GO)' .ci/licenses > $(DIST)/LICENSES.txt
 	$(GO) run $(SBOM) mod -json -licenses -output $(DIST)/svcauth_$(VERSION).cdx.json
 	@cd $(DIST) && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+# Twice, from two directories and with empty caches: what differs is named, and nothing may.
+reproducible: ## build twice and compare: equal byte for byte (some minutes)
+	@set -e; at=$$(mktemp -d); trap 'chmod -R u+w $$at; rm -rf $$at' EXIT; \
+	for copy in one another/place; do \
+		mkdir -p $$at/$$copy; tar --exclude=./.git --exclude=./.cache --exclude=./bin --exclude=./data -cf - . | tar -C $$at/$$copy -xf -; \
+		GOCACHE=$$at/cache-$${copy%/*} $(MAKE) -C $$at/$$copy build VERSION=$(VERSION) BIN=bin; \
+	done; \
+	diff -rs $$at/one/bin $$at/another/place/bin
 
 clean: ## remove what was built
 	rm -rf $(BIN)
