@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -161,14 +160,11 @@ func TestFiveSecretsAtMost(t *testing.T) {
 		ids = append(ids, made.ID)
 	}
 	f.Clock.Advance(time.Hour)
-	require.NoError(t, f.Store.WriteAside(t.Context(), func(q *store.Q) error {
-		for _, id := range append(ids[2:], account.Secrets[0].ID) {
-			if err := q.TouchSecret(t.Context(), id, f.Clock.Now().UnixMilli()); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	inUse := map[string]int64{}
+	for _, id := range append(ids[2:], account.Secrets[0].ID) {
+		inUse[id] = f.Clock.Now().UnixMilli()
+	}
+	require.NoError(t, f.Store.NoteUse(t.Context(), nil, inUse))
 	_, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	detail := problem(t, svcauth.CodeConflict, err).Detail
 	require.Contains(t, detail, ids[0])
@@ -188,12 +184,7 @@ func TestLastUse(t *testing.T) {
 	second, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	used := f.Clock.Now()
-	require.NoError(t, f.Store.WriteAside(t.Context(), func(q *store.Q) error {
-		if err := q.TouchClient(t.Context(), account.ID, used.UnixMilli()); err != nil {
-			return err
-		}
-		return q.TouchSecret(t.Context(), second.ID, used.UnixMilli())
-	}))
+	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]int64{account.ID: used.UnixMilli()}, map[string]int64{second.ID: used.UnixMilli()}))
 	got, err := f.Service.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, &used, got.LastUsedAt)
@@ -251,9 +242,7 @@ func TestLimitsHoldUnderConcurrency(t *testing.T) {
 func TestRepairAfterALostAnswer(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci")
-	require.NoError(t, f.Store.WriteAside(t.Context(), func(q *store.Q) error {
-		return q.TouchSecret(t.Context(), account.Secrets[0].ID, f.Clock.Now().UnixMilli())
-	}))
+	require.NoError(t, f.Store.NoteUse(t.Context(), nil, map[string]int64{account.Secrets[0].ID: f.Clock.Now().UnixMilli()}))
 	lost, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	list, err := f.Service.Secrets(f.Admin(), account.ID)

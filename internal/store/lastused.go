@@ -2,19 +2,54 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
 	"time"
 )
 
-// TouchClient notes when a client was last used, in ms. It never goes back, and says nothing where the client is gone.
-func (q *Q) TouchClient(ctx context.Context, id string, ms int64) error {
-	_, err := q.exec(ctx, `UPDATE client SET last_used_ms = $2 WHERE id = $1 AND (last_used_ms IS NULL OR last_used_ms < $2)`, id, ms)
-	return err
+// useBatch is how many rows one transaction of [Store.NoteUse] writes: a power of two, so that nearly all of them have one text.
+const useBatch = 512
+
+// NoteUse notes when clients and secrets were last used: id → ms. It never goes back, and says nothing where one of them is gone. It writes in portions: after an error
+// some are written, and nothing is wrong with writing them again.
+func (s *Store) NoteUse(ctx context.Context, clients, secrets map[string]int64) error {
+	if err := s.noteUse(ctx, "client", clients); err != nil {
+		return err
+	}
+	return s.noteUse(ctx, "secret", secrets)
 }
 
-// TouchSecret is [Q.TouchClient] for a secret.
-func (q *Q) TouchSecret(ctx context.Context, id string, ms int64) error {
-	_, err := q.exec(ctx, `UPDATE secret SET last_used_ms = $2 WHERE id = $1 AND (last_used_ms IS NULL OR last_used_ms < $2)`, id, ms)
-	return err
+func (s *Store) noteUse(ctx context.Context, table string, used map[string]int64) error {
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(used)), useBatch) {
+		text, args := s.useQuery(table, ids, used)
+		if err := s.WriteAside(ctx, func(q *Q) error { _, err := q.exec(ctx, text, args...); return err }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// useQuery is one statement for all rows, because a random working set makes as many of them as tokens. Nodes note the same clients at the same time, so PostgreSQL locks the rows in
+// the order of their ids first: by itself it would take them as they come, and each of two nodes would wait for the other.
+func (s *Store) useQuery(table string, ids []string, used map[string]int64) (string, []any) {
+	rows := 1 << bits.Len(uint(len(ids)-1))
+	text := []byte(`UPDATE ` + table + ` SET last_used_ms = noted.ms FROM (SELECT t.id AS id, v.column2 AS ms FROM ` + table + ` t
+		JOIN (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT))`)
+	args := make([]any, 0, 2*rows)
+	for i := range rows { // as [in] does, it repeats the last up to a power of two
+		id := ids[min(i, len(ids)-1)]
+		args = append(args, id, used[id])
+		if i > 0 {
+			text = fmt.Appendf(text, ",($%d,$%d)", 2*i+1, 2*i+2)
+		}
+	}
+	text = append(text, `) AS v ON t.id = v.column1 WHERE t.last_used_ms IS NULL OR t.last_used_ms < v.column2 ORDER BY t.id`...)
+	if s.postgres {
+		text = append(text, ` FOR NO KEY UPDATE OF t`...)
+	}
+	return string(text) + `) AS noted WHERE ` + table + `.id = noted.id`, args
 }
 
 // CountExpiringSecrets counts, up to limit, the secrets of all organizations that expire between now and soon and were used since the given moment.

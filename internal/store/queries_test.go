@@ -159,19 +159,14 @@ func TestLastUseNeverGoesBack(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
 		touch := func(ms int64) (got int64) {
-			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error {
-				if err := q.TouchSecret(t.Context(), "sec_1a", ms); err != nil {
-					return err
-				}
-				return q.TouchClient(t.Context(), "sa_a", ms)
-			}))
+			require.NoError(t, s.NoteUse(t.Context(), map[string]int64{"sa_a": ms}, map[string]int64{"sec_1a": ms, "sec_none": ms, "sec_gone": ms}))
 			require.NoError(t, s.read.QueryRowContext(t.Context(), `SELECT c.last_used_ms FROM client c JOIN secret s ON s.last_used_ms = c.last_used_ms WHERE s.id = 'sec_1a'`).Scan(&got))
 			return got
 		}
 		require.EqualValues(t, 100, touch(100))
 		require.EqualValues(t, 100, touch(50))
 		require.EqualValues(t, 200, touch(200))
-		require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error { return q.TouchClient(t.Context(), "sa_none", 1) }))
+		require.NoError(t, s.NoteUse(t.Context(), nil, nil))
 	})
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"time"
-
-	"github.com/svcauth/svcauth/internal/store"
 )
 
 // lastUsed collects when clients and secrets were last used and writes that down now and then, off the path of any request.
@@ -19,7 +17,6 @@ type lastUsed struct {
 const (
 	writeUseEvery = 15 * time.Second
 	maxUsed       = 200_000 // beyond that the newest are not noted until the next writing
-	useBatch      = 500
 )
 
 func newLastUsed(cfg Config) *lastUsed {
@@ -57,10 +54,7 @@ func (u *lastUsed) write(ctx context.Context) {
 	clients, secrets := u.clients, u.secrets
 	u.clients, u.secrets = map[string]int64{}, map[string]int64{}
 	u.mu.Unlock()
-	err := u.writeAll(ctx, clients, (*store.Q).TouchClient)
-	if err == nil {
-		err = u.writeAll(ctx, secrets, (*store.Q).TouchSecret)
-	}
+	err := u.cfg.Store.NoteUse(ctx, clients, secrets)
 	if err == nil {
 		return
 	}
@@ -73,27 +67,4 @@ func (u *lastUsed) write(ctx context.Context) {
 	for id, ms := range clients {
 		u.clients[id] = max(ms, u.clients[id])
 	}
-}
-
-func (u *lastUsed) writeAll(ctx context.Context, used map[string]int64, touch func(*store.Q, context.Context, string, int64) error) error {
-	ids := make([]string, 0, len(used))
-	for id := range used {
-		ids = append(ids, id)
-	}
-	for len(ids) > 0 {
-		n := min(useBatch, len(ids))
-		err := u.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
-			for _, id := range ids[:n] {
-				if err := touch(q, ctx, id, used[id]); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		ids = ids[n:]
-	}
-	return nil
 }
