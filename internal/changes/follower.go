@@ -89,24 +89,9 @@ func (f *Follower) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the change log: %w", err)
 	}
-	live := []svcauth.Revocation{}
-	for after := int64(0); ; {
-		page, err := f.cfg.Store.Read().LiveRevocations(ctx, after, head, 10*pageSize)
-		if err != nil {
-			return fmt.Errorf("read the live revocations: %w", err)
-		}
-		for _, c := range page {
-			after = c.Seq
-			if r, ok := f.revocation(c); ok {
-				live = append(live, r)
-			}
-		}
-		if len(page) < 10*pageSize {
-			f.revoked.Store(max(f.revoked.Load(), after))
-			break
-		}
+	if err := f.cfg.Revocations.ReplaceFrom(func(add func(...svcauth.Revocation)) error { return f.read(ctx, head, add) }); err != nil {
+		return fmt.Errorf("read the live revocations: %w", err)
 	}
-	f.cfg.Revocations.Replace(live)
 	f.head.Store(head)
 	f.synced.Store(&began)
 	if f.cfg.OnKeys != nil {
@@ -116,6 +101,29 @@ func (f *Follower) load(ctx context.Context) error {
 		f.cfg.OnReset(head)
 	}
 	return nil
+}
+
+// read hands on all live revocations up to head, page by page: a million of them at once would take more memory than the set that they go into.
+func (f *Follower) read(ctx context.Context, head int64, add func(...svcauth.Revocation)) error {
+	live := make([]svcauth.Revocation, 0, pageSize)
+	for after := int64(0); ; {
+		page, err := f.cfg.Store.Read().LiveRevocations(ctx, after, head, pageSize)
+		if err != nil {
+			return err
+		}
+		live = live[:0]
+		for _, c := range page {
+			after = c.Seq
+			if r, ok := f.revocation(c); ok {
+				live = append(live, r)
+			}
+		}
+		add(live...)
+		if len(page) < pageSize {
+			f.revoked.Store(max(f.revoked.Load(), after))
+			return nil
+		}
+	}
 }
 
 // Revocation reads the revocation that an entry of that kind carries.

@@ -63,6 +63,18 @@ func (s *RevocationSet) Replace(entries []svcauth.Revocation) {
 	next.commit()
 }
 
+// ReplaceFrom is [RevocationSet.Replace] for who reads the entries in pages: read hands on each, and the set is as it was until read has returned. Where read fails
+// it stays so, and the error comes back.
+func (s *RevocationSet) ReplaceFrom(read func(add func(...svcauth.Revocation)) error) error {
+	next := s.replacement()
+	defer next.abandon()
+	if err := read(func(entries ...svcauth.Revocation) { next.add(entries) }); err != nil {
+		return err
+	}
+	next.commit()
+	return nil
+}
+
 // replacement is what a set will hold, while it is being read. What is added to the set meanwhile is added to it too.
 type replacement struct {
 	set   *RevocationSet

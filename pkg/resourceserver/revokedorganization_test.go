@@ -59,3 +59,26 @@ func TestJudgeRefusesWhatVerifyRefuses(t *testing.T) {
 	_, err = v.Authentic(t.Context(), "not.a.token")
 	require.Error(t, err)
 }
+
+// What a set holds is replaced page by page only where the last page has come.
+func TestAReplacementThatFailsChangesNothing(t *testing.T) {
+	s := NewRevocationSet()
+	s.Add(svcauth.Revocation{JTI: "old", Exp: 2_000_000_000})
+	revoked := func(jti string) bool {
+		_, is := s.Revoked(&Claims{JTI: jti})
+		return is
+	}
+	for _, failure := range []error{ErrUnknownKey, nil} {
+		require.ErrorIs(t, s.ReplaceFrom(func(add func(...svcauth.Revocation)) error {
+			add(svcauth.Revocation{JTI: "new", Exp: 2_000_000_000}, svcauth.Revocation{JTI: "newer", Exp: 2_000_000_000})
+			s.Add(svcauth.Revocation{JTI: "meanwhile", Exp: 2_000_000_000})
+			require.False(t, revoked("new"), "not yet")
+			return failure
+		}), failure)
+		require.Equal(t, failure != nil, revoked("old"))
+		require.Equal(t, failure == nil, revoked("new"))
+		require.Equal(t, failure == nil, revoked("newer"))
+		require.True(t, revoked("meanwhile"))
+	}
+	require.Equal(t, 3, s.Len())
+}
