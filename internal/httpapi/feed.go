@@ -12,15 +12,14 @@ import (
 
 	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/token"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // feedPage is an answer of the revocation feed in its polling form, and, without the cursor, the data of a snapshot event.
 type feedPage struct {
-	Cursor      string               `json:"cursor,omitempty"`
-	Snapshot    bool                 `json:"snapshot,omitempty"` // begins anew: what was held before may be forgotten once More is not set
-	More        bool                 `json:"more,omitempty"`     // not all: the rest follows, or is had with since=cursor
-	Revocations []svcauth.Revocation `json:"revocations"`
+	Cursor      string            `json:"cursor,omitempty"`
+	Snapshot    bool              `json:"snapshot,omitempty"` // begins anew: what was held before may be forgotten once More is not set
+	More        bool              `json:"more,omitempty"`     // not all: the rest follows, or is had with since=cursor
+	Revocations []json.RawMessage `json:"revocations"`        // as in [changes.Page]
 }
 
 // revocations serves the feed to who may introspect: all entries to the operator's organization, to others their own.

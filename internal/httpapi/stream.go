@@ -132,12 +132,8 @@ func (f *following) fromTable(ctx context.Context, cursor int64) (next int64, wh
 	}
 	var events []byte
 	for _, entry := range page.Entries {
-		data, err := json.Marshal(entry)
-		if err != nil {
-			return cursor, "fault"
-		}
 		events = append(events, "event: revocation\ndata: "...)
-		events = append(append(events, data...), "\n\n"...)
+		events = append(append(events, entry...), "\n\n"...)
 	}
 	events = append(append(events, "id: "...), strconv.FormatInt(page.Next, 10)+"\n\n"...)
 	if err := f.w.write(events); err != nil {
