@@ -59,7 +59,7 @@ func (s *redisRecords) flush(ctx context.Context) {
 	s.revocations.flush(func(batch []revokedToken) ([]bool, error) { return s.writeRevoked(ctx, batch) })
 }
 
-var errNotRecorded = errors.New("Redis refused the record of a token")
+var errNotRecorded = errors.New("the record of a token was refused by Redis")
 
 // tell puts the write of a batch into the trace of each request that left a record in it. A try that failed is told too: the next one is another.
 func (s *redisRecords) tell(batch []TokenRecord, done []bool, began time.Time, err error) {

@@ -1,6 +1,7 @@
 package changes
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -193,7 +194,8 @@ func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, 
 	}
 	p := Page{Entries: make([]json.RawMessage, 0, len(rows)), Next: upTo, More: len(rows) == feedPageSize}
 	for _, row := range rows {
-		if entry := json.RawMessage(row.Payload); scope.sees(row.OrgID) && json.Valid(entry) {
+		// One line, as we write them: a line break would end the event that carries the entry.
+		if entry := json.RawMessage(row.Payload); scope.sees(row.OrgID) && json.Valid(entry) && !bytes.ContainsAny(entry, "\r\n") {
 			p.Entries = append(p.Entries, entry)
 		}
 	}
