@@ -17,8 +17,8 @@ const (
 // maxMessage is the most bytes of one message. Whoever has more to say says where to read it.
 const maxMessage = 64 << 10
 
-// Publish rings the doorbell: whoever subscribes to the channel now gets msg, once at most. With Redis that includes this node. Fails with [ErrUnavailable], and
-// for a message of more than 64 KiB.
+// Publish rings the doorbell: whoever subscribes to the channel now gets msg, once at most, and after what was published before it. With Redis that includes this
+// node. Only while Redis fails over may messages change places. Fails with [ErrUnavailable], and for a message of more than 64 KiB.
 func (c *Cache) Publish(ctx context.Context, channel Channel, msg []byte) error {
 	if len(msg) > maxMessage {
 		return fmt.Errorf("message of %d bytes for %s: expected at most %d", len(msg), channel, maxMessage)

@@ -24,9 +24,13 @@ type redisDoorbell struct {
 	logger *slog.Logger
 }
 
+// publish rings, in a Cluster, at the master of the channel's slot, where subscribers listen too. The library's own Publish takes the channel for no key and any
+// master for as good, a different one each time: two messages then race each other through the cluster bus, and the later one may win.
 func (d *redisDoorbell) publish(ctx context.Context, channel Channel, msg []byte) error {
 	return d.do(ctx, func(ctx context.Context) error {
-		return d.client.Publish(ctx, d.prefix+string(channel), msg).Err()
+		cmd := redis.NewIntCmd(ctx, "publish", d.prefix+string(channel), msg)
+		cmd.SetFirstKeyPos(1)
+		return d.client.Process(ctx, cmd)
 	})
 }
 
