@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -9,6 +11,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func loadConfig(c *cobra.Command) (config.Config, error) {
@@ -40,18 +43,27 @@ func serveCommand() *cobra.Command {
 			for _, warning := range cfg.Warnings() {
 				a.Logger().Warn(warning)
 			}
-			done, err := a.Access.Bootstrapped(ctx)
-			if err != nil {
+			if err := bootstrapEmpty(ctx, a, c.OutOrStdout(), cfg.Issuer); err != nil {
 				return err
-			}
-			if !done {
-				made, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
-				if err != nil {
-					return err
-				}
-				printTenant(c.OutOrStdout(), cfg.Issuer, made)
 			}
 			return a.Run(ctx, nil)
 		})
 	}}
+}
+
+// bootstrapEmpty bootstraps a database that has not been, and prints what it made. Of nodes that start at once on an empty database one does; the others go on.
+func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer string) error {
+	done, err := a.Access.Bootstrapped(ctx)
+	if done || err != nil {
+		return err
+	}
+	made, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
+	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) && refused.Code == svcauth.CodeConflict {
+		a.Logger().Info("another node has bootstrapped the database, and has printed the first administrator")
+		return nil
+	} else if err != nil {
+		return err
+	}
+	printTenant(out, issuer, made)
+	return nil
 }
