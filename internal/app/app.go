@@ -66,7 +66,8 @@ type App struct {
 	follower    *changes.Follower
 	revocations *resourceserver.RevocationSet
 	feed        *changes.Feed
-	handler     http.Handler
+	face        *httpapi.Server
+	handler     http.Handler // of face
 	closers     []func() error
 }
 
@@ -210,7 +211,7 @@ func (a *App) wireHTTP() error {
 	}
 	a.metrics.DeclareRoutes(face.Routes...)
 	a.metrics.Requests(face.InFlight, a.cfg.Limits.MaxInflight)
-	a.handler = handler
+	a.face, a.handler = face, handler
 	return nil
 }
 

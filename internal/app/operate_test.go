@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -140,6 +141,50 @@ func TestShutdownDrains(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("it does not end when the last request has")
 	}
+}
+
+// TestStoppingNodeIsLeftFirst: for shutdown_delay after SIGTERM a node says at /readyz that it stops, and serves whoever has not seen it, each connection once more.
+func TestStoppingNodeIsLeftFirst(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_SHUTDOWN_DELAY=5s"}})
+	account := s.Account("ci", "clusters:view")
+	reused := false
+	ask := func(method, path string, form url.Values) (int, string) {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { reused = got.Reused }})
+		req, err := http.NewRequestWithContext(ctx, method, s.URL+path, strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		resp, err := s.HTTP.Do(req)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return resp.StatusCode, string(raw)
+	}
+	token := func() {
+		status, body := ask(http.MethodPost, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {account.ClientID}, "client_secret": {account.ClientSecret.Reveal()}})
+		require.Equal(t, 200, status, body)
+	}
+	token()
+	token()
+	require.True(t, reused)
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); s.Stop() }()
+	require.Eventually(t, func() bool {
+		status, body := ask(http.MethodGet, "/readyz", nil)
+		return status == 503 && strings.Contains(body, `"status":"stopping"`)
+	}, patience, 10*time.Millisecond, "it says that it stops")
+	for range 3 {
+		token()
+		require.False(t, reused, "the connection ends with its answer")
+	}
+	status, _ := ask(http.MethodGet, "/healthz", nil)
+	require.Equal(t, 200, status, "it lives")
+	select {
+	case <-stopped:
+		t.Fatal("it did not wait until others have seen it")
+	default:
+	}
+	<-stopped
 }
 
 // TestCertificateIsReadAgain without a restart, and half-written files do no harm.

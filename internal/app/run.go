@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Run serves until ctx is done, then lets requests in work end, for at most shutdown_grace. listening, where not nil, is called with the main
+// Run serves until ctx is done, goes on for shutdown_delay while it says that it is about to stop, then lets requests in work end, for at most shutdown_grace. listening, where not nil, is called with the main
 // listener's address once it listens.
 func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	listener, err := a.listen()
@@ -44,6 +44,11 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 		defer stop()
 		select {
 		case <-ctx.Done():
+			a.face.Leave()
+			select {
+			case <-time.After(a.cfg.ShutdownDelay):
+			case <-working.Done():
+			}
 		case <-working.Done():
 		}
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownGrace)

@@ -39,6 +39,7 @@ type Config struct {
 	OIDC                  OIDC           `koanf:"oidc"`
 	SMTP                  SMTP           `koanf:"smtp"`
 	OTLP                  OTLP           `koanf:"otlp"`
+	ShutdownDelay         time.Duration  `koanf:"shutdown_delay"`
 	ShutdownGrace         time.Duration  `koanf:"shutdown_grace"`
 	Passwords             Passwords      `koanf:"passwords"`
 

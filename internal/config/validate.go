@@ -84,6 +84,7 @@ func (c checker) bounds(cfg *Config) {
 	c.lasts(cfg.Console.SessionIdle, time.Minute, 24*time.Hour, "console.session_idle")
 	c.lasts(cfg.Console.SessionLifetime, time.Minute, 30*24*time.Hour, "console.session_lifetime")
 	c.that(cfg.Console.SessionLifetime >= cfg.Console.SessionIdle || c.broken["console.session_idle"], "console.session_lifetime", "is shorter than console.session_idle; make it longer")
+	c.lasts(cfg.ShutdownDelay, 0, 5*time.Minute, "shutdown_delay")
 	c.lasts(cfg.ShutdownGrace, 0, 10*time.Minute, "shutdown_grace")
 	c.file(cfg.CatalogFile, "catalog_file")
 	c.file(cfg.Passwords.BlocklistFile, "passwords.blocklist_file")

@@ -23,16 +23,16 @@ const (
 
 // A node that has nothing to do is small.
 func TestNodeAtRestIsSmall(t *testing.T) {
-	for name, environ := range map[string]func() []string{
-		"SQLite": func() []string {
+	for name, environ := range map[string]func(*testing.T) []string{
+		"SQLite": func(t *testing.T) []string {
 			return []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")}
 		},
-		"PostgreSQL and Redis": func() []string {
+		"PostgreSQL and Redis": func(t *testing.T) []string {
 			return []string{"SVCAUTH_DATABASE_URL=" + pgtest.URL(t), "SVCAUTH_REDIS_URL=" + redistest.URL(t)}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := newNode(t, append(environ(), "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(t.TempDir(), "master.key"))...)
+			n := newNode(t, append(environ(t), "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(t.TempDir(), "master.key"))...)
 			n.start()
 			n.awaitReady()
 			time.Sleep(2 * time.Second) // what the start has begun comes to an end

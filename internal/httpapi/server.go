@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -72,6 +73,7 @@ type Server struct {
 	cfg      Config
 	inflight chan struct{}
 	probe    singleflight.Group // of readyz
+	leaving  atomic.Bool        // see Leave
 	metadata []byte
 }
 
@@ -166,6 +168,9 @@ func (s *Server) observe(c *gin.Context) {
 	c.Set("request_id", id)
 	c.Header("X-Request-Id", id)
 	c.Header("X-Content-Type-Options", "nosniff")
+	if s.leaving.Load() {
+		c.Header("Connection", "close")
+	}
 	span := s.span(c, id)
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -279,12 +284,16 @@ func matches(headers []string, etag string) bool {
 	return false
 }
 
+// Leave tells whoever sends requests here to send them elsewhere: from now on /readyz answers 503, and each answer is the last one of its connection. All else is served as before.
+// For ever.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
 func (s *Server) healthz(c *gin.Context) {
 	c.Header("Cache-Control", "no-store")
 	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
 }
 
-// readyz says whether this node should get traffic: the database must answer; without Redis it goes on. All who ask at once share one look, so that strangers who ask
+// readyz says whether this node should get traffic: the database must answer, and the node must not be about to stop; without Redis it goes on. All who ask at once share one look, so that strangers who ask
 // cost the database nothing.
 func (s *Server) readyz(c *gin.Context) {
 	looked, _, _ := s.probe.Do("", func() (any, error) {
@@ -303,7 +312,10 @@ func (s *Server) readyz(c *gin.Context) {
 		}
 	}
 	text := "ok"
-	if status != http.StatusOK {
+	switch {
+	case s.leaving.Load():
+		text, status = "stopping", http.StatusServiceUnavailable
+	case status != http.StatusOK:
 		text = "unavailable"
 	}
 	body, _ := json.Marshal(map[string]any{"status": text, "dependencies": states})
