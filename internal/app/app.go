@@ -249,13 +249,13 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// ready is each dependency's state.
-func (a *App) ready(ctx context.Context) map[string]error {
-	states := map[string]error{"database": a.store.Ping(ctx)}
+// ready says whether known clients get tokens, and each dependency's state.
+func (a *App) ready(ctx context.Context) (serves bool, states map[string]error) {
+	states = map[string]error{"database": a.store.Ping(ctx)}
 	if a.cache.Shared() {
 		states["redis"] = a.cache.Ping(ctx)
 	}
-	return states
+	return !a.Token.Stale(), states
 }
 
 // nodeName tells this process apart from the others that serve the same database.

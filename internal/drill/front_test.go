@@ -5,43 +5,76 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// front stands before the nodes as a load balancer does: each request goes to one node after the other; a node that refuses the connection, breaks it, or answers 502 or 503 is passed over
-// where the request may be sent again.
+// front stands before the nodes as a load balancer does: it looks at each node's /readyz, and each request goes to the next of those that are ready; one that refuses the connection, breaks it,
+// or answers 502 or 503 is passed over where the request may be sent again. With no node ready it answers 503 by itself, as a load balancer does.
 type front struct {
 	nodes []*node
-	next  func() int
+	out   []atomic.Bool // by node: failed lately
+	turn  atomic.Int64
 	base  *http.Transport
 }
 
-func newFront(nodes []*node) *front {
-	var mu sync.Mutex
-	turn := 0
-	return &front{nodes: nodes, base: &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, ResponseHeaderTimeout: 4 * time.Second},
-		next: func() int {
-			mu.Lock()
-			defer mu.Unlock()
-			turn++
-			return turn
-		}}
+const (
+	lookEvery = 300 * time.Millisecond
+	outAfter  = 2 // looks in a row that failed
+)
+
+func newFront(ctx context.Context, nodes []*node) *front {
+	f := &front{nodes: nodes, out: make([]atomic.Bool, len(nodes)),
+		base: &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, ResponseHeaderTimeout: 4 * time.Second}}
+	for i := range nodes {
+		go f.look(ctx, i)
+	}
+	return f
+}
+
+func (f *front) look(ctx context.Context, i int) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
+	for failed := 0; sleep(ctx, lookEvery); {
+		resp, err := client.Get("http://" + f.nodes[i].addr + "/readyz")
+		failed++
+		if err == nil {
+			_ = resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				failed = 0
+			}
+		}
+		f.out[i].Store(failed >= outAfter)
+	}
+}
+
+// ready are the nodes in the order in which a request tries them.
+func (f *front) ready() []*node {
+	first := int(f.turn.Add(1))
+	var ready []*node
+	for i := range f.nodes {
+		if at := (first + i) % len(f.nodes); !f.out[at].Load() {
+			ready = append(ready, f.nodes[at])
+		}
+	}
+	return ready
 }
 
 // RoundTrip is of http.RoundTripper. The request's host is replaced.
 func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
-	first := f.next()
-	for try := range f.nodes {
+	ready := f.ready()
+	if len(ready) == 0 {
+		return &http.Response{StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+	}
+	for try, n := range ready {
 		again := req.Clone(req.Context())
 		if try > 0 && req.GetBody != nil {
 			if again.Body, err = req.GetBody(); err != nil {
 				return nil, err
 			}
 		}
-		again.URL.Host = f.nodes[(first+try)%len(f.nodes)].addr
+		again.URL.Host = n.addr
 		resp, err = f.base.RoundTrip(again)
-		last := try == len(f.nodes)-1 || req.Context().Err() != nil
+		last := try == len(ready)-1 || req.Context().Err() != nil
 		if err == nil && (resp.StatusCode != http.StatusServiceUnavailable || last) || last {
 			return resp, err
 		}

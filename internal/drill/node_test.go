@@ -117,7 +117,7 @@ func (n *node) wait() {
 	}
 }
 
-// ready says whether the node calls itself ready.
+// ready says whether the node calls itself ready, with all that it depends on.
 func (n *node) ready() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -130,8 +130,8 @@ func (n *node) ready() bool {
 		return false
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode == http.StatusOK
+	text, err := io.ReadAll(resp.Body)
+	return err == nil && resp.StatusCode == http.StatusOK && strings.Contains(string(text), `"status":"ok"`)
 }
 
 func (n *node) awaitReady() {

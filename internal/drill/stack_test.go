@@ -65,7 +65,7 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 	for _, n := range s.nodes {
 		n.awaitReady()
 	}
-	s.front = &http.Client{Transport: newFront(s.nodes), Timeout: 15 * time.Second}
+	s.front = &http.Client{Transport: newFront(t.Context(), s.nodes), Timeout: 15 * time.Second}
 	s.admin, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.issuer, HTTPClient: &http.Client{Transport: s.source(made.Key.ID, made.Key.Secret).Transport(s.front.Transport)}, MaxRetries: -1})
 	require.NoError(t, err)
 	s.role, err = s.admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Drill", Privileges: []string{"clusters:view", "clusters:edit"}})

@@ -31,7 +31,7 @@ type Config struct {
 	Access *access.Service
 	JWKS   func() (body []byte, etag string)
 	Feed   *changes.Feed
-	Ready  func(context.Context) map[string]error // each dependency's state
+	Ready  func(context.Context) (serves bool, states map[string]error) // whether known clients get tokens; each dependency's state
 	Logger *slog.Logger
 
 	Issuer         string
@@ -293,30 +293,33 @@ func (s *Server) healthz(c *gin.Context) {
 	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
 }
 
-// readyz says whether this node should get traffic: the database must answer, and the node must not be about to stop; without Redis it goes on. All who ask at once share one look, so that strangers who ask
-// cost the database nothing.
+// readyz says whether this node should get traffic: whether it serves at least the clients that it knows, and is not about to stop. A database that is away is away for all nodes:
+// if each asked for no traffic then, a load balancer would turn away all clients, whom any node could still serve (token.serve_stale). All who ask at once share one look,
+// so that strangers who ask cost the database nothing.
 func (s *Server) readyz(c *gin.Context) {
-	looked, _, _ := s.probe.Do("", func() (any, error) {
+	type look struct {
+		serves bool
+		states map[string]error
+	}
+	shared, _, _ := s.probe.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), 2*time.Second)
 		defer cancel()
-		return s.cfg.Ready(ctx), nil
+		serves, states := s.cfg.Ready(ctx)
+		return look{serves, states}, nil
 	})
-	states, status := map[string]string{}, http.StatusOK
-	for name, err := range looked.(map[string]error) {
+	found := shared.(look)
+	text, status, states := "ok", http.StatusOK, map[string]string{}
+	for name, err := range found.states {
 		states[name] = "ok"
 		if err != nil {
-			states[name] = "unavailable"
-			if name == "database" {
-				status = http.StatusServiceUnavailable
-			}
+			states[name], text = "unavailable", "degraded"
 		}
 	}
-	text := "ok"
 	switch {
 	case s.leaving.Load():
 		text, status = "stopping", http.StatusServiceUnavailable
-	case status != http.StatusOK:
-		text = "unavailable"
+	case !found.serves:
+		text, status = "unavailable", http.StatusServiceUnavailable
 	}
 	body, _ := json.Marshal(map[string]any{"status": text, "dependencies": states})
 	c.Header("Cache-Control", "no-store")

@@ -161,6 +161,20 @@ func TestRevocation(t *testing.T) {
 	})
 }
 
+// TestNodeThatServesNobodySaysSo: where serve_stale is over, a node without its database is no longer ready, and comes back by itself.
+func TestNodeThatServesNobodySaysSo(t *testing.T) {
+	db := pgtest.Start(t, pgtest.Config{Durable: true})
+	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=0s"}})
+	db.Kill()
+	require.Eventually(t, func() bool { return p.Get("/readyz", "").Status == 503 }, patience, tick)
+	require.Equal(t, map[string]any{"status": "unavailable", "dependencies": map[string]any{"database": "unavailable"}}, p.Get("/readyz", "").JSON)
+	require.Equal(t, 503, p.Post("/oauth2/token", p.id, svcauth.Secret(p.secret), grantForm).Status)
+	require.Equal(t, 200, p.Get("/healthz", "").Status, "no restart would mend it")
+	db.Restart()
+	require.Eventually(t, func() bool { return p.Get("/readyz", "").Status == 200 }, patience, tick)
+	require.Equal(t, 200, p.Post("/oauth2/token", p.id, svcauth.Secret(p.secret), grantForm).Status)
+}
+
 // TestOutage is RFC 7662 and RFC 7009 §2.2.1: with the database away the answer is 503, never 'inactive' and never 'done'.
 func TestOutage(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
@@ -175,8 +189,9 @@ func TestOutage(t *testing.T) {
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
 	require.Equal(t, 200, p.Post("/oauth2/token", p.id, secret, grantForm).Status, "a known client is served from memory")
 	require.Equal(t, 503, p.Post("/oauth2/token", cold.ClientID, cold.ClientSecret, grantForm).Status, "one that is not in memory can't be")
-	require.Equal(t, 503, p.Get("/readyz", "").Status)
-	require.Equal(t, "unavailable", p.Get("/readyz", "").JSON["dependencies"].(map[string]any)["database"])
+	ready := p.Get("/readyz", "")
+	require.Equal(t, 200, ready.Status, "a load balancer that took all nodes out would turn the known client away")
+	require.Equal(t, map[string]any{"status": "degraded", "dependencies": map[string]any{"database": "unavailable"}}, ready.JSON)
 	require.Equal(t, 200, p.Get("/healthz", "").Status)
 	require.Eventually(t, func() bool {
 		a = p.Post("/oauth2/introspect", p.id, secret, tokenForm(token))
@@ -187,7 +202,7 @@ func TestOutage(t *testing.T) {
 	require.NotEqual(t, 200, p.Post("/oauth2/token", p.id, svcauth.NewSecret(), grantForm).Status)
 	require.Equal(t, 200, p.Post("/oauth2/token", p.id, secret, grantForm).Status)
 	db.Restart()
-	require.Eventually(t, func() bool { return p.Get("/readyz", "").Status == 200 }, patience, tick)
+	require.Eventually(t, func() bool { return p.Get("/readyz", "").JSON["status"] == "ok" }, patience, tick)
 	require.Eventually(t, func() bool {
 		return p.Post("/oauth2/introspect", p.id, secret, tokenForm(token)).JSON["active"] == true
 	}, patience, tick)

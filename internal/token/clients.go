@@ -174,7 +174,7 @@ func (s *Service) client(ctx context.Context, id string) (*Client, error) {
 	if !svcauth.ValidClientID(id) {
 		return &Client{Credentials: &store.Credentials{}, read: s.cfg.Clock()}, nil
 	}
-	if s.cfg.Follower.Behind() > s.cfg.ServeStale+staleSlack {
+	if s.Stale() {
 		return nil, unavailable(errors.New("the change log has been silent for longer than token.serve_stale"))
 	}
 	client, hit, err := s.clients.get(ctx, id)
@@ -186,6 +186,9 @@ func (s *Service) client(ctx context.Context, id string) (*Client, error) {
 	}
 	return s.current(client), nil
 }
+
+// Stale says whether the change log has been silent for longer than Config.ServeStale. No client gets a token then, known or not.
+func (s *Service) Stale() bool { return s.cfg.Follower.Behind() > s.cfg.ServeStale+staleSlack }
 
 // staleSlack is for the normal distance between two readings of the change log.
 const staleSlack = 5 * time.Second
