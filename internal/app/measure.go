@@ -26,6 +26,7 @@ func (a *App) measure(ctx context.Context) error {
 	for {
 		if all := a.log.Dropped(); all > lost {
 			a.logger.Warn("lines of this log were lost, because it could not be written (a full disk?) or not fast enough", "count", all-lost)
+			a.metrics.QueueDropped("log", int(all-lost))
 			lost = all
 		}
 		off = a.compareClocks(ctx, off)

@@ -62,7 +62,7 @@ type Config struct {
 type Seen struct {
 	Route, Method string // the template, never the path
 	Status        int
-	Code, Reason  string // as in the answer and as in the log, words of closed lists; empty where all went well
+	Code, Reason  string // as in the answer and as in the log, words of closed lists; empty where all went well. The code of a handler that panicked is "panic"
 	Took          time.Duration
 }
 
@@ -174,6 +174,7 @@ func (s *Server) observe(c *gin.Context) {
 	span := s.span(c, id)
 	defer func() {
 		if fault := recover(); fault != nil {
+			c.Set("panicked", true)
 			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault, "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
 				s.refuse(c, "", token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", id), false)
@@ -234,6 +235,9 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 		attrs = append(attrs, slog.Any("error", o.Cause))
 	}
 	s.cfg.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
+	if c.GetBool("panicked") {
+		o.Code = "panic"
+	}
 	if s.cfg.OnRequest != nil {
 		s.cfg.OnRequest(Seen{Route: c.FullPath(), Method: c.Request.Method, Status: status, Code: o.Code, Reason: o.Reason, Took: took})
 	}

@@ -11,22 +11,22 @@ var (
 	statusClasses = [...]string{other, "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 	// RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1, RFC 7009 §2.2.1, and the codes of the management API.
-	outcomes = []string{"ok", "canceled", "panic",
+	outcomes = []string{"ok", "panic",
 		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
-		"invalid_token", "insufficient_scope", "unsupported_token_type", "server_error", "temporarily_unavailable", "access_denied", "slow_down",
+		"invalid_token", "insufficient_scope", "server_error", "temporarily_unavailable",
 		"invalid", "malformed", "unauthenticated", "forbidden", "missing_privileges", "not_found", "method_not_allowed", "conflict",
 		"precondition_failed", "too_large", "unsupported_media", "too_many_requests", "internal", "unavailable"}
 
 	// Why a client was not given a token: the codes above that the token endpoint answers, and what invalid_client does not tell the client.
 	reasons = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
-		"unknown_client", "wrong_secret", "malformed_secret", "expired_secret", "disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error",
-		"malformed", "malformed_basic", "no_credential", "no_grant_type", "grant_type", "resource", "scope_size", "scope_form", "scope_not_granted",
+		"unknown_client", "wrong_secret", "expired_secret", "disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error",
+		"malformed", "malformed_basic", "no_credential", "no_grant_type", "grant_type", "grant", "resource", "scope_size", "scope_form", "scope_not_granted",
 		"scope_not_of_resource", "foreign_token", "no_token", "no_bearer", "bearer", "scope", "unavailable", "overload", "fault", "no_route", "method"}
 
 	revocationKinds = []string{"token", "client", "secret", "role"}
-	caches          = []string{"clients", "unknown_clients", "secrets", "roles", "organizations", "revocations", "tokens", "principals", "sessions"}
+	caches          = []string{"clients"}
 	keyStates       = []string{"next", "active", "retired"}
-	queues          = []string{"token_records", "revocation_markers", "last_used", "nudges", "feed", "log"}
+	queues          = []string{"token_records", "revocation_markers", "feed", "log"}
 	dependencies    = []string{"database", "redis"}
 )
 

@@ -64,7 +64,7 @@ func NewMetrics(version string) *Metrics {
 		feedLag:          gauge("feed_lag_seconds", "How far the slowest follower of the feed is behind.").WithLabelValues(),
 		issued:           counter("tokens_issued_total", "Access tokens issued.").WithLabelValues(),
 		refused:          newCounters(counter("token_requests_refused_total", "Token requests refused.", "reason"), nil, reasons),
-		revoked:          newCounters(counter("revocations_total", "Revocations that this node has come to enforce, wherever they were made, by what they deny.", "kind"), nil, revocationKinds),
+		revoked:          newCounters(counter("revocations_total", "Revocations that were made at this node, by what they deny.", "kind"), nil, revocationKinds),
 		queueDrops:       newCounters(counter("queue_dropped_total", "Entries dropped because a queue was full.", "queue"), nil, queues),
 		dependencyErrors: newCounters(counter("dependency_errors_total", "Operations on a dependency that failed.", "dependency"), nil, dependencies),
 		cacheHits:        newCounters(lookups, []string{"hit"}, caches),
@@ -99,7 +99,7 @@ func (m *Metrics) Issued() { m.issued.Inc() }
 // Refused counts a token request that got none. The reasons are listed in labels.go.
 func (m *Metrics) Refused(reason string) { m.refused.of(reason).Inc() }
 
-// Revoked counts a revocation that this node has come to enforce. kind is token, client, secret or role.
+// Revoked counts a revocation that was made at this node. kind is token, client, secret or role.
 func (m *Metrics) Revoked(kind string) { m.revoked.of(kind).Inc() }
 
 // RevocationPropagated notes how long a revocation took from its commit until this node enforced it.
