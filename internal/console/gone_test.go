@@ -31,7 +31,11 @@ func TestSecretIsGoneAfterTheDialog(t *testing.T) {
 			b.press("button", "Generate now")
 			secret := secretForm.FindString(b.text())
 			require.NotEmpty(t, secret)
-			require.Equal(t, script, b.has("button", "Copy Client Secret"))
+			if script {
+				b.find("button", "Copy Client Secret") // which the script shows; what is read out to people follows the page a moment later
+			} else {
+				require.False(t, b.has("button", "Copy Client Secret"))
+			}
 			b.press("button", "Yes, I have finished it")
 			b.find("heading", "ci")
 			gone := func(when string) {
