@@ -252,10 +252,12 @@ func (b *browser) click(role, name string) {
 // fill types into a field in place of what is there.
 func (b *browser) fill(name, text string) {
 	b.t.Helper()
-	role := "textbox"
-	for _, other := range []string{"searchbox", "spinbutton", "combobox"} {
-		if b.has(other, name) {
-			role = other
+	role, deadline := "textbox", time.Now().Add(patience)
+	for there := false; !there && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for _, other := range []string{"textbox", "searchbox", "spinbutton", "combobox"} {
+			if b.has(other, name) {
+				role, there = other, true
+			}
 		}
 	}
 	node := b.find(role, name)
