@@ -25,7 +25,7 @@ func TestNodesRedisAndPostgreSQLFail(t *testing.T) {
 		{name: "PostgreSQL: kill -9", held: 2 * time.Second, begin: postgres.Kill, end: postgres.Restart, late: withRedis},
 	}
 	if full() {
-		const away = 40 * time.Second
+		const away, both = 40 * time.Second, 5 * time.Second
 		faults = append(faults, []fault{
 			{name: "node: SIGSTOP", held: 8 * time.Second, begin: func() { s.nodes[1].signal(syscall.SIGSTOP) }, end: func() { s.nodes[1].signal(syscall.SIGCONT) }, late: cutOff, down: hung},
 			{name: "node: SIGTERM, started again", held: 2 * time.Second, begin: s.nodes[1].stop, end: s.nodes[1].start, late: cutOff},
@@ -35,7 +35,8 @@ func TestNodesRedisAndPostgreSQLFail(t *testing.T) {
 			{name: "PostgreSQL: SIGSTOP", held: 8 * time.Second, begin: postgres.Pause, end: postgres.Resume, late: withRedis},
 			{name: "PostgreSQL: restarted", begin: nothing, end: postgres.Restart, late: withRedis},
 			{name: "PostgreSQL: away for 40 s", held: away, begin: postgres.Stop, end: postgres.Restart, late: withRedis, refused: away - maxStaleness + reconnected},
-			{name: "Redis and PostgreSQL: kill -9", held: 5 * time.Second, begin: func() { redis.Kill(); postgres.Kill() }, end: func() { postgres.Restart(); redis.Start() }, late: withoutRedis},
+			// What is revoked between the end of the one and the end of the other is in the database and nowhere else: other nodes learn of it when that is back.
+			{name: "Redis and PostgreSQL: kill -9", held: both, begin: func() { redis.Kill(); postgres.Kill() }, end: func() { postgres.Restart(); redis.Start() }, late: both + bothBack},
 		}...)
 	}
 	drill(s, faults...)
@@ -57,7 +58,7 @@ func TestNetworkFails(t *testing.T) {
 		fault{name: "network to PostgreSQL: 200 ms", held: 5 * time.Second, begin: toPostgres.slow, end: toPostgres.heal, late: withRedis},
 		fault{name: "network to PostgreSQL: silent", held: 8 * time.Second, begin: toPostgres.silence, end: toPostgres.heal, late: withRedis},
 		fault{name: "network to PostgreSQL: cut", held: 5 * time.Second, begin: toPostgres.sever, end: toPostgres.heal, late: withRedis},
-		fault{name: "network to both: silent", held: 8 * time.Second, begin: both((*network).silence), end: both((*network).heal), late: withoutRedis},
+		fault{name: "network to both: silent", held: 8 * time.Second, begin: both((*network).silence), end: both((*network).heal), late: 8*time.Second + bothBack},
 	)
 }
 

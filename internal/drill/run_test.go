@@ -13,6 +13,7 @@ const (
 	gap          = time.Second                  // nobody notices less: the longest time without a token, or with a valid one refused, where the README says "as before"
 	withRedis    = 2 * time.Second              // a revocation reaches every node and resource server; through Redis it takes milliseconds
 	withoutRedis = 2 * time.Second              // by polling the change log each second
+	bothBack     = 2 * withoutRedis             // after Redis and the database have both been away: the database starts, and the log is read
 	cutOff       = maxStaleness + 2*time.Second // a resource server whose own node is gone refuses everything after its MaxStaleness
 	recovered    = 30 * time.Second             // a node is back in service after the fault
 	hung         = 5 * time.Second              // a node that hangs: the front waits four seconds for it, as load balancers do, before it asks the other
