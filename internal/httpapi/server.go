@@ -172,9 +172,10 @@ func (s *Server) observe(c *gin.Context) {
 		c.Header("Connection", "close")
 	}
 	span := s.span(c, id)
+	panicked := false
 	defer func() {
 		if fault := recover(); fault != nil {
-			c.Set("panicked", true)
+			panicked = true
 			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault, "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
 				s.refuse(c, "", token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", id), false)
@@ -184,7 +185,7 @@ func (s *Server) observe(c *gin.Context) {
 		if answered, is := c.Get("answered"); is { // a stream: how long it lasted says nothing about the server
 			took = answered.(time.Time).Sub(began)
 		}
-		s.log(c, id, took)
+		s.log(c, id, took, panicked)
 		if span != nil {
 			endSpan(span, c)
 		}
@@ -212,7 +213,7 @@ func endSpan(span trace.Span, c *gin.Context) {
 	span.End()
 }
 
-func (s *Server) log(c *gin.Context, id string, took time.Duration) {
+func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked bool) {
 	o := outcomeOf(c)
 	status := c.Writer.Status()
 	level := slog.LevelInfo
@@ -235,7 +236,7 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration) {
 		attrs = append(attrs, slog.Any("error", o.Cause))
 	}
 	s.cfg.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
-	if c.GetBool("panicked") {
+	if panicked {
 		o.Code = "panic"
 	}
 	if s.cfg.OnRequest != nil {
@@ -297,6 +298,9 @@ func (s *Server) healthz(c *gin.Context) {
 	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
 }
 
+// lookFor is how long a look at the dependencies takes at most: a load balancer takes a node that answers after its own second or two for dead.
+const lookFor = 500 * time.Millisecond
+
 // readyz says whether this node should get traffic: whether it serves at least the clients that it knows, and is not about to stop. A database that is away is away for all nodes:
 // if each asked for no traffic then, a load balancer would turn away all clients, whom any node could still serve (token.serve_stale). All who ask at once share one look,
 // so that strangers who ask cost the database nothing.
@@ -306,7 +310,7 @@ func (s *Server) readyz(c *gin.Context) {
 		states map[string]error
 	}
 	shared, _, _ := s.probe.Do("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), lookFor)
 		defer cancel()
 		serves, states := s.cfg.Ready(ctx)
 		return look{serves, states}, nil

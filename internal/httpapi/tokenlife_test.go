@@ -2,9 +2,12 @@ package httpapi_test
 
 import (
 	"encoding/base64"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -173,6 +176,24 @@ func TestNodeThatServesNobodySaysSo(t *testing.T) {
 	db.Restart()
 	require.Eventually(t, func() bool { return p.Get("/readyz", "").Status == 200 }, patience, tick)
 	require.Equal(t, 200, p.Post("/oauth2/token", p.id, svcauth.Secret(p.secret), grantForm).Status)
+}
+
+// TestReadinessWhileTheDatabaseHangs: who asks for readiness waits a second or two, and takes a node that has not answered by then for dead.
+func TestReadinessWhileTheDatabaseHangs(t *testing.T) {
+	db := pgtest.Start(t, pgtest.Config{})
+	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase()})
+	db.Pause()
+	t.Cleanup(db.Resume)
+	balancer := &http.Client{Timeout: time.Second}
+	require.Eventually(t, func() bool {
+		resp, err := balancer.Get(p.URL + "/readyz")
+		if err != nil {
+			return false
+		}
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		return err == nil && resp.StatusCode == http.StatusOK && strings.Contains(string(text), `"status":"degraded"`)
+	}, patience, tick)
 }
 
 // TestOutage is RFC 7662 and RFC 7009 §2.2.1: with the database away the answer is 503, never 'inactive' and never 'done'.
