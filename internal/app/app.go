@@ -9,7 +9,6 @@ import (
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +16,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -264,43 +262,4 @@ func nodeName() string {
 	fresh := make([]byte, 3)
 	_, _ = rand.Read(fresh)
 	return fmt.Sprintf("%.60s-%x", host, fresh)
-}
-
-// masterKeys reads the master key and, while it is being changed, the other one. create makes the file where there is none.
-func masterKeys(cfg config.Config, create bool) (master, previous []byte, err error) {
-	if text := cfg.MasterKey.Reveal(); text != "" {
-		if master, err = base64.StdEncoding.DecodeString(text); err != nil {
-			return nil, nil, errors.New("master_key is no base64 of 32 bytes")
-		}
-	} else if master, err = masterKeyFile(cfg.MasterKeyFile, create); err != nil {
-		return nil, nil, err
-	}
-	if cfg.MasterKeyPreviousFile != "" {
-		previous, err = masterKeyFile(cfg.MasterKeyPreviousFile, false)
-	}
-	return master, previous, err
-}
-
-func masterKeyFile(path string, create bool) ([]byte, error) {
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && create {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, fmt.Errorf("make the directory of the master key: %w", err)
-		}
-		fresh := make([]byte, 32)
-		_, _ = rand.Read(fresh)
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("make the master key: %w", err)
-		}
-		_, err = file.Write(fresh)
-		return fresh, errors.Join(err, file.Sync(), file.Close())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the master key: %w", err)
-	}
-	if len(raw) != 32 {
-		return nil, fmt.Errorf("the master key file %s holds %d bytes; expected exactly 32", path, len(raw))
-	}
-	return raw, nil
 }
