@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -24,7 +23,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 )
 
 // patience is how long the browser may take to show what is waited for. The machine may be busy with everything else.
@@ -44,18 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func startChromium() {
-	var program string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			program = path
-			break
-		}
-	}
-	if program == "" {
-		errChromium = fmt.Errorf("no Chromium is installed (chromium, chromium-browser or google-chrome on the PATH); run `make deps`")
-		return
-	}
+func startChromium(program string) {
 	dir, err := os.MkdirTemp("", "chromium")
 	if err != nil {
 		errChromium = err
@@ -97,17 +84,10 @@ var looks = []look{{1280, false}, {1280, true}, {360, false}, {360, true}}
 
 var ordinary = look{1280, false}
 
-// needBrowser skips where services are not wanted, as the tests with PostgreSQL do.
-func needBrowser(t testing.TB) {
-	if !pgtest.Wanted() {
-		t.Skip("needs Chromium: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
-}
-
 func open(t testing.TB, s *svctest.Server, l look) *browser {
 	t.Helper()
-	needBrowser(t)
-	chromiumOnce.Do(startChromium)
+	program := svctest.Chromium(t)
+	chromiumOnce.Do(func() { startChromium(program) })
 	require.NoError(t, errChromium)
 	ctx, cancel := chromedp.NewContext(chromium, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)

@@ -17,7 +17,7 @@ import (
 
 // After the dialog is closed the secret is nowhere: page, history, Back, reload, the browser's page cache, the server's log.
 func TestSecretIsGoneAfterTheDialog(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	for name, script := range map[string]bool{"with JavaScript": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
 			s := svctest.New(t, svctest.Options{})

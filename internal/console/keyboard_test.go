@@ -12,7 +12,7 @@ import (
 
 // The walk of the product page with the keyboard alone, and without JavaScript.
 func TestWalkWithoutJavaScript(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	b := open(t, s, look{360, false})
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
@@ -34,7 +34,7 @@ func TestWalkWithoutJavaScript(t *testing.T) {
 }
 
 func TestWalkByKeyboard(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	b := open(t, s, ordinary)
 	b.goTo("/console/service-accounts")
@@ -95,7 +95,7 @@ func (b *browser) key(key string) {
 
 // Two people edit one account; the second is told and sees what the first has made of it.
 func TestWalkOfTwoEditors(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	account := s.Account("ci")
 	first, second := open(t, s, ordinary), open(t, s, ordinary)

@@ -127,7 +127,7 @@ func violations(b *browser, source string, only ...string) string {
 
 // Every page, wide and narrow, light and dark: axe-core finds nothing, nothing sticks out at the side, there is one main heading.
 func TestEveryPageIsAccessible(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	source := axe(t)
 	f := furnish(t, svctest.New(t, svctest.Options{}), "")
 	for _, width := range []int64{1280, 360} {

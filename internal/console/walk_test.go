@@ -16,7 +16,7 @@ var secretForm = regexp.MustCompile(`svcs_[0-9A-Za-z]{49}`)
 func TestWalkOfTheProductPage(t *testing.T) {
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) {
-			needBrowser(t)
+			svctest.Chromium(t)
 			s := svctest.New(t, svctest.Options{})
 			_, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Cluster operator", Privileges: []string{"clusters:view"}})
 			require.NoError(t, err)

@@ -14,7 +14,7 @@ import (
 
 // inEveryLook runs a walk, each time on a server of its own.
 func inEveryLook(t *testing.T, walk func(t *testing.T, s *svctest.Server, l look)) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) { walk(t, svctest.New(t, svctest.Options{}), l) })
 	}
@@ -83,7 +83,7 @@ func TestWalkOfAMember(t *testing.T) {
 
 // The last administrator can't be lost, and the page says so.
 func TestWalkOfTheLastAdministrator(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	b := open(t, s, ordinary)
 	b.signIn(s)

@@ -15,7 +15,7 @@ import (
 
 // A page is one document and what it names, all from here; the second page of a visit is one request. Together under 60 KB.
 func TestPageWeight(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	furnish(t, s, "")
 	b := open(t, s, ordinary)
@@ -50,7 +50,7 @@ func TestPageWeight(t *testing.T) {
 
 // Nothing that a page does is refused by our own policy, and no script fails.
 func TestNoPageComplains(t *testing.T) {
-	needBrowser(t)
+	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	f := furnish(t, s, "")
 	b := open(t, s, ordinary)

@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"context"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -12,16 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 )
 
 // The page in a real browser whose every other host is cut off: all calls are there, searching and opening work, nothing runs over the edge of a telephone.
 func TestDocsInABrowser(t *testing.T) {
-	if !pgtest.Wanted() {
-		t.Skip("needs Chromium: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
-	program, err := exec.LookPath("chromium")
-	require.NoError(t, err, "no Chromium is installed; run `make deps`")
+	program := svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	all := operations(t, s)
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
