@@ -18,7 +18,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 func read(t *testing.T, path string) string {
@@ -31,9 +31,7 @@ func read(t *testing.T, path string) string {
 // run runs a program that `make deps` installs; where services are not wanted it may be missing.
 func run(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
-	if !pgtest.Wanted() {
-		t.Skip("needs " + program + ": run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, program)
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()

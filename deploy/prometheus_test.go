@@ -16,15 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // A real Prometheus scrapes a real server, as scrape.yaml says, evaluates every alert and answers what every panel of the dashboard asks.
 func TestPrometheusUnderstandsItAll(t *testing.T) {
-	if !pgtest.Wanted() {
-		t.Skip("needs prometheus: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, "prometheus")
 	ops, web := freeAddr(t), freeAddr(t)
 	s := svctest.New(t, svctest.Options{Postgres: true, Redis: true, Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	startPrometheus(t, ops, web)

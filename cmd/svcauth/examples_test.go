@@ -13,11 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // TestExamplesOfTheHelpTextsWork runs every example of the management commands as it stands, each on a server of its own where what it names exists.
 func TestExamplesOfTheHelpTextsWork(t *testing.T) {
+	needs.Time(t)
 	eachCommand(rootCommand(), func(c *cobra.Command) {
 		if c.Flags().Lookup("ca-file") == nil && c.Name() != "version" {
 			return // the server's own commands: see testdata/server.txtar

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // TestMain puts this very program on the PATH of the transcripts as svcauth.
@@ -27,7 +28,11 @@ func TestTranscripts(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+		name := strings.TrimSuffix(filepath.Base(file), ".txtar")
+		t.Run(name, func(t *testing.T) {
+			if name != "service-account" && name != "usage" { // each line is a process
+				needs.Time(t)
+			}
 			server := svctest.New(t, svctest.Options{})
 			testscript.Run(t, testscript.Params{Files: []string{file}, RequireExplicitExec: true, Cmds: words(server), Setup: func(env *testscript.Env) error {
 				for name, value := range environment(server) {

@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -48,9 +48,7 @@ func TestThePageShowsTheFiles(t *testing.T) {
 
 // TestEachTakesTheRightTokensOnly is the point of the page.
 func TestEachTakesTheRightTokensOnly(t *testing.T) {
-	if !pgtest.Wanted() {
-		t.Skip("needs Node.js, PyJWT, nginx and Apache: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, "Node.js, PyJWT, nginx and Apache")
 	f := newFront(t)
 	attempts := f.attempts(t)
 	golang := build(t, "go")
@@ -82,9 +80,7 @@ func TestEachTakesTheRightTokensOnly(t *testing.T) {
 
 // TestRevokedTokensAreRefusedWhereTheServerIsAsked: by the polled feed (Python) and by introspection (Node).
 func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
-	if !pgtest.Wanted() {
-		t.Skip("needs Node.js and PyJWT: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, "Node.js and PyJWT")
 	f := newFront(t)
 	follower := f.server.Account("resource server", "tokens:introspect")
 	credential := []string{"SVCAUTH_CLIENT_ID=" + follower.ClientID, "SVCAUTH_CLIENT_SECRET=" + follower.ClientSecret.Reveal()}

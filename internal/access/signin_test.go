@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -101,6 +102,7 @@ func TestWrongPasswordsAreLimitedWithoutLockingTheOwnerOut(t *testing.T) {
 }
 
 func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
+	needs.Time(t)
 	f := newFixture(t, nil)
 	f.Service.AnswerAtOnce()
 	f.join(f.Admin(), "ann@example.com")

@@ -19,6 +19,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -246,9 +247,7 @@ type process struct {
 
 func newProcess(t *testing.T, database, redis string) *process {
 	t.Helper()
-	if !pgtest.Wanted() {
-		t.Skip("builds the program and needs real services: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, "real services")
 	dir := t.TempDir()
 	p := &process{t: t, binary: filepath.Join(dir, "svcauth")}
 	out, err := exec.Command("go", "build", "-o", p.binary, "github.com/svcauth/svcauth/cmd/svcauth").CombinedOutput()

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 func dial(t *testing.T, s *svctest.Server) net.Conn {
@@ -30,6 +31,7 @@ func dial(t *testing.T, s *svctest.Server) net.Conn {
 
 // TestSlowClientsAreCutOff: a client that sends its head, or its body, a byte now and then holds its connection for a bounded time.
 func TestSlowClientsAreCutOff(t *testing.T) {
+	needs.Time(t)
 	t.Parallel()
 	s := svctest.New(t, svctest.Options{})
 	began := time.Now()
@@ -145,6 +147,7 @@ func TestShutdownDrains(t *testing.T) {
 
 // TestStoppingNodeIsLeftFirst: for shutdown_delay after SIGTERM a node says at /readyz that it stops, and serves whoever has not seen it, each connection once more.
 func TestStoppingNodeIsLeftFirst(t *testing.T) {
+	needs.Time(t)
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_SHUTDOWN_DELAY=5s"}})
 	account := s.Account("ci", "clusters:view")
 	reused := false
@@ -189,6 +192,7 @@ func TestStoppingNodeIsLeftFirst(t *testing.T) {
 
 // TestCertificateIsReadAgain without a restart, and half-written files do no harm.
 func TestCertificateIsReadAgain(t *testing.T) {
+	needs.Time(t)
 	t.Parallel()
 	s, other := svctest.New(t, svctest.Options{TLS: true}), svctest.New(t, svctest.Options{TLS: true})
 	served := func() string {

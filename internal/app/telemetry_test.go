@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -119,7 +119,7 @@ func TestATokenRequestIsTracedToRedis(t *testing.T) {
 		}
 	}
 	require.NotNil(t, request)
-	if !redistest.Wanted() {
+	if !needs.All() {
 		require.Nil(t, record)
 		return
 	}
@@ -176,7 +176,7 @@ func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
 		require.Contains(t, text, line)
 	}
 	require.NotContains(t, text, account.ClientID)
-	if redistest.Wanted() {
+	if needs.All() {
 		check := exec.Command("promtool", "check", "metrics")
 		check.Stdin = strings.NewReader(text)
 		out, err := check.CombinedOutput()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
@@ -23,6 +24,7 @@ const (
 
 // A node that has nothing to do is small.
 func TestNodeAtRestIsSmall(t *testing.T) {
+	needs.Time(t)
 	for name, environ := range map[string]func(*testing.T) []string{
 		"SQLite": func(t *testing.T) []string {
 			return []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -177,6 +178,7 @@ func tokenOf(s *svctest.Server, account svcauth.ServiceAccount) string {
 }
 
 func TestPollingResourceServersAreConnectedForThreeIntervals(t *testing.T) {
+	needs.Time(t)
 	s := svctest.New(t, svctest.Options{})
 	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
 	token := tokenOf(s, api)

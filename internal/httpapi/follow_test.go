@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -293,6 +294,7 @@ func TestNothingIsMissedWhereTheFeedIsCutInMidEvent(t *testing.T) {
 }
 
 func TestASlowFollowerIsSentAwayAndHoldsNobodyUp(t *testing.T) {
+	needs.Time(t)
 	t.Parallel()
 	database := "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")
 	s := svctest.New(t, svctest.Options{DatabaseURL: database})

@@ -16,11 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Two thousand streams at one node, as raw connections so that the followers themselves weigh little: each gets each revocation.
 func TestTwoThousandFollowersOfOneNode(t *testing.T) {
+	needs.Time(t)
 	const followers = 2000
 	var files syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files))

@@ -9,14 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // A generator of clients accepts the document, and a compiler what it makes of it: a program may send and read what the API takes and gives, and nothing else.
 func TestGeneratorAcceptsTheDocument(t *testing.T) {
-	if !pgtest.Wanted() {
-		t.Skip("needs Node.js and openapi-typescript: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, "Node.js and openapi-typescript")
 	home := os.Getenv("SVCAUTH_OPENAPI_GENERATOR")
 	if home == "" {
 		home = filepath.Join("..", "..", ".cache", "openapi-generator")

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -51,10 +52,7 @@ func findTerraform() string {
 // needTerraform skips where services are not wanted, as tests of other packages do; in CI it fails rather than skip. Such tests run side by side.
 func needTerraform(t *testing.T) {
 	t.Helper()
-	ci := os.Getenv("CI") != ""
-	if os.Getenv("SVCAUTH_TEST_SERVICES") != "1" && !ci {
-		t.Skip("needs the terraform program: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, "the terraform program")
 	if findTerraform() == "" {
 		t.Fatal("terraform is not on the PATH; `make deps` says how to get it")
 	}

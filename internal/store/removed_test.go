@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -44,6 +45,7 @@ func deleteRemoved(t *testing.T, s *Store) (portions int) {
 // An organization with 100,000 clients is gone at once and its rows go in portions, by two nodes at the same time, while others write. When one statement deleted all of it, that
 // took every writer's place for more than a second, and with a million clients it never came to its end.
 func TestRemovingALargeOrganizationLocksNobodyOut(t *testing.T) {
+	needs.Time(t)
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
 		accounts := 100_000

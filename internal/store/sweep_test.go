@@ -10,11 +10,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // 100,000 expired rows of each kind go in batches, and writers get in between: no write fails, and writes go on from the first batch to the last.
 func TestSweepOfManyRowsLocksNobodyOut(t *testing.T) {
+	needs.Time(t)
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
 		rows := 100_000

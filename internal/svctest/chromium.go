@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // Chromium gives the path of a browser. It skips the test where services are not wanted, as the tests with PostgreSQL do, and fails it where none is installed.
@@ -14,9 +14,7 @@ import (
 // chromium-headless-shell is the same engine without the window around the page, which costs as much again as the page.
 func Chromium(t testing.TB) string {
 	t.Helper()
-	if !pgtest.Wanted() {
-		t.Skip("needs Chromium: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
+	needs.Service(t, "Chromium")
 	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path

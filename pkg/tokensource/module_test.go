@@ -9,11 +9,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // A program that imports this package, and nothing else of this module, gains x/oauth2 and nothing else: what it must download is what go.sum
 // has the hash of a zip for.
 func TestAnOutsideModuleGainsOnlyOAuth2(t *testing.T) {
+	needs.Time(t)
 	here, err := os.Getwd() // the package's own directory; runtime.Caller knows none where GOFLAGS has -trimpath
 	require.NoError(t, err)
 	root := filepath.Dir(filepath.Dir(here))

@@ -9,12 +9,13 @@
 package pgtest
 
 import (
-	"os"
 	"sync"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // TB is the part of [testing.TB] that is needed here; a program that is no test brings its own. Fatalf must not return. Where a TB can also Skip, it is
-// skipped when services are not [Wanted].
+// skipped when not everything shall be tested: see [needs.Service].
 type TB interface {
 	Helper()
 	Fatalf(format string, args ...any)
@@ -32,13 +33,10 @@ type Config struct {
 	Dir string
 }
 
-// Wanted says whether tests that need services shall run: SVCAUTH_TEST_SERVICES=1, or CI set to anything.
-func Wanted() bool { return os.Getenv("SVCAUTH_TEST_SERVICES") == "1" || os.Getenv("CI") != "" }
-
 // Start runs a server of its own for t, and returns when it answers. It is stopped and removed when t ends.
 func Start(t TB, cfg Config) *Server {
 	t.Helper()
-	skipUnlessWanted(t)
+	needs.Service(t, "a real PostgreSQL")
 	s, err := newServer(cfg)
 	if err != nil {
 		t.Fatalf("start PostgreSQL: %v", err)
@@ -60,7 +58,7 @@ var (
 // a server that may be killed. The database stays until the process ends.
 func URL(t TB) string {
 	t.Helper()
-	skipUnlessWanted(t)
+	needs.Service(t, "a real PostgreSQL")
 	sharedOnce.Do(func() { sharedServer, errShared = newServer(Config{}) })
 	if errShared != nil {
 		t.Fatalf("start PostgreSQL: %v", errShared)
@@ -70,11 +68,4 @@ func URL(t TB) string {
 		t.Fatalf("make a database: %v", err)
 	}
 	return url
-}
-
-func skipUnlessWanted(t TB) {
-	t.Helper()
-	if skipper, ok := t.(interface{ Skip(args ...any) }); ok && !Wanted() {
-		skipper.Skip("needs a real PostgreSQL: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 func query(t *testing.T, s *Server, statement string) string {
@@ -77,7 +79,7 @@ func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
 		_, _ = os.Stdout.WriteString("victim " + s.dir + " " + strconv.Itoa(s.running.Process.Pid) + "\n")
 		select {}
 	}
-	skipUnlessWanted(t)
+	needs.Service(t, "a real PostgreSQL")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsLeftWhenTheProcessDies$")
 	cmd.Env = append(os.Environ(), "SVCAUTH_TEST_PGTEST_VICTIM=1")
 	out, err := cmd.StdoutPipe()
@@ -112,7 +114,7 @@ func (*program) Logf(string, ...any)   {}
 func (p *program) Cleanup(f func())    { p.cleanups = append(p.cleanups, f) }
 
 func TestCleanupRemovesEverything(t *testing.T) {
-	skipUnlessWanted(t)
+	needs.Service(t, "a real PostgreSQL")
 	p := &program{}
 	s := Start(p, Config{})
 	pid := s.running.Process.Pid
@@ -127,7 +129,7 @@ func TestCleanupRemovesEverything(t *testing.T) {
 func TestSkippedUnlessWanted(t *testing.T) {
 	t.Setenv("CI", "")
 	t.Setenv("SVCAUTH_TEST_SERVICES", "")
-	require.False(t, Wanted())
+	require.False(t, needs.All())
 	skipped := false
 	t.Run("inner", func(t *testing.T) {
 		defer func() { skipped = t.Skipped() }()
@@ -135,8 +137,8 @@ func TestSkippedUnlessWanted(t *testing.T) {
 	})
 	require.True(t, skipped)
 	t.Setenv("CI", "true")
-	require.True(t, Wanted())
+	require.True(t, needs.All())
 	t.Setenv("CI", "")
 	t.Setenv("SVCAUTH_TEST_SERVICES", "1")
-	require.True(t, Wanted())
+	require.True(t, needs.All())
 }

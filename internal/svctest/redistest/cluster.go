@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // Cluster is a Redis Cluster of three masters. Replicas are in the order of their masters; there may be none.
@@ -27,7 +29,7 @@ func StartCluster(t testing.TB) *Cluster {
 
 func startCluster(t testing.TB) *Cluster {
 	t.Helper()
-	skipUnlessWanted(t)
+	needs.Service(t, "a real redis-server")
 	c := &Cluster{t: t, password: rand.Text()}
 	for range 3 {
 		c.Nodes = append(c.Nodes, c.startNode())

@@ -7,18 +7,16 @@
 package redistest
 
 import (
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // databases is how many the shared server has: one for each call of URL.
 const databases = 4096
-
-// Wanted says whether tests that need services shall run: SVCAUTH_TEST_SERVICES=1, or CI set to anything.
-func Wanted() bool { return os.Getenv("SVCAUTH_TEST_SERVICES") == "1" || os.Getenv("CI") != "" }
 
 // One server for the whole test binary. The watchdog stops it when the process has ended, so no TestMain is needed.
 var (
@@ -32,7 +30,7 @@ var (
 // Channels of pub/sub know no databases: what one test publishes there, all hear.
 func URL(t testing.TB) string {
 	t.Helper()
-	skipUnlessWanted(t)
+	needs.Service(t, "a real redis-server")
 	sharedOnce.Do(func() { sharedServer, errShared = newServer("--databases", strconv.Itoa(databases)) })
 	if errShared != nil {
 		t.Fatalf("start Redis: %v", errShared)
@@ -43,7 +41,7 @@ func URL(t testing.TB) string {
 // Start runs a server of its own for t, and returns when it answers. It is stopped and removed when t ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	skipUnlessWanted(t)
+	needs.Service(t, "a real redis-server")
 	return start(t)
 }
 
@@ -56,11 +54,4 @@ func start(t testing.TB, args ...string) *Server {
 	s.t = t
 	t.Cleanup(s.close)
 	return s
-}
-
-func skipUnlessWanted(t testing.TB) {
-	t.Helper()
-	if !Wanted() {
-		t.Skip("needs a real redis-server: run `make test`, or set SVCAUTH_TEST_SERVICES=1")
-	}
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 func TestSharedServerGivesEachTestItsOwnDatabase(t *testing.T) {
@@ -95,7 +97,7 @@ func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
 		_, _ = os.Stdout.WriteString("victim " + s.dir + " " + strconv.Itoa(s.running.Process.Pid) + "\n")
 		select {}
 	}
-	skipUnlessWanted(t)
+	needs.Service(t, "a real redis-server")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsLeftWhenTheProcessDies$")
 	cmd.Env = append(os.Environ(), "SVCAUTH_TEST_REDISTEST_VICTIM=1")
 	out, err := cmd.StdoutPipe()
@@ -129,5 +131,5 @@ func TestSkippedUnlessWanted(t *testing.T) {
 	})
 	require.True(t, skipped)
 	t.Setenv("CI", "true")
-	require.True(t, Wanted())
+	require.True(t, needs.All())
 }

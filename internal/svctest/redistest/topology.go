@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
 // Sentinel is a master with one replica, watched by three Sentinels, two of which must agree that it is down.
@@ -22,7 +24,7 @@ const masterName = "main"
 // StartSentinel starts one for t, and returns when a failover would succeed.
 func StartSentinel(t testing.TB) *Sentinel {
 	t.Helper()
-	skipUnlessWanted(t)
+	needs.Service(t, "a real redis-server")
 	s := &Sentinel{t: t, Master: start(t)}
 	s.Replica = startWithPassword(t, s.Master.password, "--replicaof", "127.0.0.1 "+strconv.Itoa(s.Master.port))
 	waitFor(t, "the replica to follow", func() bool {
