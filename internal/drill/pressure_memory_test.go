@@ -65,7 +65,7 @@ func TestNodeKeepsToItsMemoryLimit(t *testing.T) {
 	p.node.environ = append(p.node.environ, fmt.Sprintf("GOMEMLIMIT=%.0f", p.limit)) // the last one counts
 	restart()
 	p.callRight()
-	all := together(p.idle(1000), p.slowReaders(500), p.slowWriters(500), p.flood(8))
+	all := together(p.idle(1000), p.slowReaders(500), p.slowWriters(500), p.flood(1100))
 	var managed, resident float64
 	end := all()
 	for range 40 {

@@ -72,6 +72,7 @@ type Server struct {
 
 	cfg      Config
 	inflight chan struct{}
+	held     chan struct{} // see late
 	probe    singleflight.Group // of readyz
 	leaving  atomic.Bool        // see Leave
 	metadata []byte
@@ -79,7 +80,7 @@ type Server struct {
 
 // New makes it.
 func New(cfg Config) (*Server, http.Handler, error) {
-	s := &Server{cfg: cfg, inflight: make(chan struct{}, max(1, cfg.MaxInflight))}
+	s := &Server{cfg: cfg, inflight: make(chan struct{}, max(1, cfg.MaxInflight)), held: make(chan struct{}, maxLate)}
 	s.metadata = s.renderMetadata()
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -188,6 +189,9 @@ func (s *Server) observe(c *gin.Context) {
 		s.log(c, id, took, panicked)
 		if span != nil {
 			endSpan(span, c)
+		}
+		if outcomeOf(c).Code == token.CodeSlowDown {
+			s.late(c.Request.Context())
 		}
 	}()
 	c.Next()

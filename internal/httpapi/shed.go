@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -58,6 +59,27 @@ func (s *Server) shed(c *gin.Context) {
 	e.RetryAfter = time.Second
 	s.refuse(c, "", e, false)
 	c.Abort()
+}
+
+// Who goes on sending wrong secrets beyond the limit gets each answer late: a program that tries again as soon as it is refused asks once a second then, on each of its
+// connections, instead of as fast as it can. One that has more connections than may be held costs as much as it did.
+const (
+	lateness = time.Second
+	maxLate  = 1000 // answers that are held at once
+)
+
+// late holds an answer that is written but not sent: net/http sends a short one when the handler returns. It holds no place among the requests in work.
+func (s *Server) late(ctx context.Context) {
+	select {
+	case s.held <- struct{}{}:
+	default:
+		return
+	}
+	defer func() { <-s.held }()
+	select {
+	case <-ctx.Done():
+	case <-time.After(lateness):
+	}
 }
 
 // giveBack frees the request's place among those in work, for one that will only wait from here on.
