@@ -72,7 +72,7 @@ type Server struct {
 
 	cfg      Config
 	inflight chan struct{}
-	held     chan struct{} // see late
+	held     chan struct{}      // see late
 	probe    singleflight.Group // of readyz
 	leaving  atomic.Bool        // see Leave
 	metadata []byte
