@@ -85,7 +85,7 @@ func (d *redisDoorbell) listen(ctx context.Context, channel string, onMessage fu
 		case *redis.Subscription:
 			if event.Kind == "subscribe" {
 				confirmed = true
-				d.report(false, nil) // Redis has answered: the bell may ring again at once
+				d.report(time.Now(), false, nil) // Redis has answered: the bell may ring again at once
 				onGap()
 			}
 		case *redis.Message:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -247,4 +248,26 @@ func FuzzCheckURL(f *testing.F) {
 			require.NotContains(t, fmt.Sprint(at.addrs), at.password)
 		}
 	})
+}
+
+// TestBreakerTellsAPartFromAll has one master of a cluster fail every time while another one answers now and then: those calls must still be let through.
+func TestBreakerTellsAPartFromAll(t *testing.T) {
+	now := time.Now()
+	away := errors.New("away")
+	one, parts := &remote{logger: slog.New(slog.DiscardHandler)}, &remote{logger: slog.New(slog.DiscardHandler), parts: true}
+	for _, r := range []*remote{one, parts} {
+		r.report(now, false, nil)
+		for range openAfter {
+			require.True(t, r.allow(now))
+			r.report(now.Add(partFor-1), true, away)
+		}
+	}
+	require.False(t, one.allow(now.Add(partFor)), "one server that failed so often is away")
+	require.True(t, parts.allow(now.Add(partFor)))
+	parts.report(now.Add(partFor), true, away)
+	require.False(t, parts.allow(now.Add(partFor)), "nothing answered for so long: all of it is away")
+	require.True(t, parts.allow(now.Add(partFor+openFor)), "one is let through to see")
+	require.False(t, parts.allow(now.Add(partFor+openFor)), "only one")
+	parts.report(now.Add(partFor+openFor), false, nil)
+	require.True(t, parts.allow(now.Add(partFor+openFor)))
 }

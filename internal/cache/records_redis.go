@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,7 +15,7 @@ import (
 const tombstoneFor = time.Hour
 
 // redisRecords keeps, for the token with a jti, one key; and for each client a sorted set of its jtis by time of issue. The two are in different slots of a
-// cluster, so they are written in one pipeline but not in one transaction; whoever reads goes by the token's key.
+// cluster, so there is no transaction over both; whoever reads goes by the token's key.
 //
 //	<prefix>{<jti>}:token        the record as JSON; empty: forgotten or revoked
 //	<prefix>{<jti>}:revoked      "1"
@@ -78,18 +79,22 @@ func (s *redisRecords) tell(batch []TokenRecord, done []bool, began time.Time, e
 	}
 }
 
+// clientList is what a batch adds to one client's list.
+type clientList struct {
+	key    string
+	at     []int // where in the batch
+	ttl    time.Duration
+	before *redis.DurationCmd
+}
+
 // write stores a batch and says of each record whether it was stored or needs not be. The error says that none was.
+//
+// A token comes into its client's list only after its key: whoever reads a list tidies away what has no key, and in a cluster the two are on different
+// servers, which answer in any order.
 func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, error) {
-	type index struct {
-		members []redis.Z
-		at      []int // where in batch
-		ttl     time.Duration
-		before  *redis.DurationCmd
-		add     *redis.IntCmd
-	}
 	done := make([]bool, len(batch))
-	indexes := map[string]*index{}
 	sets := make([]*redis.BoolCmd, len(batch))
+	lists := map[string]*clientList{}
 	now := s.clock()
 	pipe := s.client.Pipeline()
 	for i, r := range batch {
@@ -101,38 +106,49 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 			continue
 		}
 		sets[i] = pipe.SetNX(ctx, s.token(r.JTI), value, ttl)
-		ix := indexes[r.ClientID]
-		if ix == nil {
-			ix = &index{}
-			indexes[r.ClientID] = ix
+		list := lists[r.ClientID]
+		if list == nil {
+			key := s.tokens(r.ClientID)
+			list = &clientList{key: key, before: pipe.PTTL(ctx, key)}
+			lists[r.ClientID] = list
 		}
-		ix.members = append(ix.members, redis.Z{Score: float64(r.IssuedAt.UnixMilli()), Member: r.JTI})
-		ix.at, ix.ttl = append(ix.at, i), max(ix.ttl, ttl)
-	}
-	for clientID, ix := range indexes {
-		key := s.tokens(clientID)
-		ix.before = pipe.PTTL(ctx, key)
-		ix.add = pipe.ZAdd(ctx, key, ix.members...)
-		pipe.ZRemRangeByRank(ctx, key, 0, -maxPerClient-1)
-		pipe.PExpire(ctx, key, ix.ttl)
+		list.at, list.ttl = append(list.at, i), max(list.ttl, ttl)
 	}
 	if err := s.exec(ctx, pipe); err != nil {
 		return nil, err
 	}
-	again := s.client.Pipeline()
-	for clientID, ix := range indexes {
-		for _, i := range ix.at {
-			done[i] = sets[i].Err() == nil && ix.add.Err() == nil
-		}
-		// The set must outlive each of its tokens, those with a longer lifetime than the last one too.
-		if before := ix.before.Val(); before > ix.ttl {
-			again.PExpire(ctx, s.tokens(clientID), before)
-		}
+	for _, list := range lists { // those of a server that is away have to wait, as do the records of one
+		list.at = slices.DeleteFunc(list.at, func(i int) bool { return sets[i].Err() != nil || list.before.Err() != nil })
 	}
-	if again.Len() > 0 {
-		_ = s.exec(ctx, again) // only a list that is shorter than it could be
-	}
+	s.writeLists(ctx, batch, lists, done)
 	return done, nil
+}
+
+// writeLists adds to each list what it was given, and notes in done what is there.
+func (s *redisRecords) writeLists(ctx context.Context, batch []TokenRecord, lists map[string]*clientList, done []bool) {
+	pipe := s.client.Pipeline()
+	adds := map[*clientList]*redis.IntCmd{}
+	for _, list := range lists {
+		if len(list.at) == 0 {
+			continue
+		}
+		members := make([]redis.Z, len(list.at))
+		for n, i := range list.at {
+			members[n] = redis.Z{Score: float64(batch[i].IssuedAt.UnixMilli()), Member: batch[i].JTI}
+		}
+		adds[list] = pipe.ZAdd(ctx, list.key, members...)
+		pipe.ZRemRangeByRank(ctx, list.key, 0, -maxPerClient-1)
+		// The list must outlive each of its tokens, those with a longer lifetime than the last one too.
+		pipe.PExpire(ctx, list.key, max(list.ttl, list.before.Val()))
+	}
+	if s.exec(ctx, pipe) != nil {
+		return // none was done: tried again with the next flush
+	}
+	for list, add := range adds {
+		for _, i := range list.at {
+			done[i] = add.Err() == nil
+		}
+	}
 }
 
 func (s *redisRecords) writeRevoked(ctx context.Context, batch []revokedToken) ([]bool, error) {

@@ -1,9 +1,11 @@
 package cache
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,6 +155,31 @@ func testRecordsCrossNodes(t *testing.T, b backend) {
 	listed(t, one, "sa_1")
 	two.RecordToken(t.Context(), record("sa_1", "j5", now, time.Hour))
 	listed(t, one, "sa_1", "j5")
+}
+
+// testRecordsAreListedWhileTheyCome reads without a pause what is being written: a reader tidies a client's list, and must take nothing from it that is on its way.
+func testRecordsAreListedWhileTheyCome(t *testing.T, b backend) {
+	c := b.node(t, Config{})
+	now := time.Now().Truncate(time.Millisecond)
+	ctx, stop := context.WithCancel(t.Context())
+	var readers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = c.Tokens(ctx, "sa_1")
+			}
+		})
+	}
+	want := make([]string, 500)
+	for i := range want {
+		want[len(want)-1-i] = "j" + strconv.Itoa(i)
+		c.RecordToken(t.Context(), record("sa_1", "j"+strconv.Itoa(i), now.Add(time.Duration(i)*time.Millisecond), time.Hour))
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(3 * writeEvery)
+	stop()
+	readers.Wait()
+	listed(t, c, "sa_1", want...)
 }
 
 func testHostileRecords(t *testing.T, b backend) {

@@ -19,26 +19,30 @@ const (
 	dialTimeout = 200 * time.Millisecond
 	openAfter   = 3                      // failures in a row before calls fail without being tried
 	openFor     = 500 * time.Millisecond // then; after it one call is let through to see
+	partFor     = time.Second            // a cluster that answered anything so lately has lost a part, not all: what the others hold is asked for as before
 )
 
 // errOpen is the breaker's: nothing was sent.
-var errOpen = fmt.Errorf("%w (failed %d times in a row; tried again soon)", ErrUnavailable, openAfter)
+var errOpen = fmt.Errorf("%w (failed at least %d times in a row; tried again soon)", ErrUnavailable, openAfter)
 
 // remote is the connection to Redis of whatever topology, with a breaker before it.
 type remote struct {
 	client redis.UniversalClient
 	logger *slog.Logger
 	onCall func(context.Context, time.Time, error)
+	parts  bool // more than one server is asked: a cluster
 
 	mu       sync.Mutex
 	failures int       // in a row
+	answered time.Time // the last that succeeded
+	open     bool
 	probeAt  time.Time // while open: when the next call is let through
 }
 
 func newRemote(at target, cfg Config) *remote {
 	logging.Disable() // it prints to standard error by default
 	opt := options(at)
-	r := &remote{logger: cfg.Logger, onCall: cfg.OnCall}
+	r := &remote{logger: cfg.Logger, onCall: cfg.OnCall, parts: at.topology == cluster}
 	switch at.topology {
 	case sentinel:
 		r.client = redis.NewFailoverClient(opt.Failover())
@@ -94,14 +98,14 @@ func (r *remote) do(ctx context.Context, call func(context.Context) error) error
 	} else {
 		r.onCall(ctx, start, nil)
 	}
-	r.report(failed, err)
+	r.report(time.Now(), failed, err)
 	return err
 }
 
 func (r *remote) allow(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.failures < openAfter {
+	if !r.open {
 		return true
 	}
 	if now.Before(r.probeAt) {
@@ -111,21 +115,23 @@ func (r *remote) allow(now time.Time) bool {
 	return true
 }
 
-func (r *remote) report(failed bool, err error) {
+func (r *remote) report(now time.Time, failed bool, err error) {
 	r.mu.Lock()
-	before := r.failures
+	before := r.open
 	if failed {
 		r.failures++
-		r.probeAt = time.Now().Add(openFor)
+		r.probeAt = now.Add(openFor)
+		lostAll := !r.parts || now.Sub(r.answered) >= partFor
+		r.open = r.open || r.failures >= openAfter && lostAll
 	} else {
-		r.failures = 0
+		r.failures, r.answered, r.open = 0, now, false
 	}
-	after := r.failures
+	after := r.open
 	r.mu.Unlock()
 	switch {
-	case after == openAfter && before < openAfter:
+	case after && !before:
 		r.logger.Warn("Redis does not answer; going on without it", "error", err)
-	case after == 0 && before >= openAfter:
+	case before && !after:
 		r.logger.Info("Redis answers again")
 	}
 }

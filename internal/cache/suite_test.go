@@ -105,6 +105,7 @@ func TestSuite(t *testing.T) {
 			"the newest 1,000 records of a client stay":                   testNewestThousand,
 			"everything in Redis ends; what has expired is never written": testLifetimes,
 			"records cross nodes":                                         testRecordsCrossNodes,
+			"records are listed while they come":                          testRecordsAreListedWhileTheyCome,
 			"strange ids and foreign values do no harm":                   testHostileRecords,
 			"the doorbell reaches who listens":                            testDoorbell,
 			"a lost subscription comes back and says so":                  testResubscription,
