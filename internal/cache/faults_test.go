@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -134,7 +136,7 @@ func TestClusterWithoutOneMaster(t *testing.T) {
 	cl := redistest.StartCluster(t)
 	b := backend{url: cl.URL()}
 	var dropped drops
-	c := b.node(t, Config{OnDrop: dropped.count})
+	c := b.node(t, Config{Prefix: "lost:", OnDrop: dropped.count})
 	now := time.Now().Truncate(time.Millisecond)
 	c.RecordToken(t.Context(), record("sa_0", "j0", now, time.Hour))
 	listed(t, c, "sa_0", "j0")
@@ -152,8 +154,28 @@ func TestClusterWithoutOneMaster(t *testing.T) {
 		return n
 	}
 	eventually(t, func() bool { return readable() >= many/3 }, "what the other two hold to be written and read")
+	requireListedHaveKeys(t, backend{nodes: cl.Nodes[:2]}, "lost:")
 	cl.Nodes[2].Start()
 	eventually(t, func() bool { return readable()+dropped.of("token_records") >= many }, "the rest to be written when it is back, or counted as dropped")
+}
+
+// requireListedHaveKeys fails where a client's list has a token ("k…") whose key is on none of the servers: a reader would tidy that entry away.
+func requireListedHaveKeys(t *testing.T, b backend, prefix string) {
+	t.Helper()
+	var listed []string
+	for _, node := range b.nodes {
+		for list := range strings.SplitSeq(node.Must("KEYS", prefix+"*:tokens"), "\n") {
+			if list != "" {
+				listed = append(listed, strings.Split(node.Must("ZRANGEBYLEX", list, "[k", "(l"), "\n")...)
+			}
+		}
+	}
+	listed = slices.DeleteFunc(listed, func(jti string) bool { return jti == "" })
+	require.NotEmpty(t, listed)
+	keys := b.keys(prefix) // read after the lists: whatever they had must be here
+	for _, jti := range listed {
+		require.Contains(t, keys, prefix+"{"+jti+"}:token")
+	}
 }
 
 func TestQueueRetriesCountsAndDrops(t *testing.T) {
