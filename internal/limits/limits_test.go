@@ -1,0 +1,46 @@
+package limits
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSharesKeepRoomForOthers(t *testing.T) {
+	s := NewShares[string](Bound{Total: 10, Each: 3, Reserved: 4})
+	require.True(t, s.Take("a", 3, false))
+	assert.False(t, s.Take("a", 1, false), "a has its share")
+	assert.True(t, s.Take("b", 3, false))
+	assert.False(t, s.Take("c", 1, false), "the rest is reserved")
+	assert.True(t, s.Take("operator", 4, true), "a privileged caller has all of it")
+	assert.False(t, s.Take("operator", 1, true), "and no more")
+	s.Give("a", 3)
+	assert.Equal(t, 7, s.Used())
+	assert.False(t, s.Take("c", 1, false), "still within the reserved part")
+	s.Give("operator", 4)
+	assert.True(t, s.Take("c", 3, false))
+	s.Give("b", 3)
+	s.Give("c", 3)
+	assert.Zero(t, s.Used())
+	assert.Empty(t, s.held, "a key without units is forgotten")
+}
+
+func TestRatesBoundEachKey(t *testing.T) {
+	now := time.Unix(0, 0)
+	r := NewRates[string](Rate{PerSecond: 2, Burst: 3}, 2)
+	for range 3 {
+		require.Zero(t, r.Allow("a", now))
+	}
+	assert.Equal(t, 500*time.Millisecond, r.Allow("a", now))
+	assert.Equal(t, 500*time.Millisecond, r.Allow("a", now), "a refusal costs nothing")
+	assert.Zero(t, r.Allow("b", now), "another key has its own")
+	for range 3 {
+		require.Zero(t, r.Allow("c", now))
+	}
+	assert.NotZero(t, r.Allow("d", now), "keys beyond the bound share one allowance")
+	later := now.Add(time.Minute)
+	assert.Zero(t, r.Allow("e", later), "keys at rest give way")
+	assert.LessOrEqual(t, len(r.byKey), 2)
+}
