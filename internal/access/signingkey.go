@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"errors"
 
+	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -19,10 +21,21 @@ func keyOperation(action, kid string) operation {
 	return operation{need: svcauth.KeysManage, operator: true, action: action, target: svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid}}
 }
 
-// RotateSigningKeys lets the next key sign from now on and gives the keys as they then are; the operator's (keys:manage). Tokens live on.
+// RotateSigningKeys lets the next key sign from now on and returns the keys as
+// they then are; the operator's (keys:manage). Tokens live on. A problem of
+// [svcauth.CodeConflict] if as many keys are published as may be.
 func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
 	err := s.change(ctx, keyOperation("signing_key.rotate", ""), func(ctx context.Context, t *tx) error {
-		return s.cfg.Keyring.Rotate(ctx, t.Q)
+		err := s.cfg.Keyring.Rotate(ctx, t.Q)
+		var full *keyring.FullError
+		if errors.As(err, &full) {
+			refusal := svcauth.NewProblem(svcauth.CodeConflict, "%s", full)
+			if !full.Next.IsZero() {
+				refusal.RetryAfter = full.Next.Sub(t.now)
+			}
+			return refusal
+		}
+		return err
 	})
 	if err != nil {
 		return svcauth.List[svcauth.SigningKey]{}, err

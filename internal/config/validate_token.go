@@ -38,12 +38,17 @@ func (c checker) tokens(cfg *Config) {
 	}
 	c.lasts(cfg.JWKS.MaxAge, 10*time.Second, 24*time.Hour, "jwks.max_age")
 	c.that(cfg.JWKS.MaxAge%time.Second == 0, "jwks.max_age", "is not a number of whole seconds, which Cache-Control needs (RFC 9111 §5.2.2.1)")
-	c.lasts(cfg.Keys.RotateEvery, time.Hour, 10*365*24*time.Hour, "keys.rotate_every")
+	c.lasts(cfg.Keys.RotateEvery, minRotateEvery, 10*365*24*time.Hour, "keys.rotate_every")
 	c.that(cfg.Keys.PublishBefore >= cfg.JWKS.MaxAge || c.broken["jwks.max_age"], "keys.publish_before",
 		"is %s, less than jwks.max_age (%s): a key would sign before verifiers have it; make it longer", showDuration(cfg.Keys.PublishBefore), showDuration(cfg.JWKS.MaxAge))
 	c.that(cfg.Keys.PublishBefore < cfg.Keys.RotateEvery || c.broken["keys.rotate_every"], "keys.publish_before",
 		"is %s, not less than keys.rotate_every (%s); make it shorter", showDuration(cfg.Keys.PublishBefore), showDuration(cfg.Keys.RotateEvery))
 }
+
+// minRotateEvery keeps rotation by the clock within [svcauth.MaxPublishedKeys]:
+// a retired key stays for a token's longest life, an hour of serve_stale and an
+// hour by which clocks may differ, some 27 hours, and eight of them have room.
+const minRotateEvery = 4 * time.Hour
 
 // Warnings are what is allowed but seldom meant, one sentence each, for the log at start and for `svcauth config check`.
 func (c Config) Warnings() (out []string) {

@@ -29,7 +29,7 @@ func (m *management) signingKeys() {
 			return page(m.cfg.Access.SigningKeys(ctx))
 		})
 	add(m, operation("rotateSigningKeys", "POST", pathSigning+"/rotate", tagSigning, svcauth.KeysManage, "Rotate the signing keys now",
-		operators+" The next key becomes the active one before it is due. Tokens live on. The answer lists the keys as they then are."),
+		operators+" The next key becomes the active one before it is due. Tokens live on. The answer lists the keys as they then are. At most 10 keys are published at once: beyond that 409 says when the next rotation is possible."),
 		func(ctx context.Context, _ *struct{}) (*plain[svcauth.List[svcauth.SigningKey]], error) {
 			return page(m.cfg.Access.RotateSigningKeys(ctx))
 		})

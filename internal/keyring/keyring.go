@@ -36,7 +36,8 @@ type Keyring struct {
 
 	keys      atomic.Pointer[set]
 	macs      atomic.Pointer[macs]
-	reloading sync.Mutex // so that the set read last is the one that stays
+	reloading sync.Mutex   // so that the set read last is the one that stays
+	saidFull  atomic.Int64 // the moment that the log named last; see FullError
 }
 
 var errNotLoaded = errors.New("the signing keys have not been loaded yet")

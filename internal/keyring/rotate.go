@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
@@ -148,20 +149,80 @@ func (k *Keyring) advanceSlots(ctx context.Context, q *store.Q, s *slots, replac
 			return err
 		}
 	}
-	if now.Sub(since(s.active.SigningKey)) >= k.cfg.RotateEvery && now.Sub(s.next.CreatedAt) >= k.cfg.PublishBefore {
-		if err := k.promote(ctx, q, s); err != nil {
+	if err := k.deleteExpired(ctx, q, s); err != nil {
+		return err
+	}
+	if now.Sub(since(s.active.SigningKey)) < k.cfg.RotateEvery || now.Sub(s.next.CreatedAt) < k.cfg.PublishBefore {
+		return nil
+	}
+	if full := s.full(); full != nil {
+		if at := full.Next.Unix(); k.saidFull.Swap(at) != at {
+			k.cfg.Logger.Warn("the signing keys are not rotated although they are due", "reason", full.Error())
+		}
+		return nil
+	}
+	return k.promote(ctx, q, s)
+}
+
+// deleteExpired deletes the retired keys whose last token has expired.
+func (k *Keyring) deleteExpired(ctx context.Context, q *store.Q, s *slots) error {
+	var kept []store.SigningKeyRow
+	for _, r := range s.retired {
+		if r.DeleteAfter == nil || k.now().Before(*r.DeleteAfter) {
+			kept = append(kept, r)
+			continue
+		}
+		if err := q.DeleteSigningKey(ctx, r.KID); err != nil {
 			return err
 		}
+		s.changed = true
 	}
-	for _, r := range s.retired {
-		if r.DeleteAfter != nil && !now.Before(*r.DeleteAfter) {
-			if err := q.DeleteSigningKey(ctx, r.KID); err != nil {
-				return err
-			}
-			s.changed = true
+	s.retired = kept
+	return nil
+}
+
+// FullError refuses a rotation while as many keys are published as may be.
+type FullError struct {
+	// Next is when enough retired keys will have gone by themselves. Zero:
+	// never.
+	Next time.Time
+}
+
+// Error says when the next rotation is possible and what makes room before.
+func (e *FullError) Error() string {
+	when := ""
+	if !e.Next.IsZero() {
+		second := e.Next.UTC().Add(time.Second - 1).Truncate(time.Second) // not one too early
+		when = fmt.Sprintf(" The next rotation is possible at %s, when the tokens of a retired one have expired.", second.Format(time.RFC3339))
+	}
+	return fmt.Sprintf("As many keys are published as may be, %d, and a rotation adds one.%s"+
+		" To make room before that, revoke a retired key: what it signed is then refused.", svcauth.MaxPublishedKeys, when)
+}
+
+// full returns the refusal of a rotation, which publishes one key more, or nil
+// if there is room for it.
+func (s *slots) full() *FullError {
+	published := len(s.retired) + 1 // the next one that a rotation makes
+	for _, one := range []*store.SigningKeyRow{s.active, s.next} {
+		if one != nil {
+			published++
 		}
 	}
-	return nil
+	excess := published - svcauth.MaxPublishedKeys
+	if excess <= 0 {
+		return nil
+	}
+	var ends []time.Time
+	for _, r := range s.retired {
+		if r.DeleteAfter != nil {
+			ends = append(ends, *r.DeleteAfter)
+		}
+	}
+	if len(ends) < excess {
+		return &FullError{}
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	return &FullError{Next: ends[excess-1]}
 }
 
 // insert generates a key and puts it into its slot.
@@ -213,14 +274,23 @@ func (k *Keyring) announce(ctx context.Context, q *store.Q) error {
 	return err
 }
 
-// Rotate lets the next key sign from now on, by hand, inside the caller's [store.Store.Write]. Verifiers that have not read the JWKS since that
-// key was published read it again when they meet its kid.
+// Rotate lets the next key sign from now on, by hand, inside the caller's
+// [store.Store.Write]. Verifiers that have not read the JWKS since that key was
+// published read it again when they meet its kid. A [*FullError] if no further
+// key may be published now.
 func (k *Keyring) Rotate(ctx context.Context, q *store.Q) error {
 	rows, err := q.SigningKeys(ctx)
 	if err != nil {
 		return err
 	}
-	if err := k.promote(ctx, q, sort(rows)); err != nil {
+	s := sort(rows)
+	if err := k.deleteExpired(ctx, q, s); err != nil {
+		return err
+	}
+	if full := s.full(); full != nil {
+		return full
+	}
+	if err := k.promote(ctx, q, s); err != nil {
 		return err
 	}
 	return k.announce(ctx, q)

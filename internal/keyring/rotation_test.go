@@ -179,3 +179,63 @@ func TestAgesOfKeys(t *testing.T) {
 		require.Equal(t, []KeyAge{{svcauth.KeyNext, time.Minute}, {svcauth.KeyActive, time.Minute}, {svcauth.KeyRetired, time.Minute}}, k.Ages(c.Now()))
 	})
 }
+
+// rotate rotates by hand and returns what refuses it.
+func rotate(t *testing.T, k *Keyring) error {
+	t.Helper()
+	err := k.cfg.Store.Write(t.Context(), func(q *store.Q) error { return k.Rotate(t.Context(), q) })
+	require.NoError(t, k.Reload(t.Context()))
+	return err
+}
+
+func TestNoMoreKeysArePublishedThanMayBe(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		c := newClock()
+		k := loaded(t, config(open(), c))
+		first := c.Now()
+		for range svcauth.MaxPublishedKeys - 2 {
+			require.NoError(t, rotate(t, k))
+			c.add(time.Minute)
+		}
+		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
+		var full *FullError
+		require.ErrorAs(t, rotate(t, k), &full)
+		require.Equal(t, first.Add(tokenLifetime+deletionSlack), full.Next, "when the first that retired goes")
+		require.Contains(t, full.Error(), full.Next.Format(time.RFC3339))
+
+		c.add(full.Next.Sub(c.Now()) - time.Millisecond)
+		require.ErrorAs(t, rotate(t, k), &full)
+		c.add(time.Millisecond)
+		require.NoError(t, rotate(t, k), "at the moment that was named, nobody having tidied up")
+		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
+
+		require.ErrorAs(t, rotate(t, k), &full)
+		retired := states(t, k)[svcauth.KeyRetired][0]
+		write(t, k, func(ctx context.Context, q *store.Q) error { _, err := k.Revoke(ctx, q, retired); return err })
+		require.NoError(t, rotate(t, k), "a revoked key makes room")
+		for _, state := range []string{svcauth.KeyActive, svcauth.KeyNext} { // others come in their place
+			kid := states(t, k)[state][0]
+			write(t, k, func(ctx context.Context, q *store.Q) error { _, err := k.Revoke(ctx, q, kid); return err })
+			require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
+		}
+	})
+}
+
+func TestRotationByTheClockWaitsForRoom(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		c := newClock()
+		cfg := config(open(), c)
+		cfg.RotateEvery, cfg.PublishBefore = 2*time.Hour, time.Hour
+		k := loaded(t, cfg)
+		for range 80 { // 40 hours, far beyond a token's life
+			c.add(30 * time.Minute)
+			require.NoError(t, k.Advance(t.Context()))
+			require.LessOrEqual(t, len(published(t, k)), svcauth.MaxPublishedKeys)
+		}
+		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
+		active := states(t, k)[svcauth.KeyActive]
+		c.add(tokenLifetime + deletionSlack)
+		require.NoError(t, k.Advance(t.Context()))
+		require.NotEqual(t, active, states(t, k)[svcauth.KeyActive], "what was due is done once there is room")
+	})
+}

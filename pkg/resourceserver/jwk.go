@@ -11,11 +11,13 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const (
 	maxJWKSSize = 1 << 20
-	maxKeys     = 256
+	maxKeys     = 10 * svcauth.MaxPublishedKeys // with room for a later server
 	minRSABits  = 2048 // RFC 7518 §3.3
 	maxRSABits  = 8192 // a bigger one would only cost us time
 )

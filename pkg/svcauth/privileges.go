@@ -50,4 +50,5 @@ const (
 	MaxPrivilegesPerRole = 500
 	MaxRolesPerPrincipal = 100
 	MaxRolesPerOrg       = 1000
+	MaxPublishedKeys     = 10 // in the key set at once; whoever reads it must take as many
 )
