@@ -17,9 +17,10 @@ import (
 
 const (
 	maxJWKSSize = 1 << 20
-	maxKeys     = 10 * svcauth.MaxPublishedKeys // with room for a later server
-	minRSABits  = 2048 // RFC 7518 §3.3
-	maxRSABits  = 8192 // a bigger one would only cost us time
+	// maxKeys leaves room for a later server, which may publish more.
+	maxKeys    = 10 * svcauth.MaxPublishedKeys
+	minRSABits = 2048 // RFC 7518 §3.3
+	maxRSABits = 8192 // a bigger one would only cost us time
 )
 
 // jwk is one key of RFC 7517 §4 with the parameters of RFC 7518 §6 and RFC 8037 §2 that a verifier needs.
