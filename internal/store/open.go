@@ -63,13 +63,24 @@ func openPostgres(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("database.url can't be used: " + withoutPassword(err, u))
 	}
-	db := stdlib.OpenDB(*settings)
-	db.SetMaxOpenConns(cfg.MaxConns)
-	db.SetMaxIdleConns(cfg.MaxConns)
-	db.SetConnMaxIdleTime(5 * time.Minute)
-	db.SetConnMaxLifetime(time.Hour)
-	return &Store{cfg: cfg, postgres: true, read: db, write: db, reader: db}, nil
+	pool := func(size int) *sql.DB {
+		db := stdlib.OpenDB(*settings)
+		db.SetMaxOpenConns(size)
+		db.SetMaxIdleConns(size)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		db.SetConnMaxLifetime(time.Hour)
+		return db
+	}
+	if cfg.MaxConns < 2*writers {
+		db := pool(cfg.MaxConns)
+		return &Store{cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db}, nil
+	}
+	read := pool(cfg.MaxConns - writers)
+	return &Store{cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read}, nil
 }
+
+// writers is how many connections are kept for changes: see [Turn].
+const writers = 2
 
 // splitHosts takes a list of hosts (a primary and its replicas, with target_session_attrs=read-write) out of a URL, because net/url takes but one. Without a list the URL stays.
 func splitHosts(text string) (one, hosts, ports string) {
@@ -129,7 +140,7 @@ func openSQLite(cfg Config, path string) (*Store, error) {
 	}
 	read.SetMaxOpenConns(max(2, cfg.MaxConns/2))
 	read.SetMaxIdleConns(max(2, cfg.MaxConns/2))
-	return &Store{cfg: cfg, read: read, write: write, reader: newPrepared(read)}, nil
+	return &Store{cfg: cfg, read: read, write: write, aside: write, reader: newPrepared(read)}, nil
 }
 
 // isBroken tells the errors that mean a lost connection but have no type of their own.
@@ -221,7 +232,8 @@ func (s *Store) migrationLock(ctx context.Context) (release func(), err error) {
 	if !s.postgres {
 		return func() {}, nil
 	}
-	s.write.SetMaxOpenConns(max(2, s.cfg.MaxConns)) // the lock takes one, the migration another
+	size := s.write.Stats().MaxOpenConnections
+	s.write.SetMaxOpenConns(max(2, size)) // the lock takes one, the migration another
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
 		return nil, classify("connect", err)
@@ -233,6 +245,6 @@ func (s *Store) migrationLock(ctx context.Context) (release func(), err error) {
 	return func() {
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(7315911263)`)
 		_ = conn.Close()
-		s.write.SetMaxOpenConns(s.cfg.MaxConns)
+		s.write.SetMaxOpenConns(size)
 	}, nil
 }

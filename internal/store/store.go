@@ -14,8 +14,13 @@ type Store struct {
 	cfg      Config
 	postgres bool
 	read     *sql.DB
-	write    *sql.DB // SQLite: one connection; PostgreSQL: the same pool as read
-	reader   runner  // read, or on SQLite its prepared form
+	// write is for changes. SQLite: its one connection that writes. PostgreSQL:
+	// a pool with a connection for each of the two that happen at once, so that
+	// they wait for no reader; the same pool as read if there are too few.
+	write  *sql.DB
+	aside  *sql.DB // for transactions that touch what no rule reads: write or read
+	reader runner  // read, or on SQLite its prepared form
+	turns  turns
 }
 
 // Config says which database, and who hears how it is doing.
@@ -81,12 +86,36 @@ func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close
 // Read gives queries outside a transaction: each sees what was committed when it began.
 func (s *Store) Read() *Q { return &Q{on: s.reader, cfg: &s.cfg} }
 
-// Write runs do in a transaction that may change anything, alone: all such transactions of all nodes happen one after another. It
-// commits if do returns nil; otherwise nothing has happened and that error comes back. do must not call Write, and must not wait for
-// anything but the database. After an error of the commit itself ([ErrUncertain]) nobody can know whether it happened.
+// Write is [Store.WriteInTurn] for the server itself, which waits for all in front.
 func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
-	var written []Change
-	err := s.transaction(ctx, func(q *Q) error {
+	return s.WriteInTurn(ctx, Turn{}, do)
+}
+
+// WriteInTurn runs do in a transaction that may change anything, alone: all
+// such transactions of all nodes happen one after another. It commits if do
+// returns nil; otherwise nothing has happened and that error comes back. do
+// must not call Write, and must not wait for anything but the database. After
+// an error of the commit itself ([ErrUncertain]) nobody can know whether it
+// happened.
+func (s *Store) WriteInTurn(ctx context.Context, turn Turn, do func(*Q) error) error {
+	written, err := s.alone(ctx, turn, do)
+	if err == nil && len(written) > 0 && s.cfg.OnCommit != nil {
+		s.cfg.OnCommit(ctx, written)
+	}
+	return err
+}
+
+// alone runs do in a transaction that holds the lock of all changes, and
+// returns what it appended to the change log.
+func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (written []Change, err error) {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
+	release, err := s.turns.take(ctx, turn)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	err = s.transaction(ctx, s.write, func(q *Q) error {
 		if err := q.lockChanges(ctx); err != nil {
 			return err
 		}
@@ -96,24 +125,21 @@ func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
 		written = q.written
 		return q.storeCounter(ctx)
 	})
-	if err == nil && len(written) > 0 && s.cfg.OnCommit != nil {
-		s.cfg.OnCommit(ctx, written)
-	}
-	return err
+	return written, err
 }
 
 // WriteAside runs a transaction that touches only rows no rule reads (last use, sessions, what has expired or was in a removed organization). It waits for nobody and
 // must not add to the change log.
 func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
-	return s.transaction(ctx, do)
+	return s.transaction(ctx, s.aside, do)
 }
 
-func (s *Store) transaction(ctx context.Context, do func(*Q) error) (err error) {
+func (s *Store) transaction(ctx context.Context, on *sql.DB, do func(*Q) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
 	defer cancel()
 	began := time.Now()
 	defer func() { s.cfg.observe(ctx, "transaction", began, err) }()
-	tx, err := s.write.BeginTx(ctx, nil)
+	tx, err := on.BeginTx(ctx, nil)
 	if err != nil {
 		return classify("begin a transaction", err)
 	}
