@@ -1,0 +1,66 @@
+package limits
+
+import (
+	"math"
+	"sync"
+	"time"
+)
+
+// Callers bounds what is asked by those who have authenticated: how often, and
+// how much at once, by one caller and by all of its organization. Whoever asks
+// for more than that costs others little. It is safe for concurrent use.
+type Callers struct {
+	caller, organization bounds
+}
+
+// bounds is one of the two levels.
+type bounds struct {
+	rates  *Rates[string]
+	inWork *Shares[string]
+}
+
+const (
+	// organizationFactor is how many callers at their bounds an organization's
+	// bounds have room for.
+	organizationFactor = 4
+	burstSeconds       = 2      // how long after a rest a caller may save up for
+	rememberedCallers  = 10_000 // by rate
+)
+
+// NewCallers returns Callers that let each begin perSecond calls a second and
+// have inWork of them in work at once.
+func NewCallers(perSecond, inWork int) *Callers {
+	level := func(factor int) bounds {
+		each, perSecond := inWork*factor, perSecond*factor
+		return bounds{
+			rates:  NewRates[string](Rate{PerSecond: float64(perSecond), Burst: perSecond * burstSeconds}, rememberedCallers),
+			inWork: NewShares[string](Bound{Total: math.MaxInt, Each: each}),
+		}
+	}
+	return &Callers{level(1), level(organizationFactor)}
+}
+
+// Enter counts a call that begins and returns leave, which its end must call;
+// more calls of leave do nothing. If it is too many, leave is nil and wait is
+// how long the caller should wait.
+func (c *Callers) Enter(caller, organization string, now time.Time) (leave func(), wait time.Duration) {
+	if !c.caller.inWork.Take(caller, 1, false) {
+		return nil, time.Second
+	}
+	if !c.organization.inWork.Take(organization, 1, false) {
+		c.caller.inWork.Give(caller, 1)
+		return nil, time.Second
+	}
+	leave = sync.OnceFunc(func() {
+		c.caller.inWork.Give(caller, 1)
+		c.organization.inWork.Give(organization, 1)
+	})
+	if wait = c.caller.rates.Allow(caller, now); wait == 0 {
+		wait = c.organization.rates.Allow(organization, now)
+	}
+	if wait > 0 {
+		leave()
+		return nil, wait
+	}
+	return leave, 0
+}
