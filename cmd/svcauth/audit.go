@@ -71,14 +71,22 @@ func listEvents() *cobra.Command {
 		columns: func(*session) []column[svcauth.AuditEvent] {
 			return []column[svcauth.AuditEvent]{
 				{title: "TIME (UTC)", whole: true, cell: func(e svcauth.AuditEvent) string { return e.Time.UTC().Format("2006-01-02 15:04:05") }},
-				{title: "ACTOR", cell: func(e svcauth.AuditEvent) string { return e.Actor.Name }},
+				{title: "ACTOR", cell: func(e svcauth.AuditEvent) string { return orElse(e.Actor.Name, e.Actor.ID) }},
 				{title: "ACTION", last: true, cell: func(e svcauth.AuditEvent) string { return e.Action }},
 				{title: "TARGET", cell: func(e svcauth.AuditEvent) string { return orElse(e.Target.Name, e.Target.ID) }},
-				{title: "OUTCOME", whole: true, cell: func(e svcauth.AuditEvent) string { return e.Outcome }},
+				{title: "OUTCOME", whole: true, cell: outcomeOf},
 			}
 		},
 		none: "No such events.",
 	}.command()
+}
+
+// outcomeOf says also how many equal events a row is joined from.
+func outcomeOf(e svcauth.AuditEvent) string {
+	if e.Count > 1 {
+		return fmt.Sprintf("%s %d times", e.Outcome, e.Count)
+	}
+	return e.Outcome
 }
 
 func orElse(text, otherwise string) string {

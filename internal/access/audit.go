@@ -9,8 +9,11 @@ import (
 
 const maxFilter = 128
 
-// AuditEvents lists the events of the caller's organization that fit the filter, newest first; it needs audit:read. What is written during a walk over the
-// pages is neither missed nor repeated among what was there before.
+// AuditEvents lists the events of the caller's organization that fit the
+// filter, newest first; it needs audit:read. What this node has refused is in
+// it at once, what another has within a second or so. What is written during a
+// walk over the pages is neither missed nor repeated among what was there
+// before.
 func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none svcauth.List[svcauth.AuditEvent], err error) {
 	a, err := caller(ctx, svcauth.AuditRead)
 	if err != nil {
@@ -27,6 +30,9 @@ func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none 
 		if len(text) > maxFilter || !printable(text) {
 			return none, svcauth.InvalidField(at, "Expected an id or an action of at most %d bytes, without control characters.", maxFilter)
 		}
+	}
+	if err := s.cfg.Audit.Flush(ctx); err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "audit event"})
 	}
 	all, err := s.read().AuditEvents(ctx, a.OrgID, store.AuditFilter{Actor: f.Actor, Target: f.Target, Action: f.Action, Since: f.Since, Until: f.Until, Before: before}, limit+1)
 	if err != nil {

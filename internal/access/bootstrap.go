@@ -69,7 +69,8 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 }
 
 func (s *Service) tenantIn(ctx context.Context, t *tx, n NewTenant, passwordHash string, operator bool) (Tenant, error) {
-	if _, err := t.OperatorOrganization(ctx); operator && err == nil {
+	operators, err := t.OperatorOrganization(ctx)
+	if operator && err == nil {
 		return Tenant{}, svcauth.NewProblem(svcauth.CodeConflict, "This database has been bootstrapped already. Sign in as an administrator, or use another database.")
 	} else if err != nil && !(operator && errors.Is(err, store.ErrNotFound)) {
 		if errors.Is(err, store.ErrNotFound) {
@@ -99,8 +100,8 @@ func (s *Service) tenantIn(ctx context.Context, t *tx, n NewTenant, passwordHash
 		return Tenant{}, err
 	}
 	t.target = svcauth.AuditTarget{ID: org.ID, Kind: "organization", Name: org.Name}
-	t.after = org
-	return made, t.InsertAuditEvent(ctx, t.event("organization.bootstrap", svcauth.OutcomeDone, ""))
+	t.after, t.also = org, operators.ID
+	return made, t.audit(ctx, "organization.bootstrap")
 }
 
 // insertApplicationKey makes a key of a member with its one secret.

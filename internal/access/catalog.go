@@ -29,24 +29,73 @@ func (s *Service) ApplyCatalog(ctx context.Context, apis []svcauth.API, privileg
 			return nil
 		}
 		t := &tx{Q: q, s: s, now: s.now(), actor: System("")}
-		for _, p := range had {
-			if slices.ContainsFunc(privileges, func(n svcauth.Privilege) bool { return n.Name == p.Name }) {
-				continue
-			}
-			if err := s.dropPrivilege(ctx, t, p.Name, allowRemoval); err != nil {
+		removed := without(names(had), names(privileges))
+		var losses losses
+		for _, p := range removed {
+			if err := s.dropPrivilege(ctx, t, p, allowRemoval, &losses); err != nil {
 				return err
 			}
+		}
+		if err := losses.audit(ctx, t); err != nil {
+			return err
 		}
 		if err := q.ReplaceCatalog(ctx, apis, privileges); err != nil {
 			return err
 		}
 		changed = true
+		news := catalogNews{Added: without(names(privileges), names(had)), Removed: removed}
+		if err := q.AuditSystem(ctx, t.now, "catalog.update", svcauth.AuditTarget{Kind: "catalog"}, nil, news); err != nil {
+			return err
+		}
 		return t.touch(ctx, "", store.ChangeCatalog, "")
 	})
 	return changed, s.problem(err, svcauth.AuditTarget{Kind: "catalog"})
 }
 
-func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, allowRemoval bool) error {
+// catalogNews is what the operator's log says of a changed catalogue.
+type catalogNews struct {
+	Added   []string `json:"privileges_added,omitempty"`
+	Removed []string `json:"privileges_removed,omitempty"`
+}
+
+func names(privileges []svcauth.Privilege) []string {
+	all := make([]string, len(privileges))
+	for i, p := range privileges {
+		all[i] = p.Name
+	}
+	return all
+}
+
+// losses is what roles lose because the catalogue no longer has it.
+type losses struct {
+	roles []store.RoleRow
+	of    map[string][]string // by role
+}
+
+func (l *losses) add(r store.RoleRow, privilege string) {
+	if l.of == nil {
+		l.of = map[string][]string{}
+	}
+	if l.of[r.ID] == nil {
+		l.roles = append(l.roles, r)
+	}
+	l.of[r.ID] = append(l.of[r.ID], privilege)
+}
+
+// audit tells each organization which of its roles lost what.
+func (l *losses) audit(ctx context.Context, t *tx) error {
+	for _, r := range l.roles {
+		t.actor = System(r.OrgID)
+		t.target = svcauth.AuditTarget{ID: r.ID, Kind: "role", Name: r.Name}
+		t.before = map[string][]string{"privileges": l.of[r.ID]}
+		if err := t.audit(ctx, "role.privileges_removed"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, allowRemoval bool, losses *losses) error {
 	roles, err := t.RolesWithPrivilege(ctx, privilege)
 	if err != nil {
 		return err
@@ -69,6 +118,7 @@ func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, al
 		if err := t.touch(ctx, r.OrgID, store.ChangeRole, r.ID); err != nil {
 			return err
 		}
+		losses.add(r, privilege)
 	}
 	// Administrator has what the catalogue has, without a list of its own.
 	administrators, err := t.AdministratorRoles(ctx)
@@ -79,6 +129,7 @@ func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, al
 		if err := t.revokeRole(ctx, r.OrgID, r.Name, privilege); err != nil {
 			return err
 		}
+		losses.add(r, privilege)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -15,8 +17,16 @@ const (
 	expiryBatch   = 100
 )
 
-// Run takes expired grants away, each within moments of its expiry, until ctx is done.
+// Run takes expired grants away, each within moments of its expiry, and writes
+// down what was refused, until ctx is done.
 func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.cfg.Audit.Run(ctx) })
+	group.Go(func() error { return s.expireByTheClock(ctx) })
+	return group.Wait()
+}
+
+func (s *Service) expireByTheClock(ctx context.Context) error {
 	for {
 		wait := lookForExpiry
 		next, err := s.ExpireGrants(ctx)
@@ -80,7 +90,7 @@ func (s *Service) expire(ctx context.Context, t *tx, g store.GrantRow) error {
 		return err
 	}
 	t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: g.ExpiresAt, GrantedAt: g.GrantedAt}
-	return t.InsertAuditEvent(ctx, t.event(t.target.Kind+".role_expired", svcauth.OutcomeDone, ""))
+	return t.audit(ctx, t.target.Kind+".role_expired")
 }
 
 // expireFor kills the tokens of the one who held the role.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
@@ -34,6 +35,7 @@ type fixture struct {
 	t       *testing.T
 	Service *access.Service
 	Store   *store.Store
+	Audit   *audit.Log
 	Cache   *cache.Cache
 	Keyring *keyring.Keyring
 	Clock   *clock
@@ -80,7 +82,8 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	require.NoError(t, f.Keyring.Load(t.Context()))
 	f.Cache, err = cache.New(cache.Config{Clock: f.Clock.Now})
 	require.NoError(t, err)
-	cfg := access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Revocations: f.Live, Issuer: issuer, DefaultTokenTTL: time.Hour,
+	f.Audit = audit.New(audit.Config{Store: f.Store})
+	cfg := access.Config{Store: f.Store, Audit: f.Audit, Keyring: f.Keyring, Cache: f.Cache, Revocations: f.Live, Issuer: issuer, DefaultTokenTTL: time.Hour,
 		Clock: f.Clock.Now}
 	if change != nil {
 		change(&cfg)
@@ -297,6 +300,7 @@ func problem(t *testing.T, code string, err error) *svcauth.Problem {
 // Audited gives an organization's audit events of an action, newest first; of the same millisecond in any order.
 func (f *fixture) Audited(orgID, action string) []svcauth.AuditEvent {
 	f.t.Helper()
+	require.NoError(f.t, f.Audit.Flush(f.t.Context()))
 	events, err := f.Store.Read().AuditEvents(f.t.Context(), orgID, store.AuditFilter{Action: action}, 1000)
 	require.NoError(f.t, err)
 	return events

@@ -58,7 +58,7 @@ func (s *Service) updateOrganization(ctx context.Context, op operation, id strin
 		if err != nil {
 			return err
 		}
-		t.target.Name, t.before = was.Name, was
+		t.target.Name, t.before, t.also = was.Name, was, was.ID
 		if version != 0 && version != was.Version {
 			return store.ErrStale
 		}
@@ -154,7 +154,7 @@ func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganizat
 		if made.Organization, err = s.addOrganization(ctx, t, n.Name, false); err != nil {
 			return err
 		}
-		t.target.ID, t.after = made.ID, made.Organization
+		t.target.ID, t.after, t.also = made.ID, made.Organization, made.ID
 		made.InvitationURL = s.invitationURL(token)
 		return s.inviteAdministrator(ctx, t, made.ID, n.AdminEmail, token)
 	})
@@ -191,7 +191,7 @@ func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		t.target.Name, t.before = org.Name, org
+		t.target.Name, t.before, t.also = org.Name, org, org.ID
 		if org.Operator {
 			return svcauth.NewProblem(svcauth.CodeConflict, "This is the operator's own organization: without it nobody could manage this server. It can't be deleted.")
 		}

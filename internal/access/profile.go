@@ -71,6 +71,8 @@ func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secr
 	}
 	if !right {
 		s.attempts.fail(m.Email, ip, s.now())
+		wrong := &tx{s: s, now: s.now(), actor: a, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		s.cfg.Audit.Note(wrong.event("member.set_password", svcauth.OutcomeRefused, "The current password was wrong."))
 		s.pause(ctx, began)
 		return svcauth.InvalidField("body.current_password", "The current password is wrong.")
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
@@ -23,6 +24,7 @@ type Config struct {
 	Store   *store.Store
 	Keyring *keyring.Keyring // hashes secrets; signing keys
 	Cache   *cache.Cache     // records of live tokens
+	Audit   *audit.Log       // takes refusals; nil: New makes one, which [Service.Run] runs
 	// Revocations, which the follower of the change log fills, tell which recorded tokens have died. nil: the list shows them until they expire.
 	Revocations *resourceserver.RevocationSet
 
@@ -56,6 +58,9 @@ func New(cfg Config) *Service {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = audit.New(audit.Config{Store: cfg.Store, Logger: cfg.Logger})
 	}
 	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter, blocked: make(map[string]bool, len(cfg.Blocklist))}
 	for _, password := range cfg.Blocklist {
@@ -94,6 +99,7 @@ type tx struct {
 	actor Actor
 
 	target        svcauth.AuditTarget // do may complete it
+	also          string              // another organization in whose log it stands; empty: none
 	before, after any                 // for the audit log; never a secret. nil: nothing there
 	silent        bool                // nothing changed (an idempotent repeat): no audit event
 }
@@ -110,7 +116,7 @@ func (s *Service) change(ctx context.Context, op operation, do func(context.Cont
 		err = notOperator()
 	}
 	if err == nil {
-		err = s.cfg.Store.Write(ctx, func(q *store.Q) error {
+		err = s.cfg.Store.WriteInTurn(ctx, store.Turn{OrgID: actor.OrgID, First: takesAway[op.action]}, func(q *store.Q) error {
 			t.Q = q
 			if op.access {
 				if err := t.mayManageAccess(ctx); err != nil {
@@ -120,17 +126,36 @@ func (s *Service) change(ctx context.Context, op operation, do func(context.Cont
 			if err := do(ctx, t); err != nil || t.silent {
 				return err
 			}
-			return q.InsertAuditEvent(ctx, t.event(op.action, svcauth.OutcomeDone, ""))
+			return t.audit(ctx, op.action)
 		})
 	}
 	err = s.problem(err, t.target)
 	var refusal *svcauth.Problem
 	if errors.As(err, &refusal) {
-		if auditErr := s.auditRefusal(ctx, t, op.action, refusal); auditErr != nil {
-			return auditErr
-		}
+		s.auditRefusal(t, op.action, refusal)
 	}
 	return err
+}
+
+// takesAway has the actions that take something away from somebody, or may.
+// They wait for no others.
+var takesAway = map[string]bool{
+	"token.revoke": true, "service_account.revoke_tokens": true, "service_account.delete": true, "service_account.update": true,
+	"service_account.unassign_role": true, "secret.delete": true, "member.delete": true, "member.update": true, "member.unassign_role": true,
+	"member.sign_out": true, "member.set_password": true, "member.reset": true, "application_key.delete": true,
+	"role.update": true, "role.delete": true, "organization.update": true, "organization.delete": true, "signing_key.revoke": true,
+}
+
+// audit writes the event of a change, and a copy for another organization that
+// must see it. What the operator changes in a tenant stands in both logs; the
+// tenant's has no address of the operator's.
+func (t *tx) audit(ctx context.Context, action string) error {
+	event := t.event(action, svcauth.OutcomeDone, "")
+	if err := t.InsertAuditEvent(ctx, event); err != nil || t.also == "" || t.also == event.OrganizationID {
+		return err
+	}
+	event.ID, event.OrganizationID, event.IP = svcauth.NewIDAt(svcauth.PrefixEvent, t.now), t.also, ""
+	return t.InsertAuditEvent(ctx, event)
 }
 
 // problem turns what the store says into what a caller is told.
@@ -151,17 +176,15 @@ func (s *Service) problem(err error, target svcauth.AuditTarget) error {
 	return err
 }
 
-// auditRefusal records a change that was refused by a rule. A value that can't be read is not a change: it is not recorded.
-func (s *Service) auditRefusal(ctx context.Context, t *tx, action string, refusal *svcauth.Problem) error {
+// auditRefusal records a change that was refused by a rule, aside from the
+// request, which may be given up meanwhile. A value that can't be read is not a
+// change: it is not recorded.
+func (s *Service) auditRefusal(t *tx, action string, refusal *svcauth.Problem) {
 	switch refusal.Code {
 	case svcauth.CodeForbidden, svcauth.CodeMissingPrivileges, svcauth.CodeConflict, svcauth.CodeNotFound, svcauth.CodePreconditionFailed:
-	default:
-		return nil
+		t.before, t.after = nil, nil
+		s.cfg.Audit.Note(t.event(action, svcauth.OutcomeRefused, refusal.Detail))
 	}
-	t.before, t.after = nil, nil
-	event := t.event(action, svcauth.OutcomeRefused, refusal.Detail)
-	err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error { return q.InsertAuditEvent(ctx, event) })
-	return s.problem(err, t.target)
 }
 
 func (t *tx) event(action, outcome, reason string) svcauth.AuditEvent {

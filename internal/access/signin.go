@@ -52,6 +52,7 @@ func (s *Service) SignIn(ctx context.Context, r SignInRequest) (SignedIn, error)
 	}
 	if len(fits) == 0 {
 		s.attempts.fail(r.Email, r.IP, s.now())
+		s.noteRefusedSignIn(ctx, rows, r.IP, "The password was wrong.")
 		s.pause(ctx, began)
 		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Address or password is wrong, or there is no such account. Check both; an administrator of your organization can send you a link to set another password.")
 	}
@@ -111,6 +112,7 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 		}
 	}
 	if len(active) == 0 {
+		s.noteRefusedSignIn(ctx, proved, ip, "The account is suspended.")
 		return SignedIn{}, svcauth.NewProblem(svcauth.CodeForbidden, "Your account is suspended. An administrator of your organization can let you back in.")
 	}
 	var in SignedIn
@@ -141,6 +143,21 @@ func (s *Service) noteSignIn(ctx context.Context, m store.MemberRow, ip netip.Ad
 		return q.InsertAuditEvent(ctx, t.event("member.sign_in", svcauth.OutcomeDone, ""))
 	})
 	return s.problem(err, t.target)
+}
+
+// noteRefusedSignIn tells the organizations of the members who were meant. Who
+// tried is unknown, and an address of nobody leaves nothing.
+func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow, ip netip.Addr, reason string) {
+	asked, _ := ActorFrom(ctx)
+	unknown := Actor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown, RequestID: asked.RequestID}
+	if ip.IsValid() {
+		unknown.IP = ip.String()
+	}
+	for _, m := range meant {
+		unknown.OrgID = m.OrgID
+		t := &tx{s: s, now: s.now(), actor: unknown, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		s.cfg.Audit.Note(t.event("member.sign_in", svcauth.OutcomeRefused, reason))
+	}
 }
 
 // MemberByVerifiedEmail lists, for an address that an OpenID Connect provider has verified (email_verified), the members that it may sign in as: only who was invited, and is not

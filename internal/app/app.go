@@ -21,11 +21,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/httpapi"
 	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/token"
@@ -60,6 +62,7 @@ type App struct {
 	store       *store.Store
 	cache       *cache.Cache
 	keyring     *keyring.Keyring
+	audit       *audit.Log
 	mailer      *mailer // nil where no mail is sent
 	follower    *changes.Follower
 	revocations *resourceserver.RevocationSet
@@ -168,7 +171,8 @@ func (a *App) wire(master, previous []byte) (err error) {
 	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: nodeName(), Clock: a.clock, Logger: a.logger,
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers,
 		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
-	a.Token, err = token.New(token.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
+	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
+	a.Token, err = token.New(token.Config{Store: a.store, Audit: a.audit, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,
 		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnRevoke: func() { a.metrics.Revoked("token") }, OnCache: a.countCache})
 	if err != nil {
@@ -195,7 +199,8 @@ func (a *App) wireHTTP() error {
 	}
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
-		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, Enforced: enforced, ResourceServers: servers}
+		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, Enforced: enforced, ResourceServers: servers,
+		Callers: limits.NewCallers(a.cfg.Limits.ManagementPerSecond, max(8, a.cfg.Limits.MaxInflight/100))}
 	if a.cfg.Console.Enabled {
 		pages, err := a.console(enforced, servers)
 		if err != nil {

@@ -96,6 +96,7 @@ type Limits struct {
 	MaxConnections         int           `koanf:"max_connections"`
 	MaxInflight            int           `koanf:"max_inflight"`
 	MaxFollowers           int           `koanf:"max_followers"`
+	ManagementPerSecond    int           `koanf:"management_per_second"`
 }
 
 // Cache bounds the memory of this process.

@@ -207,7 +207,7 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 
 	actor := svcauth.AuditActor{ID: id("mem", 1), Kind: svcauth.KindMember, Name: "ann@example.com"}
 	events := []svcauth.AuditEvent{
-		{ID: id("evt", 2), Time: *at(-time.Minute), Actor: actor, Action: "role.create", Target: svcauth.AuditTarget{Kind: "role", Name: "X"}, Outcome: svcauth.OutcomeRefused, Reason: "A role with this name exists already.", IP: "192.0.2.7"},
+		{ID: id("evt", 2), Time: *at(-time.Minute), Actor: actor, Action: "role.create", Target: svcauth.AuditTarget{Kind: "role", Name: "X"}, Outcome: svcauth.OutcomeRefused, Reason: "A role with this name exists already.", IP: "192.0.2.7", Count: 12},
 		{ID: id("evt", 1), Time: *at(-time.Hour), Actor: svcauth.AuditActor{ID: id("sa", 1), Kind: svcauth.KindServiceAccount, Name: "terraform-production", ClientID: id("sa", 1)}, Action: "service_account.create",
 			Target: svcauth.AuditTarget{ID: id("sa", 2), Kind: "service_account", Name: "ci"}, Outcome: svcauth.OutcomeDone, After: json.RawMessage(`{"name":"ci"}`)}}
 	add("audit", "auditlog", page{Title: "Audit log", Nav: "audit-log", Data: auditData{Form: blank(), Events: events, Actions: []string{"role.create"}, More: "/console/audit-log?cursor=x"}})

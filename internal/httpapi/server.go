@@ -20,6 +20,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -41,6 +42,8 @@ type Config struct {
 	TrustedProxies []string
 	MaxInflight    int
 
+	// Callers bounds the calls of the management API; nil: nothing does.
+	Callers *limits.Callers
 	// SessionActor gives who is signed in to the console; nil: the management API takes bearer tokens only.
 	SessionActor func(*http.Request) (access.Actor, bool)
 	// ResourceServers lists the connected followers of the revocation feed: the organization's, or for the operator all. nil: none.
@@ -190,7 +193,7 @@ func (s *Server) observe(c *gin.Context) {
 		if span != nil {
 			endSpan(span, c)
 		}
-		if outcomeOf(c).Code == token.CodeSlowDown {
+		if outcomeOf(c).Code == token.CodeSlowDown && !c.GetBool("held") {
 			s.late(c.Request.Context())
 		}
 	}()

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -18,11 +19,12 @@ type management struct {
 	*Server
 	api         huma.API
 	crossOrigin *http.CrossOriginProtection
+	heldCalls   *limits.Shares[string] // refused calls, by caller
 }
 
 // mountManagement registers the API, its document and the page that shows it.
 func (s *Server) mountManagement(engine *gin.Engine) error {
-	m := &management{Server: s, crossOrigin: http.NewCrossOriginProtection()}
+	m := &management{Server: s, crossOrigin: http.NewCrossOriginProtection(), heldCalls: limits.NewShares[string](heldCalls)}
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	// Errors are ours: the document shows Problem where the library would show its own model, and render turns one into the other. Its global
 	// constructors stay as they are.
@@ -56,7 +58,7 @@ func operation(id, method, path, tag, needs, summary, description string) huma.O
 		op.Security[0][schemeToken] = []string{needs}
 		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the privilege `" + needs + "`.")
 	}
-	op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusServiceUnavailable}
+	op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable}
 	if strings.Contains(path, "{") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}

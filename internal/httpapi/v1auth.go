@@ -22,7 +22,11 @@ func (m *management) authenticate(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	c.Header("Cache-Control", "no-store")
 	actor, refusal, cause := m.actor(c)
+	defer leave(c)
 	if refusal != nil {
+		if refusal.Code == svcauth.CodeTooMany {
+			m.hold(c)
+		}
 		m.problem(c, refusal, cause)
 		return
 	}
@@ -43,6 +47,9 @@ func (m *management) actor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 	}
 	principal, err := m.cfg.Token.VerifyOwn(c.Request.Context(), token)
 	if err == nil {
+		if refusal := m.admit(c, principal.Subject, principal.OrgID); refusal != nil {
+			return access.Actor{}, refusal, nil
+		}
 		actor, err := m.cfg.Access.TokenActor(c.Request.Context(), principal)
 		return m.knownActor(c, actor, err)
 	}
@@ -74,7 +81,7 @@ func (m *management) sessionActor(c *gin.Context) (access.Actor, *svcauth.Proble
 			if err := m.crossOrigin.Check(c.Request); err != nil {
 				return actor, svcauth.NewProblem(svcauth.CodeForbidden, "This request came from another site's page. With the console's session, changes are taken from the console only."), err
 			}
-			return actor, nil, nil
+			return actor, m.admit(c, actor.ID, actor.OrgID), nil
 		}
 	}
 	return access.Actor{}, m.unauthenticated(c, "", "Nobody is signed in: send Authorization: Bearer with an access token of this server."), nil

@@ -127,6 +127,7 @@ func (m *management) enforcement(ctx context.Context, w Waiting) *svcauth.Enforc
 	if m.cfg.Enforced != nil {
 		if c, is := ctx.Value(requestKey{}).(*gin.Context); is {
 			giveBack(c)
+			leave(c)
 		}
 		e = m.cfg.Enforced(ctx, w.limit)
 	}

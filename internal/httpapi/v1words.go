@@ -3,7 +3,7 @@ package httpapi
 // schemaWords describes the schemas of the document.
 var schemaWords = map[string]string{
 	"API": "A resource server: an audience and the privileges it understands", "ApplicationKey": "An OAuth2 client that acts as the member who made it, and dies with that member",
-	"AuditActor": "Who did it, readable after it is gone", "AuditEvent": "One change or one refused change", "AuditTarget": "What it was done to",
+	"AuditActor": "Who did it, readable after it is gone", "AuditEvent": "One change, or refusals of one kind within a minute", "AuditTarget": "What it was done to",
 	"CreatedOrganization": "An organization just made", "Creator": "Who made something. The address stays readable after that member is gone",
 	"EmptyObject": "Nothing", "Enforcement": "How many of the connected resource servers enforce a revocation already",
 	"ExplainRequest": "About what to explain: one of token, jti and client_id; and what it should be able to do", "ExplainStep": "One link of the chain",
@@ -44,7 +44,7 @@ var fieldWords = map[string]string{
 	"Ref.name": "What people call it", "AuditTarget.name": "What people call it", "ExplainStep.name": "Which link", "ResourceServer.name": "What it calls itself", "Grant.name": "The role's name",
 	"node": "The svcauth node that it is connected to", "operator": "It is the operator's own organization", "organization": "The caller's", "organization_id": "The organization",
 	"partial": "Only the resource servers of the node that answered were counted: the nodes could not tell each other of theirs",
-	"outcome": "done or refused", "ExplainStep.outcome": "ok, failed or skipped", "privilege": "The privilege to ask about; absent: whether it is good at all",
+	"outcome": "done or refused", "count": "How many equal events of one minute this one stands for; 1 for most", "ExplainStep.outcome": "ok, failed or skipped", "privilege": "The privilege to ask about; absent: whether it is good at all",
 	"privileges": "Names of privileges", "Me.privileges": "Those in force for this call", "reason": "Why it was refused", "request_id": "The id of the request, as in the server's log",
 	"retired_at": "When it ceased to sign", "role_ids": "Ids of roles to assign", "roles": "The roles that it holds", "scope": "Its privileges, separated by spaces",
 	"secret": "What may be known of its secret", "secret_expires_at": "When its first secret expires; absent: never", "secret_id": "The secret that obtained it", "secrets": "What may be known of its secrets",

@@ -97,6 +97,10 @@ func (k *Keyring) advance(ctx context.Context, replace bool) error {
 			return err
 		} else if resealed > 0 {
 			k.cfg.Logger.Info("keys are sealed under the new master key", "count", resealed)
+			err := q.AuditSystem(ctx, k.now(), "master_key.change", svcauth.AuditTarget{Kind: "master_key"}, nil, map[string]int{"keys_sealed": resealed})
+			if err != nil {
+				return err
+			}
 		}
 		if len(rows) > 0 {
 			if _, err := k.open(rows[0]); err != nil { // the wrong master key must change nothing
@@ -134,7 +138,7 @@ func sort(rows []store.SigningKeyRow) *slots {
 func (k *Keyring) advanceSlots(ctx context.Context, q *store.Q, s *slots, replace bool) error {
 	now := k.now()
 	if replace && s.next != nil && s.next.Algorithm != k.cfg.Algorithm {
-		if err := q.DeleteSigningKey(ctx, s.next.KID); err != nil {
+		if err := k.remove(ctx, q, *s.next); err != nil {
 			return err
 		}
 		s.next, s.changed = nil, true
@@ -161,7 +165,11 @@ func (k *Keyring) advanceSlots(ctx context.Context, q *store.Q, s *slots, replac
 		}
 		return nil
 	}
-	return k.promote(ctx, q, s)
+	was := s.active.SigningKey
+	if err := k.promote(ctx, q, s); err != nil {
+		return err
+	}
+	return q.AuditSystem(ctx, now, "signing_key.rotate", keyTarget(s.active.KID), was, s.active.SigningKey)
 }
 
 // deleteExpired deletes the retired keys whose last token has expired.
@@ -172,7 +180,7 @@ func (k *Keyring) deleteExpired(ctx context.Context, q *store.Q, s *slots) error
 			kept = append(kept, r)
 			continue
 		}
-		if err := q.DeleteSigningKey(ctx, r.KID); err != nil {
+		if err := k.remove(ctx, q, r); err != nil {
 			return err
 		}
 		s.changed = true
@@ -223,6 +231,18 @@ func (s *slots) full() *FullError {
 	}
 	slices.SortFunc(ends, time.Time.Compare)
 	return &FullError{Next: ends[excess-1]}
+}
+
+// remove deletes a key that nobody needs any more.
+func (k *Keyring) remove(ctx context.Context, q *store.Q, r store.SigningKeyRow) error {
+	if err := q.DeleteSigningKey(ctx, r.KID); err != nil {
+		return err
+	}
+	return q.AuditSystem(ctx, k.now(), "signing_key.delete", keyTarget(r.KID), r.SigningKey, nil)
+}
+
+func keyTarget(kid string) svcauth.AuditTarget {
+	return svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid}
 }
 
 // insert generates a key and puts it into its slot.

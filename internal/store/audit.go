@@ -3,19 +3,51 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// InsertAuditEvent adds one event.
+// InsertAuditEvent adds an event. If its row is there already, because equal
+// events are joined, only the row's count grows by the event's.
 func (q *Q) InsertAuditEvent(ctx context.Context, e svcauth.AuditEvent) error {
-	_, err := q.exec(ctx, `INSERT INTO audit_event (id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action, target_id, target_kind,
-		target_name, outcome, reason, before_json, after_json, ip, request_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+	_, err := q.exec(ctx, `INSERT INTO audit_event (id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action, target_id,
+		target_kind, target_name, outcome, reason, before_json, after_json, ip, request_id, count)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+		ON CONFLICT (id) DO UPDATE SET count = audit_event.count + excluded.count`,
 		e.ID, e.OrganizationID, e.Time.UnixMilli(), e.Actor.ID, e.Actor.Kind, e.Actor.Name, e.Actor.ClientID, e.Action, e.Target.ID, e.Target.Kind,
-		e.Target.Name, e.Outcome, e.Reason, string(e.Before), string(e.After), e.IP, e.RequestID)
+		e.Target.Name, e.Outcome, e.Reason, string(e.Before), string(e.After), e.IP, e.RequestID, max(1, e.Count))
 	return err
+}
+
+// AuditSystem adds an event of something that the server itself did for all
+// organizations, such as a rotation of keys. It stands in the operator's log.
+// Before bootstrap there is no operator, and nothing is written.
+func (q *Q) AuditSystem(ctx context.Context, now time.Time, action string, target svcauth.AuditTarget, before, after any) error {
+	org, err := q.OperatorOrganization(ctx)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e := svcauth.AuditEvent{ID: svcauth.NewIDAt(svcauth.PrefixEvent, now), Time: now, OrganizationID: org.ID, Action: action, Target: target,
+		Actor:   svcauth.AuditActor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth"},
+		Outcome: svcauth.OutcomeDone}
+	for _, side := range []struct {
+		of   any
+		into *json.RawMessage
+	}{{before, &e.Before}, {after, &e.After}} {
+		if side.of == nil {
+			continue
+		}
+		if *side.into, err = json.Marshal(side.of); err != nil {
+			return fmt.Errorf("write an audit event: %w", err)
+		}
+	}
+	return q.InsertAuditEvent(ctx, e)
 }
 
 // AuditFilter narrows a list of audit events. Empty fields do not.
@@ -28,7 +60,7 @@ type AuditFilter struct {
 // AuditEvents reads a page of an organization's events, newest first.
 func (q *Q) AuditEvents(ctx context.Context, orgID string, f AuditFilter, limit int) ([]svcauth.AuditEvent, error) {
 	text := `SELECT id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action, target_id, target_kind, target_name,
-		outcome, reason, before_json, after_json, ip, request_id FROM audit_event WHERE org_id = $1`
+		outcome, reason, before_json, after_json, ip, request_id, count FROM audit_event WHERE org_id = $1`
 	args := []any{orgID}
 	where := func(condition string, value any) {
 		args = append(args, value)
@@ -60,7 +92,7 @@ func scanAuditEvent(r row) (e svcauth.AuditEvent, err error) {
 	var ms int64
 	var before, after string
 	err = r.Scan(&e.ID, &e.OrganizationID, &ms, &e.Actor.ID, &e.Actor.Kind, &e.Actor.Name, &e.Actor.ClientID, &e.Action, &e.Target.ID, &e.Target.Kind,
-		&e.Target.Name, &e.Outcome, &e.Reason, &before, &after, &e.IP, &e.RequestID)
+		&e.Target.Name, &e.Outcome, &e.Reason, &before, &after, &e.IP, &e.RequestID, &e.Count)
 	e.Time, e.Before, e.After = at(ms), rawJSON(before), rawJSON(after)
 	return e, err
 }

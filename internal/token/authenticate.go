@@ -21,6 +21,7 @@ type Credential struct {
 type Authenticated struct {
 	*Client
 	SecretID string
+	IP       netip.Addr
 }
 
 // recheckAfter is how long a wrong secret leads to no new look at its client after one has: a secret made on another node a moment ago must work here at once, and
@@ -48,7 +49,9 @@ func (s *Service) Authenticate(ctx context.Context, cred Credential) (Authentica
 	if secret < 0 {
 		return Authenticated{}, s.wrong(client, cred)
 	}
-	return s.usable(client, secret)
+	authenticated, refusal := s.usable(client, secret)
+	authenticated.IP = cred.IP // of the audit log
+	return authenticated, refusal
 }
 
 // match gives the place of the secret with this hash, or -1. It compares with all five that there can be, whether there are or not.
@@ -70,6 +73,7 @@ func (s *Service) wrong(client *Client, cred Credential) *Error {
 	if !client.known {
 		reason = "unknown_client"
 	}
+	s.noteWrong(client, cred)
 	if retryAfter, limited := s.cfg.Cache.Fail(cred.ClientID, cred.IP); limited {
 		e := Refuse(CodeSlowDown, "too_many_requests", "too many wrong client secrets; wait as Retry-After says, and correct the secret before trying again")
 		e.RetryAfter = retryAfter

@@ -37,7 +37,7 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 		return Refuse(CodeInvalidGrant, "foreign_token", "this token was issued to another client, which alone may revoke it here; it stays valid")
 	}
 	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix()}
-	if err := s.batch.add(ctx, pending{orgID: p.OrgID, entry: entry}); err != nil {
+	if err := s.batch.add(ctx, pending{orgID: p.OrgID, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return storeError(err)
 	}
 	s.cfg.Cache.MarkRevoked(p.JTI, p.ExpiresAt)
@@ -51,6 +51,7 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 type pending struct {
 	orgID string
 	entry svcauth.Revocation
+	event svcauth.AuditEvent
 	done  chan error
 }
 
@@ -107,7 +108,7 @@ func (b *revocationBatch) run(ctx context.Context) {
 const revocationSlack = time.Hour + 10*time.Minute
 
 func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
-	return s.cfg.Store.Write(ctx, func(q *store.Q) error {
+	return s.cfg.Store.WriteInTurn(ctx, store.Turn{First: true}, func(q *store.Q) error {
 		for _, p := range batch {
 			payload, err := json.Marshal(p.entry)
 			if err != nil {
@@ -118,6 +119,6 @@ func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 				return err
 			}
 		}
-		return nil
+		return s.events.write(ctx, q, s.cfg.Clock().UTC(), batch)
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/go-oauth2/oauth2/v4/server"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/keyring"
@@ -28,6 +29,7 @@ import (
 // Config is what the service stands on.
 type Config struct {
 	Store       *store.Store
+	Audit       *audit.Log // takes wrong secrets; nil: nobody is told of them
 	Keyring     *keyring.Keyring
 	Cache       *cache.Cache
 	Follower    *changes.Follower
@@ -61,6 +63,7 @@ type Service struct {
 	own     *resourceserver.Verifier // this server as the audience: the management API
 	used    *lastUsed
 	batch   *revocationBatch
+	events  ownRevocations
 	dummy   []byte // a hash that no secret has
 }
 

@@ -260,7 +260,8 @@ type Privilege struct {
 const (
 	KindMember         = "member"
 	KindServiceAccount = "service_account"
-	KindSystem         = "system" // the server itself: bootstrap, expiry, the command line on the database
+	KindSystem         = "system"  // the server itself: bootstrap, expiry, the command line on the database
+	KindUnknown        = "unknown" // somebody who did not prove who they are, or several
 )
 
 // AuditActor is who did it, readable after it is gone.
@@ -284,10 +285,11 @@ const (
 	OutcomeRefused = "refused"
 )
 
-// AuditEvent is one change or one refused change.
+// AuditEvent is one change, or refusals of one kind within a minute.
 type AuditEvent struct {
 	ID             string          `json:"id"`
-	Time           time.Time       `json:"time"`
+	Time           time.Time       `json:"time"`  // of the first, if it is joined from several
+	Count          int             `json:"count"` // how many it is joined from; 1 for most
 	OrganizationID string          `json:"organization_id"`
 	Actor          AuditActor      `json:"actor"`
 	Action         string          `json:"action"` // noun.verb: service_account.create

@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// heldCalls bounds the refused calls whose answers are held for a moment.
+var heldCalls = limits.Bound{Total: 4096, Each: 2048}
+
+// admit counts a call of a caller and of its organization until [leave]. Over
+// their bounds it returns what they are told, without having asked the database
+// anything.
+func (m *management) admit(c *gin.Context, caller, organization string) *svcauth.Problem {
+	o := outcomeOf(c)
+	o.Actor = caller
+	c.Set("outcome", o)
+	if m.cfg.Callers == nil {
+		return nil
+	}
+	leave, wait := m.cfg.Callers.Enter(caller, organization, time.Now())
+	if wait == 0 {
+		c.Set("leave", leave)
+		return nil
+	}
+	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many calls at once, or within the last seconds, by you or by others of your organization. Nothing was changed; wait as Retry-After says, then go on more slowly.")
+	p.RetryAfter = wait
+	return p
+}
+
+// leave ends a call's part in the bounds on its caller: when it ends, or when
+// it will only wait from here on.
+func leave(c *gin.Context) {
+	if leave, ok := c.Value("leave").(func()); ok {
+		leave()
+	}
+}
+
+// hold keeps back the answer to one call too many: a program that tries again
+// at once asks once a second then, on each of its connections. Who has more of
+// them than may be held loses the others. It holds no place among the requests
+// in work.
+func (m *management) hold(c *gin.Context) {
+	caller := outcomeOf(c).Actor
+	c.Set("held", true)
+	giveBack(c)
+	if !m.heldCalls.Take(caller, 1, false) {
+		c.Header("Connection", "close")
+		return
+	}
+	defer m.heldCalls.Give(caller, 1)
+	select {
+	case <-c.Request.Context().Done():
+	case <-time.After(lateness/2 + rand.N(lateness)): // who came together must not come back together
+	}
+}

@@ -1,0 +1,80 @@
+package token
+
+import (
+	"context"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// target is how the audit log names a client.
+func (c *Client) target() svcauth.AuditTarget {
+	kind := svcauth.KindServiceAccount
+	if c.Kind == store.ClientApplicationKey {
+		kind = "application_key"
+	}
+	return svcauth.AuditTarget{ID: c.ClientID, Kind: kind, Name: c.Name}
+}
+
+// noteWrong tells the client's organization of a wrong secret. It does the same
+// work for a client that there is not.
+func (s *Service) noteWrong(client *Client, cred Credential) {
+	s.cfg.Audit.Note(svcauth.AuditEvent{
+		Time: s.cfg.Clock().UTC(), OrganizationID: client.OrgID, Action: "client.authenticate", Target: client.target(),
+		Actor:   svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown},
+		Outcome: svcauth.OutcomeRefused, Reason: "The client secret was wrong.", IP: cred.IP.String(),
+	})
+}
+
+// ownRevocation is the event of a client that revoked a token of its own.
+func ownRevocation(client Authenticated, jti string) svcauth.AuditEvent {
+	actor := svcauth.AuditActor{ID: client.ClientID, Kind: svcauth.KindServiceAccount, Name: client.Name, ClientID: client.ClientID}
+	if client.MemberID != "" {
+		actor.ID, actor.Kind = client.MemberID, svcauth.KindMember
+	}
+	e := svcauth.AuditEvent{OrganizationID: client.OrgID, Action: "token.revoke", Outcome: svcauth.OutcomeDone, Actor: actor,
+		Target: svcauth.AuditTarget{ID: jti, Kind: "token", Name: client.Name}}
+	if client.IP.IsValid() {
+		e.IP = client.IP.String()
+	}
+	return e
+}
+
+// ownRevocations joins the revocations of each client within a minute into one
+// event: a program may revoke every token that it is done with. It is used by
+// the one goroutine that writes them.
+type ownRevocations struct {
+	began time.Time
+	ids   map[string]string // of this minute's events, by client
+}
+
+// write adds the events of a batch, in its transaction.
+func (o *ownRevocations) write(ctx context.Context, q *store.Q, now time.Time, batch []pending) error {
+	if began := now.Truncate(time.Minute); !began.Equal(o.began) {
+		o.began, o.ids = began, map[string]string{}
+	}
+	joined := map[string]int{}
+	var events []svcauth.AuditEvent
+	for _, p := range batch {
+		client := p.event.Actor.ClientID
+		at, ok := joined[client]
+		if !ok {
+			at = len(events)
+			joined[client] = at
+			e := p.event
+			if e.Time = now; o.ids[client] == "" {
+				o.ids[client] = svcauth.NewIDAt(svcauth.PrefixEvent, now)
+			}
+			e.ID = o.ids[client]
+			events = append(events, e)
+		}
+		events[at].Count++
+	}
+	for _, e := range events {
+		if err := q.InsertAuditEvent(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
