@@ -24,6 +24,10 @@ func begin(j job) (do func(order) result, stop func(), err error) {
 		return beginFlood(j)
 	case "many":
 		return beginMany(j)
+	case "repeat":
+		return beginRepeat(j)
+	case "steady":
+		return beginSteady(j)
 	}
 	return nil, nil, fmt.Errorf("there is no caller of kind %q", j.Kind)
 }

@@ -29,7 +29,9 @@ type job struct {
 	Count   int    // connections
 	Begin   string // what is sent on each
 	Trickle string // read or write: once a second a little of it
-	Clients []credential
+	// Requests are sent in turn by those who repeat them.
+	Requests []string
+	Clients  []credential
 }
 
 type credential struct{ ID, Secret string }
