@@ -186,10 +186,6 @@ func (a *App) wire(master, previous []byte) (err error) {
 }
 
 func (a *App) wireHTTP() error {
-	var proxies []string
-	for _, p := range a.cfg.TrustedProxies {
-		proxies = append(proxies, p.String())
-	}
 	enforced := func(ctx context.Context, wait time.Duration) svcauth.Enforcement {
 		actor, _ := access.ActorFrom(ctx)
 		return a.feed.Enforced(ctx, changes.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
@@ -198,8 +194,8 @@ func (a *App) wireHTTP() error {
 		return a.feed.ResourceServers(changes.Scope{OrgID: orgID, Operator: operator})
 	}
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
-		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: proxies,
-		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, Enforced: enforced, ResourceServers: servers,
+		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: a.cfg.TrustedProxies,
+		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent, Enforced: enforced, ResourceServers: servers,
 		Callers: limits.NewCallers(a.cfg.Limits.ManagementPerSecond, max(8, a.cfg.Limits.MaxInflight/100))}
 	if a.cfg.Console.Enabled {
 		pages, err := a.console(enforced, servers)

@@ -61,7 +61,7 @@ func collect(t *testing.T) *traces {
 
 func TestATokenRequestIsTracedDownToTheDatabase(t *testing.T) {
 	c := collect(t)
-	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL}})
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL, "SVCAUTH_TRUSTED_PROXIES=127.0.0.1", "SVCAUTH_OTLP_TRUST_PARENT=true"}})
 	account := s.Account("ci", "clusters:view")
 	req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
 	require.NoError(t, err)
@@ -89,10 +89,45 @@ func TestATokenRequestIsTracedDownToTheDatabase(t *testing.T) {
 	require.Contains(t, s.Log(), `"trace_id":"0af7651916cd43dd8448eb211c80319c"`)
 }
 
+// Strangers have nothing traced that the operator does not: not with nothing sampled, whoever they say has sampled it. What is traced all the same is linked to theirs.
+func TestStrangersDoNotDecideWhatIsTraced(t *testing.T) {
+	const theirs = "0af7651916cd43dd8448eb211c80319c"
+	for name, environ := range map[string][]string{
+		"no proxy":                     nil,
+		"through a proxy":              {"SVCAUTH_TRUSTED_PROXIES=127.0.0.1"},
+		"past a proxy that is trusted": {"SVCAUTH_TRUSTED_PROXIES=192.0.2.1", "SVCAUTH_OTLP_TRUST_PARENT=true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spans := func(ratio string) []*tracepb.Span {
+				t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+				t.Setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
+				c := collect(t)
+				s := svctest.New(t, svctest.Options{Environ: append([]string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL}, environ...)})
+				req, err := http.NewRequest(http.MethodGet, s.URL+"/oauth2/token", nil)
+				require.NoError(t, err)
+				req.Header.Set("Traceparent", "00-"+theirs+"-b7ad6b7169203331-01")
+				require.Equal(t, 405, s.Do(req).Status)
+				s.Stop()
+				c.mu.Lock()
+				defer c.mu.Unlock()
+				return c.spans
+			}
+			require.Empty(t, spans("0"))
+			linked := false
+			for _, span := range spans("1") {
+				require.NotEqual(t, theirs, hex.EncodeToString(span.TraceId))
+				linked = linked || len(span.Links) == 1 && hex.EncodeToString(span.Links[0].TraceId) == theirs
+			}
+			require.True(t, linked)
+		})
+	}
+}
+
 // The record of a token is written to Redis after the answer, and stands in the trace of the request all the same; without Redis, and without a sampled trace, nothing does.
 func TestATokenRequestIsTracedToRedis(t *testing.T) {
 	c := collect(t)
-	s := svctest.New(t, svctest.Options{Redis: true, Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL}})
+	s := svctest.New(t, svctest.Options{Redis: true, Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL, "SVCAUTH_TRUSTED_PROXIES=127.0.0.1",
+		"SVCAUTH_OTLP_TRUST_PARENT=true"}})
 	account := s.Account("ci", "clusters:view")
 	for _, parent := range []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-b7ad6b7169203331-00"} {
 		req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))

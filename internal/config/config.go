@@ -138,7 +138,8 @@ type SMTP struct {
 
 // OTLP is the collector of traces. An empty Endpoint: no tracing.
 type OTLP struct {
-	Endpoint string `koanf:"endpoint"`
+	Endpoint    string `koanf:"endpoint"`
+	TrustParent bool   `koanf:"trust_parent"` // see httpapi.Config
 }
 
 // Passwords is the policy for members' passwords.

@@ -106,6 +106,8 @@ func (c checker) outside(cfg *Config) {
 	if cfg.OTLP.Endpoint != "" {
 		c.webURL(cfg.OTLP.Endpoint, "otlp.endpoint", false)
 	}
+	c.that(!cfg.OTLP.TrustParent || len(cfg.TrustedProxies) > 0, "otlp.trust_parent",
+		"is true, but trusted_proxies is empty, so that no proxy's trace is continued; name the proxy there")
 	if cfg.SMTP.URL != "" {
 		c.connectionURL(cfg.SMTP.URL, "smtp.url", []string{"smtp", "smtps"}, false)
 		_, err := mail.ParseAddress(cfg.SMTP.From)

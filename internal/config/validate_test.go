@@ -103,6 +103,7 @@ func TestValidation(t *testing.T) {
 		{"SMTP_FROM=a@b.example", "smtp.from: is set, but smtp.url is empty"},
 		{"OTLP_ENDPOINT=localhost:4318", "otlp.endpoint: is not an absolute"},
 		{"OTLP_ENDPOINT=http://collector:4318", ""},
+		{"OTLP_TRUST_PARENT=true", "otlp.trust_parent: is true, but trusted_proxies is empty"},
 		{"SHUTDOWN_DELAY=1h", "shutdown_delay: is 1h"},
 		{"SHUTDOWN_GRACE=1h", "shutdown_grace: is 1h"},
 		{"PASSWORDS_BLOCKLIST_FILE=" + file, ""},

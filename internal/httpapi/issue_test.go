@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -261,6 +262,49 @@ func TestForwardedAddressesAreBelievedFromTrustedProxiesOnly(t *testing.T) {
 		require.Equal(t, first, answered, "trusted %q", trusted)
 		require.Equal(t, trusted != "", strings.Contains(p.Log(), `"ip":"192.0.2.1"`))
 		require.NotContains(t, p.Log(), "203.0.113")
+	}
+}
+
+// The address that everything counts against is never one that the caller made up.
+func TestOneAddressForEverything(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_TRUSTED_PROXIES=127.0.0.0/8,10.0.0.0/8"}})
+	const proxy = "127.0.0.1"
+	for name, test := range map[string]struct {
+		headers []string
+		want    string
+	}{
+		"none":                       {nil, proxy},
+		"an address":                 {[]string{"X-Forwarded-For", "192.0.2.1"}, "192.0.2.1"},
+		"the last one":               {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1"}, "192.0.2.1"},
+		"with a port":                {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1:5678"}, "192.0.2.1"},
+		"IPv6":                       {[]string{"X-Forwarded-For", "2001:db8::1"}, "2001:db8::1"},
+		"IPv6 in brackets":           {[]string{"X-Forwarded-For", "[2001:db8::1]"}, "2001:db8::1"},
+		"IPv6 with a port":           {[]string{"X-Forwarded-For", "[2001:db8::1]:80"}, "2001:db8::1"},
+		"IPv4 in IPv6":               {[]string{"X-Forwarded-For", "::ffff:192.0.2.1"}, "192.0.2.1"},
+		"behind two proxies":         {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1, 10.1.1.1"}, "192.0.2.1"},
+		"a line of the proxy's own":  {[]string{"X-Forwarded-For", "192.0.2.66", "X-Forwarded-For", "192.0.2.1"}, "192.0.2.1"},
+		"nothing but proxies":        {[]string{"X-Forwarded-For", "10.1.1.2, 10.1.1.1"}, "10.1.1.2"},
+		"unreadable":                 {[]string{"X-Forwarded-For", "192.0.2.66, unknown"}, proxy},
+		"empty":                      {[]string{"X-Forwarded-For", ""}, proxy},
+		"an empty last entry":        {[]string{"X-Forwarded-For", "192.0.2.66,"}, proxy},
+		"IPv4 in brackets":           {[]string{"X-Forwarded-For", "[192.0.2.66]"}, proxy},
+		"unreadable for the second":  {[]string{"X-Forwarded-For", "192.0.2.66, _hidden, 10.1.1.1"}, "10.1.1.1"},
+		"X-Real-IP":                  {[]string{"X-Real-IP", "192.0.2.66"}, proxy},
+		"unreadable, with X-Real-IP": {[]string{"X-Forwarded-For", "x", "X-Real-IP", "192.0.2.66"}, proxy},
+		"headers of vendors":         {[]string{"CF-Connecting-IP", "192.0.2.66", "X-Appengine-Remote-Addr", "192.0.2.66", "True-Client-IP", "192.0.2.66", "Forwarded", "for=192.0.2.66"}, proxy},
+	} {
+		req, err := http.NewRequest(http.MethodGet, s.URL+"/nothing", nil)
+		require.NoError(t, err)
+		for i := 0; i < len(test.headers); i += 2 {
+			req.Header.Add(test.headers[i], test.headers[i+1])
+		}
+		id := s.Do(req).Header.Get("X-Request-Id")
+		require.Eventually(t, func() bool { return strings.Contains(s.Log(), id) }, patience, 10*time.Millisecond)
+		for line := range strings.Lines(s.Log()) {
+			if strings.Contains(line, id) {
+				require.Contains(t, line, `"ip":"`+test.want+`"`, name)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strconv"
@@ -39,7 +40,7 @@ type Config struct {
 	Algorithm      string
 	TokenAliases   []string
 	JWKSMaxAge     time.Duration
-	TrustedProxies []string
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	MaxInflight    int
 
 	// Callers bounds the calls of the management API; nil: nothing does.
@@ -56,6 +57,10 @@ type Config struct {
 	ConsoleNotFound gin.HandlerFunc
 
 	Tracer trace.Tracer // nil: no traces
+	// TrustParent continues the trace that a trusted proxy sends, with its
+	// decision to sample. Otherwise each request begins a trace of its own,
+	// linked to the caller's.
+	TrustParent bool
 
 	// OnRequest hears of each request once.
 	OnRequest func(Seen)
@@ -90,9 +95,7 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.RedirectFixedPath = false
-	if err := engine.SetTrustedProxies(cfg.TrustedProxies); err != nil {
-		return nil, nil, err
-	}
+	engine.ForwardedByClientIP = false // observe decides, see clientOf
 	engine.Use(s.observe, s.bound)
 	engine.NoRoute(func(c *gin.Context) {
 		if cfg.Console != nil && strings.HasPrefix(c.Request.URL.Path, "/console/") {
@@ -168,6 +171,10 @@ func below(base string, next http.Handler) http.Handler {
 // observe gives each request its id and its one log line.
 func (s *Server) observe(c *gin.Context) {
 	began := time.Now()
+	addr, proxied := clientOf(c.Request, s.cfg.TrustedProxies)
+	if proxied || strings.Contains(c.Request.RemoteAddr, "%") {
+		c.Request.RemoteAddr = netip.AddrPortFrom(addr, 0).String() // what ClientIP returns to everybody
+	}
 	id := svcauth.NewID("req")
 	c.Set("request_id", id)
 	c.Header("X-Request-Id", id)
@@ -175,7 +182,7 @@ func (s *Server) observe(c *gin.Context) {
 	if s.leaving.Load() {
 		c.Header("Connection", "close")
 	}
-	span := s.span(c, id)
+	span := s.span(c, id, proxied)
 	panicked := false
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -200,13 +207,22 @@ func (s *Server) observe(c *gin.Context) {
 	c.Next()
 }
 
-// span begins the trace of a request, below the caller's own where it sent one (W3C Trace Context).
-func (s *Server) span(c *gin.Context, id string) trace.Span {
+// span begins the trace of a request. A caller's own trace (W3C Trace Context)
+// is continued only if it comes from a trusted proxy that is configured to
+// write it: strangers could otherwise have everything sampled. Without that
+// the trace is linked to the caller's.
+func (s *Server) span(c *gin.Context, id string, proxied bool) trace.Span {
 	if s.cfg.Tracer == nil {
 		return nil
 	}
-	ctx, span := s.cfg.Tracer.Start(telemetry.TraceFromHeader(c.Request.Context(), c.Request.Header), c.Request.Method+" "+c.FullPath(),
-		trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("svcauth.request_id", id)))
+	ctx := c.Request.Context()
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("svcauth.request_id", id))}
+	if sent := telemetry.TraceFromHeader(ctx, c.Request.Header); proxied && s.cfg.TrustParent {
+		ctx = sent
+	} else if caller := trace.SpanContextFromContext(sent); caller.IsValid() {
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: caller}))
+	}
+	ctx, span := s.cfg.Tracer.Start(ctx, c.Request.Method+" "+c.FullPath(), options...)
 	c.Request = c.Request.WithContext(ctx)
 	return span
 }
