@@ -90,7 +90,8 @@ func feed(issuer string) (*resourceserver.Feed, error) {
 	if id == "" {
 		return nil, nil
 	}
-	source, err := tokensource.New(tokensource.Config{Issuer: issuer, ClientID: id, ClientSecret: svcauth.Secret(secret)})
+	source, err := tokensource.New(tokensource.Config{Issuer: issuer, ClientID: id, ClientSecret: svcauth.Secret(secret),
+		Resource: []string{issuer}}) // the feed is the issuer's own
 	if err != nil {
 		return nil, err
 	}

@@ -32,9 +32,8 @@ func addConnection(flags *pflag.FlagSet, credential bool) *connection {
 
 // session is what a management command works with: the server's client and the terminal.
 type session struct {
-	client *svcauth.Client     // nil where the command is offline, as are the next two
-	tokens *tokensource.Source // for all that the client may do
-	narrow *tokensource.Source // for this server alone
+	client *svcauth.Client     // nil if the command is offline, as is tokens
+	tokens *tokensource.Source // for the server itself alone
 	config tokensource.Config  // for further sources, with other scopes
 	from   tokensource.Provenance
 
@@ -62,44 +61,19 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	if offline {
 		return s, nil
 	}
-	if s.tokens, err = tokensource.New(s.config); err != nil {
+	own := s.config
+	own.Resource = []string{own.Issuer} // small, and no API can use it; it hands over all that its holder may
+	if s.tokens, err = tokensource.New(own); err != nil {
 		return nil, err
 	}
-	narrow := s.config
-	narrow.Resource = []string{narrow.Issuer}
-	if s.narrow, err = tokensource.New(narrow); err != nil {
-		return nil, err
-	}
-	transport := eitherToken{s.tokens.Transport(nil), s.narrow.Transport(nil)}
-	s.client, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.config.Issuer, UserAgent: s.config.UserAgent, HTTPClient: &http.Client{Transport: transport}})
+	s.client, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.config.Issuer, UserAgent: s.config.UserAgent,
+		HTTPClient: &http.Client{Transport: s.tokens.Transport(nil)}})
 	return s, err
 }
 
-// eitherToken sends a request with a token for all that the client may do, because one can hand over only privileges that the token carries. Where that is refused it sends
-// it with one for this server alone: without a resource, the token of a client that has none of this server's privileges is for other APIs only (contract §2.1), and
-// such a client may still ask who it is and manage its own application keys.
-type eitherToken struct{ whole, narrow http.RoundTripper }
-
-func (e eitherToken) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := e.whole.RoundTrip(req)
-	if err != nil || res.StatusCode != http.StatusUnauthorized {
-		return res, err
-	}
-	again := req.Clone(req.Context())
-	if req.GetBody != nil {
-		if again.Body, err = req.GetBody(); err != nil {
-			return res, nil
-		}
-	}
-	_ = res.Body.Close()
-	return e.narrow.RoundTrip(again)
-}
-
 func (s *session) close() {
-	for _, source := range []*tokensource.Source{s.tokens, s.narrow} {
-		if source != nil {
-			_ = source.Close()
-		}
+	if s.tokens != nil {
+		_ = s.tokens.Close()
 	}
 }
 

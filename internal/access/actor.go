@@ -17,9 +17,14 @@ type Actor struct {
 	Operator bool   // that organization is the operator's own
 	ClientID string // the client whose token it is; empty for the console and the system
 
-	// Privileges are those in force for this request: what the token carries, or, in the console, what the member holds now. Nobody hands
-	// on what is not among them, so that a token with a narrow scope can't make itself a wider one.
+	// Privileges are those in force for this request: what the token carries, or,
+	// in the console, what the member holds now. Only these may be handed over,
+	// so that a token with a narrow scope can't make itself a wider one, unless
+	// Full is set.
 	Privileges []string
+	// Full says that the token was asked for without a scope. It may then hand
+	// over whatever its holder holds at that moment, of whichever API.
+	Full bool
 
 	IP        string
 	RequestID string
@@ -74,10 +79,24 @@ func caller(ctx context.Context, privilege string) (Actor, error) {
 
 // credential names what the privileges came with, for messages.
 func (a Actor) credential() string {
-	if a.ClientID != "" {
+	if a.ClientID != "" && !a.Full {
 		return "this token"
 	}
 	return "your account"
+}
+
+// handsOver lists the privileges that the caller may hand over: of a full
+// token those that its holder holds now, else those of the request.
+func (t *tx) handsOver(ctx context.Context) ([]string, error) {
+	if !t.actor.Full {
+		return t.actor.Privileges, nil
+	}
+	org, err := t.Organization(ctx, t.actor.OrgID)
+	if err != nil {
+		return nil, err
+	}
+	held, err := t.s.holdings(ctx, t.Q, org.ID, org.Operator, t.actor.ID)
+	return held.Privileges, err
 }
 
 func lacks(missing []string, format string, args ...any) *svcauth.Problem {
@@ -86,10 +105,19 @@ func lacks(missing []string, format string, args ...any) *svcauth.Problem {
 	return p
 }
 
-// mayHandOver refuses to give anybody privileges that the actor does not have itself. what completes "You can't …".
-func (a Actor) mayHandOver(privileges []string, what string) error {
-	if missing := a.missing(privileges); len(missing) > 0 {
-		return lacks(missing, "You can't %s: that hands over privileges which %s does not carry: %s.", what, a.credential(), strings.Join(missing, ", "))
+// mayHandOver refuses to give anybody privileges that the caller may not hand
+// over. what completes "You can't …".
+func (t *tx) mayHandOver(ctx context.Context, privileges []string, what string) error {
+	if len(privileges) == 0 {
+		return nil
+	}
+	holder := t.actor
+	var err error
+	if holder.Privileges, err = t.handsOver(ctx); err != nil {
+		return err
+	}
+	if missing := holder.missing(privileges); len(missing) > 0 {
+		return lacks(missing, "You can't %s: that hands over privileges which %s does not carry: %s.", what, holder.credential(), strings.Join(missing, ", "))
 	}
 	return nil
 }

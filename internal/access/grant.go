@@ -135,7 +135,7 @@ func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow) error
 	if err != nil {
 		return err
 	}
-	return t.actor.mayHandOver(gives, "assign the role "+role.Name)
+	return t.mayHandOver(ctx, gives, "assign the role "+role.Name)
 }
 
 // grantableRole reads a role that the caller may give to somebody: it must exist, not be Public, and hold nothing that the caller lacks.

@@ -14,6 +14,25 @@ type Holdings struct {
 	Roles      []string  // names, sorted; Public only where it gives something
 	Privileges []string  // sorted, once each
 	Until      time.Time // when the first of the grants behind it expires; zero: none does
+
+	given []store.HeldRole // the roles behind it
+}
+
+// RolesOf lists the roles that give one of the privileges, which must be
+// sorted and among those held: names, sorted.
+func (h Holdings) RolesOf(privileges []string) []string {
+	names := make([]string, 0, len(h.given))
+	for _, r := range h.given {
+		gives := r.Kind == store.RoleAdministrator && len(privileges) > 0
+		for i := 0; i < len(r.Privileges) && !gives; i++ {
+			_, gives = slices.BinarySearch(privileges, r.Privileges[i])
+		}
+		if gives {
+			names = append(names, r.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Hold works out what roles give at a moment: expired grants give nothing, Administrator gives every privilege that the organization can
@@ -35,7 +54,7 @@ func Hold(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, n
 		if r.Kind == store.RolePublic && len(gives) == 0 {
 			continue
 		}
-		h.Roles = append(h.Roles, r.Name)
+		h.Roles, h.given = append(h.Roles, r.Name), append(h.given, r)
 		h.Privileges = append(h.Privileges, gives...)
 	}
 	slices.Sort(h.Roles)

@@ -11,9 +11,9 @@ import (
 )
 
 // TokenActor makes an actor of a bearer token of this server that the caller has verified (audience: the issuer). What it may do is what the token
-// carries. The face adds IP and RequestID. Problem: [svcauth.CodeUnauthenticated] where the principal is gone, suspended or disabled.
+// carries; what it may hand over, too, unless the token is full. The face adds IP and RequestID. Problem: [svcauth.CodeUnauthenticated] where the principal is gone, suspended or disabled.
 func (s *Service) TokenActor(ctx context.Context, p *resourceserver.Principal) (Actor, error) {
-	a := Actor{ID: p.Subject, Kind: svcauth.KindServiceAccount, OrgID: p.OrgID, ClientID: p.ClientID, Privileges: p.Privileges()}
+	a := Actor{ID: p.Subject, Kind: svcauth.KindServiceAccount, OrgID: p.OrgID, ClientID: p.ClientID, Privileges: p.Privileges(), Full: p.Full}
 	var row store.PrincipalRow
 	var err error
 	switch {

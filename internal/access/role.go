@@ -26,7 +26,7 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		if err != nil {
 			return err
 		}
-		if err := t.actor.mayHandOver(privileges, "put these privileges on a role"); err != nil {
+		if err := t.mayHandOver(ctx, privileges, "put these privileges on a role"); err != nil {
 			return err
 		}
 		if count, err := t.CountRoles(ctx, t.actor.OrgID); err != nil {
@@ -206,7 +206,7 @@ func (s *Service) patchedRole(ctx context.Context, t *tx, row store.RoleRow, had
 	case row.Kind == store.RolePublic && next.Name != row.Name:
 		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Public keeps its name. Its description and privileges can be changed.")
 	}
-	return next, privileges, t.actor.mayHandOver(without(privileges, had), "put these privileges on the role "+row.Name)
+	return next, privileges, t.mayHandOver(ctx, without(privileges, had), "put these privileges on the role "+row.Name)
 }
 
 // takeFromRole kills the tokens that carry what the role loses, and tells every node that the role has changed.

@@ -180,7 +180,7 @@ func (s *Service) mayHandOverAccount(ctx context.Context, t *tx, accountID, what
 	if err != nil {
 		return err
 	}
-	return t.actor.mayHandOver(held.Privileges, what)
+	return t.mayHandOver(ctx, held.Privileges, what)
 }
 
 // UpdateServiceAccount changes what patch names, where version is still the account's own (0: whatever it is). Disabling kills its tokens;

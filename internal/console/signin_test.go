@@ -40,7 +40,7 @@ func TestSignInGivesOneAnswerForEverythingWrong(t *testing.T) {
 func TestBearerTokenIsNoSession(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	machine := s.Account("machine", svcauth.MembersManage, svcauth.MembersRead)
-	for _, token := range []string{s.Token(machine.ClientID, machine.ClientSecret, ""), s.Token(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, "")} {
+	for _, token := range []string{s.OwnToken(machine.ClientID, machine.ClientSecret), s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)} {
 		a := s.Get("/console/service-accounts", token)
 		require.Equal(t, http.StatusSeeOther, a.Status)
 		require.Equal(t, "/console/sign-in?next=%2Fconsole%2Fservice-accounts", a.Header.Get("Location"))

@@ -76,10 +76,11 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 	return s
 }
 
-// source fetches tokens through the front.
+// source fetches tokens for the server itself, through the front.
 func (s *stack) source(id string, secret svcauth.Secret) *tokensource.Source {
 	s.t.Helper()
-	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.issuer + "/oauth2/token", ClientID: id, ClientSecret: secret, HTTPClient: s.front})
+	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.issuer + "/oauth2/token", ClientID: id, ClientSecret: secret, HTTPClient: s.front,
+		Resource: []string{s.issuer}})
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = tokens.Close() })
 	return tokens

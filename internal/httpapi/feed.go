@@ -27,7 +27,7 @@ func (s *Server) revocations(c *gin.Context) {
 	c.Header("Vary", "Accept")
 	asker, text, refusal := s.follower(c)
 	if refusal != nil {
-		s.refuse(c, asker.ClientID, refusal, false)
+		s.refuse(c, asker.ClientID, refusal)
 		return
 	}
 	who := identify(c.Request.Header, asker)
@@ -39,7 +39,7 @@ func (s *Server) revocations(c *gin.Context) {
 	if given := c.Query("since"); given != "" {
 		n, err := strconv.ParseInt(given, 10, 64)
 		if err != nil || n < 0 {
-			s.refuse(c, asker.ClientID, badRequest("since is no cursor of this feed"), false)
+			s.refuse(c, asker.ClientID, badRequest("since is no cursor of this feed"))
 			return
 		}
 		since = n
@@ -50,7 +50,7 @@ func (s *Server) revocations(c *gin.Context) {
 		page, err = s.cfg.Feed.Page(c.Request.Context(), who.Scope, from, head)
 	}
 	if err != nil {
-		s.refuse(c, asker.ClientID, unreadable(err), false)
+		s.refuse(c, asker.ClientID, unreadable(err))
 		return
 	}
 	if interval, err := time.ParseDuration(c.GetHeader("Svcauth-Interval")); err == nil {
@@ -72,7 +72,7 @@ func (s *Server) follower(c *gin.Context) (asker token.Asker, text string, refus
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return asker, "", token.Refuse(token.CodeInvalidToken, "no_bearer", "expected Authorization: Bearer with a token that carries tokens:introspect")
+		return asker, "", token.Refuse(token.CodeInvalidToken, noBearer, "expected Authorization: Bearer with a token that carries tokens:introspect")
 	}
 	asker, refusal = s.cfg.Token.AskerFromBearer(c.Request.Context(), text)
 	if refusal == nil && !asker.Privileged {
@@ -106,7 +106,7 @@ const maxAck = 4 << 10
 func (s *Server) acknowledge(c *gin.Context) {
 	asker, _, refusal := s.follower(c)
 	if refusal != nil {
-		s.refuse(c, asker.ClientID, refusal, false)
+		s.refuse(c, asker.ClientID, refusal)
 		return
 	}
 	var ack struct {
@@ -118,18 +118,18 @@ func (s *Server) acknowledge(c *gin.Context) {
 	err := json.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, maxAck)).Decode(&ack)
 	cursor, cursorErr := strconv.ParseInt(ack.Cursor, 10, 64)
 	if err != nil || cursorErr != nil || cursor < 0 {
-		s.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters","audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`), false)
+		s.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters","audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
 		return
 	}
 	who := identify(http.Header{}, asker)
 	who.Name, who.Audience, who.Instance = label(ack.Name, 128), label(ack.Audience, 256), label(ack.Instance, 64)
 	switch err := s.cfg.Feed.Ack(c.Request.Context(), who, cursor); {
 	case errors.Is(err, changes.ErrAhead):
-		s.refuse(c, asker.ClientID, badRequest("the cursor is ahead of the feed: send one that the feed gave"), false)
+		s.refuse(c, asker.ClientID, badRequest("the cursor is ahead of the feed: send one that the feed gave"))
 	case errors.Is(err, changes.ErrFull):
-		s.refuse(c, asker.ClientID, full(), false)
+		s.refuse(c, asker.ClientID, full())
 	case err != nil:
-		s.refuse(c, asker.ClientID, unreadable(err), false)
+		s.refuse(c, asker.ClientID, unreadable(err))
 	default:
 		note(c, asker.ClientID, nil)
 		c.Header("Cache-Control", "no-store")

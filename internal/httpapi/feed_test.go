@@ -78,6 +78,9 @@ func TestAcknowledgementIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			answer := ack(t, s, c.token, c.body)
 			require.Equal(t, c.status, answer.Status, answer.Text)
+			// RFC 6750 §3: no error without a token, and a challenge for one that lacks something.
+			challenge := map[int]string{401: `Bearer realm="svcauth"`, 403: `Bearer realm="svcauth", error="insufficient_scope", scope="tokens:introspect"`}
+			require.Equal(t, challenge[c.status], answer.Header.Get("WWW-Authenticate"))
 		})
 	}
 }

@@ -31,7 +31,8 @@ const audience = "https://api.cloud.example"
 // resourceServer follows the feed of a server with the account's own credential. edit may change its configuration.
 func resourceServer(t *testing.T, s *svctest.Server, api svcauth.ServiceAccount, edit func(*resourceserver.Config)) *resourceserver.Verifier {
 	t.Helper()
-	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: api.ClientID, ClientSecret: api.ClientSecret, HTTPClient: s.HTTP})
+	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: api.ClientID, ClientSecret: api.ClientSecret, HTTPClient: s.HTTP,
+		Resource: []string{s.Issuer}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tokens.Close() })
 	cfg := resourceserver.Config{Issuer: s.Issuer, Audience: audience, HTTPClient: &http.Client{Transport: s.HTTP.Transport}, Feed: &resourceserver.Feed{
@@ -161,7 +162,7 @@ func TestARevocationAtOneNodeReachesAResourceServerAtAnother(t *testing.T) {
 	for _, s := range []*svctest.Server{a, b} {
 		require.Eventually(t, func() bool { return wait(s) == everybody }, patience, 10*time.Millisecond)
 	}
-	bearer := a.Token(a.Tenant.ApplicationKey.ClientID, a.Tenant.ApplicationKey.ClientSecret, "")
+	bearer := a.OwnToken(a.Tenant.ApplicationKey.ClientID, a.Tenant.ApplicationKey.ClientSecret)
 	var list svcauth.List[svcauth.ResourceServer]
 	require.Eventually(t, func() bool { // the last receipt is told by the other node, in its own time
 		servers := a.Get("/v1/resource-servers", bearer)

@@ -74,7 +74,7 @@ func TestNoSecretLeaks(t *testing.T) {
 			_, err = w.App.Access.CreateSecret(w.System(), w.id, svcauth.NewSecretRequest{ClientSecret: mine + "x"})
 			require.Error(t, err)
 			key := w.Tenant.ApplicationKey
-			admin := w.Token(key.ClientID, key.ClientSecret, "")
+			admin := w.OwnToken(key.ClientID, key.ClientSecret)
 			token := w.Token(w.id, svcauth.Secret(w.secret), "")
 			lost := w.Token(w.id, mine, "")
 			var all []string

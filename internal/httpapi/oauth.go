@@ -49,13 +49,12 @@ func (s *Server) token(alias bool) gin.HandlerFunc {
 	}
 	return func(c *gin.Context) {
 		f, err := readForm(c.Writer, c.Request, query...)
-		basic := false
 		var client token.Authenticated
 		if err == nil {
-			client, basic, err = s.authenticate(c, f)
+			client, err = s.authenticate(c, f)
 		}
 		if err != nil {
-			s.refuse(c, f.get("client_id"), err, basic)
+			s.refuse(c, f.get("client_id"), err)
 			return
 		}
 		r := token.Request{GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources, IP: c.ClientIP(), UserAgent: c.Request.UserAgent()}
@@ -64,7 +63,7 @@ func (s *Server) token(alias bool) gin.HandlerFunc {
 		}
 		issued, err := s.cfg.Token.Issue(c.Request.Context(), client, r)
 		if err != nil {
-			s.refuse(c, client.ClientID, err, basic)
+			s.refuse(c, client.ClientID, err)
 			return
 		}
 		note(c, client.ClientID, nil)
@@ -97,31 +96,30 @@ var (
 )
 
 // authenticate takes the client's credential from exactly one place: RFC 6749 §2.3.1, §2.3 (one method a request).
-func (s *Server) authenticate(c *gin.Context, f form) (client token.Authenticated, basic bool, err *token.Error) {
+func (s *Server) authenticate(c *gin.Context, f form) (client token.Authenticated, err *token.Error) {
 	cred := token.Credential{IP: clientAddr(c)}
 	headers := c.Request.Header.Values("Authorization")
 	_, inBody := f.values["client_secret"]
 	switch {
 	case len(headers) > 1 || len(headers) == 1 && inBody:
-		return client, len(headers) > 0, badRequest("the client authenticates in two ways at once: use HTTP Basic or the body, not both")
+		return client, badRequest("the client authenticates in two ways at once: use HTTP Basic or the body, not both")
 	case len(headers) == 1:
 		id, secret, ok := parseBasic(headers[0])
 		if !ok {
 			e := token.Refuse(token.CodeInvalidClient, "malformed_basic", "the Authorization header is not HTTP Basic with client id and secret, each form-urlencoded")
-			return client, true, e
+			return client, e
 		}
 		if given := f.get("client_id"); given != "" && given != id {
-			return client, true, badRequest("client_id in the body is another one than in the Authorization header")
+			return client, badRequest("client_id in the body is another one than in the Authorization header")
 		}
-		basic, cred.ClientID, cred.Secret = true, id, svcauth.Secret(secret)
+		cred.ClientID, cred.Secret = id, svcauth.Secret(secret)
 		f.values["client_id"] = id // for the log, where it is refused
 	case f.get("client_id") == "" || !inBody:
-		return client, false, token.Refuse(token.CodeInvalidClient, "no_credential", "no client authentication: send client id and secret by HTTP Basic, or as client_id and client_secret in the body")
+		return client, token.Refuse(token.CodeInvalidClient, "no_credential", "no client authentication: send client id and secret by HTTP Basic, or as client_id and client_secret in the body")
 	default:
 		cred.ClientID, cred.Secret = f.get("client_id"), svcauth.Secret(f.get("client_secret"))
 	}
-	client, err = s.cfg.Token.Authenticate(c.Request.Context(), cred)
-	return client, basic, err
+	return s.cfg.Token.Authenticate(c.Request.Context(), cred)
 }
 
 // parseBasic reads RFC 7617 with the form-urlencoding of RFC 6749 §2.3.1.
@@ -146,19 +144,21 @@ func clientAddr(c *gin.Context) netip.Addr {
 }
 
 // refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
-func (s *Server) refuse(c *gin.Context, clientID string, err *token.Error, basic bool) {
+func (s *Server) refuse(c *gin.Context, clientID string, err *token.Error) {
 	if managed(c.Request.URL.Path) {
 		s.manageRefusal(c, err)
 		return
 	}
 	note(c, clientID, err)
-	if err.Status == http.StatusUnauthorized {
-		switch {
-		case err.Code == token.CodeInvalidToken:
-			c.Header("WWW-Authenticate", `Bearer realm="svcauth", error="invalid_token"`)
-		case basic || err.Reason == "no_credential": // RFC 9110 §11.6.1: a 401 carries a challenge
-			c.Header("WWW-Authenticate", `Basic realm="svcauth"`)
-		}
+	switch {
+	case err.Reason == noBearer:
+		challenge(c, "", "", "")
+	case err.Code == token.CodeInvalidToken:
+		challenge(c, err.Code, err.Description, "")
+	case err.Code == token.CodeInsufficientScope:
+		challenge(c, err.Code, "", svcauth.TokensIntrospect)
+	case err.Status == http.StatusUnauthorized: // RFC 9110 §15.5.2, however the client had authenticated
+		c.Header("WWW-Authenticate", `Basic realm="svcauth"`)
 	}
 	if err.RetryAfter > 0 {
 		c.Header("Retry-After", strconv.Itoa(int((err.RetryAfter+time.Second-1)/time.Second)))
@@ -178,15 +178,15 @@ func (s *Server) revoke(c *gin.Context) {
 		f, err = readForm(c.Writer, c.Request)
 	}
 	if err != nil {
-		s.refuse(c, "", err, false)
+		s.refuse(c, "", err)
 		return
 	}
-	client, basic, err := s.authenticate(c, f)
+	client, err := s.authenticate(c, f)
 	if err == nil {
 		err = s.cfg.Token.Revoke(c.Request.Context(), client, f.get("token"))
 	}
 	if err != nil {
-		s.refuse(c, f.get("client_id"), err, basic)
+		s.refuse(c, f.get("client_id"), err)
 		return
 	}
 	note(c, client.ClientID, nil)
@@ -232,17 +232,17 @@ type introspection struct {
 func (s *Server) introspect(c *gin.Context) {
 	f, err := readForm(c.Writer, c.Request)
 	if err != nil {
-		s.refuse(c, "", err, false)
+		s.refuse(c, "", err)
 		return
 	}
-	asker, basic, err := s.asker(c, f)
+	asker, err := s.asker(c, f)
 	if err != nil {
-		s.refuse(c, f.get("client_id"), err, basic)
+		s.refuse(c, f.get("client_id"), err)
 		return
 	}
 	p, err := s.cfg.Token.Introspect(c.Request.Context(), asker, f.get("token"))
 	if err != nil {
-		s.refuse(c, asker.ClientID, err, basic)
+		s.refuse(c, asker.ClientID, err)
 		return
 	}
 	note(c, asker.ClientID, nil)
@@ -260,19 +260,18 @@ func (s *Server) introspect(c *gin.Context) {
 }
 
 // asker authenticates who introspects: a client, or the bearer of a token (RFC 7662 §2.1).
-func (s *Server) asker(c *gin.Context, f form) (token.Asker, bool, *token.Error) {
+func (s *Server) asker(c *gin.Context, f form) (token.Asker, *token.Error) {
 	if headers := c.Request.Header.Values("Authorization"); len(headers) == 1 {
 		if scheme, text, _ := strings.Cut(headers[0], " "); strings.EqualFold(scheme, "Bearer") {
 			if f.get("client_secret") != "" {
-				return token.Asker{}, false, badRequest("the caller authenticates in two ways at once: send a bearer token or a client secret, not both")
+				return token.Asker{}, badRequest("the caller authenticates in two ways at once: send a bearer token or a client secret, not both")
 			}
-			asker, err := s.cfg.Token.AskerFromBearer(c.Request.Context(), strings.TrimSpace(text))
-			return asker, false, err
+			return s.cfg.Token.AskerFromBearer(c.Request.Context(), strings.TrimSpace(text))
 		}
 	}
-	client, basic, err := s.authenticate(c, f)
+	client, err := s.authenticate(c, f)
 	if err != nil {
-		return token.Asker{}, basic, err
+		return token.Asker{}, err
 	}
-	return token.AskerOf(client), basic, nil
+	return token.AskerOf(client), nil
 }

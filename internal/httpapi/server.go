@@ -102,14 +102,14 @@ func New(cfg Config) (*Server, http.Handler, error) {
 			cfg.ConsoleNotFound(c)
 			return
 		}
-		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at /.well-known/oauth-authorization-server names the endpoints"}, false)
+		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at /.well-known/oauth-authorization-server names the endpoints"})
 	})
 	engine.NoMethod(func(c *gin.Context) {
 		if cfg.Console != nil && strings.HasPrefix(c.Request.URL.Path, "/console/") {
 			cfg.ConsoleNotFound(c)
 			return
 		}
-		s.refuse(c, "", &token.Error{Code: token.CodeInvalidRequest, Status: 405, Reason: "method", Description: "this method is not allowed here; the Allow header says which are"}, false)
+		s.refuse(c, "", &token.Error{Code: token.CodeInvalidRequest, Status: 405, Reason: "method", Description: "this method is not allowed here; the Allow header says which are"})
 	})
 	engine.POST("/oauth2/token", s.token(false))
 	for _, path := range cfg.TokenAliases {
@@ -189,7 +189,7 @@ func (s *Server) observe(c *gin.Context) {
 			panicked = true
 			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault, "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
-				s.refuse(c, "", token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", id), false)
+				s.refuse(c, "", token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", id))
 			}
 		}
 		took := time.Since(began)

@@ -57,7 +57,7 @@ func (s *Server) shed(c *gin.Context) {
 	}
 	e := token.Refuse(token.CodeUnavailable, overload, "the server is busy; try again in a moment")
 	e.RetryAfter = time.Second
-	s.refuse(c, "", e, false)
+	s.refuse(c, "", e)
 	c.Abort()
 }
 

@@ -29,12 +29,12 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	}
 	from, head, err := s.cfg.Feed.Begin(ctx, cursor)
 	if err != nil {
-		s.refuse(c, who.ClientID, unreadable(err), false)
+		s.refuse(c, who.ClientID, unreadable(err))
 		return
 	}
 	place, err := s.cfg.Feed.Open(who)
 	if err != nil {
-		s.refuse(c, who.ClientID, full(), false)
+		s.refuse(c, who.ClientID, full())
 		return
 	}
 	why := "fault"

@@ -75,7 +75,7 @@ type direct struct {
 
 // as puts the bearer of a new token into the context. Where there is none to be had, the call fails as it does over HTTP.
 func (d direct) as(ctx context.Context) (context.Context, *access.Service) {
-	principal, err := d.s.App.Token.VerifyOwn(ctx, d.s.Token(d.id, d.secret, ""))
+	principal, err := d.s.App.Token.VerifyOwn(ctx, d.s.OwnToken(d.id, d.secret))
 	require.NoError(d.t, err)
 	actor, err := d.s.App.Access.TokenActor(ctx, principal)
 	require.NoError(d.t, err)

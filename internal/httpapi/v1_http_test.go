@@ -23,7 +23,7 @@ import (
 )
 
 func adminToken(s *svctest.Server) string {
-	return s.Token(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, "all-apis")
+	return s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
 }
 
 // RFC 9110 §13.1.1, §8.8.3.2: If-Match takes the ETag as it came, or *.
@@ -307,7 +307,7 @@ func TestTenantSeesNothingOfOthers(t *testing.T) {
 	}
 	_, err := s.Admin().RevokeTokens(t.Context(), account.ID, 0)
 	require.NoError(t, err)
-	stranger := s.Token(key.ClientID, key.ClientSecret, "")
+	stranger := s.OwnToken(key.ClientID, key.ClientSecret)
 	feed := s.Get("/oauth2/revocations", stranger)
 	require.Equal(t, 200, feed.Status, feed.Text)
 	require.NotContains(t, feed.Text, account.ClientID)

@@ -194,9 +194,9 @@ func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
 	require.Len(t, all, len(samples), "a sample is for no call")
 	v := newTarget(t, s)
 	powerless, other := s.Account("powerless"), s.NewTenant("other")
-	weak := s.Token(powerless.ClientID, powerless.ClientSecret, "")
-	admin := s.Token(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, "all-apis")
-	stranger := s.Token(other.ApplicationKey.ClientID, other.ApplicationKey.ClientSecret, "")
+	weak := s.OwnToken(powerless.ClientID, powerless.ClientSecret)
+	admin := s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
+	stranger := s.OwnToken(other.ApplicationKey.ClientID, other.ApplicationKey.ClientSecret)
 	before := v.state(t)
 	for _, o := range all {
 		t.Run(o.method+" "+o.path, func(t *testing.T) {

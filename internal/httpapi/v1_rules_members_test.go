@@ -63,7 +63,7 @@ var memberRules = []rule{
 		m, key := join(w.t, w.s, w.admin, "leaver@example.com", w.role["helpdesk"])
 		left, err := w.s.Client(key.ClientID, key.ClientSecret).CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: w.name(), RoleIDs: []string{w.role["viewer"]}})
 		require.NoError(w.t, err)
-		token := w.s.Token(key.ClientID, key.ClientSecret, "")
+		token := w.s.OwnToken(key.ClientID, key.ClientSecret)
 		require.Equal(w.t, 200, w.s.Get("/v1/me", token).Status)
 		_, err = c.DeleteMember(ctx, m.ID, 0)
 		require.NoError(w.t, err)
@@ -76,7 +76,7 @@ var memberRules = []rule{
 	}},
 	{who: "admin", name: "suspends a member: its key's tokens die", call: func(ctx context.Context, w *world, c calls) error {
 		m, key := join(w.t, w.s, w.admin, "paused@example.com", w.role["helpdesk"])
-		token := w.s.Token(key.ClientID, key.ClientSecret, "")
+		token := w.s.OwnToken(key.ClientID, key.ClientSecret)
 		changed, err := c.UpdateMember(ctx, m.ID, 0, svcauth.MemberPatch{Suspended: ptr(true)}, 0)
 		require.NoError(w.t, err)
 		require.Equal(w.t, svcauth.MemberSuspended, changed.Status)

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -41,11 +42,11 @@ func (m *management) actor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 	if len(headers) == 0 {
 		return m.sessionActor(c)
 	}
-	scheme, token, _ := strings.Cut(headers[0], " ")
-	if token = strings.TrimSpace(token); len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
+	scheme, text, _ := strings.Cut(headers[0], " ")
+	if text = strings.TrimSpace(text); len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || text == "" {
 		return access.Actor{}, m.unauthenticated(c, "", "Expected one Authorization header: Bearer, and an access token of this server."), nil
 	}
-	principal, err := m.cfg.Token.VerifyOwn(c.Request.Context(), token)
+	principal, err := m.cfg.Token.VerifyOwn(c.Request.Context(), text)
 	if err == nil {
 		if refusal := m.admit(c, principal.Subject, principal.OrgID); refusal != nil {
 			return access.Actor{}, refusal, nil
@@ -89,12 +90,27 @@ func (m *management) sessionActor(c *gin.Context) (access.Actor, *svcauth.Proble
 
 // unauthenticated makes a 401 with its challenge, RFC 6750 §3: without an error code where no token came.
 func (m *management) unauthenticated(c *gin.Context, fault, format string, args ...any) *svcauth.Problem {
-	challenge := `Bearer realm="svcauth"`
+	code := ""
 	if fault != "" {
-		challenge += `, error="invalid_token", error_description="` + quotable(fault) + `"`
+		code = token.CodeInvalidToken
 	}
-	c.Header("WWW-Authenticate", challenge)
+	challenge(c, code, fault, "")
 	return svcauth.NewProblem(svcauth.CodeUnauthenticated, format, args...)
+}
+
+// noBearer is the reason of a refusal because no token came.
+const noBearer = "no_bearer"
+
+// challenge asks for a bearer token, RFC 6750 §3: with an error code (§3.1) only
+// if a token came, and with the scope that it lacks.
+func challenge(c *gin.Context, code, fault, scope string) {
+	text := `Bearer realm="svcauth"`
+	for _, attribute := range [][2]string{{"error", code}, {"error_description", fault}, {"scope", scope}} {
+		if attribute[1] != "" {
+			text += `, ` + attribute[0] + `="` + quotable(attribute[1]) + `"`
+		}
+	}
+	c.Header("WWW-Authenticate", text)
 }
 
 // quotable keeps what may stand in a quoted string of a challenge, RFC 6750 §3.
@@ -110,6 +126,6 @@ func quotable(text string) string {
 // insufficient adds the challenge of a 403 for a token that lacks privileges, RFC 6750 §3.1.
 func insufficient(c *gin.Context, p *svcauth.Problem) {
 	if p.Status == http.StatusForbidden && len(p.Missing) > 0 && c.GetHeader("Authorization") != "" {
-		c.Header("WWW-Authenticate", `Bearer realm="svcauth", error="insufficient_scope", scope="`+quotable(strings.Join(p.Missing, " "))+`"`)
+		challenge(c, token.CodeInsufficientScope, "", strings.Join(p.Missing, " "))
 	}
 }

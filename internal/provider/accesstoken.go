@@ -75,7 +75,7 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 	if resp.Diagnostics.HasError() || a.begin(&resp.Diagnostics, "Getting an access token failed") == nil {
 		return
 	}
-	config := a.config // of its own: the provider's token has all scopes
+	config := a.config // of its own: the provider's token is for the server itself
 	if !m.ClientID.IsNull() {
 		config.ClientID, config.ClientSecret, config.ClientSecretFile = m.ClientID.ValueString(), svcauth.Secret(m.ClientSecret.ValueString()), ""
 	}

@@ -95,7 +95,9 @@ func (c *connection) open() {
 		return
 	}
 	c.config.UserAgent, c.config.MaxRetries = c.userAgent, c.retries
-	tokens, err := tokensource.New(c.config)
+	own := c.config
+	own.Resource = []string{own.Issuer} // small, and no API can use it; it hands over all that its holder may
+	tokens, err := tokensource.New(own)
 	if err != nil {
 		c.err = fmt.Errorf("%w (%s)", err, c.origin())
 		return

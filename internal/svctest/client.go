@@ -29,7 +29,8 @@ func (s *Server) AdminOf(tenant access.Tenant) *svcauth.Client {
 // Client gives a client of the management API with a client's own credential. Its calls go to this node.
 func (s *Server) Client(id string, secret svcauth.Secret) *svcauth.Client {
 	s.t.Helper()
-	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: id, ClientSecret: secret, HTTPClient: s.HTTP})
+	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: id, ClientSecret: secret, HTTPClient: s.HTTP,
+		Resource: []string{s.Issuer}})
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = tokens.Close() })
 	client, err := svcauth.NewClient(svcauth.ClientConfig{URL: s.URL, HTTPClient: &http.Client{Transport: tokens.Transport(s.HTTP.Transport)}})
@@ -83,13 +84,26 @@ func (s *Server) Do(req *http.Request) Answer {
 	return answer
 }
 
-// Token fetches an access token with the client's credential; scope empty: all that is granted. It must be given.
+// Token fetches an access token with the client's credential. Without a scope
+// it carries all that is granted of the catalogue's APIs. It must be given.
 func (s *Server) Token(id string, secret svcauth.Secret, scope string) string {
 	s.t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}}
 	if scope != "" {
 		form.Set("scope", scope)
 	}
+	return s.token(id, secret, form)
+}
+
+// OwnToken fetches an access token for this server itself alone: for /v1, the
+// feed and introspection. It must be given.
+func (s *Server) OwnToken(id string, secret svcauth.Secret) string {
+	s.t.Helper()
+	return s.token(id, secret, url.Values{"grant_type": {"client_credentials"}, "resource": {s.Issuer}})
+}
+
+func (s *Server) token(id string, secret svcauth.Secret, form url.Values) string {
+	s.t.Helper()
 	answer := s.Post("/oauth2/token", id, secret, form)
 	require.Equal(s.t, http.StatusOK, answer.Status, "no token for %s: %s", id, answer.JSON["error_description"])
 	text, _ := answer.JSON["access_token"].(string)

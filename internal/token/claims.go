@@ -10,8 +10,10 @@ import (
 // The claims of a token (RFC 9068 §2.2, and ours: roles, org_id, epoch, pol, cred) are written by hand: all but four of them are the same for
 // every token of a client, so they are written once when the client is read. A test compares the result with encoding/json's reading of it.
 
-// appendClaims writes the part that is the same for every token of this client with this grant.
-func appendClaims(b []byte, c *Client, issuer string, audience []string, scope string) []byte {
+// appendClaims writes the part that is the same for every token of this client
+// with this grant. full says that no scope was asked for: such a token may hand
+// over whatever its holder holds.
+func appendClaims(b []byte, c *Client, issuer string, audience []string, g grant, full bool) []byte {
 	b = appendString(append(b, `{"iss":`...), issuer)
 	b = appendString(append(b, `,"sub":`...), c.Subject)
 	b = appendString(append(b, `,"client_id":`...), c.ClientID)
@@ -21,10 +23,13 @@ func appendClaims(b []byte, c *Client, issuer string, audience []string, scope s
 	} else {
 		b = appendStrings(b, audience)
 	}
-	if scope != "" {
-		b = appendString(append(b, `,"scope":`...), scope)
+	if g.scope != "" {
+		b = appendString(append(b, `,"scope":`...), g.scope)
 	}
-	b = appendStrings(append(b, `,"roles":`...), c.held.Roles)
+	if full {
+		b = append(b, `,"full":true`...)
+	}
+	b = appendStrings(append(b, `,"roles":`...), g.roles)
 	b = appendString(append(b, `,"org_id":`...), c.OrgID)
 	b = strconv.AppendInt(append(b, `,"epoch":`...), c.Epoch, 10)
 	return strconv.AppendInt(append(b, `,"pol":`...), c.Policy, 10)

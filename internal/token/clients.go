@@ -27,6 +27,7 @@ type Client struct {
 	known    bool      // false: there is no such client
 	held     access.Holdings
 	granted  map[string]bool // held.Privileges
+	apis     []string        // held.Privileges without this server's own
 	catalog  *catalogue
 	standard grant // what a request that asks for nothing in particular gets
 }
@@ -45,17 +46,35 @@ func newClient(row *store.Credentials, cat *catalogue, issuer string, now time.T
 	for _, p := range c.held.Privileges {
 		c.granted[p] = true
 	}
-	c.standard = c.grantOf(c.held.Privileges, nil, issuer)
+	c.apis = without(c.held.Privileges, func(p string) bool { return cat.api[p] == issuer })
+	standard, own := c.apis, len(c.apis) == 0 && len(c.held.Privileges) > 0
+	if own {
+		standard = c.held.Privileges
+	}
+	c.standard = c.grantOf(standard, nil, issuer, false, true)
+	c.standard.own = own
 	return c
+}
+
+// without lists those of all that are not of a kind: all itself if none is.
+func without(all []string, kind func(string) bool) []string {
+	if !slices.ContainsFunc(all, kind) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), kind)
 }
 
 // grant is what a token carries for its client: everything but the moment, the secret and the token's own id.
 type grant struct {
 	scope  string
+	roles  []string
 	claims []byte // the JSON object up to there, without its closing brace
+	own    bool   // of the standard grant: it has this server's privileges, as there are no others
 }
 
-func (c *Client) grantOf(privileges, resources []string, issuer string) grant {
+// grantOf writes a grant. A narrowed one has only the roles that give one of
+// its privileges; full says that no scope was asked for.
+func (c *Client) grantOf(privileges, resources []string, issuer string, narrowed, full bool) grant {
 	audience := resources
 	if len(audience) == 0 {
 		audience = c.catalog.audiences(privileges)
@@ -63,8 +82,11 @@ func (c *Client) grantOf(privileges, resources []string, issuer string) grant {
 	if len(audience) == 0 {
 		audience = []string{issuer}
 	}
-	g := grant{scope: strings.Join(privileges, " ")}
-	g.claims = appendClaims(make([]byte, 0, 256+len(g.scope)), c, issuer, audience, g.scope)
+	g := grant{scope: strings.Join(privileges, " "), roles: c.held.Roles}
+	if narrowed {
+		g.roles = c.held.RolesOf(privileges)
+	}
+	g.claims = appendClaims(make([]byte, 0, 320+len(g.scope)), c, issuer, audience, g, full)
 	return g
 }
 

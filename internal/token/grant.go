@@ -51,29 +51,55 @@ func (s *Service) Issue(ctx context.Context, client Authenticated, r Request) (I
 	return issued, nil
 }
 
-// decide works out what the token carries: RFC 6749 §3.3 (scope), RFC 8707 §2 (resource).
+// decide works out what the token carries: RFC 6749 §3.3 (scope), RFC 8707 §2
+// (resource). No API may replay at this server what it received, so the issuer
+// is among the audiences only if the request says so.
 func (s *Service) decide(client *Client, r Request) (grant, *Error) {
 	resources, err := client.resources(r.Resources)
 	if err != nil {
 		return grant{}, err
 	}
-	if len(resources) == 0 && (r.Scope == "" || slices.Contains(s.cfg.ScopeAliases, r.Scope)) {
+	alias := slices.Contains(s.cfg.ScopeAliases, r.Scope)
+	if len(resources) == 0 && (r.Scope == "" || alias && !client.standard.own) {
 		return client.standard, nil
 	}
-	available := client.held.Privileges
+	available := client.apis
 	if len(resources) > 0 {
-		available = nil
-		for _, p := range client.held.Privileges {
-			if slices.Contains(resources, client.catalog.api[p]) {
-				available = append(available, p)
-			}
-		}
+		available = client.ofResources(resources)
 	}
-	scope, err := s.scope(client, r.Scope, available)
+	scope, err := s.scope(client, r.Scope, available, len(resources) > 0)
 	if err != nil {
 		return grant{}, err
 	}
-	return client.grantOf(scope, resources, s.cfg.Issuer), nil
+	if len(resources) == 0 && client.mixes(scope, s.cfg.Issuer) {
+		return grant{}, Refuse(CodeInvalidTarget, "mixed_scope", "scope has privileges of this server itself beside those of other APIs: "+
+			"ask for them in two requests, or name each API with resource, this server as resource=%s", s.cfg.Issuer)
+	}
+	narrowed := len(resources) > 0 || r.Scope != "" && !alias
+	return client.grantOf(scope, resources, s.cfg.Issuer, narrowed, r.Scope == "" || alias), nil
+}
+
+// ofResources lists the privileges that the client holds of some APIs.
+func (c *Client) ofResources(resources []string) []string {
+	var held []string
+	for _, p := range c.held.Privileges {
+		if slices.Contains(resources, c.catalog.api[p]) {
+			held = append(held, p)
+		}
+	}
+	return held
+}
+
+// mixes reports whether some of the privileges are this server's own and some
+// are another API's.
+func (c *Client) mixes(privileges []string, issuer string) bool {
+	own := 0
+	for _, p := range privileges {
+		if c.catalog.api[p] == issuer {
+			own++
+		}
+	}
+	return own > 0 && own < len(privileges)
 }
 
 // resources checks what was asked for and drops repetitions.
@@ -93,8 +119,10 @@ func (c *Client) resources(asked []string) ([]string, *Error) {
 	return all, nil
 }
 
-// scope reads the scope asked for. What is granted is sorted, each privilege once.
-func (s *Service) scope(client *Client, asked string, available []string) ([]string, *Error) {
+// scope reads the scope asked for. An alias stands for what is available;
+// resources says that this is what the resources asked for have, and that
+// nothing else may be named. What is granted is sorted, each privilege once.
+func (s *Service) scope(client *Client, asked string, available []string, resources bool) ([]string, *Error) {
 	if len(asked) > maxScopeSize {
 		return nil, Refuse(CodeInvalidScope, "scope_size", "scope is too long: at most %d bytes", maxScopeSize)
 	}
@@ -110,7 +138,7 @@ func (s *Service) scope(client *Client, asked string, available []string) ([]str
 			granted = append(granted, available...)
 		case !client.granted[name]:
 			return nil, Refuse(CodeInvalidScope, "scope_not_granted", "scope %s is not granted to this client: none of its roles has this privilege", quote(name))
-		case !slices.Contains(available, name):
+		case resources && !slices.Contains(available, name):
 			return nil, Refuse(CodeInvalidScope, "scope_not_of_resource", "scope %s does not belong to the resources asked for: its API is %s", quote(name), quote(client.catalog.api[name]))
 		default:
 			granted = append(granted, name)
@@ -163,7 +191,7 @@ func (s *Service) mint(ctx context.Context, client Authenticated, g grant, r Req
 	}
 	s.cfg.Cache.RecordToken(ctx, cache.TokenRecord{
 		JTI: jti, ClientID: client.ClientID, OrgID: client.OrgID, SecretID: client.SecretID, Scope: g.scope, IP: r.IP, UserAgent: r.UserAgent,
-		Epoch: client.Epoch, Pol: client.Policy, Roles: client.held.Roles,
+		Epoch: client.Epoch, Pol: client.Policy, Roles: g.roles,
 		IssuedAt: time.Unix(iat, 0).UTC(), ExpiresAt: time.Unix(exp, 0).UTC(),
 	})
 	return Issued{AccessToken: text, ExpiresIn: exp - iat, Scope: g.scope, JTI: jti}, nil

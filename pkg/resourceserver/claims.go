@@ -27,6 +27,7 @@ type Claims struct {
 	Epoch  int64  // epoch: of the client, when the token was issued
 	Policy int64  // pol: the organization's policy epoch, when the token was issued
 	Cred   string // cred: the id of the secret that obtained the token
+	Full   bool   // full: no scope was asked for
 }
 
 // Principal is who makes a request: the claims of a token that was verified. It is shared by all requests with that token: read it, never
@@ -50,7 +51,7 @@ func PrincipalFrom(ctx context.Context) (*Principal, bool) {
 	return p, ok
 }
 
-var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf", "jti", "scope", "roles", "org_id", "epoch", "pol", "cred"}
+var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf", "jti", "scope", "roles", "org_id", "epoch", "pol", "cred", "full"}
 
 const maxClaims = 256
 
@@ -99,6 +100,8 @@ func (c *Claims) set(name string, value []byte) (err error) {
 		c.Policy, err = integer(value)
 	case "cred":
 		c.Cred, err = text(value)
+	case "full":
+		c.Full = string(value) == "true" // another issuer may mean anything by this name
 	}
 	return err
 }

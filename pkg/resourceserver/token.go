@@ -176,7 +176,7 @@ func (v *Verifier) checkClaims(c *Claims, now time.Time) *Error {
 	case c.Issuer != v.cfg.Issuer:
 		return invalidToken(fmt.Sprintf("the token is from another issuer: expected iss '%s'", v.issuerText))
 	case !v.cfg.AnyAudience && !slices.Contains(c.Audience, v.cfg.Audience):
-		return invalidToken(fmt.Sprintf("the token is for another API: expected '%s' in aud; ask the issuer for a token with this resource", v.audienceText))
+		return invalidToken(fmt.Sprintf("the token is for another API: expected '%s' in aud; ask the issuer for a token with resource=%s", v.audienceText, v.audienceText))
 	case !now.Before(c.ExpiresAt.Add(leeway)):
 		return expired()
 	case c.IssuedAt.After(now.Add(v.cfg.IssuedAhead)):

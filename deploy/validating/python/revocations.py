@@ -69,7 +69,8 @@ class Revocations:
 
     def get(self, path):
         if time.monotonic() >= self.renew:
-            body = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": "tokens:introspect"}).encode()
+            body = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": "tokens:introspect",
+                                           "resource": self.issuer}).encode()
             answer = self.call("/oauth2/token", self.basic, body)
             self.bearer, self.renew = "Bearer " + answer["access_token"], time.monotonic() + answer["expires_in"] / 2
         return self.call(path, self.bearer)
