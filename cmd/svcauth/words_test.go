@@ -28,7 +28,7 @@ func accountWord(server *svctest.Server) word {
 func asAPI(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		key := server.Tenant.ApplicationKey
-		answer := server.Get(args[0], server.Token(key.ClientID, key.ClientSecret, ""))
+		answer := server.Get(args[0], server.OwnToken(key.ClientID, key.ClientSecret))
 		if answer.Status != 200 {
 			ts.Fatalf("GET %s: %d %s", args[0], answer.Status, answer.Text)
 		}
