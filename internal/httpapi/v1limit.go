@@ -56,6 +56,6 @@ func (m *management) hold(c *gin.Context) {
 	defer m.heldCalls.Give(caller, 1)
 	select {
 	case <-c.Request.Context().Done():
-	case <-time.After(lateness/2 + rand.N(lateness)): // who came together must not come back together
+	case <-time.After(lateness + rand.N(lateness)): // who came together must not come back together
 	}
 }
