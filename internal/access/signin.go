@@ -185,6 +185,9 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 func (s *Service) SignInVerified(ctx context.Context, email, memberID string, ip netip.Addr) (SignedIn, error) {
 	m, err := s.read().MemberOfSession(ctx, memberID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (store.NameKey(m.Email) != store.NameKey(email) || m.Suspended) {
+		if err == nil && m.Suspended {
+			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
+		}
 		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody with this address was invited to this organization. Ask one of its administrators.")
 	}
 	if err != nil {

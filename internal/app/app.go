@@ -193,12 +193,13 @@ func (a *App) wireHTTP() error {
 	servers := func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
 		return a.feed.ResourceServers(changes.Scope{OrgID: orgID, Operator: operator})
 	}
+	callers := limits.NewCallers(a.cfg.Limits.ManagementPerSecond, max(8, a.cfg.Limits.MaxInflight/100))
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: a.cfg.TrustedProxies,
 		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent, Enforced: enforced, ResourceServers: servers,
-		Callers: limits.NewCallers(a.cfg.Limits.ManagementPerSecond, max(8, a.cfg.Limits.MaxInflight/100))}
+		Callers: callers}
 	if a.cfg.Console.Enabled {
-		pages, err := a.console(enforced, servers)
+		pages, err := a.console(enforced, servers, callers)
 		if err != nil {
 			return err
 		}

@@ -11,19 +11,20 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/console"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // console builds the pages for people.
 func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enforcement,
-	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer) (*console.Console, error) {
+	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer, callers *limits.Callers) (*console.Console, error) {
 	oidc, err := a.oidc()
 	if err != nil {
 		return nil, err
 	}
 	sessions := a.store.Sessions()
 	return console.New(console.Config{Access: a.Access, Sessions: sessions, Once: sessions.Once, Issuer: a.cfg.Issuer, SessionIdle: a.cfg.Console.SessionIdle,
-		SessionLifetime: a.cfg.Console.SessionLifetime, OIDC: oidc, Enforced: enforced, ResourceServers: servers, Clock: a.clock, Logger: a.logger})
+		SessionLifetime: a.cfg.Console.SessionLifetime, OIDC: oidc, Enforced: enforced, ResourceServers: servers, Callers: callers, Clock: a.clock, Logger: a.logger})
 }
 
 // oidc reads what the configuration names of the provider of single sign-on.

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	Sessions scs.Store // stores no session token, only its hash
 	// Once says whether it sees the token for the first time, and remembers it until expiry: a form whose answer shows a secret works once.
 	Once func(ctx context.Context, token string, expiry time.Time) (first bool, err error)
+	// Callers bounds what a signed-in member asks; nil: nothing does.
+	Callers *limits.Callers
 	// ResourceServers lists the connected followers of the revocation feed: the organization's, or for the operator all. nil: none.
 	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
 	// Enforced waits until every connected resource server enforces what was committed by now, at most for wait; nil: none is connected.

@@ -35,6 +35,8 @@ type visit struct {
 	member svcauth.Member
 	org    string // the organization's name
 	loaded bool   // the session has been read
+
+	tooMany bool // it was refused because its member asks too often
 }
 
 func (k *Console) visitor(c *gin.Context) *visit {
@@ -167,6 +169,11 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 			}
 			return v.redirect(to)
 		}
+		leave, err := v.enter()
+		if err != nil {
+			return err
+		}
+		defer leave()
 		v.actor.IP, v.actor.RequestID = v.ClientIP(), v.GetString("request_id")
 		v.ctx = access.WithActor(v.ctx, v.actor)
 		me, err := k.cfg.Access.Me(v.ctx)
@@ -192,7 +199,26 @@ func (k *Console) open(page func(*visit) error) gin.HandlerFunc {
 		if err != nil {
 			k.refuse(v, err)
 		}
+		if v.tooMany {
+			k.cfg.Callers.Hold(v.Request.Context(), v.actor.ID) // the answer's end waits; its place is free since it began
+		}
 	}
+}
+
+// enter counts a member's request until leave, together with its calls of the
+// management API.
+func (v *visit) enter() (leave func(), err error) {
+	if v.k.cfg.Callers == nil {
+		return func() {}, nil
+	}
+	leave, wait := v.k.cfg.Callers.Enter(v.actor.ID, v.actor.OrgID, v.k.cfg.Clock())
+	if wait == 0 {
+		return leave, nil
+	}
+	v.tooMany = true
+	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many requests at once, or within the last seconds, by you or by others of your organization. Nothing was changed; wait a moment, then go on more slowly.")
+	p.RetryAfter = wait
+	return nil, p
 }
 
 // readForm reads the body of a form, within bounds.

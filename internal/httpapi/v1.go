@@ -10,7 +10,6 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
-	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -19,12 +18,11 @@ type management struct {
 	*Server
 	api         huma.API
 	crossOrigin *http.CrossOriginProtection
-	heldCalls   *limits.Shares[string] // refused calls, by caller
 }
 
 // mountManagement registers the API, its document and the page that shows it.
 func (s *Server) mountManagement(engine *gin.Engine) error {
-	m := &management{Server: s, crossOrigin: http.NewCrossOriginProtection(), heldCalls: limits.NewShares[string](heldCalls)}
+	m := &management{Server: s, crossOrigin: http.NewCrossOriginProtection()}
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	// Errors are ours: the document shows Problem where the library would show its own model, and render turns one into the other. Its global
 	// constructors stay as they are.

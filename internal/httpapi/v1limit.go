@@ -1,17 +1,12 @@
 package httpapi
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
-
-// heldCalls bounds the refused calls whose answers are held for a moment.
-var heldCalls = limits.Bound{Total: 4096, Each: 2048}
 
 // admit counts a call of a caller and of its organization until [leave]. Over
 // their bounds it returns what they are told, without having asked the database
@@ -41,21 +36,12 @@ func leave(c *gin.Context) {
 	}
 }
 
-// hold keeps back the answer to one call too many: a program that tries again
-// at once asks once a second then, on each of its connections. Who has more of
-// them than may be held loses the others. It holds no place among the requests
-// in work.
+// hold keeps back the answer to one call too many. It holds no place among the
+// requests in work.
 func (m *management) hold(c *gin.Context) {
-	caller := outcomeOf(c).Actor
 	c.Set("held", true)
 	giveBack(c)
-	if !m.heldCalls.Take(caller, 1, false) {
+	if !m.cfg.Callers.Hold(c.Request.Context(), outcomeOf(c).Actor) {
 		c.Header("Connection", "close")
-		return
-	}
-	defer m.heldCalls.Give(caller, 1)
-	select {
-	case <-c.Request.Context().Done():
-	case <-time.After(lateness + rand.N(lateness)): // who came together must not come back together
 	}
 }

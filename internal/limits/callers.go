@@ -1,7 +1,9 @@
 package limits
 
 import (
+	"context"
 	"math"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -11,6 +13,7 @@ import (
 // for more than that costs others little. It is safe for concurrent use.
 type Callers struct {
 	caller, organization bounds
+	held                 *Shares[string]
 }
 
 // bounds is one of the two levels.
@@ -27,6 +30,12 @@ const (
 	rememberedCallers  = 10_000 // by rate
 )
 
+// heldAnswers bounds the answers that are held back, each about as dear as an
+// idle connection, and holdFor is how long at least.
+var heldAnswers = Bound{Total: 4096, Each: 2048}
+
+const holdFor = time.Second
+
 // NewCallers returns Callers that let each begin perSecond calls a second and
 // have inWork of them in work at once.
 func NewCallers(perSecond, inWork int) *Callers {
@@ -37,7 +46,7 @@ func NewCallers(perSecond, inWork int) *Callers {
 			inWork: NewShares[string](Bound{Total: math.MaxInt, Each: each}),
 		}
 	}
-	return &Callers{level(1), level(organizationFactor)}
+	return &Callers{level(1), level(organizationFactor), NewShares[string](heldAnswers)}
 }
 
 // Enter counts a call that begins and returns leave, which its end must call;
@@ -63,4 +72,20 @@ func (c *Callers) Enter(caller, organization string, now time.Time) (leave func(
 		return nil, wait
 	}
 	return leave, 0
+}
+
+// Hold keeps back the answer to a call that was too many, for one to two
+// seconds: a program that tries again at once asks that seldom then, on each of
+// its connections, and those who came together do not come back together. It
+// returns false at once if too many answers are held: better end the connection.
+func (c *Callers) Hold(ctx context.Context, caller string) bool {
+	if !c.held.Take(caller, 1, false) {
+		return false
+	}
+	defer c.held.Give(caller, 1)
+	select {
+	case <-ctx.Done():
+	case <-time.After(holdFor + rand.N(holdFor)):
+	}
+	return true
 }
