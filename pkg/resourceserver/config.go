@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Config says whose tokens are accepted, and for whom. Issuer and Audience are required; all else has a default.
@@ -93,7 +95,7 @@ type KeySource interface {
 var ErrUnknownKey = errors.New("the issuer has no key with this id")
 
 const (
-	maxLeeway   = 5 * time.Minute
+	maxLeeway   = svcauth.MaxLeeway
 	maxNameSize = 128
 )
 
@@ -129,7 +131,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.MaxStaleness = orDefault(c.MaxStaleness, time.Minute)
 	switch {
 	case c.Leeway == 0:
-		c.Leeway = 30 * time.Second
+		c.Leeway = svcauth.DefaultLeeway
 	case c.Leeway < 0:
 		c.Leeway = 0
 	}

@@ -9,7 +9,13 @@ package svcauth
 //	{"cred"}                                       the tokens obtained with that secret
 //	{"org_id","role","privilege"?,"min_pol"}       tokens of that organization with that role (and, where named, that
 //	                                               privilege in scope) and a lower pol
-//	{"org_id","min_pol"}                           all tokens of that organization with a lower pol: it was deleted
+//	{"org_id","min_pol"}                           all tokens of that organization with a lower pol: it was deleted, or
+//	                                               had more revocations than are kept
+//
+// Entries about one client also say whose it is and how old the tokens are that
+// they deny (org_id, epoch, pol; the first two kinds client_id too). It decides
+// nothing about a token: it tells a follower which entries another one, with a
+// higher min_epoch or min_pol, makes superfluous, so that it may forget them.
 type Revocation struct {
 	JTI       string `json:"jti,omitempty"`
 	ClientID  string `json:"client_id,omitempty"`
@@ -19,5 +25,7 @@ type Revocation struct {
 	Role      string `json:"role,omitempty"`
 	Privilege string `json:"privilege,omitempty"`
 	MinPol    int64  `json:"min_pol,omitempty"`
+	Epoch     int64  `json:"epoch,omitempty"`
+	Pol       int64  `json:"pol,omitempty"`
 	Exp       int64  `json:"exp"` // seconds since 1970: when the last token that the entry denies has expired and it may be forgotten
 }
