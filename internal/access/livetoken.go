@@ -59,7 +59,8 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 			return svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no live token with this id on record. If one may be in use all the same, revoke all of its tokens.", account.Name)
 		}
 		t.target = svcauth.AuditTarget{Kind: "token", ID: jti, Name: account.Name}
-		return t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{JTI: jti, Exp: record.ExpiresAt.Unix()})
+		return t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{ClientID: id, JTI: jti, Exp: record.ExpiresAt.Unix(),
+			Epoch: record.Epoch, Pol: record.Pol})
 	})
 	if err == nil {
 		s.cfg.Cache.MarkRevoked(jti, record.ExpiresAt)

@@ -112,7 +112,8 @@ func TestRevokeToken(t *testing.T) {
 	require.Len(t, entries, 1)
 	require.True(t, entries[0].ExpiresAt.After(one.ExpiresAt))
 	require.Equal(t, store.ChangeRevocation, entries[0].Kind)
-	require.JSONEq(t, `{"jti":"`+one.JTI+`","exp":`+strconv.FormatInt(one.ExpiresAt.Unix(), 10)+`}`, entries[0].Payload)
+	require.JSONEq(t, `{"jti":"`+one.JTI+`","client_id":"`+account.ID+`","org_id":"`+f.OrgID()+`","exp":`+
+		strconv.FormatInt(one.ExpiresAt.Unix(), 10)+`}`, entries[0].Payload)
 	require.Equal(t, "ci", f.Audited(f.OrgID(), "token.revoke")[0].Target.Name)
 }
 

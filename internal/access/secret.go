@@ -158,7 +158,7 @@ func (s *Service) DeleteSecret(ctx context.Context, id, secretID string, revokeT
 			return err
 		}
 		if revokeTokens {
-			if err := t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{Cred: secretID}); err != nil {
+			if err := t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{ClientID: id, Cred: secretID}); err != nil {
 				return err
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -49,6 +50,7 @@ type Service struct {
 	attempts    *attempts
 	wrongAnswer time.Duration // see wrongAnswerAfter
 	blocked     map[string]bool
+	policies    *limits.Rates[string] // by organization
 }
 
 // New makes the service. Nothing is read or written yet.
@@ -62,7 +64,8 @@ func New(cfg Config) *Service {
 	if cfg.Audit == nil {
 		cfg.Audit = audit.New(audit.Config{Store: cfg.Store, Logger: cfg.Logger})
 	}
-	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter, blocked: make(map[string]bool, len(cfg.Blocklist))}
+	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter, blocked: make(map[string]bool, len(cfg.Blocklist)),
+		policies: limits.NewRates[string](limits.Rate{PerSecond: policiesPerSecond, Burst: policiesAtOnce}, 10_000)}
 	for _, password := range cfg.Blocklist {
 		s.blocked[strings.ToLower(password)] = true
 	}
@@ -73,12 +76,6 @@ func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Mil
 
 // read gives queries outside a transaction.
 func (s *Service) read() *store.Q { return s.cfg.Store.Read() }
-
-// revocationLife is how long an entry that names no token must live: as long as the longest token, and an hour by which the clocks of two nodes may differ.
-const revocationLife = svcauth.MaxTokenTTLSeconds*time.Second + time.Hour
-
-// changeLife is how long other entries stay in the change log. A node that was away for longer starts afresh.
-const changeLife = 24 * time.Hour
 
 // operation says what is about to happen, for the check and for the audit log.
 type operation struct {
@@ -237,19 +234,13 @@ func (t *tx) mayManageAccess(ctx context.Context) error {
 	return nil
 }
 
-// revoke appends a revocation; its Exp is set here unless it is.
+// revoke appends a revocation. If it grows to one that denies more, the audit
+// log says so.
 func (t *tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) error {
-	expires := t.now.Add(revocationLife)
-	if r.Exp == 0 {
-		r.Exp = expires.Unix()
-	} else {
-		expires = time.Unix(r.Exp, 0).Add(10 * time.Minute)
+	wider, err := t.AddRevocation(ctx, t.now, orgID, r)
+	if err == nil && wider != store.WiderNot {
+		err = t.InsertAuditEvent(ctx, RevokedMore(t.now, t.actor, orgID, r.ClientID, wider))
 	}
-	payload, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("write a revocation: %w", err)
-	}
-	_, err = t.AddChange(ctx, store.Change{OrgID: orgID, Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: expires})
 	if err == nil && t.s.cfg.OnRevoke != nil {
 		t.s.cfg.OnRevoke(revocationKind(r))
 	}
@@ -281,8 +272,21 @@ func (t *tx) revokeClient(ctx context.Context, orgID, clientID, role string) err
 	return t.touch(ctx, orgID, store.ChangeClient, clientID)
 }
 
+// How often the roles of one organization may take something away: all of its
+// roles at once, twice, then one a second. Each time is an entry that every node
+// and every resource server keeps for a day.
+const (
+	policiesAtOnce    = 2 * svcauth.MaxRolesPerOrg
+	policiesPerSecond = 1
+)
+
 // revokeRole kills the organization's tokens that carry the role, or of these only the ones with the privilege in their scope.
 func (t *tx) revokeRole(ctx context.Context, orgID, role string, privileges ...string) error {
+	if t.actor.Kind != svcauth.KindSystem {
+		if wait := t.s.policies.Allow(orgID, t.now); wait > 0 {
+			return tooManyRoleChanges(wait)
+		}
+	}
 	pol, err := t.RaisePolicy(ctx, orgID)
 	if err != nil {
 		return err
@@ -298,9 +302,16 @@ func (t *tx) revokeRole(ctx context.Context, orgID, role string, privileges ...s
 	return nil
 }
 
+func tooManyRoleChanges(wait time.Duration) error {
+	p := svcauth.NewProblem(svcauth.CodeTooMany, "The roles of this organization were changed too often: at most %d times at once, then one a second, may privileges "+
+		"or names be taken away. Nothing was changed; try again after the time in Retry-After.", policiesAtOnce)
+	p.RetryAfter = wait
+	return p
+}
+
 // touch tells every node that what it remembers of the subject is stale. kind is one of the store's Change constants.
 func (t *tx) touch(ctx context.Context, orgID, kind, subject string) error {
-	_, err := t.AddChange(ctx, store.Change{OrgID: orgID, Kind: kind, Subject: subject, ExpiresAt: t.now.Add(changeLife)})
+	_, err := t.AddChange(ctx, store.Change{OrgID: orgID, Kind: kind, Subject: subject, ExpiresAt: t.now.Add(store.KeepChange)})
 	return err
 }
 

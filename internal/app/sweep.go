@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const sweepBatch = 500
@@ -59,9 +60,6 @@ func (a *App) certain(ctx context.Context) (time.Time, error) {
 	return ours, nil
 }
 
-// maxClockOff is how far this node's clock may be off before it says so: the default leeway of resource servers.
-const maxClockOff = 30 * time.Second
-
 // compareClocks says when this node's clock and the database server's drift apart, and when they agree again.
 func (a *App) compareClocks(ctx context.Context, wasOff bool) (off bool) {
 	theirs, err := a.store.Clock(ctx)
@@ -69,7 +67,7 @@ func (a *App) compareClocks(ctx context.Context, wasOff bool) (off bool) {
 		return wasOff
 	}
 	by := a.clock().Sub(theirs)
-	off = by.Abs() > maxClockOff
+	off = by.Abs() > svcauth.DefaultLeeway
 	switch {
 	case off && !wasOff:
 		a.logger.Error("this node's clock and the database server's differ: set them right (NTP). Resource servers refuse tokens of a clock that is ahead of theirs, and those of one that is behind expire early",

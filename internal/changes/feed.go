@@ -39,13 +39,11 @@ type FeedConfig struct {
 	OnSlow      func()    // a follower was sent away because it did not take what it was sent; nil: nobody is told
 }
 
-// Bounds of the feed: entries kept in memory for who comes back, rows read at once, reads at once, and for how long this node may not have read the change
-// log before it stops vouching for the feed (introspection refuses after the same time).
+// Bounds of the feed: entries kept in memory for who comes back, rows read at once, and reads at once.
 const (
 	recentEntries = 4096
 	feedPageSize  = 2000
 	feedReads     = 4
-	tooFarBehind  = 10 * time.Second
 )
 
 // Feed hands the revocations that this node applies to those who follow them, and knows who enforces what. Entries and Reset belong into the
@@ -232,7 +230,7 @@ func (f *Feed) Run(ctx context.Context) error {
 func (f *Feed) heartbeat() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.cfg.Follower.Behind() > tooFarBehind {
+	if !f.cfg.Follower.Vouches() {
 		f.endAll(EndBehind)
 		return
 	}

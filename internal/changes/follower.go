@@ -262,6 +262,15 @@ func (f *Follower) Behind() time.Duration {
 	return f.cfg.Clock().Sub(*last) // by the monotonic clock, which does not jump
 }
 
+// vouchFor is how long the log may be silent before this node no longer says of
+// a token that it is live. It is short: with the database away nobody can
+// revoke, but a node that is cut off can't know.
+const vouchFor = 10 * time.Second
+
+// Vouches reports whether this node has read the log recently enough to say of
+// a token that it is not revoked: introspection and the feed ask.
+func (f *Follower) Vouches() bool { return f.Behind() <= vouchFor }
+
 // setBack says whether the clock was set back between two of its readings. What was forgotten by the wrong time may be live by the right one.
 func setBack(before, now time.Time) bool {
 	return now.Round(0).Sub(before.Round(0)) < now.Sub(before)-time.Second

@@ -20,9 +20,6 @@ const (
 // checkEvery is how often [Keyring.Run] looks whether something is due.
 const checkEvery = time.Minute
 
-// deletionSlack is kept beyond the last token's expiry, for the leeway of verifiers and the clocks of nodes, which may differ by an hour.
-const deletionSlack = time.Hour + 5*time.Minute
-
 // slots is the state of all signing keys inside one transaction.
 type slots struct {
 	active, next *store.SigningKeyRow
@@ -272,7 +269,7 @@ func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string
 func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
 	now := k.now()
 	if s.active != nil {
-		if err := q.RetireSigningKey(ctx, s.active.KID, now, now.Add(k.cfg.MaxTokenLifetime+deletionSlack)); err != nil {
+		if err := q.RetireSigningKey(ctx, s.active.KID, now, now.Add(k.cfg.MaxTokenLifetime+svcauth.KeepBeyondExpiry)); err != nil {
 			return err
 		}
 	}
@@ -290,7 +287,7 @@ func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
 }
 
 func (k *Keyring) announce(ctx context.Context, q *store.Q) error {
-	_, err := q.AddChange(ctx, store.Change{Kind: store.ChangeKeys, ExpiresAt: k.now().Add(24 * time.Hour)})
+	_, err := q.AddChange(ctx, store.Change{Kind: store.ChangeKeys, ExpiresAt: k.now().Add(store.KeepChange)})
 	return err
 }
 

@@ -45,7 +45,7 @@ func TestRotationByTheClock(t *testing.T) {
 		require.NoError(t, err, "what the retired key signed lives on")
 		require.Len(t, published(t, k), 3)
 
-		c.add(tokenLifetime + deletionSlack - time.Millisecond)
+		c.add(tokenLifetime + svcauth.KeepBeyondExpiry - time.Millisecond)
 		require.NoError(t, k.Advance(t.Context()))
 		require.Len(t, published(t, k), 3)
 		c.add(time.Millisecond)

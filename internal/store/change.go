@@ -24,6 +24,8 @@ type Change struct {
 	Payload   string
 	ExpiresAt time.Time // when nobody needs it any more
 	At        time.Time // when it was written, by the writer's clock
+
+	role, privilege string // of a revocation about those
 }
 
 // lockChanges takes the one row that makes writing transactions happen one after another.
@@ -40,13 +42,15 @@ func (q *Q) storeCounter(ctx context.Context) error {
 	return q.must(ctx, `UPDATE change_counter SET seq = $1 WHERE one = 1`, q.counter)
 }
 
-// AddChange appends an entry to the change log and gives its seq. Only inside [Store.Write].
+// AddChange appends an entry to the change log and returns its seq. Only inside
+// [Store.Write]. Revocations are [Q.AddRevocation]'s.
 func (q *Q) AddChange(ctx context.Context, c Change) (seq int64, err error) {
 	q.counter++
 	c.Seq = q.counter
 	q.written = append(q.written, c)
-	_, err = q.exec(ctx, `INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		q.counter, c.OrgID, c.Kind, c.Subject, c.Payload, c.ExpiresAt.UnixMilli(), time.Now().UnixMilli())
+	_, err = q.exec(ctx, `INSERT INTO change (seq, org_id, kind, subject, role, privilege, payload, expires_at_ms, at_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		q.counter, c.OrgID, c.Kind, c.Subject, c.role, c.privilege, c.Payload, c.ExpiresAt.UnixMilli(), time.Now().UnixMilli())
 	return q.counter, err
 }
 

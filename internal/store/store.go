@@ -21,6 +21,7 @@ type Store struct {
 	aside  *sql.DB // for transactions that touch what no rule reads: write or read
 	reader runner  // read, or on SQLite its prepared form
 	turns  turns
+	room   room
 }
 
 // Config says which database, and who hears how it is doing.
@@ -144,7 +145,7 @@ func (s *Store) transaction(ctx context.Context, on *sql.DB, do func(*Q) error) 
 		return classify("begin a transaction", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; before one, the connection is gone anyway
-	if err := do(&Q{on: tx}); err != nil {
+	if err := do(&Q{on: tx, room: &s.room}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -172,6 +173,8 @@ type Q struct {
 
 	counter, locked int64 // of the change log; see change.go
 	written         []Change
+	room            *room            // of the store; nil outside a transaction
+	raised          map[string]int64 // client → its epoch, where this transaction raised it for its revocations
 }
 
 type runner interface {

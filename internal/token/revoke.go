@@ -2,11 +2,11 @@ package token
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -36,7 +36,7 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 	if p.ClientID != client.ClientID {
 		return Refuse(CodeInvalidGrant, "foreign_token", "this token was issued to another client, which alone may revoke it here; it stays valid")
 	}
-	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix()}
+	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix(), ClientID: p.ClientID, Epoch: p.Epoch, Pol: p.Policy}
 	if err := s.batch.add(ctx, pending{orgID: p.OrgID, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return storeError(err)
 	}
@@ -104,21 +104,26 @@ func (b *revocationBatch) run(ctx context.Context) {
 	}
 }
 
-// revocationSlack keeps an entry beyond its token's expiry, for the leeway of verifiers and the clocks of nodes, which may differ by an hour.
-const revocationSlack = time.Hour + 10*time.Minute
-
 func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 	return s.cfg.Store.WriteInTurn(ctx, store.Turn{First: true}, func(q *store.Q) error {
 		for _, p := range batch {
-			payload, err := json.Marshal(p.entry)
-			if err != nil {
-				return fmt.Errorf("write a revocation: %w", err)
-			}
-			expires := time.Unix(p.entry.Exp, 0).Add(revocationSlack)
-			if _, err := q.AddChange(ctx, store.Change{OrgID: p.orgID, Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: expires}); err != nil {
+			if err := s.writeRevocation(ctx, q, p); err != nil {
 				return err
 			}
 		}
 		return s.events.write(ctx, q, s.cfg.Clock().UTC(), batch)
 	})
+}
+
+func (s *Service) writeRevocation(ctx context.Context, q *store.Q, p pending) error {
+	now := s.cfg.Clock().UTC().Truncate(time.Millisecond)
+	wider, err := q.AddRevocation(ctx, now, p.orgID, p.entry)
+	if err != nil || wider == store.WiderNot {
+		return err
+	}
+	s.cfg.Logger.WarnContext(ctx, "a client revokes more tokens than are kept one by one: all older ones are revoked instead",
+		"client_id", p.entry.ClientID, "org_id", p.orgID, "revoked", string(wider))
+	by := p.event.Actor
+	actor := access.Actor{ID: by.ID, Kind: by.Kind, Name: by.Name, ClientID: by.ClientID, IP: p.event.IP}
+	return q.InsertAuditEvent(ctx, access.RevokedMore(now, actor, p.orgID, p.entry.ClientID, wider))
 }

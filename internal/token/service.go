@@ -24,6 +24,7 @@ import (
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Config is what the service stands on.
@@ -49,10 +50,6 @@ type Config struct {
 	OnCache  func(hit bool) // a client was, or was not, in memory
 }
 
-// introspectStale is how long the change log may be silent before this node no longer says of a token that it is live. It is short: with the
-// database away nobody can revoke, but a node that is cut off can't know.
-const introspectStale = 10 * time.Second
-
 // Service is safe for concurrent use. Its goroutines are in [Service.Run].
 type Service struct {
 	cfg     Config
@@ -67,9 +64,6 @@ type Service struct {
 	dummy   []byte // a hash that no secret has
 }
 
-// clockLeeway is how far the clock of the node that issued a token may be ahead of ours: as far as resource servers allow by default.
-const clockLeeway = 30 * time.Second
-
 // New makes the service.
 func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, used: newLastUsed(cfg), dummy: make([]byte, 32)}
@@ -77,7 +71,7 @@ func New(cfg Config) (*Service, error) {
 	s.clients = newClients(cfg.Clients, s.loadClient)
 	s.oauth2 = newGrantServer(s)
 	verify := resourceserver.Config{
-		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock, Leeway: -1, IssuedAhead: clockLeeway,
+		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock, Leeway: -1, IssuedAhead: svcauth.DefaultLeeway,
 	}
 	var err error
 	if s.own, err = resourceserver.New(verify); err != nil {
