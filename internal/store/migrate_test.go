@@ -162,10 +162,12 @@ func everySchema(t *testing.T, url string, from fs.FS) {
 	require.Len(t, c.Roles, 2)
 	live, err := s.Read().LiveRevocations(t.Context(), 0, 99, 10)
 	require.NoError(t, err)
-	require.Len(t, live, 1)
+	require.NotEmpty(t, live)
+	last, err := s.Read().LastChange(t.Context())
+	require.NoError(t, err)
 	must(t, s, func(ctx context.Context, q *Q) error {
 		seq, err := q.AddChange(ctx, Change{Kind: ChangeOrg, ExpiresAt: moment0})
-		require.EqualValues(t, 2, seq)
+		require.Equal(t, last+1, seq)
 		return err
 	})
 }
