@@ -59,11 +59,28 @@ func assignAccountRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.client.AssignServiceAccountRole(ctx, id, roleID, body); err != nil {
+			warnings, err := s.client.AssignServiceAccountRole(ctx, id, roleID, body)
+			if err != nil {
 				return err
 			}
-			return s.taken(nil, "Service account %s holds role %s, until it expires: %s.", id, roleID, stamp(s.now(), body.ExpiresAt, "never"))
+			s.say("Service account %s holds role %s, until it expires: %s.", id, roleID, stamp(s.now(), body.ExpiresAt, "never"))
+			s.warn(warnings, 0)
+			if s.json && len(warnings) > 0 {
+				return writeJSON(s.out, svcauth.GrantAnswer{Warnings: warnings})
+			}
+			return nil
 		}}.command()
+}
+
+// warn names secrets whose makers lack what was just granted, and how to end
+// them; to standard error, so that it is seen with -o json too.
+func (s *session) warn(warnings []svcauth.SecretWarning, more int) {
+	for _, w := range warnings {
+		s.hint("Warning: %s\n  svcauth service-account secret delete %s %s", clean(w.String()), w.ServiceAccount.ID, w.SecretID)
+	}
+	if more > 0 {
+		s.hint("Warning: the same holds for %s that are not named here; the console's pages of the accounts name them.", counted(more, "secret"))
+	}
 }
 
 func unassignAccountRole() *cobra.Command {

@@ -129,6 +129,7 @@ func updateRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.warn(role.Warnings, role.MoreWarnings)
 			return s.showRole(role)
 		}}.command()
 }

@@ -34,6 +34,7 @@ func listSecrets() *cobra.Command {
 			return []column[svcauth.SecretInfo]{
 				{title: "ID", whole: true, cell: func(i svcauth.SecretInfo) string { return i.ID }},
 				{title: "HINT", whole: true, cell: func(i svcauth.SecretInfo) string { return i.Hint }},
+				{title: "MADE BY", cell: func(i svcauth.SecretInfo) string { return i.CreatedBy.Email }},
 				{title: "LAST USED", whole: true, cell: func(i svcauth.SecretInfo) string { return agoOr(s.now(), i.LastUsedAt, "never") }},
 				{title: "EXPIRES", whole: true, cell: func(i svcauth.SecretInfo) string { return agoOr(s.now(), i.ExpiresAt, "never") }},
 				{title: "DESCRIPTION", cell: func(i svcauth.SecretInfo) string { return i.Description }},
@@ -43,9 +44,17 @@ func listSecrets() *cobra.Command {
 	}.command()
 }
 
+// by names who made something, if that is known.
+func by(maker svcauth.Creator) string {
+	if maker.Email == "" {
+		return ""
+	}
+	return " by " + maker.Email
+}
+
 func (s *session) showSecret(i svcauth.SecretInfo) error {
 	now := s.now()
-	fields := []field{value("ID", i.ID), value("Hint", i.Hint), value("Description", i.Description), value("Created", stamp(now, &i.CreatedAt, "")),
+	fields := []field{value("ID", i.ID), value("Hint", i.Hint), value("Description", i.Description), value("Created", stamp(now, &i.CreatedAt, "")+by(i.CreatedBy)),
 		value("Expires", stamp(now, i.ExpiresAt, "never")), value("Last used", stamp(now, i.LastUsedAt, "never"))}
 	if i.ClientSecret != "" {
 		fields = append(fields, value("Client secret", i.ClientSecret.Reveal()))

@@ -125,6 +125,7 @@ func enableAccount() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.warn(account.Warnings, 0)
 			return s.showAccount(account)
 		}}.command()
 }

@@ -51,14 +51,14 @@ var steps = []step{
 		return last(s.Service.UpdateServiceAccount(s.admin, s.account.ID, 0, svcauth.ServiceAccountPatch{Disabled: new(true)}))
 	}},
 	{action: "service_account.assign_role", do: func(s *subjects) error {
-		return s.Service.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID, svcauth.GrantRequest{ExpiresAt: new(s.Clock.Now().Add(time.Hour))})
+		return last(s.Service.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID, svcauth.GrantRequest{ExpiresAt: new(s.Clock.Now().Add(time.Hour))}))
 	}},
 	{action: "service_account.role_expired", do: func(s *subjects) error {
 		s.Clock.Advance(2 * time.Hour)
 		return last(s.Service.ExpireGrants(s.t.Context()))
 	}},
 	{action: "service_account.unassign_role", do: func(s *subjects) error {
-		if err := s.Service.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID, svcauth.GrantRequest{}); err != nil {
+		if _, err := s.Service.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID, svcauth.GrantRequest{}); err != nil {
 			return err
 		}
 		return s.Service.UnassignServiceAccountRole(s.admin, s.account.ID, s.role.ID)

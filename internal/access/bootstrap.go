@@ -113,19 +113,20 @@ func (s *Service) insertApplicationKey(ctx context.Context, t *tx, orgID string,
 	if err != nil {
 		return key, err
 	}
-	key.Secret, key.ClientSecret, err = s.insertSecret(ctx, t, orgID, id, svcauth.NewSecretRequest{})
+	key.Secret, key.ClientSecret, err = s.insertSecret(ctx, t, orgID, id, owner, svcauth.NewSecretRequest{})
 	return key, err
 }
 
 // insertSecret makes a secret, or takes the caller's, and gives what may be known of it; the text only where it was made here.
-func (s *Service) insertSecret(ctx context.Context, t *tx, orgID, clientID string, r svcauth.NewSecretRequest) (svcauth.SecretInfo, svcauth.Secret, error) {
+func (s *Service) insertSecret(ctx context.Context, t *tx, orgID, clientID string, by svcauth.Creator, r svcauth.NewSecretRequest) (svcauth.SecretInfo, svcauth.Secret, error) {
 	secret, made := r.ClientSecret, svcauth.Secret("")
 	if secret == "" {
 		secret = svcauth.NewSecret()
 		made = secret
 	}
-	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret, t.now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.now, ExpiresAt: r.ExpiresAt}
+	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret, t.now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.now,
+		CreatedBy: by, ExpiresAt: r.ExpiresAt}
 	err := t.InsertSecret(ctx, store.SecretRow{ID: info.ID, ClientID: clientID, OrgID: orgID, Scheme: keyring.SchemeHMAC, Hash: s.cfg.Keyring.HashSecret(secret),
-		Hint: info.Hint, Description: r.Description, CreatedAt: t.now, ExpiresAt: r.ExpiresAt})
+		Hint: info.Hint, Description: r.Description, CreatedAt: t.now, CreatedByID: by.ID, CreatedByName: by.Email, ExpiresAt: r.ExpiresAt})
 	return info, made, err
 }

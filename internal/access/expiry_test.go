@@ -26,7 +26,7 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 
 	long := f.Token(account.ID) // made while the grant had no end
 	expires := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
 	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
 		return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: m.ID, RoleID: editors.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &expires})
 	}))
@@ -74,9 +74,9 @@ func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 		}
 		return nil
 	}))
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
 	later := expires.Add(time.Hour)
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &later}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &later})))
 	kept := f.Token(account.ID)
 	f.Clock.Advance(2 * time.Minute)
 	var group sync.WaitGroup
@@ -99,7 +99,7 @@ func TestRunExpiresGrantsByItself(t *testing.T) {
 	account := f.Account("robot", role)
 	token := f.Token(account.ID)
 	expires := time.Now().Add(700 * time.Millisecond)
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Service.Run(ctx) }()

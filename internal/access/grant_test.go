@@ -16,25 +16,25 @@ func TestAssignAndUnassign(t *testing.T) {
 	viewer, editor := f.Role("Viewer", view), f.Role("Editor", edit)
 	account, other := f.Account("ci", viewer), f.Account("other", viewer, editor)
 	before, others := f.Token(account.ID), f.Token(other.ID)
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	f.lives(before, others) // giving never kills
 	after := f.Token(account.ID)
 	require.Equal(t, edit+" "+view, after.Scope)
 
 	events := len(f.Audited(f.OrgID(), "service_account.assign_role"))
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	require.Len(t, f.Audited(f.OrgID(), "service_account.assign_role"), events, "given again it is no event")
 
 	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID))
 	f.dies(after)           // it carried the role
 	f.lives(before, others) // these did not, or are somebody else's
-	last := f.Token(account.ID)
-	f.lives(last)
-	require.Equal(t, view, last.Scope)
+	newest := f.Token(account.ID)
+	f.lives(newest)
+	require.Equal(t, view, newest.Scope)
 	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID), "it did not hold it: no error")
-	f.lives(last)
+	f.lives(newest)
 
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	f.dies(after) // what died stays dead though the role is back
 	f.lives(f.Token(account.ID))
 }
@@ -44,18 +44,18 @@ func TestAssignHandsOverOnlyWhatOneHolds(t *testing.T) {
 	editor, admin := f.Role("Editor", view, edit), f.System(f.OrgID(), store.RoleAdministrator)
 	account := f.Account("ci")
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
-	err := f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{})
+	err := last(f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{}))
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	problem(t, svcauth.CodeMissingPrivileges, f.Service.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{}))
+	problem(t, svcauth.CodeMissingPrivileges, last(f.Service.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{})))
 	// The administrator's own narrow token can't either.
 	narrow := f.Narrow(f.Admin(), svcauth.MembersManage, view)
-	problem(t, svcauth.CodeMissingPrivileges, f.Service.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{}))
-	problem(t, svcauth.CodeConflict, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.GrantRequest{}))
+	problem(t, svcauth.CodeMissingPrivileges, last(f.Service.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeConflict, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.GrantRequest{})))
 	grants, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, grants.Items)
 
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	require.NoError(t, f.Service.UnassignServiceAccountRole(manager, account.ID, editor.ID), "to take away one need not hold it")
 }
 
@@ -65,13 +65,13 @@ func TestRoleOfAnotherOrganization(t *testing.T) {
 	theirs, err := f.Service.CreateRole(stranger, svcauth.NewRole{Name: "Theirs", Privileges: []string{view}})
 	require.NoError(t, err)
 	account := f.Account("ci")
-	problem(t, svcauth.CodeNotFound, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{}))
-	problem(t, svcauth.CodeNotFound, f.Service.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{}))
+	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
 	problem(t, svcauth.CodeNotFound, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID))
 	_, err = f.Service.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "x", RoleIDs: []string{theirs.ID}})
 	problem(t, svcauth.CodeNotFound, err)
 	// Nor is a member reached by way of service accounts.
-	problem(t, svcauth.CodeNotFound, f.Service.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{}))
+	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{})))
 }
 
 func TestGrantExpiry(t *testing.T) {
@@ -84,7 +84,7 @@ func TestGrantExpiry(t *testing.T) {
 		return svcauth.GrantRequest{ExpiresAt: &moment}
 	}
 	assign := func(r svcauth.GrantRequest) error {
-		return f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, r)
+		return last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, r))
 	}
 	require.Equal(t, "body.expires_at", problem(t, svcauth.CodeInvalid, assign(at(0))).Errors[0].Location)
 	problem(t, svcauth.CodeInvalid, assign(at(-time.Hour)))
@@ -93,7 +93,7 @@ func TestGrantExpiry(t *testing.T) {
 
 	// A grant becomes shorter without holding what it gives, and no longer.
 	byManager := func(r svcauth.GrantRequest) error {
-		return f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, r)
+		return last(f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, r))
 	}
 	require.NoError(t, byManager(at(time.Hour)))
 	f.lives(token) // it dies when the grant expires
@@ -120,7 +120,7 @@ func TestGrantPages(t *testing.T) {
 		if i%2 == 0 { // some of the same millisecond
 			f.Clock.Advance(time.Millisecond)
 		}
-		require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{}))
+		require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{})))
 		want = append(want, role.ID)
 	}
 	var got []string
@@ -156,12 +156,12 @@ func TestHundredRolesAtMost(t *testing.T) {
 		return nil
 	}))
 	one := f.Role("One more")
-	problem(t, svcauth.CodeConflict, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{}))
+	problem(t, svcauth.CodeConflict, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 	grants, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{Limit: 200})
 	require.NoError(t, err)
 	require.Len(t, grants.Items, svcauth.MaxRolesPerPrincipal)
 	soon := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].ID, svcauth.GrantRequest{ExpiresAt: &soon}), "a held one can be changed")
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].ID, svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
 	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].ID))
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 }

@@ -132,9 +132,12 @@ func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, r
 
 // UpdateRole changes what patch names, where version is still the role's own (0: whatever it is). What is put on a role the caller must hold
 // itself; what is taken off it need not. Taking a privilege off kills the tokens that carry it by this role, a new name those that carry the old one.
-// Adding kills nothing. Administrator can't be changed; Public can, but keeps its name.
+// Adding kills nothing; the answer's warnings name secrets whose makers lack what was added. For a new name the caller must hold all that the role
+// gives, for whoever assigns it by name next means the role that had that name. Administrator can't be changed; Public can, but keeps its name.
 func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patch svcauth.RolePatch) (changed svcauth.Role, err error) {
 	op := operation{need: svcauth.RolesManage, action: "role.update", target: svcauth.AuditTarget{Kind: "role", ID: id}}
+	var kind string
+	var gained []string
 	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
 		row, err := s.roleRow(ctx, t.Q, t.actor.OrgID, id)
 		if err != nil {
@@ -172,8 +175,14 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 			changed.Privileges = privileges
 		}
 		t.before, t.after = old[0], changed
+		kind, gained = row.Kind, without(privileges, old[0].Privileges)
 		return nil
 	})
+	if err == nil && len(gained) > 0 { // outside the transaction, which keeps all others waiting
+		if err := s.warnOfRole(ctx, &changed, kind, gained); err != nil {
+			s.cfg.Logger.WarnContext(ctx, "who made the secrets of a changed role's accounts can't be read", "role", id, "error", err)
+		}
+	}
 	return changed, err
 }
 
@@ -205,6 +214,15 @@ func (s *Service) patchedRole(ctx context.Context, t *tx, row store.RoleRow, had
 		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Administrator can't be changed: it always has every privilege. Make a custom role instead.")
 	case row.Kind == store.RolePublic && next.Name != row.Name:
 		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Public keeps its name. Its description and privileges can be changed.")
+	}
+	if next.Name != row.Name {
+		stays := had
+		if privileges != nil {
+			stays = privileges
+		}
+		if err := t.mayHandOver(ctx, stays, "rename the role "+row.Name); err != nil {
+			return next, nil, err
+		}
 	}
 	return next, privileges, t.mayHandOver(ctx, without(privileges, had), "put these privileges on the role "+row.Name)
 }

@@ -163,7 +163,7 @@ func TestWhatARoleEditKills(t *testing.T) {
 
 	// A new role with the old name does not inherit the death of the old one's tokens.
 	again := f.Role("Editor", edit)
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), two.ID, again.ID, svcauth.GrantRequest{}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), two.ID, again.ID, svcauth.GrantRequest{})))
 	f.lives(f.Token(two.ID))
 }
 
@@ -223,9 +223,12 @@ func TestEscalationByEditingARole(t *testing.T) {
 	_, err = f.Service.UpdateRole(f.Narrow(f.Admin(), svcauth.RolesManage), mine.ID, 0, svcauth.RolePatch{Privileges: &[]string{svcauth.RolesManage, view, edit}})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	// A privilege that stays on the role is not handed over anew, and what is taken off need not be held.
-	name := "Writer"
-	_, err = f.Service.UpdateRole(author, rich.ID, 0, svcauth.RolePatch{Name: &name, Privileges: &[]string{edit}})
+	_, err = f.Service.UpdateRole(author, rich.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 	require.NoError(t, err)
+	// A new name hands over what has it: whoever assigns by name next means another role.
+	name := "Writer"
+	_, err = f.Service.UpdateRole(author, rich.ID, 0, svcauth.RolePatch{Name: &name})
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	_, err = f.Service.UpdateRole(author, rich.ID, 0, svcauth.RolePatch{Privileges: &[]string{}})
 	require.NoError(t, err)
 }

@@ -62,7 +62,7 @@ func calls() []call {
 			return s.DeleteSecret(ctx, o.account.ID, o.secret, true)
 		}},
 		{"AssignServiceAccountRole", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
-			return s.AssignServiceAccountRole(ctx, o.account.ID, o.role.ID, svcauth.GrantRequest{ExpiresAt: &later})
+			return last(s.AssignServiceAccountRole(ctx, o.account.ID, o.role.ID, svcauth.GrantRequest{ExpiresAt: &later}))
 		}},
 		{"UnassignServiceAccountRole", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
 			return s.UnassignServiceAccountRole(ctx, o.account.ID, o.role.ID)

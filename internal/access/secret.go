@@ -42,7 +42,7 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 			return tooManySecrets(account.Secrets, t)
 		}
 		var text svcauth.Secret
-		if made, text, err = s.insertSecret(ctx, t, t.actor.OrgID, id, r); err != nil {
+		if made, text, err = s.insertSecret(ctx, t, t.actor.OrgID, id, t.maker(), r); err != nil {
 			return err
 		}
 		t.target.ID, t.after = made.ID, made // before the secret's text is added

@@ -70,7 +70,7 @@ func TestSecretNeedsWhatTheAccountHolds(t *testing.T) {
 	// A role that has expired gives nothing any more.
 	soon := f.Clock.Now().Add(time.Minute)
 	lesser := f.Account("lesser")
-	require.NoError(t, f.Service.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", create).ID, svcauth.GrantRequest{ExpiresAt: &soon}))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", create).ID, svcauth.GrantRequest{ExpiresAt: &soon})))
 	_, err = f.Service.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	f.Clock.Advance(time.Minute)

@@ -30,7 +30,7 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 			return err
 		}
 		made = svcauth.ServiceAccount{ID: id, ClientID: id, Name: n.Name, Description: n.Description, TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds),
-			Roles: []svcauth.Ref{}, CreatedAt: t.now, CreatedBy: svcauth.Creator{ID: t.actor.ID, Email: t.actor.Name}, Version: 1}
+			Roles: []svcauth.Ref{}, CreatedAt: t.now, CreatedBy: t.maker(), Version: 1}
 		for _, roleID := range n.RoleIDs {
 			role, err := s.grantableRole(ctx, t, roleID)
 			if err != nil {
@@ -41,7 +41,7 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 			}
 			made.Roles = append(made.Roles, svcauth.Ref{ID: role.ID, Name: role.Name})
 		}
-		info, secret, err := s.insertSecret(ctx, t, t.actor.OrgID, id, svcauth.NewSecretRequest{ExpiresAt: n.SecretExpiresAt})
+		info, secret, err := s.insertSecret(ctx, t, t.actor.OrgID, id, t.maker(), svcauth.NewSecretRequest{ExpiresAt: n.SecretExpiresAt})
 		if err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ func (s *Service) mayHandOverAccount(ctx context.Context, t *tx, accountID, what
 }
 
 // UpdateServiceAccount changes what patch names, where version is still the account's own (0: whatever it is). Disabling kills its tokens;
-// enabling it again needs every privilege that it holds.
+// enabling it again, or giving it another name, needs every privilege that it holds.
 func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version int64, patch svcauth.ServiceAccountPatch) (changed svcauth.ServiceAccount, err error) {
 	err = s.changeAccount(ctx, id, "service_account.update", func(ctx context.Context, t *tx, old svcauth.ServiceAccount) error {
 		if version != 0 && version != old.Version {
@@ -202,10 +202,8 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 			t.silent, changed = true, old
 			return nil
 		}
-		if row.Disabled && !next.Disabled {
-			if err := s.mayHandOverAccount(ctx, t, id, "enable the service account "+row.Name); err != nil {
-				return err
-			}
+		if err := s.mayChangeAccount(ctx, t, row, next); err != nil {
+			return err
 		}
 		err = t.UpdateServiceAccount(ctx, t.actor.OrgID, next)
 		if errors.Is(err, store.ErrConflict) {
@@ -218,12 +216,32 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 		changed.Name, changed.Description, changed.Disabled, changed.Version = next.Name, next.Description, next.Disabled, row.Version+1
 		changed.TokenTTLSeconds = s.effectiveTTL(next.TokenTTLSeconds)
 		t.before, t.after = old, changed
+		if row.Disabled && !next.Disabled { // before they go into the answer: the audit log is not for them
+			if changed.Warnings, err = s.warnOfAccount(ctx, t.Q, t.actor, id); err != nil {
+				return err
+			}
+		}
 		if next.Disabled && !row.Disabled {
 			return t.revokeClient(ctx, t.actor.OrgID, id, "")
 		}
 		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
 	})
 	return changed, err
+}
+
+// mayChangeAccount refuses what hands over all that the account holds to a caller
+// that may not: to enable it, and to rename it, for whoever grants by name next
+// means the account that had that name.
+func (s *Service) mayChangeAccount(ctx context.Context, t *tx, old, next svcauth.ServiceAccount) error {
+	if old.Disabled && !next.Disabled {
+		if err := s.mayHandOverAccount(ctx, t, old.ID, "enable the service account "+old.Name); err != nil {
+			return err
+		}
+	}
+	if old.Name != next.Name {
+		return s.mayHandOverAccount(ctx, t, old.ID, "rename the service account "+old.Name)
+	}
+	return nil
 }
 
 func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch) (_ svcauth.ServiceAccount, err error) {

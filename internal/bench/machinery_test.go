@@ -50,7 +50,8 @@ func (m *machinery) populate(b *testing.B, accounts int) *population {
 	role, err := p.service.CreateRole(p.admin, svcauth.NewRole{Name: "Follows the feed", Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(b, err)
 	p.follower = p.accounts[0]
-	require.NoError(b, p.service.AssignServiceAccountRole(p.admin, p.follower, role.ID, svcauth.GrantRequest{}))
+	_, err = p.service.AssignServiceAccountRole(p.admin, p.follower, role.ID, svcauth.GrantRequest{})
+	require.NoError(b, err)
 	require.NoError(b, p.store.Close()) // a database in use can't be copied
 	m.filled[accounts] = p
 	return p

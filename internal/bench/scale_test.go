@@ -112,7 +112,8 @@ var scaleCalls = []scaleCall{
 		return err
 	}},
 	{"grant a role", freshAccount, func(o *organization, id string) error {
-		return o.service.AssignServiceAccountRole(o.admin, id, o.second, svcauth.GrantRequest{})
+		_, err := o.service.AssignServiceAccountRole(o.admin, id, o.second, svcauth.GrantRequest{})
+		return err
 	}},
 	{"take a role away", freshAccount, func(o *organization, id string) error {
 		return o.service.UnassignServiceAccountRole(o.admin, id, o.role)

@@ -74,7 +74,7 @@ func assignRole(v *visit) error {
 		f.fail("role", "Choose a role first.")
 	}
 	if len(f.Errors) == 0 {
-		err = v.k.cfg.Access.AssignServiceAccountRole(v.ctx, a.ID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
+		_, err = v.k.cfg.Access.AssignServiceAccountRole(v.ctx, a.ID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
 		if err == nil {
 			return v.done("/console/service-accounts/"+a.ID+"/roles", "Assigned%s. It takes effect with the next token.", v.quoted(f.Value("role")))
 		}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -136,9 +137,9 @@ func saveRole(v *visit) error {
 		name, description := f.Value("name"), f.Value("description")
 		patch.Name, patch.Description = &name, &description
 	}
-	_, err = v.k.cfg.Access.UpdateRole(v.ctx, id, version, patch)
+	saved, err := v.k.cfg.Access.UpdateRole(v.ctx, id, version, patch)
 	if err == nil {
-		return v.done("/console/roles/"+id, "Saved. Tokens that carry what was taken off this role no longer work.")
+		return v.done("/console/roles/"+id, "Saved. Tokens that carry what was taken off this role no longer work.%s", keptSecrets(saved))
 	}
 	if stale(err) {
 		if r, err = v.k.cfg.Access.Role(v.ctx, id); err != nil {
@@ -154,6 +155,19 @@ func saveRole(v *visit) error {
 		return err
 	}
 	return v.rolePage(f.status(), roleData{Role: r, Form: f})
+}
+
+// keptSecrets says which secrets can use what was just put on a role although
+// their makers lack it.
+func keptSecrets(r svcauth.Role) (text string) {
+	const named = 3
+	for _, w := range r.Warnings[:min(named, len(r.Warnings))] {
+		text += " " + w.String()
+	}
+	if more := len(r.Warnings) - named + r.MoreWarnings; more > 0 {
+		text += fmt.Sprintf(" The same holds for %d further secrets; the pages of the accounts name them.", more)
+	}
+	return text
 }
 
 // switched says in which switches a form differs from what is saved now.

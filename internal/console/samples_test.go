@@ -40,7 +40,7 @@ type sample struct {
 func sampleAccount() svcauth.ServiceAccount {
 	return svcauth.ServiceAccount{ID: id("sa", 1), ClientID: id("sa", 1), Name: "terraform-production", Description: "Used by the platform team", TokenTTLSeconds: 3600,
 		Roles: []svcauth.Ref{{ID: id("role", 3), Name: "Cluster operator"}}, CreatedAt: *at(-72 * time.Hour), CreatedBy: svcauth.Creator{ID: id("mem", 1), Email: "ann@example.com"}, LastUsedAt: at(-5 * time.Minute),
-		Secrets: []svcauth.SecretInfo{{ID: id("sec", 2), Hint: "9Zxy", Description: "rotation", CreatedAt: *at(-time.Hour), ExpiresAt: at(30 * 24 * time.Hour)},
+		Secrets: []svcauth.SecretInfo{{ID: id("sec", 2), Hint: "9Zxy", Description: "rotation", CreatedAt: *at(-time.Hour), CreatedBy: svcauth.Creator{Email: "ann@example.com"}, ExpiresAt: at(30 * 24 * time.Hour)},
 			{ID: id("sec", 1), Hint: "4Abc", CreatedAt: *at(-72 * time.Hour), ExpiresAt: at(-time.Minute), LastUsedAt: at(-5 * time.Minute)}}, Version: 3}
 }
 
@@ -155,6 +155,9 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	one("disable", accountData{Tab: "details", Dialog: "disable", Impact: access.Impact{Unknown: true}})
 	one("remove", accountData{Tab: "details", Dialog: "remove", Impact: hit})
 	one("roles", accountData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
+	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: id("sa", 1), Name: "terraform-production"}, SecretID: id("sec", 2), Hint: "9Zxy",
+		CreatedBy: svcauth.Creator{Email: "ann@example.com"}, Missing: []string{"clusters:edit", "clusters:view"}}
+	one("roles-kept-secret", accountData{Tab: "roles", Grants: grants, Warnings: []svcauth.SecretWarning{kept, {SecretID: id("sec", 1), Hint: "4Abc", Missing: []string{"clusters:edit"}}}})
 	one("roles-empty", accountData{Tab: "roles"})
 	one("unassign", accountData{Tab: "roles", Grants: grants, Grant: grants[0], Dialog: "unassign", Impact: hit})
 	one("secrets", accountData{Tab: "secrets", Secrets: a.Secrets})

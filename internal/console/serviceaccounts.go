@@ -122,6 +122,7 @@ type accountData struct {
 	Made       *created
 	Tokens     list[svcauth.LiveToken]
 	Hints      map[string]string // of secrets, by id
+	Warnings   []svcauth.SecretWarning
 }
 
 func (v *visit) account() (svcauth.ServiceAccount, error) {
@@ -132,6 +133,12 @@ func (v *visit) accountPage(status int, d accountData) error {
 	d.Manage = v.actor.Has(svcauth.MembersManage)
 	if d.Tab == "" {
 		d.Tab = "details"
+	}
+	if d.Manage && (d.Tab == "roles" || d.Tab == "secrets") && d.Dialog == "" {
+		var err error
+		if d.Warnings, err = v.k.cfg.Access.SecretWarnings(v.ctx, d.Account.ID); err != nil {
+			return err
+		}
 	}
 	return v.render(status, "serviceaccount", page{Title: d.Account.Name, Nav: "members", Parent: &link{"Service accounts", "/console/service-accounts"},
 		Dialog: d.Dialog != "", Data: d})

@@ -99,7 +99,8 @@ func (l *load) live(ctx context.Context, i int) {
 	}
 	id := one.account.ID
 	l.do(ctx, &one.role, given, "service_account.assign_role", id, func() error {
-		return l.admin.AssignServiceAccountRole(ctx, id, l.secondRole.ID, svcauth.GrantRequest{})
+		_, err := l.admin.AssignServiceAccountRole(ctx, id, l.secondRole.ID, svcauth.GrantRequest{})
+		return err
 	})
 	withSecond := one.account
 	if l.do(ctx, &one.secret, given, "secret.create", "", func() (err error) {

@@ -160,7 +160,7 @@ func TestFullTokenHandsOverWhatItsHolderHolds(t *testing.T) {
 	// What counts is what the account holds now, not when the token was issued.
 	more, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: "More", Privileges: []string{"clusters:edit"}})
 	require.NoError(t, err)
-	require.NoError(t, s.App.Access.AssignServiceAccountRole(s.System(), account.ID, more.ID, svcauth.GrantRequest{}))
+	require.NoError(t, second(s.App.Access.AssignServiceAccountRole(s.System(), account.ID, more.ID, svcauth.GrantRequest{})))
 	made = create(full, "three", "clusters:edit")
 	require.Equal(t, 201, made.Status, made.Text)
 	require.NoError(t, s.App.Access.UnassignServiceAccountRole(s.System(), account.ID, more.ID))

@@ -95,6 +95,13 @@ func addDone[I any](m *management, op huma.Operation, handle func(context.Contex
 	add(m, op, handle)
 }
 
+// addGrant describes a call that is answered by 204, or by 200 where there is
+// something to say.
+func addGrant[I any](m *management, op huma.Operation, handle func(context.Context, *I) (*granted, error)) {
+	op.Responses = map[string]*huma.Response{"204": {Description: "Done"}, "200": {Description: "Done, with warnings"}}
+	add(m, op, handle)
+}
+
 // idKinds says what the path segment before an id names.
 var idKinds = map[string]string{
 	"service-accounts": svcauth.PrefixServiceAccount, "application-keys": svcauth.PrefixApplicationKey, "members": svcauth.PrefixMember,

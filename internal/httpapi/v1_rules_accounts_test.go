@@ -56,15 +56,15 @@ var accountRules = []rule{
 		return second(c.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: w.name(), RoleIDs: []string{w.role["viewer"]}}))
 	}},
 	{who: "helpdesk", name: "assigns more than it has", code: svcauth.CodeMissingPrivileges, missing: "clusters:edit", call: func(ctx context.Context, w *world, c calls) error {
-		return c.AssignServiceAccountRole(ctx, w.account().ID, w.role["editor"], svcauth.GrantRequest{})
+		return second(c.AssignServiceAccountRole(ctx, w.account().ID, w.role["editor"], svcauth.GrantRequest{}))
 	}},
 	{who: "helpdesk", name: "assigns Administrator", code: svcauth.CodeMissingPrivileges, call: func(ctx context.Context, w *world, c calls) error {
-		return c.AssignServiceAccountRole(ctx, w.account().ID, w.role[svcauth.RoleAdministrator], svcauth.GrantRequest{})
+		return second(c.AssignServiceAccountRole(ctx, w.account().ID, w.role[svcauth.RoleAdministrator], svcauth.GrantRequest{}))
 	}},
 	{who: "admin", name: "assigns and unassigns, each twice", call: func(ctx context.Context, w *world, c calls) error {
 		a := w.account()
 		for range 2 {
-			require.NoError(w.t, c.AssignServiceAccountRole(ctx, a.ID, w.role["viewer"], svcauth.GrantRequest{ExpiresAt: &future}))
+			require.NoError(w.t, second(c.AssignServiceAccountRole(ctx, a.ID, w.role["viewer"], svcauth.GrantRequest{ExpiresAt: &future})))
 		}
 		held, err := c.ServiceAccountRoles(ctx, a.ID, svcauth.ListOptions{})
 		require.NoError(w.t, err)
@@ -78,10 +78,10 @@ var accountRules = []rule{
 		return nil
 	}},
 	{who: "admin", name: "assigns a grant that has expired", code: svcauth.CodeInvalid, at: "body.expires_at", call: func(ctx context.Context, w *world, c calls) error {
-		return c.AssignServiceAccountRole(ctx, w.account().ID, w.role["viewer"], svcauth.GrantRequest{ExpiresAt: &past})
+		return second(c.AssignServiceAccountRole(ctx, w.account().ID, w.role["viewer"], svcauth.GrantRequest{ExpiresAt: &past}))
 	}},
 	{who: "admin", name: "assigns Public", code: svcauth.CodeConflict, call: func(ctx context.Context, w *world, c calls) error {
-		return c.AssignServiceAccountRole(ctx, w.account().ID, w.role[svcauth.RolePublic], svcauth.GrantRequest{})
+		return second(c.AssignServiceAccountRole(ctx, w.account().ID, w.role[svcauth.RolePublic], svcauth.GrantRequest{}))
 	}},
 	{who: "admin", name: "disables: tokens die; enables: they stay dead", call: func(ctx context.Context, w *world, c calls) error {
 		a := w.account("viewer")
@@ -143,7 +143,7 @@ var accountRules = []rule{
 		return second(c.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: w.name()}))
 	}},
 	{who: "machine helpdesk", name: "grants a role with the setting off", code: svcauth.CodeForbidden, call: func(ctx context.Context, w *world, c calls) error {
-		return c.AssignServiceAccountRole(ctx, w.account().ID, w.role["viewer"], svcauth.GrantRequest{})
+		return second(c.AssignServiceAccountRole(ctx, w.account().ID, w.role["viewer"], svcauth.GrantRequest{}))
 	}},
 	{who: "machine Administrator", name: "turns the setting on by itself", code: svcauth.CodeForbidden, call: func(ctx context.Context, _ *world, c calls) error {
 		return second(c.UpdateOrganization(ctx, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: ptr(true)}))

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -81,7 +82,7 @@ func (m *management) serviceAccounts() {
 			return &versioned[svcauth.ServiceAccount]{etag(a.Version), a}, err
 		})
 	add(m, operation("updateServiceAccount", "PATCH", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage, "Change a service account",
-		"What is absent stays. To disable one kills its tokens at once; to enable it again you need every privilege that it would get back."),
+		"What is absent stays. To disable one kills its tokens at once; to enable it again, or to give it another name, you need every privilege that it holds."),
 		func(ctx context.Context, in *AccountPatch) (*versioned[svcauth.ServiceAccount], error) {
 			a, err := m.cfg.Access.UpdateServiceAccount(ctx, in.ID, in.version, in.Body)
 			if err == nil {
@@ -102,14 +103,19 @@ func (m *management) accountRoles() {
 		func(ctx context.Context, in *ItemPage) (*plain[svcauth.List[svcauth.Grant]], error) {
 			return page(m.cfg.Access.ServiceAccountRoles(ctx, in.ID, in.options()))
 		})
-	add(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Assign a role to a service account",
-		"Given again, it sets the new expiry. You need every privilege of the role."),
-		func(ctx context.Context, in *GrantOf) (*struct{}, error) {
+	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Assign a role to a service account",
+		"Given again, it sets the new expiry. You need every privilege of the role. The answer is 200 and warns where secrets of the account were made by who does not hold what it gains: "+
+			"whoever kept one can use it too; end such a secret and make another."),
+		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			var grant svcauth.GrantRequest
 			if in.Body != nil {
 				grant = *in.Body
 			}
-			return nil, m.cfg.Access.AssignServiceAccountRole(ctx, in.ID, in.RoleID, grant)
+			warnings, err := m.cfg.Access.AssignServiceAccountRole(ctx, in.ID, in.RoleID, grant)
+			if len(warnings) == 0 {
+				return &granted{Status: http.StatusNoContent}, err
+			}
+			return &granted{http.StatusOK, &svcauth.GrantAnswer{Warnings: warnings}}, err
 		})
 	addDone(m, operation("unassignServiceAccountRole", "DELETE", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Take a role from a service account",
 		"Its tokens that carry the role die at once. It is no error where it does not hold the role."),

@@ -98,6 +98,12 @@ type done struct {
 	Body   *svcauth.Enforcement
 }
 
+// granted answers a grant.
+type granted struct {
+	Status int
+	Body   *svcauth.GrantAnswer
+}
+
 func page[T any](list svcauth.List[T], err error) (*plain[svcauth.List[T]], error) {
 	if list.Items == nil {
 		list.Items = []T{}

@@ -44,6 +44,7 @@ type secretView struct {
 	Hint        types.String `tfsdk:"hint"`
 	Description types.String `tfsdk:"description"`
 	CreatedAt   types.String `tfsdk:"created_at"`
+	CreatedBy   types.String `tfsdk:"created_by"`
 	ExpiresAt   types.String `tfsdk:"expires_at"`
 	LastUsedAt  types.String `tfsdk:"last_used_at"`
 }
@@ -62,7 +63,7 @@ func viewAccount(a svcauth.ServiceAccount) accountView {
 	}
 	for _, s := range a.Secrets {
 		v.Secrets = append(v.Secrets, secretView{types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description),
-			stamp(s.CreatedAt), stampOrNull(s.ExpiresAt), stampOrNull(s.LastUsedAt)})
+			stamp(s.CreatedAt), types.StringValue(s.CreatedBy.Email), stampOrNull(s.ExpiresAt), stampOrNull(s.LastUsedAt)})
 	}
 	return v
 }
@@ -86,7 +87,8 @@ func accountAttributes() map[string]schema.Attribute {
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{"id": computed("`role_…`"), "name": computed("Name.")}}},
 		"secrets": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "What may be known of its secrets; never themselves.",
 			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{"id": computed("`sec_…`"), "hint": computed("Its last four characters."),
-				"description": computed("Description."), "created_at": computed("When it was made."), "expires_at": computed("When it expires; null: never."),
+				"description": computed("Description."), "created_at": computed("When it was made."), "created_by": computed("Who made it; empty: not known."),
+				"expires_at":   computed("When it expires; null: never."),
 				"last_used_at": computed("When it was last used; null: never.")}}},
 		"created_at": computed("When it was made."), "created_by": computed("Who made it."), "last_used_at": computed("When it last got a token; null: never."),
 	}

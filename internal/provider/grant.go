@@ -46,13 +46,21 @@ func (r *accountRoleResource) put(ctx context.Context, d *diagnostics, m *accoun
 	if client == nil {
 		return false
 	}
-	err := client.AssignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), svcauth.GrantRequest{ExpiresAt: instant(m.ExpiresAt)})
+	warnings, err := client.AssignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), svcauth.GrantRequest{ExpiresAt: instant(m.ExpiresAt)})
 	if err != nil {
 		r.fail(d, "Granting the role failed", err)
 		return false
 	}
+	warnOfSecrets(d, warnings)
 	m.ID = types.StringValue(m.ServiceAccountID.ValueString() + "/" + m.RoleID.ValueString())
 	return true
+}
+
+// warnOfSecrets tells whose secrets can use what an account has just gained.
+func warnOfSecrets(d *diagnostics, warnings []svcauth.SecretWarning) {
+	for _, w := range warnings {
+		d.AddWarning("A secret of this account was made by who holds less", w.String())
+	}
 }
 
 func (r *accountRoleResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {

@@ -57,10 +57,12 @@ func (r *accountRolesResource) put(ctx context.Context, d *diagnostics, m *accou
 		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.ID == roleID && g.ExpiresAt == nil }) {
 			continue
 		}
-		if err := client.AssignServiceAccountRole(ctx, id, roleID, svcauth.GrantRequest{}); err != nil {
+		warnings, err := client.AssignServiceAccountRole(ctx, id, roleID, svcauth.GrantRequest{})
+		if err != nil {
 			r.fail(d, "Granting the role "+roleID+" failed", err)
 			return false
 		}
+		warnOfSecrets(d, warnings)
 	}
 	for _, g := range held {
 		if slices.Contains(wanted, g.ID) {

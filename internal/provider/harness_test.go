@@ -107,3 +107,6 @@ func (w *world) named(name string) svcauth.ServiceAccount {
 	require.NoError(w.t, err)
 	return found
 }
+
+// second returns a call's error alone.
+func second[T any](_ T, err error) error { return err }

@@ -173,6 +173,11 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 			r.fail(&resp.Diagnostics, "Changing the role failed", err)
 			return
 		}
+		warnOfSecrets(&resp.Diagnostics, now.Warnings)
+		if now.MoreWarnings > 0 {
+			resp.Diagnostics.AddWarning("Further secrets were made by who holds less",
+				fmt.Sprintf("%d secrets of accounts with this role are not named here; the console's pages of the accounts name them.", now.MoreWarnings))
+		}
 	}
 	plan.set(now)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)

@@ -121,7 +121,7 @@ func TestGrantLives(t *testing.T) {
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}},
 		resource.TestStep{Config: grant(a.ID, `expires_at = "2001-01-01T00:00:00Z"`), ExpectError: regexp.MustCompile(`lies in the past`)},
 		resource.TestStep{PreConfig: func() { // the expiry was taken away outside: shown, set right
-			require.NoError(t, w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, svcauth.GrantRequest{}))
+			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, svcauth.GrantRequest{})))
 		}, Config: grant(a.ID, `expires_at = "2099-01-01T00:00:00Z"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
 		resource.TestStep{PreConfig: func() { // taken away outside
 			_, err := w.Admin().UnassignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, 0)
@@ -169,9 +169,9 @@ func TestGrantsAreTheWholeSet(t *testing.T) {
 		resource.TestStep{PreConfig: func() { // one more, one with an expiry: both are differences
 			extra, err := w.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Extra"})
 			require.NoError(t, err)
-			require.NoError(t, w.Admin().AssignServiceAccountRole(t.Context(), a.ID, extra.ID, svcauth.GrantRequest{}))
+			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, extra.ID, svcauth.GrantRequest{})))
 			soon := svcauth.GrantRequest{ExpiresAt: inHours(5)}
-			require.NoError(t, w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R1").ID, soon))
+			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R1").ID, soon)))
 		}, Config: both, ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: holds("R1", "R2")},
 		resource.TestStep{Config: all(`[]`), Check: holds()},
 		resource.TestStep{PreConfig: func() {

@@ -30,6 +30,7 @@ type secretModel struct {
 	RevokeTokens          types.Bool           `tfsdk:"revoke_tokens"`
 	Hint                  types.String         `tfsdk:"hint"`
 	CreatedAt             types.String         `tfsdk:"created_at"`
+	CreatedBy             types.String         `tfsdk:"created_by"`
 	Previous              types.List           `tfsdk:"previous"`
 }
 
@@ -64,6 +65,7 @@ func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				MarkdownDescription: "Whether the tokens that a secret obtained die with it when Terraform removes it. Default: false, they live until they expire."},
 			"hint":       schema.StringAttribute{Computed: true, MarkdownDescription: "The last four characters of the present secret."},
 			"created_at": schema.StringAttribute{Computed: true, MarkdownDescription: "When the present secret was made."},
+			"created_by": schema.StringAttribute{Computed: true, MarkdownDescription: "Who made the present secret, in words; empty: not known."},
 			"previous": schema.ListAttribute{Computed: true, ElementType: previousType,
 				MarkdownDescription: "Secrets that rotations have left working for a while: `id`, `hint`, `expires_at`."},
 		},
@@ -73,6 +75,7 @@ func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 // set takes over what the server says of the present secret.
 func (m *secretModel) set(s svcauth.SecretInfo) {
 	m.ID, m.Hint, m.Description, m.CreatedAt = types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description), stamp(s.CreatedAt)
+	m.CreatedBy = types.StringValue(s.CreatedBy.Email)
 	m.ExpiresAt = moment(m.ExpiresAt, s.ExpiresAt)
 	m.ClientSecretWO = types.StringNull() // never leaves the configuration
 	if m.RevokeTokens.IsNull() || m.RevokeTokens.IsUnknown() {

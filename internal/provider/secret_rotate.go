@@ -34,7 +34,7 @@ func (r *secretResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	}
 	rotating := !creating && rotates(prior, plan)
 	if !creating && !rotating {
-		plan.ID, plan.Hint, plan.CreatedAt, plan.Previous = prior.ID, prior.Hint, prior.CreatedAt, prior.Previous
+		plan.ID, plan.Hint, plan.CreatedAt, plan.CreatedBy, plan.Previous = prior.ID, prior.Hint, prior.CreatedAt, prior.CreatedBy, prior.Previous
 		toCut, more := req.Private.GetKey(ctx, uncutKey)
 		resp.Diagnostics.Append(more...)
 		lost, more := req.Private.GetKey(ctx, lostKey)
@@ -181,7 +181,8 @@ func (r *secretResource) change(ctx context.Context, client *svcauth.Client, pri
 	}
 	if patch == (svcauth.SecretPatch{}) { // only what Terraform itself keeps has changed
 		created, _ := time.Parse(time.RFC3339, prior.CreatedAt.ValueString())
-		return svcauth.SecretInfo{ID: prior.ID.ValueString(), Hint: prior.Hint.ValueString(), Description: prior.Description.ValueString(), ExpiresAt: instant(prior.ExpiresAt), CreatedAt: created}, nil
+		return svcauth.SecretInfo{ID: prior.ID.ValueString(), Hint: prior.Hint.ValueString(), Description: prior.Description.ValueString(), ExpiresAt: instant(prior.ExpiresAt), CreatedAt: created,
+			CreatedBy: svcauth.Creator{Email: prior.CreatedBy.ValueString()}}, nil
 	}
 	return client.UpdateSecret(ctx, prior.ServiceAccountID.ValueString(), prior.ID.ValueString(), patch)
 }

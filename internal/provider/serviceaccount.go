@@ -126,6 +126,7 @@ func (r *serviceAccountResource) Update(ctx context.Context, req resource.Update
 			r.fail(&resp.Diagnostics, "Changing the service account failed", err)
 			return
 		}
+		warnOfSecrets(&resp.Diagnostics, now.Warnings)
 	}
 	plan.set(now)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)

@@ -61,7 +61,13 @@ func fill(t *testing.T, s *Store, version int64) {
 		return
 	}
 	require.NoError(t, err)
-	for statement := range strings.SplitSeq(string(text), ";\n") {
+	run(t, s, string(text))
+}
+
+// run executes statements, each ended by a semicolon and a line break.
+func run(t *testing.T, s *Store, text string) {
+	t.Helper()
+	for statement := range strings.SplitSeq(text, ";\n") {
 		if strings.TrimSpace(statement) != "" {
 			if s.postgres {
 				statement = hexLiteral.ReplaceAllString(statement, `'\x$1'`)
@@ -242,4 +248,28 @@ func TestMigrationsOnlyGoForward(t *testing.T) {
 		require.NotContains(t, string(text), "+goose Down")
 		require.NotRegexp(t, `(?i)\bdrop\s+(table|column)\b`, string(text), "the previous release runs beside it")
 	}
+}
+
+// Secrets that were there before their makers were written down get them from
+// the audit log, or from who made the account together with its first secret.
+func TestMakersOfOldSecretsAreFound(t *testing.T) {
+	empties(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		upTo(t, s, migrations, 8)
+		run(t, s, `INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description, created_at_ms)
+  VALUES ('sec_logged', 'sa_old', 'org_old', 's', x'03', 'abcd', '', 1767323049999);
+INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description, created_at_ms)
+  VALUES ('sec_unknown', 'sa_old', 'org_old', 's', x'04', 'abcd', '', 1767323049999);
+INSERT INTO audit_event (id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action, target_id, target_kind, target_name, outcome, reason, before_json, after_json, ip, request_id)
+  VALUES ('evt_made', 'org_old', 1767323049999, 'mem_bob', 'member', 'bob@b.example', '', 'secret.create', 'sec_logged', 'secret', '', 'done', '', '', '', '', '')`)
+		_, err := s.Migrate(t.Context())
+		require.NoError(t, err)
+		secrets, err := s.Read().Secrets(t.Context(), "org_old", "sa_old")
+		require.NoError(t, err)
+		makers := map[string]string{}
+		for _, one := range secrets {
+			makers[one.ID] = one.CreatedBy.ID + " " + one.CreatedBy.Email
+		}
+		require.Equal(t, map[string]string{"sec_old": "mem_old a@b.example", "sec_logged": "mem_bob bob@b.example", "sec_unknown": " "}, makers)
+	})
 }

@@ -3,11 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-const secretSelect = `SELECT client_id, id, hint, description, created_at_ms, expires_at_ms, last_used_ms FROM secret`
+const secretSelect = `SELECT client_id, id, hint, description, created_at_ms, created_by_id, created_by_name, expires_at_ms, last_used_ms FROM secret`
 
 type clientSecret struct {
 	clientID string
@@ -17,7 +18,7 @@ type clientSecret struct {
 func scanSecret(r row) (s clientSecret, err error) {
 	var created int64
 	var expires, used sql.NullInt64
-	err = r.Scan(&s.clientID, &s.info.ID, &s.info.Hint, &s.info.Description, &created, &expires, &used)
+	err = r.Scan(&s.clientID, &s.info.ID, &s.info.Hint, &s.info.Description, &created, &s.info.CreatedBy.ID, &s.info.CreatedBy.Email, &expires, &used)
 	s.info.CreatedAt, s.info.ExpiresAt, s.info.LastUsedAt = at(created), moment(expires), moment(used)
 	return s, err
 }
@@ -65,4 +66,28 @@ func (q *Q) UpdateSecret(ctx context.Context, orgID, clientID string, s svcauth.
 // DeleteSecret removes one.
 func (q *Q) DeleteSecret(ctx context.Context, orgID, clientID, id string) error {
 	return q.must(ctx, `DELETE FROM secret WHERE org_id = $1 AND client_id = $2 AND id = $3`, orgID, clientID, id)
+}
+
+// HeldSecret is a secret of a service account, with whose it is.
+type HeldSecret struct {
+	Account svcauth.Ref
+	ID      string
+	Hint    string
+	By      svcauth.Creator
+}
+
+// SecretsUnderRole reads the secrets of the service accounts that hold a role
+// now, save the expired ones and those that one maker made; at most limit. An
+// empty roleID: those of all the organization's service accounts.
+func (q *Q) SecretsUnderRole(ctx context.Context, orgID, roleID, notBy string, now time.Time, limit int) ([]HeldSecret, error) {
+	text := `SELECT c.id, c.name, s.id, s.hint, s.created_by_id, s.created_by_name FROM client c JOIN secret s ON s.client_id = c.id`
+	args := []any{orgID, ClientServiceAccount, notBy, now.UnixMilli(), limit}
+	if roleID != "" {
+		text += ` JOIN role_grant g ON g.principal_id = c.id AND g.role_id = $6 AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $4)`
+		args = append(args, roleID)
+	}
+	return many(ctx, q, func(r row) (h HeldSecret, err error) {
+		return h, r.Scan(&h.Account.ID, &h.Account.Name, &h.ID, &h.Hint, &h.By.ID, &h.By.Email)
+	}, text+` WHERE c.org_id = $1 AND c.kind = $2 AND s.created_by_id <> $3 AND (s.expires_at_ms IS NULL OR s.expires_at_ms > $4)
+		ORDER BY c.id, s.id LIMIT $5`, args...)
 }

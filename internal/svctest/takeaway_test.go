@@ -90,7 +90,8 @@ var takings = []taking{
 	{"give a role, add to a role, rename the account", func(t *testing.T, c *svcauth.Client, v victim) {
 		role, err := c.CreateRole(t.Context(), svcauth.NewRole{Name: "Alarms of " + v.Name, Privileges: []string{"clusters:create"}})
 		require.NoError(t, err)
-		require.NoError(t, c.AssignServiceAccountRole(t.Context(), v.ID, role.ID, svcauth.GrantRequest{}))
+		_, err = c.AssignServiceAccountRole(t.Context(), v.ID, role.ID, svcauth.GrantRequest{})
+		require.NoError(t, err)
 		_, err = c.UpdateRole(t.Context(), v.editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{"clusters:edit", "clusters:create"}}, 0)
 		require.NoError(t, err)
 		name := v.Name + " renamed"

@@ -38,7 +38,8 @@ func TestEveryCall(t *testing.T) {
 			return err
 		}, seen{method: "GET", path: "/v1/service-accounts/sa_1/roles"}},
 		{func(ctx context.Context, c *Client) error {
-			return c.AssignServiceAccountRole(ctx, "sa_1", "role_1", GrantRequest{})
+			_, err := c.AssignServiceAccountRole(ctx, "sa_1", "role_1", GrantRequest{})
+			return err
 		}, seen{method: "PUT", path: "/v1/service-accounts/sa_1/roles/role_1", body: `{}`}},
 		{func(ctx context.Context, c *Client) error {
 			_, err := c.UnassignServiceAccountRole(ctx, "sa_1", "role_1", 0)

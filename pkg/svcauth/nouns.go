@@ -2,6 +2,8 @@ package svcauth
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -54,7 +56,35 @@ type ServiceAccount struct {
 	LastUsedAt      *time.Time   `json:"last_used_at"`
 	ClientSecret    Secret       `json:"client_secret,omitempty"` // only in the answer to its creation
 	Enforcement     *Enforcement `json:"enforcement,omitempty"`   // only in the answer to a change with ?wait=
-	Version         int64        `json:"-"`                       // of the row; travels as ETag
+	// Warnings, only in the answer to a change that enables the account, names
+	// the secrets whose makers hold less than it does.
+	Warnings []SecretWarning `json:"warnings,omitempty"`
+	Version  int64           `json:"-"` // of the row; travels as ETag
+}
+
+// SecretWarning names a secret whose maker does not hold what the account has
+// just gained: if the maker kept it, end it and make another.
+type SecretWarning struct {
+	ServiceAccount Ref      `json:"service_account"`
+	SecretID       string   `json:"secret_id"`
+	Hint           string   `json:"hint"` // its last four characters
+	CreatedBy      Creator  `json:"created_by"`
+	Missing        []string `json:"missing_privileges"`
+}
+
+// String says in two sentences what the matter is and what to do.
+func (w SecretWarning) String() string {
+	maker := w.CreatedBy.Email
+	if maker == "" {
+		maker = "somebody unknown"
+	}
+	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who does not hold %s: whoever kept it can use that now. If that is not meant, end it and make another.",
+		w.SecretID, w.Hint, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
+}
+
+// GrantAnswer is the answer to a grant, where there is something to say.
+type GrantAnswer struct {
+	Warnings []SecretWarning `json:"warnings"`
 }
 
 // NewServiceAccount is the body of POST /v1/service-accounts.
@@ -80,6 +110,7 @@ type SecretInfo struct {
 	Hint         string     `json:"hint"` // its last four characters
 	Description  string     `json:"description"`
 	CreatedAt    time.Time  `json:"created_at"`
+	CreatedBy    Creator    `json:"created_by"` // as text that outlives who made it; empty: not known
 	ExpiresAt    *time.Time `json:"expires_at"`
 	LastUsedAt   *time.Time `json:"last_used_at"`
 	ClientSecret Secret     `json:"client_secret,omitempty"` // only in the answer to its creation, and only where the server made it
@@ -224,7 +255,12 @@ type Role struct {
 	ServiceAccounts int          `json:"service_accounts"` // how many hold it; counted up to 2,000
 	CreatedAt       time.Time    `json:"created_at"`
 	Enforcement     *Enforcement `json:"enforcement,omitempty"` // only in the answer to a change with ?wait=
-	Version         int64        `json:"-"`                     // of the row; travels as ETag
+	// Warnings, only in the answer to a change that adds privileges, names
+	// secrets of accounts with the role whose makers do not hold what was added;
+	// MoreWarnings counts those that are not named.
+	Warnings     []SecretWarning `json:"warnings,omitempty"`
+	MoreWarnings int             `json:"more_warnings,omitempty"`
+	Version      int64           `json:"-"` // of the row; travels as ETag
 }
 
 // NewRole is the body of POST /v1/roles.

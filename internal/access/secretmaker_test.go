@@ -1,0 +1,106 @@
+package access_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Whoever made a secret may have kept it: the one who gives its account more is
+// told if the maker was never given that.
+func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
+	f := newFixture(t, nil)
+	viewer, editor := f.Role("Viewer", view), f.Role("Editor", view, edit)
+	id, ann := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage, view))
+	account, err := f.Service.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{viewer.ID}})
+	require.NoError(t, err)
+	require.Equal(t, svcauth.Creator{ID: id, Email: "ann@example.com"}, account.Secrets[0].CreatedBy)
+	f.Clock.Advance(time.Second)
+	own, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
+	require.NoError(t, err)
+	require.Equal(t, f.Tenant.AdminID, own.CreatedBy.ID)
+	read, err := f.Service.ServiceAccount(f.Admin(), account.ID)
+	require.NoError(t, err)
+	require.Equal(t, []svcauth.Creator{own.CreatedBy, account.Secrets[0].CreatedBy}, []svcauth.Creator{read.Secrets[0].CreatedBy, read.Secrets[1].CreatedBy})
+
+	warnings, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
+	require.NoError(t, err)
+	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"}, SecretID: account.Secrets[0].ID, Hint: account.Secrets[0].Hint,
+		CreatedBy: account.Secrets[0].CreatedBy, Missing: []string{edit}}
+	require.Equal(t, []svcauth.SecretWarning{kept}, warnings, "of ann's secret, and of what she lacks alone")
+	standing, err := f.Service.SecretWarnings(f.Admin(), account.ID)
+	require.NoError(t, err)
+	require.Equal(t, warnings, standing, "and as long as it is so")
+
+	// By a role, too; what everyone holds the maker holds as well.
+	public := f.System(f.OrgID(), store.RolePublic).ID
+	kept.Missing = []string{create}
+	changed, err := f.Service.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view, edit, create}})
+	require.NoError(t, err)
+	require.Equal(t, []svcauth.SecretWarning{kept}, changed.Warnings)
+	require.Zero(t, changed.MoreWarnings)
+	changed, err = f.Service.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create}})
+	require.NoError(t, err)
+	require.Empty(t, changed.Warnings)
+	_, author := f.Member("author@example.com", f.Role("Author", svcauth.RolesManage, view, edit, create))
+	_, err = f.Service.UpdateRole(author, editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
+	require.NoError(t, err)
+	blind, err := f.Service.UpdateRole(author, editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view, edit}})
+	require.NoError(t, err)
+	require.Empty(t, blind.Warnings, "who may not see accounts is told how many")
+	require.Equal(t, 1, blind.MoreWarnings)
+
+	// A maker that is gone holds nothing, but its name stays; without the secret nothing is left to warn of.
+	require.NoError(t, f.Service.DeleteMember(f.Admin(), id))
+	standing, err = f.Service.SecretWarnings(f.Admin(), account.ID)
+	require.NoError(t, err)
+	require.Len(t, standing, 1)
+	require.Contains(t, standing[0].Missing, view)
+	require.Equal(t, "ann@example.com", standing[0].CreatedBy.Email)
+	changed, err = f.Service.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create, edit}})
+	require.NoError(t, err)
+	kept.Missing = []string{edit}
+	require.Equal(t, []svcauth.SecretWarning{kept}, changed.Warnings, "nor what everyone else gains")
+	require.NoError(t, f.Service.DeleteSecret(f.Admin(), account.ID, account.Secrets[0].ID, false))
+	standing, err = f.Service.SecretWarnings(f.Admin(), account.ID)
+	require.NoError(t, err)
+	require.Empty(t, standing)
+}
+
+func TestEnablingAnAccountWarnsToo(t *testing.T) {
+	f := newFixture(t, nil)
+	_, ann := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage))
+	account, err := f.Service.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
+	require.NoError(t, err)
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, f.Role("Editor", edit).ID, svcauth.GrantRequest{})))
+	off, on := true, false
+	changed, err := f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &off})
+	require.NoError(t, err)
+	require.Empty(t, changed.Warnings)
+	changed, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &on})
+	require.NoError(t, err)
+	require.Len(t, changed.Warnings, 1)
+	for _, e := range f.Audited(f.OrgID(), "service_account.update") {
+		require.False(t, strings.Contains(string(e.After), "warnings"))
+	}
+}
+
+// Two accounts that swap names before a grant by name would get each other's:
+// whoever renames one must hold all that it holds.
+func TestRenamingAsksForWhatTheAccountHolds(t *testing.T) {
+	f := newFixture(t, nil)
+	rich, poor := f.Account("deployer", f.Role("Editor", edit)), f.Account("reader", f.Role("Viewer", view))
+	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
+	swap, text := "swapped", "for production"
+	_, err := f.Service.UpdateServiceAccount(manager, rich.ID, 0, svcauth.ServiceAccountPatch{Name: &swap})
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	_, err = f.Service.UpdateServiceAccount(manager, rich.ID, 0, svcauth.ServiceAccountPatch{Description: &text})
+	require.NoError(t, err, "what it is called stays")
+	_, err = f.Service.UpdateServiceAccount(manager, poor.ID, 0, svcauth.ServiceAccountPatch{Name: &swap})
+	require.NoError(t, err)
+}
