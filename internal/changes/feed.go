@@ -243,9 +243,11 @@ func (f *Feed) heartbeat() {
 	}
 }
 
-// beat is a comment, and an id without an event: it moves the cursor and nothing else.
+// beat moves the cursor and nothing else.
 func (f *Feed) beat() []byte {
-	return append(strconv.AppendInt([]byte(": heartbeat\nid: "), f.head, 10), "\n\n"...)
+	// The comment is what older followers of ours know, the event what standard
+	// clients hear: those drop a block without data (WHATWG HTML §9.2.6).
+	return append(strconv.AppendInt([]byte(": heartbeat\nevent: heartbeat\nid: "), f.head, 10), "\ndata: {}\n\n"...)
 }
 
 // Close ends every stream and every wait at once, and lets no new one begin.

@@ -29,10 +29,12 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 			cfg.Algorithm = c.algorithm
 			k := loaded(t, cfg)
 			if i > 0 { // the configuration changed: the next key is of the new algorithm, and signs after a rotation
-				require.NotEqual(t, c.algorithm, k.SigningAlgorithm())
+				require.Contains(t, k.Algorithms(), c.algorithm, "the next key is published already")
+				require.NotEqual(t, c.algorithm, k.keys.Load().active.Algorithm)
+				require.Contains(t, k.Algorithms(), k.keys.Load().active.Algorithm, "what signs now is among them")
 				write(t, k, k.Rotate)
 			}
-			require.Equal(t, c.algorithm, k.SigningAlgorithm())
+			require.Equal(t, c.algorithm, k.keys.Load().active.Algorithm)
 			token, kid := sign(t, k)
 			require.Contains(t, published(t, k), kid)
 			require.Equal(t, 2, strings.Count(token, "."))

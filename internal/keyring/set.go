@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/store"
@@ -21,6 +22,7 @@ type set struct {
 	byKID  map[string]*key
 	jwks   []byte
 	etag   string
+	algs   []string // of all keys, sorted, once each
 }
 
 // assemble makes a set of what is stored. Keys that old has already opened are not opened again.
@@ -36,6 +38,7 @@ func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 		}
 		s.byKID[r.KID] = one
 		doc.Keys = append(doc.Keys, one.jwk)
+		s.algs = append(s.algs, one.Algorithm)
 		if r.State == svcauth.KeyActive {
 			if s.active != nil {
 				return nil, fmt.Errorf("two signing keys are active, %s and %s; expected one", s.active.KID, r.KID)
@@ -43,6 +46,8 @@ func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 			s.active = one
 		}
 	}
+	slices.Sort(s.algs)
+	s.algs = slices.Compact(s.algs)
 	if s.active == nil {
 		return nil, errors.New("no signing key is active; expected one")
 	}
@@ -97,12 +102,25 @@ func appendBase64(out *strings.Builder, b []byte) {
 	}
 }
 
-// SigningAlgorithm is what tokens are signed with now. After a change of the configuration that is the old one until the next rotation.
-func (k *Keyring) SigningAlgorithm() string {
-	if current := k.keys.Load(); current != nil {
-		return current.active.Algorithm
+// TokenSize is how long a token with a payload of so many bytes would be,
+// signed now.
+func (k *Keyring) TokenSize(payload int) int {
+	current := k.keys.Load()
+	if current == nil {
+		return 0
 	}
-	return k.cfg.Algorithm
+	return len(current.active.header) + base64.RawURLEncoding.EncodedLen(payload) + 1 + current.active.sigSize
+}
+
+// Algorithms lists those of the published keys, sorted. After a change of the
+// configuration the active key still signs with the old one until the next
+// rotation, and validators that go by the metadata must know both. It is empty
+// before [Keyring.Load]. The slice must not be changed.
+func (k *Keyring) Algorithms() []string {
+	if current := k.keys.Load(); current != nil {
+		return current.algs
+	}
+	return nil
 }
 
 // Key gives the public key with this id, in whatever state it is: it is the [resourceserver.KeySource] of the server's own process.

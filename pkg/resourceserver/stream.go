@@ -140,6 +140,7 @@ func (r *eventReader) next() (e event, err error) {
 			e.alive = e.alive || string(value) == "heartbeat"
 		case "event":
 			e.name = string(value)
+			e.alive = e.alive || e.name == "heartbeat"
 		case "id":
 			e.id = string(value)
 		case "data":

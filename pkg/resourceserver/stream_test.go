@@ -51,8 +51,10 @@ func TestHalfAnEventIsNeverApplied(t *testing.T) {
 		"event: revocation\r\nid: 13\r\ndata: {\"jti\":\"d\",\r\ndata: \"exp\":9}\r\n\r\n",
 		"event: from-the-future\nid: 14\ndata: x\n\n",
 		": heartbeat\n\n",
+		": heartbeat\nevent: heartbeat\nid: 15\ndata: {}\n\n",
+		"event: heartbeat\nid: 16\ndata: {}\n\n",
 	}
-	entries, cursors := []int{0, 0, 2, 2, 3, 4, 4, 4}, []string{"", "", "10", "11", "12", "13", "14", "14"}
+	entries, cursors := []int{0, 0, 2, 2, 3, 4, 4, 4, 4, 4}, []string{"", "", "10", "11", "12", "13", "14", "14", "15", "16"}
 	whole := strings.Join(events, "")
 	for cut := range len(whole) + 1 {
 		complete, length := 0, 0
