@@ -96,7 +96,10 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 	forged.Privileges = append([]string{svcauth.KeysManage, svcauth.OrganizationsManage}, actor.Privileges...)
 	kid := "x"
 	calls := map[string]func(context.Context) error{
-		"keys":       func(ctx context.Context) error { _, err := f.Service.SigningKeys(ctx); return err },
+		"keys": func(ctx context.Context) error {
+			_, err := f.Service.SigningKeys(ctx, svcauth.ListOptions{})
+			return err
+		},
 		"rotate":     func(ctx context.Context) error { _, err := f.Service.RotateSigningKeys(ctx); return err },
 		"revoke key": func(ctx context.Context) error { _, err := f.Service.RevokeSigningKey(ctx, kid); return err },
 		"organizations": func(ctx context.Context) error {

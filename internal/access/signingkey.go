@@ -9,12 +9,15 @@ import (
 )
 
 // SigningKeys lists them, newest first; the operator's (keys:manage).
-func (s *Service) SigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
+func (s *Service) SigningKeys(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.SigningKey], err error) {
 	if _, err := operatorCaller(ctx, svcauth.KeysManage); err != nil {
-		return svcauth.List[svcauth.SigningKey]{}, err
+		return none, err
 	}
 	keys, err := s.cfg.Keyring.List(ctx)
-	return svcauth.List[svcauth.SigningKey]{Items: keys}, s.problem(err, svcauth.AuditTarget{Kind: "signing_key"})
+	if err != nil {
+		return none, s.problem(err, svcauth.AuditTarget{Kind: "signing_key"})
+	}
+	return pageAfter(keys, o, func(k svcauth.SigningKey) string { return k.KID })
 }
 
 func keyOperation(action, kid string) operation {
@@ -40,7 +43,7 @@ func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.S
 	if err != nil {
 		return svcauth.List[svcauth.SigningKey]{}, err
 	}
-	return s.SigningKeys(ctx)
+	return s.SigningKeys(ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize})
 }
 
 // RevokeSigningKey takes a key that is no longer trusted out of the key set; the operator's (keys:manage). This server refuses its tokens from now on, resource servers that follow

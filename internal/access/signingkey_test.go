@@ -29,7 +29,7 @@ func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
 		_, _, err := f.Keyring.Key(t.Context(), kid)
 		return err == nil
 	}
-	before, err := f.Service.SigningKeys(f.Admin())
+	before, err := f.Service.SigningKeys(f.Admin(), svcauth.ListOptions{})
 	require.NoError(t, err)
 	first, next := inState(t, before.Items, svcauth.KeyActive), inState(t, before.Items, svcauth.KeyNext)
 	f.Clock.Advance(time.Hour)
@@ -47,7 +47,7 @@ func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, warning, "Every token that is out is refused")
 	require.False(t, verifies(next.KID))
-	keys, err := f.Service.SigningKeys(f.Admin())
+	keys, err := f.Service.SigningKeys(f.Admin(), svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, keys.Items, 2)
 	active, upcoming := inState(t, keys.Items, svcauth.KeyActive), inState(t, keys.Items, svcauth.KeyNext)
@@ -64,7 +64,7 @@ func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
 		require.NotContains(t, string(e.Before)+string(e.After), "sealed")
 	}
 	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.MembersRead))
-	_, err = f.Service.SigningKeys(reader)
+	_, err = f.Service.SigningKeys(reader, svcauth.ListOptions{})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	_, err = f.Service.RevokeSigningKey(reader, active.KID)
 	problem(t, svcauth.CodeMissingPrivileges, err)

@@ -173,7 +173,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
 	a.Token, err = token.New(token.Config{Store: a.store, Audit: a.audit, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
-		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, Clients: a.cfg.Cache.Clients,
+		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, MaxSize: a.cfg.Token.MaxSize, Clients: a.cfg.Cache.Clients,
 		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnRevoke: func() { a.metrics.Revoked("token") }, OnCache: a.countCache})
 	if err != nil {
 		return err
@@ -195,7 +195,7 @@ func (a *App) wireHTTP() error {
 	}
 	callers := limits.NewCallers(a.cfg.Limits.ManagementPerSecond, max(8, a.cfg.Limits.MaxInflight/100))
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
-		Algorithm: a.cfg.Token.SigningAlgorithm, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: a.cfg.TrustedProxies,
+		Algorithms: a.keyring.Algorithms, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: a.cfg.TrustedProxies,
 		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent, Enforced: enforced, ResourceServers: servers,
 		Callers: callers}
 	if a.cfg.Console.Enabled {

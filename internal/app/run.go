@@ -11,7 +11,12 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
+
+// maxHeader has room for the longest token, and four KiB for all else.
+const maxHeader = svcauth.MaxTokenSize + 4<<10
 
 // Run serves until ctx is done, goes on for shutdown_delay while it says that it is about to stop, then lets requests in work end, for at most shutdown_grace. listening, where not nil, is called with the main
 // listener's address once it listens.
@@ -21,7 +26,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 		return err
 	}
 	main := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader}
 	main.RegisterOnShutdown(a.feed.Close) // its streams would never end by themselves
 	// What works for requests must outlive them: it has a context of its own, which ends when the last request has.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -31,6 +31,7 @@ type Config struct {
 	Token                 Token          `koanf:"token"`
 	Keys                  Keys           `koanf:"keys"`
 	JWKS                  JWKS           `koanf:"jwks"`
+	CORS                  CORS           `koanf:"cors"`
 	Limits                Limits         `koanf:"limits"`
 	Cache                 Cache          `koanf:"cache"`
 	Log                   Log            `koanf:"log"`
@@ -75,6 +76,7 @@ type Token struct {
 	Aliases          []string      `koanf:"aliases"`           // absolute paths
 	ScopeAliases     []string      `koanf:"scope_aliases"`
 	ServeStale       time.Duration `koanf:"serve_stale"` // 0: not at all
+	MaxSize          int           `koanf:"max_size"`    // characters; 0: no bound
 }
 
 // Keys is the rotation of signing keys.
@@ -86,6 +88,11 @@ type Keys struct {
 // JWKS is how the key set is served.
 type JWKS struct {
 	MaxAge time.Duration `koanf:"max_age"` // whole seconds
+}
+
+// CORS says which pages of other origins may use the OAuth2 endpoints.
+type CORS struct {
+	AllowedOrigins []string `koanf:"allowed_origins"`
 }
 
 // Limits bound what strangers can cost.

@@ -27,8 +27,22 @@ func (c checker) addresses(cfg *Config) {
 		c.that(secure || hasTLS || cfg.AllowInsecureListen || loopbackHost(hostOf(cfg.Listen)), "listen",
 			"would serve clear HTTP on an address that others can reach; listen on 127.0.0.1, or set tls.cert_file and tls.key_file, or stand behind a proxy that ends TLS and make issuer https (for a trial in a container: allow_insecure_listen)")
 	}
+	c.origins(cfg)
 	for _, p := range cfg.TrustedProxies {
 		c.that(p.Bits() > 0, "trusted_proxies", "holds %s, which is everybody: anyone could pretend to have any address; name the proxy's own network", p)
+	}
+}
+
+// origins checks what browsers send as Origin (RFC 6454 §6.1), which is compared
+// byte by byte.
+func (c checker) origins(cfg *Config) {
+	for _, origin := range cfg.CORS.AllowedOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || u.Path != "" || origin == "" {
+			c.that(false, "cors.allowed_origins", "holds %s; expected scheme and host of a page, without a path, such as https://docs.example.com", quoteName(origin))
+			continue
+		}
+		c.webURL(origin, "cors.allowed_origins", true)
 	}
 }
 

@@ -24,6 +24,8 @@ func (c checker) tokens(cfg *Config) {
 	c.that(cfg.Token.TTL%time.Second == 0, "token.ttl", "is not a number of whole seconds; a token's times are (RFC 7519 §2)")
 	c.oneOf(cfg.Token.SigningAlgorithm, "token.signing_algorithm", "ES256", "RS256", "EdDSA")
 	c.lasts(cfg.Token.ServeStale, 0, time.Hour, "token.serve_stale")
+	c.that(cfg.Token.MaxSize == 0 || cfg.Token.MaxSize >= minMaxSize && cfg.Token.MaxSize <= svcauth.MaxTokenSize, "token.max_size",
+		"is %d; expected 0, or %d to %d, the longest token that the server's own endpoints take", cfg.Token.MaxSize, minMaxSize, svcauth.MaxTokenSize)
 	c.that(len(cfg.Token.Aliases) <= 16, "token.aliases", "has %d paths; at most 16 are taken", len(cfg.Token.Aliases))
 	for i, alias := range cfg.Token.Aliases {
 		first, _, _ := strings.Cut(strings.TrimPrefix(alias, "/"), "/")
@@ -44,6 +46,9 @@ func (c checker) tokens(cfg *Config) {
 	c.that(cfg.Keys.PublishBefore < cfg.Keys.RotateEvery || c.broken["keys.rotate_every"], "keys.publish_before",
 		"is %s, not less than keys.rotate_every (%s); make it shorter", showDuration(cfg.Keys.PublishBefore), showDuration(cfg.Keys.RotateEvery))
 }
+
+// minMaxSize lets any token through that carries one privilege and one role.
+const minMaxSize = 2000
 
 // minRotateEvery keeps rotation by the clock within [svcauth.MaxPublishedKeys]:
 // a retired key stays for a token's longest life, an hour of serve_stale and an

@@ -92,7 +92,7 @@ type signingData struct {
 
 func signingKeys(dialog string) func(*visit) error {
 	return func(v *visit) error {
-		keys, err := v.k.cfg.Access.SigningKeys(v.ctx)
+		keys, err := v.k.cfg.Access.SigningKeys(v.ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize})
 		if err != nil {
 			return err
 		}

@@ -18,15 +18,7 @@ func TestDocsInABrowser(t *testing.T) {
 	program := svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	all := operations(t, s)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-gpu", true),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))...)
-	defer stop()
-	window, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
-	defer cancel()
-	require.NoError(t, chromedp.Do(window))
-	ctx, end := context.WithTimeout(window, 3*time.Minute)
-	defer end()
+	ctx := browse(t, program)
 	number := func(script string) int {
 		n, err := chromedp.Run(ctx, chromedp.Evaluate[int](script))
 		require.NoError(t, err, script)
@@ -54,4 +46,19 @@ func TestDocsInABrowser(t *testing.T) {
 			}
 		}
 	}
+}
+
+// browse opens a window, which closes with the test.
+func browse(t *testing.T, program string) context.Context {
+	t.Helper()
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))...)
+	t.Cleanup(stop)
+	window, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(window))
+	ctx, end := context.WithTimeout(window, 3*time.Minute)
+	t.Cleanup(end)
+	return ctx
 }

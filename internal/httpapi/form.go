@@ -1,22 +1,28 @@
 package httpapi
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-const maxForm = 16 << 10
+// maxForm has room for the longest token and four KiB for the client's
+// credential beside it.
+const maxForm = svcauth.MaxTokenSize + 4<<10
 
 // form is the parameters of an OAuth2 request, each at most once (RFC 6749 §3.2), empty ones left out.
 type form struct {
 	values    map[string]string
-	resources []string // the one parameter that may be repeated (RFC 8707 §2)
+	inURL     map[string]string // those of them that the URL's query had; nil if there is none
+	resources []string          // the one parameter that may be repeated (RFC 8707 §2)
 }
 
 func (f form) get(name string) string { return f.values[name] }
@@ -40,11 +46,12 @@ func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *t
 		if err := f.add(r.URL.RawQuery, query); err != nil {
 			return f, err
 		}
+		f.inURL = maps.Clone(f.values)
+	}
+	if len(query) > 0 && empty(r) {
+		return f, nil // whatever type its client gives to nothing
 	}
 	header := r.Header.Values("Content-Type")
-	if len(header) == 0 && len(query) > 0 && r.ContentLength == 0 {
-		return f, nil
-	}
 	if !isForm(header) {
 		e := badRequest("expected Content-Type: application/x-www-form-urlencoded")
 		e.Status = http.StatusUnsupportedMediaType
@@ -68,6 +75,21 @@ func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *t
 	return f, f.add(string(body), nil)
 }
 
+// empty reports whether a request has no body, which a chunked one only says
+// when it is read.
+func empty(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength == 0
+	}
+	body := bufio.NewReaderSize(r.Body, 512)
+	_, err := body.Peek(1)
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{body, r.Body}
+	return errors.Is(err, io.EOF)
+}
+
 func isForm(header []string) bool {
 	if len(header) != 1 {
 		return false
@@ -88,8 +110,14 @@ func (f *form) add(text string, only []string) *token.Error {
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, err1 := unescape(rawName)
 		value, err2 := unescape(rawValue)
-		if err1 != nil || err2 != nil || !clean(name) || !clean(value) {
+		switch {
+		case err1 == nil && err2 == nil && clean(name) && clean(strings.TrimRight(value, "\r\n")) && !clean(value):
+			return badRequest("a parameter ends in a line break: send the body, and each value in it, without one (echo adds one, printf does not)")
+		case err1 != nil || err2 != nil || !clean(name) || !clean(value):
 			return badRequest("a parameter is not form-urlencoded UTF-8 text without control characters")
+		}
+		if err := isArray(name); err != nil {
+			return err
 		}
 		if only != nil && !contains(only, name) {
 			return inURL()
@@ -102,7 +130,10 @@ func (f *form) add(text string, only []string) *token.Error {
 			continue
 		}
 		if _, again := f.values[name]; again {
-			return badRequest("a parameter is repeated: send each once")
+			if same, is := f.inURL[name]; !is || same != value {
+				return badRequest("a parameter is repeated: send each once")
+			}
+			delete(f.inURL, name) // said in both places alike, once each
 		}
 		f.values[name] = value
 	}
@@ -111,12 +142,32 @@ func (f *form) add(text string, only []string) *token.Error {
 
 // surplus keeps unknown names, which are ignored (RFC 6749 §3.2), from filling memory: of them only the first are watched for repetition.
 func (f *form) surplus(name string) bool {
-	switch name {
-	case "grant_type", "scope", "client_id", "client_secret", "resource", "audience", "token", "token_type_hint":
+	if contains(parameters, name) {
 		return false
 	}
 	_, again := f.values[name]
 	return !again && len(f.values) > 64
+}
+
+// parameters are the known names.
+var parameters = []string{"grant_type", "scope", "client_id", "client_secret", "resource", "audience", "token", "token_type_hint"}
+
+// isArray refuses a known name with a bracket behind it, as some libraries
+// write lists: ignored like other unknown names (RFC 6749 §3.2), scope[] would
+// yield the widest token to a client that asks for a narrow one.
+func isArray(name string) *token.Error {
+	known, _, is := strings.Cut(name, "[")
+	if !is || !contains(parameters, known) {
+		return nil
+	}
+	how := "once"
+	switch known {
+	case "scope":
+		how = "once, as scope=a b: its privileges in one value, with spaces between"
+	case "resource":
+		how = "as resource=..., once for each API, without brackets"
+	}
+	return badRequest("%s[...] is how some libraries write a list, and no parameter here: send %s %s", known, known, how)
 }
 
 func contains(all []string, one string) bool {

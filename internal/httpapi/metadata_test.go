@@ -40,6 +40,49 @@ func TestMetadata(t *testing.T) {
 	require.NotContains(t, one.Text, "authorization_endpoint")
 }
 
+// After a change of the configuration the active key signs as before until the
+// next rotation: validators that go by the metadata must know both.
+func TestMetadataNamesTheAlgorithmsOfThePublishedKeys(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	algorithms := func() any {
+		return s.Get("/.well-known/openid-configuration", "").JSON["id_token_signing_alg_values_supported"]
+	}
+	require.Equal(t, []any{"ES256"}, algorithms())
+	s.Stop()
+	s.Set("SVCAUTH_TOKEN_SIGNING_ALGORITHM=RS256")
+	s.Start()
+	both := []any{"ES256", "RS256"}
+	require.Equal(t, both, algorithms(), "the next key is of the new algorithm")
+	a := s.Account("ci", "clusters:view")
+	header, _ := claimsOf(t, s, s.Token(a.ClientID, a.ClientSecret, ""))
+	require.Equal(t, "ES256", header["alg"], "the active key signs on")
+	_, err := s.Admin().RotateSigningKeys(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, both, algorithms(), "the old key's tokens live")
+	_, err = s.Admin().RevokeSigningKey(t.Context(), header["kid"].(string))
+	require.NoError(t, err)
+	require.Equal(t, []any{"RS256"}, algorithms(), "without a restart")
+}
+
+// Like each list, that of the signing keys takes limit and cursor.
+func TestSigningKeysComeInPages(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	key := s.Tenant.ApplicationKey
+	token := s.OwnToken(key.ClientID, key.ClientSecret)
+	kid := func(query string) (string, any) {
+		answer := s.Get("/v1/signing-keys?limit=1"+query, token)
+		require.Equal(t, 200, answer.Status, answer.Text)
+		items := answer.JSON["items"].([]any)
+		require.Len(t, items, 1)
+		return items[0].(map[string]any)["kid"].(string), answer.JSON["next_cursor"]
+	}
+	first, cursor := kid("")
+	second, end := kid("&cursor=" + cursor.(string))
+	require.NotEqual(t, first, second)
+	require.Nil(t, end)
+	require.Equal(t, 422, s.Get("/v1/signing-keys?limit=201", token).Status)
+}
+
 // TestIssuerWithAPath is RFC 8414 §3.1: the well-known stands before the issuer's path; and OpenID discovery, where it stands behind.
 func TestIssuerWithAPath(t *testing.T) {
 	const issuer = "http://localhost:8080/auth/eu"

@@ -89,6 +89,16 @@ func writeJSON(c *gin.Context, status int, body []byte) {
 	_, _ = c.Writer.Write(body)
 }
 
+// writeEmpty answers 200 without a body, and so without a Content-Type (RFC
+// 9110 §8.3): a client that goes by it would parse nothing as JSON.
+func writeEmpty(c *gin.Context) {
+	h := c.Writer.Header()
+	h["Cache-Control"], h["Pragma"] = noStore, noCache
+	h["Content-Length"] = []string{"0"}
+	c.Writer.WriteHeader(http.StatusOK)
+	c.Writer.WriteHeaderNow()
+}
+
 var (
 	jsonType = []string{"application/json"}
 	noStore  = []string{"no-store"}
@@ -104,10 +114,9 @@ func (s *Server) authenticate(c *gin.Context, f form) (client token.Authenticate
 	case len(headers) > 1 || len(headers) == 1 && inBody:
 		return client, badRequest("the client authenticates in two ways at once: use HTTP Basic or the body, not both")
 	case len(headers) == 1:
-		id, secret, ok := parseBasic(headers[0])
-		if !ok {
-			e := token.Refuse(token.CodeInvalidClient, "malformed_basic", "the Authorization header is not HTTP Basic with client id and secret, each form-urlencoded")
-			return client, e
+		id, secret, fault := parseBasic(headers[0])
+		if fault != "" {
+			return client, token.Refuse(token.CodeInvalidClient, "malformed_basic", "%s", fault)
 		}
 		if given := f.get("client_id"); given != "" && given != id {
 			return client, badRequest("client_id in the body is another one than in the Authorization header")
@@ -122,20 +131,41 @@ func (s *Server) authenticate(c *gin.Context, f form) (client token.Authenticate
 	return s.cfg.Token.Authenticate(c.Request.Context(), cred)
 }
 
-// parseBasic reads RFC 7617 with the form-urlencoding of RFC 6749 §2.3.1.
-func parseBasic(header string) (id, secret string, ok bool) {
+// What can be wrong with HTTP Basic. Line breaks come of tools: base64 wraps
+// its output, echo ends what it encodes with one.
+const (
+	noBasic   = "the Authorization header is not HTTP Basic with client id and secret, each form-urlencoded"
+	wrapped   = "the Authorization header has a space or line break within its base64 text: base64 wraps at 76 characters, base64 -w0 does not"
+	lineBreak = "the client id or secret in the Authorization header ends in a line break: encode it without (echo adds one, printf does not)"
+)
+
+// parseBasic reads RFC 7617 with the form-urlencoding of RFC 6749 §2.3.1. fault
+// says what is wrong.
+func parseBasic(header string) (id, secret, fault string) {
 	scheme, text, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Basic") || len(text) > 4096 {
-		return "", "", false
+		return "", "", noBasic
 	}
-	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
+	text = strings.TrimSpace(text)
+	if strings.ContainsAny(text, " \t\r\n") {
+		return "", "", wrapped
+	}
+	raw, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return "", "", false
+		return "", "", noBasic
 	}
-	id, secret, ok = strings.Cut(string(raw), ":")
+	id, secret, ok := strings.Cut(string(raw), ":")
 	id, err1 := unescape(id)
 	secret, err2 := unescape(secret)
-	return id, secret, ok && err1 == nil && err2 == nil && clean(id) && clean(secret)
+	switch {
+	case !ok || err1 != nil || err2 != nil:
+		return "", "", noBasic
+	case clean(id) && clean(secret):
+		return id, secret, ""
+	case clean(strings.TrimRight(id, "\r\n")) && clean(strings.TrimRight(secret, "\r\n")):
+		return "", "", lineBreak
+	}
+	return "", "", noBasic
 }
 
 func clientAddr(c *gin.Context) netip.Addr {
@@ -191,7 +221,7 @@ func (s *Server) revoke(c *gin.Context) {
 	}
 	note(c, client.ClientID, nil)
 	if !waits {
-		writeJSON(c, http.StatusOK, nil)
+		writeEmpty(c)
 		return
 	}
 	giveBack(c)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -37,8 +38,9 @@ type Config struct {
 	Logger *slog.Logger
 
 	Issuer         string
-	Algorithm      string
+	Algorithms     func() []string // of the published keys
 	TokenAliases   []string
+	AllowedOrigins []string // whose pages may ask for tokens, revoke and introspect
 	JWKSMaxAge     time.Duration
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	MaxInflight    int
@@ -83,20 +85,19 @@ type Server struct {
 	held     chan struct{}      // see late
 	probe    singleflight.Group // of readyz
 	leaving  atomic.Bool        // see Leave
-	metadata []byte
+	metadata atomic.Pointer[metadata]
 }
 
 // New makes it.
 func New(cfg Config) (*Server, http.Handler, error) {
 	s := &Server{cfg: cfg, inflight: make(chan struct{}, max(1, cfg.MaxInflight)), held: make(chan struct{}, maxLate)}
-	s.metadata = s.renderMetadata()
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
 	engine.RedirectTrailingSlash = false
 	engine.RedirectFixedPath = false
 	engine.ForwardedByClientIP = false // observe decides, see clientOf
-	engine.Use(s.observe, s.bound)
+	engine.Use(s.observe, newCrossOrigin(cfg).share, s.bound)
 	engine.NoRoute(func(c *gin.Context) {
 		if cfg.Console != nil && strings.HasPrefix(c.Request.URL.Path, "/console/") {
 			cfg.ConsoleNotFound(c)
@@ -130,6 +131,8 @@ func New(cfg Config) (*Server, http.Handler, error) {
 		engine.GET(path, handler)
 		engine.HEAD(path, handler) // RFC 9110 §9.3.2; net/http leaves the body out
 	}
+	engine.OPTIONS("/healthz", s.healthz) // what some load balancers ask with
+	engine.OPTIONS("/readyz", s.readyz)
 	if err := s.mountManagement(engine); err != nil {
 		return nil, nil, err
 	}
@@ -267,8 +270,26 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	}
 }
 
+// metadata is the document as it was for some algorithms.
+type metadata struct {
+	algorithms []string
+	body       []byte
+}
+
+// document gives the metadata. It is written anew if the algorithms of the
+// published keys have changed.
+func (s *Server) document() []byte {
+	algorithms := s.cfg.Algorithms()
+	m := s.metadata.Load()
+	if m == nil || !slices.Equal(m.algorithms, algorithms) {
+		m = &metadata{algorithms: algorithms, body: s.renderMetadata(algorithms)}
+		s.metadata.Store(m)
+	}
+	return m.body
+}
+
 // renderMetadata writes the metadata of RFC 8414 §2, with what OpenID discovery wants beside.
-func (s *Server) renderMetadata() []byte {
+func (s *Server) renderMetadata(algorithms []string) []byte {
 	i := s.cfg.Issuer
 	methods := []string{"client_secret_basic", "client_secret_post"}
 	body, _ := json.Marshal(map[string]any{
@@ -277,7 +298,7 @@ func (s *Server) renderMetadata() []byte {
 		"grant_types_supported": []string{"client_credentials"}, "response_types_supported": []string{},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods,
 		"introspection_endpoint_auth_methods_supported": methods,
-		"id_token_signing_alg_values_supported":         []string{s.cfg.Algorithm}, "subject_types_supported": []string{"public"},
+		"id_token_signing_alg_values_supported":         algorithms, "subject_types_supported": []string{"public"},
 		"service_documentation": i + "/docs",
 	})
 	return body
@@ -285,7 +306,7 @@ func (s *Server) renderMetadata() []byte {
 
 func (s *Server) serveMetadata(c *gin.Context) {
 	c.Header("Cache-Control", "public, max-age=300")
-	c.Data(http.StatusOK, "application/json", s.metadata)
+	c.Data(http.StatusOK, "application/json", s.document())
 }
 
 func (s *Server) serveJWKS(c *gin.Context) {

@@ -297,7 +297,7 @@ func (d direct) Privileges(ctx context.Context, o svcauth.ListOptions) (svcauth.
 
 func (d direct) SigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
 	ctx, a := d.as(ctx)
-	return a.SigningKeys(ctx)
+	return a.SigningKeys(ctx, svcauth.ListOptions{})
 }
 
 func (d direct) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {

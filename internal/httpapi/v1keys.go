@@ -24,9 +24,9 @@ type Revoked struct {
 func (m *management) signingKeys() {
 	const operators = "Only in the operator's organization."
 	add(m, operation("listSigningKeys", "GET", pathSigning, tagSigning, svcauth.KeysManage, "List signing keys",
-		operators+" Those that sign, will sign, or have signed tokens that still live; all on one page."),
-		func(ctx context.Context, _ *struct{}) (*plain[svcauth.List[svcauth.SigningKey]], error) {
-			return page(m.cfg.Access.SigningKeys(ctx))
+		operators+" Those that sign, will sign, or have signed tokens that still live."),
+		func(ctx context.Context, in *Page) (*plain[svcauth.List[svcauth.SigningKey]], error) {
+			return page(m.cfg.Access.SigningKeys(ctx, in.options()))
 		})
 	add(m, operation("rotateSigningKeys", "POST", pathSigning+"/rotate", tagSigning, svcauth.KeysManage, "Rotate the signing keys now",
 		operators+" The next key becomes the active one before it is due. Tokens live on. The answer lists the keys as they then are. At most 10 keys are published at once: beyond that 409 says when the next rotation is possible."),

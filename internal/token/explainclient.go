@@ -25,8 +25,12 @@ func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcau
 	c.link(linkSecret, wrong, "has a secret that works: "+secret)
 	c.link(linkAccount, description(switchedOff(client)), accountFound(client)+", enabled")
 	granted, refused := s.decide(client, Request{Scope: r.Privilege})
-	c.link(linkRoles, s.lacksRoles(client, r.Privilege, refused), "holds the roles "+listed(client.held.Roles))
-	if refused != nil {
+	lacks := refused
+	if lacks != nil && lacks.Reason == tokenSize {
+		lacks = nil // it holds what is asked, and more than fits
+	}
+	c.link(linkRoles, s.lacksRoles(client, r.Privilege, lacks), "holds the roles "+listed(client.held.Roles))
+	if lacks != nil {
 		wrong = s.notGranted(client, r.Privilege)
 	} else {
 		wrong = ""

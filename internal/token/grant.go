@@ -61,7 +61,7 @@ func (s *Service) decide(client *Client, r Request) (grant, *Error) {
 	}
 	alias := slices.Contains(s.cfg.ScopeAliases, r.Scope)
 	if len(resources) == 0 && (r.Scope == "" || alias && !client.standard.own) {
-		return client.standard, nil
+		return client.standard, s.fits(client.standard)
 	}
 	available := client.apis
 	if len(resources) > 0 {
@@ -76,8 +76,28 @@ func (s *Service) decide(client *Client, r Request) (grant, *Error) {
 			"ask for them in two requests, or name each API with resource, this server as resource=%s", s.cfg.Issuer)
 	}
 	narrowed := len(resources) > 0 || r.Scope != "" && !alias
-	return client.grantOf(scope, resources, s.cfg.Issuer, narrowed, r.Scope == "" || alias), nil
+	g := client.grantOf(scope, resources, s.cfg.Issuer, narrowed, r.Scope == "" || alias)
+	return g, s.fits(g)
 }
+
+// tokenSize is the reason of a refusal because a token would be too long.
+const tokenSize = "token_size"
+
+// fits refuses a token that would be too long to be of use: our own endpoints,
+// resource servers and proxies bound what they read.
+func (s *Service) fits(g grant) *Error {
+	if s.cfg.MaxSize == 0 {
+		return nil
+	}
+	if size := s.size(g); size > s.cfg.MaxSize {
+		return Refuse(CodeInvalidScope, tokenSize, "the token would have %d characters, more than the %d that are issued (token.max_size): "+
+			"ask for fewer privileges, by scope or by resource", size, s.cfg.MaxSize)
+	}
+	return nil
+}
+
+// size is how long a token of this grant is, in characters.
+func (s *Service) size(g grant) int { return s.cfg.Keyring.TokenSize(len(g.claims) + instanceSize) }
 
 // ofResources lists the privileges that the client holds of some APIs.
 func (c *Client) ofResources(resources []string) []string {

@@ -39,6 +39,7 @@ type Config struct {
 	Issuer       string
 	TTL          time.Duration // of a token whose client has none of its own
 	ScopeAliases []string      // scopes that mean 'all that is granted'
+	MaxSize      int           // of a token, in characters; 0: no bound
 	ServeStale   time.Duration // for how long known clients get tokens while the database is away
 	Clients      int           // bound of the cache of clients
 

@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const (
-	maxTokenSize     = 16 << 10
+	maxTokenSize     = svcauth.MaxTokenSize
 	maxHeaderMembers = 16
 	maxKidSize       = 256
 )
@@ -37,7 +39,7 @@ type jws struct {
 // second spelling of a token passes: base64url and two dots, no line breaks, no padding, no stray bits.
 func split(token string) (jws, *Error) {
 	if len(token) > maxTokenSize {
-		return jws{}, invalidToken("the token is longer than 16 KiB")
+		return jws{}, tooLong()
 	}
 	header, rest, ok := strings.Cut(token, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
@@ -105,6 +107,10 @@ func (t *jws) signedBy(alg string, key crypto.PublicKey) *Error {
 		return invalidToken("the token's signature is wrong")
 	}
 	return nil
+}
+
+func tooLong() *Error {
+	return invalidToken(fmt.Sprintf("the token is longer than %d characters; ask for fewer privileges, by scope or resource", maxTokenSize))
 }
 
 // check does everything for a token that is not remembered: form, key, signature, claims.

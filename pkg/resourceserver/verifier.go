@@ -73,7 +73,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error)
 
 func (v *Verifier) verify(ctx context.Context, token string) (*Principal, *Error) {
 	if len(token) > maxTokenSize {
-		return nil, invalidToken("the token is longer than 16 KiB")
+		return nil, tooLong()
 	}
 	id := v.memory.id(token)
 	entry := v.recall(ctx, id)

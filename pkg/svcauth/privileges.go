@@ -41,7 +41,8 @@ const (
 const (
 	MaxNameLength        = 64 // characters, of every name
 	MaxDescriptionLength = 256
-	MaxSecrets           = 5 // of one service account at once
+	MaxTokenSize         = 12 << 10 // characters of an access token, wherever one is taken
+	MaxSecrets           = 5        // of one service account at once
 	MinTokenTTLSeconds   = 60
 	MaxTokenTTLSeconds   = 86400
 	MaxApplicationKeys   = 50 // of one member

@@ -56,6 +56,9 @@ type Config struct {
 	Now func() time.Time
 }
 
+// lineBreak completes a message that names a credential's part.
+const lineBreak = "holds a line break, which is no part of it; set it without (echo ends what it prints with one, printf does not)"
+
 const (
 	defaultUserAgent  = "svcauth-tokensource"
 	defaultTimeout    = 10 * time.Second
@@ -92,6 +95,10 @@ func (c Config) check() error {
 		return errors.New("neither ClientSecret nor ClientSecretFile is set; set one of them")
 	case c.ClientSecret != "" && c.ClientSecretFile != "":
 		return errors.New("both ClientSecret and ClientSecretFile are set; set one of them only")
+	case strings.ContainsAny(c.ClientID, "\r\n"):
+		return errors.New("ClientID " + lineBreak)
+	case strings.ContainsAny(c.ClientSecret.Reveal(), "\r\n"):
+		return errors.New("ClientSecret " + lineBreak)
 	case c.AuthStyle != Basic && c.AuthStyle != Post:
 		return errors.New("the AuthStyle is neither Basic nor Post")
 	case c.Timeout < 0:

@@ -198,6 +198,11 @@ func (l *loading) credential(config *Config, from *Provenance) error {
 		case secret != "" && file != "":
 			return fmt.Errorf("both %s and %s are set; set one of them only", s.name("client_secret"), s.name("client_secret_file"))
 		}
+		for field, value := range map[string]string{"client_id": id, "client_secret": secret} {
+			if strings.ContainsAny(value, "\r\n") {
+				return fmt.Errorf("%s %s", s.name(field), lineBreak)
+			}
+		}
 		config.ClientID, config.ClientSecret, config.ClientSecretFile = id, svcauth.Secret(secret), file
 		from.ClientID, from.ClientSecret = s.name("client_id"), s.name("client_secret")
 		if file != "" {

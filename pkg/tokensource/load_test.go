@@ -111,6 +111,18 @@ func TestNothingFoundSaysWhatWasTried(t *testing.T) {
 	require.Equal(t, "environment SVCAUTH_CLIENT_SECRET", from.ClientSecret)
 }
 
+// A variable that was set from a command's output, or by a file in a container's
+// environment, may end in a line break: a secret with one is wrong everywhere.
+func TestLineBreakInACredentialIsSaid(t *testing.T) {
+	for _, name := range []string{"SVCAUTH_CLIENT_SECRET", "SVCAUTH_CLIENT_ID"} {
+		given := map[string]string{"SVCAUTH_URL": "https://auth.example.com", "SVCAUTH_CLIENT_ID": "sa_x", "SVCAUTH_CLIENT_SECRET": "hidden"}
+		given[name] += "\n"
+		_, _, err := Load(LoadOptions{Getenv: func(name string) string { return given[name] }})
+		require.ErrorContains(t, err, "environment "+name+" holds a line break")
+		require.NotContains(t, err.Error(), "hidden")
+	}
+}
+
 func TestProfileFileIsPrivate(t *testing.T) {
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o644, 0o660, 0o601, 0o610, 0o777} {
 		home, getenv := at(t, profiles, mode)

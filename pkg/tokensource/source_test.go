@@ -181,6 +181,7 @@ func TestConfigIsChecked(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"neither Issuer nor TokenURL":  func(c *Config) { c.Issuer = "" },
 		"ClientID is empty":            func(c *Config) { c.ClientID = "" },
+		"ClientSecret holds a line":    func(c *Config) { c.ClientSecret += "\n" },
 		"neither ClientSecret nor":     func(c *Config) { c.ClientSecret = "" },
 		"both ClientSecret and":        func(c *Config) { c.ClientSecretFile = "f" },
 		"neither Basic nor Post":       func(c *Config) { c.AuthStyle = 7 },
