@@ -52,23 +52,54 @@ func (s *session) showMember(m svcauth.Member) error {
 	now := s.now()
 	fields := []field{value("Email", m.Email), value("ID", m.ID), value("Name", strings.TrimSpace(m.FirstName+" "+m.LastName)), value("Status", m.Status),
 		value("Roles", refNames(m.Roles)...), value("Created", stamp(now, &m.CreatedAt, "")+" by "+m.CreatedBy.Email), value("Last sign-in", stamp(now, m.LastSignInAt, "never"))}
+	fields = append(fields, s.invitationFields(m)...)
 	if m.InvitationURL != "" {
 		fields = append(fields, value("One-time link", m.InvitationURL))
 	}
 	if err := s.show(m, fields...); err != nil {
 		return err
 	}
-	if m.InvitationURL != "" {
+	switch {
+	case m.InvitationURL != "":
 		s.hint("The link is shown this once, works once and expires: send it to that person by a way that only they read.")
+	case m.Invitation == nil && m.Status == svcauth.MemberInvited:
+		s.hint("The invitation is over: nobody can sign in by it. Make a new one: svcauth member reset %s", clean(m.Email))
+	case m.Invitation != nil && (m.Invitation.Problem != "" || m.Invitation.Mail == svcauth.MailFailed):
+		s.hint("Make a new link, and send it again: svcauth member reset %s", clean(m.Email))
 	}
 	s.enforced(m.Enforcement)
 	return nil
 }
 
+// invitationFields says what is known of a member's open link.
+func (s *session) invitationFields(m svcauth.Member) []field {
+	i, now := m.Invitation, s.now()
+	if i == nil {
+		return nil
+	}
+	title := "Invitation"
+	if i.Kind == "reset" {
+		title = "Link to set a password"
+	}
+	fields := []field{value(title, "open until "+stamp(now, &i.ExpiresAt, ""))}
+	if i.Problem != "" {
+		fields[0] = value(title, "does not open. "+i.Problem)
+	}
+	switch i.Mail {
+	case svcauth.MailQueued:
+		fields = append(fields, value("Mail", "on its way to "+m.Email))
+	case svcauth.MailSent:
+		fields = append(fields, value("Mail", "sent "+stamp(now, i.MailAt, "")))
+	case svcauth.MailFailed:
+		fields = append(fields, value("Mail", "failed "+stamp(now, i.MailAt, "")+". "+i.MailProblem))
+	}
+	return fields
+}
+
 func inviteMember() *cobra.Command {
 	var body svcauth.NewMember
 	var roles []string
-	return verb{use: "invite ADDRESS", short: "Invite a person; the one-time link is shown once", choices: aboutMembers,
+	return verb{use: "invite ADDRESS", short: "Invite a person; the one-time link is shown once, to a service account never: it is mailed", choices: aboutMembers,
 		example: []string{`svcauth member invite grace@example.com --first-name Grace --last-name Hopper --role "Cluster viewer"`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.FirstName, "first-name", "", "first name")

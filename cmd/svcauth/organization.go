@@ -101,7 +101,7 @@ func listOrganizations() *cobra.Command {
 func inviteOrganization() *cobra.Command {
 	var body svcauth.NewOrganization
 	return verb{use: "invite NAME", short: "Make an organization over HTTP and invite its first administrator (the operator's)",
-		long:    "The one-time link for the administrator is shown once. 'organization create' does it on the database instead, with a password and an application key.",
+		long:    "The one-time link for the administrator is shown once, to a service account never: it is mailed. 'organization create' does it on the database instead, with a password and an application key.",
 		example: []string{"svcauth organization invite acme --admin-email admin@acme.example"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.AdminEmail, "admin-email", "", "address of its first administrator")
@@ -115,8 +115,16 @@ func inviteOrganization() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.show(made, append(s.organizationFields(made.Organization), value("One-time link", made.InvitationURL))...); err != nil {
+			fields := s.organizationFields(made.Organization)
+			if made.InvitationURL != "" {
+				fields = append(fields, value("One-time link", made.InvitationURL))
+			}
+			if err := s.show(made, fields...); err != nil {
 				return err
+			}
+			if made.InvitationURL == "" {
+				s.hint("The invitation goes to %s by mail alone: a service account gets no link.", clean(body.AdminEmail))
+				return nil
 			}
 			s.hint("The link is shown this once, works once and expires: send it to that person by a way that only they read.")
 			return nil

@@ -40,6 +40,10 @@ func (a Actor) Has(privilege string) bool {
 	return a.Kind == svcauth.KindSystem || slices.Contains(a.Privileges, privilege)
 }
 
+// narrow reports whether the request may hand over less than its actor holds:
+// one with a token, which carries what it was asked for.
+func (a Actor) narrow() bool { return a.ClientID != "" }
+
 // missing lists, sorted and once each, which of the privileges the actor does not have.
 func (a Actor) missing(privileges []string) []string {
 	var lacking []string

@@ -19,7 +19,25 @@ func (s *Service) Member(ctx context.Context, id string) (svcauth.Member, error)
 		return svcauth.Member{}, s.problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
 	m, err := s.member(ctx, s.read(), row)
+	if err == nil {
+		err = s.addInvitation(ctx, s.read(), a.OrgID, &m)
+	}
 	return m, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+}
+
+// addInvitation adds what may be known of a member's open link, and whether it
+// would open now.
+func (s *Service) addInvitation(ctx context.Context, q *store.Q, orgID string, m *svcauth.Member) error {
+	i, err := q.InvitationOf(ctx, orgID, m.ID, s.now())
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	m.Invitation = s.invitationNoun(i)
+	m.Invitation.Problem, err = s.closed(ctx, q, i)
+	return err
 }
 
 // Members lists them, newest first; it needs members:read.
@@ -44,9 +62,20 @@ func (s *Service) Members(ctx context.Context, o svcauth.ListOptions) (none svca
 	if err != nil {
 		return none, s.problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
+	links := map[string]*svcauth.Invitation{}
+	if len(rows) > 0 { // newest first
+		open, err := s.read().InvitationsBetween(ctx, a.OrgID, rows[len(rows)-1].ID, rows[0].ID, s.now())
+		if err != nil {
+			return none, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+		}
+		for _, i := range open {
+			links[i.MemberID] = s.invitationNoun(i)
+		}
+	}
 	all := make([]svcauth.Member, len(rows))
 	for i, r := range rows {
 		all[i] = memberNoun(r, roles[r.ID])
+		all[i].Invitation = links[r.ID]
 	}
 	return listOf(all, limit, func(m svcauth.Member) string { return m.ID }), nil
 }
@@ -128,8 +157,10 @@ func (s *Service) UpdateMember(ctx context.Context, id string, version int64, pa
 			}
 			row.Suspended = *patch.Suspended
 		}
-		changed, err = t.saveMember(ctx, row, was)
-		return err
+		if changed, err = t.saveMember(ctx, row, was); err != nil {
+			return err
+		}
+		return s.addInvitation(ctx, t.Q, row.OrgID, &changed)
 	})
 	return changed, err
 }

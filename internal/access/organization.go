@@ -139,10 +139,12 @@ func (s *Service) Organizations(ctx context.Context, o svcauth.ListOptions) (non
 	return listOf(all, limit, func(o svcauth.Organization) string { return o.ID }), nil
 }
 
-// CreateOrganization makes a tenant and invites its first Administrator; the operator's (organizations:manage). The link is in the answer, and mailed where
-// mail is configured. Problem: [svcauth.CodeConflict] where the name is taken.
+// CreateOrganization makes a tenant and invites its first Administrator; the
+// operator's (organizations:manage). The link is in the answer, and mailed if
+// mail is configured; a service account gets no link, as at
+// [Service.InviteMember]. Problem: [svcauth.CodeConflict] if the name is taken.
 func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganization) (made svcauth.CreatedOrganization, err error) {
-	token := newToken()
+	var l link
 	op := operation{need: svcauth.OrganizationsManage, operator: true, action: "organization.create", target: svcauth.AuditTarget{Kind: "organization", Name: n.Name}}
 	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
 		if n.Name, err = validName("body.name", n.Name); err != nil {
@@ -155,31 +157,30 @@ func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganizat
 			return err
 		}
 		t.target.ID, t.after, t.also = made.ID, made.Organization, made.ID
-		made.InvitationURL = s.invitationURL(token)
-		return s.inviteAdministrator(ctx, t, made.ID, n.AdminEmail, token)
+		l, err = s.inviteAdministrator(ctx, t, made.ID, n.AdminEmail)
+		return err
 	})
 	if err != nil {
 		return svcauth.CreatedOrganization{}, err
 	}
-	s.mailLink(ctx, made.ID, store.InvitationInvite, n.AdminEmail, token)
+	made.InvitationURL = l.url
+	s.send(l)
 	return made, nil
 }
 
-func (s *Service) inviteAdministrator(ctx context.Context, t *tx, orgID, email string, token svcauth.Secret) error {
+func (s *Service) inviteAdministrator(ctx context.Context, t *tx, orgID, email string) (link, error) {
 	admin := store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.now), OrgID: orgID, Email: email, CreatedAt: t.now, CreatedByID: t.actor.ID, CreatedByName: t.actor.Name}
 	if err := t.InsertMember(ctx, admin); err != nil {
-		return err
+		return link{}, err
 	}
 	role, err := t.SystemRole(ctx, orgID, store.RoleAdministrator)
 	if err != nil {
-		return err
+		return link{}, err
 	}
 	if err := t.PutGrant(ctx, store.GrantRow{OrgID: orgID, PrincipalID: admin.ID, RoleID: role.ID, GrantedAt: t.now}); err != nil {
-		return err
+		return link{}, err
 	}
-	link := t.link(admin, token, store.InvitationInvite)
-	link.MadeByID = svcauth.KindSystem // the operator holds nothing in there
-	return t.PutInvitation(ctx, link)
+	return t.makeLink(ctx, admin, store.InvitationInvite)
 }
 
 // DeleteOrganization removes a tenant with all that belongs to it, its audit log aside; the operator's (organizations:manage). Its tokens die at once, by one

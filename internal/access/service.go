@@ -36,8 +36,9 @@ type Config struct {
 
 	// OnRevoke hears of each revocation that is written, by its kind: token, client, secret or role. nil: nobody does.
 	OnRevoke func(kind string)
-	// Mail sends an invitation or reset link; nil: nobody is written to. Its failure never fails the call.
-	Mail func(ctx context.Context, to, subject, text string)
+	// Mail sends invitations and links to set a password; nil: nobody is
+	// written to.
+	Mail Mailer
 
 	Clock  func() time.Time // default time.Now
 	Logger *slog.Logger     // default: silence

@@ -167,9 +167,17 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 	if err != nil {
 		return nil, s.problem(err, svcauth.AuditTarget{})
 	}
-	all := []SignedIn{}
+	all, over := []SignedIn{}, false
 	for _, m := range rows {
 		if m.Suspended {
+			continue
+		}
+		enters, err := s.pendingMayEnter(ctx, s.read(), m)
+		if err != nil {
+			return nil, s.problem(err, svcauth.AuditTarget{Kind: "invitation"})
+		}
+		if !enters {
+			over = true
 			continue
 		}
 		org, err := s.read().Organization(ctx, m.OrgID)
@@ -177,6 +185,9 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 			return nil, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
 		all = append(all, SignedIn{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+	}
+	if over && len(all) == 0 {
+		return nil, invitationOver(email)
 	}
 	return all, nil
 }
@@ -196,6 +207,13 @@ func (s *Service) SignInVerified(ctx context.Context, email, memberID string, ip
 	if m.ActivatedAt == nil {
 		op := operation{action: "member.activate", target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
 		err := s.change(s.asMember(ctx, m), op, func(ctx context.Context, t *tx) error {
+			enters, err := s.pendingMayEnter(ctx, t.Q, m)
+			if err != nil {
+				return err
+			}
+			if !enters {
+				return invitationOver(m.Email)
+			}
 			if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.now); err != nil {
 				return err
 			}

@@ -24,10 +24,10 @@ func (a *App) newAccess(revocations *resourceserver.RevocationSet) (*access.Serv
 	}
 	if a.cfg.SMTP.URL != "" {
 		var err error
-		if a.mailer, err = newMailer(a.cfg.SMTP, a.clock, a.logger); err != nil {
+		if a.mailer, err = newMailer(a.cfg.SMTP, a.cfg.Limits.MailsPerHour, a.clock, a.logger); err != nil {
 			return nil, err
 		}
-		cfg.Mail = a.mailer.Send
+		cfg.Mail = a.mailer
 	}
 	return access.New(cfg), nil
 }

@@ -1,191 +1,251 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"mime"
-	"mime/quotedprintable"
-	"net"
-	"net/mail"
-	"net/smtp"
 	"net/textproto"
 	"net/url"
-	"strings"
+	"strconv"
+	"sync"
 	"time"
 
+	"github.com/wneessen/go-mail"
+
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
-// How many mails may wait, and how long sending one may take.
 const (
-	maxMails    = 100
-	mailTimeout = 30 * time.Second
+	mailTimeout = 30 * time.Second // of sending one
+	mailSenders = 4                // how many are sent at once
+
+	// An organization may send a mail to one address so often an hour.
+	mailsPerAddressAndHour = 5
+	mailKeysRemembered     = 10_000
 )
 
-// mailer sends mail through the configured server, one after another, and only over TLS. What can't be sent is logged and forgotten: the link that it held is in
-// the answer to whoever asked for it.
+// mailsWaiting bounds the mails that wait, for all and for one organization.
+var mailsWaiting = limits.Bound{Total: 1000, Each: 100, Reserved: 200}
+
+// mailer sends mail through the configured server, and only over TLS. Each
+// organization has a queue of its own, and they take turns.
 type mailer struct {
-	host, address string
-	implicitTLS   bool // smtps: TLS from the first byte; else STARTTLS, without which nothing is sent
-	auth          smtp.Auth
-	from          *mail.Address
-	tls           *tls.Config
-	queue         chan letter
-	clock         func() time.Time
-	logger        *slog.Logger
+	options []mail.Option
+	tls     *tls.Config
+	name    string // of the server
+	from    string
+	byOrg   *limits.Rates[string]
+	byTo    *limits.Rates[[2]string]
+	waiting *limits.Shares[string]
+	clock   func() time.Time
+	logger  *slog.Logger
+
+	mu     sync.Mutex
+	queues map[string][]queuedLetter // by organization; none is empty
+	turns  []string                  // its keys, in the order in which they are served
+	ready  chan struct{}             // holds one for each letter in a queue
 }
 
-type letter struct{ to, subject, text string }
+type queuedLetter struct {
+	access.Letter
+	since time.Time
+}
 
-// newMailer takes the configuration as config has checked it.
-func newMailer(cfg config.SMTP, clock func() time.Time, logger *slog.Logger) (*mailer, error) {
+// newMailer takes the configuration as config has checked it. perHour is how
+// many mails an organization may send an hour.
+func newMailer(cfg config.SMTP, perHour int, clock func() time.Time, logger *slog.Logger) (*mailer, error) {
 	u, err := url.Parse(cfg.URL.Reveal())
 	if err != nil {
 		return nil, errors.New("smtp.url can't be read; expected one such as smtp://USER:PASSWORD@HOST:587")
 	}
-	from, err := mail.ParseAddress(cfg.From)
-	if err != nil {
-		return nil, fmt.Errorf("smtp.from is not a mail address: %w", err)
+	hourly := func(n int) limits.Rate { return limits.Rate{PerSecond: float64(n) / time.Hour.Seconds(), Burst: n} }
+	m := &mailer{name: u.Hostname(), tls: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}, from: cfg.From, clock: clock, logger: logger, queues: map[string][]queuedLetter{},
+		byOrg: limits.NewRates[string](hourly(perHour), mailKeysRemembered), byTo: limits.NewRates[[2]string](hourly(mailsPerAddressAndHour), mailKeysRemembered),
+		waiting: limits.NewShares[string](mailsWaiting), ready: make(chan struct{}, mailsWaiting.Total)}
+	if m.options, err = mailOptions(u); err != nil {
+		return nil, err
 	}
-	m := &mailer{host: u.Hostname(), implicitTLS: u.Scheme == "smtps", from: from, queue: make(chan letter, maxMails), clock: clock, logger: logger}
-	port := u.Port()
-	switch {
-	case port == "" && m.implicitTLS:
-		port = "465"
-	case port == "":
-		port = "587"
+	m.options = append(m.options, mail.WithTLSConfig(m.tls))
+	if _, err := mail.NewClient(m.name, m.options...); err != nil {
+		return nil, errors.New("smtp.url can't be used; expected one such as smtp://USER:PASSWORD@HOST:587")
 	}
-	m.address = net.JoinHostPort(m.host, port)
-	m.tls = &tls.Config{ServerName: m.host, MinVersion: tls.VersionTLS12}
-	if user := u.User.Username(); user != "" {
-		password, _ := u.User.Password()
-		m.auth = smtp.PlainAuth("", user, password, m.host)
+	if err := mail.NewMsg().From(cfg.From); err != nil {
+		return nil, errors.New("smtp.from is not a mail address; expected one such as svcauth <no-reply@example.com>")
 	}
 	return m, nil
 }
 
-// Send queues a mail and returns at once.
-func (m *mailer) Send(_ context.Context, to, subject, text string) {
-	select {
-	case m.queue <- letter{to, subject, text}:
-	default:
-		m.logger.Warn("a mail was not sent: too many are waiting", "to", to)
+// mailOptions says how to reach the server: nobody may listen (RFC 8314 §3).
+func mailOptions(u *url.URL) ([]mail.Option, error) {
+	options := []mail.Option{mail.WithTimeout(mailTimeout)}
+	port := 587
+	if u.Scheme == "smtps" {
+		port = 465
+		options = append(options, mail.WithSSL())
+	} else {
+		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
 	}
+	if text := u.Port(); text != "" {
+		var err error
+		if port, err = strconv.Atoi(text); err != nil {
+			return nil, errors.New("smtp.url names a port that is no number")
+		}
+	}
+	options = append(options, mail.WithPort(port))
+	if user := u.User.Username(); user != "" {
+		password, _ := u.User.Password()
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(user), mail.WithPassword(password))
+	}
+	return options, nil
 }
 
-// Run sends what is queued until ctx is done.
+// Admit counts a mail of an organization to an address, or returns how long to
+// wait with it.
+func (m *mailer) Admit(orgID, to string) time.Duration {
+	now := m.clock()
+	if wait := m.byTo.Allow([2]string{orgID, to}, now); wait > 0 {
+		return wait
+	}
+	return m.byOrg.Allow(orgID, now)
+}
+
+// Send queues a mail and returns at once.
+func (m *mailer) Send(l access.Letter) {
+	if !m.waiting.Take(l.OrgID, 1, l.Operator) {
+		m.done(l, "too many mails are waiting to be sent. Send it again in a few minutes.", nil)
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.queues[l.OrgID] == nil {
+		m.turns = append(m.turns, l.OrgID)
+	}
+	m.queues[l.OrgID] = append(m.queues[l.OrgID], queuedLetter{l, m.clock()})
+	m.ready <- struct{}{} // never full: waiting has counted it
+}
+
+// next takes the letter whose turn it is. There is one: the caller has taken
+// its mark from ready.
+func (m *mailer) next() queuedLetter {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	org := m.turns[0]
+	queue := m.queues[org]
+	m.turns = m.turns[1:]
+	if len(queue) == 1 {
+		delete(m.queues, org)
+	} else {
+		m.queues[org] = queue[1:]
+		m.turns = append(m.turns, org)
+	}
+	m.waiting.Give(org, 1)
+	return queue[0]
+}
+
+// Run sends what is queued until ctx is done, and says then of what is left
+// that it was not sent.
 func (m *mailer) Run(ctx context.Context) error {
+	var senders sync.WaitGroup
+	for range mailSenders {
+		senders.Go(func() {
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-m.ready:
+					m.deliver(ctx, m.next())
+				}
+			}
+		})
+	}
+	senders.Wait()
 	for {
 		select {
-		case <-ctx.Done():
+		case <-m.ready:
+			m.done(m.next().Letter, "the server stopped before it was sent. Send it again.", nil)
+		default:
 			return nil
-		case l := <-m.queue:
-			if err := m.send(ctx, l); err != nil {
-				m.logger.Warn("a mail was not sent", "to", l.to, "server", m.address, "error", mailError(err))
-			} else {
-				m.logger.Info("a mail was sent", "to", l.to)
-			}
 		}
 	}
 }
 
-// mailError is an error without anything that the mail held, should the server quote it.
+func (m *mailer) deliver(ctx context.Context, l queuedLetter) {
+	if m.clock().Sub(l.since) > access.MailWait {
+		m.done(l.Letter, "the mail server took too long with the mails before it. Send it again in a few minutes.", nil)
+		return
+	}
+	err := m.send(ctx, l.Letter)
+	m.done(l.Letter, mailProblem(err), err)
+}
+
+// done says what became of a mail: to the log what the operator needs, to its
+// sender what people understand.
+func (m *mailer) done(l access.Letter, problem string, err error) {
+	if problem == "" {
+		m.logger.Info("a mail was sent", "to", l.To, "org_id", l.OrgID)
+		l.Result("")
+		return
+	}
+	reason := problem
+	if err != nil {
+		reason = mailError(err)
+	}
+	m.logger.Warn("a mail was not sent", "to", l.To, "org_id", l.OrgID, "server", m.name, "error", reason)
+	l.Result("It was not sent: " + problem)
+}
+
+func (m *mailer) send(ctx context.Context, l access.Letter) error {
+	client, err := mail.NewClient(m.name, m.options...)
+	if err != nil {
+		return err
+	}
+	msg := mail.NewMsg(mail.WithNoDefaultUserAgent())
+	if err := errors.Join(msg.From(m.from), msg.To(l.To)); err != nil {
+		return errors.New("sender or recipient is not a mail address")
+	}
+	msg.Subject(l.Subject)
+	msg.SetDateWithValue(m.clock())
+	msg.SetMessageID()
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5
+	msg.SetBodyString(mail.TypeTextPlain, l.Text)
+	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
+	defer cancel()
+	if err := client.DialAndSendWithContext(ctx, msg); err != nil && !msg.IsDelivered() {
+		return err
+	}
+	return nil
+}
+
+// mailProblem says in words for people why a mail was not sent; "" if it was.
+func mailProblem(err error) string {
+	var refused *mail.SendError
+	switch {
+	case err == nil:
+		return ""
+	case !errors.As(err, &refused) || refused.ErrorCode() == 0:
+		return "the mail server could not be reached. The operator of this server finds the reason in its log."
+	case refused.IsTemp():
+		return fmt.Sprintf("the mail server does not take it for now (code %d). Send it again later.", refused.ErrorCode())
+	case refused.Reason == mail.ErrSMTPRcptTo:
+		return fmt.Sprintf("the mail server refused the address (code %d). Check it.", refused.ErrorCode())
+	}
+	return fmt.Sprintf("the mail server refused it (code %d). The operator of this server can find out why.", refused.ErrorCode())
+}
+
+// mailError is an error without anything that the mail held, should the server
+// quote it.
 func mailError(err error) string {
+	var refused *mail.SendError
+	if errors.As(err, &refused) {
+		return fmt.Sprintf("the mail server refused with code %d (%s)", refused.ErrorCode(), refused.Reason)
+	}
 	var reply *textproto.Error
 	if errors.As(err, &reply) {
 		return fmt.Sprintf("the mail server refused with code %d", reply.Code)
 	}
 	return err.Error()
-}
-
-func (m *mailer) send(ctx context.Context, l letter) error {
-	to, err := mail.ParseAddress(l.to)
-	if err != nil {
-		return fmt.Errorf("read the address: %w", err)
-	}
-	text, err := m.message(to, l.subject, l.text)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, mailTimeout)
-	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", m.address)
-	if err != nil {
-		return fmt.Errorf("reach the mail server: %w", err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(mailTimeout))
-	client, err := m.greet(conn)
-	if err != nil {
-		return err
-	}
-	if m.auth != nil {
-		if err := client.Auth(m.auth); err != nil {
-			return fmt.Errorf("authenticate: %w", err)
-		}
-	}
-	if err := client.Mail(m.from.Address); err != nil {
-		return fmt.Errorf("name the sender: %w", err)
-	}
-	if err := client.Rcpt(to.Address); err != nil {
-		return fmt.Errorf("name the recipient: %w", err)
-	}
-	body, err := client.Data()
-	if err != nil {
-		return fmt.Errorf("begin the mail: %w", err)
-	}
-	if _, err := body.Write(text); err != nil {
-		return fmt.Errorf("write the mail: %w", err)
-	}
-	if err := body.Close(); err != nil {
-		return fmt.Errorf("end the mail: %w", err)
-	}
-	_ = client.Quit() // the mail is accepted, whatever it says now
-	return nil
-}
-
-// greet begins a session that nobody can listen to (RFC 8314 §3).
-func (m *mailer) greet(conn net.Conn) (*smtp.Client, error) {
-	if m.implicitTLS {
-		conn = tls.Client(conn, m.tls)
-	}
-	client, err := smtp.NewClient(conn, m.host)
-	if err != nil {
-		return nil, fmt.Errorf("greet the mail server: %w", err)
-	}
-	if m.implicitTLS {
-		return client, nil
-	}
-	if ok, _ := client.Extension("STARTTLS"); !ok {
-		return nil, errors.New("the mail server offers no STARTTLS: nothing is sent in the clear; use smtps:// or another port")
-	}
-	if err := client.StartTLS(m.tls); err != nil {
-		return nil, fmt.Errorf("begin TLS with the mail server: %w", err)
-	}
-	return client, nil
-}
-
-// message writes a mail (RFC 5322). Each header is encoded, so that no text can become another header.
-func (m *mailer) message(to *mail.Address, subject, text string) ([]byte, error) {
-	_, domain, _ := strings.Cut(m.from.Address, "@")
-	var b bytes.Buffer
-	for _, h := range [][2]string{
-		{"From", m.from.String()}, {"To", to.String()}, {"Subject", mime.QEncoding.Encode("utf-8", subject)}, {"Date", m.clock().UTC().Format(time.RFC1123Z)},
-		{"Message-ID", "<" + rand.Text() + "@" + domain + ">"}, {"Auto-Submitted", "auto-generated"}, {"MIME-Version", "1.0"},
-		{"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"},
-	} {
-		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
-	}
-	b.WriteString("\r\n")
-	body := quotedprintable.NewWriter(&b)
-	if _, err := body.Write([]byte(text)); err != nil {
-		return nil, fmt.Errorf("encode the mail: %w", err)
-	}
-	err := body.Close()
-	return b.Bytes(), err
 }

@@ -18,18 +18,21 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/config"
 )
 
 const oneTimeLink = "http://localhost:8080/console/invitation?token=c2VjcmV0"
 
-// mailServer speaks SMTP (RFC 5321) to one client at a time, and keeps what it was sent.
+// mailServer speaks SMTP (RFC 5321), and keeps what it was sent.
 type mailServer struct {
 	address  string
 	tls      *tls.Config
@@ -39,7 +42,7 @@ type mailServer struct {
 	refuse   string // the answer to the mail itself; empty: 250
 
 	sent      chan string  // the mails, envelope first
-	overheard bytes.Buffer // what went over the wire in the clear
+	overheard lockedBuffer // what went over the wire in the clear
 }
 
 func startMailServer(t *testing.T, s *mailServer) *mailServer {
@@ -66,7 +69,7 @@ func startMailServer(t *testing.T, s *mailServer) *mailServer {
 			if err != nil {
 				return
 			}
-			s.serve(conn)
+			go s.serve(conn)
 		}
 	}()
 	return s
@@ -88,7 +91,7 @@ func (s *mailServer) serve(conn net.Conn) {
 			return
 		}
 		if !secure {
-			s.overheard.WriteString(line)
+			_, _ = s.overheard.Write([]byte(line))
 		}
 		line = strings.TrimRight(line, "\r\n")
 		switch verb, _, _ := strings.Cut(line, " "); strings.ToUpper(verb) {
@@ -125,6 +128,8 @@ func (s *mailServer) serve(conn net.Conn) {
 			}
 			s.sent <- envelope + "\n" + text.String()
 			say("250 fine")
+		case "RSET", "NOOP":
+			say("250 fine")
 		case "QUIT":
 			say("221 bye")
 			return
@@ -135,7 +140,7 @@ func (s *mailServer) serve(conn net.Conn) {
 func (s *mailServer) mailer(t *testing.T, scheme string, log io.Writer) *mailer {
 	t.Helper()
 	u := url.URL{Scheme: scheme, User: url.UserPassword("robot", "p@ss/word"), Host: s.address}
-	m, err := newMailer(config.SMTP{URL: config.URL(u.String()), From: "svcauth <no-reply@auth.example>"}, time.Now, slog.New(slog.NewTextHandler(log, nil)))
+	m, err := newMailer(config.SMTP{URL: config.URL(u.String()), From: "svcauth <no-reply@auth.example>"}, 1000, time.Now, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	m.tls.RootCAs = s.roots
 	return m
@@ -147,7 +152,7 @@ func TestMailIsSentOverTLSOnly(t *testing.T) {
 			s := startMailServer(t, server)
 			m := s.mailer(t, scheme, io.Discard)
 			subject := "Invitation to Ünïversity\r\nBcc: all@example.com"
-			require.NoError(t, m.send(t.Context(), letter{"ann@example.com", subject, "Hello,\n\n" + oneTimeLink + "\n\n.\nEnd"}))
+			require.NoError(t, m.send(t.Context(), access.Letter{To: "ann@example.com", Subject: subject, Text: "Hello,\n\n" + oneTimeLink + "\n\n.\nEnd"}))
 			envelope, text, _ := strings.Cut(<-s.sent, "\n\n")
 			require.Equal(t, "auth |robot|p@ss/word\nMAIL FROM:<no-reply@auth.example>\nRCPT TO:<ann@example.com>", envelope)
 			got, err := mail.ReadMessage(strings.NewReader(text))
@@ -157,6 +162,7 @@ func TestMailIsSentOverTLSOnly(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, subject, decoded)
 			require.Equal(t, `"svcauth" <no-reply@auth.example>`, got.Header.Get("From"))
+			require.Equal(t, "auto-generated", got.Header.Get("Auto-Submitted"))
 			body, err := io.ReadAll(quotedprintable.NewReader(got.Body))
 			require.NoError(t, err)
 			require.Contains(t, strings.ReplaceAll(string(body), "\r\n", "\n"), oneTimeLink+"\n\n.\nEnd")
@@ -166,35 +172,122 @@ func TestMailIsSentOverTLSOnly(t *testing.T) {
 }
 
 func TestMailIsNotSentInTheClearOrToStrangers(t *testing.T) {
+	letter := access.Letter{To: "ann@example.com", Subject: "s", Text: oneTimeLink}
 	s := startMailServer(t, &mailServer{})
-	require.ErrorContains(t, s.mailer(t, "smtp", io.Discard).send(t.Context(), letter{"ann@example.com", "s", oneTimeLink}), "STARTTLS")
+	require.ErrorContains(t, s.mailer(t, "smtp", io.Discard).send(t.Context(), letter), "STARTTLS")
 	s = startMailServer(t, &mailServer{starttls: true})
 	m := s.mailer(t, "smtp", io.Discard)
 	m.tls.RootCAs = x509.NewCertPool() // nobody vouches for it
 	var unknown x509.UnknownAuthorityError
-	require.ErrorAs(t, m.send(t.Context(), letter{"ann@example.com", "s", oneTimeLink}), &unknown)
+	require.ErrorAs(t, m.send(t.Context(), letter), &unknown)
 	for _, to := range []string{"ann@example.com\r\nRCPT TO:<all@example.com>", "", "a, b@example.com"} {
-		require.Error(t, m.send(t.Context(), letter{to, "s", oneTimeLink}))
+		letter.To = to
+		require.Error(t, m.send(t.Context(), letter))
 	}
 	require.Empty(t, s.sent)
 }
 
-// The caller never waits, never fails, and no log line holds the link, even where the server quotes it.
-func TestMailFailureIsLoggedWithoutTheLink(t *testing.T) {
+// The caller never waits, never fails, hears in plain words what became of
+// each mail, and no log line holds the link, even if the server quotes it.
+func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 	s := startMailServer(t, &mailServer{starttls: true, refuse: "554 refused:"})
-	var log bytes.Buffer
+	var log lockedBuffer
 	m := s.mailer(t, "smtp", &log)
-	for range maxMails + 1 {
-		m.Send(t.Context(), "ann@example.com", "s", oneTimeLink)
+	told := make(chan string, 2*mailsWaiting.Each)
+	letter := access.Letter{OrgID: "org_a", To: "ann@example.com", Subject: "s", Text: oneTimeLink, Result: func(problem string) { told <- problem }}
+	for range mailsWaiting.Each + 1 {
+		m.Send(letter)
 	}
-	require.Contains(t, log.String(), "too many are waiting")
+	require.Contains(t, <-told, "too many mails are waiting")
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
-	require.Eventually(t, func() bool { return len(m.queue) < maxMails-1 }, 20*time.Second, 10*time.Millisecond)
+	require.Contains(t, <-told, "refused it (code 554)")
 	cancel()
 	require.NoError(t, <-done)
+	stopped := 0
+	for range mailsWaiting.Each - 1 {
+		if problem := <-told; strings.Contains(problem, "the server stopped") {
+			stopped++
+		} else {
+			require.NotContains(t, problem, "token=")
+		}
+	}
+	require.Positive(t, stopped, "of each that was left it is said that it was not sent")
+	require.Zero(t, m.waiting.Used())
 	require.Contains(t, log.String(), "refused with code 554")
 	require.NotContains(t, log.String(), "token=")
 	require.NotContains(t, log.String(), "p@ss")
+}
+
+func TestMailServerThatIsNotThere(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &mailServer{address: listener.Addr().String()}
+	require.NoError(t, listener.Close())
+	problem := mailProblem(s.mailer(t, "smtp", io.Discard).send(t.Context(), access.Letter{To: "ann@example.com"}))
+	require.Contains(t, problem, "could not be reached")
+	require.NotContains(t, problem, s.address, "no organization learns where the operator's mail server is")
+}
+
+// TestMailsOfOrganizationsTakeTurns: who has many mails waiting lets the
+// others wait for one, and fills no more than its own queue.
+func TestMailsOfOrganizationsTakeTurns(t *testing.T) {
+	m := (&mailServer{address: "127.0.0.1:1"}).mailer(t, "smtp", io.Discard)
+	refused := map[string]int{}
+	send := func(org string, n int, operator bool) {
+		for range n {
+			m.Send(access.Letter{OrgID: org, Operator: operator, To: "ann@example.com", Result: func(string) { refused[org]++ }})
+		}
+	}
+	send("org_busy", mailsWaiting.Each+50, false)
+	send("org_b", 1, false)
+	send("org_c", 2, false)
+	require.Equal(t, map[string]int{"org_busy": 50}, refused)
+	var order []string
+	for range 6 {
+		<-m.ready
+		order = append(order, m.next().OrgID)
+	}
+	require.Equal(t, []string{"org_busy", "org_b", "org_c", "org_busy", "org_c", "org_busy"}, order)
+	for i := range mailsWaiting.Total / mailsWaiting.Each {
+		send("org_"+strconv.Itoa(i), mailsWaiting.Each, false)
+	}
+	send("org_operator", mailsWaiting.Each, true)
+	require.Zero(t, refused["org_operator"], "a part is kept for the operator")
+}
+
+func TestMailsOfAnOrganizationAreBounded(t *testing.T) {
+	now := time.Unix(0, 0)
+	m, err := newMailer(config.SMTP{URL: "smtp://mail.example", From: "a@b.example"}, 10, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	for i := range mailsPerAddressAndHour {
+		require.Zero(t, m.Admit("org_a", "ann@example.com"), i)
+	}
+	require.Equal(t, 12*time.Minute, m.Admit("org_a", "ann@example.com"), "to one address")
+	require.Zero(t, m.Admit("org_b", "ann@example.com"), "another organization's are its own")
+	for i := range 10 - mailsPerAddressAndHour {
+		require.Zero(t, m.Admit("org_a", strconv.Itoa(i)+"@example.com"))
+	}
+	require.Equal(t, 6*time.Minute, m.Admit("org_a", "last@example.com"))
+	now = now.Add(6 * time.Minute)
+	require.Zero(t, m.Admit("org_a", "last@example.com"))
+}
+
+// lockedBuffer is a log that several goroutines write.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

@@ -104,6 +104,7 @@ type Limits struct {
 	MaxInflight            int           `koanf:"max_inflight"`
 	MaxFollowers           int           `koanf:"max_followers"`
 	ManagementPerSecond    int           `koanf:"management_per_second"`
+	MailsPerHour           int           `koanf:"mails_per_hour"`
 }
 
 // Cache bounds the memory of this process.

@@ -78,6 +78,7 @@ func (c checker) bounds(cfg *Config) {
 	c.within(cfg.Limits.MaxInflight, 10, 100_000, "limits.max_inflight")
 	c.within(cfg.Limits.MaxFollowers, 4, 100_000, "limits.max_followers")
 	c.within(cfg.Limits.ManagementPerSecond, 1, 100_000, "limits.management_per_second")
+	c.within(cfg.Limits.MailsPerHour, 1, 1_000_000, "limits.mails_per_hour")
 	c.within(cfg.Cache.Clients, 100, 10_000_000, "cache.clients")
 	c.oneOf(cfg.Log.Level, "log.level", "debug", "info", "warn", "error")
 	c.oneOf(cfg.Log.Format, "log.format", "json", "text")

@@ -36,6 +36,15 @@ func (k *Console) mountMembers(g *gin.RouterGroup) {
 type invited struct {
 	Email, URL, Done string
 	Reset            bool
+	Mail, Problem    string // what became of the mail that brings it
+}
+
+func shownOnce(m svcauth.Member, reset bool) *invited {
+	made := &invited{Email: m.Email, URL: m.InvitationURL, Done: "/console/members/" + m.ID, Reset: reset}
+	if m.Invitation != nil {
+		made.Mail, made.Problem = m.Invitation.Mail, m.Invitation.MailProblem
+	}
+	return made
 }
 
 type membersData struct {
@@ -83,7 +92,7 @@ func inviteMember(v *visit) error {
 		}
 		return v.membersPage(f.status(), f, nil)
 	}
-	return v.membersPage(http.StatusOK, nil, &invited{Email: made.Email, URL: made.InvitationURL, Done: "/console/members/" + made.ID})
+	return v.membersPage(http.StatusOK, nil, shownOnce(made, false))
 }
 
 type memberData struct {
@@ -233,7 +242,7 @@ func resetMember(v *visit) error {
 		return v.refusedOn(err, "details")
 	}
 	return v.memberPage(http.StatusOK, memberData{Member: m, Tab: "details", Dialog: "link",
-		Made: &invited{Email: m.Email, URL: m.InvitationURL, Done: "/console/members/" + m.ID, Reset: true}})
+		Made: shownOnce(m, true)})
 }
 
 func removeMember(v *visit) error {

@@ -31,8 +31,9 @@ func (m *management) members() {
 			return page(m.cfg.Access.Members(ctx, in.options()))
 		})
 	addMade(m, operation("inviteMember", "POST", pathMember, tagMembers, svcauth.MembersManage, "Invite a member",
-		"The answer has `invitation_url`, a link that works once and expires; it is sent by mail too where the server can. You need every privilege of the roles that you assign. "+
-			"Somebody who has not accepted yet is invited again in the same way: a new link, the old one works no more. 409: the address is an active or suspended member's."),
+		"The answer has `invitation_url`, a link that works once and for seven days; it is sent by mail too where the server can: `invitation` says what became of that. "+
+			"A service account gets no link, only the mail goes; 422 where no mail is configured. You need every privilege that the member will hold, and the link opens only "+
+			"while you hold it and may invite. Somebody who has not accepted yet is invited again in the same way: a new link, the old one works no more. 409: the address is an active or suspended member's."),
 		func(ctx context.Context, in *struct{ Body svcauth.NewMember }) (*createdVersion[svcauth.Member], error) {
 			member, err := m.cfg.Access.InviteMember(ctx, in.Body)
 			return &createdVersion[svcauth.Member]{pathMember + "/" + member.ID, etag(member.Version), member}, err
@@ -61,7 +62,8 @@ func (m *management) members() {
 
 func (m *management) memberAccess() {
 	add(m, operation("resetMember", "POST", pathMember+"/{id}/reset", tagMembers, svcauth.MembersManage, "Reset a member's password",
-		"The answer has `invitation_url`, a one-time link by which the member sets a new password. The present one stops working."),
+		"The answer has `invitation_url`, a one-time link by which the member sets a new password; a service account gets none, only the mail goes. The present password "+
+			"stops working. Somebody who has not accepted an invitation yet gets a new one, so this is also how to send it again."),
 		func(ctx context.Context, in *Item) (*versioned[svcauth.Member], error) {
 			member, err := m.cfg.Access.ResetMember(ctx, in.ID)
 			return &versioned[svcauth.Member]{etag(member.Version), member}, err

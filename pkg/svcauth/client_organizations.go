@@ -20,7 +20,7 @@ type NewOrganization struct {
 // CreatedOrganization answers POST /v1/organizations.
 type CreatedOrganization struct {
 	Organization
-	InvitationURL string `json:"invitation_url"` // a one-time link for its first Administrator
+	InvitationURL string `json:"invitation_url,omitempty"` // a one-time link for its first Administrator; a service account gets none
 }
 
 // Organization gets the caller's own; it needs settings:manage.

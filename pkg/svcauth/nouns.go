@@ -224,9 +224,28 @@ type Member struct {
 	CreatedAt     time.Time    `json:"created_at"`
 	CreatedBy     Creator      `json:"created_by"`
 	LastSignInAt  *time.Time   `json:"last_sign_in_at"`
-	InvitationURL string       `json:"invitation_url,omitempty"` // only in the answer to the invitation or reset: a one-time link
+	InvitationURL string       `json:"invitation_url,omitempty"` // only in a member's answer to the invitation or reset: a one-time link
+	Invitation    *Invitation  `json:"invitation,omitempty"`     // the link that is open, if one is
 	Enforcement   *Enforcement `json:"enforcement,omitempty"`    // only in the answer to a change with ?wait=
 	Version       int64        `json:"-"`                        // of the row; travels as ETag
+}
+
+// What became of the mail that brings a one-time link.
+const (
+	MailNone   = "none" // the server sends no mail
+	MailQueued = "queued"
+	MailSent   = "sent" // the mail server took it
+	MailFailed = "failed"
+)
+
+// Invitation is what may be known of a member's one-time link.
+type Invitation struct {
+	Kind        string     `json:"kind"` // invite, or reset: sets another password
+	ExpiresAt   time.Time  `json:"expires_at"`
+	Mail        string     `json:"mail"`                   // none, queued, sent or failed
+	MailAt      *time.Time `json:"mail_at,omitempty"`      // when that came about
+	MailProblem string     `json:"mail_problem,omitempty"` // why it failed
+	Problem     string     `json:"problem,omitempty"`      // why the link would not open now; not in lists
 }
 
 // NewMember is the body of POST /v1/members.
