@@ -42,7 +42,7 @@ func (a Actor) Has(privilege string) bool {
 
 // narrow reports whether the request may hand over less than its actor holds:
 // one with a token, which carries what it was asked for.
-func (a Actor) narrow() bool { return a.ClientID != "" }
+func (a Actor) narrow() bool { return a.ClientID != "" && !a.Full }
 
 // missing lists, sorted and once each, which of the privileges the actor does not have.
 func (a Actor) missing(privileges []string) []string {

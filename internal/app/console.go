@@ -38,18 +38,28 @@ func (a *App) oidc() (console.OIDC, error) {
 		}
 		out.ClientSecret = svcauth.Secret(strings.TrimSpace(string(raw)))
 	}
-	if c.CAFile == "" {
-		return out, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
-	if err != nil {
-		return out, fmt.Errorf("read oidc.ca_file: %w", err)
-	}
-	authorities := x509.NewCertPool()
-	if !authorities.AppendCertsFromPEM(pem) {
-		return out, fmt.Errorf("oidc.ca_file %s holds no certificate in PEM", c.CAFile)
+	vouching, err := authorities("oidc.ca_file", c.CAFile)
+	if vouching == nil {
+		return out, err
 	}
 	out.HTTP = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}}}
+		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: vouching}}}
 	return out, nil
+}
+
+// authorities reads the PEM file that a key of the configuration names; nil if
+// it names none.
+func authorities(key, path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // the system's
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s %s holds no certificate in PEM", key, path)
+	}
+	return pool, nil
 }

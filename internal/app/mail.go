@@ -66,6 +66,9 @@ func newMailer(cfg config.SMTP, perHour int, clock func() time.Time, logger *slo
 	m := &mailer{name: u.Hostname(), tls: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}, from: cfg.From, clock: clock, logger: logger, queues: map[string][]queuedLetter{},
 		byOrg: limits.NewRates[string](hourly(perHour), mailKeysRemembered), byTo: limits.NewRates[[2]string](hourly(mailsPerAddressAndHour), mailKeysRemembered),
 		waiting: limits.NewShares[string](mailsWaiting), ready: make(chan struct{}, mailsWaiting.Total)}
+	if m.tls.RootCAs, err = authorities("smtp.ca_file", cfg.CAFile); err != nil {
+		return nil, err
+	}
 	if m.options, err = mailOptions(u); err != nil {
 		return nil, err
 	}

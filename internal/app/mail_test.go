@@ -1,18 +1,10 @@
 package app
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
 	"io"
 	"log/slog"
-	"math/big"
 	"mime"
 	"mime/quotedprintable"
 	"net"
@@ -20,7 +12,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -28,132 +19,29 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/svctest/smtptest"
 )
 
 const oneTimeLink = "http://localhost:8080/console/invitation?token=c2VjcmV0"
 
-// mailServer speaks SMTP (RFC 5321), and keeps what it was sent.
-type mailServer struct {
-	address  string
-	tls      *tls.Config
-	roots    *x509.CertPool
-	starttls bool // offered
-	implicit bool
-	refuse   string // the answer to the mail itself; empty: 250
-
-	sent      chan string  // the mails, envelope first
-	overheard lockedBuffer // what went over the wire in the clear
-}
-
-func startMailServer(t *testing.T, s *mailServer) *mailServer {
+// mailerTo is a mailer that trusts the server.
+func mailerTo(t *testing.T, s *smtptest.Server, scheme string, log io.Writer) *mailer {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
-	certificate, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
-	s.roots = x509.NewCertPool()
-	s.roots.AddCert(certificate)
-	s.tls = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	s.sent = make(chan string, 10)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
-	s.address = listener.Addr().String()
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go s.serve(conn)
-		}
-	}()
-	return s
-}
-
-func (s *mailServer) serve(conn net.Conn) {
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	secure := s.implicit
-	if secure {
-		conn = tls.Server(conn, s.tls)
-	}
-	in, envelope := bufio.NewReader(conn), ""
-	say := func(text string) { _, _ = io.WriteString(conn, text+"\r\n") }
-	say("220 mail.example ESMTP")
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		if !secure {
-			_, _ = s.overheard.Write([]byte(line))
-		}
-		line = strings.TrimRight(line, "\r\n")
-		switch verb, _, _ := strings.Cut(line, " "); strings.ToUpper(verb) {
-		case "EHLO":
-			if s.starttls && !secure {
-				say("250-mail.example\r\n250 STARTTLS")
-			} else {
-				say("250-mail.example\r\n250 AUTH PLAIN")
-			}
-		case "STARTTLS":
-			say("220 go on")
-			conn, secure = tls.Server(conn, s.tls), true
-			in = bufio.NewReader(conn)
-		case "AUTH":
-			raw, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(line, "AUTH PLAIN "))
-			envelope += "auth " + strings.ReplaceAll(string(raw), "\x00", "|") + "\n"
-			say("235 welcome")
-		case "MAIL", "RCPT":
-			envelope += line + "\n"
-			say("250 fine")
-		case "DATA":
-			say("354 go on")
-			var text strings.Builder
-			for {
-				l, err := in.ReadString('\n')
-				if err != nil || l == ".\r\n" {
-					break
-				}
-				text.WriteString(strings.TrimPrefix(l, "."))
-			}
-			if s.refuse != "" {
-				say(s.refuse + " " + oneTimeLink)
-				continue
-			}
-			s.sent <- envelope + "\n" + text.String()
-			say("250 fine")
-		case "RSET", "NOOP":
-			say("250 fine")
-		case "QUIT":
-			say("221 bye")
-			return
-		}
-	}
-}
-
-func (s *mailServer) mailer(t *testing.T, scheme string, log io.Writer) *mailer {
-	t.Helper()
-	u := url.URL{Scheme: scheme, User: url.UserPassword("robot", "p@ss/word"), Host: s.address}
+	u := url.URL{Scheme: scheme, User: url.UserPassword("robot", "p@ss/word"), Host: s.Address}
 	m, err := newMailer(config.SMTP{URL: config.URL(u.String()), From: "svcauth <no-reply@auth.example>"}, 1000, time.Now, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
-	m.tls.RootCAs = s.roots
+	m.tls.RootCAs = s.Roots
 	return m
 }
 
 func TestMailIsSentOverTLSOnly(t *testing.T) {
-	for scheme, server := range map[string]*mailServer{"smtp": {starttls: true}, "smtps": {implicit: true}} {
+	for scheme, server := range map[string]*smtptest.Server{"smtp": {STARTTLS: true}, "smtps": {Implicit: true}} {
 		t.Run(scheme, func(t *testing.T) {
-			s := startMailServer(t, server)
-			m := s.mailer(t, scheme, io.Discard)
+			s := smtptest.Start(t, server)
+			m := mailerTo(t, s, scheme, io.Discard)
 			subject := "Invitation to Ünïversity\r\nBcc: all@example.com"
 			require.NoError(t, m.send(t.Context(), access.Letter{To: "ann@example.com", Subject: subject, Text: "Hello,\n\n" + oneTimeLink + "\n\n.\nEnd"}))
-			envelope, text, _ := strings.Cut(<-s.sent, "\n\n")
+			envelope, text, _ := strings.Cut(<-s.Sent, "\n\n")
 			require.Equal(t, "auth |robot|p@ss/word\nMAIL FROM:<no-reply@auth.example>\nRCPT TO:<ann@example.com>", envelope)
 			got, err := mail.ReadMessage(strings.NewReader(text))
 			require.NoError(t, err)
@@ -166,17 +54,17 @@ func TestMailIsSentOverTLSOnly(t *testing.T) {
 			body, err := io.ReadAll(quotedprintable.NewReader(got.Body))
 			require.NoError(t, err)
 			require.Contains(t, strings.ReplaceAll(string(body), "\r\n", "\n"), oneTimeLink+"\n\n.\nEnd")
-			require.NotContains(t, s.overheard.String(), "RCPT")
+			require.NotContains(t, s.Overheard.String(), "RCPT")
 		})
 	}
 }
 
 func TestMailIsNotSentInTheClearOrToStrangers(t *testing.T) {
 	letter := access.Letter{To: "ann@example.com", Subject: "s", Text: oneTimeLink}
-	s := startMailServer(t, &mailServer{})
-	require.ErrorContains(t, s.mailer(t, "smtp", io.Discard).send(t.Context(), letter), "STARTTLS")
-	s = startMailServer(t, &mailServer{starttls: true})
-	m := s.mailer(t, "smtp", io.Discard)
+	s := smtptest.Start(t, &smtptest.Server{})
+	require.ErrorContains(t, mailerTo(t, s, "smtp", io.Discard).send(t.Context(), letter), "STARTTLS")
+	s = smtptest.Start(t, &smtptest.Server{STARTTLS: true})
+	m := mailerTo(t, s, "smtp", io.Discard)
 	m.tls.RootCAs = x509.NewCertPool() // nobody vouches for it
 	var unknown x509.UnknownAuthorityError
 	require.ErrorAs(t, m.send(t.Context(), letter), &unknown)
@@ -184,15 +72,16 @@ func TestMailIsNotSentInTheClearOrToStrangers(t *testing.T) {
 		letter.To = to
 		require.Error(t, m.send(t.Context(), letter))
 	}
-	require.Empty(t, s.sent)
+	require.Empty(t, s.Sent)
 }
 
 // The caller never waits, never fails, hears in plain words what became of
 // each mail, and no log line holds the link, even if the server quotes it.
 func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
-	s := startMailServer(t, &mailServer{starttls: true, refuse: "554 refused:"})
-	var log lockedBuffer
-	m := s.mailer(t, "smtp", &log)
+	s := smtptest.Start(t, &smtptest.Server{STARTTLS: true})
+	s.RefuseWith("554 refused:")
+	var log smtptest.Buffer
+	m := mailerTo(t, s, "smtp", &log)
 	told := make(chan string, 2*mailsWaiting.Each)
 	letter := access.Letter{OrgID: "org_a", To: "ann@example.com", Subject: "s", Text: oneTimeLink, Result: func(problem string) { told <- problem }}
 	for range mailsWaiting.Each + 1 {
@@ -223,17 +112,17 @@ func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 func TestMailServerThatIsNotThere(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &mailServer{address: listener.Addr().String()}
+	s := &smtptest.Server{Address: listener.Addr().String()}
 	require.NoError(t, listener.Close())
-	problem := mailProblem(s.mailer(t, "smtp", io.Discard).send(t.Context(), access.Letter{To: "ann@example.com"}))
+	problem := mailProblem(mailerTo(t, s, "smtp", io.Discard).send(t.Context(), access.Letter{To: "ann@example.com"}))
 	require.Contains(t, problem, "could not be reached")
-	require.NotContains(t, problem, s.address, "no organization learns where the operator's mail server is")
+	require.NotContains(t, problem, s.Address, "no organization learns where the operator's mail server is")
 }
 
 // TestMailsOfOrganizationsTakeTurns: who has many mails waiting lets the
 // others wait for one, and fills no more than its own queue.
 func TestMailsOfOrganizationsTakeTurns(t *testing.T) {
-	m := (&mailServer{address: "127.0.0.1:1"}).mailer(t, "smtp", io.Discard)
+	m := mailerTo(t, &smtptest.Server{Address: "127.0.0.1:1"}, "smtp", io.Discard)
 	refused := map[string]int{}
 	send := func(org string, n int, operator bool) {
 		for range n {
@@ -272,22 +161,4 @@ func TestMailsOfAnOrganizationAreBounded(t *testing.T) {
 	require.Equal(t, 6*time.Minute, m.Admit("org_a", "last@example.com"))
 	now = now.Add(6 * time.Minute)
 	require.Zero(t, m.Admit("org_a", "last@example.com"))
-}
-
-// lockedBuffer is a log that several goroutines write.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

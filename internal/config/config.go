@@ -140,8 +140,9 @@ type OIDC struct {
 
 // SMTP is the mail server for invitations. An empty URL: no mail.
 type SMTP struct {
-	URL  URL    `koanf:"url"`
-	From string `koanf:"from"`
+	URL    URL    `koanf:"url"`
+	From   string `koanf:"from"`
+	CAFile string `koanf:"ca_file"`
 }
 
 // OTLP is the collector of traces. An empty Endpoint: no tracing.

@@ -54,7 +54,9 @@ func sampleRoles() []svcauth.Role {
 func sampleMembers() []svcauth.Member {
 	by := svcauth.Creator{ID: id("mem", 1), Email: "ann@example.com"}
 	return []svcauth.Member{
-		{ID: id("mem", 2), Email: "bob@example.com", FirstName: "Bob", LastName: "Example", Status: svcauth.MemberInvited, CreatedAt: *at(-time.Hour), CreatedBy: by, Version: 1},
+		{ID: id("mem", 2), Email: "bob@example.com", FirstName: "Bob", LastName: "Example", Status: svcauth.MemberInvited, CreatedAt: *at(-time.Hour), CreatedBy: by, Version: 1,
+			Invitation: &svcauth.Invitation{Kind: "invite", ExpiresAt: *at(167 * time.Hour), Mail: svcauth.MailFailed, MailAt: at(-50 * time.Minute),
+				MailProblem: "It was not sent: the mail server refused the address (code 550). Check it."}},
 		{ID: id("mem", 3), Email: "eve@example.com", Status: svcauth.MemberSuspended, Suspended: true, CreatedAt: *at(-90 * time.Hour), CreatedBy: by, LastSignInAt: at(-80 * time.Hour), Version: 4,
 			Roles: []svcauth.Ref{{ID: id("role", 4), Name: "A"}, {ID: id("role", 5), Name: "B"}, {ID: id("role", 6), Name: "C"}, {ID: id("role", 7), Name: "D"}}},
 		{ID: id("mem", 1), Email: "ann@example.com", FirstName: "Ann", LastName: "Example", Status: svcauth.MemberActive, CreatedAt: *at(-100 * time.Hour), CreatedBy: by, LastSignInAt: at(-time.Second),
@@ -100,6 +102,8 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	add("members-invite-refused", "members", p)
 	p.Data = membersData{List: members, Made: &invited{Email: "bob@example.com", URL: "https://auth.example.com/console/invitation?token=t", Done: "/console/members/" + id("mem", 2)}}
 	add("members-invited", "members", p)
+	p.Data = membersData{List: members, Made: &invited{Email: "bob@example.com", URL: "https://auth.example.com/console/invitation?token=t", Done: "/console/members/" + id("mem", 2), Mail: svcauth.MailQueued}}
+	add("members-invited-mailed", "members", p)
 	m := sampleMembers()[2]
 	grants := []svcauth.Grant{{ID: id("role", 1), Name: "Administrator", GrantedAt: *at(-50 * time.Hour)}}
 	one := func(name string, d memberData) {
@@ -115,6 +119,13 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	for _, dialog := range []string{"edit", "suspend", "reset", "remove"} {
 		one(dialog, memberData{Tab: "details", Dialog: dialog, Self: dialog == "remove", Impact: access.Impact{Keys: 2, Tokens: 3, Addresses: 1, LastUsed: at(-time.Minute)}})
 	}
+	m = sampleMembers()[0]
+	one("invited", memberData{Tab: "details"})
+	m.Invitation = &svcauth.Invitation{Kind: "invite", ExpiresAt: *at(time.Hour), Mail: svcauth.MailSent, MailAt: at(-time.Hour), Problem: "Whoever made this link may not make one any more. Make a new link."}
+	one("invited-closed", memberData{Tab: "details"})
+	m.Invitation = nil
+	one("invited-expired", memberData{Tab: "details"})
+	m = sampleMembers()[2]
 	one("unassign", memberData{Tab: "roles", Dialog: "unassign", Grants: grants, Grant: grants[0]})
 }
 
