@@ -14,8 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Feed says how the issuer's revocation feed is followed: as a stream of server-sent events that resumes where it was cut; or by asking again and again,
@@ -29,10 +27,14 @@ type Feed struct {
 	Poll bool
 	// Every is how often the feed is asked where it is not a stream. Default 1 s; at most half of MaxStaleness.
 	Every time.Duration
+	// MaxMemory bounds the memory that revocations take, in bytes, as estimated:
+	// 64 for a revoked token, 256 and its names for any other entry. Beyond it
+	// the feed is not believed and the set becomes stale. Default 512 MiB, eight
+	// million tokens; while a set is read anew there may be two of them.
+	MaxMemory int64
 }
 
 const (
-	maxPageSize   = 64 << 20         // of one answer to a poll; svcauth sends 2,000 entries in one, some 300 KB
 	streamsBelow  = 10 * time.Second // of MaxStaleness: it is polled instead
 	maxSilence    = 15 * time.Second // of a stream; then it is taken for dead
 	minSilence    = 6 * time.Second  // signs of life may be 5 s apart
@@ -56,6 +58,9 @@ func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 	if own.Every > maxStaleness/2 {
 		return nil, fmt.Errorf("the period Every is %v; expected at most half of MaxStaleness, %v", own.Every, maxStaleness/2)
 	}
+	if own.MaxMemory <= 0 {
+		own.MaxMemory = 512 << 20
+	}
 	own.Poll = own.Poll || maxStaleness < streamsBelow
 	return &own, nil
 }
@@ -69,6 +74,7 @@ type follower struct {
 	receipts receipts
 	rekey    func()                    // the issuer's keys may have changed
 	cursor   string                    // everything up to there is in the set; only run uses it
+	held     int64                     // bytes that were put into the set since it was last read whole; only run uses it
 	proven   atomic.Pointer[time.Time] // when the set was last known to be complete
 
 	mu  sync.Mutex
@@ -156,14 +162,6 @@ func (f *follower) expire(ctx context.Context) {
 	}
 }
 
-// feedPage is one answer of the feed to a poll, and without the cursor the data of a snapshot event.
-type feedPage struct {
-	Cursor      string               `json:"cursor"`
-	Snapshot    bool                 `json:"snapshot"`
-	More        bool                 `json:"more"`
-	Revocations []svcauth.Revocation `json:"revocations"`
-}
-
 func (f *follower) endpoint(ctx context.Context) (string, error) {
 	meta, err := f.disc.get(ctx, false)
 	if err != nil {
@@ -190,7 +188,7 @@ func (f *follower) poll(ctx context.Context) error {
 		if p.cursor != "" {
 			from += "?since=" + url.QueryEscape(p.cursor)
 		}
-		if err := f.call(ctx, http.MethodGet, from, nil, &page); err != nil {
+		if err := f.call(ctx, http.MethodGet, from, nil, maxPageSize, &page); err != nil {
 			return err
 		}
 		if err := p.take(f, page); err != nil {
@@ -199,49 +197,6 @@ func (f *follower) poll(ctx context.Context) error {
 	}
 	f.prove(began)
 	f.receipts.due(f.cursor)
-	return nil
-}
-
-// paging puts the pages of one reading together. What was held before stays in force until a snapshot is complete.
-type paging struct {
-	cursor string
-	next   *replacement // of a snapshot
-	more   bool
-}
-
-func (p *paging) begin(f *follower) {
-	*p = paging{cursor: f.cursor, more: true}
-	if f.cursor == "" { // before the question is asked, so that what others put into the set meanwhile is in it afterwards
-		p.next = f.cfg.Revocations.replacement()
-	}
-}
-
-func (p *paging) end() {
-	if p.next != nil {
-		p.next.abandon()
-		p.next = nil
-	}
-}
-
-func (p *paging) take(f *follower, page feedPage) error {
-	if page.Cursor == "" || page.More && page.Cursor == p.cursor {
-		return errors.New("an answer of the revocation feed leads nowhere: expected a cursor that moves on")
-	}
-	if page.Snapshot {
-		p.next = f.cfg.Revocations.replacement()
-	}
-	if p.next != nil {
-		p.next.add(page.Revocations)
-	} else {
-		f.cfg.Revocations.Add(page.Revocations...)
-	}
-	p.cursor, p.more = page.Cursor, page.More
-	if !p.more {
-		if p.next != nil {
-			p.next.commit()
-		}
-		f.cursor = p.cursor
-	}
 	return nil
 }
 
@@ -263,8 +218,9 @@ func (f *follower) request(ctx context.Context, method, at, accept string, body 
 	return req, token, nil
 }
 
-// call makes one bounded call with the feed's bearer token and reads a JSON answer.
-func (f *follower) call(ctx context.Context, method, at string, form url.Values, into any) error {
+// call makes one bounded call with the feed's bearer token and reads a JSON
+// answer of at most limit bytes.
+func (f *follower) call(ctx context.Context, method, at string, form url.Values, limit int64, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchTimeout)
 	defer cancel()
 	req, token, err := f.request(ctx, method, at, "application/json", strings.NewReader(form.Encode()))
@@ -286,7 +242,7 @@ func (f *follower) call(ctx context.Context, method, at string, form url.Values,
 	if err := expect(resp, at, "application/json"); err != nil {
 		return err
 	}
-	body, err := readAll(resp.Body, maxPageSize)
+	body, err := readAll(resp.Body, limit)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"net/url"
 )
 
+const maxIntrospection = 256 << 10 // bytes: a token of 16 KiB, taken apart
+
 // introspect asks the issuer about a token, RFC 7662.
 func (v *Verifier) introspect(ctx context.Context, token string) *Error {
 	meta, err := v.disc.get(ctx, false)
@@ -17,7 +19,7 @@ func (v *Verifier) introspect(ctx context.Context, token string) *Error {
 		Active bool `json:"active"`
 	}
 	if err == nil {
-		err = v.feed.call(ctx, http.MethodPost, meta.Introspection, url.Values{"token": {token}}, &answer)
+		err = v.feed.call(ctx, http.MethodPost, meta.Introspection, url.Values{"token": {token}}, maxIntrospection, &answer)
 	}
 	if err != nil {
 		return unavailable("revocations could not be followed for too long, and the issuer does not answer; ask again later", err)

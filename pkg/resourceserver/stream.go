@@ -20,8 +20,8 @@ var errNoStream = errors.New("the issuer gives no stream of events")
 
 var errSilent = errors.New("the stream of revocations is silent: not even a sign of life came")
 
-// maxEventSize bounds one event and so what a broken or hostile server can cost; svcauth's largest has some 300 KB.
-const maxEventSize = 8 << 20
+// maxEventSize bounds one event; svcauth's largest has some 300 KB.
+const maxEventSize = maxPageSize
 
 // silence is for how long a stream may say nothing.
 func (f *follower) silence() time.Duration {
@@ -194,7 +194,9 @@ func (s *streaming) apply(e event, last bool) error {
 		if err := json.Unmarshal(e.data, &entry); err != nil {
 			return fmt.Errorf("an event of the revocation feed can't be read: %w", err)
 		}
-		s.cfg.Revocations.Add(entry)
+		if err := s.admit(entries{entry}); err != nil {
+			return err
+		}
 		s.unsaid = true
 	case e.name == "keys":
 		s.rekey()
@@ -203,6 +205,9 @@ func (s *streaming) apply(e event, last bool) error {
 		return nil // nothing counts before the snapshot
 	}
 	if e.id != "" {
+		if !validCursor(e.id) {
+			return errNowhere
+		}
 		s.follower.cursor = e.id
 	}
 	if e.alive {
@@ -219,20 +224,22 @@ func (s *streaming) apply(e event, last bool) error {
 	return nil
 }
 
-// snapshot takes one part. What is held stays in force until the last has come, which alone has an id.
+// snapshot takes one part. What is held stays in force until the last has come,
+// which alone has an id.
 func (s *streaming) snapshot(page feedPage, id string) error {
 	if s.next == nil {
-		s.next = s.cfg.Revocations.replacement()
+		s.anew(s.follower)
 	}
-	s.next.add(page.Revocations)
+	if err := s.add(s.follower, page); err != nil {
+		return err
+	}
 	if page.More {
 		return nil
 	}
-	if id == "" {
+	if !validCursor(id) {
 		return errors.New("a snapshot of the revocation feed has no id; expected the cursor that it leads to")
 	}
-	s.next.commit()
-	s.end()
-	s.follower.cursor, s.unsaid = id, true
+	s.commit(s.follower, id)
+	s.unsaid = true
 	return nil
 }

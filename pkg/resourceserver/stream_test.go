@@ -17,7 +17,7 @@ import (
 )
 
 func newStreaming(set *RevocationSet) *streaming {
-	cfg := Config{Revocations: set, Clock: time.Now, Logger: discard}
+	cfg := Config{Revocations: set, Clock: time.Now, Logger: discard, Feed: &Feed{MaxMemory: 1 << 20}}
 	f := newFollower(cfg, nil, nil, func() {})
 	s := &streaming{follower: f}
 	s.begin(f)

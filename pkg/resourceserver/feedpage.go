@@ -1,0 +1,182 @@
+package resourceserver
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Bounds of what a feed may say, so that a broken or hostile one costs little
+// more than the real one, which sends at most 2,000 entries at once.
+const (
+	maxPageSize    = 8 << 20 // bytes of one answer to a poll, and of one event of a stream
+	maxPageEntries = 10_000
+	maxEntryText   = 4 << 10 // bytes of the names in one entry
+	maxCursorSize  = 128
+	maxEmptyPages  = 100 // in a row, though there is said to be more
+	maxBeginnings  = 3   // snapshots that one reading begins
+
+	tokenWeight = 64  // bytes that a revoked token takes, about
+	ruleWeight  = 256 // bytes that any other entry takes beside its names
+)
+
+// feedPage is one answer of the feed to a poll, and without the cursor the data
+// of a snapshot event.
+type feedPage struct {
+	Cursor      string  `json:"cursor"`
+	Snapshot    bool    `json:"snapshot"`
+	More        bool    `json:"more"`
+	Revocations entries `json:"revocations"`
+}
+
+// entries are those of one page. They are counted before the first is decoded:
+// `{}` takes fifty times as much as a Go value.
+type entries []svcauth.Revocation
+
+// UnmarshalJSON refuses more entries than a page may have. The decoder has
+// checked that data is JSON.
+func (e *entries) UnmarshalJSON(data []byte) error {
+	if data[0] == '[' {
+		n := 0
+		for at := skipSpace(data, 1); data[at] != ']'; {
+			if n++; n > maxPageEntries {
+				return fmt.Errorf("a page of the revocation feed has more than %d entries", maxPageEntries)
+			}
+			if at = skipSpace(data, skipValue(data, at)); data[at] == ',' {
+				at = skipSpace(data, at+1)
+			}
+		}
+	}
+	return json.Unmarshal(data, (*[]svcauth.Revocation)(e))
+}
+
+// weigh returns about how much memory the entries take in a set.
+func (e entries) weigh() (total int64, err error) {
+	for i := range e {
+		one := &e[i]
+		names := len(one.ClientID) + len(one.Cred) + len(one.OrgID) + len(one.Role) + len(one.Privilege)
+		if names+len(one.JTI) > maxEntryText {
+			return 0, fmt.Errorf("an entry of the revocation feed has more than %d bytes of names", maxEntryText)
+		}
+		if one.JTI != "" { // of which only a digest is kept
+			total += tokenWeight
+		} else {
+			total += int64(ruleWeight + names)
+		}
+	}
+	return total, nil
+}
+
+// validCursor reports whether s can be sent back in a header or a query.
+func validCursor(s string) bool {
+	return s != "" && len(s) <= maxCursorSize && printable(s, maxCursorSize) == s
+}
+
+var errNowhere = errors.New("an answer of the revocation feed leads nowhere: expected a cursor that moves on, and entries")
+
+// errTooMuch ends a reading that would take more memory than it may. What was
+// held before stays in force until it is stale.
+func errTooMuch(limit int64) error {
+	return fmt.Errorf("the revocation feed has more than fits into Feed.MaxMemory, %d bytes; raise it if the issuer has that many live revocations", limit)
+}
+
+// paging puts the pages of one reading together. What was held before stays in
+// force until a snapshot is complete.
+type paging struct {
+	cursor     string
+	next       *replacement // of a snapshot
+	more       bool
+	weight     int64 // of next
+	empty      int   // pages without an entry, in a row
+	beginnings int
+}
+
+func (p *paging) begin(f *follower) {
+	*p = paging{cursor: f.cursor, more: true}
+	if f.cursor == "" { // before the question is asked, so that what others put into the set meanwhile is in it afterwards
+		p.anew(f)
+	}
+}
+
+// anew begins a snapshot.
+func (p *paging) anew(f *follower) {
+	p.next, p.weight = f.cfg.Revocations.replacement(), 0
+}
+
+func (p *paging) end() {
+	if p.next != nil {
+		p.next.abandon()
+		p.next = nil
+	}
+}
+
+// take applies one answer to a poll.
+func (p *paging) take(f *follower, page feedPage) error {
+	if !validCursor(page.Cursor) || page.More && page.Cursor == p.cursor {
+		return errNowhere
+	}
+	if page.Snapshot {
+		if p.beginnings++; p.beginnings > maxBeginnings {
+			return errNowhere
+		}
+		p.anew(f)
+	}
+	if err := p.add(f, page); err != nil {
+		return err
+	}
+	p.cursor, p.more = page.Cursor, page.More
+	if !p.more {
+		p.commit(f, p.cursor)
+	}
+	return nil
+}
+
+// add puts the entries of a page where they belong, if there is room.
+func (p *paging) add(f *follower, page feedPage) error {
+	if p.empty++; len(page.Revocations) > 0 {
+		p.empty = 0
+	}
+	if page.More && p.empty > maxEmptyPages {
+		return errNowhere
+	}
+	if p.next == nil {
+		return f.admit(page.Revocations)
+	}
+	weight, err := page.Revocations.weigh()
+	if err != nil {
+		return err
+	}
+	if p.weight += weight; p.weight > f.cfg.Feed.MaxMemory {
+		return errTooMuch(f.cfg.Feed.MaxMemory)
+	}
+	p.next.add(page.Revocations)
+	return nil
+}
+
+// commit ends a reading that leads to cursor.
+func (p *paging) commit(f *follower, cursor string) {
+	if p.next != nil {
+		p.next.commit()
+		f.held = p.weight
+		p.end()
+	}
+	f.cursor = cursor
+}
+
+// admit puts entries beside those that are held. If that is too much, some of
+// what is held may have expired: the next reading begins anew.
+func (f *follower) admit(more entries) error {
+	weight, err := more.weigh()
+	if err != nil {
+		return err
+	}
+	if f.held+weight > f.cfg.Feed.MaxMemory {
+		f.cursor = ""
+		return errTooMuch(f.cfg.Feed.MaxMemory)
+	}
+	f.held += weight
+	f.cfg.Revocations.Add(more...)
+	return nil
+}
