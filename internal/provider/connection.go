@@ -115,6 +115,8 @@ func (c *connection) httpClient() *http.Client {
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
+	// Where keys and credentials are had is for the configuration to say.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if server, err := url.Parse(c.config.Issuer); err == nil && len(c.headers) > 0 {
 		client.Transport = headerTransport{c.headers, server.Scheme, server.Host, client.Transport}
 	}

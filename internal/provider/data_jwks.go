@@ -90,9 +90,12 @@ func (s *jwksData) fetch(ctx context.Context, address string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxJWKS))
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("the server answered %s", res.Status)
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the server answered %s; redirects are not followed", res.Status)
+	}
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxJWKS+1))
+	if err == nil && len(raw) > maxJWKS {
+		err = fmt.Errorf("the answer is longer than %d KiB; check url", maxJWKS>>10)
 	}
 	return raw, err
 }

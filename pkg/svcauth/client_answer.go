@@ -16,6 +16,7 @@ import (
 const (
 	maxClientAnswer  = 16 << 20 // bytes: a page of 200 audit events fits many times
 	maxClientProblem = 1 << 20  // bytes
+	maxClientValues  = 1 << 18  // members, elements, objects and arrays: a page of 200 with 100 roles each fits three times
 	maxProblemText   = 4096     // bytes of a detail
 )
 
@@ -28,13 +29,30 @@ func readAnswer(res *http.Response) ([]byte, error) {
 		limit = maxClientAnswer
 	}
 	content, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
-	if err == nil && int64(len(content)) > limit {
+	if err == nil && (int64(len(content)) > limit || values(content) > maxClientValues) {
 		if res.StatusCode/100 != 2 {
 			return nil, nil // too long for a problem: the status is all that can be said
 		}
 		err = errAnswerTooLong
 	}
 	return content, err
+}
+
+// values returns about how many values a JSON text holds: as Go values, an array
+// of empty objects takes a hundred times as much as its text.
+func values(content []byte) (n int) {
+	quoted := false
+	for at := 0; at < len(content); at++ {
+		switch c := content[at]; {
+		case quoted && c == '\\':
+			at++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ',' || c == '{' || c == '['):
+			n++
+		}
+	}
+	return n
 }
 
 // accept takes an answer apart: its body into out, or a failure.

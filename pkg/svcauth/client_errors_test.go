@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -210,4 +211,18 @@ func TestAllWalksOverEveryPage(t *testing.T) {
 	for _, last = range All(t.Context(), roles) {
 	}
 	require.ErrorContains(t, last, "403")
+}
+
+// TestAnAnswerOfManyValuesIsRefused says that an answer costs no hundred times
+// its size.
+func TestAnAnswerOfManyValuesIsRefused(t *testing.T) {
+	c, _ := answering(t, ClientConfig{}, says(200, `{"items":[`+strings.Repeat(`{},`, maxClientAnswer/3-20)+`{}]}`))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := c.ServiceAccounts(t.Context(), ListOptions{})
+	runtime.ReadMemStats(&after)
+	require.ErrorIs(t, err, errAnswerTooLong)
+	t.Logf("%d MB", (after.TotalAlloc-before.TotalAlloc)>>20)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(10*maxClientAnswer))
+	require.Equal(t, 5, values([]byte(`{"a":["\",[{",{}],"b":1}`)))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // metadataURL is where RFC 8414 §3.1 puts the metadata: the well-known part goes between host and path.
@@ -64,6 +65,9 @@ func (s *Source) discover(ctx context.Context, name string, pick func(metadata) 
 	}
 	if err := checkURL("the "+name+" in the metadata", endpoint); err != nil {
 		return "", bad("%w", err)
+	}
+	if issuer, err := url.Parse(s.config.Issuer); err != nil || issuer.Scheme == "https" && !strings.HasPrefix(endpoint, "https:") {
+		return "", bad("the %s in the metadata begins with http://; expected https, as the issuer is, on loopback too", name)
 	}
 	return endpoint, nil
 }

@@ -60,6 +60,7 @@ func TestBadMetadataSendsTheSecretNowhere(t *testing.T) {
 		"is of issuer \"\"":                `{"token_endpoint":"ISSUER/oauth2/token"}`,
 		"names no token_endpoint":          `{"issuer":"ISSUER"}`,
 		"would send the secret in clear":   `{"issuer":"ISSUER","token_endpoint":"http://evil.example/token"}`,
+		"as the issuer is, on loopback":    `{"issuer":"ISSUER","token_endpoint":"http://localhost:1/token"}`,
 		"is not the JSON of OAuth2 metada": `<html>`,
 	} {
 		e := newEndpoint(t)
