@@ -131,7 +131,7 @@ func TestRevokeTokens(t *testing.T) {
 // Where the records are away nobody is told that there are no tokens, and revoking all works without them.
 func TestRecordsAway(t *testing.T) {
 	f := newFixture(t, func(c *access.Config) {
-		away, err := cache.New(cache.Config{URL: "redis://127.0.0.1:1"})
+		away, err := cache.New(cache.Config{URL: "redis://127.0.0.1:1", Key: func() []byte { return []byte("key") }})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = away.Close() })
 		c.Cache = away

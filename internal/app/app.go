@@ -6,9 +6,7 @@ package app
 
 import (
 	"context"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -125,11 +123,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	if _, err := a.store.Migrate(ctx); err != nil {
 		return err
 	}
-	digest, err := hkdf.Key(sha256.New, master, nil, "svcauth cache digest key v1", sha256.Size)
-	if err != nil {
-		return err
-	}
-	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, DigestKey: digest,
+	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, Key: func() []byte { return a.keyring.SharedKey() },
 		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window,
 		OnDrop: a.metrics.QueueDropped, OnCall: func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) }, OnRecorded: a.recorded()})
 	if err != nil {

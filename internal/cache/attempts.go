@@ -38,13 +38,12 @@ type window struct {
 	ofPair  bool
 	ends    time.Time
 	here    int  // failures on this node
-	sent    int  // of these, what the other nodes were told
-	total   int  // all nodes' failures when last heard, sent included
+	others  int  // on the other nodes, when last heard
 	waiting bool // is in changed
 }
 
 // count never falls below what was seen here, even where Redis has forgotten it.
-func (w *window) count() int { return max(w.here, w.total+w.here-w.sent) }
+func (w *window) count() int { return w.here + w.others }
 
 func newAttempts(cfg Config) *attempts {
 	return &attempts{cfg: cfg, shared: cfg.URL != "",

@@ -20,9 +20,12 @@ type Config struct {
 	Clock  func() time.Time // nil: time.Now. Lifetimes are computed by it; time-outs are not
 	Logger *slog.Logger     // nil: no log
 
-	// DigestKey is shared by all nodes; client ids and addresses of failed attempts appear in Redis only as an HMAC under it. Whoever may read Redis could
-	// try out every IPv4 address where it is empty.
-	DigestKey []byte
+	// Key returns the secret that all nodes share and nobody else has: under it
+	// they seal what they write into Redis, so that whoever else may write there
+	// forges nothing, and hide whose attempts failed. It is called whenever it is
+	// needed; until it returns something, nothing is written or believed.
+	// Required with URL.
+	Key func() []byte
 
 	WrongPerClient  int           // wrong secrets for one client from one address in one Window before more are refused; 0: 20
 	WrongPerAddress int           // the same over all clients; 0: 200
@@ -75,9 +78,13 @@ func New(cfg Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Key == nil {
+		return nil, errors.New("cache: Key is missing; expected the secret of all nodes, without which anybody in Redis could speak for them")
+	}
 	c.remote = newRemote(at, cfg)
 	store := newRedisRecords(c.remote, cfg)
-	c.records, c.doorbell = store, &redisDoorbell{c.remote, cfg.Prefix, cfg.Logger}
+	c.records = store
+	c.doorbell = &sealedDoorbell{&redisDoorbell{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
 	c.writer = &writer{records: store, share: newShare(c.remote, c.attempts, cfg)}
 	return c, nil
 }

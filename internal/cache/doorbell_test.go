@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
 
 // heard is a subscription and what came through it.
@@ -105,4 +107,27 @@ func TestTwinSaysThatItDropped(t *testing.T) {
 	stop()
 	<-ended
 	require.Empty(t, d.listeners)
+}
+
+// TestForgedMessagesAreNotHeard has somebody publish who may write in Redis but
+// is no node: nothing of that is heard, nor what is moved from one channel to
+// another, nor what another installation says.
+func TestForgedMessagesAreNotHeard(t *testing.T) {
+	server := redistest.Start(t)
+	b := backend{url: server.URL(), nodes: []*redistest.Server{server}}
+	c := b.node(t, Config{Prefix: "forged:"})
+	stranger := b.node(t, Config{Prefix: "forged:", Key: func() []byte { return []byte("another key") }})
+	keyless := b.node(t, Config{Prefix: "forged:", Key: func() []byte { return nil }})
+	changes, receipts, nothing := listen(t, c, ChannelChanges), listen(t, c, ChannelReceipts), listen(t, keyless, ChannelChanges)
+	sealed, err := sealer{testKey}.seal("message", "forged:{receipts}", "receipt")
+	require.NoError(t, err)
+	for _, msg := range []string{`{"seq":9}`, "", ".", sealed, strings.Repeat("A", sealSize) + `.{"seq":9}`, sealed[:sealSize] + ".other", strings.Repeat("A", sealSize+1), strings.Repeat("x", 4*maxMessage)} {
+		server.Must("PUBLISH", "forged:{changes}", msg)
+	}
+	require.NoError(t, stranger.Publish(t.Context(), ChannelChanges, []byte("stranger")))
+	require.ErrorIs(t, keyless.Publish(t.Context(), ChannelChanges, []byte("keyless")), errNoKey)
+	server.Must("PUBLISH", "forged:{receipts}", sealed)
+	require.NoError(t, c.Publish(t.Context(), ChannelChanges, []byte("genuine")))
+	eventually(t, func() bool { return changes.all() == "genuine" && receipts.all() == "receipt" }, "what nodes say")
+	require.Empty(t, nothing.all())
 }

@@ -14,14 +14,22 @@ import (
 // tombstoneFor is how long a forgotten token's key is held, so that its record, where it is still queued on another node, is not written after all.
 const tombstoneFor = time.Hour
 
+// Whoever may write in Redis can put there what is long: how much is read of
+// one record, and how many records at once. Ours have about 500 bytes.
+const (
+	maxRecord  = 256 << 10
+	readAtOnce = 100
+)
+
 // redisRecords keeps, for the token with a jti, one key; and for each client a sorted set of its jtis by time of issue. The two are in different slots of a
 // cluster, so there is no transaction over both; whoever reads goes by the token's key.
 //
-//	<prefix>{<jti>}:token        the record as JSON; empty: forgotten or revoked
+//	<prefix>{<jti>}:token        the record as sealed JSON; empty: forgotten or revoked
 //	<prefix>{<jti>}:revoked      "1"
 //	<prefix>{<client_id>}:tokens the set
 type redisRecords struct {
 	*remote
+	sealer
 	prefix      string
 	clock       func() time.Time
 	queue       *queue[TokenRecord]
@@ -35,7 +43,7 @@ type revokedToken struct {
 }
 
 func newRedisRecords(r *remote, cfg Config) *redisRecords {
-	return &redisRecords{remote: r, prefix: cfg.Prefix, clock: cfg.Clock, onRecorded: cfg.OnRecorded,
+	return &redisRecords{remote: r, sealer: sealer{cfg.Key}, prefix: cfg.Prefix, clock: cfg.Clock, onRecorded: cfg.OnRecorded,
 		queue:       newQueue[TokenRecord]("token_records", 8192, cfg.OnDrop),
 		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop)}
 }
@@ -100,8 +108,9 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 	for i, r := range batch {
 		// It may have waited long in the queue.
 		ttl := r.ExpiresAt.Sub(now)
-		value, err := json.Marshal(r)
-		if ttl < shortest || err != nil {
+		text, err := json.Marshal(r)
+		value, sealErr := s.seal("record", r.JTI, string(text))
+		if ttl < shortest || err != nil || sealErr != nil || len(value) > maxRecord {
 			done[i] = true
 			continue
 		}
@@ -195,21 +204,10 @@ func (s *redisRecords) list(ctx context.Context, clientID string) (out []TokenRe
 		if err != nil || len(jtis) == 0 {
 			return err
 		}
-		pipe := s.client.Pipeline()
-		gets := make([]*redis.StringCmd, len(jtis))
-		for i, jti := range jtis {
-			gets[i] = pipe.Get(ctx, s.token(jti))
-		}
-		_, _ = pipe.Exec(ctx) // each command has its own error
 		var gone []any
-		for i, get := range gets {
-			if err := get.Err(); err != nil && !errors.Is(err, redis.Nil) {
+		for part := range slices.Chunk(jtis, readAtOnce) {
+			if err := s.read(ctx, clientID, part, &out, &gone); err != nil {
 				return err
-			}
-			if r, ok := s.parse(get.Val(), jtis[i]); ok && r.ClientID == clientID {
-				out = append(out, r)
-			} else if get.Val() == "" {
-				gone = append(gone, jtis[i])
 			}
 		}
 		if len(gone) > 0 {
@@ -223,10 +221,32 @@ func (s *redisRecords) list(ctx context.Context, clientID string) (out []TokenRe
 	return newestFirst(out), nil
 }
 
+// read adds to out the records of a client's tokens, and to gone those tokens
+// that have none.
+func (s *redisRecords) read(ctx context.Context, clientID string, jtis []string, out *[]TokenRecord, gone *[]any) error {
+	pipe := s.client.Pipeline()
+	gets := make([]*redis.StringCmd, len(jtis))
+	for i, jti := range jtis {
+		gets[i] = pipe.GetRange(ctx, s.token(jti), 0, maxRecord)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	for i, get := range gets {
+		if err := get.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+		if r, ok := s.parse(get.Val(), jtis[i]); ok && r.ClientID == clientID {
+			*out = append(*out, r)
+		} else if get.Val() == "" {
+			*gone = append(*gone, jtis[i])
+		}
+	}
+	return nil
+}
+
 func (s *redisRecords) find(ctx context.Context, jti string) (TokenRecord, bool, error) {
 	var value string
 	err := s.do(ctx, func(ctx context.Context) (err error) {
-		value, err = s.client.Get(ctx, s.token(jti)).Result()
+		value, err = s.client.GetRange(ctx, s.token(jti), 0, maxRecord).Result()
 		return err
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -236,9 +256,10 @@ func (s *redisRecords) find(ctx context.Context, jti string) (TokenRecord, bool,
 	return r, ok, nil
 }
 
-// parse trusts nothing that Redis holds: others may write there.
+// parse trusts nothing that Redis holds but what a node has sealed.
 func (s *redisRecords) parse(value, jti string) (r TokenRecord, ok bool) {
-	if value == "" || json.Unmarshal([]byte(value), &r) != nil || r.JTI != jti {
+	text, ok := s.unseal("record", jti, value)
+	if !ok || json.Unmarshal([]byte(text), &r) != nil || r.JTI != jti {
 		return TokenRecord{}, false
 	}
 	return r.bounded(s.clock())

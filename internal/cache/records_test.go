@@ -220,7 +220,9 @@ func testHostileRecords(t *testing.T, b backend) {
 		t.Fatalf("no node took %v", args)
 	}
 	for jti, value := range map[string]string{"p1": "no json", "p2": `{"jti":"other","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`,
-		"p3": `{"jti":"p3","client_id":"sa_2","exp":"2999-01-01T00:00:00Z"}`, "p4": `{"jti":"p4","client_id":"sa_1","exp":"1999-01-01T00:00:00Z"}`} {
+		"p3": `{"jti":"p3","client_id":"sa_2","exp":"2999-01-01T00:00:00Z"}`, "p4": `{"jti":"p4","client_id":"sa_1","exp":"1999-01-01T00:00:00Z"}`,
+		"p5": `{"jti":"p5","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`, "p6": strings.Repeat("A", sealSize) + `.{"jti":"p6","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`,
+		"p7": strings.Repeat("long", maxRecord)} {
 		plant("SET", prefix+"{"+jti+"}:token", value)
 		plant("ZADD", prefix+"{sa_1}:tokens", "9e15", jti)
 	}

@@ -2,10 +2,10 @@ package cache
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
+	"crypto/rand"
 	"encoding/base64"
-	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,32 +13,39 @@ import (
 
 const (
 	readBackEvery = time.Second
-	maxWatched    = 1024 // counters whose total is read back though nothing changed here
+	maxWatched    = 1024 // counters that are read back though nothing changed here
+	maxNodes      = 64   // whose counts are added up
+	maxSkew       = 30 * time.Second
+	countPurpose  = "count of wrong secrets"
 )
 
-// share tells the other nodes of the wrong secrets seen here, and learns of theirs. A node asks about whom it has seen fail itself: whoever tries at
-// many nodes gets one attempt more at each, not a limit at each.
+// share holds, for each counter, a hash of node → count and the window's end,
+// sealed: whoever else may write in Redis can take counts away, so that each
+// node goes by its own, but can't make one up. A node asks about whom it has
+// seen fail itself: whoever tries at many nodes gets one attempt more at each,
+// not a limit at each.
 type share struct {
 	*remote
 	*attempts
+	sealer
 	prefix  string
-	key     []byte
+	node    string
 	watched []*window
 	readAt  time.Time
 }
 
 func newShare(r *remote, a *attempts, cfg Config) *share {
-	return &share{remote: r, attempts: a, prefix: cfg.Prefix, key: cfg.DigestKey}
+	return &share{remote: r, attempts: a, prefix: cfg.Prefix, sealer: sealer{cfg.Key}, node: rand.Text()[:16]}
 }
 
 // exchange is one counter on its way to Redis and back.
 type exchange struct {
 	*window
-	key   string
-	delta int
-	total *redis.IntCmd
-	read  *redis.StringCmd
-	ttl   *redis.DurationCmd
+	key  string
+	mine string // this node's own count, sealed
+	set  *redis.IntCmd
+	all  *redis.ScanCmd
+	ttl  *redis.DurationCmd
 }
 
 func (s *share) flush(ctx context.Context) {
@@ -48,7 +55,7 @@ func (s *share) flush(ctx context.Context) {
 			return
 		}
 		err := s.do(ctx, func(ctx context.Context) error { return s.send(ctx, batch) })
-		s.learn(batch, err)
+		s.learn(batch)
 		if err != nil || len(batch) < batchSize {
 			return
 		}
@@ -74,8 +81,9 @@ func (s *share) take() (batch []*exchange) {
 	for _, w := range s.changed[:n] {
 		w.waiting = false
 		if w.ends.After(now) {
-			batch = append(batch, &exchange{window: w, key: s.name(w), delta: w.here - w.sent})
-			w.sent = w.here
+			x := &exchange{window: w, key: s.name(w)}
+			x.mine, _ = s.seal(countPurpose, x.key+"/"+s.node, fmt.Sprintf("%d %d", w.here, w.ends.UnixMilli()))
+			batch = append(batch, x)
 		}
 	}
 	s.changed = append(s.changed[:0], s.changed[n:]...)
@@ -84,37 +92,33 @@ func (s *share) take() (batch []*exchange) {
 
 // name is a digest: who failed from where is nobody's business who can read Redis.
 func (s *share) name(w *window) string {
-	mac := hmac.New(sha256.New, s.key)
-	mac.Write([]byte(w.addr.String()))
+	who := w.addr.String()
 	if w.ofPair {
-		mac.Write([]byte("\x00" + w.client))
+		who += "\x00" + w.client
 	}
-	return s.prefix + "{" + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16]) + "}:wrong"
+	return s.prefix + "{" + base64.RawURLEncoding.EncodeToString(s.sum("wrong secrets", s.prefix, who)[:16]) + "}:wrong"
 }
 
-// send counts in Redis. The first failure makes the key, and with it the window for all nodes.
+// send writes this node's counts and reads all nodes'.
 func (s *share) send(ctx context.Context, batch []*exchange) error {
 	pipe := s.client.Pipeline()
 	for _, x := range batch {
-		if x.delta > 0 {
-			pipe.SetNX(ctx, x.key, 0, s.cfg.Window)
-			x.total = pipe.IncrBy(ctx, x.key, int64(x.delta))
-		} else {
-			x.read = pipe.Get(ctx, x.key)
+		if x.mine != "" {
+			x.set = pipe.HSet(ctx, x.key, s.node, x.mine)
+			pipe.PExpire(ctx, x.key, s.cfg.Window)
 		}
+		x.all = pipe.HScan(ctx, x.key, 0, "", maxNodes) // where somebody has put in very many, a part of them
 		x.ttl = pipe.PTTL(ctx, x.key)
 	}
 	_, err := pipe.Exec(ctx)
 	repair := s.client.Pipeline()
 	for _, x := range batch {
-		switch {
-		case x.ttl.Err() == nil:
-			err = nil // at least a part of a cluster answers
-			if x.ttl.Val() == -1 {
-				repair.PExpire(ctx, x.key, s.cfg.Window) // ended between SET and INCRBY; must not count for ever
-			}
-		case errors.Is(err, redis.Nil):
-			err = x.ttl.Err()
+		if x.ttl.Err() != nil {
+			continue
+		}
+		err = nil // at least a part of a cluster answers
+		if x.ttl.Val() == -1 {
+			repair.PExpire(ctx, x.key, s.cfg.Window) // ended in between; must not be kept for ever
 		}
 	}
 	if repair.Len() > 0 {
@@ -123,33 +127,55 @@ func (s *share) send(ctx context.Context, batch []*exchange) error {
 	return err
 }
 
-// learn takes over the totals. What was sent and not answered may have been counted or not; it is not sent again, because counting twice would lock out somebody
-// too early. What was never sent is kept for later.
-func (s *share) learn(batch []*exchange, err error) {
+// learn takes over what the other nodes count. What could not be written goes
+// with the next flush.
+func (s *share) learn(batch []*exchange) {
 	s.attempts.mu.Lock()
 	defer s.attempts.mu.Unlock()
-	now := s.cfg.Clock()
 	for _, x := range batch {
-		if x.ttl == nil { // refused before anything was sent: the breaker is open, or time is up
-			x.sent -= x.delta
-			if !x.waiting && len(s.changed) < maxChanged {
-				x.waiting = true
-				s.changed = append(s.changed, x.window)
-			}
+		if x.all == nil || x.all.Err() != nil || x.set != nil && x.set.Err() != nil {
+			s.again(x.window)
 			continue
 		}
-		if x.delta > 0 && x.total.Err() == nil {
-			x.window.total = int(x.total.Val())
-		} else if x.delta == 0 && x.read.Err() == nil {
-			if n, err := x.read.Int(); err == nil {
-				x.window.total = n
-			}
-		}
-		if ttl := x.ttl.Val(); err == nil && x.ttl.Err() == nil && ttl > 0 && now.Add(ttl).Before(x.ends) {
-			x.ends = now.Add(ttl)
-		}
+		s.tally(x)
 		if len(s.watched) < maxWatched {
 			s.watched = append(s.watched, x.window)
 		}
+	}
+}
+
+// tally adds up what other nodes have sealed. The window that began first ends
+// for all; a node that learns of it says so, lest its count outlive it.
+func (s *share) tally(x *exchange) {
+	now, others, ends := s.cfg.Clock(), 0, x.ends
+	fields, _ := x.all.Val()
+	for pair := range slices.Chunk(fields, 2) {
+		if len(pair) < 2 || pair[0] == s.node {
+			continue
+		}
+		text, ok := s.unseal(countPurpose, x.key+"/"+pair[0], pair[1])
+		var count int
+		var until int64
+		if _, err := fmt.Sscanf(text, "%d %d", &count, &until); !ok || err != nil {
+			continue
+		}
+		if at := time.UnixMilli(until); at.After(now) && !at.After(now.Add(s.cfg.Window+maxSkew)) { // else of an earlier window
+			others += count
+			if at.Before(ends) {
+				ends = at
+			}
+		}
+	}
+	x.others = others
+	if ends.Before(x.ends.Truncate(time.Millisecond)) {
+		x.ends = ends
+		s.again(x.window)
+	}
+}
+
+func (s *share) again(w *window) {
+	if !w.waiting && len(s.changed) < maxChanged {
+		w.waiting = true
+		s.changed = append(s.changed, w)
 	}
 }

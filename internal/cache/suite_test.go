@@ -43,10 +43,16 @@ func backends(t *testing.T, test func(*testing.T, backend)) {
 
 var prefixes atomic.Int64
 
+// testKey is what the nodes of one installation share.
+func testKey() []byte { return []byte("0123456789abcdef0123456789abcdef") }
+
 // node starts one node's cache on the backend. Nodes with one prefix share; an empty one is the node's own.
 func (b backend) node(t *testing.T, cfg Config) *Cache {
 	t.Helper()
 	cfg.URL = b.url
+	if cfg.Key == nil {
+		cfg.Key = testKey
+	}
 	if cfg.Prefix == "" {
 		cfg.Prefix = fmt.Sprintf("t%d:", prefixes.Add(1))
 	}

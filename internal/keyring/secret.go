@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -19,7 +20,10 @@ const (
 )
 
 // macs computes HMAC-SHA-256 under one key with memory that is used again.
-type macs struct{ pool sync.Pool }
+type macs struct {
+	pool   sync.Pool
+	shared []byte // what SharedKey returns
+}
 
 type mac struct {
 	hash  hash.Hash
@@ -30,7 +34,11 @@ type mac struct {
 // newMACs copies the key.
 func newMACs(dataKey []byte) *macs {
 	own := append([]byte(nil), dataKey...)
-	return &macs{pool: sync.Pool{New: func() any {
+	shared, err := hkdf.Key(sha256.New, own, nil, "svcauth memory shared by nodes v1", sha256.Size)
+	if err != nil {
+		panic("keyring: " + err.Error()) // only for a key that is too long
+	}
+	return &macs{shared: shared, pool: sync.Pool{New: func() any {
 		return &mac{hash: hmac.New(sha256.New, own), input: make([]byte, 0, 64)}
 	}}}
 }
@@ -49,6 +57,16 @@ func (m *macs) done(one *mac) {
 	clear(one.input)
 	clear(one.sum[:])
 	m.pool.Put(one)
+}
+
+// SharedKey returns a key that every node of this database has, whatever its
+// master key, and nobody else; nil before [Keyring.Load]. By it nodes know each
+// other's words in memory that others can write.
+func (k *Keyring) SharedKey() []byte {
+	if m := k.macs.Load(); m != nil {
+		return m.shared
+	}
+	return nil
 }
 
 // HashSecret gives what is stored of a secret, with scheme [SchemeHMAC]: its HMAC-SHA-256 under a key of this database. A secret of 256

@@ -1,0 +1,84 @@
+package cache
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// sealer tells what a node of this installation has written into Redis from
+// what others have who may write there. A seal is an HMAC-SHA-256 under a key
+// that only the nodes have, over what the text is for and where it stands, so
+// that no text passes for another one.
+type sealer struct {
+	key func() []byte // empty: it is not known yet, and nothing passes
+}
+
+const sealSize = 43 // of SHA-256, in base64
+
+var errNoKey = errors.New("nothing can be said to the other nodes yet: the key for it has not been read")
+
+// sum returns the MAC of a text for a purpose, at a place such as a key's name.
+func (s sealer) sum(purpose, place, text string) []byte {
+	mac := hmac.New(sha256.New, s.key())
+	for _, part := range []string{purpose, place} {
+		var size [4]byte
+		binary.BigEndian.PutUint32(size[:], uint32(len(part)))
+		mac.Write(size[:])
+		mac.Write([]byte(part))
+	}
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
+}
+
+// seal returns text with its seal before it.
+func (s sealer) seal(purpose, place, text string) (string, error) {
+	if len(s.key()) == 0 {
+		return "", errNoKey
+	}
+	return base64.RawURLEncoding.EncodeToString(s.sum(purpose, place, text)) + "." + text, nil
+}
+
+// unseal returns the text of what seal returned, and false for anything else.
+func (s sealer) unseal(purpose, place, sealed string) (text string, ok bool) {
+	if len(sealed) <= sealSize || sealed[sealSize] != '.' || len(s.key()) == 0 {
+		return "", false
+	}
+	mac, err := base64.RawURLEncoding.Strict().DecodeString(sealed[:sealSize])
+	text = sealed[sealSize+1:]
+	return text, err == nil && hmac.Equal(mac, s.sum(purpose, place, text))
+}
+
+// sealedDoorbell is a doorbell whose messages carry a seal. What has none, or a
+// wrong one, is dropped without a word: whoever may publish in Redis could fill
+// the log.
+type sealedDoorbell struct {
+	doorbell
+	sealer
+	prefix string
+}
+
+func (d *sealedDoorbell) place(channel Channel) string { return d.prefix + string(channel) }
+
+func (d *sealedDoorbell) publish(ctx context.Context, channel Channel, msg []byte) error {
+	sealed, err := d.seal("message", d.place(channel), string(msg))
+	if err != nil {
+		return fmt.Errorf("message for %s: %w", channel, err)
+	}
+	return d.doorbell.publish(ctx, channel, []byte(sealed))
+}
+
+func (d *sealedDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
+	return d.doorbell.subscribe(ctx, channel, func(sealed []byte) {
+		if len(sealed) > maxMessage+sealSize+1 {
+			return
+		}
+		if msg, ok := d.unseal("message", d.place(channel), string(sealed)); ok {
+			onMessage([]byte(msg))
+		}
+	}, onGap)
+}
