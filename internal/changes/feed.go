@@ -54,6 +54,9 @@ type Feed struct {
 	reads    chan struct{}
 	receipts *receipts
 	heard    atomic.Int64 // when this node last heard itself through Redis, ms
+	speaking sync.Mutex
+	said     int64            // how often this node has spoken; guarded by speaking
+	hearing  map[string]int64 // node → number of its word heard last; only hear uses it
 
 	mu      sync.Mutex
 	closed  bool
@@ -88,7 +91,7 @@ func NewFeed(cfg FeedConfig) *Feed {
 		cfg.OnSlow = func() {}
 	}
 	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), reads: make(chan struct{}, feedReads), receipts: newReceipts(cfg.Node, cfg.MaxFollowers*4, cfg.Clock),
-		streams: map[*Stream]struct{}{}, byOrg: map[string]int{}, newest: map[string]int64{}}
+		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, byOrg: map[string]int{}, newest: map[string]int64{}}
 }
 
 // Entries takes what the follower has just applied. It only remembers it: [Feed.Run] hands it on.
@@ -131,6 +134,7 @@ func (f *Feed) Ahead(entries []store.Change) {
 	for s := range f.streams {
 		for _, c := range entries {
 			if s.live && s.sees(c.OrgID) {
+				s.early = true
 				f.give(s, []byte("event: revocation\ndata: "+c.Payload+"\n\n"))
 			}
 		}
@@ -147,10 +151,20 @@ func event(c store.Change) []byte {
 	return append(b, "\n\n"...)
 }
 
-// Reset forgets what was remembered; every stream ends and comes back by its cursor.
+// beginAnew moves a follower's cursor to the beginning.
+const beginAnew = "id: 0\n\n"
+
+// Reset forgets what was remembered; every stream ends and comes back by its
+// cursor. One that was given what was not in the table comes back for all of
+// it: that may be why there is a reset.
 func (f *Feed) Reset(head int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for s := range f.streams {
+		if s.early && !s.over {
+			s.Last = []byte(beginAnew)
+		}
+	}
 	f.head, f.floor, f.fanned, f.recent = head, head, head, nil
 	f.endAll(EndReset)
 }

@@ -66,14 +66,15 @@ type Follower struct {
 
 	ringing chan struct{}
 	mu      sync.Mutex
-	news    []rung // revocations that our own transactions wrote, not yet published
-	bell    bool   // something is new
-	written int64  // seq of the newest entry that this node wrote
+	news    []rung         // revocations that our own transactions wrote, not yet published
+	bell    bool           // something is new
+	written int64          // seq of the newest entry that this node wrote
+	early   map[int64]rung // in force, but not read from the table yet
 }
 
 // New makes a follower. Nothing is read yet: see [Follower.Load].
 func New(cfg Config) *Follower {
-	return &Follower{cfg: cfg, ringing: make(chan struct{}, 1)}
+	return &Follower{cfg: cfg, ringing: make(chan struct{}, 1), early: map[int64]rung{}}
 }
 
 // Load reads all live revocations and takes its place at the end of the log. Call it once before serving. On an error nothing may be served.
@@ -157,11 +158,13 @@ func (f *Follower) Committed(ctx context.Context, written []store.Change) {
 	ctx = context.WithoutCancel(ctx) // the change is committed, whoever asked for it may be gone
 	f.mu.Lock()
 	f.bell, f.written = true, max(f.written, written[len(written)-1].Seq)
+	var own []rung
 	for _, c := range written {
-		if r, ok := f.revocation(c); ok && len(f.news) < pageSize { // beyond that the others read it from the table anyway
-			f.news = append(f.news, rung{OrgID: c.OrgID, Revocation: r})
+		if r, ok := f.revocation(c); ok {
+			own = append(own, rung{Seq: c.Seq, OrgID: c.OrgID, Revocation: r})
 		}
 	}
+	f.news = append(f.news, own[:min(len(own), max(0, pageSize-len(f.news)))]...) // beyond that the others read it from the table anyway
 	f.mu.Unlock()
 	f.ring()
 	if f.synced.Load() == nil {
@@ -171,7 +174,7 @@ func (f *Follower) Committed(ctx context.Context, written []store.Change) {
 	defer cancel()
 	if _, err := f.catchUp(soon); err != nil {
 		f.cfg.Logger.WarnContext(ctx, "a change is committed but this node could not read it back; it will when the database answers", "error", err)
-		f.ahead(written)
+		f.ahead(own)
 	}
 }
 
@@ -191,10 +194,20 @@ func (f *Follower) catchUp(ctx context.Context) (applied int, err error) {
 	}
 	covers := f.asked.Load()
 	began := f.cfg.Clock()
-	if last := f.synced.Load(); last != nil && (began.Sub(*last) > tooLongOff || setBack(*last, began)) {
-		err = f.load(ctx)
-	} else {
+	early := f.known()
+	last := f.synced.Load()
+	afresh := last != nil && (began.Sub(*last) > tooLongOff || setBack(*last, began))
+	if !afresh {
 		applied, err = f.apply(ctx)
+		if n := f.unconfirmed(early); err == nil && n > 0 {
+			f.cfg.Logger.Warn("revocations that were said to be committed are not in the change log; this node forgets them and reads it afresh", "count", n)
+			afresh = true
+		}
+	}
+	if afresh {
+		if err = f.load(ctx); err == nil {
+			f.forget(early)
+		}
 	}
 	if err != nil {
 		return applied, err
@@ -231,6 +244,7 @@ func (f *Follower) applyPage(ctx context.Context, page []store.Change) {
 		keys = keys || c.Kind == store.ChangeKeys
 	}
 	f.cfg.Revocations.Add(revocations...)
+	f.came(page)
 	if f.cfg.OnEnforced != nil {
 		for _, c := range page {
 			if c.Kind == store.ChangeRevocation && c.At.UnixMilli() > 0 { // the previous release does not say

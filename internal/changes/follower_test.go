@@ -2,9 +2,11 @@ package changes_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -129,6 +131,37 @@ func TestARevocationHoldsThoughTheTableCanNotBeReadBack(t *testing.T) {
 	a.Committed(t.Context(), []store.Change{{Seq: 100, OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload)}})
 	require.True(t, a.denies("two"), "on the node that wrote it, before its answer")
 	require.Eventually(t, func() bool { return b.denies("two") }, 20*time.Second, time.Millisecond)
+}
+
+// TestWhatCameAheadIsForgottenOnceTheTableHasBeenRead plays the bell a word
+// that is in no table (a transaction that a failover lost, or a message from
+// before a restore, played again): it holds while the table can't be read, and
+// no longer.
+func TestWhatCameAheadIsForgottenOnceTheTableHasBeenRead(t *testing.T) {
+	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
+	a := newNode(t, path, shared)
+	run(t, a)
+	a.revoke(t, "true")
+	entry := func(jti string) string {
+		return `{"jti":"` + jti + `","exp":` + strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10) + `}`
+	}
+	table := func(statement string) {
+		db, err := sql.Open("sqlite", path)
+		require.NoError(t, err)
+		defer db.Close()
+		_, err = db.ExecContext(t.Context(), statement)
+		require.NoError(t, err)
+	}
+	table(`ALTER TABLE change RENAME TO hidden`)
+	require.NoError(t, shared.Publish(t.Context(), cache.ChannelChanges, []byte(`{"seq":900,"revocations":[{"seq":2,"org":"org_a","entry":`+entry("next")+`},{"seq":900,"org":"org_a","entry":`+entry("never")+`}]}`)))
+	require.Eventually(t, func() bool { return a.denies("next") && a.denies("never") }, 20*time.Second, time.Millisecond)
+	_, ahead := a.seen()
+	require.Equal(t, 2, ahead)
+	table(`ALTER TABLE hidden RENAME TO change`)
+	a.revoke(t, "next") // which comes from the table now
+	require.Eventually(t, func() bool { return !a.denies("never") }, 20*time.Second, time.Millisecond)
+	require.True(t, a.denies("true"))
+	require.True(t, a.denies("next"))
 }
 
 func TestAForgedBellChangesNothingButDenials(t *testing.T) {

@@ -22,6 +22,7 @@ const (
 type saying struct {
 	Issuer   string  `json:"issuer"`
 	Node     string  `json:"node"`
+	Number   int64   `json:"n"`               // rises with each word of this node
 	Hello    bool    `json:"hello,omitempty"` // the node is new or has missed something: tell it
 	Receipts []share `json:"receipts,omitempty"`
 }
@@ -88,7 +89,10 @@ func (f *Feed) tellChanged(ctx context.Context) {
 }
 
 func (f *Feed) publish(ctx context.Context, s saying) bool {
-	s.Issuer, s.Node = f.cfg.Issuer, f.cfg.Node
+	f.speaking.Lock() // numbers go out in order
+	defer f.speaking.Unlock()
+	s.Issuer, s.Node, s.Number = f.cfg.Issuer, f.cfg.Node, f.said+1
+	f.said++
 	msg, err := json.Marshal(s)
 	if err == nil {
 		err = f.cfg.Cache.Publish(ctx, cache.ChannelReceipts, msg)
@@ -99,12 +103,22 @@ func (f *Feed) publish(ctx context.Context, s saying) bool {
 	return err == nil
 }
 
-// hear takes what a node says. Redis is trusted for counts that people look at, and for nothing else.
+// maxHeard is of how many nodes is remembered what they said last. Each process
+// is one.
+const maxHeard = 1024
+
+// hear takes what a node says, once: somebody who may only repeat messages in
+// Redis must not have a node that is gone speak again. They are believed for
+// counts that people look at, and for nothing else.
 func (f *Feed) hear(msg []byte) {
 	var s saying
-	if json.Unmarshal(msg, &s) != nil || s.Issuer != f.cfg.Issuer {
+	if json.Unmarshal(msg, &s) != nil || s.Issuer != f.cfg.Issuer || s.Number <= f.hearing[s.Node] {
 		return
 	}
+	if len(f.hearing) >= maxHeard {
+		clear(f.hearing)
+	}
+	f.hearing[s.Node] = s.Number
 	if s.Node == f.cfg.Node {
 		f.heard.Store(f.cfg.Clock().UnixMilli())
 		return

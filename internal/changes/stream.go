@@ -34,11 +34,13 @@ type Stream struct {
 	Chunks <-chan []byte   // events, encoded
 	Ended  <-chan struct{} // closed when the stream must end
 	Why    string          // set before Ended is closed
+	Last   []byte          // what is still to be written then
 
 	chunks chan []byte
 	ended  chan struct{}
 	over   bool // Ended is closed
 	live   bool // gets what is new
+	early  bool // was given what is not in the table yet
 }
 
 // Open takes a place for a follower, which then reads what it lacks. [ErrFull]: there is none.

@@ -49,6 +49,9 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	c.Set("answered", time.Now())
 	f := following{s: s, place: place, text: text, w: w}
 	why = f.run(ctx, from, head)
+	if why == changes.EndReset && place.Last != nil {
+		_ = w.write(place.Last)
+	}
 	end := token.Error{Reason: "stream_" + why}
 	note(c, who.ClientID, &end)
 }

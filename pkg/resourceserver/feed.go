@@ -35,10 +35,11 @@ type Feed struct {
 }
 
 const (
-	streamsBelow  = 10 * time.Second // of MaxStaleness: it is polled instead
-	maxSilence    = 15 * time.Second // of a stream; then it is taken for dead
-	minSilence    = 6 * time.Second  // signs of life may be 5 s apart
-	pollInstead   = 5 * time.Minute  // after the stream did not work; then it is tried again
+	streamsBelow  = 10 * time.Second       // of MaxStaleness: it is polled instead
+	maxSilence    = 15 * time.Second       // of a stream; then it is taken for dead
+	minSilence    = 6 * time.Second        // signs of life may be 5 s apart
+	pollInstead   = 5 * time.Minute        // after the stream did not work; then it is tried again
+	leastRest     = 250 * time.Millisecond // between two polls, whoever says that there is something new
 	retryAtFirst  = 200 * time.Millisecond
 	retryAtMost   = 10 * time.Second
 	comeBackAfter = 500 * time.Millisecond // at most, when a working stream ended: the server may have sent many away at once
@@ -72,6 +73,7 @@ type follower struct {
 	disc     *discovery
 	instance string // tells this process apart from others of the same client
 	receipts receipts
+	news     chan struct{}             // somebody says that the feed has something new
 	rekey    func()                    // the issuer's keys may have changed
 	cursor   string                    // everything up to there is in the set; only run uses it
 	held     int64                     // bytes that were put into the set since it was last read whole; only run uses it
@@ -82,7 +84,8 @@ type follower struct {
 }
 
 func newFollower(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *follower {
-	return &follower{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)}, rekey: rekey,
+	return &follower{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)},
+		news: make(chan struct{}, 1), rekey: rekey,
 		err: errors.New("the revocation feed has not been read yet")}
 }
 
@@ -124,12 +127,14 @@ func (f *follower) run(ctx context.Context) {
 	done.Go(func() { f.expire(ctx) })
 	var wait time.Duration
 	var pollUntil time.Time
-	for sleep(ctx, wait) {
+	rest := sleep
+	for rest(ctx, wait) {
+		rest = sleep
 		before := f.proven.Load()
 		var err error
 		if f.cfg.Feed.Poll || time.Now().Before(pollUntil) {
 			if err = f.poll(ctx); err == nil {
-				wait = f.cfg.Feed.Every
+				wait, rest = f.cfg.Feed.Every, f.rest
 				continue
 			}
 		} else if err = f.stream(ctx); errors.Is(err, errNoStream) {
@@ -152,6 +157,24 @@ func (f *follower) run(ctx context.Context) {
 			wait = max(wait, min(status.retryAfter, retryAtMost))
 		}
 		wait = wait/2 + mathrand.N(wait)
+	}
+}
+
+// rest waits for d, or until somebody says that there is something new, but for
+// leastRest in any case: who says so is not known.
+func (f *follower) rest(ctx context.Context, d time.Duration) bool {
+	if !sleep(ctx, min(d, leastRest)) {
+		return false
+	}
+	timer := time.NewTimer(max(0, d-leastRest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-f.news:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

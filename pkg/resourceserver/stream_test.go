@@ -324,3 +324,30 @@ func TestBeyondMaxStaleness(t *testing.T) {
 		})
 	}
 }
+
+// TestANudgeLeadsToOnePollAndManyToFew says what a nudge is worth: the poll comes
+// at once, and no number of them makes the feed be asked more than four times a
+// second.
+func TestANudgeLeadsToOnePollAndManyToFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{page: `{"cursor":"1","revocations":[]}`}
+		v := following(t, i, newSigner(t), func(c *Config) { c.Feed.Poll, c.Feed.Every = true, 20*time.Second })
+		defer v.Close()
+		time.Sleep(time.Second)
+		require.Len(t, i.asked(), 1)
+		v.Nudge()
+		synctest.Wait()
+		require.Len(t, i.asked(), 2)
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			v.Nudge()
+		}
+		require.InDelta(t, 42, len(i.asked()), 2)
+		i.set(func() { i.status = 500 })
+		v.Nudge()
+		before := len(i.asked())
+		for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+			v.Nudge()
+		}
+		require.Less(t, len(i.asked())-before, 10, "who fails is asked less and less often, whoever nudges")
+	})
+}

@@ -61,6 +61,21 @@ func (v *Verifier) Close() error {
 	return nil
 }
 
+// Nudge says that the issuer may have revoked something. If the feed is polled,
+// it is asked at once rather than at its next turn, but at most four times a
+// second; a stream brings what is new by itself, and nothing happens. It is
+// for whoever hears of revocations by another way that is fast but need not be
+// trusted, such as the subpackage redisfeed.
+func (v *Verifier) Nudge() {
+	if v.feed == nil {
+		return
+	}
+	select {
+	case v.feed.news <- struct{}{}:
+	default:
+	}
+}
+
 // Verify checks a token as RFC 9068 §4 and RFC 8725 ask and says whose it is. Every error is an [*Error]. The context bounds the wait for
 // keys and, with [Introspect], for the issuer's answer; a remembered token needs neither.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {

@@ -1,22 +1,24 @@
-// Package redisfeed hears revocations from svcauth's Redis itself, beside the feed over HTTP: for resource servers that stand next to it and are too many, or too
-// far from a stream, to follow by server-sent events. Such a one polls the feed every few seconds, which proves that nothing is missing, and learns of each
-// revocation from Redis at once:
+// Package redisfeed hears from svcauth's Redis that something was revoked,
+// beside the feed over HTTP: for resource servers that stand next to it and are
+// too many, or too far from a stream, to follow by server-sent events. Such a
+// one polls the feed every few seconds, which proves that nothing is missing,
+// and asks at once when Redis says that there is something new:
 //
-//	set := resourceserver.NewRevocationSet()
-//	verifier, err := resourceserver.New(resourceserver.Config{ …, Revocations: set, Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second}})
+//	verifier, err := resourceserver.New(resourceserver.Config{ …, Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second}})
 //	…
-//	go redisfeed.Follow(ctx, redisfeed.Config{Client: client, Revocations: set})
+//	go redisfeed.Follow(ctx, redisfeed.Config{Client: client, Verifier: verifier})
 //
-// Redis delivers a message once at most and keeps none: it only makes things faster. Whatever it loses, the feed brings with the next poll, and staleness is
-// counted by the feed alone. Whoever may read the channel sees the revocations of all organizations, and whoever may write there can have tokens refused
-// (never accepted): give access to resource servers of the operator only.
+// What Redis says is not believed: a message leads to one poll, at most four a
+// second, and only the feed says what is revoked. So whoever may publish in
+// Redis can have no token refused, and no key has to be shared. A revocation is
+// refused one call to the issuer after it was published. Redis delivers a
+// message once at most and keeps none; whatever it loses, the next poll brings.
 //
 // It owns the subscription. It refuses to know what a revocation means.
 package redisfeed
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -25,15 +27,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/svcauth/svcauth/pkg/resourceserver"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Config says where to listen. Client and Revocations are required.
+// Config says where to listen. Client and Verifier are required.
 type Config struct {
-	// Client is connected to the Redis that svcauth uses (one server, Sentinel or Cluster). It stays the caller's.
+	// Client is connected to the Redis that svcauth uses (one server, Sentinel or
+	// Cluster). It stays the caller's.
 	Client redis.UniversalClient
-	// Revocations is the set of the verifier whose Feed is the ledger.
-	Revocations *resourceserver.RevocationSet
+	// Verifier polls the feed (Feed.Poll).
+	Verifier *resourceserver.Verifier
 	// Channel is the name of svcauth's channel. Default "svcauth:{changes}".
 	Channel string
 	// Logger hears when Redis is lost and found again. Default: silence.
@@ -41,17 +43,18 @@ type Config struct {
 }
 
 const (
-	maxMessage   = 64 << 10 // svcauth's own bound
 	pingAfter    = 5 * time.Second
 	retryAtFirst = 100 * time.Millisecond
 	retryAtMost  = 5 * time.Second
 )
 
-// Follow puts what svcauth publishes into the set, until ctx is done; then it returns nil. A lost connection is made anew, again and again. It fails at once for
-// a configuration without Client or Revocations, and never later.
+// Follow has the verifier ask the feed whenever svcauth publishes something,
+// until ctx is done; then it returns nil. A lost connection is made anew, again
+// and again. It fails at once for a configuration without Client or Verifier,
+// and never later.
 func Follow(ctx context.Context, cfg Config) error {
-	if cfg.Client == nil || cfg.Revocations == nil {
-		return errors.New("redisfeed: Client and Revocations are required; expected a client of svcauth's Redis and the verifier's set")
+	if cfg.Client == nil || cfg.Verifier == nil {
+		return errors.New("redisfeed: Client and Verifier are required; expected a client of svcauth's Redis and the verifier that polls the feed")
 	}
 	if cfg.Channel == "" {
 		cfg.Channel = "svcauth:{changes}"
@@ -99,26 +102,12 @@ func (cfg Config) listen(ctx context.Context, subscribed func()) error {
 		if err != nil {
 			return err
 		}
-		switch event := event.(type) {
+		switch event.(type) {
 		case *redis.Subscription:
 			subscribed()
+			cfg.Verifier.Nudge() // something may have been missed
 		case *redis.Message:
-			cfg.apply(event.Payload)
+			cfg.Verifier.Nudge()
 		}
-	}
-}
-
-// apply trusts a message no further than to refuse tokens.
-func (cfg Config) apply(message string) {
-	var said struct {
-		Revocations []struct {
-			Entry svcauth.Revocation `json:"entry"`
-		} `json:"revocations"`
-	}
-	if len(message) > maxMessage || json.Unmarshal([]byte(message), &said) != nil {
-		return
-	}
-	for _, r := range said.Revocations {
-		cfg.Revocations.Add(r.Entry)
 	}
 }
