@@ -253,7 +253,9 @@ func (f *fixture) TokenBy(clientID, secretID string) *resourceserver.Claims {
 func (f *fixture) tokenBy(c *store.Credentials, secretID string) *resourceserver.Claims {
 	catalogue, err := f.Store.Read().Privileges(f.t.Context())
 	require.NoError(f.t, err)
-	held := access.Hold(c.Roles, catalogue, c.Operator, f.Clock.Now())
+	roles, err := f.Store.Read().HeldRoles(f.t.Context(), c.OrgID, c.Principal())
+	require.NoError(f.t, err)
+	held := access.Hold(roles, catalogue, c.Operator, f.Clock.Now())
 	token := &resourceserver.Claims{Issuer: issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
 		JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles, OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
 	f.Cache.RecordToken(f.t.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID, SecretID: secretID, Scope: token.Scope, Roles: token.Roles,

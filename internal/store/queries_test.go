@@ -22,8 +22,10 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 			Credentials{ClientID: c.ClientID, Kind: c.Kind, OrgID: c.OrgID, Name: c.Name, Operator: c.Operator, TTLSeconds: c.TTLSeconds, Epoch: c.Epoch, Policy: c.Policy,
 				Disabled: c.Disabled, Suspended: c.Suspended, MemberID: c.MemberID})
 		require.ElementsMatch(t, []SecretHash{{"sec_1a", "s", []byte{0, 1, 255}, later}, {"sec_2a", "s", []byte{2}, 0}}, c.Secrets)
-		require.Len(t, c.Roles, 2)
-		for _, r := range c.Roles {
+		roles, err := s.Read().HeldRoles(t.Context(), "org_a", c.Principal())
+		require.NoError(t, err)
+		require.Len(t, roles, 2)
+		for _, r := range roles {
 			if r.ID == "role_a" {
 				require.ElementsMatch(t, []string{"p:one", "p:two"}, r.Privileges)
 				require.Equal(t, later, r.ExpiresAtMS)
@@ -35,7 +37,7 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "mem_b", key.MemberID)
 		require.False(t, key.Operator)
-		require.Len(t, key.Roles, 2, "an application key has its member's roles")
+		require.Equal(t, "mem_b", key.Principal(), "an application key has its member's roles")
 		_, err = s.Read().Credentials(t.Context(), "sa_none")
 		require.ErrorIs(t, err, ErrNotFound)
 
@@ -114,13 +116,43 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 	})
 }
 
+// A stranger learns nothing by the time that a guess takes: the database reads as
+// much for an id that nobody has.
+func TestAnUnknownClientIsAsMuchWorkAsAKnownOne(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		rows := func(id string) (n int) {
+			c, removed := new(Credentials), false
+			_, err := many(t.Context(), s.Read(), func(r row) (int, error) { n++; return n, c.scan(r, &removed) }, credentialsQuery, id)
+			require.NoError(t, err)
+			return n
+		}
+		require.Zero(t, rows("sa_none"), "there is no client at all")
+		filled(t, s)
+		for _, known := range []string{"ak_a", "ak_b"} {
+			require.Equal(t, 1, rows(known), known)
+		}
+		require.Equal(t, 1, rows("ak_b_none"))
+		require.Equal(t, 2, rows("sa_none"), "as many secrets as the one before it")
+		require.Equal(t, 1, rows("ak_"), "before the first")
+		must(t, s, func(ctx context.Context, q *Q) error { return q.RemoveOrganization(ctx, "org_a") })
+		require.Equal(t, 1, rows("ak_a"))
+		require.Equal(t, 1, rows("ak_a_none"))
+		for _, unknown := range []string{"ak_a", "ak_a_none", "sa_none"} {
+			_, err := s.Read().Credentials(t.Context(), unknown)
+			require.ErrorIs(t, err, ErrNotFound)
+		}
+	})
+}
+
 func TestDeletionTakesWhatHangsOnIt(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
 		must(t, s, func(ctx context.Context, q *Q) error { return q.DeleteRole(ctx, "org_a", "role_a") })
 		c, err := s.Read().Credentials(t.Context(), "sa_a")
 		require.NoError(t, err)
-		require.Len(t, c.Roles, 1)
+		roles, err := s.Read().HeldRoles(t.Context(), "org_a", c.Principal())
+		require.NoError(t, err)
+		require.Len(t, roles, 1)
 		must(t, s, func(ctx context.Context, q *Q) error { return q.RemoveOrganization(ctx, "org_a") })
 		deleteRemoved(t, s)
 		for _, id := range []string{"sa_a", "ak_a"} {

@@ -9,7 +9,7 @@ import (
 )
 
 // target is how the audit log names a client.
-func (c *Client) target() svcauth.AuditTarget {
+func target(c *store.Credentials) svcauth.AuditTarget {
 	kind := svcauth.KindServiceAccount
 	if c.Kind == store.ClientApplicationKey {
 		kind = "application_key"
@@ -19,9 +19,9 @@ func (c *Client) target() svcauth.AuditTarget {
 
 // noteWrong tells the client's organization of a wrong secret. It does the same
 // work for a client that there is not.
-func (s *Service) noteWrong(client *Client, cred Credential) {
+func (s *Service) noteWrong(client *account, cred Credential) {
 	s.cfg.Audit.Note(svcauth.AuditEvent{
-		Time: s.cfg.Clock().UTC(), OrganizationID: client.OrgID, Action: "client.authenticate", Target: client.target(),
+		Time: s.cfg.Clock().UTC(), OrganizationID: client.OrgID, Action: "client.authenticate", Target: target(client.Credentials),
 		Actor:   svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown},
 		Outcome: svcauth.OutcomeRefused, Reason: "The client secret was wrong.", IP: cred.IP.String(),
 	})

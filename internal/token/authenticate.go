@@ -28,34 +28,41 @@ type Authenticated struct {
 // a stranger's guesses may cost the database one read a client and second.
 const recheckAfter = time.Second
 
-// Authenticate checks a client's credential (RFC 6749 §2.3.1). Unknown and wrong ones get the same answer after the same work; only who knew the
-// secret learns that the client is disabled or the secret expired. Wrong ones are counted, by client and address and by address, and beyond the
-// limit answered by 429; a right one is always served.
+// Authenticate checks a client's credential (RFC 6749 §2.3.1). Unknown and wrong
+// ones get the same answer after the same work; only a caller that knew the
+// secret learns that the client is disabled or the secret expired, and only for
+// such a caller its roles are read. Wrong ones are counted, by client and address
+// and by address, and beyond the limit answered by 429; a right one is always
+// served.
 func (s *Service) Authenticate(ctx context.Context, cred Credential) (Authenticated, *Error) {
 	began, hash := s.cfg.Clock(), s.cfg.Keyring.HashSecret(cred.Secret)
-	client, err := s.client(ctx, cred.ClientID)
+	found, err := s.account(ctx, cred.ClientID)
 	if err != nil {
 		return Authenticated{}, storeError(err)
 	}
-	secret := s.match(client, hash)
-	remembered := client.read.Before(began) // not read just now, for this
-	if secret < 0 && svcauth.ValidClientID(cred.ClientID) && remembered && began.Sub(client.asked).Abs() > recheckAfter {
-		if client, err = s.clients.again(ctx, cred.ClientID); err != nil {
+	secret := s.match(found, hash)
+	remembered := found.read.Before(began) // not read just now, for this
+	if secret < 0 && svcauth.ValidClientID(cred.ClientID) && remembered && began.Sub(found.asked).Abs() > recheckAfter {
+		if found, err = s.clients.again(ctx, cred.ClientID); err != nil {
 			return Authenticated{}, storeError(err)
 		}
-		client = s.current(client)
-		secret = s.match(client, hash)
+		secret = s.match(found, hash)
 	}
 	if secret < 0 {
-		return Authenticated{}, s.wrong(client, cred)
+		return Authenticated{}, s.wrong(found, cred)
 	}
-	authenticated, refusal := s.usable(client, secret)
-	authenticated.IP = cred.IP // of the audit log
-	return authenticated, refusal
+	if refusal := s.usable(found, secret); refusal != nil {
+		return Authenticated{}, refusal
+	}
+	client, err := s.withRights(ctx, found)
+	if err != nil {
+		return Authenticated{}, storeError(err)
+	}
+	return Authenticated{Client: client, SecretID: found.Secrets[secret].ID, IP: cred.IP}, nil
 }
 
 // match gives the place of the secret with this hash, or -1. It compares with all five that there can be, whether there are or not.
-func (s *Service) match(client *Client, hash []byte) int {
+func (s *Service) match(client *account, hash []byte) int {
 	found := -1
 	for i := range svcauth.MaxSecrets {
 		stored := s.dummy
@@ -68,7 +75,7 @@ func (s *Service) match(client *Client, hash []byte) int {
 }
 
 // wrong counts a wrong secret and says which answer it gets.
-func (s *Service) wrong(client *Client, cred Credential) *Error {
+func (s *Service) wrong(client *account, cred Credential) *Error {
 	reason := "wrong_secret"
 	if !client.known {
 		reason = "unknown_client"
@@ -83,16 +90,16 @@ func (s *Service) wrong(client *Client, cred Credential) *Error {
 }
 
 // usable tells a caller who knew the secret why it can't be used, where it can't.
-func (s *Service) usable(client *Client, secret int) (Authenticated, *Error) {
+func (s *Service) usable(client *account, secret int) *Error {
 	used, now := client.Secrets[secret], s.cfg.Clock()
 	if err := expiredSecret(used, now); err != nil {
-		return Authenticated{}, err
+		return err
 	}
-	if err := switchedOff(client); err != nil {
-		return Authenticated{}, err
+	if err := switchedOff(client.Credentials); err != nil {
+		return err
 	}
 	s.used.note(client.ClientID, used.ID, now)
-	return Authenticated{Client: client, SecretID: used.ID}, nil
+	return nil
 }
 
 func expiredSecret(used store.SecretHash, now time.Time) *Error {
@@ -102,7 +109,7 @@ func expiredSecret(used store.SecretHash, now time.Time) *Error {
 	return Refuse(CodeInvalidClient, "expired_secret", "secret expired on %s; make a new one for this client", time.UnixMilli(used.ExpiresAtMS).UTC().Format(time.RFC3339))
 }
 
-func switchedOff(client *Client) *Error {
+func switchedOff(client *store.Credentials) *Error {
 	switch {
 	case client.Disabled:
 		return Refuse(CodeInvalidClient, "disabled", "service account is disabled; an administrator can enable it")

@@ -16,15 +16,26 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Client is what is known of one client, read at one moment and never changed. Where it has become stale without our knowing, tokens minted from
-// it carry an old epoch and are born revoked.
+// account is what authenticating a client needs, read at one moment. What its
+// roles give is read once somebody knew its secret: a stranger's guess costs the
+// same whether there is such a client or not, and whatever it holds.
+type account struct {
+	*store.Credentials
+
+	read   time.Time
+	asked  time.Time // when it was read because of a wrong secret; zero: it was not
+	known  bool      // false: there is no such client
+	rights atomic.Pointer[Client]
+}
+
+// Client is an account with what its roles give. If it has become stale without
+// our knowing, tokens minted from it carry an old epoch and are born revoked:
+// the epoch was read before the roles.
 type Client struct {
 	*store.Credentials
 	Subject string // sub: the member of an application key, else the client itself
 
-	read     time.Time
-	asked    time.Time // when it was read because of a wrong secret; zero: it was not
-	known    bool      // false: there is no such client
+	known    bool // false: there is no such client
 	held     access.Holdings
 	granted  map[string]bool // held.Privileges
 	apis     []string        // held.Privileges without this server's own
@@ -37,10 +48,7 @@ func (c *Client) Holds(privilege string) bool { return c.granted[privilege] }
 
 // newClient works out once what every token request of this client needs.
 func newClient(row *store.Credentials, cat *catalogue, issuer string, now time.Time) *Client {
-	c := &Client{Credentials: row, read: now, known: true, catalog: cat, Subject: row.ClientID}
-	if row.MemberID != "" {
-		c.Subject = row.MemberID
-	}
+	c := &Client{Credentials: row, known: true, catalog: cat, Subject: row.Principal()}
 	c.held = access.Hold(row.Roles, cat.privileges, row.Operator, now)
 	c.granted = make(map[string]bool, len(c.held.Privileges))
 	for _, p := range c.held.Privileges {
@@ -90,53 +98,77 @@ func (c *Client) grantOf(privileges, resources []string, issuer string, narrowed
 	return g
 }
 
-// clients remembers clients, and for a moment also that there is none with an id.
+// clients remembers clients, and for a moment also that there is none with an
+// id.
 type clients struct {
-	cache   *otter.Cache[string, *Client]
+	cache   *otter.Cache[string, *account]
 	changes atomic.Int64 // rises with everything that is forgotten: a read that began before is not kept
-	load    func(context.Context, string) (*Client, error)
+	load    func(context.Context, string) (*account, error)
 	rereads singleflight.Group
+	rights  singleflight.Group
 }
 
-func newClients(bound int, load func(context.Context, string) (*Client, error)) *clients {
-	return &clients{load: load, cache: otter.Must(&otter.Options[string, *Client]{MaximumSize: max(bound, 100)})}
+func newClients(bound int, load func(context.Context, string) (*account, error)) *clients {
+	return &clients{load: load, cache: otter.Must(&otter.Options[string, *account]{MaximumSize: max(bound, 100)})}
 }
 
-// get gives the client and whether it was in memory. All who ask for the same one at once share one read.
-func (c *clients) get(ctx context.Context, id string) (client *Client, hit bool, err error) {
-	if client, ok := c.cache.GetIfPresent(id); ok {
-		return client, true, nil
+// get returns the account and whether it was in memory. All who ask for the same
+// one at once share one read.
+func (c *clients) get(ctx context.Context, id string) (a *account, hit bool, err error) {
+	if a, ok := c.cache.GetIfPresent(id); ok {
+		return a, true, nil
 	}
 	before := c.changes.Load()
-	client, err = c.cache.Get(ctx, id, otter.LoaderFunc[string, *Client](func(ctx context.Context, id string) (*Client, error) {
+	a, err = c.cache.Get(ctx, id, otter.LoaderFunc[string, *account](func(ctx context.Context, id string) (*account, error) {
 		return c.load(context.WithoutCancel(ctx), id) // others may be waiting for it; the store bounds its time
 	}))
 	if c.changes.Load() != before {
 		c.cache.Invalidate(id)
 	}
-	return client, false, err
+	return a, false, err
 }
 
-// again reads a client afresh, past what is remembered. Where that fails the old one stays: a stranger's wrong secret must not make a node forget whom it
-// serves while the database is away.
-func (c *clients) again(ctx context.Context, id string) (*Client, error) {
+// again reads an account afresh, past what is remembered. If that fails the old
+// one stays: a stranger's wrong secret must not make a node forget whom it serves
+// while the database is away.
+func (c *clients) again(ctx context.Context, id string) (*account, error) {
 	fresh, err, _ := c.rereads.Do(id, func() (any, error) {
 		before := c.changes.Load()
-		client, err := c.load(context.WithoutCancel(ctx), id)
+		a, err := c.load(context.WithoutCancel(ctx), id)
 		if err != nil {
 			return nil, err
 		}
-		client.asked = client.read
-		c.cache.Set(id, client)
+		a.asked = a.read
+		c.cache.Set(id, a)
 		if c.changes.Load() != before {
 			c.cache.Invalidate(id)
 		}
-		return client, nil
+		return a, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return fresh.(*Client), nil
+	return fresh.(*account), nil
+}
+
+// withRights returns the account's client, which work makes if it is not
+// remembered. All who ask for the same one at once share that.
+func (c *clients) withRights(a *account, work func() (*Client, error)) (*Client, error) {
+	if client := a.rights.Load(); client != nil {
+		return client, nil
+	}
+	made, err, _ := c.rights.Do(a.ClientID, func() (any, error) {
+		before := c.changes.Load()
+		client, err := work()
+		if err == nil && c.changes.Load() == before {
+			a.rights.Store(client)
+		}
+		return client, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return made.(*Client), nil
 }
 
 func (c *clients) forget(id string) {
@@ -149,28 +181,82 @@ func (c *clients) forgetAll() {
 	c.cache.InvalidateAll()
 }
 
-// forgetHolders forgets the clients that hold one of the roles. It looks at every client in memory: a few milliseconds for 100,000.
+// forgetHolders forgets the clients that hold one of the roles. It looks at every
+// client in memory: a few milliseconds for 100,000.
 func (c *clients) forgetHolders(roles map[string]bool) {
 	c.changes.Add(1)
-	for id, client := range c.cache.All() {
-		if client.known && slices.ContainsFunc(client.Roles, func(r store.HeldRole) bool { return roles[r.ID] }) {
+	for id, a := range c.cache.All() {
+		client := a.rights.Load()
+		if client != nil && slices.ContainsFunc(client.Roles, func(r store.HeldRole) bool { return roles[r.ID] }) {
 			c.cache.Invalidate(id)
 		}
 	}
 }
 
-// forgetOrganization forgets the clients of one organization, which may be gone. It looks at every client in memory.
+// forgetOrganization forgets the clients of one organization, which may be gone.
+// It looks at every client in memory.
 func (c *clients) forgetOrganization(id string) {
 	c.changes.Add(1)
-	for key, client := range c.cache.All() {
-		if client.OrgID == id {
+	for key, a := range c.cache.All() {
+		if a.OrgID == id {
 			c.cache.Invalidate(key)
 		}
 	}
 }
 
-// loadClient reads one client from the database. An id that nobody has gives a Client that is not known, so that it too is remembered.
-func (s *Service) loadClient(ctx context.Context, id string) (*Client, error) {
+// loadAccount reads one account from the database. An id that nobody has gives
+// one that is not known, so that it too is remembered.
+func (s *Service) loadAccount(ctx context.Context, id string) (*account, error) {
+	row, err := s.cfg.Store.Read().Credentials(ctx, id)
+	known := err == nil
+	if errors.Is(err, store.ErrNotFound) {
+		row, err = &store.Credentials{ClientID: id}, nil
+	}
+	return &account{Credentials: row, read: s.cfg.Clock(), known: known}, err
+}
+
+// account returns what is known of a client, whoever may ask for it.
+func (s *Service) account(ctx context.Context, id string) (*account, error) {
+	if !svcauth.ValidClientID(id) {
+		return &account{Credentials: &store.Credentials{}, read: s.cfg.Clock()}, nil
+	}
+	if s.Stale() {
+		return nil, unavailable(errors.New("the change log has been silent for longer than token.serve_stale"))
+	}
+	a, hit, err := s.clients.get(ctx, id)
+	if s.cfg.OnCache != nil {
+		s.cfg.OnCache(hit)
+	}
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return a, nil
+}
+
+// client returns a client that is fit to decide by, for whoever knew its secret
+// or may ask about it.
+func (s *Service) client(ctx context.Context, id string) (*Client, error) {
+	a, err := s.account(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.withRights(ctx, a)
+}
+
+// withRights adds what the account's roles give. If the first grant has expired
+// since that was worked out, it is worked out anew.
+func (s *Service) withRights(ctx context.Context, a *account) (*Client, error) {
+	if !a.known {
+		return &Client{Credentials: a.Credentials}, nil
+	}
+	client, err := s.clients.withRights(a, func() (*Client, error) { return s.loadRights(context.WithoutCancel(ctx), a) })
+	if err != nil {
+		return nil, storeError(err)
+	}
+	return s.current(client), nil
+}
+
+func (s *Service) loadRights(ctx context.Context, a *account) (*Client, error) {
 	cat := s.catalog.Load()
 	if cat == nil {
 		loaded, err := loadCatalogue(ctx, s.cfg.Store.Read(), s.cfg.Issuer)
@@ -180,33 +266,12 @@ func (s *Service) loadClient(ctx context.Context, id string) (*Client, error) {
 		s.catalog.Store(loaded)
 		cat = loaded
 	}
-	row, err := s.cfg.Store.Read().Credentials(ctx, id)
-	now := s.cfg.Clock()
-	if errors.Is(err, store.ErrNotFound) {
-		return &Client{Credentials: &store.Credentials{ClientID: id}, read: now}, nil
-	}
-	if err != nil {
+	row := *a.Credentials
+	var err error
+	if row.Roles, err = s.cfg.Store.Read().HeldRoles(ctx, row.OrgID, row.Principal()); err != nil {
 		return nil, err
 	}
-	return newClient(row, cat, s.cfg.Issuer, now), nil
-}
-
-// client gives a client that is fit to decide by. One whose first grant has expired since is worked out anew.
-func (s *Service) client(ctx context.Context, id string) (*Client, error) {
-	if !svcauth.ValidClientID(id) {
-		return &Client{Credentials: &store.Credentials{}, read: s.cfg.Clock()}, nil
-	}
-	if s.Stale() {
-		return nil, unavailable(errors.New("the change log has been silent for longer than token.serve_stale"))
-	}
-	client, hit, err := s.clients.get(ctx, id)
-	if s.cfg.OnCache != nil {
-		s.cfg.OnCache(hit)
-	}
-	if err != nil {
-		return nil, storeError(err)
-	}
-	return s.current(client), nil
+	return newClient(&row, cat, s.cfg.Issuer, s.cfg.Clock()), nil
 }
 
 // Stale says whether the change log has been silent for longer than Config.ServeStale. No client gets a token then, known or not.

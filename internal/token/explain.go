@@ -185,7 +185,7 @@ func blame(entry svcauth.Revocation, client *Client) (link, why string) {
 	case entry.ClientID != "" && !client.known:
 		return linkAccount, "the client " + entry.ClientID + " was removed, and its tokens with it"
 	case entry.ClientID != "":
-		if off := switchedOff(client); off != nil {
+		if off := switchedOff(client.Credentials); off != nil {
 			return linkAccount, off.Description
 		}
 		return linkRevocation, "every token that this client had been issued by then was revoked; ask for a new one"

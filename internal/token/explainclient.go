@@ -23,7 +23,7 @@ func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcau
 	var c chain
 	secret, wrong := s.anySecret(client)
 	c.link(linkSecret, wrong, "has a secret that works: "+secret)
-	c.link(linkAccount, description(switchedOff(client)), accountFound(client)+", enabled")
+	c.link(linkAccount, description(switchedOff(client.Credentials)), accountFound(client)+", enabled")
 	granted, refused := s.decide(client, Request{Scope: r.Privilege})
 	lacks := refused
 	if lacks != nil && lacks.Reason == tokenSize {

@@ -36,7 +36,7 @@ func (s *Service) AskerFromBearer(ctx context.Context, token string) (Asker, *Er
 		}
 		return Asker{}, Refuse(CodeInvalidToken, "bearer", "%s", describe(err))
 	}
-	client, refusal := s.client(ctx, p.ClientID)
+	client, refusal := s.account(ctx, p.ClientID)
 	if refusal != nil {
 		return Asker{}, storeError(refusal)
 	}
