@@ -23,6 +23,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/console"
 	"github.com/svcauth/svcauth/internal/httpapi"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
@@ -197,7 +198,7 @@ func (a *App) wireHTTP() error {
 		if err != nil {
 			return err
 		}
-		cfg.Console, cfg.ConsoleNotFound, cfg.SessionActor = pages.Mount, pages.NotFound, pages.Actor
+		cfg.Console, cfg.ConsoleNotFound, cfg.ConsoleForm, cfg.SessionActor = pages.Mount, pages.NotFound, console.MaxForm, pages.Actor
 	}
 	face, handler, err := httpapi.New(cfg)
 	if err != nil {

@@ -5,11 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"github.com/svcauth/svcauth/internal/limits"
+)
+
+const (
+	// readingBytes is the memory for what is read of requests that are not in
+	// work yet: a slow caller's header and body, of all and of one address.
+	readingBytes     = 32 << 20
+	readingBytesEach = readingBytes / 4
+	// connectionShare is the part of limits.max_connections that one address
+	// may have: more than the followers behind one address need.
+	connectionShare = 2
 )
 
 // sendBuffer is what the kernel keeps of an answer that its caller has not read yet, in bytes a connection; it doubles it for its own needs. Left alone, the kernel lets it
@@ -37,15 +50,47 @@ func (a *App) listen() (net.Listener, error) {
 			return nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 		}
 	}
-	listener = netutil.LimitListener(modest{listener}, a.cfg.Limits.MaxConnections)
+	conns := limits.NewConns(limits.ConnBound{Total: a.cfg.Limits.MaxConnections, Each: a.cfg.Limits.MaxConnections / connectionShare,
+		TotalBytes: readingBytes, EachBytes: readingBytesEach}, a.proxy, func() { a.metrics.QueueDropped("connections", 1) })
 	if a.cfg.TLS.CertFile == "" {
-		return listener, nil
+		return conns.Listen(modest{listener}, nil), nil
 	}
 	certificate := &certificate{certFile: a.cfg.TLS.CertFile, keyFile: a.cfg.TLS.KeyFile}
 	if _, err := certificate.get(nil); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get, NextProtos: []string{"http/1.1"}}), nil
+	return conns.Listen(modest{listener}, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get, NextProtos: []string{"http/1.1"}}), nil
+}
+
+// proxy reports whether many clients may come from addr.
+func (a *App) proxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(a.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// mainServer returns the server of the main listener. A header must come
+// within ten seconds, a whole request within twenty.
+func (a *App) mainServer() *http.Server {
+	handler := a.handler
+	if a.cfg.TLS.CertFile != "" {
+		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.TLS = limits.ConnFrom(r.Context()).TLS() // net/http sees the bounded connection only
+			a.handler.ServeHTTP(w, r)
+		})
+	}
+	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 60 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ConnContext: limits.WithConn, ConnState: follow}
+}
+
+// follow tells the bounds what net/http does with a connection.
+func follow(conn net.Conn, state http.ConnState) {
+	c, ok := conn.(*limits.Conn)
+	switch {
+	case !ok:
+	case state == http.StateActive:
+		c.Work()
+	case state == http.StateIdle:
+		c.Rest()
+	}
 }
 
 // certificate reads the files again when they have changed, so that a renewed one is served without a restart.

@@ -79,34 +79,6 @@ func TestHeadersAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
 }
 
-// TestConnectionsAreBounded: beyond limits.max_connections a client waits, and is served when another has gone.
-func TestConnectionsAreBounded(t *testing.T) {
-	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_CONNECTIONS=10"}})
-	var held []net.Conn
-	ask := func(conn net.Conn) *bufio.Reader {
-		_, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-		require.NoError(t, err)
-		return bufio.NewReader(conn)
-	}
-	for range 10 {
-		conn := dial(t, s)
-		resp, err := http.ReadResponse(ask(conn), nil)
-		require.NoError(t, err)
-		require.Equal(t, 200, resp.StatusCode)
-		held = append(held, conn)
-	}
-	waiting := dial(t, s)
-	answer := ask(waiting)
-	_ = waiting.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	_, err := answer.Peek(1)
-	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the eleventh waits")
-	require.NoError(t, held[0].Close())
-	_ = waiting.SetReadDeadline(time.Now().Add(patience))
-	resp, err := http.ReadResponse(bufio.NewReader(waiting), nil)
-	require.NoError(t, err)
-	require.Equal(t, 200, resp.StatusCode)
-}
-
 // TestShutdownDrains: a request in work when SIGTERM comes is answered; a new one finds nobody.
 func TestShutdownDrains(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_SHUTDOWN_GRACE=1m"}})

@@ -25,8 +25,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
-	main := &http.Server{Handler: a.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader}
+	main := a.mainServer()
 	main.RegisterOnShutdown(a.feed.Close) // its streams would never end by themselves
 	// What works for requests must outlive them: it has a context of its own, which ends when the last request has.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -70,13 +69,16 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	return group.Wait()
 }
 
-// ops serves metrics and profiles, apart from the public.
+// ops serves metrics, probes and profiles, apart from the public: a node whose
+// main listener is crowded still says that it lives.
 func (a *App) ops(ctx context.Context) error {
 	if a.cfg.Ops.Listen == "" {
 		return nil
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metrics.Handler())
+	mux.HandleFunc("GET /healthz", a.face.Healthz)
+	mux.HandleFunc("GET /readyz", a.face.Readyz)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)

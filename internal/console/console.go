@@ -83,8 +83,8 @@ func New(cfg Config) (*Console, error) {
 	return k, err
 }
 
-// maxForm bounds the body of a form: a role may have 500 privileges.
-const maxForm = 128 << 10
+// MaxForm bounds the body of a form: a role may have 500 privileges.
+const MaxForm = 128 << 10
 
 // Mount adds the pages to the main listener's routes.
 func (k *Console) Mount(r gin.IRouter) {
@@ -126,5 +126,5 @@ func (k *Console) protect(c *gin.Context) {
 		c.Abort()
 		return
 	}
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, MaxForm)
 }

@@ -229,7 +229,7 @@ func (v *visit) readForm() error {
 	if err := v.Request.ParseForm(); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return svcauth.NewProblem(svcauth.CodeTooLarge, "This form is larger than the console takes (%d KiB). Shorten it.", maxForm>>10)
+			return svcauth.NewProblem(svcauth.CodeTooLarge, "This form is larger than the console takes (%d KiB). Shorten it.", large.Limit>>10)
 		}
 		return svcauth.NewProblem(svcauth.CodeMalformed, "This form can't be read. Go back, reload the page and send it again.")
 	}

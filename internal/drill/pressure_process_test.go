@@ -32,6 +32,7 @@ type job struct {
 	// Requests are sent in turn by those who repeat them.
 	Requests []string
 	Clients  []credential
+	Mayfail  bool // of those who hold: the node may hang up on some
 }
 
 type credential struct{ ID, Secret string }

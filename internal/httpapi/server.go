@@ -57,6 +57,7 @@ type Config struct {
 	// Console adds its pages to the routes, and answers for a path under /console at which there is nothing; nil: there is no console.
 	Console         func(gin.IRouter)
 	ConsoleNotFound gin.HandlerFunc
+	ConsoleForm     int // bytes of its largest form
 
 	Tracer trace.Tracer // nil: no traces
 	// TrustParent continues the trace that a trusted proxy sends, with its
@@ -122,7 +123,7 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	engine.POST("/oauth2/revocations/ack", s.acknowledge)
 	base := issuerPath(cfg.Issuer)
 	documents := map[string]gin.HandlerFunc{"/.well-known/oauth-authorization-server": s.serveMetadata, "/.well-known/openid-configuration": s.serveMetadata,
-		"/.well-known/jwks.json": s.serveJWKS, "/healthz": s.healthz, "/readyz": s.readyz}
+		"/.well-known/jwks.json": s.serveJWKS, "/healthz": gin.WrapF(s.Healthz), "/readyz": gin.WrapF(s.Readyz)}
 	if base != "" { // RFC 8414 §3.1: the well-known stands before the issuer's path
 		documents["/.well-known/oauth-authorization-server"+base] = s.serveMetadata
 		documents["/.well-known/openid-configuration"+base] = s.serveMetadata
@@ -337,24 +338,30 @@ func matches(headers []string, etag string) bool {
 // For ever.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
-func (s *Server) healthz(c *gin.Context) {
-	c.Header("Cache-Control", "no-store")
-	c.Data(http.StatusOK, "application/json", []byte(`{"status":"ok"}`))
+// Healthz says that this node is alive.
+func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
+	probed(w, http.StatusOK, []byte(`{"status":"ok"}`))
+}
+
+func probed(w http.ResponseWriter, status int, body []byte) {
+	w.Header()["Content-Type"], w.Header()["Cache-Control"] = jsonType, noStore
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
 }
 
 // lookFor is how long a look at the dependencies takes at most: a load balancer takes a node that answers after its own second or two for dead.
 const lookFor = 500 * time.Millisecond
 
-// readyz says whether this node should get traffic: whether it serves at least the clients that it knows, and is not about to stop. A database that is away is away for all nodes:
+// Readyz says whether this node should get traffic: whether it serves at least the clients that it knows, and is not about to stop. A database that is away is away for all nodes:
 // if each asked for no traffic then, a load balancer would turn away all clients, whom any node could still serve (token.serve_stale). All who ask at once share one look,
 // so that strangers who ask cost the database nothing.
-func (s *Server) readyz(c *gin.Context) {
+func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	type look struct {
 		serves bool
 		states map[string]error
 	}
 	shared, _, _ := s.probe.Do("", func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), lookFor)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), lookFor)
 		defer cancel()
 		serves, states := s.cfg.Ready(ctx)
 		return look{serves, states}, nil
@@ -374,6 +381,5 @@ func (s *Server) readyz(c *gin.Context) {
 		text, status = "unavailable", http.StatusServiceUnavailable
 	}
 	body, _ := json.Marshal(map[string]any{"status": text, "dependencies": states})
-	c.Header("Cache-Control", "no-store")
-	c.Data(status, "application/json", body)
+	probed(w, status, body)
 }

@@ -1,16 +1,14 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 // InFlight says how many requests are in work, the streams of the feed aside.
@@ -22,19 +20,24 @@ func (s *Server) InFlight() int { return len(s.inflight) }
 // nothing is read at all.
 // Probes need no place: a node that is busy is alive, and whoever takes it for dead makes the others busier.
 func (s *Server) bound(c *gin.Context) {
-	if probes(c.Request.URL.Path) {
-		return
-	}
-	if len(s.inflight) == cap(s.inflight) {
+	defer endUnread(c)
+	probe := probes(c.Request.URL.Path)
+	if !probe && len(s.inflight) == cap(s.inflight) {
 		s.shed(c)
 		return
 	}
-	if c.Request.ContentLength != 0 {
-		raw, err := begin(c.Request)
-		c.Request.Body = &readAhead{begin: bytes.NewReader(raw), err: err, ReadCloser: c.Request.Body}
+	if !s.readBody(c) {
+		c.Abort()
+		return
+	}
+	conn := limits.ConnFrom(c.Request.Context())
+	if probe {
+		conn.Settle()
+		return
 	}
 	select {
 	case s.inflight <- struct{}{}:
+		conn.Settle() // what was read is bounded by the places from here on
 		p := &place{ResponseWriter: c.Writer, taken: s.inflight}
 		defer p.giveBack()
 		c.Set("place", p)
@@ -53,13 +56,16 @@ func probes(path string) bool { return path == "/healthz" || path == "/readyz" }
 // shed refuses a request for which there is no place. One with a long body loses its connection too: net/http would read that to its end first.
 func (s *Server) shed(c *gin.Context) {
 	if n := c.Request.ContentLength; n < 0 || n > smallBody {
-		c.Header("Connection", "close")
+		s.leaveUnread(c)
+	} else if n > 0 {
+		limits.ConnFrom(c.Request.Context()).Await()
 	}
-	e := token.Refuse(token.CodeUnavailable, overload, "the server is busy; try again in a moment")
-	e.RetryAfter = time.Second
-	s.refuse(c, "", e)
+	s.refuse(c, "", busy())
 	c.Abort()
 }
+
+// smallBody is what nearly all bodies fit into.
+const smallBody = 4096
 
 // Who goes on sending wrong secrets beyond the limit gets each answer late: a program that tries again as soon as it is refused asks once a second then, on each of its
 // connections, instead of as fast as it can. One that has more connections than may be held costs as much as it did.
@@ -116,37 +122,3 @@ func (p *place) WriteString(s string) (int, error) {
 
 // Unwrap is for http.ResponseController, which sets deadlines.
 func (p *place) Unwrap() http.ResponseWriter { return p.ResponseWriter }
-
-// aheadBytes is more than any face takes of a body: the console's forms are the largest.
-const aheadBytes = 128<<10 + 1
-
-// smallBody is what nearly all bodies fit into.
-const smallBody = 4096
-
-// begin reads what there is of a body, up to aheadBytes. Nearly all are small and say so.
-func begin(r *http.Request) ([]byte, error) {
-	if n := r.ContentLength; n > 0 && n <= smallBody {
-		raw := make([]byte, n)
-		read, err := io.ReadFull(r.Body, raw)
-		return raw[:read], err
-	}
-	return io.ReadAll(io.LimitReader(r.Body, aheadBytes))
-}
-
-// readAhead is a body whose beginning has been read, with the error that ended it. What is beyond stays where it is: whoever wants it is refused by a bound of its own.
-type readAhead struct {
-	begin *bytes.Reader
-	err   error
-	io.ReadCloser
-}
-
-// Read is of io.Reader.
-func (r *readAhead) Read(p []byte) (int, error) {
-	switch {
-	case r.begin.Len() > 0:
-		return r.begin.Read(p)
-	case r.err != nil:
-		return 0, r.err
-	}
-	return r.ReadCloser.Read(p)
-}

@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/token"
 )
 
@@ -40,6 +41,7 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	why := "fault"
 	defer func() { s.cfg.Feed.Leave(place, why) }()
 	giveBack(c)
+	limits.ConnFrom(ctx).Hold()
 	h := c.Writer.Header()
 	h["Content-Type"], h["Cache-Control"] = []string{"text/event-stream"}, noStore
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back

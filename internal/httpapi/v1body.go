@@ -66,6 +66,9 @@ func checkQuery(u *url.URL) *svcauth.Problem {
 func readJSON(c *gin.Context, expected bool) ([]byte, *svcauth.Problem) {
 	raw, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
 	var large *http.MaxBytesError
+	if errors.As(err, &large) && large.Limit == 0 {
+		return nil, noBody() // of a GET nothing was read
+	}
 	if errors.As(err, &large) {
 		return nil, svcauth.NewProblem(svcauth.CodeTooLarge, "The body is too large: at most 64 KiB.")
 	}
@@ -79,12 +82,16 @@ func readJSON(c *gin.Context, expected bool) ([]byte, *svcauth.Problem) {
 		if string(bytes.TrimSpace(raw)) == "{}" { // what clients send for nothing
 			return nil, nil
 		}
-		return nil, svcauth.InvalidField("body", "This call takes no body; send none.")
+		return nil, noBody()
 	}
 	if kind := c.Request.Header.Values("Content-Type"); len(kind) != 1 || !isJSON(kind[0]) || c.GetHeader("Content-Encoding") != "" {
 		return nil, svcauth.NewProblem(svcauth.CodeUnsupportedMedia, "Expected Content-Type: application/json, in UTF-8 and not compressed.")
 	}
 	return raw, checkJSON(raw)
+}
+
+func noBody() *svcauth.Problem {
+	return svcauth.InvalidField("body", "This call takes no body; send none.")
 }
 
 func isJSON(contentType string) bool {

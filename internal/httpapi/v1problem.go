@@ -59,6 +59,8 @@ func (s *Server) manageRefusal(c *gin.Context, e *token.Error) {
 		code, e.Description = svcauth.CodeNotFound, "There is nothing at this path. The API is described at /docs."
 	case http.StatusMethodNotAllowed:
 		code, e.Description = svcauth.CodeMethodNotAllowed, "This method is not allowed here; the Allow header says which are."
+	case http.StatusRequestHeaderFieldsTooLarge:
+		code = svcauth.CodeMalformed
 	case http.StatusServiceUnavailable:
 		code, e.Description = svcauth.CodeUnavailable, "The server is busy. Nothing was changed; try again in a moment."
 	}

@@ -26,7 +26,7 @@ var (
 	revocationKinds = []string{"token", "client", "secret", "role"}
 	caches          = []string{"clients"}
 	keyStates       = []string{"next", "active", "retired"}
-	queues          = []string{"token_records", "revocation_markers", "feed", "log", "audit"}
+	queues          = []string{"token_records", "revocation_markers", "feed", "log", "audit", "connections"}
 	dependencies    = []string{"database", "redis"}
 )
 

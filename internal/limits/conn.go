@@ -1,0 +1,215 @@
+package limits
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+)
+
+// Conn is one connection of Conns. Whoever serves it says when it waits for
+// the other side and when it does not.
+type Conn struct {
+	net.Conn
+	raw    net.Conn
+	tls    *tls.Conn // nil: without TLS
+	conns  *Conns
+	addr   netip.Addr
+	crowds []*crowd // all, and those of its address
+
+	// Guarded by conns.mu.
+	gone    bool
+	waiting bool // for the other side: it may be closed for others
+	held    bool
+	header  bool // what is read is a request's header
+	settled bool // what is read does not count
+	bytes   int  // counted
+	links   [4]link
+}
+
+// Rest says that the connection waits for its next request.
+func (c *Conn) Rest() { c.do(c.rest) }
+
+// Work says that a request is in work, or about to be.
+func (c *Conn) Work() { c.do(func() { c.header = false; c.stir() }) }
+
+// Await says that the request waits for the other side.
+func (c *Conn) Await() { c.do(c.wait) }
+
+// Settle says that what was read of the request, and what will be, is bounded
+// otherwise: it counts no more.
+func (c *Conn) Settle() { c.do(func() { c.count(-c.bytes); c.settled = true }) }
+
+// Hold says that the connection lasts by intent and must not be closed for
+// others, until its next request.
+func (c *Conn) Hold() { c.do(func() { c.stir(); c.held = true }) }
+
+func (c *Conn) do(what func()) {
+	if c == nil {
+		return
+	}
+	c.conns.mu.Lock()
+	defer c.conns.mu.Unlock()
+	if !c.gone {
+		what()
+	}
+}
+
+// TLS returns the state of the connection's TLS, or nil if it has none.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if c == nil || c.tls == nil {
+		return nil
+	}
+	state := c.tls.ConnectionState()
+	return &state
+}
+
+// Read implements net.Conn. It fails if there is no room for what was read and
+// nobody has waited longer.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.admits(p[:n]) {
+		return 0, errCrowded
+	}
+	var clear tls.RecordHeaderError
+	if err != nil && errors.As(err, &clear) && clear.Conn != nil && clear.RecordHeader[0] >= 'A' && clear.RecordHeader[0] <= 'Z' {
+		_, _ = io.WriteString(clear.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nThis is HTTP; expected HTTPS on this port.\n")
+	}
+	return n, err
+}
+
+// Write implements net.Conn. How fast an answer is taken is the other side's
+// affair.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.Await()
+	return c.Conn.Write(p)
+}
+
+// Close implements net.Conn.
+func (c *Conn) Close() error {
+	c.do(c.leave)
+	return c.Conn.Close()
+}
+
+// admits counts what was read and closes whoever has waited longest until
+// there is room. It reports whether c is still there.
+func (c *Conn) admits(p []byte) bool {
+	s := c.conns
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.gone || c.settled {
+		return !c.gone
+	}
+	cost := len(p)
+	if c.header {
+		cost += countLines(p)
+	}
+	c.count(cost)
+	for i, bound := range []int{s.bound.TotalBytes, s.bound.EachBytes} {
+		for i < len(c.crowds) && c.crowds[i].bytes > bound && !c.gone {
+			longest := c.crowds[i].reading.first
+			if longest == nil {
+				longest = c
+			}
+			s.drop(longest)
+		}
+	}
+	return !c.gone
+}
+
+func (c *Conn) count(cost int) {
+	before := c.bytes
+	c.bytes += cost
+	for _, in := range c.crowds {
+		in.bytes += cost
+		switch {
+		case c.waiting && before == 0 && c.bytes > 0:
+			in.reading.push(c)
+		case c.waiting && before > 0 && c.bytes == 0:
+			in.reading.remove(c)
+		}
+	}
+}
+
+func (c *Conn) rest() {
+	c.count(-c.bytes)
+	c.stir()
+	c.header, c.settled, c.held = true, false, false
+	c.wait()
+}
+
+func (c *Conn) wait() {
+	if c.waiting || c.held {
+		return
+	}
+	c.waiting = true
+	for _, in := range c.crowds {
+		in.waiting.push(c)
+		if c.bytes > 0 {
+			in.reading.push(c)
+		}
+	}
+	c.conns.change.Signal()
+}
+
+// stir is the end of waiting.
+func (c *Conn) stir() {
+	if !c.waiting {
+		return
+	}
+	c.waiting = false
+	for _, in := range c.crowds {
+		in.waiting.remove(c)
+		if c.bytes > 0 {
+			in.reading.remove(c)
+		}
+	}
+}
+
+func (c *Conn) leave() {
+	c.count(-c.bytes)
+	c.stir()
+	c.gone = true
+	for _, in := range c.crowds {
+		in.conns--
+	}
+	if len(c.crowds) > 1 && c.crowds[1].conns == 0 {
+		delete(c.conns.byAddr, c.addr)
+	}
+	c.conns.change.Signal()
+}
+
+// queue is a list of connections, linked through their own fields. A
+// connection is in at most one queue of each lane.
+type queue struct {
+	lane        int
+	first, last *Conn
+}
+
+type link struct{ before, after *Conn }
+
+func (q *queue) push(c *Conn) {
+	c.links[q.lane] = link{before: q.last}
+	if q.last == nil {
+		q.first = c
+	} else {
+		q.last.links[q.lane].after = c
+	}
+	q.last = c
+}
+
+func (q *queue) remove(c *Conn) {
+	l := c.links[q.lane]
+	if l.before == nil {
+		q.first = l.after
+	} else {
+		l.before.links[q.lane].after = l.after
+	}
+	if l.after == nil {
+		q.last = l.before
+	} else {
+		l.after.links[q.lane].before = l.before
+	}
+	c.links[q.lane] = link{}
+}
