@@ -41,7 +41,7 @@ func withheld(t *testing.T, s *svctest.Server, head, body string) (*http.Respons
 // A body that a route does not take is refused by its length, before any of it is read: these callers never send the end of theirs.
 func TestBodiesAreBoundedBeforeTheyAreRead(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
-	admin := "Authorization: Bearer " + s.Token(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, "all-apis")
+	admin := "Authorization: Bearer " + s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
 	const form, text = "Content-Type: application/x-www-form-urlencoded", "Content-Type: application/json"
 	for name, test := range map[string]struct {
 		head   []string
@@ -88,7 +88,7 @@ func many(line string, times int) []string {
 // Who has authenticated is read: bodies up to the route's limit arrive whole, however they come.
 func TestLargeBodiesOfTheAuthenticated(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
-	admin := s.Token(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, "all-apis")
+	admin := s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
 	body := `{"name":"large"` + strings.Repeat(" ", 40_000) + `,"privileges":[]}`
 	for name, reader := range map[string]io.Reader{"by length": strings.NewReader(body), "chunked": io.MultiReader(strings.NewReader(body[:30_000]), strings.NewReader(body[30_000:]))} {
 		req, err := http.NewRequest(http.MethodPost, s.URL+"/v1/roles", reader)
