@@ -132,8 +132,8 @@ func New(cfg Config) (*Server, http.Handler, error) {
 		engine.GET(path, handler)
 		engine.HEAD(path, handler) // RFC 9110 §9.3.2; net/http leaves the body out
 	}
-	engine.OPTIONS("/healthz", s.healthz) // what some load balancers ask with
-	engine.OPTIONS("/readyz", s.readyz)
+	engine.OPTIONS("/healthz", gin.WrapF(s.Healthz)) // what some load balancers ask with
+	engine.OPTIONS("/readyz", gin.WrapF(s.Readyz))
 	if err := s.mountManagement(engine); err != nil {
 		return nil, nil, err
 	}
