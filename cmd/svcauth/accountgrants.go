@@ -59,17 +59,25 @@ func assignAccountRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			warnings, err := s.client.AssignServiceAccountRole(ctx, id, roleID, body)
+			answer, err := s.client.AssignServiceAccountRole(ctx, id, roleID, body)
 			if err != nil {
 				return err
 			}
 			s.say("Service account %s holds role %s, until it expires: %s.", id, roleID, stamp(s.now(), body.ExpiresAt, "never"))
-			s.warn(warnings, 0)
-			if s.json && len(warnings) > 0 {
-				return writeJSON(s.out, svcauth.GrantAnswer{Warnings: warnings})
+			s.warn(answer.Warnings, 0)
+			s.warnOfSize(answer.Oversized)
+			if s.json && len(answer.Warnings)+len(answer.Oversized) > 0 {
+				return writeJSON(s.out, answer)
 			}
 			return nil
 		}}.command()
+}
+
+// warnOfSize names accounts whose tokens would be too long.
+func (s *session) warnOfSize(warnings []svcauth.SizeWarning) {
+	for _, w := range warnings {
+		s.hint("Warning: %s", clean(w.String()))
+	}
 }
 
 // warn names secrets whose makers lack what was just granted, and how to end

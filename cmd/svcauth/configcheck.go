@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
 )
 
@@ -15,7 +16,8 @@ func configCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if _, err := config.LoadCatalog(cfg.CatalogFile, cfg.Issuer); err != nil {
+		catalog, err := config.LoadCatalog(cfg.CatalogFile, cfg.Issuer)
+		if err != nil {
 			return err
 		}
 		w := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
@@ -24,6 +26,13 @@ func configCommand() *cobra.Command {
 		}
 		for _, warning := range cfg.Warnings() {
 			fmt.Fprintln(c.ErrOrStderr(), "warning: "+warning)
+		}
+		oversized, note := app.CheckTokenSizes(c.Context(), cfg, catalog)
+		for _, o := range oversized {
+			fmt.Fprintln(c.ErrOrStderr(), "warning: "+clean(o.String()))
+		}
+		if note != "" {
+			fmt.Fprintln(c.ErrOrStderr(), "note: "+note)
 		}
 		return w.Flush()
 	}})

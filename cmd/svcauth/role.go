@@ -130,6 +130,7 @@ func updateRole() *cobra.Command {
 				return err
 			}
 			s.warn(role.Warnings, role.MoreWarnings)
+			s.warnOfSize(role.Oversized)
 			return s.showRole(role)
 		}}.command()
 }

@@ -30,9 +30,10 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 }
 
 // AssignServiceAccountRole gives a role to a service account; given again, it sets the new expiry (none: for ever). The caller must hold what the
-// role gives, save where an existing grant only becomes shorter. It kills no token: what a shorter grant takes away dies when it expires. The warnings
-// name secrets whose makers lack what the account gains.
-func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (warnings []svcauth.SecretWarning, err error) {
+// role gives, save where an existing grant only becomes shorter. It kills no token: what a shorter grant takes away dies when it expires. The answer
+// names secrets whose makers lack what the account gains, and says if its tokens
+// would be too long by it.
+func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
 	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
 		row := store.GrantRow{OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
 		if err := validExpiry("body.expires_at", row.ExpiresAt, t.now); err != nil {
@@ -43,15 +44,16 @@ func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID strin
 			return err
 		}
 		t.after = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: row.ExpiresAt, GrantedAt: t.now}
-		if warnings, err = s.warnOfGrant(ctx, t, account, role); err != nil {
+		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role); err != nil {
 			return err
 		}
 		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
 	})
 	if err != nil {
-		return nil, err
+		return svcauth.GrantAnswer{}, err
 	}
-	return warnings, nil
+	answer.Oversized = s.oversized(ctx, roleID, id)
+	return answer, nil
 }
 
 // assign puts a grant where the caller may, and gives its role. Where the same grant stands already the transaction is silent.

@@ -232,7 +232,7 @@ func (s *Service) DeleteMember(ctx context.Context, id string) error {
 
 // AssignMemberRole gives a role to a member, without end. The caller must hold all that it gives. To give it twice is no error.
 func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string) error {
-	return s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
+	err := s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
 		row, _, err := t.targetMember(ctx, id)
 		if err != nil {
 			return err
@@ -245,6 +245,10 @@ func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string) error
 		t.after = svcauth.Grant{ID: role.ID, Name: role.Name, GrantedAt: t.now}
 		return t.touchKeys(ctx, row)
 	})
+	if err == nil {
+		s.oversized(ctx, roleID, id)
+	}
+	return err
 }
 
 // UnassignMemberRole takes a role from a member. Tokens of its application keys that carry the role die at once. It is no error where it did not hold it.

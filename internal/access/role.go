@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -138,6 +139,7 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 	op := operation{need: svcauth.RolesManage, action: "role.update", target: svcauth.AuditTarget{Kind: "role", ID: id}}
 	var kind string
 	var gained []string
+	var renamed bool
 	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
 		row, err := s.roleRow(ctx, t.Q, t.actor.OrgID, id)
 		if err != nil {
@@ -175,7 +177,7 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 			changed.Privileges = privileges
 		}
 		t.before, t.after = old[0], changed
-		kind, gained = row.Kind, without(privileges, old[0].Privileges)
+		kind, gained, renamed = row.Kind, without(privileges, old[0].Privileges), next.Name != row.Name
 		return nil
 	})
 	if err == nil && len(gained) > 0 { // outside the transaction, which keeps all others waiting
@@ -183,8 +185,34 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 			s.cfg.Logger.WarnContext(ctx, "who made the secrets of a changed role's accounts can't be read", "role", id, "error", err)
 		}
 	}
+	if err == nil && (len(gained) > 0 || renamed) {
+		changed.Oversized = s.oversized(ctx, changed.ID, "")
+	}
 	return changed, err
 }
+
+// oversized names the accounts that get too long a token by a change that has
+// been made: those that hold a role, or one principal. The log hears of it too.
+// If it can't be found out in time, nothing is said.
+func (s *Service) oversized(ctx context.Context, roleID, principalID string) []svcauth.SizeWarning {
+	actor, _ := ActorFrom(ctx)
+	if s.cfg.Oversized == nil || !actor.Has(svcauth.MembersRead) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxOversizedLook)
+	defer cancel()
+	warnings, err := s.cfg.Oversized(ctx, actor.OrgID, roleID, principalID)
+	if err != nil {
+		s.cfg.Logger.WarnContext(ctx, "whose tokens would be too long after a change can't be read", "role", roleID, "principal", principalID, "error", err)
+	}
+	for _, w := range warnings {
+		s.cfg.Logger.WarnContext(ctx, "a change makes the tokens of an account too long", "account", w.ID, "characters", w.Characters, "max_size", w.Max)
+	}
+	return warnings
+}
+
+// maxOversizedLook is how long an answer waits for that.
+const maxOversizedLook = 2 * time.Second
 
 // patchedRole gives the role as it shall be, and its privileges where they change (else nil), after checking that the caller may do that.
 func (s *Service) patchedRole(ctx context.Context, t *tx, row store.RoleRow, had []string, patch svcauth.RolePatch) (next store.RoleRow, privileges []string, err error) {

@@ -28,14 +28,14 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []svcauth.Creator{own.CreatedBy, account.Secrets[0].CreatedBy}, []svcauth.Creator{read.Secrets[0].CreatedBy, read.Secrets[1].CreatedBy})
 
-	warnings, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
+	answer, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
 	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"}, SecretID: account.Secrets[0].ID, Hint: account.Secrets[0].Hint,
 		CreatedBy: account.Secrets[0].CreatedBy, Missing: []string{edit}}
-	require.Equal(t, []svcauth.SecretWarning{kept}, warnings, "of ann's secret, and of what she lacks alone")
+	require.Equal(t, []svcauth.SecretWarning{kept}, answer.Warnings, "of ann's secret, and of what she lacks alone")
 	standing, err := f.Service.SecretWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
-	require.Equal(t, warnings, standing, "and as long as it is so")
+	require.Equal(t, answer.Warnings, standing, "and as long as it is so")
 
 	// By a role, too; what everyone holds the maker holds as well.
 	public := f.System(f.OrgID(), store.RolePublic).ID

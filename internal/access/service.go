@@ -34,6 +34,10 @@ type Config struct {
 	AuditRetention  time.Duration // 0: for ever
 	Blocklist       []string      // passwords nobody may choose, on top of the built-in ones; see [ReadBlocklist]
 
+	// Oversized names the accounts whose tokens would be too long: an
+	// organization's that hold a role, or one principal. nil: nobody looks.
+	Oversized func(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.SizeWarning, error)
+
 	// OnRevoke hears of each revocation that is written, by its kind: token, client, secret or role. nil: nobody does.
 	OnRevoke func(kind string)
 	// Mail sends invitations and links to set a password; nil: nobody is

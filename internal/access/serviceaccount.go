@@ -57,6 +57,9 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
 	}
+	if len(made.Roles) > 0 {
+		s.oversized(ctx, "", made.ID)
+	}
 	return made, nil
 }
 

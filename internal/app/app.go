@@ -58,6 +58,7 @@ type App struct {
 
 	tokenRoutes map[string]bool // the token endpoint and its aliases
 
+	version     string
 	store       *store.Store
 	cache       *cache.Cache
 	keyring     *keyring.Keyring
@@ -73,7 +74,7 @@ type App struct {
 
 // New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
-	a := &App{tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a := &App{version: opts.Version, tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
 	for _, path := range cfg.Token.Aliases {
 		a.tokenRoutes[path] = true
 	}

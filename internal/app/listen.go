@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -52,6 +53,7 @@ func (a *App) listen() (net.Listener, error) {
 	}
 	conns := limits.NewConns(limits.ConnBound{Total: a.cfg.Limits.MaxConnections, Each: a.cfg.Limits.MaxConnections / connectionShare,
 		TotalBytes: readingBytes, EachBytes: readingBytesEach}, a.proxy, func() { a.metrics.QueueDropped("connections", 1) })
+	conns.Form = a.inForm
 	if a.cfg.TLS.CertFile == "" {
 		return conns.Listen(modest{listener}, nil), nil
 	}
@@ -78,7 +80,8 @@ func (a *App) mainServer() *http.Server {
 		})
 	}
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ConnContext: limits.WithConn, ConnState: follow}
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ConnContext: limits.WithConn, ConnState: follow,
+		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug)}
 }
 
 // follow tells the bounds what net/http does with a connection.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.measure, a.collect, a.housekeep} {
+	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.measure, a.collect, a.housekeep, a.nameOversized} {
 		group.Go(func() error { return run(working) })
 	}
 	if a.mailer != nil {
@@ -48,6 +49,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 		defer stop()
 		select {
 		case <-ctx.Done():
+			a.logger.Info("stopping", "why", fmt.Sprint(context.Cause(ctx)), "shutdown_delay", a.cfg.ShutdownDelay.String(), "shutdown_grace", a.cfg.ShutdownGrace.String())
 			a.face.Leave()
 			select {
 			case <-time.After(a.cfg.ShutdownDelay):
@@ -62,11 +64,15 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 		}
 		return nil
 	})
+	a.logger.Info("serving", "version", a.version, "issuer", a.cfg.Issuer, "listen", listener.Addr().String(), "tls", a.cfg.TLS.CertFile != "",
+		"ops_listen", a.cfg.Ops.Listen, "database", a.cfg.Database.URL.String(), "redis", cmp.Or(a.cfg.Redis.URL.String(), "none, in this process"))
 	if listening != nil {
 		listening(listener.Addr())
 	}
 	debug.FreeOSMemory() // what only the start needed (schemas, templates, a password's hash) is most of the heap: a node at rest is small
-	return group.Wait()
+	err = group.Wait()
+	a.logger.Info("stopped", "error", err)
+	return err
 }
 
 // ops serves metrics, probes and profiles, apart from the public: a node whose

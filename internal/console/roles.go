@@ -158,7 +158,7 @@ func saveRole(v *visit) error {
 }
 
 // keptSecrets says which secrets can use what was just put on a role although
-// their makers lack it.
+// their makers lack it, and whose tokens would be too long by it.
 func keptSecrets(r svcauth.Role) (text string) {
 	const named = 3
 	for _, w := range r.Warnings[:min(named, len(r.Warnings))] {
@@ -166,6 +166,9 @@ func keptSecrets(r svcauth.Role) (text string) {
 	}
 	if more := len(r.Warnings) - named + r.MoreWarnings; more > 0 {
 		text += fmt.Sprintf(" The same holds for %d further secrets; the pages of the accounts name them.", more)
+	}
+	for _, w := range r.Oversized[:min(named, len(r.Oversized))] {
+		text += " " + w.String()
 	}
 	return text
 }

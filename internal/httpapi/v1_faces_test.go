@@ -21,7 +21,7 @@ type calls interface {
 	UpdateServiceAccount(context.Context, string, int64, svcauth.ServiceAccountPatch, time.Duration) (svcauth.ServiceAccount, error)
 	DeleteServiceAccount(context.Context, string, time.Duration) (*svcauth.Enforcement, error)
 	ServiceAccountRoles(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error)
-	AssignServiceAccountRole(context.Context, string, string, svcauth.GrantRequest) ([]svcauth.SecretWarning, error)
+	AssignServiceAccountRole(context.Context, string, string, svcauth.GrantRequest) (svcauth.GrantAnswer, error)
 	UnassignServiceAccountRole(context.Context, string, string, time.Duration) (*svcauth.Enforcement, error)
 	Tokens(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error)
 	RevokeToken(context.Context, string, string, time.Duration) (*svcauth.Enforcement, error)
@@ -115,7 +115,7 @@ func (d direct) ServiceAccountRoles(ctx context.Context, id string, o svcauth.Li
 	return a.ServiceAccountRoles(ctx, id, o)
 }
 
-func (d direct) AssignServiceAccountRole(ctx context.Context, id, roleID string, g svcauth.GrantRequest) ([]svcauth.SecretWarning, error) {
+func (d direct) AssignServiceAccountRole(ctx context.Context, id, roleID string, g svcauth.GrantRequest) (svcauth.GrantAnswer, error) {
 	ctx, a := d.as(ctx)
 	return a.AssignServiceAccountRole(ctx, id, roleID, g)
 }

@@ -105,17 +105,18 @@ func (m *management) accountRoles() {
 		})
 	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Assign a role to a service account",
 		"Given again, it sets the new expiry. You need every privilege of the role. The answer is 200 and warns where secrets of the account were made by who does not hold what it gains: "+
-			"whoever kept one can use it too; end such a secret and make another."),
+			"whoever kept one can use it too; end such a secret and make another. `oversized` says that its tokens would be too long without a scope or resource."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			var grant svcauth.GrantRequest
 			if in.Body != nil {
 				grant = *in.Body
 			}
-			warnings, err := m.cfg.Access.AssignServiceAccountRole(ctx, in.ID, in.RoleID, grant)
-			if len(warnings) == 0 {
+			answer, err := m.cfg.Access.AssignServiceAccountRole(ctx, in.ID, in.RoleID, grant)
+			if len(answer.Warnings)+len(answer.Oversized) == 0 {
 				return &granted{Status: http.StatusNoContent}, err
 			}
-			return &granted{http.StatusOK, &svcauth.GrantAnswer{Warnings: warnings}}, err
+			answer.Warnings = append([]svcauth.SecretWarning{}, answer.Warnings...)
+			return &granted{http.StatusOK, &answer}, err
 		})
 	addDone(m, operation("unassignServiceAccountRole", "DELETE", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Take a role from a service account",
 		"Its tokens that carry the role die at once. It is no error where it does not hold the role."),

@@ -37,7 +37,7 @@ func (m *management) roles() {
 		})
 	add(m, operation("updateRole", "PATCH", pathRole+"/{id}", tagRoles, svcauth.RolesManage, "Change a role",
 		"What is absent stays; `privileges` replaces the whole set. Tokens that carry the role and a privilege that it loses die at once, and with a new name all that carry it. "+
-			"You need every privilege that you add, and for a new name every one that the role has. `warnings` names secrets of accounts with the role whose makers do not hold what you added."),
+			"You need every privilege that you add, and for a new name every one that the role has. `warnings` names secrets of accounts with the role whose makers do not hold what you added, `oversized` accounts that get a token by scope or resource only from now on, as it would be too long."),
 		func(ctx context.Context, in *RolePatchOf) (*versioned[svcauth.Role], error) {
 			r, err := m.cfg.Access.UpdateRole(ctx, in.ID, in.version, in.Body)
 			if err == nil {

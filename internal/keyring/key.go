@@ -133,9 +133,14 @@ func (k *key) name(thumb any, signature int) error {
 	sum := sha256.Sum256(text)
 	k.KID = encode(sum[:])
 	k.jwk.Use, k.jwk.Alg, k.jwk.Kid = "sig", k.Algorithm, k.KID
-	k.header = encode([]byte(`{"alg":"`+k.Algorithm+`","kid":"`+k.KID+`","typ":"at+jwt"}`)) + "."
+	k.header = header(k.Algorithm, k.KID)
 	k.sigSize = base64.RawURLEncoding.EncodedLen(signature)
 	return nil
+}
+
+// header writes the first part of a token, and the dot behind it.
+func header(algorithm, kid string) string {
+	return encode([]byte(`{"alg":"`+algorithm+`","kid":"`+kid+`","typ":"at+jwt"}`)) + "."
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -36,6 +36,10 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 			}
 			require.Equal(t, c.algorithm, k.keys.Load().active.Algorithm)
 			token, kid := sign(t, k)
+			payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+			require.NoError(t, err)
+			require.Equal(t, len(token), TokenSize(c.algorithm, len(payload)))
+			require.Equal(t, len(token), k.TokenSize(len(payload)))
 			require.Contains(t, published(t, k), kid)
 			require.Equal(t, 2, strings.Count(token, "."))
 			found := k.keys.Load().byKID[kid].jwk

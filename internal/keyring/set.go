@@ -102,6 +102,17 @@ func appendBase64(out *strings.Builder, b []byte) {
 	}
 }
 
+// TokenSize is how long a token with a payload of so many bytes is, signed with
+// an algorithm; 0 for one that there is not.
+func TokenSize(algorithm string, payload int) int {
+	signature := map[string]int{es256: 64, rs256: rsaBits / 8, eddsa: 64}[algorithm]
+	if signature == 0 {
+		return 0
+	}
+	thumbprint := make([]byte, sha256.Size)
+	return len(header(algorithm, encode(thumbprint))) + base64.RawURLEncoding.EncodedLen(payload) + 1 + base64.RawURLEncoding.EncodedLen(signature)
+}
+
 // TokenSize is how long a token with a payload of so many bytes would be,
 // signed now.
 func (k *Keyring) TokenSize(payload int) int {

@@ -3,7 +3,6 @@ package limits
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"net"
 	"net/netip"
 )
@@ -74,7 +73,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	var clear tls.RecordHeaderError
 	if err != nil && errors.As(err, &clear) && clear.Conn != nil && clear.RecordHeader[0] >= 'A' && clear.RecordHeader[0] <= 'Z' {
-		_, _ = io.WriteString(clear.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nThis is HTTP; expected HTTPS on this port.\n")
+		_, _ = clear.Conn.Write(c.conns.form([]byte(ClearToTLS), c.RemoteAddr()))
 	}
 	return n, err
 }
@@ -83,7 +82,19 @@ func (c *Conn) Read(p []byte) (int, error) {
 // affair.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.Await()
-	return c.Conn.Write(p)
+	if _, err := c.Conn.Write(c.conns.form(p, c.RemoteAddr())); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// CloseWrite is asked for by net/http after some of its own answers, so that
+// whoever still sends can read them.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
 }
 
 // Close implements net.Conn.

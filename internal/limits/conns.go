@@ -19,6 +19,9 @@ type ConnBound struct {
 // errCrowded ends a connection that has waited longest when there is no room.
 var errCrowded = errors.New("too much is being read at once")
 
+// ClearToTLS is the answer to a request in clear text where TLS is spoken.
+const ClearToTLS = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\nThis is HTTP; expected HTTPS on this port.\n"
+
 // headerLineBytes is what net/http keeps of a header's line beside its text.
 const headerLineBytes = 200
 
@@ -32,6 +35,10 @@ type Conns struct {
 	bound   ConnBound
 	exempt  func(netip.Addr) bool
 	onClose func()
+
+	// Form, if set, returns what is to be written in the place of p. It must be
+	// set before the first connection.
+	Form func(p []byte, to net.Addr) []byte
 
 	mu     sync.Mutex
 	change sync.Cond // a connection has ended or waits again
@@ -154,6 +161,13 @@ func (s *Conns) add(raw net.Conn, addr netip.Addr, shares bool) *Conn {
 	}
 	c.rest()
 	return c
+}
+
+func (s *Conns) form(p []byte, to net.Addr) []byte {
+	if s.Form == nil {
+		return p
+	}
+	return s.Form(p, to)
 }
 
 // drop closes a connection for others.

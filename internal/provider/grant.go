@@ -46,14 +46,22 @@ func (r *accountRoleResource) put(ctx context.Context, d *diagnostics, m *accoun
 	if client == nil {
 		return false
 	}
-	warnings, err := client.AssignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), svcauth.GrantRequest{ExpiresAt: instant(m.ExpiresAt)})
+	answer, err := client.AssignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), svcauth.GrantRequest{ExpiresAt: instant(m.ExpiresAt)})
 	if err != nil {
 		r.fail(d, "Granting the role failed", err)
 		return false
 	}
-	warnOfSecrets(d, warnings)
+	warnOfSecrets(d, answer.Warnings)
+	warnOfSize(d, answer.Oversized)
 	m.ID = types.StringValue(m.ServiceAccountID.ValueString() + "/" + m.RoleID.ValueString())
 	return true
+}
+
+// warnOfSize tells whose tokens would be too long.
+func warnOfSize(d *diagnostics, warnings []svcauth.SizeWarning) {
+	for _, w := range warnings {
+		d.AddWarning("The tokens of an account would be too long", w.String())
+	}
 }
 
 // warnOfSecrets tells whose secrets can use what an account has just gained.

@@ -57,12 +57,13 @@ func (r *accountRolesResource) put(ctx context.Context, d *diagnostics, m *accou
 		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.ID == roleID && g.ExpiresAt == nil }) {
 			continue
 		}
-		warnings, err := client.AssignServiceAccountRole(ctx, id, roleID, svcauth.GrantRequest{})
+		answer, err := client.AssignServiceAccountRole(ctx, id, roleID, svcauth.GrantRequest{})
 		if err != nil {
 			r.fail(d, "Granting the role "+roleID+" failed", err)
 			return false
 		}
-		warnOfSecrets(d, warnings)
+		warnOfSecrets(d, answer.Warnings)
+		warnOfSize(d, answer.Oversized)
 	}
 	for _, g := range held {
 		if slices.Contains(wanted, g.ID) {

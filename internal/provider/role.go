@@ -174,6 +174,7 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 			return
 		}
 		warnOfSecrets(&resp.Diagnostics, now.Warnings)
+		warnOfSize(&resp.Diagnostics, now.Oversized)
 		if now.MoreWarnings > 0 {
 			resp.Diagnostics.AddWarning("Further secrets were made by who holds less",
 				fmt.Sprintf("%d secrets of accounts with this role are not named here; the console's pages of the accounts name them.", now.MoreWarnings))

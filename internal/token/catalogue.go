@@ -23,6 +23,10 @@ func loadCatalogue(ctx context.Context, q *store.Q, issuer string) (*catalogue, 
 	if err != nil {
 		return nil, err
 	}
+	return newCatalogue(apis, privileges, issuer), nil
+}
+
+func newCatalogue(apis []svcauth.API, privileges []svcauth.Privilege, issuer string) *catalogue {
 	c := &catalogue{privileges: privileges, api: make(map[string]string, len(privileges)), known: map[string]bool{issuer: true}}
 	for _, a := range apis {
 		c.known[a.Audience] = true
@@ -30,7 +34,7 @@ func loadCatalogue(ctx context.Context, q *store.Q, issuer string) (*catalogue, 
 	for _, p := range privileges {
 		c.api[p.Name] = p.API
 	}
-	return c, nil
+	return c
 }
 
 // audiences lists the APIs of the privileges, in their order, once each.

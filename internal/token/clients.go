@@ -204,6 +204,19 @@ func (c *clients) forgetOrganization(id string) {
 	}
 }
 
+// catalogue gives the catalogue in force, from memory if it is there.
+func (s *Service) catalogue(ctx context.Context) (*catalogue, error) {
+	if cat := s.catalog.Load(); cat != nil {
+		return cat, nil
+	}
+	loaded, err := loadCatalogue(ctx, s.cfg.Store.Read(), s.cfg.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	s.catalog.Store(loaded)
+	return loaded, nil
+}
+
 // loadAccount reads one account from the database. An id that nobody has gives
 // one that is not known, so that it too is remembered.
 func (s *Service) loadAccount(ctx context.Context, id string) (*account, error) {
@@ -257,17 +270,11 @@ func (s *Service) withRights(ctx context.Context, a *account) (*Client, error) {
 }
 
 func (s *Service) loadRights(ctx context.Context, a *account) (*Client, error) {
-	cat := s.catalog.Load()
-	if cat == nil {
-		loaded, err := loadCatalogue(ctx, s.cfg.Store.Read(), s.cfg.Issuer)
-		if err != nil {
-			return nil, err
-		}
-		s.catalog.Store(loaded)
-		cat = loaded
+	cat, err := s.catalogue(ctx)
+	if err != nil {
+		return nil, err
 	}
 	row := *a.Credentials
-	var err error
 	if row.Roles, err = s.cfg.Store.Read().HeldRoles(ctx, row.OrgID, row.Principal()); err != nil {
 		return nil, err
 	}

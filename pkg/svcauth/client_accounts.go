@@ -59,11 +59,10 @@ func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options Lis
 }
 
 // AssignServiceAccountRole gives a role to a service account; given again, it sets the new expiry. One grants only what one holds: [CodeMissingPrivileges].
-// The warnings name secrets of the account whose makers do not hold what it gains.
-func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) ([]SecretWarning, error) {
-	var answer GrantAnswer
-	_, err := c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, &answer)
-	return answer.Warnings, err
+// The answer names secrets of the account whose makers do not hold what it gains, and says if its tokens would be too long.
+func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, &answer)
+	return answer, err
 }
 
 // UnassignServiceAccountRole takes a role from a service account. Its tokens that carry the role die at once. It is no error where it did not hold the role.

@@ -82,9 +82,29 @@ func (w SecretWarning) String() string {
 		w.SecretID, w.Hint, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
 }
 
-// GrantAnswer is the answer to a grant, where there is something to say.
+// GrantAnswer is the answer to a grant, if there is something to say.
 type GrantAnswer struct {
-	Warnings []SecretWarning `json:"warnings"`
+	Warnings  []SecretWarning `json:"warnings"`
+	Oversized []SizeWarning   `json:"oversized,omitempty"`
+}
+
+// SizeWarning names an account whose token would be longer than is issued: it
+// gets one only if it asks for a scope or a resource.
+type SizeWarning struct {
+	ID         string `json:"id"`   // of a service account, or of a member who has application keys
+	Name       string `json:"name"` // or the member's address
+	Characters int    `json:"characters"`
+	Max        int    `json:"max_characters"`
+}
+
+// String says in two sentences what the matter is and what to do.
+func (w SizeWarning) String() string {
+	whose := "The service account " + w.Name
+	if ValidID(PrefixMember, w.ID) {
+		whose = "The application keys of " + w.Name
+	}
+	return fmt.Sprintf("%s would get a token of %d characters, more than the %d that are issued (token.max_size). Let each request name what it needs, by scope or resource, or take roles away.",
+		whose, w.Characters, w.Max)
 }
 
 // NewServiceAccount is the body of POST /v1/service-accounts.
@@ -228,7 +248,10 @@ type Role struct {
 	// MoreWarnings counts those that are not named.
 	Warnings     []SecretWarning `json:"warnings,omitempty"`
 	MoreWarnings int             `json:"more_warnings,omitempty"`
-	Version      int64           `json:"-"` // of the row; travels as ETag
+	// Oversized, only in the answer to a change, names accounts with the role
+	// whose tokens would be too long; at most 20.
+	Oversized []SizeWarning `json:"oversized,omitempty"`
+	Version   int64         `json:"-"` // of the row; travels as ETag
 }
 
 // NewRole is the body of POST /v1/roles.
