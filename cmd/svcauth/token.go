@@ -22,7 +22,7 @@ func tokenCommand() *cobra.Command {
 	var scopes, resources []string
 	var audience string
 	c := verb{use: "token", short: "Fetch an access token: prints the token alone, or with -o json the server's answer",
-		long: "The client is the one that the environment or the profile names. Without --scope the token carries all that its roles grant; without --resource it is for every API that this concerns.",
+		long: "The client is the one that the environment or the profile names. Without --scope the token carries all that its roles grant; without --resource it is for every API that this concerns, the server itself aside (--resource with its issuer).",
 		example: []string{"svcauth token", "svcauth token --scope clusters:view --resource https://api.cloud.example -o json",
 			`curl -H "Authorization: Bearer $(svcauth token)" https://api.cloud.example/clusters`},
 		flags: func(flags *pflag.FlagSet) {

@@ -38,7 +38,7 @@ func openAPI(issuer string, registry huma.Registry) *huma.OpenAPI {
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "svcauth management API", Version: "1",
 			Description: "Members, roles, service accounts, their secrets and tokens, application keys and the audit log of an organization.\n\n" +
-				"Send an access token of this server as `Authorization: Bearer …`: its audience must be this server, and it carries the privileges that each call names. " +
+				"Send an access token of this server as `Authorization: Bearer …`: its audience must be this server (ask for it with `resource` and this server's issuer), and it carries the privileges that each call names. " +
 				"Errors are problems (RFC 9457): `code` is stable, `detail` says what to do. Lists come newest first, a page at a time: send `next_cursor` as `cursor` until it is null; " +
 				"what is added meanwhile is neither missed nor repeated. Times are RFC 3339 in UTC. Unknown fields are refused. An `ETag` sent back as `If-Match` keeps a change from " +
 				"overwriting somebody else's."},

@@ -58,7 +58,7 @@ func (a *accessToken) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp 
 			"client_id":     schema.StringAttribute{Optional: true, Validators: both("client_secret"), MarkdownDescription: "Whose token. Left out: the provider's own."},
 			"client_secret": schema.StringAttribute{Optional: true, Sensitive: true, Validators: both("client_id"), MarkdownDescription: "That client's secret."},
 			"scopes": schema.SetAttribute{Optional: true, ElementType: types.StringType, Validators: []validator.Set{setvalidator.SizeAtLeast(1)},
-				MarkdownDescription: "Privileges to ask for. Left out: all that the client has."},
+				MarkdownDescription: "Privileges to ask for. Left out: all that the client has of the APIs; of the server itself only with its issuer among `resources`."},
 			"resources": schema.SetAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Audiences of the APIs to which the token is limited (RFC 8707)."},
 			"revoke_on_close": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether the token is revoked when the run no longer needs it. Default: true. " +
 				"Set it to false where something outside of the run goes on using the token."},

@@ -202,6 +202,9 @@ func (s *Service) lacksPrivilege(p *resourceserver.Principal, client *Client, pr
 	if privilege == "" || p.Has(privilege) {
 		return ""
 	}
+	if client.known && client.Holds(privilege) && client.catalog.api[privilege] == s.cfg.Issuer {
+		return fmt.Sprintf("the token does not carry %s, though the account holds it: privileges of this server itself are given only if asked for. Ask for a new token with resource=%s", privilege, s.cfg.Issuer)
+	}
 	if client.known && client.Holds(privilege) {
 		return fmt.Sprintf("the token does not carry %s, though the account holds it: it was asked for a narrower scope, or issued before. Ask for a new token with it", privilege)
 	}

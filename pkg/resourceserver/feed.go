@@ -19,7 +19,9 @@ import (
 // Feed says how the issuer's revocation feed is followed: as a stream of server-sent events that resumes where it was cut; or by asking again and again,
 // where the issuer has no stream, something on the way holds events back, or MaxStaleness is below 10 s, which signs of life every 5 s can't prove.
 type Feed struct {
-	// Token gives a bearer token with the privilege tokens:introspect, for example from pkg/tokensource. Required.
+	// Token gives a bearer token of the issuer itself with the privilege
+	// tokens:introspect, for example from pkg/tokensource with the issuer as its
+	// Resource. Required.
 	Token func(context.Context) (string, error)
 	// Drop hears of a token that the issuer refused, so that Token gives another one: the method of that name in pkg/tokensource. Default: nobody does.
 	Drop func(token string)
