@@ -2,21 +2,56 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"golang.org/x/text/width"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// clean makes a text that somebody else chose fit for a terminal: no control characters (an escape sequence could rewrite the screen), one line.
+// clean makes a text that somebody else chose fit for a terminal: one line,
+// without control characters (an escape sequence could rewrite the screen) and
+// without what can't be seen or turns the direction of writing.
 func clean(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 || r == 0x200e || r == 0x200f {
+		if unsafe(r) {
 			return '?'
 		}
 		return r
 	}, text)
+}
+
+func unsafe(r rune) bool { return unicode.IsControl(r) || svcauth.Unseen(r) }
+
+// plainJSON is a writer of JSON that escapes what [clean] replaces: encoding/json
+// leaves all of it as it is, the C1 controls too, which terminals obey.
+type plainJSON struct{ to io.Writer }
+
+// Write takes whole texts, as [json.Encoder] writes them. Such a character stands
+// inside a string, for JSON has none elsewhere but the line break and spaces.
+func (p plainJSON) Write(text []byte) (int, error) {
+	out := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || !unsafe(r):
+			out = utf8.AppendRune(out, r)
+		case r > 0xffff: // RFC 8259 §7: a pair of surrogates
+			high, low := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	if _, err := p.to.Write(out); err != nil {
+		return 0, err
+	}
+	return len(text), nil
 }
 
 // columns is how wide a text is on a terminal.

@@ -27,8 +27,11 @@ func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none 
 		return none, svcauth.InvalidField("query.until", "until must be later than since.")
 	}
 	for at, text := range map[string]string{"query.actor": f.Actor, "query.target": f.Target, "query.action": f.Action} {
-		if len(text) > maxFilter || !printable(text) {
-			return none, svcauth.InvalidField(at, "Expected an id or an action of at most %d bytes, without control characters.", maxFilter)
+		if err := svcauth.CheckText(text); err != nil {
+			return none, unfit(at, err)
+		}
+		if len(text) > maxFilter {
+			return none, svcauth.InvalidField(at, "Expected an id or an action of at most %d bytes.", maxFilter)
 		}
 	}
 	if err := s.cfg.Audit.Flush(ctx); err != nil {

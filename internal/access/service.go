@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
@@ -201,11 +200,11 @@ func (t *tx) event(action, outcome, reason string) svcauth.AuditEvent {
 // loggable makes a text fit for the audit log that may be a refused caller's own: PostgreSQL takes no NUL, and nobody should fill the log with one line.
 func loggable(text string) string {
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
+		if unicode.IsControl(r) || svcauth.Unseen(r) {
 			return '?'
 		}
 		return r
-	}, text)
+	}, svcauth.RedactSecrets(text)) // before it is cut: half a secret is not recognised as one
 	if runes := []rune(text); len(runes) > 256 {
 		return string(runes[:256]) + "…"
 	}

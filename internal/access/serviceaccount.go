@@ -108,8 +108,11 @@ func (s *Service) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (l
 	if err != nil {
 		return list, err
 	}
-	if utf8.RuneCountInString(o.Name) > svcauth.MaxNameLength || !printable(o.Name) {
-		return list, svcauth.InvalidField("query.name", "Expected the first characters of a name: at most %d, none of them a control character.", svcauth.MaxNameLength)
+	if err := svcauth.CheckText(o.Name); err != nil {
+		return list, unfit("query.name", err)
+	}
+	if utf8.RuneCountInString(o.Name) > svcauth.MaxNameLength {
+		return list, svcauth.InvalidField("query.name", "Expected the first characters of a name: at most %d.", svcauth.MaxNameLength)
 	}
 	var read []svcauth.ServiceAccount
 	if prefix := strings.ToLower(strings.TrimLeftFunc(o.Name, unicode.IsSpace)); prefix != "" {

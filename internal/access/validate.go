@@ -10,34 +10,37 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// validName trims a name and refuses one that is empty, too long or holds control characters. at is its place in the request, such as "body.name".
+// validName trims a name and refuses one that is empty, too long or not fit to be
+// read. at is its place in the request, such as "body.name".
 func validName(at, name string) (string, error) {
-	name = strings.TrimSpace(name)
-	if n := utf8.RuneCountInString(name); n == 0 || n > svcauth.MaxNameLength || !printable(name) {
-		return "", svcauth.InvalidField(at, "A name has 1 to %d characters, none of them a control character.", svcauth.MaxNameLength)
-	}
-	return name, nil
+	return validText(at, "A name", name, 1, svcauth.MaxNameLength)
 }
 
 // validPersonName takes what a person is called; it may be empty.
 func validPersonName(at, name string) (string, error) {
-	name = strings.TrimSpace(name)
-	if utf8.RuneCountInString(name) > svcauth.MaxNameLength || !printable(name) {
-		return "", svcauth.InvalidField(at, "A name has at most %d characters, none of them a control character.", svcauth.MaxNameLength)
-	}
-	return name, nil
+	return validText(at, "A name", name, 0, svcauth.MaxNameLength)
 }
 
 func validDescription(at, text string) (string, error) {
+	return validText(at, "A description", text, 0, svcauth.MaxDescriptionLength)
+}
+
+// validText trims a text and refuses one that [svcauth.CheckText] refuses, or
+// that has too few or too many characters.
+func validText(at, what, text string, low, high int) (string, error) {
 	text = strings.TrimSpace(text)
-	if utf8.RuneCountInString(text) > svcauth.MaxDescriptionLength || !printable(text) {
-		return "", svcauth.InvalidField(at, "A description has at most %d characters, none of them a control character.", svcauth.MaxDescriptionLength)
+	if err := svcauth.CheckText(text); err != nil {
+		return "", unfit(at, err)
+	}
+	if n := utf8.RuneCountInString(text); n < low || n > high {
+		return "", svcauth.InvalidField(at, "%s has %d to %d characters; this has %d.", what, low, high, n)
 	}
 	return text, nil
 }
 
-func printable(s string) bool {
-	return utf8.ValidString(s) && strings.IndexFunc(s, unicode.IsControl) < 0
+// unfit says of a text why [svcauth.CheckText] refuses it.
+func unfit(at string, err error) error {
+	return svcauth.InvalidField(at, "The text %s.", err)
 }
 
 // validExpiry refuses a moment that does not lie ahead.
@@ -60,8 +63,11 @@ func validTTL(at string, seconds int) error {
 // RFC 5321 §4.1.2 without quoted local parts and address literals.
 func validEmail(at, email string) (string, error) {
 	email = lowerASCII(strings.TrimSpace(email))
+	if err := svcauth.CheckText(email); err != nil {
+		return "", unfit(at, err)
+	}
 	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > 254 || !printable(email) || !deliverable(email) {
+	if err != nil || parsed.Address != email || len(email) > 254 || !deliverable(email) {
 		return "", svcauth.InvalidField(at, "Expected one e-mail address, such as ann@example.com.")
 	}
 	return email, nil

@@ -163,6 +163,10 @@ func (c *catalogChecker) text(node *yaml.Node, key string, low, high int) string
 		c.fault(node, key, "%v", err)
 		return ""
 	}
+	if err := svcauth.CheckText(node.Value); err != nil {
+		c.fault(node, key, "%v", err)
+		return ""
+	}
 	if n := utf8.RuneCountInString(node.Value); n < low || n > high {
 		c.fault(node, key, "has %d characters; expected %d to %d", n, low, high)
 		return ""

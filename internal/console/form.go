@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,11 @@ func (f *form) refused(err error, conflict string) bool {
 	}
 	if f.Errors == nil {
 		f.Errors = map[string]string{}
+	}
+	for name, values := range f.Values { // a form comes back as it was sent, save what looks like a client secret
+		if slices.ContainsFunc(values, svcauth.HoldsSecret) {
+			f.Values.Del(name)
+		}
 	}
 	switch p.Code {
 	case svcauth.CodeInvalid:

@@ -38,6 +38,9 @@ func read[T any](v *visit, get func(context.Context, svcauth.ListOptions) (svcau
 	if len(l.Query) > 200 {
 		l.Query = ""
 	}
+	if svcauth.HoldsSecret(l.Query) {
+		return list[T]{}, svcauth.InvalidField("query.q", "What you search for %s.", svcauth.ErrSecretInText)
+	}
 	by := slices.IndexFunc(columns, func(c column[T]) bool { return c.name == strings.TrimPrefix(l.Sort, "-") })
 	if by < 0 {
 		l.Sort = ""

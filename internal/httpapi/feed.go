@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // feedPage is an answer of the revocation feed in its polling form, and, without the cursor, the data of a snapshot event.
@@ -92,12 +93,12 @@ func label(s string, size int) string {
 	if len(s) > size {
 		s = s[:size]
 	}
-	return strings.Map(func(r rune) rune {
+	return svcauth.RedactSecrets(strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e {
 			return -1
 		}
 		return r
-	}, s)
+	}, s))
 }
 
 const maxAck = 4 << 10

@@ -57,7 +57,7 @@ func (s *Server) token(alias bool) gin.HandlerFunc {
 			s.refuse(c, f.get("client_id"), err)
 			return
 		}
-		r := token.Request{GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources, IP: c.ClientIP(), UserAgent: c.Request.UserAgent()}
+		r := token.Request{GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources, IP: c.ClientIP(), UserAgent: svcauth.RedactSecrets(c.Request.UserAgent())}
 		if a := f.get("audience"); a != "" {
 			r.Resources = append(r.Resources, a)
 		}
@@ -196,7 +196,7 @@ func (s *Server) refuse(c *gin.Context, clientID string, err *token.Error) {
 	body, _ := json.Marshal(struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
-	}{err.Code, err.Description})
+	}{err.Code, svcauth.RedactSecrets(err.Description)})
 	writeJSON(c, err.Status, append(body, '\n'))
 }
 

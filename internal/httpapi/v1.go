@@ -3,7 +3,9 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -108,6 +110,23 @@ var idKinds = map[string]string{
 	"roles": svcauth.PrefixRole, "organizations": svcauth.PrefixOrganization, "secrets": svcauth.PrefixSecret,
 }
 
+// secretAt says where in a URL something has the form of a client secret; empty:
+// nowhere.
+func secretAt(u url.URL) string {
+	if svcauth.HoldsSecret(u.Path) {
+		return "path"
+	}
+	for name, values := range u.Query() {
+		if svcauth.HoldsSecret(name) {
+			return "query"
+		}
+		if slices.ContainsFunc(values, svcauth.HoldsSecret) {
+			return "query." + name
+		}
+	}
+	return ""
+}
+
 // checkIDs answers 404 to a path whose ids can't be any, before anything is looked up.
 func (m *management) checkIDs(path string) func(huma.Context, func(huma.Context)) {
 	type id struct{ param, kind, prefix string }
@@ -120,6 +139,10 @@ func (m *management) checkIDs(path string) func(huma.Context, func(huma.Context)
 		}
 	}
 	return func(ctx huma.Context, next func(huma.Context)) {
+		if at := secretAt(ctx.URL()); at != "" {
+			m.problem(humagin.Unwrap(ctx), svcauth.InvalidField(at, "The text %s.", svcauth.ErrSecretInText), nil)
+			return
+		}
 		for _, id := range ids {
 			given := ctx.Param(id.param)
 			if id.prefix != "" && !svcauth.ValidID(id.prefix, given) || len(given) > maxOtherID || !clean(given) {

@@ -38,6 +38,11 @@ func (s *Server) problem(c *gin.Context, p *svcauth.Problem, cause error) {
 // noteProblem gives a problem its request id and headers, and the log line its reason.
 func (s *Server) noteProblem(c *gin.Context, p *svcauth.Problem, cause error) {
 	p.RequestID = c.GetString("request_id")
+	p.Detail = svcauth.RedactSecrets(p.Detail) // which may name what the request named
+	for i := range p.Errors {
+		e := &p.Errors[i]
+		e.Location, e.Message = svcauth.RedactSecrets(e.Location), svcauth.RedactSecrets(e.Message)
+	}
 	c.Header("Cache-Control", "no-store")
 	insufficient(c, p)
 	if p.Status == http.StatusServiceUnavailable && p.RetryAfter == 0 {

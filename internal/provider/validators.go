@@ -30,7 +30,11 @@ func (v textValidator) ValidateString(ctx context.Context, req validator.StringR
 		return
 	}
 	text := req.ConfigValue.ValueString()
-	if n := utf8.RuneCountInString(text); n < v.least || n > v.most || text != strings.TrimSpace(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }) {
+	if err := svcauth.CheckText(text); err != nil { // the server's rule; what it names is not repeated
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a text for this", "The text "+err.Error()+".")
+		return
+	}
+	if n := utf8.RuneCountInString(text); n < v.least || n > v.most || text != strings.TrimSpace(text) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a text for this", "Expected "+v.Description(ctx)+".")
 	}
 }

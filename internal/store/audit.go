@@ -12,13 +12,16 @@ import (
 
 // InsertAuditEvent adds an event. If its row is there already, because equal
 // events are joined, only the row's count grows by the event's.
+// Nothing with the form of a client secret gets into the log, wherever it was
+// typed.
 func (q *Q) InsertAuditEvent(ctx context.Context, e svcauth.AuditEvent) error {
 	_, err := q.exec(ctx, `INSERT INTO audit_event (id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action, target_id,
 		target_kind, target_name, outcome, reason, before_json, after_json, ip, request_id, count)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		ON CONFLICT (id) DO UPDATE SET count = audit_event.count + excluded.count`,
-		e.ID, e.OrganizationID, e.Time.UnixMilli(), e.Actor.ID, e.Actor.Kind, e.Actor.Name, e.Actor.ClientID, e.Action, e.Target.ID, e.Target.Kind,
-		e.Target.Name, e.Outcome, e.Reason, string(e.Before), string(e.After), e.IP, e.RequestID, max(1, e.Count))
+		e.ID, e.OrganizationID, e.Time.UnixMilli(), e.Actor.ID, e.Actor.Kind, svcauth.RedactSecrets(e.Actor.Name), e.Actor.ClientID, e.Action,
+		svcauth.RedactSecrets(e.Target.ID), e.Target.Kind, svcauth.RedactSecrets(e.Target.Name), e.Outcome, svcauth.RedactSecrets(e.Reason),
+		svcauth.RedactSecrets(string(e.Before)), svcauth.RedactSecrets(string(e.After)), e.IP, e.RequestID, max(1, e.Count))
 	return err
 }
 
