@@ -81,8 +81,8 @@ func (s *session) memberID(ctx context.Context, idOrEmail string) (string, error
 	if svcauth.ValidID(svcauth.PrefixMember, idOrEmail) {
 		return idOrEmail, nil
 	}
-	return find(walk(ctx, s.client.Members), strings.ToLower(idOrEmail), "member", "svcauth member list",
-		func(m svcauth.Member) (string, string) { return m.ID, strings.ToLower(m.Email) })
+	return find(walk(ctx, s.client.Members), emailKey(idOrEmail), "member", "svcauth member list",
+		func(m svcauth.Member) (string, string) { return m.ID, emailKey(m.Email) })
 }
 
 // actorID takes any id, a member's address or a service account's name.
@@ -135,4 +135,12 @@ func notFound(noun, name string, near []string, see string) error {
 		text += fmt.Sprintf("; did you mean \"%s\"?", clean(strings.Join(near, `" or "`)))
 	}
 	return unknownName(text)
+}
+
+// emailKey is an address as the server compares it.
+func emailKey(text string) string {
+	if email, err := svcauth.ParseEmail(text); err == nil {
+		return email
+	}
+	return text
 }

@@ -1,10 +1,8 @@
 package access
 
 import (
-	"net/mail"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -59,42 +57,14 @@ func validTTL(at string, seconds int) error {
 	return nil
 }
 
-// validEmail takes one bare address that mail can be sent to, in lower case:
-// RFC 5321 §4.1.2 without quoted local parts and address literals.
+// validEmail takes one bare address, see [svcauth.ParseEmail].
 func validEmail(at, email string) (string, error) {
-	email = lowerASCII(strings.TrimSpace(email))
-	if err := svcauth.CheckText(email); err != nil {
+	if err := svcauth.CheckText(strings.TrimSpace(email)); err != nil {
 		return "", unfit(at, err)
 	}
-	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > 254 || !deliverable(email) {
+	email, err := svcauth.ParseEmail(email)
+	if err != nil {
 		return "", svcauth.InvalidField(at, "Expected one e-mail address, such as ann@example.com.")
 	}
 	return email, nil
-}
-
-// deliverable refuses what some mail servers read as more than a mailbox: a
-// route (% and !), a command (|), an option (a hyphen first), or a host given
-// by its number.
-func deliverable(email string) bool {
-	local, domain, _ := strings.Cut(email, "@")
-	odd := func(also string) func(rune) bool {
-		return func(r rune) bool {
-			return !unicode.In(r, unicode.L, unicode.M, unicode.N) && !strings.ContainsRune(also, r)
-		}
-	}
-	last := domain[strings.LastIndexByte(domain, '.')+1:]
-	return !strings.HasPrefix(local, "-") && strings.IndexFunc(local, odd(".#$&'*+/=?^_{}~-")) < 0 &&
-		strings.IndexFunc(domain, odd(".-")) < 0 && strings.Trim(last, "0123456789") != ""
-}
-
-// lowerASCII changes the case of ASCII letters only: beyond them Unicode's
-// rules make one person's address another's.
-func lowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		return r
-	}, s)
 }

@@ -78,6 +78,12 @@ func nameAttribute(about string) schema.StringAttribute {
 	return schema.StringAttribute{Required: true, MarkdownDescription: about, Validators: []validator.String{textValidator{1, svcauth.MaxNameLength}}}
 }
 
+// personNameAttribute may be empty, as on the server.
+func personNameAttribute(about string) schema.StringAttribute {
+	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(""), MarkdownDescription: about + " Default: empty.",
+		Validators: []validator.String{textValidator{0, svcauth.MaxNameLength}}}
+}
+
 func descriptionAttribute() schema.StringAttribute {
 	return schema.StringAttribute{Optional: true, Computed: true, Default: stringdefault.StaticString(""), Validators: []validator.String{textValidator{0, svcauth.MaxDescriptionLength}},
 		MarkdownDescription: fmt.Sprintf("What it is for, at most %d characters.", svcauth.MaxDescriptionLength)}

@@ -84,7 +84,7 @@ func member(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Me
 		if err != nil {
 			return svcauth.Member{}, err
 		}
-		if strings.EqualFold(m.Email, ref) {
+		if sameEmail(m.Email, ref) {
 			return m, nil
 		}
 	}

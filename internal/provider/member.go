@@ -9,6 +9,9 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -35,12 +38,17 @@ func (r *memberResource) Metadata(_ context.Context, _ resource.MetadataRequest,
 func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A member: a person who signs in to the console. Creating one invites it. " +
-			"The link of the invitation lets whoever has it choose the password, so it is in no state: the server sends it by mail.",
+			"The link of the invitation lets whoever has it choose the password, so it is in no state: the server sends it by mail. " +
+			"A service account gets no link at all, so that with one the server must have `smtp` configured.",
 		Attributes: map[string]schema.Attribute{
-			"id":         idAttribute("Its id, `mem_…`."),
-			"email":      replacing("The address to which the invitation goes, in lower case.", emailValidator{}),
-			"first_name": nameAttribute("First name."),
-			"last_name":  nameAttribute("Last name."),
+			"id": idAttribute("Its id, `mem_…`."),
+			"email": schema.StringAttribute{Required: true, Validators: []validator.String{emailValidator{}},
+				MarkdownDescription: "The address to which the invitation goes. The server keeps it in lower case; capitals are no difference. Changing it makes a new one.",
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplaceIf(func(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
+					resp.RequiresReplace = !sameEmail(req.StateValue.ValueString(), req.PlanValue.ValueString())
+				}, "Another address is another member.", "Another address is another member.")}},
+			"first_name": personNameAttribute("First name."),
+			"last_name":  personNameAttribute("Last name."),
 			"suspended": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
 				MarkdownDescription: "While true it can't sign in, and its application keys get no tokens. Default: false."},
 			"deletion_protection": protectionAttribute(),
@@ -51,7 +59,10 @@ func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 }
 
 func (m *memberModel) set(a svcauth.Member) {
-	m.ID, m.Email, m.FirstName, m.LastName = types.StringValue(a.ID), types.StringValue(a.Email), types.StringValue(a.FirstName), types.StringValue(a.LastName)
+	if !sameEmail(m.Email.ValueString(), a.Email) { // else it stays as it was written
+		m.Email = types.StringValue(a.Email)
+	}
+	m.ID, m.FirstName, m.LastName = types.StringValue(a.ID), types.StringValue(a.FirstName), types.StringValue(a.LastName)
 	m.Suspended, m.Status, m.CreatedAt = types.BoolValue(a.Suspended), types.StringValue(a.Status), stamp(a.CreatedAt)
 	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() {
 		m.DeletionProtection = types.BoolValue(false)
@@ -76,6 +87,9 @@ func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest,
 	if recovered {
 		resp.Diagnostics.AddWarning("The answer to an invitation was lost",
 			fmt.Sprintf("%s was invited, but the connection broke before the answer came. It was found again and is managed as %s.", made.Email, made.ID))
+	}
+	if i := made.Invitation; i != nil && i.Mail == svcauth.MailFailed {
+		resp.Diagnostics.AddWarning("The invitation was not mailed", i.MailProblem)
 	}
 	wanted := plan.Suspended
 	plan.set(made)

@@ -41,7 +41,7 @@ func TestMemberAndItsRolesLive(t *testing.T) {
 	}
 	const address, grant = "svcauth_member.ann", "svcauth_member_role.g"
 	run(t,
-		resource.TestStep{Config: text("Bob@example.com", `last_name = "Smith"`), ExpectError: regexp.MustCompile(`lower\s+case`)},
+		resource.TestStep{Config: text("bob@[192.0.2.1]", `last_name = "Smith"`), ExpectError: regexp.MustCompile(`Not\s+an\s+address`)},
 		resource.TestStep{Config: text("ann@example.com", `last_name = "Smith"`), Check: resource.ComposeTestCheckFunc(resource.TestCheckResourceAttr(address, "status", "invited"),
 			does(func() { require.Equal(t, "R", w.member("ann@example.com").Roles[0].Name) }))},
 		resource.TestStep{Config: text("ann@example.com", "last_name = \"Jones\"\nsuspended = true"), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
@@ -66,4 +66,24 @@ func TestMemberAndItsRolesLive(t *testing.T) {
 	)
 	_, err := member(t.Context(), w.Admin(), "bob@example.com")
 	require.ErrorContains(t, err, "there is no member", "destroyed")
+}
+
+// TestMemberAsTheServerHoldsIt: capitals in an address and empty names are the
+// server's to judge, so that what it holds can be imported and planned.
+func TestMemberAsTheServerHoldsIt(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "Madonna@Example.com"})
+	require.NoError(t, err)
+	text := func(email string) string {
+		return w.config(`resource "svcauth_member" "m" { email = %q }`, email)
+	}
+	const address = "svcauth_member.m"
+	nothing := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
+	run(t,
+		resource.TestStep{Config: text("madonna@example.com"), ResourceName: address, ImportState: true, ImportStateId: "MADONNA@example.com", ImportStatePersist: true},
+		resource.TestStep{Config: text("madonna@example.com"), ConfigPlanChecks: nothing},
+		resource.TestStep{Config: text("Madonna@example.com"), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
+		resource.TestStep{Config: text("Madonna@example.com"), ConfigPlanChecks: nothing},
+		resource.TestStep{Config: text("prince@example.com"), ConfigPlanChecks: planned(address, plancheck.ResourceActionReplace)},
+	)
 }

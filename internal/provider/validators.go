@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -54,11 +53,11 @@ func (v idValidator) ValidateString(ctx context.Context, req validator.StringReq
 	}
 }
 
-// emailValidator refuses an address that the server would write differently.
+// emailValidator refuses what the server would refuse.
 type emailValidator struct{}
 
 func (emailValidator) Description(context.Context) string {
-	return "one bare e-mail address in lower case, such as ann@example.com"
+	return "one bare e-mail address, such as ann@example.com"
 }
 
 func (v emailValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
@@ -68,9 +67,17 @@ func (v emailValidator) ValidateString(ctx context.Context, req validator.String
 		return
 	}
 	text := req.ConfigValue.ValueString()
-	if parsed, err := mail.ParseAddress(text); err != nil || parsed.Address != text || text != strings.ToLower(text) {
+	if _, err := svcauth.ParseEmail(text); err != nil || text != strings.TrimSpace(text) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not an address", "Expected "+v.Description(ctx)+".")
 	}
+}
+
+// sameEmail reports whether two texts are one address to the server, which
+// keeps it in lower case.
+func sameEmail(a, b string) bool {
+	one, err1 := svcauth.ParseEmail(a)
+	other, err2 := svcauth.ParseEmail(b)
+	return err1 == nil && err2 == nil && one == other
 }
 
 // secretValidator tells a mistyped secret before anything is changed. It never shows it.

@@ -1,0 +1,50 @@
+package svcauth
+
+import (
+	"errors"
+	"net/mail"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// maxEmailLength is in bytes, RFC 5321 §4.5.3.1.3.
+const maxEmailLength = 254
+
+// ParseEmail returns a member's e-mail address as the server keeps it: without
+// white space around it and with ASCII letters in lower case. It takes one bare
+// address that mail can be sent to, RFC 5321 §4.1.2 without quoted local parts
+// and address literals.
+func ParseEmail(text string) (string, error) {
+	email := lowerASCII(strings.TrimSpace(text))
+	parsed, err := mail.ParseAddress(email)
+	if err != nil || parsed.Address != email || len(email) > maxEmailLength || !utf8.ValidString(email) || !deliverable(email) {
+		return "", errors.New("expected one e-mail address, such as ann@example.com")
+	}
+	return email, nil
+}
+
+// deliverable refuses what some mail servers read as more than a mailbox: a
+// route (% and !), a command (|), an option (a hyphen first), or a host given
+// by its number.
+func deliverable(email string) bool {
+	local, domain, _ := strings.Cut(email, "@")
+	only := func(text, also string) bool {
+		return strings.IndexFunc(text, func(r rune) bool {
+			return !unicode.In(r, unicode.L, unicode.M, unicode.N) && !strings.ContainsRune(also, r)
+		}) < 0
+	}
+	last := domain[strings.LastIndexByte(domain, '.')+1:]
+	return only(local, ".#$&'*+/=?^_{}~-") && !strings.HasPrefix(local, "-") && only(domain, ".-") && strings.Trim(last, "0123456789") != ""
+}
+
+// lowerASCII changes the case of ASCII letters only: beyond them Unicode's
+// rules make one person's address another's.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
