@@ -56,7 +56,10 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 	} else if err := s.validPassword("admin_password", n.AdminPassword, n.AdminEmail, n.Name); err != nil {
 		return made, err
 	}
-	hash := s.hashing.hash(n.AdminPassword)
+	var hash string
+	if err := s.hashing.run(ctx, true, func() bool { hash = hashPassword(n.AdminPassword); return true }); err != nil {
+		return made, err
+	}
 	err = s.cfg.Store.Write(ctx, func(q *store.Q) error {
 		t := &tx{Q: q, s: s, now: s.now(), actor: System("")}
 		made, err = s.tenantIn(ctx, t, n, hash, operator)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 
 	"github.com/svcauth/svcauth/internal/store"
@@ -177,7 +178,17 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 	if err := s.validPassword("body.password", password, m.Email, m.FirstName, m.LastName, org.Name); err != nil {
 		return "", err
 	}
-	hash := s.hashing.hash(password)
+	from, _ := ActorFrom(ctx)
+	ip, _ := netip.ParseAddr(from.IP)
+	attempt, err := s.beginAttempt(m.Email, ip)
+	if err != nil {
+		return "", err
+	}
+	hash, err := attempt.hash(ctx, password)
+	attempt.end(false)
+	if err != nil {
+		return "", err
+	}
 	op := operation{action: "member.set_password", target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
 	if i.Kind == store.InvitationInvite {
 		op.action = "member.activate"

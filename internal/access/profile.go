@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -61,25 +62,23 @@ func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secr
 		return s.problem(err, svcauth.AuditTarget{Kind: "organization"})
 	}
 	ip, _ := netip.ParseAddr(a.IP)
-	if wait := s.attempts.limited(m.Email, ip, s.now()); wait > 0 {
-		return tooMany(wait)
-	}
-	began := time.Now()
-	right, err := s.hashing.check(ctx, current, m.PasswordHash)
+	attempt, err := s.beginAttempt(m.Email, ip)
 	if err != nil {
 		return err
 	}
-	if !right {
-		s.attempts.fail(m.Email, ip, s.now())
-		wrong := &tx{s: s, now: s.now(), actor: a, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
-		s.cfg.Audit.Note(wrong.event("member.set_password", svcauth.OutcomeRefused, "The current password was wrong."))
+	began := time.Now()
+	hash, err := s.rehash(ctx, attempt, m, org.Name, current, next)
+	wrong := errors.Is(err, errWrongPassword)
+	attempt.end(wrong)
+	if wrong {
+		noted := &tx{s: s, now: s.now(), actor: a, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		s.cfg.Audit.Note(noted.event("member.set_password", svcauth.OutcomeRefused, "The current password was wrong."))
 		s.pause(ctx, began)
 		return svcauth.InvalidField("body.current_password", "The current password is wrong.")
 	}
-	if err := s.validPassword("body.password", next, m.Email, m.FirstName, m.LastName, org.Name); err != nil {
+	if err != nil {
 		return err
 	}
-	hash := s.hashing.hash(next)
 	return s.myself(ctx, "member.set_password", func(ctx context.Context, t *tx, row store.MemberRow, _ svcauth.Member) error {
 		if row.PasswordHash != m.PasswordHash {
 			return store.ErrStale
@@ -87,4 +86,22 @@ func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secr
 		t.before = nil
 		return t.setPassword(ctx, row, hash)
 	})
+}
+
+var errWrongPassword = errors.New("the current password is wrong")
+
+// rehash returns the hash of a member's next password, if the current one is
+// right and the next one fit.
+func (s *Service) rehash(ctx context.Context, a *passwordAttempt, m store.MemberRow, organization string, current, next svcauth.Secret) (string, error) {
+	right, err := a.check(ctx, current, m.PasswordHash)
+	if err != nil {
+		return "", err
+	}
+	if !right {
+		return "", errWrongPassword
+	}
+	if err := s.validPassword("body.password", next, m.Email, m.FirstName, m.LastName, organization); err != nil {
+		return "", err
+	}
+	return a.hash(ctx, next)
 }

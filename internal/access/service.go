@@ -53,6 +53,7 @@ type Service struct {
 	hashing     hashing
 	attempts    *attempts
 	wrongAnswer time.Duration // see wrongAnswerAfter
+	refused     *limits.Shares[struct{}]
 	blocked     map[string]bool
 	policies    *limits.Rates[string] // by organization
 }
@@ -68,7 +69,8 @@ func New(cfg Config) *Service {
 	if cfg.Audit == nil {
 		cfg.Audit = audit.New(audit.Config{Store: cfg.Store, Logger: cfg.Logger})
 	}
-	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter, blocked: make(map[string]bool, len(cfg.Blocklist)),
+	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter,
+		refused: limits.NewShares[struct{}](limits.Bound{Total: maxRefused}), blocked: make(map[string]bool, len(cfg.Blocklist)),
 		policies: limits.NewRates[string](limits.Rate{PerSecond: policiesPerSecond, Burst: policiesAtOnce}, 10_000)}
 	for _, password := range cfg.Blocklist {
 		s.blocked[strings.ToLower(password)] = true

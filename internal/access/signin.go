@@ -39,19 +39,17 @@ const wrongAnswerAfter = 400 * time.Millisecond
 // always served. Only who knew the password learns that the account is suspended: [svcauth.CodeForbidden].
 func (s *Service) SignIn(ctx context.Context, r SignInRequest) (SignedIn, error) {
 	began := time.Now()
-	if wait := s.attempts.limited(r.Email, r.IP, s.now()); wait > 0 {
-		return SignedIn{}, tooMany(wait)
+	attempt, err := s.beginAttempt(r.Email, r.IP)
+	if err != nil {
+		s.pauseRefused(ctx, began)
+		return SignedIn{}, err
 	}
-	rows, err := s.membersFor(ctx, r.Email, r.OrganizationID)
+	rows, fits, err := s.withPassword(ctx, attempt, r)
+	attempt.end(err == nil && len(fits) == 0)
 	if err != nil {
 		return SignedIn{}, s.problem(err, svcauth.AuditTarget{})
 	}
-	fits, err := s.withPassword(ctx, rows, r.Password)
-	if err != nil {
-		return SignedIn{}, err
-	}
 	if len(fits) == 0 {
-		s.attempts.fail(r.Email, r.IP, s.now())
 		s.noteRefusedSignIn(ctx, rows, r.IP, "The password was wrong.")
 		s.pause(ctx, began)
 		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Address or password is wrong, or there is no such account. Check both; an administrator of your organization can send you a link to set another password.")
@@ -75,21 +73,26 @@ func (s *Service) membersFor(ctx context.Context, email, orgID string) ([]store.
 	return []store.MemberRow{m}, err
 }
 
-// withPassword gives those whose password it is. It hashes at least once.
-func (s *Service) withPassword(ctx context.Context, rows []store.MemberRow, password svcauth.Secret) (fits []store.MemberRow, err error) {
+// withPassword returns the members with this address and those of them whose
+// password it is. It hashes at least once.
+func (s *Service) withPassword(ctx context.Context, a *passwordAttempt, r SignInRequest) (rows, fits []store.MemberRow, err error) {
+	rows, err = s.membersFor(ctx, r.Email, r.OrganizationID)
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(rows) == 0 {
 		rows = []store.MemberRow{{}} // nobody: no password has its hash
 	}
 	for _, m := range rows {
-		ok, err := s.hashing.check(ctx, password, m.PasswordHash)
+		ok, err := a.check(ctx, r.Password, m.PasswordHash)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if ok {
 			fits = append(fits, m)
 		}
 	}
-	return fits, nil
+	return rows, fits, nil
 }
 
 func (s *Service) pause(ctx context.Context, began time.Time) {
@@ -100,6 +103,18 @@ func (s *Service) pause(ctx context.Context, began time.Time) {
 	select {
 	case <-time.After(rest):
 	case <-ctx.Done():
+	}
+}
+
+// maxRefused bounds how many refusals are held back at once.
+const maxRefused = 1000
+
+// pauseRefused is pause for an attempt that is refused before anything is
+// tried, so that a program that tries again at once does so twice a second.
+func (s *Service) pauseRefused(ctx context.Context, began time.Time) {
+	if s.refused.Take(struct{}{}, 1, false) {
+		s.pause(ctx, began)
+		s.refused.Give(struct{}{}, 1)
 	}
 }
 
@@ -195,7 +210,7 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 // SignInVerified signs in as one of what [Service.MemberByVerifiedEmail] gave for that same address. Who was only invited becomes active by it, and the link is void.
 func (s *Service) SignInVerified(ctx context.Context, email, memberID string, ip netip.Addr) (SignedIn, error) {
 	m, err := s.read().MemberOfSession(ctx, memberID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (store.NameKey(m.Email) != store.NameKey(email) || m.Suspended) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
 		if err == nil && m.Suspended {
 			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
 		}
@@ -224,10 +239,4 @@ func (s *Service) SignInVerified(ctx context.Context, email, memberID string, ip
 		}
 	}
 	return s.signInAs(ctx, []store.MemberRow{m}, ip)
-}
-
-func tooMany(wait time.Duration) error {
-	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many wrong passwords came from your network. Wait as Retry-After says, or ask an administrator of your organization for a link to set another password.")
-	p.RetryAfter = wait
-	return p
 }

@@ -1,8 +1,11 @@
 package access_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,6 +102,48 @@ func TestWrongPasswordsAreLimitedWithoutLockingTheOwnerOut(t *testing.T) {
 	f.Clock.Advance(15 * time.Minute)
 	_, err = f.signIn("ann@example.com", goodPassword, attacker)
 	require.NoError(t, err, "the limit passes")
+}
+
+// Many guesses at once are no more than many in turn: each counts before it is
+// hashed.
+func TestGuessesAtOnceAreCounted(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	f.join(f.Admin(), "ann@example.com")
+	attacker := netip.MustParseAddr("203.0.113.9")
+	var tried atomic.Int64
+	var group sync.WaitGroup
+	for range 120 {
+		group.Go(func() {
+			_, err := f.signIn("ann@example.com", wrongPassword, attacker)
+			var p *svcauth.Problem
+			if errors.As(err, &p) && p.Code == svcauth.CodeUnauthenticated {
+				tried.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	require.LessOrEqual(t, tried.Load(), int64(10))
+	require.Positive(t, tried.Load())
+	_, err := f.signIn("ann@example.com", goodPassword, home)
+	require.NoError(t, err, "the owner is not locked out")
+}
+
+// Unicode knows more letters that become a k or an i in lower case; as an
+// address each is somebody else's.
+func TestAddressesAreComparedByASCIICase(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	f.join(f.Admin(), "kim@example.com")
+	_, err := f.signIn("KIM@example.com", goodPassword, home)
+	require.NoError(t, err)
+	for _, other := range []string{"\u212aim@example.com", "k\u0130m@example.com"} {
+		_, err := f.signIn(other, goodPassword, home)
+		problem(t, svcauth.CodeUnauthenticated, err)
+		found, err := f.Service.MemberByVerifiedEmail(t.Context(), other)
+		require.NoError(t, err)
+		require.Empty(t, found, other)
+	}
 }
 
 func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {

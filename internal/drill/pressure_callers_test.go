@@ -26,6 +26,10 @@ func begin(j job) (do func(order) result, stop func(), err error) {
 		return beginMany(j)
 	case "repeat":
 		return beginRepeat(j)
+	case "guess":
+		return beginGuess(j)
+	case "enter":
+		return beginEnter(j)
 	case "steady":
 		return beginSteady(j)
 	}

@@ -33,6 +33,7 @@ type job struct {
 	Requests []string
 	Clients  []credential
 	Mayfail  bool // of those who hold: the node may hang up on some
+	Networks int  // from how many those guess who guess passwords
 }
 
 type credential struct{ ID, Secret string }

@@ -25,11 +25,15 @@ const maxStaleness = 15 * time.Second
 
 // stack is some nodes on one database and one Redis, and resource servers that follow each of them.
 type stack struct {
-	t          testing.TB
-	issuer     string
-	nodes      []*node
-	front      *http.Client
-	admin      *svcauth.Client
+	t      testing.TB
+	issuer string
+	nodes  []*node
+	front  *http.Client
+	admin  *svcauth.Client
+	// What the first administrator signs in to the console with.
+	adminEmail    string
+	adminPassword svcauth.Secret
+
 	role       svcauth.Role               // every account has it
 	secondRole svcauth.Role               // some are given it, and it is taken from some
 	verifiers  []*resourceserver.Verifier // one a node, in the order of nodes
@@ -53,12 +57,17 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 	out, err := bootstrap.Output()
 	require.NoError(t, err, complaint.String())
 	var made struct {
+		Admin struct {
+			Email    string         `json:"email"`
+			Password svcauth.Secret `json:"password"`
+		} `json:"admin"`
 		Key struct {
 			ID     string         `json:"client_id"`
 			Secret svcauth.Secret `json:"client_secret"`
 		} `json:"application_key"`
 	}
 	require.NoError(t, json.Unmarshal(out, &made))
+	s.adminEmail, s.adminPassword = made.Admin.Email, made.Admin.Password
 	for _, n := range s.nodes {
 		n.start()
 	}

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -43,4 +44,38 @@ func TestRatesBoundEachKey(t *testing.T) {
 	later := now.Add(time.Minute)
 	assert.Zero(t, r.Allow("e", later), "keys at rest give way")
 	assert.LessOrEqual(t, len(r.byKey), 2)
+}
+
+func TestSlotsServePrivilegedCallersFirst(t *testing.T) {
+	for total, others := range map[int]int{1: 1, 2: 1, 4: 3} {
+		s := NewSlots(total)
+		for range others {
+			require.NoError(t, s.Take(t.Context(), false))
+		}
+		soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		assert.ErrorIs(t, s.Take(soon, false), context.DeadlineExceeded, "the rest is kept")
+		cancel()
+		for range total - others {
+			require.NoError(t, s.Take(t.Context(), true))
+		}
+		order := make(chan string, 2)
+		wait := func(name string, privileged bool, waiting func() int) {
+			go func() {
+				if s.Take(t.Context(), privileged) == nil {
+					order <- name
+				}
+			}()
+			require.Eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return waiting() == 1 }, time.Second, time.Millisecond)
+		}
+		wait("other", false, func() int { return len(s.rest) })
+		wait("privileged", true, func() int { return len(s.first) })
+		s.Give()
+		assert.Equal(t, "privileged", <-order, "of %d", total)
+		for range total {
+			s.Give()
+		}
+		assert.Equal(t, "other", <-order)
+		s.Give()
+		assert.Equal(t, total, s.free, "all of them are back")
+	}
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // ClientRow is a client as it is made.
@@ -65,7 +67,7 @@ type MemberRow struct {
 func (q *Q) InsertMember(ctx context.Context, m MemberRow) error {
 	_, err := q.exec(ctx, `INSERT INTO member (id, org_id, email, email_key, first_name, last_name, suspended, password_hash, session_epoch, created_at_ms,
 		created_by_id, created_by_name, activated_at_ms, version) VALUES ($1, $2, $3, $4, $5, $6, FALSE, $7, 0, $8, $9, $10, $11, 1)`,
-		m.ID, m.OrgID, m.Email, NameKey(m.Email), m.FirstName, m.LastName, m.PasswordHash, m.CreatedAt.UnixMilli(), m.CreatedByID, m.CreatedByName,
+		m.ID, m.OrgID, m.Email, svcauth.EmailKey(m.Email), m.FirstName, m.LastName, m.PasswordHash, m.CreatedAt.UnixMilli(), m.CreatedByID, m.CreatedByName,
 		milliseconds(m.ActivatedAt))
 	return err
 }

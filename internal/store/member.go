@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const memberSelect = `SELECT id, org_id, email, first_name, last_name, suspended, password_hash, session_epoch, created_at_ms, created_by_id, created_by_name,
@@ -30,12 +32,12 @@ func (q *Q) MemberOfSession(ctx context.Context, id string) (MemberRow, error) {
 
 // MemberByEmail reads the organization's member with an address.
 func (q *Q) MemberByEmail(ctx context.Context, orgID, email string) (MemberRow, error) {
-	return single(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND email_key = $2`+ofLiving, orgID, NameKey(email))
+	return single(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND email_key = $2`+ofLiving, orgID, svcauth.EmailKey(email))
 }
 
 // MembersByEmail reads up to limit members with an address, of all organizations, those who signed in last first.
 func (q *Q) MembersByEmail(ctx context.Context, email string, limit int) ([]MemberRow, error) {
-	return many(ctx, q, scanMember, memberSelect+` WHERE email_key = $1`+ofLiving+` ORDER BY COALESCE(last_sign_in_ms, 0) DESC, id LIMIT $2`, NameKey(email), limit)
+	return many(ctx, q, scanMember, memberSelect+` WHERE email_key = $1`+ofLiving+` ORDER BY COALESCE(last_sign_in_ms, 0) DESC, id LIMIT $2`, svcauth.EmailKey(email), limit)
 }
 
 // Members reads a page, newest first, of those with an id below before ("" for the first page).

@@ -16,7 +16,7 @@ const maxEmailLength = 254
 // address that mail can be sent to, RFC 5321 §4.1.2 without quoted local parts
 // and address literals.
 func ParseEmail(text string) (string, error) {
-	email := lowerASCII(strings.TrimSpace(text))
+	email := EmailKey(text)
 	parsed, err := mail.ParseAddress(email)
 	if err != nil || parsed.Address != email || len(email) > maxEmailLength || !utf8.ValidString(email) || !deliverable(email) {
 		return "", errors.New("expected one e-mail address, such as ann@example.com")
@@ -38,13 +38,15 @@ func deliverable(email string) bool {
 	return only(local, ".#$&'*+/=?^_{}~-") && !strings.HasPrefix(local, "-") && only(domain, ".-") && strings.Trim(last, "0123456789") != ""
 }
 
-// lowerASCII changes the case of ASCII letters only: beyond them Unicode's
-// rules make one person's address another's.
-func lowerASCII(s string) string {
+// EmailKey returns the form in which e-mail addresses are compared: without
+// white space around them and without regard to the case of ASCII letters.
+// Letters beyond ASCII are compared as they are: by Unicode's rules the Kelvin
+// sign (U+212A) is a k, which would make one person's mailbox another's.
+func EmailKey(text string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
 			r += 'a' - 'A'
 		}
 		return r
-	}, s)
+	}, strings.TrimSpace(text))
 }
