@@ -126,6 +126,7 @@ func (s *Server) run(listener net.Listener) {
 	s.t.Helper()
 	cfg, err := config.Load(config.LoadOptions{Environ: s.environ})
 	require.NoError(s.t, err)
+	s.Issuer = cfg.Issuer // a test may have set one of its own
 	log := s.opts.Log
 	if log == nil {
 		log = s.log
