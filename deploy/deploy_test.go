@@ -144,3 +144,28 @@ func TestChartIsWellFormed(t *testing.T) {
 	}
 	require.NotContains(t, out, "svcs_")
 }
+
+// What secrets.sh makes is what the server takes, and what compose asks for is in
+// .env; a second run changes nothing.
+func TestSecretsOfComposeAreTaken(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "compose"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "compose", "secrets.sh"), []byte(read(t, "compose/secrets.sh")), 0o755))
+	var first string
+	for range 2 {
+		out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "compose", "secrets.sh")).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		env := read(t, filepath.Join(dir, ".env"))
+		for _, name := range regexp.MustCompile(`\$\{(\w+):\?`).FindAllStringSubmatch(read(t, "compose.yaml"), -1) {
+			require.Regexp(t, `(?m)^`+name[1]+`=\S`, env)
+		}
+		key := read(t, filepath.Join(dir, "compose", "secrets", "master.key"))
+		if first == "" {
+			first = env + key
+		}
+		require.Equal(t, first, env+key)
+	}
+	for _, name := range []string{"master.key", "pgpass"} {
+		require.NoError(t, config.PrivateFile(filepath.Join(dir, "compose", "secrets", name)))
+	}
+}

@@ -60,11 +60,12 @@ func (c checker) masterKey(cfg *Config) {
 		c.that(c.sources["master_key_file"] == sourceDefault || cfg.MasterKeyFile == "", "master_key", "is set and master_key_file too (%s); keep one", c.sources["master_key_file"])
 	} else if !c.broken["master_key"] {
 		c.that(cfg.MasterKeyFile != "", "master_key_file", "is empty and so is master_key; set one of them")
+		c.private(cfg.MasterKeyFile, "master_key_file") // made at the first start if it is not there
 	}
 	if cfg.MasterKeyPreviousFile != "" && cfg.MasterKeyPreviousFile == cfg.MasterKeyFile {
 		c.that(false, "master_key_previous_file", "is the same file as master_key_file; name the one with the old key")
 	} else {
-		c.file(cfg.MasterKeyPreviousFile, "master_key_previous_file")
+		c.secretFile(cfg.MasterKeyPreviousFile, "master_key_previous_file")
 	}
 }
 
@@ -102,7 +103,7 @@ func (c checker) outside(cfg *Config) {
 			c.that(c.all.String(key) == "" || c.broken["oidc.issuer"], key, "is set, but oidc.issuer is empty; set it, or take this away")
 		}
 	}
-	c.file(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
+	c.secretFile(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
 	c.file(cfg.OIDC.CAFile, "oidc.ca_file")
 	if cfg.OTLP.Endpoint != "" {
 		c.webURL(cfg.OTLP.Endpoint, "otlp.endpoint", false)

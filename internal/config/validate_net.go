@@ -19,7 +19,7 @@ func (c checker) addresses(cfg *Config) {
 	}
 	c.that((cfg.TLS.CertFile == "") == (cfg.TLS.KeyFile == ""), "tls.cert_file", "and tls.key_file go together; set both, or none")
 	c.file(cfg.TLS.CertFile, "tls.cert_file")
-	c.file(cfg.TLS.KeyFile, "tls.key_file")
+	c.secretFile(cfg.TLS.KeyFile, "tls.key_file")
 	secure := strings.HasPrefix(cfg.Issuer, "https://")
 	hasTLS := cfg.TLS.CertFile != ""
 	if !c.broken["issuer"] && !c.broken["listen"] {
