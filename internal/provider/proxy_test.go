@@ -94,9 +94,19 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.forward(w, r)
 }
 
-// forward passes the request on. The metadata is rewritten, so that the provider takes this for the server.
+// forward passes the request on. The metadata is rewritten, so that the provider
+// takes this for the server, and so is the audience of the tokens that it asks for.
 func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	forwarder := httputil.NewSingleHostReverseProxy(p.to)
+	if r.URL.Path == "/oauth2/token" {
+		raw, err := io.ReadAll(r.Body)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		raw = bytes.ReplaceAll(raw, []byte(url.QueryEscape(p.URL)), []byte(url.QueryEscape(p.to.String())))
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(raw)), int64(len(raw))
+	}
 	if strings.HasPrefix(r.URL.Path, "/.well-known/oauth") {
 		r.Header.Del("Accept-Encoding")
 		forwarder.ModifyResponse = func(res *http.Response) error {

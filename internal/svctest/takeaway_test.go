@@ -62,7 +62,7 @@ var takings = []taking{
 	{"unassign a role", func(t *testing.T, c *svcauth.Client, v victim) {
 		_, err := c.UnassignServiceAccountRole(t.Context(), v.ID, v.editor.ID, 0)
 		require.NoError(t, err)
-	}, ""}, // each token carries the role, whatever its scope
+	}, "clusters:view"}, // a narrowed token carries only the roles behind its privileges
 	{"take a privilege off a role", func(t *testing.T, c *svcauth.Client, v victim) {
 		_, err := c.UpdateRole(t.Context(), v.editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{}}, 0)
 		require.NoError(t, err)
@@ -70,12 +70,12 @@ var takings = []taking{
 	{"delete a role", func(t *testing.T, c *svcauth.Client, v victim) {
 		_, err := c.DeleteRole(t.Context(), v.editor.ID, 0)
 		require.NoError(t, err)
-	}, ""},
+	}, "clusters:view"},
 	{"rename a role", func(t *testing.T, c *svcauth.Client, v victim) {
 		name := v.editor.Name + " renamed"
 		_, err := c.UpdateRole(t.Context(), v.editor.ID, 0, svcauth.RolePatch{Name: &name}, 0)
 		require.NoError(t, err)
-	}, ""},
+	}, "clusters:view"},
 	{"revoke all", func(t *testing.T, c *svcauth.Client, v victim) {
 		_, err := c.RevokeTokens(t.Context(), v.ID, 0)
 		require.NoError(t, err)
