@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -37,9 +39,20 @@ func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
 	return out
 }
 
-func printTenant(w io.Writer, issuer string, t access.Tenant) {
-	fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
+// printTenant shows what was made to a person.
+func printTenant(w io.Writer, issuer string, t access.Tenant) error {
+	_, err := fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
 		t.Organization.Name, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret.Reveal())
+	return unseen(t, err)
+}
+
+// unseen says what to do about a password that was made and could not be shown.
+func unseen(t access.Tenant, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("organization %s was made, but what is shown once could not be written: %w; unless you gave the password of %s yourself (--admin-password-file), begin again with an empty database",
+		t.Organization.Name, err, t.AdminEmail)
 }
 
 // tenantCommand is the common part of bootstrap and organization create.
@@ -51,6 +64,9 @@ func tenantCommand(use, short string, add func(context.Context, *app.App, access
 			return err
 		}
 		if passwordFile != "" {
+			if err := config.PrivateFile(passwordFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("--admin-password-file %w", err)
+			}
 			raw, err := os.ReadFile(passwordFile)
 			if err != nil {
 				return fmt.Errorf("read the administrator's password: %w", err)
@@ -63,10 +79,9 @@ func tenantCommand(use, short string, add func(context.Context, *app.App, access
 				return err
 			}
 			if output == "json" {
-				return json.NewEncoder(c.OutOrStdout()).Encode(tenantOf(cfg.Issuer, made))
+				return unseen(made, json.NewEncoder(plainJSON{c.OutOrStdout()}).Encode(tenantOf(cfg.Issuer, made)))
 			}
-			printTenant(c.OutOrStdout(), cfg.Issuer, made)
-			return nil
+			return printTenant(c.OutOrStdout(), cfg.Issuer, made)
 		})
 	}}
 	c.Flags().StringVar(&n.AdminEmail, "admin-email", "admin@localhost.localdomain", "address of the first administrator")

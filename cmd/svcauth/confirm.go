@@ -59,9 +59,12 @@ func (t *taking) confirm(ctx context.Context, s *session, consequence func() (st
 	return errors.New("not confirmed; nothing was changed")
 }
 
-func (s *session) terminal() bool {
-	file, is := s.in.(*os.File)
-	return is && term.IsTerminal(int(file.Fd()))
+func (s *session) terminal() bool { return isTerminal(s.in) }
+
+// isTerminal reports whether a stream is a terminal: somebody sits there.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // enforced reports what came of waiting.

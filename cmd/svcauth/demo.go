@@ -89,7 +89,9 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 	if err := os.WriteFile(demoProfile, []byte(profile), 0o600); err != nil {
 		return err
 	}
-	printTenant(w, cfg.Issuer, tenant)
+	if err := printTenant(w, cfg.Issuer, tenant); err != nil {
+		return err
+	}
 	fmt.Fprintf(w, `
 Service account "example", role "Cluster operator". Fetch a token, call the example API with it, revoke it:
 

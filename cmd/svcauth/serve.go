@@ -38,32 +38,49 @@ func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) er
 }
 
 func serveCommand() *cobra.Command {
-	return &cobra.Command{Use: "serve", Short: "Run the server; an empty database is bootstrapped first", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
-			for _, warning := range cfg.Warnings() {
-				a.Logger().Warn(warning)
-			}
-			if err := bootstrapEmpty(ctx, a, c.OutOrStdout(), cfg.Issuer); err != nil {
-				return err
-			}
-			return a.Run(ctx, nil)
-		})
-	}}
+	var print bool
+	c := &cobra.Command{Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
+		Long: `Run the server.
+
+On an empty database it first makes the first administrator, as 'svcauth
+bootstrap' does, and prints the password and an application key: if standard
+output is a terminal, or with --print-credentials. Otherwise it makes none, for
+what it printed would stay in a log; it says so and serves, and 'svcauth
+bootstrap' makes one beside it.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
+				for _, warning := range cfg.Warnings() {
+					a.Logger().Warn(warning)
+				}
+				if err := bootstrapEmpty(ctx, a, c.OutOrStdout(), cfg.Issuer, print); err != nil {
+					return err
+				}
+				return a.Run(ctx, nil)
+			})
+		}}
+	c.Flags().BoolVar(&print, "print-credentials", false, "on an empty database, make the first administrator and print its password though standard output is no terminal")
+	return c
 }
 
-// bootstrapEmpty bootstraps a database that has not been, and prints what it made. Of nodes that start at once on an empty database one does; the others go on.
-func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer string) error {
+// bootstrapEmpty bootstraps a database that has not been, if somebody sees what
+// it prints or asked for it. Of nodes that start at once on an empty database
+// one does; the others go on.
+func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer string, print bool) error {
 	done, err := a.Access.Bootstrapped(ctx)
 	if done || err != nil {
 		return err
 	}
+	if !print && !isTerminal(out) {
+		a.Logger().Warn("there is no organization yet, so nobody can sign in and no client gets a token; run `svcauth bootstrap` beside this node, with the same configuration: " +
+			"it makes the first administrator and prints the password. The server does so itself only on a terminal or with --print-credentials, because a log would keep it")
+		return nil
+	}
 	made, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
 	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) && refused.Code == svcauth.CodeConflict {
-		a.Logger().Info("another node has bootstrapped the database, and has printed the first administrator")
+		a.Logger().Info("somebody else has bootstrapped the database at the same time, and has seen the first administrator's password")
 		return nil
 	} else if err != nil {
 		return err
 	}
-	printTenant(out, issuer, made)
-	return nil
+	return printTenant(out, issuer, made)
 }

@@ -26,6 +26,7 @@ type node struct {
 	ops     string
 	path    string // of the program; empty: the one that is built for all
 	environ []string
+	flags   []string // of serve
 	log     string
 	client  *http.Client // reaches this node only
 	cmd     *exec.Cmd
@@ -83,7 +84,7 @@ func (n *node) start() {
 	}
 	log, err := os.OpenFile(n.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	require.NoError(n.t, err)
-	n.cmd = exec.Command(path, "serve")
+	n.cmd = exec.Command(path, append([]string{"serve"}, n.flags...)...)
 	n.cmd.Dir, n.cmd.Env, n.cmd.Stdout, n.cmd.Stderr = filepath.Dir(n.log), n.environ, log, log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(n.t, n.cmd.Start())

@@ -12,15 +12,19 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
 
-// Nodes that start at one moment, as a deployment starts them, on a database in which there is nothing and with no master key yet: one brings the schema, one makes the
-// first administrator and prints it, all come into service at their first start.
+// Nodes that start at one moment, as a deployment starts them, on a database in
+// which there is nothing and with no master key yet: one brings the schema, one
+// makes the first administrator and prints it, as it was asked to, and all come
+// into service at their first start.
 func TestNodesStartAtOnceOnNothing(t *testing.T) {
 	database := pgtest.Start(t, pgtest.Config{}).NewDatabase()
 	environ := []string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redistest.URL(t), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key"),
 		"SVCAUTH_ISSUER=http://" + freeAddr(t)}
 	var nodes []*node
 	for range 4 {
-		nodes = append(nodes, newNode(t, environ...))
+		n := newNode(t, environ...)
+		n.flags = []string{"--print-credentials"}
+		nodes = append(nodes, n)
 	}
 	for _, n := range nodes {
 		n.start()
