@@ -112,7 +112,7 @@ func exportEvents() *cobra.Command {
 
 func (s *session) export(ctx context.Context, filter svcauth.AuditFilter) error {
 	out := bufio.NewWriter(s.out)
-	encoder := json.NewEncoder(plainJSON{out})
+	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	written, last := 0, time.Time{}
 	page := func(ctx context.Context, o svcauth.ListOptions) (found svcauth.List[svcauth.AuditEvent], err error) {

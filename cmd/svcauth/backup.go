@@ -26,7 +26,7 @@ The archive fits a database of either kind: see 'svcauth restore'. A file is wri
 			}
 			var rows int64
 			if out == "-" {
-				rows, err = app.Backup(c.Context(), cfg, c.OutOrStdout())
+				rows, err = app.Backup(c.Context(), cfg, raw(c.OutOrStdout()))
 			} else {
 				err = writeWhole(out, func(w io.Writer) error {
 					rows, err = app.Backup(c.Context(), cfg, w)

@@ -79,7 +79,7 @@ func tenantCommand(use, short string, add func(context.Context, *app.App, access
 				return err
 			}
 			if output == "json" {
-				return unseen(made, json.NewEncoder(plainJSON{c.OutOrStdout()}).Encode(tenantOf(cfg.Issuer, made)))
+				return unseen(made, json.NewEncoder(c.OutOrStdout()).Encode(tenantOf(cfg.Issuer, made)))
 			}
 			return printTenant(c.OutOrStdout(), cfg.Issuer, made)
 		})

@@ -38,6 +38,7 @@ func (e usageError) Error() string { return string(e) }
 func wrongUsage(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	stdout, stderr = &plain{to: stdout}, &plain{to: stderr}
 	root := rootCommand()
 	root.SetIn(stdin)
 	root.SetOut(stdout)

@@ -70,7 +70,7 @@ func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer strin
 	if done || err != nil {
 		return err
 	}
-	if !print && !isTerminal(out) {
+	if !print && !isTerminal(raw(out)) {
 		a.Logger().Warn("there is no organization yet, so nobody can sign in and no client gets a token; run `svcauth bootstrap` beside this node, with the same configuration: " +
 			"it makes the first administrator and prints the password. The server does so itself only on a terminal or with --print-credentials, because a log would keep it")
 		return nil

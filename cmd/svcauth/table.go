@@ -110,7 +110,7 @@ func writeFields(w io.Writer, fields ...field) error {
 
 // writeJSON writes v as the API would, for people to read: indented, nothing escaped for HTML.
 func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(plainJSON{w})
+	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf16"
@@ -29,29 +31,61 @@ func clean(text string) string {
 
 func unsafe(r rune) bool { return unicode.IsControl(r) || svcauth.Unseen(r) }
 
-// plainJSON is a writer of JSON that escapes what [clean] replaces: encoding/json
-// leaves all of it as it is, the C1 controls too, which terminals obey.
-type plainJSON struct{ to io.Writer }
+// plain is a writer that escapes, as JSON does, what a terminal would obey or
+// people could not see: [run] puts it before both streams, so that it holds for
+// JSON, which means the same afterwards (encoding/json escapes no C1 controls),
+// for tables, error lines and the log alike. It may be used from several
+// goroutines.
+type plain struct {
+	to   io.Writer
+	mu   sync.Mutex
+	rest []byte // the begin of a character whose end comes with the next Write
+}
 
-// Write takes whole texts, as [json.Encoder] writes them. Such a character stands
-// inside a string, for JSON has none elsewhere but the line break and spaces.
-func (p plainJSON) Write(text []byte) (int, error) {
-	out := make([]byte, 0, len(text))
-	for _, r := range string(text) {
+// Write escapes all that [unsafe] names but line breaks and tabs.
+func (p *plain) Write(text []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	given := len(text)
+	if len(p.rest) > 0 || slices.ContainsFunc(text, func(b byte) bool { return b < ' ' && b != '\n' && b != '\t' || b >= 0x7f }) {
+		text = p.escape(append(p.rest, text...))
+	}
+	if _, err := p.to.Write(text); err != nil {
+		return 0, err
+	}
+	return given, nil
+}
+
+func (p *plain) escape(text []byte) []byte {
+	p.rest = nil
+	out := make([]byte, 0, len(text)+len(text)/8)
+	for len(text) > 0 {
+		if !utf8.FullRune(text) {
+			p.rest = text
+			break
+		}
+		r, size := utf8.DecodeRune(text)
 		switch {
-		case r == '\n' || !unsafe(r):
-			out = utf8.AppendRune(out, r)
+		case r == '\n' || r == '\t' || !unsafe(r):
+			out = append(out, text[:size]...)
 		case r > 0xffff: // RFC 8259 §7: a pair of surrogates
 			high, low := utf16.EncodeRune(r)
 			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
 		default:
 			out = fmt.Appendf(out, `\u%04x`, r)
 		}
+		text = text[size:]
 	}
-	if _, err := p.to.Write(out); err != nil {
-		return 0, err
+	return out
+}
+
+// raw returns the stream below a [plain] writer: for bytes that are no text, and
+// to ask whether it is a terminal.
+func raw(w io.Writer) io.Writer {
+	if p, ok := w.(*plain); ok {
+		return p.to
 	}
-	return len(text), nil
+	return w
 }
 
 // columns is how wide a text is on a terminal.
