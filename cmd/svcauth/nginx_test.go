@@ -59,7 +59,11 @@ func startNginx(t *testing.T, dir, address, target string) {
 	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		temporary += name + "_temp_path " + dir + "/" + name + ";\n"
 	}
-	require.NoError(t, os.WriteFile(config, []byte("daemon off;\npid "+dir+"/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"+temporary+
+	user := ""
+	if os.Geteuid() == 0 {
+		user = "user root;\n" // else its workers can't enter the directory: a body that comes in pieces is written there
+	}
+	require.NoError(t, os.WriteFile(config, []byte(user+"daemon off;\npid "+dir+"/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"+temporary+
 		"server { listen "+address+"; location / { proxy_pass "+target+"; proxy_set_header Host $http_host; } }\n}\n"), 0o600))
 	program, err := exec.LookPath("nginx")
 	if err != nil {

@@ -88,17 +88,16 @@ func identify(h http.Header, asker token.Asker) changes.Identity {
 		Name: label(h.Get("Svcauth-Resource-Server"), 128), Audience: label(h.Get("Svcauth-Audience"), 256), Instance: label(h.Get("Svcauth-Instance"), 64)}
 }
 
-// label keeps printable ASCII, and not more than size of it.
+// label keeps printable ASCII, and not more than size of it. A secret is looked
+// for in what will be shown, before that is cut: half a one has no form.
 func label(s string, size int) string {
-	if len(s) > size {
-		s = s[:size]
-	}
-	return svcauth.RedactSecrets(strings.Map(func(r rune) rune {
+	s = svcauth.RedactSecrets(strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e {
 			return -1
 		}
 		return r
 	}, s))
+	return s[:min(len(s), size)]
 }
 
 const maxAck = 4 << 10

@@ -126,3 +126,46 @@ func TestUnseenCharactersAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// What a stranger or a resource server says of itself is shown and written down
+// without a secret that stands in it, and without half a one where it is cut.
+func TestASecretInAHeaderIsNotKept(t *testing.T) {
+	w := newWriter(t)
+	secret := svcauth.NewSecret().Reveal()
+	reader := w.Account("reader", svcauth.TokensIntrospect)
+	bearer := w.Token(reader.ClientID, reader.ClientSecret, "")
+	for _, pad := range []string{"", strings.Repeat("a", 30), strings.Repeat("b", 100), strings.Repeat("c", 220)} {
+		text := pad + secret
+		for _, path := range []string{"/oauth2/revocations", "/v1/roles", "/oauth2/introspect", "/nowhere", "/console"} {
+			for _, authorization := range []string{"Bearer " + bearer, "Bearer " + secret, secret} {
+				req, err := http.NewRequest("GET", w.URL+path, nil)
+				require.NoError(t, err)
+				for _, name := range []string{"User-Agent", "Svcauth-Resource-Server", "Svcauth-Audience", "Svcauth-Instance", "X-Request-Id", "X-Forwarded-For",
+					"Referer", "Origin", "Traceparent", "Tracestate", "Cookie", "Last-Event-ID", "If-Match", "Accept-Language"} {
+					req.Header.Set(name, text)
+				}
+				req.Header.Set("Svcauth-Interval", "1m") // which makes it one of the list
+				req.Header.Set("Authorization", authorization)
+				answer := w.Do(req)
+				require.NotContains(t, answer.Text, secret[:20], path)
+				for name := range answer.Header {
+					require.NotContains(t, answer.Header.Get(name), secret[:20], "%s %s", path, name)
+				}
+			}
+		}
+		form := url.Values{"grant_type": {"client_credentials"}}
+		req, err := http.NewRequest("POST", w.URL+"/oauth2/token", strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("User-Agent", text)
+		req.SetBasicAuth(w.account.ClientID, w.account.ClientSecret.Reveal())
+		require.Equal(t, 200, w.Do(req).Status)
+	}
+	shown := w.send("GET", "/v1/resource-servers", "", "")
+	require.Contains(t, shown.Text, "svcs_[redacted]")
+	live := w.send("GET", "/v1/service-accounts/SA/tokens", "", "")
+	require.Contains(t, live.Text, "svcs_[redacted]")
+	for _, text := range []string{shown.Text, live.Text, dbdump.Read(t, w.database), w.Log()} {
+		require.NotContains(t, text, secret[:20])
+	}
+}
