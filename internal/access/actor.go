@@ -126,11 +126,6 @@ func (t *tx) mayHandOver(ctx context.Context, privileges []string, what string) 
 	return nil
 }
 
-func organizationOf(ctx context.Context) string {
-	a, _ := ActorFrom(ctx)
-	return a.OrgID
-}
-
 // Explainer gives the caller where it may ask why a token or a client may do something: with tokens:introspect or members:read.
 func Explainer(ctx context.Context) (Actor, error) {
 	if a, err := caller(ctx, svcauth.TokensIntrospect); err == nil {

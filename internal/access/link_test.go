@@ -125,8 +125,8 @@ func TestNarrowTokenHandsOverNoPublic(t *testing.T) {
 func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
 	f := newFixture(t, nil)
 	viewers, managers := f.Role("Viewers", view), f.Role("Managers", svcauth.MembersManage)
-	bossID, boss := f.Member("boss@example.com", viewers, managers)
-	boss = f.Console(f.OrgID(), bossID, "boss@example.com")
+	bossID, _ := f.Member("boss@example.com", viewers, managers)
+	boss := f.Console(f.OrgID(), bossID, "boss@example.com")
 	m, err := f.Service.InviteMember(boss, svcauth.NewMember{Email: "ann@example.com", RoleIDs: []string{viewers.ID}})
 	require.NoError(t, err)
 	token, yes, no := linkToken(t, m.InvitationURL), true, false

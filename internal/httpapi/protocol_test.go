@@ -249,14 +249,6 @@ func TestTokenRequestProtocol(t *testing.T) {
 	require.NotContains(t, p.Log(), `"status":500`)
 }
 
-func pairs(list []string) map[string][]string {
-	h := http.Header{}
-	for i := 0; i < len(list); i += 2 {
-		h.Add(list[i], list[i+1])
-	}
-	return h
-}
-
 func TestHEADIsGETWithoutABody(t *testing.T) {
 	p := newProtocol(t, svctest.Options{})
 	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/jwks.json", "/healthz", "/readyz"} {
