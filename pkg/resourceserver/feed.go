@@ -16,8 +16,11 @@ import (
 	"time"
 )
 
-// Feed says how the issuer's revocation feed is followed: as a stream of server-sent events that resumes where it was cut; or by asking again and again,
-// where the issuer has no stream, something on the way holds events back, or MaxStaleness is below 10 s, which signs of life every 5 s can't prove.
+// Feed says how the issuer's revocation feed is followed: as a stream of
+// server-sent events that resumes where it was cut; or by asking again and
+// again, if the issuer has no stream or none for one more at the moment (503),
+// something on the way holds events back, or MaxStaleness is below 10 s, which
+// signs of life every 5 s can't prove. The stream is tried again later.
 type Feed struct {
 	// Token gives a bearer token of the issuer itself with the privilege
 	// tokens:introspect, for example from pkg/tokensource with the issuer as its
@@ -41,6 +44,7 @@ const (
 	maxSilence    = 15 * time.Second       // of a stream; then it is taken for dead
 	minSilence    = 6 * time.Second        // signs of life may be 5 s apart
 	pollInstead   = 5 * time.Minute        // after the stream did not work; then it is tried again
+	pollWhileFull = time.Minute            // at most, after there was no stream for one more
 	leastRest     = 250 * time.Millisecond // between two polls, whoever says that there is something new
 	retryAtFirst  = 200 * time.Millisecond
 	retryAtMost   = 10 * time.Second
@@ -127,39 +131,76 @@ func (f *follower) run(ctx context.Context) {
 	defer done.Wait()
 	done.Go(func() { f.confirm(ctx) })
 	done.Go(func() { f.expire(ctx) })
-	var wait time.Duration
+	var pace pace
 	var pollUntil time.Time
+	full := false // it is polled because there was no stream for one more
 	rest := sleep
-	for rest(ctx, wait) {
+	for wait := time.Duration(0); rest(ctx, wait); {
 		rest = sleep
 		before := f.proven.Load()
 		var err error
 		if f.cfg.Feed.Poll || time.Now().Before(pollUntil) {
-			if err = f.poll(ctx); err == nil {
-				wait, rest = f.cfg.Feed.Every, f.rest
+			err = f.poll(ctx)
+			if full && (err != nil || pace != 0) {
+				pollUntil = time.Time{} // not only the stream is away, or it was: try that
+			}
+			if err == nil {
+				pace, wait, rest = 0, f.cfg.Feed.Every, f.rest
 				continue
 			}
 		} else if err = f.stream(ctx); errors.Is(err, errNoStream) {
+			full = false
 			f.cfg.Logger.Info("the revocation feed is polled", "reason", err)
 			pollUntil, wait = time.Now().Add(pollInstead), 0
+			continue
+		} else if isFull(err) {
+			full = true
+			f.cfg.Logger.Debug("the revocation feed has no stream for us now and is polled", "error", err)
+			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)), pace.again()
 			continue
 		}
 		if ctx.Err() != nil {
 			return
 		}
 		if f.proven.Load() != before { // it worked until now
-			wait = mathrand.N(comeBackAfter)
+			pace, wait = 0, mathrand.N(comeBackAfter)
 			f.cfg.Logger.Debug("the revocation feed was cut and is resumed", "error", err)
 			continue
 		}
 		f.failed(err)
-		wait = min(retryAtMost, max(retryAtFirst, 2*wait))
-		var status *statusError
-		if errors.As(err, &status) {
-			wait = max(wait, min(status.retryAfter, retryAtMost))
-		}
-		wait = wait/2 + mathrand.N(wait)
+		wait = pace.slower(err)
 	}
+}
+
+// pace is how long the next try waits, about. The zero pace is of somebody who
+// has not failed.
+type pace time.Duration
+
+// slower returns how long to wait after one more failure.
+func (p *pace) slower(err error) time.Duration {
+	next := min(retryAtMost, max(retryAtFirst, 2*time.Duration(*p)))
+	var status *statusError
+	if errors.As(err, &status) {
+		next = max(next, min(status.retryAfter, retryAtMost))
+	}
+	*p = pace(next)
+	return p.again()
+}
+
+// again returns how long to wait without being slower than before. No two
+// followers come back in step.
+func (p *pace) again() time.Duration {
+	if *p == 0 {
+		return 0
+	}
+	return time.Duration(*p)/2 + mathrand.N(time.Duration(*p))
+}
+
+// isFull reports whether the issuer answers that it has no stream for one more
+// now. It may still answer polls, which take no place for longer than a moment.
+func isFull(err error) bool {
+	var status *statusError
+	return errors.As(err, &status) && (status.status == http.StatusServiceUnavailable || status.status == http.StatusTooManyRequests)
 }
 
 // rest waits for d, or until somebody says that there is something new, but for

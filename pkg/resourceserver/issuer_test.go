@@ -68,18 +68,20 @@ func (s *signer) token(t testing.TB, c jwt.MapClaims, header map[string]any) str
 
 // issuer is a scripted one, reached without a network, so that it can be tested with a clock that jumps.
 type issuer struct {
-	mu        sync.Mutex
-	stream    func(w io.Writer, ctx context.Context, lastID string) // nil: the feed is JSON only
-	status    int                                                   // of the feed; 0: 200
-	page      string                                                // the answer to a poll
-	ackDelay  time.Duration
-	acks      []string
-	acking    int
-	ackingMax int
-	requests  []string // to the feed: "stream <Last-Event-ID>" or "poll <since>"
-	times     []time.Time
-	cut       func() // ends the stream
-	active    bool   // what introspection says
+	mu     sync.Mutex
+	stream func(w io.Writer, ctx context.Context, lastID string) // nil: the feed is JSON only
+	status int                                                   // of the feed; 0: 200
+	page   string                                                // the answer to a poll
+	// streamStatus is the status of the stream alone; 0: 200.
+	streamStatus int
+	ackDelay     time.Duration
+	acks         []string
+	acking       int
+	ackingMax    int
+	requests     []string // to the feed: "stream <Last-Event-ID>" or "poll <since>"
+	times        []time.Time
+	cut          func() // ends the stream
+	active       bool   // what introspection says
 	introspections,
 	away int // away > 0: introspection fails
 }
@@ -106,7 +108,7 @@ func (i *issuer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return i.ack(req, text)
 	}
 	i.mu.Lock()
-	stream, status, page := i.stream, i.status, i.page
+	stream, status, page, streamStatus := i.stream, i.status, i.page, i.streamStatus
 	wants := strings.Contains(req.Header.Get("Accept"), "text/event-stream")
 	if wants {
 		i.requests = append(i.requests, "stream "+req.Header.Get("Last-Event-ID"))
@@ -118,6 +120,8 @@ func (i *issuer) RoundTrip(req *http.Request) (*http.Response, error) {
 	switch {
 	case status != 0:
 		return text(status, `{}`)
+	case wants && streamStatus != 0:
+		return text(streamStatus, `{}`)
 	case !wants || stream == nil:
 		return text(200, page)
 	}

@@ -191,6 +191,50 @@ func TestWhereNoStreamGetsThroughTheFeedIsPolled(t *testing.T) {
 	}
 }
 
+// TestAFullStreamIsPolledAndTriedAgain says that who finds no place on the
+// stream is served all the same, and does not go on polling for ever.
+func TestAFullStreamIsPolledAndTriedAgain(t *testing.T) {
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		synctest.Test(t, func(t *testing.T) {
+			i := &issuer{stream: beats, streamStatus: status, page: `{"cursor":"7","snapshot":true,"revocations":[{"jti":"t1","exp":99999999999}]}`}
+			s := newSigner(t)
+			v := following(t, i, s, nil)
+			defer v.Close()
+			time.Sleep(time.Second)
+			require.Equal(t, []string{"stream ", "poll "}, i.asked()[:2])
+			_, err := v.Verify(t.Context(), s.token(t, claims(time.Now(), nil), nil))
+			require.ErrorIs(t, err, ErrRevoked)
+			i.set(func() { i.page = `{"cursor":"8","revocations":[]}` })
+			time.Sleep(time.Hour)
+			require.False(t, v.feed.stale())
+			streams := 0
+			for _, one := range i.asked() {
+				if strings.HasPrefix(one, "stream") {
+					streams++
+				}
+			}
+			require.InDelta(t, 80, streams, 20, "it is tried again every half a minute to a minute")
+
+			i.set(func() { i.streamStatus = 0 })
+			time.Sleep(pollWhileFull)
+			n := len(i.asked())
+			require.Equal(t, "stream 8", i.asked()[n-1])
+			time.Sleep(time.Hour)
+			require.Len(t, i.asked(), n)
+			require.False(t, v.feed.stale())
+
+			i.set(func() { i.status = 503 })
+			i.cut()
+			time.Sleep(10 * time.Minute)
+			require.True(t, v.feed.stale())
+			n = len(i.asked())
+			i.set(func() { i.status = 0 })
+			time.Sleep(2 * retryAtMost * 3 / 2)
+			require.Less(t, len(i.asked())-n, 4, "who was away whole is not polled for a minute by all of its followers")
+		})
+	}
+}
+
 func TestPagesOfAPollAreReadToTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, s := &issuer{}, newSigner(t)
@@ -229,7 +273,7 @@ func TestAFailingFeedIsRetriedLessAndLessOften(t *testing.T) {
 			gaps[gap] = true
 		}
 		require.Greater(t, len(gaps), n/2, "no two followers come back in step")
-		i.set(func() { i.status, i.stream = 0, beats })
+		i.set(func() { i.status, i.stream, i.page = 0, beats, `{"cursor":"1","revocations":[]}` })
 		time.Sleep(retryAtMost * 3 / 2)
 		require.False(t, v.feed.stale())
 	})
@@ -314,7 +358,7 @@ func TestBeyondMaxStaleness(t *testing.T) {
 					require.ErrorAs(t, err, &refusal)
 					require.Equal(t, c.status, refusal.Status)
 				}
-				i.set(func() { i.status = 0 })
+				i.set(func() { i.status, i.page = 0, `{"cursor":"1","revocations":[]}` })
 				time.Sleep(20 * time.Second)
 				if c.status != 401 || c.onStale == Introspect {
 					_, err = v.Verify(t.Context(), token)
