@@ -65,7 +65,7 @@ func (f *fixture) doors(email string, token svcauth.Secret, open bool, why strin
 	require.Contains(f.t, problem(f.t, svcauth.CodeForbidden, byProvider).Detail, "Ask an administrator", why)
 	_, err = f.Service.AcceptInvitation(f.t.Context(), token, goodPassword)
 	problem(f.t, svcauth.CodeNotFound, err)
-	_, err = f.Service.SignInVerified(f.t.Context(), email, row.ID, home)
+	_, err = f.Service.SignInVerified(f.t.Context(), email, access.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
 	problem(f.t, svcauth.CodeForbidden, err)
 	if m.Invitation != nil {
 		require.Contains(f.t, m.Invitation.Problem, "Make a new link", why)

@@ -44,10 +44,13 @@ func (f *fixture) join(ctx context.Context, email string, roles ...svcauth.Role)
 	return m
 }
 
-// console signs a member in, and gives the context of its session now.
-func (f *fixture) console(email string) context.Context {
+// console signs a member of the only organization that has one with this
+// address in, and returns the context of its session now.
+func (f *fixture) console(email string) context.Context { return f.consoleOf("", email) }
+
+func (f *fixture) consoleOf(orgID, email string) context.Context {
 	f.t.Helper()
-	in, err := f.Service.SignIn(f.t.Context(), access.SignInRequest{Email: email, Password: goodPassword, IP: home})
+	in, err := f.Service.SignIn(f.t.Context(), access.SignInRequest{Email: email, Password: goodPassword, OrganizationID: orgID, IP: home})
 	require.NoError(f.t, err)
 	actor, _, err := f.Service.SessionActor(f.t.Context(), in.MemberID, in.Epoch)
 	require.NoError(f.t, err)

@@ -18,13 +18,15 @@ type SignInRequest struct {
 	IP             netip.Addr
 }
 
-// SignedIn says who has signed in: MemberID and Epoch are for the session ([Service.SessionActor]). Where address and password fit in several organizations and
-// none was named, only Choices is set: ask again with one of them.
+// SignedIn says who has signed in: MemberID and Epoch are for the session
+// ([Service.SessionActor]). If address and password fit in several organizations
+// and none was named, only Choices is set: who is meant is signed in by
+// [Service.SignInVerified], as long as nothing has ended its sessions since.
 type SignedIn struct {
 	MemberID     string
-	Epoch        int64
+	Epoch        int64 // of the member's sessions when the proof was asked for
 	Organization svcauth.Ref
-	Choices      []svcauth.Ref
+	Choices      []SignedIn
 }
 
 // maxMemberships bounds in how many organizations a password is tried. Who is in more names one.
@@ -136,12 +138,12 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 		if err != nil {
 			return SignedIn{}, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
-		in.Choices = append(in.Choices, svcauth.Ref{ID: org.ID, Name: org.Name})
+		in.Choices = append(in.Choices, SignedIn{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
 	}
 	if len(active) > 1 {
 		return in, nil
 	}
-	return SignedIn{MemberID: active[0].ID, Epoch: active[0].SessionEpoch, Organization: in.Choices[0]}, s.noteSignIn(ctx, active[0], ip)
+	return in.Choices[0], s.noteSignIn(ctx, active[0], ip)
 }
 
 // noteSignIn writes down that a member signed in, aside from what others change.
@@ -207,9 +209,12 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 	return all, nil
 }
 
-// SignInVerified signs in as one of what [Service.MemberByVerifiedEmail] gave for that same address. Who was only invited becomes active by it, and the link is void.
-func (s *Service) SignInVerified(ctx context.Context, email, memberID string, ip netip.Addr) (SignedIn, error) {
-	m, err := s.read().MemberOfSession(ctx, memberID)
+// SignInVerified signs in as one of what [Service.MemberByVerifiedEmail] gave
+// for that same address, or [Service.SignIn] as Choices. Whatever has ended the
+// member's sessions since then has ended this sign-in too. Who was only invited
+// becomes active by it, and the link is void.
+func (s *Service) SignInVerified(ctx context.Context, email string, proved SignedIn, ip netip.Addr) (SignedIn, error) {
+	m, err := s.read().MemberOfSession(ctx, proved.MemberID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
 		if err == nil && m.Suspended {
 			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
@@ -218,6 +223,10 @@ func (s *Service) SignInVerified(ctx context.Context, email, memberID string, ip
 	}
 	if err != nil {
 		return SignedIn{}, s.problem(err, svcauth.AuditTarget{})
+	}
+	if m.SessionEpoch != proved.Epoch {
+		s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The sign-in was begun before the sessions of this account were ended.")
+		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.")
 	}
 	if m.ActivatedAt == nil {
 		op := operation{action: "member.activate", target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}

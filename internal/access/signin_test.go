@@ -60,7 +60,10 @@ func TestSignInChoosesOrganization(t *testing.T) {
 	in, err := f.signIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err)
 	require.Empty(t, in.MemberID)
-	require.ElementsMatch(t, []svcauth.Ref{{ID: f.OrgID(), Name: "default"}, {ID: tenant.Organization.ID, Name: "other"}}, in.Choices)
+	require.Len(t, in.Choices, 2)
+	for _, c := range in.Choices {
+		require.Equal(t, map[string]svcauth.Ref{here.ID: {ID: f.OrgID(), Name: "default"}, there.ID: {ID: tenant.Organization.ID, Name: "other"}}[c.MemberID], c.Organization)
+	}
 	in, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, OrganizationID: tenant.Organization.ID, IP: home})
 	require.NoError(t, err)
 	require.Equal(t, there.ID, in.MemberID)
@@ -171,6 +174,56 @@ func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
 	require.NoError(t, err, "a right password from a network that sent no wrong one is always served")
 }
 
+// TestProofEndsWithSessions: who has proved an address, by a password or through
+// a provider, and has not chosen an organization yet, is out with whatever ends
+// that member's sessions; the one in the other organization is not.
+func TestProofEndsWithSessions(t *testing.T) {
+	no, yes := false, true
+	for name, end := range map[string]func(f *fixture, id string) error{
+		"a reset": func(f *fixture, id string) error { _, err := f.Service.ResetMember(f.Admin(), id); return err },
+		"a new password": func(f *fixture, _ string) error {
+			return f.Service.ChangePassword(f.consoleOf(f.OrgID(), "ann@example.com"), goodPassword, "another harbour in the fog")
+		},
+		"a new password by a link": func(f *fixture, id string) error {
+			m, err := f.Service.ResetMember(f.Admin(), id)
+			require.NoError(f.t, err)
+			_, err = f.Service.AcceptInvitation(f.t.Context(), linkToken(f.t, m.InvitationURL), goodPassword)
+			return err
+		},
+		"signing out everywhere": func(f *fixture, _ string) error { return f.Service.SignOutEverywhere(f.consoleOf(f.OrgID(), "ann@example.com")) },
+		"a suspension that is over": func(f *fixture, id string) error {
+			_, err := f.Service.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &yes})
+			require.NoError(f.t, err)
+			_, err = f.Service.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &no})
+			return err
+		},
+		"a removal": func(f *fixture, id string) error { return f.Service.DeleteMember(f.Admin(), id) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, nil)
+			f.Service.AnswerAtOnce()
+			here := f.join(f.Admin(), "ann@example.com")
+			_, other := f.Tenants("other")
+			f.join(other, "ann@example.com")
+			byPassword, err := f.signIn("ann@example.com", goodPassword, home)
+			require.NoError(t, err)
+			byProvider, err := f.Service.MemberByVerifiedEmail(t.Context(), "ann@example.com")
+			require.NoError(t, err)
+			require.NoError(t, end(f, here.ID))
+			for _, proved := range append(byPassword.Choices, byProvider...) {
+				in, err := f.Service.SignInVerified(t.Context(), "ann@example.com", proved, home)
+				if proved.MemberID == here.ID {
+					problem(t, svcauth.CodeUnauthenticated, err)
+					continue
+				}
+				require.NoError(t, err)
+				_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
 func TestSessionsEndAndPasswordsChange(t *testing.T) {
 	f := newFixture(t, nil)
 	f.Service.AnswerAtOnce()
@@ -230,10 +283,11 @@ func TestVerifiedEmailLetsInOnlyWhoWasInvited(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "default", found[0].Organization.Name)
+	mine := found[0]
 
-	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", bob.ID, home)
+	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", access.SignedIn{MemberID: bob.ID, Epoch: found[0].Epoch}, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
-	in, err := f.Service.SignInVerified(t.Context(), "ann@example.com", invited.ID, home)
+	in, err := f.Service.SignInVerified(t.Context(), "ann@example.com", mine, home)
 	require.NoError(t, err)
 	_, m, err := f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
 	require.NoError(t, err)
@@ -249,6 +303,6 @@ func TestVerifiedEmailLetsInOnlyWhoWasInvited(t *testing.T) {
 	found, err = f.Service.MemberByVerifiedEmail(t.Context(), "ann@example.com")
 	require.NoError(t, err)
 	require.Empty(t, found)
-	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", invited.ID, home)
+	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", mine, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
 }

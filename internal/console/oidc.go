@@ -124,13 +124,9 @@ func fromProvider(v *visit) error {
 	case 0:
 		return svcauth.NewProblem(svcauth.CodeForbidden, "Nobody with the address %s was invited. Ask an administrator of your organization for an invitation.", email)
 	case 1:
-		return v.signInVerified(email, members[0].MemberID, a.Next)
+		return v.signInVerified(email, members[0], a.Next)
 	}
-	var choices []svcauth.Ref
-	for _, m := range members {
-		choices = append(choices, m.Organization)
-	}
-	return v.offer(email, choices, a.Next)
+	return v.offer(email, members, a.Next)
 }
 
 func (v *visit) attempt() (a attempt, ok bool) {

@@ -74,10 +74,8 @@ func samples(k *Console) (all []sample) {
 	wrong := filled("email", "ann@example.com")
 	wrong.Problem = "Address or password is wrong."
 	gate("signin-refused", "signin", page{Title: "Sign in", Data: signInData{Form: wrong, Next: "/console/roles"}})
-	gate("choice", "choice", page{Title: "Choose an organization", Data: struct {
-		Email   string
-		Choices []svcauth.Ref
-	}{"ann@example.com", []svcauth.Ref{{ID: id("mem", 1), Name: "default"}, {ID: id("mem", 2), Name: "Other"}}}})
+	gate("choice", "choice", page{Title: "Choose an organization", Data: choiceData{"ann@example.com", []access.SignedIn{
+		{MemberID: id("mem", 1), Organization: svcauth.Ref{Name: "default"}}, {MemberID: id("mem", 2), Organization: svcauth.Ref{Name: "Other"}}}}})
 	gate("invitation", "invitation", page{Title: "Accept the invitation", Data: invitationData{blank(), "token", access.Invited{Email: "bob@example.com", FirstName: "Bob", Kind: "invite", Organization: "default"}}})
 	short := blank()
 	short.fail("password", "A password has 15 to 128 characters.")

@@ -2,8 +2,10 @@ package console
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,12 +96,9 @@ func signIn(v *visit) error {
 // choiceLife is how long somebody whose password was right may take to choose an organization.
 const choiceLife = 10 * time.Minute
 
-// offer remembers, in a session that is nobody's yet, which organizations somebody who has proved the address may enter.
-func (v *visit) offer(email string, choices []svcauth.Ref, next string) error {
-	members, err := v.k.cfg.Access.MemberByVerifiedEmail(v.ctx, email)
-	if err != nil {
-		return err
-	}
+// offer remembers, in a session that is nobody's yet, as whom somebody who has
+// proved the address may go on.
+func (v *visit) offer(email string, choices []access.SignedIn, next string) error {
 	s := v.k.sessions
 	if err := s.Clear(v.ctx); err != nil {
 		return err
@@ -108,12 +107,8 @@ func (v *visit) offer(email string, choices []svcauth.Ref, next string) error {
 		return err
 	}
 	lines := []string{email}
-	for _, m := range members {
-		for _, c := range choices {
-			if c.ID == m.Organization.ID {
-				lines = append(lines, m.MemberID+" "+m.Organization.Name)
-			}
-		}
+	for _, c := range choices {
+		lines = append(lines, fmt.Sprintf("%s %d %s", c.MemberID, c.Epoch, c.Organization.Name))
 	}
 	s.Put(v.ctx, keyChoice, strings.Join(lines, "\n"))
 	s.Put(v.ctx, keySeen, v.k.cfg.Clock().UnixMilli())
@@ -121,16 +116,23 @@ func (v *visit) offer(email string, choices []svcauth.Ref, next string) error {
 	return v.redirect("/console/sign-in/organization")
 }
 
-// offered gives back what offer has remembered: members' ids with the names of their organizations. Nothing: it is over.
-func (v *visit) offered() (email string, choices []svcauth.Ref) {
+// offered returns what offer has remembered; nothing if it is over.
+func (v *visit) offered() (email string, choices []access.SignedIn) {
 	s := v.k.sessions
 	lines := strings.Split(s.GetString(v.ctx, keyChoice), "\n")
 	if len(lines) < 2 || v.k.cfg.Clock().Sub(time.UnixMilli(s.GetInt64(v.ctx, keySeen))) > choiceLife {
 		return "", nil
 	}
 	for _, line := range lines[1:] {
-		id, name, _ := strings.Cut(line, " ")
-		choices = append(choices, svcauth.Ref{ID: id, Name: name})
+		parts := strings.SplitN(line, " ", 3)
+		if len(parts) != 3 {
+			return "", nil // an earlier release's
+		}
+		epoch, err := strconv.ParseInt(parts[1], 10, 64)
+		if err != nil {
+			return "", nil
+		}
+		choices = append(choices, access.SignedIn{MemberID: parts[0], Epoch: epoch, Organization: svcauth.Ref{Name: parts[2]}})
 	}
 	return lines[0], choices
 }
@@ -140,28 +142,30 @@ func choicePage(v *visit) error {
 	if choices == nil {
 		return v.redirect("/console/sign-in")
 	}
-	return v.render(http.StatusOK, "choice", page{Title: "Choose an organization", Data: struct {
-		Email   string
-		Choices []svcauth.Ref
-	}{email, choices}})
+	return v.render(http.StatusOK, "choice", page{Title: "Choose an organization", Data: choiceData{email, choices}})
+}
+
+type choiceData struct {
+	Email   string
+	Choices []access.SignedIn
 }
 
 func choose(v *visit) error {
 	email, choices := v.offered()
 	chosen := v.PostForm("member")
 	for _, c := range choices {
-		if c.ID == chosen {
-			return v.signInVerified(email, chosen, v.k.sessions.GetString(v.ctx, keyNext))
+		if c.MemberID == chosen {
+			return v.signInVerified(email, c, v.k.sessions.GetString(v.ctx, keyNext))
 		}
 	}
 	return v.redirect("/console/sign-in")
 }
 
 // signInVerified begins the session of a member who has proved the address.
-func (v *visit) signInVerified(email, memberID, next string) error {
+func (v *visit) signInVerified(email string, proved access.SignedIn, next string) error {
 	ip, _ := netip.ParseAddr(v.ClientIP())
 	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
-	in, err := v.k.cfg.Access.SignInVerified(ctx, email, memberID, ip)
+	in, err := v.k.cfg.Access.SignInVerified(ctx, email, proved, ip)
 	if err != nil {
 		return err
 	}

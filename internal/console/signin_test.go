@@ -242,6 +242,16 @@ func TestChoiceOfOrganization(t *testing.T) {
 	require.Equal(t, "/console/sign-in", p.post("/console/sign-in/organization", url.Values{"member": {admin.ID}}).header.Get("Location"), "only who was offered")
 	require.Equal(t, http.StatusSeeOther, p.post("/console/sign-in/organization", url.Values{"member": {m.ID}}).status)
 	require.Contains(t, p.get("/console/profile").body, "ann@example.com in other")
+
+	// A choice that was left open is no way in after the password was reset.
+	late := visit(t, s)
+	require.Equal(t, "/console/sign-in/organization", late.signIn("ann@example.com", goodPassword).header.Get("Location"))
+	_, err = s.AdminOf(other).ResetMember(t.Context(), m.ID)
+	require.NoError(t, err)
+	a = late.post("/console/sign-in/organization", url.Values{"member": {m.ID}})
+	require.Equal(t, http.StatusUnauthorized, a.status)
+	require.Contains(t, a.body, "Sign in again")
+	require.Equal(t, http.StatusSeeOther, late.get("/console/profile").status)
 }
 
 // After too many wrong passwords the next attempt has to wait, and the page says so.
