@@ -190,7 +190,9 @@ func TestProofEndsWithSessions(t *testing.T) {
 			_, err = f.Service.AcceptInvitation(f.t.Context(), linkToken(f.t, m.InvitationURL), goodPassword)
 			return err
 		},
-		"signing out everywhere": func(f *fixture, _ string) error { return f.Service.SignOutEverywhere(f.consoleOf(f.OrgID(), "ann@example.com")) },
+		"signing out everywhere": func(f *fixture, _ string) error {
+			return f.Service.SignOutEverywhere(f.consoleOf(f.OrgID(), "ann@example.com"))
+		},
 		"a suspension that is over": func(f *fixture, id string) error {
 			_, err := f.Service.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &yes})
 			require.NoError(f.t, err)
