@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -53,21 +54,12 @@ type counted struct {
 
 func newAttempts() *attempts { return &attempts{windows: map[attemptKey]attemptCount{}} }
 
-// networkOf returns what counts as one network: an IPv4 address or an IPv6 /64.
-func networkOf(ip netip.Addr) netip.Addr {
-	ip = ip.Unmap().WithZone("")
-	if ip.Is6() {
-		ip = netip.PrefixFrom(ip, 64).Masked().Addr()
-	}
-	return ip
-}
-
 func keysOf(email string, ip netip.Addr) [3]attemptKey {
 	email = svcauth.EmailKey(email)
 	if len(email) > 254 {
 		email = email[:254] // nobody has such an address
 	}
-	network := networkOf(ip)
+	network := limits.NetworkOf(ip)
 	return [3]attemptKey{{'p', email, network}, {'n', "", network}, {'a', email, netip.Addr{}}}
 }
 

@@ -53,9 +53,11 @@ func newHashing() hashing {
 	}
 }
 
-// run hashes as soon as a slot is free. If right reports false, the slot rests
-// for as long as the hash took: strangers get half of its time.
+// run hashes as soon as a slot is free, without a place among the requests in
+// work: attempts bounds who waits. If right reports false, the slot rests for as
+// long as the hash took: strangers get half of its time.
 func (h hashing) run(ctx context.Context, clean bool, right func() bool) error {
+	limits.GiveBack(ctx)
 	if err := h.slots.Take(ctx, clean); err != nil {
 		return err
 	}
@@ -84,7 +86,7 @@ func (s *Service) beginAttempt(email string, ip netip.Addr) (*passwordAttempt, e
 	if wait > 0 {
 		return nil, tooMany(wait)
 	}
-	a := &passwordAttempt{s, c, networkOf(ip)}
+	a := &passwordAttempt{s, c, limits.NetworkOf(ip)}
 	if !s.hashing.attempts.Take(a.network, 1, c.clean) {
 		s.attempts.end(c, false)
 		return nil, busySigningIn()

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -97,10 +98,13 @@ func (s *Service) withPassword(ctx context.Context, a *passwordAttempt, r SignIn
 	return rows, fits, nil
 }
 
+// pause holds an answer back until its time has come, without a place among the
+// requests in work.
 func (s *Service) pause(ctx context.Context, began time.Time) {
 	if s.wrongAnswer == 0 {
 		return
 	}
+	limits.GiveBack(ctx)
 	rest := s.wrongAnswer - time.Since(began)%s.wrongAnswer
 	select {
 	case <-time.After(rest):

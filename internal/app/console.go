@@ -24,7 +24,8 @@ func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enfo
 	}
 	sessions := a.store.Sessions()
 	return console.New(console.Config{Access: a.Access, Sessions: sessions, Once: sessions.Once, Issuer: a.cfg.Issuer, SessionIdle: a.cfg.Console.SessionIdle,
-		SessionLifetime: a.cfg.Console.SessionLifetime, OIDC: oidc, Enforced: enforced, ResourceServers: servers, Callers: callers, Clock: a.clock, Logger: a.logger})
+		SessionLifetime: a.cfg.Console.SessionLifetime, OIDC: oidc, Enforced: enforced, ResourceServers: servers, Callers: callers, Clock: a.clock, Logger: a.logger,
+		Seal: a.keyring.Seal, Open: a.keyring.Open})
 }
 
 // oidc reads what the configuration names of the provider of single sign-on.
@@ -42,7 +43,7 @@ func (a *App) oidc() (console.OIDC, error) {
 	if vouching == nil {
 		return out, err
 	}
-	out.HTTP = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+	out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
 		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: vouching}}}
 	return out, nil
 }

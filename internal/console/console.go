@@ -37,6 +37,10 @@ type Config struct {
 	SessionIdle     time.Duration // a session ends after so long without a request
 	SessionLifetime time.Duration // and after so long in any case
 	OIDC            OIDC          // an empty Issuer: members sign in with a password only
+	// Seal encrypts what a browser keeps for us, under a name, and Open undoes
+	// that for every node of this installation. Single sign-on needs them.
+	Seal func(name string, plain []byte) []byte
+	Open func(name string, sealed []byte) ([]byte, error)
 
 	Clock  func() time.Time // default time.Now
 	Logger *slog.Logger
@@ -79,7 +83,7 @@ func New(cfg Config) (*Console, error) {
 	if k.pages, err = k.loadPages(); err != nil {
 		return nil, err
 	}
-	k.oidc, err = newProvider(cfg.OIDC, cfg.Issuer)
+	k.oidc, err = newProvider(k.cfg)
 	return k, err
 }
 

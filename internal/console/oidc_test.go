@@ -44,6 +44,7 @@ type openID struct {
 	spoil    func(jwt.MapClaims)
 	signWith *rsa.PrivateKey
 	method   jwt.SigningMethod
+	hang     chan struct{} // nil, or what codes wait for
 }
 
 func newOpenID(t *testing.T, tls bool) *openID {
@@ -119,6 +120,9 @@ func (p *openID) authorize(w http.ResponseWriter, r *http.Request) {
 func (p *openID) token(w http.ResponseWriter, r *http.Request) {
 	refuse := func(why string) {
 		writeJSON(w, 400, map[string]string{"error": "invalid_grant", "error_description": why})
+	}
+	if p.hang != nil {
+		<-p.hang
 	}
 	id, secret, _ := r.BasicAuth()
 	if plain, err := url.QueryUnescape(secret); id != oidcClient || err != nil || plain != oidcSecret {

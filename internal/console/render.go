@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -132,10 +133,13 @@ func (v *visit) done(to, format string, args ...any) error {
 // enforceWait is how long a page that took something away waits for the resource servers to say that they refuse it.
 const enforceWait = 2 * time.Second
 
-// taken is done for what takes something away: it says how many resource servers enforce it by now.
+// taken is done for what takes something away: it says how many resource servers
+// enforce it by now. It waits for them without a place among the requests in
+// work.
 func (v *visit) taken(to, format string, args ...any) error {
 	message := fmt.Sprintf(format, args...)
 	if v.k.cfg.Enforced != nil {
+		limits.GiveBack(v.ctx)
 		if e := v.k.cfg.Enforced(v.ctx, enforceWait); e.Connected > 0 && e.Enforced >= e.Connected {
 			message += fmt.Sprintf(" All %s that are connected enforce it, after %d ms.", plural(e.Connected, "resource server"), e.ElapsedMS)
 			if e.Connected == 1 {

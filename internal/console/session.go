@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -40,7 +41,8 @@ type visit struct {
 }
 
 func (k *Console) visitor(c *gin.Context) *visit {
-	return &visit{Context: c, k: k, ctx: c.Request.Context()}
+	place, _ := c.Writer.(limits.Place)
+	return &visit{Context: c, k: k, ctx: limits.WithPlace(c.Request.Context(), place)}
 }
 
 // cookieName has the prefix __Host- where the browser comes by https: no other host and no clear connection can then set it (RFC 6265bis §4.1.3.2).
@@ -187,16 +189,22 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 
 // open serves a page for anybody.
 func (k *Console) open(page func(*visit) error) gin.HandlerFunc {
+	return k.bare(func(v *visit) error {
+		if err := v.load(); err != nil {
+			return err
+		}
+		if err := v.readForm(); err != nil {
+			return err
+		}
+		return page(v)
+	})
+}
+
+// bare serves a page for anybody, and reads neither session nor form.
+func (k *Console) bare(page func(*visit) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		v := k.visitor(c)
-		err := v.load()
-		if err == nil {
-			err = v.readForm()
-		}
-		if err == nil {
-			err = page(v)
-		}
-		if err != nil {
+		if err := page(v); err != nil {
 			k.refuse(v, err)
 		}
 		if v.tooMany {

@@ -39,7 +39,7 @@ func (s *Server) bound(c *gin.Context) {
 	case s.inflight <- struct{}{}:
 		conn.Settle() // what was read is bounded by the places from here on
 		p := &place{ResponseWriter: c.Writer, taken: s.inflight}
-		defer p.giveBack()
+		defer p.GiveBack()
 		c.Set("place", p)
 		c.Writer = p
 		c.Next()
@@ -88,21 +88,30 @@ func (s *Server) late(ctx context.Context) {
 	}
 }
 
-// giveBack frees the request's place among those in work, for one that will only wait from here on.
+// giveBack frees the request's place among those in work, for one that will
+// only wait from here on. What has only a context has [limits.GiveBack].
 func giveBack(c *gin.Context) {
-	if p, is := c.Value("place").(*place); is {
-		p.giveBack()
+	if p := placeOf(c); p != nil {
+		p.GiveBack()
 	}
 }
 
-// place is one among those in work. It is given back when the answer begins: how fast it is read is the caller's affair, and slow readers must not hold all places.
+func placeOf(c *gin.Context) limits.Place {
+	p, _ := c.Value("place").(limits.Place)
+	return p
+}
+
+// place is one among those in work, a [limits.Place]. It is given back when the
+// answer begins: how fast it is read is the caller's affair, and slow readers
+// must not hold all places.
 type place struct {
 	gin.ResponseWriter
 	taken chan struct{}
 	free  atomic.Bool
 }
 
-func (p *place) giveBack() {
+// GiveBack implements [limits.Place].
+func (p *place) GiveBack() {
 	if p.free.CompareAndSwap(false, true) {
 		<-p.taken
 	}
@@ -110,13 +119,13 @@ func (p *place) giveBack() {
 
 // Write is of io.Writer.
 func (p *place) Write(b []byte) (int, error) {
-	p.giveBack()
+	p.GiveBack()
 	return p.ResponseWriter.Write(b)
 }
 
 // WriteString is of io.StringWriter.
 func (p *place) WriteString(s string) (int, error) {
-	p.giveBack()
+	p.GiveBack()
 	return p.ResponseWriter.WriteString(s)
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -33,7 +34,8 @@ func (m *management) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	actor.IP, actor.RequestID = c.ClientIP(), c.GetString("request_id")
 	c.Set("outcome", outcome{ClientID: actor.ClientID, Actor: actor.ID})
-	next(huma.WithContext(ctx, context.WithValue(access.WithActor(ctx.Context(), actor), requestKey{}, c)))
+	within := limits.WithPlace(access.WithActor(ctx.Context(), actor), placeOf(c))
+	next(huma.WithContext(ctx, context.WithValue(within, requestKey{}, c)))
 }
 
 // actor finds out who calls. Where a token is sent, only the token counts.
