@@ -28,7 +28,7 @@ func listAccountRoles() *cobra.Command {
 		columns: func(s *session) []column[svcauth.Grant] {
 			return []column[svcauth.Grant]{
 				{title: "NAME", cell: func(g svcauth.Grant) string { return g.Name }},
-				{title: "ID", whole: true, cell: func(g svcauth.Grant) string { return g.ID }},
+				{title: "ID", whole: true, cell: func(g svcauth.Grant) string { return g.RoleID }},
 				{title: "GRANTED", whole: true, cell: func(g svcauth.Grant) string { return ago(s.now(), g.GrantedAt) }},
 				{title: "EXPIRES", whole: true, cell: func(g svcauth.Grant) string { return agoOr(s.now(), g.ExpiresAt, "never") }},
 			}
@@ -101,7 +101,7 @@ func unassignAccountRole() *cobra.Command {
 				return err
 			}
 			return s.withAccount(ctx, args[0], &t, fmt.Sprintf("Take role \"%s\" from", clean(args[1])), " as far as it carries the role", func(id string) error {
-				e, err := s.client.UnassignServiceAccountRole(ctx, id, roleID, t.wait)
+				e, err := s.client.UnassignServiceAccountRole(ctx, id, roleID, "", t.wait)
 				if err != nil {
 					return err
 				}

@@ -227,7 +227,7 @@ func assignMemberRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.client.AssignMemberRole(ctx, id, roleID); err != nil {
+			if err := s.client.AssignMemberRole(ctx, id, roleID, svcauth.MemberGrantRequest{}); err != nil {
 				return err
 			}
 			return s.taken(nil, "Member %s holds role %s.", id, roleID)
@@ -245,7 +245,7 @@ func unassignMemberRole() *cobra.Command {
 			}
 			question := "Take role \"" + strings.ReplaceAll(clean(args[1]), "%", "%%") + "\" from %s? The application keys' tokens that carry it die at once."
 			return s.withMember(ctx, args[0], &t, question, func(id string) error {
-				e, err := s.client.UnassignMemberRole(ctx, id, roleID, t.wait)
+				e, err := s.client.UnassignMemberRole(ctx, id, roleID, "", t.wait)
 				if err != nil {
 					return err
 				}

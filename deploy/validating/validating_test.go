@@ -100,7 +100,7 @@ func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
 			return err
 		},
 		"the client's role": func(a svcauth.ServiceAccount, _ string) error {
-			_, err := admin.UnassignServiceAccountRole(ctx, a.ID, a.Roles[0].ID, 0)
+			_, err := admin.UnassignServiceAccountRole(ctx, a.ID, a.Roles[0].ID, "", 0)
 			return err
 		},
 		"the role's privilege": func(a svcauth.ServiceAccount, _ string) error {

@@ -61,7 +61,7 @@ var steps = []step{
 		if _, err := s.Service.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID, svcauth.GrantRequest{}); err != nil {
 			return err
 		}
-		return s.Service.UnassignServiceAccountRole(s.admin, s.account.ID, s.role.ID)
+		return s.Service.UnassignServiceAccountRole(s.admin, s.account.ID, s.role.ID, "")
 	}},
 	{action: "service_account.revoke_tokens", do: func(s *subjects) error { return s.Service.RevokeTokens(s.admin, s.account.ID) }},
 	{action: "token.revoke", outcome: svcauth.OutcomeRefused, do: func(s *subjects) error {
@@ -99,8 +99,10 @@ var steps = []step{
 	{action: "member.update", do: func(s *subjects) error {
 		return last(s.Service.UpdateMember(s.admin, s.member, 0, svcauth.MemberPatch{FirstName: new("Anna")}))
 	}},
-	{action: "member.assign_role", do: func(s *subjects) error { return s.Service.AssignMemberRole(s.admin, s.member, s.role.ID) }},
-	{action: "member.unassign_role", do: func(s *subjects) error { return s.Service.UnassignMemberRole(s.admin, s.member, s.role.ID) }},
+	{action: "member.assign_role", do: func(s *subjects) error {
+		return s.Service.AssignMemberRole(s.admin, s.member, s.role.ID, svcauth.MemberGrantRequest{})
+	}},
+	{action: "member.unassign_role", do: func(s *subjects) error { return s.Service.UnassignMemberRole(s.admin, s.member, s.role.ID, "") }},
 	{action: "member.reset", do: func(s *subjects) error { return last(s.Service.ResetMember(s.admin, s.member)) }},
 	{action: "member.delete", do: func(s *subjects) error { return s.Service.DeleteMember(s.admin, s.member) }},
 	{action: "role.privileges_removed", do: func(s *subjects) error {

@@ -89,7 +89,7 @@ func (s *Service) expire(ctx context.Context, t *tx, g store.GrantRow) error {
 	if err := t.expireFor(ctx, g, role.Name); err != nil {
 		return err
 	}
-	t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: g.ExpiresAt, GrantedAt: g.GrantedAt}
+	t.before = grantNoun(g, role)
 	return t.audit(ctx, t.target.Kind+".role_expired")
 }
 

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -26,16 +27,18 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 	if err != nil {
 		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
 	}
-	return pageWithin(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.ID })
+	return pageWithin(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.RoleID })
 }
 
-// AssignServiceAccountRole gives a role to a service account; given again, it sets the new expiry (none: for ever). The caller must hold what the
-// role gives, save where an existing grant only becomes shorter. It kills no token: what a shorter grant takes away dies when it expires. The answer
-// names secrets whose makers lack what the account gains, and says if its tokens
-// would be too long by it.
+// AssignServiceAccountRole gives a role to a service account; given again, it
+// sets the new expiry (none: for ever), and with another id the new grant takes
+// the place of the one that is there. The caller must hold what the role gives,
+// unless the same grant only becomes shorter. It kills no token: what a shorter
+// grant takes away dies when it expires. The answer names secrets whose makers
+// lack what the account gains, and says if its tokens would be too long by it.
 func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
 	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
-		row := store.GrantRow{OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
+		row := store.GrantRow{ID: r.ID, OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
 		if err := validExpiry("body.expires_at", row.ExpiresAt, t.now); err != nil {
 			return err
 		}
@@ -43,7 +46,6 @@ func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID strin
 		if err != nil || t.silent {
 			return err
 		}
-		t.after = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: row.ExpiresAt, GrantedAt: t.now}
 		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role); err != nil {
 			return err
 		}
@@ -56,22 +58,33 @@ func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID strin
 	return answer, nil
 }
 
-// assign puts a grant where the caller may, and gives its role. Where the same grant stands already the transaction is silent.
+// assign puts a grant if the caller may, and returns its role. If the same grant
+// stands already the transaction is silent. To take the place of another's grant
+// asks for as much as a new one: it outlives the deletion of that.
 func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.RoleRow, error) {
 	role, err := s.assignableRole(ctx, t, g.RoleID)
 	if err != nil {
 		return role, err
 	}
+	if g.ID != "" && !svcauth.ValidID(svcauth.PrefixGrant, g.ID) {
+		return role, svcauth.InvalidField("body.id", "Expected an id of the form grt_ and a UUIDv7 as 26 characters of base32, or none: then the server chooses one.")
+	}
 	had, err := t.Grant(ctx, g.OrgID, g.PrincipalID, g.RoleID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
+		g.ID = cmp.Or(g.ID, svcauth.NewID(svcauth.PrefixGrant))
 		err = t.roomForGrant(ctx, g)
 	case err == nil:
-		t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: had.ExpiresAt, GrantedAt: had.GrantedAt}
+		t.before = grantNoun(had, role)
+		g.GrantedAt = had.GrantedAt
+		if g.ID = cmp.Or(g.ID, had.ID); g.ID != had.ID {
+			break
+		}
 		if sameMoment(had.ExpiresAt, g.ExpiresAt) {
 			t.silent = true
 			return role, nil
 		}
+		t.after = grantNoun(g, role)
 		if alive := had.ExpiresAt == nil || had.ExpiresAt.After(t.now); alive && !later(g.ExpiresAt, had.ExpiresAt) {
 			return role, t.PutGrant(ctx, g)
 		}
@@ -82,7 +95,12 @@ func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.Ro
 	if err := s.mayGrant(ctx, t, role); err != nil {
 		return role, err
 	}
+	t.after = grantNoun(g, role)
 	return role, t.PutGrant(ctx, g)
+}
+
+func grantNoun(g store.GrantRow, role store.RoleRow) svcauth.Grant {
+	return svcauth.Grant{ID: g.ID, RoleID: role.ID, Name: role.Name, ExpiresAt: g.ExpiresAt, GrantedAt: g.GrantedAt}
 }
 
 // roomForGrant bounds how many roles one principal holds.
@@ -94,27 +112,39 @@ func (t *tx) roomForGrant(ctx context.Context, g store.GrantRow) error {
 	return err
 }
 
-// UnassignServiceAccountRole takes a role from a service account; its tokens that carry the role die. It is no error where it did not hold the role.
-func (s *Service) UnassignServiceAccountRole(ctx context.Context, id, roleID string) error {
+// UnassignServiceAccountRole takes a role from a service account; its tokens that
+// carry the role die. It is no error if it did not hold the role. With a grantID
+// it ends that grant alone: if another has taken its place, nothing happens.
+func (s *Service) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string) error {
 	return s.changeAccount(ctx, id, "service_account.unassign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
 		role, err := s.namedRole(ctx, t, roleID)
 		if err != nil {
 			return err
 		}
-		had, err := t.Grant(ctx, t.actor.OrgID, id, role.ID)
-		if errors.Is(err, store.ErrNotFound) {
-			t.silent = true
-			return nil
-		}
-		if err != nil {
+		had, err := t.grantToEnd(ctx, id, role, grantID)
+		if err != nil || t.silent {
 			return err
 		}
-		t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: had.ExpiresAt, GrantedAt: had.GrantedAt}
+		t.before = grantNoun(had, role)
 		if err := t.DeleteGrant(ctx, t.actor.OrgID, id, role.ID); err != nil {
 			return err
 		}
 		return t.revokeClient(ctx, t.actor.OrgID, id, role.Name)
 	})
+}
+
+// grantToEnd reads the grant of a pair; the transaction is silent if there is
+// none, or if it is another one than that with the id (empty: whichever).
+func (t *tx) grantToEnd(ctx context.Context, principalID string, role store.RoleRow, id string) (store.GrantRow, error) {
+	if id != "" && !svcauth.ValidID(svcauth.PrefixGrant, id) {
+		return store.GrantRow{}, svcauth.InvalidField("query.grant", "Expected the id of a grant, grt_ and 26 characters, as the list of roles has it; leave the parameter out to end whichever there is.")
+	}
+	had, err := t.Grant(ctx, t.actor.OrgID, principalID, role.ID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && id != "" && id != had.ID {
+		t.silent = true
+		return had, nil
+	}
+	return had, err
 }
 
 // namedRole reads a role of the caller's organization that a request names beside something else.

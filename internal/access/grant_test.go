@@ -25,13 +25,13 @@ func TestAssignAndUnassign(t *testing.T) {
 	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	require.Len(t, f.Audited(f.OrgID(), "service_account.assign_role"), events, "given again it is no event")
 
-	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID))
+	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""))
 	f.dies(after)           // it carried the role
 	f.lives(before, others) // these did not, or are somebody else's
 	newest := f.Token(account.ID)
 	f.lives(newest)
 	require.Equal(t, view, newest.Scope)
-	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID), "it did not hold it: no error")
+	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""), "it did not hold it: no error")
 	f.lives(newest)
 
 	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
@@ -56,7 +56,7 @@ func TestAssignHandsOverOnlyWhatOneHolds(t *testing.T) {
 	require.Empty(t, grants.Items)
 
 	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
-	require.NoError(t, f.Service.UnassignServiceAccountRole(manager, account.ID, editor.ID), "to take away one need not hold it")
+	require.NoError(t, f.Service.UnassignServiceAccountRole(manager, account.ID, editor.ID, ""), "to take away one need not hold it")
 }
 
 func TestRoleOfAnotherOrganization(t *testing.T) {
@@ -67,7 +67,7 @@ func TestRoleOfAnotherOrganization(t *testing.T) {
 	account := f.Account("ci")
 	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
 	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeNotFound, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID))
+	problem(t, svcauth.CodeNotFound, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID, ""))
 	_, err = f.Service.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "x", RoleIDs: []string{theirs.ID}})
 	problem(t, svcauth.CodeNotFound, err)
 	// Nor is a member reached by way of service accounts.
@@ -128,14 +128,14 @@ func TestGrantPages(t *testing.T) {
 		list, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, o)
 		require.NoError(t, err)
 		for _, g := range list.Items {
-			got = append(got, g.ID)
+			got = append(got, g.RoleID)
 		}
 		if list.NextCursor == nil {
 			break
 		}
 		o.Cursor = *list.NextCursor
 		// What the cursor names may go meanwhile.
-		require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, got[len(got)-1]))
+		require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, got[len(got)-1], ""))
 	}
 	require.ElementsMatch(t, want, got)
 }
@@ -161,7 +161,7 @@ func TestHundredRolesAtMost(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, grants.Items, svcauth.MaxRolesPerPrincipal)
 	soon := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].ID, svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
-	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].ID))
+	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
+	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, ""))
 	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 }

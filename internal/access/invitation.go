@@ -105,7 +105,7 @@ func (s *Service) invitee(ctx context.Context, t *tx, n svcauth.NewMember) (stor
 
 // grantInvited gives the roles that the invited one does not hold yet.
 func (s *Service) grantInvited(ctx context.Context, t *tx, row store.MemberRow, roleIDs []string) error {
-	defer func() { t.before, t.silent = nil, false }() // it is one event, of the invitation
+	defer func() { t.before, t.after, t.silent = nil, nil, false }() // it is one event, of the invitation
 	for _, id := range roleIDs {
 		if _, err := s.assign(ctx, t, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.now}); err != nil {
 			return err

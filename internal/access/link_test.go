@@ -85,9 +85,9 @@ func TestLinkOfNarrowToken(t *testing.T) {
 	require.NoError(t, err)
 	kept := linkToken(t, m.InvitationURL)
 	f.doors("ann@example.com", kept, true, "without a role")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID, svcauth.MemberGrantRequest{}))
 	f.doors("ann@example.com", kept, true, "within what the token carried")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, administrator.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, administrator.ID, svcauth.MemberGrantRequest{}))
 	f.doors("ann@example.com", kept, false, "its keeper would become Administrator")
 
 	// What was given survives: a link by who may give it opens all of it.
@@ -106,7 +106,7 @@ func TestLinkOfNarrowToken(t *testing.T) {
 	bob := f.join(f.Admin(), "bob@example.com")
 	reset, err := f.Service.ResetMember(narrow, bob.ID)
 	require.NoError(t, err)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), bob.ID, administrator.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), bob.ID, administrator.ID, svcauth.MemberGrantRequest{}))
 	_, err = f.Service.AcceptInvitation(t.Context(), linkToken(t, reset.InvitationURL), goodPassword)
 	problem(t, svcauth.CodeNotFound, err)
 }
@@ -136,10 +136,14 @@ func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
 		open bool
 	}{
 		{"nothing has changed", func() error { return nil }, true},
-		{"the maker lost members:manage", func() error { return f.Service.UnassignMemberRole(f.Admin(), bossID, managers.ID) }, false},
-		{"it has it again", func() error { return f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID) }, true},
-		{"the maker lost what the link opens", func() error { return f.Service.UnassignMemberRole(f.Admin(), bossID, viewers.ID) }, false},
-		{"it has it again", func() error { return f.Service.AssignMemberRole(f.Admin(), bossID, viewers.ID) }, true},
+		{"the maker lost members:manage", func() error { return f.Service.UnassignMemberRole(f.Admin(), bossID, managers.ID, "") }, false},
+		{"it has it again", func() error {
+			return f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.MemberGrantRequest{})
+		}, true},
+		{"the maker lost what the link opens", func() error { return f.Service.UnassignMemberRole(f.Admin(), bossID, viewers.ID, "") }, false},
+		{"it has it again", func() error {
+			return f.Service.AssignMemberRole(f.Admin(), bossID, viewers.ID, svcauth.MemberGrantRequest{})
+		}, true},
 		{"the maker is suspended", func() error {
 			_, err := f.Service.UpdateMember(f.Admin(), bossID, 0, svcauth.MemberPatch{Suspended: &yes})
 			return err
@@ -235,10 +239,10 @@ func TestLinkToTenantDiesWithItsMaker(t *testing.T) {
 	token := linkToken(t, made.InvitationURL)
 	_, err = f.Service.Invitation(t.Context(), token)
 	require.NoError(t, err)
-	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), id, operators.ID))
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), id, operators.ID, ""))
 	_, err = f.Service.Invitation(t.Context(), token)
 	problem(t, svcauth.CodeNotFound, err)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), id, operators.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), id, operators.ID, svcauth.MemberGrantRequest{}))
 	_, err = f.Service.AcceptInvitation(t.Context(), token, goodPassword)
 	require.NoError(t, err)
 }

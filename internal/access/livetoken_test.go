@@ -61,7 +61,7 @@ func TestListShowsOnlyWhatLives(t *testing.T) {
 			return f.Service.DeleteSecret(f.Admin(), a.ID, a.Secrets[0].ID, true)
 		},
 		"role unassigned": func(f *fixture, a svcauth.ServiceAccount, r svcauth.Role) error {
-			return f.Service.UnassignServiceAccountRole(f.Admin(), a.ID, r.ID)
+			return f.Service.UnassignServiceAccountRole(f.Admin(), a.ID, r.ID, "")
 		},
 		"role deleted": func(f *fixture, _ svcauth.ServiceAccount, r svcauth.Role) error {
 			return f.Service.DeleteRole(f.Admin(), r.ID)

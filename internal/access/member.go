@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -80,17 +81,21 @@ func (s *Service) Members(ctx context.Context, o svcauth.ListOptions) (none svca
 	return listOf(all, limit, func(m svcauth.Member) string { return m.ID }), nil
 }
 
-// MemberRoles lists the roles that were granted to a member, newest grant first; it needs members:read.
-func (s *Service) MemberRoles(ctx context.Context, id string) ([]svcauth.Grant, error) {
+// MemberRoles returns a page of the roles that were granted to a member, newest
+// grant first; it needs members:read.
+func (s *Service) MemberRoles(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.Grant], err error) {
 	a, err := caller(ctx, svcauth.MembersRead)
 	if err != nil {
-		return nil, err
+		return list, err
 	}
 	if _, err := memberRow(ctx, s.read(), a.OrgID, id); err != nil {
-		return nil, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+		return list, s.problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
 	grants, err := s.read().Grants(ctx, a.OrgID, id)
-	return grants, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+	if err != nil {
+		return list, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+	}
+	return pageWithin(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.RoleID })
 }
 
 func memberRow(ctx context.Context, q *store.Q, orgID, id string) (store.MemberRow, error) {
@@ -230,19 +235,20 @@ func (s *Service) DeleteMember(ctx context.Context, id string) error {
 	})
 }
 
-// AssignMemberRole gives a role to a member, without end. The caller must hold all that it gives. To give it twice is no error.
-func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string) error {
+// AssignMemberRole gives a role to a member, without end. The caller must hold
+// all that it gives. To give it twice is no error; with another id the new grant
+// takes the place of the one that is there.
+func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.MemberGrantRequest) error {
 	err := s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
 		row, _, err := t.targetMember(ctx, id)
 		if err != nil {
 			return err
 		}
 		t.before = nil
-		role, err := s.assign(ctx, t, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: roleID, GrantedAt: t.now})
+		_, err = s.assign(ctx, t, store.GrantRow{ID: r.ID, OrgID: row.OrgID, PrincipalID: row.ID, RoleID: roleID, GrantedAt: t.now})
 		if err != nil || t.silent {
 			return err
 		}
-		t.after = svcauth.Grant{ID: role.ID, Name: role.Name, GrantedAt: t.now}
 		return t.touchKeys(ctx, row)
 	})
 	if err == nil {
@@ -251,9 +257,11 @@ func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string) error
 	return err
 }
 
-// UnassignMemberRole takes a role from a member. Tokens of its application keys that carry the role die at once. It is no error where it did not hold it.
-// Problem: [svcauth.CodeConflict] where it is the last Administrator.
-func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID string) error {
+// UnassignMemberRole takes a role from a member. Tokens of its application keys
+// that carry the role die at once. It is no error if it did not hold it. With a
+// grantID it ends that grant alone: if another has taken its place, nothing
+// happens. Problem: [svcauth.CodeConflict] where it is the last Administrator.
+func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID, grantID string) error {
 	return s.change(ctx, memberOperation("member.unassign_role", id), func(ctx context.Context, t *tx) error {
 		row, _, err := t.targetMember(ctx, id)
 		if err != nil {
@@ -263,11 +271,8 @@ func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID string) err
 		if err != nil {
 			return err
 		}
-		had, err := t.Grant(ctx, row.OrgID, row.ID, role.ID)
-		if errors.Is(err, store.ErrNotFound) {
-			t.silent = true
-			return nil
-		} else if err != nil {
+		had, err := t.grantToEnd(ctx, row.ID, role, grantID)
+		if err != nil || t.silent {
 			return err
 		}
 		if role.Kind == store.RoleAdministrator {
@@ -278,7 +283,7 @@ func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID string) err
 		if err := t.DeleteGrant(ctx, row.OrgID, row.ID, role.ID); err != nil {
 			return err
 		}
-		t.before = svcauth.Grant{ID: role.ID, Name: role.Name, ExpiresAt: had.ExpiresAt, GrantedAt: had.GrantedAt}
+		t.before = grantNoun(had, role)
 		return t.revokeKeys(ctx, row, role.Name)
 	})
 }

@@ -220,8 +220,8 @@ func TestServiceAccountManagesMembersOnlyWhereAllowed(t *testing.T) {
 			_, err := f.Service.InviteMember(machine, svcauth.NewMember{Email: "x@example.com"})
 			return err
 		},
-		"assign":   func() error { return f.Service.AssignMemberRole(machine, id, role.ID) },
-		"unassign": func() error { return f.Service.UnassignMemberRole(machine, id, role.ID) },
+		"assign":   func() error { return f.Service.AssignMemberRole(machine, id, role.ID, svcauth.MemberGrantRequest{}) },
+		"unassign": func() error { return f.Service.UnassignMemberRole(machine, id, role.ID, "") },
 		"update": func() error {
 			_, err := f.Service.UpdateMember(machine, id, 0, svcauth.MemberPatch{Suspended: &yes})
 			return err
@@ -249,7 +249,7 @@ func TestLastAdministratorStays(t *testing.T) {
 	yes, no := true, false
 	takeAway := func() []error {
 		_, suspend := f.Service.UpdateMember(f.Admin(), admin, 0, svcauth.MemberPatch{Suspended: &yes})
-		return []error{suspend, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID), f.Service.DeleteMember(f.Admin(), admin)}
+		return []error{suspend, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID, ""), f.Service.DeleteMember(f.Admin(), admin)}
 	}
 	refused := func(why string) {
 		t.Helper()
@@ -277,8 +277,8 @@ func TestLastAdministratorStays(t *testing.T) {
 	_, elsewhere := f.Tenants("other")
 	_ = elsewhere
 	refused("another organization's does not count")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), second.ID, administrator.ID))
-	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), second.ID, administrator.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID, ""))
 	_ = machine
 }
 
@@ -353,22 +353,22 @@ func TestUnassigningKillsOnlyTokensWithThatRole(t *testing.T) {
 	m := f.join(f.Admin(), "ann@example.com", viewers)
 	ann := f.console("ann@example.com")
 	key, before := f.key(ann)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.MemberGrantRequest{}))
 	f.lives(before)
 	both := f.Token(key.ID)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID), "twice is no error")
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.MemberGrantRequest{}), "twice is no error")
 	require.Len(t, f.Audited(f.OrgID(), "member.assign_role"), 1)
-	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), m.ID, editors.ID))
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), m.ID, editors.ID, ""))
 	f.dies(both)
 	f.lives(before, f.Token(key.ID))
-	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), m.ID, editors.ID), "it is idempotent")
-	grants, err := f.Service.MemberRoles(f.Admin(), m.ID)
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), m.ID, editors.ID, ""), "it is idempotent")
+	grants, err := f.Service.MemberRoles(f.Admin(), m.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
-	require.Len(t, grants, 1)
+	require.Len(t, grants.Items, 1)
 
 	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
-	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, f.Service.AssignMemberRole(boss, m.ID, editors.ID)).Missing)
-	problem(t, svcauth.CodeConflict, f.Service.AssignMemberRole(f.Admin(), m.ID, f.System(f.OrgID(), store.RolePublic).ID))
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, f.Service.AssignMemberRole(boss, m.ID, editors.ID, svcauth.MemberGrantRequest{})).Missing)
+	problem(t, svcauth.CodeConflict, f.Service.AssignMemberRole(f.Admin(), m.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.MemberGrantRequest{}))
 }
 
 func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
@@ -471,20 +471,20 @@ func TestLinkOpensOnlyWhatItsMakerHolds(t *testing.T) {
 	}
 	// Somebody else gave the invited one more than the inviter holds.
 	m, token := invite(boss, "a@example.com", viewers.ID)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.MemberGrantRequest{}))
 	problem(t, svcauth.CodeNotFound, accept(token))
 	_, token = invite(f.Admin(), "a@example.com")
 	require.NoError(t, accept(token))
 	// The same with the link of a reset.
 	reset, err := f.Service.ResetMember(boss, f.join(f.Admin(), "b@example.com", viewers).ID)
 	require.NoError(t, err)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), reset.ID, editors.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), reset.ID, editors.ID, svcauth.MemberGrantRequest{}))
 	problem(t, svcauth.CodeNotFound, accept(linkToken(t, reset.InvitationURL)))
 	// The inviter's role was given away, the inviter was suspended, or removed.
 	_, token = invite(boss, "c@example.com", viewers.ID)
-	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), bossID, managers.ID))
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), bossID, managers.ID, ""))
 	problem(t, svcauth.CodeNotFound, accept(token))
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.MemberGrantRequest{}))
 	_, err = f.Service.Invitation(t.Context(), token)
 	require.NoError(t, err)
 	yes := true

@@ -146,7 +146,7 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 	yes := true
 	for name, call := range map[string]func() error{
 		"get":   func() error { _, err := f.Service.Member(boss, victim); return err },
-		"roles": func() error { _, err := f.Service.MemberRoles(boss, victim); return err },
+		"roles": func() error { _, err := f.Service.MemberRoles(boss, victim, svcauth.ListOptions{}); return err },
 		"update": func() error {
 			_, err := f.Service.UpdateMember(boss, victim, 0, svcauth.MemberPatch{Suspended: &yes})
 			return err
@@ -154,11 +154,11 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 		"delete": func() error { return f.Service.DeleteMember(boss, victim) },
 		"reset":  func() error { _, err := f.Service.ResetMember(boss, victim); return err },
 		"assign to": func() error {
-			return f.Service.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID)
+			return f.Service.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.MemberGrantRequest{})
 		},
-		"assign":        func() error { return f.Service.AssignMemberRole(boss, own, role.ID) },
-		"unassign from": func() error { return f.Service.UnassignMemberRole(boss, victim, role.ID) },
-		"unassign":      func() error { return f.Service.UnassignMemberRole(boss, own, role.ID) },
+		"assign":        func() error { return f.Service.AssignMemberRole(boss, own, role.ID, svcauth.MemberGrantRequest{}) },
+		"unassign from": func() error { return f.Service.UnassignMemberRole(boss, victim, role.ID, "") },
+		"unassign":      func() error { return f.Service.UnassignMemberRole(boss, own, role.ID, "") },
 		"invite with": func() error {
 			_, err := f.Service.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{role.ID}})
 			return err

@@ -65,7 +65,7 @@ func calls() []call {
 			return last(s.AssignServiceAccountRole(ctx, o.account.ID, o.role.ID, svcauth.GrantRequest{ExpiresAt: &later}))
 		}},
 		{"UnassignServiceAccountRole", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
-			return s.UnassignServiceAccountRole(ctx, o.account.ID, o.role.ID)
+			return s.UnassignServiceAccountRole(ctx, o.account.ID, o.role.ID, "")
 		}},
 		{"RevokeToken", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
 			return s.RevokeToken(ctx, o.account.ID, o.jti)

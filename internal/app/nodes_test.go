@@ -74,10 +74,10 @@ func (p pair) kinds(t testing.TB) map[string]func(token string) {
 			grants, err := a.ServiceAccountRoles(ctx, p.account.ID, svcauth.ListOptions{})
 			require.NoError(t, err)
 			none := []string{}
-			_, err = a.UpdateRole(ctx, grants.Items[0].ID, 0, svcauth.RolePatch{Privileges: &none})
+			_, err = a.UpdateRole(ctx, grants.Items[0].RoleID, 0, svcauth.RolePatch{Privileges: &none})
 			require.NoError(t, err)
 			back := []string{"clusters:view"}
-			_, err = a.UpdateRole(ctx, grants.Items[0].ID, 0, svcauth.RolePatch{Privileges: &back})
+			_, err = a.UpdateRole(ctx, grants.Items[0].RoleID, 0, svcauth.RolePatch{Privileges: &back})
 			require.NoError(t, err)
 		},
 	}

@@ -116,7 +116,7 @@ var scaleCalls = []scaleCall{
 		return err
 	}},
 	{"take a role away", freshAccount, func(o *organization, id string) error {
-		return o.service.UnassignServiceAccountRole(o.admin, id, o.role)
+		return o.service.UnassignServiceAccountRole(o.admin, id, o.role, "")
 	}},
 	{"create a secret", freshAccount, func(o *organization, id string) error {
 		_, err := o.service.CreateSecret(o.admin, id, svcauth.NewSecretRequest{})

@@ -35,7 +35,7 @@ func (v *visit) assignable(held []svcauth.Grant) ([]svcauth.Role, error) {
 		return nil, err
 	}
 	roles = slices.DeleteFunc(roles, func(r svcauth.Role) bool {
-		return r.System && r.Name == svcauth.RolePublic || slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.ID == r.ID })
+		return r.System && r.Name == svcauth.RolePublic || slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == r.ID })
 	})
 	slices.SortFunc(roles, func(a, b svcauth.Role) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	return roles, nil
@@ -103,7 +103,7 @@ func confirmUnassign(v *visit) error {
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(held, func(g svcauth.Grant) bool { return g.ID == v.Param("role") })
+	at := slices.IndexFunc(held, func(g svcauth.Grant) bool { return g.RoleID == v.Param("role") })
 	if at < 0 {
 		return v.redirect("/console/service-accounts/" + a.ID + "/roles")
 	}
@@ -116,7 +116,7 @@ func confirmUnassign(v *visit) error {
 
 func unassignRole(v *visit) error {
 	name := v.quoted(v.Param("role"))
-	if err := v.k.cfg.Access.UnassignServiceAccountRole(v.ctx, v.Param("id"), v.Param("role")); err != nil {
+	if err := v.k.cfg.Access.UnassignServiceAccountRole(v.ctx, v.Param("id"), v.Param("role"), ""); err != nil {
 		return err
 	}
 	return v.taken("/console/service-accounts/"+v.Param("id")+"/roles", "Unassigned%s. Tokens that carry it no longer work.", name)

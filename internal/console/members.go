@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -115,13 +116,16 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 		d.Form = blank()
 	}
 	if d.Tab == "roles" {
-		if d.Grants, err = v.k.cfg.Access.MemberRoles(v.ctx, d.Member.ID); err != nil {
+		d.Grants, err = everything(v.ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+			return v.k.cfg.Access.MemberRoles(ctx, d.Member.ID, o)
+		})
+		if err != nil {
 			return err
 		}
 		if d.Assignable, err = v.assignable(d.Grants); err != nil {
 			return err
 		}
-		if at := slices.IndexFunc(d.Grants, func(g svcauth.Grant) bool { return g.ID == v.Param("role") }); at >= 0 {
+		if at := slices.IndexFunc(d.Grants, func(g svcauth.Grant) bool { return g.RoleID == v.Param("role") }); at >= 0 {
 			d.Grant = d.Grants[at]
 		} else if d.Dialog == "unassign" {
 			return v.redirect("/console/members/" + d.Member.ID + "/roles")
@@ -186,7 +190,7 @@ func assignMemberRole(v *visit) error {
 		f.fail("role", "Choose a role first.")
 		return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
 	}
-	if err := v.k.cfg.Access.AssignMemberRole(v.ctx, id, role); err != nil {
+	if err := v.k.cfg.Access.AssignMemberRole(v.ctx, id, role, svcauth.MemberGrantRequest{}); err != nil {
 		if !f.refused(err, "role") {
 			return err
 		}
@@ -210,7 +214,7 @@ func (v *visit) refusedOn(err error, tab string) error {
 
 func unassignMemberRole(v *visit) error {
 	name := v.quoted(v.Param("role"))
-	if err := v.k.cfg.Access.UnassignMemberRole(v.ctx, v.Param("id"), v.Param("role")); err != nil {
+	if err := v.k.cfg.Access.UnassignMemberRole(v.ctx, v.Param("id"), v.Param("role"), ""); err != nil {
 		return v.refusedOn(err, "roles")
 	}
 	return v.taken("/console/members/"+v.Param("id")+"/roles", "Unassigned%s.", name)

@@ -103,7 +103,7 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	p.Data = membersData{List: members, Made: &invited{Email: "bob@example.com", URL: "https://auth.example.com/console/invitation?token=t", Done: "/console/members/" + id("mem", 2), Mail: svcauth.MailQueued}}
 	add("members-invited-mailed", "members", p)
 	m := sampleMembers()[2]
-	grants := []svcauth.Grant{{ID: id("role", 1), Name: "Administrator", GrantedAt: *at(-50 * time.Hour)}}
+	grants := []svcauth.Grant{{RoleID: id("role", 1), Name: "Administrator", GrantedAt: *at(-50 * time.Hour)}}
 	one := func(name string, d memberData) {
 		d.Member, d.Manage = m, true
 		if d.Form == nil {
@@ -142,7 +142,7 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	add("accounts-secret", "serviceaccounts", p)
 
 	a, hit := sampleAccount(), access.Impact{Tokens: 3, Addresses: 2, LastUsed: at(-5 * time.Minute)}
-	grants := []svcauth.Grant{{ID: id("role", 3), Name: "Cluster operator", GrantedAt: *at(-50 * time.Hour), ExpiresAt: at(24 * time.Hour)}}
+	grants := []svcauth.Grant{{RoleID: id("role", 3), Name: "Cluster operator", GrantedAt: *at(-50 * time.Hour), ExpiresAt: at(24 * time.Hour)}}
 	tokens := list[svcauth.LiveToken]{path: "/console/service-accounts/" + a.ID + "/tokens", Rows: []svcauth.LiveToken{
 		{JTI: "jti1", Scope: "clusters:view", SecretID: a.Secrets[0].ID, IssuedAt: *at(-time.Minute), ExpiresAt: *at(time.Hour), IP: "192.0.2.7", UserAgent: "Terraform/1.9"},
 		{JTI: "jti2", SecretID: id("sec", 9), IssuedAt: *at(-time.Hour), ExpiresAt: *at(time.Minute), IP: "192.0.2.8"}}}

@@ -123,7 +123,7 @@ func (l *load) end(ctx context.Context, turn int, one *life, first, second strin
 	switch turn % 4 {
 	case 0:
 		if one.role.what == given && !one.role.unsure && l.do(ctx, &one.role, taken, "service_account.unassign_role", id, func() error {
-			_, err := l.admin.UnassignServiceAccountRole(ctx, id, l.secondRole.ID, 0)
+			_, err := l.admin.UnassignServiceAccountRole(ctx, id, l.secondRole.ID, "", 0)
 			return err
 		}) {
 			l.died(p, first, second)

@@ -163,7 +163,7 @@ func TestFullTokenHandsOverWhatItsHolderHolds(t *testing.T) {
 	require.NoError(t, second(s.App.Access.AssignServiceAccountRole(s.System(), account.ID, more.ID, svcauth.GrantRequest{})))
 	made = create(full, "three", "clusters:edit")
 	require.Equal(t, 201, made.Status, made.Text)
-	require.NoError(t, s.App.Access.UnassignServiceAccountRole(s.System(), account.ID, more.ID))
+	require.NoError(t, s.App.Access.UnassignServiceAccountRole(s.System(), account.ID, more.ID, ""))
 	require.Equal(t, 403, create(full, "four", "clusters:edit").Status)
 	require.Equal(t, 403, create(narrow, "four", "clusters:edit").Status)
 

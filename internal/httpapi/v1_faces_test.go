@@ -22,7 +22,7 @@ type calls interface {
 	DeleteServiceAccount(context.Context, string, time.Duration) (*svcauth.Enforcement, error)
 	ServiceAccountRoles(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error)
 	AssignServiceAccountRole(context.Context, string, string, svcauth.GrantRequest) (svcauth.GrantAnswer, error)
-	UnassignServiceAccountRole(context.Context, string, string, time.Duration) (*svcauth.Enforcement, error)
+	UnassignServiceAccountRole(context.Context, string, string, string, time.Duration) (*svcauth.Enforcement, error)
 	Tokens(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error)
 	RevokeToken(context.Context, string, string, time.Duration) (*svcauth.Enforcement, error)
 	RevokeTokens(context.Context, string, time.Duration) (*svcauth.Enforcement, error)
@@ -45,8 +45,9 @@ type calls interface {
 	UpdateMember(context.Context, string, int64, svcauth.MemberPatch, time.Duration) (svcauth.Member, error)
 	ResetMember(context.Context, string) (svcauth.Member, error)
 	DeleteMember(context.Context, string, time.Duration) (*svcauth.Enforcement, error)
-	AssignMemberRole(context.Context, string, string) error
-	UnassignMemberRole(context.Context, string, string, time.Duration) (*svcauth.Enforcement, error)
+	MemberRoles(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error)
+	AssignMemberRole(context.Context, string, string, svcauth.MemberGrantRequest) error
+	UnassignMemberRole(context.Context, string, string, string, time.Duration) (*svcauth.Enforcement, error)
 	Organization(context.Context) (svcauth.Organization, error)
 	UpdateOrganization(context.Context, int64, svcauth.OrganizationPatch) (svcauth.Organization, error)
 	CreateOrganization(context.Context, svcauth.NewOrganization) (svcauth.CreatedOrganization, error)
@@ -120,9 +121,9 @@ func (d direct) AssignServiceAccountRole(ctx context.Context, id, roleID string,
 	return a.AssignServiceAccountRole(ctx, id, roleID, g)
 }
 
-func (d direct) UnassignServiceAccountRole(ctx context.Context, id, roleID string, _ time.Duration) (*svcauth.Enforcement, error) {
+func (d direct) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string, _ time.Duration) (*svcauth.Enforcement, error) {
 	ctx, a := d.as(ctx)
-	return none(a.UnassignServiceAccountRole(ctx, id, roleID))
+	return none(a.UnassignServiceAccountRole(ctx, id, roleID, grantID))
 }
 
 func (d direct) Tokens(ctx context.Context, id string, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
@@ -235,14 +236,19 @@ func (d direct) DeleteMember(ctx context.Context, id string, _ time.Duration) (*
 	return none(a.DeleteMember(ctx, id))
 }
 
-func (d direct) AssignMemberRole(ctx context.Context, id, roleID string) error {
+func (d direct) MemberRoles(ctx context.Context, id string, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
 	ctx, a := d.as(ctx)
-	return a.AssignMemberRole(ctx, id, roleID)
+	return a.MemberRoles(ctx, id, o)
 }
 
-func (d direct) UnassignMemberRole(ctx context.Context, id, roleID string, _ time.Duration) (*svcauth.Enforcement, error) {
+func (d direct) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.MemberGrantRequest) error {
 	ctx, a := d.as(ctx)
-	return none(a.UnassignMemberRole(ctx, id, roleID))
+	return a.AssignMemberRole(ctx, id, roleID, r)
+}
+
+func (d direct) UnassignMemberRole(ctx context.Context, id, roleID, grantID string, _ time.Duration) (*svcauth.Enforcement, error) {
+	ctx, a := d.as(ctx)
+	return none(a.UnassignMemberRole(ctx, id, roleID, grantID))
 }
 
 func (d direct) Organization(ctx context.Context) (svcauth.Organization, error) {

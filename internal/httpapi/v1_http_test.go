@@ -164,6 +164,10 @@ func TestWhatIsNoCall(t *testing.T) {
 		slices.Sort(allow)
 		require.Equal(t, allow, got)
 	}
+	// An id that a script failed to fill in must not end whichever grant there is.
+	a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID(svcauth.PrefixServiceAccount)+"/roles/"+svcauth.NewID(svcauth.PrefixRole)+"?grant=", admin, "")
+	requireProblem(t, a, 422, svcauth.CodeInvalid)
+	require.Equal(t, "query.grant", a.JSON["errors"].([]any)[0].(map[string]any)["location"])
 	for query, at := range map[string]string{"limit=0": "query.limit", "limit=201": "query.limit", "limit=x": "query.limit", "limit=5&limit=6": "query.limit", "cursor=%00": "query.cursor",
 		"cursor=%ff": "query.cursor", "cursor=abc": "query.cursor", "name=a": "query.name", "nam%20e=1": "query.nam e"} {
 		a := s.Get("/v1/members?"+query, admin)

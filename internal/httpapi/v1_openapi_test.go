@@ -72,7 +72,7 @@ var samples = map[string]string{
 	"updateOrganization": `{"name":"renamed"}`, "explain": `{"client_id":"{sa}"}`,
 	"listServiceAccounts": "", "getServiceAccount": "", "deleteServiceAccount": "", "listServiceAccountRoles": "", "unassignServiceAccountRole": "", "listTokens": "",
 	"revokeToken": "", "revokeTokens": "", "listSecrets": "", "deleteSecret": "", "listApplicationKeys": "", "getApplicationKey": "", "deleteApplicationKey": "",
-	"listRoles": "", "getRole": "", "deleteRole": "", "listMembers": "", "getMember": "", "deleteMember": "", "resetMember": "", "unassignMemberRole": "",
+	"listRoles": "", "getRole": "", "deleteRole": "", "listMembers": "", "getMember": "", "deleteMember": "", "resetMember": "", "unassignMemberRole": "", "listMemberRoles": "",
 	"listAPIs": "", "listPrivileges": "", "getOwnOrganization": "", "listOrganizations": "", "getOrganization": "", "deleteOrganization": "", "listAuditEvents": "",
 	"getMe": "", "listSigningKeys": "", "rotateSigningKeys": "", "revokeSigningKey": "", "listResourceServers": "",
 }

@@ -72,10 +72,27 @@ var accountRules = []rule{
 		require.Equal(w.t, "viewer", held.Items[0].Name)
 		require.True(w.t, future.Equal(*held.Items[0].ExpiresAt))
 		for range 2 {
-			_, err := c.UnassignServiceAccountRole(ctx, a.ID, w.role["viewer"], 0)
+			_, err := c.UnassignServiceAccountRole(ctx, a.ID, w.role["viewer"], "", 0)
 			require.NoError(w.t, err)
 		}
 		return nil
+	}},
+	{who: "admin", name: "replaces a grant, then deletes what it replaced", call: func(ctx context.Context, w *world, c calls) error {
+		a := w.account("viewer")
+		token := w.s.Token(a.ClientID, a.ClientSecret, "")
+		first, err := c.ServiceAccountRoles(ctx, a.ID, svcauth.ListOptions{})
+		require.NoError(w.t, err)
+		next := svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant)}
+		require.NoError(w.t, second(c.AssignServiceAccountRole(ctx, a.ID, w.role["viewer"], next)))
+		require.NoError(w.t, second(c.UnassignServiceAccountRole(ctx, a.ID, w.role["viewer"], first.Items[0].ID, 0)))
+		held, err := c.ServiceAccountRoles(ctx, a.ID, svcauth.ListOptions{})
+		require.NoError(w.t, err)
+		require.Equal(w.t, next.ID, held.Items[0].ID)
+		require.True(w.t, w.s.Active(a.ClientID, a.ClientSecret, token))
+		return second(c.UnassignServiceAccountRole(ctx, a.ID, w.role["viewer"], next.ID, 0))
+	}},
+	{who: "admin", name: "names a grant by what is no id of one", code: svcauth.CodeInvalid, at: "body.id", call: func(ctx context.Context, w *world, c calls) error {
+		return second(c.AssignServiceAccountRole(ctx, w.account().ID, w.role["viewer"], svcauth.GrantRequest{ID: "mine"}))
 	}},
 	{who: "admin", name: "assigns a grant that has expired", code: svcauth.CodeInvalid, at: "body.expires_at", call: func(ctx context.Context, w *world, c calls) error {
 		return second(c.AssignServiceAccountRole(ctx, w.account().ID, w.role["viewer"], svcauth.GrantRequest{ExpiresAt: &past}))

@@ -32,7 +32,7 @@ var memberRules = []rule{
 	{who: "helpdesk", name: "makes itself Administrator", code: svcauth.CodeMissingPrivileges, call: func(ctx context.Context, w *world, c calls) error {
 		me, err := c.Me(ctx)
 		require.NoError(w.t, err)
-		return c.AssignMemberRole(ctx, me.ID, w.role[svcauth.RoleAdministrator])
+		return c.AssignMemberRole(ctx, me.ID, w.role[svcauth.RoleAdministrator], svcauth.MemberGrantRequest{})
 	}},
 	{who: "helpdesk", name: "resets an Administrator's password", code: svcauth.CodeMissingPrivileges, call: func(ctx context.Context, w *world, c calls) error {
 		return second(c.ResetMember(ctx, w.s.Tenant.AdminID))
@@ -50,7 +50,7 @@ var memberRules = []rule{
 		return second(c.UpdateMember(ctx, w.s.Tenant.AdminID, 0, svcauth.MemberPatch{Suspended: ptr(true)}, 0))
 	}},
 	{who: "admin", name: "takes Administrator from the last one", code: svcauth.CodeConflict, call: func(ctx context.Context, w *world, c calls) error {
-		return second(c.UnassignMemberRole(ctx, w.s.Tenant.AdminID, w.role[svcauth.RoleAdministrator], 0))
+		return second(c.UnassignMemberRole(ctx, w.s.Tenant.AdminID, w.role[svcauth.RoleAdministrator], "", 0))
 	}},
 	{who: "admin", name: "changes a member, then an older version of it", code: svcauth.CodePreconditionFailed, call: func(ctx context.Context, w *world, c calls) error {
 		m := w.member()
@@ -86,8 +86,20 @@ var memberRules = []rule{
 	{who: "admin", name: "takes a role from a member twice", call: func(ctx context.Context, w *world, c calls) error {
 		m := w.member("viewer")
 		for range 2 {
-			require.NoError(w.t, second(c.UnassignMemberRole(ctx, m.ID, w.role["viewer"], 0)))
+			require.NoError(w.t, second(c.UnassignMemberRole(ctx, m.ID, w.role["viewer"], "", 0)))
 		}
+		return nil
+	}},
+	{who: "admin", name: "replaces a member's grant, then deletes what it replaced", call: func(ctx context.Context, w *world, c calls) error {
+		m := w.member("viewer")
+		first, err := c.MemberRoles(ctx, m.ID, svcauth.ListOptions{})
+		require.NoError(w.t, err)
+		next := svcauth.MemberGrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant)}
+		require.NoError(w.t, c.AssignMemberRole(ctx, m.ID, w.role["viewer"], next))
+		require.NoError(w.t, second(c.UnassignMemberRole(ctx, m.ID, w.role["viewer"], first.Items[0].ID, 0)))
+		held, err := c.MemberRoles(ctx, m.ID, svcauth.ListOptions{})
+		require.NoError(w.t, err)
+		require.Equal(w.t, next.ID, held.Items[0].ID)
 		return nil
 	}},
 	{who: "machine helpdesk", name: "invites a member with the setting off", code: svcauth.CodeForbidden, call: func(ctx context.Context, _ *world, c calls) error {

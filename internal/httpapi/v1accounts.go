@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -54,6 +56,16 @@ type GrantOf struct {
 type UngrantOf struct {
 	RoleOf
 	Waiting
+	Grant string `query:"grant" doc:"The id of the grant that shall end; if the pair has another one by now, nothing happens. Absent: whichever there is"`
+}
+
+// Resolve refuses a name without a value: it would end whichever grant there is.
+func (in *UngrantOf) Resolve(ctx huma.Context) []error {
+	errs := in.Waiting.Resolve(ctx)
+	if u := ctx.URL(); in.Grant == "" && u.Query().Has("grant") {
+		errs = append(errs, &huma.ErrorDetail{Location: "query.grant", Message: "expected the id of a grant; leave the parameter out to end whichever there is"})
+	}
+	return errs
 }
 
 // TokenOf names a live token of a service account.
@@ -104,7 +116,8 @@ func (m *management) accountRoles() {
 			return page(m.cfg.Access.ServiceAccountRoles(ctx, in.ID, in.options()))
 		})
 	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Assign a role to a service account",
-		"Given again, it sets the new expiry. You need every privilege of the role. The answer is 200 and warns where secrets of the account were made by who does not hold what it gains: "+
+		"Given again, it sets the new expiry. With an `id` of your choosing (grt_…) the grant is that one: another id takes the place of the grant that is there, and no token dies of it; "+
+			"the same is a retry or an edit; without one the grant keeps its id. You need every privilege of the role. The answer is 200 and warns where secrets of the account were made by who does not hold what it gains: "+
 			"whoever kept one can use it too; end such a secret and make another. `oversized` says that its tokens would be too long without a scope or resource."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			var grant svcauth.GrantRequest
@@ -119,9 +132,9 @@ func (m *management) accountRoles() {
 			return &granted{http.StatusOK, &answer}, err
 		})
 	addDone(m, operation("unassignServiceAccountRole", "DELETE", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Take a role from a service account",
-		"Its tokens that carry the role die at once. It is no error where it does not hold the role."),
+		"Its tokens that carry the role die at once. It is no error if it does not hold the role, nor if `grant` names a grant that is no longer there: then nothing happens."),
 		func(ctx context.Context, in *UngrantOf) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignServiceAccountRole(ctx, in.ID, in.RoleID) })
+			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignServiceAccountRole(ctx, in.ID, in.RoleID, in.Grant) })
 		})
 }
 

@@ -22,7 +22,7 @@ type MemberPatchOf struct {
 // MemberGrant assigns a role to a member.
 type MemberGrant struct {
 	RoleOf
-	Body *struct{} `nameHint:"EmptyObject"`
+	Body *svcauth.MemberGrantRequest
 }
 
 func (m *management) members() {
@@ -68,13 +68,22 @@ func (m *management) memberAccess() {
 			member, err := m.cfg.Access.ResetMember(ctx, in.ID)
 			return &versioned[svcauth.Member]{etag(member.Version), member}, err
 		})
-	add(m, operation("assignMemberRole", "PUT", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Assign a role to a member", "You need every privilege of the role."),
+	add(m, operation("listMemberRoles", "GET", pathMember+"/{id}/roles", tagMembers, svcauth.MembersRead, "List the roles of a member", ""),
+		func(ctx context.Context, in *ItemPage) (*plain[svcauth.List[svcauth.Grant]], error) {
+			return page(m.cfg.Access.MemberRoles(ctx, in.ID, in.options()))
+		})
+	add(m, operation("assignMemberRole", "PUT", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Assign a role to a member",
+		"You need every privilege of the role. `id` is as with service accounts."),
 		func(ctx context.Context, in *MemberGrant) (*struct{}, error) {
-			return nil, m.cfg.Access.AssignMemberRole(ctx, in.ID, in.RoleID)
+			var grant svcauth.MemberGrantRequest
+			if in.Body != nil {
+				grant = *in.Body
+			}
+			return nil, m.cfg.Access.AssignMemberRole(ctx, in.ID, in.RoleID, grant)
 		})
 	addDone(m, operation("unassignMemberRole", "DELETE", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Take a role from a member",
-		"The tokens of its application keys that carry the role die at once. It is no error where it does not hold the role. The last Administrator keeps that role."),
+		"The tokens of its application keys that carry the role die at once. It is no error if it does not hold the role, nor if `grant` names a grant that is no longer there: then nothing happens. The last Administrator keeps that role."),
 		func(ctx context.Context, in *UngrantOf) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignMemberRole(ctx, in.ID, in.RoleID) })
+			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignMemberRole(ctx, in.ID, in.RoleID, in.Grant) })
 		})
 }

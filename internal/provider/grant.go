@@ -103,7 +103,7 @@ func (r *accountRoleResource) Read(ctx context.Context, req resource.ReadRequest
 		return
 	}
 	for _, g := range held {
-		if g.ID == m.RoleID.ValueString() {
+		if g.RoleID == m.RoleID.ValueString() {
 			m.ExpiresAt = moment(m.ExpiresAt, g.ExpiresAt)
 			resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 			return
@@ -124,7 +124,7 @@ func (r *accountRoleResource) Delete(ctx context.Context, req resource.DeleteReq
 	if client == nil {
 		return
 	}
-	if _, err := client.UnassignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), 0); err != nil && !gone(err) {
+	if _, err := client.UnassignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), "", 0); err != nil && !gone(err) {
 		r.fail(&resp.Diagnostics, "Taking the role away failed", err)
 	}
 }

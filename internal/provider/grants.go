@@ -54,7 +54,7 @@ func (r *accountRolesResource) put(ctx context.Context, d *diagnostics, m *accou
 	}
 	m.ID = m.ServiceAccountID
 	for _, roleID := range wanted {
-		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.ID == roleID && g.ExpiresAt == nil }) {
+		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == roleID && g.ExpiresAt == nil }) {
 			continue
 		}
 		answer, err := client.AssignServiceAccountRole(ctx, id, roleID, svcauth.GrantRequest{})
@@ -66,10 +66,10 @@ func (r *accountRolesResource) put(ctx context.Context, d *diagnostics, m *accou
 		warnOfSize(d, answer.Oversized)
 	}
 	for _, g := range held {
-		if slices.Contains(wanted, g.ID) {
+		if slices.Contains(wanted, g.RoleID) {
 			continue
 		}
-		if _, err := client.UnassignServiceAccountRole(ctx, id, g.ID, 0); err != nil && !gone(err) {
+		if _, err := client.UnassignServiceAccountRole(ctx, id, g.RoleID, "", 0); err != nil && !gone(err) {
 			r.fail(d, "Taking the role "+g.Name+" away failed", err)
 			return false
 		}
@@ -115,8 +115,8 @@ func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadReques
 	}
 	ours, ids := texts(m.RoleIDs), []string{}
 	for _, g := range held {
-		if g.ExpiresAt == nil || !slices.Contains(ours, g.ID) {
-			ids = append(ids, g.ID)
+		if g.ExpiresAt == nil || !slices.Contains(ours, g.RoleID) {
+			ids = append(ids, g.RoleID)
 		}
 	}
 	m.RoleIDs = textSet(ids)
@@ -134,7 +134,7 @@ func (r *accountRolesResource) Delete(ctx context.Context, req resource.DeleteRe
 		return
 	}
 	for _, roleID := range texts(m.RoleIDs) {
-		if _, err := client.UnassignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), roleID, 0); err != nil && !gone(err) {
+		if _, err := client.UnassignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), roleID, "", 0); err != nil && !gone(err) {
 			r.fail(&resp.Diagnostics, "Taking the role "+roleID+" away failed", err)
 			return
 		}

@@ -54,7 +54,7 @@ func TestMemberAndItsRolesLive(t *testing.T) {
 			last := "Brown"
 			_, err := w.Admin().UpdateMember(t.Context(), w.member("ann@example.com").ID, 0, svcauth.MemberPatch{LastName: &last}, 0)
 			require.NoError(t, err)
-			_, err = w.Admin().UnassignMemberRole(t.Context(), w.member("ann@example.com").ID, w.roleNamed("R").ID, 0)
+			_, err = w.Admin().UnassignMemberRole(t.Context(), w.member("ann@example.com").ID, w.roleNamed("R").ID, "", 0)
 			require.NoError(t, err)
 		}, Config: text("ann@example.com", `last_name = "Smith"`), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 			plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate), plancheck.ExpectResourceAction(grant, plancheck.ResourceActionCreate)}}},

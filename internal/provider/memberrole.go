@@ -45,7 +45,7 @@ func (r *memberRoleResource) Create(ctx context.Context, req resource.CreateRequ
 	if client == nil {
 		return
 	}
-	if err := client.AssignMemberRole(ctx, plan.MemberID.ValueString(), plan.RoleID.ValueString()); err != nil {
+	if err := client.AssignMemberRole(ctx, plan.MemberID.ValueString(), plan.RoleID.ValueString(), svcauth.MemberGrantRequest{}); err != nil {
 		r.fail(&resp.Diagnostics, "Granting the role failed", err)
 		return
 	}
@@ -90,7 +90,7 @@ func (r *memberRoleResource) Delete(ctx context.Context, req resource.DeleteRequ
 	if client == nil {
 		return
 	}
-	if _, err := client.UnassignMemberRole(ctx, m.MemberID.ValueString(), m.RoleID.ValueString(), 0); err != nil && !gone(err) {
+	if _, err := client.UnassignMemberRole(ctx, m.MemberID.ValueString(), m.RoleID.ValueString(), "", 0); err != nil && !gone(err) {
 		r.fail(&resp.Diagnostics, "Taking the role away failed", err)
 	}
 }

@@ -124,7 +124,7 @@ func TestGrantLives(t *testing.T) {
 			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, svcauth.GrantRequest{})))
 		}, Config: grant(a.ID, `expires_at = "2099-01-01T00:00:00Z"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
 		resource.TestStep{PreConfig: func() { // taken away outside
-			_, err := w.Admin().UnassignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, 0)
+			_, err := w.Admin().UnassignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, "", 0)
 			require.NoError(t, err)
 		}, Config: grant(a.ID, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate)},
 		resource.TestStep{Config: grant(b.ID, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionReplace), Check: does(func() {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"time"
@@ -9,17 +10,19 @@ import (
 )
 
 // GrantRow is one role held by one principal (a member or a service account).
+// ID tells it from the grants of the same pair before and after it.
 type GrantRow struct {
-	OrgID, PrincipalID, RoleID string
-	GrantedAt                  time.Time
-	ExpiresAt                  *time.Time
+	ID, OrgID, PrincipalID, RoleID string
+	GrantedAt                      time.Time
+	ExpiresAt                      *time.Time
 }
 
-// PutGrant adds a grant or changes its expiry. [ErrReferenced]: there is no such role.
+// PutGrant adds a grant, or changes id and expiry of the pair's; without an id it
+// makes one. [ErrReferenced]: there is no such role.
 func (q *Q) PutGrant(ctx context.Context, g GrantRow) error {
-	_, err := q.exec(ctx, `INSERT INTO role_grant (org_id, principal_id, role_id, granted_at_ms, expires_at_ms) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (principal_id, role_id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms`,
-		g.OrgID, g.PrincipalID, g.RoleID, g.GrantedAt.UnixMilli(), milliseconds(g.ExpiresAt))
+	_, err := q.exec(ctx, `INSERT INTO role_grant (org_id, principal_id, role_id, granted_at_ms, expires_at_ms, id) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (principal_id, role_id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms, id = excluded.id`,
+		g.OrgID, g.PrincipalID, g.RoleID, g.GrantedAt.UnixMilli(), milliseconds(g.ExpiresAt), cmp.Or(g.ID, svcauth.NewID(svcauth.PrefixGrant)))
 	return err
 }
 
@@ -28,12 +31,12 @@ func (q *Q) Grant(ctx context.Context, orgID, principalID, roleID string) (Grant
 	return single(ctx, q, scanGrant, grantSelect+` WHERE org_id = $1 AND principal_id = $2 AND role_id = $3`, orgID, principalID, roleID)
 }
 
-const grantSelect = `SELECT org_id, principal_id, role_id, granted_at_ms, expires_at_ms FROM role_grant`
+const grantSelect = `SELECT id, org_id, principal_id, role_id, granted_at_ms, expires_at_ms FROM role_grant`
 
 func scanGrant(r row) (g GrantRow, err error) {
 	var granted int64
 	var expires sql.NullInt64
-	err = r.Scan(&g.OrgID, &g.PrincipalID, &g.RoleID, &granted, &expires)
+	err = r.Scan(&g.ID, &g.OrgID, &g.PrincipalID, &g.RoleID, &granted, &expires)
 	g.GrantedAt, g.ExpiresAt = at(granted), moment(expires)
 	return g, err
 }
@@ -48,10 +51,10 @@ func (q *Q) Grants(ctx context.Context, orgID, principalID string) ([]svcauth.Gr
 	return many(ctx, q, func(r row) (g svcauth.Grant, err error) {
 		var granted int64
 		var expires sql.NullInt64
-		err = r.Scan(&g.ID, &g.Name, &granted, &expires)
+		err = r.Scan(&g.ID, &g.RoleID, &g.Name, &granted, &expires)
 		g.GrantedAt, g.ExpiresAt = at(granted), moment(expires)
 		return g, err
-	}, `SELECT r.id, r.name, g.granted_at_ms, g.expires_at_ms FROM role_grant g JOIN role r ON r.id = g.role_id
+	}, `SELECT g.id, r.id, r.name, g.granted_at_ms, g.expires_at_ms FROM role_grant g JOIN role r ON r.id = g.role_id
 		WHERE g.org_id = $1 AND g.principal_id = $2 ORDER BY g.granted_at_ms DESC, r.id DESC`, orgID, principalID)
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/svctest/dbdump"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // What a database of each schema may hold: testdata/schema/NNNNN.sql is run right after migration NNNNN, before the next one. A migration that adds or changes
@@ -177,6 +178,34 @@ func everySchema(t *testing.T, url string, from fs.FS) {
 		seq, err := q.AddChange(ctx, Change{Kind: ChangeOrg, ExpiresAt: moment0})
 		require.Equal(t, last+1, seq)
 		return err
+	})
+}
+
+// TestGrantsOfBeforeGetAnID migrates grants from before they had one.
+func TestGrantsOfBeforeGetAnID(t *testing.T) {
+	empties(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		upTo(t, s, migrations, 9)
+		accounts := []string{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewID(svcauth.PrefixMember)}
+		roles := []string{svcauth.NewID(svcauth.PrefixRole), svcauth.NewID(svcauth.PrefixRole)}
+		for _, role := range roles {
+			run(t, s, fmt.Sprintf("INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version) VALUES ('%s', 'org_old', 'custom', '%[1]s', '%[1]s', '', 1, 1)", role))
+			for _, account := range accounts {
+				run(t, s, fmt.Sprintf("INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) VALUES ('%s', '%s', 'org_old', 1)", account, role))
+			}
+		}
+		_, err := s.Migrate(t.Context())
+		require.NoError(t, err)
+		ids := map[string]bool{}
+		for _, account := range accounts {
+			for _, role := range roles {
+				g, err := s.Read().Grant(t.Context(), "org_old", account, role)
+				require.NoError(t, err)
+				require.True(t, svcauth.ValidID(svcauth.PrefixGrant, g.ID), g.ID)
+				ids[g.ID] = true
+			}
+		}
+		require.Len(t, ids, 4)
 	})
 }
 

@@ -60,7 +60,7 @@ var takings = []taking{
 		require.NoError(t, err)
 	}, "clusters:edit clusters:view"},
 	{"unassign a role", func(t *testing.T, c *svcauth.Client, v victim) {
-		_, err := c.UnassignServiceAccountRole(t.Context(), v.ID, v.editor.ID, 0)
+		_, err := c.UnassignServiceAccountRole(t.Context(), v.ID, v.editor.ID, "", 0)
 		require.NoError(t, err)
 	}, "clusters:view"}, // a narrowed token carries only the roles behind its privileges
 	{"take a privilege off a role", func(t *testing.T, c *svcauth.Client, v victim) {

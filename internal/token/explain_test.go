@@ -96,7 +96,7 @@ func TestExplainTokenAgreesWithIntrospection(t *testing.T) {
 		}, link: "revocation", detail: "every token"},
 		"role unassigned": {make: func(t *testing.T) string {
 			a, token := account()
-			require.NoError(t, rules.UnassignServiceAccountRole(system, a.ID, a.Roles[0].ID))
+			require.NoError(t, rules.UnassignServiceAccountRole(system, a.ID, a.Roles[0].ID, ""))
 			return token
 		}, privilege: viewIt, link: "roles", detail: "taken from the account"},
 		"privilege off the role": {make: func(t *testing.T) string {
@@ -171,7 +171,7 @@ func TestExplainClientAgreesWithTokenEndpoint(t *testing.T) {
 		"of another API":   {privilege: viewIt, audience: billingAPI, link: "audience"},
 		"unknown audience": {privilege: viewIt, audience: "https://moon.example", link: "audience"},
 		"no role": {privilege: viewIt, link: "roles", change: func(t *testing.T, a svcauth.ServiceAccount) {
-			require.NoError(t, rules.UnassignServiceAccountRole(system, a.ID, a.Roles[0].ID))
+			require.NoError(t, rules.UnassignServiceAccountRole(system, a.ID, a.Roles[0].ID, ""))
 		}},
 		"disabled": {link: "account", change: func(t *testing.T, a svcauth.ServiceAccount) {
 			_, err := rules.UpdateServiceAccount(system, a.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
@@ -227,7 +227,7 @@ func TestExplainByJTI(t *testing.T) {
 	require.Empty(t, ask(svcauth.ExplainRequest{Privilege: viewIt}))
 	require.Equal(t, "privileges", ask(svcauth.ExplainRequest{Privilege: editIt}))
 	require.Equal(t, "audience", ask(svcauth.ExplainRequest{Audience: billingAPI}))
-	require.NoError(t, s.App.Access.UnassignServiceAccountRole(s.System(), a.ID, a.Roles[0].ID))
+	require.NoError(t, s.App.Access.UnassignServiceAccountRole(s.System(), a.ID, a.Roles[0].ID, ""))
 	require.Equal(t, "roles", ask(svcauth.ExplainRequest{Privilege: viewIt}))
 }
 

@@ -140,7 +140,7 @@ func TestTheWholeFlowOverTLS(t *testing.T) {
 	f.refused(second, "a token of a revoked key")
 	require.Equal(t, http.StatusOK, f.with(third))
 
-	_, err = admin.UnassignServiceAccountRole(t.Context(), f.account.ID, f.account.Roles[0].ID, 0)
+	_, err = admin.UnassignServiceAccountRole(t.Context(), f.account.ID, f.account.Roles[0].ID, "", 0)
 	require.NoError(t, err)
 	f.refused(third, "a token with a role that was taken away")
 	require.Equal(t, http.StatusUnauthorized, f.call(), "a token without privileges is for the issuer only")

@@ -3,6 +3,7 @@ package svcauth
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -58,16 +59,29 @@ func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options Lis
 	return page[Grant](ctx, c, options.query(), accountsPath, id, "roles")
 }
 
-// AssignServiceAccountRole gives a role to a service account; given again, it sets the new expiry. One grants only what one holds: [CodeMissingPrivileges].
+// AssignServiceAccountRole gives a role to a service account; given again, it
+// sets the new expiry, and with another id the new grant takes the place of the
+// one that is there. One grants only what one holds: [CodeMissingPrivileges].
 // The answer names secrets of the account whose makers do not hold what it gains, and says if its tokens would be too long.
 func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
 	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, &answer)
 	return answer, err
 }
 
-// UnassignServiceAccountRole takes a role from a service account. Its tokens that carry the role die at once. It is no error where it did not hold the role.
-func (c *Client) UnassignServiceAccountRole(ctx context.Context, id, roleID string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "roles", roleID}, wait: wait})
+// UnassignServiceAccountRole takes a role from a service account. Its tokens that
+// carry the role die at once. It is no error if it did not hold the role. With a
+// grantID it ends that grant alone: if another has taken its place, nothing
+// happens.
+func (c *Client) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "roles", roleID}, query: ofGrant(grantID), wait: wait})
+}
+
+// ofGrant is the query that names a grant; an empty id is none.
+func ofGrant(id string) url.Values {
+	if id == "" {
+		return nil
+	}
+	return url.Values{"grant": {id}}
 }
 
 // Tokens gets one page of a service account's live tokens. They are records: the tokens themselves are kept nowhere.

@@ -42,7 +42,7 @@ func TestEveryCall(t *testing.T) {
 			return err
 		}, seen{method: "PUT", path: "/v1/service-accounts/sa_1/roles/role_1", body: `{}`}},
 		{func(ctx context.Context, c *Client) error {
-			_, err := c.UnassignServiceAccountRole(ctx, "sa_1", "role_1", 0)
+			_, err := c.UnassignServiceAccountRole(ctx, "sa_1", "role_1", "", 0)
 			return err
 		}, seen{method: "DELETE", path: "/v1/service-accounts/sa_1/roles/role_1"}},
 		{func(ctx context.Context, c *Client) error {
@@ -103,9 +103,11 @@ func TestEveryCall(t *testing.T) {
 		}, seen{method: "PATCH", path: "/v1/members/mem_1", body: `{"suspended":false}`}},
 		{func(ctx context.Context, c *Client) error { _, err := c.ResetMember(ctx, "mem_1"); return err }, seen{method: "POST", path: "/v1/members/mem_1/reset"}},
 		{func(ctx context.Context, c *Client) error { _, err := c.DeleteMember(ctx, "mem_1", 0); return err }, seen{method: "DELETE", path: "/v1/members/mem_1"}},
-		{func(ctx context.Context, c *Client) error { return c.AssignMemberRole(ctx, "mem_1", "role_1") }, seen{method: "PUT", path: "/v1/members/mem_1/roles/role_1", body: `{}`}},
 		{func(ctx context.Context, c *Client) error {
-			_, err := c.UnassignMemberRole(ctx, "mem_1", "role_1", 0)
+			return c.AssignMemberRole(ctx, "mem_1", "role_1", MemberGrantRequest{})
+		}, seen{method: "PUT", path: "/v1/members/mem_1/roles/role_1", body: `{}`}},
+		{func(ctx context.Context, c *Client) error {
+			_, err := c.UnassignMemberRole(ctx, "mem_1", "role_1", "", 0)
 			return err
 		}, seen{method: "DELETE", path: "/v1/members/mem_1/roles/role_1"}},
 		{func(ctx context.Context, c *Client) error {

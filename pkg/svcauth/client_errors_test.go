@@ -69,7 +69,9 @@ func TestAnAnswerOfAnotherShapeShowsNothingOfIt(t *testing.T) {
 func TestWhatIsSentAgain(t *testing.T) {
 	unavailable := problemAnswer(NewProblem(CodeUnavailable, "away"))
 	get := func(ctx context.Context, c *Client) error { _, err := c.Me(ctx); return err }
-	put := func(ctx context.Context, c *Client) error { return c.AssignMemberRole(ctx, "mem_1", "role_1") }
+	put := func(ctx context.Context, c *Client) error {
+		return c.AssignMemberRole(ctx, "mem_1", "role_1", MemberGrantRequest{})
+	}
 	post := func(ctx context.Context, c *Client) error {
 		_, err := c.CreateRole(ctx, NewRole{Name: "r"})
 		return err

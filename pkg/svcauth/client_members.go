@@ -48,13 +48,23 @@ func (c *Client) DeleteMember(ctx context.Context, id string, wait time.Duration
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{membersPath, id}, wait: wait})
 }
 
-// AssignMemberRole gives a role to a member. One grants only what one holds: [CodeMissingPrivileges].
-func (c *Client) AssignMemberRole(ctx context.Context, id, roleID string) error {
-	_, err := c.do(ctx, request{method: http.MethodPut, path: []string{membersPath, id, "roles", roleID}, body: GrantRequest{}}, nil)
+// MemberRoles gets one page of the roles that a member holds.
+func (c *Client) MemberRoles(ctx context.Context, id string, options ListOptions) (List[Grant], error) {
+	return page[Grant](ctx, c, options.query(), membersPath, id, "roles")
+}
+
+// AssignMemberRole gives a role to a member; given again with another id, the
+// new grant takes the place of the one that is there. One grants only what one
+// holds: [CodeMissingPrivileges].
+func (c *Client) AssignMemberRole(ctx context.Context, id, roleID string, body MemberGrantRequest) error {
+	_, err := c.do(ctx, request{method: http.MethodPut, path: []string{membersPath, id, "roles", roleID}, body: body}, nil)
 	return err
 }
 
-// UnassignMemberRole takes a role from a member. Its application keys' tokens that carry the role die at once. It is no error where it did not hold the role.
-func (c *Client) UnassignMemberRole(ctx context.Context, id, roleID string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{membersPath, id, "roles", roleID}, wait: wait})
+// UnassignMemberRole takes a role from a member. Its application keys' tokens
+// that carry the role die at once. It is no error if it did not hold the role.
+// With a grantID it ends that grant alone: if another has taken its place,
+// nothing happens.
+func (c *Client) UnassignMemberRole(ctx context.Context, id, roleID, grantID string, wait time.Duration) (*Enforcement, error) {
+	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{membersPath, id, "roles", roleID}, query: ofGrant(grantID), wait: wait})
 }

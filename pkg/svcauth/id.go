@@ -15,6 +15,7 @@ const (
 	PrefixApplicationKey = "ak"
 	PrefixSecret         = "sec"
 	PrefixRole           = "role"
+	PrefixGrant          = "grt"
 	PrefixEvent          = "evt"
 )
 

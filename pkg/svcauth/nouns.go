@@ -186,15 +186,25 @@ func (p *SecretPatch) UnmarshalJSON(text []byte) error {
 
 // Grant is a role that a principal holds.
 type Grant struct {
-	ID        string     `json:"id"` // the role's
-	Name      string     `json:"name"`
+	ID        string     `json:"id"`
+	RoleID    string     `json:"role_id"`
+	Name      string     `json:"name"` // the role's
 	ExpiresAt *time.Time `json:"expires_at"`
 	GrantedAt time.Time  `json:"granted_at"`
 }
 
-// GrantRequest is the body of PUT …/roles/{role_id}.
+// GrantRequest is the body of PUT …/roles/{role_id} of a service account. ID is
+// an id of the caller's choosing ([NewID] with [PrefixGrant]): where the pair has
+// a grant of another id, this one takes its place. Empty: the grant that is
+// there keeps its own.
 type GrantRequest struct {
+	ID        string     `json:"id,omitempty"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+}
+
+// MemberGrantRequest is the same of a member, whose roles do not expire.
+type MemberGrantRequest struct {
+	ID string `json:"id,omitempty"`
 }
 
 // LiveToken is the record of an issued token. It never holds the token.
