@@ -135,7 +135,8 @@ func listTokens() *cobra.Command {
 				{title: "SCOPE", cell: func(t svcauth.LiveToken) string { return t.Scope }},
 			}
 		},
-		none: "No live tokens.",
+		none:    "No live tokens.",
+		partial: "There may be more: not every live token has a record. `svcauth service-account tokens revoke-all` ends those too.",
 	}.command()
 }
 

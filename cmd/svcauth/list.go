@@ -41,7 +41,11 @@ func list[T any](ctx context.Context, p *paging, page pageOf[T]) (svcauth.List[T
 		return page(ctx, svcauth.ListOptions{Limit: p.limit, Cursor: p.cursor})
 	}
 	whole := svcauth.List[T]{Items: []T{}}
-	for item, err := range walk(ctx, page) {
+	for item, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[T], error) {
+		one, err := page(ctx, o)
+		whole.Partial = whole.Partial || one.Partial
+		return one, err
+	}) {
 		if err != nil {
 			return whole, err
 		}
@@ -62,7 +66,8 @@ type listing[T any] struct {
 	verb    verb // without run
 	page    func(ctx context.Context, s *session, args []string, o svcauth.ListOptions) (svcauth.List[T], error)
 	columns func(*session) []column[T]
-	none    string // what to say where there are none: a sentence with the next step
+	none    string // what to say if there are none: a sentence with the next step
+	partial string // what to say if there may be more than are listed
 	whole   bool   // the API gives all at once
 }
 
@@ -100,8 +105,13 @@ func (l listing[T]) print(s *session, found svcauth.List[T]) error {
 	if s.json {
 		return writeJSON(s.out, found)
 	}
-	if len(found.Items) == 0 {
+	if found.Partial {
+		defer s.hint("%s", l.partial)
+	}
+	if len(found.Items) == 0 && !found.Partial {
 		s.hint("%s", l.none)
+	}
+	if len(found.Items) == 0 {
 		return nil
 	}
 	if err := writeTable(s.out, found.Items, l.columns(s)); err != nil {

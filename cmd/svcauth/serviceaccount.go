@@ -167,9 +167,13 @@ func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, w
 
 // liveTokens counts an account's live tokens for a question: "3 live tokens die", or "1 live token dies". secretID narrows them to those of one secret.
 func (s *session) liveTokens(ctx context.Context, id, secretID, oneDoes, manyDo string) string {
-	n := 0
+	n, atLeast := 0, ""
 	for token, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
-		return s.client.Tokens(ctx, id, o)
+		page, err := s.client.Tokens(ctx, id, o)
+		if page.Partial {
+			atLeast = "at least "
+		}
+		return page, err
 	}) {
 		if err != nil {
 			return "its live tokens (how many is not known now) " + manyDo
@@ -178,10 +182,10 @@ func (s *session) liveTokens(ctx context.Context, id, secretID, oneDoes, manyDo 
 			n++
 		}
 	}
-	if n == 1 {
+	if n == 1 && atLeast == "" {
 		return "1 live token " + oneDoes
 	}
-	return counted(n, "live token") + " " + manyDo
+	return atLeast + counted(n, "live token") + " " + manyDo
 }
 
 func counted(n int, noun string) string {

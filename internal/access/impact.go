@@ -12,7 +12,8 @@ import (
 
 // Impact is what taking something away would break: live tokens that would die, and who is using them.
 type Impact struct {
-	Tokens    int        // that are on record: at most the newest 1,000 of a client
+	Tokens    int        // that are on record
+	Partial   bool       // there may be more of them
 	Addresses int        // network addresses that fetched these
 	Keys      int        // of a member: its application keys
 	LastUsed  *time.Time // when the last of these tokens was fetched, or the client was last used
@@ -65,7 +66,7 @@ func (s *Service) countTokens(ctx context.Context, hit Impact, clients []string,
 	actor, _ := ActorFrom(ctx)
 	from := map[string]bool{}
 	for _, id := range clients {
-		records, err := s.cfg.Cache.Tokens(ctx, id)
+		records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id)
 		if errors.Is(err, cache.ErrUnavailable) {
 			hit.Unknown = true
 			return hit, nil
@@ -73,6 +74,7 @@ func (s *Service) countTokens(ctx context.Context, hit Impact, clients []string,
 		if err != nil {
 			return Impact{}, err
 		}
+		hit.Partial = hit.Partial || partial
 		for _, r := range records {
 			if r.OrgID != actor.OrgID || s.revoked(r) || !counts(r) {
 				continue

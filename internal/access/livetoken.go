@@ -12,8 +12,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Tokens gives a page of a service account's live tokens, newest first. It needs members:read. They are records from the cache: the newest 1,000, and none from before a
-// Redis that lost its memory. The tokens themselves are kept nowhere.
+// Tokens returns a page of a service account's live tokens, newest first. It
+// needs members:read. They are records from the cache: the tokens themselves are
+// kept nowhere. Partial says that there may be more of them.
 func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.LiveToken], err error) {
 	actor, err := caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -25,7 +26,7 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	if err != nil {
 		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
 	}
-	records, err := s.cfg.Cache.Tokens(ctx, id)
+	records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id)
 	if err != nil {
 		return list, recordsAway(err)
 	}
@@ -34,7 +35,9 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	for i, r := range records {
 		live[i] = svcauth.LiveToken{JTI: r.JTI, Scope: r.Scope, SecretID: r.SecretID, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, IP: r.IP, UserAgent: r.UserAgent}
 	}
-	return pageWithin(live, o, func(t svcauth.LiveToken) (time.Time, string) { return t.IssuedAt, t.JTI })
+	list, err = pageWithin(live, o, func(t svcauth.LiveToken) (time.Time, string) { return t.IssuedAt, t.JTI })
+	list.Partial = partial && err == nil
+	return list, err
 }
 
 // revoked says whether a live revocation denies the token that the record tells of.

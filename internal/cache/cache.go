@@ -53,7 +53,7 @@ type Cache struct {
 type records interface {
 	record(TokenRecord)
 	revoke(jti string, expires time.Time)
-	list(ctx context.Context, clientID string) ([]TokenRecord, error)
+	list(ctx context.Context, orgID, clientID string) (all []TokenRecord, partial bool, err error)
 	find(ctx context.Context, jti string) (TokenRecord, bool, error)
 	forget(ctx context.Context, clientID, jti string) error
 }

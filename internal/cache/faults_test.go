@@ -76,7 +76,7 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			for call, do := range map[string]func(context.Context) error{
 				"ping":    c.Ping,
 				"publish": func(ctx context.Context) error { return c.Publish(ctx, ChannelChanges, []byte("x")) },
-				"tokens":  func(ctx context.Context) error { _, err := c.Tokens(ctx, "sa_1"); return err },
+				"tokens":  func(ctx context.Context) error { _, _, err := c.Tokens(ctx, "org_1", "sa_1"); return err },
 				"find":    func(ctx context.Context) error { _, _, err := c.FindToken(ctx, "j1"); return err },
 				"forget":  func(ctx context.Context) error { return c.ForgetToken(ctx, "sa_1", "j1") },
 			} {

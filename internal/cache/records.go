@@ -100,12 +100,15 @@ func (c *Cache) MarkRevoked(jti string, expires time.Time) {
 	}
 }
 
-// Tokens lists the live tokens of a client that are remembered, newest first, 1,000 at most. Fails with [ErrUnavailable].
-func (c *Cache) Tokens(ctx context.Context, clientID string) ([]TokenRecord, error) {
+// Tokens returns the records of a client's live tokens, newest first, and
+// reports whether there may be more than these: of one client the newest 1,000
+// are kept, and records of the organization may have had to give way. It fails
+// with [ErrUnavailable].
+func (c *Cache) Tokens(ctx context.Context, orgID, clientID string) (records []TokenRecord, partial bool, err error) {
 	if !isID(clientID) {
-		return nil, nil
+		return nil, false, nil
 	}
-	return c.records.list(ctx, clientID)
+	return c.records.list(ctx, orgID, clientID)
 }
 
 // FindToken finds a live token by its jti; false: there is none, or it is not remembered. Fails with [ErrUnavailable].

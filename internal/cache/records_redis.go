@@ -198,7 +198,7 @@ func (s *redisRecords) exec(ctx context.Context, pipe redis.Pipeliner) error {
 	})
 }
 
-func (s *redisRecords) list(ctx context.Context, clientID string) (out []TokenRecord, err error) {
+func (s *redisRecords) list(ctx context.Context, _, clientID string) (out []TokenRecord, partial bool, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
 		jtis, err := s.client.ZRevRange(ctx, s.tokens(clientID), 0, maxPerClient-1).Result()
 		if err != nil || len(jtis) == 0 {
@@ -216,9 +216,9 @@ func (s *redisRecords) list(ctx context.Context, clientID string) (out []TokenRe
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return newestFirst(out), nil
+	return newestFirst(out), len(out) >= maxPerClient, nil
 }
 
 // read adds to out the records of a client's tokens, and to gone those tokens

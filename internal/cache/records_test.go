@@ -30,7 +30,7 @@ func listed(t *testing.T, c *Cache, client string, want ...string) {
 	t.Helper()
 	var got []string
 	eventually(t, func() bool {
-		all, err := c.Tokens(t.Context(), client)
+		all, _, err := c.Tokens(t.Context(), "org_1", client)
 		got = jtis(all)
 		return err == nil && fmt.Sprint(got) == fmt.Sprint(want)
 	}, "the tokens of "+client+" to be "+fmt.Sprint(want))
@@ -80,13 +80,18 @@ func testNewestThousand(t *testing.T, b backend) {
 	c.RecordToken(t.Context(), record("sa_2", "other", began, time.Hour))
 	listed(t, c, "sa_2", "other")
 	var got []TokenRecord
+	var partial bool
 	eventually(t, func() bool {
 		var err error
-		got, err = c.Tokens(t.Context(), "sa_1")
+		got, partial, err = c.Tokens(t.Context(), "org_1", "sa_1")
 		return err == nil && len(got) > 0 && got[0].JTI == "j"+strconv.Itoa(maxPerClient+199)
 	}, "the newest to be there")
 	require.Len(t, got, maxPerClient)
 	require.Equal(t, "j200", got[len(got)-1].JTI)
+	require.True(t, partial, "the oldest are not there")
+	_, partial, err := c.Tokens(t.Context(), "org_1", "sa_2")
+	require.NoError(t, err)
+	require.False(t, partial)
 }
 
 // testLifetimes is the trap that a lifetime of zero or less is stored for ever.
@@ -166,7 +171,7 @@ func testRecordsAreListedWhileTheyCome(t *testing.T, b backend) {
 	for range 2 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				_, _ = c.Tokens(ctx, "sa_1")
+				_, _, _ = c.Tokens(ctx, "org_1", "sa_1")
 			}
 		})
 	}
@@ -190,7 +195,7 @@ func testHostileRecords(t *testing.T, b backend) {
 		c.RecordToken(t.Context(), record("sa_1", id, now, time.Hour))
 		c.RecordToken(t.Context(), record(id, "j", now, time.Hour))
 		c.MarkRevoked(id, now.Add(time.Hour))
-		got, err := c.Tokens(t.Context(), id)
+		got, _, err := c.Tokens(t.Context(), "org_1", id)
 		require.NoError(t, err)
 		require.Empty(t, got)
 		_, ok, err := c.FindToken(t.Context(), id)
@@ -231,7 +236,7 @@ func testHostileRecords(t *testing.T, b backend) {
 	c.RecordToken(t.Context(), record("sa_9", "j9", now, time.Hour))
 	c.RecordToken(t.Context(), record("sa_8", "j8", now, time.Hour))
 	listed(t, c, "sa_8", "j8")
-	_, err = c.Tokens(t.Context(), "sa_9")
+	_, _, err = c.Tokens(t.Context(), "org_1", "sa_9")
 	require.ErrorIs(t, err, ErrUnavailable)
 }
 
@@ -243,11 +248,49 @@ func TestTwinIsBoundedAsAWhole(t *testing.T) {
 		m.record(record("sa_"+strconv.Itoa(i%500), "j"+strconv.Itoa(i), now, time.Hour+time.Duration(i)*time.Second))
 	}
 	require.Len(t, m.byJTI, maxRecords)
-	require.Len(t, m.expiring, maxRecords)
+	require.Len(t, m.expiring.all, maxRecords)
 	_, ok, _ := m.find(t.Context(), "j0")
 	require.False(t, ok, "the one that expires first gave way")
 	k.add(1000 * time.Hour)
 	m.record(record("sa_1", "fresh", k.Now(), time.Hour))
 	require.Len(t, m.byJTI, 1)
 	require.Len(t, m.byClient, 1)
+}
+
+// An organization that has tokens issued without end pushes out its own records
+// only, and both are told what became of theirs.
+func TestTheRecordsOfOneOrganizationPushOutNoOthers(t *testing.T) {
+	k := newClock()
+	m := newMemoryRecords(k.Now)
+	add := func(org, client string, n int, life time.Duration) {
+		for i := range n {
+			r := record(client, client+"-"+strconv.Itoa(i), k.Now(), life)
+			r.OrgID = org
+			m.record(r)
+		}
+	}
+	listed := func(org, client string) (int, bool) {
+		all, partial, err := m.list(t.Context(), org, client)
+		require.NoError(t, err)
+		return len(all), partial
+	}
+	add("org_quiet", "sa_quiet", 900, time.Minute) // these would go first by their expiry
+	for i := range 200 {
+		add("org_loud", "sa_loud"+strconv.Itoa(i), maxPerClient-1, time.Hour)
+	}
+	require.Len(t, m.byJTI, maxRecords)
+	n, partial := listed("org_quiet", "sa_quiet")
+	require.Equal(t, 900, n)
+	require.False(t, partial, "nothing of it gave way")
+	n, partial = listed("org_loud", "sa_loud0")
+	require.Zero(t, n, "the first of the loud one gave way")
+	require.True(t, partial, "and it is told so though its list is empty")
+
+	k.add(time.Hour)
+	_, partial = listed("org_loud", "sa_loud0")
+	require.False(t, partial, "what had to give way has expired")
+	add("org_other", "sa_other", 1, time.Hour)
+	require.Len(t, m.byJTI, 1)
+	require.Len(t, m.byOrg, 1)
+	require.Len(t, m.crowded.all, 1)
 }

@@ -19,6 +19,8 @@ type list[T any] struct {
 	Back string // address of the first page; empty: this is it
 	Cut  bool   // there are more than were read to sort or search
 
+	Partial bool // there may be more, of which nothing is known any more
+
 	Query      string // what is searched for
 	Sort       string // column; "-name" is descending; empty: newest first
 	path       string
@@ -53,7 +55,7 @@ func read[T any](v *visit, get func(context.Context, svcauth.ListOptions) (svcau
 		if err != nil {
 			return l, err
 		}
-		l.Rows = page.Items
+		l.Rows, l.Partial = page.Items, page.Partial
 		if page.NextCursor != nil {
 			l.More = l.path + "?" + url.Values{"cursor": {*page.NextCursor}}.Encode()
 		}
@@ -73,6 +75,7 @@ func (l *list[T]) readAll(v *visit, get func(context.Context, svcauth.ListOption
 			return err
 		}
 		read += len(page.Items)
+		l.Partial = l.Partial || page.Partial
 		for _, item := range page.Items {
 			if l.Query == "" || matches(item, strings.ToLower(l.Query)) {
 				l.Rows = append(l.Rows, item)

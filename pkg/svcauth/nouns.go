@@ -7,10 +7,13 @@ import (
 	"time"
 )
 
-// List is one page, newest first. NextCursor is null on the last one.
+// List is one page, newest first. NextCursor is null on the last one. Partial
+// says that there may be more than all pages have: only of live tokens, whose
+// records are a memory that may have had to forget some.
 type List[T any] struct {
 	Items      []T     `json:"items"`
 	NextCursor *string `json:"next_cursor"`
+	Partial    bool    `json:"partial,omitempty"`
 }
 
 // Ref names a thing by id and by what people call it. The text outlives the thing.
