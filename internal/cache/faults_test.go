@@ -107,7 +107,7 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			eventually(t, func() bool { return c.Ping(t.Context()) == nil }, "Redis to be used again by itself")
 			eventually(t, func() bool { return h.gaps.Load() > gaps }, "the subscriber to be told of the gap")
 			require.True(t, c.Shared())
-			_, err := c.Tokens(t.Context(), "sa_1")
+			_, _, err := c.Tokens(t.Context(), "org_1", "sa_1")
 			require.NoError(t, err)
 			eventually(t, func() bool { _, ok, err := c.FindToken(t.Context(), "j5"); return err == nil && ok }, "what was queued to be written")
 		})

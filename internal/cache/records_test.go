@@ -247,14 +247,65 @@ func TestTwinIsBoundedAsAWhole(t *testing.T) {
 	for i := range maxRecords + 10 {
 		m.record(record("sa_"+strconv.Itoa(i%500), "j"+strconv.Itoa(i), now, time.Hour+time.Duration(i)*time.Second))
 	}
-	require.Len(t, m.byJTI, maxRecords)
-	require.Len(t, m.expiring.all, maxRecords)
+	require.Equal(t, maxRecords, len(m.byJTI))
 	_, ok, _ := m.find(t.Context(), "j0")
-	require.False(t, ok, "the one that expires first gave way")
+	require.False(t, ok, "the oldest gave way")
 	k.add(1000 * time.Hour)
 	m.record(record("sa_1", "fresh", k.Now(), time.Hour))
-	require.Len(t, m.byJTI, 1)
-	require.Len(t, m.byClient, 1)
+	require.Equal(t, 1, len(m.byJTI))
+	require.Equal(t, 1, len(m.byClient))
+	require.Equal(t, 1, len(m.byMinute))
+}
+
+// Records leave within a minute of their end, in whatever order they came, and
+// also those that come after the clock was set back.
+func TestTheTwinKeepsNoExpiredRecords(t *testing.T) {
+	k := newClock()
+	m := newMemoryRecords(k.Now)
+	for round := range 5 {
+		for i := range 600 {
+			j := (i * 77) % 600
+			m.record(record("sa_"+strconv.Itoa(j%7), fmt.Sprint(round, "-", j), k.Now(), time.Duration(1+j)*time.Second))
+		}
+		k.add(-3 * time.Minute)
+		m.record(record("sa_1", fmt.Sprint(round, "-late"), k.Now(), time.Second))
+		k.add(8 * time.Minute)
+		m.record(record("sa_1", fmt.Sprint(round, "-next"), k.Now(), time.Second))
+		for jti, h := range m.byJTI {
+			require.True(t, h.ExpiresAt.After(k.Now().Add(-time.Minute)), jti)
+		}
+		require.Greater(t, len(m.byJTI), 250, "those of later minutes are there")
+		k.add(time.Duration(2+round*30) * time.Minute)
+	}
+	k.add(time.Hour)
+	m.record(record("sa_1", "last", k.Now(), time.Second))
+	require.Equal(t, 1, len(m.byJTI))
+	require.Equal(t, 1, len(m.byMinute))
+	require.Equal(t, 1, len(m.byClient))
+	require.Equal(t, 1, len(m.byOrg))
+	require.Equal(t, 1, len(m.crowded))
+}
+
+// Recording a token takes as long among a hundred thousand as among few: it
+// allocates the record and no more.
+func BenchmarkRecordInMemory(b *testing.B) {
+	for _, held := range []int{1000, maxRecords} {
+		b.Run(strconv.Itoa(held), func(b *testing.B) {
+			k := newClock()
+			m := newMemoryRecords(k.Now)
+			all := make([]TokenRecord, held*2)
+			for i := range all {
+				all[i] = record("sa_"+strconv.Itoa(i%(held/500)), "j"+strconv.Itoa(i), k.Now(), time.Hour)
+				all[i].OrgID = "org_" + strconv.Itoa(i%20)
+				m.record(all[i])
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				m.record(all[i%len(all)])
+			}
+		})
+	}
 }
 
 // An organization that has tokens issued without end pushes out its own records
@@ -278,19 +329,26 @@ func TestTheRecordsOfOneOrganizationPushOutNoOthers(t *testing.T) {
 	for i := range 200 {
 		add("org_loud", "sa_loud"+strconv.Itoa(i), maxPerClient-1, time.Hour)
 	}
-	require.Len(t, m.byJTI, maxRecords)
+	require.Equal(t, maxRecords, len(m.byJTI))
 	n, partial := listed("org_quiet", "sa_quiet")
 	require.Equal(t, 900, n)
 	require.False(t, partial, "nothing of it gave way")
 	n, partial = listed("org_loud", "sa_loud0")
 	require.Zero(t, n, "the first of the loud one gave way")
 	require.True(t, partial, "and it is told so though its list is empty")
+	before := len(m.byJTI)
+	add("org_late", "sa_late", 700, time.Hour)
+	n, partial = listed("org_late", "sa_late")
+	require.Equal(t, 700, n, "who comes when all is full has room as well")
+	require.False(t, partial)
+	require.Equal(t, before, len(m.byJTI))
 
 	k.add(time.Hour)
 	_, partial = listed("org_loud", "sa_loud0")
 	require.False(t, partial, "what had to give way has expired")
+	k.add(time.Minute)
 	add("org_other", "sa_other", 1, time.Hour)
-	require.Len(t, m.byJTI, 1)
-	require.Len(t, m.byOrg, 1)
-	require.Len(t, m.crowded.all, 1)
+	require.Equal(t, 1, len(m.byJTI))
+	require.Equal(t, 1, len(m.byOrg))
+	require.Equal(t, 1, len(m.crowded))
 }
