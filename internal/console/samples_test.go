@@ -177,6 +177,7 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	one("secret-remove", accountData{Tab: "secrets", Secrets: a.Secrets, Secret: a.Secrets[0], Dialog: "remove-secret", Impact: access.Impact{}})
 	one("tokens", accountData{Tab: "tokens", Tokens: tokens, Hints: map[string]string{a.Secrets[0].ID: "9Zxy"}})
 	one("tokens-empty", accountData{Tab: "tokens", Tokens: list[svcauth.LiveToken]{path: tokens.path}})
+	one("tokens-partial", accountData{Tab: "tokens", Tokens: list[svcauth.LiveToken]{path: tokens.path, Partial: true}})
 	one("tokens-revoke", accountData{Tab: "tokens", Tokens: tokens, Dialog: "revoke-all", Impact: hit})
 }
 

@@ -82,6 +82,29 @@ func TestDialogsTellWhatWillBreak(t *testing.T) {
 	}
 }
 
+// If not every live token has a record, the API, the list and the question before
+// they are revoked say that there may be more.
+func TestAListOfTokensThatMayLackSomeSaysSo(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	busy, calm := s.Account("busy", "clusters:view"), s.Account("calm", "clusters:view")
+	s.Token(calm.ClientID, calm.ClientSecret, "")
+	for range 1001 {
+		s.Token(busy.ClientID, busy.ClientSecret, "")
+	}
+	p := admin(t, s)
+	const more = "There may be more"
+	for id, partial := range map[string]bool{busy.ID: true, calm.ID: false} {
+		page, err := s.Admin().Tokens(t.Context(), id, svcauth.ListOptions{Limit: 1})
+		require.NoError(t, err)
+		require.Equal(t, partial, page.Partial)
+		list := p.get("/console/service-accounts/" + id + "/tokens").body
+		require.Equal(t, partial, strings.Contains(list, more))
+		question := p.get("/console/service-accounts/" + id + "/tokens/revoke").body
+		require.Equal(t, partial, strings.Contains(question, "At least 1,000 live tokens"))
+		require.Equal(t, !partial, strings.Contains(question, "<strong>1 live token</strong>, fetched from 1 address. Last used"))
+	}
+}
+
 // A resource server that follows the feed is on its page, and what is taken away is said to be enforced.
 func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
