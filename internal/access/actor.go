@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -89,41 +88,10 @@ func (a Actor) credential() string {
 	return "your account"
 }
 
-// handsOver lists the privileges that the caller may hand over: of a full
-// token those that its holder holds now, else those of the request.
-func (t *tx) handsOver(ctx context.Context) ([]string, error) {
-	if !t.actor.Full {
-		return t.actor.Privileges, nil
-	}
-	org, err := t.Organization(ctx, t.actor.OrgID)
-	if err != nil {
-		return nil, err
-	}
-	held, err := t.s.holdings(ctx, t.Q, org.ID, org.Operator, t.actor.ID)
-	return held.Privileges, err
-}
-
 func lacks(missing []string, format string, args ...any) *svcauth.Problem {
 	p := svcauth.NewProblem(svcauth.CodeMissingPrivileges, format, args...)
 	p.Missing = missing
 	return p
-}
-
-// mayHandOver refuses to give anybody privileges that the caller may not hand
-// over. what completes "You can't …".
-func (t *tx) mayHandOver(ctx context.Context, privileges []string, what string) error {
-	if len(privileges) == 0 {
-		return nil
-	}
-	holder := t.actor
-	var err error
-	if holder.Privileges, err = t.handsOver(ctx); err != nil {
-		return err
-	}
-	if missing := holder.missing(privileges); len(missing) > 0 {
-		return lacks(missing, "You can't %s: that hands over privileges which %s does not carry: %s.", what, holder.credential(), strings.Join(missing, ", "))
-	}
-	return nil
 }
 
 // Explainer gives the caller where it may ask why a token or a client may do something: with tokens:introspect or members:read.

@@ -28,7 +28,7 @@ func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplica
 		if err != nil {
 			return err
 		}
-		if err := s.mayHandOverAccount(ctx, t, t.actor.ID, "make an application key, which acts with all your roles"); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, t.actor.ID, handover{what: "make an application key, which acts with all your roles"}); err != nil {
 			return err
 		}
 		if count, err := t.CountApplicationKeys(ctx, t.actor.OrgID, t.actor.ID); err != nil {

@@ -32,8 +32,8 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 
 // AssignServiceAccountRole gives a role to a service account; given again, it
 // sets the new expiry (none: for ever), and with another id the new grant takes
-// the place of the one that is there. The caller must hold what the role gives,
-// unless the same grant only becomes shorter. It kills no token: what a shorter
+// the place of the one that is there. The caller must hold what the role gives
+// until the grant ends, unless the same grant only becomes shorter. It kills no token: what a shorter
 // grant takes away dies when it expires. The answer names secrets whose makers
 // lack what the account gains, and says if its tokens would be too long by it.
 func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
@@ -92,7 +92,11 @@ func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.Ro
 	if err != nil {
 		return role, err
 	}
-	if err := s.mayGrant(ctx, t, role); err != nil {
+	bounded := ""
+	if svcauth.ValidID(svcauth.PrefixServiceAccount, g.PrincipalID) {
+		bounded = "the grant"
+	}
+	if err := s.mayGrant(ctx, t, role, g.ExpiresAt, bounded); err != nil {
 		return role, err
 	}
 	t.after = grantNoun(g, role)
@@ -165,8 +169,9 @@ func (s *Service) assignableRole(ctx context.Context, t *tx, roleID string) (sto
 	return role, err
 }
 
-// mayGrant refuses where the role gives something that the caller does not hold.
-func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow) error {
+// mayGrant refuses if the role gives something that the caller does not hold, or
+// not until the grant ends. bounded is as at [handover].
+func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow, end *time.Time, bounded string) error {
 	org, err := t.Organization(ctx, t.actor.OrgID)
 	if err != nil {
 		return err
@@ -175,16 +180,17 @@ func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow) error
 	if err != nil {
 		return err
 	}
-	return t.mayHandOver(ctx, gives, "assign the role "+role.Name)
+	return t.mayHandOver(ctx, handover{gives: Holdings{Privileges: gives}, what: "assign the role " + role.Name, end: end, bounded: bounded})
 }
 
-// grantableRole reads a role that the caller may give to somebody: it must exist, not be Public, and hold nothing that the caller lacks.
+// grantableRole reads a role that the caller may give a new service account for
+// good: it must exist, not be Public, and give nothing that the caller lacks.
 func (s *Service) grantableRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
 	role, err := s.assignableRole(ctx, t, roleID)
 	if err != nil {
 		return role, err
 	}
-	return role, s.mayGrant(ctx, t, role)
+	return role, s.mayGrant(ctx, t, role, nil, "the grant")
 }
 
 // later says whether the moment a comes after b; none is later than any.

@@ -14,6 +14,9 @@ type Holdings struct {
 	Roles      []string  // names, sorted; Public only where it gives something
 	Privileges []string  // sorted, once each
 	Until      time.Time // when the first of the grants behind it expires; zero: none does
+	// Ends has those of the privileges that are held only by grants which expire:
+	// when the last of these does.
+	Ends map[string]time.Time
 
 	given []store.HeldRole // the roles behind it
 }
@@ -40,6 +43,7 @@ func (h Holdings) RolesOf(privileges []string) []string {
 // decide by this.
 func Hold(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, now time.Time) Holdings {
 	var h Holdings
+	var byRole [][]string
 	for _, r := range held {
 		if r.ExpiresAtMS != 0 {
 			expires := time.UnixMilli(r.ExpiresAtMS)
@@ -55,13 +59,70 @@ func Hold(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, n
 			continue
 		}
 		h.Roles, h.given = append(h.Roles, r.Name), append(h.given, r)
-		h.Privileges = append(h.Privileges, gives...)
+		h.Privileges, byRole = append(h.Privileges, gives...), append(byRole, gives)
+	}
+	if !h.Until.IsZero() {
+		h.Ends = ends(h.given, byRole)
 	}
 	slices.Sort(h.Roles)
 	h.Roles = slices.Compact(h.Roles)
 	slices.Sort(h.Privileges)
 	h.Privileges = slices.Compact(h.Privileges)
 	return h
+}
+
+// ends returns when the privileges end that only roles for a time give.
+func ends(given []store.HeldRole, gives [][]string) map[string]time.Time {
+	last := map[string]time.Time{}
+	for i, r := range given {
+		for _, p := range gives[i] {
+			if at := time.UnixMilli(r.ExpiresAtMS); r.ExpiresAtMS != 0 && at.After(last[p]) {
+				last[p] = at
+			}
+		}
+	}
+	for i, r := range given {
+		for _, p := range gives[i] {
+			if r.ExpiresAtMS == 0 {
+				delete(last, p)
+			}
+		}
+	}
+	return last
+}
+
+// within returns what is held if all of it ends at a moment at the latest; nil:
+// the same.
+func (h Holdings) within(end *time.Time) Holdings {
+	if end == nil {
+		return h
+	}
+	earlier := make(map[string]time.Time, len(h.Privileges))
+	for _, p := range h.Privileges {
+		at, ok := h.Ends[p]
+		if !ok || end.Before(at) {
+			at = *end
+		}
+		earlier[p] = at
+	}
+	h.Ends = earlier
+	return h
+}
+
+// outlasting lists which of somebody's privileges end before a gift of them
+// would, and when the first of these ends.
+func (h Holdings) outlasting(gift Holdings) (longer []string, first time.Time) {
+	for _, p := range gift.Privileges {
+		mine, ok := h.Ends[p]
+		if given, ends := gift.Ends[p]; !ok || ends && !given.After(mine) {
+			continue
+		}
+		longer = append(longer, p)
+		if first.IsZero() || mine.Before(first) {
+			first = mine
+		}
+	}
+	return longer, first
 }
 
 // RoleGives lists what one role gives in an organization.

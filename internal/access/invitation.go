@@ -42,7 +42,7 @@ func (s *Service) InviteMember(ctx context.Context, n svcauth.NewMember) (made s
 		if err := s.grantInvited(ctx, t, row, n.RoleIDs); err != nil {
 			return err
 		}
-		if err := s.mayHandOverAccount(ctx, t, row.ID, "invite this person"); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, row.ID, handover{what: "invite this person"}); err != nil {
 			return err
 		}
 		if l, err = t.makeLink(ctx, row, store.InvitationInvite); err != nil {
@@ -131,7 +131,7 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		if row.Suspended {
 			return svcauth.NewProblem(svcauth.CodeConflict, "%s is suspended. Let the member back in first.", row.Email)
 		}
-		if err := s.mayHandOverAccount(ctx, t, row.ID, "make a link to this member's account"); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, row.ID, handover{what: "make a link to this member's account"}); err != nil {
 			return err
 		}
 		if row.ActivatedAt == nil {

@@ -63,7 +63,7 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 		return "", nil
 	}
 	const gone = "Whoever made this link may not make one any more. Make a new link."
-	maker, err := s.linkMaker(ctx, q, i)
+	maker, held, err := s.linkMaker(ctx, q, i)
 	if errors.Is(err, store.ErrNotFound) {
 		return gone, nil
 	}
@@ -83,44 +83,45 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 	if err != nil {
 		return "", err
 	}
-	missing := maker.missing(opens.Privileges)
+	longer, _ := held.outlasting(opens)
+	missing := append(maker.missing(opens.Privileges), longer...)
 	if i.HandsOver != store.HandsOverAll {
 		request := Actor{Privileges: strings.Fields(i.HandsOver)}
 		missing = append(missing, request.missing(opens.Privileges)...)
 	}
 	if len(missing) > 0 {
-		return "This account holds more than whoever made the link could hand over. Make a new link with an account that holds all of it.", nil
+		return "This account holds more than whoever made the link could hand over, or for longer. Make a new link with an account that holds all of it.", nil
 	}
 	return "", nil
 }
 
 // linkMaker reads who made a link as it is now, with all that it holds.
 // [store.ErrNotFound]: it is gone, or may not act.
-func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationRow) (Actor, error) {
+func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationRow) (maker Actor, held Holdings, err error) {
 	org, err := q.Organization(ctx, i.MakerOrgID)
 	if err != nil {
-		return Actor{}, err
+		return maker, held, err
 	}
-	maker := Actor{ID: i.MadeByID, OrgID: org.ID, Operator: org.Operator}
+	maker = Actor{ID: i.MadeByID, OrgID: org.ID, Operator: org.Operator}
 	if svcauth.ValidID(svcauth.PrefixMember, i.MadeByID) {
 		maker.Kind = svcauth.KindMember
 		m, err := q.Member(ctx, org.ID, i.MadeByID)
 		if err != nil || m.Suspended || m.ActivatedAt == nil {
-			return maker, errors.Join(err, store.ErrNotFound)
+			return maker, held, errors.Join(err, store.ErrNotFound)
 		}
 	} else {
 		maker.Kind = svcauth.KindServiceAccount
 		account, err := q.AccountPrincipal(ctx, org.ID, i.MadeByID)
 		if err != nil {
-			return maker, err
+			return maker, held, err
 		}
 		if account.Off || i.OrgID == org.ID && !org.ServiceAccountsMayManageAccess {
-			return maker, store.ErrNotFound
+			return maker, held, store.ErrNotFound
 		}
 	}
-	held, err := s.holdings(ctx, q, org.ID, org.Operator, i.MadeByID)
+	held, err = s.holdings(ctx, q, org.ID, org.Operator, i.MadeByID)
 	maker.Privileges = held.Privileges
-	return maker, err
+	return maker, held, err
 }
 
 // openInvitation reads the link that a token is of, and its member, if it

@@ -200,7 +200,7 @@ func (t *tx) saveMember(ctx context.Context, row store.MemberRow, was svcauth.Me
 // suspend does what belongs to either direction; the row is written by the caller.
 func (s *Service) suspend(ctx context.Context, t *tx, row store.MemberRow, suspended bool) error {
 	if !suspended {
-		if err := s.mayHandOverAccount(ctx, t, row.ID, "let this member back in"); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, row.ID, handover{what: "let this member back in"}); err != nil {
 			return err
 		}
 		return t.touchKeys(ctx, row)

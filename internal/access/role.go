@@ -27,7 +27,7 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		if err != nil {
 			return err
 		}
-		if err := t.mayHandOver(ctx, privileges, "put these privileges on a role"); err != nil {
+		if err := t.mayHandOver(ctx, handover{gives: Holdings{Privileges: privileges}, what: "put these privileges on a role"}); err != nil {
 			return err
 		}
 		if count, err := t.CountRoles(ctx, t.actor.OrgID); err != nil {
@@ -248,11 +248,12 @@ func (s *Service) patchedRole(ctx context.Context, t *tx, row store.RoleRow, had
 		if privileges != nil {
 			stays = privileges
 		}
-		if err := t.mayHandOver(ctx, stays, "rename the role "+row.Name); err != nil {
+		if err := t.mayHandOver(ctx, handover{gives: Holdings{Privileges: stays}, what: "rename the role " + row.Name, end: &t.now}); err != nil {
 			return next, nil, err
 		}
 	}
-	return next, privileges, t.mayHandOver(ctx, without(privileges, had), "put these privileges on the role "+row.Name)
+	added := Holdings{Privileges: without(privileges, had)}
+	return next, privileges, t.mayHandOver(ctx, handover{gives: added, what: "put these privileges on the role " + row.Name})
 }
 
 // takeFromRole kills the tokens that carry what the role loses, and tells every node that the role has changed.

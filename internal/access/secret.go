@@ -32,7 +32,7 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 		if err := validExpiry("body.expires_at", r.ExpiresAt, t.now); err != nil {
 			return err
 		}
-		if err := s.mayHandOverAccount(ctx, t, id, "make a secret for the service account "+account.Name); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, id, handover{what: "make a secret for the service account " + account.Name, end: r.ExpiresAt, bounded: "the secret"}); err != nil {
 			return err
 		}
 		if err := s.validOwnSecret(ctx, t, id, r.ClientSecret); err != nil {
@@ -129,7 +129,8 @@ func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch s
 			return nil
 		}
 		if later(changed.ExpiresAt, old.ExpiresAt) {
-			if err := s.mayHandOverAccount(ctx, t, id, "let a secret of the service account "+account.Name+" live longer"); err != nil {
+			longer := handover{what: "let a secret of the service account " + account.Name + " live longer", end: changed.ExpiresAt, bounded: "the secret"}
+			if err := s.mayHandOverAccount(ctx, t, id, longer); err != nil {
 				return err
 			}
 		}

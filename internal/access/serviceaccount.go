@@ -47,7 +47,7 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 		}
 		made.Secrets = []svcauth.SecretInfo{info}
 		// The secret hands over what the account may do, what everyone holds by Public included.
-		if err := s.mayHandOverAccount(ctx, t, id, "create this service account"); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, id, handover{what: "create this service account", end: n.SecretExpiresAt, bounded: "its secret"}); err != nil {
 			return err
 		}
 		t.target.ID, t.after = id, made // before the secret's text is added
@@ -176,19 +176,6 @@ func (s *Service) changeAccount(ctx context.Context, id, action string, do func(
 	})
 }
 
-// mayHandOverAccount refuses where the account may do something that the caller may not. what completes "You can't …".
-func (s *Service) mayHandOverAccount(ctx context.Context, t *tx, accountID, what string) error {
-	org, err := t.Organization(ctx, t.actor.OrgID)
-	if err != nil {
-		return err
-	}
-	held, err := s.holdings(ctx, t.Q, org.ID, org.Operator, accountID)
-	if err != nil {
-		return err
-	}
-	return t.mayHandOver(ctx, held.Privileges, what)
-}
-
 // UpdateServiceAccount changes what patch names, where version is still the account's own (0: whatever it is). Disabling kills its tokens;
 // enabling it again, or giving it another name, needs every privilege that it holds.
 func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version int64, patch svcauth.ServiceAccountPatch) (changed svcauth.ServiceAccount, err error) {
@@ -240,12 +227,12 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 // means the account that had that name.
 func (s *Service) mayChangeAccount(ctx context.Context, t *tx, old, next svcauth.ServiceAccount) error {
 	if old.Disabled && !next.Disabled {
-		if err := s.mayHandOverAccount(ctx, t, old.ID, "enable the service account "+old.Name); err != nil {
+		if err := s.mayHandOverAccount(ctx, t, old.ID, handover{what: "enable the service account " + old.Name}); err != nil {
 			return err
 		}
 	}
 	if old.Name != next.Name {
-		return s.mayHandOverAccount(ctx, t, old.ID, "rename the service account "+old.Name)
+		return s.mayHandOverAccount(ctx, t, old.ID, handover{what: "rename the service account " + old.Name, end: &t.now})
 	}
 	return nil
 }

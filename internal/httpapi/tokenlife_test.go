@@ -231,3 +231,17 @@ func TestOutage(t *testing.T) {
 	require.Equal(t, 200, p.Post("/oauth2/revoke", p.id, secret, tokenForm(token)).Status)
 	require.False(t, p.Active(p.id, secret, token))
 }
+
+// TestTokenEndsWithItsSecret: a secret that ends gives no token which does not.
+func TestTokenEndsWithItsSecret(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	end := time.Now().Add(10 * time.Minute).UTC().Truncate(time.Second)
+	a, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "short", SecretExpiresAt: &end})
+	require.NoError(t, err)
+	_, claims := claimsOf(t, s, s.Token(a.ClientID, a.ClientSecret, ""))
+	require.Equal(t, end.Unix(), number(t, claims["exp"]))
+	lasting, err := s.Admin().CreateSecret(t.Context(), a.ID, svcauth.NewSecretRequest{})
+	require.NoError(t, err)
+	_, claims = claimsOf(t, s, s.Token(a.ClientID, lasting.ClientSecret, ""))
+	require.Equal(t, number(t, claims["iat"])+3600, number(t, claims["exp"]))
+}

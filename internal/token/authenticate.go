@@ -21,6 +21,7 @@ type Credential struct {
 type Authenticated struct {
 	*Client
 	SecretID string
+	Until    time.Time // when the secret expires; zero: never
 	IP       netip.Addr
 }
 
@@ -58,7 +59,11 @@ func (s *Service) Authenticate(ctx context.Context, cred Credential) (Authentica
 	if err != nil {
 		return Authenticated{}, storeError(err)
 	}
-	return Authenticated{Client: client, SecretID: found.Secrets[secret].ID, IP: cred.IP}, nil
+	used, until := found.Secrets[secret], time.Time{}
+	if used.ExpiresAtMS != 0 {
+		until = time.UnixMilli(used.ExpiresAtMS)
+	}
+	return Authenticated{Client: client, SecretID: used.ID, Until: until, IP: cred.IP}, nil
 }
 
 // match gives the place of the secret with this hash, or -1. It compares with all five that there can be, whether there are or not.

@@ -200,8 +200,10 @@ func (s *Service) mint(ctx context.Context, client Authenticated, g grant, r Req
 	}
 	iat := now.Unix()
 	exp := iat + int64(lifetime/time.Second)
-	if until := client.held.Until; !until.IsZero() && until.Unix() < exp {
-		exp = until.Unix() // no token outlives a grant that it stands on
+	for _, until := range []time.Time{client.held.Until, client.Until} { // no token outlives a grant that it stands on, nor the secret that it was got with
+		if !until.IsZero() && until.Unix() < exp {
+			exp = until.Unix()
+		}
 	}
 	jti := newJTI()
 	claims := append(make([]byte, 0, len(g.claims)+160), g.claims...)
