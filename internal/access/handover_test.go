@@ -61,8 +61,8 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 				"a grant that is later": func() error { return grant(ctx, &after) },
 				"a secret for good":     func() error { return secret(ctx, nil) },
 				"a later secret":        func() error { return secret(ctx, &after) },
-				"its own grant":         func() error { return f.Service.AssignMemberRole(ctx, temp, editors.ID) },
-				"a member's grant":      func() error { return f.Service.AssignMemberRole(ctx, eve, editors.ID) },
+				"its own grant":         func() error { return f.Service.AssignMemberRole(ctx, temp, editors.ID, svcauth.MemberGrantRequest{}) },
+				"a member's grant":      func() error { return f.Service.AssignMemberRole(ctx, eve, editors.ID, svcauth.MemberGrantRequest{}) },
 				"an account": func() error {
 					_, err := f.Service.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "new", RoleIDs: []string{editors.ID}})
 					return err
@@ -83,8 +83,11 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 					_, err := f.Service.InviteMember(ctx, svcauth.NewMember{Email: "new@example.com", RoleIDs: []string{editors.ID}})
 					return err
 				},
-				"a link":            func() error { _, err := f.Service.ResetMember(ctx, bob); return err },
-				"a member let back": func() error { _, err := f.Service.UpdateMember(ctx, out, 0, svcauth.MemberPatch{Suspended: &no}); return err },
+				"a link": func() error { _, err := f.Service.ResetMember(ctx, bob); return err },
+				"a member let back": func() error {
+					_, err := f.Service.UpdateMember(ctx, out, 0, svcauth.MemberPatch{Suspended: &no})
+					return err
+				},
 			} {
 				p := problem(t, svcauth.CodeMissingPrivileges, give())
 				require.Equal(t, []string{edit}, p.Missing, what)
