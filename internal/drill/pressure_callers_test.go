@@ -32,6 +32,8 @@ func begin(j job) (do func(order) result, stop func(), err error) {
 		return beginEnter(j)
 	case "steady":
 		return beginSteady(j)
+	case "callback":
+		return beginCallbacks(j)
 	}
 	return nil, nil, fmt.Errorf("there is no caller of kind %q", j.Kind)
 }
