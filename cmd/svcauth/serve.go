@@ -15,16 +15,33 @@ import (
 )
 
 func loadConfig(c *cobra.Command) (config.Config, error) {
-	file, _ := c.Flags().GetString("config")
-	return config.Load(config.LoadOptions{File: file, Environ: os.Environ()})
+	return config.Load(loadOptions(c))
 }
 
-// open builds the server for a command that works with it, and for as long as do runs.
-func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) error) (err error) {
+// loadToServe is loadConfig for a server: all that a start would refuse is
+// refused at once.
+func loadToServe(c *cobra.Command) (config.Config, error) {
+	options := loadOptions(c)
+	options.Check = app.CheckConfig
+	return config.Load(options)
+}
+
+func loadOptions(c *cobra.Command) config.LoadOptions {
+	file, _ := c.Flags().GetString("config")
+	return config.LoadOptions{File: file, Environ: os.Environ()}
+}
+
+// open builds the server for a command that works with it, and for as long as do
+// runs.
+func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) error) error {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return err
 	}
+	return openWith(c, cfg, do)
+}
+
+func openWith(c *cobra.Command, cfg config.Config, do func(context.Context, *app.App, config.Config) error) (err error) {
 	a, err := app.New(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr()})
 	if err != nil {
 		return err
@@ -48,7 +65,11 @@ output is a terminal, or with --print-credentials. Otherwise it makes none, for
 what it printed would stay in a log; it says so and serves, and 'svcauth
 bootstrap' makes one beside it.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
+			cfg, err := loadToServe(c)
+			if err != nil {
+				return err
+			}
+			return openWith(c, cfg, func(ctx context.Context, a *app.App, cfg config.Config) error {
 				for _, warning := range cfg.Warnings() {
 					a.Logger().Warn(warning)
 				}

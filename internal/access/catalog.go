@@ -95,18 +95,40 @@ func (l *losses) audit(ctx context.Context, t *tx) error {
 	return nil
 }
 
-func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, allowRemoval bool, losses *losses) error {
-	roles, err := t.RolesWithPrivilege(ctx, privilege)
+// CheckCatalog returns what [Service.ApplyCatalog] would refuse of a catalogue, and
+// changes nothing.
+func CheckCatalog(ctx context.Context, q *store.Q, issuer string, privileges []svcauth.Privilege, allowRemoval bool) error {
+	had, err := q.Privileges(ctx)
 	if err != nil {
 		return err
 	}
-	if len(roles) > 0 && !allowRemoval {
-		var names []string
-		for _, r := range roles[:min(10, len(roles))] {
-			names = append(names, r.Name)
+	for _, p := range without(names(had), names(append(svcauth.BuiltinPrivileges(issuer), privileges...))) {
+		if _, err := holdersOf(ctx, q, p, allowRemoval); err != nil {
+			return err
 		}
-		return svcauth.NewProblem(svcauth.CodeConflict, "The catalogue no longer has the privilege %s, but %d roles hold it (%s). Put it back, take it off these roles, or set catalog_allow_removal.",
-			privilege, len(roles), strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// holdersOf returns the roles that lose a privilege with the catalogue's, or
+// refuses to take it off any.
+func holdersOf(ctx context.Context, q *store.Q, privilege string, allowRemoval bool) ([]store.RoleRow, error) {
+	roles, err := q.RolesWithPrivilege(ctx, privilege)
+	if err != nil || len(roles) == 0 || allowRemoval {
+		return roles, err
+	}
+	var names []string
+	for _, r := range roles[:min(10, len(roles))] {
+		names = append(names, r.Name)
+	}
+	return nil, svcauth.NewProblem(svcauth.CodeConflict, "The catalogue no longer has the privilege %s, but %d roles hold it (%s). Put it back, take it off these roles, or set catalog_allow_removal.",
+		privilege, len(roles), strings.Join(names, ", "))
+}
+
+func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, allowRemoval bool, losses *losses) error {
+	roles, err := holdersOf(ctx, t.Q, privilege, allowRemoval)
+	if err != nil {
+		return err
 	}
 	for _, r := range roles {
 		if err := t.RemoveRolePrivilege(ctx, r.ID, privilege); err != nil {

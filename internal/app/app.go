@@ -140,9 +140,9 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 
 // wire builds the services on the stores.
 func (a *App) wire(master, previous []byte) (err error) {
-	a.keyring, err = keyring.New(keyring.Config{Store: a.store, MasterKey: master, PreviousMasterKey: previous, Algorithm: a.cfg.Token.SigningAlgorithm,
-		RotateEvery: a.cfg.Keys.RotateEvery, PublishBefore: a.cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds*time.Second + a.cfg.Token.ServeStale,
-		Clock: a.clock, Logger: a.logger})
+	keys := keyringConfig(a.cfg, a.store, master, previous)
+	keys.Clock, keys.Logger = a.clock, a.logger
+	a.keyring, err = keyring.New(keys)
 	if err != nil {
 		return err
 	}

@@ -149,8 +149,7 @@ func openForArchive(ctx context.Context, cfg config.Config, migrate bool) (*stor
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := keyring.New(keyring.Config{Store: db, MasterKey: master, PreviousMasterKey: previous, Algorithm: cfg.Token.SigningAlgorithm,
-		RotateEvery: cfg.Keys.RotateEvery, PublishBefore: cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds * time.Second})
+	keys, err := keyring.New(keyringConfig(cfg, db, master, previous))
 	if err == nil && migrate {
 		_, err = db.Migrate(ctx)
 	}

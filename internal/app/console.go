@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/console"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -18,7 +19,7 @@ import (
 // console builds the pages for people.
 func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enforcement,
 	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer, callers *limits.Callers) (*console.Console, error) {
-	oidc, err := a.oidc()
+	oidc, err := readOIDC(a.cfg.OIDC)
 	if err != nil {
 		return nil, err
 	}
@@ -28,39 +29,37 @@ func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enfo
 		Seal: a.keyring.Seal, Open: a.keyring.Open})
 }
 
-// oidc reads what the configuration names of the provider of single sign-on.
-func (a *App) oidc() (console.OIDC, error) {
-	c := a.cfg.OIDC
+// readOIDC reads the files that the configuration names of the provider of single
+// sign-on.
+func readOIDC(c config.OIDC) (console.OIDC, error) {
 	out := console.OIDC{Issuer: c.Issuer, ClientID: c.ClientID}
+	var secretErr error
 	if c.ClientSecretFile != "" {
-		raw, err := os.ReadFile(c.ClientSecretFile)
-		if err != nil {
-			return out, fmt.Errorf("read oidc.client_secret_file: %w", err)
-		}
+		var raw []byte
+		raw, secretErr = readFile(c.ClientSecretFile)
 		out.ClientSecret = svcauth.Secret(strings.TrimSpace(string(raw)))
 	}
-	vouching, err := authorities("oidc.ca_file", c.CAFile)
-	if vouching == nil {
-		return out, err
+	vouching, caErr := authorities(c.CAFile)
+	if vouching != nil {
+		out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: vouching}}}
 	}
-	out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-		TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: vouching}}}
-	return out, nil
+	return out, errors.Join(of("oidc.client_secret_file", secretErr), of("oidc.ca_file", caErr))
 }
 
-// authorities reads the PEM file that a key of the configuration names; nil if
-// it names none.
-func authorities(key, path string) (*x509.CertPool, error) {
+// authorities reads a file of certificates in PEM; nil for the system's own if
+// path is empty.
+func authorities(path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // the system's
 	}
-	pem, err := os.ReadFile(path)
+	pem, err := readFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s %s holds no certificate in PEM", key, path)
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
 	}
 	return pool, nil
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -64,6 +65,19 @@ func (a *App) listen() (net.Listener, error) {
 	return conns.Listen(modest{listener}, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get, NextProtos: []string{"http/1.1"}}), nil
 }
 
+// listenOps opens the listener for metrics and probes; nil if there shall be
+// none.
+func (a *App) listenOps() (net.Listener, error) {
+	if a.cfg.Ops.Listen == "" {
+		return nil, nil //nolint:nilnil // none
+	}
+	listener, err := net.Listen("tcp", a.cfg.Ops.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen on ops.listen %s: %w", a.cfg.Ops.Listen, err)
+	}
+	return listener, nil
+}
+
 // proxy reports whether many clients may come from addr.
 func (a *App) proxy(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
@@ -118,11 +132,11 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return c.loaded, nil
 	}
 	pair, loadErr := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err = errors.Join(err, loadErr); err != nil {
+	if err = cmp.Or(loadErr, err); err != nil {
 		if c.loaded != nil {
 			return c.loaded, nil // half-written files: the old one still serves
 		}
-		return nil, fmt.Errorf("read the certificate: %w", err)
+		return nil, of("tls.cert_file", fmt.Errorf("and tls.key_file can't be used: %w", err))
 	}
 	c.loaded, c.changed = &pair, info.ModTime()
 	return c.loaded, nil

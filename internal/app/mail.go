@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,52 +59,62 @@ type queuedLetter struct {
 // newMailer takes the configuration as config has checked it. perHour is how
 // many mails an organization may send an hour.
 func newMailer(cfg config.SMTP, perHour int, clock func() time.Time, logger *slog.Logger) (*mailer, error) {
-	u, err := url.Parse(cfg.URL.Reveal())
-	if err != nil {
-		return nil, errors.New("smtp.url can't be read; expected one such as smtp://USER:PASSWORD@HOST:587")
+	u, options, urlErr := mailServer(cfg.URL.Reveal())
+	vouching, caErr := authorities(cfg.CAFile)
+	if err := errors.Join(of("smtp.url", urlErr), of("smtp.from", mailSender(cfg.From)), of("smtp.ca_file", caErr)); err != nil {
+		return nil, err
 	}
 	hourly := func(n int) limits.Rate { return limits.Rate{PerSecond: float64(n) / time.Hour.Seconds(), Burst: n} }
-	m := &mailer{name: u.Hostname(), tls: &tls.Config{ServerName: u.Hostname(), MinVersion: tls.VersionTLS12}, from: cfg.From, clock: clock, logger: logger, queues: map[string][]queuedLetter{},
+	m := &mailer{name: u.Hostname(), tls: &tls.Config{ServerName: u.Hostname(), RootCAs: vouching, MinVersion: tls.VersionTLS12}, from: cfg.From, clock: clock, logger: logger, queues: map[string][]queuedLetter{},
 		byOrg: limits.NewRates[string](hourly(perHour), mailKeysRemembered), byTo: limits.NewRates[[2]string](hourly(mailsPerAddressAndHour), mailKeysRemembered),
 		waiting: limits.NewShares[string](mailsWaiting), ready: make(chan struct{}, mailsWaiting.Total)}
-	if m.tls.RootCAs, err = authorities("smtp.ca_file", cfg.CAFile); err != nil {
-		return nil, err
-	}
-	if m.options, err = mailOptions(u); err != nil {
-		return nil, err
-	}
-	m.options = append(m.options, mail.WithTLSConfig(m.tls))
-	if _, err := mail.NewClient(m.name, m.options...); err != nil {
-		return nil, errors.New("smtp.url can't be used; expected one such as smtp://USER:PASSWORD@HOST:587")
-	}
-	if err := mail.NewMsg().From(cfg.From); err != nil {
-		return nil, errors.New("smtp.from is not a mail address; expected one such as svcauth <no-reply@example.com>")
-	}
+	m.options = append(options, mail.WithTLSConfig(m.tls))
 	return m, nil
 }
 
-// mailOptions says how to reach the server: nobody may listen (RFC 8314 §3).
-func mailOptions(u *url.URL) ([]mail.Option, error) {
+// mailServer reads smtp.url: a server, and how to reach it so that nobody may
+// listen (RFC 8314 §3). An error never quotes the URL, which may hold a password.
+func mailServer(raw string) (*url.URL, []mail.Option, error) {
+	const expected = "expected smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465, and / ? # @ % in a password as %2F %3F %23 %40 %25"
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return nil, nil, errors.New("can't be read; " + expected)
+	}
 	options := []mail.Option{mail.WithTimeout(mailTimeout)}
-	port := 587
-	if u.Scheme == "smtps" {
+	port := uint64(587)
+	switch u.Scheme {
+	case "smtps":
 		port = 465
 		options = append(options, mail.WithSSL())
-	} else {
+	case "smtp":
 		options = append(options, mail.WithTLSPolicy(mail.TLSMandatory))
+	default:
+		return nil, nil, errors.New("has a scheme that is not known; expected smtp:// or smtps://")
+	}
+	if u.Path != "" && u.Path != "/" || strings.ContainsAny(raw, "?#") {
+		return nil, nil, errors.New("has something after its host; " + expected)
 	}
 	if text := u.Port(); text != "" {
-		var err error
-		if port, err = strconv.Atoi(text); err != nil {
-			return nil, errors.New("smtp.url names a port that is no number")
+		if port, err = strconv.ParseUint(text, 10, 16); err != nil || port == 0 {
+			return nil, nil, errors.New("names a port that is not a number from 1 to 65535")
 		}
 	}
-	options = append(options, mail.WithPort(port))
+	options = append(options, mail.WithPort(int(port)))
 	if user := u.User.Username(); user != "" {
 		password, _ := u.User.Password()
 		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(user), mail.WithPassword(password))
 	}
-	return options, nil
+	if _, err := mail.NewClient(u.Hostname(), options...); err != nil {
+		return nil, nil, errors.New("can't be used; " + expected)
+	}
+	return u, options, nil
+}
+
+func mailSender(from string) error {
+	if err := mail.NewMsg().From(from); err != nil {
+		return errors.New("is not a mail address; expected one such as svcauth <no-reply@example.com>")
+	}
+	return nil
 }
 
 // Admit counts a mail of an organization to an address, or returns how long to

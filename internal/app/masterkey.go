@@ -1,44 +1,78 @@
 package app
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// masterKeys reads the master key and, while it is being changed, the other one. create makes the file where there is none.
+const masterKeySize = 32
+
+// masterKeys reads the master key and, while it is being changed, the other one.
+// create makes the file if there is none.
 func masterKeys(cfg config.Config, create bool) (master, previous []byte, err error) {
 	if text := cfg.MasterKey.Reveal(); text != "" {
 		if master, err = base64.StdEncoding.DecodeString(text); err != nil {
-			return nil, nil, errors.New("master_key is no base64 of 32 bytes")
+			return nil, nil, of("master_key", errors.New("is not 32 bytes in base64"))
 		}
 	} else if master, err = masterKeyFile(cfg.MasterKeyFile, create); err != nil {
-		return nil, nil, err
+		err = of("master_key_file", err)
 	}
-	if cfg.MasterKeyPreviousFile != "" {
-		previous, err = masterKeyFile(cfg.MasterKeyPreviousFile, false)
+	previous, previousErr := previousKey(cfg, master)
+	return master, previous, errors.Join(err, previousErr)
+}
+
+func previousKey(cfg config.Config, master []byte) ([]byte, error) {
+	if cfg.MasterKeyPreviousFile == "" {
+		return nil, nil
 	}
-	return master, previous, err
+	previous, err := masterKeyFile(cfg.MasterKeyPreviousFile, false)
+	if err == nil && bytes.Equal(previous, master) {
+		err = errors.New("holds the same key as the master key; name the file with the old one")
+	}
+	return previous, of("master_key_previous_file", err)
+}
+
+// checkMasterKeys is masterKeys for a look: it makes no file.
+func checkMasterKeys(cfg config.Config) error {
+	if _, err := os.Stat(cfg.MasterKeyFile); cfg.MasterKey == "" && errors.Is(err, fs.ErrNotExist) {
+		_, err := previousKey(cfg, nil)
+		return errors.Join(of("master_key_file", usable(cfg.MasterKeyFile, os.O_RDONLY)), err)
+	}
+	_, _, err := masterKeys(cfg, false)
+	return err
+}
+
+// keyringConfig is what the configuration says of the keys.
+func keyringConfig(cfg config.Config, db *store.Store, master, previous []byte) keyring.Config {
+	return keyring.Config{Store: db, MasterKey: master, PreviousMasterKey: previous, Algorithm: cfg.Token.SigningAlgorithm,
+		RotateEvery: cfg.Keys.RotateEvery, PublishBefore: cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds*time.Second + cfg.Token.ServeStale}
 }
 
 func masterKeyFile(path string, create bool) ([]byte, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) && create {
 		if err := makeMasterKey(path); err != nil {
-			return nil, fmt.Errorf("make the master key: %w", err)
+			return nil, fmt.Errorf("can't be made: %w", err)
 		}
 		raw, err = os.ReadFile(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the master key: %w", err)
+		return nil, cannotRead(path, err)
 	}
-	if len(raw) != 32 {
-		return nil, fmt.Errorf("the master key file %s holds %d bytes; expected exactly 32", path, len(raw))
+	if len(raw) != masterKeySize {
+		return nil, fmt.Errorf("%s holds %d bytes; expected exactly 32", path, len(raw))
 	}
 	return raw, nil
 }
@@ -55,7 +89,7 @@ func makeMasterKey(path string) error {
 		return err
 	}
 	defer os.Remove(file.Name())
-	fresh := make([]byte, 32)
+	fresh := make([]byte, masterKeySize)
 	_, _ = rand.Read(fresh)
 	_, err = file.Write(fresh)
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {

@@ -26,6 +26,10 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	if err != nil {
 		return err
 	}
+	opsListener, err := a.listenOps()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	main := a.mainServer()
 	main.RegisterOnShutdown(a.feed.Close) // its streams would never end by themselves
 	// What works for requests must outlive them: it has a context of its own, which ends when the last request has.
@@ -38,7 +42,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	if a.mailer != nil {
 		group.Go(func() error { return a.mailer.Run(working) })
 	}
-	group.Go(func() error { return a.ops(working) })
+	group.Go(func() error { return a.ops(working, opsListener) })
 	group.Go(func() error {
 		if err := main.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve: %w", err)
@@ -76,9 +80,10 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 }
 
 // ops serves metrics, probes and profiles, apart from the public: a node whose
-// main listener is crowded still says that it lives.
-func (a *App) ops(ctx context.Context) error {
-	if a.cfg.Ops.Listen == "" {
+// main listener is crowded still says that it lives. It serves none if listener
+// is nil.
+func (a *App) ops(ctx context.Context, listener net.Listener) error {
+	if listener == nil {
 		return nil
 	}
 	mux := http.NewServeMux()
@@ -88,12 +93,12 @@ func (a *App) ops(ctx context.Context) error {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Addr: a.cfg.Ops.Listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	done := make(chan error, 1)
-	go func() { done <- server.ListenAndServe() }()
+	go func() { done <- server.Serve(listener) }()
 	select {
 	case err := <-done:
-		return fmt.Errorf("listen on ops.listen %s: %w", a.cfg.Ops.Listen, err)
+		return fmt.Errorf("serve on ops.listen %s: %w", a.cfg.Ops.Listen, err)
 	case <-ctx.Done():
 		return server.Close()
 	}

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -76,7 +77,7 @@ func New(cfg Config) (*Cache, error) {
 	}
 	at, err := parseURL(cfg.URL)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	if cfg.Key == nil {
 		return nil, errors.New("cache: Key is missing; expected the secret of all nodes, without which anybody in Redis could speak for them")

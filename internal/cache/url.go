@@ -28,14 +28,15 @@ type target struct {
 	sentinelAuth   bool
 }
 
-// CheckURL says whether New would take the URL: empty, or one of
+// CheckURL returns what [New] refuses of a URL, or nil. It takes none, or one of
 //
-//	redis://HOST:6379/0                              one server, and the number of its database (0 where absent)
+//	redis://HOST:6379/0                              one server, and the number of its database (0 if absent)
 //	redis+sentinel://HOST:26379,HOST2:26379/MASTER   the master of that name, found through Sentinel
 //	redis+cluster://HOST:6379,HOST2:6379             Redis Cluster; some of its nodes
 //
-// or the same with rediss for TLS. USER:PASSWORD@ may stand before the hosts, percent-encoded; Sentinels are sent it only where the URL ends with
-// ?sentinel_auth=true. A message never quotes the URL, which may hold a password.
+// or the same with rediss for TLS. USER:PASSWORD@ may stand before the hosts,
+// percent-encoded; Sentinels are sent it only if the URL ends with
+// ?sentinel_auth=true. An error never quotes the URL, which may hold a password.
 func CheckURL(raw string) error {
 	if raw == "" {
 		return nil
@@ -51,7 +52,7 @@ func parseURL(raw string) (target, error) {
 	port := "6379"
 	switch base, kind, _ := strings.Cut(scheme, "+"); {
 	case base != "redis" && base != "rediss", kind != "" && kind != "sentinel" && kind != "cluster", strings.HasSuffix(scheme, "+"):
-		return t, errors.New("redis URL: scheme is not known; expected redis://, redis+sentinel:// or redis+cluster://, or rediss for TLS")
+		return t, errors.New("scheme is not known; expected redis://, redis+sentinel:// or redis+cluster://, or rediss for TLS")
 	case kind == "sentinel":
 		t.topology, port = sentinel, "26379"
 	case kind == "cluster":
@@ -73,7 +74,7 @@ func parseURL(raw string) (target, error) {
 		t.addrs = append(t.addrs, addr)
 	}
 	if t.topology == single && len(t.addrs) > 1 {
-		return t, errors.New("redis URL: more than one host; write redis+sentinel:// or redis+cluster:// for these")
+		return t, errors.New("more than one host; write redis+sentinel:// or redis+cluster:// for these")
 	}
 	if err := t.setPath(path); err != nil {
 		return t, err
@@ -92,10 +93,10 @@ func (t *target) credentials(authority *string) error {
 	t.user, err1 = url.PathUnescape(user)
 	t.password, err2 = url.PathUnescape(password)
 	if err1 != nil || err2 != nil {
-		return errors.New("redis URL: user or password is not percent-encoded correctly; write % as %25")
+		return errors.New("user or password is not percent-encoded correctly; write % as %25")
 	}
 	if t.user != "" && t.password == "" {
-		return errors.New("redis URL: a user without a password; expected USER:PASSWORD@ or :PASSWORD@")
+		return errors.New("a user without a password; expected USER:PASSWORD@ or :PASSWORD@")
 	}
 	return nil
 }
@@ -103,13 +104,13 @@ func (t *target) credentials(authority *string) error {
 func hostPort(host, port string) (string, error) {
 	parsed, err := url.Parse("tcp://" + host)
 	if err != nil || parsed.Hostname() == "" || parsed.Host != host {
-		return "", errors.New("redis URL: a host is missing or can't be read; expected HOST:PORT, and / ? # @ in a password as %2F %3F %23 %40")
+		return "", errors.New("a host is missing or can't be read; expected HOST:PORT, and / ? # @ in a password as %2F %3F %23 %40")
 	}
 	if own := parsed.Port(); own != "" {
 		port = own
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return "", errors.New("redis URL: a port is not a number from 1 to 65535")
+		return "", errors.New("a port is not a number from 1 to 65535")
 	}
 	return net.JoinHostPort(parsed.Hostname(), port), nil
 }
@@ -119,16 +120,16 @@ func (t *target) setPath(path string) error {
 	case t.topology == sentinel:
 		name, err := url.PathUnescape(path)
 		if err != nil || name == "" || strings.ContainsAny(name, "/#") {
-			return errors.New("redis URL: no name of a master; expected redis+sentinel://HOST:26379/MASTER")
+			return errors.New("no name of a master; expected redis+sentinel://HOST:26379/MASTER")
 		}
 		t.master = name
 	case path == "":
 	case t.topology == cluster:
-		return errors.New("redis URL: Redis Cluster has no databases; expected nothing after the hosts")
+		return errors.New("Redis Cluster has no databases; expected nothing after the hosts")
 	default:
 		db, err := strconv.ParseUint(path, 10, 16)
 		if err != nil {
-			return errors.New("redis URL: the database is not a number; expected redis://HOST:6379/0")
+			return errors.New("the database is not a number; expected redis://HOST:6379/0")
 		}
 		t.db = int(db)
 	}
@@ -141,7 +142,7 @@ func (t *target) setQuery(query string) error {
 	case query == "sentinel_auth=true" && t.topology == sentinel:
 		t.sentinelAuth = true
 	default:
-		return errors.New("redis URL: nothing may follow ?, save sentinel_auth=true with redis+sentinel://")
+		return errors.New("nothing may follow ?, save sentinel_auth=true with redis+sentinel://")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/knadh/koanf/v2"
@@ -24,6 +25,10 @@ const (
 type LoadOptions struct {
 	File    string   // of --config; empty: SVCAUTH_CONFIG of Environ; empty too: no file
 	Environ []string // as of os.Environ; nil: none
+
+	// Check asks those who will use the values what they would refuse of them. It
+	// calls refuse for each key; a nil error refuses nothing. nil: nobody is asked.
+	Check func(cfg Config, refuse func(key string, err error))
 }
 
 // Load reads the embedded defaults, then the file, then the environment, each over the one before, and checks the whole.
@@ -45,7 +50,24 @@ func Load(opts LoadOptions) (Config, error) {
 	l.addEnvironment(env)
 	cfg := l.decode()
 	l.validate(&cfg)
+	if opts.Check != nil {
+		opts.Check(cfg, l.refuse)
+	}
 	return cfg, l.faults.orNil()
+}
+
+// refuse adds what the user of a value says of it, unless the key has a fault
+// already.
+func (l *loader) refuse(key string, err error) {
+	if err == nil || l.broken[key] || slices.ContainsFunc(l.faults, func(f Fault) bool { return f.Key == key }) {
+		return
+	}
+	var several Faults
+	if errors.As(err, &several) {
+		l.faults = append(l.faults, several...)
+		return
+	}
+	l.faults.add(l.sources[key], key, "%v", err)
 }
 
 // loader collects the layers, where each value came from, and what is wrong.

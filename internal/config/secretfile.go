@@ -35,12 +35,6 @@ func private(mode fs.FileMode, owner int) bool {
 	return mode&open == 0
 }
 
-// secretFile is file for one that holds a secret.
-func (c checker) secretFile(name, key string) {
-	c.file(name, key)
-	c.private(name, key)
-}
-
 // private leaves a file alone that is not there.
 func (c checker) private(name, key string) {
 	if info, err := os.Stat(name); err != nil || info.IsDir() {

@@ -2,8 +2,6 @@ package config
 
 import (
 	"encoding/base64"
-	"net/mail"
-	"os"
 	"slices"
 	"time"
 )
@@ -29,24 +27,10 @@ func (c checker) oneOf(s, key string, choices ...string) {
 	c.that(slices.Contains(choices, s), key, "is %s; expected one of %v", quoteName(s), choices)
 }
 
-// file says that what a key names, where it names anything, must be there.
-func (c checker) file(name, key string) {
-	if name == "" {
-		return
-	}
-	info, err := os.Stat(name)
-	if err != nil {
-		c.that(false, key, "can't find the file %s: %v", quoteName(name), reason(err))
-		return
-	}
-	c.that(!info.IsDir(), key, "%s is a directory; expected a file", quoteName(name))
-}
-
 // validate refuses what is out of bounds, contradicts itself or is unsafe.
 func (l *loader) validate(cfg *Config) {
 	c := checker{l}
 	c.addresses(cfg)
-	c.stores(cfg)
 	c.masterKey(cfg)
 	c.tokens(cfg)
 	c.bounds(cfg)
@@ -65,11 +49,12 @@ func (c checker) masterKey(cfg *Config) {
 	if cfg.MasterKeyPreviousFile != "" && cfg.MasterKeyPreviousFile == cfg.MasterKeyFile {
 		c.that(false, "master_key_previous_file", "is the same file as master_key_file; name the one with the old key")
 	} else {
-		c.secretFile(cfg.MasterKeyPreviousFile, "master_key_previous_file")
+		c.private(cfg.MasterKeyPreviousFile, "master_key_previous_file")
 	}
 }
 
 func (c checker) bounds(cfg *Config) {
+	c.within(cfg.Database.MaxOpenConns, 1, 1000, "database.max_open_conns")
 	c.within(cfg.Limits.WrongSecretsPerClient, 1, 10_000, "limits.wrong_secrets_per_client")
 	c.within(cfg.Limits.WrongSecretsPerAddress, 1, 1_000_000, "limits.wrong_secrets_per_address")
 	c.that(cfg.Limits.WrongSecretsPerAddress >= cfg.Limits.WrongSecretsPerClient || c.broken["limits.wrong_secrets_per_client"], "limits.wrong_secrets_per_address",
@@ -89,32 +74,25 @@ func (c checker) bounds(cfg *Config) {
 	c.that(cfg.Console.SessionLifetime >= cfg.Console.SessionIdle || c.broken["console.session_idle"], "console.session_lifetime", "is shorter than console.session_idle; make it longer")
 	c.lasts(cfg.ShutdownDelay, 0, 5*time.Minute, "shutdown_delay")
 	c.lasts(cfg.ShutdownGrace, 0, 10*time.Minute, "shutdown_grace")
-	c.file(cfg.CatalogFile, "catalog_file")
-	c.file(cfg.Passwords.BlocklistFile, "passwords.blocklist_file")
 }
 
 // outside checks the services that svcauth calls.
 func (c checker) outside(cfg *Config) {
 	if cfg.OIDC.Issuer != "" {
-		c.webURL(cfg.OIDC.Issuer, "oidc.issuer", true)
+		c.secureURL(cfg.OIDC.Issuer, "oidc.issuer") // compared as it is, a slash at its end too
 		c.that(cfg.OIDC.ClientID != "", "oidc.client_id", "is empty, but oidc.issuer is set; give the client id that the provider knows")
 	} else {
 		for _, key := range []string{"oidc.client_id", "oidc.client_secret_file", "oidc.ca_file"} {
 			c.that(c.all.String(key) == "" || c.broken["oidc.issuer"], key, "is set, but oidc.issuer is empty; set it, or take this away")
 		}
 	}
-	c.secretFile(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
-	c.file(cfg.OIDC.CAFile, "oidc.ca_file")
+	c.private(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
 	if cfg.OTLP.Endpoint != "" {
-		c.webURL(cfg.OTLP.Endpoint, "otlp.endpoint", false)
+		c.webURL(cfg.OTLP.Endpoint, "otlp.endpoint")
 	}
 	c.that(!cfg.OTLP.TrustParent || len(cfg.TrustedProxies) > 0, "otlp.trust_parent",
 		"is true, but trusted_proxies is empty, so that no proxy's trace is continued; name the proxy there")
-	if cfg.SMTP.URL != "" {
-		c.connectionURL(cfg.SMTP.URL, "smtp.url", []string{"smtp", "smtps"}, false)
-		_, err := mail.ParseAddress(cfg.SMTP.From)
-		c.that(err == nil, "smtp.from", "is not a mail address; expected one such as svcauth <no-reply@example.com>")
-	} else {
+	if cfg.SMTP.URL == "" {
 		c.that(cfg.SMTP.From == "" || c.broken["smtp.url"], "smtp.from", "is set, but smtp.url is empty; set it, or take this away")
 	}
 }

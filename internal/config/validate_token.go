@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -31,6 +32,7 @@ func (c checker) tokens(cfg *Config) {
 		first, _, _ := strings.Cut(strings.TrimPrefix(alias, "/"), "/")
 		c.that(aliasPath.MatchString(alias) && path.Clean(alias) == alias, "token.aliases", "holds %s; expected a plain absolute path such as /api/1.0/token", quoteName(alias))
 		c.that(!slices.Contains(ownPaths, first), "token.aliases", "holds %s, but the server serves /%s itself; choose another path", quoteName(alias), first)
+		c.that(!belowIssuer(cfg.Issuer, alias), "token.aliases", "holds %s, which lies below the issuer's path; leave that path out, an alias is served below it too", quoteName(alias))
 		c.that(slices.Index(cfg.Token.Aliases, alias) == i, "token.aliases", "holds %s twice; keep one", quoteName(alias))
 	}
 	c.that(len(cfg.Token.ScopeAliases) <= 16, "token.scope_aliases", "has %d names; at most 16 are taken", len(cfg.Token.ScopeAliases))
@@ -45,6 +47,13 @@ func (c checker) tokens(cfg *Config) {
 		"is %s, less than jwks.max_age (%s): a key would sign before verifiers have it; make it longer", showDuration(cfg.Keys.PublishBefore), showDuration(cfg.JWKS.MaxAge))
 	c.that(cfg.Keys.PublishBefore < cfg.Keys.RotateEvery || c.broken["keys.rotate_every"], "keys.publish_before",
 		"is %s, not less than keys.rotate_every (%s); make it shorter", showDuration(cfg.Keys.PublishBefore), showDuration(cfg.Keys.RotateEvery))
+}
+
+// belowIssuer reports whether a path begins with that of the issuer, which is
+// taken off a request's path before it is routed.
+func belowIssuer(issuer, alias string) bool {
+	u, err := url.Parse(issuer)
+	return err == nil && u.Path != "" && strings.HasPrefix(alias, u.Path+"/")
 }
 
 // minMaxSize lets any token through that carries one privilege and one role.

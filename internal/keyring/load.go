@@ -19,6 +19,31 @@ func (k *Keyring) Load(ctx context.Context) error {
 	return k.Reload(ctx)
 }
 
+// Check reports whether the master key opens all that a start must open, and
+// changes nothing.
+func (k *Keyring) Check(ctx context.Context) error {
+	q := k.cfg.Store.Read()
+	data, err := q.DataKeys(ctx)
+	if err != nil {
+		return err
+	}
+	rows, err := q.SigningKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range data {
+		if _, err := k.openDataKey(r); err != nil {
+			return err
+		}
+	}
+	for _, r := range rows {
+		if _, err := k.open(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Reload reads the signing keys again. The follower of the change log calls it for [store.ChangeKeys]. After an error the keys stay as they were.
 func (k *Keyring) Reload(ctx context.Context) error {
 	k.reloading.Lock()

@@ -218,8 +218,9 @@ func TestOpenNamesTheFaultAndNoPassword(t *testing.T) {
 	for raw, want := range map[string]string{
 		"":                           "expected sqlite://PATH or postgres://",
 		"mysql://u:s3cret@h/d":       "expected sqlite://PATH or postgres://",
-		"sqlite://":                  "expected a path",
-		"postgres://u:s3cret@h:xx/d": "is no URL of the form",
+		"sqlite://":                  "names no file",
+		"postgres://u:s3cret@h:xx/d": "can't be used",
+		"postgres://u:s3cret\n@h/d":  "holds a line break",
 		"postgres://u:s3cret@h/d?sslmode=s3cret-no": "can't be used",
 	} {
 		_, err := Open(Config{URL: raw})

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -25,44 +24,24 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Open connects to the database that the URL names and makes SQLite's file (mode 0600) where there is none. It does not touch the
-// schema: see [Store.Migrate]. PostgreSQL need not answer yet.
+// Open connects to the database that the URL names and makes SQLite's file (mode
+// 0600) if there is none. It does not touch the schema: see [Store.Migrate].
+// PostgreSQL need not answer yet.
 func Open(cfg Config) (*Store, error) {
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 20
 	}
-	scheme, rest, _ := strings.Cut(cfg.URL, "://")
-	switch scheme {
-	case "sqlite":
-		return openSQLite(cfg, rest)
-	case "postgres", "postgresql":
-		return openPostgres(cfg)
+	to, err := parseURL(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("database.url: %w", err)
 	}
-	return nil, errors.New("database.url: expected sqlite://PATH or postgres://USER@HOST:5432/NAME")
+	if to.postgres == nil {
+		return openSQLite(cfg, to.file)
+	}
+	return openPostgres(cfg, to.postgres), nil
 }
 
-func openPostgres(cfg Config) (*Store, error) {
-	one, hosts, ports := splitHosts(cfg.URL)
-	u, err := url.Parse(one)
-	if err != nil {
-		return nil, errors.New("database.url is no URL of the form postgres://USER:PASSWORD@HOST:5432/NAME")
-	}
-	query := u.Query()
-	if !query.Has("connect_timeout") {
-		query.Set("connect_timeout", "3")
-	}
-	if !query.Has("application_name") {
-		query.Set("application_name", "svcauth")
-	}
-	if hosts != "" {
-		query.Set("host", hosts)
-		query.Set("port", ports)
-	}
-	u.RawQuery = query.Encode()
-	settings, err := pgx.ParseConfig(u.String()) // now, not at the first query
-	if err != nil {
-		return nil, errors.New("database.url can't be used: " + withoutPassword(err, u))
-	}
+func openPostgres(cfg Config, settings *pgx.ConnConfig) *Store {
 	pool := func(size int) *sql.DB {
 		db := stdlib.OpenDB(*settings)
 		db.SetMaxOpenConns(size)
@@ -73,51 +52,16 @@ func openPostgres(cfg Config) (*Store, error) {
 	}
 	if cfg.MaxConns < 2*writers {
 		db := pool(cfg.MaxConns)
-		return &Store{cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db}, nil
+		return &Store{cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db}
 	}
 	read := pool(cfg.MaxConns - writers)
-	return &Store{cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read}, nil
+	return &Store{cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read}
 }
 
 // writers is how many connections are kept for changes: see [Turn].
 const writers = 2
 
-// splitHosts takes a list of hosts (a primary and its replicas, with target_session_attrs=read-write) out of a URL, because net/url takes but one. Without a list the URL stays.
-func splitHosts(text string) (one, hosts, ports string) {
-	scheme, rest, _ := strings.Cut(text, "://")
-	end := len(rest)
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		end = i
-	}
-	at := strings.LastIndexByte(rest[:end], '@') + 1
-	if !strings.Contains(rest[at:end], ",") {
-		return text, "", ""
-	}
-	var names, numbers []string
-	for _, entry := range strings.Split(rest[at:end], ",") {
-		host, port, err := net.SplitHostPort(entry)
-		if err != nil {
-			host, port = strings.Trim(entry, "[]"), "5432"
-		}
-		names, numbers = append(names, host), append(numbers, port)
-	}
-	return scheme + "://" + rest[:at] + rest[end:], strings.Join(names, ","), strings.Join(numbers, ",")
-}
-
-func withoutPassword(err error, u *url.URL) string {
-	text := err.Error()
-	if password, ok := u.User.Password(); ok && password != "" {
-		text = strings.ReplaceAll(text, password, "…")
-		text = strings.ReplaceAll(text, url.QueryEscape(password), "…")
-	}
-	return text
-}
-
 func openSQLite(cfg Config, path string) (*Store, error) {
-	path, _, _ = strings.Cut(path, "?")
-	if path == "" {
-		return nil, errors.New("database.url: expected a path after sqlite://")
-	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
 	}

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/telemetry"
+)
+
+// CheckConfig tells refuse what [New] and [App.Run] would refuse of a value, by
+// the functions with which they read it themselves. It contacts nobody. What it
+// makes to see whether it may, an empty file or a listener, is gone when it
+// returns.
+func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
+	refuseAll := func(err error) {
+		for _, one := range keyedErrors(err) {
+			refuse(one.key, one.err)
+		}
+	}
+	refuse("database.url", store.CheckURL(cfg.Database.URL.Reveal()))
+	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
+		refuse("database.url", usable(path, os.O_RDWR))
+	}
+	refuse("redis.url", cache.CheckURL(cfg.Redis.URL.Reveal()))
+	refuseAll(checkMasterKeys(cfg))
+	refuseAll(checkListeners(cfg))
+	if cfg.TLS.CertFile != "" {
+		_, err := (&certificate{certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile}).get(nil)
+		refuseAll(err)
+	}
+	if cfg.Console.Enabled {
+		_, err := readOIDC(cfg.OIDC)
+		refuseAll(err)
+	}
+	if cfg.SMTP.URL != "" {
+		_, err := newMailer(cfg.SMTP, 1, nil, nil)
+		refuseAll(err)
+	}
+	if _, shutdown, err := telemetry.StartTracing(context.Background(), cfg.OTLP.Endpoint, ""); err != nil {
+		refuse("otlp.endpoint", err)
+	} else {
+		_ = shutdown(context.Background()) // no trace has begun
+	}
+	_, err := config.LoadCatalog(cfg.CatalogFile, cfg.Issuer)
+	refuse("catalog_file", err)
+	_, err = blocklist(cfg.Passwords.BlocklistFile)
+	refuse("passwords.blocklist_file", err)
+}
+
+// keyed is what is wrong with the value of one key of the configuration.
+type keyed struct {
+	key string
+	err error
+}
+
+// Error is of error.
+func (k keyed) Error() string { return k.key + ": " + k.err.Error() }
+
+// Unwrap is of package errors.
+func (k keyed) Unwrap() error { return k.err }
+
+// of returns err as one of the value of key; nil for nil.
+func of(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return keyed{key, err}
+}
+
+// keyedErrors takes joined errors apart.
+func keyedErrors(err error) []keyed {
+	if one := (keyed{}); errors.As(err, &one) {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			var all []keyed
+			for _, part := range joined.Unwrap() {
+				all = append(all, keyedErrors(part)...)
+			}
+			return all
+		}
+		return []keyed{one}
+	}
+	return nil
+}
+
+func readFile(path string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, cannotRead(path, err)
+	}
+	return raw, nil
+}
+
+// cannotRead names the file once.
+func cannotRead(path string, err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) {
+		err = of.Err
+	}
+	return fmt.Errorf("can't read the file %s: %w", path, err)
+}
+
+// usable returns nil if a file can be opened with the flag, or be made if it is
+// not there, with its directories.
+func usable(path string, flag int) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, flag, 0)
+	if err == nil {
+		info, err := file.Stat()
+		_ = file.Close()
+		if err == nil && info.IsDir() {
+			err = fmt.Errorf("%s is a directory; expected a file", path)
+		}
+		return err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("can't be used: %w", err)
+	}
+	dir := filepath.Dir(path)
+	for {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			return fmt.Errorf("%s can't be made: %s is no directory", path, dir)
+		}
+		if parent := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && parent != dir {
+			dir = parent
+			continue
+		}
+		break
+	}
+	try, err := os.CreateTemp(dir, ".svcauth-check-*")
+	if err != nil {
+		return fmt.Errorf("%s can't be made: %w", path, err)
+	}
+	return errors.Join(try.Close(), os.Remove(try.Name()))
+}
+
+// checkListeners listens for a moment on each address, as the server will. One
+// that is in use is one that can be used: by the server that runs now.
+func checkListeners(cfg config.Config) error {
+	return errors.Join(of("listen", canListen(cfg.Listen)), of("ops.listen", canListen(cfg.Ops.Listen)))
+}
+
+func canListen(address string) error {
+	if address == "" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("can't be used: %w", err)
+	}
+	return listener.Close()
+}

@@ -1,0 +1,101 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// maxSizeLook is how long a look for accounts with too long tokens may take.
+const maxSizeLook = 5 * time.Second
+
+// nameOversized tells the log once whose tokens would be too long by the
+// catalogue that has been loaded.
+func (a *App) nameOversized(ctx context.Context) error {
+	look, cancel := context.WithTimeout(ctx, maxSizeLook)
+	defer cancel()
+	warnings, err := a.Token.Oversized(look, "", "", "")
+	if err != nil && ctx.Err() == nil {
+		a.logger.Warn("whose tokens would be longer than token.max_size can't be read", "error", err)
+	}
+	for _, w := range warnings {
+		a.logger.Warn("an account gets a token by scope or resource only: without, it would be too long", "account", w.ID, "characters", w.Characters, "max_size", w.Max)
+	}
+	return nil
+}
+
+// Rehearsal is what a start would find in the database.
+type Rehearsal struct {
+	Refused  error                 // for what the start would fail; nil: for nothing that was seen
+	Warnings []svcauth.SizeWarning // whose tokens would be too long
+	Note     string                // why the database could not be read; empty: it could
+}
+
+// Rehearse reads, as far as the database can be read, what a start with this
+// configuration and catalogue would fail for, and changes nothing: a database
+// that refuses the connection, a master key that does not belong to it, and
+// privileges that roles hold and the catalogue no longer has.
+func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r Rehearsal) {
+	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
+		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+			return r // a new installation; to open the file would make it
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxSizeLook)
+	defer cancel()
+	db, err := store.Open(store.Config{URL: cfg.Database.URL.Reveal(), MaxConns: 1})
+	if err != nil {
+		return Rehearsal{Refused: err}
+	}
+	defer db.Close()
+	if err := db.Ping(ctx); errors.Is(err, store.ErrUnavailable) {
+		r.Note = fmt.Sprintf("whether the database takes this configuration is not known, as it can't be reached: %v", err)
+		return r
+	} else if err != nil {
+		r.Refused = of("database.url", err)
+		return r
+	}
+	r.Refused, err = refusedBy(ctx, db, cfg, catalog)
+	if err == nil && r.Refused == nil && cfg.Token.MaxSize > 0 {
+		sizer := token.NewSizer(token.Sizer{Issuer: cfg.Issuer, MaxSize: cfg.Token.MaxSize, Now: time.Now(),
+			TokenSize: func(payload int) int { return keyring.TokenSize(cfg.Token.SigningAlgorithm, payload) }}, catalog.APIs, catalog.Privileges)
+		r.Warnings, err = sizer.Oversized(ctx, db.Read(), "", "", "")
+	}
+	if err != nil { // the schema of an older release, or of none
+		r.Note = fmt.Sprintf("whether a start would take the rows of the database is not known, as not all of them can be read: %v", err)
+	}
+	return r
+}
+
+func refusedBy(ctx context.Context, db *store.Store, cfg config.Config, catalog config.Catalog) (refused, err error) {
+	master, previous, err := masterKeys(cfg, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		master = make([]byte, masterKeySize) // a start would make one, as little this database's as any other
+	} else if err != nil {
+		return err, nil
+	}
+	keys, err := keyring.New(keyringConfig(cfg, db, master, previous))
+	if err != nil {
+		return err, nil
+	}
+	if err := keys.Check(ctx); errors.Is(err, keyring.ErrOtherMasterKey) || errors.Is(err, keyring.ErrDamaged) {
+		return err, nil
+	} else if err != nil {
+		return nil, err
+	}
+	err = access.CheckCatalog(ctx, db.Read(), cfg.Issuer, catalog.Privileges, cfg.CatalogAllowRemoval)
+	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) {
+		return of("catalog_file", errors.New(refused.Detail)), nil
+	}
+	return nil, err
+}
