@@ -115,7 +115,7 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	require.NoError(t, err, "what it holds for good")
 	f.until(temp, f.Role("Editors too", edit), end.Add(time.Hour))
 	require.NoError(t, grant(console, &after), "the last of its grants counts")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), temp, editors.ID))
+	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), temp, editors.ID, svcauth.MemberGrantRequest{}))
 	require.NoError(t, grant(console, nil))
 }
 
