@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"net/netip"
 
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
@@ -57,7 +58,7 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 		return made, err
 	}
 	var hash string
-	if err := s.hashing.run(ctx, true, func() bool { hash = hashPassword(n.AdminPassword); return true }); err != nil {
+	if err := s.hashing.run(ctx, netip.Addr{}, true, func() bool { hash = hashPassword(n.AdminPassword); return true }); err != nil {
 		return made, err
 	}
 	err = s.cfg.Store.Write(ctx, func(q *store.Q) error {

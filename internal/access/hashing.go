@@ -43,22 +43,24 @@ const (
 // use of argon2id goes through its run.
 type hashing struct {
 	attempts *limits.Shares[netip.Addr]
-	slots    *limits.Slots
+	slots    *limits.Slots[netip.Addr]
 }
 
 func newHashing() hashing {
+	slots := max(1, runtime.GOMAXPROCS(0)/2)
 	return hashing{
 		limits.NewShares[netip.Addr](limits.Bound{Total: maxAttempts, Each: maxNetworkAttempts, Reserved: maxCleanAttempts}),
-		limits.NewSlots(max(1, runtime.GOMAXPROCS(0)/2)),
+		limits.NewSlots[netip.Addr](slots, min(1, slots-1)),
 	}
 }
 
 // run hashes as soon as a slot is free, without a place among the requests in
-// work: attempts bounds who waits. If right reports false, the slot rests for as
-// long as the hash took: strangers get half of its time.
-func (h hashing) run(ctx context.Context, clean bool, right func() bool) error {
+// work: attempts bounds who waits. Those who wait come in turn by network, clean
+// ones first. If right reports false, the slot rests for as long as the hash
+// took: strangers get half of its time.
+func (h hashing) run(ctx context.Context, network netip.Addr, clean bool, right func() bool) error {
 	limits.GiveBack(ctx)
-	if err := h.slots.Take(ctx, clean); err != nil {
+	if err := h.slots.Take(ctx, network, clean); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -115,7 +117,7 @@ func (a *passwordAttempt) hash(ctx context.Context, password svcauth.Secret) (te
 func (a *passwordAttempt) run(ctx context.Context, right func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, hashWait)
 	defer cancel()
-	err := a.s.hashing.run(ctx, a.counted.clean, right)
+	err := a.s.hashing.run(ctx, a.network, a.counted.clean, right)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return busySigningIn()
 	}

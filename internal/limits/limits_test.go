@@ -47,28 +47,20 @@ func TestRatesBoundEachKey(t *testing.T) {
 }
 
 func TestSlotsServePrivilegedCallersFirst(t *testing.T) {
-	for total, others := range map[int]int{1: 1, 2: 1, 4: 3} {
-		s := NewSlots(total)
-		for range others {
-			require.NoError(t, s.Take(t.Context(), false))
+	for total, kept := range map[int]int{1: 0, 2: 1, 4: 2} {
+		s := NewSlots[string](total, kept)
+		for range total - kept {
+			require.NoError(t, s.Take(t.Context(), "a", false))
 		}
 		soon, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		assert.ErrorIs(t, s.Take(soon, false), context.DeadlineExceeded, "the rest is kept")
+		assert.ErrorIs(t, s.Take(soon, "b", false), context.DeadlineExceeded, "the rest is kept")
 		cancel()
-		for range total - others {
-			require.NoError(t, s.Take(t.Context(), true))
+		for range kept {
+			require.NoError(t, s.Take(t.Context(), "operator", true))
 		}
 		order := make(chan string, 2)
-		wait := func(name string, privileged bool, waiting func() int) {
-			go func() {
-				if s.Take(t.Context(), privileged) == nil {
-					order <- name
-				}
-			}()
-			require.Eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return waiting() == 1 }, time.Second, time.Millisecond)
-		}
-		wait("other", false, func() int { return len(s.rest) })
-		wait("privileged", true, func() int { return len(s.first) })
+		s.wait(t, "other", false, order)
+		s.wait(t, "privileged", true, order)
 		s.Give()
 		assert.Equal(t, "privileged", <-order, "of %d", total)
 		for range total {
@@ -77,5 +69,50 @@ func TestSlotsServePrivilegedCallersFirst(t *testing.T) {
 		assert.Equal(t, "other", <-order)
 		s.Give()
 		assert.Equal(t, total, s.free, "all of them are back")
+		assert.Empty(t, s.rest.byKey)
+		assert.Empty(t, s.rest.order)
 	}
+}
+
+func TestSlotsServeKeysInTurn(t *testing.T) {
+	s := NewSlots[string](1, 0)
+	require.NoError(t, s.Take(t.Context(), "a", false))
+	order := make(chan string, 10)
+	for _, key := range []string{"a", "a", "a", "b", "b", "c"} {
+		s.wait(t, key, false, order)
+	}
+	gone, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() { left <- s.Take(gone, "d", false) }()
+	require.Eventually(t, func() bool { return s.waiting() == 7 }, time.Second, time.Millisecond)
+	leave()
+	require.ErrorIs(t, <-left, context.Canceled)
+	var came []string
+	for range 6 {
+		s.Give()
+		came = append(came, <-order)
+	}
+	assert.Equal(t, []string{"a", "b", "c", "a", "b", "a"}, came)
+}
+
+// wait has somebody wait for a slot who tells order when it has one.
+func (s *Slots[K]) wait(t *testing.T, key K, privileged bool, order chan<- K) {
+	before := s.waiting()
+	go func() {
+		if s.Take(t.Context(), key, privileged) == nil {
+			order <- key
+		}
+	}()
+	require.Eventually(t, func() bool { return s.waiting() == before+1 }, time.Second, time.Millisecond)
+}
+
+func (s *Slots[K]) waiting() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range []queues[K]{s.first, s.rest} {
+		for _, turns := range q.byKey {
+			n += len(turns)
+		}
+	}
+	return n
 }

@@ -7,33 +7,34 @@ import (
 )
 
 // Slots lets a few callers at a time do something costly; the others wait in
-// turn, privileged callers before all others. Whoever uses it bounds how many
-// wait, with [Shares], and for how long, with the context. It is safe for
-// concurrent use.
-type Slots struct {
+// turn, privileged callers before all others, and among equals one of each key
+// after the other, so that a key with many callers holds up no other key.
+// Whoever uses it bounds how many wait, with [Shares], and for how long, with
+// the context. It is safe for concurrent use.
+type Slots[K comparable] struct {
 	kept int // the slots that only privileged callers may take
 
 	mu          sync.Mutex
 	free        int
-	first, rest []chan struct{} // callers that wait: privileged ones and others
+	first, rest queues[K] // privileged callers that wait, and others
 }
 
-// NewSlots returns Slots for total callers at a time. If there are several,
-// one is kept for privileged callers.
-func NewSlots(total int) *Slots {
-	return &Slots{free: total, kept: min(1, total-1)}
+// NewSlots returns Slots for total callers at a time, kept of them for
+// privileged callers only.
+func NewSlots[K comparable](total, kept int) *Slots[K] {
+	return &Slots[K]{free: total, kept: kept}
 }
 
 // Take waits for a slot. It returns an error if ctx is done first. The caller
 // returns the slot with Give.
-func (s *Slots) Take(ctx context.Context, privileged bool) error {
+func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
 	turn := make(chan struct{})
-	s.mu.Lock()
+	in := &s.rest
 	if privileged {
-		s.first = append(s.first, turn)
-	} else {
-		s.rest = append(s.rest, turn)
+		in = &s.first
 	}
+	s.mu.Lock()
+	in.push(key, turn)
 	s.next()
 	s.mu.Unlock()
 	select {
@@ -43,10 +44,7 @@ func (s *Slots) Take(ctx context.Context, privileged bool) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	waits := func(c chan struct{}) bool { return c == turn }
-	waiting := len(s.first) + len(s.rest)
-	s.first, s.rest = slices.DeleteFunc(s.first, waits), slices.DeleteFunc(s.rest, waits)
-	if waiting == len(s.first)+len(s.rest) { // its turn came at the same moment
+	if !in.remove(key, turn) { // its turn came at the same moment
 		s.free++
 	}
 	s.next()
@@ -54,7 +52,7 @@ func (s *Slots) Take(ctx context.Context, privileged bool) error {
 }
 
 // Give returns a slot that Take took.
-func (s *Slots) Give() {
+func (s *Slots[K]) Give() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free++
@@ -62,13 +60,56 @@ func (s *Slots) Give() {
 }
 
 // next lets in whoever there is room for.
-func (s *Slots) next() {
-	for len(s.first) > 0 && s.free > 0 {
-		close(s.first[0])
-		s.first, s.free = s.first[1:], s.free-1
+func (s *Slots[K]) next() {
+	for s.free > 0 && len(s.first.order) > 0 {
+		close(s.first.pop())
+		s.free--
 	}
-	for len(s.rest) > 0 && s.free > s.kept {
-		close(s.rest[0])
-		s.rest, s.free = s.rest[1:], s.free-1
+	for s.free > s.kept && len(s.rest.order) > 0 {
+		close(s.rest.pop())
+		s.free--
 	}
+}
+
+// queues are those who wait, by key. The zero queues are empty.
+type queues[K comparable] struct {
+	byKey map[K][]chan struct{}
+	order []K // the keys of which somebody waits, whose turn it is first
+}
+
+func (q *queues[K]) push(key K, turn chan struct{}) {
+	if q.byKey == nil {
+		q.byKey = map[K][]chan struct{}{}
+	}
+	if len(q.byKey[key]) == 0 {
+		q.order = append(q.order, key)
+	}
+	q.byKey[key] = append(q.byKey[key], turn)
+}
+
+// pop takes out the first of the key whose turn it is, which then comes last.
+func (q *queues[K]) pop() chan struct{} {
+	key := q.order[0]
+	turn := q.byKey[key][0]
+	q.order = q.order[1:]
+	if q.byKey[key] = q.byKey[key][1:]; len(q.byKey[key]) > 0 {
+		q.order = append(q.order, key)
+	} else {
+		delete(q.byKey, key)
+	}
+	return turn
+}
+
+// remove takes out one who waits no more and reports whether it still did.
+func (q *queues[K]) remove(key K, turn chan struct{}) bool {
+	at := slices.Index(q.byKey[key], turn)
+	if at < 0 {
+		return false
+	}
+	if q.byKey[key] = slices.Delete(q.byKey[key], at, at+1); len(q.byKey[key]) == 0 {
+		delete(q.byKey, key)
+		at = slices.Index(q.order, key)
+		q.order = slices.Delete(q.order, at, at+1)
+	}
+	return true
 }
