@@ -67,6 +67,17 @@ func (q *Q) LiveRevocations(ctx context.Context, after, upTo int64, limit int) (
 		WHERE seq > $1 AND seq <= $2 AND kind = $3 ORDER BY seq LIMIT $4`, after, upTo, ChangeRevocation, limit)
 }
 
+// LiveRevocationsOf is [Q.LiveRevocations] of one organization. It reads that
+// organization's rows and no other.
+func (q *Q) LiveRevocationsOf(ctx context.Context, orgID string, after, upTo int64, limit int) ([]Change, error) {
+	return many(ctx, q, scanChange, liveRevocationsOf, orgID, after, upTo, limit)
+}
+
+// liveRevocationsOf names the kind in its text, as the index does: a partial
+// index serves no query whose kind is a parameter.
+const liveRevocationsOf = `SELECT seq, org_id, kind, subject, payload, expires_at_ms, at_ms FROM change
+	WHERE org_id = $1 AND seq > $2 AND seq <= $3 AND kind = 'revocation' ORDER BY seq LIMIT $4`
+
 // LastChange is the seq of the newest committed entry; 0 before the first.
 func (q *Q) LastChange(ctx context.Context) (int64, error) {
 	return count(ctx, q, `SELECT seq FROM change_counter WHERE one = 1`)

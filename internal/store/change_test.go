@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -162,5 +163,54 @@ func TestSweepTakesOnlyWhatHasExpired(t *testing.T) {
 		require.Equal(t, 2, count("audit_event"))
 		require.Equal(t, 6, count("secret"))
 		require.Equal(t, 4, count("role"))
+	})
+}
+
+// A follower of one organization costs its own rows, however many others there are.
+func TestAnOrganizationReadsItsOwnRevocationsOnly(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		const others, own = 4000, 5
+		must(t, s, func(ctx context.Context, q *Q) error {
+			for i := range others + own {
+				c := Change{OrgID: fmt.Sprint("org_", i%7), Kind: ChangeRevocation, Payload: `{"jti":"a"}`, ExpiresAt: moment0}
+				if i%(others/own) == 0 {
+					c.OrgID = "org_own"
+				}
+				if _, err := q.AddChange(ctx, c); err != nil {
+					return err
+				}
+			}
+			_, err := q.AddChange(ctx, Change{OrgID: "org_own", Kind: ChangeClient, ExpiresAt: moment0})
+			return err
+		})
+		all, err := s.Read().LiveRevocationsOf(t.Context(), "org_own", 0, others+own+1, 100)
+		require.NoError(t, err)
+		require.Equal(t, []int64{1, 801, 1601, 2401, 3201, 4001}, seqs(all))
+		some, err := s.Read().LiveRevocationsOf(t.Context(), "org_own", 1, 3000, 2)
+		require.NoError(t, err)
+		require.Equal(t, []int64{801, 1601}, seqs(some))
+
+		_, err = s.write.ExecContext(t.Context(), "ANALYZE")
+		require.NoError(t, err)
+		explain := "EXPLAIN QUERY PLAN "
+		if s.postgres {
+			explain = "EXPLAIN "
+		}
+		rows, err := s.read.QueryContext(t.Context(), explain+strings.NewReplacer("$1", "'org_own'", "$2", "0", "$3", "5000", "$4", "2000").Replace(liveRevocationsOf))
+		require.NoError(t, err)
+		defer rows.Close()
+		columns, err := rows.Columns()
+		require.NoError(t, err)
+		plan := ""
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(string)
+			}
+			require.NoError(t, rows.Scan(values...))
+			plan += *values[len(values)-1].(*string) + "\n"
+		}
+		require.NoError(t, rows.Err())
+		require.Contains(t, plan, "change_organization", "%s", plan)
 	})
 }
