@@ -72,8 +72,20 @@ func (s *session) enforced(e *svcauth.Enforcement) {
 	if e == nil {
 		return
 	}
-	s.say("Enforced by %d of %d connected resource servers after %d ms.", e.Enforced, e.Connected, e.ElapsedMS)
-	if e.Enforced < e.Connected {
+	if e.NotCounted && e.Connected == 0 {
+		s.say("How many resource servers enforce it was not counted.")
+	} else {
+		s.say("Enforced by %d of %d connected resource servers after %d ms.", e.Enforced, e.Connected, e.ElapsedMS)
+	}
+	if e.NotWaited {
+		s.hint("Nobody was waited for: too many wait already. This is how it stood at once.")
+	}
+	if e.Partial {
+		s.hint("Only those of the server that answered were counted: it can't reach Redis, by which the others tell of theirs.")
+	}
+	if e.NotCounted {
+		s.hint("Not all that are connected were counted: so many follow that the server keeps no account of some, or it can't read its database. The change is made and will reach them.")
+	} else if e.Enforced < e.Connected {
 		s.hint("%d not yet: 'svcauth resource-server list' shows which. The change is made and will reach them.", e.Connected-e.Enforced)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 )
 
@@ -22,6 +23,23 @@ type Scope struct {
 
 func (s Scope) sees(orgID string) bool { return s.Operator || orgID == s.OrgID }
 
+// key tells scopes apart. The operator's is empty.
+func (s Scope) key() string {
+	if s.Operator {
+		return ""
+	}
+	return s.OrgID
+}
+
+// served gives the keys of the scopes whose resource servers serve s: the
+// operator's serve everybody.
+func (s Scope) served() []string {
+	if s.Operator {
+		return []string{""}
+	}
+	return []string{"", s.OrgID}
+}
+
 // FeedConfig is what a Feed stands on.
 type FeedConfig struct {
 	Follower *Follower
@@ -32,18 +50,17 @@ type FeedConfig struct {
 	Clock    func() time.Time
 	Logger   *slog.Logger
 
-	MaxFollowers int           // streams at once; an organization that is not the operator's may have a quarter of them
+	MaxFollowers int           // streams at once; half are kept for the operator's organization, and another one may have an eighth
 	Heartbeat    time.Duration // between two signs of life on a silent stream; 0: 3 s
 
 	OnFollowers func(int) // how many streams there are; nil: nobody is told
 	OnSlow      func()    // a follower was sent away because it did not take what it was sent; nil: nobody is told
 }
 
-// Bounds of the feed: entries kept in memory for who comes back, rows read at once, and reads at once.
+// Entries kept in memory for those who come back, and rows read at once.
 const (
 	recentEntries = 4096
 	feedPageSize  = 2000
-	feedReads     = 4
 )
 
 // Feed hands the revocations that this node applies to those who follow them, and knows who enforces what. Entries and Reset belong into the
@@ -51,7 +68,9 @@ const (
 type Feed struct {
 	cfg      FeedConfig
 	wake     chan struct{}
-	reads    chan struct{}
+	places   places // streams
+	polls    places
+	reads    *limits.Slots[string]
 	receipts *receipts
 	heard    atomic.Int64 // when this node last heard itself through Redis, ms
 	speaking sync.Mutex
@@ -66,7 +85,6 @@ type Feed struct {
 	recent  []recent // in order
 	keys    bool     // the signing keys changed, and live streams were not told yet
 	streams map[*Stream]struct{}
-	byOrg   map[string]int   // streams of organizations that are not the operator's
 	newest  map[string]int64 // organization → its newest revocation
 	last    int64            // the newest of all
 }
@@ -90,8 +108,9 @@ func NewFeed(cfg FeedConfig) *Feed {
 	if cfg.OnSlow == nil {
 		cfg.OnSlow = func() {}
 	}
-	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), reads: make(chan struct{}, feedReads), receipts: newReceipts(cfg.Node, cfg.MaxFollowers*4, cfg.Clock),
-		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, byOrg: map[string]int{}, newest: map[string]int64{}}
+	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), places: newPlaces(cfg.MaxFollowers), polls: newPlaces(maxPolls),
+		reads: limits.NewSlots[string](feedReads, feedReadsKept), receipts: newReceipts(cfg.Node, max(minReceipts, cfg.MaxFollowers*receiptsPerStream), cfg.Clock),
+		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, newest: map[string]int64{}}
 }
 
 // Entries takes what the follower has just applied. It only remembers it: [Feed.Run] hands it on.
@@ -192,15 +211,11 @@ type Page struct {
 	More    bool              // Next is not the end yet
 }
 
-// Page reads the live revocations after a cursor and not beyond upTo that the scope may see, at most 2,000.
+// Page reads the live revocations after a cursor and not beyond upTo that the
+// scope may see, at most 2,000. Few pages are read at a time; organizations
+// take turns, the operator's before all others.
 func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, error) {
-	select {
-	case f.reads <- struct{}{}:
-		defer func() { <-f.reads }()
-	case <-ctx.Done():
-		return Page{}, ctx.Err()
-	}
-	rows, err := f.cfg.Store.Read().LiveRevocations(ctx, after, upTo, feedPageSize)
+	rows, err := f.rows(ctx, scope, after, upTo)
 	if err != nil {
 		return Page{}, err
 	}
@@ -215,6 +230,17 @@ func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, 
 		p.Next = rows[len(rows)-1].Seq
 	}
 	return p, nil
+}
+
+func (f *Feed) rows(ctx context.Context, scope Scope, after, upTo int64) ([]store.Change, error) {
+	if err := f.reads.Take(ctx, scope.OrgID, scope.Operator); err != nil {
+		return nil, err
+	}
+	defer f.reads.Give()
+	if scope.Operator {
+		return f.cfg.Store.Read().LiveRevocations(ctx, after, upTo, feedPageSize)
+	}
+	return f.cfg.Store.Read().LiveRevocationsOf(ctx, scope.OrgID, after, upTo, feedPageSize)
 }
 
 // Run hands on what is new, and signs of life, until ctx is done.
@@ -233,8 +259,8 @@ func (f *Feed) Run(ctx context.Context) error {
 			f.fanOut()
 			f.mu.Unlock()
 		case <-ticker.C:
-			f.heartbeat()
 			f.receipts.sweep()
+			f.heartbeat()
 		}
 	}
 }
@@ -254,6 +280,7 @@ func (f *Feed) heartbeat() {
 		if s.live {
 			f.give(s, beat)
 		}
+		f.countStream(s)
 	}
 }
 

@@ -1,7 +1,7 @@
 package changes
 
 import (
-	"cmp"
+	"iter"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,17 +17,24 @@ const (
 
 // receipts knows which resource servers follow the feed, at this node and at the others, and what each enforces.
 type receipts struct {
-	node  string
-	limit int
-	clock func() time.Time
-	wake  chan struct{} // something waits to be told to the other nodes
+	node    string
+	clock   func() time.Time
+	wake    chan struct{} // something waits to be told to the other nodes
+	places  places
+	waiting places
 
-	mu      sync.Mutex
-	over    bool
-	all     map[follow]*receipt
-	perOrg  map[string]int
-	dirty   map[follow]struct{}
-	waiters map[*waiter]struct{}
+	mu        sync.Mutex
+	over      bool
+	byScope   map[string]map[follow]*receipt // by Scope.key: who waits looks at those of its own only
+	dirty     [2]map[*receipt]struct{}       // the operator's, and others
+	uncounted map[string]uncounted           // by Scope.key
+	waiters   map[*waiter]struct{}
+}
+
+// uncounted says that some who follow are not counted, for want of room.
+type uncounted struct {
+	until time.Time
+	here  bool // at this node; else another one has said so
 }
 
 // follow names one process of one client.
@@ -58,21 +65,32 @@ func (r *receipt) counts(now time.Time) bool {
 }
 
 func newReceipts(node string, limit int, clock func() time.Time) *receipts {
-	return &receipts{node: node, limit: max(limit, 16), clock: clock, wake: make(chan struct{}, 1), all: map[follow]*receipt{}, perOrg: map[string]int{},
-		dirty: map[follow]struct{}{}, waiters: map[*waiter]struct{}{}}
+	return &receipts{node: node, clock: clock, wake: make(chan struct{}, 1), places: newPlaces(limit), waiting: newPlaces(maxWaiters),
+		byScope: map[string]map[follow]*receipt{}, dirty: [2]map[*receipt]struct{}{{}, {}}, uncounted: map[string]uncounted{}, waiters: map[*waiter]struct{}{}}
 }
 
-// get finds or makes the receipt of who; nil where there are too many. An organization that is not the operator's may have a quarter of them. r.mu is held.
-func (r *receipts) get(who Identity) *receipt {
-	key := follow{who.ClientID, who.Instance}
-	one := r.all[key]
+// find returns the receipt of who, or nil. r.mu is held.
+func (r *receipts) find(who Identity) *receipt {
+	return r.byScope[who.key()][follow{who.ClientID, who.Instance}]
+}
+
+// get finds or makes the receipt of who. If there is no room for it, get
+// returns nil and notes for how long who is one that is not counted. r.mu is
+// held.
+func (r *receipts) get(who Identity, here bool, lasts time.Duration) *receipt {
+	one := r.find(who)
 	if one == nil {
-		if len(r.all) >= r.limit || !who.Operator && r.perOrg[who.OrgID] >= r.limit/4 {
+		if !r.places.take(who.Scope) {
+			r.miss(who.key(), here, lasts)
 			return nil
 		}
 		one = &receipt{}
-		r.all[key] = one
-		r.perOrg[who.OrgID]++
+		of := r.byScope[who.key()]
+		if of == nil {
+			of = map[follow]*receipt{}
+			r.byScope[who.key()] = of
+		}
+		of[follow{who.ClientID, who.Instance}] = one
 	} else if who.Name == "" {
 		who.Name, who.Audience = one.Name, one.Audience
 	}
@@ -80,17 +98,34 @@ func (r *receipts) get(who Identity) *receipt {
 	return one
 }
 
+// miss notes that somebody of a scope is not counted. r.mu is held.
+func (r *receipts) miss(key string, here bool, lasts time.Duration) {
+	u := r.uncounted[key]
+	u.here = u.here || here
+	if until := r.clock().Add(lasts); until.After(u.until) {
+		u.until = until
+	}
+	r.uncounted[key] = u
+}
+
 // changed tells waiters and the other nodes. r.mu is held.
 func (r *receipts) changed(one *receipt, tell bool) {
-	key := follow{one.ClientID, one.Instance}
 	now := r.clock()
 	for w := range r.waiters {
-		w.look(key, one, now)
+		w.look(one, now)
 	}
-	if !tell {
-		return
+	if tell {
+		r.tell(one)
 	}
-	r.dirty[key] = struct{}{}
+}
+
+// tell has a receipt told to the other nodes. r.mu is held.
+func (r *receipts) tell(one *receipt) {
+	which := 1
+	if one.Operator {
+		which = 0
+	}
+	r.dirty[which][one] = struct{}{}
 	select {
 	case r.wake <- struct{}{}:
 	default:
@@ -107,24 +142,26 @@ func (one *receipt) presence(node string) *presence {
 	return &one.at[len(one.at)-1]
 }
 
-func (r *receipts) opened(who Identity) {
+// opened counts a stream and reports whether there was room to.
+func (r *receipts) opened(who Identity) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.get(who)
+	one := r.get(who, true, presentFor)
 	if one == nil {
-		return
+		return false
 	}
 	p := one.presence(r.node)
 	if p.streams++; p.streams == 1 && p.until.IsZero() {
 		p.since = r.clock()
 	}
 	r.changed(one, true)
+	return true
 }
 
 func (r *receipts) closed(who Identity) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.all[follow{who.ClientID, who.Instance}]
+	one := r.find(who)
 	if one == nil {
 		return
 	}
@@ -136,9 +173,10 @@ func (r *receipts) closed(who Identity) {
 
 // polled is for followers that ask again and again: they count as connected for three of their intervals.
 func (r *receipts) polled(who Identity, interval time.Duration) {
+	lasts := 3 * min(max(interval, time.Second), time.Minute)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.get(who)
+	one := r.get(who, true, lasts)
 	if one == nil {
 		return
 	}
@@ -148,14 +186,14 @@ func (r *receipts) polled(who Identity, interval time.Duration) {
 	if isNew {
 		p.since = now
 	}
-	p.until = now.Add(3 * min(max(interval, time.Second), time.Minute))
+	p.until = now.Add(lasts)
 	r.changed(one, isNew)
 }
 
 func (r *receipts) ack(who Identity, cursor int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	one := r.get(who)
+	one := r.get(who, true, presentFor)
 	if one == nil {
 		return ErrFull
 	}
@@ -169,30 +207,74 @@ func (r *receipts) sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
-	for key, one := range r.all {
-		before := len(one.at)
-		one.at = slices.DeleteFunc(one.at, func(p presence) bool { return !p.holds(now) })
-		if len(one.at) < before {
-			r.changed(one, true)
+	for scope, of := range r.byScope {
+		for key, one := range of {
+			before := len(one.at)
+			one.at = slices.DeleteFunc(one.at, func(p presence) bool { return !p.holds(now) })
+			if len(one.at) < before {
+				r.changed(one, true)
+			}
+			if len(one.at) == 0 && now.Sub(one.acked) > ackedFor {
+				delete(of, key)
+				r.places.give(one.Scope)
+			}
 		}
-		if len(one.at) == 0 && now.Sub(one.acked) > ackedFor {
-			delete(r.all, key)
-			if r.perOrg[one.OrgID]--; r.perOrg[one.OrgID] <= 0 {
-				delete(r.perOrg, one.OrgID)
+		if len(of) == 0 {
+			delete(r.byScope, scope)
+		}
+	}
+	for scope, u := range r.uncounted {
+		if !u.until.After(now) {
+			delete(r.uncounted, scope)
+		}
+	}
+}
+
+// serving gives the receipts of those who serve a scope's organization: its own
+// resource servers and the operator's. r.mu is held.
+func (r *receipts) serving(scope Scope) iter.Seq[*receipt] {
+	return func(yield func(*receipt) bool) {
+		for _, key := range scope.served() {
+			for _, one := range r.byScope[key] {
+				if !yield(one) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// list gives the connected resource servers of the scope by name and instance. behind says of a cursor how many revocations came after it that the scope may see, and
-// since when the first of them has been waiting.
-func (r *receipts) list(scope Scope, behind func(Scope, int64) (int64, time.Time)) []svcauth.ResourceServer {
+// seen gives the receipts that a scope may know. r.mu is held.
+func (r *receipts) seen(scope Scope) iter.Seq[*receipt] {
+	return func(yield func(*receipt) bool) {
+		for key, of := range r.byScope {
+			if !scope.Operator && key != scope.key() {
+				continue
+			}
+			for _, one := range of {
+				if !yield(one) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// connected is a resource server that follows, and what it enforces.
+type connected struct {
+	svcauth.ResourceServer
+	scope  Scope
+	cursor int64
+}
+
+// list gives the connected resource servers that the scope may know.
+func (r *receipts) list(scope Scope) []connected {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
-	out := []svcauth.ResourceServer{}
-	for _, one := range r.all {
-		if !scope.sees(one.OrgID) || !one.counts(now) {
+	var out []connected
+	for one := range r.seen(scope) {
+		if !one.counts(now) {
 			continue
 		}
 		last := one.at[0]
@@ -203,14 +285,7 @@ func (r *receipts) list(scope Scope, behind func(Scope, int64) (int64, time.Time
 		}
 		rs := svcauth.ResourceServer{Name: one.Name, Audience: one.Audience, ClientID: one.ClientID, Instance: one.Instance, Node: last.node,
 			Cursor: strconv.FormatInt(one.cursor, 10), ConnectedAt: last.since.UTC()}
-		var oldest time.Time
-		if rs.Behind, oldest = behind(one.Scope, one.cursor); rs.Behind > 0 {
-			rs.LagMS = max(0, now.Sub(oldest).Milliseconds())
-		}
-		out = append(out, rs)
+		out = append(out, connected{rs, one.Scope, one.cursor})
 	}
-	slices.SortFunc(out, func(a, b svcauth.ResourceServer) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Instance, b.Instance))
-	})
 	return out
 }

@@ -3,6 +3,7 @@ package changes
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,10 @@ type saying struct {
 	Number   int64   `json:"n"`               // rises with each word of this node
 	Hello    bool    `json:"hello,omitempty"` // the node is new or has missed something: tell it
 	Receipts []share `json:"receipts,omitempty"`
+
+	// Uncounted are the keys of scopes of which some who follow at that node
+	// are not counted.
+	Uncounted []string `json:"uncounted,omitempty"`
 }
 
 // share is a receipt as one node tells it.
@@ -69,6 +74,9 @@ func (f *Feed) tell(ctx context.Context) {
 		case <-ticker.C:
 			f.receipts.tellAll()
 			f.publish(ctx, saying{}) // its echo shows that Redis carries messages
+			for some := range slices.Chunk(f.receipts.missed(), perMessage) {
+				f.publish(ctx, saying{Uncounted: some})
+			}
 		case <-f.receipts.wake:
 			select {
 			case <-time.After(coalesce):
@@ -139,41 +147,45 @@ func (r *receipts) tellAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
-	for key, one := range r.all {
-		for _, p := range one.at {
-			if p.node == r.node && p.holds(now) {
-				r.dirty[key] = struct{}{}
-			}
+	for one := range r.seen(Scope{Operator: true}) {
+		if slices.ContainsFunc(one.at, func(p presence) bool { return p.node == r.node && p.holds(now) }) {
+			r.tell(one)
 		}
-	}
-	if len(r.dirty) == 0 {
-		return
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
 	}
 }
 
-// take gives some of what is to be told.
+// missed gives the keys of scopes of which this node does not count all.
+func (r *receipts) missed() (keys []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.clock()
+	for key, u := range r.uncounted {
+		if u.here && u.until.After(now) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// take gives some of what is to be told, the operator's first: tenants' must
+// not hold it up.
 func (r *receipts) take() (out []share) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
-	for key := range r.dirty {
-		delete(r.dirty, key)
-		one := r.all[key]
-		if one == nil {
-			continue
-		}
-		s := share{ClientID: one.ClientID, Instance: one.Instance, OrgID: one.OrgID, Operator: one.Operator, Name: one.Name, Audience: one.Audience, Cursor: one.cursor}
-		for _, p := range one.at {
-			if p.node == r.node && p.holds(now) {
-				s.SinceMS = p.since.UnixMilli()
+	for _, dirty := range r.dirty {
+		for one := range dirty {
+			if len(out) == perMessage {
+				return out
 			}
-		}
-		if out = append(out, s); len(out) == perMessage {
-			return out
+			delete(dirty, one)
+			s := share{ClientID: one.ClientID, Instance: one.Instance, OrgID: one.OrgID, Operator: one.Operator, Name: one.Name, Audience: one.Audience, Cursor: one.cursor}
+			for _, p := range one.at {
+				if p.node == r.node && p.holds(now) {
+					s.SinceMS = p.since.UnixMilli()
+				}
+			}
+			out = append(out, s)
 		}
 	}
 	return out
@@ -183,8 +195,12 @@ func (r *receipts) merge(s saying) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
+	for _, key := range s.Uncounted {
+		r.miss(key, false, presentFor)
+	}
 	for _, told := range s.Receipts {
-		one := r.get(Identity{Scope: Scope{told.OrgID, told.Operator}, ClientID: told.ClientID, Name: told.Name, Audience: told.Audience, Instance: told.Instance})
+		who := Identity{Scope: Scope{told.OrgID, told.Operator}, ClientID: told.ClientID, Name: told.Name, Audience: told.Audience, Instance: told.Instance}
+		one := r.get(who, false, presentFor)
 		if one == nil {
 			continue
 		}

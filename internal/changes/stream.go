@@ -41,27 +41,31 @@ type Stream struct {
 	over   bool // Ended is closed
 	live   bool // gets what is new
 	early  bool // was given what is not in the table yet
+
+	counted bool // there is a receipt of it
 }
 
 // Open takes a place for a follower, which then reads what it lacks. [ErrFull]: there is none.
 func (f *Feed) Open(who Identity) (*Stream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed || len(f.streams) >= f.cfg.MaxFollowers {
+	if f.closed || !f.places.take(who.Scope) {
 		return nil, ErrFull
-	}
-	if !who.Operator {
-		if f.byOrg[who.OrgID] >= max(1, f.cfg.MaxFollowers/4) {
-			return nil, ErrFull
-		}
-		f.byOrg[who.OrgID]++
 	}
 	s := &Stream{Identity: who, chunks: make(chan []byte, queued), ended: make(chan struct{})}
 	s.Chunks, s.Ended = s.chunks, s.ended
 	f.streams[s] = struct{}{}
 	f.cfg.OnFollowers(len(f.streams))
-	f.receipts.opened(who)
+	f.countStream(s)
 	return s, nil
+}
+
+// countStream makes a receipt of a stream, if it has none and there is room;
+// else it is tried again with each sign of life. f.mu is held.
+func (f *Feed) countStream(s *Stream) {
+	if !s.counted {
+		s.counted = f.receipts.opened(s.Identity)
+	}
 }
 
 // Join makes a stream live: after it, the stream gets everything that comes after what the caller has been told. missing is what lies between the
@@ -90,13 +94,11 @@ func (f *Feed) Leave(s *Stream, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.streams, s)
-	if !s.Operator {
-		if f.byOrg[s.OrgID]--; f.byOrg[s.OrgID] == 0 {
-			delete(f.byOrg, s.OrgID)
-		}
-	}
+	f.places.give(s.Scope)
 	f.cfg.OnFollowers(len(f.streams))
-	f.receipts.closed(s.Identity)
+	if s.counted {
+		f.receipts.closed(s.Identity)
+	}
 }
 
 // Followers is how many streams there are.

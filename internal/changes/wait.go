@@ -1,15 +1,15 @@
 package changes
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"sort"
 	"time"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
-
-// maxWaiters is how many may wait for receipts at once; others are told at once how it stands.
-const maxWaiters = 256
 
 // ErrAhead says that a cursor was confirmed which this server has never given.
 var ErrAhead = errors.New("the cursor is ahead of the feed")
@@ -37,33 +37,65 @@ func (f *Feed) Head() int64 {
 	return f.head
 }
 
-// ResourceServers lists who follows the feed, at all nodes, as far as the scope may know.
+// ResourceServers lists who follows the feed, at all nodes, as far as the scope
+// may know, by name and instance.
 func (f *Feed) ResourceServers(scope Scope) []svcauth.ResourceServer {
-	return f.receipts.list(scope, f.behind)
+	known := f.receipts.list(scope)
+	came := f.arrivals(scope)
+	now := f.cfg.Clock()
+	out := make([]svcauth.ResourceServer, 0, len(known))
+	for _, one := range known {
+		news := came[one.scope.key()]
+		news = news[sort.Search(len(news), func(i int) bool { return news[i].seq > one.cursor }):]
+		if one.Behind = int64(len(news)); one.Behind > 0 {
+			one.LagMS = max(0, now.Sub(news[0].at).Milliseconds())
+		}
+		out = append(out, one.ResourceServer)
+	}
+	slices.SortFunc(out, func(a, b svcauth.ResourceServer) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Instance, b.Instance))
+	})
+	return out
 }
 
-// behind counts the remembered revocations after a cursor, and says when the first of them came.
-func (f *Feed) behind(scope Scope, cursor int64) (n int64, oldest time.Time) {
+// arrival says when a remembered revocation came.
+type arrival struct {
+	seq int64
+	at  time.Time
+}
+
+// arrivals gives the remembered revocations in order, by the key of each scope
+// that sees them and that the given one may know.
+func (f *Feed) arrivals(scope Scope) map[string][]arrival {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, r := range f.after(cursor) {
-		if scope.sees(r.orgID) {
-			if n++; n == 1 {
-				oldest = r.at
-			}
+	came := map[string][]arrival{}
+	for _, r := range f.recent {
+		if !scope.sees(r.orgID) {
+			continue
+		}
+		a := arrival{r.seq, r.at}
+		came[r.orgID] = append(came[r.orgID], a)
+		if scope.Operator {
+			came[""] = append(came[""], a)
 		}
 	}
-	return n, oldest
+	return came
 }
 
-// Enforced waits until every connected resource server that serves the scope's organization (its own, and the operator's) enforces all that has been revoked in
-// it so far (for the operator: in any), for at most wait (0: not at all; at most [svcauth.MaxWait]), and says how it stands then. The count is over all nodes; Partial says that Redis, through which the others tell
-// of theirs, is away, so that only this node's were counted. One that connects meanwhile counts too, and one that goes does not any more.
+// Enforced waits until every connected resource server that serves the scope's
+// organization (its own, and the operator's) enforces all that has been revoked
+// in it so far (for the operator: in any), for at most wait (0: not at all; at
+// most [svcauth.MaxWait]), and says how it stands then. The count is over all
+// nodes; Partial says that Redis, through which the others tell of theirs, is
+// away, so that only this node's were counted. NotCounted says that there are
+// more than were counted, NotWaited that there was no room to wait. One that
+// connects meanwhile counts too, and one that goes does not any more.
 func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) svcauth.Enforcement {
 	began := time.Now()
 	caughtUp := f.cfg.Follower.CatchUp(ctx) == nil
 	f.mu.Lock()
-	w := &waiter{orgID: scope.OrgID, target: f.newest[scope.OrgID], done: make(chan struct{})}
+	w := &waiter{scope: scope, target: f.newest[scope.OrgID], done: make(chan struct{})}
 	if scope.Operator {
 		w.target = f.last
 	}
@@ -72,78 +104,99 @@ func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) sv
 		w.target = 1<<63 - 1 // what was revoked is durable, but this node can't say which cursor it is: nobody is known to enforce it
 		wait = 0
 	}
-	if wait > 0 && f.receipts.enter(w) {
-		timer := time.NewTimer(min(wait, svcauth.MaxWait))
-		select {
-		case <-w.done:
-		case <-timer.C:
-		case <-ctx.Done():
+	full := false
+	if wait > 0 {
+		var waits bool
+		if waits, full = f.receipts.enter(w); waits {
+			w.wait(ctx, wait)
 		}
-		timer.Stop()
 	}
 	e := f.receipts.leave(w)
 	e.ElapsedMS = time.Since(began).Milliseconds()
 	e.Partial = f.alone()
+	e.NotWaited = full
+	e.NotCounted = e.NotCounted || !caughtUp
 	return e
 }
 
 // waiter waits for those who don't enforce its target yet.
 type waiter struct {
-	orgID   string
+	scope   Scope
 	target  int64
-	pending map[follow]struct{}
+	pending map[*receipt]struct{}
 	done    chan struct{} // closed when pending is empty
 }
 
+func (w *waiter) wait(ctx context.Context, at time.Duration) {
+	timer := time.NewTimer(min(at, svcauth.MaxWait))
+	defer timer.Stop()
+	select {
+	case <-w.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
 // look takes note of one receipt that has changed. receipts.mu is held.
-func (w *waiter) look(key follow, one *receipt, now time.Time) {
+func (w *waiter) look(one *receipt, now time.Time) {
 	if w.pending == nil {
 		return
 	}
-	if one.sees(w.orgID) && one.cursor < w.target && one.counts(now) {
-		w.pending[key] = struct{}{}
+	if one.sees(w.scope.OrgID) && one.cursor < w.target && one.counts(now) {
+		w.pending[one] = struct{}{}
 		return
 	}
-	if _, was := w.pending[key]; !was {
+	if _, was := w.pending[one]; !was {
 		return
 	}
-	if delete(w.pending, key); len(w.pending) == 0 {
+	if delete(w.pending, one); len(w.pending) == 0 {
 		w.pending = nil
 		close(w.done)
 	}
 }
 
-// enter says whether there is anything to wait for.
-func (r *receipts) enter(w *waiter) bool {
+// enter reports whether there is anything to wait for and a place to wait at;
+// full: there is something, but no place.
+func (r *receipts) enter(w *waiter) (waits, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.over || len(r.waiters) >= maxWaiters {
-		return false
+	if r.over {
+		return false, false
 	}
-	w.pending = map[follow]struct{}{}
+	w.pending = map[*receipt]struct{}{}
 	now := r.clock()
-	for key, one := range r.all {
-		w.look(key, one, now)
+	for one := range r.serving(w.scope) {
+		w.look(one, now)
 	}
 	if len(w.pending) == 0 {
-		return false
+		return false, false
+	}
+	if !r.waiting.take(w.scope) {
+		return false, true
 	}
 	r.waiters[w] = struct{}{}
-	return true
+	return true, false
 }
 
+// leave ends the wait, if there was one, and counts.
 func (r *receipts) leave(w *waiter) (e svcauth.Enforcement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.waiters, w)
+	if _, waited := r.waiters[w]; waited {
+		delete(r.waiters, w)
+		r.waiting.give(w.scope)
+	}
 	now := r.clock()
-	for _, one := range r.all {
-		if one.sees(w.orgID) && one.counts(now) {
+	for one := range r.serving(w.scope) {
+		if one.counts(now) {
 			e.Connected++
 			if one.cursor >= w.target {
 				e.Enforced++
 			}
 		}
+	}
+	for _, key := range w.scope.served() {
+		e.NotCounted = e.NotCounted || r.uncounted[key].until.After(now)
 	}
 	return e
 }

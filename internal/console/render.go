@@ -140,16 +140,29 @@ func (v *visit) taken(to, format string, args ...any) error {
 	message := fmt.Sprintf(format, args...)
 	if v.k.cfg.Enforced != nil {
 		limits.GiveBack(v.ctx)
-		if e := v.k.cfg.Enforced(v.ctx, enforceWait); e.Connected > 0 && e.Enforced >= e.Connected {
-			message += fmt.Sprintf(" All %s that are connected enforce it, after %d ms.", plural(e.Connected, "resource server"), e.ElapsedMS)
-			if e.Connected == 1 {
-				message = fmt.Sprintf(format, args...) + fmt.Sprintf(" The resource server that is connected enforces it, after %d ms.", e.ElapsedMS)
-			}
-		} else if e.Connected > 0 {
-			message += fmt.Sprintf(" %d of %s enforce it so far; the page Resource servers shows which is behind.", e.Enforced, plural(e.Connected, "connected resource server"))
-		}
+		message += howFar(v.k.cfg.Enforced(v.ctx, enforceWait))
 	}
 	return v.done(to, "%s", message)
+}
+
+// howFar says how many resource servers enforce what was taken away.
+func howFar(e svcauth.Enforcement) string {
+	servers := plural(e.Connected, "connected resource server")
+	switch {
+	case e.NotCounted && e.Connected == 0:
+		return " How many resource servers enforce it was not counted."
+	case e.NotCounted:
+		return fmt.Sprintf(" %d of %s enforce it so far; others are connected that were not counted.", e.Enforced, servers)
+	case e.Partial:
+		return fmt.Sprintf(" %d of %s enforce it so far; those of other nodes could not be counted.", e.Enforced, servers)
+	case e.Connected == 0:
+		return ""
+	case !e.All():
+		return fmt.Sprintf(" %d of %s enforce it so far; the page Resource servers shows which is behind.", e.Enforced, servers)
+	case e.Connected == 1:
+		return fmt.Sprintf(" The resource server that is connected enforces it, after %d ms.", e.ElapsedMS)
+	}
+	return fmt.Sprintf(" All %s that are connected enforce it, after %d ms.", plural(e.Connected, "resource server"), e.ElapsedMS)
 }
 
 // refuse writes the page that says what went wrong. The cause of a fault stays in the log.

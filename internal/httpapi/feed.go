@@ -45,19 +45,31 @@ func (s *Server) revocations(c *gin.Context) {
 		}
 		since = n
 	}
+	s.poll(c, who, since)
+}
+
+// poll serves the feed as JSON: what came after a cursor.
+func (s *Server) poll(c *gin.Context, who changes.Identity, since int64) {
+	leave, err := s.cfg.Feed.Poll(who.Scope)
+	if err != nil {
+		s.refuse(c, who.ClientID, crowded())
+		return
+	}
+	defer leave()
+	giveBack(c) // those who wait for their turn to read must not hold the places of all other requests
 	from, head, err := s.cfg.Feed.Begin(c.Request.Context(), since)
 	var page changes.Page
 	if err == nil {
 		page, err = s.cfg.Feed.Page(c.Request.Context(), who.Scope, from, head)
 	}
 	if err != nil {
-		s.refuse(c, asker.ClientID, unreadable(err))
+		s.refuse(c, who.ClientID, unreadable(err))
 		return
 	}
 	if interval, err := time.ParseDuration(c.GetHeader("Svcauth-Interval")); err == nil {
 		s.cfg.Feed.Polled(who, interval)
 	}
-	note(c, asker.ClientID, nil)
+	note(c, who.ClientID, nil)
 	body, _ := json.Marshal(feedPage{Cursor: strconv.FormatInt(page.Next, 10), Snapshot: from == 0, More: page.More, Revocations: page.Entries})
 	writeJSON(c, http.StatusOK, body)
 }
@@ -136,6 +148,12 @@ func (s *Server) acknowledge(c *gin.Context) {
 		c.Status(http.StatusNoContent)
 		c.Writer.WriteHeaderNow()
 	}
+}
+
+func crowded() *token.Error {
+	e := token.Refuse(token.CodeUnavailable, "polls", "too many of your organization, or of all, ask for the revocation feed at this moment; try again in a second, or follow the stream")
+	e.RetryAfter = time.Second
+	return e
 }
 
 func full() *token.Error {

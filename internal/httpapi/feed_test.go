@@ -194,3 +194,28 @@ func TestPollingResourceServersAreConnectedForThreeIntervals(t *testing.T) {
 	require.Equal(t, 1, enforcement(t, s, account, "0s").Connected)
 	require.Eventually(t, func() bool { return enforcement(t, s, account, "0s").Connected == 0 }, patience, 500*time.Millisecond)
 }
+
+// TestWhoIsNotCountedIsNotCalledNone has an account take all receipts that its
+// organization may have: 2 of 16.
+func TestWhoIsNotCountedIsNotCalledNone(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_FOLLOWERS=4"}})
+	acme := s.NewTenant("acme")
+	noise := s.AccountIn(acme, "noise", svcauth.TokensIntrospect)
+	token := s.Token(noise.ClientID, noise.ClientSecret, "")
+	for i := range 2 {
+		require.Equal(t, 204, ack(t, s, token, fmt.Sprintf(`{"cursor":"0","instance":"%d"}`, i)).Status)
+	}
+	require.Equal(t, 503, ack(t, s, token, `{"cursor":"0","instance":"2"}`).Status)
+
+	theirs, api := s.AccountIn(acme, "ci", "clusters:view"), s.AccountIn(acme, "api", svcauth.TokensIntrospect)
+	require.Equal(t, "snapshot", follow(t, s, s.Token(api.ClientID, api.ClientSecret, ""), "", "Svcauth-Instance", "one").next().Event)
+	require.Equal(t, svcauth.Enforcement{NotCounted: true}, withoutTime(enforcement(t, s, theirs, "1s")))
+	e, err := s.AdminOf(acme).DeleteServiceAccount(t.Context(), theirs.ID, time.Second)
+	require.NoError(t, err)
+	require.Equal(t, svcauth.Enforcement{NotCounted: true}, withoutTime(*e))
+
+	ours, own := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
+	token = s.Token(own.ClientID, own.ClientSecret, "")
+	require.Equal(t, "snapshot", follow(t, s, token, "", "Svcauth-Instance", "one").next().Event)
+	require.Equal(t, svcauth.Enforcement{Connected: 1}, withoutTime(enforcement(t, s, ours, "10ms")), "the operator's are counted")
+}

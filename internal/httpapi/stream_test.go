@@ -251,7 +251,7 @@ func TestATenantSeesOnlyItsOwnRevocations(t *testing.T) {
 }
 
 func TestStreamIsRefused(t *testing.T) {
-	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_FOLLOWERS=8"}})
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_FOLLOWERS=16"}})
 	account := s.Account("ci", "clusters:view")
 	require.Equal(t, 401, follow(t, s, "x", "").status)
 	require.Equal(t, 401, follow(t, s, s.Token(account.ClientID, account.ClientSecret, ""), "").status, "a token for another API")
@@ -264,10 +264,10 @@ func TestStreamIsRefused(t *testing.T) {
 	for range 2 {
 		require.Equal(t, 200, follow(t, s, token, "").status)
 	}
-	require.Equal(t, 503, follow(t, s, token, "").status, "one organization takes no more than a quarter")
+	require.Equal(t, 503, follow(t, s, token, "").status, "one organization has no more than an eighth")
 	api := s.Account("api", svcauth.TokensIntrospect)
 	token = s.Token(api.ClientID, api.ClientSecret, "")
-	for range 6 {
+	for range 14 {
 		require.Equal(t, 200, follow(t, s, token, "").status)
 	}
 	require.Equal(t, 503, follow(t, s, token, "").status, "limits.max_followers")

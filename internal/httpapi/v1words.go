@@ -54,6 +54,8 @@ var fieldWords = map[string]string{
 	"API.name": "The name", "Privilege.name": "noun:verb", "Me.name": "A member's address, a service account's name", "AuditActor.name": "A member's address, a service account's name",
 	"Ref.name": "What people call it", "AuditTarget.name": "What people call it", "ExplainStep.name": "Which link", "ResourceServer.name": "What it calls itself", "Grant.name": "The role's name",
 	"node": "The svcauth node that it is connected to", "operator": "It is the operator's own organization", "organization": "The caller's", "organization_id": "The organization",
+	"not_counted":         "More resource servers are connected than were counted, because so many follow that the server keeps no account of some, or because it could not read its database: enforced and connected are what is known at least",
+	"not_waited":          "Too many waited already: the count was taken at once",
 	"partial":             "There may be more than all pages have: records had to give way; only in lists of live tokens",
 	"Enforcement.partial": "Only the resource servers of the node that answered were counted: the nodes could not tell each other of theirs",
 	"outcome":             "done or refused", "count": "How many equal events of one minute this one stands for; 1 for most", "ExplainStep.outcome": "ok, failed or skipped", "privilege": "The privilege to ask about; absent: whether it is good at all",

@@ -373,19 +373,6 @@ type ResourceServer struct {
 	ConnectedAt time.Time `json:"connected_at"`
 }
 
-// MaxWait is the longest that a call may wait for resource servers to enforce a revocation.
-const MaxWait = 10 * time.Second
-
-// Enforcement answers ?wait=: how many connected resource servers enforce the revocation.
-type Enforcement struct {
-	Enforced  int   `json:"enforced"`
-	Connected int   `json:"connected"`
-	ElapsedMS int64 `json:"elapsed_ms"`
-
-	// Partial says that the nodes could not tell each other of their resource servers (Redis is away): only those of the node that answered were counted.
-	Partial bool `json:"partial,omitempty"`
-}
-
 // Me is the caller of GET /v1/me.
 type Me struct {
 	ID           string   `json:"id"`

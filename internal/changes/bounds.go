@@ -1,0 +1,65 @@
+package changes
+
+import (
+	"github.com/svcauth/svcauth/internal/limits"
+)
+
+// What the feed has room for at once. Of each, half is kept for the operator's
+// organization, so that tenants together can't have all of it, and one tenant
+// has at most an eighth.
+const (
+	maxPolls   = 256 // answers that are being read, or wait for their turn
+	maxWaiters = 256 // who wait for receipts; others are told at once how it stands
+	// receiptsPerStream is how many receipts there is room for, in the streams
+	// of one node: of the other nodes' followers too, and of those who poll.
+	receiptsPerStream = 4
+	minReceipts       = 16
+)
+
+// feedReads is how many pages are read from the table at once, feedReadsKept
+// how many of them for the operator only.
+const (
+	feedReads     = 4
+	feedReadsKept = 2
+)
+
+// places is room for a number of something. It is safe for concurrent use.
+type places struct{ all, tenants *limits.Shares[string] }
+
+func newPlaces(total int) places {
+	return places{
+		limits.NewShares[string](limits.Bound{Total: total}),
+		limits.NewShares[string](limits.Bound{Total: max(1, total/2), Each: max(1, total/8)}),
+	}
+}
+
+// take takes one place and reports whether there was one.
+func (p places) take(who Scope) bool {
+	if !who.Operator && !p.tenants.Take(who.OrgID, 1, false) {
+		return false
+	}
+	if !p.all.Take(who.OrgID, 1, true) {
+		if !who.Operator {
+			p.tenants.Give(who.OrgID, 1)
+		}
+		return false
+	}
+	return true
+}
+
+// give gives a place back.
+func (p places) give(who Scope) {
+	p.all.Give(who.OrgID, 1)
+	if !who.Operator {
+		p.tenants.Give(who.OrgID, 1)
+	}
+}
+
+// Poll takes a place for a caller who polls; leave gives it back. [ErrFull]:
+// there is none.
+func (f *Feed) Poll(who Scope) (leave func(), err error) {
+	if !f.polls.take(who) {
+		return nil, ErrFull
+	}
+	return func() { f.polls.give(who) }, nil
+}
