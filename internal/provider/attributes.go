@@ -74,6 +74,13 @@ func replacing(about string, validators ...validator.String) schema.StringAttrib
 		PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()}}
 }
 
+// movable is the id of something that a grant is about: with another one it is
+// moved in place, so that where the same turns out nothing has been taken away.
+func movable(about string, validators ...validator.String) schema.StringAttribute {
+	return schema.StringAttribute{Required: true, Validators: validators,
+		MarkdownDescription: about + " With another one the grant moves in place: the new one is made, then the old one taken away."}
+}
+
 func nameAttribute(about string) schema.StringAttribute {
 	return schema.StringAttribute{Required: true, MarkdownDescription: about, Validators: []validator.String{textValidator{1, svcauth.MaxNameLength}}}
 }
@@ -119,6 +126,14 @@ func instant(v timetypes.RFC3339) *time.Time {
 		return nil // the type has refused it already
 	}
 	return &at
+}
+
+// sameInstant compares as the server does, which keeps milliseconds.
+func sameInstant(a, b *time.Time) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Truncate(time.Millisecond).Equal(b.Truncate(time.Millisecond))
 }
 
 // stamp is a time for a computed attribute.

@@ -115,10 +115,10 @@ func heldRoles(ctx context.Context, client *svcauth.Client, v effectiveView) (id
 		}
 		return ids, err
 	}
-	held, err := grants(ctx, client, v.ServiceAccountID.ValueString())
+	held, err := holds(ctx, client, v.ServiceAccountID.ValueString())
 	for _, g := range held {
 		if g.ExpiresAt == nil || g.ExpiresAt.After(time.Now()) {
-			ids = append(ids, g.ID)
+			ids = append(ids, g.RoleID)
 		}
 	}
 	return ids, err

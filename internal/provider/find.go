@@ -91,20 +91,6 @@ func member(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Me
 	return svcauth.Member{}, &notFoundError{fmt.Sprintf("member with the address %q", ref)}
 }
 
-// grants lists the roles that a service account holds.
-func grants(ctx context.Context, client *svcauth.Client, accountID string) (held []svcauth.Grant, err error) {
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Grant], error) {
-		return client.ServiceAccountRoles(ctx, accountID, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for g, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return nil, err
-		}
-		held = append(held, g)
-	}
-	return held, nil
-}
-
 // pair takes an import id "a/b" apart.
 func pair(id, form string) (first, second string, err error) {
 	first, second, ok := strings.Cut(id, "/")

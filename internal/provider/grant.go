@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
@@ -32,29 +33,32 @@ func (r *accountRoleResource) Schema(_ context.Context, _ resource.SchemaRequest
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "One role that a service account holds. It leaves the account's other roles alone; `svcauth_service_account_roles` manages them all.",
 		Attributes: map[string]schema.Attribute{
-			"id":                 idAttribute("`<service_account_id>/<role_id>`."),
-			"service_account_id": replacing("The service account.", idValidator{svcauth.PrefixServiceAccount}),
-			"role_id":            replacing("The role.", idValidator{svcauth.PrefixRole}),
+			"id":                 idAttribute("The grant's id, `grt_…`."),
+			"service_account_id": movable("The service account.", idValidator{svcauth.PrefixServiceAccount}),
+			"role_id":            movable("The role.", idValidator{svcauth.PrefixRole}),
 			"expires_at":         expiryAttribute("When the role is taken away again by itself, from live tokens too. Left out: never."),
 		},
 	}
 }
 
-// put grants the role, or sets the expiry of a grant that is there.
-func (r *accountRoleResource) put(ctx context.Context, d *diagnostics, m *accountRoleModel) bool {
-	client := r.begin(d, "Granting the role failed")
-	if client == nil {
-		return false
+// pair names the two that the grant is about; empty if one is not known.
+func (m *accountRoleModel) pair() string {
+	if m.ServiceAccountID.IsUnknown() || m.RoleID.IsUnknown() {
+		return ""
 	}
-	answer, err := client.AssignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), svcauth.GrantRequest{ExpiresAt: instant(m.ExpiresAt)})
+	return m.ServiceAccountID.ValueString() + "/" + m.RoleID.ValueString()
+}
+
+// put makes the grant that the model names, or sets its expiry.
+func (r *accountRoleResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRoleModel) error {
+	answer, err := give(ctx, client, m.ServiceAccountID.ValueString(), svcauth.Grant{ID: m.ID.ValueString(), RoleID: m.RoleID.ValueString(), ExpiresAt: instant(m.ExpiresAt)})
 	if err != nil {
 		r.fail(d, "Granting the role failed", err)
-		return false
+		return err
 	}
 	warnOfSecrets(d, answer.Warnings)
 	warnOfSize(d, answer.Oversized)
-	m.ID = types.StringValue(m.ServiceAccountID.ValueString() + "/" + m.RoleID.ValueString())
-	return true
+	return nil
 }
 
 // warnOfSize tells whose tokens would be too long.
@@ -74,19 +78,43 @@ func warnOfSecrets(d *diagnostics, warnings []svcauth.SecretWarning) {
 func (r *accountRoleResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan accountRoleModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if !resp.Diagnostics.HasError() && r.put(ctx, &resp.Diagnostics, &plan) {
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Granting the role failed")
+	if client == nil {
+		return
+	}
+	plan.ID = types.StringValue(svcauth.NewID(svcauth.PrefixGrant))
+	if err := r.put(ctx, client, &resp.Diagnostics, &plan); err == nil || mayHaveBeenMade(err) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	}
 }
 
+// Update sets the expiry, or moves the grant: what is new is made before what
+// was is taken away.
 func (r *accountRoleResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var plan accountRoleModel
+	var plan, prior accountRoleModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if !resp.Diagnostics.HasError() && r.put(ctx, &resp.Diagnostics, &plan) {
-		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+	if resp.Diagnostics.HasError() {
+		return
 	}
+	client := r.begin(&resp.Diagnostics, "Granting the role failed")
+	if client == nil || r.put(ctx, client, &resp.Diagnostics, &plan) != nil {
+		return
+	}
+	if plan.pair() != prior.pair() {
+		if err := take(ctx, client, prior.ServiceAccountID.ValueString(), prior.RoleID.ValueString(), prior.ID.ValueString()); err != nil {
+			r.fail(&resp.Diagnostics, "Taking away what the grant was before failed", err)
+			return // with the state as it was: the next apply does the rest
+		}
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
+// Read takes a grant of another id for what it is: somebody else's, in the place
+// of this one, which is gone.
 func (r *accountRoleResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var m accountRoleModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
@@ -97,34 +125,39 @@ func (r *accountRoleResource) Read(ctx context.Context, req resource.ReadRequest
 	if client == nil {
 		return
 	}
-	held, err := grants(ctx, client, m.ServiceAccountID.ValueString())
+	held, err := holds(ctx, client, m.ServiceAccountID.ValueString())
 	if err != nil && !gone(err) {
 		r.fail(&resp.Diagnostics, "Reading the role grant failed", err)
 		return
 	}
-	for _, g := range held {
-		if g.RoleID == m.RoleID.ValueString() {
-			m.ExpiresAt = moment(m.ExpiresAt, g.ExpiresAt)
-			resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
-			return
-		}
-	}
-	if err != nil || !past(m.ExpiresAt) { // a grant that has expired as it should stays in the state, and the plan says so: to make it anew can't succeed
+	at := slices.IndexFunc(held, func(g svcauth.Grant) bool { return g.RoleID == m.RoleID.ValueString() })
+	switch {
+	case at >= 0 && isOurs(m.ID, held[at]):
+		m.ID, m.ExpiresAt = types.StringValue(held[at].ID), moment(m.ExpiresAt, held[at].ExpiresAt)
+		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+	case err != nil || at >= 0 || !past(m.ExpiresAt): // a grant that has expired as it should stays in the state, and the plan says so: to make it anew can't succeed
 		resp.State.RemoveResource(ctx)
 	}
+}
+
+// isOurs reports whether a grant is the one in the state; right after an import
+// that is whichever there is.
+func isOurs(id types.String, g svcauth.Grant) bool {
+	return id.ValueString() == g.ID || !svcauth.ValidID(svcauth.PrefixGrant, id.ValueString())
 }
 
 func (r *accountRoleResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var m accountRoleModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() {
+	left := takenOver(ctx, &resp.Diagnostics, req.Private)
+	if resp.Diagnostics.HasError() || slices.Contains(left, m.pair()) {
 		return
 	}
 	client := r.begin(&resp.Diagnostics, "Taking the role away failed")
 	if client == nil {
 		return
 	}
-	if _, err := client.UnassignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), "", 0); err != nil && !gone(err) {
+	if err := take(ctx, client, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), m.ID.ValueString()); err != nil {
 		r.fail(&resp.Diagnostics, "Taking the role away failed", err)
 	}
 }
@@ -132,11 +165,15 @@ func (r *accountRoleResource) Delete(ctx context.Context, req resource.DeleteReq
 // ModifyPlan says before an apply that a moment has passed: the server would refuse it half-way.
 func (r *accountRoleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
+		announce(ctx, &resp.Diagnostics, resp.Private)
 		return
 	}
 	var plan, prior accountRoleModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if !req.State.Raw.IsNull() {
+	if req.State.Raw.IsNull() {
+		announce(ctx, &resp.Diagnostics, resp.Private, plan.pair())
+	} else {
+		announce(ctx, &resp.Diagnostics, resp.Private)
 		resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
 	}
 	switch {

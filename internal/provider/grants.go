@@ -1,7 +1,11 @@
 package provider
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
@@ -32,32 +36,56 @@ func (r *accountRolesResource) Schema(_ context.Context, _ resource.SchemaReques
 		MarkdownDescription: "All roles that a service account holds: what is granted by anybody else is shown as a difference and taken away. Have one of these for an account, and no " +
 			"`svcauth_service_account_role` beside it. The roles do not expire.",
 		Attributes: map[string]schema.Attribute{
-			"id":                 idAttribute("The service account's id."),
-			"service_account_id": replacing("The service account.", idValidator{svcauth.PrefixServiceAccount}),
+			"id":                 schema.StringAttribute{Computed: true, MarkdownDescription: "The service account's id."},
+			"service_account_id": movable("The service account.", idValidator{svcauth.PrefixServiceAccount}),
 			"role_ids": schema.SetAttribute{Required: true, ElementType: types.StringType, MarkdownDescription: "The ids of the roles; empty: none.",
 				Validators: []validator.Set{setvalidator.SizeAtMost(svcauth.MaxRolesPerPrincipal), setvalidator.ValueStringsAre(idValidator{svcauth.PrefixRole})}},
 		},
 	}
 }
 
-// put grants what is missing before it takes away what is too much, so that nothing that stays is ever without its role.
-func (r *accountRolesResource) put(ctx context.Context, d *diagnostics, m *accountRolesModel) bool {
-	client := r.begin(d, "Setting the roles failed")
-	if client == nil {
-		return false
+// grantsKey names, in the private state, the ids of the grants that are this
+// resource's: role to grant. Without it (after an import) they are whichever
+// there are.
+const grantsKey = "grants"
+
+func ownGrants(ctx context.Context, d *diagnostics, private privateData) (own map[string]string) {
+	raw, more := private.GetKey(ctx, grantsKey)
+	d.Append(more...)
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &own); err != nil {
+			d.AddError("The state can't be read", fmt.Sprintf("What this provider noted of its grants is damaged (%v). Import the resource anew.", err))
+		}
 	}
+	return own
+}
+
+func keepGrants(ctx context.Context, d *diagnostics, private privateData, own map[string]string) {
+	raw, err := json.Marshal(own)
+	if err != nil {
+		panic(err) // texts
+	}
+	d.Append(private.SetKey(ctx, grantsKey, raw)...)
+}
+
+// put grants what is missing before it takes away what is too much, so that nothing that stays is ever without its role. It keeps own, the ids of what
+// it has granted or may have granted, up to date.
+func (r *accountRolesResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string) bool {
 	id, wanted := m.ServiceAccountID.ValueString(), texts(m.RoleIDs)
-	held, err := grants(ctx, client, id)
+	held, err := holds(ctx, client, id)
 	if err != nil {
 		r.fail(d, "Setting the roles failed", err)
 		return false
 	}
-	m.ID = m.ServiceAccountID
 	for _, roleID := range wanted {
-		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == roleID && g.ExpiresAt == nil }) {
+		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == roleID && g.ID == own[roleID] && g.ExpiresAt == nil }) {
 			continue
 		}
-		answer, err := client.AssignServiceAccountRole(ctx, id, roleID, svcauth.GrantRequest{})
+		g := svcauth.Grant{ID: cmp.Or(own[roleID], svcauth.NewID(svcauth.PrefixGrant)), RoleID: roleID}
+		answer, err := give(ctx, client, id, g)
+		if err == nil || mayHaveBeenMade(err) {
+			own[roleID] = g.ID
+		}
 		if err != nil {
 			r.fail(d, "Granting the role "+roleID+" failed", err)
 			return false
@@ -69,34 +97,69 @@ func (r *accountRolesResource) put(ctx context.Context, d *diagnostics, m *accou
 		if slices.Contains(wanted, g.RoleID) {
 			continue
 		}
-		if _, err := client.UnassignServiceAccountRole(ctx, id, g.RoleID, "", 0); err != nil && !gone(err) {
+		if err := take(ctx, client, id, g.RoleID, g.ID); err != nil {
 			r.fail(d, "Taking the role "+g.Name+" away failed", err)
 			return false
 		}
+		delete(own, g.RoleID)
 	}
 	return true
 }
 
+// Create keeps in the state what it has granted if it fails half-way.
 func (r *accountRolesResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan accountRolesModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if !resp.Diagnostics.HasError() && r.put(ctx, &resp.Diagnostics, &plan) {
-		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	if resp.Diagnostics.HasError() {
+		return
 	}
+	client := r.begin(&resp.Diagnostics, "Setting the roles failed")
+	if client == nil {
+		return
+	}
+	own := map[string]string{}
+	if plan.ID = plan.ServiceAccountID; !r.put(ctx, client, &resp.Diagnostics, &plan, own) {
+		if len(own) == 0 {
+			return
+		}
+		plan.RoleIDs = textSet(slices.Collect(maps.Keys(own)))
+	}
+	keepGrants(ctx, &resp.Diagnostics, resp.Private, own)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
 func (r *accountRolesResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var plan accountRolesModel
+	var plan, prior accountRolesModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if !resp.Diagnostics.HasError() && r.put(ctx, &resp.Diagnostics, &plan) {
+	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+	before := ownGrants(ctx, &resp.Diagnostics, req.Private)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	client := r.begin(&resp.Diagnostics, "Setting the roles failed")
+	if client == nil {
+		return
+	}
+	own, moved := map[string]string{}, !plan.ServiceAccountID.Equal(prior.ServiceAccountID)
+	maps.Copy(own, before)
+	done := r.put(ctx, client, &resp.Diagnostics, &plan, own)
+	if done && moved {
+		done = r.takeAll(ctx, client, &resp.Diagnostics, &prior, before, nil)
+	}
+	if !moved || done { // else the state stays as it was: the next apply does the rest
+		keepGrants(ctx, &resp.Diagnostics, resp.Private, own)
+	}
+	if plan.ID = plan.ServiceAccountID; done {
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	}
 }
 
-// Read shows every difference: a role too many, a role too few, and one of ours that somebody gave an expiry, which counts as missing.
+// Read shows every difference: a role too many, a role too few, and of ours one that somebody gave an expiry or replaced by a grant of their own, which
+// count as missing.
 func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var m accountRolesModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	own := ownGrants(ctx, &resp.Diagnostics, req.Private)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -104,7 +167,7 @@ func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadReques
 	if client == nil {
 		return
 	}
-	held, err := grants(ctx, client, m.ServiceAccountID.ValueString())
+	held, err := holds(ctx, client, m.ServiceAccountID.ValueString())
 	switch {
 	case gone(err):
 		resp.State.RemoveResource(ctx)
@@ -113,9 +176,16 @@ func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadReques
 		r.fail(&resp.Diagnostics, "Reading the roles failed", err)
 		return
 	}
+	if own == nil {
+		own = map[string]string{}
+		for _, g := range held {
+			own[g.RoleID] = g.ID
+		}
+		keepGrants(ctx, &resp.Diagnostics, resp.Private, own)
+	}
 	ours, ids := texts(m.RoleIDs), []string{}
 	for _, g := range held {
-		if g.ExpiresAt == nil || !slices.Contains(ours, g.RoleID) {
+		if g.ExpiresAt == nil && g.ID == own[g.RoleID] || !slices.Contains(ours, g.RoleID) {
 			ids = append(ids, g.RoleID)
 		}
 	}
@@ -126,19 +196,53 @@ func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadReques
 func (r *accountRolesResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var m accountRolesModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+	own := ownGrants(ctx, &resp.Diagnostics, req.Private)
+	left := takenOver(ctx, &resp.Diagnostics, req.Private)
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	client := r.begin(&resp.Diagnostics, "Taking the roles away failed")
-	if client == nil {
-		return
-	}
-	for _, roleID := range texts(m.RoleIDs) {
-		if _, err := client.UnassignServiceAccountRole(ctx, m.ServiceAccountID.ValueString(), roleID, "", 0); err != nil && !gone(err) {
-			r.fail(&resp.Diagnostics, "Taking the role "+roleID+" away failed", err)
-			return
+	if own == nil { // a tainted one's plan knows nothing of before: whichever grants there are
+		own = map[string]string{}
+		for _, roleID := range texts(m.RoleIDs) {
+			own[roleID] = ""
 		}
 	}
+	if client := r.begin(&resp.Diagnostics, "Taking the roles away failed"); client != nil {
+		r.takeAll(ctx, client, &resp.Diagnostics, &m, own, left)
+	}
+}
+
+// takeAll ends the grants that are this resource's, those aside that are left to others.
+func (r *accountRolesResource) takeAll(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string, left []string) bool {
+	for roleID, grantID := range own {
+		if slices.Contains(left, m.ServiceAccountID.ValueString()+"/"+roleID) {
+			continue
+		}
+		if err := take(ctx, client, m.ServiceAccountID.ValueString(), roleID, grantID); err != nil {
+			r.fail(d, "Taking the role "+roleID+" away failed", err)
+			return false
+		}
+	}
+	return true
+}
+
+// ModifyPlan knows the id where the account is known, and announces the grants that a creation will make.
+func (r *accountRolesResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	announce(ctx, &resp.Diagnostics, resp.Private)
+	if req.Plan.Raw.IsNull() {
+		return
+	}
+	var plan accountRolesModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), plan.ServiceAccountID)...)
+	if !req.State.Raw.IsNull() || plan.ServiceAccountID.IsUnknown() || plan.RoleIDs.IsUnknown() {
+		return
+	}
+	pairs := texts(plan.RoleIDs)
+	for i, roleID := range pairs {
+		pairs[i] = plan.ServiceAccountID.ValueString() + "/" + roleID
+	}
+	announce(ctx, &resp.Diagnostics, resp.Private, pairs...)
 }
 
 // ImportState takes the service account's id or name.
@@ -156,4 +260,7 @@ func (r *accountRolesResource) ImportState(ctx context.Context, req resource.Imp
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("service_account_id"), holder.ID)...)
 }
 
-var _ resource.ResourceWithImportState = (*accountRolesResource)(nil)
+var (
+	_ resource.ResourceWithImportState = (*accountRolesResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*accountRolesResource)(nil)
+)

@@ -48,7 +48,7 @@ func TestMemberAndItsRolesLive(t *testing.T) {
 			Check: resource.TestCheckResourceAttr(address, "suspended", "true")},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateId: "ann@example.com"},
-		resource.TestStep{ResourceName: grant, ImportState: true, ImportStateVerify: true},
+		resource.TestStep{ResourceName: grant, ImportState: true, ImportStateVerify: true, ImportStateIdFunc: pairOf(grant, "member_id")},
 		resource.TestStep{ResourceName: grant, ImportState: true, ImportStateVerify: true, ImportStateId: "ann@example.com/R"},
 		resource.TestStep{PreConfig: func() { // both changed outside
 			last := "Brown"

@@ -102,7 +102,7 @@ func TestGrantLives(t *testing.T) {
 		}`
 	}
 	held := func(id string) (names []string) {
-		all, err := grants(t.Context(), w.Admin(), id)
+		all, err := holds(t.Context(), w.Admin(), id)
 		require.NoError(t, err)
 		for _, g := range all {
 			names = append(names, g.Name)
@@ -118,7 +118,7 @@ func TestGrantLives(t *testing.T) {
 		resource.TestStep{Config: grant(a.ID, `expires_at = "2099-01-01T01:00:00+01:00"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
 		resource.TestStep{Config: grant(a.ID, `expires_at = "2099-01-01T01:00:00+01:00"`), PlanOnly: true},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateId: "a/R"},
-		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}},
+		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateIdFunc: pairOf(address, "service_account_id")},
 		resource.TestStep{Config: grant(a.ID, `expires_at = "2001-01-01T00:00:00Z"`), ExpectError: regexp.MustCompile(`lies in the past`)},
 		resource.TestStep{PreConfig: func() { // the expiry was taken away outside: shown, set right
 			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, svcauth.GrantRequest{})))
@@ -127,12 +127,20 @@ func TestGrantLives(t *testing.T) {
 			_, err := w.Admin().UnassignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, "", 0)
 			require.NoError(t, err)
 		}, Config: grant(a.ID, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate)},
-		resource.TestStep{Config: grant(b.ID, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionReplace), Check: does(func() {
+		resource.TestStep{Config: grant(b.ID, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: does(func() {
 			require.Equal(t, []string{"Role of a"}, held(a.ID))
 			require.Equal(t, []string{"R"}, held(b.ID))
 		})},
 		resource.TestStep{Config: base, Check: does(func() { require.Empty(t, held(b.ID)) })},
 	)
+}
+
+// pairOf makes the import id of a grant of its two ids.
+func pairOf(address, holder string) resource.ImportStateIdFunc {
+	return func(s *terraformState) (string, error) {
+		of := s.RootModule().Resources[address].Primary.Attributes
+		return of[holder] + "/" + of["role_id"], nil
+	}
 }
 
 func TestGrantsAreTheWholeSet(t *testing.T) {
@@ -150,7 +158,7 @@ func TestGrantsAreTheWholeSet(t *testing.T) {
 	}
 	holds := func(names ...string) resource.TestCheckFunc {
 		return does(func() {
-			held, err := grants(t.Context(), w.Admin(), a.ID)
+			held, err := holds(t.Context(), w.Admin(), a.ID)
 			require.NoError(t, err)
 			got := []string{}
 			for _, g := range held {

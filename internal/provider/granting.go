@@ -1,0 +1,112 @@
+package provider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// A grant has an id, which the provider chooses before it asks for the grant. So
+// it knows its own again, if the answer was lost or another one has taken the
+// place: what takes a place kills no token, and the deletion of what has lost
+// its place ends nothing.
+
+// holds returns the grants that a service account or a member has.
+func holds(ctx context.Context, client *svcauth.Client, holder string) (held []svcauth.Grant, err error) {
+	list := client.ServiceAccountRoles
+	if svcauth.ValidID(svcauth.PrefixMember, holder) {
+		list = client.MemberRoles
+	}
+	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Grant], error) {
+		return list(ctx, holder, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
+	}
+	for g, err := range svcauth.All(ctx, pages) {
+		if err != nil {
+			return nil, err
+		}
+		held = append(held, g)
+	}
+	return held, nil
+}
+
+// give makes the grant g, or changes when it expires, although answers get lost.
+func give(ctx context.Context, client *svcauth.Client, holder string, g svcauth.Grant) (svcauth.GrantAnswer, error) {
+	answer, _, err := creation[svcauth.GrantAnswer]{
+		what: fmt.Sprintf("the grant of %s to %s", g.RoleID, holder),
+		create: func(ctx context.Context) (svcauth.GrantAnswer, error) {
+			if svcauth.ValidID(svcauth.PrefixMember, holder) {
+				return svcauth.GrantAnswer{}, client.AssignMemberRole(ctx, holder, g.RoleID, svcauth.MemberGrantRequest{ID: g.ID})
+			}
+			return client.AssignServiceAccountRole(ctx, holder, g.RoleID, svcauth.GrantRequest{ID: g.ID, ExpiresAt: g.ExpiresAt})
+		},
+		find: func(ctx context.Context) (none svcauth.GrantAnswer, ok bool, err error) {
+			held, err := holds(ctx, client, holder)
+			if gone(err) {
+				return none, false, nil
+			}
+			return none, slices.ContainsFunc(held, func(h svcauth.Grant) bool {
+				return h.ID == g.ID && h.RoleID == g.RoleID && sameInstant(h.ExpiresAt, g.ExpiresAt)
+			}), err
+		},
+	}.run(ctx)
+	return answer, err
+}
+
+// take ends the grant with the id, and no other; without an id, whichever there is.
+func take(ctx context.Context, client *svcauth.Client, holder, roleID, id string) error {
+	end := client.UnassignServiceAccountRole
+	if svcauth.ValidID(svcauth.PrefixMember, holder) {
+		end = client.UnassignMemberRole
+	}
+	if _, err := end(ctx, holder, roleID, id, 0); err != nil && !gone(err) {
+		return err
+	}
+	return nil
+}
+
+// mayHaveBeenMade reports whether what failed may be there all the same. Then it
+// belongs into the state, as tainted: the next plan looks for it.
+func mayHaveBeenMade(err error) bool {
+	lost := (*lostError)(nil)
+	return errors.As(err, &lost) || uncertain(err)
+}
+
+// privateData is what the framework gives for the provider's own use.
+type privateData interface {
+	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
+	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
+}
+
+// makesKey names, in a plan, the pairs of holder and role that a creation will
+// make. If it is one half of a replacement, the deletion, which is the other, has
+// the same plan, and in Terraform's default order comes first.
+const makesKey = "makes"
+
+// announce notes what a plan's creation will make; none for all other plans. A
+// creation keeps nothing of it, so that no later deletion goes by it.
+func announce(ctx context.Context, d *diagnostics, plan privateData, pairs ...string) {
+	raw, err := json.Marshal(append([]string{}, pairs...))
+	if err != nil {
+		panic(err) // texts
+	}
+	d.Append(plan.SetKey(ctx, makesKey, raw)...)
+}
+
+// takenOver returns those pairs that are made anew right after this deletion:
+// they are left to the new grants, and so no token dies.
+func takenOver(ctx context.Context, d *diagnostics, plan privateData) (pairs []string) {
+	raw, more := plan.GetKey(ctx, makesKey)
+	d.Append(more...)
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &pairs); err != nil {
+			d.AddError("The plan can't be read", fmt.Sprintf("What this provider noted in it is damaged (%v). Plan again.", err))
+		}
+	}
+	return pairs
+}
