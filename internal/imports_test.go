@@ -87,7 +87,7 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 		"github.com/stretchr/testify":    {"internal/svctest"},
 		"testing":                        {"internal/svctest"},
 		"html/template":                  {"internal/console"},
-		"os/exec":                        {"internal/svctest", "internal/bench", "cmd/svcauth"},
+		"os/exec":                        {"internal/svctest", "internal/bench", "internal/passwords", "cmd/svcauth"},
 		"unsafe":                         {},
 		"C":                              {},
 		"math/rand":                      {}, // v2 for jitter; crypto/rand for everything else
@@ -124,12 +124,13 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/config":                {"config", "internal/cache"},
 		"internal/telemetry":             {},
 		"internal/limits":                {},
+		"internal/passwords":             {},
 		"internal/store":                 {},
 		"internal/audit":                 {"internal/store"},
 		"internal/cache":                 {"internal/limits"},
 		"internal/keyring":               {"internal/store", "pkg/resourceserver"},
 		"internal/changes":               {"internal/limits", "internal/store", "internal/cache", "pkg/resourceserver"},
-		"internal/access":                {"internal/limits", "internal/audit", "internal/store", "internal/cache", "internal/keyring", "pkg/resourceserver"},
+		"internal/access":                {"internal/limits", "internal/passwords", "internal/audit", "internal/store", "internal/cache", "internal/keyring", "pkg/resourceserver"},
 		"internal/token":                 {"internal/limits", "internal/audit", "internal/store", "internal/cache", "internal/keyring", "internal/changes", "internal/access", "pkg/resourceserver"},
 		"internal/httpapi":               {"internal/limits", "internal/access", "internal/token", "internal/changes", "internal/telemetry", "pkg/resourceserver"},
 		"internal/httpapi/docs":          {},
@@ -140,7 +141,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"cmd/terraform-provider-svcauth": {"internal/provider"},
 		"deploy/validating/go":           {"pkg/resourceserver"},
 		"deploy/validating/golang-jwt":   {},
-		"cmd/svcauth":                    {"config", "internal/app", "internal/access", "internal/config", "internal/store", "pkg/tokensource", "pkg/resourceserver"},
+		"cmd/svcauth":                    {"config", "internal/app", "internal/access", "internal/config", "internal/passwords", "internal/store", "pkg/tokensource", "pkg/resourceserver"},
 	}
 	everything := []string{"internal/app", "internal/svctest", "internal/drill"} // these put whole servers together
 	for _, p := range packages(t) {

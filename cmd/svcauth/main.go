@@ -22,6 +22,7 @@ var version = "dev" // set when released
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the second Ctrl-C ends the program at once, whatever it waits for
+	passwordWorker = ownCommand(hashPasswords)
 	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
@@ -112,7 +113,7 @@ Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
 	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), backupCommand(), restoreCommand(), configCommand(), healthcheckCommand())
 	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(), organizationCommand(), auditCommand(),
 		signingKeyCommand(), resourceServerCommand(), apiCommand(), privilegeCommand(), meCommand(), explainCommand())
-	add("", versionCommand())
+	add("", versionCommand(), hashPasswordsCommand())
 	return root
 }
 

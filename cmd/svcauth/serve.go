@@ -42,7 +42,7 @@ func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) er
 }
 
 func openWith(c *cobra.Command, cfg config.Config, do func(context.Context, *app.App, config.Config) error) (err error) {
-	a, err := app.New(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr()})
+	a, err := app.New(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr(), PasswordWorker: passwordWorker})
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 		return made, err
 	}
 	var hash string
-	if err := s.hashing.run(ctx, netip.Addr{}, true, func() bool { hash = hashPassword(n.AdminPassword); return true }); err != nil {
+	if err := s.hashing.run(ctx, netip.Addr{}, true, func() bool { hash = s.hashing.hasher.Hash(n.AdminPassword); return true }); err != nil {
 		return made, err
 	}
 	err = s.cfg.Store.Write(ctx, func(q *store.Q) error {

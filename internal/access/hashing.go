@@ -2,30 +2,15 @@ package access
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
-	"fmt"
+	"log/slog"
 	"net/netip"
 	"runtime"
-	"strings"
 	"time"
 
-	"golang.org/x/crypto/argon2"
-
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/passwords"
 	"github.com/svcauth/svcauth/pkg/svcauth"
-)
-
-// argon2id with the parameters that OWASP names for 19 MiB. Parameters stand in
-// each hash, so that they can rise later.
-const (
-	argonMemory  = 19 << 10 // KiB
-	argonTime    = 2
-	argonThreads = 1
-	argonSize    = 32
-	saltSize     = 16
 )
 
 // How many passwords are on their way at once, those that wait for a processor
@@ -40,17 +25,21 @@ const (
 
 // hashing bounds what passwords cost: at most half the processors hash them, so
 // that sign-ins can't take the time and the memory of everything else. Every
-// use of argon2id goes through its run.
+// use of hasher goes through its run.
 type hashing struct {
+	hasher   *passwords.Hasher
 	attempts *limits.Shares[netip.Addr]
 	slots    *limits.Slots[netip.Addr]
 }
 
-func newHashing() hashing {
-	slots := max(1, runtime.GOMAXPROCS(0)/2)
+// maxHashes is how many passwords are hashed at once.
+func maxHashes() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+
+func newHashing(command []string, logger *slog.Logger) hashing {
 	return hashing{
+		passwords.New(command, maxHashes(), logger),
 		limits.NewShares[netip.Addr](limits.Bound{Total: maxAttempts, Each: maxNetworkAttempts, Reserved: maxCleanAttempts}),
-		limits.NewSlots[netip.Addr](slots, min(1, slots-1)),
+		limits.NewSlots[netip.Addr](maxHashes(), min(1, maxHashes()-1)),
 	}
 }
 
@@ -104,13 +93,13 @@ func (a *passwordAttempt) end(wrong bool) {
 
 // check reports whether the password has this hash.
 func (a *passwordAttempt) check(ctx context.Context, password svcauth.Secret, stored string) (ok bool, err error) {
-	err = a.run(ctx, func() bool { ok = verifyPassword(password, stored); return ok })
+	err = a.run(ctx, func() bool { ok = a.s.hashing.hasher.Verify(password, stored); return ok })
 	return ok, err
 }
 
 // hash returns the PHC string of a password.
 func (a *passwordAttempt) hash(ctx context.Context, password svcauth.Secret) (text string, err error) {
-	err = a.run(ctx, func() bool { text = hashPassword(password); return true })
+	err = a.run(ctx, func() bool { text = a.s.hashing.hasher.Hash(password); return true })
 	return text, err
 }
 
@@ -134,38 +123,4 @@ func tooMany(wait time.Duration) error {
 	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many wrong passwords came from your network. Wait as Retry-After says, or ask an administrator of your organization for a link to set another password.")
 	p.RetryAfter = wait
 	return p
-}
-
-// hashPassword returns the PHC string of a password. Only [hashing.run] may
-// call it.
-func hashPassword(password svcauth.Secret) string {
-	salt := make([]byte, saltSize)
-	_, _ = rand.Read(salt)
-	sum := argon2.IDKey([]byte(password.Reveal()), salt, argonTime, argonMemory, argonThreads, argonSize)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemory, argonTime, argonThreads,
-		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(sum))
-}
-
-// verifyPassword reports whether the password has this hash. A hash that can't
-// be read costs as much as one that can. Only [hashing.run] may call it.
-func verifyPassword(password svcauth.Secret, stored string) bool {
-	salt, want := make([]byte, saltSize), make([]byte, argonSize)
-	var version int
-	memory, passes, threads := uint32(argonMemory), uint32(argonTime), uint8(argonThreads)
-	parts, readable := strings.Split(stored, "$"), false
-	if len(parts) == 6 && parts[1] == "argon2id" {
-		_, err1 := fmt.Sscanf(parts[2], "v=%d", &version)
-		_, err2 := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &memory, &passes, &threads)
-		s, err3 := base64.RawStdEncoding.DecodeString(parts[4])
-		w, err4 := base64.RawStdEncoding.DecodeString(parts[5])
-		readable = err1 == nil && err2 == nil && err3 == nil && err4 == nil && version == argon2.Version && len(w) == argonSize &&
-			memory <= 1<<20 && passes <= 16
-		if readable {
-			salt, want = s, w
-		} else {
-			memory, passes, threads = argonMemory, argonTime, argonThreads
-		}
-	}
-	got := argon2.IDKey([]byte(password.Reveal()), salt, passes, memory, threads, argonSize)
-	return subtle.ConstantTimeCompare(got, want) == 1 && readable
 }

@@ -43,6 +43,10 @@ type Config struct {
 	// written to.
 	Mail Mailer
 
+	// PasswordWorker is the command that hashes passwords, apart from this
+	// process; see [passwords.New]. Empty: this process hashes.
+	PasswordWorker []string
+
 	Clock  func() time.Time // default time.Now
 	Logger *slog.Logger     // default: silence
 }
@@ -69,7 +73,7 @@ func New(cfg Config) *Service {
 	if cfg.Audit == nil {
 		cfg.Audit = audit.New(audit.Config{Store: cfg.Store, Logger: cfg.Logger})
 	}
-	s := &Service{cfg: cfg, hashing: newHashing(), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter,
+	s := &Service{cfg: cfg, hashing: newHashing(cfg.PasswordWorker, cfg.Logger), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter,
 		refused: limits.NewShares[struct{}](limits.Bound{Total: maxRefused}), blocked: make(map[string]bool, len(cfg.Blocklist)),
 		policies: limits.NewRates[string](limits.Rate{PerSecond: policiesPerSecond, Burst: policiesAtOnce}, 10_000)}
 	for _, password := range cfg.Blocklist {
@@ -77,6 +81,9 @@ func New(cfg Config) *Service {
 	}
 	return s
 }
+
+// Close ends the processes that hash passwords. It returns no error.
+func (s *Service) Close() error { return s.hashing.hasher.Close() }
 
 func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }
 

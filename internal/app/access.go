@@ -10,7 +10,7 @@ import (
 // newAccess builds the rules, with the list of refused passwords and the sender of mail where there are such.
 func (a *App) newAccess(revocations *resourceserver.RevocationSet) (*access.Service, error) {
 	cfg := access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Audit: a.audit, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
-		AuditRetention: a.cfg.Audit.Retention, OnRevoke: a.metrics.Revoked, Oversized: a.Token.Oversized, Clock: a.clock, Logger: a.logger}
+		AuditRetention: a.cfg.Audit.Retention, OnRevoke: a.metrics.Revoked, Oversized: a.Token.Oversized, PasswordWorker: a.passwordWorker, Clock: a.clock, Logger: a.logger}
 	var err error
 	if cfg.Blocklist, err = blocklist(a.cfg.Passwords.BlocklistFile); err != nil {
 		return nil, of("passwords.blocklist_file", err)

@@ -41,6 +41,9 @@ type Options struct {
 	Clock   func() time.Time // default: time.Now
 	// Listener is used instead of listening on `listen`; Run closes it. For those who must know the address first.
 	Listener net.Listener
+	// PasswordWorker is the command that hashes passwords; see
+	// [access.Config]. Empty: this process hashes them.
+	PasswordWorker []string
 }
 
 // App is a whole svcauth.
@@ -50,11 +53,13 @@ type App struct {
 
 	cfg      config.Config
 	listener net.Listener // of Options; nil: Run listens itself
-	clock    func() time.Time
-	log      *telemetry.BufferedWriter
-	logger   *slog.Logger
-	metrics  *telemetry.Metrics
-	tracer   trace.Tracer // nil: no traces
+
+	passwordWorker []string
+	clock          func() time.Time
+	log            *telemetry.BufferedWriter
+	logger         *slog.Logger
+	metrics        *telemetry.Metrics
+	tracer         trace.Tracer // nil: no traces
 
 	tokenRoutes map[string]bool // the token endpoint and its aliases
 
@@ -74,7 +79,7 @@ type App struct {
 
 // New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
-	a := &App{version: opts.Version, tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a := &App{version: opts.Version, tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, passwordWorker: opts.PasswordWorker, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
 	for _, path := range cfg.Token.Aliases {
 		a.tokenRoutes[path] = true
 	}
@@ -178,6 +183,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	if a.Access, err = a.newAccess(revocations); err != nil {
 		return err
 	}
+	a.closers = append(a.closers, a.Access.Close)
 	return a.wireHTTP()
 }
 

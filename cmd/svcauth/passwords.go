@@ -1,0 +1,35 @@
+package main
+
+import (
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"github.com/svcauth/svcauth/internal/passwords"
+)
+
+const hashPasswords = "hash-passwords"
+
+// passwordWorker is the command that hashes the server's passwords. main sets
+// it: in a test this program is another one.
+var passwordWorker []string
+
+// ownCommand returns what starts this program with an argument, though another
+// has been installed in its place meanwhile; nil if it can't be said.
+func ownCommand(argument string) []string {
+	if runtime.GOOS == "linux" {
+		return []string{"/proc/self/exe", argument}
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return []string{path, argument}
+}
+
+// hashPasswordsCommand is for the server, which starts it by itself.
+func hashPasswordsCommand() *cobra.Command {
+	return &cobra.Command{Use: hashPasswords, Short: "Hash what the server hands over, behind everything else that the machine does", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return passwords.Work(c.InOrStdin(), raw(c.OutOrStdout())) }}
+}
