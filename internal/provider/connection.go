@@ -34,12 +34,13 @@ type connection struct {
 	client *svcauth.Client
 	err    error
 
-	mu     sync.Mutex
-	opened map[string]*openedToken // by ephemeral access tokens, see accesstoken.go
+	mu        sync.Mutex
+	opened    map[string]*openedToken // by ephemeral access tokens, see accesstoken.go
+	protected map[string]bool         // what has been read and not planned yet, see protection.go
 }
 
 func newConnection(ctx context.Context, m providerModel, userAgent string, d *diag.Diagnostics) *connection {
-	c := &connection{userAgent: userAgent, opened: map[string]*openedToken{}, options: tokensource.LoadOptions{URL: m.URL.ValueString(), ClientID: m.ClientID.ValueString(),
+	c := &connection{userAgent: userAgent, opened: map[string]*openedToken{}, protected: map[string]bool{}, options: tokensource.LoadOptions{URL: m.URL.ValueString(), ClientID: m.ClientID.ValueString(),
 		ClientSecret: svcauth.Secret(m.ClientSecret.ValueString()), ClientSecretFile: m.ClientSecretFile.ValueString(), CAFile: m.CAFile.ValueString(),
 		Profile: m.Profile.ValueString(), ConfigFile: m.ConfigFile.ValueString()}}
 	note := func(name string, v attr.Value) {

@@ -44,7 +44,8 @@ func (c *connection) explain(err error) string {
 	text := err.Error()
 	switch {
 	case errors.Is(err, errUnknown):
-		return text + ", but needed now. Read this only after what they come from is made (depends_on), or run terraform apply -target on that first."
+		return text + ", but needed now. Run terraform apply -target on what they come from first; a data source waits for it too with depends_on. " +
+			"An ephemeral resource does not: it waits if one of its own arguments comes from there."
 	case errors.As(err, &problem) && problem.Code == svcauth.CodeForbidden && strings.Contains(problem.Detail, accessSetting):
 		return text + "\n\nTerraform signed in as a service account (" + c.origin() + "). There are two ways out: have a member who holds settings:manage turn " + accessSetting +
 			" on, in the console's settings or by PATCH /v1/organization {\"" + accessSetting + "\": true}; or give the provider an application key (ak_…) of a member."

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -29,12 +30,29 @@ func accountNamed(ctx context.Context, client *svcauth.Client, name string) (svc
 	return svcauth.ServiceAccount{}, &notFoundError{fmt.Sprintf("service account with the name %q", name)}
 }
 
-// account finds one by id or name.
+// account finds one by id or name, as an import names it: in whichever case, as
+// names are unique on the server.
 func account(ctx context.Context, client *svcauth.Client, ref string) (svcauth.ServiceAccount, error) {
 	if svcauth.ValidID(svcauth.PrefixServiceAccount, ref) {
 		return client.ServiceAccount(ctx, ref)
 	}
-	return accountNamed(ctx, client, ref)
+	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor, Name: ref, Limit: svcauth.MaxPageSize})
+	}
+	for account, err := range svcauth.All(ctx, pages) {
+		if err != nil {
+			return svcauth.ServiceAccount{}, err
+		}
+		if sameName(account.Name, ref) {
+			return account, nil
+		}
+	}
+	return svcauth.ServiceAccount{}, &notFoundError{fmt.Sprintf("service account with the name %q", ref)}
+}
+
+// sameName compares as the server does where names are unique.
+func sameName(a, b string) bool {
+	return strings.ToLower(strings.TrimSpace(a)) == strings.ToLower(strings.TrimSpace(b))
 }
 
 func allRoles(ctx context.Context, client *svcauth.Client) (roles []svcauth.Role, err error) {
@@ -50,12 +68,21 @@ func allRoles(ctx context.Context, client *svcauth.Client) (roles []svcauth.Role
 	return roles, nil
 }
 
-// role finds one by id or exact name.
+// role finds one by id or name, as [account] does.
 func role(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Role, error) {
 	if svcauth.ValidID(svcauth.PrefixRole, ref) {
 		return client.Role(ctx, ref)
 	}
-	return roleNamed(ctx, client, ref)
+	roles, err := allRoles(ctx, client)
+	if err != nil {
+		return svcauth.Role{}, err
+	}
+	for _, r := range roles {
+		if sameName(r.Name, ref) {
+			return r, nil
+		}
+	}
+	return svcauth.Role{}, &notFoundError{fmt.Sprintf("role with the name %q", ref)}
 }
 
 // roleNamed finds a role by its exact name.
@@ -91,11 +118,36 @@ func member(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Me
 	return svcauth.Member{}, &notFoundError{fmt.Sprintf("member with the address %q", ref)}
 }
 
-// pair takes an import id "a/b" apart.
-func pair(id, form string) (first, second string, err error) {
-	first, second, ok := strings.Cut(id, "/")
-	if !ok || first == "" || second == "" {
-		return "", "", fmt.Errorf("expected an import id of the form %s", form)
+// pair takes an import id "a/b" apart and finds both. Names may hold slashes: it
+// is cut at the one where both sides are something.
+func pair[A, B any](ctx context.Context, client *svcauth.Client, id, form string, first func(context.Context, *svcauth.Client, string) (A, error),
+	second func(context.Context, *svcauth.Client, string) (B, error)) (a A, b B, err error) {
+	missing, found := error(nil), 0
+	for at := 1; at < len(id)-1; at++ {
+		if id[at] != '/' {
+			continue
+		}
+		left, err := first(ctx, client, id[:at])
+		var right B
+		if err == nil {
+			right, err = second(ctx, client, id[at+1:])
+		}
+		switch none := (*notFoundError)(nil); {
+		case err == nil:
+			a, b, found = left, right, found+1
+		case errors.As(err, &none) || gone(err):
+			missing = err
+		default:
+			return a, b, err
+		}
 	}
-	return first, second, nil
+	switch {
+	case found == 1:
+		return a, b, nil
+	case found > 1:
+		return a, b, fmt.Errorf("the import id %q can be read in %d ways, for names in it hold slashes: give ids instead of names", id, found)
+	case missing != nil:
+		return a, b, fmt.Errorf("%w (expected an import id of the form %s)", missing, form)
+	}
+	return a, b, fmt.Errorf("expected an import id of the form %s", form)
 }

@@ -205,17 +205,7 @@ func (r *accountRoleResource) ImportState(ctx context.Context, req resource.Impo
 	if client == nil {
 		return
 	}
-	accountRef, roleRef, err := pair(req.ID, "<service account>/<role>, each by id or name")
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
-		return
-	}
-	holder, err := account(ctx, client, accountRef)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
-		return
-	}
-	held, err := role(ctx, client, roleRef)
+	holder, held, err := pair(ctx, client, req.ID, "<service account>/<role>, each by id or name", account, role)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
 		return

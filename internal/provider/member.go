@@ -150,6 +150,7 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	m.set(found)
+	r.read(*m.guarded(), true)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
@@ -207,12 +208,24 @@ func (r *memberResource) Delete(ctx context.Context, req resource.DeleteRequest,
 
 // ModifyPlan refuses to plan the end of a protected member.
 func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.State.Raw.IsNull() || !req.Plan.Raw.IsNull() {
-		return
+	var was, next memberModel
+	var prior, plan *guarded
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &was)...)
+		prior = was.guarded()
 	}
-	var m memberModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	protected(&resp.Diagnostics, m.DeletionProtection, m.Email)
+	if !req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(req.Plan.Get(ctx, &next)...)
+		plan = next.guarded()
+	}
+	r.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
+	if prior != nil && plan != nil && (next.Email.IsUnknown() || !sameEmail(was.Email.ValueString(), next.Email.ValueString())) {
+		protected(&resp.Diagnostics, was.DeletionProtection, was.Email) // another address is another member
+	}
+}
+
+func (m *memberModel) guarded() *guarded {
+	return &guarded{kind: "member", name: m.Email, protection: m.DeletionProtection}
 }
 
 // ImportState takes an id or an address.

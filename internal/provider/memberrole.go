@@ -147,17 +147,7 @@ func (r *memberRoleResource) ImportState(ctx context.Context, req resource.Impor
 	if client == nil {
 		return
 	}
-	memberRef, roleRef, err := pair(req.ID, "<member>/<role>, each by id, or by address and name")
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
-		return
-	}
-	holder, err := member(ctx, client, memberRef)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
-		return
-	}
-	held, err := role(ctx, client, roleRef)
+	holder, held, err := pair(ctx, client, req.ID, "<member>/<role>, each by id, or by address and name", member, role)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
 		return

@@ -138,6 +138,7 @@ func (r *roleResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 		return
 	}
 	m.set(found)
+	r.read(*m.guarded(), true)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
@@ -204,12 +205,21 @@ func (r *roleResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 
 // ModifyPlan refuses to plan the end of a protected role.
 func (r *roleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.State.Raw.IsNull() || !req.Plan.Raw.IsNull() {
-		return
+	var was, next roleModel
+	var prior, plan *guarded
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &was)...)
+		prior = was.guarded()
 	}
-	var m roleModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	protected(&resp.Diagnostics, m.DeletionProtection, m.Name)
+	if !req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(req.Plan.Get(ctx, &next)...)
+		plan = next.guarded()
+	}
+	r.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
+}
+
+func (m *roleModel) guarded() *guarded {
+	return &guarded{kind: "role", name: m.Name, protection: m.DeletionProtection}
 }
 
 // ImportState takes an id or a name.

@@ -2,7 +2,9 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -26,10 +28,11 @@ func (r *secretResource) ImportState(ctx context.Context, req resource.ImportSta
 }
 
 func findSecret(ctx context.Context, client *svcauth.Client, importID string) (accountID, id string, err error) {
-	accountRef, secretRef, err := pair(importID, "<service account by id or name>/<secret by id or its last four characters>")
-	if err != nil {
-		return "", "", err
+	at := strings.LastIndexByte(importID, '/') // the name of an account may hold one
+	if at < 1 || at == len(importID)-1 {
+		return "", "", errors.New("expected an import id of the form <service account by id or name>/<secret by id or its last four characters>")
 	}
+	accountRef, secretRef := importID[:at], importID[at+1:]
 	holder, err := account(ctx, client, accountRef)
 	if err != nil {
 		return "", "", err

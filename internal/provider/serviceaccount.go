@@ -87,6 +87,7 @@ func (r *serviceAccountResource) Read(ctx context.Context, req resource.ReadRequ
 		return
 	}
 	m.set(account)
+	r.read(*m.guarded(), true)
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
@@ -155,23 +156,23 @@ func (r *serviceAccountResource) Delete(ctx context.Context, req resource.Delete
 	}
 }
 
-// ModifyPlan refuses to plan the end of a protected account, rather than to fail in the middle of an apply.
+// ModifyPlan refuses to plan the end of a protected service account.
 func (r *serviceAccountResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.State.Raw.IsNull() || !req.Plan.Raw.IsNull() {
-		return
+	var was, next serviceAccountModel
+	var prior, plan *guarded
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &was)...)
+		prior = was.guarded()
 	}
-	var m serviceAccountModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	protected(&resp.Diagnostics, m.DeletionProtection, m.Name)
+	if !req.Plan.Raw.IsNull() {
+		resp.Diagnostics.Append(req.Plan.Get(ctx, &next)...)
+		plan = next.guarded()
+	}
+	r.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
 }
 
-// protected says whether a thing must not be destroyed, and what to do about it.
-func protected(d *diagnostics, protection types.Bool, name types.String) bool {
-	if protection.ValueBool() {
-		d.AddAttributeError(path.Root("deletion_protection"), "Protected from deletion",
-			fmt.Sprintf("%q has deletion_protection = true. To destroy it, set that to false and apply, then destroy.", name.ValueString()))
-	}
-	return protection.ValueBool()
+func (m *serviceAccountModel) guarded() *guarded {
+	return &guarded{kind: "service account", name: m.Name, protection: m.DeletionProtection}
 }
 
 // ImportState takes an id or a name.
