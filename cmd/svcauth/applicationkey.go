@@ -11,16 +11,26 @@ import (
 )
 
 func applicationKeyCommand() *cobra.Command {
-	return noun("application-key", "Your own application keys: clients that act as you, with your roles", []string{"application-keys", "ak"},
+	return noun("application-key", "Application keys: clients that act as the member who made them, with its roles", []string{"application-keys", "ak"},
 		listKeys(), getKey(), createKey(), deleteKey())
 }
 
-var aboutKeys = map[string]choices{"APPLICATION-KEY": keyChoices}
+var aboutKeys = map[string]choices{"APPLICATION-KEY": keyChoices, "member": memberChoices}
 
 func listKeys() *cobra.Command {
+	var member string
 	return listing[svcauth.ApplicationKey]{
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List your application keys, newest first", example: []string{"svcauth application-key list"}},
-		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.ApplicationKey], error) {
+		verb: verb{use: "list", aliases: []string{"ls"}, short: "List your application keys, newest first, or those of a member", choices: aboutKeys,
+			example: []string{"svcauth application-key list", "svcauth application-key list --member ada@example.com"},
+			flags: func(flags *pflag.FlagSet) {
+				flags.StringVar(&member, "member", "", "the member whose keys are meant, by id or e-mail address (needs members:manage)")
+			}},
+		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (_ svcauth.List[svcauth.ApplicationKey], err error) {
+			if member != "" {
+				if o.Member, err = s.memberID(ctx, member); err != nil {
+					return svcauth.List[svcauth.ApplicationKey]{}, err
+				}
+			}
 			return s.client.ApplicationKeys(ctx, o)
 		},
 		columns: func(s *session) []column[svcauth.ApplicationKey] {
@@ -37,7 +47,7 @@ func listKeys() *cobra.Command {
 }
 
 func getKey() *cobra.Command {
-	return verb{use: "get APPLICATION-KEY", short: "Show one of your application keys, by its id", choices: aboutKeys,
+	return verb{use: "get APPLICATION-KEY", short: "Show an application key, by its id: one of yours, or with members:manage any", choices: aboutKeys,
 		example: []string{"svcauth application-key get ak_01h455vb4pex5vsknk084sn02q"},
 		run: func(ctx context.Context, s *session, args []string) error {
 			key, err := s.client.ApplicationKey(ctx, args[0])
@@ -66,7 +76,7 @@ func (s *session) showKey(k svcauth.ApplicationKey) error {
 func createKey() *cobra.Command {
 	var body svcauth.NewApplicationKey
 	return verb{use: "create", short: "Create an application key of yours; its secret is shown once", example: []string{`svcauth application-key create --description "My laptop"`},
-		long:  "It acts with the roles that you hold at the moment of each token request, and dies with your membership.",
+		long:  "It acts with the roles that you hold at the moment of each token request, and ends when your password is set or reset, and when you are suspended or removed.",
 		flags: func(flags *pflag.FlagSet) { flags.StringVar(&body.Description, "description", "", "what it is for") },
 		run: func(ctx context.Context, s *session, _ []string) error {
 			key, err := s.client.CreateApplicationKey(ctx, body)
@@ -79,7 +89,7 @@ func createKey() *cobra.Command {
 
 func deleteKey() *cobra.Command {
 	var t taking
-	return verb{use: "delete APPLICATION-KEY", aliases: []string{"rm"}, short: "Delete one of your application keys; its tokens die at once", choices: aboutKeys,
+	return verb{use: "delete APPLICATION-KEY", aliases: []string{"rm"}, short: "Delete an application key, one of yours or with members:manage any; its tokens die at once", choices: aboutKeys,
 		example: []string{"svcauth application-key delete ak_01h455vb4pex5vsknk084sn02q --yes"}, flags: t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			if err := t.confirm(ctx, s, func() (string, error) {
@@ -88,7 +98,7 @@ func deleteKey() *cobra.Command {
 				if key.ClientID == s.config.ClientID {
 					own = " It is the one that this command uses: you will need another."
 				}
-				return fmt.Sprintf("Delete application key %s (%s), %s? Its tokens die at once.%s", args[0], clean(key.Description), lastUsed(s.now(), key.LastUsedAt), own), err
+				return fmt.Sprintf("Delete application key %s (%s) of %s, %s? Its tokens die at once.%s", args[0], clean(key.Description), clean(key.Member.Email), lastUsed(s.now(), key.LastUsedAt), own), err
 			}); err != nil {
 				return err
 			}

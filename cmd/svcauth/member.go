@@ -156,10 +156,10 @@ func activateMember() *cobra.Command {
 
 func suspendMember() *cobra.Command {
 	var t taking
-	return verb{use: "suspend MEMBER", short: "Suspend a member: sessions and the tokens of its application keys end at once", choices: aboutMembers,
+	return verb{use: "suspend MEMBER", short: "Suspend a member: its sessions and application keys end at once", choices: aboutMembers,
 		example: []string{"svcauth member suspend ada@example.com --yes"}, flags: t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t, "Suspend %s? Sessions, and the tokens of the application keys, end at once.", func(id string) error {
+			return s.withMember(ctx, args[0], &t, "Suspend %s? Sessions and application keys end at once, and whatever uses these keys is refused.", func(id string) error {
 				member, err := s.client.UpdateMember(ctx, id, 0, svcauth.MemberPatch{Suspended: new(true)}, t.wait)
 				if err != nil {
 					return err
@@ -189,7 +189,7 @@ func resetMember() *cobra.Command {
 	return verb{use: "reset MEMBER", short: "Make a one-time link by which a member sets a new password; the present one stops working", choices: aboutMembers,
 		example: []string{"svcauth member reset ada@example.com --yes"}, flags: t.yesFlag,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t, "Reset the password of %s? The present one stops working, and sessions end.", func(id string) error {
+			return s.withMember(ctx, args[0], &t, "Reset the password of %s? The present one stops working, sessions and application keys end.", func(id string) error {
 				member, err := s.client.ResetMember(ctx, id)
 				if err != nil {
 					return err

@@ -51,27 +51,37 @@ func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplica
 	return made, nil
 }
 
-// ApplicationKey reads one of the calling member's own.
+// ApplicationKey reads one: the caller's own, or with members:manage anybody's of
+// the organization.
 func (s *Service) ApplicationKey(ctx context.Context, id string) (svcauth.ApplicationKey, error) {
-	actor, err := theMember(ctx)
+	actor, err := caller(ctx, "")
 	if err != nil {
 		return svcauth.ApplicationKey{}, err
 	}
-	key, err := s.ownKey(ctx, s.read(), actor, id)
+	key, err := s.keyFor(ctx, s.read(), actor, id)
 	return key, s.problem(err, svcauth.AuditTarget{Kind: "application_key"})
 }
 
-// ApplicationKeys gives a page of the calling member's own, newest first.
+// ApplicationKeys returns a page of the calling member's own, newest first; with
+// o.Member, which needs members:manage, of that member's.
 func (s *Service) ApplicationKeys(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ApplicationKey], err error) {
-	actor, err := theMember(ctx)
+	var actor Actor
+	if o.Member == "" {
+		actor, err = theMember(ctx)
+		o.Member = actor.ID
+	} else if actor, err = caller(ctx, ""); err == nil && o.Member != actor.ID {
+		if _, err = caller(ctx, svcauth.MembersManage); err == nil {
+			_, err = memberRow(ctx, s.read(), actor.OrgID, o.Member)
+		}
+	}
 	if err != nil {
-		return list, err
+		return list, s.problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
 	before, limit, err := pageOf(o, svcauth.PrefixApplicationKey)
 	if err != nil {
 		return list, err
 	}
-	read, err := s.read().ApplicationKeys(ctx, actor.OrgID, actor.ID, before, limit+1)
+	read, err := s.read().ApplicationKeys(ctx, actor.OrgID, o.Member, before, limit+1)
 	if err == nil {
 		list = listOf(read, limit, func(k svcauth.ApplicationKey) string { return k.ID })
 		err = addKeySecrets(ctx, s.read(), actor.OrgID, list.Items)
@@ -79,11 +89,20 @@ func (s *Service) ApplicationKeys(ctx context.Context, o svcauth.ListOptions) (l
 	return list, s.problem(err, svcauth.AuditTarget{Kind: "application_key"})
 }
 
-func (s *Service) ownKey(ctx context.Context, q *store.Q, actor Actor, id string) (svcauth.ApplicationKey, error) {
+// keyFor reads a key that the caller may see and end.
+func (s *Service) keyFor(ctx context.Context, q *store.Q, actor Actor, id string) (svcauth.ApplicationKey, error) {
+	if !actor.Has(svcauth.MembersManage) {
+		if _, err := theMember(ctx); err != nil {
+			return svcauth.ApplicationKey{}, err
+		}
+	}
 	if err := checkID(svcauth.PrefixApplicationKey, id); err != nil {
 		return svcauth.ApplicationKey{}, err
 	}
-	key, err := q.ApplicationKey(ctx, actor.OrgID, actor.ID, id)
+	key, err := q.ApplicationKey(ctx, actor.OrgID, id)
+	if err == nil && key.Member.ID != actor.ID && !actor.Has(svcauth.MembersManage) {
+		err = store.ErrNotFound
+	}
 	if err != nil {
 		return svcauth.ApplicationKey{}, err
 	}
@@ -107,19 +126,51 @@ func addKeySecrets(ctx context.Context, q *store.Q, orgID string, keys []svcauth
 	return err
 }
 
-// DeleteApplicationKey removes one of the calling member's own. Its tokens die.
+// DeleteApplicationKey removes one: the caller's own, or with members:manage
+// anybody's of the organization. Its tokens die.
 func (s *Service) DeleteApplicationKey(ctx context.Context, id string) error {
 	op := operation{action: "application_key.delete", target: svcauth.AuditTarget{Kind: "application_key", ID: id}}
 	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		actor, err := theMember(ctx)
+		key, err := s.keyFor(ctx, t.Q, t.actor, id)
 		if err != nil {
 			return err
 		}
-		key, err := s.ownKey(ctx, t.Q, actor, id)
-		if err != nil {
+		if err := t.mayManageAccess(ctx); err != nil {
 			return err
 		}
 		t.target.Name, t.before = key.Description, key
-		return t.deleteClient(ctx, actor.OrgID, id)
+		return t.deleteClient(ctx, t.actor.OrgID, id)
 	})
+}
+
+// endAccess ends what a member can come in by without a proof of who it is: its
+// sessions, with the sign-ins that are under way, and its application keys.
+func (t *tx) endAccess(ctx context.Context, m store.MemberRow) error {
+	if err := t.EndSessions(ctx, m.OrgID, m.ID); err != nil {
+		return err
+	}
+	return t.endKeys(ctx, m)
+}
+
+// endKeys removes a member's application keys. Their tokens die, and the audit
+// log tells of each.
+func (t *tx) endKeys(ctx context.Context, m store.MemberRow) error {
+	keys, err := t.ApplicationKeys(ctx, m.OrgID, m.ID, "", svcauth.MaxApplicationKeys)
+	if err == nil {
+		err = addKeySecrets(ctx, t.Q, m.OrgID, keys)
+	}
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := t.deleteClient(ctx, m.OrgID, key.ID); err != nil {
+			return err
+		}
+		ended := *t
+		ended.target, ended.before, ended.after = svcauth.AuditTarget{Kind: "application_key", ID: key.ID, Name: key.Description}, key, nil
+		if err := ended.audit(ctx, "application_key.delete"); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -52,7 +52,7 @@ func (s *Service) MemberImpact(ctx context.Context, id, role string) (Impact, er
 	return s.countTokens(ctx, Impact{Keys: len(keys)}, keys, func(r cache.TokenRecord) bool { return role == "" || slices.Contains(r.Roles, role) })
 }
 
-// ApplicationKeyImpact tells what would die with one of the caller's own keys.
+// ApplicationKeyImpact tells what would die with an application key that the caller may see.
 func (s *Service) ApplicationKeyImpact(ctx context.Context, id string) (Impact, error) {
 	key, err := s.ApplicationKey(ctx, id)
 	if err != nil {

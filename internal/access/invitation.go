@@ -115,8 +115,8 @@ func (s *Service) grantInvited(ctx context.Context, t *tx, row store.MemberRow, 
 }
 
 // ResetMember makes a one-time link, InvitationURL in the answer, by which a
-// member sets another password; the present one stops working and its sessions
-// end. That hands over all that the member holds. For somebody who has not
+// member sets another password; the present one stops working, and its sessions
+// and application keys end. That hands over all that the member holds. For somebody who has not
 // accepted an invitation yet it makes a new one. A service account gets no
 // link, as at [Service.InviteMember].
 func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.Member, err error) {
@@ -140,7 +140,7 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		if err := t.SetPassword(ctx, row.OrgID, row.ID, ""); err != nil {
 			return err
 		}
-		if err := t.EndSessions(ctx, row.OrgID, row.ID); err != nil {
+		if err := t.endAccess(ctx, row); err != nil {
 			return err
 		}
 		changed = was
@@ -164,7 +164,7 @@ func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (Invited
 	return Invited{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, s.problem(err, svcauth.AuditTarget{})
 }
 
-// AcceptInvitation sets the password of the member whose link it is, makes it active, ends its sessions and voids the link. It needs no actor; where the context has one without
+// AcceptInvitation sets the password of the member whose link it is, makes it active, ends its sessions and application keys, and voids the link. It needs no actor; where the context has one without
 // an ID, its IP and RequestID stand in the audit log. Problems: [svcauth.CodeNotFound] as for [Service.Invitation], [svcauth.CodeInvalid] for a password that is refused.
 func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.Secret) (memberID string, err error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
@@ -202,7 +202,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 	return m.ID, err
 }
 
-// setPassword writes a password that its owner chose: whoever had the old one, or a link, is out.
+// setPassword writes a password that its owner chose: whoever had the old one, a link or a key is out.
 func (t *tx) setPassword(ctx context.Context, m store.MemberRow, hash string) error {
 	if err := t.SetPassword(ctx, m.OrgID, m.ID, hash); err != nil {
 		return err
@@ -210,7 +210,7 @@ func (t *tx) setPassword(ctx context.Context, m store.MemberRow, hash string) er
 	if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.now); err != nil {
 		return err
 	}
-	if err := t.EndSessions(ctx, m.OrgID, m.ID); err != nil {
+	if err := t.endAccess(ctx, m); err != nil {
 		return err
 	}
 	return t.DeleteInvitations(ctx, m.OrgID, m.ID)

@@ -142,7 +142,7 @@ func (t *tx) targetMember(ctx context.Context, id string) (store.MemberRow, svca
 	return row, m, err
 }
 
-// UpdateMember changes names, or suspends a member (its sessions and the tokens of its application keys die at once) or lets it back in, which hands over all
+// UpdateMember changes names, or suspends a member (its sessions and application keys end at once) or lets it back in, which hands over all
 // that it holds. version 0: whatever it is. Problems: [svcauth.CodePreconditionFailed], [svcauth.CodeConflict] for the last Administrator.
 func (s *Service) UpdateMember(ctx context.Context, id string, version int64, patch svcauth.MemberPatch) (changed svcauth.Member, err error) {
 	err = s.change(ctx, memberOperation("member.update", id), func(ctx context.Context, t *tx) error {
@@ -203,18 +203,15 @@ func (s *Service) suspend(ctx context.Context, t *tx, row store.MemberRow, suspe
 		if err := s.mayHandOverAccount(ctx, t, row.ID, handover{what: "let this member back in"}); err != nil {
 			return err
 		}
-		return t.touchKeys(ctx, row)
+		return t.endKeys(ctx, row) // that an earlier release's suspension left
 	}
 	if err := t.keepAnAdministrator(ctx, row); err != nil {
-		return err
-	}
-	if err := t.EndSessions(ctx, row.OrgID, row.ID); err != nil {
 		return err
 	}
 	if err := t.DeleteInvitations(ctx, row.OrgID, row.ID); err != nil {
 		return err
 	}
-	return t.revokeKeys(ctx, row, "")
+	return t.endAccess(ctx, row)
 }
 
 // DeleteMember removes a member. Its sessions end and its application keys die at once, with their tokens; the service accounts that it made live on. Problem:
@@ -228,7 +225,7 @@ func (s *Service) DeleteMember(ctx context.Context, id string) error {
 		if err := t.keepAnAdministrator(ctx, row); err != nil {
 			return err
 		}
-		if err := t.revokeKeys(ctx, row, ""); err != nil {
+		if err := t.endKeys(ctx, row); err != nil {
 			return err
 		}
 		return t.DeleteMember(ctx, row.OrgID, row.ID)
@@ -310,7 +307,7 @@ func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 	return err
 }
 
-// revokeKeys kills the tokens of a member's application keys: all of them, or only those that carry the role.
+// revokeKeys kills those tokens of a member's application keys that carry a role.
 func (t *tx) revokeKeys(ctx context.Context, m store.MemberRow, role string) error {
 	keys, err := t.ApplicationKeyIDs(ctx, m.OrgID, m.ID)
 	if err != nil {

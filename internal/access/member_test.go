@@ -388,7 +388,7 @@ func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
 	problem(t, svcauth.CodeUnauthenticated, err)
-	f.lives(token)
+	f.dies(token)
 	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeUnauthenticated, err)
 	link := linkToken(t, reset.InvitationURL)

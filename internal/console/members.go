@@ -22,6 +22,9 @@ func (k *Console) mountMembers(g *gin.RouterGroup) {
 	g.POST(one+"/roles", k.signedIn(assignMemberRole))
 	g.GET(one+"/roles/:role/unassign", k.signedIn(memberTab("roles", "unassign")))
 	g.POST(one+"/roles/:role/unassign", k.signedIn(unassignMemberRole))
+	g.GET(one+"/application-keys", k.signedIn(memberTab("keys", "")))
+	g.GET(one+"/application-keys/:key/delete", k.signedIn(memberTab("keys", "key")))
+	g.POST(one+"/application-keys/:key/delete", k.signedIn(endMemberKey))
 	g.GET(one+"/edit", k.signedIn(memberTab("details", "edit")))
 	g.POST(one+"/edit", k.signedIn(saveMember))
 	g.GET(one+"/suspend", k.signedIn(memberTab("details", "suspend")))
@@ -108,6 +111,38 @@ type memberData struct {
 	Grant      svcauth.Grant // that a dialog is about
 	Impact     access.Impact // what a dialog would break
 	Made       *invited
+	Keys       []svcauth.ApplicationKey
+	Key        svcauth.ApplicationKey // that a dialog is about
+}
+
+// readKeys fills the tab of a member's application keys.
+func (v *visit) readKeys(d *memberData) (err error) {
+	d.Keys, err = everything(v.ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ApplicationKey], error) {
+		o.Member = d.Member.ID
+		return v.k.cfg.Access.ApplicationKeys(ctx, o)
+	})
+	if err != nil || d.Dialog != "key" {
+		return err
+	}
+	at := slices.IndexFunc(d.Keys, func(k svcauth.ApplicationKey) bool { return k.ID == v.Param("key") })
+	if at < 0 {
+		return svcauth.NewProblem(svcauth.CodeNotFound, "This member has no application key with this id. It may have ended.")
+	}
+	d.Key = d.Keys[at]
+	d.Impact, err = v.k.cfg.Access.ApplicationKeyImpact(v.ctx, d.Key.ID)
+	return err
+}
+
+// endMemberKey deletes a member's application key.
+func endMemberKey(v *visit) error {
+	m, err := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	if err != nil {
+		return err
+	}
+	if err := v.k.cfg.Access.DeleteApplicationKey(v.ctx, v.Param("key")); err != nil {
+		return v.refusedOn(err, "keys")
+	}
+	return v.taken("/console/members/"+m.ID+"/application-keys", "The application key of %s is deleted. Its tokens no longer work.", m.Email)
 }
 
 func (v *visit) memberPage(status int, d memberData) (err error) {
@@ -131,7 +166,12 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 			return v.redirect("/console/members/" + d.Member.ID + "/roles")
 		}
 	}
-	if d.Dialog == "suspend" || d.Dialog == "remove" || d.Dialog == "unassign" {
+	if d.Tab == "keys" {
+		if err := v.readKeys(&d); err != nil {
+			return err
+		}
+	}
+	if d.Dialog == "suspend" || d.Dialog == "reset" || d.Dialog == "remove" || d.Dialog == "unassign" {
 		if d.Impact, err = v.k.cfg.Access.MemberImpact(v.ctx, d.Member.ID, d.Grant.Name); err != nil {
 			return err
 		}

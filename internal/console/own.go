@@ -132,7 +132,7 @@ func changePassword(v *visit) error {
 		}
 		return v.profilePage(f.status(), nil, f)
 	}
-	return v.leave("Your password is changed and all your sessions have ended. Sign in with the new one.")
+	return v.leave("Your password is changed, and all your sessions and application keys have ended. Sign in with the new one.")
 }
 
 func signOutEverywhere(v *visit) error {

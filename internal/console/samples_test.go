@@ -113,6 +113,10 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	}
 	one("details", memberData{Tab: "details"})
 	one("roles", memberData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
+	keys := []svcauth.ApplicationKey{{ID: id("ak", 1), ClientID: id("ak", 1), Description: "laptop", CreatedAt: *at(-time.Hour), LastUsedAt: at(-time.Minute)}}
+	one("keys", memberData{Tab: "keys", Keys: keys})
+	one("keys-empty", memberData{Tab: "keys"})
+	one("key-delete", memberData{Tab: "keys", Dialog: "key", Keys: keys, Key: keys[0]})
 	one("roles-empty", memberData{Tab: "roles"})
 	for _, dialog := range []string{"edit", "suspend", "reset", "remove"} {
 		one(dialog, memberData{Tab: "details", Dialog: dialog, Self: dialog == "remove", Impact: access.Impact{Keys: 2, Tokens: 3, Addresses: 1, LastUsed: at(-time.Minute)}})

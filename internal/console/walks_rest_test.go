@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"net/url"
 	"testing"
 	"time"
 
@@ -125,4 +126,24 @@ func TestWalkOfTheRest(t *testing.T) {
 		b.press("button", "Sign out everywhere")
 		b.see("You are signed out everywhere")
 	})
+}
+
+// TestManagerEndsAMembersKey walks from a member's page to the end of its key.
+func TestManagerEndsAMembersKey(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	ann := invite(t, s, "ann@example.com", goodPassword)
+	own := visit(t, s)
+	own.signIn(ann.Email, goodPassword)
+	require.Equal(t, 200, own.post("/console/application-keys", url.Values{"description": {"her laptop"}, "once": {own.field("/console/application-keys/new", onceField)}}).status)
+	require.Equal(t, 403, own.get("/console/members/"+ann.ID+"/application-keys").status)
+	keys, err := s.Admin().ApplicationKeys(t.Context(), svcauth.ListOptions{Member: ann.ID})
+	require.NoError(t, err)
+	require.Len(t, keys.Items, 1)
+	p, tab := admin(t, s), "/console/members/"+ann.ID+"/application-keys"
+	require.Contains(t, p.get(tab).body, "her laptop")
+	end := tab + "/" + keys.Items[0].ID + "/delete"
+	require.Contains(t, p.get(end).body, "Delete this application key?")
+	require.Equal(t, 404, p.get(tab+"/ak_none/delete").status)
+	require.Equal(t, tab, p.post(end, url.Values{}).header.Get("Location"))
+	require.Contains(t, p.get(tab).body, "No application keys")
 }

@@ -106,7 +106,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		return map[string]int{"revokeTokens": 40, "revokeToken": 9, "revokeSigningKey": 60}[o.id] + rank - strings.Count(o.path, "/")
 	}
 	slices.SortStableFunc(all, func(a, b operation) int { return cmp.Compare(order(a), order(b)) })
-	other := map[string]int{"getApplicationKey": 404, "deleteApplicationKey": 404, "deleteOrganization": 409, "revokeToken": 0} // another member's; one's own
+	other := map[string]int{"deleteApplicationKey": 404, "deleteOrganization": 409, "revokeToken": 0} // the reset before it ended it; one's own
 	for _, o := range all {
 		t.Run(o.id, func(t *testing.T) {
 			admin := s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)

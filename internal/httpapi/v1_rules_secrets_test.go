@@ -98,8 +98,19 @@ var secretRules = []rule{
 		require.Equal(w.t, 401, w.s.Get("/v1/me", token).Status)
 		return nil
 	}},
-	{who: "helpdesk", name: "reaches for another member's application key", code: svcauth.CodeNotFound, call: func(ctx context.Context, w *world, c calls) error {
+	{who: "tenant", name: "reaches for a stranger's application key", code: svcauth.CodeNotFound, call: func(ctx context.Context, w *world, c calls) error {
 		return second(c.DeleteApplicationKey(ctx, w.s.Tenant.ApplicationKey.ID, 0))
+	}},
+	{who: "tenant", name: "lists a stranger's application keys", code: svcauth.CodeNotFound, call: func(ctx context.Context, w *world, c calls) error {
+		return second(c.ApplicationKeys(ctx, svcauth.ListOptions{Member: w.s.Tenant.ApplicationKey.Member.ID}))
+	}},
+	{who: "helpdesk", name: "lists and ends another member's application key", call: func(ctx context.Context, w *world, c calls) error {
+		m, key := join(w.t, w.s, w.s.Admin(), svcauth.NewID(svcauth.PrefixMember)+"@example.com")
+		list, err := c.ApplicationKeys(ctx, svcauth.ListOptions{Member: m.ID})
+		require.NoError(w.t, err)
+		require.Len(w.t, list.Items, 1)
+		require.Equal(w.t, key.ID, list.Items[0].ID)
+		return second(c.DeleteApplicationKey(ctx, key.ID, 0))
 	}},
 	{who: "machine Administrator", name: "makes an application key", code: svcauth.CodeForbidden, call: func(ctx context.Context, _ *world, c calls) error {
 		return second(c.CreateApplicationKey(ctx, svcauth.NewApplicationKey{}))

@@ -44,7 +44,7 @@ func (m *management) members() {
 			return &versioned[svcauth.Member]{etag(member.Version), member}, err
 		})
 	add(m, operation("updateMember", "PATCH", pathMember+"/{id}", tagMembers, svcauth.MembersManage, "Change a member",
-		"What is absent stays. To suspend a member ends its sessions and the tokens of its application keys at once."),
+		"What is absent stays. To suspend a member ends its sessions and application keys at once, for good."),
 		func(ctx context.Context, in *MemberPatchOf) (*versioned[svcauth.Member], error) {
 			member, err := m.cfg.Access.UpdateMember(ctx, in.ID, in.version, in.Body)
 			if err == nil {
@@ -63,7 +63,7 @@ func (m *management) members() {
 func (m *management) memberAccess() {
 	add(m, operation("resetMember", "POST", pathMember+"/{id}/reset", tagMembers, svcauth.MembersManage, "Reset a member's password",
 		"The answer has `invitation_url`, a one-time link by which the member sets a new password; a service account gets none, only the mail goes. The present password "+
-			"stops working. Somebody who has not accepted an invitation yet gets a new one, so this is also how to send it again."),
+			"stops working, and sessions and application keys end. Somebody who has not accepted an invitation yet gets a new one, so this is also how to send it again."),
 		func(ctx context.Context, in *Item) (*versioned[svcauth.Member], error) {
 			member, err := m.cfg.Access.ResetMember(ctx, in.ID)
 			return &versioned[svcauth.Member]{etag(member.Version), member}, err

@@ -66,13 +66,22 @@ func (m *management) secrets() {
 		})
 }
 
+// KeyPage asks for a page of application keys.
+type KeyPage struct {
+	Page
+	Member string `query:"member" doc:"Of this member, for whoever holds members:manage; without it, your own" maxLength:"64"`
+}
+
 func (m *management) applicationKeys() {
-	add(m, operation("listApplicationKeys", "GET", pathKey, tagKeys, "", "List your application keys", "Newest first."),
-		func(ctx context.Context, in *Page) (*plain[svcauth.List[svcauth.ApplicationKey]], error) {
-			return page(m.cfg.Access.ApplicationKeys(ctx, in.options()))
+	add(m, operation("listApplicationKeys", "GET", pathKey, tagKeys, "", "List application keys",
+		"Your own, newest first. With `members:manage`, `member` lists another member's."),
+		func(ctx context.Context, in *KeyPage) (*plain[svcauth.List[svcauth.ApplicationKey]], error) {
+			o := in.options()
+			o.Member = in.Member
+			return page(m.cfg.Access.ApplicationKeys(ctx, o))
 		})
 	addMade(m, operation("createApplicationKey", "POST", pathKey, tagKeys, "", "Create an application key",
-		"An OAuth2 client that acts as you, with your roles at the moment of each token request. The answer has `client_secret`, this once. Only a member can have one."),
+		"An OAuth2 client that acts as you, with your roles at the moment of each token request. The answer has `client_secret`, this once. Only a member can have one. It ends when the member's password is set or reset, and when the member is suspended or removed."),
 		func(ctx context.Context, in *struct{ Body *svcauth.NewApplicationKey }) (*created[svcauth.ApplicationKey], error) {
 			var n svcauth.NewApplicationKey
 			if in.Body != nil {
@@ -81,11 +90,11 @@ func (m *management) applicationKeys() {
 			key, err := m.cfg.Access.CreateApplicationKey(ctx, n)
 			return &created[svcauth.ApplicationKey]{pathKey + "/" + key.ID, key}, err
 		})
-	add(m, operation("getApplicationKey", "GET", pathKey+"/{id}", tagKeys, "", "Get one of your application keys", ""),
+	add(m, operation("getApplicationKey", "GET", pathKey+"/{id}", tagKeys, "", "Get an application key", "One of your own, or with `members:manage` any member's."),
 		func(ctx context.Context, in *Item) (*plain[svcauth.ApplicationKey], error) {
 			return unversioned(m.cfg.Access.ApplicationKey(ctx, in.ID))
 		})
-	addDone(m, operation("deleteApplicationKey", "DELETE", pathKey+"/{id}", tagKeys, "", "Remove one of your application keys", "Its tokens die at once."),
+	addDone(m, operation("deleteApplicationKey", "DELETE", pathKey+"/{id}", tagKeys, "", "Remove an application key", "One of your own, or with `members:manage` any member's. Its tokens die at once."),
 		func(ctx context.Context, in *ItemWait) (*done, error) {
 			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteApplicationKey(ctx, in.ID) })
 		})

@@ -7,7 +7,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-const applicationKeySelect = `SELECT id, description, created_at_ms, created_by_id, created_by_name, last_used_ms FROM client`
+const applicationKeySelect = `SELECT id, description, created_at_ms, member_id, created_by_name, last_used_ms FROM client`
 
 // scanApplicationKey leaves the secret empty.
 func scanApplicationKey(r row) (k svcauth.ApplicationKey, err error) {
@@ -18,9 +18,9 @@ func scanApplicationKey(r row) (k svcauth.ApplicationKey, err error) {
 	return k, err
 }
 
-// ApplicationKey reads one of a member, without its secret.
-func (q *Q) ApplicationKey(ctx context.Context, orgID, memberID, id string) (svcauth.ApplicationKey, error) {
-	return single(ctx, q, scanApplicationKey, applicationKeySelect+` WHERE org_id = $1 AND member_id = $2 AND id = $3`, orgID, memberID, id)
+// ApplicationKey reads one of the organization, without its secret.
+func (q *Q) ApplicationKey(ctx context.Context, orgID, id string) (svcauth.ApplicationKey, error) {
+	return single(ctx, q, scanApplicationKey, applicationKeySelect+` WHERE org_id = $1 AND id = $2 AND member_id IS NOT NULL`, orgID, id)
 }
 
 // ApplicationKeys reads a page of a member's, newest first, of those with an id below before ("" for the first page), without their secrets.

@@ -85,6 +85,10 @@ func TestEveryCall(t *testing.T) {
 			return err
 		}, seen{method: "GET", path: "/v1/application-keys"}},
 		{func(ctx context.Context, c *Client) error {
+			_, err := c.ApplicationKeys(ctx, ListOptions{Member: "mem_1"})
+			return err
+		}, seen{method: "GET", path: "/v1/application-keys", query: "member=mem_1"}},
+		{func(ctx context.Context, c *Client) error {
 			_, err := c.DeleteApplicationKey(ctx, "ak_1", 0)
 			return err
 		}, seen{method: "DELETE", path: "/v1/application-keys/ak_1"}},

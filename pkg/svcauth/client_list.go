@@ -14,6 +14,7 @@ type ListOptions struct {
 	Limit  int    // things a page: 1 to [MaxPageSize]; 0: [DefaultPageSize]
 	Cursor string // [List.NextCursor] of the page before; empty: the first page
 	Name   string // only service accounts whose name begins with it; other lists have no names to filter by and ignore it
+	Member string // application keys only: this member's, for whoever manages members; empty: the caller's own
 }
 
 func (o ListOptions) query() url.Values {

@@ -45,19 +45,26 @@ func (c *Client) CreateApplicationKey(ctx context.Context, body NewApplicationKe
 	return key, err
 }
 
-// ApplicationKey gets one of the calling member's own by its id.
+// ApplicationKey gets one by its id: of the calling member, or, with
+// members:manage, of any.
 func (c *Client) ApplicationKey(ctx context.Context, id string) (ApplicationKey, error) {
 	var key ApplicationKey
 	_, err := c.do(ctx, request{method: http.MethodGet, path: []string{applicationKeysPath, id}}, &key)
 	return key, err
 }
 
-// ApplicationKeys gets one page of the calling member's own.
+// ApplicationKeys gets one page of the calling member's own, or of
+// options.Member's.
 func (c *Client) ApplicationKeys(ctx context.Context, options ListOptions) (List[ApplicationKey], error) {
-	return page[ApplicationKey](ctx, c, options.query(), applicationKeysPath)
+	query := options.query()
+	if options.Member != "" {
+		query.Set("member", options.Member)
+	}
+	return page[ApplicationKey](ctx, c, query, applicationKeysPath)
 }
 
-// DeleteApplicationKey removes one of the calling member's own; its tokens die at once.
+// DeleteApplicationKey removes one: of the calling member, or, with
+// members:manage, of any. Its tokens die at once.
 func (c *Client) DeleteApplicationKey(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{applicationKeysPath, id}, wait: wait})
 }
