@@ -329,9 +329,8 @@ func TestSuspensionIsReversible(t *testing.T) {
 	f.dies(token)
 	_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
 	problem(t, svcauth.CodeUnauthenticated, err)
-	credentials, err := f.Store.Read().Credentials(t.Context(), key.ID)
-	require.NoError(t, err)
-	require.True(t, credentials.Suspended, "the token endpoint refuses the key")
+	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
+	require.ErrorIs(t, err, store.ErrNotFound, "its key has ended for good")
 	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeForbidden, err)
 	_, err = f.Service.ResetMember(f.Admin(), m.ID)
@@ -343,8 +342,8 @@ func TestSuspensionIsReversible(t *testing.T) {
 	_, err = f.Service.UpdateMember(f.Admin(), m.ID, changed.Version, svcauth.MemberPatch{Suspended: &no})
 	require.NoError(t, err)
 	f.dies(token)
-	f.lives(f.Token(key.ID))
-	f.console("ann@example.com")
+	_, again := f.key(f.console("ann@example.com"))
+	f.lives(again)
 }
 
 func TestUnassigningKillsOnlyTokensWithThatRole(t *testing.T) {
