@@ -30,6 +30,10 @@ func begin(j job) (do func(order) result, stop func(), err error) {
 		return beginGuess(j)
 	case "enter":
 		return beginEnter(j)
+	case "tenant":
+		return beginTenant(j)
+	case "operator":
+		return beginOperator(j)
 	case "steady":
 		return beginSteady(j)
 	case "callback":
