@@ -76,7 +76,7 @@ func (q *Q) LiveRevocationsOf(ctx context.Context, orgID string, after, upTo int
 // liveRevocationsOf names the kind in its text, as the index does: a partial
 // index serves no query whose kind is a parameter.
 const liveRevocationsOf = `SELECT seq, org_id, kind, subject, payload, expires_at_ms, at_ms FROM change
-	WHERE org_id = $1 AND seq > $2 AND seq <= $3 AND kind = 'revocation' ORDER BY seq LIMIT $4`
+	WHERE (org_id, seq) > ($1, $2) AND (org_id, seq) <= ($1, $3) AND kind = 'revocation' ORDER BY org_id, seq LIMIT $4`
 
 // LastChange is the seq of the newest committed entry; 0 before the first.
 func (q *Q) LastChange(ctx context.Context) (int64, error) {
