@@ -77,7 +77,7 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	master := make([]byte, 32)
 	_, _ = rand.Read(master)
 	f.Keyring, err = keyring.New(keyring.Config{Store: f.Store, MasterKey: master, Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour,
-		MaxTokenLifetime: 24 * time.Hour, Clock: f.Clock.Now})
+		Clock: f.Clock.Now})
 	require.NoError(t, err)
 	require.NoError(t, f.Keyring.Load(t.Context()))
 	f.Cache, err = cache.New(cache.Config{Clock: f.Clock.Now})

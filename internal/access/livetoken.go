@@ -66,7 +66,7 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 			Epoch: record.Epoch, Pol: record.Pol})
 	})
 	if err == nil {
-		s.cfg.Cache.MarkRevoked(jti, record.ExpiresAt)
+		s.cfg.Cache.MarkRevoked(jti, svcauth.KeptUntil(record.ExpiresAt))
 	}
 	return err
 }

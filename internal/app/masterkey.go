@@ -9,12 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const masterKeySize = 32
@@ -57,7 +55,7 @@ func checkMasterKeys(cfg config.Config) error {
 // keyringConfig is what the configuration says of the keys.
 func keyringConfig(cfg config.Config, db *store.Store, master, previous []byte) keyring.Config {
 	return keyring.Config{Store: db, MasterKey: master, PreviousMasterKey: previous, Algorithm: cfg.Token.SigningAlgorithm,
-		RotateEvery: cfg.Keys.RotateEvery, PublishBefore: cfg.Keys.PublishBefore, MaxTokenLifetime: svcauth.MaxTokenTTLSeconds*time.Second + cfg.Token.ServeStale}
+		RotateEvery: cfg.Keys.RotateEvery, PublishBefore: cfg.Keys.PublishBefore}
 }
 
 func masterKeyFile(path string, create bool) ([]byte, error) {

@@ -54,7 +54,7 @@ func (o *organization) open(b *testing.B, url string) {
 
 // serve puts the rules on the database.
 func (o *organization) serve(b *testing.B) {
-	keys, err := keyring.New(keyring.Config{Store: o.store, MasterKey: scaleMaster, Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour, MaxTokenLifetime: time.Hour})
+	keys, err := keyring.New(keyring.Config{Store: o.store, MasterKey: scaleMaster, Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour})
 	require.NoError(b, err)
 	require.NoError(b, keys.Load(b.Context()))
 	o.hash = keys.HashSecret

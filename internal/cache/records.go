@@ -92,11 +92,13 @@ func (c *Cache) RecordToken(ctx context.Context, r TokenRecord) {
 	c.records.record(r)
 }
 
-// MarkRevoked notes that a token is revoked, until it expires: its record is forgotten, and whoever reads Redis finds the key
-// <prefix>{<jti>}:revoked. It never waits. It is a hint; what counts is the change log.
-func (c *Cache) MarkRevoked(jti string, expires time.Time) {
-	if isID(jti) && expires.Sub(c.cfg.Clock()) >= shortest {
-		c.records.revoke(jti, expires)
+// MarkRevoked notes that a token is revoked, until the revocation is no longer
+// kept: its record is forgotten, and whoever reads Redis finds the key
+// <prefix>{<jti>}:revoked. It never waits. It is a hint; what counts is the
+// change log.
+func (c *Cache) MarkRevoked(jti string, until time.Time) {
+	if isID(jti) && until.Sub(c.cfg.Clock()) >= shortest {
+		c.records.revoke(jti, until)
 	}
 }
 

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const (
 	readBackEvery = time.Second
 	maxWatched    = 1024 // counters that are read back though nothing changed here
 	maxNodes      = 64   // whose counts are added up
-	maxSkew       = 30 * time.Second
 	countPurpose  = "count of wrong secrets"
 )
 
@@ -159,7 +160,7 @@ func (s *share) tally(x *exchange) {
 		if _, err := fmt.Sscanf(text, "%d %d", &count, &until); !ok || err != nil {
 			continue
 		}
-		if at := time.UnixMilli(until); at.After(now) && !at.After(now.Add(s.cfg.Window+maxSkew)) { // else of an earlier window
+		if at := time.UnixMilli(until); at.After(now) && !at.After(now.Add(s.cfg.Window+svcauth.DefaultLeeway)) { // else of an earlier window
 			others += count
 			if at.Before(ends) {
 				ends = at

@@ -24,7 +24,7 @@ func (c checker) tokens(cfg *Config) {
 	c.lasts(cfg.Token.TTL, svcauth.MinTokenTTLSeconds*time.Second, svcauth.MaxTokenTTLSeconds*time.Second, "token.ttl")
 	c.that(cfg.Token.TTL%time.Second == 0, "token.ttl", "is not a number of whole seconds; a token's times are (RFC 7519 §2)")
 	c.oneOf(cfg.Token.SigningAlgorithm, "token.signing_algorithm", "ES256", "RS256", "EdDSA")
-	c.lasts(cfg.Token.ServeStale, 0, time.Hour, "token.serve_stale")
+	c.lasts(cfg.Token.ServeStale, 0, svcauth.MaxServeStale, "token.serve_stale")
 	c.that(cfg.Token.MaxSize == 0 || cfg.Token.MaxSize >= minMaxSize && cfg.Token.MaxSize <= svcauth.MaxTokenSize, "token.max_size",
 		"is %d; expected 0, or %d to %d, the longest token that the server's own endpoints take", cfg.Token.MaxSize, minMaxSize, svcauth.MaxTokenSize)
 	c.that(len(cfg.Token.Aliases) <= 16, "token.aliases", "has %d paths; at most 16 are taken", len(cfg.Token.Aliases))
@@ -60,8 +60,9 @@ func belowIssuer(issuer, alias string) bool {
 const minMaxSize = 2000
 
 // minRotateEvery keeps rotation by the clock within [svcauth.MaxPublishedKeys]:
-// a retired key stays for a token's longest life, an hour of serve_stale and an
-// hour by which clocks may differ, some 27 hours, and eight of them have room.
+// a retired key stays until the last token that it may have signed is good
+// nowhere, some 27 hours ([svcauth.LastExpiry], [svcauth.KeptUntil]), and eight of
+// them have room.
 const minRotateEvery = 4 * time.Hour
 
 // Warnings are what is allowed but seldom meant, one sentence each, for the log at start and for `svcauth config check`.

@@ -23,7 +23,7 @@ func (s *stack) addClients(like svcauth.ServiceAccount, count int) []credential 
 	defer db.Close()
 	master, err := os.ReadFile(s.setting("SVCAUTH_MASTER_KEY_FILE"))
 	require.NoError(s.t, err)
-	keys, err := keyring.New(keyring.Config{Store: db, MasterKey: master, Algorithm: "ES256", RotateEvery: 90 * 24 * time.Hour, PublishBefore: time.Hour, MaxTokenLifetime: time.Hour})
+	keys, err := keyring.New(keyring.Config{Store: db, MasterKey: master, Algorithm: "ES256", RotateEvery: 90 * 24 * time.Hour, PublishBefore: time.Hour})
 	require.NoError(s.t, err)
 	require.NoError(s.t, keys.Load(ctx))
 	model, err := db.Read().Credentials(ctx, like.ClientID)

@@ -22,11 +22,8 @@ type Config struct {
 	Algorithm string
 	// RotateEvery is how long a key signs, PublishBefore how long it is published before: at least as long as verifiers may keep the JWKS.
 	RotateEvery, PublishBefore time.Duration
-	// MaxTokenLifetime is how long a retired key is kept for the tokens it signed: the longest lifetime of a token, and for how long a node that
-	// is cut off from the database may go on issuing.
-	MaxTokenLifetime time.Duration
-	Clock            func() time.Time // default time.Now
-	Logger           *slog.Logger     // default: silence
+	Clock                      func() time.Time // default time.Now
+	Logger                     *slog.Logger     // default: silence
 }
 
 // Keyring holds the keys. It is safe for concurrent use. Until [Keyring.Load] has succeeded it signs, hashes and verifies nothing.
@@ -64,8 +61,6 @@ func New(cfg Config) (*Keyring, error) {
 		return nil, fmt.Errorf("signing algorithm %q is unknown: expected ES256, RS256 or EdDSA", cfg.Algorithm)
 	case cfg.PublishBefore <= 0 || cfg.RotateEvery <= cfg.PublishBefore:
 		return nil, fmt.Errorf("keys are published %v before they sign and rotate every %v; expected the first above zero and below the second", cfg.PublishBefore, cfg.RotateEvery)
-	case cfg.MaxTokenLifetime <= 0:
-		return nil, fmt.Errorf("the longest token lifetime is %v; expected more than zero", cfg.MaxTokenLifetime)
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now

@@ -257,7 +257,6 @@ func TestConfigurationIsChecked(t *testing.T) {
 		`signing algorithm "HS256" is unknown`:     func(c *Config) { c.Algorithm = "HS256" },
 		`signing algorithm "none" is unknown`:      func(c *Config) { c.Algorithm = "none" },
 		"expected the first above zero":            func(c *Config) { c.PublishBefore = c.RotateEvery },
-		"longest token lifetime is 0s":             func(c *Config) { c.MaxTokenLifetime = 0 },
 		"published 0s before they sign and rotate": func(c *Config) { c.PublishBefore = 0 },
 	} {
 		cfg := config(db, newClock())

@@ -269,7 +269,7 @@ func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string
 func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
 	now := k.now()
 	if s.active != nil {
-		if err := q.RetireSigningKey(ctx, s.active.KID, now, now.Add(k.cfg.MaxTokenLifetime+svcauth.KeepBeyondExpiry)); err != nil {
+		if err := q.RetireSigningKey(ctx, s.active.KID, now, svcauth.KeptUntil(svcauth.LastExpiry(now))); err != nil {
 			return err
 		}
 	}

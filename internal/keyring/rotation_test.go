@@ -45,7 +45,7 @@ func TestRotationByTheClock(t *testing.T) {
 		require.NoError(t, err, "what the retired key signed lives on")
 		require.Len(t, published(t, k), 3)
 
-		c.add(tokenLifetime + svcauth.KeepBeyondExpiry - time.Millisecond)
+		c.add(retiredFor - time.Millisecond)
 		require.NoError(t, k.Advance(t.Context()))
 		require.Len(t, published(t, k), 3)
 		c.add(time.Millisecond)
@@ -200,7 +200,7 @@ func TestNoMoreKeysArePublishedThanMayBe(t *testing.T) {
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 		var full *FullError
 		require.ErrorAs(t, rotate(t, k), &full)
-		require.Equal(t, first.Add(tokenLifetime+svcauth.KeepBeyondExpiry), full.Next, "when the first that retired goes")
+		require.Equal(t, svcauth.KeptUntil(svcauth.LastExpiry(first)), full.Next, "when the first that retired goes")
 		require.Contains(t, full.Error(), full.Next.Format(time.RFC3339))
 
 		c.add(full.Next.Sub(c.Now()) - time.Millisecond)
@@ -234,7 +234,7 @@ func TestRotationByTheClockWaitsForRoom(t *testing.T) {
 		}
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 		active := states(t, k)[svcauth.KeyActive]
-		c.add(tokenLifetime + svcauth.KeepBeyondExpiry)
+		c.add(retiredFor)
 		require.NoError(t, k.Advance(t.Context()))
 		require.NotEqual(t, active, states(t, k)[svcauth.KeyActive], "what was due is done once there is room")
 	})

@@ -16,10 +16,12 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+// retiredFor is how long a retired key is published.
+var retiredFor = svcauth.KeptUntil(svcauth.LastExpiry(time.Time{})).Sub(time.Time{})
+
 const (
 	rotateEvery   = 30 * 24 * time.Hour
 	publishBefore = 24 * time.Hour
-	tokenLifetime = 24 * time.Hour
 )
 
 var (
@@ -68,7 +70,7 @@ func (c *clock) add(d time.Duration) {
 }
 
 func config(db *store.Store, c *clock) Config {
-	return Config{Store: db, MasterKey: oldMaster, Algorithm: es256, RotateEvery: rotateEvery, PublishBefore: publishBefore, MaxTokenLifetime: tokenLifetime, Clock: c.Now}
+	return Config{Store: db, MasterKey: oldMaster, Algorithm: es256, RotateEvery: rotateEvery, PublishBefore: publishBefore, Clock: c.Now}
 }
 
 func loaded(t *testing.T, cfg Config) *Keyring {

@@ -122,7 +122,7 @@ func (r *memberResource) creation(client *svcauth.Client, plan memberModel) crea
 			if err != nil {
 				return found, false, err
 			}
-			if found.CreatedAt.After(began.Add(-clockTolerance)) && found.FirstName == plan.FirstName.ValueString() && found.LastName == plan.LastName.ValueString() {
+			if found.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) && found.FirstName == plan.FirstName.ValueString() && found.LastName == plan.LastName.ValueString() {
 				return found, true, nil
 			}
 			return found, false, fmt.Errorf("there is another member with this address, %s, whom this apply did not invite", found.ID)

@@ -89,9 +89,6 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// clockTolerance is how far the server's clock and this one may be apart, where a thing is known again by its time.
-const clockTolerance = 5 * time.Minute
-
 // creation knows a role again by being new and just as it was asked for.
 func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation[svcauth.Role] {
 	name, began := plan.Name.ValueString(), time.Now()
@@ -108,7 +105,7 @@ func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation
 			if err != nil {
 				return found, false, err
 			}
-			if same := (&roleModel{}); found.CreatedAt.After(began.Add(-clockTolerance)) {
+			if same := (&roleModel{}); found.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
 				if same.set(found); same.equal(plan) {
 					return found, true, nil
 				}

@@ -171,7 +171,7 @@ func secretOf(all []svcauth.SecretInfo, m secretModel) (svcauth.SecretInfo, bool
 		return secretWithID(all, m.ID.ValueString())
 	}
 	for _, s := range all {
-		if began, err := time.Parse(time.RFC3339, m.CreatedAt.ValueString()); err == nil && s.Hint == m.Hint.ValueString() && s.CreatedAt.After(began.Add(-clockTolerance)) {
+		if began, err := time.Parse(time.RFC3339, m.CreatedAt.ValueString()); err == nil && s.Hint == m.Hint.ValueString() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
 			return s, true
 		}
 	}

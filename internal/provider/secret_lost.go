@@ -44,7 +44,7 @@ func (r *secretResource) removeLost(ctx context.Context, d *diagnostics, client 
 	}
 	for _, s := range all.Items {
 		for _, l := range lost {
-			if managed[s.ID] || s.Hint != l.Hint || s.CreatedAt.Before(l.At.Add(-clockTolerance)) {
+			if managed[s.ID] || s.Hint != l.Hint || s.CreatedAt.Before(l.At.Add(-svcauth.MaxLeeway)) {
 				continue
 			}
 			if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), s.ID, true, 0); err != nil && !gone(err) {

@@ -90,7 +90,7 @@ func (r *secretResource) add(ctx context.Context, d *diagnostics, client *svcaut
 				return svcauth.SecretInfo{}, false, err
 			}
 			for _, s := range all.Items {
-				if s.Hint == secret.Hint() && s.CreatedAt.After(began.Add(-clockTolerance)) && s.Description == plan.Description.ValueString() {
+				if s.Hint == secret.Hint() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) && s.Description == plan.Description.ValueString() {
 					return s, true, nil
 				}
 			}

@@ -26,10 +26,6 @@ const (
 	MaxOrgRevocations = 20_000
 )
 
-// revocationLife is how long an entry that names no token is needed: as long as
-// the longest token that somebody whose clock differs has issued.
-const revocationLife = svcauth.MaxTokenTTLSeconds*time.Second + svcauth.ClockDifference
-
 // KeepChange is how long entries of the change log that are not revocations are
 // kept. A node that was away for longer starts afresh.
 const KeepChange = 24 * time.Hour
@@ -45,12 +41,12 @@ const (
 )
 
 // AddRevocation appends a revocation in an organization to the change log and
-// deletes those that it makes superfluous. It sets Exp unless it is set, and
-// for an entry about a client (ClientID and, where they are known, Epoch and
-// Pol of the token) what tells followers by which others it is covered. If the
-// client, or the organization, would have too many live entries, all of its
-// older tokens are revoked instead, and wider says so. Only inside
-// [Store.Write].
+// deletes those that it makes superfluous. It sets Exp unless it is set: only an
+// entry that names a token knows when that expires. For an entry about a client
+// (ClientID and, if they are known, Epoch and Pol of the token) it sets what
+// tells followers by which others it is covered. If the client, or the
+// organization, would have too many live entries, all of its older tokens are
+// revoked instead, and wider says so. Only inside [Store.Write].
 func (q *Q) AddRevocation(ctx context.Context, now time.Time, orgID string, r svcauth.Revocation) (wider Wider, err error) {
 	if r.ClientID != "" {
 		if gone, err := q.place(ctx, orgID, &r); gone || err != nil {
@@ -174,14 +170,14 @@ func (q *Q) supersede(ctx context.Context, orgID string, r svcauth.Revocation) (
 
 func (q *Q) insertRevocation(ctx context.Context, now time.Time, orgID string, r svcauth.Revocation) error {
 	if r.Exp == 0 {
-		r.Exp = now.Add(revocationLife).Unix()
+		r.Exp = svcauth.LastExpiry(now).Unix()
 	}
 	payload, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("write a revocation: %w", err)
 	}
 	_, err = q.AddChange(ctx, Change{OrgID: orgID, Kind: ChangeRevocation, Subject: about(orgID, r), role: r.Role, privilege: r.Privilege,
-		Payload: string(payload), ExpiresAt: time.Unix(r.Exp, 0).Add(svcauth.KeepBeyondExpiry)})
+		Payload: string(payload), ExpiresAt: svcauth.KeptUntil(time.Unix(r.Exp, 0))})
 	return err
 }
 

@@ -40,7 +40,7 @@ func newGuesses(t *testing.T) *guesses {
 	_, err = db.Migrate(t.Context())
 	require.NoError(t, err)
 	keys, err := keyring.New(keyring.Config{Store: db, MasterKey: make([]byte, 32), Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour,
-		MaxTokenLifetime: 24 * time.Hour, Clock: clock})
+		Clock: clock})
 	require.NoError(t, err)
 	require.NoError(t, keys.Load(t.Context()))
 	shared, err := cache.New(cache.Config{WrongPerClient: 1000, WrongPerAddress: 1000})

@@ -40,7 +40,7 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 	if err := s.batch.add(ctx, pending{orgID: p.OrgID, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return storeError(err)
 	}
-	s.cfg.Cache.MarkRevoked(p.JTI, p.ExpiresAt)
+	s.cfg.Cache.MarkRevoked(p.JTI, svcauth.KeptUntil(p.ExpiresAt))
 	if s.cfg.OnRevoke != nil {
 		s.cfg.OnRevoke()
 	}

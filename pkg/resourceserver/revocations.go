@@ -10,7 +10,8 @@ import (
 )
 
 // expirySlack is how long an entry is kept beyond its exp: as long as the
-// largest [Config.Leeway] lets a token live on.
+// largest [Config.Leeway] lets a token live on. It is less than
+// [svcauth.KeptUntil], since one clock judges the entry and the token.
 const expirySlack = maxLeeway
 
 // RevocationSet holds live revocations and tells whether a token is among them:
