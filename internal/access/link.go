@@ -150,8 +150,12 @@ func (s *Service) pendingMayEnter(ctx context.Context, q *store.Q, m store.Membe
 		return true, nil
 	}
 	i, err := q.InvitationOf(ctx, m.OrgID, m.ID, s.now())
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+	if errors.Is(err, store.ErrNotFound) { // it may have been used since m was read
+		m, err = q.Member(ctx, m.OrgID, m.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			err = nil
+		}
+		return m.ActivatedAt != nil, err
 	}
 	if err != nil {
 		return false, err

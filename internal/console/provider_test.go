@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,11 +22,12 @@ import (
 )
 
 // fewPlaces has strangers come from as many networks as a test likes, to a
-// server that has ten requests in work at most.
-var fewPlaces = []string{"SVCAUTH_LIMITS_MAX_INFLIGHT=10", "SVCAUTH_TRUSTED_PROXIES=127.0.0.0/8"}
+// server that has few requests in work at once.
+var fewPlaces = []string{fmt.Sprint("SVCAUTH_LIMITS_MAX_INFLIGHT=", places), "SVCAUTH_TRUSTED_PROXIES=127.0.0.0/8"}
 
-// How many may wait for the provider, see providerWaiters.
 const (
+	places = 32
+	// How many may wait for the provider, see providerWaiters.
 	mostWaiting       = 64
 	mostOfOneNetwork  = 16
 	tellsToComeLater  = "Too many sign-ins are waiting"
@@ -91,7 +93,7 @@ func crowd(ctx context.Context, count int, ask func(ctx context.Context, n int) 
 				answers <- a
 			}
 		}()
-		time.Sleep(time.Millisecond) // a server with ten places
+		time.Sleep(2 * time.Millisecond) // few at a time, so that each finds a place to begin with
 	}
 	return answers
 }
@@ -236,6 +238,8 @@ func TestAttemptsThatAreNoneAnyMore(t *testing.T) {
 func TestProviderThatHangsOverACode(t *testing.T) {
 	provider := newOpenID(t, true)
 	provider.hang = make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(provider.hang) })
+	t.Cleanup(goOn) // before the provider waits for its requests
 	s := svctest.New(t, svctest.Options{Environ: append(provider.environ(), fewPlaces...)})
 	_, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Example"})
 	require.NoError(t, err)
@@ -251,7 +255,7 @@ func TestProviderThatHangsOverACode(t *testing.T) {
 	})
 	requireLater(t, take(t, s, got, visitors-mostWaiting))
 	require.Empty(t, got, "the others wait")
-	close(provider.hang)
+	goOn()
 	for _, a := range take(t, s, got, mostWaiting) {
 		require.Equal(t, http.StatusSeeOther, a.status, a.body)
 	}
@@ -305,7 +309,7 @@ func TestProviderThatNamesAnEndpointInClear(t *testing.T) {
 // places either.
 func TestPasswordsWaitWithoutAPlace(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: fewPlaces})
-	const guesses = 60
+	const guesses = 120
 	ctx, hangUp := context.WithCancel(t.Context())
 	defer hangUp()
 	answers := crowd(ctx, guesses, func(ctx context.Context, n int) (answer, error) {
@@ -323,5 +327,5 @@ func TestPasswordsWaitWithoutAPlace(t *testing.T) {
 		return answer{status: resp.StatusCode}, resp.Body.Close()
 	})
 	take(t, s, answers, 0)
-	require.Greater(t, guesses-len(answers), 10, "more wait than there are places")
+	require.Greater(t, guesses-len(answers), places, "more wait than there are places")
 }
