@@ -1,13 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,16 +13,15 @@ import (
 
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
 // An administrator of a catalogue of 500 privileges uses the command line through
 // nginx with its default buffers: 8 KiB for a header line.
 func TestLargeCatalogBehindNginx(t *testing.T) {
 	needs.Service(t, "nginx")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := listener.Addr().String()
-	require.NoError(t, listener.Close())
+	address := svctest.FreeAddress(t)
 	catalog := "apis:\n  - audience: https://large.example\n    name: Large\n    description: D\n    privileges:\n"
 	var privileges []string
 	for i := range 500 {
@@ -34,7 +31,7 @@ func TestLargeCatalogBehindNginx(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "catalog.yaml"), []byte(catalog), 0o600))
 	server := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=http://" + address, "SVCAUTH_CATALOG_FILE=" + filepath.Join(dir, "catalog.yaml")}})
-	startNginx(t, dir, address, server.URL)
+	svctest.Nginx(t, address, "location / { proxy_pass "+server.URL+"; proxy_set_header Host $http_host; }")
 	server.Issuer = "http://" + address
 
 	status, out, said := call(t, server, "role", "create", "All", "--privilege", strings.Join(privileges, ","), "-o", "json")
@@ -52,35 +49,38 @@ func TestLargeCatalogBehindNginx(t *testing.T) {
 	require.Less(t, len(out), 1000)
 }
 
-func startNginx(t *testing.T, dir, address, target string) {
-	t.Helper()
-	config := filepath.Join(dir, "nginx.conf")
-	temporary := ""
-	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		temporary += name + "_temp_path " + dir + "/" + name + ";\n"
+// The command line, the library for clients and that for resource servers know an
+// issuer with a path by its name alone, behind nginx that hands on no other path.
+func TestIssuerWithPathBehindNginx(t *testing.T) {
+	for _, c := range []struct {
+		path      string
+		shortened bool
+	}{{"/auth", false}, {"/auth", true}, {"/oauth2", true}, {"/v1", false}} {
+		t.Run(fmt.Sprintf("%s shortened %t", c.path[1:], c.shortened), func(t *testing.T) {
+			s := svctest.BelowPath(t, c.path, c.shortened, svctest.Options{})
+			status, out, said := call(t, s, "service-account", "create", "below", "-o", "json")
+			require.Zero(t, status, said)
+			require.Contains(t, out, `"below"`)
+			status, out, said = call(t, s, "token", "--resource", s.Issuer)
+			require.Zero(t, status, said)
+			token := strings.TrimSpace(out)
+
+			key := s.Tenant.ApplicationKey
+			source, err := tokensource.New(tokensource.Config{Issuer: s.Issuer, ClientID: key.ClientID, ClientSecret: key.ClientSecret, Resource: []string{s.Issuer}})
+			require.NoError(t, err)
+			again, err := source.Token(t.Context())
+			require.NoError(t, err)
+
+			revocations := resourceserver.NewRevocationSet()
+			verifier, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: s.Issuer, Revocations: revocations,
+				Feed: &resourceserver.Feed{Token: func(context.Context) (string, error) { return again.AccessToken, nil }}})
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = verifier.Close() })
+			require.Eventually(t, func() bool { return verifier.Ready(t.Context()) == nil }, time.Minute, 20*time.Millisecond)
+			_, err = verifier.Verify(t.Context(), token)
+			require.NoError(t, err)
+			require.NoError(t, source.Revoke(t.Context(), token))
+			require.Eventually(t, func() bool { _, err := verifier.Verify(t.Context(), token); return err != nil }, time.Minute, 20*time.Millisecond)
+		})
 	}
-	user := ""
-	if os.Geteuid() == 0 {
-		user = "user root;\n" // else its workers can't enter the directory: a body that comes in pieces is written there
-	}
-	require.NoError(t, os.WriteFile(config, []byte(user+"daemon off;\npid "+dir+"/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"+temporary+
-		"server { listen "+address+"; location / { proxy_pass "+target+"; proxy_set_header Host $http_host; } }\n}\n"), 0o600))
-	program, err := exec.LookPath("nginx")
-	if err != nil {
-		program = "/usr/sbin/nginx" // which is on no user's PATH
-	}
-	cmd := exec.Command(program, "-c", config)
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, time.Minute, 20*time.Millisecond)
 }

@@ -199,7 +199,7 @@ func (a *App) wireHTTP() error {
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithms: a.keyring.Algorithms, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: a.cfg.TrustedProxies,
 		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent, Enforced: enforced, ResourceServers: servers,
-		Callers: callers}
+		Callers: callers, SessionCookie: console.CookieName(a.cfg.Issuer)}
 	if a.cfg.Console.Enabled {
 		pages, err := a.console(enforced, servers, callers)
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -44,6 +46,9 @@ func (c checker) origins(cfg *Config) {
 	}
 }
 
+// plainPath is a path that nobody escapes or shortens (RFC 3986 §2.3).
+var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
+
 // identity checks a URL of ours that others compare byte by byte.
 func (c checker) identity(raw, key string) {
 	u := c.secureURL(raw, key)
@@ -51,6 +56,8 @@ func (c checker) identity(raw, key string) {
 		return
 	}
 	c.that(!strings.HasSuffix(raw, "/"), key, "ends with a slash; take it away")
+	c.that(plainPath.MatchString(strings.TrimSuffix(u.EscapedPath(), "/")) && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/"), key,
+		"has a path that not everybody spells alike; write it of letters, digits and - . _ ~ with a single / before each part")
 	c.that(u.Host == strings.ToLower(u.Host) && strings.HasPrefix(raw, u.Scheme+"://"), key, "has capitals in its scheme or host; write them in lower case, because it is compared byte by byte")
 	c.that(!(u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80") && !strings.HasSuffix(u.Host, ":"), key, "names the port that its scheme implies; leave it out")
 }

@@ -14,6 +14,11 @@ func TestValidation(t *testing.T) {
 	for _, c := range []struct{ env, want string }{
 		{"ISSUER=https://auth.example.com", ""},
 		{"ISSUER=https://auth.example.com/tenant", ""},
+		{"ISSUER=https://auth.example.com/a/b-c_d.e~1", ""},
+		{"ISSUER=https://auth.example.com/a%20b", "issuer: has a path that not everybody spells alike"},
+		{"ISSUER=https://auth.example.com/a//b", "issuer: has a path that not everybody spells alike"},
+		{"ISSUER=https://auth.example.com/a/../b", "issuer: has a path that not everybody spells alike"},
+		{"ISSUER=https://auth.example.com/a;b", "issuer: has a path that not everybody spells alike"},
 		{"ISSUER=https://auth.example.com/tenant TOKEN_ALIASES=/tenant/token", "token.aliases: holds \"/tenant/token\", which lies below"},
 		{"ISSUER=https://auth.example.com/tenant TOKEN_ALIASES=/tenant", ""},
 		{"ISSUER=http://127.9.9.9:81", ""},

@@ -49,7 +49,8 @@ type Config struct {
 // Console serves the pages. It is safe for concurrent use.
 type Console struct {
 	cfg      Config
-	secure   bool // the browser comes by https
+	secure   bool   // the browser comes by https
+	base     string // the issuer's path, below which the browser finds all; empty: it has none
 	sessions *scs.SessionManager
 	origins  *http.CrossOriginProtection
 	pages    pages
@@ -69,7 +70,7 @@ func New(cfg Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Console{cfg: cfg, secure: issuer.Scheme == "https", origins: http.NewCrossOriginProtection()}
+	k := &Console{cfg: cfg, secure: issuer.Scheme == "https", base: issuer.EscapedPath(), origins: http.NewCrossOriginProtection()}
 	// Behind a proxy the request's Host may be another than the browser's.
 	if err := k.origins.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ const MaxForm = 128 << 10
 
 // Mount adds the pages to the main listener's routes.
 func (k *Console) Mount(r gin.IRouter) {
-	r.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/console") })
+	r.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, k.base+"/console") })
 	g := r.Group("/console", k.protect)
 	g.GET("/static/:name", k.serveStatic)
 	k.mountPublic(g)

@@ -16,6 +16,7 @@ import (
 // functions are what the templates may call.
 func (k *Console) functions() template.FuncMap {
 	return template.FuncMap{
+		"base":    func() string { return k.base },
 		"asset":   func(name string) string { return k.static[name].address },
 		"dict":    dict,
 		"when":    when,

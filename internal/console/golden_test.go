@@ -87,6 +87,26 @@ func TestGoldenPagesHoldTogether(t *testing.T) {
 	}
 }
 
+// No page leads out of the issuer's path.
+func TestPagesStayBelowTheIssuersPath(t *testing.T) {
+	k, err := New(Config{Issuer: "https://example.com/auth/eu", SessionIdle: time.Hour, SessionLifetime: time.Hour, Clock: func() time.Time { return noon }})
+	require.NoError(t, err)
+	address := regexp.MustCompile(`(?:src|href|action|formaction)="([^"]*)"`)
+	all := 0
+	for _, s := range samples(k) {
+		if !s.stranger {
+			s.page.Me = &who{Name: "Ann", Can: map[string]bool{"keys:manage": true, "audit:read": true, "settings:manage": true, "organizations:manage": true}}
+		}
+		var out bytes.Buffer
+		require.NoError(t, k.pages[s.template].ExecuteTemplate(&out, "layout", s.page))
+		for _, m := range address.FindAllStringSubmatch(out.String(), -1) {
+			require.Regexp(t, `^(/auth/eu/console([/?"]|$)|[?#])`, m[1], s.name)
+			all++
+		}
+	}
+	require.Greater(t, all, 100)
+}
+
 func TestReturnToTakesOnlyPagesOfTheConsole(t *testing.T) {
 	for next, want := range map[string]string{
 		"/console/roles?x=1": "/console/roles?x=1", "": "/console", "/": "/console", "//evil.example/console/": "/console",

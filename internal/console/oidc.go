@@ -34,7 +34,7 @@ const (
 )
 
 func (k *Console) attemptCookie(value string) *http.Cookie {
-	return k.cookie(k.cookieName()+"-oidc", value, attemptLife)
+	return k.cookie(CookieName(k.cfg.Issuer)+"-oidc", value, attemptLife)
 }
 
 // attemptName is what an attempt is sealed under: one at another provider is
@@ -84,7 +84,7 @@ func toProvider(v *visit) error {
 	if err := v.keepAttempt(a); err != nil {
 		return err
 	}
-	return v.redirect(at.client.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)))
+	return v.lead(at.client.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)))
 }
 
 func noProvider() error {

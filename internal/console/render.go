@@ -115,8 +115,12 @@ func (v *visit) send(status int, name string, body []byte) error {
 	return nil
 }
 
-// redirect leads to another page, RFC 9110 §15.4.4.
-func (v *visit) redirect(to string) error {
+// redirect leads to another page of the console, RFC 9110 §15.4.4. Like all that
+// names one here, to is without the issuer's path; what goes to the browser has it.
+func (v *visit) redirect(to string) error { return v.lead(v.k.base + to) }
+
+// lead leads to any address.
+func (v *visit) lead(to string) error {
 	if err := v.commit(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -45,16 +46,23 @@ func (k *Console) visitor(c *gin.Context) *visit {
 	return &visit{Context: c, k: k, ctx: limits.WithPlace(c.Request.Context(), place)}
 }
 
-// cookieName has the prefix __Host- where the browser comes by https: no other host and no clear connection can then set it (RFC 6265bis §4.1.3.2).
-func (k *Console) cookieName() string {
-	if k.secure {
-		return "__Host-svcauth"
+// CookieName returns the name of a session's cookie at an issuer. Over https it
+// begins with __Host-: no other host and no clear connection can then set it (RFC
+// 6265bis §4.1.3.2). That goes with the path / only; below an issuer's path it is
+// __Secure- (§4.1.3.1), so that what else there is on the host does not get it.
+func CookieName(issuer string) string {
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil || u.Scheme != "https":
+		return "svcauth"
+	case u.Path != "":
+		return "__Secure-svcauth"
 	}
-	return "svcauth"
+	return "__Host-svcauth"
 }
 
 func (k *Console) cookie(name, value string, maxAge time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, Secure: k.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(maxAge / time.Second)}
+	c := &http.Cookie{Name: name, Value: value, Path: cmp.Or(k.base, "/"), HttpOnly: true, Secure: k.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(maxAge / time.Second)}
 	if value == "" {
 		c.MaxAge = -1
 	}
@@ -63,7 +71,7 @@ func (k *Console) cookie(name, value string, maxAge time.Duration) *http.Cookie 
 
 // load reads the request's session.
 func (v *visit) load() error {
-	token, _ := v.Cookie(v.k.cookieName())
+	token, _ := v.Cookie(CookieName(v.k.cfg.Issuer))
 	return v.loadToken(token)
 }
 
@@ -90,9 +98,9 @@ func (v *visit) commit() error {
 		if err != nil {
 			return svcauth.NewProblem(svcauth.CodeUnavailable, "Your session could not be saved, because the database is not available right now. Try again in a moment.")
 		}
-		http.SetCookie(v.Writer, v.k.cookie(v.k.cookieName(), token, time.Until(expiry)))
+		http.SetCookie(v.Writer, v.k.cookie(CookieName(v.k.cfg.Issuer), token, time.Until(expiry)))
 	case scs.Destroyed:
-		http.SetCookie(v.Writer, v.k.cookie(v.k.cookieName(), "", 0))
+		http.SetCookie(v.Writer, v.k.cookie(CookieName(v.k.cfg.Issuer), "", 0))
 	case scs.Unmodified:
 	}
 	return nil
@@ -126,7 +134,7 @@ func (v *visit) authenticate() (bool, error) {
 
 // Actor gives who is signed in to the console, for the management API. It does not look where a request comes from: who takes it for more than reading must.
 func (k *Console) Actor(r *http.Request) (access.Actor, bool) {
-	cookie, err := r.Cookie(k.cookieName())
+	cookie, err := r.Cookie(CookieName(k.cfg.Issuer))
 	if err != nil {
 		return access.Actor{}, false
 	}

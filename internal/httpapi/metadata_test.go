@@ -105,9 +105,12 @@ func TestIssuerWithAPath(t *testing.T) {
 		_, claims := claimsOf(t, s, answer.JSON["access_token"].(string))
 		require.Equal(t, issuer, claims["iss"])
 	}
-	for _, path := range []string{"/auth/eu", "/auth/euoauth2/token", "/auth/us/oauth2/token", "/auth/eu/auth/eu/oauth2/token"} {
+	for _, path := range []string{"/auth/euoauth2/token", "/auth/us/oauth2/token", "/auth/eu/auth/eu/oauth2/token"} {
 		require.Equal(t, 404, s.Post(path, a.ClientID, a.ClientSecret, grantForm).Status, path)
 	}
+	root := s.Get("/auth/eu", "")
+	require.Equal(t, 303, root.Status)
+	require.Equal(t, "/auth/eu/console", root.Header.Get("Location"))
 	require.NotContains(t, s.Log(), `"route":"/auth`, "one route, one name")
 }
 

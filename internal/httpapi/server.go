@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -57,7 +56,8 @@ type Config struct {
 	// Console adds its pages to the routes, and answers for a path under /console at which there is nothing; nil: there is no console.
 	Console         func(gin.IRouter)
 	ConsoleNotFound gin.HandlerFunc
-	ConsoleForm     int // bytes of its largest form
+	ConsoleForm     int    // bytes of its largest form
+	SessionCookie   string // the name of its cookie, for the document
 
 	Tracer trace.Tracer // nil: no traces
 	// TrustParent continues the trace that a trusted proxy sends, with its
@@ -104,7 +104,7 @@ func New(cfg Config) (*Server, http.Handler, error) {
 			cfg.ConsoleNotFound(c)
 			return
 		}
-		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at /.well-known/oauth-authorization-server names the endpoints"})
+		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at " + cfg.Issuer + "/.well-known/oauth-authorization-server names the endpoints"})
 	})
 	engine.NoMethod(func(c *gin.Context) {
 		if cfg.Console != nil && strings.HasPrefix(c.Request.URL.Path, "/console/") {
@@ -143,33 +143,7 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	for _, route := range engine.Routes() {
 		s.Routes = append(s.Routes, route.Path)
 	}
-	return s, below(base, engine), nil
-}
-
-// issuerPath is the path of an issuer such as https://example.com/auth; empty where it has none.
-func issuerPath(issuer string) string {
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return ""
-	}
-	return u.EscapedPath()
-}
-
-// below serves the paths below base as those without it, so that it makes no difference whether a proxy before the server takes the issuer's path away.
-func below(base string, next http.Handler) http.Handler {
-	if base == "" {
-		return next
-	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if rest, is := strings.CutPrefix(r.URL.Path, base); is && strings.HasPrefix(rest, "/") {
-			within := r.WithContext(r.Context())
-			within.URL = new(url.URL)
-			*within.URL = *r.URL
-			within.URL.Path, within.URL.RawPath = rest, strings.TrimPrefix(r.URL.RawPath, base)
-			r = within
-		}
-		next.ServeHTTP(w, r)
-	})
+	return s, below(base, s.Routes, engine), nil
 }
 
 // observe gives each request its id and its one log line.

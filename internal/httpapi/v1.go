@@ -31,7 +31,7 @@ func (s *Server) mountManagement(engine *gin.Engine) error {
 	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[svcauth.Problem]())
 	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
 	config := huma.Config{
-		OpenAPI:       openAPI(s.cfg.Issuer, registry),
+		OpenAPI:       openAPI(s.cfg.Issuer, s.cfg.SessionCookie, registry),
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
 		DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
 		Transformers: []huma.Transformer{m.render},

@@ -21,15 +21,7 @@ const (
 	schemeSession = "session"
 )
 
-// sessionCookie is the name that package console gives it.
-func sessionCookie(issuer string) string {
-	if strings.HasPrefix(issuer, "https://") {
-		return "__Host-svcauth"
-	}
-	return "svcauth"
-}
-
-func openAPI(issuer string, registry huma.Registry) *huma.OpenAPI {
+func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI {
 	scopes := map[string]string{}
 	for _, p := range svcauth.BuiltinPrivileges(issuer) {
 		scopes[p.Name] = p.Description
@@ -57,7 +49,7 @@ func openAPI(issuer string, registry huma.Registry) *huma.OpenAPI {
 		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
 			schemeToken: {Type: "oauth2", Description: "An access token of this server, by the client credentials of a service account or an application key",
 				Flows: &huma.OAuthFlows{ClientCredentials: &huma.OAuthFlow{TokenURL: issuer + "/oauth2/token", Scopes: scopes}}},
-			schemeSession: {Type: "apiKey", In: "cookie", Name: sessionCookie(issuer), Description: "The console's session, from the console's own pages only"},
+			schemeSession: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "The console's session, from the console's own pages only"},
 		}},
 	}
 }

@@ -24,8 +24,10 @@ const (
 
 // Config says whose tokens a [Source] asks for, and where. Needed are: Issuer or TokenURL, ClientID, and one of ClientSecret and ClientSecretFile.
 type Config struct {
-	// Issuer is the server's address, exactly as it calls itself, such as "https://auth.example.com". The token endpoint is looked up in its
-	// metadata (RFC 8414) at the first request and remembered. There is no guessing: where the metadata can't be had, no secret is sent anywhere.
+	// Issuer is the server's address, exactly as it calls itself, such as
+	// "https://auth.example.com". The token endpoint is looked up in its metadata
+	// (RFC 8414, or else OpenID Connect Discovery) at the first request and
+	// remembered. Nothing is guessed: without metadata no secret is sent anywhere.
 	Issuer string
 	// TokenURL is the token endpoint itself; with it no metadata is fetched and Issuer is not used. Both addresses must be https, save on a loopback host.
 	TokenURL string

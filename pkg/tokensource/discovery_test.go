@@ -8,17 +8,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RFC 8414 §3.1: a path of the issuer comes after the well-known part.
-func TestMetadataURL(t *testing.T) {
-	for issuer, want := range map[string]string{
-		"https://a.example":         "https://a.example/.well-known/oauth-authorization-server",
-		"https://a.example/":        "https://a.example/.well-known/oauth-authorization-server",
-		"https://a.example:8443/t1": "https://a.example:8443/.well-known/oauth-authorization-server/t1",
-		"https://a.example/a%2Fb/c": "https://a.example/.well-known/oauth-authorization-server/a%2Fb/c",
+// RFC 8414 §3.1: a path of the issuer comes after the well-known part; OpenID
+// Connect Discovery §4: before it.
+func TestMetadataURLs(t *testing.T) {
+	for issuer, want := range map[string][2]string{
+		"https://a.example":         {"https://a.example/.well-known/oauth-authorization-server", "https://a.example/.well-known/openid-configuration"},
+		"https://a.example/":        {"https://a.example/.well-known/oauth-authorization-server", "https://a.example/.well-known/openid-configuration"},
+		"https://a.example:8443/t1": {"https://a.example:8443/.well-known/oauth-authorization-server/t1", "https://a.example:8443/t1/.well-known/openid-configuration"},
+		"https://a.example/a%2Fb/c": {"https://a.example/.well-known/oauth-authorization-server/a%2Fb/c", "https://a.example/a%2Fb/c/.well-known/openid-configuration"},
 	} {
-		got, err := metadataURL(issuer)
+		got, err := metadataURLs(issuer)
 		require.NoError(t, err)
-		require.Equal(t, want, got)
+		require.Equal(t, want[:], got)
 	}
 }
 
@@ -27,6 +28,25 @@ func TestIssuerWithPath(t *testing.T) {
 	got, err := e.source(t, func(c *Config) { c.Issuer += "/tenant" }).Token(soon(t))
 	require.NoError(t, err)
 	require.Equal(t, "token-1", got.AccessToken)
+}
+
+// Behind a proxy that hands on the issuer's path alone, another program answers at
+// the root, or nobody.
+func TestMetadataBelowTheIssuersPathOnly(t *testing.T) {
+	for _, root := range []http.HandlerFunc{http.NotFound, plain(200, "<html>")} {
+		e := newEndpoint(t)
+		e.metadata = func(w http.ResponseWriter, r *http.Request) {
+			if !strings.HasPrefix(r.URL.Path, "/tenant/.well-known/openid-configuration") {
+				root(w, r)
+				return
+			}
+			plain(200, `{"issuer":"`+e.URL+`/tenant","token_endpoint":"`+e.URL+`/oauth2/token"}`)(w, r)
+		}
+		got, err := e.source(t, func(c *Config) { c.Issuer += "/tenant" }).Token(soon(t))
+		require.NoError(t, err)
+		require.Equal(t, "token-1", got.AccessToken)
+		require.Equal(t, 2, e.lookups)
+	}
 }
 
 func TestMetadataIsReadOnceAndAgainOnlyWhenTheEndpointIsGone(t *testing.T) {

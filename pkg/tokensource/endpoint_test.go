@@ -45,7 +45,7 @@ func newEndpoint(t *testing.T) *endpoint {
 }
 
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/.well-known/") {
+	if strings.Contains(r.URL.Path, "/.well-known/") {
 		e.serveMetadata(w, r)
 		return
 	}

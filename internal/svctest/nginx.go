@@ -1,0 +1,76 @@
+package svctest
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/needs"
+)
+
+// FreeAddress returns an address of this machine on which nobody listens.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+// Nginx starts a real nginx at the address, with what its server block shall hold.
+// Otherwise it has its defaults. It skips the test where services are not wanted.
+func Nginx(t testing.TB, address, block string) {
+	t.Helper()
+	needs.Service(t, "nginx")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "nginx.conf")
+	text := "daemon off;\npid " + dir + "/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"
+	if os.Geteuid() == 0 { // else its workers can't enter the directory: a body that comes in pieces is written there
+		text = "user root;\n" + text
+	}
+	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		text += name + "_temp_path " + dir + "/" + name + ";\n"
+	}
+	require.NoError(t, os.WriteFile(file, []byte(text+"server { listen "+address+";\n"+block+"\n}\n}\n"), 0o600))
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program = "/usr/sbin/nginx" // which is on no user's PATH
+	}
+	cmd := exec.Command(program, "-c", file)
+	cmd.Stderr = os.Stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, time.Minute, 20*time.Millisecond)
+}
+
+// BelowPath starts a server with the issuer http://ADDRESS/PATH behind a real nginx
+// that hands on that path alone, whole or shortened by it. All else that nginx is
+// asked for is 404.
+func BelowPath(t testing.TB, path string, shortened bool, opts Options) *Server {
+	t.Helper()
+	needs.Service(t, "nginx")
+	address := FreeAddress(t)
+	opts.Environ = append(opts.Environ, "SVCAUTH_ISSUER=http://"+address+path)
+	s := New(t, opts)
+	target := s.URL
+	if shortened {
+		target += "/"
+	}
+	Nginx(t, address, "location / { return 404; }\nlocation "+path+"/ { proxy_pass "+target+"; proxy_set_header Host $http_host; }")
+	return s
+}
