@@ -150,12 +150,12 @@ func (s *Service) pendingMayEnter(ctx context.Context, q *store.Q, m store.Membe
 		return true, nil
 	}
 	i, err := q.InvitationOf(ctx, m.OrgID, m.ID, s.now())
-	if errors.Is(err, store.ErrNotFound) { // it may have been used since m was read
-		m, err = q.Member(ctx, m.OrgID, m.ID)
+	if errors.Is(err, store.ErrNotFound) { // or it was accepted since m was read
+		now, err := q.Member(ctx, m.OrgID, m.ID)
 		if errors.Is(err, store.ErrNotFound) {
-			err = nil
+			return false, nil
 		}
-		return m.ActivatedAt != nil, err
+		return err == nil && now.ActivatedAt != nil, err
 	}
 	if err != nil {
 		return false, err

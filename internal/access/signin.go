@@ -235,6 +235,10 @@ func (s *Service) SignInVerified(ctx context.Context, email string, proved Signe
 	if m.ActivatedAt == nil {
 		op := operation{action: "member.activate", target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
 		err := s.change(s.asMember(ctx, m), op, func(ctx context.Context, t *tx) error {
+			now, err := t.Member(ctx, m.OrgID, m.ID)
+			if t.silent = err == nil && now.ActivatedAt != nil; t.silent || err != nil { // by another sign-in meanwhile
+				return err
+			}
 			enters, err := s.pendingMayEnter(ctx, t.Q, m)
 			if err != nil {
 				return err
