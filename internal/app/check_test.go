@@ -96,7 +96,7 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		{"REDIS_URL=redis+sentinel://127.0.0.1:1,/main", "redis.url: a host is missing"},
 		{"REDIS_URL=redis://127.0.0.1:1/zero", "redis.url: the database is not a number"},
 		{"REDIS_URL=redis://127.0.0.1:1/0?x=1", "redis.url: nothing may follow ?"},
-		{"REDIS_URL=redis+cluster://127.0.0.1:1/1", "redis.url: Redis Cluster has no databases"},
+		{"REDIS_URL=redis+cluster://127.0.0.1:1/1", "redis.url: a Redis Cluster has no databases"},
 		{"REDIS_URL=redis://:s3cret%zz@127.0.0.1:1", "redis.url: user or password is not percent-encoded"},
 		{"REDIS_URL=rediss://:s3cret@127.0.0.1:1", ""},
 		{"REDIS_URL=http://h", "redis.url: scheme is not known"},

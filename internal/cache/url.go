@@ -125,7 +125,7 @@ func (t *target) setPath(path string) error {
 		t.master = name
 	case path == "":
 	case t.topology == cluster:
-		return errors.New("Redis Cluster has no databases; expected nothing after the hosts")
+		return errors.New("a Redis Cluster has no databases; expected nothing after the hosts")
 	default:
 		db, err := strconv.ParseUint(path, 10, 16)
 		if err != nil {

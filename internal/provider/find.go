@@ -50,10 +50,11 @@ func account(ctx context.Context, client *svcauth.Client, ref string) (svcauth.S
 	return svcauth.ServiceAccount{}, &notFoundError{fmt.Sprintf("service account with the name %q", ref)}
 }
 
-// sameName compares as the server does where names are unique.
-func sameName(a, b string) bool {
-	return strings.ToLower(strings.TrimSpace(a)) == strings.ToLower(strings.TrimSpace(b))
-}
+// sameName compares as the server does where names are unique: by what
+// lowering leaves, which is not [strings.EqualFold].
+func sameName(a, b string) bool { return nameKey(a) == nameKey(b) }
+
+func nameKey(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
 func allRoles(ctx context.Context, client *svcauth.Client) (roles []svcauth.Role, err error) {
 	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Role], error) {
