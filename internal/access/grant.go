@@ -33,9 +33,10 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 // AssignServiceAccountRole gives a role to a service account; given again, it
 // sets the new expiry (none: for ever), and with another id the new grant takes
 // the place of the one that is there. The caller must hold what the role gives
-// until the grant ends, unless the same grant only becomes shorter. It kills no token: what a shorter
-// grant takes away dies when it expires. The answer names secrets whose makers
-// lack what the account gains, and says if its tokens would be too long by it.
+// until the grant ends, unless the same grant only becomes shorter. It kills no
+// token: what a shorter grant takes away dies when it expires. The answer names
+// secrets whose makers lack what the account gains, and says if its tokens
+// would be too long by it.
 func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
 	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
 		row := store.GrantRow{ID: r.ID, OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}

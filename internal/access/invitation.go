@@ -164,8 +164,11 @@ func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (Invited
 	return Invited{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, s.problem(err, svcauth.AuditTarget{})
 }
 
-// AcceptInvitation sets the password of the member whose link it is, makes it active, ends its sessions and application keys, and voids the link. It needs no actor; where the context has one without
-// an ID, its IP and RequestID stand in the audit log. Problems: [svcauth.CodeNotFound] as for [Service.Invitation], [svcauth.CodeInvalid] for a password that is refused.
+// AcceptInvitation sets the password of the member whose link it is, makes it
+// active, ends its sessions and application keys, and voids the link. It needs
+// no actor; where the context has one without an ID, its IP and RequestID stand
+// in the audit log. Problems: [svcauth.CodeNotFound] as for
+// [Service.Invitation], [svcauth.CodeInvalid] for a password that is refused.
 func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.Secret) (memberID string, err error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
@@ -202,7 +205,8 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 	return m.ID, err
 }
 
-// setPassword writes a password that its owner chose: whoever had the old one, a link or a key is out.
+// setPassword writes a password that its owner chose: whoever had the old one,
+// a link or a key is out.
 func (t *tx) setPassword(ctx context.Context, m store.MemberRow, hash string) error {
 	if err := t.SetPassword(ctx, m.OrgID, m.ID, hash); err != nil {
 		return err

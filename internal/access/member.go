@@ -142,8 +142,11 @@ func (t *tx) targetMember(ctx context.Context, id string) (store.MemberRow, svca
 	return row, m, err
 }
 
-// UpdateMember changes names, or suspends a member (its sessions and application keys end at once) or lets it back in, which hands over all
-// that it holds. version 0: whatever it is. Problems: [svcauth.CodePreconditionFailed], [svcauth.CodeConflict] for the last Administrator.
+// UpdateMember changes names, or suspends a member (its sessions and
+// application keys end at once) or lets it back in, which hands over all that
+// it holds. version 0: whatever it is. Problems:
+// [svcauth.CodePreconditionFailed], [svcauth.CodeConflict] for the last
+// Administrator.
 func (s *Service) UpdateMember(ctx context.Context, id string, version int64, patch svcauth.MemberPatch) (changed svcauth.Member, err error) {
 	err = s.change(ctx, memberOperation("member.update", id), func(ctx context.Context, t *tx) error {
 		row, was, err := t.targetMember(ctx, id)

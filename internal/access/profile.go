@@ -46,8 +46,10 @@ func (s *Service) SignOutEverywhere(ctx context.Context) error {
 	})
 }
 
-// ChangePassword changes the caller's own password and ends its application keys and all its sessions, this one too: sign in with the new one. A wrong current password is counted like one at
-// sign-in: [svcauth.CodeTooMany] beyond the limit, else [svcauth.CodeInvalid].
+// ChangePassword changes the caller's own password and ends its application
+// keys and all its sessions, this one too: sign in with the new one. A wrong
+// current password is counted like one at sign-in: [svcauth.CodeTooMany] beyond
+// the limit, else [svcauth.CodeInvalid].
 func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secret) error {
 	a, err := caller(ctx, "")
 	if err != nil {

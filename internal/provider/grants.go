@@ -68,8 +68,9 @@ func keepGrants(ctx context.Context, d *diagnostics, private privateData, own ma
 	d.Append(private.SetKey(ctx, grantsKey, raw)...)
 }
 
-// put grants what is missing before it takes away what is too much, so that nothing that stays is ever without its role. It keeps own, the ids of what
-// it has granted or may have granted, up to date.
+// put grants what is missing before it takes away what is too much, so that
+// nothing that stays is ever without its role. It keeps own, the ids of what it
+// has granted or may have granted, up to date.
 func (r *accountRolesResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string) bool {
 	id, wanted := m.ServiceAccountID.ValueString(), texts(m.RoleIDs)
 	held, err := holds(ctx, client, id)
@@ -154,8 +155,9 @@ func (r *accountRolesResource) Update(ctx context.Context, req resource.UpdateRe
 	}
 }
 
-// Read shows every difference: a role too many, a role too few, and of ours one that somebody gave an expiry or replaced by a grant of their own, which
-// count as missing.
+// Read shows every difference: a role too many, a role too few, and of ours one
+// that somebody gave an expiry or replaced by a grant of their own, which count
+// as missing.
 func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var m accountRolesModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
@@ -226,7 +228,8 @@ func (r *accountRolesResource) takeAll(ctx context.Context, client *svcauth.Clie
 	return true
 }
 
-// ModifyPlan knows the id where the account is known, and announces the grants that a creation will make.
+// ModifyPlan knows the id where the account is known, and announces the grants
+// that a creation will make.
 func (r *accountRolesResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	announce(ctx, &resp.Diagnostics, resp.Private)
 	if req.Plan.Raw.IsNull() {

@@ -11,7 +11,9 @@ type Enforcement struct {
 	Connected int   `json:"connected"`
 	ElapsedMS int64 `json:"elapsed_ms"`
 
-	// Partial says that the nodes could not tell each other of their resource servers (Redis is away): only those of the node that answered were counted.
+	// Partial says that the nodes could not tell each other of their resource
+	// servers (Redis is away): only those of the node that answered were
+	// counted.
 	Partial bool `json:"partial,omitempty"`
 
 	// NotCounted says that there are more connected resource servers than were
