@@ -62,14 +62,17 @@ func belonging(t *testing.T, db *store.Store, org string) (rows int) {
 // put writes so many rows of each kind that expires, each with the name and a dash in it.
 func put(t *testing.T, db *store.Store, org, name string, count int, expires time.Time) {
 	t.Helper()
-	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
-		for range count {
-			if err := row(t.Context(), q, org, name+"-", expires); err != nil {
-				return err
+	const portion = 100 // of a transaction, whose time is bounded
+	for begin := 0; begin < count; begin += portion {
+		require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
+			for range min(portion, count-begin) {
+				if err := row(t.Context(), q, org, name+"-", expires); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	}))
+			return nil
+		}))
+	}
 	for range count {
 		require.NoError(t, db.Sessions().CommitCtx(t.Context(), rand.Text(), []byte(name+"-"), expires))
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 )
 
@@ -257,4 +258,20 @@ func TestFullDiskIsNamedAndOver(t *testing.T) {
 	require.Zero(t, last)
 	pages("max_page_count=100000")
 	require.NoError(t, s.Write(t.Context(), much))
+}
+
+// A transaction whose time is over says so, not what its next query meets.
+func TestATransactionThatTakesTooLongSaysSo(t *testing.T) {
+	needs.Time(t)
+	t.Parallel()
+	s := open(t, "sqlite://"+filepath.Join(t.TempDir(), "svcauth.db"))
+	_, err := s.Migrate(t.Context())
+	require.NoError(t, err)
+	err = s.Write(t.Context(), func(q *Q) error {
+		time.Sleep(transactionTimeout + 100*time.Millisecond)
+		_, err := q.AddChange(t.Context(), Change{Kind: ChangeRevocation, Subject: "late", Payload: "{}", ExpiresAt: time.Now().Add(time.Hour)})
+		return err
+	})
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, "not done after 10s")
 }

@@ -42,6 +42,10 @@ const (
 	transactionTimeout = 10 * time.Second
 )
 
+// errSlow is what a transaction failed with that was still at it when its time
+// was over: what its next query says then sounds like something else.
+var errSlow = fmt.Errorf("it was ended, since it was not done after %v", transactionTimeout)
+
 // Postgres says which of the two it is, for messages.
 func (s *Store) Postgres() bool { return s.postgres }
 
@@ -109,7 +113,7 @@ func (s *Store) WriteInTurn(ctx context.Context, turn Turn, do func(*Q) error) e
 // alone runs do in a transaction that holds the lock of all changes, and
 // returns what it appended to the change log.
 func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (written []Change, err error) {
-	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
 	defer cancel()
 	release, err := s.turns.take(ctx, turn)
 	if err != nil {
@@ -136,7 +140,7 @@ func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
 }
 
 func (s *Store) transaction(ctx context.Context, on *sql.DB, do func(*Q) error) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
 	defer cancel()
 	began := time.Now()
 	defer func() { s.cfg.observe(ctx, "transaction", began, err) }()
@@ -146,6 +150,9 @@ func (s *Store) transaction(ctx context.Context, on *sql.DB, do func(*Q) error) 
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; before one, the connection is gone anyway
 	if err := do(&Q{on: tx, room: &s.room}); err != nil {
+		if errors.Is(err, ErrUnavailable) && errors.Is(context.Cause(ctx), errSlow) {
+			return fmt.Errorf("a transaction: %w: %w", errSlow, err)
+		}
 		return err
 	}
 	if err := tx.Commit(); err != nil {
