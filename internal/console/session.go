@@ -214,6 +214,10 @@ func (k *Console) bare(page func(*visit) error) gin.HandlerFunc {
 		v := k.visitor(c)
 		if err := page(v); err != nil {
 			k.refuse(v, err)
+			var p *svcauth.Problem
+			if k.cfg.Callers != nil && v.actor.ID != "" && errors.As(err, &p) && p.Status == http.StatusForbidden {
+				k.cfg.Callers.Refused(v.actor.ID, v.actor.OrgID, k.cfg.Clock())
+			}
 		}
 		if v.tooMany {
 			k.cfg.Callers.Hold(v.Request.Context(), v.actor.ID) // the answer's end waits; its place is free since it began

@@ -96,3 +96,25 @@ func TestCallsOfOneCallerAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusOK, call(other).StatusCode, "another caller is served")
 	require.Eventually(t, func() bool { return call(token).StatusCode == http.StatusOK }, time.Minute, 100*time.Millisecond, "and so is this one, later")
 }
+
+// Calls that a rule refuses are the sooner too many.
+func TestRefusedCallsAreTheSoonerTooMany(t *testing.T) {
+	p := newProtocol(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MANAGEMENT_PER_SECOND=20"}})
+	account := p.Account("without any role")
+	issued := p.Post("/oauth2/token", account.ClientID, account.ClientSecret, url.Values{"grant_type": {"client_credentials"}, "resource": {p.Issuer}})
+	require.Equal(t, http.StatusOK, issued.Status)
+	statuses := map[int]int{}
+	began := time.Now()
+	for statuses[http.StatusTooManyRequests] == 0 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+"/v1/roles", nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+issued.JSON["access_token"].(string))
+		resp, err := p.HTTP.Do(req)
+		require.NoError(t, err)
+		_ = resp.Body.Close()
+		statuses[resp.StatusCode]++
+	}
+	require.NotZero(t, statuses[http.StatusForbidden], "%v", statuses)
+	seconds := int(time.Since(began).Seconds())
+	require.LessOrEqual(t, statuses[http.StatusForbidden], 4+2*(seconds+1), "%v: a tenth of those that are answered", statuses)
+}

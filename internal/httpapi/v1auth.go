@@ -36,6 +36,7 @@ func (m *management) authenticate(ctx huma.Context, next func(huma.Context)) {
 	c.Set("outcome", outcome{ClientID: actor.ClientID, Actor: actor.ID})
 	within := limits.WithPlace(access.WithActor(ctx.Context(), actor), placeOf(c))
 	next(huma.WithContext(ctx, context.WithValue(within, requestKey{}, c)))
+	countRefusal(c)
 }
 
 // actor finds out who calls. Where a token is sent, only the token counts.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -21,6 +22,7 @@ func (m *management) admit(c *gin.Context, caller, organization string) *svcauth
 	leave, wait := m.cfg.Callers.Enter(caller, organization, time.Now())
 	if wait == 0 {
 		c.Set("leave", leave)
+		c.Set("refused", func() { m.cfg.Callers.Refused(caller, organization, time.Now()) })
 		return nil
 	}
 	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many calls at once, or within the last seconds, by you or by others of your organization. Nothing was changed; wait as Retry-After says, then go on more slowly.")
@@ -33,6 +35,13 @@ func (m *management) admit(c *gin.Context, caller, organization string) *svcauth
 func leave(c *gin.Context) {
 	if leave, ok := c.Value("leave").(func()); ok {
 		leave()
+	}
+}
+
+// countRefusal counts a call as several if a rule has refused it.
+func countRefusal(c *gin.Context) {
+	if refused, ok := c.Value("refused").(func()); ok && c.Writer.Status() == http.StatusForbidden {
+		refused()
 	}
 }
 

@@ -28,13 +28,22 @@ const (
 	organizationFactor = 4
 	burstSeconds       = 2      // how long after a rest a caller may save up for
 	rememberedCallers  = 10_000 // by rate
+	// refusedCost is how many calls a refused one counts as: a program that
+	// is refused gains nothing by asking often.
+	refusedCost = 10
 )
 
 // heldAnswers bounds the answers that are held back, each about as dear as an
-// idle connection, and holdFor is how long at least.
+// idle connection.
 var heldAnswers = Bound{Total: 4096, Each: 2048}
 
-const holdFor = time.Second
+// How long answers are held: holdFor to twice that, and as much longer again
+// for each manyHeld of the same caller that are held already. So a caller gets
+// some 300 such answers a second at most, on any number of connections.
+const (
+	holdFor  = time.Second
+	manyHeld = 500
+)
 
 // NewCallers returns Callers that let each begin perSecond calls a second and
 // have inWork of them in work at once.
@@ -74,18 +83,26 @@ func (c *Callers) Enter(caller, organization string, now time.Time) (leave func(
 	return leave, 0
 }
 
-// Hold keeps back the answer to a call that was too many, for one to two
-// seconds: a program that tries again at once asks that seldom then, on each of
-// its connections, and those who came together do not come back together. It
+// Refused counts a call that Enter let begin and that a rule has refused
+// (403) as refusedCost calls.
+func (c *Callers) Refused(caller, organization string, now time.Time) {
+	c.caller.rates.Charge(caller, refusedCost-1, now)
+	c.organization.rates.Charge(organization, refusedCost-1, now)
+}
+
+// Hold keeps back the answer to a call that was too many, for a second or more:
+// a program that tries again at once asks that seldom then, on each of its
+// connections, and those who came together do not come back together. It
 // returns false at once if too many answers are held: better end the connection.
 func (c *Callers) Hold(ctx context.Context, caller string) bool {
 	if !c.held.Take(caller, 1, false) {
 		return false
 	}
 	defer c.held.Give(caller, 1)
+	length := holdFor * time.Duration(1+c.held.Held(caller)/manyHeld)
 	select {
 	case <-ctx.Done():
-	case <-time.After(holdFor + rand.N(holdFor)):
+	case <-time.After(length + rand.N(length)):
 	}
 	return true
 }

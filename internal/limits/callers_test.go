@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -33,6 +34,47 @@ func TestCallersAreBoundEachAndByOrganization(t *testing.T) {
 	assert.Equal(t, 4, count("c", "y", 1000), "another organization is not touched")
 	now = now.Add(time.Second)
 	assert.Equal(t, 2, count("a", "x", 1000), "a second's worth a second later")
+}
+
+func TestARefusedCallCountsAsSeveral(t *testing.T) {
+	now := time.Unix(0, 0)
+	c := NewCallers(20, 100)
+	refused := func(caller, organization string) (let int) {
+		for {
+			leave, wait := c.Enter(caller, organization, now)
+			if wait > 0 {
+				return let
+			}
+			c.Refused(caller, organization, now)
+			leave()
+			let++
+		}
+	}
+	assert.Equal(t, 4, refused("a", "x"), "forty, saved up in two seconds")
+	now = now.Add(10 * time.Second)
+	assert.Equal(t, 4, refused("a", "x"), "the same after a rest")
+	_, wait := c.Enter("a", "x", now)
+	assert.Greater(t, wait, time.Duration(0))
+	assert.LessOrEqual(t, wait, time.Second, "what is owed is bounded")
+	assert.Equal(t, 4, refused("b", "x"), "another caller has its own")
+	for i := range 10 {
+		refused(fmt.Sprint("more ", i), "x")
+	}
+	assert.Zero(t, refused("late", "x"), "all of x together were refused enough")
+	assert.Equal(t, 4, refused("c", "y"))
+}
+
+func TestAnswersAreHeldTheLongerTheMoreThereAre(t *testing.T) {
+	c := NewCallers(1, 1)
+	held := func(caller string, within time.Duration) bool {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		c.Hold(ctx, caller)
+		return ctx.Err() != nil
+	}
+	require.True(t, c.held.Take("crowd", 3*manyHeld, false))
+	assert.True(t, held("crowd", 2*holdFor), "four seconds at least")
+	require.False(t, held("alone", 20*holdFor))
 }
 
 func TestCallersHaveAShareInWork(t *testing.T) {

@@ -52,6 +52,14 @@ func (r *Rates[K]) Allow(key K, now time.Time) time.Duration {
 	return wait
 }
 
+// Charge counts n more for key, at most a burst, even if that is too many: the
+// next ones wait for so much longer.
+func (r *Rates[K]) Charge(key K, n int, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.of(key, now).ReserveN(now, min(n, r.rate.Burst))
+}
+
 // of returns the limiter of key. Limiters that are full again are forgotten
 // when there is no room: they say no more than a new one.
 func (r *Rates[K]) of(key K, now time.Time) *rate.Limiter {

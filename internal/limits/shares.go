@@ -63,3 +63,10 @@ func (s *Shares[K]) Used() int {
 	defer s.mu.Unlock()
 	return s.used
 }
+
+// Held returns how many units key has taken.
+func (s *Shares[K]) Held(key K) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held[key]
+}
