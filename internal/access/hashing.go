@@ -15,12 +15,20 @@ import (
 
 // How many passwords are on their way at once, those that wait for a processor
 // included; the part for networks that have sent no wrong one; how many one
-// other network may have; and how long a password waits.
+// other network may have; how long a password waits; how long its hash takes
+// before the process is taken to hang; and how long a wrong one rests the slot
+// at most.
+//
+// The process gives way to everything else: where four others of ordinary
+// priority wanted two processors, one hash took up to 23 s. A hash that hangs
+// holds one slot.
 const (
 	maxAttempts        = 320
 	maxCleanAttempts   = 256
 	maxNetworkAttempts = 8
 	hashWait           = 10 * time.Second
+	hashLimit          = 30 * time.Second
+	maxHashRest        = 5 * time.Second
 )
 
 // hashing bounds what passwords cost: at most half the processors hash them, so
@@ -37,7 +45,7 @@ func maxHashes() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 func newHashing(command []string, logger *slog.Logger) hashing {
 	return hashing{
-		passwords.New(command, maxHashes(), logger),
+		passwords.New(command, maxHashes(), hashLimit, logger),
 		limits.NewShares[netip.Addr](limits.Bound{Total: maxAttempts, Each: maxNetworkAttempts, Reserved: maxCleanAttempts}),
 		limits.NewSlots[netip.Addr](maxHashes(), min(1, maxHashes()-1)),
 	}
@@ -46,7 +54,7 @@ func newHashing(command []string, logger *slog.Logger) hashing {
 // run hashes as soon as a slot is free, without a place among the requests in
 // work: attempts bounds who waits. Those who wait come in turn by network, clean
 // ones first. If right reports false, the slot rests for as long as the hash
-// took: strangers get half of its time.
+// took, or maxHashRest: strangers get half of its time.
 func (h hashing) run(ctx context.Context, network netip.Addr, clean bool, right func() bool) error {
 	limits.GiveBack(ctx)
 	if err := h.slots.Take(ctx, network, clean); err != nil {
@@ -56,7 +64,7 @@ func (h hashing) run(ctx context.Context, network netip.Addr, clean bool, right 
 	if right() {
 		h.slots.Give()
 	} else {
-		time.AfterFunc(time.Since(began), h.slots.Give)
+		time.AfterFunc(min(time.Since(began), maxHashRest), h.slots.Give)
 	}
 	return nil
 }

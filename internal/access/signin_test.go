@@ -132,6 +132,25 @@ func TestGuessesAtOnceAreCounted(t *testing.T) {
 	require.NoError(t, err, "the owner is not locked out")
 }
 
+// A guess counts though the process that should hash it hangs and is killed.
+func TestGuessWhoseHashHangsIsCounted(t *testing.T) {
+	f := newFixture(t, nil)
+	f.Service.AnswerAtOnce()
+	f.join(f.Admin(), "ann@example.com")
+	attacker := netip.MustParseAddr("203.0.113.9")
+	for range 10 {
+		f.Service.HashBy([]string{"/bin/sleep", "1000"}, 10*time.Millisecond)
+		_, err := f.signIn("ann@example.com", wrongPassword, attacker)
+		problem(t, svcauth.CodeUnauthenticated, err)
+		require.NoError(t, f.Service.Close())
+	}
+	_, err := f.signIn("ann@example.com", goodPassword, attacker)
+	problem(t, svcauth.CodeTooMany, err)
+	f.Service.HashBy([]string{"/bin/sleep", "1000"}, 10*time.Millisecond)
+	_, err = f.signIn("ann@example.com", goodPassword, home)
+	require.NoError(t, err, "and a right password is right all the same")
+}
+
 // Unicode knows more letters that become a k or an i in lower case; as an
 // address each is somebody else's.
 func TestAddressesAreComparedByASCIICase(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 
@@ -41,13 +42,14 @@ type Hasher struct {
 
 // New returns a Hasher. command is the program that calls [Work], with its
 // arguments; at most atOnce of it run at once, each from the first password
-// that needs it until Close. Without a command this process hashes, as it does
-// if the command can't be started; logger hears of that.
-func New(command []string, atOnce int, logger *slog.Logger) *Hasher {
+// that needs it until Close, or until it takes longer than limit. Without a
+// command this process hashes, as it does if the command can't be started, dies
+// or takes too long; logger hears of that.
+func New(command []string, atOnce int, limit time.Duration, logger *slog.Logger) *Hasher {
 	if len(command) == 0 {
 		return &Hasher{}
 	}
-	return &Hasher{newWorkers(command, atOnce, logger)}
+	return &Hasher{newWorkers(command, atOnce, limit, logger)}
 }
 
 // Close ends the processes. It returns no error.

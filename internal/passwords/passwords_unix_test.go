@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 func newHasher(t *testing.T, atOnce int, command ...string) (*Hasher, *bytes.Buffer) {
 	t.Helper()
 	log := new(bytes.Buffer)
-	h := New(command, atOnce, slog.New(slog.NewTextHandler(log, nil)))
+	h := New(command, atOnce, time.Minute, slog.New(slog.NewTextHandler(log, nil)))
 	t.Cleanup(func() { require.NoError(t, h.Close()) })
 	return h, log
 }
@@ -97,20 +99,79 @@ func TestProcessIsBehindEverythingElse(t *testing.T) {
 	require.Equal(t, pid, group, "a terminal's Ctrl-C is not for it")
 }
 
-// TestProcessThatDies: the password is checked all the same, and the log says
-// what happened, once.
+// TestProcessThatDies: the password is checked all the same, the log says once
+// what happened, and the next password has a new process.
 func TestProcessThatDies(t *testing.T) {
 	h, log := newHasher(t, 1, os.Args[0], asWorker)
 	stored := h.Hash("correct horse")
-	require.NoError(t, running(t, h).cmd.Process.Kill())
+	dead := running(t, h)
+	require.NoError(t, dead.cmd.Process.Kill())
 	for range 3 {
 		require.True(t, h.Verify("correct horse", stored))
 	}
+	require.NotSame(t, dead, running(t, h))
 	require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log.String())
 	require.NotContains(t, log.String(), "horse")
+}
+
+// TestProcessThatHangs is killed once the time of an answer is over. The
+// password is checked all the same, and the next has a new process.
+func TestProcessThatHangs(t *testing.T) {
+	h, log := newHasher(t, 1, os.Args[0], asWorker)
+	stored := h.Hash("correct horse")
+	for range 2 {
+		hung := running(t, h)
+		require.NoError(t, hung.cmd.Process.Signal(syscall.SIGSTOP))
+		h.workers.limit = 50 * time.Millisecond
+		answer := make(chan bool, 1)
+		go func() { answer <- h.Verify("correct horse", stored) }()
+		select {
+		case ok := <-answer:
+			require.True(t, ok)
+		case <-time.After(time.Minute):
+			require.NoError(t, hung.cmd.Process.Kill())
+			require.Fail(t, "a process that was stopped holds up whoever waits for it")
+		}
+		require.NotNil(t, hung.cmd.ProcessState, "it is gone, and leaves no zombie")
+		h.workers.limit = time.Minute
+		require.True(t, h.Verify("correct horse", stored))
+		require.False(t, h.Verify("correct horsf", stored))
+		require.NotSame(t, hung, running(t, h))
+	}
+	require.Equal(t, 2, strings.Count(log.String(), "gave no answer"), log.String())
+}
+
+// TestProcessThatNeverAnswers is not tried again for each password.
+func TestProcessThatNeverAnswers(t *testing.T) {
+	h, log := newHasher(t, 1, "/bin/sleep", "1000")
+	h.workers.limit = 50 * time.Millisecond
+	stored := h.Hash("correct horse")
+	require.True(t, h.Verify("correct horse", stored))
+	require.Equal(t, 1, strings.Count(log.String(), "level=WARN"), log.String())
+	require.Contains(t, log.String(), "for a minute")
 	h.workers.until = h.workers.until.Add(-restAfterFailure)
+	h.workers.command = []string{os.Args[0], asWorker}
+	h.workers.limit = time.Minute
 	require.True(t, h.Verify("correct horse", stored))
 	running(t, h)
+}
+
+// TestWhatProcessHasStarted ends with it.
+func TestWhatProcessHasStarted(t *testing.T) {
+	path := t.TempDir() + "/child"
+	one, err := newWorker([]string{"/bin/sh", "-c", "sleep 1000 & echo $! >" + path + "; wait"})
+	require.NoError(t, err)
+	var pid int
+	require.Eventually(t, func() bool {
+		written, _ := os.ReadFile(path)
+		pid, err = strconv.Atoi(strings.TrimSpace(string(written)))
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	one.end()
+	require.Eventually(t, func() bool {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		return syscall.Kill(pid, 0) != nil || err == nil && strings.Contains(string(stat), ") Z ")
+	}, time.Minute, 10*time.Millisecond)
 }
 
 // TestNoProcessCanBeStarted, or what starts is something else.

@@ -18,3 +18,7 @@ func apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true
 // Where that is forbidden it works on at the one that it has. On Linux each
 // thread has its own: a group's are set together, later threads inherit it.
 func yieldToOthers() { _ = syscall.Setpriority(syscall.PRIO_PGRP, 0, lowest) }
+
+// killGroup kills the process, which apart put apart, with all that it started,
+// stopped or not. It must not have been waited for.
+func killGroup(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

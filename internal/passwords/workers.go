@@ -3,6 +3,7 @@ package passwords
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,13 +15,18 @@ import (
 	"time"
 )
 
-// restAfterFailure is how long no process is started after one failed, so that
-// a machine which allows none isn't asked for each password.
+// restAfterFailure is how long no process is started after one that never
+// answered, so that a machine which allows none isn't asked for each password.
 const restAfterFailure = time.Minute
+
+// patienceAtEnd is how long a process that was killed is waited for. The kernel
+// may hold one for longer, as in a read of a disk that is gone.
+const patienceAtEnd = time.Second
 
 // workers are the processes that hash.
 type workers struct {
 	command []string
+	limit   time.Duration // of an answer
 	logger  *slog.Logger
 	idle    chan *worker // as many as may run; nil stands for one not started
 
@@ -29,15 +35,16 @@ type workers struct {
 	until  time.Time // nothing is started before
 }
 
-func newWorkers(command []string, atOnce int, logger *slog.Logger) *workers {
-	w := &workers{command: command, logger: logger, idle: make(chan *worker, atOnce)}
+func newWorkers(command []string, atOnce int, limit time.Duration, logger *slog.Logger) *workers {
+	w := &workers{command: command, limit: limit, logger: logger, idle: make(chan *worker, atOnce)}
 	for range atOnce {
 		w.idle <- nil
 	}
 	return w
 }
 
-// run has a process do the job. It returns false if none could.
+// run has a process do the job. It returns false if none could within the
+// limit: that process is killed, and another takes its place.
 func (w *workers) run(j job) (sum []byte, ok bool) {
 	one := <-w.idle
 	defer func() { w.idle <- one }()
@@ -46,13 +53,14 @@ func (w *workers) run(j job) (sum []byte, ok bool) {
 			return nil, false
 		}
 	}
-	sum, err := one.ask(j)
+	sum, err := one.ask(j, w.limit)
 	if err != nil {
-		w.failed(err)
+		w.failed(err, one.answered)
 		one.end()
 		one = nil
 		return nil, false
 	}
+	one.answered = true
 	return sum, true
 }
 
@@ -66,12 +74,18 @@ func (w *workers) start() *worker {
 	}
 	one, err := newWorker(w.command)
 	if err != nil {
-		w.failed(err)
+		w.failed(err, false)
 	}
 	return one
 }
 
-func (w *workers) failed(err error) {
+// failed says that a process failed. No other is started for a while, unless
+// this one had answered before: then its like can.
+func (w *workers) failed(err error, answered bool) {
+	if answered {
+		w.logger.Warn("the process that hashes passwords failed; the server hashed this one itself, and starts another process for the next", "error", err.Error())
+		return
+	}
 	w.mu.Lock()
 	w.until = time.Now().Add(restAfterFailure)
 	w.mu.Unlock()
@@ -95,9 +109,12 @@ func (w *workers) close() {
 
 // worker is one such process: a job goes in, a sum comes out.
 type worker struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	ask func(job) ([]byte, error)
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	out      io.ReadCloser
+	jobs     *json.Encoder
+	sums     *json.Decoder
+	answered bool
 }
 
 // newWorker starts a process. Nothing of this one's environment goes along, for
@@ -117,26 +134,44 @@ func newWorker(command []string) (*worker, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	jobs, sums := json.NewEncoder(in), json.NewDecoder(out)
-	ask := func(j job) (sum []byte, err error) {
-		if err := jobs.Encode(j); err != nil {
-			return nil, err
-		}
-		if err := sums.Decode(&sum); err != nil {
-			return nil, err
-		}
-		if len(sum) != sumSize {
-			return nil, errors.New("it answered with something that is no hash")
-		}
-		return sum, nil
-	}
-	return &worker{cmd, in, ask}, nil
+	return &worker{cmd: cmd, in: in, out: out, jobs: json.NewEncoder(in), sums: json.NewDecoder(out)}, nil
 }
 
+// ask has the process do a job within a limit. If it returns an error the
+// process is of no use any more, and the caller must end it.
+func (w *worker) ask(j job, limit time.Duration) (sum []byte, err error) {
+	timer := time.AfterFunc(limit, func() { // no longer read from, nor written to
+		_ = w.in.Close()
+		_ = w.out.Close()
+	})
+	err = w.jobs.Encode(j)
+	if err == nil {
+		err = w.sums.Decode(&sum)
+	}
+	switch {
+	case !timer.Stop():
+		return nil, fmt.Errorf("it gave no answer within %s", limit)
+	case err != nil:
+		return nil, err
+	case len(sum) != sumSize:
+		return nil, errors.New("it answered with something that is no hash")
+	}
+	return sum, nil
+}
+
+// end kills the process, and what it has started: nothing could be lost.
 func (w *worker) end() {
 	_ = w.in.Close()
-	_ = w.cmd.Process.Kill() // it holds nothing that could be lost
-	_ = w.cmd.Wait()
+	killGroup(w.cmd)
+	gone := make(chan struct{})
+	go func() {
+		_ = w.cmd.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-time.After(patienceAtEnd):
+	}
 }
 
 // Work is what such a process does: it hashes what comes in, at the lowest
