@@ -95,6 +95,7 @@ var steps = []step{
 	{action: "member.set_password", do: func(s *subjects) error {
 		return s.Service.ChangePassword(s.self, goodPassword, "another lighthouse over water")
 	}},
+	{action: "member.sign_out", do: func(s *subjects) error { return s.Service.SignOut(s.self) }},
 	{action: "member.sign_out", do: func(s *subjects) error { return s.Service.SignOutEverywhere(s.self) }},
 	{action: "member.update", do: func(s *subjects) error {
 		return last(s.Service.UpdateMember(s.admin, s.member, 0, svcauth.MemberPatch{FirstName: new("Anna")}))

@@ -38,10 +38,30 @@ func (s *Service) UpdateProfile(ctx context.Context, firstName, lastName string)
 	return changed, err
 }
 
+// signedOut is what the log says of a sign-out: of one session, or of all.
+type signedOut struct {
+	Everywhere bool `json:"everywhere"`
+}
+
+// SignOut writes down, aside from what others change, that the caller ends the
+// session that it asks with. The console keeps sessions: it calls SignOut first
+// and then ends that one.
+func (s *Service) SignOut(ctx context.Context) error {
+	actor, err := caller(ctx, "")
+	if err != nil {
+		return err
+	}
+	t := &tx{s: s, now: s.now(), actor: actor, target: svcauth.AuditTarget{Kind: "member", ID: actor.ID, Name: actor.Name}, after: signedOut{}}
+	err = s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
+		return q.InsertAuditEvent(ctx, t.event("member.sign_out", svcauth.OutcomeDone, ""))
+	})
+	return s.problem(err, t.target)
+}
+
 // SignOutEverywhere ends all sessions of the caller, this one too.
 func (s *Service) SignOutEverywhere(ctx context.Context) error {
 	return s.myself(ctx, "member.sign_out", func(ctx context.Context, t *tx, row store.MemberRow, _ svcauth.Member) error {
-		t.before = nil
+		t.before, t.after = nil, signedOut{Everywhere: true}
 		return t.EndSessions(ctx, row.OrgID, row.ID)
 	})
 }

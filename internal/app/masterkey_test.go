@@ -2,6 +2,8 @@ package app_test
 
 import (
 	"crypto/rand"
+	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -38,6 +40,53 @@ func TestTheMasterKeyIsChangedWithoutDownTime(t *testing.T) {
 	for _, n := range nodes {
 		require.True(t, n.Active(account.ClientID, account.ClientSecret, first), "a token from before lives on")
 	}
+	require.NotEmpty(t, masterKeyChanges(t, s))
+}
+
+// masterKeyChanges returns what the operator's administrator reads in its log
+// about changes of the master key.
+func masterKeyChanges(t *testing.T, s *svctest.Server) []svcauth.AuditEvent {
+	t.Helper()
+	events, err := s.Admin().AuditEvents(t.Context(), svcauth.AuditFilter{Action: "master_key.change"})
+	require.NoError(t, err)
+	return events.Items
+}
+
+// A change of the master key stands in the operator's log once: a start with
+// the same one leaves nothing.
+func TestAChangeOfTheMasterKeyIsAudited(t *testing.T) {
+	dir := t.TempDir()
+	before, after := filepath.Join(dir, "old"), filepath.Join(dir, "new")
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh)
+	require.NoError(t, os.WriteFile(after, fresh, 0o600))
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + before}})
+	tenant := s.NewTenant("tenant")
+	restart := func(environ ...string) {
+		s.Stop()
+		s.Set(environ...)
+		s.Start()
+	}
+	restart()
+	restart("SVCAUTH_MASTER_KEY_PREVIOUS_FILE=" + after)
+	require.Empty(t, masterKeyChanges(t, s), "nothing was sealed anew")
+	keys, err := s.Admin().SigningKeys(t.Context())
+	require.NoError(t, err)
+	restart("SVCAUTH_MASTER_KEY_FILE="+after, "SVCAUTH_MASTER_KEY_PREVIOUS_FILE="+before)
+	restart()
+	restart("SVCAUTH_MASTER_KEY_PREVIOUS_FILE=")
+	changes := masterKeyChanges(t, s)
+	require.Len(t, changes, 1)
+	require.Equal(t, svcauth.AuditTarget{Kind: "master_key"}, changes[0].Target)
+	require.Equal(t, svcauth.KindSystem, changes[0].Actor.Kind)
+	require.Equal(t, svcauth.OutcomeDone, changes[0].Outcome)
+	require.JSONEq(t, fmt.Sprintf(`{"keys_sealed":%d}`, len(keys.Items)+1), string(changes[0].After), "the signing keys, and the key of secrets")
+	raw, err := os.ReadFile(before)
+	require.NoError(t, err)
+	require.NotContains(t, s.Log()+fmt.Sprintf("%+v", changes), base64.StdEncoding.EncodeToString(raw))
+	theirs, err := s.AdminOf(tenant).AuditEvents(t.Context(), svcauth.AuditFilter{Action: "master_key.change"})
+	require.NoError(t, err)
+	require.Empty(t, theirs.Items, "it is the operator's")
 }
 
 func bothTakeEachOthers(t *testing.T, nodes []*svctest.Server, account svcauth.ServiceAccount) {

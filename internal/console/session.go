@@ -184,8 +184,7 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 			return err
 		}
 		defer leave()
-		v.actor.IP, v.actor.RequestID = v.ClientIP(), v.GetString("request_id")
-		v.ctx = access.WithActor(v.ctx, v.actor)
+		v.act()
 		me, err := k.cfg.Access.Me(v.ctx)
 		if err != nil {
 			return err
@@ -193,6 +192,13 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 		v.org = me.Organization.Name
 		return page(v)
 	})
+}
+
+// act puts the member who is signed in into the context, with where it asks
+// from.
+func (v *visit) act() {
+	v.actor.IP, v.actor.RequestID = v.ClientIP(), v.GetString("request_id")
+	v.ctx = access.WithActor(v.ctx, v.actor)
 }
 
 // open serves a page for anybody.

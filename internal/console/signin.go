@@ -175,7 +175,19 @@ func (v *visit) signInVerified(email string, proved access.SignedIn, next string
 	return v.redirect(returnTo(next))
 }
 
+// signOut ends the session that the request came with. It stands in the log
+// before it has ended, so that none ends unseen.
 func signOut(v *visit) error {
+	ok, err := v.authenticate()
+	if err != nil {
+		return err
+	}
+	if ok {
+		v.act()
+		if err := v.k.cfg.Access.SignOut(v.ctx); err != nil {
+			return err
+		}
+	}
 	if err := v.end(); err != nil {
 		return err
 	}

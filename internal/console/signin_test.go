@@ -157,9 +157,24 @@ func TestSignOut(t *testing.T) {
 	req.AddCookie(&http.Cookie{Name: "svcauth", Value: stolen})
 	require.Equal(t, http.StatusSeeOther, visit(t, s).do(req).status, "the session has ended on the server too")
 	require.Equal(t, 200, there.get("/console/members").status)
+	require.Equal(t, http.StatusSeeOther, here.post("/console/sign-out", nil).status, "nobody is signed in: that leaves nothing")
+	signedOut := func() (all []string) {
+		events, err := s.Admin().AuditEvents(t.Context(), svcauth.AuditFilter{Action: "member.sign_out"})
+		require.NoError(t, err)
+		for _, e := range events.Items {
+			require.Equal(t, s.Tenant.AdminID, e.Actor.ID)
+			require.Equal(t, e.Actor.ID, e.Target.ID)
+			require.NotEmpty(t, e.IP)
+			require.NotEmpty(t, e.RequestID)
+			all = append(all, string(e.After))
+		}
+		return all
+	}
+	require.Equal(t, []string{`{"everywhere":false}`}, signedOut())
 
 	here = admin(t, s)
 	require.Equal(t, http.StatusSeeOther, here.post("/console/profile/sign-out-everywhere", nil).status)
+	require.Equal(t, []string{`{"everywhere":true}`, `{"everywhere":false}`}, signedOut())
 	require.Contains(t, here.get("/console/sign-in").body, "signed out everywhere")
 	require.Equal(t, http.StatusSeeOther, here.get("/console/members").status)
 	require.Equal(t, http.StatusSeeOther, there.get("/console/members").status)
