@@ -288,7 +288,10 @@ func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID, grantID st
 	})
 }
 
-// keepAnAdministrator refuses to lose the last active member who holds Administrator.
+// keepAnAdministrator refuses to lose the active member who holds Administrator
+// for longest, if no other does for as long: an organization must not lose its
+// last one by the passage of time either. A member's grant has no end by any
+// request, but rows may have one.
 func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 	role, err := t.SystemRole(ctx, m.OrgID, store.RoleAdministrator)
 	if err != nil {
@@ -303,9 +306,9 @@ func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 	if held.ExpiresAt != nil && !held.ExpiresAt.After(t.now) {
 		return nil
 	}
-	others, err := t.OtherHolders(ctx, m.OrgID, role.ID, m.ID, t.now)
+	others, err := t.OtherHolders(ctx, m.OrgID, role.ID, m.ID, held.ExpiresAt)
 	if err == nil && others == 0 {
-		err = svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: nobody could manage it any more. Make another active member Administrator first.", m.Email)
+		err = svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: nobody could manage it any more. Make another active member Administrator first, by a grant that does not expire.", m.Email)
 	}
 	return err
 }

@@ -269,17 +269,32 @@ func TestLastAdministratorStays(t *testing.T) {
 	refused("who is suspended does not count")
 	_, err = f.Service.UpdateMember(f.Admin(), second.ID, 0, svcauth.MemberPatch{Suspended: &no})
 	require.NoError(t, err)
-	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
-		expired := f.Clock.Now().Add(-time.Second)
-		return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: second.ID, RoleID: administrator.ID, GrantedAt: expired, ExpiresAt: &expired})
-	}))
+	hold := func(id string, rest time.Duration) {
+		t.Helper()
+		end := f.Clock.Now().Add(rest)
+		require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
+			return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: administrator.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &end})
+		}))
+	}
+	hold(second.ID, -time.Second)
 	refused("whose grant has expired does not count")
+	hold(second.ID, 365*24*time.Hour)
+	refused("whose grant will expire does not count: time alone would leave nobody")
+	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), second.ID, administrator.ID, ""), "who holds it for a time may lose it")
 	_, elsewhere := f.Tenants("other")
 	_ = elsewhere
 	refused("another organization's does not count")
 	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), second.ID, administrator.ID, svcauth.MemberGrantRequest{}))
 	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID, ""))
 	_ = machine
+
+	// Nobody holds it for good: then the one who holds it longest is the last.
+	hold(admin, time.Hour)
+	hold(second.ID, 2*time.Hour)
+	err = f.Service.DeleteMember(f.Admin(), second.ID)
+	require.Contains(t, problem(t, svcauth.CodeConflict, err).Detail, "last Administrator")
+	hold(admin, 2*time.Hour)
+	require.NoError(t, f.Service.DeleteMember(f.Admin(), second.ID), "another holds it for as long")
 }
 
 func TestRemovedMemberIsOutAndItsAccountsLiveOn(t *testing.T) {

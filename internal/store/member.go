@@ -83,11 +83,12 @@ func (q *Q) DeleteMember(ctx context.Context, orgID, id string) error {
 	return q.must(ctx, `DELETE FROM member WHERE org_id = $1 AND id = $2`, orgID, id)
 }
 
-// OtherHolders counts the active members, save one, who hold a role by a grant that has not expired.
-func (q *Q) OtherHolders(ctx context.Context, orgID, roleID, exceptID string, now time.Time) (int64, error) {
+// OtherHolders counts the active members, save one, who hold a role until a
+// moment or for longer; nil: those who hold it for good.
+func (q *Q) OtherHolders(ctx context.Context, orgID, roleID, exceptID string, until *time.Time) (int64, error) {
 	return count(ctx, q, `SELECT COUNT(*) FROM role_grant g JOIN member m ON m.id = g.principal_id
 		WHERE g.role_id = $1 AND g.org_id = $2 AND m.org_id = $2 AND m.id <> $3 AND NOT m.suspended AND m.activated_at_ms IS NOT NULL
-		AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $4)`, roleID, orgID, exceptID, now.UnixMilli())
+		AND (g.expires_at_ms IS NULL OR g.expires_at_ms >= $4)`, roleID, orgID, exceptID, milliseconds(until))
 }
 
 // ApplicationKeyIDs reads the ids of a member's application keys.

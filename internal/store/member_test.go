@@ -108,10 +108,23 @@ func TestHoldersKeysAndPrincipalsOfMembers(t *testing.T) {
 			}
 			return nil
 		})
-		for except, want := range map[string]int64{"": 1, ann: 0, gone: 1} {
-			n, err := q.OtherHolders(ctx, "org_a", "role_1", except, moment0)
+		later := ahead.Add(time.Millisecond)
+		for _, c := range []struct {
+			except string
+			until  *time.Time
+			want   int64
+		}{{"", &ahead, 1}, {ann, &ahead, 0}, {gone, &ahead, 1}, {"", &later, 0}, {"", nil, 0}} {
+			n, err := q.OtherHolders(ctx, "org_a", "role_1", c.except, c.until)
 			require.NoError(t, err)
-			require.Equal(t, want, n, except)
+			require.Equal(t, c.want, n, "%+v", c)
+		}
+		must(t, s, func(ctx context.Context, q *Q) error {
+			return q.PutGrant(ctx, GrantRow{OrgID: "org_a", PrincipalID: ann, RoleID: "role_1", GrantedAt: moment0})
+		})
+		for _, until := range []*time.Time{nil, &later} {
+			n, err := q.OtherHolders(ctx, "org_a", "role_1", gone, until)
+			require.NoError(t, err)
+			require.EqualValues(t, 1, n)
 		}
 		next, err := q.NextExpiry(ctx)
 		require.NoError(t, err)
