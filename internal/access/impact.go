@@ -33,7 +33,7 @@ func (s *Service) ServiceAccountImpact(ctx context.Context, id, secretID, role s
 			hit.LastUsed = secret.LastUsedAt
 		}
 	}
-	return s.countTokens(ctx, hit, []string{id}, func(r cache.TokenRecord) bool {
+	return s.countTokens(ctx, hit, account.CreatedAt, []string{id}, func(r cache.TokenRecord) bool {
 		return (secretID == "" || r.SecretID == secretID) && (role == "" || slices.Contains(r.Roles, role))
 	})
 }
@@ -49,7 +49,7 @@ func (s *Service) MemberImpact(ctx context.Context, id, role string) (Impact, er
 	if err != nil {
 		return Impact{}, s.problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
-	return s.countTokens(ctx, Impact{Keys: len(keys)}, keys, func(r cache.TokenRecord) bool { return role == "" || slices.Contains(r.Roles, role) })
+	return s.countTokens(ctx, Impact{Keys: len(keys)}, member.CreatedAt, keys, func(r cache.TokenRecord) bool { return role == "" || slices.Contains(r.Roles, role) })
 }
 
 // ApplicationKeyImpact tells what would die with an application key that the caller may see.
@@ -58,15 +58,16 @@ func (s *Service) ApplicationKeyImpact(ctx context.Context, id string) (Impact, 
 	if err != nil {
 		return Impact{}, err
 	}
-	return s.countTokens(ctx, Impact{LastUsed: key.LastUsedAt}, []string{id}, func(cache.TokenRecord) bool { return true })
+	return s.countTokens(ctx, Impact{LastUsed: key.LastUsedAt}, key.CreatedAt, []string{id}, func(cache.TokenRecord) bool { return true })
 }
 
-// countTokens adds the live tokens of some clients of the caller's organization.
-func (s *Service) countTokens(ctx context.Context, hit Impact, clients []string, counts func(cache.TokenRecord) bool) (Impact, error) {
+// countTokens adds the live tokens of some clients of the caller's organization,
+// all of them made at some time or later.
+func (s *Service) countTokens(ctx context.Context, hit Impact, made time.Time, clients []string, counts func(cache.TokenRecord) bool) (Impact, error) {
 	actor, _ := ActorFrom(ctx)
 	from := map[string]bool{}
 	for _, id := range clients {
-		records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id)
+		records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id, made)
 		if errors.Is(err, cache.ErrUnavailable) {
 			hit.Unknown = true
 			return hit, nil

@@ -20,13 +20,14 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	if err != nil {
 		return list, err
 	}
+	var account svcauth.ServiceAccount
 	if err = checkID(svcauth.PrefixServiceAccount, id); err == nil {
-		_, err = s.read().ServiceAccount(ctx, actor.OrgID, id)
+		account, err = s.read().ServiceAccount(ctx, actor.OrgID, id)
 	}
 	if err != nil {
 		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
 	}
-	records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id)
+	records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id, account.CreatedAt)
 	if err != nil {
 		return list, recordsAway(err)
 	}

@@ -67,6 +67,7 @@ type App struct {
 	store       *store.Store
 	cache       *cache.Cache
 	keyring     *keyring.Keyring
+	writes      *writeHealth
 	audit       *audit.Log
 	mailer      *mailer // nil where no mail is sent
 	follower    *changes.Follower
@@ -117,9 +118,13 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 
 // open connects to the stores.
 func (a *App) open(ctx context.Context, master []byte) (err error) {
+	a.writes = &writeHealth{logger: a.logger, success: time.Now()}
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
 		OnCall: func(ctx context.Context, what string, began time.Time, err error) {
 			a.called(ctx, "database", what, began, err)
+			if what == store.CallChange {
+				a.writes.note(err)
+			}
 		},
 		OnCommit: func(ctx context.Context, written []store.Change) { a.follower.Committed(ctx, written) }})
 	if err != nil {
@@ -131,7 +136,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 		return err
 	}
 	a.cache, err = cache.New(cache.Config{URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, Key: func() []byte { return a.keyring.SharedKey() },
-		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window,
+		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window, Lifetime: a.cfg.Token.TTL,
 		OnDrop: a.metrics.QueueDropped, OnCall: func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) }, OnRecorded: a.recorded()})
 	if err != nil {
 		return err
@@ -212,6 +217,7 @@ func (a *App) wireHTTP() error {
 		return err
 	}
 	a.metrics.DeclareRoutes(face.Routes...)
+	a.watchOperations()
 	a.metrics.Requests(face.InFlight, a.cfg.Limits.MaxInflight)
 	a.face, a.handler = face, handler
 	return nil
@@ -249,15 +255,6 @@ func (a *App) Close() error {
 	}
 	a.closers = nil
 	return errors.Join(errs...)
-}
-
-// ready says whether known clients get tokens, and each dependency's state.
-func (a *App) ready(ctx context.Context) (serves bool, states map[string]error) {
-	states = map[string]error{"database": a.store.Ping(ctx)}
-	if a.cache.Shared() {
-		states["redis"] = a.cache.Ping(ctx)
-	}
-	return !a.Token.Stale(), states
 }
 
 // nodeName tells this process apart from the others that serve the same database.

@@ -30,6 +30,7 @@ func (a *App) measure(ctx context.Context) error {
 			lost = all
 		}
 		off = a.compareClocks(ctx, off)
+		a.tryChange(ctx)
 		now := a.clock()
 		for _, k := range a.keyring.Ages(now) {
 			a.metrics.KeyAge(k.State, k.Age)

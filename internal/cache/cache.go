@@ -11,8 +11,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// ErrUnavailable says that Redis did not answer in time, or refused. Nothing durable is lost by it. Match with errors.Is.
-var ErrUnavailable = errors.New("shared cache unavailable: Redis does not answer; see redis.url and whether that server runs")
+// ErrUnavailable says that Redis did not answer in time, or refused. Nothing
+// durable is lost by it. Match with errors.Is.
+var ErrUnavailable = errors.New("shared cache unavailable: Redis does not answer or refuses; see redis.url, whether that server runs, and what /readyz says fails")
 
 // Config says where the shared memory is and what bounds it. The zero value is the twin in this process with the default limits.
 type Config struct {
@@ -32,6 +33,10 @@ type Config struct {
 	WrongPerAddress int           // the same over all clients; 0: 200
 	Window          time.Duration // counted from the first wrong one; 0: one minute
 
+	// Lifetime is the longest one of a token: for so long after records were lost
+	// a list may lack some. 0: an hour.
+	Lifetime time.Duration
+
 	OnDrop func(queue string, n int)                             // n entries of a full queue ("token_records", "revocation_markers") were dropped
 	OnCall func(ctx context.Context, began time.Time, err error) // a call to Redis ended; err is nil where it succeeded
 
@@ -48,13 +53,14 @@ type Cache struct {
 	doorbell doorbell
 	attempts *attempts
 	writer   *writer // nil: the twin
+	probe    *probe  // nil: the twin
 }
 
 // records holds token records. Two exist: in memory and in Redis.
 type records interface {
 	record(TokenRecord)
 	revoke(jti string, expires time.Time)
-	list(ctx context.Context, orgID, clientID string) (all []TokenRecord, partial bool, err error)
+	list(ctx context.Context, orgID, clientID string, made time.Time) (all []TokenRecord, partial bool, err error)
 	find(ctx context.Context, jti string) (TokenRecord, bool, error)
 	forget(ctx context.Context, clientID, jti string) error
 }
@@ -72,7 +78,7 @@ func New(cfg Config) (*Cache, error) {
 	cfg = cfg.withDefaults()
 	c := &Cache{cfg: cfg, attempts: newAttempts(cfg)}
 	if cfg.URL == "" {
-		c.records, c.doorbell = newMemoryRecords(cfg.Clock), &memoryDoorbell{}
+		c.records, c.doorbell = newMemoryRecords(cfg), &memoryDoorbell{}
 		return c, nil
 	}
 	at, err := parseURL(cfg.URL)
@@ -86,7 +92,8 @@ func New(cfg Config) (*Cache, error) {
 	store := newRedisRecords(c.remote, cfg)
 	c.records = store
 	c.doorbell = &sealedDoorbell{&redisDoorbell{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
-	c.writer = &writer{records: store, share: newShare(c.remote, c.attempts, cfg)}
+	c.probe = &probe{remote: c.remote, prefix: cfg.Prefix}
+	c.writer = &writer{records: store, share: newShare(c.remote, c.attempts, cfg), probe: c.probe}
 	return c, nil
 }
 
@@ -110,6 +117,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Window <= 0 {
 		cfg.Window = time.Minute
+	}
+	if cfg.Lifetime <= 0 {
+		cfg.Lifetime = time.Hour
 	}
 	if cfg.OnDrop == nil {
 		cfg.OnDrop = func(string, int) {}
@@ -137,14 +147,6 @@ func (c *Cache) Close() error {
 		return nil
 	}
 	return c.remote.client.Close()
-}
-
-// Ping says whether Redis answers, within a quarter of a second: nil or an [ErrUnavailable]. The twin always answers.
-func (c *Cache) Ping(ctx context.Context) error {
-	if c.remote == nil {
-		return nil
-	}
-	return c.remote.do(ctx, func(ctx context.Context) error { return c.remote.client.Ping(ctx).Err() })
 }
 
 // Connections are those of this process to Redis, at one moment.

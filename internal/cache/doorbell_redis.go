@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -27,20 +28,38 @@ type redisDoorbell struct {
 // publish rings, in a Cluster, at the master of the channel's slot, where subscribers listen too. The library's own Publish takes the channel for no key and any
 // master for as good, a different one each time: two messages then race each other through the cluster bus, and the later one may win.
 func (d *redisDoorbell) publish(ctx context.Context, channel Channel, msg []byte) error {
-	return d.do(ctx, func(ctx context.Context) error {
-		cmd := redis.NewIntCmd(ctx, "publish", d.prefix+string(channel), msg)
-		cmd.SetFirstKeyPos(1)
-		return d.client.Process(ctx, cmd)
-	})
+	return d.do(ctx, func(ctx context.Context) error { return publish(ctx, d.client, d.prefix+string(channel), msg) })
+}
+
+func publish(ctx context.Context, on interface {
+	Process(context.Context, redis.Cmder) error
+}, channel string, msg []byte) error {
+	cmd := redis.NewIntCmd(ctx, "publish", channel, msg)
+	cmd.SetFirstKeyPos(1)
+	return on.Process(ctx, cmd)
 }
 
 func (d *redisDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
-	wait := resubscribe
+	wait, failures, lost := resubscribe, 0, time.Now()
+	health := "subscribe " + string(channel)
 	for {
 		confirmed := false
-		err := d.listen(ctx, d.prefix+string(channel), onMessage, func() { confirmed = true; onGap() })
+		err := d.listen(ctx, d.prefix+string(channel), onMessage, func() {
+			confirmed = true
+			d.health.succeeded(health, OpSubscribe)
+			onGap()
+		})
 		if ctx.Err() != nil {
 			return nil
+		}
+		if failures++; confirmed {
+			failures, lost = 0, time.Now()
+		}
+		d.health.note(health, OpSubscribe, err)
+		if failures >= openAfter && !isRefusal(err) && d.answeredSince(lost) {
+			// All else works: something between here and Redis knows no
+			// subscriptions, or it lets no new connection in.
+			d.health.failed(health, OpSubscribe, fmt.Errorf("a subscription does not come into force: %w", err))
 		}
 		d.logger.Debug("subscription to Redis lost", "channel", string(channel), "error", err)
 		if wait = min(wait*2, resubscribeX); confirmed {

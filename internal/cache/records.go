@@ -104,13 +104,14 @@ func (c *Cache) MarkRevoked(jti string, until time.Time) {
 
 // Tokens returns the records of a client's live tokens, newest first, and
 // reports whether there may be more than these: of one client the newest 1,000
-// are kept, and records of the organization may have had to give way. It fails
-// with [ErrUnavailable].
-func (c *Cache) Tokens(ctx context.Context, orgID, clientID string) (records []TokenRecord, partial bool, err error) {
+// are kept, records of the organization may have had to give way, and Redis may
+// have lost or refused some since the client was made. It fails with
+// [ErrUnavailable].
+func (c *Cache) Tokens(ctx context.Context, orgID, clientID string, made time.Time) (records []TokenRecord, partial bool, err error) {
 	if !isID(clientID) {
 		return nil, false, nil
 	}
-	return c.records.list(ctx, orgID, clientID)
+	return c.records.list(ctx, orgID, clientID, made)
 }
 
 // FindToken finds a live token by its jti; false: there is none, or it is not remembered. Fails with [ErrUnavailable].

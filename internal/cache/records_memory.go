@@ -30,6 +30,7 @@ type memoryRecords struct {
 	// lacking has the clients and organizations of which a record had to give
 	// way, and until when one of these tokens is live.
 	lacking map[string]time.Time
+	gap     gap // what an earlier process may have recorded
 }
 
 type heldRecord struct {
@@ -45,9 +46,10 @@ type orgRecords struct {
 	index int // in the crowd
 }
 
-func newMemoryRecords(clock func() time.Time) *memoryRecords {
+func newMemoryRecords(cfg Config) *memoryRecords {
+	clock := cfg.Clock
 	return &memoryRecords{
-		clock: clock, swept: minuteOf(clock()) - 1,
+		clock: clock, gap: gapFrom(clock(), cfg.Lifetime), swept: minuteOf(clock()) - 1,
 		byJTI: map[string]*heldRecord{}, byClient: map[string]*chain{}, byMinute: map[int64]*chain{},
 		byOrg: map[string]*orgRecords{}, lacking: map[string]time.Time{},
 	}
@@ -147,7 +149,7 @@ func (m *memoryRecords) revoke(jti string, _ time.Time) {
 	}
 }
 
-func (m *memoryRecords) list(_ context.Context, orgID, clientID string) (out []TokenRecord, partial bool, err error) {
+func (m *memoryRecords) list(_ context.Context, orgID, clientID string, made time.Time) (out []TokenRecord, partial bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock()
@@ -158,7 +160,8 @@ func (m *memoryRecords) list(_ context.Context, orgID, clientID string) (out []T
 			}
 		}
 	}
-	return newestFirst(out), m.lacking[clientID].After(now) || m.lacking[orgID].After(now), nil
+	partial = m.lacking[clientID].After(now) || m.lacking[orgID].After(now) || m.gap.hides(made, now)
+	return newestFirst(out), partial, nil
 }
 
 func (m *memoryRecords) find(_ context.Context, jti string) (TokenRecord, bool, error) {

@@ -35,6 +35,9 @@ type redisRecords struct {
 	queue       *queue[TokenRecord]
 	revocations *queue[revokedToken]
 	onRecorded  func(trace.SpanContext, time.Time, error) // nil: nobody asks
+	gaps        *gaps
+	compared    time.Time // gaps with Redis
+	pausedUntil time.Time // no record is written, because Redis refused
 }
 
 type revokedToken struct {
@@ -43,9 +46,13 @@ type revokedToken struct {
 }
 
 func newRedisRecords(r *remote, cfg Config) *redisRecords {
-	return &redisRecords{remote: r, sealer: sealer{cfg.Key}, prefix: cfg.Prefix, clock: cfg.Clock, onRecorded: cfg.OnRecorded,
-		queue:       newQueue[TokenRecord]("token_records", 8192, cfg.OnDrop),
+	s := &redisRecords{remote: r, sealer: sealer{cfg.Key}, prefix: cfg.Prefix, clock: cfg.Clock, onRecorded: cfg.OnRecorded, gaps: newGaps(cfg),
 		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop)}
+	s.queue = newQueue[TokenRecord]("token_records", 8192, func(name string, n int) {
+		s.gaps.lost(s.clock())
+		cfg.OnDrop(name, n)
+	})
+	return s
 }
 
 func (s *redisRecords) token(jti string) string       { return s.prefix + "{" + jti + "}:token" }
@@ -57,15 +64,33 @@ func (s *redisRecords) revoke(jti string, expires time.Time) {
 	s.revocations.put(revokedToken{jti, expires})
 }
 
+// pauseRefused is how long what Redis refuses to take waits for the next try.
+const pauseRefused = time.Second
+
 // flush writes what is queued, as far as Redis takes it.
 func (s *redisRecords) flush(ctx context.Context) {
+	s.compare(ctx)
+	if time.Now().Before(s.pausedUntil) {
+		return
+	}
 	s.queue.flush(func(batch []TokenRecord) ([]bool, error) {
 		began := time.Now()
 		done, err := s.write(ctx, batch)
 		s.tell(batch, done, began, err)
+		s.pause(err)
 		return done, err
 	})
-	s.revocations.flush(func(batch []revokedToken) ([]bool, error) { return s.writeRevoked(ctx, batch) })
+	s.revocations.flush(func(batch []revokedToken) ([]bool, error) {
+		done, err := s.writeRevoked(ctx, batch)
+		s.pause(err)
+		return done, err
+	})
+}
+
+func (s *redisRecords) pause(err error) {
+	if isRefusal(err) {
+		s.pausedUntil = time.Now().Add(pauseRefused)
+	}
 }
 
 var errNotRecorded = errors.New("the record of a token was refused by Redis")
@@ -129,12 +154,15 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 	for _, list := range lists { // those of a server that is away have to wait, as do the records of one
 		list.at = slices.DeleteFunc(list.at, func(i int) bool { return sets[i].Err() != nil || list.before.Err() != nil })
 	}
-	s.writeLists(ctx, batch, lists, done)
+	if err := s.writeLists(ctx, batch, lists, done); isRefusal(err) {
+		return nil, err
+	}
 	return done, nil
 }
 
-// writeLists adds to each list what it was given, and notes in done what is there.
-func (s *redisRecords) writeLists(ctx context.Context, batch []TokenRecord, lists map[string]*clientList, done []bool) {
+// writeLists adds to each list what it was given, and notes in done what is
+// there. If it fails none is; all are tried again with the next flush.
+func (s *redisRecords) writeLists(ctx context.Context, batch []TokenRecord, lists map[string]*clientList, done []bool) error {
 	pipe := s.client.Pipeline()
 	adds := map[*clientList]*redis.IntCmd{}
 	for _, list := range lists {
@@ -150,14 +178,15 @@ func (s *redisRecords) writeLists(ctx context.Context, batch []TokenRecord, list
 		// The list must outlive each of its tokens, those with a longer lifetime than the last one too.
 		pipe.PExpire(ctx, list.key, max(list.ttl, list.before.Val()))
 	}
-	if s.exec(ctx, pipe) != nil {
-		return // none was done: tried again with the next flush
+	if err := s.exec(ctx, pipe); err != nil {
+		return err
 	}
 	for list, add := range adds {
 		for _, i := range list.at {
 			done[i] = add.Err() == nil
 		}
 	}
+	return nil
 }
 
 func (s *redisRecords) writeRevoked(ctx context.Context, batch []revokedToken) ([]bool, error) {
@@ -182,23 +211,43 @@ func (s *redisRecords) writeRevoked(ctx context.Context, batch []revokedToken) (
 	return done, nil
 }
 
-// exec sends a pipeline. It fails only where no command succeeded: a cluster may have lost one of its masters, and a foreign key may be in the way of one record.
+// exec sends a pipeline. It fails if no command succeeded, or if Redis refused
+// all of one name: then what the pipeline is for can't be done. One that failed
+// alone is another matter: a cluster may have lost one of its masters, and a
+// foreign key may be in the way of one record.
 func (s *redisRecords) exec(ctx context.Context, pipe redis.Pipeliner) error {
 	if pipe.Len() == 0 {
 		return nil
 	}
 	return s.do(ctx, func(ctx context.Context) error {
 		cmds, err := pipe.Exec(ctx)
-		for _, cmd := range cmds {
-			if e := cmd.Err(); e == nil || errors.Is(e, redis.Nil) {
-				return nil
-			}
-		}
-		return err
+		return asWhole(cmds, err)
 	})
 }
 
-func (s *redisRecords) list(ctx context.Context, _, clientID string) (out []TokenRecord, partial bool, err error) {
+// asWhole returns the error of a pipeline; see [redisRecords.exec].
+func asWhole(cmds []redis.Cmder, err error) error {
+	done, refused := map[string]bool{}, map[string]error{}
+	for _, cmd := range cmds {
+		switch e := cmd.Err(); {
+		case e == nil || errors.Is(e, redis.Nil):
+			done[cmd.Name()] = true
+		case isRefusal(e):
+			refused[cmd.Name()] = e
+		}
+	}
+	for name, e := range refused {
+		if !done[name] {
+			return e
+		}
+	}
+	if len(done) > 0 {
+		return nil
+	}
+	return err
+}
+
+func (s *redisRecords) list(ctx context.Context, _, clientID string, made time.Time) (out []TokenRecord, partial bool, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
 		jtis, err := s.client.ZRevRange(ctx, s.tokens(clientID), 0, maxPerClient-1).Result()
 		if err != nil || len(jtis) == 0 {
@@ -218,7 +267,8 @@ func (s *redisRecords) list(ctx context.Context, _, clientID string) (out []Toke
 	if err != nil {
 		return nil, false, err
 	}
-	return newestFirst(out), len(out) >= maxPerClient, nil
+	partial = len(out) >= maxPerClient || s.failing(nil)[OpWrite] != nil || s.gaps.get().hides(made, s.clock())
+	return newestFirst(out), partial, nil
 }
 
 // read adds to out the records of a client's tokens, and to gone those tokens

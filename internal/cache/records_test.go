@@ -30,7 +30,7 @@ func listed(t *testing.T, c *Cache, client string, want ...string) {
 	t.Helper()
 	var got []string
 	eventually(t, func() bool {
-		all, _, err := c.Tokens(t.Context(), "org_1", client)
+		all, _, err := c.Tokens(t.Context(), "org_1", client, time.Now())
 		got = jtis(all)
 		return err == nil && fmt.Sprint(got) == fmt.Sprint(want)
 	}, "the tokens of "+client+" to be "+fmt.Sprint(want))
@@ -83,13 +83,13 @@ func testNewestThousand(t *testing.T, b backend) {
 	var partial bool
 	eventually(t, func() bool {
 		var err error
-		got, partial, err = c.Tokens(t.Context(), "org_1", "sa_1")
+		got, partial, err = c.Tokens(t.Context(), "org_1", "sa_1", time.Now())
 		return err == nil && len(got) > 0 && got[0].JTI == "j"+strconv.Itoa(maxPerClient+199)
 	}, "the newest to be there")
 	require.Len(t, got, maxPerClient)
 	require.Equal(t, "j200", got[len(got)-1].JTI)
 	require.True(t, partial, "the oldest are not there")
-	_, partial, err := c.Tokens(t.Context(), "org_1", "sa_2")
+	_, partial, err := c.Tokens(t.Context(), "org_1", "sa_2", time.Now())
 	require.NoError(t, err)
 	require.False(t, partial)
 }
@@ -130,6 +130,8 @@ func testLifetimes(t *testing.T, b backend) {
 		switch {
 		case strings.HasSuffix(key, "{sa_1}:tokens"), strings.HasSuffix(key, "{long}:token"):
 			require.Greater(t, ms, 23*3600*1000, key)
+		case strings.HasSuffix(key, ":gap"):
+			require.LessOrEqual(t, ms, int(gapKept/time.Millisecond), key)
 		case strings.HasSuffix(key, ":wrong"):
 			require.LessOrEqual(t, ms, 60_000, key)
 		default:
@@ -171,7 +173,7 @@ func testRecordsAreListedWhileTheyCome(t *testing.T, b backend) {
 	for range 2 {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				_, _, _ = c.Tokens(ctx, "org_1", "sa_1")
+				_, _, _ = c.Tokens(ctx, "org_1", "sa_1", time.Now())
 			}
 		})
 	}
@@ -195,7 +197,7 @@ func testHostileRecords(t *testing.T, b backend) {
 		c.RecordToken(t.Context(), record("sa_1", id, now, time.Hour))
 		c.RecordToken(t.Context(), record(id, "j", now, time.Hour))
 		c.MarkRevoked(id, now.Add(time.Hour))
-		got, _, err := c.Tokens(t.Context(), "org_1", id)
+		got, _, err := c.Tokens(t.Context(), "org_1", id, time.Now())
 		require.NoError(t, err)
 		require.Empty(t, got)
 		_, ok, err := c.FindToken(t.Context(), id)
@@ -236,13 +238,13 @@ func testHostileRecords(t *testing.T, b backend) {
 	c.RecordToken(t.Context(), record("sa_9", "j9", now, time.Hour))
 	c.RecordToken(t.Context(), record("sa_8", "j8", now, time.Hour))
 	listed(t, c, "sa_8", "j8")
-	_, _, err = c.Tokens(t.Context(), "org_1", "sa_9")
+	_, _, err = c.Tokens(t.Context(), "org_1", "sa_9", time.Now())
 	require.ErrorIs(t, err, ErrUnavailable)
 }
 
 func TestTwinIsBoundedAsAWhole(t *testing.T) {
 	k := newClock()
-	m := newMemoryRecords(k.Now)
+	m := newMemoryRecords(Config{Clock: k.Now})
 	now := k.Now()
 	for i := range maxRecords + 10 {
 		m.record(record("sa_"+strconv.Itoa(i%500), "j"+strconv.Itoa(i), now, time.Hour+time.Duration(i)*time.Second))
@@ -261,7 +263,7 @@ func TestTwinIsBoundedAsAWhole(t *testing.T) {
 // also those that come after the clock was set back.
 func TestTheTwinKeepsNoExpiredRecords(t *testing.T) {
 	k := newClock()
-	m := newMemoryRecords(k.Now)
+	m := newMemoryRecords(Config{Clock: k.Now})
 	for round := range 5 {
 		for i := range 600 {
 			j := (i * 77) % 600
@@ -292,7 +294,7 @@ func BenchmarkRecordInMemory(b *testing.B) {
 	for _, held := range []int{1000, maxRecords} {
 		b.Run(strconv.Itoa(held), func(b *testing.B) {
 			k := newClock()
-			m := newMemoryRecords(k.Now)
+			m := newMemoryRecords(Config{Clock: k.Now})
 			all := make([]TokenRecord, held*2)
 			for i := range all {
 				all[i] = record("sa_"+strconv.Itoa(i%(held/500)), "j"+strconv.Itoa(i), k.Now(), time.Hour)
@@ -312,7 +314,7 @@ func BenchmarkRecordInMemory(b *testing.B) {
 // only, and both are told what became of theirs.
 func TestTheRecordsOfOneOrganizationPushOutNoOthers(t *testing.T) {
 	k := newClock()
-	m := newMemoryRecords(k.Now)
+	m := newMemoryRecords(Config{Clock: k.Now})
 	add := func(org, client string, n int, life time.Duration) {
 		for i := range n {
 			r := record(client, client+"-"+strconv.Itoa(i), k.Now(), life)
@@ -321,7 +323,7 @@ func TestTheRecordsOfOneOrganizationPushOutNoOthers(t *testing.T) {
 		}
 	}
 	listed := func(org, client string) (int, bool) {
-		all, partial, err := m.list(t.Context(), org, client)
+		all, partial, err := m.list(t.Context(), org, client, k.Now())
 		require.NoError(t, err)
 		return len(all), partial
 	}

@@ -31,6 +31,7 @@ type remote struct {
 	logger *slog.Logger
 	onCall func(context.Context, time.Time, error)
 	parts  bool // more than one server is asked: a cluster
+	health *health
 
 	mu       sync.Mutex
 	failures int       // in a row
@@ -42,7 +43,8 @@ type remote struct {
 func newRemote(at target, cfg Config) *remote {
 	logging.Disable() // it prints to standard error by default
 	opt := options(at)
-	r := &remote{logger: cfg.Logger, onCall: cfg.OnCall, parts: at.topology == cluster}
+	parts := at.topology == cluster
+	r := &remote{logger: cfg.Logger, onCall: cfg.OnCall, parts: parts, health: newHealth(cfg.Logger, parts)}
 	switch at.topology {
 	case sentinel:
 		r.client = redis.NewFailoverClient(opt.Failover())
@@ -51,6 +53,7 @@ func newRemote(at target, cfg Config) *remote {
 	default:
 		r.client = redis.NewClient(opt.Simple())
 	}
+	r.client.AddHook(r.health)
 	return r
 }
 
@@ -92,14 +95,27 @@ func (r *remote) do(ctx context.Context, call func(context.Context) error) error
 		return ctx.Err() // the caller went away, or allowed less time: says nothing about Redis
 	}
 	failed := err != nil && !errors.Is(err, redis.Nil)
+	away := failed && !isRefusal(err)
 	if failed {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		r.onCall(ctx, start, err)
 	} else {
 		r.onCall(ctx, start, nil)
 	}
-	r.report(time.Now(), failed, err)
+	r.report(time.Now(), away, err)
 	return err
+}
+
+func (r *remote) isOpen() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open
+}
+
+func (r *remote) answeredSince(t time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failures == 0 && r.answered.After(t)
 }
 
 func (r *remote) allow(now time.Time) bool {
@@ -115,10 +131,11 @@ func (r *remote) allow(now time.Time) bool {
 	return true
 }
 
-func (r *remote) report(now time.Time, failed bool, err error) {
+// report counts whether Redis answered; a refusal is an answer.
+func (r *remote) report(now time.Time, away bool, err error) {
 	r.mu.Lock()
 	before := r.open
-	if failed {
+	if away {
 		r.failures++
 		r.probeAt = now.Add(openFor)
 		lostAll := !r.parts || now.Sub(r.answered) >= partFor
@@ -130,8 +147,8 @@ func (r *remote) report(now time.Time, failed bool, err error) {
 	r.mu.Unlock()
 	switch {
 	case after && !before:
-		r.logger.Warn("Redis does not answer; going on without it", "error", err)
+		r.logger.Warn("Redis can't be used; going on without it", "error", err)
 	case before && !after:
-		r.logger.Info("Redis answers again")
+		r.logger.Info("Redis can be used again")
 	}
 }

@@ -111,13 +111,12 @@ func (s *share) send(ctx context.Context, batch []*exchange) error {
 		x.all = pipe.HScan(ctx, x.key, 0, "", maxNodes) // where somebody has put in very many, a part of them
 		x.ttl = pipe.PTTL(ctx, x.key)
 	}
-	_, err := pipe.Exec(ctx)
+	cmds, err := pipe.Exec(ctx)
 	repair := s.client.Pipeline()
 	for _, x := range batch {
 		if x.ttl.Err() != nil {
 			continue
 		}
-		err = nil // at least a part of a cluster answers
 		if x.ttl.Val() == -1 {
 			repair.PExpire(ctx, x.key, s.cfg.Window) // ended in between; must not be kept for ever
 		}
@@ -125,7 +124,7 @@ func (s *share) send(ctx context.Context, batch []*exchange) error {
 	if repair.Len() > 0 {
 		_, _ = repair.Exec(ctx)
 	}
-	return err
+	return asWhole(cmds, err)
 }
 
 // learn takes over what the other nodes count. What could not be written goes

@@ -15,6 +15,7 @@ const (
 type writer struct {
 	records *redisRecords
 	share   *share
+	probe   *probe
 }
 
 func (w *writer) run(ctx context.Context) {
@@ -37,6 +38,7 @@ func (w *writer) run(ctx context.Context) {
 func (w *writer) flush(ctx context.Context) {
 	w.records.flush(ctx)
 	w.share.flush(ctx)
+	w.probe.run(ctx)
 }
 
 // queue is bounded, and drops and counts what does not fit. One goroutine flushes it.

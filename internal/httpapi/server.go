@@ -33,7 +33,9 @@ type Config struct {
 	Access *access.Service
 	JWKS   func() (body []byte, etag string)
 	Feed   *changes.Feed
-	Ready  func(context.Context) (serves bool, states map[string]error) // whether known clients get tokens; each dependency's state
+	// Ready says whether known clients get tokens, and of each dependency why
+	// which of its operations fails; nil for one that succeeds.
+	Ready  func(context.Context) (serves bool, states map[string]map[string]error)
 	Logger *slog.Logger
 
 	Issuer         string
@@ -332,7 +334,7 @@ const lookFor = 500 * time.Millisecond
 func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	type look struct {
 		serves bool
-		states map[string]error
+		states map[string]map[string]error
 	}
 	shared, _, _ := s.probe.Do("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), lookFor)
@@ -341,12 +343,19 @@ func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 		return look{serves, states}, nil
 	})
 	found := shared.(look)
-	text, status, states := "ok", http.StatusOK, map[string]string{}
-	for name, err := range found.states {
+	text, status, states, failing := "ok", http.StatusOK, map[string]string{}, map[string][]string{}
+	for name, operations := range found.states {
 		states[name] = "ok"
-		if err != nil {
-			states[name], text = "unavailable", "degraded"
+		fail := failed(operations)
+		switch len(fail) {
+		case 0:
+			continue
+		case len(operations):
+			states[name] = "unavailable"
+		default:
+			states[name], failing[name] = "impaired", fail
 		}
+		text = "degraded"
 	}
 	switch {
 	case s.leaving.Load():
@@ -354,6 +363,21 @@ func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	case !found.serves:
 		text, status = "unavailable", http.StatusServiceUnavailable
 	}
-	body, _ := json.Marshal(map[string]any{"status": text, "dependencies": states})
+	said := map[string]any{"status": text, "dependencies": states}
+	if len(failing) > 0 {
+		said["failing"] = failing
+	}
+	body, _ := json.Marshal(said)
 	probed(w, status, body)
+}
+
+// failed returns the names of the operations that fail, sorted.
+func failed(operations map[string]error) (names []string) {
+	for name, err := range operations {
+		if err != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -28,12 +28,20 @@ type Store struct {
 type Config struct {
 	URL      string // sqlite://PATH or postgres://…; may hold a password, so it is never printed
 	MaxConns int    // of this process, 1 to 1000; 0: 20
-	// OnCall hears of each query outside a transaction and of each transaction as a whole, when it has ended. what is "query" or "transaction". nil: nobody does.
+	// OnCall hears of each query outside a transaction and of each transaction as
+	// a whole, when it has ended. what is one of the Calls. nil: nobody does.
 	OnCall func(ctx context.Context, what string, began time.Time, err error)
 	// OnCommit is given what a transaction of [Store.Write] has appended to the change log, once it is committed and before Write returns: so that by then
 	// this node acts on it. nil: nobody is.
 	OnCommit func(ctx context.Context, written []Change)
 }
+
+// What [Config.OnCall] hears of.
+const (
+	CallQuery  = "query"
+	CallChange = "transaction" // of [Store.Write]
+	CallAside  = "aside"       // a transaction of [Store.WriteAside]
+)
 
 // How long one query and one transaction may take, when the caller's context does not say less. A database that hangs must cost an
 // error, never a goroutine.
@@ -120,7 +128,7 @@ func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (writte
 		return nil, err
 	}
 	defer release()
-	err = s.transaction(ctx, s.write, func(q *Q) error {
+	err = s.transaction(ctx, s.write, CallChange, func(q *Q) error {
 		if err := q.lockChanges(ctx); err != nil {
 			return err
 		}
@@ -136,14 +144,14 @@ func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (writte
 // WriteAside runs a transaction that touches only rows no rule reads (last use, sessions, what has expired or was in a removed organization). It waits for nobody and
 // must not add to the change log.
 func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
-	return s.transaction(ctx, s.aside, do)
+	return s.transaction(ctx, s.aside, CallAside, do)
 }
 
-func (s *Store) transaction(ctx context.Context, on *sql.DB, do func(*Q) error) (err error) {
+func (s *Store) transaction(ctx context.Context, on *sql.DB, what string, do func(*Q) error) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
 	defer cancel()
 	began := time.Now()
-	defer func() { s.cfg.observe(ctx, "transaction", began, err) }()
+	defer func() { s.cfg.observe(ctx, what, began, err) }()
 	tx, err := on.BeginTx(ctx, nil)
 	if err != nil {
 		return classify("begin a transaction", err)
@@ -215,7 +223,7 @@ func (q *Q) must(ctx context.Context, text string, args ...any) error {
 
 func (q *Q) observe(ctx context.Context, began time.Time, err *error) {
 	if q.cfg != nil {
-		q.cfg.observe(ctx, "query", began, *err)
+		q.cfg.observe(ctx, CallQuery, began, *err)
 	}
 }
 

@@ -41,6 +41,7 @@ func exercise(m *Metrics) {
 	m.DeclareRoutes("/oauth2/token", "/v1/roles/:id")
 	m.Requests(func() int { return 1 }, 2000)
 	m.Pool("database", func() Pool { return Pool{InUse: 3, Idle: 2, Max: 20, Waits: 7} })
+	m.Operations("redis", func() map[string]error { return map[string]error{"read": nil, "write": errors.New("OOM")} })
 	m.Request("/oauth2/token", "POST", 200, "ok", 3*time.Millisecond)
 	m.Request("/oauth2/token", "POST", 401, "invalid_client", time.Millisecond)
 	m.Issued()
@@ -81,6 +82,8 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`svcauth_dependency_errors_total{dependency="redis"} 1`,
 		`svcauth_dependency_errors_total{dependency="database"} 0`,
 		`svcauth_dependency_operation_duration_seconds_count{dependency="database"} 2`,
+		`svcauth_dependency_operation_failing{dependency="redis",operation="read"} 0`,
+		`svcauth_dependency_operation_failing{dependency="redis",operation="write"} 1`,
 		`svcauth_secrets_expiring_soon 4`,
 		`svcauth_feed_followers 12`,
 		`svcauth_feed_lag_seconds 1.5`,

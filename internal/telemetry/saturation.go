@@ -42,6 +42,33 @@ func (p pools) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(p.waits, prometheus.CounterValue, float64(now.Waits))
 }
 
+// Operations names who knows which operations on "database" or "redis" fail, and
+// why; nil for one that succeeds. It is asked when the metrics are read. Each
+// dependency may be named once.
+func (m *Metrics) Operations(dependency string, read func() map[string]error) {
+	m.registry.MustRegister(operations{read, prometheus.NewDesc("svcauth_dependency_operation_failing",
+		"1 while an operation on a dependency fails, 0 while it succeeds.", []string{"operation"}, prometheus.Labels{"dependency": dependency})})
+}
+
+type operations struct {
+	read    func() map[string]error
+	failing *prometheus.Desc
+}
+
+// Describe is of prometheus.Collector.
+func (o operations) Describe(to chan<- *prometheus.Desc) { to <- o.failing }
+
+// Collect is of prometheus.Collector.
+func (o operations) Collect(to chan<- prometheus.Metric) {
+	for name, err := range o.read() {
+		value := 0.0
+		if err != nil {
+			value = 1
+		}
+		to <- prometheus.MustNewConstMetric(o.failing, prometheus.GaugeValue, value, name)
+	}
+}
+
 // Requests names who knows how many requests are in work, asked when the metrics are read, and how many there may be.
 func (m *Metrics) Requests(inWork func() int, limit int) {
 	gauge := func(name, help string, read func() float64) {

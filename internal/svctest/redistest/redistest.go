@@ -38,11 +38,12 @@ func URL(t testing.TB) string {
 	return sharedServer.url() + "/" + strconv.FormatInt(sharedUsed.Add(1)%databases, 10)
 }
 
-// Start runs a server of its own for t, and returns when it answers. It is stopped and removed when t ends.
-func Start(t testing.TB) *Server {
+// Start runs a server of its own for t, with further arguments of redis-server,
+// and returns when it answers. It is stopped and removed when t ends.
+func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	needs.Service(t, "a real redis-server")
-	return start(t)
+	return start(t, args...)
 }
 
 func start(t testing.TB, args ...string) *Server {

@@ -128,6 +128,11 @@ func (s *Server) kill() {
 // URL returns the URL of the server's database 0.
 func (s *Server) URL() string { return s.url() + "/0" }
 
+// UserURL returns the same for a user of the server's ACL.
+func (s *Server) UserURL(name, password string) string {
+	return "redis://" + name + ":" + password + "@" + s.Addr() + "/0"
+}
+
 func (s *Server) url() string { return "redis://" + s.userinfo() + s.Addr() }
 
 func (s *Server) userinfo() string {

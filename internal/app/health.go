@@ -1,0 +1,96 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/store"
+)
+
+// writeHealth is how changes of the database end: a read-only replica or a full
+// disk answers whoever reads.
+type writeHealth struct {
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	err     error     // of the last; nil: it succeeded
+	success time.Time // when one did
+}
+
+// note takes the end of a transaction that changes something.
+func (w *writeHealth) note(err error) {
+	if errors.Is(err, context.Canceled) {
+		return // of its caller; says nothing
+	}
+	w.mu.Lock()
+	before := w.err
+	if w.err = err; err == nil {
+		w.success = time.Now()
+	}
+	w.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		w.logger.Warn("the database takes no changes; what is issued from memory goes on", "error", err)
+	case err == nil && before != nil:
+		w.logger.Info("the database takes changes again")
+	}
+}
+
+func (w *writeHealth) last() (success time.Time, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.success, w.err
+}
+
+// tryChange begins a change that changes nothing, if there was none lately: it
+// locks the row that every change locks. How it ends comes to writeHealth.
+func (a *App) tryChange(ctx context.Context) {
+	if success, _ := a.writes.last(); time.Since(success) >= measureEvery {
+		_ = a.store.Write(ctx, func(*store.Q) error { return nil })
+	}
+}
+
+// ready says whether known clients get tokens, and of each dependency why which
+// of its operations fails: nil for one that succeeds.
+func (a *App) ready(ctx context.Context) (serves bool, states map[string]map[string]error) {
+	read := a.store.Ping(ctx)
+	_, write := a.writes.last()
+	if read != nil {
+		write = read
+	}
+	states = map[string]map[string]error{"database": {"read": read, "write": write}}
+	if a.cache.Shared() {
+		states["redis"] = named(a.cache.Failing(ctx))
+	}
+	return !a.Token.Stale(), states
+}
+
+// named has an entry for each operation on Redis.
+func named(failing map[cache.Operation]error) map[string]error {
+	all := map[string]error{}
+	for _, op := range cache.Operations() {
+		all[string(op)] = failing[op]
+	}
+	return all
+}
+
+// watchOperations has the metrics say which operations fail.
+func (a *App) watchOperations() {
+	a.metrics.Operations("database", func() map[string]error {
+		var read error
+		if !a.follower.Vouches() {
+			read = errUnread
+		}
+		_, write := a.writes.last()
+		return map[string]error{"read": read, "write": write}
+	})
+	if a.cache.Shared() {
+		a.metrics.Operations("redis", func() map[string]error { return named(a.cache.Refused()) })
+	}
+}
+
+var errUnread = errors.New("the change log has not been read for long")
