@@ -47,7 +47,7 @@ func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID strin
 		if err != nil || t.silent {
 			return err
 		}
-		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role); err != nil {
+		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role, row.ExpiresAt); err != nil {
 			return err
 		}
 		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)

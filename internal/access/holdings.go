@@ -125,6 +125,15 @@ func (h Holdings) outlasting(gift Holdings) (longer []string, first time.Time) {
 	return longer, first
 }
 
+// lacks lists those of a gift's privileges that are not held, or not for as
+// long: sorted. A hold that ends before the gift does is none in full.
+func (h Holdings) lacks(gift Holdings) []string {
+	longer, _ := h.outlasting(gift)
+	all := append(without(gift.Privileges, h.Privileges), longer...)
+	slices.Sort(all)
+	return all
+}
+
 // RoleGives lists what one role gives in an organization.
 func RoleGives(kind string, privileges []string, catalogue []svcauth.Privilege, operator bool) []string {
 	var gives []string

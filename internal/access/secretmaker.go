@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -27,11 +28,11 @@ type makers struct {
 	q         *store.Q
 	org       svcauth.Organization
 	catalogue []svcauth.Privilege
-	held      map[string][]string
+	held      map[string]Holdings
 }
 
 func (s *Service) makers(ctx context.Context, q *store.Q, orgID string) (*makers, error) {
-	m := &makers{s: s, q: q, held: map[string][]string{svcauth.KindSystem: nil}}
+	m := &makers{s: s, q: q, held: map[string]Holdings{svcauth.KindSystem: {}}}
 	var err error
 	if m.org, err = q.Organization(ctx, orgID); err != nil {
 		return nil, err
@@ -40,9 +41,10 @@ func (s *Service) makers(ctx context.Context, q *store.Q, orgID string) (*makers
 	return m, err
 }
 
-// lacks lists the privileges that a maker does not hold. Who is gone, suspended,
-// disabled or not known holds none; the server itself lacks none.
-func (m *makers) lacks(ctx context.Context, id string, privileges []string) ([]string, error) {
+// lacks lists those privileges of a gift that a maker does not hold, or not for
+// as long. Who is gone, suspended, disabled or not known holds none; the server
+// itself lacks none.
+func (m *makers) lacks(ctx context.Context, id string, gift Holdings) ([]string, error) {
 	if id == svcauth.KindSystem {
 		return nil, nil
 	}
@@ -57,11 +59,11 @@ func (m *makers) lacks(ctx context.Context, id string, privileges []string) ([]s
 			if err != nil {
 				return nil, err
 			}
-			held = Hold(roles, m.catalogue, m.org.Operator, m.s.now()).Privileges
+			held = Hold(roles, m.catalogue, m.org.Operator, m.s.now())
 		}
 		m.held[id] = held
 	}
-	return without(privileges, held), nil
+	return held.lacks(gift), nil
 }
 
 func (m *makers) active(ctx context.Context, id string) (bool, error) {
@@ -82,15 +84,15 @@ func (m *makers) active(ctx context.Context, id string) (bool, error) {
 	return err == nil && !off, err
 }
 
-// warn lists those of an account's secrets whose makers lack some of the
-// privileges: whoever kept such a secret can use what its maker was never given.
-// The caller's own are not among them.
-func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccount, privileges []string) (warnings []svcauth.SecretWarning, err error) {
+// warn lists those of an account's secrets whose makers lack some of what the
+// account has: whoever kept such a secret can use what its maker was never
+// given, until the secret ends. The caller's own are not among them.
+func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccount, gift Holdings) (warnings []svcauth.SecretWarning, err error) {
 	for _, secret := range a.Secrets {
 		if secret.CreatedBy.ID == caller || secret.ExpiresAt != nil && !secret.ExpiresAt.After(m.s.now()) {
 			continue
 		}
-		missing, err := m.lacks(ctx, secret.CreatedBy.ID, privileges)
+		missing, err := m.lacks(ctx, secret.CreatedBy.ID, gift.within(secret.ExpiresAt))
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +105,7 @@ func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccou
 }
 
 // SecretWarnings lists those of a service account's secrets whose makers hold
-// less now than the account does. It needs members:read.
+// less now than the account does, or for less long. It needs members:read.
 func (s *Service) SecretWarnings(ctx context.Context, id string) ([]svcauth.SecretWarning, error) {
 	actor, err := caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -126,12 +128,13 @@ func (s *Service) warnOfAccount(ctx context.Context, q *store.Q, actor Actor, id
 	if err != nil {
 		return nil, err
 	}
-	return m.warn(ctx, actor.ID, account, held.Privileges)
+	return m.warn(ctx, actor.ID, account, held)
 }
 
 // warnOfGrant lists those of an account's secrets whose makers lack what the
-// account gains by a role that it has just been given.
-func (s *Service) warnOfGrant(ctx context.Context, t *tx, account svcauth.ServiceAccount, role store.RoleRow) ([]svcauth.SecretWarning, error) {
+// account gains by a role that it has just been given until a moment; nil: for
+// good.
+func (s *Service) warnOfGrant(ctx context.Context, t *tx, account svcauth.ServiceAccount, role store.RoleRow, end *time.Time) ([]svcauth.SecretWarning, error) {
 	m, err := s.makers(ctx, t.Q, t.actor.OrgID)
 	if err != nil {
 		return nil, err
@@ -150,8 +153,9 @@ func (s *Service) warnOfGrant(ctx context.Context, t *tx, account svcauth.Servic
 			others = append(others, one)
 		}
 	}
-	had := Hold(others, m.catalogue, m.org.Operator, t.now).Privileges
-	return m.warn(ctx, t.actor.ID, account, without(gives, had))
+	gift := Holdings{Privileges: gives}.within(end)
+	gift.Privileges = Hold(others, m.catalogue, m.org.Operator, t.now).lacks(gift)
+	return m.warn(ctx, t.actor.ID, account, gift)
 }
 
 // warnOfRole adds to a role that has just gained privileges whose secrets can use
@@ -176,7 +180,7 @@ func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind strin
 			role.MoreWarnings++
 			continue
 		}
-		missing, err := m.lacks(ctx, secret.By.ID, gained)
+		missing, err := m.lacks(ctx, secret.By.ID, Holdings{Privileges: gained}.within(secret.Until))
 		switch {
 		case err != nil:
 			return err

@@ -72,6 +72,88 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	require.Empty(t, standing)
 }
 
+// A maker that holds something for a time alone lacks it for what lasts longer:
+// its secret goes on to give it that. What ends no later is no more than its own.
+func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
+	f := newFixture(t, nil)
+	editor, keeper := f.Role("Editor", edit), f.Role("Keeper", svcauth.MembersRead, svcauth.MembersManage)
+	id, ann := f.Member("ann@example.com", keeper)
+	hold := func(end time.Time) {
+		t.Helper()
+		require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
+			return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: editor.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &end})
+		}))
+	}
+	moment := func(hours int) *time.Time { return new(f.Clock.Now().Add(time.Duration(hours) * time.Hour)) }
+	hold(*moment(10))
+	account, err := f.Service.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
+	require.NoError(t, err)
+	secret := account.Secrets[0].ID
+	grant := func(end *time.Time) []svcauth.SecretWarning {
+		t.Helper()
+		answer, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{ExpiresAt: end})
+		require.NoError(t, err)
+		standing, err := f.Service.SecretWarnings(f.Admin(), account.ID)
+		require.NoError(t, err)
+		require.Equal(t, answer.Warnings, standing, "and as long as it is so")
+		for _, w := range standing {
+			require.Equal(t, secret, w.SecretID)
+			require.Equal(t, []string{edit}, w.Missing)
+			require.Contains(t, w.String(), "not for as long")
+		}
+		return standing
+	}
+	require.Empty(t, grant(moment(9)))
+	require.Empty(t, grant(moment(10)), "both end together")
+	require.Len(t, grant(moment(11)), 1)
+	require.Len(t, grant(nil), 1)
+
+	// A secret that ends by then gives nothing afterwards.
+	bound := func(end time.Time) {
+		t.Helper()
+		require.NoError(t, last(f.Service.UpdateSecret(f.Admin(), account.ID, secret, svcauth.SecretPatch{ExpiresAt: &end})))
+	}
+	bound(*moment(10))
+	require.Empty(t, grant(moment(12)))
+	bound(*moment(11))
+	require.Len(t, grant(nil), 1)
+
+	// What a role gains counts alike, for as long as the account holds the role.
+	gains := func() []svcauth.SecretWarning {
+		t.Helper()
+		_, err := f.Service.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
+		require.NoError(t, err)
+		changed, err := f.Service.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit, view}})
+		require.NoError(t, err)
+		return changed.Warnings
+	}
+	got := gains()
+	require.Len(t, got, 1)
+	require.Equal(t, []string{view}, got[0].Missing)
+	bound(*moment(10))
+	require.Empty(t, gains())
+	bound(*moment(11))
+	grantOnly(f, account.ID, editor.ID, moment(9))
+	require.Empty(t, gains())
+	grantOnly(f, account.ID, editor.ID, moment(12))
+	require.Len(t, gains(), 1)
+
+	// The account had it for a time by another role: the rest is what it gains.
+	grantOnly(f, account.ID, editor.ID, moment(9))
+	other := f.Role("Other editor", edit)
+	answer, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, other.ID, svcauth.GrantRequest{})
+	require.NoError(t, err)
+	require.Len(t, answer.Warnings, 1)
+	require.Equal(t, []string{edit}, answer.Warnings[0].Missing)
+}
+
+func grantOnly(f *fixture, accountID, roleID string, end *time.Time) svcauth.GrantAnswer {
+	f.t.Helper()
+	answer, err := f.Service.AssignServiceAccountRole(f.Admin(), accountID, roleID, svcauth.GrantRequest{ExpiresAt: end})
+	require.NoError(f.t, err)
+	return answer
+}
+
 func TestEnablingAnAccountWarnsToo(t *testing.T) {
 	f := newFixture(t, nil)
 	_, ann := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage))

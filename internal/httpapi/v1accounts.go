@@ -117,7 +117,7 @@ func (m *management) accountRoles() {
 		})
 	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Assign a role to a service account",
 		"Given again, it sets the new expiry. With an `id` of your choosing (grt_…) the grant is that one: another id takes the place of the grant that is there, and no token dies of it; "+
-			"the same is a retry or an edit; without one the grant keeps its id. You need every privilege of the role. The answer is 200 and warns where secrets of the account were made by who does not hold what it gains: "+
+			"the same is a retry or an edit; without one the grant keeps its id. You need every privilege of the role. The answer is 200 and warns where secrets of the account were made by who does not hold what it gains, or not for as long: "+
 			"whoever kept one can use it too; end such a secret and make another. `oversized` says that its tokens would be too long without a scope or resource."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			var grant svcauth.GrantRequest

@@ -13,7 +13,7 @@ var schemaWords = map[string]string{
 	"MemberPatch": "A change; what is absent stays", "NewApplicationKey": "An application key to be made", "NewMember": "A person to be invited",
 	"NewOrganization": "An organization to be made", "NewRole": "A role to be made", "NewSecretRequest": "A secret to be made",
 	"NewServiceAccount": "A service account to be made", "Organization": "A tenant", "OrganizationPatch": "A change; what is absent stays",
-	"GrantAnswer": "What is to be said of a grant", "SecretWarning": "A secret whose maker does not hold what its account has just gained: whoever kept it can use that now",
+	"GrantAnswer": "What is to be said of a grant", "SecretWarning": "A secret whose maker does not hold what its account has just gained, or not for as long: whoever kept it can use that now",
 	"SizeWarning": "An account that gets a token by scope or resource only, as it would be too long",
 	"Privilege":   "One permission, the unit of OAuth2 scope", "Problem": "An error, RFC 9457", "ProblemField": "Which part of a request was refused and why",
 	"Ref": "A thing by id and by what people call it", "ResourceServer": "A follower of the revocation feed", "Revoked": "What a revocation breaks",

@@ -66,7 +66,8 @@ type ServiceAccount struct {
 }
 
 // SecretWarning names a secret whose maker does not hold what the account has
-// just gained: if the maker kept it, end it and make another.
+// just gained, or not until the account loses it: if the maker kept it, end it
+// and make another.
 type SecretWarning struct {
 	ServiceAccount Ref      `json:"service_account"`
 	SecretID       string   `json:"secret_id"`
@@ -81,7 +82,7 @@ func (w SecretWarning) String() string {
 	if maker == "" {
 		maker = "somebody unknown"
 	}
-	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who does not hold %s: whoever kept it can use that now. If that is not meant, end it and make another.",
+	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who does not hold %s, or not for as long: whoever kept it can use that now. If that is not meant, end it and make another.",
 		w.SecretID, w.Hint, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
 }
 
