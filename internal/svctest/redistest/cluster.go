@@ -130,12 +130,15 @@ func (s *Server) busPort() int {
 }
 
 // URL is the form of redis.url for it.
-func (c *Cluster) URL() string {
+func (c *Cluster) URL() string { return c.UserURL("", c.password) }
+
+// UserURL returns the same for a user of all servers' ACL.
+func (c *Cluster) UserURL(name, password string) string {
 	var hosts []string
 	for _, node := range c.Nodes {
 		hosts = append(hosts, node.Addr())
 	}
-	return "redis+cluster://:" + c.password + "@" + strings.Join(hosts, ",")
+	return "redis+cluster://" + name + ":" + password + "@" + strings.Join(hosts, ",")
 }
 
 // Flush deletes everything on every node.

@@ -1,0 +1,88 @@
+package cache
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
+)
+
+// documentedRule returns the rule that config/svcauth.yaml names for svcauth's
+// user, and what a Cluster needs beside.
+func documentedRule(t *testing.T) (rule, cluster []string) {
+	t.Helper()
+	raw, err := os.ReadFile("../../config/svcauth.yaml")
+	require.NoError(t, err)
+	found := regexp.MustCompile(`(?m)^  #   user svcauth on >PASSWORD (.*)\n  #     (.*)\n  # Redis Cluster needs these too: (.*)$`).FindStringSubmatch(string(raw))
+	require.Len(t, found, 4, "the rule is not where this test looks for it")
+	return strings.Fields(found[1] + " " + found[2]), strings.Fields(found[3])
+}
+
+func allow(nodes []*redistest.Server, rule []string) {
+	for _, node := range nodes {
+		node.Must(append([]string{"ACL", "SETUSER", "svcauth", "reset", "on", ">pw"}, rule...)...)
+	}
+}
+
+// walk does all that a node does in Redis.
+func walk(t *testing.T, b backend) {
+	t.Helper()
+	c := b.node(t, Config{Prefix: "svcauth:"})
+	heard := listen(t, c, ChannelChanges)
+	now := time.Now().Truncate(time.Millisecond)
+	for i := range 20 {
+		client := "sa_" + strconv.Itoa(i)
+		c.RecordToken(t.Context(), record(client, "j_"+client, now, time.Hour))
+		c.Fail(client, addr("192.0.2.1"))
+		listed(t, c, client, "j_"+client)
+		c.MarkRevoked("j_"+client, now.Add(time.Hour))
+		listed(t, c, client)
+		require.NoError(t, c.ForgetToken(t.Context(), client, "j_"+client))
+	}
+	eventually(t, func() bool {
+		return c.Publish(t.Context(), ChannelChanges, []byte("x")) == nil && heard.all() != ""
+	}, "the doorbell to ring")
+	time.Sleep(pingAfter + 2*probeEvery) // the subscription is pinged, and counters are read back
+	require.Empty(t, c.Failing(t.Context()))
+	for _, node := range b.nodes {
+		require.Empty(t, node.Must("ACL", "LOG"), "Redis has refused something")
+	}
+}
+
+// TestDocumentedACLIsEnough runs a node under the very rule that the sample
+// configuration names; and without any one command of it something is refused.
+func TestDocumentedACLIsEnough(t *testing.T) {
+	rule, more := documentedRule(t)
+	t.Run("alone", func(t *testing.T) {
+		s := redistest.Start(t)
+		nodes := []*redistest.Server{s}
+		allow(nodes, rule)
+		b := backend{url: strings.TrimSuffix(s.UserURL("svcauth", "pw"), "0") + "1", nodes: nodes}
+		walk(t, b)
+		for _, command := range rule {
+			if !strings.HasPrefix(command, "+") {
+				continue
+			}
+			less := append(append([]string{}, rule...), "-"+command[1:])
+			if command == "+ping" {
+				less = append(less, "-publish") // asked for only in silence
+			}
+			allow(nodes, less)
+			c := b.node(t, Config{Prefix: "svcauth:"})
+			go func() { _ = c.Subscribe(t.Context(), ChannelChanges, func([]byte) {}, func() {}) }()
+			eventually(t, func() bool { return strings.Contains(s.Must("ACL", "LOG"), "\n"+command[1:]+"\n") }, "a refusal without "+command)
+			s.Must("ACL", "LOG", "RESET")
+		}
+	})
+	t.Run("cluster", func(t *testing.T) {
+		cl := redistest.StartCluster(t)
+		allow(cl.Nodes, append(append([]string{}, rule...), more...))
+		walk(t, backend{url: cl.UserURL("svcauth", "pw"), nodes: cl.Nodes})
+	})
+}
