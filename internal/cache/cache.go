@@ -33,9 +33,9 @@ type Config struct {
 	WrongPerAddress int           // the same over all clients; 0: 200
 	Window          time.Duration // counted from the first wrong one; 0: one minute
 
-	// Lifetime is the longest one of a token: for so long after records were lost
-	// a list may lack some. 0: an hour.
-	Lifetime time.Duration
+	// OneOfMany says that other nodes may serve the same clients. Without URL
+	// none knows of the others' tokens.
+	OneOfMany bool
 
 	OnDrop func(queue string, n int)                             // n entries of a full queue ("token_records", "revocation_markers") were dropped
 	OnCall func(ctx context.Context, began time.Time, err error) // a call to Redis ended; err is nil where it succeeded
@@ -117,9 +117,6 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Window <= 0 {
 		cfg.Window = time.Minute
-	}
-	if cfg.Lifetime <= 0 {
-		cfg.Lifetime = time.Hour
 	}
 	if cfg.OnDrop == nil {
 		cfg.OnDrop = func(string, int) {}

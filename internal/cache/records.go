@@ -104,9 +104,9 @@ func (c *Cache) MarkRevoked(jti string, until time.Time) {
 
 // Tokens returns the records of a client's live tokens, newest first, and
 // reports whether there may be more than these: of one client the newest 1,000
-// are kept, records of the organization may have had to give way, and Redis may
-// have lost or refused some since the client was made. It fails with
-// [ErrUnavailable].
+// are kept, records of the organization may have had to give way, an earlier
+// process or another node may have had its own, and Redis may have lost or
+// refused some since the client was made. It fails with [ErrUnavailable].
 func (c *Cache) Tokens(ctx context.Context, orgID, clientID string, made time.Time) (records []TokenRecord, partial bool, err error) {
 	if !isID(clientID) {
 		return nil, false, nil

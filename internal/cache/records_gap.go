@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // gap says which records of live tokens may be missing: until a moment, those of
@@ -16,10 +18,13 @@ type gap struct{ since, until time.Time }
 // missing now.
 func (g gap) hides(made, now time.Time) bool { return made.Before(g.since) && now.Before(g.until) }
 
+// longestLife is that of any token, whatever the server and its client say now.
+const longestLife = svcauth.MaxTokenTTLSeconds * time.Second
+
 // gapFrom returns that of records that begin at a moment anew.
-func gapFrom(now time.Time, lifetime time.Duration) gap {
+func gapFrom(now time.Time) gap {
 	now = now.Truncate(time.Millisecond) // as clients are dated
-	return gap{now, now.Add(lifetime)}
+	return gap{now, now.Add(longestLife)}
 }
 
 func (g gap) with(other gap) gap {
@@ -39,11 +44,11 @@ func (g gap) with(other gap) gap {
 // If that key is gone so are records: Redis was flushed, or came back empty.
 type gaps struct {
 	sealer
-	key      string
-	lifetime time.Duration // of a token, at most
+	key string
 
 	mu    sync.Mutex
 	known gap
+	own   gap  // what this process has lost
 	seen  bool // the key has been there
 }
 
@@ -53,7 +58,7 @@ const (
 )
 
 func newGaps(cfg Config) *gaps {
-	return &gaps{sealer: sealer{cfg.Key}, key: cfg.Prefix + "{records}:gap", lifetime: cfg.Lifetime, known: gapFrom(cfg.Clock(), cfg.Lifetime)}
+	return &gaps{sealer: sealer{cfg.Key}, key: cfg.Prefix + "{records}:gap", known: gapFrom(cfg.Clock())}
 }
 
 func (g *gaps) get() gap {
@@ -66,10 +71,12 @@ func (g *gaps) get() gap {
 func (g *gaps) lost(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.known = g.known.with(gapFrom(now, g.lifetime))
+	g.own = g.own.with(gapFrom(now))
+	g.known = g.known.with(g.own)
 }
 
-// read takes over what the key holds, and returns what it should hold.
+// read takes over what the key holds, and returns what it should hold. Until the
+// key has been there a process takes it that nothing is left of the time before.
 func (g *gaps) read(value string, now time.Time) (string, error) {
 	text, ok := g.unseal(gapPurpose, g.key, value)
 	var since, until int64
@@ -80,10 +87,12 @@ func (g *gaps) read(value string, now time.Time) (string, error) {
 	if len(g.sealer.key()) > 0 { // else nothing could be believed
 		g.mu.Lock()
 		switch {
+		case ok && !g.seen:
+			g.known, g.seen = g.own.with(gap{time.UnixMilli(since), time.UnixMilli(until)}), true
 		case ok:
-			g.known, g.seen = g.known.with(gap{time.UnixMilli(since), time.UnixMilli(until)}), true
+			g.known = g.known.with(gap{time.UnixMilli(since), time.UnixMilli(until)})
 		case g.seen:
-			g.known = g.known.with(gapFrom(now, g.lifetime))
+			g.known = g.known.with(gapFrom(now))
 		}
 		g.mu.Unlock()
 	}

@@ -31,6 +31,8 @@ type memoryRecords struct {
 	// way, and until when one of these tokens is live.
 	lacking map[string]time.Time
 	gap     gap // what an earlier process may have recorded
+
+	oneOfMany bool // other nodes may have records of their own
 }
 
 type heldRecord struct {
@@ -49,7 +51,7 @@ type orgRecords struct {
 func newMemoryRecords(cfg Config) *memoryRecords {
 	clock := cfg.Clock
 	return &memoryRecords{
-		clock: clock, gap: gapFrom(clock(), cfg.Lifetime), swept: minuteOf(clock()) - 1,
+		clock: clock, gap: gapFrom(clock()), oneOfMany: cfg.OneOfMany, swept: minuteOf(clock()) - 1,
 		byJTI: map[string]*heldRecord{}, byClient: map[string]*chain{}, byMinute: map[int64]*chain{},
 		byOrg: map[string]*orgRecords{}, lacking: map[string]time.Time{},
 	}
@@ -160,7 +162,7 @@ func (m *memoryRecords) list(_ context.Context, orgID, clientID string, made tim
 			}
 		}
 	}
-	partial = m.lacking[clientID].After(now) || m.lacking[orgID].After(now) || m.gap.hides(made, now)
+	partial = m.lacking[clientID].After(now) || m.lacking[orgID].After(now) || m.gap.hides(made, now) || m.oneOfMany
 	return newestFirst(out), partial, nil
 }
 
