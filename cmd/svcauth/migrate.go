@@ -14,7 +14,9 @@ func migrateCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		db, err := store.Open(store.Config{URL: cfg.Database.URL.Reveal(), MaxConns: 2})
+		db, err := store.Open(store.Config{URL: cfg.Database.URL.Reveal(), MaxConns: 2, OnWait: func(what string) {
+			fmt.Fprintf(c.ErrOrStderr(), "Waiting, because %s.\n", what)
+		}})
 		if err != nil {
 			return err
 		}

@@ -126,7 +126,8 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 				a.writes.note(err)
 			}
 		},
-		OnCommit: func(ctx context.Context, written []store.Change) { a.follower.Committed(ctx, written) }})
+		OnCommit: func(ctx context.Context, written []store.Change) { a.follower.Committed(ctx, written) },
+		OnWait:   func(what string) { a.logger.Warn("this node waits to migrate the schema", "because", what) }})
 	if err != nil {
 		return err
 	}

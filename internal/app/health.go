@@ -57,10 +57,13 @@ func (a *App) tryChange(ctx context.Context) {
 // ready says whether known clients get tokens, and of each dependency why which
 // of its operations fails: nil for one that succeeds.
 func (a *App) ready(ctx context.Context) (serves bool, states map[string]map[string]error) {
-	read := a.store.Ping(ctx)
+	read := a.store.Ready(ctx)
 	_, write := a.writes.last()
 	if read != nil {
 		write = read
+	}
+	if errors.Is(read, store.ErrReadOnly) {
+		read = nil // a replica: it can be read
 	}
 	states = map[string]map[string]error{"database": {"read": read, "write": write}}
 	if a.cache.Shared() {

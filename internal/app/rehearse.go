@@ -58,7 +58,7 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 		return Rehearsal{Refused: err}
 	}
 	defer db.Close()
-	if err := db.Ping(ctx); errors.Is(err, store.ErrUnavailable) {
+	if err := db.Ping(ctx); errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrRefused) {
 		r.Note = fmt.Sprintf("whether the database takes this configuration is not known, as it can't be reached: %v", err)
 		return r
 	} else if err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -20,7 +21,12 @@ var (
 	ErrStale       = errors.New("the row has changed since it was read")
 	ErrUnavailable = errors.New("the database is not available")
 	// ErrDiskFull comes with ErrUnavailable: reading goes on, and writing does as soon as there is room.
-	ErrDiskFull  = errors.New("the disk of the database is full: nothing can be changed until there is room on it")
+	ErrDiskFull = errors.New("the disk of the database is full: nothing can be changed until there is room on it")
+	// ErrReadOnly comes with ErrUnavailable: reading goes on.
+	ErrReadOnly = errors.New("the database takes no writes: it is a replica, or set to be read-only; of several hosts in database.url, target_session_attrs=read-write finds the one that does")
+	// ErrRefused is an ErrUnavailable: the database, or what stands before it, has
+	// answered and does not take what it was asked for by the configuration.
+	ErrRefused   = fmt.Errorf("%w to this configuration", ErrUnavailable)
 	ErrUncertain = errors.New("the database went away during the commit, which may or may not have happened")
 )
 
@@ -35,13 +41,21 @@ func classify(doing string, err error) error {
 	var lite *sqlite.Error
 	var network net.Error
 	var connect *pgconn.ConnectError
+	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &pg):
 		kind = postgresKind(pg.Code)
-		if pg.Code == "53100" {
+		switch {
+		case pg.Code == "53100":
 			kind = join(kind, ErrDiskFull)
+		case pg.Code == "25006":
+			kind = join(kind, ErrReadOnly)
+		case errors.As(err, &connect) && (kind == nil || pg.Code == "08P01"): // PgBouncer has 08P01 for nearly everything
+			kind = ErrRefused
 		}
 		return fmt.Errorf("%s: %w", doing, join(kind, fmt.Errorf("%s %s (%s)", pg.Code, pg.Message, pg.ConstraintName)))
+	case errors.As(err, &untrusted):
+		kind = ErrRefused
 	case errors.As(err, &lite):
 		kind = sqliteKind(lite.Code())
 		if lite.Code()&0xff == sqlite3.SQLITE_FULL {
@@ -69,6 +83,8 @@ func postgresKind(code string) error {
 		return ErrConflict
 	case code == "23503":
 		return ErrReferenced
+	case code == "42P05" || code == "26000":
+		return ErrUnavailable // a pooler that has not been recognised, see [connector.keeps]
 	case len(code) == 5 && (code[:2] == "08" || code[:2] == "53" || code[:2] == "57" || code[:2] == "58" || code == "25006" || code[:2] == "40"):
 		return ErrUnavailable // connection, resources, operator, I/O, read-only after a fail-over, rolled back by the server
 	}

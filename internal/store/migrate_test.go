@@ -29,7 +29,7 @@ var schemaData embed.FS
 // versions lists the migrations in order.
 func versions(t *testing.T, s *Store, from fs.FS) []int64 {
 	t.Helper()
-	p, err := s.provider(from)
+	p, err := s.provider(from, s.write)
 	require.NoError(t, err)
 	var all []int64
 	for _, source := range p.ListSources() {
@@ -41,7 +41,7 @@ func versions(t *testing.T, s *Store, from fs.FS) []int64 {
 // upTo migrates step by step to the version, and fills in the data that belongs to each schema on the way.
 func upTo(t *testing.T, s *Store, from fs.FS, version int64) {
 	t.Helper()
-	p, err := s.provider(from)
+	p, err := s.provider(from, s.write)
 	require.NoError(t, err)
 	for _, v := range versions(t, s, from) {
 		if v > version {
@@ -253,7 +253,7 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 				next[name+"/"+entry.Name()] = &fstest.MapFile{Data: raw}
 			}
 		}
-		p, err := s.provider(next)
+		p, err := s.provider(next, s.write)
 		require.NoError(t, err)
 		results, err := p.Up(t.Context())
 		require.NoError(t, err)
@@ -270,7 +270,7 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 
 func TestMigrationsOnlyGoForward(t *testing.T) {
 	s := open(t, "sqlite://"+t.TempDir()+"/x.db")
-	p, err := s.provider(migrations)
+	p, err := s.provider(migrations, s.write)
 	require.NoError(t, err)
 	for _, source := range p.ListSources() {
 		require.Equal(t, goose.TypeSQL, source.Type)

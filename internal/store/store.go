@@ -34,6 +34,10 @@ type Config struct {
 	// OnCommit is given what a transaction of [Store.Write] has appended to the change log, once it is committed and before Write returns: so that by then
 	// this node acts on it. nil: nobody is.
 	OnCommit func(ctx context.Context, written []Change)
+	// OnWait hears, once, for what [Store.Migrate] has to wait. nil: nobody does.
+	OnWait func(what string)
+	// MigrationWait is how long it waits for that; 0: 5 minutes.
+	MigrationWait time.Duration
 }
 
 // What [Config.OnCall] hears of.
@@ -57,10 +61,27 @@ var errSlow = fmt.Errorf("it was ended, since it was not done after %v", transac
 // Postgres says which of the two it is, for messages.
 func (s *Store) Postgres() bool { return s.postgres }
 
-// Ping asks the database for a sign of life. The error is [ErrUnavailable].
+// Ping returns nil if the database answers a query as the server asks them, with
+// a parameter, and takes writes. Else the error is [ErrUnavailable], and
+// [ErrReadOnly] or [ErrRefused] if that is why. It needs no schema.
 func (s *Store) Ping(ctx context.Context) error {
-	var one int
-	_, err := single(ctx, s.Read(), func(r row) (int, error) { return one, r.Scan(&one) }, `SELECT 1`)
+	text, arg := `SELECT current_setting($1)`, "transaction_read_only"
+	if !s.postgres {
+		text, arg = `SELECT $1`, "off"
+	}
+	answer, err := single(ctx, s.Read(), func(r row) (text string, err error) { return text, r.Scan(&text) }, text, arg)
+	if err == nil && answer != "off" {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, ErrReadOnly)
+	}
+	return err
+}
+
+// Ready is [Store.Ping] of a database whose schema is there: that can be read, too.
+func (s *Store) Ready(ctx context.Context) error {
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
+	_, err := s.Read().LastChange(ctx)
 	return err
 }
 

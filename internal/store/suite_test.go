@@ -18,14 +18,17 @@ func empties(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run("postgres", func(t *testing.T) { test(t, pgtest.URL(t)) })
 }
 
-// databases runs test on both, with the schema.
+// databases runs test on both with the schema, and on PostgreSQL through a real
+// PgBouncer, too.
 func databases(t *testing.T, test func(t *testing.T, s *Store)) {
-	empties(t, func(t *testing.T, url string) {
+	on := func(t *testing.T, url string) {
 		s := open(t, url)
 		_, err := s.Migrate(t.Context())
 		require.NoError(t, err)
 		test(t, s)
-	})
+	}
+	empties(t, on)
+	t.Run("pgbouncer", func(t *testing.T) { on(t, pgtest.PgBouncer(t, pgtest.URL(t), nil)) })
 }
 
 func open(t *testing.T, url string) *Store {

@@ -18,7 +18,9 @@ const connectTimeout = 3 * time.Second
 // target is a parsed URL.
 type target struct {
 	postgres *pgx.ConnConfig // nil: SQLite
-	file     string          // of SQLite
+	// execModeChosen is true if the URL has default_query_exec_mode.
+	execModeChosen bool
+	file           string // of SQLite
 }
 
 // CheckURL returns what [Open] refuses of a URL, or nil. It contacts nobody and
@@ -57,7 +59,15 @@ func parseURL(raw string) (target, error) {
 		return target{file: path}, nil
 	case "postgres", "postgresql":
 		settings, err := parsePostgres(raw, rest)
-		return target{postgres: settings}, err
+		if err != nil {
+			return target{}, err
+		}
+		plain, err := pgconn.ParseConfig(raw) // which leaves what it does not know
+		if err != nil {
+			return target{}, err
+		}
+		_, chosen := plain.RuntimeParams["default_query_exec_mode"]
+		return target{postgres: settings, execModeChosen: chosen}, nil
 	}
 	return target{}, errors.New("has a scheme that is not known; expected sqlite://PATH or postgres://USER@HOST:5432/NAME")
 }

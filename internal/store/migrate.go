@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const (
+	// migrationWait is how long Migrate waits, if it is not told, for somebody
+	// else who does not get on.
+	migrationWait = 5 * time.Minute
+	// migrationKey is what the advisory lock of the migrations goes by.
+	migrationKey = 7315911263
+	// maxTableWait is how long a migration waits for a table. Whoever comes after
+	// it waits for that table as well.
+	maxTableWait = "3s"
+)
+
+// busyError says for what a migration has to wait.
+type busyError string
+
+func (e busyError) Error() string { return string(e) }
+
+// Migrate brings the schema up to what this program expects, forward only, and
+// returns how many steps it took. It takes no lock if nothing is pending. Nodes
+// that start at once share the steps, each of which is one transaction with the
+// lock in it: nothing of it is the session's, which a pooler would lend to
+// somebody else. A schema that is newer than the program is left alone: the
+// previous release runs beside the next one.
+func (s *Store) Migrate(ctx context.Context) (done int, err error) {
+	var since time.Time // when it began to wait for what it waits for now
+	left, wait := 0, s.cfg.MigrationWait
+	if wait == 0 {
+		wait = migrationWait
+	}
+	for {
+		pending, err := s.Pending(ctx)
+		if err != nil || pending == 0 {
+			return done, err
+		}
+		if pending != left {
+			left, since = pending, time.Time{}
+		}
+		n, err := s.step(ctx)
+		done += n
+		busy := busyError("")
+		if !errors.As(err, &busy) {
+			if err != nil {
+				return done, classify("migrate the schema", err)
+			}
+			continue
+		}
+		if since.IsZero() {
+			since = time.Now()
+			if s.cfg.OnWait != nil {
+				s.cfg.OnWait(string(busy))
+			}
+		}
+		if time.Since(since) > wait {
+			return done, fmt.Errorf("the schema lacks %d migrations, and for %s %s; if that is no node that is starting, end it there (SELECT pg_terminate_backend(PID)), and start again",
+				pending, wait, busy)
+		}
+		select {
+		case <-time.After(min(wait/10, time.Second)):
+		case <-ctx.Done():
+			return done, classify("wait to migrate the schema", ctx.Err())
+		}
+	}
+}
+
+// Pending says how many migrations are still to be applied.
+func (s *Store) Pending(ctx context.Context) (int, error) {
+	migrating, err := s.provider(migrations, s.write)
+	if err != nil {
+		return 0, err
+	}
+	steps, err := migrating.Status(ctx)
+	if err != nil {
+		return 0, classify("read the schema's version", err)
+	}
+	pending := 0
+	for _, step := range steps {
+		if step.State == goose.StatePending {
+			pending++
+		}
+	}
+	return pending, nil
+}
+
+// step applies the next migration, if there is one, or fails with an busyError.
+func (s *Store) step(ctx context.Context) (done int, err error) {
+	if !s.postgres { // one process alone has the file
+		return s.applyNext(ctx, s.write)
+	}
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	err = conn.Raw(func(raw any) error {
+		inner := sql.OpenDB(outer{raw.(*stdlib.Conn)})
+		defer inner.Close()
+		inner.SetMaxOpenConns(1)
+		whole, err := raw.(*stdlib.Conn).BeginTx(ctx, driver.TxOptions{})
+		if err != nil {
+			return err
+		}
+		if err = s.lockMigrations(ctx, inner); err == nil {
+			done, err = s.applyNext(ctx, inner)
+		}
+		if err != nil {
+			return errors.Join(err, whole.Rollback())
+		}
+		return whole.Commit()
+	})
+	if blocked := (*pgconn.PgError)(nil); errors.As(err, &blocked) && blocked.Code == "55P03" {
+		err = busyError("somebody else has been using a table that the next one changes (pg_locks and pg_stat_activity say who)")
+	}
+	if err != nil {
+		return 0, err
+	}
+	return done, nil
+}
+
+func (s *Store) applyNext(ctx context.Context, on *sql.DB) (int, error) {
+	migrating, err := s.provider(migrations, on)
+	if err != nil {
+		return 0, err
+	}
+	_, err = migrating.UpByOne(ctx)
+	if errors.Is(err, goose.ErrNoNextVersion) {
+		return 0, nil
+	}
+	return 1, err
+}
+
+// lockMigrations takes the lock of the migrations until the transaction ends, or
+// says who has it.
+func (s *Store) lockMigrations(ctx context.Context, in *sql.DB) error {
+	var got bool
+	if err := in.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationKey)).Scan(&got); err != nil {
+		return err
+	}
+	if got {
+		_, err := in.ExecContext(ctx, `SET LOCAL lock_timeout = '`+maxTableWait+`'`)
+		return err
+	}
+	who := "another process"
+	_ = in.QueryRowContext(ctx, `SELECT 'the process with the PID ' || a.pid || COALESCE(' of ' || NULLIF(a.application_name, ''), '') || COALESCE(' at ' || host(a.client_addr), '')
+		FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND CAST(l.classid AS BIGINT) = $1 AND CAST(l.objid AS BIGINT) = $2 LIMIT 1`, int64(migrationKey>>32), int64(migrationKey&0xffffffff)).Scan(&who) // else it stays unnamed
+	return busyError(who + " has been holding the lock under which they are applied")
+}
+
+// outer is a connection within a transaction that its user opened: one that is
+// begun on it becomes a part of that.
+type outer struct{ *stdlib.Conn }
+
+// Connect and Driver are of [driver.Connector].
+func (o outer) Connect(context.Context) (driver.Conn, error) { return o, nil }
+func (o outer) Driver() driver.Driver                        { return stdlib.GetDefaultDriver() }
+
+// ResetSession and Close leave the connection to its user.
+func (o outer) ResetSession(context.Context) error { return nil }
+func (o outer) Close() error                       { return nil }
+
+// BeginTx is of [driver.ConnBeginTx].
+func (o outer) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	_, err := o.ExecContext(ctx, `SAVEPOINT inner_transaction`, nil)
+	return savepoint{o}, err
+}
+
+type savepoint struct{ in outer }
+
+// Commit and Rollback are of [driver.Tx].
+func (p savepoint) Commit() error   { return p.end(`RELEASE SAVEPOINT inner_transaction`) }
+func (p savepoint) Rollback() error { return p.end(`ROLLBACK TO SAVEPOINT inner_transaction`) }
+
+func (p savepoint) end(text string) error {
+	_, err := p.in.ExecContext(context.Background(), text, nil)
+	return err
+}
+
+// provider reads the migrations below from, in the dialect of this database, to
+// apply them on a connection to it.
+func (s *Store) provider(from fs.FS, on *sql.DB) (*goose.Provider, error) {
+	dialect, replacer := goose.DialectSQLite3, strings.NewReplacer()
+	if s.postgres {
+		dialect = goose.DialectPostgres
+		replacer = strings.NewReplacer(`COLLATE BINARY`, `COLLATE "C"`, ` BLOB`, ` BYTEA`)
+	}
+	files, err := fs.Sub(from, "migrations")
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	migrating, err := goose.NewProvider(dialect, on, translated{files, replacer}, goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return migrating, nil
+}
+
+// translated is a directory whose files are read in the dialect of a database.
+type translated struct {
+	fs.FS
+	dialect *strings.Replacer
+}
+
+// Open is of [fs.FS].
+func (t translated) Open(name string) (fs.File, error) {
+	file, err := t.FS.Open(name)
+	if err != nil || !strings.HasSuffix(name, ".sql") {
+		return file, err
+	}
+	text, err := io.ReadAll(file)
+	return translatedFile{file, strings.NewReader(t.dialect.Replace(string(text)))}, err
+}
+
+type translatedFile struct {
+	fs.File
+	text *strings.Reader
+}
+
+func (f translatedFile) Read(p []byte) (int, error) { return f.text.Read(p) }
