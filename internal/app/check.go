@@ -31,10 +31,12 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 		refuse("database.url", usable(path, os.O_RDWR))
 	}
 	refuse("redis.url", cache.CheckURL(cfg.Redis.URL.Reveal()))
+	_, err := redisTLS(cfg.Redis)
+	refuseAll(err)
 	refuseAll(checkMasterKeys(cfg))
 	refuseAll(checkListeners(cfg))
 	if cfg.TLS.CertFile != "" {
-		_, err := (&certificate{certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile}).get(nil)
+		_, err := (&certificate{section: "tls", certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile}).get(nil)
 		refuseAll(err)
 	}
 	if cfg.Console.Enabled {
@@ -45,12 +47,14 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 		_, err := newMailer(cfg.SMTP, 1, nil, nil)
 		refuseAll(err)
 	}
-	if _, shutdown, err := telemetry.StartTracing(context.Background(), cfg.OTLP.Endpoint, ""); err != nil {
+	if trust, err := otlpTLS(cfg.OTLP); err != nil {
+		refuseAll(err)
+	} else if _, shutdown, err := telemetry.StartTracing(context.Background(), cfg.OTLP.Endpoint, trust, ""); err != nil {
 		refuse("otlp.endpoint", err)
 	} else {
 		_ = shutdown(context.Background()) // no trace has begun
 	}
-	_, err := config.LoadCatalog(cfg.CatalogFile, cfg.Issuer)
+	_, err = config.LoadCatalog(cfg.CatalogFile, cfg.Issuer)
 	refuse("catalog_file", err)
 	_, err = blocklist(cfg.Passwords.BlocklistFile)
 	refuse("passwords.blocklist_file", err)

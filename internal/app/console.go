@@ -2,10 +2,7 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -39,27 +36,9 @@ func readOIDC(c config.OIDC) (console.OIDC, error) {
 		raw, secretErr = readFile(c.ClientSecretFile)
 		out.ClientSecret = svcauth.Secret(strings.TrimSpace(string(raw)))
 	}
-	vouching, caErr := authorities(c.CAFile)
-	if vouching != nil {
-		out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: vouching}}}
+	trust, caErr := clientTLS("oidc", c.CAFile, "", "")
+	if trust != nil {
+		out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: trust}}
 	}
-	return out, errors.Join(of("oidc.client_secret_file", secretErr), of("oidc.ca_file", caErr))
-}
-
-// authorities reads a file of certificates in PEM; nil for the system's own if
-// path is empty.
-func authorities(path string) (*x509.CertPool, error) {
-	if path == "" {
-		return nil, nil //nolint:nilnil // the system's
-	}
-	pem, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
-	}
-	return pool, nil
+	return out, errors.Join(of("oidc.client_secret_file", secretErr), caErr)
 }

@@ -58,7 +58,7 @@ func (a *App) listen() (net.Listener, error) {
 	if a.cfg.TLS.CertFile == "" {
 		return conns.Listen(modest{listener}, nil), nil
 	}
-	certificate := &certificate{certFile: a.cfg.TLS.CertFile, keyFile: a.cfg.TLS.KeyFile}
+	certificate := &certificate{section: "tls", certFile: a.cfg.TLS.CertFile, keyFile: a.cfg.TLS.KeyFile}
 	if _, err := certificate.get(nil); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
@@ -112,6 +112,7 @@ func follow(conn net.Conn, state http.ConnState) {
 
 // certificate reads the files again when they have changed, so that a renewed one is served without a restart.
 type certificate struct {
+	section           string // of the configuration
 	certFile, keyFile string
 
 	mu      sync.Mutex
@@ -136,7 +137,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if c.loaded != nil {
 			return c.loaded, nil // half-written files: the old one still serves
 		}
-		return nil, of("tls.cert_file", fmt.Errorf("and tls.key_file can't be used: %w", err))
+		return nil, of(c.section+".cert_file", fmt.Errorf("and %s.key_file can't be used: %w", c.section, err))
 	}
 	c.loaded, c.changed = &pair, info.ModTime()
 	return c.loaded, nil

@@ -60,12 +60,16 @@ type queuedLetter struct {
 // many mails an organization may send an hour.
 func newMailer(cfg config.SMTP, perHour int, clock func() time.Time, logger *slog.Logger) (*mailer, error) {
 	u, options, urlErr := mailServer(cfg.URL.Reveal())
-	vouching, caErr := authorities(cfg.CAFile)
-	if err := errors.Join(of("smtp.url", urlErr), of("smtp.from", mailSender(cfg.From)), of("smtp.ca_file", caErr)); err != nil {
+	trust, caErr := clientTLS("smtp", cfg.CAFile, "", "")
+	if err := errors.Join(of("smtp.url", urlErr), of("smtp.from", mailSender(cfg.From)), caErr); err != nil {
 		return nil, err
 	}
+	if trust == nil {
+		trust = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	trust.ServerName = u.Hostname()
 	hourly := func(n int) limits.Rate { return limits.Rate{PerSecond: float64(n) / time.Hour.Seconds(), Burst: n} }
-	m := &mailer{name: u.Hostname(), tls: &tls.Config{ServerName: u.Hostname(), RootCAs: vouching, MinVersion: tls.VersionTLS12}, from: cfg.From, clock: clock, logger: logger, queues: map[string][]queuedLetter{},
+	m := &mailer{name: u.Hostname(), tls: trust, from: cfg.From, clock: clock, logger: logger, queues: map[string][]queuedLetter{},
 		byOrg: limits.NewRates[string](hourly(perHour), mailKeysRemembered), byTo: limits.NewRates[[2]string](hourly(mailsPerAddressAndHour), mailKeysRemembered),
 		waiting: limits.NewShares[string](mailsWaiting), ready: make(chan struct{}, mailsWaiting.Total)}
 	m.options = append(options, mail.WithTLSConfig(m.tls))

@@ -16,7 +16,11 @@ func (a *App) startTracing(ctx context.Context, version string) error {
 	if a.cfg.OTLP.Endpoint == "" {
 		return nil
 	}
-	tracer, shutdown, err := telemetry.StartTracing(ctx, a.cfg.OTLP.Endpoint, version)
+	trust, err := otlpTLS(a.cfg.OTLP)
+	if err != nil {
+		return err
+	}
+	tracer, shutdown, err := telemetry.StartTracing(ctx, a.cfg.OTLP.Endpoint, trust, version)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ var ErrUnavailable = errors.New("shared cache unavailable: Redis does not answer
 // Config says where the shared memory is and what bounds it. The zero value is the twin in this process with the default limits.
 type Config struct {
 	URL    string           // one of the forms of [CheckURL]; empty: in this process
+	TLS    *tls.Config      // for a URL with rediss; nil: the system's authorities, and no certificate
 	Prefix string           // what every key and channel in Redis begins with; empty: "svcauth:"
 	Clock  func() time.Time // nil: time.Now. Lifetimes are computed by it; time-outs are not
 	Logger *slog.Logger     // nil: no log
@@ -87,6 +89,9 @@ func New(cfg Config) (*Cache, error) {
 	}
 	if cfg.Key == nil {
 		return nil, errors.New("cache: Key is missing; expected the secret of all nodes, without which anybody in Redis could speak for them")
+	}
+	if at.tls != nil && cfg.TLS != nil {
+		at.tls = cfg.TLS
 	}
 	c.remote = newRemote(at, cfg)
 	store := newRedisRecords(c.remote, cfg)

@@ -66,7 +66,10 @@ type Database struct {
 
 // Redis is empty where one process keeps the shared short memory itself.
 type Redis struct {
-	URL URL `koanf:"url"`
+	URL      URL    `koanf:"url"`
+	CAFile   string `koanf:"ca_file"`
+	CertFile string `koanf:"cert_file"` // and key_file: PEM, both or none
+	KeyFile  string `koanf:"key_file"`
 }
 
 // Token is how access tokens are issued.
@@ -148,6 +151,9 @@ type SMTP struct {
 // OTLP is the collector of traces. An empty Endpoint: no tracing.
 type OTLP struct {
 	Endpoint    string `koanf:"endpoint"`
+	CAFile      string `koanf:"ca_file"`
+	CertFile    string `koanf:"cert_file"` // and key_file: PEM, both or none
+	KeyFile     string `koanf:"key_file"`
 	TrustParent bool   `koanf:"trust_parent"` // see httpapi.Config
 }
 

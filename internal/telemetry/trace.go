@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"strings"
@@ -19,8 +20,8 @@ const tracesPath = "/v1/traces" // OTLP/HTTP: the signal's path below the base U
 
 // StartTracing returns a tracer that sends its spans to the OTLP/HTTP collector with the base URL endpoint, in batches from a bounded queue that drops
 // when the collector is away. Sampling, headers and time-outs follow the standard OTEL_ variables. shutdown sends what is left, for as long as its context
-// allows. An empty endpoint gives a tracer that records nothing and costs nothing.
-func StartTracing(ctx context.Context, endpoint, version string) (tracer trace.Tracer, shutdown func(context.Context) error, err error) {
+// allows. trust is for an https endpoint; nil: the system's authorities. An empty endpoint gives a tracer that records nothing and costs nothing.
+func StartTracing(ctx context.Context, endpoint string, trust *tls.Config, version string) (tracer trace.Tracer, shutdown func(context.Context) error, err error) {
 	if endpoint == "" {
 		return noop.NewTracerProvider().Tracer("svcauth"), func(context.Context) error { return nil }, nil
 	}
@@ -28,7 +29,11 @@ func StartTracing(ctx context.Context, endpoint, version string) (tracer trace.T
 	if !strings.HasSuffix(url, tracesPath) {
 		url += tracesPath
 	}
-	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(url))
+	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(url)}
+	if trust != nil {
+		options = append(options, otlptracehttp.WithTLSClientConfig(trust))
+	}
+	exporter, err := otlptracehttp.New(ctx, options...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("start the export of traces to otlp.endpoint: %w", err)
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func TestNoEndpointNoCost(t *testing.T) {
-	tracer, shutdown, err := StartTracing(t.Context(), "", "1")
+	tracer, shutdown, err := StartTracing(t.Context(), "", nil, "1")
 	require.NoError(t, err)
 	_, span := tracer.Start(t.Context(), "x")
 	require.False(t, span.IsRecording())
@@ -31,7 +31,7 @@ func TestSpansReachTheCollectorUnderTheCallersTrace(t *testing.T) {
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	}))
 	defer collector.Close()
-	tracer, shutdown, err := StartTracing(t.Context(), collector.URL+"/", "1.2.3")
+	tracer, shutdown, err := StartTracing(t.Context(), collector.URL+"/", nil, "1.2.3")
 	require.NoError(t, err)
 
 	const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/svcauth/svcauth/internal/config"
+)
+
+// clientTLS reads with whom a connection of ours is trusted, and as whom we make
+// it, from the three keys of a section; nil if none is set. The authorities are
+// read once; the certificate again when its file has changed.
+func clientTLS(section, caFile, certFile, keyFile string) (*tls.Config, error) {
+	if caFile == "" && certFile == "" && keyFile == "" {
+		return nil, nil //nolint:nilnil // the system's, and nobody in particular
+	}
+	vouching, caErr := authorities(caFile)
+	out := &tls.Config{RootCAs: vouching, MinVersion: tls.VersionTLS12}
+	var certErr error
+	if certFile != "" || keyFile != "" {
+		own := &certificate{section: section, certFile: certFile, keyFile: keyFile}
+		_, certErr = own.get(nil)
+		out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.get(nil) }
+	}
+	if err := errors.Join(of(section+".ca_file", caErr), certErr); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// needsTLS refuses files of TLS for an address that has none.
+func needsTLS(key string, files *tls.Config, secure bool, expected string) error {
+	if files == nil || secure {
+		return nil
+	}
+	return of(key, fmt.Errorf("is an address without TLS, but its ca_file or cert_file is set; expected %s, or take them away", expected))
+}
+
+func redisTLS(c config.Redis) (*tls.Config, error) {
+	trust, err := clientTLS("redis", c.CAFile, c.CertFile, c.KeyFile)
+	return trust, errors.Join(err, needsTLS("redis.url", trust, strings.HasPrefix(c.URL.Reveal(), "rediss"), "rediss://"))
+}
+
+func otlpTLS(c config.OTLP) (*tls.Config, error) {
+	trust, err := clientTLS("otlp", c.CAFile, c.CertFile, c.KeyFile)
+	return trust, errors.Join(err, needsTLS("otlp.endpoint", trust, strings.HasPrefix(c.Endpoint, "https://"), "https://"))
+}
+
+// authorities reads a file of certificates in PEM; nil for the system's own if
+// path is empty.
+func authorities(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil //nolint:nilnil // the system's
+	}
+	pem, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+	}
+	return pool, nil
+}
