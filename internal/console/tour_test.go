@@ -21,6 +21,7 @@ type furnished struct {
 	member  svcauth.Member
 	role    svcauth.Role
 	key     svcauth.ApplicationKey
+	admin   svcauth.Member // who made the key
 	jti     string
 	kid     string
 }
@@ -43,6 +44,13 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 	require.NoError(t, err)
 	f.key, err = admin.CreateApplicationKey(ctx, svcauth.NewApplicationKey{Description: "my laptop" + mark})
 	require.NoError(t, err)
+	members, err := admin.Members(ctx, svcauth.ListOptions{})
+	require.NoError(t, err)
+	for _, m := range members.Items {
+		if m.Email == svctest.AdminEmail {
+			f.admin = m
+		}
+	}
 	keys, err := admin.SigningKeys(ctx)
 	require.NoError(t, err)
 	f.kid = keys.Items[0].KID
@@ -61,10 +69,12 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 func (f furnished) pages() [][2]string {
 	account, member, role := "/console/service-accounts/"+f.account.ID, "/console/members/"+f.member.ID, "/console/roles/"+f.role.ID
 	secret := account + "/secrets/" + f.account.Secrets[0].ID
+	ofAdmin := "/console/members/" + f.admin.ID + "/application-keys"
 	return [][2]string{
 		{"members", "/console/members"}, {"members-search", "/console/members?q=nobody"}, {"members-invite", "/console/members/invite"},
 		{"member", member}, {"member-roles", member + "/roles"}, {"member-edit", member + "/edit"}, {"member-suspend", member + "/suspend"},
 		{"member-reset", member + "/reset"}, {"member-remove", member + "/remove"}, {"member-unassign", member + "/roles/" + f.role.ID + "/unassign"},
+		{"member-keys", ofAdmin}, {"member-keys-none", member + "/application-keys"}, {"member-key-delete", ofAdmin + "/" + f.key.ID + "/delete"},
 		{"accounts", "/console/service-accounts"}, {"accounts-sorted", "/console/service-accounts?sort=-name"}, {"accounts-new", "/console/service-accounts/new"},
 		{"account", account}, {"account-edit", account + "/edit"}, {"account-disable", account + "/disable"}, {"account-remove", account + "/remove"},
 		{"account-roles", account + "/roles"}, {"account-unassign", account + "/roles/" + f.role.ID + "/unassign"},
