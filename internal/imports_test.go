@@ -125,7 +125,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/telemetry":             {},
 		"internal/limits":                {},
 		"internal/passwords":             {},
-		"internal/store":                 {},
+		"internal/store":                 {"internal/limits"},
 		"internal/audit":                 {"internal/store"},
 		"internal/cache":                 {"internal/limits"},
 		"internal/keyring":               {"internal/store", "pkg/resourceserver"},

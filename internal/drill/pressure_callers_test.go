@@ -36,6 +36,8 @@ func begin(j job) (do func(order) result, stop func(), err error) {
 		return beginOperator(j)
 	case "steady":
 		return beginSteady(j)
+	case "makeup":
+		return beginMakeUp(j)
 	case "callback":
 		return beginCallbacks(j)
 	}

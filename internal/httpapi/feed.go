@@ -57,10 +57,10 @@ func (s *Server) poll(c *gin.Context, who changes.Identity, since int64) {
 	}
 	defer leave()
 	giveBack(c) // those who wait for their turn to read must not hold the places of all other requests
-	from, head, err := s.cfg.Feed.Begin(c.Request.Context(), since)
+	from, head, err := s.cfg.Feed.Begin(contextOf(c), since)
 	var page changes.Page
 	if err == nil {
-		page, err = s.cfg.Feed.Page(c.Request.Context(), who.Scope, from, head)
+		page, err = s.cfg.Feed.Page(contextOf(c), who.Scope, from, head)
 	}
 	if err != nil {
 		s.refuse(c, who.ClientID, unreadable(err))
@@ -87,7 +87,7 @@ func (s *Server) follower(c *gin.Context) (asker token.Asker, text string, refus
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
 		return asker, "", token.Refuse(token.CodeInvalidToken, noBearer, "expected Authorization: Bearer with a token that carries tokens:introspect")
 	}
-	asker, refusal = s.cfg.Token.AskerFromBearer(c.Request.Context(), text)
+	asker, refusal = s.cfg.Token.AskerFromBearer(contextOf(c), text)
 	if refusal == nil && !asker.Privileged {
 		refusal = token.Refuse(token.CodeInsufficientScope, "scope", "the token lacks the privilege tokens:introspect")
 	}
@@ -135,7 +135,7 @@ func (s *Server) acknowledge(c *gin.Context) {
 	}
 	who := identify(http.Header{}, asker)
 	who.Name, who.Audience, who.Instance = label(ack.Name, 128), label(ack.Audience, 256), label(ack.Instance, 64)
-	switch err := s.cfg.Feed.Ack(c.Request.Context(), who, cursor); {
+	switch err := s.cfg.Feed.Ack(contextOf(c), who, cursor); {
 	case errors.Is(err, changes.ErrAhead):
 		s.refuse(c, asker.ClientID, badRequest("the cursor is ahead of the feed: send one that the feed gave"))
 	case errors.Is(err, changes.ErrFull):

@@ -61,7 +61,7 @@ func (s *Server) token(alias bool) gin.HandlerFunc {
 		if a := f.get("audience"); a != "" {
 			r.Resources = append(r.Resources, a)
 		}
-		issued, err := s.cfg.Token.Issue(c.Request.Context(), client, r)
+		issued, err := s.cfg.Token.Issue(contextOf(c), client, r)
 		if err != nil {
 			s.refuse(c, client.ClientID, err)
 			return
@@ -128,7 +128,7 @@ func (s *Server) authenticate(c *gin.Context, f form) (client token.Authenticate
 	default:
 		cred.ClientID, cred.Secret = f.get("client_id"), svcauth.Secret(f.get("client_secret"))
 	}
-	return s.cfg.Token.Authenticate(c.Request.Context(), cred)
+	return s.cfg.Token.Authenticate(contextOf(c), cred)
 }
 
 // What can be wrong with HTTP Basic. Line breaks come of tools: base64 wraps
@@ -213,7 +213,7 @@ func (s *Server) revoke(c *gin.Context) {
 	}
 	client, err := s.authenticate(c, f)
 	if err == nil {
-		err = s.cfg.Token.Revoke(c.Request.Context(), client, f.get("token"))
+		err = s.cfg.Token.Revoke(contextOf(c), client, f.get("token"))
 	}
 	if err != nil {
 		s.refuse(c, f.get("client_id"), err)
@@ -270,7 +270,7 @@ func (s *Server) introspect(c *gin.Context) {
 		s.refuse(c, f.get("client_id"), err)
 		return
 	}
-	p, err := s.cfg.Token.Introspect(c.Request.Context(), asker, f.get("token"))
+	p, err := s.cfg.Token.Introspect(contextOf(c), asker, f.get("token"))
 	if err != nil {
 		s.refuse(c, asker.ClientID, err)
 		return
@@ -296,7 +296,7 @@ func (s *Server) asker(c *gin.Context, f form) (token.Asker, *token.Error) {
 			if f.get("client_secret") != "" {
 				return token.Asker{}, badRequest("the caller authenticates in two ways at once: send a bearer token or a client secret, not both")
 			}
-			return s.cfg.Token.AskerFromBearer(c.Request.Context(), strings.TrimSpace(text))
+			return s.cfg.Token.AskerFromBearer(contextOf(c), strings.TrimSpace(text))
 		}
 	}
 	client, err := s.authenticate(c, f)

@@ -85,6 +85,7 @@ type Server struct {
 
 	cfg      Config
 	inflight chan struct{}
+	waiting  waiting
 	held     chan struct{}      // see late
 	probe    singleflight.Group // of readyz
 	leaving  atomic.Bool        // see Leave
@@ -93,7 +94,7 @@ type Server struct {
 
 // New makes it.
 func New(cfg Config) (*Server, http.Handler, error) {
-	s := &Server{cfg: cfg, inflight: make(chan struct{}, max(1, cfg.MaxInflight)), held: make(chan struct{}, maxLate)}
+	s := &Server{cfg: cfg, inflight: make(chan struct{}, max(1, cfg.MaxInflight)), waiting: newWaiting(cfg.MaxInflight), held: make(chan struct{}, maxLate)}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
 	engine.HandleMethodNotAllowed = true
@@ -221,7 +222,7 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	status := c.Writer.Status()
 	level := slog.LevelInfo
 	switch {
-	case o.Reason == overload:
+	case status == http.StatusServiceUnavailable:
 		level = slog.LevelWarn // an error is written out at once, which would make shedding dear
 	case status >= 500:
 		level = slog.LevelError

@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -38,7 +36,8 @@ func (s *Server) bound(c *gin.Context) {
 	select {
 	case s.inflight <- struct{}{}:
 		conn.Settle() // what was read is bounded by the places from here on
-		p := &place{ResponseWriter: c.Writer, taken: s.inflight}
+		p := &place{ResponseWriter: c.Writer, server: s, request: c.Request}
+		p.within = limits.Within{Context: c.Request.Context(), Place: p}
 		defer p.GiveBack()
 		c.Set("place", p)
 		c.Writer = p
@@ -95,39 +94,3 @@ func giveBack(c *gin.Context) {
 		p.GiveBack()
 	}
 }
-
-func placeOf(c *gin.Context) limits.Place {
-	p, _ := c.Value("place").(limits.Place)
-	return p
-}
-
-// place is one among those in work, a [limits.Place]. It is given back when the
-// answer begins: how fast it is read is the caller's affair, and slow readers
-// must not hold all places.
-type place struct {
-	gin.ResponseWriter
-	taken chan struct{}
-	free  atomic.Bool
-}
-
-// GiveBack implements [limits.Place].
-func (p *place) GiveBack() {
-	if p.free.CompareAndSwap(false, true) {
-		<-p.taken
-	}
-}
-
-// Write is of io.Writer.
-func (p *place) Write(b []byte) (int, error) {
-	p.GiveBack()
-	return p.ResponseWriter.Write(b)
-}
-
-// WriteString is of io.StringWriter.
-func (p *place) WriteString(s string) (int, error) {
-	p.GiveBack()
-	return p.ResponseWriter.WriteString(s)
-}
-
-// Unwrap is for http.ResponseController, which sets deadlines.
-func (p *place) Unwrap() http.ResponseWriter { return p.ResponseWriter }

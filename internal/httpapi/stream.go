@@ -23,7 +23,7 @@ const writeWithin = 10 * time.Second
 // hold a part, all but the last with "more", and only the last with an id, so that a snapshot that was cut off is begun anew. With a Last-Event-ID it begins with
 // what came after it. Then follow the revocations as they happen, and a sign of life every few seconds.
 func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
-	ctx := c.Request.Context()
+	ctx := contextOf(c)
 	cursor, err := strconv.ParseInt(c.GetHeader("Last-Event-ID"), 10, 64)
 	if err != nil {
 		cursor = 0

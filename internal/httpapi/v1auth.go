@@ -34,8 +34,11 @@ func (m *management) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	actor.IP, actor.RequestID = c.ClientIP(), c.GetString("request_id")
 	c.Set("outcome", outcome{ClientID: actor.ClientID, Actor: actor.ID})
-	within := limits.WithPlace(access.WithActor(ctx.Context(), actor), placeOf(c))
-	next(huma.WithContext(ctx, context.WithValue(within, requestKey{}, c)))
+	inner := access.WithActor(ctx.Context(), actor)
+	if p := placeOf(c); p != nil {
+		inner = limits.WithPlace(inner, p)
+	}
+	next(huma.WithContext(ctx, context.WithValue(inner, requestKey{}, c)))
 	countRefusal(c)
 }
 
@@ -54,7 +57,10 @@ func (m *management) actor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 		if refusal := m.admit(c, principal.Subject, principal.OrgID); refusal != nil {
 			return access.Actor{}, refusal, nil
 		}
-		actor, err := m.cfg.Access.TokenActor(c.Request.Context(), principal)
+		if p := placeOf(c); p != nil {
+			p.organization, p.operator = principal.OrgID, m.cfg.Token.FromOperator(principal.ClientID)
+		}
+		actor, err := m.cfg.Access.TokenActor(contextOf(c), principal)
 		return m.knownActor(c, actor, err)
 	}
 	var refusal *resourceserver.Error
@@ -81,7 +87,7 @@ func (m *management) knownActor(c *gin.Context, actor access.Actor, err error) (
 // sessionActor takes the console's session. A cookie is sent by the browser whoever made the page, so that what changes something must come from our own.
 func (m *management) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	if m.cfg.SessionActor != nil {
-		if actor, is := m.cfg.SessionActor(c.Request); is {
+		if actor, is := m.cfg.SessionActor(c.Request.WithContext(contextOf(c))); is {
 			if err := m.crossOrigin.Check(c.Request); err != nil {
 				return actor, svcauth.NewProblem(svcauth.CodeForbidden, "This request came from another site's page. With the console's session, changes are taken from the console only."), err
 			}

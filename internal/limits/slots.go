@@ -17,6 +17,7 @@ type Slots[K comparable] struct {
 	mu          sync.Mutex
 	free        int
 	first, rest queues[K] // privileged callers that wait, and others
+	waits       uint64
 }
 
 // NewSlots returns Slots for total callers at a time, kept of them for
@@ -36,6 +37,11 @@ func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
 	s.mu.Lock()
 	in.push(key, turn)
 	s.next()
+	select {
+	case <-turn:
+	default:
+		s.waits++
+	}
 	s.mu.Unlock()
 	select {
 	case <-turn:
@@ -57,6 +63,13 @@ func (s *Slots[K]) Give() {
 	defer s.mu.Unlock()
 	s.free++
 	s.next()
+}
+
+// Waits returns how many callers found no slot free.
+func (s *Slots[K]) Waits() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waits
 }
 
 // next lets in whoever there is room for.

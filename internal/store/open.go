@@ -12,6 +12,8 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // registers "sqlite"
+
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 // Open connects to the database that the URL names and makes SQLite's file (mode
@@ -42,10 +44,10 @@ func openPostgres(cfg Config, connects *connector) *Store {
 	}
 	if cfg.MaxConns < 2*writers {
 		db := pool(cfg.MaxConns)
-		return &Store{cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db}
+		return &Store{cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db, inTurn: inTurn(cfg.MaxConns)}
 	}
 	read := pool(cfg.MaxConns - writers)
-	return &Store{cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read}
+	return &Store{cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read, inTurn: inTurn(cfg.MaxConns - writers)}
 }
 
 // writers is how many connections are kept for changes: see [Turn].
@@ -72,9 +74,16 @@ func openSQLite(cfg Config, path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	read.SetMaxOpenConns(max(2, cfg.MaxConns/2))
-	read.SetMaxIdleConns(max(2, cfg.MaxConns/2))
-	return &Store{cfg: cfg, read: read, write: write, aside: write, reader: newPrepared(read)}, nil
+	size := max(2, cfg.MaxConns/2)
+	read.SetMaxOpenConns(size)
+	read.SetMaxIdleConns(size)
+	return &Store{cfg: cfg, read: read, write: write, aside: write, reader: newPrepared(read), inTurn: inTurn(size)}, nil
+}
+
+// inTurn hands out connections, two of them to the operator and the server
+// itself alone.
+func inTurn(size int) *limits.Slots[string] {
+	return limits.NewSlots[string](size, min(2, size/2))
 }
 
 // isBroken tells the errors that mean a lost connection but have no type of their own.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/bits"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 // Store is one database. It is safe for concurrent use.
@@ -20,6 +22,10 @@ type Store struct {
 	write  *sql.DB
 	aside  *sql.DB // for transactions that touch what no rule reads: write or read
 	reader runner  // read, or on SQLite its prepared form
+	door   door
+	// inTurn is the connections of read, so that nobody waits for one in any
+	// other order than its.
+	inTurn *limits.Slots[string]
 	turns  turns
 	room   room
 }
@@ -98,6 +104,7 @@ func (s *Store) Connections() Connections {
 		return Connections{InUse: stats.InUse, Idle: stats.Idle, Max: stats.MaxOpenConnections, Waits: uint64(stats.WaitCount)}
 	}
 	all := of(s.read)
+	all.Waits += s.inTurn.Waits()
 	if s.write != s.read {
 		more := of(s.write)
 		all = Connections{InUse: all.InUse + more.InUse, Idle: all.Idle + more.Idle, Max: all.Max + more.Max, Waits: all.Waits + more.Waits}
@@ -118,7 +125,7 @@ func (s *Store) Clock(ctx context.Context) (time.Time, error) {
 func (s *Store) Close() error { return errors.Join(s.write.Close(), s.read.Close()) }
 
 // Read gives queries outside a transaction: each sees what was committed when it began.
-func (s *Store) Read() *Q { return &Q{on: s.reader, cfg: &s.cfg} }
+func (s *Store) Read() *Q { return &Q{on: s.reader, outside: s} }
 
 // Write is [Store.WriteInTurn] for the server itself, which waits for all in front.
 func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
@@ -134,7 +141,7 @@ func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
 func (s *Store) WriteInTurn(ctx context.Context, turn Turn, do func(*Q) error) error {
 	written, err := s.alone(ctx, turn, do)
 	if err == nil && len(written) > 0 && s.cfg.OnCommit != nil {
-		s.cfg.OnCommit(ctx, written)
+		s.cfg.OnCommit(limits.Own(ctx), written)
 	}
 	return err
 }
@@ -144,6 +151,9 @@ func (s *Store) WriteInTurn(ctx context.Context, turn Turn, do func(*Q) error) e
 func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (written []Change, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
 	defer cancel()
+	if err := s.Admit(ctx); err != nil {
+		return nil, err
+	}
 	release, err := s.turns.take(ctx, turn)
 	if err != nil {
 		return nil, err
@@ -168,11 +178,17 @@ func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
 	return s.transaction(ctx, s.aside, CallAside, do)
 }
 
-func (s *Store) transaction(ctx context.Context, on *sql.DB, what string, do func(*Q) error) (err error) {
+func (s *Store) transaction(ctx context.Context, on *sql.DB, what string, do func(*Q) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
 	defer cancel()
-	began := time.Now()
-	defer func() { s.cfg.observe(ctx, what, began, err) }()
+	slots := s.inTurn
+	if on != s.read {
+		slots = nil
+	}
+	return s.call(ctx, what, slots, func() error { return s.within(ctx, on, do) })
+}
+
+func (s *Store) within(ctx context.Context, on *sql.DB, do func(*Q) error) error {
 	tx, err := on.BeginTx(ctx, nil)
 	if err != nil {
 		return classify("begin a transaction", err)
@@ -204,8 +220,8 @@ func (c *Config) observe(ctx context.Context, what string, began time.Time, err 
 
 // Q runs queries, in a transaction or outside. It is not for concurrent use inside a transaction.
 type Q struct {
-	on  runner
-	cfg *Config // nil inside a transaction, which is measured as a whole
+	on      runner
+	outside *Store // nil inside a transaction, which is one call as a whole
 
 	counter, locked int64 // of the change log; see change.go
 	written         []Change
@@ -222,15 +238,14 @@ type row interface{ Scan(...any) error }
 
 // exec runs one statement and says how many rows it touched.
 func (q *Q) exec(ctx context.Context, text string, args ...any) (n int64, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	defer q.observe(ctx, time.Now(), &err)
-	result, err := q.on.ExecContext(ctx, text, args...)
-	if err != nil {
-		return 0, classify("write", err)
-	}
-	n, err = result.RowsAffected()
-	return n, classify("write", err)
+	err = q.call(ctx, func(ctx context.Context) error {
+		result, err := q.on.ExecContext(ctx, text, args...)
+		if err == nil {
+			n, err = result.RowsAffected()
+		}
+		return classify("write", err)
+	})
+	return n, err
 }
 
 // must is exec for a statement that has to touch a row: else [ErrNotFound].
@@ -242,17 +257,26 @@ func (q *Q) must(ctx context.Context, text string, args ...any) error {
 	return err
 }
 
-func (q *Q) observe(ctx context.Context, began time.Time, err *error) {
-	if q.cfg != nil {
-		q.cfg.observe(ctx, CallQuery, began, *err)
+// call runs one query.
+func (q *Q) call(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	if q.outside == nil {
+		return do(ctx)
 	}
+	return q.outside.call(ctx, CallQuery, q.outside.inTurn, func() error { return do(ctx) })
 }
 
 // many reads all rows of a query. It never returns a nil slice.
 func many[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (all []T, err error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	defer q.observe(ctx, time.Now(), &err)
+	err = q.call(ctx, func(ctx context.Context) error {
+		all, err = rowsOf(ctx, q, scan, text, args...)
+		return err
+	})
+	return all, err
+}
+
+func rowsOf[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (all []T, err error) {
 	rows, err := q.on.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, classify("read", err)

@@ -137,7 +137,7 @@ func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
 	a, err := g.account(t.Context(), g.client)
 	require.NoError(t, err)
 	a.rights.Store(nil)
-	_, err = g.clients.withRights(a, func() (*Client, error) {
+	_, err = g.clients.withRights(t.Context(), a, func() (*Client, error) {
 		g.Entries([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
 		return g.loadRights(t.Context(), a)
 	})

@@ -104,12 +104,13 @@ type clients struct {
 	cache   *otter.Cache[string, *account]
 	changes atomic.Int64 // rises with everything that is forgotten: a read that began before is not kept
 	load    func(context.Context, string) (*account, error)
+	admit   func(context.Context) error // who will wait for a read, its own or another's
 	rereads singleflight.Group
 	rights  singleflight.Group
 }
 
-func newClients(bound int, load func(context.Context, string) (*account, error)) *clients {
-	return &clients{load: load, cache: otter.Must(&otter.Options[string, *account]{MaximumSize: max(bound, 100)})}
+func newClients(bound int, load func(context.Context, string) (*account, error), admit func(context.Context) error) *clients {
+	return &clients{load: load, admit: admit, cache: otter.Must(&otter.Options[string, *account]{MaximumSize: max(bound, 100)})}
 }
 
 // get returns the account and whether it was in memory. All who ask for the same
@@ -117,6 +118,9 @@ func newClients(bound int, load func(context.Context, string) (*account, error))
 func (c *clients) get(ctx context.Context, id string) (a *account, hit bool, err error) {
 	if a, ok := c.cache.GetIfPresent(id); ok {
 		return a, true, nil
+	}
+	if err := c.admit(ctx); err != nil {
+		return nil, false, err
 	}
 	before := c.changes.Load()
 	a, err = c.cache.Get(ctx, id, otter.LoaderFunc[string, *account](func(ctx context.Context, id string) (*account, error) {
@@ -132,6 +136,9 @@ func (c *clients) get(ctx context.Context, id string) (a *account, hit bool, err
 // one stays: a stranger's wrong secret must not make a node forget whom it serves
 // while the database is away.
 func (c *clients) again(ctx context.Context, id string) (*account, error) {
+	if err := c.admit(ctx); err != nil {
+		return nil, err
+	}
 	fresh, err, _ := c.rereads.Do(id, func() (any, error) {
 		before := c.changes.Load()
 		a, err := c.load(context.WithoutCancel(ctx), id)
@@ -153,9 +160,12 @@ func (c *clients) again(ctx context.Context, id string) (*account, error) {
 
 // withRights returns the account's client, which work makes if it is not
 // remembered. All who ask for the same one at once share that.
-func (c *clients) withRights(a *account, work func() (*Client, error)) (*Client, error) {
+func (c *clients) withRights(ctx context.Context, a *account, work func() (*Client, error)) (*Client, error) {
 	if client := a.rights.Load(); client != nil {
 		return client, nil
+	}
+	if err := c.admit(ctx); err != nil {
+		return nil, err
 	}
 	made, err, _ := c.rights.Do(a.ClientID, func() (any, error) {
 		before := c.changes.Load()
@@ -262,7 +272,7 @@ func (s *Service) withRights(ctx context.Context, a *account) (*Client, error) {
 	if !a.known {
 		return &Client{Credentials: a.Credentials}, nil
 	}
-	client, err := s.clients.withRights(a, func() (*Client, error) { return s.loadRights(context.WithoutCancel(ctx), a) })
+	client, err := s.clients.withRights(ctx, a, func() (*Client, error) { return s.loadRights(context.WithoutCancel(ctx), a) })
 	if err != nil {
 		return nil, storeError(err)
 	}
@@ -292,6 +302,12 @@ func (s *Service) current(c *Client) *Client {
 		return newClient(c.Credentials, c.catalog, s.cfg.Issuer, s.cfg.Clock())
 	}
 	return c
+}
+
+// FromOperator reports whether a client is remembered as one of the operator's.
+func (s *Service) FromOperator(clientID string) bool {
+	a, ok := s.clients.cache.GetIfPresent(clientID)
+	return ok && a.Operator
 }
 
 func storeError(err error) *Error {

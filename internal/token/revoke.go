@@ -36,6 +36,9 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 	if p.ClientID != client.ClientID {
 		return Refuse(CodeInvalidGrant, "foreign_token", "this token was issued to another client, which alone may revoke it here; it stays valid")
 	}
+	if err := s.cfg.Store.Admit(ctx); err != nil {
+		return storeError(err)
+	}
 	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix(), ClientID: p.ClientID, Epoch: p.Epoch, Pol: p.Policy}
 	if err := s.batch.add(ctx, pending{orgID: p.OrgID, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return storeError(err)
