@@ -80,6 +80,10 @@ func beginMakeUp(j job) (func(order) result, func(), error) {
 	}, func() { ended.Store(true); hangUp(); group.Wait() }, nil
 }
 
+// timesQuietTroubled is the product's bound while the database is in trouble:
+// thousands of refusals a second have to be written beside the right answers.
+const timesQuietTroubled = 3.0
+
 // makeUpPause is what a stranger waits between an answer and the next request: a
 // few thousand requests a second are pressure enough.
 const makeUpPause = time.Second
@@ -89,6 +93,7 @@ const makeUpPause = time.Second
 type troubled struct {
 	*pressed
 	network *network
+	tenant  credential   // of somebody who has an account too
 	unseen  []credential // clients that the node has not served yet
 }
 
@@ -97,7 +102,9 @@ func newTroubled(t *testing.T) *troubled {
 	server := pgtest.Start(t, pgtest.Config{})
 	n := newNetwork(t, server.Addr())
 	p := newPressed(t, 460, "SVCAUTH_DATABASE_URL="+n.through(t, server.NewDatabase()))
-	return &troubled{p, n, p.addClients(p.newAccount("not asked for yet"), 100)}
+	p.bound = timesQuietTroubled
+	tenant := p.newAccount("somebody else's")
+	return &troubled{p, n, credential{tenant.ClientID, tenant.ClientSecret.Reveal()}, p.addClients(p.newAccount("not asked for yet"), 100)}
 }
 
 // strangers troubles the database and sends requests meanwhile. It ends when a
@@ -160,11 +167,11 @@ func (p *troubled) console() []string {
 }
 
 func (p *troubled) management() []string {
-	return []string{managed("GET", "/v1/roles", p.bearer(p.clients[0].ID, svcauth.Secret(p.clients[0].Secret)), "")}
+	return []string{managed("GET", "/v1/roles", p.bearer(p.tenant.ID, svcauth.Secret(p.tenant.Secret)), "")}
 }
 
 func (p *troubled) tokens() []string {
-	c := p.clients[0]
+	c := p.tenant
 	token := p.bearer(c.ID, svcauth.Secret(c.Secret))
 	auth := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(freshID+":"+freshToken)) + "\r\n"
 	return []string{

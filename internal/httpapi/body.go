@@ -103,13 +103,12 @@ func endUnread(c *gin.Context) {
 // known reports whether the caller has authenticated by what the header
 // carries. Finding out takes a place; ok is false if there was none.
 func (s *Server) known(c *gin.Context) (known, ok bool) {
-	select {
-	case s.inflight <- struct{}{}:
-		defer func() { <-s.inflight }()
-	default:
+	p := s.take(c)
+	if p == nil {
 		s.shed(c)
 		return false, false
 	}
+	defer p.GiveBack()
 	if scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		_, err := s.cfg.Token.VerifyOwn(c.Request.Context(), strings.TrimSpace(text))
 		return err == nil, true
@@ -117,7 +116,7 @@ func (s *Server) known(c *gin.Context) (known, ok bool) {
 	if s.cfg.SessionActor == nil {
 		return false, true
 	}
-	_, known = s.cfg.SessionActor(c.Request)
+	_, known = s.cfg.SessionActor(c.Request.WithContext(&p.within))
 	return known, true
 }
 

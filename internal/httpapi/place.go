@@ -32,6 +32,18 @@ type place struct {
 	key     string
 }
 
+// take returns a place for the request, or nil if there is none.
+func (s *Server) take(c *gin.Context) *place {
+	select {
+	case s.inflight <- struct{}{}:
+	default:
+		return nil
+	}
+	p := &place{ResponseWriter: c.Writer, server: s, request: c.Request}
+	p.within = limits.Within{Context: c.Request.Context(), Place: p}
+	return p
+}
+
 // The states of a place.
 const (
 	inWork   = iota

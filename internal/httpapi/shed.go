@@ -33,18 +33,16 @@ func (s *Server) bound(c *gin.Context) {
 		conn.Settle()
 		return
 	}
-	select {
-	case s.inflight <- struct{}{}:
-		conn.Settle() // what was read is bounded by the places from here on
-		p := &place{ResponseWriter: c.Writer, server: s, request: c.Request}
-		p.within = limits.Within{Context: c.Request.Context(), Place: p}
-		defer p.GiveBack()
-		c.Set("place", p)
-		c.Writer = p
-		c.Next()
-	default:
+	p := s.take(c)
+	if p == nil {
 		s.shed(c)
+		return
 	}
+	defer p.GiveBack()
+	conn.Settle() // what was read is bounded by the places from here on
+	c.Set("place", p)
+	c.Writer = p
+	c.Next()
 }
 
 // overload is the reason of a refusal for want of a place.

@@ -116,6 +116,13 @@ func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 	client, err := g.Service.client(t.Context(), g.client)
 	require.NoError(t, err)
 	require.Len(t, client.held.Roles, 5)
+
+	g.now.Add(int64(2 * time.Second))
+	reads, _ = g.asks(g.client, wrong)
+	require.EqualValues(t, 1, reads)
+	reads, refusal = g.asks(g.client, g.secret)
+	require.Nil(t, refusal)
+	require.Zero(t, reads, "a stranger's wrong secret costs the right client nothing")
 }
 
 // What is read of a client's roles while they change is not remembered, and what

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -133,8 +134,9 @@ func (c *clients) get(ctx context.Context, id string) (a *account, hit bool, err
 }
 
 // again reads an account afresh, past what is remembered. If that fails the old
-// one stays: a stranger's wrong secret must not make a node forget whom it serves
-// while the database is away.
+// one stays, and if it is the same, so does what its roles give: a stranger's
+// wrong secret must not make a node forget whom it serves while the database is
+// away or slow.
 func (c *clients) again(ctx context.Context, id string) (*account, error) {
 	if err := c.admit(ctx); err != nil {
 		return nil, err
@@ -146,6 +148,9 @@ func (c *clients) again(ctx context.Context, id string) (*account, error) {
 			return nil, err
 		}
 		a.asked = a.read
+		if old, ok := c.cache.GetIfPresent(id); ok && reflect.DeepEqual(old.Credentials, a.Credentials) {
+			a.rights.Store(old.rights.Load())
+		}
 		c.cache.Set(id, a)
 		if c.changes.Load() != before {
 			c.cache.Invalidate(id)
