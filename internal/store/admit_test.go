@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/limits"
+)
+
+// stranger is a request's place, with or without room to wait for the database.
+type stranger struct{ room bool }
+
+func (s stranger) GiveBack()              {}
+func (s stranger) Await() bool            { return s.room }
+func (s stranger) Caller() (string, bool) { return "192.0.2.1", false }
+
+// While the database answers nothing, requests are refused at once but for one
+// now and then; one answer opens the door again.
+func TestDoorIsShutWhileNothingIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d door
+		call := func(took time.Duration, err error) {
+			began := time.Now()
+			time.Sleep(took)
+			d.heard(began, time.Now(), err)
+		}
+		let := func() (n int) {
+			for range 10 {
+				if d.open(time.Now(), true) {
+					n++
+				}
+			}
+			return n
+		}
+		call(time.Millisecond, nil)
+		for range 5 {
+			call(time.Millisecond, ErrUnavailable)
+		}
+		require.Equal(t, 10, let(), "what says no at once takes nobody's time")
+		for range shutAfter - 1 {
+			call(5*time.Second, ErrUnavailable)
+		}
+		call(time.Millisecond, ErrNotFound)
+		call(5*time.Second, ErrUnavailable)
+		require.Equal(t, 10, let(), "it did answer between")
+		for range shutAfter {
+			call(5*time.Second, ErrUnavailable)
+		}
+		require.Equal(t, 1, let())
+		require.False(t, d.open(time.Now(), false))
+		time.Sleep(lookEvery)
+		require.True(t, d.open(time.Now(), false), "who only looks is not the one that is let through")
+		require.Equal(t, 1, let())
+		call(time.Millisecond, nil)
+		require.Equal(t, 10, let())
+	})
+}
+
+// A database that is slow because many ask answers all the while.
+func TestDoorStaysOpenWhileSomebodyIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d door
+		for range 100 {
+			now := time.Now()
+			d.heard(now.Add(-time.Second), now, nil)
+			for range 10 * shutAfter {
+				d.heard(now.Add(-queryTimeout), now.Add(time.Second), ErrUnavailable)
+			}
+			time.Sleep(time.Second)
+			require.True(t, d.open(time.Now(), true))
+		}
+	})
+}
+
+// A request without room is refused before the database hears of it. What is the
+// server's own is not, whatever the door.
+func TestRequestsAreAdmitted(t *testing.T) {
+	var calls int
+	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db", OnCall: func(context.Context, string, time.Time, error) { calls++ }})
+	require.NoError(t, err)
+	defer s.Close()
+	_, err = s.Migrate(t.Context())
+	require.NoError(t, err)
+	calls = 0
+	tries := func(ctx context.Context) []error {
+		write := func(do func(context.Context, func(*Q) error) error) error {
+			return do(ctx, func(*Q) error { return nil })
+		}
+		_, err := s.Read().Credentials(ctx, "sa_x")
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return []error{s.Admit(ctx), err, write(s.Write), write(s.WriteAside)}
+	}
+	with, without := limits.WithPlace(t.Context(), stranger{true}), limits.WithPlace(t.Context(), stranger{false})
+	for _, err := range tries(with) {
+		require.NoError(t, err)
+	}
+	require.NotZero(t, calls)
+	calls = 0
+	for _, err := range tries(without) {
+		require.ErrorIs(t, err, ErrCrowded)
+		require.ErrorIs(t, err, ErrUnavailable)
+	}
+	s.door.shut, s.door.lookAt = true, time.Now().Add(time.Hour)
+	for _, err := range tries(with) {
+		require.ErrorIs(t, err, ErrCrowded)
+	}
+	require.Zero(t, calls)
+	for _, ctx := range []context.Context{t.Context(), limits.Own(without)} {
+		s.door.shut, s.door.lookAt = true, time.Now().Add(time.Hour)
+		for _, err := range tries(ctx) {
+			require.NoError(t, err)
+		}
+	}
+}
