@@ -102,12 +102,14 @@ func (cfg Config) listen(ctx context.Context, subscribed func()) error {
 		if err != nil {
 			return err
 		}
-		switch event.(type) {
+		switch event := event.(type) {
 		case *redis.Subscription:
 			subscribed()
 			cfg.Verifier.Nudge() // something may have been missed
 		case *redis.Message:
-			cfg.Verifier.Nudge()
+			if event.Payload != "" { // by an empty one a node tries whether it may publish
+				cfg.Verifier.Nudge()
+			}
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,4 +91,46 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 	}, patience, time.Millisecond)
 	stop()
 	require.NoError(t, <-done)
+}
+
+// counted counts the requests for the feed.
+type counted struct {
+	http.RoundTripper
+	polls atomic.Int64
+}
+
+func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.URL.Path, "/oauth2/revocations") {
+		c.polls.Add(1)
+	}
+	return c.RoundTripper.RoundTrip(r)
+}
+
+// A node tries each second whether Redis takes its messages, by empty ones: they
+// bring nobody to ask the feed.
+func TestEmptyMessagesAreNoNews(t *testing.T) {
+	server := redistest.Start(t)
+	s := svctest.New(t, svctest.Options{RedisURL: server.URL()})
+	api := s.Account("api", svcauth.TokensIntrospect)
+	transport := &counted{RoundTripper: s.HTTP.Transport}
+	v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: &http.Client{Transport: transport},
+		MaxStaleness: time.Hour, Feed: &resourceserver.Feed{Poll: true, Every: 20 * time.Minute, Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
+	require.NoError(t, err)
+	defer v.Close()
+	require.NoError(t, v.Ready(t.Context()))
+	options, err := redis.ParseURL(server.URL())
+	require.NoError(t, err)
+	client := redis.NewClient(options)
+	defer client.Close()
+	go func() { _ = redisfeed.Follow(t.Context(), redisfeed.Config{Client: client, Verifier: v}) }()
+	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
+	time.Sleep(time.Second) // the poll that follows the subscription
+	before := transport.polls.Load()
+	for range 3 {
+		server.Must("PUBLISH", "svcauth:{changes}", "")
+		time.Sleep(500 * time.Millisecond)
+	}
+	require.Equal(t, before, transport.polls.Load())
+	server.Must("PUBLISH", "svcauth:{changes}", "news")
+	require.Eventually(t, func() bool { return transport.polls.Load() > before }, patience, 20*time.Millisecond)
 }
