@@ -2,6 +2,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,14 +124,45 @@ func TestUnitIsHardened(t *testing.T) {
 	run(t, "systemd", "systemd-analyze", "security", "--offline=true", "--threshold=20", "svcauth.service")
 }
 
-// helm runs Helm's program from its Go module; the Makefile pins it.
-func helm(t *testing.T, args ...string) string {
+var programs string // a directory for those that the tests build
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs != "" {
+		_ = os.RemoveAll(programs)
+	}
+	os.Exit(code)
+}
+
+var installHelm = sync.OnceValue(func() error {
+	var err error
+	if programs, err = os.MkdirTemp("", "deploy"); err != nil {
+		return err
+	}
+	install := exec.Command("go", "install", os.Getenv("HELM"))
+	install.Env = append(os.Environ(), "GOBIN="+programs)
+	if out, err := install.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+})
+
+// helmProgram returns the path of Helm's program, built from its Go module; the
+// Makefile pins it.
+func helmProgram(t *testing.T) string {
 	t.Helper()
-	module := os.Getenv("HELM")
-	if module == "" {
+	needs.Service(t, "Helm")
+	if os.Getenv("HELM") == "" {
 		t.Skip("make test names the release of Helm in HELM")
 	}
-	return run(t, "helm", "go", append([]string{"run", "-mod=mod", module}, args...)...)
+	require.NoError(t, installHelm())
+	return filepath.Join(programs, "helm")
+}
+
+// helm runs Helm's program.
+func helm(t *testing.T, args ...string) string {
+	t.Helper()
+	return run(t, "helm", helmProgram(t), args...)
 }
 
 func TestChartIsWellFormed(t *testing.T) {
