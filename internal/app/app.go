@@ -205,7 +205,7 @@ func (a *App) wireHTTP() error {
 	servers := func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
 		return a.feed.ResourceServers(changes.Scope{OrgID: orgID, Operator: operator})
 	}
-	callers := limits.NewCallers(a.cfg.Limits.ManagementPerSecond, max(8, a.cfg.Limits.MaxInflight/100))
+	callers := limits.NewCallers(limits.CallersBound{PerSecond: a.cfg.Limits.ManagementPerSecond, InWork: max(8, a.cfg.Limits.MaxInflight/100), Organization: 4})
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
 		Algorithms: a.keyring.Algorithms, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: a.cfg.TrustedProxies,
 		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent, Enforced: enforced, ResourceServers: servers,

@@ -4,6 +4,56 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
+// How often the feed may be asked a second, for a page or a stream, and as often
+// it takes receipts. It follows from the number of streams: whoever finds none
+// asks about once a second instead, and confirms a revocation once. So a client
+// may ask as often as its organization may have streams, and the organization
+// twice as often. The operator's clients may ask four times as often, as they
+// may have four times as many streams.
+const (
+	leastAsked       = 10 // by one client, however few streams there may be
+	operatorsAsked   = 4
+	clientsPerAsking = 2 // at their bounds, that an organization has room for
+)
+
+// asking bounds how often the feed is asked, and how often receipts come.
+type asking struct {
+	operators, tenants struct{ pages, receipts *limits.Callers }
+}
+
+func newAsking(followers int) (a asking) {
+	at := func(factor int) *limits.Callers {
+		return limits.NewCallers(limits.CallersBound{PerSecond: factor * max(leastAsked, followers/8), Organization: clientsPerAsking})
+	}
+	a.operators.pages, a.operators.receipts = at(operatorsAsked), at(operatorsAsked)
+	a.tenants.pages, a.tenants.receipts = at(1), at(1)
+	return a
+}
+
+// Askers returns the bounds on those who ask for a page or a stream.
+func (f *Feed) Askers(who Scope) *limits.Callers {
+	if who.Operator {
+		return f.asking.operators.pages
+	}
+	return f.asking.tenants.pages
+}
+
+// Confirmers returns the bounds on those who send receipts.
+func (f *Feed) Confirmers(who Scope) *limits.Callers {
+	if who.Operator {
+		return f.asking.operators.receipts
+	}
+	return f.asking.tenants.receipts
+}
+
+// Missed notes that a question or a receipt was refused unread: whether the one
+// who sent it is connected and what it enforces is not known for a while.
+func (f *Feed) Missed(who Scope) {
+	f.receipts.mu.Lock()
+	defer f.receipts.mu.Unlock()
+	f.receipts.miss(who.key(), true, presentFor)
+}
+
 // What the feed has room for at once. Of each, half is kept for the operator's
 // organization, so that tenants together can't have all of it, and one tenant
 // has at most an eighth.

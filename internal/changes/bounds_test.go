@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -241,4 +242,72 @@ func TestFollowersComeWhileTheyAreListed(t *testing.T) {
 		}
 	}
 	require.Empty(t, f.ResourceServers(org(2)))
+}
+
+// TestHowOftenTheFeedMayBeAsked has an organization's clients ask as fast as
+// they can.
+func TestHowOftenTheFeedMayBeAsked(t *testing.T) {
+	f := newTestFeed(t, 800)
+	now := time.Unix(0, 0)
+	most := func(callers *limits.Callers, client string, who Scope) (n int) {
+		for {
+			leave, wait := callers.Enter(client, who.OrgID, now)
+			if wait > 0 {
+				return n
+			}
+			leave()
+			n++
+		}
+	}
+	for name, callersOf := range map[string]func(Scope) *limits.Callers{"pages": f.Askers, "receipts": f.Confirmers} {
+		require.Equal(t, 200, most(callersOf(org(1)), "sa_1", org(1)), name)
+		require.Equal(t, 200, most(callersOf(org(1)), "sa_2", org(1)), name)
+		require.Zero(t, most(callersOf(org(1)), "sa_3", org(1)), "%s: the organization has had its part", name)
+		require.Equal(t, 200, most(callersOf(org(2)), "sa_4", org(2)), "%s: another has its own", name)
+		require.Equal(t, 800, most(callersOf(operator), "sa_5", operator), name)
+	}
+	few := newTestFeed(t, 4)
+	require.Equal(t, 2*leastAsked, most(few.Askers(org(1)), "sa_1", org(1)))
+}
+
+// TestWhatIsRememberedIsNotReadFromTheTable has a feed without a table.
+func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
+	f := newTestFeed(t, 16)
+	f.Reset(10)
+	entry := func(seq int64) string { return fmt.Sprintf(`{"jti":"%d","exp":1}`, seq) }
+	var news []store.Change
+	for seq := int64(11); seq <= 10+3*feedPageSize; seq++ {
+		news = append(news, store.Change{Seq: seq, OrgID: fmt.Sprint("org_", seq%2), Kind: store.ChangeRevocation, Payload: entry(seq)})
+	}
+	f.Entries(news)
+	head := f.Head()
+	page := func(scope Scope, after, upTo int64) Page {
+		p, err := f.Page(t.Context(), scope, after, upTo)
+		require.NoError(t, err)
+		return p
+	}
+	require.Equal(t, Page{Entries: []json.RawMessage{}, Next: head}, page(org(1), head, head))
+	require.Equal(t, Page{Entries: []json.RawMessage{json.RawMessage(entry(13))}, Next: 14}, page(org(1), 11, 14), "its own alone, and not beyond")
+	for scope, pages := range map[Scope]int{operator: 3, org(1): 2, org(2): 1} {
+		var all []json.RawMessage
+		after := int64(10)
+		for n := 1; ; n++ {
+			p := page(scope, after, head)
+			require.LessOrEqual(t, len(p.Entries), feedPageSize)
+			all, after = append(all, p.Entries...), p.Next
+			if !p.More {
+				require.Equal(t, pages, n, scope)
+				break
+			}
+		}
+		require.Equal(t, head, after)
+		var want []json.RawMessage
+		for _, c := range news {
+			if scope.sees(c.OrgID) {
+				want = append(want, json.RawMessage(c.Payload))
+			}
+		}
+		require.Equal(t, want, all, scope)
+	}
+	require.Panics(t, func() { page(operator, 9, head) }, "what came before is in the table")
 }

@@ -70,6 +70,7 @@ type Feed struct {
 	wake     chan struct{}
 	places   places // streams
 	polls    places
+	asking   asking
 	reads    *limits.Slots[string]
 	receipts *receipts
 	heard    atomic.Int64 // when this node last heard itself through Redis, ms
@@ -95,6 +96,7 @@ type recent struct {
 	orgID string
 	at    time.Time
 	event []byte
+	entry json.RawMessage // the part of event that is the entry
 }
 
 // NewFeed makes a feed. It serves nothing before the follower has loaded.
@@ -108,7 +110,7 @@ func NewFeed(cfg FeedConfig) *Feed {
 	if cfg.OnSlow == nil {
 		cfg.OnSlow = func() {}
 	}
-	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), places: newPlaces(cfg.MaxFollowers), polls: newPlaces(maxPolls),
+	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), places: newPlaces(cfg.MaxFollowers), polls: newPlaces(maxPolls), asking: newAsking(cfg.MaxFollowers),
 		reads: limits.NewSlots[string](feedReads, feedReadsKept), receipts: newReceipts(cfg.Node, max(minReceipts, cfg.MaxFollowers*receiptsPerStream), cfg.Clock),
 		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, newest: map[string]int64{}}
 }
@@ -128,7 +130,8 @@ func (f *Feed) Entries(entries []store.Change) {
 		if _, err := Revocation(c); err != nil {
 			continue // the follower has said so
 		}
-		f.recent = append(f.recent, recent{seq: c.Seq, orgID: c.OrgID, at: now, event: event(c)})
+		event := event(c)
+		f.recent = append(f.recent, recent{seq: c.Seq, orgID: c.OrgID, at: now, event: event, entry: entryOf(c, event)})
 		f.newest[c.OrgID], f.last = c.Seq, c.Seq
 	}
 	f.head = entries[len(entries)-1].Seq
@@ -168,6 +171,12 @@ func event(c store.Change) []byte {
 	b = append(b, "\ndata: "...)
 	b = append(b, c.Payload...)
 	return append(b, "\n\n"...)
+}
+
+// entryOf returns the part of an event that is its entry.
+func entryOf(c store.Change, event []byte) json.RawMessage {
+	end := len(event) - len("\n\n")
+	return event[end-len(c.Payload) : end : end]
 }
 
 // beginAnew moves a follower's cursor to the beginning.
@@ -212,9 +221,13 @@ type Page struct {
 }
 
 // Page reads the live revocations after a cursor and not beyond upTo that the
-// scope may see, at most 2,000. Few pages are read at a time; organizations
-// take turns, the operator's before all others.
+// scope may see, at most 2,000. What is remembered is not read from the table.
+// From there few pages are read at a time; organizations take turns, the
+// operator's before all others.
 func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, error) {
+	if p, ok := f.remembered(scope, after, upTo); ok {
+		return p, nil
+	}
 	rows, err := f.rows(ctx, scope, after, upTo)
 	if err != nil {
 		return Page{}, err
@@ -230,6 +243,32 @@ func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, 
 		p.Next = rows[len(rows)-1].Seq
 	}
 	return p, nil
+}
+
+// remembered is Page from memory; ok is false if it does not reach back so far.
+func (f *Feed) remembered(scope Scope, after, upTo int64) (p Page, ok bool) {
+	f.mu.Lock()
+	known := after >= f.floor && upTo <= f.head
+	fresh := f.after(after) // what is in there does not change
+	f.mu.Unlock()
+	if !known {
+		return p, false
+	}
+	p = Page{Entries: []json.RawMessage{}, Next: upTo}
+	last := after
+	for _, r := range fresh {
+		if r.seq > upTo {
+			break
+		}
+		if !scope.sees(r.orgID) {
+			continue
+		}
+		if len(p.Entries) == feedPageSize {
+			return Page{p.Entries, last, true}, true
+		}
+		p.Entries, last = append(p.Entries, r.entry), r.seq
+	}
+	return p, true
 }
 
 func (f *Feed) rows(ctx context.Context, scope Scope, after, upTo int64) ([]store.Change, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,22 +12,51 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// feedPage is an answer of the revocation feed in its polling form, and, without the cursor, the data of a snapshot event.
+// feedPage is an answer of the revocation feed in its polling form, and, without
+// the cursor, the data of a snapshot event.
 type feedPage struct {
-	Cursor      string            `json:"cursor,omitempty"`
-	Snapshot    bool              `json:"snapshot,omitempty"` // begins anew: what was held before may be forgotten once More is not set
-	More        bool              `json:"more,omitempty"`     // not all: the rest follows, or is had with since=cursor
-	Revocations []json.RawMessage `json:"revocations"`        // as in [changes.Page]
+	Cursor      string            // empty: not said
+	Snapshot    bool              // begins anew: what was held before may be forgotten once More is not set
+	More        bool              // not all: the rest follows, or is had with since=cursor
+	Revocations []json.RawMessage // as in [changes.Page]
+}
+
+// appendJSON appends the page in its form on the wire. The entries are JSON
+// already: to have them read once more would take most of the time.
+func (p feedPage) appendJSON(b []byte) []byte {
+	size := 80
+	for _, entry := range p.Revocations {
+		size += len(entry) + 1
+	}
+	b = append(slices.Grow(b, size), '{')
+	if p.Cursor != "" {
+		b = append(append(append(b, `"cursor":"`...), p.Cursor...), `",`...)
+	}
+	if p.Snapshot {
+		b = append(b, `"snapshot":true,`...)
+	}
+	if p.More {
+		b = append(b, `"more":true,`...)
+	}
+	b = append(b, `"revocations":[`...)
+	for i, entry := range p.Revocations {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, entry...)
+	}
+	return append(b, "]}"...)
 }
 
 // revocations serves the feed to who may introspect: all entries to the operator's organization, to others their own.
 func (s *Server) revocations(c *gin.Context) {
 	c.Header("Vary", "Accept")
-	asker, text, refusal := s.follower(c)
+	asker, text, refusal := s.follower(c, s.cfg.Feed.Askers)
 	if refusal != nil {
 		s.refuse(c, asker.ClientID, refusal)
 		return
@@ -70,8 +100,8 @@ func (s *Server) poll(c *gin.Context, who changes.Identity, since int64) {
 		s.cfg.Feed.Polled(who, interval)
 	}
 	note(c, who.ClientID, nil)
-	body, _ := json.Marshal(feedPage{Cursor: strconv.FormatInt(page.Next, 10), Snapshot: from == 0, More: page.More, Revocations: page.Entries})
-	writeJSON(c, http.StatusOK, body)
+	answer := feedPage{Cursor: strconv.FormatInt(page.Next, 10), Snapshot: from == 0, More: page.More, Revocations: page.Entries}
+	writeJSON(c, http.StatusOK, answer.appendJSON(nil))
 }
 
 func unreadable(cause error) *token.Error {
@@ -80,23 +110,45 @@ func unreadable(cause error) *token.Error {
 	return e
 }
 
-// follower authenticates who follows the feed, and gives its token too.
-func (s *Server) follower(c *gin.Context) (asker token.Asker, text string, refusal *token.Error) {
+// follower authenticates who follows the feed, within the bounds on callers,
+// and returns its token too. What is too much is refused before anything is
+// read of it, or for it.
+func (s *Server) follower(c *gin.Context, callersOf func(changes.Scope) *limits.Callers) (asker token.Asker, text string, refusal *token.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
 		return asker, "", token.Refuse(token.CodeInvalidToken, noBearer, "expected Authorization: Bearer with a token that carries tokens:introspect")
 	}
 	asker, refusal = s.cfg.Token.AskerFromBearer(contextOf(c), text)
-	if refusal == nil && !asker.Privileged {
+	if refusal != nil {
+		return asker, "", refusal
+	}
+	callers := callersOf(scopeOf(asker))
+	leave, wait := callers.Enter(asker.ClientID, asker.OrgID, time.Now())
+	if wait > 0 {
+		if asker.Privileged {
+			s.cfg.Feed.Missed(scopeOf(asker))
+		}
+		hold(c, callers, asker.ClientID)
+		refusal = token.Refuse(token.CodeSlowDown, "feed_rate", "this client, or all of its organization, asked for the revocation feed or sent receipts too often within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: nothing is lost meanwhile")
+		refusal.RetryAfter = wait
+		return asker, "", refusal
+	}
+	leave()
+	if !asker.Privileged {
+		callers.Refused(asker.ClientID, asker.OrgID, time.Now())
 		refusal = token.Refuse(token.CodeInsufficientScope, "scope", "the token lacks the privilege tokens:introspect")
 	}
 	return asker, text, refusal
 }
 
+func scopeOf(asker token.Asker) changes.Scope {
+	return changes.Scope{OrgID: asker.OrgID, Operator: asker.Operator}
+}
+
 // identify reads what a resource server says of itself. It is shown to people and otherwise not relied on.
 func identify(h http.Header, asker token.Asker) changes.Identity {
-	return changes.Identity{Scope: changes.Scope{OrgID: asker.OrgID, Operator: asker.Operator}, ClientID: asker.ClientID,
+	return changes.Identity{Scope: scopeOf(asker), ClientID: asker.ClientID,
 		Name: label(h.Get("Svcauth-Resource-Server"), 128), Audience: label(h.Get("Svcauth-Audience"), 256), Instance: label(h.Get("Svcauth-Instance"), 64)}
 }
 
@@ -116,7 +168,7 @@ const maxAck = 4 << 10
 
 // acknowledge takes the receipt of a resource server: it enforces everything up to the cursor.
 func (s *Server) acknowledge(c *gin.Context) {
-	asker, _, refusal := s.follower(c)
+	asker, _, refusal := s.follower(c, s.cfg.Feed.Confirmers)
 	if refusal != nil {
 		s.refuse(c, asker.ClientID, refusal)
 		return

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -28,11 +27,6 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	if err != nil {
 		cursor = 0
 	}
-	from, head, err := s.cfg.Feed.Begin(ctx, cursor)
-	if err != nil {
-		s.refuse(c, who.ClientID, unreadable(err))
-		return
-	}
 	place, err := s.cfg.Feed.Open(who)
 	if err != nil {
 		s.refuse(c, who.ClientID, full())
@@ -40,6 +34,12 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	}
 	why := "fault"
 	defer func() { s.cfg.Feed.Leave(place, why) }()
+	from, head, err := s.cfg.Feed.Begin(ctx, cursor)
+	if err != nil {
+		why = "unavailable"
+		s.refuse(c, who.ClientID, unreadable(err))
+		return
+	}
 	giveBack(c)
 	limits.ConnFrom(ctx).Hold()
 	h := c.Writer.Header()
@@ -111,11 +111,8 @@ func (f *following) snapshot(ctx context.Context, from, head int64) (cursor int6
 		if !page.More {
 			id = "id: " + strconv.FormatInt(head, 10) + "\n"
 		}
-		data, err := json.Marshal(feedPage{More: page.More, Revocations: page.Entries})
-		if err != nil {
-			return 0, "fault"
-		}
-		if err := f.w.write([]byte("event: snapshot\n"+id+"data: "), data, []byte("\n\n")); err != nil {
+		data := feedPage{More: page.More, Revocations: page.Entries}.appendJSON([]byte("event: snapshot\n" + id + "data: "))
+		if err := f.w.write(append(data, "\n\n"...)); err != nil {
 			return 0, f.broken(err)
 		}
 		if why := f.over(ctx); why != "" {

@@ -26,9 +26,6 @@ func (m *management) authenticate(ctx huma.Context, next func(huma.Context)) {
 	actor, refusal, cause := m.actor(c)
 	defer leave(c)
 	if refusal != nil {
-		if refusal.Code == svcauth.CodeTooMany {
-			m.hold(c)
-		}
 		m.problem(c, refusal, cause)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -25,6 +26,7 @@ func (m *management) admit(c *gin.Context, caller, organization string) *svcauth
 		c.Set("refused", func() { m.cfg.Callers.Refused(caller, organization, time.Now()) })
 		return nil
 	}
+	hold(c, m.cfg.Callers, caller)
 	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many calls at once, or within the last seconds, by you or by others of your organization. Nothing was changed; wait as Retry-After says, then go on more slowly.")
 	p.RetryAfter = wait
 	return p
@@ -47,10 +49,10 @@ func countRefusal(c *gin.Context) {
 
 // hold keeps back the answer to one call too many. It holds no place among the
 // requests in work.
-func (m *management) hold(c *gin.Context) {
+func hold(c *gin.Context, callers *limits.Callers, caller string) {
 	c.Set("held", true)
 	giveBack(c)
-	if !m.cfg.Callers.Hold(c.Request.Context(), outcomeOf(c).Actor) {
+	if !callers.Hold(c.Request.Context(), caller) {
 		c.Header("Connection", "close")
 	}
 }

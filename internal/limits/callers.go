@@ -22,12 +22,17 @@ type bounds struct {
 	inWork *Shares[string]
 }
 
+// CallersBound says what one caller may do, and how many callers at that bound
+// their organization has room for.
+type CallersBound struct {
+	PerSecond    int
+	InWork       int // at once; 0: no bound
+	Organization int
+}
+
 const (
-	// organizationFactor is how many callers at their bounds an organization's
-	// bounds have room for.
-	organizationFactor = 4
-	burstSeconds       = 2      // how long after a rest a caller may save up for
-	rememberedCallers  = 10_000 // by rate
+	burstSeconds      = 2      // how long after a rest a caller may save up for
+	rememberedCallers = 10_000 // by rate
 	// refusedCost is how many calls a refused one counts as: a program that
 	// is refused gains nothing by asking often.
 	refusedCost = 10
@@ -45,17 +50,16 @@ const (
 	manyHeld = 500
 )
 
-// NewCallers returns Callers that let each begin perSecond calls a second and
-// have inWork of them in work at once.
-func NewCallers(perSecond, inWork int) *Callers {
+// NewCallers returns Callers within bound.
+func NewCallers(bound CallersBound) *Callers {
 	level := func(factor int) bounds {
-		each, perSecond := inWork*factor, perSecond*factor
+		each, perSecond := bound.InWork*factor, bound.PerSecond*factor
 		return bounds{
 			rates:  NewRates[string](Rate{PerSecond: float64(perSecond), Burst: perSecond * burstSeconds}, rememberedCallers),
 			inWork: NewShares[string](Bound{Total: math.MaxInt, Each: each}),
 		}
 	}
-	return &Callers{level(1), level(organizationFactor), NewShares[string](heldAnswers)}
+	return &Callers{level(1), level(bound.Organization), NewShares[string](heldAnswers)}
 }
 
 // Enter counts a call that begins and returns leave, which its end must call;

@@ -12,7 +12,7 @@ import (
 
 func TestCallersAreBoundEachAndByOrganization(t *testing.T) {
 	now := time.Unix(0, 0)
-	c := NewCallers(2, 100)
+	c := NewCallers(CallersBound{PerSecond: 2, InWork: 100, Organization: 4})
 	count := func(caller, organization string, most int) (let int) {
 		for range most {
 			leave, wait := c.Enter(caller, organization, now)
@@ -38,7 +38,7 @@ func TestCallersAreBoundEachAndByOrganization(t *testing.T) {
 
 func TestARefusedCallCountsAsSeveral(t *testing.T) {
 	now := time.Unix(0, 0)
-	c := NewCallers(20, 100)
+	c := NewCallers(CallersBound{PerSecond: 20, InWork: 100, Organization: 4})
 	refused := func(caller, organization string) (let int) {
 		for {
 			leave, wait := c.Enter(caller, organization, now)
@@ -65,7 +65,7 @@ func TestARefusedCallCountsAsSeveral(t *testing.T) {
 }
 
 func TestAnswersAreHeldTheLongerTheMoreThereAre(t *testing.T) {
-	c := NewCallers(1, 1)
+	c := NewCallers(CallersBound{PerSecond: 1, InWork: 1, Organization: 4})
 	held := func(caller string, within time.Duration) bool {
 		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
@@ -79,7 +79,7 @@ func TestAnswersAreHeldTheLongerTheMoreThereAre(t *testing.T) {
 
 func TestCallersHaveAShareInWork(t *testing.T) {
 	now := time.Unix(0, 0)
-	c := NewCallers(1000, 3)
+	c := NewCallers(CallersBound{PerSecond: 1000, InWork: 3, Organization: 4})
 	var leaves []func()
 	enter := func(caller string) bool {
 		leave, wait := c.Enter(caller, "x", now)

@@ -156,7 +156,7 @@ func (f *follower) run(ctx context.Context) {
 		} else if isFull(err) {
 			full = true
 			f.cfg.Logger.Debug("the revocation feed has no stream for us now and is polled", "error", err)
-			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)), pace.again()
+			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)), max(pace.again(), tooOften(err))
 			continue
 		}
 		if ctx.Err() != nil {
@@ -178,14 +178,34 @@ type pace time.Duration
 
 // slower returns how long to wait after one more failure.
 func (p *pace) slower(err error) time.Duration {
-	next := min(retryAtMost, max(retryAtFirst, 2*time.Duration(*p)))
-	var status *statusError
-	if errors.As(err, &status) {
-		next = max(next, min(status.retryAfter, retryAtMost))
-	}
-	*p = pace(next)
-	return p.again()
+	told := askedToWait(err)
+	*p = pace(max(min(retryAtMost, max(retryAtFirst, 2*time.Duration(*p))), told))
+	return max(p.again(), spread(told))
 }
+
+// askedToWait returns for how long the issuer has asked to be left alone.
+func askedToWait(err error) time.Duration {
+	var status *statusError
+	if !errors.As(err, &status) {
+		return 0
+	}
+	return min(status.retryAfter, retryAtMost)
+}
+
+// tooOften returns for how long the issuer wants to be asked nothing at all: it
+// answers that we have asked too often (RFC 6585 §4). It is 0 if it answers
+// anything else.
+func tooOften(err error) time.Duration {
+	var status *statusError
+	if !errors.As(err, &status) || status.status != http.StatusTooManyRequests {
+		return 0
+	}
+	return spread(askedToWait(err))
+}
+
+// spread returns d and up to half as much again: those who were told the same
+// must not come back together.
+func spread(d time.Duration) time.Duration { return d + mathrand.N(d/2+1) }
 
 // again returns how long to wait without being slower than before. No two
 // followers come back in step.
@@ -249,12 +269,12 @@ func (f *follower) poll(ctx context.Context) error {
 	var p paging
 	defer p.end()
 	for p.begin(f); p.more; {
-		var page feedPage
 		from := at
 		if p.cursor != "" {
 			from += "?since=" + url.QueryEscape(p.cursor)
 		}
-		if err := f.call(ctx, http.MethodGet, from, nil, maxPageSize, &page); err != nil {
+		page, err := f.page(ctx, from, p.cursor != f.cursor)
+		if err != nil {
 			return err
 		}
 		if err := p.take(f, page); err != nil {
@@ -264,6 +284,23 @@ func (f *follower) poll(ctx context.Context) error {
 	f.prove(began)
 	f.receipts.due(f.cursor)
 	return nil
+}
+
+// refusedInARow is how often one page may be refused for want of room before
+// what was read so far is given up.
+const refusedInARow = 10
+
+// page reads one page. If others have been read already, it is not given up as
+// soon as the issuer asks to wait: whoever always began anew might never come to
+// the end.
+func (f *follower) page(ctx context.Context, at string, begun bool) (page feedPage, err error) {
+	for range refusedInARow {
+		err = f.call(ctx, http.MethodGet, at, nil, maxPageSize, &page)
+		if told := askedToWait(err); !begun || told == 0 || !sleep(ctx, spread(told)) {
+			break
+		}
+	}
+	return page, err
 }
 
 // request makes a request that carries the feed's bearer token and says who asks.

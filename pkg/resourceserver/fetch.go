@@ -43,6 +43,11 @@ type statusError struct {
 	retryAfter time.Duration
 }
 
+func newStatusError(url string, resp *http.Response) *statusError {
+	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
+	return &statusError{url: url, status: resp.StatusCode, retryAfter: time.Duration(min(max(seconds, 0), 60)) * time.Second}
+}
+
 func (e *statusError) Error() string {
 	return fmt.Sprintf("%s answered with status %d", e.url, e.status)
 }
@@ -89,8 +94,7 @@ func (f *fetcher) get(ctx context.Context, url, etag string, limit int64, types 
 // expect accepts status 200 with one of the media types.
 func expect(resp *http.Response, url string, types ...string) error {
 	if resp.StatusCode != http.StatusOK {
-		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return &statusError{url: url, status: resp.StatusCode, retryAfter: time.Duration(min(max(seconds, 0), 60)) * time.Second}
+		return newStatusError(url, resp)
 	}
 	got, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if !slices.Contains(types, got) {

@@ -60,7 +60,7 @@ func (f *follower) confirm(ctx context.Context) {
 			if ctx.Err() == nil {
 				f.cfg.Logger.Debug("the issuer did not take a receipt", "error", err)
 			}
-			if !sleep(ctx, wait) {
+			if !sleep(ctx, max(wait, spread(askedToWait(err)))) {
 				return
 			}
 		}
@@ -94,5 +94,5 @@ func (f *follower) acknowledge(ctx context.Context, cursor string) error {
 	case http.StatusUnauthorized:
 		f.cfg.Feed.Drop(token)
 	}
-	return fmt.Errorf("receipt: %w", &statusError{url: at + "/ack", status: resp.StatusCode})
+	return fmt.Errorf("receipt: %w", newStatusError(at+"/ack", resp))
 }
