@@ -83,11 +83,12 @@ helm.sh/chart: {{ include "svcauth.label" (printf "%s-%s" .Chart.Name .Chart.Ver
 {{- if and $several (not $redis) -}}
 {{- fail "several nodes need Redis: set secrets.redisURLKey or config.redis.url, or replicaCount to 1" -}}
 {{- end -}}
+{{- /* JSON, which is YAML with all text quoted: toYaml leaves bare what the server's reader takes for something else. */}}
 svcauth.yaml: |
-  {{- toYaml (merge $own .Values.config) | nindent 2 }}
+  {{- mustToPrettyJson (merge $own .Values.config) | nindent 2 }}
 {{- if .Values.catalog }}
 catalog.yaml: |
-  {{- toYaml .Values.catalog | nindent 2 }}
+  {{- mustToPrettyJson .Values.catalog | nindent 2 }}
 {{- end }}
 {{- end -}}
 
