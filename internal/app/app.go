@@ -120,12 +120,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 func (a *App) open(ctx context.Context, master []byte) (err error) {
 	a.writes = &writeHealth{logger: a.logger, success: time.Now()}
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
-		OnCall: func(ctx context.Context, what string, began time.Time, err error) {
-			a.called(ctx, "database", what, began, err)
-			if what == store.CallChange {
-				a.writes.note(err)
-			}
-		},
+		OnCall:   a.heardDatabase,
 		OnCommit: func(ctx context.Context, written []store.Change) { a.follower.Committed(ctx, written) },
 		OnWait:   func(what string) { a.logger.Warn("this node waits to migrate the schema", "because", what) }})
 	if err != nil {

@@ -21,6 +21,16 @@ type writeHealth struct {
 	success time.Time // when one did
 }
 
+// heardDatabase takes the end of a call to the database. That of a change whose
+// caller went away says nothing, whatever the error is: a commit that comes too
+// late finds the transaction rolled back, by no fault of the database.
+func (a *App) heardDatabase(ctx context.Context, what string, began time.Time, err error) {
+	a.called(ctx, "database", what, began, err)
+	if what == store.CallChange && (err == nil || !errors.Is(ctx.Err(), context.Canceled)) {
+		a.writes.note(err)
+	}
+}
+
 // note takes the end of a transaction that changes something.
 func (w *writeHealth) note(err error) {
 	if errors.Is(err, context.Canceled) {
@@ -46,10 +56,11 @@ func (w *writeHealth) last() (success time.Time, err error) {
 	return w.success, w.err
 }
 
-// tryChange begins a change that changes nothing, if there was none lately: it
-// locks the row that every change locks. How it ends comes to writeHealth.
+// tryChange begins a change that changes nothing, if there was none lately or
+// the last one failed: it locks the row that every change locks. How it ends
+// comes to writeHealth.
 func (a *App) tryChange(ctx context.Context) {
-	if success, _ := a.writes.last(); time.Since(success) >= measureEvery {
+	if success, err := a.writes.last(); err != nil || time.Since(success) >= measureEvery {
 		_ = a.store.Write(ctx, func(*store.Q) error { return nil })
 	}
 }
