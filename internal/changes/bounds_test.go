@@ -311,3 +311,47 @@ func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
 	}
 	require.Panics(t, func() { page(operator, 9, head) }, "what came before is in the table")
 }
+
+// TestAFirstPageIsGivenToAllWhoComeWithoutACursor has a feed without a table
+// that has read the first page of two scopes.
+func TestAFirstPageIsGivenToAllWhoComeWithoutACursor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newTestFeed(t, 16)
+		f.Reset(10)
+		text := func(n int) json.RawMessage { return json.RawMessage(fmt.Sprintf(`{"jti":"%d","exp":1}`, n)) }
+		full := Page{Entries: make([]json.RawMessage, feedPageSize), Next: 9, More: true}
+		f.keep(f.firsts, operator, full)
+		f.keep(f.firsts, org(1), Page{Entries: []json.RawMessage{text(4)}, Next: 10})
+		f.Entries([]store.Change{
+			{Seq: 11, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: string(text(11))},
+			{Seq: 12, OrgID: "org_2", Kind: store.ChangeRevocation, Payload: string(text(12))},
+			{Seq: 13, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: string(text(13))}})
+		p, ok := f.remembered(operator, 0, 13)
+		require.True(t, ok)
+		require.Equal(t, full, p)
+		for range 2 { // what is given to one is not changed for the next
+			p, ok = f.remembered(org(1), 0, 13)
+			require.True(t, ok)
+			require.Equal(t, Page{Entries: []json.RawMessage{text(4), text(11), text(13)}, Next: 13}, p)
+		}
+		_, ok = f.remembered(org(2), 0, 13)
+		require.False(t, ok, "another's is no concern of its")
+		_, ok = f.remembered(org(1), 1, 13)
+		require.False(t, ok, "whoever has a cursor is not at the beginning")
+		_, ok = f.remembered(org(1), 0, 9)
+		require.False(t, ok, "it goes beyond what was asked for")
+		time.Sleep(firstPageFor)
+		_, ok = f.remembered(org(1), 0, 13)
+		require.False(t, ok, "too old")
+
+		before := f.firsts
+		f.Reset(20)
+		f.keep(before, org(1), Page{Next: 10})
+		_, ok = f.remembered(org(1), 0, 20)
+		require.False(t, ok, "it was read before all was forgotten")
+		for n := range 2 * firstPages {
+			f.keep(f.firsts, org(n), Page{Next: 20})
+		}
+		require.LessOrEqual(t, len(f.firsts), firstPages)
+	})
+}

@@ -1,7 +1,6 @@
 package changes
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -86,8 +85,9 @@ type Feed struct {
 	recent  []recent // in order
 	keys    bool     // the signing keys changed, and live streams were not told yet
 	streams map[*Stream]struct{}
-	newest  map[string]int64 // organization → its newest revocation
-	last    int64            // the newest of all
+	newest  map[string]int64      // organization → its newest revocation
+	last    int64                 // the newest of all
+	firsts  map[string]*firstPage // by Scope.key
 }
 
 // recent is a revocation as it goes over the wire.
@@ -112,7 +112,7 @@ func NewFeed(cfg FeedConfig) *Feed {
 	}
 	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), places: newPlaces(cfg.MaxFollowers), polls: newPlaces(maxPolls), asking: newAsking(cfg.MaxFollowers),
 		reads: limits.NewSlots[string](feedReads, feedReadsKept), receipts: newReceipts(cfg.Node, max(minReceipts, cfg.MaxFollowers*receiptsPerStream), cfg.Clock),
-		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, newest: map[string]int64{}}
+		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, newest: map[string]int64{}, firsts: map[string]*firstPage{}}
 }
 
 // Entries takes what the follower has just applied. It only remembers it: [Feed.Run] hands it on.
@@ -194,6 +194,7 @@ func (f *Feed) Reset(head int64) {
 		}
 	}
 	f.head, f.floor, f.fanned, f.recent = head, head, head, nil
+	f.firsts = map[string]*firstPage{}
 	f.endAll(EndReset)
 }
 
@@ -211,75 +212,6 @@ func (f *Feed) Begin(ctx context.Context, cursor int64) (from, head int64, err e
 		cursor = 0
 	}
 	return cursor, f.head, nil
-}
-
-// Page is a part of the feed as it is read from the table.
-type Page struct {
-	Entries []json.RawMessage // each a [svcauth.Revocation], as it stands in the table: to decode a million of them and encode them again would take most of the time
-	Next    int64             // the cursor to which it leads
-	More    bool              // Next is not the end yet
-}
-
-// Page reads the live revocations after a cursor and not beyond upTo that the
-// scope may see, at most 2,000. What is remembered is not read from the table.
-// From there few pages are read at a time; organizations take turns, the
-// operator's before all others.
-func (f *Feed) Page(ctx context.Context, scope Scope, after, upTo int64) (Page, error) {
-	if p, ok := f.remembered(scope, after, upTo); ok {
-		return p, nil
-	}
-	rows, err := f.rows(ctx, scope, after, upTo)
-	if err != nil {
-		return Page{}, err
-	}
-	p := Page{Entries: make([]json.RawMessage, 0, len(rows)), Next: upTo, More: len(rows) == feedPageSize}
-	for _, row := range rows {
-		// One line, as we write them: a line break would end the event that carries the entry.
-		if entry := json.RawMessage(row.Payload); scope.sees(row.OrgID) && json.Valid(entry) && !bytes.ContainsAny(entry, "\r\n") {
-			p.Entries = append(p.Entries, entry)
-		}
-	}
-	if p.More {
-		p.Next = rows[len(rows)-1].Seq
-	}
-	return p, nil
-}
-
-// remembered is Page from memory; ok is false if it does not reach back so far.
-func (f *Feed) remembered(scope Scope, after, upTo int64) (p Page, ok bool) {
-	f.mu.Lock()
-	known := after >= f.floor && upTo <= f.head
-	fresh := f.after(after) // what is in there does not change
-	f.mu.Unlock()
-	if !known {
-		return p, false
-	}
-	p = Page{Entries: []json.RawMessage{}, Next: upTo}
-	last := after
-	for _, r := range fresh {
-		if r.seq > upTo {
-			break
-		}
-		if !scope.sees(r.orgID) {
-			continue
-		}
-		if len(p.Entries) == feedPageSize {
-			return Page{p.Entries, last, true}, true
-		}
-		p.Entries, last = append(p.Entries, r.entry), r.seq
-	}
-	return p, true
-}
-
-func (f *Feed) rows(ctx context.Context, scope Scope, after, upTo int64) ([]store.Change, error) {
-	if err := f.reads.Take(ctx, scope.OrgID, scope.Operator); err != nil {
-		return nil, err
-	}
-	defer f.reads.Give()
-	if scope.Operator {
-		return f.cfg.Store.Read().LiveRevocations(ctx, after, upTo, feedPageSize)
-	}
-	return f.cfg.Store.Read().LiveRevocationsOf(ctx, scope.OrgID, after, upTo, feedPageSize)
 }
 
 // Run hands on what is new, and signs of life, until ctx is done.
