@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -146,8 +147,12 @@ func (f *Follower) revocation(c store.Change) (svcauth.Revocation, bool) {
 	return r, err == nil
 }
 
-// CatchUp applies all entries that were committed before it was called, and says how many this call applied. Calls at the same time share one read.
+// CatchUp applies all entries that were committed before it was called. Calls at
+// the same time share one read. The error is [store.ErrUnavailable].
 func (f *Follower) CatchUp(ctx context.Context) error {
+	if err := f.cfg.Store.Admit(ctx); err != nil {
+		return err
+	}
 	_, err := f.catchUp(ctx)
 	return err
 }
@@ -186,6 +191,8 @@ func (f *Follower) ring() {
 }
 
 func (f *Follower) catchUp(ctx context.Context) (applied int, err error) {
+	// All wait for this read, whoever asked first: it waits in nobody's turn.
+	ctx = limits.Own(ctx)
 	request := f.asked.Add(1)
 	f.applying.Lock()
 	defer f.applying.Unlock()

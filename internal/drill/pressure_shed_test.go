@@ -18,8 +18,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// A node whose places are all taken refuses what comes then at once, for a fraction of what serving costs, and without reading it. It still says that it lives, and how it is.
-// When the places are free again, all is as before.
+// A node whose database hangs refuses what has to wait for it, once as many wait
+// as may: at once, and for a fraction of what serving costs. Who is served from
+// memory is served meanwhile; it still says that it lives, and how it is. When
+// the database answers again, all is as before.
 func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	postgres := pgtest.Start(t, pgtest.Config{})
 	s := newStack(t, 1, postgres.NewDatabase(), redistest.URL(t), "SVCAUTH_LIMITS_MAX_INFLIGHT=10")
@@ -33,15 +35,18 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	served := many.ask(order{Of: 10_000})
 	servedEach := (p.cpu() - cpu).Seconds() / float64(served.Asked)
 
-	postgres.Pause() // who asks for a client that the node does not know holds a place until the database answers, or has been silent for too long
+	postgres.Pause() // who asks for a client that the node does not know waits until the database answers, or has been silent for too long
 	t.Cleanup(postgres.Resume)
 	var strangers []credential
 	for range 20 {
 		strangers = append(strangers, credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()})
 	}
 	flood := call(t, last, job{Kind: "flood", Addr: p.node.addr, Count: 20, Clients: strangers})
-	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 10 }, 20*time.Second, 10*time.Millisecond)
-	p.isShedding(right)
+	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") >= 5 }, 20*time.Second, 10*time.Millisecond, "half of the places")
+	p.isShedding(strangers[0])
+	for range 5 {
+		require.Zero(t, many.ask(order{Of: 100}).Refused, "who is known is served")
+	}
 	flood.ask(order{})
 	cpu = p.cpu()
 	time.Sleep(time.Second)
@@ -58,8 +63,9 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	require.Zero(t, call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 100)}).ask(order{Of: 100}).Refused)
 }
 
-// isShedding checks the answers of a node without a free place.
-func (p *pressed) isShedding(right credential) {
+// isShedding checks the answers of a node whose database hangs, where as many
+// wait for it as may.
+func (p *pressed) isShedding(unknown credential) {
 	t := p.t
 	ask := func(request string) (*http.Response, string) {
 		conn, err := net.Dial("tcp", p.node.addr)
@@ -74,21 +80,11 @@ func (p *pressed) isShedding(right credential) {
 		require.NoError(t, err)
 		return resp, string(body)
 	}
-	for name, request := range map[string]string{
-		"a right client":            string(tokenRequest(right)),
-		"a body that is never sent": "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\n",
-		"a page":                    "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n",
-	} {
-		resp, body := ask(request)
-		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode, name)
-		require.Equal(t, "1", resp.Header.Get("Retry-After"), name)
-		require.Equal(t, "application/json", resp.Header.Get("Content-Type"), name)
-		require.Contains(t, body, `"temporarily_unavailable"`, name)
-	}
-	resp, body := ask("GET /v1/roles HTTP/1.1\r\nHost: x\r\n\r\n")
+	resp, body := ask(string(tokenRequest(unknown)))
 	require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode)
 	require.Equal(t, "1", resp.Header.Get("Retry-After"))
-	require.Equal(t, "application/problem+json", resp.Header.Get("Content-Type"), body)
+	require.Contains(t, resp.Header.Get("Content-Type"), "application/json")
+	require.Contains(t, body, `"temporarily_unavailable"`)
 	resp, _ = ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.Equal(t, http.StatusOK, resp.StatusCode, "a busy node is alive")
 	require.Positive(t, p.node.metric("svcauth_http_requests_in_flight"), "metrics are answered")

@@ -115,9 +115,18 @@ type waiting struct {
 	management *limits.Shares[string] // the management API, a part of it for the operator
 }
 
+// Where places are few, a part is two all the same, and one network or
+// organization has eight of a part, or all of it: a client that has just been
+// started asks several times at once.
+const (
+	fewestParts = 2
+	fewestOfOne = 8
+)
+
 func newWaiting(maxInflight int) waiting {
 	part := func(of, each, reserved int) *limits.Shares[string] {
-		return limits.NewShares[string](limits.Bound{Total: max(1, maxInflight/of), Each: max(1, maxInflight/each), Reserved: maxInflight / reserved})
+		total := max(fewestParts, maxInflight/of)
+		return limits.NewShares[string](limits.Bound{Total: total, Each: min(total, max(fewestOfOne, maxInflight/each)), Reserved: maxInflight / reserved})
 	}
 	const none = 1 << 30
 	return waiting{clients: part(2, 4, none), people: part(8, 32, none), management: part(8, 16, 32)}

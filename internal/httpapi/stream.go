@@ -34,13 +34,13 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	}
 	why := "fault"
 	defer func() { s.cfg.Feed.Leave(place, why) }()
+	giveBack(c) // a stream has a place of its own, which bounds who waits to begin
 	from, head, err := s.cfg.Feed.Begin(ctx, cursor)
 	if err != nil {
 		why = "unavailable"
 		s.refuse(c, who.ClientID, unreadable(err))
 		return
 	}
-	giveBack(c)
 	limits.ConnFrom(ctx).Hold()
 	h := c.Writer.Header()
 	h["Content-Type"], h["Cache-Control"] = []string{"text/event-stream"}, noStore

@@ -139,33 +139,33 @@ func (c *consumer) knows(secrets ...svcauth.Secret) {
 	c.secrets = secrets
 }
 
-// follow tries until ctx ends: of two secrets that it was given during a rotation one must work at every moment.
+// follow tries until ctx ends: of two secrets that it was given during a rotation
+// one must work at every moment. What it knows changes between two tries only: a
+// secret may be deleted as soon as it does not know it any more.
 func (c *consumer) follow(ctx context.Context, id string) {
 	for ctx.Err() == nil {
-		c.mu.Lock()
-		secrets := append([]svcauth.Secret(nil), c.secrets...)
-		c.mu.Unlock()
-		var errs []string
-		for _, secret := range secrets {
-			source, err := tokensource.New(tokensource.Config{TokenURL: c.w.URL + "/oauth2/token", ClientID: id, ClientSecret: secret, MaxRetries: -1})
-			if err == nil {
-				_, err = source.Token(context.Background())
-				_ = source.Close()
-			}
-			if err == nil {
-				c.tokens.Add(1)
-				errs = nil
-				break
-			}
-			errs = append(errs, err.Error())
-		}
-		if errs != nil {
-			c.mu.Lock()
-			c.failed = append(c.failed, fmt.Sprint(errs))
-			c.mu.Unlock()
-		}
+		c.try(id)
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+func (c *consumer) try(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []string
+	for _, secret := range c.secrets {
+		source, err := tokensource.New(tokensource.Config{TokenURL: c.w.URL + "/oauth2/token", ClientID: id, ClientSecret: secret, MaxRetries: -1})
+		if err == nil {
+			_, err = source.Token(context.Background())
+			_ = source.Close()
+		}
+		if err == nil {
+			c.tokens.Add(1)
+			return
+		}
+		errs = append(errs, err.Error())
+	}
+	c.failed = append(c.failed, fmt.Sprint(errs))
 }
 
 // A rotation adds before it takes away: whoever tries the old secret first and then the new one always gets a token.
