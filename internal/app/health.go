@@ -69,12 +69,13 @@ func (a *App) tryChange(ctx context.Context) {
 // of its operations fails: nil for one that succeeds.
 func (a *App) ready(ctx context.Context) (serves bool, states map[string]map[string]error) {
 	read := a.store.Ready(ctx)
+	if errors.Is(read, store.ErrReadOnly) {
+		a.writes.note(read) // so that log and metrics say it as soon as this does
+		read = nil          // a replica: it can be read
+	}
 	_, write := a.writes.last()
 	if read != nil {
 		write = read
-	}
-	if errors.Is(read, store.ErrReadOnly) {
-		read = nil // a replica: it can be read
 	}
 	states = map[string]map[string]error{"database": {"read": read, "write": write}}
 	if a.cache.Shared() {
