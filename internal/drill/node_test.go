@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,12 +33,20 @@ type node struct {
 	cmd     *exec.Cmd
 }
 
+// addressesGiven are those that freeAddr has returned: the system may name one
+// again as soon as nobody listens there, and a node does so only later.
+var addressesGiven sync.Map
+
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		if _, twice := addressesGiven.LoadOrStore(l.Addr().String(), true); !twice {
+			return l.Addr().String()
+		}
+	}
 }
 
 func newNode(t testing.TB, environ ...string) *node {
