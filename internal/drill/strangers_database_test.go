@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,38 +44,10 @@ func asClient(id, secret string, more ...string) url.Values {
 // beginMakeUp sends requests at the pace of the answers, each with ids and tokens
 // that nobody has seen.
 func beginMakeUp(j job) (func(order) result, func(), error) {
-	lines, hangUp, err := dialAll(j)
-	if err != nil {
-		return nil, nil, err
-	}
-	var mu sync.Mutex
-	r := result{Statuses: map[int]int{}}
-	var ended atomic.Bool
-	var group sync.WaitGroup
-	for n, l := range lines {
-		group.Go(func() {
-			for i := n; !ended.Load(); i++ {
-				made := strings.NewReplacer(freshID, svcauth.NewID(svcauth.PrefixServiceAccount), freshToken, (svcauth.NewSecret().Reveal() + freshToken)[:len(freshToken)])
-				status, err := l.ask([]byte(made.Replace(j.Requests[i%len(j.Requests)])))
-				if ended.Load() || err != nil {
-					return
-				}
-				mu.Lock()
-				r.Statuses[status]++
-				r.Asked++
-				mu.Unlock()
-				time.Sleep(makeUpPause)
-			}
-		})
-	}
-	began := time.Now()
-	return func(order) result {
-		mu.Lock()
-		defer mu.Unlock()
-		counted := r
-		counted.Took = time.Since(began)
-		return counted
-	}, func() { ended.Store(true); hangUp(); group.Wait() }, nil
+	return repeating(j, makeUpPause, func(request string) string {
+		secret := (svcauth.NewSecret().Reveal() + freshToken)[:len(freshToken)]
+		return strings.NewReplacer(freshID, svcauth.NewID(svcauth.PrefixServiceAccount), freshToken, secret).Replace(request)
+	})
 }
 
 // timesQuietTroubled is the product's bound while the database is in trouble:

@@ -170,6 +170,12 @@ func requestsOf(token string) []string {
 // beginRepeat sends requests, on each connection the next as soon as the last
 // is answered, until it is told to count the answers.
 func beginRepeat(j job) (func(order) result, func(), error) {
+	return repeating(j, 0, func(request string) string { return request })
+}
+
+// repeating is beginRepeat with a pause after each answer, and each request as
+// made makes it.
+func repeating(j job, pause time.Duration, made func(string) string) (func(order) result, func(), error) {
 	lines, hangUp, err := dialAll(j)
 	if err != nil {
 		return nil, nil, err
@@ -181,7 +187,7 @@ func beginRepeat(j job) (func(order) result, func(), error) {
 	for n, l := range lines {
 		group.Go(func() {
 			for i := n; !ended.Load(); i++ {
-				status, err := l.ask([]byte(j.Requests[i%len(j.Requests)]))
+				status, err := l.ask([]byte(made(j.Requests[i%len(j.Requests)])))
 				if ended.Load() || err != nil {
 					return
 				}
@@ -189,6 +195,7 @@ func beginRepeat(j job) (func(order) result, func(), error) {
 				r.Statuses[status]++
 				r.Asked++
 				mu.Unlock()
+				time.Sleep(pause)
 			}
 		})
 	}

@@ -18,9 +18,12 @@ import (
 
 const tracesPath = "/v1/traces" // OTLP/HTTP: the signal's path below the base URL
 
-// StartTracing returns a tracer that sends its spans to the OTLP/HTTP collector with the base URL endpoint, in batches from a bounded queue that drops
-// when the collector is away. Sampling, headers and time-outs follow the standard OTEL_ variables. shutdown sends what is left, for as long as its context
-// allows. trust is for an https endpoint; nil: the system's authorities. An empty endpoint gives a tracer that records nothing and costs nothing.
+// StartTracing returns a tracer that sends its spans to the OTLP/HTTP collector
+// with the base URL endpoint, in batches from a bounded queue that drops when the
+// collector is away. Sampling, headers and time-outs follow the standard OTEL_
+// variables. trust is for an https endpoint; nil: the system's authorities. An
+// empty endpoint gives a tracer that records nothing and costs nothing. shutdown
+// sends what is left, for as long as its context allows.
 func StartTracing(ctx context.Context, endpoint string, trust *tls.Config, version string) (tracer trace.Tracer, shutdown func(context.Context) error, err error) {
 	if endpoint == "" {
 		return noop.NewTracerProvider().Tracer("svcauth"), func(context.Context) error { return nil }, nil
