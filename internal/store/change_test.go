@@ -166,6 +166,57 @@ func TestSweepTakesOnlyWhatHasExpired(t *testing.T) {
 	})
 }
 
+// What deletes aside waits for nobody: rows that another transaction holds are
+// left to the next sweep. Else two of them would hold what the other waits for.
+func TestSweepWaitsForNobody(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		if !s.Postgres() {
+			return // one at a time by itself
+		}
+		filled(t, s)
+		gone := moment0.UnixMilli()
+		tables := map[string]string{
+			"change":     `INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms) VALUES (CAST($1 AS BIGINT), 'org_a', 'client', 'x', '{}', $2, $2)`,
+			"session":    `INSERT INTO session (token_hash, data, expires_at_ms) VALUES ($1, '', $2)`,
+			"invitation": `INSERT INTO invitation (token_hash, org_id, member_id, kind, expires_at_ms) VALUES (CAST($1 AS BYTEA), 'org_a', 'mem_a', 'invite', $2)`,
+			"audit_event": `INSERT INTO audit_event (id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action, target_id, target_kind, target_name, outcome, reason, before_json, after_json, ip, request_id)
+				VALUES ($1, 'org_a', $2, '', '', '', '', '', '', '', '', '', '', '', '', '', '')`,
+		}
+		held, err := s.write.BeginTx(t.Context(), nil)
+		require.NoError(t, err)
+		defer held.Rollback() //nolint:errcheck // it changes nothing
+		for table, insert := range tables {
+			for i := range 3 {
+				_, err := s.read.ExecContext(t.Context(), insert, fmt.Sprint(1000+i), gone)
+				require.NoError(t, err, table)
+			}
+			_, err := held.ExecContext(t.Context(), `SELECT 1 FROM `+table+` LIMIT 1 FOR UPDATE`)
+			require.NoError(t, err)
+		}
+		_, err = held.ExecContext(t.Context(), `SELECT 1 FROM client WHERE id = 'sa_b' FOR UPDATE`)
+		require.NoError(t, err)
+		must(t, s, func(ctx context.Context, q *Q) error { return q.RemoveOrganization(ctx, "org_b") })
+		aside := func(do func(q *Q) error) {
+			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error {
+				_, err := q.exec(t.Context(), `SET LOCAL lock_timeout = '1s'`)
+				require.NoError(t, err)
+				return do(q)
+			}))
+		}
+		sweep := func() (n int64) {
+			aside(func(q *Q) (err error) {
+				n, err = q.Sweep(t.Context(), moment0, moment0.Add(time.Hour), 100)
+				return err
+			})
+			return n
+		}
+		require.EqualValues(t, 4*2, sweep(), "of each kind all but the one that is held")
+		aside(func(q *Q) error { _, err := q.DeleteRemoved(t.Context(), 100); return err })
+		require.NoError(t, held.Rollback())
+		require.EqualValues(t, 4, sweep())
+	})
+}
+
 // A follower of one organization costs its own rows, however many others there are.
 func TestAnOrganizationReadsItsOwnRevocationsOnly(t *testing.T) {
 	for _, own := range []int{5, 500} {

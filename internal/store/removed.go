@@ -17,7 +17,9 @@ func (q *Q) AnyRemoved(ctx context.Context) (bool, error) {
 // DeleteRemoved deletes a portion of a removed organization: up to limit clients with their secrets and grants, or where there are none left, members, then roles, and at last
 // the organization itself. It says whether it deleted anything. No rule reads such rows any more: it belongs into [Store.WriteAside].
 func (q *Q) DeleteRemoved(ctx context.Context, limit int) (bool, error) {
-	// Its row is locked, so that two nodes do not delete the same rows in different orders, each waiting for the other.
+	// Its row is locked, so that two nodes take one organization after the other;
+	// and its rows are, but for those whose last use a node is noting: deleted in
+	// another order than they are noted in, each would wait for the other.
 	id, err := single(ctx, q, scanID, `UPDATE organization SET removed = TRUE WHERE id = (SELECT id FROM organization WHERE removed ORDER BY id LIMIT 1) RETURNING id`)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
@@ -30,7 +32,7 @@ func (q *Q) DeleteRemoved(ctx context.Context, limit int) (bool, error) {
 		{`SELECT id FROM member WHERE org_id = $1 ORDER BY email_key LIMIT $2`, `DELETE FROM role_grant WHERE principal_id IN `, `DELETE FROM member WHERE id IN `},
 		{`SELECT id FROM role WHERE org_id = $1 ORDER BY id LIMIT $2`, `DELETE FROM role_grant WHERE role_id IN `, `DELETE FROM role WHERE id IN `},
 	} {
-		ids, err := many(ctx, q, scanID, of.page, id, limit)
+		ids, err := many(ctx, q, scanID, of.page+q.skipLocked(), id, limit)
 		if err != nil {
 			return false, err
 		}

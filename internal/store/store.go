@@ -194,7 +194,7 @@ func (s *Store) within(ctx context.Context, on *sql.DB, do func(*Q) error) error
 		return classify("begin a transaction", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; before one, the connection is gone anyway
-	if err := do(&Q{on: tx, room: &s.room}); err != nil {
+	if err := do(&Q{on: tx, room: &s.room, postgres: s.postgres}); err != nil {
 		if errors.Is(err, ErrUnavailable) && errors.Is(context.Cause(ctx), errSlow) {
 			return fmt.Errorf("a transaction: %w: %w", errSlow, err)
 		}
@@ -226,6 +226,7 @@ type Q struct {
 	counter, locked int64 // of the change log; see change.go
 	written         []Change
 	room            *room            // of the store; nil outside a transaction
+	postgres        bool             // inside a transaction: of which kind it is
 	raised          map[string]int64 // client → its epoch, where this transaction raised it for its revocations
 }
 
@@ -235,6 +236,16 @@ type runner interface {
 }
 
 type row interface{ Scan(...any) error }
+
+// skipLocked ends a SELECT of rows that are to be deleted aside: it locks them
+// and leaves out those that somebody else has locked, so that the transaction
+// waits for no other one. On SQLite there is one that writes.
+func (q *Q) skipLocked() string {
+	if q.postgres {
+		return ` FOR UPDATE SKIP LOCKED`
+	}
+	return ""
+}
 
 // exec runs one statement and says how many rows it touched.
 func (q *Q) exec(ctx context.Context, text string, args ...any) (n int64, err error) {
