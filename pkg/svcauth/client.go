@@ -10,35 +10,54 @@ import (
 	"time"
 )
 
-// ClientConfig says which server a [Client] calls, and how. URL and HTTPClient are needed; all else has a default.
+// ClientConfig says which server a [Client] calls, and how. URL and HTTPClient
+// are required; all else has a default.
 type ClientConfig struct {
-	// URL is the server's issuer, such as "https://auth.example.com"; it may have a path. The API lies under it at /v1. It must be https, save on a loopback host.
+	// URL is the server's issuer, such as "https://auth.example.com". It may
+	// have a path; the API lies below it at /v1. It must begin with https://,
+	// unless the host is a loopback one.
 	URL string
-	// HTTPClient sends the requests and authenticates them: its Transport adds "Authorization: Bearer …" to each, as tokensource.Source.Transport
-	// does. It is copied. Its redirect policy is not used: redirects are refused. Leave its Timeout 0, or it bounds all attempts of a call together with Timeout.
+	// HTTPClient sends the requests and authenticates them: its Transport adds
+	// "Authorization: Bearer …" to each, as tokensource.Source.Transport does.
+	// It is copied. Redirects are refused, whatever its CheckRedirect says.
+	// Leave its Timeout 0: it would bound all attempts of a call together.
 	HTTPClient *http.Client
 	// UserAgent is the header of each request; empty: "svcauth-client".
 	UserAgent string
-	// Timeout bounds one attempt, not the whole call, which has its context; 0: 30 seconds. What a call waits for enforcement comes on top.
+	// Timeout bounds one attempt; the context bounds the whole call. 0 means 30
+	// seconds. The time that a call waits for enforcement is added to it.
 	Timeout time.Duration
-	// MaxRetries is how often a request that may succeed later is sent again; 0: 3 times, negative: never.
+	// MaxRetries is how often a request that may succeed later is sent again. 0
+	// means 3 times, a negative number never.
 	MaxRetries int
 }
 
-// Client calls the management API of one server, on behalf of whoever its HTTPClient authenticates as. Make it with [NewClient]; any number of goroutines
-// may use it, and there is nothing to close.
+// Client calls the management API of one server as the principal that its
+// HTTPClient authenticates. Make one with [NewClient]. It is safe for concurrent
+// use, and there is nothing to close.
 //
-// Each method is one call of the API and bears the name of the customer's noun. What they have in common:
+// Each method is one call of the API. What they have in common:
 //
-//   - Errors of the server are of type [*Problem] (errors.As): [Problem.Code] says what kind, [Problem.Detail] what to do. Everything else that can go wrong
-//     (no connection, the context's end, no token) wraps its cause and names the call. No error's text holds a secret or a token.
-//   - GET, PUT and DELETE are sent again after 429, 502, 503, 504 and broken connections. POST and PATCH only where the server provably did nothing: 429, a 503
-//     with [CodeUnavailable], and where no connection came about. Retry-After is honoured up to 30 seconds; for more than that the call fails at once and
-//     [Problem.RetryAfter] says how long. A DELETE that is sent again after a broken connection and then finds nothing has done what it should: no error.
-//   - What Get returns carries Version, which an Update sends as If-Match: the update then fails with [CodePreconditionFailed] where somebody
-//     else changed the thing meanwhile. Version 0 overwrites. Pages of a list carry no versions.
-//   - A method that takes something away from live tokens ends with wait: for how long the server may hold its answer until every connected
-//     resource server enforces the change (contract: ?wait=), at most [MaxWait]; more is refused with [CodeInvalid]. 0: no waiting, and no [Enforcement] in the answer.
+// Errors of the server are of type [*Problem] (use errors.As): [Problem.Code]
+// says which, [Problem.Detail] what to do. Every other error (no connection, the
+// context's end, no token) wraps its cause and names the call. No error's text
+// holds a secret or a token.
+//
+// GET, PUT and DELETE are sent again after 429, 502, 503, 504 and a broken
+// connection. POST and PATCH are sent again only if the server cannot have acted
+// on them: after 429, after a 503 with [CodeUnavailable], and if no connection
+// came about. Retry-After is honoured up to 30 seconds; beyond that the call
+// fails at once and [Problem.RetryAfter] says how long to wait. A DELETE that is
+// sent again after a broken connection, and then finds nothing, returns no error.
+//
+// What a Get returns has a Version, which an Update sends as If-Match. The update
+// fails with [CodePreconditionFailed] if somebody else changed the thing in
+// between; version 0 overwrites. Pages of a list carry no versions.
+//
+// A method that may take something away from live tokens has a last parameter
+// wait: for how long the server may hold its answer until every connected
+// resource server enforces the change, at most [MaxWait]. More is refused with
+// [CodeInvalid]. With 0 nobody waits, and the answer has no [Enforcement].
 type Client struct {
 	base       string
 	http       *http.Client
@@ -53,7 +72,8 @@ const (
 	defaultClientMaxRetries = 3
 )
 
-// NewClient checks the configuration and makes a Client. It sends nothing. The error says which field is wrong and what was expected.
+// NewClient returns a Client for a checked configuration. It sends nothing. The
+// error says which field is wrong and what was expected.
 func NewClient(config ClientConfig) (*Client, error) {
 	if err := checkBaseURL(config.URL); err != nil {
 		return nil, fmt.Errorf("svcauth client: %w", err)
@@ -79,7 +99,8 @@ func NewClient(config ClientConfig) (*Client, error) {
 	return c, nil
 }
 
-// checkBaseURL refuses an address to which a token must not be sent. Its errors do not show the address, which may hold a password.
+// checkBaseURL refuses an address to which a token must not be sent. Its errors
+// do not show the address, which may hold a password.
 func checkBaseURL(address string) error {
 	if address == "" {
 		return errors.New("URL is empty; set it to the server's address, such as https://auth.example.com")

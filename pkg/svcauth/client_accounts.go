@@ -9,8 +9,10 @@ import (
 
 const accountsPath = "service-accounts"
 
-// CreateServiceAccount makes a service account with one secret; it needs members:manage, and every privilege of the roles that it gives away. The answer has ClientSecret,
-// which can't be had again. Problems: [CodeConflict] where the name is taken, [CodeInvalid], [CodeForbidden], [CodeMissingPrivileges].
+// CreateServiceAccount creates a service account with one secret. It needs
+// members:manage and every privilege of the roles that it assigns. The answer
+// has ClientSecret, which is not shown again. Problems: [CodeConflict] if the
+// name is taken, [CodeInvalid], [CodeForbidden], [CodeMissingPrivileges].
 func (c *Client) CreateServiceAccount(ctx context.Context, body NewServiceAccount) (ServiceAccount, error) {
 	var account ServiceAccount
 	version, err := c.do(ctx, request{method: http.MethodPost, path: []string{accountsPath}, body: body}, &account)
@@ -18,7 +20,7 @@ func (c *Client) CreateServiceAccount(ctx context.Context, body NewServiceAccoun
 	return account, err
 }
 
-// ServiceAccount gets one by its id. Problem: [CodeNotFound].
+// ServiceAccount returns the one with that id. Problem: [CodeNotFound].
 func (c *Client) ServiceAccount(ctx context.Context, id string) (ServiceAccount, error) {
 	var account ServiceAccount
 	version, err := c.do(ctx, request{method: http.MethodGet, path: []string{accountsPath, id}}, &account)
@@ -26,15 +28,19 @@ func (c *Client) ServiceAccount(ctx context.Context, id string) (ServiceAccount,
 	return account, err
 }
 
-// ServiceAccounts gets one page of the organization's service accounts, newest first; options.Name keeps those whose name begins with it.
+// ServiceAccounts returns one page of the organization's service accounts,
+// newest first, of those whose names begin with options.Name.
 func (c *Client) ServiceAccounts(ctx context.Context, options ListOptions) (List[ServiceAccount], error) {
 	query := options.query()
 	query.Set("name", options.Name)
 	return page[ServiceAccount](ctx, c, query, accountsPath)
 }
 
-// UpdateServiceAccount changes what patch names and gives the account as it then is. To disable one kills its tokens at once; with wait the answer's Enforcement
-// says how far that has got. Problems: [CodePreconditionFailed] where version (0: any) is not the account's own, [CodeConflict], [CodeInvalid], [CodeNotFound].
+// UpdateServiceAccount changes what patch names and returns the account as it
+// then is. Disabling one revokes its tokens at once; with wait, Enforcement in
+// the answer says how far that has got. Problems: [CodePreconditionFailed] if
+// version (0: any) is no longer the account's, [CodeConflict], [CodeInvalid],
+// [CodeNotFound].
 func (c *Client) UpdateServiceAccount(ctx context.Context, id string, version int64, patch ServiceAccountPatch, wait time.Duration) (ServiceAccount, error) {
 	var account ServiceAccount
 	version, err := c.do(ctx, request{method: http.MethodPatch, path: []string{accountsPath, id}, body: patch, version: version, wait: wait}, &account)
@@ -42,19 +48,21 @@ func (c *Client) UpdateServiceAccount(ctx context.Context, id string, version in
 	return account, err
 }
 
-// DeleteServiceAccount removes one, with its secrets; its tokens die at once. Enforcement is nil without wait. Problem: [CodeNotFound].
+// DeleteServiceAccount deletes one with its secrets, and revokes its tokens at
+// once. Enforcement is nil without wait. Problem: [CodeNotFound].
 func (c *Client) DeleteServiceAccount(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id}, wait: wait})
 }
 
-// takeAway makes a call that is answered by 204, or with wait by what is enforced.
+// takeAway makes a call that is answered by 204, or with wait by what resource
+// servers enforce.
 func (c *Client) takeAway(ctx context.Context, r request) (*Enforcement, error) {
 	var enforcement *Enforcement
 	_, err := c.do(ctx, r, &enforcement)
 	return enforcement, err
 }
 
-// ServiceAccountRoles gets one page of the roles that a service account holds.
+// ServiceAccountRoles returns one page of the roles that a service account holds.
 func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options ListOptions) (List[Grant], error) {
 	return page[Grant](ctx, c, options.query(), accountsPath, id, "roles")
 }
@@ -62,7 +70,8 @@ func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options Lis
 // AssignServiceAccountRole gives a role to a service account; given again, it
 // sets the new expiry, and with another id the new grant takes the place of the
 // one that is there. One grants only what one holds: [CodeMissingPrivileges].
-// The answer names secrets of the account whose makers do not hold what it gains, and says if its tokens would be too long.
+// The answer names secrets of the account whose makers do not hold what it
+// gains, and says if its tokens would be too long.
 func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
 	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, &answer)
 	return answer, err
@@ -84,7 +93,8 @@ func ofGrant(id string) url.Values {
 	return url.Values{"grant": {id}}
 }
 
-// Tokens gets one page of a service account's live tokens. They are records: the tokens themselves are kept nowhere.
+// Tokens returns one page of the records of a service account's live tokens. The
+// tokens themselves are kept nowhere.
 func (c *Client) Tokens(ctx context.Context, id string, options ListOptions) (List[LiveToken], error) {
 	return page[LiveToken](ctx, c, options.query(), accountsPath, id, "tokens")
 }
@@ -94,7 +104,8 @@ func (c *Client) RevokeToken(ctx context.Context, id, jti string, wait time.Dura
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "tokens", jti}, wait: wait})
 }
 
-// RevokeTokens revokes every token issued to a service account so far. Its secrets stay good: it can get new ones.
+// RevokeTokens revokes every token issued to a service account so far. Its
+// secrets stay valid: it can get new ones.
 func (c *Client) RevokeTokens(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodPost, path: []string{accountsPath, id, "revoke-tokens"}, wait: wait})
 }

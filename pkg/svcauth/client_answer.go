@@ -81,7 +81,8 @@ func (c *Client) accept(r *request, res *http.Response, content []byte, out any)
 	return version, nil
 }
 
-// problem reads an error answer. What is no problem document of this API is described by its status alone: its text is some proxy's page, or worse.
+// problem reads an error answer. If it is no problem document of this API, its
+// status alone describes it: the text is some proxy's page, or worse.
 func (c *Client) problem(r *request, res *http.Response, content []byte) *Problem {
 	p := new(Problem)
 	mediaType, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
@@ -165,7 +166,8 @@ func hasStatus(err error, status int) bool {
 	return errors.As(err, &p) && p.Status == status
 }
 
-// untrusted says whether a connection failed for a reason that will be the same a second later.
+// untrusted reports whether a connection failed for a reason that will be the
+// same a second later.
 func untrusted(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError

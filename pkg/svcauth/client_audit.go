@@ -16,7 +16,8 @@ type AuditFilter struct {
 	Until       time.Time // before this moment
 }
 
-// AuditEvents gets one page of the organization's audit log, newest first; it needs audit:read. Read all of it with [All].
+// AuditEvents returns one page of the organization's audit log, newest first. It
+// needs audit:read. [All] reads every page.
 func (c *Client) AuditEvents(ctx context.Context, filter AuditFilter) (List[AuditEvent], error) {
 	query := filter.query()
 	query.Set("actor", filter.Actor)
@@ -31,14 +32,15 @@ func (c *Client) AuditEvents(ctx context.Context, filter AuditFilter) (List[Audi
 	return page[AuditEvent](ctx, c, query, "audit-events")
 }
 
-// Me says who the caller is, and what it may do.
+// Me returns who the caller is, and what it may do.
 func (c *Client) Me(ctx context.Context) (Me, error) {
 	var me Me
 	_, err := c.do(ctx, request{method: http.MethodGet, path: []string{"me"}}, &me)
 	return me, err
 }
 
-// Explain asks why a token or a client may do something or may not. The request body may hold a token; no error does.
+// Explain returns why a token or a client may, or may not, do something. The
+// request may hold a token; no error does.
 func (c *Client) Explain(ctx context.Context, body ExplainRequest) (Explanation, error) {
 	var explanation Explanation
 	_, err := c.do(ctx, request{method: http.MethodPost, path: []string{"explain"}, body: body}, &explanation)

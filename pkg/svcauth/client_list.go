@@ -9,12 +9,17 @@ import (
 	"strconv"
 )
 
-// ListOptions choose a page of a list. The zero value is the first page of the server's default size.
+// ListOptions choose a page of a list. The zero value is the first page, of the
+// server's default size.
 type ListOptions struct {
 	Limit  int    // things a page: 1 to [MaxPageSize]; 0: [DefaultPageSize]
 	Cursor string // [List.NextCursor] of the page before; empty: the first page
-	Name   string // only service accounts whose name begins with it; other lists have no names to filter by and ignore it
-	Member string // application keys only: this member's, for whoever manages members; empty: the caller's own
+	// Name keeps the service accounts whose names begin with it. Other lists
+	// ignore it.
+	Name string
+	// Member chooses whose application keys are listed, if the caller has
+	// members:manage. Empty: the caller's own. Other lists ignore it.
+	Member string
 }
 
 func (o ListOptions) query() url.Values {
@@ -25,15 +30,17 @@ func (o ListOptions) query() url.Values {
 	return query
 }
 
-// page gets one page of the list at path.
+// page returns one page of the list at path.
 func page[T any](ctx context.Context, c *Client, query url.Values, path ...string) (List[T], error) {
 	var list List[T]
 	_, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query}, &list)
 	return list, err
 }
 
-// All walks over every page of a list, newest first: page is called with the cursor of each page in turn, first with "". What is added during the
-// walk is neither missed nor repeated among what was there before. The walk ends at the first error, which comes with a zero T.
+// All yields every item of a list, newest first. It calls page with the cursor of
+// each page in turn, first with "". What was there at the beginning is yielded
+// once, whatever is added meanwhile. The first error comes with a zero T and ends
+// the sequence.
 //
 //	for account, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
 //		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})

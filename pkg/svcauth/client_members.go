@@ -8,30 +8,36 @@ import (
 
 const membersPath = "members"
 
-// InviteMember invites a person. The answer has InvitationURL, a link that works once and expires; it is sent by mail too where the server can.
-// To invite again somebody who has not accepted yet makes a new link and voids the old one; the roles are added, and a name that is given replaces the old one.
-// Problems: [CodeConflict] where the address is an active or suspended member's, [CodeInvalid], [CodeMissingPrivileges].
+// InviteMember invites a person. The answer has InvitationURL, a link that works
+// once and expires, unless the caller is a service account; the server also sends
+// it by mail if it can. Inviting somebody who has not accepted yet replaces the
+// link; the roles are added, and a name that is given replaces the old one.
+// Problems: [CodeConflict] if the address is an active or suspended member's,
+// [CodeInvalid], [CodeMissingPrivileges].
 func (c *Client) InviteMember(ctx context.Context, body NewMember) (Member, error) {
 	return c.member(ctx, request{method: http.MethodPost, path: []string{membersPath}, body: body})
 }
 
-// Member gets one by its id. Problem: [CodeNotFound].
+// Member returns the one with that id. Problem: [CodeNotFound].
 func (c *Client) Member(ctx context.Context, id string) (Member, error) {
 	return c.member(ctx, request{method: http.MethodGet, path: []string{membersPath, id}})
 }
 
-// Members gets one page of the organization's members, newest first.
+// Members returns one page of the organization's members, newest first.
 func (c *Client) Members(ctx context.Context, options ListOptions) (List[Member], error) {
 	return page[Member](ctx, c, options.query(), membersPath)
 }
 
-// UpdateMember changes what patch names. To suspend a member ends its sessions and the tokens of its application keys at once. Problems: [CodePreconditionFailed]
-// where version (0: any) is not the member's own, [CodeConflict] for the last Administrator.
+// UpdateMember changes what patch names. Suspending a member ends its sessions,
+// deletes its application keys and revokes their tokens at once. Problems:
+// [CodePreconditionFailed] if version (0: any) is no longer the member's,
+// [CodeConflict] for the last Administrator.
 func (c *Client) UpdateMember(ctx context.Context, id string, version int64, patch MemberPatch, wait time.Duration) (Member, error) {
 	return c.member(ctx, request{method: http.MethodPatch, path: []string{membersPath, id}, body: patch, version: version, wait: wait})
 }
 
-// ResetMember makes a one-time link (InvitationURL in the answer) by which a member sets a new password; the present one stops working.
+// ResetMember creates a one-time link (InvitationURL in the answer) by which a
+// member sets a new password. The present one stops working.
 func (c *Client) ResetMember(ctx context.Context, id string) (Member, error) {
 	return c.member(ctx, request{method: http.MethodPost, path: []string{membersPath, id, "reset"}})
 }
@@ -43,12 +49,14 @@ func (c *Client) member(ctx context.Context, r request) (Member, error) {
 	return member, err
 }
 
-// DeleteMember removes a member with its sessions and application keys, at once. Service accounts that it made live on. Problem: [CodeConflict] for the last Administrator.
+// DeleteMember deletes a member with its sessions and application keys, at once.
+// Service accounts that it created stay. Problem: [CodeConflict] for the last
+// Administrator.
 func (c *Client) DeleteMember(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{membersPath, id}, wait: wait})
 }
 
-// MemberRoles gets one page of the roles that a member holds.
+// MemberRoles returns one page of the roles that a member holds.
 func (c *Client) MemberRoles(ctx context.Context, id string, options ListOptions) (List[Grant], error) {
 	return page[Grant](ctx, c, options.query(), membersPath, id, "roles")
 }

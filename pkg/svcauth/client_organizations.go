@@ -20,15 +20,18 @@ type NewOrganization struct {
 // CreatedOrganization answers POST /v1/organizations.
 type CreatedOrganization struct {
 	Organization
-	InvitationURL string `json:"invitation_url,omitempty"` // a one-time link for its first Administrator; a service account gets none
+	// InvitationURL is a one-time link for its first Administrator. A service
+	// account that creates an organization gets none: the link goes by mail.
+	InvitationURL string `json:"invitation_url,omitempty"`
 }
 
-// Organization gets the caller's own; it needs settings:manage.
+// Organization returns the caller's own. It needs settings:manage.
 func (c *Client) Organization(ctx context.Context) (Organization, error) {
 	return c.organization(ctx, request{method: http.MethodGet, path: []string{ownOrganizationPath}})
 }
 
-// UpdateOrganization changes the caller's own. Problem: [CodePreconditionFailed] where version (0: any) is not the organization's own.
+// UpdateOrganization changes the caller's own. Problem: [CodePreconditionFailed]
+// if version (0: any) is no longer the organization's.
 func (c *Client) UpdateOrganization(ctx context.Context, version int64, patch OrganizationPatch) (Organization, error) {
 	return c.organization(ctx, request{method: http.MethodPatch, path: []string{ownOrganizationPath}, body: patch, version: version})
 }
@@ -40,7 +43,9 @@ func (c *Client) organization(ctx context.Context, r request) (Organization, err
 	return organization, err
 }
 
-// CreateOrganization makes a tenant. Like all calls on organizations other than one's own it is the operator's (organizations:manage). Problem: [CodeConflict] where the name is taken.
+// CreateOrganization creates a tenant. Like all calls on organizations other than
+// the caller's own, it is for the operator (organizations:manage). Problem:
+// [CodeConflict] if the name is taken.
 func (c *Client) CreateOrganization(ctx context.Context, body NewOrganization) (CreatedOrganization, error) {
 	var created CreatedOrganization
 	version, err := c.do(ctx, request{method: http.MethodPost, path: []string{organizationsPath}, body: body}, &created)
@@ -48,22 +53,25 @@ func (c *Client) CreateOrganization(ctx context.Context, body NewOrganization) (
 	return created, err
 }
 
-// OrganizationByID gets any organization.
+// OrganizationByID returns any organization.
 func (c *Client) OrganizationByID(ctx context.Context, id string) (Organization, error) {
 	return c.organization(ctx, request{method: http.MethodGet, path: []string{organizationsPath, id}})
 }
 
-// Organizations gets one page of all organizations, newest first.
+// Organizations returns one page of all organizations, newest first.
 func (c *Client) Organizations(ctx context.Context, options ListOptions) (List[Organization], error) {
 	return page[Organization](ctx, c, options.query(), organizationsPath)
 }
 
-// UpdateOrganizationByID changes any organization. Problem: [CodePreconditionFailed] where version (0: any) is not the organization's own.
+// UpdateOrganizationByID changes any organization. Problem:
+// [CodePreconditionFailed] if version (0: any) is no longer the organization's.
 func (c *Client) UpdateOrganizationByID(ctx context.Context, id string, version int64, patch OrganizationPatch) (Organization, error) {
 	return c.organization(ctx, request{method: http.MethodPatch, path: []string{organizationsPath, id}, body: patch, version: version})
 }
 
-// DeleteOrganization removes a tenant with all that belongs to it; its tokens die at once. The operator's own can't be removed: [CodeConflict] or [CodeForbidden].
+// DeleteOrganization deletes a tenant with all that belongs to it, and revokes
+// its tokens at once. The operator's own can't be deleted: [CodeConflict] or
+// [CodeForbidden].
 func (c *Client) DeleteOrganization(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{organizationsPath, id}, wait: wait})
 }

@@ -18,7 +18,7 @@ import (
 const (
 	firstClientBackOff = 250 * time.Millisecond
 	maxClientBackOff   = 5 * time.Second
-	// maxClientPatience is the longest Retry-After that is waited for within a call.
+	// maxClientPatience is the longest Retry-After that a call waits for.
 	maxClientPatience = 30 * time.Second
 )
 
@@ -32,10 +32,12 @@ type request struct {
 	wait    time.Duration // for enforcement; 0: none
 }
 
-// name is the call for people: without the query, which may hold what somebody searched for.
+// name returns the call for people: without the query, which may hold what
+// somebody searched for.
 func (r *request) name() string { return r.method + " /v1/" + strings.Join(r.path, "/") }
 
-// url refuses a segment that would make the path another one: with an empty id, DELETE …/{id} would be a call on the whole list.
+// url returns the address of the call. It refuses a segment that would make the
+// path another one: with an empty id, DELETE …/{id} would name the whole list.
 func (r *request) url(base string) (string, error) {
 	var b strings.Builder
 	b.WriteString(base + "/v1")
@@ -68,7 +70,9 @@ type failure struct {
 	untouched  bool // the server provably did nothing
 }
 
-// do makes the call, again where that is safe and may help, and puts the answer's body into out (a pointer; nil: it is not wanted). It gives the version from the ETag, 0 where there is none.
+// do makes the call, again if that is safe and may help, and decodes the answer's
+// body into out, a pointer, unless that is nil. It returns the version from the
+// ETag; 0 if there is none.
 func (c *Client) do(ctx context.Context, r request, out any) (version int64, err error) {
 	address, err := r.url(c.base)
 	if err != nil {
@@ -108,8 +112,8 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 func (c *Client) attempt(ctx context.Context, r *request, address string, body []byte, out any) (int64, *failure) {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout+r.wait)
 	defer cancel()
-	// Whether an error came from the connection or from the caller's transport (which could have no token, and has its own patience) shows in how far the
-	// request got.
+	// How far the request got tells an error of the connection from one of the
+	// caller's transport, which may have no token and has retries of its own.
 	var asked, connected bool
 	traced := httptrace.WithClientTrace(bounded, &httptrace.ClientTrace{
 		GetConn: func(string) { asked = true },

@@ -1,7 +1,13 @@
-// Package svcauth is the vocabulary of svcauth: the nouns that its management API speaks, the form of its ids and
-// secrets, the privileges it has built in, the revocation entry that travels to resource servers, and [Client], which
-// calls the management API.
+// Package svcauth is the vocabulary of the svcauth authorization server, and a
+// client of its management API.
 //
-// It owns: names, shapes (the structs are the JSON of the API, to the letter) and the checks that need no server.
-// It refuses to know: how anything is stored, who may do what, how a token is signed. It imports the standard library only.
+// The structs are the JSON of the API, to the letter. Beside them stand the form
+// of ids and secrets, the names of the built-in privileges, the limits that the
+// API states, and the revocation entry that resource servers receive. What can
+// be checked without a server is checked here.
+//
+// [Client] calls the API. It needs an [net/http.Client] that authenticates, such
+// as one whose Transport comes from package tokensource.
+//
+// The package imports the standard library only.
 package svcauth

@@ -2,10 +2,12 @@ package svcauth
 
 import "time"
 
-// MaxWait is the longest that a call may wait for resource servers to enforce a revocation.
+// MaxWait is the longest that a call may wait for resource servers to enforce a
+// revocation.
 const MaxWait = 10 * time.Second
 
-// Enforcement answers ?wait=: how many connected resource servers enforce the revocation.
+// Enforcement says how many connected resource servers enforce a revocation. It
+// is in the answer to a call with wait.
 type Enforcement struct {
 	Enforced  int   `json:"enforced"`
 	Connected int   `json:"connected"`

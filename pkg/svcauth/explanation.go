@@ -1,6 +1,7 @@
 package svcauth
 
-// ExplainRequest is the body of POST /v1/explain: one of Token, JTI and ClientID says about what, and Privilege and Audience what it should be able to do.
+// ExplainRequest is the body of POST /v1/explain. One of Token, JTI and ClientID
+// says about what; Privilege and Audience say what it should be able to do.
 type ExplainRequest struct {
 	Token     string `json:"token,omitempty"` // an access token, whole
 	JTI       string `json:"jti,omitempty"`
@@ -24,7 +25,8 @@ const (
 	StepSkipped = "skipped" // not looked at, because an earlier step failed or because nothing was asked about it
 )
 
-// Explanation says why a token or a client may do something or may not: each link of the chain in order (secret, account, roles, privileges, audience,
+// Explanation says why a token or a client may, or may not, do something: each
+// link of the chain in order (secret, account, roles, privileges, audience,
 // revocation), by the same rules that decide.
 type Explanation struct {
 	Allowed bool          `json:"allowed"`
@@ -35,5 +37,5 @@ type Explanation struct {
 type ExplainStep struct {
 	Name    string `json:"name"`
 	Outcome string `json:"outcome"` // ok, failed or skipped
-	Detail  string `json:"detail"`  // what was found, and where it failed what to do
+	Detail  string `json:"detail"`  // what was found and, if it failed, what to do
 }

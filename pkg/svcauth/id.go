@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// The prefixes of ids. An id is a TypeID: prefix, "_", and a UUIDv7 (RFC 9562 §5.7) as 26 characters of Crockford's base32 in lower case.
+// The prefixes of ids. An id is a TypeID: prefix, "_", and a UUIDv7 (RFC 9562
+// §5.7) as 26 characters of Crockford's base32 in lower case.
 const (
 	PrefixOrganization   = "org"
 	PrefixMember         = "mem"
@@ -21,11 +22,12 @@ const (
 
 const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
 
-// NewID returns a new id with the given prefix (one of the Prefix constants). Its first 48 bits are the time now in
-// milliseconds, so that ids sort by creation; the other 74 free bits come from crypto/rand.
+// NewID returns a new id with the given prefix, one of the Prefix constants. Its
+// first 48 bits are the time in milliseconds, so that ids sort by creation; the
+// other 74 free bits come from crypto/rand.
 func NewID(prefix string) string { return NewIDAt(prefix, time.Now()) }
 
-// NewIDAt is [NewID] with the moment given by the caller.
+// NewIDAt is [NewID] at a moment that the caller gives.
 func NewIDAt(prefix string, at time.Time) string {
 	var u [16]byte
 	_, _ = rand.Read(u[6:]) // never fails: crypto/rand ends the program instead
@@ -54,7 +56,8 @@ func NewIDAt(prefix string, at time.Time) string {
 	return b.String()
 }
 
-// ValidID says whether s has the form of an id with the given prefix. It says nothing of whether such a thing exists.
+// ValidID reports whether s has the form of an id with the given prefix. It does
+// not say whether such a thing exists.
 func ValidID(prefix, s string) bool {
 	if len(s) != len(prefix)+27 || s[:len(prefix)] != prefix || s[len(prefix)] != '_' || s[len(prefix)+1] > '7' {
 		return false
@@ -67,7 +70,8 @@ func ValidID(prefix, s string) bool {
 	return true
 }
 
-// ValidClientID says whether s has the form of a client_id: a service account's or an application key's id.
+// ValidClientID reports whether s has the form of a client_id: the id of a service
+// account or of an application key.
 func ValidClientID(s string) bool {
 	return ValidID(PrefixServiceAccount, s) || ValidID(PrefixApplicationKey, s)
 }

@@ -22,7 +22,8 @@ type Ref struct {
 	Name string `json:"name"`
 }
 
-// Creator is who made something. The address stays readable after that member is gone.
+// Creator is who made something. The address stays readable after that member is
+// gone.
 type Creator struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
@@ -137,7 +138,7 @@ type SecretInfo struct {
 	CreatedBy    Creator    `json:"created_by"` // as text that outlives who made it; empty: not known
 	ExpiresAt    *time.Time `json:"expires_at"`
 	LastUsedAt   *time.Time `json:"last_used_at"`
-	ClientSecret Secret     `json:"client_secret,omitempty"` // only in the answer to its creation, and only where the server made it
+	ClientSecret Secret     `json:"client_secret,omitempty"` // only in the answer to its creation, if the server made it
 }
 
 // NewSecretRequest is the body of POST /v1/service-accounts/{id}/secrets.
@@ -147,7 +148,8 @@ type NewSecretRequest struct {
 	ClientSecret Secret     `json:"client_secret,omitempty"` // made by the caller; empty: the server makes one
 }
 
-// SecretPatch changes what is not nil. ClearExpiresAt (JSON: "expires_at": null) takes the expiry away.
+// SecretPatch changes what is not nil. ClearExpiresAt (in JSON, "expires_at":
+// null) takes the expiry away.
 type SecretPatch struct {
 	Description    *string    `json:"description,omitempty"`
 	ExpiresAt      *time.Time `json:"expires_at,omitempty"`
@@ -222,7 +224,8 @@ type LiveToken struct {
 	UserAgent string    `json:"user_agent"`
 }
 
-// ApplicationKey is an OAuth2 client that acts as the member who made it, and dies with that member.
+// ApplicationKey is an OAuth2 client that acts as the member who made it, and is
+// deleted with that member.
 type ApplicationKey struct {
 	ID           string     `json:"id"`
 	ClientID     string     `json:"client_id"`
@@ -282,7 +285,8 @@ type RolePatch struct {
 	Privileges  *[]string `json:"privileges,omitempty"`
 }
 
-// API is a resource server of the catalogue: an audience and the privileges it understands.
+// API is a resource server of the catalogue: an audience and the privileges that
+// it understands.
 type API struct {
 	Audience    string `json:"audience"`
 	Name        string `json:"name"`
@@ -337,7 +341,7 @@ type AuditEvent struct {
 	Target         AuditTarget     `json:"target"`
 	Outcome        string          `json:"outcome"`
 	Reason         string          `json:"reason"` // why it was refused
-	Before         json.RawMessage `json:"before"` // without secrets; null where there was nothing
+	Before         json.RawMessage `json:"before"` // without secrets; null if there was nothing
 	After          json.RawMessage `json:"after"`
 	IP             string          `json:"ip"`
 	RequestID      string          `json:"request_id"`
@@ -350,7 +354,8 @@ const (
 	KeyRetired = "retired" // verifies only, until the last token it signed has expired
 )
 
-// SigningKey is what may be known of a signing key. The private key never leaves the server.
+// SigningKey is what may be known of a signing key. The private key never leaves
+// the server.
 type SigningKey struct {
 	KID         string     `json:"kid"`
 	Algorithm   string     `json:"algorithm"`
@@ -370,7 +375,7 @@ type ResourceServer struct {
 	Node        string    `json:"node"`     // the svcauth node that it is connected to
 	Cursor      string    `json:"cursor"`   // what it enforces
 	Behind      int64     `json:"behind"`   // revocations that it has not yet confirmed
-	LagMS       int64     `json:"lag_ms"`   // how long the oldest of these has been waiting; 0 where there is none
+	LagMS       int64     `json:"lag_ms"`   // how long the oldest of these has waited; 0 if there is none
 	ConnectedAt time.Time `json:"connected_at"`
 }
 

@@ -3,7 +3,7 @@ package svcauth
 // The built-in privileges. Their API is this server, their audience its issuer.
 const (
 	MembersRead         = "members:read"
-	MembersManage       = "members:manage" // invite and remove members, assign roles, create, change and remove service accounts
+	MembersManage       = "members:manage" // members, service accounts and their roles
 	RolesManage         = "roles:manage"
 	AuditRead           = "audit:read"
 	SettingsManage      = "settings:manage"
@@ -12,7 +12,8 @@ const (
 	OrganizationsManage = "organizations:manage" // only in the operator's organization
 )
 
-// BuiltinPrivileges lists the privileges of this server itself; api is the issuer.
+// BuiltinPrivileges returns the privileges of the server itself. Their API, api,
+// is the issuer.
 func BuiltinPrivileges(api string) []Privilege {
 	return []Privilege{
 		{MembersRead, "View members", "See members, service accounts, roles and what they are granted", api},
@@ -26,7 +27,8 @@ func BuiltinPrivileges(api string) []Privilege {
 	}
 }
 
-// OperatorOnly says whether a privilege exists only in the operator's organization.
+// OperatorOnly reports whether a privilege exists only in the operator's
+// organization.
 func OperatorOnly(privilege string) bool {
 	return privilege == KeysManage || privilege == OrganizationsManage
 }

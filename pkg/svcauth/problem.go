@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Problem is an error of the management API, RFC 9457. The server's rules return it and the [Client] returns it, so that a caller
-// inside and a caller outside handle one type (errors.As with *Problem).
+// Problem is an error of the management API, RFC 9457. The server and the
+// [Client] return the same type: use errors.As with *Problem.
 type Problem struct {
 	Type      string         `json:"type"`   // "urn:svcauth:problem:" + Code
 	Title     string         `json:"title"`  // the same for every problem with this code
@@ -17,7 +17,7 @@ type Problem struct {
 	Errors    []ProblemField `json:"errors,omitempty"`             // one for each refused field
 	Missing   []string       `json:"missing_privileges,omitempty"` // with CodeMissingPrivileges
 
-	RetryAfter time.Duration `json:"-"` // from the header, where the server sent one
+	RetryAfter time.Duration `json:"-"` // from the header, if the server sent one
 }
 
 // ProblemField says which part of the request was refused and why.
@@ -57,7 +57,8 @@ var problemKinds = map[string]struct {
 	CodeInternal: {500, "Internal error"}, CodeUnavailable: {503, "Temporarily unavailable"},
 }
 
-// NewProblem makes a problem with one of the codes above; the detail is formatted as by fmt.Sprintf.
+// NewProblem returns a problem with one of the codes above. The detail is
+// formatted as by fmt.Sprintf.
 func NewProblem(code, format string, args ...any) *Problem {
 	kind, known := problemKinds[code]
 	if !known {
@@ -66,12 +67,13 @@ func NewProblem(code, format string, args ...any) *Problem {
 	return &Problem{Type: problemType + code, Title: kind.title, Status: kind.status, Code: code, Detail: fmt.Sprintf(format, args...)}
 }
 
-// InvalidField makes a problem of code [CodeInvalid] about one field, such as "body.name".
+// InvalidField returns a problem of code [CodeInvalid] about one field, such as
+// "body.name".
 func InvalidField(location, format string, args ...any) *Problem {
 	p := NewProblem(CodeInvalid, format, args...)
 	p.Errors = []ProblemField{{Location: location, Message: p.Detail}}
 	return p
 }
 
-// Error gives the detail.
+// Error returns the detail.
 func (p *Problem) Error() string { return p.Detail }

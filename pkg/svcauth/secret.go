@@ -16,9 +16,10 @@ const (
 	base62       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// Secret is a client secret in clear: `svcs_`, 43 base62 characters (256 random bits), 6 base62 characters of CRC-32
-// (IEEE) over all that precedes them. It marshals to JSON as it is, because that is how it is shown, once; every other way to print it
-// (fmt, slog) gives a redacted text.
+// Secret is a client secret in clear: "svcs_", 43 base62 characters (256 random
+// bits), and 6 base62 characters of CRC-32 (IEEE) over all before them. It
+// marshals to JSON as it is, since that is how it is shown, once. Every other way
+// to print it (fmt, slog) gives a redacted text.
 type Secret string
 
 // The two ways in which a text fails to be a secret.
@@ -27,7 +28,7 @@ var (
 	ErrSecretChecksum = errors.New("mistyped client secret: its last six characters do not match the rest; copy it again, whole")
 )
 
-// NewSecret makes a secret from 256 bits of crypto/rand.
+// NewSecret returns a new secret of 256 bits from crypto/rand.
 func NewSecret() Secret {
 	var raw [32]byte
 	_, _ = rand.Read(raw[:])
@@ -37,7 +38,8 @@ func NewSecret() Secret {
 	return Secret(appendBase62(b, big.NewInt(int64(crc32.ChecksumIEEE(b))), secretSum))
 }
 
-// ParseSecret takes s for a secret if it has the form and the check sum of one; else [ErrSecretForm] or [ErrSecretChecksum].
+// ParseSecret returns s as a Secret if it has the form and the check sum of one.
+// Else the error is [ErrSecretForm] or [ErrSecretChecksum].
 func ParseSecret(s string) (Secret, error) {
 	if len(s) != secretLen || s[:len(secretPrefix)] != secretPrefix {
 		return "", ErrSecretForm
@@ -55,7 +57,7 @@ func ParseSecret(s string) (Secret, error) {
 	return Secret(s), nil
 }
 
-// Reveal returns the secret in clear. Each call is a place to ask where the text goes.
+// Reveal returns the secret in clear. Know where that text goes.
 func (s Secret) Reveal() string { return string(s) }
 
 // Hint returns the last four characters, by which people tell secrets apart.
