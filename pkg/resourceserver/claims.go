@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Claims are what a token says, RFC 9068 §2.2 and svcauth's own. Issuer, Subject, ClientID, Audience, IssuedAt, ExpiresAt and JTI
-// are never zero in a verified token.
+// Claims are what a token says: those of RFC 9068 §2.2, and svcauth's own.
+// Issuer, Subject, ClientID, Audience, IssuedAt, ExpiresAt and JTI are never zero
+// in a verified token.
 type Claims struct {
 	Issuer    string    // iss
 	Subject   string    // sub: the principal's id
@@ -17,7 +18,7 @@ type Claims struct {
 	Audience  []string  // aud: a string or an array
 	IssuedAt  time.Time // iat
 	ExpiresAt time.Time // exp
-	NotBefore time.Time // nbf; zero where absent
+	NotBefore time.Time // nbf; zero if absent
 	JTI       string    // jti
 	Scope     string    // scope: privileges, separated by spaces
 	Roles     []string  // roles: names
@@ -30,22 +31,24 @@ type Claims struct {
 	Full   bool   // full: no scope was asked for
 }
 
-// Principal is who makes a request: the claims of a token that was verified. It is shared by all requests with that token: read it, never
-// change what it holds.
+// Principal is who makes a request: the claims of a verified token. All requests
+// with that token share it: do not change what it holds.
 type Principal struct {
 	Claims
 	privileges []string
 }
 
-// Has says whether the token carries the privilege.
+// Has reports whether the token carries the privilege.
 func (p *Principal) Has(privilege string) bool { return slices.Contains(p.privileges, privilege) }
 
-// Privileges lists the privileges that the token carries, in its own order. The slice is the caller's.
+// Privileges returns the privileges that the token carries, in its order. The
+// slice is the caller's.
 func (p *Principal) Privileges() []string { return slices.Clone(p.privileges) }
 
 type principalKey struct{}
 
-// PrincipalFrom gives the principal that [Verifier.Require] or [Verifier.RequireAny] put into the request's context.
+// PrincipalFrom returns the principal that [Verifier.Require] or
+// [Verifier.RequireAny] put into the request's context.
 func PrincipalFrom(ctx context.Context) (*Principal, bool) {
 	p, ok := ctx.Value(principalKey{}).(*Principal)
 	return p, ok
@@ -55,7 +58,8 @@ var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf",
 
 const maxClaims = 256
 
-// parseClaims reads the payload of a token. The error says which claim is wrong, never what it holds.
+// parseClaims reads the payload of a token. The error says which claim is wrong,
+// never what it holds.
 func parseClaims(payload []byte) (*Claims, error) {
 	c := new(Claims)
 	err := members(payload, claimNames, maxClaims, func(name string, value []byte) error {
@@ -122,7 +126,8 @@ func (c *Claims) complete() error {
 	return nil
 }
 
-// NewPrincipal makes a principal of claims. That they are authentic is the caller's to know.
+// NewPrincipal returns a principal with the given claims. The caller must know
+// that they are authentic.
 func NewPrincipal(c *Claims) *Principal {
 	return &Principal{Claims: *c, privileges: strings.Fields(c.Scope)}
 }

@@ -15,83 +15,110 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Config says whose tokens are accepted, and for whom. Issuer and Audience are required; all else has a default.
+// Config says whose tokens are accepted, and for whom. Issuer and Audience are
+// required; all else has a default.
 type Config struct {
-	// Issuer is the authorization server's issuer URL, compared byte for byte with the token's iss and with the issuer in the server's
-	// metadata (RFC 8414 §3.3). https, or http where the host is loopback. No query, no fragment.
+	// Issuer is the authorization server's issuer URL, compared byte for byte
+	// with the token's iss and with the issuer in the server's metadata (RFC
+	// 8414 §3.3). It must begin with https://, unless the host is a loopback
+	// one, and must have no query and no fragment.
 	Issuer string
 	// Audience is this API's own name. A token is accepted if its aud contains it.
 	Audience string
-	// AnyAudience accepts tokens whatever their audience. It is for the authorization server itself (introspection, RFC 7662); a resource server
-	// that sets it accepts tokens that were meant for others (RFC 9068 §4).
+	// AnyAudience accepts tokens whatever their audience. It is for the
+	// authorization server itself (introspection, RFC 7662): a resource server
+	// that sets it accepts tokens meant for others (RFC 9068 §4).
 	AnyAudience bool
-	// Name is what this resource server is called in receipts and in its metadata: at most 128 printable ASCII characters. Default: Audience.
+	// Name is what this resource server is called in its metadata and at the
+	// issuer: at most 128 printable ASCII characters. Default: Audience.
 	Name string
 
-	// HTTPClient makes every call to the issuer, for example with a private CA. It is copied; redirects are never followed. Default: a new client.
+	// HTTPClient makes every call to the issuer, for example with a private CA.
+	// It is copied; redirects are never followed. Default: a new client.
 	HTTPClient *http.Client
-	// FetchTimeout bounds each call for metadata, keys, introspection, one poll and one receipt. Default 10 s.
+	// FetchTimeout bounds each call for metadata, keys or introspection, each
+	// poll and each receipt. Default: 10 seconds.
 	FetchTimeout time.Duration
 
-	// Keys gives the keys instead of the issuer's JWKS over HTTP.
+	// Keys returns the keys, instead of the issuer's JWKS over HTTP.
 	Keys KeySource
-	// KeyRefresh is how often the JWKS is fetched again (conditionally); a streamed Feed also says when the keys changed, and they are fetched at once. Default 1 minute.
+	// KeyRefresh is how often the JWKS is fetched again, conditionally. A
+	// streamed Feed also says when the keys have changed; then they are fetched
+	// at once. Default: 1 minute.
 	KeyRefresh time.Duration
-	// KeyCooldown is how often, at most, an unknown kid leads to a fetch out of turn. Default 30 s.
+	// KeyCooldown is the least time between two fetches that an unknown kid
+	// leads to. Default: 30 seconds.
 	KeyCooldown time.Duration
 
-	// Revocations is consulted for every token. Default: none, or where Feed is set a new set that the feed fills.
+	// Revocations is consulted for every token. Default: none or, if Feed is set,
+	// a new set that the feed fills.
 	Revocations *RevocationSet
-	// Feed follows the issuer's revocation feed. Default: not followed; a token then lives until it expires.
+	// Feed follows the issuer's revocation feed. Default: it is not followed; a
+	// token is then valid until it expires.
 	Feed *Feed
-	// MaxStaleness is how old the last proof that Revocations is complete may be. Only with Feed. Default 1 minute.
+	// MaxStaleness is how old the last proof that Revocations is complete may
+	// be. Only with Feed. Default: 1 minute.
 	MaxStaleness time.Duration
-	// OnStale says what happens beyond MaxStaleness. Only with Feed. Default [Closed].
+	// OnStale says what happens beyond MaxStaleness. Only with Feed. Default:
+	// [Closed].
 	OnStale OnStale
 
-	// Leeway is how far the issuer's clock may differ from ours: exp, nbf and iat are compared with that tolerance. Default 30 s,
-	// at most 5 minutes; negative: none.
+	// Leeway is how far the issuer's clock may differ from this one: exp, nbf and
+	// iat are compared with that tolerance, of at most 5 minutes. Default: 30
+	// seconds; negative: none.
 	Leeway time.Duration
-	// IssuedAhead is how far iat and nbf may lie ahead of our clock where that is not to be Leeway: for the issuer itself, which knows to the second when its tokens
-	// expire but whose nodes have clocks of their own. At most 5 minutes.
+	// IssuedAhead is how far iat and nbf may lie in the future, at most 5
+	// minutes. It is for the issuer itself, which knows to the second when its
+	// tokens expire, but whose nodes each have a clock. Default: Leeway.
 	IssuedAhead time.Duration
-	// RememberTokens bounds how many verified tokens are remembered, so that their signature is checked once. About 1.5 KiB each.
-	// Default 32,768; negative: none.
+	// RememberTokens bounds how many verified tokens are remembered, so that
+	// their signatures are checked once. Each takes about 1.5 KiB. Default:
+	// 32,768; negative: none.
 	RememberTokens int
 
-	// ResourceMetadata is the URL where [Verifier.MetadataHandler] is served, for the resource_metadata parameter of challenges
-	// (RFC 9728 §5.1). Default: no such parameter.
+	// ResourceMetadata is the URL at which [Verifier.MetadataHandler] is served,
+	// for the resource_metadata parameter of challenges (RFC 9728 §5.1). Default:
+	// no such parameter.
 	ResourceMetadata string
 	// Privileges is published as scopes_supported in the metadata (RFC 9728 §2).
 	Privileges []string
 
-	// Clock gives the time. Default time.Now.
+	// Clock returns the time. Default: time.Now.
 	Clock func() time.Time
-	// Logger hears when keys or the feed are lost and found again, once each; never about a token. Default: silence.
+	// Logger gets one line when keys or the feed are lost, and one when they are
+	// back; nothing about tokens. Default: no log.
 	Logger *slog.Logger
 }
 
-// OnStale is what becomes of requests while the revocation feed has been silent for longer than MaxStaleness.
+// OnStale says what becomes of requests while the revocation feed has been silent
+// for longer than MaxStaleness.
 type OnStale int
 
 const (
 	// Closed refuses: 503 with Retry-After.
 	Closed OnStale = iota
-	// Introspect asks the issuer about each token (RFC 7662), and refuses with 503 where it does not answer. Nothing is cached.
+	// Introspect asks the issuer about each token (RFC 7662), and refuses with
+	// 503 if it does not answer. Nothing is cached.
 	Introspect
-	// InsecureContinue goes on with what was last known: a token revoked since then is accepted until it expires.
+	// InsecureContinue goes on with what was last known: a token revoked since
+	// then is accepted until it expires.
 	InsecureContinue
 )
 
-// KeySource gives the key that a token names. Two exist: the issuer's JWKS over HTTP, and the issuer's own keyring in its own process.
+// KeySource returns the key that a token names. By default it is the issuer's
+// JWKS over HTTP; the issuer itself uses its keyring.
 type KeySource interface {
-	// Key returns the key with this id and the one algorithm (ES256, RS256 or EdDSA) it may be used with (RFC 8725 §3.1). It is called
-	// for every token, also a remembered one, so that a key that was withdrawn takes its tokens along; it must be fast and safe for
-	// concurrent use. [ErrUnknownKey]: there is no such key, the token is refused. Any other error: keys are unavailable, 503.
+	// Key returns the key with this id, and the one algorithm (ES256, RS256 or
+	// EdDSA) that it may be used with (RFC 8725 §3.1). It is called for every
+	// token, remembered ones included, so that tokens of a withdrawn key are
+	// refused; it must be fast and safe for concurrent use. [ErrUnknownKey] if
+	// there is no such key: the token is refused. Any other error means that
+	// keys are unavailable: 503.
 	Key(ctx context.Context, kid string) (alg string, key crypto.PublicKey, err error)
 }
 
-// ErrUnknownKey is what a [KeySource] returns for a kid that the issuer does not have.
+// ErrUnknownKey is what a [KeySource] returns for a kid that the issuer does not
+// have.
 var ErrUnknownKey = errors.New("the issuer has no key with this id")
 
 const (
@@ -99,7 +126,8 @@ const (
 	maxNameSize = 128
 )
 
-// withDefaults returns the configuration with every default filled in, or all faults at once.
+// withDefaults returns the configuration with every default filled in, or one
+// error with all faults.
 func (c Config) withDefaults() (Config, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }

@@ -39,7 +39,8 @@ func newDiscovery(issuer string, fetch *fetcher, clock func() time.Time) *discov
 	return d
 }
 
-// get returns the metadata, fetched anew where it is old or anew is set; the old one where that fails.
+// get returns the metadata. It fetches them if they are old or anew is set; if
+// that fails it returns the old ones.
 func (d *discovery) get(ctx context.Context, anew bool) (*metadata, error) {
 	select {
 	case <-d.turn:
@@ -81,7 +82,8 @@ func (d *discovery) load(ctx context.Context) (*metadata, error) {
 	return m, nil
 }
 
-// wellKnown gives both metadata URLs. RFC 8414 puts the well-known part before the issuer's path, OpenID discovery after it.
+// wellKnown returns both metadata URLs. RFC 8414 §3.1 puts the well-known part
+// before the issuer's path, OpenID Connect Discovery after it.
 func wellKnown(issuer string) (oauth, openid string) {
 	issuer = strings.TrimSuffix(issuer, "/")
 	openid = issuer + "/.well-known/openid-configuration"

@@ -1,5 +1,6 @@
-// Package resourceserver validates OAuth2 access tokens in a resource server (an API): RFC 9068 tokens of one issuer, checked as
-// RFC 9068 §4 and RFC 8725 ask, refused as RFC 6750 says.
+// Package resourceserver validates OAuth2 access tokens in a resource server (an
+// API): RFC 9068 tokens of one issuer, checked as RFC 9068 §4 and RFC 8725
+// require, refused as RFC 6750 says.
 //
 //	verifier, err := resourceserver.New(resourceserver.Config{
 //		Issuer:   "https://auth.example.com",
@@ -8,10 +9,12 @@
 //	…
 //	mux.Handle("GET /clusters", verifier.Require("clusters:view")(listClusters))
 //
-// It works with any RFC 9068 issuer. With svcauth as the issuer it also follows the revocation feed ([Feed]), so that a revoked token is
-// refused at once and without a call per request.
+// It works with any RFC 9068 issuer. With svcauth as the issuer it can also
+// follow the revocation feed ([Feed]), so that a revoked token is refused within
+// milliseconds, without a call per request.
 //
-// It owns: keys (discovery, fetch, refresh), the checks, the memory of verified tokens, the set of live revocations, the middleware
-// for net/http. It refuses to know: how tokens are made or obtained, other web frameworks (see the subpackage ginauth), Redis (see the
-// subpackage redisfeed). It imports the standard library, golang-jwt (signatures) and the vocabulary pkg/svcauth.
+// The package fetches and refreshes the issuer's keys, checks tokens, remembers
+// verified ones, keeps the set of live revocations, and has middleware for
+// net/http. Subpackage ginauth has middleware for Gin; subpackage redisfeed takes
+// the news of revocations from Redis.
 package resourceserver

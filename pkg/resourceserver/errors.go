@@ -21,7 +21,8 @@ var (
 	ErrRevoked = errors.New("the token was revoked")
 )
 
-// Error is a refusal. Every error of [Verifier.Verify] and [Verifier.Authenticate] is one (errors.As).
+// Error is a refusal. Every error of [Verifier.Verify] and [Verifier.Authenticate]
+// is one; use errors.As.
 type Error struct {
 	Status      int           // the HTTP status that says it
 	Code        string        // one of the codes above
@@ -50,5 +51,6 @@ func unavailable(description string, cause error) *Error {
 	return &Error{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Description: description, RetryAfter: retryAfter, Cause: cause}
 }
 
-// retryAfter is told with every 503: long enough not to be hammered, short enough to be back soon after the issuer is.
+// retryAfter goes with every 503: long enough not to be hammered, short enough
+// to serve again soon after the issuer does.
 const retryAfter = 5 * time.Second

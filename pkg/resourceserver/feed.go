@@ -26,11 +26,13 @@ type Feed struct {
 	// tokens:introspect, for example from pkg/tokensource with the issuer as its
 	// Resource. Required.
 	Token func(context.Context) (string, error)
-	// Drop hears of a token that the issuer refused, so that Token gives another one: the method of that name in pkg/tokensource. Default: nobody does.
+	// Drop is called with a token that the issuer refused, so that Token returns
+	// another one: tokensource.Source.Drop does that. Default: nothing is called.
 	Drop func(token string)
-	// Poll asks again and again, always.
+	// Poll makes the Verifier poll the feed, rather than follow it as a stream.
 	Poll bool
-	// Every is how often the feed is asked where it is not a stream. Default 1 s; at most half of MaxStaleness.
+	// Every is the time between two polls. Default: 1 second; at most half of
+	// MaxStaleness.
 	Every time.Duration
 	// MaxMemory bounds the memory that revocations take, in bytes, as estimated:
 	// 64 for a revoked token, 256 and its names for any other entry. Beyond it

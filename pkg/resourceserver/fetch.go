@@ -12,15 +12,17 @@ import (
 	"time"
 )
 
-// fetcher makes bounded calls: in time, in size, never redirected, only the expected media type.
+// fetcher makes calls that are bounded in time and size, never redirected, and
+// answered in the expected media type only.
 type fetcher struct {
 	client  *http.Client
 	timeout time.Duration
 	own     *http.Transport // nil: the caller's
 }
 
-// newFetcher copies the client. Redirects are refused: where a key or a credential goes is for the metadata to say. The client's own
-// timeout is taken off, because it would cut the feed; every call but the feed has a deadline of its own.
+// newFetcher copies the client. Redirects are refused: the metadata say where keys
+// come from and credentials go. The client's own timeout is removed, since it
+// would cut the feed; every other call has a deadline of its own.
 func newFetcher(client *http.Client, timeout time.Duration) *fetcher {
 	f := &fetcher{timeout: timeout}
 	own := http.Client{}
@@ -111,7 +113,8 @@ func readAll(r io.Reader, limit int64) ([]byte, error) {
 	return body, err
 }
 
-// drop closes a body after reading the little that may be left, so that the connection can be used again.
+// drop closes a body after reading the little that may be left, so that the
+// connection can be used again.
 func drop(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 4096)
 	_ = resp.Body.Close()

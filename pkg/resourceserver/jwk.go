@@ -23,7 +23,8 @@ const (
 	maxRSABits = 8192 // a bigger one would only cost us time
 )
 
-// jwk is one key of RFC 7517 §4 with the parameters of RFC 7518 §6 and RFC 8037 §2 that a verifier needs.
+// jwk is one key of RFC 7517 §4, with those parameters of RFC 7518 §6 and RFC 8037
+// §2 that a verifier needs.
 type jwk struct {
 	Kty string   `json:"kty"`
 	Use string   `json:"use"`
@@ -48,7 +49,8 @@ type keySet struct {
 	byKID map[string]verifyKey
 }
 
-// find looks a key up. A token without a kid is one that the only key signed, where there is only one.
+// find returns the key with that id. A token without a kid is taken for one that
+// the only key signed, if there is only one.
 func (s *keySet) find(kid string) (verifyKey, bool) {
 	if s == nil {
 		return verifyKey{}, false
@@ -62,8 +64,9 @@ func (s *keySet) find(kid string) (verifyKey, bool) {
 	return k, ok
 }
 
-// parseJWKS reads a key set. Keys that are not for checking signatures, or of a kind that is not used here, are passed over
-// (RFC 7517 §5). A set without one usable key is an error, so that a broken answer does not replace a good one.
+// parseJWKS reads a key set. It ignores keys that are not for checking signatures
+// or of a kind that is not used here (RFC 7517 §5). A set without a usable key is
+// an error, so that a broken answer does not replace a good one.
 func parseJWKS(body []byte) (*keySet, error) {
 	var doc struct {
 		Keys []json.RawMessage `json:"keys"`

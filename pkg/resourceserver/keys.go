@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// remoteKeys is the issuer's JWKS over HTTP: one fetch at a time whoever asks, and the last good set for as long as the issuer is away.
+// remoteKeys is the issuer's JWKS over HTTP: one fetch at a time, whoever asks,
+// and the last good set for as long as the issuer is away.
 type remoteKeys struct {
 	life     context.Context // of the verifier: a fetch is everybody's, so no single request's context may end it
 	fetch    *fetcher
@@ -72,7 +73,8 @@ func (k *remoteKeys) Key(ctx context.Context, kid string) (string, crypto.Public
 	return "", nil, ErrUnknownKey
 }
 
-// missed decides what an unknown kid leads to: to a fetch (joined where one is under way), or to an error at once.
+// missed decides what an unknown kid leads to: a fetch, which may be one that is
+// under way, or an error at once.
 func (k *remoteKeys) missed(kid string) (*flight, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -155,7 +157,8 @@ func (k *remoteKeys) load(etag string) (*keySet, string, error) {
 	return set, a.etag, err
 }
 
-// changed says that the issuer's keys are others now. It does not wait, and many calls lead to one fetch.
+// changed says that the issuer's keys have changed. It does not wait, and many
+// calls lead to one fetch.
 func (k *remoteKeys) changed() {
 	select {
 	case k.news <- struct{}{}:
@@ -163,10 +166,12 @@ func (k *remoteKeys) changed() {
 	}
 }
 
-// settled is when the set is fetched once more after news: a node of the issuer that had not heard yet may have answered the first time.
+// settled is how long after news the set is fetched once more: a node of the
+// issuer that did not know yet may have answered the first time.
 const settled = 3 * time.Second
 
-// run fetches at once, on news, and every refresh; after a failure soon again, less and less soon.
+// run fetches at once, on news, and every KeyRefresh; after a failure it tries
+// again after a growing pause.
 func (k *remoteKeys) run(ctx context.Context) {
 	failures := 0
 	for fresh := false; ; {
@@ -197,7 +202,8 @@ func (k *remoteKeys) run(ctx context.Context) {
 	}
 }
 
-// fly fetches and waits for the end. fresh: a fetch that is under way does not do, it may have been answered before.
+// fly fetches and waits for the end. If fresh is set, a fetch that is under way
+// does not count: it may have been answered before the news.
 func (k *remoteKeys) fly(fresh bool) error {
 	for {
 		k.mu.Lock()

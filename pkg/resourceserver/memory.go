@@ -42,8 +42,10 @@ type memory struct {
 	}
 }
 
-// The digest is a GMAC under a random key that lives and dies with the process and whose output never leaves it: as hard to collide as
-// 128 bits allow for somebody who does not know the key, and a third of the time of SHA-256. One nonce for all is harmless because no tag is ever shown.
+// The digest is a GMAC under a random key of this process, and never leaves it:
+// as hard to collide as 128 bits allow for somebody who does not know the key, in
+// a third of the time of SHA-256. One nonce for all is harmless, since no tag is
+// ever shown.
 func newMemory(tokens int) (*memory, error) {
 	m := &memory{perShard: (max(tokens, 0) + memoryShards - 1) / memoryShards}
 	m.scratch.New = func() any { return new(scratch) }
@@ -93,7 +95,8 @@ func (m *memory) forget(id digest) {
 	delete(s.tokens, id)
 }
 
-// keep adds a token. Where its shard is full, one of a few picked at random goes: an expired one, else the one that expires first.
+// keep adds a token. If its shard is full, one of a few picked at random goes: an
+// expired one, else the one that expires first.
 func (m *memory) keep(id digest, entry *remembered, now time.Time) {
 	if m.perShard == 0 {
 		return

@@ -10,8 +10,10 @@ import (
 	"time"
 )
 
-// Require lets a request pass only with a valid token that carries every one of the privileges (none: any valid token), and puts its
-// [Principal] into the request's context. Refusals are answered as RFC 6750 §3 asks, with a JSON body.
+// Require returns middleware that lets a request pass only with a valid token that
+// carries all of the privileges; with none, any valid token. It puts the token's
+// [Principal] into the request's context. Refusals are answered as RFC 6750 §3
+// requires, with a JSON body.
 func (v *Verifier) Require(privileges ...string) func(http.Handler) http.Handler {
 	return v.guard(privileges, func(p *Principal) bool {
 		for _, name := range privileges {
@@ -52,7 +54,8 @@ func (v *Verifier) guard(privileges []string, allowed func(*Principal) bool) fun
 	}
 }
 
-// Authenticate takes the token from the one Authorization header (RFC 6750 §2.1; never from the body or the URL) and verifies it. Every error is an [*Error].
+// Authenticate verifies the token in the request's one Authorization header (RFC
+// 6750 §2.1), never one in the body or the URL. Every error is an [*Error].
 func (v *Verifier) Authenticate(r *http.Request) (*Principal, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -66,7 +69,8 @@ func (v *Verifier) Authenticate(r *http.Request) (*Principal, error) {
 	return v.Verify(r.Context(), token)
 }
 
-// WriteError answers with an error of [Verifier.Authenticate] as RFC 6750 §3 and, for resource_metadata, RFC 9728 §5.1 ask.
+// WriteError answers with an error of [Verifier.Authenticate] as RFC 6750 §3 and,
+// for resource_metadata, RFC 9728 §5.1 require.
 func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	var refusal *Error
 	if !errors.As(err, &refusal) {

@@ -2,14 +2,17 @@ package resourceserver
 
 import "time"
 
-// believedAfter is for how long a clock that has jumped ahead must stay there before it is believed.
+// believedAfter is how long a clock that has jumped ahead must stay there before
+// it is believed.
 const believedAfter = time.Hour
 
-// maxSlew is how far a clock may move against the monotonic one between two looks without having jumped.
+// maxSlew is how far a clock may move against the monotonic one, between two
+// looks, without having jumped.
 const maxSlew = time.Second
 
-// patience compares a clock with the monotonic one, which nobody can set. A clock that is set back is believed at once, one that is set ahead after an hour: by the
-// wrong time no revocation shall be forgotten.
+// patience compares a clock with the monotonic one, which nobody can set. A clock
+// that is set back is believed at once, one that is set ahead after an hour: no
+// revocation may be forgotten because of a wrong time.
 type patience struct {
 	started time.Time     // where the monotonic clock is counted from
 	known   bool          // ahead is

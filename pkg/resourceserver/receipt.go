@@ -12,10 +12,12 @@ import (
 	"time"
 )
 
-// receiptWithin spreads the receipts of all followers of a feed: the server sends the news to the last one before it hears from all at once.
+// receiptWithin spreads the receipts of all subscribers: the server can send the
+// news to the last one before all confirm at once.
 const receiptWithin = 20 * time.Millisecond
 
-// receipts is what the issuer is still to be told: the newest cursor that is enforced here.
+// receipts is what the issuer is still to be told: the newest cursor that is
+// enforced here.
 type receipts struct {
 	wake chan struct{}
 
@@ -39,8 +41,9 @@ func (r *receipts) newest() string {
 	return r.cursor
 }
 
-// confirm tells the issuer what is enforced here, one receipt at a time: what becomes due while one is on its way goes with the next. It is for the
-// people who wait for a revocation; nothing here depends on it.
+// confirm tells the issuer what is enforced here, one receipt at a time: what
+// becomes due while one is on its way goes with the next. It serves those who wait
+// for a revocation; nothing here depends on it.
 func (f *follower) confirm(ctx context.Context) {
 	for {
 		select {

@@ -28,7 +28,8 @@ func (f *follower) silence() time.Duration {
 	return min(maxSilence, max(minSilence, f.cfg.MaxStaleness/2))
 }
 
-// stream follows the feed until it is cut. The cursor moves with what was applied, so that the next one goes on from there.
+// stream follows the feed until it is cut. The cursor moves with what was applied,
+// so that the next stream goes on from there.
 func (f *follower) stream(ctx context.Context) error {
 	at, err := f.endpoint(ctx)
 	if err != nil {
@@ -152,7 +153,7 @@ func (r *eventReader) next() (e event, err error) {
 	}
 }
 
-// line reads up to the end of a line, which is not part of it. It is valid until the next one is read.
+// line returns the next line without its end. It is valid until the next call.
 func (r *eventReader) line(limit int) ([]byte, error) {
 	line, err := r.in.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

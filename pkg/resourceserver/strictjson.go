@@ -14,9 +14,11 @@ import (
 
 var errNotObject = errors.New("not a JSON object in UTF-8")
 
-// members calls visit with each member of the JSON object in data, names unescaped, values raw. It refuses whatever two readers might
-// understand differently: a repeated name, a name that differs from a known one only in case (encoding/json would take it), more
-// than limit members, anything after the object (RFC 8725 §2.6 and §3.10; RFC 7519 §4).
+// members calls visit with each member of the JSON object in data, names unescaped,
+// values raw. It refuses what two readers might understand differently: a repeated
+// name, a name that differs from a known one only in case (encoding/json would take
+// it), more than limit members, anything after the object (RFC 8725 §2.6 and §3.10;
+// RFC 7519 §4).
 func members(data []byte, known []string, limit int, visit func(name string, value []byte) error) error {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return errNotObject
@@ -147,7 +149,8 @@ func integer(raw []byte) (int64, error) {
 	return n, nil
 }
 
-// moment reads a NumericDate (RFC 7519 §2): seconds, possibly with a fraction, which is dropped.
+// moment reads a NumericDate (RFC 7519 §2): seconds, possibly with a fraction,
+// which is dropped.
 func moment(raw []byte) (time.Time, error) {
 	n, err := integer(raw)
 	if err != nil {

@@ -35,8 +35,9 @@ type jws struct {
 	signature []byte
 }
 
-// split takes a token apart and checks all that can be checked without a key. The text must be the only one for its content, so that no
-// second spelling of a token passes: base64url and two dots, no line breaks, no padding, no stray bits.
+// split takes a token apart and checks all that can be checked without a key. The
+// text must be the only one for its content, so that no second spelling of a token
+// passes: base64url and two dots, no line breaks, no padding, no stray bits.
 func split(token string) (jws, *Error) {
 	if len(token) > maxTokenSize {
 		return jws{}, tooLong()
@@ -66,7 +67,8 @@ func isBase64URL(s string) bool {
 	return s != ""
 }
 
-// readHeader checks the JOSE header: RFC 9068 §4 (typ), RFC 7515 §4.1.11 (crit), RFC 8725 §3.1 (alg).
+// readHeader checks the JOSE header: typ (RFC 9068 §4), crit (RFC 7515 §4.1.11) and
+// alg (RFC 8725 §3.1).
 func (t *jws) readHeader(raw []byte) *Error {
 	typ, critical := "", false
 	err := members(raw, headerNames, maxHeaderMembers, func(name string, value []byte) (err error) {
@@ -152,8 +154,10 @@ func (v *Verifier) authentic(ctx context.Context, token string) (*remembered, *E
 	return &remembered{principal: NewPrincipal(claims), kid: t.kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
 }
 
-// Authentic is the first half of [Verifier.Verify]: it says what a token claims where a key of the issuer has signed it, whatever its time, audience and
-// revocation. It serves to explain a refusal, never to let anybody in. Every error is an [*Error].
+// Authentic is the first half of [Verifier.Verify]: it returns what a token claims
+// if a key of the issuer has signed it, whatever its time, audience and revocation.
+// It serves to explain a refusal, never to let anybody in. Every error is an
+// [*Error].
 func (v *Verifier) Authentic(ctx context.Context, token string) (*Principal, error) {
 	entry, refusal := v.authentic(ctx, token)
 	if refusal != nil {
@@ -162,7 +166,8 @@ func (v *Verifier) Authentic(ctx context.Context, token string) (*Principal, err
 	return entry.principal, nil
 }
 
-// Judge is the second half of [Verifier.Verify]: whether claims that are known to be authentic would be accepted here and now. Every error is an [*Error].
+// Judge is the second half of [Verifier.Verify]: it returns nil if claims that are
+// known to be authentic would be accepted here and now. Every error is an [*Error].
 func (v *Verifier) Judge(p *Principal) error {
 	if refusal := v.checkClaims(&p.Claims, v.cfg.Clock()); refusal != nil {
 		return refusal
@@ -175,7 +180,8 @@ func (v *Verifier) Judge(p *Principal) error {
 	return nil
 }
 
-// checkClaims does the checks of RFC 9068 §4 and RFC 8725 §3.8, §3.9 that compare claims with what is expected here.
+// checkClaims does the checks of RFC 9068 §4 and RFC 8725 §3.8 and §3.9 that
+// compare claims with what is expected here.
 func (v *Verifier) checkClaims(c *Claims, now time.Time) *Error {
 	leeway := v.cfg.Leeway
 	switch {

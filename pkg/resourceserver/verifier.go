@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Verifier checks tokens of one issuer for one audience. It is safe for concurrent use; [Verifier.Close] ends what it runs in the background.
+// Verifier checks tokens of one issuer for one audience. It is safe for concurrent
+// use. [Verifier.Close] ends what it runs in the background.
 type Verifier struct {
 	cfg                      Config
 	issuerText, audienceText string // fit for a quoted header parameter
@@ -16,14 +17,16 @@ type Verifier struct {
 	disc   *discovery
 	keys   KeySource
 	memory *memory
-	feed   *follower // nil where no feed is followed
+	feed   *follower // nil if no feed is followed
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
-// New makes a Verifier. It makes no call itself: keys and revocations are fetched in the background, at once and for as long as the issuer
-// does not answer again and again, so that a resource server may start before its issuer. The error names every fault of the configuration.
+// New returns a Verifier. It makes no call itself: keys and revocations are
+// fetched in the background, again and again if the issuer does not answer, so
+// that a resource server may start before its issuer. The error names every fault
+// of the configuration.
 func New(cfg Config) (*Verifier, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -51,7 +54,8 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Close stops following keys and revocations and returns when all of it has ended. The Verifier must not be used afterwards.
+// Close stops following keys and revocations, and returns when all of it has
+// ended. The Verifier must not be used afterwards.
 func (v *Verifier) Close() error {
 	v.stop()
 	v.done.Wait()
@@ -61,11 +65,10 @@ func (v *Verifier) Close() error {
 	return nil
 }
 
-// Nudge says that the issuer may have revoked something. If the feed is polled,
-// it is asked at once rather than at its next turn, but at most four times a
-// second; a stream brings what is new by itself, and nothing happens. It is
-// for whoever hears of revocations by another way that is fast but need not be
-// trusted, such as the subpackage redisfeed.
+// Nudge says that the issuer may have revoked something. A polled feed is then
+// asked at once, but at most four times a second; a stream brings what is new by
+// itself, and nothing happens. Nudge is for callers that hear of revocations in
+// another way, which is fast but need not be trusted, such as subpackage redisfeed.
 func (v *Verifier) Nudge() {
 	if v.feed == nil {
 		return
@@ -76,8 +79,10 @@ func (v *Verifier) Nudge() {
 	}
 }
 
-// Verify checks a token as RFC 9068 §4 and RFC 8725 ask and says whose it is. Every error is an [*Error]. The context bounds the wait for
-// keys and, with [Introspect], for the issuer's answer; a remembered token needs neither.
+// Verify checks a token as RFC 9068 §4 and RFC 8725 require, and returns its
+// principal. Every error is an [*Error]. The context bounds the wait for keys
+// and, with [Introspect], for the issuer's answer; a remembered token waits for
+// neither.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
 	if p, refusal := v.verify(ctx, token); refusal == nil {
 		return p, nil
@@ -117,7 +122,8 @@ func (v *Verifier) verify(ctx context.Context, token string) (*Principal, *Error
 	return entry.principal, nil
 }
 
-// recall finds a remembered token, but only while the issuer still has the very key that signed it.
+// recall returns a remembered token, if the issuer still has the very key that
+// signed it.
 func (v *Verifier) recall(ctx context.Context, id digest) *remembered {
 	entry := v.memory.find(id)
 	if entry == nil {
@@ -130,8 +136,9 @@ func (v *Verifier) recall(ctx context.Context, id digest) *remembered {
 	return entry
 }
 
-// isRevoked asks the set only where it has grown since it was last asked about this token. The generation is read before the set, so that
-// an entry added in between leads to one check too many, never to one too few.
+// isRevoked asks the set only if it has grown since it was last asked about this
+// token. The generation is read before the set, so that an entry added in between
+// leads to one check too many, never to one too few.
 func (v *Verifier) isRevoked(entry *remembered) bool {
 	set := v.cfg.Revocations
 	if set == nil {
@@ -159,8 +166,9 @@ func (v *Verifier) whenStale(ctx context.Context, token string) *Error {
 	}
 }
 
-// Ready waits until keys are there and, where a feed is followed, revocations have been read once; or until ctx is done, whose error it
-// then wraps together with what is missing. Call it before serving, or with a short context from a readiness probe.
+// Ready returns nil once keys are there and, if a feed is followed, revocations
+// have been read. If ctx is done before, the error wraps what is missing. Call it
+// before serving, or with a short context from a readiness probe.
 func (v *Verifier) Ready(ctx context.Context) error {
 	for {
 		err := v.missing()
