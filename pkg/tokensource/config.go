@@ -16,45 +16,56 @@ import (
 type AuthStyle int
 
 const (
-	// Basic sends them in the Authorization header, each form-urlencoded first (RFC 6749 §2.3.1). Every server must know it.
+	// Basic sends them in the Authorization header, each form-urlencoded first
+	// (RFC 6749 §2.3.1). Every server must support it.
 	Basic AuthStyle = iota
-	// Post sends them as client_id and client_secret in the body, for servers that know nothing else.
+	// Post sends them as client_id and client_secret in the body, for servers
+	// that support nothing else.
 	Post
 )
 
-// Config says whose tokens a [Source] asks for, and where. Needed are: Issuer or TokenURL, ClientID, and one of ClientSecret and ClientSecretFile.
+// Config says whose tokens a [Source] asks for, and where. Required are Issuer or
+// TokenURL, ClientID, and either ClientSecret or ClientSecretFile.
 type Config struct {
 	// Issuer is the server's address, exactly as it calls itself, such as
 	// "https://auth.example.com". The token endpoint is looked up in its metadata
 	// (RFC 8414, or else OpenID Connect Discovery) at the first request and
 	// remembered. Nothing is guessed: without metadata no secret is sent anywhere.
 	Issuer string
-	// TokenURL is the token endpoint itself; with it no metadata is fetched and Issuer is not used. Both addresses must be https, save on a loopback host.
+	// TokenURL is the token endpoint itself. With it no metadata are fetched, and
+	// Issuer is not used. Both must begin with https://, unless the host is a
+	// loopback one.
 	TokenURL string
 
 	ClientID     string
 	ClientSecret svcauth.Secret // of any form, for other servers have other forms
-	// ClientSecretFile holds the secret, alone, white space around it aside. It is read anew for each request to the server.
+	// ClientSecretFile holds the secret and nothing else but white space around
+	// it. It is read anew for each request to the server.
 	ClientSecretFile string
 
 	// Scopes are the privileges to ask for; none: all that the client may have.
 	Scopes []string
 	// Resource limits the token to these APIs: absolute URIs without fragment (RFC 8707).
 	Resource []string
-	// Audience is the "audience" parameter, for servers that know it better than "resource". At most one (RFC 6749 §3.2 forbids to repeat a parameter).
+	// Audience is the "audience" parameter, for servers that take it instead of
+	// "resource": at most one, since RFC 6749 §3.2 forbids repeated parameters.
 	Audience []string
 
 	// AuthStyle is [Basic] by default.
 	AuthStyle AuthStyle
-	// HTTPClient sends the requests to the server; nil: a client of its own. Its redirect policy is not used: redirects are never followed.
+	// HTTPClient sends the requests to the server; nil: a new client. Redirects
+	// are never followed, whatever its CheckRedirect says.
 	HTTPClient *http.Client
 	// UserAgent is the header of these requests; empty: "svcauth-tokensource".
 	UserAgent string
-	// Timeout bounds one attempt, not the whole call, which has its context; 0: 10 seconds.
+	// Timeout bounds one attempt; the context bounds the whole call. 0 means 10
+	// seconds.
 	Timeout time.Duration
-	// MaxRetries is how often a request that may succeed later is sent again; 0: 3 times, negative: never.
+	// MaxRetries is how often a request that may succeed later is sent again. 0
+	// means 3 times, a negative number never.
 	MaxRetries int
-	// Now is the clock by which tokens expire; nil: time.Now. For tests: timers run on real time nevertheless.
+	// Now is the clock by which tokens expire; nil: time.Now. It is for tests.
+	// Timers use real time all the same.
 	Now func() time.Time
 }
 

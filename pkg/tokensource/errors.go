@@ -16,7 +16,8 @@ import (
 // ErrClosed is what [Source.Token] gives after [Source.Close].
 var ErrClosed = errors.New("tokensource: the source is closed")
 
-// Error says why the server gave no token. Get it with errors.As. Its text, its fields and what it wraps hold no secret and no token.
+// Error says why the server gave no token; use errors.As. Its text, its fields and
+// what it wraps hold no secret and no token.
 type Error struct {
 	StatusCode  int           // of the answer; 0 where there was none
 	Code        string        // "error" of RFC 6749 §5.2, such as "invalid_client" or "invalid_scope"; empty where the answer had none
@@ -68,13 +69,15 @@ type credential struct {
 	secret svcauth.Secret
 }
 
-// basic is the value of the Authorization header, RFC 6749 §2.3.1: each part form-urlencoded, so that a colon or an umlaut survives.
+// basic returns the value of the Authorization header, RFC 6749 §2.3.1: each part
+// form-urlencoded, so that a colon or an umlaut survives.
 func (c credential) basic() string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret.Reveal())))
 }
 
-// scrub takes every form in which the secret travels out of a text that came from elsewhere: a server may echo what it was sent, and a
-// RoundTripper may print the request that failed.
+// scrub returns a foreign text without any form in which the secret travels: a
+// server may echo what it was sent, and a RoundTripper may print the request that
+// failed.
 func (c credential) scrub(text string) string {
 	if c.secret == "" {
 		return text
@@ -99,7 +102,9 @@ func (c credential) clean(text string, limit int) string {
 	return strings.TrimSpace(text)
 }
 
-// cause makes an error of net/http fit to be wrapped: without the address (its query may hold what nobody should see), and only its text where that shows the secret.
+// cause makes an error of net/http fit to be wrapped: without the address, whose
+// query may hold what nobody should see, and as a scrubbed text if it shows the
+// secret.
 func (c credential) cause(err error) error {
 	var outer *url.Error
 	for errors.As(err, &outer) {

@@ -23,8 +23,9 @@ const (
 	maxAnswer     = 256 << 10 // bytes of a server's answer
 	maxSecretFile = 64 << 10  // bytes
 	maxLifetime   = 365 * 24 * time.Hour
-	// unknownLifetime is for a server that does not say how long its token lives (RFC 6749 §5.1 only recommends it). Forever would be wrong for
-	// each token that does expire; so the token is asked for again soon, which costs little.
+	// unknownLifetime is for a server that does not say how long its token lives,
+	// which RFC 6749 §5.1 only recommends. To ask again soon costs little; never
+	// to ask again would be wrong for every token that does expire.
 	unknownLifetime = 5 * time.Minute
 )
 
@@ -76,7 +77,8 @@ func (c Config) readSecret() (svcauth.Secret, error) {
 	return svcauth.Secret(secret), nil
 }
 
-// send sends req once and gives the body of a 200; everything else is an Error that says whether another attempt makes sense.
+// send sends req once and returns the body of a 200. Everything else is an Error,
+// which says whether another attempt makes sense.
 func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", s.config.UserAgent)
@@ -104,7 +106,8 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 	return nil, failure
 }
 
-// broken describes an attempt that got no answer. A certificate that is not trusted, or a server that speaks no TLS, will not be better a second later.
+// broken describes an attempt that got no answer. A certificate that is not
+// trusted, or a server without TLS, will be the same a second later.
 func (s *Source) broken(failure *Error, ctx context.Context, with credential, err error) *Error {
 	var untrusted *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
@@ -136,7 +139,8 @@ func refusal(failure *Error, res *http.Response, body []byte, with credential, n
 	}
 }
 
-// parseToken reads an answer of RFC 6749 §5.1. Its errors show nothing of the answer, and a refresh token in it is not even read.
+// parseToken reads an answer of RFC 6749 §5.1. Its errors show nothing of the
+// answer, and it does not read a refresh token.
 func parseToken(answer []byte, asked time.Time) (*token, error) {
 	var said struct {
 		AccessToken string          `json:"access_token"`

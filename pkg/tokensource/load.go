@@ -13,7 +13,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// LoadOptions are what the program itself was told: the attributes of a Terraform provider, the flags of a command. Leave empty what it was not told.
+// LoadOptions are what the program itself was told: the attributes of a Terraform
+// provider, the flags of a command. Leave empty what it was not told.
 type LoadOptions struct {
 	URL              string // the issuer
 	ClientID         string
@@ -29,8 +30,10 @@ type LoadOptions struct {
 	Getenv func(string) string // nil: os.Getenv
 }
 
-// Provenance says where each field of a loaded configuration came from, such as "attribute url", "environment SVCAUTH_CLIENT_ID" or
-// `profile "default" in /home/me/.config/svcauth/credentials`. Empty: from nowhere. It never holds a value.
+// Provenance says where each field of a loaded configuration came from, such as
+// "attribute url", "environment SVCAUTH_CLIENT_ID" or `profile "default" in
+// /home/me/.config/svcauth/credentials`; empty if the field is not set. It never
+// holds a value.
 type Provenance struct {
 	URL          string
 	ClientID     string
@@ -38,21 +41,28 @@ type Provenance struct {
 	CAFile       string
 }
 
-// FromEnvironment is [Load] for a program that was told nothing: the environment, then the profile file.
+// FromEnvironment is [Load] without options: it looks into the environment, then
+// into the profile file.
 func FromEnvironment() (Config, error) {
 	config, _, err := Load(LoadOptions{})
 	return config, err
 }
 
-// Load puts together Issuer, ClientID, ClientSecret or ClientSecretFile and, where a CA file is named, HTTPClient; the caller sets the rest. Each field comes from the first that has it:
+// Load returns a configuration with Issuer, ClientID, ClientSecret or
+// ClientSecretFile and, if a CA file is named, HTTPClient; the caller sets the rest.
+// Each field comes from the first of these that has it:
 //
 //  1. the options;
-//  2. the environment: SVCAUTH_URL, SVCAUTH_CLIENT_ID, SVCAUTH_CLIENT_SECRET or SVCAUTH_CLIENT_SECRET_FILE, SVCAUTH_CA_FILE;
-//  3. the profile named by SVCAUTH_PROFILE (otherwise "default") in the file SVCAUTH_CONFIG_FILE (otherwise ~/.config/svcauth/credentials).
-//     A profile named in the options comes second, before the environment.
+//  2. the environment: SVCAUTH_URL, SVCAUTH_CLIENT_ID, SVCAUTH_CLIENT_SECRET or
+//     SVCAUTH_CLIENT_SECRET_FILE, SVCAUTH_CA_FILE;
+//  3. the profile SVCAUTH_PROFILE (or "default") in the file SVCAUTH_CONFIG_FILE
+//     (or ~/.config/svcauth/credentials). A profile named in the options comes
+//     before the environment.
 //
-// The id and the secret always come from one and the same of these, for half of one credential and half of another is none. The profile file is read only
-// where something is missing without it, or where it or a profile was named. It belongs to its owner alone (mode 0600) and looks like this:
+// The id and the secret come from the same source, since half of one credential and
+// half of another are none. The profile file is read only if something is missing
+// without it, or if it or a profile was named. Its mode must be 0600, and it looks
+// like this:
 //
 //	[default]
 //	url           = https://auth.example.com
@@ -60,7 +70,8 @@ func FromEnvironment() (Config, error) {
 //	client_secret = svcs_…
 //	# or client_secret_file = secret.txt; and, where needed, ca_file = ca.pem: relative to this file
 //
-// An error names what was tried and where each field came from, never a value; Provenance is filled as far as it went even then.
+// An error says what was tried and where each field came from, never a value. The
+// Provenance is filled as far as Load got, also with an error.
 func Load(options LoadOptions) (Config, Provenance, error) {
 	if options.Getenv == nil {
 		options.Getenv = os.Getenv
@@ -169,7 +180,8 @@ func (s source) hasCredential() bool {
 	return false
 }
 
-// complete says whether the sources so far need no other. Half a credential is not made whole by another source, so it needs none either.
+// complete reports whether the sources so far need no other. Another source can't
+// complete half a credential, so half a one needs none either.
 func (l *loading) complete() bool {
 	url, _ := l.first("url")
 	if l.options.AddressOnly && url != "" {
@@ -183,7 +195,8 @@ func (l *loading) complete() bool {
 	return false
 }
 
-// credential takes id and secret from the first source that has any part of one, whole, or refuses.
+// credential takes id and secret from the first source that has any part of one,
+// or refuses if that has not both.
 func (l *loading) credential(config *Config, from *Provenance) error {
 	for _, s := range l.sources {
 		if !s.hasCredential() {
@@ -248,7 +261,8 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	return errors.New(text + "; tried " + strings.Join(tried, ", ") + "; " + next)
 }
 
-// trusting makes a client that trusts the system's certificates and those of the file.
+// trusting returns a client that trusts the system's certificates and those in the
+// file.
 func trusting(caFile string) (*http.Client, error) {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {

@@ -18,10 +18,12 @@ const (
 	maxProfileFile = 1 << 20 // bytes
 )
 
-// profileFields are the keys of a profile, and in capitals after SVCAUTH_ the variables of the environment.
+// profileFields are the keys of a profile and, in capitals after SVCAUTH_, the
+// variables of the environment.
 var profileFields = []string{"url", "client_id", "client_secret", "client_secret_file", "ca_file"}
 
-// named says whether somebody asked for a profile or a profile file, so that its absence is a mistake.
+// named reports whether a profile or a profile file was asked for, so that its
+// absence is a mistake.
 func (l *loading) named() bool {
 	return cmp.Or(l.options.Profile, l.options.ConfigFile, l.options.Getenv("SVCAUTH_PROFILE"), l.options.Getenv("SVCAUTH_CONFIG_FILE")) != ""
 }
@@ -78,7 +80,8 @@ func expand(path, home string) string {
 	return path
 }
 
-// readPrivate reads a file that holds secrets. The mode is asked of the open file, so that it is the one that is read.
+// readPrivate reads a file that holds secrets. It checks the mode of the open file,
+// so that it is the one that is read.
 func readPrivate(path string) (string, error) {
 	if path == "" {
 		return "", fmt.Errorf("the profile file can't be found, because there is no home directory: %w", fs.ErrNotExist)
@@ -112,7 +115,8 @@ func readPrivate(path string) (string, error) {
 	return string(content), nil
 }
 
-// parseProfiles reads "[profile]" and "key = value" lines; # or ; begins a comment line. Errors name the line, never what is in its value.
+// parseProfiles reads "[profile]" and "key = value" lines; # or ; begins a comment
+// line. Errors name the line, never a value.
 func parseProfiles(content string) (map[string]map[string]string, error) {
 	profiles := map[string]map[string]string{}
 	var current map[string]string

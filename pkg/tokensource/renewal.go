@@ -22,7 +22,8 @@ func (s *Source) keep(t *token, now time.Time) {
 	s.schedule(ahead)
 }
 
-// miss remembers why there is no new token, and tries again in the background while there still is an old one. The lock is held.
+// miss remembers why there is no new token, and tries again in the background while
+// there still is an old one. The caller holds the lock.
 func (s *Source) miss(err error, now time.Time) {
 	var failure *Error
 	if errors.As(err, &failure) && failure.RetryAfter > 0 {
@@ -51,7 +52,7 @@ func (s *Source) schedule(ahead time.Duration) {
 			return
 		}
 		now := s.config.Now()
-		// A source that nobody uses falls silent, and without a timer it can be collected, closed or not.
+		// Without a timer, a source that nobody uses is garbage, closed or not.
 		if s.current == nil || s.life.Err() != nil || now.Sub(s.lastUsed) > min(s.current.lifetime, maxIdle) {
 			return
 		}

@@ -12,13 +12,16 @@ import (
 const (
 	firstBackOff = 250 * time.Millisecond
 	maxBackOff   = 10 * time.Second
-	// maxPatience is the longest Retry-After that is waited for within a call; what asks for more fails at once and says so.
+	// maxPatience is the longest Retry-After that a call waits for. If the server
+	// asks for more, the call fails at once and says so.
 	maxPatience = 30 * time.Second
-	// maxSilence is for how long at most a server can keep a source from asking again by a Retry-After that was not waited for.
+	// maxSilence is the longest time for which a Retry-After that no call waited
+	// for keeps the source from asking again.
 	maxSilence = time.Minute
 )
 
-// retrying makes attempts until one succeeds, one fails for good, or there were enough.
+// retrying makes attempts until one succeeds, one fails for good, or MaxRetries are
+// used up.
 func (s *Source) retrying(attempt func(context.Context) *Error) error {
 	for sent := 1; ; sent++ {
 		ctx, cancel := context.WithTimeout(s.life, s.config.Timeout)

@@ -12,15 +12,19 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Revoke gives a token of this client back (RFC 7009): once it returns nil the server refuses the token. A token that the server does not know, or that has expired, is
-// no error. The Source forgets it too. Errors are as those of [Source.Token]; it needs Issuer, whose metadata names the endpoint.
+// Revoke revokes a token of this client (RFC 7009): once it returns nil, the server
+// refuses the token. A token that is unknown or has expired is no error. The Source
+// drops it too. Errors are those of [Source.Token]. It needs Issuer, whose metadata
+// name the endpoint.
 func (s *Source) Revoke(ctx context.Context, accessToken string) error {
 	_, err := s.RevokeAndWait(ctx, accessToken, 0)
 	return err
 }
 
-// RevokeAndWait is [Source.Revoke] that lets a svcauth server hold its answer for up to wait, until every connected resource server enforces the revocation, and
-// gives how many do. svcauth takes at most [svcauth.MaxWait]. Nil: the server does not say, or wait is 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
+// RevokeAndWait is [Source.Revoke], but an svcauth server may hold its answer for up
+// to wait, at most [svcauth.MaxWait], until every connected resource server enforces
+// the revocation. It returns how many do; nil if the server does not say, or wait is
+// 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
 func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait time.Duration) (*svcauth.Enforcement, error) {
 	s.Drop(accessToken)
 	answer, err := s.tell(ctx, "revocation_endpoint", func(m metadata) string {
@@ -40,7 +44,8 @@ func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait tim
 	return enforcement, nil
 }
 
-// Active asks the server whether a token of this client is live (RFC 7662): not expired, not revoked. Errors are as those of [Source.Revoke].
+// Active returns whether the server says that a token of this client is active (RFC
+// 7662): not expired, not revoked. Errors are those of [Source.Revoke].
 func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 	answer, err := s.tell(ctx, "introspection_endpoint", func(m metadata) string { return m.Introspection }, accessToken)
 	if err != nil {
@@ -55,7 +60,8 @@ func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 	return *said.Active, nil
 }
 
-// tell sends a token to one of the server's other endpoints, with the client's authentication.
+// tell sends a token to another endpoint of the server, with the client's
+// authentication.
 func (s *Source) tell(ctx context.Context, name string, pick func(metadata) string, accessToken string) (answer []byte, err error) {
 	if s.config.Issuer == "" {
 		return nil, errors.New("tokensource: Issuer is not set, and only its metadata names the " + name)
@@ -78,7 +84,8 @@ func (s *Source) tell(ctx context.Context, name string, pick func(metadata) stri
 	return answer, err
 }
 
-// authenticated sends a form with the client's id and secret, once. The secret file is read here, so that each attempt uses the newest secret.
+// authenticated sends a form with the client's id and secret, once. It reads the
+// secret file, so that each attempt uses the newest secret.
 func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Values) ([]byte, *Error) {
 	secret, err := s.config.readSecret()
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Source gives the access tokens of one client. Make it with [New]; any number of goroutines may use it.
+// Source returns the access tokens of one client. Make one with [New]. It is safe
+// for concurrent use.
 type Source struct {
 	config Config
 	client *http.Client    // HTTPClient, that follows no redirect
@@ -44,8 +45,9 @@ type flight struct {
 	err   error
 }
 
-// New checks the configuration and makes a Source. It sends nothing: the first call of [Source.Token] does. A ClientSecretFile is read once,
-// so that a wrong path is found at the start. Errors say which field is wrong and what was expected.
+// New returns a Source for a checked configuration. It sends nothing: the first call
+// of [Source.Token] does. It reads a ClientSecretFile once, so that a wrong path is
+// found at the start. Errors say which field is wrong and what was expected.
 func New(config Config) (*Source, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -66,10 +68,12 @@ func New(config Config) (*Source, error) {
 	return s, nil
 }
 
-// Token gives a token that is valid now: at once where there is one, else after one request to the server, shared by all who ask meanwhile.
-// It waits no longer than ctx, which bounds this call only. The result is the caller's own; its Extra("scope") is what the server said of the scope.
+// Token returns a token that is valid now: at once if there is one, else after one
+// request to the server, which is shared by all who ask meanwhile. The context
+// bounds this call only. The result is the caller's own; its Extra("scope") is the
+// scope that the server named.
 //
-// Errors: [*Error] where the server gave none, [ErrClosed], or ctx's.
+// The error is [*Error] if the server gave no token, [ErrClosed], or the context's.
 func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 	now := s.config.Now()
 	s.mu.Lock()
@@ -116,7 +120,8 @@ func gaveUp(ctx context.Context) error {
 	return fmt.Errorf("tokensource: waiting for a token: %w", context.Cause(ctx))
 }
 
-// TokenSource is the Source for libraries that want an [oauth2.TokenSource]. Their calls carry no context; ctx bounds them all.
+// TokenSource returns the Source for libraries that take an [oauth2.TokenSource].
+// Their calls have no context; ctx bounds them all.
 func (s *Source) TokenSource(ctx context.Context) oauth2.TokenSource { return adapter{ctx, s} }
 
 type adapter struct {
@@ -126,7 +131,8 @@ type adapter struct {
 
 func (a adapter) Token() (*oauth2.Token, error) { return a.source.Token(a.ctx) }
 
-// Drop forgets a token that an API refused, if it is still the current one, so that the next call asks for another. [Source.Transport] does it by itself.
+// Drop forgets a token that an API refused, if it is still the current one, so that
+// the next call gets another. [Source.Transport] does that by itself.
 func (s *Source) Drop(accessToken string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,8 +142,9 @@ func (s *Source) Drop(accessToken string) {
 	}
 }
 
-// Close ends a request under way, with [ErrClosed] for whoever waits for it, and all renewal. It gives nil, and may be called twice. The
-// token is not revoked: another process may share the client, and it expires by itself.
+// Close ends renewal and a request under way, whose callers get [ErrClosed]. It
+// returns nil, and may be called twice. The token is not revoked: it expires by
+// itself.
 func (s *Source) Close() error {
 	s.mu.Lock()
 	s.end()
@@ -206,7 +213,8 @@ func (s *Source) obtain() (got *token, err error) {
 			return failure
 		})
 	}
-	// Where it was no OAuth2 answer that refused, the endpoint may have moved: the metadata is read again next time.
+	// If it was no OAuth2 answer that refused, the endpoint may have moved: the
+	// metadata are read again next time.
 	if failure := (*Error)(nil); errors.As(err, &failure) && failure.Code == "" {
 		s.endpoint = ""
 	}

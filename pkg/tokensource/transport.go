@@ -6,12 +6,16 @@ import (
 	"net/http"
 )
 
-// Transport gives an [http.RoundTripper] that adds the token to each request as "Authorization: Bearer …" (RFC 6750 §2.1) and sends it through base. Nil: through
-// the transport that the Source itself uses, and so with the same trust in certificates.
+// Transport returns an [http.RoundTripper] that adds the token to each request as
+// "Authorization: Bearer …" (RFC 6750 §2.1) and sends it through base; if that is
+// nil, through the transport that the Source uses, which trusts the same
+// certificates.
 //
-// Where the API answers 401, that very token is dropped and the request sent once more with a new one, if its body can be sent again (there is none,
-// or GetBody is set, as net/http does for the usual readers); else the answer is given as it is, and the next request has a new token. Where no new
-// token can be had, the error says why (see [Source.Token]).
+// If the API answers 401, that token is dropped and the request sent once more with
+// a new one, provided that its body can be sent again: there is none, or GetBody is
+// set, as net/http does for the usual readers. Else the 401 is returned, and the
+// next request has a new token. If no new token can be had, the error says why (see
+// [Source.Token]).
 //
 // After a redirect to another host, or from https to http, no token is sent along.
 func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
@@ -57,11 +61,12 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, fmt.Errorf("the API refused the token (401), and a new one could not be had: %w", err)
 	}
-	// A second 401 is the API's word on this client, rather than on one token: the new token stays.
+	// A second 401 is about the client rather than the token: the new one stays.
 	return t.send(req, body, second.AccessToken)
 }
 
-// send sends a copy of req (a RoundTripper must not change what it is given), and gives an answer that does not point at the copy, which holds the token.
+// send sends a copy of req, which a RoundTripper must not change, and returns an
+// answer that does not point at the copy, which holds the token.
 func (t transport) send(req *http.Request, body io.ReadCloser, accessToken string) (*http.Response, error) {
 	out := req.Clone(req.Context())
 	out.Body = body
@@ -76,8 +81,9 @@ func (t transport) send(req *http.Request, body io.ReadCloser, accessToken strin
 	return res, err
 }
 
-// elsewhere says whether req follows a redirect to another origin than the one that its sender meant. net/http takes the Authorization header off
-// such requests; it would be no use if it was put on again here.
+// elsewhere reports whether req follows a redirect to another origin than its sender
+// meant. net/http removes the Authorization header from such requests; it must not
+// be added again here.
 func elsewhere(req *http.Request) bool {
 	first := req
 	for first.Response != nil && first.Response.Request != nil {
