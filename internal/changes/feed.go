@@ -179,8 +179,9 @@ func entryOf(c store.Change, event []byte) json.RawMessage {
 	return event[end-len(c.Payload) : end : end]
 }
 
-// beginAnew moves a follower's cursor to the beginning.
-const beginAnew = "id: 0\n\n"
+// beginAnew moves a follower's cursor to the beginning. It has data because
+// usual readers drop a block without, and its id with it.
+const beginAnew = "event: reset\nid: 0\ndata: {}\n\n"
 
 // Reset forgets what was remembered; every stream ends and comes back by its
 // cursor. One that was given what was not in the table comes back for all of

@@ -54,6 +54,6 @@ func TestWhoWasToldAheadComesBackForAll(t *testing.T) {
 	f.Reset(5)
 	<-told.Ended
 	<-other.Ended
-	require.Equal(t, "id: 0\n\n", string(told.Last))
+	require.Equal(t, "event: reset\nid: 0\ndata: {}\n\n", string(told.Last), "usual readers take the id of a block with data only")
 	require.Empty(t, other.Last)
 }

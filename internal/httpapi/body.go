@@ -29,7 +29,7 @@ const (
 func (s *Server) bodyLimit(c *gin.Context) int {
 	path := c.FullPath()
 	switch {
-	case path == "" || c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead:
+	case path == "" || c.Request.Method == http.MethodGet:
 		return 0
 	case managed(path):
 		return maxBody

@@ -249,18 +249,45 @@ func TestTokenRequestProtocol(t *testing.T) {
 	require.NotContains(t, p.Log(), `"status":500`)
 }
 
+// TestHEADIsGETWithoutABody is RFC 9110 §9.1 and §9.3.2, at whatever is there
+// and whatever is not.
 func TestHEADIsGETWithoutABody(t *testing.T) {
 	p := newProtocol(t, svctest.Options{})
-	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/.well-known/jwks.json", "/healthz", "/readyz"} {
-		get, head := p.send(t, request{method: "GET", path: path}), p.send(t, request{method: "HEAD", path: path})
-		require.Equal(t, 200, get.Status)
-		require.Equal(t, 200, head.Status, path)
+	key := p.Tenant.ApplicationKey
+	for path, bearer := range map[string]string{
+		"/.well-known/oauth-authorization-server": "", "/.well-known/openid-configuration": "", "/.well-known/jwks.json": "", "/healthz": "", "/readyz": "",
+		"/openapi.json": "", "/docs": "", "/docs/docs.js": "", "/": "", "/console": "", "/console/sign-in": "", "/nothing": "", "/console/nothing": "", "/v1/nothing": "",
+		"/v1/me": "", "/v1/roles?limit=1": p.OwnToken(key.ClientID, key.ClientSecret), "/oauth2/revocations": p.OwnToken(key.ClientID, key.ClientSecret),
+	} {
+		header := []string{"Accept-Encoding", "identity"}
+		if bearer != "" {
+			header = append(header, "Authorization", "Bearer "+bearer)
+		}
+		get, head := p.send(t, request{method: "GET", path: path, header: header}), p.send(t, request{method: "HEAD", path: path, header: header})
 		require.Empty(t, head.Text)
-		require.Equal(t, get.Header.Get("ETag"), head.Header.Get("ETag"))
-		require.Equal(t, get.Header.Get("Cache-Control"), head.Header.Get("Cache-Control"))
-		require.Equal(t, 405, p.send(t, request{method: "POST", path: path}).Status)
+		require.Equal(t, get.Status, head.Status, path)
+		require.NotEqual(t, 405, head.Status, path)
+		for _, h := range []http.Header{get.Header, head.Header} { // what must differ, and what may be left out
+			for _, name := range []string{"Date", "X-Request-Id", "Content-Length", "Set-Cookie"} {
+				h.Del(name)
+			}
+		}
+		require.Equal(t, get.Header, head.Header, path)
 	}
-	require.Equal(t, 405, p.send(t, request{method: "HEAD", path: "/oauth2/token"}).Status)
+	stream := p.send(t, request{method: "HEAD", path: "/oauth2/revocations", header: []string{"Accept", "text/event-stream", "Authorization", "Bearer " + p.OwnToken(key.ClientID, key.ClientSecret)}})
+	require.Equal(t, 200, stream.Status)
+	require.Equal(t, "text/event-stream", stream.Header.Get("Content-Type"))
+	for path, allow := range map[string]string{"/oauth2/token": "POST", "/docs": "GET, HEAD"} {
+		for _, method := range []string{"HEAD", "DELETE"} {
+			a := p.send(t, request{method: method, path: path})
+			if method == "HEAD" && path == "/docs" {
+				continue
+			}
+			require.Equal(t, 405, a.Status, path)
+			require.Equal(t, allow, a.Header.Get("Allow"))
+		}
+	}
+	require.Contains(t, p.Log(), `"method":"HEAD"`)
 }
 
 // TestUnknownAndWrongGetTheSameAnswer byte for byte, whatever is asked for beside.

@@ -110,6 +110,7 @@ func New(cfg Config) (*Server, http.Handler, error) {
 		s.refuse(c, "", &token.Error{Code: "not_found", Status: 404, Reason: "no_route", Description: "there is nothing at this path; the metadata at " + cfg.Issuer + "/.well-known/oauth-authorization-server names the endpoints"})
 	})
 	engine.NoMethod(func(c *gin.Context) {
+		allowHead(c)
 		if cfg.Console != nil && strings.HasPrefix(c.Request.URL.Path, "/console/") {
 			cfg.ConsoleNotFound(c)
 			return
@@ -133,7 +134,6 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	}
 	for path, handler := range documents {
 		engine.GET(path, handler)
-		engine.HEAD(path, handler) // RFC 9110 §9.3.2; net/http leaves the body out
 	}
 	engine.OPTIONS("/healthz", gin.WrapF(s.Healthz)) // what some load balancers ask with
 	engine.OPTIONS("/readyz", gin.WrapF(s.Readyz))
@@ -146,7 +146,7 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	for _, route := range engine.Routes() {
 		s.Routes = append(s.Routes, route.Path)
 	}
-	return s, below(base, s.Routes, engine), nil
+	return s, heads(below(base, s.Routes, engine)), nil
 }
 
 // observe gives each request its id and its one log line.
@@ -203,7 +203,7 @@ func (s *Server) span(c *gin.Context, id string, proxied bool) trace.Span {
 	} else if caller := trace.SpanContextFromContext(sent); caller.IsValid() {
 		options = append(options, trace.WithLinks(trace.Link{SpanContext: caller}))
 	}
-	ctx, span := s.cfg.Tracer.Start(ctx, c.Request.Method+" "+c.FullPath(), options...)
+	ctx, span := s.cfg.Tracer.Start(ctx, methodOf(c.Request)+" "+c.FullPath(), options...)
 	c.Request = c.Request.WithContext(ctx)
 	return span
 }
@@ -230,7 +230,7 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	if !svcauth.ValidClientID(o.ClientID) {
 		o.ClientID = "" // what is no id of ours may be anything, a secret in the wrong field too
 	}
-	attrs := []slog.Attr{slog.String("request_id", id), slog.String("method", c.Request.Method), slog.String("route", c.FullPath()),
+	attrs := []slog.Attr{slog.String("request_id", id), slog.String("method", methodOf(c.Request)), slog.String("route", c.FullPath()),
 		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor), slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()),
 		slog.Int64("us", took.Microseconds())}
 	if s.cfg.Tracer != nil {
@@ -244,7 +244,7 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 		o.Code = "panic"
 	}
 	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(Seen{Route: c.FullPath(), Method: c.Request.Method, Status: status, Code: o.Code, Reason: o.Reason, Took: took})
+		s.cfg.OnRequest(Seen{Route: c.FullPath(), Method: methodOf(c.Request), Status: status, Code: o.Code, Reason: o.Reason, Took: took})
 	}
 }
 

@@ -41,10 +41,15 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 		s.refuse(c, who.ClientID, unreadable(err))
 		return
 	}
-	limits.ConnFrom(ctx).Hold()
 	h := c.Writer.Header()
 	h["Content-Type"], h["Cache-Control"] = []string{"text/event-stream"}, noStore
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	if isHead(c.Request) {
+		why = "gone"
+		c.Status(http.StatusOK)
+		return
+	}
+	limits.ConnFrom(ctx).Hold()
 	w := &eventWriter{w: c.Writer, control: http.NewResponseController(c.Writer)}
 	_ = w.control.SetReadDeadline(time.Time{}) // else the server's own would end the request's context
 	c.Writer.WriteHeader(http.StatusOK)
@@ -133,11 +138,13 @@ func (f *following) fromTable(ctx context.Context, cursor int64) (next int64, wh
 		return cursor, "unavailable"
 	}
 	var events []byte
-	for _, entry := range page.Entries {
-		events = append(events, "event: revocation\ndata: "...)
-		events = append(append(events, entry...), "\n\n"...)
+	for i, entry := range page.Entries {
+		events = append(events, "event: revocation\n"...)
+		if i == len(page.Entries)-1 { // the part is whole
+			events = append(strconv.AppendInt(append(events, "id: "...), page.Next, 10), '\n')
+		}
+		events = append(append(append(events, "data: "...), entry...), "\n\n"...)
 	}
-	events = append(append(events, "id: "...), strconv.FormatInt(page.Next, 10)+"\n\n"...)
 	if err := f.w.write(events); err != nil {
 		return cursor, f.broken(err)
 	}
