@@ -25,11 +25,16 @@ type management struct {
 // mountManagement registers the API, its document and the page that shows it.
 func (s *Server) mountManagement(engine *gin.Engine) error {
 	m := &management{Server: s, crossOrigin: http.NewCrossOriginProtection()}
+	if issuer, err := url.Parse(s.cfg.Issuer); err != nil {
+		return err
+	} else if err = m.crossOrigin.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil { // a proxy's Host may be another than the browser's
+		return err
+	}
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	// Errors are ours: the document shows Problem where the library would show its own model, and render turns one into the other. Its global
 	// constructors stay as they are.
 	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[svcauth.Problem]())
-	format := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
+	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
 	config := huma.Config{
 		OpenAPI:       openAPI(s.cfg.Issuer, s.cfg.SessionCookie, registry),
 		Formats:       map[string]huma.Format{"application/json": format, "json": format},
@@ -58,17 +63,21 @@ func operation(id, method, path, tag, needs, summary, description string) huma.O
 		op.Security[0][schemeToken] = []string{needs}
 		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the privilege `" + needs + "`.")
 	}
-	op.Errors = []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests, http.StatusServiceUnavailable}
+	// What any call may be answered stands at each: a generated client takes a
+	// status that is not there for a fault of the server.
+	op.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
 	if strings.Contains(path, "{") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}
+	if method != http.MethodGet {
+		op.Errors = append(op.Errors, http.StatusConflict, http.StatusRequestEntityTooLarge)
+	}
 	switch method {
-	case http.MethodPost, http.MethodPut:
-		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	case http.MethodPatch:
-		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
-	case http.MethodDelete:
-		op.Errors = append(op.Errors, http.StatusConflict)
+		op.Errors = append(op.Errors, http.StatusPreconditionFailed, http.StatusUnsupportedMediaType)
+	case http.MethodPost, http.MethodPut:
+		op.Errors = append(op.Errors, http.StatusUnsupportedMediaType)
 	}
 	return op
 }

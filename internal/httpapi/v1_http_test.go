@@ -37,7 +37,7 @@ func TestIfMatch(t *testing.T) {
 		match  string
 		status int
 	}{
-		{first.Header.Get("ETag"), 200}, {first.Header.Get("ETag"), 412}, {`"2"`, 200}, {"*", 200}, {"", 200}, {`"999"`, 412}, {`"-1"`, 412}, {`"0"`, 412}, {`"other"`, 412}, {`W/"5"`, 412},
+		{first.Header.Get("ETag"), 200}, {first.Header.Get("ETag"), 412}, {`"2"`, 200}, {"*", 200}, {"", 200}, {`"999"`, 412}, {`"-1"`, 412}, {`"0"`, 412}, {`"other"`, 412}, {`W/"5"`, 412}, {`"5-gzip"`, 412},
 		{"5", 422}, {`"5`, 422}, {`"4", "5"`, 422}, {`""`, 412},
 	} {
 		a := ask(t, s, http.MethodPatch, path, admin, fmt.Sprintf(`{"description":"change %d"}`, i), "If-Match", test.match)
@@ -46,6 +46,12 @@ func TestIfMatch(t *testing.T) {
 			require.Equal(t, s.Get(path, admin).Header.Get("ETag"), a.Header.Get("ETag"))
 		} else {
 			requireProblem(t, a, test.status, a.JSON["code"].(string))
+		}
+		changed := test.status == 412 && (test.match == `"1"` || test.match == `"999"`)
+		require.Equal(t, changed, strings.Contains(a.Text, "Somebody else changed this"), "only then is it true: %s %s", test.match, a.Text)
+		if test.status == 412 && !changed {
+			require.Equal(t, svcauth.CodePreconditionFailed, a.JSON["code"])
+			require.Contains(t, a.JSON["detail"], `send "7"`)
 		}
 	}
 }
@@ -156,7 +162,7 @@ func TestWhatIsNoCall(t *testing.T) {
 	for _, path := range []string{"/v1", "/v1/", "/v1/nothing", "/v1/service-accounts/", "/v1/service-accounts/x/y/z"} {
 		requireProblem(t, s.Get(path, admin), 404, svcauth.CodeNotFound)
 	}
-	for path, allow := range map[string][]string{"/v1/service-accounts": {"GET", "POST"}, "/v1/me": {"GET"}, "/v1/roles/" + svcauth.NewID("role"): {"GET", "PATCH", "DELETE"}} {
+	for path, allow := range map[string][]string{"/v1/service-accounts": {"GET", "HEAD", "POST"}, "/v1/me": {"GET", "HEAD"}, "/v1/roles/" + svcauth.NewID("role"): {"GET", "HEAD", "PATCH", "DELETE"}} {
 		a := ask(t, s, http.MethodPut, path, admin, "{}")
 		requireProblem(t, a, 405, svcauth.CodeMethodNotAllowed)
 		got := strings.Split(strings.ReplaceAll(a.Header.Get("Allow"), " ", ""), ",")
@@ -168,6 +174,9 @@ func TestWhatIsNoCall(t *testing.T) {
 	a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID(svcauth.PrefixServiceAccount)+"/roles/"+svcauth.NewID(svcauth.PrefixRole)+"?grant=", admin, "")
 	requireProblem(t, a, 422, svcauth.CodeInvalid)
 	require.Equal(t, "query.grant", a.JSON["errors"].([]any)[0].(map[string]any)["location"])
+	moment := s.Get("/v1/audit-events?since=2026-01-01T00:00:00+02:00", admin)
+	requireProblem(t, moment, 422, svcauth.CodeInvalid)
+	require.Contains(t, moment.JSON["detail"], "within a URL, + is written %2B")
 	for query, at := range map[string]string{"limit=0": "query.limit", "limit=201": "query.limit", "limit=x": "query.limit", "limit=5&limit=6": "query.limit", "cursor=%00": "query.cursor",
 		"cursor=%ff": "query.cursor", "cursor=abc": "query.cursor", "name=a": "query.name", "nam%20e=1": "query.nam e"} {
 		a := s.Get("/v1/members?"+query, admin)
@@ -287,6 +296,7 @@ func TestSessionActor(t *testing.T) {
 		{"changes from elsewhere in an old browser", http.MethodPost, body, []string{"Cookie", "session=good", "Origin", "https://evil.example"}, 403},
 		{"changes with a bad token beside the session", http.MethodPost, body, []string{"Cookie", "session=good", "Authorization", "Bearer x", "Sec-Fetch-Site", "same-origin"}, 401},
 		{"changes from our own page", http.MethodPost, body, []string{"Cookie", "session=good", "Sec-Fetch-Site", "same-origin"}, 201},
+		{"changes from our own page in an old browser, behind a proxy with a Host of its own", http.MethodPost, `{"name":"by an old one"}`, []string{"Cookie", "session=good", "Origin", s.Issuer}, 201},
 	} {
 		a := ask(t, &via, test.method, "/v1/service-accounts", "", test.body, test.header...)
 		require.Equal(t, test.status, a.Status, "%s: %s", test.name, a.Text)

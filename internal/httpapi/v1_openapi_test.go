@@ -198,9 +198,15 @@ func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
 	admin := s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
 	stranger := s.OwnToken(other.ApplicationKey.ClientID, other.ApplicationKey.ClientSecret)
 	before := v.state(t)
+	documented := newAnswers(t, s)
 	for _, o := range all {
 		t.Run(o.method+" "+o.path, func(t *testing.T) {
 			path, body := v.address(t, o.path), v.body(t, o)
+			ask := func(t *testing.T, s *svctest.Server, method, path, bearer, body string) svctest.Answer {
+				a := ask(t, s, method, path, bearer, body)
+				documented.require(t, o, a)
+				return a
+			}
 
 			bare := ask(t, s, o.method, path, "", body)
 			requireProblem(t, bare, 401, svcauth.CodeUnauthenticated)
@@ -226,8 +232,12 @@ func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
 			}
 			unknown := ask(t, s, o.method, path+"?nonsense=1", admin, body)
 			requireProblem(t, unknown, 422, svcauth.CodeInvalid)
+			requireProblem(t, ask(t, s, o.method, path+"?limit=%zz", admin, body), 400, svcauth.CodeMalformed)
+			if o.method != http.MethodGet {
+				requireProblem(t, ask(t, s, o.method, path, admin, strings.Repeat(" ", 64<<10+1)), 413, svcauth.CodeTooLarge)
+			}
 			if o.hasBody {
-				refusesBodies(t, s, o, path, body, admin)
+				refusesBodies(t, s, documented, o, path, body, admin)
 			} else {
 				requireProblem(t, ask(t, s, o.method, path, admin, `{"unexpected":1}`), 422, svcauth.CodeInvalid)
 			}
@@ -237,7 +247,12 @@ func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
 }
 
 // refusesBodies sends what is no body of this call.
-func refusesBodies(t *testing.T, s *svctest.Server, o operation, path, body, admin string) {
+func refusesBodies(t *testing.T, s *svctest.Server, documented answers, o operation, path, body, admin string) {
+	ask := func(t *testing.T, s *svctest.Server, method, path, bearer, body string, header ...string) svctest.Answer {
+		a := ask(t, s, method, path, bearer, body, header...)
+		documented.require(t, o, a)
+		return a
+	}
 	for _, name := range []string{"zzz_unknown", "Name", "naMe", "description\u017f"} {
 		a := ask(t, s, o.method, path, admin, fmt.Sprintf(`{"%s":1,%s`, name, strings.TrimPrefix(strings.Replace(body, "{}", "{ }", 1), "{")))
 		if strings.HasSuffix(body, "{}") {

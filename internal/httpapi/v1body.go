@@ -38,6 +38,9 @@ func (m *management) readRequest(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	c.Request.Body = io.NopCloser(bytes.NewReader(raw))
+	if len(raw) > 0 {
+		c.Request.Header.Set("Content-Type", "application/json") // as it was found to be; the library compares bytes
+	}
 	next(ctx)
 }
 

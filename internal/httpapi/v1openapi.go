@@ -86,7 +86,7 @@ func serve(engine gin.IRoutes, path, kind string, content []byte) {
 	engine.GET(path, func(c *gin.Context) {
 		c.Header("Cache-Control", "public, max-age=300")
 		c.Header("ETag", tag)
-		if c.GetHeader("If-None-Match") == tag {
+		if matches(c.Request.Header.Values("If-None-Match"), tag) {
 			c.Status(http.StatusNotModified)
 			c.Writer.WriteHeaderNow()
 			return

@@ -131,6 +131,8 @@ func libraryProblem(e *huma.ErrorModel) *svcauth.Problem {
 		code = svcauth.CodeInternal
 	case e.Status == http.StatusBadRequest:
 		code = svcauth.CodeMalformed
+	case e.Status == http.StatusPreconditionFailed:
+		code = svcauth.CodePreconditionFailed
 	}
 	p := svcauth.NewProblem(code, "The request can't be taken.")
 	for _, d := range e.Errors[:min(len(e.Errors), maxFaults)] {
@@ -184,6 +186,9 @@ func fault(d *huma.ErrorDetail) svcauth.ProblemField {
 			message = s.form.ReplaceAllString(message, s.text)
 			break
 		}
+	}
+	if strings.HasPrefix(at, "query.") && strings.Contains(message, "RFC 3339") {
+		message += "; within a URL, + is written %2B"
 	}
 	if len(at) > maxLocation {
 		at = strings.ToValidUTF8(at[:maxLocation], "") + "…"

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -51,10 +52,11 @@ func (w *Waiting) Resolve(huma.Context) []error {
 type Match struct {
 	IfMatch string `header:"If-Match" example:"\"7\"" doc:"The ETag of what you read; where somebody changed it since, the answer is 412. Absent or *: any"`
 
-	version int64 // 0: any; -1: none that there can be
+	version int64 // 0: any
 }
 
-// Resolve reads the one entity tag. A weak one, and one that is not ours, matches nothing (strong comparison, RFC 9110 §8.8.3.2).
+// Resolve reads the one entity tag. A weak one, and one that is not ours, matches
+// nothing (strong comparison, RFC 9110 §8.8.3.2).
 func (m *Match) Resolve(huma.Context) []error {
 	text := strings.TrimSpace(m.IfMatch)
 	if text == "" || text == "*" {
@@ -65,10 +67,25 @@ func (m *Match) Resolve(huma.Context) []error {
 		return []error{&huma.ErrorDetail{Location: "header.If-Match", Message: `expected one entity tag as the ETag header gave it, such as "7", or *`}}
 	}
 	version, err := strconv.ParseInt(opaque[1:len(opaque)-1], 10, 64)
-	if m.version = version; weak || err != nil || version < 1 {
-		m.version = -1
+	if weak || err != nil || version < 1 {
+		return []error{foreignTag{}}
 	}
+	m.version = version
 	return nil
+}
+
+// foreignTag refuses an entity tag that this server did not give. It says why
+// that may be: to say that somebody changed the thing would be untrue.
+type foreignTag struct{}
+
+func (foreignTag) Error() string { return "is no entity tag of this server" }
+
+// GetStatus is asked by the library.
+func (foreignTag) GetStatus() int { return http.StatusPreconditionFailed }
+
+// ErrorDetail is asked by the library.
+func (foreignTag) ErrorDetail() *huma.ErrorDetail {
+	return &huma.ErrorDetail{Location: "header.If-Match", Message: `this server gives tags such as "7"; where a proxy that compresses has made W/"7" or "7-gzip" of it, send "7"`}
 }
 
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }

@@ -70,7 +70,7 @@ func (c *Client) accept(r *request, res *http.Response, content []byte, out any)
 		}
 		return 0, f
 	}
-	version, _ := strconv.ParseInt(strings.Trim(strings.TrimPrefix(res.Header.Get("ETag"), "W/"), `"`), 10, 64)
+	version := versionOf(res.Header.Get("ETag"))
 	if out == nil || res.StatusCode == http.StatusNoContent || len(content) == 0 {
 		return version, nil
 	}
@@ -79,6 +79,15 @@ func (c *Client) accept(r *request, res *http.Response, content []byte, out any)
 		return 0, &failure{err: fmt.Errorf("%s: the answer (%d, %d bytes) is not the JSON of this call; check that URL is an svcauth server of this version", r.name(), res.StatusCode, len(content))}
 	}
 	return version, nil
+}
+
+// versionOf reads an ETag, also one that a proxy has changed because it
+// compressed the answer: nginx makes W/"7" of "7", and Apache "7-gzip". Without
+// its version an update would overwrite what somebody else changed.
+func versionOf(tag string) int64 {
+	text, _, _ := strings.Cut(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), "-")
+	version, _ := strconv.ParseInt(text, 10, 64)
+	return version
 }
 
 // problem reads an error answer. If it is no problem document of this API, its

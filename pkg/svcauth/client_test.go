@@ -113,3 +113,18 @@ func TestNoPrivilegesAreSentAsNone(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"privileges":[]}`, (*requests)[0].body)
 }
+
+// A proxy that compresses changes the entity tag: nginx makes a weak one of it,
+// Apache appends -gzip. An update must send the version all the same.
+func TestTheVersionSurvivesAProxyThatCompresses(t *testing.T) {
+	for tag, version := range map[string]int64{`"12"`: 12, `W/"12"`: 12, `"12-gzip"`: 12, `W/"12-br"`: 12, "": 0, `"x"`: 0} {
+		c, requests := answering(t, ClientConfig{}, says(200, "ETag", tag, `{"id":"role_1"}`))
+		role, err := c.Role(t.Context(), "role_1")
+		require.NoError(t, err)
+		require.Equal(t, version, role.Version, tag)
+		_, err = c.UpdateRole(t.Context(), "role_1", role.Version, RolePatch{Description: ptr("x")}, 0)
+		require.NoError(t, err)
+		sent := map[int64]string{12: `"12"`, 0: ""}[version]
+		require.Equal(t, sent, (*requests)[1].ifMatch)
+	}
+}
