@@ -75,7 +75,8 @@ func (s *Source) metadata(ctx context.Context, addresses []string) (said metadat
 			return said, address, nil
 		case failure == nil: // such as the page of another program
 			failure = &Error{StatusCode: http.StatusOK, URL: address, Err: errors.New("the answer is not the JSON of OAuth2 metadata; check the issuer")}
-		case failure.StatusCode == http.StatusNotFound:
+		case failure.StatusCode/100 == 3: // as to a page that signs people in
+		case failure.StatusCode/100 == 4 && !failure.retryable: // some gateways say 403 of what they don't know
 			failure.Err = errors.New("this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
 		default:
 			return said, address, failure // the other address would not be better
