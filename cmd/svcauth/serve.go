@@ -76,6 +76,8 @@ bootstrap' makes one beside it.`,
 				if err := bootstrapEmpty(ctx, a, c.OutOrStdout(), cfg.Issuer, print); err != nil {
 					return err
 				}
+				ctx, release := outlive(ctx, a.Logger(), isTerminal(raw(c.ErrOrStderr())))
+				defer release()
 				return a.Run(ctx, nil)
 			})
 		}}

@@ -82,7 +82,8 @@ func (b *BufferedWriter) Flush() error {
 	return err
 }
 
-// Run flushes until ctx ends, and once more then. A writer beneath that fails does not end it.
+// Run flushes until ctx ends, and once more then. A writer beneath that fails
+// does not end it, nor is it an error of the server: the lines are counted.
 func (b *BufferedWriter) Run(ctx context.Context) error {
 	b.setRunning(true)
 	ticker := time.NewTicker(flushEvery)
@@ -90,7 +91,8 @@ func (b *BufferedWriter) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return b.Close()
+			_ = b.Close()
+			return nil
 		case <-ticker.C:
 		case <-b.wake:
 		}
