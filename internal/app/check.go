@@ -35,6 +35,8 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 	refuseAll(err)
 	refuseAll(checkMasterKeys(cfg))
 	refuseAll(checkListeners(cfg))
+	_, err = maxConnections(cfg)
+	refuseAll(err)
 	if cfg.TLS.CertFile != "" {
 		_, err := (&certificate{section: "tls", certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile}).get(nil)
 		refuseAll(err)

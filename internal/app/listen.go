@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
@@ -25,6 +26,12 @@ const (
 	// connectionShare is the part of limits.max_connections that one address
 	// may have: more than the followers behind one address need.
 	connectionShare = 2
+	// clientRest is how long a connection waits for its next request. A proxy's
+	// waits for longer than proxies keep one (Envoy an hour, Google's ten
+	// minutes): whoever closes first loses the request that is just being sent,
+	// and no proxy repeats a POST.
+	clientRest = 2 * time.Minute
+	proxyRest  = 70 * time.Minute
 )
 
 // sendBuffer is what the kernel keeps of an answer that its caller has not read yet, in bytes a connection; it doubles it for its own needs. Left alone, the kernel lets it
@@ -52,8 +59,16 @@ func (a *App) listen() (net.Listener, error) {
 			return nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 		}
 	}
-	conns := limits.NewConns(limits.ConnBound{Total: a.cfg.Limits.MaxConnections, Each: a.cfg.Limits.MaxConnections / connectionShare,
-		TotalBytes: readingBytes, EachBytes: readingBytesEach}, a.proxy, func() { a.metrics.QueueDropped("connections", 1) })
+	total, err := maxConnections(a.cfg)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	if wanted := a.cfg.Limits.MaxConnections; total < wanted {
+		a.logger.Warn("fewer connections are taken than limits.max_connections says, because this process may have no more files open; raise that (ulimit -n, LimitNOFILE=)",
+			"max_connections", wanted, "taken", total)
+	}
+	conns := limits.NewConns(limits.ConnBound{Total: total, Each: total / connectionShare,
+		TotalBytes: readingBytes, EachBytes: readingBytesEach, Rest: clientRest}, a.proxy, func() { a.metrics.QueueDropped("connections", 1) })
 	conns.Form = a.inForm
 	if a.cfg.TLS.CertFile == "" {
 		return conns.Listen(modest{listener}, nil), nil
@@ -63,6 +78,30 @@ func (a *App) listen() (net.Listener, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	return conns.Listen(modest{listener}, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get, NextProtos: []string{"http/1.1"}}), nil
+}
+
+// filesBeside is how many files the server may have open beside the connections
+// of its main listener and those to the database: Redis, probes and metrics, mail,
+// traces, what is read again.
+const filesBeside = 100
+
+// minConnections is the least with which a server is of use.
+const minConnections = 10
+
+// maxConnections returns limits.max_connections, or as many as the system lets
+// this process have: else strangers who connect would take the files away that
+// the server needs for the database.
+func maxConnections(cfg config.Config) (n int, err error) {
+	files, ok := openFiles()
+	if !ok {
+		return cfg.Limits.MaxConnections, nil
+	}
+	beside := uint64(cfg.Database.MaxOpenConns + filesBeside)
+	if files < beside+minConnections {
+		return 0, of("limits.max_connections", fmt.Errorf("can't be had: this process may have only %d files open, and the server needs %d; raise that (ulimit -n, LimitNOFILE=) or lower database.max_open_conns",
+			files, beside+minConnections))
+	}
+	return int(min(uint64(cfg.Limits.MaxConnections), files-beside)), nil
 }
 
 // listenOps opens the listener for metrics and probes; nil if there shall be
@@ -94,7 +133,7 @@ func (a *App) mainServer() *http.Server {
 		})
 	}
 	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ConnContext: limits.WithConn, ConnState: follow,
+		IdleTimeout: proxyRest, MaxHeaderBytes: maxHeader, ConnContext: limits.WithConn, ConnState: follow,
 		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug)}
 }
 

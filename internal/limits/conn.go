@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
+	"time"
 )
 
 // Conn is one connection of Conns. Whoever serves it says when it waits for
@@ -15,7 +17,8 @@ type Conn struct {
 	tls    *tls.Conn // nil: without TLS
 	conns  *Conns
 	addr   netip.Addr
-	crowds []*crowd // all, and those of its address
+	crowds []*crowd    // all, and those of its address
+	rests  atomic.Bool // its next deadline is for how long
 
 	// Guarded by conns.mu.
 	gone    bool
@@ -28,7 +31,12 @@ type Conn struct {
 }
 
 // Rest says that the connection waits for its next request.
-func (c *Conn) Rest() { c.do(c.rest) }
+func (c *Conn) Rest() {
+	c.do(c.rest)
+	if c != nil {
+		c.rests.Store(true)
+	}
+}
 
 // Work says that a request is in work, or about to be.
 func (c *Conn) Work() { c.do(func() { c.header = false; c.stir() }) }
@@ -86,6 +94,17 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// SetReadDeadline implements net.Conn. The first after Rest is for how long the
+// connection may rest, which has a bound of its own.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if rest := c.conns.bound.Rest; c.rests.Swap(false) && rest > 0 && len(c.crowds) > 1 {
+		if until := time.Now().Add(rest); t.IsZero() || t.After(until) {
+			t = until
+		}
+	}
+	return c.Conn.SetReadDeadline(t)
 }
 
 // CloseWrite is asked for by net/http after some of its own answers, so that

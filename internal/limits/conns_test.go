@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -141,4 +142,31 @@ func TestWhatIsReadIsBounded(t *testing.T) {
 	require.ErrorIs(t, read(idle, strings.Repeat("a:\n", 30)), errCrowded, "a header's lines cost more than their bytes")
 	other.server.Rest()
 	assert.Zero(t, conns.all.bytes)
+}
+
+// A client's connection rests no longer than the bound. A proxy's does as long as
+// its server lets it: the proxy closes it.
+func TestProxyDecidesHowLongItsConnectionsRest(t *testing.T) {
+	connect, _ := crowded(t, ConnBound{Total: 10, Each: 2, TotalBytes: 1 << 20, EachBytes: 1 << 20, Rest: 50 * time.Millisecond})
+	proxy, client, first := connect("127.0.0.9"), connect("127.0.0.1"), connect("127.0.0.2")
+	for _, p := range []pair{proxy, client} {
+		p.server.Work()
+		p.server.Rest()
+	}
+	for _, p := range []pair{proxy, client, first} {
+		require.NoError(t, p.server.SetReadDeadline(time.Now().Add(time.Hour)))
+	}
+	_, err := client.server.Read(make([]byte, 1))
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	for _, p := range []pair{proxy, first} { // first has sent no request yet: another bound is its
+		_, err = p.client.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = p.server.Read(make([]byte, 1))
+		require.NoError(t, err)
+	}
+	require.NoError(t, client.server.SetReadDeadline(time.Time{}))
+	_, err = client.client.Write([]byte("x"))
+	require.NoError(t, err)
+	_, err = client.server.Read(make([]byte, 1))
+	require.NoError(t, err, "what follows is for its reader to say")
 }
