@@ -49,6 +49,8 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 func (c *connector) connect(ctx context.Context, pooled bool) (driver.Conn, error) {
 	settings := c.settings
+	settings.RuntimeParams = maps.Clone(settings.RuntimeParams)
+	maps.Copy(settings.RuntimeParams, ownSettings)
 	if pooled && !c.chosen {
 		settings.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
@@ -64,6 +66,10 @@ func (c *connector) connect(ctx context.Context, pooled bool) (driver.Conn, erro
 	}
 	return conn, nil
 }
+
+// ownSettings are how texts and moments travel, whatever is the default of the
+// database or the user. Each pooler hands them on, since every driver has them.
+var ownSettings = map[string]string{"client_encoding": "UTF8", "DateStyle": "ISO"}
 
 // keeps reports whether a connection may stay in use after an error.
 func (c *connector) keeps(_ *pgconn.PgConn, err *pgconn.PgError) bool {
@@ -85,14 +91,21 @@ func (c *connector) keeps(_ *pgconn.PgConn, err *pgconn.PgError) bool {
 // would work. A pooler gives out keys for cancelling of its own, so the process
 // id in the key is not that of the process that answers.
 func (c *connector) probe(ctx context.Context, conn *pgconn.PgConn) error {
-	results, err := conn.Exec(ctx, `SELECT pg_backend_pid()`).ReadAll()
+	if encoding := conn.ParameterStatus("server_encoding"); encoding != "" && encoding != "UTF8" && encoding != "SQL_ASCII" {
+		return fmt.Errorf("%w: it has the encoding %s, in which not every name can be written; expected UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", ErrRefused, encoding)
+	}
+	results, err := conn.Exec(ctx, `SELECT pg_backend_pid(), current_setting('bytea_output')`).ReadAll()
 	if err != nil {
 		return err
 	}
-	if string(results[0].Rows[0][0]) == strconv.FormatUint(uint64(conn.PID()), 10) {
+	row := results[0].Rows[0]
+	if string(row[0]) == strconv.FormatUint(uint64(conn.PID()), 10) {
 		return nil
 	}
 	c.pooled.Store(true)
+	if string(row[1]) != "hex" && !c.chosen {
+		return fmt.Errorf("%w: a pooler stands before it, and bytea_output is %s there, which can't be read without prepared statements; set it to hex: ALTER ROLE … SET bytea_output = 'hex'", ErrRefused, row[1])
+	}
 	if _, err := conn.Exec(ctx, `BEGIN`).ReadAll(); err != nil {
 		if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) {
 			return fmt.Errorf("%w: a pooler stands before it that takes no transactions (%s); set its pool_mode to transaction or session", ErrRefused, refused.Message)

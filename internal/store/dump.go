@@ -81,7 +81,7 @@ func dumpTable(ctx context.Context, tx *sql.Tx, table string, emit func(DumpedRo
 // Fill writes what [Store.Dump] gave into an empty database with a schema, whichever of the two kinds it came from: all of it, or nothing. next gives
 // one row after the other, false after the last. finish runs in the same transaction when all rows are there. [ErrNotEmpty]: there is an organization already.
 func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), finish func(*Q) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+	tx, err := s.write.BeginTx(ctx, s.isolation())
 	if err != nil {
 		return classify("begin a restore", err)
 	}

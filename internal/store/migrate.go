@@ -116,7 +116,7 @@ func (s *Store) step(ctx context.Context) (done int, err error) {
 		inner := sql.OpenDB(outer{raw.(*stdlib.Conn)})
 		defer inner.Close()
 		inner.SetMaxOpenConns(1)
-		whole, err := raw.(*stdlib.Conn).BeginTx(ctx, driver.TxOptions{})
+		whole, err := raw.(*stdlib.Conn).BeginTx(ctx, driver.TxOptions{Isolation: driver.IsolationLevel(sql.LevelReadCommitted)})
 		if err != nil {
 			return err
 		}

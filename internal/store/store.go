@@ -189,7 +189,7 @@ func (s *Store) transaction(ctx context.Context, on *sql.DB, what string, do fun
 }
 
 func (s *Store) within(ctx context.Context, on *sql.DB, do func(*Q) error) error {
-	tx, err := on.BeginTx(ctx, nil)
+	tx, err := on.BeginTx(ctx, s.isolation())
 	if err != nil {
 		return classify("begin a transaction", err)
 	}
@@ -205,6 +205,16 @@ func (s *Store) within(ctx context.Context, on *sql.DB, do func(*Q) error) error
 			return err // it said no: nothing has happened
 		}
 		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return nil
+}
+
+// isolation is that of every transaction that changes something, whatever the
+// database has as its default: who waits for the row that all changes lock must
+// then see what the one before it changed. SQLite knows none.
+func (s *Store) isolation() *sql.TxOptions {
+	if s.postgres {
+		return &sql.TxOptions{Isolation: sql.LevelReadCommitted}
 	}
 	return nil
 }

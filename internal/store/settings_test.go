@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+)
+
+// TestDefaultsOfTheDatabaseChangeNothing: what an administrator has set for the
+// database or its user, for other programs perhaps, holds for this one too. Nodes
+// start at once on it, change things at once and read back what they wrote.
+func TestDefaultsOfTheDatabaseChangeNothing(t *testing.T) {
+	const text = "Łódź 漢字 😀"
+	for name, settings := range map[string][]string{
+		"isolation": {`default_transaction_isolation = 'serializable'`},
+		"snapshots": {`default_transaction_isolation = 'repeatable read'`, `default_transaction_deferrable = on`, `search_path = 'auth'`},
+		"forms": {`client_encoding = 'LATIN1'`, `datestyle = 'German'`, `timezone = 'Asia/Kathmandu'`, `intervalstyle = 'sql_standard'`,
+			`standard_conforming_strings = off`, `extra_float_digits = -15`, `array_nulls = off`, `transform_null_equals = on`},
+		"plans and waits": {`enable_seqscan = off`, `plan_cache_mode = 'force_generic_plan'`, `jit_above_cost = 0`, `client_min_messages = 'debug5'`,
+			`lock_timeout = '30s'`, `statement_timeout = '30s'`, `idle_in_transaction_session_timeout = '30s'`, `row_security = off`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			direct := pgtest.URL(t)
+			u, err := url.Parse(direct)
+			require.NoError(t, err)
+			administer(t, direct, `CREATE SCHEMA auth`)
+			for _, setting := range settings {
+				administer(t, direct, `ALTER DATABASE `+strings.TrimPrefix(u.Path, "/")+` SET `+setting)
+			}
+			for _, through := range []string{direct, pgtest.PgBouncer(t, direct, nil)} {
+				nodes := []*Store{open(t, through), open(t, through), open(t, through)}
+				errs := make([]error, len(nodes))
+				var all sync.WaitGroup
+				for i, s := range nodes {
+					all.Go(func() { _, errs[i] = s.Migrate(t.Context()) })
+				}
+				all.Wait()
+				require.NoError(t, errors.Join(errs...))
+				if through == direct {
+					filled(t, nodes[0])
+					must(t, nodes[0], func(ctx context.Context, q *Q) error {
+						return q.InsertClient(ctx, ClientRow{ID: "sa_l", OrgID: "org_a", Kind: ClientServiceAccount, Name: text, TTLSeconds: 60, CreatedAt: moment0})
+					})
+				}
+				before, err := nodes[0].Read().LastChange(t.Context())
+				require.NoError(t, err)
+				const each = 20
+				for i, s := range nodes {
+					all.Go(func() {
+						for range each {
+							errs[i] = errors.Join(errs[i], s.Write(t.Context(), func(q *Q) error {
+								_, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, ExpiresAt: moment0})
+								return err
+							}))
+							_, err := s.Read().Credentials(t.Context(), "sa_a")
+							errs[i] = errors.Join(errs[i], err)
+						}
+					})
+				}
+				all.Wait()
+				require.NoError(t, errors.Join(errs...))
+				after, err := nodes[1].Read().LastChange(t.Context())
+				require.NoError(t, err)
+				require.EqualValues(t, each*len(nodes), after-before)
+				for _, s := range nodes {
+					read, err := s.Read().Credentials(t.Context(), "sa_a")
+					require.NoError(t, err)
+					require.Contains(t, [][]byte{read.Secrets[0].Hash, read.Secrets[1].Hash}, []byte{0, 1, 255})
+					read, err = s.Read().Credentials(t.Context(), "sa_l")
+					require.NoError(t, err)
+					require.Equal(t, text, read.Name)
+				}
+			}
+		})
+	}
+}
+
+// administer runs statements in a database as its superuser.
+func administer(t *testing.T, url string, statements ...string) {
+	t.Helper()
+	s, err := Open(Config{URL: url, MaxConns: 1})
+	require.NoError(t, err)
+	defer s.Close()
+	for _, text := range statements {
+		_, err = s.read.ExecContext(t.Context(), text)
+		require.NoError(t, err)
+	}
+}
+
+// TestDatabasesInWhichNothingWouldWorkAreRefused at the start, with what to do:
+// an encoding that lacks characters, and bytes that come as nobody expects them.
+func TestDatabasesInWhichNothingWouldWorkAreRefused(t *testing.T) {
+	first := pgtest.URL(t)
+	at, err := url.Parse(first)
+	require.NoError(t, err)
+	for i, c := range []struct{ create, set, why string }{
+		{`ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'`, "", "it has the encoding LATIN1"},
+		{`ENCODING 'EUC_JP' LC_COLLATE 'C' LC_CTYPE 'C'`, "", "it has the encoding EUC_JP"},
+		{`ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'`, "", ""},
+		{`ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LC_COLLATE 'C' LC_CTYPE 'C'`, "", ""},
+		{`ENCODING 'UTF8'`, `bytea_output = 'escape'`, "ALTER ROLE … SET bytea_output = 'hex'"},
+	} {
+		t.Run(c.create+c.set, func(t *testing.T) {
+			name := fmt.Sprintf("odd_%d", i)
+			administer(t, first, `CREATE DATABASE `+name+` TEMPLATE template0 `+c.create)
+			if c.set != "" {
+				administer(t, first, `ALTER DATABASE `+name+` SET `+c.set)
+			}
+			direct := *at
+			direct.Path = "/" + name
+			for _, through := range []string{direct.String(), pgtest.PgBouncer(t, direct.String(), nil)} {
+				s := open(t, through)
+				_, err := s.Migrate(t.Context())
+				if c.why == "" || c.set != "" && through == direct.String() {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorIs(t, err, ErrRefused)
+				require.ErrorContains(t, err, c.why)
+			}
+		})
+	}
+}
