@@ -135,7 +135,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	a.cache, err = cache.New(cache.Config{TLS: trust, URL: a.cfg.Redis.URL.Reveal(), Clock: a.clock, Logger: a.logger, Key: func() []byte { return a.keyring.SharedKey() },
+	a.cache, err = cache.New(cache.Config{TLS: trust, URL: a.cfg.Redis.URL.Reveal(), Prefix: a.cfg.Redis.Prefix, Clock: a.clock, Logger: a.logger, Key: func() []byte { return a.keyring.SharedKey() },
 		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window, OneOfMany: a.store.Postgres(),
 		OnDrop: a.metrics.QueueDropped, OnCall: func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) }, OnRecorded: a.recorded()})
 	if err != nil {

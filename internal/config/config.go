@@ -67,6 +67,7 @@ type Database struct {
 // Redis is empty where one process keeps the shared short memory itself.
 type Redis struct {
 	URL      URL    `koanf:"url"`
+	Prefix   string `koanf:"prefix"`
 	CAFile   string `koanf:"ca_file"`
 	CertFile string `koanf:"cert_file"` // and key_file: PEM, both or none
 	KeyFile  string `koanf:"key_file"`

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/base64"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -76,8 +77,13 @@ func (c checker) bounds(cfg *Config) {
 	c.lasts(cfg.ShutdownGrace, 0, 10*time.Minute, "shutdown_grace")
 }
 
+// plainPrefix has nothing that a pattern of Redis's ACL or the slot of a Cluster
+// goes by.
+var plainPrefix = regexp.MustCompile(`^[A-Za-z0-9:._/-]{1,64}$`)
+
 // outside checks the services that svcauth calls.
 func (c checker) outside(cfg *Config) {
+	c.that(plainPrefix.MatchString(cfg.Redis.Prefix), "redis.prefix", "is %s; expected 1 to 64 letters, digits and : . _ / -, such as svcauth-staging:", quoteName(cfg.Redis.Prefix))
 	if cfg.OIDC.Issuer != "" {
 		c.secureURL(cfg.OIDC.Issuer, "oidc.issuer") // compared as it is, a slash at its end too
 		c.that(cfg.OIDC.ClientID != "", "oidc.client_id", "is empty, but oidc.issuer is set; give the client id that the provider knows")

@@ -36,7 +36,8 @@ type Config struct {
 	Client redis.UniversalClient
 	// Verifier polls the feed (Feed.Poll).
 	Verifier *resourceserver.Verifier
-	// Channel is the name of svcauth's channel. Default "svcauth:{changes}".
+	// Channel is the name of svcauth's channel: its redis.prefix and {changes}.
+	// Default "svcauth:{changes}".
 	Channel string
 	// Logger hears when Redis is lost and found again. Default: silence.
 	Logger *slog.Logger
