@@ -29,6 +29,13 @@ func NewSlots[K comparable](total, kept int) *Slots[K] {
 // Take waits for a slot. It returns an error if ctx is done first. The caller
 // returns the slot with Give.
 func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
+	_, err := s.TakeUnless(ctx, nil, key, privileged)
+	return err
+}
+
+// TakeUnless is Take for a caller that needs no slot any more once needless is
+// closed. It reports whether it has taken one.
+func (s *Slots[K]) TakeUnless(ctx context.Context, needless <-chan struct{}, key K, privileged bool) (taken bool, err error) {
 	turn := make(chan struct{})
 	in := &s.rest
 	if privileged {
@@ -45,8 +52,10 @@ func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
 	s.mu.Unlock()
 	select {
 	case <-turn:
-		return nil
+		return true, nil
+	case <-needless:
 	case <-ctx.Done():
+		err = ctx.Err()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -54,7 +63,7 @@ func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
 		s.free++
 	}
 	s.next()
-	return ctx.Err()
+	return false, err
 }
 
 // Give returns a slot that Take took.

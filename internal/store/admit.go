@@ -25,14 +25,14 @@ func (s *Store) Admit(ctx context.Context) error {
 }
 
 // call runs a query outside a transaction, or a whole transaction, when there is
-// a slot; nil: it needs none.
+// a slot, unless its caller holds one; nil: it needs none.
 func (s *Store) call(ctx context.Context, what string, slots *limits.Slots[string], do func() error) (err error) {
 	if !limits.IsOwn(ctx) && !(limits.Await(ctx) && s.door.open(time.Now(), true)) {
 		return ErrCrowded
 	}
 	began := time.Now()
 	defer func() { s.cfg.observe(ctx, what, began, err) }()
-	if slots != nil {
+	if slots != nil && !holdsSlot(ctx, slots) {
 		key, privileged := limits.Caller(ctx)
 		if err := slots.Take(ctx, key, privileged); err != nil {
 			return classify("wait for a connection", err)

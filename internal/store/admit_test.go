@@ -12,12 +12,16 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
-// stranger is a request's place, with or without room to wait for the database.
-type stranger struct{ room bool }
+// stranger is the place of a request from a network, with or without room to
+// wait for the database.
+type stranger struct {
+	network string
+	room    bool
+}
 
 func (s stranger) GiveBack()              {}
 func (s stranger) Await() bool            { return s.room }
-func (s stranger) Caller() (string, bool) { return "192.0.2.1", false }
+func (s stranger) Caller() (string, bool) { return s.network, false }
 
 // While the database answers nothing, requests are refused at once but for one
 // now and then; one answer opens the door again.
@@ -97,7 +101,7 @@ func TestRequestsAreAdmitted(t *testing.T) {
 		}
 		return []error{s.Admit(ctx), err, write(s.Write), write(s.WriteAside)}
 	}
-	with, without := limits.WithPlace(t.Context(), stranger{true}), limits.WithPlace(t.Context(), stranger{false})
+	with, without := limits.WithPlace(t.Context(), stranger{"192.0.2.1", true}), limits.WithPlace(t.Context(), stranger{"192.0.2.1", false})
 	for _, err := range tries(with) {
 		require.NoError(t, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -25,8 +26,10 @@ type Authenticated struct {
 	IP       netip.Addr
 }
 
-// recheckAfter is how long a wrong secret leads to no new look at its client after one has: a secret made on another node a moment ago must work here at once, and
-// a stranger's guesses may cost the database one read a client and second.
+// recheckAfter is how long a wrong secret leads to no new look at its client
+// after one from the same network has. A secret made on another node a moment
+// ago must work here at once, whatever others send; and a network's guesses may
+// cost the database one read a client and second.
 const recheckAfter = time.Second
 
 // Authenticate checks a client's credential (RFC 6749 §2.3.1). Unknown and wrong
@@ -42,9 +45,8 @@ func (s *Service) Authenticate(ctx context.Context, cred Credential) (Authentica
 		return Authenticated{}, storeError(err)
 	}
 	secret := s.match(found, hash)
-	remembered := found.read.Before(began) // not read just now, for this
-	if secret < 0 && svcauth.ValidClientID(cred.ClientID) && remembered && began.Sub(found.asked).Abs() > recheckAfter {
-		if found, err = s.clients.again(ctx, cred.ClientID); err != nil {
+	if secret < 0 && svcauth.ValidClientID(cred.ClientID) && found.olderThan(began, cred.IP) {
+		if found, err = s.clients.again(ctx, cred.ClientID, limits.NetworkOf(cred.IP)); err != nil {
 			return Authenticated{}, storeError(err)
 		}
 		secret = s.match(found, hash)
@@ -64,6 +66,12 @@ func (s *Service) Authenticate(ctx context.Context, cred Credential) (Authentica
 		until = time.UnixMilli(used.ExpiresAtMS)
 	}
 	return Authenticated{Client: client, SecretID: used.ID, Until: until, IP: cred.IP}, nil
+}
+
+// olderThan reports whether an account was read before a wrong secret came at a
+// moment, and not because of another one of the same network just before.
+func (a *account) olderThan(began time.Time, ip netip.Addr) bool {
+	return a.read.Before(began) && (a.asker != limits.NetworkOf(ip) || began.Sub(a.read) > recheckAfter)
 }
 
 // match gives the place of the secret with this hash, or -1. It compares with all five that there can be, whether there are or not.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changes"
 	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -23,10 +26,14 @@ import (
 // client that holds some roles.
 type guesses struct {
 	*Service
+	db      *store.Store
 	queries atomic.Int64
 	now     atomic.Int64
 	client  string
 	secret  svcauth.Secret
+
+	mu    sync.Mutex
+	turns []string // in whose turn the queries ran
 }
 
 func newGuesses(t *testing.T) *guesses {
@@ -34,8 +41,9 @@ func newGuesses(t *testing.T) *guesses {
 	g := &guesses{}
 	g.now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, g.now.Load()) }
-	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), OnCall: func(context.Context, string, time.Time, error) { g.queries.Add(1) }})
+	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), MaxConns: readersOfGuesses * 2, OnCall: g.note})
 	require.NoError(t, err)
+	g.db = db
 	t.Cleanup(func() { _ = db.Close() })
 	_, err = db.Migrate(t.Context())
 	require.NoError(t, err)
@@ -55,6 +63,19 @@ func newGuesses(t *testing.T) *guesses {
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error { return g.fill(t.Context(), q) }))
 	g.queries.Store(0)
 	return g
+}
+
+// readersOfGuesses is how many connections there are for queries: one is for the
+// operator and the server itself alone.
+const readersOfGuesses = 2
+
+// note counts a query.
+func (g *guesses) note(ctx context.Context, _ string, _ time.Time, _ error) {
+	g.queries.Add(1)
+	whose, _ := limits.Caller(ctx)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turns = append(g.turns, whose)
 }
 
 func (g *guesses) fill(ctx context.Context, q *store.Q) error {
@@ -125,6 +146,32 @@ func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 	require.Zero(t, reads, "a stranger's wrong secret costs the right client nothing")
 }
 
+// A secret that was made on another node a moment ago works here at once, though
+// a stranger on another network has just had the client looked at.
+func TestAStrangersGuessHidesNoNewSecret(t *testing.T) {
+	g := newGuesses(t)
+	guess := Credential{ClientID: g.client, Secret: svcauth.NewSecret(), IP: netip.MustParseAddr("192.0.2.1")}
+	right := Credential{ClientID: g.client, Secret: g.secret, IP: netip.MustParseAddr("198.51.100.1")}
+	_, refusal := g.Authenticate(t.Context(), right)
+	require.Nil(t, refusal)
+	g.now.Add(int64(2 * time.Second))
+	_, refusal = g.Authenticate(t.Context(), guess)
+	require.Equal(t, CodeInvalidClient, refusal.Code)
+
+	right.Secret = svcauth.NewSecret()
+	require.NoError(t, g.db.Write(t.Context(), func(q *store.Q) error {
+		return q.InsertSecret(t.Context(), store.SecretRow{ID: "sec_2", ClientID: g.client, OrgID: "org_1", Scheme: keyring.SchemeHMAC,
+			Hash: g.cfg.Keyring.HashSecret(right.Secret), CreatedAt: time.Now()})
+	}))
+	g.now.Add(int64(time.Millisecond))
+	before := g.queries.Load()
+	_, refusal = g.Authenticate(t.Context(), guess)
+	require.Equal(t, CodeInvalidClient, refusal.Code)
+	require.Equal(t, before, g.queries.Load(), "one look a second is what a network gets")
+	_, refusal = g.Authenticate(t.Context(), right)
+	require.Nil(t, refusal)
+}
+
 // What is read of a client's roles while they change is not remembered, and what
 // is remembered is forgotten when they do.
 func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
@@ -144,9 +191,9 @@ func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
 	a, err := g.account(t.Context(), g.client)
 	require.NoError(t, err)
 	a.rights.Store(nil)
-	_, err = g.clients.withRights(t.Context(), a, func() (*Client, error) {
+	_, err = g.clients.withRights(t.Context(), a, func(ctx context.Context) (*Client, error) {
 		g.Entries([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
-		return g.loadRights(t.Context(), a)
+		return g.loadRights(ctx, a)
 	})
 	require.NoError(t, err)
 	require.Nil(t, a.rights.Load())

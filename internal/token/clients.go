@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
-	"golang.org/x/sync/singleflight"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
@@ -24,8 +24,8 @@ type account struct {
 	*store.Credentials
 
 	read   time.Time
-	asked  time.Time // when it was read because of a wrong secret; zero: it was not
-	known  bool      // false: there is no such client
+	asker  netip.Addr // the network whose wrong secret led to this read; zero: none did
+	known  bool       // false: there is no such client
 	rights atomic.Pointer[Client]
 }
 
@@ -100,90 +100,72 @@ func (c *Client) grantOf(privileges, resources []string, issuer string, narrowed
 }
 
 // clients remembers clients, and for a moment also that there is none with an
-// id.
+// id. All who ask for the same one at once share one read.
 type clients struct {
 	cache   *otter.Cache[string, *account]
 	changes atomic.Int64 // rises with everything that is forgotten: a read that began before is not kept
 	load    func(context.Context, string) (*account, error)
-	admit   func(context.Context) error // who will wait for a read, its own or another's
-	rereads singleflight.Group
-	rights  singleflight.Group
+	reads   *store.Shared[string, *account]
+	rereads *store.Shared[string, *account]
+	rights  *store.Shared[*account, *Client]
 }
 
-func newClients(bound int, load func(context.Context, string) (*account, error), admit func(context.Context) error) *clients {
-	return &clients{load: load, admit: admit, cache: otter.Must(&otter.Options[string, *account]{MaximumSize: max(bound, 100)})}
+func newClients(bound int, db *store.Store, load func(context.Context, string) (*account, error)) *clients {
+	return &clients{
+		cache: otter.Must(&otter.Options[string, *account]{MaximumSize: max(bound, 100)}), load: load,
+		reads: store.NewShared[string, *account](db), rereads: store.NewShared[string, *account](db), rights: store.NewShared[*account, *Client](db),
+	}
 }
 
-// get returns the account and whether it was in memory. All who ask for the same
-// one at once share one read.
+// get returns the account and whether it was in memory.
 func (c *clients) get(ctx context.Context, id string) (a *account, hit bool, err error) {
 	if a, ok := c.cache.GetIfPresent(id); ok {
 		return a, true, nil
 	}
-	if err := c.admit(ctx); err != nil {
-		return nil, false, err
-	}
-	before := c.changes.Load()
-	a, err = c.cache.Get(ctx, id, otter.LoaderFunc[string, *account](func(ctx context.Context, id string) (*account, error) {
-		return c.load(context.WithoutCancel(ctx), id) // others may be waiting for it; the store bounds its time
-	}))
-	if c.changes.Load() != before {
-		c.cache.Invalidate(id)
-	}
+	a, err = c.reads.Do(ctx, id, func(ctx context.Context) (*account, error) { return c.read(ctx, id, netip.Addr{}) })
 	return a, false, err
 }
 
-// again reads an account afresh, past what is remembered. If that fails the old
-// one stays, and if it is the same, so does what its roles give: a stranger's
-// wrong secret must not make a node forget whom it serves while the database is
-// away or slow.
-func (c *clients) again(ctx context.Context, id string) (*account, error) {
-	if err := c.admit(ctx); err != nil {
-		return nil, err
-	}
-	fresh, err, _ := c.rereads.Do(id, func() (any, error) {
-		before := c.changes.Load()
-		a, err := c.load(context.WithoutCancel(ctx), id)
-		if err != nil {
-			return nil, err
-		}
-		a.asked = a.read
-		if old, ok := c.cache.GetIfPresent(id); ok && reflect.DeepEqual(old.Credentials, a.Credentials) {
-			a.rights.Store(old.rights.Load())
-		}
-		c.cache.Set(id, a)
-		if c.changes.Load() != before {
-			c.cache.Invalidate(id)
-		}
-		return a, nil
-	})
+// again reads an account afresh, past what is remembered, because of a wrong
+// secret from a network.
+func (c *clients) again(ctx context.Context, id string, asker netip.Addr) (*account, error) {
+	return c.rereads.Do(ctx, id, func(ctx context.Context) (*account, error) { return c.read(ctx, id, asker) })
+}
+
+// read reads an account and remembers it. If that fails the old one stays, and
+// if it is the same, so does what its roles give: a stranger's wrong secret must
+// not make a node forget whom it serves while the database is away or slow.
+func (c *clients) read(ctx context.Context, id string, asker netip.Addr) (*account, error) {
+	before := c.changes.Load()
+	a, err := c.load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return fresh.(*account), nil
+	a.asker = asker
+	if old, ok := c.cache.GetIfPresent(id); ok && reflect.DeepEqual(old.Credentials, a.Credentials) {
+		a.rights.Store(old.rights.Load())
+	}
+	c.cache.Set(id, a)
+	if c.changes.Load() != before {
+		c.cache.Invalidate(id)
+	}
+	return a, nil
 }
 
 // withRights returns the account's client, which work makes if it is not
-// remembered. All who ask for the same one at once share that.
-func (c *clients) withRights(ctx context.Context, a *account, work func() (*Client, error)) (*Client, error) {
+// remembered.
+func (c *clients) withRights(ctx context.Context, a *account, work func(context.Context) (*Client, error)) (*Client, error) {
 	if client := a.rights.Load(); client != nil {
 		return client, nil
 	}
-	if err := c.admit(ctx); err != nil {
-		return nil, err
-	}
-	made, err, _ := c.rights.Do(a.ClientID, func() (any, error) {
+	return c.rights.Do(ctx, a, func(ctx context.Context) (*Client, error) {
 		before := c.changes.Load()
-		client, err := work()
+		client, err := work(ctx)
 		if err == nil && c.changes.Load() == before {
 			a.rights.Store(client)
 		}
 		return client, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return made.(*Client), nil
 }
 
 func (c *clients) forget(id string) {
@@ -277,7 +259,7 @@ func (s *Service) withRights(ctx context.Context, a *account) (*Client, error) {
 	if !a.known {
 		return &Client{Credentials: a.Credentials}, nil
 	}
-	client, err := s.clients.withRights(ctx, a, func() (*Client, error) { return s.loadRights(context.WithoutCancel(ctx), a) })
+	client, err := s.clients.withRights(ctx, a, func(ctx context.Context) (*Client, error) { return s.loadRights(ctx, a) })
 	if err != nil {
 		return nil, storeError(err)
 	}

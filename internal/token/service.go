@@ -69,7 +69,7 @@ type Service struct {
 func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg, used: newLastUsed(cfg), dummy: make([]byte, 32)}
 	s.batch = newRevocationBatch(s.writeRevocations)
-	s.clients = newClients(cfg.Clients, s.loadAccount, cfg.Store.Admit)
+	s.clients = newClients(cfg.Clients, cfg.Store, s.loadAccount)
 	s.oauth2 = newGrantServer(s)
 	verify := resourceserver.Config{
 		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock, Leeway: -1, IssuedAhead: svcauth.DefaultLeeway,
