@@ -121,14 +121,10 @@ func mailSender(from string) error {
 	return nil
 }
 
-// Admit counts a mail of an organization to an address, or returns how long to
-// wait with it.
+// Admit counts a mail of an organization to an address, or counts nothing and
+// returns how long to wait with it.
 func (m *mailer) Admit(orgID, to string) time.Duration {
-	now := m.clock()
-	if wait := m.byTo.Allow([2]string{orgID, to}, now); wait > 0 {
-		return wait
-	}
-	return m.byOrg.Allow(orgID, now)
+	return limits.AllowBoth(m.byTo, [2]string{orgID, to}, m.byOrg, orgID, m.clock())
 }
 
 // Send queues a mail and returns at once.

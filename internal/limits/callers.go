@@ -63,8 +63,9 @@ func NewCallers(bound CallersBound) *Callers {
 }
 
 // Enter counts a call that begins and returns leave, which its end must call;
-// more calls of leave do nothing. If it is too many, leave is nil and wait is
-// how long the caller should wait.
+// more calls of leave do nothing. If it is too many, for the caller or for its
+// organization, it counts for neither, leave is nil and wait is how long the
+// caller should wait.
 func (c *Callers) Enter(caller, organization string, now time.Time) (leave func(), wait time.Duration) {
 	if !c.caller.inWork.Take(caller, 1, false) {
 		return nil, time.Second
@@ -77,10 +78,7 @@ func (c *Callers) Enter(caller, organization string, now time.Time) (leave func(
 		c.caller.inWork.Give(caller, 1)
 		c.organization.inWork.Give(organization, 1)
 	})
-	if wait = c.caller.rates.Allow(caller, now); wait == 0 {
-		wait = c.organization.rates.Allow(organization, now)
-	}
-	if wait > 0 {
+	if wait = AllowBoth(c.caller.rates, caller, c.organization.rates, organization, now); wait > 0 {
 		leave()
 		return nil, wait
 	}

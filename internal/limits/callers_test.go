@@ -36,6 +36,52 @@ func TestCallersAreBoundEachAndByOrganization(t *testing.T) {
 	assert.Equal(t, 2, count("a", "x", 1000), "a second's worth a second later")
 }
 
+// What others of its organization have used up takes nothing away from a caller
+// that is refused for it: when they have stopped, it has all of its own.
+func TestACallThatTheOrganizationRefusesCostsItsCallerNothing(t *testing.T) {
+	now := time.Unix(0, 0)
+	c := NewCallers(CallersBound{PerSecond: 2, InWork: 4, Organization: 4})
+	enter := func(caller string) bool {
+		leave, wait := c.Enter(caller, "x", now)
+		if wait == 0 {
+			leave()
+		}
+		return wait == 0
+	}
+	for i := range 20 {
+		for enter(fmt.Sprint("others ", i)) {
+		}
+	}
+	for range 10 {
+		require.False(t, enter("a"))
+	}
+	now = now.Add(time.Second / 2) // room for four of x
+	for range 4 {
+		require.True(t, enter("a"), "what was refused has used up nothing")
+	}
+	require.False(t, enter("a"))
+
+	now = now.Add(time.Minute)
+	var leaves []func()
+	for i := range 4 {
+		for range 4 {
+			leave, wait := c.Enter(fmt.Sprint("others ", i), "x", now)
+			require.Zero(t, wait)
+			leaves = append(leaves, leave)
+		}
+	}
+	now = now.Add(time.Minute)
+	for range 10 {
+		require.False(t, enter("a"), "they have all that the organization may have at once")
+	}
+	for _, leave := range leaves {
+		leave()
+	}
+	for range 4 {
+		require.True(t, enter("a"))
+	}
+}
+
 func TestARefusedCallCountsAsSeveral(t *testing.T) {
 	now := time.Unix(0, 0)
 	c := NewCallers(CallersBound{PerSecond: 20, InWork: 100, Organization: 4})

@@ -52,6 +52,27 @@ func (r *Rates[K]) Allow(key K, now time.Time) time.Duration {
 	return wait
 }
 
+// AllowBoth counts one more for a key of each of two bounds and returns 0, or, if
+// that is too many for one of them, counts nothing and returns how long the
+// caller should wait: what one refuses uses up nothing of the other.
+func AllowBoth[A, B comparable](a *Rates[A], of A, b *Rates[B], and B, now time.Time) time.Duration {
+	if wait := a.Allow(of, now); wait > 0 {
+		return wait
+	}
+	wait := b.Allow(and, now)
+	if wait > 0 {
+		a.takeBack(of, now)
+	}
+	return wait
+}
+
+// takeBack takes back one that Allow counted for key.
+func (r *Rates[K]) takeBack(key K, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.of(key, now).ReserveN(now, -1)
+}
+
 // Charge counts n more for key, at most a burst, even if that is too many: the
 // next ones wait for so much longer.
 func (r *Rates[K]) Charge(key K, n int, now time.Time) {
