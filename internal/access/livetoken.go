@@ -51,7 +51,9 @@ func (s *Service) revoked(r cache.TokenRecord) bool {
 	return revoked
 }
 
-// RevokeToken revokes one live token of a service account. Its expiry is known from its record; a token without one is not found.
+// RevokeToken revokes one live token of a service account. Its expiry is known
+// from its record; a token without one is not found. One that is revoked already
+// needs nothing more.
 func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 	// Nothing may be waited for inside the transaction but the database, so the record is read before; who may ask is decided inside.
 	record, found, lookup := s.cfg.Cache.FindToken(ctx, jti)
@@ -61,6 +63,9 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 		}
 		if !found || record.ClientID != id || record.OrgID != t.actor.OrgID {
 			return svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no live token with this id on record. If one may be in use all the same, revoke all of its tokens.", account.Name)
+		}
+		if t.silent = s.revoked(record); t.silent {
+			return nil // each entry is kept by every node and every resource server
 		}
 		t.target = svcauth.AuditTarget{Kind: "token", ID: jti, Name: account.Name}
 		return t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{ClientID: id, JTI: jti, Exp: record.ExpiresAt.Unix(),

@@ -40,22 +40,19 @@ func (s *Service) Revoke(ctx context.Context, client Authenticated, token string
 		return storeError(err)
 	}
 	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix(), ClientID: p.ClientID, Epoch: p.Epoch, Pol: p.Policy}
-	if err := s.batch.add(ctx, pending{orgID: p.OrgID, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
+	if err := s.batch.add(ctx, pending{claims: &p.Claims, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return storeError(err)
 	}
 	s.cfg.Cache.MarkRevoked(p.JTI, svcauth.KeptUntil(p.ExpiresAt))
-	if s.cfg.OnRevoke != nil {
-		s.cfg.OnRevoke()
-	}
 	return nil
 }
 
 // pending is one revocation that waits for its transaction.
 type pending struct {
-	orgID string
-	entry svcauth.Revocation
-	event svcauth.AuditEvent
-	done  chan error
+	claims *resourceserver.Claims // of the token
+	entry  svcauth.Revocation
+	event  svcauth.AuditEvent
+	done   chan error
 }
 
 const (
@@ -63,7 +60,8 @@ const (
 	maxPending = 10_000
 )
 
-// revocationBatch writes revocations that arrive together in one transaction: the database's fsync is shared, the answer still waits for it.
+// revocationBatch writes revocations that arrive together in one transaction: the
+// database's fsync is shared, the answer still waits for it.
 type revocationBatch struct {
 	queue chan pending
 	write func(context.Context, []pending) error
@@ -107,8 +105,13 @@ func (b *revocationBatch) run(ctx context.Context) {
 	}
 }
 
+// writeRevocations writes those of a batch that are needed.
 func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
-	return s.cfg.Store.WriteInTurn(ctx, store.Turn{First: true}, func(q *store.Q) error {
+	batch = s.needed(batch)
+	if len(batch) == 0 {
+		return nil
+	}
+	err := s.cfg.Store.WriteInTurn(ctx, store.Turn{First: true}, func(q *store.Q) error {
 		for _, p := range batch {
 			if err := s.writeRevocation(ctx, q, p); err != nil {
 				return err
@@ -116,17 +119,40 @@ func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 		}
 		return s.events.write(ctx, q, s.cfg.Clock().UTC(), batch)
 	})
+	if err == nil && s.cfg.OnRevoke != nil {
+		for range batch {
+			s.cfg.OnRevoke()
+		}
+	}
+	return err
+}
+
+// needed returns those of a batch of which the token is not revoked yet, one for
+// each token. It may have been revoked since [Service.Revoke] looked: many
+// requests may ask for one at once, and each entry is kept by every node and every
+// resource server.
+func (s *Service) needed(batch []pending) (needed []pending) {
+	seen := make(map[string]bool, len(batch))
+	for _, p := range batch {
+		_, already := s.cfg.Revocations.Revoked(p.claims)
+		if already || seen[p.entry.JTI] {
+			continue
+		}
+		seen[p.entry.JTI] = true
+		needed = append(needed, p)
+	}
+	return needed
 }
 
 func (s *Service) writeRevocation(ctx context.Context, q *store.Q, p pending) error {
 	now := s.cfg.Clock().UTC().Truncate(time.Millisecond)
-	wider, err := q.AddRevocation(ctx, now, p.orgID, p.entry)
+	wider, err := q.AddRevocation(ctx, now, p.claims.OrgID, p.entry)
 	if err != nil || wider == store.WiderNot {
 		return err
 	}
 	s.cfg.Logger.WarnContext(ctx, "a client revokes more tokens than are kept one by one: all older ones are revoked instead",
-		"client_id", p.entry.ClientID, "org_id", p.orgID, "revoked", string(wider))
+		"client_id", p.entry.ClientID, "org_id", p.claims.OrgID, "revoked", string(wider))
 	by := p.event.Actor
 	actor := access.Actor{ID: by.ID, Kind: by.Kind, Name: by.Name, ClientID: by.ClientID, IP: p.event.IP}
-	return q.InsertAuditEvent(ctx, access.RevokedMore(now, actor, p.orgID, p.entry.ClientID, wider))
+	return q.InsertAuditEvent(ctx, access.RevokedMore(now, actor, p.claims.OrgID, p.entry.ClientID, wider))
 }
