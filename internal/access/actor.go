@@ -25,6 +25,10 @@ type Actor struct {
 	// over whatever its holder holds at that moment, of whichever API.
 	Full bool
 
+	// SessionEpoch is that of the console session, which ends when the member's
+	// sessions have another one.
+	SessionEpoch int64
+
 	IP        string
 	RequestID string
 }

@@ -89,14 +89,19 @@ var steps = []step{
 	{action: "member.sign_in", outcome: svcauth.OutcomeRefused, do: func(s *subjects) error {
 		return refused(last(s.signIn("ann@example.com", "a wrong one", home)))
 	}},
+	{action: "member.sign_out", do: func(s *subjects) error {
+		if err := s.Store.Sessions().Commit("a session", []byte("x"), time.Now().Add(time.Hour)); err != nil {
+			return err
+		}
+		return s.Service.SignOut(s.self, "a session")
+	}},
+	{action: "member.sign_out", do: func(s *subjects) error { return s.Service.SignOutEverywhere(s.self) }},
 	{action: "member.set_password", outcome: svcauth.OutcomeRefused, do: func(s *subjects) error {
 		return refused(s.Service.ChangePassword(s.self, "a wrong one", "another lighthouse over water"))
 	}},
 	{action: "member.set_password", do: func(s *subjects) error {
 		return s.Service.ChangePassword(s.self, goodPassword, "another lighthouse over water")
 	}},
-	{action: "member.sign_out", do: func(s *subjects) error { return s.Service.SignOut(s.self) }},
-	{action: "member.sign_out", do: func(s *subjects) error { return s.Service.SignOutEverywhere(s.self) }},
 	{action: "member.update", do: func(s *subjects) error {
 		return last(s.Service.UpdateMember(s.admin, s.member, 0, svcauth.MemberPatch{FirstName: new("Anna")}))
 	}},

@@ -46,6 +46,7 @@ func (s *Service) SessionActor(ctx context.Context, memberID string, epoch int64
 	if err != nil {
 		return Actor{}, svcauth.Member{}, s.problem(err, svcauth.AuditTarget{})
 	}
+	a.SessionEpoch = epoch
 	noun, err := s.member(ctx, s.read(), m)
 	return a, noun, s.problem(err, svcauth.AuditTarget{})
 }

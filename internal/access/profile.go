@@ -43,24 +43,32 @@ type signedOut struct {
 	Everywhere bool `json:"everywhere"`
 }
 
-// SignOut writes down, aside from what others change, that the caller ends the
-// session that it asks with. The console keeps sessions: it calls SignOut first
-// and then ends that one.
-func (s *Service) SignOut(ctx context.Context) error {
+// SignOut ends the session that the caller asks with, aside from what others
+// change, and writes that down with it: each session that has ended is one event,
+// however often it is asked for.
+func (s *Service) SignOut(ctx context.Context, session string) error {
 	actor, err := caller(ctx, "")
 	if err != nil {
 		return err
 	}
 	t := &tx{s: s, now: s.now(), actor: actor, target: svcauth.AuditTarget{Kind: "member", ID: actor.ID, Name: actor.Name}, after: signedOut{}}
 	err = s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
+		ended, err := q.EndSession(ctx, session)
+		if err != nil || !ended {
+			return err
+		}
 		return q.InsertAuditEvent(ctx, t.event("member.sign_out", svcauth.OutcomeDone, ""))
 	})
 	return s.problem(err, t.target)
 }
 
-// SignOutEverywhere ends all sessions of the caller, this one too.
+// SignOutEverywhere ends all sessions of the caller, this one too. If they have
+// ended since the caller was let in, nothing is left to do.
 func (s *Service) SignOutEverywhere(ctx context.Context) error {
 	return s.myself(ctx, "member.sign_out", func(ctx context.Context, t *tx, row store.MemberRow, _ svcauth.Member) error {
+		if t.silent = t.actor.ClientID == "" && row.SessionEpoch != t.actor.SessionEpoch; t.silent {
+			return nil
+		}
 		t.before, t.after = nil, signedOut{Everywhere: true}
 		return t.EndSessions(ctx, row.OrgID, row.ID)
 	})

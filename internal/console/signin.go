@@ -175,16 +175,21 @@ func (v *visit) signInVerified(email string, proved access.SignedIn, next string
 	return v.redirect(returnTo(next))
 }
 
-// signOut ends the session that the request came with. It stands in the log
-// before it has ended, so that none ends unseen.
+// signOut ends the session that the request came with. None ends unseen, and one
+// that has ended already is in no log.
 func signOut(v *visit) error {
 	ok, err := v.authenticate()
 	if err != nil {
 		return err
 	}
 	if ok {
+		leave, err := v.enter()
+		if err != nil {
+			return err
+		}
+		defer leave()
 		v.act()
-		if err := v.k.cfg.Access.SignOut(v.ctx); err != nil {
+		if err := v.k.cfg.Access.SignOut(v.ctx, v.k.sessions.Token(v.ctx)); err != nil {
 			return err
 		}
 	}

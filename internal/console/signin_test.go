@@ -4,6 +4,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -178,6 +179,58 @@ func TestSignOut(t *testing.T) {
 	require.Contains(t, here.get("/console/sign-in").body, "signed out everywhere")
 	require.Equal(t, http.StatusSeeOther, here.get("/console/members").status)
 	require.Equal(t, http.StatusSeeOther, there.get("/console/members").status)
+}
+
+// postAtOnce sends a form without fields once for each session, all at once, and
+// returns how many got which status.
+func postAtOnce(t *testing.T, s *svctest.Server, path string, sessions ...string) map[int]int {
+	t.Helper()
+	statuses := make(chan int, len(sessions))
+	for _, session := range sessions {
+		req, err := http.NewRequest(http.MethodPost, s.URL+path, nil)
+		require.NoError(t, err)
+		req.AddCookie(&http.Cookie{Name: "svcauth", Value: session})
+		go func() {
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			_ = resp.Body.Close()
+			statuses <- resp.StatusCode
+		}()
+	}
+	all := map[int]int{}
+	for range sessions {
+		all[<-statuses]++
+	}
+	return all
+}
+
+// However many requests ask at once for the end of one session, or of all of
+// them, it is one event.
+func TestASessionEndsOnce(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	for want, path := range []string{"/console/sign-out", "/console/profile/sign-out-everywhere"} {
+		all := slices.Repeat([]string{admin(t, s).session()}, 20)
+		require.Equal(t, map[int]int{http.StatusSeeOther: 20}, postAtOnce(t, s, path, all...))
+		events, err := s.Admin().AuditEvents(t.Context(), svcauth.AuditFilter{Action: "member.sign_out"})
+		require.NoError(t, err)
+		require.Len(t, events.Items, want+1, path)
+	}
+}
+
+// A member's sign-outs count like its other requests: what they cost is bounded.
+func TestSignOutsOfOneMemberAreBounded(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MANAGEMENT_PER_SECOND=1"}})
+	var all []string
+	for range 10 {
+		all = append(all, admin(t, s).session())
+	}
+	statuses := postAtOnce(t, s, "/console/sign-out", all...)
+	require.NotZero(t, statuses[http.StatusSeeOther], "%v", statuses)
+	require.NotZero(t, statuses[http.StatusTooManyRequests], "%v", statuses)
+	require.Equal(t, 10, statuses[http.StatusSeeOther]+statuses[http.StatusTooManyRequests], "%v", statuses)
 }
 
 // invite makes a member with these roles, who has chosen a password.

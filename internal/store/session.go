@@ -18,28 +18,43 @@ func (s *Store) Sessions() *Sessions { return &Sessions{s} }
 // FindCtx reads a session that has not expired.
 func (s *Sessions) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
 	data, err = single(ctx, s.store.Read(), func(r row) (b []byte, err error) { return b, r.Scan(&b) },
-		`SELECT data FROM session WHERE token_hash = $1 AND expires_at_ms > $2`, sessionKey("", token), time.Now().UnixMilli())
+		`SELECT data FROM session WHERE token_hash = $1 AND expires_at_ms > $2 AND length(data) > 0`, sessionKey("", token), time.Now().UnixMilli())
 	if errors.Is(err, ErrNotFound) {
 		return nil, false, nil
 	}
 	return data, err == nil, err
 }
 
-// CommitCtx writes a session, which is dead after expiry.
+// CommitCtx writes a session, which is dead after expiry. One that was ended
+// stays so: another request may have read it before.
 func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	return s.store.WriteAside(ctx, func(q *Q) error {
 		_, err := q.exec(ctx, `INSERT INTO session (token_hash, data, expires_at_ms) VALUES ($1, $2, $3)
-			ON CONFLICT (token_hash) DO UPDATE SET data = excluded.data, expires_at_ms = excluded.expires_at_ms`, sessionKey("", token), data, expiry.UnixMilli())
+			ON CONFLICT (token_hash) DO UPDATE SET data = excluded.data, expires_at_ms = excluded.expires_at_ms WHERE length(session.data) > 0`,
+			sessionKey("", token), data, expiry.UnixMilli())
 		return err
 	})
 }
 
-// DeleteCtx ends a session. One that is not there is no error.
+// DeleteCtx ends a session. One that is not there is no error, and costs nothing
+// if there can't be one.
 func (s *Sessions) DeleteCtx(ctx context.Context, token string) error {
+	if token == "" {
+		return nil
+	}
 	return s.store.WriteAside(ctx, func(q *Q) error {
-		_, err := q.exec(ctx, `DELETE FROM session WHERE token_hash = $1`, sessionKey("", token))
+		_, err := q.EndSession(ctx, token)
 		return err
 	})
+}
+
+// EndSession ends the session with a token and reports whether there was one that
+// lived. Its row stays until it would have expired, without anything in it, so
+// that nobody can write it again. It belongs into [Store.WriteAside].
+func (q *Q) EndSession(ctx context.Context, token string) (ended bool, err error) {
+	n, err := q.exec(ctx, `UPDATE session SET data = $2 WHERE token_hash = $1 AND length(data) > 0 AND expires_at_ms > $3`,
+		sessionKey("", token), []byte{}, time.Now().UnixMilli())
+	return n == 1, err
 }
 
 // Once says whether this is the first time that token is shown to it, on any node, and remembers it until expiry. The console marks with it the forms

@@ -3,10 +3,14 @@ package store_test
 import (
 	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/store"
 )
 
 func TestSessions(t *testing.T) {
@@ -27,6 +31,39 @@ func TestSessions(t *testing.T) {
 		require.False(t, found, "it has expired")
 		require.NoError(t, sessions.DeleteCtx(ctx, token))
 		require.NoError(t, sessions.DeleteCtx(ctx, token))
+	})
+}
+
+// A session ends once, whoever else asks for that at the same time, and no request
+// that has read it before brings it back.
+func TestASessionEndsOnce(t *testing.T) {
+	onBoth(t, func(t *testing.T, o *tables) {
+		ctx, sessions, token := context.Background(), o.Sessions(), strings.Repeat("t", 43)
+		soon := time.Now().Add(time.Hour)
+		end := func(token string) (ended bool) {
+			require.NoError(t, o.WriteAside(ctx, func(q *store.Q) (err error) { ended, err = q.EndSession(ctx, token); return err }))
+			return ended
+		}
+		require.NoError(t, sessions.CommitCtx(ctx, token, []byte("one"), soon))
+		var ends atomic.Int32
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				if end(token) {
+					ends.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		require.EqualValues(t, 1, ends.Load())
+		require.NoError(t, sessions.CommitCtx(ctx, token, []byte("again"), soon))
+		_, found, err := sessions.FindCtx(ctx, token)
+		require.NoError(t, err)
+		require.False(t, found)
+		require.False(t, end(token))
+		require.False(t, end("another"))
+		require.NoError(t, sessions.CommitCtx(ctx, "old", []byte("one"), time.Now().Add(-time.Second)))
+		require.False(t, end("old"), "it has ended by itself")
 	})
 }
 
