@@ -64,12 +64,13 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 		if !found || record.ClientID != id || record.OrgID != t.actor.OrgID {
 			return svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no live token with this id on record. If one may be in use all the same, revoke all of its tokens.", account.Name)
 		}
-		if t.silent = s.revoked(record); t.silent {
-			return nil // each entry is kept by every node and every resource server
-		}
 		t.target = svcauth.AuditTarget{Kind: "token", ID: jti, Name: account.Name}
-		return t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{ClientID: id, JTI: jti, Exp: record.ExpiresAt.Unix(),
-			Epoch: record.Epoch, Pol: record.Pol})
+		entry := svcauth.Revocation{ClientID: id, JTI: jti, Exp: record.ExpiresAt.Unix(), Epoch: record.Epoch, Pol: record.Pol}
+		already, err := t.TokenRevoked(ctx, t.actor.OrgID, entry)
+		if t.silent = already; already || err != nil {
+			return err // each entry is kept by every node and every resource server
+		}
+		return t.revoke(ctx, t.actor.OrgID, entry)
 	})
 	if err == nil {
 		s.cfg.Cache.MarkRevoked(jti, svcauth.KeptUntil(record.ExpiresAt))

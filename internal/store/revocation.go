@@ -168,6 +168,19 @@ func (q *Q) supersede(ctx context.Context, orgID string, r svcauth.Revocation) (
 	return err
 }
 
+// TokenRevoked reports whether the log has the entry r, which names a token of a
+// client in an organization, already. It looks at the client's entries.
+func (q *Q) TokenRevoked(ctx context.Context, orgID string, r svcauth.Revocation) (bool, error) {
+	r.OrgID = orgID
+	payload, err := json.Marshal(r)
+	if err != nil {
+		return false, fmt.Errorf("write a revocation: %w", err)
+	}
+	n, err := count(ctx, q, `SELECT COUNT(*) FROM change WHERE kind = 'revocation' AND org_id = $1 AND subject = $2 AND payload = $3`,
+		orgID, about(orgID, r), string(payload))
+	return n > 0, err
+}
+
 func (q *Q) insertRevocation(ctx context.Context, now time.Time, orgID string, r svcauth.Revocation) error {
 	if r.Exp == 0 {
 		r.Exp = svcauth.LastExpiry(now).Unix()
