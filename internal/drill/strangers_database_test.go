@@ -67,11 +67,11 @@ type troubled struct {
 	unseen  []credential // clients that the node has not served yet
 }
 
-func newTroubled(t *testing.T) *troubled {
+func newTroubled(t *testing.T, environ ...string) *troubled {
 	t.Helper()
 	server := pgtest.Start(t, pgtest.Config{})
 	n := newNetwork(t, server.Addr())
-	p := newPressed(t, 460, "SVCAUTH_DATABASE_URL="+n.through(t, server.NewDatabase()))
+	p := newPressed(t, 460, append(environ, "SVCAUTH_DATABASE_URL="+n.through(t, server.NewDatabase()))...)
 	p.bound = timesQuietTroubled
 	tenant := p.newAccount("somebody else's")
 	return &troubled{p, n, credential{tenant.ClientID, tenant.ClientSecret.Reveal()}, p.addClients(p.newAccount("not asked for yet"), 100)}
