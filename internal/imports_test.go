@@ -112,10 +112,34 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 	}
 }
 
-// TestImportsPointDownward lists for each package which of ours it may import. pkg/svcauth, the nouns, is everybody's.
+// kit is what the public packages share with the server. Anybody may import it,
+// so it stands on the standard library alone. It lies in internal and not in
+// pkg/internal because the compiler would keep the server out of there.
+var kit = []string{"internal/httpx"}
+
+// TestTheKitStandsOnTheStandardLibraryAlone is what lets pkg import it.
+func TestTheKitStandsOnTheStandardLibraryAlone(t *testing.T) {
+	found := 0
+	for _, p := range packages(t) {
+		if !slices.Contains(kit, p.ImportPath) {
+			continue
+		}
+		found++
+		for _, name := range p.Deps {
+			first, _, _ := strings.Cut(name, "/")
+			require.False(t, strings.Contains(first, ".") || within(name, "cmd", "pkg", "config") || within(name, "internal") && !slices.Contains(kit, name),
+				"%s brings %s along", p.ImportPath, name)
+		}
+	}
+	require.Equal(t, len(kit), found)
+}
+
+// TestImportsPointDownward lists for each package which of ours it may import.
+// pkg/svcauth, the nouns, and the kit are everybody's.
 func TestImportsPointDownward(t *testing.T) {
 	down := map[string][]string{
 		"config":                         {},
+		"internal/httpx":                 {},
 		"pkg/svcauth":                    {},
 		"pkg/tokensource":                {},
 		"pkg/resourceserver":             {},
@@ -152,21 +176,22 @@ func TestImportsPointDownward(t *testing.T) {
 		require.True(t, known, "%s is a new package: say here what it may import", p.ImportPath)
 		for _, name := range p.Imports {
 			if within(name, "cmd", "pkg", "internal", "config") {
-				require.True(t, name == "pkg/svcauth" || slices.Contains(allowed, name), "%s imports %s; it may import %v", p.ImportPath, name, allowed)
+				require.True(t, name == "pkg/svcauth" || slices.Contains(kit, name) || slices.Contains(allowed, name), "%s imports %s; it may import %v", p.ImportPath, name, allowed)
 			}
 			require.False(t, within(name, "internal/svctest") && !within(p.ImportPath, "internal/svctest"), "%s imports %s, which is for tests", p.ImportPath, name)
 		}
 	}
 }
 
-// TestPkgBringsLittleAlong is design §3.1, with all that is brought along: who imports pkg gets no server.
+// TestPkgBringsLittleAlong is design §3.1, with all that is brought along: a
+// program that imports pkg gets the kit and nothing of the server.
 func TestPkgBringsLittleAlong(t *testing.T) {
 	for _, p := range packages(t) {
 		if !within(p.ImportPath, "pkg") {
 			continue
 		}
 		for _, name := range p.Deps {
-			forbidden := within(name, "internal", "database/sql") || strings.Contains(name, "sqlite") || strings.Contains(name, "jackc/pgx") ||
+			forbidden := within(name, "internal") && !slices.Contains(kit, name) || within(name, "database/sql") || strings.Contains(name, "sqlite") || strings.Contains(name, "jackc/pgx") ||
 				strings.Contains(name, "redis") && p.ImportPath != "pkg/resourceserver/redisfeed" && !strings.HasPrefix(name, "pkg/") ||
 				strings.Contains(name, "gin-gonic") && p.ImportPath != "pkg/resourceserver/ginauth" ||
 				within(name, "github.com/stretchr/testify", "testing")

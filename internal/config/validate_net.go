@@ -2,12 +2,13 @@ package config
 
 import (
 	"net"
-	"net/netip"
 	"net/url"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // addresses checks by which names this server is reached, and that no secret has to cross a network in the clear.
@@ -26,7 +27,7 @@ func (c checker) addresses(cfg *Config) {
 	hasTLS := cfg.TLS.CertFile != ""
 	if !c.broken["issuer"] && !c.broken["listen"] {
 		c.that(!hasTLS || secure, "issuer", "is http, but tls.cert_file is set; write https")
-		c.that(secure || hasTLS || cfg.AllowInsecureListen || loopbackHost(hostOf(cfg.Listen)), "listen",
+		c.that(secure || hasTLS || cfg.AllowInsecureListen || httpx.Loopback(hostOf(cfg.Listen)), "listen",
 			"would serve clear HTTP on an address that others can reach; listen on 127.0.0.1, or set tls.cert_file and tls.key_file, or stand behind a proxy that ends TLS and make issuer https (for a trial in a container: allow_insecure_listen)")
 	}
 	c.origins(cfg)
@@ -68,7 +69,7 @@ func (c checker) identity(raw, key string) {
 func (c checker) secureURL(raw, key string) *url.URL {
 	u := c.webURL(raw, key)
 	if u != nil {
-		c.that(u.Scheme == "https" || loopbackHost(u.Hostname()), key, "is http, which is taken only if the host is loopback (localhost, 127.0.0.0/8, ::1); write https")
+		c.that(u.Scheme == "https" || httpx.Loopback(u.Hostname()), key, "is http, which is taken only if the host is loopback (localhost, 127.0.0.0/8, ::1); write https")
 	}
 	return u
 }
@@ -102,13 +103,4 @@ func (c checker) listenAddress(addr, key string) {
 func hostOf(listen string) string {
 	host, _, _ := net.SplitHostPort(listen)
 	return host
-}
-
-// loopbackHost says whether a host can only be this machine. An empty one means every address.
-func loopbackHost(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

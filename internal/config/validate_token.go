@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -70,10 +71,10 @@ func (c Config) Warnings() (out []string) {
 	if strings.HasPrefix(c.Issuer, "https://") && c.TLS.CertFile == "" && len(c.TrustedProxies) == 0 {
 		out = append(out, "trusted_proxies is empty although a proxy ends TLS: every client seems to have the proxy's address, and wrong secrets of one count against all; name the proxy's network")
 	}
-	if c.AllowInsecureListen && !loopbackHost(hostOf(c.Listen)) && !strings.HasPrefix(c.Issuer, "https://") {
+	if c.AllowInsecureListen && !httpx.Loopback(hostOf(c.Listen)) && !strings.HasPrefix(c.Issuer, "https://") {
 		out = append(out, "allow_insecure_listen is on: secrets cross the network in the clear; use it for trials only")
 	}
-	if c.Ops.Listen != "" && !loopbackHost(hostOf(c.Ops.Listen)) {
+	if c.Ops.Listen != "" && !httpx.Loopback(hostOf(c.Ops.Listen)) {
 		out = append(out, "ops.listen can be reached by others and asks for no authentication; keep it off the public network")
 	}
 	if c.CatalogAllowRemoval {

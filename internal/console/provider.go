@@ -16,6 +16,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -198,8 +199,8 @@ func (p *provider) endpoints() (*endpoints, error) {
 	}
 	where := found.Endpoint()
 	for _, endpoint := range []string{where.AuthURL, where.TokenURL, keys.URL} {
-		if strings.HasPrefix(p.cfg.Issuer, "https://") && !strings.HasPrefix(endpoint, "https://") {
-			return nil, fmt.Errorf("it names the endpoint %q, which is not https as the issuer is", endpoint)
+		if err := httpx.CheckEndpoint(p.cfg.Issuer, endpoint); err != nil {
+			return nil, fmt.Errorf("its endpoint %q %w", endpoint, err)
 		}
 	}
 	return &endpoints{tokens: found.Verifier(&oidc.Config{ClientID: p.cfg.ClientID}),

@@ -6,12 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -132,8 +131,8 @@ func (c Config) withDefaults() (Config, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 
-	if err := checkURL(c.Issuer); err != nil {
-		fault("Issuer: %w", err)
+	if err := httpx.CheckIssuer(c.Issuer); err != nil {
+		fault("Issuer %w", err)
 	}
 	if c.Audience == "" {
 		fault("Audience is empty; expected the URI by which the issuer knows this API")
@@ -196,29 +195,6 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return d
-}
-
-// checkURL accepts an absolute URL that is https, or http on loopback, without user, query and fragment.
-func checkURL(s string) error {
-	if s == "" {
-		return errors.New("it is empty; expected a URL such as https://auth.example.com")
-	}
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.User != nil || strings.ContainsAny(s, "?#") {
-		return fmt.Errorf("%q is no URL of the form https://host/path, without query and fragment", printable(s, 200))
-	}
-	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
-		return nil
-	}
-	return fmt.Errorf("%q: expected https (http only where the host is loopback)", printable(s, 200))
-}
-
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // printable cuts s to size and replaces what may not stand in a quoted header parameter (RFC 6750 §3) by a question mark.

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 const (
@@ -111,20 +113,9 @@ func (d *discovery) loadFrom(ctx context.Context, at string) (*metadata, error) 
 		if endpoint == "" && name != "jwks_uri" {
 			continue
 		}
-		if err := checkEndpoint(d.issuer, endpoint); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", at, name, err)
+		if err := httpx.CheckEndpoint(d.issuer, endpoint); err != nil {
+			return nil, fmt.Errorf("%s: the %s %w", at, name, err)
 		}
 	}
 	return m, nil
-}
-
-// checkEndpoint is checkURL, but an endpoint may have a query (RFC 6749 §3.2),
-// and that of an https issuer is https on loopback too: what listens there in
-// clear is whatever else runs on this machine.
-func checkEndpoint(issuer, endpoint string) error {
-	before, _, _ := strings.Cut(endpoint, "?")
-	if strings.HasPrefix(issuer, "https:") && !strings.HasPrefix(before, "https:") {
-		return fmt.Errorf("%q: expected https, as the issuer is", printable(before, 200))
-	}
-	return checkURL(before)
 }

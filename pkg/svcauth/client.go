@@ -3,11 +3,11 @@ package svcauth
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // ClientConfig says which server a [Client] calls, and how. URL and HTTPClient
@@ -75,8 +75,8 @@ const (
 // NewClient returns a Client for a checked configuration. It sends nothing. The
 // error says which field is wrong and what was expected.
 func NewClient(config ClientConfig) (*Client, error) {
-	if err := checkBaseURL(config.URL); err != nil {
-		return nil, fmt.Errorf("svcauth client: %w", err)
+	if err := httpx.CheckIssuer(config.URL); err != nil {
+		return nil, fmt.Errorf("svcauth client: URL %w", err)
 	}
 	if config.HTTPClient == nil {
 		return nil, errors.New("svcauth client: HTTPClient is not set; give one whose Transport adds the bearer token, such as tokensource.Source.Transport")
@@ -97,29 +97,4 @@ func NewClient(config ClientConfig) (*Client, error) {
 		c.maxRetries = defaultClientMaxRetries
 	}
 	return c, nil
-}
-
-// checkBaseURL refuses an address to which a token must not be sent. Its errors
-// do not show the address, which may hold a password.
-func checkBaseURL(address string) error {
-	if address == "" {
-		return errors.New("URL is empty; set it to the server's address, such as https://auth.example.com")
-	}
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return errors.New("URL is not an address of the form https://host/path")
-	case u.User != nil:
-		return errors.New("URL holds a user name or password; take it out, HTTPClient authenticates")
-	case strings.ContainsAny(address, "?#"):
-		return errors.New("URL has a query or a fragment; expected https://host/path alone")
-	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
-		return errors.New("URL begins with http://, which would send tokens in clear; use https:// (http is for loopback hosts only)")
-	}
-	return nil
-}
-
-func loopbackHost(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

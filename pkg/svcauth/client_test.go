@@ -91,7 +91,7 @@ func TestAnIDThatWouldBeAnotherPathIsNotSent(t *testing.T) {
 
 func TestNewClientRefuses(t *testing.T) {
 	for address, want := range map[string]string{
-		"": "empty", "auth.example.com": "form", "ftp://x": "form", "https://u:p@x": "user name", "https://x?a=b": "query", "https://x#f": "query", "http://auth.example.com": "in clear",
+		"": "empty", "auth.example.com": "not an address", "ftp://x": "not an address", "https://u:p@x": "user name", "https://x?a=b": "query", "https://x#f": "fragment", "http://auth.example.com": "in clear",
 	} {
 		_, err := NewClient(ClientConfig{URL: address, HTTPClient: http.DefaultClient})
 		require.ErrorContains(t, err, want, address)

@@ -3,12 +3,12 @@ package tokensource
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -130,31 +130,13 @@ func (c Config) check() error {
 		}
 	}
 	if c.TokenURL != "" {
-		return checkURL("TokenURL", c.TokenURL)
+		if err := httpx.CheckEndpoint("", c.TokenURL); err != nil {
+			return fmt.Errorf("TokenURL %w", err)
+		}
+		return nil
 	}
-	if strings.Contains(c.Issuer, "?") {
-		return errors.New("the Issuer has a query, and an issuer has none (RFC 8414 §2)")
-	}
-	return checkURL("Issuer", c.Issuer)
-}
-
-// checkURL refuses an address to which a secret must not be sent. Its errors do not show the address, which may hold a password.
-func checkURL(name, address string) error {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return fmt.Errorf("%s is not an address of the form https://host/path", name)
-	case u.User != nil:
-		return fmt.Errorf("%s holds a user name or password; take it out and use ClientID and ClientSecret", name)
-	case strings.Contains(address, "#"):
-		return fmt.Errorf("%s has a fragment (#…), and must have none (RFC 6749 §3.2)", name)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return fmt.Errorf("%s begins with http://, which would send the secret in clear; use https:// (http is for loopback hosts only)", name)
+	if err := httpx.CheckIssuer(c.Issuer); err != nil {
+		return fmt.Errorf("the Issuer %w", err)
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

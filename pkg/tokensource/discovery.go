@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // metadataURLs returns where the metadata may be: RFC 8414 §3.1 puts the
@@ -52,11 +54,8 @@ func (s *Source) discover(ctx context.Context, name string, pick func(metadata) 
 	if endpoint == "" {
 		return "", bad("the metadata names no %s", name)
 	}
-	if err := checkURL("the "+name+" in the metadata", endpoint); err != nil {
-		return "", bad("%w", err)
-	}
-	if issuer, err := url.Parse(s.config.Issuer); err != nil || issuer.Scheme == "https" && !strings.HasPrefix(endpoint, "https:") {
-		return "", bad("the %s in the metadata begins with http://; expected https, as the issuer is, on loopback too", name)
+	if err := httpx.CheckEndpoint(s.config.Issuer, endpoint); err != nil {
+		return "", bad("the %s in the metadata %w", name, err)
 	}
 	return endpoint, nil
 }

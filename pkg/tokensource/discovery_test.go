@@ -76,12 +76,12 @@ func TestTokenURLNeedsNoMetadata(t *testing.T) {
 
 func TestBadMetadataSendsTheSecretNowhere(t *testing.T) {
 	for want, body := range map[string]string{
-		"must be the same, to the letter":  `{"issuer":"ISSUER/","token_endpoint":"ISSUER/oauth2/token"}`,
-		"is of issuer \"\"":                `{"token_endpoint":"ISSUER/oauth2/token"}`,
-		"names no token_endpoint":          `{"issuer":"ISSUER"}`,
-		"would send the secret in clear":   `{"issuer":"ISSUER","token_endpoint":"http://evil.example/token"}`,
-		"as the issuer is, on loopback":    `{"issuer":"ISSUER","token_endpoint":"http://localhost:1/token"}`,
-		"is not the JSON of OAuth2 metada": `<html>`,
+		"must be the same, to the letter":   `{"issuer":"ISSUER/","token_endpoint":"ISSUER/oauth2/token"}`,
+		"is of issuer \"\"":                 `{"token_endpoint":"ISSUER/oauth2/token"}`,
+		"names no token_endpoint":           `{"issuer":"ISSUER"}`,
+		"expected https, as the issuer is":  `{"issuer":"ISSUER","token_endpoint":"http://evil.example/token"}`,
+		"as the issuer is, on loopback too": `{"issuer":"ISSUER","token_endpoint":"http://localhost:1/token"}`,
+		"is not the JSON of OAuth2 metada":  `<html>`,
 	} {
 		e := newEndpoint(t)
 		e.metadata = func(w http.ResponseWriter, r *http.Request) {

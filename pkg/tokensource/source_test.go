@@ -179,22 +179,22 @@ func TestConfigIsChecked(t *testing.T) {
 	_, err := New(good)
 	require.NoError(t, err)
 	for want, change := range map[string]func(*Config){
-		"neither Issuer nor TokenURL":  func(c *Config) { c.Issuer = "" },
-		"ClientID is empty":            func(c *Config) { c.ClientID = "" },
-		"ClientSecret holds a line":    func(c *Config) { c.ClientSecret += "\n" },
-		"neither ClientSecret nor":     func(c *Config) { c.ClientSecret = "" },
-		"both ClientSecret and":        func(c *Config) { c.ClientSecretFile = "f" },
-		"neither Basic nor Post":       func(c *Config) { c.AuthStyle = 7 },
-		"Timeout is negative":          func(c *Config) { c.Timeout = -1 },
-		"more than one entry":          func(c *Config) { c.Audience = []string{"a", "b"} },
-		"is not one privilege":         func(c *Config) { c.Scopes = []string{"a:b c:d"} },
-		"absolute URI":                 func(c *Config) { c.Resource = []string{"/relative"} },
-		"Issuer has a query":           func(c *Config) { c.Issuer += "?a" },
-		"of the form https://":         func(c *Config) { c.Issuer = "auth.example.com" },
-		"TokenURL is not an address":   func(c *Config) { c.TokenURL = "ftp://auth.example.com" },
-		"user name or password":        func(c *Config) { c.Issuer = "https://me:correct%20horse@auth.example.com" },
-		"has a fragment":               func(c *Config) { c.TokenURL = "https://auth.example.com/token#" },
-		"would send the secret in cle": func(c *Config) { c.Issuer = "http://auth.example.com" },
+		"neither Issuer nor TokenURL": func(c *Config) { c.Issuer = "" },
+		"ClientID is empty":           func(c *Config) { c.ClientID = "" },
+		"ClientSecret holds a line":   func(c *Config) { c.ClientSecret += "\n" },
+		"neither ClientSecret nor":    func(c *Config) { c.ClientSecret = "" },
+		"both ClientSecret and":       func(c *Config) { c.ClientSecretFile = "f" },
+		"neither Basic nor Post":      func(c *Config) { c.AuthStyle = 7 },
+		"Timeout is negative":         func(c *Config) { c.Timeout = -1 },
+		"more than one entry":         func(c *Config) { c.Audience = []string{"a", "b"} },
+		"is not one privilege":        func(c *Config) { c.Scopes = []string{"a:b c:d"} },
+		"absolute URI":                func(c *Config) { c.Resource = []string{"/relative"} },
+		"Issuer has a query":          func(c *Config) { c.Issuer += "?a" },
+		"Issuer is not an address":    func(c *Config) { c.Issuer = "auth.example.com" },
+		"TokenURL is not an address":  func(c *Config) { c.TokenURL = "ftp://auth.example.com" },
+		"user name or password":       func(c *Config) { c.Issuer = "https://me:correct%20horse@auth.example.com" },
+		"has a fragment":              func(c *Config) { c.TokenURL = "https://auth.example.com/token#" },
+		"would send secrets in clear": func(c *Config) { c.Issuer = "http://auth.example.com" },
 	} {
 		c := good
 		change(&c)
