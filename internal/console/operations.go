@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -149,9 +148,4 @@ func organizations(v *visit) error {
 		return err
 	}
 	return v.render(http.StatusOK, "organizations", page{Title: "Organizations", Nav: "organizations", Data: struct{ List list[svcauth.Organization] }{l}})
-}
-
-// seconds writes the value of Retry-After, rounded up.
-func seconds(d time.Duration) string {
-	return strconv.Itoa(int((d + time.Second - 1) / time.Second))
 }

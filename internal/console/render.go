@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -177,9 +178,7 @@ func (k *Console) refuse(v *visit, err error) {
 		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "request_id", id, "error", err)
 		problem = svcauth.NewProblem(svcauth.CodeInternal, "Something went wrong on our side. If it happens again, tell your operator the request id %s.", id)
 	}
-	if problem.RetryAfter > 0 {
-		v.Header("Retry-After", seconds(problem.RetryAfter))
-	}
+	httpx.SetRetryAfter(v.Writer.Header(), problem.RetryAfter)
 	loaded := v.loaded
 	if problem.Status >= 500 {
 		v.loaded = false // the database may be away: this page needs none

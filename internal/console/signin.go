@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -76,9 +77,7 @@ func signIn(v *visit) error {
 	var problem *svcauth.Problem
 	if errors.As(err, &problem) && problem.Status < 500 {
 		f.Problem = problem.Detail
-		if problem.RetryAfter > 0 {
-			v.Header("Retry-After", seconds(problem.RetryAfter))
-		}
+		httpx.SetRetryAfter(v.Writer.Header(), problem.RetryAfter)
 		return v.signInForm(f, problem.Status)
 	}
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -190,9 +191,7 @@ func (s *Server) refuse(c *gin.Context, clientID string, err *token.Error) {
 	case err.Status == http.StatusUnauthorized: // RFC 9110 §15.5.2, however the client had authenticated
 		c.Header("WWW-Authenticate", `Basic realm="svcauth"`)
 	}
-	if err.RetryAfter > 0 {
-		c.Header("Retry-After", strconv.Itoa(int((err.RetryAfter+time.Second-1)/time.Second)))
-	}
+	httpx.SetRetryAfter(c.Writer.Header(), err.RetryAfter)
 	body, _ := json.Marshal(struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`

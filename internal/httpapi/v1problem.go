@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -48,9 +48,7 @@ func (s *Server) noteProblem(c *gin.Context, p *svcauth.Problem, cause error) {
 	if p.Status == http.StatusServiceUnavailable && p.RetryAfter == 0 {
 		p.RetryAfter = time.Second
 	}
-	if p.RetryAfter > 0 {
-		c.Header("Retry-After", strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
-	}
+	httpx.SetRetryAfter(c.Writer.Header(), p.RetryAfter)
 	o := outcomeOf(c)
 	o.Code, o.Reason, o.Cause = p.Code, p.Code, cause
 	c.Set("outcome", o)

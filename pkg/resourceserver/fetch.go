@@ -8,8 +8,9 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // fetcher makes calls that are bounded in time and size, never redirected, and
@@ -46,8 +47,7 @@ type statusError struct {
 }
 
 func newStatusError(url string, resp *http.Response) *statusError {
-	seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-	return &statusError{url: url, status: resp.StatusCode, retryAfter: time.Duration(min(max(seconds, 0), 60)) * time.Second}
+	return &statusError{url: url, status: resp.StatusCode, retryAfter: httpx.RetryAfter(resp.Header, time.Now())}
 }
 
 func (e *statusError) Error() string {

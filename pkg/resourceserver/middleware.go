@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // Require returns middleware that lets a request pass only with a valid token that
@@ -79,9 +79,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	if refusal.Status == http.StatusUnauthorized || refusal.Status == http.StatusForbidden {
 		w.Header().Set("WWW-Authenticate", v.challenge(refusal))
 	}
-	if refusal.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(refusal.RetryAfter/time.Second)))
-	}
+	httpx.SetRetryAfter(w.Header(), refusal.RetryAfter)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(refusal.Status)

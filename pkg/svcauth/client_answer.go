@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 const (
@@ -109,7 +111,7 @@ func (c *Client) problem(r *request, res *http.Response, content []byte) *Proble
 	for i := range p.Errors {
 		p.Errors[i].Location, p.Errors[i].Message = oneLine(p.Errors[i].Location), oneLine(p.Errors[i].Message)
 	}
-	p.RetryAfter = retryAfterHeader(res.Header, time.Now())
+	p.RetryAfter = httpx.RetryAfter(res.Header, time.Now())
 	return p
 }
 
@@ -156,18 +158,6 @@ func oneLine(text string) string {
 		text = strings.ToValidUTF8(text[:maxProblemText], "") + "…"
 	}
 	return text
-}
-
-// retryAfterHeader reads the header in both its forms, RFC 9110 §10.2.3; 0 where there is none that can be read.
-func retryAfterHeader(header http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }
 
 func hasStatus(err error, status int) bool {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -131,7 +132,7 @@ func refusal(failure *Error, res *http.Response, body []byte, with credential, n
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		failure.retryable = true
-		failure.RetryAfter = retryAfter(res.Header, now)
+		failure.RetryAfter = httpx.RetryAfter(res.Header, now)
 	case http.StatusUnauthorized:
 		if _, err := svcauth.ParseSecret(with.secret.Reveal()); errors.Is(err, svcauth.ErrSecretChecksum) {
 			failure.Err = err // the secret is one of svcauth's by its form: it was mistyped, rather than replaced

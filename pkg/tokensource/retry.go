@@ -3,9 +3,6 @@ package tokensource
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -55,16 +52,4 @@ func backOff(sent int, asked time.Duration) time.Duration {
 		return asked + min(wait, asked/4)
 	}
 	return wait
-}
-
-// retryAfter reads the header in both its forms, RFC 9110 §10.2.3; 0 where there is none that can be read.
-func retryAfter(header http.Header, now time.Time) time.Duration {
-	value := strings.TrimSpace(header.Get("Retry-After"))
-	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(seconds) * time.Second
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(at.Sub(now), 0)
-	}
-	return 0
 }
