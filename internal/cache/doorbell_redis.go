@@ -5,18 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
-const (
-	pingAfter    = 2 * time.Second // of silence; after as much again without an answer the connection is taken for dead
-	resubscribe  = 50 * time.Millisecond
-	resubscribeX = time.Second // at most
-)
+// pingAfter is after how much silence a connection is asked for a sign of life.
+// After as much again without an answer it is taken for dead.
+const pingAfter = 2 * time.Second
+
+// resubscribe is when a lost subscription is made again.
+var resubscribe = httpx.Backoff{First: 50 * time.Millisecond, Most: time.Second}
 
 // redisDoorbell is Redis pub/sub, which delivers once at most and to whoever is connected.
 type redisDoorbell struct {
@@ -40,7 +42,7 @@ func publish(ctx context.Context, on interface {
 }
 
 func (d *redisDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
-	wait, failures, lost := resubscribe, 0, time.Now()
+	failures, lost := 0, time.Now()
 	health := "subscribe " + string(channel)
 	for {
 		confirmed := false
@@ -62,13 +64,10 @@ func (d *redisDoorbell) subscribe(ctx context.Context, channel Channel, onMessag
 			d.health.failed(health, OpSubscribe, fmt.Errorf("a subscription does not come into force: %w", err))
 		}
 		d.logger.Debug("subscription to Redis lost", "channel", string(channel), "error", err)
-		if wait = min(wait*2, resubscribeX); confirmed {
-			wait = resubscribe
-		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(wait/2 + rand.N(wait)): // nodes must not all come back at one moment
+		case <-time.After(resubscribe.Wait(failures+1, 0)):
 		}
 	}
 }

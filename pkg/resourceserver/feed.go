@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // Feed says how the issuer's revocation feed is followed: as a stream of
@@ -48,10 +50,12 @@ const (
 	pollInstead   = 5 * time.Minute        // after the stream did not work; then it is tried again
 	pollWhileFull = time.Minute            // at most, after there was no stream for one more
 	leastRest     = 250 * time.Millisecond // between two polls, whoever says that there is something new
-	retryAtFirst  = 200 * time.Millisecond
 	retryAtMost   = 10 * time.Second
 	comeBackAfter = 500 * time.Millisecond // at most, when a working stream ended: the server may have sent many away at once
 )
+
+// feedBackoff is when the feed is asked again that could not be followed.
+var feedBackoff = httpx.Backoff{First: 200 * time.Millisecond, Most: retryAtMost}
 
 func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 	own := *f
@@ -133,7 +137,7 @@ func (f *follower) run(ctx context.Context) {
 	defer done.Wait()
 	done.Go(func() { f.confirm(ctx) })
 	done.Go(func() { f.expire(ctx) })
-	var pace pace
+	failures := 0 // in a row
 	var pollUntil time.Time
 	full := false // it is polled because there was no stream for one more
 	rest := sleep
@@ -143,11 +147,11 @@ func (f *follower) run(ctx context.Context) {
 		var err error
 		if f.cfg.Feed.Poll || time.Now().Before(pollUntil) {
 			err = f.poll(ctx)
-			if full && (err != nil || pace != 0) {
+			if full && (err != nil || failures != 0) {
 				pollUntil = time.Time{} // not only the stream is away, or it was: try that
 			}
 			if err == nil {
-				pace, wait, rest = 0, f.cfg.Feed.Every, f.rest
+				failures, wait, rest = 0, f.cfg.Feed.Every, f.rest
 				continue
 			}
 		} else if err = f.stream(ctx); errors.Is(err, errNoStream) {
@@ -158,31 +162,21 @@ func (f *follower) run(ctx context.Context) {
 		} else if isFull(err) {
 			full = true
 			f.cfg.Logger.Debug("the revocation feed has no stream for us now and is polled", "error", err)
-			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)), max(pace.again(), tooOften(err))
+			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)), feedBackoff.Wait(failures, tooOften(err))
 			continue
 		}
 		if ctx.Err() != nil {
 			return
 		}
 		if f.proven.Load() != before { // it worked until now
-			pace, wait = 0, mathrand.N(comeBackAfter)
+			failures, wait = 0, mathrand.N(comeBackAfter)
 			f.cfg.Logger.Debug("the revocation feed was cut and is resumed", "error", err)
 			continue
 		}
 		f.failed(err)
-		wait = pace.slower(err)
+		failures++
+		wait = feedBackoff.Wait(failures, askedToWait(err))
 	}
-}
-
-// pace is how long the next try waits, about. The zero pace is of somebody who
-// has not failed.
-type pace time.Duration
-
-// slower returns how long to wait after one more failure.
-func (p *pace) slower(err error) time.Duration {
-	told := askedToWait(err)
-	*p = pace(max(min(retryAtMost, max(retryAtFirst, 2*time.Duration(*p))), told))
-	return max(p.again(), spread(told))
 }
 
 // askedToWait returns for how long the issuer has asked to be left alone.
@@ -202,20 +196,7 @@ func tooOften(err error) time.Duration {
 	if !errors.As(err, &status) || status.status != http.StatusTooManyRequests {
 		return 0
 	}
-	return spread(askedToWait(err))
-}
-
-// spread returns d and up to half as much again: those who were told the same
-// must not come back together.
-func spread(d time.Duration) time.Duration { return d + mathrand.N(d/2+1) }
-
-// again returns how long to wait without being slower than before. No two
-// followers come back in step.
-func (p *pace) again() time.Duration {
-	if *p == 0 {
-		return 0
-	}
-	return time.Duration(*p)/2 + mathrand.N(time.Duration(*p))
+	return askedToWait(err)
 }
 
 // isFull reports whether the issuer answers that it has no stream for one more
@@ -298,7 +279,7 @@ const refusedInARow = 10
 func (f *follower) page(ctx context.Context, at string, begun bool) (page feedPage, err error) {
 	for range refusedInARow {
 		err = f.call(ctx, http.MethodGet, at, nil, maxPageSize, &page)
-		if told := askedToWait(err); !begun || told == 0 || !sleep(ctx, spread(told)) {
+		if told := askedToWait(err); !begun || told == 0 || !sleep(ctx, httpx.Spread(told)) {
 			break
 		}
 	}

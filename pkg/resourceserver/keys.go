@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // remoteKeys is the issuer's JWKS over HTTP: one fetch at a time, whoever asks,
@@ -170,6 +172,9 @@ func (k *remoteKeys) changed() {
 // issuer that did not know yet may have answered the first time.
 const settled = 3 * time.Second
 
+// keysBackoff is when a failed fetch is made again.
+var keysBackoff = httpx.Backoff{First: time.Second, Most: 30 * time.Second}
+
 // run fetches at once, on news, and every KeyRefresh; after a failure it tries
 // again after a growing pause.
 func (k *remoteKeys) run(ctx context.Context) {
@@ -186,7 +191,7 @@ func (k *remoteKeys) run(ctx context.Context) {
 		if failures++; err == nil {
 			failures = 0
 		} else {
-			wait = min(wait, backoff(failures, 30*time.Second))
+			wait = min(wait, keysBackoff.Wait(failures, 0))
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -231,13 +236,7 @@ func (k *remoteKeys) missing() error {
 	return errNoKeysYet
 }
 
-// backoff is exponential with full jitter: at random between a tenth of a second and 0.5 s · 2^failures, at most limit.
-func backoff(failures int, limit time.Duration) time.Duration {
-	ceiling := min(limit, 500*time.Millisecond<<min(failures, 10))
-	return 100*time.Millisecond + time.Duration(rand.Int64N(int64(ceiling)))
-}
-
-// sleep waits; false where ctx ended before.
+// sleep waits for d. It returns false if ctx is done before.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -54,7 +54,7 @@ func (f *follower) confirm(ctx context.Context) {
 		if !sleep(ctx, mathrand.N(receiptWithin)) {
 			return
 		}
-		for wait := retryAtFirst; ; wait = min(2*wait, retryAtMost) {
+		for failures := 1; ; failures++ {
 			err := f.acknowledge(ctx, f.receipts.newest())
 			var status *statusError
 			if err == nil || errors.As(err, &status) && (status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
@@ -63,7 +63,7 @@ func (f *follower) confirm(ctx context.Context) {
 			if ctx.Err() == nil {
 				f.cfg.Logger.Debug("the issuer did not take a receipt", "error", err)
 			}
-			if !sleep(ctx, max(wait, spread(askedToWait(err)))) {
+			if !sleep(ctx, feedBackoff.Wait(failures, askedToWait(err))) {
 				return
 			}
 		}

@@ -6,21 +6,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
-const (
-	firstClientBackOff = 250 * time.Millisecond
-	maxClientBackOff   = 5 * time.Second
-	// maxClientPatience is the longest Retry-After that a call waits for.
-	maxClientPatience = 30 * time.Second
-)
+// maxClientPatience is the longest Retry-After that a call waits for.
+const maxClientPatience = 30 * time.Second
+
+// clientBackoff is when a call is made again.
+var clientBackoff = httpx.Backoff{First: 250 * time.Millisecond, Most: 5 * time.Second}
 
 // request is one call of the API.
 type request struct {
@@ -98,7 +98,7 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 		if !failed.passing || !repeatable && !failed.untouched || sent > c.maxRetries || failed.retryAfter > maxClientPatience {
 			return 0, failed.err
 		}
-		timer := time.NewTimer(clientBackOff(sent, failed.retryAfter))
+		timer := time.NewTimer(clientBackoff.Wait(sent, failed.retryAfter))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -159,10 +159,4 @@ func (c *Client) setHeaders(req *http.Request, r *request) {
 	if r.version > 0 {
 		req.Header.Set("If-Match", `"`+strconv.FormatInt(r.version, 10)+`"`)
 	}
-}
-
-// clientBackOff doubles from a quarter of a second, half of it at random, so that many callers do not come back together. Never earlier than the server asked.
-func clientBackOff(sent int, asked time.Duration) time.Duration {
-	wait := min(firstClientBackOff<<min(sent-1, 10), maxClientBackOff)
-	return asked + wait/2 + rand.N(wait/2)
 }

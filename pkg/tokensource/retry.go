@@ -2,13 +2,12 @@ package tokensource
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 const (
-	firstBackOff = 250 * time.Millisecond
-	maxBackOff   = 10 * time.Second
 	// maxPatience is the longest Retry-After that a call waits for. If the server
 	// asks for more, the call fails at once and says so.
 	maxPatience = 30 * time.Second
@@ -16,6 +15,9 @@ const (
 	// for keeps the source from asking again.
 	maxSilence = time.Minute
 )
+
+// backoff is when a request is made again.
+var backoff = httpx.Backoff{First: 250 * time.Millisecond, Most: 10 * time.Second}
 
 // retrying makes attempts until one succeeds, one fails for good, or MaxRetries are
 // used up.
@@ -34,7 +36,7 @@ func (s *Source) retrying(attempt func(context.Context) *Error) error {
 		if !failure.retryable || sent > s.config.MaxRetries || failure.RetryAfter > maxPatience {
 			return failure
 		}
-		timer := time.NewTimer(backOff(sent, failure.RetryAfter))
+		timer := time.NewTimer(backoff.Wait(sent, failure.RetryAfter))
 		select {
 		case <-timer.C:
 		case <-s.life.Done():
@@ -42,14 +44,4 @@ func (s *Source) retrying(attempt func(context.Context) *Error) error {
 			return ErrClosed
 		}
 	}
-}
-
-// backOff doubles from a quarter of a second, half of it at random, so that many clients do not come back together. Never earlier than the server asked.
-func backOff(sent int, asked time.Duration) time.Duration {
-	wait := min(firstBackOff<<min(sent-1, 10), maxBackOff)
-	wait = wait/2 + rand.N(wait/2)
-	if asked > 0 {
-		return asked + min(wait, asked/4)
-	}
-	return wait
 }

@@ -144,8 +144,8 @@ func TestBackOffGrowsAndRetryAfterIsHonoured(t *testing.T) {
 	}{
 		"broken connections": {0, nil, [3]time.Duration{125, 250, 500}, [3]time.Duration{250, 500, 1000}},
 		"503":                {503, nil, [3]time.Duration{125, 250, 500}, [3]time.Duration{250, 500, 1000}},
-		"seconds":            {429, func() string { return "7" }, [3]time.Duration{7000, 7000, 7000}, [3]time.Duration{9000, 9000, 9000}},
-		"date":               {503, func() string { return time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat) }, [3]time.Duration{20000, 0, 0}, [3]time.Duration{26000, 26000, 26000}},
+		"seconds":            {429, func() string { return "7" }, [3]time.Duration{7000, 7000, 7000}, [3]time.Duration{10500, 10500, 10500}},
+		"date":               {503, func() string { return time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat) }, [3]time.Duration{20000, 0, 0}, [3]time.Duration{30000, 30000, 30000}},
 		"nonsense":           {503, func() string { return "-5" }, [3]time.Duration{125, 250, 500}, [3]time.Duration{250, 500, 1000}},
 	} {
 		synctest.Test(t, func(t *testing.T) {

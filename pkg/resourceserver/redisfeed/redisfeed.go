@@ -21,11 +21,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 )
 
@@ -43,11 +43,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-const (
-	pingAfter    = 5 * time.Second
-	retryAtFirst = 100 * time.Millisecond
-	retryAtMost  = 5 * time.Second
-)
+const pingAfter = 5 * time.Second
+
+var backoff = httpx.Backoff{First: 100 * time.Millisecond, Most: 5 * time.Second}
 
 // Follow has the verifier ask the feed whenever svcauth publishes something,
 // until ctx is done; then it returns nil. A lost connection is made anew, again
@@ -63,12 +61,12 @@ func Follow(ctx context.Context, cfg Config) error {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	for wait, lost := retryAtFirst, false; ; wait = min(2*wait, retryAtMost) {
+	for failures, lost := 1, false; ; failures++ {
 		err := cfg.listen(ctx, func() {
 			if lost {
 				cfg.Logger.Info("revocations are heard from Redis again")
 			}
-			wait, lost = retryAtFirst, false
+			failures, lost = 1, false
 		})
 		if ctx.Err() != nil {
 			return nil
@@ -80,7 +78,7 @@ func Follow(ctx context.Context, cfg Config) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(wait/2 + rand.N(wait)):
+		case <-time.After(backoff.Wait(failures, 0)):
 		}
 	}
 }
