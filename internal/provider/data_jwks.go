@@ -5,13 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/svcauth/svcauth/internal/httpx"
 )
 
 // jwksData is svcauth_jwks: the public keys with which tokens are checked. They are public, so it needs the server's address alone.
@@ -93,9 +94,5 @@ func (s *jwksData) fetch(ctx context.Context, address string) ([]byte, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the server answered %s; redirects are not followed", res.Status)
 	}
-	raw, err := io.ReadAll(io.LimitReader(res.Body, maxJWKS+1))
-	if err == nil && len(raw) > maxJWKS {
-		err = fmt.Errorf("the answer is longer than %d KiB; check url", maxJWKS>>10)
-	}
-	return raw, err
+	return httpx.ReadAll(res.Body, maxJWKS)
 }

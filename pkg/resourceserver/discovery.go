@@ -2,28 +2,29 @@ package resourceserver
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
+	"net/http"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
 )
 
+// metadataAge is how old metadata may be. Endpoints hardly ever move, and a
+// failed key fetch asks again earlier.
+const metadataAge = time.Hour
+
+// What a resource server needs of RFC 8414 §2. The last is svcauth's own.
 const (
-	maxMetadataSize = 256 << 10
-	metadataAge     = time.Hour // endpoints hardly ever move, and a failed key fetch asks again earlier
+	jwksURI               = "jwks_uri"
+	introspectionEndpoint = "introspection_endpoint"
+	feedEndpoint          = "revocation_feed_endpoint"
 )
 
-// metadata is the part of RFC 8414 §2 that a resource server needs.
+// metadata is the issuer's endpoints; only the first is always there.
 type metadata struct {
-	Issuer             string `json:"issuer"`
-	JWKSURI            string `json:"jwks_uri"`
-	Introspection      string `json:"introspection_endpoint"`
-	RevocationFeed     string `json:"revocation_feed_endpoint"` // svcauth's own
-	fetched, notBefore time.Time
+	JWKSURI, Introspection, RevocationFeed string
+	fetched, notBefore                     time.Time
 }
 
 // discovery finds the issuer's endpoints and remembers them.
@@ -66,56 +67,20 @@ func (d *discovery) get(ctx context.Context, anew bool) (*metadata, error) {
 	return nil, fmt.Errorf("metadata of the issuer: %w", err)
 }
 
-// load asks at the path of RFC 8414 §3.1 first, then at that of OpenID discovery.
 func (d *discovery) load(ctx context.Context) (*metadata, error) {
-	oauth, openid := wellKnown(d.issuer)
-	m, first := d.loadFrom(ctx, oauth)
-	if first == nil {
-		return m, nil
-	}
-	var status *statusError
-	if !errors.As(first, &status) && !errors.Is(first, errMediaType) {
-		return nil, first // no answer, or a wrong one: the other path would not be better
-	}
-	m, second := d.loadFrom(ctx, openid)
-	if second != nil {
-		return nil, errors.Join(first, second)
-	}
-	return m, nil
-}
-
-// wellKnown returns both metadata URLs. RFC 8414 §3.1 puts the well-known part
-// before the issuer's path, OpenID Connect Discovery after it.
-func wellKnown(issuer string) (oauth, openid string) {
-	issuer = strings.TrimSuffix(issuer, "/")
-	openid = issuer + "/.well-known/openid-configuration"
-	u, err := url.Parse(issuer)
-	if err != nil {
-		return openid, openid
-	}
-	path := u.EscapedPath()
-	return strings.TrimSuffix(issuer, path) + "/.well-known/oauth-authorization-server" + path, openid
-}
-
-func (d *discovery) loadFrom(ctx context.Context, at string) (*metadata, error) {
-	a, err := d.fetch.get(ctx, at, "", maxMetadataSize, "application/json")
+	found, err := httpx.Discover(d.issuer, func(address string) ([]byte, int, error) {
+		a, err := d.fetch.get(ctx, address, "", httpx.MaxMetadata, "application/json")
+		var status *statusError
+		switch {
+		case errors.As(err, &status):
+			return nil, status.status, err
+		case errors.Is(err, errMediaType):
+			return nil, http.StatusOK, err
+		}
+		return a.body, 0, err
+	}, jwksURI, introspectionEndpoint, feedEndpoint)
 	if err != nil {
 		return nil, err
 	}
-	m := new(metadata)
-	if err := json.Unmarshal(a.body, m); err != nil {
-		return nil, fmt.Errorf("%s: not the JSON of RFC 8414: %w", at, err)
-	}
-	if m.Issuer != d.issuer { // RFC 8414 §3.3: identical, so that nobody's metadata passes for another's
-		return nil, fmt.Errorf("%s: the metadata is of issuer %q, expected %q to the letter", at, printable(m.Issuer, 200), printable(d.issuer, 200))
-	}
-	for name, endpoint := range map[string]string{"jwks_uri": m.JWKSURI, "introspection_endpoint": m.Introspection, "revocation_feed_endpoint": m.RevocationFeed} {
-		if endpoint == "" && name != "jwks_uri" {
-			continue
-		}
-		if err := httpx.CheckEndpoint(d.issuer, endpoint); err != nil {
-			return nil, fmt.Errorf("%s: the %s %w", at, name, err)
-		}
-	}
-	return m, nil
+	return &metadata{JWKSURI: found[jwksURI], Introspection: found[introspectionEndpoint], RevocationFeed: found[feedEndpoint]}, nil
 }

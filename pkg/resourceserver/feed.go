@@ -328,7 +328,7 @@ func (f *follower) call(ctx context.Context, method, at string, form url.Values,
 	if err := expect(resp, at, "application/json"); err != nil {
 		return err
 	}
-	body, err := readAll(resp.Body, limit)
+	body, err := httpx.ReadAll(resp.Body, limit)
 	if err != nil {
 		return err
 	}

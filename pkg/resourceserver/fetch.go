@@ -86,7 +86,7 @@ func (f *fetcher) get(ctx context.Context, url, etag string, limit int64, types 
 	if err := expect(resp, url, types...); err != nil {
 		return answer{}, err
 	}
-	body, err := readAll(resp.Body, limit)
+	body, err := httpx.ReadAll(resp.Body, limit)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", url, err)
 	}
@@ -103,14 +103,6 @@ func expect(resp *http.Response, url string, types ...string) error {
 		return fmt.Errorf("%s: %w %q, expected %s", url, errMediaType, printable(got, 60), types[0])
 	}
 	return nil
-}
-
-func readAll(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(body)) > limit {
-		err = fmt.Errorf("the body is longer than %d bytes", limit)
-	}
-	return body, err
 }
 
 // drop closes a body after reading the little that may be left, so that the

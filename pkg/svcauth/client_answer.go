@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -30,8 +29,8 @@ func readAnswer(res *http.Response) ([]byte, error) {
 	if res.StatusCode/100 == 2 {
 		limit = maxClientAnswer
 	}
-	content, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
-	if err == nil && (int64(len(content)) > limit || values(content) > maxClientValues) {
+	content, err := httpx.ReadAll(res.Body, limit)
+	if errors.As(err, new(*httpx.TooLongError)) || err == nil && values(content) > maxClientValues {
 		if res.StatusCode/100 != 2 {
 			return nil, nil // too long for a problem: the status is all that can be said
 		}

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	maxAnswer     = 256 << 10 // bytes of a server's answer
-	maxSecretFile = 64 << 10  // bytes
+	maxAnswer     = httpx.MaxMetadata // bytes of a server's answer, whatever it is
+	maxSecretFile = 64 << 10          // bytes
 	maxLifetime   = 365 * 24 * time.Hour
 	// unknownLifetime is for a server that does not say how long its token lives,
 	// which RFC 6749 §5.1 only recommends. To ask again soon costs little; never
@@ -89,14 +89,15 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 		return nil, s.broken(failure, req.Context(), with, err)
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-	if err != nil {
+	body, err := httpx.ReadAll(res.Body, maxAnswer)
+	tooLong := errors.As(err, new(*httpx.TooLongError))
+	if err != nil && !tooLong {
 		return nil, s.broken(failure, req.Context(), with, fmt.Errorf("the answer broke off: %w", err))
 	}
 	failure.StatusCode = res.StatusCode
 	switch {
-	case len(body) > maxAnswer:
-		failure.Err = fmt.Errorf("the answer is longer than %d KiB; check the address", maxAnswer>>10)
+	case tooLong:
+		failure.Err = err
 	case res.StatusCode == http.StatusOK:
 		return body, nil
 	case res.StatusCode >= 300 && res.StatusCode < 400:

@@ -27,16 +27,11 @@ func (s *Source) Revoke(ctx context.Context, accessToken string) error {
 // 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
 func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait time.Duration) (*svcauth.Enforcement, error) {
 	s.Drop(accessToken)
-	answer, err := s.tell(ctx, "revocation_endpoint", func(m metadata) string {
-		if wait <= 0 || m.Revocation == "" {
-			return m.Revocation
-		}
-		separator := "?"
-		if strings.Contains(m.Revocation, "?") { // RFC 6749 §3.2 lets an endpoint have a query
-			separator = "&"
-		}
-		return m.Revocation + separator + url.Values{"wait": {wait.String()}}.Encode()
-	}, accessToken)
+	query := ""
+	if wait > 0 {
+		query = url.Values{"wait": {wait.String()}}.Encode()
+	}
+	answer, err := s.tell(ctx, "revocation_endpoint", query, accessToken)
 	var enforcement *svcauth.Enforcement
 	if err != nil || wait <= 0 || json.Unmarshal(answer, &enforcement) != nil {
 		return nil, err
@@ -47,7 +42,7 @@ func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait tim
 // Active returns whether the server says that a token of this client is active (RFC
 // 7662): not expired, not revoked. Errors are those of [Source.Revoke].
 func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
-	answer, err := s.tell(ctx, "introspection_endpoint", func(m metadata) string { return m.Introspection }, accessToken)
+	answer, err := s.tell(ctx, "introspection_endpoint", "", accessToken)
 	if err != nil {
 		return false, err
 	}
@@ -60,17 +55,24 @@ func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 	return *said.Active, nil
 }
 
-// tell sends a token to another endpoint of the server, with the client's
-// authentication.
-func (s *Source) tell(ctx context.Context, name string, pick func(metadata) string, accessToken string) (answer []byte, err error) {
+// tell sends a token to one of the server's other endpoints, with the client's
+// authentication. query is empty or goes with the endpoint's own.
+func (s *Source) tell(ctx context.Context, name, query, accessToken string) (answer []byte, err error) {
 	if s.config.Issuer == "" {
 		return nil, errors.New("tokensource: Issuer is not set, and only its metadata names the " + name)
 	}
 	err = s.retrying(func(attempt context.Context) (failure *Error) {
 		attempt, cancel := context.WithCancel(attempt)
 		defer context.AfterFunc(ctx, cancel)()
-		endpoint, failure := s.discover(attempt, name, pick)
+		endpoint, failure := s.discover(attempt, name)
 		if failure == nil {
+			if query != "" { // RFC 6749 §3.2 lets an endpoint have one
+				separator := "?"
+				if strings.Contains(endpoint, "?") {
+					separator = "&"
+				}
+				endpoint += separator + query
+			}
 			answer, failure = s.authenticated(attempt, endpoint, url.Values{"token": {accessToken}, "token_type_hint": {"access_token"}})
 		}
 		if failure != nil {

@@ -203,7 +203,7 @@ func (s *Source) obtain() (got *token, err error) {
 	}
 	if s.endpoint == "" {
 		err = s.retrying(func(ctx context.Context) (failure *Error) {
-			s.endpoint, failure = s.discover(ctx, "token_endpoint", func(m metadata) string { return m.Token })
+			s.endpoint, failure = s.discover(ctx, "token_endpoint")
 			return failure
 		})
 	}
