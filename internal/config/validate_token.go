@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -24,7 +25,7 @@ var ownPaths = []string{"oauth2", ".well-known", "v1", "console", "healthz", "re
 func (c checker) tokens(cfg *Config) {
 	c.lasts(cfg.Token.TTL, svcauth.MinTokenTTLSeconds*time.Second, svcauth.MaxTokenTTLSeconds*time.Second, "token.ttl")
 	c.that(cfg.Token.TTL%time.Second == 0, "token.ttl", "is not a number of whole seconds; a token's times are (RFC 7519 §2)")
-	c.oneOf(cfg.Token.SigningAlgorithm, "token.signing_algorithm", "ES256", "RS256", "EdDSA")
+	c.oneOf(cfg.Token.SigningAlgorithm, "token.signing_algorithm", jwk.ES256, jwk.RS256, jwk.EdDSA)
 	c.lasts(cfg.Token.ServeStale, 0, svcauth.MaxServeStale, "token.serve_stale")
 	c.that(cfg.Token.MaxSize == 0 || cfg.Token.MaxSize >= minMaxSize && cfg.Token.MaxSize <= svcauth.MaxTokenSize, "token.max_size",
 		"is %d; expected 0, or %d to %d, the longest token that the server's own endpoints take", cfg.Token.MaxSize, minMaxSize, svcauth.MaxTokenSize)

@@ -8,31 +8,29 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // The algorithms that tokens are signed with.
 const (
-	es256 = "ES256"
-	rs256 = "RS256"
-	eddsa = "EdDSA"
+	es256 = jwk.ES256
+	rs256 = jwk.RS256
+	eddsa = jwk.EdDSA
 )
 
-// 2048 bits: what RFC 7518 §3.3 asks for and NIST SP 800-57 accepts until 2030, for a key that signs for weeks and verifies for a day more. 3072 would
-// make each signature three times as dear and each token 170 characters longer.
-const rsaBits = 2048
+// rsaBits is what NIST SP 800-57 accepts until 2030, for a key that signs for
+// weeks and verifies for a day more. 3072 would make each signature three times
+// as dear and each token 170 characters longer.
+const rsaBits = jwk.MinRSABits
 
 // key is one signing key, ready to use. It is never changed.
 type key struct {
@@ -41,22 +39,9 @@ type key struct {
 	private any // boxed once, because the signing method takes any
 	public  crypto.PublicKey
 	der     []byte // of the public key
-	jwk     jwk
+	jwk     jwk.Key
 	header  string // of a token: base64url({"alg","kid","typ"}) and a dot
 	sigSize int    // of a signature in base64url
-}
-
-// jwk is a public key as RFC 7517 §4, RFC 7518 §6 and RFC 8037 §2 write it.
-type jwk struct {
-	Kty string `json:"kty"`
-	Use string `json:"use"`
-	Alg string `json:"alg"`
-	Kid string `json:"kid"`
-	Crv string `json:"crv,omitempty"`
-	X   string `json:"x,omitempty"`
-	Y   string `json:"y,omitempty"`
-	N   string `json:"n,omitempty"`
-	E   string `json:"e,omitempty"`
 }
 
 // generate makes a private key for the algorithm.
@@ -80,62 +65,18 @@ func newKey(private crypto.Signer) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode a public key: %w", err)
 	}
-	k := &key{private: private, public: public, der: der}
-	var thumb any // RFC 7638 §3.2: the required members only, in the order of their names
-	signature := 64
-	switch p := public.(type) {
-	case *ecdsa.PublicKey:
-		point, err := p.Bytes() // 4, x, y: RFC 7518 §6.2.1.2 wants them in full size, as they are here
-		if err != nil || p.Curve != elliptic.P256() {
-			return nil, errors.New("an elliptic-curve key that is not on P-256")
-		}
-		k.Algorithm, k.method = es256, jwt.SigningMethodES256
-		k.jwk = jwk{Kty: "EC", Crv: "P-256", X: encode(point[1:33]), Y: encode(point[33:])}
-		thumb = struct {
-			Crv string `json:"crv"`
-			Kty string `json:"kty"`
-			X   string `json:"x"`
-			Y   string `json:"y"`
-		}{k.jwk.Crv, k.jwk.Kty, k.jwk.X, k.jwk.Y}
-	case *rsa.PublicKey:
-		if p.N.BitLen() < rsaBits {
-			return nil, fmt.Errorf("an RSA key of %d bits; expected at least %d", p.N.BitLen(), rsaBits)
-		}
-		signature = p.Size()
-		k.Algorithm, k.method = rs256, jwt.SigningMethodRS256
-		exponent := bytes.TrimLeft(binary.BigEndian.AppendUint64(nil, uint64(p.E)), "\x00")
-		k.jwk = jwk{Kty: "RSA", N: encode(p.N.Bytes()), E: encode(exponent)}
-		thumb = struct {
-			E   string `json:"e"`
-			Kty string `json:"kty"`
-			N   string `json:"n"`
-		}{k.jwk.E, k.jwk.Kty, k.jwk.N}
-	case ed25519.PublicKey:
-		k.Algorithm, k.method = eddsa, jwt.SigningMethodEdDSA
-		k.jwk = jwk{Kty: "OKP", Crv: "Ed25519", X: encode(p)}
-		thumb = struct {
-			Crv string `json:"crv"`
-			Kty string `json:"kty"`
-			X   string `json:"x"`
-		}{k.jwk.Crv, k.jwk.Kty, k.jwk.X}
-	default:
-		return nil, fmt.Errorf("a private key of type %T; expected P-256, RSA or Ed25519", private)
-	}
-	return k, k.name(thumb, signature)
-}
-
-// name derives what contains the kid: the thumbprint of RFC 7638, so that a kid is bound to its key.
-func (k *key) name(thumb any, signature int) error {
-	text, err := json.Marshal(thumb)
+	published, err := jwk.New(public)
 	if err != nil {
-		return fmt.Errorf("encode a public key: %w", err)
+		return nil, err
 	}
-	sum := sha256.Sum256(text)
-	k.KID = encode(sum[:])
-	k.jwk.Use, k.jwk.Alg, k.jwk.Kid = "sig", k.Algorithm, k.KID
+	k := &key{private: private, public: public, der: der, jwk: published, method: jwt.GetSigningMethod(published.Alg)}
+	k.KID, k.Algorithm = published.Kid, published.Alg
 	k.header = header(k.Algorithm, k.KID)
-	k.sigSize = base64.RawURLEncoding.EncodedLen(signature)
-	return nil
+	k.sigSize = base64.RawURLEncoding.EncodedLen(64)
+	if p, ok := public.(*rsa.PublicKey); ok {
+		k.sigSize = base64.RawURLEncoding.EncodedLen(p.Size())
+	}
+	return k, nil
 }
 
 // header writes the first part of a token, and the dot behind it.

@@ -60,23 +60,6 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 	})
 }
 
-// TestThumbprint is RFC 8037 appendix A.3: the kid is the key's RFC 7638 thumbprint.
-func TestThumbprint(t *testing.T) {
-	x, err := base64.RawURLEncoding.DecodeString("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")
-	require.NoError(t, err)
-	private, err := generate(eddsa)
-	require.NoError(t, err)
-	k, err := newKey(private)
-	require.NoError(t, err)
-	k.jwk.X = encode(x)
-	require.NoError(t, k.name(struct {
-		Crv string `json:"crv"`
-		Kty string `json:"kty"`
-		X   string `json:"x"`
-	}{k.jwk.Crv, k.jwk.Kty, k.jwk.X}, 64))
-	require.Equal(t, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", k.KID)
-}
-
 // TestNextKeySignsOnlyAfterItWasPublished: a node that was off for a long time makes no unknown key sign.
 // TestNodesThatRotateAtOnceAgree: one rotation comes of it, whoever asks, and everybody signs with the same key afterwards.
 func TestChangeOfTheMasterKey(t *testing.T) {

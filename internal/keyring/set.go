@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -29,8 +30,8 @@ type set struct {
 func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 	s := &set{byKID: make(map[string]*key, len(rows))}
 	doc := struct {
-		Keys []jwk `json:"keys"`
-	}{Keys: make([]jwk, 0, len(rows))}
+		Keys []jwk.Key `json:"keys"`
+	}{Keys: make([]jwk.Key, 0, len(rows))}
 	for _, r := range rows {
 		one, err := k.reuse(r, old)
 		if err != nil {

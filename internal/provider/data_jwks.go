@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/jwk"
 )
 
 // jwksData is svcauth_jwks: the public keys with which tokens are checked. They are public, so it needs the server's address alone.
@@ -31,10 +32,7 @@ type jwkView struct {
 	Use       types.String `tfsdk:"use"`
 }
 
-const (
-	jwksTimeout = 30 * time.Second
-	maxJWKS     = 1 << 20 // bytes
-)
+const jwksTimeout = 30 * time.Second
 
 func (s *jwksData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = "svcauth_jwks"
@@ -66,7 +64,7 @@ func (s *jwksData) Read(ctx context.Context, _ datasource.ReadRequest, resp *dat
 		return
 	}
 	var set struct {
-		Keys []struct{ KID, Kty, Alg, Use string }
+		Keys []jwk.Key
 	}
 	if json.Unmarshal(raw, &set) != nil || set.Keys == nil {
 		s.fail(&resp.Diagnostics, "Reading the keys failed", errors.New("the answer is no JSON Web Key Set (RFC 7517 §5); check url"))
@@ -74,7 +72,7 @@ func (s *jwksData) Read(ctx context.Context, _ datasource.ReadRequest, resp *dat
 	}
 	v := jwksView{Issuer: types.StringValue(s.config.Issuer), JSON: types.StringValue(string(raw)), Keys: []jwkView{}}
 	for _, k := range set.Keys {
-		v.Keys = append(v.Keys, jwkView{types.StringValue(k.KID), types.StringValue(k.Kty), types.StringValue(k.Alg), types.StringValue(k.Use)})
+		v.Keys = append(v.Keys, jwkView{types.StringValue(k.Kid), types.StringValue(k.Kty), types.StringValue(k.Alg), types.StringValue(k.Use)})
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
 }
@@ -94,5 +92,5 @@ func (s *jwksData) fetch(ctx context.Context, address string) ([]byte, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the server answered %s; redirects are not followed", res.Status)
 	}
-	return httpx.ReadAll(res.Body, maxJWKS)
+	return httpx.ReadAll(res.Body, jwk.MaxSetSize)
 }

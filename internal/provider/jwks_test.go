@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
@@ -18,7 +19,7 @@ func TestKeysAreBoundedAndNotRedirected(t *testing.T) {
 	defer elsewhere.Close()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/long" {
-			_, _ = w.Write([]byte(`{"keys":[]}` + strings.Repeat(" ", maxJWKS)))
+			_, _ = w.Write([]byte(`{"keys":[]}` + strings.Repeat(" ", jwk.MaxSetSize)))
 			return
 		}
 		http.Redirect(w, r, elsewhere.URL, http.StatusFound)

@@ -22,6 +22,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -127,7 +128,7 @@ func TestHostileHeaders(t *testing.T) {
 		"kid missing":                           s.raw(t, `{"alg":"ES256","typ":"at+jwt"}`, payload),
 		"kid a path":                            header(map[string]any{"kid": "../../k1"}),
 		"kid a number":                          header(map[string]any{"kid": 1}),
-		"kid too long":                          header(map[string]any{"kid": strings.Repeat("k", maxKidSize+1)}),
+		"kid too long":                          header(map[string]any{"kid": strings.Repeat("k", jwk.MaxKidSize+1)}),
 		"kid in upper case":                     header(map[string]any{"kid": "K1"}),
 		"its own key":                           newSigner(t).token(t, good, map[string]any{"jwk": map[string]any{"kty": "EC"}, "kid": "own"}),
 		"crit":                                  header(map[string]any{"crit": []string{"exp"}}),

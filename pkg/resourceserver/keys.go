@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // remoteKeys is the issuer's JWKS over HTTP: one fetch at a time, whoever asks,
@@ -26,7 +28,7 @@ type remoteKeys struct {
 	cooldown time.Duration
 	news     chan struct{} // the issuer says that its keys changed
 
-	set atomic.Pointer[keySet] // the last good one; nil before the first
+	set atomic.Pointer[jwk.Set] // the last good one; nil before the first
 
 	mu       sync.Mutex
 	flight   *flight // the fetch that is under way
@@ -42,6 +44,9 @@ type flight struct {
 	err  error // set before done is closed
 }
 
+// maxKeys leaves room for a later server, which may publish more.
+const maxKeys = 10 * svcauth.MaxPublishedKeys
+
 // failPause keeps requests from asking an issuer that has just failed to answer.
 const failPause = time.Second
 
@@ -54,8 +59,8 @@ func newRemoteKeys(life context.Context, cfg Config, fetch *fetcher, disc *disco
 
 // Key implements [KeySource].
 func (k *remoteKeys) Key(ctx context.Context, kid string) (string, crypto.PublicKey, error) {
-	if found, ok := k.set.Load().find(kid); ok {
-		return found.alg, found.key, nil
+	if alg, key, ok := k.set.Load().Find(kid); ok {
+		return alg, key, nil
 	}
 	f, err := k.missed(kid)
 	if err != nil {
@@ -66,8 +71,8 @@ func (k *remoteKeys) Key(ctx context.Context, kid string) (string, crypto.Public
 	case <-ctx.Done():
 		return "", nil, ctx.Err()
 	}
-	if found, ok := k.set.Load().find(kid); ok {
-		return found.alg, found.key, nil
+	if alg, key, ok := k.set.Load().Find(kid); ok {
+		return alg, key, nil
 	}
 	if f.err != nil {
 		return "", nil, f.err
@@ -81,7 +86,7 @@ func (k *remoteKeys) missed(kid string) (*flight, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	set, now := k.set.Load(), k.clock()
-	if _, ok := set.find(kid); ok { // fetched since we looked
+	if _, _, ok := set.Find(kid); ok { // fetched since we looked
 		landed := &flight{done: make(chan struct{})}
 		close(landed.done)
 		return landed, nil
@@ -116,7 +121,7 @@ func (k *remoteKeys) depart() *flight {
 	return f
 }
 
-func (k *remoteKeys) land(f *flight, set *keySet, etag string, err error) {
+func (k *remoteKeys) land(f *flight, set *jwk.Set, etag string, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if err == nil && set != nil { // nil: not modified
@@ -137,25 +142,25 @@ func (k *remoteKeys) land(f *flight, set *keySet, etag string, err error) {
 	close(f.done)
 }
 
-func (k *remoteKeys) load(etag string) (*keySet, string, error) {
+func (k *remoteKeys) load(etag string) (*jwk.Set, string, error) {
 	m, err := k.disc.get(k.life, false)
 	if err != nil {
 		return nil, "", err
 	}
-	a, err := k.fetch.get(k.life, m.JWKSURI, etag, maxJWKSSize, "application/json", "application/jwk-set+json")
+	a, err := k.fetch.get(k.life, m.JWKSURI, etag, jwk.MaxSetSize, "application/json", "application/jwk-set+json")
 	if err != nil { // has it moved?
 		again, discErr := k.disc.get(k.life, true)
 		if discErr != nil || again.JWKSURI == m.JWKSURI {
 			return nil, "", err
 		}
-		if a, err = k.fetch.get(k.life, again.JWKSURI, "", maxJWKSSize, "application/json", "application/jwk-set+json"); err != nil {
+		if a, err = k.fetch.get(k.life, again.JWKSURI, "", jwk.MaxSetSize, "application/json", "application/jwk-set+json"); err != nil {
 			return nil, "", err
 		}
 	}
 	if a.unchanged {
 		return nil, etag, nil
 	}
-	set, err := parseJWKS(a.body)
+	set, err := jwk.ParseSet(a.body, maxKeys)
 	return set, a.etag, err
 }
 

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/jwk"
 )
 
 // keyServer is an issuer's metadata and JWKS over real TLS, that answers as a test says.
@@ -193,7 +195,7 @@ func TestAJWKSThatIsNoGood(t *testing.T) {
 			_, _ = w.Write([]byte(good))
 			panic(http.ErrAbortHandler)
 		},
-		"huge": text(kind, strings.TrimSuffix(good, "}")+strings.Repeat(" ", maxJWKSSize)+"}"),
+		"huge": text(kind, strings.TrimSuffix(good, "}")+strings.Repeat(" ", jwk.MaxSetSize)+"}"),
 		"without end": func(w http.ResponseWriter, _ *http.Request) {
 			for filler := []byte(strings.Repeat(" ", 64<<10)); ; {
 				if _, err := w.Write(filler); err != nil {

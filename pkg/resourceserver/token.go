@@ -12,19 +12,19 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const (
 	maxTokenSize     = svcauth.MaxTokenSize
 	maxHeaderMembers = 16
-	maxKidSize       = 256
 )
 
 var (
 	strict      = base64.RawURLEncoding.Strict() // RFC 4648 §3.5: one spelling for one value
 	headerNames = []string{"alg", "kid", "typ", "crit"}
-	algorithms  = []string{"ES256", "RS256", "EdDSA"}
+	algorithms  = []string{jwk.ES256, jwk.RS256, jwk.EdDSA}
 )
 
 // jws is a compact JWS taken apart, nothing of it verified.
@@ -93,7 +93,7 @@ func (t *jws) readHeader(raw []byte) *Error {
 		return invalidToken("the token is no access token: expected typ at+jwt in its header")
 	case !slices.Contains(algorithms, t.alg):
 		return invalidToken("the token is signed with a refused algorithm: expected ES256, RS256 or EdDSA")
-	case len(t.kid) > maxKidSize:
+	case len(t.kid) > jwk.MaxKidSize:
 		return invalidToken("the token's kid is too long")
 	}
 	return nil
