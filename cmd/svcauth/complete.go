@@ -120,17 +120,3 @@ func secretChoices(ctx context.Context, s *session, args []string, _ string) ([]
 	}
 	return out, err
 }
-
-// heldRoleChoices gives the names of the roles that the service account that is the first argument holds.
-func heldRoleChoices(ctx context.Context, s *session, args []string, _ string) ([]string, error) {
-	id, err := s.accountID(ctx, args[0])
-	if err != nil {
-		return nil, err
-	}
-	grants, err := s.client.ServiceAccountRoles(ctx, id, svcauth.ListOptions{})
-	out := make([]string, 0, len(grants.Items))
-	for _, grant := range grants.Items {
-		out = append(out, grant.Name)
-	}
-	return out, err
-}

@@ -14,7 +14,7 @@ import (
 func memberCommand() *cobra.Command {
 	return noun("member", "Members: the people who sign in to the console", []string{"members"},
 		listMembers(), getMember(), inviteMember(), updateMember(), suspendMember(), activateMember(), removeMember(), resetMember(),
-		noun("role", "The roles that a member holds; 'member get' shows them", []string{"roles"}, assignMemberRole(), unassignMemberRole()))
+		memberHolders.roleCommand(unassignMemberRole()))
 }
 
 var aboutMembers = map[string]choices{"MEMBER": memberChoices, "ROLE": roleChoices, "role": roleChoices}
@@ -213,43 +213,4 @@ func (s *session) withMember(ctx context.Context, idOrEmail string, t *taking, q
 		return err
 	}
 	return then(id)
-}
-
-func assignMemberRole() *cobra.Command {
-	return verb{use: "assign MEMBER ROLE", short: "Give a role to a member; one can give only what one holds", choices: aboutMembers,
-		example: []string{`svcauth member role assign ada@example.com "Cluster viewer"`},
-		run: func(ctx context.Context, s *session, args []string) error {
-			id, err := s.memberID(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			roleID, err := s.roleID(ctx, args[1])
-			if err != nil {
-				return err
-			}
-			if err := s.client.AssignMemberRole(ctx, id, roleID, svcauth.MemberGrantRequest{}); err != nil {
-				return err
-			}
-			return s.taken(nil, "Member %s holds role %s.", id, roleID)
-		}}.command()
-}
-
-func unassignMemberRole() *cobra.Command {
-	var t taking
-	return verb{use: "unassign MEMBER ROLE", short: "Take a role from a member; its application keys' tokens that carry the role die at once", choices: aboutMembers,
-		example: []string{`svcauth member role unassign ada@example.com "Cluster operator" --yes`}, flags: t.flags,
-		run: func(ctx context.Context, s *session, args []string) error {
-			roleID, err := s.roleID(ctx, args[1])
-			if err != nil {
-				return err
-			}
-			question := "Take role \"" + strings.ReplaceAll(clean(args[1]), "%", "%%") + "\" from %s? The application keys' tokens that carry it die at once."
-			return s.withMember(ctx, args[0], &t, question, func(id string) error {
-				e, err := s.client.UnassignMemberRole(ctx, id, roleID, "", t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Took role %s from member %s.", roleID, id)
-			})
-		}}.command()
 }

@@ -15,7 +15,7 @@ import (
 func serviceAccountCommand() *cobra.Command {
 	return noun("service-account", "Service accounts: machine identities, with their secrets, roles and live tokens", []string{"service-accounts", "sa"},
 		listAccounts(), getAccount(), createAccount(), updateAccount(), disableAccount(), enableAccount(), deleteAccount(),
-		accountSecretCommand(), accountRoleCommand(), accountTokensCommand())
+		accountSecretCommand(), accountHolders.roleCommand(unassignAccountRole()), accountTokensCommand())
 }
 
 var aboutAccounts = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "role": roleChoices}

@@ -106,7 +106,7 @@ var steps = []step{
 		return last(s.Service.UpdateMember(s.admin, s.member, 0, svcauth.MemberPatch{FirstName: new("Anna")}))
 	}},
 	{action: "member.assign_role", do: func(s *subjects) error {
-		return s.Service.AssignMemberRole(s.admin, s.member, s.role.ID, svcauth.MemberGrantRequest{})
+		return last(s.Service.AssignMemberRole(s.admin, s.member, s.role.ID, svcauth.GrantRequest{}))
 	}},
 	{action: "member.unassign_role", do: func(s *subjects) error { return s.Service.UnassignMemberRole(s.admin, s.member, s.role.ID, "") }},
 	{action: "member.reset", do: func(s *subjects) error { return last(s.Service.ResetMember(s.admin, s.member)) }},

@@ -2,6 +2,8 @@ package access_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,21 +29,44 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	long := f.Token(account.ID) // made while the grant had no end
 	expires := f.Clock.Now().Add(time.Hour)
 	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
-	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
-		return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: m.ID, RoleID: editors.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &expires})
-	}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
+	forGood := f.Token(key.ID)
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	in, err := f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	require.NoError(t, err)
+	may := func() []string {
+		ann, _, err := f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+		require.NoError(t, err)
+		return ann.Privileges
+	}
+	require.Equal(t, []string{edit, view}, may())
+	for holder, list := range map[string]func(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error){
+		account.ID: f.Service.ServiceAccountRoles, m.ID: f.Service.MemberRoles,
+	} {
+		held, err := list(f.Admin(), holder, svcauth.ListOptions{})
+		require.NoError(t, err)
+		at := slices.IndexFunc(held.Items, func(g svcauth.Grant) bool { return g.RoleID == editors.ID })
+		require.Equal(t, &expires, held.Items[at].ExpiresAt)
+	}
+	for _, action := range []string{"service_account.assign_role", "member.assign_role"} {
+		require.True(t, slices.ContainsFunc(f.Audited(f.OrgID(), action), func(e svcauth.AuditEvent) bool {
+			return strings.Contains(string(e.Before), `"expires_at":null`) && strings.Contains(string(e.After), `"expires_at":"2030-05-01T13:00:00Z"`)
+		}), action)
+	}
 	both, untouched := f.Token(key.ID), f.Token(only.ID)
 	f.Clock.Advance(time.Hour - time.Millisecond)
 	next, err := f.Service.ExpireGrants(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, expires, next)
-	f.lives(long, both)
+	f.lives(long, both, forGood)
+	require.Equal(t, []string{edit, view}, may())
 
 	f.Clock.Advance(time.Millisecond)
+	require.Equal(t, []string{view}, may(), "before anybody has swept")
 	next, err = f.Service.ExpireGrants(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, next)
-	f.dies(long, both)
+	f.dies(long, both, forGood)
 	f.lives(untouched, f.Token(account.ID), f.Token(key.ID))
 	roles, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)

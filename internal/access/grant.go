@@ -10,8 +10,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ServiceAccountRoles gives a page of the roles that a service account holds, newest grant first. It needs members:read. Public, which everyone
-// holds, is not among them; a grant that has expired is, until it is swept away.
+// ServiceAccountRoles returns a page of the roles that a service account holds,
+// newest grant first. It needs members:read. Public, which everyone holds, is
+// not among them; a grant that has expired is, until it is swept away.
 func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.Grant], err error) {
 	actor, err := caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -39,11 +40,7 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 // would be too long by it.
 func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
 	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
-		row := store.GrantRow{ID: r.ID, OrgID: t.actor.OrgID, PrincipalID: id, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
-		if err := validExpiry("body.expires_at", row.ExpiresAt, t.now); err != nil {
-			return err
-		}
-		role, err := s.assign(ctx, t, row)
+		row, role, err := s.assignRequested(ctx, t, id, roleID, r)
 		if err != nil || t.silent {
 			return err
 		}
@@ -59,6 +56,39 @@ func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID strin
 	return answer, nil
 }
 
+// AssignMemberRole gives a role to a member by the rules of
+// [Service.AssignServiceAccountRole]. Problem: [svcauth.CodeConflict] if time
+// would take the last Administrator away by it.
+func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
+	err = s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
+		member, _, err := t.targetMember(ctx, id)
+		if err != nil {
+			return err
+		}
+		t.before = nil
+		if _, _, err = s.assignRequested(ctx, t, id, roleID, r); err != nil || t.silent {
+			return err
+		}
+		return t.touchKeys(ctx, member)
+	})
+	if err != nil {
+		return svcauth.GrantAnswer{}, err
+	}
+	answer.Oversized = s.oversized(ctx, roleID, id)
+	return answer, nil
+}
+
+// assignRequested assigns what a request asks for, and returns the grant as it
+// was asked for with its role.
+func (s *Service) assignRequested(ctx context.Context, t *tx, principalID, roleID string, r svcauth.GrantRequest) (store.GrantRow, store.RoleRow, error) {
+	row := store.GrantRow{ID: r.ID, OrgID: t.actor.OrgID, PrincipalID: principalID, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
+	if err := validExpiry("body.expires_at", row.ExpiresAt, t.now); err != nil {
+		return row, store.RoleRow{}, err
+	}
+	role, err := s.assign(ctx, t, row)
+	return row, role, err
+}
+
 // assign puts a grant if the caller may, and returns its role. If the same grant
 // stands already the transaction is silent. To take the place of another's grant
 // asks for as much as a new one: it outlives the deletion of that.
@@ -68,7 +98,8 @@ func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.Ro
 		return role, err
 	}
 	if g.ID != "" && !svcauth.ValidID(svcauth.PrefixGrant, g.ID) {
-		return role, svcauth.InvalidField("body.id", "Expected an id of the form grt_ and a UUIDv7 as 26 characters of base32, or none: then the server chooses one.")
+		return role, svcauth.InvalidField("body.id", "Expected an id of the form grt_ and a UUIDv7 as 26 characters of base32, or none: "+
+			"then the server chooses one.")
 	}
 	had, err := t.Grant(ctx, g.OrgID, g.PrincipalID, g.RoleID)
 	switch {
@@ -78,6 +109,11 @@ func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.Ro
 	case err == nil:
 		t.before = grantNoun(had, role)
 		g.GrantedAt = had.GrantedAt
+		if later(had.ExpiresAt, g.ExpiresAt) {
+			if err := t.mayShorten(ctx, g, role); err != nil {
+				return role, err
+			}
+		}
 		if g.ID = cmp.Or(g.ID, had.ID); g.ID != had.ID {
 			break
 		}
@@ -93,15 +129,24 @@ func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.Ro
 	if err != nil {
 		return role, err
 	}
-	bounded := ""
-	if svcauth.ValidID(svcauth.PrefixServiceAccount, g.PrincipalID) {
-		bounded = "the grant"
-	}
-	if err := s.mayGrant(ctx, t, role, g.ExpiresAt, bounded); err != nil {
+	if err := s.mayGrant(ctx, t, role, g.ExpiresAt); err != nil {
 		return role, err
 	}
 	t.after = grantNoun(g, role)
 	return role, t.PutGrant(ctx, g)
+}
+
+// mayShorten refuses an earlier end of a grant that leaves an organization
+// without an Administrator one day.
+func (t *tx) mayShorten(ctx context.Context, g store.GrantRow, role store.RoleRow) error {
+	if role.Kind != store.RoleAdministrator || !svcauth.ValidID(svcauth.PrefixMember, g.PrincipalID) {
+		return nil
+	}
+	member, err := t.Member(ctx, g.OrgID, g.PrincipalID)
+	if err != nil {
+		return err
+	}
+	return t.keepAnAdministrator(ctx, member)
 }
 
 func grantNoun(g store.GrantRow, role store.RoleRow) svcauth.Grant {
@@ -171,8 +216,8 @@ func (s *Service) assignableRole(ctx context.Context, t *tx, roleID string) (sto
 }
 
 // mayGrant refuses if the role gives something that the caller does not hold, or
-// not until the grant ends. bounded is as at [handover].
-func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow, end *time.Time, bounded string) error {
+// not until the grant ends.
+func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow, end *time.Time) error {
 	org, err := t.Organization(ctx, t.actor.OrgID)
 	if err != nil {
 		return err
@@ -181,7 +226,7 @@ func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow, end *
 	if err != nil {
 		return err
 	}
-	return t.mayHandOver(ctx, handover{gives: Holdings{Privileges: gives}, what: "assign the role " + role.Name, end: end, bounded: bounded})
+	return t.mayHandOver(ctx, handover{gives: Holdings{Privileges: gives}, what: "assign the role " + role.Name, end: end, bounded: "the grant"})
 }
 
 // grantableRole reads a role that the caller may give a new service account for
@@ -191,17 +236,18 @@ func (s *Service) grantableRole(ctx context.Context, t *tx, roleID string) (stor
 	if err != nil {
 		return role, err
 	}
-	return role, s.mayGrant(ctx, t, role, nil, "the grant")
+	return role, s.mayGrant(ctx, t, role, nil)
 }
 
-// later says whether the moment a comes after b; none is later than any.
+// later reports whether the moment a comes after b; none is later than any.
 func later(a, b *time.Time) bool {
 	return b != nil && (a == nil || a.After(*b))
 }
 
 func sameMoment(a, b *time.Time) bool { return !later(a, b) && !later(b, a) }
 
-// milli cuts an optional moment to what is stored of it, so that an answer says the same as the next one.
+// milli returns an optional moment cut to what is stored of it, so that an
+// answer says the same as the next one.
 func milli(t *time.Time) *time.Time {
 	if t == nil {
 		return nil

@@ -34,7 +34,7 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 			return f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 		}},
 		"a member's": {key.ClientID, func(id string) error {
-			return f.Service.AssignMemberRole(f.Admin(), memberID, editor.ID, svcauth.MemberGrantRequest{ID: id})
+			return last(f.Service.AssignMemberRole(f.Admin(), memberID, editor.ID, svcauth.GrantRequest{ID: id}))
 		}, func(id string) error {
 			return f.Service.UnassignMemberRole(f.Admin(), memberID, editor.ID, id)
 		}, func() (svcauth.List[svcauth.Grant], error) {
@@ -103,7 +103,7 @@ func TestTheLastAdministratorKeepsTheRoleWhicheverGrantIsNamed(t *testing.T) {
 	held, err := f.Service.MemberRoles(f.Admin(), admin, svcauth.ListOptions{})
 	require.NoError(t, err)
 	next := svcauth.NewID(svcauth.PrefixGrant)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), admin, role.ID, svcauth.MemberGrantRequest{ID: next}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), admin, role.ID, svcauth.GrantRequest{ID: next})))
 	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), admin, role.ID, held.Items[0].ID))
 	problem(t, svcauth.CodeConflict, f.Service.UnassignMemberRole(f.Admin(), admin, role.ID, next))
 }

@@ -61,8 +61,8 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 				"a grant that is later": func() error { return grant(ctx, &after) },
 				"a secret for good":     func() error { return secret(ctx, nil) },
 				"a later secret":        func() error { return secret(ctx, &after) },
-				"its own grant":         func() error { return f.Service.AssignMemberRole(ctx, temp, editors.ID, svcauth.MemberGrantRequest{}) },
-				"a member's grant":      func() error { return f.Service.AssignMemberRole(ctx, eve, editors.ID, svcauth.MemberGrantRequest{}) },
+				"its own grant":         func() error { return last(f.Service.AssignMemberRole(ctx, temp, editors.ID, svcauth.GrantRequest{})) },
+				"a member's grant":      func() error { return last(f.Service.AssignMemberRole(ctx, eve, editors.ID, svcauth.GrantRequest{})) },
 				"an account": func() error {
 					_, err := f.Service.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "new", RoleIDs: []string{editors.ID}})
 					return err
@@ -101,6 +101,14 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	// What ends with it may be given, and not made longer afterwards.
 	require.NoError(t, grant(console, &end))
 	require.Error(t, grant(console, &after))
+	member := func(end *time.Time) error {
+		return last(f.Service.AssignMemberRole(console, eve, editors.ID, svcauth.GrantRequest{ExpiresAt: end}))
+	}
+	require.NoError(t, member(&end))
+	for _, longer := range []*time.Time{&after, nil} {
+		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, member(longer)).Detail, "the grant must end by then: set expires_at")
+	}
+	require.NoError(t, member(new(end.Add(-time.Minute))), "it only becomes shorter")
 	made, err := f.Service.CreateSecret(full, rich.ID, svcauth.NewSecretRequest{ExpiresAt: &end})
 	require.NoError(t, err)
 	_, err = f.Service.UpdateSecret(full, rich.ID, made.ID, svcauth.SecretPatch{ClearExpiresAt: true})
@@ -115,7 +123,7 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	require.NoError(t, err, "what it holds for good")
 	f.until(temp, f.Role("Editors too", edit), end.Add(time.Hour))
 	require.NoError(t, grant(console, &after), "the last of its grants counts")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), temp, editors.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), temp, editors.ID, svcauth.GrantRequest{})))
 	require.NoError(t, grant(console, nil))
 }
 

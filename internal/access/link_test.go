@@ -85,9 +85,9 @@ func TestLinkOfNarrowToken(t *testing.T) {
 	require.NoError(t, err)
 	kept := linkToken(t, m.InvitationURL)
 	f.doors("ann@example.com", kept, true, "without a role")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID, svcauth.GrantRequest{})))
 	f.doors("ann@example.com", kept, true, "within what the token carried")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, administrator.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, administrator.ID, svcauth.GrantRequest{})))
 	f.doors("ann@example.com", kept, false, "its keeper would become Administrator")
 
 	// What was given survives: a link by who may give it opens all of it.
@@ -106,7 +106,7 @@ func TestLinkOfNarrowToken(t *testing.T) {
 	bob := f.join(f.Admin(), "bob@example.com")
 	reset, err := f.Service.ResetMember(narrow, bob.ID)
 	require.NoError(t, err)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), bob.ID, administrator.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), bob.ID, administrator.ID, svcauth.GrantRequest{})))
 	_, err = f.Service.AcceptInvitation(t.Context(), linkToken(t, reset.InvitationURL), goodPassword)
 	problem(t, svcauth.CodeNotFound, err)
 }
@@ -138,11 +138,11 @@ func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
 		{"nothing has changed", func() error { return nil }, true},
 		{"the maker lost members:manage", func() error { return f.Service.UnassignMemberRole(f.Admin(), bossID, managers.ID, "") }, false},
 		{"it has it again", func() error {
-			return f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.MemberGrantRequest{})
+			return last(f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.GrantRequest{}))
 		}, true},
 		{"the maker lost what the link opens", func() error { return f.Service.UnassignMemberRole(f.Admin(), bossID, viewers.ID, "") }, false},
 		{"it has it again", func() error {
-			return f.Service.AssignMemberRole(f.Admin(), bossID, viewers.ID, svcauth.MemberGrantRequest{})
+			return last(f.Service.AssignMemberRole(f.Admin(), bossID, viewers.ID, svcauth.GrantRequest{}))
 		}, true},
 		{"the maker is suspended", func() error {
 			_, err := f.Service.UpdateMember(f.Admin(), bossID, 0, svcauth.MemberPatch{Suspended: &yes})
@@ -242,7 +242,7 @@ func TestLinkToTenantDiesWithItsMaker(t *testing.T) {
 	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), id, operators.ID, ""))
 	_, err = f.Service.Invitation(t.Context(), token)
 	problem(t, svcauth.CodeNotFound, err)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), id, operators.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), id, operators.ID, svcauth.GrantRequest{})))
 	_, err = f.Service.AcceptInvitation(t.Context(), token, goodPassword)
 	require.NoError(t, err)
 }

@@ -235,32 +235,10 @@ func (s *Service) DeleteMember(ctx context.Context, id string) error {
 	})
 }
 
-// AssignMemberRole gives a role to a member, without end. The caller must hold
-// all that it gives. To give it twice is no error; with another id the new grant
-// takes the place of the one that is there.
-func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.MemberGrantRequest) error {
-	err := s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
-		row, _, err := t.targetMember(ctx, id)
-		if err != nil {
-			return err
-		}
-		t.before = nil
-		_, err = s.assign(ctx, t, store.GrantRow{ID: r.ID, OrgID: row.OrgID, PrincipalID: row.ID, RoleID: roleID, GrantedAt: t.now})
-		if err != nil || t.silent {
-			return err
-		}
-		return t.touchKeys(ctx, row)
-	})
-	if err == nil {
-		s.oversized(ctx, roleID, id)
-	}
-	return err
-}
-
 // UnassignMemberRole takes a role from a member. Tokens of its application keys
 // that carry the role die at once. It is no error if it did not hold it. With a
 // grantID it ends that grant alone: if another has taken its place, nothing
-// happens. Problem: [svcauth.CodeConflict] where it is the last Administrator.
+// happens. Problem: [svcauth.CodeConflict] if it is the last Administrator.
 func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID, grantID string) error {
 	return s.change(ctx, memberOperation("member.unassign_role", id), func(ctx context.Context, t *tx) error {
 		row, _, err := t.targetMember(ctx, id)
@@ -290,8 +268,7 @@ func (s *Service) UnassignMemberRole(ctx context.Context, id, roleID, grantID st
 
 // keepAnAdministrator refuses to lose the active member who holds Administrator
 // for longest, if no other does for as long: an organization must not lose its
-// last one by the passage of time either. A member's grant has no end by any
-// request, but rows may have one.
+// last one by the passage of time either.
 func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 	role, err := t.SystemRole(ctx, m.OrgID, store.RoleAdministrator)
 	if err != nil {
@@ -308,7 +285,8 @@ func (t *tx) keepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 	}
 	others, err := t.OtherHolders(ctx, m.OrgID, role.ID, m.ID, held.ExpiresAt)
 	if err == nil && others == 0 {
-		err = svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: nobody could manage it any more. Make another active member Administrator first, by a grant that does not expire.", m.Email)
+		err = svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: nobody could manage it any more. "+
+			"Make another active member Administrator first, by a grant that does not expire.", m.Email)
 	}
 	return err
 }

@@ -220,7 +220,7 @@ func TestServiceAccountManagesMembersOnlyWhereAllowed(t *testing.T) {
 			_, err := f.Service.InviteMember(machine, svcauth.NewMember{Email: "x@example.com"})
 			return err
 		},
-		"assign":   func() error { return f.Service.AssignMemberRole(machine, id, role.ID, svcauth.MemberGrantRequest{}) },
+		"assign":   func() error { return last(f.Service.AssignMemberRole(machine, id, role.ID, svcauth.GrantRequest{})) },
 		"unassign": func() error { return f.Service.UnassignMemberRole(machine, id, role.ID, "") },
 		"update": func() error {
 			_, err := f.Service.UpdateMember(machine, id, 0, svcauth.MemberPatch{Suspended: &yes})
@@ -280,17 +280,33 @@ func TestLastAdministratorStays(t *testing.T) {
 	refused("whose grant has expired does not count")
 	hold(second.ID, 365*24*time.Hour)
 	refused("whose grant will expire does not count: time alone would leave nobody")
+	shorten := func(id string, r svcauth.GrantRequest, rest time.Duration) error {
+		r.ExpiresAt = new(f.Clock.Now().Add(rest))
+		return last(f.Service.AssignMemberRole(f.Admin(), id, administrator.ID, r))
+	}
+	for _, r := range []svcauth.GrantRequest{{}, {ID: svcauth.NewID(svcauth.PrefixGrant)}} {
+		p := problem(t, svcauth.CodeConflict, shorten(admin, r, 10*365*24*time.Hour))
+		require.Contains(t, p.Detail, "last Administrator", "nor may it be given an end")
+	}
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), second.ID, administrator.ID, svcauth.GrantRequest{})))
+	require.NoError(t, shorten(admin, svcauth.GrantRequest{}, time.Hour), "another one holds it for good")
+	problem(t, svcauth.CodeConflict, shorten(second.ID, svcauth.GrantRequest{}, time.Hour))
+	forGood := f.Console(f.OrgID(), second.ID, "second@example.com")
+	require.NoError(t, last(f.Service.AssignMemberRole(forGood, admin, administrator.ID, svcauth.GrantRequest{})))
+	require.NoError(t, shorten(second.ID, svcauth.GrantRequest{}, time.Hour))
 	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), second.ID, administrator.ID, ""), "who holds it for a time may lose it")
 	_, elsewhere := f.Tenants("other")
 	_ = elsewhere
 	refused("another organization's does not count")
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), second.ID, administrator.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), second.ID, administrator.ID, svcauth.GrantRequest{})))
 	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), admin, administrator.ID, ""))
 	_ = machine
 
 	// Nobody holds it for good: then the one who holds it longest is the last.
 	hold(admin, time.Hour)
 	hold(second.ID, 2*time.Hour)
+	problem(t, svcauth.CodeConflict, shorten(second.ID, svcauth.GrantRequest{}, 90*time.Minute))
+	require.NoError(t, shorten(admin, svcauth.GrantRequest{}, 30*time.Minute), "another one holds it longer")
 	err = f.Service.DeleteMember(f.Admin(), second.ID)
 	require.Contains(t, problem(t, svcauth.CodeConflict, err).Detail, "last Administrator")
 	hold(admin, 2*time.Hour)
@@ -367,10 +383,10 @@ func TestUnassigningKillsOnlyTokensWithThatRole(t *testing.T) {
 	m := f.join(f.Admin(), "ann@example.com", viewers)
 	ann := f.console("ann@example.com")
 	key, before := f.key(ann)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
 	f.lives(before)
 	both := f.Token(key.ID)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.MemberGrantRequest{}), "twice is no error")
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})), "twice is no error")
 	require.Len(t, f.Audited(f.OrgID(), "member.assign_role"), 1)
 	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), m.ID, editors.ID, ""))
 	f.dies(both)
@@ -381,8 +397,8 @@ func TestUnassigningKillsOnlyTokensWithThatRole(t *testing.T) {
 	require.Len(t, grants.Items, 1)
 
 	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
-	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, f.Service.AssignMemberRole(boss, m.ID, editors.ID, svcauth.MemberGrantRequest{})).Missing)
-	problem(t, svcauth.CodeConflict, f.Service.AssignMemberRole(f.Admin(), m.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.MemberGrantRequest{}))
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, last(f.Service.AssignMemberRole(boss, m.ID, editors.ID, svcauth.GrantRequest{}))).Missing)
+	problem(t, svcauth.CodeConflict, last(f.Service.AssignMemberRole(f.Admin(), m.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.GrantRequest{})))
 }
 
 func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
@@ -485,20 +501,20 @@ func TestLinkOpensOnlyWhatItsMakerHolds(t *testing.T) {
 	}
 	// Somebody else gave the invited one more than the inviter holds.
 	m, token := invite(boss, "a@example.com", viewers.ID)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
 	problem(t, svcauth.CodeNotFound, accept(token))
 	_, token = invite(f.Admin(), "a@example.com")
 	require.NoError(t, accept(token))
 	// The same with the link of a reset.
 	reset, err := f.Service.ResetMember(boss, f.join(f.Admin(), "b@example.com", viewers).ID)
 	require.NoError(t, err)
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), reset.ID, editors.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), reset.ID, editors.ID, svcauth.GrantRequest{})))
 	problem(t, svcauth.CodeNotFound, accept(linkToken(t, reset.InvitationURL)))
 	// The inviter's role was given away, the inviter was suspended, or removed.
 	_, token = invite(boss, "c@example.com", viewers.ID)
 	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), bossID, managers.ID, ""))
 	problem(t, svcauth.CodeNotFound, accept(token))
-	require.NoError(t, f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.GrantRequest{})))
 	_, err = f.Service.Invitation(t.Context(), token)
 	require.NoError(t, err)
 	yes := true

@@ -154,9 +154,9 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 		"delete": func() error { return f.Service.DeleteMember(boss, victim) },
 		"reset":  func() error { _, err := f.Service.ResetMember(boss, victim); return err },
 		"assign to": func() error {
-			return f.Service.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.MemberGrantRequest{})
+			return last(f.Service.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.GrantRequest{}))
 		},
-		"assign":        func() error { return f.Service.AssignMemberRole(boss, own, role.ID, svcauth.MemberGrantRequest{}) },
+		"assign":        func() error { return last(f.Service.AssignMemberRole(boss, own, role.ID, svcauth.GrantRequest{})) },
 		"unassign from": func() error { return f.Service.UnassignMemberRole(boss, victim, role.ID, "") },
 		"unassign":      func() error { return f.Service.UnassignMemberRole(boss, own, role.ID, "") },
 		"invite with": func() error {

@@ -128,7 +128,7 @@ func TestKeptLinkOfANarrowTokenMakesNobodyAdministrator(t *testing.T) {
 	narrow := d.narrow("members:manage members:read")
 	m, err := narrow.InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com"})
 	require.NoError(t, err)
-	require.NoError(t, d.Admin().AssignMemberRole(t.Context(), m.ID, d.roles[svcauth.RoleAdministrator], svcauth.MemberGrantRequest{}))
+	require.NoError(t, second(d.Admin().AssignMemberRole(t.Context(), m.ID, d.roles[svcauth.RoleAdministrator], svcauth.GrantRequest{})))
 	d.shut("ann@example.com", m.InvitationURL)
 	seen, err := d.Admin().Member(t.Context(), m.ID)
 	require.NoError(t, err)
@@ -149,7 +149,7 @@ func TestInvitationDiesWithWhatItsMakerMay(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, second(d.Admin().UnassignMemberRole(t.Context(), boss.ID, d.roles[svcauth.RoleAdministrator], "", 0)))
 	d.shut("ann@example.com", m.InvitationURL)
-	require.NoError(t, d.Admin().AssignMemberRole(t.Context(), boss.ID, d.roles[svcauth.RoleAdministrator], svcauth.MemberGrantRequest{}))
+	require.NoError(t, second(d.Admin().AssignMemberRole(t.Context(), boss.ID, d.roles[svcauth.RoleAdministrator], svcauth.GrantRequest{})))
 	require.Equal(t, http.StatusSeeOther, d.signOn("ann@example.com").status, "it may again")
 
 	m, err = bosses.InviteMember(t.Context(), svcauth.NewMember{Email: "bob@example.com"})

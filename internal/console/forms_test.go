@@ -3,8 +3,10 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -127,6 +129,32 @@ func TestRefusedFormKeepsWhatWasTyped(t *testing.T) {
 		require.Contains(t, a.body, `class="wrong"`, path)
 	}
 	require.Equal(t, 413, p.post("/console/roles", url.Values{"name": {strings.Repeat("n", 200<<10)}}).status)
+}
+
+// TestARoleIsGivenUntilAMoment gives a role with an end to a service account and
+// to a member: the page says when it ends, and refuses what can't be.
+func TestARoleIsGivenUntilAMoment(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	f, p := furnish(t, s, ""), admin(t, s)
+	roles, err := s.Admin().Roles(t.Context(), svcauth.ListOptions{})
+	require.NoError(t, err)
+	administrator := roles.Items[slices.IndexFunc(roles.Items, func(r svcauth.Role) bool { return r.Name == svcauth.RoleAdministrator })].ID
+	end := time.Now().UTC().Add(48 * time.Hour).Truncate(time.Minute)
+	for _, holder := range []string{"/console/service-accounts/" + f.account.ID, "/console/members/" + f.member.ID} {
+		page := holder + "/roles"
+		for _, bad := range []string{"2001-01-01T00:00", "tomorrow"} {
+			a := p.post(page, url.Values{"role": {administrator}, "expires_at": {bad}})
+			require.Equal(t, 422, a.status, page)
+			require.Contains(t, a.body, `class="wrong" id="expires_at-wrong"`, page)
+			require.Contains(t, a.body, `value="`+administrator+`" selected`, page)
+		}
+		a := p.post(page, url.Values{"role": {administrator}, "expires_at": {end.Format("2006-01-02T15:04")}})
+		require.Equal(t, http.StatusSeeOther, a.status, a.body)
+		require.Contains(t, p.get(page).body, `<time datetime="`+end.Format(time.RFC3339)+`"`)
+	}
+	a := p.post("/console/members/"+s.Tenant.AdminID+"/roles", url.Values{"role": {administrator}, "expires_at": {end.Format("2006-01-02T15:04")}})
+	require.Equal(t, 422, a.status)
+	require.Contains(t, a.body, "is the last Administrator")
 }
 
 const hostile = `<script>alert(1)</script>"'><img src=x onerror=alert(1)>`

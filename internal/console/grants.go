@@ -69,23 +69,37 @@ func assignRole(v *visit) error {
 	if err != nil {
 		return err
 	}
-	expires := f.dateTime("expires_at")
-	if f.Value("role") == "" {
-		f.fail("role", "Choose a role first.")
-	}
-	if len(f.Errors) == 0 {
-		_, err = v.k.cfg.Access.AssignServiceAccountRole(v.ctx, a.ID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
-		if err == nil {
-			return v.done("/console/service-accounts/"+a.ID+"/roles", "Assigned%s. It takes effect with the next token.", v.quoted(f.Value("role")))
-		}
-		if !f.refused(err, "role") {
-			return err
-		}
+	ok, err := v.assigned(f, a.ID, v.k.cfg.Access.AssignServiceAccountRole)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		return v.done("/console/service-accounts/"+a.ID+"/roles", "Assigned%s. It takes effect with the next token.", v.quoted(f.Value("role")))
 	}
 	return v.grantsPage(f.status(), a, accountData{Form: f})
 }
 
-// quoted gives a role's name for a message, or nothing where it can't be read.
+// assigned makes the grant that a form asks for, and reports whether it did; if
+// not, the form says why.
+func (v *visit) assigned(f *form, principalID string, assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error)) (bool, error) {
+	expires := f.dateTime("expires_at")
+	if f.Value("role") == "" {
+		f.fail("role", "Choose a role first.")
+	}
+	if len(f.Errors) > 0 {
+		return false, nil
+	}
+	_, err := assign(v.ctx, principalID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
+	if err == nil {
+		return true, nil
+	}
+	if !f.refused(err, "role") {
+		return false, err
+	}
+	return false, nil
+}
+
+// quoted returns a role's name for a message, or nothing if it can't be read.
 func (v *visit) quoted(roleID string) string {
 	role, err := v.k.cfg.Access.Role(v.ctx, roleID)
 	if err != nil {

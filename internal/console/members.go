@@ -225,18 +225,14 @@ func assignMemberRole(v *visit) error {
 	if err != nil {
 		return err
 	}
-	role := f.Value("role")
-	if role == "" {
-		f.fail("role", "Choose a role first.")
-		return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
+	ok, err := v.assigned(f, id, v.k.cfg.Access.AssignMemberRole)
+	switch {
+	case err != nil:
+		return err
+	case ok:
+		return v.done("/console/members/"+id+"/roles", "Assigned%s.", v.quoted(f.Value("role")))
 	}
-	if err := v.k.cfg.Access.AssignMemberRole(v.ctx, id, role, svcauth.MemberGrantRequest{}); err != nil {
-		if !f.refused(err, "role") {
-			return err
-		}
-		return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
-	}
-	return v.done("/console/members/"+id+"/roles", "Assigned%s.", v.quoted(role))
+	return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
 }
 
 // refusedOn shows a rule's refusal above the page that it is about, instead of on a page of its own.

@@ -103,7 +103,8 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	p.Data = membersData{List: members, Made: &invited{Email: "bob@example.com", URL: "https://auth.example.com/console/invitation?token=t", Done: "/console/members/" + id("mem", 2), Mail: svcauth.MailQueued}}
 	add("members-invited-mailed", "members", p)
 	m := sampleMembers()[2]
-	grants := []svcauth.Grant{{RoleID: id("role", 1), Name: "Administrator", GrantedAt: *at(-50 * time.Hour)}}
+	grants := []svcauth.Grant{{RoleID: id("role", 1), Name: "Administrator", GrantedAt: *at(-50 * time.Hour)},
+		{RoleID: id("role", 2), Name: "On call", GrantedAt: *at(-5 * time.Hour), ExpiresAt: at(24 * time.Hour)}}
 	one := func(name string, d memberData) {
 		d.Member, d.Manage = m, true
 		if d.Form == nil {
@@ -113,6 +114,7 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	}
 	one("details", memberData{Tab: "details"})
 	one("roles", memberData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
+	one("roles-refused", memberData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1], Form: &form{Problem: "You hold that only until tomorrow."}})
 	keys := []svcauth.ApplicationKey{{ID: id("ak", 1), ClientID: id("ak", 1), Description: "laptop", CreatedAt: *at(-time.Hour), LastUsedAt: at(-time.Minute)}}
 	one("keys", memberData{Tab: "keys", Keys: keys})
 	one("keys-empty", memberData{Tab: "keys"})

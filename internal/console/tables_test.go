@@ -172,7 +172,7 @@ func TestRoleIsDeletedAfterTheListOfWhoLosesWhat(t *testing.T) {
 			require.NoError(t, err)
 			_, err = s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Example", RoleIDs: []string{editor.ID}})
 			require.NoError(t, err)
-			require.NoError(t, s.App.Access.AssignMemberRole(s.System(), me.ID, editor.ID, svcauth.MemberGrantRequest{}))
+			require.NoError(t, second(s.App.Access.AssignMemberRole(s.System(), me.ID, editor.ID, svcauth.GrantRequest{})))
 			p := admin(t, s)
 			body := p.get("/console/roles/" + editor.ID + "/delete").body
 			text := regexp.MustCompile(`\s+`).ReplaceAllString(regexp.MustCompile(`<[^>]+>`).ReplaceAllString(body[strings.Index(body, "<dialog"):], " "), " ")

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,6 +61,15 @@ func TestWalkOfAMember(t *testing.T) {
 		b.press("link", "Unassign Administrator")
 		b.press("button", "Confirm")
 		b.see("Unassigned the role Administrator")
+		b.choose("Assign new role", "Administrator")
+		b.setTime("Ends at", "2001-01-01T00:00")
+		b.press("button", "Assign")
+		b.see("has passed; expected one that lies ahead")
+		b.setTime("Ends at", time.Now().UTC().Add(48*time.Hour).Format("2006-01-02T15:04"))
+		b.press("button", "Assign")
+		b.see("Assigned the role Administrator")
+		b.see("in 47 hours")
+		b.picture("member-roles-" + l.String())
 		b.press("link", "Suspend")
 		b.find("dialog", "Suspend Ann Example?")
 		b.press("button", "Confirm")

@@ -46,7 +46,7 @@ type calls interface {
 	ResetMember(context.Context, string) (svcauth.Member, error)
 	DeleteMember(context.Context, string, time.Duration) (*svcauth.Enforcement, error)
 	MemberRoles(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error)
-	AssignMemberRole(context.Context, string, string, svcauth.MemberGrantRequest) error
+	AssignMemberRole(context.Context, string, string, svcauth.GrantRequest) (svcauth.GrantAnswer, error)
 	UnassignMemberRole(context.Context, string, string, string, time.Duration) (*svcauth.Enforcement, error)
 	Organization(context.Context) (svcauth.Organization, error)
 	UpdateOrganization(context.Context, int64, svcauth.OrganizationPatch) (svcauth.Organization, error)
@@ -241,7 +241,7 @@ func (d direct) MemberRoles(ctx context.Context, id string, o svcauth.ListOption
 	return a.MemberRoles(ctx, id, o)
 }
 
-func (d direct) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.MemberGrantRequest) error {
+func (d direct) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error) {
 	ctx, a := d.as(ctx)
 	return a.AssignMemberRole(ctx, id, roleID, r)
 }

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -32,7 +33,7 @@ var memberRules = []rule{
 	{who: "helpdesk", name: "makes itself Administrator", code: svcauth.CodeMissingPrivileges, call: func(ctx context.Context, w *world, c calls) error {
 		me, err := c.Me(ctx)
 		require.NoError(w.t, err)
-		return c.AssignMemberRole(ctx, me.ID, w.role[svcauth.RoleAdministrator], svcauth.MemberGrantRequest{})
+		return second(c.AssignMemberRole(ctx, me.ID, w.role[svcauth.RoleAdministrator], svcauth.GrantRequest{}))
 	}},
 	{who: "helpdesk", name: "resets an Administrator's password", code: svcauth.CodeMissingPrivileges, call: func(ctx context.Context, w *world, c calls) error {
 		return second(c.ResetMember(ctx, w.s.Tenant.AdminID))
@@ -94,13 +95,31 @@ var memberRules = []rule{
 		m := w.member("viewer")
 		first, err := c.MemberRoles(ctx, m.ID, svcauth.ListOptions{})
 		require.NoError(w.t, err)
-		next := svcauth.MemberGrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant)}
-		require.NoError(w.t, c.AssignMemberRole(ctx, m.ID, w.role["viewer"], next))
+		next := svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant)}
+		require.NoError(w.t, second(c.AssignMemberRole(ctx, m.ID, w.role["viewer"], next)))
 		require.NoError(w.t, second(c.UnassignMemberRole(ctx, m.ID, w.role["viewer"], first.Items[0].ID, 0)))
 		held, err := c.MemberRoles(ctx, m.ID, svcauth.ListOptions{})
 		require.NoError(w.t, err)
 		require.Equal(w.t, next.ID, held.Items[0].ID)
 		return nil
+	}},
+	{who: "admin", name: "gives a member a role for a time, then for good", call: func(ctx context.Context, w *world, c calls) error {
+		m := w.member()
+		for _, end := range []*time.Time{&future, &future, nil} {
+			require.NoError(w.t, second(c.AssignMemberRole(ctx, m.ID, w.role["viewer"], svcauth.GrantRequest{ExpiresAt: end})))
+			held, err := c.MemberRoles(ctx, m.ID, svcauth.ListOptions{})
+			require.NoError(w.t, err)
+			require.Len(w.t, held.Items, 1)
+			require.Equal(w.t, end == nil, held.Items[0].ExpiresAt == nil)
+			require.True(w.t, end == nil || end.Equal(*held.Items[0].ExpiresAt))
+		}
+		return nil
+	}},
+	{who: "admin", name: "gives a member a role until a moment that has passed", code: svcauth.CodeInvalid, at: "body.expires_at", call: func(ctx context.Context, w *world, c calls) error {
+		return second(c.AssignMemberRole(ctx, w.member().ID, w.role["viewer"], svcauth.GrantRequest{ExpiresAt: &past}))
+	}},
+	{who: "admin", name: "gives the last Administrator an end", code: svcauth.CodeConflict, call: func(ctx context.Context, w *world, c calls) error {
+		return second(c.AssignMemberRole(ctx, w.s.Tenant.AdminID, w.role[svcauth.RoleAdministrator], svcauth.GrantRequest{ExpiresAt: &future}))
 	}},
 	{who: "machine helpdesk", name: "invites a member with the setting off", code: svcauth.CodeForbidden, call: func(ctx context.Context, _ *world, c calls) error {
 		return second(c.InviteMember(ctx, svcauth.NewMember{Email: "m@example.com", FirstName: "A", LastName: "B"}))

@@ -46,10 +46,31 @@ type RoleOf struct {
 	RoleID string `path:"role_id" doc:"The role's id"`
 }
 
-// GrantOf grants a role to a service account.
+// GrantOf grants a role to a principal.
 type GrantOf struct {
 	RoleOf
 	Body *svcauth.GrantRequest
+}
+
+// aboutGrants says what holds for the grants of every principal.
+const aboutGrants = "Given again, it sets the new expiry; without `expires_at` the role is held for good. A grant that ends takes its privileges from live tokens too. " +
+	"With an `id` of your choosing (grt_…) the grant is that one: another id takes the place of the grant that is there, and no token dies of it; " +
+	"the same is a retry or an edit; without one the grant keeps its id. You need every privilege of the role, until the grant ends. "
+
+// grant makes the grant by one of the two that can, and answers 204 if there is
+// nothing to say of it.
+func (in *GrantOf) grant(ctx context.Context,
+	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error)) (*granted, error) {
+	var asked svcauth.GrantRequest
+	if in.Body != nil {
+		asked = *in.Body
+	}
+	answer, err := assign(ctx, in.ID, in.RoleID, asked)
+	if len(answer.Warnings)+len(answer.Oversized) == 0 {
+		return &granted{Status: http.StatusNoContent}, err
+	}
+	answer.Warnings = append([]svcauth.SecretWarning{}, answer.Warnings...)
+	return &granted{http.StatusOK, &answer}, err
 }
 
 // UngrantOf takes a role from a principal.
@@ -116,20 +137,10 @@ func (m *management) accountRoles() {
 			return page(m.cfg.Access.ServiceAccountRoles(ctx, in.ID, in.options()))
 		})
 	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Assign a role to a service account",
-		"Given again, it sets the new expiry. With an `id` of your choosing (grt_…) the grant is that one: another id takes the place of the grant that is there, and no token dies of it; "+
-			"the same is a retry or an edit; without one the grant keeps its id. You need every privilege of the role. The answer is 200 and warns where secrets of the account were made by who does not hold what it gains, or not for as long: "+
+		aboutGrants+"The answer is 200 and warns where secrets of the account were made by who does not hold what it gains, or not for as long: "+
 			"whoever kept one can use it too; end such a secret and make another. `oversized` says that its tokens would be too long without a scope or resource."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
-			var grant svcauth.GrantRequest
-			if in.Body != nil {
-				grant = *in.Body
-			}
-			answer, err := m.cfg.Access.AssignServiceAccountRole(ctx, in.ID, in.RoleID, grant)
-			if len(answer.Warnings)+len(answer.Oversized) == 0 {
-				return &granted{Status: http.StatusNoContent}, err
-			}
-			answer.Warnings = append([]svcauth.SecretWarning{}, answer.Warnings...)
-			return &granted{http.StatusOK, &answer}, err
+			return in.grant(ctx, m.cfg.Access.AssignServiceAccountRole)
 		})
 	addDone(m, operation("unassignServiceAccountRole", "DELETE", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Take a role from a service account",
 		"Its tokens that carry the role die at once. It is no error if it does not hold the role, nor if `grant` names a grant that is no longer there: then nothing happens."),

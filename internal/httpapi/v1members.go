@@ -19,12 +19,6 @@ type MemberPatchOf struct {
 	Body svcauth.MemberPatch
 }
 
-// MemberGrant assigns a role to a member.
-type MemberGrant struct {
-	RoleOf
-	Body *svcauth.MemberGrantRequest
-}
-
 func (m *management) members() {
 	add(m, operation("listMembers", "GET", pathMember, tagMembers, svcauth.MembersRead, "List members", "Newest first."),
 		func(ctx context.Context, in *Page) (*plain[svcauth.List[svcauth.Member]], error) {
@@ -72,14 +66,10 @@ func (m *management) memberAccess() {
 		func(ctx context.Context, in *ItemPage) (*plain[svcauth.List[svcauth.Grant]], error) {
 			return page(m.cfg.Access.MemberRoles(ctx, in.ID, in.options()))
 		})
-	add(m, operation("assignMemberRole", "PUT", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Assign a role to a member",
-		"You need every privilege of the role. `id` is as with service accounts."),
-		func(ctx context.Context, in *MemberGrant) (*struct{}, error) {
-			var grant svcauth.MemberGrantRequest
-			if in.Body != nil {
-				grant = *in.Body
-			}
-			return nil, m.cfg.Access.AssignMemberRole(ctx, in.ID, in.RoleID, grant)
+	addGrant(m, operation("assignMemberRole", "PUT", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Assign a role to a member",
+		aboutGrants+"The last active Administrator who holds that role for good keeps it so. The answer is 200 and `oversized` says if tokens of the member's application keys would be too long without a scope or resource."),
+		func(ctx context.Context, in *GrantOf) (*granted, error) {
+			return in.grant(ctx, m.cfg.Access.AssignMemberRole)
 		})
 	addDone(m, operation("unassignMemberRole", "DELETE", pathMember+"/{id}/roles/{role_id}", tagMembers, svcauth.MembersManage, "Take a role from a member",
 		"The tokens of its application keys that carry the role die at once. It is no error if it does not hold the role, nor if `grant` names a grant that is no longer there: then nothing happens. The last Administrator keeps that role."),

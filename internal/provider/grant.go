@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -15,43 +16,92 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// accountRoleResource is svcauth_service_account_role: one grant. Others of the same account are none of its business.
-type accountRoleResource struct{ connected }
-
-type accountRoleModel struct {
-	ID               types.String      `tfsdk:"id"`
-	ServiceAccountID types.String      `tfsdk:"service_account_id"`
-	RoleID           types.String      `tfsdk:"role_id"`
-	ExpiresAt        timetypes.RFC3339 `tfsdk:"expires_at"`
+// grantResource is one role that a principal holds, of one kind of principal.
+// Others of the same principal are none of its business.
+type grantResource struct {
+	connected
+	holder
 }
 
-func (r *accountRoleResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
-	resp.TypeName = "svcauth_service_account_role"
+// holder is a kind of principal, as the resource of its grants speaks of it.
+type holder struct {
+	resource, attribute, prefix string
+	about, aboutHolder          string
+	importForm                  string
+	find                        func(ctx context.Context, client *svcauth.Client, ref string) (id string, err error)
 }
 
-func (r *accountRoleResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+var (
+	accountHolder = holder{resource: "svcauth_service_account_role", attribute: "service_account_id", prefix: svcauth.PrefixServiceAccount,
+		about:       "One role that a service account holds. It leaves the account's other roles alone; `svcauth_service_account_roles` manages them all.",
+		aboutHolder: "The service account.", importForm: "<service account>/<role>, each by id or name",
+		find: func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
+			found, err := account(ctx, client, ref)
+			return found.ID, err
+		}}
+	memberHolder = holder{resource: "svcauth_member_role", attribute: "member_id", prefix: svcauth.PrefixMember,
+		about: "One role that a member holds. The member's other roles are left alone.", aboutHolder: "The member.",
+		importForm: "<member>/<role>, each by id, or by address and name",
+		find: func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
+			found, err := member(ctx, client, ref)
+			return found.ID, err
+		}}
+)
+
+// grantModel is a grant in a plan or a state.
+type grantModel struct {
+	ID, HolderID, RoleID types.String
+	ExpiresAt            timetypes.RFC3339
+}
+
+func (r *grantResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = r.resource
+}
+
+func (r *grantResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One role that a service account holds. It leaves the account's other roles alone; `svcauth_service_account_roles` manages them all.",
+		MarkdownDescription: r.about,
 		Attributes: map[string]schema.Attribute{
-			"id":                 idAttribute("The grant's id, `grt_…`."),
-			"service_account_id": movable("The service account.", idValidator{svcauth.PrefixServiceAccount}),
-			"role_id":            movable("The role.", idValidator{svcauth.PrefixRole}),
-			"expires_at":         expiryAttribute("When the role is taken away again by itself, from live tokens too. Left out: never."),
+			"id":         idAttribute("The grant's id, `grt_…`."),
+			r.attribute:  movable(r.aboutHolder, idValidator{r.prefix}),
+			"role_id":    movable("The role.", idValidator{svcauth.PrefixRole}),
+			"expires_at": expiryAttribute("When the role is taken away again by itself, from live tokens too. Left out: never."),
 		},
 	}
 }
 
+// read takes the grant out of a plan or a state.
+func (r *grantResource) read(ctx context.Context, d *diagnostics, from interface {
+	GetAttribute(ctx context.Context, at path.Path, target any) diag.Diagnostics
+}) (m grantModel) {
+	d.Append(from.GetAttribute(ctx, path.Root("id"), &m.ID)...)
+	d.Append(from.GetAttribute(ctx, path.Root(r.attribute), &m.HolderID)...)
+	d.Append(from.GetAttribute(ctx, path.Root("role_id"), &m.RoleID)...)
+	d.Append(from.GetAttribute(ctx, path.Root("expires_at"), &m.ExpiresAt)...)
+	return m
+}
+
+// keep writes the grant into a state.
+func (r *grantResource) keep(ctx context.Context, d *diagnostics, state interface {
+	SetAttribute(ctx context.Context, at path.Path, value any) diag.Diagnostics
+}, m grantModel) {
+	d.Append(state.SetAttribute(ctx, path.Root("id"), m.ID)...)
+	d.Append(state.SetAttribute(ctx, path.Root(r.attribute), m.HolderID)...)
+	d.Append(state.SetAttribute(ctx, path.Root("role_id"), m.RoleID)...)
+	d.Append(state.SetAttribute(ctx, path.Root("expires_at"), m.ExpiresAt)...)
+}
+
 // pair names the two that the grant is about; empty if one is not known.
-func (m *accountRoleModel) pair() string {
-	if m.ServiceAccountID.IsUnknown() || m.RoleID.IsUnknown() {
+func (m *grantModel) pair() string {
+	if m.HolderID.IsUnknown() || m.RoleID.IsUnknown() {
 		return ""
 	}
-	return m.ServiceAccountID.ValueString() + "/" + m.RoleID.ValueString()
+	return m.HolderID.ValueString() + "/" + m.RoleID.ValueString()
 }
 
 // put makes the grant that the model names, or sets its expiry.
-func (r *accountRoleResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRoleModel) error {
-	answer, err := give(ctx, client, m.ServiceAccountID.ValueString(), svcauth.Grant{ID: m.ID.ValueString(), RoleID: m.RoleID.ValueString(), ExpiresAt: instant(m.ExpiresAt)})
+func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *grantModel) error {
+	answer, err := give(ctx, client, m.HolderID.ValueString(), svcauth.Grant{ID: m.ID.ValueString(), RoleID: m.RoleID.ValueString(), ExpiresAt: instant(m.ExpiresAt)})
 	if err != nil {
 		r.fail(d, "Granting the role failed", err)
 		return err
@@ -75,9 +125,8 @@ func warnOfSecrets(d *diagnostics, warnings []svcauth.SecretWarning) {
 	}
 }
 
-func (r *accountRoleResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
-	var plan accountRoleModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+func (r *grantResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	plan := r.read(ctx, &resp.Diagnostics, req.Plan)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -87,16 +136,14 @@ func (r *accountRoleResource) Create(ctx context.Context, req resource.CreateReq
 	}
 	plan.ID = types.StringValue(svcauth.NewID(svcauth.PrefixGrant))
 	if err := r.put(ctx, client, &resp.Diagnostics, &plan); err == nil || mayHaveBeenMade(err) {
-		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+		r.keep(ctx, &resp.Diagnostics, &resp.State, plan)
 	}
 }
 
 // Update sets the expiry, or moves the grant: what is new is made before what
 // was is taken away.
-func (r *accountRoleResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var plan, prior accountRoleModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+func (r *grantResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	plan, prior := r.read(ctx, &resp.Diagnostics, req.Plan), r.read(ctx, &resp.Diagnostics, req.State)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -105,19 +152,18 @@ func (r *accountRoleResource) Update(ctx context.Context, req resource.UpdateReq
 		return
 	}
 	if plan.pair() != prior.pair() {
-		if err := take(ctx, client, prior.ServiceAccountID.ValueString(), prior.RoleID.ValueString(), prior.ID.ValueString()); err != nil {
+		if err := take(ctx, client, prior.HolderID.ValueString(), prior.RoleID.ValueString(), prior.ID.ValueString()); err != nil {
 			r.fail(&resp.Diagnostics, "Taking away what the grant was before failed", err)
 			return // with the state as it was: the next apply does the rest
 		}
 	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	r.keep(ctx, &resp.Diagnostics, &resp.State, plan)
 }
 
 // Read takes a grant of another id for what it is: somebody else's, in the place
 // of this one, which is gone.
-func (r *accountRoleResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var m accountRoleModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+func (r *grantResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	m := r.read(ctx, &resp.Diagnostics, req.State)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -125,7 +171,7 @@ func (r *accountRoleResource) Read(ctx context.Context, req resource.ReadRequest
 	if client == nil {
 		return
 	}
-	held, err := holds(ctx, client, m.ServiceAccountID.ValueString())
+	held, err := holds(ctx, client, m.HolderID.ValueString())
 	if err != nil && !gone(err) {
 		r.fail(&resp.Diagnostics, "Reading the role grant failed", err)
 		return
@@ -134,7 +180,7 @@ func (r *accountRoleResource) Read(ctx context.Context, req resource.ReadRequest
 	switch {
 	case at >= 0 && isOurs(m.ID, held[at]):
 		m.ID, m.ExpiresAt = types.StringValue(held[at].ID), moment(m.ExpiresAt, held[at].ExpiresAt)
-		resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+		r.keep(ctx, &resp.Diagnostics, &resp.State, m)
 	case err != nil || at >= 0 || !past(m.ExpiresAt): // a grant that has expired as it should stays in the state, and the plan says so: to make it anew can't succeed
 		resp.State.RemoveResource(ctx)
 	}
@@ -146,9 +192,8 @@ func isOurs(id types.String, g svcauth.Grant) bool {
 	return id.ValueString() == g.ID || !svcauth.ValidID(svcauth.PrefixGrant, id.ValueString())
 }
 
-func (r *accountRoleResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
-	var m accountRoleModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
+func (r *grantResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	m := r.read(ctx, &resp.Diagnostics, req.State)
 	left := takenOver(ctx, &resp.Diagnostics, req.Private)
 	if resp.Diagnostics.HasError() || slices.Contains(left, m.pair()) {
 		return
@@ -157,24 +202,24 @@ func (r *accountRoleResource) Delete(ctx context.Context, req resource.DeleteReq
 	if client == nil {
 		return
 	}
-	if err := take(ctx, client, m.ServiceAccountID.ValueString(), m.RoleID.ValueString(), m.ID.ValueString()); err != nil {
+	if err := take(ctx, client, m.HolderID.ValueString(), m.RoleID.ValueString(), m.ID.ValueString()); err != nil {
 		r.fail(&resp.Diagnostics, "Taking the role away failed", err)
 	}
 }
 
-// ModifyPlan says before an apply that a moment has passed: the server would refuse it half-way.
-func (r *accountRoleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+// ModifyPlan announces the grant that a creation will make, and says before an
+// apply that a moment has passed: the server would refuse it half-way.
+func (r *grantResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	if req.Plan.Raw.IsNull() {
 		announce(ctx, &resp.Diagnostics, resp.Private)
 		return
 	}
-	var plan, prior accountRoleModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	plan, prior := r.read(ctx, &resp.Diagnostics, req.Plan), grantModel{}
 	if req.State.Raw.IsNull() {
 		announce(ctx, &resp.Diagnostics, resp.Private, plan.pair())
 	} else {
 		announce(ctx, &resp.Diagnostics, resp.Private)
-		resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+		prior = r.read(ctx, &resp.Diagnostics, req.State)
 	}
 	switch {
 	case resp.Diagnostics.HasError() || !past(plan.ExpiresAt):
@@ -186,7 +231,8 @@ func (r *accountRoleResource) ModifyPlan(ctx context.Context, req resource.Modif
 	}
 }
 
-// past says whether a moment does not lie ahead; one that is not set or not known never does.
+// past reports whether a moment does not lie ahead; one that is not set or not
+// known never does.
 func past(at timetypes.RFC3339) bool {
 	t := instant(at)
 	return t != nil && !t.After(time.Now())
@@ -199,23 +245,22 @@ func refusePast(d *diagnostics, at timetypes.RFC3339, advice string) {
 	}
 }
 
-// ImportState takes <service account>/<role>, each by id or name.
-func (r *accountRoleResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+// ImportState takes <holder>/<role>, each by id or name.
+func (r *grantResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	client := r.begin(&resp.Diagnostics, "Importing the role grant failed")
 	if client == nil {
 		return
 	}
-	holder, held, err := pair(ctx, client, req.ID, "<service account>/<role>, each by id or name", account, role)
+	holderID, held, err := pair(ctx, client, req.ID, r.importForm, r.find, role)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
 		return
 	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), holder.ID+"/"+held.ID)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("service_account_id"), holder.ID)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("role_id"), held.ID)...)
+	r.keep(ctx, &resp.Diagnostics, &resp.State, grantModel{ID: types.StringValue(holderID + "/" + held.ID),
+		HolderID: types.StringValue(holderID), RoleID: types.StringValue(held.ID), ExpiresAt: timetypes.NewRFC3339Null()})
 }
 
 var (
-	_ resource.ResourceWithImportState = (*accountRoleResource)(nil)
-	_ resource.ResourceWithModifyPlan  = (*accountRoleResource)(nil)
+	_ resource.ResourceWithImportState = (*grantResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*grantResource)(nil)
 )

@@ -37,13 +37,14 @@ func holds(ctx context.Context, client *svcauth.Client, holder string) (held []s
 
 // give makes the grant g, or changes when it expires, although answers get lost.
 func give(ctx context.Context, client *svcauth.Client, holder string, g svcauth.Grant) (svcauth.GrantAnswer, error) {
+	assign := client.AssignServiceAccountRole
+	if svcauth.ValidID(svcauth.PrefixMember, holder) {
+		assign = client.AssignMemberRole
+	}
 	answer, _, err := creation[svcauth.GrantAnswer]{
 		what: fmt.Sprintf("the grant of %s to %s", g.RoleID, holder),
 		create: func(ctx context.Context) (svcauth.GrantAnswer, error) {
-			if svcauth.ValidID(svcauth.PrefixMember, holder) {
-				return svcauth.GrantAnswer{}, client.AssignMemberRole(ctx, holder, g.RoleID, svcauth.MemberGrantRequest{ID: g.ID})
-			}
-			return client.AssignServiceAccountRole(ctx, holder, g.RoleID, svcauth.GrantRequest{ID: g.ID, ExpiresAt: g.ExpiresAt})
+			return assign(ctx, holder, g.RoleID, svcauth.GrantRequest{ID: g.ID, ExpiresAt: g.ExpiresAt})
 		},
 		find: func(ctx context.Context) (none svcauth.GrantAnswer, ok bool, err error) {
 			held, err := holds(ctx, client, holder)

@@ -22,7 +22,7 @@ func TestImportsByNamesThatPeopleGive(t *testing.T) {
 	require.NoError(t, second(admin.AssignServiceAccountRole(ctx, account.ID, role.ID, svcauth.GrantRequest{})))
 	m, err := admin.InviteMember(ctx, svcauth.NewMember{Email: "a/b@example.com"})
 	require.NoError(t, err)
-	require.NoError(t, admin.AssignMemberRole(ctx, m.ID, role.ID, svcauth.MemberGrantRequest{}))
+	require.NoError(t, second(admin.AssignMemberRole(ctx, m.ID, role.ID, svcauth.GrantRequest{})))
 	ws.write("main.tf", required+`
 		resource "svcauth_service_account" "a" { name = "Team/CI" }
 		resource "svcauth_role" "r" { name = "read/write" }

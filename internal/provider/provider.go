@@ -85,10 +85,10 @@ func (p *svcauthProvider) Resources(context.Context) []func() resource.Resource 
 		func() resource.Resource { return &serviceAccountResource{} },
 		func() resource.Resource { return &secretResource{} },
 		func() resource.Resource { return &roleResource{} },
-		func() resource.Resource { return &accountRoleResource{} },
+		func() resource.Resource { return &grantResource{holder: accountHolder} },
 		func() resource.Resource { return &accountRolesResource{} },
 		func() resource.Resource { return &memberResource{} },
-		func() resource.Resource { return &memberRoleResource{} },
+		func() resource.Resource { return &grantResource{holder: memberHolder} },
 	}
 }
 

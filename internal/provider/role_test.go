@@ -1,8 +1,10 @@
 package provider
 
 import (
+	"fmt"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
@@ -85,53 +87,69 @@ func TestPublicIsImportedAndLetGo(t *testing.T) {
 	)
 }
 
+// TestGrantLives walks one grant of each kind of holder through its life.
 func TestGrantLives(t *testing.T) {
+	for kind, attribute := range map[string]string{"svcauth_service_account_role": "service_account_id", "svcauth_member_role": "member_id"} {
+		t.Run(kind, func(t *testing.T) { grantLives(t, kind, attribute) })
+	}
+}
+
+func grantLives(t *testing.T, kind, attribute string) {
 	w := newWorld(t)
-	a, b := w.Account("a", "clusters:view"), w.Account("b")
+	a, b, named := w.Account("a", "clusters:view").ID, w.Account("b").ID, "a/R"
+	assign, unassign := w.Admin().AssignServiceAccountRole, w.Admin().UnassignServiceAccountRole
+	if attribute == "member_id" {
+		ann, err := w.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", RoleIDs: []string{w.roleNamed("Role of a").ID}})
+		require.NoError(t, err)
+		bob, err := w.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "bob@example.com"})
+		require.NoError(t, err)
+		a, b, named = ann.ID, bob.ID, "ann@example.com/R"
+		assign, unassign = w.Admin().AssignMemberRole, w.Admin().UnassignMemberRole
+	}
 	base := w.config(`
 		resource "svcauth_role" "r" {
 			name = "R"
 			privileges = ["clusters:create"]
 		}`)
-	const address = "svcauth_service_account_role.g"
-	grant := func(accountID, more string) string {
-		return base + `resource "svcauth_service_account_role" "g" {
-			service_account_id = "` + accountID + `"
+	address := kind + ".g"
+	grant := func(holderID, more string) string {
+		return base + fmt.Sprintf(`resource %q "g" {
+			%s = %q
 			role_id = svcauth_role.r.id
-			` + more + `
-		}`
+			%s
+		}`, kind, attribute, holderID, more)
 	}
-	held := func(id string) (names []string) {
+	held := func(id string) map[string]string {
 		all, err := holds(t.Context(), w.Admin(), id)
 		require.NoError(t, err)
+		ends := map[string]string{}
 		for _, g := range all {
-			names = append(names, g.Name)
+			if ends[g.Name] = "never"; g.ExpiresAt != nil {
+				ends[g.Name] = g.ExpiresAt.UTC().Format(time.RFC3339)
+			}
 		}
-		return names
+		return ends
 	}
 	run(t,
-		resource.TestStep{Config: base + `resource "svcauth_service_account_role" "g" {
-			service_account_id = "b"
-			role_id = svcauth_role.r.id
-		}`, ExpectError: regexp.MustCompile(`(?s)Not an id.*sa_`)},
-		resource.TestStep{Config: grant(a.ID, ""), Check: does(func() { require.ElementsMatch(t, []string{"R", "Role of a"}, held(a.ID)) })},
-		resource.TestStep{Config: grant(a.ID, `expires_at = "2099-01-01T01:00:00+01:00"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
-		resource.TestStep{Config: grant(a.ID, `expires_at = "2099-01-01T01:00:00+01:00"`), PlanOnly: true},
-		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateId: "a/R"},
-		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateIdFunc: pairOf(address, "service_account_id")},
-		resource.TestStep{Config: grant(a.ID, `expires_at = "2001-01-01T00:00:00Z"`), ExpectError: regexp.MustCompile(`lies in the past`)},
+		resource.TestStep{Config: grant("b", ""), ExpectError: regexp.MustCompile(`(?s)Not an id.*(sa|mem)_`)},
+		resource.TestStep{Config: grant(a, ""), Check: does(func() { require.Equal(t, map[string]string{"R": "never", "Role of a": "never"}, held(a)) })},
+		resource.TestStep{Config: grant(a, `expires_at = "2099-01-01T01:00:00+01:00"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+			Check: does(func() { require.Equal(t, "2099-01-01T00:00:00Z", held(a)["R"]) })},
+		resource.TestStep{Config: grant(a, `expires_at = "2099-01-01T01:00:00+01:00"`), PlanOnly: true},
+		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateId: named},
+		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateIdFunc: pairOf(address, attribute)},
+		resource.TestStep{Config: grant(a, `expires_at = "2001-01-01T00:00:00Z"`), ExpectError: regexp.MustCompile(`lies in the past`)},
 		resource.TestStep{PreConfig: func() { // the expiry was taken away outside: shown, set right
-			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, svcauth.GrantRequest{})))
-		}, Config: grant(a.ID, `expires_at = "2099-01-01T00:00:00Z"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
+			require.NoError(t, second(assign(t.Context(), a, w.roleNamed("R").ID, svcauth.GrantRequest{})))
+		}, Config: grant(a, `expires_at = "2099-01-01T00:00:00Z"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
 		resource.TestStep{PreConfig: func() { // taken away outside
-			_, err := w.Admin().UnassignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R").ID, "", 0)
-			require.NoError(t, err)
-		}, Config: grant(a.ID, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate)},
-		resource.TestStep{Config: grant(b.ID, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: does(func() {
-			require.Equal(t, []string{"Role of a"}, held(a.ID))
-			require.Equal(t, []string{"R"}, held(b.ID))
+			require.NoError(t, second(unassign(t.Context(), a, w.roleNamed("R").ID, "", 0)))
+		}, Config: grant(a, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate)},
+		resource.TestStep{Config: grant(b, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: does(func() {
+			require.Equal(t, map[string]string{"Role of a": "never"}, held(a))
+			require.Equal(t, map[string]string{"R": "never"}, held(b))
 		})},
-		resource.TestStep{Config: base, Check: does(func() { require.Empty(t, held(b.ID)) })},
+		resource.TestStep{Config: base, Check: does(func() { require.Empty(t, held(b)) })},
 	)
 }
 

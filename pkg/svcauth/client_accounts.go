@@ -69,9 +69,9 @@ func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options Lis
 
 // AssignServiceAccountRole gives a role to a service account; given again, it
 // sets the new expiry, and with another id the new grant takes the place of the
-// one that is there. One grants only what one holds: [CodeMissingPrivileges].
-// The answer names secrets of the account whose makers do not hold what it
-// gains, and says if its tokens would be too long.
+// one that is there. One grants only what one holds, and for no longer:
+// [CodeMissingPrivileges]. The answer names secrets of the account whose makers
+// do not hold what it gains, and says if its tokens would be too long.
 func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
 	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, &answer)
 	return answer, err

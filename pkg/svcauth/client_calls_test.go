@@ -108,8 +108,9 @@ func TestEveryCall(t *testing.T) {
 		{func(ctx context.Context, c *Client) error { _, err := c.ResetMember(ctx, "mem_1"); return err }, seen{method: "POST", path: "/v1/members/mem_1/reset"}},
 		{func(ctx context.Context, c *Client) error { _, err := c.DeleteMember(ctx, "mem_1", 0); return err }, seen{method: "DELETE", path: "/v1/members/mem_1"}},
 		{func(ctx context.Context, c *Client) error {
-			return c.AssignMemberRole(ctx, "mem_1", "role_1", MemberGrantRequest{})
-		}, seen{method: "PUT", path: "/v1/members/mem_1/roles/role_1", body: `{}`}},
+			_, err := c.AssignMemberRole(ctx, "mem_1", "role_1", GrantRequest{ID: "grt_1", ExpiresAt: new(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))})
+			return err
+		}, seen{method: "PUT", path: "/v1/members/mem_1/roles/role_1", body: `{"id":"grt_1","expires_at":"2027-01-01T00:00:00Z"}`}},
 		{func(ctx context.Context, c *Client) error {
 			_, err := c.UnassignMemberRole(ctx, "mem_1", "role_1", "", 0)
 			return err

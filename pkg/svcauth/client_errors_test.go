@@ -70,7 +70,8 @@ func TestWhatIsSentAgain(t *testing.T) {
 	unavailable := problemAnswer(NewProblem(CodeUnavailable, "away"))
 	get := func(ctx context.Context, c *Client) error { _, err := c.Me(ctx); return err }
 	put := func(ctx context.Context, c *Client) error {
-		return c.AssignMemberRole(ctx, "mem_1", "role_1", MemberGrantRequest{})
+		_, err := c.AssignMemberRole(ctx, "mem_1", "role_1", GrantRequest{})
+		return err
 	}
 	post := func(ctx context.Context, c *Client) error {
 		_, err := c.CreateRole(ctx, NewRole{Name: "r"})

@@ -61,12 +61,15 @@ func (c *Client) MemberRoles(ctx context.Context, id string, options ListOptions
 	return page[Grant](ctx, c, options.query(), membersPath, id, "roles")
 }
 
-// AssignMemberRole gives a role to a member; given again with another id, the
-// new grant takes the place of the one that is there. One grants only what one
-// holds: [CodeMissingPrivileges].
-func (c *Client) AssignMemberRole(ctx context.Context, id, roleID string, body MemberGrantRequest) error {
-	_, err := c.do(ctx, request{method: http.MethodPut, path: []string{membersPath, id, "roles", roleID}, body: body}, nil)
-	return err
+// AssignMemberRole gives a role to a member; given again, it sets the new
+// expiry, and with another id the new grant takes the place of the one that is
+// there. One grants only what one holds, and for no longer:
+// [CodeMissingPrivileges]. [CodeConflict] if it would let the last Administrator
+// expire. The answer says if tokens of the member's application keys would be
+// too long.
+func (c *Client) AssignMemberRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{membersPath, id, "roles", roleID}, body: body}, &answer)
+	return answer, err
 }
 
 // UnassignMemberRole takes a role from a member. Its application keys' tokens

@@ -199,18 +199,13 @@ type Grant struct {
 	GrantedAt time.Time  `json:"granted_at"`
 }
 
-// GrantRequest is the body of PUT …/roles/{role_id} of a service account. ID is
-// an id of the caller's choosing ([NewID] with [PrefixGrant]): where the pair has
-// a grant of another id, this one takes its place. Empty: the grant that is
-// there keeps its own.
+// GrantRequest is the body of PUT …/roles/{role_id} of a service account or a
+// member. ID is an id of the caller's choosing ([NewID] with [PrefixGrant]): if
+// the pair has a grant of another id, this one takes its place. Empty: the grant
+// that is there keeps its own. Without ExpiresAt the role is held for good.
 type GrantRequest struct {
 	ID        string     `json:"id,omitempty"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
-}
-
-// MemberGrantRequest is the same of a member, whose roles do not expire.
-type MemberGrantRequest struct {
-	ID string `json:"id,omitempty"`
 }
 
 // LiveToken is the record of an issued token. It never holds the token.
