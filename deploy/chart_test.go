@@ -26,7 +26,7 @@ func everything(name string) values {
 		"image.repository": "registry.example.com:5000/svcauth", "image.tag": name, "imagePullSecrets": []any{map[string]any{"name": name}},
 		"nameOverride": name, "catalog": catalogWith(name),
 		"secrets.name": name, "secrets.masterKey": name, "secrets.masterKeyPrevious": name + "-old", "secrets.redisURLKey": name, "secrets.smtpURLKey": name,
-		"tls.secretName": name, "extraEnv": []any{map[string]any{"name": "TEXT", "value": name}},
+		"tls.secretName": name, "connections.redis.caSecretName": name, "connections.otlp.caConfigMapName": name, "connections.otlp.tlsSecretName": name, "extraEnv": []any{map[string]any{"name": "TEXT", "value": name}},
 		"extraVolumes":      []any{map[string]any{"name": name, "secret": map[string]any{"secretName": name}}},
 		"extraVolumeMounts": []any{map[string]any{"name": name, "mountPath": "/" + name}},
 		"service.type":      "NodePort", "service.nodePort": 30080, "service.annotations": map[string]any{"example.com/a": name},
@@ -72,6 +72,9 @@ func TestChartRendersNamesThatYAMLReadsAsSomethingElse(t *testing.T) {
 				require.Contains(t, spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: "/" + name})
 				require.Equal(t, name, volume(t, spec, "secrets").Secret.SecretName)
 				require.Equal(t, name, volume(t, spec, "tls").Secret.SecretName)
+				require.Equal(t, name, volume(t, spec, "ca-redis").Secret.SecretName)
+				require.Equal(t, name, volume(t, spec, "ca-otlp").ConfigMap.Name)
+				require.Equal(t, name, volume(t, spec, "tls-otlp").Secret.SecretName)
 				require.Equal(t, name, volume(t, spec, name).Secret.SecretName)
 			}
 			require.Equal(t, name, *k.ingress.Spec.IngressClassName)
@@ -99,15 +102,16 @@ func volume(t *testing.T, spec corev1.PodSpec, name string) corev1.Volume {
 var odd = []string{
 	"", "no", "off", "~", "null", "123", "1.10", "1e3", "0x1f", "0o17", "1_000", ".5", ".inf", "1:30", "2026-01-01", "=", "<<", "|", ">", "---", "...",
 	"*.example.com", "&a", "!x", "%y", "@z", "`q`", "a: b", "a #b", "#c", "- d", "? e", "{f}", "[g]", `"h"`, `'i'`, `\j`, ` k `, "l\nm\n\n", "\tn", "o\r\np",
-	"ü 漢字 🎉", "{{ .Values.secrets }}", "$(HOSTNAME)",
+	" ", "\u00a0", "\ufeff", "\ufeffq", "\x7f", "r\u0085s", "t\u2028u\u2029", "\x1b[0m", "\u009b", "\ufffe\uffff", "ü 漢字 🎉", "{{ .Values.secrets }}", "$(HOSTNAME)",
 }
 
 // Any text comes out as it went in.
 func TestChartKeepsAnyText(t *testing.T) {
-	texts, env := map[string]any{}, []any{}
+	texts, env, tolerations := map[string]any{}, []any{}, []any{}
 	for i, text := range odd {
 		texts[fmt.Sprint("example.com/t", i)] = text
 		env = append(env, map[string]any{"name": fmt.Sprint("T", i), "value": text})
+		tolerations = append(tolerations, map[string]any{"key": "example.com/t", "value": text})
 	}
 	privileges, descriptions := []any{}, []string{}
 	for i, text := range odd {
@@ -116,11 +120,13 @@ func TestChartKeepsAnyText(t *testing.T) {
 			privileges = append(privileges, map[string]any{"name": fmt.Sprintf("things:p%d", i), "title": "Text", "description": text})
 		}
 	}
-	k := render(t, "release", minimal().with(values{
+	manifests, err := template(t, "release", minimal().with(values{
 		"service.annotations": texts, "ingress.annotations": texts, "serviceAccount.annotations": texts, "podAnnotations": texts, "extraEnv": env,
 		"ingress.enabled": true, "catalog": map[string]any{"apis": []any{map[string]any{"audience": "https://api.cloud.example", "name": "API: #1 \"one\"", "privileges": privileges}}},
-		"config.smtp.from": `"Auth: #1, 'no' *" <no-reply@example.com>`, "config.smtp.url": "smtps://mail.example.com:465",
+		"tolerations": tolerations, "config.smtp.from": `"Auth: #1, 'no' *" <no-reply@example.com>`, "config.smtp.url": "smtps://mail.example.com:465",
 	}))
+	require.NoError(t, err)
+	k := decode(t, manifests)
 	for _, annotations := range []map[string]string{k.services["release-svcauth"].Annotations, k.ingress.Annotations, k.serviceAccount.Annotations, k.deployment.Spec.Template.Annotations} {
 		for i, text := range odd {
 			require.Equal(t, text, annotations[fmt.Sprint("example.com/t", i)])
@@ -129,6 +135,7 @@ func TestChartKeepsAnyText(t *testing.T) {
 	for _, spec := range []corev1.PodSpec{k.deployment.Spec.Template.Spec, k.job.Spec.Template.Spec} {
 		for i, text := range odd {
 			require.Contains(t, spec.Containers[0].Env, corev1.EnvVar{Name: fmt.Sprint("T", i), Value: text})
+			require.Equal(t, text, spec.Tolerations[i].Value)
 		}
 	}
 	cfg, listed := taken(t, k)
@@ -145,8 +152,8 @@ func taken(t *testing.T, k *kubernetes) (cfg config.Config, listed config.Catalo
 	require.NotEmpty(t, k.configMaps)
 	for _, m := range k.configMaps {
 		dir := t.TempDir() // in place of the pod's directories
-		file := strings.NewReplacer("/run/secrets", dir, "/etc/svcauth", dir).Replace(m.Data["svcauth.yaml"])
-		for _, path := range regexp.MustCompile(regexp.QuoteMeta(dir)+`[^\s"']*`).FindAllString(file, -1) {
+		file := strings.NewReplacer("/run/secrets", dir, "/run/certificates", dir, "/etc/svcauth", dir).Replace(m.Data["svcauth.yaml"])
+		for _, path := range regexp.MustCompile(regexp.QuoteMeta(dir)+`[^\s"'\\]*`).FindAllString(file, -1) {
 			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("k", 32)), 0o600))
 		}
@@ -162,6 +169,59 @@ func taken(t *testing.T, k *kubernetes) (cfg config.Config, listed config.Catalo
 		}
 	}
 	return cfg, listed
+}
+
+// TestChartMountsCertificates gives each connection an authority, by a ConfigMap
+// and by a Secret, and a certificate of its own: each is mounted where the
+// configuration says that it is.
+func TestChartMountsCertificates(t *testing.T) {
+	mutual := map[string]bool{"database": true, "redis": true, "otlp": true}
+	for _, kind := range []string{"caSecretName", "caConfigMapName"} {
+		v := minimal().with(values{"config.redis.url": "rediss://redis:6379", "secrets.redisURLKey": "",
+			"config.oidc.issuer": "https://id.example.com", "config.oidc.client_id": "svcauth", "config.oidc.client_secret_file": "/run/secrets/svcauth/oidc"})
+		for _, of := range []string{"database", "oidc", "otlp", "redis", "smtp"} {
+			v["connections."+of+"."+kind] = of + "-authority"
+			if mutual[of] {
+				v["connections."+of+".tlsSecretName"] = of + "-own"
+			}
+		}
+		k := render(t, "release", v)
+		var file map[string]any
+		require.NoError(t, sigsyaml.UnmarshalStrict([]byte(k.configMaps["release-svcauth"].Data["svcauth.yaml"]), &file))
+		url := file["database"].(map[string]any)["url"].(string)
+		require.True(t, strings.HasPrefix(url, v["config.database.url"].(string)+"&"), url)
+		query := url[strings.Index(url, "?"):]
+		for of, parts := range map[string][]string{
+			"database": {"sslrootcert", "sslcert", "sslkey"}, "oidc": {"ca_file"}, "otlp": {"ca_file", "cert_file", "key_file"},
+			"redis": {"ca_file", "cert_file", "key_file"}, "smtp": {"ca_file"},
+		} {
+			for i, part := range parts {
+				at := "/run/certificates/" + []string{"ca-", "tls-", "tls-"}[i] + of
+				path := at + []string{"/ca.crt", "/tls.crt", "/tls.key"}[i]
+				if of == "database" {
+					require.Contains(t, query, "&"+part+"="+path)
+				} else {
+					require.Equal(t, path, file[of].(map[string]any)[part], "%s.%s", of, part)
+				}
+				for _, spec := range []corev1.PodSpec{k.deployment.Spec.Template.Spec, k.job.Spec.Template.Spec} {
+					require.Contains(t, spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: filepath.Base(at), MountPath: at, ReadOnly: true})
+					source := volume(t, spec, filepath.Base(at))
+					switch {
+					case i > 0:
+						require.Equal(t, of+"-own", source.Secret.SecretName)
+						require.EqualValues(t, 0o440, *source.Secret.DefaultMode)
+					case kind == "caSecretName":
+						require.Equal(t, of+"-authority", source.Secret.SecretName)
+						require.Equal(t, []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}}, source.Secret.Items, "not the authority's key")
+					default:
+						require.Equal(t, of+"-authority", source.ConfigMap.Name)
+					}
+				}
+			}
+		}
+		cfg, _ := taken(t, k)
+		require.Equal(t, "ca.crt", filepath.Base(cfg.Redis.CAFile))
+	}
 }
 
 // Numbers come out whole: a value of a million must not become 1e+06.
@@ -251,6 +311,11 @@ func TestChartRefusesWhatCannotBe(t *testing.T) {
 		"extraVolumes/0/name":        {"extraVolumes": []any{map[string]any{"name": "secrets", "emptyDir": map[string]any{}}}},
 		"extraVolumeMounts/0":        {"extraVolumeMounts": []any{map[string]any{"name": "a"}}},
 		"hostAliases/0/hostnames/0":  {"hostAliases": []any{map[string]any{"ip": "10.0.0.1", "hostnames": []any{"a_b"}}}},
+		"connections/redis":          {"connections.redis.caSecretName": "a", "connections.redis.caConfigMapName": "b"},
+		"connections/smtp":           {"connections.smtp.tlsSecretName": "a"},
+		"connections.redis":          {"connections.redis.caSecretName": "a", "config.redis.ca_file": "/run/ca.crt"},
+		"connections.database":       {"connections.database.caSecretName": "a", "config.database.url": "postgres://u@db/svcauth?sslrootcert=/run/ca.crt"},
+		"extraVolumes/0/name ":       {"extraVolumes": []any{map[string]any{"name": "ca-redis", "emptyDir": map[string]any{}}}},
 		"service":                    {"service.nodePort": 30080},
 		"service/nodePort":           {"service.type": "NodePort", "service.nodePort": 70000},
 		"ingress/host":               {"ingress.host": "auth.example.com:8443"},

@@ -172,7 +172,7 @@ func TestChartIsWellFormed(t *testing.T) {
 	for _, kind := range []string{"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "Job"} {
 		require.Contains(t, out, "kind: "+kind+"\n")
 	}
-	for _, line := range []string{"runAsNonRoot: true", "readOnlyRootFilesystem: true", "path: /readyz", "allowPrivilegeEscalation: false"} {
+	for _, line := range []string{`"runAsNonRoot": true`, "readOnlyRootFilesystem: true", "path: /readyz", "allowPrivilegeEscalation: false"} {
 		require.Contains(t, out, line)
 	}
 	require.NotContains(t, out, "svcs_")

@@ -49,6 +49,16 @@
 {{- . | replace "+" "_" | trunc 63 | trimAll "-_." -}}
 {{- end -}}
 
+{{/* Any value, as JSON that YAML reads as the same: text quoted, and what YAML does not take as it is, or takes for the end of a line,
+     written as \u…. toYaml leaves bare what the server's reader takes for something else, and gives nothing at all for a map with a control character. */}}
+{{- define "svcauth.json" -}}
+{{- $json := mustToPrettyJson . -}}
+{{- range concat (untilStep 127 160 1) (list 0xfeff 0xfffe 0xffff) -}}
+{{- $json = replace (printf "%c" .) (printf "\\u%04x" .) $json -}}
+{{- end -}}
+{{- $json | indent 0 -}}
+{{- end -}}
+
 {{/* The labels that never change; a component is added where servers and the migration must be told apart. */}}
 {{- define "svcauth.selector" -}}
 app.kubernetes.io/name: {{ include "svcauth.name" . | quote }}
@@ -75,6 +85,7 @@ helm.sh/chart: {{ include "svcauth.label" (printf "%s-%s" .Chart.Name .Chart.Ver
 {{- if .Values.catalog -}}
 {{- $_ := set $own "catalog_file" "/etc/svcauth/catalog.yaml" -}}
 {{- end -}}
+{{- $own = mustMerge $own (include "svcauth.certificateFiles" . | fromJson) -}}
 {{- $several := or (gt (int .Values.replicaCount) 1) .Values.autoscaling.enabled -}}
 {{- $redis := or .Values.secrets.redisURLKey (dig "redis" "url" "" .Values.config) -}}
 {{- range .Values.extraEnv -}}
@@ -83,13 +94,65 @@ helm.sh/chart: {{ include "svcauth.label" (printf "%s-%s" .Chart.Name .Chart.Ver
 {{- if and $several (not $redis) -}}
 {{- fail "several nodes need Redis: set secrets.redisURLKey or config.redis.url, or replicaCount to 1" -}}
 {{- end -}}
-{{- /* JSON, which is YAML with all text quoted: toYaml leaves bare what the server's reader takes for something else. */}}
 svcauth.yaml: |
-  {{- mustToPrettyJson (merge $own .Values.config) | nindent 2 }}
+  {{- include "svcauth.json" (merge $own .Values.config) | nindent 2 }}
 {{- if .Values.catalog }}
 catalog.yaml: |
-  {{- mustToPrettyJson .Values.catalog | nindent 2 }}
+  {{- include "svcauth.json" .Values.catalog | nindent 2 }}
 {{- end }}
+{{- end -}}
+
+{{/* JSON. */}}
+{{/* What is mounted of connections: a list of the connection, the volume's name and source, and the keys of the configuration with the files' names. */}}
+{{- define "svcauth.certificates" -}}
+{{- $all := list -}}
+{{- $connections := default dict .Values.connections -}}
+{{- range $of := list "database" "oidc" "otlp" "redis" "smtp" -}}
+{{- $connection := default dict (get $connections $of) -}}
+{{- $files := dict "ca_file" "ca.crt" -}}
+{{- with $connection.caSecretName -}}
+{{- $source := dict "secret" (dict "secretName" . "defaultMode" 0440 "items" (list (dict "key" "ca.crt" "path" "ca.crt"))) -}}
+{{- $all = append $all (dict "of" $of "volume" (printf "ca-%s" $of) "source" $source "files" $files) -}}
+{{- end -}}
+{{- with $connection.caConfigMapName -}}
+{{- $source := dict "configMap" (dict "name" . "items" (list (dict "key" "ca.crt" "path" "ca.crt"))) -}}
+{{- $all = append $all (dict "of" $of "volume" (printf "ca-%s" $of) "source" $source "files" $files) -}}
+{{- end -}}
+{{- with $connection.tlsSecretName -}}
+{{- $source := dict "secret" (dict "secretName" . "defaultMode" 0440) -}}
+{{- $files := dict "cert_file" "tls.crt" "key_file" "tls.key" -}}
+{{- $all = append $all (dict "of" $of "volume" (printf "tls-%s" $of) "source" $source "files" $files) -}}
+{{- end -}}
+{{- end -}}
+{{- mustToJson $all | indent 0 -}}
+{{- end -}}
+
+{{/* JSON. */}}
+{{/* The part of the configuration that names the files of svcauth.certificates. PostgreSQL's stand in its URL. */}}
+{{- define "svcauth.certificateFiles" -}}
+{{- $files := dict -}}
+{{- $url := .Values.config.database.url -}}
+{{- $parameters := dict "ca_file" "sslrootcert" "cert_file" "sslcert" "key_file" "sslkey" -}}
+{{- range $c := include "svcauth.certificates" . | fromJsonArray -}}
+{{- range $key, $name := $c.files -}}
+{{- $path := printf "/run/certificates/%s/%s" $c.volume $name -}}
+{{- if eq $c.of "database" -}}
+{{- $parameter := get $parameters $key -}}
+{{- if regexMatch (printf "[?&]%s=" $parameter) $url -}}
+{{- fail (printf "connections.database gives the file that %s= in config.database.url names too: take one of them away" $parameter) -}}
+{{- end -}}
+{{- $url = printf "%s%s%s=%s" $url (ternary "&" "?" (contains "?" $url)) $parameter $path -}}
+{{- $_ := set $files "database" (dict "url" $url) -}}
+{{- else -}}
+{{- $given := default dict (get $.Values.config $c.of) -}}
+{{- if get $given $key -}}
+{{- fail (printf "connections.%s gives the file that config.%s.%s names too: take one of them away" $c.of $c.of $key) -}}
+{{- end -}}
+{{- $_ := set $files $c.of (set (default dict (get $files $c.of)) $key $path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- mustToJson $files | indent 0 -}}
 {{- end -}}
 
 {{/* The container's variables: extraEnv, and before it what the chart sets of what is not there. */}}
@@ -115,7 +178,7 @@ catalog.yaml: |
 {{- $env = append $env . -}}
 {{- end -}}
 {{- end -}}
-{{- concat $env (default list .Values.extraEnv) | toYaml | indent 0 }}
+{{- include "svcauth.json" (concat $env (default list .Values.extraEnv)) | indent 0 }}
 {{- end -}}
 
 {{/* What the server's container and the migration's have in common. */}}
@@ -136,8 +199,11 @@ volumeMounts:
   - {name: tls, mountPath: /run/secrets/tls, readOnly: true}
   {{- end }}
   - {name: tmp, mountPath: /tmp}
-  {{- with .Values.extraVolumeMounts }}
-  {{- toYaml . | nindent 2 }}
+  {{- range include "svcauth.certificates" . | fromJsonArray }}
+  - {name: {{ .volume | quote }}, mountPath: {{ printf "/run/certificates/%s" .volume | quote }}, readOnly: true}
+  {{- end }}
+  {{- range .Values.extraVolumeMounts }}
+  - {{- include "svcauth.json" . | nindent 4 }}
   {{- end }}
 {{- end -}}
 
@@ -147,19 +213,19 @@ volumeMounts:
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with $root.Values.podSecurityContext }}
-securityContext: {{- toYaml . | nindent 2 }}
+securityContext: {{- include "svcauth.json" . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.imagePullSecrets }}
-imagePullSecrets: {{- toYaml . | nindent 2 }}
+imagePullSecrets: {{- include "svcauth.json" . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.hostAliases }}
-hostAliases: {{- toYaml . | nindent 2 }}
+hostAliases: {{- include "svcauth.json" . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
+nodeSelector: {{- include "svcauth.json" . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
+tolerations: {{- include "svcauth.json" . | nindent 2 }}
 {{- end }}
 {{- with $root.Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
@@ -175,7 +241,10 @@ volumes:
   {{- end }}
   - name: tmp
     emptyDir: {sizeLimit: 64Mi}
-  {{- with $root.Values.extraVolumes }}
-  {{- toYaml . | nindent 2 }}
+  {{- range include "svcauth.certificates" $root | fromJsonArray }}
+  - {{- include "svcauth.json" (mustMerge (dict "name" .volume) .source) | nindent 4 }}
+  {{- end }}
+  {{- range $root.Values.extraVolumes }}
+  - {{- include "svcauth.json" . | nindent 4 }}
   {{- end }}
 {{- end -}}
