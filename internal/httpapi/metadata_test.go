@@ -111,6 +111,17 @@ func TestIssuerWithAPath(t *testing.T) {
 	root := s.Get("/auth/eu", "")
 	require.Equal(t, 303, root.Status)
 	require.Equal(t, "/auth/eu/console", root.Header.Get("Location"))
+	admin := adminToken(s)
+	for path, body := range map[string]string{"/v1/roles": `{"name":"r"}`, "/v1/service-accounts": `{"name":"a"}`, "/v1/application-keys": `{}`,
+		"/v1/service-accounts/" + a.ID + "/secrets": `{}`, "/v1/members": `{"email":"m@example.com","first_name":"M","last_name":"M"}`} {
+		for _, before := range []string{"", "/auth/eu"} { // whether or not a proxy takes the path away, who asked has it
+			body := strings.NewReplacer(`"r"`, `"r`+before+`"`, `"a"`, `"a`+before+`"`, "m@", "m"+strings.ReplaceAll(before, "/", "")+"@").Replace(body)
+			made := ask(t, s, http.MethodPost, before+path, admin, body)
+			require.Equal(t, 201, made.Status, made.Text)
+			require.Equal(t, "/auth/eu"+path+"/"+made.JSON["id"].(string), made.Header.Get("Location"), "RFC 9110 §10.2.2: it is resolved against the address that was asked")
+		}
+	}
+	require.Contains(t, s.Get("/auth/eu/v1/nothing", admin).JSON["detail"], issuer+"/docs")
 	require.NotContains(t, s.Log(), `"route":"/auth`, "one route, one name")
 }
 

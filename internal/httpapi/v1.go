@@ -90,6 +90,9 @@ func add[I, O any](m *management, op huma.Operation, handle func(context.Context
 		if err != nil {
 			return nil, m.refusal(ctx, err)
 		}
+		if where, ok := any(out).(located); ok {
+			where.under(issuerPath(m.cfg.Issuer))
+		}
 		return out, nil
 	})
 }

@@ -64,7 +64,7 @@ func (m *management) actor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 	if !errors.As(err, &refusal) || refusal.Code == resourceserver.CodeUnavailable {
 		return access.Actor{}, svcauth.NewProblem(svcauth.CodeUnavailable, "The token can't be checked right now. Nothing was changed; try again in a moment."), err
 	}
-	return access.Actor{}, m.unauthenticated(c, refusal.Description, "The access token is refused: %s. Get a new one from /oauth2/token; its audience must be this server.", refusal.Description), err
+	return access.Actor{}, m.unauthenticated(c, refusal.Description, "The access token is refused: %s. Get a new one from %s/oauth2/token; its audience must be this server.", refusal.Description, m.cfg.Issuer), err
 }
 
 // knownActor takes what the rules say of the bearer: one who is gone since is not authenticated, RFC 6750 §3.1.

@@ -59,7 +59,7 @@ func (s *Server) manageRefusal(c *gin.Context, e *token.Error) {
 	code := svcauth.CodeInternal
 	switch e.Status {
 	case http.StatusNotFound:
-		code, e.Description = svcauth.CodeNotFound, "There is nothing at this path. The API is described at /docs."
+		code, e.Description = svcauth.CodeNotFound, "There is nothing at this path. The API is described at "+s.cfg.Issuer+"/docs."
 	case http.StatusMethodNotAllowed:
 		code, e.Description = svcauth.CodeMethodNotAllowed, "This method is not allowed here; the Allow header says which are."
 	case http.StatusRequestHeaderFieldsTooLarge:

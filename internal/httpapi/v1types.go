@@ -109,6 +109,13 @@ type createdVersion[T any] struct {
 	Body     T
 }
 
+// located is an answer that says where the thing is. Handlers say it without the
+// issuer's path; add completes it for each of them.
+type located interface{ under(base string) }
+
+func (c *created[T]) under(base string)        { c.Location = base + c.Location }
+func (c *createdVersion[T]) under(base string) { c.Location = base + c.Location }
+
 // done answers what takes something away.
 type done struct {
 	Status int
