@@ -174,7 +174,10 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 		}
 		if !ok {
 			to := "/console/sign-in"
-			if v.Request.Method == http.MethodGet && v.Request.URL.Path != "/console" {
+			switch {
+			case v.Request.Method != http.MethodGet:
+				to += "?unsaved=yes" // in the address, for a stranger gets no session to keep it in
+			case v.Request.URL.Path != "/console":
 				to += "?next=" + url.QueryEscape(v.Request.URL.RequestURI())
 			}
 			return v.redirect(to)

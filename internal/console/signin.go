@@ -63,7 +63,11 @@ func signInPage(v *visit) error {
 		return v.redirect(returnTo(v.next()))
 	}
 	v.member = svcauth.Member{}
-	return v.signInForm(blank(), http.StatusOK)
+	f := blank()
+	if v.Query("unsaved") != "" {
+		f.Problem = "You were signed out meanwhile, so nothing was saved. Sign in, then do it again."
+	}
+	return v.signInForm(f, http.StatusOK)
 }
 
 // signIn takes address and password. What was wrong is not said: an unknown address, a service account and a wrong password get one answer.

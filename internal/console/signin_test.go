@@ -109,6 +109,19 @@ func TestSessionCookie(t *testing.T) {
 	}
 }
 
+// What was filled in is lost if the session has ended meanwhile, or was ended in
+// another tab: the page that one is led to says so.
+func TestAFormSentAfterTheSessionHasEndedSaysSo(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	p := admin(t, s)
+	require.Equal(t, 303, p.post("/console/sign-out", nil).status)
+	a := p.post("/console/roles", url.Values{"name": {"lost"}})
+	require.Equal(t, 303, a.status)
+	require.Contains(t, p.get(a.header.Get("Location")).body, "nothing was saved")
+	require.NotContains(t, p.get("/console/sign-in").body, "nothing was saved")
+	require.NotContains(t, p.get(p.get("/console/roles").header.Get("Location")).body, "nothing was saved")
+}
+
 // A token that somebody planted in the browser before is worth nothing after the sign-in.
 func TestSignInRenewsTheSession(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
