@@ -78,7 +78,7 @@ func (h *health) DialHook(next redis.DialHook) redis.DialHook { return next }
 func (h *health) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		h.observe(cmd)
+		h.observe(cmd, err) // the library gives it to the command after this
 		return err
 	}
 }
@@ -88,15 +88,19 @@ func (h *health) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
 		for _, cmd := range cmds {
-			h.observe(cmd)
+			own := cmd.Err()
+			if answer := redis.Error(nil); own == nil && err != nil && !errors.As(err, &answer) {
+				own = err // it may not have been sent at all
+			}
+			h.observe(cmd, own)
 		}
 		return err
 	}
 }
 
-func (h *health) observe(cmd redis.Cmder) {
+func (h *health) observe(cmd redis.Cmder, err error) {
 	if op, ok := operationOf(cmd.Name()); ok {
-		h.note(cmd.Name(), op, cmd.Err())
+		h.note(cmd.Name(), op, err)
 	}
 }
 

@@ -221,3 +221,18 @@ func TestListsSayWhatTheyLack(t *testing.T) {
 	eventually(t, func() bool { return partial(three, "sa_1", lost.Add(-time.Second)) }, "a node that starts to be told")
 	require.True(t, partial(three, "sa_1", old))
 }
+
+// TestTheWorkItselfIsHeard: what Redis answers to one command is as good as what it
+// answers to the probe, and while it is away nothing new is known.
+func TestTheWorkItselfIsHeard(t *testing.T) {
+	server := redistest.Start(t)
+	server.Must("ACL", "SETUSER", "mute", "on", ">pw", "~*", "&*", "+@all", "-publish")
+	c := backend{url: server.UserURL("mute", "pw"), nodes: []*redistest.Server{server}}.node(t, Config{})
+	for i := range 40 {
+		require.Error(t, publish(t.Context(), c.remote.client, "svcauth:x", []byte("x")))
+		require.Contains(t, c.remote.health.all(), OpPublish)
+		if i == 20 {
+			server.Kill()
+		}
+	}
+}
