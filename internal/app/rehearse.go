@@ -43,7 +43,7 @@ type Rehearsal struct {
 
 // Rehearse reads, as far as the database can be read, what a start with this
 // configuration and catalogue would fail for, and changes nothing: a database
-// that refuses the connection, a master key that does not belong to it, and
+// that refuses the connection or has no room for tables, a master key that does not belong to it, and
 // privileges that roles hold and the catalogue no longer has.
 func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r Rehearsal) {
 	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
@@ -62,6 +62,10 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 		r.Note = fmt.Sprintf("whether the database takes this configuration is not known, as it can't be reached: %v", err)
 		return r
 	} else if err != nil {
+		r.Refused = of("database.url", err)
+		return r
+	}
+	if err := db.Room(ctx); errors.Is(err, store.ErrRefused) {
 		r.Refused = of("database.url", err)
 		return r
 	}

@@ -44,6 +44,9 @@ func (e busyError) Error() string { return string(e) }
 // previous release runs beside the next one.
 func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 	var since time.Time // when it began to wait for what it waits for now
+	if err := s.Room(ctx); err != nil {
+		return 0, err
+	}
 	left, wait := 0, s.cfg.MigrationWait
 	if wait == 0 {
 		wait = migrationWait
@@ -81,6 +84,28 @@ func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 			return done, classify("wait to migrate the schema", ctx.Err())
 		}
 	}
+}
+
+// Room returns an [ErrRefused] if the first migration would find no schema in
+// which it may make its tables.
+func (s *Store) Room(ctx context.Context) error {
+	if !s.postgres {
+		return nil
+	}
+	var user, schema string
+	var begun, may bool
+	err := s.write.QueryRowContext(ctx, `SELECT current_user, COALESCE(current_schema(), ''), to_regclass('goose_db_version') IS NOT NULL,
+		COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE)`).Scan(&user, &schema, &begun, &may)
+	switch {
+	case err != nil:
+		return classify("look for the schema", err)
+	case begun || may:
+		return nil
+	case schema == "":
+		return fmt.Errorf("%w: there is no schema for the tables: search_path names none that the user %s may use; make one (CREATE SCHEMA … AUTHORIZATION %s), or change search_path", ErrRefused, user, user)
+	}
+	return fmt.Errorf("%w: the user %s may make no tables in the schema %s; allow it (GRANT CREATE ON SCHEMA %s TO %s), make it the owner of the database, or run `svcauth migrate` as one who may",
+		ErrRefused, user, schema, schema, user)
 }
 
 // Pending says how many migrations are still to be applied.

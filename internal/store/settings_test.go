@@ -129,3 +129,31 @@ func TestDatabasesInWhichNothingWouldWorkAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestNoRoomForTablesIsSaid: a user who is not the database's owner, as PostgreSQL
+// 15 has it, or whose search_path names nothing, is told what to do. Once somebody
+// else has made the tables, it needs no leave to make any.
+func TestNoRoomForTablesIsSaid(t *testing.T) {
+	direct := pgtest.URL(t)
+	u, err := url.Parse(direct)
+	require.NoError(t, err)
+	database := strings.TrimPrefix(u.Path, "/")
+	user := "user_of_" + database
+	administer(t, direct, `CREATE ROLE `+user+` LOGIN PASSWORD 'pw'`, `REVOKE CREATE ON SCHEMA public FROM PUBLIC`)
+	u.User = url.UserPassword(user, "pw")
+	migrate := func() error { _, err := open(t, u.String()).Migrate(t.Context()); return err }
+	require.ErrorIs(t, migrate(), ErrRefused)
+	require.ErrorContains(t, migrate(), "GRANT CREATE ON SCHEMA public TO "+user)
+	administer(t, direct, `ALTER ROLE `+user+` SET search_path = 'nowhere'`)
+	require.ErrorIs(t, migrate(), ErrRefused)
+	require.ErrorContains(t, migrate(), "search_path names none")
+	administer(t, direct, `CREATE SCHEMA nowhere AUTHORIZATION `+user)
+	require.NoError(t, migrate())
+
+	administer(t, direct, `ALTER ROLE `+user+` RESET search_path`)
+	_, err = open(t, direct).Migrate(t.Context())
+	require.NoError(t, err)
+	administer(t, direct, `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO `+user)
+	require.NoError(t, migrate())
+	filled(t, open(t, u.String()))
+}
