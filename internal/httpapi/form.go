@@ -131,7 +131,7 @@ func (f *form) add(text string, only []string) *token.Error {
 		}
 		if _, again := f.values[name]; again {
 			if same, is := f.inURL[name]; !is || same != value {
-				return badRequest("a parameter is repeated: send each once")
+				return repeated(name)
 			}
 			delete(f.inURL, name) // said in both places alike, once each
 		}
@@ -152,22 +152,41 @@ func (f *form) surplus(name string) bool {
 // parameters are the known names.
 var parameters = []string{"grant_type", "scope", "client_id", "client_secret", "resource", "audience", "token", "token_type_hint"}
 
-// isArray refuses a known name with a bracket behind it, as some libraries
-// write lists: ignored like other unknown names (RFC 6749 §3.2), scope[] would
-// yield the widest token to a client that asks for a narrow one.
+// isArray refuses a known name with a bracket or a dot behind it, as some
+// libraries write lists (scope[]=, scope[0]=, scope.0=): ignored like other
+// unknown names (RFC 6749 §3.2), it would yield the widest token to a client
+// that asks for a narrow one.
 func isArray(name string) *token.Error {
-	known, _, is := strings.Cut(name, "[")
-	if !is || !contains(parameters, known) {
+	at := strings.IndexAny(name, "[.")
+	if at < 0 || !contains(parameters, name[:at]) {
 		return nil
 	}
-	how := "once"
-	switch known {
-	case "scope":
-		how = "once, as scope=a b: its privileges in one value, with spaces between"
-	case "resource":
-		how = "as resource=..., once for each API, without brackets"
+	known, written := name[:at], name[:at]+"[...]"
+	if name[at] == '.' {
+		written = known + ".0"
 	}
-	return badRequest("%s[...] is how some libraries write a list, and no parameter here: send %s %s", known, known, how)
+	how := once(known)
+	if known == "resource" {
+		how = "as resource=..., once for each API, without brackets or dots"
+	}
+	return badRequest("%s is how some libraries write a list, and no parameter here: send %s %s", written, known, how)
+}
+
+// once says how to send a parameter that may stand there but once.
+func once(name string) string {
+	if name == "scope" {
+		return "once, as scope=a b: its privileges in one value, with spaces between"
+	}
+	return "once"
+}
+
+// repeated refuses a parameter that is sent twice (RFC 6749 §3.2). Only a name
+// that is known goes into the answer.
+func repeated(name string) *token.Error {
+	if !contains(parameters, name) {
+		return badRequest("a parameter is repeated: send each once")
+	}
+	return badRequest("%s is repeated: send it %s", name, once(name))
 }
 
 func contains(all []string, one string) bool {

@@ -156,6 +156,8 @@ func (s *Service) scope(client *Client, asked string, available []string, resour
 			return nil, Refuse(CodeInvalidScope, "scope_form", "scope is malformed: expected privileges separated by single spaces")
 		case slices.Contains(s.cfg.ScopeAliases, name):
 			granted = append(granted, available...)
+		case !client.granted[name] && strings.Contains(name, ","): // no privilege has one
+			return nil, Refuse(CodeInvalidScope, "scope_not_granted", "scope %s is not granted to this client: privileges are separated by spaces, not by commas", quote(name))
 		case !client.granted[name]:
 			return nil, Refuse(CodeInvalidScope, "scope_not_granted", "scope %s is not granted to this client: none of its roles has this privilege", quote(name))
 		case resources && !slices.Contains(available, name):
