@@ -44,6 +44,8 @@ type fixture struct {
 
 	mu   sync.Mutex
 	seen int64 // up to where of the change log Live is filled
+
+	called func() // after each call to the database; nil: nothing
 }
 
 // clock is a time that tests set.
@@ -69,7 +71,12 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, Live: resourceserver.NewRevocationSet(), Clock: &clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	var err error
-	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), OnCommit: func(ctx context.Context, _ []store.Change) { f.committed(ctx) }})
+	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), OnCommit: func(ctx context.Context, _ []store.Change) { f.committed(ctx) },
+		OnCall: func(context.Context, string, time.Time, error) {
+			if f.called != nil {
+				f.called()
+			}
+		}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Store.Close() })
 	_, err = f.Store.Migrate(t.Context())

@@ -106,8 +106,11 @@ func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationR
 	if svcauth.ValidID(svcauth.PrefixMember, i.MadeByID) {
 		maker.Kind = svcauth.KindMember
 		m, err := q.Member(ctx, org.ID, i.MadeByID)
-		if err != nil || m.Suspended || m.ActivatedAt == nil {
-			return maker, held, errors.Join(err, store.ErrNotFound)
+		if err != nil {
+			return maker, held, err
+		}
+		if m.Suspended || m.ActivatedAt == nil {
+			return maker, held, store.ErrNotFound
 		}
 	} else {
 		maker.Kind = svcauth.KindServiceAccount

@@ -32,23 +32,29 @@ func (s *Service) TokenActor(ctx context.Context, p *resourceserver.Principal) (
 	return a, s.problem(err, svcauth.AuditTarget{})
 }
 
-// SessionActor makes an actor of a console session: who signed in, and the epoch that [Service.SignIn] gave. It is asked with each request. The face adds IP
-// and RequestID. Problem: [svcauth.CodeUnauthenticated] where the member is gone or suspended, or its sessions were ended since.
-func (s *Service) SessionActor(ctx context.Context, memberID string, epoch int64) (Actor, svcauth.Member, error) {
+// SessionActor makes an actor of a console session: who signed in, and the epoch
+// that [Service.SignIn] gave. It is asked with each request. The face adds IP and
+// RequestID. Problem: [svcauth.CodeUnauthenticated] if the member is gone or
+// suspended, or its sessions were ended since, and only then.
+func (s *Service) SessionActor(ctx context.Context, memberID string, epoch int64) (a Actor, noun svcauth.Member, err error) {
 	m, err := s.read().MemberOfSession(ctx, memberID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (m.SessionEpoch != epoch || m.Suspended || m.ActivatedAt == nil) {
-		return Actor{}, svcauth.Member{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This session has ended. Sign in again.")
+	if err == nil && (m.SessionEpoch != epoch || m.Suspended || m.ActivatedAt == nil) {
+		err = store.ErrNotFound
+	}
+	if err == nil {
+		a, err = s.actorOf(ctx, s.read(), m)
+		a.SessionEpoch = epoch
+	}
+	if err == nil {
+		noun, err = s.member(ctx, s.read(), m)
+	}
+	if errors.Is(err, store.ErrNotFound) { // or it went meanwhile
+		err = svcauth.NewProblem(svcauth.CodeUnauthenticated, "This session has ended. Sign in again.")
 	}
 	if err != nil {
 		return Actor{}, svcauth.Member{}, s.problem(err, svcauth.AuditTarget{})
 	}
-	a, err := s.actorOf(ctx, s.read(), m)
-	if err != nil {
-		return Actor{}, svcauth.Member{}, s.problem(err, svcauth.AuditTarget{})
-	}
-	a.SessionEpoch = epoch
-	noun, err := s.member(ctx, s.read(), m)
-	return a, noun, s.problem(err, svcauth.AuditTarget{})
+	return a, noun, nil
 }
 
 // actorOf makes an actor of a member with all that it holds now.

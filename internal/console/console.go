@@ -23,7 +23,7 @@ import (
 // Config is what the console stands on.
 type Config struct {
 	Access   *access.Service
-	Sessions scs.Store // stores no session token, only its hash
+	Sessions scs.CtxStore // stores no session token, only its hash
 	// Once says whether it sees the token for the first time, and remembers it until expiry: a form whose answer shows a secret works once.
 	Once func(ctx context.Context, token string, expiry time.Time) (first bool, err error)
 	// Callers bounds what a signed-in member asks; nil: nothing does.
@@ -76,7 +76,7 @@ func New(cfg Config) (*Console, error) {
 		return nil, err
 	}
 	k.sessions = scs.New()
-	k.sessions.Store = cfg.Sessions
+	k.sessions.Store = sessionStore{cfg.Sessions}
 	k.sessions.Lifetime = cfg.SessionLifetime
 	if k.static, err = loadStatic(); err != nil {
 		return nil, err

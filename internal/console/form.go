@@ -174,5 +174,6 @@ func (v *visit) first() (bool, error) {
 		return false, svcauth.NewProblem(svcauth.CodeMalformed, "This form is incomplete. Go back, reload the page and send it again.")
 	}
 	// Only for this member: nobody can use up another one's tokens.
-	return v.k.cfg.Once(v.ctx, v.member.ID+" "+token, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
+	first, err := v.k.cfg.Once(v.ctx, v.member.ID+" "+token, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
+	return first, unreachable(err, "Nothing was changed; try again in a moment.")
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -93,21 +94,18 @@ func noProvider() error {
 
 // fromProvider takes the provider's answer. Only who was invited gets in, by an
 // address that the provider says it has verified. An answer to nothing that was
-// begun here is refused before anybody is asked, the database included.
+// begun here is refused before anybody is asked, the database included. The
+// attempt stays only if the provider could not be asked: then the page can be
+// loaded again.
 func fromProvider(v *visit) error {
 	if v.k.oidc == nil {
 		return noProvider()
 	}
-	a, ok := v.attempt(v.Query("state"))
-	http.SetCookie(v.Writer, v.k.attemptCookie(""))
-	if !ok { // RFC 6749 §10.12
-		return svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in was not begun in this browser, or too long ago. Begin again from the sign-in page.")
+	email, next, err := v.answered()
+	var problem *svcauth.Problem
+	if !errors.As(err, &problem) || problem.Status != http.StatusServiceUnavailable {
+		http.SetCookie(v.Writer, v.k.attemptCookie(""))
 	}
-	if code := v.Query("error"); code != "" {
-		v.k.cfg.Logger.WarnContext(v.ctx, "the OpenID provider refused a sign-in", "code", code)
-		return svcauth.NewProblem(svcauth.CodeUnauthenticated, "The provider of single sign-on refused. Begin again from the sign-in page, or sign in with your password.")
-	}
-	email, err := v.k.oidc.verifiedEmail(v, a)
 	if err != nil {
 		return err
 	}
@@ -122,7 +120,22 @@ func fromProvider(v *visit) error {
 	case 0:
 		return svcauth.NewProblem(svcauth.CodeForbidden, "Nobody with the address %s was invited. Ask an administrator of your organization for an invitation.", email)
 	case 1:
-		return v.signInVerified(email, members[0], a.Next)
+		return v.signInVerified(email, members[0], next)
 	}
-	return v.offer(email, members, a.Next)
+	return v.offer(email, members, next)
+}
+
+// answered returns the address that the provider vouches for, and the page to
+// return to.
+func (v *visit) answered() (email, next string, err error) {
+	a, ok := v.attempt(v.Query("state"))
+	if !ok { // RFC 6749 §10.12
+		return "", "", svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in was not begun in this browser, or too long ago. Begin again from the sign-in page.")
+	}
+	if code := v.Query("error"); code != "" {
+		v.k.cfg.Logger.WarnContext(v.ctx, "the OpenID provider refused a sign-in", "code", code)
+		return "", "", svcauth.NewProblem(svcauth.CodeUnauthenticated, "The provider of single sign-on refused. Begin again from the sign-in page, or sign in with your password.")
+	}
+	email, err = v.k.oidc.verifiedEmail(v, a)
+	return email, a.Next, err
 }

@@ -178,6 +178,9 @@ func (k *Console) refuse(v *visit, err error) {
 		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "request_id", id, "error", err)
 		problem = svcauth.NewProblem(svcauth.CodeInternal, "Something went wrong on our side. If it happens again, tell your operator the request id %s.", id)
 	}
+	if problem.Status == http.StatusServiceUnavailable && problem.RetryAfter == 0 {
+		problem.RetryAfter = time.Second
+	}
 	httpx.SetRetryAfter(v.Writer.Header(), problem.RetryAfter)
 	loaded := v.loaded
 	if problem.Status >= 500 {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -27,6 +28,35 @@ const (
 	keyChoice = "choice" // organizations to choose from, after the address was proved
 	keyNext   = "next"   // where to go after that
 )
+
+// sessionStore is where the sessions are. Whoever can't reach it is told so:
+// it is neither a fault of ours nor the end of a session.
+type sessionStore struct{ scs.CtxStore }
+
+// FindCtx is of scs.CtxStore.
+func (s sessionStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
+	data, found, err = s.CtxStore.FindCtx(ctx, token)
+	return data, found, unreachable(err, "Nothing was changed; try again in a moment.")
+}
+
+// CommitCtx is of scs.CtxStore. It is the last that happens of a request: what
+// was asked for has been done.
+func (s sessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
+	return unreachable(s.CtxStore.CommitCtx(ctx, token, data, expiry), "Your session could not be saved; look whether what you asked for was done, then try again.")
+}
+
+// DeleteCtx is of scs.CtxStore.
+func (s sessionStore) DeleteCtx(ctx context.Context, token string) error {
+	return unreachable(s.CtxStore.DeleteCtx(ctx, token), "Your session could not be ended; try again in a moment.")
+}
+
+// unreachable makes a problem of an error of the session store; nil of none.
+func unreachable(err error, so string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. %s", so), err)
+}
 
 // visit is one request: who asks, and where the answer goes. Without a session the member and the actor are empty.
 type visit struct {
@@ -81,7 +111,7 @@ func (v *visit) loadToken(token string) error {
 	}
 	ctx, err := v.k.sessions.Load(v.ctx, token)
 	if err != nil {
-		return svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was changed; try again in a moment.")
+		return err
 	}
 	v.ctx, v.loaded = ctx, true
 	return nil
@@ -96,7 +126,7 @@ func (v *visit) commit() error {
 	case scs.Modified:
 		token, expiry, err := v.k.sessions.Commit(v.ctx)
 		if err != nil {
-			return svcauth.NewProblem(svcauth.CodeUnavailable, "Your session could not be saved, because the database is not available right now. Try again in a moment.")
+			return err
 		}
 		http.SetCookie(v.Writer, v.k.cookie(CookieName(v.k.cfg.Issuer), token, time.Until(expiry)))
 	case scs.Destroyed:
@@ -119,7 +149,7 @@ func (v *visit) authenticate() (bool, error) {
 	}
 	actor, member, err := v.k.cfg.Access.SessionActor(v.ctx, id, s.GetInt64(v.ctx, keyEpoch))
 	var problem *svcauth.Problem
-	if errors.As(err, &problem) && problem.Status != http.StatusServiceUnavailable {
+	if errors.As(err, &problem) && problem.Code == svcauth.CodeUnauthenticated {
 		return false, v.end()
 	}
 	if err != nil {
@@ -132,18 +162,20 @@ func (v *visit) authenticate() (bool, error) {
 	return true, nil
 }
 
-// Actor gives who is signed in to the console, for the management API. It does not look where a request comes from: who takes it for more than reading must.
-func (k *Console) Actor(r *http.Request) (access.Actor, bool) {
+// Actor returns who is signed in to the console, if anybody is, for the
+// management API. An error says that this can't be known now. It does not look
+// where a request comes from: who takes it for more than reading must.
+func (k *Console) Actor(r *http.Request) (actor access.Actor, ok bool, err error) {
 	cookie, err := r.Cookie(CookieName(k.cfg.Issuer))
 	if err != nil {
-		return access.Actor{}, false
+		return actor, false, nil //nolint:nilerr // there is no such cookie
 	}
 	v := &visit{Context: &gin.Context{Request: r}, k: k, ctx: r.Context()}
-	if v.loadToken(cookie.Value) != nil {
-		return access.Actor{}, false
+	if err := v.loadToken(cookie.Value); err != nil {
+		return actor, false, err
 	}
-	ok, err := v.authenticate()
-	return v.actor, ok && err == nil
+	ok, err = v.authenticate()
+	return v.actor, ok, err
 }
 
 // begin starts a session with a new token, whatever cookie the browser came with.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
 )
 
 const (
@@ -101,7 +103,8 @@ func endUnread(c *gin.Context) {
 }
 
 // known reports whether the caller has authenticated by what the header
-// carries. Finding out takes a place; ok is false if there was none.
+// carries. Finding out takes a place. If there is none, or it can't be found
+// out, the request has been refused and ok is false.
 func (s *Server) known(c *gin.Context) (known, ok bool) {
 	p := s.take(c)
 	if p == nil {
@@ -109,15 +112,21 @@ func (s *Server) known(c *gin.Context) (known, ok bool) {
 		return false, false
 	}
 	defer p.GiveBack()
+	var cause error
 	if scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		_, err := s.cfg.Token.VerifyOwn(c.Request.Context(), strings.TrimSpace(text))
-		return err == nil, true
+		var refusal *resourceserver.Error
+		if known = err == nil; errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
+			cause = err
+		}
+	} else if s.cfg.SessionActor != nil {
+		_, known, cause = s.cfg.SessionActor(c.Request.WithContext(&p.within))
 	}
-	if s.cfg.SessionActor == nil {
-		return false, true
+	if cause != nil {
+		s.leaveUnread(c)
+		s.refuse(c, "", unreadable(cause))
 	}
-	_, known = s.cfg.SessionActor(c.Request.WithContext(&p.within))
-	return known, true
+	return known, cause == nil
 }
 
 // readAhead is a body that has been read, with the error that ended it.

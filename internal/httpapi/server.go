@@ -48,8 +48,10 @@ type Config struct {
 
 	// Callers bounds the calls of the management API; nil: nothing does.
 	Callers *limits.Callers
-	// SessionActor gives who is signed in to the console; nil: the management API takes bearer tokens only.
-	SessionActor func(*http.Request) (access.Actor, bool)
+	// SessionActor returns who is signed in to the console, if anybody is; an
+	// error says that this can't be known now. nil: the management API takes
+	// bearer tokens only.
+	SessionActor func(*http.Request) (actor access.Actor, ok bool, err error)
 	// ResourceServers lists the connected followers of the revocation feed: the organization's, or for the operator all. nil: none.
 	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
 	// Enforced waits until every connected resource server enforces what this node has committed by now, at most for wait. nil: nobody is connected.

@@ -273,9 +273,9 @@ func TestSessionActor(t *testing.T) {
 	actor := access.Actor{ID: s.Tenant.AdminID, Kind: svcauth.KindMember, Name: svctest.AdminEmail, OrgID: s.Tenant.Organization.ID, Operator: true,
 		Privileges: []string{svcauth.MembersRead, svcauth.MembersManage}}
 	_, handler, err := httpapi.New(httpapi.Config{Access: s.App.Access, Token: s.App.Token, Logger: slog.New(slog.DiscardHandler), Issuer: s.Issuer, MaxInflight: 10,
-		SessionActor: func(r *http.Request) (access.Actor, bool) {
+		SessionActor: func(r *http.Request) (access.Actor, bool, error) {
 			c, err := r.Cookie("session")
-			return actor, err == nil && c.Value == "good"
+			return actor, err == nil && c.Value == "good", nil
 		}})
 	require.NoError(t, err)
 	face := httptest.NewServer(handler)

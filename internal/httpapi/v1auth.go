@@ -81,17 +81,23 @@ func (m *management) knownActor(c *gin.Context, actor access.Actor, err error) (
 	return actor, svcauth.NewProblem(svcauth.CodeInternal, "The server failed; its log has the reason under this request id."), err
 }
 
-// sessionActor takes the console's session. A cookie is sent by the browser whoever made the page, so that what changes something must come from our own.
+// sessionActor takes the console's session. A cookie is sent by the browser
+// whoever made the page, so that what changes something must come from our own.
 func (m *management) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
+	actor, ok, err := access.Actor{}, false, error(nil)
 	if m.cfg.SessionActor != nil {
-		if actor, is := m.cfg.SessionActor(c.Request.WithContext(contextOf(c))); is {
-			if err := m.crossOrigin.Check(c.Request); err != nil {
-				return actor, svcauth.NewProblem(svcauth.CodeForbidden, "This request came from another site's page. With the console's session, changes are taken from the console only."), err
-			}
-			return actor, m.admit(c, actor.ID, actor.OrgID), nil
-		}
+		actor, ok, err = m.cfg.SessionActor(c.Request.WithContext(contextOf(c)))
 	}
-	return access.Actor{}, m.unauthenticated(c, "", "Nobody is signed in: send Authorization: Bearer with an access token of this server."), nil
+	if err != nil {
+		return m.knownActor(c, access.Actor{}, err)
+	}
+	if !ok {
+		return access.Actor{}, m.unauthenticated(c, "", "Nobody is signed in: send Authorization: Bearer with an access token of this server."), nil
+	}
+	if err := m.crossOrigin.Check(c.Request); err != nil {
+		return actor, svcauth.NewProblem(svcauth.CodeForbidden, "This request came from another site's page. With the console's session, changes are taken from the console only."), err
+	}
+	return actor, m.admit(c, actor.ID, actor.OrgID), nil
 }
 
 // unauthenticated makes a 401 with its challenge, RFC 6750 §3: without an error code where no token came.

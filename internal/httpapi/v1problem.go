@@ -65,7 +65,10 @@ func (s *Server) manageRefusal(c *gin.Context, e *token.Error) {
 	case http.StatusRequestHeaderFieldsTooLarge:
 		code = svcauth.CodeMalformed
 	case http.StatusServiceUnavailable:
-		code, e.Description = svcauth.CodeUnavailable, "The server is busy. Nothing was changed; try again in a moment."
+		code = svcauth.CodeUnavailable
+		if e.Description = "The server can't reach its database. Nothing was changed; try again in a moment."; e.Reason == overload {
+			e.Description = "The server is busy. Nothing was changed; try again in a moment."
+		}
 	}
 	p := svcauth.NewProblem(code, "%s", e.Description)
 	p.RetryAfter = e.RetryAfter

@@ -1,0 +1,90 @@
+package access_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// TestWhatCantBeAskedIsNotRefused: whichever query the database leaves
+// unanswered, nobody is told that a session, a link or an account is not there,
+// is over or may not.
+func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
+	f := newFixture(t, nil)
+	role := f.Role("viewer", view)
+	member, _ := f.Member("ann@example.com", role)
+	claims := f.Token(f.Account("machine", role).ID)
+	maker, asMaker := f.Member("maker@example.com", f.System(f.OrgID(), "administrator"))
+	invited, err := f.Service.InviteMember(asMaker, svcauth.NewMember{Email: "new@example.com", FirstName: "New", LastName: "One", RoleIDs: []string{role.ID}})
+	require.NoError(t, err)
+	row, err := f.Store.Read().MemberByEmail(t.Context(), f.OrgID(), "new@example.com")
+	require.NoError(t, err)
+	reset, err := f.Service.ResetMember(asMaker, member)
+	require.NoError(t, err)
+	held, err := f.Store.Read().MemberOfSession(t.Context(), maker)
+	require.NoError(t, err)
+
+	for name, ask := range map[string]func(ctx context.Context) error{
+		"a session": func(ctx context.Context) error {
+			_, _, err := f.Service.SessionActor(ctx, maker, held.SessionEpoch)
+			return err
+		},
+		"an account's token": func(ctx context.Context) error {
+			_, err := f.Service.TokenActor(ctx, resourceserver.NewPrincipal(claims))
+			return err
+		},
+		"an invitation": func(ctx context.Context) error {
+			_, err := f.Service.Invitation(ctx, linkToken(t, invited.InvitationURL))
+			return err
+		},
+		"a link to set another password": func(ctx context.Context) error {
+			_, err := f.Service.AcceptInvitation(ctx, linkToken(t, reset.InvitationURL), "another sentence of several words")
+			return err
+		},
+		"single sign-on": func(ctx context.Context) error {
+			_, err := f.Service.MemberByVerifiedEmail(ctx, "new@example.com")
+			return err
+		},
+		"single sign-on, chosen": func(ctx context.Context) error {
+			_, err := f.Service.SignInVerified(ctx, "maker@example.com", access.SignedIn{MemberID: maker, Epoch: held.SessionEpoch}, home)
+			return err
+		},
+		"the first sign-in": func(ctx context.Context) error {
+			_, err := f.Service.SignInVerified(ctx, "new@example.com", access.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+			return err
+		},
+		"who somebody is": func(ctx context.Context) error {
+			actor, _ := access.ActorFrom(f.Admin())
+			_, err := f.Service.Me(access.WithActor(ctx, actor))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for answered := 0; ; answered++ {
+				ctx, hangUp := context.WithCancel(t.Context())
+				left := answered
+				if left == 0 {
+					hangUp()
+				}
+				f.called = func() {
+					if left--; left == 0 {
+						hangUp()
+					}
+				}
+				err := ask(ctx)
+				f.called = nil
+				hangUp()
+				if err == nil {
+					require.Positive(t, answered)
+					return
+				}
+				problem(t, svcauth.CodeUnavailable, err)
+			}
+		})
+	}
+}
