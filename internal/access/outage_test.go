@@ -29,42 +29,45 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 	held, err := f.Store.Read().MemberOfSession(t.Context(), maker)
 	require.NoError(t, err)
 
-	for name, ask := range map[string]func(ctx context.Context) error{
-		"a session": func(ctx context.Context) error {
+	for _, c := range []struct {
+		name string
+		ask  func(ctx context.Context) error
+	}{
+		{"a session", func(ctx context.Context) error {
 			_, _, err := f.Service.SessionActor(ctx, maker, held.SessionEpoch)
 			return err
-		},
-		"an account's token": func(ctx context.Context) error {
+		}},
+		{"an account's token", func(ctx context.Context) error {
 			_, err := f.Service.TokenActor(ctx, resourceserver.NewPrincipal(claims))
 			return err
-		},
-		"an invitation": func(ctx context.Context) error {
+		}},
+		{"an invitation", func(ctx context.Context) error {
 			_, err := f.Service.Invitation(ctx, linkToken(t, invited.InvitationURL))
 			return err
-		},
-		"a link to set another password": func(ctx context.Context) error {
-			_, err := f.Service.AcceptInvitation(ctx, linkToken(t, reset.InvitationURL), "another sentence of several words")
+		}},
+		{"a link to set another password", func(ctx context.Context) error {
+			_, err := f.Service.Invitation(ctx, linkToken(t, reset.InvitationURL))
 			return err
-		},
-		"single sign-on": func(ctx context.Context) error {
+		}},
+		{"single sign-on", func(ctx context.Context) error {
 			_, err := f.Service.MemberByVerifiedEmail(ctx, "new@example.com")
 			return err
-		},
-		"single sign-on, chosen": func(ctx context.Context) error {
+		}},
+		{"single sign-on, chosen", func(ctx context.Context) error {
 			_, err := f.Service.SignInVerified(ctx, "maker@example.com", access.SignedIn{MemberID: maker, Epoch: held.SessionEpoch}, home)
 			return err
-		},
-		"the first sign-in": func(ctx context.Context) error {
-			_, err := f.Service.SignInVerified(ctx, "new@example.com", access.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
-			return err
-		},
-		"who somebody is": func(ctx context.Context) error {
+		}},
+		{"who somebody is", func(ctx context.Context) error {
 			actor, _ := access.ActorFrom(f.Admin())
 			_, err := f.Service.Me(access.WithActor(ctx, actor))
 			return err
-		},
+		}},
+		{"the first sign-in", func(ctx context.Context) error {
+			_, err := f.Service.SignInVerified(ctx, "new@example.com", access.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+			return err
+		}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			for answered := 0; ; answered++ {
 				ctx, hangUp := context.WithCancel(t.Context())
 				left := answered
@@ -76,7 +79,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 						hangUp()
 					}
 				}
-				err := ask(ctx)
+				err := c.ask(ctx)
 				f.called = nil
 				hangUp()
 				if err == nil {
