@@ -66,6 +66,11 @@ func (s *Service) ApplicationKeyImpact(ctx context.Context, id string) (Impact, 
 func (s *Service) countTokens(ctx context.Context, hit Impact, made time.Time, clients []string, counts func(cache.TokenRecord) bool) (Impact, error) {
 	actor, _ := ActorFrom(ctx)
 	from := map[string]bool{}
+	missing, err := s.unrecorded(ctx)
+	if err != nil {
+		return Impact{}, s.problem(err, svcauth.AuditTarget{})
+	}
+	hit.Partial = hit.Partial || len(clients) > 0 && made.Before(missing)
 	for _, id := range clients {
 		records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id, made)
 		if errors.Is(err, cache.ErrUnavailable) {

@@ -31,6 +31,11 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	if err != nil {
 		return list, recordsAway(err)
 	}
+	missing, err := s.unrecorded(ctx)
+	if err != nil {
+		return list, s.problem(err, svcauth.AuditTarget{})
+	}
+	partial = partial || account.CreatedAt.Before(missing)
 	records = slices.DeleteFunc(records, func(r cache.TokenRecord) bool { return r.OrgID != actor.OrgID || s.revoked(r) })
 	live := make([]svcauth.LiveToken, len(records))
 	for i, r := range records {
@@ -39,6 +44,16 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	list, err = pageWithin(live, o, func(t svcauth.LiveToken) (time.Time, string) { return t.IssuedAt, t.JTI })
 	list.Partial = partial && err == nil
 	return list, err
+}
+
+// unrecorded returns until when some node has issued tokens that it has not
+// recorded yet, or had not when it ended. Of a client that was made before, the
+// cache may lack live tokens.
+func (s *Service) unrecorded(ctx context.Context) (time.Time, error) {
+	if !s.cfg.Cache.Shared() {
+		return time.Time{}, nil // its records are this node's own
+	}
+	return s.read().Unrecorded(ctx, s.now())
 }
 
 // revoked says whether a live revocation denies the token that the record tells of.

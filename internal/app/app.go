@@ -64,6 +64,8 @@ type App struct {
 	tokenRoutes map[string]bool // the token endpoint and its aliases
 
 	version     string
+	node        string // tells it from the others
+	recorder    recorder
 	store       *store.Store
 	cache       *cache.Cache
 	keyring     *keyring.Keyring
@@ -80,7 +82,8 @@ type App struct {
 
 // New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
-	a := &App{version: opts.Version, tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, passwordWorker: opts.PasswordWorker, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a := &App{version: opts.Version, node: nodeName(), tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, passwordWorker: opts.PasswordWorker, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a.recorder.a = a
 	for _, path := range cfg.Token.Aliases {
 		a.tokenRoutes[path] = true
 	}
@@ -174,7 +177,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 				a.logger.Error("the signing keys changed and could not be read", "error", err)
 			}
 		}})
-	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: nodeName(), Clock: a.clock, Logger: a.logger,
+	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers,
 		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -78,4 +79,54 @@ func TestListsOfTokensInRedisOutliveTheNode(t *testing.T) {
 		shown, partial := listed(t, s, account)
 		return shown == 1 && !partial
 	}, time.Minute, 50*time.Millisecond)
+}
+
+// TestListsOfTokensSayWhatAnEndedNodeHeld has a node end while it holds records
+// that Redis has refused. Until those tokens have expired all lists say that
+// there may be more: of the other node, of that one when it is back, of others.
+func TestListsOfTokensSayWhatAnEndedNodeHeld(t *testing.T) {
+	for name, redis := range map[string]struct{ refuses, takes [][]string }{
+		"a full memory": {[][]string{{"CONFIG", "SET", "maxmemory-policy", "noeviction"}, {"CONFIG", "SET", "maxmemory", "1mb"}},
+			[][]string{{"CONFIG", "SET", "maxmemory", "0"}}},
+		"a rule": {[][]string{{"ACL", "SETUSER", "default", "-set", "-zadd"}}, [][]string{{"ACL", "SETUSER", "default", "+set", "+zadd"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t)
+			do := func(commands [][]string) {
+				for _, c := range commands {
+					server.Must(c...)
+				}
+			}
+			var ahead atomic.Int64
+			one := svctest.New(t, svctest.Options{Postgres: true, RedisURL: server.URL(), Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+			two := one.Node()
+			account := one.Account("ci", "clusters:view")
+			says := func(n *svctest.Server, want bool, why string) {
+				t.Helper()
+				require.Eventually(t, func() bool {
+					_, partial := listed(t, n, account)
+					return partial == want
+				}, time.Minute, 50*time.Millisecond, why)
+			}
+			says(one, false, "nothing is lost")
+			do(redis.refuses)
+			two.Token(account.ClientID, account.ClientSecret, "")
+			says(two, true, "it can't record it")
+			two.Stop()
+			do(redis.takes)
+			require.Eventually(t, func() bool { return one.Get("/readyz", "").JSON["status"] == "ok" }, time.Minute, 50*time.Millisecond)
+			time.Sleep(1500 * time.Millisecond) // it has compared with Redis since
+			for range 3 {
+				shown, partial := listed(t, one, account)
+				require.Zero(t, shown)
+				require.True(t, partial, "the node that issued it has ended")
+			}
+			two.Start()
+			time.Sleep(1500 * time.Millisecond) // as above
+			says(two, true, "what it held before it ended")
+			ahead.Store(int64(25 * time.Hour))
+			says(one, false, "that token has expired")
+			says(two, false, "that token has expired")
+		})
+	}
 }

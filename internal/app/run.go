@@ -19,9 +19,19 @@ import (
 // maxHeader has room for the longest token, and four KiB for all else.
 const maxHeader = svcauth.MaxTokenSize + 4<<10
 
-// Run serves until ctx is done, goes on for shutdown_delay while it says that it is about to stop, then lets requests in work end, for at most shutdown_grace. listening, where not nil, is called with the main
-// listener's address once it listens.
+// Run serves until ctx is done, goes on for shutdown_delay while it says that it
+// is about to stop, then lets requests in work end, for at most shutdown_grace.
+// listening, if it is not nil, is called with the main listener's address once it
+// listens.
 func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
+	if err := a.recorder.begin(ctx); err != nil {
+		return err
+	}
+	defer a.recorder.end()
+	return a.serve(ctx, listening)
+}
+
+func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 	listener, err := a.listen()
 	if err != nil {
 		return err
@@ -36,7 +46,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.measure, a.collect, a.housekeep, a.nameOversized} {
+	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.follower.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized} {
 		group.Go(func() error { return run(working) })
 	}
 	if a.mailer != nil {
@@ -50,7 +60,10 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 		return nil
 	})
 	group.Go(func() error {
-		defer stop()
+		defer func() {
+			a.recorder.served = a.clock()
+			stop()
+		}()
 		select {
 		case <-ctx.Done():
 			a.logger.Info("stopping", "why", fmt.Sprint(context.Cause(ctx)), "shutdown_delay", a.cfg.ShutdownDelay.String(), "shutdown_grace", a.cfg.ShutdownGrace.String())

@@ -236,3 +236,61 @@ func TestTheWorkItselfIsHeard(t *testing.T) {
 		}
 	}
 }
+
+// TestListsSayWhatRedisForgot: Redis may come back with what it had saved some
+// time ago. What was written since is gone, and lists say so.
+func TestListsSayWhatRedisForgot(t *testing.T) {
+	s := redistest.Start(t)
+	c := backend{url: s.URL()}.node(t, Config{Prefix: "f:"})
+	partial := func(made time.Time) bool {
+		_, partial, err := c.Tokens(t.Context(), "org_1", "sa_1", made)
+		require.NoError(t, err)
+		return partial
+	}
+	var saved string
+	eventually(t, func() bool { saved = s.Must("GET", "f:{records}:gap"); return saved != "" }, "the key")
+	made := time.Now().Add(time.Second)
+	c.RecordToken(t.Context(), record("sa_1", "j1", time.Now(), time.Hour))
+	listed(t, c, "sa_1", "j1")
+	time.Sleep(wentBack + 2*probeEvery)
+	require.False(t, partial(made))
+	s.Flush()
+	s.Must("SET", "f:{records}:gap", saved)
+	eventually(t, func() bool { return partial(made) }, "a list to know of it")
+	require.False(t, partial(time.Now().Add(time.Hour)), "of who is younger nothing is lost")
+}
+
+// TestRecordedUntil: what Redis has not taken yet, and what was lost and is not
+// told to the others yet, is not on record.
+func TestRecordedUntil(t *testing.T) {
+	s := redistest.Start(t)
+	c := backend{url: s.URL()}.node(t, Config{Prefix: "u:"})
+	now := time.Now()
+	eventually(t, func() bool { return c.RecordedUntil().After(now) }, "nothing to be left")
+	s.Must("CONFIG", "SET", "maxmemory-policy", "noeviction")
+	s.Must("CONFIG", "SET", "maxmemory", "1mb")
+	issued := time.Now()
+	c.RecordToken(t.Context(), record("sa_1", "j1", issued, time.Hour))
+	eventually(t, func() bool { return c.Refused()[OpWrite] != nil }, "Redis to refuse")
+	for range 10 {
+		require.False(t, c.RecordedUntil().After(issued))
+		time.Sleep(2 * writeEvery)
+	}
+	s.Must("CONFIG", "SET", "maxmemory", "0")
+	eventually(t, func() bool { return c.RecordedUntil().After(issued) }, "it to be on record")
+	listed(t, c, "sa_1", "j1")
+
+	g := newGaps(Config{Key: testKey, Clock: time.Now})
+	require.True(t, g.allTold())
+	_, before, err := g.read("", now)
+	require.NoError(t, err)
+	g.lost(now)
+	require.False(t, g.allTold())
+	before()
+	require.False(t, g.allTold(), "what was written does not say it")
+	_, written, err := g.read("", now)
+	require.NoError(t, err)
+	require.False(t, g.allTold())
+	written()
+	require.True(t, g.allTold())
+}

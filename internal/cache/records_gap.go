@@ -41,15 +41,19 @@ func (g gap) with(other gap) gap {
 //
 //	<prefix>{records}:gap   the gap, sealed
 //
-// If that key is gone so are records: Redis was flushed, or came back empty.
+// If that key is gone so are records: Redis was flushed, or came back empty. And
+// if it is older than it was: Redis came back with what it had once saved.
 type gaps struct {
 	sealer
 	key string
 
-	mu    sync.Mutex
-	known gap
-	own   gap  // what this process has lost
-	seen  bool // the key has been there
+	mu     sync.Mutex
+	known  gap
+	own    gap   // what this process has lost
+	seen   bool  // the key has been there
+	losses int   // of this process
+	told   int   // how many of them the key speaks of
+	mark   int64 // what this process last wrote as the time of writing, ms
 }
 
 const (
@@ -73,31 +77,52 @@ func (g *gaps) lost(now time.Time) {
 	defer g.mu.Unlock()
 	g.own = g.own.with(gapFrom(now))
 	g.known = g.known.with(g.own)
+	g.losses++
 }
+
+// allTold reports whether the key speaks of all that this process has lost.
+func (g *gaps) allTold() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.told == g.losses
+}
+
+// wentBack is by how much the key may be older than what this process wrote
+// there last: another node may have written in between what it had read before.
+const wentBack = 3 * time.Second
 
 // read takes over what the key holds, and returns what it should hold. Until the
 // key has been there a process takes it that nothing is left of the time before.
-func (g *gaps) read(value string, now time.Time) (string, error) {
+// If it is there but older than what this process wrote, Redis has come back
+// with what it had once saved. written says that the key holds the new value.
+func (g *gaps) read(value string, now time.Time) (next string, written func(), err error) {
 	text, ok := g.unseal(gapPurpose, g.key, value)
-	var since, until int64
+	var since, until, mark int64
 	if ok {
-		_, err := fmt.Sscanf(text, "%d %d", &since, &until)
+		_, err := fmt.Sscanf(text, "%d %d %d", &since, &until, &mark)
 		ok = err == nil
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if len(g.sealer.key()) > 0 { // else nothing could be believed
-		g.mu.Lock()
+		there := gap{time.UnixMilli(since), time.UnixMilli(until)}
 		switch {
 		case ok && !g.seen:
-			g.known, g.seen = g.own.with(gap{time.UnixMilli(since), time.UnixMilli(until)}), true
-		case ok:
-			g.known = g.known.with(gap{time.UnixMilli(since), time.UnixMilli(until)})
+			g.known, g.seen = g.own.with(there), true
+		case ok && mark >= g.mark-wentBack.Milliseconds():
+			g.known = g.known.with(there)
 		case g.seen:
 			g.known = g.known.with(gapFrom(now))
 		}
-		g.mu.Unlock()
 	}
-	known := g.get()
-	return g.seal(gapPurpose, g.key, fmt.Sprintf("%d %d", known.since.UnixMilli(), known.until.UnixMilli()))
+	mark = max(mark, now.UnixMilli())
+	losses := g.losses
+	next, err = g.seal(gapPurpose, g.key, fmt.Sprintf("%d %d %d", g.known.since.UnixMilli(), g.known.until.UnixMilli(), mark))
+	return next, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.told, g.mark = losses, mark
+	}, err
 }
 
 // compare reads the gap from Redis and writes it there.
@@ -112,9 +137,14 @@ func (s *redisRecords) compare(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		if value, err = s.gaps.read(value, s.clock()); err != nil {
+		next, written, err := s.gaps.read(value, s.clock())
+		if err != nil {
 			return nil //nolint:nilerr // there is no key to seal with yet
 		}
-		return s.client.Set(ctx, s.gaps.key, value, gapKept).Err()
+		if err := s.client.Set(ctx, s.gaps.key, next, gapKept).Err(); err != nil {
+			return err
+		}
+		written()
+		return nil
 	})
 }

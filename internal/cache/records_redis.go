@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -38,6 +39,7 @@ type redisRecords struct {
 	gaps        *gaps
 	compared    time.Time // gaps with Redis
 	pausedUntil time.Time // no record is written, because Redis refused
+	recorded    atomic.Pointer[time.Time]
 }
 
 type revokedToken struct {
@@ -48,6 +50,8 @@ type revokedToken struct {
 func newRedisRecords(r *remote, cfg Config) *redisRecords {
 	s := &redisRecords{remote: r, sealer: sealer{cfg.Key}, prefix: cfg.Prefix, clock: cfg.Clock, onRecorded: cfg.OnRecorded, gaps: newGaps(cfg),
 		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop)}
+	began := cfg.Clock()
+	s.recorded.Store(&began)
 	s.queue = newQueue[TokenRecord]("token_records", 8192, func(name string, n int) {
 		s.gaps.lost(s.clock())
 		cfg.OnDrop(name, n)
@@ -67,19 +71,26 @@ func (s *redisRecords) revoke(jti string, expires time.Time) {
 // pauseRefused is how long what Redis refuses to take waits for the next try.
 const pauseRefused = time.Second
 
+// recordedUntil implements [Cache.RecordedUntil].
+func (s *redisRecords) recordedUntil() time.Time { return *s.recorded.Load() }
+
 // flush writes what is queued, as far as Redis takes it.
 func (s *redisRecords) flush(ctx context.Context) {
+	began := s.clock()
 	s.compare(ctx)
 	if time.Now().Before(s.pausedUntil) {
 		return
 	}
-	s.queue.flush(func(batch []TokenRecord) ([]bool, error) {
+	all := s.queue.flush(func(batch []TokenRecord) ([]bool, error) {
 		began := time.Now()
 		done, err := s.write(ctx, batch)
 		s.tell(batch, done, began, err)
 		s.pause(err)
 		return done, err
 	})
+	if all && s.gaps.allTold() {
+		s.recorded.Store(&began)
+	}
 	s.revocations.flush(func(batch []revokedToken) ([]bool, error) {
 		done, err := s.writeRevoked(ctx, batch)
 		s.pause(err)

@@ -26,12 +26,20 @@ func (w *writer) run(ctx context.Context) {
 		case <-ticker.C:
 			w.flush(ctx)
 		case <-ctx.Done():
-			// What was recorded just before the end is worth one more second.
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			w.flush(last)
+			w.end(context.WithoutCancel(ctx))
 			return
 		}
+	}
+}
+
+// end is worth one more second to what was recorded just before: a call may
+// fail.
+func (w *writer) end(ctx context.Context) {
+	last, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	began := w.records.clock()
+	for w.flush(last); w.records.recordedUntil().Before(began) && last.Err() == nil; w.flush(last) {
+		time.Sleep(writeEvery)
 	}
 }
 
@@ -66,13 +74,15 @@ func (q *queue[T]) put(value T) {
 	}
 }
 
-// flush hands batches to write until the queue is empty or write fails. write says which entries are done; the others are tried again with
-// the next flush, some times. Where write fails as a whole, nothing is lost and no try is counted: then the queue is what bounds.
-func (q *queue[T]) flush(write func([]T) ([]bool, error)) {
+// flush hands batches to write until the queue is empty or write fails, and
+// reports whether it is empty. write says which entries are done; the others are
+// tried again with the next flush, some times. If write fails as a whole, nothing
+// is lost and no try is counted: then the queue is what bounds.
+func (q *queue[T]) flush(write func([]T) ([]bool, error)) (empty bool) {
 	for {
 		q.fill()
 		if len(q.held) == 0 {
-			return
+			return true
 		}
 		values := make([]T, len(q.held))
 		for i, entry := range q.held {
@@ -80,10 +90,10 @@ func (q *queue[T]) flush(write func([]T) ([]bool, error)) {
 		}
 		done, err := write(values)
 		if err != nil {
-			return
+			return false
 		}
 		if q.keep(done) > 0 {
-			return
+			return false
 		}
 	}
 }

@@ -112,6 +112,9 @@ func (q *Q) Sweep(ctx context.Context, now, auditBefore time.Time, limit int) (i
 	if err == nil {
 		err = sweep("invitation", "token_hash", "expires_at_ms", now)
 	}
+	if err == nil {
+		err = sweep("recorder", "node", "seen_at_ms", now.Add(-recorderKept))
+	}
 	if err == nil && !auditBefore.IsZero() {
 		err = sweep("audit_event", "id", "at_ms", auditBefore.Add(-time.Millisecond)) // what happened at that moment stays
 	}

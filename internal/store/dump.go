@@ -10,7 +10,7 @@ import (
 
 // dumped is every table whose rows a backup holds, those that others refer to first.
 var dumped = []string{"organization", "member", "invitation", "client", "secret", "role", "role_privilege", "role_grant", "api", "privilege",
-	"change_counter", "change", "signing_key", "data_key", "audit_event"}
+	"change_counter", "change", "signing_key", "data_key", "audit_event", "recorder"}
 
 // notDumped is every table that a backup leaves out: sessions end with a restore, and the schema's own version is the program's.
 var notDumped = []string{"session", "goose_db_version"}
