@@ -24,14 +24,16 @@ type filled struct {
 	t       *testing.T
 	url     string
 	entered chan struct{}
-	letGo   chan struct{}
+	gone    chan struct{}
+	letGo   func()
 	asking  sync.WaitGroup
 }
 
 const fewPlaces = 10
 
 func newFilled(t *testing.T) *filled {
-	f := &filled{t: t, entered: make(chan struct{}, fewPlaces), letGo: make(chan struct{})}
+	f := &filled{t: t, entered: make(chan struct{}, fewPlaces), gone: make(chan struct{})}
+	f.letGo = sync.OnceFunc(func() { close(f.gone) })
 	s, handler, err := New(Config{
 		MaxInflight: fewPlaces, Issuer: "https://issuer.example", Logger: slog.New(slog.DiscardHandler),
 		Ready: func(context.Context) (bool, map[string]map[string]error) { return true, nil },
@@ -39,7 +41,7 @@ func newFilled(t *testing.T) *filled {
 		Console: func(r gin.IRouter) {
 			r.GET("/console/slow", func(c *gin.Context) {
 				f.entered <- struct{}{}
-				<-f.letGo
+				<-f.gone
 				c.Status(http.StatusNoContent)
 			})
 		},
@@ -48,6 +50,7 @@ func newFilled(t *testing.T) *filled {
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
+	t.Cleanup(f.letGo)
 	f.Server, f.url = s, server.URL
 	return f
 }
@@ -116,8 +119,8 @@ func TestEveryPlaceIsTaken(t *testing.T) {
 		resp, text := f.ask(r[0], r[1], r[2], r[3])
 		require.Equal(t, http.StatusServiceUnavailable, resp.StatusCode, "%v", r[:2])
 		require.Equal(t, "1", resp.Header.Get("Retry-After"), "%v", r[:2])
-		require.Contains(t, resp.Header.Get("Content-Type"), "application/json", "%v", r[:2])
-		require.Contains(t, text, `"temporarily_unavailable"`, "%v", r[:2])
+		require.Contains(t, resp.Header.Get("Content-Type"), "json", "%v", r[:2])
+		require.Contains(t, text, "server is busy", "%v", r[:2])
 	}
 	for _, probe := range []string{"/healthz", "/readyz"} {
 		resp, text := f.ask("GET", probe, "", "")
@@ -126,7 +129,7 @@ func TestEveryPlaceIsTaken(t *testing.T) {
 	}
 	require.Equal(t, fewPlaces, f.InFlight())
 
-	close(f.letGo)
+	f.letGo()
 	f.asking.Wait()
 	require.Eventually(t, func() bool { return f.InFlight() == 0 }, 30*time.Second, time.Millisecond, "places are given back; nobody who withholds a body has one")
 	resp, _ := f.ask("GET", "/.well-known/jwks.json", "", "")
