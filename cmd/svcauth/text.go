@@ -8,28 +8,18 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"golang.org/x/text/width"
 
-	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // clean makes a text that somebody else chose fit for a terminal: one line,
 // without control characters (an escape sequence could rewrite the screen) and
 // without what can't be seen or turns the direction of writing.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unsafe(r) {
-			return '?'
-		}
-		return r
-	}, text)
-}
-
-func unsafe(r rune) bool { return unicode.IsControl(r) || svcauth.Unseen(r) }
+func clean(text string) string { return untrusted.Line(text) }
 
 // plain is a writer that escapes, as JSON does, what a terminal would obey or
 // people could not see: [run] puts it before both streams, so that it holds for
@@ -42,7 +32,7 @@ type plain struct {
 	rest []byte // the begin of a character whose end comes with the next Write
 }
 
-// Write escapes all that [unsafe] names but line breaks and tabs.
+// Write escapes all that [untrusted.Unsafe] names but line breaks and tabs.
 func (p *plain) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -66,7 +56,7 @@ func (p *plain) escape(text []byte) []byte {
 		}
 		r, size := utf8.DecodeRune(text)
 		switch {
-		case r == '\n' || r == '\t' || !unsafe(r):
+		case r == '\n' || r == '\t' || !untrusted.Unsafe(r):
 			out = append(out, text[:size]...)
 		case r > 0xffff: // RFC 8259 §7: a pair of surrogates
 			high, low := utf16.EncodeRune(r)

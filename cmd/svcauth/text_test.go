@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // What a terminal would obey, or what can't be seen.
@@ -17,7 +19,7 @@ const unseemly = "a\u009b31mb\u0085\u007f\u2028\u202e\u2066\u200b\u00ad\U000e004
 func requirePlain(t *testing.T, text string) {
 	t.Helper()
 	for _, r := range text {
-		require.False(t, unsafe(r) && r != '\n' && r != '\t', "U+%04X in %q", r, text)
+		require.False(t, untrusted.Unsafe(r) && r != '\n' && r != '\t', "U+%04X in %q", r, text)
 	}
 }
 

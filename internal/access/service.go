@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -206,18 +206,11 @@ func (t *tx) event(action, outcome, reason string) svcauth.AuditEvent {
 	}
 }
 
-// loggable makes a text fit for the audit log that may be a refused caller's own: PostgreSQL takes no NUL, and nobody should fill the log with one line.
+// loggable makes a text fit for the audit log that may be a refused caller's
+// own: PostgreSQL takes no NUL, and nobody should fill the log with one line.
+// Secrets go before it is cut: half a one is not recognised.
 func loggable(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || svcauth.Unseen(r) {
-			return '?'
-		}
-		return r
-	}, svcauth.RedactSecrets(text)) // before it is cut: half a secret is not recognised as one
-	if runes := []rune(text); len(runes) > 256 {
-		return string(runes[:256]) + "…"
-	}
-	return text
+	return untrusted.Cut(untrusted.Line(svcauth.RedactSecrets(text)), 1024)
 }
 
 func asJSON(v any) json.RawMessage {

@@ -13,6 +13,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -119,20 +120,10 @@ func challenge(c *gin.Context, code, fault, scope string) {
 	text := `Bearer realm="svcauth"`
 	for _, attribute := range [][2]string{{"error", code}, {"error_description", fault}, {"scope", scope}} {
 		if attribute[1] != "" {
-			text += `, ` + attribute[0] + `="` + quotable(attribute[1]) + `"`
+			text += `, ` + attribute[0] + `="` + untrusted.Quotable(attribute[1], 300) + `"`
 		}
 	}
 	c.Header("WWW-Authenticate", text)
-}
-
-// quotable keeps what may stand in a quoted string of a challenge, RFC 6750 §3.
-func quotable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return '\''
-		}
-		return r
-	}, text[:min(len(text), 300)])
 }
 
 // insufficient adds the challenge of a 403 for a token that lacks privileges, RFC 6750 §3.1.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // Request is a token request after the client was authenticated, RFC 6749 §4.4.2 and RFC 8707 §2.
@@ -180,17 +181,12 @@ func isScopeToken(s string) bool {
 	return true
 }
 
-// quote makes a caller's text fit for an error_description (RFC 6749 §5.2: no quote, no backslash, printable ASCII), bounded.
+// quote makes a caller's text fit for an error_description, bounded.
 func quote(s string) string {
 	if len(s) > 100 {
 		s = s[:100] + "..."
 	}
-	return "'" + strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return '?'
-		}
-		return r
-	}, s) + "'"
+	return "'" + untrusted.Quotable(s, len(s)) + "'"
 }
 
 // mint writes the claims of one token and signs them.

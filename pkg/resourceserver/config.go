@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -138,9 +138,9 @@ func (c Config) withDefaults() (Config, error) {
 		fault("Audience is empty; expected the URI by which the issuer knows this API")
 	}
 	if c.Name == "" {
-		c.Name = printable(c.Audience, maxNameSize)
+		c.Name = untrusted.Quotable(c.Audience, maxNameSize)
 	}
-	if c.Name != printable(c.Name, maxNameSize) {
+	if c.Name != untrusted.Quotable(c.Name, maxNameSize) {
 		fault("Name: expected at most %d printable ASCII characters", maxNameSize)
 	}
 	if c.Leeway > maxLeeway {
@@ -195,17 +195,4 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return d
-}
-
-// printable cuts s to size and replaces what may not stand in a quoted header parameter (RFC 6750 §3) by a question mark.
-func printable(s string, size int) string {
-	if len(s) > size {
-		s = s[:size]
-	}
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // Feed says how the issuer's revocation feed is followed: as a stream of
@@ -299,7 +300,7 @@ func (f *follower) request(ctx context.Context, method, at, accept string, body 
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", accept)
 	req.Header.Set("Svcauth-Resource-Server", f.cfg.Name)
-	req.Header.Set("Svcauth-Audience", printable(f.cfg.Audience, 256))
+	req.Header.Set("Svcauth-Audience", untrusted.Quotable(f.cfg.Audience, 256))
 	req.Header.Set("Svcauth-Instance", f.instance)
 	return req, token, nil
 }

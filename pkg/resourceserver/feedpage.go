@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -71,7 +72,7 @@ func (e entries) weigh() (total int64, err error) {
 
 // validCursor reports whether s can be sent back in a header or a query.
 func validCursor(s string) bool {
-	return s != "" && len(s) <= maxCursorSize && printable(s, maxCursorSize) == s
+	return s != "" && len(s) <= maxCursorSize && untrusted.Quotable(s, maxCursorSize) == s
 }
 
 var errNowhere = errors.New("an answer of the revocation feed leads nowhere: expected a cursor that moves on, and entries")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // fetcher makes calls that are bounded in time and size, never redirected, and
@@ -100,7 +101,7 @@ func expect(resp *http.Response, url string, types ...string) error {
 	}
 	got, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	if !slices.Contains(types, got) {
-		return fmt.Errorf("%s: %w %q, expected %s", url, errMediaType, printable(got, 60), types[0])
+		return fmt.Errorf("%s: %w %q, expected %s", url, errMediaType, untrusted.Quotable(got, 60), types[0])
 	}
 	return nil
 }

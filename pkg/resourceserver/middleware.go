@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // Require returns middleware that lets a request pass only with a valid token that
@@ -43,7 +44,7 @@ func (v *Verifier) guard(privileges []string, allowed func(*Principal) bool) fun
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p, err := v.Authenticate(r)
 			if err == nil && !allowed(p) {
-				err = &Error{Status: http.StatusForbidden, Code: CodeInsufficientScope, Scope: scope, Description: "the token lacks a privilege that this request needs: " + printable(scope, 200)}
+				err = &Error{Status: http.StatusForbidden, Code: CodeInsufficientScope, Scope: scope, Description: "the token lacks a privilege that this request needs: " + untrusted.Quotable(scope, 200)}
 			}
 			if err != nil {
 				v.WriteError(w, err)
@@ -89,13 +90,13 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 func (v *Verifier) challenge(refusal *Error) string {
 	b := `Bearer realm="` + v.audienceText + `"`
 	if refusal.Code != CodeMissingToken { // RFC 6750 §3.1: no error code where no token was sent
-		b += `, error="` + refusal.Code + `", error_description="` + printable(refusal.Description, 400) + `"`
+		b += `, error="` + refusal.Code + `", error_description="` + untrusted.Quotable(refusal.Description, 400) + `"`
 	}
 	if refusal.Scope != "" {
-		b += `, scope="` + printable(refusal.Scope, 400) + `"`
+		b += `, scope="` + untrusted.Quotable(refusal.Scope, 400) + `"`
 	}
 	if v.cfg.ResourceMetadata != "" {
-		b += `, resource_metadata="` + printable(v.cfg.ResourceMetadata, 400) + `"`
+		b += `, resource_metadata="` + untrusted.Quotable(v.cfg.ResourceMetadata, 400) + `"`
 	}
 	return b
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -149,7 +150,7 @@ func (v *Verifier) authentic(ctx context.Context, token string) (*remembered, *E
 	}
 	claims, err := parseClaims(payload)
 	if err != nil {
-		return nil, invalidToken("the token's claims can't be accepted: " + printable(err.Error(), 120))
+		return nil, invalidToken("the token's claims can't be accepted: " + untrusted.Quotable(err.Error(), 120))
 	}
 	return &remembered{principal: NewPrincipal(claims), kid: t.kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // Verifier checks tokens of one issuer for one audience. It is safe for concurrent
@@ -33,7 +35,7 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	v := &Verifier{cfg: cfg, issuerText: printable(cfg.Issuer, 200), audienceText: printable(cfg.Audience, 200), stop: stop}
+	v := &Verifier{cfg: cfg, issuerText: untrusted.Quotable(cfg.Issuer, 200), audienceText: untrusted.Quotable(cfg.Audience, 200), stop: stop}
 	v.fetch = newFetcher(cfg.HTTPClient, cfg.FetchTimeout)
 	v.disc = newDiscovery(cfg.Issuer, v.fetch, cfg.Clock)
 	if v.memory, err = newMemory(cfg.RememberTokens); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 const (
@@ -146,27 +147,16 @@ func codeOfStatus(status int) string {
 }
 
 // oneLine makes a text from outside fit for a terminal and a log.
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, text)
-	if len(text) > maxProblemText {
-		text = strings.ToValidUTF8(text[:maxProblemText], "") + "…"
-	}
-	return text
-}
+func oneLine(text string) string { return untrusted.Cut(untrusted.Line(text), maxProblemText) }
 
 func hasStatus(err error, status int) bool {
 	p := (*Problem)(nil)
 	return errors.As(err, &p) && p.Status == status
 }
 
-// untrusted reports whether a connection failed for a reason that will be the
+// lasting reports whether a connection failed for a reason that will be the
 // same a second later.
-func untrusted(err error) bool {
+func lasting(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
 	return errors.As(err, &certificate) || errors.As(err, &plain)

@@ -131,7 +131,7 @@ func (c *Client) attempt(ctx context.Context, r *request, address string, body [
 		if bounded.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("no answer within %s: %w", c.timeout+r.wait, err)
 		}
-		return &failure{err: fmt.Errorf("%s: %w", r.name(), err), passing: asked && ctx.Err() == nil && !untrusted(err), untouched: !connected}
+		return &failure{err: fmt.Errorf("%s: %w", r.name(), err), passing: asked && ctx.Err() == nil && !lasting(err), untouched: !connected}
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // ErrSecretInText refuses a text with something in it that has the form of a
@@ -38,7 +40,7 @@ func CheckText(text string) error {
 		switch {
 		case unicode.IsControl(r):
 			return fmt.Errorf("holds the control character U+%04X", r)
-		case Unseen(r):
+		case untrusted.Unseen(r):
 			return fmt.Errorf("holds U+%04X, a character that can't be seen for what it is; type the text instead of pasting it", r)
 		}
 	}
@@ -46,18 +48,4 @@ func CheckText(text string) error {
 		return ErrSecretInText
 	}
 	return nil
-}
-
-// Unseen reports whether a character is none that one sees: a format character
-// (zero-width ones, bidirectional controls, tags), a separator other than the
-// space, a filler, a variation selector.
-func Unseen(r rune) bool {
-	if r < 0x80 {
-		return false
-	}
-	switch r {
-	case 0x2800, 0xFFFC, utf8.RuneError: // blank of Braille, place of an object, and what stands for a broken character
-		return true
-	}
-	return unicode.In(r, unicode.Cf, unicode.Zs, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -90,16 +91,7 @@ func (c credential) scrub(text string) string {
 
 // clean makes a text from outside fit for one line of a log.
 func (c credential) clean(text string, limit int) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
-			return ' '
-		}
-		return r
-	}, c.scrub(text))
-	if len(text) > limit {
-		text = strings.ToValidUTF8(text[:limit], "") + "…"
-	}
-	return strings.TrimSpace(text)
+	return strings.TrimSpace(untrusted.Cut(untrusted.Line(c.scrub(text)), limit))
 }
 
 // cause makes an error of net/http fit to be wrapped: without the address, whose
