@@ -56,6 +56,28 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
+// RFC 9110 §13.1.1: what must not be done if a condition is false is not done by
+// a call that does not look at the condition.
+func TestNoChangeUnderAConditionThatIsNotLookedAt(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	admin, account := adminToken(s), s.Account("ci")
+	path := "/v1/service-accounts/" + account.ID
+	for _, c := range []struct{ method, path, body, name, value string }{
+		{http.MethodDelete, path, "", "If-Match", `"999"`}, {http.MethodDelete, path, "", "If-Match", `"1"`}, {http.MethodPost, path + "/secrets", "{}", "If-None-Match", "*"},
+		{http.MethodPatch, path, `{"description":"x"}`, "If-None-Match", `"1"`}, {http.MethodPost, path + "/revoke-tokens", "", "If-Match", `"999"`},
+		{http.MethodPatch, path + "/secrets/" + account.Secrets[0].ID, `{"description":"x"}`, "If-Match", `"1"`},
+	} {
+		a := ask(t, s, c.method, c.path, admin, c.body, c.name, c.value)
+		requireProblem(t, a, 422, svcauth.CodeInvalid)
+		require.Equal(t, "header."+c.name, a.JSON["errors"].([]any)[0].(map[string]any)["location"])
+	}
+	left := s.Get(path, admin)
+	require.Equal(t, `"1"`, left.Header.Get("ETag"), "nothing was changed")
+	require.Len(t, left.JSON["secrets"], 1)
+	require.Equal(t, 200, ask(t, s, http.MethodGet, path, admin, "", "If-Match", `"999"`, "If-None-Match", `"1"`).Status)
+	require.Equal(t, 204, ask(t, s, http.MethodDelete, path, admin, "", "If-Match", "*").Status)
+}
+
 // Of two who change the same version at once, one wins and the other learns it.
 func TestConcurrentChangesOfOneVersion(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})

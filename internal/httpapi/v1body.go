@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,7 +29,11 @@ const (
 func (m *management) readRequest(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	c.Request.Header.Del("Accept") // there is one representation
-	if p := checkQuery(c.Request.URL); p != nil {
+	p := checkQuery(c.Request.URL)
+	if p == nil {
+		p = checkConditions(c.Request, ctx.Operation())
+	}
+	if p != nil {
 		m.problem(c, p, nil)
 		return
 	}
@@ -42,6 +47,22 @@ func (m *management) readRequest(ctx huma.Context, next func(huma.Context)) {
 		c.Request.Header.Set("Content-Type", "application/json") // as it was found to be; the library compares bytes
 	}
 	next(ctx)
+}
+
+// checkConditions refuses a change under a condition that its call does not look
+// at: to make it all the same is what the caller wanted to rule out (RFC 9110
+// §13.1.1, §13.1.2).
+func checkConditions(r *http.Request, op *huma.Operation) *svcauth.Problem {
+	if r.Method == http.MethodGet {
+		return nil
+	}
+	for _, name := range []string{"If-Match", "If-None-Match"} {
+		takes := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == name })
+		if given := strings.TrimSpace(r.Header.Get(name)); !takes && given != "" && !(name == "If-Match" && given == "*") {
+			return svcauth.InvalidField("header."+name, "This call takes no such condition, so nothing was done; leave %s out. Changes by PATCH take If-Match.", name)
+		}
+	}
+	return nil
 }
 
 // checkQuery refuses a query that is not form-urlencoded UTF-8 text: a database would.
