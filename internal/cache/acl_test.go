@@ -3,6 +3,7 @@ package cache
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,14 +15,14 @@ import (
 )
 
 // documentedRule returns the rule that config/svcauth.yaml names for svcauth's
-// user, and what a Cluster needs beside.
-func documentedRule(t *testing.T) (rule, cluster []string) {
+// user, what a Cluster needs beside, and the rule of its user at Sentinels.
+func documentedRule(t *testing.T) (rule, cluster, sentinels []string) {
 	t.Helper()
 	raw, err := os.ReadFile("../../config/svcauth.yaml")
 	require.NoError(t, err)
-	found := regexp.MustCompile(`(?m)^  #   user svcauth on >PASSWORD (.*)\n  #     (.*)\n  # Redis Cluster needs these too: (.*)$`).FindStringSubmatch(string(raw))
-	require.Len(t, found, 4, "the rule is not where this test looks for it")
-	return strings.Fields(found[1] + " " + found[2]), strings.Fields(found[3])
+	found := regexp.MustCompile(`(?m)^  #   user svcauth on >PASSWORD (.*)\n  #     (.*)\n(?:  # Redis Cluster needs these too: (.*)$)?`).FindAllStringSubmatch(string(raw), -1)
+	require.Len(t, found, 2, "the rules are not where this test looks for them")
+	return strings.Fields(found[0][1] + " " + found[0][2]), strings.Fields(found[0][3]), strings.Fields(found[1][1] + " " + found[1][2])
 }
 
 func allow(nodes []*redistest.Server, rule []string) {
@@ -58,7 +59,7 @@ func walk(t *testing.T, b backend) {
 // TestDocumentedACLIsEnough runs a node under the very rule that the sample
 // configuration names; and without any one command of it something is refused.
 func TestDocumentedACLIsEnough(t *testing.T) {
-	rule, more := documentedRule(t)
+	rule, more, sentinels := documentedRule(t)
 	t.Run("alone", func(t *testing.T) {
 		s := redistest.Start(t)
 		nodes := []*redistest.Server{s}
@@ -78,6 +79,33 @@ func TestDocumentedACLIsEnough(t *testing.T) {
 			go func() { _ = c.Subscribe(t.Context(), ChannelChanges, func([]byte) {}, func() {}) }()
 			eventually(t, func() bool { return strings.Contains(s.Must("ACL", "LOG"), "\n"+command[1:]+"\n") }, "a refusal without "+command)
 			s.Must("ACL", "LOG", "RESET")
+		}
+	})
+	t.Run("sentinel", func(t *testing.T) {
+		s := redistest.StartSentinel(t)
+		servers := append([]*redistest.Server{s.Master, s.Replica}, s.Sentinels...)
+		allow(servers[:2], rule)
+		allow(s.Sentinels, sentinels)
+		walk(t, backend{url: s.UserURL("svcauth", "pw"), nodes: servers})
+		for _, command := range sentinels {
+			if !strings.HasPrefix(command, "+") && !strings.HasPrefix(command, "&") {
+				continue
+			}
+			less := append(append([]string{}, sentinels...), "-"+command[1:])
+			if command[0] == '&' {
+				less = slices.DeleteFunc(slices.Clone(sentinels), func(word string) bool { return word == command })
+			}
+			allow(s.Sentinels, less)
+			c := backend{url: s.UserURL("svcauth", "pw")}.node(t, Config{Prefix: "svcauth:"})
+			go func() { _ = c.Subscribe(t.Context(), ChannelChanges, func([]byte) {}, func() {}) }()
+			eventually(t, func() bool {
+				return slices.ContainsFunc(s.Sentinels, func(one *redistest.Server) bool {
+					return strings.Contains(one.Must("ACL", "LOG"), "\n"+command[1:]+"\n")
+				})
+			}, "a refusal without "+command)
+			for _, one := range s.Sentinels {
+				one.Must("ACL", "LOG", "RESET")
+			}
 		}
 	})
 	t.Run("cluster", func(t *testing.T) {

@@ -70,13 +70,21 @@ func (s *Sentinel) startSentinel() *Server {
 	return one
 }
 
-// URL is the form of redis.url for it.
-func (s *Sentinel) URL() string {
+// URL returns the form of redis.url for it.
+func (s *Sentinel) URL() string { return s.userURL(":" + s.Master.password + "@") }
+
+// UserURL returns the same for a user of the ACL of all servers, the Sentinels
+// among them.
+func (s *Sentinel) UserURL(name, password string) string {
+	return s.userURL(name+":"+password+"@") + "?sentinel_auth=true"
+}
+
+func (s *Sentinel) userURL(userinfo string) string {
 	var hosts []string
 	for _, one := range s.Sentinels {
 		hosts = append(hosts, one.Addr())
 	}
-	return "redis+sentinel://:" + s.Master.password + "@" + strings.Join(hosts, ",") + "/" + masterName
+	return "redis+sentinel://" + userinfo + strings.Join(hosts, ",") + "/" + masterName
 }
 
 // FailOver kills the master and returns when the Sentinels have made the replica the master.
