@@ -302,7 +302,7 @@ func TestProviderThatNamesAnEndpointInClear(t *testing.T) {
 	})
 	s := svctest.New(t, svctest.Options{Environ: provider.environ()})
 	require.Equal(t, http.StatusServiceUnavailable, visit(t, s).get("/console/sign-in/provider").status)
-	require.Contains(t, s.Log(), "which is not https")
+	require.Contains(t, s.Log(), "expected https, as the issuer is")
 }
 
 // Passwords that wait for their turn, or for the time of their answer, hold no
