@@ -146,8 +146,9 @@ func codeOfStatus(status int) string {
 	return CodeInternal
 }
 
-// oneLine makes a text from outside fit for a terminal and a log.
-func oneLine(text string) string { return untrusted.Cut(untrusted.Line(text), maxProblemText) }
+// oneLine makes a text from outside fit for a terminal and a log. Line breaks
+// become spaces.
+func oneLine(text string) string { return untrusted.Cut(untrusted.Line(strings.Join(strings.Fields(text), " ")), maxProblemText) }
 
 func hasStatus(err error, status int) bool {
 	p := (*Problem)(nil)

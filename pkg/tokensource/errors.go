@@ -89,9 +89,10 @@ func (c credential) scrub(text string) string {
 	return text
 }
 
-// clean makes a text from outside fit for one line of a log.
+// clean makes a text from outside fit for one line of a log. Line breaks become
+// spaces.
 func (c credential) clean(text string, limit int) string {
-	return strings.TrimSpace(untrusted.Cut(untrusted.Line(c.scrub(text)), limit))
+	return untrusted.Cut(untrusted.Line(strings.Join(strings.Fields(c.scrub(text)), " ")), limit)
 }
 
 // cause makes an error of net/http fit to be wrapped: without the address, whose
