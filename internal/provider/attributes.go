@@ -99,7 +99,7 @@ func descriptionAttribute() schema.StringAttribute {
 func protectionAttribute() schema.BoolAttribute {
 	return schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
 		MarkdownDescription: "While true, no plan is made that would destroy or replace it, with what depends on it. It lives in the state only; others can still delete it. " +
-			"What a plan can't see (a tainted one with `-refresh=false`, or whose name is only known at apply) is refused at apply, when what depends on it is gone already: " +
+			"What a plan can't see (a tainted one with `-refresh=false`, or whose name is only known at apply) is refused at apply, when secrets that depend on it are gone already: " +
 			"`lifecycle { prevent_destroy = true }` covers that. Default: false."}
 }
 

@@ -145,6 +145,36 @@ func TestAGrantUnderAnotherAddressIsStillThere(t *testing.T) {
 	r.gone()
 }
 
+// TestADocumentedMoveKeepsTokens gives a grant to another resource in the two
+// ways that the documentation names for it, so that no token dies.
+func TestADocumentedMoveKeepsTokens(t *testing.T) {
+	w := newWorld(t)
+	r := newReplaced(t, w, "")
+	const from = `resource "svcauth_service_account_role" "g" {`
+	r.config(strings.Replace(grantsOf, from, `moved {
+		from = svcauth_service_account_role.g
+		to = svcauth_service_account_role.h
+	}
+	resource "svcauth_service_account_role" "h" {`, 1), "")
+	r.must("apply", "-auto-approve")
+	r.holds()
+	one := grantsOf[strings.Index(grantsOf, from):strings.Index(grantsOf, `resource "svcauth_service_account_roles"`)]
+	r.config(strings.Replace(grantsOf, one, `removed {
+		from = svcauth_service_account_role.h
+		lifecycle {
+			destroy = false
+		}
+	}
+	resource "svcauth_service_account_roles" "g" {
+		service_account_id = "ACCOUNT"
+		role_ids = [svcauth_role.r.id]
+	}
+	`, 1), "")
+	r.must("apply", "-auto-approve")
+	r.holds()
+	r.gone()
+}
+
 // TestAGrantWhosePairTurnsOutTheSameIsLeftAlone: what is not known before apply
 // plans no replacement.
 func TestAGrantWhosePairTurnsOutTheSameIsLeftAlone(t *testing.T) {

@@ -90,3 +90,49 @@ func TestProtectionRefusesAtPlan(t *testing.T) {
 	ws.must("apply", "-auto-approve")
 	ws.must("destroy", "-auto-approve")
 }
+
+// TestWhatProtectionCannotSee holds the documentation to its word: without a
+// refresh a replacement is refused by the plan, and a tainted one by the apply
+// alone, which prevent_destroy makes the plan do.
+func TestWhatProtectionCannotSee(t *testing.T) {
+	w := newWorld(t)
+	ws := newWorkspace(t)
+	w.signIn(ws)
+	secret := svcauth.NewSecret()
+	text := func(lifecycle string) string {
+		return required + `
+			resource "svcauth_service_account" "a" {
+				name = "a"
+				deletion_protection = true
+				` + lifecycle + `
+			}
+			resource "svcauth_role" "r" { name = "r" }
+			resource "svcauth_service_account_role" "g" {
+				service_account_id = svcauth_service_account.a.id
+				role_id = svcauth_role.r.id
+			}
+			resource "svcauth_service_account_secret" "s" {
+				service_account_id = svcauth_service_account.a.id
+				client_secret_wo = "` + secret.Reveal() + `"
+				client_secret_wo_version = 1
+			}`
+	}
+	ws.write("main.tf", text(""))
+	ws.must("apply", "-auto-approve")
+	id := w.named("a").ID
+	refused := func(what, by string, secrets int, args ...string) {
+		t.Helper()
+		out, err := ws.try(append([]string{"apply", "-auto-approve", "-refresh=false"}, args...)...)
+		require.Error(t, err, what)
+		require.Contains(t, out, by, what)
+		require.Equal(t, id, w.named("a").ID, what)
+		require.Len(t, w.named("a").Roles, 1, what)
+		require.Len(t, w.named("a").Secrets, secrets, what)
+	}
+	refused("-replace", "Protected from deletion", 1, "-replace", "svcauth_service_account.a")
+	ws.must("taint", "svcauth_service_account.a")
+	ws.write("main.tf", text("lifecycle {\n prevent_destroy = true\n}"))
+	refused("taint with prevent_destroy", "Instance cannot be destroyed", 1)
+	ws.write("main.tf", text(""))
+	refused("taint", "Protected from deletion", 0)
+}
