@@ -65,7 +65,6 @@ type records interface {
 	list(ctx context.Context, orgID, clientID string, made time.Time) (all []TokenRecord, partial bool, err error)
 	find(ctx context.Context, jti string) (TokenRecord, bool, error)
 	forget(ctx context.Context, clientID, jti string) error
-	recordedUntil() time.Time
 }
 
 // doorbell carries messages to whoever listens now. Two exist: in memory and in Redis.

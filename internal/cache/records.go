@@ -116,7 +116,12 @@ func (c *Cache) Tokens(ctx context.Context, orgID, clientID string, made time.Ti
 
 // RecordedUntil returns until when every token that this node recorded is known
 // to all nodes, or to be missing: what came later may be lost if it ends now.
-func (c *Cache) RecordedUntil() time.Time { return c.records.recordedUntil() }
+func (c *Cache) RecordedUntil() time.Time {
+	if c.writer == nil {
+		return c.cfg.Clock() // in this process there is no other
+	}
+	return c.writer.records.recordedUntil()
+}
 
 // FindToken finds a live token by its jti; false: there is none, or it is not remembered. Fails with [ErrUnavailable].
 func (c *Cache) FindToken(ctx context.Context, jti string) (TokenRecord, bool, error) {

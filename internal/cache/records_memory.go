@@ -143,10 +143,6 @@ func (m *memoryRecords) remove(h *heldRecord) {
 	delete(m.byOrg, org.id)
 }
 
-// recordedUntil implements [Cache.RecordedUntil]. A node whose memory this is
-// knows by itself what it lacks.
-func (m *memoryRecords) recordedUntil() time.Time { return m.clock() }
-
 func (m *memoryRecords) revoke(jti string, _ time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -148,7 +148,9 @@ func codeOfStatus(status int) string {
 
 // oneLine makes a text from outside fit for a terminal and a log. Line breaks
 // become spaces.
-func oneLine(text string) string { return untrusted.Cut(untrusted.Line(strings.Join(strings.Fields(text), " ")), maxProblemText) }
+func oneLine(text string) string {
+	return untrusted.Cut(untrusted.Line(strings.Join(strings.Fields(text), " ")), maxProblemText)
+}
 
 func hasStatus(err error, status int) bool {
 	p := (*Problem)(nil)
