@@ -75,7 +75,7 @@ func (p *pressed) isRefusedAtOnce(database time.Duration) {
 		require.NoError(t, err)
 		began := time.Now()
 		require.NoError(t, l.conn.SetDeadline(began.Add(30*time.Second)))
-		_, err = io.WriteString(l.conn, string(tokenRequest(credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()})))
+		_, err = l.conn.Write(tokenRequest(credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()}))
 		require.NoError(t, err)
 		resp, err := http.ReadResponse(bufio.NewReader(l.conn), nil)
 		require.NoError(t, err)
