@@ -9,5 +9,5 @@
 // [Client] calls the API. It needs an [net/http.Client] that authenticates, such
 // as one whose Transport comes from package tokensource.
 //
-// The package imports the standard library only.
+// The package brings no other module along.
 package svcauth
