@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -139,14 +140,6 @@ func get(t *testing.T, at, token string) (status int, text string) {
 	return resp.StatusCode, string(body)
 }
 
-// free gives an address of loopback where nobody listens.
-func free(t *testing.T) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // build compiles one of the page's Go programs.
 func build(t *testing.T, directory string) string {
 	path := filepath.Join(t.TempDir(), "checker")
@@ -157,7 +150,7 @@ func build(t *testing.T, directory string) string {
 
 // program starts a checker and gives its address once it answers.
 func (f *front) program(t *testing.T, environ []string, name string, args ...string) string {
-	address := free(t)
+	address := svctest.FreeAddress(t)
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "ISSUER="+f.issuer, "AUDIENCE="+audience, "LISTEN="+address, "SSL_CERT_FILE="+f.caFile, "NODE_EXTRA_CA_CERTS="+f.caFile)
 	cmd.Env = append(cmd.Env, environ...)
@@ -199,9 +192,10 @@ func run(t *testing.T, cmd *exec.Cmd, address string) {
 	})
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
+		if err != nil {
+			return false
 		}
-		return err == nil
+		defer conn.Close()
+		return conn.LocalAddr().String() != address // the system may choose that very port for the caller, who then hears himself
 	}, 60*time.Second, 20*time.Millisecond, "%s does not listen", cmd.Path)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,13 +15,22 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// FreeAddress returns an address of this machine on which nobody listens.
+// addressesGiven are those that FreeAddress has returned: the system may name one
+// again while what it was meant for has not begun to listen.
+var addressesGiven sync.Map
+
+// FreeAddress returns an address of this machine on which nobody listens, and
+// which it has returned to nobody else in this process.
 func FreeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer listener.Close() // held until the end, or the system would name it once more
+		if _, twice := addressesGiven.LoadOrStore(listener.Addr().String(), true); !twice {
+			return listener.Addr().String()
+		}
+	}
 }
 
 // Nginx starts a real nginx at the address, with what its server block shall hold.
