@@ -18,7 +18,7 @@ func TestIssuerWithPath(t *testing.T) {
 // Behind a proxy that hands on the issuer's path alone, another program answers at
 // the root, or nobody.
 func TestMetadataBelowTheIssuersPathOnly(t *testing.T) {
-	for _, root := range []http.HandlerFunc{http.NotFound, plain(200, "<html>"), plain(403, "<html>"), plain(401, ""), plain(400, ""), http.RedirectHandler("/login", 302).ServeHTTP} {
+	for _, root := range []http.HandlerFunc{http.NotFound, plain(200, "<html>"), plain(403, "<html>"), plain(401, ""), plain(400, ""), http.RedirectHandler("/login", http.StatusFound).ServeHTTP} {
 		e := newEndpoint(t)
 		e.metadata = func(w http.ResponseWriter, r *http.Request) {
 			if !strings.HasPrefix(r.URL.Path, "/tenant/.well-known/openid-configuration") {
