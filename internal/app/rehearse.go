@@ -43,8 +43,9 @@ type Rehearsal struct {
 
 // Rehearse reads, as far as the database can be read, what a start with this
 // configuration and catalogue would fail for, and changes nothing: a database
-// that refuses the connection or has no room for tables, a master key that does not belong to it, and
-// privileges that roles hold and the catalogue no longer has.
+// that refuses the connection or has no room for tables, a master key that does
+// not belong to it, and privileges that roles hold and the catalogue no longer
+// has.
 func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r Rehearsal) {
 	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
 		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {

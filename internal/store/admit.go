@@ -18,21 +18,37 @@ var ErrCrowded = fmt.Errorf("%w: too many requests wait for it, or it does not a
 // every query and every transaction does by itself. Who will wait for somebody
 // else's calls it first. The error is [ErrCrowded].
 func (s *Store) Admit(ctx context.Context) error {
-	if limits.IsOwn(ctx) || s.door.open(time.Now(), false) && limits.Await(ctx) {
+	if limits.IsOwn(ctx) || limits.Await(ctx) && s.door.open(time.Now()) {
 		return nil
 	}
 	return ErrCrowded
 }
 
+// pass is what a caller has already who waited before its call: it was admitted,
+// and may hold one of slots. Who waits without having been admitted would wait
+// with all others who come while the door seems open.
+type pass struct{ slots *limits.Slots[string] }
+
+type passKey struct{}
+
+// withPass returns a copy of ctx for calls of one that was admitted and, unless
+// slots is nil, holds one of them.
+func withPass(ctx context.Context, slots *limits.Slots[string]) context.Context {
+	return context.WithValue(ctx, passKey{}, pass{slots})
+}
+
 // call runs a query outside a transaction, or a whole transaction, when there is
 // a slot, unless its caller holds one; nil: it needs none.
 func (s *Store) call(ctx context.Context, what string, slots *limits.Slots[string], do func() error) (err error) {
-	if !limits.IsOwn(ctx) && !(limits.Await(ctx) && s.door.open(time.Now(), true)) {
-		return ErrCrowded
+	has, admitted := ctx.Value(passKey{}).(pass)
+	if !admitted {
+		if err := s.Admit(ctx); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	defer func() { s.cfg.observe(ctx, what, began, err) }()
-	if slots != nil && !holdsSlot(ctx, slots) {
+	if slots != nil && has.slots != slots {
 		key, privileged := limits.Caller(ctx)
 		if err := slots.Take(ctx, key, privileged); err != nil {
 			return classify("wait for a connection", err)
@@ -64,15 +80,15 @@ const (
 	lookEvery = 500 * time.Millisecond
 )
 
-// open reports whether a request may go on. If it goes in, it is the one that is
-// let through.
-func (d *door) open(now time.Time, in bool) bool {
+// open reports whether a request may go on. While the door is shut, it is the one
+// that is let through then.
+func (d *door) open(now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.shut && now.Before(d.lookAt) {
 		return false
 	}
-	if d.shut && in {
+	if d.shut {
 		d.lookAt = now.Add(lookEvery)
 	}
 	return true

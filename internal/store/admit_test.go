@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,7 +36,7 @@ func TestDoorIsShutWhileNothingIsAnswered(t *testing.T) {
 		}
 		let := func() (n int) {
 			for range 10 {
-				if d.open(time.Now(), true) {
+				if d.open(time.Now()) {
 					n++
 				}
 			}
@@ -56,9 +57,7 @@ func TestDoorIsShutWhileNothingIsAnswered(t *testing.T) {
 			call(5*time.Second, ErrUnavailable)
 		}
 		require.Equal(t, 1, let())
-		require.False(t, d.open(time.Now(), false))
 		time.Sleep(lookEvery)
-		require.True(t, d.open(time.Now(), false), "who only looks is not the one that is let through")
 		require.Equal(t, 1, let())
 		call(time.Millisecond, nil)
 		require.Equal(t, 10, let())
@@ -76,7 +75,7 @@ func TestDoorStaysOpenWhileSomebodyIsAnswered(t *testing.T) {
 				d.heard(now.Add(-queryTimeout), now.Add(time.Second), ErrUnavailable)
 			}
 			time.Sleep(time.Second)
-			require.True(t, d.open(time.Now(), true))
+			require.True(t, d.open(time.Now()))
 		}
 	})
 }
@@ -121,5 +120,37 @@ func TestRequestsAreAdmitted(t *testing.T) {
 		for _, err := range tries(ctx) {
 			require.NoError(t, err)
 		}
+	}
+}
+
+// While the door is shut, whoever waits before its call is one of those that are
+// let through now and then, too: else all who come would wait with it, each on a
+// place of the requests in work.
+func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
+	s := newShared(t)
+	require.NoError(t, s.store.inTurn.Take(t.Context(), "busy", false))
+	release, err := s.store.turns.take(t.Context(), Turn{})
+	require.NoError(t, err)
+	ctx, end := context.WithCancel(limits.WithPlace(t.Context(), stranger{"192.0.2.1", true}))
+	defer s.asked.Wait()
+	defer s.store.inTurn.Give()
+	defer release()
+	defer end()
+	for name, wait := range map[string]func() error{
+		"read":   func() error { _, err := s.Do(ctx, "key", s.read); return err },
+		"change": func() error { return s.store.Write(ctx, func(*Q) error { return nil }) },
+		"other":  func() error { return s.store.Admit(ctx) },
+	} {
+		s.store.door.shut, s.store.door.lookAt = true, time.Now()
+		began, refused := time.Now(), atomic.Int64{}
+		for range 10 {
+			s.asked.Go(func() {
+				if errors.Is(wait(), ErrCrowded) {
+					refused.Add(1)
+				}
+			})
+		}
+		let := func() int64 { return 1 + int64(time.Since(began)/lookEvery) }
+		require.Eventually(t, func() bool { return refused.Load() >= 10-let() }, 3*time.Second, time.Millisecond, "one waits: %s", name)
 	}
 }

@@ -50,7 +50,7 @@ func (s *Shared[K, T]) Do(ctx context.Context, key K, read func(context.Context)
 	taken, err := slots.TakeUnless(ctx, r.begun, caller, privileged)
 	if s.leave(key, r, taken) {
 		defer slots.Give()
-		return r.run(inSlot(context.WithoutCancel(ctx), slots), read)
+		return r.run(withPass(context.WithoutCancel(ctx), slots), read)
 	}
 	if taken {
 		slots.Give()
@@ -102,19 +102,4 @@ func (r *sharedRead[T]) run(ctx context.Context, read func(context.Context) (T, 
 	r.err = errNotRead
 	r.value, r.err = read(ctx)
 	return r.value, r.err
-}
-
-// slotKey is where a context keeps the slots of which its caller holds one.
-type slotKey struct{}
-
-// inSlot returns a copy of ctx for queries that run, one after another, in a slot
-// that their caller holds.
-func inSlot(ctx context.Context, slots *limits.Slots[string]) context.Context {
-	return context.WithValue(ctx, slotKey{}, slots)
-}
-
-// holdsSlot reports whether the caller of ctx holds one of the slots.
-func holdsSlot(ctx context.Context, slots *limits.Slots[string]) bool {
-	held, _ := ctx.Value(slotKey{}).(*limits.Slots[string])
-	return held == slots
 }

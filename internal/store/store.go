@@ -159,7 +159,7 @@ func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (writte
 		return nil, err
 	}
 	defer release()
-	err = s.transaction(ctx, s.write, CallChange, func(q *Q) error {
+	err = s.transaction(withPass(ctx, nil), s.write, CallChange, func(q *Q) error {
 		if err := q.lockChanges(ctx); err != nil {
 			return err
 		}
