@@ -20,6 +20,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
@@ -61,7 +62,7 @@ var metric = regexp.MustCompile(`\b(svcauth|process|go)_[a-z_]+`)
 
 // What alerts, dashboard and runbook ask for must be what a server offers.
 func TestEveryMetricThatIsAskedForExists(t *testing.T) {
-	ops := freeAddr(t)
+	ops := freeport.Address(t)
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	account := s.Account("ci", "clusters:view")
 	s.Token(account.ClientID, account.ClientSecret, "")

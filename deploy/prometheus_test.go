@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -23,7 +23,7 @@ import (
 // A real Prometheus scrapes a real server, as scrape.yaml says, evaluates every alert and answers what every panel of the dashboard asks.
 func TestPrometheusUnderstandsItAll(t *testing.T) {
 	needs.Service(t, "prometheus")
-	ops, web := freeAddr(t), freeAddr(t)
+	ops, web := freeport.Address(t), freeport.Address(t)
 	s := svctest.New(t, svctest.Options{Postgres: true, Redis: true, Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	startPrometheus(t, ops, web)
 	account := s.Account("ci", "clusters:view")
@@ -54,14 +54,6 @@ func TestPrometheusUnderstandsItAll(t *testing.T) {
 		}
 		return len(rules.Data.Groups) > 0
 	}, time.Minute, 200*time.Millisecond)
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // startPrometheus runs it on scrape.yaml, with the server's address for those of the file, and everything more often.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/tokensource"
@@ -21,7 +22,7 @@ import (
 // nginx with its default buffers: 8 KiB for a header line.
 func TestLargeCatalogBehindNginx(t *testing.T) {
 	needs.Service(t, "nginx")
-	address := svctest.FreeAddress(t)
+	address := freeport.Address(t)
 	catalog := "apis:\n  - audience: https://large.example\n    name: Large\n    description: D\n    privileges:\n"
 	var privileges []string
 	for i := range 500 {

@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 )
 
 // process is a server that runs as a program of its own.
@@ -36,7 +36,7 @@ type process struct {
 func serve(t *testing.T, command ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
-	p := &process{Cmd: exec.Command(command[0], command[1:]...), address: svctest.FreeAddress(t), ops: svctest.FreeAddress(t), ended: make(chan error, 1)}
+	p := &process{Cmd: exec.Command(command[0], command[1:]...), address: freeport.Address(t), ops: freeport.Address(t), ended: make(chan error, 1)}
 	p.Dir = dir
 	p.Env = append(os.Environ(), "SVCAUTH_ISSUER=http://"+p.address, "SVCAUTH_LISTEN="+p.address, "SVCAUTH_OPS_LISTEN="+p.ops,
 		"SVCAUTH_DATABASE_URL=sqlite://"+filepath.Join(dir, "db"), "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(dir, "key"))

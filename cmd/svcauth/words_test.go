@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"net"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 	"github.com/svcauth/svcauth/pkg/tokensource"
@@ -107,10 +108,7 @@ func follow(server *svctest.Server) word {
 
 // port: the number of a port that nobody listens on now, into the environment as PORT.
 func port(ts *testscript.TestScript, _ bool, _ []string) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	number, err := freeport.Port()
 	ts.Check(err)
-	_, number, err := net.SplitHostPort(listener.Addr().String())
-	ts.Check(err)
-	ts.Check(listener.Close())
-	ts.Setenv("PORT", number)
+	ts.Setenv("PORT", strconv.Itoa(number))
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 )
 
 func startNode(t *testing.T, f *front, environ ...string) string {
@@ -64,7 +64,7 @@ func serverDir(t *testing.T) string {
 }
 
 func startApache(t *testing.T, f *front) string {
-	dir, address := serverDir(t), svctest.FreeAddress(t)
+	dir, address := serverDir(t), freeport.Address(t)
 	ca := fill(t, f.caFile, filepath.Join(dir, "ca.pem"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("hello from Apache\n"), 0o644)) // as said
 	fragment := fill(t, "apache/svcauth.conf", filepath.Join(dir, "svcauth.conf"),
@@ -92,7 +92,7 @@ Include "`+fragment+`"
 }
 
 func startNginx(t *testing.T, f *front, checker string) string {
-	dir, address := serverDir(t), svctest.FreeAddress(t)
+	dir, address := serverDir(t), freeport.Address(t)
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello from the API\n")) }))
 	t.Cleanup(api.Close)
 	fragment := fill(t, "nginx/svcauth.conf", filepath.Join(dir, "svcauth.conf"),

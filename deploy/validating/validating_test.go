@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -150,7 +150,7 @@ func build(t *testing.T, directory string) string {
 
 // program starts a checker and gives its address once it answers.
 func (f *front) program(t *testing.T, environ []string, name string, args ...string) string {
-	address := svctest.FreeAddress(t)
+	address := freeport.Address(t)
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "ISSUER="+f.issuer, "AUDIENCE="+audience, "LISTEN="+address, "SSL_CERT_FILE="+f.caFile, "NODE_EXTRA_CA_CERTS="+f.caFile)
 	cmd.Env = append(cmd.Env, environ...)

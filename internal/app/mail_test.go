@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"mime"
 	"mime/quotedprintable"
-	"net"
 	"net/mail"
 	"net/url"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/smtptest"
 )
 
@@ -110,10 +110,7 @@ func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 }
 
 func TestMailServerThatIsNotThere(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := &smtptest.Server{Address: listener.Addr().String()}
-	require.NoError(t, listener.Close())
+	s := &smtptest.Server{Address: freeport.Address(t)}
 	problem := mailProblem(mailerTo(t, s, "smtp", io.Discard).send(t.Context(), access.Letter{To: "ann@example.com"}))
 	require.Contains(t, problem, "could not be reached")
 	require.NotContains(t, problem, s.Address, "no organization learns where the operator's mail server is")

@@ -3,7 +3,6 @@ package app_test
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
@@ -252,10 +252,7 @@ func newProcess(t *testing.T, database, redis string) *process {
 	p := &process{t: t, binary: filepath.Join(dir, "svcauth")}
 	out, err := exec.Command("go", "build", "-o", p.binary, "github.com/svcauth/svcauth/cmd/svcauth").CombinedOutput()
 	require.NoError(t, err, string(out))
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	p.address = free.Addr().String()
-	require.NoError(t, free.Close())
+	p.address = freeport.Address(t)
 	p.environ = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
 		"SVCAUTH_ISSUER=http://" + p.address, "SVCAUTH_LISTEN=" + p.address, "SVCAUTH_OPS_LISTEN="}
 	return p

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"encoding/hex"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -21,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -166,17 +166,14 @@ func TestATokenRequestIsTracedToRedis(t *testing.T) {
 
 // The metrics that the dashboard and the alerts stand on, from a server that has worked; promtool reads them as Prometheus would.
 func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	ops := free.Addr().String()
-	require.NoError(t, free.Close())
+	ops := freeport.Address(t)
 	s := svctest.New(t, svctest.Options{Redis: true, Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	account := s.Account("ci", "clusters:view")
 	token := s.Token(account.ClientID, account.ClientSecret, "")
 	require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
 	require.Equal(t, 401, s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(), url.Values{"grant_type": {"client_credentials"}}).Status)
 	disabled := true
-	_, err = s.App.Access.UpdateServiceAccount(s.System(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &disabled})
+	_, err := s.App.Access.UpdateServiceAccount(s.System(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &disabled})
 	require.NoError(t, err)
 
 	var text string

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,12 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 )
 
 // node is one svcauth process.
@@ -33,25 +33,9 @@ type node struct {
 	cmd     *exec.Cmd
 }
 
-// addressesGiven are those that freeAddr has returned: the system may name one
-// again as soon as nobody listens there, and a node does so only later.
-var addressesGiven sync.Map
-
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		if _, twice := addressesGiven.LoadOrStore(l.Addr().String(), true); !twice {
-			return l.Addr().String()
-		}
-	}
-}
-
 func newNode(t testing.TB, environ ...string) *node {
 	t.Helper()
-	n := &node{t: t, addr: freeAddr(t), ops: freeAddr(t), log: filepath.Join(t.TempDir(), "log")}
+	n := &node{t: t, addr: freeport.Address(t), ops: freeport.Address(t), log: filepath.Join(t.TempDir(), "log")}
 	n.client = pinnedTo(n)
 	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SVCAUTH_") }) // the server refuses what it does not know
 	n.environ = append(own, append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops, "SVCAUTH_SHUTDOWN_GRACE=10s")...)

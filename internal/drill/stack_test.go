@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 	"github.com/svcauth/svcauth/pkg/tokensource"
@@ -42,7 +43,7 @@ type stack struct {
 // newStack bootstraps the database by the program itself and starts count nodes.
 func newStack(t testing.TB, count int, database, redis string, environ ...string) *stack {
 	t.Helper()
-	s := &stack{t: t, issuer: "http://" + freeAddr(t)} // nobody listens there: clients reach the nodes by the front
+	s := &stack{t: t, issuer: "http://" + freeport.Address(t)} // nobody listens there: clients reach the nodes by the front
 	environ = append([]string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_ISSUER=" + s.issuer,
 		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key")}, environ...)
 	for range count {

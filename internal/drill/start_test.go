@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
@@ -19,7 +20,7 @@ import (
 func TestNodesStartAtOnceOnNothing(t *testing.T) {
 	database := pgtest.Start(t, pgtest.Config{}).NewDatabase()
 	environ := []string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redistest.URL(t), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key"),
-		"SVCAUTH_ISSUER=http://" + freeAddr(t)}
+		"SVCAUTH_ISSUER=http://" + freeport.Address(t)}
 	var nodes []*node
 	for range 4 {
 		n := newNode(t, environ...)

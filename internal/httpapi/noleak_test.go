@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/dbdump"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -29,10 +29,7 @@ type watched struct {
 }
 
 func newWatched(t *testing.T, database string, environ ...string) watched {
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	ops := free.Addr().String()
-	require.NoError(t, free.Close())
+	ops := freeport.Address(t)
 	w := watched{database: database, ops: ops}
 	w.protocol = newProtocol(t, svctest.Options{DatabaseURL: database, Environ: append([]string{"SVCAUTH_OPS_LISTEN=" + ops, "SVCAUTH_LOG_LEVEL=debug"}, environ...)})
 	return w

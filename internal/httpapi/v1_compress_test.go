@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -14,7 +15,7 @@ import (
 // changes what somebody else has changed meanwhile is refused all the same, and
 // who sends the weak tag back is told what is wrong with it.
 func TestChangesBehindACompressingProxy(t *testing.T) {
-	address := svctest.FreeAddress(t)
+	address := freeport.Address(t)
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=http://" + address}})
 	svctest.Nginx(t, address, "gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;\nlocation / { proxy_pass "+s.URL+"; }")
 	via := *s

@@ -5,33 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
-
-// addressesGiven are those that FreeAddress has returned: the system may name one
-// again while what it was meant for has not begun to listen.
-var addressesGiven sync.Map
-
-// FreeAddress returns an address of this machine on which nobody listens, and
-// which it has returned to nobody else in this process.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	for {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer listener.Close() // held until the end, or the system would name it once more
-		if _, twice := addressesGiven.LoadOrStore(listener.Addr().String(), true); !twice {
-			return listener.Addr().String()
-		}
-	}
-}
 
 // Nginx starts a real nginx at the address, with what its server block shall hold.
 // Otherwise it has its defaults. It skips the test where services are not wanted.
@@ -74,7 +56,7 @@ func Nginx(t testing.TB, address, block string) {
 func BelowPath(t testing.TB, path string, shortened bool, opts Options) *Server {
 	t.Helper()
 	needs.Service(t, "nginx")
-	address := FreeAddress(t)
+	address := freeport.Address(t)
 	opts.Environ = append(opts.Environ, "SVCAUTH_ISSUER=http://"+address+path)
 	s := New(t, opts)
 	target := s.URL

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
@@ -48,7 +49,7 @@ func startPgBouncer(database string, settings map[string]string) (through string
 	if err != nil {
 		return "", nil, err
 	}
-	port, err := freePort()
+	port, err := freeport.Port()
 	if err != nil {
 		return "", nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
@@ -51,7 +52,7 @@ func (s *Server) follow(primary *Server) (err error) {
 	if out, err := primary.client("pg_basebackup", "-D", s.data(), "-R", "-c", "fast", "-X", "stream").CombinedOutput(); err != nil {
 		return fmt.Errorf("pg_basebackup: %w: %s", err, tail(out))
 	}
-	if s.port, err = freePort(); err != nil {
+	if s.port, err = freeport.Port(); err != nil {
 		return err
 	}
 	conninfo := fmt.Sprintf("host=127.0.0.1 port=%d user=%s password=%s", primary.port, superuser, primary.password)

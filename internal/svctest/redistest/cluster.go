@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
@@ -111,7 +112,7 @@ func (c *Cluster) introduce(node *Server) {
 
 func (c *Cluster) startNode(args ...string) *Server {
 	c.t.Helper()
-	bus, err := freePort() // the usual one, port + 10000, may be beyond the last
+	bus, err := freeport.Port() // the usual one, port + 10000, may be beyond the last
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
@@ -54,7 +55,7 @@ func (s *Server) create() (*Server, error) {
 		if err = s.writeSentinelFile(); err != nil {
 			break
 		}
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = freeport.Port(); err != nil {
 			break
 		}
 		if err = s.start(); err == nil {
@@ -198,15 +199,6 @@ func (s *Server) mustRun() {
 	if s.running == nil {
 		s.t.Fatalf("Redis has been killed; call Start first")
 	}
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (s *Server) logTail() string {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
@@ -36,7 +37,7 @@ func StartTLS(t testing.TB) *TLS {
 	ca, caKey := s.certify(t, dir, "ca", nil, nil)
 	s.certify(t, dir, "redis", ca, caKey)
 	s.CAFile, s.CertFile, s.KeyFile = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "redis.pem"), filepath.Join(dir, "redis.key")
-	port, err := freePort()
+	port, err := freeport.Port()
 	if err != nil {
 		t.Fatal(err)
 	}
