@@ -80,7 +80,7 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 		"github.com/golang-jwt/jwt":      {"internal/keyring", "pkg/resourceserver", "internal/token", "deploy/validating/golang-jwt"},
 		"github.com/maypok86/otter":      {"internal/token"},
 		"github.com/alexedwards/scs":     {"internal/console"},
-		"github.com/knadh/koanf":         {"internal/config"},
+		"go.yaml.in/yaml":                {"internal/config"},
 		"github.com/spf13/cobra":         {"cmd/svcauth"},
 		"github.com/prometheus":          {"internal/telemetry"},
 		"github.com/hashicorp/terraform": {"internal/provider", "cmd/terraform-provider-svcauth"},

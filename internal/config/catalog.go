@@ -63,7 +63,7 @@ func LoadCatalog(file, issuer string) (Catalog, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(raw))
 	documents.KnownFields(true)
 	if err := documents.Decode(&parsed); err != nil && !errors.Is(err, io.EOF) {
-		return Catalog{}, Faults{yamlFault(name, err)}
+		return Catalog{}, Faults{*yamlFault(name, err)}
 	}
 	if err := documents.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return Catalog{}, Faults{{Source: name, Problem: "holds more than one YAML document (---); write one"}}
@@ -159,7 +159,7 @@ func (c *catalogChecker) text(node *yaml.Node, key string, low, high int) string
 		c.fault(node, key, "is missing or not a text; put it between quotes")
 		return ""
 	}
-	if _, err := decodeString(node.Value); err != nil {
+	if _, err := decodeText(node.Value); err != nil {
 		c.fault(node, key, "%v", err)
 		return ""
 	}

@@ -4,48 +4,45 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// decodeValue turns a value of the file, or the text of a variable, into the type of its field. Types are not guessed: a number
-// is no text, and a text no number, save in the environment, where all is text. Errors never quote a value that may be secret.
-func decodeValue(t reflect.Type, value any, fromEnv bool) (reflect.Value, error) {
-	out := reflect.New(t).Elem()
-	switch t {
-	case reflect.TypeFor[time.Duration]():
-		d, err := decodeDuration(value)
-		out.SetInt(int64(d))
-		return out, err
-	case reflect.TypeFor[[]netip.Prefix]():
-		list, err := decodePrefixes(value)
-		out.Set(reflect.ValueOf(list))
-		return out, err
-	case reflect.TypeFor[[]string]():
-		list, err := decodeList(value)
-		out.Set(reflect.ValueOf(list))
-		return out, err
+// decode writes a value of the file, or the text of a variable, to the field
+// that into points to. Types are not guessed: a number is no text and a text no
+// number, save in the environment, where all is text. Its errors never quote a
+// value that may be secret.
+func decode(into, value any, fromEnv bool) (err error) {
+	switch into := into.(type) {
+	case *string:
+		*into, err = decodeText(value)
+	case *Secret:
+		*into, err = decodeAs[Secret](value)
+	case *URL:
+		*into, err = decodeAs[URL](value)
+	case *bool:
+		*into, err = decodeBool(value, fromEnv)
+	case *int:
+		*into, err = decodeInt(value, fromEnv)
+	case *time.Duration:
+		*into, err = decodeDuration(value)
+	case *[]string:
+		*into, err = decodeList(value)
+	case *[]netip.Prefix:
+		*into, err = decodePrefixes(value)
+	default:
+		err = fmt.Errorf("has a type that the program can't read: %T", into) // a programmer's mistake
 	}
-	switch t.Kind() {
-	case reflect.String:
-		s, err := decodeString(value)
-		out.SetString(s)
-		return out, err
-	case reflect.Bool:
-		b, err := decodeBool(value, fromEnv)
-		out.SetBool(b)
-		return out, err
-	case reflect.Int:
-		n, err := decodeInt(value, fromEnv)
-		out.SetInt(int64(n))
-		return out, err
-	}
-	return out, fmt.Errorf("has a type that the program can't read: %s", t) // a programmer's mistake
+	return err
 }
 
-func decodeString(value any) (string, error) {
+func decodeAs[T ~string](value any) (T, error) {
+	text, err := decodeText(value)
+	return T(text), err
+}
+
+func decodeText(value any) (string, error) {
 	switch v := value.(type) {
 	case nil:
 		return "", nil
@@ -93,7 +90,7 @@ func decodeDuration(value any) (time.Duration, error) {
 	return 0, fmt.Errorf("expected a duration with its unit, such as 500ms, 30s, 5m or 12h, got %s", kindOf(value))
 }
 
-// decodeList takes a YAML list of texts, or a text with commas.
+// decodeList takes a list of texts, or one text with commas.
 func decodeList(value any) ([]string, error) {
 	var list []string
 	switch v := value.(type) {
@@ -109,7 +106,8 @@ func decodeList(value any) ([]string, error) {
 		for i, item := range v {
 			s, ok := item.(string)
 			if !ok {
-				return nil, fmt.Errorf("expected a list of texts, but entry %d is %s; put it between quotes", i+1, kindOf(item))
+				return nil, fmt.Errorf("expected a list of texts, but entry %d is %s; put it between quotes",
+					i+1, kindOf(item))
 			}
 			list = append(list, s)
 		}
@@ -120,7 +118,7 @@ func decodeList(value any) ([]string, error) {
 		return nil, fmt.Errorf("has %d entries; at most 100 are taken", len(list))
 	}
 	for i, item := range list {
-		if _, err := decodeString(item); err != nil {
+		if _, err := decodeText(item); err != nil {
 			return nil, fmt.Errorf("entry %d %w", i+1, err)
 		}
 		if item == "" {
@@ -142,14 +140,16 @@ func decodePrefixes(value any) ([]netip.Prefix, error) {
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s is not a network; expected one such as 10.0.0.0/8 or 2001:db8::/32, or an address", quoteName(item))
+			return nil, fmt.Errorf("%s is not a network; expected one such as 10.0.0.0/8 or 2001:db8::/32, or an address",
+				quoteName(item))
 		}
 		out = append(out, prefix.Masked())
 	}
 	return out, nil
 }
 
-// kindOf names a value for a message. Only texts are quoted, and only the decoders of types that hold no secret come here with one.
+// kindOf names a value for a message. It quotes texts, so no decoder of a type
+// that may hold a secret calls it with one.
 func kindOf(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -169,7 +169,7 @@ func kindOf(value any) string {
 		return "a date"
 	case []any:
 		return "a list"
-	case map[string]any:
+	case map[string]any, map[any]any:
 		return "a section"
 	}
 	return "something else"

@@ -8,19 +8,22 @@ import (
 	"time"
 )
 
-// Entry is one effective value, as text, and where it came from. Secrets are redacted.
+// Entry is one effective value as text, and where it came from. Secrets are
+// redacted.
 type Entry struct {
 	Key    string `json:"key"`
 	Value  string `json:"value"`
 	Source string `json:"source"` // "default", "file:line", or an environment variable's name
 }
 
-// Describe lists every key with its effective value and its source, in the order of the sample file.
+// Describe returns every key with its effective value and its source, in the
+// order of the sample file.
 func (c Config) Describe() []Entry {
 	fields := reflect.ValueOf(c)
 	var out []Entry
 	for _, leaf := range leaves() {
-		out = append(out, Entry{Key: leaf.key, Value: show(fields.FieldByIndex(leaf.index).Interface()), Source: c.sources[leaf.key]})
+		value := show(fields.FieldByIndex(leaf.index).Interface())
+		out = append(out, Entry{Key: leaf.key, Value: value, Source: c.sources[leaf.key]})
 	}
 	return out
 }
@@ -41,7 +44,7 @@ func show(value any) string {
 	return fmt.Sprint(value) // Secret and URL redact themselves
 }
 
-// showDuration writes 1h for 1h0m0s.
+// showDuration returns 1h for 1h0m0s.
 func showDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// Fault is one thing that is wrong with the configuration. It never holds a secret value.
+// Fault is one thing that is wrong with the configuration. It never holds a
+// secret value.
 type Fault struct {
 	Source  string // "file:line", an environment variable's name, or "default"
-	Key     string // such as "token.ttl"; empty where no single key is to blame
+	Key     string // such as "token.ttl"; empty if no single key is to blame
 	Problem string // what was wrong, what is expected, what to do
 }
 
-// String is the fault as one line.
+// String returns the fault as one line.
 func (f Fault) String() string {
 	var b strings.Builder
 	if f.Source != "" {
@@ -24,10 +25,11 @@ func (f Fault) String() string {
 	return b.String() + f.Problem
 }
 
-// Faults is the error of [Load] and [LoadCatalog]: everything that is wrong, one line each.
+// Faults is the error of [Load] and [LoadCatalog]: everything that is wrong, one
+// line each.
 type Faults []Fault
 
-// Error gives one line for each fault.
+// Error returns one line for each fault.
 func (f Faults) Error() string {
 	lines := make([]string, len(f))
 	for i, one := range f {

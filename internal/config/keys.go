@@ -2,18 +2,19 @@ package config
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
 // leaf is one key and the field that it fills.
 type leaf struct {
-	key    string // "token.ttl"
-	env    string // "SVCAUTH_TOKEN_TTL"
-	index  []int  // of the field in Config
-	target reflect.Type
+	key   string // "token.ttl"
+	env   string // "SVCAUTH_TOKEN_TTL"
+	index []int  // of the field in Config
 }
 
-// leaves lists every key in the order of the struct, which is that of the sample file.
+// leaves returns every key in the order of the struct, which is that of the
+// sample file.
 func leaves() []leaf { return leavesOf(reflect.TypeFor[Config](), "", nil) }
 
 func leavesOf(t reflect.Type, prefix string, index []int) (out []leaf) {
@@ -22,12 +23,12 @@ func leavesOf(t reflect.Type, prefix string, index []int) (out []leaf) {
 		if !field.IsExported() {
 			continue
 		}
-		key, at := prefix+field.Tag.Get("koanf"), append(append([]int(nil), index...), i)
+		key, at := prefix+field.Tag.Get("key"), append(slices.Clone(index), i)
 		if field.Type.Kind() == reflect.Struct {
 			out = append(out, leavesOf(field.Type, key+".", at)...)
 			continue
 		}
-		out = append(out, leaf{key: key, env: envName(key), index: at, target: field.Type})
+		out = append(out, leaf{key: key, env: envName(key), index: at})
 	}
 	return out
 }
@@ -36,7 +37,8 @@ func envName(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// didYouMean returns "; did you mean X?" for the nearest known name, or nothing where none is near.
+// didYouMean returns "; did you mean X?" for the nearest known name, or "" if none
+// is near.
 func didYouMean(got string, known []string) string {
 	best, near := "", 1+min(3, len(got)/3)
 	for _, k := range known {
@@ -59,7 +61,8 @@ func didYouMean(got string, known []string) string {
 	return "; did you mean " + best + "?"
 }
 
-// distance is Levenshtein's, over bytes. Names longer than any key are far from all of them.
+// distance is Levenshtein's, over bytes. Names longer than any key are far from
+// all of them.
 func distance(a, b string) int {
 	if len(a) > 100 || len(b) > 100 {
 		return 100

@@ -5,11 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
-
-	"github.com/knadh/koanf/v2"
 
 	defaults "github.com/svcauth/svcauth/config"
 )
@@ -21,20 +20,24 @@ const (
 	sourceDefault = "default"
 )
 
-// LoadOptions says where to read from.
+// LoadOptions names what [Load] reads.
 type LoadOptions struct {
-	File    string   // of --config; empty: SVCAUTH_CONFIG of Environ; empty too: no file
-	Environ []string // as of os.Environ; nil: none
+	// File is the value of --config. If it is empty, SVCAUTH_CONFIG of Environ
+	// names the file, and if that is empty too there is none.
+	File string
 
-	// Check asks those who will use the values what they would refuse of them. It
-	// calls refuse for each key; a nil error refuses nothing. nil: nobody is asked.
+	Environ []string // as from os.Environ
+
+	// Check asks those who will use the values what they would refuse of them.
+	// It calls refuse for each key; a nil error refuses nothing. Nil asks nobody.
 	Check func(cfg Config, refuse func(key string, err error))
 }
 
-// Load reads the embedded defaults, then the file, then the environment, each over the one before, and checks the whole.
-// The error is [Faults]: everything that is wrong at once, each with its source.
+// Load reads the embedded defaults, then the file, then the environment, each
+// over the one before, and checks the whole. Its error is [Faults]: everything
+// that is wrong at once, each with its source.
 func Load(opts LoadOptions) (Config, error) {
-	l := loader{all: koanf.New("."), leaves: leaves(), sources: map[string]string{}}
+	l := loader{leaves: leaves(), values: map[string]any{}, sources: map[string]string{}}
 	l.addFile("svcauth.yaml", defaults.Defaults, func(int) string { return sourceDefault })
 	env, file := environ(opts.Environ), opts.File
 	if file == "" {
@@ -56,10 +59,20 @@ func Load(opts LoadOptions) (Config, error) {
 	return cfg, l.faults.orNil()
 }
 
-// refuse adds what the user of a value says of it, unless the key has a fault
+// loader collects the layers, where each value came from, and what is wrong.
+type loader struct {
+	leaves  []leaf
+	values  map[string]any // by key, as the file or the environment has them
+	sources map[string]string
+	faults  Faults
+	broken  map[string]bool // keys whose value could not be decoded: not checked further
+}
+
+// refuse adds what the user of a value objects to, unless the key has a fault
 // already.
 func (l *loader) refuse(key string, err error) {
-	if err == nil || l.broken[key] || slices.ContainsFunc(l.faults, func(f Fault) bool { return f.Key == key }) {
+	faulty := func(f Fault) bool { return f.Key == key }
+	if err == nil || l.broken[key] || slices.ContainsFunc(l.faults, faulty) {
 		return
 	}
 	var several Faults
@@ -70,38 +83,20 @@ func (l *loader) refuse(key string, err error) {
 	l.faults.add(l.sources[key], key, "%v", err)
 }
 
-// loader collects the layers, where each value came from, and what is wrong.
-type loader struct {
-	all     *koanf.Koanf
-	leaves  []leaf
-	sources map[string]string
-	faults  Faults
-	broken  map[string]bool // keys whose value could not be decoded: not checked further
-}
-
-// addFile lays a YAML file over what is there. source gives the name of a line.
+// addFile lays a YAML file over what is there. source names a line of it.
 func (l *loader) addFile(name string, raw []byte, source func(line int) string) {
-	layer, lines, err := parseYAML(name, raw)
-	if err != nil {
-		var fault Fault
-		if errors.As(err, &fault) {
-			l.faults = append(l.faults, fault)
-		} else {
-			l.faults.add(name, "", "%v", err)
-		}
+	file, fault := parseYAML(name, raw)
+	if fault != nil {
+		l.faults = append(l.faults, *fault)
 		return
 	}
-	known := map[string]bool{}
-	for _, leaf := range l.leaves {
-		known[leaf.key] = true
-	}
-	for _, key := range layer.Keys() {
-		value, from := layer.Get(key), source(lines.of(key))
+	for _, key := range slices.Sorted(maps.Keys(file.values)) {
+		value, from := file.values[key], source(file.lineOf(key))
 		switch {
-		case known[key]:
+		case slices.ContainsFunc(l.leaves, func(leaf leaf) bool { return leaf.key == key }):
 			l.set(key, value, from)
-		case l.isSection(key):
-			if !emptyValue(value) {
+		case l.firstOf(key) != "":
+			if !emptySection(value) {
 				l.faults.add(from, key, "is a section and takes no value of its own; write its keys below it, such as %s", l.firstOf(key))
 			}
 		default:
@@ -111,21 +106,10 @@ func (l *loader) addFile(name string, raw []byte, source func(line int) string) 
 }
 
 func (l *loader) set(key string, value any, source string) {
-	if err := l.all.Set(key, value); err != nil {
-		l.faults.add(source, key, "%v", err)
-		return
-	}
-	l.sources[key] = source
+	l.values[key], l.sources[key] = value, source
 }
 
-// emptyValue is what a section whose keys are all commented out looks like.
-func emptyValue(v any) bool {
-	m, isMap := v.(map[string]any)
-	return v == nil || isMap && len(m) == 0
-}
-
-func (l *loader) isSection(key string) bool { return l.firstOf(key) != "" }
-
+// firstOf returns the first key of a section, or "" if there is no such section.
 func (l *loader) firstOf(section string) string {
 	for _, leaf := range l.leaves {
 		if strings.HasPrefix(leaf.key, section+".") {
@@ -146,38 +130,38 @@ func (l *loader) hint(key string) string {
 	return didYouMean(key, names)
 }
 
-// decode fills the struct. A value that can't be decoded is a fault, and its key is left at its zero value.
+// decode fills the struct. A value that can't be decoded is a fault, and its
+// field stays at its zero value.
 func (l *loader) decode() (cfg Config) {
 	l.broken = map[string]bool{}
 	cfg.sources = l.sources
 	fields := reflect.ValueOf(&cfg).Elem()
 	for _, leaf := range l.leaves {
 		source, given := l.sources[leaf.key]
-		if !given { // only where the embedded file and the struct disagree, which a test forbids
+		if !given { // the embedded file and the struct disagree, which a test forbids
 			l.faults.add("", leaf.key, "has no default")
 			continue
 		}
-		decoded, err := decodeValue(leaf.target, l.all.Get(leaf.key), source == leaf.env)
-		if err != nil {
+		field := fields.FieldByIndex(leaf.index).Addr().Interface()
+		if err := decode(field, l.values[leaf.key], source == leaf.env); err != nil {
 			l.broken[leaf.key] = true
 			l.faults.add(source, leaf.key, "%v", err)
-			continue
 		}
-		fields.FieldByIndex(leaf.index).Set(decoded)
 	}
 	return cfg
 }
 
-// readBounded reads a regular file of at most 1 MiB. Its errors do not repeat the name.
+// readBounded reads a regular file of at most 1 MiB. Its errors do not repeat
+// the name.
 func readBounded(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
 	defer f.Close()
 	raw, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {
-		return nil, reason(err)
+		return nil, withoutPath(err)
 	}
 	if len(raw) > maxFileBytes {
 		return nil, fmt.Errorf("it is larger than %d bytes", maxFileBytes)
@@ -185,8 +169,9 @@ func readBounded(name string) ([]byte, error) {
 	return raw, nil
 }
 
-// reason is an error of the file system without the path, which the fault names already.
-func reason(err error) error {
+// withoutPath takes from an error of the file system the path, which the fault
+// names already.
+func withoutPath(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
 		return path.Err

@@ -109,6 +109,15 @@ func TestOrderOfSources(t *testing.T) {
 	require.Equal(t, "10.0.0.0/8,192.0.2.7/32", values["trusted_proxies"].Value)
 }
 
+func TestAliasesAndMergesAreResolved(t *testing.T) {
+	file := write(t, "redis: &trust\n  ca_file: a.pem\notlp:\n  <<: *trust\n  endpoint: https://otel.example\n")
+	cfg, err := Load(LoadOptions{File: file})
+	require.NoError(t, err)
+	require.Equal(t, "a.pem", cfg.OTLP.CAFile)
+	require.Equal(t, "https://otel.example", cfg.OTLP.Endpoint)
+	require.Equal(t, file+":3", cfg.sources["otlp.ca_file"], "the line of its section")
+}
+
 func TestFlagWinsOverVariable(t *testing.T) {
 	cfg, err := Load(LoadOptions{File: write(t, "log: {level: debug}"), Environ: []string{"SVCAUTH_CONFIG=/nowhere"}})
 	require.NoError(t, err)
@@ -144,6 +153,7 @@ func TestFileThatCannotBeRead(t *testing.T) {
 		"a: 1\n---\nb: 1\n":                  "more than one YAML document",
 		"issuer: {deep: 1}\n":                `unknown key "issuer.deep"; issuer takes a value, not a section`,
 		"ttl: 1h\n":                          "did you mean token.ttl?",
+		"tls: {1: x}\n":                      `:1: unknown key "tls.1"`,
 		strings.Repeat("#", maxFileBytes+10): "larger than",
 	} {
 		require.Contains(t, faults(t, LoadOptions{File: write(t, text)}).Error(), want, text[:min(20, len(text))])
@@ -199,10 +209,12 @@ func TestURLRedaction(t *testing.T) {
 }
 
 func TestEveryLeafTypeIsDecoded(t *testing.T) {
+	fields := reflect.ValueOf(&Config{}).Elem()
 	for _, leaf := range leaves() {
-		_, err := decodeValue(leaf.target, struct{}{}, false)
+		field := fields.FieldByIndex(leaf.index)
+		err := decode(field.Addr().Interface(), struct{}{}, false)
 		require.Error(t, err, leaf.key)
 		require.NotContains(t, err.Error(), "the program can't read", leaf.key)
-		require.NotEqual(t, reflect.Struct, leaf.target.Kind())
+		require.NotEqual(t, reflect.Struct, field.Kind())
 	}
 }

@@ -88,9 +88,12 @@ func (c checker) outside(cfg *Config) {
 		c.secureURL(cfg.OIDC.Issuer, "oidc.issuer") // compared as it is, a slash at its end too
 		c.that(cfg.OIDC.ClientID != "", "oidc.client_id", "is empty, but oidc.issuer is set; give the client id that the provider knows")
 	} else {
-		for _, key := range []string{"oidc.client_id", "oidc.client_secret_file", "oidc.ca_file"} {
-			c.that(c.all.String(key) == "" || c.broken["oidc.issuer"], key, "is set, but oidc.issuer is empty; set it, or take this away")
+		alone := func(value, key string) {
+			c.that(value == "" || c.broken["oidc.issuer"], key, "is set, but oidc.issuer is empty; set it, or take this away")
 		}
+		alone(cfg.OIDC.ClientID, "oidc.client_id")
+		alone(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
+		alone(cfg.OIDC.CAFile, "oidc.ca_file")
 	}
 	c.private(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
 	if cfg.OTLP.Endpoint != "" {
