@@ -21,9 +21,10 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/console"
+	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/httpapi"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
@@ -72,9 +73,9 @@ type App struct {
 	writes      *writeHealth
 	audit       *audit.Log
 	mailer      *mailer // nil where no mail is sent
-	follower    *changes.Follower
+	follower    *changelog.Follower
 	revocations *resourceserver.RevocationSet
-	feed        *changes.Feed
+	feed        *feed.Feed
 	face        *httpapi.Server
 	handler     http.Handler // of face
 	closers     []func() error
@@ -161,7 +162,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	}
 	revocations := resourceserver.NewRevocationSet()
 	a.revocations = revocations
-	a.follower = changes.New(changes.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger,
+	a.follower = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger,
 		OnEnforced: a.metrics.RevocationPropagated,
 		OnEntries: func(entries []store.Change) {
 			a.Token.Entries(entries)
@@ -177,7 +178,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 				a.logger.Error("the signing keys changed and could not be read", "error", err)
 			}
 		}})
-	a.feed = changes.NewFeed(changes.FeedConfig{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
+	a.feed = feed.New(feed.Config{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers,
 		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
@@ -198,10 +199,10 @@ func (a *App) wire(master, previous []byte) (err error) {
 func (a *App) wireHTTP() error {
 	enforced := func(ctx context.Context, wait time.Duration) svcauth.Enforcement {
 		actor, _ := access.ActorFrom(ctx)
-		return a.feed.Enforced(ctx, changes.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
+		return a.feed.Enforced(ctx, feed.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
 	}
 	servers := func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
-		return a.feed.ResourceServers(changes.Scope{OrgID: orgID, Operator: operator})
+		return a.feed.ResourceServers(feed.Scope{OrgID: orgID, Operator: operator})
 	}
 	callers := limits.NewCallers(limits.CallersBound{PerSecond: a.cfg.Limits.ManagementPerSecond, InWork: max(8, a.cfg.Limits.MaxInflight/100), Organization: 4})
 	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,

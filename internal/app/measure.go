@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/feed"
 )
 
 // How often is measured what only time changes, and what costs a query over all secrets; and what 'soon' and 'in use' mean of a secret.
@@ -36,7 +36,7 @@ func (a *App) measure(ctx context.Context) error {
 			a.metrics.KeyAge(k.State, k.Age)
 		}
 		var lag int64
-		for _, r := range a.feed.ResourceServers(changes.Scope{Operator: true}) {
+		for _, r := range a.feed.ResourceServers(feed.Scope{Operator: true}) {
 			lag = max(lag, r.LagMS)
 		}
 		a.metrics.FeedLag(time.Duration(lag) * time.Millisecond)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -23,7 +23,7 @@ type feedPage struct {
 	Cursor      string            // empty: not said
 	Snapshot    bool              // begins anew: what was held before may be forgotten once More is not set
 	More        bool              // not all: the rest follows, or is had with since=cursor
-	Revocations []json.RawMessage // as in [changes.Page]
+	Revocations []json.RawMessage // as in [feed.Page]
 }
 
 // appendJSON appends the page in its form on the wire. The entries are JSON
@@ -79,7 +79,7 @@ func (s *Server) revocations(c *gin.Context) {
 }
 
 // poll serves the feed as JSON: what came after a cursor.
-func (s *Server) poll(c *gin.Context, who changes.Identity, since int64) {
+func (s *Server) poll(c *gin.Context, who feed.Identity, since int64) {
 	leave, err := s.cfg.Feed.Poll(who.Scope)
 	if err != nil {
 		s.refuse(c, who.ClientID, crowded())
@@ -88,7 +88,7 @@ func (s *Server) poll(c *gin.Context, who changes.Identity, since int64) {
 	defer leave()
 	giveBack(c) // those who wait for their turn to read must not hold the places of all other requests
 	from, head, err := s.cfg.Feed.Begin(contextOf(c), since)
-	var page changes.Page
+	var page feed.Page
 	if err == nil {
 		page, err = s.cfg.Feed.Page(contextOf(c), who.Scope, from, head)
 	}
@@ -113,7 +113,7 @@ func unreadable(cause error) *token.Error {
 // follower authenticates who follows the feed, within the bounds on callers,
 // and returns its token too. What is too much is refused before anything is
 // read of it, or for it.
-func (s *Server) follower(c *gin.Context, callersOf func(changes.Scope) *limits.Callers) (asker token.Asker, text string, refusal *token.Error) {
+func (s *Server) follower(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Asker, text string, refusal *token.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
@@ -142,13 +142,13 @@ func (s *Server) follower(c *gin.Context, callersOf func(changes.Scope) *limits.
 	return asker, text, refusal
 }
 
-func scopeOf(asker token.Asker) changes.Scope {
-	return changes.Scope{OrgID: asker.OrgID, Operator: asker.Operator}
+func scopeOf(asker token.Asker) feed.Scope {
+	return feed.Scope{OrgID: asker.OrgID, Operator: asker.Operator}
 }
 
 // identify reads what a resource server says of itself. It is shown to people and otherwise not relied on.
-func identify(h http.Header, asker token.Asker) changes.Identity {
-	return changes.Identity{Scope: scopeOf(asker), ClientID: asker.ClientID,
+func identify(h http.Header, asker token.Asker) feed.Identity {
+	return feed.Identity{Scope: scopeOf(asker), ClientID: asker.ClientID,
 		Name: label(h.Get("Svcauth-Resource-Server"), 128), Audience: label(h.Get("Svcauth-Audience"), 256), Instance: label(h.Get("Svcauth-Instance"), 64)}
 }
 
@@ -188,9 +188,9 @@ func (s *Server) acknowledge(c *gin.Context) {
 	who := identify(http.Header{}, asker)
 	who.Name, who.Audience, who.Instance = label(ack.Name, 128), label(ack.Audience, 256), label(ack.Instance, 64)
 	switch err := s.cfg.Feed.Ack(contextOf(c), who, cursor); {
-	case errors.Is(err, changes.ErrAhead):
+	case errors.Is(err, feed.ErrAhead):
 		s.refuse(c, asker.ClientID, badRequest("the cursor is ahead of the feed: send one that the feed gave"))
-	case errors.Is(err, changes.ErrFull):
+	case errors.Is(err, feed.ErrFull):
 		s.refuse(c, asker.ClientID, full())
 	case err != nil:
 		s.refuse(c, asker.ClientID, unreadable(err))

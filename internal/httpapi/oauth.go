@@ -15,7 +15,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -224,7 +224,7 @@ func (s *Server) revoke(c *gin.Context) {
 		return
 	}
 	giveBack(c)
-	body, _ := json.Marshal(s.cfg.Feed.Enforced(c.Request.Context(), changes.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
+	body, _ := json.Marshal(s.cfg.Feed.Enforced(c.Request.Context(), feed.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
 	writeJSON(c, http.StatusOK, body)
 }
 

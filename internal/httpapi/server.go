@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/svcauth/svcauth/internal/access"
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/token"
@@ -32,7 +32,7 @@ type Config struct {
 	Token  *token.Service
 	Access *access.Service
 	JWKS   func() (body []byte, etag string)
-	Feed   *changes.Feed
+	Feed   *feed.Feed
 	// Ready says whether known clients get tokens, and of each dependency why
 	// which of its operations fails; nil for one that succeeds.
 	Ready  func(context.Context) (serves bool, states map[string]map[string]error)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/token"
 )
@@ -21,7 +21,7 @@ const writeWithin = 10 * time.Second
 // stream serves the feed as server-sent events. Without Last-Event-ID, or with one that is not of this log, it begins with a snapshot: events that each
 // hold a part, all but the last with "more", and only the last with an id, so that a snapshot that was cut off is begun anew. With a Last-Event-ID it begins with
 // what came after it. Then follow the revocations as they happen, and a sign of life every few seconds.
-func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
+func (s *Server) stream(c *gin.Context, who feed.Identity, text string) {
 	ctx := contextOf(c)
 	cursor, err := strconv.ParseInt(c.GetHeader("Last-Event-ID"), 10, 64)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Server) stream(c *gin.Context, who changes.Identity, text string) {
 	c.Set("answered", time.Now())
 	f := following{s: s, place: place, text: text, w: w}
 	why = f.run(ctx, from, head)
-	if why == changes.EndReset && place.Last != nil {
+	if why == feed.EndReset && place.Last != nil {
 		_ = w.write(place.Last)
 	}
 	end := token.Error{Reason: "stream_" + why}
@@ -84,7 +84,7 @@ func (w *eventWriter) write(chunks ...[]byte) error {
 // following is one stream at work.
 type following struct {
 	s     *Server
-	place *changes.Stream
+	place *feed.Stream
 	text  string // the token that opened it
 	w     *eventWriter
 }
@@ -184,7 +184,7 @@ func (f *following) broken(err error) string {
 	default:
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return changes.EndSlow
+		return feed.EndSlow
 	}
 	return "gone"
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
@@ -54,7 +54,7 @@ func newGuesses(t *testing.T) *guesses {
 	shared, err := cache.New(cache.Config{WrongPerClient: 1000, WrongPerAddress: 1000})
 	require.NoError(t, err)
 	revocations := resourceserver.NewRevocationSet()
-	follower := changes.New(changes.Config{Store: db, Cache: shared, Revocations: revocations, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	follower := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: revocations, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, follower.Load(t.Context()))
 	g.Service, err = New(Config{Store: db, Keyring: keys, Cache: shared, Follower: follower, Revocations: revocations, Issuer: "https://issuer.example",
 		TTL: time.Hour, ServeStale: time.Hour, Clients: 100, Clock: clock, Logger: slog.New(slog.DiscardHandler)})

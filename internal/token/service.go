@@ -20,7 +20,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
@@ -33,7 +33,7 @@ type Config struct {
 	Audit       *audit.Log // takes wrong secrets; nil: nobody is told of them
 	Keyring     *keyring.Keyring
 	Cache       *cache.Cache
-	Follower    *changes.Follower
+	Follower    *changelog.Follower
 	Revocations *resourceserver.RevocationSet
 
 	Issuer       string

@@ -1,4 +1,4 @@
-package changes_test
+package changelog_test
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -22,7 +22,7 @@ import (
 
 // node is one follower with a database connection of its own.
 type node struct {
-	*changes.Follower
+	*changelog.Follower
 	db      *store.Store
 	revoked *resourceserver.RevocationSet
 
@@ -48,7 +48,7 @@ func newNode(t *testing.T, path string, shared *cache.Cache) *node {
 			*into = append(*into, entries...)
 		}
 	}
-	n.Follower = changes.New(changes.Config{Store: n.db, Cache: shared, Revocations: n.revoked, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
+	n.Follower = changelog.New(changelog.Config{Store: n.db, Cache: shared, Revocations: n.revoked, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
 		OnEntries: take(&n.entries), OnAhead: take(&n.ahead)})
 	require.NoError(t, n.Load(t.Context()))
 	return n

@@ -1,4 +1,12 @@
-package changes
+// Package feed hands revocations to the resource servers that subscribe to them:
+// as a stream or in pages. It keeps their receipts, so that whoever has revoked
+// something can wait until it is enforced everywhere.
+//
+// It owns: who may see which entries, what is kept in memory for streams, the
+// bounds on streams and polls, and the receipts of all nodes.
+// It refuses to know: HTTP, why something was revoked, and how the change log is
+// read.
+package feed
 
 import (
 	"context"
@@ -10,6 +18,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 )
@@ -39,9 +48,9 @@ func (s Scope) served() []string {
 	return []string{"", s.OrgID}
 }
 
-// FeedConfig is what a Feed stands on.
-type FeedConfig struct {
-	Follower *Follower
+// Config is what a Feed stands on.
+type Config struct {
+	Follower *changelog.Follower
 	Store    *store.Store
 	Cache    *cache.Cache
 	Issuer   string // tells this installation from another one that uses the same Redis
@@ -65,7 +74,7 @@ const (
 // Feed hands the revocations that this node applies to those who follow them, and knows who enforces what. Entries and Reset belong into the
 // follower's OnEntries and OnReset.
 type Feed struct {
-	cfg      FeedConfig
+	cfg      Config
 	wake     chan struct{}
 	places   places // streams
 	polls    places
@@ -99,8 +108,8 @@ type recent struct {
 	entry json.RawMessage // the part of event that is the entry
 }
 
-// NewFeed makes a feed. It serves nothing before the follower has loaded.
-func NewFeed(cfg FeedConfig) *Feed {
+// New makes a feed. It serves nothing before the follower has loaded.
+func New(cfg Config) *Feed {
 	if cfg.Heartbeat <= 0 {
 		cfg.Heartbeat = 3 * time.Second
 	}
@@ -127,7 +136,7 @@ func (f *Feed) Entries(entries []store.Change) {
 		if c.Kind != store.ChangeRevocation {
 			continue
 		}
-		if _, err := Revocation(c); err != nil {
+		if _, err := changelog.Revocation(c); err != nil {
 			continue // the follower has said so
 		}
 		event := event(c)

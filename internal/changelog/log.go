@@ -1,11 +1,11 @@
-// Package changes follows the change log: it applies each entry once and in order to what this node remembers (the set of revocations, cached
+// Package changelog follows the change log: it applies each entry once and in order to what this node remembers (the set of revocations, cached
 // clients, signing keys), and tells the other nodes and the followers of the revocation feed that there is something new.
 //
 // Truth is the table. A message through Redis is only a doorbell: whoever hears it reads the table; whoever misses it reads the table a
 // second later. So nothing is lost when Redis is, and nothing is applied twice.
 //
 // It refuses to know: why something changed, SQL, Redis, and what the parts do with what they are told.
-package changes
+package changelog
 
 import (
 	"context"

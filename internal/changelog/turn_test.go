@@ -1,4 +1,4 @@
-package changes_test
+package changelog_test
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/internal/changes"
+	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
@@ -37,7 +37,7 @@ func TestTheLogIsReadInNobodysTurn(t *testing.T) {
 	require.NoError(t, err)
 	shared, err := cache.New(cache.Config{})
 	require.NoError(t, err)
-	f := changes.New(changes.Config{Store: db, Cache: shared, Revocations: resourceserver.NewRevocationSet(), Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	f := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: resourceserver.NewRevocationSet(), Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, f.Load(t.Context()))
 
 	stop := lockTable(t, url, "organization")

@@ -1,4 +1,4 @@
-package changes
+package feed
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ func newTestFeed(t *testing.T, followers int) *Feed {
 	t.Helper()
 	c, err := cache.New(cache.Config{})
 	require.NoError(t, err)
-	return NewFeed(FeedConfig{Cache: c, Issuer: "https://auth.example", Node: "here", Clock: time.Now, Logger: slog.New(slog.DiscardHandler), MaxFollowers: followers})
+	return New(Config{Cache: c, Issuer: "https://auth.example", Node: "here", Clock: time.Now, Logger: slog.New(slog.DiscardHandler), MaxFollowers: followers})
 }
 
 // TestANodeIsHeardOnce has a message of another node played again after that
