@@ -53,31 +53,31 @@ func (s sealer) unseal(purpose, place, sealed string) (text string, ok bool) {
 	return text, err == nil && hmac.Equal(mac, s.sum(purpose, place, text))
 }
 
-// sealedDoorbell is a doorbell whose messages carry a seal. What has none, or a
+// sealedNotifier is a doorbell whose messages carry a seal. What has none, or a
 // wrong one, is dropped without a word: whoever may publish in Redis could fill
 // the log.
-type sealedDoorbell struct {
-	doorbell
+type sealedNotifier struct {
+	notifier
 	sealer
 	prefix string
 }
 
-func (d *sealedDoorbell) place(channel Channel) string { return d.prefix + string(channel) }
+func (n *sealedNotifier) place(channel Channel) string { return n.prefix + string(channel) }
 
-func (d *sealedDoorbell) publish(ctx context.Context, channel Channel, msg []byte) error {
-	sealed, err := d.seal("message", d.place(channel), string(msg))
+func (n *sealedNotifier) publish(ctx context.Context, channel Channel, msg []byte) error {
+	sealed, err := n.seal("message", n.place(channel), string(msg))
 	if err != nil {
 		return fmt.Errorf("message for %s: %w", channel, err)
 	}
-	return d.doorbell.publish(ctx, channel, []byte(sealed))
+	return n.notifier.publish(ctx, channel, []byte(sealed))
 }
 
-func (d *sealedDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
-	return d.doorbell.subscribe(ctx, channel, func(sealed []byte) {
+func (n *sealedNotifier) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
+	return n.notifier.subscribe(ctx, channel, func(sealed []byte) {
 		if len(sealed) > maxMessage+sealSize+1 {
 			return
 		}
-		if msg, ok := d.unseal("message", d.place(channel), string(sealed)); ok {
+		if msg, ok := n.unseal("message", n.place(channel), string(sealed)); ok {
 			onMessage([]byte(msg))
 		}
 	}, onGap)

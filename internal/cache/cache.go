@@ -52,7 +52,7 @@ type Cache struct {
 	cfg      Config
 	remote   *remote // nil: the twin
 	records  records
-	doorbell doorbell
+	notifier notifier
 	attempts *attempts
 	writer   *writer // nil: the twin
 	probe    *probe  // nil: the twin
@@ -67,8 +67,8 @@ type records interface {
 	forget(ctx context.Context, clientID, jti string) error
 }
 
-// doorbell carries messages to whoever listens now. Two exist: in memory and in Redis.
-type doorbell interface {
+// notifier carries messages to whoever listens now. Two exist: in memory and in Redis.
+type notifier interface {
 	publish(ctx context.Context, channel Channel, msg []byte) error
 	subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error
 }
@@ -80,7 +80,7 @@ func New(cfg Config) (*Cache, error) {
 	cfg = cfg.withDefaults()
 	c := &Cache{cfg: cfg, attempts: newAttempts(cfg)}
 	if cfg.URL == "" {
-		c.records, c.doorbell = newMemoryRecords(cfg), &memoryDoorbell{}
+		c.records, c.notifier = newMemoryRecords(cfg), &memoryNotifier{}
 		return c, nil
 	}
 	at, err := parseURL(cfg.URL)
@@ -96,7 +96,7 @@ func New(cfg Config) (*Cache, error) {
 	c.remote = newRemote(at, cfg)
 	store := newRedisRecords(c.remote, cfg)
 	c.records = store
-	c.doorbell = &sealedDoorbell{&redisDoorbell{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
+	c.notifier = &sealedNotifier{&redisNotifier{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
 	c.probe = &probe{remote: c.remote, prefix: cfg.Prefix}
 	c.writer = &writer{records: store, share: newShare(c.remote, c.attempts, cfg), probe: c.probe}
 	return c, nil

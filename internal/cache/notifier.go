@@ -23,18 +23,18 @@ func (c *Cache) Publish(ctx context.Context, channel Channel, msg []byte) error 
 	if len(msg) > maxMessage {
 		return fmt.Errorf("message of %d bytes for %s: expected at most %d", len(msg), channel, maxMessage)
 	}
-	return c.doorbell.publish(ctx, channel, msg)
+	return c.notifier.publish(ctx, channel, msg)
 }
 
 // Subscribe hands on the channel's messages until ctx ends; then it returns nil. onGap is called when the subscription is in force, and again each time it is so
 // after having been lost: what was published before may have been missed. Read the ledger there. Both run on the caller's goroutine,
 // one at a time; onMessage may keep its slice. With Redis away it tries again for ever.
 func (c *Cache) Subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
-	return c.doorbell.subscribe(ctx, channel, onMessage, onGap)
+	return c.notifier.subscribe(ctx, channel, onMessage, onGap)
 }
 
-// memoryDoorbell is the twin's.
-type memoryDoorbell struct {
+// memoryNotifier is the twin's.
+type memoryNotifier struct {
 	mu        sync.Mutex
 	listeners map[*listener]struct{}
 }
@@ -45,10 +45,10 @@ type listener struct {
 	missed   chan struct{} // holds one entry after messages was full
 }
 
-func (d *memoryDoorbell) publish(_ context.Context, channel Channel, msg []byte) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for l := range d.listeners {
+func (n *memoryNotifier) publish(_ context.Context, channel Channel, msg []byte) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for l := range n.listeners {
 		if l.channel != channel {
 			continue
 		}
@@ -64,18 +64,18 @@ func (d *memoryDoorbell) publish(_ context.Context, channel Channel, msg []byte)
 	return nil
 }
 
-func (d *memoryDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
+func (n *memoryNotifier) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
 	l := &listener{channel, make(chan []byte, 256), make(chan struct{}, 1)}
-	d.mu.Lock()
-	if d.listeners == nil {
-		d.listeners = map[*listener]struct{}{}
+	n.mu.Lock()
+	if n.listeners == nil {
+		n.listeners = map[*listener]struct{}{}
 	}
-	d.listeners[l] = struct{}{}
-	d.mu.Unlock()
+	n.listeners[l] = struct{}{}
+	n.mu.Unlock()
 	defer func() {
-		d.mu.Lock()
-		delete(d.listeners, l)
-		d.mu.Unlock()
+		n.mu.Lock()
+		delete(n.listeners, l)
+		n.mu.Unlock()
 	}()
 	onGap()
 	for {

@@ -20,8 +20,8 @@ const pingAfter = 2 * time.Second
 // resubscribe is when a lost subscription is made again.
 var resubscribe = httpx.Backoff{First: 50 * time.Millisecond, Most: time.Second}
 
-// redisDoorbell is Redis pub/sub, which delivers once at most and to whoever is connected.
-type redisDoorbell struct {
+// redisNotifier is Redis pub/sub, which delivers once at most and to whoever is connected.
+type redisNotifier struct {
 	*remote
 	prefix string
 	logger *slog.Logger
@@ -29,8 +29,8 @@ type redisDoorbell struct {
 
 // publish rings, in a Cluster, at the master of the channel's slot, where subscribers listen too. The library's own Publish takes the channel for no key and any
 // master for as good, a different one each time: two messages then race each other through the cluster bus, and the later one may win.
-func (d *redisDoorbell) publish(ctx context.Context, channel Channel, msg []byte) error {
-	return d.do(ctx, func(ctx context.Context) error { return publish(ctx, d.client, d.prefix+string(channel), msg) })
+func (n *redisNotifier) publish(ctx context.Context, channel Channel, msg []byte) error {
+	return n.do(ctx, func(ctx context.Context) error { return publish(ctx, n.client, n.prefix+string(channel), msg) })
 }
 
 func publish(ctx context.Context, on interface {
@@ -41,14 +41,14 @@ func publish(ctx context.Context, on interface {
 	return on.Process(ctx, cmd)
 }
 
-func (d *redisDoorbell) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
+func (n *redisNotifier) subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
 	failures, lost := 0, time.Now()
 	health := "subscribe " + string(channel)
 	for {
 		confirmed := false
-		err := d.listen(ctx, d.prefix+string(channel), onMessage, func() {
+		err := n.listen(ctx, n.prefix+string(channel), onMessage, func() {
 			confirmed = true
-			d.health.succeeded(health, OpSubscribe)
+			n.health.succeeded(health, OpSubscribe)
 			onGap()
 		})
 		if ctx.Err() != nil {
@@ -57,13 +57,13 @@ func (d *redisDoorbell) subscribe(ctx context.Context, channel Channel, onMessag
 		if failures++; confirmed {
 			failures, lost = 0, time.Now()
 		}
-		d.health.note(health, OpSubscribe, err)
-		if failures >= openAfter && !isRefusal(err) && d.answeredSince(lost) {
+		n.health.note(health, OpSubscribe, err)
+		if failures >= openAfter && !isRefusal(err) && n.answeredSince(lost) {
 			// All else works: something between here and Redis knows no
 			// subscriptions, or it lets no new connection in.
-			d.health.failed(health, OpSubscribe, fmt.Errorf("a subscription does not come into force: %w", err))
+			n.health.failed(health, OpSubscribe, fmt.Errorf("a subscription does not come into force: %w", err))
 		}
-		d.logger.Debug("subscription to Redis lost", "channel", string(channel), "error", err)
+		n.logger.Debug("subscription to Redis lost", "channel", string(channel), "error", err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -74,8 +74,8 @@ func (d *redisDoorbell) subscribe(ctx context.Context, channel Channel, onMessag
 
 // listen runs one subscription until it breaks. The library's own channel would not notice a server that stands still: its health check only
 // writes. So silence is ended with a ping here, and the ping's answer is waited for.
-func (d *redisDoorbell) listen(ctx context.Context, channel string, onMessage func([]byte), onGap func()) error {
-	sub := d.client.Subscribe(ctx) // connects with the first channel, below
+func (n *redisNotifier) listen(ctx context.Context, channel string, onMessage func([]byte), onGap func()) error {
+	sub := n.client.Subscribe(ctx) // connects with the first channel, below
 	defer sub.Close()
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
 	within, cancel := context.WithTimeout(ctx, callTimeout)
@@ -103,7 +103,7 @@ func (d *redisDoorbell) listen(ctx context.Context, channel string, onMessage fu
 		case *redis.Subscription:
 			if event.Kind == "subscribe" {
 				confirmed = true
-				d.report(time.Now(), false, nil) // Redis has answered: the bell may ring again at once
+				n.report(time.Now(), false, nil) // Redis has answered: the bell may ring again at once
 				onGap()
 			}
 		case *redis.Message:

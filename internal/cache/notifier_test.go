@@ -44,7 +44,7 @@ func listen(t *testing.T, c *Cache, channel Channel) *heard {
 	return h
 }
 
-func testDoorbell(t *testing.T, b backend) {
+func testNotifier(t *testing.T, b backend) {
 	publisher := b.node(t, Config{Prefix: "bell:"})
 	other := publisher
 	if b.url != "" {
@@ -87,7 +87,7 @@ func testResubscription(t *testing.T, b backend) {
 
 // TestTwinSaysThatItDropped is the bound of the twin's doorbell: who does not listen loses messages, is told so, and holds up nobody.
 func TestTwinSaysThatItDropped(t *testing.T) {
-	var d memoryDoorbell
+	var d memoryNotifier
 	ctx, stop := context.WithCancel(t.Context())
 	entered, leave := make(chan struct{}, 1000), make(chan struct{})
 	var gaps, got atomic.Int64
