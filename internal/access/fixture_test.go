@@ -71,7 +71,7 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, Live: resourceserver.NewRevocationSet(), Clock: &clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	var err error
-	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), OnCommit: func(ctx context.Context, _ []store.Change) { f.committed(ctx) },
+	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
 		OnCall: func(context.Context, string, time.Time, error) {
 			if f.called != nil {
 				f.called()
@@ -79,6 +79,7 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 		}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Store.Close() })
+	f.Store.Listen(f)
 	_, err = f.Store.Migrate(t.Context())
 	require.NoError(t, err)
 	master := make([]byte, 32)
@@ -104,8 +105,8 @@ func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	return f
 }
 
-// committed applies what was added to the change log, as a node's follower does.
-func (f *fixture) committed(ctx context.Context) {
+// OnCommitted applies what was added to the change log, as a node does.
+func (f *fixture) OnCommitted(ctx context.Context, _ []store.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	entries, err := f.Store.Read().Changes(ctx, f.seen, 10_000)

@@ -73,7 +73,7 @@ type App struct {
 	writes      *writeHealth
 	audit       *audit.Log
 	mailer      *mailer // nil where no mail is sent
-	follower    *changelog.Follower
+	changes     *changelog.Log
 	revocations *resourceserver.RevocationSet
 	feed        *feed.Feed
 	face        *httpapi.Server
@@ -124,9 +124,8 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 func (a *App) open(ctx context.Context, master []byte) (err error) {
 	a.writes = &writeHealth{logger: a.logger, success: time.Now()}
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
-		OnCall:   a.heardDatabase,
-		OnCommit: func(ctx context.Context, written []store.Change) { a.follower.Committed(ctx, written) },
-		OnWait:   func(what string) { a.logger.Warn("this node waits to migrate the schema", "because", what) }})
+		OnCall: a.heardDatabase,
+		OnWait: func(what string) { a.logger.Warn("this node waits to migrate the schema", "because", what) }})
 	if err != nil {
 		return err
 	}
@@ -162,33 +161,21 @@ func (a *App) wire(master, previous []byte) (err error) {
 	}
 	revocations := resourceserver.NewRevocationSet()
 	a.revocations = revocations
-	a.follower = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger,
-		OnEnforced: a.metrics.RevocationPropagated,
-		OnEntries: func(entries []store.Change) {
-			a.Token.Entries(entries)
-			a.feed.Entries(entries)
-		},
-		OnAhead: func(entries []store.Change) { a.feed.Ahead(entries) },
-		OnReset: func(head int64) {
-			a.Token.Reset()
-			a.feed.Reset(head)
-		},
-		OnKeys: func(ctx context.Context) {
-			if err := a.keyring.Reload(ctx); err != nil {
-				a.logger.Error("the signing keys changed and could not be read", "error", err)
-			}
-		}})
-	a.feed = feed.New(feed.Config{Follower: a.follower, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
+	a.changes = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger, Observer: a.metrics})
+	a.feed = feed.New(feed.Config{ChangeLog: a.changes, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers,
 		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
-	a.Token, err = token.New(token.Config{Store: a.store, Audit: a.audit, Keyring: a.keyring, Cache: a.cache, Follower: a.follower, Revocations: revocations,
+	a.Token, err = token.New(token.Config{Store: a.store, Audit: a.audit, Keyring: a.keyring, Cache: a.cache, ChangeLog: a.changes, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, MaxSize: a.cfg.Token.MaxSize, Clients: a.cfg.Cache.Clients,
 		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnRevoke: func() { a.metrics.Revoked("token") }, OnCache: a.countCache})
 	if err != nil {
 		return err
 	}
 	a.closers = append(a.closers, a.Token.Close)
+	a.store.Listen(a.changes)
+	a.changes.Listen(a.keyring, a.Token, a.feed)
+	a.changes.ListenEarly(a.feed)
 	if a.Access, err = a.newAccess(revocations); err != nil {
 		return err
 	}
@@ -239,7 +226,7 @@ func (a *App) load(ctx context.Context) error {
 	if _, err := a.Access.ApplyCatalog(ctx, catalogue.APIs, catalogue.Privileges, a.cfg.CatalogAllowRemoval); err != nil {
 		return fmt.Errorf("apply the catalogue: %w", err)
 	}
-	return a.follower.Load(ctx)
+	return a.changes.Load(ctx)
 }
 
 // Logger is the server's own, for what its command has to say.

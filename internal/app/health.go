@@ -97,7 +97,7 @@ func named(failing map[cache.Operation]error) map[string]error {
 func (a *App) watchOperations() {
 	a.metrics.Operations("database", func() map[string]error {
 		var read error
-		if !a.follower.Vouches() {
+		if !a.changes.Fresh() {
 			read = errUnread
 		}
 		_, write := a.writes.last()

@@ -20,36 +20,48 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// node is one follower with a database connection of its own.
+// node reads the change log through a database connection of its own.
 type node struct {
-	*changelog.Follower
+	*changelog.Log
 	db      *store.Store
 	revoked *resourceserver.RevocationSet
 
 	mu      sync.Mutex
-	entries []store.Change // as OnEntries gave them
-	ahead   []store.Change // as OnAhead did
+	entries []store.Change // as Apply got them
+	early   []store.Change // as ApplyEarly did
 }
 
-// newNode opens the database at path and follows it, ringing through the shared cache.
+func (n *node) Apply(_ context.Context, entries []store.Change) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.entries = append(n.entries, entries...)
+}
+
+func (n *node) ApplyEarly(entries []store.Change) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.early = append(n.early, entries...)
+}
+
+func (n *node) Reset(context.Context, int64) {}
+
+// newNode opens the database at path and reads its change log. It exchanges
+// notifications through the shared cache.
 func newNode(t *testing.T, path string, shared *cache.Cache) *node {
 	t.Helper()
 	n := &node{revoked: resourceserver.NewRevocationSet()}
 	var err error
-	n.db, err = store.Open(store.Config{URL: "sqlite://" + path, OnCommit: func(ctx context.Context, written []store.Change) { n.Committed(ctx, written) }})
+	n.db, err = store.Open(store.Config{URL: "sqlite://" + path})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = n.db.Close() })
 	_, err = n.db.Migrate(t.Context())
 	require.NoError(t, err)
-	take := func(into *[]store.Change) func([]store.Change) {
-		return func(entries []store.Change) {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			*into = append(*into, entries...)
-		}
-	}
-	n.Follower = changelog.New(changelog.Config{Store: n.db, Cache: shared, Revocations: n.revoked, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
-		OnEntries: take(&n.entries), OnAhead: take(&n.ahead)})
+	n.Log = changelog.New(changelog.Config{
+		Store: n.db, Cache: shared, Revocations: n.revoked, Clock: time.Now, Logger: slog.New(slog.DiscardHandler),
+	})
+	n.db.Listen(n.Log)
+	n.Listen(n)
+	n.ListenEarly(n)
 	require.NoError(t, n.Load(t.Context()))
 	return n
 }
@@ -69,10 +81,10 @@ func (n *node) denies(jti string) bool {
 	return revoked
 }
 
-func (n *node) seen() (entries, ahead int) {
+func (n *node) received() (entries, early int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return len(n.entries), len(n.ahead)
+	return len(n.entries), len(n.early)
 }
 
 func run(t *testing.T, nodes ...*node) {
@@ -97,22 +109,23 @@ func TestAWriterActsOnItsChangeBeforeWriteReturns(t *testing.T) {
 	a := newNode(t, filepath.Join(t.TempDir(), "svcauth.db"), newCache(t))
 	a.revoke(t, "one")
 	require.True(t, a.denies("one"))
-	entries, ahead := a.seen()
+	entries, early := a.received()
 	require.Equal(t, 1, entries)
-	require.Zero(t, ahead, "what was read from the table comes once")
+	require.Zero(t, early, "what was read from the table comes once")
 }
 
-func TestTheOtherNodeReadsTheTableWhenTheBellRings(t *testing.T) {
+func TestANotifiedNodeReadsTheTable(t *testing.T) {
 	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
 	a, b := newNode(t, path, shared), newNode(t, path, shared)
 	run(t, a, b)
 	a.revoke(t, "one")
 	require.Eventually(t, func() bool { return b.denies("one") }, 20*time.Second, time.Millisecond)
-	_, ahead := b.seen()
-	require.Zero(t, ahead)
+	_, early := b.received()
+	require.Zero(t, early)
 }
 
-// A database that dies right after a commit must not make an acknowledged revocation late: the bell carries it.
+// A database that dies right after a commit must not delay a revocation that was
+// acknowledged: the notification carries it.
 func TestARevocationHoldsThoughTheTableCanNotBeReadBack(t *testing.T) {
 	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
 	a, b := newNode(t, path, shared), newNode(t, path, shared)
@@ -120,24 +133,23 @@ func TestARevocationHoldsThoughTheTableCanNotBeReadBack(t *testing.T) {
 	require.NoError(t, b.db.Close()) // for b it is gone
 	a.revoke(t, "one")
 	require.Eventually(t, func() bool { return b.denies("one") }, 20*time.Second, time.Millisecond)
-	entries, ahead := b.seen()
+	entries, early := b.received()
 	require.Zero(t, entries)
-	require.Equal(t, 1, ahead)
-	require.Equal(t, "org_a", b.ahead[0].OrgID, "a tenant's stream must not get another's")
+	require.Equal(t, 1, early)
+	require.Equal(t, "org_a", b.early[0].OrgID, "a tenant's stream must not get another's")
 
 	require.NoError(t, a.db.Close())
 	payload, err := json.Marshal(svcauth.Revocation{JTI: "two", Exp: time.Now().Add(time.Hour).Unix()})
 	require.NoError(t, err)
-	a.Committed(t.Context(), []store.Change{{Seq: 100, OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload)}})
+	a.OnCommitted(t.Context(), []store.Change{{Seq: 100, OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload)}})
 	require.True(t, a.denies("two"), "on the node that wrote it, before its answer")
 	require.Eventually(t, func() bool { return b.denies("two") }, 20*time.Second, time.Millisecond)
 }
 
-// TestWhatCameAheadIsForgottenOnceTheTableHasBeenRead plays the bell a word
-// that is in no table (a transaction that a failover lost, or a message from
-// before a restore, played again): it holds while the table can't be read, and
-// no longer.
-func TestWhatCameAheadIsForgottenOnceTheTableHasBeenRead(t *testing.T) {
+// TestEarlyRevocationsAreForgottenIfTheTableLacksThem announces one that is in no
+// table: a transaction that a failover lost, or a message from before a restore,
+// sent again. It holds while the table can't be read, and no longer.
+func TestEarlyRevocationsAreForgottenIfTheTableLacksThem(t *testing.T) {
 	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
 	a := newNode(t, path, shared)
 	run(t, a)
@@ -155,8 +167,8 @@ func TestWhatCameAheadIsForgottenOnceTheTableHasBeenRead(t *testing.T) {
 	table(`ALTER TABLE change RENAME TO hidden`)
 	require.NoError(t, shared.Publish(t.Context(), cache.ChannelChanges, []byte(`{"seq":900,"revocations":[{"seq":2,"org":"org_a","entry":`+entry("next")+`},{"seq":900,"org":"org_a","entry":`+entry("never")+`}]}`)))
 	require.Eventually(t, func() bool { return a.denies("next") && a.denies("never") }, 20*time.Second, time.Millisecond)
-	_, ahead := a.seen()
-	require.Equal(t, 2, ahead)
+	_, early := a.received()
+	require.Equal(t, 2, early)
 	table(`ALTER TABLE hidden RENAME TO change`)
 	a.revoke(t, "next") // which comes from the table now
 	require.Eventually(t, func() bool { return !a.denies("never") }, 20*time.Second, time.Millisecond)
@@ -164,7 +176,7 @@ func TestWhatCameAheadIsForgottenOnceTheTableHasBeenRead(t *testing.T) {
 	require.True(t, a.denies("next"))
 }
 
-func TestAForgedBellChangesNothingButDenials(t *testing.T) {
+func TestForgedNotificationsOnlyDeny(t *testing.T) {
 	shared := newCache(t)
 	a := newNode(t, filepath.Join(t.TempDir(), "svcauth.db"), shared)
 	run(t, a)

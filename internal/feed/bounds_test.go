@@ -206,7 +206,7 @@ func TestFollowersComeWhileTheyAreListed(t *testing.T) {
 	for seq := range int64(1000) {
 		news = append(news, store.Change{Seq: seq + 1, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: `{"jti":"a","exp":1}`})
 	}
-	f.Entries(news)
+	f.Apply(t.Context(), news)
 	for n := range 20 {
 		_, err := f.Open(instance(org(1), n))
 		require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestFollowersComeWhileTheyAreListed(t *testing.T) {
 	require.Len(t, all, 20)
 	require.EqualValues(t, 1000, all[0].Behind)
 	require.NoError(t, f.receipts.ack(instance(org(1), 0), 400))
-	f.Entries([]store.Change{{Seq: 1001, OrgID: "org_2", Kind: store.ChangeRevocation, Payload: `{"jti":"b","exp":1}`}})
+	f.Apply(t.Context(), []store.Change{{Seq: 1001, OrgID: "org_2", Kind: store.ChangeRevocation, Payload: `{"jti":"b","exp":1}`}})
 	for _, one := range f.ResourceServers(operator) {
 		if one.Instance == "0" {
 			require.EqualValues(t, 600, one.Behind, "what its organization does not see is none of its matter")
@@ -273,13 +273,13 @@ func TestHowOftenTheFeedMayBeAsked(t *testing.T) {
 // TestWhatIsRememberedIsNotReadFromTheTable has a feed without a table.
 func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
 	f := newTestFeed(t, 16)
-	f.Reset(10)
+	f.Reset(t.Context(), 10)
 	entry := func(seq int64) string { return fmt.Sprintf(`{"jti":"%d","exp":1}`, seq) }
 	var news []store.Change
 	for seq := int64(11); seq <= 10+3*feedPageSize; seq++ {
 		news = append(news, store.Change{Seq: seq, OrgID: fmt.Sprint("org_", seq%2), Kind: store.ChangeRevocation, Payload: entry(seq)})
 	}
-	f.Entries(news)
+	f.Apply(t.Context(), news)
 	head := f.Head()
 	page := func(scope Scope, after, upTo int64) Page {
 		p, err := f.Page(t.Context(), scope, after, upTo)
@@ -317,12 +317,12 @@ func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
 func TestAFirstPageIsGivenToAllWhoComeWithoutACursor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestFeed(t, 16)
-		f.Reset(10)
+		f.Reset(t.Context(), 10)
 		text := func(n int) json.RawMessage { return json.RawMessage(fmt.Sprintf(`{"jti":"%d","exp":1}`, n)) }
 		full := Page{Entries: make([]json.RawMessage, feedPageSize), Next: 9, More: true}
 		f.keep(f.firsts, operator, full)
 		f.keep(f.firsts, org(1), Page{Entries: []json.RawMessage{text(4)}, Next: 10})
-		f.Entries([]store.Change{
+		f.Apply(t.Context(), []store.Change{
 			{Seq: 11, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: string(text(11))},
 			{Seq: 12, OrgID: "org_2", Kind: store.ChangeRevocation, Payload: string(text(12))},
 			{Seq: 13, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: string(text(13))}})
@@ -345,7 +345,7 @@ func TestAFirstPageIsGivenToAllWhoComeWithoutACursor(t *testing.T) {
 		require.False(t, ok, "too old")
 
 		before := f.firsts
-		f.Reset(20)
+		f.Reset(t.Context(), 20)
 		f.keep(before, org(1), Page{Next: 10})
 		_, ok = f.remembered(org(1), 0, 20)
 		require.False(t, ok, "it was read before all was forgotten")

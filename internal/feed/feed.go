@@ -50,13 +50,13 @@ func (s Scope) served() []string {
 
 // Config is what a Feed stands on.
 type Config struct {
-	Follower *changelog.Follower
-	Store    *store.Store
-	Cache    *cache.Cache
-	Issuer   string // tells this installation from another one that uses the same Redis
-	Node     string // this node's name in receipts; no other node has it
-	Clock    func() time.Time
-	Logger   *slog.Logger
+	ChangeLog *changelog.Log
+	Store     *store.Store
+	Cache     *cache.Cache
+	Issuer    string // tells this installation from another one that uses the same Redis
+	Node      string // this node's name in receipts; no other node has it
+	Clock     func() time.Time
+	Logger    *slog.Logger
 
 	MaxFollowers int           // streams at once; half are kept for the operator's organization, and another one may have an eighth
 	Heartbeat    time.Duration // between two signs of life on a silent stream; 0: 3 s
@@ -71,8 +71,8 @@ const (
 	feedPageSize  = 2000
 )
 
-// Feed hands the revocations that this node applies to those who follow them, and knows who enforces what. Entries and Reset belong into the
-// follower's OnEntries and OnReset.
+// Feed hands the revocations that this node applies to their subscribers, and
+// knows who enforces what. It is a listener of the change log.
 type Feed struct {
 	cfg      Config
 	wake     chan struct{}
@@ -124,8 +124,9 @@ func New(cfg Config) *Feed {
 		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, newest: map[string]int64{}, firsts: map[string]*firstPage{}}
 }
 
-// Entries takes what the follower has just applied. It only remembers it: [Feed.Run] hands it on.
-func (f *Feed) Entries(entries []store.Change) {
+// Apply takes entries of the change log. It only remembers them: [Feed.Run] hands
+// them on.
+func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 	now := f.cfg.Clock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -137,7 +138,7 @@ func (f *Feed) Entries(entries []store.Change) {
 			continue
 		}
 		if _, err := changelog.Revocation(c); err != nil {
-			continue // the follower has said so
+			continue // the change log has logged it
 		}
 		event := event(c)
 		f.recent = append(f.recent, recent{seq: c.Seq, orgID: c.OrgID, at: now, event: event, entry: entryOf(c, event)})
@@ -158,8 +159,10 @@ func (f *Feed) Entries(entries []store.Change) {
 // keysEvent says that the key set is another one. It has no cursor: who was away then fetches the key set when it is back.
 const keysEvent = "event: keys\ndata: {}\n\n"
 
-// Ahead gives live streams revocations that are committed but can't be read from the table yet. They carry no cursor: the stream gets them again, with theirs.
-func (f *Feed) Ahead(entries []store.Change) {
+// ApplyEarly gives live streams revocations that are committed but can't be read
+// from the table yet. They carry no cursor: the stream gets them again, with
+// theirs.
+func (f *Feed) ApplyEarly(entries []store.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.streams {
@@ -195,7 +198,7 @@ const beginAnew = "event: reset\nid: 0\ndata: {}\n\n"
 // Reset forgets what was remembered; every stream ends and comes back by its
 // cursor. One that was given what was not in the table comes back for all of
 // it: that may be why there is a reset.
-func (f *Feed) Reset(head int64) {
+func (f *Feed) Reset(_ context.Context, head int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.streams {
@@ -213,7 +216,7 @@ func (f *Feed) Reset(head int64) {
 //
 // No cursor is too old: the log keeps a revocation for as long as a token that it denies could live.
 func (f *Feed) Begin(ctx context.Context, cursor int64) (from, head int64, err error) {
-	if err := f.cfg.Follower.CatchUp(ctx); err != nil {
+	if err := f.cfg.ChangeLog.CatchUp(ctx); err != nil {
 		return 0, 0, err
 	}
 	f.mu.Lock()
@@ -251,7 +254,7 @@ func (f *Feed) Run(ctx context.Context) error {
 func (f *Feed) heartbeat() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.cfg.Follower.Vouches() {
+	if !f.cfg.ChangeLog.Fresh() {
 		f.endAll(EndBehind)
 		return
 	}

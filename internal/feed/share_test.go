@@ -50,8 +50,8 @@ func TestWhoWasToldAheadComesBackForAll(t *testing.T) {
 		_, ok := f.Join(s, 0)
 		require.True(t, ok)
 	}
-	f.Ahead([]store.Change{{OrgID: "org_1", Payload: `{"jti":"a","exp":1}`}})
-	f.Reset(5)
+	f.ApplyEarly([]store.Change{{OrgID: "org_1", Payload: `{"jti":"a","exp":1}`}})
+	f.Reset(t.Context(), 5)
 	<-told.Ended
 	<-other.Ended
 	require.Equal(t, "event: reset\nid: 0\ndata: {}\n\n", string(told.Last), "usual readers take the id of a block with data only")

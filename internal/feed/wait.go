@@ -17,7 +17,7 @@ var ErrAhead = errors.New("the cursor is ahead of the feed")
 // Ack takes a resource server's word that it enforces every revocation up to cursor.
 func (f *Feed) Ack(ctx context.Context, who Identity, cursor int64) error {
 	if cursor > f.Head() { // another node may have given it, and this one not have read so far
-		if err := f.cfg.Follower.CatchUp(ctx); err != nil {
+		if err := f.cfg.ChangeLog.CatchUp(ctx); err != nil {
 			return err
 		}
 		if cursor > f.Head() {
@@ -93,7 +93,7 @@ func (f *Feed) arrivals(scope Scope) map[string][]arrival {
 // connects meanwhile counts too, and one that goes does not any more.
 func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) svcauth.Enforcement {
 	began := time.Now()
-	caughtUp := f.cfg.Follower.CatchUp(ctx) == nil
+	caughtUp := f.cfg.ChangeLog.CatchUp(ctx) == nil
 	f.mu.Lock()
 	w := &waiter{scope: scope, target: f.newest[scope.OrgID], done: make(chan struct{})}
 	if scope.Operator {

@@ -44,7 +44,7 @@ func (k *Keyring) Check(ctx context.Context) error {
 	return nil
 }
 
-// Reload reads the signing keys again. The follower of the change log calls it for [store.ChangeKeys]. After an error the keys stay as they were.
+// Reload reads the signing keys again. [Keyring.Apply] calls it. After an error the keys stay as they were.
 func (k *Keyring) Reload(ctx context.Context) error {
 	k.reloading.Lock()
 	defer k.reloading.Unlock()

@@ -15,13 +15,19 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+// commits counts the transactions that wrote to the change log.
+type commits struct{ atomic.Int64 }
+
+func (c *commits) OnCommitted(context.Context, []store.Change) { c.Add(1) }
+
 func TestRotationByTheClock(t *testing.T) {
 	databases(t, func(t *testing.T, _ func() *store.Store, url string) {
 		c := newClock()
-		var committed atomic.Int64
-		db, err := store.Open(store.Config{URL: url, OnCommit: func(context.Context, []store.Change) { committed.Add(1) }})
+		var committed commits
+		db, err := store.Open(store.Config{URL: url})
 		require.NoError(t, err)
 		defer db.Close()
+		db.Listen(&committed)
 		cfg := config(db, c)
 		k := loaded(t, cfg)
 		require.EqualValues(t, 1, committed.Load())

@@ -25,9 +25,10 @@ type Store struct {
 	door   door
 	// inTurn is the connections of read, so that nobody waits for one in any
 	// other order than its.
-	inTurn *limits.Slots[string]
-	turns  turns
-	room   room
+	inTurn  *limits.Slots[string]
+	turns   turns
+	room    room
+	commits CommitListener // nil: nobody is told
 }
 
 // Config says which database, and who hears how it is doing.
@@ -37,14 +38,22 @@ type Config struct {
 	// OnCall hears of each query outside a transaction and of each transaction as
 	// a whole, when it has ended. what is one of the Calls. nil: nobody does.
 	OnCall func(ctx context.Context, what string, began time.Time, err error)
-	// OnCommit is given what a transaction of [Store.Write] has appended to the change log, once it is committed and before Write returns: so that by then
-	// this node acts on it. nil: nobody is.
-	OnCommit func(ctx context.Context, written []Change)
 	// OnWait hears, once, for what [Store.Migrate] has to wait. nil: nobody does.
 	OnWait func(what string)
 	// MigrationWait is how long it waits for that; 0: 5 minutes.
 	MigrationWait time.Duration
 }
+
+// CommitListener acts on what this process has written to the change log.
+type CommitListener interface {
+	// OnCommitted is given what a transaction of [Store.Write] has appended to the
+	// change log, once it is committed and before Write returns.
+	OnCommitted(ctx context.Context, written []Change)
+}
+
+// Listen sets who is told of committed changes. It must not be called after the
+// first [Store.Write].
+func (s *Store) Listen(l CommitListener) { s.commits = l }
 
 // What [Config.OnCall] hears of.
 const (
@@ -140,8 +149,8 @@ func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
 // happened.
 func (s *Store) WriteInTurn(ctx context.Context, turn Turn, do func(*Q) error) error {
 	written, err := s.alone(ctx, turn, do)
-	if err == nil && len(written) > 0 && s.cfg.OnCommit != nil {
-		s.cfg.OnCommit(limits.Own(ctx), written)
+	if err == nil && len(written) > 0 && s.commits != nil {
+		s.commits.OnCommitted(limits.Own(ctx), written)
 	}
 	return err
 }

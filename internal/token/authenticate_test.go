@@ -54,9 +54,9 @@ func newGuesses(t *testing.T) *guesses {
 	shared, err := cache.New(cache.Config{WrongPerClient: 1000, WrongPerAddress: 1000})
 	require.NoError(t, err)
 	revocations := resourceserver.NewRevocationSet()
-	follower := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: revocations, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, follower.Load(t.Context()))
-	g.Service, err = New(Config{Store: db, Keyring: keys, Cache: shared, Follower: follower, Revocations: revocations, Issuer: "https://issuer.example",
+	log := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: revocations, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, log.Load(t.Context()))
+	g.Service, err = New(Config{Store: db, Keyring: keys, Cache: shared, ChangeLog: log, Revocations: revocations, Issuer: "https://issuer.example",
 		TTL: time.Hour, ServeStale: time.Hour, Clients: 100, Clock: clock, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	g.client, g.secret = svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret()

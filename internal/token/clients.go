@@ -279,7 +279,7 @@ func (s *Service) loadRights(ctx context.Context, a *account) (*Client, error) {
 }
 
 // Stale says whether the change log has been silent for longer than Config.ServeStale. No client gets a token then, known or not.
-func (s *Service) Stale() bool { return s.cfg.Follower.Behind() > s.cfg.ServeStale+staleSlack }
+func (s *Service) Stale() bool { return s.cfg.ChangeLog.Behind() > s.cfg.ServeStale+staleSlack }
 
 // staleSlack is for the normal distance between two readings of the change log.
 const staleSlack = 5 * time.Second

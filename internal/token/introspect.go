@@ -52,7 +52,7 @@ func describe(err error) string {
 }
 
 func (s *Service) knowsRevocations() *Error {
-	if !s.cfg.Follower.Vouches() {
+	if !s.cfg.ChangeLog.Fresh() {
 		return unavailable(errors.New("this node has not read the change log for too long to say that a token is live"))
 	}
 	return nil

@@ -33,7 +33,7 @@ type Config struct {
 	Audit       *audit.Log // takes wrong secrets; nil: nobody is told of them
 	Keyring     *keyring.Keyring
 	Cache       *cache.Cache
-	Follower    *changelog.Follower
+	ChangeLog   *changelog.Log
 	Revocations *resourceserver.RevocationSet
 
 	Issuer       string
@@ -93,8 +93,9 @@ func (s *Service) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Entries tells the service what the change log says. It is one of the follower's listeners.
-func (s *Service) Entries(entries []store.Change) {
+// Apply forgets what entries of the change log have made stale. With Reset it
+// makes the Service a listener of the change log.
+func (s *Service) Apply(_ context.Context, entries []store.Change) {
 	roles := map[string]bool{}
 	for _, c := range entries {
 		switch c.Kind {
@@ -115,7 +116,7 @@ func (s *Service) Entries(entries []store.Change) {
 }
 
 // Reset forgets everything, because entries of the change log may have been missed.
-func (s *Service) Reset() {
+func (s *Service) Reset(context.Context, int64) {
 	s.catalog.Store(nil)
 	s.clients.forgetAll()
 }
