@@ -115,7 +115,7 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 // kit is what the public packages share with the server. Anybody may import it,
 // so it stands on the standard library alone. It lies in internal and not in
 // pkg/internal because the compiler would keep the server out of there.
-var kit = []string{"internal/httpx", "internal/jwk", "internal/untrusted"}
+var kit = []string{"internal/httpx", "internal/jwk", "internal/untrusted", "internal/wire"}
 
 // TestTheKitStandsOnTheStandardLibraryAlone is what lets pkg import it.
 func TestTheKitStandsOnTheStandardLibraryAlone(t *testing.T) {
@@ -142,6 +142,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/httpx":                 {},
 		"internal/jwk":                   {},
 		"internal/untrusted":             {},
+		"internal/wire":                  {},
 		"pkg/svcauth":                    {},
 		"pkg/tokensource":                {},
 		"pkg/resourceserver":             {},
