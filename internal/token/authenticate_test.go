@@ -180,11 +180,11 @@ func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
 	require.Nil(t, refusal)
 	reads, _ := g.asks(g.client, g.secret)
 	require.Zero(t, reads)
-	g.Entries([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
+	g.Apply(t.Context(), []store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
 	reads, refusal = g.asks(g.client, g.secret)
 	require.Nil(t, refusal)
 	require.EqualValues(t, 2, reads, "the client and its roles")
-	g.Entries([]store.Change{{Kind: store.ChangeRole, Subject: "another"}})
+	g.Apply(t.Context(), []store.Change{{Kind: store.ChangeRole, Subject: "another"}})
 	reads, _ = g.asks(g.client, g.secret)
 	require.Zero(t, reads)
 
@@ -192,7 +192,7 @@ func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
 	require.NoError(t, err)
 	a.rights.Store(nil)
 	_, err = g.clients.withRights(t.Context(), a, func(ctx context.Context) (*Client, error) {
-		g.Entries([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
+		g.Apply(t.Context(), []store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
 		return g.loadRights(ctx, a)
 	})
 	require.NoError(t, err)
