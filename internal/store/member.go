@@ -47,12 +47,10 @@ func (q *Q) Members(ctx context.Context, orgID, before string, limit int) ([]Mem
 
 // UpdateMember writes names and suspension where the version is still the one given: else [ErrStale].
 func (q *Q) UpdateMember(ctx context.Context, m MemberRow) error {
-	n, err := q.exec(ctx, `UPDATE member SET first_name = $1, last_name = $2, suspended = $3, version = version + 1 WHERE org_id = $4 AND id = $5 AND version = $6`,
+	return q.mustBeFresh(ctx, `UPDATE member
+		SET first_name = $1, last_name = $2, suspended = $3, version = version + 1
+		WHERE org_id = $4 AND id = $5 AND version = $6`,
 		m.FirstName, m.LastName, m.Suspended, m.OrgID, m.ID, m.Version)
-	if err == nil && n == 0 {
-		return ErrStale
-	}
-	return err
 }
 
 // SetPassword writes a member's password hash; an empty one lets no password in.

@@ -43,12 +43,10 @@ func (q *Q) Organizations(ctx context.Context, before string, limit int) ([]svca
 
 // UpdateOrganization writes name and setting where the version is still the one given: else [ErrStale].
 func (q *Q) UpdateOrganization(ctx context.Context, o svcauth.Organization) error {
-	n, err := q.exec(ctx, `UPDATE organization SET name = $1, name_key = $2, may_manage = $3, version = version + 1 WHERE id = $4 AND version = $5 AND NOT removed`,
+	return q.mustBeFresh(ctx, `UPDATE organization
+		SET name = $1, name_key = $2, may_manage = $3, version = version + 1
+		WHERE id = $4 AND version = $5 AND NOT removed`,
 		o.Name, NameKey(o.Name), o.ServiceAccountsMayManageAccess, o.ID, o.Version)
-	if err == nil && n == 0 {
-		return ErrStale
-	}
-	return err
 }
 
 // RemoveOrganization makes an organization be there for nobody from now on: its name is free, none of its clients and members is found by who would let them in.

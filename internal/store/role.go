@@ -116,11 +116,10 @@ func (q *Q) HoldersOf(ctx context.Context, roles []string) (map[string]Holders, 
 
 // UpdateRole writes name and description where the version is still the one given, else [ErrStale]; privileges, where not nil, replaces the set.
 func (q *Q) UpdateRole(ctx context.Context, r RoleRow, privileges []string) error {
-	n, err := q.exec(ctx, `UPDATE role SET name = $1, name_key = $2, description = $3, version = version + 1 WHERE org_id = $4 AND id = $5 AND version = $6`,
+	err := q.mustBeFresh(ctx, `UPDATE role
+		SET name = $1, name_key = $2, description = $3, version = version + 1
+		WHERE org_id = $4 AND id = $5 AND version = $6`,
 		r.Name, NameKey(r.Name), r.Description, r.OrgID, r.ID, r.Version)
-	if err == nil && n == 0 {
-		err = ErrStale
-	}
 	if err != nil || privileges == nil {
 		return err
 	}

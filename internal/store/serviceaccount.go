@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -62,13 +61,10 @@ func (q *Q) ServiceAccountsNamed(ctx context.Context, orgID, prefix, before stri
 // UpdateServiceAccount writes name, description, disabled and lifetime where the version is still the one given, else [ErrStale].
 // [ErrConflict]: the name is taken.
 func (q *Q) UpdateServiceAccount(ctx context.Context, orgID string, a svcauth.ServiceAccount) error {
-	err := q.must(ctx, `UPDATE client SET name = $1, name_key = $2, description = $3, disabled = $4, ttl_s = $5, version = version + 1
+	return q.mustBeFresh(ctx, `UPDATE client
+		SET name = $1, name_key = $2, description = $3, disabled = $4, ttl_s = $5, version = version + 1
 		WHERE org_id = $6 AND id = $7 AND kind = $8 AND version = $9`,
 		a.Name, NameKey(a.Name), a.Description, a.Disabled, a.TokenTTLSeconds, orgID, a.ID, ClientServiceAccount, a.Version)
-	if errors.Is(err, ErrNotFound) {
-		return ErrStale
-	}
-	return err
 }
 
 // DeleteClient removes a service account or an application key with its secrets. Its grants are [Q.DeleteGrantsOf]'s.

@@ -39,22 +39,14 @@ func (q *Q) InsertSigningKey(ctx context.Context, k SigningKeyRow) error {
 
 // ActivateSigningKey makes a next key the active one. [ErrStale]: it is not next any more.
 func (q *Q) ActivateSigningKey(ctx context.Context, kid string, now time.Time) error {
-	return q.moveSigningKey(ctx, `UPDATE signing_key SET state = $2, activated_at_ms = $3 WHERE kid = $1 AND state = $4`,
+	return q.mustBeFresh(ctx, `UPDATE signing_key SET state = $2, activated_at_ms = $3 WHERE kid = $1 AND state = $4`,
 		kid, svcauth.KeyActive, now.UnixMilli(), svcauth.KeyNext)
 }
 
 // RetireSigningKey retires the active key. [ErrStale]: it is not active any more.
 func (q *Q) RetireSigningKey(ctx context.Context, kid string, now, deleteAfter time.Time) error {
-	return q.moveSigningKey(ctx, `UPDATE signing_key SET state = $2, retired_at_ms = $3, delete_after_ms = $4 WHERE kid = $1 AND state = $5`,
+	return q.mustBeFresh(ctx, `UPDATE signing_key SET state = $2, retired_at_ms = $3, delete_after_ms = $4 WHERE kid = $1 AND state = $5`,
 		kid, svcauth.KeyRetired, now.UnixMilli(), deleteAfter.UnixMilli(), svcauth.KeyActive)
-}
-
-func (q *Q) moveSigningKey(ctx context.Context, text string, args ...any) error {
-	n, err := q.exec(ctx, text, args...)
-	if err == nil && n == 0 {
-		return ErrStale
-	}
-	return err
 }
 
 // ResealSigningKey replaces what the private key is sealed as. [ErrNotFound]: there is no such key.

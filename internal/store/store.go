@@ -200,7 +200,7 @@ func (s *Store) transaction(ctx context.Context, on *sql.DB, what string, do fun
 func (s *Store) within(ctx context.Context, on *sql.DB, do func(*Q) error) error {
 	tx, err := on.BeginTx(ctx, s.isolation())
 	if err != nil {
-		return classify("begin a transaction", err)
+		return nameQuery(classify("begin a transaction", err), nil)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; before one, the connection is gone anyway
 	if err := do(&Q{on: tx, room: &s.room, postgres: s.postgres}); err != nil {
@@ -275,14 +275,25 @@ func (q *Q) exec(ctx context.Context, text string, args ...any) (n int64, err er
 		}
 		return classify("write", err)
 	})
-	return n, err
+	return n, nameQuery(err, args)
 }
 
-// must is exec for a statement that has to touch a row: else [ErrNotFound].
+// must is exec for a statement that has to touch a row. Else the error is
+// [ErrNotFound].
 func (q *Q) must(ctx context.Context, text string, args ...any) error {
+	return q.mustElse(ctx, ErrNotFound, text, args...)
+}
+
+// mustBeFresh is must for an UPDATE that is guarded by what was read before.
+// Else the error is [ErrStale].
+func (q *Q) mustBeFresh(ctx context.Context, text string, args ...any) error {
+	return q.mustElse(ctx, ErrStale, text, args...)
+}
+
+func (q *Q) mustElse(ctx context.Context, ifNone error, text string, args ...any) error {
 	n, err := q.exec(ctx, text, args...)
 	if err == nil && n == 0 {
-		return ErrNotFound
+		return nameQuery(ifNone, args)
 	}
 	return err
 }
@@ -303,7 +314,7 @@ func many[T any](ctx context.Context, q *Q, scan func(row) (T, error), text stri
 		all, err = rowsOf(ctx, q, scan, text, args...)
 		return err
 	})
-	return all, err
+	return all, nameQuery(err, args)
 }
 
 func rowsOf[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (all []T, err error) {
@@ -327,7 +338,7 @@ func rowsOf[T any](ctx context.Context, q *Q, scan func(row) (T, error), text st
 func single[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (T, error) {
 	all, err := many(ctx, q, scan, text, args...)
 	if err == nil && len(all) == 0 {
-		err = ErrNotFound
+		err = nameQuery(ErrNotFound, args)
 	}
 	if err != nil {
 		var none T
