@@ -97,8 +97,3 @@ func (q *Q) NextExpiry(ctx context.Context) (time.Time, error) {
 	ms, err := count(ctx, q, `SELECT expires_at_ms FROM role_grant WHERE expires_at_ms IS NOT NULL ORDER BY expires_at_ms LIMIT 1`)
 	return at(ms), err
 }
-
-// RaiseEpoch raises a client's epoch by one and gives the new one. [ErrNotFound]: there is no such client.
-func (q *Q) RaiseEpoch(ctx context.Context, orgID, clientID string) (int64, error) {
-	return count(ctx, q, `UPDATE client SET epoch = epoch + 1 WHERE org_id = $1 AND id = $2 RETURNING epoch`, orgID, clientID)
-}

@@ -8,6 +8,30 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+// MemberRow is a member.
+type MemberRow struct {
+	ID, OrgID, Email, FirstName, LastName string
+	PasswordHash                          string // empty: no password lets it in
+	CreatedAt                             time.Time
+	CreatedByID, CreatedByName            string
+	ActivatedAt                           *time.Time // nil: invited
+
+	// What InsertMember begins with: false, 0, never, 1.
+	Suspended    bool
+	SessionEpoch int64
+	LastSignInAt *time.Time
+	Version      int64
+}
+
+// InsertMember adds one. [ErrConflict]: the organization has a member with this address.
+func (q *Q) InsertMember(ctx context.Context, m MemberRow) error {
+	_, err := q.exec(ctx, `INSERT INTO member (id, org_id, email, email_key, first_name, last_name, suspended, password_hash, session_epoch, created_at_ms,
+		created_by_id, created_by_name, activated_at_ms, version) VALUES ($1, $2, $3, $4, $5, $6, FALSE, $7, 0, $8, $9, $10, $11, 1)`,
+		m.ID, m.OrgID, m.Email, svcauth.EmailKey(m.Email), m.FirstName, m.LastName, m.PasswordHash, m.CreatedAt.UnixMilli(), m.CreatedByID, m.CreatedByName,
+		milliseconds(m.ActivatedAt))
+	return err
+}
+
 const memberSelect = `SELECT id, org_id, email, first_name, last_name, suspended, password_hash, session_epoch, created_at_ms, created_by_id, created_by_name,
 	activated_at_ms, last_sign_in_ms, version FROM member`
 

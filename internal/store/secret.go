@@ -8,6 +8,24 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+// SecretRow is a secret as it is made. The hash is the keyring's.
+type SecretRow struct {
+	ID, ClientID, OrgID, Scheme string
+	Hash                        []byte
+	Hint, Description           string
+	CreatedAt                   time.Time
+	CreatedByID, CreatedByName  string
+	ExpiresAt                   *time.Time
+}
+
+// InsertSecret adds one.
+func (q *Q) InsertSecret(ctx context.Context, s SecretRow) error {
+	_, err := q.exec(ctx, `INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description, created_at_ms, created_by_id,
+		created_by_name, expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, s.ID, s.ClientID, s.OrgID, s.Scheme, s.Hash, s.Hint,
+		s.Description, s.CreatedAt.UnixMilli(), s.CreatedByID, s.CreatedByName, milliseconds(s.ExpiresAt))
+	return err
+}
+
 const secretSelect = `SELECT client_id, id, hint, description, created_at_ms, created_by_id, created_by_name, expires_at_ms, last_used_ms FROM secret`
 
 type clientSecret struct {
