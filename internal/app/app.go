@@ -25,9 +25,11 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/console"
 	"github.com/svcauth/svcauth/internal/feed"
-	"github.com/svcauth/svcauth/internal/httpapi"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/manage"
+	"github.com/svcauth/svcauth/internal/oauth"
+	"github.com/svcauth/svcauth/internal/server"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/token"
@@ -76,7 +78,7 @@ type App struct {
 	changes     *changelog.Log
 	revocations *resourceserver.RevocationSet
 	feed        *feed.Feed
-	face        *httpapi.Server
+	face        *server.Server
 	handler     http.Handler // of face
 	closers     []func() error
 }
@@ -192,18 +194,32 @@ func (a *App) wireHTTP() error {
 		return a.feed.ResourceServers(feed.Scope{OrgID: orgID, Operator: operator})
 	}
 	callers := limits.NewCallers(limits.CallersBound{PerSecond: a.cfg.Limits.ManagementPerSecond, InWork: max(8, a.cfg.Limits.MaxInflight/100), Organization: 4})
-	cfg := httpapi.Config{Token: a.Token, Access: a.Access, JWKS: a.keyring.JWKS, Feed: a.feed, Ready: a.ready, Logger: a.logger, Issuer: a.cfg.Issuer,
-		Algorithms: a.keyring.Algorithms, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TokenAliases: a.cfg.Token.Aliases, JWKSMaxAge: a.cfg.JWKS.MaxAge, TrustedProxies: a.cfg.TrustedProxies,
-		MaxInflight: a.cfg.Limits.MaxInflight, OnRequest: a.countRequest, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent, Enforced: enforced, ResourceServers: servers,
-		Callers: callers, SessionCookie: console.CookieName(a.cfg.Issuer)}
+	api := manage.Config{
+		Access: a.Access, Token: a.Token, Logger: a.logger, Callers: callers,
+		Issuer: a.cfg.Issuer, SessionCookie: console.CookieName(a.cfg.Issuer),
+		Enforced: enforced, ResourceServers: servers,
+	}
+	cfg := server.Config{
+		OAuth: oauth.New(oauth.Config{
+			Token: a.Token, Feed: a.feed, Issuer: a.cfg.Issuer, TokenAliases: a.cfg.Token.Aliases,
+			JWKS: a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
+		}),
+		Ready: a.ready, Logger: a.logger, OnRequest: a.countRequest,
+		Issuer: a.cfg.Issuer, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies,
+		MaxInflight: a.cfg.Limits.MaxInflight, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent,
+	}
 	if a.cfg.Console.Enabled {
 		pages, err := a.console(enforced, servers, callers)
 		if err != nil {
 			return err
 		}
-		cfg.Console, cfg.ConsoleNotFound, cfg.ConsoleForm, cfg.SessionActor = pages.Mount, pages.NotFound, console.MaxForm, pages.Actor
+		cfg.Console, cfg.ConsoleForm, api.SessionActor = pages, console.MaxForm, pages.Actor
 	}
-	face, handler, err := httpapi.New(cfg)
+	var err error
+	if cfg.Manage, err = manage.New(api); err != nil {
+		return err
+	}
+	face, handler, err := server.New(cfg)
 	if err != nil {
 		return err
 	}

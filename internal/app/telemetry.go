@@ -7,7 +7,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/svcauth/svcauth/internal/httpapi"
+	"github.com/svcauth/svcauth/internal/server"
 	"github.com/svcauth/svcauth/internal/telemetry"
 )
 
@@ -44,7 +44,7 @@ func (a *App) countCache(hit bool) {
 	}
 }
 
-func (a *App) countRequest(r httpapi.Seen) {
+func (a *App) countRequest(r server.Seen) {
 	outcome := r.Code
 	if outcome == "" {
 		outcome = "ok"

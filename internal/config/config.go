@@ -155,7 +155,7 @@ type OTLP struct {
 	CAFile      string `key:"ca_file"`
 	CertFile    string `key:"cert_file"` // and key_file: PEM, both or none
 	KeyFile     string `key:"key_file"`
-	TrustParent bool   `key:"trust_parent"` // see httpapi.Config
+	TrustParent bool   `key:"trust_parent"` // see server.Config
 }
 
 // Passwords is the policy for members' passwords.

@@ -1,0 +1,215 @@
+// Package manage is the management API under /v1, with its document and the page
+// that shows it. A handler decodes, calls package access and encodes. Its errors
+// are problems (RFC 9457).
+//
+// It refuses to know what is allowed (package access), SQL, Redis and private
+// keys.
+package manage
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Config is what the management API stands on.
+type Config struct {
+	Access *access.Service
+	Token  *token.Service
+	Logger *slog.Logger
+
+	Issuer        string
+	SessionCookie string // the name of the console's cookie, for the document
+
+	// Callers bounds the calls of each caller; nil: nothing does.
+	Callers *limits.Callers
+	// SessionActor returns who is signed in to the console, if anybody is; an
+	// error says that this can't be known now. nil: the API takes bearer tokens
+	// only.
+	SessionActor func(*http.Request) (actor access.Actor, ok bool, err error)
+	// ResourceServers lists the connected followers of the revocation feed: the
+	// organization's, or for the operator all. nil: none.
+	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
+	// Enforced waits until every connected resource server enforces what this
+	// node has committed by now, at most for wait. nil: nobody is connected.
+	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
+}
+
+// API is the management API under /v1. A handler decodes, calls package access
+// and encodes; the document at /openapi.json is made from the handlers.
+type API struct {
+	cfg         Config
+	api         huma.API
+	crossOrigin *http.CrossOriginProtection
+}
+
+// New returns the API. Mount serves it. The only error is an issuer that is no
+// URL.
+func New(cfg Config) (*API, error) {
+	m := &API{cfg: cfg, crossOrigin: http.NewCrossOriginProtection()}
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	// A proxy's Host may be another than the browser's.
+	return m, m.crossOrigin.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host)
+}
+
+// Owns reports whether a path is the API's.
+func Owns(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/v1/") }
+
+// Mount registers the API, its document and the page that shows it.
+func (m *API) Mount(engine *gin.Engine) error {
+	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	// Errors are ours: the document shows Problem where the library would show its own model, and render turns one into the other. Its global
+	// constructors stay as they are.
+	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[svcauth.Problem]())
+	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
+	config := huma.Config{
+		OpenAPI:       openAPI(m.cfg.Issuer, m.cfg.SessionCookie, registry),
+		Formats:       map[string]huma.Format{"application/json": format, "json": format},
+		DefaultFormat: "application/json", RejectUnknownQueryParameters: true,
+		Transformers: []huma.Transformer{m.render},
+	}
+	m.api = humagin.New(engine, config)
+	m.api.UseMiddleware(m.authenticate, m.readRequest)
+	m.serviceAccounts()
+	m.secrets()
+	m.applicationKeys()
+	m.roles()
+	m.members()
+	m.organizations()
+	m.catalogue()
+	m.audit()
+	m.signingKeys()
+	return m.mountDocument(engine)
+}
+
+// operation describes a call. needs is the privilege that the rules ask for; empty: none, or it depends.
+func operation(id, method, path, tag, needs, summary, description string) huma.Operation {
+	op := huma.Operation{OperationID: id, Method: method, Path: path, Tags: []string{tag}, Summary: summary, Description: description,
+		MaxBodyBytes: MaxBody + 1, Security: []map[string][]string{{schemeToken: {}}, {schemeSession: {}}}}
+	if needs != "" {
+		op.Security[0][schemeToken] = []string{needs}
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the privilege `" + needs + "`.")
+	}
+	// What any call may be answered stands at each: a generated client takes a
+	// status that is not there for a fault of the server.
+	op.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	if strings.Contains(path, "{") {
+		op.Errors = append(op.Errors, http.StatusNotFound)
+	}
+	if method != http.MethodGet {
+		op.Errors = append(op.Errors, http.StatusConflict, http.StatusRequestEntityTooLarge)
+	}
+	switch method {
+	case http.MethodPatch:
+		op.Errors = append(op.Errors, http.StatusPreconditionFailed, http.StatusUnsupportedMediaType)
+	case http.MethodPost, http.MethodPut:
+		op.Errors = append(op.Errors, http.StatusUnsupportedMediaType)
+	}
+	return op
+}
+
+// add registers a call. What the handler returns as an error is rendered as a problem.
+func add[I, O any](m *API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.Middlewares = append(op.Middlewares, m.checkIDs(op.Path))
+	huma.Register(m.api, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, m.refusal(ctx, err)
+		}
+		if where, ok := any(out).(located); ok {
+			where.under(request.IssuerPath(m.cfg.Issuer))
+		}
+		return out, nil
+	})
+}
+
+// addMade is add for a call that is answered by 201.
+func addMade[I, O any](m *API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
+	op.DefaultStatus = http.StatusCreated
+	add(m, op, handle)
+}
+
+// addDone is add for a call that takes something away: 204, or with ?wait= 200 and how far it is enforced.
+func addDone[I any](m *API, op huma.Operation, handle func(context.Context, *I) (*done, error)) {
+	op.Responses = map[string]*huma.Response{"204": {Description: "Done"}, "200": {Description: "Done, and with `wait` how many resource servers enforce it already"}}
+	add(m, op, handle)
+}
+
+// addGrant describes a call that is answered by 204, or by 200 where there is
+// something to say.
+func addGrant[I any](m *API, op huma.Operation, handle func(context.Context, *I) (*granted, error)) {
+	op.Responses = map[string]*huma.Response{"204": {Description: "Done"}, "200": {Description: "Done, with warnings"}}
+	add(m, op, handle)
+}
+
+// idKinds says what the path segment before an id names.
+var idKinds = map[string]string{
+	"service-accounts": svcauth.PrefixServiceAccount, "application-keys": svcauth.PrefixApplicationKey, "members": svcauth.PrefixMember,
+	"roles": svcauth.PrefixRole, "organizations": svcauth.PrefixOrganization, "secrets": svcauth.PrefixSecret,
+}
+
+// secretAt says where in a URL something has the form of a client secret; empty:
+// nowhere.
+func secretAt(u url.URL) string {
+	if svcauth.HoldsSecret(u.Path) {
+		return "path"
+	}
+	for name, values := range u.Query() {
+		if svcauth.HoldsSecret(name) {
+			return "query"
+		}
+		if slices.ContainsFunc(values, svcauth.HoldsSecret) {
+			return "query." + name
+		}
+	}
+	return ""
+}
+
+// checkIDs answers 404 to a path whose ids can't be any, before anything is looked up.
+func (m *API) checkIDs(path string) func(huma.Context, func(huma.Context)) {
+	type id struct{ param, kind, prefix string }
+	var ids []id
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if name, is := strings.CutPrefix(segment, "{"); is {
+			kind := segments[i-1]
+			ids = append(ids, id{strings.TrimSuffix(name, "}"), strings.TrimSuffix(strings.ReplaceAll(kind, "-", " "), "s"), idKinds[kind]})
+		}
+	}
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if at := secretAt(ctx.URL()); at != "" {
+			m.problem(humagin.Unwrap(ctx), svcauth.InvalidField(at, "The text %s.", svcauth.ErrSecretInText), nil)
+			return
+		}
+		for _, id := range ids {
+			given := ctx.Param(id.param)
+			if id.prefix != "" && !svcauth.ValidID(id.prefix, given) || len(given) > maxOtherID || !request.Clean(given) {
+				m.problem(humagin.Unwrap(ctx), svcauth.NewProblem(svcauth.CodeNotFound, "There is no %s with this id in your organization.", id.kind), nil)
+				return
+			}
+		}
+		next(ctx)
+	}
+}
+
+// maxOtherID bounds the ids that are not ours alone: jti and kid.
+const maxOtherID = 128

@@ -1,0 +1,87 @@
+package oauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// noBearer is the reason of a refusal because no token came.
+const noBearer = "no_bearer"
+
+func badRequest(format string, args ...any) *token.Error {
+	return token.Refuse(token.CodeInvalidRequest, "malformed", format, args...)
+}
+
+func unreadable(cause error) *token.Error {
+	e := token.Refuse(token.CodeUnavailable, "unavailable", "the server can't reach its database; try again in a moment")
+	e.RetryAfter, e.Cause = time.Second, cause
+	return e
+}
+
+// Refuse answers what the frame does not let through, in the form of RFC 6749
+// §5.2.
+func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
+	var refusal *token.Error
+	switch fault {
+	case request.NotFound:
+		refusal = token.Refuse("not_found", "no_route", "there is nothing at this path; the metadata at %s/.well-known/oauth-authorization-server names the endpoints", e.cfg.Issuer)
+		refusal.Status = http.StatusNotFound
+	case request.MethodNotAllowed:
+		refusal = token.Refuse(token.CodeInvalidRequest, "method", "this method is not allowed here; the Allow header says which are")
+		refusal.Status = http.StatusMethodNotAllowed
+	case request.TooManyFields:
+		refusal = badRequest("the request has more than %d header fields", request.MaxHeaderFields)
+		refusal.Status = http.StatusRequestHeaderFieldsTooLarge
+	case request.Overloaded:
+		refusal = token.Refuse(token.CodeUnavailable, request.Overload, "the server is busy; try again in a moment")
+		refusal.RetryAfter = time.Second
+	case request.Unavailable:
+		refusal = unreadable(cause)
+	default:
+		refusal = token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", request.Of(c).ID)
+	}
+	e.refuse(c, "", refusal)
+}
+
+// refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
+func (e *Endpoints) refuse(c *gin.Context, clientID string, err *token.Error) {
+	note(c, clientID, err)
+	switch {
+	case err.Reason == noBearer:
+		request.Challenge(c, "", "", "")
+	case err.Code == token.CodeInvalidToken:
+		request.Challenge(c, err.Code, err.Description, "")
+	case err.Code == token.CodeInsufficientScope:
+		request.Challenge(c, err.Code, "", svcauth.TokensIntrospect)
+	case err.Status == http.StatusUnauthorized: // RFC 9110 §15.5.2, however the client had authenticated
+		c.Header("WWW-Authenticate", `Basic realm="svcauth"`)
+	}
+	httpx.SetRetryAfter(c.Writer.Header(), err.RetryAfter)
+	writeJSON(c, err.Status, ErrorBody(err.Code, svcauth.RedactSecrets(err.Description)))
+}
+
+// ErrorBody returns the body of an error of the OAuth2 endpoints (RFC 6749
+// §5.2).
+func ErrorBody(code, description string) []byte {
+	body, _ := json.Marshal(struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}{code, description})
+	return append(body, '\n')
+}
+
+func note(c *gin.Context, clientID string, err *token.Error) {
+	o := request.Outcome{ClientID: clientID}
+	if err != nil {
+		o.Code, o.Reason, o.Cause = err.Code, err.Reason, err.Cause
+	}
+	request.Of(c).Outcome = o
+}

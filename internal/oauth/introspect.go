@@ -1,0 +1,56 @@
+package oauth
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/request"
+)
+
+// introspection is the answer of RFC 7662 §2.2 for a live token.
+type introspection struct {
+	Active    bool     `json:"active"`
+	Scope     string   `json:"scope,omitempty"`
+	ClientID  string   `json:"client_id"`
+	Subject   string   `json:"sub"`
+	Audience  any      `json:"aud"`
+	Issuer    string   `json:"iss"`
+	ExpiresAt int64    `json:"exp"`
+	IssuedAt  int64    `json:"iat"`
+	JTI       string   `json:"jti"`
+	TokenType string   `json:"token_type"`
+	Roles     []string `json:"roles"`
+	OrgID     string   `json:"org_id"`
+}
+
+func (e *Endpoints) introspect(c *gin.Context) {
+	f, err := readForm(c.Writer, c.Request)
+	if err != nil {
+		e.refuse(c, "", err)
+		return
+	}
+	asker, err := e.asker(c, f)
+	if err != nil {
+		e.refuse(c, f.get("client_id"), err)
+		return
+	}
+	p, err := e.cfg.Token.Introspect(request.Context(c), asker, f.get("token"))
+	if err != nil {
+		e.refuse(c, asker.ClientID, err)
+		return
+	}
+	note(c, asker.ClientID, nil)
+	if p == nil {
+		writeJSON(c, http.StatusOK, []byte(`{"active":false}`))
+		return
+	}
+	var audience any = p.Audience
+	if len(p.Audience) == 1 {
+		audience = p.Audience[0]
+	}
+	body, _ := json.Marshal(introspection{Active: true, Scope: p.Scope, ClientID: p.ClientID, Subject: p.Subject, Audience: audience, Issuer: p.Issuer,
+		ExpiresAt: p.ExpiresAt.Unix(), IssuedAt: p.IssuedAt.Unix(), JTI: p.JTI, TokenType: "Bearer", Roles: append([]string{}, p.Roles...), OrgID: p.OrgID})
+	writeJSON(c, http.StatusOK, body)
+}

@@ -1,0 +1,58 @@
+package oauth
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/feed"
+	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// revoke is RFC 7009. With ?wait= it answers when the resource servers enforce it, and says how many do.
+func (e *Endpoints) revoke(c *gin.Context) {
+	wait, waits, err := waitParameter(c.Request)
+	var f form
+	if err == nil {
+		f, err = readForm(c.Writer, c.Request)
+	}
+	if err != nil {
+		e.refuse(c, "", err)
+		return
+	}
+	client, err := e.authenticate(c, f)
+	if err == nil {
+		err = e.cfg.Token.Revoke(request.Context(c), client, f.get("token"))
+	}
+	if err != nil {
+		e.refuse(c, f.get("client_id"), err)
+		return
+	}
+	note(c, client.ClientID, nil)
+	if !waits {
+		writeEmpty(c)
+		return
+	}
+	request.Release(c)
+	body, _ := json.Marshal(e.cfg.Feed.Enforced(c.Request.Context(), feed.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
+	writeJSON(c, http.StatusOK, body)
+}
+
+// waitParameter takes wait out of the URL's query, where nothing else may stand.
+func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *token.Error) {
+	text, is := strings.CutPrefix(r.URL.RawQuery, "wait=")
+	if !is {
+		return 0, false, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 || wait > svcauth.MaxWait {
+		return 0, false, badRequest("wait is no time from 0s to %s, such as 2s or 500ms", svcauth.MaxWait)
+	}
+	r.URL.RawQuery = ""
+	return wait, true, nil
+}

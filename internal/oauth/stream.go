@@ -1,0 +1,210 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/feed"
+	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/token"
+)
+
+// writeWithin is how long one write to a follower may take.
+const writeWithin = 10 * time.Second
+
+// stream serves the feed as server-sent events. Without Last-Event-ID, or with one that is not of this log, it begins with a snapshot: events that each
+// hold a part, all but the last with "more", and only the last with an id, so that a snapshot that was cut off is begun anew. With a Last-Event-ID it begins with
+// what came after it. Then follow the revocations as they happen, and a sign of life every few seconds.
+func (e *Endpoints) stream(c *gin.Context, who feed.Identity, text string) {
+	ctx := request.Context(c)
+	cursor, err := strconv.ParseInt(c.GetHeader("Last-Event-ID"), 10, 64)
+	if err != nil {
+		cursor = 0
+	}
+	place, err := e.cfg.Feed.Open(who)
+	if err != nil {
+		e.refuse(c, who.ClientID, full())
+		return
+	}
+	why := "fault"
+	defer func() { e.cfg.Feed.Leave(place, why) }()
+	request.Release(c) // a stream has a place of its own, which bounds who waits to begin
+	from, head, err := e.cfg.Feed.Begin(ctx, cursor)
+	if err != nil {
+		why = "unavailable"
+		e.refuse(c, who.ClientID, unreadable(err))
+		return
+	}
+	h := c.Writer.Header()
+	h["Content-Type"], h["Cache-Control"] = []string{"text/event-stream"}, noStore
+	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	if request.IsHead(c.Request) {
+		why = "gone"
+		c.Status(http.StatusOK)
+		return
+	}
+	limits.ConnFrom(ctx).Hold()
+	w := &eventWriter{w: c.Writer, control: http.NewResponseController(c.Writer)}
+	_ = w.control.SetReadDeadline(time.Time{}) // else the server's own would end the request's context
+	c.Writer.WriteHeader(http.StatusOK)
+	request.Of(c).Answered = time.Now()
+	f := following{endpoints: e, place: place, text: text, w: w}
+	why = f.run(ctx, from, head)
+	if why == feed.EndReset && place.Last != nil {
+		_ = w.write(place.Last)
+	}
+	end := token.Error{Reason: "stream_" + why}
+	note(c, who.ClientID, &end)
+}
+
+// eventWriter writes with a deadline each, and sends at once.
+type eventWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (w *eventWriter) write(chunks ...[]byte) error {
+	if err := w.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
+		return err
+	}
+	for _, chunk := range chunks {
+		if _, err := w.w.Write(chunk); err != nil {
+			return err
+		}
+	}
+	return w.control.Flush()
+}
+
+// following is one stream at work.
+type following struct {
+	endpoints *Endpoints
+	place     *feed.Stream
+	text      string // the token that opened it
+	w         *eventWriter
+}
+
+// run says why it ended: a word for the log.
+func (f *following) run(ctx context.Context, from, head int64) string {
+	cursor, why := f.snapshot(ctx, from, head)
+	for why == "" {
+		missing, live := f.endpoints.cfg.Feed.Join(f.place, cursor)
+		if live {
+			if err := f.w.write(missing); err != nil {
+				return f.broken(err)
+			}
+			return f.live(ctx)
+		}
+		cursor, why = f.fromTable(ctx, cursor)
+	}
+	return why
+}
+
+// snapshot writes everything up to head where the follower holds nothing.
+func (f *following) snapshot(ctx context.Context, from, head int64) (cursor int64, why string) {
+	for after := from; from == 0; {
+		page, err := f.endpoints.cfg.Feed.Page(ctx, f.place.Scope, after, head)
+		if err != nil {
+			return 0, "unavailable"
+		}
+		id := ""
+		if !page.More {
+			id = "id: " + strconv.FormatInt(head, 10) + "\n"
+		}
+		data := feedPage{More: page.More, Revocations: page.Entries}.appendJSON([]byte("event: snapshot\n" + id + "data: "))
+		if err := f.w.write(append(data, "\n\n"...)); err != nil {
+			return 0, f.broken(err)
+		}
+		if why := f.over(ctx); why != "" {
+			return 0, why
+		}
+		if !page.More {
+			return head, ""
+		}
+		after = page.Next
+	}
+	return from, ""
+}
+
+// fromTable writes what came after the cursor and is not in memory any more.
+func (f *following) fromTable(ctx context.Context, cursor int64) (next int64, why string) {
+	page, err := f.endpoints.cfg.Feed.Page(ctx, f.place.Scope, cursor, f.endpoints.cfg.Feed.Head())
+	if err != nil {
+		return cursor, "unavailable"
+	}
+	var events []byte
+	for i, entry := range page.Entries {
+		events = append(events, "event: revocation\n"...)
+		if i == len(page.Entries)-1 { // the part is whole
+			events = append(strconv.AppendInt(append(events, "id: "...), page.Next, 10), '\n')
+		}
+		events = append(append(append(events, "data: "...), entry...), "\n\n"...)
+	}
+	if err := f.w.write(events); err != nil {
+		return cursor, f.broken(err)
+	}
+	return page.Next, f.over(ctx)
+}
+
+// live hands on what comes, until one of the sides ends or the token is not good any more: it is looked at again each time, and that is at least with each sign of life.
+func (f *following) live(ctx context.Context) string {
+	var batch [][]byte
+	for {
+		select {
+		case <-ctx.Done():
+			return "gone"
+		case <-f.place.Ended:
+			return f.place.Why
+		case chunk := <-f.place.Chunks:
+			batch = append(batch[:0], chunk)
+		}
+		for len(f.place.Chunks) > 0 {
+			batch = append(batch, <-f.place.Chunks)
+		}
+		if why := f.over(ctx); why != "" {
+			return why
+		}
+		if err := f.w.write(batch...); err != nil {
+			return f.broken(err)
+		}
+		clear(batch) // chunks are shared; hold none while waiting
+	}
+}
+
+// broken says why a write failed.
+func (f *following) broken(err error) string {
+	select {
+	case <-f.place.Ended:
+		return f.place.Why
+	default:
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return feed.EndSlow
+	}
+	return "gone"
+}
+
+// over says why the stream must end now; empty: it need not.
+func (f *following) over(ctx context.Context) string {
+	select {
+	case <-ctx.Done():
+		return "gone"
+	case <-f.place.Ended:
+		return f.place.Why
+	default:
+	}
+	asker, refusal := f.endpoints.cfg.Token.AskerFromBearer(ctx, f.text)
+	if refusal != nil && refusal.Status == http.StatusServiceUnavailable {
+		return "" // nothing was said against the token; a node that can't read the log ends its streams by itself
+	}
+	if refusal != nil || !asker.Privileged || asker.Operator != f.place.Operator {
+		return "token"
+	}
+	return ""
+}

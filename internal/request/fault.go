@@ -1,0 +1,21 @@
+package request
+
+// Fault is a reason for which the frame refuses a request by itself. The face
+// that the path belongs to says it in its own form.
+type Fault int
+
+const (
+	NotFound         Fault = iota // there is nothing at the path
+	MethodNotAllowed              // the answer has its Allow header already
+	TooManyFields                 // the header has more than MaxHeaderFields
+	Overloaded                    // every slot is taken
+	Unavailable                   // the database can't be reached
+	Panicked                      // a handler failed
+)
+
+// MaxHeaderFields bounds what a request keeps while it waits or is in work: a
+// header of empty lines takes twenty times its size in memory.
+const MaxHeaderFields = 100
+
+// Overload is the reason of a refusal for want of a slot.
+const Overload = "overload"

@@ -1,0 +1,96 @@
+package request
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/untrusted"
+)
+
+type headKey struct{}
+
+// HeadAsGet returns a HEAD request as the GET that it is answered as (RFC 9110
+// §9.3.2), and any other as it is.
+func HeadAsGet(r *http.Request) *http.Request {
+	if r.Method == http.MethodHead {
+		r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
+		r.Method = http.MethodGet
+	}
+	return r
+}
+
+// IsHead reports whether the caller wants the header alone.
+func IsHead(r *http.Request) bool {
+	head, _ := r.Context().Value(headKey{}).(bool)
+	return head
+}
+
+// Method returns the method that the caller sent.
+func Method(r *http.Request) string {
+	if IsHead(r) {
+		return http.MethodHead
+	}
+	return r.Method
+}
+
+// Challenge asks for a bearer token (RFC 6750 §3). It has an error code only if
+// a token came (§3.1), and a scope if the token lacks one.
+func Challenge(c *gin.Context, code, description, scope string) {
+	text := `Bearer realm="svcauth"`
+	for _, attribute := range [][2]string{{"error", code}, {"error_description", description}, {"scope", scope}} {
+		if attribute[1] != "" {
+			text += `, ` + attribute[0] + `="` + untrusted.Quotable(attribute[1], 300) + `"`
+		}
+	}
+	c.Header("WWW-Authenticate", text)
+}
+
+// NotModified sends the entity tag of what is asked for. If the caller has that
+// already, it answers 304 and returns true.
+func NotModified(c *gin.Context, etag string) bool {
+	c.Header("ETag", etag)
+	if !matches(c.Request.Header.Values("If-None-Match"), etag) {
+		return false
+	}
+	c.Status(http.StatusNotModified)
+	c.Writer.WriteHeaderNow()
+	return true
+}
+
+// matches reports whether If-None-Match names etag: it is a list of entity tags,
+// compared without regard to their weakness, or * (RFC 9110 §13.1.2).
+func matches(headers []string, etag string) bool {
+	for _, header := range headers {
+		for tag := range strings.SplitSeq(header, ",") {
+			if tag = strings.TrimSpace(tag); tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Clean reports whether a text is free of control characters and of what stands
+// for broken ones.
+func Clean(s string) bool {
+	for _, r := range s {
+		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
+			return false
+		}
+	}
+	return true
+}
+
+// IssuerPath returns the path of an issuer such as https://example.com/auth. It
+// is empty if the issuer has none.
+func IssuerPath(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
+}

@@ -1,0 +1,105 @@
+// Package request holds what is known of one HTTP request while it is served:
+// its id, its slot among those in work, whom it comes from, and what its line
+// in the log will say. The frame (package server) begins it, and the faces
+// (packages oauth and manage) read it and add to it.
+//
+// It owns what both sides say in the same words: the reasons for which the
+// frame refuses, the challenge of a bearer token, entity tags, HEAD. It refuses
+// to know what any path is for.
+package request
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/svcauth/svcauth/internal/limits"
+)
+
+// State is what is known of a request. It belongs to the goroutine that serves
+// the request.
+type State struct {
+	ID      string
+	Outcome Outcome
+
+	// Organization and Operator say whose call of the management API it is.
+	// They are set once its token is verified, before anything waits.
+	Organization string
+	Operator     bool
+
+	Answered  time.Time // when a stream's answer began; zero: it is no stream
+	Delayed   bool      // its refusal has been kept back already
+	LeaveBody bool      // its body is not read to the end
+
+	slot    limits.Place
+	context context.Context
+}
+
+// Outcome is what the log line of a request says beside its status.
+type Outcome struct {
+	ClientID string
+	// Code is what the caller was told, and Reason is what only the log says.
+	// Both are empty if all went well.
+	Code, Reason string
+	Actor        string // who was let in to the management API
+	Cause        error
+}
+
+type stateKey struct{}
+
+// Begin starts the state of the request of c.
+func Begin(c *gin.Context, id string) *State {
+	s := &State{ID: id}
+	c.Set(stateKey{}, s)
+	return s
+}
+
+// Of returns the state of the request of c. It is never nil.
+func Of(c *gin.Context) *State {
+	if v, ok := c.Get(stateKey{}); ok {
+		return v.(*State)
+	}
+	return Begin(c, "")
+}
+
+// SetSlot gives the request its slot. within is the request's context with it.
+func (s *State) SetSlot(slot limits.Place, within context.Context) {
+	s.slot, s.context = slot, within
+}
+
+// Slot returns the request's slot; nil: it holds none.
+func (s *State) Slot() limits.Place { return s.slot }
+
+// Context returns the request's context, with its slot if it has one.
+func Context(c *gin.Context) context.Context {
+	if s := Of(c); s.context != nil {
+		return s.context
+	}
+	return c.Request.Context()
+}
+
+// Release frees the request's slot. A handler calls it when all that is left to
+// do is wait. What has only a context uses [limits.GiveBack].
+func Release(c *gin.Context) {
+	if s := Of(c); s.slot != nil {
+		s.slot.GiveBack()
+	}
+}
+
+// ClientAddr returns the address of the client, as the frame has found it.
+func ClientAddr(c *gin.Context) netip.Addr {
+	addr, _ := netip.ParseAddr(c.ClientIP())
+	return addr.Unmap()
+}
+
+// Delay keeps back the refusal of a caller that asks too often. The request
+// holds no slot meanwhile.
+func Delay(c *gin.Context, callers *limits.Callers, caller string) {
+	Of(c).Delayed = true
+	Release(c)
+	if !callers.Hold(c.Request.Context(), caller) {
+		c.Header("Connection", "close")
+	}
+}

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/telemetry"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Seen is one request that was answered.
+type Seen struct {
+	Route, Method string // the template, never the path
+	Status        int
+	Code, Reason  string // as in the answer and as in the log, words of closed lists; empty where all went well. The code of a handler that panicked is "panic"
+	Took          time.Duration
+}
+
+// observe gives each request its id and its one log line.
+func (s *Server) observe(c *gin.Context) {
+	began := time.Now()
+	addr, proxied := clientOf(c.Request, s.cfg.TrustedProxies)
+	if proxied || strings.Contains(c.Request.RemoteAddr, "%") {
+		c.Request.RemoteAddr = netip.AddrPortFrom(addr, 0).String() // what ClientIP returns to everybody
+	}
+	id := svcauth.NewID("req")
+	state := request.Begin(c, id)
+	c.Header("X-Request-Id", id)
+	c.Header("X-Content-Type-Options", "nosniff")
+	if s.leaving.Load() {
+		c.Header("Connection", "close")
+	}
+	span := s.span(c, id, proxied)
+	panicked := false
+	defer func() {
+		if fault := recover(); fault != nil {
+			panicked = true
+			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault, "stack", string(debug.Stack()))
+			if !c.Writer.Written() {
+				s.refuse(c, request.Panicked, nil)
+			}
+		}
+		took := time.Since(began)
+		if !state.Answered.IsZero() { // a stream: how long it lasted says nothing about the server
+			took = state.Answered.Sub(began)
+		}
+		s.log(c, id, took, panicked)
+		if span != nil {
+			endSpan(span, c)
+		}
+		if state.Outcome.Code == token.CodeSlowDown && !state.Delayed {
+			s.late(c.Request.Context())
+		}
+	}()
+	c.Next()
+}
+
+// span begins the trace of a request. A caller's own trace (W3C Trace Context)
+// is continued only if it comes from a trusted proxy that is configured to
+// write it: strangers could otherwise have everything sampled. Without that
+// the trace is linked to the caller's.
+func (s *Server) span(c *gin.Context, id string, proxied bool) trace.Span {
+	if s.cfg.Tracer == nil {
+		return nil
+	}
+	ctx := c.Request.Context()
+	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("svcauth.request_id", id))}
+	if sent := telemetry.TraceFromHeader(ctx, c.Request.Header); proxied && s.cfg.TrustParent {
+		ctx = sent
+	} else if caller := trace.SpanContextFromContext(sent); caller.IsValid() {
+		options = append(options, trace.WithLinks(trace.Link{SpanContext: caller}))
+	}
+	ctx, span := s.cfg.Tracer.Start(ctx, request.Method(c.Request)+" "+c.FullPath(), options...)
+	c.Request = c.Request.WithContext(ctx)
+	return span
+}
+
+func endSpan(span trace.Span, c *gin.Context) {
+	o := request.Of(c).Outcome
+	span.SetAttributes(attribute.Int("http.response.status_code", c.Writer.Status()), attribute.String("svcauth.reason", o.Reason))
+	if c.Writer.Status() >= http.StatusInternalServerError {
+		span.SetStatus(codes.Error, o.Code)
+	}
+	span.End()
+}
+
+func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked bool) {
+	o := request.Of(c).Outcome
+	status := c.Writer.Status()
+	level := slog.LevelInfo
+	switch {
+	case status == http.StatusServiceUnavailable:
+		level = slog.LevelWarn // an error is written out at once, which would make shedding dear
+	case status >= 500:
+		level = slog.LevelError
+	}
+	if !svcauth.ValidClientID(o.ClientID) {
+		o.ClientID = "" // what is no id of ours may be anything, a secret in the wrong field too
+	}
+	attrs := []slog.Attr{slog.String("request_id", id), slog.String("method", request.Method(c.Request)), slog.String("route", c.FullPath()),
+		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor), slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()),
+		slog.Int64("us", took.Microseconds())}
+	if s.cfg.Tracer != nil {
+		attrs = append(attrs, slog.String("trace_id", trace.SpanContextFromContext(c.Request.Context()).TraceID().String()))
+	}
+	if o.Cause != nil {
+		attrs = append(attrs, slog.Any("error", o.Cause))
+	}
+	s.cfg.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
+	if panicked {
+		o.Code = "panic"
+	}
+	if s.cfg.OnRequest != nil {
+		s.cfg.OnRequest(Seen{Route: c.FullPath(), Method: request.Method(c.Request), Status: status, Code: o.Code, Reason: o.Reason, Took: took})
+	}
+}

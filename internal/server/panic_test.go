@@ -1,0 +1,42 @@
+package server_test
+
+import (
+	"bytes"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/manage"
+	"github.com/svcauth/svcauth/internal/oauth"
+	"github.com/svcauth/svcauth/internal/server"
+)
+
+// TestPanicIsCountedAndSaid: a handler that panics costs its own request only; metrics count it apart from other failures, and the log has where.
+func TestPanicIsCountedAndSaid(t *testing.T) {
+	var log bytes.Buffer
+	var seen []server.Seen
+	_, handler := frame(t, server.Config{
+		Issuer: "http://localhost:8080", Logger: slog.New(slog.NewJSONHandler(&log, nil)),
+		OnRequest: func(s server.Seen) { seen = append(seen, s) },
+		Console: pages(func(engine gin.IRouter) {
+			engine.GET("/console/early", func(*gin.Context) { panic("early") })
+			engine.GET("/console/late", func(c *gin.Context) { c.String(http.StatusOK, "begun"); panic("late") })
+		}),
+	}, oauth.Config{}, manage.Config{})
+	for path, status := range map[string]int{"/console/early": 500, "/console/late": 200} {
+		seen = nil
+		log.Reset()
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+		require.Equal(t, status, answer.Code)
+		require.Len(t, seen, 1)
+		require.Equal(t, server.Seen{Route: path, Method: http.MethodGet, Status: status, Code: "panic", Reason: seen[0].Reason, Took: seen[0].Took}, seen[0])
+		require.Contains(t, log.String(), `"msg":"a handler panicked"`)
+		require.Contains(t, log.String(), "panic_test.go")
+		require.NotContains(t, answer.Body.String(), "panic_test.go")
+	}
+}

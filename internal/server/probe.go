@@ -1,0 +1,82 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// Leave tells whoever sends requests here to send them elsewhere: from now on /readyz answers 503, and each answer is the last one of its connection. All else is served as before.
+// For ever.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
+// Healthz says that this node is alive.
+func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
+	probed(w, http.StatusOK, []byte(`{"status":"ok"}`))
+}
+
+func probed(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(body)
+}
+
+// lookFor is how long a look at the dependencies takes at most: a load balancer takes a node that answers after its own second or two for dead.
+const lookFor = 500 * time.Millisecond
+
+// Readyz says whether this node should get traffic: whether it serves at least the clients that it knows, and is not about to stop. A database that is away is away for all nodes:
+// if each asked for no traffic then, a load balancer would turn away all clients, whom any node could still serve (token.serve_stale). All who ask at once share one look,
+// so that strangers who ask cost the database nothing.
+func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
+	type look struct {
+		serves bool
+		states map[string]map[string]error
+	}
+	shared, _, _ := s.probe.Do("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), lookFor)
+		defer cancel()
+		serves, states := s.cfg.Ready(ctx)
+		return look{serves, states}, nil
+	})
+	found := shared.(look)
+	text, status, states, failing := "ok", http.StatusOK, map[string]string{}, map[string][]string{}
+	for name, operations := range found.states {
+		states[name] = "ok"
+		fail := failed(operations)
+		switch len(fail) {
+		case 0:
+			continue
+		case len(operations):
+			states[name] = "unavailable"
+		default:
+			states[name], failing[name] = "impaired", fail
+		}
+		text = "degraded"
+	}
+	switch {
+	case s.leaving.Load():
+		text, status = "stopping", http.StatusServiceUnavailable
+	case !found.serves:
+		text, status = "unavailable", http.StatusServiceUnavailable
+	}
+	said := map[string]any{"status": text, "dependencies": states}
+	if len(failing) > 0 {
+		said["failing"] = failing
+	}
+	body, _ := json.Marshal(said)
+	probed(w, status, body)
+}
+
+// failed returns the names of the operations that fail, sorted.
+func failed(operations map[string]error) (names []string) {
+	for name, err := range operations {
+		if err != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -1,0 +1,42 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/svcauth/svcauth/internal/oauth"
+	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// notHTTP is the reason of a refusal of what is no request.
+const notHTTP = "http"
+
+// Unread answers what could not be read as a request, before any handler: the
+// whole answer, as it goes over the wire, with a request id and a log line like
+// any other. text is what is known of the fault; it may be empty.
+func (s *Server) Unread(status int, text string, from net.Addr) []byte {
+	switch {
+	case status == http.StatusRequestHeaderFieldsTooLarge:
+		text = "the header of the request is too large: at most 16 KiB, a token in it included"
+	case text == "" && status == http.StatusBadRequest:
+		text = "the request can't be read as HTTP/1.1; a line break in a header's value does that, such as base64 puts after 76 characters (base64 -w0 does not)"
+	case text == "":
+		text = "the request can't be read: " + http.StatusText(status)
+	}
+	id := svcauth.NewID("req")
+	body := oauth.ErrorBody(token.CodeInvalidRequest, text)
+	ip := ""
+	if address, err := netip.ParseAddrPort(from.String()); err == nil {
+		ip = address.Addr().Unmap().String()
+	}
+	s.cfg.Logger.Info("request", slog.String("request_id", id), slog.Int("status", status), slog.String("reason", notHTTP), slog.String("ip", ip))
+	if s.cfg.OnRequest != nil {
+		s.cfg.OnRequest(Seen{Status: status, Code: token.CodeInvalidRequest, Reason: notHTTP})
+	}
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, http.StatusText(status), id, len(body), body)
+}
