@@ -1,14 +1,16 @@
 package telemetry
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // The closed lists of label values. Whatever is not listed is counted as "other", so that no stranger can make a new time series.
 const other = "other"
 
 var (
 	methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
-
-	statusClasses = [...]string{other, "1xx", "2xx", "3xx", "4xx", "5xx"}
 
 	// RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1, RFC 7009 §2.2.1, and the codes of the management API.
 	outcomes = []string{"ok", "panic",
@@ -48,10 +50,19 @@ func (c counters) of(value string) prometheus.Counter {
 	return c[other]
 }
 
-func newSet(values []string) map[string]bool {
-	out := make(map[string]bool, len(values))
-	for _, value := range values {
-		out[value] = true
+// listed returns the value if it is in the list, else "other".
+func listed(list []string, value string) string {
+	if slices.Contains(list, value) {
+		return value
 	}
-	return out
+	return other
+}
+
+// statusClass returns "2xx" for 200.
+func statusClass(status int) string {
+	classes := [...]string{other, "1xx", "2xx", "3xx", "4xx", "5xx"}
+	if class := status / 100; class >= 1 && class <= 5 {
+		return classes[class]
+	}
+	return other
 }

@@ -12,11 +12,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics is all that svcauth counts and measures, with a registry of its own. Its methods are safe for concurrent use, and what lies on a request's
-// path allocates nothing. Label values come from closed lists (labels.go); anything else is counted as "other".
+// Metrics is all that svcauth counts and measures, with a registry of its own.
+// Its methods are safe for concurrent use, and what lies on a request's path
+// allocates nothing. Label values come from closed lists (labels.go); anything
+// else is counted as "other".
 type Metrics struct {
 	registry *prometheus.Registry
-	requests *requests
+
+	requests     *prometheus.CounterVec
+	requestTimes *prometheus.HistogramVec
+	routeTime    map[string]prometheus.Observer // of each declared route, and of "other"
 
 	secretsExpiring, feedFollowers, feedLag        prometheus.Gauge
 	issued                                         prometheus.Counter
@@ -56,9 +61,9 @@ func NewMetrics(version string) *Metrics {
 	lookups := counter("cache_lookups_total", "Look-ups in the caches of this process.", "cache", "result")
 	m := &Metrics{
 		registry: r,
-		requests: newRequests(
-			counter("http_requests_total", "Requests answered.", "route", "method", "status", "outcome"),
-			histogram("http_request_duration_seconds", "Time from the head of a request to the end of its answer.", requestBuckets, "route")),
+		requests: counter("http_requests_total", "Requests answered.", "route", "method", "status", "outcome"),
+		requestTimes: histogram("http_request_duration_seconds", "Time from the head of a request to the end of its answer.",
+			requestBuckets, "route"),
 		secretsExpiring:  gauge("secrets_expiring_soon", "Client secrets that expire soon and are in use.").WithLabelValues(),
 		feedFollowers:    gauge("feed_followers", "Resource servers that follow the revocation feed at this node.").WithLabelValues(),
 		feedLag:          gauge("feed_lag_seconds", "How far the slowest follower of the feed is behind.").WithLabelValues(),
@@ -71,6 +76,7 @@ func NewMetrics(version string) *Metrics {
 		cacheMisses:      newCounters(lookups, []string{"miss"}, caches),
 		propagation: histogram("revocation_propagation_seconds", "Time from the commit of a revocation until this node enforced it.",
 			propagationBuckets).WithLabelValues().(prometheus.Histogram),
+		routeTime:      map[string]prometheus.Observer{},
 		keyAge:         map[string]prometheus.Gauge{},
 		dependencyTime: map[string]prometheus.Observer{},
 	}
@@ -82,15 +88,28 @@ func NewMetrics(version string) *Metrics {
 	for _, name := range append([]string{other}, dependencies...) {
 		m.dependencyTime[name] = times.WithLabelValues(name)
 	}
+	m.DeclareRoutes(other)
 	return m
 }
 
-// DeclareRoutes names the route templates that [Metrics.Request] may be given, such as "/v1/roles/:id". Requests of any other are counted under "other".
-func (m *Metrics) DeclareRoutes(templates ...string) { m.requests.declare(templates) }
+// DeclareRoutes names the route templates that [Metrics.Request] may be given,
+// such as "/v1/roles/:id". Requests of any other are counted under "other". It must
+// not be called while requests are counted.
+func (m *Metrics) DeclareRoutes(templates ...string) {
+	for _, template := range templates {
+		m.routeTime[template] = m.requestTimes.WithLabelValues(template)
+	}
+}
 
-// Request counts one answered request. route is a declared template, never a path; outcome is "ok" or the error code that was answered.
+// Request counts one answered request. route is a declared template, never a
+// path; outcome is "ok" or the error code that was answered.
 func (m *Metrics) Request(route, method string, status int, outcome string, d time.Duration) {
-	m.requests.count(route, method, status, outcome, d)
+	timer, ok := m.routeTime[route]
+	if !ok {
+		route, timer = other, m.routeTime[other]
+	}
+	timer.Observe(d.Seconds())
+	m.requests.WithLabelValues(route, listed(methods, method), statusClass(status), listed(outcomes, outcome)).Inc()
 }
 
 // Issued counts a token.
