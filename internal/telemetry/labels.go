@@ -6,24 +6,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// The closed lists of label values. Whatever is not listed is counted as "other", so that no stranger can make a new time series.
+// other counts what is not in the closed lists of label values below, so that
+// no stranger can make a new time series.
 const other = "other"
 
 var (
 	methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 
-	// RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1, RFC 7009 §2.2.1, and the codes of the management API.
+	// RFC 6749 §5.2, RFC 8707 §2, RFC 6750 §3.1, RFC 7009 §2.2.1, and the codes
+	// of the management API.
 	outcomes = []string{"ok", "panic",
-		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
-		"invalid_token", "insufficient_scope", "server_error", "temporarily_unavailable",
-		"invalid", "malformed", "unauthenticated", "forbidden", "missing_privileges", "not_found", "method_not_allowed", "conflict",
-		"precondition_failed", "too_large", "unsupported_media", "too_many_requests", "internal", "unavailable"}
+		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+		"invalid_scope", "invalid_target", "invalid_token", "insufficient_scope", "server_error",
+		"temporarily_unavailable",
+		"invalid", "malformed", "unauthenticated", "forbidden", "missing_privileges", "not_found",
+		"method_not_allowed", "conflict", "precondition_failed", "too_large", "unsupported_media",
+		"too_many_requests", "internal", "unavailable"}
 
-	// Why a client was not given a token: the codes above that the token endpoint answers, and what invalid_client does not tell the client.
-	reasons = []string{"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type", "invalid_scope", "invalid_target",
-		"unknown_client", "wrong_secret", "expired_secret", "disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error",
-		"malformed", "malformed_basic", "no_credential", "no_grant_type", "grant_type", "grant", "resource", "scope_size", "scope_form", "scope_not_granted",
-		"scope_not_of_resource", "foreign_token", "no_token", "no_bearer", "bearer", "scope", "unavailable", "overload", "fault", "no_route", "method"}
+	// Why a client was not given a token: the codes above that the token
+	// endpoint answers, and what invalid_client does not tell the client.
+	reasons = []string{
+		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
+		"invalid_scope", "invalid_target", "unknown_client", "wrong_secret", "expired_secret", "disabled",
+		"suspended", "too_many_requests", "temporarily_unavailable", "server_error", "malformed",
+		"malformed_basic", "no_credential", "no_grant_type", "grant_type", "grant", "resource", "scope_size",
+		"scope_form", "scope_not_granted", "scope_not_of_resource", "foreign_token", "no_token", "no_bearer",
+		"bearer", "scope", "unavailable", "overload", "fault", "no_route", "method"}
 
 	revocationKinds = []string{"token", "client", "secret", "role"}
 	caches          = []string{"clients"}
@@ -32,10 +40,10 @@ var (
 	dependencies    = []string{"database", "redis"}
 )
 
-// counters are the counters of one label, found once.
+// counters are the counters of one label by its value, found once.
 type counters map[string]prometheus.Counter
 
-func newCounters(vec *prometheus.CounterVec, fixed []string, values []string) counters {
+func newCounters(vec *prometheus.CounterVec, fixed, values []string) counters {
 	out := counters{}
 	for _, value := range append([]string{other}, values...) {
 		out[value] = vec.WithLabelValues(append([]string{value}, fixed...)...)
@@ -44,7 +52,7 @@ func newCounters(vec *prometheus.CounterVec, fixed []string, values []string) co
 }
 
 func (c counters) of(value string) prometheus.Counter {
-	if counter, known := c[value]; known {
+	if counter, ok := c[value]; ok {
 		return counter
 	}
 	return c[other]

@@ -11,12 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxLogValue is the length in bytes after which a text in a log line is cut.
+// maxLogValue is the length in bytes at which a text in a log line is cut.
 const maxLogValue = 1024
 
-// NewLogger returns a logger that writes one line a record to w. format is json or text, level debug, info, warn or error; anything else
-// is an error. Every text in a line (message and attributes alike) is redacted where it looks like a credential, cut after 1 KiB, and
-// escaped so that it stays on its line and moves no terminal's cursor. Where w is a [*BufferedWriter], a line of level error wakes it.
+// NewLogger returns a logger that writes one line a record to w. format is json
+// or text, level is debug, info, warn or error; anything else is an error. Each
+// text in a line, message and attributes alike, is redacted if it looks like a
+// credential, cut after 1 KiB, and escaped so that it stays on its line and
+// moves no terminal's cursor. If w is a [*BufferedWriter], a line of level
+// error wakes it.
 func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	var least slog.Level
 	switch level {
@@ -65,8 +68,9 @@ func (h wakingHandler) WithGroup(name string) slog.Handler {
 	return wakingHandler{h.Handler.WithGroup(name), h.writer}
 }
 
-// cleanAttr is the safety net under every line. A value that is no plain text is turned into one, because a struct would
-// otherwise go through JSON, where secrets show themselves.
+// cleanAttr is the safety net under every line. It turns a value that is no
+// plain text into one, because a struct would otherwise go through JSON, where
+// secrets show themselves.
 func cleanAttr(groups []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
@@ -89,10 +93,12 @@ func textOf(v any) string {
 	case []byte:
 		return fmt.Sprintf("[%d bytes]", len(v))
 	}
-	return fmt.Sprintf("%+v", v) // an error's or a Stringer's own text; a secret type's redacted one, inside a struct too
+	// The own text of an error or a Stringer; of a secret, inside a struct too,
+	// the redacted one.
+	return fmt.Sprintf("%+v", v)
 }
 
-// clean redacts before it cuts: half a token is not recognised as one.
+// clean redacts before it cuts, because half a token is not recognised as one.
 func clean(s string) string {
 	s = escape(redact(s))
 	if len(s) <= maxLogValue {
@@ -109,8 +115,10 @@ func needsClean(s string) bool {
 	return len(s) > maxLogValue || suspicious(s) || strings.ContainsFunc(s, unprintable)
 }
 
-// unprintable is what the handlers of log/slog let through although it is no visible character: DEL, the C1 controls (0x9b starts a
-// terminal's escape sequence), bidirectional overrides, line separators. They escape what lies below 0x20 themselves.
+// unprintable reports whether the handlers of log/slog let a rune through
+// although it is no visible character: DEL, the C1 controls (0x9b starts a
+// terminal's escape sequence), bidirectional overrides, line separators. They
+// escape what lies below 0x20 themselves.
 func unprintable(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
 
 func escape(s string) string {

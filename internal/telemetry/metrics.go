@@ -23,68 +23,92 @@ type Metrics struct {
 	requestTimes *prometheus.HistogramVec
 	routeTime    map[string]prometheus.Observer // of each declared route, and of "other"
 
-	secretsExpiring, feedFollowers, feedLag        prometheus.Gauge
+	secretsExpiring, feedSubscribers, feedLag      prometheus.Gauge
 	issued                                         prometheus.Counter
 	refused, revoked, queueDrops, dependencyErrors counters
 	cacheHits, cacheMisses                         counters
-	propagation                                    prometheus.Histogram
+	propagation                                    prometheus.Observer
 	keyAge                                         map[string]prometheus.Gauge
 	dependencyTime                                 map[string]prometheus.Observer
 }
 
-// Seconds. The signature of a token takes tens of microseconds, a request to a far database seconds.
+// Buckets in seconds. The signature of a token takes tens of microseconds, a
+// request to a far database seconds.
 var (
 	requestBuckets     = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	propagationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 )
 
-// NewMetrics makes the metrics. version is this program's, for svcauth_build_info.
+// vectors makes and registers the metrics of svcauth.
+type vectors struct{ registry *prometheus.Registry }
+
+func (v vectors) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "svcauth_" + name, Help: help}, labels)
+	v.registry.MustRegister(vec)
+	return vec
+}
+
+func (v vectors) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "svcauth_" + name, Help: help}, labels)
+	v.registry.MustRegister(vec)
+	return vec
+}
+
+func (v vectors) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	opts := prometheus.HistogramOpts{Name: "svcauth_" + name, Help: help, Buckets: buckets}
+	vec := prometheus.NewHistogramVec(opts, labels)
+	v.registry.MustRegister(vec)
+	return vec
+}
+
+// NewMetrics returns the metrics of this process. version is the program's, for
+// svcauth_build_info.
 func NewMetrics(version string) *Metrics {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "svcauth_" + name, Help: help}, labels)
-		r.MustRegister(vec)
-		return vec
-	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "svcauth_" + name, Help: help}, labels)
-		r.MustRegister(vec)
-		return vec
-	}
-	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		vec := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "svcauth_" + name, Help: help, Buckets: buckets}, labels)
-		r.MustRegister(vec)
-		return vec
-	}
-	gauge("build_info", "Always 1; the labels say what is running.", "version", "goversion").WithLabelValues(version, runtime.Version()).Set(1)
-	lookups := counter("cache_lookups_total", "Look-ups in the caches of this process.", "cache", "result")
+	v := vectors{r}
+	v.gauge("build_info", "Always 1; the labels say what is running.", "version", "goversion").
+		WithLabelValues(version, runtime.Version()).Set(1)
+	lookups := v.counter("cache_lookups_total", "Look-ups in the caches of this process.", "cache", "result")
+	propagation := v.histogram("revocation_propagation_seconds",
+		"Time from the commit of a revocation until this node enforced it.", propagationBuckets)
 	m := &Metrics{
 		registry: r,
-		requests: counter("http_requests_total", "Requests answered.", "route", "method", "status", "outcome"),
-		requestTimes: histogram("http_request_duration_seconds", "Time from the head of a request to the end of its answer.",
-			requestBuckets, "route"),
-		secretsExpiring:  gauge("secrets_expiring_soon", "Client secrets that expire soon and are in use.").WithLabelValues(),
-		feedFollowers:    gauge("feed_followers", "Resource servers that follow the revocation feed at this node.").WithLabelValues(),
-		feedLag:          gauge("feed_lag_seconds", "How far the slowest follower of the feed is behind.").WithLabelValues(),
-		issued:           counter("tokens_issued_total", "Access tokens issued.").WithLabelValues(),
-		refused:          newCounters(counter("token_requests_refused_total", "Token requests refused.", "reason"), nil, reasons),
-		revoked:          newCounters(counter("revocations_total", "Revocations that were made at this node, by what they deny.", "kind"), nil, revocationKinds),
-		queueDrops:       newCounters(counter("queue_dropped_total", "Entries dropped because a queue was full.", "queue"), nil, queues),
-		dependencyErrors: newCounters(counter("dependency_errors_total", "Operations on a dependency that failed.", "dependency"), nil, dependencies),
-		cacheHits:        newCounters(lookups, []string{"hit"}, caches),
-		cacheMisses:      newCounters(lookups, []string{"miss"}, caches),
-		propagation: histogram("revocation_propagation_seconds", "Time from the commit of a revocation until this node enforced it.",
-			propagationBuckets).WithLabelValues().(prometheus.Histogram),
-		routeTime:      map[string]prometheus.Observer{},
+
+		requests: v.counter("http_requests_total", "Requests answered.", "route", "method", "status", "outcome"),
+		requestTimes: v.histogram("http_request_duration_seconds",
+			"Time from the head of a request to the end of its answer.", requestBuckets, "route"),
+		routeTime: map[string]prometheus.Observer{},
+
+		secretsExpiring: v.gauge("secrets_expiring_soon",
+			"Client secrets that expire soon and are in use.").WithLabelValues(),
+		feedSubscribers: v.gauge("feed_followers",
+			"Resource servers that follow the revocation feed at this node.").WithLabelValues(),
+		feedLag: v.gauge("feed_lag_seconds", "How far the slowest follower of the feed is behind.").WithLabelValues(),
+
+		issued: v.counter("tokens_issued_total", "Access tokens issued.").WithLabelValues(),
+		refused: newCounters(v.counter("token_requests_refused_total",
+			"Token requests refused.", "reason"), nil, reasons),
+		revoked: newCounters(v.counter("revocations_total",
+			"Revocations that were made at this node, by what they deny.", "kind"), nil, revocationKinds),
+		queueDrops: newCounters(v.counter("queue_dropped_total",
+			"Entries dropped because a queue was full.", "queue"), nil, queues),
+		dependencyErrors: newCounters(v.counter("dependency_errors_total",
+			"Operations on a dependency that failed.", "dependency"), nil, dependencies),
+		cacheHits:   newCounters(lookups, []string{"hit"}, caches),
+		cacheMisses: newCounters(lookups, []string{"miss"}, caches),
+		propagation: propagation.WithLabelValues(),
+
 		keyAge:         map[string]prometheus.Gauge{},
 		dependencyTime: map[string]prometheus.Observer{},
 	}
-	ages := gauge("signing_key_age_seconds", "Age of the signing key in each state; of the oldest, where there are more. 0: none.", "state")
+	ages := v.gauge("signing_key_age_seconds",
+		"Age of the signing key in each state; of the oldest, where there are more. 0: none.", "state")
 	for _, state := range keyStates {
 		m.keyAge[state] = ages.WithLabelValues(state)
 	}
-	times := histogram("dependency_operation_duration_seconds", "Time of one operation on a dependency.", requestBuckets, "dependency")
+	times := v.histogram("dependency_operation_duration_seconds",
+		"Time of one operation on a dependency.", requestBuckets, "dependency")
 	for _, name := range append([]string{other}, dependencies...) {
 		m.dependencyTime[name] = times.WithLabelValues(name)
 	}
@@ -93,8 +117,8 @@ func NewMetrics(version string) *Metrics {
 }
 
 // DeclareRoutes names the route templates that [Metrics.Request] may be given,
-// such as "/v1/roles/:id". Requests of any other are counted under "other". It must
-// not be called while requests are counted.
+// such as "/v1/roles/:id". Requests of any other are counted under "other". It
+// must not be called while requests are counted.
 func (m *Metrics) DeclareRoutes(templates ...string) {
 	for _, template := range templates {
 		m.routeTime[template] = m.requestTimes.WithLabelValues(template)
@@ -112,38 +136,45 @@ func (m *Metrics) Request(route, method string, status int, outcome string, d ti
 	m.requests.WithLabelValues(route, listed(methods, method), statusClass(status), listed(outcomes, outcome)).Inc()
 }
 
-// Issued counts a token.
+// Issued counts an access token.
 func (m *Metrics) Issued() { m.issued.Inc() }
 
-// Refused counts a token request that got none. The reasons are listed in labels.go.
+// Refused counts a token request that was refused. The reasons are listed in
+// labels.go.
 func (m *Metrics) Refused(reason string) { m.refused.of(reason).Inc() }
 
-// Revoked counts a revocation that was made at this node. kind is token, client, secret or role.
+// Revoked counts a revocation that was made at this node. kind is token,
+// client, secret or role.
 func (m *Metrics) Revoked(kind string) { m.revoked.of(kind).Inc() }
 
-// RevocationPropagated notes how long a revocation took from its commit until this node enforced it.
+// RevocationPropagated records the time from the commit of a revocation until
+// this node enforced it.
 func (m *Metrics) RevocationPropagated(d time.Duration) { m.propagation.Observe(d.Seconds()) }
 
-// CacheHit counts a look-up that found its entry. The caches are listed in labels.go.
+// CacheHit counts a look-up that found its entry. The caches are listed in
+// labels.go.
 func (m *Metrics) CacheHit(cache string) { m.cacheHits.of(cache).Inc() }
 
-// CacheMiss counts a look-up that did not.
+// CacheMiss counts a look-up that did not find its entry.
 func (m *Metrics) CacheMiss(cache string) { m.cacheMisses.of(cache).Inc() }
 
-// KeyAge sets the age of the signing key in a state: next, active or retired. Any other state is ignored.
+// KeyAge sets the age of the signing key in a state: next, active or retired.
+// Any other state is ignored.
 func (m *Metrics) KeyAge(state string, age time.Duration) {
-	if gauge, known := m.keyAge[state]; known {
+	if gauge, ok := m.keyAge[state]; ok {
 		gauge.Set(age.Seconds())
 	}
 }
 
-// QueueDropped counts n entries that a full queue dropped. The queues are listed in labels.go.
+// QueueDropped counts n entries that a full queue dropped. The queues are
+// listed in labels.go.
 func (m *Metrics) QueueDropped(queue string, n int) { m.queueDrops.of(queue).Add(float64(max(n, 0))) }
 
-// Dependency notes one operation on "database" or "redis". A caller that went away is not the dependency's failure.
+// Dependency records one operation on "database" or "redis". It counts no
+// failure if err is context.Canceled: the caller went away.
 func (m *Metrics) Dependency(name string, d time.Duration, err error) {
-	timer, known := m.dependencyTime[name]
-	if !known {
+	timer, ok := m.dependencyTime[name]
+	if !ok {
 		timer = m.dependencyTime[other]
 	}
 	timer.Observe(d.Seconds())
@@ -155,13 +186,16 @@ func (m *Metrics) Dependency(name string, d time.Duration, err error) {
 // SecretsExpiring sets how many secrets in use expire soon.
 func (m *Metrics) SecretsExpiring(n int) { m.secretsExpiring.Set(float64(n)) }
 
-// FeedFollowers sets how many follow the revocation feed at this node.
-func (m *Metrics) FeedFollowers(n int) { m.feedFollowers.Set(float64(n)) }
+// FeedFollowers sets how many resource servers subscribe to the revocation
+// feed at this node.
+func (m *Metrics) FeedFollowers(n int) { m.feedSubscribers.Set(float64(n)) }
 
-// FeedLag sets how far the slowest follower is behind.
+// FeedLag sets how far the slowest subscriber is behind.
 func (m *Metrics) FeedLag(d time.Duration) { m.feedLag.Set(d.Seconds()) }
 
-// Handler serves the metrics in the formats of Prometheus. It asks for no authentication: mount it on the ops listener only.
+// Handler serves the metrics in the formats of Prometheus. It asks for no
+// authentication: mount it on the ops listener only.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	return promhttp.HandlerFor(m.registry,
+		promhttp.HandlerOpts{Registry: m.registry, MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }

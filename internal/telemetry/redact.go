@@ -7,8 +7,9 @@ import (
 
 const redacted = "[redacted]"
 
-// What a credential looks like inside a longer text, and what is left of it. The patterns are wide on purpose: a piece of a
-// secret is redacted as well, and a harmless word now and then too.
+// credentials are what a credential looks like inside a longer text, and what
+// is left of it. The patterns are wide on purpose: they redact a piece of a
+// secret as well, and now and then a harmless word.
 var credentials = []struct {
 	form *regexp.Regexp
 	left string
@@ -17,7 +18,10 @@ var credentials = []struct {
 	{regexp.MustCompile(`eyJ[0-9A-Za-z_-]{5,}(\.[0-9A-Za-z_-]*)*`), redacted},
 	{regexp.MustCompile(`(?i)\bbearer(\s|%20|\+)+[^\s"',;&]+`), "Bearer " + redacted},
 	{regexp.MustCompile(`(?i)\bbasic\s+[0-9a-z+/_=-]{8,}`), "Basic " + redacted},
-	{regexp.MustCompile(`(?i)\b(client_secret|client_assertion|password|access_token|token)=[^\s&"']+`), "$1=" + redacted},
+	{
+		regexp.MustCompile(`(?i)\b(client_secret|client_assertion|password|access_token|token)=[^\s&"']+`),
+		"$1=" + redacted,
+	},
 	{regexp.MustCompile(`(://[^/\s:@]*):[^\s]+@`), "$1:" + redacted + "@"},
 }
 
@@ -31,7 +35,8 @@ func redact(s string) string {
 	return s
 }
 
-// suspicious says in one pass over a text, without allocating, whether any of the patterns could match.
+// suspicious reports whether any of the patterns could match, in one pass over
+// the text and without allocating.
 func suspicious(s string) bool {
 	for i := range len(s) {
 		switch s[i] {

@@ -35,13 +35,10 @@ func TestSpansReachTheCollectorUnderTheCallersTrace(t *testing.T) {
 	require.NoError(t, err)
 
 	const traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
-	ctx := TraceFromHeader(t.Context(), http.Header{"Traceparent": {"00-" + traceID + "-00f067aa0ba902b7-01"}, "Baggage": {"k=v"}})
-	ctx, span := tracer.Start(ctx, "token request")
+	ctx := TraceFromHeader(t.Context(), http.Header{
+		"Traceparent": {"00-" + traceID + "-00f067aa0ba902b7-01"}, "Baggage": {"k=v"}})
+	_, span := tracer.Start(ctx, "token request")
 	require.Equal(t, traceID, span.SpanContext().TraceID().String())
-	outgoing := http.Header{}
-	TraceToHeader(ctx, outgoing)
-	require.Equal(t, "00-"+traceID+"-"+span.SpanContext().SpanID().String()+"-01", outgoing.Get("Traceparent"))
-	require.Empty(t, outgoing.Get("Baggage"))
 	span.End()
 
 	stop, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -14,9 +14,14 @@ const (
 	maxPending = 1 << 20
 )
 
-// BufferedWriter gathers log lines, so that a line costs its request no write system call. It hands them to the writer beneath every 100 ms,
-// at 64 KiB, and at once after a line of level error. While the writer beneath is stuck it holds at most 1 MiB; what comes then is dropped
-// and counted: a full disk or a stalled pipe must not stop the server. Before [BufferedWriter.Run] begins and after it has ended each line goes straight through.
+// BufferedWriter gathers log lines, so that a line costs its request no system
+// call. It hands them to the writer beneath every 100 ms, at 64 KiB, and at
+// once after a line of level error.
+//
+// While the writer beneath is stuck it holds at most 1 MiB, and drops and
+// counts what comes then: a full disk or a stalled pipe must not stop the
+// server. Before [BufferedWriter.Run] begins and after it has ended, each line
+// goes straight through.
 type BufferedWriter struct {
 	out  io.Writer
 	wake chan struct{}
@@ -31,12 +36,14 @@ type BufferedWriter struct {
 	torn    bool // the last line was written in part
 }
 
-// NewBufferedWriter returns a writer that gathers lines for out. It starts nothing.
+// NewBufferedWriter returns a writer that gathers lines for out. It starts
+// nothing.
 func NewBufferedWriter(out io.Writer) *BufferedWriter {
 	return &BufferedWriter{out: out, wake: make(chan struct{}, 1)}
 }
 
-// Write takes one whole line. It reports an error of the writer beneath only where the line goes straight through; a dropped line is no error.
+// Write takes one whole line. It returns an error of the writer beneath only if
+// the line goes straight through; a dropped line is no error.
 func (b *BufferedWriter) Write(line []byte) (int, error) {
 	b.mu.Lock()
 	if len(b.pending)+len(line) > maxPending {
@@ -68,7 +75,7 @@ func (b *BufferedWriter) Flush() error {
 		return nil
 	}
 	if b.torn {
-		lines = append([]byte{'\n'}, lines...) // or the first one is glued to what there is of another
+		lines = append([]byte{'\n'}, lines...) // or the first would continue half a line
 	}
 	n, err := b.out.Write(lines)
 	if n > 0 {
@@ -82,8 +89,8 @@ func (b *BufferedWriter) Flush() error {
 	return err
 }
 
-// Run flushes until ctx ends, and once more then. A writer beneath that fails
-// does not end it, nor is it an error of the server: the lines are counted.
+// Run flushes until ctx ends, and once more then. It always returns nil: a
+// writer beneath that fails does not end it, and the lost lines are counted.
 func (b *BufferedWriter) Run(ctx context.Context) error {
 	b.setRunning(true)
 	ticker := time.NewTicker(flushEvery)
@@ -100,13 +107,15 @@ func (b *BufferedWriter) Run(ctx context.Context) error {
 	}
 }
 
-// Close flushes; lines that still come go straight through. It does not close the writer beneath.
+// Close flushes. Lines that still come go straight through. It does not close
+// the writer beneath.
 func (b *BufferedWriter) Close() error {
 	b.setRunning(false)
 	return b.Flush()
 }
 
-// Dropped is how many lines were dropped so far, because the writer beneath was stuck or failed.
+// Dropped returns how many lines were dropped so far, because the writer
+// beneath was stuck or failed.
 func (b *BufferedWriter) Dropped() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
