@@ -54,7 +54,8 @@ func decode(t *testing.T, manifests string) *kubernetes {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		appsv1.AddToScheme, autoscalingv2.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
+		appsv1.AddToScheme, autoscalingv2.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme,
+		networkingv1.AddToScheme, policyv1.AddToScheme,
 	} {
 		require.NoError(t, add(scheme))
 	}
@@ -153,14 +154,16 @@ func (k *kubernetes) refused() []string {
 	}
 	if k.autoscaler.Name != "" {
 		spec := k.autoscaler.Spec
-		r.unless(spec.MinReplicas != nil && *spec.MinReplicas >= 1 && spec.MaxReplicas >= *spec.MinReplicas, "autoscaler: minReplicas over maxReplicas")
+		r.unless(spec.MinReplicas != nil && *spec.MinReplicas >= 1 && spec.MaxReplicas >= *spec.MinReplicas,
+			"autoscaler: minReplicas over maxReplicas")
 		r.unless(spec.ScaleTargetRef.Name == k.deployment.Name, "autoscaler: scales "+spec.ScaleTargetRef.Name)
 		r.unless(k.deployment.Spec.Replicas == nil, "deployment: replicas beside an autoscaler")
 	}
 	if u := k.budget.Spec.MaxUnavailable; u != nil && u.Type == intstr.String {
 		r.check("budget", validation.IsValidPercent(u.StrVal))
 	}
-	r.unless(k.job.Spec.ActiveDeadlineSeconds == nil || *k.job.Spec.ActiveDeadlineSeconds > 0, "job: activeDeadlineSeconds")
+	r.unless(k.job.Spec.ActiveDeadlineSeconds == nil || *k.job.Spec.ActiveDeadlineSeconds > 0,
+		"job: activeDeadlineSeconds")
 	return *r
 }
 
@@ -186,7 +189,8 @@ func (k *kubernetes) checkMetadata(r *refusals) {
 	meta("PodDisruptionBudget", k.budget.ObjectMeta, apivalidation.NameIsDNSSubdomain)
 	meta("HorizontalPodAutoscaler", k.autoscaler.ObjectMeta, apivalidation.NameIsDNSSubdomain)
 	if k.monitor.Object != nil {
-		meta("ServiceMonitor", metav1.ObjectMeta{Name: k.monitor.GetName(), Labels: k.monitor.GetLabels()}, apivalidation.NameIsDNSSubdomain)
+		meta("ServiceMonitor", metav1.ObjectMeta{Name: k.monitor.GetName(), Labels: k.monitor.GetLabels()},
+			apivalidation.NameIsDNSSubdomain)
 		_, _, err := unstructured.NestedStringMap(k.monitor.Object, "metadata", "labels")
 		r.unless(err == nil, fmt.Sprint("ServiceMonitor: ", err))
 		_, _, err = unstructured.NestedStringMap(k.monitor.Object, "spec", "selector", "matchLabels")
@@ -209,7 +213,8 @@ func (k *kubernetes) checkPod(r *refusals, where string, pod corev1.PodTemplateS
 		r.check(where+": imagePullSecrets", validation.IsDNS1123Subdomain(s.Name))
 	}
 	for _, toleration := range spec.Tolerations {
-		r.check(where+": toleration", optional(validation.IsQualifiedName, toleration.Key), validation.IsValidLabelValue(toleration.Value))
+		r.check(where+": toleration", optional(validation.IsQualifiedName, toleration.Key),
+			validation.IsValidLabelValue(toleration.Value))
 	}
 	for _, alias := range spec.HostAliases {
 		r.unless(net.ParseIP(alias.IP) != nil, where+": host alias "+alias.IP)
@@ -219,7 +224,8 @@ func (k *kubernetes) checkPod(r *refusals, where string, pod corev1.PodTemplateS
 	}
 	for _, spread := range spec.TopologySpreadConstraints {
 		r.check(where+": topologyKey", validation.IsQualifiedName(spread.TopologyKey))
-		r.errors(metavalidation.ValidateLabelSelector(spread.LabelSelector, metavalidation.LabelSelectorValidationOptions{}, path))
+		r.errors(metavalidation.ValidateLabelSelector(spread.LabelSelector,
+			metavalidation.LabelSelectorValidationOptions{}, path))
 	}
 	k.checkVolumes(r, where, spec)
 	for _, c := range spec.Containers {
@@ -259,7 +265,8 @@ func checkContainer(r *refusals, where string, c corev1.Container) {
 		set[e.Name] = true
 		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 			r.unless(e.Value == "", where+": env "+e.Name+" has a value and valueFrom")
-			r.check(where+": env "+e.Name, validation.IsDNS1123Subdomain(e.ValueFrom.SecretKeyRef.Name), validation.IsConfigMapKey(e.ValueFrom.SecretKeyRef.Key))
+			r.check(where+": env "+e.Name, validation.IsDNS1123Subdomain(e.ValueFrom.SecretKeyRef.Name),
+				validation.IsConfigMapKey(e.ValueFrom.SecretKeyRef.Key))
 		}
 	}
 	for _, p := range c.Ports {
@@ -316,7 +323,8 @@ func (k *kubernetes) checkNetwork(r *refusals) {
 func (k *kubernetes) checkSelectors(r *refusals) {
 	server, migration := labels.Set(k.deployment.Spec.Template.Labels), labels.Set(k.job.Spec.Template.Labels)
 	selects := func(who string, selector *metav1.LabelSelector, alsoMigration bool) {
-		r.errors(metavalidation.ValidateLabelSelector(selector, metavalidation.LabelSelectorValidationOptions{}, field.NewPath(who)))
+		r.errors(metavalidation.ValidateLabelSelector(selector, metavalidation.LabelSelectorValidationOptions{},
+			field.NewPath(who)))
 		parsed, err := metav1.LabelSelectorAsSelector(selector)
 		if err != nil {
 			*r = append(*r, who+": "+err.Error())

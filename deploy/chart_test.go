@@ -23,21 +23,28 @@ import (
 // Kubernetes or a label can stand.
 func everything(name string) values {
 	return minimal().with(values{
-		"image.repository": "registry.example.com:5000/svcauth", "image.tag": name, "imagePullSecrets": []any{map[string]any{"name": name}},
-		"nameOverride": name, "catalog": catalogWith(name),
-		"secrets.name": name, "secrets.masterKey": name, "secrets.masterKeyPrevious": name + "-old", "secrets.redisURLKey": name, "secrets.smtpURLKey": name,
-		"tls.secretName": name, "connections.redis.caSecretName": name, "connections.otlp.caConfigMapName": name, "connections.otlp.tlsSecretName": name, "extraEnv": []any{map[string]any{"name": "TEXT", "value": name}},
+		"image.repository": "registry.example.com:5000/svcauth", "image.tag": name,
+		"imagePullSecrets": []any{map[string]any{"name": name}},
+		"nameOverride":     name, "catalog": catalogWith(name),
+		"secrets.name": name, "secrets.masterKey": name, "secrets.masterKeyPrevious": name + "-old",
+		"secrets.redisURLKey": name, "secrets.smtpURLKey": name,
+		"tls.secretName": name, "connections.redis.caSecretName": name, "connections.otlp.caConfigMapName": name,
+		"connections.otlp.tlsSecretName": name, "extraEnv": []any{map[string]any{"name": "TEXT", "value": name}},
 		"extraVolumes":      []any{map[string]any{"name": name, "secret": map[string]any{"secretName": name}}},
 		"extraVolumeMounts": []any{map[string]any{"name": name, "mountPath": "/" + name}},
-		"service.type":      "NodePort", "service.nodePort": 30080, "service.annotations": map[string]any{"example.com/a": name},
-		"ingress.enabled": true, "ingress.className": name, "ingress.tlsSecretName": name, "ingress.annotations": map[string]any{name: name},
+		"service.type":      "NodePort", "service.nodePort": 30080,
+		"service.annotations": map[string]any{"example.com/a": name},
+		"ingress.enabled":     true, "ingress.className": name, "ingress.tlsSecretName": name,
+		"ingress.annotations": map[string]any{name: name},
 		"autoscaling.enabled": true, "podDisruptionBudget.maxUnavailable": "50%",
 		"networkPolicy.from":     []any{map[string]any{"podSelector": map[string]any{"matchLabels": map[string]any{name: name}}}},
 		"networkPolicy.egress":   []any{map[string]any{"to": []any{map[string]any{"ipBlock": map[string]any{"cidr": "10.0.0.0/8"}}}}},
 		"serviceMonitor.enabled": true, "serviceMonitor.labels": map[string]any{name: name},
 		"serviceAccount.name": name, "serviceAccount.annotations": map[string]any{name: name},
-		"podAnnotations": map[string]any{name: name}, "podLabels": map[string]any{name: name}, "nodeSelector": map[string]any{name: name},
-		"tolerations": []any{map[string]any{"key": name, "operator": "Equal", "value": name, "effect": "NoSchedule"}}, "priorityClassName": name,
+		"podAnnotations": map[string]any{name: name}, "podLabels": map[string]any{name: name},
+		"nodeSelector":        map[string]any{name: name},
+		"tolerations":         []any{map[string]any{"key": name, "operator": "Equal", "value": name, "effect": "NoSchedule"}},
+		"priorityClassName":   name,
 		"hostAliases":         []any{map[string]any{"ip": "10.1.2.3", "hostnames": []any{name, "db.internal"}}},
 		"migration.resources": map[string]any{"limits": map[string]any{"memory": "128Mi"}},
 	})
@@ -50,15 +57,18 @@ func catalogWith(description string) map[string]any {
 	}}}
 }
 
-// Text that YAML reads as something else than text, wherever Kubernetes takes it.
+// Text that YAML reads as something else than text, wherever Kubernetes takes
+// it.
 func TestChartRendersNamesThatYAMLReadsAsSomethingElse(t *testing.T) {
-	for _, name := range []string{"plain", "no", "on", "y", "null", "true", "123", "1e3", "0x1f", "0o17", "012", "2026-01-01"} {
+	for _, name := range []string{"plain", "no", "on", "y", "null", "true", "123", "1e3", "0x1f", "0o17", "012",
+		"2026-01-01"} {
 		t.Run(name, func(t *testing.T) {
 			k := render(t, name, everything(name))
 			pod := k.deployment.Spec.Template
 			require.Equal(t, name, pod.Labels["app.kubernetes.io/instance"])
 			require.Equal(t, name, pod.Labels["app.kubernetes.io/name"])
-			for _, texts := range []map[string]string{pod.Labels, pod.Annotations, pod.Spec.NodeSelector, k.ingress.Annotations, k.serviceAccount.Annotations, k.monitor.GetLabels()} {
+			for _, texts := range []map[string]string{pod.Labels, pod.Annotations, pod.Spec.NodeSelector,
+				k.ingress.Annotations, k.serviceAccount.Annotations, k.monitor.GetLabels()} {
 				require.Equal(t, name, texts[name])
 			}
 			job := k.job.Spec.Template.Spec
@@ -69,7 +79,8 @@ func TestChartRendersNamesThatYAMLReadsAsSomethingElse(t *testing.T) {
 				require.Equal(t, name, spec.ImagePullSecrets[0].Name)
 				require.Equal(t, []string{name, "db.internal"}, spec.HostAliases[0].Hostnames)
 				require.Contains(t, spec.Containers[0].Env, corev1.EnvVar{Name: "TEXT", Value: name})
-				require.Contains(t, spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: name, MountPath: "/" + name})
+				require.Contains(t, spec.Containers[0].VolumeMounts,
+					corev1.VolumeMount{Name: name, MountPath: "/" + name})
 				require.Equal(t, name, volume(t, spec, "secrets").Secret.SecretName)
 				require.Equal(t, name, volume(t, spec, "tls").Secret.SecretName)
 				require.Equal(t, name, volume(t, spec, "ca-redis").Secret.SecretName)
@@ -80,7 +91,8 @@ func TestChartRendersNamesThatYAMLReadsAsSomethingElse(t *testing.T) {
 			require.Equal(t, name, *k.ingress.Spec.IngressClassName)
 			require.Equal(t, name, k.serviceAccount.Name)
 			require.Equal(t, name, pod.Spec.ServiceAccountName)
-			require.EqualValues(t, 30080, k.services[k.ingress.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name].Spec.Ports[0].NodePort)
+			require.EqualValues(t, 30080,
+				k.services[k.ingress.Spec.Rules[0].HTTP.Paths[0].Backend.Service.Name].Spec.Ports[0].NodePort)
 			taken(t, k)
 		})
 	}
@@ -97,12 +109,15 @@ func volume(t *testing.T, spec corev1.PodSpec, name string) corev1.Volume {
 	return corev1.Volume{}
 }
 
-// odd is text as people write it where anything goes: annotations, variables and
-// the product's own configuration.
+// odd is text as people write it where anything goes: annotations, variables
+// and the product's own configuration.
 var odd = []string{
-	"", "no", "off", "~", "null", "123", "1.10", "1e3", "0x1f", "0o17", "1_000", ".5", ".inf", "1:30", "2026-01-01", "=", "<<", "|", ">", "---", "...",
-	"*.example.com", "&a", "!x", "%y", "@z", "`q`", "a: b", "a #b", "#c", "- d", "? e", "{f}", "[g]", `"h"`, `'i'`, `\j`, ` k `, "l\nm\n\n", "\tn", "o\r\np",
-	" ", "\u00a0", "\ufeff", "\ufeffq", "\x7f", "r\u0085s", "t\u2028u\u2029", "\x1b[0m", "\u009b", "\ufffe\uffff", "ü 漢字 🎉", "{{ .Values.secrets }}", "$(HOSTNAME)",
+	"", "no", "off", "~", "null", "123", "1.10", "1e3", "0x1f", "0o17", "1_000", ".5", ".inf", "1:30", "2026-01-01",
+	"=", "<<", "|", ">", "---", "...",
+	"*.example.com", "&a", "!x", "%y", "@z", "`q`", "a: b", "a #b", "#c", "- d", "? e", "{f}", "[g]", `"h"`, `'i'`,
+	`\j`, ` k `, "l\nm\n\n", "\tn", "o\r\np",
+	" ", "\u00a0", "\ufeff", "\ufeffq", "\x7f", "r\u0085s", "t\u2028u\u2029", "\x1b[0m", "\u009b", "\ufffe\uffff",
+	"ü 漢字 🎉", "{{ .Values.secrets }}", "$(HOSTNAME)",
 }
 
 // Any text comes out as it went in.
@@ -117,17 +132,23 @@ func TestChartKeepsAnyText(t *testing.T) {
 	for i, text := range odd {
 		if svcauth.CheckText(text) == nil && strings.TrimSpace(text) == text {
 			descriptions = append(descriptions, text)
-			privileges = append(privileges, map[string]any{"name": fmt.Sprintf("things:p%d", i), "title": "Text", "description": text})
+			privileges = append(privileges,
+				map[string]any{"name": fmt.Sprintf("things:p%d", i), "title": "Text", "description": text})
 		}
 	}
 	manifests, err := template(t, "release", minimal().with(values{
-		"service.annotations": texts, "ingress.annotations": texts, "serviceAccount.annotations": texts, "podAnnotations": texts, "extraEnv": env,
-		"ingress.enabled": true, "catalog": map[string]any{"apis": []any{map[string]any{"audience": "https://api.cloud.example", "name": "API: #1 \"one\"", "privileges": privileges}}},
-		"tolerations": tolerations, "config.smtp.from": `"Auth: #1, 'no' *" <no-reply@example.com>`, "config.smtp.url": "smtps://mail.example.com:465",
+		"service.annotations": texts, "ingress.annotations": texts, "serviceAccount.annotations": texts,
+		"podAnnotations": texts, "extraEnv": env,
+		"ingress.enabled": true,
+		"catalog": map[string]any{"apis": []any{map[string]any{"audience": "https://api.cloud.example",
+			"name": "API: #1 \"one\"", "privileges": privileges}}},
+		"tolerations": tolerations, "config.smtp.from": `"Auth: #1, 'no' *" <no-reply@example.com>`,
+		"config.smtp.url": "smtps://mail.example.com:465",
 	}))
 	require.NoError(t, err)
 	k := decode(t, manifests)
-	for _, annotations := range []map[string]string{k.services["release-svcauth"].Annotations, k.ingress.Annotations, k.serviceAccount.Annotations, k.deployment.Spec.Template.Annotations} {
+	for _, annotations := range []map[string]string{k.services["release-svcauth"].Annotations, k.ingress.Annotations,
+		k.serviceAccount.Annotations, k.deployment.Spec.Template.Annotations} {
 		for i, text := range odd {
 			require.Equal(t, text, annotations[fmt.Sprint("example.com/t", i)])
 		}
@@ -152,7 +173,8 @@ func taken(t *testing.T, k *kubernetes) (cfg config.Config, listed config.Catalo
 	require.NotEmpty(t, k.configMaps)
 	for _, m := range k.configMaps {
 		dir := t.TempDir() // in place of the pod's directories
-		file := strings.NewReplacer("/run/secrets", dir, "/run/certificates", dir, "/etc/svcauth", dir).Replace(m.Data["svcauth.yaml"])
+		mounts := strings.NewReplacer("/run/secrets", dir, "/run/certificates", dir, "/etc/svcauth", dir)
+		file := mounts.Replace(m.Data["svcauth.yaml"])
 		for _, path := range regexp.MustCompile(regexp.QuoteMeta(dir)+`[^\s"'\\]*`).FindAllString(file, -1) {
 			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("k", 32)), 0o600))
@@ -171,14 +193,15 @@ func taken(t *testing.T, k *kubernetes) (cfg config.Config, listed config.Catalo
 	return cfg, listed
 }
 
-// TestChartMountsCertificates gives each connection an authority, by a ConfigMap
-// and by a Secret, and a certificate of its own: each is mounted where the
-// configuration says that it is.
+// TestChartMountsCertificates gives each connection an authority, by a
+// ConfigMap and by a Secret, and a certificate of its own: each is mounted
+// where the configuration says that it is.
 func TestChartMountsCertificates(t *testing.T) {
 	mutual := map[string]bool{"database": true, "redis": true, "otlp": true}
 	for _, kind := range []string{"caSecretName", "caConfigMapName"} {
 		v := minimal().with(values{"config.redis.url": "rediss://redis:6379", "secrets.redisURLKey": "",
-			"config.oidc.issuer": "https://id.example.com", "config.oidc.client_id": "svcauth", "config.oidc.client_secret_file": "/run/secrets/svcauth/oidc"})
+			"config.oidc.issuer": "https://id.example.com", "config.oidc.client_id": "svcauth",
+			"config.oidc.client_secret_file": "/run/secrets/svcauth/oidc"})
 		for _, of := range []string{"database", "oidc", "otlp", "redis", "smtp"} {
 			v["connections."+of+"."+kind] = of + "-authority"
 			if mutual[of] {
@@ -187,12 +210,14 @@ func TestChartMountsCertificates(t *testing.T) {
 		}
 		k := render(t, "release", v)
 		var file map[string]any
-		require.NoError(t, sigsyaml.UnmarshalStrict([]byte(k.configMaps["release-svcauth"].Data["svcauth.yaml"]), &file))
+		require.NoError(t, sigsyaml.UnmarshalStrict([]byte(k.configMaps["release-svcauth"].Data["svcauth.yaml"]),
+			&file))
 		url := file["database"].(map[string]any)["url"].(string)
 		require.True(t, strings.HasPrefix(url, v["config.database.url"].(string)+"&"), url)
 		query := url[strings.Index(url, "?"):]
 		for of, parts := range map[string][]string{
-			"database": {"sslrootcert", "sslcert", "sslkey"}, "oidc": {"ca_file"}, "otlp": {"ca_file", "cert_file", "key_file"},
+			"database": {"sslrootcert", "sslcert", "sslkey"}, "oidc": {"ca_file"},
+			"otlp":  {"ca_file", "cert_file", "key_file"},
 			"redis": {"ca_file", "cert_file", "key_file"}, "smtp": {"ca_file"},
 		} {
 			for i, part := range parts {
@@ -204,7 +229,8 @@ func TestChartMountsCertificates(t *testing.T) {
 					require.Equal(t, path, file[of].(map[string]any)[part], "%s.%s", of, part)
 				}
 				for _, spec := range []corev1.PodSpec{k.deployment.Spec.Template.Spec, k.job.Spec.Template.Spec} {
-					require.Contains(t, spec.Containers[0].VolumeMounts, corev1.VolumeMount{Name: filepath.Base(at), MountPath: at, ReadOnly: true})
+					require.Contains(t, spec.Containers[0].VolumeMounts,
+						corev1.VolumeMount{Name: filepath.Base(at), MountPath: at, ReadOnly: true})
 					source := volume(t, spec, filepath.Base(at))
 					switch {
 					case i > 0:
@@ -212,7 +238,8 @@ func TestChartMountsCertificates(t *testing.T) {
 						require.EqualValues(t, 0o440, *source.Secret.DefaultMode)
 					case kind == "caSecretName":
 						require.Equal(t, of+"-authority", source.Secret.SecretName)
-						require.Equal(t, []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}}, source.Secret.Items, "not the authority's key")
+						require.Equal(t, []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}}, source.Secret.Items,
+							"not the authority's key")
 					default:
 						require.Equal(t, of+"-authority", source.ConfigMap.Name)
 					}
@@ -227,8 +254,9 @@ func TestChartMountsCertificates(t *testing.T) {
 // Numbers come out whole: a value of a million must not become 1e+06.
 func TestChartKeepsLargeNumbers(t *testing.T) {
 	k := render(t, "release", minimal().with(values{
-		"terminationGracePeriodSeconds": 2592000, "migration.activeDeadlineSeconds": 2592000, "migration.backoffLimit": 1000000,
-		"config.cache.clients": 10000000, "config.limits.max_connections": 1000000,
+		"terminationGracePeriodSeconds": 2592000, "migration.activeDeadlineSeconds": 2592000,
+		"migration.backoffLimit": 1000000,
+		"config.cache.clients":   10000000, "config.limits.max_connections": 1000000,
 	}))
 	require.EqualValues(t, 2592000, *k.deployment.Spec.Template.Spec.TerminationGracePeriodSeconds)
 	require.EqualValues(t, 2592000, *k.job.Spec.ActiveDeadlineSeconds)
@@ -249,7 +277,8 @@ func TestChartRendersHosts(t *testing.T) {
 		{"https://no", "", "no"},
 	} {
 		t.Run(c.issuer+" "+c.host, func(t *testing.T) {
-			k := render(t, "release", minimal().with(values{"config.issuer": c.issuer, "ingress.enabled": true, "ingress.host": c.host, "ingress.tlsSecretName": "tls"}))
+			k := render(t, "release", minimal().with(values{"config.issuer": c.issuer, "ingress.enabled": true,
+				"ingress.host": c.host, "ingress.tlsSecretName": "tls"}))
 			require.Equal(t, c.want, k.ingress.Spec.Rules[0].Host)
 			require.Equal(t, []string{c.want}, k.ingress.Spec.TLS[0].Hosts)
 			cfg, _ := taken(t, k)
@@ -274,7 +303,8 @@ func TestChartMakesNamesThatServicesMayHave(t *testing.T) {
 		{"release", strings.Repeat("n", 50), strings.Repeat("n", 50)},
 	} {
 		t.Run(c.release+" "+c.override, func(t *testing.T) {
-			v := minimal().with(values{"fullnameOverride": c.override, "ingress.enabled": true, "serviceMonitor.enabled": true})
+			v := minimal().with(values{"fullnameOverride": c.override, "ingress.enabled": true,
+				"serviceMonitor.enabled": true})
 			if c.want == "" {
 				_, err := template(t, c.release, v)
 				require.Error(t, err)
@@ -292,30 +322,34 @@ func TestChartMakesNamesThatServicesMayHave(t *testing.T) {
 // refused before anything is installed, by the name of the value.
 func TestChartRefusesWhatCannotBe(t *testing.T) {
 	for name, v := range map[string]values{
-		"image/tag":                  {"image.tag": 1.1},
-		"image/tag ":                 {"image.tag": "a tag"},
-		"image/repository":           {"image.repository": "has space"},
-		"fullnameOverride":           {"fullnameOverride": "123"},
-		"fullnameOverride ":          {"fullnameOverride": "Capital"},
-		"fullnameOverride  ":         {"fullnameOverride": strings.Repeat("n", 51)},
-		"nameOverride":               {"nameOverride": "a b"},
-		"podLabels":                  {"podLabels": map[string]any{"a": 1}},
-		"podLabels/a":                {"podLabels": map[string]any{"a": "*.example.com"}},
-		"podAnnotations/a":           {"podAnnotations": map[string]any{"a": true}},
-		"nodeSelector/a":             {"nodeSelector": map[string]any{"a": false}},
-		"secrets/name":               {"secrets.name": "My_Secret"},
-		"secrets/masterKey":          {"secrets.masterKey": "../master.key"},
-		"tls/secretName":             {"tls.secretName": "a/b"},
-		"extraEnv/0/value":           {"extraEnv": []any{map[string]any{"name": "A", "value": 1}}},
-		"extraEnv/0":                 {"extraEnv": []any{map[string]any{"value": "1"}}},
-		"extraVolumes/0/name":        {"extraVolumes": []any{map[string]any{"name": "secrets", "emptyDir": map[string]any{}}}},
-		"extraVolumeMounts/0":        {"extraVolumeMounts": []any{map[string]any{"name": "a"}}},
-		"hostAliases/0/hostnames/0":  {"hostAliases": []any{map[string]any{"ip": "10.0.0.1", "hostnames": []any{"a_b"}}}},
-		"connections/redis":          {"connections.redis.caSecretName": "a", "connections.redis.caConfigMapName": "b"},
-		"connections/smtp":           {"connections.smtp.tlsSecretName": "a"},
-		"connections.redis":          {"connections.redis.caSecretName": "a", "config.redis.ca_file": "/run/ca.crt"},
-		"connections.database":       {"connections.database.caSecretName": "a", "config.database.url": "postgres://u@db/svcauth?sslrootcert=/run/ca.crt"},
-		"extraVolumes/0/name ":       {"extraVolumes": []any{map[string]any{"name": "ca-redis", "emptyDir": map[string]any{}}}},
+		"image/tag":          {"image.tag": 1.1},
+		"image/tag ":         {"image.tag": "a tag"},
+		"image/repository":   {"image.repository": "has space"},
+		"fullnameOverride":   {"fullnameOverride": "123"},
+		"fullnameOverride ":  {"fullnameOverride": "Capital"},
+		"fullnameOverride  ": {"fullnameOverride": strings.Repeat("n", 51)},
+		"nameOverride":       {"nameOverride": "a b"},
+		"podLabels":          {"podLabels": map[string]any{"a": 1}},
+		"podLabels/a":        {"podLabels": map[string]any{"a": "*.example.com"}},
+		"podAnnotations/a":   {"podAnnotations": map[string]any{"a": true}},
+		"nodeSelector/a":     {"nodeSelector": map[string]any{"a": false}},
+		"secrets/name":       {"secrets.name": "My_Secret"},
+		"secrets/masterKey":  {"secrets.masterKey": "../master.key"},
+		"tls/secretName":     {"tls.secretName": "a/b"},
+		"extraEnv/0/value":   {"extraEnv": []any{map[string]any{"name": "A", "value": 1}}},
+		"extraEnv/0":         {"extraEnv": []any{map[string]any{"value": "1"}}},
+		"extraVolumes/0/name": {"extraVolumes": []any{map[string]any{"name": "secrets",
+			"emptyDir": map[string]any{}}}},
+		"extraVolumeMounts/0": {"extraVolumeMounts": []any{map[string]any{"name": "a"}}},
+		"hostAliases/0/hostnames/0": {"hostAliases": []any{map[string]any{"ip": "10.0.0.1",
+			"hostnames": []any{"a_b"}}}},
+		"connections/redis": {"connections.redis.caSecretName": "a", "connections.redis.caConfigMapName": "b"},
+		"connections/smtp":  {"connections.smtp.tlsSecretName": "a"},
+		"connections.redis": {"connections.redis.caSecretName": "a", "config.redis.ca_file": "/run/ca.crt"},
+		"connections.database": {"connections.database.caSecretName": "a",
+			"config.database.url": "postgres://u@db/svcauth?sslrootcert=/run/ca.crt"},
+		"extraVolumes/0/name ": {"extraVolumes": []any{map[string]any{"name": "ca-redis",
+			"emptyDir": map[string]any{}}}},
 		"service":                    {"service.nodePort": 30080},
 		"service/nodePort":           {"service.type": "NodePort", "service.nodePort": 70000},
 		"ingress/host":               {"ingress.host": "auth.example.com:8443"},
@@ -333,11 +367,13 @@ func TestChartRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
-// null takes a default away, as it does everywhere in Helm; what the chart can't
-// do without is named.
+// null takes a default away, as it does everywhere in Helm; what the chart
+// can't do without is named.
 func TestChartTakesNullForEachValue(t *testing.T) {
-	k := render(t, "release", minimal().with(values{"podSecurityContext": map[string]any{"runAsUser": nil, "runAsGroup": nil, "fsGroup": nil}}))
-	for _, spec := range []corev1.PodSpec{k.deployment.Spec.Template.Spec, k.job.Spec.Template.Spec} { // OpenShift writes its own
+	k := render(t, "release", minimal().with(values{"podSecurityContext": map[string]any{"runAsUser": nil,
+		"runAsGroup": nil, "fsGroup": nil}}))
+	// OpenShift writes its own
+	for _, spec := range []corev1.PodSpec{k.deployment.Spec.Template.Spec, k.job.Spec.Template.Spec} {
 		require.Nil(t, spec.SecurityContext.RunAsUser)
 		require.Nil(t, spec.SecurityContext.RunAsGroup)
 		require.Nil(t, spec.SecurityContext.FSGroup)
@@ -360,7 +396,8 @@ func TestChartTakesNullForEachValue(t *testing.T) {
 			continue
 		}
 		t.Run(path, func(t *testing.T) {
-			v := minimal().with(values{"ingress.enabled": true, "autoscaling.enabled": true, "serviceMonitor.enabled": true})
+			v := minimal().with(values{"ingress.enabled": true, "autoscaling.enabled": true,
+				"serviceMonitor.enabled": true})
 			for other := range v { // a tree has either the whole or a part of it
 				if strings.HasPrefix(other, path+".") {
 					delete(v, other)
@@ -380,12 +417,15 @@ func TestChartTakesNullForEachValue(t *testing.T) {
 // The variables that the chart sets itself give way to those of extraEnv, and
 // own labels that select pods give way to nobody's.
 func TestChartSetsNothingTwice(t *testing.T) {
-	mine := map[string]any{"app.kubernetes.io/name": "mine", "app.kubernetes.io/component": "mine", "helm.sh/chart": "mine", "checksum/config": "mine"}
+	mine := map[string]any{"app.kubernetes.io/name": "mine", "app.kubernetes.io/component": "mine",
+		"helm.sh/chart": "mine", "checksum/config": "mine"}
 	k := render(t, "release", minimal().with(values{
 		"podLabels": mine, "podAnnotations": mine, "serviceMonitor.enabled": true, "serviceMonitor.labels": mine,
-		"extraEnv": []any{map[string]any{"name": "GOMEMLIMIT", "value": "1GiB"}, map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "redis://redis:6379"}},
+		"extraEnv": []any{map[string]any{"name": "GOMEMLIMIT", "value": "1GiB"},
+			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "redis://redis:6379"}},
 	}))
-	require.Contains(t, k.deployment.Spec.Template.Spec.Containers[0].Env, corev1.EnvVar{Name: "GOMEMLIMIT", Value: "1GiB"})
+	require.Contains(t, k.deployment.Spec.Template.Spec.Containers[0].Env,
+		corev1.EnvVar{Name: "GOMEMLIMIT", Value: "1GiB"})
 	require.Equal(t, "server", k.deployment.Spec.Template.Labels["app.kubernetes.io/component"])
 	require.NotEqual(t, "mine", k.deployment.Spec.Template.Annotations["checksum/config"])
 	labels, _, err := unstructured.NestedStringMap(k.monitor.Object, "metadata", "labels")

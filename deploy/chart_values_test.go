@@ -35,7 +35,8 @@ func (v values) tree() map[string]any {
 
 // minimal is what the chart can't do without.
 func minimal() values {
-	return values{"config.issuer": "https://auth.example.com", "config.database.url": "postgres://svcauth@db.svc:5432/svcauth?sslmode=verify-full"}
+	return values{"config.issuer": "https://auth.example.com",
+		"config.database.url": "postgres://svcauth@db.svc:5432/svcauth?sslmode=verify-full"}
 }
 
 // with returns the values with others over them.
@@ -53,7 +54,8 @@ func template(t *testing.T, release string, v values) (string, error) {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "values.json")
 	require.NoError(t, os.WriteFile(file, escaped(raw), 0o600))
-	cmd := exec.CommandContext(t.Context(), program, "template", release, "svcauth", "--kube-version", "1.31.0", "-f", file)
+	cmd := exec.CommandContext(t.Context(), program, "template", release, "svcauth", "--kube-version", "1.31.0", "-f",
+		file)
 	cmd.Dir = "helm"
 	var said strings.Builder
 	cmd.Stderr = &said

@@ -1,4 +1,5 @@
-// Package deploy_test checks the files in deploy/ with the programs that will read them, and against what the server really does.
+// Package deploy_test checks the files in deploy/ with the programs that will
+// read them, and against what the server really does.
 package deploy_test
 
 import (
@@ -31,7 +32,8 @@ func read(t *testing.T, path string) string {
 	return string(raw)
 }
 
-// run runs a program that `make deps` installs; where services are not wanted it may be missing.
+// run runs a program that `make deps` installs; where services are not wanted
+// it may be missing.
 func run(t *testing.T, dir, program string, args ...string) string {
 	t.Helper()
 	needs.Service(t, program)
@@ -54,7 +56,8 @@ func TestEachAlertHasItsPageInTheRunbook(t *testing.T) {
 	for _, a := range alerts {
 		require.Contains(t, runbook, "\n## "+a[1]+"\n")
 		require.Contains(t, rules, "runbook.md#"+strings.ToLower(a[1])+"\n")
-		require.True(t, strings.Contains(read(t, "prometheus/alerts_test.yaml"), `alertname="`+a[1]+`"`), "no test fires %s", a[1])
+		require.True(t, strings.Contains(read(t, "prometheus/alerts_test.yaml"), `alertname="`+a[1]+`"`),
+			"no test fires %s", a[1])
 	}
 }
 
@@ -84,16 +87,19 @@ func TestEveryMetricThatIsAskedForExists(t *testing.T) {
 	}
 }
 
-// A variable that nobody reads would be a setting that does nothing; and the server refuses to start with one.
+// A variable that nobody reads would be a setting that does nothing, and the
+// server refuses to start with one.
 func TestEveryVariableIsAKeyOfTheConfiguration(t *testing.T) {
 	cfg, err := config.Load(config.LoadOptions{})
 	require.NoError(t, err)
-	known := []string{"SVCAUTH_CONFIG", "SVCAUTH_IMAGE", "SVCAUTH_URL", "SVCAUTH_CLIENT_ID", "SVCAUTH_CLIENT_SECRET", "SVCAUTH_CLIENT_SECRET_FILE", "SVCAUTH_CA_FILE", "SVCAUTH_PROFILE", "SVCAUTH_CONFIG_FILE"}
+	known := []string{"SVCAUTH_CONFIG", "SVCAUTH_IMAGE", "SVCAUTH_URL", "SVCAUTH_CLIENT_ID", "SVCAUTH_CLIENT_SECRET",
+		"SVCAUTH_CLIENT_SECRET_FILE", "SVCAUTH_CA_FILE", "SVCAUTH_PROFILE", "SVCAUTH_CONFIG_FILE"}
 	for _, e := range cfg.Describe() {
 		known = append(known, "SVCAUTH_"+strings.ToUpper(strings.ReplaceAll(e.Key, ".", "_")))
 	}
 	variable := regexp.MustCompile(`\bSVCAUTH_[A-Z_]+[A-Z]\b`)
-	for _, dir := range []string{"compose", "compose.yaml", "helm", "systemd", "Dockerfile", "upgrade.md", "backup.md", "runbook.md"} {
+	for _, dir := range []string{"compose", "compose.yaml", "helm", "systemd", "Dockerfile", "upgrade.md", "backup.md",
+		"runbook.md"} {
 		require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
@@ -108,11 +114,13 @@ func TestEveryVariableIsAKeyOfTheConfiguration(t *testing.T) {
 
 func TestProductionConfigurationIsValid(t *testing.T) {
 	dir := t.TempDir() // in place of /etc/svcauth, with the files that the page says to put there
-	for name, text := range map[string]string{"tls.crt": "", "tls.key": "", "master.key": strings.Repeat("k", 32), "catalog.yaml": read(t, "../config/catalog.yaml")} {
+	for name, text := range map[string]string{"tls.crt": "", "tls.key": "", "master.key": strings.Repeat("k", 32),
+		"catalog.yaml": read(t, "../config/catalog.yaml")} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	file := filepath.Join(dir, "production.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(strings.ReplaceAll(read(t, "../config/production.yaml"), "/etc/svcauth", dir)), 0o600))
+	require.NoError(t, os.WriteFile(file,
+		[]byte(strings.ReplaceAll(read(t, "../config/production.yaml"), "/etc/svcauth", dir)), 0o600))
 	_, err := config.Load(config.LoadOptions{File: file})
 	require.NoError(t, err)
 }
@@ -121,7 +129,8 @@ func TestUnitIsHardened(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("systemd-analyze is not here")
 	}
-	// "Overall exposure level for svcauth.service: 1.2 OK": the higher, the more the service could do to the machine.
+	// "Overall exposure level for svcauth.service: 1.2 OK": the higher, the
+	// more the service could do to the machine.
 	run(t, "systemd", "systemd-analyze", "security", "--offline=true", "--threshold=20", "svcauth.service")
 }
 
@@ -167,24 +176,27 @@ func helm(t *testing.T, args ...string) string {
 }
 
 func TestChartIsWellFormed(t *testing.T) {
-	required := []string{"--set", "config.issuer=https://auth.example.com", "--set", "config.database.url=postgres://svcauth@db.svc:5432/svcauth?sslmode=verify-full"}
+	required := []string{"--set", "config.issuer=https://auth.example.com", "--set",
+		"config.database.url=postgres://svcauth@db.svc:5432/svcauth?sslmode=verify-full"}
 	helm(t, append([]string{"lint", "--strict", "svcauth"}, required...)...)
 	out := helm(t, append([]string{"template", "release", "svcauth", "--kube-version", "1.31.0"}, required...)...)
 	for _, kind := range []string{"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "Job"} {
 		require.Contains(t, out, "kind: "+kind+"\n")
 	}
-	for _, line := range []string{`"runAsNonRoot": true`, "readOnlyRootFilesystem: true", "path: /readyz", "allowPrivilegeEscalation: false"} {
+	for _, line := range []string{`"runAsNonRoot": true`, "readOnlyRootFilesystem: true", "path: /readyz",
+		"allowPrivilegeEscalation: false"} {
 		require.Contains(t, out, line)
 	}
 	require.NotContains(t, out, "svcs_")
 }
 
-// What secrets.sh makes is what the server takes, and what compose asks for is in
-// .env; a second run changes nothing.
+// What secrets.sh makes is what the server takes, and what compose asks for is
+// in .env; a second run changes nothing.
 func TestSecretsOfComposeAreTaken(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "compose"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "compose", "secrets.sh"), []byte(read(t, "compose/secrets.sh")), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "compose", "secrets.sh"), []byte(read(t, "compose/secrets.sh")),
+		0o755))
 	var first string
 	for range 2 {
 		out, err := exec.CommandContext(t.Context(), filepath.Join(dir, "compose", "secrets.sh")).CombinedOutput()

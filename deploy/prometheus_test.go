@@ -20,7 +20,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// A real Prometheus scrapes a real server, as scrape.yaml says, evaluates every alert and answers what every panel of the dashboard asks.
+// A real Prometheus scrapes a real server as scrape.yaml says, evaluates every
+// alert, and answers what every panel of the dashboard asks.
 func TestPrometheusUnderstandsItAll(t *testing.T) {
 	needs.Service(t, "prometheus")
 	ops, web := freeport.Address(t), freeport.Address(t)
@@ -31,7 +32,8 @@ func TestPrometheusUnderstandsItAll(t *testing.T) {
 		require.Eventually(t, func() bool {
 			token := s.Token(account.ClientID, account.ClientSecret, "") // something must happen between two scrapes
 			s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}})
-			s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(), url.Values{"grant_type": {"client_credentials"}})
+			s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(),
+				url.Values{"grant_type": {"client_credentials"}})
 			return len(query(t, web, expr)) > 0
 		}, time.Minute, 200*time.Millisecond, "the dashboard asks for %s, and there is no answer", expr)
 	}
@@ -56,14 +58,16 @@ func TestPrometheusUnderstandsItAll(t *testing.T) {
 	}, time.Minute, 200*time.Millisecond)
 }
 
-// startPrometheus runs it on scrape.yaml, with the server's address for those of the file, and everything more often.
+// startPrometheus runs Prometheus on scrape.yaml, with the server's address
+// instead of those in the file, and with shorter intervals.
 func startPrometheus(t *testing.T, target, web string) {
 	t.Helper()
 	rules, err := filepath.Abs("prometheus/alerts.yaml")
 	require.NoError(t, err)
 	text := read(t, "prometheus/scrape.yaml")
 	for from, to := range map[string]string{
-		"svcauth-1.internal:9090, svcauth-2.internal:9090": target, "scrape_interval: 15s": "{scrape_interval: 1s, evaluation_interval: 1s}", "alerts.yaml]": rules + "]",
+		"svcauth-1.internal:9090, svcauth-2.internal:9090": target,
+		"scrape_interval: 15s":                             "{scrape_interval: 1s, evaluation_interval: 1s}", "alerts.yaml]": rules + "]",
 	} {
 		require.Contains(t, text, from)
 		text = strings.ReplaceAll(text, from, to)
@@ -74,7 +78,8 @@ func startPrometheus(t *testing.T, target, web string) {
 	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 	log, err := os.Create(filepath.Join(dir, "log"))
 	require.NoError(t, err)
-	cmd := exec.Command("prometheus", "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+web)
+	cmd := exec.Command("prometheus", "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+web)
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
@@ -95,7 +100,8 @@ func startPrometheus(t *testing.T, target, web string) {
 	}, time.Minute, 100*time.Millisecond)
 }
 
-// dashboardQueries are what the panels ask, with the dashboard's variables filled in.
+// dashboardQueries are what the panels ask, with the dashboard's variables
+// filled in.
 func dashboardQueries(t *testing.T) (all []string) {
 	t.Helper()
 	var dashboard struct {
@@ -108,7 +114,8 @@ func dashboardQueries(t *testing.T) (all []string) {
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
 			expr := fill.Replace(target.Expr)
-			require.False(t, regexp.MustCompile(`\$\w`).MatchString(expr), "a variable that the test does not know: %s", expr)
+			require.False(t, regexp.MustCompile(`\$\w`).MatchString(expr), "a variable that the test does not know: %s",
+				expr)
 			all = append(all, expr)
 		}
 	}

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// figure is a row of a table in sizing.md: | `name` | value | …, and where it is reckoned | `formula` | in the third column.
+// figure is a row of a table in sizing.md: | `name` | value | …, with the
+// formula in the third column if the value is reckoned.
 type figure struct {
 	name, stated, formula string
 }
@@ -43,8 +44,9 @@ func own(t *testing.T) map[string]string {
 	return values
 }
 
-// What sizing.md says it reckoned is what its formulas give. Formulas are Go's constant expressions over the rows above them. With SIZING it prints the page's figures for
-// other numbers:
+// The figures that sizing.md has reckoned are what its formulas give. Formulas
+// are Go's constant expressions over the rows above them. With SIZING the test
+// prints the page's figures for other numbers:
 //
 //	SIZING="accounts=50000 tokens_per_second=300" go test -count=1 -v -run TestSizing ./deploy/
 func TestSizingIsReckonedFromWhatItStates(t *testing.T) {
@@ -55,7 +57,7 @@ func TestSizingIsReckonedFromWhatItStates(t *testing.T) {
 		stated, err := strconv.ParseFloat(f.stated, 64)
 		require.NoError(t, err, f.name)
 		value := constant.MakeFloat64(stated)
-		if text, is := values[f.name]; is {
+		if text, ok := values[f.name]; ok {
 			require.Empty(t, f.formula, "%s is reckoned", f.name)
 			given, _ := strconv.ParseFloat(text, 64)
 			value = constant.MakeFloat64(given)

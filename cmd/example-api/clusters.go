@@ -9,14 +9,14 @@ import (
 
 const maxClusters = 1000
 
-// cluster is what this API is about.
+// cluster is the resource that this API manages.
 type cluster struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	State string `json:"state"`
 }
 
-// clusters are kept in memory.
+// clusters keeps all clusters in memory.
 type clusters struct {
 	mu   sync.Mutex
 	last int
@@ -40,19 +40,21 @@ func (c *clusters) list(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (c *clusters) create(w http.ResponseWriter, r *http.Request) {
-	var asked struct{ Name string }
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&asked); err != nil || asked.Name == "" || len(asked.Name) > 64 {
-		answer(w, http.StatusUnprocessableEntity, map[string]string{"error": `expected a JSON body such as {"name":"east"}, the name 1 to 64 bytes`})
+	var wanted struct{ Name string }
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&wanted)
+	if err != nil || wanted.Name == "" || len(wanted.Name) > 64 {
+		refuse(w, http.StatusUnprocessableEntity,
+			`expected a JSON body such as {"name":"east"}, the name 1 to 64 bytes`)
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.byID) >= maxClusters {
-		answer(w, http.StatusConflict, map[string]string{"error": "there are too many clusters; release one first"})
+		refuse(w, http.StatusConflict, "there are too many clusters; release one first")
 		return
 	}
 	c.last++
-	made := &cluster{ID: strconv.Itoa(c.last), Name: asked.Name, State: "running"}
+	made := &cluster{ID: strconv.Itoa(c.last), Name: wanted.Name, State: "running"}
 	c.byID[made.ID] = made
 	answer(w, http.StatusCreated, made)
 }
@@ -63,7 +65,7 @@ func (c *clusters) set(state string) http.HandlerFunc {
 		defer c.mu.Unlock()
 		one := c.byID[r.PathValue("id")]
 		if one == nil {
-			answer(w, http.StatusNotFound, map[string]string{"error": "there is no cluster with this id"})
+			refuse(w, http.StatusNotFound, "there is no cluster with this id")
 			return
 		}
 		one.State = state
@@ -75,11 +77,15 @@ func (c *clusters) remove(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byID[r.PathValue("id")] == nil {
-		answer(w, http.StatusNotFound, map[string]string{"error": "there is no cluster with this id"})
+		refuse(w, http.StatusNotFound, "there is no cluster with this id")
 		return
 	}
 	delete(c.byID, r.PathValue("id"))
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func refuse(w http.ResponseWriter, status int, problem string) {
+	answer(w, status, map[string]string{"error": problem})
 }
 
 func answer(w http.ResponseWriter, status int, body any) {

@@ -1,4 +1,5 @@
-// Command example-api is a small cloud API behind pkg/resourceserver: what a resource server of svcauth looks like.
+// Command example-api is a small cloud API behind pkg/resourceserver. It shows
+// what a resource server of svcauth looks like.
 package main
 
 import (
@@ -28,7 +29,11 @@ func main() {
 }
 
 func run(ctx context.Context, logger *slog.Logger) error {
-	cfg := resourceserver.Config{Issuer: env("EXAMPLE_API_ISSUER", "http://localhost:8080"), Audience: env("EXAMPLE_API_AUDIENCE", "https://api.cloud.example"), Logger: logger}
+	cfg := resourceserver.Config{
+		Issuer:   env("EXAMPLE_API_ISSUER", "http://localhost:8080"),
+		Audience: env("EXAMPLE_API_AUDIENCE", "https://api.cloud.example"),
+		Logger:   logger,
+	}
 	feed, err := feed(cfg.Issuer)
 	if err != nil {
 		return err
@@ -41,7 +46,13 @@ func run(ctx context.Context, logger *slog.Logger) error {
 		return err
 	}
 	defer verifier.Close()
-	server := &http.Server{Addr: env("EXAMPLE_API_LISTEN", "127.0.0.1:8081"), Handler: routes(verifier, newClusters()), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
+	server := &http.Server{
+		Addr:              env("EXAMPLE_API_LISTEN", "127.0.0.1:8081"),
+		Handler:           routes(verifier, newClusters()),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+	}
 	done := make(chan error, 1)
 	go func() { done <- server.ListenAndServe() }()
 	select {
@@ -54,7 +65,7 @@ func run(ctx context.Context, logger *slog.Logger) error {
 	return server.Shutdown(grace)
 }
 
-// routes puts each verb behind its privilege.
+// routes requires a privilege of its own for each verb.
 func routes(v *resourceserver.Verifier, c *clusters) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern, privilege string, h http.HandlerFunc) { mux.Handle(pattern, v.Require(privilege)(h)) }
@@ -70,7 +81,9 @@ func routes(v *resourceserver.Verifier, c *clusters) http.Handler {
 	return mux
 }
 
-// feed makes the example follow revocations where it has credentials: EXAMPLE_API_CLIENT_ID and _SECRET, or a file with both.
+// feed returns the subscription to the revocation feed, or nil without
+// credentials: EXAMPLE_API_CLIENT_ID and EXAMPLE_API_CLIENT_SECRET, or a file
+// with both.
 func feed(issuer string) (*resourceserver.Feed, error) {
 	id, secret := os.Getenv("EXAMPLE_API_CLIENT_ID"), os.Getenv("EXAMPLE_API_CLIENT_SECRET")
 	if file := os.Getenv("EXAMPLE_API_CREDENTIALS_FILE"); id == "" && file != "" {
@@ -90,8 +103,9 @@ func feed(issuer string) (*resourceserver.Feed, error) {
 	if id == "" {
 		return nil, nil
 	}
-	source, err := tokensource.New(tokensource.Config{Issuer: issuer, ClientID: id, ClientSecret: svcauth.Secret(secret),
-		Resource: []string{issuer}}) // the feed is the issuer's own
+	source, err := tokensource.New(tokensource.Config{Issuer: issuer, ClientID: id,
+		ClientSecret: svcauth.Secret(secret),
+		Resource:     []string{issuer}}) // the feed is the issuer's own
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +118,7 @@ func feed(issuer string) (*resourceserver.Feed, error) {
 	}}, nil
 }
 
+// env returns the value of a variable, or the default if it is empty.
 func env(name, otherwise string) string {
 	if value := os.Getenv(name); value != "" {
 		return value

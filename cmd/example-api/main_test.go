@@ -14,7 +14,8 @@ import (
 
 func TestEachVerbNeedsItsPrivilege(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
-	v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: s.HTTP})
+	v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example",
+		HTTPClient: s.HTTP})
 	require.NoError(t, err)
 	defer v.Close()
 	api := routes(v, newClusters())

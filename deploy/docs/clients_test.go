@@ -37,7 +37,8 @@ func TestEachSnippetGetsWhatItAsksFor(t *testing.T) {
 			requests := f.seen(plan)
 			require.Len(t, requests, 1)
 			require.Equal(t, "clusters:view", requests[0].form.Get("scope"))
-			require.Equal(t, strings.Fields(r.credential)[0], requests[0].credential+",", "the page says: %s", r.credential)
+			require.Equal(t, strings.Fields(r.credential)[0], requests[0].credential+",", "the page says: %s",
+				r.credential)
 		})
 	}
 }
@@ -87,7 +88,8 @@ func TestEachSnippetDoesAsTheTableSaysWhenSvcauthIsBusy(t *testing.T) {
 			if requests := f.seen(plan); again {
 				require.Len(t, requests, 2)
 				waited := requests[1].at.Sub(requests[0].at) >= time.Second // Retry-After: 1
-				require.Equal(t, map[bool]string{true: "asks again after Retry-After", false: "asks again at once"}[waited], r.again)
+				require.Equal(t, map[bool]string{true: "asks again after Retry-After",
+					false: "asks again at once"}[waited], r.again)
 			} else {
 				require.Equal(t, "fails", r.again)
 				require.Len(t, requests, 1)
@@ -180,7 +182,8 @@ func TestGoWithoutAStyleAsksTwice(t *testing.T) {
 	for style, times := range map[oauth2.AuthStyle]int{oauth2.AuthStyleAutoDetect: 2, oauth2.AuthStyleInHeader: 1} {
 		id := fmt.Sprint("nobody of style ", style)
 		asked := f.stranger(id)
-		config := clientcredentials.Config{ClientID: id, ClientSecret: "wrong", TokenURL: f.proxy.URL + "/oauth2/token", AuthStyle: style}
+		config := clientcredentials.Config{ClientID: id, ClientSecret: "wrong", TokenURL: f.proxy.URL + "/oauth2/token",
+			AuthStyle: style}
 		_, err := config.Token(ctx)
 		require.Error(t, err)
 		require.Len(t, f.seen(asked), times)
@@ -197,7 +200,8 @@ func TestErrorsThatShowTheSecret(t *testing.T) {
 		}
 		id, secret, _ := f.client(plan{})
 		text := strings.Replace(p.snippets[r.snippet], "'clusters:view'", "'clusters:viev'", 1)
-		text = strings.Replace(text, ".catch(err => { throw new Error(JSON.stringify(err.response?.data) ?? err.message) })", "", 1)
+		text = strings.Replace(text,
+			".catch(err => { throw new Error(JSON.stringify(err.response?.data) ?? err.message) })", "", 1)
 		got := f.run(t, r, text, id, secret)
 		require.False(t, got.ok)
 		basic := base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))

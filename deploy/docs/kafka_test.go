@@ -68,7 +68,8 @@ func (b *broker) serve(conn net.Conn) error {
 			number32(4)
 			for _, known := range []int{metadata, saslHandshake, apiVersions, saslAuthenticate} {
 				number16(known)
-				number32(map[bool]int{true: 1, false: 0}[known == saslHandshake]) // from version 0 to 0, or to 1, which is the same
+				// from version 0 to 0, or to 1, which is the same
+				number32(map[bool]int{true: 1, false: 0}[known == saslHandshake])
 			}
 		case saslHandshake:
 			number16(0)

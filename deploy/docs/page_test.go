@@ -50,13 +50,14 @@ func readPage(t *testing.T) page {
 		} else if m := fails.FindStringSubmatch(before); m != nil {
 			p.traps = append(p.traps, trap{m[1] != "", m[2], m[3], strings.TrimSuffix(m[4], "nothing"), body})
 		} else {
-			require.Regexp(t, other, before, "a block of which nothing says whether it is run:\n%s", body)
+			require.Regexp(t, other, before, "a block of which nothing says if it is run:\n%s", body)
 		}
 	}
 	require.Equal(t, strings.Count(text, "\n```"), 2*len(fence.FindAllString(text, -1)), "a block that is not found")
 	for line := range strings.Lines(text) {
 		if cells := strings.Split(strings.Trim(line, "|\n "), " | "); len(cells) == 6 && strings.HasPrefix(cells[0], "`") {
-			p.rows = append(p.rows, row{strings.Trim(cells[0], "`"), cells[2], cells[3], cells[4], strings.Trim(cells[5], "`")})
+			p.rows = append(p.rows, row{strings.Trim(cells[0], "`"), cells[2], cells[3], cells[4],
+				strings.Trim(cells[5], "`")})
 		}
 	}
 	require.NotEmpty(t, p.traps)

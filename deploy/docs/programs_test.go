@@ -69,7 +69,8 @@ func (f *front) run(t *testing.T, r row, text, id, secret string) result {
 	case ".rb":
 		command = []string{"ruby", file}
 	case ".mjs":
-		require.NoError(t, os.Symlink(modules(t), filepath.Join(dir, "node_modules"))) // a program finds its packages beside itself
+		// a program finds its packages beside itself
+		require.NoError(t, os.Symlink(modules(t), filepath.Join(dir, "node_modules")))
 		command = []string{"node", file}
 	case ".go":
 		binary := filepath.Join(dir, "program")
@@ -85,13 +86,15 @@ func (f *front) run(t *testing.T, r row, text, id, secret string) result {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SVCAUTH_CLIENT_ID=" + id, "SVCAUTH_CLIENT_SECRET=" + secret}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SVCAUTH_CLIENT_ID=" + id, "SVCAUTH_CLIENT_SECRET=" +
+		secret}
 	if r.ca == strings.ToUpper(r.ca) { // a variable
 		cmd.Env = append(cmd.Env, r.ca+"="+f.caFile)
 	}
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, ctx.Err(), "%s does not end:\n%s", r.snippet, out)
-	text = strings.NewReplacer(f.proxy.URL, "https://auth.example.com", f.plain.URL, "http://localhost:8080", f.api.URL, "https://api.cloud.example").Replace(string(out))
+	text = strings.NewReplacer(f.proxy.URL, "https://auth.example.com", f.plain.URL, "http://localhost:8080", f.api.URL,
+		"https://api.cloud.example").Replace(string(out))
 	return result{text + f.greet(), err == nil}
 }
 
@@ -113,7 +116,8 @@ func modules(t *testing.T) string {
 	}
 	dir, err := filepath.Abs(filepath.Join(dir, "node_modules"))
 	require.NoError(t, err)
-	require.DirExists(t, dir, "run `make deps`, or set SVCAUTH_CLIENTS to where `npm ci` was run in a copy of .ci/clients")
+	require.DirExists(t, dir,
+		"run `make deps`, or set SVCAUTH_CLIENTS to where `npm ci` was run in a copy of .ci/clients")
 	return dir
 }
 
@@ -128,7 +132,8 @@ func twice(t *testing.T, snippet, text string, pause bool) string {
 	require.Positive(t, at, "%s has no paragraph of its own for the call", snippet)
 	call, wait := lines[at+2:], ""
 	if pause {
-		wait = map[string]string{".py": "import time; time.sleep(2.1)", ".rb": "sleep 2.1", ".mjs": "await new Promise(done => setTimeout(done, 2100))"}[filepath.Ext(snippet)]
+		wait = map[string]string{".py": "import time; time.sleep(2.1)", ".rb": "sleep 2.1",
+			".mjs": "await new Promise(done => setTimeout(done, 2100))"}[filepath.Ext(snippet)]
 		require.NotEmpty(t, wait, "%s can't wait", snippet)
 	}
 	switch filepath.Ext(snippet) {
@@ -146,7 +151,9 @@ func (f *front) prometheus(t *testing.T, config, id string) result {
 	binary, err := exec.LookPath("prometheus")
 	require.NoError(t, err, "run `make deps`")
 	said := &output{}
-	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(t.TempDir(), "data"), "--web.listen-address=127.0.0.1:0", "--log.level=debug")
+	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+config,
+		"--storage.tsdb.path="+filepath.Join(t.TempDir(), "data"), "--web.listen-address=127.0.0.1:0",
+		"--log.level=debug")
 	cmd.Stdout, cmd.Stderr = said, said
 	require.NoError(t, cmd.Start())
 	before := f.called(id)

@@ -66,17 +66,21 @@ func newFront(t *testing.T) *front {
 	f.plain = svctest.New(t, svctest.Options{})
 	target, err := url.Parse(f.server.URL)
 	require.NoError(t, err)
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ModifyResponse: f.change}
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ModifyResponse: f.change}
 	f.proxy.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.ask(w, r, forward) })
 	f.proxy.StartTLS()
 	t.Cleanup(f.proxy.Close)
 
 	f.caFile = filepath.Join(t.TempDir(), "ca.pem")
-	require.NoError(t, os.WriteFile(f.caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.proxy.Certificate().Raw}), 0o600))
-	verifier, err := resourceserver.New(resourceserver.Config{Issuer: issuer, Audience: audience, HTTPClient: f.proxy.Client()})
+	require.NoError(t, os.WriteFile(f.caFile,
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.proxy.Certificate().Raw}), 0o600))
+	verifier, err := resourceserver.New(resourceserver.Config{Issuer: issuer, Audience: audience,
+		HTTPClient: f.proxy.Client()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = verifier.Close() })
-	f.api = httptest.NewUnstartedServer(verifier.Require("clusters:view")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f.api = httptest.NewUnstartedServer(verifier.Require("clusters:view")(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		caller, _ := resourceserver.PrincipalFrom(r.Context())
 		f.call(caller.ClientID)
 		_, _ = io.WriteString(w, "hello "+caller.ClientID+"\n")
@@ -118,13 +122,15 @@ func (f *front) ask(w http.ResponseWriter, r *http.Request, forward http.Handler
 	}
 	r.Body = io.NopCloser(strings.NewReader(string(body)))
 	form, _ := url.ParseQuery(string(body))
-	a := asked{credential: "body", id: form.Get("client_id"), secret: form.Get("client_secret"), form: form, at: time.Now()}
+	a := asked{credential: "body", id: form.Get("client_id"), secret: form.Get("client_secret"), form: form,
+		at: time.Now()}
 	if id, secret, ok := r.BasicAuth(); ok {
 		a.credential, a.id, a.secret = "Basic", id, secret
 	}
 	if f.refuse(a) {
 		w.Header().Set("Retry-After", "1")
-		http.Error(w, `{"error":"temporarily_unavailable","error_description":"the test is busy"}`, http.StatusServiceUnavailable)
+		http.Error(w, `{"error":"temporarily_unavailable","error_description":"the test is busy"}`,
+			http.StatusServiceUnavailable)
 		return
 	}
 	forward.ServeHTTP(w, r)

@@ -31,8 +31,9 @@ const (
 	privilege = "clusters:view"
 )
 
-// front is a real svcauth behind a proxy that ends TLS and adds one key, the test's own, to the published ones: svcauth signs nothing that is wrong, and
-// what is wrong must be refused although its signature is right.
+// front is a real svcauth behind a proxy that ends TLS and adds one key, the
+// test's own, to the published ones. svcauth signs nothing that is wrong, and a
+// wrong token must be refused although its signature is right.
 type front struct {
 	server *svctest.Server
 	issuer string
@@ -87,18 +88,22 @@ func (f *front) addKey(resp *http.Response) error {
 	return err
 }
 
-// publicPEM is what a verifier that takes any algorithm would use as the secret of an HMAC.
+// publicPEM is what a verifier that takes any algorithm would use as the secret
+// of an HMAC.
 func (f *front) publicPEM(t *testing.T) []byte {
 	der, err := x509.MarshalPKIXPublicKey(&f.key.PublicKey)
 	require.NoError(t, err)
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// sign makes a token as svcauth would make it, with changes to the claims and the typ; nil takes a claim away.
+// sign makes a token as svcauth would make it, with changes to the claims and
+// the typ. A nil claim is left out.
 func (f *front) sign(t *testing.T, method jwt.SigningMethod, key any, typ string, changes map[string]any) string {
 	now := time.Now()
-	claims := map[string]any{"iss": f.issuer, "sub": "sa_1", "client_id": "sa_1", "aud": audience, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": "t1",
-		"scope": "clusters:edit " + privilege, "roles": []string{"Operator"}, "org_id": "org_1", "epoch": 1, "pol": 1, "cred": "sec_1"}
+	claims := map[string]any{"iss": f.issuer, "sub": "sa_1", "client_id": "sa_1", "aud": audience, "iat": now.Unix(),
+		"exp": now.Add(time.Hour).Unix(), "jti": "t1",
+		"scope": "clusters:edit " + privilege, "roles": []string{"Operator"}, "org_id": "org_1", "epoch": 1, "pol": 1,
+		"cred": "sec_1"}
 	maps.Copy(claims, changes)
 	maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
 	payload, err := json.Marshal(claims)
@@ -117,9 +122,11 @@ type attempt struct {
 	good        bool
 }
 
-// attempts are tokens of the server itself and of the test's key: some right, the others wrong in one way each.
+// attempts are tokens of the server itself and of the test's key: some right,
+// the others wrong in one way each.
 func (f *front) attempts(t *testing.T) []attempt {
-	viewer, biller, editor := f.server.Account("viewer", privilege, "alarms:view"), f.server.Account("biller", "billing:view"), f.server.Account("editor", "clusters:edit")
+	viewer, biller, editor := f.server.Account("viewer", privilege, "alarms:view"),
+		f.server.Account("biller", "billing:view"), f.server.Account("editor", "clusters:edit")
 	real := f.server.Token(viewer.ClientID, viewer.ClientSecret, "")
 	es256 := func(typ string, changes map[string]any) string {
 		return f.sign(t, jwt.SigningMethodES256, f.key, typ, changes)
@@ -148,7 +155,9 @@ func (f *front) attempts(t *testing.T) []attempt {
 		{"scope that begins alike", claim("scope", privilege+"er x:"+privilege), false},
 		{"no scope", claim("scope", nil), false},
 		{"claims of another token", parts[0] + "." + other[1] + "." + parts[2], false},
-		{"tampered signature", real[:len(real)-10] + strings.Map(func(r rune) rune { return map[bool]rune{true: 'A', false: 'B'}[r != 'A'] }, real[len(real)-10:len(real)-5]) + real[len(real)-5:], false},
+		{"tampered signature", real[:len(real)-10] +
+			strings.Map(func(r rune) rune { return map[bool]rune{true: 'A', false: 'B'}[r != 'A'] },
+				real[len(real)-10:len(real)-5]) + real[len(real)-5:], false},
 		{"no signature", parts[0] + "." + parts[1] + ".", false},
 		{"alg none", f.sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, "at+jwt", nil), false},
 		{"HS256 with the public key", f.sign(t, jwt.SigningMethodHS256, f.publicPEM(t), "at+jwt", nil), false},

@@ -21,7 +21,8 @@ func startNode(t *testing.T, f *front, environ ...string) string {
 	}
 	jose, err := filepath.Abs(jose)
 	require.NoError(t, err)
-	require.FileExists(t, filepath.Join(jose, "package.json"), "run `make deps`, or set SVCAUTH_JOSE to an unpacked jose")
+	require.FileExists(t, filepath.Join(jose, "package.json"),
+		"run `make deps`, or set SVCAUTH_JOSE to an unpacked jose")
 	dir := t.TempDir() // a program finds its packages beside itself
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "node_modules"), 0o755))
 	require.NoError(t, os.Symlink(jose, filepath.Join(dir, "node_modules", "jose")))
@@ -40,7 +41,8 @@ func fill(t *testing.T, from, to string, replacements ...string) string {
 	for i := 0; i < len(replacements); i += 2 {
 		require.Contains(t, string(content), replacements[i])
 	}
-	require.NoError(t, os.WriteFile(to, []byte(strings.NewReplacer(replacements...).Replace(string(content))), 0o644)) // a server that gave up root reads it
+	// a server that gave up root reads it
+	require.NoError(t, os.WriteFile(to, []byte(strings.NewReplacer(replacements...).Replace(string(content))), 0o644))
 	return to
 }
 
@@ -54,7 +56,8 @@ func sbin(t *testing.T, name string) string {
 	return path
 }
 
-// serverDir is a directory that a server's workers, which are not root, can read.
+// serverDir is a directory that a server's workers, which are not root, can
+// read.
 func serverDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "validating")
 	require.NoError(t, err)
@@ -93,10 +96,14 @@ Include "`+fragment+`"
 
 func startNginx(t *testing.T, f *front, checker string) string {
 	dir, address := serverDir(t), freeport.Address(t)
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello from the API\n")) }))
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_,
+			_ = w.Write([]byte("hello from the API\n"))
+	}))
 	t.Cleanup(api.Close)
 	fragment := fill(t, "nginx/svcauth.conf", filepath.Join(dir, "svcauth.conf"),
-		"127.0.0.1:8080", address, "http://127.0.0.1:8081/", f.program(t, nil, checker), "http://127.0.0.1:8082", api.URL)
+		"127.0.0.1:8080", address, "http://127.0.0.1:8081/", f.program(t, nil, checker), "http://127.0.0.1:8082",
+		api.URL)
 	config := filepath.Join(dir, "nginx.conf")
 	require.NoError(t, os.WriteFile(config, []byte(`daemon off;
 pid `+dir+`/pid;

@@ -1,4 +1,5 @@
-// Package validating_test runs the programs and configurations that the page shows, each with its real library, against a real svcauth.
+// Package validating_test runs the programs and configurations that the page
+// shows, each with its real library, against a real svcauth.
 package validating_test
 
 import (
@@ -40,7 +41,8 @@ func TestThePageShowsTheFiles(t *testing.T) {
 		_, after, _ = strings.Cut(after, "\n")
 		block, _, found := strings.Cut(after, "\n```\n")
 		require.True(t, found)
-		require.Equal(t, strings.TrimSuffix(string(content), "\n"), block, "the page shows another %s than the one that is tested", name)
+		require.Equal(t, strings.TrimSuffix(string(content), "\n"), block,
+			"the page shows another %s than the one that is tested", name)
 		shown++
 		return nil
 	}))
@@ -79,12 +81,13 @@ func TestEachTakesTheRightTokensOnly(t *testing.T) {
 	}
 }
 
-// TestRevokedTokensAreRefusedWhereTheServerIsAsked: by the polled feed (Python) and by introspection (Node).
+// Revoked tokens are refused by programs that poll the feed (Python) and by
+// those that introspect (Node).
 func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
 	needs.Service(t, "Node.js and PyJWT")
 	f := newFront(t)
-	follower := f.server.Account("resource server", "tokens:introspect")
-	credential := []string{"SVCAUTH_CLIENT_ID=" + follower.ClientID, "SVCAUTH_CLIENT_SECRET=" + follower.ClientSecret.Reveal()}
+	api := f.server.Account("resource server", "tokens:introspect")
+	credential := []string{"SVCAUTH_CLIENT_ID=" + api.ClientID, "SVCAUTH_CLIENT_SECRET=" + api.ClientSecret.Reveal()}
 	at := map[string]string{"python": startPython(t, f, credential...), "node": startNode(t, f, credential...)}
 	ctx, admin := t.Context(), f.server.Admin()
 	for kind, take := range map[string]func(svcauth.ServiceAccount, string) error{
@@ -111,16 +114,16 @@ func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
 	} {
 		account, bystander := f.server.Account("loser of "+kind, privilege), f.server.Account("bystander of "+kind, privilege)
 		token, kept := f.server.Token(account.ClientID, account.ClientSecret, ""), f.server.Token(bystander.ClientID, bystander.ClientSecret, "")
-		is := func(language, token string, want int) func() bool {
+		answers := func(language, token string, want int) func() bool {
 			return func() bool { status, _ := get(t, at[language], token); return status == want }
 		}
 		for language := range at {
-			require.Eventually(t, is(language, token, http.StatusOK), 30*time.Second, 50*time.Millisecond, "%s: before it is taken away", language)
+			require.Eventually(t, answers(language, token, http.StatusOK), 30*time.Second, 50*time.Millisecond, "%s: before it is taken away", language)
 		}
 		require.NoError(t, take(account, token), kind)
 		for language := range at {
-			require.Eventually(t, is(language, token, http.StatusUnauthorized), 30*time.Second, 50*time.Millisecond, "%s: %s was taken away", language, kind)
-			require.True(t, is(language, kept, http.StatusOK)(), "%s: another client's token", language)
+			require.Eventually(t, answers(language, token, http.StatusUnauthorized), 30*time.Second, 50*time.Millisecond, "%s: %s was taken away", language, kind)
+			require.True(t, answers(language, kept, http.StatusOK)(), "%s: another client's token", language)
 		}
 	}
 }
@@ -170,7 +173,8 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-// run starts a program that listens, waits until it does, and ends it with the test.
+// run starts a program that listens, waits until it does, and ends it with the
+// test.
 func run(t *testing.T, cmd *exec.Cmd, address string) {
 	said := &output{}
 	cmd.Stdout, cmd.Stderr = said, said

@@ -13,7 +13,7 @@ func (a *App) newAccess(revocations *resourceserver.RevocationSet) (*access.Serv
 		AuditRetention: a.cfg.Audit.Retention, OnRevoke: a.metrics.Revoked, Oversized: a.Token.Oversized, PasswordWorker: a.passwordWorker, Clock: a.clock, Logger: a.logger}
 	var err error
 	if cfg.Blocklist, err = blocklist(a.cfg.Passwords.BlocklistFile); err != nil {
-		return nil, of("passwords.blocklist_file", err)
+		return nil, ofKey("passwords.blocklist_file", err)
 	}
 	if a.cfg.SMTP.URL != "" {
 		if a.mailer, err = newMailer(a.cfg.SMTP, a.cfg.Limits.MailsPerHour, a.clock, a.logger); err != nil {

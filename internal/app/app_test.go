@@ -39,7 +39,8 @@ func start(t *testing.T, databaseURL string) *running {
 		databaseURL = "sqlite://" + filepath.Join(dir, "svcauth.db")
 	}
 	cfg, err := config.Load(config.LoadOptions{Environ: []string{"SVCAUTH_DATABASE_URL=" + databaseURL,
-		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"), "SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN="}})
+		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"), "SVCAUTH_LISTEN=127.0.0.1:0",
+		"SVCAUTH_OPS_LISTEN="}})
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(t.Context())
 	a, err := app.New(ctx, cfg, app.Options{Version: "test", Log: io.Discard})
@@ -47,9 +48,11 @@ func start(t *testing.T, databaseURL string) *running {
 	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)
 	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
-	role, err := a.Access.CreateRole(admin, svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
+	role, err := a.Access.CreateRole(admin,
+		svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
 	require.NoError(t, err)
-	account, err := a.Access.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{role.ID}})
+	account, err := a.Access.CreateServiceAccount(admin,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{role.ID}})
 	require.NoError(t, err)
 	addr, done := make(chan net.Addr, 1), make(chan error, 1)
 	go func() { done <- a.Run(ctx, func(at net.Addr) { addr <- at }) }()
@@ -61,7 +64,8 @@ func start(t *testing.T, databaseURL string) *running {
 	return &running{t: t, app: a, base: "http://" + (<-addr).String(), account: account}
 }
 
-// post sends a form, with HTTP Basic where id is not empty, and gives status, header and body.
+// post sends a form, with HTTP Basic where id is not empty, and gives status,
+// header and body.
 func (r *running) post(path, id, secret string, form url.Values) (int, http.Header, map[string]any) {
 	req, err := http.NewRequest(http.MethodPost, r.base+path, strings.NewReader(form.Encode()))
 	require.NoError(r.t, err)
@@ -118,12 +122,15 @@ func TestTokenIsIssuedVerifiedIntrospectedAndRevoked(t *testing.T) {
 		require.ErrorAs(t, err, &refusal) // signed by us, but for another API
 		require.Contains(t, refusal.Description, "another API")
 
-		status, _, body = r.post("/oauth2/introspect", r.account.ClientID, r.account.ClientSecret.Reveal(), url.Values{"token": {text}})
+		status, _, body = r.post("/oauth2/introspect", r.account.ClientID, r.account.ClientSecret.Reveal(),
+			url.Values{"token": {text}})
 		require.Equal(t, 200, status)
 		require.Equal(t, true, body["active"])
-		status, _, _ = r.post("/oauth2/revoke", r.account.ClientID, r.account.ClientSecret.Reveal(), url.Values{"token": {text}})
+		status, _, _ = r.post("/oauth2/revoke", r.account.ClientID, r.account.ClientSecret.Reveal(),
+			url.Values{"token": {text}})
 		require.Equal(t, 200, status)
-		_, _, body = r.post("/oauth2/introspect", r.account.ClientID, r.account.ClientSecret.Reveal(), url.Values{"token": {text}})
+		_, _, body = r.post("/oauth2/introspect", r.account.ClientID, r.account.ClientSecret.Reveal(),
+			url.Values{"token": {text}})
 		require.Equal(t, map[string]any{"active": false}, body)
 	})
 }
@@ -147,21 +154,30 @@ func TestResourceServerRefusesARevokedToken(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, issuer, metadata["issuer"])
 	}
-	// Its metadata names localhost:8080; this client is led to the listener of the test.
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	// Its metadata names localhost:8080; this client is led to the listener of
+	// the test.
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network,
+		_ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(r.base, "http://"))
 	}}}
-	follower, err := r.app.Access.CreateRole(access.WithActor(t.Context(), access.System(r.org(text))), svcauth.NewRole{Name: "Resource server", Privileges: []string{svcauth.TokensIntrospect}})
+	system := access.WithActor(t.Context(), access.System(r.org(text)))
+	subscriber, err := r.app.Access.CreateRole(system,
+		svcauth.NewRole{Name: "Resource server", Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(t, err)
-	api, err := r.app.Access.CreateServiceAccount(access.WithActor(t.Context(), access.System(r.org(text))), svcauth.NewServiceAccount{Name: "api", RoleIDs: []string{follower.ID}})
+	api, err := r.app.Access.CreateServiceAccount(system,
+		svcauth.NewServiceAccount{Name: "api", RoleIDs: []string{subscriber.ID}})
 	require.NoError(t, err)
-	verifier, err := resourceserver.New(resourceserver.Config{Issuer: issuer, Audience: "https://api.cloud.example", HTTPClient: client,
+	verifier, err := resourceserver.New(resourceserver.Config{Issuer: issuer, Audience: "https://api.cloud.example",
+		HTTPClient: client,
 		Feed: &resourceserver.Feed{Every: 50 * time.Millisecond, Token: func(context.Context) (string, error) {
-			_, _, body := r.post("/oauth2/token", api.ClientID, api.ClientSecret.Reveal(), url.Values{"grant_type": {"client_credentials"}})
+			_, _, body := r.post("/oauth2/token", api.ClientID, api.ClientSecret.Reveal(),
+				url.Values{"grant_type": {"client_credentials"}})
 			return body["access_token"].(string), nil
 		}}})
 	require.NoError(t, err)
-	defer client.CloseIdleConnections() // one that was dialled and never used would hold the shutdown up for five seconds
+	// one that was dialled and never used would hold the shutdown up for five
+	// seconds
+	defer client.CloseIdleConnections()
 	defer verifier.Close()
 	ready, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
@@ -169,7 +185,8 @@ func TestResourceServerRefusesARevokedToken(t *testing.T) {
 	p, err := verifier.Verify(t.Context(), text)
 	require.NoError(t, err)
 	require.True(t, p.Has("clusters:view"))
-	status, _, _ := r.post("/oauth2/revoke", r.account.ClientID, r.account.ClientSecret.Reveal(), url.Values{"token": {text}})
+	status, _, _ := r.post("/oauth2/revoke", r.account.ClientID, r.account.ClientSecret.Reveal(),
+		url.Values{"token": {text}})
 	require.Equal(t, 200, status)
 	require.Eventually(t, func() bool {
 		_, err := verifier.Verify(t.Context(), text)

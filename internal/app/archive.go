@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/svcauth/svcauth/internal/keyring"
 )
 
-// An archive is a line that says what it is, then frames: a length of four bytes, and so many bytes sealed under the master key. Each frame is sealed with the archive's id, its
-// place and whether it is the last as its name, so that none can be taken out, put elsewhere, or missing at the end.
+// An archive is a line that says what it is, then frames. A frame is a length
+// of four bytes, and so many bytes sealed under the master key. It is sealed
+// under a name of the archive's id, its index and whether it is the last, so
+// that no frame can be taken out, moved, or missing at the end.
 const (
 	archiveTitle = "svcauth backup 1 "
 	archiveFrame = 256 << 10
@@ -28,7 +31,7 @@ func frameName(id string, index uint64, last bool) string {
 	return fmt.Sprintf("backup/%s/%d/%t", id, index, last)
 }
 
-// sealer seals what is written to it, frame by frame.
+// sealer seals frame by frame what is written to it.
 type sealer struct {
 	out     io.Writer
 	keyring *keyring.Keyring
@@ -66,7 +69,7 @@ func (s *sealer) frame(plain []byte, last bool) error {
 	return err
 }
 
-// Close writes the last frame. It does not close what lies beneath.
+// Close writes the last frame. It does not close the writer beneath.
 func (s *sealer) Close() error { return s.frame(s.pending, true) }
 
 // opener reads what a sealer wrote.
@@ -82,10 +85,15 @@ type opener struct {
 func newOpener(in io.Reader, k *keyring.Keyring) (*opener, error) {
 	o := &opener{in: bufio.NewReader(in), keyring: k}
 	title := make([]byte, len(archiveTitle)+33)
-	if _, err := io.ReadFull(o.in, title); err != nil || string(title[:len(archiveTitle)]) != archiveTitle || title[len(title)-1] != '\n' {
+	if _, err := io.ReadFull(o.in, title); err != nil {
 		return nil, errNoArchive
 	}
-	o.id = string(title[len(archiveTitle) : len(title)-1])
+	id, isArchive := strings.CutPrefix(string(title), archiveTitle)
+	id, wholeLine := strings.CutSuffix(id, "\n")
+	if !isArchive || !wholeLine {
+		return nil, errNoArchive
+	}
+	o.id = id
 	return o, nil
 }
 
@@ -127,7 +135,8 @@ func (o *opener) next() error {
 	}
 	switch {
 	case errors.Is(err, keyring.ErrOtherMasterKey):
-		return fmt.Errorf("the backup was %w; configure the one that it was made with (master_key_file or master_key)", err)
+		return fmt.Errorf("the backup was %w; configure the one that it was made with (master_key_file or master_key)",
+			err)
 	case err != nil:
 		return errTornSealed
 	}

@@ -16,8 +16,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Backup writes one archive of the whole database to w, as it is at one moment, while nodes run; sessions aside. It is sealed under the master key:
-// the archive alone tells nothing, and can't be changed unnoticed. It says how many rows there are.
+// Backup writes one archive of the whole database to w, without sessions, as it
+// is at one moment, while nodes run. The archive is sealed under the master
+// key: it tells nothing by itself and can't be changed unnoticed. Backup
+// returns the number of rows in it.
 func Backup(ctx context.Context, cfg config.Config, w io.Writer) (rows int64, err error) {
 	db, keys, err := openForArchive(ctx, cfg, false)
 	if err != nil {
@@ -45,12 +47,18 @@ func Backup(ctx context.Context, cfg config.Config, w io.Writer) (rows int64, er
 	return rows, errors.Join(packed.Close(), sealed.Close())
 }
 
-// skippedBy is how far a restore moves the change log ahead: more changes than were ever made between a backup and its restore.
+// skippedBy is how far a restore moves the change log forward: more changes
+// than were ever made between a backup and its restore.
 const skippedBy = 1 << 32
 
-// Restore fills an empty database, of either kind, with an archive that [Backup] made: all of it, or nothing. What was revoked after the backup is not in it, so all tokens that were
-// issued before the restore die: the signing keys are not taken over, and the next start makes new ones. keepTokens takes them over: for moving a database whose server has
-// been stopped since the backup. Members sign in again in any case.
+// Restore fills an empty database, of either kind, with an archive that
+// [Backup] made: all of it, or nothing. It returns the number of rows.
+//
+// What was revoked after the backup is not in the archive, so all tokens that
+// were issued before the restore die: Restore leaves out the signing keys, and
+// the next start makes new ones. keepTokens takes the keys over, to move a
+// database whose server has been stopped since the backup. Members sign in
+// again in any case.
 func Restore(ctx context.Context, cfg config.Config, r io.Reader, keepTokens bool) (rows int64, err error) {
 	db, keys, err := openForArchive(ctx, cfg, true)
 	if err != nil {
@@ -102,7 +110,8 @@ func archiveError(err error) error {
 	return fmt.Errorf("%w: %w", errTornSealed, err)
 }
 
-// plainValues turns what JSON made of the values back into what the database takes.
+// plainValues turns what JSON made of the values back into what the database
+// takes.
 func plainValues(values []any) error {
 	for i, v := range values {
 		switch v := v.(type) {
@@ -127,19 +136,28 @@ func plainValues(values []any) error {
 func auditRestore(ctx context.Context, q *store.Q, keepTokens bool) error {
 	org, err := q.OperatorOrganization(ctx)
 	if errors.Is(err, store.ErrNotFound) {
-		return errors.New("the backup has no organization: it was made before the server was bootstrapped; run `svcauth bootstrap` instead")
+		return errors.New("the backup has no organization: it was made before the server was bootstrapped; " +
+			"run `svcauth bootstrap` instead")
 	}
 	if err != nil {
 		return err
 	}
 	after, _ := json.Marshal(map[string]bool{"tokens_kept": keepTokens})
 	now := time.Now().UTC()
-	return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: svcauth.NewIDAt(svcauth.PrefixEvent, now), Time: now, OrganizationID: org.ID,
-		Actor:  svcauth.AuditActor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth"},
-		Action: "database.restore", Target: svcauth.AuditTarget{ID: org.ID, Kind: "organization", Name: org.Name}, Outcome: svcauth.OutcomeDone, After: after})
+	return q.InsertAuditEvent(ctx, svcauth.AuditEvent{
+		ID:             svcauth.NewIDAt(svcauth.PrefixEvent, now),
+		Time:           now,
+		OrganizationID: org.ID,
+		Actor:          svcauth.AuditActor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth"},
+		Action:         "database.restore",
+		Target:         svcauth.AuditTarget{ID: org.ID, Kind: "organization", Name: org.Name},
+		Outcome:        svcauth.OutcomeDone,
+		After:          after,
+	})
 }
 
-// openForArchive opens the database and the master key alone. A backup must find a schema; a restore makes one.
+// openForArchive opens the database and the master key alone. A backup must
+// find a schema; a restore makes one.
 func openForArchive(ctx context.Context, cfg config.Config, migrate bool) (*store.Store, *keyring.Keyring, error) {
 	master, previous, err := masterKeys(cfg, false)
 	if err != nil {

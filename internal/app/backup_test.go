@@ -15,10 +15,12 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 )
 
-// archiveConfig is a configuration for backup and restore: a database, and the master key that the server has.
+// archiveConfig returns a configuration for backup and restore: a database, and
+// the master key that the server has.
 func archiveConfig(t *testing.T, database, master string) config.Config {
 	t.Helper()
-	cfg, err := config.Load(config.LoadOptions{Environ: []string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_MASTER_KEY_FILE=" + master}})
+	cfg, err := config.Load(config.LoadOptions{Environ: []string{"SVCAUTH_DATABASE_URL=" + database,
+		"SVCAUTH_MASTER_KEY_FILE=" + master}})
 	require.NoError(t, err)
 	return cfg
 }
@@ -49,11 +51,14 @@ func TestABackupIsRestoredToEitherKindOfDatabase(t *testing.T) {
 			}
 			s.Stop()
 
-			restored, err := app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(archive.Bytes()), false)
+			restored, err := app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(archive.Bytes()),
+				false)
 			require.NoError(t, err)
 			require.Equal(t, rows, restored)
-			again := svctest.New(t, svctest.Options{DatabaseURL: to, Empty: true, Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
-			require.False(t, again.Active(account.ClientID, account.ClientSecret, old), "a token from before the restore is dead: its revocation may be lost")
+			again := svctest.New(t, svctest.Options{DatabaseURL: to, Empty: true,
+				Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
+			require.False(t, again.Active(account.ClientID, account.ClientSecret, old),
+				"a token from before the restore is dead: its revocation may be lost")
 			fresh := again.Token(account.ClientID, account.ClientSecret, "")
 			require.True(t, again.Active(account.ClientID, account.ClientSecret, fresh))
 
@@ -68,15 +73,18 @@ func TestAMovedDatabaseKeepsItsTokens(t *testing.T) {
 	own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master}
 	s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: own})
 	account := s.Account("ci", "clusters:view")
-	live, dead := s.Token(account.ClientID, account.ClientSecret, ""), s.Token(account.ClientID, account.ClientSecret, "")
-	require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {dead}}).Status)
+	live, dead := s.Token(account.ClientID, account.ClientSecret, ""),
+		s.Token(account.ClientID, account.ClientSecret, "")
+	require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret,
+		url.Values{"token": {dead}}).Status)
 	s.Stop()
 	var archive bytes.Buffer
 	_, err := app.Backup(t.Context(), archiveConfig(t, from, master), &archive)
 	require.NoError(t, err)
 	_, err = app.Restore(t.Context(), archiveConfig(t, to, master), &archive, true)
 	require.NoError(t, err)
-	moved := svctest.New(t, svctest.Options{DatabaseURL: to, Empty: true, Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
+	moved := svctest.New(t, svctest.Options{DatabaseURL: to, Empty: true,
+		Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
 	require.True(t, moved.Active(account.ClientID, account.ClientSecret, live))
 	require.False(t, moved.Active(account.ClientID, account.ClientSecret, dead), "a revoked token stays dead")
 }

@@ -16,19 +16,19 @@ import (
 	"github.com/svcauth/svcauth/internal/telemetry"
 )
 
-// CheckConfig tells refuse what [New] and [App.Run] would refuse of a value, by
-// the functions with which they read it themselves. It contacts nobody. What it
-// makes to see whether it may, an empty file or a listener, is gone when it
-// returns.
+// CheckConfig calls refuse with what [New] and [App.Run] would refuse of a
+// value. It reads the values by the same functions as they do. It contacts
+// nobody. What it makes to try whether it can, an empty file or a listener, is
+// gone when it returns.
 func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 	refuseAll := func(err error) {
-		for _, one := range keyedErrors(err) {
+		for _, one := range keyErrors(err) {
 			refuse(one.key, one.err)
 		}
 	}
 	refuse("database.url", store.CheckURL(cfg.Database.URL.Reveal()))
 	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
-		refuse("database.url", usable(path, os.O_RDWR))
+		refuse("database.url", checkFile(path, os.O_RDWR))
 	}
 	refuse("redis.url", cache.CheckURL(cfg.Redis.URL.Reveal()))
 	_, err := redisTLS(cfg.Redis)
@@ -51,7 +51,8 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 	}
 	if trust, err := otlpTLS(cfg.OTLP); err != nil {
 		refuseAll(err)
-	} else if _, shutdown, err := telemetry.StartTracing(context.Background(), cfg.OTLP.Endpoint, trust, ""); err != nil {
+	} else if _, shutdown, err := telemetry.StartTracing(context.Background(), cfg.OTLP.Endpoint, trust,
+		""); err != nil {
 		refuse("otlp.endpoint", err)
 	} else {
 		_ = shutdown(context.Background()) // no trace has begun
@@ -62,37 +63,37 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 	refuse("passwords.blocklist_file", err)
 }
 
-// keyed is what is wrong with the value of one key of the configuration.
-type keyed struct {
+// keyError is what is wrong with the value of one key of the configuration.
+type keyError struct {
 	key string
 	err error
 }
 
-// Error is of error.
-func (k keyed) Error() string { return k.key + ": " + k.err.Error() }
+// Error returns the key and what is wrong with its value.
+func (k keyError) Error() string { return k.key + ": " + k.err.Error() }
 
-// Unwrap is of package errors.
-func (k keyed) Unwrap() error { return k.err }
+// Unwrap returns the error without its key.
+func (k keyError) Unwrap() error { return k.err }
 
-// of returns err as one of the value of key; nil for nil.
-func of(key string, err error) error {
+// ofKey returns err as an error of the value of key, or nil if err is nil.
+func ofKey(key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return keyed{key, err}
+	return keyError{key, err}
 }
 
-// keyedErrors takes joined errors apart.
-func keyedErrors(err error) []keyed {
-	if one := (keyed{}); errors.As(err, &one) {
+// keyErrors takes joined errors apart.
+func keyErrors(err error) []keyError {
+	if one := (keyError{}); errors.As(err, &one) {
 		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			var all []keyed
+			var all []keyError
 			for _, part := range joined.Unwrap() {
-				all = append(all, keyedErrors(part)...)
+				all = append(all, keyErrors(part)...)
 			}
 			return all
 		}
-		return []keyed{one}
+		return []keyError{one}
 	}
 	return nil
 }
@@ -105,18 +106,19 @@ func readFile(path string) ([]byte, error) {
 	return raw, nil
 }
 
-// cannotRead names the file once.
+// cannotRead says that a file can't be read and names it once: an error of the
+// file system names it too.
 func cannotRead(path string, err error) error {
-	var of *fs.PathError
-	if errors.As(err, &of) {
-		err = of.Err
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
 	}
 	return fmt.Errorf("can't read the file %s: %w", path, err)
 }
 
-// usable returns nil if a file can be opened with the flag, or be made if it is
-// not there, with its directories.
-func usable(path string, flag int) error {
+// checkFile returns an error unless a file can be opened with the flag or, if
+// it is not there, can be made with its directories.
+func checkFile(path string, flag int) error {
 	if path == "" {
 		return nil
 	}
@@ -151,10 +153,10 @@ func usable(path string, flag int) error {
 	return errors.Join(try.Close(), os.Remove(try.Name()))
 }
 
-// checkListeners listens for a moment on each address, as the server will. One
-// that is in use is one that can be used: by the server that runs now.
+// checkListeners listens for a moment on each address, as the server will. An
+// address that is in use passes: the server that runs now uses it.
 func checkListeners(cfg config.Config) error {
-	return errors.Join(of("listen", canListen(cfg.Listen)), of("ops.listen", canListen(cfg.Ops.Listen)))
+	return errors.Join(ofKey("listen", canListen(cfg.Listen)), ofKey("ops.listen", canListen(cfg.Ops.Listen)))
 }
 
 func canListen(address string) error {

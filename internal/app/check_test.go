@@ -24,8 +24,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// odd is one setting, as variables without SVCAUTH_, and what is said of it; empty:
-// it is taken.
+// odd is one setting, as variables without SVCAUTH_, and what is said of it;
+// empty: it is taken.
 type odd struct{ env, want string }
 
 // checkAndStart gives one configuration to config check and to a start, and
@@ -33,7 +33,8 @@ type odd struct{ env, want string }
 func checkAndStart(t *testing.T, o odd) {
 	t.Helper()
 	dir := t.TempDir()
-	environ := []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "data", "svcauth.db"), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "data", "master.key"),
+	environ := []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "data", "svcauth.db"),
+		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "data", "master.key"),
 		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "SVCAUTH_SHUTDOWN_DELAY=0s"}
 	for word := range strings.FieldsSeq(o.env) {
 		environ = with(environ, "SVCAUTH_"+word)
@@ -54,8 +55,8 @@ func checkAndStart(t *testing.T, o odd) {
 	}
 }
 
-// with returns the environment with one variable set, in place of any value that
-// it had.
+// with returns the environment with one variable set, in place of any value
+// that it had.
 func with(environ []string, set string) []string {
 	name, _, _ := strings.Cut(set, "=")
 	kept := slices.DeleteFunc(slices.Clone(environ), func(v string) bool { return strings.HasPrefix(v, name+"=") })
@@ -89,7 +90,8 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 	}
 	junk, empty, key := file("junk", "x"), file("empty", ""), file("key", strings.Repeat("k", 32))
 	cert, certKey := certificateFiles(t, file)
-	smtp, tls, sso := "SMTP_FROM=a@b.example SMTP_URL=", "ISSUER=https://a.example TLS_KEY_FILE=", "OIDC_CLIENT_ID=x OIDC_ISSUER="
+	smtp, tls, sso := "SMTP_FROM=a@b.example SMTP_URL=", "ISSUER=https://a.example TLS_KEY_FILE=",
+		"OIDC_CLIENT_ID=x OIDC_ISSUER="
 	for _, o := range []odd{
 		{"REDIS_URL=redis+sentinel://127.0.0.1:1", "redis.url: no name of a master"},
 		{"REDIS_URL=redis+sentinel://127.0.0.1:1/main", ""},
@@ -112,7 +114,8 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		{"DATABASE_URL=sqlite://" + dir, "database.url: can't be used: open " + dir},
 		{"DATABASE_URL=sqlite://" + junk + "/svcauth.db", "database.url: can't be used: "},
 		{"DATABASE_URL=postgres://u:s3cret%zz@127.0.0.1/x", "database.url: can't be used: "},
-		{"DATABASE_URL=postgres://127.0.0.1/x?sslmode=verify_full", "database.url: can't be used: failed to configure TLS (sslmode is invalid)"},
+		{"DATABASE_URL=postgres://127.0.0.1/x?sslmode=verify_full",
+			"database.url: can't be used: failed to configure TLS (sslmode is invalid)"},
 		{"DATABASE_URL=postgres://127.0.0.1/x?sslmode=verify-full&sslrootcert=/none", "database.url: can't be used: "},
 		{"DATABASE_URL=postgres://127.0.0.1:p/x", "database.url: can't be used: "},
 		{"DATABASE_URL=postgres://u:s3/cret@127.0.0.1/x", "database.url: has an @ after its host"},
@@ -126,7 +129,9 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		{"MASTER_KEY_PREVIOUS_FILE=/none", "master_key_previous_file: can't read the file /none"},
 		{"MASTER_KEY_PREVIOUS_FILE=" + junk, "master_key_previous_file: " + junk + " holds 1 bytes"},
 		{"MASTER_KEY_PREVIOUS_FILE=" + key, ""},
-		{"MASTER_KEY_PREVIOUS_FILE=" + key + " MASTER_KEY_FILE= MASTER_KEY=a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=", "master_key_previous_file: holds the same key"},
+		{"MASTER_KEY_PREVIOUS_FILE=" + key +
+			" MASTER_KEY_FILE= MASTER_KEY=a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=",
+			"master_key_previous_file: holds the same key"},
 		{"CATALOG_FILE=/none", "can't read the catalogue"},
 		{"CATALOG_FILE=/", "can't read the catalogue"},
 		{"CATALOG_FILE=" + junk, "is not valid YAML"},
@@ -137,7 +142,8 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		{tls + "/none TLS_CERT_FILE=" + cert, "tls.cert_file: and tls.key_file can't be used"},
 		{sso + "https://id.example", ""},
 		{sso + "https://id.example/", ""}, // as Auth0 has it
-		{sso + "https://id.example OIDC_CLIENT_SECRET_FILE=/none", "oidc.client_secret_file: can't read the file /none"},
+		{sso + "https://id.example OIDC_CLIENT_SECRET_FILE=/none",
+			"oidc.client_secret_file: can't read the file /none"},
 		{sso + "https://id.example OIDC_CA_FILE=" + junk, "oidc.ca_file: " + junk + " holds no certificate"},
 		{sso + "https://id.example OIDC_CA_FILE=" + cert, ""},
 		{smtp + "smtp://u:s3cret@h:587", ""},
@@ -187,7 +193,8 @@ func TestConfigCheckAndStartAgreeOnPostgreSQL(t *testing.T) {
 	dir, user, name, port := strings.TrimSpace(out), u.User.String()+"@", u.Path, u.Port()
 	for _, o := range []odd{
 		{user + u.Host + name, ""},
-		{user + u.Host + name + "?sslmode=verify_full", "database.url: can't be used: failed to configure TLS (sslmode is invalid)"},
+		{user + u.Host + name + "?sslmode=verify_full",
+			"database.url: can't be used: failed to configure TLS (sslmode is invalid)"},
 		{user + u.Host + name + "?sslmode=disable&application_name=a%20b&connect_timeout=1", ""},
 		{user + u.Host + name + "?channel_binding=prefer&options=-c%20statement_timeout%3D9s", ""},
 		{user + name + "?host=" + dir + "&port=" + port, ""},
@@ -221,14 +228,16 @@ func TestConfigCheckAndStartAgreeOnPostgreSQL(t *testing.T) {
 // Of a database that was in use, a rehearsal says what a start would.
 func TestRehearsal(t *testing.T) {
 	dir := t.TempDir()
-	environ := []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "svcauth.db"), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
+	environ := []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "svcauth.db"),
+		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
 		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "SVCAUTH_SHUTDOWN_DELAY=0s"}
 	cfg := load(t, environ...)
 	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard})
 	require.NoError(t, err)
 	tenant, err := a.Access.Bootstrap(t.Context(), access.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)
-	_, err = a.Access.CreateRole(access.WithActor(t.Context(), access.System(tenant.Organization.ID)), svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view"}})
+	_, err = a.Access.CreateRole(access.WithActor(t.Context(), access.System(tenant.Organization.ID)),
+		svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view"}})
 	require.NoError(t, err)
 	require.NoError(t, a.Close())
 
@@ -237,7 +246,8 @@ func TestRehearsal(t *testing.T) {
 	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600))
 	for _, c := range []struct{ set, want string }{
 		{"SVCAUTH_LOG_LEVEL=warn", ""},
-		{"SVCAUTH_CATALOG_FILE=" + catalog, "catalog_file: The catalogue no longer has the privilege clusters:view, but 1 roles hold it (Operator)"},
+		{"SVCAUTH_CATALOG_FILE=" + catalog,
+			"catalog_file: The catalogue no longer has the privilege clusters:view, but 1 roles hold it (Operator)"},
 		{"SVCAUTH_MASTER_KEY_FILE=" + key, "another master key"},
 		{"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "none.key"), "another master key"},
 	} {
@@ -254,7 +264,8 @@ func TestRehearsal(t *testing.T) {
 		require.ErrorContains(t, r.Refused, c.want, c.set)
 		require.Error(t, started, c.set)
 	}
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "svcauth.db"), []byte(strings.Repeat("no database ", 1000)), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "svcauth.db"), []byte(strings.Repeat("no database ", 1000)),
+		0o600))
 	require.ErrorContains(t, app.Rehearse(t.Context(), cfg, builtIn(t, cfg)).Refused, "database.url: ")
 	require.Error(t, startOnce(t, environ))
 }

@@ -10,47 +10,53 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 )
 
-// clientTLS reads with whom a connection of ours is trusted, and as whom we make
-// it, from the three keys of a section; nil if none is set. The authorities are
-// read once; the certificate again when its file has changed.
+// clientTLS returns the TLS of outgoing connections from the three keys of a
+// section: the authorities that vouch for the server, and the certificate of
+// this one. It returns nil if none is set. It reads the authorities once, and
+// the certificate again when its file has changed.
 func clientTLS(section, caFile, certFile, keyFile string) (*tls.Config, error) {
 	if caFile == "" && certFile == "" && keyFile == "" {
-		return nil, nil //nolint:nilnil // the system's, and nobody in particular
+		return nil, nil //nolint:nilnil // the system's authorities, and no certificate
 	}
-	vouching, caErr := authorities(caFile)
-	out := &tls.Config{RootCAs: vouching, MinVersion: tls.VersionTLS12}
+	roots, caErr := authorities(caFile)
+	out := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	var certErr error
 	if certFile != "" || keyFile != "" {
 		own := &certificate{section: section, certFile: certFile, keyFile: keyFile}
 		_, certErr = own.get(nil)
-		out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own.get(nil) }
+		out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return own.get(nil)
+		}
 	}
-	if err := errors.Join(of(section+".ca_file", caErr), certErr); err != nil {
+	if err := errors.Join(ofKey(section+".ca_file", caErr), certErr); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// needsTLS refuses files of TLS for an address that has none.
-func needsTLS(key string, files *tls.Config, secure bool, expected string) error {
+// requireTLS refuses files of TLS for an address without TLS.
+func requireTLS(key string, files *tls.Config, secure bool, expected string) error {
 	if files == nil || secure {
 		return nil
 	}
-	return of(key, fmt.Errorf("is an address without TLS, but its ca_file or cert_file is set; expected %s, or take them away", expected))
+	return ofKey(key, fmt.Errorf("is an address without TLS, but its ca_file or cert_file is set; "+
+		"expected %s, or take them away", expected))
 }
 
 func redisTLS(c config.Redis) (*tls.Config, error) {
 	trust, err := clientTLS("redis", c.CAFile, c.CertFile, c.KeyFile)
-	return trust, errors.Join(err, needsTLS("redis.url", trust, strings.HasPrefix(c.URL.Reveal(), "rediss"), "rediss://"))
+	secure := strings.HasPrefix(c.URL.Reveal(), "rediss")
+	return trust, errors.Join(err, requireTLS("redis.url", trust, secure, "rediss://"))
 }
 
 func otlpTLS(c config.OTLP) (*tls.Config, error) {
 	trust, err := clientTLS("otlp", c.CAFile, c.CertFile, c.KeyFile)
-	return trust, errors.Join(err, needsTLS("otlp.endpoint", trust, strings.HasPrefix(c.Endpoint, "https://"), "https://"))
+	secure := strings.HasPrefix(c.Endpoint, "https://")
+	return trust, errors.Join(err, requireTLS("otlp.endpoint", trust, secure, "https://"))
 }
 
-// authorities reads a file of certificates in PEM; nil for the system's own if
-// path is empty.
+// authorities reads a file of certificates in PEM. It returns nil, which means
+// the system's own, if path is empty.
 func authorities(path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil //nolint:nilnil // the system's

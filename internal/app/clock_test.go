@@ -12,7 +12,9 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// A node whose clock is ahead takes a token for expired. It must not say that it revoked it without having done so: by the right clock the token lives on.
+// A node whose clock is fast takes a token for expired. It must not answer that
+// it revoked the token without having done so: by the right clock the token
+// lives on.
 func TestRevokedByAClockThatIsAhead(t *testing.T) {
 	var off atomic.Int64
 	s := svctest.New(t, svctest.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(off.Load())) }})
@@ -20,7 +22,9 @@ func TestRevokedByAClockThatIsAhead(t *testing.T) {
 	token := s.Token(account.ClientID, account.ClientSecret, "")
 	other := s.Token(account.ClientID, account.ClientSecret, "")
 	off.Store(int64(3 * time.Hour))
-	require.Eventually(t, func() bool { // this clock moves the monotonic one too: the node first has to read the change log again
+	// this clock moves the monotonic one too: the node first has to read the
+	// change log again
+	require.Eventually(t, func() bool {
 		answer := s.Post("/oauth2/introspect", account.ClientID, account.ClientSecret, url.Values{"token": {token}})
 		return answer.Status == http.StatusOK && answer.JSON["active"] == false
 	}, patience, 20*time.Millisecond)

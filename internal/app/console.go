@@ -40,5 +40,5 @@ func readOIDC(c config.OIDC) (console.OIDC, error) {
 	if trust != nil {
 		out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: trust}}
 	}
-	return out, errors.Join(of("oidc.client_secret_file", secretErr), caErr)
+	return out, errors.Join(ofKey("oidc.client_secret_file", secretErr), caErr)
 }

@@ -11,30 +11,30 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 )
 
-// writeHealth is how changes of the database end: a read-only replica or a full
-// disk answers whoever reads.
+// writeHealth is how changes of the database end. Reads say nothing of them: a
+// read-only replica or a full disk answers reads.
 type writeHealth struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex
-	err     error     // of the last; nil: it succeeded
-	success time.Time // when one did
+	err     error     // of the last change; nil if it succeeded
+	success time.Time // when one succeeded
 }
 
-// heardDatabase takes the end of a call to the database. That of a change whose
-// caller went away says nothing, whatever the error is: a commit that comes too
-// late finds the transaction rolled back, by no fault of the database.
+// heardDatabase records the end of a call to the database. A change whose
+// caller went away says nothing of the database, whatever the error is: a
+// commit that comes too late finds the transaction rolled back.
 func (a *App) heardDatabase(ctx context.Context, what string, began time.Time, err error) {
 	a.called(ctx, "database", what, began, err)
 	if what == store.CallChange && (err == nil || !errors.Is(ctx.Err(), context.Canceled)) {
-		a.writes.note(err)
+		a.writes.record(err)
 	}
 }
 
-// note takes the end of a transaction that changes something.
-func (w *writeHealth) note(err error) {
+// record takes the end of a transaction that changes something.
+func (w *writeHealth) record(err error) {
 	if errors.Is(err, context.Canceled) {
-		return // of its caller; says nothing
+		return // the caller went away
 	}
 	w.mu.Lock()
 	before := w.err
@@ -57,21 +57,21 @@ func (w *writeHealth) last() (success time.Time, err error) {
 }
 
 // tryChange begins a change that changes nothing, if there was none lately or
-// the last one failed: it locks the row that every change locks. How it ends
-// comes to writeHealth.
+// the last one failed. It locks the row that every change locks. writeHealth
+// records how it ends.
 func (a *App) tryChange(ctx context.Context) {
 	if success, err := a.writes.last(); err != nil || time.Since(success) >= measureEvery {
 		_ = a.store.Write(ctx, func(*store.Q) error { return nil })
 	}
 }
 
-// ready says whether known clients get tokens, and of each dependency why which
-// of its operations fails: nil for one that succeeds.
+// ready reports whether known clients get tokens, and returns for each
+// operation on each dependency why it fails, or nil if it succeeds.
 func (a *App) ready(ctx context.Context) (serves bool, states map[string]map[string]error) {
 	read := a.store.Ready(ctx)
 	if errors.Is(read, store.ErrReadOnly) {
-		a.writes.note(read) // so that log and metrics say it as soon as this does
-		read = nil          // a replica: it can be read
+		a.writes.record(read) // so that log and metrics say it as soon as this does
+		read = nil            // a replica: it can be read
 	}
 	_, write := a.writes.last()
 	if read != nil {
@@ -79,13 +79,14 @@ func (a *App) ready(ctx context.Context) (serves bool, states map[string]map[str
 	}
 	states = map[string]map[string]error{"database": {"read": read, "write": write}}
 	if a.cache.Shared() {
-		states["redis"] = named(a.cache.Failing(ctx))
+		states["redis"] = redisOperations(a.cache.Failing(ctx))
 	}
 	return !a.Token.Stale(), states
 }
 
-// named has an entry for each operation on Redis.
-func named(failing map[cache.Operation]error) map[string]error {
+// redisOperations returns an entry for each operation on Redis, nil for one
+// that succeeds.
+func redisOperations(failing map[cache.Operation]error) map[string]error {
 	all := map[string]error{}
 	for _, op := range cache.Operations() {
 		all[string(op)] = failing[op]
@@ -93,7 +94,7 @@ func named(failing map[cache.Operation]error) map[string]error {
 	return all
 }
 
-// watchOperations has the metrics say which operations fail.
+// watchOperations adds to the metrics which operations fail.
 func (a *App) watchOperations() {
 	a.metrics.Operations("database", func() map[string]error {
 		var read error
@@ -104,7 +105,7 @@ func (a *App) watchOperations() {
 		return map[string]error{"read": read, "write": write}
 	})
 	if a.cache.Shared() {
-		a.metrics.Operations("redis", func() map[string]error { return named(a.cache.Refused()) })
+		a.metrics.Operations("redis", func() map[string]error { return redisOperations(a.cache.Refused()) })
 	}
 }
 

@@ -64,8 +64,8 @@ func TestReadyNamesWhatFails(t *testing.T) {
 	ready(t, s, map[string]any{"status": "degraded", "dependencies": states("ok", "unavailable")})
 }
 
-// TestDatabaseThatTakesNoChanges answers SELECT 1 and refuses every change, as a
-// replica does, or a primary that was made read-only.
+// TestDatabaseThatTakesNoChanges answers SELECT 1 and refuses every change, as
+// a replica does, or a primary that was made read-only.
 func TestDatabaseThatTakesNoChanges(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{})
 	s := svctest.New(t, svctest.Options{DatabaseURL: db.NewDatabase()})
@@ -73,7 +73,8 @@ func TestDatabaseThatTakesNoChanges(t *testing.T) {
 	well := map[string]any{"status": "ok", "dependencies": map[string]any{"database": "ok"}}
 	ready(t, s, well)
 	refuse := func(how string) {
-		for _, statement := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + how, "SELECT pg_reload_conf()"} {
+		for _, statement := range []string{"ALTER SYSTEM SET default_transaction_read_only = " + how,
+			"SELECT pg_reload_conf()"} {
 			_, err := db.Query("postgres", statement)
 			require.NoError(t, err)
 		}

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A heap that grows fast is collected by what lives then, not by what lived before: at once, not when somebody next looks.
+// A heap that grows fast is collected by what lives then, not by what lived
+// before, and at once, not at the next tick.
 func TestTheCollectorKeepsUpWithAHeapThatGrows(t *testing.T) {
 	if os.Getenv("GOGC") != "" {
 		t.Skip("the operator's own pace wins")
@@ -21,7 +22,8 @@ func TestTheCollectorKeepsUpWithAHeapThatGrows(t *testing.T) {
 		metrics.Read(sample)
 		return sample[0].Value.Uint64()
 	}
-	// What has a cleanup or lies in a pool outlives one collection, so it may take a few. The ticker alone would take restEvery.
+	// What has a cleanup or lies in a pool outlives one collection, so it may
+	// take a few. The ticker alone would take restEvery.
 	soon := func(met func() bool, what string) {
 		for range 5 {
 			runtime.GC()

@@ -49,9 +49,12 @@ func TestUnreadableRequestsAreAnsweredAndLogged(t *testing.T) {
 				"Basic with a line break in it": {"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic c2Ff\r\nc3Zjcw==\r\n\r\n", 400, "base64 -w0"},
 				"no Host":                       {"GET / HTTP/1.1\r\n\r\n", 400, "Host"},
 				"no HTTP":                       {"hello\r\n\r\n", 400, "HTTP/1.1"},
-				"a large header":                {"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 30<<10) + "\r\n\r\n", 431, "16 KiB"},
-				"a strange transfer":            {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "Not Implemented"},
-				"an old version":                {"GET / HTTP/3.7\r\nHost: x\r\n\r\n", 505, "unsupported protocol version"},
+				"a large header": {"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 30<<10) +
+					"\r\n\r\n", 431, "16 KiB"},
+				"a strange transfer": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501,
+					"Not Implemented"},
+				"an old version": {"GET / HTTP/3.7\r\nHost: x\r\n\r\n", 505,
+					"unsupported protocol version"},
 			} {
 				resp, body := ask(false, c.request)
 				require.Equal(t, c.status, resp.StatusCode, name)
@@ -78,7 +81,8 @@ func TestUnreadableRequestsAreAnsweredAndLogged(t *testing.T) {
 func TestStartAndEndAreLogged(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	log := s.Log()
-	for _, part := range []string{`"msg":"serving"`, `"version":"test"`, `"issuer":"` + s.Issuer + `"`, `"listen":"127.0.0.1:`, `"database":"sqlite://`, `"redis":"none`} {
+	for _, part := range []string{`"msg":"serving"`, `"version":"test"`, `"issuer":"` + s.Issuer + `"`,
+		`"listen":"127.0.0.1:`, `"database":"sqlite://`, `"redis":"none`} {
 		require.Contains(t, log, part)
 	}
 	s.Stop()

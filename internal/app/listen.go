@@ -23,30 +23,33 @@ const (
 	// work yet: a slow caller's header and body, of all and of one address.
 	readingBytes     = 32 << 20
 	readingBytesEach = readingBytes / 4
-	// connectionShare is the part of limits.max_connections that one address
-	// may have: more than the followers behind one address need.
+	// connectionShare divides limits.max_connections into what one address may
+	// have: more than the subscribers behind one address need.
 	connectionShare = 2
-	// clientRest is how long a connection waits for its next request. A proxy's
-	// waits for longer than proxies keep one (Envoy an hour, Google's ten
-	// minutes): whoever closes first loses the request that is just being sent,
-	// and no proxy repeats a POST.
+	// clientRest is how long a connection waits for its next request. That of a
+	// proxy waits longer than proxies keep one (Envoy an hour, Google's ten
+	// minutes): if the server closed first, the request that is just being sent
+	// would be lost, and no proxy repeats a POST.
 	clientRest = 2 * time.Minute
 	proxyRest  = 70 * time.Minute
 )
 
-// sendBuffer is what the kernel keeps of an answer that its caller has not read yet, in bytes a connection; it doubles it for its own needs. Left alone, the kernel lets it
-// grow to megabytes: 2,000 callers who ask for pages and do not read them had brought all of the machine's TCP to its limit of memory, and everybody waited for seconds.
-// A token's answer has 2 KiB.
+// sendBuffer is how much the kernel keeps of an answer that its caller has not
+// read yet, in bytes a connection; it doubles that for its own needs. Left
+// alone, the kernel lets it grow to megabytes: 2,000 callers that asked for
+// pages and did not read them brought all of the machine's TCP to its limit of
+// memory, and everybody waited for seconds. The answer with a token has 2 KiB.
 const sendBuffer = 64 << 10
 
-// modest accepts connections that keep little for callers who do not read.
-type modest struct{ net.Listener }
+// smallWriteBuffer accepts connections that keep little for callers that do not
+// read.
+type smallWriteBuffer struct{ net.Listener }
 
-// Accept is of net.Listener.
-func (m modest) Accept() (net.Conn, error) {
-	conn, err := m.Listener.Accept()
-	if tcp, is := conn.(*net.TCPConn); is {
-		_ = tcp.SetWriteBuffer(sendBuffer) // a connection that has ended already says so itself
+// Accept implements net.Listener.
+func (l smallWriteBuffer) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetWriteBuffer(sendBuffer) // fails only if the connection has ended, which it tells itself
 	}
 	return conn, err
 }
@@ -64,33 +67,35 @@ func (a *App) listen() (net.Listener, error) {
 		return nil, errors.Join(err, listener.Close())
 	}
 	if wanted := a.cfg.Limits.MaxConnections; total < wanted {
-		a.logger.Warn("fewer connections are taken than limits.max_connections says, because this process may have no more files open; raise that (ulimit -n, LimitNOFILE=)",
-			"max_connections", wanted, "taken", total)
+		a.logger.Warn("fewer connections are taken than limits.max_connections says, because this process may have "+
+			"no more files open; raise that (ulimit -n, LimitNOFILE=)", "max_connections", wanted, "taken", total)
 	}
-	conns := limits.NewConns(limits.ConnBound{Total: total, Each: total / connectionShare,
-		TotalBytes: readingBytes, EachBytes: readingBytesEach, Rest: clientRest}, a.proxy, func() { a.metrics.QueueDropped("connections", 1) })
+	bound := limits.ConnBound{Total: total, Each: total / connectionShare,
+		TotalBytes: readingBytes, EachBytes: readingBytesEach, Rest: clientRest}
+	conns := limits.NewConns(bound, a.proxy, func() { a.metrics.QueueDropped("connections", 1) })
 	conns.Form = a.inForm
 	if a.cfg.TLS.CertFile == "" {
-		return conns.Listen(modest{listener}, nil), nil
+		return conns.Listen(smallWriteBuffer{listener}, nil), nil
 	}
 	certificate := &certificate{section: "tls", certFile: a.cfg.TLS.CertFile, keyFile: a.cfg.TLS.KeyFile}
 	if _, err := certificate.get(nil); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	return conns.Listen(modest{listener}, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certificate.get, NextProtos: []string{"http/1.1"}}), nil
+	return conns.Listen(smallWriteBuffer{listener}, &tls.Config{MinVersion: tls.VersionTLS12,
+		GetCertificate: certificate.get, NextProtos: []string{"http/1.1"}}), nil
 }
 
 // filesBeside is how many files the server may have open beside the connections
-// of its main listener and those to the database: Redis, probes and metrics, mail,
-// traces, what is read again.
+// of its main listener and those to the database: for Redis, probes and
+// metrics, mail, traces, and files that are read again.
 const filesBeside = 100
 
-// minConnections is the least with which a server is of use.
+// minConnections is the least number with which a server is of use.
 const minConnections = 10
 
 // maxConnections returns limits.max_connections, or as many as the system lets
-// this process have: else strangers who connect would take the files away that
-// the server needs for the database.
+// this process have. With more, strangers that connect would take the files
+// that the server needs for the database.
 func maxConnections(cfg config.Config) (n int, err error) {
 	files, ok := openFiles()
 	if !ok {
@@ -98,14 +103,16 @@ func maxConnections(cfg config.Config) (n int, err error) {
 	}
 	beside := uint64(cfg.Database.MaxOpenConns + filesBeside)
 	if files < beside+minConnections {
-		return 0, of("limits.max_connections", fmt.Errorf("can't be had: this process may have only %d files open, and the server needs %d; raise that (ulimit -n, LimitNOFILE=) or lower database.max_open_conns",
+		return 0, ofKey("limits.max_connections", fmt.Errorf(
+			"can't be had: this process may have only %d files open, and the server needs %d; "+
+				"raise that (ulimit -n, LimitNOFILE=) or lower database.max_open_conns",
 			files, beside+minConnections))
 	}
 	return int(min(uint64(cfg.Limits.MaxConnections), files-beside)), nil
 }
 
-// listenOps opens the listener for metrics and probes; nil if there shall be
-// none.
+// listenOps opens the listener for metrics and probes. It returns nil if
+// ops.listen is empty.
 func (a *App) listenOps() (net.Listener, error) {
 	if a.cfg.Ops.Listen == "" {
 		return nil, nil //nolint:nilnil // none
@@ -122,8 +129,8 @@ func (a *App) proxy(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// mainServer returns the server of the main listener. A header must come
-// within ten seconds, a whole request within twenty.
+// mainServer returns the server of the main listener. A header must come within
+// ten seconds, a whole request within twenty.
 func (a *App) mainServer() *http.Server {
 	handler := a.handler
 	if a.cfg.TLS.CertFile != "" {
@@ -132,13 +139,21 @@ func (a *App) mainServer() *http.Server {
 			a.handler.ServeHTTP(w, r)
 		})
 	}
-	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: 60 * time.Second,
-		IdleTimeout: proxyRest, MaxHeaderBytes: maxHeader, ConnContext: limits.WithConn, ConnState: follow,
-		ErrorLog: slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug)}
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       20 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       proxyRest,
+		MaxHeaderBytes:    maxHeader,
+		ConnContext:       limits.WithConn,
+		ConnState:         connState,
+		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+	}
 }
 
-// follow tells the bounds what net/http does with a connection.
-func follow(conn net.Conn, state http.ConnState) {
+// connState tells the bounds what net/http does with a connection.
+func connState(conn net.Conn, state http.ConnState) {
 	c, ok := conn.(*limits.Conn)
 	switch {
 	case !ok:
@@ -149,7 +164,8 @@ func follow(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// certificate reads the files again when they have changed, so that a renewed one is served without a restart.
+// certificate reads its files again when they have changed, so that a renewed
+// one is served without a restart.
 type certificate struct {
 	section           string // of the configuration
 	certFile, keyFile string
@@ -174,9 +190,9 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	pair, loadErr := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err = cmp.Or(loadErr, err); err != nil {
 		if c.loaded != nil {
-			return c.loaded, nil // half-written files: the old one still serves
+			return c.loaded, nil // files that are half written: the old one still serves
 		}
-		return nil, of(c.section+".cert_file", fmt.Errorf("and %s.key_file can't be used: %w", c.section, err))
+		return nil, ofKey(c.section+".cert_file", fmt.Errorf("and %s.key_file can't be used: %w", c.section, err))
 	}
 	c.loaded, c.changed = &pair, info.ModTime()
 	return c.loaded, nil

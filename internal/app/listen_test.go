@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A caller who asks for pages and reads nothing costs the kernel little: what it keeps of the answers stays small, however much is asked for.
+// A caller that asks for pages and reads nothing costs the kernel little. What
+// the kernel keeps of the answers stays small, however much is asked for.
 func TestWhoDoesNotReadCostsLittle(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux says how much a connection keeps")
@@ -33,7 +34,8 @@ func TestWhoDoesNotReadCostsLittle(t *testing.T) {
 	require.Less(t, kept, int64(256<<10), "the kernel keeps it for one connection")
 }
 
-// unread is what the kernel keeps for the caller at to, who is connected to a server at from.
+// unread is what the kernel keeps for the caller at to, who is connected to a
+// server at from.
 func unread(t *testing.T, from, to string) int64 {
 	t.Helper()
 	raw, err := os.ReadFile("/proc/net/tcp")

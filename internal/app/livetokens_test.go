@@ -12,8 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// listed returns how many live tokens a node shows of an account, and whether it
-// says that there may be more.
+// listed returns how many live tokens a node shows of an account, and whether
+// it says that there may be more.
 func listed(t *testing.T, n *svctest.Server, account svcauth.ServiceAccount) (shown int, partial bool) {
 	t.Helper()
 	list, err := n.Admin().Tokens(t.Context(), account.ID, svcauth.ListOptions{})
@@ -29,7 +29,8 @@ func TestListsOfTokensAfterARestartMayLackSome(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 	account := s.Account("ci", "clusters:view")
 	long := svcauth.MaxTokenTTLSeconds
-	_, err := s.Admin().UpdateServiceAccount(t.Context(), account.ID, 0, svcauth.ServiceAccountPatch{TokenTTLSeconds: &long}, 0)
+	_, err := s.Admin().UpdateServiceAccount(t.Context(), account.ID, 0,
+		svcauth.ServiceAccountPatch{TokenTTLSeconds: &long}, 0)
 	require.NoError(t, err)
 	token := s.Token(account.ClientID, account.ClientSecret, "")
 	shown, partial := listed(t, s, account)
@@ -86,9 +87,11 @@ func TestListsOfTokensInRedisOutliveTheNode(t *testing.T) {
 // there may be more: of the other node, of that one when it is back, of others.
 func TestListsOfTokensSayWhatAnEndedNodeHeld(t *testing.T) {
 	for name, redis := range map[string]struct{ refuses, takes [][]string }{
-		"a full memory": {[][]string{{"CONFIG", "SET", "maxmemory-policy", "noeviction"}, {"CONFIG", "SET", "maxmemory", "1mb"}},
+		"a full memory": {[][]string{{"CONFIG", "SET", "maxmemory-policy", "noeviction"},
+			{"CONFIG", "SET", "maxmemory", "1mb"}},
 			[][]string{{"CONFIG", "SET", "maxmemory", "0"}}},
-		"a rule": {[][]string{{"ACL", "SETUSER", "default", "-set", "-zadd"}}, [][]string{{"ACL", "SETUSER", "default", "+set", "+zadd"}}},
+		"a rule": {[][]string{{"ACL", "SETUSER", "default", "-set", "-zadd"}},
+			[][]string{{"ACL", "SETUSER", "default", "+set", "+zadd"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
@@ -98,7 +101,8 @@ func TestListsOfTokensSayWhatAnEndedNodeHeld(t *testing.T) {
 				}
 			}
 			var ahead atomic.Int64
-			one := svctest.New(t, svctest.Options{Postgres: true, RedisURL: server.URL(), Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+			one := svctest.New(t, svctest.Options{Postgres: true, RedisURL: server.URL(),
+				Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
 			two := one.Node()
 			account := one.Account("ci", "clusters:view")
 			says := func(n *svctest.Server, want bool, why string) {
@@ -114,7 +118,8 @@ func TestListsOfTokensSayWhatAnEndedNodeHeld(t *testing.T) {
 			says(two, true, "it can't record it")
 			two.Stop()
 			do(redis.takes)
-			require.Eventually(t, func() bool { return one.Get("/readyz", "").JSON["status"] == "ok" }, time.Minute, 50*time.Millisecond)
+			require.Eventually(t, func() bool { return one.Get("/readyz", "").JSON["status"] == "ok" }, time.Minute,
+				50*time.Millisecond)
 			time.Sleep(1500 * time.Millisecond) // it has compared with Redis since
 			for range 3 {
 				shown, partial := listed(t, one, account)

@@ -29,7 +29,7 @@ const (
 	mailKeysRemembered     = 10_000
 )
 
-// mailsWaiting bounds the mails that wait, for all and for one organization.
+// mailsWaiting bounds the mails that wait, of all organizations and of one.
 var mailsWaiting = limits.Bound{Total: 1000, Each: 100, Reserved: 200}
 
 // mailer sends mail through the configured server, and only over TLS. Each
@@ -61,25 +61,37 @@ type queuedLetter struct {
 func newMailer(cfg config.SMTP, perHour int, clock func() time.Time, logger *slog.Logger) (*mailer, error) {
 	u, options, urlErr := mailServer(cfg.URL.Reveal())
 	trust, caErr := clientTLS("smtp", cfg.CAFile, "", "")
-	if err := errors.Join(of("smtp.url", urlErr), of("smtp.from", mailSender(cfg.From)), caErr); err != nil {
+	if err := errors.Join(ofKey("smtp.url", urlErr), ofKey("smtp.from", mailSender(cfg.From)), caErr); err != nil {
 		return nil, err
 	}
 	if trust == nil {
 		trust = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	trust.ServerName = u.Hostname()
-	hourly := func(n int) limits.Rate { return limits.Rate{PerSecond: float64(n) / time.Hour.Seconds(), Burst: n} }
-	m := &mailer{name: u.Hostname(), tls: trust, from: cfg.From, clock: clock, logger: logger, queues: map[string][]queuedLetter{},
-		byOrg: limits.NewRates[string](hourly(perHour), mailKeysRemembered), byTo: limits.NewRates[[2]string](hourly(mailsPerAddressAndHour), mailKeysRemembered),
-		waiting: limits.NewShares[string](mailsWaiting), ready: make(chan struct{}, mailsWaiting.Total)}
-	m.options = append(options, mail.WithTLSConfig(m.tls))
-	return m, nil
+	hourly := func(n int) limits.Rate {
+		return limits.Rate{PerSecond: float64(n) / time.Hour.Seconds(), Burst: n}
+	}
+	return &mailer{
+		options: append(options, mail.WithTLSConfig(trust)),
+		tls:     trust,
+		name:    u.Hostname(),
+		from:    cfg.From,
+		byOrg:   limits.NewRates[string](hourly(perHour), mailKeysRemembered),
+		byTo:    limits.NewRates[[2]string](hourly(mailsPerAddressAndHour), mailKeysRemembered),
+		waiting: limits.NewShares[string](mailsWaiting),
+		clock:   clock,
+		logger:  logger,
+		queues:  map[string][]queuedLetter{},
+		ready:   make(chan struct{}, mailsWaiting.Total),
+	}, nil
 }
 
-// mailServer reads smtp.url: a server, and how to reach it so that nobody may
-// listen (RFC 8314 §3). An error never quotes the URL, which may hold a password.
+// mailServer reads smtp.url. It returns the server, and how to reach it so that
+// nobody can listen (RFC 8314 §3). Its errors never quote the URL, which may
+// hold a password.
 func mailServer(raw string) (*url.URL, []mail.Option, error) {
-	const expected = "expected smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465, and / ? # @ % in a password as %2F %3F %23 %40 %25"
+	const expected = "expected smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST:465, " +
+		"and / ? # @ % in a password as %2F %3F %23 %40 %25"
 	u, err := url.Parse(raw)
 	if err != nil || u.Hostname() == "" {
 		return nil, nil, errors.New("can't be read; " + expected)
@@ -106,7 +118,8 @@ func mailServer(raw string) (*url.URL, []mail.Option, error) {
 	options = append(options, mail.WithPort(int(port)))
 	if user := u.User.Username(); user != "" {
 		password, _ := u.User.Password()
-		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover), mail.WithUsername(user), mail.WithPassword(password))
+		options = append(options, mail.WithSMTPAuth(mail.SMTPAuthAutoDiscover),
+			mail.WithUsername(user), mail.WithPassword(password))
 	}
 	if _, err := mail.NewClient(u.Hostname(), options...); err != nil {
 		return nil, nil, errors.New("can't be used; " + expected)
@@ -121,8 +134,8 @@ func mailSender(from string) error {
 	return nil
 }
 
-// Admit counts a mail of an organization to an address, or counts nothing and
-// returns how long to wait with it.
+// Admit counts a mail of an organization to an address and returns 0, or counts
+// nothing and returns how long to wait with it.
 func (m *mailer) Admit(orgID, to string) time.Duration {
 	return limits.AllowBoth(m.byTo, [2]string{orgID, to}, m.byOrg, orgID, m.clock())
 }
@@ -142,8 +155,8 @@ func (m *mailer) Send(l access.Letter) {
 	m.ready <- struct{}{} // never full: waiting has counted it
 }
 
-// next takes the letter whose turn it is. There is one: the caller has taken
-// its mark from ready.
+// next takes the letter whose turn it is. There is one, because the caller has
+// taken its mark from ready.
 func (m *mailer) next() queuedLetter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -160,8 +173,8 @@ func (m *mailer) next() queuedLetter {
 	return queue[0]
 }
 
-// Run sends what is queued until ctx is done, and says then of what is left
-// that it was not sent.
+// Run sends what is queued until ctx is done. It then tells the senders of what
+// is left that it was not sent.
 func (m *mailer) Run(ctx context.Context) error {
 	var senders sync.WaitGroup
 	for range mailSenders {
@@ -189,14 +202,15 @@ func (m *mailer) Run(ctx context.Context) error {
 
 func (m *mailer) deliver(ctx context.Context, l queuedLetter) {
 	if m.clock().Sub(l.since) > access.MailWait {
-		m.done(l.Letter, "the mail server took too long with the mails before it. Send it again in a few minutes.", nil)
+		m.done(l.Letter,
+			"the mail server took too long with the mails before it. Send it again in a few minutes.", nil)
 		return
 	}
 	err := m.send(ctx, l.Letter)
 	m.done(l.Letter, mailProblem(err), err)
 }
 
-// done says what became of a mail: to the log what the operator needs, to its
+// done says what became of a mail: in the log what the operator needs, to its
 // sender what people understand.
 func (m *mailer) done(l access.Letter, problem string, err error) {
 	if problem == "" {
@@ -234,7 +248,8 @@ func (m *mailer) send(ctx context.Context, l access.Letter) error {
 	return nil
 }
 
-// mailProblem says in words for people why a mail was not sent; "" if it was.
+// mailProblem returns in words for people why a mail was not sent, or "" if it
+// was.
 func mailProblem(err error) string {
 	var refused *mail.SendError
 	switch {
@@ -243,15 +258,17 @@ func mailProblem(err error) string {
 	case !errors.As(err, &refused) || refused.ErrorCode() == 0:
 		return "the mail server could not be reached. The operator of this server finds the reason in its log."
 	case refused.IsTemp():
-		return fmt.Sprintf("the mail server does not take it for now (code %d). Send it again later.", refused.ErrorCode())
+		return fmt.Sprintf("the mail server does not take it for now (code %d). Send it again later.",
+			refused.ErrorCode())
 	case refused.Reason == mail.ErrSMTPRcptTo:
 		return fmt.Sprintf("the mail server refused the address (code %d). Check it.", refused.ErrorCode())
 	}
-	return fmt.Sprintf("the mail server refused it (code %d). The operator of this server can find out why.", refused.ErrorCode())
+	return fmt.Sprintf("the mail server refused it (code %d). The operator of this server can find out why.",
+		refused.ErrorCode())
 }
 
-// mailError is an error without anything that the mail held, should the server
-// quote it.
+// mailError returns the text of an error without anything that the mail held,
+// which the server may quote.
 func mailError(err error) string {
 	var refused *mail.SendError
 	if errors.As(err, &refused) {

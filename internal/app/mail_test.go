@@ -28,7 +28,8 @@ const oneTimeLink = "http://localhost:8080/console/invitation?token=c2VjcmV0"
 func mailerTo(t *testing.T, s *smtptest.Server, scheme string, log io.Writer) *mailer {
 	t.Helper()
 	u := url.URL{Scheme: scheme, User: url.UserPassword("robot", "p@ss/word"), Host: s.Address}
-	m, err := newMailer(config.SMTP{URL: config.URL(u.String()), From: "svcauth <no-reply@auth.example>"}, 1000, time.Now, slog.New(slog.NewTextHandler(log, nil)))
+	m, err := newMailer(config.SMTP{URL: config.URL(u.String()), From: "svcauth <no-reply@auth.example>"}, 1000,
+		time.Now, slog.New(slog.NewTextHandler(log, nil)))
 	require.NoError(t, err)
 	m.tls.RootCAs = s.Roots
 	return m
@@ -40,9 +41,12 @@ func TestMailIsSentOverTLSOnly(t *testing.T) {
 			s := smtptest.Start(t, server)
 			m := mailerTo(t, s, scheme, io.Discard)
 			subject := "Invitation to Ünïversity\r\nBcc: all@example.com"
-			require.NoError(t, m.send(t.Context(), access.Letter{To: "ann@example.com", Subject: subject, Text: "Hello,\n\n" + oneTimeLink + "\n\n.\nEnd"}))
+			require.NoError(t, m.send(t.Context(),
+				access.Letter{To: "ann@example.com", Subject: subject, Text: "Hello,\n\n" + oneTimeLink +
+					"\n\n.\nEnd"}))
 			envelope, text, _ := strings.Cut(<-s.Sent, "\n\n")
-			require.Equal(t, "auth |robot|p@ss/word\nMAIL FROM:<no-reply@auth.example>\nRCPT TO:<ann@example.com>", envelope)
+			require.Equal(t, "auth |robot|p@ss/word\nMAIL FROM:<no-reply@auth.example>\nRCPT TO:<ann@example.com>",
+				envelope)
 			got, err := mail.ReadMessage(strings.NewReader(text))
 			require.NoError(t, err)
 			require.Empty(t, got.Header.Get("Bcc"), "no text becomes a header")
@@ -83,7 +87,8 @@ func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 	var log smtptest.Buffer
 	m := mailerTo(t, s, "smtp", &log)
 	told := make(chan string, 2*mailsWaiting.Each)
-	letter := access.Letter{OrgID: "org_a", To: "ann@example.com", Subject: "s", Text: oneTimeLink, Result: func(problem string) { told <- problem }}
+	letter := access.Letter{OrgID: "org_a", To: "ann@example.com", Subject: "s", Text: oneTimeLink,
+		Result: func(problem string) { told <- problem }}
 	for range mailsWaiting.Each + 1 {
 		m.Send(letter)
 	}
@@ -123,7 +128,8 @@ func TestMailsOfOrganizationsTakeTurns(t *testing.T) {
 	refused := map[string]int{}
 	send := func(org string, n int, operator bool) {
 		for range n {
-			m.Send(access.Letter{OrgID: org, Operator: operator, To: "ann@example.com", Result: func(string) { refused[org]++ }})
+			m.Send(access.Letter{OrgID: org, Operator: operator, To: "ann@example.com",
+				Result: func(string) { refused[org]++ }})
 		}
 	}
 	send("org_busy", mailsWaiting.Each+50, false)
@@ -145,7 +151,8 @@ func TestMailsOfOrganizationsTakeTurns(t *testing.T) {
 
 func TestMailsOfAnOrganizationAreBounded(t *testing.T) {
 	now := time.Unix(0, 0)
-	m, err := newMailer(config.SMTP{URL: "smtp://mail.example", From: "a@b.example"}, 10, func() time.Time { return now }, slog.New(slog.DiscardHandler))
+	m, err := newMailer(config.SMTP{URL: "smtp://mail.example", From: "a@b.example"}, 10,
+		func() time.Time { return now }, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	for i := range mailsPerAddressAndHour {
 		require.Zero(t, m.Admit("org_a", "ann@example.com"), i)

@@ -17,15 +17,15 @@ import (
 
 const masterKeySize = 32
 
-// masterKeys reads the master key and, while it is being changed, the other one.
-// create makes the file if there is none.
+// masterKeys returns the master key and, while it is being changed, the other
+// one. If create is set it makes the file if there is none.
 func masterKeys(cfg config.Config, create bool) (master, previous []byte, err error) {
 	if text := cfg.MasterKey.Reveal(); text != "" {
 		if master, err = base64.StdEncoding.DecodeString(text); err != nil {
-			return nil, nil, of("master_key", errors.New("is not 32 bytes in base64"))
+			return nil, nil, ofKey("master_key", errors.New("is not 32 bytes in base64"))
 		}
 	} else if master, err = masterKeyFile(cfg.MasterKeyFile, create); err != nil {
-		err = of("master_key_file", err)
+		err = ofKey("master_key_file", err)
 	}
 	previous, previousErr := previousKey(cfg, master)
 	return master, previous, errors.Join(err, previousErr)
@@ -39,22 +39,23 @@ func previousKey(cfg config.Config, master []byte) ([]byte, error) {
 	if err == nil && bytes.Equal(previous, master) {
 		err = errors.New("holds the same key as the master key; name the file with the old one")
 	}
-	return previous, of("master_key_previous_file", err)
+	return previous, ofKey("master_key_previous_file", err)
 }
 
-// checkMasterKeys is masterKeys for a look: it makes no file.
+// checkMasterKeys returns what masterKeys would fail with. It makes no file.
 func checkMasterKeys(cfg config.Config) error {
 	if _, err := os.Stat(cfg.MasterKeyFile); cfg.MasterKey == "" && errors.Is(err, fs.ErrNotExist) {
 		_, err := previousKey(cfg, nil)
-		return errors.Join(of("master_key_file", usable(cfg.MasterKeyFile, os.O_RDONLY)), err)
+		return errors.Join(ofKey("master_key_file", checkFile(cfg.MasterKeyFile, os.O_RDONLY)), err)
 	}
 	_, _, err := masterKeys(cfg, false)
 	return err
 }
 
-// keyringConfig is what the configuration says of the keys.
+// keyringConfig returns what the configuration says of the keys.
 func keyringConfig(cfg config.Config, db *store.Store, master, previous []byte) keyring.Config {
-	return keyring.Config{Store: db, MasterKey: master, PreviousMasterKey: previous, Algorithm: cfg.Token.SigningAlgorithm,
+	return keyring.Config{Store: db, MasterKey: master, PreviousMasterKey: previous,
+		Algorithm:   cfg.Token.SigningAlgorithm,
 		RotateEvery: cfg.Keys.RotateEvery, PublishBefore: cfg.Keys.PublishBefore}
 }
 
@@ -75,8 +76,10 @@ func masterKeyFile(path string, create bool) ([]byte, error) {
 	return raw, nil
 }
 
-// makeMasterKey makes the file, or leaves the one that another process has made meanwhile. Under its name the file is there whole or not at all, so of processes that
-// start at once all read the same key; and it is on disk before anything is sealed with it.
+// makeMasterKey makes the file, or leaves the one that another process has made
+// meanwhile. Under its name the file is there whole or not at all, so processes
+// that start at once all read the same key. It is on disk before anything is
+// sealed with it.
 func makeMasterKey(path string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -93,11 +96,12 @@ func makeMasterKey(path string) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, os.ErrExist) { // a rename would replace the key of another process
+	// A rename would replace the key of another process.
+	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%w (on a file system without hard links, make the file yourself: 32 random bytes)", err)
 	}
 	if opened, err := os.Open(dir); err == nil {
-		_ = opened.Sync() // not every system can; then the file's own Sync is all there is
+		_ = opened.Sync() // not every system can sync a directory
 		_ = opened.Close()
 	}
 	return nil

@@ -14,14 +14,17 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// What deploy/upgrade.md says of changing the master key: three rolling restarts of two nodes, and at each moment whatever one node issues, hashes or seals, the other takes.
+// The master key is changed as deploy/upgrade.md says, by three rolling
+// restarts of two nodes. At each moment either node takes what the other
+// issues, hashes or seals.
 func TestTheMasterKeyIsChangedWithoutDownTime(t *testing.T) {
 	dir := t.TempDir()
 	before, after := filepath.Join(dir, "old"), filepath.Join(dir, "new")
 	fresh := make([]byte, 32)
 	_, _ = rand.Read(fresh)
 	require.NoError(t, os.WriteFile(after, fresh, 0o600))
-	s := svctest.New(t, svctest.Options{Postgres: true, Redis: true, Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + before}})
+	s := svctest.New(t, svctest.Options{Postgres: true, Redis: true,
+		Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + before}})
 	account := s.Account("ci", "clusters:view")
 	first := s.Token(account.ClientID, account.ClientSecret, "")
 	nodes := []*svctest.Server{s, s.Node()}
@@ -30,7 +33,8 @@ func TestTheMasterKeyIsChangedWithoutDownTime(t *testing.T) {
 			n.Stop()
 			other := nodes[1-i]
 			require.NotEmpty(t, other.Token(account.ClientID, account.ClientSecret, ""), "the other node goes on")
-			_, err := other.Admin().RotateSigningKeys(t.Context()) // what it seals now must be opened by all who start later
+			// What it seals now must be opened by all that start later.
+			_, err := other.Admin().RotateSigningKeys(t.Context())
 			require.NoError(t, err)
 			n.Set("SVCAUTH_MASTER_KEY_FILE="+step.master, "SVCAUTH_MASTER_KEY_PREVIOUS_FILE="+step.previous)
 			n.Start()
@@ -80,7 +84,8 @@ func TestAChangeOfTheMasterKeyIsAudited(t *testing.T) {
 	require.Equal(t, svcauth.AuditTarget{Kind: "master_key"}, changes[0].Target)
 	require.Equal(t, svcauth.KindSystem, changes[0].Actor.Kind)
 	require.Equal(t, svcauth.OutcomeDone, changes[0].Outcome)
-	require.JSONEq(t, fmt.Sprintf(`{"keys_sealed":%d}`, len(keys.Items)+1), string(changes[0].After), "the signing keys, and the key of secrets")
+	require.JSONEq(t, fmt.Sprintf(`{"keys_sealed":%d}`, len(keys.Items)+1), string(changes[0].After),
+		"the signing keys, and the key of secrets")
 	raw, err := os.ReadFile(before)
 	require.NoError(t, err)
 	require.NotContains(t, s.Log()+fmt.Sprintf("%+v", changes), base64.StdEncoding.EncodeToString(raw))
@@ -102,7 +107,9 @@ func bothTakeEachOthers(t *testing.T, nodes []*svctest.Server, account svcauth.S
 	}
 }
 
-// A node that knows the client looks again before it calls a secret wrong: one that another node made a moment ago works at once, also where no Redis tells of it.
+// A node that remembers a client reads it again before it calls a secret wrong.
+// A secret that another node made a moment ago works at once, even without
+// Redis.
 func TestASecretWorksAtEveryNodeAtOnce(t *testing.T) {
 	one := svctest.New(t, svctest.Options{Postgres: true})
 	two := one.Node()

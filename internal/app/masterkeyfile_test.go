@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Nodes that start at one moment with no master key yet all seal with the same one.
+// Nodes that start at one moment with no master key yet all seal with the same
+// one.
 func TestOneMasterKeyIsMadeByAllWhoStartAtOnce(t *testing.T) {
 	for range 50 {
 		path := filepath.Join(t.TempDir(), "made", "master.key")

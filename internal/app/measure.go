@@ -7,12 +7,11 @@ import (
 	"github.com/svcauth/svcauth/internal/feed"
 )
 
-// How often is measured what only time changes, and what costs a query over all secrets; and what 'soon' and 'in use' mean of a secret.
 const (
 	measureEvery        = 10 * time.Second
-	countExpiringEvery  = 10 * time.Minute
-	expiringSoon        = 30 * 24 * time.Hour
-	inUse               = 30 * 24 * time.Hour
+	countExpiringEvery  = 10 * time.Minute    // it costs a query over all secrets
+	expiringSoon        = 30 * 24 * time.Hour // a secret that expires within
+	inUse               = 30 * 24 * time.Hour // a secret that was used within
 	expiringCountedUpTo = 10_000
 )
 
@@ -25,7 +24,8 @@ func (a *App) measure(ctx context.Context) error {
 	off := false
 	for {
 		if all := a.log.Dropped(); all > lost {
-			a.logger.Warn("lines of this log were lost, because it could not be written (a full disk?) or not fast enough", "count", all-lost)
+			a.logger.Warn("lines of this log were lost, because it could not be written (a full disk?) or not fast enough",
+				"count", all-lost)
 			a.metrics.QueueDropped("log", int(all-lost))
 			lost = all
 		}
@@ -41,12 +41,14 @@ func (a *App) measure(ctx context.Context) error {
 		}
 		a.metrics.FeedLag(time.Duration(lag) * time.Millisecond)
 		if now.Sub(counted) >= countExpiringEvery || counted.IsZero() {
-			n, err := a.store.Read().CountExpiringSecrets(ctx, now, now.Add(expiringSoon), now.Add(-inUse), expiringCountedUpTo)
+			n, err := a.store.Read().CountExpiringSecrets(ctx,
+				now, now.Add(expiringSoon), now.Add(-inUse), expiringCountedUpTo)
 			if err == nil {
 				a.metrics.SecretsExpiring(int(n))
 				counted = now
 			} else if ctx.Err() == nil {
-				a.logger.Warn("the secrets that expire soon could not be counted; tried again in a moment", "error", err)
+				a.logger.Warn("the secrets that expire soon could not be counted; tried again in a moment", "error",
+					err)
 			}
 		}
 		select {

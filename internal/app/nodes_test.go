@@ -67,7 +67,8 @@ func (p pair) kinds(t testing.TB) map[string]func(token string) {
 	ctx, a := p.one.System(), p.one.App.Access
 	return map[string]func(string){
 		"token": func(token string) {
-			require.Equal(t, 200, p.one.Post("/oauth2/revoke", p.account.ClientID, p.account.ClientSecret, url.Values{"token": {token}}).Status)
+			require.Equal(t, 200, p.one.Post("/oauth2/revoke", p.account.ClientID, p.account.ClientSecret,
+				url.Values{"token": {token}}).Status)
 		},
 		"client": func(string) { require.NoError(t, a.RevokeTokens(ctx, p.account.ID)) },
 		"role": func(string) {
@@ -106,12 +107,13 @@ func TestRevocationHoldsAtTheOtherNode(t *testing.T) {
 	p.redis.Resume()
 }
 
-// TestDisabledClientGetsNoTokenAtTheOtherNode: what a node remembers of a client goes by the change log, too.
+// What a node remembers of a client follows the change log too.
 func TestDisabledClientGetsNoTokenAtTheOtherNode(t *testing.T) {
 	p := newPair(t)
 	grant := url.Values{"grant_type": {"client_credentials"}}
 	disabled := true
-	_, err := p.one.App.Access.UpdateServiceAccount(p.one.System(), p.account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &disabled})
+	_, err := p.one.App.Access.UpdateServiceAccount(p.one.System(), p.account.ID, 0,
+		svcauth.ServiceAccountPatch{Disabled: &disabled})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
 		answer := p.two.Post("/oauth2/token", p.account.ClientID, p.account.ClientSecret, grant)
@@ -123,7 +125,8 @@ func TestDisabledClientGetsNoTokenAtTheOtherNode(t *testing.T) {
 	}, patience, 5*time.Millisecond)
 }
 
-// TestKeysRotateAtBothNodes: each verifies at once what the other has signed with the new key.
+// TestKeysRotateAtBothNodes: each verifies at once what the other has signed
+// with the new key.
 func TestKeysRotateAtBothNodes(t *testing.T) {
 	p := newPair(t)
 	before := p.token()
@@ -136,11 +139,12 @@ func TestKeysRotateAtBothNodes(t *testing.T) {
 	require.True(t, p.activeAt(p.two, after), "the next key was published before it signed")
 	require.True(t, p.activeAt(p.two, before))
 	require.Eventually(t, func() bool {
-		return strings.Split(p.two.Token(p.account.ClientID, p.account.ClientSecret, ""), ".")[0] == strings.Split(after, ".")[0]
+		return strings.Split(p.two.Token(p.account.ClientID, p.account.ClientSecret, ""),
+			".")[0] == strings.Split(after, ".")[0]
 	}, patience, 10*time.Millisecond)
 }
 
-// TestLossOfRedisBringsNothingBack is design §7: flushed, restarted or away, Redis is never the ledger.
+// Flushed, restarted or away: Redis is a cache, never the ledger.
 func TestLossOfRedisBringsNothingBack(t *testing.T) {
 	p := newPair(t)
 	var dead []string
@@ -156,7 +160,8 @@ func TestLossOfRedisBringsNothingBack(t *testing.T) {
 	}
 	revoke := func() {
 		token := p.token()
-		require.Equal(t, 200, p.two.Post("/oauth2/revoke", p.account.ClientID, p.account.ClientSecret, url.Values{"token": {token}}).Status)
+		require.Equal(t, 200, p.two.Post("/oauth2/revoke", p.account.ClientID, p.account.ClientSecret,
+			url.Values{"token": {token}}).Status)
 		p.untilDead(t, p.one, token)
 		dead = append(dead, token)
 	}
@@ -188,7 +193,8 @@ func TestManyRevokeAtOnce(t *testing.T) {
 	for i, token := range tokens {
 		all.Go(func() {
 			node := []*svctest.Server{p.one, p.two}[i%2]
-			req, err := http.NewRequest(http.MethodPost, node.URL+"/oauth2/revoke", strings.NewReader(url.Values{"token": {token}}.Encode()))
+			req, err := http.NewRequest(http.MethodPost, node.URL+"/oauth2/revoke",
+				strings.NewReader(url.Values{"token": {token}}.Encode()))
 			if err != nil {
 				t.Error(err)
 				return
@@ -210,7 +216,8 @@ func TestManyRevokeAtOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkPropagation measures how long a revocation takes to hold at another node, from its answer.
+// BenchmarkPropagation measures the time from the answer to a revocation until
+// it holds at another node.
 func BenchmarkPropagation(b *testing.B) {
 	for _, redis := range []bool{true, false} {
 		name := "redis"
@@ -253,7 +260,8 @@ func newProcess(t *testing.T, database, redis string) *process {
 	out, err := exec.Command("go", "build", "-o", p.binary, "github.com/svcauth/svcauth/cmd/svcauth").CombinedOutput()
 	require.NoError(t, err, string(out))
 	p.address = freeport.Address(t)
-	p.environ = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
+	p.environ = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "SVCAUTH_DATABASE_URL=" + database,
+		"SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
 		"SVCAUTH_ISSUER=http://" + p.address, "SVCAUTH_LISTEN=" + p.address, "SVCAUTH_OPS_LISTEN="}
 	return p
 }
@@ -303,7 +311,8 @@ func (p *process) post(path, id, secret string, form url.Values) (int, map[strin
 	return resp.StatusCode, body
 }
 
-// TestKilledRightAfterTheAnswer is 'durable before acknowledged': kill -9 of the node, and of Redis with it, brings no revoked token back.
+// A revocation is durable before it is acknowledged: kill -9 of the node, and
+// of Redis with it, brings no revoked token back.
 func TestKilledRightAfterTheAnswer(t *testing.T) {
 	for name, database := range map[string]func(*testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db") },
@@ -330,7 +339,8 @@ func TestKilledRightAfterTheAnswer(t *testing.T) {
 			for range 4 {
 				p.serve()
 				for range 3 {
-					status, body := p.post("/oauth2/token", made.Key.ID, made.Key.Secret, url.Values{"grant_type": {"client_credentials"}})
+					status, body := p.post("/oauth2/token", made.Key.ID, made.Key.Secret,
+						url.Values{"grant_type": {"client_credentials"}})
 					require.Equal(t, 200, status)
 					alive = append(alive, body["access_token"].(string))
 				}
@@ -346,7 +356,8 @@ func TestKilledRightAfterTheAnswer(t *testing.T) {
 			p.serve()
 			for want, tokens := range map[bool][]string{false: dead, true: alive} {
 				for _, token := range tokens {
-					status, body := p.post("/oauth2/introspect", made.Key.ID, made.Key.Secret, url.Values{"token": {token}})
+					status, body := p.post("/oauth2/introspect", made.Key.ID, made.Key.Secret,
+						url.Values{"token": {token}})
 					require.Equal(t, 200, status)
 					require.Equal(t, want, body["active"])
 				}

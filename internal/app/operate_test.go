@@ -29,7 +29,8 @@ func dial(t *testing.T, s *svctest.Server) net.Conn {
 	return conn
 }
 
-// TestSlowClientsAreCutOff: a client that sends its head, or its body, a byte now and then holds its connection for a bounded time.
+// A client that sends its head, or its body, a byte now and then holds its
+// connection for a bounded time.
 func TestSlowClientsAreCutOff(t *testing.T) {
 	needs.Time(t)
 	t.Parallel()
@@ -65,9 +66,9 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 }
 
 func errorsAs(err error, target *net.Error) bool {
-	e, is := err.(net.Error)
+	e, ok := err.(net.Error)
 	*target = e
-	return is
+	return ok
 }
 
 func TestHeadersAreBounded(t *testing.T) {
@@ -79,13 +80,16 @@ func TestHeadersAreBounded(t *testing.T) {
 	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, resp.StatusCode)
 }
 
-// TestShutdownDrains: a request in work when SIGTERM comes is answered; a new one finds nobody.
+// TestShutdownDrains: a request in work when SIGTERM comes is answered; a new
+// one finds nobody.
 func TestShutdownDrains(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_SHUTDOWN_GRACE=1m"}})
 	account := s.Account("ci", "clusters:view")
-	body := "grant_type=client_credentials&client_id=" + account.ClientID + "&client_secret=" + url.QueryEscape(account.ClientSecret.Reveal())
+	body := "grant_type=client_credentials&client_id=" + account.ClientID + "&client_secret=" +
+		url.QueryEscape(account.ClientSecret.Reveal())
 	conn := dial(t, s)
-	_, err := fmt.Fprintf(conn, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:20])
+	_, err := fmt.Fprintf(conn,
+		"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:20])
 	require.NoError(t, err)
 	time.Sleep(200 * time.Millisecond) // the server reads the head, and waits for the rest
 	stopped := make(chan struct{})
@@ -117,14 +121,16 @@ func TestShutdownDrains(t *testing.T) {
 	}
 }
 
-// TestStoppingNodeIsLeftFirst: for shutdown_delay after SIGTERM a node says at /readyz that it stops, and serves whoever has not seen it, each connection once more.
+// For shutdown_delay after SIGTERM a node says at /readyz that it stops. It
+// serves callers that have not seen it yet, each connection once more.
 func TestStoppingNodeIsLeftFirst(t *testing.T) {
 	needs.Time(t)
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_SHUTDOWN_DELAY=5s"}})
 	account := s.Account("ci", "clusters:view")
 	reused := false
 	ask := func(method, path string, form url.Values) (int, string) {
-		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { reused = got.Reused }})
+		ctx := httptrace.WithClientTrace(t.Context(),
+			&httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { reused = got.Reused }})
 		req, err := http.NewRequestWithContext(ctx, method, s.URL+path, strings.NewReader(form.Encode()))
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -136,7 +142,9 @@ func TestStoppingNodeIsLeftFirst(t *testing.T) {
 		return resp.StatusCode, string(raw)
 	}
 	token := func() {
-		status, body := ask(http.MethodPost, "/oauth2/token", url.Values{"grant_type": {"client_credentials"}, "client_id": {account.ClientID}, "client_secret": {account.ClientSecret.Reveal()}})
+		status, body := ask(http.MethodPost, "/oauth2/token",
+			url.Values{"grant_type": {"client_credentials"}, "client_id": {account.ClientID},
+				"client_secret": {account.ClientSecret.Reveal()}})
 		require.Equal(t, 200, status, body)
 	}
 	token()
@@ -162,13 +170,15 @@ func TestStoppingNodeIsLeftFirst(t *testing.T) {
 	<-stopped
 }
 
-// TestCertificateIsReadAgain without a restart, and half-written files do no harm.
+// TestCertificateIsReadAgain without a restart, and half-written files do no
+// harm.
 func TestCertificateIsReadAgain(t *testing.T) {
 	needs.Time(t)
 	t.Parallel()
 	s, other := svctest.New(t, svctest.Options{TLS: true}), svctest.New(t, svctest.Options{TLS: true})
 	served := func() string {
-		conn, err := tls.Dial("tcp", strings.TrimPrefix(s.URL, "https://"), &tls.Config{InsecureSkipVerify: true}) // which one it is, is what is asked
+		// which one it is, is what is asked
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(s.URL, "https://"), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			return ""
 		}
@@ -191,7 +201,9 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		require.NoError(t, err)
 		write(name, raw)
 	}
-	require.Eventually(t, func() bool { now := served(); return now != "" && now != first }, patience, 200*time.Millisecond)
-	_, err := tls.Dial("tcp", strings.TrimPrefix(s.URL, "https://"), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10})
+	require.Eventually(t, func() bool { now := served(); return now != "" && now != first }, patience,
+		200*time.Millisecond)
+	_, err := tls.Dial("tcp", strings.TrimPrefix(s.URL, "https://"),
+		&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10})
 	require.Error(t, err, "TLS 1.2 at least")
 }

@@ -47,7 +47,8 @@ func TestNodesServeThroughPgBouncer(t *testing.T) {
 	both.Wait()
 	require.NoError(t, errors.Join(errs...))
 
-	one := svctest.New(t, svctest.Options{DatabaseURL: database, Redis: true, Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + key}})
+	one := svctest.New(t, svctest.Options{DatabaseURL: database, Redis: true,
+		Environ: []string{"SVCAUTH_MASTER_KEY_FILE=" + key}})
 	two := one.Node()
 	for range 3 { // each time over connections that have been lent to the other one
 		walk(t, one, two)
@@ -81,9 +82,11 @@ func walk(t *testing.T, s, other *svctest.Server) {
 	account := s.Account(svcauth.NewID("ci"), "clusters:view")
 	token := s.Token(account.ClientID, account.ClientSecret, "")
 	require.True(t, other.Active(account.ClientID, account.ClientSecret, token))
-	require.Equal(t, http.StatusOK, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
+	require.Equal(t, http.StatusOK,
+		s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
 	require.False(t, s.Active(account.ClientID, account.ClientSecret, token))
-	require.Eventually(t, func() bool { return !other.Active(account.ClientID, account.ClientSecret, token) }, patience, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return !other.Active(account.ClientID, account.ClientSecret, token) }, patience,
+		5*time.Millisecond)
 
 	form := url.Values{"email": {svctest.AdminEmail}, "password": {s.Tenant.AdminPassword.Reveal()}}
 	req, err := http.NewRequest(http.MethodPost, s.URL+"/console/sign-in", strings.NewReader(form.Encode()))
@@ -109,10 +112,12 @@ func TestConfigCheckAndStartAgreeOnPoolers(t *testing.T) {
 		{through("pool_mode", "session"), ""},
 		{through("pool_mode", "statement"), "takes no transactions"},
 		{through("pool_mode", "transaction") + "&search_path=x", "the URL has search_path"},
-		{through("ignore_startup_parameters", "search_path") + "&search_path=x", "has not handed on the setting search_path"},
+		{through("ignore_startup_parameters", "search_path") + "&search_path=x",
+			"has not handed on the setting search_path"},
 		{through("max_client_conn", "0"), "08P01"},
 	} {
-		environ := []string{"SVCAUTH_DATABASE_URL=" + c.url, "SVCAUTH_MASTER_KEY_FILE=" + key, "SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "SVCAUTH_SHUTDOWN_DELAY=0s"}
+		environ := []string{"SVCAUTH_DATABASE_URL=" + c.url, "SVCAUTH_MASTER_KEY_FILE=" + key,
+			"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "SVCAUTH_SHUTDOWN_DELAY=0s"}
 		cfg, err := config.Load(config.LoadOptions{Environ: environ, Check: app.CheckConfig})
 		require.NoError(t, err)
 		refused, started := app.Rehearse(t.Context(), cfg, builtIn(t, cfg)).Refused, startOnce(t, environ)

@@ -19,7 +19,7 @@ import (
 // maxSizeLook is how long a look for accounts with too long tokens may take.
 const maxSizeLook = 5 * time.Second
 
-// nameOversized tells the log once whose tokens would be too long by the
+// nameOversized logs once the accounts whose tokens would be too long with the
 // catalogue that has been loaded.
 func (a *App) nameOversized(ctx context.Context) error {
 	look, cancel := context.WithTimeout(ctx, maxSizeLook)
@@ -29,23 +29,24 @@ func (a *App) nameOversized(ctx context.Context) error {
 		a.logger.Warn("whose tokens would be longer than token.max_size can't be read", "error", err)
 	}
 	for _, w := range warnings {
-		a.logger.Warn("an account gets a token by scope or resource only: without, it would be too long", "account", w.ID, "characters", w.Characters, "max_size", w.Max)
+		a.logger.Warn("an account gets a token by scope or resource only: without, it would be too long",
+			"account", w.ID, "characters", w.Characters, "max_size", w.Max)
 	}
 	return nil
 }
 
 // Rehearsal is what a start would find in the database.
 type Rehearsal struct {
-	Refused  error                 // for what the start would fail; nil: for nothing that was seen
-	Warnings []svcauth.SizeWarning // whose tokens would be too long
-	Note     string                // why the database could not be read; empty: it could
+	Refused  error                 // what the start would fail with; nil if nothing was found
+	Warnings []svcauth.SizeWarning // accounts whose tokens would be too long
+	Note     string                // why the database could not be read; empty if it could
 }
 
-// Rehearse reads, as far as the database can be read, what a start with this
-// configuration and catalogue would fail for, and changes nothing: a database
-// that refuses the connection or has no room for tables, a master key that does
-// not belong to it, and privileges that roles hold and the catalogue no longer
-// has.
+// Rehearse returns what a start with this configuration and catalogue would
+// fail with, as far as the database can be read: a database that refuses the
+// connection or has no room for tables, a master key that does not belong to
+// it, and privileges that roles hold and the catalogue no longer has. It
+// changes nothing.
 func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r Rehearsal) {
 	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
 		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
@@ -60,24 +61,27 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 	}
 	defer db.Close()
 	if err := db.Ping(ctx); errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrRefused) {
-		r.Note = fmt.Sprintf("whether the database takes this configuration is not known, as it can't be reached: %v", err)
+		r.Note = fmt.Sprintf("whether the database takes this configuration is not known, as it can't be reached: %v",
+			err)
 		return r
 	} else if err != nil {
-		r.Refused = of("database.url", err)
+		r.Refused = ofKey("database.url", err)
 		return r
 	}
 	if err := db.Room(ctx); errors.Is(err, store.ErrRefused) {
-		r.Refused = of("database.url", err)
+		r.Refused = ofKey("database.url", err)
 		return r
 	}
 	r.Refused, err = refusedBy(ctx, db, cfg, catalog)
 	if err == nil && r.Refused == nil && cfg.Token.MaxSize > 0 {
+		tokenSize := func(payload int) int { return keyring.TokenSize(cfg.Token.SigningAlgorithm, payload) }
 		sizer := token.NewSizer(token.Sizer{Issuer: cfg.Issuer, MaxSize: cfg.Token.MaxSize, Now: time.Now(),
-			TokenSize: func(payload int) int { return keyring.TokenSize(cfg.Token.SigningAlgorithm, payload) }}, catalog.APIs, catalog.Privileges)
+			TokenSize: tokenSize}, catalog.APIs, catalog.Privileges)
 		r.Warnings, err = sizer.Oversized(ctx, db.Read(), "", "", "")
 	}
 	if err != nil { // the schema of an older release, or of none
-		r.Note = fmt.Sprintf("whether a start would take the rows of the database is not known, as not all of them can be read: %v", err)
+		r.Note = fmt.Sprintf("whether a start would take the rows of the database is not known, "+
+			"as not all of them can be read: %v", err)
 	}
 	return r
 }
@@ -85,7 +89,7 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 func refusedBy(ctx context.Context, db *store.Store, cfg config.Config, catalog config.Catalog) (refused, err error) {
 	master, previous, err := masterKeys(cfg, false)
 	if errors.Is(err, fs.ErrNotExist) {
-		master = make([]byte, masterKeySize) // a start would make one, as little this database's as any other
+		master = make([]byte, masterKeySize) // a start would make one: not this database's either
 	} else if err != nil {
 		return err, nil
 	}
@@ -100,7 +104,7 @@ func refusedBy(ctx context.Context, db *store.Store, cfg config.Config, catalog 
 	}
 	err = access.CheckCatalog(ctx, db.Read(), cfg.Issuer, catalog.Privileges, cfg.CatalogAllowRemoval)
 	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) {
-		return of("catalog_file", errors.New(refused.Detail)), nil
+		return ofKey("catalog_file", errors.New(refused.Detail)), nil
 	}
 	return nil, err
 }

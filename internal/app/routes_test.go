@@ -11,10 +11,12 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 )
 
-// Each path that the server serves is refused as an alias of the token endpoint.
+// Each path that the server serves is refused as an alias of the token
+// endpoint.
 func TestNoAliasTakesTheServersOwnPaths(t *testing.T) {
 	dir := t.TempDir()
-	environ := []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "svcauth.db"), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key")}
+	environ := []string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "svcauth.db"),
+		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key")}
 	cfg, err := config.Load(config.LoadOptions{Environ: environ})
 	require.NoError(t, err)
 	a, err := New(t.Context(), cfg, Options{Log: io.Discard})

@@ -19,10 +19,10 @@ import (
 // maxHeader has room for the longest token, and four KiB for all else.
 const maxHeader = svcauth.MaxTokenSize + 4<<10
 
-// Run serves until ctx is done, goes on for shutdown_delay while it says that it
-// is about to stop, then lets requests in work end, for at most shutdown_grace.
-// listening, if it is not nil, is called with the main listener's address once it
-// listens.
+// Run serves until ctx is done. It then goes on for shutdown_delay while
+// /readyz answers 503, and lets requests in work end, for at most
+// shutdown_grace. listening, if it is not nil, is called with the main
+// listener's address once it listens.
 func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	if err := a.recorder.begin(ctx); err != nil {
 		return err
@@ -42,11 +42,13 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 	}
 	main := a.mainServer()
 	main.RegisterOnShutdown(a.feed.Close) // its streams would never end by themselves
-	// What works for requests must outlive them: it has a context of its own, which ends when the last request has.
+	// What works for requests must outlive them. It has a context of its own,
+	// which ends when the last request has.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run, a.Token.Run, a.Access.Run, a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized} {
+	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run,
+		a.Token.Run, a.Access.Run, a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized} {
 		group.Go(func() error { return run(working) })
 	}
 	if a.mailer != nil {
@@ -66,7 +68,8 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 		}()
 		select {
 		case <-ctx.Done():
-			a.logger.Info("stopping", "why", fmt.Sprint(context.Cause(ctx)), "shutdown_delay", a.cfg.ShutdownDelay.String(), "shutdown_grace", a.cfg.ShutdownGrace.String())
+			a.logger.Info("stopping", "why", fmt.Sprint(context.Cause(ctx)),
+				"shutdown_delay", a.cfg.ShutdownDelay.String(), "shutdown_grace", a.cfg.ShutdownGrace.String())
 			a.face.Leave()
 			select {
 			case <-time.After(a.cfg.ShutdownDelay):
@@ -81,20 +84,21 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 		}
 		return nil
 	})
-	a.logger.Info("serving", "version", a.version, "issuer", a.cfg.Issuer, "listen", listener.Addr().String(), "tls", a.cfg.TLS.CertFile != "",
-		"ops_listen", a.cfg.Ops.Listen, "database", a.cfg.Database.URL.String(), "redis", cmp.Or(a.cfg.Redis.URL.String(), "none, in this process"))
+	a.logger.Info("serving", "version", a.version, "issuer", a.cfg.Issuer,
+		"listen", listener.Addr().String(), "tls", a.cfg.TLS.CertFile != "", "ops_listen", a.cfg.Ops.Listen,
+		"database", a.cfg.Database.URL.String(), "redis", cmp.Or(a.cfg.Redis.URL.String(), "none, in this process"))
 	if listening != nil {
 		listening(listener.Addr())
 	}
-	debug.FreeOSMemory() // what only the start needed (schemas, templates, a password's hash) is most of the heap: a node at rest is small
+	debug.FreeOSMemory() // most of the heap is what only the start needed: schemas, templates, a password's hash
 	err = group.Wait()
 	a.logger.Info("stopped", "error", err)
 	return err
 }
 
-// ops serves metrics, probes and profiles, apart from the public: a node whose
-// main listener is crowded still says that it lives. It serves none if listener
-// is nil.
+// ops serves metrics, probes and profiles on a listener of their own, so that a
+// node whose main listener is crowded still answers its probes. It returns at
+// once if listener is nil.
 func (a *App) ops(ctx context.Context, listener net.Listener) error {
 	if listener == nil {
 		return nil
@@ -117,7 +121,7 @@ func (a *App) ops(ctx context.Context, listener net.Listener) error {
 	}
 }
 
-// housekeep deletes rows that nobody needs any more, in small portions.
+// housekeep deletes each minute the rows that nobody needs any more.
 func (a *App) housekeep(ctx context.Context) error {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()

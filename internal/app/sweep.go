@@ -10,9 +10,10 @@ import (
 
 const sweepBatch = 500
 
-// sweep deletes what has expired, and what is left of removed organizations, until nothing is left.
+// sweep deletes what has expired, and what is left of removed organizations, in
+// portions of sweepBatch rows.
 func (a *App) sweep(ctx context.Context) error {
-	now, err := a.certain(ctx)
+	now, err := a.sweepTime(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,9 +47,11 @@ func (a *App) sweepRemoved(ctx context.Context) error {
 	return err
 }
 
-// certain is a moment that has surely come: by this node's clock, also where that has just jumped ahead, and by the database server's. What is deleted too early is gone for all
-// nodes, and a revoked token would live again.
-func (a *App) certain(ctx context.Context) (time.Time, error) {
+// sweepTime returns a moment that has surely come: the earlier of this node's
+// clock, which is not believed just after a jump forward, and the database
+// server's. What is deleted too early is gone for all nodes, and a revoked
+// token would live again.
+func (a *App) sweepTime(ctx context.Context) (time.Time, error) {
 	theirs, err := a.store.Clock(ctx)
 	if err != nil {
 		return time.Time{}, err
@@ -60,7 +63,8 @@ func (a *App) certain(ctx context.Context) (time.Time, error) {
 	return ours, nil
 }
 
-// compareClocks says when this node's clock and the database server's drift apart, and when they agree again.
+// compareClocks logs when this node's clock and the database server's drift
+// apart, and when they agree again.
 func (a *App) compareClocks(ctx context.Context, wasOff bool) (off bool) {
 	theirs, err := a.store.Clock(ctx)
 	if err != nil || !a.store.Postgres() {
@@ -70,7 +74,8 @@ func (a *App) compareClocks(ctx context.Context, wasOff bool) (off bool) {
 	off = by.Abs() > svcauth.DefaultLeeway
 	switch {
 	case off && !wasOff:
-		a.logger.Error("this node's clock and the database server's differ: set them right (NTP). Resource servers refuse tokens of a clock that is ahead of theirs, and those of one that is behind expire early",
+		a.logger.Error("this node's clock and the database server's differ: set them right (NTP). "+
+			"Resource servers refuse tokens of a clock that is ahead of theirs, and those of one that is behind expire early",
 			"ahead_by", by.Round(time.Second).String())
 	case wasOff && !off:
 		a.logger.Info("this node's clock agrees with the database server's again")

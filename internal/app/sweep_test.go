@@ -19,8 +19,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// What has expired disappears by itself while the server runs, of each kind more than one portion, and so does what was in a removed organization; what has not expired stays.
-// Grants and signing keys expire by rules: see access and keyring. Tokens' records are Redis's to forget: see cache.
+// While the server runs it deletes what has expired, of each kind more than one
+// portion, and what was in a removed organization. What has not expired stays.
+// Grants and signing keys expire by rules: see access and keyring. Redis
+// forgets the records of tokens: see cache.
 func TestExpiredRowsDisappearByThemselves(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) { disappear(t, "sqlite://"+filepath.Join(t.TempDir(), "svcauth.db")) })
 	t.Run("postgres", func(t *testing.T) { disappear(t, pgtest.URL(t)) })
@@ -36,7 +38,8 @@ func disappear(t *testing.T, url string) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	put(t, db, s.Tenant.Organization.ID, "past", 1200, time.Now().Add(-time.Minute))
 	put(t, db, s.Tenant.Organization.ID, "ahead", 1, time.Now().Add(time.Hour))
-	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error { return q.RemoveOrganization(t.Context(), leaving.Organization.ID) }))
+	require.NoError(t, db.Write(t.Context(),
+		func(q *store.Q) error { return q.RemoveOrganization(t.Context(), leaving.Organization.ID) }))
 	require.Positive(t, belonging(t, db, leaving.Organization.ID))
 	require.Equal(t, 5*1200, strings.Count(dbdump.Rows(t, url), "past-\n"))
 
@@ -47,7 +50,8 @@ func disappear(t *testing.T, url string) {
 	require.Equal(t, 5, strings.Count(dbdump.Rows(t, url), "ahead-\n"), "what has not expired stays")
 }
 
-// belonging counts the rows that name an organization; those of the audit log and the change log outlive it.
+// belonging counts the rows that name an organization. Those of the audit log
+// and the change log outlive it.
 func belonging(t *testing.T, db *store.Store, org string) (rows int) {
 	t.Helper()
 	require.NoError(t, db.Dump(t.Context(), func(r store.DumpedRow) error {
@@ -59,7 +63,8 @@ func belonging(t *testing.T, db *store.Store, org string) (rows int) {
 	return rows
 }
 
-// put writes so many rows of each kind that expires, each with the name and a dash in it.
+// put writes so many rows of each kind that expires, each with the name and a
+// dash in it.
 func put(t *testing.T, db *store.Store, org, name string, count int, expires time.Time) {
 	t.Helper()
 	const portion = 100 // of a transaction, whose time is bounded
@@ -81,16 +86,24 @@ func put(t *testing.T, db *store.Store, org, name string, count int, expires tim
 // row writes one of each kind, sessions aside; of changes two kinds.
 func row(ctx context.Context, q *store.Q, org, name string, expires time.Time) error {
 	for _, kind := range []string{store.ChangeRevocation, store.ChangeClient} {
-		if _, err := q.AddChange(ctx, store.Change{OrgID: org, Kind: kind, Subject: name, Payload: fmt.Sprintf(`{"jti":"%s","exp":%d}`, rand.Text(), expires.Unix()), ExpiresAt: expires}); err != nil {
+		if _, err := q.AddChange(ctx,
+			store.Change{OrgID: org, Kind: kind, Subject: name,
+				Payload:   fmt.Sprintf(`{"jti":"%s","exp":%d}`, rand.Text(), expires.Unix()),
+				ExpiresAt: expires}); err != nil {
 			return err
 		}
 	}
-	member := store.MemberRow{ID: svcauth.NewID(svcauth.PrefixMember), OrgID: org, Email: svcauth.NewID(svcauth.PrefixMember) + "@example.com", CreatedAt: time.Now()}
+	member := store.MemberRow{ID: svcauth.NewID(svcauth.PrefixMember), OrgID: org,
+		Email: svcauth.NewID(svcauth.PrefixMember) + "@example.com", CreatedAt: time.Now()}
 	if err := q.InsertMember(ctx, member); err != nil {
 		return err
 	}
-	if err := q.PutInvitation(ctx, store.InvitationRow{TokenHash: []byte(rand.Text()), OrgID: org, MemberID: member.ID, Kind: store.InvitationInvite, ExpiresAt: expires, MadeByID: name}); err != nil {
+	if err := q.PutInvitation(ctx,
+		store.InvitationRow{TokenHash: []byte(rand.Text()), OrgID: org, MemberID: member.ID,
+			Kind: store.InvitationInvite, ExpiresAt: expires, MadeByID: name}); err != nil {
 		return err
 	}
-	return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: svcauth.NewID(svcauth.PrefixEvent), OrganizationID: org, Time: expires.Add(-24 * time.Hour), Reason: name})
+	return q.InsertAuditEvent(ctx,
+		svcauth.AuditEvent{ID: svcauth.NewID(svcauth.PrefixEvent), OrganizationID: org,
+			Time: expires.Add(-24 * time.Hour), Reason: name})
 }

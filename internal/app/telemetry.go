@@ -11,7 +11,7 @@ import (
 	"github.com/svcauth/svcauth/internal/telemetry"
 )
 
-// startTracing sends spans to the collector, where one is configured.
+// startTracing sends spans to the collector, if one is configured.
 func (a *App) startTracing(ctx context.Context, version string) error {
 	if a.cfg.OTLP.Endpoint == "" {
 		return nil
@@ -55,7 +55,8 @@ func (a *App) countRequest(r server.Seen) {
 	}
 }
 
-// called measures one call of a dependency, and adds it to the trace of the request that it was made for.
+// called records one call of a dependency, in the metrics and in the trace of
+// the request that it was made for.
 func (a *App) called(ctx context.Context, dependency, what string, began time.Time, err error) {
 	a.metrics.Dependency(dependency, time.Since(began), err)
 	if a.tracer != nil && trace.SpanContextFromContext(ctx).IsValid() {
@@ -63,8 +64,10 @@ func (a *App) called(ctx context.Context, dependency, what string, began time.Ti
 	}
 }
 
-// recorded puts the write of a token's record into the trace of the request that issued it, though nobody waits for it: it begins after the answer. nil where nothing
-// is traced, so that nothing is remembered of a request either.
+// recorded returns a function that adds the write of a token's record to the
+// trace of the request that issued it. Nobody waits for that write: it begins
+// after the answer. It returns nil if nothing is traced, so that nothing is
+// remembered of a request either.
 func (a *App) recorded() func(trace.SpanContext, time.Time, error) {
 	if a.tracer == nil {
 		return nil
@@ -77,7 +80,7 @@ func (a *App) recorded() func(trace.SpanContext, time.Time, error) {
 func (a *App) span(ctx context.Context, name string, began time.Time, err error) {
 	_, span := a.tracer.Start(ctx, name, trace.WithTimestamp(began), trace.WithSpanKind(trace.SpanKindClient))
 	if err != nil {
-		span.SetStatus(codes.Error, "failed") // not the error's text, which may name what nobody has looked through
+		span.SetStatus(codes.Error, "failed") // not the error's text, which nobody has looked through for secrets
 	}
 	span.End()
 }

@@ -61,9 +61,11 @@ func collect(t *testing.T) *traces {
 
 func TestATokenRequestIsTracedDownToTheDatabase(t *testing.T) {
 	c := collect(t)
-	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL, "SVCAUTH_TRUSTED_PROXIES=127.0.0.1", "SVCAUTH_OTLP_TRUST_PARENT=true"}})
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL,
+		"SVCAUTH_TRUSTED_PROXIES=127.0.0.1", "SVCAUTH_OTLP_TRUST_PARENT=true"}})
 	account := s.Account("ci", "clusters:view")
-	req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
+	req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token",
+		strings.NewReader("grant_type=client_credentials"))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -89,7 +91,9 @@ func TestATokenRequestIsTracedDownToTheDatabase(t *testing.T) {
 	require.Contains(t, s.Log(), `"trace_id":"0af7651916cd43dd8448eb211c80319c"`)
 }
 
-// Strangers have nothing traced that the operator does not: not with nothing sampled, whoever they say has sampled it. What is traced all the same is linked to theirs.
+// Strangers can't have a request traced that the operator does not sample,
+// whatever their traceparent says. What is traced all the same is linked to
+// theirs.
 func TestStrangersDoNotDecideWhatIsTraced(t *testing.T) {
 	const theirs = "0af7651916cd43dd8448eb211c80319c"
 	for name, environ := range map[string][]string{
@@ -102,7 +106,8 @@ func TestStrangersDoNotDecideWhatIsTraced(t *testing.T) {
 				t.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
 				t.Setenv("OTEL_TRACES_SAMPLER_ARG", ratio)
 				c := collect(t)
-				s := svctest.New(t, svctest.Options{Environ: append([]string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL}, environ...)})
+				s := svctest.New(t, svctest.Options{Environ: append([]string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL},
+					environ...)})
 				req, err := http.NewRequest(http.MethodGet, s.URL+"/oauth2/token", nil)
 				require.NoError(t, err)
 				req.Header.Set("Traceparent", "00-"+theirs+"-b7ad6b7169203331-01")
@@ -123,14 +128,19 @@ func TestStrangersDoNotDecideWhatIsTraced(t *testing.T) {
 	}
 }
 
-// The record of a token is written to Redis after the answer, and stands in the trace of the request all the same; without Redis, and without a sampled trace, nothing does.
+// The record of a token is written to Redis after the answer, and stands in the
+// trace of the request all the same. Without Redis, or without a sampled trace,
+// it does not.
 func TestATokenRequestIsTracedToRedis(t *testing.T) {
 	c := collect(t)
-	s := svctest.New(t, svctest.Options{Redis: true, Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL, "SVCAUTH_TRUSTED_PROXIES=127.0.0.1",
-		"SVCAUTH_OTLP_TRUST_PARENT=true"}})
+	s := svctest.New(t, svctest.Options{Redis: true,
+		Environ: []string{"SVCAUTH_OTLP_ENDPOINT=" + c.URL, "SVCAUTH_TRUSTED_PROXIES=127.0.0.1",
+			"SVCAUTH_OTLP_TRUST_PARENT=true"}})
 	account := s.Account("ci", "clusters:view")
-	for _, parent := range []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "00-11111111111111111111111111111111-b7ad6b7169203331-00"} {
-		req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
+	for _, parent := range []string{"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+		"00-11111111111111111111111111111111-b7ad6b7169203331-00"} {
+		req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/token",
+			strings.NewReader("grant_type=client_credentials"))
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.Header.Set("Traceparent", parent)
@@ -143,7 +153,8 @@ func TestATokenRequestIsTracedToRedis(t *testing.T) {
 	defer c.mu.Unlock()
 	var request, record *tracepb.Span
 	for _, span := range c.spans {
-		require.NotEqual(t, "11111111111111111111111111111111", hex.EncodeToString(span.TraceId), "what the caller does not sample is not sent")
+		require.NotEqual(t, "11111111111111111111111111111111", hex.EncodeToString(span.TraceId),
+			"what the caller does not sample is not sent")
 		if hex.EncodeToString(span.TraceId) == "0af7651916cd43dd8448eb211c80319c" {
 			switch span.Name {
 			case "POST /oauth2/token":
@@ -164,16 +175,20 @@ func TestATokenRequestIsTracedToRedis(t *testing.T) {
 	require.Equal(t, tracepb.Status_STATUS_CODE_UNSET, record.Status.GetCode())
 }
 
-// The metrics that the dashboard and the alerts stand on, from a server that has worked; promtool reads them as Prometheus would.
+// A server that has worked shows the metrics of the dashboard and the alerts,
+// and promtool reads them as Prometheus would.
 func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
 	ops := freeport.Address(t)
 	s := svctest.New(t, svctest.Options{Redis: true, Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	account := s.Account("ci", "clusters:view")
 	token := s.Token(account.ClientID, account.ClientSecret, "")
-	require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
-	require.Equal(t, 401, s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(), url.Values{"grant_type": {"client_credentials"}}).Status)
+	require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret,
+		url.Values{"token": {token}}).Status)
+	require.Equal(t, 401, s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(),
+		url.Values{"grant_type": {"client_credentials"}}).Status)
 	disabled := true
-	_, err := s.App.Access.UpdateServiceAccount(s.System(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &disabled})
+	_, err := s.App.Access.UpdateServiceAccount(s.System(), account.ID, 0,
+		svcauth.ServiceAccountPatch{Disabled: &disabled})
 	require.NoError(t, err)
 
 	var text string
@@ -185,7 +200,8 @@ func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
 		defer resp.Body.Close()
 		raw, err := io.ReadAll(resp.Body)
 		text = string(raw)
-		return err == nil && strings.Contains(text, `svcauth_signing_key_age_seconds{state="active"}`) && !strings.Contains(text, "svcauth_revocation_propagation_seconds_count 0")
+		return err == nil && strings.Contains(text, `svcauth_signing_key_age_seconds{state="active"}`) &&
+			!strings.Contains(text, "svcauth_revocation_propagation_seconds_count 0")
 	}, 20*time.Second, 50*time.Millisecond)
 	for _, line := range []string{
 		`svcauth_tokens_issued_total 1`,

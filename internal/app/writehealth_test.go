@@ -50,7 +50,7 @@ func TestWhoHangsUpSaysNothingOfTheDatabase(t *testing.T) {
 func TestFailedChangeIsTriedAgainSoon(t *testing.T) {
 	a := writing(t)
 	require.NoError(t, a.store.Write(t.Context(), func(*store.Q) error { return nil }))
-	a.writes.note(store.ErrUnavailable)
+	a.writes.record(store.ErrUnavailable)
 	a.tryChange(t.Context())
 	_, err := a.writes.last()
 	require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -25,13 +26,14 @@ const (
 
 var privilegeName = regexp.MustCompile(`^[a-z][a-z0-9-]*(\.[a-z0-9-]+)*:[a-z][a-z0-9-]*$`)
 
-// Catalog is the APIs and their privileges, in the order of the file. The built-in ones are not among them.
+// Catalog is the APIs and their privileges, in the order of the file. The
+// built-in ones are not among them.
 type Catalog struct {
 	APIs       []svcauth.API
 	Privileges []svcauth.Privilege
 }
 
-// The form of the file. Nodes keep the line for the message.
+// The form of the file. A node keeps its line for the message.
 type (
 	catalogFile struct {
 		APIs []catalogAPI `yaml:"apis"`
@@ -49,8 +51,9 @@ type (
 	}
 )
 
-// LoadCatalog reads and checks the catalogue in file (at most 1 MiB), or the built-in example where file is empty. issuer is this
-// server's own audience, which no API may have. The error is [Faults].
+// LoadCatalog reads and checks the catalogue in file (at most 1 MiB), or the
+// built-in example if file is empty. issuer is this server's own audience,
+// which no API may have. The error is [Faults].
 func LoadCatalog(file, issuer string) (Catalog, error) {
 	name, raw := "catalog.yaml (built in)", defaults.Catalog
 	if file != "" {
@@ -112,11 +115,14 @@ func (c *catalogChecker) api(in *catalogAPI, out *Catalog) {
 		return
 	}
 	u, err := url.Parse(audience)
+	plain := !strings.ContainsAny(audience, "#\"\\") && visibleASCII(audience)
 	switch {
-	case err != nil || !u.IsAbs() || u.Host == "" && u.Opaque == "" || bytes.ContainsAny([]byte(audience), "# \"\\") || !isASCII(audience):
-		c.fault(&in.Audience, "audience", "%s is not an absolute URI without a fragment (RFC 8707 §2); expected one such as https://api.example.com", quoteName(audience))
+	case err != nil || !u.IsAbs() || u.Host == "" && u.Opaque == "" || !plain:
+		c.fault(&in.Audience, "audience", "%s is not an absolute URI without a fragment (RFC 8707 §2); "+
+			"expected one such as https://api.example.com", quoteName(audience))
 	case audience == c.issuer:
-		c.fault(&in.Audience, "audience", "%s is this server's own audience (its issuer); give the API another one", quoteName(audience))
+		c.fault(&in.Audience, "audience",
+			"%s is this server's own audience (its issuer); give the API another one", quoteName(audience))
 	case c.audiences[audience]:
 		c.fault(&in.Audience, "audience", "%s is given twice; list its privileges under one", quoteName(audience))
 	}
@@ -142,7 +148,8 @@ func (c *catalogChecker) privilege(in *catalogPrivilege, audience string, out *C
 	case !privilegeName.MatchString(name):
 		c.fault(&in.Name, "privilege", "%s is not noun:verb in lower case, such as clusters:view", quoteName(name))
 	case c.names[name]:
-		c.fault(&in.Name, "privilege", "%s is taken, by another API or by this server itself; names are unique over all APIs", quoteName(name))
+		c.fault(&in.Name, "privilege",
+			"%s is taken, by another API or by this server itself; names are unique over all APIs", quoteName(name))
 	}
 	c.names[name] = true
 	out.Privileges = append(out.Privileges, svcauth.Privilege{Name: name, API: audience,
@@ -150,9 +157,9 @@ func (c *catalogChecker) privilege(in *catalogPrivilege, audience string, out *C
 		Description: c.text(&in.Description, "description", 0, svcauth.MaxDescriptionLength)})
 }
 
-// text takes a YAML text of low to high characters. A fault gives an empty one.
+// text returns a YAML text of low to high characters, or "" if it adds a fault.
 func (c *catalogChecker) text(node *yaml.Node, key string, low, high int) string {
-	if node.Kind == 0 && low == 0 {
+	if node.Kind == 0 && low == 0 { // left out, and it may be
 		return ""
 	}
 	if node.Kind != yaml.ScalarNode || node.Tag != "!!str" {
@@ -182,18 +189,15 @@ func (c *catalogChecker) fault(at *yaml.Node, key, format string, args ...any) {
 	c.faults.add(source, key, format, args...)
 }
 
-// lineFrom gives a missing text the line of its neighbour, so that the message leads to the right place.
+// lineFrom gives a missing text the line of its neighbour, so that the message
+// leads to the right place.
 func lineFrom(node, neighbour *yaml.Node) {
 	if node.Line == 0 {
 		node.Line = neighbour.Line
 	}
 }
 
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf || s[i] <= ' ' {
-			return false
-		}
-	}
-	return true
+// visibleASCII reports whether all of s is ASCII without controls and spaces.
+func visibleASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf || r <= ' ' })
 }

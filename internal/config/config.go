@@ -1,10 +1,14 @@
-// Package config turns the configuration file and the environment into one checked, typed [Config], and the catalogue file
-// into the APIs and privileges that it lists.
+// Package config turns the configuration file and the environment into one
+// checked, typed [Config], and the catalogue file into the APIs and privileges
+// that it lists.
 //
-// It owns: the keys, their types and defaults (config/svcauth.yaml, embedded: the sample file is the defaults), which source wins,
-// what is unsafe, and the wording of every refusal. It finds all faults at once, each with its source.
-// It refuses to know: what any value is used for. It opens no database, Redis or key file and contacts nobody; it only looks
-// whether the files that must exist do.
+// It owns the keys, their types and defaults (config/svcauth.yaml is embedded:
+// the sample file is the defaults), which source wins, what is unsafe, and the
+// wording of every refusal. It finds all faults at once, each with its source.
+//
+// It refuses to know what any value is used for. It opens no database, Redis or
+// key file and contacts nobody. Of files with secrets it looks at the mode
+// only.
 package config
 
 import (
@@ -12,8 +16,9 @@ import (
 	"time"
 )
 
-// Config is the whole configuration, checked. The meaning, unit and limits of each key stand in config/svcauth.yaml.
-// Where a value came from is kept with it: see [Config.Describe].
+// Config is the whole configuration, checked. The meaning, unit and limits of
+// each key stand in config/svcauth.yaml. [Config.Describe] tells where each
+// value came from. The tag of a field is its key.
 type Config struct {
 	Issuer                string         `key:"issuer"`
 	Listen                string         `key:"listen"`
@@ -24,7 +29,7 @@ type Config struct {
 	Database              Database       `key:"database"`
 	Redis                 Redis          `key:"redis"`
 	MasterKeyFile         string         `key:"master_key_file"`
-	MasterKey             Secret         `key:"master_key"` // base64 of 32 bytes, checked; where set, MasterKeyFile is not used
+	MasterKey             Secret         `key:"master_key"` // base64 of 32 bytes; if set, MasterKeyFile is not used
 	MasterKeyPreviousFile string         `key:"master_key_previous_file"`
 	CatalogFile           string         `key:"catalog_file"`
 	CatalogAllowRemoval   bool           `key:"catalog_allow_removal"`
@@ -47,13 +52,13 @@ type Config struct {
 	sources map[string]string // key → where its value came from
 }
 
-// TLS of the main listener: PEM files, both or none.
+// TLS names the PEM files of the main listener, both or none.
 type TLS struct {
 	CertFile string `key:"cert_file"`
 	KeyFile  string `key:"key_file"`
 }
 
-// Ops is the listener for metrics and profiles. Empty: off.
+// Ops is the listener for metrics and profiles. An empty address turns it off.
 type Ops struct {
 	Listen string `key:"listen"`
 }
@@ -64,7 +69,7 @@ type Database struct {
 	MaxOpenConns int `key:"max_open_conns"`
 }
 
-// Redis is empty where one process keeps the shared short memory itself.
+// Redis is the shared cache. With an empty URL this process keeps it itself.
 type Redis struct {
 	URL      URL    `key:"url"`
 	Prefix   string `key:"prefix"`
@@ -73,28 +78,28 @@ type Redis struct {
 	KeyFile  string `key:"key_file"`
 }
 
-// Token is how access tokens are issued.
+// Token says how access tokens are issued.
 type Token struct {
 	TTL              time.Duration `key:"ttl"`               // whole seconds
 	SigningAlgorithm string        `key:"signing_algorithm"` // ES256, RS256 or EdDSA
 	Aliases          []string      `key:"aliases"`           // absolute paths
 	ScopeAliases     []string      `key:"scope_aliases"`
-	ServeStale       time.Duration `key:"serve_stale"` // 0: not at all
-	MaxSize          int           `key:"max_size"`    // characters; 0: no bound
+	ServeStale       time.Duration `key:"serve_stale"` // 0 turns it off
+	MaxSize          int           `key:"max_size"`    // characters; 0 means no bound
 }
 
-// Keys is the rotation of signing keys.
+// Keys says when signing keys are rotated.
 type Keys struct {
 	RotateEvery   time.Duration `key:"rotate_every"`
 	PublishBefore time.Duration `key:"publish_before"`
 }
 
-// JWKS is how the key set is served.
+// JWKS says how the key set is served.
 type JWKS struct {
 	MaxAge time.Duration `key:"max_age"` // whole seconds
 }
 
-// CORS says which pages of other origins may use the OAuth2 endpoints.
+// CORS names the other origins whose pages may use the OAuth2 endpoints.
 type CORS struct {
 	AllowedOrigins []string `key:"allowed_origins"`
 }
@@ -116,13 +121,13 @@ type Cache struct {
 	Clients int `key:"clients"`
 }
 
-// Log is what is logged and how.
+// Log says what is logged, and in which form.
 type Log struct {
 	Level  string `key:"level"`  // debug, info, warn or error
 	Format string `key:"format"` // json or text
 }
 
-// Audit is for how long audit rows are kept. 0: for ever.
+// Audit says for how long audit rows are kept. 0 means for ever.
 type Audit struct {
 	Retention time.Duration `key:"retention"`
 }
@@ -134,7 +139,8 @@ type Console struct {
 	SessionLifetime time.Duration `key:"session_lifetime"`
 }
 
-// OIDC is the provider through which members sign in. An empty Issuer: none.
+// OIDC is the provider through which members sign in. An empty Issuer means
+// none.
 type OIDC struct {
 	Issuer           string `key:"issuer"`
 	ClientID         string `key:"client_id"`
@@ -142,14 +148,14 @@ type OIDC struct {
 	CAFile           string `key:"ca_file"`
 }
 
-// SMTP is the mail server for invitations. An empty URL: no mail.
+// SMTP is the mail server for invitations. An empty URL means no mail.
 type SMTP struct {
 	URL    URL    `key:"url"`
 	From   string `key:"from"`
 	CAFile string `key:"ca_file"`
 }
 
-// OTLP is the collector of traces. An empty Endpoint: no tracing.
+// OTLP is the collector of traces. An empty Endpoint means no tracing.
 type OTLP struct {
 	Endpoint    string `key:"endpoint"`
 	CAFile      string `key:"ca_file"`

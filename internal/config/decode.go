@@ -140,8 +140,9 @@ func decodePrefixes(value any) ([]netip.Prefix, error) {
 			prefix, err = netip.PrefixFrom(addr, addr.BitLen()), nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s is not a network; expected one such as 10.0.0.0/8 or 2001:db8::/32, or an address",
-				quoteName(item))
+			return nil,
+				fmt.Errorf("%s is not a network; expected one such as 10.0.0.0/8 or 2001:db8::/32, or an address",
+					quoteName(item))
 		}
 		out = append(out, prefix.Masked())
 	}

@@ -25,8 +25,8 @@ func (f Fault) String() string {
 	return b.String() + f.Problem
 }
 
-// Faults is the error of [Load] and [LoadCatalog]: everything that is wrong, one
-// line each.
+// Faults is the error of [Load] and [LoadCatalog]: everything that is wrong,
+// one line each.
 type Faults []Fault
 
 // Error returns one line for each fault.

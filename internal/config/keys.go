@@ -37,8 +37,8 @@ func envName(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
-// didYouMean returns "; did you mean X?" for the nearest known name, or "" if none
-// is near.
+// didYouMean returns "; did you mean X?" for the nearest known name, or "" if
+// none is near.
 func didYouMean(got string, known []string) string {
 	best, near := "", 1+min(3, len(got)/3)
 	for _, k := range known {

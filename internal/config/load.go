@@ -29,7 +29,8 @@ type LoadOptions struct {
 	Environ []string // as from os.Environ
 
 	// Check asks those who will use the values what they would refuse of them.
-	// It calls refuse for each key; a nil error refuses nothing. Nil asks nobody.
+	// It calls refuse for each key; a nil error refuses nothing. Nil asks
+	// nobody.
 	Check func(cfg Config, refuse func(key string, err error))
 }
 
@@ -97,7 +98,8 @@ func (l *loader) addFile(name string, raw []byte, source func(line int) string) 
 			l.set(key, value, from)
 		case l.firstOf(key) != "":
 			if !emptySection(value) {
-				l.faults.add(from, key, "is a section and takes no value of its own; write its keys below it, such as %s", l.firstOf(key))
+				l.faults.add(from, key,
+					"is a section and takes no value of its own; write its keys below it, such as %s", l.firstOf(key))
 			}
 		default:
 			l.faults.add(from, "", "unknown key %s%s", quoteName(key), l.hint(key))
@@ -109,7 +111,8 @@ func (l *loader) set(key string, value any, source string) {
 	l.values[key], l.sources[key] = value, source
 }
 
-// firstOf returns the first key of a section, or "" if there is no such section.
+// firstOf returns the first key of a section, or "" if there is no such
+// section.
 func (l *loader) firstOf(section string) string {
 	for _, leaf := range l.leaves {
 		if strings.HasPrefix(leaf.key, section+".") {

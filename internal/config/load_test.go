@@ -41,7 +41,8 @@ func TestDefaultsAreWhatTheContractSays(t *testing.T) {
 	require.Empty(t, cfg.Redis.URL)
 	require.Equal(t, "data/master.key", cfg.MasterKeyFile)
 	require.Empty(t, cfg.CatalogFile)
-	require.Equal(t, Token{TTL: time.Hour, SigningAlgorithm: "ES256", Aliases: []string{"/api/1.0/token"}, ScopeAliases: []string{"all-apis"}, ServeStale: 5 * time.Minute, MaxSize: 7000}, cfg.Token)
+	require.Equal(t, Token{TTL: time.Hour, SigningAlgorithm: "ES256", Aliases: []string{"/api/1.0/token"},
+		ScopeAliases: []string{"all-apis"}, ServeStale: 5 * time.Minute, MaxSize: 7000}, cfg.Token)
 	require.Empty(t, cfg.CORS.AllowedOrigins)
 	require.Equal(t, 20, cfg.Limits.WrongSecretsPerClient)
 	require.Equal(t, 200, cfg.Limits.WrongSecretsPerAddress)
@@ -88,8 +89,10 @@ func TestProductionFileLoads(t *testing.T) {
 
 func TestOrderOfSources(t *testing.T) {
 	file := write(t, "token:\n  ttl: 2h\n  serve_stale: 1m\nredis:\nlimits:\n  # nothing\n")
-	cfg, err := Load(LoadOptions{Environ: []string{"SVCAUTH_CONFIG=" + file, "SVCAUTH_TOKEN_TTL=30m", "SVCAUTH_TOKEN_TTL=9m",
-		"SVCAUTH_LIMITS_WRONG_SECRETS_PER_CLIENT=7", "SVCAUTH_TOKEN_SCOPE_ALIASES=a, b", "SVCAUTH_TOKEN_ALIASES=", "SVCAUTH_CONSOLE_ENABLED=false",
+	cfg, err := Load(LoadOptions{Environ: []string{"SVCAUTH_CONFIG=" + file, "SVCAUTH_TOKEN_TTL=30m",
+		"SVCAUTH_TOKEN_TTL=9m",
+		"SVCAUTH_LIMITS_WRONG_SECRETS_PER_CLIENT=7", "SVCAUTH_TOKEN_SCOPE_ALIASES=a, b", "SVCAUTH_TOKEN_ALIASES=",
+		"SVCAUTH_CONSOLE_ENABLED=false",
 		"SVCAUTH_TRUSTED_PROXIES=10.0.0.0/8,192.0.2.7", "SVCAUTH_MAIL=x", "OTHER=1"}[:8]})
 	require.NoError(t, err)
 	require.Equal(t, 30*time.Minute, cfg.Token.TTL)
@@ -98,7 +101,8 @@ func TestOrderOfSources(t *testing.T) {
 	require.Equal(t, []string{"a", "b"}, cfg.Token.ScopeAliases)
 	require.Empty(t, cfg.Token.Aliases)
 	require.False(t, cfg.Console.Enabled)
-	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")}, cfg.TrustedProxies)
+	require.Equal(t, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32")},
+		cfg.TrustedProxies)
 	values := map[string]Entry{}
 	for _, e := range cfg.Describe() {
 		values[e.Key] = e
@@ -125,8 +129,10 @@ func TestFlagWinsOverVariable(t *testing.T) {
 }
 
 func TestAllFaultsAtOnceEachWithItsSource(t *testing.T) {
-	file := write(t, "issuer: http://auth.example.com/\ntoken:\n  tll: 1h\n  ttl: 10\nlog: loud\nlimits:\n  window: [1m]\n")
-	f := faults(t, LoadOptions{File: file, Environ: []string{"SVCAUTH_TOKEN_TLL=1h", "SVCAUTH_CACHE_CLIENTS=many", "SVCAUTH_LOG_FORMAT=xml"}})
+	file := write(t,
+		"issuer: http://auth.example.com/\ntoken:\n  tll: 1h\n  ttl: 10\nlog: loud\nlimits:\n  window: [1m]\n")
+	f := faults(t, LoadOptions{File: file,
+		Environ: []string{"SVCAUTH_TOKEN_TLL=1h", "SVCAUTH_CACHE_CLIENTS=many", "SVCAUTH_LOG_FORMAT=xml"}})
 	text := f.Error()
 	for _, want := range []string{
 		file + ":1: issuer: ends with a slash",
@@ -158,14 +164,17 @@ func TestFileThatCannotBeRead(t *testing.T) {
 	} {
 		require.Contains(t, faults(t, LoadOptions{File: write(t, text)}).Error(), want, text[:min(20, len(text))])
 	}
-	require.Contains(t, faults(t, LoadOptions{File: "/no/such/file"}).Error(), "/no/such/file: can't read the configuration file: no such file")
+	require.Contains(t, faults(t, LoadOptions{File: "/no/such/file"}).Error(),
+		"/no/such/file: can't read the configuration file: no such file")
 	_, err := Load(LoadOptions{File: write(t, "# nothing but a comment\n")})
 	require.NoError(t, err)
 }
 
 func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
-	env := []string{"SVCAUTH_TEST_X=1", "SVCAUTH_SERVICE_HOST=10.0.0.1", "SVCAUTH_SERVICE_PORT=80", "SVCAUTH_SERVICE_PORT_HTTP=80", "SVCAUTH_PORT=tcp://10.0.0.1:80",
-		"SVCAUTH_PORT_80_TCP=x", "SVCAUTH_PORT_80_TCP_ADDR=x", "SVCAUTH_REDIS_SERVICE_HOST=x", "SVCAUTH_REDIS_PORT_6379_TCP_PROTO=tcp", "NOT_SVCAUTH=1"}
+	env := []string{"SVCAUTH_TEST_X=1", "SVCAUTH_SERVICE_HOST=10.0.0.1", "SVCAUTH_SERVICE_PORT=80",
+		"SVCAUTH_SERVICE_PORT_HTTP=80", "SVCAUTH_PORT=tcp://10.0.0.1:80",
+		"SVCAUTH_PORT_80_TCP=x", "SVCAUTH_PORT_80_TCP_ADDR=x", "SVCAUTH_REDIS_SERVICE_HOST=x",
+		"SVCAUTH_REDIS_PORT_6379_TCP_PROTO=tcp", "NOT_SVCAUTH=1"}
 	for _, name := range clientNames {
 		if name != envFile {
 			env = append(env, name+"=x")
@@ -179,15 +188,19 @@ func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
 func TestSecretsAreNeverPrinted(t *testing.T) {
 	const pw = "hunter2hunter2"
 	key := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", 32)))
-	cfg, err := Load(LoadOptions{Environ: []string{"SVCAUTH_MASTER_KEY=" + key, "SVCAUTH_DATABASE_URL=postgres://u:" + pw + "@h/db?password=" + pw + "&sslmode=require",
-		"SVCAUTH_REDIS_URL=redis+sentinel://:" + pw + "@a:1,b:2/m", "SVCAUTH_SMTP_URL=smtp://" + pw + "@mail:25", "SVCAUTH_SMTP_FROM=a@b.example"}})
+	cfg, err := Load(LoadOptions{Environ: []string{"SVCAUTH_MASTER_KEY=" + key, "SVCAUTH_DATABASE_URL=postgres://u:" +
+		pw + "@h/db?password=" + pw + "&sslmode=require",
+		"SVCAUTH_REDIS_URL=redis+sentinel://:" + pw + "@a:1,b:2/m", "SVCAUTH_SMTP_URL=smtp://" + pw + "@mail:25",
+		"SVCAUTH_SMTP_FROM=a@b.example"}})
 	require.NoError(t, err)
 	require.Equal(t, key, cfg.MasterKey.Reveal())
-	shown := fmt.Sprint(cfg.Describe()) + fmt.Sprintf("%v %+v %#v %s %q", cfg, cfg, cfg, cfg.Redis.URL, cfg.Database.URL)
+	shown := fmt.Sprint(cfg.Describe()) +
+		fmt.Sprintf("%v %+v %#v %s %q", cfg, cfg, cfg, cfg.Redis.URL, cfg.Database.URL)
 	require.NotContains(t, shown, pw)
 	require.NotContains(t, shown, key)
 	require.Contains(t, fmt.Sprint(cfg.Describe()), "postgres://u:[redacted]@h/db?password=[redacted]&sslmode=require")
-	for _, bad := range [][]string{{"SVCAUTH_MASTER_KEY=" + pw}, {"SVCAUTH_MASTER_KEY=" + key, "SVCAUTH_MASTER_KEY_FILE=x"},
+	for _, bad := range [][]string{{"SVCAUTH_MASTER_KEY=" + pw},
+		{"SVCAUTH_MASTER_KEY=" + key, "SVCAUTH_MASTER_KEY_FILE=x"},
 		{"SVCAUTH_OTLP_ENDPOINT=http://u:" + pw + "@h"}} {
 		require.NotContains(t, faults(t, LoadOptions{Environ: bad}).Error(), pw)
 	}

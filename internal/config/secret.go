@@ -7,13 +7,14 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a value that is never printed: fmt, slog, JSON and YAML give a redacted text.
+// Secret is a value that is never printed: fmt, slog, JSON and YAML show a
+// redacted text.
 type Secret string
 
 // Reveal returns the value in clear. Each call is a place to ask where it goes.
 func (s Secret) Reveal() string { return string(s) }
 
-// String is empty for an empty secret, else a redacted text.
+// String returns "" for an empty secret, else a redacted text.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -30,22 +31,25 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText keeps JSON and YAML from showing the secret.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// URL is a connection URL that may hold a password. It prints without the password.
+// URL is a connection URL that may hold a password. It prints without the
+// password.
 type URL string
 
 // Reveal returns the URL with its password.
 func (u URL) Reveal() string { return string(u) }
 
-// String is the URL with every password in it redacted: in the authority, and in query parameters that are named like one.
+// String returns the URL with every password in it redacted: in the authority,
+// and in query parameters that are named like one.
 func (u URL) String() string {
 	scheme, rest, ok := strings.Cut(string(u), "://")
 	if !ok {
 		if u == "" {
 			return ""
 		}
-		return redacted // not a URL: nobody knows which part of it is secret
+		return redacted // not a URL: any part of it may be secret
 	}
-	// To the last @, wherever it stands: a password with an unescaped / or ? in it must not escape.
+	// To the last @, wherever it stands: a password with an unescaped / or ? in
+	// it must not escape.
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 		user, _, hasPassword := strings.Cut(rest[:at], ":")
 		if hasPassword {

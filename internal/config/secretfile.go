@@ -7,10 +7,10 @@ import (
 	"runtime"
 )
 
-// PrivateFile refuses a file with a secret that others than the service can read
-// or write. It is PostgreSQL's rule for its private keys: mode 0600 or less, or,
-// for a file that root owns, 0640 or less. So a group may read what root gave to
-// it, as systemd's LoadCredential= and Kubernetes' fsGroup do.
+// PrivateFile refuses a file with a secret that others than the service can
+// read or write. It is PostgreSQL's rule for its private keys: mode 0600 or
+// less, or, for a file that root owns, 0640 or less. So a group may read what
+// root gave to it, as systemd's LoadCredential= and Kubernetes' fsGroup do.
 func PrivateFile(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -20,11 +20,14 @@ func PrivateFile(path string) error {
 	if runtime.GOOS == "windows" || private(mode, owner) { // Windows has no such bits
 		return nil
 	}
-	do := fmt.Sprintf("chmod 600 %s", path)
+	cure := fmt.Sprintf("chmod 600 %s", path)
 	if owner == 0 && os.Geteuid() != 0 {
-		do = fmt.Sprintf("chgrp %d %s && chmod 640 %[2]s (for a volume of Kubernetes: defaultMode: 0440, and fsGroup: %[1]d in the pod's securityContext)", os.Getegid(), path)
+		cure = fmt.Sprintf("chgrp %d %s && chmod 640 %[2]s "+
+			"(for a volume of Kubernetes: defaultMode: 0440, and fsGroup: %[1]d in the pod's securityContext)",
+			os.Getegid(), path)
 	}
-	return fmt.Errorf("holds a secret, but others may use %s too (mode %04o; expected 0600 or less, or of root's files 0640 or less); run: %s", path, mode, do)
+	return fmt.Errorf("holds a secret, but others may use %s too "+
+		"(mode %04o; expected 0600 or less, or of root's files 0640 or less); run: %s", path, mode, cure)
 }
 
 func private(mode fs.FileMode, owner int) bool {
@@ -35,7 +38,7 @@ func private(mode fs.FileMode, owner int) bool {
 	return mode&open == 0
 }
 
-// private leaves a file alone that is not there.
+// private refuses a file that others can use. A file that is not there passes.
 func (c checker) private(name, key string) {
 	if info, err := os.Stat(name); err != nil || info.IsDir() {
 		return

@@ -14,17 +14,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each key that names a file with a secret refuses one that others can read, and
-// says what to run.
+// Each key that names a file with a secret refuses one that others can read,
+// and says what to run.
 func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	path, cert := filepath.Join(dir, "secret"), filepath.Join(dir, "cert")
 	require.NoError(t, os.WriteFile(cert, nil, 0o644))
-	for _, key := range []string{"master_key_file", "master_key_previous_file", "tls.key_file", "oidc.client_secret_file"} {
+	for _, key := range []string{"master_key_file", "master_key_previous_file", "tls.key_file",
+		"oidc.client_secret_file"} {
 		for _, c := range []struct {
 			mode fs.FileMode
 			ok   bool
-		}{{0o400, true}, {0o600, true}, {0o644, false}, {0o604, false}, {0o666, false}, {0o620, false}, {0o610, false}, {0o601, false}} {
+		}{{0o400, true}, {0o600, true}, {0o644, false}, {0o604, false}, {0o666, false}, {0o620, false}, {0o610, false},
+			{0o601, false}} {
 			require.NoError(t, os.RemoveAll(path))
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("k", 32)), c.mode))
 			require.NoError(t, os.Chmod(path, c.mode))
@@ -48,8 +50,8 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 }
 
 // How files with secrets are handed to a service, by mode and owner: systemd's
-// LoadCredential= with an access list whose mask shows as the group's bits, or a
-// file of the service's own; volumes of Kubernetes with fsGroup; and by hand.
+// LoadCredential= with an access list whose mask shows as the group's bits, or
+// a file of the service's own; volumes of Kubernetes with fsGroup; and by hand.
 func TestWhoMayReadASecret(t *testing.T) {
 	const service = 65532
 	for _, c := range []struct {

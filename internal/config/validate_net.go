@@ -11,15 +11,18 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 )
 
-// addresses checks by which names this server is reached, and that no secret has to cross a network in the clear.
+// addresses checks the names by which this server is reached, and that no
+// secret has to cross a network in the clear.
 func (c checker) addresses(cfg *Config) {
 	c.identity(cfg.Issuer, "issuer")
 	c.listenAddress(cfg.Listen, "listen")
 	if cfg.Ops.Listen != "" {
 		c.listenAddress(cfg.Ops.Listen, "ops.listen")
-		c.that(cfg.Ops.Listen != cfg.Listen || strings.HasSuffix(cfg.Listen, ":0"), "ops.listen", "is the same as listen; give it a port of its own, or leave it empty")
+		c.that(cfg.Ops.Listen != cfg.Listen || strings.HasSuffix(cfg.Listen, ":0"), "ops.listen",
+			"is the same as listen; give it a port of its own, or leave it empty")
 	}
-	c.that((cfg.TLS.CertFile == "") == (cfg.TLS.KeyFile == ""), "tls.cert_file", "and tls.key_file go together; set both, or none")
+	c.that((cfg.TLS.CertFile == "") == (cfg.TLS.KeyFile == ""), "tls.cert_file",
+		"and tls.key_file go together; set both, or none")
 	c.private(cfg.TLS.KeyFile, "tls.key_file")
 	c.private(cfg.Redis.KeyFile, "redis.key_file")
 	c.private(cfg.OTLP.KeyFile, "otlp.key_file")
@@ -28,57 +31,69 @@ func (c checker) addresses(cfg *Config) {
 	if !c.broken["issuer"] && !c.broken["listen"] {
 		c.that(!hasTLS || secure, "issuer", "is http, but tls.cert_file is set; write https")
 		c.that(secure || hasTLS || cfg.AllowInsecureListen || httpx.Loopback(hostOf(cfg.Listen)), "listen",
-			"would serve clear HTTP on an address that others can reach; listen on 127.0.0.1, or set tls.cert_file and tls.key_file, or stand behind a proxy that ends TLS and make issuer https (for a trial in a container: allow_insecure_listen)")
+			"would serve clear HTTP on an address that others can reach; listen on 127.0.0.1, or set tls.cert_file and "+
+				"tls.key_file, or stand behind a proxy that ends TLS and make issuer https "+
+				"(for a trial in a container: allow_insecure_listen)")
 	}
 	c.origins(cfg)
 	for _, p := range cfg.TrustedProxies {
-		c.that(p.Bits() > 0, "trusted_proxies", "holds %s, which is everybody: anyone could pretend to have any address; name the proxy's own network", p)
+		c.that(p.Bits() > 0, "trusted_proxies",
+			"holds %s, which is everybody: anyone could pretend to have any address; name the proxy's own network", p)
 	}
 }
 
-// origins checks what browsers send as Origin (RFC 6454 §6.1), which is compared
-// byte by byte.
+// origins checks what browsers send as Origin (RFC 6454 §6.1), which is
+// compared byte by byte.
 func (c checker) origins(cfg *Config) {
 	for _, origin := range cfg.CORS.AllowedOrigins {
 		u, err := url.Parse(origin)
 		if err != nil || u.Path != "" || origin == "" {
-			c.that(false, "cors.allowed_origins", "holds %s; expected scheme and host of a page, without a path, such as https://docs.example.com", quoteName(origin))
+			c.that(false, "cors.allowed_origins",
+				"holds %s; expected scheme and host of a page, without a path, such as https://docs.example.com",
+				quoteName(origin))
 			continue
 		}
 		c.identity(origin, "cors.allowed_origins")
 	}
 }
 
-// plainPath is a path that nobody escapes or shortens (RFC 3986 §2.3).
+// plainPath matches a path that nobody escapes or shortens (RFC 3986 §2.3).
 var plainPath = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)*$`)
 
-// identity checks a URL of ours that others compare byte by byte.
+// identity checks a URL that others compare byte by byte.
 func (c checker) identity(raw, key string) {
 	u := c.secureURL(raw, key)
 	if u == nil {
 		return
 	}
 	c.that(!strings.HasSuffix(raw, "/"), key, "ends with a slash; take it away")
-	c.that(plainPath.MatchString(strings.TrimSuffix(u.EscapedPath(), "/")) && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/"), key,
+	plain := plainPath.MatchString(strings.TrimSuffix(u.EscapedPath(), "/"))
+	c.that(plain && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/"), key,
 		"has a path that not everybody spells alike; write it of letters, digits and - . _ ~ with a single / before each part")
-	c.that(u.Host == strings.ToLower(u.Host) && strings.HasPrefix(raw, u.Scheme+"://"), key, "has capitals in its scheme or host; write them in lower case, because it is compared byte by byte")
-	c.that(!(u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80") && !strings.HasSuffix(u.Host, ":"), key, "names the port that its scheme implies; leave it out")
+	c.that(u.Host == strings.ToLower(u.Host) && strings.HasPrefix(raw, u.Scheme+"://"), key,
+		"has capitals in its scheme or host; write them in lower case, because it is compared byte by byte")
+	implied := u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"
+	c.that(!implied && !strings.HasSuffix(u.Host, ":"), key, "names the port that its scheme implies; leave it out")
 }
 
-// secureURL checks a URL to which secrets go, or what is trusted comes from.
+// secureURL checks a URL to which secrets are sent, or whose answers are
+// trusted.
 func (c checker) secureURL(raw, key string) *url.URL {
 	u := c.webURL(raw, key)
 	if u != nil {
-		c.that(u.Scheme == "https" || httpx.Loopback(u.Hostname()), key, "is http, which is taken only if the host is loopback (localhost, 127.0.0.0/8, ::1); write https")
+		c.that(u.Scheme == "https" || httpx.Loopback(u.Hostname()), key,
+			"is http, which is taken only if the host is loopback (localhost, 127.0.0.0/8, ::1); write https")
 	}
 	return u
 }
 
-// webURL checks an http or https URL. It returns nil if nothing more can be said.
+// webURL checks an http or https URL. It returns nil if the URL can't be
+// checked any further.
 func (c checker) webURL(raw, key string) *url.URL {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || len(raw) > 256 {
-		c.that(false, key, "is not an absolute http or https URL of at most 256 characters; expected one such as https://auth.example.com")
+		c.that(false, key, "is not an absolute http or https URL of at most 256 characters; "+
+			"expected one such as https://auth.example.com")
 		return nil
 	}
 	if u.User != nil {

@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Each line: variables (without SVCAUTH_), and the fault that they must give; empty: none.
+// Each line: variables (without SVCAUTH_), and the fault that they must give;
+// empty: none.
 func TestValidation(t *testing.T) {
 	file := write(t, "x")
 	proxied := "ISSUER=https://a.example "
@@ -19,7 +20,8 @@ func TestValidation(t *testing.T) {
 		{"ISSUER=https://auth.example.com/a//b", "issuer: has a path that not everybody spells alike"},
 		{"ISSUER=https://auth.example.com/a/../b", "issuer: has a path that not everybody spells alike"},
 		{"ISSUER=https://auth.example.com/a;b", "issuer: has a path that not everybody spells alike"},
-		{"ISSUER=https://auth.example.com/tenant TOKEN_ALIASES=/tenant/token", "token.aliases: holds \"/tenant/token\", which lies below"},
+		{"ISSUER=https://auth.example.com/tenant TOKEN_ALIASES=/tenant/token",
+			"token.aliases: holds \"/tenant/token\", which lies below"},
 		{"ISSUER=https://auth.example.com/tenant TOKEN_ALIASES=/tenant", ""},
 		{"ISSUER=http://127.9.9.9:81", ""},
 		{"ISSUER=http://[::1]:8080", ""},
@@ -78,7 +80,8 @@ func TestValidation(t *testing.T) {
 		{"TOKEN_ALIASES=/v1/token", "token.aliases: holds \"/v1/token\", but the server serves /v1 itself"},
 		{"TOKEN_ALIASES=/a,/a", "token.aliases: holds \"/a\" twice"},
 		{"TOKEN_SCOPE_ALIASES=a:b", "token.scope_aliases: holds"},
-		{"TOKEN_SERVE_STALE=0s", ""}, {"TOKEN_SERVE_STALE=2h", "token.serve_stale: is 2h"}, {"TOKEN_SERVE_STALE=-1s", "token.serve_stale: is -1s"},
+		{"TOKEN_SERVE_STALE=0s", ""}, {"TOKEN_SERVE_STALE=2h", "token.serve_stale: is 2h"},
+		{"TOKEN_SERVE_STALE=-1s", "token.serve_stale: is -1s"},
 		{"KEYS_PUBLISH_BEFORE=1m", "keys.publish_before: is 1m, less than jwks.max_age (5m)"},
 		{"KEYS_PUBLISH_BEFORE=720h", "keys.publish_before: is 720h, not less than keys.rotate_every"},
 		{"KEYS_ROTATE_EVERY=1m KEYS_PUBLISH_BEFORE=30s JWKS_MAX_AGE=10s", "keys.rotate_every: is 1m"},
@@ -117,7 +120,8 @@ func TestValidation(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
-	cfg, err := Load(LoadOptions{Environ: []string{"SVCAUTH_ISSUER=https://a.example", "SVCAUTH_LISTEN=:1", "SVCAUTH_OPS_LISTEN=:2", "SVCAUTH_CATALOG_ALLOW_REMOVAL=true"}})
+	cfg, err := Load(LoadOptions{Environ: []string{"SVCAUTH_ISSUER=https://a.example", "SVCAUTH_LISTEN=:1",
+		"SVCAUTH_OPS_LISTEN=:2", "SVCAUTH_CATALOG_ALLOW_REMOVAL=true"}})
 	require.NoError(t, err)
 	require.Len(t, cfg.Warnings(), 3)
 	cfg, err = Load(LoadOptions{Environ: []string{"SVCAUTH_LISTEN=:1", "SVCAUTH_ALLOW_INSECURE_LISTEN=true"}})

@@ -122,8 +122,8 @@ var (
 	yamlQuotes     = regexp.MustCompile(`"[^"]*"`)
 )
 
-// yamlFault takes from an error of the parser the line and what it says. What it
-// quotes of the file is left out.
+// yamlFault takes from an error of the parser the line and what it says. What
+// it quotes of the file is left out.
 func yamlFault(name string, err error) *Fault {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	source := name

@@ -1,4 +1,5 @@
-// Command golang-jwt is an API that takes svcauth's tokens with golang-jwt alone.
+// Command golang-jwt is an API that takes svcauth's tokens with golang-jwt
+// alone.
 package main
 
 import (
@@ -26,7 +27,9 @@ type claims struct {
 	Scope string `json:"scope"`
 }
 
-// keySet is the issuer's JWKS: fetched every five minutes, and for an unknown kid at most every 30 s, so that nobody makes us fetch by inventing some.
+// keySet is the issuer's JWKS. It is fetched every five minutes, and for an
+// unknown kid at most every 30 s, so that nobody makes us fetch by inventing
+// some.
 type keySet struct {
 	url     string
 	client  http.Client
@@ -87,13 +90,14 @@ func (s *keySet) fetch() (map[string]*ecdsa.PublicKey, error) {
 func main() {
 	issuer := os.Getenv("ISSUER") // https://auth.example.com
 	keys := &keySet{url: issuer + "/.well-known/jwks.json", client: http.Client{Timeout: 10 * time.Second}}
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding(), jwt.WithIssuer(issuer), jwt.WithAudience(os.Getenv("AUDIENCE")),
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithStrictDecoding(),
+		jwt.WithIssuer(issuer), jwt.WithAudience(os.Getenv("AUDIENCE")),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(30*time.Second))
 
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		token, is := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		var c claims
-		if _, err := parser.ParseWithClaims(token, &c, keys.find); !is || err != nil {
+		if _, err := parser.ParseWithClaims(token, &c, keys.find); !ok || err != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 			http.Error(w, "invalid_token", http.StatusUnauthorized)
 			return
