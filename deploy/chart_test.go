@@ -37,13 +37,16 @@ func everything(name string) values {
 		"ingress.enabled":     true, "ingress.className": name, "ingress.tlsSecretName": name,
 		"ingress.annotations": map[string]any{name: name},
 		"autoscaling.enabled": true, "podDisruptionBudget.maxUnavailable": "50%",
-		"networkPolicy.from":     []any{map[string]any{"podSelector": map[string]any{"matchLabels": map[string]any{name: name}}}},
-		"networkPolicy.egress":   []any{map[string]any{"to": []any{map[string]any{"ipBlock": map[string]any{"cidr": "10.0.0.0/8"}}}}},
+		"networkPolicy.from": []any{map[string]any{
+			"podSelector": map[string]any{"matchLabels": map[string]any{name: name}}}},
+		"networkPolicy.egress": []any{map[string]any{
+			"to": []any{map[string]any{"ipBlock": map[string]any{"cidr": "10.0.0.0/8"}}}}},
 		"serviceMonitor.enabled": true, "serviceMonitor.labels": map[string]any{name: name},
 		"serviceAccount.name": name, "serviceAccount.annotations": map[string]any{name: name},
 		"podAnnotations": map[string]any{name: name}, "podLabels": map[string]any{name: name},
-		"nodeSelector":        map[string]any{name: name},
-		"tolerations":         []any{map[string]any{"key": name, "operator": "Equal", "value": name, "effect": "NoSchedule"}},
+		"nodeSelector": map[string]any{name: name},
+		"tolerations": []any{map[string]any{
+			"key": name, "operator": "Equal", "value": name, "effect": "NoSchedule"}},
 		"priorityClassName":   name,
 		"hostAliases":         []any{map[string]any{"ip": "10.1.2.3", "hostnames": []any{name, "db.internal"}}},
 		"migration.resources": map[string]any{"limits": map[string]any{"memory": "128Mi"}},

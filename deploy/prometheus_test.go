@@ -67,7 +67,8 @@ func startPrometheus(t *testing.T, target, web string) {
 	text := read(t, "prometheus/scrape.yaml")
 	for from, to := range map[string]string{
 		"svcauth-1.internal:9090, svcauth-2.internal:9090": target,
-		"scrape_interval: 15s":                             "{scrape_interval: 1s, evaluation_interval: 1s}", "alerts.yaml]": rules + "]",
+		"scrape_interval: 15s":                             "{scrape_interval: 1s, evaluation_interval: 1s}",
+		"alerts.yaml]":                                     rules + "]",
 	} {
 		require.Contains(t, text, from)
 		text = strings.ReplaceAll(text, from, to)

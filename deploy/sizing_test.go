@@ -73,7 +73,8 @@ func TestSizingIsReckonedFromWhatItStates(t *testing.T) {
 			if asked {
 				t.Logf("%-22s %s", f.name, strconv.FormatFloat(exact, 'g', 3, 64))
 			} else {
-				require.LessOrEqual(t, math.Abs(stated-exact), math.Abs(exact)/100, "%s: the page says %s, its formula gives %g", f.name, f.stated, exact)
+				require.LessOrEqual(t, math.Abs(stated-exact), math.Abs(exact)/100,
+					"%s: the page says %s, its formula gives %g", f.name, f.stated, exact)
 			}
 			for _, word := range regexp.MustCompile(`[a-z_]{2,}`).FindAllString(f.formula, -1) {
 				used[word] = true

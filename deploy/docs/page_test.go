@@ -55,7 +55,8 @@ func readPage(t *testing.T) page {
 	}
 	require.Equal(t, strings.Count(text, "\n```"), 2*len(fence.FindAllString(text, -1)), "a block that is not found")
 	for line := range strings.Lines(text) {
-		if cells := strings.Split(strings.Trim(line, "|\n "), " | "); len(cells) == 6 && strings.HasPrefix(cells[0], "`") {
+		cells := strings.Split(strings.Trim(line, "|\n "), " | ")
+		if len(cells) == 6 && strings.HasPrefix(cells[0], "`") {
 			p.rows = append(p.rows, row{strings.Trim(cells[0], "`"), cells[2], cells[3], cells[4],
 				strings.Trim(cells[5], "`")})
 		}

@@ -50,7 +50,11 @@ func newFront(t *testing.T) *front {
 	f.server = svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=" + f.issuer}})
 	target, err := url.Parse(f.server.URL)
 	require.NoError(t, err)
-	proxy.Config.Handler = &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target); r.Out.Header.Del("Accept-Encoding") }, ModifyResponse: f.addKey}
+	rewrite := func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Header.Del("Accept-Encoding")
+	}
+	proxy.Config.Handler = &httputil.ReverseProxy{Rewrite: rewrite, ModifyResponse: f.addKey}
 	proxy.StartTLS()
 	t.Cleanup(proxy.Close)
 	f.caFile = filepath.Join(t.TempDir(), "ca.pem")

@@ -46,7 +46,8 @@ func TestThePageShowsTheFiles(t *testing.T) {
 		shown++
 		return nil
 	}))
-	require.Equal(t, strings.Count(string(page), "\n```")/2, shown+strings.Count(string(page), "\n```text\n")+strings.Count(string(page), "\n```sh\n"), "a block that is no file")
+	others := strings.Count(string(page), "\n```text\n") + strings.Count(string(page), "\n```sh\n")
+	require.Equal(t, strings.Count(string(page), "\n```")/2, shown+others, "a block that is no file")
 }
 
 // TestEachTakesTheRightTokensOnly is the point of the page.
@@ -74,7 +75,8 @@ func TestEachTakesTheRightTokensOnly(t *testing.T) {
 				} else if a.token == "" { // RFC 6750 §3
 					require.Equal(t, http.StatusUnauthorized, status, "%s: %s", a.name, text)
 				} else {
-					require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, "%s: %s", a.name, text)
+					require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status,
+						"%s: %s", a.name, text)
 				}
 			}
 		})
@@ -92,7 +94,8 @@ func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
 	ctx, admin := t.Context(), f.server.Admin()
 	for kind, take := range map[string]func(svcauth.ServiceAccount, string) error{
 		"the token": func(a svcauth.ServiceAccount, token string) error {
-			require.Equal(t, http.StatusOK, f.server.Post("/oauth2/revoke", a.ClientID, a.ClientSecret, url.Values{"token": {token}}).Status)
+			answer := f.server.Post("/oauth2/revoke", a.ClientID, a.ClientSecret, url.Values{"token": {token}})
+			require.Equal(t, http.StatusOK, answer.Status)
 			return nil
 		},
 		"the client's tokens": func(a svcauth.ServiceAccount, _ string) error {
@@ -108,21 +111,26 @@ func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
 			return err
 		},
 		"the role's privilege": func(a svcauth.ServiceAccount, _ string) error {
-			_, err := admin.UpdateRole(ctx, a.Roles[0].ID, 0, svcauth.RolePatch{Privileges: &[]string{"clusters:edit"}}, 0)
+			patch := svcauth.RolePatch{Privileges: &[]string{"clusters:edit"}}
+			_, err := admin.UpdateRole(ctx, a.Roles[0].ID, 0, patch, 0)
 			return err
 		},
 	} {
-		account, bystander := f.server.Account("loser of "+kind, privilege), f.server.Account("bystander of "+kind, privilege)
-		token, kept := f.server.Token(account.ClientID, account.ClientSecret, ""), f.server.Token(bystander.ClientID, bystander.ClientSecret, "")
+		account := f.server.Account("loser of "+kind, privilege)
+		bystander := f.server.Account("bystander of "+kind, privilege)
+		token := f.server.Token(account.ClientID, account.ClientSecret, "")
+		kept := f.server.Token(bystander.ClientID, bystander.ClientSecret, "")
 		answers := func(language, token string, want int) func() bool {
 			return func() bool { status, _ := get(t, at[language], token); return status == want }
 		}
 		for language := range at {
-			require.Eventually(t, answers(language, token, http.StatusOK), 30*time.Second, 50*time.Millisecond, "%s: before it is taken away", language)
+			require.Eventually(t, answers(language, token, http.StatusOK), 30*time.Second, 50*time.Millisecond,
+				"%s: before it is taken away", language)
 		}
 		require.NoError(t, take(account, token), kind)
 		for language := range at {
-			require.Eventually(t, answers(language, token, http.StatusUnauthorized), 30*time.Second, 50*time.Millisecond, "%s: %s was taken away", language, kind)
+			require.Eventually(t, answers(language, token, http.StatusUnauthorized), 30*time.Second, 50*time.Millisecond,
+				"%s: %s was taken away", language, kind)
 			require.True(t, answers(language, kept, http.StatusOK)(), "%s: another client's token", language)
 		}
 	}
@@ -155,7 +163,8 @@ func build(t *testing.T, directory string) string {
 func (f *front) program(t *testing.T, environ []string, name string, args ...string) string {
 	address := freeport.Address(t)
 	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "ISSUER="+f.issuer, "AUDIENCE="+audience, "LISTEN="+address, "SSL_CERT_FILE="+f.caFile, "NODE_EXTRA_CA_CERTS="+f.caFile)
+	cmd.Env = append(os.Environ(), "ISSUER="+f.issuer, "AUDIENCE="+audience, "LISTEN="+address,
+		"SSL_CERT_FILE="+f.caFile, "NODE_EXTRA_CA_CERTS="+f.caFile)
 	cmd.Env = append(cmd.Env, environ...)
 	run(t, cmd, address)
 	return "http://" + address + "/"
@@ -200,6 +209,8 @@ func run(t *testing.T, cmd *exec.Cmd, address string) {
 			return false
 		}
 		defer conn.Close()
-		return conn.LocalAddr().String() != address // the system may choose that very port for the caller, who then hears himself
+		// The system may choose that very port for the caller, which then
+		// reaches itself.
+		return conn.LocalAddr().String() != address
 	}, 60*time.Second, 20*time.Millisecond, "%s does not listen", cmd.Path)
 }

@@ -174,7 +174,8 @@ func openForArchive(ctx context.Context, cfg config.Config, migrate bool) (*stor
 	if err == nil && !migrate {
 		var pending int
 		if pending, err = db.Pending(ctx); err == nil && pending > 0 {
-			err = errors.New("the database has no schema of this release; run `svcauth migrate`, or look at database.url")
+			err = errors.New("the database has no schema of this release; " +
+				"run `svcauth migrate`, or look at database.url")
 		}
 	}
 	if err != nil {

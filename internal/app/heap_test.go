@@ -27,7 +27,8 @@ func TestTheCollectorKeepsUpWithAHeapThatGrows(t *testing.T) {
 	soon := func(met func() bool, what string) {
 		for range 5 {
 			runtime.GC()
-			for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			deadline := time.Now().Add(time.Second)
+			for ; time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 				if met() {
 					return
 				}

@@ -46,9 +46,11 @@ func TestUnreadableRequestsAreAnsweredAndLogged(t *testing.T) {
 				status  int
 				says    string
 			}{
-				"Basic with a line break in it": {"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic c2Ff\r\nc3Zjcw==\r\n\r\n", 400, "base64 -w0"},
-				"no Host":                       {"GET / HTTP/1.1\r\n\r\n", 400, "Host"},
-				"no HTTP":                       {"hello\r\n\r\n", 400, "HTTP/1.1"},
+				"Basic with a line break in it": {
+					"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic c2Ff\r\nc3Zjcw==\r\n\r\n",
+					400, "base64 -w0"},
+				"no Host": {"GET / HTTP/1.1\r\n\r\n", 400, "Host"},
+				"no HTTP": {"hello\r\n\r\n", 400, "HTTP/1.1"},
 				"a large header": {"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 30<<10) +
 					"\r\n\r\n", 431, "16 KiB"},
 				"a strange transfer": {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501,

@@ -24,8 +24,8 @@ func (a *App) measure(ctx context.Context) error {
 	off := false
 	for {
 		if all := a.log.Dropped(); all > lost {
-			a.logger.Warn("lines of this log were lost, because it could not be written (a full disk?) or not fast enough",
-				"count", all-lost)
+			a.logger.Warn("lines of this log were lost, "+
+				"because it could not be written (a full disk?) or not fast enough", "count", all-lost)
 			a.metrics.QueueDropped("log", int(all-lost))
 			lost = all
 		}

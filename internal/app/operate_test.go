@@ -38,7 +38,8 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	began := time.Now()
 	for name, start := range map[string]string{
 		"header": "POST /oauth2/token HTTP/1.1\r\nHost: x\r\n",
-		"body":   "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\n",
+		"body": "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" +
+			"Content-Length: 1000\r\n\r\n",
 		"silent": "",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -89,7 +90,8 @@ func TestShutdownDrains(t *testing.T) {
 		url.QueryEscape(account.ClientSecret.Reveal())
 	conn := dial(t, s)
 	_, err := fmt.Fprintf(conn,
-		"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:20])
+		"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"+
+			"Content-Length: %d\r\n\r\n%s", len(body), body[:20])
 	require.NoError(t, err)
 	time.Sleep(200 * time.Millisecond) // the server reads the head, and waits for the rest
 	stopped := make(chan struct{})

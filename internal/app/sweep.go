@@ -75,8 +75,8 @@ func (a *App) compareClocks(ctx context.Context, wasOff bool) (off bool) {
 	switch {
 	case off && !wasOff:
 		a.logger.Error("this node's clock and the database server's differ: set them right (NTP). "+
-			"Resource servers refuse tokens of a clock that is ahead of theirs, and those of one that is behind expire early",
-			"ahead_by", by.Round(time.Second).String())
+			"Resource servers refuse tokens of a clock that is ahead of theirs, "+
+			"and those of one that is behind expire early", "ahead_by", by.Round(time.Second).String())
 	case wasOff && !off:
 		a.logger.Info("this node's clock agrees with the database server's again")
 	}

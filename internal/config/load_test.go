@@ -215,7 +215,8 @@ func TestURLRedaction(t *testing.T) {
 		"sqlite://data/x.db":    "sqlite://data/x.db",
 		"redis://pw@h:1":        "redis://[redacted]@h:1",
 		"redis://u:p/w?x@h:1/0": "redis://u:[redacted]@h:1/0",
-		"postgres://h/db?user=a&pass=b&PassWord=c&sslmode=x": "postgres://h/db?user=a&pass=[redacted]&PassWord=[redacted]&sslmode=x",
+		"postgres://h/db?user=a&pass=b&PassWord=c&sslmode=x": "postgres://h/db" +
+			"?user=a&pass=[redacted]&PassWord=[redacted]&sslmode=x",
 	} {
 		require.Equal(t, want, URL(in).String())
 	}

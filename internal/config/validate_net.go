@@ -31,8 +31,8 @@ func (c checker) addresses(cfg *Config) {
 	if !c.broken["issuer"] && !c.broken["listen"] {
 		c.that(!hasTLS || secure, "issuer", "is http, but tls.cert_file is set; write https")
 		c.that(secure || hasTLS || cfg.AllowInsecureListen || httpx.Loopback(hostOf(cfg.Listen)), "listen",
-			"would serve clear HTTP on an address that others can reach; listen on 127.0.0.1, or set tls.cert_file and "+
-				"tls.key_file, or stand behind a proxy that ends TLS and make issuer https "+
+			"would serve clear HTTP on an address that others can reach; listen on 127.0.0.1, "+
+				"or set tls.cert_file and tls.key_file, or stand behind a proxy that ends TLS and make issuer https "+
 				"(for a trial in a container: allow_insecure_listen)")
 	}
 	c.origins(cfg)
@@ -69,7 +69,8 @@ func (c checker) identity(raw, key string) {
 	c.that(!strings.HasSuffix(raw, "/"), key, "ends with a slash; take it away")
 	plain := plainPath.MatchString(strings.TrimSuffix(u.EscapedPath(), "/"))
 	c.that(plain && path.Clean("/"+u.Path) == "/"+strings.Trim(u.Path, "/"), key,
-		"has a path that not everybody spells alike; write it of letters, digits and - . _ ~ with a single / before each part")
+		"has a path that not everybody spells alike; "+
+			"write it of letters, digits and - . _ ~ with a single / before each part")
 	c.that(u.Host == strings.ToLower(u.Host) && strings.HasPrefix(raw, u.Scheme+"://"), key,
 		"has capitals in its scheme or host; write them in lower case, because it is compared byte by byte")
 	implied := u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80"

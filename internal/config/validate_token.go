@@ -105,7 +105,8 @@ func (c Config) Warnings() (out []string) {
 	}
 	if c.CatalogAllowRemoval {
 		out = append(out,
-			"catalog_allow_removal is on: a privilege missing from the catalogue is taken from every role; turn it off when the change is made")
+			"catalog_allow_removal is on: a privilege missing from the catalogue is taken from every role; "+
+				"turn it off when the change is made")
 	}
 	return out
 }
