@@ -22,6 +22,7 @@ import (
 	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changelog"
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/console"
 	"github.com/svcauth/svcauth/internal/feed"
@@ -47,6 +48,8 @@ type Options struct {
 	// PasswordWorker is the command that hashes passwords; see
 	// [access.Config]. Empty: this process hashes them.
 	PasswordWorker []string
+	// ClientMethods are ways for clients to authenticate beside our own.
+	ClientMethods []clientauth.Method
 }
 
 // App is a whole svcauth.
@@ -58,6 +61,7 @@ type App struct {
 	listener net.Listener // of Options; nil: Run listens itself
 
 	passwordWorker []string
+	clientMethods  []clientauth.Method
 	clock          func() time.Time
 	log            *telemetry.BufferedWriter
 	logger         *slog.Logger
@@ -74,6 +78,8 @@ type App struct {
 	keyring     *keyring.Keyring
 	writes      *writeHealth
 	audit       *audit.Log
+	clients     *clientauth.Clients
+	clientAuth  *clientauth.Authenticator
 	mailer      *mailer // nil where no mail is sent
 	changes     *changelog.Log
 	revocations *resourceserver.RevocationSet
@@ -85,7 +91,7 @@ type App struct {
 
 // New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
-	a := &App{version: opts.Version, node: nodeName(), tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, passwordWorker: opts.PasswordWorker, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a := &App{version: opts.Version, node: nodeName(), tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, passwordWorker: opts.PasswordWorker, clientMethods: opts.ClientMethods, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
 	a.recorder.a = a
 	for _, path := range cfg.Token.Aliases {
 		a.tokenRoutes[path] = true
@@ -168,9 +174,12 @@ func (a *App) wire(master, previous []byte) (err error) {
 		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers,
 		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
-	a.Token, err = token.New(token.Config{Store: a.store, Audit: a.audit, Keyring: a.keyring, Cache: a.cache, ChangeLog: a.changes, Revocations: revocations,
-		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, MaxSize: a.cfg.Token.MaxSize, Clients: a.cfg.Cache.Clients,
-		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnRevoke: func() { a.metrics.Revoked("token") }, OnCache: a.countCache})
+	a.wireClients()
+	a.Token, err = token.New(token.Config{
+		Store: a.store, Clients: a.clients, Keyring: a.keyring, Cache: a.cache, ChangeLog: a.changes, Revocations: revocations,
+		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, MaxSize: a.cfg.Token.MaxSize,
+		Observer: tokenMetrics{a.metrics}, Clock: a.clock, Logger: a.logger,
+	})
 	if err != nil {
 		return err
 	}
@@ -183,6 +192,18 @@ func (a *App) wire(master, previous []byte) (err error) {
 	}
 	a.closers = append(a.closers, a.Access.Close)
 	return a.wireHTTP()
+}
+
+// wireClients builds what authenticates clients.
+func (a *App) wireClients() {
+	a.clients = clientauth.NewClients(clientauth.ClientsConfig{
+		Store: a.store, Bound: a.cfg.Cache.Clients, ChangeLog: a.changes, ServeStale: a.cfg.Token.ServeStale,
+		Observer: tokenMetrics{a.metrics}, Clock: a.clock,
+	})
+	a.clientAuth = clientauth.New(clientauth.Config{
+		Methods: append(clientauth.Methods(a.keyring), a.clientMethods...),
+		Clients: a.clients, Store: a.store, Cache: a.cache, Audit: a.audit, Clock: a.clock, Logger: a.logger,
+	})
 }
 
 func (a *App) wireHTTP() error {
@@ -201,7 +222,8 @@ func (a *App) wireHTTP() error {
 	}
 	cfg := server.Config{
 		OAuth: oauth.New(oauth.Config{
-			Token: a.Token, Feed: a.feed, Issuer: a.cfg.Issuer, TokenAliases: a.cfg.Token.Aliases,
+			ClientAuth: a.clientAuth,
+			Token:      a.Token, Feed: a.feed, Issuer: a.cfg.Issuer, TokenAliases: a.cfg.Token.Aliases,
 			JWKS: a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
 		}),
 		Ready: a.ready, Logger: a.logger, OnRequest: a.countRequest,

@@ -81,7 +81,7 @@ func (a *App) ready(ctx context.Context) (serves bool, states map[string]map[str
 	if a.cache.Shared() {
 		states["redis"] = redisOperations(a.cache.Failing(ctx))
 	}
-	return !a.Token.Stale(), states
+	return !a.clients.Stale(), states
 }
 
 // redisOperations returns an entry for each operation on Redis, nil for one

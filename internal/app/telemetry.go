@@ -36,13 +36,23 @@ func (a *App) startTracing(ctx context.Context, version string) error {
 	return nil
 }
 
-func (a *App) countCache(hit bool) {
+// tokenMetrics counts what package token and clientauth tell.
+type tokenMetrics struct{ metrics *telemetry.Metrics }
+
+// ClientLookup implements [clientauth.Observer].
+func (m tokenMetrics) ClientLookup(hit bool) {
 	if hit {
-		a.metrics.CacheHit("clients")
+		m.metrics.CacheHit("clients")
 	} else {
-		a.metrics.CacheMiss("clients")
+		m.metrics.CacheMiss("clients")
 	}
 }
+
+// TokenIssued implements [token.Observer].
+func (m tokenMetrics) TokenIssued() { m.metrics.Issued() }
+
+// TokenRevoked implements [token.Observer].
+func (m tokenMetrics) TokenRevoked() { m.metrics.Revoked("token") }
 
 func (a *App) countRequest(r server.Seen) {
 	outcome := r.Code

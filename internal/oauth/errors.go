@@ -8,22 +8,18 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
-
-// noBearer is the reason of a refusal because no token came.
-const noBearer = "no_bearer"
 
 func badRequest(format string, args ...any) *token.Error {
 	return token.Refuse(token.CodeInvalidRequest, "malformed", format, args...)
 }
 
 func unreadable(cause error) *token.Error {
-	e := token.Refuse(token.CodeUnavailable, "unavailable", "the server can't reach its database; try again in a moment")
-	e.RetryAfter, e.Cause = time.Second, cause
-	return e
+	return oautherr.Unavailable(cause)
 }
 
 // Refuse answers what the frame does not let through, in the form of RFC 6749
@@ -54,15 +50,8 @@ func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 // refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
 func (e *Endpoints) refuse(c *gin.Context, clientID string, err *token.Error) {
 	note(c, clientID, err)
-	switch {
-	case err.Reason == noBearer:
-		request.Challenge(c, "", "", "")
-	case err.Code == token.CodeInvalidToken:
-		request.Challenge(c, err.Code, err.Description, "")
-	case err.Code == token.CodeInsufficientScope:
-		request.Challenge(c, err.Code, "", svcauth.TokensIntrospect)
-	case err.Status == http.StatusUnauthorized: // RFC 9110 §15.5.2, however the client had authenticated
-		c.Header("WWW-Authenticate", `Basic realm="svcauth"`)
+	if err.Challenge != "" {
+		c.Header("WWW-Authenticate", err.Challenge)
 	}
 	httpx.SetRetryAfter(c.Writer.Header(), err.RetryAfter)
 	writeJSON(c, err.Status, ErrorBody(err.Code, svcauth.RedactSecrets(err.Description)))

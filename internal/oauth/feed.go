@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -108,13 +109,15 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Identity, since int64) {
 // follower authenticates who follows the feed, within the bounds on callers,
 // and returns its token too. What is too much is refused before anything is
 // read of it, or for it.
-func (e *Endpoints) follower(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Asker, text string, refusal *token.Error) {
+func (e *Endpoints) follower(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Introspector, text string, refusal *token.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return asker, "", token.Refuse(token.CodeInvalidToken, noBearer, "expected Authorization: Bearer with a token that carries tokens:introspect")
+		refusal = token.Refuse(token.CodeInvalidToken, "no_bearer", "expected Authorization: Bearer with a token that carries tokens:introspect")
+		refusal.Challenge = oautherr.BearerChallenge("", "", "") // RFC 6750 §3.1: no code if no token came
+		return asker, "", refusal
 	}
-	asker, refusal = e.cfg.Token.AskerFromBearer(request.Context(c), text)
+	asker, refusal = e.cfg.Token.IntrospectorFromBearer(request.Context(c), text)
 	if refusal != nil {
 		return asker, "", refusal
 	}
@@ -133,16 +136,17 @@ func (e *Endpoints) follower(c *gin.Context, callersOf func(feed.Scope) *limits.
 	if !asker.Privileged {
 		callers.Refused(asker.ClientID, asker.OrgID, time.Now())
 		refusal = token.Refuse(token.CodeInsufficientScope, "scope", "the token lacks the privilege tokens:introspect")
+		refusal.Challenge = oautherr.BearerChallenge(refusal.Code, "", svcauth.TokensIntrospect)
 	}
 	return asker, text, refusal
 }
 
-func scopeOf(asker token.Asker) feed.Scope {
+func scopeOf(asker token.Introspector) feed.Scope {
 	return feed.Scope{OrgID: asker.OrgID, Operator: asker.Operator}
 }
 
 // identify reads what a resource server says of itself. It is shown to people and otherwise not relied on.
-func identify(h http.Header, asker token.Asker) feed.Identity {
+func identify(h http.Header, asker token.Introspector) feed.Identity {
 	return feed.Identity{Scope: scopeOf(asker), ClientID: asker.ClientID,
 		Name: label(h.Get("Svcauth-Resource-Server"), 128), Audience: label(h.Get("Svcauth-Audience"), 256), Instance: label(h.Get("Svcauth-Instance"), 64)}
 }

@@ -7,9 +7,9 @@ import (
 	"maps"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -105,8 +105,8 @@ func (f *form) add(text string, only []string) *token.Error {
 			continue
 		}
 		rawName, rawValue, _ := strings.Cut(pair, "=")
-		name, err1 := unescape(rawName)
-		value, err2 := unescape(rawValue)
+		name, err1 := clientauth.Unescape(rawName)
+		value, err2 := clientauth.Unescape(rawValue)
 		switch {
 		case err1 == nil && err2 == nil && request.Clean(name) && request.Clean(strings.TrimRight(value, "\r\n")) && !request.Clean(value):
 			return badRequest("a parameter ends in a line break: send the body, and each value in it, without one (echo adds one, printf does not)")
@@ -193,12 +193,4 @@ func contains(all []string, one string) bool {
 		}
 	}
 	return false
-}
-
-// unescape is url.QueryUnescape, which is skipped where nothing is escaped.
-func unescape(s string) (string, error) {
-	if strings.IndexByte(s, '%') < 0 && strings.IndexByte(s, '+') < 0 {
-		return s, nil
-	}
-	return url.QueryUnescape(s)
 }

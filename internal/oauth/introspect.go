@@ -31,17 +31,17 @@ func (e *Endpoints) introspect(c *gin.Context) {
 		e.refuse(c, "", err)
 		return
 	}
-	asker, err := e.asker(c, f)
+	by, err := e.introspector(c, f)
 	if err != nil {
 		e.refuse(c, f.get("client_id"), err)
 		return
 	}
-	p, err := e.cfg.Token.Introspect(request.Context(c), asker, f.get("token"))
+	p, err := e.cfg.Token.Introspect(request.Context(c), by, f.get("token"))
 	if err != nil {
-		e.refuse(c, asker.ClientID, err)
+		e.refuse(c, by.ClientID, err)
 		return
 	}
-	note(c, asker.ClientID, nil)
+	note(c, by.ClientID, nil)
 	if p == nil {
 		writeJSON(c, http.StatusOK, []byte(`{"active":false}`))
 		return

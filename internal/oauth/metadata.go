@@ -33,11 +33,11 @@ func (e *Endpoints) document() []byte {
 // renderMetadata writes the metadata of RFC 8414 §2, with what OpenID discovery wants beside.
 func (e *Endpoints) renderMetadata(algorithms []string) []byte {
 	i := e.cfg.Issuer
-	methods := []string{"client_secret_basic", "client_secret_post"}
+	methods := e.cfg.ClientAuth.MethodNames()
 	body, _ := json.Marshal(map[string]any{
 		"issuer": i, "token_endpoint": i + "/oauth2/token", "jwks_uri": i + "/.well-known/jwks.json",
 		"revocation_endpoint": i + "/oauth2/revoke", "introspection_endpoint": i + "/oauth2/introspect", "revocation_feed_endpoint": i + "/oauth2/revocations",
-		"grant_types_supported": []string{"client_credentials"}, "response_types_supported": []string{},
+		"grant_types_supported": e.cfg.Token.GrantTypes(), "response_types_supported": []string{},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods,
 		"introspection_endpoint_auth_methods_supported": methods,
 		"id_token_signing_alg_values_supported":         algorithms, "subject_types_supported": []string{"public"},

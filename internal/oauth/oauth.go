@@ -15,6 +15,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
@@ -22,8 +23,9 @@ import (
 
 // Config is what the endpoints stand on.
 type Config struct {
-	Token *token.Service
-	Feed  *feed.Feed
+	ClientAuth *clientauth.Authenticator
+	Token      *token.Service
+	Feed       *feed.Feed
 	// JWKS returns the key set (RFC 7517 §5) and its entity tag.
 	JWKS       func() (body []byte, etag string)
 	JWKSMaxAge time.Duration

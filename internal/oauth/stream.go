@@ -199,7 +199,7 @@ func (f *following) over(ctx context.Context) string {
 		return f.place.Why
 	default:
 	}
-	asker, refusal := f.endpoints.cfg.Token.AskerFromBearer(ctx, f.text)
+	asker, refusal := f.endpoints.cfg.Token.IntrospectorFromBearer(ctx, f.text)
 	if refusal != nil && refusal.Status == http.StatusServiceUnavailable {
 		return "" // nothing was said against the token; a node that can't read the log ends its streams by itself
 	}

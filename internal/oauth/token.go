@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -18,7 +19,7 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 	}
 	return func(c *gin.Context) {
 		f, err := readForm(c.Writer, c.Request, query...)
-		var client token.Authenticated
+		var client clientauth.Authentication
 		if err == nil {
 			client, err = e.authenticate(c, f)
 		}

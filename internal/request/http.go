@@ -8,7 +8,8 @@ import (
 
 	"github.com/gin-gonic/gin"
 
-	"github.com/svcauth/svcauth/internal/untrusted"
+	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
 )
 
 type headKey struct{}
@@ -40,13 +41,7 @@ func Method(r *http.Request) string {
 // Challenge asks for a bearer token (RFC 6750 §3). It has an error code only if
 // a token came (§3.1), and a scope if the token lacks one.
 func Challenge(c *gin.Context, code, description, scope string) {
-	text := `Bearer realm="svcauth"`
-	for _, attribute := range [][2]string{{"error", code}, {"error_description", description}, {"scope", scope}} {
-		if attribute[1] != "" {
-			text += `, ` + attribute[0] + `="` + untrusted.Quotable(attribute[1], 300) + `"`
-		}
-	}
-	c.Header("WWW-Authenticate", text)
+	c.Header("WWW-Authenticate", oautherr.BearerChallenge(code, description, scope))
 }
 
 // NotModified sends the entity tag of what is asked for. If the caller has that
@@ -76,14 +71,7 @@ func matches(headers []string, etag string) bool {
 
 // Clean reports whether a text is free of control characters and of what stands
 // for broken ones.
-func Clean(s string) bool {
-	for _, r := range s {
-		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
-			return false
-		}
-	}
-	return true
-}
+func Clean(s string) bool { return clientauth.Clean(s) }
 
 // IssuerPath returns the path of an issuer such as https://example.com/auth. It
 // is empty if the issuer has none.

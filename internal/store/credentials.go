@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"time"
 )
 
 // The kinds of clients and of roles, as they stand in their rows.
@@ -43,6 +44,15 @@ type SecretHash struct {
 	ID, Scheme  string
 	Hash        []byte
 	ExpiresAtMS int64 // 0: never
+}
+
+// ExpiresAt returns when the secret expires, or the zero time for one that never
+// does.
+func (s SecretHash) ExpiresAt() time.Time {
+	if s.ExpiresAtMS == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(s.ExpiresAtMS)
 }
 
 // HeldRole is a role that a principal holds.

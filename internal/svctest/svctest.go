@@ -23,6 +23,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
@@ -43,6 +44,8 @@ type Options struct {
 	Clock       func() time.Time // default time.Now
 	Log         io.Writer        // default: kept, see [Server.Log]
 	Empty       bool             // not bootstrapped: Tenant is empty
+
+	ClientMethods []clientauth.Method // for clients to authenticate with, beside our own
 }
 
 // Server is one running node.
@@ -132,7 +135,7 @@ func (s *Server) run(listener net.Listener) {
 		log = s.log
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s.App, err = app.New(ctx, cfg, app.Options{Version: "test", Log: log, Clock: s.opts.Clock, Listener: listener})
+	s.App, err = app.New(ctx, cfg, app.Options{Version: "test", ClientMethods: s.opts.ClientMethods, Log: log, Clock: s.opts.Clock, Listener: listener})
 	require.NoError(s.t, err)
 	if !s.opts.Empty && s.Tenant.AdminEmail == "" {
 		s.Tenant, err = s.App.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: AdminEmail})

@@ -4,37 +4,23 @@ import (
 	"context"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// target is how the audit log names a client.
-func target(c *store.Credentials) svcauth.AuditTarget {
-	kind := svcauth.KindServiceAccount
-	if c.Kind == store.ClientApplicationKey {
-		kind = "application_key"
+// ownRevocation returns the event of a client that revoked a token of its own.
+func ownRevocation(client clientauth.Authentication, jti string) svcauth.AuditEvent {
+	actor := svcauth.AuditActor{
+		ID: client.ClientID, Kind: svcauth.KindServiceAccount, Name: client.Name, ClientID: client.ClientID,
 	}
-	return svcauth.AuditTarget{ID: c.ClientID, Kind: kind, Name: c.Name}
-}
-
-// noteWrong tells the client's organization of a wrong secret. It does the same
-// work for a client that there is not.
-func (s *Service) noteWrong(client *account, cred Credential) {
-	s.cfg.Audit.Note(svcauth.AuditEvent{
-		Time: s.cfg.Clock().UTC(), OrganizationID: client.OrgID, Action: "client.authenticate", Target: target(client.Credentials),
-		Actor:   svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown},
-		Outcome: svcauth.OutcomeRefused, Reason: "The client secret was wrong.", IP: cred.IP.String(),
-	})
-}
-
-// ownRevocation is the event of a client that revoked a token of its own.
-func ownRevocation(client Authenticated, jti string) svcauth.AuditEvent {
-	actor := svcauth.AuditActor{ID: client.ClientID, Kind: svcauth.KindServiceAccount, Name: client.Name, ClientID: client.ClientID}
 	if client.MemberID != "" {
 		actor.ID, actor.Kind = client.MemberID, svcauth.KindMember
 	}
-	e := svcauth.AuditEvent{OrganizationID: client.OrgID, Action: "token.revoke", Outcome: svcauth.OutcomeDone, Actor: actor,
-		Target: svcauth.AuditTarget{ID: jti, Kind: "token", Name: client.Name}}
+	e := svcauth.AuditEvent{
+		OrganizationID: client.OrgID, Action: "token.revoke", Outcome: svcauth.OutcomeDone, Actor: actor,
+		Target: svcauth.AuditTarget{ID: jti, Kind: "token", Name: client.Name},
+	}
 	if client.IP.IsValid() {
 		e.IP = client.IP.String()
 	}
@@ -42,8 +28,8 @@ func ownRevocation(client Authenticated, jti string) svcauth.AuditEvent {
 }
 
 // ownRevocations joins the revocations of each client within a minute into one
-// event: a program may revoke every token that it is done with. It is used by
-// the one goroutine that writes them.
+// event: a program may revoke every token that it is done with. Only the one
+// goroutine that writes revocations uses it.
 type ownRevocations struct {
 	began time.Time
 	ids   map[string]string // of this minute's events, by client

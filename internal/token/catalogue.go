@@ -7,7 +7,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// catalogue is the APIs and privileges as they were read. It never changes.
+// catalogue is the APIs and privileges as they were read at one moment. It never
+// changes.
 type catalogue struct {
 	privileges []svcauth.Privilege
 	api        map[string]string // privilege → audience
@@ -26,8 +27,24 @@ func loadCatalogue(ctx context.Context, q *store.Q, issuer string) (*catalogue, 
 	return newCatalogue(apis, privileges, issuer), nil
 }
 
+// catalogue returns the catalogue in force, from memory if it is there.
+func (s *Service) catalogue(ctx context.Context) (*catalogue, error) {
+	if cat := s.catalog.Load(); cat != nil {
+		return cat, nil
+	}
+	loaded, err := loadCatalogue(ctx, s.cfg.Store.Read(), s.cfg.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	s.catalog.Store(loaded)
+	return loaded, nil
+}
+
 func newCatalogue(apis []svcauth.API, privileges []svcauth.Privilege, issuer string) *catalogue {
-	c := &catalogue{privileges: privileges, api: make(map[string]string, len(privileges)), known: map[string]bool{issuer: true}}
+	c := &catalogue{
+		privileges: privileges,
+		api:        make(map[string]string, len(privileges)), known: map[string]bool{issuer: true},
+	}
 	for _, a := range apis {
 		c.known[a.Audience] = true
 	}
@@ -37,7 +54,7 @@ func newCatalogue(apis []svcauth.API, privileges []svcauth.Privilege, issuer str
 	return c
 }
 
-// audiences lists the APIs of the privileges, in their order, once each.
+// audiences returns the APIs of the privileges, in their order, once each.
 func (c *catalogue) audiences(privileges []string) []string {
 	var all []string
 	seen := map[string]bool{}

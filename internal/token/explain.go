@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -23,13 +25,15 @@ const (
 	linkRevocation = "revocation"
 )
 
-// chain is an explanation in the making: what comes after a broken link is not looked at.
+// chain is an explanation in the making. What comes after a broken link is not
+// looked at.
 type chain struct {
 	steps  []svcauth.ExplainStep
 	broken bool
 }
 
-// link adds one. wrong, where not empty, says why it fails and what to do; found what is there.
+// link adds a link. wrong says why it fails and what to do, and is empty if it
+// does not; found says what is there.
 func (c *chain) link(name, wrong, found string) {
 	step := svcauth.ExplainStep{Name: name, Outcome: svcauth.StepOK, Detail: found}
 	switch {
@@ -45,9 +49,12 @@ func (c *chain) explanation() svcauth.Explanation {
 	return svcauth.Explanation{Allowed: !c.broken, Steps: c.steps}
 }
 
-// Explain says why a token or a client may do something or may not: it asks each rule in turn, the very one that decides, and names the first that refuses. The
-// actor in the context needs tokens:introspect or members:read, and sees only its own organization's, save the operator with tokens:introspect. Errors are
-// [*svcauth.Problem]; it puts no token into any.
+// Explain returns why a token or a client may do something or may not. It asks
+// each rule in turn, the very one that decides, and names the first that refuses.
+//
+// The actor in the context requires tokens:introspect or members:read. It sees
+// only what is its own organization's; the operator with tokens:introspect sees
+// everybody's. Errors are [*svcauth.Problem] and contain no token.
 func (s *Service) Explain(ctx context.Context, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
 	actor, err := access.Explainer(ctx)
 	if err != nil {
@@ -78,7 +85,10 @@ func checkExplain(r svcauth.ExplainRequest) error {
 	if given != 1 {
 		return svcauth.InvalidField("body", "Send exactly one of token, jti and client_id.")
 	}
-	for at, text := range map[string]string{"body.jti": r.JTI, "body.client_id": r.ClientID, "body.privilege": r.Privilege, "body.audience": r.Audience} {
+	fields := map[string]string{
+		"body.jti": r.JTI, "body.client_id": r.ClientID, "body.privilege": r.Privilege, "body.audience": r.Audience,
+	}
+	for at, text := range fields {
 		if len(text) > maxResourceSize || text != "" && !isScopeToken(text) {
 			return svcauth.InvalidField(at, "Expected at most %d printable ASCII characters without spaces and quotes.", maxResourceSize)
 		}
@@ -86,20 +96,21 @@ func checkExplain(r svcauth.ExplainRequest) error {
 	return nil
 }
 
-func explainFault(e *Error) error {
-	if e.Code == CodeUnavailable {
-		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now; what this node remembers may be old. Try again in a moment."), e)
+func explainFault(e *oautherr.Error) error {
+	if e.Code == oautherr.CodeUnavailable {
+		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable,
+			"The database is not available right now; what this node remembers may be old. Try again in a moment."), e)
 	}
 	return e
 }
 
-// explainToken explains a whole token. One that this server did not sign says nothing that could be believed.
+// explainToken explains a whole token. One that this server did not sign says
+// nothing that could be believed.
 func (s *Service) explainToken(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
-	p, err := s.any.Authentic(ctx, r.Token)
+	p, err := s.anyAudience.Authentic(ctx, r.Token)
 	if err != nil {
-		var refusal *resourceserver.Error
-		if errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
-			return svcauth.Explanation{}, explainFault(unavailable(err))
+		if isUnavailable(err) {
+			return svcauth.Explanation{}, explainFault(oautherr.Unavailable(err))
 		}
 		var c chain
 		c.link(linkToken, describe(err), "")
@@ -114,21 +125,27 @@ func (s *Service) explainToken(ctx context.Context, actor access.Actor, r svcaut
 	return s.explainPrincipal(ctx, p, r)
 }
 
-// explainRecord explains a token of which only the jti is known, by the record of its issue.
+// explainRecord explains a token of which only the jti is known, by the record of
+// its issue.
 func (s *Service) explainRecord(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
 	record, found, err := s.cfg.Cache.FindToken(ctx, r.JTI)
 	if err != nil {
-		return svcauth.Explanation{}, explainFault(unavailable(err))
+		return svcauth.Explanation{}, explainFault(oautherr.Unavailable(err))
 	}
 	if !found || !actor.MayExplain(record.OrgID) {
-		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound, "No live token with this jti is known in your organization: it was never issued, has expired, or was revoked by itself. Send the whole token to learn which.")
+		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound,
+			"No live token with this jti is known in your organization: "+
+				"it was never issued, has expired, or was revoked by itself. Send the whole token to learn which.")
 	}
 	client, refusal := s.client(ctx, record.ClientID)
 	if refusal != nil {
-		return svcauth.Explanation{}, explainFault(storeError(refusal))
+		return svcauth.Explanation{}, explainFault(refusal)
 	}
-	claims := &resourceserver.Claims{Issuer: s.cfg.Issuer, Subject: record.ClientID, ClientID: record.ClientID, JTI: record.JTI, Scope: record.Scope, Roles: record.Roles,
-		IssuedAt: record.IssuedAt, ExpiresAt: record.ExpiresAt, OrgID: record.OrgID, Epoch: record.Epoch, Policy: record.Pol, Cred: record.SecretID}
+	claims := &resourceserver.Claims{
+		Issuer: s.cfg.Issuer, Subject: record.ClientID, ClientID: record.ClientID, OrgID: record.OrgID,
+		JTI: record.JTI, IssuedAt: record.IssuedAt, ExpiresAt: record.ExpiresAt, Cred: record.SecretID,
+		Scope: record.Scope, Roles: record.Roles, Epoch: record.Epoch, Policy: record.Pol,
+	}
 	if client.known { // the record does not say: this is what the scope asks for
 		claims.Audience = client.catalog.audiences(strings.Fields(record.Scope))
 	}
@@ -142,9 +159,9 @@ func (s *Service) explainRecord(ctx context.Context, actor access.Actor, r svcau
 func (s *Service) explainPrincipal(ctx context.Context, p *resourceserver.Principal, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
 	client, refusal := s.client(ctx, p.ClientID)
 	if refusal != nil {
-		return svcauth.Explanation{}, explainFault(storeError(refusal))
+		return svcauth.Explanation{}, explainFault(refusal)
 	}
-	verdict := s.any.Judge(p)
+	verdict := s.anyAudience.Judge(p)
 	blamed, why := "", ""
 	if errors.Is(verdict, resourceserver.ErrRevoked) {
 		entry, _ := s.cfg.Revocations.Revoked(&p.Claims)
@@ -159,7 +176,8 @@ func (s *Service) explainPrincipal(ctx context.Context, p *resourceserver.Princi
 		}
 		c.link(name, wrong, found)
 	}
-	link(linkToken, "", fmt.Sprintf("signed by this server for client %s; expires %s", p.ClientID, p.ExpiresAt.UTC().Format(time.RFC3339)))
+	link(linkToken, "", fmt.Sprintf("signed by this server for client %s; expires %s",
+		p.ClientID, p.ExpiresAt.UTC().Format(time.RFC3339)))
 	link(linkSecret, "", "obtained with the secret "+p.Cred)
 	link(linkAccount, "", accountFound(client))
 	link(linkRoles, "", "carries the roles "+listed(p.Roles))
@@ -173,46 +191,56 @@ func (s *Service) explainPrincipal(ctx context.Context, p *resourceserver.Princi
 	return c.explanation(), nil
 }
 
-// blame says which link of the chain a revocation cut, and how to mend it.
-func blame(entry svcauth.Revocation, client *Client) (link, why string) {
+// blame returns the link of the chain that a revocation cut, and how to mend it.
+func blame(entry svcauth.Revocation, client *holder) (link, why string) {
 	switch {
 	case entry.JTI != "":
 		return linkRevocation, "this very token was revoked; ask for a new one"
 	case entry.Cred != "":
-		return linkSecret, "the secret " + entry.Cred + " was deleted together with the tokens it obtained; ask for a new one with another secret"
+		return linkSecret, "the secret " + entry.Cred +
+			" was deleted together with the tokens it obtained; ask for a new one with another secret"
 	case entry.ClientID != "" && entry.Role != "":
-		return linkRoles, fmt.Sprintf("the role %q was taken from the account, or its grant expired, after this token was issued; assign it again, then ask for a new token", entry.Role)
+		return linkRoles, fmt.Sprintf("the role %q was taken from the account, or its grant expired, "+
+			"after this token was issued; assign it again, then ask for a new token", entry.Role)
 	case entry.ClientID != "" && !client.known:
 		return linkAccount, "the client " + entry.ClientID + " was removed, and its tokens with it"
 	case entry.ClientID != "":
-		if off := switchedOff(client.Credentials); off != nil {
+		if off := clientauth.SwitchedOff(client.Credentials); off != nil {
 			return linkAccount, off.Description
 		}
 		return linkRevocation, "every token that this client had been issued by then was revoked; ask for a new one"
 	case entry.Role == "":
 		return linkAccount, "the organization of this token was deleted"
 	case entry.Privilege != "":
-		return linkPrivileges, fmt.Sprintf("the privilege %s was taken off the role %q after this token was issued; ask for a new token", entry.Privilege, entry.Role)
+		return linkPrivileges, fmt.Sprintf("the privilege %s was taken off the role %q after this token was issued; "+
+			"ask for a new token", entry.Privilege, entry.Role)
 	}
-	return linkRoles, fmt.Sprintf("the role %q was renamed or deleted after this token was issued; ask for a new token", entry.Role)
+	return linkRoles, fmt.Sprintf("the role %q was renamed or deleted after this token was issued; "+
+		"ask for a new token", entry.Role)
 }
 
-// lacksPrivilege says why a token does not carry a privilege; empty: it does, or nothing was asked.
-func (s *Service) lacksPrivilege(p *resourceserver.Principal, client *Client, privilege string) string {
+// lacksPrivilege returns why a token does not carry a privilege, or the empty
+// string if it does, or if none was asked about.
+func (s *Service) lacksPrivilege(p *resourceserver.Principal, client *holder, privilege string) string {
 	if privilege == "" || p.Has(privilege) {
 		return ""
 	}
 	if client.known && client.Holds(privilege) && client.catalog.api[privilege] == s.cfg.Issuer {
-		return fmt.Sprintf("the token does not carry %s, though the account holds it: privileges of this server itself are given only if asked for. Ask for a new token with resource=%s", privilege, s.cfg.Issuer)
+		return fmt.Sprintf("the token does not carry %s, though the account holds it: privileges of this server itself "+
+			"are given only if asked for. Ask for a new token with resource=%s", privilege, s.cfg.Issuer)
 	}
 	if client.known && client.Holds(privilege) {
-		return fmt.Sprintf("the token does not carry %s, though the account holds it: it was asked for a narrower scope, or issued before. Ask for a new token with it", privilege)
+		return fmt.Sprintf("the token does not carry %s, though the account holds it: "+
+			"it was asked for a narrower scope, or issued before. Ask for a new token with it", privilege)
 	}
 	return s.notGranted(client, privilege)
 }
 
-// lacksAudience asks whether the API in question takes the token, as that API itself would.
-func (s *Service) lacksAudience(p *resourceserver.Principal, client *Client, r svcauth.ExplainRequest) (string, error) {
+// lacksAudience returns why the API in question does not take the token, as that
+// API itself would say, or the empty string if it does.
+func (s *Service) lacksAudience(
+	p *resourceserver.Principal, client *holder, r svcauth.ExplainRequest,
+) (string, error) {
 	audience := r.Audience
 	if audience == "" && client.known {
 		audience = client.catalog.api[r.Privilege]
@@ -220,8 +248,10 @@ func (s *Service) lacksAudience(p *resourceserver.Principal, client *Client, r s
 	if audience == "" {
 		return "", nil
 	}
-	api, err := resourceserver.New(resourceserver.Config{Issuer: s.cfg.Issuer, Audience: audience, Keys: s.cfg.Keyring, Revocations: s.cfg.Revocations, Clock: s.cfg.Clock,
-		Leeway: -1, RememberTokens: -1})
+	api, err := resourceserver.New(resourceserver.Config{
+		Issuer: s.cfg.Issuer, Audience: audience, Keys: s.cfg.Keyring, Revocations: s.cfg.Revocations,
+		Clock: s.cfg.Clock, Leeway: -1, RememberTokens: -1,
+	})
 	if err != nil {
 		return "", fmt.Errorf("set up the verification for an API: %w", err)
 	}
@@ -233,7 +263,7 @@ func (s *Service) lacksAudience(p *resourceserver.Principal, client *Client, r s
 	return describe(verdict), nil
 }
 
-func accountFound(client *Client) string {
+func accountFound(client *holder) string {
 	switch {
 	case !client.known:
 		return "the client is gone; that alone ends no token that it was issued"

@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// explainClient explains what a token would be able to do that the client asked for now.
+// explainClient explains what a token could do that the client asked for now.
 func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
 	client, refusal := s.client(ctx, r.ClientID)
 	if refusal != nil {
-		return svcauth.Explanation{}, explainFault(storeError(refusal))
+		return svcauth.Explanation{}, explainFault(refusal)
 	}
 	if !client.known || !actor.MayExplain(client.OrgID) {
 		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound, "There is no client with this id in your organization.")
@@ -23,7 +25,7 @@ func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcau
 	var c chain
 	secret, wrong := s.anySecret(client)
 	c.link(linkSecret, wrong, "has a secret that works: "+secret)
-	c.link(linkAccount, description(switchedOff(client.Credentials)), accountFound(client)+", enabled")
+	c.link(linkAccount, description(clientauth.SwitchedOff(client.Credentials)), accountFound(client)+", enabled")
 	granted, refused := s.decide(client, Request{Scope: r.Privilege})
 	lacks := refused
 	if lacks != nil && lacks.Reason == tokenSize {
@@ -39,22 +41,26 @@ func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcau
 	if r.Audience != "" && !c.broken {
 		granted, refused = s.decide(client, Request{Scope: r.Privilege, Resources: []string{r.Audience}})
 	}
-	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.scope+"'")
-	claims := &resourceserver.Claims{ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: secret, Roles: client.held.Roles, Scope: granted.scope}
+	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.claims.Scope+"'")
+	claims := &resourceserver.Claims{
+		ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: secret,
+		Roles: client.held.Roles, Scope: granted.claims.Scope,
+	}
 	wrong = ""
-	if entry, is := s.cfg.Revocations.Revoked(claims); is {
+	if entry, ok := s.cfg.Revocations.Revoked(claims); ok {
 		_, wrong = blame(entry, client)
-		wrong = "a token issued by this node now would be born revoked, because the node has not read the latest change yet; that passes within a second: " + wrong
+		wrong = "a token issued by this node now would be born revoked, because the node has not read the latest change " +
+			"yet; that passes within a second: " + wrong
 	}
 	c.link(linkRevocation, wrong, "no live revocation matches a token issued now")
 	return c.explanation(), nil
 }
 
-// anySecret finds a secret that works, or says why there is none.
-func (s *Service) anySecret(client *Client) (id, wrong string) {
+// anySecret returns a secret that works, or why there is none.
+func (s *Service) anySecret(client *holder) (id, wrong string) {
 	wrong = "the client has no secret; make one"
 	for _, secret := range client.Secrets {
-		refusal := expiredSecret(secret, s.cfg.Clock())
+		refusal := clientauth.Expired(clientauth.KindSecret, secret.ExpiresAt(), s.cfg.Clock())
 		if refusal == nil {
 			return secret.ID, ""
 		}
@@ -66,15 +72,21 @@ func (s *Service) anySecret(client *Client) (id, wrong string) {
 	return "", wrong
 }
 
-// lacksRoles says where a refusal has its reason in the roles rather than in what they hold.
-func (s *Service) lacksRoles(client *Client, privilege string, refused *Error) string {
+// lacksRoles returns why a refusal lies with the roles rather than with what they
+// give, or the empty string if it does not.
+func (s *Service) lacksRoles(client *holder, privilege string, refused *oautherr.Error) string {
 	if refused == nil || privilege == "" {
 		return ""
 	}
 	now := s.cfg.Clock().UnixMilli()
 	for _, role := range client.Roles {
-		if role.ExpiresAtMS != 0 && role.ExpiresAtMS <= now && slices.Contains(access.RoleGives(role.Kind, role.Privileges, client.catalog.privileges, client.Operator), privilege) {
-			return fmt.Sprintf("the role %q has %s, but its grant expired on %s; assign it again", role.Name, privilege, time.UnixMilli(role.ExpiresAtMS).UTC().Format(time.RFC3339))
+		if role.ExpiresAtMS == 0 || role.ExpiresAtMS > now {
+			continue
+		}
+		gave := access.RoleGives(role.Kind, role.Privileges, client.catalog.privileges, client.Operator)
+		if slices.Contains(gave, privilege) {
+			return fmt.Sprintf("the role %q has %s, but its grant expired on %s; assign it again",
+				role.Name, privilege, time.UnixMilli(role.ExpiresAtMS).UTC().Format(time.RFC3339))
 		}
 	}
 	if len(client.held.Roles) == 0 {
@@ -83,8 +95,8 @@ func (s *Service) lacksRoles(client *Client, privilege string, refused *Error) s
 	return ""
 }
 
-// notGranted says why no role of a client gives a privilege.
-func (s *Service) notGranted(client *Client, privilege string) string {
+// notGranted returns why no role of a client gives a privilege.
+func (s *Service) notGranted(client *holder, privilege string) string {
 	switch {
 	case !client.known:
 		return "the token does not carry " + privilege
@@ -93,10 +105,11 @@ func (s *Service) notGranted(client *Client, privilege string) string {
 	case svcauth.OperatorOnly(privilege) && !client.Operator:
 		return privilege + " exists only in the operator's organization"
 	}
-	return fmt.Sprintf("none of the account's roles (%s) has %s; assign one that has, or put it on one of these", listed(client.held.Roles), privilege)
+	return fmt.Sprintf("none of the account's roles (%s) has %s; assign one that has, or put it on one of these",
+		listed(client.held.Roles), privilege)
 }
 
-func description(e *Error) string {
+func description(e *oautherr.Error) string {
 	if e == nil {
 		return ""
 	}

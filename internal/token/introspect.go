@@ -4,45 +4,71 @@ import (
 	"context"
 	"errors"
 
+	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Asker is who introspects: a client that authenticated, or the bearer of a token.
-type Asker struct {
+// Introspector is the caller of introspection and of the revocation feed: a
+// client that authenticated, or the bearer of a token (RFC 7662 §2.1).
+type Introspector struct {
 	ClientID   string
 	OrgID      string
 	Operator   bool // the organization is the operator's own
 	Privileged bool // holds tokens:introspect
 }
 
-// AskerOf makes an asker of an authenticated client.
-func AskerOf(c Authenticated) Asker {
-	return Asker{ClientID: c.ClientID, OrgID: c.OrgID, Operator: c.Operator, Privileged: c.Holds(svcauth.TokensIntrospect)}
-}
-
-// VerifyOwn verifies a bearer token that was sent to this server itself: its audience must be the issuer. Errors are [*resourceserver.Error].
-func (s *Service) VerifyOwn(ctx context.Context, token string) (*resourceserver.Principal, error) {
-	return s.own.Verify(ctx, token)
-}
-
-// AskerFromBearer makes an asker of a bearer token for this server.
-func (s *Service) AskerFromBearer(ctx context.Context, token string) (Asker, *Error) {
-	p, err := s.own.Verify(ctx, token)
+// IntrospectorFromClient returns the introspector that an authenticated client
+// is.
+func (s *Service) IntrospectorFromClient(ctx context.Context, client clientauth.Authentication) (Introspector, *oautherr.Error) {
+	holder, err := s.holder(ctx, client.Client)
+	if err == nil {
+		err = client.Use(ctx)
+	}
 	if err != nil {
-		var refusal *resourceserver.Error
-		if errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
-			return Asker{}, unavailable(err)
-		}
-		return Asker{}, Refuse(CodeInvalidToken, "bearer", "%s", describe(err))
+		return Introspector{}, err
 	}
-	client, refusal := s.account(ctx, p.ClientID)
-	if refusal != nil {
-		return Asker{}, storeError(refusal)
-	}
-	return Asker{ClientID: p.ClientID, OrgID: p.OrgID, Operator: client.Operator, Privileged: p.Has(svcauth.TokensIntrospect)}, nil
+	return Introspector{
+		ClientID: client.ClientID, OrgID: client.OrgID, Operator: client.Operator,
+		Privileged: holder.Holds(svcauth.TokensIntrospect),
+	}, nil
 }
 
+// IntrospectorFromBearer returns the introspector that the bearer of a token for
+// this server is.
+func (s *Service) IntrospectorFromBearer(ctx context.Context, token string) (Introspector, *oautherr.Error) {
+	p, err := s.issuerAudience.Verify(ctx, token)
+	if isUnavailable(err) {
+		return Introspector{}, oautherr.Unavailable(err)
+	}
+	if err != nil {
+		return Introspector{}, oautherr.New(oautherr.CodeInvalidToken, "bearer", "%s", describe(err))
+	}
+	client, err := s.cfg.Clients.Get(ctx, p.ClientID)
+	if err != nil {
+		return Introspector{}, oautherr.From(err)
+	}
+	return Introspector{
+		ClientID: p.ClientID, OrgID: p.OrgID, Operator: client.Operator,
+		Privileged: p.Has(svcauth.TokensIntrospect),
+	}, nil
+}
+
+// VerifyOwn verifies a bearer token that was sent to this server itself: its
+// audience must be the issuer. Errors are [*resourceserver.Error].
+func (s *Service) VerifyOwn(ctx context.Context, token string) (*resourceserver.Principal, error) {
+	return s.issuerAudience.Verify(ctx, token)
+}
+
+// isUnavailable reports whether a token can't be verified for a reason that is
+// not its own.
+func isUnavailable(err error) bool {
+	var refusal *resourceserver.Error
+	return errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable
+}
+
+// describe returns what a verification's error tells the bearer.
 func describe(err error) string {
 	var refusal *resourceserver.Error
 	if errors.As(err, &refusal) {
@@ -51,32 +77,34 @@ func describe(err error) string {
 	return "the token can't be accepted"
 }
 
-func (s *Service) knowsRevocations() *Error {
+func (s *Service) knowsRevocations() *oautherr.Error {
 	if !s.cfg.ChangeLog.Fresh() {
-		return unavailable(errors.New("this node has not read the change log for too long to say that a token is live"))
+		return oautherr.Unavailable(errors.New("this node has not read the change log for too long to say that a token is live"))
 	}
 	return nil
 }
 
-// Introspect says what a token is worth, RFC 7662 §2.2: its claims where it is live and the asker may know, else nil. It answers for the asker's
-// own tokens, and to a privileged one for those of its organization; in the operator's organization, for everybody's.
-func (s *Service) Introspect(ctx context.Context, asker Asker, token string) (*resourceserver.Principal, *Error) {
+// Introspect returns the claims of a live token, RFC 7662 §2.2, and nil for one
+// that is not live or that the introspector may not see. It may see its own
+// tokens, and if it is privileged those of its organization. In the operator's
+// organization that means everybody's.
+func (s *Service) Introspect(ctx context.Context, by Introspector, token string) (*resourceserver.Principal, *oautherr.Error) {
 	if token == "" {
-		return nil, Refuse(CodeInvalidRequest, "no_token", "token is missing: expected the access token to introspect")
+		return nil, oautherr.New(oautherr.CodeInvalidRequest, "no_token",
+			"token is missing: expected the access token to introspect")
 	}
 	if err := s.knowsRevocations(); err != nil {
 		return nil, err
 	}
-	p, err := s.any.Verify(ctx, token)
+	p, err := s.anyAudience.Verify(ctx, token)
+	if isUnavailable(err) {
+		return nil, oautherr.Unavailable(err)
+	}
 	if err != nil {
-		var refusal *resourceserver.Error
-		if errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
-			return nil, unavailable(err)
-		}
 		return nil, nil
 	}
-	own := p.ClientID == asker.ClientID
-	privileged := asker.Privileged && (asker.Operator || p.OrgID == asker.OrgID)
+	own := p.ClientID == by.ClientID
+	privileged := by.Privileged && (by.Operator || p.OrgID == by.OrgID)
 	if !own && !privileged {
 		return nil, nil
 	}

@@ -12,7 +12,7 @@ import (
 // maxOversized is how many accounts are looked at and named.
 const maxOversized = 20
 
-// Sizer knows how long tokens would be.
+// Sizer finds out how long tokens would be.
 type Sizer struct {
 	Issuer    string
 	MaxSize   int                   // 0: no bound, and nothing is looked at
@@ -29,10 +29,11 @@ func NewSizer(s Sizer, apis []svcauth.API, privileges []svcauth.Privilege) Sizer
 	return s
 }
 
-// Oversized names the accounts that would get no token without scope or
-// resource, as it would be too long: those that hold a role, or one principal, or
-// with neither all; of one organization, or with none of all. It estimates from
-// above first, so that few are looked at, and names at most [maxOversized].
+// Oversized returns the accounts that would get no token without scope or
+// resource, as it would be too long. It looks at one principal, or at those that
+// hold a role, or with neither at all; of one organization, or with none of all.
+// It estimates from above first, so that few are looked at closely, and returns
+// at most [maxOversized].
 func (s *Service) Oversized(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.SizeWarning, error) {
 	cat, err := s.catalogue(ctx)
 	if err != nil {
@@ -68,7 +69,7 @@ func (s Sizer) Oversized(ctx context.Context, q *store.Q, orgID, roleID, princip
 	return found, nil
 }
 
-// candidates finds those whose tokens may be too long.
+// candidates returns those whose tokens may be too long.
 func (s Sizer) candidates(ctx context.Context, q *store.Q, orgID, roleID string) ([]store.HeavyPrincipal, error) {
 	all := 0
 	for _, p := range s.catalog.privileges {
@@ -84,15 +85,18 @@ func (s Sizer) candidates(ctx context.Context, q *store.Q, orgID, roleID string)
 	return q.HeavyPrincipals(ctx, store.Heavy{OrgID: orgID, RoleID: roleID, All: all, Bound: bound, Limit: maxOversized})
 }
 
-// room is how many bytes privileges and roles may take in the claims of a token
-// for all APIs.
+// room returns how many bytes privileges and roles may take in the claims of a
+// token for all APIs.
 func (s Sizer) room() int {
 	audiences := 0
 	for audience := range s.catalog.known {
 		audiences += len(audience) + 3
 	}
-	none := s.client(&store.Credentials{ClientID: svcauth.NewID(svcauth.PrefixServiceAccount), OrgID: svcauth.NewID(svcauth.PrefixOrganization), Epoch: 1e9, Policy: 1e9})
-	rest := s.MaxSize - s.TokenSize(len(none.standard.claims)+audiences+instanceSize)
+	none := s.holder(&store.Credentials{
+		ClientID: svcauth.NewID(svcauth.PrefixServiceAccount), OrgID: svcauth.NewID(svcauth.PrefixOrganization),
+		Epoch: 1e9, Policy: 1e9,
+	})
+	rest := s.MaxSize - s.TokenSize(none.standard.size+audiences)
 	return rest / 4 * 3 // base64
 }
 
@@ -124,10 +128,10 @@ func (s Sizer) look(ctx context.Context, q *store.Q, p store.HeavyPrincipal) (w 
 	if row.Roles, err = q.HeldRoles(ctx, p.OrgID, p.ID); err != nil {
 		return w, err
 	}
-	w.Characters = s.TokenSize(len(s.client(row).standard.claims) + instanceSize)
+	w.Characters = s.TokenSize(s.holder(row).standard.size)
 	return w, nil
 }
 
-func (s Sizer) client(row *store.Credentials) *Client {
-	return newClient(row, s.catalog, s.Issuer, s.Now)
+func (s Sizer) holder(row *store.Credentials) *holder {
+	return newHolder(row, s.catalog, s.Issuer, s.Now)
 }

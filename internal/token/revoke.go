@@ -7,41 +7,48 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Revoke revokes a client's own token, RFC 7009 §2.1. A token that is malformed, forged, revoked or unknown needs nothing more (§2.2): nil. One that has expired by
-// our clock is revoked like any other: that clock may be wrong. Another client's stays valid and is refused. When it returns nil the revocation is durable and in
-// force on this node.
-func (s *Service) Revoke(ctx context.Context, client Authenticated, token string) *Error {
+// Revoke revokes a client's own token, RFC 7009 §2.1. A token that is malformed,
+// forged, revoked or unknown needs nothing more (§2.2): nil. One that has expired
+// by our clock is revoked like any other, as that clock may be wrong. Another
+// client's stays valid, and the request is refused. When Revoke returns nil, the
+// revocation is durable and in force on this node.
+func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, token string) *oautherr.Error {
 	if token == "" {
-		return Refuse(CodeInvalidRequest, "no_token", "token is missing: expected the access token to revoke")
+		return oautherr.New(oautherr.CodeInvalidRequest, "no_token", "token is missing: expected the access token to revoke")
 	}
-	p, err := s.any.Authentic(ctx, token) // whatever our clock says of its time: others may have another one
+	if err := client.Use(ctx); err != nil {
+		return err
+	}
+	p, err := s.anyAudience.Authentic(ctx, token) // whatever our clock says of its time: others may have another one
+	if isUnavailable(err) {
+		return oautherr.Unavailable(err)
+	}
 	if err != nil {
-		var refusal *resourceserver.Error
-		if errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
-			return unavailable(err)
-		}
 		return nil
 	}
 	if _, already := s.cfg.Revocations.Revoked(&p.Claims); already {
 		return nil
 	}
-	if p.ClientID != client.ClientID && errors.Is(s.any.Judge(p), resourceserver.ErrExpired) {
+	if p.ClientID != client.ClientID && errors.Is(s.anyAudience.Judge(p), resourceserver.ErrExpired) {
 		return nil
 	}
 	if p.ClientID != client.ClientID {
-		return Refuse(CodeInvalidGrant, "foreign_token", "this token was issued to another client, which alone may revoke it here; it stays valid")
+		return oautherr.New(oautherr.CodeInvalidGrant, "foreign_token",
+			"this token was issued to another client, which alone may revoke it here; it stays valid")
 	}
 	if err := s.cfg.Store.Admit(ctx); err != nil {
-		return storeError(err)
+		return oautherr.From(err)
 	}
 	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix(), ClientID: p.ClientID, Epoch: p.Epoch, Pol: p.Policy}
 	if err := s.batch.add(ctx, pending{claims: &p.Claims, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
-		return storeError(err)
+		return oautherr.From(err)
 	}
 	s.cfg.Cache.MarkRevoked(p.JTI, svcauth.KeptUntil(p.ExpiresAt))
 	return nil
@@ -60,8 +67,8 @@ const (
 	maxPending = 10_000
 )
 
-// revocationBatch writes revocations that arrive together in one transaction: the
-// database's fsync is shared, the answer still waits for it.
+// revocationBatch writes revocations that arrive together in one transaction.
+// They share the database's fsync, and each answer still waits for it.
 type revocationBatch struct {
 	queue chan pending
 	write func(context.Context, []pending) error
@@ -71,7 +78,7 @@ func newRevocationBatch(write func(context.Context, []pending) error) *revocatio
 	return &revocationBatch{queue: make(chan pending, maxPending), write: write}
 }
 
-// add returns when the revocation is durable, or can't be.
+// add adds a revocation and returns when it is durable, or can't be.
 func (b *revocationBatch) add(ctx context.Context, p pending) error {
 	p.done = make(chan error, 1)
 	select {
@@ -119,18 +126,18 @@ func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 		}
 		return s.events.write(ctx, q, s.cfg.Clock().UTC(), batch)
 	})
-	if err == nil && s.cfg.OnRevoke != nil {
+	if err == nil && s.cfg.Observer != nil {
 		for range batch {
-			s.cfg.OnRevoke()
+			s.cfg.Observer.TokenRevoked()
 		}
 	}
 	return err
 }
 
-// needed returns those of a batch of which the token is not revoked yet, one for
-// each token. It may have been revoked since [Service.Revoke] looked: many
-// requests may ask for one at once, and each entry is kept by every node and every
-// resource server.
+// needed returns those of a batch whose token is not revoked yet, one for each
+// token. It may have been revoked since [Service.Revoke] looked, as many requests
+// may ask for one at once. Each entry is kept by every node and every resource
+// server.
 func (s *Service) needed(batch []pending) (needed []pending) {
 	seen := make(map[string]bool, len(batch))
 	for _, p := range batch {

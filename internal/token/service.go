@@ -1,11 +1,13 @@
-// Package token owns the life of a token: it authenticates a client, decides what the token may carry, mints it, introspects and revokes it.
-// The library go-oauth2 runs the grant in the middle (oauth2.go); the edges are ours.
+// Package token owns the life of a token: what it may carry, and its minting,
+// introspection, revocation and explanation.
 //
-// The way of one request: [Service.Authenticate] takes the client's credential, then [Service.Issue], [Service.Introspect] or
-// [Service.Revoke] do the work. Every refusal is an [*Error]: an error code of RFC 6749 §5.2 with a sentence for the caller, and a
-// reason for the log that may say more.
+// A client comes here after it has proven who it is (package clientauth).
+// [Service.Issue] finds the grant that its request names and lets that decide;
+// each grant is a file of its own, and none can get a token but by the one way
+// that mints it. Every refusal is an [*oautherr.Error].
 //
-// It refuses to know: HTTP routes and bodies, who may change what (package access), SQL, where keys come from.
+// It refuses to know: HTTP routes and bodies, how a client proves who it is, who
+// may change what (package access), SQL, where keys come from.
 package token
 
 import (
@@ -15,12 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-oauth2/oauth2/v4/server"
-	"golang.org/x/sync/errgroup"
-
-	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changelog"
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
@@ -29,8 +28,9 @@ import (
 
 // Config is what the service stands on.
 type Config struct {
-	Store       *store.Store
-	Audit       *audit.Log // takes wrong secrets; nil: nobody is told of them
+	Store   *store.Store
+	Clients *clientauth.Clients
+
 	Keyring     *keyring.Keyring
 	Cache       *cache.Cache
 	ChangeLog   *changelog.Log
@@ -40,89 +40,88 @@ type Config struct {
 	TTL          time.Duration // of a token whose client has none of its own
 	ScopeAliases []string      // scopes that mean 'all that is granted'
 	MaxSize      int           // of a token, in characters; 0: no bound
-	ServeStale   time.Duration // for how long known clients get tokens while the database is away
-	Clients      int           // bound of the cache of clients
 
-	Clock  func() time.Time
-	Logger *slog.Logger
+	Observer Observer // nil: nobody counts
+	Clock    func() time.Time
+	Logger   *slog.Logger
+}
 
-	OnIssued func()         // a token was issued
-	OnRevoke func()         // a token was revoked by its client
-	OnCache  func(hit bool) // a client was, or was not, in memory
+// Observer counts what happens here, for the metrics.
+type Observer interface {
+	TokenIssued()
+	// TokenRevoked counts a token that its own client revoked.
+	TokenRevoked()
 }
 
 // Service is safe for concurrent use. Its goroutines are in [Service.Run].
 type Service struct {
 	cfg     Config
-	clients *clients
+	grants  map[string]grant // by grant_type
 	catalog atomic.Pointer[catalogue]
-	oauth2  *server.Server
-	any     *resourceserver.Verifier // any audience: introspection, revocation
-	own     *resourceserver.Verifier // this server as the audience: the management API
-	used    *lastUsed
-	batch   *revocationBatch
-	events  ownRevocations
-	dummy   []byte // a hash that no secret has
+
+	// Both verify the tokens of this server: those for any audience, to
+	// introspect and to revoke, and those for this server itself, to call the
+	// management API.
+	anyAudience    *resourceserver.Verifier
+	issuerAudience *resourceserver.Verifier
+
+	batch  *revocationBatch
+	events ownRevocations
 }
 
-// New makes the service.
+// New returns a Service. The caller must close it.
 func New(cfg Config) (*Service, error) {
-	s := &Service{cfg: cfg, used: newLastUsed(cfg), dummy: make([]byte, 32)}
+	s := &Service{cfg: cfg}
+	s.grants = newGrants(s)
 	s.batch = newRevocationBatch(s.writeRevocations)
-	s.clients = newClients(cfg.Clients, cfg.Store, s.loadAccount)
-	s.oauth2 = newGrantServer(s)
 	verify := resourceserver.Config{
-		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock, Leeway: -1, IssuedAhead: svcauth.DefaultLeeway,
+		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock,
+		Leeway: -1, IssuedAhead: svcauth.DefaultLeeway,
 	}
 	var err error
-	if s.own, err = resourceserver.New(verify); err != nil {
+	if s.issuerAudience, err = resourceserver.New(verify); err != nil {
 		return nil, fmt.Errorf("set up the verification of our own tokens: %w", err)
 	}
 	verify.AnyAudience = true
-	if s.any, err = resourceserver.New(verify); err != nil {
+	if s.anyAudience, err = resourceserver.New(verify); err != nil {
 		return nil, fmt.Errorf("set up the verification of our own tokens: %w", err)
 	}
 	return s, nil
 }
 
-// Run writes what is batched (last use, revocations) until ctx is done, and what is left then.
+// Run writes the revocations that clients ask for, in batches, until ctx is
+// done.
 func (s *Service) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { s.used.run(ctx); return nil })
-	group.Go(func() error { s.batch.run(ctx); return nil })
-	return group.Wait()
+	s.batch.run(ctx)
+	return nil
 }
 
-// Apply forgets what entries of the change log have made stale. With Reset it
-// makes the Service a listener of the change log.
+// Apply forgets what entries of the change log have made stale, of the service and
+// of the clients that it works on. With Reset it makes the Service a listener of
+// the change log. The catalogue goes first: rights that are read after their client
+// was forgotten must not be worked out by the old one.
 func (s *Service) Apply(_ context.Context, entries []store.Change) {
-	roles := map[string]bool{}
 	for _, c := range entries {
-		switch c.Kind {
-		case store.ChangeClient:
-			s.clients.forget(c.Subject)
-		case store.ChangeRole:
-			roles[c.Subject] = true
-		case store.ChangeOrg:
-			s.clients.forgetOrganization(c.Subject)
-		case store.ChangeCatalog:
+		if c.Kind == store.ChangeCatalog {
 			s.catalog.Store(nil) // read again with the next client
-			s.clients.forgetAll()
 		}
 	}
-	if len(roles) > 0 {
-		s.clients.forgetHolders(roles)
-	}
+	s.cfg.Clients.Apply(entries)
 }
 
-// Reset forgets everything, because entries of the change log may have been missed.
+// Reset forgets everything, because entries of the change log may have been
+// missed.
 func (s *Service) Reset(context.Context, int64) {
 	s.catalog.Store(nil)
-	s.clients.forgetAll()
+	s.cfg.Clients.Reset()
 }
 
 // Close ends what New has begun.
 func (s *Service) Close() error {
-	_ = s.any.Close()
-	return s.own.Close()
+	_ = s.anyAudience.Close()
+	return s.issuerAudience.Close()
 }
+
+// FromOperator reports whether a client is in memory as one of the operator's
+// organization.
+func (s *Service) FromOperator(clientID string) bool { return s.cfg.Clients.FromOperator(clientID) }

@@ -1,4 +1,4 @@
-package token
+package clientauth
 
 import (
 	"context"
@@ -53,9 +53,10 @@ func TestASharedReadWaitsInNobodyElsesTurn(t *testing.T) {
 	ask := func(whose from, id string, secret svcauth.Secret) {
 		waits := g.db.Connections().Waits
 		asking.Go(func() {
-			_, _ = g.Authenticate(limits.WithPlace(context.Background(), whose), Credential{ClientID: id, Secret: secret})
+			_, _ = g.Authenticate(limits.WithPlace(context.Background(), whose), &Request{ClientID: id, Secret: secret})
 		})
-		require.Eventually(t, func() bool { return g.db.Connections().Waits > waits }, 3*time.Second, time.Millisecond, "%s waits for a turn of its own", whose)
+		require.Eventually(t, func() bool { return g.db.Connections().Waits > waits }, 3*time.Second, time.Millisecond,
+			"%s waits for a turn of its own", whose)
 	}
 	const crowd = 20
 	for range crowd {
@@ -73,4 +74,33 @@ func reversed(all []string) []string {
 	all = slices.Clone(all)
 	slices.Reverse(all)
 	return all
+}
+
+// A client that is read while others change is kept, and one that changes itself
+// meanwhile is not.
+func TestAReadIsThrownAwayForItsOwnClientOnly(t *testing.T) {
+	g := newGuesses(t)
+	other := svcauth.NewID(svcauth.PrefixServiceAccount)
+	for _, c := range []struct {
+		name   string
+		change store.Change
+		kept   bool
+	}{
+		{"another client", store.Change{Kind: store.ChangeClient, Subject: other}, true},
+		{"the client", store.Change{Kind: store.ChangeClient, Subject: g.client}, false},
+		{"its organization", store.Change{Kind: store.ChangeOrg, Subject: "org_1"}, false},
+		{"a role", store.Change{Kind: store.ChangeRole, Subject: "role_1"}, false},
+		{"the catalogue", store.Change{Kind: store.ChangeCatalog}, false},
+	} {
+		g.clients.Reset()
+		g.clients.load = func(ctx context.Context, id string) (*Client, error) {
+			g.clients.Apply([]store.Change{c.change})
+			return g.clients.fromStore(ctx, id)
+		}
+		_, err := g.clients.Get(t.Context(), g.client)
+		require.NoError(t, err)
+		_, kept := g.clients.cache.GetIfPresent(g.client)
+		require.Equal(t, c.kept, kept, c.name)
+	}
+	require.Empty(t, g.clients.under.reads)
 }

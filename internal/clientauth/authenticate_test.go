@@ -1,4 +1,4 @@
-package token
+package clientauth
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,18 +15,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// guesses is a service over a database of which the queries are counted, with a
+// guesses is an authenticator over a database whose queries are counted, with a
 // client that holds some roles.
 type guesses struct {
-	*Service
+	*Authenticator
+	clients *Clients
+	keys    *keyring.Keyring
 	db      *store.Store
 	queries atomic.Int64
 	now     atomic.Int64
@@ -41,36 +43,42 @@ func newGuesses(t *testing.T) *guesses {
 	g := &guesses{}
 	g.now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, g.now.Load()) }
-	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), MaxConns: readersOfGuesses * 2, OnCall: g.note})
+	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), MaxConns: readersOfGuesses * 2, OnCall: g.count})
 	require.NoError(t, err)
 	g.db = db
 	t.Cleanup(func() { _ = db.Close() })
 	_, err = db.Migrate(t.Context())
 	require.NoError(t, err)
-	keys, err := keyring.New(keyring.Config{Store: db, MasterKey: make([]byte, 32), Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour,
-		Clock: clock})
+	g.keys, err = keyring.New(keyring.Config{
+		Store: db, MasterKey: make([]byte, 32), Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour,
+		Clock: clock,
+	})
 	require.NoError(t, err)
-	require.NoError(t, keys.Load(t.Context()))
+	require.NoError(t, g.keys.Load(t.Context()))
 	shared, err := cache.New(cache.Config{WrongPerClient: 1000, WrongPerAddress: 1000})
 	require.NoError(t, err)
-	revocations := resourceserver.NewRevocationSet()
-	log := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: revocations, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, log.Load(t.Context()))
-	g.Service, err = New(Config{Store: db, Keyring: keys, Cache: shared, ChangeLog: log, Revocations: revocations, Issuer: "https://issuer.example",
-		TTL: time.Hour, ServeStale: time.Hour, Clients: 100, Clock: clock, Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, err)
+	g.clients = NewClients(ClientsConfig{Store: db, ChangeLog: currentLog{}, Clock: clock})
+	g.Authenticator = New(Config{
+		Methods: Methods(g.keys), Clients: g.clients, Store: db, Cache: shared, Clock: clock,
+		Logger: slog.New(slog.DiscardHandler),
+	})
 	g.client, g.secret = svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret()
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error { return g.fill(t.Context(), q) }))
 	g.queries.Store(0)
 	return g
 }
 
+// currentLog is a change log that is never behind.
+type currentLog struct{}
+
+func (currentLog) Behind() time.Duration { return 0 }
+
 // readersOfGuesses is how many connections there are for queries: one is for the
 // operator and the server itself alone.
 const readersOfGuesses = 2
 
-// note counts a query.
-func (g *guesses) note(ctx context.Context, _ string, _ time.Time, _ error) {
+// count counts a query.
+func (g *guesses) count(ctx context.Context, _ string, _ time.Time, _ error) {
 	g.queries.Add(1)
 	whose, _ := limits.Caller(ctx)
 	g.mu.Lock()
@@ -83,7 +91,7 @@ func (g *guesses) fill(ctx context.Context, q *store.Q) error {
 	errs := []error{
 		q.InsertOrganization(ctx, svcauth.Organization{ID: "org_1", Name: "One", CreatedAt: at}),
 		q.InsertClient(ctx, store.ClientRow{ID: g.client, OrgID: "org_1", Kind: store.ClientServiceAccount, Name: "ci", CreatedAt: at}),
-		q.InsertSecret(ctx, store.SecretRow{ID: "sec_1", ClientID: g.client, OrgID: "org_1", Scheme: keyring.SchemeHMAC, Hash: g.cfg.Keyring.HashSecret(g.secret), CreatedAt: at}),
+		q.InsertSecret(ctx, g.row("sec_1", g.secret)),
 	}
 	for i := range 5 {
 		id := fmt.Sprint("role_", i)
@@ -98,10 +106,35 @@ func (g *guesses) fill(ctx context.Context, q *store.Q) error {
 	return nil
 }
 
-// asks returns how many queries a request with this credential leads to.
-func (g *guesses) asks(id string, secret svcauth.Secret) (int64, *Error) {
+func (g *guesses) row(id string, secret svcauth.Secret) store.SecretRow {
+	return store.SecretRow{ID: id, ClientID: g.client, OrgID: "org_1", Scheme: keyring.SchemeHMAC,
+		Hash: g.keys.HashSecret(secret), CreatedAt: time.Now()}
+}
+
+// someRoles are the rights of a client, in these tests.
+type someRoles []store.HeldRole
+
+func (r someRoles) OfRole(ids map[string]bool) bool {
+	return slices.ContainsFunc(r, func(held store.HeldRole) bool { return ids[held.ID] })
+}
+
+// rights returns what the client's roles give.
+func (g *guesses) rights(ctx context.Context, client *Client) (Rights, error) {
+	return g.clients.Rights(ctx, client, func(ctx context.Context) (Rights, error) {
+		roles, err := g.db.Read().HeldRoles(ctx, client.OrgID, client.Principal())
+		return someRoles(roles), err
+	})
+}
+
+// asks returns how many queries a request with this credential leads to, and if
+// it was right the reading of what the client holds.
+func (g *guesses) asks(t *testing.T, id string, secret svcauth.Secret) (int64, *oautherr.Error) {
 	before := g.queries.Load()
-	_, refusal := g.Authenticate(context.Background(), Credential{ClientID: id, Secret: secret})
+	client, refusal := g.Authenticate(context.Background(), &Request{ClientID: id, Secret: secret})
+	if refusal == nil {
+		_, err := g.rights(t.Context(), client.Client)
+		require.NoError(t, err)
+	}
 	return g.queries.Load() - before, refusal
 }
 
@@ -118,30 +151,30 @@ func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 	}{{"first", 0, 1}, {"from memory, after one look", 2 * time.Second, 1}, {"within a second of that look", 0, 0}, {"later", 2 * time.Second, 1}} {
 		g.now.Add(int64(step.wait))
 		for _, id := range []string{g.client, unknown} {
-			reads, refusal := g.asks(id, wrong)
-			require.Equal(t, CodeInvalidClient, refusal.Code)
+			reads, refusal := g.asks(t, id, wrong)
+			require.Equal(t, oautherr.CodeInvalidClient, refusal.Code)
 			require.Equal(t, step.want, reads, "%s: %s", step.name, id)
 		}
 		g.now.Add(1)
 	}
-	known, err := g.account(t.Context(), g.client)
+	known, err := g.clients.Get(t.Context(), g.client)
 	require.NoError(t, err)
 	require.Nil(t, known.rights.Load())
 
-	reads, refusal := g.asks(g.client, g.secret)
+	reads, refusal := g.asks(t, g.client, g.secret)
 	require.Nil(t, refusal)
-	require.Positive(t, reads, "the catalogue and the roles")
-	reads, refusal = g.asks(g.client, g.secret)
+	require.Positive(t, reads, "its roles")
+	reads, refusal = g.asks(t, g.client, g.secret)
 	require.Nil(t, refusal)
 	require.Zero(t, reads)
-	client, err := g.Service.client(t.Context(), g.client)
+	held, err := g.rights(t.Context(), known)
 	require.NoError(t, err)
-	require.Len(t, client.held.Roles, 5)
+	require.Len(t, held, 5)
 
 	g.now.Add(int64(2 * time.Second))
-	reads, _ = g.asks(g.client, wrong)
+	reads, _ = g.asks(t, g.client, wrong)
 	require.EqualValues(t, 1, reads)
-	reads, refusal = g.asks(g.client, g.secret)
+	reads, refusal = g.asks(t, g.client, g.secret)
 	require.Nil(t, refusal)
 	require.Zero(t, reads, "a stranger's wrong secret costs the right client nothing")
 }
@@ -150,23 +183,22 @@ func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 // a stranger on another network has just had the client looked at.
 func TestAStrangersGuessHidesNoNewSecret(t *testing.T) {
 	g := newGuesses(t)
-	guess := Credential{ClientID: g.client, Secret: svcauth.NewSecret(), IP: netip.MustParseAddr("192.0.2.1")}
-	right := Credential{ClientID: g.client, Secret: g.secret, IP: netip.MustParseAddr("198.51.100.1")}
+	guess := &Request{ClientID: g.client, Secret: svcauth.NewSecret(), IP: netip.MustParseAddr("192.0.2.1")}
+	right := &Request{ClientID: g.client, Secret: g.secret, IP: netip.MustParseAddr("198.51.100.1")}
 	_, refusal := g.Authenticate(t.Context(), right)
 	require.Nil(t, refusal)
 	g.now.Add(int64(2 * time.Second))
 	_, refusal = g.Authenticate(t.Context(), guess)
-	require.Equal(t, CodeInvalidClient, refusal.Code)
+	require.Equal(t, oautherr.CodeInvalidClient, refusal.Code)
 
 	right.Secret = svcauth.NewSecret()
 	require.NoError(t, g.db.Write(t.Context(), func(q *store.Q) error {
-		return q.InsertSecret(t.Context(), store.SecretRow{ID: "sec_2", ClientID: g.client, OrgID: "org_1", Scheme: keyring.SchemeHMAC,
-			Hash: g.cfg.Keyring.HashSecret(right.Secret), CreatedAt: time.Now()})
+		return q.InsertSecret(t.Context(), g.row("sec_2", right.Secret))
 	}))
 	g.now.Add(int64(time.Millisecond))
 	before := g.queries.Load()
 	_, refusal = g.Authenticate(t.Context(), guess)
-	require.Equal(t, CodeInvalidClient, refusal.Code)
+	require.Equal(t, oautherr.CodeInvalidClient, refusal.Code)
 	require.Equal(t, before, g.queries.Load(), "one look a second is what a network gets")
 	_, refusal = g.Authenticate(t.Context(), right)
 	require.Nil(t, refusal)
@@ -176,25 +208,25 @@ func TestAStrangersGuessHidesNoNewSecret(t *testing.T) {
 // is remembered is forgotten when they do.
 func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
 	g := newGuesses(t)
-	_, refusal := g.asks(g.client, g.secret)
+	_, refusal := g.asks(t, g.client, g.secret)
 	require.Nil(t, refusal)
-	reads, _ := g.asks(g.client, g.secret)
+	reads, _ := g.asks(t, g.client, g.secret)
 	require.Zero(t, reads)
-	g.Apply(t.Context(), []store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
-	reads, refusal = g.asks(g.client, g.secret)
+	g.clients.Apply([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
+	reads, refusal = g.asks(t, g.client, g.secret)
 	require.Nil(t, refusal)
 	require.EqualValues(t, 2, reads, "the client and its roles")
-	g.Apply(t.Context(), []store.Change{{Kind: store.ChangeRole, Subject: "another"}})
-	reads, _ = g.asks(g.client, g.secret)
+	g.clients.Apply([]store.Change{{Kind: store.ChangeRole, Subject: "another"}})
+	reads, _ = g.asks(t, g.client, g.secret)
 	require.Zero(t, reads)
 
-	a, err := g.account(t.Context(), g.client)
+	client, err := g.clients.Get(t.Context(), g.client)
 	require.NoError(t, err)
-	a.rights.Store(nil)
-	_, err = g.clients.withRights(t.Context(), a, func(ctx context.Context) (*Client, error) {
-		g.Apply(t.Context(), []store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
-		return g.loadRights(ctx, a)
+	client.rights.Store(nil)
+	_, err = g.clients.Rights(t.Context(), client, func(context.Context) (Rights, error) {
+		g.clients.Apply([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
+		return someRoles{}, nil
 	})
 	require.NoError(t, err)
-	require.Nil(t, a.rights.Load())
+	require.Nil(t, client.rights.Load())
 }

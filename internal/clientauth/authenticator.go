@@ -1,0 +1,253 @@
+// Package clientauth owns how a client proves who it is (RFC 6749 §2.3): what a
+// request says about its client, the methods by which that is verified, and the
+// snapshots of clients that are verified against.
+//
+// [Authenticator.Authenticate] runs the same steps for every [Method], so that
+// none can forget one. A new method is one file with its type, and one line in
+// [Methods].
+//
+// It refuses to know: what a client may do and what its token carries (packages
+// access and token), routes and how answers are written, SQL.
+package clientauth
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/audit"
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Method is one way for a client to prove who it is.
+type Method interface {
+	// Names returns what the metadata calls the method, RFC 8414 §2:
+	// token_endpoint_auth_methods_supported.
+	Names() []string
+	// Present reports whether a request uses the method, rightly or not.
+	Present(*Request) bool
+	// ClientID returns the client that the request claims to come from. It
+	// verifies nothing. An error is an [*oautherr.Error].
+	ClientID(context.Context, *Request) (string, error)
+	// Verify checks the request's proof against what is known of the client. An
+	// unknown client has no credentials, and must cost as much time as a proof
+	// that is wrong. A [*Mismatch] says that the proof does not fit. Any other
+	// error is an [*oautherr.Error], or one of the store's.
+	Verify(context.Context, *Request, *Client) (Proof, error)
+}
+
+// Proof is what a method found right.
+type Proof struct {
+	CredentialID string    // the claim cred of the tokens that are got with it
+	Kind         string    // of the credential, in a word: "secret"
+	ExpiresAt    time.Time // when the credential expires, which no token outlives; zero: never
+
+	// Commit uses up what may be used once, such as the jti of an assertion. It
+	// is called just before the work that the client asked for, when nothing
+	// that costs less can fail any more. nil: there is nothing to use up.
+	Commit func(context.Context) error
+}
+
+// Mismatch is the error of a proof that does not fit the client. A method has
+// one for all its requests: an unknown client and a wrong proof get the same
+// answer.
+type Mismatch struct {
+	Credential  string // in words, in the singular: "client secret"
+	Word        string // the shorter one that follows it in a sentence: "secret"
+	Reason      string // for the log, if there is such a client
+	Description string // for the caller
+}
+
+// Error returns the description.
+func (m *Mismatch) Error() string { return m.Description }
+
+// Authentication is a client that has proven who it is.
+type Authentication struct {
+	*Client
+	Proof
+
+	IP netip.Addr // where the request came from; zero: not known
+}
+
+// Use calls Commit, if there is one.
+func (a *Authentication) Use(ctx context.Context) *oautherr.Error {
+	if a.Commit == nil {
+		return nil
+	}
+	if err := a.Commit(ctx); err != nil {
+		return oautherr.From(err)
+	}
+	return nil
+}
+
+// Config is what an [Authenticator] stands on.
+type Config struct {
+	Methods []Method
+	Clients *Clients
+	Store   *store.Store
+	Cache   *cache.Cache // counts wrong proofs
+	Audit   *audit.Log   // is told of wrong proofs; nil: it is not
+
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Authenticator authenticates clients. It is safe for concurrent use.
+type Authenticator struct {
+	cfg   Config
+	names []string
+	used  *lastUsed
+}
+
+// New returns an Authenticator. Its [Authenticator.Run] must run beside it.
+func New(cfg Config) *Authenticator {
+	a := &Authenticator{cfg: cfg, used: newLastUsed(cfg)}
+	for _, m := range cfg.Methods {
+		a.names = append(a.names, m.Names()...)
+	}
+	return a
+}
+
+// MethodNames returns the names of all methods, in their order, for the
+// metadata. The slice must not be changed.
+func (a *Authenticator) MethodNames() []string { return a.names }
+
+// Run writes down from time to time when clients and credentials were last
+// used, until ctx is done, and what is left then.
+func (a *Authenticator) Run(ctx context.Context) error {
+	a.used.run(ctx)
+	return nil
+}
+
+// Authenticate returns the client that a request comes from. It sets
+// Request.ClientID to the client that the request claims to come from, as soon
+// as it knows.
+//
+// Unknown clients and wrong proofs get the same answer after the same work.
+// Only a caller with a right proof learns that its client is disabled or the
+// credential has expired. Wrong proofs are counted by client and address and by
+// address, and are answered with 429 beyond the limit. A right one is always
+// served.
+func (a *Authenticator) Authenticate(ctx context.Context, r *Request) (Authentication, *oautherr.Error) {
+	began := a.cfg.Clock()
+	method, refusal := a.method(r)
+	if refusal != nil {
+		return Authentication{}, refusal
+	}
+	id, err := method.ClientID(ctx, r)
+	if err != nil {
+		return Authentication{}, oautherr.From(err)
+	}
+	r.ClientID = id
+	client, err := a.cfg.Clients.Get(ctx, id)
+	if err != nil {
+		return Authentication{}, oautherr.From(err)
+	}
+	proof, err := method.Verify(ctx, r, client)
+	var mismatch *Mismatch
+	if errors.As(err, &mismatch) && svcauth.ValidClientID(id) && client.mayBeOutdated(began, r.IP) {
+		if client, err = a.cfg.Clients.reread(ctx, id, limits.NetworkOf(r.IP)); err == nil {
+			proof, err = method.Verify(ctx, r, client)
+		}
+	}
+	switch {
+	case errors.As(err, &mismatch):
+		return Authentication{}, a.refuse(client, mismatch, r)
+	case err != nil:
+		return Authentication{}, oautherr.From(err)
+	}
+	if refusal := a.mayBeUsed(client, proof); refusal != nil {
+		return Authentication{}, refusal
+	}
+	return Authentication{Client: client, Proof: proof, IP: r.IP}, nil
+}
+
+// method returns the one method that a request uses: RFC 6749 §2.3 allows no
+// more than one.
+func (a *Authenticator) method(r *Request) (found Method, refusal *oautherr.Error) {
+	for _, m := range a.cfg.Methods {
+		if !m.Present(r) {
+			continue
+		}
+		if found != nil {
+			return nil, twoWays()
+		}
+		found = m
+	}
+	if found == nil {
+		return nil, noCredential()
+	}
+	return found, nil
+}
+
+func noCredential() *oautherr.Error {
+	return oautherr.New(oautherr.CodeInvalidClient, "no_credential", "no client authentication: "+
+		"send client id and secret by HTTP Basic, or as client_id and client_secret in the body")
+}
+
+func twoWays() *oautherr.Error {
+	return malformed("the client authenticates in two ways at once: use HTTP Basic or the body, not both")
+}
+
+// malformed returns the error for a request whose client authentication can't
+// be read.
+func malformed(text string) *oautherr.Error {
+	return oautherr.New(oautherr.CodeInvalidRequest, "malformed", "%s", text)
+}
+
+// refuse counts a wrong proof and returns the answer that it gets.
+func (a *Authenticator) refuse(client *Client, m *Mismatch, r *Request) *oautherr.Error {
+	a.recordMismatch(client, m, r.IP)
+	if retryAfter, limited := a.cfg.Cache.Fail(r.ClientID, r.IP); limited {
+		e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
+			"too many wrong %ss; wait as Retry-After says, and correct the %s before trying again", m.Credential, m.Word)
+		e.RetryAfter = retryAfter
+		return e
+	}
+	reason := m.Reason
+	if !client.Known {
+		reason = "unknown_client"
+	}
+	return oautherr.New(oautherr.CodeInvalidClient, reason, "%s", m.Description)
+}
+
+// recordMismatch tells the client's organization of a wrong proof. It does the
+// same work for an unknown client.
+func (a *Authenticator) recordMismatch(client *Client, m *Mismatch, ip netip.Addr) {
+	a.cfg.Audit.Note(svcauth.AuditEvent{
+		Time: a.cfg.Clock().UTC(), OrganizationID: client.OrgID, Action: "client.authenticate",
+		Target:  client.auditTarget(),
+		Actor:   svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown},
+		Outcome: svcauth.OutcomeRefused, Reason: "The " + m.Credential + " was wrong.", IP: ip.String(),
+	})
+}
+
+// mayBeUsed tells a caller with a right proof why the client can't be used, if
+// it can't, and else records the use.
+func (a *Authenticator) mayBeUsed(client *Client, proof Proof) *oautherr.Error {
+	now := a.cfg.Clock()
+	if refusal := Expired(proof.Kind, proof.ExpiresAt, now); refusal != nil {
+		return refusal
+	}
+	if refusal := SwitchedOff(client.Credentials); refusal != nil {
+		return refusal
+	}
+	a.used.record(client.ClientID, proof.CredentialID, now)
+	return nil
+}
+
+// Expired returns the refusal of a credential that has expired, and nil if it
+// has not. The zero expiresAt means never.
+func Expired(kind string, expiresAt, now time.Time) *oautherr.Error {
+	if expiresAt.IsZero() || expiresAt.UnixMilli() > now.UnixMilli() {
+		return nil
+	}
+	return oautherr.New(oautherr.CodeInvalidClient, "expired_"+kind, "%s expired on %s; make a new one for this client",
+		kind, expiresAt.UTC().Format(time.RFC3339))
+}

@@ -1,0 +1,68 @@
+package clientauth
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Client is a snapshot of a client: what proving who it is requires, read at
+// one moment. It never changes, except that [Clients.Rights] may add to it.
+//
+// A snapshot that is outdated without our knowing does no harm: it has an old
+// epoch, and the tokens that are minted from it are born revoked.
+type Client struct {
+	*store.Credentials
+
+	Known bool // false: there is no such client
+
+	read      time.Time
+	rereadFor netip.Addr // the network whose wrong proof led to this read; zero: none did
+	rights    atomic.Pointer[Rights]
+}
+
+// Rights is what a client's roles give, as the package that works it out knows
+// it. It is read only after the client has proven who it is: a stranger's guess
+// costs the same whether there is such a client or not, and whatever it holds.
+type Rights interface {
+	// OfRole reports whether one of the roles gave some of it.
+	OfRole(ids map[string]bool) bool
+}
+
+// rereadAfter is how long a wrong proof leads to no new read of its client
+// after one from the same network has. A secret made on another node a moment
+// ago must work here at once, whatever others send. And the guesses of a network
+// may cost the database one read a client and second.
+const rereadAfter = time.Second
+
+// mayBeOutdated reports whether a client was read before a wrong proof came at
+// a moment, and not because of another one of the same network just before.
+func (c *Client) mayBeOutdated(began time.Time, ip netip.Addr) bool {
+	return c.read.Before(began) && (c.rereadFor != limits.NetworkOf(ip) || began.Sub(c.read) > rereadAfter)
+}
+
+// SwitchedOff returns the refusal of a client that is disabled, or whose member
+// is suspended, and nil if neither is so.
+func SwitchedOff(c *store.Credentials) *oautherr.Error {
+	switch {
+	case c.Disabled:
+		return oautherr.New(oautherr.CodeInvalidClient, "disabled", "service account is disabled; an administrator can enable it")
+	case c.Suspended:
+		return oautherr.New(oautherr.CodeInvalidClient, "suspended", "the member that this application key belongs to is suspended")
+	}
+	return nil
+}
+
+// auditTarget returns the client as the audit log names it.
+func (c *Client) auditTarget() svcauth.AuditTarget {
+	kind := svcauth.KindServiceAccount
+	if c.Kind == store.ClientApplicationKey {
+		kind = "application_key"
+	}
+	return svcauth.AuditTarget{ID: c.ClientID, Kind: kind, Name: c.Name}
+}

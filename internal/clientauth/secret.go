@@ -1,0 +1,109 @@
+package clientauth
+
+import (
+	"context"
+	"crypto/subtle"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// Hasher hashes client secrets as they are stored.
+type Hasher interface {
+	// HashSecret returns the hash of a secret, in the scheme of
+	// [keyring.SchemeHMAC].
+	HashSecret(svcauth.Secret) []byte
+}
+
+// Methods returns the ways in which clients authenticate.
+func Methods(hasher Hasher) []Method {
+	secrets := secrets{hasher: hasher, none: make([]byte, hashSize)}
+	return []Method{
+		basicSecret{secrets},
+		formSecret{secrets},
+	}
+}
+
+const hashSize = 32
+
+// wrongSecret is the one answer to an unknown, a removed and a wrong secret.
+var wrongSecret = &Mismatch{
+	Credential:  "client secret",
+	Word:        "secret",
+	Reason:      "wrong_secret",
+	Description: "client authentication failed: the client is unknown, or the secret is wrong, removed or expired",
+}
+
+// secrets verifies client secrets, wherever in the request they stand (RFC 6749
+// §2.3.1).
+type secrets struct {
+	hasher Hasher
+	none   []byte // a hash that no secret has
+}
+
+// verify compares with as many stored secrets as a client may have, whether it
+// has them or not.
+func (s secrets) verify(secret svcauth.Secret, client *Client) (Proof, error) {
+	hash, found := s.hasher.HashSecret(secret), -1
+	for i := range svcauth.MaxSecrets {
+		stored := s.none
+		if i < len(client.Secrets) {
+			stored = client.Secrets[i].Hash
+		}
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(stored, hash), i, found)
+	}
+	if found < 0 {
+		return Proof{}, wrongSecret
+	}
+	right := client.Secrets[found]
+	return Proof{CredentialID: right.ID, Kind: KindSecret, ExpiresAt: right.ExpiresAt()}, nil
+}
+
+// KindSecret is the kind of a credential that is a client secret.
+const KindSecret = "secret"
+
+// basicSecret is a secret in the Authorization header.
+type basicSecret struct{ secrets }
+
+// Names implements [Method].
+func (basicSecret) Names() []string { return []string{"client_secret_basic"} }
+
+// Present implements [Method].
+func (basicSecret) Present(r *Request) bool { return r.Basic != nil }
+
+// ClientID implements [Method].
+func (basicSecret) ClientID(_ context.Context, r *Request) (string, error) {
+	if err := r.Basic.refusal(); err != nil {
+		return "", err
+	}
+	if r.ClientID != "" && r.ClientID != r.Basic.ClientID {
+		return "", malformed("client_id in the body is another one than in the Authorization header")
+	}
+	return r.Basic.ClientID, nil
+}
+
+// Verify implements [Method].
+func (b basicSecret) Verify(_ context.Context, r *Request, client *Client) (Proof, error) {
+	return b.verify(r.Basic.Secret, client)
+}
+
+// formSecret is a secret in the body.
+type formSecret struct{ secrets }
+
+// Names implements [Method].
+func (formSecret) Names() []string { return []string{"client_secret_post"} }
+
+// Present implements [Method].
+func (formSecret) Present(r *Request) bool { return r.Secret != "" }
+
+// ClientID implements [Method].
+func (formSecret) ClientID(_ context.Context, r *Request) (string, error) {
+	if r.ClientID == "" {
+		return "", noCredential()
+	}
+	return r.ClientID, nil
+}
+
+// Verify implements [Method].
+func (f formSecret) Verify(_ context.Context, r *Request, client *Client) (Proof, error) {
+	return f.verify(r.Secret, client)
+}

@@ -1,0 +1,125 @@
+// Package oautherr owns the one error of the OAuth2 endpoints: its code, its
+// HTTP status, its challenge, what the caller reads and what only the log says.
+//
+// Whoever finds a fault makes the [Error] where the rule is, and wherever it is
+// written it is written alike. The package refuses to know how that is done.
+package oautherr
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/untrusted"
+)
+
+// The error codes of RFC 6749 §5.2, and of the RFCs named, that this server sends.
+const (
+	CodeInvalidRequest       = "invalid_request"
+	CodeInvalidClient        = "invalid_client"
+	CodeInvalidGrant         = "invalid_grant"
+	CodeUnauthorizedClient   = "unauthorized_client"
+	CodeUnsupportedGrantType = "unsupported_grant_type"
+	CodeInvalidScope         = "invalid_scope"
+	CodeInvalidTarget        = "invalid_target"          // RFC 8707 §2
+	CodeInvalidToken         = "invalid_token"           // RFC 6750 §3.1
+	CodeInsufficientScope    = "insufficient_scope"      // RFC 6750 §3.1
+	CodeSlowDown             = "too_many_requests"       // no RFC names one for 429
+	CodeUnavailable          = "temporarily_unavailable" // RFC 6749 §4.1.2.1, here with 503
+	CodeServerError          = "server_error"            // RFC 6749 §4.1.2.1, here with 500
+)
+
+// Error is a refusal by an OAuth2 endpoint.
+type Error struct {
+	Code        string
+	Status      int           // of HTTP
+	Description string        // for the caller
+	Challenge   string        // WWW-Authenticate; empty: none is sent
+	RetryAfter  time.Duration // zero: the answer says nothing about it
+
+	// Reason is a word from a closed list, for the log and the metrics. It may
+	// say what the caller must not learn.
+	Reason string
+	Cause  error // for the log; nil unless the server itself is at fault
+}
+
+// Error returns the code and the description.
+func (e *Error) Error() string { return e.Code + ": " + e.Description }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// BasicChallenge asks for client id and secret (RFC 7617 §2). It goes with
+// every failed client authentication, whatever the client had tried (RFC 9110
+// §15.5.2).
+const BasicChallenge = `Basic realm="svcauth"`
+
+// maxAttribute bounds a text within a challenge, in bytes.
+const maxAttribute = 300
+
+// BearerChallenge returns the WWW-Authenticate that asks for a bearer token,
+// RFC 6750 §3. If no token came, code and description must be empty (§3.1).
+// scope is what the token lacks. Empty ones are left out.
+func BearerChallenge(code, description, scope string) string {
+	text := `Bearer realm="svcauth"`
+	for _, attribute := range [][2]string{{"error", code}, {"error_description", description}, {"scope", scope}} {
+		if attribute[1] != "" {
+			text += `, ` + attribute[0] + `="` + untrusted.Quotable(attribute[1], maxAttribute) + `"`
+		}
+	}
+	return text
+}
+
+// New returns an error with the status and the challenge that belong to the
+// code. One that lacks a scope gets its challenge from the caller, who knows
+// which.
+func New(code, reason, format string, args ...any) *Error {
+	e := &Error{Code: code, Status: http.StatusBadRequest, Reason: reason, Description: fmt.Sprintf(format, args...)}
+	switch code {
+	case CodeInvalidClient:
+		e.Status, e.Challenge = http.StatusUnauthorized, BasicChallenge
+	case CodeInvalidToken:
+		e.Status, e.Challenge = http.StatusUnauthorized, BearerChallenge(code, e.Description, "")
+	case CodeInsufficientScope:
+		e.Status = http.StatusForbidden
+	case CodeSlowDown:
+		e.Status = http.StatusTooManyRequests
+	case CodeUnavailable:
+		e.Status = http.StatusServiceUnavailable
+	case CodeServerError:
+		e.Status = http.StatusInternalServerError
+	}
+	return e
+}
+
+// Unavailable returns the error for a database that can't be reached.
+func Unavailable(cause error) *Error {
+	e := New(CodeUnavailable, "unavailable", "the server can't reach its database; try again in a moment")
+	e.RetryAfter, e.Cause = time.Second, cause
+	return e
+}
+
+// ServerError returns the error for a fault of the server. The caller learns
+// nothing of the cause.
+func ServerError(cause error) *Error {
+	e := New(CodeServerError, "fault", "the server failed; the request id says which line of its log tells why")
+	e.Cause = cause
+	return e
+}
+
+// From returns the [*Error] in err's tree, or else the one that tells the
+// caller of a failed query: [Unavailable] if the database is away or the
+// request has ended, and [ServerError] for all else.
+func From(err error) *Error {
+	var found *Error
+	switch {
+	case errors.As(err, &found):
+		return found
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return Unavailable(err)
+	}
+	return ServerError(err)
+}

@@ -1,0 +1,140 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
+)
+
+// grant is one way to a token (RFC 6749 §1.3). It decides what the token
+// carries, and has it minted by [issuance.mint]: there is no other way.
+type grant interface {
+	issue(context.Context, *issuance) *oautherr.Error
+}
+
+// newGrants returns the grants by their grant_type.
+func newGrants(s *Service) map[string]grant {
+	return map[string]grant{
+		grantClientCredentials: newClientCredentials(s),
+	}
+}
+
+// GrantTypes returns the supported values of grant_type, sorted, for the
+// metadata.
+func (s *Service) GrantTypes() []string { return slices.Sorted(maps.Keys(s.grants)) }
+
+// Request is a token request of an authenticated client, RFC 6749 §4.4.2 and
+// RFC 8707 §2.
+type Request struct {
+	GrantType string
+	Scope     string
+	Resources []string // resource and audience alike
+	IP        string
+	UserAgent string
+}
+
+// TokenResponse is the answer, RFC 6749 §5.1.
+type TokenResponse struct {
+	AccessToken string // never logged
+	ExpiresIn   int64  // seconds
+	Scope       string
+	JTI         string
+}
+
+// issuance is one token request on its way through its grant.
+type issuance struct {
+	service  *Service
+	client   clientauth.Authentication
+	holder   *holder
+	request  Request
+	decision decision
+	response TokenResponse // of mint
+}
+
+// Issue returns a token for an authenticated client.
+func (s *Service) Issue(ctx context.Context, client clientauth.Authentication, r Request) (TokenResponse, *oautherr.Error) {
+	grant, refusal := s.grant(r.GrantType)
+	if refusal != nil {
+		return TokenResponse{}, refusal
+	}
+	holder, refusal := s.holder(ctx, client.Client)
+	if refusal != nil {
+		return TokenResponse{}, refusal
+	}
+	i := &issuance{service: s, client: client, holder: holder, request: r}
+	if refusal := grant.issue(ctx, i); refusal != nil {
+		return TokenResponse{}, refusal
+	}
+	if i.response.AccessToken == "" {
+		return TokenResponse{}, oautherr.ServerError(errors.New("the grant " + r.GrantType + " has minted no token"))
+	}
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.TokenIssued()
+	}
+	return i.response, nil
+}
+
+func (s *Service) grant(grantType string) (grant, *oautherr.Error) {
+	if found, ok := s.grants[grantType]; ok {
+		return found, nil
+	}
+	expected := strings.Join(s.GrantTypes(), " or ")
+	if grantType == "" {
+		return nil, oautherr.New(oautherr.CodeInvalidRequest, "no_grant_type", "grant_type is missing: expected %s", expected)
+	}
+	return nil, oautherr.New(oautherr.CodeUnsupportedGrantType, "grant_type", "grant_type is not supported: expected %s", expected)
+}
+
+// mint uses up what the client proved itself with, writes the claims of one
+// token, signs them and records the token.
+func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
+	s, client := i.service, i.client
+	claims := d.claims
+	claims.Credential, claims.JTI = client.CredentialID, newJTI()
+	claims.IssuedAt, claims.ExpiresAt = i.lifetime()
+	payload, err := claims.encode()
+	if err != nil {
+		return oautherr.ServerError(err)
+	}
+	if refusal := client.Use(ctx); refusal != nil {
+		return refusal
+	}
+	text, err := s.cfg.Keyring.Sign(payload)
+	if err != nil {
+		return oautherr.ServerError(err)
+	}
+	s.cfg.Cache.RecordToken(ctx, cache.TokenRecord{
+		JTI: claims.JTI, ClientID: client.ClientID, OrgID: client.OrgID, SecretID: client.CredentialID,
+		Scope: claims.Scope, Roles: claims.Roles, Epoch: claims.Epoch, Pol: claims.Policy,
+		IP: i.request.IP, UserAgent: i.request.UserAgent,
+		IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(claims.ExpiresAt, 0).UTC(),
+	})
+	i.response = TokenResponse{
+		AccessToken: text, ExpiresIn: claims.ExpiresAt - claims.IssuedAt, Scope: claims.Scope, JTI: claims.JTI,
+	}
+	return nil
+}
+
+// lifetime returns iat and exp. No token outlives a grant that it stands on, or
+// the credential that it was got with.
+func (i *issuance) lifetime() (issuedAt, expiresAt int64) {
+	lifetime := i.service.cfg.TTL
+	if i.client.TTLSeconds > 0 {
+		lifetime = time.Duration(i.client.TTLSeconds) * time.Second
+	}
+	issuedAt = i.service.cfg.Clock().Unix()
+	expiresAt = issuedAt + int64(lifetime/time.Second)
+	for _, until := range []time.Time{i.holder.held.Until, i.client.ExpiresAt} {
+		if !until.IsZero() && until.Unix() < expiresAt {
+			expiresAt = until.Unix()
+		}
+	}
+	return issuedAt, expiresAt
+}

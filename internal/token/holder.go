@@ -1,0 +1,144 @@
+package token
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/store"
+)
+
+// holder is a client with what its roles give it. If it has become outdated
+// without our knowing, tokens minted from it carry an old epoch and are born
+// revoked: the epoch was read before the roles.
+type holder struct {
+	*store.Credentials
+	Subject string // sub: the member of an application key, else the client itself
+
+	known    bool // false: there is no such client
+	held     access.Holdings
+	granted  map[string]bool // held.Privileges
+	apis     []string        // held.Privileges without this server's own
+	catalog  *catalogue
+	standard decision // what a request that asks for nothing in particular gets
+}
+
+// newHolder works out once what every token request of a client needs.
+func newHolder(row *store.Credentials, cat *catalogue, issuer string, now time.Time) *holder {
+	h := &holder{Credentials: row, known: true, catalog: cat, Subject: row.Principal()}
+	h.held = access.Hold(row.Roles, cat.privileges, row.Operator, now)
+	h.granted = make(map[string]bool, len(h.held.Privileges))
+	for _, p := range h.held.Privileges {
+		h.granted[p] = true
+	}
+	h.apis = without(h.held.Privileges, func(p string) bool { return cat.api[p] == issuer })
+	privileges, own := h.apis, len(h.apis) == 0 && len(h.held.Privileges) > 0
+	if own {
+		privileges = h.held.Privileges
+	}
+	h.standard = h.decision(privileges, nil, issuer, false, true)
+	h.standard.own = own
+	return h
+}
+
+// Holds reports whether the client's roles give it a privilege.
+func (h *holder) Holds(privilege string) bool { return h.granted[privilege] }
+
+// OfRole implements [clientauth.Rights].
+func (h *holder) OfRole(ids map[string]bool) bool {
+	return slices.ContainsFunc(h.Roles, func(r store.HeldRole) bool { return ids[r.ID] })
+}
+
+// without returns those that are not of a kind: all itself if none is.
+func without(all []string, kind func(string) bool) []string {
+	if !slices.ContainsFunc(all, kind) {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), kind)
+}
+
+// decision is what a token carries for its client: everything but the times, the
+// credential and the token's own id.
+type decision struct {
+	claims claims
+	size   int  // of the claims of a token, in bytes
+	own    bool // of the standard one: it has this server's privileges, as there are no others
+}
+
+// decision returns the one for these privileges. A narrowed one has only the
+// roles that give one of them. full says that no scope was asked for.
+func (h *holder) decision(privileges, resources []string, issuer string, narrowed, full bool) decision {
+	audience := resources
+	if len(audience) == 0 {
+		audience = h.catalog.audiences(privileges)
+	}
+	if len(audience) == 0 {
+		audience = []string{issuer}
+	}
+	roles := h.held.Roles
+	if narrowed {
+		roles = h.held.RolesOf(privileges)
+	}
+	if roles == nil {
+		roles = []string{} // JSON's null is no list
+	}
+	d := decision{claims: claims{
+		Issuer: issuer, Subject: h.Subject, ClientID: h.ClientID, Audience: audience,
+		Scope: strings.Join(privileges, " "), Full: full, Roles: roles,
+		OrgID: h.OrgID, Epoch: h.Epoch, Policy: h.Policy,
+	}}
+	if len(audience) == 1 {
+		d.claims.Audience = audience[0]
+	}
+	d.size = d.claims.size()
+	return d
+}
+
+// client returns what there is to say of a client, to a caller that may ask.
+func (s *Service) client(ctx context.Context, id string) (*holder, *oautherr.Error) {
+	client, err := s.cfg.Clients.Get(ctx, id)
+	if err != nil {
+		return nil, oautherr.From(err)
+	}
+	return s.holder(ctx, client)
+}
+
+// holder adds what the client's roles give. If the first of its grants has
+// expired since that was worked out, it is worked out anew.
+func (s *Service) holder(ctx context.Context, client *clientauth.Client) (*holder, *oautherr.Error) {
+	if !client.Known {
+		return &holder{Credentials: client.Credentials}, nil
+	}
+	rights, err := s.cfg.Clients.Rights(ctx, client, func(ctx context.Context) (clientauth.Rights, error) {
+		return s.loadHolder(ctx, client.Credentials)
+	})
+	if err != nil {
+		return nil, oautherr.From(err)
+	}
+	return s.current(rights.(*holder)), nil
+}
+
+func (s *Service) loadHolder(ctx context.Context, client *store.Credentials) (*holder, error) {
+	cat, err := s.catalogue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	row := *client
+	if row.Roles, err = s.cfg.Store.Read().HeldRoles(ctx, row.OrgID, row.Principal()); err != nil {
+		return nil, err
+	}
+	return newHolder(&row, cat, s.cfg.Issuer, s.cfg.Clock()), nil
+}
+
+// current returns h, or what it has become since a grant of it expired.
+func (s *Service) current(h *holder) *holder {
+	now := s.cfg.Clock()
+	if h.held.Until.IsZero() || now.Before(h.held.Until) {
+		return h
+	}
+	return newHolder(h.Credentials, h.catalog, s.cfg.Issuer, now)
+}
