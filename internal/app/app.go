@@ -171,8 +171,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	a.revocations = revocations
 	a.changes = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger, Observer: a.metrics})
 	a.feed = feed.New(feed.Config{ChangeLog: a.changes, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
-		MaxFollowers: a.cfg.Limits.MaxFollowers, OnFollowers: a.metrics.FeedFollowers,
-		OnSlow: func() { a.metrics.QueueDropped("feed", 1) }})
+		MaxSubscribers: a.cfg.Limits.MaxFollowers, Observer: a.metrics})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
 	a.wireClients()
 	a.Token, err = token.New(token.Config{
@@ -209,7 +208,7 @@ func (a *App) wireClients() {
 func (a *App) wireHTTP() error {
 	enforced := func(ctx context.Context, wait time.Duration) svcauth.Enforcement {
 		actor, _ := access.ActorFrom(ctx)
-		return a.feed.Enforced(ctx, feed.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
+		return a.feed.AwaitEnforcement(ctx, feed.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
 	}
 	servers := func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
 		return a.feed.ResourceServers(feed.Scope{OrgID: orgID, Operator: operator})

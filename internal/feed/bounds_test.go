@@ -12,6 +12,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -19,8 +20,8 @@ var operator = Scope{OrgID: "org_operator", Operator: true}
 
 func org(n int) Scope { return Scope{OrgID: fmt.Sprint("org_", n)} }
 
-func instance(scope Scope, n int) Identity {
-	return Identity{Scope: scope, ClientID: "sa_" + scope.OrgID, Instance: fmt.Sprint(n)}
+func instance(scope Scope, n int) Subscriber {
+	return Subscriber{Scope: scope, ClientID: "sa_" + scope.OrgID, Instance: fmt.Sprint(n)}
 }
 
 // fill takes as much as there is, for many tenants, and returns how much each
@@ -39,19 +40,19 @@ func fill(take func(scope Scope, n int) bool) (each []int, all int) {
 // TestTenantsTogetherHaveHalf says so of all that the feed has a bounded number
 // of, and that one of them leaves others their part.
 func TestTenantsTogetherHaveHalf(t *testing.T) {
-	const followers = 64
+	const subscribers = 64
 	for name, c := range map[string]struct {
 		total int
 		take  func(f *Feed) func(scope Scope, n int) bool
 	}{
-		"streams": {followers, func(f *Feed) func(Scope, int) bool {
+		"streams": {subscribers, func(f *Feed) func(Scope, int) bool {
 			return func(scope Scope, n int) bool { _, err := f.Open(instance(scope, n)); return err == nil }
 		}},
-		"receipts": {followers * receiptsPerStream, func(f *Feed) func(Scope, int) bool {
+		"receipts": {subscribers * receiptsPerStream, func(f *Feed) func(Scope, int) bool {
 			return func(scope Scope, n int) bool { return f.receipts.ack(instance(scope, n), 1) == nil }
 		}},
 		"polls": {maxPolls, func(f *Feed) func(Scope, int) bool {
-			return func(scope Scope, _ int) bool { _, err := f.Poll(scope); return err == nil }
+			return func(scope Scope, _ int) bool { _, err := f.BeginPoll(scope); return err == nil }
 		}},
 		"waiters": {maxWaiters, func(f *Feed) func(Scope, int) bool {
 			f.receipts.opened(instance(operator, -1)) // who serves everybody and has confirmed nothing
@@ -63,7 +64,7 @@ func TestTenantsTogetherHaveHalf(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			take := c.take(newTestFeed(t, followers))
+			take := c.take(newTestFeed(t, subscribers))
 			each, all := fill(take)
 			require.Equal(t, c.total/8, each[0], "one tenant")
 			require.Equal(t, c.total/2, all, "all of them: %v", each)
@@ -74,7 +75,7 @@ func TestTenantsTogetherHaveHalf(t *testing.T) {
 	}
 }
 
-func TestPlacesThatAreLeftAreFree(t *testing.T) {
+func TestReleasedSlotsAreFree(t *testing.T) {
 	f := newTestFeed(t, 16)
 	for range 3 {
 		var streams []*Stream
@@ -82,7 +83,7 @@ func TestPlacesThatAreLeftAreFree(t *testing.T) {
 			s, err := f.Open(instance(org(1), n))
 			require.NoError(t, err)
 			streams = append(streams, s)
-			leave, err := f.Poll(org(1))
+			leave, err := f.BeginPoll(org(1))
 			require.NoError(t, err)
 			defer leave()
 		}
@@ -92,7 +93,7 @@ func TestPlacesThatAreLeftAreFree(t *testing.T) {
 			f.Leave(s, "gone")
 		}
 	}
-	require.Zero(t, f.places.all.Used()+f.places.tenants.Used())
+	require.Zero(t, f.streamed.all.Used()+f.streamed.tenants.Used())
 	w := &waiter{scope: operator, target: 1, done: make(chan struct{})}
 	f.receipts.opened(instance(operator, 1))
 	waits, _ := f.receipts.enter(w)
@@ -115,7 +116,7 @@ func TestWhoIsNotCountedIsSaidNotToBe(t *testing.T) {
 		_, err := f.Open(instance(operator, 0))
 		require.NoError(t, err)
 		for n := range 8 {
-			require.NoError(t, f.receipts.ack(Identity{Scope: org(1), ClientID: "sa_noise", Instance: fmt.Sprint(n)}, 0))
+			require.NoError(t, f.receipts.ack(Subscriber{Scope: org(1), ClientID: "sa_noise", Instance: fmt.Sprint(n)}, 0))
 		}
 		require.Equal(t, svcauth.Enforcement{Connected: 1}, f.count(org(1)), "all are counted so far")
 		s, err := f.Open(instance(org(1), 1))
@@ -129,7 +130,7 @@ func TestWhoIsNotCountedIsSaidNotToBe(t *testing.T) {
 		time.Sleep(ackedFor + time.Second)
 		f.receipts.sweep()
 		f.count1(s)
-		require.NoError(t, f.receipts.ack(s.Identity, 1))
+		require.NoError(t, f.receipts.ack(s.Subscriber, 1))
 		time.Sleep(presentFor)
 		require.Equal(t, svcauth.Enforcement{Connected: 2, Enforced: 1}, f.count(org(1)))
 		f.Leave(s, "gone")
@@ -137,7 +138,7 @@ func TestWhoIsNotCountedIsSaidNotToBe(t *testing.T) {
 
 		// One that polls, for as long as it would have counted.
 		for n := range 20 {
-			_ = f.receipts.ack(Identity{Scope: org(1), ClientID: "sa_noise", Instance: fmt.Sprint(n)}, 0)
+			_ = f.receipts.ack(Subscriber{Scope: org(1), ClientID: "sa_noise", Instance: fmt.Sprint(n)}, 0)
 		}
 		time.Sleep(presentFor + time.Second)
 		require.False(t, f.count(org(1)).NotCounted)
@@ -167,13 +168,13 @@ func TestNodesTellWhomTheyDoNotCount(t *testing.T) {
 		for n := range 20 {
 			_ = there.receipts.ack(instance(org(1), n), 1)
 		}
-		require.Equal(t, []string{"org_1"}, there.receipts.missed())
-		msg, err := json.Marshal(saying{Issuer: "https://auth.example", Node: "there", Number: 1, Uncounted: there.receipts.missed()})
+		require.Equal(t, []string{"org_1"}, there.receipts.uncountedHere())
+		msg, err := json.Marshal(message{Issuer: "https://auth.example", Node: "there", Number: 1, Uncounted: there.receipts.uncountedHere()})
 		require.NoError(t, err)
-		here.hear(msg)
+		here.exchange.receive(msg)
 		require.True(t, here.count(org(1)).NotCounted)
 		require.False(t, here.count(org(2)).NotCounted)
-		require.Empty(t, here.receipts.missed(), "what was heard is not told again")
+		require.Empty(t, here.receipts.uncountedHere(), "what was heard is not told again")
 		time.Sleep(presentFor + time.Second)
 		require.False(t, here.count(org(1)).NotCounted)
 	})
@@ -187,12 +188,12 @@ func TestTheOperatorsReceiptsAreToldFirst(t *testing.T) {
 		require.NoError(t, f.receipts.ack(instance(org(1), n), 1))
 	}
 	require.NoError(t, f.receipts.ack(instance(operator, 1), 1))
-	told := f.receipts.take()
+	told := f.receipts.dequeue()
 	require.Len(t, told, perMessage)
 	require.True(t, told[0].Operator)
 	n := len(told)
 	for len(told) > 0 {
-		told = f.receipts.take()
+		told = f.receipts.dequeue()
 		n += len(told)
 	}
 	require.Equal(t, 4*perMessage+1, n)
@@ -259,7 +260,7 @@ func TestHowOftenTheFeedMayBeAsked(t *testing.T) {
 			n++
 		}
 	}
-	for name, callersOf := range map[string]func(Scope) *limits.Callers{"pages": f.Askers, "receipts": f.Confirmers} {
+	for name, callersOf := range map[string]func(Scope) *limits.Callers{"pages": f.PageCallers, "receipts": f.ReceiptCallers} {
 		require.Equal(t, 200, most(callersOf(org(1)), "sa_1", org(1)), name)
 		require.Equal(t, 200, most(callersOf(org(1)), "sa_2", org(1)), name)
 		require.Zero(t, most(callersOf(org(1)), "sa_3", org(1)), "%s: the organization has had its part", name)
@@ -267,7 +268,7 @@ func TestHowOftenTheFeedMayBeAsked(t *testing.T) {
 		require.Equal(t, 800, most(callersOf(operator), "sa_5", operator), name)
 	}
 	few := newTestFeed(t, 4)
-	require.Equal(t, 2*leastAsked, most(few.Askers(org(1)), "sa_1", org(1)))
+	require.Equal(t, 2*minPerSecond, most(few.PageCallers(org(1)), "sa_1", org(1)))
 }
 
 // TestWhatIsRememberedIsNotReadFromTheTable has a feed without a table.
@@ -276,7 +277,7 @@ func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
 	f.Reset(t.Context(), 10)
 	entry := func(seq int64) string { return fmt.Sprintf(`{"jti":"%d","exp":1}`, seq) }
 	var news []store.Change
-	for seq := int64(11); seq <= 10+3*feedPageSize; seq++ {
+	for seq := int64(11); seq <= 10+3*wire.PageEntries; seq++ {
 		news = append(news, store.Change{Seq: seq, OrgID: fmt.Sprint("org_", seq%2), Kind: store.ChangeRevocation, Payload: entry(seq)})
 	}
 	f.Apply(t.Context(), news)
@@ -293,7 +294,7 @@ func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
 		after := int64(10)
 		for n := 1; ; n++ {
 			p := page(scope, after, head)
-			require.LessOrEqual(t, len(p.Entries), feedPageSize)
+			require.LessOrEqual(t, len(p.Entries), wire.PageEntries)
 			all, after = append(all, p.Entries...), p.Next
 			if !p.More {
 				require.Equal(t, pages, n, scope)
@@ -319,39 +320,39 @@ func TestAFirstPageIsGivenToAllWhoComeWithoutACursor(t *testing.T) {
 		f := newTestFeed(t, 16)
 		f.Reset(t.Context(), 10)
 		text := func(n int) json.RawMessage { return json.RawMessage(fmt.Sprintf(`{"jti":"%d","exp":1}`, n)) }
-		full := Page{Entries: make([]json.RawMessage, feedPageSize), Next: 9, More: true}
-		f.keep(f.firsts, operator, full)
-		f.keep(f.firsts, org(1), Page{Entries: []json.RawMessage{text(4)}, Next: 10})
+		full := Page{Entries: make([]json.RawMessage, wire.PageEntries), Next: 9, More: true}
+		f.keepFirst(f.firsts, operator, full)
+		f.keepFirst(f.firsts, org(1), Page{Entries: []json.RawMessage{text(4)}, Next: 10})
 		f.Apply(t.Context(), []store.Change{
 			{Seq: 11, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: string(text(11))},
 			{Seq: 12, OrgID: "org_2", Kind: store.ChangeRevocation, Payload: string(text(12))},
 			{Seq: 13, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: string(text(13))}})
-		p, ok := f.remembered(operator, 0, 13)
+		p, ok := f.fromMemory(operator, 0, 13)
 		require.True(t, ok)
 		require.Equal(t, full, p)
 		for range 2 { // what is given to one is not changed for the next
-			p, ok = f.remembered(org(1), 0, 13)
+			p, ok = f.fromMemory(org(1), 0, 13)
 			require.True(t, ok)
 			require.Equal(t, Page{Entries: []json.RawMessage{text(4), text(11), text(13)}, Next: 13}, p)
 		}
-		_, ok = f.remembered(org(2), 0, 13)
+		_, ok = f.fromMemory(org(2), 0, 13)
 		require.False(t, ok, "another's is no concern of its")
-		_, ok = f.remembered(org(1), 1, 13)
+		_, ok = f.fromMemory(org(1), 1, 13)
 		require.False(t, ok, "whoever has a cursor is not at the beginning")
-		_, ok = f.remembered(org(1), 0, 9)
+		_, ok = f.fromMemory(org(1), 0, 9)
 		require.False(t, ok, "it goes beyond what was asked for")
 		time.Sleep(firstPageFor)
-		_, ok = f.remembered(org(1), 0, 13)
+		_, ok = f.fromMemory(org(1), 0, 13)
 		require.False(t, ok, "too old")
 
 		before := f.firsts
 		f.Reset(t.Context(), 20)
-		f.keep(before, org(1), Page{Next: 10})
-		_, ok = f.remembered(org(1), 0, 20)
+		f.keepFirst(before, org(1), Page{Next: 10})
+		_, ok = f.fromMemory(org(1), 0, 20)
 		require.False(t, ok, "it was read before all was forgotten")
-		for n := range 2 * firstPages {
-			f.keep(f.firsts, org(n), Page{Next: 20})
+		for n := range 2 * maxFirstPages {
+			f.keepFirst(f.firsts, org(n), Page{Next: 20})
 		}
-		require.LessOrEqual(t, len(f.firsts), firstPages)
+		require.LessOrEqual(t, len(f.firsts), maxFirstPages)
 	})
 }

@@ -1,9 +1,9 @@
-// Package feed hands revocations to the resource servers that subscribe to them:
+// Package feed hands revocations to the resource servers that subscribe to them,
 // as a stream or in pages. It keeps their receipts, so that whoever has revoked
 // something can wait until it is enforced everywhere.
 //
 // It owns: who may see which entries, what is kept in memory for streams, the
-// bounds on streams and polls, and the receipts of all nodes.
+// bounds on streams, polls and receipts, and the receipts of all nodes.
 // It refuses to know: HTTP, why something was revoked, and how the change log is
 // read.
 package feed
@@ -14,16 +14,17 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
-// Scope is whose revocations somebody may see: those of one organization, or in the operator's organization everybody's.
+// Scope says whose revocations somebody may see: those of one organization, or
+// in the operator's organization everybody's.
 type Scope struct {
 	OrgID    string
 	Operator bool
@@ -39,16 +40,25 @@ func (s Scope) key() string {
 	return s.OrgID
 }
 
-// served gives the keys of the scopes whose resource servers serve s: the
+// servedBy returns the keys of the scopes whose resource servers serve s. The
 // operator's serve everybody.
-func (s Scope) served() []string {
+func (s Scope) servedBy() []string {
 	if s.Operator {
 		return []string{""}
 	}
 	return []string{"", s.OrgID}
 }
 
-// Config is what a Feed stands on.
+// Observer measures the feed. [telemetry.Metrics] is one.
+type Observer interface {
+	// FeedSubscribers is called with the number of streams when it changes.
+	FeedSubscribers(n int)
+	// QueueDropped is called with "feed" and 1 when a stream is ended because its
+	// subscriber did not take what it was sent.
+	QueueDropped(queue string, n int)
+}
+
+// Config is what a Feed stands on. All is required but Heartbeat and Observer.
 type Config struct {
 	ChangeLog *changelog.Log
 	Store     *store.Store
@@ -57,34 +67,31 @@ type Config struct {
 	Node      string // this node's name in receipts; no other node has it
 	Clock     func() time.Time
 	Logger    *slog.Logger
+	Observer  Observer // nil: nothing is measured
 
-	MaxFollowers int           // streams at once; half are kept for the operator's organization, and another one may have an eighth
-	Heartbeat    time.Duration // between two signs of life on a silent stream; 0: 3 s
-
-	OnFollowers func(int) // how many streams there are; nil: nobody is told
-	OnSlow      func()    // a follower was sent away because it did not take what it was sent; nil: nobody is told
+	// MaxSubscribers bounds the streams at once. Half are kept for the operator's
+	// organization, and another one may have an eighth.
+	MaxSubscribers int
+	// Heartbeat is the time between two signs of life on a stream; 0: 3 s.
+	Heartbeat time.Duration
 }
 
-// Entries kept in memory for those who come back, and rows read at once.
-const (
-	recentEntries = 4096
-	feedPageSize  = 2000
-)
+// recentEntries is how many entries are kept in memory for subscribers that come
+// back.
+const recentEntries = 4096
 
 // Feed hands the revocations that this node applies to their subscribers, and
-// knows who enforces what. It is a listener of the change log.
+// knows who enforces what. It is a listener of the change log. It is safe for
+// concurrent use.
 type Feed struct {
 	cfg      Config
 	wake     chan struct{}
-	places   places // streams
-	polls    places
-	asking   asking
+	streamed slots
+	polled   slots
+	callers  callers
 	reads    *limits.Slots[string]
 	receipts *receipts
-	heard    atomic.Int64 // when this node last heard itself through Redis, ms
-	speaking sync.Mutex
-	said     int64            // how often this node has spoken; guarded by speaking
-	hearing  map[string]int64 // node → number of its word heard last; only hear uses it
+	exchange *exchange
 
 	mu      sync.Mutex
 	closed  bool
@@ -108,20 +115,25 @@ type recent struct {
 	entry json.RawMessage // the part of event that is the entry
 }
 
-// New makes a feed. It serves nothing before the follower has loaded.
+// New returns a Feed. It serves nothing before the change log has been loaded.
 func New(cfg Config) *Feed {
 	if cfg.Heartbeat <= 0 {
 		cfg.Heartbeat = 3 * time.Second
 	}
-	if cfg.OnFollowers == nil {
-		cfg.OnFollowers = func(int) {}
+	f := &Feed{
+		cfg:      cfg,
+		wake:     make(chan struct{}, 1),
+		streamed: newSlots(cfg.MaxSubscribers),
+		polled:   newSlots(maxPolls),
+		callers:  newCallers(cfg.MaxSubscribers),
+		reads:    limits.NewSlots[string](feedReads, feedReadsKept),
+		receipts: newReceipts(cfg.Node, max(minReceipts, cfg.MaxSubscribers*receiptsPerStream), cfg.Clock),
+		streams:  map[*Stream]struct{}{},
+		newest:   map[string]int64{},
+		firsts:   map[string]*firstPage{},
 	}
-	if cfg.OnSlow == nil {
-		cfg.OnSlow = func() {}
-	}
-	return &Feed{cfg: cfg, wake: make(chan struct{}, 1), places: newPlaces(cfg.MaxFollowers), polls: newPlaces(maxPolls), asking: newAsking(cfg.MaxFollowers),
-		reads: limits.NewSlots[string](feedReads, feedReadsKept), receipts: newReceipts(cfg.Node, max(minReceipts, cfg.MaxFollowers*receiptsPerStream), cfg.Clock),
-		hearing: map[string]int64{}, streams: map[*Stream]struct{}{}, newest: map[string]int64{}, firsts: map[string]*firstPage{}}
+	f.exchange = newExchange(cfg, f.receipts)
+	return f
 }
 
 // Apply takes entries of the change log. It only remembers them: [Feed.Run] hands
@@ -140,8 +152,11 @@ func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 		if _, err := changelog.Revocation(c); err != nil {
 			continue // the change log has logged it
 		}
-		event := event(c)
-		f.recent = append(f.recent, recent{seq: c.Seq, orgID: c.OrgID, at: now, event: event, entry: entryOf(c, event)})
+		// The payload is JSON that this server wrote: one line.
+		event := wire.AppendEvent(nil, wire.EventRevocation, formatCursor(c.Seq), []byte(c.Payload))
+		f.recent = append(f.recent, recent{
+			seq: c.Seq, orgID: c.OrgID, at: now, event: event, entry: entryOf(event, len(c.Payload)),
+		})
 		f.newest[c.OrgID], f.last = c.Seq, c.Seq
 	}
 	f.head = entries[len(entries)-1].Seq
@@ -156,9 +171,6 @@ func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 	}
 }
 
-// keysEvent says that the key set is another one. It has no cursor: who was away then fetches the key set when it is back.
-const keysEvent = "event: keys\ndata: {}\n\n"
-
 // ApplyEarly gives live streams revocations that are committed but can't be read
 // from the table yet. They carry no cursor: the stream gets them again, with
 // theirs.
@@ -169,41 +181,27 @@ func (f *Feed) ApplyEarly(entries []store.Change) {
 		for _, c := range entries {
 			if s.live && s.sees(c.OrgID) {
 				s.early = true
-				f.give(s, []byte("event: revocation\ndata: "+c.Payload+"\n\n"))
+				f.send(s, wire.AppendEvent(nil, wire.EventRevocation, "", []byte(c.Payload)))
 			}
 		}
 	}
 }
 
-// event writes an entry as a server-sent event. Its payload is JSON that this server wrote: one line.
-func event(c store.Change) []byte {
-	b := make([]byte, 0, len(c.Payload)+64)
-	b = append(b, "event: revocation\nid: "...)
-	b = strconv.AppendInt(b, c.Seq, 10)
-	b = append(b, "\ndata: "...)
-	b = append(b, c.Payload...)
-	return append(b, "\n\n"...)
-}
-
-// entryOf returns the part of an event that is its entry.
-func entryOf(c store.Change, event []byte) json.RawMessage {
+// entryOf returns the part of an event that is its entry, of the given size.
+func entryOf(event []byte, size int) json.RawMessage {
 	end := len(event) - len("\n\n")
-	return event[end-len(c.Payload) : end : end]
+	return event[end-size : end : end]
 }
 
-// beginAnew moves a follower's cursor to the beginning. It has data because
-// usual readers drop a block without, and its id with it.
-const beginAnew = "event: reset\nid: 0\ndata: {}\n\n"
-
-// Reset forgets what was remembered; every stream ends and comes back by its
-// cursor. One that was given what was not in the table comes back for all of
-// it: that may be why there is a reset.
+// Reset forgets what was remembered. Every stream ends, and its subscriber comes
+// back with its cursor. One that was given what was not in the table comes back
+// for everything: that may be why there is a reset.
 func (f *Feed) Reset(_ context.Context, head int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for s := range f.streams {
 		if s.early && !s.over {
-			s.Last = []byte(beginAnew)
+			s.Last = wire.AppendEvent(nil, wire.EventReset, formatCursor(0), wire.NoData)
 		}
 	}
 	f.head, f.floor, f.fanned, f.recent = head, head, head, nil
@@ -211,10 +209,22 @@ func (f *Feed) Reset(_ context.Context, head int64) {
 	f.endAll(EndReset)
 }
 
-// Begin says where a follower that holds cursor has to read on, and how far this node knows the log. from 0 means from the beginning: because there is no
-// cursor, or because it is ahead of the log and so of another one. It first reads what is new, so that who asks is told no old story.
+// ParseCursor returns the cursor that a subscriber has sent, and false if the
+// text is none.
+func ParseCursor(text string) (cursor int64, ok bool) {
+	cursor, err := strconv.ParseInt(text, 10, 64)
+	return cursor, err == nil && cursor >= 0
+}
+
+func formatCursor(cursor int64) string { return strconv.FormatInt(cursor, 10) }
+
+// Begin returns from where a subscriber that holds cursor has to read on, and how
+// far this node knows the log. from is 0, the beginning, if there is no cursor,
+// or if it lies beyond the log and so belongs to another one. Begin catches up
+// with the log first, so that the subscriber never sees a stale head.
 //
-// No cursor is too old: the log keeps a revocation for as long as a token that it denies could live.
+// No cursor is too old: the log keeps a revocation for as long as a token that it
+// denies could live.
 func (f *Feed) Begin(ctx context.Context, cursor int64) (from, head int64, err error) {
 	if err := f.cfg.ChangeLog.CatchUp(ctx); err != nil {
 		return 0, 0, err
@@ -227,11 +237,18 @@ func (f *Feed) Begin(ctx context.Context, cursor int64) (from, head int64, err e
 	return cursor, f.head, nil
 }
 
+// Head returns the cursor up to which this node has applied the log.
+func (f *Feed) Head() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.head
+}
+
 // Run hands on what is new, and signs of life, until ctx is done.
 func (f *Feed) Run(ctx context.Context) error {
-	shared := make(chan struct{})
-	go func() { defer close(shared); f.share(ctx) }()
-	defer func() { <-shared }()
+	exchanged := make(chan struct{})
+	go func() { defer close(exchanged); f.exchange.run(ctx) }()
+	defer func() { <-exchanged }()
 	ticker := time.NewTicker(f.cfg.Heartbeat)
 	defer ticker.Stop()
 	for {
@@ -249,8 +266,9 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 }
 
-// heartbeat tells live streams that they have everything, and up to where. A node that can't read the log does not say so: it sends its followers away, to another
-// node or to their own bound of staleness.
+// heartbeat tells live streams that they have everything, and up to where. A node
+// that can't read the log does not say so. It ends its streams: their subscribers
+// go to another node, or find that they are stale.
 func (f *Feed) heartbeat() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -262,18 +280,14 @@ func (f *Feed) heartbeat() {
 	beat := f.beat()
 	for s := range f.streams {
 		if s.live {
-			f.give(s, beat)
+			f.send(s, beat)
 		}
 		f.countStream(s)
 	}
 }
 
-// beat moves the cursor and nothing else.
-func (f *Feed) beat() []byte {
-	// The comment is what older followers of ours know, the event what standard
-	// clients hear: those drop a block without data (WHATWG HTML §9.2.6).
-	return append(strconv.AppendInt([]byte(": heartbeat\nevent: heartbeat\nid: "), f.head, 10), "\ndata: {}\n\n"...)
-}
+// beat moves the cursor and nothing else. f.mu is held.
+func (f *Feed) beat() []byte { return wire.AppendHeartbeat(nil, formatCursor(f.head)) }
 
 // Close ends every stream and every wait at once, and lets no new one begin.
 func (f *Feed) Close() {

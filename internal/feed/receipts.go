@@ -3,7 +3,6 @@ package feed
 import (
 	"iter"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -11,44 +10,50 @@ import (
 )
 
 const (
-	presentFor = 15 * time.Second // what another node says of its followers holds for so long, and is said again every third of it
-	ackedFor   = 30 * time.Second // what somebody enforces who is not known to be connected: its node may not have spoken yet
+	// presentFor is how long what another node says of its subscribers holds. It is
+	// said again every third of that.
+	presentFor = 15 * time.Second
+	// ackedFor is how long a receipt is kept whose sender is not known to be
+	// connected: its node may not have spoken yet.
+	ackedFor = 30 * time.Second
 )
 
-// receipts knows which resource servers follow the feed, at this node and at the others, and what each enforces.
+// receipts knows which resource servers subscribe to the feed, at this node and
+// at the others, and what each enforces.
 type receipts struct {
 	node    string
 	clock   func() time.Time
-	wake    chan struct{} // something waits to be told to the other nodes
-	places  places
-	waiting places
+	wake    chan struct{} // there is something to send to the other nodes
+	slots   slots
+	waiting slots
 
 	mu        sync.Mutex
 	over      bool
-	byScope   map[string]map[follow]*receipt // by Scope.key: who waits looks at those of its own only
-	dirty     [2]map[*receipt]struct{}       // the operator's, and others
-	uncounted map[string]uncounted           // by Scope.key
+	byScope   map[string]map[process]*receipt // by Scope.key: a wait looks at those of its own only
+	outgoing  [2]map[*receipt]struct{}        // to be sent: the operator's, and others
+	uncounted map[string]uncounted            // by Scope.key
 	waiters   map[*waiter]struct{}
 }
 
-// uncounted says that some who follow are not counted, for want of room.
+// uncounted says that some subscribers are not counted, for want of room.
 type uncounted struct {
 	until time.Time
 	here  bool // at this node; else another one has said so
 }
 
-// follow names one process of one client.
-type follow struct{ client, instance string }
+// process names one process of one client.
+type process struct{ client, instance string }
 
-// receipt is what is known of it.
+// receipt is what is known of a subscriber.
 type receipt struct {
-	Identity
+	Subscriber
 	cursor int64     // what it enforces
 	acked  time.Time // when it said so
 	at     []presence
 }
 
-// presence is a follower's connection to a node. One that polls is connected for some intervals after each time.
+// presence is a subscriber's connection to a node. One that polls is connected
+// for some intervals after each time.
 type presence struct {
 	node    string
 	streams int // of this node
@@ -58,48 +63,71 @@ type presence struct {
 
 func (p presence) holds(now time.Time) bool { return p.streams > 0 || p.until.After(now) }
 
-// counts says whether it is a connected resource server. One that has not said which instance it is counts once it has confirmed something: before, it
-// may be somebody who only looks.
+// counts reports whether it is a connected resource server. One that has not said
+// which instance it is counts once it has confirmed something. Before that, it may
+// be somebody who only looks.
 func (r *receipt) counts(now time.Time) bool {
-	return (r.Instance != "" || r.cursor > 0) && slices.ContainsFunc(r.at, func(p presence) bool { return p.holds(now) })
+	if r.Instance == "" && r.cursor == 0 {
+		return false
+	}
+	return slices.ContainsFunc(r.at, func(p presence) bool { return p.holds(now) })
+}
+
+// presence finds or makes the receipt's connection to a node.
+func (r *receipt) presence(node string) *presence {
+	for i := range r.at {
+		if r.at[i].node == node {
+			return &r.at[i]
+		}
+	}
+	r.at = append(r.at, presence{node: node})
+	return &r.at[len(r.at)-1]
 }
 
 func newReceipts(node string, limit int, clock func() time.Time) *receipts {
-	return &receipts{node: node, clock: clock, wake: make(chan struct{}, 1), places: newPlaces(limit), waiting: newPlaces(maxWaiters),
-		byScope: map[string]map[follow]*receipt{}, dirty: [2]map[*receipt]struct{}{{}, {}}, uncounted: map[string]uncounted{}, waiters: map[*waiter]struct{}{}}
+	return &receipts{
+		node:      node,
+		clock:     clock,
+		wake:      make(chan struct{}, 1),
+		slots:     newSlots(limit),
+		waiting:   newSlots(maxWaiters),
+		byScope:   map[string]map[process]*receipt{},
+		outgoing:  [2]map[*receipt]struct{}{{}, {}},
+		uncounted: map[string]uncounted{},
+		waiters:   map[*waiter]struct{}{},
+	}
 }
 
-// find returns the receipt of who, or nil. r.mu is held.
-func (r *receipts) find(who Identity) *receipt {
-	return r.byScope[who.key()][follow{who.ClientID, who.Instance}]
+// find returns the receipt of a subscriber, or nil. r.mu is held.
+func (r *receipts) find(who Subscriber) *receipt {
+	return r.byScope[who.key()][process{who.ClientID, who.Instance}]
 }
 
-// get finds or makes the receipt of who. If there is no room for it, get
-// returns nil and notes for how long who is one that is not counted. r.mu is
-// held.
-func (r *receipts) get(who Identity, here bool, lasts time.Duration) *receipt {
+// get finds or makes the receipt of a subscriber. If there is no room for it, get
+// returns nil and records for how long who is not counted. r.mu is held.
+func (r *receipts) get(who Subscriber, here bool, lasts time.Duration) *receipt {
 	one := r.find(who)
 	if one == nil {
-		if !r.places.take(who.Scope) {
-			r.miss(who.key(), here, lasts)
+		if !r.slots.take(who.Scope) {
+			r.markUncounted(who.key(), here, lasts)
 			return nil
 		}
 		one = &receipt{}
-		of := r.byScope[who.key()]
-		if of == nil {
-			of = map[follow]*receipt{}
-			r.byScope[who.key()] = of
+		processes := r.byScope[who.key()]
+		if processes == nil {
+			processes = map[process]*receipt{}
+			r.byScope[who.key()] = processes
 		}
-		of[follow{who.ClientID, who.Instance}] = one
+		processes[process{who.ClientID, who.Instance}] = one
 	} else if who.Name == "" {
 		who.Name, who.Audience = one.Name, one.Audience
 	}
-	one.Identity = who
+	one.Subscriber = who
 	return one
 }
 
-// miss notes that somebody of a scope is not counted. r.mu is held.
-func (r *receipts) miss(key string, here bool, lasts time.Duration) {
+// markUncounted records that a subscriber of a scope is not counted. r.mu is held.
+func (r *receipts) markUncounted(key string, here bool, lasts time.Duration) {
 	u := r.uncounted[key]
 	u.here = u.here || here
 	if until := r.clock().Add(lasts); until.After(u.until) {
@@ -108,42 +136,22 @@ func (r *receipts) miss(key string, here bool, lasts time.Duration) {
 	r.uncounted[key] = u
 }
 
-// changed tells waiters and the other nodes. r.mu is held.
-func (r *receipts) changed(one *receipt, tell bool) {
+// changed tells the waiters that a receipt has changed. r.mu is held.
+func (r *receipts) changed(one *receipt) {
 	now := r.clock()
 	for w := range r.waiters {
-		w.look(one, now)
-	}
-	if tell {
-		r.tell(one)
+		w.update(one, now)
 	}
 }
 
-// tell has a receipt told to the other nodes. r.mu is held.
-func (r *receipts) tell(one *receipt) {
-	which := 1
-	if one.Operator {
-		which = 0
-	}
-	r.dirty[which][one] = struct{}{}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+// changedHere tells the waiters and the other nodes. r.mu is held.
+func (r *receipts) changedHere(one *receipt) {
+	r.changed(one)
+	r.enqueue(one)
 }
 
-func (one *receipt) presence(node string) *presence {
-	for i := range one.at {
-		if one.at[i].node == node {
-			return &one.at[i]
-		}
-	}
-	one.at = append(one.at, presence{node: node})
-	return &one.at[len(one.at)-1]
-}
-
-// opened counts a stream and reports whether there was room to.
-func (r *receipts) opened(who Identity) bool {
+// opened counts a stream and reports whether there was room for its receipt.
+func (r *receipts) opened(who Subscriber) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	one := r.get(who, true, presentFor)
@@ -154,11 +162,11 @@ func (r *receipts) opened(who Identity) bool {
 	if p.streams++; p.streams == 1 && p.until.IsZero() {
 		p.since = r.clock()
 	}
-	r.changed(one, true)
+	r.changedHere(one)
 	return true
 }
 
-func (r *receipts) closed(who Identity) {
+func (r *receipts) closed(who Subscriber) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	one := r.find(who)
@@ -168,11 +176,11 @@ func (r *receipts) closed(who Identity) {
 	if p := one.presence(r.node); p.streams > 0 {
 		p.streams--
 	}
-	r.changed(one, true)
+	r.changedHere(one)
 }
 
-// polled is for followers that ask again and again: they count as connected for three of their intervals.
-func (r *receipts) polled(who Identity, interval time.Duration) {
+// polled counts a subscriber that polls as connected for three of its intervals.
+func (r *receipts) polled(who Subscriber, interval time.Duration) {
 	lasts := 3 * min(max(interval, time.Second), time.Minute)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -187,10 +195,13 @@ func (r *receipts) polled(who Identity, interval time.Duration) {
 		p.since = now
 	}
 	p.until = now.Add(lasts)
-	r.changed(one, isNew)
+	r.changed(one)
+	if isNew {
+		r.enqueue(one)
+	}
 }
 
-func (r *receipts) ack(who Identity, cursor int64) error {
+func (r *receipts) ack(who Subscriber, cursor int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	one := r.get(who, true, presentFor)
@@ -198,7 +209,7 @@ func (r *receipts) ack(who Identity, cursor int64) error {
 		return ErrFull
 	}
 	one.cursor, one.acked = max(one.cursor, cursor), r.clock()
-	r.changed(one, true)
+	r.changedHere(one)
 	return nil
 }
 
@@ -207,34 +218,34 @@ func (r *receipts) sweep() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
-	for scope, of := range r.byScope {
-		for key, one := range of {
+	for key, processes := range r.byScope {
+		for name, one := range processes {
 			before := len(one.at)
 			one.at = slices.DeleteFunc(one.at, func(p presence) bool { return !p.holds(now) })
 			if len(one.at) < before {
-				r.changed(one, true)
+				r.changedHere(one)
 			}
 			if len(one.at) == 0 && now.Sub(one.acked) > ackedFor {
-				delete(of, key)
-				r.places.give(one.Scope)
+				delete(processes, name)
+				r.slots.release(one.Scope)
 			}
 		}
-		if len(of) == 0 {
-			delete(r.byScope, scope)
+		if len(processes) == 0 {
+			delete(r.byScope, key)
 		}
 	}
-	for scope, u := range r.uncounted {
+	for key, u := range r.uncounted {
 		if !u.until.After(now) {
-			delete(r.uncounted, scope)
+			delete(r.uncounted, key)
 		}
 	}
 }
 
-// serving gives the receipts of those who serve a scope's organization: its own
+// serving returns the receipts of those who serve a scope's organization: its own
 // resource servers and the operator's. r.mu is held.
 func (r *receipts) serving(scope Scope) iter.Seq[*receipt] {
 	return func(yield func(*receipt) bool) {
-		for _, key := range scope.served() {
+		for _, key := range scope.servedBy() {
 			for _, one := range r.byScope[key] {
 				if !yield(one) {
 					return
@@ -244,14 +255,14 @@ func (r *receipts) serving(scope Scope) iter.Seq[*receipt] {
 	}
 }
 
-// seen gives the receipts that a scope may know. r.mu is held.
-func (r *receipts) seen(scope Scope) iter.Seq[*receipt] {
+// visible returns the receipts that a scope may know. r.mu is held.
+func (r *receipts) visible(scope Scope) iter.Seq[*receipt] {
 	return func(yield func(*receipt) bool) {
-		for key, of := range r.byScope {
+		for key, processes := range r.byScope {
 			if !scope.Operator && key != scope.key() {
 				continue
 			}
-			for _, one := range of {
+			for _, one := range processes {
 				if !yield(one) {
 					return
 				}
@@ -260,20 +271,20 @@ func (r *receipts) seen(scope Scope) iter.Seq[*receipt] {
 	}
 }
 
-// connected is a resource server that follows, and what it enforces.
-type connected struct {
+// listing is a connected resource server, and what it enforces.
+type listing struct {
 	svcauth.ResourceServer
 	scope  Scope
 	cursor int64
 }
 
-// list gives the connected resource servers that the scope may know.
-func (r *receipts) list(scope Scope) []connected {
+// list returns the connected resource servers that the scope may know.
+func (r *receipts) list(scope Scope) []listing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.clock()
-	var out []connected
-	for one := range r.seen(scope) {
+	var out []listing
+	for one := range r.visible(scope) {
 		if !one.counts(now) {
 			continue
 		}
@@ -283,9 +294,10 @@ func (r *receipts) list(scope Scope) []connected {
 				last = p
 			}
 		}
-		rs := svcauth.ResourceServer{Name: one.Name, Audience: one.Audience, ClientID: one.ClientID, Instance: one.Instance, Node: last.node,
-			Cursor: strconv.FormatInt(one.cursor, 10), ConnectedAt: last.since.UTC()}
-		out = append(out, connected{rs, one.Scope, one.cursor})
+		out = append(out, listing{scope: one.Scope, cursor: one.cursor, ResourceServer: svcauth.ResourceServer{
+			Name: one.Name, Audience: one.Audience, ClientID: one.ClientID, Instance: one.Instance,
+			Node: last.node, Cursor: formatCursor(one.cursor), ConnectedAt: last.since.UTC(),
+		}})
 	}
 	return out
 }

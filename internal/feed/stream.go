@@ -1,8 +1,9 @@
 package feed
 
 import (
-	"errors"
 	"sort"
+
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
 // Why a stream ended, for the log: words from a closed list.
@@ -13,64 +14,71 @@ const (
 	EndShutdown = "shutdown" // this node ends
 )
 
-// ErrFull says that there are as many streams as there may be.
-var ErrFull = errors.New("too many follow the feed at this node")
-
-// queued is how many chunks may wait for one stream. A chunk is shared by all streams that get it.
+// queued is how many chunks may wait for one stream. A chunk is shared by all
+// streams that get it.
 const queued = 64
 
-// Identity is who follows the feed. Instance tells the processes of one client apart; empty: it has not said.
-type Identity struct {
+// Subscriber is one process that subscribes to the feed.
+type Subscriber struct {
 	Scope
 	ClientID string
 	Name     string
 	Audience string
-	Instance string
+	Instance string // tells the processes of one client apart; empty: it has not said
 }
 
-// Stream is one follower's connection. It counts from [Feed.Open] to [Feed.Leave].
+// Stream is one subscriber's connection. It counts from [Feed.Open] to
+// [Feed.Leave].
 type Stream struct {
-	Identity
+	Subscriber
 	Chunks <-chan []byte   // events, encoded
 	Ended  <-chan struct{} // closed when the stream must end
 	Why    string          // set before Ended is closed
 	Last   []byte          // what is still to be written then
 
-	chunks chan []byte
-	ended  chan struct{}
-	over   bool // Ended is closed
-	live   bool // gets what is new
-	early  bool // was given what is not in the table yet
-
+	chunks  chan []byte
+	ended   chan struct{}
+	over    bool // Ended is closed
+	live    bool // gets what is new
+	early   bool // was given what is not in the table yet
 	counted bool // there is a receipt of it
 }
 
-// Open takes a place for a follower, which then reads what it lacks. [ErrFull]: there is none.
-func (f *Feed) Open(who Identity) (*Stream, error) {
+// Open takes a slot for a stream, which then reads what its subscriber lacks. It
+// returns [ErrFull] if there is none.
+func (f *Feed) Open(who Subscriber) (*Stream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed || !f.places.take(who.Scope) {
+	if f.closed || !f.streamed.take(who.Scope) {
 		return nil, ErrFull
 	}
-	s := &Stream{Identity: who, chunks: make(chan []byte, queued), ended: make(chan struct{})}
+	s := &Stream{Subscriber: who, chunks: make(chan []byte, queued), ended: make(chan struct{})}
 	s.Chunks, s.Ended = s.chunks, s.ended
 	f.streams[s] = struct{}{}
-	f.cfg.OnFollowers(len(f.streams))
+	f.measureStreams()
 	f.countStream(s)
 	return s, nil
 }
 
-// countStream makes a receipt of a stream, if it has none and there is room;
-// else it is tried again with each sign of life. f.mu is held.
-func (f *Feed) countStream(s *Stream) {
-	if !s.counted {
-		s.counted = f.receipts.opened(s.Identity)
+func (f *Feed) measureStreams() {
+	if f.cfg.Observer != nil {
+		f.cfg.Observer.FeedSubscribers(len(f.streams))
 	}
 }
 
-// Join makes a stream live: after it, the stream gets everything that comes after what the caller has been told. missing is what lies between the
-// cursor and there, with a sign of life at its end. ok is false where that is too much to be in memory: read on from the table and come again.
-func (f *Feed) Join(s *Stream, cursor int64) (missing []byte, ok bool) {
+// countStream makes a receipt of a stream, if it has none and there is room.
+// Otherwise it is tried again with each sign of life. f.mu is held.
+func (f *Feed) countStream(s *Stream) {
+	if !s.counted {
+		s.counted = f.receipts.opened(s.Subscriber)
+	}
+}
+
+// Subscribe makes a stream live: from now on it gets everything that comes after
+// what the caller has been told. missing is what lies between the cursor and
+// there, with a sign of life at its end. ok is false if that is too much to be in
+// memory: the caller reads on from the table and tries again.
+func (f *Feed) Subscribe(s *Stream, cursor int64) (missing []byte, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if cursor < f.floor {
@@ -86,40 +94,36 @@ func (f *Feed) Join(s *Stream, cursor int64) (missing []byte, ok bool) {
 	return append(missing, f.beat()...), true
 }
 
-// Leave gives the place back and says why the stream ended.
+// Leave releases the stream's slot. why says why it ended.
 func (f *Feed) Leave(s *Stream, why string) {
-	if why == EndSlow {
-		f.cfg.OnSlow()
+	if why == EndSlow && f.cfg.Observer != nil {
+		f.cfg.Observer.QueueDropped("feed", 1)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.streams, s)
-	f.places.give(s.Scope)
-	f.cfg.OnFollowers(len(f.streams))
+	f.streamed.release(s.Scope)
+	f.measureStreams()
 	if s.counted {
-		f.receipts.closed(s.Identity)
+		f.receipts.closed(s.Subscriber)
 	}
 }
 
-// Followers is how many streams there are.
-func (f *Feed) Followers() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.streams)
-}
-
-// after gives the remembered revocations after a cursor. f.mu is held.
+// after returns the revocations in memory after a cursor. f.mu is held.
 func (f *Feed) after(cursor int64) []recent {
 	return f.recent[sort.Search(len(f.recent), func(i int) bool { return f.recent[i].seq > cursor }):]
 }
 
-// fanOut gives live streams what they were not given yet, encoded once for all. f.mu is held.
+// fanOut gives live streams what they were not given yet, encoded once for all.
+// f.mu is held.
 func (f *Feed) fanOut() {
 	if f.keys {
 		f.keys = false
+		// It has no cursor: whoever was away fetches the key set when it is back.
+		event := wire.AppendEvent(nil, wire.EventKeys, "", wire.NoData)
 		for s := range f.streams {
 			if s.live {
-				f.give(s, []byte(keysEvent))
+				f.send(s, event)
 			}
 		}
 	}
@@ -132,24 +136,25 @@ func (f *Feed) fanOut() {
 		return
 	}
 	var all []byte
-	own := map[string][]byte{}
+	byOrg := map[string][]byte{}
 	for _, r := range fresh {
 		all = append(all, r.event...)
-		own[r.orgID] = append(own[r.orgID], r.event...)
+		byOrg[r.orgID] = append(byOrg[r.orgID], r.event...)
 	}
 	for s := range f.streams {
 		switch {
 		case !s.live:
 		case s.Operator:
-			f.give(s, all)
-		case own[s.OrgID] != nil:
-			f.give(s, own[s.OrgID])
+			f.send(s, all)
+		case byOrg[s.OrgID] != nil:
+			f.send(s, byOrg[s.OrgID])
 		}
 	}
 }
 
-// give never waits: who has not taken the last 64 chunks is sent away and comes back by its cursor. f.mu is held.
-func (f *Feed) give(s *Stream, chunk []byte) {
+// send never waits. A stream that has not taken the last 64 chunks is ended, and
+// its subscriber comes back with its cursor. f.mu is held.
+func (f *Feed) send(s *Stream, chunk []byte) {
 	select {
 	case s.chunks <- chunk:
 	default:

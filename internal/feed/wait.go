@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -11,34 +12,30 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ErrAhead says that a cursor was confirmed which this server has never given.
-var ErrAhead = errors.New("the cursor is ahead of the feed")
+// ErrUnknownCursor says that a cursor was confirmed which this server has never
+// given.
+var ErrUnknownCursor = errors.New("the cursor is ahead of the feed")
 
-// Ack takes a resource server's word that it enforces every revocation up to cursor.
-func (f *Feed) Ack(ctx context.Context, who Identity, cursor int64) error {
+// Ack takes a resource server's word that it enforces every revocation up to
+// cursor. It returns [ErrUnknownCursor], [ErrFull], or why the change log can't be
+// read.
+func (f *Feed) Ack(ctx context.Context, who Subscriber, cursor int64) error {
 	if cursor > f.Head() { // another node may have given it, and this one not have read so far
 		if err := f.cfg.ChangeLog.CatchUp(ctx); err != nil {
 			return err
 		}
 		if cursor > f.Head() {
-			return ErrAhead
+			return ErrUnknownCursor
 		}
 	}
 	return f.receipts.ack(who, cursor)
 }
 
-// Polled notes that somebody who follows by polling has just asked.
-func (f *Feed) Polled(who Identity, interval time.Duration) { f.receipts.polled(who, interval) }
+// Polled records that a subscriber has polled, and will again after interval.
+func (f *Feed) Polled(who Subscriber, interval time.Duration) { f.receipts.polled(who, interval) }
 
-// Head is the cursor up to which this node has applied the log.
-func (f *Feed) Head() int64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.head
-}
-
-// ResourceServers lists who follows the feed, at all nodes, as far as the scope
-// may know, by name and instance.
+// ResourceServers lists the connected subscribers at all nodes that the scope may
+// know, by name and instance.
 func (f *Feed) ResourceServers(scope Scope) []svcauth.ResourceServer {
 	known := f.receipts.list(scope)
 	came := f.arrivals(scope)
@@ -58,13 +55,13 @@ func (f *Feed) ResourceServers(scope Scope) []svcauth.ResourceServer {
 	return out
 }
 
-// arrival says when a remembered revocation came.
+// arrival says when a revocation that is in memory came.
 type arrival struct {
 	seq int64
 	at  time.Time
 }
 
-// arrivals gives the remembered revocations in order, by the key of each scope
+// arrivals returns the revocations in memory in order, by the key of each scope
 // that sees them and that the given one may know.
 func (f *Feed) arrivals(scope Scope) map[string][]arrival {
 	f.mu.Lock()
@@ -83,25 +80,25 @@ func (f *Feed) arrivals(scope Scope) map[string][]arrival {
 	return came
 }
 
-// Enforced waits until every connected resource server that serves the scope's
-// organization (its own, and the operator's) enforces all that has been revoked
-// in it so far (for the operator: in any), for at most wait (0: not at all; at
-// most [svcauth.MaxWait]), and says how it stands then. The count is over all
-// nodes; Partial says that Redis, through which the others tell of theirs, is
-// away, so that only this node's were counted. NotCounted says that there are
-// more than were counted, NotWaited that there was no room to wait. One that
-// connects meanwhile counts too, and one that goes does not any more.
-func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) svcauth.Enforcement {
+// AwaitEnforcement waits until every connected resource server that serves the
+// scope's organization (its own, and the operator's) enforces all that has been
+// revoked in it so far; for the operator, in any organization. It waits at most
+// for wait, and never longer than [svcauth.MaxWait]; 0 does not wait. It returns
+// how it stands then.
+//
+// The count is over all nodes. Partial says that Redis, through which the others
+// tell of theirs, is away, so that only this node's were counted. NotCounted says
+// that there are more than were counted, NotWaited that there was no room to wait.
+// A resource server that connects meanwhile counts too, and one that goes does
+// not any more.
+func (f *Feed) AwaitEnforcement(ctx context.Context, scope Scope, wait time.Duration) svcauth.Enforcement {
 	began := time.Now()
 	caughtUp := f.cfg.ChangeLog.CatchUp(ctx) == nil
-	f.mu.Lock()
-	w := &waiter{scope: scope, target: f.newest[scope.OrgID], done: make(chan struct{})}
-	if scope.Operator {
-		w.target = f.last
-	}
-	f.mu.Unlock()
+	w := f.newWaiter(scope)
 	if !caughtUp {
-		w.target = 1<<63 - 1 // what was revoked is durable, but this node can't say which cursor it is: nobody is known to enforce it
+		// What was revoked is durable, but this node can't say which cursor it is:
+		// nobody is known to enforce it.
+		w.target = math.MaxInt64
 		wait = 0
 	}
 	full := false
@@ -113,7 +110,7 @@ func (f *Feed) Enforced(ctx context.Context, scope Scope, wait time.Duration) sv
 	}
 	e := f.receipts.leave(w)
 	e.ElapsedMS = time.Since(began).Milliseconds()
-	e.Partial = f.alone()
+	e.Partial = f.exchange.cutOff()
 	e.NotWaited = full
 	e.NotCounted = e.NotCounted || !caughtUp
 	return e
@@ -127,8 +124,19 @@ type waiter struct {
 	done    chan struct{} // closed when pending is empty
 }
 
-func (w *waiter) wait(ctx context.Context, at time.Duration) {
-	timer := time.NewTimer(min(at, svcauth.MaxWait))
+// newWaiter returns one for the newest revocation that concerns a scope.
+func (f *Feed) newWaiter(scope Scope) *waiter {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	w := &waiter{scope: scope, target: f.newest[scope.OrgID], done: make(chan struct{})}
+	if scope.Operator {
+		w.target = f.last
+	}
+	return w
+}
+
+func (w *waiter) wait(ctx context.Context, limit time.Duration) {
+	timer := time.NewTimer(min(limit, svcauth.MaxWait))
 	defer timer.Stop()
 	select {
 	case <-w.done:
@@ -137,8 +145,8 @@ func (w *waiter) wait(ctx context.Context, at time.Duration) {
 	}
 }
 
-// look takes note of one receipt that has changed. receipts.mu is held.
-func (w *waiter) look(one *receipt, now time.Time) {
+// update takes note of one receipt that has changed. receipts.mu is held.
+func (w *waiter) update(one *receipt, now time.Time) {
 	if w.pending == nil {
 		return
 	}
@@ -146,7 +154,7 @@ func (w *waiter) look(one *receipt, now time.Time) {
 		w.pending[one] = struct{}{}
 		return
 	}
-	if _, was := w.pending[one]; !was {
+	if _, ok := w.pending[one]; !ok {
 		return
 	}
 	if delete(w.pending, one); len(w.pending) == 0 {
@@ -155,8 +163,8 @@ func (w *waiter) look(one *receipt, now time.Time) {
 	}
 }
 
-// enter reports whether there is anything to wait for and a place to wait at;
-// full: there is something, but no place.
+// enter reports whether there is anything to wait for and a slot to wait in. full
+// says that there is something, but no slot.
 func (r *receipts) enter(w *waiter) (waits, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -166,7 +174,7 @@ func (r *receipts) enter(w *waiter) (waits, full bool) {
 	w.pending = map[*receipt]struct{}{}
 	now := r.clock()
 	for one := range r.serving(w.scope) {
-		w.look(one, now)
+		w.update(one, now)
 	}
 	if len(w.pending) == 0 {
 		return false, false
@@ -182,9 +190,9 @@ func (r *receipts) enter(w *waiter) (waits, full bool) {
 func (r *receipts) leave(w *waiter) (e svcauth.Enforcement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, waited := r.waiters[w]; waited {
+	if _, ok := r.waiters[w]; ok {
 		delete(r.waiters, w)
-		r.waiting.give(w.scope)
+		r.waiting.release(w.scope)
 	}
 	now := r.clock()
 	for one := range r.serving(w.scope) {
@@ -195,7 +203,7 @@ func (r *receipts) leave(w *waiter) (e svcauth.Enforcement) {
 			}
 		}
 	}
-	for _, key := range w.scope.served() {
+	for _, key := range w.scope.servedBy() {
 		e.NotCounted = e.NotCounted || r.uncounted[key].until.After(now)
 	}
 	return e

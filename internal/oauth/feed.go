@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,62 +14,27 @@ import (
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
-
-// feedPage is an answer of the revocation feed in its polling form, and, without
-// the cursor, the data of a snapshot event.
-type feedPage struct {
-	Cursor      string            // empty: not said
-	Snapshot    bool              // begins anew: what was held before may be forgotten once More is not set
-	More        bool              // not all: the rest follows, or is had with since=cursor
-	Revocations []json.RawMessage // as in [feed.Page]
-}
-
-// appendJSON appends the page in its form on the wire. The entries are JSON
-// already: to have them read once more would take most of the time.
-func (p feedPage) appendJSON(b []byte) []byte {
-	size := 80
-	for _, entry := range p.Revocations {
-		size += len(entry) + 1
-	}
-	b = append(slices.Grow(b, size), '{')
-	if p.Cursor != "" {
-		b = append(append(append(b, `"cursor":"`...), p.Cursor...), `",`...)
-	}
-	if p.Snapshot {
-		b = append(b, `"snapshot":true,`...)
-	}
-	if p.More {
-		b = append(b, `"more":true,`...)
-	}
-	b = append(b, `"revocations":[`...)
-	for i, entry := range p.Revocations {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, entry...)
-	}
-	return append(b, "]}"...)
-}
 
 // revocations serves the feed to who may introspect: all entries to the operator's organization, to others their own.
 func (e *Endpoints) revocations(c *gin.Context) {
 	c.Header("Vary", "Accept")
-	asker, text, refusal := e.follower(c, e.cfg.Feed.Askers)
+	asker, text, refusal := e.subscriber(c, e.cfg.Feed.PageCallers)
 	if refusal != nil {
 		e.refuse(c, asker.ClientID, refusal)
 		return
 	}
 	who := identify(c.Request.Header, asker)
-	if strings.Contains(c.GetHeader("Accept"), "text/event-stream") {
+	if strings.Contains(c.GetHeader("Accept"), wire.EventStream) {
 		e.stream(c, who, text)
 		return
 	}
 	since := int64(0)
-	if given := c.Query("since"); given != "" {
-		n, err := strconv.ParseInt(given, 10, 64)
-		if err != nil || n < 0 {
+	if given := c.Query(wire.SinceParam); given != "" {
+		n, ok := feed.ParseCursor(given)
+		if !ok {
 			e.refuse(c, asker.ClientID, badRequest("since is no cursor of this feed"))
 			return
 		}
@@ -81,13 +44,13 @@ func (e *Endpoints) revocations(c *gin.Context) {
 }
 
 // poll serves the feed as JSON: what came after a cursor.
-func (e *Endpoints) poll(c *gin.Context, who feed.Identity, since int64) {
-	leave, err := e.cfg.Feed.Poll(who.Scope)
+func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
+	end, err := e.cfg.Feed.BeginPoll(who.Scope)
 	if err != nil {
 		e.refuse(c, who.ClientID, crowded())
 		return
 	}
-	defer leave()
+	defer end()
 	request.Release(c) // those who wait for their turn to read must not hold the places of all other requests
 	from, head, err := e.cfg.Feed.Begin(request.Context(c), since)
 	var page feed.Page
@@ -98,18 +61,20 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Identity, since int64) {
 		e.refuse(c, who.ClientID, unreadable(err))
 		return
 	}
-	if interval, err := time.ParseDuration(c.GetHeader("Svcauth-Interval")); err == nil {
+	if interval, err := time.ParseDuration(c.GetHeader(wire.HeaderInterval)); err == nil {
 		e.cfg.Feed.Polled(who, interval)
 	}
 	note(c, who.ClientID, nil)
-	answer := feedPage{Cursor: strconv.FormatInt(page.Next, 10), Snapshot: from == 0, More: page.More, Revocations: page.Entries}
-	writeJSON(c, http.StatusOK, answer.appendJSON(nil))
+	answer := wire.Page[[]json.RawMessage]{
+		Cursor: page.Cursor(), Snapshot: from == 0, More: page.More, Revocations: page.Entries,
+	}
+	writeJSON(c, http.StatusOK, wire.AppendPage(nil, answer))
 }
 
-// follower authenticates who follows the feed, within the bounds on callers,
+// subscriber authenticates who subscribes to the feed, within the bounds on callers,
 // and returns its token too. What is too much is refused before anything is
 // read of it, or for it.
-func (e *Endpoints) follower(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Introspector, text string, refusal *token.Error) {
+func (e *Endpoints) subscriber(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Introspector, text string, refusal *token.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
@@ -125,7 +90,7 @@ func (e *Endpoints) follower(c *gin.Context, callersOf func(feed.Scope) *limits.
 	leave, wait := callers.Enter(asker.ClientID, asker.OrgID, time.Now())
 	if wait > 0 {
 		if asker.Privileged {
-			e.cfg.Feed.Missed(scopeOf(asker))
+			e.cfg.Feed.MarkUncounted(scopeOf(asker))
 		}
 		request.Delay(c, callers, asker.ClientID)
 		refusal = token.Refuse(token.CodeSlowDown, "feed_rate", "this client, or all of its organization, asked for the revocation feed or sent receipts too often within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: nothing is lost meanwhile")
@@ -146,9 +111,17 @@ func scopeOf(asker token.Introspector) feed.Scope {
 }
 
 // identify reads what a resource server says of itself. It is shown to people and otherwise not relied on.
-func identify(h http.Header, asker token.Introspector) feed.Identity {
-	return feed.Identity{Scope: scopeOf(asker), ClientID: asker.ClientID,
-		Name: label(h.Get("Svcauth-Resource-Server"), 128), Audience: label(h.Get("Svcauth-Audience"), 256), Instance: label(h.Get("Svcauth-Instance"), 64)}
+func identify(h http.Header, asker token.Introspector) feed.Subscriber {
+	return labelled(asker, wire.Receipt{
+		Name: h.Get(wire.HeaderName), Audience: h.Get(wire.HeaderAudience), Instance: h.Get(wire.HeaderInstance),
+	})
+}
+
+func labelled(asker token.Introspector, r wire.Receipt) feed.Subscriber {
+	return feed.Subscriber{
+		Scope: scopeOf(asker), ClientID: asker.ClientID, Name: label(r.Name, wire.MaxName),
+		Audience: label(r.Audience, wire.MaxAudience), Instance: label(r.Instance, wire.MaxInstance),
+	}
 }
 
 // label keeps printable ASCII, and not more than size of it. A secret is looked
@@ -167,27 +140,20 @@ const maxAck = 4 << 10
 
 // acknowledge takes the receipt of a resource server: it enforces everything up to the cursor.
 func (e *Endpoints) acknowledge(c *gin.Context) {
-	asker, _, refusal := e.follower(c, e.cfg.Feed.Confirmers)
+	asker, _, refusal := e.subscriber(c, e.cfg.Feed.ReceiptCallers)
 	if refusal != nil {
 		e.refuse(c, asker.ClientID, refusal)
 		return
 	}
-	var ack struct {
-		Cursor   string `json:"cursor"`
-		Name     string `json:"name"`
-		Audience string `json:"audience"`
-		Instance string `json:"instance"`
-	}
+	var ack wire.Receipt
 	err := json.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, maxAck)).Decode(&ack)
-	cursor, cursorErr := strconv.ParseInt(ack.Cursor, 10, 64)
-	if err != nil || cursorErr != nil || cursor < 0 {
+	cursor, ok := feed.ParseCursor(ack.Cursor)
+	if err != nil || !ok {
 		e.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters","audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
 		return
 	}
-	who := identify(http.Header{}, asker)
-	who.Name, who.Audience, who.Instance = label(ack.Name, 128), label(ack.Audience, 256), label(ack.Instance, 64)
-	switch err := e.cfg.Feed.Ack(request.Context(c), who, cursor); {
-	case errors.Is(err, feed.ErrAhead):
+	switch err := e.cfg.Feed.Ack(request.Context(c), labelled(asker, ack), cursor); {
+	case errors.Is(err, feed.ErrUnknownCursor):
 		e.refuse(c, asker.ClientID, badRequest("the cursor is ahead of the feed: send one that the feed gave"))
 	case errors.Is(err, feed.ErrFull):
 		e.refuse(c, asker.ClientID, full())

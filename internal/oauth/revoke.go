@@ -39,7 +39,7 @@ func (e *Endpoints) revoke(c *gin.Context) {
 		return
 	}
 	request.Release(c)
-	body, _ := json.Marshal(e.cfg.Feed.Enforced(c.Request.Context(), feed.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
+	body, _ := json.Marshal(e.cfg.Feed.AwaitEnforcement(c.Request.Context(), feed.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
 	writeJSON(c, http.StatusOK, body)
 }
 

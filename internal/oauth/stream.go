@@ -2,10 +2,10 @@ package oauth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -14,6 +14,7 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
 // writeWithin is how long one write to a follower may take.
@@ -22,10 +23,10 @@ const writeWithin = 10 * time.Second
 // stream serves the feed as server-sent events. Without Last-Event-ID, or with one that is not of this log, it begins with a snapshot: events that each
 // hold a part, all but the last with "more", and only the last with an id, so that a snapshot that was cut off is begun anew. With a Last-Event-ID it begins with
 // what came after it. Then follow the revocations as they happen, and a sign of life every few seconds.
-func (e *Endpoints) stream(c *gin.Context, who feed.Identity, text string) {
+func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	ctx := request.Context(c)
-	cursor, err := strconv.ParseInt(c.GetHeader("Last-Event-ID"), 10, 64)
-	if err != nil {
+	cursor, ok := feed.ParseCursor(c.GetHeader(wire.HeaderLastEventID))
+	if !ok {
 		cursor = 0
 	}
 	place, err := e.cfg.Feed.Open(who)
@@ -43,7 +44,7 @@ func (e *Endpoints) stream(c *gin.Context, who feed.Identity, text string) {
 		return
 	}
 	h := c.Writer.Header()
-	h["Content-Type"], h["Cache-Control"] = []string{"text/event-stream"}, noStore
+	h["Content-Type"], h["Cache-Control"] = []string{wire.EventStream}, noStore
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	if request.IsHead(c.Request) {
 		why = "gone"
@@ -94,7 +95,7 @@ type following struct {
 func (f *following) run(ctx context.Context, from, head int64) string {
 	cursor, why := f.snapshot(ctx, from, head)
 	for why == "" {
-		missing, live := f.endpoints.cfg.Feed.Join(f.place, cursor)
+		missing, live := f.endpoints.cfg.Feed.Subscribe(f.place, cursor)
 		if live {
 			if err := f.w.write(missing); err != nil {
 				return f.broken(err)
@@ -113,12 +114,12 @@ func (f *following) snapshot(ctx context.Context, from, head int64) (cursor int6
 		if err != nil {
 			return 0, "unavailable"
 		}
-		id := ""
+		id := "" // only the last part has one
 		if !page.More {
-			id = "id: " + strconv.FormatInt(head, 10) + "\n"
+			id = page.Cursor()
 		}
-		data := feedPage{More: page.More, Revocations: page.Entries}.appendJSON([]byte("event: snapshot\n" + id + "data: "))
-		if err := f.w.write(append(data, "\n\n"...)); err != nil {
+		data := wire.AppendPage(nil, wire.Page[[]json.RawMessage]{More: page.More, Revocations: page.Entries})
+		if err := f.w.write(wire.AppendEvent(nil, wire.EventSnapshot, id, data)); err != nil {
 			return 0, f.broken(err)
 		}
 		if why := f.over(ctx); why != "" {
@@ -140,11 +141,11 @@ func (f *following) fromTable(ctx context.Context, cursor int64) (next int64, wh
 	}
 	var events []byte
 	for i, entry := range page.Entries {
-		events = append(events, "event: revocation\n"...)
+		id := ""
 		if i == len(page.Entries)-1 { // the part is whole
-			events = append(strconv.AppendInt(append(events, "id: "...), page.Next, 10), '\n')
+			id = page.Cursor()
 		}
-		events = append(append(append(events, "data: "...), entry...), "\n\n"...)
+		events = wire.AppendEvent(events, wire.EventRevocation, id, entry)
 	}
 	if err := f.w.write(events); err != nil {
 		return cursor, f.broken(err)

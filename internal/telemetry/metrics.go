@@ -186,9 +186,9 @@ func (m *Metrics) Dependency(name string, d time.Duration, err error) {
 // SecretsExpiring sets how many secrets in use expire soon.
 func (m *Metrics) SecretsExpiring(n int) { m.secretsExpiring.Set(float64(n)) }
 
-// FeedFollowers sets how many resource servers subscribe to the revocation
+// FeedSubscribers sets how many resource servers subscribe to the revocation
 // feed at this node.
-func (m *Metrics) FeedFollowers(n int) { m.feedSubscribers.Set(float64(n)) }
+func (m *Metrics) FeedSubscribers(n int) { m.feedSubscribers.Set(float64(n)) }
 
 // FeedLag sets how far the slowest subscriber is behind.
 func (m *Metrics) FeedLag(d time.Duration) { m.feedLag.Set(d.Seconds()) }

@@ -56,7 +56,7 @@ func exercise(m *Metrics) {
 	m.Dependency("database", time.Millisecond, nil)
 	m.Dependency("database", time.Millisecond, fmt.Errorf("read: %w", context.Canceled))
 	m.SecretsExpiring(4)
-	m.FeedFollowers(12)
+	m.FeedSubscribers(12)
 	m.FeedLag(1500 * time.Millisecond)
 }
 

@@ -1,5 +1,7 @@
 package wire
 
+import "slices"
+
 // EventStream is the media type of server-sent events (WHATWG HTML §9.2).
 const EventStream = "text/event-stream"
 
@@ -22,6 +24,7 @@ var NoData = []byte("{}")
 // AppendEvent appends an event. Without an id, which is a cursor, the subscriber's
 // cursor stays where it is. data must be one line.
 func AppendEvent(b []byte, name, id string, data []byte) []byte {
+	b = slices.Grow(b, len(name)+len(id)+len(data)+len("event: \nid: \ndata: \n\n"))
 	b = append(append(b, "event: "...), name...)
 	if id != "" {
 		b = append(append(b, "\nid: "...), id...)

@@ -12,11 +12,11 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 )
 
-func newTestFeed(t *testing.T, followers int) *Feed {
+func newTestFeed(t *testing.T, subscribers int) *Feed {
 	t.Helper()
 	c, err := cache.New(cache.Config{})
 	require.NoError(t, err)
-	return New(Config{Cache: c, Issuer: "https://auth.example", Node: "here", Clock: time.Now, Logger: slog.New(slog.DiscardHandler), MaxFollowers: followers})
+	return New(Config{Cache: c, Issuer: "https://auth.example", Node: "here", Clock: time.Now, Logger: slog.New(slog.DiscardHandler), MaxSubscribers: subscribers})
 }
 
 // TestANodeIsHeardOnce has a message of another node played again after that
@@ -24,30 +24,30 @@ func newTestFeed(t *testing.T, followers int) *Feed {
 func TestANodeIsHeardOnce(t *testing.T) {
 	f := newTestFeed(t, 100)
 	say := func(number, since int64) []byte {
-		msg, err := json.Marshal(saying{Issuer: "https://auth.example", Node: "there", Number: number,
-			Receipts: []share{{ClientID: "sa_1", Instance: "i", OrgID: "org_1", Cursor: 7, SinceMS: since}}})
+		msg, err := json.Marshal(message{Issuer: "https://auth.example", Node: "there", Number: number,
+			Receipts: []nodeReceipt{{ClientID: "sa_1", Instance: "i", OrgID: "org_1", Cursor: 7, SinceMS: since}}})
 		require.NoError(t, err)
 		return msg
 	}
 	connected := say(1, time.Now().UnixMilli())
-	f.hear(connected)
+	f.exchange.receive(connected)
 	require.Len(t, f.ResourceServers(Scope{OrgID: "org_1"}), 1)
-	f.hear(say(2, 0))
+	f.exchange.receive(say(2, 0))
 	require.Empty(t, f.ResourceServers(Scope{OrgID: "org_1"}), "it has gone")
-	f.hear(connected)
+	f.exchange.receive(connected)
 	require.Empty(t, f.ResourceServers(Scope{OrgID: "org_1"}))
 }
 
-// TestWhoWasToldAheadComesBackForAll says that a reset takes back from followers
+// TestWhoWasToldAheadComesBackForAll says that a reset takes back from subscribers
 // what the table does not have.
 func TestWhoWasToldAheadComesBackForAll(t *testing.T) {
 	f := newTestFeed(t, 100)
-	told, err := f.Open(Identity{Scope: Scope{OrgID: "org_1"}, ClientID: "sa_1"})
+	told, err := f.Open(Subscriber{Scope: Scope{OrgID: "org_1"}, ClientID: "sa_1"})
 	require.NoError(t, err)
-	other, err := f.Open(Identity{Scope: Scope{OrgID: "org_2"}, ClientID: "sa_2"})
+	other, err := f.Open(Subscriber{Scope: Scope{OrgID: "org_2"}, ClientID: "sa_2"})
 	require.NoError(t, err)
 	for _, s := range []*Stream{told, other} {
-		_, ok := f.Join(s, 0)
+		_, ok := f.Subscribe(s, 0)
 		require.True(t, ok)
 	}
 	f.ApplyEarly([]store.Change{{OrgID: "org_1", Payload: `{"jti":"a","exp":1}`}})
