@@ -57,7 +57,7 @@ func TestDoorIsShutWhileNothingIsAnswered(t *testing.T) {
 			call(5*time.Second, ErrUnavailable)
 		}
 		require.Equal(t, 1, let())
-		time.Sleep(lookEvery)
+		time.Sleep(probeEvery)
 		require.Equal(t, 1, let())
 		call(time.Millisecond, nil)
 		require.Equal(t, 10, let())
@@ -110,13 +110,13 @@ func TestRequestsAreAdmitted(t *testing.T) {
 		require.ErrorIs(t, err, ErrCrowded)
 		require.ErrorIs(t, err, ErrUnavailable)
 	}
-	s.door.shut, s.door.lookAt = true, time.Now().Add(time.Hour)
+	s.door.shut, s.door.probeAt = true, time.Now().Add(time.Hour)
 	for _, err := range tries(with) {
 		require.ErrorIs(t, err, ErrCrowded)
 	}
 	require.Zero(t, calls)
 	for _, ctx := range []context.Context{t.Context(), limits.Own(without)} {
-		s.door.shut, s.door.lookAt = true, time.Now().Add(time.Hour)
+		s.door.shut, s.door.probeAt = true, time.Now().Add(time.Hour)
 		for _, err := range tries(ctx) {
 			require.NoError(t, err)
 		}
@@ -141,7 +141,7 @@ func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
 		"change": func() error { return s.store.Write(ctx, func(*Q) error { return nil }) },
 		"other":  func() error { return s.store.Admit(ctx) },
 	} {
-		s.store.door.shut, s.store.door.lookAt = true, time.Now()
+		s.store.door.shut, s.store.door.probeAt = true, time.Now()
 		began, refused := time.Now(), atomic.Int64{}
 		for range 10 {
 			s.asked.Go(func() {
@@ -150,7 +150,7 @@ func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
 				}
 			})
 		}
-		let := func() int64 { return 1 + int64(time.Since(began)/lookEvery) }
+		let := func() int64 { return 1 + int64(time.Since(began)/probeEvery) }
 		require.Eventually(t, func() bool { return refused.Load() >= 10-let() }, 3*time.Second, time.Millisecond, "one waits: %s", name)
 	}
 }
