@@ -20,7 +20,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// machinery is the stores that all nodes stand on, each node with a database of its own.
+// machinery is the stores that all nodes stand on, each node with a database of
+// its own.
 type machinery struct {
 	postgres *pgtest.Server
 	redis    *redistest.Server
@@ -36,8 +37,10 @@ type population struct {
 }
 
 func newMachinery(b *testing.B) *machinery {
-	settings := map[string]string{"shared_buffers": "1GB", "max_wal_size": "8GB", "autovacuum": "off"} // nothing happens beside what is measured
-	return &machinery{postgres: pgtest.Start(b, pgtest.Config{Durable: true, Settings: settings}), redis: redistest.Start(b), filled: map[int]*population{}}
+	// nothing happens beside what is measured
+	settings := map[string]string{"shared_buffers": "1GB", "max_wal_size": "8GB", "autovacuum": "off"}
+	return &machinery{postgres: pgtest.Start(b, pgtest.Config{Durable: true, Settings: settings}),
+		redis: redistest.Start(b), filled: map[int]*population{}}
 }
 
 func (m *machinery) populate(b *testing.B, accounts int) *population {
@@ -47,7 +50,8 @@ func (m *machinery) populate(b *testing.B, accounts int) *population {
 	}
 	p := &population{url: m.postgres.NewDatabase()}
 	p.organization = seeded(b, p.url, accounts)
-	role, err := p.service.CreateRole(p.admin, svcauth.NewRole{Name: "Follows the feed", Privileges: []string{svcauth.TokensIntrospect}})
+	role, err := p.service.CreateRole(p.admin,
+		svcauth.NewRole{Name: "Follows the feed", Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(b, err)
 	p.follower = p.accounts[0]
 	_, err = p.service.AssignServiceAccountRole(p.admin, p.follower, role.ID, svcauth.GrantRequest{})
@@ -71,7 +75,8 @@ func (m *machinery) number(b *testing.B, database, query string) float64 {
 	return n
 }
 
-// settled is a node that has started on a database of so many accounts and revocations, and has come to rest.
+// settled is a node that has started on a database of so many accounts and
+// revocations, and has come to rest.
 type settled struct {
 	*population
 	database    string
@@ -97,8 +102,11 @@ func (m *machinery) start(b *testing.B, accounts, revocations int) *settled {
 	require.NoError(b, os.WriteFile(key, scaleMaster, 0o600))
 	n.log, n.ops = filepath.Join(dir, "log"), freeAddress(b)
 	began := time.Now()
-	n.node = startProcess(b, "svcauth", "SVCAUTH_DATABASE_URL="+strings.Replace(p.url, "/"+original, "/"+n.database, 1), "SVCAUTH_REDIS_URL="+m.redis.URL(),
-		"SVCAUTH_MASTER_KEY_FILE="+key, "SVCAUTH_ISSUER="+scaleIssuer, "SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN="+n.ops, "BENCH_LOG="+n.log)
+	n.node = startProcess(b, "svcauth",
+		"SVCAUTH_DATABASE_URL="+strings.Replace(p.url, "/"+original, "/"+n.database,
+			1), "SVCAUTH_REDIS_URL="+m.redis.URL(),
+		"SVCAUTH_MASTER_KEY_FILE="+key, "SVCAUTH_ISSUER="+scaleIssuer, "SVCAUTH_LISTEN=127.0.0.1:0",
+		"SVCAUTH_OPS_LISTEN="+n.ops, "BENCH_LOG="+n.log)
 	n.startedIn = time.Since(began)
 	n.peak = n.node.memory(b, "VmHWM")
 	require.Eventually(b, func() bool { // the listener for metrics may be a moment later than the other
@@ -176,7 +184,8 @@ func (n *settled) request(account int) []byte {
 func (n *settled) workingSet(i int64) []byte { return n.warm[i%int64(len(n.warm))] }
 func (n *settled) anyone(int64) []byte       { return n.request(mathrand.IntN(len(n.accounts))) }
 
-// pairing is what two processes spent in turn, and what the stores did for the first.
+// pairing is what two processes spent in turn, and what the stores did for the
+// first.
 type pairing struct {
 	ours, theirs    figure
 	postgres, redis time.Duration

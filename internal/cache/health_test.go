@@ -86,7 +86,8 @@ func TestHealthIsThatOfTheWork(t *testing.T) {
 			func(s *redistest.Server) { s.Must("CONFIG", "SET", "min-replicas-to-write", "3") },
 			func(s *redistest.Server) { s.Must("CONFIG", "SET", "min-replicas-to-write", "0") }},
 	}
-	for _, name := range []string{"set", "zadd", "zrem", "zremrangebyrank", "hset", "pexpire", "getrange", "zrevrange", "hscan", "pttl", "publish"} {
+	for _, name := range []string{"set", "zadd", "zrem", "zremrangebyrank", "hset", "pexpire", "getrange",
+		"zrevrange", "hscan", "pttl", "publish"} {
 		op, ok := operationOf(name)
 		require.True(t, ok, name)
 		one := harm{want: string(op), reason: "NOPERM"}
@@ -106,7 +107,8 @@ func TestHealthIsThatOfTheWork(t *testing.T) {
 			for op, err := range c.Refused() {
 				require.ErrorIs(t, err, ErrUnavailable)
 				require.ErrorContains(t, err, h.reason)
-				eventually(t, func() bool { return log.count("level=WARN", "operation="+string(op), h.reason) == 1 }, "one line in the log")
+				eventually(t, func() bool { return log.count("level=WARN", "operation="+string(op), h.reason) == 1 },
+					"one line in the log")
 			}
 			h.heal(s)
 			eventually(t, func() bool { return failing(t, c) == "" }, "all to work again")
@@ -166,8 +168,8 @@ func TestOneRefusalIsNotAll(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestRefusalsNameNoData: Redis repeats what a command that it does not know was
-// given.
+// TestRefusalsNameNoData: Redis repeats what a command that it does not know
+// was given.
 func TestRefusalsNameNoData(t *testing.T) {
 	s := redistest.Start(t, "--rename-command", "SET", "")
 	var log lines
@@ -179,7 +181,8 @@ func TestRefusalsNameNoData(t *testing.T) {
 }
 
 // TestListsSayWhatTheyLack: a record that could not be written is written when
-// it can be, and until then, and wherever records are lost, a list says partial.
+// it can be, and until then, and wherever records are lost, a list says
+// partial.
 func TestListsSayWhatTheyLack(t *testing.T) {
 	s := redistest.Start(t)
 	b := backend{url: s.URL(), nodes: []*redistest.Server{s}}
@@ -218,12 +221,13 @@ func TestListsSayWhatTheyLack(t *testing.T) {
 		require.False(t, partial(node, "sa_9", time.Now().Add(time.Hour)), "of who is younger nothing is lost")
 	}
 	three := start()
-	eventually(t, func() bool { return partial(three, "sa_1", lost.Add(-time.Second)) }, "a node that starts to be told")
+	eventually(t, func() bool { return partial(three, "sa_1", lost.Add(-time.Second)) },
+		"a node that starts to be told")
 	require.True(t, partial(three, "sa_1", old))
 }
 
-// TestTheWorkItselfIsHeard: what Redis answers to one command is as good as what it
-// answers to the probe, and while it is away nothing new is known.
+// TestTheWorkItselfIsHeard: what Redis answers to one command is as good as
+// what it answers to the probe, and while it is away nothing new is known.
 func TestTheWorkItselfIsHeard(t *testing.T) {
 	server := redistest.Start(t)
 	server.Must("ACL", "SETUSER", "mute", "on", ">pw", "~*", "&*", "+@all", "-publish")

@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// front stands before the nodes as a load balancer does: it looks at each node's /readyz, and each request goes to the next of those that are ready; one that refuses the connection, breaks it,
-// or answers 502 or 503 is passed over where the request may be sent again. With no node ready it answers 503 by itself, as a load balancer does.
+// front stands before the nodes as a load balancer does: it looks at each
+// node's /readyz, and each request goes to the next of those that are ready;
+// one that refuses the connection, breaks it, or answers 502 or 503 is passed
+// over where the request may be sent again. With no node ready it answers 503
+// by itself, as a load balancer does.
 type front struct {
 	nodes []*node
 	out   []atomic.Bool // by node: failed lately
@@ -25,7 +28,8 @@ const (
 
 func newFront(ctx context.Context, nodes []*node) *front {
 	f := &front{nodes: nodes, out: make([]atomic.Bool, len(nodes)),
-		base: &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, ResponseHeaderTimeout: 4 * time.Second}}
+		base: &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext,
+			ResponseHeaderTimeout: 4 * time.Second}}
 	for i := range nodes {
 		go f.look(ctx, i)
 	}
@@ -63,7 +67,8 @@ func (f *front) ready() []*node {
 func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	ready := f.ready()
 	if len(ready) == 0 {
-		return &http.Response{StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		return &http.Response{StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1,
+			ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 	}
 	for try, n := range ready {
 		again := req.Clone(req.Context())
@@ -90,7 +95,8 @@ func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
 func (f *front) CloseIdleConnections() { f.base.CloseIdleConnections() }
 
-// refused says whether no connection came about, so that nothing can have been done.
+// refused says whether no connection came about, so that nothing can have been
+// done.
 func refused(err error) bool {
 	op, is := err.(*net.OpError)
 	return is && op.Op == "dial"
@@ -113,7 +119,8 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func pinnedTo(n *node) *http.Client {
-	return &http.Client{Transport: pinned{n, &http.Transport{MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}}}
+	return &http.Client{Transport: pinned{n,
+		&http.Transport{MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}}}
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -37,8 +37,10 @@ func newNode(t testing.TB, environ ...string) *node {
 	t.Helper()
 	n := &node{t: t, addr: freeport.Address(t), ops: freeport.Address(t), log: filepath.Join(t.TempDir(), "log")}
 	n.client = pinnedTo(n)
-	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SVCAUTH_") }) // the server refuses what it does not know
-	n.environ = append(own, append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops, "SVCAUTH_SHUTDOWN_GRACE=10s")...)
+	// the server refuses what it does not know
+	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SVCAUTH_") })
+	n.environ = append(own, append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops,
+		"SVCAUTH_SHUTDOWN_GRACE=10s")...)
 	t.Cleanup(func() {
 		n.kill()
 		if t.Failed() {

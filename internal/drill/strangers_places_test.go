@@ -21,19 +21,19 @@ const fewPlaces = 40
 // place is held for long, but it answers all the while.
 const slowDatabase = 700 * time.Millisecond
 
-// Strangers and tenants fill every place of a node that they can get, by all that
-// needs a database which takes long to answer, and by bodies that never end. A
-// quarter of the places is left: right clients get every token that they ask
-// for. Whoever finds no place is refused at once, and told when to come again;
-// probes are answered; and when it is over all is as it was.
+// Strangers and tenants fill every place of a node that they can get, by all
+// that needs a database which takes long to answer, and by bodies that never
+// end. A quarter of the places is left: right clients get every token that they
+// ask for. Whoever finds no place is refused at once, and told when to come
+// again; probes are answered; and when it is over all is as it was.
 func TestStrangersFillThePlaces(t *testing.T) {
 	needFull(t)
 	p := newTroubled(t, fmt.Sprint("SVCAUTH_LIMITS_MAX_INFLIGHT=", fewPlaces))
 	p.measure("all places that strangers can get", p.filled)
 }
 
-// filled is a press that begins when strangers have all the places that they can
-// get, and ends when the node is whole again.
+// filled is a press that begins when strangers have all the places that they
+// can get, and ends when the node is whole again.
 func (p *troubled) filled() func() string {
 	inWork := func() float64 { return p.node.metric("svcauth_http_requests_in_flight") }
 	bodies := p.hold(400, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant", "")()
@@ -43,30 +43,34 @@ func (p *troubled) filled() func() string {
 	p.network.set(slowDatabase, false, false)
 	strangers := call(p.t, last, job{Kind: "makeup", Addr: p.node.addr, From: fromMany(), Count: 400, Requests: asked})
 	const waiting = fewPlaces/2 + fewPlaces/8 + fewPlaces/8 - fewPlaces/32 // the last part is the operator's
-	require.Eventually(p.t, func() bool { return inWork() >= waiting-2 }, 20*time.Second, time.Millisecond, "they have what they can get")
+	require.Eventually(p.t, func() bool { return inWork() >= waiting-2 }, 20*time.Second, time.Millisecond,
+		"they have what they can get")
 	return func() string {
 		most := 0.0
 		for range 100 {
 			most = max(most, inWork())
 		}
 		p.isRefusedAtOnce(2 * slowDatabase)
-		require.LessOrEqual(p.t, most, fewPlaces*3.0/4+float64(len(p.clients)), "and no more: right clients have the others")
+		require.LessOrEqual(p.t, most, fewPlaces*3.0/4+float64(len(p.clients)),
+			"and no more: right clients have the others")
 		seen := strangers.ask(order{})
 		strangers.hangUp()
 		require.NotZero(p.t, seen.Statuses[http.StatusServiceUnavailable], "%v", seen.Statuses)
 		bodies()
 		p.network.heal()
-		require.Eventually(p.t, func() bool { return inWork() == 0 }, recovered, 10*time.Millisecond, "places are given back")
+		require.Eventually(p.t, func() bool { return inWork() == 0 }, recovered, 10*time.Millisecond,
+			"places are given back")
 		require.Eventually(p.t, func() bool {
 			status, err := p.unseenClient()
 			return err == nil && status == http.StatusOK
 		}, recovered, 100*time.Millisecond, "the node recovers by itself")
-		return fmt.Sprintf("%d answers to strangers: %v; at most %.0f of %d places taken", seen.Asked, seen.Statuses, most, fewPlaces)
+		return fmt.Sprintf("%d answers to strangers: %v; at most %.0f of %d places taken", seen.Asked, seen.Statuses,
+			most, fewPlaces)
 	}
 }
 
-// isRefusedAtOnce asks as a stranger until it is refused for want of a place: in
-// less time than the database takes.
+// isRefusedAtOnce asks as a stranger until it is refused for want of a place:
+// in less time than the database takes.
 func (p *pressed) isRefusedAtOnce(database time.Duration) {
 	t := p.t
 	for try := 0; ; try++ {
@@ -75,7 +79,8 @@ func (p *pressed) isRefusedAtOnce(database time.Duration) {
 		require.NoError(t, err)
 		began := time.Now()
 		require.NoError(t, l.conn.SetDeadline(began.Add(30*time.Second)))
-		_, err = l.conn.Write(tokenRequest(credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()}))
+		_, err = l.conn.Write(tokenRequest(credential{svcauth.NewID(svcauth.PrefixServiceAccount),
+			svcauth.NewSecret().Reveal()}))
 		require.NoError(t, err)
 		resp, err := http.ReadResponse(bufio.NewReader(l.conn), nil)
 		require.NoError(t, err)

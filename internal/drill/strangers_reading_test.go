@@ -17,12 +17,15 @@ func fromMany() (from []string) {
 // crowd is 9,000 connections that begin something and stay.
 func (p *pressed) crowd(begin string) press {
 	return func() func() string {
-		c := call(p.t, last, job{Kind: "hold", Addr: p.node.addr, From: fromMany(), Count: 9000, Begin: begin, Mayfail: true})
+		c := call(p.t, last, job{Kind: "hold", Addr: p.node.addr, From: fromMany(), Count: 9000, Begin: begin,
+			Mayfail: true})
 		return func() string { c.hangUp(); return "" }
 	}
 }
 
-// A node with the limits that it is shipped with and the memory that the chart gives it serves right clients while 9,000 connections withhold the end of what they began.
+// A node with the limits that it is shipped with and the memory that the chart
+// gives it serves right clients while 9,000 connections withhold the end of
+// what they began.
 func TestStrangersWithholdWhatTheyBegan(t *testing.T) {
 	needFull(t)
 	p := newPressed(t, 460)

@@ -113,7 +113,8 @@ func beginEnter(j job) (func(order) result, func(), error) {
 func (p *pressed) guess(callers, networks int) press {
 	return func() func() string {
 		admin := []credential{{p.adminEmail, p.adminPassword.Reveal()}}
-		guesses := call(p.t, last, job{Kind: "guess", Addr: p.node.addr, Count: callers, Networks: networks, Clients: admin})
+		guesses := call(p.t, last,
+			job{Kind: "guess", Addr: p.node.addr, Count: callers, Networks: networks, Clients: admin})
 		owner := call(p.t, last, job{Kind: "enter", Addr: p.node.addr, Clients: admin})
 		owner.order(order{For: time.Second + pressureWindow})
 		return func() string {
@@ -123,7 +124,8 @@ func (p *pressed) guess(callers, networks int) press {
 			guesses.hangUp()
 			require.Zero(p.t, in.Refused, "right passwords are not turned away: %v", in.Statuses)
 			require.NotZero(p.t, r.Asked)
-			return fmt.Sprintf("%.0f wrong passwords a second (%v), %d right ones, median %d ms", float64(r.Asked)/r.Took.Seconds(), r.Statuses, in.Asked, in.P50.Milliseconds())
+			return fmt.Sprintf("%.0f wrong passwords a second (%v), %d right ones, median %d ms",
+				float64(r.Asked)/r.Took.Seconds(), r.Statuses, in.Asked, in.P50.Milliseconds())
 		}
 	}
 }

@@ -80,7 +80,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, errCrowded
 	}
 	var clear tls.RecordHeaderError
-	if err != nil && errors.As(err, &clear) && clear.Conn != nil && clear.RecordHeader[0] >= 'A' && clear.RecordHeader[0] <= 'Z' {
+	if err != nil && errors.As(err,
+		&clear) && clear.Conn != nil && clear.RecordHeader[0] >= 'A' && clear.RecordHeader[0] <= 'Z' {
 		_, _ = clear.Conn.Write(c.conns.form([]byte(ClearToTLS), c.RemoteAddr()))
 	}
 	return n, err

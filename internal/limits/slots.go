@@ -35,7 +35,8 @@ func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
 
 // TakeUnless is Take for a caller that needs no slot any more once needless is
 // closed. It reports whether it has taken one.
-func (s *Slots[K]) TakeUnless(ctx context.Context, needless <-chan struct{}, key K, privileged bool) (taken bool, err error) {
+func (s *Slots[K]) TakeUnless(ctx context.Context, needless <-chan struct{}, key K, privileged bool) (taken bool,
+	err error) {
 	turn := make(chan struct{})
 	in := &s.rest
 	if privileged {

@@ -10,8 +10,8 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
-// ErrCrowded means that a request was refused at once, because too many wait for
-// the database or it does not answer at all. It is an [ErrUnavailable].
+// ErrCrowded means that a request was refused at once, because too many wait
+// for the database or it does not answer at all. It is an [ErrUnavailable].
 var ErrCrowded = fmt.Errorf("%w: too many requests wait for it, or it does not answer", ErrUnavailable)
 
 // Admit counts the request of ctx among those that wait for the database. Every
@@ -31,14 +31,15 @@ type pass struct{ slots *limits.Slots[string] }
 
 type passKey struct{}
 
-// withPass returns a copy of ctx for the calls of a request that was admitted and,
-// unless slots is nil, holds one of slots.
+// withPass returns a copy of ctx for the calls of a request that was admitted
+// and, unless slots is nil, holds one of slots.
 func withPass(ctx context.Context, slots *limits.Slots[string]) context.Context {
 	return context.WithValue(ctx, passKey{}, pass{slots})
 }
 
-// call runs a query outside a transaction, or a whole transaction, as soon as one
-// of slots is free or if its caller holds one. With nil slots it needs none.
+// call runs a query outside a transaction, or a whole transaction, as soon as
+// one of slots is free or if its caller holds one. With nil slots it needs
+// none.
 func (s *Store) call(ctx context.Context, what string, slots *limits.Slots[string], do func() error) (err error) {
 	has, admitted := ctx.Value(passKey{}).(pass)
 	if !admitted {
@@ -71,9 +72,9 @@ type door struct {
 	probeAt  time.Time // while shut: when the next request is let through
 }
 
-// Requests are refused at once if the database has left shutAfter calls in a row
-// unanswered, each for unansweredAfter, and has answered none for quietFor. Every
-// probeEvery one is let through.
+// Requests are refused at once if the database has left shutAfter calls in a
+// row unanswered, each for unansweredAfter, and has answered none for quietFor.
+// Every probeEvery one is let through.
 const (
 	shutAfter       = 3
 	unansweredAfter = 2 * time.Second
@@ -81,8 +82,8 @@ const (
 	probeEvery      = 500 * time.Millisecond
 )
 
-// open reports whether a request may go on. While the door is shut, it is true for
-// one request every probeEvery.
+// open reports whether a request may go on. While the door is shut, it is true
+// for one request every probeEvery.
 func (d *door) open(now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -80,11 +80,12 @@ func TestDoorStaysOpenWhileSomebodyIsAnswered(t *testing.T) {
 	})
 }
 
-// A request without room is refused before the database hears of it. What is the
-// server's own is not, whatever the door.
+// A request without room is refused before the database hears of it. What is
+// the server's own is not, whatever the door.
 func TestRequestsAreAdmitted(t *testing.T) {
 	var calls int
-	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db", OnCall: func(context.Context, string, time.Time, error) { calls++ }})
+	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db",
+		OnCall: func(context.Context, string, time.Time, error) { calls++ }})
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = s.Migrate(t.Context())
@@ -100,7 +101,8 @@ func TestRequestsAreAdmitted(t *testing.T) {
 		}
 		return []error{s.Admit(ctx), err, write(s.Write), write(s.WriteAside)}
 	}
-	with, without := limits.WithPlace(t.Context(), stranger{"192.0.2.1", true}), limits.WithPlace(t.Context(), stranger{"192.0.2.1", false})
+	with, without := limits.WithPlace(t.Context(), stranger{"192.0.2.1", true}), limits.WithPlace(t.Context(),
+		stranger{"192.0.2.1", false})
 	for _, err := range tries(with) {
 		require.NoError(t, err)
 	}
@@ -123,9 +125,9 @@ func TestRequestsAreAdmitted(t *testing.T) {
 	}
 }
 
-// While the door is shut, whoever waits before its call is one of those that are
-// let through now and then, too: else all who come would wait with it, each on a
-// place of the requests in work.
+// While the door is shut, whoever waits before its call is one of those that
+// are let through now and then, too: else all who come would wait with it, each
+// on a place of the requests in work.
 func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
 	s := newShared(t)
 	require.NoError(t, s.store.inTurn.Take(t.Context(), "busy", false))
@@ -151,6 +153,7 @@ func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
 			})
 		}
 		let := func() int64 { return 1 + int64(time.Since(began)/probeEvery) }
-		require.Eventually(t, func() bool { return refused.Load() >= 10-let() }, 3*time.Second, time.Millisecond, "one waits: %s", name)
+		require.Eventually(t, func() bool { return refused.Load() >= 10-let() }, 3*time.Second, time.Millisecond,
+			"one waits: %s", name)
 	}
 }

@@ -28,8 +28,8 @@ type Change struct {
 	role, privilege string // of a revocation about those
 }
 
-// lockChanges locks the one row that makes writing transactions happen one after
-// another.
+// lockChanges locks the one row that makes writing transactions happen one
+// after another.
 func (q *Q) lockChanges(ctx context.Context) error {
 	seq, err := count(ctx, q, `UPDATE change_counter SET seq = seq WHERE one = 1 RETURNING seq`)
 	q.counter, q.locked = seq, seq
@@ -64,8 +64,8 @@ func (q *Q) Changes(ctx context.Context, after int64, limit int) ([]Change, erro
 }
 
 // LiveRevocations reads up to limit revocations, after the given seq and not
-// beyond upTo. [Q.Sweep] alone decides which are live, not the reader's clock: a
-// fast one would leave out what still denies tokens elsewhere.
+// beyond upTo. [Q.Sweep] alone decides which are live, not the reader's clock:
+// a fast one would leave out what still denies tokens elsewhere.
 func (q *Q) LiveRevocations(ctx context.Context, after, upTo int64, limit int) ([]Change, error) {
 	return many(ctx, q, scanChange, changeSelect+` WHERE seq > $1 AND seq <= $2 AND kind = $3 ORDER BY seq LIMIT $4`,
 		after, upTo, ChangeRevocation, limit)

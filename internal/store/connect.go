@@ -16,10 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// connector makes the connections to PostgreSQL. It finds out whether they end at
-// the server or at a pooler such as PgBouncer, which lends a connection of its
-// own for one transaction. Then nothing that a session keeps is there in the
-// next transaction: neither a prepared statement nor a setting nor a lock.
+// connector makes the connections to PostgreSQL. It finds out whether they end
+// at the server or at a pooler such as PgBouncer, which lends a connection of
+// its own for one transaction. Then nothing that a session keeps is there in
+// the next transaction: neither a prepared statement nor a setting nor a lock.
 type connector struct {
 	settings pgx.ConnConfig
 	// chosen is true if the URL says how queries are run, which is then obeyed.
@@ -75,13 +75,14 @@ var ownSettings = map[string]string{"client_encoding": "UTF8", "DateStyle": "ISO
 func (c *connector) keeps(_ *pgconn.PgConn, err *pgconn.PgError) bool {
 	switch err.Code {
 	case "42P05", "26000":
-		// A statement that this connection has not prepared is there, or one that
-		// it has is not: a pooler that hands on the server's process id.
+		// A statement that this connection has not prepared is there, or one
+		// that it has is not: a pooler that hands on the server's process id.
 		c.pooled.Store(true)
 		return c.chosen
 	case "25006":
-		// The server has become a replica. A new connection goes to the one that
-		// takes writes, if the URL or what stands between says which that is.
+		// The server has become a replica. A new connection goes to the one
+		// that takes writes, if the URL or what stands between says which that
+		// is.
 		return false
 	}
 	return !strings.EqualFold(err.Severity, "FATAL")
@@ -126,8 +127,8 @@ func (c *connector) probe(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
-// inForce returns an [ErrRefused] if a pooler has not handed on a setting of the
-// URL.
+// inForce returns an [ErrRefused] if a pooler has not handed on a setting of
+// the URL.
 func inForce(ctx context.Context, conn *pgconn.PgConn, name, value string) error {
 	result := conn.ExecParams(ctx, `SELECT current_setting($1, true), set_config($1, $2, true)`,
 		[][]byte{[]byte(name), []byte(value)}, nil, nil, nil).Read()

@@ -15,23 +15,24 @@ var dumped = []string{
 	"api", "privilege", "change_counter", "change", "signing_key", "data_key", "audit_event", "recorder",
 }
 
-// notDumped is every table that a backup leaves out: sessions end with a restore,
-// and the schema's version is the program's.
+// notDumped is every table that a backup leaves out: sessions end with a
+// restore, and the schema's version is the program's.
 var notDumped = []string{"session", "goose_db_version"}
 
 // ErrNotEmpty is returned by [Store.Fill] if the database has an organization.
 var ErrNotEmpty = errors.New("the database is not empty: it has an organization already")
 
-// DumpedRow is one row of one table, by the names of its columns. The values are
-// of type nil, bool, int64, string or []byte.
+// DumpedRow is one row of one table, by the names of its columns. The values
+// are of type nil, bool, int64, string or []byte.
 type DumpedRow struct {
 	Table   string
 	Columns []string
 	Values  []any
 }
 
-// Dump reads the whole database, except for sessions, as it is at one moment. It
-// calls emit with each row, in an order in which the rows can be written again.
+// Dump reads the whole database, except for sessions, as it is at one moment.
+// It calls emit with each row, in an order in which the rows can be written
+// again.
 func (s *Store) Dump(ctx context.Context, emit func(DumpedRow) error) error {
 	opts := &sql.TxOptions{ReadOnly: true}
 	if s.postgres {
@@ -86,9 +87,9 @@ func dumpTable(ctx context.Context, tx *sql.Tx, table string, emit func(DumpedRo
 
 // Fill writes the rows of a [Store.Dump], of either kind of database, into an
 // empty one that has a schema. It writes all or nothing. next returns one row
-// after the other, and false after the last. finish runs in the same transaction
-// when all rows are there. Fill returns [ErrNotEmpty] if the database has an
-// organization.
+// after the other, and false after the last. finish runs in the same
+// transaction when all rows are there. Fill returns [ErrNotEmpty] if the
+// database has an organization.
 func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), finish func(*Q) error) error {
 	tx, err := s.write.BeginTx(ctx, s.isolation())
 	if err != nil {
@@ -119,16 +120,16 @@ func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), 
 		return fmt.Errorf("%w: %w", ErrUncertain, classify("commit", err))
 	}
 	if s.postgres {
-		// Until PostgreSQL has counted the rows, it reads whole tables for a page
-		// of a list. It would count them by itself within a minute, so an error
-		// here is none of Fill.
+		// Until PostgreSQL has counted the rows, it reads whole tables for a
+		// page of a list. It would count them by itself within a minute, so an
+		// error here is none of Fill.
 		_, _ = s.write.ExecContext(ctx, `ANALYZE`)
 	}
 	return nil
 }
 
-// fillBatch is how many rows one statement writes. With our widest table that is
-// a tenth of the parameters that SQLite takes.
+// fillBatch is how many rows one statement writes. With our widest table that
+// is a tenth of the parameters that SQLite takes.
 const fillBatch = 100
 
 func (q *Q) fill(ctx context.Context, next func() (DumpedRow, bool, error)) error {
@@ -193,9 +194,9 @@ func (q *Q) ForgetSigningKeys(ctx context.Context) error {
 	return err
 }
 
-// SkipChanges raises the change log's counter after a restore, past whatever was
-// numbered after the backup. A cursor from that time is then below the counter,
-// not in a future that did not happen.
+// SkipChanges raises the change log's counter after a restore, past whatever
+// was numbered after the backup. A cursor from that time is then below the
+// counter, not in a future that did not happen.
 func (q *Q) SkipChanges(ctx context.Context, by int64) error {
 	return q.must(ctx, `UPDATE change_counter SET seq = seq + $1 WHERE one = 1`, by)
 }

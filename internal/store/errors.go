@@ -21,8 +21,8 @@ var (
 	ErrReferenced  = errors.New("a row that this one names does not exist, or is named by another one")
 	ErrStale       = errors.New("the row has changed since it was read")
 	ErrUnavailable = errors.New("the database is not available")
-	// ErrDiskFull comes with ErrUnavailable. Reading goes on, and writing does as
-	// soon as there is room.
+	// ErrDiskFull comes with ErrUnavailable. Reading goes on, and writing does
+	// as soon as there is room.
 	ErrDiskFull = errors.New("the disk of the database is full: nothing can be changed until there is room on it")
 	// ErrReadOnly comes with ErrUnavailable. Reading goes on.
 	ErrReadOnly = errors.New("the database takes no writes: it is a replica, or set to be read-only; " +
@@ -34,9 +34,9 @@ var (
 	ErrUncertain = errors.New("the database went away during the commit, which may or may not have happened")
 )
 
-// classify completes a driver's error with one of ours, by its type and code and
-// never by its text. The text stays for logs: it holds names of constraints, no
-// values.
+// classify completes a driver's error with one of ours, by its type and code
+// and never by its text. The text stays for logs: it holds names of
+// constraints, no values.
 func classify(doing string, err error) error {
 	if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) {
 		return err

@@ -99,8 +99,8 @@ func (q *Q) ExpiredGrants(ctx context.Context, now time.Time, limit int) ([]Gran
 		now.UnixMilli(), limit)
 }
 
-// NextExpiry returns when the first of all grants that expire does so, which may
-// be in the past. It returns [ErrNotFound] if none expires.
+// NextExpiry returns when the first of all grants that expire does so, which
+// may be in the past. It returns [ErrNotFound] if none expires.
 func (q *Q) NextExpiry(ctx context.Context) (time.Time, error) {
 	ms, err := count(ctx, q, `SELECT expires_at_ms FROM role_grant WHERE expires_at_ms IS NOT NULL
 		ORDER BY expires_at_ms LIMIT 1`)

@@ -19,8 +19,8 @@ const (
 	MailFailed = "failed"
 )
 
-// HandsOverAll as [InvitationRow.HandsOver] means that the request that made the
-// link could hand over everything that its maker holds.
+// HandsOverAll as [InvitationRow.HandsOver] means that the request that made
+// the link could hand over everything that its maker holds.
 const HandsOverAll = "*"
 
 // InvitationRow is a one-time link, of which only the token's hash is kept.
@@ -30,8 +30,8 @@ type InvitationRow struct {
 	Kind            string
 	ExpiresAt       time.Time
 
-	// The actor that made it. The link to a tenant's first member is made in the
-	// operator's organization.
+	// The actor that made it. The link to a tenant's first member is made in
+	// the operator's organization.
 	MadeByID, MakerOrgID string
 	HandsOver            string // privileges, separated by spaces, or HandsOverAll
 

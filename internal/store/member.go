@@ -23,8 +23,8 @@ type MemberRow struct {
 	Version      int64
 }
 
-// InsertMember adds a member. It returns [ErrConflict] if the organization has a
-// member with this address.
+// InsertMember adds a member. It returns [ErrConflict] if the organization has
+// a member with this address.
 func (q *Q) InsertMember(ctx context.Context, m MemberRow) error {
 	_, err := q.exec(ctx, `INSERT INTO member (id, org_id, email, email_key, first_name, last_name,
 		suspended, password_hash, session_epoch,
@@ -52,8 +52,8 @@ func (q *Q) Member(ctx context.Context, orgID, id string) (MemberRow, error) {
 	return single(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND id = $2`, orgID, id)
 }
 
-// MemberOfSession reads a member by its id alone. It is for what proves by itself
-// whose it is: a session, an invitation.
+// MemberOfSession reads a member by its id alone. It is for what proves by
+// itself whose it is: a session, an invitation.
 func (q *Q) MemberOfSession(ctx context.Context, id string) (MemberRow, error) {
 	return single(ctx, q, scanMember, memberSelect+` WHERE id = $1`+ofLiving, id)
 }
@@ -64,22 +64,22 @@ func (q *Q) MemberByEmail(ctx context.Context, orgID, email string) (MemberRow, 
 		orgID, svcauth.EmailKey(email))
 }
 
-// MembersByEmail reads up to limit members with an address, of all organizations,
-// beginning with the one who signed in last.
+// MembersByEmail reads up to limit members with an address, of all
+// organizations, beginning with the one who signed in last.
 func (q *Q) MembersByEmail(ctx context.Context, email string, limit int) ([]MemberRow, error) {
 	return many(ctx, q, scanMember, memberSelect+` WHERE email_key = $1`+ofLiving+`
 		ORDER BY COALESCE(last_sign_in_ms, 0) DESC, id LIMIT $2`, svcauth.EmailKey(email), limit)
 }
 
-// Members reads a page, newest first, of those with an id below before, which is
-// empty for the first page.
+// Members reads a page, newest first, of those with an id below before, which
+// is empty for the first page.
 func (q *Q) Members(ctx context.Context, orgID, before string, limit int) ([]MemberRow, error) {
 	return many(ctx, q, scanMember, memberSelect+` WHERE org_id = $1 AND ($2 = '' OR id < $2)
 		ORDER BY id DESC LIMIT $3`, orgID, before, limit)
 }
 
-// UpdateMember writes names and suspension. It returns [ErrStale] if the version
-// is no longer the given one.
+// UpdateMember writes names and suspension. It returns [ErrStale] if the
+// version is no longer the given one.
 func (q *Q) UpdateMember(ctx context.Context, m MemberRow) error {
 	return q.mustBeFresh(ctx, `UPDATE member
 		SET first_name = $1, last_name = $2, suspended = $3, version = version + 1
@@ -87,15 +87,15 @@ func (q *Q) UpdateMember(ctx context.Context, m MemberRow) error {
 		m.FirstName, m.LastName, m.Suspended, m.OrgID, m.ID, m.Version)
 }
 
-// SetPassword writes a member's password hash. With an empty one it can't sign in
-// with a password.
+// SetPassword writes a member's password hash. With an empty one it can't sign
+// in with a password.
 func (q *Q) SetPassword(ctx context.Context, orgID, id, hash string) error {
 	return q.must(ctx, `UPDATE member SET password_hash = $1, version = version + 1 WHERE org_id = $2 AND id = $3`,
 		hash, orgID, id)
 }
 
-// ActivateMember records that a member has accepted its invitation. It keeps the
-// first time.
+// ActivateMember records that a member has accepted its invitation. It keeps
+// the first time.
 func (q *Q) ActivateMember(ctx context.Context, orgID, id string, now time.Time) error {
 	return q.must(ctx, `UPDATE member SET activated_at_ms = COALESCE(activated_at_ms, $1)
 		WHERE org_id = $2 AND id = $3`,
@@ -114,7 +114,8 @@ func (q *Q) NoteSignIn(ctx context.Context, orgID, id string, now time.Time) err
 		now.UnixMilli(), orgID, id)
 }
 
-// DeleteMember deletes a member with its invitations, grants and application keys.
+// DeleteMember deletes a member with its invitations, grants and application
+// keys.
 func (q *Q) DeleteMember(ctx context.Context, orgID, id string) error {
 	if err := q.DeleteGrantsOf(ctx, orgID, id); err != nil {
 		return err
@@ -144,8 +145,8 @@ type PrincipalRow struct {
 	Operator bool   // the organization is the operator's own
 }
 
-// MemberPrincipal reads a member that acts through an application key of its own.
-// It returns [ErrNotFound] if the member or the key is gone.
+// MemberPrincipal reads a member that acts through an application key of its
+// own. It returns [ErrNotFound] if the member or the key is gone.
 func (q *Q) MemberPrincipal(ctx context.Context, orgID, memberID, clientID string) (PrincipalRow, error) {
 	return single(ctx, q, scanPrincipal, `SELECT m.email, m.suspended, o.operator
 		FROM client c JOIN member m ON m.id = c.member_id JOIN organization o ON o.id = m.org_id AND NOT o.removed

@@ -40,9 +40,9 @@ func (e busyError) Error() string { return string(e) }
 // returns how many steps it took. It takes no lock if nothing is pending.
 //
 // Nodes that start at once share the steps. Each step is one transaction that
-// holds the lock: a lock of the session would be lost with a pooler, which lends
-// the session to others. A schema that is newer than the program is left alone,
-// since the previous release runs beside the next one.
+// holds the lock: a lock of the session would be lost with a pooler, which
+// lends the session to others. A schema that is newer than the program is left
+// alone, since the previous release runs beside the next one.
 func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 	var since time.Time // when it began to wait for what it waits for now
 	if err := s.Room(ctx); err != nil {
@@ -183,8 +183,8 @@ func (s *Store) applyNext(ctx context.Context, on *sql.DB) (int, error) {
 	return 1, err
 }
 
-// lockMigrations takes the lock of the migrations until the transaction ends, or
-// says who has it.
+// lockMigrations takes the lock of the migrations until the transaction ends,
+// or says who has it.
 func (s *Store) lockMigrations(ctx context.Context, in *sql.DB) error {
 	var got bool
 	err := in.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationKey)).Scan(&got)

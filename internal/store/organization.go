@@ -7,8 +7,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// NameKey returns the form in which names are unique: without regard to case and
-// outer space.
+// NameKey returns the form in which names are unique: without regard to case
+// and outer space.
 func NameKey(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
 const organizationSelect = `SELECT id, name, operator, may_manage, created_at_ms, version FROM organization`

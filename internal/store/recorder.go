@@ -8,9 +8,9 @@ import (
 )
 
 // A serving node says at least every [RecorderSays] how far its records of live
-// tokens are in Redis. One that is behind by more than [RecorderLag], or was not
-// heard of for recorderGone, may have issued tokens that are on no record. So it
-// is until the last of them has expired.
+// tokens are in Redis. One that is behind by more than [RecorderLag], or was
+// not heard of for recorderGone, may have issued tokens that are on no record.
+// So it is until the last of them has expired.
 const (
 	RecorderSays = 5 * time.Second
 	RecorderLag  = 2 * time.Second

@@ -9,7 +9,8 @@ import (
 // been removed.
 const ofLiving = ` AND EXISTS (SELECT 1 FROM organization o WHERE o.id = org_id AND NOT o.removed)`
 
-// AnyRemoved reports whether there is something for [Q.DeleteRemoved] to delete.
+// AnyRemoved reports whether there is something for [Q.DeleteRemoved] to
+// delete.
 func (q *Q) AnyRemoved(ctx context.Context) (bool, error) {
 	n, err := count(ctx, q, `SELECT COUNT(*) FROM organization WHERE removed`)
 	return n > 0, err
@@ -21,9 +22,9 @@ func (q *Q) AnyRemoved(ctx context.Context) (bool, error) {
 // rule reads such rows any more, so it belongs into [Store.WriteAside].
 func (q *Q) DeleteRemoved(ctx context.Context, limit int) (deleted bool, err error) {
 	// The organization's row is locked, so that two nodes take one organization
-	// after the other. Its other rows are locked, too, except for those whose last
-	// use a node is writing: it locks them in another order, so each of the two
-	// would wait for the other.
+	// after the other. Its other rows are locked, too, except for those whose
+	// last use a node is writing: it locks them in another order, so each of
+	// the two would wait for the other.
 	id, err := single(ctx, q, scanText, `UPDATE organization SET removed = TRUE
 		WHERE id = (SELECT id FROM organization WHERE removed ORDER BY id LIMIT 1) RETURNING id`)
 	if errors.Is(err, ErrNotFound) {

@@ -43,11 +43,11 @@ const (
 // AddRevocation appends a revocation in an organization to the change log and
 // deletes those that it makes superfluous. It must run inside [Store.Write].
 //
-// It sets Exp unless it is set: only an entry that names a token knows when that
-// expires. For an entry about a client (ClientID and, if they are known, Epoch
-// and Pol of the token) it sets what tells subscribers which other entries cover
-// it. If the client, or the organization, would have too many live entries, it
-// revokes all of its older tokens instead, and wider says so.
+// It sets Exp unless it is set: only an entry that names a token knows when
+// that expires. For an entry about a client (ClientID and, if they are known,
+// Epoch and Pol of the token) it sets what tells subscribers which other
+// entries cover it. If the client, or the organization, would have too many
+// live entries, it revokes all of its older tokens instead, and wider says so.
 func (q *Q) AddRevocation(ctx context.Context, now time.Time, orgID string, r svcauth.Revocation,
 ) (wider Wider, err error) {
 	if r.ClientID != "" {
@@ -137,7 +137,8 @@ func (q *Q) widenToOrganization(ctx context.Context, now time.Time, orgID string
 		return err
 	}
 	*r = svcauth.Revocation{OrgID: orgID, MinPol: pol}
-	// Without it, tokens by what nodes remember of its clients would be born revoked.
+	// Without it, tokens by what nodes remember of its clients would be born
+	// revoked.
 	return q.touched(ctx, now, orgID, ChangeOrg, orgID)
 }
 
@@ -148,8 +149,8 @@ func (q *Q) touched(ctx context.Context, now time.Time, orgID, kind, subject str
 	return err
 }
 
-// about returns whose tokens an entry denies: a client's or an organization's id.
-// It is empty for a token or a secret of which only the id is known.
+// about returns whose tokens an entry denies: a client's or an organization's
+// id. It is empty for a token or a secret of which only the id is known.
 func about(orgID string, r svcauth.Revocation) string {
 	switch {
 	case r.ClientID != "":

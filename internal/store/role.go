@@ -78,8 +78,8 @@ func (q *Q) RolePrivileges(ctx context.Context, roleID string) ([]string, error)
 	return many(ctx, q, scanText, `SELECT privilege FROM role_privilege WHERE role_id = $1 ORDER BY privilege`, roleID)
 }
 
-// RolePrivilegesOf reads the privileges of several roles, by the role's id. It is
-// for lists.
+// RolePrivilegesOf reads the privileges of several roles, by the role's id. It
+// is for lists.
 func (q *Q) RolePrivilegesOf(ctx context.Context, roles []string) (map[string][]string, error) {
 	held := make(map[string][]string, len(roles))
 	if len(roles) == 0 {
@@ -128,9 +128,9 @@ func (q *Q) HoldersOf(ctx context.Context, roles []string) (map[string]Holders, 
 	return counted, err
 }
 
-// UpdateRole writes name and description and, unless privileges is nil, replaces
-// the privileges. It returns [ErrStale] if the version is no longer the given
-// one.
+// UpdateRole writes name and description and, unless privileges is nil,
+// replaces the privileges. It returns [ErrStale] if the version is no longer
+// the given one.
 func (q *Q) UpdateRole(ctx context.Context, r RoleRow, privileges []string) error {
 	err := q.mustBeFresh(ctx, `UPDATE role
 		SET name = $1, name_key = $2, description = $3, version = version + 1
@@ -145,8 +145,8 @@ func (q *Q) UpdateRole(ctx context.Context, r RoleRow, privileges []string) erro
 	return q.addRolePrivileges(ctx, r.ID, privileges)
 }
 
-// RemoveRolePrivilege takes one privilege off a role. It returns [ErrNotFound] if
-// the role does not have it.
+// RemoveRolePrivilege takes one privilege off a role. It returns [ErrNotFound]
+// if the role does not have it.
 func (q *Q) RemoveRolePrivilege(ctx context.Context, roleID, privilege string) error {
 	return q.must(ctx, `DELETE FROM role_privilege WHERE role_id = $1 AND privilege = $2`, roleID, privilege)
 }

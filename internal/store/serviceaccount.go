@@ -37,8 +37,8 @@ func (q *Q) ServiceAccounts(ctx context.Context, orgID, before string, limit int
 		ORDER BY id DESC LIMIT $4`, orgID, ClientServiceAccount, before, limit)
 }
 
-// beyondIDs sorts after every id. With it the first page is a range of the index
-// like the others, and PostgreSQL needs no plan for an OR.
+// beyondIDs sorts after every id. With it the first page is a range of the
+// index like the others, and PostgreSQL needs no plan for an OR.
 const beyondIDs = "~"
 
 // fewNamed is the largest number of accounts with a prefix that are found by
@@ -82,8 +82,8 @@ func (q *Q) UpdateServiceAccount(ctx context.Context, orgID string, a svcauth.Se
 		orgID, a.ID, ClientServiceAccount, a.Version)
 }
 
-// DeleteClient deletes a service account or an application key with its secrets.
-// [Q.DeleteGrantsOf] deletes its grants.
+// DeleteClient deletes a service account or an application key with its
+// secrets. [Q.DeleteGrantsOf] deletes its grants.
 func (q *Q) DeleteClient(ctx context.Context, orgID, id string) error {
 	return q.must(ctx, `DELETE FROM client WHERE org_id = $1 AND id = $2`, orgID, id)
 }

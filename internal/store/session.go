@@ -87,8 +87,8 @@ func (s *Sessions) Commit(token string, data []byte, expiry time.Time) error {
 // Delete is [Sessions.DeleteCtx].
 func (s *Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
-// sessionKey returns the key of a row. kind keeps what [Sessions.Once] remembers
-// apart from sessions, since a token never has a NUL in it.
+// sessionKey returns the key of a row. kind keeps what [Sessions.Once]
+// remembers apart from sessions, since a token never has a NUL in it.
 func sessionKey(kind, token string) string {
 	sum := sha256.Sum256([]byte(kind + "\x00" + token))
 	return base64.RawURLEncoding.EncodeToString(sum[:])

@@ -8,10 +8,10 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
-// Shared is a read that many requests may ask for at once and one of them does for
-// all. Each waits for a connection in its own turn, and the first to have one
-// reads. So nobody waits in the turn of another request, whose organization may
-// have many before it. Shared is safe for concurrent use.
+// Shared is a read that many requests may ask for at once and one of them does
+// for all. Each waits for a connection in its own turn, and the first to have
+// one reads. So nobody waits in the turn of another request, whose organization
+// may have many before it. Shared is safe for concurrent use.
 type Shared[K comparable, T any] struct {
 	store *Store
 
@@ -36,10 +36,10 @@ func NewShared[K comparable, T any](s *Store) *Shared[K, T] {
 var errNotRead = errors.New("the request that read for others, too, has failed")
 
 // Do returns the result of read, which is called once for all requests that ask
-// for key at the same time. A read that has begun is not joined, so the answer is
-// never older than the question. All queries with read's context run on the one
-// connection that was waited for. They go on if the request ends, since others
-// may wait for them.
+// for key at the same time. A read that has begun is not joined, so the answer
+// is never older than the question. All queries with read's context run on the
+// one connection that was waited for. They go on if the request ends, since
+// others may wait for them.
 func (s *Shared[K, T]) Do(ctx context.Context, key K, read func(context.Context) (T, error)) (none T, err error) {
 	if err := s.store.Admit(ctx); err != nil {
 		return none, err
@@ -80,8 +80,8 @@ func (s *Shared[K, T]) join(key K) *sharedRead[T] {
 	return r
 }
 
-// leave ends the wait for a turn. It reports whether the caller has to read, which
-// it does if it is the first whose turn it is (taken).
+// leave ends the wait for a turn. It reports whether the caller has to read,
+// which it does if it is the first whose turn it is (taken).
 func (s *Shared[K, T]) leave(key K, r *sharedRead[T], taken bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

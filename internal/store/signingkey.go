@@ -8,8 +8,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// SigningKeyRow is a signing key as it rests. The keyring has sealed the private
-// key; this package can't open it.
+// SigningKeyRow is a signing key as it rests. The keyring has sealed the
+// private key; this package can't open it.
 type SigningKeyRow struct {
 	svcauth.SigningKey
 	PublicDER []byte // SubjectPublicKeyInfo
@@ -32,8 +32,8 @@ func scanSigningKey(r row) (k SigningKeyRow, err error) {
 	return k, err
 }
 
-// InsertSigningKey adds a key. It returns [ErrConflict] if there is one with this
-// kid.
+// InsertSigningKey adds a key. It returns [ErrConflict] if there is one with
+// this kid.
 func (q *Q) InsertSigningKey(ctx context.Context, k SigningKeyRow) error {
 	_, err := q.exec(ctx, `INSERT INTO signing_key
 		(kid, algorithm, state, public_der, sealed, created_at_ms, activated_at_ms, retired_at_ms, delete_after_ms)
@@ -50,8 +50,8 @@ func (q *Q) ActivateSigningKey(ctx context.Context, kid string, now time.Time) e
 		kid, svcauth.KeyActive, now.UnixMilli(), svcauth.KeyNext)
 }
 
-// RetireSigningKey retires the active key. It returns [ErrStale] if the key is no
-// longer active.
+// RetireSigningKey retires the active key. It returns [ErrStale] if the key is
+// no longer active.
 func (q *Q) RetireSigningKey(ctx context.Context, kid string, now, deleteAfter time.Time) error {
 	return q.mustBeFresh(ctx, `UPDATE signing_key
 		SET state = $2, retired_at_ms = $3, delete_after_ms = $4 WHERE kid = $1 AND state = $5`,

@@ -23,8 +23,8 @@ type Store struct {
 	aside  *sql.DB // for transactions on rows that no rule reads; write or read
 	reader runner  // read, or on SQLite its prepared form
 	door   door
-	// inTurn hands out the connections of read, so that requests wait for them in
-	// its order and in no other.
+	// inTurn hands out the connections of read, so that requests wait for them
+	// in its order and in no other.
 	inTurn  *limits.Slots[string]
 	turns   turns
 	room    room
@@ -35,8 +35,8 @@ type Store struct {
 type Config struct {
 	URL      string // sqlite://PATH or postgres://…; may hold a password, so it is never printed
 	MaxConns int    // of this process, 1 to 1000; 0 is 20
-	// OnCall, unless nil, is called when a query outside a transaction has ended,
-	// or a transaction as a whole. what is one of the Call constants.
+	// OnCall, unless nil, is called when a query outside a transaction has
+	// ended, or a transaction as a whole. what is one of the Call constants.
 	OnCall func(ctx context.Context, what string, began time.Time, err error)
 	// OnWait, unless nil, is told once what [Store.Migrate] has to wait for.
 	OnWait func(what string)
@@ -46,8 +46,8 @@ type Config struct {
 
 // CommitListener acts on what this process has written to the change log.
 type CommitListener interface {
-	// OnCommitted is given what a transaction of [Store.Write] has appended to the
-	// change log, once it is committed and before Write returns.
+	// OnCommitted is given what a transaction of [Store.Write] has appended to
+	// the change log, once it is committed and before Write returns.
 	OnCommitted(ctx context.Context, written []Change)
 }
 
@@ -100,14 +100,15 @@ func (s *Store) Ready(ctx context.Context) error {
 	return err
 }
 
-// Connections are the connections of this process to the database, at one moment.
+// Connections are the connections of this process to the database, at one
+// moment.
 type Connections struct {
 	InUse, Idle, Max int
 	Waits            uint64 // how often a caller had to wait since Open, because all were in use
 }
 
-// Connections counts the connections. Waits are normal with SQLite, whose writers
-// take turns.
+// Connections counts the connections. Waits are normal with SQLite, whose
+// writers take turns.
 func (s *Store) Connections() Connections {
 	of := func(db *sql.DB) Connections {
 		n := db.Stats()
@@ -148,10 +149,10 @@ func (s *Store) Write(ctx context.Context, do func(*Q) error) error {
 }
 
 // WriteInTurn runs do in a transaction that may change anything. All such
-// transactions, of all nodes, happen one after another. It commits if do returns
-// nil. Otherwise it rolls back and returns that error. do must not call Write, and
-// must not wait for anything but the database. [ErrUncertain] means that the
-// commit itself failed and may or may not have happened.
+// transactions, of all nodes, happen one after another. It commits if do
+// returns nil. Otherwise it rolls back and returns that error. do must not call
+// Write, and must not wait for anything but the database. [ErrUncertain] means
+// that the commit itself failed and may or may not have happened.
 func (s *Store) WriteInTurn(ctx context.Context, turn Turn, do func(*Q) error) error {
 	written, err := s.alone(ctx, turn, do)
 	if err == nil && len(written) > 0 && s.commits != nil {
@@ -186,9 +187,9 @@ func (s *Store) alone(ctx context.Context, turn Turn, do func(*Q) error) (writte
 	return written, err
 }
 
-// WriteAside runs do in a transaction that touches only rows that no rule reads:
-// last use, sessions, what has expired or was in a removed organization. It waits
-// for no other transaction, and do must not add to the change log.
+// WriteAside runs do in a transaction that touches only rows that no rule
+// reads: last use, sessions, what has expired or was in a removed organization.
+// It waits for no other transaction, and do must not add to the change log.
 func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
 	return s.transaction(ctx, s.aside, CallAside, do)
 }
@@ -264,8 +265,9 @@ type runner interface {
 type row interface{ Scan(...any) error }
 
 // skipLocked returns the end of a SELECT of rows that [Store.WriteAside] is to
-// delete. It locks them and leaves out those that another transaction has locked,
-// so that this one waits for nobody. On SQLite only one transaction writes.
+// delete. It locks them and leaves out those that another transaction has
+// locked, so that this one waits for nobody. On SQLite only one transaction
+// writes.
 func (q *Q) skipLocked() string {
 	if q.postgres {
 		return ` FOR UPDATE SKIP LOCKED`
@@ -341,7 +343,8 @@ func rowsOf[T any](ctx context.Context, q *Q, scan func(row) (T, error), text st
 	return all, classify("read", rows.Err())
 }
 
-// single reads the one row of a query. It returns [ErrNotFound] if there is none.
+// single reads the one row of a query. It returns [ErrNotFound] if there is
+// none.
 func single[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) (T, error) {
 	all, err := many(ctx, q, scan, text, args...)
 	if err == nil && len(all) == 0 {
@@ -394,8 +397,9 @@ func placeholders(from, count int) string {
 }
 
 // in appends ids to args and returns the placeholders for an IN of them. It
-// repeats the last id up to a power of two, so that lists of any length need only
-// a few texts, which databases then have parsed already. ids must not be empty.
+// repeats the last id up to a power of two, so that lists of any length need
+// only a few texts, which databases then have parsed already. ids must not be
+// empty.
 func in(args []any, ids []string) (text string, all []any) {
 	from := len(args) + 1
 	for _, id := range ids {

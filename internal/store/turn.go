@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// Turn says whose a change is, and whether it may overtake others. All changes of
-// all nodes happen one after another. Without turns, an organization that sends
-// many would decide how long the others wait.
+// Turn says whose a change is, and whether it may overtake others. All changes
+// of all nodes happen one after another. Without turns, an organization that
+// sends many would decide how long the others wait.
 type Turn struct {
 	OrgID string // organizations take turns; empty for the server's own changes
 	// First is for what takes something away: a revocation must not wait behind
@@ -96,8 +96,8 @@ func (l *lane) push(org string, w *waiter) {
 	l.byOrg[org] = append(l.byOrg[org], w)
 }
 
-// pop removes and returns the first change of the organization whose turn it is,
-// which then comes last. It returns nil if nobody waits.
+// pop removes and returns the first change of the organization whose turn it
+// is, which then comes last. It returns nil if nobody waits.
 func (l *lane) pop() *waiter {
 	if len(l.order) == 0 {
 		return nil

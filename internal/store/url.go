@@ -29,9 +29,9 @@ type target struct {
 //	sqlite://PATH
 //	postgres://USER:PASSWORD@HOST:5432/NAME?OPTION=VALUE
 //
-// or postgresql:// with all that libpq takes after it: several hosts with commas
-// between them, and a socket's directory as ?host=/DIR or %2FDIR. The error never
-// quotes the URL, which may hold a password.
+// or postgresql:// with all that libpq takes after it: several hosts with
+// commas between them, and a socket's directory as ?host=/DIR or %2FDIR. The
+// error never quotes the URL, which may hold a password.
 func CheckURL(raw string) error {
 	_, err := parseURL(raw)
 	return err
@@ -74,8 +74,8 @@ func parseURL(raw string) (target, error) {
 		"expected sqlite://PATH or postgres://USER@HOST:5432/NAME")
 }
 
-// libpqOnly are options of libpq that pgx hands on to the server, which knows no
-// such setting and would refuse every connection.
+// libpqOnly are options of libpq that pgx hands on to the server, which knows
+// no such setting and would refuse every connection.
 var libpqOnly = []string{
 	"sslcompression", "sslcrl", "sslcrldir", "requirepeer", "requiressl", "ssl_min_protocol_version",
 	"ssl_max_protocol_version", "gssencmode", "gsslib", "gssdelegation", "hostaddr", "keepalives", "keepalives_idle",
@@ -109,8 +109,8 @@ func parsePostgres(raw, rest string) (*pgx.ConnConfig, error) {
 	return settings, nil
 }
 
-// whyRefused returns pgx's reason without the URL before it and without anything
-// that may be part of a password.
+// whyRefused returns pgx's reason without the URL before it and without
+// anything that may be part of a password.
 func whyRefused(err error, path string) string {
 	const hint = "write / ? # @ % in a user or a password as %2F %3F %23 %40 %25"
 	var refused *pgconn.ParseConfigError

@@ -12,7 +12,8 @@ import (
 	"syscall"
 )
 
-// findBinaries returns the directory of PostgreSQL's server programs, of the newest version that is installed. Debian keeps them off the PATH.
+// findBinaries returns the directory of PostgreSQL's server programs, of the
+// newest version that is installed. Debian keeps them off the PATH.
 func findBinaries() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -44,7 +45,8 @@ func majorVersion(initdb string) int {
 	return version
 }
 
-// unprivileged returns the user under which the server runs where this process is root, or nil.
+// unprivileged returns the user under which the server runs where this process
+// is root, or nil.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -63,8 +65,9 @@ func unprivileged() (*syscall.Credential, error) {
 	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody; run the tests as another user")
 }
 
-// newDirectory makes a directory that cred can enter. Its name is short, because the path of a Unix socket has a limit of about 100 bytes. A test's own
-// temporary directory is no choice: it is closed to other users.
+// newDirectory makes a directory that cred can enter. Its name is short,
+// because the path of a Unix socket has a limit of about 100 bytes. A test's
+// own temporary directory is no choice: it is closed to other users.
 func newDirectory(cred *syscall.Credential, parents ...string) (string, error) {
 	if len(parents) == 0 {
 		parents = []string{os.TempDir(), "/tmp", "/var/tmp"}
