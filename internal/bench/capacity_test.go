@@ -31,7 +31,8 @@ func BenchmarkCapacity(b *testing.B) {
 		bare := startProcess(b, "bare", fmt.Sprint("BENCH_SIZE=", few.wire(b).body))
 		bareRequest := func(int64) []byte { return few.warm[0] }
 		f := m.measure(b, few.node, bare, few.workingSet, bareRequest)
-		fmt.Fprintf(&table, "a node with %d accounts, in turn with the bare handler: %.2f times its processor time a token; %s\n\n", fewAccounts, f.ratio(), f)
+		fmt.Fprintf(&table, "a node with %d accounts, in turn with the bare handler: "+
+			"%.2f times its processor time a token; %s\n\n", fewAccounts, f.ratio(), f)
 		fmt.Fprintf(&table, "%9s %11s | %8s %8s | %14s %14s | %14s %8s\n", "accounts", "revocations", "warm",
 			"random", "rests at", "live heap", "under load", "start")
 		for i, c := range cases {

@@ -22,11 +22,12 @@ const connections = 16
 // post writes one request as it goes over the wire.
 func post(path string, c credential, body string) []byte {
 	auth := base64.StdEncoding.EncodeToString([]byte(c.ID + ":" + c.Secret))
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic %s\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 		path, auth, len(body), body)
 }
 
-// load sends what next gives until it gives nil or the time is up, and says how
+// load sends what next returns until it returns nil or the time is up, and says how
 // many were answered by 200. Any other answer ends the benchmark. seen, where
 // not nil, gets each body.
 func load(b *testing.B, addr string, d time.Duration, next func(n int64) []byte, seen func([]byte)) (answered int64) {

@@ -32,8 +32,8 @@ type machinery struct {
 // population is a database that was filled once. Nodes get copies of it.
 type population struct {
 	*organization
-	url      string
-	follower string // the account that may follow the revocation feed
+	url        string
+	subscriber string // the account that may read the revocation feed
 }
 
 func newMachinery(b *testing.B) *machinery {
@@ -53,8 +53,8 @@ func (m *machinery) populate(b *testing.B, accounts int) *population {
 	role, err := p.service.CreateRole(p.admin,
 		svcauth.NewRole{Name: "Follows the feed", Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(b, err)
-	p.follower = p.accounts[0]
-	_, err = p.service.AssignServiceAccountRole(p.admin, p.follower, role.ID, svcauth.GrantRequest{})
+	p.subscriber = p.accounts[0]
+	_, err = p.service.AssignServiceAccountRole(p.admin, p.subscriber, role.ID, svcauth.GrantRequest{})
 	require.NoError(b, err)
 	require.NoError(b, p.store.Close()) // a database in use can't be copied
 	m.filled[accounts] = p
@@ -139,7 +139,8 @@ func (m *machinery) revoke(b *testing.B, database, org string, count int) {
 	}
 	expires := time.Now().Add(24 * time.Hour)
 	m.query(b, database, fmt.Sprintf(`INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms)
-		SELECT c.seq + n, '%s', 'revocation', '', '{"jti":"' || left(translate(encode(sha256(n::text::bytea), 'base64'), '+/', '-_'), 22) || '","exp":%d}', %d, 0
+		SELECT c.seq + n, '%s', 'revocation', '', '{"jti":"' || left(translate(encode(sha256(n::text::bytea), " +
+			"'base64'), '+/', '-_'), 22) || '","exp":%d}', %d, 0
 		FROM generate_series(1, %d) n, change_counter c`, org, expires.Unix(), expires.UnixMilli(), count))
 	m.query(b, database, fmt.Sprintf(`UPDATE change_counter SET seq = seq + %d`, count))
 	m.query(b, database, `ANALYZE change`)
@@ -152,7 +153,7 @@ func (n *settled) liveHeap(b *testing.B) float64 {
 		n.fetch(b, "/debug/pprof/heap?gc=1")
 	}
 	for line := range strings.Lines(n.fetch(b, "/metrics")) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), "go_memstats_heap_alloc_bytes "); is {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "go_memstats_heap_alloc_bytes "); ok {
 			f, err := strconv.ParseFloat(value, 64)
 			require.NoError(b, err)
 			return f
@@ -195,7 +196,8 @@ func (p pairing) ratio() float64 { return p.ours.cpuEach() / p.theirs.cpuEach() 
 
 func (p pairing) String() string {
 	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / float64(p.ours.requests) / 1000 }
-	return fmt.Sprintf("%d tokens, %.0f a second; processor time a token: node %.1f µs, PostgreSQL %.1f µs, Redis %.1f µs", p.ours.requests, p.ours.perSecond(),
+	return fmt.Sprintf("%d tokens, %.0f a second; processor time a token: node %.1f µs, PostgreSQL %.1f µs, "+
+		"Redis %.1f µs", p.ours.requests, p.ours.perSecond(),
 		p.ours.cpuEach()*1e6, each(p.postgres), each(p.redis))
 }
 
@@ -216,7 +218,7 @@ func (m *machinery) measure(b *testing.B, ours, theirs *process, our, their func
 func (m *machinery) info(b *testing.B, section, name string) float64 {
 	b.Helper()
 	for line := range strings.Lines(m.redis.Must("INFO", section)) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), name+":"); is {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {
 			f, err := strconv.ParseFloat(value, 64)
 			require.NoError(b, err)
 			return f

@@ -201,7 +201,7 @@ func (p *process) memory(b *testing.B, which string) float64 {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	require.NoError(b, err)
 	for line := range strings.Lines(string(raw)) {
-		if rest, is := strings.CutPrefix(line, which+":"); is {
+		if rest, ok := strings.CutPrefix(line, which+":"); ok {
 			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
 			require.NoError(b, err)
 			return float64(kib) * 1024

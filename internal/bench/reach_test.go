@@ -56,11 +56,11 @@ func benchmarkReach(b *testing.B, n int) {
 			answered, used := time.Now(), processorTime(b)
 			for waiting := slices.Clone(sets); len(waiting) > 0; time.Sleep(100 * time.Microsecond) {
 				waiting = slices.DeleteFunc(waiting, func(set *resourceserver.RevocationSet) bool {
-					_, is := set.Revoked(&claims)
-					if is {
+					_, revoked := set.Revoked(&claims)
+					if revoked {
 						reach = append(reach, time.Since(answered))
 					}
-					return is
+					return revoked
 				})
 			}
 			require.EqualValues(b, n, revoke("unknown", "?wait=10s").JSON["enforced"])

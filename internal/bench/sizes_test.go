@@ -42,7 +42,8 @@ func (m *machinery) sizes(b *testing.B, n *settled) {
 			}
 			return sum
 		}
-		b.Logf("PostgreSQL, indexes included: %.0f bytes a service account, %.0f a secret, %.0f a grant, %.0f an audit event", each("client"), each("secret"), each("role_grant"), each("audit_event"))
+		b.Logf("PostgreSQL, indexes included: %.0f bytes a service account, %.0f a secret, %.0f a grant, "+
+			"%.0f an audit event", each("client"), each("secret"), each("role_grant"), each("audit_event"))
 		m.records(b, n, fmt.Sprint(len(n.accounts), " accounts in random order"), n.anyone)
 		m.steady(b, n, fmt.Sprint(len(n.accounts), " accounts, each time another one"),
 			func(i int64) []byte { return n.request((int(i) + len(n.accounts)/2) % len(n.accounts)) })
@@ -89,7 +90,8 @@ func (m *machinery) records(b *testing.B, n *settled, who string, next func(int6
 	for i := range after {
 		after[i] = (after[i] - before[i]) / answered
 	}
-	b.Logf("Redis, %s: a token takes %.0f bytes of memory, %.2f commands, %.0f bytes to Redis and %.0f back (%.0f tokens)", who, after[0], after[1], after[2], after[3], answered)
+	b.Logf("Redis, %s: a token takes %.0f bytes of memory, %.2f commands, "+
+		"%.0f bytes to Redis and %.0f back (%.0f tokens)", who, after[0], after[1], after[2], after[3], answered)
 }
 
 func (n *settled) logLines(b *testing.B) {
@@ -126,7 +128,8 @@ func (m *machinery) steady(b *testing.B, n *settled, who string, next func(int64
 	for i := range each {
 		each[i] = (after[i] - idle[i] - (idle[i]-before[i])*all.Seconds()/rest.Seconds()) / float64(answered)
 	}
-	b.Logf("%s, all that follows included: a token takes %.1f µs of the node, %.1f µs of PostgreSQL and %.0f bytes of its log, %.1f µs of Redis (%d tokens, %.0f a second)", who,
+	b.Logf("%s, all that follows included: a token takes %.1f µs of the node, "+
+		"%.1f µs of PostgreSQL and %.0f bytes of its log, %.1f µs of Redis (%d tokens, %.0f a second)", who,
 		each[0], each[1], (wal()-written)/float64(answered), each[2], answered, float64(answered)/took.Seconds())
 }
 
@@ -177,7 +180,8 @@ func (n *settled) snapshot(b *testing.B) {
 		}
 	}
 	took, spent := time.Since(began), n.node.cpu(b)-cpu
-	b.Logf("feed: a snapshot of %d revocations has %.1f MB (%d bytes each), took %.2f s and %.2f s of the node's processor; at most %.0f MB while the node lived",
+	b.Logf("feed: a snapshot of %d revocations has %.1f MB (%d bytes each), "+
+		"took %.2f s and %.2f s of the node's processor; at most %.0f MB while the node lived",
 		n.revocations, float64(size)/1e6, size/n.revocations, took.Seconds(), spent.Seconds(), n.node.memory(b,
 			"VmHWM")/1e6)
 }

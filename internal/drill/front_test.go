@@ -63,7 +63,7 @@ func (f *front) ready() []*node {
 	return ready
 }
 
-// RoundTrip is of http.RoundTripper. The request's host is replaced.
+// RoundTrip implements [http.RoundTripper]. The request's host is replaced.
 func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	ready := f.ready()
 	if len(ready) == 0 {
@@ -95,11 +95,11 @@ func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
 func (f *front) CloseIdleConnections() { f.base.CloseIdleConnections() }
 
-// refused says whether no connection came about, so that nothing can have been
+// refused reports whether no connection came about, so that nothing can have been
 // done.
 func refused(err error) bool {
-	op, is := err.(*net.OpError)
-	return is && op.Op == "dial"
+	op, ok := err.(*net.OpError)
+	return ok && op.Op == "dial"
 }
 
 // pinned reaches one node only.
@@ -111,7 +111,7 @@ type pinned struct {
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
 func (p pinned) CloseIdleConnections() { p.base.CloseIdleConnections() }
 
-// RoundTrip is of http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	again := req.Clone(req.Context())
 	again.URL.Host = p.node.addr

@@ -30,7 +30,7 @@ type load struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	phase  atomic.Pointer[phase]
-	// excused says whether a resource server may refuse this token although
+	// excused reports whether a resource server may refuse this token although
 	// nobody revoked it: its signing key was, or the clock of who made it was
 	// wrong.
 	excused func(tokenParts) bool
@@ -203,7 +203,7 @@ func (l *load) fetch(ctx context.Context, i int) {
 	}
 }
 
-// takes says whether a resource server takes a token that nobody revoked. It
+// takes reports whether a resource server takes a token that nobody revoked. It
 // may fail closed, but call it wrong only where that is excused.
 func (l *load) takes(ctx context.Context, v *resourceserver.Verifier, text string) bool {
 	_, err := v.Verify(ctx, text)

@@ -98,7 +98,7 @@ func (n *node) kill() {
 	n.wait()
 }
 
-// stop ends it in good order, and says whether it did.
+// stop ends it in good order, and reports whether it did.
 func (n *node) stop() {
 	n.t.Helper()
 	n.signal(syscall.SIGTERM)
@@ -113,7 +113,7 @@ func (n *node) wait() {
 	}
 }
 
-// ready says whether the node calls itself ready, with all that it depends on.
+// ready reports whether the node calls itself ready, with all that it depends on.
 func (n *node) ready() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -144,7 +144,7 @@ func (n *node) metric(name string) float64 {
 	defer resp.Body.Close()
 	in := bufio.NewScanner(resp.Body)
 	for in.Scan() {
-		if value, is := strings.CutPrefix(in.Text(), name+" "); is {
+		if value, ok := strings.CutPrefix(in.Text(), name+" "); ok {
 			f, _ := strconv.ParseFloat(value, 64)
 			return f
 		}

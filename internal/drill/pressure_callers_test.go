@@ -48,7 +48,8 @@ const tokenForm = "grant_type=client_credentials"
 
 func tokenRequest(c credential) []byte {
 	auth := base64.StdEncoding.EncodeToString([]byte(c.ID + ":" + c.Secret))
-	return fmt.Appendf(nil, "POST /oauth2/token HTTP/1.1\r\nHost: drill\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Appendf(nil, "POST /oauth2/token HTTP/1.1\r\nHost: drill\r\nAuthorization: Basic %s\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 		auth, len(tokenForm), tokenForm)
 }
 

@@ -71,7 +71,7 @@ func (s *stack) addClients(like svcauth.ServiceAccount, count int) []credential 
 // setting is a variable of the nodes' environment.
 func (s *stack) setting(name string) (value string) {
 	for _, entry := range s.nodes[0].environ {
-		if of, is := strings.CutPrefix(entry, name+"="); is {
+		if of, ok := strings.CutPrefix(entry, name+"="); ok {
 			value = of
 		}
 	}

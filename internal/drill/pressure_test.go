@@ -88,7 +88,8 @@ func (p *pressed) idle(count int) press {
 }
 
 func (p *pressed) slowWriters(count int) press {
-	return p.hold(count, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 2000\r\n\r\ngrant", "write")
+	return p.hold(count, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 2000\r\n\r\ngrant", "write")
 }
 
 func (p *pressed) slowReaders(count int) press {
@@ -194,7 +195,8 @@ func (p *pressed) measure(name string, start press) {
 				100*time.Millisecond, "connections that ended leave nothing behind")
 		}
 		ratio := median(pressed) / median(quiet)
-		t.Logf("p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f   node: %.2f processors, %.0f MB managed, %.0f MB resident   %s", ratio, quiet, pressed, median(busy),
+		t.Logf("p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f   node: %.2f processors, %.0f MB managed, "+
+			"%.0f MB resident   %s", ratio, quiet, pressed, median(busy),
 			managed/1e6, resident/1e6, said)
 		require.LessOrEqual(t, managed, p.limit*1.02, "GOMEMLIMIT, which the runtime keeps to by and large")
 		require.LessOrEqual(t, resident, p.limit+programPages)

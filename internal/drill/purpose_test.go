@@ -93,7 +93,8 @@ func TestRollingUpgrade(t *testing.T) {
 	s := newStack(t, 2, postgres.NewDatabase(), redistest.URL(t), manyWrong)
 	migrated := func() string {
 		out, err := postgres.Query("db1",
-			"SELECT COUNT(*) FROM information_schema.columns WHERE table_name = 'client' AND column_name = 'next_release'")
+			"SELECT COUNT(*) FROM information_schema.columns WHERE table_name = 'client' AND column_name = "+
+				"'next_release'")
 		require.NoError(t, err)
 		return out
 	}
@@ -118,7 +119,8 @@ func nextRelease(t testing.TB) string {
 	require.NoError(t, err)
 	path, err := buildOnce("svcauth-next", func(dir string) (map[string]string, error) {
 		file := filepath.Join(dir, "next.sql")
-		text := "-- +goose Up\nALTER TABLE client ADD COLUMN next_release TEXT NOT NULL DEFAULT '';\nCREATE INDEX client_next_release ON client (next_release);\n"
+		text := "-- +goose Up\nALTER TABLE client ADD COLUMN next_release TEXT NOT NULL DEFAULT '';\n" +
+			"CREATE INDEX client_next_release ON client (next_release);\n"
 		return map[string]string{filepath.Join(root,
 			"internal/store/migrations/09999_next_release.sql"): file}, os.WriteFile(file, []byte(text), 0o644)
 	}, "-ldflags", "-X main.version=next")

@@ -230,7 +230,8 @@ func (s *stack) backToRest(before []rest, l *load, r *row) {
 				break
 			}
 		}
-		s.t.Logf("node %d at rest: goroutines %.0f, before %.0f; live heap %.1f MB, before %.1f; resident %.1f MB, before %.1f", i+1,
+		s.t.Logf("node %d at rest: goroutines %.0f, before %.0f; live heap %.1f MB, before %.1f; resident %.1f MB, "+
+			"before %.1f", i+1,
 			now.goroutines, before[i].goroutines, now.live/1e6, before[i].live/1e6, now.resident/1e6,
 			before[i].resident/1e6)
 		if now.goroutines == 0 || now.goroutines > bound.goroutines || now.live > bound.live ||

@@ -30,7 +30,9 @@ var (
 // posted is a form as a client sends it.
 func posted(path, header string, form url.Values) string {
 	body := form.Encode()
-	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: drill\r\n%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, header, len(body), body)
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: drill\r\n"+
+		"%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"+
+		"%s", path, header, len(body), body)
 }
 
 // asClient is the form of a request of the OAuth2 endpoints.

@@ -36,7 +36,8 @@ func TestStrangersFillThePlaces(t *testing.T) {
 // can get, and ends when the node is whole again.
 func (p *troubled) filled() func() string {
 	inWork := func() float64 { return p.node.metric("svcauth_http_requests_in_flight") }
-	bodies := p.hold(400, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant", "")()
+	bodies := p.hold(400, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant", "")()
 	time.Sleep(time.Second)
 	require.Less(p.t, inWork(), 8.0, "bodies that are read take no places")
 	asked := p.everything()

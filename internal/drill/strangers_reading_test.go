@@ -30,7 +30,8 @@ func TestStrangersWithholdWhatTheyBegan(t *testing.T) {
 	needFull(t)
 	p := newPressed(t, 460)
 	post := func(path string, length, sent int) string {
-		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n", path, length) + strings.Repeat("a", sent)
+		return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"+
+			"Content-Length: %d\r\n\r\n", path, length) + strings.Repeat("a", sent)
 	}
 	p.measure("an unknown path, 128 KiB", p.crowd(post("/nothing", 128<<10, 128<<10-100)))
 	p.measure("a token, 16 KiB", p.crowd(post("/oauth2/token", 16<<10, 16<<10-100)))

@@ -16,7 +16,8 @@ import (
 // signInRequest is the console's sign-in form as a browser sends it.
 func signInRequest(email, password string) []byte {
 	form := url.Values{"email": {email}, "password": {password}}.Encode()
-	return fmt.Appendf(nil, "POST /console/sign-in HTTP/1.1\r\nHost: drill\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form)
+	return fmt.Appendf(nil, "POST /console/sign-in HTTP/1.1\r\nHost: drill\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form)
 }
 
 // loopback returns the nth of a great many loopback addresses, each of which

@@ -30,7 +30,8 @@ const feedFollowers = 400
 
 // feedRequest asks for the feed.
 func feedRequest(token, accept, instance string) []byte {
-	return fmt.Appendf(nil, "GET /oauth2/revocations HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\nAccept: %s\r\nSvcauth-Instance: %s\r\n\r\n", token, accept, instance)
+	return fmt.Appendf(nil, "GET /oauth2/revocations HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\n"+
+		"Accept: %s\r\nSvcauth-Instance: %s\r\n\r\n", token, accept, instance)
 }
 
 const eventStream = "text/event-stream"
@@ -139,7 +140,8 @@ func (a *tenantAtFeed) wait(l *line, _ int) {
 	for {
 		began := time.Now()
 		status, err := l.ask(fmt.Appendf(nil,
-			"POST /oauth2/revoke?wait=10s HTTP/1.1\r\nHost: drill\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+			"POST /oauth2/revoke?wait=10s HTTP/1.1\r\nHost: drill\r\n"+
+				"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 		if err != nil || status != http.StatusOK {
 			return
 		}

@@ -160,7 +160,8 @@ func TestRefusedCallsOfOneTenant(t *testing.T) {
 
 // managed is a request to the management API.
 func managed(method, path, token, body string) string {
-	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		method, path, token, len(body), body)
 }
 
@@ -290,5 +291,6 @@ func (l *line) ownRevocation(c credential) []byte {
 		return nil
 	}
 	body := url.Values{"client_id": {c.ID}, "client_secret": {c.Secret}, "token": {issued.AccessToken}}.Encode()
-	return fmt.Appendf(nil, "POST /oauth2/revoke HTTP/1.1\r\nHost: drill\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return fmt.Appendf(nil, "POST /oauth2/revoke HTTP/1.1\r\nHost: drill\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }

@@ -23,6 +23,8 @@ func Chromium(t testing.TB) string {
 			return path
 		}
 	}
-	require.Fail(t, "no Chromium is installed (chromium-headless-shell, chromium, chromium-browser or google-chrome on the PATH); run `make deps`")
+	require.Fail(t, "no Chromium is installed (chromium-headless-shell, chromium, "+
+		"chromium-browser or google-chrome on the PATH); "+
+		"run `make deps`")
 	return ""
 }

@@ -116,7 +116,7 @@ func (s *Server) token(id string, secret svcauth.Secret, form url.Values) string
 	return text
 }
 
-// Active says whether introspection by the token's own client calls it live.
+// Active reports whether introspection by the token's own client calls it live.
 func (s *Server) Active(id string, secret svcauth.Secret, token string) bool {
 	s.t.Helper()
 	answer := s.Post("/oauth2/introspect", id, secret, url.Values{"token": {token}})

@@ -11,7 +11,6 @@
 package svctest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -19,7 +18,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +29,7 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -70,7 +69,7 @@ type Server struct {
 	environ []string
 	address string
 	tls     *tls.Config
-	log     *logBuffer
+	log     *syncbuf.Buffer
 	stop    context.CancelFunc
 	done    chan error
 }
@@ -129,7 +128,7 @@ func (s *Server) start(dir, issuer string) {
 	s.HTTP = &http.Client{Timeout: 30 * time.Second,
 		Transport:     &http.Transport{TLSClientConfig: s.tls, MaxIdleConnsPerHost: 100},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.log = &logBuffer{}
+	s.log = &syncbuf.Buffer{}
 	s.run(listener)
 	s.t.Cleanup(func() {
 		// first: one that was dialled and never used would hold the shutdown up
@@ -237,22 +236,4 @@ func (s *Server) NewTenant(name string) access.Tenant {
 		access.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example"})
 	require.NoError(s.t, err)
 	return tenant
-}
-
-// logBuffer is a buffer that the server writes while the test reads.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

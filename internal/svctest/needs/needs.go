@@ -7,7 +7,7 @@ package needs
 
 import "os"
 
-// All says whether everything shall be tested: SVCAUTH_TEST_SERVICES=1, or CI
+// All reports whether everything shall be tested: SVCAUTH_TEST_SERVICES=1, or CI
 // set to anything.
 func All() bool { return os.Getenv("SVCAUTH_TEST_SERVICES") == "1" || os.Getenv("CI") != "" }
 

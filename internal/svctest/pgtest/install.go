@@ -37,7 +37,9 @@ func findBinaries() (string, error) {
 			return dir, nil
 		}
 	}
-	return "", errors.New("no PostgreSQL server is installed (initdb, postgres, psql and createdb in /usr/lib/postgresql/*/bin or on the PATH); run `make deps`")
+	return "", errors.New("no PostgreSQL server is installed (initdb, postgres, " +
+		"psql and createdb in /usr/lib/postgresql/*/bin or on the PATH); " +
+		"run `make deps`")
 }
 
 func majorVersion(initdb string) int {
@@ -62,7 +64,8 @@ func unprivileged() (*syscall.Credential, error) {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody; run the tests as another user")
+	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody; " +
+		"run the tests as another user")
 }
 
 // newDirectory makes a directory that cred can enter. Its name is short,
