@@ -49,7 +49,7 @@ func walk(t *testing.T, b backend) {
 	}
 	eventually(t, func() bool {
 		return c.Publish(t.Context(), ChannelChanges, []byte("x")) == nil && heard.all() != ""
-	}, "the doorbell to ring")
+	}, "the notification to arrive")
 	time.Sleep(pingAfter + 2*probeEvery) // the subscription is pinged, and counters are read back
 	require.Empty(t, c.Failing(t.Context()))
 	for _, node := range b.nodes {

@@ -141,7 +141,7 @@ func TestFailOverThroughSentinel(t *testing.T) {
 	eventually(t, func() bool { return h.gaps.Load() > 1 }, "the subscriber to be told of the gap")
 	eventually(t, func() bool {
 		return one.Publish(t.Context(), ChannelChanges, []byte("x")) == nil && h.all() != ""
-	}, "the doorbell to ring at the new master")
+	}, "a notification to arrive through the new master")
 }
 
 // TestClusterWithoutOneMaster loses the third of the keys that this master

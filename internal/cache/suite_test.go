@@ -115,7 +115,7 @@ func TestSuite(t *testing.T) {
 			"records cross nodes":                                         testRecordsCrossNodes,
 			"records are listed while they come":                          testRecordsAreListedWhileTheyCome,
 			"strange ids and foreign values do no harm":                   testHostileRecords,
-			"the doorbell reaches who listens":                            testNotifier,
+			"notifications reach who listens":                             testNotifier,
 			"a lost subscription comes back and says so":                  testResubscription,
 			"wrong secrets are counted exactly":                           testAttemptsTable,
 			"wrong secrets are counted over all nodes":                    testAttemptsCrossNodes,

@@ -16,7 +16,7 @@ import (
 )
 
 // strangersAtOnce is how many connections the strangers have: more than the
-// node has places.
+// node has slots.
 const strangersAtOnce = 2500
 
 // freshID and freshToken stand in a request for what is made up anew each time

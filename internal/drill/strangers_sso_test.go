@@ -163,7 +163,7 @@ func TestStrangersAtAProviderThatHangs(t *testing.T) {
 }
 
 // Answers of a provider to sign-ins that nobody began don't even reach it, on a
-// node with fewer places than there are of them.
+// node with fewer slots than there are of them.
 func TestStrangersForgeAnswersOfAProvider(t *testing.T) {
 	needFull(t)
 	provider := newMute(t, false)
