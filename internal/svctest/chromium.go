@@ -9,8 +9,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// Chromium gives the path of a browser. It skips the test where services are
-// not wanted, as the tests with PostgreSQL do, and fails it where none is
+// Chromium returns the path of a browser. It skips the test if services are
+// not wanted, as the tests with PostgreSQL do, and fails it if none is
 // installed.
 //
 // chromium-headless-shell is the same engine without the window around the

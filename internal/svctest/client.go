@@ -14,7 +14,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// Admin gives a client of the management API with the administrator's
+// Admin returns a client of the management API with the administrator's
 // application key.
 func (s *Server) Admin() *svcauth.Client {
 	s.t.Helper()
@@ -27,7 +27,7 @@ func (s *Server) AdminOf(tenant access.Tenant) *svcauth.Client {
 	return s.Client(tenant.ApplicationKey.ClientID, tenant.ApplicationKey.ClientSecret)
 }
 
-// Client gives a client of the management API with a client's own credential.
+// Client returns a client of the management API with a client's own credential.
 // Its calls go to this node.
 func (s *Server) Client(id string, secret svcauth.Secret) *svcauth.Client {
 	s.t.Helper()
@@ -50,7 +50,7 @@ type Answer struct {
 	JSON   map[string]any // nil where the body is no JSON object
 }
 
-// Post sends a form, with HTTP Basic where id is not empty. path begins with a
+// Post sends a form, with HTTP Basic unless id is empty. path begins with a
 // slash and may have a query.
 func (s *Server) Post(path, id string, secret svcauth.Secret, form url.Values) Answer {
 	s.t.Helper()

@@ -40,11 +40,11 @@ const AdminEmail = "admin@example.com"
 // Options say what kind of server is wanted. The zero value: SQLite, in-process
 // cache, no TLS, the real clock.
 type Options struct {
-	// a fresh database on the shared PostgreSQL; the test is skipped where
-	// services are not wanted
+	// Postgres is a fresh database on the shared PostgreSQL. Without services
+	// the test is skipped.
 	Postgres    bool
 	DatabaseURL string           // a database of the caller's instead
-	Redis       bool             // the shared real Redis; the test is skipped where services are not wanted
+	Redis       bool             // the shared Redis; without services the test is skipped
 	RedisURL    string           // a Redis of the caller's instead
 	TLS         bool             // a private CA, which [Server.HTTP] and [Server.CAFile] know
 	Environ     []string         // further configuration, as "SVCAUTH_TOKEN_TTL=2m"

@@ -17,9 +17,9 @@ import (
 	_ "modernc.org/sqlite" // registers "sqlite"
 )
 
-// Read gives every value of every row of every table, one a line, in the order
-// of tables and columns; of SQLite also the bytes of its files, where deleted
-// rows may linger.
+// Read returns every value of every row of every table, one a line, in the
+// order of tables and columns; of SQLite also the bytes of its files, where
+// deleted rows may linger.
 func Read(t testing.TB, databaseURL string) string {
 	t.Helper()
 	var b strings.Builder
@@ -53,7 +53,7 @@ func Read(t testing.TB, databaseURL string) string {
 	return b.String()
 }
 
-// Rows is [Read] without the bytes of files: equal where the rows are.
+// Rows is [Read] without the bytes of files: equal if the rows are.
 func Rows(t testing.TB, databaseURL string) string {
 	t.Helper()
 	all := Read(t, databaseURL)

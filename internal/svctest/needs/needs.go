@@ -7,8 +7,8 @@ package needs
 
 import "os"
 
-// All reports whether everything shall be tested: SVCAUTH_TEST_SERVICES=1, or CI
-// set to anything.
+// All reports whether everything shall be tested: SVCAUTH_TEST_SERVICES=1, or
+// CI set to anything.
 func All() bool { return os.Getenv("SVCAUTH_TEST_SERVICES") == "1" || os.Getenv("CI") != "" }
 
 // tb is the part of testing.TB that is needed; a program that is no test can
@@ -23,14 +23,14 @@ func skip(t tb, why string) {
 }
 
 // Service skips a test that needs what is named, such as "a real PostgreSQL",
-// where not everything shall be tested. It may find nothing to skip: t is no
+// if not everything shall be tested. It may find nothing to skip: t is no
 // test then.
 func Service(t tb, what string) {
 	t.Helper()
 	skip(t, "needs "+what)
 }
 
-// Time skips a test that waits or works for long, where not everything shall be
+// Time skips a test that waits or works for long, if not everything shall be
 // tested.
 func Time(t tb) {
 	t.Helper()

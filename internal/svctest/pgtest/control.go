@@ -96,7 +96,7 @@ func (s *Server) Restart() {
 }
 
 // Ended reports whether the server that was started has ended by itself, as it
-// does where its disk is full and it can't write its log of transactions.
+// does if its disk is full and it can't write its log of transactions.
 // Whoever runs it in production starts it again: [Server.Restart].
 func (s *Server) Ended() bool {
 	if s.running == nil {

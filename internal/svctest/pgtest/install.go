@@ -47,7 +47,7 @@ func majorVersion(initdb string) int {
 	return version
 }
 
-// unprivileged returns the user under which the server runs where this process
+// unprivileged returns the user under which the server runs if this process
 // is root, or nil.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {

@@ -7,8 +7,8 @@
 // speaks to the server through PostgreSQL's own commands only, so that no
 // driver is imported here.
 //
-// Tests that use it run where SVCAUTH_TEST_SERVICES=1 or CI is set, and are
-// skipped elsewhere. PostgreSQL refuses to run as root; where the process is
+// Tests that use it run if SVCAUTH_TEST_SERVICES=1 or CI is set, and are
+// skipped elsewhere. PostgreSQL refuses to run as root. If the process is
 // root, the server runs as the user postgres, or nobody.
 package pgtest
 
@@ -66,7 +66,7 @@ var (
 )
 
 // URL returns the URL of a fresh, empty database. All of one test binary are on
-// one server, which the first call starts; don't disturb it: [Start] gives a
+// one server, which the first call starts; don't disturb it: [Start] returns a
 // server that may be killed. The database stays until the process ends.
 func URL(t TB) string {
 	t.Helper()

@@ -28,7 +28,7 @@ const (
 )
 
 // Server is one running PostgreSQL. Its methods are not for concurrent use,
-// NewDatabase and URL aside. They end the test where they fail.
+// NewDatabase and URL aside. They end the test if they fail.
 type Server struct {
 	t         TB
 	bin, dir  string

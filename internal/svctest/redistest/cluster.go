@@ -55,7 +55,7 @@ func startCluster(t testing.TB) *Cluster {
 }
 
 // StartReplicatedCluster starts one of six nodes for t, a replica for each
-// master, as it is run in production: where a master's slots are not served,
+// master, as it is run in production: if a master's slots are not served,
 // nothing is. It returns when a fail-over would succeed. None happens by itself
 // on a busy machine: see FailOver.
 func StartReplicatedCluster(t testing.TB) *Cluster {

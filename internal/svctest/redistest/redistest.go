@@ -7,7 +7,7 @@
 // process ends. It refuses to know: what is in Redis. It speaks Redis's
 // protocol by itself, so that no client library is imported here.
 //
-// Tests that use it run where SVCAUTH_TEST_SERVICES=1 or CI is set, and are
+// Tests that use it run if SVCAUTH_TEST_SERVICES=1 or CI is set, and are
 // skipped elsewhere.
 package redistest
 
@@ -33,7 +33,7 @@ var (
 )
 
 // URL returns the URL of an empty database, of t's own, on a server that all of
-// one test binary share; don't disturb it: [Start] gives one that may be
+// one test binary share; don't disturb it: [Start] returns one that may be
 // killed. Channels of pub/sub know no databases: what one test publishes there,
 // all hear.
 func URL(t testing.TB) string {

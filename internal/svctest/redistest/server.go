@@ -23,7 +23,7 @@ import (
 const readyWithin = 60 * time.Second
 
 // Server is one running Redis, or one Sentinel. Its methods are not for
-// concurrent use. They end the test where they fail.
+// concurrent use. They end the test if they fail.
 type Server struct {
 	t        testing.TB
 	dir      string
@@ -192,7 +192,8 @@ func (s *Server) Flush() {
 	s.Must("FLUSHALL")
 }
 
-// Must runs one command on database 0 and gives its answer as [Server.Do] does.
+// Must runs one command on database 0 and returns its answer as [Server.Do]
+// does.
 func (s *Server) Must(args ...string) string {
 	s.t.Helper()
 	answer, err := s.Do(args...)
