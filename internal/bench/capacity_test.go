@@ -64,7 +64,7 @@ func BenchmarkCapacity(b *testing.B) {
 	b.Log("\n" + table.String())
 }
 
-// scale is how many there are where there are many: 100,000, or what
+// scale is how many accounts the large case has: 100,000, or what
 // BENCH_SCALE says.
 func scale(b *testing.B) int {
 	b.Helper()

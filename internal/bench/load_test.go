@@ -27,9 +27,9 @@ func post(path string, c credential, body string) []byte {
 		path, auth, len(body), body)
 }
 
-// load sends what next returns until it returns nil or the time is up, and says how
-// many were answered by 200. Any other answer ends the benchmark. seen, where
-// not nil, gets each body.
+// load sends what next returns until it returns nil or the time is up, and says
+// how many were answered by 200. Any other answer ends the benchmark. seen,
+// where not nil, gets each body.
 func load(b *testing.B, addr string, d time.Duration, next func(n int64) []byte, seen func([]byte)) (answered int64) {
 	b.Helper()
 	var n, done atomic.Int64

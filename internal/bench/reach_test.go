@@ -24,7 +24,7 @@ import (
 // by server-sent events over TCP, each with a set of its own (p50, p99), and
 // when all had confirmed it (receipts, p50).
 //
-// These are absolute times, and server, followers and the one who looks at all
+// These are absolute times, and server, subscribers and the observer of all
 // followers in turn share this process and what the machine leaves it:
 // `cpu-ms`, the processor time of all of them for one revocation and its
 // receipts, and `share`, how many processors they got while it went out, say
@@ -86,7 +86,7 @@ func processorTime(b *testing.B) time.Duration {
 }
 
 // followBy starts n resource servers that share a transport and a token, and
-// gives their sets.
+// returns their sets.
 func followBy(b *testing.B, s *svctest.Server, token string, n int) []*resourceserver.RevocationSet {
 	transport := &http.Transport{MaxIdleConnsPerHost: n}
 	b.Cleanup(transport.CloseIdleConnections)

@@ -52,7 +52,7 @@ func BenchmarkToken(b *testing.B) {
 	})
 }
 
-// BenchmarkColdToken asks 2,000 clients in turn where 100 are kept in memory:
+// BenchmarkColdToken asks 2,000 clients in turn while 100 are kept in memory:
 // nearly every request reads its client from the database.
 func BenchmarkColdToken(b *testing.B) {
 	cold := func(b *testing.B, environ ...string) {

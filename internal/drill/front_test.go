@@ -12,7 +12,7 @@ import (
 // front stands before the nodes as a load balancer does: it looks at each
 // node's /readyz, and each request goes to the next of those that are ready;
 // one that refuses the connection, breaks it, or answers 502 or 503 is passed
-// over where the request may be sent again. With no node ready it answers 503
+// over if the request may be sent again. With no node ready it answers 503
 // by itself, as a load balancer does.
 type front struct {
 	nodes []*node
@@ -95,8 +95,8 @@ func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
 func (f *front) CloseIdleConnections() { f.base.CloseIdleConnections() }
 
-// refused reports whether no connection came about, so that nothing can have been
-// done.
+// refused reports whether no connection came about, so that nothing can have
+// been done.
 func refused(err error) bool {
 	op, ok := err.(*net.OpError)
 	return ok && op.Op == "dial"

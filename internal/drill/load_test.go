@@ -204,7 +204,7 @@ func (l *load) fetch(ctx context.Context, i int) {
 }
 
 // takes reports whether a resource server takes a token that nobody revoked. It
-// may fail closed, but call it wrong only where that is excused.
+// may fail closed, but call it wrong only if that is excused.
 func (l *load) takes(ctx context.Context, v *resourceserver.Verifier, text string) bool {
 	_, err := v.Verify(ctx, text)
 	if err != nil && ctx.Err() == nil && !closed(err) && !l.mayRefuse(text) {

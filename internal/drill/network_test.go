@@ -44,7 +44,7 @@ func newNetwork(t testing.TB, target string) *network {
 	return n
 }
 
-// through gives a service's URL with the proxy's address in it.
+// through returns a service's URL with the proxy's address in it.
 func (n *network) through(t testing.TB, service string) string {
 	t.Helper()
 	u, err := url.Parse(service)

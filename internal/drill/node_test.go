@@ -50,7 +50,7 @@ func newNode(t testing.TB, environ ...string) *node {
 	return n
 }
 
-// tail gives the last lines that are no plain request line.
+// tail returns the last lines that are no plain request line.
 func tail(path string, count int) string {
 	file, err := os.Open(path)
 	if err != nil {
@@ -113,7 +113,8 @@ func (n *node) wait() {
 	}
 }
 
-// ready reports whether the node calls itself ready, with all that it depends on.
+// ready reports whether the node calls itself ready, with all that it depends
+// on.
 func (n *node) ready() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -135,7 +136,7 @@ func (n *node) awaitReady() {
 	require.Eventually(n.t, n.ready, time.Minute, 50*time.Millisecond, "the node is not ready:\n%s", tail(n.log, 20))
 }
 
-// metric reads one sample of the node's metrics; 0 where there is none.
+// metric reads one sample of the node's metrics, or 0 if there is none.
 func (n *node) metric(name string) float64 {
 	resp, err := http.Get("http://" + n.ops + "/metrics")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// begin opens what a job needs and gives what carries out its orders.
+// begin opens what a job needs and returns what carries out its orders.
 func begin(j job) (do func(order) result, stop func(), err error) {
 	switch j.Kind {
 	case "right":

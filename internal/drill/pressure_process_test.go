@@ -63,7 +63,7 @@ type order struct {
 	Of  int // for those who ask many: how many clients, from the first that was not asked yet
 }
 
-// playHere is what this process does where it was started as a caller. It
+// playHere is what this process does if it was started as a caller. It
 // returns its exit status.
 func playHere() int {
 	if err := play(os.Stdin, os.Stdout); err != nil {
@@ -119,7 +119,7 @@ var (
 	last   = turn{"--other", "0"}
 )
 
-// take gives the node its turn. Where that is not allowed it stays as it is.
+// take gives the node its turn. If that is not allowed, it stays as it is.
 func (n *node) take(when turn) {
 	pid := fmt.Sprint(n.cmd.Process.Pid)
 	_ = exec.Command("chrt", append(append(turn{"--all-tasks"}, when[0], "--pid"), when[1], pid)...).Run()

@@ -74,7 +74,7 @@ func (p *pressed) newAccount(name string) svcauth.ServiceAccount {
 // it and says how it went.
 type press func() (end func() string)
 
-// hold is callers who open connections, begin something and stay.
+// hold is callers that open connections, begin something and stay.
 func (p *pressed) hold(count int, begin, trickle string) press {
 	return func() func() string {
 		c := call(p.t, last, job{Kind: "hold", Addr: p.node.addr, From: []string{"127.0.0.3", "127.0.0.4"},

@@ -109,7 +109,7 @@ func beginEnter(j job) (func(order) result, func(), error) {
 	}, func() {}, nil
 }
 
-// guess is strangers on many networks who send wrong passwords while somebody
+// guess is strangers on many networks that send wrong passwords while somebody
 // with the right one signs in, whom nothing may turn away.
 func (p *pressed) guess(callers, networks int) press {
 	return func() func() string {

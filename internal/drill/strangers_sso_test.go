@@ -99,8 +99,8 @@ func (p *pressed) strangers(count int, request string) press {
 	}
 }
 
-// callbacks is strangers who begin a sign-in as anybody may, and come back with
-// a code that they made up.
+// callbacks is strangers that begin a sign-in as anybody may, and come back
+// with a code that they made up.
 func (p *pressed) callbacks(count int) press {
 	return func() func() string {
 		c := call(p.t, last, job{Kind: "callback", Addr: p.node.addr, From: fromMany(), Count: count})

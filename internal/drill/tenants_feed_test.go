@@ -145,7 +145,8 @@ func (a *tenantAtFeed) wait(l *line, _ int) {
 		if err != nil || status != http.StatusOK {
 			return
 		}
-		// a request that finds no slot would retry, but this is no drill of floods
+		// a request that finds no slot would retry, but this is no drill of
+		// floods
 		time.Sleep(time.Second - min(time.Second, time.Since(began)))
 	}
 }
