@@ -1,7 +1,6 @@
 package docs_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -9,11 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 )
 
 // subject is the client of an access token; empty if there is none.
@@ -150,7 +150,7 @@ func twice(t *testing.T, snippet, text string, pause bool) string {
 func (f *front) prometheus(t *testing.T, config, id string) result {
 	binary, err := exec.LookPath("prometheus")
 	require.NoError(t, err, "run `make deps`")
-	said := &output{}
+	said := &syncbuf.Buffer{}
 	cmd := exec.CommandContext(t.Context(), binary, "--config.file="+config,
 		"--storage.tsdb.path="+filepath.Join(t.TempDir(), "data"), "--web.listen-address=127.0.0.1:0",
 		"--log.level=debug")
@@ -166,22 +166,4 @@ func (f *front) prometheus(t *testing.T, config, id string) result {
 		return result{said.String(), false}
 	}
 	return result{"hello " + id + "\n" + said.String(), true}
-}
-
-// output is what a program says, read while it goes on.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }

@@ -3,7 +3,6 @@
 package validating_test
 
 import (
-	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -170,22 +169,10 @@ func (f *front) program(t *testing.T, environ []string, name string, args ...str
 	return "http://" + address + "/"
 }
 
-// output is what a program says, for when it fails.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
 // run starts a program that listens, waits until it does, and ends it with the
 // test.
 func run(t *testing.T, cmd *exec.Cmd, address string) {
-	said := &output{}
+	said := &syncbuf.Buffer{}
 	cmd.Stdout, cmd.Stderr = said, said
 	require.NoError(t, cmd.Start())
 	ended := make(chan struct{})
@@ -198,10 +185,9 @@ func run(t *testing.T, cmd *exec.Cmd, address string) {
 			_ = cmd.Process.Kill()
 			<-ended
 		}
-		if said.mu.Lock(); t.Failed() {
-			t.Logf("%s said:\n%s", cmd.Path, said.text.String())
+		if t.Failed() {
+			t.Logf("%s said:\n%s", cmd.Path, said)
 		}
-		said.mu.Unlock()
 	})
 	require.Eventually(t, func() bool {
 		conn, err := net.Dial("tcp", address)

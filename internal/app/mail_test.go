@@ -20,6 +20,7 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/smtptest"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 )
 
 const oneTimeLink = "http://localhost:8080/console/invitation?token=c2VjcmV0"
@@ -84,7 +85,7 @@ func TestMailIsNotSentInTheClearOrToStrangers(t *testing.T) {
 func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 	s := smtptest.Start(t, &smtptest.Server{STARTTLS: true})
 	s.RefuseWith("554 refused:")
-	var log smtptest.Buffer
+	var log syncbuf.Buffer
 	m := mailerTo(t, s, "smtp", &log)
 	told := make(chan string, 2*mailsWaiting.Each)
 	letter := access.Letter{OrgID: "org_a", To: "ann@example.com", Subject: "s", Text: oneTimeLink,

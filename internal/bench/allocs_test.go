@@ -21,7 +21,8 @@ func (a *answer) Header() http.Header         { return a.header }
 func (a *answer) Write(p []byte) (int, error) { return len(p), nil }
 func (a *answer) WriteHeader(status int)      { a.status = status }
 
-// BenchmarkAllocations counts what one warm token request allocates, from the router to the written answer, against the bare handler. Both sign.
+// BenchmarkAllocations counts what one warm token request allocates, from the
+// router to the written answer, against the bare handler. Both sign.
 func BenchmarkAllocations(b *testing.B) {
 	s := svctest.New(b, svctest.Options{})
 	account := s.Account("bench", "clusters:view", "clusters:edit")

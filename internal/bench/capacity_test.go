@@ -10,9 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkCapacity measures what one node costs with few and many service accounts and live revocations: processor time a token and memory, as ratios to a node
-// with 1,000 accounts and no revocation that runs beside it and is asked in turn. And it prints what deploy/sizing.md reckons with. Whole processes, PostgreSQL that
-// waits for its disk, Redis.
+// BenchmarkCapacity measures what one node costs with few and many service
+// accounts and live revocations: processor time a token and memory, as ratios
+// to a node with 1,000 accounts and no revocation that runs beside it and is
+// asked in turn. And it prints what deploy/sizing.md reckons with. Whole
+// processes, PostgreSQL that waits for its disk, Redis.
 //
 //	SVCAUTH_TEST_SERVICES=1 BENCH_SCALE=1000000 go test -run '^$' -bench Capacity -benchtime 1x -timeout 60m -v ./internal/bench/
 func BenchmarkCapacity(b *testing.B) {
@@ -29,8 +31,10 @@ func BenchmarkCapacity(b *testing.B) {
 		bare := startProcess(b, "bare", fmt.Sprint("BENCH_SIZE=", few.wire(b).body))
 		bareRequest := func(int64) []byte { return few.warm[0] }
 		f := m.measure(b, few.node, bare, few.workingSet, bareRequest)
-		fmt.Fprintf(&table, "a node with %d accounts, in turn with the bare handler: %.2f times its processor time a token; %s\n\n", fewAccounts, f.ratio(), f)
-		fmt.Fprintf(&table, "%9s %11s | %8s %8s | %14s %14s | %14s %8s\n", "accounts", "revocations", "warm", "random", "rests at", "live heap", "under load", "start")
+		fmt.Fprintf(&table, "a node with %d accounts, in turn with the bare handler: "+
+			"%.2f times its processor time a token; %s\n\n", fewAccounts, f.ratio(), f)
+		fmt.Fprintf(&table, "%9s %11s | %8s %8s | %14s %14s | %14s %8s\n", "accounts", "revocations", "warm",
+			"random", "rests at", "live heap", "under load", "start")
 		for i, c := range cases {
 			n := few
 			if i > 0 {
@@ -42,9 +46,13 @@ func BenchmarkCapacity(b *testing.B) {
 			warm := m.measure(b, n.node, few.node, n.workingSet, few.workingSet)
 			random := m.measure(b, n.node, few.node, n.anyone, few.workingSet)
 			loaded := n.node.memory(b, "VmRSS")
-			fmt.Fprintf(&table, "%9d %11d | %7.2fx %7.2fx | %4.0f MB %5.2fx %4.0f MB %5.2fx | %4.0f MB %5.2fx %6.2f s\n", c.accounts, c.revocations, warm.ratio(), random.ratio(),
-				n.rest/1e6, n.rest/few.rest, n.heap/1e6, n.heap/few.heap, loaded/1e6, loaded/few.rest, n.startedIn.Seconds())
-			b.Logf("%d accounts, %d revocations: warm %s; random %s; at most %.0f MB while it started", c.accounts, c.revocations, warm, random,
+			fmt.Fprintf(&table,
+				"%9d %11d | %7.2fx %7.2fx | %4.0f MB %5.2fx %4.0f MB %5.2fx | %4.0f MB %5.2fx %6.2f s\n", c.accounts,
+				c.revocations, warm.ratio(), random.ratio(),
+				n.rest/1e6, n.rest/few.rest, n.heap/1e6, n.heap/few.heap, loaded/1e6, loaded/few.rest,
+				n.startedIn.Seconds())
+			b.Logf("%d accounts, %d revocations: warm %s; random %s; at most %.0f MB while it started", c.accounts,
+				c.revocations, warm, random,
 				n.peak/1e6)
 			m.sizes(b, n)
 			if i > 0 {
@@ -56,7 +64,8 @@ func BenchmarkCapacity(b *testing.B) {
 	b.Log("\n" + table.String())
 }
 
-// scale is how many there are where there are many: 100,000, or what BENCH_SCALE says.
+// scale is how many accounts the large case has: 100,000, or what
+// BENCH_SCALE says.
 func scale(b *testing.B) int {
 	b.Helper()
 	text := os.Getenv(scaleVariable)

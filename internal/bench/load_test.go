@@ -15,18 +15,21 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// connections is how many callers there are at once, each on a connection that it keeps.
+// connections is how many callers there are at once, each on a connection that
+// it keeps.
 const connections = 16
 
 // post writes one request as it goes over the wire.
 func post(path string, c credential, body string) []byte {
 	auth := base64.StdEncoding.EncodeToString([]byte(c.ID + ":" + c.Secret))
-	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nAuthorization: Basic %s\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 		path, auth, len(body), body)
 }
 
-// load sends what next gives until it gives nil or the time is up, and says how many were answered by 200. Any other answer ends the benchmark. seen, where not nil,
-// gets each body.
+// load sends what next returns until it returns nil or the time is up, and says
+// how many were answered by 200. Any other answer ends the benchmark. seen,
+// where not nil, gets each body.
 func load(b *testing.B, addr string, d time.Duration, next func(n int64) []byte, seen func([]byte)) (answered int64) {
 	b.Helper()
 	var n, done atomic.Int64
@@ -95,10 +98,13 @@ const (
 	rounds = 4
 )
 
-// against runs ours and the bare server in turn and reports the ratios: processor time a request (lower is better), and requests a second.
+// against runs ours and the bare server in turn and reports the ratios:
+// processor time a request (lower is better), and requests a second.
 func against(b *testing.B, ours, bare *process, next func(n int64) []byte) {
 	b.Helper()
-	bareRequest := post("/oauth2/token", credential{"sa_01h455vb4pex5vsknk084sn02q", "svcs_0000000000000000000000000000000000000000000000000"}, "grant_type=client_credentials")
+	bareRequest := post("/oauth2/token",
+		credential{"sa_01h455vb4pex5vsknk084sn02q",
+			"svcs_0000000000000000000000000000000000000000000000000"}, "grant_type=client_credentials")
 	same := func(int64) []byte { return bareRequest }
 	load(b, ours.Addr, window/2, next, nil) // warm up
 	load(b, bare.Addr, window/2, same, nil)

@@ -20,7 +20,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// machinery is the stores that all nodes stand on, each node with a database of its own.
+// machinery is the stores that all nodes stand on, each node with a database of
+// its own.
 type machinery struct {
 	postgres *pgtest.Server
 	redis    *redistest.Server
@@ -31,13 +32,15 @@ type machinery struct {
 // population is a database that was filled once. Nodes get copies of it.
 type population struct {
 	*organization
-	url      string
-	follower string // the account that may follow the revocation feed
+	url        string
+	subscriber string // the account that may read the revocation feed
 }
 
 func newMachinery(b *testing.B) *machinery {
-	settings := map[string]string{"shared_buffers": "1GB", "max_wal_size": "8GB", "autovacuum": "off"} // nothing happens beside what is measured
-	return &machinery{postgres: pgtest.Start(b, pgtest.Config{Durable: true, Settings: settings}), redis: redistest.Start(b), filled: map[int]*population{}}
+	// nothing happens beside what is measured
+	settings := map[string]string{"shared_buffers": "1GB", "max_wal_size": "8GB", "autovacuum": "off"}
+	return &machinery{postgres: pgtest.Start(b, pgtest.Config{Durable: true, Settings: settings}),
+		redis: redistest.Start(b), filled: map[int]*population{}}
 }
 
 func (m *machinery) populate(b *testing.B, accounts int) *population {
@@ -47,10 +50,11 @@ func (m *machinery) populate(b *testing.B, accounts int) *population {
 	}
 	p := &population{url: m.postgres.NewDatabase()}
 	p.organization = seeded(b, p.url, accounts)
-	role, err := p.service.CreateRole(p.admin, svcauth.NewRole{Name: "Follows the feed", Privileges: []string{svcauth.TokensIntrospect}})
+	role, err := p.service.CreateRole(p.admin,
+		svcauth.NewRole{Name: "Follows the feed", Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(b, err)
-	p.follower = p.accounts[0]
-	_, err = p.service.AssignServiceAccountRole(p.admin, p.follower, role.ID, svcauth.GrantRequest{})
+	p.subscriber = p.accounts[0]
+	_, err = p.service.AssignServiceAccountRole(p.admin, p.subscriber, role.ID, svcauth.GrantRequest{})
 	require.NoError(b, err)
 	require.NoError(b, p.store.Close()) // a database in use can't be copied
 	m.filled[accounts] = p
@@ -71,7 +75,8 @@ func (m *machinery) number(b *testing.B, database, query string) float64 {
 	return n
 }
 
-// settled is a node that has started on a database of so many accounts and revocations, and has come to rest.
+// settled is a node that has started on a database of so many accounts and
+// revocations, and has come to rest.
 type settled struct {
 	*population
 	database    string
@@ -97,8 +102,11 @@ func (m *machinery) start(b *testing.B, accounts, revocations int) *settled {
 	require.NoError(b, os.WriteFile(key, scaleMaster, 0o600))
 	n.log, n.ops = filepath.Join(dir, "log"), freeAddress(b)
 	began := time.Now()
-	n.node = startProcess(b, "svcauth", "SVCAUTH_DATABASE_URL="+strings.Replace(p.url, "/"+original, "/"+n.database, 1), "SVCAUTH_REDIS_URL="+m.redis.URL(),
-		"SVCAUTH_MASTER_KEY_FILE="+key, "SVCAUTH_ISSUER="+scaleIssuer, "SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN="+n.ops, "BENCH_LOG="+n.log)
+	n.node = startProcess(b, "svcauth",
+		"SVCAUTH_DATABASE_URL="+strings.Replace(p.url, "/"+original, "/"+n.database,
+			1), "SVCAUTH_REDIS_URL="+m.redis.URL(),
+		"SVCAUTH_MASTER_KEY_FILE="+key, "SVCAUTH_ISSUER="+scaleIssuer, "SVCAUTH_LISTEN=127.0.0.1:0",
+		"SVCAUTH_OPS_LISTEN="+n.ops, "BENCH_LOG="+n.log)
 	n.startedIn = time.Since(began)
 	n.peak = n.node.memory(b, "VmHWM")
 	require.Eventually(b, func() bool { // the listener for metrics may be a moment later than the other
@@ -131,7 +139,8 @@ func (m *machinery) revoke(b *testing.B, database, org string, count int) {
 	}
 	expires := time.Now().Add(24 * time.Hour)
 	m.query(b, database, fmt.Sprintf(`INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms)
-		SELECT c.seq + n, '%s', 'revocation', '', '{"jti":"' || left(translate(encode(sha256(n::text::bytea), 'base64'), '+/', '-_'), 22) || '","exp":%d}', %d, 0
+		SELECT c.seq + n, '%s', 'revocation', '', '{"jti":"' || left(translate(encode(sha256(n::text::bytea), " +
+			"'base64'), '+/', '-_'), 22) || '","exp":%d}', %d, 0
 		FROM generate_series(1, %d) n, change_counter c`, org, expires.Unix(), expires.UnixMilli(), count))
 	m.query(b, database, fmt.Sprintf(`UPDATE change_counter SET seq = seq + %d`, count))
 	m.query(b, database, `ANALYZE change`)
@@ -144,7 +153,7 @@ func (n *settled) liveHeap(b *testing.B) float64 {
 		n.fetch(b, "/debug/pprof/heap?gc=1")
 	}
 	for line := range strings.Lines(n.fetch(b, "/metrics")) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), "go_memstats_heap_alloc_bytes "); is {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "go_memstats_heap_alloc_bytes "); ok {
 			f, err := strconv.ParseFloat(value, 64)
 			require.NoError(b, err)
 			return f
@@ -176,7 +185,8 @@ func (n *settled) request(account int) []byte {
 func (n *settled) workingSet(i int64) []byte { return n.warm[i%int64(len(n.warm))] }
 func (n *settled) anyone(int64) []byte       { return n.request(mathrand.IntN(len(n.accounts))) }
 
-// pairing is what two processes spent in turn, and what the stores did for the first.
+// pairing is what two processes spent in turn, and what the stores did for the
+// first.
 type pairing struct {
 	ours, theirs    figure
 	postgres, redis time.Duration
@@ -186,7 +196,8 @@ func (p pairing) ratio() float64 { return p.ours.cpuEach() / p.theirs.cpuEach() 
 
 func (p pairing) String() string {
 	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / float64(p.ours.requests) / 1000 }
-	return fmt.Sprintf("%d tokens, %.0f a second; processor time a token: node %.1f µs, PostgreSQL %.1f µs, Redis %.1f µs", p.ours.requests, p.ours.perSecond(),
+	return fmt.Sprintf("%d tokens, %.0f a second; processor time a token: node %.1f µs, PostgreSQL %.1f µs, "+
+		"Redis %.1f µs", p.ours.requests, p.ours.perSecond(),
 		p.ours.cpuEach()*1e6, each(p.postgres), each(p.redis))
 }
 
@@ -207,7 +218,7 @@ func (m *machinery) measure(b *testing.B, ours, theirs *process, our, their func
 func (m *machinery) info(b *testing.B, section, name string) float64 {
 	b.Helper()
 	for line := range strings.Lines(m.redis.Must("INFO", section)) {
-		if value, is := strings.CutPrefix(strings.TrimSpace(line), name+":"); is {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+":"); ok {
 			f, err := strconv.ParseFloat(value, 64)
 			require.NoError(b, err)
 			return f

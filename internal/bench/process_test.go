@@ -60,7 +60,8 @@ type credential struct{ ID, Secret string }
 
 func (h hello) say() error { return json.NewEncoder(os.Stdout).Encode(h) }
 
-// serveBare signs one ES256 JWT a request through golang-jwt, with claims as an RFC 9068 token has them, and writes as many bytes as asked.
+// serveBare signs one ES256 JWT a request through golang-jwt, with claims as an
+// RFC 9068 token has them, and writes as many bytes as asked.
 func serveBare() error {
 	size, err := strconv.Atoi(os.Getenv("BENCH_SIZE"))
 	if err != nil {
@@ -91,9 +92,10 @@ func bareHandler(size int) (http.Handler, error) {
 	engine := gin.New()
 	engine.POST("/*path", func(c *gin.Context) {
 		now := time.Now()
-		text, err := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.RegisteredClaims{Issuer: "http://127.0.0.1:8080", Subject: "sa_01h455vb4pex5vsknk084sn02q",
-			Audience: jwt.ClaimStrings{"https://api.cloud.example"}, ID: "b9sbN0lYQ0aRk2nJt3m8xw",
-			IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour))}).SignedString(key)
+		text, err := jwt.NewWithClaims(jwt.SigningMethodES256,
+			jwt.RegisteredClaims{Issuer: "http://127.0.0.1:8080", Subject: "sa_01h455vb4pex5vsknk084sn02q",
+				Audience: jwt.ClaimStrings{"https://api.cloud.example"}, ID: "b9sbN0lYQ0aRk2nJt3m8xw",
+				IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(time.Hour))}).SignedString(key)
 		if err != nil {
 			c.Status(http.StatusInternalServerError)
 			return
@@ -103,7 +105,8 @@ func bareHandler(size int) (http.Handler, error) {
 	return engine, nil
 }
 
-// serveSvcauth runs the whole server, with its request log, as its environment configures it.
+// serveSvcauth runs the whole server, with its request log, as its environment
+// configures it.
 func serveSvcauth() error {
 	cfg, err := config.Load(config.LoadOptions{Environ: os.Environ()})
 	if err != nil {
@@ -145,12 +148,14 @@ func makeAccounts(ctx context.Context, a *app.App, wanted string) (made []creden
 		return nil, err
 	}
 	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
-	role, err := a.Access.CreateRole(admin, svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
+	role, err := a.Access.CreateRole(admin,
+		svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
 	if err != nil {
 		return nil, err
 	}
 	for i := range count {
-		account, err := a.Access.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: fmt.Sprint("bench ", i), RoleIDs: []string{role.ID}})
+		account, err := a.Access.CreateServiceAccount(admin,
+			svcauth.NewServiceAccount{Name: fmt.Sprint("bench ", i), RoleIDs: []string{role.ID}})
 		if err != nil {
 			return nil, err
 		}
@@ -189,13 +194,14 @@ func startProcess(b *testing.B, role string, environ ...string) *process {
 	return p
 }
 
-// memory is what the process holds of the machine's, in bytes: "VmRSS" now, "VmHWM" at most so far.
+// memory is what the process holds of the machine's, in bytes: "VmRSS" now,
+// "VmHWM" at most so far.
 func (p *process) memory(b *testing.B, which string) float64 {
 	b.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	require.NoError(b, err)
 	for line := range strings.Lines(string(raw)) {
-		if rest, is := strings.CutPrefix(line, which+":"); is {
+		if rest, ok := strings.CutPrefix(line, which+":"); ok {
 			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
 			require.NoError(b, err)
 			return float64(kib) * 1024

@@ -19,11 +19,16 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// BenchmarkRevocationReach measures the time from the answer of the revocation endpoint to refusal, at each of 1, 100 and 1,000 resource servers that follow by
-// server-sent events over TCP, each with a set of its own (p50, p99), and when all had confirmed it (receipts, p50).
+// BenchmarkRevocationReach measures the time from the answer of the revocation
+// endpoint to refusal, at each of 1, 100 and 1,000 resource servers that follow
+// by server-sent events over TCP, each with a set of its own (p50, p99), and
+// when all had confirmed it (receipts, p50).
 //
-// These are absolute times, and server, followers and the one who looks at all followers in turn share this process and what the machine leaves it: `cpu-ms`,
-// the processor time of all of them for one revocation and its receipts, and `share`, how many processors they got while it went out, say how to read them.
+// These are absolute times, and server, subscribers and the observer of all
+// followers in turn share this process and what the machine leaves it:
+// `cpu-ms`, the processor time of all of them for one revocation and its
+// receipts, and `share`, how many processors they got while it went out, say
+// how to read them.
 func BenchmarkRevocationReach(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("followers=%d", n), func(b *testing.B) { benchmarkReach(b, n) })
@@ -51,11 +56,11 @@ func benchmarkReach(b *testing.B, n int) {
 			answered, used := time.Now(), processorTime(b)
 			for waiting := slices.Clone(sets); len(waiting) > 0; time.Sleep(100 * time.Microsecond) {
 				waiting = slices.DeleteFunc(waiting, func(set *resourceserver.RevocationSet) bool {
-					_, is := set.Revoked(&claims)
-					if is {
+					_, revoked := set.Revoked(&claims)
+					if revoked {
 						reach = append(reach, time.Since(answered))
 					}
-					return is
+					return revoked
 				})
 			}
 			require.EqualValues(b, n, revoke("unknown", "?wait=10s").JSON["enforced"])
@@ -80,7 +85,8 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// followBy starts n resource servers that share a transport and a token, and gives their sets.
+// followBy starts n resource servers that share a transport and a token, and
+// returns their sets.
 func followBy(b *testing.B, s *svctest.Server, token string, n int) []*resourceserver.RevocationSet {
 	transport := &http.Transport{MaxIdleConnsPerHost: n}
 	b.Cleanup(transport.CloseIdleConnections)
@@ -88,8 +94,12 @@ func followBy(b *testing.B, s *svctest.Server, token string, n int) []*resources
 	var starting sync.WaitGroup
 	for i := range sets {
 		sets[i] = resourceserver.NewRevocationSet()
-		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: &http.Client{Transport: transport},
-			Revocations: sets[i], Feed: &resourceserver.Feed{Token: func(context.Context) (string, error) { return token, nil }}})
+		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example",
+			HTTPClient:  &http.Client{Transport: transport},
+			Revocations: sets[i], Feed: &resourceserver.Feed{Token: func(context.Context) (string,
+				error) {
+				return token, nil
+			}}})
 		require.NoError(b, err)
 		b.Cleanup(func() { _ = v.Close() })
 		starting.Go(func() {

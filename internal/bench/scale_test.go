@@ -15,13 +15,16 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// scaleVariable says how many service accounts PostgreSQL is filled with; without it there are 100,000, as in SQLite.
+// scaleVariable says how many service accounts PostgreSQL is filled with;
+// without it there are 100,000, as in SQLite.
 const scaleVariable = "BENCH_SCALE"
 
 const fewAccounts = 1000
 
-// BenchmarkScale compares what calls cost in an organization of 1,000 service accounts and in a large one, in turn, and prints the ratio of the medians: none
-// may be above 3. -benchtime 1x is enough: each call is made 200 times by itself.
+// BenchmarkScale compares what calls cost in an organization of 1,000 service
+// accounts and in a large one, in turn, and prints the ratio of the medians:
+// none may be above 3. -benchtime 1x is enough: each call is made 200 times by
+// itself.
 //
 //	SVCAUTH_TEST_SERVICES=1 BENCH_SCALE=1000000 go test -run '^$' -bench Scale -benchtime 1x -timeout 60m -v ./internal/bench/
 func BenchmarkScale(b *testing.B) {
@@ -76,7 +79,8 @@ func medians(b *testing.B, small, large *organization, call scaleCall) (few, lot
 	return ofSmall[rounds/2], ofLarge[rounds/2]
 }
 
-// scaleCall is a call that is measured. prepare makes what it is about, outside the measured time; nil: an account that is there, anyhow.
+// scaleCall is a call that is measured. prepare makes what it is about, outside
+// the measured time; nil: an account that is there, anyhow.
 type scaleCall struct {
 	name    string
 	prepare func(*testing.B, *organization) string
@@ -88,14 +92,16 @@ func anyAccount(_ *testing.B, o *organization) string {
 }
 
 func freshAccount(b *testing.B, o *organization) string {
-	made, err := o.service.CreateServiceAccount(o.admin, svcauth.NewServiceAccount{Name: "fresh-" + rand.Text(), RoleIDs: []string{o.role}})
+	made, err := o.service.CreateServiceAccount(o.admin,
+		svcauth.NewServiceAccount{Name: "fresh-" + rand.Text(), RoleIDs: []string{o.role}})
 	require.NoError(b, err)
 	return made.ID
 }
 
 var scaleCalls = []scaleCall{
 	{"create", nil, func(o *organization, _ string) error {
-		_, err := o.service.CreateServiceAccount(o.admin, svcauth.NewServiceAccount{Name: "new-" + rand.Text(), RoleIDs: []string{o.role}})
+		_, err := o.service.CreateServiceAccount(o.admin,
+			svcauth.NewServiceAccount{Name: "new-" + rand.Text(), RoleIDs: []string{o.role}})
 		return err
 	}},
 	{"get", anyAccount, func(o *organization, id string) error {
@@ -103,9 +109,12 @@ var scaleCalls = []scaleCall{
 		return err
 	}},
 	{"list first page", nil, func(o *organization, _ string) error { return o.list(svcauth.ListOptions{}) }},
-	{"list a page in the middle", nil, func(o *organization, _ string) error { return o.list(svcauth.ListOptions{Cursor: o.middle}) }},
-	{"list by a name that few have", nil, func(o *organization, _ string) error { return o.list(svcauth.ListOptions{Name: "Account-00000012"}) }},
-	{"list by a name that all have", nil, func(o *organization, _ string) error { return o.list(svcauth.ListOptions{Name: "account-"}) }},
+	{"list a page in the middle", nil,
+		func(o *organization, _ string) error { return o.list(svcauth.ListOptions{Cursor: o.middle}) }},
+	{"list by a name that few have", nil,
+		func(o *organization, _ string) error { return o.list(svcauth.ListOptions{Name: "Account-00000012"}) }},
+	{"list by a name that all have", nil,
+		func(o *organization, _ string) error { return o.list(svcauth.ListOptions{Name: "account-"}) }},
 	{"update", anyAccount, func(o *organization, id string) error {
 		text := rand.Text()
 		_, err := o.service.UpdateServiceAccount(o.admin, id, 0, svcauth.ServiceAccountPatch{Description: &text})
@@ -122,14 +131,18 @@ var scaleCalls = []scaleCall{
 		_, err := o.service.CreateSecret(o.admin, id, svcauth.NewSecretRequest{})
 		return err
 	}},
-	{"delete", freshAccount, func(o *organization, id string) error { return o.service.DeleteServiceAccount(o.admin, id) }},
+	{"delete", freshAccount, func(o *organization,
+		id string) error {
+		return o.service.DeleteServiceAccount(o.admin, id)
+	}},
 	{"read a client for its token", anyAccount, func(o *organization, id string) error {
 		_, err := o.store.Read().Credentials(o.admin, id)
 		return err
 	}},
 	{"take a privilege off the role that all hold", nil, func(o *organization, _ string) error {
 		for _, privileges := range [][]string{{"clusters:view", "clusters:edit"}, {"clusters:view"}} {
-			if _, err := o.service.UpdateRole(o.admin, o.role, 0, svcauth.RolePatch{Privileges: &privileges}); err != nil {
+			if _, err := o.service.UpdateRole(o.admin, o.role, 0,
+				svcauth.RolePatch{Privileges: &privileges}); err != nil {
 				return err
 			}
 		}

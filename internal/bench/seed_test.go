@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// organization is a database with one organization in it and many service accounts that all hold one role.
+// organization is a database with one organization in it and many service
+// accounts that all hold one role.
 type organization struct {
 	store        *store.Store
 	service      *access.Service
@@ -54,17 +55,20 @@ func (o *organization) open(b *testing.B, url string) {
 
 // serve puts the rules on the database.
 func (o *organization) serve(b *testing.B) {
-	keys, err := keyring.New(keyring.Config{Store: o.store, MasterKey: scaleMaster, Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour})
+	keys, err := keyring.New(keyring.Config{Store: o.store, MasterKey: scaleMaster, Algorithm: "ES256",
+		RotateEvery: 24 * time.Hour, PublishBefore: time.Hour})
 	require.NoError(b, err)
 	require.NoError(b, keys.Load(b.Context()))
 	o.hash = keys.HashSecret
 	memory, err := cache.New(cache.Config{})
 	require.NoError(b, err)
-	o.service = access.New(access.Config{Store: o.store, Keyring: keys, Cache: memory, Issuer: scaleIssuer, DefaultTokenTTL: time.Hour})
+	o.service = access.New(access.Config{Store: o.store, Keyring: keys, Cache: memory, Issuer: scaleIssuer,
+		DefaultTokenTTL: time.Hour})
 }
 
-// seeded fills a database: a small one is made by the rules, written out, and written into the large one with the accounts, each with a secret, a role and the event of its
-// creation.
+// seeded fills a database: a small one is made by the rules, written out, and
+// written into the large one with the accounts, each with a secret, a role and
+// the event of its creation.
 func seeded(b *testing.B, url string, accounts int) *organization {
 	b.Helper()
 	small := new(organization)
@@ -78,13 +82,16 @@ func seeded(b *testing.B, url string, accounts int) *organization {
 	require.NoError(b, err)
 	catalogue, err := small.store.Read().Privileges(b.Context())
 	require.NoError(b, err)
-	admin := access.Actor{ID: tenant.AdminID, Kind: svcauth.KindMember, Name: tenant.AdminEmail, OrgID: tenant.Organization.ID, Operator: true,
+	admin := access.Actor{ID: tenant.AdminID, Kind: svcauth.KindMember, Name: tenant.AdminEmail,
+		OrgID: tenant.Organization.ID, Operator: true,
 		Privileges: access.RoleGives(store.RoleAdministrator, nil, catalogue, true)}
 
 	o := &organization{admin: access.WithActor(b.Context(), admin), org: tenant.Organization.ID, hash: small.hash}
-	held, err := small.service.CreateRole(access.WithActor(b.Context(), admin), svcauth.NewRole{Name: "Held by all", Privileges: []string{"clusters:view"}})
+	held, err := small.service.CreateRole(access.WithActor(b.Context(), admin),
+		svcauth.NewRole{Name: "Held by all", Privileges: []string{"clusters:view"}})
 	require.NoError(b, err)
-	second, err := small.service.CreateRole(access.WithActor(b.Context(), admin), svcauth.NewRole{Name: "Second", Privileges: []string{"clusters:edit"}})
+	second, err := small.service.CreateRole(access.WithActor(b.Context(), admin),
+		svcauth.NewRole{Name: "Second", Privileges: []string{"clusters:edit"}})
 	require.NoError(b, err)
 	o.role, o.second = held.ID, second.ID
 
@@ -99,7 +106,8 @@ func seeded(b *testing.B, url string, accounts int) *organization {
 	}))
 	at := time.Now().Add(-time.Duration(accounts) * time.Millisecond)
 	for i := range accounts {
-		o.accounts = append(o.accounts, svcauth.NewIDAt(svcauth.PrefixServiceAccount, at.Add(time.Duration(i)*time.Millisecond)))
+		o.accounts = append(o.accounts,
+			svcauth.NewIDAt(svcauth.PrefixServiceAccount, at.Add(time.Duration(i)*time.Millisecond)))
 	}
 	o.open(b, url)
 	o.fill(b, admin, tables, base)
@@ -141,26 +149,33 @@ func (o *organization) fill(b *testing.B, admin access.Actor, tables []string, b
 	require.NoError(b, o.store.Fill(context.WithoutCancel(b.Context()), next, func(*store.Q) error { return nil }))
 }
 
-// row is what the nth account has in a table: its columns by name; nil: nothing.
+// row is what the nth account has in a table: its columns by name; nil:
+// nothing.
 func (o *organization) row(admin access.Actor, table string, n int) map[string]any {
 	id, at := o.accounts[n], time.Now().UnixMilli()
 	name := fmt.Sprintf("Account-%09d", n)
 	switch table {
 	case "client":
-		return map[string]any{"id": id, "org_id": admin.OrgID, "kind": store.ClientServiceAccount, "name": name, "name_key": store.NameKey(name), "description": "seeded",
-			"disabled": false, "ttl_s": int64(0), "epoch": int64(0), "created_at_ms": at, "created_by_id": admin.ID, "created_by_name": admin.Name, "version": int64(1)}
+		return map[string]any{"id": id, "org_id": admin.OrgID, "kind": store.ClientServiceAccount, "name": name,
+			"name_key": store.NameKey(name), "description": "seeded",
+			"disabled": false, "ttl_s": int64(0), "epoch": int64(0), "created_at_ms": at, "created_by_id": admin.ID,
+			"created_by_name": admin.Name, "version": int64(1)}
 	case "secret":
 		secret := svcauth.NewSecret()
 		o.secrets = append(o.secrets, secret)
 		hash := o.hash(secret)
-		return map[string]any{"id": svcauth.NewID(svcauth.PrefixSecret), "client_id": id, "org_id": admin.OrgID, "scheme": keyring.SchemeHMAC, "hash": hash,
+		return map[string]any{"id": svcauth.NewID(svcauth.PrefixSecret), "client_id": id, "org_id": admin.OrgID,
+			"scheme": keyring.SchemeHMAC, "hash": hash,
 			"hint": "abcd", "description": "", "created_at_ms": at}
 	case "role_grant":
 		return map[string]any{"principal_id": id, "role_id": o.role, "org_id": admin.OrgID, "granted_at_ms": at}
 	case "audit_event":
-		return map[string]any{"id": svcauth.NewID(svcauth.PrefixEvent), "org_id": admin.OrgID, "at_ms": at, "actor_id": admin.ID, "actor_kind": admin.Kind,
-			"actor_name": admin.Name, "actor_client": "", "action": "service_account.create", "target_id": id, "target_kind": "service_account",
-			"target_name": name, "outcome": svcauth.OutcomeDone, "reason": "", "before_json": "", "after_json": "{}", "ip": "192.0.2.1", "request_id": ""}
+		return map[string]any{"id": svcauth.NewID(svcauth.PrefixEvent), "org_id": admin.OrgID, "at_ms": at,
+			"actor_id": admin.ID, "actor_kind": admin.Kind,
+			"actor_name": admin.Name, "actor_client": "", "action": "service_account.create", "target_id": id,
+			"target_kind": "service_account",
+			"target_name": name, "outcome": svcauth.OutcomeDone, "reason": "", "before_json": "", "after_json": "{}",
+			"ip": "192.0.2.1", "request_id": ""}
 	}
 	return nil
 }

@@ -15,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sizes prints what deploy/sizing.md reckons with, each where it shows best: bytes on disk, in memory and on the wire, and what the work beside the requests costs.
+// sizes prints what deploy/sizing.md reckons with, each where it shows best:
+// bytes on disk, in memory and on the wire, and what the work beside the
+// requests costs.
 func (m *machinery) sizes(b *testing.B, n *settled) {
 	b.Helper()
 	total := func(table string) float64 {
@@ -24,7 +26,8 @@ func (m *machinery) sizes(b *testing.B, n *settled) {
 	switch few := n.accounts[0] == m.filled[fewAccounts].accounts[0]; {
 	case few && n.revocations == 0:
 		w := n.wire(b)
-		b.Logf("wire: a token request has %d bytes, its answer %d, of which %d are its body", w.request, w.answer, w.body)
+		b.Logf("wire: a token request has %d bytes, its answer %d, of which %d are its body", w.request, w.answer,
+			w.body)
 		m.records(b, n, "1,000 accounts", n.workingSet)
 		m.steady(b, n, "1,000 accounts", n.workingSet)
 		n.logLines(b)
@@ -34,13 +37,16 @@ func (m *machinery) sizes(b *testing.B, n *settled) {
 	case n.revocations == 0:
 		each := func(tables ...string) (sum float64) {
 			for _, table := range tables {
-				sum += m.number(b, nameOf(n.url), fmt.Sprintf(`SELECT pg_total_relation_size('%s')`, table)) / float64(len(n.accounts))
+				sum += m.number(b, nameOf(n.url),
+					fmt.Sprintf(`SELECT pg_total_relation_size('%s')`, table)) / float64(len(n.accounts))
 			}
 			return sum
 		}
-		b.Logf("PostgreSQL, indexes included: %.0f bytes a service account, %.0f a secret, %.0f a grant, %.0f an audit event", each("client"), each("secret"), each("role_grant"), each("audit_event"))
+		b.Logf("PostgreSQL, indexes included: %.0f bytes a service account, %.0f a secret, %.0f a grant, "+
+			"%.0f an audit event", each("client"), each("secret"), each("role_grant"), each("audit_event"))
 		m.records(b, n, fmt.Sprint(len(n.accounts), " accounts in random order"), n.anyone)
-		m.steady(b, n, fmt.Sprint(len(n.accounts), " accounts, each time another one"), func(i int64) []byte { return n.request((int(i) + len(n.accounts)/2) % len(n.accounts)) })
+		m.steady(b, n, fmt.Sprint(len(n.accounts), " accounts, each time another one"),
+			func(i int64) []byte { return n.request((int(i) + len(n.accounts)/2) % len(n.accounts)) })
 	}
 }
 
@@ -64,13 +70,15 @@ func (n *settled) wire(b *testing.B) wire {
 	return wire{len(request), all.Len(), len(body)}
 }
 
-// records measures what Redis does for a token: its record in memory, commands, bytes on the wire.
+// records measures what Redis does for a token: its record in memory, commands,
+// bytes on the wire.
 func (m *machinery) records(b *testing.B, n *settled, who string, next func(int64) []byte) {
 	b.Helper()
 	m.redis.Flush()
 	time.Sleep(time.Second) // the nodes say who they are again
 	read := func() (all [4]float64) {
-		for i, of := range [][2]string{{"memory", "used_memory"}, {"stats", "total_commands_processed"}, {"stats", "total_net_input_bytes"}, {"stats", "total_net_output_bytes"}} {
+		for i, of := range [][2]string{{"memory", "used_memory"}, {"stats", "total_commands_processed"},
+			{"stats", "total_net_input_bytes"}, {"stats", "total_net_output_bytes"}} {
 			all[i] = m.info(b, of[0], of[1])
 		}
 		return all
@@ -82,7 +90,8 @@ func (m *machinery) records(b *testing.B, n *settled, who string, next func(int6
 	for i := range after {
 		after[i] = (after[i] - before[i]) / answered
 	}
-	b.Logf("Redis, %s: a token takes %.0f bytes of memory, %.2f commands, %.0f bytes to Redis and %.0f back (%.0f tokens)", who, after[0], after[1], after[2], after[3], answered)
+	b.Logf("Redis, %s: a token takes %.0f bytes of memory, %.2f commands, "+
+		"%.0f bytes to Redis and %.0f back (%.0f tokens)", who, after[0], after[1], after[2], after[3], answered)
 }
 
 func (n *settled) logLines(b *testing.B) {
@@ -93,13 +102,15 @@ func (n *settled) logLines(b *testing.B) {
 	b.Logf("log: %d bytes a line (%d lines)", len(text)/max(1, lines), lines)
 }
 
-// steady measures a load from its begin until what it leaves to do is done, so that all work beside the requests counts: notes of last use, records in Redis. What the
-// machinery does at rest does not count.
+// steady measures a load from its begin until what it leaves to do is done, so
+// that all work beside the requests counts: notes of last use, records in
+// Redis. What the machinery does at rest does not count.
 func (m *machinery) steady(b *testing.B, n *settled, who string, next func(int64) []byte) {
 	b.Helper()
 	const pause = 17 * time.Second // longer than a node waits before it notes last uses
 	cpu := func() [3]float64 {
-		return [3]float64{n.node.cpu(b).Seconds() * 1e6, m.postgres.ProcessorTime().Seconds() * 1e6, m.redisTime(b).Seconds() * 1e6}
+		return [3]float64{n.node.cpu(b).Seconds() * 1e6, m.postgres.ProcessorTime().Seconds() * 1e6,
+			m.redisTime(b).Seconds() * 1e6}
 	}
 	wal := func() float64 { return m.number(b, n.database, `SELECT pg_current_wal_lsn() - '0/0'`) }
 	time.Sleep(pause)
@@ -117,11 +128,13 @@ func (m *machinery) steady(b *testing.B, n *settled, who string, next func(int64
 	for i := range each {
 		each[i] = (after[i] - idle[i] - (idle[i]-before[i])*all.Seconds()/rest.Seconds()) / float64(answered)
 	}
-	b.Logf("%s, all that follows included: a token takes %.1f µs of the node, %.1f µs of PostgreSQL and %.0f bytes of its log, %.1f µs of Redis (%d tokens, %.0f a second)", who,
+	b.Logf("%s, all that follows included: a token takes %.1f µs of the node, "+
+		"%.1f µs of PostgreSQL and %.0f bytes of its log, %.1f µs of Redis (%d tokens, %.0f a second)", who,
 		each[0], each[1], (wal()-written)/float64(answered), each[2], answered, float64(answered)/took.Seconds())
 }
 
-// remember has up to 100,000 clients ask once, as many as a node keeps, and says what each of them takes.
+// remember has up to 100,000 clients ask once, as many as a node keeps, and
+// says what each of them takes.
 func (n *settled) remember(b *testing.B) {
 	b.Helper()
 	before, count := n.liveHeap(b), int64(min(len(n.accounts), 100_000))
@@ -147,7 +160,8 @@ func (n *settled) snapshot(b *testing.B) {
 		}
 		return n.request(0)
 	}, func(body []byte) { require.NoError(b, json.Unmarshal(body, &answer)) })
-	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://"+n.node.Addr+"/oauth2/revocations", nil)
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, "http://"+n.node.Addr+"/oauth2/revocations",
+		nil)
 	require.NoError(b, err)
 	req.Header.Set("Accept", "text/event-stream")
 	req.Header.Set("Authorization", "Bearer "+answer.AccessToken)
@@ -166,6 +180,8 @@ func (n *settled) snapshot(b *testing.B) {
 		}
 	}
 	took, spent := time.Since(began), n.node.cpu(b)-cpu
-	b.Logf("feed: a snapshot of %d revocations has %.1f MB (%d bytes each), took %.2f s and %.2f s of the node's processor; at most %.0f MB while the node lived",
-		n.revocations, float64(size)/1e6, size/n.revocations, took.Seconds(), spent.Seconds(), n.node.memory(b, "VmHWM")/1e6)
+	b.Logf("feed: a snapshot of %d revocations has %.1f MB (%d bytes each), "+
+		"took %.2f s and %.2f s of the node's processor; at most %.0f MB while the node lived",
+		n.revocations, float64(size)/1e6, size/n.revocations, took.Seconds(), spent.Seconds(), n.node.memory(b,
+			"VmHWM")/1e6)
 }

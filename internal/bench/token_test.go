@@ -17,12 +17,15 @@ import (
 
 const tokenForm = "grant_type=client_credentials"
 
-// start runs svcauth on its own database with some accounts, and a bare server that writes as many bytes as its token answer has.
+// start runs svcauth on its own database with some accounts, and a bare server
+// that writes as many bytes as its token answer has.
 func start(b *testing.B, accounts int, environ ...string) (ours, bare *process) {
 	b.Helper()
 	dir := b.TempDir()
-	environ = append([]string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "svcauth.db"), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
-		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "BENCH_LOG=" + filepath.Join(dir, "log"), fmt.Sprint("BENCH_ACCOUNTS=", accounts)}, environ...)
+	environ = append([]string{"SVCAUTH_DATABASE_URL=sqlite://" + filepath.Join(dir, "svcauth.db"),
+		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"),
+		"SVCAUTH_LISTEN=127.0.0.1:0", "SVCAUTH_OPS_LISTEN=", "BENCH_LOG=" + filepath.Join(dir,
+			"log"), fmt.Sprint("BENCH_ACCOUNTS=", accounts)}, environ...)
 	ours = startProcess(b, "svcauth", environ...)
 	size := 0
 	request := post("/oauth2/token", ours.Accounts[0], tokenForm)
@@ -49,7 +52,8 @@ func BenchmarkToken(b *testing.B) {
 	})
 }
 
-// BenchmarkColdToken asks 2,000 clients in turn where 100 are kept in memory: nearly every request reads its client from the database.
+// BenchmarkColdToken asks 2,000 clients in turn while 100 are kept in memory:
+// nearly every request reads its client from the database.
 func BenchmarkColdToken(b *testing.B) {
 	cold := func(b *testing.B, environ ...string) {
 		ours, bare := start(b, 2000, append(environ, "SVCAUTH_CACHE_CLIENTS=100")...)
@@ -73,7 +77,8 @@ func BenchmarkIntrospect(b *testing.B) {
 	against(b, ours, bare, func(int64) []byte { return request })
 }
 
-// BenchmarkRevoke revokes a token of its own with each request. The answer waits for the database.
+// BenchmarkRevoke revokes a token of its own with each request. The answer
+// waits for the database.
 func BenchmarkRevoke(b *testing.B) {
 	ours, bare := start(b, 1)
 	revoke := func(b *testing.B, f *figure, count int) {
@@ -95,7 +100,8 @@ func BenchmarkRevoke(b *testing.B) {
 	for b.Loop() {
 		for range rounds {
 			revoke(b, &our, 3000)
-			their.add(b, bare, func() int64 { return load(b, bare.Addr, window, func(int64) []byte { return bareRequest }, nil) })
+			their.add(b, bare,
+				func() int64 { return load(b, bare.Addr, window, func(int64) []byte { return bareRequest }, nil) })
 		}
 	}
 	b.ReportMetric(0, "ns/op")

@@ -22,7 +22,8 @@ func documentedRule(t *testing.T) (rule, cluster, sentinels []string) {
 	require.NoError(t, err)
 	found := regexp.MustCompile(`(?m)^  #   user svcauth on >PASSWORD (.*)\n  #     (.*)\n(?:  # Redis Cluster needs these too: (.*)$)?`).FindAllStringSubmatch(string(raw), -1)
 	require.Len(t, found, 2, "the rules are not where this test looks for them")
-	return strings.Fields(found[0][1] + " " + found[0][2]), strings.Fields(found[0][3]), strings.Fields(found[1][1] + " " + found[1][2])
+	return strings.Fields(found[0][1] + " " + found[0][2]), strings.Fields(found[0][3]), strings.Fields(found[1][1] +
+		" " + found[1][2])
 }
 
 func allow(nodes []*redistest.Server, rule []string) {
@@ -48,7 +49,7 @@ func walk(t *testing.T, b backend) {
 	}
 	eventually(t, func() bool {
 		return c.Publish(t.Context(), ChannelChanges, []byte("x")) == nil && heard.all() != ""
-	}, "the doorbell to ring")
+	}, "the notification to arrive")
 	time.Sleep(pingAfter + 2*probeEvery) // the subscription is pinged, and counters are read back
 	require.Empty(t, c.Failing(t.Context()))
 	for _, node := range b.nodes {
@@ -77,7 +78,8 @@ func TestDocumentedACLIsEnough(t *testing.T) {
 			allow(nodes, less)
 			c := b.node(t, Config{Prefix: "svcauth:"})
 			go func() { _ = c.Subscribe(t.Context(), ChannelChanges, func([]byte) {}, func() {}) }()
-			eventually(t, func() bool { return strings.Contains(s.Must("ACL", "LOG"), "\n"+command[1:]+"\n") }, "a refusal without "+command)
+			eventually(t, func() bool { return strings.Contains(s.Must("ACL", "LOG"), "\n"+command[1:]+"\n") },
+				"a refusal without "+command)
 			s.Must("ACL", "LOG", "RESET")
 		}
 	})

@@ -8,23 +8,27 @@ import (
 	"time"
 )
 
-// Counters kept, about 300 bytes each. Where more are needed, those whose window began first give way. Pairs and addresses are apart, so that one address that
-// tries many clients cannot push out the counters of addresses.
+// How many counters are kept, of about 300 bytes each. If more are needed,
+// those whose window began first are dropped. Pairs and addresses are apart, so
+// that an address that tries many clients can't push out the counters of
+// addresses.
 const (
 	maxPairs     = 1 << 16
 	maxAddresses = 1 << 15
-	maxChanged   = 1 << 12 // waiting for Redis; what is beyond stays this node's own until it fails once more
+	maxChanged   = 1 << 12 // those waiting for Redis; one more stays this node's until it fails again
 )
 
-// attempts counts wrong secrets. It decides by what this process knows: its own failures, and the other nodes' as far as share has heard of them.
+// attempts counts wrong secrets in memory. It decides by what this process
+// knows: its own failures and, with Redis, those of the other nodes as far as
+// [sharedAttempts] has read them.
 type attempts struct {
 	cfg    Config
-	shared bool // somebody takes what is in changed
+	shared bool // sharedAttempts takes what is in changed
 
 	mu        sync.RWMutex
 	pairs     windows[pair]
 	addresses windows[netip.Addr]
-	changed   []*window // with failures that share has not told the other nodes yet
+	changed   []*window // with failures that the other nodes don't know yet
 }
 
 type pair struct {
@@ -32,7 +36,8 @@ type pair struct {
 	addr   netip.Addr
 }
 
-// window counts the failures of one pair, or of one address, from the first until it ends.
+// window counts the failures of one pair, or of one address, from the first
+// until it ends.
 type window struct {
 	pair    // of an address's window, only addr is set
 	ofPair  bool
@@ -42,7 +47,7 @@ type window struct {
 	waiting bool // is in changed
 }
 
-// count never falls below what was seen here, even where Redis has forgotten it.
+// count never falls below what was seen here, even if Redis has forgotten it.
 func (w *window) count() int { return w.here + w.others }
 
 func newAttempts(cfg Config) *attempts {
@@ -50,15 +55,19 @@ func newAttempts(cfg Config) *attempts {
 		pairs: newWindows[pair](maxPairs), addresses: newWindows[netip.Addr](maxAddresses)}
 }
 
-// Fail counts one wrong secret, or an unknown client id, from addr. limited says that it was one too many: of WrongPerClient for this client from this address, or of
-// WrongPerAddress from this address; retryAfter, above zero then, is when the window ends. IPv6 addresses are counted by /64, and IPv4
-// ones inside IPv6 as IPv4. It never waits.
+// Fail counts one wrong secret, or an unknown client id, from addr. limited is
+// true if it was one too many: of WrongPerClient for this client from this
+// address, or of WrongPerAddress from this address. Then retryAfter is how long
+// the window still lasts. IPv6 addresses are counted by /64, and IPv4 addresses
+// inside IPv6 as IPv4. It never waits.
 func (c *Cache) Fail(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
 	return c.attempts.fail(clientID, addr)
 }
 
-// Limited says whether more than the allowed number of wrong secrets came for this client from this address, or from this address, in the current window; then a
-// right secret is refused too, or trying would go on. It counts nothing and never waits. An address that sent no wrong secret is never limited.
+// Limited reports whether more than the allowed number of wrong secrets came
+// for this client from this address, or from this address, in the current
+// window. It counts nothing and never waits. An address that sent no wrong
+// secret is never limited.
 func (c *Cache) Limited(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
 	return c.attempts.limited(clientID, addr)
 }
@@ -107,7 +116,7 @@ func (a *attempts) verdict(ofPair, ofAddress *window, now time.Time) (retryAfter
 	return retryAfter, retryAfter > 0
 }
 
-// network is what is counted as one address.
+// network returns what counts as one address.
 func network(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is6() {
@@ -125,7 +134,7 @@ func shortID(clientID string) string {
 	return string(sum[:])
 }
 
-// windows keeps at most limit windows, oldest first in order.
+// windows keeps at most limit windows, in order with the oldest first.
 type windows[K comparable] struct {
 	limit int
 	byKey map[K]*list.Element // of *keyedWindow[K]
@@ -153,7 +162,7 @@ func (w *windows[K]) find(key K, now time.Time) *window {
 	return nil
 }
 
-// open returns the current window of key, a new one where there is none.
+// open returns the current window of key, a new one if there is none.
 func (w *windows[K]) open(key K, now time.Time, length time.Duration) *window {
 	if found := w.find(key, now); found != nil {
 		return found

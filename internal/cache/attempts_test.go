@@ -12,7 +12,9 @@ import (
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
-// testAttemptsTable is contract §2.1: 20 a minute for one client from one address, 200 a minute from one address; the next is refused until the window ends.
+// testAttemptsTable is contract §2.1: 20 a minute for one client from one
+// address, 200 a minute from one address; the next is refused until the window
+// ends.
 func testAttemptsTable(t *testing.T, b backend) {
 	type step struct {
 		wait    time.Duration
@@ -23,17 +25,27 @@ func testAttemptsTable(t *testing.T, b backend) {
 	}
 	office := "198.51.100.7"
 	for name, steps := range map[string][]step{
-		"20 wrong secrets for one client are wrong, the 21st is one too many": {{0, "sa_1", office, 20, 0}, {0, "sa_1", office, 1, 1}, {0, "sa_1", office, 9, 9}},
-		"another client from that address is not limited":                     {{0, "sa_1", office, 25, 5}, {0, "sa_2", office, 20, 0}},
-		"that client from another address is not limited":                     {{0, "sa_1", office, 25, 5}, {0, "sa_1", "198.51.100.8", 20, 0}},
-		"a minute after the first it begins anew":                             {{0, "sa_1", office, 10, 0}, {59 * time.Second, "sa_1", office, 11, 1}, {time.Second, "sa_1", office, 20, 0}},
-		"200 over all clients from one address": {{0, "a", office, 20, 0}, {0, "b", office, 20, 0}, {0, "c", office, 20, 0}, {0, "d", office, 20, 0}, {0, "e", office, 20, 0},
-			{0, "f", office, 20, 0}, {0, "g", office, 20, 0}, {0, "h", office, 20, 0}, {0, "i", office, 20, 0}, {0, "j", office, 20, 0}, {0, "k", office, 1, 1}, {0, "k", "198.51.100.8", 1, 0}},
+		"20 wrong secrets for one client are wrong, the 21st is one too many": {{0, "sa_1", office, 20, 0},
+			{0, "sa_1", office, 1, 1}, {0, "sa_1", office, 9, 9}},
+		"another client from that address is not limited": {{0, "sa_1", office, 25, 5},
+			{0, "sa_2", office, 20, 0}},
+		"that client from another address is not limited": {{0, "sa_1", office, 25, 5},
+			{0, "sa_1", "198.51.100.8", 20, 0}},
+		"a minute after the first it begins anew": {{0, "sa_1", office, 10, 0},
+			{59 * time.Second, "sa_1", office, 11, 1}, {time.Second, "sa_1", office, 20, 0}},
+		"200 over all clients from one address": {{0, "a", office, 20, 0}, {0, "b", office, 20, 0},
+			{0, "c", office, 20, 0}, {0, "d", office, 20, 0}, {0, "e", office, 20, 0},
+			{0, "f", office, 20, 0}, {0, "g", office, 20, 0}, {0, "h", office, 20, 0}, {0, "i", office, 20, 0}, {0,
+				"j", office, 20, 0}, {0, "k", office, 1, 1}, {0, "k", "198.51.100.8", 1, 0}},
 		"what is limited still counts for the address": {{0, "a", office, 200, 180}, {0, "b", office, 1, 1}},
-		"IPv6 is counted by /64":                       {{0, "sa_1", "2001:db8::1", 10, 0}, {0, "sa_1", "2001:db8::ffff:1", 11, 1}, {0, "sa_1", "2001:db8:0:1::1", 20, 0}},
-		"IPv4 in IPv6 is IPv4":                         {{0, "sa_1", "::ffff:198.51.100.7", 10, 0}, {0, "sa_1", office, 11, 1}},
-		"a zone is no other address":                   {{0, "sa_1", "fe80::1%eth0", 10, 0}, {0, "sa_1", "fe80::1%eth1", 11, 1}},
-		"overlong ids are told apart":                  {{0, strings.Repeat("x", 5000) + "1", office, 20, 0}, {0, strings.Repeat("x", 5000) + "2", office, 20, 0}},
+		"IPv6 is counted by /64": {{0, "sa_1", "2001:db8::1", 10, 0},
+			{0, "sa_1", "2001:db8::ffff:1", 11, 1}, {0, "sa_1", "2001:db8:0:1::1", 20, 0}},
+		"IPv4 in IPv6 is IPv4": {{0, "sa_1", "::ffff:198.51.100.7", 10, 0},
+			{0, "sa_1", office, 11, 1}},
+		"a zone is no other address": {{0, "sa_1", "fe80::1%eth0", 10, 0},
+			{0, "sa_1", "fe80::1%eth1", 11, 1}},
+		"overlong ids are told apart": {{0, strings.Repeat("x", 5000) + "1", office, 20, 0},
+			{0, strings.Repeat("x", 5000) + "2", office, 20, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newClock()
@@ -68,7 +80,8 @@ func testAttemptsCrossNodes(t *testing.T, b backend) {
 		two.Fail("sa_1", addr("192.0.2.1"))
 	}
 	for _, c := range []*Cache{one, two} {
-		eventually(t, func() bool { _, limited := c.Limited("sa_1", addr("192.0.2.1")); return limited }, "30 over both nodes to be too many")
+		eventually(t, func() bool { _, limited := c.Limited("sa_1", addr("192.0.2.1")); return limited },
+			"30 over both nodes to be too many")
 		_, limited := c.Limited("sa_1", addr("192.0.2.2"))
 		require.False(t, limited)
 	}
@@ -78,7 +91,8 @@ func testAttemptsCrossNodes(t *testing.T, b backend) {
 	}
 	for key := range b.keys("wrong:") { // whoever may write in Redis can't make counts up
 		for _, node := range b.nodes {
-			_, _ = node.Do("HSET", key, "forged", "1000 9999999999999", "sealed", strings.Repeat("A", sealSize)+".1000 9999999999999")
+			_, _ = node.Do("HSET", key, "forged", "1000 9999999999999", "sealed",
+				strings.Repeat("A", sealSize)+".1000 9999999999999")
 		}
 	}
 	one.Fail("sa_2", addr("192.0.2.1"))

@@ -10,12 +10,12 @@ import (
 	"fmt"
 )
 
-// sealer tells what a node of this installation has written into Redis from
-// what others have who may write there. A seal is an HMAC-SHA-256 under a key
-// that only the nodes have, over what the text is for and where it stands, so
-// that no text passes for another one.
+// sealer marks what the nodes of this installation write into Redis, since
+// others may write there, too. A seal is an HMAC-SHA-256 with a key that only
+// the nodes have, over the text, its purpose and its place, so that no text
+// passes for another one.
 type sealer struct {
-	key func() []byte // empty: it is not known yet, and nothing passes
+	key func() []byte // returns nothing until the key is known; then nothing passes
 }
 
 const sealSize = 43 // of SHA-256, in base64
@@ -53,9 +53,9 @@ func (s sealer) unseal(purpose, place, sealed string) (text string, ok bool) {
 	return text, err == nil && hmac.Equal(mac, s.sum(purpose, place, text))
 }
 
-// sealedNotifier is a doorbell whose messages carry a seal. What has none, or a
-// wrong one, is dropped without a word: whoever may publish in Redis could fill
-// the log.
+// sealedNotifier is a notifier whose messages carry a seal. It drops those
+// without one, or with a wrong one, and logs nothing: whoever may publish in
+// Redis could fill the log.
 type sealedNotifier struct {
 	notifier
 	sealer

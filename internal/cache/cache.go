@@ -12,53 +12,67 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// ErrUnavailable says that Redis did not answer in time, or refused. Nothing
-// durable is lost by it. Match with errors.Is.
-var ErrUnavailable = errors.New("shared cache unavailable: Redis does not answer or refuses; see redis.url, whether that server runs, and what /readyz says fails")
+// ErrUnavailable means that Redis did not answer in time, or refused. Nothing
+// durable is lost by it. Match it with errors.Is.
+var ErrUnavailable = errors.New("shared cache unavailable: Redis does not answer or refuses; " +
+	"see redis.url, whether that server runs, and what /readyz says fails")
 
-// Config says where the shared memory is and what bounds it. The zero value is the twin in this process with the default limits.
+// Config says where the shared memory is and what bounds it. The zero value is
+// the twin in this process with the default limits.
 type Config struct {
-	URL    string           // one of the forms of [CheckURL]; empty: in this process
-	TLS    *tls.Config      // for a URL with rediss; nil: the system's authorities, and no certificate
-	Prefix string           // what every key and channel in Redis begins with; empty: "svcauth:"
-	Clock  func() time.Time // nil: time.Now. Lifetimes are computed by it; time-outs are not
-	Logger *slog.Logger     // nil: no log
+	URL    string           // one of the forms of [CheckURL]; empty for this process
+	TLS    *tls.Config      // for a rediss URL; nil for the system's authorities and no certificate
+	Prefix string           // of every key and channel in Redis; empty is "svcauth:"
+	Clock  func() time.Time // for lifetimes, not for timeouts; nil is time.Now
+	Logger *slog.Logger     // nil for no log
 
-	// Key returns the secret that all nodes share and nobody else has: under it
-	// they seal what they write into Redis, so that whoever else may write there
-	// forges nothing, and hide whose attempts failed. It is called whenever it is
-	// needed; until it returns something, nothing is written or believed.
-	// Required with URL.
+	// Key returns the secret that all nodes share and nobody else has. They
+	// seal with it what they write into Redis, so that whoever else may write
+	// there can forge nothing, and hide whose attempts failed. Nothing is
+	// written or believed until Key returns something. It is called each time
+	// and required with URL.
 	Key func() []byte
 
-	WrongPerClient  int           // wrong secrets for one client from one address in one Window before more are refused; 0: 20
-	WrongPerAddress int           // the same over all clients; 0: 200
-	Window          time.Duration // counted from the first wrong one; 0: one minute
+	// WrongPerClient is how many wrong secrets are allowed for one client from
+	// one address in one Window; 0 is 20.
+	WrongPerClient int
+	// WrongPerAddress is how many are allowed from one address over all
+	// clients; 0 is 200.
+	WrongPerAddress int
+	// Window is counted from the first wrong secret; 0 is one minute.
+	Window time.Duration
 
-	// OneOfMany says that other nodes may serve the same clients. Without URL
+	// OneOfMany is set if other nodes may serve the same clients. Without URL
 	// none knows of the others' tokens.
 	OneOfMany bool
 
-	OnDrop func(queue string, n int)                             // n entries of a full queue ("token_records", "revocation_markers") were dropped
-	OnCall func(ctx context.Context, began time.Time, err error) // a call to Redis ended; err is nil where it succeeded
+	// OnDrop is told that n entries of a full queue were dropped:
+	// "token_records" or "revocation_markers".
+	OnDrop func(queue string, n int)
+	// OnCall is told that a call to Redis has ended. err is nil if it
+	// succeeded.
+	OnCall func(ctx context.Context, began time.Time, err error)
 
-	// OnRecorded hears that the record of a token was written to Redis, or that this failed; from is the span of the request that the token was issued for. It
-	// hears only of requests whose trace is sampled. nil: nothing is remembered of a record's request.
+	// OnRecorded is told that the record of a token was written to Redis, or
+	// that this failed. from is the span of the request that the token was
+	// issued for. It is called only for requests whose trace is sampled. If it
+	// is nil, records don't remember their request.
 	OnRecorded func(from trace.SpanContext, began time.Time, err error)
 }
 
 // Cache is the shared short memory. Its methods are safe for concurrent use.
 type Cache struct {
 	cfg      Config
-	remote   *remote // nil: the twin
+	remote   *remote // nil in the twin, as are writer and probe
 	records  records
 	notifier notifier
 	attempts *attempts
-	writer   *writer // nil: the twin
-	probe    *probe  // nil: the twin
+	writer   *writer
+	probe    *probe
 }
 
-// records holds token records. Two exist: in memory and in Redis.
+// records holds token records. There are two: [memoryRecords] and
+// [redisRecords].
 type records interface {
 	record(TokenRecord)
 	revoke(jti string, expires time.Time)
@@ -67,15 +81,19 @@ type records interface {
 	forget(ctx context.Context, clientID, jti string) error
 }
 
-// notifier carries messages to whoever listens now. Two exist: in memory and in Redis.
+// notifier carries messages to whoever listens now. There are two:
+// [memoryNotifier] and [redisNotifier].
 type notifier interface {
 	publish(ctx context.Context, channel Channel, msg []byte) error
 	subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error
 }
 
-// New checks cfg and returns the cache. It connects to nothing yet, and starts nothing: see [Cache.Run]. It fails only for a faulty Config.URL.
+// New checks cfg and returns the cache. It connects to nothing and starts
+// nothing, which [Cache.Run] does. It fails only if Config.URL or Config.Key is
+// faulty.
 //
-// The Redis library's own log, one for the whole process, is silenced: what it would print is in the errors returned here.
+// It silences the Redis library's log, which is one for the whole process. What
+// the library would print is in the errors returned here.
 func New(cfg Config) (*Cache, error) {
 	cfg = cfg.withDefaults()
 	c := &Cache{cfg: cfg, attempts: newAttempts(cfg)}
@@ -88,7 +106,8 @@ func New(cfg Config) (*Cache, error) {
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	if cfg.Key == nil {
-		return nil, errors.New("cache: Key is missing; expected the secret of all nodes, without which anybody in Redis could speak for them")
+		return nil, errors.New("cache: Key is missing; expected the secret of all nodes, " +
+			"without which anybody in Redis could speak for them")
 	}
 	if at.tls != nil && cfg.TLS != nil {
 		at.tls = cfg.TLS
@@ -98,7 +117,7 @@ func New(cfg Config) (*Cache, error) {
 	c.records = store
 	c.notifier = &sealedNotifier{&redisNotifier{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
 	c.probe = &probe{remote: c.remote, prefix: cfg.Prefix}
-	c.writer = &writer{records: store, share: newShare(c.remote, c.attempts, cfg), probe: c.probe}
+	c.writer = &writer{records: store, shared: newSharedAttempts(c.remote, c.attempts, cfg), probe: c.probe}
 	return c, nil
 }
 
@@ -132,8 +151,9 @@ func (cfg Config) withDefaults() Config {
 	return cfg
 }
 
-// Run carries token records, revocation markers and counters to Redis until ctx ends, and once more then. It returns nil, also while Redis is away.
-// The twin needs no work; its Run only waits.
+// Run carries token records, revocation markers and counters to Redis until ctx
+// ends, and once more then. It returns nil, even if Redis is away. The twin's
+// Run only waits.
 func (c *Cache) Run(ctx context.Context) error {
 	if c.writer == nil {
 		<-ctx.Done()
@@ -151,20 +171,22 @@ func (c *Cache) Close() error {
 	return c.remote.client.Close()
 }
 
-// Connections are those of this process to Redis, at one moment.
+// Connections are the connections of this process to Redis, at one moment.
 type Connections struct {
 	InUse, Idle, Max int
 	Waits            uint64 // how often a call had to wait since New, because all were in use
 }
 
-// Connections counts them; of a cluster and of Sentinel, those to all servers, where Max is what one server may have. The twin has none.
+// Connections counts the connections. With a cluster or Sentinel it counts
+// those to all servers, but Max is of one server. The twin has none.
 func (c *Cache) Connections() Connections {
 	if c.remote == nil {
 		return Connections{}
 	}
 	stats := c.remote.client.PoolStats()
-	return Connections{InUse: int(stats.TotalConns) - int(stats.IdleConns), Idle: int(stats.IdleConns), Max: poolSize, Waits: uint64(stats.WaitCount)}
+	total, idle := int(stats.TotalConns), int(stats.IdleConns)
+	return Connections{InUse: total - idle, Idle: idle, Max: poolSize, Waits: uint64(stats.WaitCount)}
 }
 
-// Shared says whether other nodes see what is written here.
+// Shared reports whether other nodes see what is written here.
 func (c *Cache) Shared() bool { return c.remote != nil }

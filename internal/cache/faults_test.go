@@ -39,10 +39,16 @@ func (d *drops) of(queue string) int {
 	return d.all[queue]
 }
 
-// TestNoRequestWaitsForRedis is design §4: what a token request calls is answered from memory, whatever Redis does; and what waits for Redis waits a
-// quarter of a second at most. The limits here are far wider, for a busy machine, and far below what the library does by default with one paused server (5 s a call).
+// TestNoRequestWaitsForRedis is design §4: what a token request calls is
+// answered from memory, whatever Redis does; and what waits for Redis waits a
+// quarter of a second at most. The limits here are far wider, for a busy
+// machine, and far below what the library does by default with one paused
+// server (5 s a call).
 func TestNoRequestWaitsForRedis(t *testing.T) {
-	for name, harm := range map[string]func(*redistest.Server){"paused": (*redistest.Server).Pause, "killed": (*redistest.Server).Kill} {
+	for name, harm := range map[string]func(*redistest.Server){
+		"paused": (*redistest.Server).Pause,
+		"killed": (*redistest.Server).Kill,
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
 			var dropped drops
@@ -67,7 +73,8 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 				c.Limited("sa_1", addr("192.0.2.1"))
 			}
 			require.Less(t, time.Since(now), 5*time.Second, "80,000 calls with Redis %s", name)
-			eventually(t, func() bool { return dropped.of("token_records") > 0 }, "what does not fit to be dropped and counted")
+			eventually(t, func() bool { return dropped.of("token_records") > 0 },
+				"what does not fit to be dropped and counted")
 			require.LessOrEqual(t, dropped.of("token_records"), many-8192, "the queue holds 8192")
 			require.Positive(t, dropped.of("revocation_markers"))
 			_, limited := c.Limited("sa_1", addr("192.0.2.1"))
@@ -76,9 +83,12 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			publish := func(ctx context.Context) error { return c.Publish(ctx, ChannelChanges, []byte("x")) }
 			for call, do := range map[string]func(context.Context) error{
 				"publish": publish,
-				"tokens":  func(ctx context.Context) error { _, _, err := c.Tokens(ctx, "org_1", "sa_1", time.Now()); return err },
-				"find":    func(ctx context.Context) error { _, _, err := c.FindToken(ctx, "j1"); return err },
-				"forget":  func(ctx context.Context) error { return c.ForgetToken(ctx, "sa_1", "j1") },
+				"tokens": func(ctx context.Context) error {
+					_, _, err := c.Tokens(ctx, "org_1", "sa_1", time.Now())
+					return err
+				},
+				"find":   func(ctx context.Context) error { _, _, err := c.FindToken(ctx, "j1"); return err },
+				"forget": func(ctx context.Context) error { return c.ForgetToken(ctx, "sa_1", "j1") },
 			} {
 				began := time.Now()
 				err := do(t.Context())
@@ -90,7 +100,8 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			for range 1000 {
 				require.Error(t, publish(t.Context()))
 			}
-			require.Less(t, time.Since(began), 10*time.Second, "the breaker answers at once; 1000 time-outs would take 250 s")
+			require.Less(t, time.Since(began), 10*time.Second,
+				"the breaker answers at once; 1000 time-outs would take 250 s")
 			require.Less(t, failures.Load(), int64(500), "and sends little")
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
@@ -109,7 +120,8 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			require.True(t, c.Shared())
 			_, _, err := c.Tokens(t.Context(), "org_1", "sa_1", time.Now())
 			require.NoError(t, err)
-			eventually(t, func() bool { _, ok, err := c.FindToken(t.Context(), "j5"); return err == nil && ok }, "what was queued to be written")
+			eventually(t, func() bool { _, ok, err := c.FindToken(t.Context(), "j5"); return err == nil && ok },
+				"what was queued to be written")
 		})
 	}
 }
@@ -124,14 +136,16 @@ func TestFailOverThroughSentinel(t *testing.T) {
 	listed(t, two, "sa_1", "before")
 	s.FailOver()
 	one.RecordToken(t.Context(), record("sa_1", "after", now.Add(time.Second), time.Hour))
-	eventually(t, func() bool { _, ok, err := two.FindToken(t.Context(), "after"); return err == nil && ok }, "the new master to be used")
+	eventually(t, func() bool { _, ok, err := two.FindToken(t.Context(), "after"); return err == nil && ok },
+		"the new master to be used")
 	eventually(t, func() bool { return h.gaps.Load() > 1 }, "the subscriber to be told of the gap")
 	eventually(t, func() bool {
 		return one.Publish(t.Context(), ChannelChanges, []byte("x")) == nil && h.all() != ""
-	}, "the doorbell to ring at the new master")
+	}, "a notification to arrive through the new master")
 }
 
-// TestClusterWithoutOneMaster loses the third of the keys that this master held, and nothing else.
+// TestClusterWithoutOneMaster loses the third of the keys that this master
+// held, and nothing else.
 func TestClusterWithoutOneMaster(t *testing.T) {
 	cl := redistest.StartCluster(t)
 	b := backend{url: cl.URL()}
@@ -156,10 +170,12 @@ func TestClusterWithoutOneMaster(t *testing.T) {
 	eventually(t, func() bool { return readable() >= many/3 }, "what the other two hold to be written and read")
 	requireListedHaveKeys(t, backend{nodes: cl.Nodes[:2]}, "lost:")
 	cl.Nodes[2].Start()
-	eventually(t, func() bool { return readable()+dropped.of("token_records") >= many }, "the rest to be written when it is back, or counted as dropped")
+	eventually(t, func() bool { return readable()+dropped.of("token_records") >= many },
+		"the rest to be written when it is back, or counted as dropped")
 }
 
-// requireListedHaveKeys fails where a client's list has a token ("k…") whose key is on none of the servers: a reader would tidy that entry away.
+// requireListedHaveKeys fails where a client's list has a token ("k…") whose
+// key is on none of the servers: a reader would tidy that entry away.
 func requireListedHaveKeys(t *testing.T, b backend, prefix string) {
 	t.Helper()
 	var listed []string
@@ -257,7 +273,8 @@ func TestCheckURL(t *testing.T) {
 }
 
 func FuzzCheckURL(f *testing.F) {
-	for _, s := range []string{"", "redis://:p@h:1/0", "redis+sentinel://a,b/m", "redis+cluster://[::1]:5,b", "rediss://u:p@h", "redis://%zz@h/?", "redis://@@,/"} {
+	for _, s := range []string{"", "redis://:p@h:1/0", "redis+sentinel://a,b/m", "redis+cluster://[::1]:5,b",
+		"rediss://u:p@h", "redis://%zz@h/?", "redis://@@,/"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
@@ -272,11 +289,14 @@ func FuzzCheckURL(f *testing.F) {
 	})
 }
 
-// TestBreakerTellsAPartFromAll has one master of a cluster fail every time while another one answers now and then: those calls must still be let through.
+// TestBreakerTellsAPartFromAll has one master of a cluster fail every time
+// while another one answers now and then: those calls must still be let
+// through.
 func TestBreakerTellsAPartFromAll(t *testing.T) {
 	now := time.Now()
 	away := errors.New("away")
-	one, parts := &remote{logger: slog.New(slog.DiscardHandler)}, &remote{logger: slog.New(slog.DiscardHandler), parts: true}
+	one := &remote{logger: slog.New(slog.DiscardHandler)}
+	parts := &remote{logger: slog.New(slog.DiscardHandler), parts: true}
 	for _, r := range []*remote{one, parts} {
 		r.report(now, false, nil)
 		for range openAfter {

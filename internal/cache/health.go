@@ -28,9 +28,9 @@ const (
 // Operations returns all of them.
 func Operations() []Operation { return []Operation{OpRead, OpWrite, OpPublish, OpSubscribe} }
 
-// operationOf returns to which operation a command belongs, and false for those
-// that this package does not send itself. What is not listed here has no health:
-// a command that is used must be.
+// operationOf returns the operation that a command belongs to, and false for
+// those that this package does not send itself. Each command that it sends must
+// be listed here: what is not has no health.
 func operationOf(command string) (Operation, bool) {
 	switch command {
 	case "getrange", "zrevrange", "hscan", "pttl":
@@ -43,12 +43,12 @@ func operationOf(command string) (Operation, bool) {
 	return "", false
 }
 
-// settlePart is for how long a cluster is not believed to take a command again:
-// another of its servers may be the one that does.
+// settlePart is how long after a refusal a success in a cluster does not count:
+// another of its servers may have succeeded.
 const settlePart = 30 * time.Second
 
 // health remembers what Redis answered to the work itself. It is a hook of the
-// client, so that no command can pass it by.
+// client, so that it sees every command.
 type health struct {
 	logger *slog.Logger
 	settle time.Duration // after a refusal, before a success counts
@@ -71,10 +71,10 @@ func newHealth(logger *slog.Logger, parts bool) *health {
 	return h
 }
 
-// DialHook is of redis.Hook.
+// DialHook implements redis.Hook.
 func (h *health) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook is of redis.Hook.
+// ProcessHook implements redis.Hook.
 func (h *health) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
@@ -83,7 +83,7 @@ func (h *health) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook is of redis.Hook.
+// ProcessPipelineHook implements redis.Hook.
 func (h *health) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
@@ -104,8 +104,8 @@ func (h *health) observe(cmd redis.Cmder, err error) {
 	}
 }
 
-// note takes what Redis answered. That it did not answer at all is the
-// breaker's: it says nothing of this operation.
+// note records what Redis answered. If it did not answer at all, that concerns
+// the breaker and says nothing about this operation.
 func (h *health) note(what string, op Operation, err error) {
 	switch {
 	case err == nil, errors.Is(err, redis.Nil), isOfOneKey(err):
@@ -159,9 +159,9 @@ func (h *health) all() map[Operation]error {
 	return out
 }
 
-// isRefusal reports whether Redis answered that it does not do this. An answer
-// that it does nothing at all for this client now, or that somebody else would,
-// is as good as none.
+// isRefusal reports whether Redis answered that it does not do this. It is
+// false for an answer that Redis does nothing at all for this client now, or
+// that another server would.
 func isRefusal(err error) bool {
 	var answer redis.Error
 	if !errors.As(err, &answer) || errors.Is(err, redis.Nil) || isOfOneKey(err) {
@@ -169,8 +169,10 @@ func isRefusal(err error) bool {
 	}
 	_, moved := redis.IsMovedError(err)
 	_, asked := redis.IsAskError(err)
-	return !moved && !asked && !redis.IsAuthError(err) && !redis.HasErrorPrefix(err, "AUTH") && !redis.IsLoadingError(err) &&
-		!redis.IsMasterDownError(err) && !redis.IsClusterDownError(err) && !redis.IsTryAgainError(err) && !redis.IsMaxClientsError(err)
+	return !moved && !asked &&
+		!redis.IsAuthError(err) && !redis.HasErrorPrefix(err, "AUTH") && !redis.IsLoadingError(err) &&
+		!redis.IsMasterDownError(err) && !redis.IsClusterDownError(err) &&
+		!redis.IsTryAgainError(err) && !redis.IsMaxClientsError(err)
 }
 
 // isOfOneKey reports whether the answer is about what somebody else has put
@@ -184,9 +186,9 @@ func reason(err error) string {
 	return cut(text, 200)
 }
 
-// Failing returns why each operation fails that does: none if all is well, or
-// without Redis. It asks Redis for the commands of the work first, for a quarter
-// of a second at most.
+// Failing returns the operations that fail, with the reason. It is empty if all
+// is well, or without Redis. It first sends Redis the commands of the work, and
+// waits at most a quarter of a second.
 func (c *Cache) Failing(ctx context.Context) map[Operation]error {
 	if c.remote == nil {
 		return nil
@@ -194,7 +196,7 @@ func (c *Cache) Failing(ctx context.Context) map[Operation]error {
 	return c.remote.failing(c.probe.ask(ctx))
 }
 
-// Refused returns the same as far as it is known, without asking.
+// Refused is [Cache.Failing] by what is known already, without asking Redis.
 func (c *Cache) Refused() map[Operation]error {
 	if c.remote == nil {
 		return nil
@@ -202,7 +204,8 @@ func (c *Cache) Refused() map[Operation]error {
 	return c.remote.failing(nil)
 }
 
-// failing adds to what was refused what can't be asked at all, if err says so.
+// failing returns what was refused. If err means that Redis can't be asked at
+// all, it is every operation.
 func (r *remote) failing(err error) map[Operation]error {
 	if r.isOpen() {
 		err = errOpen

@@ -1,37 +1,23 @@
 package cache
 
 import (
-	"bytes"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 )
 
-// lines is a log that may be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *lines) count(what ...string) (n int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for line := range strings.SplitSeq(l.buf.String(), "\n") {
-		if !slices.ContainsFunc(what, func(w string) bool { return !strings.Contains(line, w) }) {
+// count returns how many lines of a log hold all of the given words.
+func count(log *syncbuf.Buffer, words ...string) (n int) {
+	for line := range strings.SplitSeq(log.String(), "\n") {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
 			n++
 		}
 	}
@@ -86,7 +72,8 @@ func TestHealthIsThatOfTheWork(t *testing.T) {
 			func(s *redistest.Server) { s.Must("CONFIG", "SET", "min-replicas-to-write", "3") },
 			func(s *redistest.Server) { s.Must("CONFIG", "SET", "min-replicas-to-write", "0") }},
 	}
-	for _, name := range []string{"set", "zadd", "zrem", "zremrangebyrank", "hset", "pexpire", "getrange", "zrevrange", "hscan", "pttl", "publish"} {
+	for _, name := range []string{"set", "zadd", "zrem", "zremrangebyrank", "hset", "pexpire", "getrange",
+		"zrevrange", "hscan", "pttl", "publish"} {
 		op, ok := operationOf(name)
 		require.True(t, ok, name)
 		one := harm{want: string(op), reason: "NOPERM"}
@@ -97,7 +84,7 @@ func TestHealthIsThatOfTheWork(t *testing.T) {
 	s.Must(append([]string{"ACL", "SETUSER", "svc"}, all...)...)
 	for name, h := range harms {
 		t.Run(name, func(t *testing.T) {
-			var log lines
+			var log syncbuf.Buffer
 			c := backend{url: s.UserURL("svc", "pw")}.node(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 			heard := listen(t, c, ChannelChanges)
 			eventually(t, func() bool { return heard.gaps.Load() > 0 && failing(t, c) == "" }, "all to work at first")
@@ -106,13 +93,14 @@ func TestHealthIsThatOfTheWork(t *testing.T) {
 			for op, err := range c.Refused() {
 				require.ErrorIs(t, err, ErrUnavailable)
 				require.ErrorContains(t, err, h.reason)
-				eventually(t, func() bool { return log.count("level=WARN", "operation="+string(op), h.reason) == 1 }, "one line in the log")
+				eventually(t, func() bool { return count(&log, "level=WARN", "operation="+string(op), h.reason) == 1 },
+					"one line in the log")
 			}
 			h.heal(s)
 			eventually(t, func() bool { return failing(t, c) == "" }, "all to work again")
 			for op := range strings.SplitSeq(h.want, ",") {
-				require.Equal(t, 1, log.count("level=INFO", "again", "operation="+op), "and the log to say so")
-				require.Equal(t, 1, log.count("level=WARN", "operation="+op), "nothing repeated")
+				require.Equal(t, 1, count(&log, "level=INFO", "again", "operation="+op), "and the log to say so")
+				require.Equal(t, 1, count(&log, "level=WARN", "operation="+op), "nothing repeated")
 			}
 		})
 	}
@@ -138,19 +126,19 @@ func TestSubscriptionRefused(t *testing.T) {
 func TestPasswordChangedUnderWay(t *testing.T) {
 	s := redistest.Start(t)
 	s.Must(append([]string{"ACL", "SETUSER", "svc"}, all...)...)
-	var log lines
+	var log syncbuf.Buffer
 	c := backend{url: s.UserURL("svc", "pw")}.node(t, Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	heard := listen(t, c, ChannelChanges)
 	eventually(t, func() bool { return heard.gaps.Load() > 0 && failing(t, c) == "" }, "all to work at first")
 	s.Must("ACL", "DELUSER", "svc") // ends its connections
 	s.Must(append([]string{"ACL", "SETUSER", "svc", "on", ">other"}, all[2:]...)...)
 	eventually(t, func() bool { return failing(t, c) == "publish,read,subscribe,write" }, "all to fail")
-	eventually(t, func() bool { return log.count("level=WARN", "WRONGPASS") == 1 }, "the log to say why")
+	eventually(t, func() bool { return count(&log, "level=WARN", "WRONGPASS") == 1 }, "the log to say why")
 	time.Sleep(5 * openFor)
-	require.Equal(t, 1, log.count("level=WARN"), "once")
+	require.Equal(t, 1, count(&log, "level=WARN"), "once")
 	s.Must("ACL", "SETUSER", "svc", ">pw")
 	eventually(t, func() bool { return failing(t, c) == "" }, "all to work again")
-	require.Equal(t, 1, log.count("level=INFO", "again"))
+	require.Equal(t, 1, count(&log, "level=INFO", "again"))
 }
 
 // TestOneRefusalIsNotAll: an operation that is refused must not have the others
@@ -166,20 +154,21 @@ func TestOneRefusalIsNotAll(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestRefusalsNameNoData: Redis repeats what a command that it does not know was
-// given.
+// TestRefusalsNameNoData: Redis repeats what a command that it does not know
+// was given.
 func TestRefusalsNameNoData(t *testing.T) {
 	s := redistest.Start(t, "--rename-command", "SET", "")
-	var log lines
+	var log syncbuf.Buffer
 	c := backend{url: s.URL()}.node(t, Config{Prefix: "hidden:", Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	c.RecordToken(t.Context(), record("sa_hidden", "j_hidden", time.Now(), time.Hour))
-	eventually(t, func() bool { return log.count("level=WARN", "operation=write") == 1 }, "the line")
-	require.Equal(t, 1, log.count("unknown command"))
-	require.Zero(t, log.count("hidden"))
+	eventually(t, func() bool { return count(&log, "level=WARN", "operation=write") == 1 }, "the line")
+	require.Equal(t, 1, count(&log, "unknown command"))
+	require.Zero(t, count(&log, "hidden"))
 }
 
 // TestListsSayWhatTheyLack: a record that could not be written is written when
-// it can be, and until then, and wherever records are lost, a list says partial.
+// it can be, and until then, and wherever records are lost, a list says
+// partial.
 func TestListsSayWhatTheyLack(t *testing.T) {
 	s := redistest.Start(t)
 	b := backend{url: s.URL(), nodes: []*redistest.Server{s}}
@@ -218,12 +207,13 @@ func TestListsSayWhatTheyLack(t *testing.T) {
 		require.False(t, partial(node, "sa_9", time.Now().Add(time.Hour)), "of who is younger nothing is lost")
 	}
 	three := start()
-	eventually(t, func() bool { return partial(three, "sa_1", lost.Add(-time.Second)) }, "a node that starts to be told")
+	eventually(t, func() bool { return partial(three, "sa_1", lost.Add(-time.Second)) },
+		"a node that starts to be told")
 	require.True(t, partial(three, "sa_1", old))
 }
 
-// TestTheWorkItselfIsHeard: what Redis answers to one command is as good as what it
-// answers to the probe, and while it is away nothing new is known.
+// TestTheWorkItselfIsHeard: what Redis answers to one command is as good as
+// what it answers to the probe, and while it is away nothing new is known.
 func TestTheWorkItselfIsHeard(t *testing.T) {
 	server := redistest.Start(t)
 	server.Must("ACL", "SETUSER", "mute", "on", ">pw", "~*", "&*", "+@all", "-publish")

@@ -51,7 +51,8 @@ func testNotifier(t *testing.T, b backend) {
 		other = b.node(t, Config{Prefix: "bell:"})
 	}
 	stranger := b.node(t, Config{})
-	one, two, receipts, apart := listen(t, publisher, ChannelChanges), listen(t, other, ChannelChanges), listen(t, other, ChannelReceipts), listen(t, stranger, ChannelChanges)
+	one, two, receipts, apart := listen(t, publisher, ChannelChanges), listen(t, other, ChannelChanges), listen(t,
+		other, ChannelReceipts), listen(t, stranger, ChannelChanges)
 	var sent []string // as many as a Cluster that passes them on by different ways would shuffle for certain
 	for i := range 100 {
 		sent = append(sent, strconv.Itoa(i))
@@ -59,9 +60,11 @@ func testNotifier(t *testing.T, b backend) {
 	}
 	inOrder := strings.Join(sent, " ")
 	require.NoError(t, publisher.Publish(t.Context(), ChannelReceipts, []byte("r")))
-	eventually(t, func() bool { return one.all() == inOrder && two.all() == inOrder && receipts.all() == "r" }, "the messages, in order")
+	eventually(t, func() bool { return one.all() == inOrder && two.all() == inOrder && receipts.all() == "r" },
+		"the messages, in order")
 	require.Empty(t, apart.all(), "another prefix is another installation")
-	require.ErrorContains(t, publisher.Publish(t.Context(), ChannelChanges, make([]byte, maxMessage+1)), "expected at most 65536")
+	require.ErrorContains(t, publisher.Publish(t.Context(), ChannelChanges, make([]byte, maxMessage+1)),
+		"expected at most 65536")
 	require.NoError(t, publisher.Publish(t.Context(), ChannelChanges, []byte(strings.Repeat("x", maxMessage))))
 	eventually(t, func() bool { return len(two.all()) == len(inOrder)+1+maxMessage }, "the largest message")
 }
@@ -94,7 +97,8 @@ func TestTwinSaysThatItDropped(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = d.subscribe(ctx, ChannelChanges, func([]byte) { got.Add(1); entered <- struct{}{}; <-leave }, func() { gaps.Add(1); entered <- struct{}{} })
+		_ = d.subscribe(ctx, ChannelChanges, func([]byte) { got.Add(1); entered <- struct{}{}; <-leave },
+			func() { gaps.Add(1); entered <- struct{}{} })
 	}()
 	<-entered // the first gap: subscribed
 	require.NoError(t, d.publish(ctx, ChannelChanges, []byte("x")))
@@ -118,10 +122,12 @@ func TestForgedMessagesAreNotHeard(t *testing.T) {
 	c := b.node(t, Config{Prefix: "forged:"})
 	stranger := b.node(t, Config{Prefix: "forged:", Key: func() []byte { return []byte("another key") }})
 	keyless := b.node(t, Config{Prefix: "forged:", Key: func() []byte { return nil }})
-	changes, receipts, nothing := listen(t, c, ChannelChanges), listen(t, c, ChannelReceipts), listen(t, keyless, ChannelChanges)
+	changes, receipts, nothing := listen(t, c, ChannelChanges), listen(t, c, ChannelReceipts), listen(t, keyless,
+		ChannelChanges)
 	sealed, err := sealer{testKey}.seal("message", "forged:{receipts}", "receipt")
 	require.NoError(t, err)
-	for _, msg := range []string{`{"seq":9}`, "", ".", sealed, strings.Repeat("A", sealSize) + `.{"seq":9}`, sealed[:sealSize] + ".other", strings.Repeat("A", sealSize+1), strings.Repeat("x", 4*maxMessage)} {
+	for _, msg := range []string{`{"seq":9}`, "", ".", sealed, strings.Repeat("A", sealSize) + `.{"seq":9}`,
+		sealed[:sealSize] + ".other", strings.Repeat("A", sealSize+1), strings.Repeat("x", 4*maxMessage)} {
 		server.Must("PUBLISH", "forged:{changes}", msg)
 	}
 	require.NoError(t, stranger.Publish(t.Context(), ChannelChanges, []byte("stranger")))

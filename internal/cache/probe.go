@@ -11,28 +11,28 @@ const (
 	probeEvery = time.Second
 	probeKeys  = 16 // in as many slots of a cluster, one after another
 	probeFor   = 10 * time.Second
-	probeHolds = 100 * time.Millisecond // strangers may ask for one at any rate
+	probeHolds = 100 * time.Millisecond // how long a result holds, since strangers can ask at any rate
 )
 
-// probe does what the work does, on keys of its own, so that a node without work
-// knows how Redis would take it. A PING proves less: an ACL, a full memory or a
-// replica answer it and refuse the rest.
+// probe sends the commands of the work, on keys of its own, so that a node
+// without work knows whether Redis would take them. A PING proves less: with an
+// ACL, a full memory or a replica, Redis answers it and refuses the rest.
 type probe struct {
 	*remote
 	prefix string
 	last   time.Time // of run
 
-	mu     sync.Mutex // held while one is under way: who asks meanwhile shares it
+	mu     sync.Mutex // held while one is under way, whose result others share
 	turn   int
 	ended  time.Time
 	result error
 }
 
-// run asks now and then. One goroutine calls it.
+// run asks every probeEvery. One goroutine calls it.
 func (p *probe) run(ctx context.Context) {
 	if now := time.Now(); now.Sub(p.last) >= probeEvery {
 		p.last = now
-		_ = p.ask(ctx) // the health has it
+		_ = p.ask(ctx) // health has the result
 	}
 }
 

@@ -10,35 +10,40 @@ import (
 )
 
 const (
-	maxPerClient = 1000 // token records kept of one client, the newest
+	maxPerClient = 1000 // the newest token records that are kept of one client
 	maxID        = 128  // bytes of an id; ours have about 30
 	maxUserAgent = 256
 	maxScope     = 1024
 	maxRoles     = 100 // svcauth.MaxRolesPerPrincipal; names have 256 bytes at most
 )
 
-// TokenRecord is what is remembered of an issued token for the people who look after its client. It never holds the token.
+// TokenRecord is what is remembered of an issued token, for the people who look
+// after its client. It never holds the token.
 type TokenRecord struct {
-	JTI       string    `json:"jti"`
-	ClientID  string    `json:"client_id"`
-	OrgID     string    `json:"org_id"`
-	SecretID  string    `json:"secret_id,omitempty"`
-	Scope     string    `json:"scope,omitempty"`      // cut after 1024 bytes
-	IP        string    `json:"ip,omitempty"`         // of the caller
-	UserAgent string    `json:"user_agent,omitempty"` // cut after 256 bytes
-	Epoch     int64     `json:"epoch,omitempty"`      // the token's claims, so that a reader can tell whether a later revocation denies it
+	JTI       string `json:"jti"`
+	ClientID  string `json:"client_id"`
+	OrgID     string `json:"org_id"`
+	SecretID  string `json:"secret_id,omitempty"`
+	Scope     string `json:"scope,omitempty"`      // cut after 1024 bytes
+	IP        string `json:"ip,omitempty"`         // of the caller
+	UserAgent string `json:"user_agent,omitempty"` // cut after 256 bytes
+	// Epoch, Pol and Roles are the token's claims, by which a reader can tell
+	// whether a later revocation denies it.
+	Epoch     int64     `json:"epoch,omitempty"`
 	Pol       int64     `json:"pol,omitempty"`
 	Roles     []string  `json:"roles,omitempty"` // the first 100
 	IssuedAt  time.Time `json:"iat"`
 	ExpiresAt time.Time `json:"exp"`
 
-	span *trace.SpanContext // of the request, until the record is in Redis; nil: it is not traced
+	span *trace.SpanContext // of a traced request, until the record is in Redis
 }
 
-// shortest is the least lifetime that is kept: in Redis one of zero would be for ever, and one below a millisecond is rounded.
+// shortest is the shortest lifetime of a record. In Redis zero would be for
+// ever, and less than a millisecond is rounded.
 const shortest = time.Millisecond
 
-// bounded returns r with every text cut to its limit, and whether it is worth keeping: it names a token and a client, and has not expired.
+// bounded returns r with every text cut to its limit, and reports whether r is
+// worth keeping: it names a token and a client, and has not expired.
 func (r TokenRecord) bounded(now time.Time) (TokenRecord, bool) {
 	if !isID(r.JTI) || !isID(r.ClientID) || r.ExpiresAt.Sub(now) < shortest {
 		return r, false
@@ -49,7 +54,8 @@ func (r TokenRecord) bounded(now time.Time) (TokenRecord, bool) {
 	return r, true
 }
 
-// isID keeps foreign text out of the names of keys, braces above all: they choose the slot in Redis Cluster.
+// isID reports whether s may be part of a key's name. Braces above all may not:
+// they choose the slot in Redis Cluster.
 func isID(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || c == '{' || c == '}' {
@@ -63,10 +69,10 @@ func cut(s string, limit int) string {
 	if len(s) > limit {
 		s = s[:limit]
 	}
-	return strings.ToValidUTF8(s, "") // a copy only where it must be; a request's text is a string of its own anyway
+	return strings.ToValidUTF8(s, "")
 }
 
-// newestFirst orders records for people, and the same way in both stores.
+// newestFirst sorts records in place, in the order of both implementations.
 func newestFirst(records []TokenRecord) []TokenRecord {
 	slices.SortFunc(records, func(a, b TokenRecord) int {
 		if n := b.IssuedAt.Compare(a.IssuedAt); n != 0 {
@@ -77,8 +83,10 @@ func newestFirst(records []TokenRecord) []TokenRecord {
 	return records
 }
 
-// RecordToken remembers an issued token until it expires. It never waits: with Redis the record is queued for [Cache.Run], and dropped and counted where the
-// queue is full. Of one client the newest 1,000 are kept. ctx is the request's; of it only the trace is looked at, for [Config.OnRecorded].
+// RecordToken remembers an issued token until it expires. It never waits: with
+// Redis it queues the record for [Cache.Run], or drops and counts it if the
+// queue is full. The newest 1,000 of one client are kept. ctx is the request's,
+// whose trace is for [Config.OnRecorded].
 func (c *Cache) RecordToken(ctx context.Context, r TokenRecord) {
 	r, ok := r.bounded(c.cfg.Clock())
 	if !ok {
@@ -92,10 +100,9 @@ func (c *Cache) RecordToken(ctx context.Context, r TokenRecord) {
 	c.records.record(r)
 }
 
-// MarkRevoked notes that a token is revoked, until the revocation is no longer
-// kept: its record is forgotten, and whoever reads Redis finds the key
-// <prefix>{<jti>}:revoked. It never waits. It is a hint; what counts is the
-// change log.
+// MarkRevoked marks a token as revoked until the given moment. It drops the
+// token's record and writes the key <prefix>{<jti>}:revoked, for whoever reads
+// Redis. It never waits. It is a hint: what counts is the change log.
 func (c *Cache) MarkRevoked(jti string, until time.Time) {
 	if isID(jti) && until.Sub(c.cfg.Clock()) >= shortest {
 		c.records.revoke(jti, until)
@@ -107,7 +114,8 @@ func (c *Cache) MarkRevoked(jti string, until time.Time) {
 // are kept, records of the organization may have had to give way, an earlier
 // process or another node may have had its own, and Redis may have lost or
 // refused some since the client was made. It fails with [ErrUnavailable].
-func (c *Cache) Tokens(ctx context.Context, orgID, clientID string, made time.Time) (records []TokenRecord, partial bool, err error) {
+func (c *Cache) Tokens(ctx context.Context, orgID, clientID string, made time.Time,
+) (records []TokenRecord, partial bool, err error) {
 	if !isID(clientID) {
 		return nil, false, nil
 	}
@@ -115,15 +123,17 @@ func (c *Cache) Tokens(ctx context.Context, orgID, clientID string, made time.Ti
 }
 
 // RecordedUntil returns until when every token that this node recorded is known
-// to all nodes, or to be missing: what came later may be lost if it ends now.
+// to all nodes, or known to be missing. What came later may be lost if the node
+// ends now.
 func (c *Cache) RecordedUntil() time.Time {
 	if c.writer == nil {
-		return c.cfg.Clock() // in this process there is no other
+		return c.cfg.Clock() // the twin has no other nodes
 	}
 	return c.writer.records.recordedUntil()
 }
 
-// FindToken finds a live token by its jti; false: there is none, or it is not remembered. Fails with [ErrUnavailable].
+// FindToken returns the record of a live token by its jti, and false if there
+// is none. It fails with [ErrUnavailable].
 func (c *Cache) FindToken(ctx context.Context, jti string) (TokenRecord, bool, error) {
 	if !isID(jti) {
 		return TokenRecord{}, false, nil
@@ -131,7 +141,8 @@ func (c *Cache) FindToken(ctx context.Context, jti string) (TokenRecord, bool, e
 	return c.records.find(ctx, jti)
 }
 
-// ForgetToken removes the record of one token, also one that is still on its way here. Unknown ones are no error. Fails with [ErrUnavailable].
+// ForgetToken removes the record of one token, even if it is not written yet.
+// An unknown one is no error. It fails with [ErrUnavailable].
 func (c *Cache) ForgetToken(ctx context.Context, clientID, jti string) error {
 	if !isID(clientID) || !isID(jti) {
 		return nil

@@ -8,8 +8,8 @@ const (
 	chains
 )
 
-// chain holds records in the order in which they came. The links are in the
-// records, so that one can leave from anywhere at once.
+// chain is a list of records in the order in which they came. The links are in
+// the records, so that one can be removed from anywhere at once.
 type chain struct {
 	of          int // which links of a record are this chain's
 	first, last *heldRecord
@@ -53,7 +53,8 @@ func chainOf[K comparable](all map[K]*chain, key K, of int) *chain {
 	return c
 }
 
-// unchain drops a record from the chain of a key, and the chain with the last.
+// unchain drops a record from the chain of a key, and the chain if it was the
+// last.
 func unchain[K comparable](all map[K]*chain, key K, h *heldRecord) {
 	c := all[key]
 	c.drop(h)
@@ -62,7 +63,7 @@ func unchain[K comparable](all map[K]*chain, key K, h *heldRecord) {
 	}
 }
 
-// crowd is a heap of organizations; that with most records is the first.
+// crowd is a heap of organizations, of which the first has most records.
 type crowd []*orgRecords
 
 func (c crowd) Len() int           { return len(c) }

@@ -9,19 +9,20 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// gap says which records of live tokens may be missing: until a moment, those of
-// clients that are older than since. Whoever lists tokens must not take what is
+// gap says which records of live tokens may be missing: before until, those of
+// clients that are older than since. A list of tokens must not take what is
 // lost for what never was.
 type gap struct{ since, until time.Time }
 
-// hides reports whether tokens of a client that was made at some time may be
-// missing now.
+// hides reports whether tokens of a client that was made at the given time may
+// be missing now.
 func (g gap) hides(made, now time.Time) bool { return made.Before(g.since) && now.Before(g.until) }
 
-// longestLife is that of any token, whatever the server and its client say now.
+// longestLife is the longest life of any token, whatever the server and its
+// client are configured with now.
 const longestLife = svcauth.MaxTokenTTLSeconds * time.Second
 
-// gapFrom returns that of records that begin at a moment anew.
+// gapFrom returns the gap of records that begin anew now.
 func gapFrom(now time.Time) gap {
 	now = now.Truncate(time.Millisecond) // as clients are dated
 	return gap{now, now.Add(longestLife)}
@@ -41,8 +42,8 @@ func (g gap) with(other gap) gap {
 //
 //	<prefix>{records}:gap   the gap, sealed
 //
-// If that key is gone so are records: Redis was flushed, or came back empty. And
-// if it is older than it was: Redis came back with what it had once saved.
+// If that key is gone so are records: Redis was flushed, or came back empty.
+// And if it is older than it was: Redis came back with what it had once saved.
 type gaps struct {
 	sealer
 	key string
@@ -52,7 +53,7 @@ type gaps struct {
 	own    gap   // what this process has lost
 	seen   bool  // the key has been there
 	losses int   // of this process
-	told   int   // how many of them the key speaks of
+	told   int   // how many of them are in the key
 	mark   int64 // what this process last wrote as the time of writing, ms
 }
 
@@ -71,7 +72,7 @@ func (g *gaps) get() gap {
 	return g.known
 }
 
-// lost notes that records may have been lost just now.
+// lost records that records may have been lost just now.
 func (g *gaps) lost(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -80,7 +81,7 @@ func (g *gaps) lost(now time.Time) {
 	g.losses++
 }
 
-// allTold reports whether the key speaks of all that this process has lost.
+// allTold reports whether all that this process has lost is in the key.
 func (g *gaps) allTold() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -91,10 +92,11 @@ func (g *gaps) allTold() bool {
 // there last: another node may have written in between what it had read before.
 const wentBack = 3 * time.Second
 
-// read takes over what the key holds, and returns what it should hold. Until the
-// key has been there a process takes it that nothing is left of the time before.
-// If it is there but older than what this process wrote, Redis has come back
-// with what it had once saved. written says that the key holds the new value.
+// read takes over what the key holds and returns what it should hold. Until a
+// process has seen the key, it assumes that nothing is left of the time before.
+// If the key is older than what this process wrote, Redis has come back with
+// what it had once saved. The caller calls written when the key holds the new
+// value.
 func (g *gaps) read(value string, now time.Time) (next string, written func(), err error) {
 	text, ok := g.unseal(gapPurpose, g.key, value)
 	var since, until, mark int64
@@ -117,7 +119,8 @@ func (g *gaps) read(value string, now time.Time) (next string, written func(), e
 	}
 	mark = max(mark, now.UnixMilli())
 	losses := g.losses
-	next, err = g.seal(gapPurpose, g.key, fmt.Sprintf("%d %d %d", g.known.since.UnixMilli(), g.known.until.UnixMilli(), mark))
+	next, err = g.seal(gapPurpose, g.key,
+		fmt.Sprintf("%d %d %d", g.known.since.UnixMilli(), g.known.until.UnixMilli(), mark))
 	return next, func() {
 		g.mu.Lock()
 		defer g.mu.Unlock()

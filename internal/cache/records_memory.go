@@ -8,14 +8,15 @@ import (
 	"time"
 )
 
-// maxRecords bounds the twin as a whole, at about half a kilobyte a record. If
-// it is reached, the oldest record of the organization that has most gives way,
-// so that no organization can push out those of one that has fewer.
+// maxRecords bounds the twin as a whole, at about half a kilobyte a record.
+// Beyond it, the oldest record of the organization that has most is dropped, so
+// that no organization can push out the records of one that has fewer.
 const maxRecords = 100_000
 
-// memoryRecords is the twin's store. What it does for a token does not depend on
-// how many it holds, but for the order of the organizations. Expired records
-// leave when others come, a minute's at once, so it needs no loop of its own.
+// memoryRecords holds the twin's records. What it does for a token does not
+// depend on how many it holds, except for the order of the organizations. It
+// removes expired records when others come, those of a minute at once, so it
+// needs no loop of its own.
 type memoryRecords struct {
 	clock func() time.Time
 
@@ -24,11 +25,11 @@ type memoryRecords struct {
 	byClient map[string]*chain
 	byMinute map[int64]*chain // in which they have expired
 	byOrg    map[string]*orgRecords
-	crowded  crowd // that with most records first
-	swept    int64 // the last minute whose records have left
+	crowded  crowd // the organization with most records first
+	swept    int64 // the last minute whose records were removed
 
-	// lacking has the clients and organizations of which a record had to give
-	// way, and until when one of these tokens is live.
+	// lacking has the clients and organizations of which a record was dropped,
+	// and until when one of these tokens is live.
 	lacking map[string]time.Time
 	gap     gap // what an earlier process may have recorded
 
@@ -105,7 +106,7 @@ func (m *memoryRecords) sweepMinute(minute, last int64) {
 	}
 }
 
-// giveWay removes a record whose token may be live, and notes whose it was.
+// giveWay removes a record whose token may be live, and remembers whose it was.
 func (m *memoryRecords) giveWay(h *heldRecord, owner string) {
 	if h.ExpiresAt.After(m.lacking[owner]) {
 		m.lacking[owner] = h.ExpiresAt
@@ -114,7 +115,7 @@ func (m *memoryRecords) giveWay(h *heldRecord, owner string) {
 }
 
 func (m *memoryRecords) add(h *heldRecord) {
-	// A clock that was set back puts it among those that leave next.
+	// If the clock was set back, it is among those that are removed next.
 	h.minute = max(minuteOf(h.ExpiresAt), m.swept+1)
 	m.byJTI[h.JTI] = h
 	chainOf(m.byClient, h.ClientID, ofClient).push(h)
@@ -151,7 +152,8 @@ func (m *memoryRecords) revoke(jti string, _ time.Time) {
 	}
 }
 
-func (m *memoryRecords) list(_ context.Context, orgID, clientID string, made time.Time) (out []TokenRecord, partial bool, err error) {
+func (m *memoryRecords) list(_ context.Context, orgID, clientID string, made time.Time,
+) (out []TokenRecord, partial bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock()

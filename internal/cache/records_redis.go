@@ -12,20 +12,22 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// tombstoneFor is how long a forgotten token's key is held, so that its record, where it is still queued on another node, is not written after all.
+// tombstoneFor is how long a forgotten token's key is held. A record that is
+// still queued on another node is then not written after all.
 const tombstoneFor = time.Hour
 
-// Whoever may write in Redis can put there what is long: how much is read of
-// one record, and how many records at once. Ours have about 500 bytes.
+// How much is read of one record, and how many records at once. Ours have about
+// 500 bytes, but others may write long ones into Redis.
 const (
 	maxRecord  = 256 << 10
 	readAtOnce = 100
 )
 
-// redisRecords keeps, for the token with a jti, one key; and for each client a sorted set of its jtis by time of issue. The two are in different slots of a
-// cluster, so there is no transaction over both; whoever reads goes by the token's key.
+// redisRecords keeps one key for each token, and for each client a sorted set
+// of its jtis by time of issue. The two are in different slots of a cluster, so
+// there is no transaction over both. A reader goes by the token's key.
 //
-//	<prefix>{<jti>}:token        the record as sealed JSON; empty: forgotten or revoked
+//	<prefix>{<jti>}:token        the record as sealed JSON; empty if forgotten or revoked
 //	<prefix>{<jti>}:revoked      "1"
 //	<prefix>{<client_id>}:tokens the set
 type redisRecords struct {
@@ -35,10 +37,10 @@ type redisRecords struct {
 	clock       func() time.Time
 	queue       *queue[TokenRecord]
 	revocations *queue[revokedToken]
-	onRecorded  func(trace.SpanContext, time.Time, error) // nil: nobody asks
+	onRecorded  func(trace.SpanContext, time.Time, error) // may be nil
 	gaps        *gaps
-	compared    time.Time // gaps with Redis
-	pausedUntil time.Time // no record is written, because Redis refused
+	compared    time.Time // when gaps last was, with Redis
+	pausedUntil time.Time // until when no record is written, because Redis refused
 	recorded    atomic.Pointer[time.Time]
 }
 
@@ -48,8 +50,11 @@ type revokedToken struct {
 }
 
 func newRedisRecords(r *remote, cfg Config) *redisRecords {
-	s := &redisRecords{remote: r, sealer: sealer{cfg.Key}, prefix: cfg.Prefix, clock: cfg.Clock, onRecorded: cfg.OnRecorded, gaps: newGaps(cfg),
-		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop)}
+	s := &redisRecords{
+		remote: r, sealer: sealer{cfg.Key}, prefix: cfg.Prefix, clock: cfg.Clock,
+		onRecorded: cfg.OnRecorded, gaps: newGaps(cfg),
+		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop),
+	}
 	began := cfg.Clock()
 	s.recorded.Store(&began)
 	s.queue = newQueue[TokenRecord]("token_records", 8192, func(name string, n int) {
@@ -68,7 +73,7 @@ func (s *redisRecords) revoke(jti string, expires time.Time) {
 	s.revocations.put(revokedToken{jti, expires})
 }
 
-// pauseRefused is how long what Redis refuses to take waits for the next try.
+// pauseRefused is how long records wait for the next try if Redis refuses them.
 const pauseRefused = time.Second
 
 // recordedUntil implements [Cache.RecordedUntil].
@@ -106,7 +111,8 @@ func (s *redisRecords) pause(err error) {
 
 var errNotRecorded = errors.New("the record of a token was refused by Redis")
 
-// tell puts the write of a batch into the trace of each request that left a record in it. A try that failed is told too: the next one is another.
+// tell puts the write of a batch into the trace of each request that left a
+// record in it. A failed try is one, too.
 func (s *redisRecords) tell(batch []TokenRecord, done []bool, began time.Time, err error) {
 	if s.onRecorded == nil {
 		return
@@ -131,9 +137,11 @@ type clientList struct {
 	before *redis.DurationCmd
 }
 
-// write stores a batch and says of each record whether it was stored or needs not be. The error says that none was.
+// write stores a batch and reports of each record whether it was stored or need
+// not be. An error means that none was.
 //
-// A token comes into its client's list only after its key: whoever reads a list tidies away what has no key, and in a cluster the two are on different
+// A token is added to its client's list only after its key was written. Readers
+// remove from a list what has no key, and in a cluster the two are on different
 // servers, which answer in any order.
 func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, error) {
 	done := make([]bool, len(batch))
@@ -163,7 +171,9 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 		return nil, err
 	}
 	for _, list := range lists { // those of a server that is away have to wait, as do the records of one
-		list.at = slices.DeleteFunc(list.at, func(i int) bool { return sets[i].Err() != nil || list.before.Err() != nil })
+		list.at = slices.DeleteFunc(list.at, func(i int) bool {
+			return sets[i].Err() != nil || list.before.Err() != nil
+		})
 	}
 	if err := s.writeLists(ctx, batch, lists, done); isRefusal(err) {
 		return nil, err
@@ -171,9 +181,11 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 	return done, nil
 }
 
-// writeLists adds to each list what it was given, and notes in done what is
-// there. If it fails none is; all are tried again with the next flush.
-func (s *redisRecords) writeLists(ctx context.Context, batch []TokenRecord, lists map[string]*clientList, done []bool) error {
+// writeLists adds to each list its tokens, and marks in done those that were
+// added. If it fails none was, and all are tried again with the next flush.
+func (s *redisRecords) writeLists(
+	ctx context.Context, batch []TokenRecord, lists map[string]*clientList, done []bool,
+) error {
 	pipe := s.client.Pipeline()
 	adds := map[*clientList]*redis.IntCmd{}
 	for _, list := range lists {
@@ -186,7 +198,8 @@ func (s *redisRecords) writeLists(ctx context.Context, batch []TokenRecord, list
 		}
 		adds[list] = pipe.ZAdd(ctx, list.key, members...)
 		pipe.ZRemRangeByRank(ctx, list.key, 0, -maxPerClient-1)
-		// The list must outlive each of its tokens, those with a longer lifetime than the last one too.
+		// The list must outlive each of its tokens, also one with a longer
+		// lifetime than the last.
 		pipe.PExpire(ctx, list.key, max(list.ttl, list.before.Val()))
 	}
 	if err := s.exec(ctx, pipe); err != nil {
@@ -223,8 +236,8 @@ func (s *redisRecords) writeRevoked(ctx context.Context, batch []revokedToken) (
 }
 
 // exec sends a pipeline. It fails if no command succeeded, or if Redis refused
-// all of one name: then what the pipeline is for can't be done. One that failed
-// alone is another matter: a cluster may have lost one of its masters, and a
+// all commands of one name: then what the pipeline is for can't be done. If
+// single commands fail, a cluster may have lost one of its masters, or a
 // foreign key may be in the way of one record.
 func (s *redisRecords) exec(ctx context.Context, pipe redis.Pipeliner) error {
 	if pipe.Len() == 0 {
@@ -258,7 +271,8 @@ func asWhole(cmds []redis.Cmder, err error) error {
 	return err
 }
 
-func (s *redisRecords) list(ctx context.Context, _, clientID string, made time.Time) (out []TokenRecord, partial bool, err error) {
+func (s *redisRecords) list(ctx context.Context, _, clientID string, made time.Time,
+) (out []TokenRecord, partial bool, err error) {
 	err = s.do(ctx, func(ctx context.Context) error {
 		jtis, err := s.client.ZRevRange(ctx, s.tokens(clientID), 0, maxPerClient-1).Result()
 		if err != nil || len(jtis) == 0 {
@@ -284,7 +298,9 @@ func (s *redisRecords) list(ctx context.Context, _, clientID string, made time.T
 
 // read adds to out the records of a client's tokens, and to gone those tokens
 // that have none.
-func (s *redisRecords) read(ctx context.Context, clientID string, jtis []string, out *[]TokenRecord, gone *[]any) error {
+func (s *redisRecords) read(
+	ctx context.Context, clientID string, jtis []string, out *[]TokenRecord, gone *[]any,
+) error {
 	pipe := s.client.Pipeline()
 	gets := make([]*redis.StringCmd, len(jtis))
 	for i, jti := range jtis {
@@ -317,7 +333,7 @@ func (s *redisRecords) find(ctx context.Context, jti string) (TokenRecord, bool,
 	return r, ok, nil
 }
 
-// parse trusts nothing that Redis holds but what a node has sealed.
+// parse trusts only what a node has sealed.
 func (s *redisRecords) parse(value, jti string) (r TokenRecord, ok bool) {
 	text, ok := s.unseal("record", jti, value)
 	if !ok || json.Unmarshal([]byte(text), &r) != nil || r.JTI != jti {
@@ -328,7 +344,8 @@ func (s *redisRecords) parse(value, jti string) (r TokenRecord, ok bool) {
 
 func (s *redisRecords) forget(ctx context.Context, clientID, jti string) error {
 	return s.do(ctx, func(ctx context.Context) error {
-		// A longer tombstone of MarkRevoked's may be shortened by this; what is queued does not wait for an hour.
+		// This may shorten a longer tombstone of MarkRevoked. Nothing is queued
+		// for an hour.
 		_, err := s.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 			pipe.Set(ctx, s.token(jti), "", tombstoneFor)
 			pipe.ZRem(ctx, s.tokens(clientID), jti)

@@ -13,7 +13,8 @@ import (
 )
 
 func record(client, jti string, issued time.Time, life time.Duration) TokenRecord {
-	return TokenRecord{JTI: jti, ClientID: client, OrgID: "org_1", SecretID: "sec_1", Scope: "a:b c:d", IP: "192.0.2.1", UserAgent: "curl/8",
+	return TokenRecord{JTI: jti, ClientID: client, OrgID: "org_1", SecretID: "sec_1", Scope: "a:b c:d",
+		IP: "192.0.2.1", UserAgent: "curl/8",
 		Epoch: 3, Pol: 4, IssuedAt: issued.UTC(), ExpiresAt: issued.Add(life).UTC()}
 }
 
@@ -40,7 +41,8 @@ func testRecords(t *testing.T, b backend) {
 	k := newClock()
 	c := b.node(t, Config{Clock: k.Now})
 	now := k.Now()
-	first, second, other := record("sa_1", "j1", now.Add(-time.Minute), time.Hour), record("sa_1", "j2", now, time.Hour), record("sa_2", "j3", now, time.Hour)
+	first, second, other := record("sa_1", "j1", now.Add(-time.Minute), time.Hour), record("sa_1", "j2", now,
+		time.Hour), record("sa_2", "j3", now, time.Hour)
 	c.RecordToken(t.Context(), first)
 	c.RecordToken(t.Context(), second)
 	c.RecordToken(t.Context(), other)
@@ -75,7 +77,8 @@ func testNewestThousand(t *testing.T, b backend) {
 	c := b.node(t, Config{})
 	began := time.Now().Truncate(time.Millisecond)
 	for i := range maxPerClient + 200 {
-		c.RecordToken(t.Context(), record("sa_1", "j"+strconv.Itoa(i), began.Add(time.Duration(i)*time.Millisecond), time.Hour))
+		c.RecordToken(t.Context(), record("sa_1", "j"+strconv.Itoa(i), began.Add(time.Duration(i)*time.Millisecond),
+			time.Hour))
 	}
 	c.RecordToken(t.Context(), record("sa_2", "other", began, time.Hour))
 	listed(t, c, "sa_2", "other")
@@ -105,7 +108,8 @@ func testLifetimes(t *testing.T, b backend) {
 		c.MarkRevoked(fmt.Sprintf("gone%d", i), now.Add(life))
 	}
 	c.RecordToken(t.Context(), record("sa_1", "long", now, 24*time.Hour))
-	c.RecordToken(t.Context(), record("sa_1", "short", now.Add(time.Millisecond), time.Hour)) // must not shorten the life of the list
+	// must not shorten the life of the list
+	c.RecordToken(t.Context(), record("sa_1", "short", now.Add(time.Millisecond), time.Hour))
 	c.MarkRevoked("revoked", now.Add(time.Hour))
 	listed(t, c, "sa_1", "short", "long")
 	for range 3 {
@@ -164,7 +168,9 @@ func testRecordsCrossNodes(t *testing.T, b backend) {
 	listed(t, one, "sa_1", "j5")
 }
 
-// testRecordsAreListedWhileTheyCome reads without a pause what is being written: a reader tidies a client's list, and must take nothing from it that is on its way.
+// testRecordsAreListedWhileTheyCome reads without a pause what is being
+// written: a reader tidies a client's list, and must take nothing from it that
+// is on its way.
 func testRecordsAreListedWhileTheyCome(t *testing.T, b backend) {
 	c := b.node(t, Config{})
 	now := time.Now().Truncate(time.Millisecond)
@@ -180,7 +186,8 @@ func testRecordsAreListedWhileTheyCome(t *testing.T, b backend) {
 	want := make([]string, 500)
 	for i := range want {
 		want[len(want)-1-i] = "j" + strconv.Itoa(i)
-		c.RecordToken(t.Context(), record("sa_1", "j"+strconv.Itoa(i), now.Add(time.Duration(i)*time.Millisecond), time.Hour))
+		c.RecordToken(t.Context(), record("sa_1", "j"+strconv.Itoa(i), now.Add(time.Duration(i)*time.Millisecond),
+			time.Hour))
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(3 * writeEvery)
@@ -217,7 +224,8 @@ func testHostileRecords(t *testing.T, b backend) {
 	if b.url == "" {
 		return
 	}
-	// Whoever writes to Redis directly can't bring in another client's record, and breaks nothing but his own key.
+	// Whoever writes to Redis directly can't bring in another client's record,
+	// and breaks nothing but his own key.
 	plant := func(args ...string) {
 		for _, node := range b.nodes {
 			if _, err := node.Do(args...); err == nil {
@@ -226,9 +234,12 @@ func testHostileRecords(t *testing.T, b backend) {
 		}
 		t.Fatalf("no node took %v", args)
 	}
-	for jti, value := range map[string]string{"p1": "no json", "p2": `{"jti":"other","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`,
-		"p3": `{"jti":"p3","client_id":"sa_2","exp":"2999-01-01T00:00:00Z"}`, "p4": `{"jti":"p4","client_id":"sa_1","exp":"1999-01-01T00:00:00Z"}`,
-		"p5": `{"jti":"p5","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`, "p6": strings.Repeat("A", sealSize) + `.{"jti":"p6","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`,
+	for jti, value := range map[string]string{"p1": "no json",
+		"p2": `{"jti":"other","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`,
+		"p3": `{"jti":"p3","client_id":"sa_2","exp":"2999-01-01T00:00:00Z"}`,
+		"p4": `{"jti":"p4","client_id":"sa_1","exp":"1999-01-01T00:00:00Z"}`,
+		"p5": `{"jti":"p5","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`, "p6": strings.Repeat("A",
+			sealSize) + `.{"jti":"p6","client_id":"sa_1","exp":"2999-01-01T00:00:00Z"}`,
 		"p7": strings.Repeat("long", maxRecord)} {
 		plant("SET", prefix+"{"+jti+"}:token", value)
 		plant("ZADD", prefix+"{sa_1}:tokens", "9e15", jti)
@@ -267,7 +278,8 @@ func TestTheTwinKeepsNoExpiredRecords(t *testing.T) {
 	for round := range 5 {
 		for i := range 600 {
 			j := (i * 77) % 600
-			m.record(record("sa_"+strconv.Itoa(j%7), fmt.Sprint(round, "-", j), k.Now(), time.Duration(1+j)*time.Second))
+			m.record(record("sa_"+strconv.Itoa(j%7), fmt.Sprint(round, "-", j), k.Now(),
+				time.Duration(1+j)*time.Second))
 		}
 		k.add(-3 * time.Minute)
 		m.record(record("sa_1", fmt.Sprint(round, "-late"), k.Now(), time.Second))

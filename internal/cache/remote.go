@@ -17,15 +17,20 @@ const (
 	poolSize    = 16                     // connections to one server
 	callTimeout = 250 * time.Millisecond // one call, connecting and retrying included
 	dialTimeout = 200 * time.Millisecond
-	openAfter   = 3                      // failures in a row before calls fail without being tried
-	openFor     = 500 * time.Millisecond // then; after it one call is let through to see
-	partFor     = time.Second            // a cluster that answered anything so lately has lost a part, not all: what the others hold is asked for as before
+
+	// After openAfter failures in a row, calls fail without being tried. Every
+	// openFor one is let through.
+	openAfter = 3
+	openFor   = 500 * time.Millisecond
+	// A cluster that answered anything within partFor has lost a part and not
+	// all. The other parts are asked as before.
+	partFor = time.Second
 )
 
-// errOpen is the breaker's: nothing was sent.
+// errOpen is the error of the open breaker: nothing was sent.
 var errOpen = fmt.Errorf("%w (failed at least %d times in a row; tried again soon)", ErrUnavailable, openAfter)
 
-// remote is the connection to Redis of whatever topology, with a breaker before it.
+// remote is the connection to Redis, of any topology, with a breaker before it.
 type remote struct {
 	client redis.UniversalClient
 	logger *slog.Logger
@@ -35,7 +40,7 @@ type remote struct {
 
 	mu       sync.Mutex
 	failures int       // in a row
-	answered time.Time // the last that succeeded
+	answered time.Time // when the last call succeeded
 	open     bool
 	probeAt  time.Time // while open: when the next call is let through
 }
@@ -60,16 +65,19 @@ func newRemote(at target, cfg Config) *remote {
 func options(at target) *redis.UniversalOptions {
 	opt := &redis.UniversalOptions{
 		Addrs: at.addrs, DB: at.db, MasterName: at.master, Username: at.user, Password: at.password, TLSConfig: at.tls,
-		// Without the first, a deadline would not end a read; without the others, a dead server would cost seconds.
+		// Without this a deadline would not end a read.
 		ContextTimeoutEnabled: true,
-		DialTimeout:           dialTimeout, ReadTimeout: dialTimeout, WriteTimeout: dialTimeout, PoolTimeout: dialTimeout,
+		// Without these a dead server would cost seconds.
+		DialTimeout: dialTimeout, ReadTimeout: dialTimeout, WriteTimeout: dialTimeout, PoolTimeout: dialTimeout,
 		DialerRetries: 1,
-		// One retry gets past a connection that went stale in the pool. What is written is idempotent, or may be counted twice.
+		// One retry gets past a connection that went stale in the pool. What is
+		// written is idempotent, or may be counted twice.
 		MaxRetries: 1, MinRetryBackoff: time.Millisecond, MaxRetryBackoff: 10 * time.Millisecond,
 		MaxRedirects: 2,
-		// Nothing on the path of a token request calls Redis, so that few connections do.
+		// Few connections are enough, since no token request waits for Redis.
 		PoolSize: poolSize, PipelinePoolSize: -1, ConnMaxIdleTime: 5 * time.Minute,
-		// RESP2, no library name and no maintenance notifications: three things less that an old server or a proxy may stumble over.
+		// RESP2, no library name and no maintenance notifications: three things
+		// less that an old server or a proxy may not understand.
 		Protocol: 2, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
@@ -79,7 +87,8 @@ func options(at target) *redis.UniversalOptions {
 	return opt
 }
 
-// do runs one call, or refuses to while the breaker is open. It returns nil, redis.Nil, the error of a ctx that ended, or an ErrUnavailable.
+// do runs one call, or refuses to while the breaker is open. It returns nil,
+// redis.Nil, the error of a ctx that ended, or an ErrUnavailable.
 func (r *remote) do(ctx context.Context, call func(context.Context) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -92,7 +101,7 @@ func (r *remote) do(ctx context.Context, call func(context.Context) error) error
 	start := time.Now()
 	err := call(limited)
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err() // the caller went away, or allowed less time: says nothing about Redis
+		return ctx.Err() // the caller went away, or allowed less time, which says nothing about Redis
 	}
 	failed := err != nil && !errors.Is(err, redis.Nil)
 	away := failed && !isRefusal(err)
@@ -131,7 +140,7 @@ func (r *remote) allow(now time.Time) bool {
 	return true
 }
 
-// report counts whether Redis answered; a refusal is an answer.
+// report records whether Redis answered. A refusal is an answer.
 func (r *remote) report(now time.Time, away bool, err error) {
 	r.mu.Lock()
 	before := r.open

@@ -24,7 +24,8 @@ type backend struct {
 	wipe  func()
 }
 
-// backends runs test on the twin and on a real Redis alone, behind Sentinel and as a Cluster. Each is started once for all that test does.
+// backends runs test on the twin and on a real Redis alone, behind Sentinel and
+// as a Cluster. Each is started once for all that test does.
 func backends(t *testing.T, test func(*testing.T, backend)) {
 	t.Run("twin", func(t *testing.T) { test(t, backend{}) })
 	t.Run("redis", func(t *testing.T) {
@@ -46,7 +47,8 @@ var prefixes atomic.Int64
 // testKey is what the nodes of one installation share.
 func testKey() []byte { return []byte("0123456789abcdef0123456789abcdef") }
 
-// node starts one node's cache on the backend. Nodes with one prefix share; an empty one is the node's own.
+// node starts one node's cache on the backend. Nodes with one prefix share; an
+// empty one is the node's own.
 func (b backend) node(t *testing.T, cfg Config) *Cache {
 	t.Helper()
 	cfg.URL = b.url
@@ -113,7 +115,7 @@ func TestSuite(t *testing.T) {
 			"records cross nodes":                                         testRecordsCrossNodes,
 			"records are listed while they come":                          testRecordsAreListedWhileTheyCome,
 			"strange ids and foreign values do no harm":                   testHostileRecords,
-			"the doorbell reaches who listens":                            testNotifier,
+			"notifications reach who listens":                             testNotifier,
 			"a lost subscription comes back and says so":                  testResubscription,
 			"wrong secrets are counted exactly":                           testAttemptsTable,
 			"wrong secrets are counted over all nodes":                    testAttemptsCrossNodes,

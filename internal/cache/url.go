@@ -28,15 +28,17 @@ type target struct {
 	sentinelAuth   bool
 }
 
-// CheckURL returns what [New] refuses of a URL, or nil. It takes none, or one of
+// CheckURL returns the error with which [New] would refuse a URL, or nil. A URL
+// is empty or one of
 //
-//	redis://HOST:6379/0                              one server, and the number of its database (0 if absent)
-//	redis+sentinel://HOST:26379,HOST2:26379/MASTER   the master of that name, found through Sentinel
-//	redis+cluster://HOST:6379,HOST2:6379             Redis Cluster; some of its nodes
+//	redis://HOST:6379/0                              one server and its database (0 if absent)
+//	redis+sentinel://HOST:26379,HOST2:26379/MASTER   the master that Sentinel has under that name
+//	redis+cluster://HOST:6379,HOST2:6379             some nodes of a Redis Cluster
 //
 // or the same with rediss for TLS. USER:PASSWORD@ may stand before the hosts,
 // percent-encoded; Sentinels are sent it only if the URL ends with
-// ?sentinel_auth=true. An error never quotes the URL, which may hold a password.
+// ?sentinel_auth=true. An error never quotes the URL, which may hold a
+// password.
 func CheckURL(raw string) error {
 	if raw == "" {
 		return nil
@@ -51,8 +53,11 @@ func parseURL(raw string) (target, error) {
 	var t target
 	port := "6379"
 	switch base, kind, _ := strings.Cut(scheme, "+"); {
-	case base != "redis" && base != "rediss", kind != "" && kind != "sentinel" && kind != "cluster", strings.HasSuffix(scheme, "+"):
-		return t, errors.New("scheme is not known; expected redis://, redis+sentinel:// or redis+cluster://, or rediss for TLS")
+	case base != "redis" && base != "rediss",
+		kind != "" && kind != "sentinel" && kind != "cluster",
+		strings.HasSuffix(scheme, "+"):
+		return t, errors.New("scheme is not known; " +
+			"expected redis://, redis+sentinel:// or redis+cluster://, or rediss for TLS")
 	case kind == "sentinel":
 		t.topology, port = sentinel, "26379"
 	case kind == "cluster":
@@ -104,7 +109,8 @@ func (t *target) credentials(authority *string) error {
 func hostPort(host, port string) (string, error) {
 	parsed, err := url.Parse("tcp://" + host)
 	if err != nil || parsed.Hostname() == "" || parsed.Host != host {
-		return "", errors.New("a host is missing or can't be read; expected HOST:PORT, and / ? # @ in a password as %2F %3F %23 %40")
+		return "", errors.New("a host is missing or can't be read; " +
+			"expected HOST:PORT, and / ? # @ in a password as %2F %3F %23 %40")
 	}
 	if own := parsed.Port(); own != "" {
 		port = own

@@ -11,10 +11,10 @@ const (
 	maxTries   = 20 // of an entry that fails while others succeed
 )
 
-// writer carries to Redis what token requests left behind.
+// writer carries to Redis what token requests have left.
 type writer struct {
 	records *redisRecords
-	share   *share
+	shared  *sharedAttempts
 	probe   *probe
 }
 
@@ -32,8 +32,8 @@ func (w *writer) run(ctx context.Context) {
 	}
 }
 
-// end is worth one more second to what was recorded just before: a call may
-// fail.
+// end flushes for up to a second until all is written that was recorded before,
+// since a call may fail.
 func (w *writer) end(ctx context.Context) {
 	last, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -45,11 +45,12 @@ func (w *writer) end(ctx context.Context) {
 
 func (w *writer) flush(ctx context.Context) {
 	w.records.flush(ctx)
-	w.share.flush(ctx)
+	w.shared.flush(ctx)
 	w.probe.run(ctx)
 }
 
-// queue is bounded, and drops and counts what does not fit. One goroutine flushes it.
+// queue is bounded. It drops and counts what does not fit. One goroutine
+// flushes it.
 type queue[T any] struct {
 	name    string
 	entries chan queued[T]
@@ -74,10 +75,11 @@ func (q *queue[T]) put(value T) {
 	}
 }
 
-// flush hands batches to write until the queue is empty or write fails, and
-// reports whether it is empty. write says which entries are done; the others are
-// tried again with the next flush, some times. If write fails as a whole, nothing
-// is lost and no try is counted: then the queue is what bounds.
+// flush calls write with batches until the queue is empty or write fails, and
+// reports whether it is empty. write returns which entries are done. The others
+// are tried again with the next flush, maxTries times. If write fails as a
+// whole, nothing is lost and no try is counted: only the queue's size is a
+// bound then.
 func (q *queue[T]) flush(write func([]T) ([]bool, error)) (empty bool) {
 	for {
 		q.fill()
@@ -109,7 +111,8 @@ func (q *queue[T]) fill() {
 	}
 }
 
-// keep drops the entries that are done or hopeless, and returns how many are left.
+// keep drops the entries that are done or hopeless, and returns how many are
+// left.
 func (q *queue[T]) keep(done []bool) int {
 	left, hopeless := q.held[:0], 0
 	for i, entry := range q.held {

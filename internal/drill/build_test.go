@@ -51,7 +51,8 @@ var built struct {
 // program builds the real binary, once for the test binary.
 func program() (string, error) { return buildOnce("svcauth", nil) }
 
-// buildOnce builds a variant of the program: some of its files replaced by others (go build -overlay), and flags.
+// buildOnce builds a variant of the program: some of its files replaced by
+// others (go build -overlay), and flags.
 func buildOnce(name string, overlay func(dir string) (map[string]string, error), flags ...string) (string, error) {
 	built.Lock()
 	defer built.Unlock()

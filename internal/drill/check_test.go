@@ -10,7 +10,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// check goes through all that was acknowledged, when the faults are over: nothing may be missing, nothing that is dead may live. What it finds missing is marked, and told by never.
+// check goes through all that was acknowledged, when the faults are over:
+// nothing may be missing, nothing that is dead may live. What it finds missing
+// is marked, and told by never.
 func (l *load) check(ctx context.Context) {
 	l.checkAudit(ctx)
 	l.mu.Lock()
@@ -21,21 +23,25 @@ func (l *load) check(ctx context.Context) {
 	}
 	for _, r := range revoked {
 		if l.accepted(ctx, r) {
-			l.never("a token that died at %s is accepted by a resource server at the end", r.acked.Format("15:04:05.000"))
+			l.never("a token that died at %s is accepted by a resource server at the end",
+				r.acked.Format("15:04:05.000"))
 		}
 	}
 	l.checkNewcomers(ctx, revoked)
 	for i := 0; i < len(revoked); i += 1 + len(revoked)/200 {
 		for _, n := range l.nodes {
-			status, body, err := l.post(ctx, n.client, "/oauth2/introspect", l.clients[0], url.Values{"token": {revoked[i].token}})
+			status, body, err := l.post(ctx, n.client, "/oauth2/introspect", l.clients[0],
+				url.Values{"token": {revoked[i].token}})
 			if err != nil || status != http.StatusOK || body["active"] != false {
-				l.never("introspection of a token that died at %s: %d %v %v", revoked[i].acked.Format("15:04:05.000"), status, body["active"], err)
+				l.never("introspection of a token that died at %s: %d %v %v", revoked[i].acked.Format("15:04:05.000"),
+					status, body["active"], err)
 			}
 		}
 	}
 }
 
-// checkNewcomers has resource servers that know nothing yet learn from each node what is revoked: it must still be in the table.
+// checkNewcomers has resource servers that know nothing yet learn from each
+// node what is revoked: it must still be in the table.
 func (l *load) checkNewcomers(ctx context.Context, revoked []*revocation) {
 	known := l.verifiers
 	l.verifiers = nil
@@ -45,7 +51,8 @@ func (l *load) checkNewcomers(ctx context.Context, revoked []*revocation) {
 	for _, r := range revoked {
 		for i, v := range newcomers {
 			if _, err := v.Verify(ctx, r.token); err == nil || closed(err) {
-				l.never("a new resource server of node %d takes a token that died at %s: %v", i+1, r.acked.Format("15:04:05.000"), err)
+				l.never("a new resource server of node %d takes a token that died at %s: %v", i+1,
+					r.acked.Format("15:04:05.000"), err)
 			}
 		}
 	}
@@ -65,9 +72,11 @@ func (l *load) lose(a *act, format string, args ...any) {
 func (l *load) checkAudit(ctx context.Context) {
 	type entry struct{ action, target string }
 	told := map[entry]bool{}
-	for event, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
-		return l.admin.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize}})
-	}) {
+	for event, err := range svcauth.All(ctx,
+		func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
+			return l.admin.AuditEvents(ctx,
+				svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize}})
+		}) {
 		if err != nil {
 			l.never("the audit log can't be read: %v", err)
 			return
@@ -81,7 +90,9 @@ func (l *load) checkAudit(ctx context.Context) {
 	}
 }
 
-// checkLife reads an account and compares it with what was acknowledged of it. Of those that were only made, the secret of some is tried; of the others, each.
+// checkLife reads an account and compares it with what was acknowledged of it.
+// Of those that were only made, the secret of some is tried; of the others,
+// each.
 func (l *load) checkLife(ctx context.Context, i int, one *life) {
 	got, err := l.admin.ServiceAccount(ctx, one.account.ID)
 	var problem *svcauth.Problem
@@ -120,11 +131,13 @@ func (l *load) checkParts(one *life, got svcauth.ServiceAccount) {
 		l.lose(one.state.act, "account %s has lost its first role", one.account.ID)
 	}
 	if one.role.what != "" && !one.role.unsure && holds(l.secondRole.ID) != (one.role.what == given) {
-		l.lose(one.role.act, "account %s: its second role was %s, and it holds it: %t", one.account.ID, one.role.what, holds(l.secondRole.ID))
+		l.lose(one.role.act, "account %s: its second role was %s, and it holds it: %t", one.account.ID, one.role.what,
+			holds(l.secondRole.ID))
 	}
 	has := slices.ContainsFunc(got.Secrets, func(s svcauth.SecretInfo) bool { return s.ID == one.second.ID })
 	if one.secret.what != "" && !one.secret.unsure && has != (one.secret.what == given) {
-		l.lose(one.secret.act, "account %s: its second secret was %s, and it has it: %t", one.account.ID, one.secret.what, has)
+		l.lose(one.secret.act, "account %s: its second secret was %s, and it has it: %t", one.account.ID,
+			one.secret.what, has)
 	}
 }
 
@@ -133,9 +146,12 @@ func (l *load) checkSecret(ctx context.Context, one *life, secret svcauth.Secret
 	with := one.account
 	with.ClientSecret = secret
 	for _, n := range l.nodes {
-		status, body, err := l.post(ctx, n.client, "/oauth2/token", with, url.Values{"grant_type": {"client_credentials"}})
-		if want := map[bool]int{true: http.StatusOK, false: http.StatusUnauthorized}[works]; err != nil || status != want {
-			l.lose(a, "a secret of %s should be answered %d and was %d %v %v", one.account.ID, want, status, body["error_description"], err)
+		status, body, err := l.post(ctx, n.client, "/oauth2/token", with,
+			url.Values{"grant_type": {"client_credentials"}})
+		if want := map[bool]int{true: http.StatusOK,
+			false: http.StatusUnauthorized}[works]; err != nil || status != want {
+			l.lose(a, "a secret of %s should be answered %d and was %d %v %v", one.account.ID, want, status,
+				body["error_description"], err)
 		}
 	}
 }

@@ -15,10 +15,13 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
 
-// clockFile is the variable that names the file in which the seconds stand by which a node's clock is off.
+// clockFile is the variable that names the file in which the seconds stand by
+// which a node's clock is off.
 const clockFile = "DRILL_CLOCK"
 
-// One node's clock jumps, as the administrator's hand, a broken NTP server or a woken virtual machine make it. The monotonic clock goes on, as it does on a real machine.
+// One node's clock jumps, as the administrator's hand, a broken NTP server or a
+// woken virtual machine make it. The monotonic clock goes on, as it does on a
+// real machine.
 func TestClockJumps(t *testing.T) {
 	needFull(t)
 	wrong := wrongClock(t)
@@ -37,14 +40,17 @@ func TestClockJumps(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	before := s.rest()
 	l := newLoad(s)
-	l.excuse(func(p tokenParts) bool { return p.issuedAt.After(time.Now().Add(25 * time.Second)) }) // resource servers allow 30 s
+	// resource servers allow 30 s
+	l.excuse(func(p tokenParts) bool { return p.issuedAt.After(time.Now().Add(25 * time.Second)) })
 	jump := func(name string, by, held time.Duration) fault {
 		return fault{name: "clock of a node: " + name, held: held, late: withRedis,
 			begin: func() { l.clockOff.Store(by.Abs() > 30*time.Second); set(by) },
 			end:   func() { set(0) }}
 	}
 	far := jump("3 h ahead, over a sweep", 3*time.Hour, 70*time.Second)
-	far.late, far.refused = cutOff, far.held+reconnected // for this node each token has expired, also that by which a resource server follows it
+	// for this node each token has expired, also that by which a resource
+	// server follows it
+	far.late, far.refused = cutOff, far.held+reconnected
 	drillUnder(s, l, before, []fault{
 		jump("5 s ahead", 5*time.Second, 5*time.Second),
 		jump("5 s behind", -5*time.Second, 5*time.Second),
@@ -56,7 +62,9 @@ func TestClockJumps(t *testing.T) {
 	require.True(t, logged(t, n, "agrees with the database server's again"))
 }
 
-// wrongClock builds the program with a standard library whose clock can be set while it runs: a static program's can't be fooled from outside, and the machine's own is not ours.
+// wrongClock builds the program with a standard library whose clock can be set
+// while it runs: a static program's can't be fooled from outside, and the
+// machine's own is not ours.
 func wrongClock(t testing.TB) string {
 	t.Helper()
 	out, err := exec.Command("go", "env", "GOROOT").Output()
@@ -65,12 +73,14 @@ func wrongClock(t testing.TB) string {
 	text, err := os.ReadFile(filepath.Join(dir, "time.go"))
 	require.NoError(t, err)
 	const now = "func Now() Time {\n\tsec, nsec, mono := runtimeNow()\n"
-	require.Equal(t, 1, strings.Count(string(text), now), "this Go release's time.Now is written in another way: teach the drill")
+	require.Equal(t, 1, strings.Count(string(text), now),
+		"this Go release's time.Now is written in another way: teach the drill")
 	patched := strings.Replace(string(text), now, now+"\tsec += drillOff.Load()\n", 1)
 	path, err := buildOnce("svcauth-clock", func(to string) (map[string]string, error) {
 		first, second := filepath.Join(to, "time.go"), filepath.Join(to, "drill.go")
 		require.NoError(t, os.WriteFile(first, []byte(patched), 0o644))
-		return map[string]string{filepath.Join(dir, "time.go"): first, filepath.Join(dir, "zz_drill.go"): second}, os.WriteFile(second, []byte(offset), 0o644)
+		return map[string]string{filepath.Join(dir, "time.go"): first,
+			filepath.Join(dir, "zz_drill.go"): second}, os.WriteFile(second, []byte(offset), 0o644)
 	})
 	require.NoError(t, err)
 	return path

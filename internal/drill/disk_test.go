@@ -21,13 +21,15 @@ type disk struct {
 	path string
 }
 
-// newDisk mounts one of so many bytes. That takes root: without, the drill is skipped.
+// newDisk mounts one of so many bytes. That takes root: without, the drill is
+// skipped.
 func newDisk(t testing.TB, size string) *disk {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "svcauth-disk-") // not in t.TempDir, into which other users can't look
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.Remove(dir) })
-	if err := syscall.Mount("svcauth-drill", dir, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=0755,size="+size); errors.Is(err, syscall.EPERM) {
+	if err := syscall.Mount("svcauth-drill", dir, "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV,
+		"mode=0755,size="+size); errors.Is(err, syscall.EPERM) {
 		t.Skip("a small disk to fill is a tmpfs, and to mount one takes root")
 	} else {
 		require.NoError(t, err)
@@ -60,21 +62,25 @@ func (d *disk) free() {
 
 const fullFor = 15 * time.Second
 
-// The disk of PostgreSQL is full: nothing can be changed, and nothing is said to be; tokens go on. What PostgreSQL can't write it may die of: then it is started again, as a
-// service is, when there is room.
+// The disk of PostgreSQL is full: nothing can be changed, and nothing is said
+// to be; tokens go on. What PostgreSQL can't write it may die of: then it is
+// started again, as a service is, when there is room.
 func TestDiskOfPostgreSQLIsFull(t *testing.T) {
 	needFull(t)
 	d := newDisk(t, "200m")
-	postgres := pgtest.Start(t, pgtest.Config{Durable: true, Dir: d.path, Settings: map[string]string{"min_wal_size": "32MB", "max_wal_size": "64MB"}})
+	postgres := pgtest.Start(t,
+		pgtest.Config{Durable: true, Dir: d.path,
+			Settings: map[string]string{"min_wal_size": "32MB", "max_wal_size": "64MB"}})
 	s := newStack(t, 2, postgres.NewDatabase(), redistest.URL(t), manyWrong)
-	drill(s, fault{name: "disk of PostgreSQL: full", held: fullFor, begin: d.fill, late: withRedis, refused: fullFor - maxStaleness + reconnected, end: func() {
-		died := postgres.Ended()
-		d.free()
-		if died {
-			postgres.Restart()
-		}
-		t.Logf("PostgreSQL had ended of the full disk: %t", died)
-	}})
+	drill(s, fault{name: "disk of PostgreSQL: full", held: fullFor, begin: d.fill, late: withRedis,
+		refused: fullFor - maxStaleness + reconnected, end: func() {
+			died := postgres.Ended()
+			d.free()
+			if died {
+				postgres.Restart()
+			}
+			t.Logf("PostgreSQL had ended of the full disk: %t", died)
+		}})
 	requireLogged(t, s.nodes, "the disk of the database is full")
 }
 
@@ -87,7 +93,8 @@ func TestDiskOfSQLiteIsFull(t *testing.T) {
 	requireLogged(t, s.nodes, "the disk of the database is full")
 }
 
-// A node whose log can't be written serves on, and says afterwards how much is missing.
+// A node whose log can't be written serves on, and says afterwards how much is
+// missing.
 func TestDiskOfTheLogIsFull(t *testing.T) {
 	needFull(t)
 	d := newDisk(t, "16m")
@@ -98,7 +105,8 @@ func TestDiskOfTheLogIsFull(t *testing.T) {
 	n.start()
 	n.awaitReady()
 	drill(s, fault{name: "disk of a node's log: full", held: fullFor, begin: d.fill, end: d.free, late: withRedis})
-	require.Eventually(t, func() bool { return logged(t, n, "lines of this log were lost") }, recovered, 100*time.Millisecond, "the node says that lines are missing")
+	require.Eventually(t, func() bool { return logged(t, n, "lines of this log were lost") }, recovered,
+		100*time.Millisecond, "the node says that lines are missing")
 }
 
 func logged(t testing.TB, n *node, text string) bool {
@@ -108,7 +116,8 @@ func logged(t testing.TB, n *node, text string) bool {
 	return strings.Contains(string(all), text)
 }
 
-// requireLogged wants an operator to find in some node's log what is the matter.
+// requireLogged wants an operator to find in some node's log what is the
+// matter.
 func requireLogged(t testing.TB, nodes []*node, text string) {
 	t.Helper()
 	for _, n := range nodes {

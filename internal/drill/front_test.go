@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// front stands before the nodes as a load balancer does: it looks at each node's /readyz, and each request goes to the next of those that are ready; one that refuses the connection, breaks it,
-// or answers 502 or 503 is passed over where the request may be sent again. With no node ready it answers 503 by itself, as a load balancer does.
+// front stands before the nodes as a load balancer does: it looks at each
+// node's /readyz, and each request goes to the next of those that are ready;
+// one that refuses the connection, breaks it, or answers 502 or 503 is passed
+// over if the request may be sent again. With no node ready it answers 503
+// by itself, as a load balancer does.
 type front struct {
 	nodes []*node
 	out   []atomic.Bool // by node: failed lately
@@ -25,7 +28,8 @@ const (
 
 func newFront(ctx context.Context, nodes []*node) *front {
 	f := &front{nodes: nodes, out: make([]atomic.Bool, len(nodes)),
-		base: &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, ResponseHeaderTimeout: 4 * time.Second}}
+		base: &http.Transport{MaxIdleConnsPerHost: 64, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext,
+			ResponseHeaderTimeout: 4 * time.Second}}
 	for i := range nodes {
 		go f.look(ctx, i)
 	}
@@ -59,11 +63,12 @@ func (f *front) ready() []*node {
 	return ready
 }
 
-// RoundTrip is of http.RoundTripper. The request's host is replaced.
+// RoundTrip implements [http.RoundTripper]. The request's host is replaced.
 func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 	ready := f.ready()
 	if len(ready) == 0 {
-		return &http.Response{StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		return &http.Response{StatusCode: http.StatusServiceUnavailable, Proto: "HTTP/1.1", ProtoMajor: 1,
+			ProtoMinor: 1, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
 	}
 	for try, n := range ready {
 		again := req.Clone(req.Context())
@@ -90,10 +95,11 @@ func (f *front) RoundTrip(req *http.Request) (resp *http.Response, err error) {
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
 func (f *front) CloseIdleConnections() { f.base.CloseIdleConnections() }
 
-// refused says whether no connection came about, so that nothing can have been done.
+// refused reports whether no connection came about, so that nothing can have
+// been done.
 func refused(err error) bool {
-	op, is := err.(*net.OpError)
-	return is && op.Op == "dial"
+	op, ok := err.(*net.OpError)
+	return ok && op.Op == "dial"
 }
 
 // pinned reaches one node only.
@@ -105,7 +111,7 @@ type pinned struct {
 // CloseIdleConnections is for [http.Client.CloseIdleConnections].
 func (p pinned) CloseIdleConnections() { p.base.CloseIdleConnections() }
 
-// RoundTrip is of http.RoundTripper.
+// RoundTrip implements [http.RoundTripper].
 func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 	again := req.Clone(req.Context())
 	again.URL.Host = p.node.addr
@@ -113,7 +119,8 @@ func (p pinned) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func pinnedTo(n *node) *http.Client {
-	return &http.Client{Transport: pinned{n, &http.Transport{MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}}}
+	return &http.Client{Transport: pinned{n,
+		&http.Transport{MaxIdleConnsPerHost: 16, DialContext: (&net.Dialer{Timeout: time.Second}).DialContext}}}
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

@@ -15,7 +15,8 @@ type act struct {
 	lost   bool // it was not found afterwards
 }
 
-// life is one account, changed step by step. Of what was tried and not acknowledged nobody can know whether it happened.
+// life is one account, changed step by step. Of what was tried and not
+// acknowledged nobody can know whether it happened.
 type life struct {
 	account svcauth.ServiceAccount // as it was made, with its first secret
 	second  svcauth.SecretInfo     // a second secret
@@ -50,8 +51,9 @@ func (l *load) do(ctx context.Context, side *condition, what, action, target str
 	return true
 }
 
-// failed counts a change that was not acknowledged. The server may say that it is not available (503), or that it can't know what became of the change, and the
-// connection may break; it may not refuse what is right.
+// failed counts a change that was not acknowledged. The server may say that it
+// is not available (503), or that it can't know what became of the change, and
+// the connection may break; it may not refuse what is right.
 func (l *load) failed(ctx context.Context, p *phase, action string, err error) {
 	if ctx.Err() != nil {
 		return
@@ -74,11 +76,13 @@ func (l *load) acknowledged(p *phase, action, target string) *act {
 	return a
 }
 
-// create makes a service account with a role; nil: not acknowledged, it may be there or not.
+// create makes a service account with a role; nil: not acknowledged, it may be
+// there or not.
 func (l *load) create(ctx context.Context, name string) *life {
 	p := l.phase.Load()
 	p.requests.Add(1)
-	a, err := l.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: name + " " + svcauth.NewID("x"), RoleIDs: []string{l.role.ID}})
+	a, err := l.admin.CreateServiceAccount(ctx,
+		svcauth.NewServiceAccount{Name: name + " " + svcauth.NewID("x"), RoleIDs: []string{l.role.ID}})
 	if err != nil {
 		l.failed(ctx, p, "service_account.create", err)
 		return nil
@@ -91,7 +95,8 @@ func (l *load) create(ctx context.Context, name string) *life {
 	return made
 }
 
-// live makes an account, gives it a second role and a second secret, fetches a token with each secret, and takes one thing away, with which tokens die.
+// live makes an account, gives it a second role and a second secret, fetches a
+// token with each secret, and takes one thing away, with which tokens die.
 func (l *load) live(ctx context.Context, i int) {
 	one := l.create(ctx, "life")
 	if one == nil {
@@ -122,10 +127,11 @@ func (l *load) end(ctx context.Context, turn int, one *life, first, second strin
 	id, p, off := one.account.ID, l.phase.Load(), true
 	switch turn % 4 {
 	case 0:
-		if one.role.what == given && !one.role.unsure && l.do(ctx, &one.role, taken, "service_account.unassign_role", id, func() error {
-			_, err := l.admin.UnassignServiceAccountRole(ctx, id, l.secondRole.ID, "", 0)
-			return err
-		}) {
+		if one.role.what == given && !one.role.unsure && l.do(ctx, &one.role, taken, "service_account.unassign_role",
+			id, func() error {
+				_, err := l.admin.UnassignServiceAccountRole(ctx, id, l.secondRole.ID, "", 0)
+				return err
+			}) {
 			l.died(p, first, second)
 		}
 	case 1:

@@ -20,7 +20,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// clients is how many accounts fetch tokens all the while; nothing is ever taken from them.
+// clients is how many accounts fetch tokens all the while; nothing is ever
+// taken from them.
 const clients = 20
 
 // load keeps a stack busy and writes down what the server acknowledged.
@@ -29,7 +30,9 @@ type load struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 	phase  atomic.Pointer[phase]
-	// excused says whether a resource server may refuse this token although nobody revoked it: its signing key was, or the clock of who made it was wrong.
+	// excused reports whether a resource server may refuse this token although
+	// nobody revoked it: its signing key was, or the clock of who made it was
+	// wrong.
 	excused func(tokenParts) bool
 
 	clockOff atomic.Bool // a node's clock is so wrong that svcauth itself refuses the tokens of the other
@@ -96,7 +99,8 @@ type revocation struct {
 	quiet bool // refused everywhere
 }
 
-// newLoad makes the clients and starts the workers. They end with the test at the latest.
+// newLoad makes the clients and starts the workers. They end with the test at
+// the latest.
 func newLoad(s *stack) *load {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -142,7 +146,8 @@ func (l *load) never(format string, args ...any) {
 }
 
 // post sends a form as a client, through one HTTP client.
-func (l *load) post(ctx context.Context, via *http.Client, path string, a svcauth.ServiceAccount, form url.Values) (status int, body map[string]any, err error) {
+func (l *load) post(ctx context.Context, via *http.Client, path string, a svcauth.ServiceAccount,
+	form url.Values) (status int, body map[string]any, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, l.issuer+path, strings.NewReader(form.Encode()))
@@ -163,7 +168,8 @@ func (l *load) post(ctx context.Context, via *http.Client, path string, a svcaut
 	return resp.StatusCode, body, err
 }
 
-// token fetches one; empty: none was given. A right secret must never be called wrong.
+// token fetches one; empty: none was given. A right secret must never be called
+// wrong.
 func (l *load) token(ctx context.Context, a svcauth.ServiceAccount) string {
 	p := l.phase.Load()
 	p.requests.Add(1)
@@ -182,7 +188,8 @@ func (l *load) token(ctx context.Context, a svcauth.ServiceAccount) string {
 	return text
 }
 
-// fetch gets a token and shows it to a resource server, which must take it, unless it fails closed.
+// fetch gets a token and shows it to a resource server, which must take it,
+// unless it fails closed.
 func (l *load) fetch(ctx context.Context, i int) {
 	text := l.token(ctx, l.clients[i%clients])
 	if text == "" {
@@ -196,7 +203,8 @@ func (l *load) fetch(ctx context.Context, i int) {
 	}
 }
 
-// takes says whether a resource server takes a token that nobody revoked. It may fail closed, but call it wrong only where that is excused.
+// takes reports whether a resource server takes a token that nobody revoked. It
+// may fail closed, but call it wrong only if that is excused.
 func (l *load) takes(ctx context.Context, v *resourceserver.Verifier, text string) bool {
 	_, err := v.Verify(ctx, text)
 	if err != nil && ctx.Err() == nil && !closed(err) && !l.mayRefuse(text) {
@@ -237,7 +245,8 @@ func closed(err error) bool {
 	return errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable
 }
 
-// show shows a valid token to every resource server, also while nobody gets new ones.
+// show shows a valid token to every resource server, also while nobody gets new
+// ones.
 func (l *load) show(ctx context.Context, _ int) {
 	l.mu.Lock()
 	text := ""

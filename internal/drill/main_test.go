@@ -41,8 +41,10 @@ type row struct {
 	late             time.Duration // how long after its acknowledgement something revoked was last accepted somewhere
 	refused          time.Duration // the longest time in which a resource server took no valid token
 	back             time.Duration // from the end of the fault until each node called itself ready
-	acked, kept      int           // what was acknowledged between this fault and the next, and how much of it was found afterwards
-	broken           []string      // the invariants that did not hold, in words
+	// what was acknowledged between this fault and the next, and how much of it
+	// was found afterwards
+	acked, kept int
+	broken      []string // the invariants that did not hold, in words
 }
 
 func (r *row) breaks(format string, args ...any) {
@@ -54,7 +56,8 @@ func (r *row) String() string {
 	if len(r.broken) > 0 {
 		held = "BROKEN: " + strings.Join(r.broken, "; ")
 	}
-	return fmt.Sprintf("%-36s %8d %6d %7.2fs %7.2fs %7.2fs %7.2fs %5d/%-5d %s", r.fault, r.requests, r.errors, r.outage.Seconds(), r.late.Seconds(), r.refused.Seconds(),
+	return fmt.Sprintf("%-36s %8d %6d %7.2fs %7.2fs %7.2fs %7.2fs %5d/%-5d %s", r.fault, r.requests, r.errors,
+		r.outage.Seconds(), r.late.Seconds(), r.refused.Seconds(),
 		r.back.Seconds(), r.kept, r.acked, held)
 }
 
@@ -82,5 +85,6 @@ func (t *table) print() {
 }
 
 func heading() string {
-	return fmt.Sprintf("\n%-36s %8s %6s %8s %8s %8s %8s %11s %s", "fault", "requests", "errors", "outage", "late", "refused", "back", "kept/acked", "invariants held")
+	return fmt.Sprintf("\n%-36s %8s %6s %8s %8s %8s %8s %11s %s", "fault", "requests", "errors", "outage", "late",
+		"refused", "back", "kept/acked", "invariants held")
 }

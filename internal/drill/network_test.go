@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// network is a TCP proxy before a service, in which the network between a node and the service can be slow, silent, or cut.
+// network is a TCP proxy before a service, in which the network between a node
+// and the service can be slow, silent, or cut.
 type network struct {
 	listener net.Listener
 	target   string
@@ -43,7 +44,7 @@ func newNetwork(t testing.TB, target string) *network {
 	return n
 }
 
-// through gives a service's URL with the proxy's address in it.
+// through returns a service's URL with the proxy's address in it.
 func (n *network) through(t testing.TB, service string) string {
 	t.Helper()
 	u, err := url.Parse(service)
@@ -52,8 +53,9 @@ func (n *network) through(t testing.TB, service string) string {
 	return u.String()
 }
 
-// set changes the network from now on. What is silent swallows bytes, and they never come: as when a firewall forgets a connection. What is cut ends connections by
-// a reset and takes no new ones.
+// set changes the network from now on. What is silent swallows bytes, and they
+// never come: as when a firewall forgets a connection. What is cut ends
+// connections by a reset and takes no new ones.
 func (n *network) set(delay time.Duration, silent, cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -69,7 +71,8 @@ func (n *network) slow()    { n.set(200*time.Millisecond, false, false) }
 func (n *network) silence() { n.set(0, true, false) }
 func (n *network) sever()   { n.set(0, false, true) }
 
-// heal makes it whole. Connections whose bytes were swallowed are no use any more, and end.
+// heal makes it whole. Connections whose bytes were swallowed are no use any
+// more, and end.
 func (n *network) heal() {
 	n.mu.Lock()
 	swallowed := n.silent

@@ -37,8 +37,10 @@ func newNode(t testing.TB, environ ...string) *node {
 	t.Helper()
 	n := &node{t: t, addr: freeport.Address(t), ops: freeport.Address(t), log: filepath.Join(t.TempDir(), "log")}
 	n.client = pinnedTo(n)
-	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SVCAUTH_") }) // the server refuses what it does not know
-	n.environ = append(own, append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops, "SVCAUTH_SHUTDOWN_GRACE=10s")...)
+	// the server refuses what it does not know
+	own := slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "SVCAUTH_") })
+	n.environ = append(own, append(environ, "SVCAUTH_LISTEN="+n.addr, "SVCAUTH_OPS_LISTEN="+n.ops,
+		"SVCAUTH_SHUTDOWN_GRACE=10s")...)
 	t.Cleanup(func() {
 		n.kill()
 		if t.Failed() {
@@ -48,7 +50,7 @@ func newNode(t testing.TB, environ ...string) *node {
 	return n
 }
 
-// tail gives the last lines that are no plain request line.
+// tail returns the last lines that are no plain request line.
 func tail(path string, count int) string {
 	file, err := os.Open(path)
 	if err != nil {
@@ -96,7 +98,7 @@ func (n *node) kill() {
 	n.wait()
 }
 
-// stop ends it in good order, and says whether it did.
+// stop ends it in good order, and reports whether it did.
 func (n *node) stop() {
 	n.t.Helper()
 	n.signal(syscall.SIGTERM)
@@ -111,7 +113,8 @@ func (n *node) wait() {
 	}
 }
 
-// ready says whether the node calls itself ready, with all that it depends on.
+// ready reports whether the node calls itself ready, with all that it depends
+// on.
 func (n *node) ready() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
@@ -133,7 +136,7 @@ func (n *node) awaitReady() {
 	require.Eventually(n.t, n.ready, time.Minute, 50*time.Millisecond, "the node is not ready:\n%s", tail(n.log, 20))
 }
 
-// metric reads one sample of the node's metrics; 0 where there is none.
+// metric reads one sample of the node's metrics, or 0 if there is none.
 func (n *node) metric(name string) float64 {
 	resp, err := http.Get("http://" + n.ops + "/metrics")
 	if err != nil {
@@ -142,7 +145,7 @@ func (n *node) metric(name string) float64 {
 	defer resp.Body.Close()
 	in := bufio.NewScanner(resp.Body)
 	for in.Scan() {
-		if value, is := strings.CutPrefix(in.Text(), name+" "); is {
+		if value, ok := strings.CutPrefix(in.Text(), name+" "); ok {
 			f, _ := strconv.ParseFloat(value, 64)
 			return f
 		}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// begin opens what a job needs and gives what carries out its orders.
+// begin opens what a job needs and returns what carries out its orders.
 func begin(j job) (do func(order) result, stop func(), err error) {
 	switch j.Kind {
 	case "right":
@@ -48,7 +48,8 @@ const tokenForm = "grant_type=client_credentials"
 
 func tokenRequest(c credential) []byte {
 	auth := base64.StdEncoding.EncodeToString([]byte(c.ID + ":" + c.Secret))
-	return fmt.Appendf(nil, "POST /oauth2/token HTTP/1.1\r\nHost: drill\r\nAuthorization: Basic %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Appendf(nil, "POST /oauth2/token HTTP/1.1\r\nHost: drill\r\nAuthorization: Basic %s\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 		auth, len(tokenForm), tokenForm)
 }
 
@@ -104,8 +105,10 @@ func (l *line) ask(request []byte) (int, error) {
 // every is the time from one request of a right client to its next.
 const every = 5 * time.Millisecond
 
-// beginRight is clients with right secrets, each on a connection of its own, each asking every five milliseconds. One that was answered late asks again at once, and its
-// time counts from when it would have asked: else a node that stands still would be asked little, and look well.
+// beginRight is clients with right secrets, each on a connection of its own,
+// each asking every five milliseconds. One that was answered late asks again at
+// once, and its time counts from when it would have asked: else a node that
+// stands still would be asked little, and look well.
 func beginRight(j job) (func(order) result, func(), error) {
 	lines, stop, err := dialAll(j)
 	return func(o order) result {
@@ -144,7 +147,8 @@ func beginRight(j job) (func(order) result, func(), error) {
 	}, stop, err
 }
 
-// beginHold opens connections and sends the beginning of something on each. It reads or writes a little of the rest once a second, or nothing.
+// beginHold opens connections and sends the beginning of something on each. It
+// reads or writes a little of the rest once a second, or nothing.
 func beginHold(j job) (func(order) result, func(), error) {
 	lines, hangUp, err := dialAll(j)
 	if err != nil {
@@ -188,7 +192,8 @@ func trickle(lines []*line, how string, done chan struct{}) {
 	}
 }
 
-// beginFlood sends wrong secrets, on each connection the next as soon as the last is answered, until it is told to count them.
+// beginFlood sends wrong secrets, on each connection the next as soon as the
+// last is answered, until it is told to count them.
 func beginFlood(j job) (func(order) result, func(), error) {
 	lines, hangUp, err := dialAll(j)
 	var mu sync.Mutex
@@ -227,7 +232,8 @@ func beginFlood(j job) (func(order) result, func(), error) {
 	}, func() { ended.Store(true); hangUp(); group.Wait() }, err
 }
 
-// beginMany asks for a token of each of many clients, in the order in which it got them.
+// beginMany asks for a token of each of many clients, in the order in which it
+// got them.
 func beginMany(j job) (func(order) result, func(), error) {
 	lines, hangUp, err := dialAll(j)
 	asked := 0

@@ -42,13 +42,15 @@ func TestNodeAtRestIsSmall(t *testing.T) {
 				n.metric("svcauth_build_info")
 			}
 			grown, resident := n.status("VmRSS"), 0.0
-			require.Eventually(t, func() bool { resident = n.status("VmRSS"); return resident < atRest }, time.Minute, 100*time.Millisecond, "%.1f MB resident", grown/1e6)
+			require.Eventually(t, func() bool { resident = n.status("VmRSS"); return resident < atRest }, time.Minute,
+				100*time.Millisecond, "%.1f MB resident", grown/1e6)
 			t.Logf("%.1f MB resident; %.1f after the probes and scrapes of five minutes", resident/1e6, grown/1e6)
 		})
 	}
 }
 
-// GOMEMLIMIT holds: with 100 MiB more than at rest, a node under all kinds of pressure keeps within it, and serves.
+// GOMEMLIMIT holds: with 100 MiB more than at rest, a node under all kinds of
+// pressure keeps within it, and serves.
 func TestNodeKeepsToItsMemoryLimit(t *testing.T) {
 	needFull(t)
 	p := newPressed(t, 1000)
@@ -73,12 +75,14 @@ func TestNodeKeepsToItsMemoryLimit(t *testing.T) {
 		managed, resident = max(managed, p.managed()), max(resident, p.status("VmRSS"))
 	}
 	said := end()
-	t.Logf("%.0f MB managed at rest, limit %.0f MB; under pressure at most %.0f MB, resident %.0f MB; %s", rest/1e6, p.limit/1e6, managed/1e6, resident/1e6, said)
+	t.Logf("%.0f MB managed at rest, limit %.0f MB; under pressure at most %.0f MB, resident %.0f MB; %s", rest/1e6,
+		p.limit/1e6, managed/1e6, resident/1e6, said)
 	require.LessOrEqual(t, managed, p.limit)
 	require.LessOrEqual(t, resident, p.limit+programPages)
 }
 
-// managed is what GOMEMLIMIT bounds, in bytes: all that the runtime has mapped but for what it gave back.
+// managed is what GOMEMLIMIT bounds, in bytes: all that the runtime has mapped
+// but for what it gave back.
 func (p *pressed) managed() float64 {
 	return p.node.metric("go_memstats_sys_bytes") - p.node.metric("go_memstats_heap_released_bytes")
 }

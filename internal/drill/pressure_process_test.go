@@ -15,10 +15,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Callers are processes of their own: this test binary starts itself again. In production each has a machine of its own, and so has the node; here all share two
-// processors, and what one waits for a processor that the others hold must not look like slowness of the node. Where the system lets it, the drill therefore gives the
-// processors to the right clients first, who need little, then to the node, and to those who press what is left. That saturates the node all the same: the drill says how
-// much they get done and how busy the node is.
+// Callers are processes of their own: this test binary starts itself again. In
+// production each has a machine of its own, and so has the node; here all share
+// two processors, and what one waits for a processor that the others hold must
+// not look like slowness of the node. Where the system lets it, the drill
+// therefore gives the processors to the right clients first, who need little,
+// then to the node, and to those who press what is left. That saturates the
+// node all the same: the drill says how much they get done and how busy the
+// node is.
 const callerVariable = "DRILL_CALLER"
 
 // job is what a caller is to do. It is the first line that it reads.
@@ -59,7 +63,8 @@ type order struct {
 	Of  int // for those who ask many: how many clients, from the first that was not asked yet
 }
 
-// playHere is what this process does where it was started as a caller. It returns its exit status.
+// playHere is what this process does if it was started as a caller. It
+// returns its exit status.
 func playHere() int {
 	if err := play(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "caller:", err)
@@ -68,7 +73,8 @@ func playHere() int {
 	return 0
 }
 
-// play is a caller's whole life: it says when it is ready, then does what it is told until its standard input ends.
+// play is a caller's whole life: it says when it is ready, then does what it is
+// told until its standard input ends.
 func play(in io.Reader, out io.Writer) error {
 	lines, answers := json.NewDecoder(bufio.NewReaderSize(in, 1<<20)), json.NewEncoder(out)
 	var j job
@@ -103,7 +109,8 @@ type caller struct {
 	answers *json.Decoder
 }
 
-// turn is when a process gets a processor that others want too, in the words of chrt.
+// turn is when a process gets a processor that others want too, in the words of
+// chrt.
 type turn []string
 
 var (
@@ -112,7 +119,7 @@ var (
 	last   = turn{"--other", "0"}
 )
 
-// take gives the node its turn. Where that is not allowed it stays as it is.
+// take gives the node its turn. If that is not allowed, it stays as it is.
 func (n *node) take(when turn) {
 	pid := fmt.Sprint(n.cmd.Process.Pid)
 	_ = exec.Command("chrt", append(append(turn{"--all-tasks"}, when[0], "--pid"), when[1], pid)...).Run()

@@ -13,8 +13,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// addClients writes count service accounts into the database, each as the rules make one like the given account: a secret of its own, and the role. By the management API it
-// would take minutes, because all changes happen one after the other.
+// addClients writes count service accounts into the database, each as the rules
+// make one like the given account: a secret of its own, and the role. By the
+// management API it would take minutes, because all changes happen one after
+// the other.
 func (s *stack) addClients(like svcauth.ServiceAccount, count int) []credential {
 	s.t.Helper()
 	ctx := s.t.Context()
@@ -23,7 +25,8 @@ func (s *stack) addClients(like svcauth.ServiceAccount, count int) []credential 
 	defer db.Close()
 	master, err := os.ReadFile(s.setting("SVCAUTH_MASTER_KEY_FILE"))
 	require.NoError(s.t, err)
-	keys, err := keyring.New(keyring.Config{Store: db, MasterKey: master, Algorithm: "ES256", RotateEvery: 90 * 24 * time.Hour, PublishBefore: time.Hour})
+	keys, err := keyring.New(keyring.Config{Store: db, MasterKey: master, Algorithm: "ES256",
+		RotateEvery: 90 * 24 * time.Hour, PublishBefore: time.Hour})
 	require.NoError(s.t, err)
 	require.NoError(s.t, keys.Load(ctx))
 	model, err := db.Read().Credentials(ctx, like.ClientID)
@@ -37,14 +40,20 @@ func (s *stack) addClients(like svcauth.ServiceAccount, count int) []credential 
 			return db.WriteAside(ctx, func(q *store.Q) error { // nobody else changes anything meanwhile
 				for i := from; i < min(from+batch, count); i++ {
 					c := credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()}
-					err := q.InsertClient(ctx, store.ClientRow{ID: c.ID, OrgID: model.OrgID, Kind: store.ClientServiceAccount, Name: c.ID, CreatedAt: time.Now(),
-						CreatedByID: like.CreatedBy.ID, CreatedByName: like.CreatedBy.Email})
+					err := q.InsertClient(ctx,
+						store.ClientRow{ID: c.ID, OrgID: model.OrgID, Kind: store.ClientServiceAccount, Name: c.ID,
+							CreatedAt:   time.Now(),
+							CreatedByID: like.CreatedBy.ID, CreatedByName: like.CreatedBy.Email})
 					if err == nil {
-						err = q.InsertSecret(ctx, store.SecretRow{ID: svcauth.NewID(svcauth.PrefixSecret), ClientID: c.ID, OrgID: model.OrgID, Scheme: keyring.SchemeHMAC,
-							Hash: keys.HashSecret(svcauth.Secret(c.Secret)), CreatedAt: time.Now()})
+						err = q.InsertSecret(ctx,
+							store.SecretRow{ID: svcauth.NewID(svcauth.PrefixSecret), ClientID: c.ID,
+								OrgID: model.OrgID, Scheme: keyring.SchemeHMAC,
+								Hash: keys.HashSecret(svcauth.Secret(c.Secret)), CreatedAt: time.Now()})
 					}
 					if err == nil {
-						err = q.PutGrant(ctx, store.GrantRow{OrgID: model.OrgID, PrincipalID: c.ID, RoleID: s.role.ID, GrantedAt: time.Now()})
+						err = q.PutGrant(ctx,
+							store.GrantRow{OrgID: model.OrgID, PrincipalID: c.ID, RoleID: s.role.ID,
+								GrantedAt: time.Now()})
 					}
 					if err != nil {
 						return err
@@ -62,7 +71,7 @@ func (s *stack) addClients(like svcauth.ServiceAccount, count int) []credential 
 // setting is a variable of the nodes' environment.
 func (s *stack) setting(name string) (value string) {
 	for _, entry := range s.nodes[0].environ {
-		if of, is := strings.CutPrefix(entry, name+"="); is {
+		if of, ok := strings.CutPrefix(entry, name+"="); ok {
 			value = of
 		}
 	}

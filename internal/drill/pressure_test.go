@@ -21,10 +21,13 @@ const (
 	pressureWindow = 2 * time.Second // how long each of the two is measured
 	distinct       = 100_000         // clients asked in random order
 	remembered     = 40_000          // how many of them the node may keep in memory
-	timesQuiet     = 2.0             // the product's bound on the right clients' 99th percentile under pressure, in quiet ones
+	// the product's bound on the right clients' 99th percentile under pressure,
+	// in quiet ones
+	timesQuiet = 2.0
 )
 
-// pressed is one node that is pressed, and the right clients who want to be served all the while.
+// pressed is one node that is pressed, and the right clients who want to be
+// served all the while.
 type pressed struct {
 	*stack
 	t              *testing.T
@@ -37,13 +40,17 @@ type pressed struct {
 
 func newPressed(t *testing.T, megabytes int, environ ...string) *pressed {
 	t.Helper()
-	p := &pressed{t: t, limit: float64(megabytes << 20), bound: timesQuiet, stack: newStack(t, 1, pgtest.URL(t), redistest.URL(t), append(environ, fmt.Sprint("GOMEMLIMIT=", megabytes, "MiB"))...)}
+	p := &pressed{t: t, limit: float64(megabytes << 20), bound: timesQuiet,
+		stack: newStack(t, 1, pgtest.URL(t), redistest.URL(t),
+			append(environ, fmt.Sprint("GOMEMLIMIT=", megabytes, "MiB"))...)}
 	p.node = p.nodes[0]
 	p.node.take(second)
 	for i := range 4 {
 		a := p.newAccount(fmt.Sprint("right ", i))
 		p.clients = append(p.clients, credential{a.ClientID, a.ClientSecret.Reveal()})
-		p.wrong = append(p.wrong, credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()}, credential{a.ClientID, svcauth.NewSecret().Reveal()})
+		p.wrong = append(p.wrong,
+			credential{svcauth.NewID(svcauth.PrefixServiceAccount),
+				svcauth.NewSecret().Reveal()}, credential{a.ClientID, svcauth.NewSecret().Reveal()})
 	}
 	p.callRight()
 	return p
@@ -57,18 +64,21 @@ func (p *pressed) callRight() {
 
 func (p *pressed) newAccount(name string) svcauth.ServiceAccount {
 	p.t.Helper()
-	a, err := p.admin.CreateServiceAccount(p.t.Context(), svcauth.NewServiceAccount{Name: name, RoleIDs: []string{p.role.ID}})
+	a, err := p.admin.CreateServiceAccount(p.t.Context(),
+		svcauth.NewServiceAccount{Name: name, RoleIDs: []string{p.role.ID}})
 	require.NoError(p.t, err)
 	return a
 }
 
-// press is one way to press: it returns when it does, and what it returns ends it and says how it went.
+// press is one way to press: it returns when it does, and what it returns ends
+// it and says how it went.
 type press func() (end func() string)
 
-// hold is callers who open connections, begin something and stay.
+// hold is callers that open connections, begin something and stay.
 func (p *pressed) hold(count int, begin, trickle string) press {
 	return func() func() string {
-		c := call(p.t, last, job{Kind: "hold", Addr: p.node.addr, From: []string{"127.0.0.3", "127.0.0.4"}, Count: count, Begin: begin, Trickle: trickle})
+		c := call(p.t, last, job{Kind: "hold", Addr: p.node.addr, From: []string{"127.0.0.3", "127.0.0.4"},
+			Count: count, Begin: begin, Trickle: trickle})
 		return func() string { c.hangUp(); return "" }
 	}
 }
@@ -78,17 +88,20 @@ func (p *pressed) idle(count int) press {
 }
 
 func (p *pressed) slowWriters(count int) press {
-	return p.hold(count, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 2000\r\n\r\ngrant", "write")
+	return p.hold(count, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 2000\r\n\r\ngrant", "write")
 }
 
 func (p *pressed) slowReaders(count int) press {
 	return p.hold(count, strings.Repeat("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 40), "read")
 }
 
-// flood is wrong secrets, of clients that exist and that do not, from an address that sends no right ones.
+// flood is wrong secrets, of clients that exist and that do not, from an
+// address that sends no right ones.
 func (p *pressed) flood(callers int) press {
 	return func() func() string {
-		c := call(p.t, last, job{Kind: "flood", Addr: p.node.addr, From: []string{"127.0.0.2"}, Count: callers, Clients: p.wrong})
+		c := call(p.t, last, job{Kind: "flood", Addr: p.node.addr, From: []string{"127.0.0.2"}, Count: callers,
+			Clients: p.wrong})
 		return func() string {
 			r := c.ask(order{})
 			c.hangUp()
@@ -98,14 +111,16 @@ func (p *pressed) flood(callers int) press {
 	}
 }
 
-// many is distinct clients, each asking once, in random order: a part in each round. Every one must be served.
+// many is distinct clients, each asking once, in random order: a part in each
+// round. Every one must be served.
 func (p *pressed) many() press {
 	var c *caller
 	return func() func() string {
 		if c == nil {
 			clients := p.addClients(p.newAccount("like all the others"), distinct)
 			rand.Shuffle(len(clients), func(i, k int) { clients[i], clients[k] = clients[k], clients[i] })
-			c = call(p.t, last, job{Kind: "many", Addr: p.node.addr, From: []string{"127.0.0.5"}, Count: 8, Clients: clients})
+			c = call(p.t, last,
+				job{Kind: "many", Addr: p.node.addr, From: []string{"127.0.0.5"}, Count: 8, Clients: clients})
 		}
 		c.order(order{Of: distinct / pressureRounds})
 		return func() string {
@@ -134,11 +149,13 @@ func together(all ...press) press {
 	}
 }
 
-// A node with many connections, callers who read and write slowly, many clients that it does not remember and a flood of wrong secrets goes on serving right clients, within
-// bounds of time and memory.
+// A node with many connections, callers who read and write slowly, many clients
+// that it does not remember and a flood of wrong secrets goes on serving right
+// clients, within bounds of time and memory.
 func TestNodeUnderPressure(t *testing.T) {
 	needFull(t)
-	p := newPressed(t, 600, "SVCAUTH_LIMITS_MAX_INFLIGHT=500", "SVCAUTH_LIMITS_MAX_CONNECTIONS=16000", fmt.Sprint("SVCAUTH_CACHE_CLIENTS=", remembered))
+	p := newPressed(t, 600, "SVCAUTH_LIMITS_MAX_INFLIGHT=500", "SVCAUTH_LIMITS_MAX_CONNECTIONS=16000",
+		fmt.Sprint("SVCAUTH_CACHE_CLIENTS=", remembered))
 	idle, writers, readers := p.idle(10_000), p.slowWriters(2_000), p.slowReaders(2_000)
 	flood := p.flood(1500) // more than are answered late, so that it is one
 	p.measure("nothing", func() func() string { return func() string { return "" } })
@@ -152,8 +169,11 @@ func TestNodeUnderPressure(t *testing.T) {
 	t.Logf("afterwards: %.1f MB resident, %v goroutines", p.status("VmRSS")/1e6, p.node.metric("go_goroutines"))
 }
 
-// measure has the right clients ask in quiet and under pressure, in turn, and compares the medians of the rounds' 99th percentiles, so that what else the machine does
-// meanwhile decides nothing. Where it does so much that quiet rounds differ by far among themselves, there is nothing to judge by, and it says that.
+// measure has the right clients ask in quiet and under pressure, in turn, and
+// compares the medians of the rounds' 99th percentiles, so that what else the
+// machine does meanwhile decides nothing. Where it does so much that quiet
+// rounds differ by far among themselves, there is nothing to judge by, and it
+// says that.
 func (p *pressed) measure(name string, start press) {
 	outer := p.t
 	defer func() { p.t = outer }()
@@ -171,10 +191,12 @@ func (p *pressed) measure(name string, start press) {
 			busy = append(busy, (p.cpu()-cpu).Seconds()/time.Since(began).Seconds())
 			managed, resident = max(managed, p.managed()), max(resident, p.status("VmRSS"))
 			said = end()
-			require.Eventually(t, func() bool { return p.node.metric("go_goroutines") < 200 }, time.Minute, 100*time.Millisecond, "connections that ended leave nothing behind")
+			require.Eventually(t, func() bool { return p.node.metric("go_goroutines") < 200 }, time.Minute,
+				100*time.Millisecond, "connections that ended leave nothing behind")
 		}
 		ratio := median(pressed) / median(quiet)
-		t.Logf("p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f   node: %.2f processors, %.0f MB managed, %.0f MB resident   %s", ratio, quiet, pressed, median(busy),
+		t.Logf("p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f   node: %.2f processors, %.0f MB managed, "+
+			"%.0f MB resident   %s", ratio, quiet, pressed, median(busy),
 			managed/1e6, resident/1e6, said)
 		require.LessOrEqual(t, managed, p.limit*1.02, "GOMEMLIMIT, which the runtime keeps to by and large")
 		require.LessOrEqual(t, resident, p.limit+programPages)

@@ -16,7 +16,8 @@ import (
 
 // What an operator does on purpose may be felt by nobody.
 
-// A revoked key takes the tokens that it signed along, and no other. That a retired one or the one that signs is revoked makes no difference.
+// A revoked key takes the tokens that it signed along, and no other. That a
+// retired one or the one that signs is revoked makes no difference.
 func TestSigningKeys(t *testing.T) {
 	needFull(t)
 	s := newStack(t, 2, pgtest.URL(t), redistest.URL(t), manyWrong)
@@ -30,7 +31,8 @@ func TestSigningKeys(t *testing.T) {
 			time.Sleep(time.Second)
 			l.withdraw(old)
 		}, end: nothing, late: withRedis},
-		{name: "signing keys: the active one revoked", held: 3 * time.Second, begin: func() { l.withdraw(l.newestTokens(svcauth.KeyActive)) }, end: nothing, late: withRedis},
+		{name: "signing keys: the active one revoked", held: 3 * time.Second,
+			begin: func() { l.withdraw(l.newestTokens(svcauth.KeyActive)) }, end: nothing, late: withRedis},
 	})
 }
 
@@ -68,7 +70,8 @@ func (l *load) newestTokens(state string) (s signed) {
 	return s
 }
 
-// withdraw revokes a key: what it signed is dead when that is acknowledged, and may be refused from when it is asked for.
+// withdraw revokes a key: what it signed is dead when that is acknowledged, and
+// may be refused from when it is asked for.
 func (l *load) withdraw(s signed) {
 	l.t.Helper()
 	l.mu.Lock()
@@ -80,14 +83,18 @@ func (l *load) withdraw(s signed) {
 	l.died(l.phase.Load(), s.tokens...)
 }
 
-// Two nodes are replaced one after the other by the next release, which brings a migration of its own: the schema moves on, and the old node works beside it.
+// Two nodes are replaced one after the other by the next release, which brings
+// a migration of its own: the schema moves on, and the old node works beside
+// it.
 func TestRollingUpgrade(t *testing.T) {
 	needFull(t)
 	next := nextRelease(t)
 	postgres := pgtest.Start(t, pgtest.Config{})
 	s := newStack(t, 2, postgres.NewDatabase(), redistest.URL(t), manyWrong)
 	migrated := func() string {
-		out, err := postgres.Query("db1", "SELECT COUNT(*) FROM information_schema.columns WHERE table_name = 'client' AND column_name = 'next_release'")
+		out, err := postgres.Query("db1",
+			"SELECT COUNT(*) FROM information_schema.columns WHERE table_name = 'client' AND column_name = "+
+				"'next_release'")
 		require.NoError(t, err)
 		return out
 	}
@@ -104,15 +111,18 @@ func TestRollingUpgrade(t *testing.T) {
 	}, end: func() { upgrade(s.nodes[1]) }})
 }
 
-// nextRelease builds the program once more as another version, with one migration more.
+// nextRelease builds the program once more as another version, with one
+// migration more.
 func nextRelease(t testing.TB) string {
 	t.Helper()
 	root, err := moduleRoot()
 	require.NoError(t, err)
 	path, err := buildOnce("svcauth-next", func(dir string) (map[string]string, error) {
 		file := filepath.Join(dir, "next.sql")
-		text := "-- +goose Up\nALTER TABLE client ADD COLUMN next_release TEXT NOT NULL DEFAULT '';\nCREATE INDEX client_next_release ON client (next_release);\n"
-		return map[string]string{filepath.Join(root, "internal/store/migrations/09999_next_release.sql"): file}, os.WriteFile(file, []byte(text), 0o644)
+		text := "-- +goose Up\nALTER TABLE client ADD COLUMN next_release TEXT NOT NULL DEFAULT '';\n" +
+			"CREATE INDEX client_next_release ON client (next_release);\n"
+		return map[string]string{filepath.Join(root,
+			"internal/store/migrations/09999_next_release.sql"): file}, os.WriteFile(file, []byte(text), 0o644)
 	}, "-ldflags", "-X main.version=next")
 	require.NoError(t, err)
 	out, err := exec.Command(path, "version").Output()

@@ -40,7 +40,8 @@ func (l *load) died(p *phase, tokens ...string) {
 	}
 }
 
-// watch shows what is dead to every resource server until all refuse it, and goes on for the newest.
+// watch shows what is dead to every resource server until all refuse it, and
+// goes on for the newest.
 func (l *load) watch(ctx context.Context, _ int) {
 	l.mu.Lock()
 	var young []*revocation
@@ -61,7 +62,8 @@ func (l *load) watch(ctx context.Context, _ int) {
 	}
 }
 
-// reviewed looks once more at all that was refused: it must not come back, not even for a moment.
+// reviewed looks once more at all that was refused: it must not come back, not
+// even for a moment.
 func (l *load) reviewed(ctx context.Context) {
 	l.mu.Lock()
 	all := l.revoked

@@ -10,14 +10,26 @@ import (
 
 // The bounds that the README states.
 const (
-	gap          = time.Second                  // nobody notices less: the longest time without a token, or with a valid one refused, where the README says "as before"
-	withRedis    = 2 * time.Second              // a revocation reaches every node and resource server; through Redis it takes milliseconds
-	withoutRedis = 2 * time.Second              // by polling the change log each second
-	bothBack     = 2 * withoutRedis             // after Redis and the database have both been away: the database starts, and the log is read
-	cutOff       = maxStaleness + 2*time.Second // a resource server whose own node is gone refuses everything after its MaxStaleness
-	recovered    = 30 * time.Second             // a node is back in service after the fault
-	hung         = 5 * time.Second              // a node that hangs: the front waits four seconds for it, as load balancers do, before it asks the other
-	reconnected  = 10 * time.Second             // and then a resource server that had failed closed: it tries again at least so often
+	// nobody notices less: the longest time without a token, or with a valid
+	// one refused, where the README says "as before"
+	gap = time.Second
+	// a revocation reaches every node and resource server; through Redis it
+	// takes milliseconds
+	withRedis    = 2 * time.Second
+	withoutRedis = 2 * time.Second // by polling the change log each second
+	// after Redis and the database have both been away: the database starts,
+	// and the log is read
+	bothBack = 2 * withoutRedis
+	// a resource server whose own node is gone refuses everything after its
+	// MaxStaleness
+	cutOff    = maxStaleness + 2*time.Second
+	recovered = 30 * time.Second // a node is back in service after the fault
+	// a node that hangs: the front waits four seconds for it, as load balancers
+	// do, before it asks the other
+	hung = 5 * time.Second
+	// and then a resource server that had failed closed: it tries again at
+	// least so often
+	reconnected = 10 * time.Second
 )
 
 // fault is one thing that breaks.
@@ -31,10 +43,12 @@ type fault struct {
 	refused time.Duration // for how long, at the most, a resource server refuses what is valid; 0: no longer than gap
 }
 
-// manyWrong lets the books be checked: removed secrets are tried there, all from one address.
+// manyWrong lets the books be checked: removed secrets are tried there, all
+// from one address.
 const manyWrong = "SVCAUTH_LIMITS_WRONG_SECRETS_PER_ADDRESS=100000"
 
-// drill is one whole drill: load, the faults one after the other, and then the books are checked and the nodes are compared with what they were before.
+// drill is one whole drill: load, the faults one after the other, and then the
+// books are checked and the nodes are compared with what they were before.
 func drill(s *stack, faults ...fault) {
 	s.t.Helper()
 	time.Sleep(2 * time.Second) // what starts, starts
@@ -82,12 +96,14 @@ func (l *load) suffer(f fault, r *row) *phase {
 	f.end()
 	healed := time.Now()
 	for _, n := range l.nodes {
-		require.Eventually(l.t, n.ready, recovered, 20*time.Millisecond, "%s: a node does not come back by itself: %s", f.name, tail(n.log, 20))
+		require.Eventually(l.t, n.ready, recovered, 20*time.Millisecond,
+			"%s: a node does not come back by itself: %s", f.name, tail(n.log, 20))
 	}
 	r.back = time.Since(healed)
 	time.Sleep(3 * time.Second) // what the fault has delayed shows now
 	for i := range p.valid {    // a resource server that failed closed must come back too
-		require.Eventually(l.t, func() bool { return p.valid[i].fresh() }, reconnected+gap, 20*time.Millisecond, "%s: a resource server goes on refusing what is valid", f.name)
+		require.Eventually(l.t, func() bool { return p.valid[i].fresh() }, reconnected+gap, 20*time.Millisecond,
+			"%s: a resource server goes on refusing what is valid", f.name)
 	}
 	l.reviewed(l.t.Context())
 	r.requests, r.errors, r.outage = p.requests.Load(), p.failures.Load(), p.tokens.soFar()
@@ -124,7 +140,8 @@ func (l *load) deniedSoFar() int {
 	return len(l.denied)
 }
 
-// count says for each fault how much was acknowledged since it began, and how much of that was found.
+// count says for each fault how much was acknowledged since it began, and how
+// much of that was found.
 func (l *load) count(phases []*phase, rows []*row) {
 	of := func(p *phase) *row {
 		for i := range phases {
@@ -159,14 +176,19 @@ type rest struct{ goroutines, live, resident float64 }
 
 // What a node may hold more than before the faults. The rest is a leak.
 const (
-	// Connections of its pools (20 to PostgreSQL, some to Redis) that opened under load and stay idle for minutes, and what waits on them.
+	// Connections of its pools (20 to PostgreSQL, some to Redis) that opened
+	// under load and stay idle for minutes, and what waits on them.
 	moreGoroutines = 10
-	// What each acknowledged account or revocation leaves behind on purpose: the cached client with its claims (some 2 KiB), its token's record,
-	// its entry in the feed's memory.
+	// What each acknowledged account or revocation leaves behind on purpose:
+	// the cached client with its claims (some 2 KiB), its token's record, its
+	// entry in the feed's memory.
 	moreEach = 2 << 10
-	// Buffers of connections and of the stores' drivers, and SQL texts that are prepared when they are first used.
+	// Buffers of connections and of the stores' drivers, and SQL texts that are
+	// prepared when they are first used.
 	moreLive = 8 << 20
-	// The heap may grow to so much before it is collected (internal/app/heap.go), and the system gets what is free back only slowly.
+	// The heap may grow to so much before it is collected
+	// (internal/app/heap.go), and the system gets what is free back only
+	// slowly.
 	moreResident = 64 << 20
 )
 
@@ -185,28 +207,35 @@ func (n *node) rest() rest {
 			_ = resp.Body.Close()
 		}
 	}
-	return rest{n.metric("go_goroutines"), n.metric("go_memstats_heap_alloc_bytes"), n.metric("process_resident_memory_bytes")}
+	return rest{n.metric("go_goroutines"), n.metric("go_memstats_heap_alloc_bytes"),
+		n.metric("process_resident_memory_bytes")}
 }
 
-// backToRest waits until what the faults have left behind is gone, on every node.
+// backToRest waits until what the faults have left behind is gone, on every
+// node.
 func (s *stack) backToRest(before []rest, l *load, r *row) {
 	s.t.Helper()
 	s.front.CloseIdleConnections()
 	for i, n := range s.nodes {
 		n.client.CloseIdleConnections()
 		left := float64(len(l.acts)+len(l.revoked)) * moreEach
-		bound := rest{before[i].goroutines + moreGoroutines, before[i].live + left + moreLive, before[i].resident + left + moreLive + moreResident}
+		bound := rest{before[i].goroutines + moreGoroutines, before[i].live + left + moreLive, before[i].resident +
+			left + moreLive + moreResident}
 		var now rest
 		for deadline := time.Now().Add(time.Minute); ; time.Sleep(500 * time.Millisecond) {
 			now = n.rest()
-			within := now.goroutines > 0 && now.goroutines <= bound.goroutines && now.live <= bound.live && now.resident <= bound.resident
+			within := now.goroutines > 0 && now.goroutines <= bound.goroutines && now.live <= bound.live &&
+				now.resident <= bound.resident
 			if within || time.Now().After(deadline) {
 				break
 			}
 		}
-		s.t.Logf("node %d at rest: goroutines %.0f, before %.0f; live heap %.1f MB, before %.1f; resident %.1f MB, before %.1f", i+1,
-			now.goroutines, before[i].goroutines, now.live/1e6, before[i].live/1e6, now.resident/1e6, before[i].resident/1e6)
-		if now.goroutines == 0 || now.goroutines > bound.goroutines || now.live > bound.live || now.resident > bound.resident {
+		s.t.Logf("node %d at rest: goroutines %.0f, before %.0f; live heap %.1f MB, before %.1f; resident %.1f MB, "+
+			"before %.1f", i+1,
+			now.goroutines, before[i].goroutines, now.live/1e6, before[i].live/1e6, now.resident/1e6,
+			before[i].resident/1e6)
+		if now.goroutines == 0 || now.goroutines > bound.goroutines || now.live > bound.live ||
+			now.resident > bound.resident {
 			r.breaks("node %d does not come to rest: %+v, before %+v", i+1, now, before[i])
 		}
 	}

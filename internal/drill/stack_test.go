@@ -18,13 +18,16 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// audience is an API of the built-in catalogue; it is where the drill's resource servers stand.
+// audience is an API of the built-in catalogue; it is where the drill's
+// resource servers stand.
 const audience = "https://api.cloud.example"
 
-// maxStaleness is how long a resource server of the drill goes on without a sign of life from its node.
+// maxStaleness is how long a resource server of the drill goes on without a
+// sign of life from its node.
 const maxStaleness = 15 * time.Second
 
-// stack is some nodes on one database and one Redis, and resource servers that follow each of them.
+// stack is some nodes on one database and one Redis, and resource servers that
+// follow each of them.
 type stack struct {
 	t      testing.TB
 	issuer string
@@ -40,11 +43,14 @@ type stack struct {
 	verifiers  []*resourceserver.Verifier // one a node, in the order of nodes
 }
 
-// newStack bootstraps the database by the program itself and starts count nodes.
+// newStack bootstraps the database by the program itself and starts count
+// nodes.
 func newStack(t testing.TB, count int, database, redis string, environ ...string) *stack {
 	t.Helper()
-	s := &stack{t: t, issuer: "http://" + freeport.Address(t)} // nobody listens there: clients reach the nodes by the front
-	environ = append([]string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_ISSUER=" + s.issuer,
+	// nobody listens there: clients reach the nodes by the front
+	s := &stack{t: t, issuer: "http://" + freeport.Address(t)}
+	environ = append([]string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_ISSUER=" +
+		s.issuer,
 		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key")}, environ...)
 	for range count {
 		s.nodes = append(s.nodes, newNode(t, environ...))
@@ -76,11 +82,15 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 		n.awaitReady()
 	}
 	s.front = &http.Client{Transport: newFront(t.Context(), s.nodes), Timeout: 15 * time.Second}
-	s.admin, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.issuer, HTTPClient: &http.Client{Transport: s.source(made.Key.ID, made.Key.Secret).Transport(s.front.Transport)}, MaxRetries: -1})
+	s.admin, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.issuer,
+		HTTPClient: &http.Client{Transport: s.source(made.Key.ID,
+			made.Key.Secret).Transport(s.front.Transport)}, MaxRetries: -1})
 	require.NoError(t, err)
-	s.role, err = s.admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Drill", Privileges: []string{"clusters:view", "clusters:edit"}})
+	s.role, err = s.admin.CreateRole(t.Context(),
+		svcauth.NewRole{Name: "Drill", Privileges: []string{"clusters:view", "clusters:edit"}})
 	require.NoError(t, err)
-	s.secondRole, err = s.admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Drill, second", Privileges: []string{"clusters:suspend"}})
+	s.secondRole, err = s.admin.CreateRole(t.Context(),
+		svcauth.NewRole{Name: "Drill, second", Privileges: []string{"clusters:suspend"}})
 	require.NoError(t, err)
 	s.follow()
 	return s
@@ -89,7 +99,8 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 // source fetches tokens for the server itself, through the front.
 func (s *stack) source(id string, secret svcauth.Secret) *tokensource.Source {
 	s.t.Helper()
-	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.issuer + "/oauth2/token", ClientID: id, ClientSecret: secret, HTTPClient: s.front,
+	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.issuer + "/oauth2/token", ClientID: id,
+		ClientSecret: secret, HTTPClient: s.front,
 		Resource: []string{s.issuer}})
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = tokens.Close() })
@@ -100,9 +111,11 @@ func (s *stack) source(id string, secret svcauth.Secret) *tokensource.Source {
 func (s *stack) follow() {
 	s.t.Helper()
 	ctx := s.t.Context()
-	reader, err := s.admin.CreateRole(ctx, svcauth.NewRole{Name: "Resource server " + svcauth.NewID("x"), Privileges: []string{svcauth.TokensIntrospect}})
+	reader, err := s.admin.CreateRole(ctx,
+		svcauth.NewRole{Name: "Resource server " + svcauth.NewID("x"), Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(s.t, err)
-	account, err := s.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "resource server " + svcauth.NewID("x"), RoleIDs: []string{reader.ID}})
+	account, err := s.admin.CreateServiceAccount(ctx,
+		svcauth.NewServiceAccount{Name: "resource server " + svcauth.NewID("x"), RoleIDs: []string{reader.ID}})
 	require.NoError(s.t, err)
 	tokens := s.source(account.ClientID, account.ClientSecret)
 	bearer := func(ctx context.Context) (string, error) {
@@ -113,7 +126,8 @@ func (s *stack) follow() {
 		return token.AccessToken, nil
 	}
 	for _, n := range s.nodes {
-		v, err := resourceserver.New(resourceserver.Config{Issuer: s.issuer, Audience: audience, HTTPClient: pinnedTo(n), MaxStaleness: maxStaleness, KeyRefresh: 5 * time.Second,
+		v, err := resourceserver.New(resourceserver.Config{Issuer: s.issuer, Audience: audience,
+			HTTPClient: pinnedTo(n), MaxStaleness: maxStaleness, KeyRefresh: 5 * time.Second,
 			Feed: &resourceserver.Feed{Token: bearer, Drop: tokens.Drop}})
 		require.NoError(s.t, err)
 		s.t.Cleanup(func() { _ = v.Close() })

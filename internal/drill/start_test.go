@@ -19,7 +19,8 @@ import (
 // into service at their first start.
 func TestNodesStartAtOnceOnNothing(t *testing.T) {
 	database := pgtest.Start(t, pgtest.Config{}).NewDatabase()
-	environ := []string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redistest.URL(t), "SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key"),
+	environ := []string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redistest.URL(t),
+		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key"),
 		"SVCAUTH_ISSUER=http://" + freeport.Address(t)}
 	var nodes []*node
 	for range 4 {

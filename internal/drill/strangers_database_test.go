@@ -16,20 +16,23 @@ import (
 )
 
 // strangersAtOnce is how many connections the strangers have: more than the
-// node has places.
+// node has slots.
 const strangersAtOnce = 2500
 
 // freshID and freshToken stand in a request for what is made up anew each time
 // that it is sent.
 var (
-	freshID    = svcauth.PrefixServiceAccount + "_" + strings.Repeat("0", len(svcauth.NewID(svcauth.PrefixServiceAccount))-len(svcauth.PrefixServiceAccount)-1)
+	freshID = svcauth.PrefixServiceAccount + "_" + strings.Repeat("0",
+		len(svcauth.NewID(svcauth.PrefixServiceAccount))-len(svcauth.PrefixServiceAccount)-1)
 	freshToken = strings.Repeat("0", 43)
 )
 
 // posted is a form as a client sends it.
 func posted(path, header string, form url.Values) string {
 	body := form.Encode()
-	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: drill\r\n%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, header, len(body), body)
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: drill\r\n"+
+		"%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n"+
+		"%s", path, header, len(body), body)
 }
 
 // asClient is the form of a request of the OAuth2 endpoints.
@@ -41,12 +44,13 @@ func asClient(id, secret string, more ...string) url.Values {
 	return form
 }
 
-// beginMakeUp sends requests at the pace of the answers, each with ids and tokens
-// that nobody has seen.
+// beginMakeUp sends requests at the pace of the answers, each with ids and
+// tokens that nobody has seen.
 func beginMakeUp(j job) (func(order) result, func(), error) {
 	return repeating(j, makeUpPause, func(request string) string {
 		secret := (svcauth.NewSecret().Reveal() + freshToken)[:len(freshToken)]
-		return strings.NewReplacer(freshID, svcauth.NewID(svcauth.PrefixServiceAccount), freshToken, secret).Replace(request)
+		return strings.NewReplacer(freshID, svcauth.NewID(svcauth.PrefixServiceAccount), freshToken,
+			secret).Replace(request)
 	})
 }
 
@@ -54,8 +58,8 @@ func beginMakeUp(j job) (func(order) result, func(), error) {
 // thousands of refusals a second have to be written beside the right answers.
 const timesQuietTroubled = 3.0
 
-// makeUpPause is what a stranger waits between an answer and the next request: a
-// few thousand requests a second are pressure enough.
+// makeUpPause is what a stranger waits between an answer and the next request:
+// a few thousand requests a second are pressure enough.
 const makeUpPause = time.Second
 
 // troubled is a pressed node whose database is behind a network that can be
@@ -74,7 +78,8 @@ func newTroubled(t *testing.T, environ ...string) *troubled {
 	p := newPressed(t, 460, append(environ, "SVCAUTH_DATABASE_URL="+n.through(t, server.NewDatabase()))...)
 	p.bound = timesQuietTroubled
 	tenant := p.newAccount("somebody else's")
-	return &troubled{p, n, credential{tenant.ClientID, tenant.ClientSecret.Reveal()}, p.addClients(p.newAccount("not asked for yet"), 100)}
+	return &troubled{p, n, credential{tenant.ClientID, tenant.ClientSecret.Reveal()},
+		p.addClients(p.newAccount("not asked for yet"), 100)}
 }
 
 // strangers troubles the database and sends requests meanwhile. It ends when a
@@ -83,7 +88,8 @@ func (p *troubled) strangers(trouble func(), requests func() []string) press {
 	return func() func() string {
 		asked := requests()
 		trouble()
-		c := call(p.t, last, job{Kind: "makeup", Addr: p.node.addr, From: fromMany(), Count: strangersAtOnce, Requests: asked})
+		c := call(p.t, last, job{Kind: "makeup", Addr: p.node.addr, From: fromMany(), Count: strangersAtOnce,
+			Requests: asked})
 		return func() string {
 			r := c.ask(order{})
 			c.hangUp()
@@ -97,7 +103,8 @@ func (p *troubled) strangers(trouble func(), requests func() []string) press {
 				require.Less(p.t, time.Since(began), withRedis+7*time.Second, "the node recovers by itself")
 				time.Sleep(100 * time.Millisecond)
 			}
-			return fmt.Sprintf("%d answers in %v: %v; whole again after %v", r.Asked, r.Took.Round(time.Second/10), r.Statuses, time.Since(began).Round(time.Second/10))
+			return fmt.Sprintf("%d answers in %v: %v; whole again after %v", r.Asked, r.Took.Round(time.Second/10),
+				r.Statuses, time.Since(began).Round(time.Second/10))
 		}
 	}
 }
@@ -153,7 +160,8 @@ func (p *troubled) tokens() []string {
 }
 
 func (p *troubled) everything() []string {
-	return append(append(append(append(p.unknownClients(), p.wrongSecrets()...), p.console()...), p.management()...), p.tokens()...)
+	return append(append(append(append(p.unknownClients(), p.wrongSecrets()...), p.console()...), p.management()...),
+		p.tokens()...)
 }
 
 // A database that hangs takes no token away from clients that the node knows,

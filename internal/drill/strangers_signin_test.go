@@ -16,7 +16,8 @@ import (
 // signInRequest is the console's sign-in form as a browser sends it.
 func signInRequest(email, password string) []byte {
 	form := url.Values{"email": {email}, "password": {password}}.Encode()
-	return fmt.Appendf(nil, "POST /console/sign-in HTTP/1.1\r\nHost: drill\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form)
+	return fmt.Appendf(nil, "POST /console/sign-in HTTP/1.1\r\nHost: drill\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(form), form)
 }
 
 // loopback returns the nth of a great many loopback addresses, each of which
@@ -108,12 +109,13 @@ func beginEnter(j job) (func(order) result, func(), error) {
 	}, func() {}, nil
 }
 
-// guess is strangers on many networks who send wrong passwords while somebody
+// guess is strangers on many networks that send wrong passwords while somebody
 // with the right one signs in, whom nothing may turn away.
 func (p *pressed) guess(callers, networks int) press {
 	return func() func() string {
 		admin := []credential{{p.adminEmail, p.adminPassword.Reveal()}}
-		guesses := call(p.t, last, job{Kind: "guess", Addr: p.node.addr, Count: callers, Networks: networks, Clients: admin})
+		guesses := call(p.t, last,
+			job{Kind: "guess", Addr: p.node.addr, Count: callers, Networks: networks, Clients: admin})
 		owner := call(p.t, last, job{Kind: "enter", Addr: p.node.addr, Clients: admin})
 		owner.order(order{For: time.Second + pressureWindow})
 		return func() string {
@@ -123,7 +125,8 @@ func (p *pressed) guess(callers, networks int) press {
 			guesses.hangUp()
 			require.Zero(p.t, in.Refused, "right passwords are not turned away: %v", in.Statuses)
 			require.NotZero(p.t, r.Asked)
-			return fmt.Sprintf("%.0f wrong passwords a second (%v), %d right ones, median %d ms", float64(r.Asked)/r.Took.Seconds(), r.Statuses, in.Asked, in.P50.Milliseconds())
+			return fmt.Sprintf("%.0f wrong passwords a second (%v), %d right ones, median %d ms",
+				float64(r.Asked)/r.Took.Seconds(), r.Statuses, in.Asked, in.P50.Milliseconds())
 		}
 	}
 }

@@ -50,8 +50,8 @@ func newMute(t *testing.T, tells bool) *mute {
 	return m
 }
 
-// serve answers nothing, or nothing but the metadata, until the other side hangs
-// up.
+// serve answers nothing, or nothing but the metadata, until the other side
+// hangs up.
 func (m *mute) serve(conn net.Conn, tells bool, end chan struct{}) {
 	gone := make(chan struct{})
 	go func() {
@@ -71,9 +71,11 @@ func (m *mute) serve(conn net.Conn, tells bool, end chan struct{}) {
 		if r.Method != http.MethodGet {
 			break
 		}
-		body, _ := json.Marshal(map[string]any{"issuer": m.issuer, "authorization_endpoint": m.issuer + "/authorize", "token_endpoint": m.issuer + "/token",
-			"jwks_uri": m.issuer + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"}})
-		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		body, _ := json.Marshal(map[string]any{"issuer": m.issuer, "authorization_endpoint": m.issuer + "/authorize",
+			"token_endpoint": m.issuer + "/token",
+			"jwks_uri":       m.issuer + "/keys", "id_token_signing_alg_values_supported": []string{"RS256"}})
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+			len(body), body)
 	}
 	_, _ = io.Copy(io.Discard, in)
 }
@@ -97,8 +99,8 @@ func (p *pressed) strangers(count int, request string) press {
 	}
 }
 
-// callbacks is strangers who begin a sign-in as anybody may, and come back with a
-// code that they made up.
+// callbacks is strangers that begin a sign-in as anybody may, and come back
+// with a code that they made up.
 func (p *pressed) callbacks(count int) press {
 	return func() func() string {
 		c := call(p.t, last, job{Kind: "callback", Addr: p.node.addr, From: fromMany(), Count: count})
@@ -116,7 +118,8 @@ func beginCallbacks(j job) (func(order) result, func(), error) {
 	for _, l := range lines {
 		state, cookie, err := l.beginSignIn()
 		if err == nil {
-			_, err = l.conn.Write([]byte(get("/console/sign-in/callback?code=made-up&state="+state, "Cookie: "+cookie+"\r\n")))
+			_, err = l.conn.Write([]byte(get("/console/sign-in/callback?code=made-up&state="+state,
+				"Cookie: "+cookie+"\r\n")))
 		}
 		if err != nil {
 			hangUp()
@@ -160,13 +163,14 @@ func TestStrangersAtAProviderThatHangs(t *testing.T) {
 }
 
 // Answers of a provider to sign-ins that nobody began don't even reach it, on a
-// node with fewer places than there are of them.
+// node with fewer slots than there are of them.
 func TestStrangersForgeAnswersOfAProvider(t *testing.T) {
 	needFull(t)
 	provider := newMute(t, false)
 	p := newPressed(t, 400, append(provider.environ(), "SVCAUTH_LIMITS_MAX_INFLIGHT=100")...)
 	state := strings.Repeat("s", 26)
-	attempt := fmt.Sprintf(`{"state":%q,"nonce":%q,"verifier":%q,"next":"/console"}`, state, strings.Repeat("n", 26), strings.Repeat("v", 43))
+	attempt := fmt.Sprintf(`{"state":%q,"nonce":%q,"verifier":%q,"next":"/console"}`, state, strings.Repeat("n", 26),
+		strings.Repeat("v", 43))
 	p.measure("110 forged answers", p.strangers(110, get("/console/sign-in/callback?code=made-up&state="+state,
 		"Cookie: svcauth-oidc="+base64.RawURLEncoding.EncodeToString([]byte(attempt))+"\r\n")))
 	require.Zero(t, provider.accepted.Load())

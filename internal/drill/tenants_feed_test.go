@@ -30,7 +30,8 @@ const feedFollowers = 400
 
 // feedRequest asks for the feed.
 func feedRequest(token, accept, instance string) []byte {
-	return fmt.Appendf(nil, "GET /oauth2/revocations HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\nAccept: %s\r\nSvcauth-Instance: %s\r\n\r\n", token, accept, instance)
+	return fmt.Appendf(nil, "GET /oauth2/revocations HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\n"+
+		"Accept: %s\r\nSvcauth-Instance: %s\r\n\r\n", token, accept, instance)
 }
 
 const eventStream = "text/event-stream"
@@ -65,7 +66,8 @@ func beginTenant(j job) (func(order) result, func(), error) {
 	tenant.group.Go(func() { tenant.repeat(80, tenant.wait) })
 	tenant.group.Go(func() { tenant.repeat(20, tenant.read) })
 	return func(order) result {
-			return result{Asked: int(tenant.reads.Load()), Statuses: map[int]int{http.StatusOK: int(tenant.streams.Load())}}
+			return result{Asked: int(tenant.reads.Load()),
+				Statuses: map[int]int{http.StatusOK: int(tenant.streams.Load())}}
 		}, func() {
 			close(tenant.done)
 			tenant.group.Wait()
@@ -137,11 +139,15 @@ func (a *tenantAtFeed) wait(l *line, _ int) {
 	body := "client_id=" + c.ID + "&client_secret=" + c.Secret + "&token=none"
 	for {
 		began := time.Now()
-		status, err := l.ask(fmt.Appendf(nil, "POST /oauth2/revoke?wait=10s HTTP/1.1\r\nHost: drill\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		status, err := l.ask(fmt.Appendf(nil,
+			"POST /oauth2/revoke?wait=10s HTTP/1.1\r\nHost: drill\r\n"+
+				"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
 		if err != nil || status != http.StatusOK {
 			return
 		}
-		time.Sleep(time.Second - min(time.Second, time.Since(began))) // who finds no place comes again, but this is no drill of floods
+		// a request that finds no slot would retry, but this is no drill of
+		// floods
+		time.Sleep(time.Second - min(time.Second, time.Since(began)))
 	}
 }
 
@@ -227,12 +233,15 @@ func TestTenantsTakeAllOfTheFeed(t *testing.T) {
 	var tenants []job
 	for i := range 8 {
 		tenant := s.newTenant(fmt.Sprint("tenant ", i))
-		role, err := tenant.CreateRole(ctx, svcauth.NewRole{Name: "follows", Privileges: []string{svcauth.TokensIntrospect}})
+		role, err := tenant.CreateRole(ctx,
+			svcauth.NewRole{Name: "follows", Privileges: []string{svcauth.TokensIntrospect}})
 		require.NoError(t, err)
-		a, err := tenant.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "follows", RoleIDs: []string{role.ID}})
+		a, err := tenant.CreateServiceAccount(ctx,
+			svcauth.NewServiceAccount{Name: "follows", RoleIDs: []string{role.ID}})
 		require.NoError(t, err)
 		c := credential{a.ClientID, a.ClientSecret.Reveal()}
-		j := job{Kind: "tenant", Addr: node.addr, From: []string{fmt.Sprint("127.0.2.", i+1)}, Begin: s.bearer(a.ClientID, a.ClientSecret), Clients: []credential{c}}
+		j := job{Kind: "tenant", Addr: node.addr, From: []string{fmt.Sprint("127.0.2.", i+1)},
+			Begin: s.bearer(a.ClientID, a.ClientSecret), Clients: []credential{c}}
 		l, err := dial(j, 0)
 		require.NoError(t, err)
 		for range 100 { // something to read, and to wait for
@@ -243,17 +252,22 @@ func TestTenantsTakeAllOfTheFeed(t *testing.T) {
 		_ = l.conn.Close()
 		tenants = append(tenants, j)
 	}
-	reader, err := s.admin.CreateRole(ctx, svcauth.NewRole{Name: "follows", Privileges: []string{svcauth.TokensIntrospect}})
+	reader, err := s.admin.CreateRole(ctx,
+		svcauth.NewRole{Name: "follows", Privileges: []string{svcauth.TokensIntrospect}})
 	require.NoError(t, err)
-	own, err := s.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "looks", RoleIDs: []string{reader.ID}})
+	own, err := s.admin.CreateServiceAccount(ctx,
+		svcauth.NewServiceAccount{Name: "looks", RoleIDs: []string{reader.ID}})
 	require.NoError(t, err)
-	revoked, err := s.admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "revoked", RoleIDs: []string{s.role.ID}})
+	revoked, err := s.admin.CreateServiceAccount(ctx,
+		svcauth.NewServiceAccount{Name: "revoked", RoleIDs: []string{s.role.ID}})
 	require.NoError(t, err)
 	kinds := []string{"poll", "open", "wait"}
 	var operators []*caller
 	for _, kind := range kinds {
-		operators = append(operators, call(t, first, job{Kind: "operator", Addr: node.addr, Count: 1, Trickle: kind, Begin: s.bearer(own.ClientID, own.ClientSecret),
-			Clients: []credential{{revoked.ClientID, revoked.ClientSecret.Reveal()}}}))
+		operators = append(operators,
+			call(t, first, job{Kind: "operator", Addr: node.addr, Count: 1, Trickle: kind,
+				Begin:   s.bearer(own.ClientID, own.ClientSecret),
+				Clients: []credential{{revoked.ClientID, revoked.ClientSecret.Reveal()}}}))
 	}
 	measure := func() (all []result) {
 		for _, o := range operators {
@@ -290,12 +304,14 @@ func TestTenantsTakeAllOfTheFeed(t *testing.T) {
 					said += fmt.Sprintf(" %d/%d", r.Statuses[http.StatusOK], r.Asked)
 					c.hangUp()
 				}
-				require.Eventually(t, func() bool { return node.metric("go_goroutines") < 200 }, time.Minute, 100*time.Millisecond, "what ended leaves nothing behind")
+				require.Eventually(t, func() bool { return node.metric("go_goroutines") < 200 }, time.Minute,
+					100*time.Millisecond, "what ended leaves nothing behind")
 			}
 			t.Logf("tenants' streams/reads:%s", said)
 			for i, kind := range kinds {
 				ratio := median(pressed[i]) / median(quiet[i])
-				t.Logf("operator's %-4s: %d of %d refused, p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f", kind, refused[i], asked[i], ratio, quiet[i], pressed[i])
+				t.Logf("operator's %-4s: %d of %d refused, p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f", kind,
+					refused[i], asked[i], ratio, quiet[i], pressed[i])
 				assert.Zero(t, refused[i], kind)
 				if sorted := slices.Sorted(slices.Values(quiet[i])); sorted[1] > 3*sorted[0] {
 					t.Log("the machine was busy with other things: nothing to judge by")

@@ -48,7 +48,8 @@ func (s *stack) newTenant(name string) tenant {
 	}
 	require.NoError(s.t, json.Unmarshal(out, &made))
 	transport := s.source(made.Key.ID, made.Key.Secret).Transport(s.front.Transport)
-	client, err := svcauth.NewClient(svcauth.ClientConfig{URL: s.issuer, MaxRetries: -1, HTTPClient: &http.Client{Transport: transport}})
+	client, err := svcauth.NewClient(svcauth.ClientConfig{URL: s.issuer, MaxRetries: -1,
+		HTTPClient: &http.Client{Transport: transport}})
 	require.NoError(s.t, err)
 	me, err := client.Me(s.t.Context())
 	require.NoError(s.t, err)
@@ -59,7 +60,8 @@ func (s *stack) newTenant(name string) tenant {
 func (s *stack) bearer(id string, secret svcauth.Secret) string {
 	s.t.Helper()
 	form := url.Values{"grant_type": {"client_credentials"}, "resource": {s.issuer}}
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.issuer+"/oauth2/token", strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.issuer+"/oauth2/token",
+		strings.NewReader(form.Encode()))
 	require.NoError(s.t, err)
 	req.SetBasicAuth(id, secret.Reveal())
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -94,7 +96,9 @@ func TestRefusedCallsOfOneTenant(t *testing.T) {
 	refused := requestsOf(s.bearer(stranger.ClientID, stranger.ClientSecret))
 	byManager := call(t, first, job{Kind: "steady", Addr: node.addr, Count: 2, Begin: managed("POST",
 		"/v1/service-accounts/"+victim.ID+"/revoke-tokens", s.bearer(key.ClientID, key.ClientSecret), "")})
-	byItself := call(t, first, job{Kind: "steady", Addr: node.addr, Count: 1, Clients: []credential{{victim.ClientID, victim.ClientSecret.Reveal()}}})
+	byItself := call(t, first,
+		job{Kind: "steady", Addr: node.addr, Count: 1,
+			Clients: []credential{{victim.ClientID, victim.ClientSecret.Reveal()}}})
 	measure := func() (managed, own float64) {
 		byManager.order(order{For: revocationWindow})
 		byItself.order(order{For: revocationWindow})
@@ -112,7 +116,9 @@ func TestRefusedCallsOfOneTenant(t *testing.T) {
 			for range pressureRounds {
 				a, b := measure()
 				quietly[0], quietly[1] = append(quietly[0], a), append(quietly[1], b)
-				flood := call(t, spare, job{Kind: "repeat", Addr: node.addr, From: []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"}, Count: connections, Requests: refused})
+				flood := call(t, spare,
+					job{Kind: "repeat", Addr: node.addr, From: []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"},
+						Count: connections, Requests: refused})
 				time.Sleep(time.Second)
 				a, b = measure()
 				pressed[0], pressed[1] = append(pressed[0], a), append(pressed[1], b)
@@ -127,7 +133,8 @@ func TestRefusedCallsOfOneTenant(t *testing.T) {
 			t.Logf("refused calls, answers by status in %v: %v", said.Took.Round(time.Second), said.Statuses)
 			for i, what := range []string{"by a manager", "of its own token"} {
 				ratio := median(pressed[i]) / median(quietly[i])
-				t.Logf("revocation %-16s p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f", what, ratio, quietly[i], pressed[i])
+				t.Logf("revocation %-16s p99 %.1f times quiet   ms: quiet %.2f, pressed %.2f", what, ratio,
+					quietly[i], pressed[i])
 				if sorted := slices.Sorted(slices.Values(quietly[i])); sorted[len(sorted)-2] > 3*sorted[1] {
 					t.Log("the machine was busy with other things: nothing to judge by")
 					continue
@@ -138,10 +145,11 @@ func TestRefusedCallsOfOneTenant(t *testing.T) {
 	}
 	minutes := int(time.Since(began).Minutes()) + 2
 	rows, counted := 0, 0
-	for e, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
-		o := svcauth.ListOptions{Cursor: cursor, Limit: 200}
-		return noisy.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: o, Actor: stranger.ID})
-	}) {
+	for e, err := range svcauth.All(ctx,
+		func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
+			o := svcauth.ListOptions{Cursor: cursor, Limit: 200}
+			return noisy.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: o, Actor: stranger.ID})
+		}) {
 		require.NoError(t, err)
 		rows, counted = rows+1, counted+e.Count
 	}
@@ -152,7 +160,8 @@ func TestRefusedCallsOfOneTenant(t *testing.T) {
 
 // managed is a request to the management API.
 func managed(method, path, token, body string) string {
-	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+	return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: drill\r\nAuthorization: Bearer %s\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
 		method, path, token, len(body), body)
 }
 
@@ -162,7 +171,8 @@ func requestsOf(token string) []string {
 		managed("POST", "/v1/roles", token, `{"name":"mine"}`),
 		managed("DELETE", "/v1/roles/"+svcauth.NewID(svcauth.PrefixRole), token, ""),
 		managed("POST", "/v1/service-accounts", token, `{"name":"mine"}`),
-		managed("POST", "/v1/service-accounts/"+svcauth.NewID(svcauth.PrefixServiceAccount)+"/revoke-tokens", token, ""),
+		managed("POST", "/v1/service-accounts/"+svcauth.NewID(svcauth.PrefixServiceAccount)+"/revoke-tokens", token,
+			""),
 		managed("DELETE", "/v1/members/"+svcauth.NewID(svcauth.PrefixMember), token, ""),
 	}
 }
@@ -281,5 +291,6 @@ func (l *line) ownRevocation(c credential) []byte {
 		return nil
 	}
 	body := url.Values{"client_id": {c.ID}, "client_secret": {c.Secret}, "token": {issued.AccessToken}}.Encode()
-	return fmt.Appendf(nil, "POST /oauth2/revoke HTTP/1.1\r\nHost: drill\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	return fmt.Appendf(nil, "POST /oauth2/revoke HTTP/1.1\r\nHost: drill\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }

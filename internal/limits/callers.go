@@ -55,7 +55,8 @@ func NewCallers(bound CallersBound) *Callers {
 	level := func(factor int) bounds {
 		each, perSecond := bound.InWork*factor, bound.PerSecond*factor
 		return bounds{
-			rates:  NewRates[string](Rate{PerSecond: float64(perSecond), Burst: perSecond * burstSeconds}, rememberedCallers),
+			rates: NewRates[string](Rate{PerSecond: float64(perSecond), Burst: perSecond * burstSeconds},
+				rememberedCallers),
 			inWork: NewShares[string](Bound{Total: math.MaxInt, Each: each}),
 		}
 	}
@@ -95,7 +96,8 @@ func (c *Callers) Refused(caller, organization string, now time.Time) {
 // Hold keeps back the answer to a call that was too many, for a second or more:
 // a program that tries again at once asks that seldom then, on each of its
 // connections, and those who came together do not come back together. It
-// returns false at once if too many answers are held: better end the connection.
+// returns false at once if too many answers are held: better end the
+// connection.
 func (c *Callers) Hold(ctx context.Context, caller string) bool {
 	if !c.held.Take(caller, 1, false) {
 		return false

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Conn is one connection of Conns. Whoever serves it says when it waits for
-// the other side and when it does not.
+// Conn is one connection of [Conns]. The server that serves it says when it
+// waits for the other side and when it does not.
 type Conn struct {
 	net.Conn
 	raw    net.Conn
@@ -48,7 +48,7 @@ func (c *Conn) Await() { c.do(c.wait) }
 // otherwise: it counts no more.
 func (c *Conn) Settle() { c.do(func() { c.count(-c.bytes); c.settled = true }) }
 
-// Hold says that the connection lasts by intent and must not be closed for
+// Hold says that the connection is meant to last and must not be closed for
 // others, until its next request.
 func (c *Conn) Hold() { c.do(func() { c.stir(); c.held = true }) }
 
@@ -80,7 +80,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, errCrowded
 	}
 	var clear tls.RecordHeaderError
-	if err != nil && errors.As(err, &clear) && clear.Conn != nil && clear.RecordHeader[0] >= 'A' && clear.RecordHeader[0] <= 'Z' {
+	if errors.As(err, &clear) && clear.Conn != nil &&
+		clear.RecordHeader[0] >= 'A' && clear.RecordHeader[0] <= 'Z' {
 		_, _ = clear.Conn.Write(c.conns.form([]byte(ClearToTLS), c.RemoteAddr()))
 	}
 	return n, err

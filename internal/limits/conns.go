@@ -15,8 +15,8 @@ import (
 type ConnBound struct {
 	Total, Each           int // connections open at once: of all, of one address
 	TotalBytes, EachBytes int // memory for what is being read: of all, of one address
-	// Rest is for how long a connection may wait for its next request, unless it
-	// is exempt. 0: for as long as whoever serves it lets it.
+	// Rest is for how long a connection may wait for its next request, unless
+	// it is exempt. 0: for as long as whoever serves it lets it.
 	Rest time.Duration
 }
 
@@ -58,10 +58,10 @@ type crowd struct {
 }
 
 // NewConns returns Conns within bound. An exempt address, such as a proxy's
-// that all clients come through, has no share of its own, and decides itself how
-// long its connections rest: to close one here while a request is on its way is
-// to lose that request. onClose is called for each connection that is closed for
-// others.
+// that all clients come through, has no share of its own, and decides itself
+// how long its connections rest: to close one here while a request is on its
+// way is to lose that request. onClose is called for each connection that is
+// closed for others.
 func NewConns(bound ConnBound, exempt func(netip.Addr) bool, onClose func()) *Conns {
 	s := &Conns{bound: bound, exempt: exempt, onClose: onClose, byAddr: map[netip.Addr]*crowd{}, all: newCrowd(0)}
 	s.change.L = &s.mu

@@ -139,15 +139,17 @@ func TestWhatIsReadIsBounded(t *testing.T) {
 	right.server.Settle()
 	assert.Equal(t, 3000, conns.all.bytes)
 	require.NoError(t, read(right, strings.Repeat("x", 5000)), "it is bounded otherwise now")
-	require.ErrorIs(t, read(idle, strings.Repeat("a:\n", 30)), errCrowded, "a header's lines cost more than their bytes")
+	require.ErrorIs(t, read(idle, strings.Repeat("a:\n", 30)), errCrowded,
+		"a header's lines cost more than their bytes")
 	other.server.Rest()
 	assert.Zero(t, conns.all.bytes)
 }
 
-// A client's connection rests no longer than the bound. A proxy's does as long as
-// its server lets it: the proxy closes it.
+// A client's connection rests no longer than the bound. A proxy's does as long
+// as its server lets it: the proxy closes it.
 func TestProxyDecidesHowLongItsConnectionsRest(t *testing.T) {
-	connect, _ := crowded(t, ConnBound{Total: 10, Each: 2, TotalBytes: 1 << 20, EachBytes: 1 << 20, Rest: 50 * time.Millisecond})
+	connect, _ := crowded(t, ConnBound{Total: 10, Each: 2, TotalBytes: 1 << 20, EachBytes: 1 << 20,
+		Rest: 50 * time.Millisecond})
 	proxy, client, first := connect("127.0.0.9"), connect("127.0.0.1"), connect("127.0.0.2")
 	for _, p := range []pair{proxy, client} {
 		p.server.Work()

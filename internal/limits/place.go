@@ -72,7 +72,8 @@ func Await(ctx context.Context) bool {
 }
 
 // Caller returns whose request ctx belongs to, or nobody's if that is the
-// server's own. privileged reports that it is the operator's or the server's own.
+// server's own. privileged reports that it is the operator's or the server's
+// own.
 func Caller(ctx context.Context) (key string, privileged bool) {
 	if p := placeOf(ctx); p != nil {
 		return p.Caller()

@@ -52,8 +52,8 @@ func (r *Rates[K]) Allow(key K, now time.Time) time.Duration {
 	return wait
 }
 
-// AllowBoth counts one more for a key of each of two bounds and returns 0, or, if
-// that is too many for one of them, counts nothing and returns how long the
+// AllowBoth counts one more for a key of each of two bounds and returns 0, or,
+// if that is too many for one of them, counts nothing and returns how long the
 // caller should wait: what one refuses uses up nothing of the other.
 func AllowBoth[A, B comparable](a *Rates[A], of A, b *Rates[B], and B, now time.Time) time.Duration {
 	if wait := a.Allow(of, now); wait > 0 {

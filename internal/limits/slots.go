@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// Slots lets a few callers at a time do something costly; the others wait in
-// turn, privileged callers before all others, and among equals one of each key
-// after the other, so that a key with many callers holds up no other key.
-// Whoever uses it bounds how many wait, with [Shares], and for how long, with
-// the context. It is safe for concurrent use.
+// Slots lets a few callers at a time do something costly. The others wait in
+// turn: privileged callers before all others, and among equals one of each key
+// after the other, so that a key with many callers delays no other key. Its
+// user bounds how many wait, with [Shares], and how long, with the context. It
+// is safe for concurrent use.
 type Slots[K comparable] struct {
 	kept int // the slots that only privileged callers may take
 
@@ -35,7 +35,8 @@ func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
 
 // TakeUnless is Take for a caller that needs no slot any more once needless is
 // closed. It reports whether it has taken one.
-func (s *Slots[K]) TakeUnless(ctx context.Context, needless <-chan struct{}, key K, privileged bool) (taken bool, err error) {
+func (s *Slots[K]) TakeUnless(ctx context.Context, needless <-chan struct{}, key K, privileged bool,
+) (taken bool, err error) {
 	turn := make(chan struct{})
 	in := &s.rest
 	if privileged {

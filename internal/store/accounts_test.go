@@ -49,7 +49,8 @@ func (o *tables) write(do func(context.Context, *store.Q) error) error {
 func (o *tables) organization(name string) string {
 	id := svcauth.NewIDAt(svcauth.PrefixOrganization, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
-		return q.InsertOrganization(ctx, svcauth.Organization{ID: id, Name: name, CreatedAt: o.now, Operator: name == "one"})
+		return q.InsertOrganization(ctx, svcauth.Organization{ID: id, Name: name, CreatedAt: o.now,
+			Operator: name == "one"})
 	}))
 	return id
 }
@@ -58,7 +59,8 @@ func (o *tables) account(org, name string) string {
 	o.now = o.now.Add(time.Millisecond)
 	id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
-		return q.InsertClient(ctx, store.ClientRow{ID: id, OrgID: org, Kind: store.ClientServiceAccount, Name: name, CreatedAt: o.now, CreatedByID: "mem_x", CreatedByName: "x@example.com"})
+		return q.InsertClient(ctx, store.ClientRow{ID: id, OrgID: org, Kind: store.ClientServiceAccount, Name: name,
+			CreatedAt: o.now, CreatedByID: "mem_x", CreatedByName: "x@example.com"})
 	}))
 	return id
 }
@@ -67,7 +69,8 @@ func (o *tables) secret(org, client string, expires *time.Time) string {
 	o.now = o.now.Add(time.Millisecond)
 	id := svcauth.NewIDAt(svcauth.PrefixSecret, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
-		return q.InsertSecret(ctx, store.SecretRow{ID: id, ClientID: client, OrgID: org, Scheme: "test", Hash: []byte("hash of " + id), Hint: "abcd", CreatedAt: o.now, ExpiresAt: expires})
+		return q.InsertSecret(ctx, store.SecretRow{ID: id, ClientID: client, OrgID: org, Scheme: "test",
+			Hash: []byte("hash of " + id), Hint: "abcd", CreatedAt: o.now, ExpiresAt: expires})
 	}))
 	return id
 }
@@ -75,7 +78,8 @@ func (o *tables) secret(org, client string, expires *time.Time) string {
 func (o *tables) role(org, name string, privileges ...string) string {
 	id := svcauth.NewIDAt(svcauth.PrefixRole, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
-		return q.InsertRole(ctx, store.RoleRow{ID: id, OrgID: org, Kind: store.RoleCustom, Name: name, CreatedAt: o.now}, privileges)
+		return q.InsertRole(ctx, store.RoleRow{ID: id, OrgID: org, Kind: store.RoleCustom, Name: name,
+			CreatedAt: o.now}, privileges)
 	}))
 	return id
 }
@@ -145,7 +149,8 @@ func TestServiceAccountRowsNamed(t *testing.T) {
 	})
 }
 
-// More accounts with a prefix than are sorted: they are looked for among the newest, with the same result.
+// More accounts with a prefix than are sorted: they are looked for among the
+// newest, with the same result.
 func TestServiceAccountRowsNamedAlike(t *testing.T) {
 	onBoth(t, func(t *testing.T, o *tables) {
 		var want []string
@@ -156,7 +161,8 @@ func TestServiceAccountRowsNamedAlike(t *testing.T) {
 					o.now = o.now.Add(time.Millisecond)
 					id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, o.now)
 					want = append([]string{id}, want...)
-					row := store.ClientRow{ID: id, OrgID: o.org, Kind: store.ClientServiceAccount, Name: fmt.Sprint("many-", i), CreatedAt: o.now}
+					row := store.ClientRow{ID: id, OrgID: o.org, Kind: store.ClientServiceAccount,
+						Name: fmt.Sprint("many-", i), CreatedAt: o.now}
 					if err := q.InsertClient(ctx, row); err != nil {
 						return err
 					}
@@ -214,15 +220,33 @@ func TestSecretRows(t *testing.T) {
 
 		changed := all[1]
 		changed.ExpiresAt, changed.Description = nil, "for ever"
-		require.ErrorIs(t, o.write(func(ctx context.Context, q *store.Q) error { return q.UpdateSecret(ctx, o.org, two, changed) }), store.ErrNotFound)
-		require.ErrorIs(t, o.write(func(ctx context.Context, q *store.Q) error { return q.UpdateSecret(ctx, o.other, one, changed) }), store.ErrNotFound)
-		require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error { return q.UpdateSecret(ctx, o.org, one, changed) }))
+		require.ErrorIs(t, o.write(func(ctx context.Context,
+			q *store.Q) error {
+			return q.UpdateSecret(ctx, o.org, two, changed)
+		}), store.ErrNotFound)
+		require.ErrorIs(t, o.write(func(ctx context.Context,
+			q *store.Q) error {
+			return q.UpdateSecret(ctx, o.other, one, changed)
+		}), store.ErrNotFound)
+		require.NoError(t, o.write(func(ctx context.Context,
+			q *store.Q) error {
+			return q.UpdateSecret(ctx, o.org, one, changed)
+		}))
 		got, err := q.Secret(ctx, o.org, one, first)
 		require.NoError(t, err)
 		require.Equal(t, changed, got)
-		require.ErrorIs(t, o.write(func(ctx context.Context, q *store.Q) error { return q.DeleteSecret(ctx, o.org, two, first) }), store.ErrNotFound)
-		require.ErrorIs(t, o.write(func(ctx context.Context, q *store.Q) error { return q.DeleteSecret(ctx, o.other, one, first) }), store.ErrNotFound)
-		require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error { return q.DeleteSecret(ctx, o.org, one, first) }))
+		require.ErrorIs(t, o.write(func(ctx context.Context,
+			q *store.Q) error {
+			return q.DeleteSecret(ctx, o.org, two, first)
+		}), store.ErrNotFound)
+		require.ErrorIs(t, o.write(func(ctx context.Context,
+			q *store.Q) error {
+			return q.DeleteSecret(ctx, o.other, one, first)
+		}), store.ErrNotFound)
+		require.NoError(t, o.write(func(ctx context.Context,
+			q *store.Q) error {
+			return q.DeleteSecret(ctx, o.org, one, first)
+		}))
 	})
 }
 
@@ -232,14 +256,17 @@ func TestApplicationKeyRows(t *testing.T) {
 		var keys []string
 		require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error {
 			for i, id := range []string{member, other} {
-				if err := q.InsertMember(ctx, store.MemberRow{ID: id, OrgID: o.org, Email: fmt.Sprint(i, "@example.com"), CreatedAt: o.now}); err != nil {
+				if err := q.InsertMember(ctx, store.MemberRow{ID: id, OrgID: o.org,
+					Email: fmt.Sprint(i, "@example.com"), CreatedAt: o.now}); err != nil {
 					return err
 				}
 				for range 3 {
 					o.now = o.now.Add(time.Millisecond)
 					key := svcauth.NewIDAt(svcauth.PrefixApplicationKey, o.now)
 					keys = append(keys, key)
-					if err := q.InsertClient(ctx, store.ClientRow{ID: key, OrgID: o.org, Kind: store.ClientApplicationKey, MemberID: &id, CreatedAt: o.now, CreatedByID: id}); err != nil {
+					if err := q.InsertClient(ctx, store.ClientRow{ID: key, OrgID: o.org,
+						Kind: store.ClientApplicationKey, MemberID: &id, CreatedAt: o.now,
+						CreatedByID: id}); err != nil {
 						return err
 					}
 				}
@@ -271,10 +298,12 @@ func TestApplicationKeyRows(t *testing.T) {
 
 func TestGrantRows(t *testing.T) {
 	onBoth(t, func(t *testing.T, o *tables) {
-		account, role, second := o.account(o.org, "ci"), o.role(o.org, "A", "p:one"), o.role(o.org, "B", "p:two", "p:one")
+		account, role, second := o.account(o.org, "ci"), o.role(o.org, "A", "p:one"), o.role(o.org, "B", "p:two",
+			"p:one")
 		put := func(role string, expires *time.Time) {
 			require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error {
-				return q.PutGrant(ctx, store.GrantRow{OrgID: o.org, PrincipalID: account, RoleID: role, GrantedAt: o.now, ExpiresAt: expires})
+				return q.PutGrant(ctx, store.GrantRow{OrgID: o.org, PrincipalID: account, RoleID: role,
+					GrantedAt: o.now, ExpiresAt: expires})
 			}))
 		}
 		expires := o.now.Add(time.Hour)
@@ -305,12 +334,17 @@ func TestGrantRows(t *testing.T) {
 		require.Equal(t, map[string][]string{role: {"p:one"}, second: {"p:one", "p:two"}}, privileges)
 		third := o.role(o.org, "C")
 		require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error {
-			return q.PutGrant(ctx, store.GrantRow{OrgID: o.org, PrincipalID: svcauth.NewID(svcauth.PrefixMember), RoleID: second, GrantedAt: o.now})
+			return q.PutGrant(ctx, store.GrantRow{OrgID: o.org, PrincipalID: svcauth.NewID(svcauth.PrefixMember),
+				RoleID: second, GrantedAt: o.now})
 		}))
 		holders, err := q.HoldersOf(ctx, []string{role, second, third, "none"})
 		require.NoError(t, err)
-		require.Equal(t, map[string]store.Holders{role: {ServiceAccounts: 1}, second: {Members: 1, ServiceAccounts: 1}, third: {}}, holders)
-		require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error { return q.DeleteRole(ctx, o.org, role) }))
+		require.Equal(t, map[string]store.Holders{role: {ServiceAccounts: 1},
+			second: {Members: 1, ServiceAccounts: 1}, third: {}}, holders)
+		require.NoError(t, o.write(func(ctx context.Context,
+			q *store.Q) error {
+			return q.DeleteRole(ctx, o.org, role)
+		}))
 		n, err = q.CountGrants(ctx, o.org, account)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, n)

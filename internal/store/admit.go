@@ -10,13 +10,13 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
-// ErrCrowded says that a request was refused at once: too many wait for the
-// database already, or it does not answer at all. It is an [ErrUnavailable].
+// ErrCrowded means that a request was refused at once, because too many wait
+// for the database or it does not answer at all. It is an [ErrUnavailable].
 var ErrCrowded = fmt.Errorf("%w: too many requests wait for it, or it does not answer", ErrUnavailable)
 
-// Admit counts the request of ctx among those that wait for the database, as
-// every query and every transaction does by itself. Who will wait for somebody
-// else's calls it first. The error is [ErrCrowded].
+// Admit counts the request of ctx among those that wait for the database. Every
+// query and every transaction does so by itself. A caller that will wait for
+// another request's query calls Admit first. The error is [ErrCrowded].
 func (s *Store) Admit(ctx context.Context) error {
 	if limits.IsOwn(ctx) || limits.Await(ctx) && s.door.open(time.Now()) {
 		return nil
@@ -24,21 +24,22 @@ func (s *Store) Admit(ctx context.Context) error {
 	return ErrCrowded
 }
 
-// pass is what a caller has already who waited before its call: it was admitted,
-// and may hold one of slots. Who waits without having been admitted would wait
-// with all others who come while the door seems open.
+// pass says that a caller that has waited before its call was admitted, and may
+// hold one of slots. Without having been admitted it would wait together with
+// all others that come while the door seems open.
 type pass struct{ slots *limits.Slots[string] }
 
 type passKey struct{}
 
-// withPass returns a copy of ctx for calls of one that was admitted and, unless
-// slots is nil, holds one of them.
+// withPass returns a copy of ctx for the calls of a request that was admitted
+// and, unless slots is nil, holds one of slots.
 func withPass(ctx context.Context, slots *limits.Slots[string]) context.Context {
 	return context.WithValue(ctx, passKey{}, pass{slots})
 }
 
-// call runs a query outside a transaction, or a whole transaction, when there is
-// a slot, unless its caller holds one; nil: it needs none.
+// call runs a query outside a transaction, or a whole transaction, as soon as
+// one of slots is free or if its caller holds one. With nil slots it needs
+// none.
 func (s *Store) call(ctx context.Context, what string, slots *limits.Slots[string], do func() error) (err error) {
 	has, admitted := ctx.Value(passKey{}).(pass)
 	if !admitted {
@@ -61,43 +62,44 @@ func (s *Store) call(ctx context.Context, what string, slots *limits.Slots[strin
 	return err
 }
 
-// door is before the database. What is the server's own finds it open.
+// door refuses requests while the database does not answer. The server's own
+// calls pass it always.
 type door struct {
 	mu       sync.Mutex
 	unheard  int       // calls in a row that the database did not answer
 	answered time.Time // when it last did
 	shut     bool
-	lookAt   time.Time // while shut: when the next request is let through to see
+	probeAt  time.Time // while shut: when the next request is let through
 }
 
-// Requests are refused at once when the database has left shutAfter calls in a
-// row unanswered, each for patience, and has answered none for quietFor. Every
-// lookEvery one is let through to see.
+// Requests are refused at once if the database has left shutAfter calls in a
+// row unanswered, each for unansweredAfter, and has answered none for quietFor.
+// Every probeEvery one is let through.
 const (
-	shutAfter = 3
-	patience  = 2 * time.Second
-	quietFor  = 3 * time.Second
-	lookEvery = 500 * time.Millisecond
+	shutAfter       = 3
+	unansweredAfter = 2 * time.Second
+	quietFor        = 3 * time.Second
+	probeEvery      = 500 * time.Millisecond
 )
 
-// open reports whether a request may go on. While the door is shut, it is the one
-// that is let through then.
+// open reports whether a request may go on. While the door is shut, it is true
+// for one request every probeEvery.
 func (d *door) open(now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.shut && now.Before(d.lookAt) {
+	if d.shut && now.Before(d.probeAt) {
 		return false
 	}
 	if d.shut {
-		d.lookAt = now.Add(lookEvery)
+		d.probeAt = now.Add(probeEvery)
 	}
 	return true
 }
 
-// heard takes what came of a call.
+// heard records the outcome of a call.
 func (d *door) heard(began, ended time.Time, err error) {
-	if errors.Is(err, ErrUnavailable) && ended.Sub(began) < patience {
-		return // it says no, which costs nobody time, or the caller had none
+	if errors.Is(err, ErrUnavailable) && ended.Sub(began) < unansweredAfter {
+		return // a refusal costs nobody time, or the caller had no time
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

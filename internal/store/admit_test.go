@@ -57,7 +57,7 @@ func TestDoorIsShutWhileNothingIsAnswered(t *testing.T) {
 			call(5*time.Second, ErrUnavailable)
 		}
 		require.Equal(t, 1, let())
-		time.Sleep(lookEvery)
+		time.Sleep(probeEvery)
 		require.Equal(t, 1, let())
 		call(time.Millisecond, nil)
 		require.Equal(t, 10, let())
@@ -80,11 +80,12 @@ func TestDoorStaysOpenWhileSomebodyIsAnswered(t *testing.T) {
 	})
 }
 
-// A request without room is refused before the database hears of it. What is the
-// server's own is not, whatever the door.
+// A request without room is refused before the database hears of it. What is
+// the server's own is not, whatever the door.
 func TestRequestsAreAdmitted(t *testing.T) {
 	var calls int
-	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db", OnCall: func(context.Context, string, time.Time, error) { calls++ }})
+	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db",
+		OnCall: func(context.Context, string, time.Time, error) { calls++ }})
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = s.Migrate(t.Context())
@@ -100,7 +101,8 @@ func TestRequestsAreAdmitted(t *testing.T) {
 		}
 		return []error{s.Admit(ctx), err, write(s.Write), write(s.WriteAside)}
 	}
-	with, without := limits.WithPlace(t.Context(), stranger{"192.0.2.1", true}), limits.WithPlace(t.Context(), stranger{"192.0.2.1", false})
+	with, without := limits.WithPlace(t.Context(), stranger{"192.0.2.1", true}), limits.WithPlace(t.Context(),
+		stranger{"192.0.2.1", false})
 	for _, err := range tries(with) {
 		require.NoError(t, err)
 	}
@@ -110,22 +112,22 @@ func TestRequestsAreAdmitted(t *testing.T) {
 		require.ErrorIs(t, err, ErrCrowded)
 		require.ErrorIs(t, err, ErrUnavailable)
 	}
-	s.door.shut, s.door.lookAt = true, time.Now().Add(time.Hour)
+	s.door.shut, s.door.probeAt = true, time.Now().Add(time.Hour)
 	for _, err := range tries(with) {
 		require.ErrorIs(t, err, ErrCrowded)
 	}
 	require.Zero(t, calls)
 	for _, ctx := range []context.Context{t.Context(), limits.Own(without)} {
-		s.door.shut, s.door.lookAt = true, time.Now().Add(time.Hour)
+		s.door.shut, s.door.probeAt = true, time.Now().Add(time.Hour)
 		for _, err := range tries(ctx) {
 			require.NoError(t, err)
 		}
 	}
 }
 
-// While the door is shut, whoever waits before its call is one of those that are
-// let through now and then, too: else all who come would wait with it, each on a
-// place of the requests in work.
+// While the door is shut, whoever waits before its call is one of those that
+// are let through now and then, too: else all who come would wait with it, each
+// on a place of the requests in work.
 func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
 	s := newShared(t)
 	require.NoError(t, s.store.inTurn.Take(t.Context(), "busy", false))
@@ -141,7 +143,7 @@ func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
 		"change": func() error { return s.store.Write(ctx, func(*Q) error { return nil }) },
 		"other":  func() error { return s.store.Admit(ctx) },
 	} {
-		s.store.door.shut, s.store.door.lookAt = true, time.Now()
+		s.store.door.shut, s.store.door.probeAt = true, time.Now()
 		began, refused := time.Now(), atomic.Int64{}
 		for range 10 {
 			s.asked.Go(func() {
@@ -150,7 +152,8 @@ func TestNobodyWaitsBehindAShutDoor(t *testing.T) {
 				}
 			})
 		}
-		let := func() int64 { return 1 + int64(time.Since(began)/lookEvery) }
-		require.Eventually(t, func() bool { return refused.Load() >= 10-let() }, 3*time.Second, time.Millisecond, "one waits: %s", name)
+		let := func() int64 { return 1 + int64(time.Since(began)/probeEvery) }
+		require.Eventually(t, func() bool { return refused.Load() >= 10-let() }, 3*time.Second, time.Millisecond,
+			"one waits: %s", name)
 	}
 }

@@ -20,7 +20,7 @@ func (q *Q) Privileges(ctx context.Context) ([]svcauth.Privilege, error) {
 	}, `SELECT name, api, title, description FROM privilege ORDER BY position`)
 }
 
-// ReplaceCatalog makes the tables hold exactly these APIs and privileges.
+// ReplaceCatalog makes the tables hold exactly the given APIs and privileges.
 func (q *Q) ReplaceCatalog(ctx context.Context, apis []svcauth.API, privileges []svcauth.Privilege) error {
 	for _, text := range []string{`DELETE FROM privilege`, `DELETE FROM api`} {
 		if _, err := q.exec(ctx, text); err != nil {
@@ -34,7 +34,8 @@ func (q *Q) ReplaceCatalog(ctx context.Context, apis []svcauth.API, privileges [
 		}
 	}
 	for i, p := range privileges {
-		if _, err := q.exec(ctx, `INSERT INTO privilege (name, api, title, description, position) VALUES ($1, $2, $3, $4, $5)`,
+		if _, err := q.exec(ctx, `INSERT INTO privilege (name, api, title, description, position)
+			VALUES ($1, $2, $3, $4, $5)`,
 			p.Name, p.API, p.Title, p.Description, i); err != nil {
 			return err
 		}
@@ -42,7 +43,9 @@ func (q *Q) ReplaceCatalog(ctx context.Context, apis []svcauth.API, privileges [
 	return nil
 }
 
-// RolesWithPrivilege lists the roles, of all organizations, that hold a privilege.
+// RolesWithPrivilege reads the roles, of all organizations, that hold a
+// privilege.
 func (q *Q) RolesWithPrivilege(ctx context.Context, privilege string) ([]RoleRow, error) {
-	return many(ctx, q, scanRole, roleSelect+` WHERE r.id IN (SELECT role_id FROM role_privilege WHERE privilege = $1) ORDER BY r.id`, privilege)
+	return many(ctx, q, scanRole, roleSelect+` WHERE r.id IN (SELECT role_id FROM role_privilege WHERE privilege = $1)
+		ORDER BY r.id`, privilege)
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// TestSequenceIsCommitOrder is what everything that follows the log stands on: whoever asks for what comes after n misses nothing, ever, while many write.
+// TestSequenceIsCommitOrder is what everything that follows the log stands on:
+// whoever asks for what comes after n misses nothing, ever, while many write.
 func TestSequenceIsCommitOrder(t *testing.T) {
 	empties(t, func(t *testing.T, url string) {
 		first := open(t, url)
@@ -36,7 +37,8 @@ func TestSequenceIsCommitOrder(t *testing.T) {
 					failing := errors.New("rolled back on purpose")
 					err := s.Write(t.Context(), func(q *Q) error {
 						for range 1 + i%3 {
-							if _, err := q.AddChange(t.Context(), Change{Kind: ChangeClient, Subject: strconv.Itoa(w), ExpiresAt: moment0}); err != nil {
+							if _, err := q.AddChange(t.Context(),
+								Change{Kind: ChangeClient, Subject: strconv.Itoa(w), ExpiresAt: moment0}); err != nil {
 								return err
 							}
 						}
@@ -91,7 +93,8 @@ func TestChangeLogReadsAndExpires(t *testing.T) {
 				if i%2 == 1 {
 					kind = ChangeClient
 				}
-				if _, err := q.AddChange(ctx, Change{OrgID: "org_a", Kind: kind, Subject: strconv.Itoa(i), Payload: `{"jti":"ü\"'"}`,
+				if _, err := q.AddChange(ctx, Change{OrgID: "org_a", Kind: kind, Subject: strconv.Itoa(i),
+					Payload:   `{"jti":"ü\"'"}`,
 					ExpiresAt: moment0.Add(time.Duration(i) * time.Minute)}); err != nil {
 					return err
 				}
@@ -101,14 +104,16 @@ func TestChangeLogReadsAndExpires(t *testing.T) {
 		all, err := s.Read().Changes(t.Context(), 0, 100)
 		require.NoError(t, err)
 		require.Len(t, all, 10)
-		require.Equal(t, Change{Seq: 1, OrgID: "org_a", Kind: ChangeRevocation, Subject: "0", Payload: `{"jti":"ü\"'"}`, ExpiresAt: moment0, At: all[0].At}, all[0])
+		require.Equal(t, Change{Seq: 1, OrgID: "org_a", Kind: ChangeRevocation, Subject: "0",
+			Payload: `{"jti":"ü\"'"}`, ExpiresAt: moment0, At: all[0].At}, all[0])
 		require.WithinDuration(t, time.Now(), all[0].At, time.Minute)
 		page, err := s.Read().Changes(t.Context(), 8, 1)
 		require.NoError(t, err)
 		require.Equal(t, int64(9), page[0].Seq)
 		live, err := s.Read().LiveRevocations(t.Context(), 0, 10, 100)
 		require.NoError(t, err)
-		require.Equal(t, []int64{1, 3, 5, 7, 9}, seqs(live), "what has expired too: the sweep decides, not the reader's clock")
+		require.Equal(t, []int64{1, 3, 5, 7, 9}, seqs(live),
+			"what has expired too: the sweep decides, not the reader's clock")
 		live, err = s.Read().LiveRevocations(t.Context(), 7, 8, 100)
 		require.NoError(t, err)
 		require.Empty(t, live)
@@ -116,7 +121,8 @@ func TestChangeLogReadsAndExpires(t *testing.T) {
 
 		// Expired entries go in portions; the counter never goes back.
 		sweep := func(now time.Time, limit int) (n int64) {
-			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) (err error) { n, err = q.Sweep(t.Context(), now, time.Time{}, limit); return err }))
+			require.NoError(t, s.WriteAside(t.Context(),
+				func(q *Q) (err error) { n, err = q.Sweep(t.Context(), now, time.Time{}, limit); return err }))
 			return n
 		}
 		require.EqualValues(t, 3, sweep(moment0.Add(4*time.Minute), 3))
@@ -144,10 +150,12 @@ func TestSweepTakesOnlyWhatHasExpired(t *testing.T) {
 			require.NoError(t, err)
 		}
 		for i, expires := range []time.Time{moment0.Add(-time.Minute), moment0, moment0.Add(time.Minute)} {
-			raw(`INSERT INTO session (token_hash, data, expires_at_ms) VALUES ($1, $2, $3)`, fmt.Sprint(i), []byte{1}, expires.UnixMilli())
+			raw(`INSERT INTO session (token_hash, data, expires_at_ms) VALUES ($1, $2, $3)`, fmt.Sprint(i), []byte{1},
+				expires.UnixMilli())
 			raw(`INSERT INTO invitation (token_hash, org_id, member_id, kind, expires_at_ms) VALUES ($1, 'org_a', 'mem_a', 'invite', $2)`, []byte{byte(i)}, expires.UnixMilli())
 			must(t, s, func(ctx context.Context, q *Q) error {
-				return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: fmt.Sprint("evt_", i), OrganizationID: "org_a", Time: expires})
+				return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: fmt.Sprint("evt_", i), OrganizationID: "org_a",
+					Time: expires})
 			})
 		}
 		count := func(table string) (n int) {
@@ -155,10 +163,12 @@ func TestSweepTakesOnlyWhatHasExpired(t *testing.T) {
 			return n
 		}
 		sweep := func(audit time.Time) {
-			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error { _, err := q.Sweep(t.Context(), moment0, audit, 100); return err }))
+			require.NoError(t, s.WriteAside(t.Context(),
+				func(q *Q) error { _, err := q.Sweep(t.Context(), moment0, audit, 100); return err }))
 		}
 		sweep(time.Time{})
-		require.Equal(t, []int{1, 1, 3}, []int{count("session"), count("invitation"), count("audit_event")}, "zero keeps the audit log for ever")
+		require.Equal(t, []int{1, 1, 3}, []int{count("session"), count("invitation"), count("audit_event")},
+			"zero keeps the audit log for ever")
 		sweep(moment0)
 		require.Equal(t, 2, count("audit_event"))
 		require.Equal(t, 6, count("secret"))
@@ -217,7 +227,8 @@ func TestSweepWaitsForNobody(t *testing.T) {
 	})
 }
 
-// A follower of one organization costs its own rows, however many others there are.
+// A follower of one organization costs its own rows, however many others there
+// are.
 func TestAnOrganizationReadsItsOwnRevocationsOnly(t *testing.T) {
 	for _, own := range []int{5, 500} {
 		t.Run(fmt.Sprint(own, " of its own"), func(t *testing.T) { organizationReadsItsOwn(t, 4000, own) })
@@ -228,7 +239,8 @@ func organizationReadsItsOwn(t *testing.T, others, own int) {
 	databases(t, func(t *testing.T, s *Store) {
 		must(t, s, func(ctx context.Context, q *Q) error {
 			for i := range others + own {
-				c := Change{OrgID: fmt.Sprint("org_", i%7), Kind: ChangeRevocation, Payload: `{"jti":"a"}`, ExpiresAt: moment0}
+				c := Change{OrgID: fmt.Sprint("org_", i%7), Kind: ChangeRevocation, Payload: `{"jti":"a"}`,
+					ExpiresAt: moment0}
 				if i%(others/own) == 0 {
 					c.OrgID = "org_own"
 				}
@@ -257,7 +269,9 @@ func organizationReadsItsOwn(t *testing.T, others, own int) {
 		if s.postgres {
 			explain = "EXPLAIN "
 		}
-		rows, err := s.read.QueryContext(t.Context(), explain+strings.NewReplacer("$1", "'org_own'", "$2", "0", "$3", "5000", "$4", "2000").Replace(liveRevocationsOf))
+		rows, err := s.read.QueryContext(t.Context(),
+			explain+strings.NewReplacer("$1", "'org_own'", "$2", "0", "$3", "5000", "$4",
+				"2000").Replace(liveRevocationsOf))
 		require.NoError(t, err)
 		defer rows.Close()
 		columns, err := rows.Columns()

@@ -16,10 +16,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// connector makes the connections to PostgreSQL, and finds out whether they end
-// at the server or at a pooler such as PgBouncer. A pooler lends a connection of
-// its own for one transaction, so nothing that a session keeps is there in the
-// next one: neither a prepared statement nor a setting nor a lock.
+// connector makes the connections to PostgreSQL. It finds out whether they end
+// at the server or at a pooler such as PgBouncer, which lends a connection of
+// its own for one transaction. Then nothing that a session keeps is there in
+// the next transaction: neither a prepared statement nor a setting nor a lock.
 type connector struct {
 	settings pgx.ConnConfig
 	// chosen is true if the URL says how queries are run, which is then obeyed.
@@ -33,10 +33,10 @@ func newConnector(to target) *connector {
 	return c
 }
 
-// Driver is of [driver.Connector].
+// Driver implements [driver.Connector].
 func (c *connector) Driver() driver.Driver { return stdlib.GetDefaultDriver() }
 
-// Connect is of [driver.Connector].
+// Connect implements [driver.Connector].
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	pooled := c.pooled.Load()
 	conn, err := c.connect(ctx, pooled)
@@ -67,32 +67,36 @@ func (c *connector) connect(ctx context.Context, pooled bool) (driver.Conn, erro
 	return conn, nil
 }
 
-// ownSettings are how texts and moments travel, whatever is the default of the
-// database or the user. Each pooler hands them on, since every driver has them.
+// ownSettings say how texts and times travel, whatever the database's or the
+// user's defaults. Every pooler hands them on, since every driver sets them.
 var ownSettings = map[string]string{"client_encoding": "UTF8", "DateStyle": "ISO"}
 
 // keeps reports whether a connection may stay in use after an error.
 func (c *connector) keeps(_ *pgconn.PgConn, err *pgconn.PgError) bool {
 	switch err.Code {
 	case "42P05", "26000":
-		// A statement that this connection has not prepared is there, or one that
-		// it has is not: a pooler that hands on the server's process id.
+		// A statement that this connection has not prepared is there, or one
+		// that it has is not: a pooler that hands on the server's process id.
 		c.pooled.Store(true)
 		return c.chosen
 	case "25006":
-		// The server has become a replica. A new connection goes to the one that
-		// takes writes, if the URL or what stands between says which that is.
+		// The server has become a replica. A new connection goes to the one
+		// that takes writes, if the URL or what stands between says which that
+		// is.
 		return false
 	}
 	return !strings.EqualFold(err.Severity, "FATAL")
 }
 
-// probe finds out whether a pooler answers, and refuses one behind which nothing
-// would work. A pooler gives out keys for cancelling of its own, so the process
-// id in the key is not that of the process that answers.
+// probe finds out whether a pooler answers, and returns an [ErrRefused] if
+// nothing would work behind it. A pooler gives out its own keys for cancelling,
+// so the process id in the key is not that of the process that answers.
 func (c *connector) probe(ctx context.Context, conn *pgconn.PgConn) error {
-	if encoding := conn.ParameterStatus("server_encoding"); encoding != "" && encoding != "UTF8" && encoding != "SQL_ASCII" {
-		return fmt.Errorf("%w: it has the encoding %s, in which not every name can be written; expected UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", ErrRefused, encoding)
+	switch encoding := conn.ParameterStatus("server_encoding"); encoding {
+	case "", "UTF8", "SQL_ASCII":
+	default:
+		return fmt.Errorf("%w: it has the encoding %s, in which not every name can be written; "+
+			"expected UTF8: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0", ErrRefused, encoding)
 	}
 	results, err := conn.Exec(ctx, `SELECT pg_backend_pid(), current_setting('bytea_output')`).ReadAll()
 	if err != nil {
@@ -104,11 +108,13 @@ func (c *connector) probe(ctx context.Context, conn *pgconn.PgConn) error {
 	}
 	c.pooled.Store(true)
 	if string(row[1]) != "hex" && !c.chosen {
-		return fmt.Errorf("%w: a pooler stands before it, and bytea_output is %s there, which can't be read without prepared statements; set it to hex: ALTER ROLE … SET bytea_output = 'hex'", ErrRefused, row[1])
+		return fmt.Errorf("%w: a pooler stands before it, and bytea_output is %s there, which can't be read without "+
+			"prepared statements; set it to hex: ALTER ROLE … SET bytea_output = 'hex'", ErrRefused, row[1])
 	}
 	if _, err := conn.Exec(ctx, `BEGIN`).ReadAll(); err != nil {
 		if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) {
-			return fmt.Errorf("%w: a pooler stands before it that takes no transactions (%s); set its pool_mode to transaction or session", ErrRefused, refused.Message)
+			return fmt.Errorf("%w: a pooler stands before it that takes no transactions (%s); "+
+				"set its pool_mode to transaction or session", ErrRefused, refused.Message)
 		}
 		return err
 	}
@@ -121,21 +127,25 @@ func (c *connector) probe(ctx context.Context, conn *pgconn.PgConn) error {
 	return err
 }
 
-// inForce returns nil if a setting of the URL has come through a pooler.
+// inForce returns an [ErrRefused] if a pooler has not handed on a setting of
+// the URL.
 func inForce(ctx context.Context, conn *pgconn.PgConn, name, value string) error {
-	result := conn.ExecParams(ctx, `SELECT current_setting($1, true), set_config($1, $2, true)`, [][]byte{[]byte(name), []byte(value)}, nil, nil, nil).Read()
+	result := conn.ExecParams(ctx, `SELECT current_setting($1, true), set_config($1, $2, true)`,
+		[][]byte{[]byte(name), []byte(value)}, nil, nil, nil).Read()
 	if result.Err != nil {
 		return result.Err
 	}
 	if row := result.Rows[0]; string(row[0]) != string(row[1]) {
-		return fmt.Errorf("%w: a pooler stands before it that has not handed on the setting %s of the URL; %s", ErrRefused, name, settingsElsewhere)
+		return fmt.Errorf("%w: a pooler stands before it that has not handed on the setting %s of the URL; %s",
+			ErrRefused, name, settingsElsewhere)
 	}
 	return nil
 }
 
 const settingsElsewhere = "take it out of the URL and give it to the user: ALTER ROLE … SET …"
 
-// explain adds what to do if it was a setting of the URL that was refused.
+// explain adds advice to err if the server or a pooler refused a setting of the
+// URL.
 func (c *connector) explain(err error) error {
 	names := slices.Sorted(maps.Keys(sessionSettings(c.settings.RuntimeParams)))
 	if refused := (*pgconn.PgError)(nil); errors.As(err, &refused) && refused.Code == "08P01" && len(names) > 0 {
@@ -146,7 +156,7 @@ func (c *connector) explain(err error) error {
 }
 
 // sessionSettings returns those of the URL's options that are settings of a
-// session of PostgreSQL. A pooler knows application_name.
+// session of PostgreSQL, except application_name, which poolers know.
 func sessionSettings(options map[string]string) map[string]string {
 	settings := maps.Clone(options)
 	delete(settings, "application_name")
@@ -156,11 +166,11 @@ func sessionSettings(options map[string]string) map[string]string {
 		if word == "-c" && i+1 < len(words) {
 			word = "-c" + words[i+1]
 		}
-		text, ok := strings.CutPrefix(word, "-c")
-		if !ok {
-			text, ok = strings.CutPrefix(word, "--")
+		text, isSetting := strings.CutPrefix(word, "-c")
+		if !isSetting {
+			text, isSetting = strings.CutPrefix(word, "--")
 		}
-		if name, value, is := strings.Cut(text, "="); ok && is {
+		if name, value, ok := strings.Cut(text, "="); ok && isSetting {
 			settings[strings.ReplaceAll(name, "-", "_")] = value
 		}
 	}

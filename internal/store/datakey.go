@@ -22,13 +22,16 @@ func (q *Q) DataKeys(ctx context.Context) ([]DataKeyRow, error) {
 	}, `SELECT name, sealed, created_at_ms FROM data_key ORDER BY name`)
 }
 
-// InsertDataKey adds one. [ErrConflict]: there is one of this name.
+// InsertDataKey adds a key. It returns [ErrConflict] if there is one of this
+// name.
 func (q *Q) InsertDataKey(ctx context.Context, k DataKeyRow) error {
-	_, err := q.exec(ctx, `INSERT INTO data_key (name, sealed, created_at_ms) VALUES ($1, $2, $3)`, k.Name, k.Sealed, k.CreatedAt.UnixMilli())
+	_, err := q.exec(ctx, `INSERT INTO data_key (name, sealed, created_at_ms) VALUES ($1, $2, $3)`,
+		k.Name, k.Sealed, k.CreatedAt.UnixMilli())
 	return err
 }
 
-// ResealDataKey replaces what the key is sealed as. [ErrNotFound]: there is none of this name.
+// ResealDataKey replaces the sealed form of a key. It returns [ErrNotFound] if
+// there is none of this name.
 func (q *Q) ResealDataKey(ctx context.Context, name string, sealed []byte) error {
 	return q.must(ctx, `UPDATE data_key SET sealed = $2 WHERE name = $1`, name, sealed)
 }

@@ -8,28 +8,35 @@ import (
 	"strings"
 )
 
-// dumped is every table whose rows a backup holds, those that others refer to first.
-var dumped = []string{"organization", "member", "invitation", "client", "secret", "role", "role_privilege", "role_grant", "api", "privilege",
-	"change_counter", "change", "signing_key", "data_key", "audit_event", "recorder"}
+// dumped is every table whose rows a backup holds, those that others refer to
+// first.
+var dumped = []string{
+	"organization", "member", "invitation", "client", "secret", "role", "role_privilege", "role_grant",
+	"api", "privilege", "change_counter", "change", "signing_key", "data_key", "audit_event", "recorder",
+}
 
-// notDumped is every table that a backup leaves out: sessions end with a restore, and the schema's own version is the program's.
+// notDumped is every table that a backup leaves out: sessions end with a
+// restore, and the schema's version is the program's.
 var notDumped = []string{"session", "goose_db_version"}
 
-// ErrNotEmpty is what [Store.Fill] says of a database that has an organization already.
+// ErrNotEmpty is returned by [Store.Fill] if the database has an organization.
 var ErrNotEmpty = errors.New("the database is not empty: it has an organization already")
 
-// DumpedRow is one row of one table, by the names of its columns. The values are of type nil, bool, int64, string or []byte.
+// DumpedRow is one row of one table, by the names of its columns. The values
+// are of type nil, bool, int64, string or []byte.
 type DumpedRow struct {
 	Table   string
 	Columns []string
 	Values  []any
 }
 
-// Dump reads the whole database as it is at one moment, sessions aside, and hands each row to emit, in an order in which they can be written again.
+// Dump reads the whole database, except for sessions, as it is at one moment.
+// It calls emit with each row, in an order in which the rows can be written
+// again.
 func (s *Store) Dump(ctx context.Context, emit func(DumpedRow) error) error {
 	opts := &sql.TxOptions{ReadOnly: true}
 	if s.postgres {
-		opts.Isolation = sql.LevelRepeatableRead // one snapshot for all tables; SQLite's readers have that anyway
+		opts.Isolation = sql.LevelRepeatableRead // one snapshot for all tables, which SQLite's readers have anyway
 	}
 	tx, err := s.read.BeginTx(ctx, opts)
 	if err != nil {
@@ -67,8 +74,8 @@ func dumpTable(ctx context.Context, tx *sql.Tx, table string, emit func(DumpedRo
 			return classify("read a row", err)
 		}
 		for i, v := range values {
-			if n, ok := v.(int64); ok && strings.HasPrefix(types[i].DatabaseTypeName(), "BOOL") { // SQLite has no such type, only the name
-				values[i] = n != 0
+			if n, ok := v.(int64); ok && strings.HasPrefix(types[i].DatabaseTypeName(), "BOOL") {
+				values[i] = n != 0 // SQLite has only the name of that type
 			}
 		}
 		if err := emit(DumpedRow{Table: table, Columns: columns, Values: values}); err != nil {
@@ -78,8 +85,11 @@ func dumpTable(ctx context.Context, tx *sql.Tx, table string, emit func(DumpedRo
 	return classify("read", rows.Err())
 }
 
-// Fill writes what [Store.Dump] gave into an empty database with a schema, whichever of the two kinds it came from: all of it, or nothing. next gives
-// one row after the other, false after the last. finish runs in the same transaction when all rows are there. [ErrNotEmpty]: there is an organization already.
+// Fill writes the rows of a [Store.Dump], of either kind of database, into an
+// empty one that has a schema. It writes all or nothing. next returns one row
+// after the other, and false after the last. finish runs in the same
+// transaction when all rows are there. Fill returns [ErrNotEmpty] if the
+// database has an organization.
 func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), finish func(*Q) error) error {
 	tx, err := s.write.BeginTx(ctx, s.isolation())
 	if err != nil {
@@ -95,7 +105,7 @@ func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), 
 	} else if organizations > 0 {
 		return ErrNotEmpty
 	}
-	for i := len(dumped) - 1; i >= 0; i-- { // a server that was started here has made keys and a catalogue
+	for i := len(dumped) - 1; i >= 0; i-- { // a server that was started before has made keys and a catalogue
 		if _, err := q.exec(ctx, `DELETE FROM `+dumped[i]); err != nil {
 			return err
 		}
@@ -110,13 +120,16 @@ func (s *Store) Fill(ctx context.Context, next func() (DumpedRow, bool, error), 
 		return fmt.Errorf("%w: %w", ErrUncertain, classify("commit", err))
 	}
 	if s.postgres {
-		// Until it has counted the rows, PostgreSQL reads whole tables for a page of a list. It would do so by itself within a minute: failing is no failure.
+		// Until PostgreSQL has counted the rows, it reads whole tables for a
+		// page of a list. It would count them by itself within a minute, so an
+		// error here is none of Fill.
 		_, _ = s.write.ExecContext(ctx, `ANALYZE`)
 	}
 	return nil
 }
 
-// fillBatch is how many rows one statement writes; with our widest table that is a tenth of what SQLite takes as parameters.
+// fillBatch is how many rows one statement writes. With our widest table that
+// is a tenth of the parameters that SQLite takes.
 const fillBatch = 100
 
 func (q *Q) fill(ctx context.Context, next func() (DumpedRow, bool, error)) error {
@@ -131,7 +144,8 @@ func (q *Q) fill(ctx context.Context, next func() (DumpedRow, bool, error)) erro
 			return err
 		}
 		if more && (!known[row.Table] || len(row.Columns) != len(row.Values) || !areNames(row.Columns)) {
-			return fmt.Errorf("the backup has a row of %q that this program can't place; use the release that made it", row.Table)
+			return fmt.Errorf("the backup has a row of %q that this program can't place; use the release that made it",
+				row.Table)
 		}
 		if len(batch) > 0 && (!more || len(batch) == fillBatch || row.Table != batch[0].Table) {
 			if err := q.insert(ctx, batch); err != nil {
@@ -162,7 +176,8 @@ func (q *Q) insert(ctx context.Context, rows []DumpedRow) error {
 	return err
 }
 
-// areNames keeps a forged archive from bringing in SQL by way of column names.
+// areNames reports whether all are names of columns. It keeps a forged archive
+// from bringing in SQL.
 func areNames(columns []string) bool {
 	for _, c := range columns {
 		if c == "" || strings.Trim(c, "abcdefghijklmnopqrstuvwxyz_") != "" {
@@ -172,14 +187,16 @@ func areNames(columns []string) bool {
 	return true
 }
 
-// ForgetSigningKeys removes all signing keys, so that no token that one of them signed is accepted any more, and the next start makes new ones.
+// ForgetSigningKeys deletes all signing keys, so that no token that they signed
+// is accepted any more. The next start makes new ones.
 func (q *Q) ForgetSigningKeys(ctx context.Context) error {
 	_, err := q.exec(ctx, `DELETE FROM signing_key`)
 	return err
 }
 
-// SkipChanges moves the change log's counter ahead, past whatever was numbered after the backup that has just been restored: nobody's place
-// in the log then lies in a future that did not happen.
+// SkipChanges raises the change log's counter after a restore, past whatever
+// was numbered after the backup. A cursor from that time is then below the
+// counter, not in a future that did not happen.
 func (q *Q) SkipChanges(ctx context.Context, by int64) error {
 	return q.must(ctx, `UPDATE change_counter SET seq = seq + $1 WHERE one = 1`, by)
 }

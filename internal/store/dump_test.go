@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A table that a later migration makes must be in a backup, or be left out on purpose.
+// A table that a later migration makes must be in a backup, or be left out on
+// purpose.
 func TestEveryTableIsDumpedOrLeftOutOnPurpose(t *testing.T) {
 	s, err := Open(Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")})
 	require.NoError(t, err)
@@ -30,7 +31,8 @@ func TestSessionsAreKeptUnderTheHashOfTheirToken(t *testing.T) {
 	_, err = s.Migrate(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, s.Sessions().CommitCtx(t.Context(), "token", []byte("data"), time.Now().Add(time.Hour)))
-	key, err := single(t.Context(), s.Read(), func(r row) (key string, err error) { return key, r.Scan(&key) }, `SELECT token_hash FROM session`)
+	key, err := single(t.Context(), s.Read(), func(r row) (key string, err error) { return key, r.Scan(&key) },
+		`SELECT token_hash FROM session`)
 	require.NoError(t, err)
 	require.NotContains(t, key, "token")
 	require.Len(t, key, 43)

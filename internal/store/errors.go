@@ -13,25 +13,30 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// What a query can fail with, for errors.Is. Anything else is a fault in this program.
+// What a query can fail with, for errors.Is. Anything else is a fault in this
+// program.
 var (
 	ErrNotFound    = errors.New("no such row")
 	ErrConflict    = errors.New("a row with this unique value exists")
 	ErrReferenced  = errors.New("a row that this one names does not exist, or is named by another one")
 	ErrStale       = errors.New("the row has changed since it was read")
 	ErrUnavailable = errors.New("the database is not available")
-	// ErrDiskFull comes with ErrUnavailable: reading goes on, and writing does as soon as there is room.
+	// ErrDiskFull comes with ErrUnavailable. Reading goes on, and writing does
+	// as soon as there is room.
 	ErrDiskFull = errors.New("the disk of the database is full: nothing can be changed until there is room on it")
-	// ErrReadOnly comes with ErrUnavailable: reading goes on.
-	ErrReadOnly = errors.New("the database takes no writes: it is a replica, or set to be read-only; of several hosts in database.url, target_session_attrs=read-write finds the one that does")
-	// ErrRefused is an ErrUnavailable: the database, or what stands before it, has
-	// answered and does not take what it was asked for by the configuration.
-	ErrRefused   = fmt.Errorf("%w to this configuration", ErrUnavailable)
+	// ErrReadOnly comes with ErrUnavailable. Reading goes on.
+	ErrReadOnly = errors.New("the database takes no writes: it is a replica, or set to be read-only; " +
+		"of several hosts in database.url, target_session_attrs=read-write finds the one that does")
+	// ErrRefused is an ErrUnavailable: the database, or what stands before it,
+	// answers, but refuses what the configuration asks of it.
+	ErrRefused = fmt.Errorf("%w to this configuration", ErrUnavailable)
+	// ErrUncertain comes with ErrUnavailable.
 	ErrUncertain = errors.New("the database went away during the commit, which may or may not have happened")
 )
 
-// classify turns a driver's error into one of ours by its type and code, never by its text. The text stays in the chain for logs: it holds
-// names of constraints, no values.
+// classify completes a driver's error with one of ours, by its type and code
+// and never by its text. The text stays for logs: it holds names of
+// constraints, no values.
 func classify(doing string, err error) error {
 	if err == nil || errors.Is(err, ErrUnavailable) || errors.Is(err, ErrNotFound) {
 		return err
@@ -50,8 +55,8 @@ func classify(doing string, err error) error {
 			kind = join(kind, ErrDiskFull)
 		case pg.Code == "25006":
 			kind = join(kind, ErrReadOnly)
-		case errors.As(err, &connect) && (kind == nil || pg.Code == "08P01"): // PgBouncer has 08P01 for nearly everything
-			kind = ErrRefused
+		case errors.As(err, &connect) && (kind == nil || pg.Code == "08P01"):
+			kind = ErrRefused // PgBouncer has 08P01 for nearly everything
 		}
 		return fmt.Errorf("%s: %w", doing, join(kind, fmt.Errorf("%s %s (%s)", pg.Code, pg.Message, pg.ConstraintName)))
 	case errors.As(err, &untrusted):
@@ -63,8 +68,10 @@ func classify(doing string, err error) error {
 		}
 	case errors.Is(err, sql.ErrNoRows):
 		kind = ErrNotFound
-	case errors.As(err, &network), errors.As(err, &connect), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
-		errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone), pgconn.SafeToRetry(err), pgconn.Timeout(err), isBroken(err):
+	case errors.As(err, &network), errors.As(err, &connect),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		errors.Is(err, sql.ErrConnDone), errors.Is(err, sql.ErrTxDone),
+		pgconn.SafeToRetry(err), pgconn.Timeout(err), isBroken(err):
 		kind = ErrUnavailable
 	}
 	return fmt.Errorf("%s: %w", doing, join(kind, err))
@@ -78,15 +85,22 @@ func join(kind, err error) error {
 }
 
 func postgresKind(code string) error {
-	switch {
-	case code == "23505":
+	switch code {
+	case "23505":
 		return ErrConflict
-	case code == "23503":
+	case "23503":
 		return ErrReferenced
-	case code == "42P05" || code == "26000":
-		return ErrUnavailable // a pooler that has not been recognised, see [connector.keeps]
-	case len(code) == 5 && (code[:2] == "08" || code[:2] == "53" || code[:2] == "57" || code[:2] == "58" || code == "25006" || code[:2] == "40"):
-		return ErrUnavailable // connection, resources, operator, I/O, read-only after a fail-over, rolled back by the server
+	case "42P05", "26000": // a pooler that has not been recognised, see [connector.keeps]
+		return ErrUnavailable
+	case "25006": // read-only after a fail-over
+		return ErrUnavailable
+	}
+	if len(code) != 5 {
+		return nil
+	}
+	switch code[:2] {
+	case "08", "40", "53", "57", "58": // connection, rolled back by the server, resources, operator, I/O
+		return ErrUnavailable
 	}
 	return nil
 }

@@ -21,7 +21,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 )
 
-// between stands between the store and PostgreSQL, and can lose the server's answers.
+// between stands between the store and PostgreSQL, and can lose the server's
+// answers.
 type between struct {
 	net.Listener
 	server string
@@ -83,7 +84,8 @@ func (b *between) cut() {
 	b.conns = nil
 }
 
-// TestUncertainCommitIsNamed: the server commits, and its answer is lost. Neither 'done' nor 'not done' would be true.
+// TestUncertainCommitIsNamed: the server commits, and its answer is lost.
+// Neither 'done' nor 'not done' would be true.
 func TestUncertainCommitIsNamed(t *testing.T) {
 	direct := pgtest.URL(t)
 	_, err := open(t, direct).Migrate(t.Context())
@@ -94,7 +96,8 @@ func TestUncertainCommitIsNamed(t *testing.T) {
 		if _, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, ExpiresAt: moment0}); err != nil {
 			return err
 		}
-		if err := q.storeCounter(t.Context()); err != nil { // what Write does before it commits, so that only the commit is unanswered
+		// what Write does before it commits, so that only the commit is unanswered
+		if err := q.storeCounter(t.Context()); err != nil {
 			return err
 		}
 		q.locked = q.counter
@@ -173,12 +176,17 @@ func TestTransactionIsAllOrNothing(t *testing.T) {
 		filled(t, s)
 		own := errors.New("own")
 		add := func(q *Q) {
-			require.NoError(t, q.InsertRole(t.Context(), RoleRow{ID: "role_x", OrgID: "org_a", Kind: RoleCustom, Name: "X"}, []string{"p:x"}))
+			require.NoError(t, q.InsertRole(t.Context(),
+				RoleRow{ID: "role_x", OrgID: "org_a", Kind: RoleCustom, Name: "X"}, []string{"p:x"}))
 			_, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, ExpiresAt: moment0})
 			require.NoError(t, err)
 		}
-		require.Equal(t, own, s.Write(t.Context(), func(q *Q) error { add(q); return own }), "the caller's own error comes back as it is")
-		require.PanicsWithValue(t, "fault", func() { _ = s.Write(t.Context(), func(q *Q) error { add(q); panic("fault") }) })
+		require.Equal(t, own, s.Write(t.Context(), func(q *Q) error { add(q); return own }),
+			"the caller's own error comes back as it is")
+		require.PanicsWithValue(t, "fault", func() {
+			_ = s.Write(t.Context(),
+				func(q *Q) error { add(q); panic("fault") })
+		})
 		_, err := s.Read().Role(t.Context(), "org_a", "role_x")
 		require.ErrorIs(t, err, ErrNotFound)
 		last, err := s.Read().LastChange(t.Context())
@@ -230,8 +238,9 @@ func TestOpenNamesTheFaultAndNoPassword(t *testing.T) {
 	}
 }
 
-// TestFullDiskIsNamedAndOver: SQLite says the same of a bound on its pages as of a full disk. Nothing of the transaction has happened, reading goes on, and writing does
-// when there is room.
+// TestFullDiskIsNamedAndOver: SQLite says the same of a bound on its pages as
+// of a full disk. Nothing of the transaction has happened, reading goes on, and
+// writing does when there is room.
 func TestFullDiskIsNamedAndOver(t *testing.T) {
 	s := open(t, "sqlite://"+filepath.Join(t.TempDir(), "full.db"))
 	_, err := s.Migrate(t.Context())
@@ -243,7 +252,8 @@ func TestFullDiskIsNamedAndOver(t *testing.T) {
 	pages("max_page_count=" + strconv.Itoa(pages("page_count")))
 	much := func(q *Q) error {
 		for range 100 {
-			if _, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, Payload: strings.Repeat("x", 4096), ExpiresAt: moment0}); err != nil {
+			if _, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, Payload: strings.Repeat("x", 4096),
+				ExpiresAt: moment0}); err != nil {
 				return err
 			}
 		}
@@ -269,7 +279,8 @@ func TestATransactionThatTakesTooLongSaysSo(t *testing.T) {
 	require.NoError(t, err)
 	err = s.Write(t.Context(), func(q *Q) error {
 		time.Sleep(transactionTimeout + 100*time.Millisecond)
-		_, err := q.AddChange(t.Context(), Change{Kind: ChangeRevocation, Subject: "late", Payload: "{}", ExpiresAt: time.Now().Add(time.Hour)})
+		_, err := q.AddChange(t.Context(), Change{Kind: ChangeRevocation, Subject: "late", Payload: "{}",
+			ExpiresAt: time.Now().Add(time.Hour)})
 		return err
 	})
 	require.ErrorIs(t, err, ErrUnavailable)

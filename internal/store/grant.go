@@ -17,20 +17,6 @@ type GrantRow struct {
 	ExpiresAt                      *time.Time
 }
 
-// PutGrant adds a grant, or changes id and expiry of the pair's; without an id it
-// makes one. [ErrReferenced]: there is no such role.
-func (q *Q) PutGrant(ctx context.Context, g GrantRow) error {
-	_, err := q.exec(ctx, `INSERT INTO role_grant (org_id, principal_id, role_id, granted_at_ms, expires_at_ms, id) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (principal_id, role_id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms, id = excluded.id`,
-		g.OrgID, g.PrincipalID, g.RoleID, g.GrantedAt.UnixMilli(), milliseconds(g.ExpiresAt), cmp.Or(g.ID, svcauth.NewID(svcauth.PrefixGrant)))
-	return err
-}
-
-// Grant reads one.
-func (q *Q) Grant(ctx context.Context, orgID, principalID, roleID string) (GrantRow, error) {
-	return single(ctx, q, scanGrant, grantSelect+` WHERE org_id = $1 AND principal_id = $2 AND role_id = $3`, orgID, principalID, roleID)
-}
-
 const grantSelect = `SELECT id, org_id, principal_id, role_id, granted_at_ms, expires_at_ms FROM role_grant`
 
 func scanGrant(r row) (g GrantRow, err error) {
@@ -39,6 +25,23 @@ func scanGrant(r row) (g GrantRow, err error) {
 	err = r.Scan(&g.ID, &g.OrgID, &g.PrincipalID, &g.RoleID, &granted, &expires)
 	g.GrantedAt, g.ExpiresAt = at(granted), moment(expires)
 	return g, err
+}
+
+// PutGrant adds a grant, or changes id and expiry of the pair's. It makes an id
+// if there is none. It returns [ErrReferenced] if there is no such role.
+func (q *Q) PutGrant(ctx context.Context, g GrantRow) error {
+	_, err := q.exec(ctx, `INSERT INTO role_grant (org_id, principal_id, role_id, granted_at_ms, expires_at_ms, id)
+		VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (principal_id, role_id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms, id = excluded.id`,
+		g.OrgID, g.PrincipalID, g.RoleID, g.GrantedAt.UnixMilli(), milliseconds(g.ExpiresAt),
+		cmp.Or(g.ID, svcauth.NewID(svcauth.PrefixGrant)))
+	return err
+}
+
+// Grant reads the grant of a pair.
+func (q *Q) Grant(ctx context.Context, orgID, principalID, roleID string) (GrantRow, error) {
+	return single(ctx, q, scanGrant, grantSelect+` WHERE org_id = $1 AND principal_id = $2 AND role_id = $3`,
+		orgID, principalID, roleID)
 }
 
 // CountGrants counts the roles that a principal holds by a grant.
@@ -58,7 +61,8 @@ func (q *Q) Grants(ctx context.Context, orgID, principalID string) ([]svcauth.Gr
 		WHERE g.org_id = $1 AND g.principal_id = $2 ORDER BY g.granted_at_ms DESC, r.id DESC`, orgID, principalID)
 }
 
-// GrantsOf reads the grants of several principals at once, for lists: principal → roles.
+// GrantsOf reads the roles that several principals hold by a grant, by the
+// principal's id. It is for lists.
 func (q *Q) GrantsOf(ctx context.Context, orgID string, principals []string) (map[string][]svcauth.Ref, error) {
 	held := make(map[string][]svcauth.Ref, len(principals))
 	if len(principals) == 0 {
@@ -76,24 +80,29 @@ func (q *Q) GrantsOf(ctx context.Context, orgID string, principals []string) (ma
 	return held, err
 }
 
-// DeleteGrant takes a role from a principal. [ErrNotFound]: it did not hold it.
+// DeleteGrant takes a role from a principal. It returns [ErrNotFound] if the
+// principal does not hold it.
 func (q *Q) DeleteGrant(ctx context.Context, orgID, principalID, roleID string) error {
-	return q.must(ctx, `DELETE FROM role_grant WHERE org_id = $1 AND principal_id = $2 AND role_id = $3`, orgID, principalID, roleID)
+	return q.must(ctx, `DELETE FROM role_grant WHERE org_id = $1 AND principal_id = $2 AND role_id = $3`,
+		orgID, principalID, roleID)
 }
 
-// DeleteGrantsOf takes every role from a principal that is going away.
+// DeleteGrantsOf takes every role from a principal that is being deleted.
 func (q *Q) DeleteGrantsOf(ctx context.Context, orgID, principalID string) error {
 	_, err := q.exec(ctx, `DELETE FROM role_grant WHERE org_id = $1 AND principal_id = $2`, orgID, principalID)
 	return err
 }
 
-// ExpiredGrants reads up to limit grants, of all organizations, whose time is over.
+// ExpiredGrants reads up to limit expired grants of all organizations.
 func (q *Q) ExpiredGrants(ctx context.Context, now time.Time, limit int) ([]GrantRow, error) {
-	return many(ctx, q, scanGrant, grantSelect+` WHERE expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2`, now.UnixMilli(), limit)
+	return many(ctx, q, scanGrant, grantSelect+` WHERE expires_at_ms <= $1 ORDER BY expires_at_ms LIMIT $2`,
+		now.UnixMilli(), limit)
 }
 
-// NextExpiry is when the first of all grants that expire does so, past or future. [ErrNotFound]: none does.
+// NextExpiry returns when the first of all grants that expire does so, which
+// may be in the past. It returns [ErrNotFound] if none expires.
 func (q *Q) NextExpiry(ctx context.Context) (time.Time, error) {
-	ms, err := count(ctx, q, `SELECT expires_at_ms FROM role_grant WHERE expires_at_ms IS NOT NULL ORDER BY expires_at_ms LIMIT 1`)
+	ms, err := count(ctx, q, `SELECT expires_at_ms FROM role_grant WHERE expires_at_ms IS NOT NULL
+		ORDER BY expires_at_ms LIMIT 1`)
 	return at(ms), err
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Nodes that note the use of the same clients at the same time do not lock each other out: none of their transactions fails, and the latest moment counts.
+// Nodes that note the use of the same clients at the same time do not lock each
+// other out: none of their transactions fails, and the latest moment counts.
 func TestNodesNoteTheSameClientsAtOnce(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)

@@ -13,7 +13,8 @@ import (
 // person adds a member to an organization; active: with a password.
 func person(t *testing.T, s *Store, id, orgID, email string, active bool) MemberRow {
 	t.Helper()
-	m := MemberRow{ID: id, OrgID: orgID, Email: email, FirstName: "Ann", LastName: "Lee", CreatedAt: moment0, CreatedByID: "mem_x", CreatedByName: "x@example.com", Version: 1}
+	m := MemberRow{ID: id, OrgID: orgID, Email: email, FirstName: "Ann", LastName: "Lee", CreatedAt: moment0,
+		CreatedByID: "mem_x", CreatedByName: "x@example.com", Version: 1}
 	if active {
 		m.PasswordHash, m.ActivatedAt = "hash", &moment0
 	}
@@ -34,7 +35,8 @@ func TestMembers(t *testing.T) {
 		bob := person(t, s, "mem_2", "org_a", "bob@example.com", false)
 		there := person(t, s, "mem_3", "org_b", "ann@example.com", true)
 		require.ErrorIs(t, s.Write(ctx, func(q *Q) error {
-			return q.InsertMember(ctx, MemberRow{ID: "mem_9", OrgID: "org_a", Email: "ANN@example.com", CreatedAt: moment0})
+			return q.InsertMember(ctx, MemberRow{ID: "mem_9", OrgID: "org_a", Email: "ANN@example.com",
+				CreatedAt: moment0})
 		}), ErrConflict)
 
 		got, err := q.Member(ctx, "org_a", ann.ID)
@@ -66,7 +68,8 @@ func TestMembers(t *testing.T) {
 			require.NoError(t, q.ActivateMember(ctx, "org_a", ann.ID, later))
 			require.NoError(t, q.EndSessions(ctx, "org_a", bob.ID))
 			require.NoError(t, q.NoteSignIn(ctx, "org_b", there.ID, later))
-			for _, foreign := range []error{q.SetPassword(ctx, "org_b", bob.ID, "x"), q.EndSessions(ctx, "org_b", bob.ID), q.NoteSignIn(ctx, "org_b", bob.ID, later),
+			for _, foreign := range []error{q.SetPassword(ctx, "org_b", bob.ID, "x"),
+				q.EndSessions(ctx, "org_b", bob.ID), q.NoteSignIn(ctx, "org_b", bob.ID, later),
 				q.ActivateMember(ctx, "org_b", bob.ID, later), q.DeleteMember(ctx, "org_b", bob.ID)} {
 				require.ErrorIs(t, foreign, ErrNotFound)
 			}
@@ -75,7 +78,8 @@ func TestMembers(t *testing.T) {
 		got, err = q.Member(ctx, "org_a", bob.ID)
 		require.NoError(t, err)
 		want := bob
-		want.FirstName, want.Suspended, want.PasswordHash, want.ActivatedAt, want.SessionEpoch, want.Version = "Bobby", true, "other", &later, 1, 3
+		want.FirstName, want.Suspended, want.PasswordHash, want.ActivatedAt, want.SessionEpoch,
+			want.Version = "Bobby", true, "other", &later, 1, 3
 		require.Equal(t, want, got)
 		got, err = q.Member(ctx, "org_a", ann.ID)
 		require.NoError(t, err)
@@ -99,10 +103,14 @@ func TestHoldersKeysAndPrincipalsOfMembers(t *testing.T) {
 		_, err := q.NextExpiry(ctx)
 		require.ErrorIs(t, err, ErrNotFound)
 		must(t, s, func(ctx context.Context, q *Q) error {
-			require.NoError(t, q.InsertRole(ctx, RoleRow{ID: "role_1", OrgID: "org_a", Kind: RoleAdministrator, Name: "Administrator", CreatedAt: moment0}, nil))
-			require.NoError(t, q.InsertClient(ctx, ClientRow{ID: robot, OrgID: "org_a", Kind: ClientServiceAccount, Name: "robot", CreatedAt: moment0}))
-			require.NoError(t, q.InsertClient(ctx, ClientRow{ID: "ak_1", OrgID: "org_a", Kind: ClientApplicationKey, MemberID: &ann, CreatedAt: moment0}))
-			for _, g := range []GrantRow{{PrincipalID: ann, ExpiresAt: &ahead}, {PrincipalID: invited}, {PrincipalID: gone, ExpiresAt: &past}, {PrincipalID: robot}} {
+			require.NoError(t, q.InsertRole(ctx, RoleRow{ID: "role_1", OrgID: "org_a", Kind: RoleAdministrator,
+				Name: "Administrator", CreatedAt: moment0}, nil))
+			require.NoError(t, q.InsertClient(ctx,
+				ClientRow{ID: robot, OrgID: "org_a", Kind: ClientServiceAccount, Name: "robot", CreatedAt: moment0}))
+			require.NoError(t, q.InsertClient(ctx,
+				ClientRow{ID: "ak_1", OrgID: "org_a", Kind: ClientApplicationKey, MemberID: &ann, CreatedAt: moment0}))
+			for _, g := range []GrantRow{{PrincipalID: ann, ExpiresAt: &ahead}, {PrincipalID: invited},
+				{PrincipalID: gone, ExpiresAt: &past}, {PrincipalID: robot}} {
 				g.OrgID, g.RoleID, g.GrantedAt = "org_a", "role_1", moment0
 				require.NoError(t, q.PutGrant(ctx, g))
 			}
@@ -166,14 +174,16 @@ func TestInvitationIsTheOnlyOneOfItsMember(t *testing.T) {
 		ctx, q := t.Context(), s.Read()
 		put := func(hash string, expires time.Time) {
 			must(t, s, func(ctx context.Context, q *Q) error {
-				return q.PutInvitation(ctx, InvitationRow{TokenHash: []byte(hash), OrgID: "org_a", MemberID: "mem_1", Kind: InvitationInvite, ExpiresAt: expires, MadeByID: "mem_0"})
+				return q.PutInvitation(ctx, InvitationRow{TokenHash: []byte(hash), OrgID: "org_a", MemberID: "mem_1",
+					Kind: InvitationInvite, ExpiresAt: expires, MadeByID: "mem_0"})
 			})
 		}
 		later := moment0.Add(time.Hour)
 		put("one\x00\xff", later)
 		got, err := q.Invitation(ctx, []byte("one\x00\xff"), moment0)
 		require.NoError(t, err)
-		require.Equal(t, InvitationRow{TokenHash: []byte("one\x00\xff"), OrgID: "org_a", MemberID: "mem_1", Kind: InvitationInvite, ExpiresAt: later, MadeByID: "mem_0"}, got)
+		require.Equal(t, InvitationRow{TokenHash: []byte("one\x00\xff"), OrgID: "org_a", MemberID: "mem_1",
+			Kind: InvitationInvite, ExpiresAt: later, MadeByID: "mem_0"}, got)
 		put("two", later)
 		_, err = q.Invitation(ctx, []byte("one\x00\xff"), moment0)
 		require.ErrorIs(t, err, ErrNotFound)

@@ -21,27 +21,28 @@ import (
 var migrations embed.FS
 
 const (
-	// migrationWait is how long Migrate waits, if it is not told, for somebody
-	// else who does not get on.
+	// migrationWait is how long Migrate waits for somebody else who makes no
+	// progress, unless the configuration says how long.
 	migrationWait = 5 * time.Minute
-	// migrationKey is what the advisory lock of the migrations goes by.
+	// migrationKey is the key of the advisory lock of the migrations.
 	migrationKey = 7315911263
-	// maxTableWait is how long a migration waits for a table. Whoever comes after
-	// it waits for that table as well.
+	// maxTableWait is how long a migration waits for a table. Queries that come
+	// after it wait for that table as well.
 	maxTableWait = "3s"
 )
 
-// busyError says for what a migration has to wait.
+// busyError is what a migration has to wait for.
 type busyError string
 
 func (e busyError) Error() string { return string(e) }
 
 // Migrate brings the schema up to what this program expects, forward only, and
-// returns how many steps it took. It takes no lock if nothing is pending. Nodes
-// that start at once share the steps, each of which is one transaction with the
-// lock in it: nothing of it is the session's, which a pooler would lend to
-// somebody else. A schema that is newer than the program is left alone: the
-// previous release runs beside the next one.
+// returns how many steps it took. It takes no lock if nothing is pending.
+//
+// Nodes that start at once share the steps. Each step is one transaction that
+// holds the lock: a lock of the session would be lost with a pooler, which
+// lends the session to others. A schema that is newer than the program is left
+// alone, since the previous release runs beside the next one.
 func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 	var since time.Time // when it began to wait for what it waits for now
 	if err := s.Room(ctx); err != nil {
@@ -75,7 +76,8 @@ func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 			}
 		}
 		if time.Since(since) > wait {
-			return done, fmt.Errorf("the schema lacks %d migrations, and for %s %s; if that is no node that is starting, end it there (SELECT pg_terminate_backend(PID)), and start again",
+			return done, fmt.Errorf("the schema lacks %d migrations, and for %s %s; "+
+				"if that is no node that is starting, end it there (SELECT pg_terminate_backend(PID)), and start again",
 				pending, wait, busy)
 		}
 		select {
@@ -94,7 +96,8 @@ func (s *Store) Room(ctx context.Context) error {
 	}
 	var user, schema string
 	var begun, may bool
-	err := s.write.QueryRowContext(ctx, `SELECT current_user, COALESCE(current_schema(), ''), to_regclass('goose_db_version') IS NOT NULL,
+	err := s.write.QueryRowContext(ctx, `SELECT current_user, COALESCE(current_schema(), ''),
+		to_regclass('goose_db_version') IS NOT NULL,
 		COALESCE(has_schema_privilege(current_schema(), 'CREATE'), FALSE)`).Scan(&user, &schema, &begun, &may)
 	switch {
 	case err != nil:
@@ -102,13 +105,16 @@ func (s *Store) Room(ctx context.Context) error {
 	case begun || may:
 		return nil
 	case schema == "":
-		return fmt.Errorf("%w: there is no schema for the tables: search_path names none that the user %s may use; make one (CREATE SCHEMA … AUTHORIZATION %s), or change search_path", ErrRefused, user, user)
+		return fmt.Errorf("%w: there is no schema for the tables: search_path names none that the user %s may use; "+
+			"make one (CREATE SCHEMA … AUTHORIZATION %s), or change search_path", ErrRefused, user, user)
 	}
-	return fmt.Errorf("%w: the user %s may make no tables in the schema %s; allow it (GRANT CREATE ON SCHEMA %s TO %s), make it the owner of the database, or run `svcauth migrate` as one who may",
+	return fmt.Errorf("%w: the user %s may make no tables in the schema %s; "+
+		"allow it (GRANT CREATE ON SCHEMA %s TO %s), make it the owner of the database, "+
+		"or run `svcauth migrate` as one who may",
 		ErrRefused, user, schema, schema, user)
 }
 
-// Pending says how many migrations are still to be applied.
+// Pending returns how many migrations are still to be applied.
 func (s *Store) Pending(ctx context.Context) (int, error) {
 	migrating, err := s.provider(migrations, s.write)
 	if err != nil {
@@ -127,7 +133,8 @@ func (s *Store) Pending(ctx context.Context) (int, error) {
 	return pending, nil
 }
 
-// step applies the next migration, if there is one, or fails with an busyError.
+// step applies the next migration, if there is one. It returns a busyError if
+// somebody else holds what it needs.
 func (s *Store) step(ctx context.Context) (done int, err error) {
 	if !s.postgres { // one process alone has the file
 		return s.applyNext(ctx, s.write)
@@ -141,7 +148,8 @@ func (s *Store) step(ctx context.Context) (done int, err error) {
 		inner := sql.OpenDB(outer{raw.(*stdlib.Conn)})
 		defer inner.Close()
 		inner.SetMaxOpenConns(1)
-		whole, err := raw.(*stdlib.Conn).BeginTx(ctx, driver.TxOptions{Isolation: driver.IsolationLevel(sql.LevelReadCommitted)})
+		committed := driver.TxOptions{Isolation: driver.IsolationLevel(sql.LevelReadCommitted)}
+		whole, err := raw.(*stdlib.Conn).BeginTx(ctx, committed)
 		if err != nil {
 			return err
 		}
@@ -154,7 +162,8 @@ func (s *Store) step(ctx context.Context) (done int, err error) {
 		return whole.Commit()
 	})
 	if blocked := (*pgconn.PgError)(nil); errors.As(err, &blocked) && blocked.Code == "55P03" {
-		err = busyError("somebody else has been using a table that the next one changes (pg_locks and pg_stat_activity say who)")
+		err = busyError("somebody else has been using a table that the next one changes" +
+			" (pg_locks and pg_stat_activity say who)")
 	}
 	if err != nil {
 		return 0, err
@@ -174,11 +183,12 @@ func (s *Store) applyNext(ctx context.Context, on *sql.DB) (int, error) {
 	return 1, err
 }
 
-// lockMigrations takes the lock of the migrations until the transaction ends, or
-// says who has it.
+// lockMigrations takes the lock of the migrations until the transaction ends,
+// or says who has it.
 func (s *Store) lockMigrations(ctx context.Context, in *sql.DB) error {
 	var got bool
-	if err := in.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationKey)).Scan(&got); err != nil {
+	err := in.QueryRowContext(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(migrationKey)).Scan(&got)
+	if err != nil {
 		return err
 	}
 	if got {
@@ -186,10 +196,14 @@ func (s *Store) lockMigrations(ctx context.Context, in *sql.DB) error {
 		return err
 	}
 	who := "another process"
-	_ = in.QueryRowContext(ctx, `SELECT 'the process with the PID ' || a.pid || COALESCE(' of ' || NULLIF(a.application_name, ''), '') || COALESCE(' at ' || host(a.client_addr), '')
+	// Without an answer it stays unnamed.
+	_ = in.QueryRowContext(ctx, `SELECT 'the process with the PID ' || a.pid ||
+			COALESCE(' of ' || NULLIF(a.application_name, ''), '') || COALESCE(' at ' || host(a.client_addr), '')
 		FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-		WHERE l.locktype = 'advisory' AND l.granted AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		AND CAST(l.classid AS BIGINT) = $1 AND CAST(l.objid AS BIGINT) = $2 LIMIT 1`, int64(migrationKey>>32), int64(migrationKey&0xffffffff)).Scan(&who) // else it stays unnamed
+		WHERE l.locktype = 'advisory' AND l.granted
+		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND CAST(l.classid AS BIGINT) = $1 AND CAST(l.objid AS BIGINT) = $2 LIMIT 1`,
+		int64(migrationKey>>32), int64(migrationKey&0xffffffff)).Scan(&who)
 	return busyError(who + " has been holding the lock under which they are applied")
 }
 
@@ -234,7 +248,8 @@ func (s *Store) provider(from fs.FS, on *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}
-	migrating, err := goose.NewProvider(dialect, on, translated{files, replacer}, goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
+	migrating, err := goose.NewProvider(dialect, on, translated{files, replacer},
+		goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}

@@ -20,8 +20,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// What a database of each schema may hold: testdata/schema/NNNNN.sql is run right after migration NNNNN, before the next one. A migration that adds or changes
-// a table has a file of its own; the rows of the older ones must survive it.
+// What a database of each schema may hold: testdata/schema/NNNNN.sql is run
+// right after migration NNNNN, before the next one. A migration that adds or
+// changes a table has a file of its own; the rows of the older ones must
+// survive it.
 //
 //go:embed testdata/schema/*.sql
 var schemaData embed.FS
@@ -38,7 +40,8 @@ func versions(t *testing.T, s *Store, from fs.FS) []int64 {
 	return all
 }
 
-// upTo migrates step by step to the version, and fills in the data that belongs to each schema on the way.
+// upTo migrates step by step to the version, and fills in the data that belongs
+// to each schema on the way.
 func upTo(t *testing.T, s *Store, from fs.FS, version int64) {
 	t.Helper()
 	p, err := s.provider(from, s.write)
@@ -114,7 +117,8 @@ func TestMigrationFromEmpty(t *testing.T) {
 	})
 }
 
-// TestMigrationFromEachSchemaWithData takes a database of each older schema, with rows in every table, to the newest one: nothing is lost, and the program
+// TestMigrationFromEachSchemaWithData takes a database of each older schema,
+// with rows in every table, to the newest one: nothing is lost, and the program
 // can read it.
 func TestMigrationFromEachSchemaWithData(t *testing.T) {
 	empties(t, func(t *testing.T, url string) {
@@ -122,7 +126,8 @@ func TestMigrationFromEachSchemaWithData(t *testing.T) {
 	})
 }
 
-// TestTheMigrationHarness proves that the test above would notice a migration that loses rows, also while there is only one.
+// TestTheMigrationHarness proves that the test above would notice a migration
+// that loses rows, also while there is only one.
 func TestTheMigrationHarness(t *testing.T) {
 	empties(t, func(t *testing.T, url string) {
 		first, err := fs.ReadFile(migrations, "migrations/00001_schema.sql")
@@ -227,7 +232,8 @@ func TestNodesThatMigrateAtOnceWaitForOneAnother(t *testing.T) {
 	require.Equal(t, len(versions(t, open(t, url), migrations)), total)
 }
 
-// TestMigrateWithOneConnection: database.max_open_conns may be 1, and the lock of the migration must not take the only one.
+// TestMigrateWithOneConnection: database.max_open_conns may be 1, and the lock
+// of the migration must not take the only one.
 func TestMigrateWithOneConnection(t *testing.T) {
 	s, err := Open(Config{URL: pgtest.URL(t), MaxConns: 1})
 	require.NoError(t, err)
@@ -237,7 +243,8 @@ func TestMigrateWithOneConnection(t *testing.T) {
 	filled(t, s)
 }
 
-// TestNewerSchemaIsLeftAlone: the previous release goes on beside the next one, and starts again beside it.
+// TestNewerSchemaIsLeftAlone: the previous release goes on beside the next one,
+// and starts again beside it.
 func TestNewerSchemaIsLeftAlone(t *testing.T) {
 	empties(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -301,6 +308,7 @@ INSERT INTO audit_event (id, org_id, at_ms, actor_id, actor_kind, actor_name, ac
 		for _, one := range secrets {
 			makers[one.ID] = one.CreatedBy.ID + " " + one.CreatedBy.Email
 		}
-		require.Equal(t, map[string]string{"sec_old": "mem_old a@b.example", "sec_logged": "mem_bob bob@b.example", "sec_unknown": " "}, makers)
+		require.Equal(t, map[string]string{"sec_old": "mem_old a@b.example", "sec_logged": "mem_bob bob@b.example",
+			"sec_unknown": " "}, makers)
 	})
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
-// Open connects to the database that the URL names and makes SQLite's file (mode
-// 0600) if there is none. It does not touch the schema: see [Store.Migrate].
-// PostgreSQL need not answer yet.
+// Open returns a Store for the database that the URL names. It makes SQLite's
+// file (mode 0600) if there is none. It does not touch the schema, which is
+// [Store.Migrate]'s, and PostgreSQL need not answer yet.
 func Open(cfg Config) (*Store, error) {
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 20
@@ -44,27 +44,36 @@ func openPostgres(cfg Config, connects *connector) *Store {
 	}
 	if cfg.MaxConns < 2*writers {
 		db := pool(cfg.MaxConns)
-		return &Store{cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db, inTurn: inTurn(cfg.MaxConns)}
+		return &Store{
+			cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db,
+			inTurn: inTurn(cfg.MaxConns),
+		}
 	}
 	read := pool(cfg.MaxConns - writers)
-	return &Store{cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read, inTurn: inTurn(cfg.MaxConns - writers)}
+	return &Store{
+		cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read,
+		inTurn: inTurn(cfg.MaxConns - writers),
+	}
 }
 
-// writers is how many connections are kept for changes: see [Turn].
+// writers is how many connections are kept for changes, one for each lane of
+// [Turn].
 const writers = 2
 
 func openSQLite(cfg Config, path string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
 	}
-	// The file holds hashes of secrets and sealed keys: nobody else on the machine has any business in it.
+	// The file holds hashes of secrets and sealed keys, so no other user of the
+	// machine may read it.
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the database file: %w", err)
 	}
 	_ = file.Close()
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)"
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+		"&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)"
 	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -77,16 +86,20 @@ func openSQLite(cfg Config, path string) (*Store, error) {
 	size := max(2, cfg.MaxConns/2)
 	read.SetMaxOpenConns(size)
 	read.SetMaxIdleConns(size)
-	return &Store{cfg: cfg, read: read, write: write, aside: write, reader: newPrepared(read), inTurn: inTurn(size)}, nil
+	return &Store{
+		cfg: cfg, read: read, write: write, aside: write, reader: newPrepared(read),
+		inTurn: inTurn(size),
+	}, nil
 }
 
-// inTurn hands out connections, two of them to the operator and the server
-// itself alone.
+// inTurn returns the slots of size connections, two of which are kept for the
+// operator and for the server itself.
 func inTurn(size int) *limits.Slots[string] {
 	return limits.NewSlots[string](size, min(2, size/2))
 }
 
-// isBroken tells the errors that mean a lost connection but have no type of their own.
+// isBroken reports whether err is one of those that mean a lost connection but
+// have no type of their own.
 func isBroken(err error) bool {
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
 }

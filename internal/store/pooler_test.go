@@ -34,8 +34,8 @@ func TestNodesStartThroughPgBouncer(t *testing.T) {
 	filled(t, open(t, url))
 }
 
-// TestNodesShareConnectionsThroughPgBouncer: what one node has prepared, another
-// one finds on the connection that is lent to it next.
+// TestNodesShareConnectionsThroughPgBouncer: what one node has prepared,
+// another one finds on the connection that is lent to it next.
 func TestNodesShareConnectionsThroughPgBouncer(t *testing.T) {
 	url := pgtest.PgBouncer(t, migrated(t), nil)
 	var all sync.WaitGroup
@@ -93,25 +93,31 @@ func TestWithoutAPoolerStatementsAreKept(t *testing.T) {
 	require.EqualValues(t, 1, kept(session+"&default_query_exec_mode=cache_statement"), "the URL's choice")
 }
 
-// TestPoolersBehindWhichNothingWorksAreRefused with what to do, and not as if the
-// database were away.
+// TestPoolersBehindWhichNothingWorksAreRefused with what to do, and not as if
+// the database were away.
 func TestPoolersBehindWhichNothingWorksAreRefused(t *testing.T) {
 	direct := migrated(t)
 	for name, c := range map[string]struct {
 		settings  map[string]string
 		more, why string // why is empty if it is taken
 	}{
-		"statements":                    {map[string]string{"pool_mode": "statement"}, "", "takes no transactions"},
-		"a setting":                     {nil, "&search_path=auth", "the URL has search_path"},
-		"a setting among options":       {nil, "&options=-csearch_path%3Dauth", "the URL has search_path"},
-		"a setting that is dropped":     {map[string]string{"ignore_startup_parameters": "search_path"}, "&search_path=auth", "has not handed on the setting search_path"},
-		"dropped options":               {map[string]string{"ignore_startup_parameters": "options"}, "&options=-c%20search_path%3Dauth", "has not handed on the setting search_path"},
-		"other dropped options":         {map[string]string{"ignore_startup_parameters": "options"}, "&options=--statement-timeout%3D9s", "has not handed on the setting statement_timeout"},
-		"a dropped setting, as it is":   {map[string]string{"ignore_startup_parameters": "statement_timeout"}, "&statement_timeout=0", ""},
+		"statements":              {map[string]string{"pool_mode": "statement"}, "", "takes no transactions"},
+		"a setting":               {nil, "&search_path=auth", "the URL has search_path"},
+		"a setting among options": {nil, "&options=-csearch_path%3Dauth", "the URL has search_path"},
+		"a setting that is dropped": {map[string]string{"ignore_startup_parameters": "search_path"},
+			"&search_path=auth", "has not handed on the setting search_path"},
+		"dropped options": {map[string]string{"ignore_startup_parameters": "options"},
+			"&options=-c%20search_path%3Dauth", "has not handed on the setting search_path"},
+		"other dropped options": {map[string]string{"ignore_startup_parameters": "options"},
+			"&options=--statement-timeout%3D9s", "has not handed on the setting statement_timeout"},
+		"a dropped setting, as it is": {map[string]string{"ignore_startup_parameters": "statement_timeout"},
+			"&statement_timeout=0", ""},
 		"a setting that is handed on":   {nil, "&timezone=Asia/Tokyo&client_encoding=UTF8", ""},
 		"another word for the same one": {nil, "&datestyle=iso", ""},
-		"an option that is no setting":  {map[string]string{"ignore_startup_parameters": "options"}, "&options=endpoint%3Dx", ""},
-		"a wrong password":              {map[string]string{"auth_type": "trust", "auth_file": "/dev/null"}, "", "08P01"},
+		"an option that is no setting": {map[string]string{"ignore_startup_parameters": "options"},
+			"&options=endpoint%3Dx", ""},
+		"a wrong password": {map[string]string{"auth_type": "trust", "auth_file": "/dev/null"}, "",
+			"08P01"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, pgtest.PgBouncer(t, direct, c.settings)+c.more)
@@ -129,7 +135,8 @@ func TestPoolersBehindWhichNothingWorksAreRefused(t *testing.T) {
 	}
 }
 
-// TestASettingOfTheURLHoldsWithoutAPooler, also by the ways that a pooler refuses.
+// TestASettingOfTheURLHoldsWithoutAPooler, also by the ways that a pooler
+// refuses.
 func TestASettingOfTheURLHoldsWithoutAPooler(t *testing.T) {
 	direct := pgtest.URL(t)
 	run(t, open(t, direct), "CREATE SCHEMA auth;\n")
@@ -144,13 +151,14 @@ func TestASettingOfTheURLHoldsWithoutAPooler(t *testing.T) {
 	require.Zero(t, n)
 }
 
-// TestAMigrationThatWaitsSaysSoAndEnds: for a lock that somebody else holds, as an
-// older release left one behind in a pooler's session, and for a table.
+// TestAMigrationThatWaitsSaysSoAndEnds: for a lock that somebody else holds, as
+// an older release left one behind in a pooler's session, and for a table.
 func TestAMigrationThatWaitsSaysSoAndEnds(t *testing.T) {
 	for name, c := range map[string]struct{ hold, why string }{
-		"the lock":        {`SELECT pg_advisory_lock(7315911263)`, "of holder at 127.0.0.1 has been holding the lock"},
-		"a table":         {`BEGIN; LOCK TABLE organization IN ACCESS SHARE MODE`, "using a table"},
-		"the lock of one": {`BEGIN; SELECT pg_advisory_xact_lock(7315911263)`, "of holder at 127.0.0.1 has been holding the lock"},
+		"the lock": {`SELECT pg_advisory_lock(7315911263)`, "of holder at 127.0.0.1 has been holding the lock"},
+		"a table":  {`BEGIN; LOCK TABLE organization IN ACCESS SHARE MODE`, "using a table"},
+		"the lock of one": {`BEGIN; SELECT pg_advisory_xact_lock(7315911263)`,
+			"of holder at 127.0.0.1 has been holding the lock"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := pgtest.URL(t)
@@ -162,7 +170,8 @@ func TestAMigrationThatWaitsSaysSoAndEnds(t *testing.T) {
 			require.NoError(t, err)
 
 			var heard []string
-			s, err := Open(Config{URL: url, MaxConns: 1, MigrationWait: 50 * time.Millisecond, OnWait: func(what string) { heard = append(heard, what) }})
+			s, err := Open(Config{URL: url, MaxConns: 1, MigrationWait: 50 * time.Millisecond,
+				OnWait: func(what string) { heard = append(heard, what) }})
 			require.NoError(t, err)
 			defer s.Close()
 			_, err = s.Migrate(t.Context())
@@ -224,7 +233,8 @@ func TestAReplicaIsNotReady(t *testing.T) {
 	s := open(t, url)
 	require.NoError(t, s.Ready(t.Context()))
 	readOnly := open(t, url+"&default_transaction_read_only=on")
-	for _, err := range []error{readOnly.Ping(t.Context()), readOnly.Ready(t.Context()), readOnly.Write(t.Context(), func(*Q) error { return nil })} {
+	for _, err := range []error{readOnly.Ping(t.Context()), readOnly.Ready(t.Context()),
+		readOnly.Write(t.Context(), func(*Q) error { return nil })} {
 		require.ErrorIs(t, err, ErrReadOnly)
 		require.ErrorIs(t, err, ErrUnavailable)
 	}
@@ -232,8 +242,9 @@ func TestAReplicaIsNotReady(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestAfterAFailOverConnectionsToTheReplicaAreGivenUp: a server that takes no more
-// writes keeps its connections open. The next ones may lead to another one.
+// TestAfterAFailOverConnectionsToTheReplicaAreGivenUp: a server that takes no
+// more writes keeps its connections open. The next ones may lead to another
+// one.
 func TestAfterAFailOverConnectionsToTheReplicaAreGivenUp(t *testing.T) {
 	url := migrated(t)
 	s, err := Open(Config{URL: url, MaxConns: 1})

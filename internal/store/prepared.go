@@ -6,11 +6,13 @@ import (
 	"sync"
 )
 
-// maxPrepared bounds what [prepared] keeps. The texts of this package are constants but for lists of placeholders and audit filters.
+// maxPrepared bounds how many statements [prepared] keeps. The texts of this
+// package are constants, except for lists of placeholders and audit filters.
 const maxPrepared = 200
 
-// prepared runs the queries of SQLite's readers with each text parsed once: to plan a query of several parts takes SQLite ten times as long as to
-// run it. pgx does the same for PostgreSQL by itself.
+// prepared runs the queries of SQLite's readers and plans each text only once:
+// SQLite takes ten times as long to plan a query of several parts as to run it.
+// pgx does the same for PostgreSQL by itself.
 type prepared struct {
 	*sql.DB
 	mu         sync.RWMutex
@@ -30,7 +32,7 @@ func (p *prepared) QueryContext(ctx context.Context, text string, args ...any) (
 	return statement.QueryContext(ctx, args...)
 }
 
-// statement gives nil where there are too many already.
+// statement returns nil if there are too many already.
 func (p *prepared) statement(ctx context.Context, text string) (*sql.Stmt, error) {
 	p.mu.RLock()
 	statement, full := p.statements[text], len(p.statements) >= maxPrepared

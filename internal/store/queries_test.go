@@ -18,10 +18,13 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 		c, err := s.Read().Credentials(t.Context(), "sa_a")
 		require.NoError(t, err)
 		later := moment0.Add(time.Hour).UnixMilli()
-		require.Equal(t, Credentials{ClientID: "sa_a", Kind: ClientServiceAccount, OrgID: "org_a", Name: "CI", Operator: true, TTLSeconds: 60},
-			Credentials{ClientID: c.ClientID, Kind: c.Kind, OrgID: c.OrgID, Name: c.Name, Operator: c.Operator, TTLSeconds: c.TTLSeconds, Epoch: c.Epoch, Policy: c.Policy,
+		require.Equal(t, Credentials{ClientID: "sa_a", Kind: ClientServiceAccount, OrgID: "org_a", Name: "CI",
+			Operator: true, TTLSeconds: 60},
+			Credentials{ClientID: c.ClientID, Kind: c.Kind, OrgID: c.OrgID, Name: c.Name, Operator: c.Operator,
+				TTLSeconds: c.TTLSeconds, Epoch: c.Epoch, Policy: c.Policy,
 				Disabled: c.Disabled, Suspended: c.Suspended, MemberID: c.MemberID})
-		require.ElementsMatch(t, []SecretHash{{"sec_1a", "s", []byte{0, 1, 255}, later}, {"sec_2a", "s", []byte{2}, 0}}, c.Secrets)
+		require.ElementsMatch(t, []SecretHash{{"sec_1a", "s", []byte{0, 1, 255}, later},
+			{"sec_2a", "s", []byte{2}, 0}}, c.Secrets)
 		roles, err := s.Read().HeldRoles(t.Context(), "org_a", c.Principal())
 		require.NoError(t, err)
 		require.Len(t, roles, 2)
@@ -64,7 +67,8 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 	})
 }
 
-// TestConflictsAreToldByTheDriversCodes, not by the text of a message, which depends on the server's language.
+// TestConflictsAreToldByTheDriversCodes, not by the text of a message, which
+// depends on the server's language.
 func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
@@ -73,7 +77,8 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 			do   func(context.Context, *Q) error
 		}{
 			"a name that is taken, in other case": {ErrConflict, func(ctx context.Context, q *Q) error {
-				return q.InsertClient(ctx, ClientRow{ID: "sa_x", OrgID: "org_a", Kind: ClientServiceAccount, Name: " ci "})
+				return q.InsertClient(ctx, ClientRow{ID: "sa_x", OrgID: "org_a", Kind: ClientServiceAccount,
+					Name: " ci "})
 			}},
 			"the name in another organization": {nil, func(ctx context.Context, q *Q) error {
 				return q.InsertRole(ctx, RoleRow{ID: "role_x", OrgID: "org_b", Kind: RoleCustom, Name: "X"}, nil)
@@ -96,8 +101,10 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 			"a version that has passed": {ErrStale, func(ctx context.Context, q *Q) error {
 				return q.UpdateRole(ctx, RoleRow{ID: "role_a", OrgID: "org_a", Name: "N", Version: 7}, nil)
 			}},
-			"another organization's role":  {ErrNotFound, func(ctx context.Context, q *Q) error { return q.DeleteRole(ctx, "org_b", "role_a") }},
-			"another organization's grant": {ErrNotFound, func(ctx context.Context, q *Q) error { return q.DeleteGrant(ctx, "org_b", "sa_a", "role_a") }},
+			"another organization's role": {ErrNotFound,
+				func(ctx context.Context, q *Q) error { return q.DeleteRole(ctx, "org_b", "role_a") }},
+			"another organization's grant": {ErrNotFound,
+				func(ctx context.Context, q *Q) error { return q.DeleteGrant(ctx, "org_b", "sa_a", "role_a") }},
 		} {
 			err := s.Write(t.Context(), func(q *Q) error { return c.do(t.Context(), q) })
 			if c.want == nil {
@@ -105,7 +112,8 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 				continue
 			}
 			require.ErrorIs(t, err, c.want, name)
-			for _, other := range []error{ErrConflict, ErrReferenced, ErrStale, ErrNotFound, ErrUnavailable, ErrUncertain} {
+			for _, other := range []error{ErrConflict, ErrReferenced, ErrStale, ErrNotFound, ErrUnavailable,
+				ErrUncertain} {
 				require.Equal(t, other == c.want, strings.Contains(fmt.Sprint(err), other.Error()), "%s: %v", name, err)
 			}
 			require.NotContains(t, err.Error(), "m@example.com", "values stay out of messages")
@@ -116,13 +124,14 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 	})
 }
 
-// A stranger learns nothing by the time that a guess takes: the database reads as
-// much for an id that nobody has.
+// A stranger learns nothing by the time that a guess takes: the database reads
+// as much for an id that nobody has.
 func TestAnUnknownClientIsAsMuchWorkAsAKnownOne(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		rows := func(id string) (n int) {
 			c, removed := new(Credentials), false
-			_, err := many(t.Context(), s.Read(), func(r row) (int, error) { n++; return n, c.scan(r, &removed) }, credentialsQuery, id)
+			_, err := many(t.Context(), s.Read(), func(r row) (int, error) { n++; return n, c.scan(r, &removed) },
+				credentialsQuery, id)
 			require.NoError(t, err)
 			return n
 		}
@@ -164,7 +173,8 @@ func TestDeletionTakesWhatHangsOnIt(t *testing.T) {
 		require.Len(t, c.Secrets, 2, "the other organization is whole")
 		for _, table := range []string{"secret", "role", "role_grant", "member", "client"} {
 			var n int
-			require.NoError(t, s.read.QueryRowContext(t.Context(), `SELECT COUNT(*) FROM `+table+` WHERE org_id = 'org_a'`).Scan(&n))
+			require.NoError(t, s.read.QueryRowContext(t.Context(),
+				`SELECT COUNT(*) FROM `+table+` WHERE org_id = 'org_a'`).Scan(&n))
 			require.Zero(t, n, table)
 		}
 	})
@@ -173,7 +183,8 @@ func TestDeletionTakesWhatHangsOnIt(t *testing.T) {
 func TestCatalogKeepsItsOrder(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		apis := []svcauth.API{{Audience: "https://z", Name: "Z"}, {Audience: "https://a", Name: "A", Description: "d"}}
-		privileges := []svcauth.Privilege{{Name: "z:z", API: "https://z", Title: "t"}, {Name: "a:a", API: "https://a"}, {Name: "m:m", API: "https://z"}}
+		privileges := []svcauth.Privilege{{Name: "z:z", API: "https://z", Title: "t"},
+			{Name: "a:a", API: "https://a"}, {Name: "m:m", API: "https://z"}}
 		for range 2 {
 			must(t, s, func(ctx context.Context, q *Q) error { return q.ReplaceCatalog(ctx, apis, privileges) })
 			gotAPIs, err := s.Read().APIs(t.Context())
@@ -191,8 +202,10 @@ func TestLastUseNeverGoesBack(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
 		touch := func(ms int64) (got int64) {
-			require.NoError(t, s.NoteUse(t.Context(), map[string]int64{"sa_a": ms}, map[string]int64{"sec_1a": ms, "sec_none": ms, "sec_gone": ms}))
-			require.NoError(t, s.read.QueryRowContext(t.Context(), `SELECT c.last_used_ms FROM client c JOIN secret s ON s.last_used_ms = c.last_used_ms WHERE s.id = 'sec_1a'`).Scan(&got))
+			require.NoError(t, s.NoteUse(t.Context(), map[string]int64{"sa_a": ms},
+				map[string]int64{"sec_1a": ms, "sec_none": ms, "sec_gone": ms}))
+			require.NoError(t, s.read.QueryRowContext(t.Context(),
+				`SELECT c.last_used_ms FROM client c JOIN secret s ON s.last_used_ms = c.last_used_ms WHERE s.id = 'sec_1a'`).Scan(&got))
 			return got
 		}
 		require.EqualValues(t, 100, touch(100))
@@ -206,7 +219,8 @@ func TestAuditEventsArePagedAndFiltered(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		must(t, s, func(ctx context.Context, q *Q) error {
 			for i := range 6 {
-				e := svcauth.AuditEvent{ID: fmt.Sprint("evt_", i), OrganizationID: "org_a", Time: moment0.Add(time.Duration(i) * time.Second), Action: "role.create"}
+				e := svcauth.AuditEvent{ID: fmt.Sprint("evt_", i), OrganizationID: "org_a",
+					Time: moment0.Add(time.Duration(i) * time.Second), Action: "role.create"}
 				e.Actor.ID, e.Target.ID = fmt.Sprint("mem_", i%2), "role_1"
 				e.After = []byte(`{"name":"<ü>"}`)
 				if i == 5 {
@@ -230,7 +244,8 @@ func TestAuditEventsArePagedAndFiltered(t *testing.T) {
 		require.Equal(t, []string{"4", "3"}, ids(AuditFilter{}, 2))
 		require.Equal(t, []string{"2", "1"}, ids(AuditFilter{Before: "evt_3"}, 2))
 		require.Equal(t, []string{"3", "1"}, ids(AuditFilter{Actor: "mem_1"}, 10))
-		require.Equal(t, []string{"2", "1"}, ids(AuditFilter{Since: moment0.Add(time.Second), Until: moment0.Add(3 * time.Second)}, 10))
+		require.Equal(t, []string{"2", "1"}, ids(AuditFilter{Since: moment0.Add(time.Second),
+			Until: moment0.Add(3 * time.Second)}, 10))
 		require.Empty(t, ids(AuditFilter{Action: "role.delete"}, 10))
 		require.Empty(t, ids(AuditFilter{Target: "' OR 1=1 --"}, 10))
 		all, err := s.Read().AuditEvents(t.Context(), "org_a", AuditFilter{}, 1)
@@ -243,7 +258,8 @@ func TestAuditEventsArePagedAndFiltered(t *testing.T) {
 func TestSigningKeyStatesAreGuarded(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		key := func(kid, state string) SigningKeyRow {
-			return SigningKeyRow{SigningKey: svcauth.SigningKey{KID: kid, Algorithm: "ES256", State: state, CreatedAt: moment0}, PublicDER: []byte{1}, Sealed: []byte{2}}
+			return SigningKeyRow{SigningKey: svcauth.SigningKey{KID: kid, Algorithm: "ES256", State: state,
+				CreatedAt: moment0}, PublicDER: []byte{1}, Sealed: []byte{2}}
 		}
 		must(t, s, func(ctx context.Context, q *Q) error {
 			require.NoError(t, q.InsertSigningKey(ctx, key("a", svcauth.KeyActive)))
@@ -252,14 +268,23 @@ func TestSigningKeyStatesAreGuarded(t *testing.T) {
 			return q.InsertSigningKey(ctx, next)
 		})
 		for want, do := range map[error]func(context.Context, *Q) error{
-			ErrConflict: func(ctx context.Context, q *Q) error { return q.InsertSigningKey(ctx, key("a", svcauth.KeyNext)) },
+			ErrConflict: func(ctx context.Context,
+				q *Q) error {
+				return q.InsertSigningKey(ctx, key("a", svcauth.KeyNext))
+			},
 			ErrStale:    func(ctx context.Context, q *Q) error { return q.ActivateSigningKey(ctx, "a", moment0) },
 			ErrNotFound: func(ctx context.Context, q *Q) error { return q.DeleteSigningKey(ctx, "x") },
 		} {
 			require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error { return do(t.Context(), q) }), want)
 		}
-		require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error { return q.RetireSigningKey(t.Context(), "n", moment0, moment0) }), ErrStale)
-		require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error { return q.ResealDataKey(t.Context(), "x", []byte{1}) }), ErrNotFound)
+		require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error {
+			return q.RetireSigningKey(t.Context(), "n",
+				moment0, moment0)
+		}), ErrStale)
+		require.ErrorIs(t, s.Write(t.Context(), func(q *Q) error {
+			return q.ResealDataKey(t.Context(), "x",
+				[]byte{1})
+		}), ErrNotFound)
 		later := moment0.Add(time.Hour)
 		must(t, s, func(ctx context.Context, q *Q) error {
 			require.NoError(t, q.RetireSigningKey(ctx, "a", moment0, later))

@@ -13,9 +13,9 @@ import (
 // nameQuery completes the error of a query with the exported method that asked
 // it and the ids that it was asked about, such as "Secrets(org_…, sa_…): …".
 //
-// It reads the method off the call stack, so no method can forget to be named or
-// be named wrongly after a change, and a query that succeeds pays nothing. One
-// that fails pays about two microseconds.
+// It reads the method off the call stack. So no method can be forgotten, none
+// keeps a stale name, and a query that succeeds pays nothing. One that fails
+// pays a few microseconds.
 func nameQuery(err error, args []any) error {
 	if err == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// TestEveryQueryIsNamedInItsError calls every exported method of Q on a database
-// that is closed.
+// TestEveryQueryIsNamedInItsError calls every exported method of Q on a
+// database that is closed.
 func TestEveryQueryIsNamedInItsError(t *testing.T) {
 	s := open(t, "sqlite://"+t.TempDir()+"/svcauth.db")
 	require.NoError(t, s.Close())

@@ -21,7 +21,8 @@ func TestUnrecorded(t *testing.T) {
 		}
 		require.Zero(t, unrecorded(now))
 		require.Zero(t, unrecorded(now.Add(recorderGone)))
-		require.Equal(t, now.Add(recorderGone), unrecorded(now.Add(recorderGone+time.Millisecond)), "it has not been heard of since")
+		require.Equal(t, now.Add(recorderGone), unrecorded(now.Add(recorderGone+time.Millisecond)),
+			"it has not been heard of since")
 		require.NoError(t, s.EndRecorder(t.Context(), "good"))
 		require.Zero(t, unrecorded(now.Add(time.Hour)), "it has ended, and left nothing")
 
@@ -39,7 +40,8 @@ func TestUnrecorded(t *testing.T) {
 			return n
 		}
 		sweep := func(at time.Time) {
-			require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error { _, err := q.Sweep(t.Context(), at, time.Time{}, 100); return err }))
+			require.NoError(t, s.WriteAside(t.Context(),
+				func(q *Q) error { _, err := q.Sweep(t.Context(), at, time.Time{}, 100); return err }))
 		}
 		sweep(now.Add(recorderKept - time.Millisecond))
 		require.EqualValues(t, 2, rows())

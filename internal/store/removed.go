@@ -5,34 +5,40 @@ import (
 	"errors"
 )
 
-// ofLiving is the condition that the organization of a row (its org_id) has not been removed.
+// ofLiving is the condition that the organization of a row (its org_id) has not
+// been removed.
 const ofLiving = ` AND EXISTS (SELECT 1 FROM organization o WHERE o.id = org_id AND NOT o.removed)`
 
-// AnyRemoved says whether there is something for [Q.DeleteRemoved] to do.
+// AnyRemoved reports whether there is something for [Q.DeleteRemoved] to
+// delete.
 func (q *Q) AnyRemoved(ctx context.Context) (bool, error) {
 	n, err := count(ctx, q, `SELECT COUNT(*) FROM organization WHERE removed`)
 	return n > 0, err
 }
 
-// DeleteRemoved deletes a portion of a removed organization: up to limit clients with their secrets and grants, or where there are none left, members, then roles, and at last
-// the organization itself. It says whether it deleted anything. No rule reads such rows any more: it belongs into [Store.WriteAside].
-func (q *Q) DeleteRemoved(ctx context.Context, limit int) (bool, error) {
-	// Its row is locked, so that two nodes take one organization after the other;
-	// and its rows are, but for those whose last use a node is noting: deleted in
-	// another order than they are noted in, each would wait for the other.
-	id, err := single(ctx, q, scanID, `UPDATE organization SET removed = TRUE WHERE id = (SELECT id FROM organization WHERE removed ORDER BY id LIMIT 1) RETURNING id`)
+// DeleteRemoved deletes a portion of a removed organization and reports whether
+// there was one: up to limit clients with their secrets and grants, or members
+// if no clients are left, then roles, and at last the organization itself. No
+// rule reads such rows any more, so it belongs into [Store.WriteAside].
+func (q *Q) DeleteRemoved(ctx context.Context, limit int) (deleted bool, err error) {
+	// The organization's row is locked, so that two nodes take one organization
+	// after the other. Its other rows are locked, too, except for those whose
+	// last use a node is writing: it locks them in another order, so each of
+	// the two would wait for the other.
+	id, err := single(ctx, q, scanText, `UPDATE organization SET removed = TRUE
+		WHERE id = (SELECT id FROM organization WHERE removed ORDER BY id LIMIT 1) RETURNING id`)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	for _, of := range []struct{ page, grants, rows string }{
-		{`SELECT id FROM client WHERE org_id = $1 ORDER BY kind, id LIMIT $2`, `DELETE FROM role_grant WHERE principal_id IN `, `DELETE FROM client WHERE id IN `},
-		{`SELECT id FROM member WHERE org_id = $1 ORDER BY email_key LIMIT $2`, `DELETE FROM role_grant WHERE principal_id IN `, `DELETE FROM member WHERE id IN `},
-		{`SELECT id FROM role WHERE org_id = $1 ORDER BY id LIMIT $2`, `DELETE FROM role_grant WHERE role_id IN `, `DELETE FROM role WHERE id IN `},
+	for _, kind := range []struct{ page, grantsOf, table string }{
+		{`SELECT id FROM client WHERE org_id = $1 ORDER BY kind, id LIMIT $2`, `principal_id`, `client`},
+		{`SELECT id FROM member WHERE org_id = $1 ORDER BY email_key LIMIT $2`, `principal_id`, `member`},
+		{`SELECT id FROM role WHERE org_id = $1 ORDER BY id LIMIT $2`, `role_id`, `role`},
 	} {
-		ids, err := many(ctx, q, scanID, of.page+q.skipLocked(), id, limit)
+		ids, err := many(ctx, q, scanText, kind.page+q.skipLocked(), id, limit)
 		if err != nil {
 			return false, err
 		}
@@ -40,13 +46,11 @@ func (q *Q) DeleteRemoved(ctx context.Context, limit int) (bool, error) {
 			continue
 		}
 		list, args := in(nil, ids)
-		if _, err := q.exec(ctx, of.grants+`(`+list+`)`, args...); err != nil {
-			return false, err
+		_, err = q.exec(ctx, `DELETE FROM role_grant WHERE `+kind.grantsOf+` IN (`+list+`)`, args...)
+		if err == nil {
+			_, err = q.exec(ctx, `DELETE FROM `+kind.table+` WHERE id IN (`+list+`)`, args...)
 		}
-		_, err = q.exec(ctx, of.rows+`(`+list+`)`, args...)
-		return true, err
+		return err == nil, err
 	}
 	return true, q.must(ctx, `DELETE FROM organization WHERE id = $1`, id)
 }
-
-func scanID(r row) (id string, err error) { return id, r.Scan(&id) }

@@ -14,10 +14,12 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// crowd puts so many service accounts with a secret and a role into organization org_b of [filled].
+// crowd puts so many service accounts with a secret and a role into
+// organization org_b of [filled].
 func crowd(t *testing.T, s *Store, accounts int) {
 	t.Helper()
-	many := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1000000 UNION ALL SELECT i+1 FROM n WHERE i < %d) `, 1_000_000+accounts-1)
+	many := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1000000 UNION ALL SELECT i+1 FROM n WHERE i < %d) `,
+		1_000_000+accounts-1)
 	hash := `CAST(CAST(i AS TEXT) AS BLOB)`
 	if s.Postgres() {
 		hash = `CAST(CAST(i AS TEXT) AS BYTEA)`
@@ -27,7 +29,8 @@ func crowd(t *testing.T, s *Store, accounts int) {
 			`SELECT 'sa_' || CAST(i AS TEXT), 'org_b', 'sa', 'n' || CAST(i AS TEXT), 'n' || CAST(i AS TEXT), '', FALSE, 0, 0, $1, '', '', 1 FROM n`,
 		`INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description, created_at_ms) ` + many +
 			`SELECT 'sec_' || CAST(i AS TEXT), 'sa_' || CAST(i AS TEXT), 'org_b', 's', ` + hash + `, '', '', $1 FROM n`,
-		`INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) ` + many + `SELECT 'sa_' || CAST(i AS TEXT), 'role_b', 'org_b', $1 FROM n`,
+		`INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) ` + many +
+			`SELECT 'sa_' || CAST(i AS TEXT), 'role_b', 'org_b', $1 FROM n`,
 	} {
 		_, err := s.write.ExecContext(t.Context(), text, moment0.UnixMilli())
 		require.NoError(t, err)
@@ -37,13 +40,16 @@ func crowd(t *testing.T, s *Store, accounts int) {
 // deleteRemoved deletes all there is and says in how many portions.
 func deleteRemoved(t *testing.T, s *Store) (portions int) {
 	for more := true; more; portions++ {
-		require.NoError(t, s.WriteAside(t.Context(), func(q *Q) (err error) { more, err = q.DeleteRemoved(t.Context(), 500); return err }))
+		require.NoError(t, s.WriteAside(t.Context(),
+			func(q *Q) (err error) { more, err = q.DeleteRemoved(t.Context(), 500); return err }))
 	}
 	return portions
 }
 
-// An organization with 100,000 clients is gone at once and its rows go in portions, by two nodes at the same time, while others write. When one statement deleted all of it, that
-// took every writer's place for more than a second, and with a million clients it never came to its end.
+// An organization with 100,000 clients is gone at once and its rows go in
+// portions, by two nodes at the same time, while others write. When one
+// statement deleted all of it, that took every writer's place for more than a
+// second, and with a million clients it never came to its end.
 func TestRemovingALargeOrganizationLocksNobodyOut(t *testing.T) {
 	needs.Time(t)
 	databases(t, func(t *testing.T, s *Store) {
@@ -54,7 +60,8 @@ func TestRemovingALargeOrganizationLocksNobodyOut(t *testing.T) {
 		}
 		crowd(t, s, accounts)
 		must(t, s, func(ctx context.Context, q *Q) error {
-			if err := q.PutInvitation(ctx, InvitationRow{TokenHash: []byte("link"), OrgID: "org_b", MemberID: "mem_b", Kind: InvitationReset, ExpiresAt: moment0.Add(time.Hour)}); err != nil {
+			if err := q.PutInvitation(ctx, InvitationRow{TokenHash: []byte("link"), OrgID: "org_b", MemberID: "mem_b",
+				Kind: InvitationReset, ExpiresAt: moment0.Add(time.Hour)}); err != nil {
 				return err
 			}
 			return q.InsertAuditEvent(ctx, svcauth.AuditEvent{ID: "evt_b", OrganizationID: "org_b", Time: moment0})
@@ -75,11 +82,13 @@ func TestRemovingALargeOrganizationLocksNobodyOut(t *testing.T) {
 		nodes.Wait()
 		took := time.Since(began)
 		written, worst := stop()
-		t.Logf("%d clients in %d portions in %v; meanwhile %d writes, the longest took %v", accounts, portions.Load(), took.Round(time.Millisecond), written, worst.Round(time.Millisecond))
+		t.Logf("%d clients in %d portions in %v; meanwhile %d writes, the longest took %v", accounts, portions.Load(),
+			took.Round(time.Millisecond), written, worst.Round(time.Millisecond))
 		require.GreaterOrEqual(t, portions.Load(), int64(accounts/500))
 		require.Greater(t, written, portions.Load()/10, "writers got in all along")
 
-		for table, column := range map[string]string{"organization": "id", "client": "org_id", "secret": "org_id", "role_grant": "org_id", "role": "org_id", "member": "org_id", "invitation": "org_id"} {
+		for table, column := range map[string]string{"organization": "id", "client": "org_id", "secret": "org_id",
+			"role_grant": "org_id", "role": "org_id", "member": "org_id", "invitation": "org_id"} {
 			n, err := count(t.Context(), s.Read(), `SELECT COUNT(*) FROM `+table+` WHERE `+column+` = 'org_b'`)
 			require.NoError(t, err)
 			require.Zero(t, n, table)
@@ -93,7 +102,8 @@ func TestRemovingALargeOrganizationLocksNobodyOut(t *testing.T) {
 	})
 }
 
-// gone requires that nobody is let into organization org_b of [filled] any more, though its rows are there.
+// gone requires that nobody is let into organization org_b of [filled] any
+// more, though its rows are there.
 func gone(t *testing.T, s *Store) {
 	t.Helper()
 	q, ctx := s.Read(), t.Context()

@@ -12,8 +12,8 @@ import (
 )
 
 // Every live revocation is in the memory of every node and of every resource
-// server, whoever made it. So their number is bounded: where one more would be
-// too many, one that denies all older tokens takes the place of all of them.
+// server, whoever made it. So their number is bounded: instead of one too many,
+// a revocation of all older tokens replaces all of them.
 const (
 	// MaxClientRevocations is how many live entries about one client there
 	// can be. Beyond it the client's epoch rises instead.
@@ -26,30 +26,32 @@ const (
 	MaxOrgRevocations = 20_000
 )
 
-// KeepChange is how long entries of the change log that are not revocations are
-// kept. A node that was away for longer starts afresh.
+// KeepChange is how long entries of the change log are kept that are not
+// revocations. A node that was away for longer starts afresh.
 const KeepChange = 24 * time.Hour
 
-// Wider says how much more than it was asked for [Q.AddRevocation] has revoked.
+// Wider is how much more than it was asked to [Q.AddRevocation] has revoked.
 type Wider string
 
 // What a revocation can grow to.
 const (
 	WiderNot          Wider = ""             // what was asked for
-	WiderClient       Wider = "client"       // every token that the client was issued so far
-	WiderOrganization Wider = "organization" // every token that anybody in the organization was issued so far
+	WiderClient       Wider = "client"       // all tokens of the client so far
+	WiderOrganization Wider = "organization" // all tokens of the organization so far
 )
 
 // AddRevocation appends a revocation in an organization to the change log and
-// deletes those that it makes superfluous. It sets Exp unless it is set: only an
-// entry that names a token knows when that expires. For an entry about a client
-// (ClientID and, if they are known, Epoch and Pol of the token) it sets what
-// tells followers by which others it is covered. If the client, or the
-// organization, would have too many live entries, all of its older tokens are
-// revoked instead, and wider says so. Only inside [Store.Write].
-func (q *Q) AddRevocation(ctx context.Context, now time.Time, orgID string, r svcauth.Revocation) (wider Wider, err error) {
+// deletes those that it makes superfluous. It must run inside [Store.Write].
+//
+// It sets Exp unless it is set: only an entry that names a token knows when
+// that expires. For an entry about a client (ClientID and, if they are known,
+// Epoch and Pol of the token) it sets what tells subscribers which other
+// entries cover it. If the client, or the organization, would have too many
+// live entries, it revokes all of its older tokens instead, and wider says so.
+func (q *Q) AddRevocation(ctx context.Context, now time.Time, orgID string, r svcauth.Revocation,
+) (wider Wider, err error) {
 	if r.ClientID != "" {
-		if gone, err := q.place(ctx, orgID, &r); gone || err != nil {
+		if gone, err := q.setEpochs(ctx, orgID, &r); gone || err != nil {
 			return WiderNot, err
 		}
 		if r.JTI+r.Cred+r.Role != "" {
@@ -73,16 +75,17 @@ func (q *Q) AddRevocation(ctx context.Context, now time.Time, orgID string, r sv
 	return wider, err
 }
 
-// place completes an entry about a client with the organization, the epoch and
-// the policy epoch by which the tokens that it denies are no longer older than
-// it. gone: there is no such client, and its removal has denied its tokens.
-func (q *Q) place(ctx context.Context, orgID string, r *svcauth.Revocation) (gone bool, err error) {
+// setEpochs completes an entry about a client with the organization, the epoch
+// and the policy epoch up to which tokens can be among those that it denies. It
+// reports gone if there is no such client: its removal has denied its tokens.
+func (q *Q) setEpochs(ctx context.Context, orgID string, r *svcauth.Revocation) (gone bool, err error) {
 	r.OrgID = orgID
 	if r.JTI != "" {
 		return r.Epoch < q.raised[r.ClientID], nil // this very transaction has denied it already
 	}
 	now, err := single(ctx, q, func(row row) (e [2]int64, err error) { return e, row.Scan(&e[0], &e[1]) },
-		`SELECT c.epoch, o.pol FROM client c JOIN organization o ON o.id = c.org_id WHERE c.id = $1 AND c.org_id = $2`, r.ClientID, orgID)
+		`SELECT c.epoch, o.pol FROM client c JOIN organization o ON o.id = c.org_id WHERE c.id = $1 AND c.org_id = $2`,
+		r.ClientID, orgID)
 	if errors.Is(err, ErrNotFound) {
 		return true, nil
 	}
@@ -90,6 +93,8 @@ func (q *Q) place(ctx context.Context, orgID string, r *svcauth.Revocation) (gon
 	return false, err
 }
 
+// boundClient makes *r a revocation of all the client's older tokens if the
+// client has too many entries.
 func (q *Q) boundClient(ctx context.Context, now time.Time, orgID string, r *svcauth.Revocation) (Wider, error) {
 	over, err := q.tooMany(ctx, orgID, r.ClientID, MaxClientRevocations)
 	if err != nil || !over {
@@ -107,12 +112,14 @@ func (q *Q) boundClient(ctx context.Context, now time.Time, orgID string, r *svc
 	}
 	q.raised[r.ClientID] = epoch
 	*r = svcauth.Revocation{ClientID: r.ClientID, MinEpoch: epoch}
-	if _, err := q.place(ctx, orgID, r); err != nil {
+	if _, err := q.setEpochs(ctx, orgID, r); err != nil {
 		return WiderNot, err
 	}
 	return WiderClient, q.touched(ctx, now, orgID, ChangeClient, r.ClientID)
 }
 
+// boundPolicy makes *r a revocation of all the organization's older tokens if
+// there are too many entries about its roles.
 func (q *Q) boundPolicy(ctx context.Context, now time.Time, orgID string, r *svcauth.Revocation) (Wider, error) {
 	if r.Role == "" {
 		return WiderNot, nil
@@ -130,17 +137,20 @@ func (q *Q) widenToOrganization(ctx context.Context, now time.Time, orgID string
 		return err
 	}
 	*r = svcauth.Revocation{OrgID: orgID, MinPol: pol}
-	return q.touched(ctx, now, orgID, ChangeOrg, orgID) // else what is remembered of its clients would be born revoked
+	// Without it, tokens by what nodes remember of its clients would be born
+	// revoked.
+	return q.touched(ctx, now, orgID, ChangeOrg, orgID)
 }
 
-// touched tells every node that what it remembers of a subject is stale.
+// touched appends an entry that tells every node that what it remembers of a
+// subject is stale.
 func (q *Q) touched(ctx context.Context, now time.Time, orgID, kind, subject string) error {
 	_, err := q.AddChange(ctx, Change{OrgID: orgID, Kind: kind, Subject: subject, ExpiresAt: now.Add(KeepChange)})
 	return err
 }
 
-// about is whose tokens an entry denies: a client's, or an organization's. It
-// is empty for a token or secret of which only the id is known.
+// about returns whose tokens an entry denies: a client's or an organization's
+// id. It is empty for a token or a secret of which only the id is known.
 func about(orgID string, r svcauth.Revocation) string {
 	switch {
 	case r.ClientID != "":
@@ -168,15 +178,16 @@ func (q *Q) supersede(ctx context.Context, orgID string, r svcauth.Revocation) (
 	return err
 }
 
-// TokenRevoked reports whether the log has the entry r, which names a token of a
-// client in an organization, already. It looks at the client's entries.
+// TokenRevoked reports whether the log has the entry r already, which names a
+// token of a client in an organization. It reads the client's entries only.
 func (q *Q) TokenRevoked(ctx context.Context, orgID string, r svcauth.Revocation) (bool, error) {
 	r.OrgID = orgID
 	payload, err := json.Marshal(r)
 	if err != nil {
 		return false, fmt.Errorf("write a revocation: %w", err)
 	}
-	n, err := count(ctx, q, `SELECT COUNT(*) FROM change WHERE kind = 'revocation' AND org_id = $1 AND subject = $2 AND payload = $3`,
+	n, err := count(ctx, q, `SELECT COUNT(*) FROM change
+		WHERE kind = 'revocation' AND org_id = $1 AND subject = $2 AND payload = $3`,
 		orgID, about(orgID, r), string(payload))
 	return n > 0, err
 }
@@ -189,8 +200,10 @@ func (q *Q) insertRevocation(ctx context.Context, now time.Time, orgID string, r
 	if err != nil {
 		return fmt.Errorf("write a revocation: %w", err)
 	}
-	_, err = q.AddChange(ctx, Change{OrgID: orgID, Kind: ChangeRevocation, Subject: about(orgID, r), role: r.Role, privilege: r.Privilege,
-		Payload: string(payload), ExpiresAt: svcauth.KeptUntil(time.Unix(r.Exp, 0))})
+	_, err = q.AddChange(ctx, Change{
+		OrgID: orgID, Kind: ChangeRevocation, Subject: about(orgID, r), role: r.Role, privilege: r.Privilege,
+		Payload: string(payload), ExpiresAt: svcauth.KeptUntil(time.Unix(r.Exp, 0)),
+	})
 	return err
 }
 
@@ -201,7 +214,8 @@ func (q *Q) tooMany(ctx context.Context, orgID, subject string, bound int64) (bo
 	if q.counter < q.room.until(key) {
 		return false, nil
 	}
-	text, args := `SELECT COUNT(*) FROM (SELECT 1 FROM change WHERE kind = 'revocation' AND org_id = $1`, []any{orgID, bound}
+	text := `SELECT COUNT(*) FROM (SELECT 1 FROM change WHERE kind = 'revocation' AND org_id = $1`
+	args := []any{orgID, bound}
 	if subject != "" {
 		text, args = text+` AND subject = $3`, append(args, subject)
 	}
@@ -213,8 +227,8 @@ func (q *Q) tooMany(ctx context.Context, orgID, subject string, bound int64) (bo
 }
 
 // room remembers from which entry of the log on a subject may have too many
-// revocations: none can have come to n more before the log has. It saves
-// counting, and counts too often rather than too rarely.
+// revocations: it can't have n more before the log has. It saves counting, and
+// counts too often rather than too rarely.
 type room struct {
 	mu   sync.Mutex
 	from map[string]int64

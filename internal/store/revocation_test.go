@@ -44,7 +44,8 @@ func token(client, prefix string, i int) svcauth.Revocation {
 func TestRevocationsOfOneClientAreBounded(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
-		addRevocation(t, s, "org_a", svcauth.Revocation{ClientID: "ak_a", JTI: "another client's", Exp: moment0.Add(time.Hour).Unix()})
+		addRevocation(t, s, "org_a", svcauth.Revocation{ClientID: "ak_a", JTI: "another client's",
+			Exp: moment0.Add(time.Hour).Unix()})
 		addRevocation(t, s, "org_b", token("sa_b", "another organization's", 0))
 		must(t, s, func(ctx context.Context, q *Q) error {
 			for i := range MaxClientRevocations - 1 {
@@ -72,7 +73,8 @@ func TestRevocationsOfOneClientAreBounded(t *testing.T) {
 		left := live(t, s, "org_a")
 		require.Len(t, left, 2)
 		require.Equal(t, "another client's", left[0].JTI)
-		require.Equal(t, svcauth.Revocation{ClientID: "sa_a", OrgID: "org_a", MinEpoch: 1, Epoch: 1, Exp: left[1].Exp}, left[1])
+		require.Equal(t, svcauth.Revocation{ClientID: "sa_a", OrgID: "org_a", MinEpoch: 1, Epoch: 1,
+			Exp: left[1].Exp}, left[1])
 		require.Len(t, live(t, s, "org_b"), 1)
 		credentials, err := s.Read().Credentials(t.Context(), "sa_a")
 		require.NoError(t, err)
@@ -80,7 +82,8 @@ func TestRevocationsOfOneClientAreBounded(t *testing.T) {
 		changes, err := s.Read().Changes(t.Context(), head, 10)
 		require.NoError(t, err)
 		require.True(t, containsChange(changes, ChangeClient, "sa_a"), "every node reads the client afresh")
-		require.Equal(t, WiderNot, addRevocation(t, s, "org_a", svcauth.Revocation{ClientID: "sa_a", JTI: "younger", Epoch: 1, Exp: 9e9}))
+		require.Equal(t, WiderNot, addRevocation(t, s, "org_a",
+			svcauth.Revocation{ClientID: "sa_a", JTI: "younger", Epoch: 1, Exp: 9e9}))
 		require.Len(t, live(t, s, "org_a"), 3)
 	})
 }
@@ -130,21 +133,26 @@ func TestRevocationsOfOneOrganizationAreBounded(t *testing.T) {
 			for i := range MaxPolicyRevocations {
 				pol, err := q.RaisePolicy(ctx, "org_a")
 				require.NoError(t, err)
-				wider, err := q.AddRevocation(ctx, moment0, "org_a", svcauth.Revocation{OrgID: "org_a", Role: fmt.Sprint("name", i), MinPol: pol})
+				wider, err := q.AddRevocation(ctx, moment0, "org_a",
+					svcauth.Revocation{OrgID: "org_a", Role: fmt.Sprint("name", i), MinPol: pol})
 				require.NoError(t, err)
 				require.Equal(t, WiderNot, wider, i)
 			}
 			return nil
 		})
-		require.Equal(t, WiderOrganization, addRevocation(t, s, "org_a", svcauth.Revocation{OrgID: "org_a", Role: "one more", MinPol: 1000}))
+		require.Equal(t, WiderOrganization, addRevocation(t, s, "org_a",
+			svcauth.Revocation{OrgID: "org_a", Role: "one more", MinPol: 1000}))
 		left := live(t, s, "org_a")
 		require.Len(t, left, 1)
-		require.Equal(t, svcauth.Revocation{OrgID: "org_a", MinPol: MaxPolicyRevocations + 1, Exp: left[0].Exp}, left[0])
+		require.Equal(t, svcauth.Revocation{OrgID: "org_a", MinPol: MaxPolicyRevocations + 1, Exp: left[0].Exp},
+			left[0])
 
 		// Entries about clients, each within its own bound, count too.
-		_, err := s.write.ExecContext(t.Context(), `INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms)
+		_, err := s.write.ExecContext(t.Context(),
+			`INSERT INTO change (seq, org_id, kind, subject, payload, expires_at_ms, at_ms)
 			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-			SELECT i + 1000000, 'org_a', 'revocation', 'client', '{}', $2, 0 FROM n`, MaxOrgRevocations-2, moment0.Add(time.Hour).UnixMilli())
+			SELECT i + 1000000, 'org_a', 'revocation', 'client', '{}', $2, 0 FROM n`, MaxOrgRevocations-2,
+			moment0.Add(time.Hour).UnixMilli())
 		require.NoError(t, err)
 		_, err = s.write.ExecContext(t.Context(), `UPDATE change_counter SET seq = 2000000`)
 		require.NoError(t, err)
@@ -195,7 +203,8 @@ func TestTheBoundHoldsAcrossNodesAndRollbacks(t *testing.T) {
 func TestARevocationOutlivesItsTokensByTheDifferenceOfClocks(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
-		for _, r := range []svcauth.Revocation{token("sa_a", "t", 0), {ClientID: "sa_a", Cred: "sec_2a"}, {ClientID: "sa_a", MinEpoch: 1},
+		for _, r := range []svcauth.Revocation{token("sa_a", "t", 0), {ClientID: "sa_a", Cred: "sec_2a"},
+			{ClientID: "sa_a", MinEpoch: 1},
 			{OrgID: "org_a", Role: "R", MinPol: 1}, {OrgID: "org_a", MinPol: 1}} {
 			addRevocation(t, s, "org_a", r)
 			last, err := s.Read().LastChange(t.Context())
@@ -206,7 +215,8 @@ func TestARevocationOutlivesItsTokensByTheDifferenceOfClocks(t *testing.T) {
 			if r.Exp != 0 {
 				ends = moment0.Add(time.Hour)
 			}
-			require.Equal(t, ends.Truncate(time.Second).Add(time.Hour+5*time.Minute), rows[0].ExpiresAt.Truncate(time.Second))
+			require.Equal(t, ends.Truncate(time.Second).Add(time.Hour+5*time.Minute),
+				rows[0].ExpiresAt.Truncate(time.Second))
 		}
 	})
 }

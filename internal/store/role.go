@@ -24,10 +24,13 @@ func scanRole(r row) (o RoleRow, err error) {
 	return o, err
 }
 
-// InsertRole adds one with its privileges. [ErrConflict]: the name is taken.
+// InsertRole adds a role with its privileges. It returns [ErrConflict] if the
+// name is taken.
 func (q *Q) InsertRole(ctx context.Context, r RoleRow, privileges []string) error {
-	if _, err := q.exec(ctx, `INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1)`, r.ID, r.OrgID, r.Kind, r.Name, NameKey(r.Name), r.Description, r.CreatedAt.UnixMilli()); err != nil {
+	_, err := q.exec(ctx, `INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1)`,
+		r.ID, r.OrgID, r.Kind, r.Name, NameKey(r.Name), r.Description, r.CreatedAt.UnixMilli())
+	if err != nil {
 		return err
 	}
 	return q.addRolePrivileges(ctx, r.ID, privileges)
@@ -35,14 +38,15 @@ func (q *Q) InsertRole(ctx context.Context, r RoleRow, privileges []string) erro
 
 func (q *Q) addRolePrivileges(ctx context.Context, roleID string, privileges []string) error {
 	for _, p := range privileges {
-		if _, err := q.exec(ctx, `INSERT INTO role_privilege (role_id, privilege) VALUES ($1, $2)`, roleID, p); err != nil {
+		_, err := q.exec(ctx, `INSERT INTO role_privilege (role_id, privilege) VALUES ($1, $2)`, roleID, p)
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Role reads one of the organization.
+// Role reads one role of the organization.
 func (q *Q) Role(ctx context.Context, orgID, id string) (RoleRow, error) {
 	return single(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND r.id = $2`, orgID, id)
 }
@@ -57,9 +61,11 @@ func (q *Q) AdministratorRoles(ctx context.Context) ([]RoleRow, error) {
 	return many(ctx, q, scanRole, roleSelect+` WHERE r.kind = $1 ORDER BY r.id`, RoleAdministrator)
 }
 
-// Roles reads a page, newest first, of those with an id below before ("" for the first page).
+// Roles reads a page, newest first, of those with an id below before, which is
+// empty for the first page.
 func (q *Q) Roles(ctx context.Context, orgID, before string, limit int) ([]RoleRow, error) {
-	return many(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND ($2 = '' OR r.id < $2) ORDER BY r.id DESC LIMIT $3`, orgID, before, limit)
+	return many(ctx, q, scanRole, roleSelect+` WHERE r.org_id = $1 AND ($2 = '' OR r.id < $2)
+		ORDER BY r.id DESC LIMIT $3`, orgID, before, limit)
 }
 
 // CountRoles counts the organization's roles.
@@ -67,13 +73,13 @@ func (q *Q) CountRoles(ctx context.Context, orgID string) (int64, error) {
 	return count(ctx, q, `SELECT COUNT(*) FROM role WHERE org_id = $1`, orgID)
 }
 
-// RolePrivileges reads what a role holds, sorted.
+// RolePrivileges reads the privileges of a role, sorted.
 func (q *Q) RolePrivileges(ctx context.Context, roleID string) ([]string, error) {
-	return many(ctx, q, func(r row) (p string, err error) { return p, r.Scan(&p) },
-		`SELECT privilege FROM role_privilege WHERE role_id = $1 ORDER BY privilege`, roleID)
+	return many(ctx, q, scanText, `SELECT privilege FROM role_privilege WHERE role_id = $1 ORDER BY privilege`, roleID)
 }
 
-// RolePrivilegesOf is [Q.RolePrivileges] for several roles at once, for lists: role → privileges.
+// RolePrivilegesOf reads the privileges of several roles, by the role's id. It
+// is for lists.
 func (q *Q) RolePrivilegesOf(ctx context.Context, roles []string) (map[string][]string, error) {
 	held := make(map[string][]string, len(roles))
 	if len(roles) == 0 {
@@ -89,32 +95,42 @@ func (q *Q) RolePrivilegesOf(ctx context.Context, roles []string) (map[string][]
 	return held, err
 }
 
-// MaxCountedHolders is where counting the holders of a role ends: a million of them would take longer to count than anybody waits.
+// MaxCountedHolders is where counting the holders of a role ends: counting a
+// million of them would take longer than anybody waits.
 const MaxCountedHolders = 2000
 
-// Holders is how many hold a role by a grant, each up to [MaxCountedHolders].
+// Holders counts those who hold a role by a grant, each kind up to
+// [MaxCountedHolders].
 type Holders struct{ Members, ServiceAccounts int }
 
-// HoldersOf counts the holders of several roles at once, for lists: role → holders.
+// HoldersOf counts the holders of several roles, by the role's id. It is for
+// lists.
 func (q *Q) HoldersOf(ctx context.Context, roles []string) (map[string]Holders, error) {
 	counted := make(map[string]Holders, len(roles))
 	if len(roles) == 0 {
 		return counted, nil
 	}
-	const some = `(SELECT COUNT(*) FROM (SELECT 1 AS one FROM role_grant g WHERE g.role_id = r.id AND g.principal_id >= $%d AND g.principal_id < $%d LIMIT $1) AS found)`
-	list, args := in([]any{MaxCountedHolders, svcauth.PrefixMember + "_", svcauth.PrefixMember + "`", // ` follows _
-		svcauth.PrefixServiceAccount + "_", svcauth.PrefixServiceAccount + "`"}, roles)
+	const countOfKind = `(SELECT COUNT(*) FROM (SELECT 1 AS one FROM role_grant g
+		WHERE g.role_id = r.id AND g.principal_id >= $%d AND g.principal_id < $%d LIMIT $1) AS found)`
+	list, args := in([]any{
+		MaxCountedHolders,
+		svcauth.PrefixMember + "_", svcauth.PrefixMember + "`", // ` follows _
+		svcauth.PrefixServiceAccount + "_", svcauth.PrefixServiceAccount + "`",
+	}, roles)
 	_, err := many(ctx, q, func(r row) (struct{}, error) {
 		var id string
 		var h Holders
 		err := r.Scan(&id, &h.Members, &h.ServiceAccounts)
 		counted[id] = h
 		return struct{}{}, err
-	}, `SELECT r.id, `+fmt.Sprintf(some, 2, 3)+`, `+fmt.Sprintf(some, 4, 5)+` FROM role r WHERE r.id IN (`+list+`)`, args...)
+	}, `SELECT r.id, `+fmt.Sprintf(countOfKind, 2, 3)+`, `+fmt.Sprintf(countOfKind, 4, 5)+`
+		FROM role r WHERE r.id IN (`+list+`)`, args...)
 	return counted, err
 }
 
-// UpdateRole writes name and description where the version is still the one given, else [ErrStale]; privileges, where not nil, replaces the set.
+// UpdateRole writes name and description and, unless privileges is nil,
+// replaces the privileges. It returns [ErrStale] if the version is no longer
+// the given one.
 func (q *Q) UpdateRole(ctx context.Context, r RoleRow, privileges []string) error {
 	err := q.mustBeFresh(ctx, `UPDATE role
 		SET name = $1, name_key = $2, description = $3, version = version + 1
@@ -129,12 +145,13 @@ func (q *Q) UpdateRole(ctx context.Context, r RoleRow, privileges []string) erro
 	return q.addRolePrivileges(ctx, r.ID, privileges)
 }
 
-// RemoveRolePrivilege takes one privilege off a role.
+// RemoveRolePrivilege takes one privilege off a role. It returns [ErrNotFound]
+// if the role does not have it.
 func (q *Q) RemoveRolePrivilege(ctx context.Context, roleID, privilege string) error {
 	return q.must(ctx, `DELETE FROM role_privilege WHERE role_id = $1 AND privilege = $2`, roleID, privilege)
 }
 
-// DeleteRole removes a role and with it all its grants.
+// DeleteRole deletes a role with its privileges and all its grants.
 func (q *Q) DeleteRole(ctx context.Context, orgID, id string) error {
 	return q.must(ctx, `DELETE FROM role WHERE org_id = $1 AND id = $2`, orgID, id)
 }

@@ -34,14 +34,18 @@ func TestSessions(t *testing.T) {
 	})
 }
 
-// A session ends once, whoever else asks for that at the same time, and no request
-// that has read it before brings it back.
+// A session ends once, whoever else asks for that at the same time, and no
+// request that has read it before brings it back.
 func TestASessionEndsOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, o *tables) {
 		ctx, sessions, token := context.Background(), o.Sessions(), strings.Repeat("t", 43)
 		soon := time.Now().Add(time.Hour)
 		end := func(token string) (ended bool) {
-			require.NoError(t, o.WriteAside(ctx, func(q *store.Q) (err error) { ended, err = q.EndSession(ctx, token); return err }))
+			require.NoError(t, o.WriteAside(ctx, func(q *store.Q) (err error) {
+				ended,
+					err = q.EndSession(ctx, token)
+				return err
+			}))
 			return ended
 		}
 		require.NoError(t, sessions.CommitCtx(ctx, token, []byte("one"), soon))

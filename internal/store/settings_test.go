@@ -15,17 +15,23 @@ import (
 )
 
 // TestDefaultsOfTheDatabaseChangeNothing: what an administrator has set for the
-// database or its user, for other programs perhaps, holds for this one too. Nodes
-// start at once on it, change things at once and read back what they wrote.
+// database or its user, for other programs perhaps, holds for this one too.
+// Nodes start at once on it, change things at once and read back what they
+// wrote.
 func TestDefaultsOfTheDatabaseChangeNothing(t *testing.T) {
 	const text = "Łódź 漢字 😀"
 	for name, settings := range map[string][]string{
 		"isolation": {`default_transaction_isolation = 'serializable'`},
-		"snapshots": {`default_transaction_isolation = 'repeatable read'`, `default_transaction_deferrable = on`, `search_path = 'auth'`},
-		"forms": {`client_encoding = 'LATIN1'`, `datestyle = 'German'`, `timezone = 'Asia/Kathmandu'`, `intervalstyle = 'sql_standard'`,
-			`standard_conforming_strings = off`, `extra_float_digits = -15`, `array_nulls = off`, `transform_null_equals = on`},
-		"plans and waits": {`enable_seqscan = off`, `plan_cache_mode = 'force_generic_plan'`, `jit_above_cost = 0`, `client_min_messages = 'debug5'`,
-			`lock_timeout = '30s'`, `statement_timeout = '30s'`, `idle_in_transaction_session_timeout = '30s'`, `row_security = off`},
+		"snapshots": {`default_transaction_isolation = 'repeatable read'`, `default_transaction_deferrable = on`,
+			`search_path = 'auth'`},
+		"forms": {`client_encoding = 'LATIN1'`, `datestyle = 'German'`, `timezone = 'Asia/Kathmandu'`,
+			`intervalstyle = 'sql_standard'`,
+			`standard_conforming_strings = off`, `extra_float_digits = -15`, `array_nulls = off`,
+			`transform_null_equals = on`},
+		"plans and waits": {`enable_seqscan = off`, `plan_cache_mode = 'force_generic_plan'`, `jit_above_cost = 0`,
+			`client_min_messages = 'debug5'`,
+			`lock_timeout = '30s'`, `statement_timeout = '30s'`, `idle_in_transaction_session_timeout = '30s'`,
+			`row_security = off`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			direct := pgtest.URL(t)
@@ -47,7 +53,9 @@ func TestDefaultsOfTheDatabaseChangeNothing(t *testing.T) {
 				if through == direct {
 					filled(t, nodes[0])
 					must(t, nodes[0], func(ctx context.Context, q *Q) error {
-						return q.InsertClient(ctx, ClientRow{ID: "sa_l", OrgID: "org_a", Kind: ClientServiceAccount, Name: text, TTLSeconds: 60, CreatedAt: moment0})
+						return q.InsertClient(ctx,
+							ClientRow{ID: "sa_l", OrgID: "org_a", Kind: ClientServiceAccount, Name: text,
+								TTLSeconds: 60, CreatedAt: moment0})
 					})
 				}
 				before, err := nodes[0].Read().LastChange(t.Context())
@@ -96,7 +104,8 @@ func administer(t *testing.T, url string, statements ...string) {
 }
 
 // TestDatabasesInWhichNothingWouldWorkAreRefused at the start, with what to do:
-// an encoding that lacks characters, and bytes that come as nobody expects them.
+// an encoding that lacks characters, and bytes that come as nobody expects
+// them.
 func TestDatabasesInWhichNothingWouldWorkAreRefused(t *testing.T) {
 	first := pgtest.URL(t)
 	at, err := url.Parse(first)
@@ -130,9 +139,9 @@ func TestDatabasesInWhichNothingWouldWorkAreRefused(t *testing.T) {
 	}
 }
 
-// TestNoRoomForTablesIsSaid: a user who is not the database's owner, as PostgreSQL
-// 15 has it, or whose search_path names nothing, is told what to do. Once somebody
-// else has made the tables, it needs no leave to make any.
+// TestNoRoomForTablesIsSaid: a user who is not the database's owner, as
+// PostgreSQL 15 has it, or whose search_path names nothing, is told what to do.
+// Once somebody else has made the tables, it needs no leave to make any.
 func TestNoRoomForTablesIsSaid(t *testing.T) {
 	direct := pgtest.URL(t)
 	u, err := url.Parse(direct)

@@ -8,10 +8,10 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 )
 
-// Shared is a read that many requests may ask for at once, and that one of them
-// does for all. Each of them waits for a connection in a turn of its own, and
-// whoever comes first reads: nobody waits in the turn of somebody else, who may
-// have asked before and stands in a crowd. It is safe for concurrent use.
+// Shared is a read that many requests may ask for at once and one of them does
+// for all. Each waits for a connection in its own turn, and the first to have
+// one reads. So nobody waits in the turn of another request, whose organization
+// may have many before it. Shared is safe for concurrent use.
 type Shared[K comparable, T any] struct {
 	store *Store
 
@@ -19,7 +19,7 @@ type Shared[K comparable, T any] struct {
 	next map[K]*sharedRead[T] // those that have not begun
 }
 
-// sharedRead is one read and what came of it.
+// sharedRead is one read and its result.
 type sharedRead[T any] struct {
 	waiting     int           // how many wait to begin it
 	begun, done chan struct{} // closed when it has, and is
@@ -32,13 +32,14 @@ func NewShared[K comparable, T any](s *Store) *Shared[K, T] {
 	return &Shared[K, T]{store: s, next: map[K]*sharedRead[T]{}}
 }
 
-// errNotRead is what the others get if a read has panicked.
+// errNotRead is what the other requests get if a read has panicked.
 var errNotRead = errors.New("the request that read for others, too, has failed")
 
-// Do returns what read returns, called once for those who ask for key at once. A
-// read that has begun is not joined: the answer is never older than the question.
-// All queries with read's context run in the one turn that was waited for. They
-// go on if the request ends, since others may wait for them.
+// Do returns the result of read, which is called once for all requests that ask
+// for key at the same time. A read that has begun is not joined, so the answer
+// is never older than the question. All queries with read's context run on the
+// one connection that was waited for. They go on if the request ends, since
+// others may wait for them.
 func (s *Shared[K, T]) Do(ctx context.Context, key K, read func(context.Context) (T, error)) (none T, err error) {
 	if err := s.store.Admit(ctx); err != nil {
 		return none, err
@@ -79,8 +80,8 @@ func (s *Shared[K, T]) join(key K) *sharedRead[T] {
 	return r
 }
 
-// leave ends the wait for a turn. It reports whether the caller, whose turn it is
-// if taken is true, is the one that has to read.
+// leave ends the wait for a turn. It reports whether the caller has to read,
+// which it does if it is the first whose turn it is (taken).
 func (s *Shared[K, T]) leave(key K, r *sharedRead[T], taken bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

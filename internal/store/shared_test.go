@@ -48,8 +48,8 @@ func (s *shared) ask(ctx context.Context, network, key string, answer func(int64
 	require.Eventually(s.t, func() bool { return s.store.inTurn.Waits() > waits }, 3*time.Second, time.Millisecond)
 }
 
-// All who ask at once share one read, which whoever comes first does; the others
-// leave the queue. Whoever asks when it has begun gets the next one.
+// All who ask at once share one read, which whoever comes first does; the
+// others leave the queue. Whoever asks when it has begun gets the next one.
 func TestSharedReadIsDoneOnce(t *testing.T) {
 	s := newShared(t)
 	require.NoError(t, s.store.inTurn.Take(t.Context(), "busy", false))
@@ -73,11 +73,12 @@ func TestSharedReadIsDoneOnce(t *testing.T) {
 
 	begun, end := make(chan struct{}), make(chan struct{})
 	s.asked.Go(func() {
-		answer(s.Do(limits.WithPlace(t.Context(), stranger{"a", true}), "key", func(ctx context.Context) (int64, error) {
-			close(begun)
-			<-end
-			return s.read(ctx)
-		}))
+		answer(s.Do(limits.WithPlace(t.Context(), stranger{"a", true}), "key",
+			func(ctx context.Context) (int64, error) {
+				close(begun)
+				<-end
+				return s.read(ctx)
+			}))
 	})
 	<-begun
 	s.ask(t.Context(), "b", "key", answer)
@@ -92,10 +93,11 @@ func TestSharedReadIsDoneOnce(t *testing.T) {
 // ever for one that panics.
 func TestSharedReadEnds(t *testing.T) {
 	s := newShared(t)
-	s.ends(func(hangUp func(), ctx context.Context) (int64, error) { hangUp(); return s.read(ctx) }, func(n int64, err error) {
-		require.NoError(t, err)
-		require.EqualValues(t, 1, n)
-	})
+	s.ends(func(hangUp func(), ctx context.Context) (int64, error) { hangUp(); return s.read(ctx) },
+		func(n int64, err error) {
+			require.NoError(t, err)
+			require.EqualValues(t, 1, n)
+		})
 	s.ends(func(func(), context.Context) (int64, error) { panic("a fault") }, func(_ int64, err error) {
 		require.ErrorIs(t, err, errNotRead)
 	})
@@ -110,7 +112,8 @@ func (s *shared) ends(read func(hangUp func(), ctx context.Context) (int64, erro
 	waits := s.store.inTurn.Waits()
 	s.asked.Go(func() {
 		defer func() { _ = recover() }()
-		_, _ = s.Do(limits.WithPlace(ctx, stranger{"a", true}), "key", func(ctx context.Context) (int64, error) { return read(hangUp, ctx) })
+		_, _ = s.Do(limits.WithPlace(ctx, stranger{"a", true}), "key",
+			func(ctx context.Context) (int64, error) { return read(hangUp, ctx) })
 	})
 	require.Eventually(s.t, func() bool { return s.store.inTurn.Waits() > waits }, 3*time.Second, time.Millisecond)
 	s.ask(s.t.Context(), "b", "key", answer)

@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// empties runs test on an empty SQLite file and an empty PostgreSQL database, without a schema.
+// empties runs test on an empty SQLite file and an empty PostgreSQL database,
+// without a schema.
 func empties(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite://"+filepath.Join(t.TempDir(), "svcauth.db")) })
 	t.Run("postgres", func(t *testing.T) { test(t, pgtest.URL(t)) })
@@ -51,7 +52,9 @@ func must(t *testing.T, s *Store, do func(context.Context, *Q) error) {
 	require.NoError(t, s.Write(t.Context(), func(q *Q) error { return do(t.Context(), q) }))
 }
 
-// filled makes two organizations, each with the role Public, a custom role, a service account with a secret that holds that role, and a member with an application key.
+// filled makes two organizations, each with the role Public, a custom role, a
+// service account with a secret that holds that role, and a member with an
+// application key.
 func filled(t *testing.T, s *Store) {
 	t.Helper()
 	must(t, s, func(ctx context.Context, q *Q) error {
@@ -61,15 +64,24 @@ func filled(t *testing.T, s *Store) {
 			later := moment0.Add(time.Hour)
 			for _, err := range []error{
 				q.InsertOrganization(ctx, org),
-				q.InsertRole(ctx, RoleRow{ID: "role_public_" + x, OrgID: org.ID, Kind: RolePublic, Name: "Public", CreatedAt: moment0}, []string{"p:public"}),
-				q.InsertRole(ctx, RoleRow{ID: "role_" + x, OrgID: org.ID, Kind: RoleCustom, Name: "Role", CreatedAt: moment0}, []string{"p:one", "p:two"}),
-				q.InsertMember(ctx, MemberRow{ID: member, OrgID: org.ID, Email: "M@Example.com", CreatedAt: moment0, ActivatedAt: &moment0}),
-				q.InsertClient(ctx, ClientRow{ID: "sa_" + x, OrgID: org.ID, Kind: ClientServiceAccount, Name: "CI", TTLSeconds: 60, CreatedAt: moment0}),
-				q.InsertClient(ctx, ClientRow{ID: "ak_" + x, OrgID: org.ID, Kind: ClientApplicationKey, MemberID: &member, CreatedAt: moment0}),
-				q.InsertSecret(ctx, SecretRow{ID: "sec_1" + x, ClientID: "sa_" + x, OrgID: org.ID, Scheme: "s", Hash: []byte{0, 1, 255}, CreatedAt: moment0, ExpiresAt: &later}),
-				q.InsertSecret(ctx, SecretRow{ID: "sec_2" + x, ClientID: "sa_" + x, OrgID: org.ID, Scheme: "s", Hash: []byte{2}, CreatedAt: moment0}),
-				q.InsertSecret(ctx, SecretRow{ID: "sec_3" + x, ClientID: "ak_" + x, OrgID: org.ID, Scheme: "s", Hash: []byte{3}, CreatedAt: moment0}),
-				q.PutGrant(ctx, GrantRow{OrgID: org.ID, PrincipalID: "sa_" + x, RoleID: "role_" + x, GrantedAt: moment0, ExpiresAt: &later}),
+				q.InsertRole(ctx, RoleRow{ID: "role_public_" + x, OrgID: org.ID, Kind: RolePublic, Name: "Public",
+					CreatedAt: moment0}, []string{"p:public"}),
+				q.InsertRole(ctx, RoleRow{ID: "role_" + x, OrgID: org.ID, Kind: RoleCustom, Name: "Role",
+					CreatedAt: moment0}, []string{"p:one", "p:two"}),
+				q.InsertMember(ctx, MemberRow{ID: member, OrgID: org.ID, Email: "M@Example.com", CreatedAt: moment0,
+					ActivatedAt: &moment0}),
+				q.InsertClient(ctx, ClientRow{ID: "sa_" + x, OrgID: org.ID, Kind: ClientServiceAccount, Name: "CI",
+					TTLSeconds: 60, CreatedAt: moment0}),
+				q.InsertClient(ctx, ClientRow{ID: "ak_" + x, OrgID: org.ID, Kind: ClientApplicationKey,
+					MemberID: &member, CreatedAt: moment0}),
+				q.InsertSecret(ctx, SecretRow{ID: "sec_1" + x, ClientID: "sa_" + x, OrgID: org.ID, Scheme: "s",
+					Hash: []byte{0, 1, 255}, CreatedAt: moment0, ExpiresAt: &later}),
+				q.InsertSecret(ctx, SecretRow{ID: "sec_2" + x, ClientID: "sa_" + x, OrgID: org.ID, Scheme: "s",
+					Hash: []byte{2}, CreatedAt: moment0}),
+				q.InsertSecret(ctx, SecretRow{ID: "sec_3" + x, ClientID: "ak_" + x, OrgID: org.ID, Scheme: "s",
+					Hash: []byte{3}, CreatedAt: moment0}),
+				q.PutGrant(ctx, GrantRow{OrgID: org.ID, PrincipalID: "sa_" + x, RoleID: "role_" + x,
+					GrantedAt: moment0, ExpiresAt: &later}),
 				q.PutGrant(ctx, GrantRow{OrgID: org.ID, PrincipalID: member, RoleID: "role_" + x, GrantedAt: moment0}),
 			} {
 				if err != nil {

@@ -5,33 +5,40 @@ import (
 	"time"
 )
 
-// Sweep deletes up to limit rows of each kind that nobody needs any more
-// (expired changes, sessions, invitations; audit events from before auditBefore,
-// unless that is zero) and returns how many in all. It belongs into
-// [Store.WriteAside]. In small portions, so that it holds up nobody; and it
-// leaves to the next one what somebody else works on, so that it waits for
-// nobody: two nodes sweep at the same time, and a revocation deletes what it
-// makes needless, so that each would wait for rows that the other holds.
-func (q *Q) Sweep(ctx context.Context, now, auditBefore time.Time, limit int) (int64, error) {
-	var total int64
-	sweep := func(table, key, expiry string, before time.Time) error {
-		n, err := q.exec(ctx, `WITH gone AS MATERIALIZED (SELECT `+key+` FROM `+table+` WHERE `+expiry+` <= $1 ORDER BY `+expiry+` LIMIT $2`+q.skipLocked()+`)
-			DELETE FROM `+table+` WHERE `+key+` IN (SELECT `+key+` FROM gone)`, before.UnixMilli(), limit)
-		total += n
-		return err
+// Sweep deletes up to limit expired rows of each kind and returns how many in
+// all: entries of the change log, sessions, invitations, recorders and, unless
+// auditBefore is zero, audit events from before it. It belongs into
+// [Store.WriteAside].
+//
+// It deletes small portions, so that it delays nobody, and leaves out rows that
+// another transaction has locked. Two nodes sweep at the same time, and a
+// revocation deletes what it makes superfluous: each would wait for rows that
+// the other holds.
+func (q *Q) Sweep(ctx context.Context, now, auditBefore time.Time, limit int) (deleted int64, err error) {
+	kinds := []expiringRows{
+		{"change", "seq", "expires_at_ms", now},
+		{"session", "token_hash", "expires_at_ms", now},
+		{"invitation", "token_hash", "expires_at_ms", now},
+		{"recorder", "node", "seen_at_ms", now.Add(-recorderKept)},
 	}
-	err := sweep("change", "seq", "expires_at_ms", now)
-	if err == nil {
-		err = sweep("session", "token_hash", "expires_at_ms", now)
+	if !auditBefore.IsZero() { // what happened at that moment stays
+		kinds = append(kinds, expiringRows{"audit_event", "id", "at_ms", auditBefore.Add(-time.Millisecond)})
 	}
-	if err == nil {
-		err = sweep("invitation", "token_hash", "expires_at_ms", now)
+	for _, kind := range kinds {
+		n, err := q.exec(ctx, `WITH gone AS MATERIALIZED (SELECT `+kind.key+` FROM `+kind.table+`
+				WHERE `+kind.expiry+` <= $1 ORDER BY `+kind.expiry+` LIMIT $2`+q.skipLocked()+`)
+			DELETE FROM `+kind.table+` WHERE `+kind.key+` IN (SELECT `+kind.key+` FROM gone)`,
+			kind.upTo.UnixMilli(), limit)
+		deleted += n
+		if err != nil {
+			return deleted, err
+		}
 	}
-	if err == nil {
-		err = sweep("recorder", "node", "seen_at_ms", now.Add(-recorderKept))
-	}
-	if err == nil && !auditBefore.IsZero() {
-		err = sweep("audit_event", "id", "at_ms", auditBefore.Add(-time.Millisecond)) // what happened at that moment stays
-	}
-	return total, err
+	return deleted, nil
+}
+
+// expiringRows are the rows of a table whose expiry column is at most upTo.
+type expiringRows struct {
+	table, key, expiry string
+	upTo               time.Time
 }

@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// Turn says whose a change is, and whether it may overtake. All changes of all
-// nodes happen one after another, so that who sends many decides how long the
-// others wait, unless somebody orders them.
+// Turn says whose a change is, and whether it may overtake others. All changes
+// of all nodes happen one after another. Without turns, an organization that
+// sends many would decide how long the others wait.
 type Turn struct {
-	OrgID string // organizations take turns; empty: the server's own
+	OrgID string // organizations take turns; empty for the server's own changes
 	// First is for what takes something away: a revocation must not wait behind
-	// changes that can. It goes beside the others, one at a time as they do.
+	// changes that can wait. Such changes have a lane of their own.
 	First bool
 }
 
-// turns lets at most one change of each of the two kinds into the database at
-// once. Who waits holds no connection. Of those who wait, organizations are
-// taken in turn, and within one the changes as they came. How many wait is
-// bounded by the requests in work, how long by the context.
+// turns lets at most one change of each of the two lanes into the database at
+// once. A change that waits holds no connection. Organizations take turns, and
+// the changes of one go in the order in which they came. The requests in work
+// bound how many wait, and the context bounds how long.
 type turns struct {
 	mu    sync.Mutex
 	lanes [2]lane
@@ -30,9 +30,9 @@ type lane struct {
 	order []string // organizations with somebody waiting; the first is next
 }
 
-// waiter is one change that waits. ready is closed when it is its turn.
+// waiter is one change that waits.
 type waiter struct {
-	ready   chan struct{}
+	ready   chan struct{} // closed when it is its turn
 	granted bool
 }
 
@@ -43,7 +43,7 @@ func (t Turn) lane() int {
 	return 0
 }
 
-// take returns when it is the turn of the change; release gives it to the next.
+// take returns when it is the turn of the change. release passes the turn on.
 func (q *turns) take(ctx context.Context, t Turn) (release func(), err error) {
 	release = func() { q.release(t.lane()) }
 	q.mu.Lock()
@@ -96,8 +96,8 @@ func (l *lane) push(org string, w *waiter) {
 	l.byOrg[org] = append(l.byOrg[org], w)
 }
 
-// pop takes the first of the organization whose turn it is, which then comes
-// last; nil if nobody waits.
+// pop removes and returns the first change of the organization whose turn it
+// is, which then comes last. It returns nil if nobody waits.
 func (l *lane) pop() *waiter {
 	if len(l.order) == 0 {
 		return nil

@@ -45,7 +45,8 @@ func TestTurns(t *testing.T) {
 		group.Wait()
 		require.Equal(t, []string{"noisy 0", "revocation of noisy 0"}, order[:2], "one of each kind at once")
 		require.Less(t, slices.Index(order, "quiet"), 6, "one of noisy's is in work, and one is next")
-		require.Less(t, slices.Index(order, "revocation"), 6, "it waits neither for changes nor behind all of noisy's revocations")
+		require.Less(t, slices.Index(order, "revocation"), 6,
+			"it waits neither for changes nor behind all of noisy's revocations")
 		require.Len(t, order, 105)
 		require.Empty(t, q.lanes[0].byOrg)
 		require.Empty(t, q.lanes[0].order)

@@ -23,15 +23,15 @@ type target struct {
 	file           string // of SQLite
 }
 
-// CheckURL returns what [Open] refuses of a URL, or nil. It contacts nobody and
-// makes no file. It takes
+// CheckURL returns the error with which [Open] would refuse a URL, or nil. It
+// contacts nobody and makes no file. A URL is one of
 //
 //	sqlite://PATH
 //	postgres://USER:PASSWORD@HOST:5432/NAME?OPTION=VALUE
 //
-// or postgresql:// and all that libpq takes after it: several hosts with commas
-// between them, and a socket's directory as ?host=/DIR or %2FDIR. An error never
-// quotes the URL, which may hold a password.
+// or postgresql:// with all that libpq takes after it: several hosts with
+// commas between them, and a socket's directory as ?host=/DIR or %2FDIR. The
+// error never quotes the URL, which may hold a password.
 func CheckURL(raw string) error {
 	_, err := parseURL(raw)
 	return err
@@ -45,7 +45,8 @@ func SQLiteFile(raw string) (path string, ok bool) {
 
 func parseURL(raw string) (target, error) {
 	if strings.ContainsFunc(raw, unicode.IsControl) {
-		return target{}, errors.New("holds a line break or another control character; take it out, or write it as %0A if it belongs to a password")
+		return target{}, errors.New("holds a line break or another control character; " +
+			"take it out, or write it as %0A if it belongs to a password")
 	}
 	switch scheme, rest, _ := strings.Cut(raw, "://"); scheme {
 	case "sqlite":
@@ -69,15 +70,19 @@ func parseURL(raw string) (target, error) {
 		_, chosen := plain.RuntimeParams["default_query_exec_mode"]
 		return target{postgres: settings, execModeChosen: chosen}, nil
 	}
-	return target{}, errors.New("has a scheme that is not known; expected sqlite://PATH or postgres://USER@HOST:5432/NAME")
+	return target{}, errors.New("has a scheme that is not known; " +
+		"expected sqlite://PATH or postgres://USER@HOST:5432/NAME")
 }
 
-// libpqOnly are options of libpq that pgx hands on to the server, which knows no
-// such setting and would refuse every connection.
-var libpqOnly = []string{"sslcompression", "sslcrl", "sslcrldir", "requirepeer", "requiressl", "ssl_min_protocol_version",
+// libpqOnly are options of libpq that pgx hands on to the server, which knows
+// no such setting and would refuse every connection.
+var libpqOnly = []string{
+	"sslcompression", "sslcrl", "sslcrldir", "requirepeer", "requiressl", "ssl_min_protocol_version",
 	"ssl_max_protocol_version", "gssencmode", "gsslib", "gssdelegation", "hostaddr", "keepalives", "keepalives_idle",
 	"keepalives_interval", "keepalives_count", "tcp_user_timeout", "load_balance_hosts", "fallback_application_name",
-	"scram_client_key", "scram_server_key", "sslkeylogfile", "oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope"}
+	"scram_client_key", "scram_server_key", "sslkeylogfile",
+	"oauth_issuer", "oauth_client_id", "oauth_client_secret", "oauth_scope",
+}
 
 // parsePostgres leaves the reading to pgx, which reads as libpq does.
 func parsePostgres(raw, rest string) (*pgx.ConnConfig, error) {
@@ -104,8 +109,8 @@ func parsePostgres(raw, rest string) (*pgx.ConnConfig, error) {
 	return settings, nil
 }
 
-// whyRefused is pgx's reason without the URL that stands before it, nor anything
-// that may be a part of a password.
+// whyRefused returns pgx's reason without the URL before it and without
+// anything that may be part of a password.
 func whyRefused(err error, path string) string {
 	const hint = "write / ? # @ % in a user or a password as %2F %3F %23 %40 %25"
 	var refused *pgconn.ParseConfigError

@@ -4,8 +4,8 @@ import "context"
 
 // Heavy asks for principals whose roles may fill a token beyond a bound.
 type Heavy struct {
-	OrgID  string // empty: of all organizations
-	RoleID string // only its holders; empty: whoever holds a role
+	OrgID  string // empty for all organizations
+	RoleID string // only its holders; empty for the holders of any role
 	All    int    // the weight of all privileges, which Administrator gives
 	Bound  int
 	Limit  int
@@ -21,9 +21,10 @@ const roleWeight = `SELECT r.id, r.org_id, r.kind, 4 * LENGTH(r.name) + 3 +
 	CASE WHEN r.kind = 'administrator' THEN CAST($1 AS BIGINT) ELSE COALESCE(SUM(LENGTH(p.privilege) + 1), 0) END AS n
 	FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id`
 
-// HeavyPrincipals reads the principals whose roles together, and Public, are
+// HeavyPrincipals reads the principals whose roles together, with Public, are
 // heavier than the bound, the heaviest first. A privilege that two roles give
-// counts twice: those that it finds have to be looked at, no others need be.
+// counts twice, so the caller looks closer at those that it finds. It misses
+// none.
 func (q *Q) HeavyPrincipals(ctx context.Context, h Heavy) ([]HeavyPrincipal, error) {
 	args := []any{h.All, h.Bound, h.Limit}
 	weights, holders := roleWeight, ""
@@ -43,8 +44,9 @@ func (q *Q) HeavyPrincipals(ctx context.Context, h Heavy) ([]HeavyPrincipal, err
 		ORDER BY SUM(w.n) DESC, g.principal_id LIMIT $3`, args...)
 }
 
-// HeaviestNames sums what the names of so many of an organization's roles add to
-// a token at most.
+// HeaviestNames returns what the names of the given number of an organization's
+// roles add to a token at most.
 func (q *Q) HeaviestNames(ctx context.Context, orgID string, roles int) (int64, error) {
-	return count(ctx, q, `SELECT COALESCE(SUM(n), 0) FROM (SELECT 4 * LENGTH(name) + 3 AS n FROM role WHERE org_id = $1 ORDER BY 1 DESC LIMIT $2) AS names`, orgID, roles)
+	return count(ctx, q, `SELECT COALESCE(SUM(n), 0) FROM
+		(SELECT 4 * LENGTH(name) + 3 AS n FROM role WHERE org_id = $1 ORDER BY 1 DESC LIMIT $2) AS names`, orgID, roles)
 }

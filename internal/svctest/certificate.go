@@ -17,18 +17,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// certify makes a private CA and a certificate of it for loopback, and has the server use it.
+// certify makes a private CA and a certificate of it for loopback, and has the
+// server use it.
 func (s *Server) certify(dir string) {
 	s.t.Helper()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(s.t, err)
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "svcauth test CA"}, NotBefore: time.Now().Add(-time.Hour),
-		NotAfter: time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "svcauth test CA"},
+		NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:  time.Now().Add(24 * time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
 	require.NoError(s.t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(s.t, err)
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
@@ -42,7 +46,8 @@ func (s *Server) certify(dir string) {
 		return path
 	}
 	s.CAFile = write("ca.pem", "CERTIFICATE", caDER)
-	s.environ = append(s.environ, "SVCAUTH_TLS_CERT_FILE="+write("cert.pem", "CERTIFICATE", der), "SVCAUTH_TLS_KEY_FILE="+write("key.pem", "PRIVATE KEY", keyDER))
+	s.environ = append(s.environ, "SVCAUTH_TLS_CERT_FILE="+write("cert.pem", "CERTIFICATE", der),
+		"SVCAUTH_TLS_KEY_FILE="+write("key.pem", "PRIVATE KEY", keyDER))
 	pool := x509.NewCertPool()
 	parsed, err := x509.ParseCertificate(caDER)
 	require.NoError(s.t, err)

@@ -9,9 +9,12 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// Chromium gives the path of a browser. It skips the test where services are not wanted, as the tests with PostgreSQL do, and fails it where none is installed.
+// Chromium returns the path of a browser. It skips the test if services are
+// not wanted, as the tests with PostgreSQL do, and fails it if none is
+// installed.
 //
-// chromium-headless-shell is the same engine without the window around the page, which costs as much again as the page.
+// chromium-headless-shell is the same engine without the window around the
+// page, which costs as much again as the page.
 func Chromium(t testing.TB) string {
 	t.Helper()
 	needs.Service(t, "Chromium")
@@ -20,6 +23,8 @@ func Chromium(t testing.TB) string {
 			return path
 		}
 	}
-	require.Fail(t, "no Chromium is installed (chromium-headless-shell, chromium, chromium-browser or google-chrome on the PATH); run `make deps`")
+	require.Fail(t, "no Chromium is installed (chromium-headless-shell, chromium, "+
+		"chromium-browser or google-chrome on the PATH); "+
+		"run `make deps`")
 	return ""
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// Admin gives a client of the management API with the administrator's application key.
+// Admin returns a client of the management API with the administrator's
+// application key.
 func (s *Server) Admin() *svcauth.Client {
 	s.t.Helper()
 	return s.AdminOf(s.Tenant)
@@ -26,14 +27,17 @@ func (s *Server) AdminOf(tenant access.Tenant) *svcauth.Client {
 	return s.Client(tenant.ApplicationKey.ClientID, tenant.ApplicationKey.ClientSecret)
 }
 
-// Client gives a client of the management API with a client's own credential. Its calls go to this node.
+// Client returns a client of the management API with a client's own credential.
+// Its calls go to this node.
 func (s *Server) Client(id string, secret svcauth.Secret) *svcauth.Client {
 	s.t.Helper()
-	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: id, ClientSecret: secret, HTTPClient: s.HTTP,
+	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: id,
+		ClientSecret: secret, HTTPClient: s.HTTP,
 		Resource: []string{s.Issuer}})
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() { _ = tokens.Close() })
-	client, err := svcauth.NewClient(svcauth.ClientConfig{URL: s.URL, HTTPClient: &http.Client{Transport: tokens.Transport(s.HTTP.Transport)}})
+	client, err := svcauth.NewClient(svcauth.ClientConfig{URL: s.URL,
+		HTTPClient: &http.Client{Transport: tokens.Transport(s.HTTP.Transport)}})
 	require.NoError(s.t, err)
 	return client
 }
@@ -46,7 +50,8 @@ type Answer struct {
 	JSON   map[string]any // nil where the body is no JSON object
 }
 
-// Post sends a form, with HTTP Basic where id is not empty. path begins with a slash and may have a query.
+// Post sends a form, with HTTP Basic unless id is empty. path begins with a
+// slash and may have a query.
 func (s *Server) Post(path, id string, secret svcauth.Secret, form url.Values) Answer {
 	s.t.Helper()
 	req, err := http.NewRequest(http.MethodPost, s.URL+path, strings.NewReader(form.Encode()))
@@ -111,7 +116,7 @@ func (s *Server) token(id string, secret svcauth.Secret, form url.Values) string
 	return text
 }
 
-// Active says whether introspection by the token's own client calls it live.
+// Active reports whether introspection by the token's own client calls it live.
 func (s *Server) Active(id string, secret svcauth.Secret, token string) bool {
 	s.t.Helper()
 	answer := s.Post("/oauth2/introspect", id, secret, url.Values{"token": {token}})

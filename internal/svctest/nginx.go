@@ -15,8 +15,9 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// Nginx starts a real nginx at the address, with what its server block shall hold.
-// Otherwise it has its defaults. It skips the test where services are not wanted.
+// Nginx starts a real nginx at the address, with what its server block shall
+// hold. Otherwise it has its defaults. It skips the test where services are not
+// wanted.
 func Nginx(t testing.TB, address, block string) {
 	t.Helper()
 	needs.Service(t, "nginx")
@@ -50,9 +51,9 @@ func Nginx(t testing.TB, address, block string) {
 	}, time.Minute, 20*time.Millisecond)
 }
 
-// BelowPath starts a server with the issuer http://ADDRESS/PATH behind a real nginx
-// that hands on that path alone, whole or shortened by it. All else that nginx is
-// asked for is 404.
+// BelowPath starts a server with the issuer http://ADDRESS/PATH behind a real
+// nginx that hands on that path alone, whole or shortened by it. All else that
+// nginx is asked for is 404.
 func BelowPath(t testing.TB, path string, shortened bool, opts Options) *Server {
 	t.Helper()
 	needs.Service(t, "nginx")

@@ -1,13 +1,16 @@
-// Package svctest runs a whole svcauth for tests: the real program on a real listener, bootstrapped, with clients of its own.
+// Package svctest runs a whole svcauth for tests: the real program on a real
+// listener, bootstrapped, with clients of its own.
 //
-// [New] starts one in a line, on SQLite and the in-process cache unless [Options] asks for PostgreSQL or Redis; [Server.Node] adds a node on the same stores;
-// [Server.Stop] and [Server.Start] are a restart. Everything ends with the test.
+// [New] starts one in a line, on SQLite and the in-process cache unless
+// [Options] asks for PostgreSQL or Redis; [Server.Node] adds a node on the same
+// stores; [Server.Stop] and [Server.Start] are a restart. Everything ends with
+// the test.
 //
-// It refuses to know: what is tested. It asserts nothing but that what it was asked for works.
+// It refuses to know: what is tested. It asserts nothing but that what it was
+// asked for works.
 package svctest
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -15,7 +18,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,17 +29,22 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// AdminEmail is the first administrator's address on every server that [New] makes.
+// AdminEmail is the first administrator's address on every server that [New]
+// makes.
 const AdminEmail = "admin@example.com"
 
-// Options say what kind of server is wanted. The zero value: SQLite, in-process cache, no TLS, the real clock.
+// Options say what kind of server is wanted. The zero value: SQLite, in-process
+// cache, no TLS, the real clock.
 type Options struct {
-	Postgres    bool             // a fresh database on the shared PostgreSQL; the test is skipped where services are not wanted
+	// Postgres is a fresh database on the shared PostgreSQL. Without services
+	// the test is skipped.
+	Postgres    bool
 	DatabaseURL string           // a database of the caller's instead
-	Redis       bool             // the shared real Redis; the test is skipped where services are not wanted
+	Redis       bool             // the shared Redis; without services the test is skipped
 	RedisURL    string           // a Redis of the caller's instead
 	TLS         bool             // a private CA, which [Server.HTTP] and [Server.CAFile] know
 	Environ     []string         // further configuration, as "SVCAUTH_TOKEN_TTL=2m"
@@ -62,7 +69,7 @@ type Server struct {
 	environ []string
 	address string
 	tls     *tls.Config
-	log     *logBuffer
+	log     *syncbuf.Buffer
 	stop    context.CancelFunc
 	done    chan error
 }
@@ -83,13 +90,16 @@ func New(t testing.TB, opts Options) *Server {
 		opts.RedisURL = redistest.URL(t)
 	}
 	s := &Server{t: t, opts: opts, environ: append(slices.Clone(opts.Environ), // the first of a name counts
-		"SVCAUTH_DATABASE_URL="+database, "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(dir, "master.key"), "SVCAUTH_OPS_LISTEN=",
+		"SVCAUTH_DATABASE_URL="+database, "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(dir,
+			"master.key"), "SVCAUTH_OPS_LISTEN=",
 		"SVCAUTH_REDIS_URL="+opts.RedisURL, "SVCAUTH_SHUTDOWN_GRACE=5s")}
 	s.start(dir, "")
 	return s
 }
 
-// Node starts a further node on the same database, Redis and master key, with a listener of its own. The database must be PostgreSQL: SQLite is for one process.
+// Node starts a further node on the same database, Redis and master key, with a
+// listener of its own. The database must be PostgreSQL: SQLite is for one
+// process.
 func (s *Server) Node() *Server {
 	s.t.Helper()
 	node := &Server{t: s.t, opts: s.opts, environ: s.environ, Tenant: s.Tenant, tls: s.tls, CAFile: s.CAFile}
@@ -115,12 +125,15 @@ func (s *Server) start(dir, issuer string) {
 		s.Issuer = s.URL
 		s.environ = append(s.environ, "SVCAUTH_ISSUER="+s.Issuer)
 	}
-	s.HTTP = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: s.tls, MaxIdleConnsPerHost: 100},
+	s.HTTP = &http.Client{Timeout: 30 * time.Second,
+		Transport:     &http.Transport{TLSClientConfig: s.tls, MaxIdleConnsPerHost: 100},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	s.log = &logBuffer{}
+	s.log = &syncbuf.Buffer{}
 	s.run(listener)
 	s.t.Cleanup(func() {
-		s.HTTP.CloseIdleConnections() // first: one that was dialled and never used would hold the shutdown up for five seconds
+		// first: one that was dialled and never used would hold the shutdown up
+		// for five seconds
+		s.HTTP.CloseIdleConnections()
 		s.Stop()
 	})
 }
@@ -175,7 +188,8 @@ func (s *Server) Start() {
 	s.run(listener)
 }
 
-// Set changes the configuration from the next [Server.Start] on: entries as in [Options.Environ]. An empty value stands for the default.
+// Set changes the configuration from the next [Server.Start] on: entries as in
+// [Options.Environ]. An empty value stands for the default.
 func (s *Server) Set(environ ...string) { s.environ = append(slices.Clone(environ), s.environ...) }
 
 // Log is what the server has logged so far.
@@ -187,12 +201,14 @@ func (s *Server) Log() string {
 	return s.log.String()
 }
 
-// System puts the server itself into the context as the actor in the operator's organization: it may do everything there.
+// System puts the server itself into the context as the actor in the operator's
+// organization: it may do everything there.
 func (s *Server) System() context.Context {
 	return access.WithActor(context.Background(), access.System(s.Tenant.Organization.ID))
 }
 
-// Account makes a service account with a role of its own that holds the privileges (none: no role), in the operator's organization.
+// Account makes a service account with a role of its own that holds the
+// privileges (none: no role), in the operator's organization.
 func (s *Server) Account(name string, privileges ...string) svcauth.ServiceAccount {
 	s.t.Helper()
 	return s.AccountIn(s.Tenant, name, privileges...)
@@ -216,25 +232,8 @@ func (s *Server) AccountIn(tenant access.Tenant, name string, privileges ...stri
 // NewTenant makes a further organization with an administrator.
 func (s *Server) NewTenant(name string) access.Tenant {
 	s.t.Helper()
-	tenant, err := s.App.Access.AddOrganization(context.Background(), access.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example"})
+	tenant, err := s.App.Access.AddOrganization(context.Background(),
+		access.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example"})
 	require.NoError(s.t, err)
 	return tenant
-}
-
-// logBuffer is a buffer that the server writes while the test reads.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

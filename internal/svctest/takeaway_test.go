@@ -16,8 +16,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// TestWhatTakingAwayDoes takes something away through the API at one node, and asks about real tokens at that node at once, at another one within moments, and in the
-// feed: what carries it is dead, what does not lives on.
+// TestWhatTakingAwayDoes takes something away through the API at one node, and
+// asks about real tokens at that node at once, at another one within moments,
+// and in the feed: what carries it is dead, what does not lives on.
 func TestWhatTakingAwayDoes(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
 		s := svctest.New(t, svctest.Options{})
@@ -88,11 +89,13 @@ var takings = []taking{
 		}
 	}, ""},
 	{"give a role, add to a role, rename the account", func(t *testing.T, c *svcauth.Client, v victim) {
-		role, err := c.CreateRole(t.Context(), svcauth.NewRole{Name: "Alarms of " + v.Name, Privileges: []string{"clusters:create"}})
+		role, err := c.CreateRole(t.Context(),
+			svcauth.NewRole{Name: "Alarms of " + v.Name, Privileges: []string{"clusters:create"}})
 		require.NoError(t, err)
 		_, err = c.AssignServiceAccountRole(t.Context(), v.ID, role.ID, svcauth.GrantRequest{})
 		require.NoError(t, err)
-		_, err = c.UpdateRole(t.Context(), v.editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{"clusters:edit", "clusters:create"}}, 0)
+		_, err = c.UpdateRole(t.Context(), v.editor.ID, 0,
+			svcauth.RolePatch{Privileges: &[]string{"clusters:edit", "clusters:create"}}, 0)
 		require.NoError(t, err)
 		name := v.Name + " renamed"
 		_, err = c.UpdateServiceAccount(t.Context(), v.ID, 0, svcauth.ServiceAccountPatch{Name: &name}, 0)
@@ -129,7 +132,8 @@ func takeAway(t *testing.T, here, there *svctest.Server) {
 				lives := take.live == scope || take.live == scopes[0]
 				token := tokens[scope]
 				require.Equal(t, lives, active(here, token), "at this node, at once: %s", scope)
-				require.Eventually(t, func() bool { return active(there, token) == lives }, 30*time.Second, 20*time.Millisecond, "at the other node: %s", scope)
+				require.Eventually(t, func() bool { return active(there, token) == lives }, 30*time.Second,
+					20*time.Millisecond, "at the other node: %s", scope)
 				_, revoked := feed.Revoked(claims(t, token))
 				require.Equal(t, !lives, revoked, "in the feed: %s", scope)
 			}
@@ -143,11 +147,14 @@ func takeAway(t *testing.T, here, there *svctest.Server) {
 func newVictim(t *testing.T, admin *svcauth.Client, name string) (v victim) {
 	t.Helper()
 	var err error
-	v.viewer, err = admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Viewer, " + name, Privileges: []string{"clusters:view"}})
+	v.viewer, err = admin.CreateRole(t.Context(),
+		svcauth.NewRole{Name: "Viewer, " + name, Privileges: []string{"clusters:view"}})
 	require.NoError(t, err)
-	v.editor, err = admin.CreateRole(t.Context(), svcauth.NewRole{Name: "Editor, " + name, Privileges: []string{"clusters:edit"}})
+	v.editor, err = admin.CreateRole(t.Context(),
+		svcauth.NewRole{Name: "Editor, " + name, Privileges: []string{"clusters:edit"}})
 	require.NoError(t, err)
-	v.ServiceAccount, err = admin.CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: name, RoleIDs: []string{v.viewer.ID, v.editor.ID}})
+	v.ServiceAccount, err = admin.CreateServiceAccount(t.Context(),
+		svcauth.NewServiceAccount{Name: name, RoleIDs: []string{v.viewer.ID, v.editor.ID}})
 	require.NoError(t, err)
 	return v
 }
@@ -170,7 +177,8 @@ func following(t *testing.T, s *svctest.Server, bearer string) *resourceserver.R
 	return set
 }
 
-// claims reads a token that this test has fetched itself; nobody needs to check its signature.
+// claims reads a token that this test has fetched itself; nobody needs to check
+// its signature.
 func claims(t *testing.T, token string) *resourceserver.Claims {
 	t.Helper()
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
@@ -186,5 +194,6 @@ func claims(t *testing.T, token string) *resourceserver.Claims {
 		Pol      int64
 	}
 	require.NoError(t, json.Unmarshal(payload, &c))
-	return &resourceserver.Claims{JTI: c.JTI, ClientID: c.ClientID, OrgID: c.OrgID, Scope: c.Scope, Cred: c.Cred, Roles: c.Roles, Epoch: c.Epoch, Policy: c.Pol}
+	return &resourceserver.Claims{JTI: c.JTI, ClientID: c.ClientID, OrgID: c.OrgID, Scope: c.Scope, Cred: c.Cred,
+		Roles: c.Roles, Epoch: c.Epoch, Policy: c.Pol}
 }

@@ -1,4 +1,5 @@
-// Package dbdump reads everything that a database holds, for tests that look for what must not be there.
+// Package dbdump reads everything that a database holds, for tests that look
+// for what must not be there.
 //
 // It refuses to know: what any of it means.
 package dbdump
@@ -16,15 +17,18 @@ import (
 	_ "modernc.org/sqlite" // registers "sqlite"
 )
 
-// Read gives every value of every row of every table, one a line, in the order of tables and columns; of SQLite also the bytes of its files, where deleted
-// rows may linger.
+// Read returns every value of every row of every table, one a line, in the
+// order of tables and columns; of SQLite also the bytes of its files, where
+// deleted rows may linger.
 func Read(t testing.TB, databaseURL string) string {
 	t.Helper()
 	var b strings.Builder
 	path, lite := strings.CutPrefix(databaseURL, "sqlite://")
 	driver, dsn, list := "pgx", databaseURL, `SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`
 	if lite {
-		driver, dsn, list = "sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(5000)&_pragma=query_only(1)", `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1`
+		driver, dsn, list = "sqlite",
+			"file:"+(&url.URL{Path: path}).EscapedPath()+"?_pragma=busy_timeout(5000)&_pragma=query_only(1)",
+			`SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1`
 	}
 	db, err := sql.Open(driver, dsn)
 	require.NoError(t, err)
@@ -49,7 +53,7 @@ func Read(t testing.TB, databaseURL string) string {
 	return b.String()
 }
 
-// Rows is [Read] without the bytes of files: equal where the rows are.
+// Rows is [Read] without the bytes of files: equal if the rows are.
 func Rows(t testing.TB, databaseURL string) string {
 	t.Helper()
 	all := Read(t, databaseURL)

@@ -13,8 +13,8 @@ import (
 // again while what it was meant for has not begun to listen.
 var given sync.Map
 
-// Port returns a TCP port of 127.0.0.1 on which nobody listens, each only once in
-// a process.
+// Port returns a TCP port of 127.0.0.1 on which nobody listens, each only once
+// in a process.
 func Port() (int, error) {
 	for {
 		l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -25,7 +25,8 @@ func (s *Server) NewDatabase() string {
 	return url
 }
 
-// Query runs one statement in the database of that name and returns what psql prints: rows by lines, columns separated by "|".
+// Query runs one statement in the database of that name and returns what psql
+// prints: rows by lines, columns separated by "|".
 func (s *Server) Query(database, statement string) (string, error) {
 	out, err := s.client("psql", "-XtA", "-v", "ON_ERROR_STOP=1", "-c", statement, database).CombinedOutput()
 	if err != nil {
@@ -34,14 +35,16 @@ func (s *Server) Query(database, statement string) (string, error) {
 	return tail(out), nil
 }
 
-// Kill ends all the server's processes at once, as kill -9 does. [Server.Restart] brings it back.
+// Kill ends all the server's processes at once, as kill -9 does.
+// [Server.Restart] brings it back.
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.mustRun()
 	s.kill()
 }
 
-// Pause stops all the server's processes where they are (SIGSTOP): connections stay open, and nothing answers.
+// Pause stops all the server's processes where they are (SIGSTOP): connections
+// stay open, and nothing answers.
 func (s *Server) Pause() {
 	s.t.Helper()
 	s.mustRun()
@@ -60,7 +63,8 @@ func (s *Server) Resume() {
 	s.watchdog.Watch(pid)
 }
 
-// Stop shuts the server down in good order; its clients are cut off. [Server.Restart] brings it back.
+// Stop shuts the server down in good order; its clients are cut off.
+// [Server.Restart] brings it back.
 func (s *Server) Stop() {
 	s.t.Helper()
 	s.mustRun()
@@ -76,7 +80,8 @@ func (s *Server) Stop() {
 	}
 }
 
-// Restart starts the server on the port that it had, and returns when it takes queries. One that runs is stopped in good order first.
+// Restart starts the server on the port that it had, and returns when it takes
+// queries. One that runs is stopped in good order first.
 func (s *Server) Restart() {
 	s.t.Helper()
 	if s.Ended() {
@@ -90,8 +95,9 @@ func (s *Server) Restart() {
 	}
 }
 
-// Ended says whether the server that was started has ended by itself, as it does where its disk is full and it can't write its log of transactions. Whoever
-// runs it in production starts it again: [Server.Restart].
+// Ended reports whether the server that was started has ended by itself, as it
+// does if its disk is full and it can't write its log of transactions.
+// Whoever runs it in production starts it again: [Server.Restart].
 func (s *Server) Ended() bool {
 	if s.running == nil {
 		return false
@@ -111,7 +117,8 @@ func (s *Server) mustRun() {
 	}
 }
 
-// freeze stops the postmaster first, so that it makes no more children, and then them. It returns all of them.
+// freeze stops the postmaster first, so that it makes no more children, and
+// then them. It returns all of them.
 func (s *Server) freeze() []int {
 	pid := s.running.Process.Pid
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
@@ -122,7 +129,8 @@ func (s *Server) freeze() []int {
 	return all
 }
 
-// kill returns when no process of the server is left: a new postmaster refuses to start beside an old backend.
+// kill returns when no process of the server is left: a new postmaster refuses
+// to start beside an old backend.
 func (s *Server) kill() {
 	all := s.freeze()
 	for _, pid := range all {
@@ -157,6 +165,7 @@ func (s *Server) createDatabase() (string, error) {
 }
 
 func (s *Server) urlOf(database string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, s.password), Host: s.Addr(), Path: "/" + database, RawQuery: "sslmode=disable"}
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, s.password), Host: s.Addr(), Path: "/" +
+		database, RawQuery: "sslmode=disable"}
 	return u.String()
 }

@@ -12,7 +12,8 @@ import (
 	"syscall"
 )
 
-// findBinaries returns the directory of PostgreSQL's server programs, of the newest version that is installed. Debian keeps them off the PATH.
+// findBinaries returns the directory of PostgreSQL's server programs, of the
+// newest version that is installed. Debian keeps them off the PATH.
 func findBinaries() (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil {
@@ -36,7 +37,9 @@ func findBinaries() (string, error) {
 			return dir, nil
 		}
 	}
-	return "", errors.New("no PostgreSQL server is installed (initdb, postgres, psql and createdb in /usr/lib/postgresql/*/bin or on the PATH); run `make deps`")
+	return "", errors.New("no PostgreSQL server is installed (initdb, postgres, " +
+		"psql and createdb in /usr/lib/postgresql/*/bin or on the PATH); " +
+		"run `make deps`")
 }
 
 func majorVersion(initdb string) int {
@@ -44,7 +47,8 @@ func majorVersion(initdb string) int {
 	return version
 }
 
-// unprivileged returns the user under which the server runs where this process is root, or nil.
+// unprivileged returns the user under which the server runs if this process
+// is root, or nil.
 func unprivileged() (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil
@@ -60,11 +64,13 @@ func unprivileged() (*syscall.Credential, error) {
 			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 		}
 	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody; run the tests as another user")
+	return nil, errors.New("PostgreSQL does not run as root, and there is neither a user postgres nor a user nobody; " +
+		"run the tests as another user")
 }
 
-// newDirectory makes a directory that cred can enter. Its name is short, because the path of a Unix socket has a limit of about 100 bytes. A test's own
-// temporary directory is no choice: it is closed to other users.
+// newDirectory makes a directory that cred can enter. Its name is short,
+// because the path of a Unix socket has a limit of about 100 bytes. A test's
+// own temporary directory is no choice: it is closed to other users.
 func newDirectory(cred *syscall.Credential, parents ...string) (string, error) {
 	if len(parents) == 0 {
 		parents = []string{os.TempDir(), "/tmp", "/var/tmp"}

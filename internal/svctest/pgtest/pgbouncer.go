@@ -97,11 +97,13 @@ func startPgBouncer(database string, settings map[string]string) (through string
 }
 
 // configurePgBouncer writes its two files, which only its user may read.
-func configurePgBouncer(dir string, port int, to *url.URL, cred *syscall.Credential, settings map[string]string) (file string, err error) {
+func configurePgBouncer(dir string, port int, to *url.URL, cred *syscall.Credential,
+	settings map[string]string) (file string, err error) {
 	users := filepath.Join(dir, "users")
 	password, _ := to.User.Password()
 	lines := map[string]string{"listen_addr": "127.0.0.1", "listen_port": strconv.Itoa(port), "unix_socket_dir": "",
-		"auth_type": "md5", "auth_file": users, "pool_mode": "transaction", "default_pool_size": "2", "max_client_conn": "500"}
+		"auth_type": "md5", "auth_file": users, "pool_mode": "transaction", "default_pool_size": "2",
+		"max_client_conn": "500"}
 	maps.Copy(lines, settings)
 	var text strings.Builder
 	fmt.Fprintf(&text, "[databases]\n* = host=%s port=%s\n[pgbouncer]\n", to.Hostname(), to.Port())
@@ -109,7 +111,8 @@ func configurePgBouncer(dir string, port int, to *url.URL, cred *syscall.Credent
 		fmt.Fprintf(&text, "%s = %s\n", name, lines[name])
 	}
 	file = filepath.Join(dir, "pgbouncer.ini")
-	for path, text := range map[string]string{file: text.String(), users: fmt.Sprintf("%q %q\n", to.User.Username(), password)} {
+	for path, text := range map[string]string{file: text.String(),
+		users: fmt.Sprintf("%q %q\n", to.User.Username(), password)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return "", err
 		}

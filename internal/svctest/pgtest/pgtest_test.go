@@ -71,7 +71,8 @@ func TestPausedServerAnswersAfterResumeOnly(t *testing.T) {
 	require.Equal(t, "1", query(t, s, "select 1"))
 }
 
-// TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is killed while its server is paused, the worst case.
+// TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is
+// killed while its server is paused, the worst case.
 func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
 	if os.Getenv("SVCAUTH_TEST_PGTEST_VICTIM") != "" {
 		s := Start(t, Config{})

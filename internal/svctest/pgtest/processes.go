@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// ProcessorTime is what all processes of the server have used so far, those that have ended included. Linux only.
+// ProcessorTime is what all processes of the server have used so far, those
+// that have ended included. Linux only.
 func (s *Server) ProcessorTime() (total time.Duration) {
 	s.t.Helper()
 	postmaster := s.running.Process.Pid
@@ -32,7 +33,8 @@ func (s *Server) ProcessorTime() (total time.Duration) {
 	return total
 }
 
-// children lists the processes whose parent is pid. PostgreSQL puts each of its processes into a session of its own, so a process group does not hold them.
+// children lists the processes whose parent is pid. PostgreSQL puts each of its
+// processes into a session of its own, so a process group does not hold them.
 func children(pid int) []int {
 	var out []int
 	for _, entry := range processes() {

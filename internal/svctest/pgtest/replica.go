@@ -11,8 +11,10 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
-// Replica makes a copy of the running server (pg_basebackup) that follows it by streaming, and makes the server wait for it at each commit, so that nothing acknowledged is
-// lost when the copy takes over. It is stopped and removed when the test ends.
+// Replica makes a copy of the running server (pg_basebackup) that follows it by
+// streaming, and makes the server wait for it at each commit, so that nothing
+// acknowledged is lost when the copy takes over. It is stopped and removed when
+// the test ends.
 func (s *Server) Replica() *Server {
 	s.t.Helper()
 	s.mustRun()
@@ -49,14 +51,16 @@ func (s *Server) follow(primary *Server) (err error) {
 			s.close()
 		}
 	}()
-	if out, err := primary.client("pg_basebackup", "-D", s.data(), "-R", "-c", "fast", "-X", "stream").CombinedOutput(); err != nil {
+	if out, err := primary.client("pg_basebackup", "-D", s.data(), "-R", "-c", "fast", "-X",
+		"stream").CombinedOutput(); err != nil {
 		return fmt.Errorf("pg_basebackup: %w: %s", err, tail(out))
 	}
 	if s.port, err = freeport.Port(); err != nil {
 		return err
 	}
 	conninfo := fmt.Sprintf("host=127.0.0.1 port=%d user=%s password=%s", primary.port, superuser, primary.password)
-	if err := s.configure(Config{Durable: true, Settings: map[string]string{"primary_conninfo": conninfo}}); err != nil {
+	if err := s.configure(Config{Durable: true,
+		Settings: map[string]string{"primary_conninfo": conninfo}}); err != nil {
 		return err
 	}
 	return s.start()

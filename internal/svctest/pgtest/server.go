@@ -21,12 +21,14 @@ import (
 
 const (
 	superuser = "svcauth"
-	// Generous, because a loaded machine takes long to fork, and recovery after a kill takes its time.
+	// Generous, because a loaded machine takes long to fork, and recovery after
+	// a kill takes its time.
 	readyWithin = 90 * time.Second
 	stopWithin  = 60 * time.Second
 )
 
-// Server is one running PostgreSQL. Its methods are not for concurrent use, NewDatabase and URL aside. They end the test where they fail.
+// Server is one running PostgreSQL. Its methods are not for concurrent use,
+// NewDatabase and URL aside. They end the test if they fail.
 type Server struct {
 	t         TB
 	bin, dir  string
@@ -66,7 +68,8 @@ func newServer(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// create makes the cluster and starts it. Between choosing a free port and listening on it another process may take it; then the next one is tried.
+// create makes the cluster and starts it. Between choosing a free port and
+// listening on it another process may take it; then the next one is tried.
 func (s *Server) create(cfg Config) error {
 	if err := s.initialize(); err != nil {
 		return err
@@ -90,7 +93,8 @@ func (s *Server) create(cfg Config) error {
 }
 
 func (s *Server) initialize() error {
-	// A password, although only loopback is listened on: on a machine with more users, a superuser without one is a door.
+	// A password, although only loopback is listened on: on a machine with more
+	// users, a superuser without one is a door.
 	file := filepath.Join(s.dir, "password")
 	if err := os.WriteFile(file, []byte(s.password+"\n"), 0o600); err != nil {
 		return err
@@ -127,7 +131,8 @@ func (s *Server) configure(cfg Config) error {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&text, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
 	}
-	// postgresql.auto.conf is read last, so that writing it anew replaces every setting made here.
+	// postgresql.auto.conf is read last, so that writing it anew replaces every
+	// setting made here.
 	return os.WriteFile(filepath.Join(s.data(), "postgresql.auto.conf"), text.Bytes(), 0o600)
 }
 
@@ -161,7 +166,8 @@ func (s *Server) start() error {
 		case <-time.After(50 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("postgres does not answer after %s: %s; its log: %s", readyWithin, tail(probe), s.logTail())
+			return fmt.Errorf("postgres does not answer after %s: %s; its log: %s", readyWithin, tail(probe),
+				s.logTail())
 		}
 	}
 }
@@ -181,7 +187,8 @@ func (s *Server) close() {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// command prepares one of PostgreSQL's programs, to be run as the server's user, in a directory that it may enter, with an environment of its own:
+// command prepares one of PostgreSQL's programs, to be run as the server's
+// user, in a directory that it may enter, with an environment of its own:
 // PGHOST and the like of the caller must not lead elsewhere.
 func (s *Server) command(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(s.bin, program), args...)
@@ -191,9 +198,11 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// client prepares one of PostgreSQL's client programs, connected to this server.
+// client prepares one of PostgreSQL's client programs, connected to this
+// server.
 func (s *Server) client(program string, args ...string) *exec.Cmd {
-	cmd := s.command(program, append([]string{"-h", "127.0.0.1", "-p", fmt.Sprint(s.port), "-U", superuser}, args...)...)
+	cmd := s.command(program, append([]string{"-h", "127.0.0.1", "-p", fmt.Sprint(s.port), "-U", superuser},
+		args...)...)
 	cmd.Env = append(cmd.Env, "PGPASSWORD="+s.password, "PGCONNECT_TIMEOUT=5")
 	return cmd
 }

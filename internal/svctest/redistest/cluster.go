@@ -10,7 +10,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// Cluster is a Redis Cluster of three masters. Replicas are in the order of their masters; there may be none.
+// Cluster is a Redis Cluster of three masters. Replicas are in the order of
+// their masters; there may be none.
 type Cluster struct {
 	Nodes    []*Server
 	Replicas []*Server
@@ -18,7 +19,8 @@ type Cluster struct {
 	password string
 }
 
-// StartCluster starts one without replicas for t, and returns when all nodes agree that all slots are served.
+// StartCluster starts one without replicas for t, and returns when all nodes
+// agree that all slots are served.
 func StartCluster(t testing.TB) *Cluster {
 	t.Helper()
 	c := startCluster(t)
@@ -44,15 +46,18 @@ func startCluster(t testing.TB) *Cluster {
 	for _, node := range c.Nodes {
 		waitFor(t, "the cluster to form", func() bool {
 			text, err := node.Do("CLUSTER", "INFO")
-			return err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_known_nodes:3") &&
+			return err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text,
+				"cluster_known_nodes:3") &&
 				strings.Contains(text, "cluster_slots_ok:16384")
 		})
 	}
 	return c
 }
 
-// StartReplicatedCluster starts one of six nodes for t, a replica for each master, as it is run in production: where a master's slots are not served, nothing
-// is. It returns when a fail-over would succeed. None happens by itself on a busy machine: see FailOver.
+// StartReplicatedCluster starts one of six nodes for t, a replica for each
+// master, as it is run in production: if a master's slots are not served,
+// nothing is. It returns when a fail-over would succeed. None happens by itself
+// on a busy machine: see FailOver.
 func StartReplicatedCluster(t testing.TB) *Cluster {
 	t.Helper()
 	c := startCluster(t)
@@ -82,7 +87,8 @@ func StartReplicatedCluster(t testing.TB) *Cluster {
 	return c
 }
 
-// FailOver kills a master for good and returns when its replica has been made the master, as all that are left know.
+// FailOver kills a master for good and returns when its replica has been made
+// the master, as all that are left know.
 func (c *Cluster) FailOver(master int) {
 	c.t.Helper()
 	for _, replica := range c.Replicas {
@@ -99,7 +105,8 @@ func (c *Cluster) FailOver(master int) {
 		}
 		waitFor(c.t, "all slots to be served again", func() bool {
 			text, err := node.Do("CLUSTER", "INFO")
-			return err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text, "cluster_slots_ok:16384")
+			return err == nil && strings.Contains(text, "cluster_state:ok") && strings.Contains(text,
+				"cluster_slots_ok:16384")
 		})
 	}
 }
@@ -116,8 +123,9 @@ func (c *Cluster) startNode(args ...string) *Server {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return startWithPassword(c.t, c.password, append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus),
-		"--cluster-config-file", "nodes.conf")...)
+	return startWithPassword(c.t, c.password,
+		append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-port", strconv.Itoa(bus),
+			"--cluster-config-file", "nodes.conf")...)
 }
 
 func (s *Server) busPort() int {

@@ -1,9 +1,14 @@
-// Package redistest runs a real Redis for tests and drills: the system's redis-server, alone, with Sentinel or as a Cluster, on loopback, in memory only.
+// Package redistest runs a real Redis for tests and drills: the system's
+// redis-server, alone, with Sentinel or as a Cluster, on loopback, in memory
+// only.
 //
-// It owns: starting and ending the processes, the faults that a drill needs (kill, pause, flush, fail over), and that nothing is left behind however the
-// process ends. It refuses to know: what is in Redis. It speaks Redis's protocol by itself, so that no client library is imported here.
+// It owns: starting and ending the processes, the faults that a drill needs
+// (kill, pause, flush, fail over), and that nothing is left behind however the
+// process ends. It refuses to know: what is in Redis. It speaks Redis's
+// protocol by itself, so that no client library is imported here.
 //
-// Tests that use it run where SVCAUTH_TEST_SERVICES=1 or CI is set, and are skipped elsewhere.
+// Tests that use it run if SVCAUTH_TEST_SERVICES=1 or CI is set, and are
+// skipped elsewhere.
 package redistest
 
 import (
@@ -18,7 +23,8 @@ import (
 // databases is how many the shared server has: one for each call of URL.
 const databases = 4096
 
-// One server for the whole test binary. The watchdog stops it when the process has ended, so no TestMain is needed.
+// One server for the whole test binary. The watchdog stops it when the process
+// has ended, so no TestMain is needed.
 var (
 	sharedOnce   sync.Once
 	sharedServer *Server
@@ -26,8 +32,10 @@ var (
 	sharedUsed   atomic.Int64
 )
 
-// URL returns the URL of an empty database, of t's own, on a server that all of one test binary share; don't disturb it: [Start] gives one that may be killed.
-// Channels of pub/sub know no databases: what one test publishes there, all hear.
+// URL returns the URL of an empty database, of t's own, on a server that all of
+// one test binary share; don't disturb it: [Start] returns one that may be
+// killed. Channels of pub/sub know no databases: what one test publishes there,
+// all hear.
 func URL(t testing.TB) string {
 	t.Helper()
 	needs.Service(t, "a real redis-server")

@@ -89,7 +89,8 @@ func TestClusterMakesTheReplicaOfADeadMasterTheMaster(t *testing.T) {
 	c.Replicas[1].Must("SET", key, "w")
 }
 
-// TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is killed while its server is paused, the worst case.
+// TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is
+// killed while its server is paused, the worst case.
 func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
 	if os.Getenv("SVCAUTH_TEST_REDISTEST_VICTIM") != "" {
 		s := Start(t)

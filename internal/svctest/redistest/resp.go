@@ -11,7 +11,8 @@ import (
 	"time"
 )
 
-// Do runs one command on database 0, on a connection of its own. Of a list, it gives the elements by lines; of a null, an empty text.
+// Do runs one command on database 0, on a connection of its own. Of a list, it
+// returns the elements as lines, and an empty text for null.
 func (s *Server) Do(args ...string) (string, error) {
 	conn, err := net.DialTimeout("tcp", s.Addr(), 5*time.Second)
 	if err != nil {

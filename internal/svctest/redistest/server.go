@@ -18,10 +18,12 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
-// readyWithin is generous, because a loaded machine takes long to start anything.
+// readyWithin is generous, because a loaded machine takes long to start
+// anything.
 const readyWithin = 60 * time.Second
 
-// Server is one running Redis, or one Sentinel. Its methods are not for concurrent use. They end the test where they fail.
+// Server is one running Redis, or one Sentinel. Its methods are not for
+// concurrent use. They end the test if they fail.
 type Server struct {
 	t        testing.TB
 	dir      string
@@ -34,12 +36,14 @@ type Server struct {
 	ended    chan struct{} // closed when running has ended
 }
 
-// newServer starts a Redis with a password: on a machine with more users, one without is a door.
+// newServer starts a Redis with a password: on a machine with more users, one
+// without is a door.
 func newServer(args ...string) (*Server, error) {
 	return (&Server{password: rand.Text(), args: args}).create()
 }
 
-// create starts the server on a free port. Between choosing one and listening on it another process may take it; then the next one is tried.
+// create starts the server on a free port. Between choosing one and listening
+// on it another process may take it; then the next one is tried.
 func (s *Server) create() (*Server, error) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		return nil, errors.New("no redis-server is on the PATH; run `make deps`")
@@ -72,7 +76,8 @@ func (s *Server) start() error {
 	if s.sentinel {
 		args = append([]string{filepath.Join(s.dir, "sentinel.conf"), "--sentinel"}, args...)
 	}
-	args = append(args, "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--logfile", filepath.Join(s.dir, "log"), "--daemonize", "no")
+	args = append(args, "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--dir", s.dir, "--logfile",
+		filepath.Join(s.dir, "log"), "--daemonize", "no")
 	if !s.sentinel {
 		args = append(args, "--save", "", "--appendonly", "no")
 	}
@@ -146,14 +151,16 @@ func (s *Server) userinfo() string {
 // Addr is the host and port on which the server listens.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// Kill ends the server at once, as kill -9 does. What it held is lost. [Server.Start] brings it back, empty.
+// Kill ends the server at once, as kill -9 does. What it held is lost.
+// [Server.Start] brings it back, empty.
 func (s *Server) Kill() {
 	s.t.Helper()
 	s.mustRun()
 	s.kill()
 }
 
-// Start starts the server again, on the port that it had, and returns when it answers.
+// Start starts the server again, on the port that it had, and returns when it
+// answers.
 func (s *Server) Start() {
 	s.t.Helper()
 	if s.running != nil {
@@ -164,7 +171,8 @@ func (s *Server) Start() {
 	}
 }
 
-// Pause stops the process where it is (SIGSTOP): connections stay open and are even taken, and nothing answers.
+// Pause stops the process where it is (SIGSTOP): connections stay open and are
+// even taken, and nothing answers.
 func (s *Server) Pause() {
 	s.t.Helper()
 	s.mustRun()
@@ -184,7 +192,8 @@ func (s *Server) Flush() {
 	s.Must("FLUSHALL")
 }
 
-// Must runs one command on database 0 and gives its answer as [Server.Do] does.
+// Must runs one command on database 0 and returns its answer as [Server.Do]
+// does.
 func (s *Server) Must(args ...string) string {
 	s.t.Helper()
 	answer, err := s.Do(args...)

@@ -36,7 +36,8 @@ func StartTLS(t testing.TB) *TLS {
 	dir := t.TempDir()
 	ca, caKey := s.certify(t, dir, "ca", nil, nil)
 	s.certify(t, dir, "redis", ca, caKey)
-	s.CAFile, s.CertFile, s.KeyFile = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "redis.pem"), filepath.Join(dir, "redis.key")
+	s.CAFile, s.CertFile, s.KeyFile = filepath.Join(dir, "ca.pem"), filepath.Join(dir,
+		"redis.pem"), filepath.Join(dir, "redis.key")
 	port, err := freeport.Port()
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +54,8 @@ func (s *TLS) URL() string {
 }
 
 // certify writes a certificate and its key: one of ca, or, without, a CA.
-func (s *TLS) certify(t testing.TB, dir, name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (s *TLS) certify(t testing.TB, dir, name string, ca *x509.Certificate,
+	caKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -75,7 +77,8 @@ func (s *TLS) certify(t testing.TB, dir, name string, ca *x509.Certificate, caKe
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name + ".key": {Type: "PRIVATE KEY", Bytes: keyDER}} {
+	for file, block := range map[string]*pem.Block{name + ".pem": {Type: "CERTIFICATE", Bytes: der}, name +
+		".key": {Type: "PRIVATE KEY", Bytes: keyDER}} {
 		if err := os.WriteFile(filepath.Join(dir, file), pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// Sentinel is a master with one replica, watched by three Sentinels, two of which must agree that it is down.
+// Sentinel is a master with one replica, watched by three Sentinels, two of
+// which must agree that it is down.
 type Sentinel struct {
 	Master, Replica *Server
 	Sentinels       []*Server
@@ -60,7 +61,8 @@ func (s *Sentinel) startSentinel() *Server {
 	one.args = []string{
 		"--sentinel", "monitor", masterName, "127.0.0.1", strconv.Itoa(s.Master.port), "2",
 		"--sentinel", "auth-pass", masterName, s.Master.password,
-		"--sentinel", "down-after-milliseconds", masterName, "60000", // nothing fails over by itself on a busy machine; see FailOver
+		// nothing fails over by itself on a busy machine; see FailOver
+		"--sentinel", "down-after-milliseconds", masterName, "60000",
 		"--sentinel", "failover-timeout", masterName, "6000",
 	}
 	if _, err := one.create(); err != nil {
@@ -87,7 +89,8 @@ func (s *Sentinel) userURL(userinfo string) string {
 	return "redis+sentinel://" + userinfo + strings.Join(hosts, ",") + "/" + masterName
 }
 
-// FailOver kills the master and returns when the Sentinels have made the replica the master.
+// FailOver kills the master and returns when the Sentinels have made the
+// replica the master.
 func (s *Sentinel) FailOver() {
 	s.t.Helper()
 	for _, one := range s.Sentinels {
@@ -116,7 +119,8 @@ func waitFor(t testing.TB, what string, done func() bool) {
 	}
 }
 
-// writeSentinelFile makes the file that a Sentinel insists on: it keeps there what it learns.
+// writeSentinelFile makes the file that a Sentinel insists on: it keeps there
+// what it learns.
 func (s *Server) writeSentinelFile() error {
 	if !s.sentinel {
 		return nil

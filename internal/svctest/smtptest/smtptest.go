@@ -5,7 +5,6 @@ package smtptest
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -24,6 +23,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 )
 
 // Server speaks SMTP (RFC 5321), and keeps what it was sent.
@@ -38,8 +39,8 @@ type Server struct {
 	mu     sync.Mutex
 	refuse string
 
-	Sent      chan string // the mails, envelope first
-	Overheard Buffer      // what went over the wire in the clear
+	Sent      chan string    // the mails, envelope first
+	Overheard syncbuf.Buffer // what went over the wire in the clear
 }
 
 // RefuseWith makes the server answer each mail with a text such as
@@ -61,7 +62,8 @@ func Start(t testing.TB, s *Server) *Server {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	require.NoError(t, err)
@@ -149,24 +151,4 @@ func (s *Server) serve(conn net.Conn) {
 			return
 		}
 	}
-}
-
-// Buffer is a text that several goroutines write.
-type Buffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write appends p.
-func (b *Buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// String returns what was written so far.
-func (b *Buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

@@ -1,4 +1,5 @@
-// Package watchdog ends the servers that a test has started, however the test's process dies, and removes their directory.
+// Package watchdog ends the servers that a test has started, however the test's
+// process dies, and removes their directory.
 package watchdog
 
 import (
@@ -9,8 +10,9 @@ import (
 	"syscall"
 )
 
-// Watchdog is a shell that outlives this process: when its standard input ends, which no way of dying can prevent, it kills the processes that it was last told of
-// and removes the directory.
+// Watchdog is a shell that outlives this process: when its standard input ends,
+// which no way of dying can prevent, it kills the processes that it was last
+// told of and removes the directory.
 type Watchdog struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
@@ -34,7 +36,8 @@ func Start(dir string) (*Watchdog, error) {
 	return &Watchdog{cmd, in}, nil
 }
 
-// Watch says which processes must not outlive this one, instead of those said before.
+// Watch says which processes must not outlive this one, instead of those said
+// before.
 func (w *Watchdog) Watch(pids ...int) {
 	line := strings.Trim(fmt.Sprint(pids), "[]") + "\n"
 	_, _ = io.WriteString(w.in, line) // if it is gone, nobody can be told

@@ -15,17 +15,19 @@ import (
 
 const (
 	readBackEvery = time.Second
-	maxWatched    = 1024 // counters that are read back though nothing changed here
+	maxWatched    = 1024 // counters that are read back although nothing changed here
 	maxNodes      = 64   // whose counts are added up
 	countPurpose  = "count of wrong secrets"
 )
 
-// share holds, for each counter, a hash of node → count and the window's end,
-// sealed: whoever else may write in Redis can take counts away, so that each
-// node goes by its own, but can't make one up. A node asks about whom it has
-// seen fail itself: whoever tries at many nodes gets one attempt more at each,
-// not a limit at each.
-type share struct {
+// sharedAttempts tells the nodes of each other's counts through Redis. Each
+// counter is a hash from nodes to their count and the window's end. The values
+// are sealed, so whoever else may write in Redis can take counts away, and each
+// node then goes by its own, but can't make one up.
+//
+// A node reads only the counters of those that it has seen fail itself. Whoever
+// tries at many nodes gets one attempt more at each, not a limit at each.
+type sharedAttempts struct {
 	*remote
 	*attempts
 	sealer
@@ -35,8 +37,8 @@ type share struct {
 	readAt  time.Time
 }
 
-func newShare(r *remote, a *attempts, cfg Config) *share {
-	return &share{remote: r, attempts: a, prefix: cfg.Prefix, sealer: sealer{cfg.Key}, node: rand.Text()[:16]}
+func newSharedAttempts(r *remote, a *attempts, cfg Config) *sharedAttempts {
+	return &sharedAttempts{remote: r, attempts: a, prefix: cfg.Prefix, sealer: sealer{cfg.Key}, node: rand.Text()[:16]}
 }
 
 // exchange is one counter on its way to Redis and back.
@@ -49,7 +51,7 @@ type exchange struct {
 	ttl  *redis.DurationCmd
 }
 
-func (s *share) flush(ctx context.Context) {
+func (s *sharedAttempts) flush(ctx context.Context) {
 	for {
 		batch := s.take()
 		if len(batch) == 0 {
@@ -63,8 +65,9 @@ func (s *share) flush(ctx context.Context) {
 	}
 }
 
-// take collects the counters that changed, and now and then those that were looked at lately.
-func (s *share) take() (batch []*exchange) {
+// take returns the counters that changed and, every readBackEvery, those that
+// were read lately.
+func (s *sharedAttempts) take() (batch []*exchange) {
 	s.attempts.mu.Lock()
 	defer s.attempts.mu.Unlock()
 	if now := time.Now(); now.Sub(s.readAt) >= readBackEvery {
@@ -91,8 +94,9 @@ func (s *share) take() (batch []*exchange) {
 	return batch
 }
 
-// name is a digest: who failed from where is nobody's business who can read Redis.
-func (s *share) name(w *window) string {
+// name returns the key of a counter. It is a MAC, so that reading Redis does
+// not tell who failed from where.
+func (s *sharedAttempts) name(w *window) string {
 	who := w.addr.String()
 	if w.ofPair {
 		who += "\x00" + w.client
@@ -101,14 +105,14 @@ func (s *share) name(w *window) string {
 }
 
 // send writes this node's counts and reads all nodes'.
-func (s *share) send(ctx context.Context, batch []*exchange) error {
+func (s *sharedAttempts) send(ctx context.Context, batch []*exchange) error {
 	pipe := s.client.Pipeline()
 	for _, x := range batch {
 		if x.mine != "" {
 			x.set = pipe.HSet(ctx, x.key, s.node, x.mine)
 			pipe.PExpire(ctx, x.key, s.cfg.Window)
 		}
-		x.all = pipe.HScan(ctx, x.key, 0, "", maxNodes) // where somebody has put in very many, a part of them
+		x.all = pipe.HScan(ctx, x.key, 0, "", maxNodes) // a part, if somebody has put in very many
 		x.ttl = pipe.PTTL(ctx, x.key)
 	}
 	cmds, err := pipe.Exec(ctx)
@@ -118,7 +122,7 @@ func (s *share) send(ctx context.Context, batch []*exchange) error {
 			continue
 		}
 		if x.ttl.Val() == -1 {
-			repair.PExpire(ctx, x.key, s.cfg.Window) // ended in between; must not be kept for ever
+			repair.PExpire(ctx, x.key, s.cfg.Window) // it ended in between, and must not be kept for ever
 		}
 	}
 	if repair.Len() > 0 {
@@ -127,14 +131,14 @@ func (s *share) send(ctx context.Context, batch []*exchange) error {
 	return asWhole(cmds, err)
 }
 
-// learn takes over what the other nodes count. What could not be written goes
-// with the next flush.
-func (s *share) learn(batch []*exchange) {
+// learn takes over the counts of the other nodes. What could not be written is
+// written by the next flush.
+func (s *sharedAttempts) learn(batch []*exchange) {
 	s.attempts.mu.Lock()
 	defer s.attempts.mu.Unlock()
 	for _, x := range batch {
 		if x.all == nil || x.all.Err() != nil || x.set != nil && x.set.Err() != nil {
-			s.again(x.window)
+			s.writeAgain(x.window)
 			continue
 		}
 		s.tally(x)
@@ -144,36 +148,47 @@ func (s *share) learn(batch []*exchange) {
 	}
 }
 
-// tally adds up what other nodes have sealed. The window that began first ends
-// for all; a node that learns of it says so, lest its count outlive it.
-func (s *share) tally(x *exchange) {
-	now, others, ends := s.cfg.Clock(), 0, x.ends
+// tally adds up the counts of the other nodes. The window that began first ends
+// for all. A node that learns of an earlier end writes it into its own count,
+// so that the count does not outlive the window.
+func (s *sharedAttempts) tally(x *exchange) {
+	others, ends := 0, x.ends
 	fields, _ := x.all.Val()
 	for pair := range slices.Chunk(fields, 2) {
 		if len(pair) < 2 || pair[0] == s.node {
 			continue
 		}
-		text, ok := s.unseal(countPurpose, x.key+"/"+pair[0], pair[1])
-		var count int
-		var until int64
-		if _, err := fmt.Sscanf(text, "%d %d", &count, &until); !ok || err != nil {
+		count, until, ok := s.parseCount(x.key+"/"+pair[0], pair[1])
+		if !ok {
 			continue
 		}
-		if at := time.UnixMilli(until); at.After(now) && !at.After(now.Add(s.cfg.Window+svcauth.DefaultLeeway)) { // else of an earlier window
-			others += count
-			if at.Before(ends) {
-				ends = at
-			}
+		others += count
+		if until.Before(ends) {
+			ends = until
 		}
 	}
 	x.others = others
 	if ends.Before(x.ends.Truncate(time.Millisecond)) {
 		x.ends = ends
-		s.again(x.window)
+		s.writeAgain(x.window)
 	}
 }
 
-func (s *share) again(w *window) {
+// parseCount returns what a node has sealed at a place, unless that is forged
+// or of an earlier window.
+func (s *sharedAttempts) parseCount(place, sealed string) (count int, until time.Time, ok bool) {
+	text, ok := s.unseal(countPurpose, place, sealed)
+	var untilMS int64
+	if _, err := fmt.Sscanf(text, "%d %d", &count, &untilMS); !ok || err != nil {
+		return 0, time.Time{}, false
+	}
+	now := s.cfg.Clock()
+	until = time.UnixMilli(untilMS)
+	return count, until, until.After(now) && !until.After(now.Add(s.cfg.Window+svcauth.DefaultLeeway))
+}
+
+// writeAgain puts a counter among those of the next flush.
+func (s *sharedAttempts) writeAgain(w *window) {
 	if !w.waiting && len(s.changed) < maxChanged {
 		w.waiting = true
 		s.changed = append(s.changed, w)

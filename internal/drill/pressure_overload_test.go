@@ -18,10 +18,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// A node whose database hangs refuses what has to wait for it, once as many wait
-// as may: at once, and for a fraction of what serving costs. Who is served from
-// memory is served meanwhile; it still says that it lives, and how it is. When
-// the database answers again, all is as before.
+// A node whose database hangs sheds load: once as many requests wait for the
+// database as may, it refuses others that need it at once, for a fraction of
+// what serving costs. Meanwhile it serves from memory whom it can, and answers
+// probes. When the database answers again, all is as before.
 func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	postgres := pgtest.Start(t, pgtest.Config{})
 	s := newStack(t, 1, postgres.NewDatabase(), redistest.URL(t), "SVCAUTH_LIMITS_MAX_INFLIGHT=10")
@@ -32,15 +32,19 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	many := call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 14_500)})
 	many.ask(order{Of: 2000}) // warm
 
-	postgres.Pause() // who asks for a client that the node does not know waits until the database answers, or has been silent for too long
+	// A request for a client that the node does not know waits until the
+	// database answers, or has been silent for too long.
+	postgres.Pause()
 	t.Cleanup(postgres.Resume)
 	var strangers []credential
 	for range 20 {
-		strangers = append(strangers, credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()})
+		strangers = append(strangers,
+			credential{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret().Reveal()})
 	}
 	flood := job{Kind: "flood", Addr: p.node.addr, Count: 20, Clients: strangers}
 	first := call(t, last, flood)
-	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") >= 5 }, 20*time.Second, 10*time.Millisecond, "half of the places")
+	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") >= 5 },
+		20*time.Second, 10*time.Millisecond, "half of the slots")
 	p.isShedding(strangers[0])
 	for range 5 {
 		require.Zero(t, many.ask(order{Of: 100}).Refused, "who is known is served")
@@ -63,8 +67,10 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 		"processor time of a shed request against a served one")
 
 	postgres.Resume()
-	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 0 }, recovered, 50*time.Millisecond, "places are given back")
-	require.Zero(t, call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 100)}).ask(order{Of: 100}).Refused)
+	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 0 }, recovered,
+		50*time.Millisecond, "slots are released")
+	require.Zero(t, call(t, last,
+		job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 100)}).ask(order{Of: 100}).Refused)
 }
 
 // spent is what a node's requests cost it: their number, those of them that
@@ -86,8 +92,8 @@ func (s *spent) add(p *pressed, ask func() result) {
 // each returns the processor time of a request in seconds.
 func (s *spent) each() float64 { return s.cpu.Seconds() / float64(s.requests) }
 
-// isShedding checks the answers of a node whose database hangs, where as many
-// wait for it as may.
+// isShedding checks the answers of a node whose database hangs, once as many
+// requests wait for it as may.
 func (p *pressed) isShedding(unknown credential) {
 	t := p.t
 	ask := func(request string) (*http.Response, string) {
@@ -96,7 +102,8 @@ func (p *pressed) isShedding(unknown credential) {
 		defer conn.Close()
 		_, err = io.WriteString(conn, request)
 		require.NoError(t, err)
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(3*time.Second)), "places are held longer than that: it does not wait for one")
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(3*time.Second)),
+			"slots are held longer than that: it does not wait for one")
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		require.NoError(t, err, "it is refused at once")
 		body, err := io.ReadAll(resp.Body)
@@ -121,13 +128,15 @@ func repeat(c credential, times int) []credential {
 	return all
 }
 
-// Wrong secrets beyond the limit are answered by 429 and when to come again; a right one is served all the while, from the same address too.
+// Wrong secrets beyond the limit are answered by 429 and when to come again; a
+// right one is served all the while, from the same address too.
 func TestFloodOfWrongSecretsIsToldToWait(t *testing.T) {
 	s := newStack(t, 1, pgtest.URL(t), redistest.URL(t))
 	p := &pressed{t: t, stack: s, node: s.nodes[0]}
 	a := p.newAccount("right")
 	ask := func(secret string) *http.Response {
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, "http://"+p.node.addr+"/oauth2/token", strings.NewReader(tokenForm))
+		req, err := http.NewRequestWithContext(context.Background(), http.MethodPost,
+			"http://"+p.node.addr+"/oauth2/token", strings.NewReader(tokenForm))
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.SetBasicAuth(a.ClientID, secret)
