@@ -50,7 +50,8 @@ func addCompletion(c *cobra.Command, v verb, k *connection) {
 			_ = c.RegisterFlagCompletionFunc(name, ask(name)) // fails only for a flag that is not there or has one
 		}
 	}
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func beginningWith(found []string, prefix string) (out []string) {
@@ -76,10 +77,11 @@ func gather[T any](all func(func(T, error) bool), prefix string, name func(T) st
 }
 
 func accountChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
-	return gather(walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
-		o.Name, o.Limit = prefix, maxChoices
-		return s.client.ServiceAccounts(ctx, o)
-	}), prefix, func(a svcauth.ServiceAccount) string { return a.Name })
+	return gather(walk(ctx,
+		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+			o.Name, o.Limit = prefix, maxChoices
+			return s.client.ServiceAccounts(ctx, o)
+		}), prefix, func(a svcauth.ServiceAccount) string { return a.Name })
 }
 
 func roleChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {

@@ -24,7 +24,8 @@ type taking struct {
 
 func (t *taking) flags(flags *pflag.FlagSet) {
 	t.yesFlag(flags)
-	flags.DurationVar(&t.wait, "wait", 0, "wait so long (2s) until every connected resource server enforces it, and say how many do")
+	flags.DurationVar(&t.wait, "wait", 0,
+		"wait so long (2s) until every connected resource server enforces it, and say how many do")
 }
 
 func (t *taking) yesFlag(flags *pflag.FlagSet) {
@@ -81,12 +82,15 @@ func (s *session) enforced(e *svcauth.Enforcement) {
 		s.hint("Nobody was waited for: too many wait already. This is how it stood at once.")
 	}
 	if e.Partial {
-		s.hint("Only those of the server that answered were counted: it can't reach Redis, by which the others tell of theirs.")
+		s.hint("Only those of the server that answered were counted: it can't reach Redis, " +
+			"by which the others tell of theirs.")
 	}
 	if e.NotCounted {
-		s.hint("Not all that are connected were counted: so many follow that the server keeps no account of some, or it can't read its database. The change is made and will reach them.")
+		s.hint("Not all that are connected were counted: so many follow that the server keeps no account of some, " +
+			"or it can't read its database. The change is made and will reach them.")
 	} else if e.Enforced < e.Connected {
-		s.hint("%d not yet: 'svcauth resource-server list' shows which. The change is made and will reach them.", e.Connected-e.Enforced)
+		s.hint("%d not yet: 'svcauth resource-server list' shows which. The change is made and will reach them.",
+			e.Connected-e.Enforced)
 	}
 }
 
@@ -102,7 +106,9 @@ func (s *session) taken(e *svcauth.Enforcement, format string, args ...any) erro
 
 // readLine reads one line, but no longer than ctx lasts: a read from a terminal can't be broken off.
 func readLine(ctx context.Context, r io.Reader) (string, error) {
-	return interruptible(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(r, 1<<10)).ReadString('\n') })
+	return interruptible(ctx, func() (string, error) {
+		return bufio.NewReader(io.LimitReader(r, 1<<10)).ReadString('\n')
+	})
 }
 
 // readToken reads a token from standard input: all of it, white space around it aside.
@@ -124,7 +130,8 @@ func (s *session) readToken(ctx context.Context) (string, error) {
 	case text == "":
 		return "", errors.New("standard input holds no token")
 	case len(text) > maxTokenInput || strings.ContainsAny(text, " \t\r\n"):
-		return "", errors.New("standard input holds more than one token, or none; expected the token alone, as 'svcauth token' prints it")
+		return "", errors.New("standard input holds more than one token, or none; " +
+			"expected the token alone, as 'svcauth token' prints it")
 	}
 	return text, nil
 }

@@ -21,11 +21,14 @@ type connection struct {
 func addConnection(flags *pflag.FlagSet, credential bool) *connection {
 	k := &connection{}
 	flags.StringVar(&k.url, "url", "", "the server's issuer (default: SVCAUTH_URL, else the profile's)")
-	flags.StringVar(&k.caFile, "ca-file", "", "certificates to trust beside the system's, PEM (default: SVCAUTH_CA_FILE)")
+	flags.StringVar(&k.caFile, "ca-file", "",
+		"certificates to trust beside the system's, PEM (default: SVCAUTH_CA_FILE)")
 	if credential {
-		flags.StringVar(&k.profile, "profile", "", "profile that says who asks (default: the environment, else SVCAUTH_PROFILE, else default)")
+		flags.StringVar(&k.profile, "profile", "",
+			"profile that says who asks (default: the environment, else SVCAUTH_PROFILE, else default)")
 	} else {
-		flags.StringVar(&k.profile, "profile", "", "profile that says which server (default: the environment, else SVCAUTH_PROFILE, else default)")
+		flags.StringVar(&k.profile, "profile", "",
+			"profile that says which server (default: the environment, else SVCAUTH_PROFILE, else default)")
 	}
 	return k
 }
@@ -49,10 +52,24 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	if err := checkOutput(k.output); err != nil {
 		return nil, err
 	}
-	s := &session{command: c, in: c.InOrStdin(), out: c.OutOrStdout(), err: c.ErrOrStderr(), json: k.output == "json", now: time.Now}
+	s := &session{
+		command: c,
+		in:      c.InOrStdin(),
+		out:     c.OutOrStdout(),
+		err:     c.ErrOrStderr(),
+		json:    k.output == "json",
+		now:     time.Now,
+	}
 	var err error
-	s.config, s.from, err = tokensource.Load(tokensource.LoadOptions{URL: k.url, CAFile: k.caFile, Profile: k.profile, AddressOnly: offline,
-		OptionName: func(field string) string { return "--" + map[string]string{"url": "url", "ca_file": "ca-file"}[field] }})
+	s.config, s.from, err = tokensource.Load(tokensource.LoadOptions{
+		URL:         k.url,
+		CAFile:      k.caFile,
+		Profile:     k.profile,
+		AddressOnly: offline,
+		OptionName: func(field string) string {
+			return "--" + map[string]string{"url": "url", "ca_file": "ca-file"}[field]
+		},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -29,25 +29,30 @@ const exampleCredentials = "data/example-api.json"
 const demoProfile = "data/credentials"
 
 func demoCommand() *cobra.Command {
-	return &cobra.Command{Use: "demo", Short: "Run the server with an example service account, and the example API beside it", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
-			if err := prepareDemo(ctx, c.OutOrStdout(), a, cfg); err != nil {
-				return err
-			}
-			group, ctx := errgroup.WithContext(ctx)
-			listening := make(chan struct{})
-			group.Go(func() error { return a.Run(ctx, func(net.Addr) { close(listening) }) })
-			group.Go(func() error {
-				select {
-				case <-listening:
-					return runExampleAPI(ctx, c, cfg.Issuer)
-				case <-ctx.Done():
-					return nil
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Run the server with an example service account, and the example API beside it",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
+				if err := prepareDemo(ctx, c.OutOrStdout(), a, cfg); err != nil {
+					return err
 				}
+				group, ctx := errgroup.WithContext(ctx)
+				listening := make(chan struct{})
+				group.Go(func() error { return a.Run(ctx, func(net.Addr) { close(listening) }) })
+				group.Go(func() error {
+					select {
+					case <-listening:
+						return runExampleAPI(ctx, c, cfg.Issuer)
+					case <-ctx.Done():
+						return nil
+					}
+				})
+				return group.Wait()
 			})
-			return group.Wait()
-		})
-	}}
+		},
+	}
 }
 
 // prepareDemo makes the example on an empty database and prints how to use it; on another one it keeps what is there.
@@ -57,7 +62,8 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 		return err
 	}
 	if done {
-		fmt.Fprintf(w, "svcauth at %s, example API at http://127.0.0.1:8081. Secrets were shown at the first start.\n", cfg.Issuer)
+		fmt.Fprintf(w, "svcauth at %s, example API at http://127.0.0.1:8081. Secrets were shown at the first start.\n",
+			cfg.Issuer)
 		return nil
 	}
 	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
@@ -65,7 +71,8 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 		return err
 	}
 	ctx = access.WithActor(ctx, access.System(tenant.Organization.ID))
-	account, err := exampleAccount(ctx, a, "example", "Cluster operator", "clusters:view", "clusters:create", "clusters:suspend", "clusters:resume")
+	account, err := exampleAccount(ctx, a, "example", "Cluster operator", "clusters:view", "clusters:create",
+		"clusters:suspend", "clusters:resume")
 	if err != nil {
 		return err
 	}
@@ -84,7 +91,8 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 		return err
 	}
 	key := tenant.ApplicationKey
-	profile := fmt.Sprintf("# Of the demo's administrator: SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use it.\n[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
+	profile := fmt.Sprintf("# Of the demo's administrator: SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use "+
+		"it.\n[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
 		demoProfile, cfg.Issuer, key.ClientID, key.ClientSecret.Reveal())
 	if err := os.WriteFile(demoProfile, []byte(profile), 0o600); err != nil {
 		return err
@@ -104,12 +112,22 @@ Ctrl-C stops both.
 	return nil
 }
 
-func exampleAccount(ctx context.Context, a *app.App, name, role string, privileges ...string) (svcauth.ServiceAccount, error) {
-	made, err := a.Access.CreateRole(ctx, svcauth.NewRole{Name: role, Description: "Made by the demo", Privileges: privileges})
+func exampleAccount(
+	ctx context.Context, a *app.App, name, role string, privileges ...string,
+) (svcauth.ServiceAccount, error) {
+	made, err := a.Access.CreateRole(ctx, svcauth.NewRole{
+		Name:        role,
+		Description: "Made by the demo",
+		Privileges:  privileges,
+	})
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
 	}
-	return a.Access.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: name, Description: "Made by the demo", RoleIDs: []string{made.ID}})
+	return a.Access.CreateServiceAccount(ctx, svcauth.NewServiceAccount{
+		Name:        name,
+		Description: "Made by the demo",
+		RoleIDs:     []string{made.ID},
+	})
 }
 
 // runExampleAPI runs the program beside this one until ctx is done.

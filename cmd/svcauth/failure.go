@@ -43,13 +43,19 @@ func (s *session) explain(err error) error {
 	case err == nil || errors.Is(err, errAnswered) || errors.As(err, &done):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
-		text = fmt.Sprintf("no server answers at %s (from %s): connection refused; is it running there? Start it with 'svcauth serve', or set SVCAUTH_URL or --url to where it runs", s.config.Issuer, s.from.URL)
+		text = fmt.Sprintf("no server answers at %s (from %s): connection refused; "+
+			"is it running there? Start it with 'svcauth serve', or set SVCAUTH_URL or --url to where it runs",
+			s.config.Issuer, s.from.URL)
 	case errors.As(err, &unknown):
-		text = fmt.Sprintf("the host of %s (from %s) can't be found: %s; check the spelling, or set SVCAUTH_URL or --url", s.config.Issuer, s.from.URL, unknown.Err)
+		text = fmt.Sprintf("the host of %s (from %s) can't be found: %s; "+
+			"check the spelling, or set SVCAUTH_URL or --url", s.config.Issuer, s.from.URL, unknown.Err)
 	case errors.As(err, &untrusted):
-		text = fmt.Sprintf("%v; if %s has a private CA, name its certificate with --ca-file or SVCAUTH_CA_FILE", err, s.config.Issuer)
+		text = fmt.Sprintf("%v; if %s has a private CA, name its certificate with --ca-file or SVCAUTH_CA_FILE", err,
+			s.config.Issuer)
 	case errors.As(err, &noToken) && noToken.StatusCode == http.StatusUnauthorized:
-		text = fmt.Sprintf("%v; client %s (from %s) with the secret from %s was refused: check both, or make a new secret in the console", err, s.config.ClientID, s.from.ClientID, s.from.ClientSecret)
+		text = fmt.Sprintf("%v; client %s (from %s) with the secret from %s was refused: "+
+			"check both, or make a new secret in the console", err, s.config.ClientID, s.from.ClientID,
+			s.from.ClientSecret)
 	case errors.As(err, &noToken) && noToken.Code == "invalid_scope":
 		text = fmt.Sprintf("%v; 'svcauth explain %s' shows what client %[2]s may ask for", err, s.config.ClientID)
 	case errors.As(err, &problem):

@@ -47,7 +47,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
-	if completion, _, err := root.Find([]string{"completion"}); err == nil { // cobra's own would answer an unknown shell with its help and status 0
+	// cobra's own would answer an unknown shell with its help and status 0
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Args, completion.RunE = knownVerb, func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 	begun := false
@@ -66,7 +67,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 0
 	case errors.Is(err, errAnswered):
 		return 1
-	case !begun || errors.As(err, &usage): // what cobra finds wrong before it runs a command: flags, arguments, the command itself
+	// what cobra finds wrong before it runs a command: flags, arguments, the
+	// command itself
+	case !begun || errors.As(err, &usage):
 		fmt.Fprintf(stderr, "svcauth: %v\nRun '%s --help' for how to use it.\n", err, c.CommandPath())
 		return 2
 	}
@@ -75,7 +78,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func rootCommand() *cobra.Command {
-	root := &cobra.Command{Use: "svcauth", Short: "OAuth2 authorization server for machines", SilenceErrors: true, SilenceUsage: true, Version: version,
+	root := &cobra.Command{
+		Use:           "svcauth",
+		Short:         "OAuth2 authorization server for machines",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
 		Long: `OAuth2 authorization server for machines: the server, and the tool that manages
 it.
 
@@ -91,7 +99,9 @@ SVCAUTH_PROFILE chooses another than default):
   client_secret = svcs_...
 
 Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
-		Args: knownVerb, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+		Args: knownVerb,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		if strings.Contains(err.Error(), "shorthand") { // -x, and x is no flag: a jti or a name, perhaps
 			err = fmt.Errorf("%w; an argument that begins with a dash goes after --", err)
@@ -100,18 +110,25 @@ Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
 	})
 	// Flags are explained within the width of a terminal, and --config only where it does something: not at the commands that ask over HTTP.
 	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages", ".FlagUsagesWrapped 80",
-		"{{if .HasAvailableInheritedFlags}}", `{{if and .HasAvailableInheritedFlags (not (.Flags.Lookup "ca-file"))}}`).Replace(root.UsageTemplate()))
+		"{{if .HasAvailableInheritedFlags}}",
+		`{{if and .HasAvailableInheritedFlags (not (.Flags.Lookup "ca-file"))}}`).Replace(root.UsageTemplate()))
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.PersistentFlags().String("config", "", "configuration file of the server (default: SVCAUTH_CONFIG, else the built-in defaults)")
-	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "The server, on its own machine:"}, &cobra.Group{ID: manageGroup, Title: "Management, over HTTP:"})
+	root.PersistentFlags().String("config", "",
+		"configuration file of the server (default: SVCAUTH_CONFIG, else the built-in defaults)")
+	root.AddGroup(&cobra.Group{
+		ID:    serverGroup,
+		Title: "The server, on its own machine:",
+	}, &cobra.Group{ID: manageGroup, Title: "Management, over HTTP:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
 			root.AddCommand(c)
 		}
 	}
-	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), backupCommand(), restoreCommand(), configCommand(), healthcheckCommand())
-	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(), organizationCommand(), auditCommand(),
+	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), backupCommand(),
+		restoreCommand(), configCommand(), healthcheckCommand())
+	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(),
+		organizationCommand(), auditCommand(),
 		signingKeyCommand(), resourceServerCommand(), apiCommand(), privilegeCommand(), meCommand(), explainCommand())
 	add("", versionCommand(), hashPasswordsCommand())
 	return root

@@ -35,7 +35,8 @@ func outlive(ctx context.Context, logger *slog.Logger, onTerminal bool) (_ conte
 					cancel(errHangup)
 					return
 				}
-				logger.Warn("SIGHUP changes nothing: a renewed certificate is read by itself; for a changed configuration or catalogue, restart this node (SIGTERM)")
+				logger.Warn("SIGHUP changes nothing: a renewed certificate is read by itself; " +
+					"for a changed configuration or catalogue, restart this node (SIGTERM)")
 			}
 		}
 	}()

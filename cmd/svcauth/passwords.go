@@ -30,6 +30,11 @@ func ownCommand(argument string) []string {
 
 // hashPasswordsCommand is for the server, which starts it by itself.
 func hashPasswordsCommand() *cobra.Command {
-	return &cobra.Command{Use: hashPasswords, Short: "Hash what the server hands over, behind everything else that the machine does", Hidden: true, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return passwords.Work(c.InOrStdin(), raw(c.OutOrStdout())) }}
+	return &cobra.Command{
+		Use:    hashPasswords,
+		Short:  "Hash what the server hands over, behind everything else that the machine does",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(c *cobra.Command, _ []string) error { return passwords.Work(c.InOrStdin(), raw(c.OutOrStdout())) },
+	}
 }

@@ -24,10 +24,11 @@ func (s *session) accountID(ctx context.Context, idOrName string) (string, error
 		return idOrName, nil
 	}
 	var near []string
-	for account, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
-		o.Name = idOrName
-		return s.client.ServiceAccounts(ctx, o)
-	}) {
+	for account, err := range walk(ctx,
+		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+			o.Name = idOrName
+			return s.client.ServiceAccounts(ctx, o)
+		}) {
 		switch {
 		case err != nil:
 			return "", err
@@ -53,7 +54,8 @@ func (s *session) roleID(ctx context.Context, idOrName string) (string, error) {
 	if svcauth.ValidID(svcauth.PrefixRole, idOrName) {
 		return idOrName, nil
 	}
-	return find(walk(ctx, s.client.Roles), idOrName, "role", "svcauth role list", func(r svcauth.Role) (string, string) { return r.ID, r.Name })
+	return find(walk(ctx, s.client.Roles), idOrName, "role", "svcauth role list",
+		func(r svcauth.Role) (string, string) { return r.ID, r.Name })
 }
 
 func (s *session) roleIDs(ctx context.Context, idsOrNames []string) ([]string, error) {
@@ -102,11 +104,14 @@ func (s *session) audience(ctx context.Context, nameOrAudience string) (string, 
 	if strings.Contains(nameOrAudience, "://") {
 		return nameOrAudience, nil
 	}
-	return find(walk(ctx, s.client.APIs), nameOrAudience, "API", "svcauth api list", func(a svcauth.API) (string, string) { return a.Audience, a.Name })
+	return find(walk(ctx, s.client.APIs), nameOrAudience, "API", "svcauth api list",
+		func(a svcauth.API) (string, string) { return a.Audience, a.Name })
 }
 
 // find looks for the one that is called name and gives its id.
-func find[T any](all func(func(T, error) bool), name, noun, see string, idAndName func(T) (id, name string)) (string, error) {
+func find[T any](
+	all func(func(T, error) bool), name, noun, see string, idAndName func(T) (id, name string),
+) (string, error) {
 	var near []string
 	for thing, err := range all {
 		if err != nil {

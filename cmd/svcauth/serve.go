@@ -41,8 +41,14 @@ func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) er
 	return openWith(c, cfg, do)
 }
 
-func openWith(c *cobra.Command, cfg config.Config, do func(context.Context, *app.App, config.Config) error) (err error) {
-	a, err := app.New(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr(), PasswordWorker: passwordWorker})
+func openWith(
+	c *cobra.Command, cfg config.Config, do func(context.Context, *app.App, config.Config) error,
+) (err error) {
+	a, err := app.New(c.Context(), cfg, app.Options{
+		Version:        version,
+		Log:            c.ErrOrStderr(),
+		PasswordWorker: passwordWorker,
+	})
 	if err != nil {
 		return err
 	}
@@ -81,7 +87,8 @@ bootstrap' makes one beside it.`,
 				return a.Run(ctx, nil)
 			})
 		}}
-	c.Flags().BoolVar(&print, "print-credentials", false, "on an empty database, make the first administrator and print its password though standard output is no terminal")
+	c.Flags().BoolVar(&print, "print-credentials", false, "on an empty database, make the first administrator and "+
+		"print its password though standard output is no terminal")
 	return c
 }
 
@@ -94,13 +101,16 @@ func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer strin
 		return err
 	}
 	if !print && !isTerminal(raw(out)) {
-		a.Logger().Warn("there is no organization yet, so nobody can sign in and no client gets a token; run `svcauth bootstrap` beside this node, with the same configuration: " +
-			"it makes the first administrator and prints the password. The server does so itself only on a terminal or with --print-credentials, because a log would keep it")
+		a.Logger().Warn("there is no organization yet, so nobody can sign in and no client gets a token; " +
+			"run `svcauth bootstrap` beside this node, with the same configuration: " +
+			"it makes the first administrator and prints the password. The server does so itself only on a " +
+			"terminal or with --print-credentials, because a log would keep it")
 		return nil
 	}
 	made, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
 	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) && refused.Code == svcauth.CodeConflict {
-		a.Logger().Info("somebody else has bootstrapped the database at the same time, and has seen the first administrator's password")
+		a.Logger().Info("somebody else has bootstrapped the database at the same time, and has seen the first " +
+			"administrator's password")
 		return nil
 	} else if err != nil {
 		return err

@@ -37,7 +37,8 @@ func (p *plain) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	given := len(text)
-	if len(p.rest) > 0 || slices.ContainsFunc(text, func(b byte) bool { return b < ' ' && b != '\n' && b != '\t' || b >= 0x7f }) {
+	if len(p.rest) > 0 ||
+		slices.ContainsFunc(text, func(b byte) bool { return b < ' ' && b != '\n' && b != '\t' || b >= 0x7f }) {
 		text = p.escape(append(p.rest, text...))
 	}
 	if _, err := p.to.Write(text); err != nil {
@@ -194,5 +195,6 @@ func moment(flag, text string, now time.Time, direction time.Duration) (time.Tim
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, wrongUsage("--%s %q: expected a time (2026-01-31T12:00:00Z), a date (2026-01-31) or a duration from now (12h, 30d)", flag, clean(text))
+	return time.Time{}, wrongUsage("--%s %q: expected a time (2026-01-31T12:00:00Z), a date (2026-01-31) or a "+
+		"duration from now (12h, 30d)", flag, clean(text))
 }

@@ -28,7 +28,14 @@ func (v verb) command() *cobra.Command {
 	for _, paragraph := range strings.Split(v.short+".\n\n"+v.long, "\n\n") {
 		long = append(long, strings.Join(wrap(paragraph, tableWidth), "\n"))
 	}
-	c := &cobra.Command{Use: v.use, Aliases: v.aliases, Short: v.short, Long: strings.TrimSpace(strings.Join(long, "\n\n")), Example: indented(v.example), Args: argumentsOf(v.use)}
+	c := &cobra.Command{
+		Use:     v.use,
+		Aliases: v.aliases,
+		Short:   v.short,
+		Long:    strings.TrimSpace(strings.Join(long, "\n\n")),
+		Example: indented(v.example),
+		Args:    argumentsOf(v.use),
+	}
 	if v.flags != nil {
 		v.flags(c.Flags())
 	}
@@ -48,7 +55,13 @@ func (v verb) command() *cobra.Command {
 
 // noun groups the verbs of one thing. Called without a verb it prints its help.
 func noun(use, short string, aliases []string, verbs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Aliases: aliases, Args: knownVerb, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use:     use,
+		Short:   short,
+		Aliases: aliases,
+		Args:    knownVerb,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(verbs...)
 	return c
 }
@@ -78,7 +91,8 @@ func argumentsOf(use string) cobra.PositionalArgs {
 		case len(args) > len(all) && len(all) == 0:
 			return wrongUsage("%s takes no arguments, got %q", c.CommandPath(), clean(args[0]))
 		case len(args) > len(all):
-			return wrongUsage("%s: expected %s and nothing after it, got %d arguments; quote a name that has spaces", c.CommandPath(), strings.Join(all, " "), len(args))
+			return wrongUsage("%s: expected %s and nothing after it, got %d arguments; quote a name that has spaces",
+				c.CommandPath(), strings.Join(all, " "), len(args))
 		}
 		for i, arg := range args {
 			if strings.TrimSpace(arg) == "" {
@@ -114,6 +128,7 @@ func (w *wordList) String() string { return strings.Join(*w, ",") }
 func (w *wordList) Type() string   { return "strings" }
 
 func (w *wordList) Set(text string) error {
-	*w = append(*w, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })...)
+	*w = append(*w,
+		strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })...)
 	return nil
 }

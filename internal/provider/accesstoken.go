@@ -51,20 +51,50 @@ func (a *accessToken) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp 
 		return []validator.String{stringvalidator.AlsoRequires(path.MatchRoot(other))}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "An access token for another provider or program of the same run: of the provider's own credential, or of a given one. " +
+		MarkdownDescription: "An access token for another provider or program of the same run: " +
+			"of the provider's own credential, or of a given one. " +
 			"Each plan and apply gets its own and gives it back at the end. " +
-			"Terraform can't exchange a value that it has handed on: the token lives for as long as the client's `token_ttl_seconds` says.",
+			"Terraform can't exchange a value that it has handed on: the token lives for as long as the client's " +
+			"`token_ttl_seconds` says.",
 		Attributes: map[string]schema.Attribute{
-			"client_id":     schema.StringAttribute{Optional: true, Validators: both("client_secret"), MarkdownDescription: "Whose token. Left out: the provider's own."},
-			"client_secret": schema.StringAttribute{Optional: true, Sensitive: true, Validators: both("client_id"), MarkdownDescription: "That client's secret."},
-			"scopes": schema.SetAttribute{Optional: true, ElementType: types.StringType, Validators: []validator.Set{setvalidator.SizeAtLeast(1)},
-				MarkdownDescription: "Privileges to ask for. Left out: all that the client has of the APIs; of the server itself only with its issuer among `resources`."},
-			"resources": schema.SetAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Audiences of the APIs to which the token is limited (RFC 8707)."},
-			"revoke_on_close": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether the token is revoked when the run no longer needs it. Default: true. " +
-				"Set it to false where something outside of the run goes on using the token."},
-			"access_token":   schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The token."},
-			"granted_scopes": schema.StringAttribute{Computed: true, MarkdownDescription: "What it was given, separated by spaces."},
-			"expires_at":     schema.StringAttribute{Computed: true, MarkdownDescription: "When it expires."},
+			"client_id": schema.StringAttribute{
+				Optional:            true,
+				Validators:          both("client_secret"),
+				MarkdownDescription: "Whose token. Left out: the provider's own.",
+			},
+			"client_secret": schema.StringAttribute{
+				Optional:            true,
+				Sensitive:           true,
+				Validators:          both("client_id"),
+				MarkdownDescription: "That client's secret.",
+			},
+			"scopes": schema.SetAttribute{
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Set{setvalidator.SizeAtLeast(1)},
+				MarkdownDescription: "Privileges to ask for. Left out: all that the client has of the APIs; " +
+					"of the server itself only with its issuer among `resources`.",
+			},
+			"resources": schema.SetAttribute{
+				Optional:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "Audiences of the APIs to which the token is limited (RFC 8707).",
+			},
+			"revoke_on_close": schema.BoolAttribute{
+				Optional: true,
+				MarkdownDescription: "Whether the token is revoked when the run no longer needs it. Default: true. " +
+					"Set it to false where something outside of the run goes on using the token.",
+			},
+			"access_token": schema.StringAttribute{
+				Computed:            true,
+				Sensitive:           true,
+				MarkdownDescription: "The token.",
+			},
+			"granted_scopes": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "What it was given, separated by spaces.",
+			},
+			"expires_at": schema.StringAttribute{Computed: true, MarkdownDescription: "When it expires."},
 		},
 	}
 }
@@ -77,7 +107,9 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 	}
 	config := a.config // of its own: the provider's token is for the server itself
 	if !m.ClientID.IsNull() {
-		config.ClientID, config.ClientSecret, config.ClientSecretFile = m.ClientID.ValueString(), svcauth.Secret(m.ClientSecret.ValueString()), ""
+		config.ClientID = m.ClientID.ValueString()
+		config.ClientSecret = svcauth.Secret(m.ClientSecret.ValueString())
+		config.ClientSecretFile = ""
 	}
 	config.Scopes, config.Resource = texts(m.Scopes), texts(m.Resources)
 	tokens, err := tokensource.New(config)
@@ -92,12 +124,15 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 		return
 	}
 	id := svcauth.NewID("opened")
-	opened := &openedToken{tokens, token.AccessToken, token.Expiry, m.RevokeOnClose.IsNull() || m.RevokeOnClose.ValueBool()}
+	opened := &openedToken{tokens, token.AccessToken, token.Expiry, m.RevokeOnClose.IsNull() ||
+		m.RevokeOnClose.ValueBool()}
 	a.mu.Lock()
 	a.opened[id] = opened
 	a.mu.Unlock()
 	scope, _ := token.Extra("scope").(string)
-	m.AccessToken, m.GrantedScopes, m.ExpiresAt = types.StringValue(token.AccessToken), types.StringValue(scope), stamp(token.Expiry)
+	m.AccessToken = types.StringValue(token.AccessToken)
+	m.GrantedScopes = types.StringValue(scope)
+	m.ExpiresAt = stamp(token.Expiry)
 	resp.Diagnostics.Append(resp.Result.Set(ctx, m)...)
 	name, _ := json.Marshal(id)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openedKey, name)...)
@@ -137,10 +172,12 @@ func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, res
 	case err != nil:
 		resp.Diagnostics.AddWarning("The access token could not be looked at", a.explain(err))
 	case !active:
-		resp.Diagnostics.AddError("The access token is no longer good", "It was revoked, or has expired, while the run was using it.")
+		resp.Diagnostics.AddError("The access token is no longer good",
+			"It was revoked, or has expired, while the run was using it.")
 	case resp.RenewAt.IsZero():
 		resp.Diagnostics.AddWarning("The access token is about to expire", fmt.Sprintf(
-			"It expires at %s, and Terraform can't hand on another one within a run. Give its client a longer token_ttl_seconds.", o.expiry.UTC().Format(time.RFC3339)))
+			"It expires at %s, and Terraform can't hand on another one within a run. "+
+				"Give its client a longer token_ttl_seconds.", o.expiry.UTC().Format(time.RFC3339)))
 	}
 }
 
@@ -160,7 +197,8 @@ func (a *accessToken) Close(ctx context.Context, req ephemeral.CloseRequest, res
 		return
 	}
 	if err := o.tokens.Revoke(ctx, o.access); err != nil {
-		resp.Diagnostics.AddWarning("An access token was not given back", fmt.Sprintf("It works until %s. %s", o.expiry.UTC().Format(time.RFC3339), a.explain(err)))
+		resp.Diagnostics.AddWarning("An access token was not given back",
+			fmt.Sprintf("It works until %s. %s", o.expiry.UTC().Format(time.RFC3339), a.explain(err)))
 	}
 }
 

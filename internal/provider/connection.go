@@ -40,9 +40,20 @@ type connection struct {
 }
 
 func newConnection(ctx context.Context, m providerModel, userAgent string, d *diag.Diagnostics) *connection {
-	c := &connection{userAgent: userAgent, opened: map[string]*openedToken{}, protected: map[string]bool{}, options: tokensource.LoadOptions{URL: m.URL.ValueString(), ClientID: m.ClientID.ValueString(),
-		ClientSecret: svcauth.Secret(m.ClientSecret.ValueString()), ClientSecretFile: m.ClientSecretFile.ValueString(), CAFile: m.CAFile.ValueString(),
-		Profile: m.Profile.ValueString(), ConfigFile: m.ConfigFile.ValueString()}}
+	c := &connection{
+		userAgent: userAgent,
+		opened:    map[string]*openedToken{},
+		protected: map[string]bool{},
+		options: tokensource.LoadOptions{
+			URL:              m.URL.ValueString(),
+			ClientID:         m.ClientID.ValueString(),
+			ClientSecret:     svcauth.Secret(m.ClientSecret.ValueString()),
+			ClientSecretFile: m.ClientSecretFile.ValueString(),
+			CAFile:           m.CAFile.ValueString(),
+			Profile:          m.Profile.ValueString(),
+			ConfigFile:       m.ConfigFile.ValueString(),
+		},
+	}
 	note := func(name string, v attr.Value) {
 		if v.IsUnknown() {
 			c.unknown = append(c.unknown, name)
@@ -103,8 +114,12 @@ func (c *connection) open() {
 		c.err = fmt.Errorf("%w (%s)", err, c.origin())
 		return
 	}
-	c.client, c.err = svcauth.NewClient(svcauth.ClientConfig{URL: c.config.Issuer, HTTPClient: &http.Client{Transport: tokens.Transport(nil)},
-		UserAgent: c.userAgent, MaxRetries: c.retries})
+	c.client, c.err = svcauth.NewClient(svcauth.ClientConfig{
+		URL:        c.config.Issuer,
+		HTTPClient: &http.Client{Transport: tokens.Transport(nil)},
+		UserAgent:  c.userAgent,
+		MaxRetries: c.retries,
+	})
 }
 
 // httpClient is the one that trusts what ca_file says, and adds http_headers to what goes to the server itself.
@@ -144,7 +159,8 @@ func (t headerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // userAgent is what HashiCorp's own providers send, with ours in it; TF_APPEND_USER_AGENT is theirs too.
 func userAgent(version, terraform string) string {
-	text := fmt.Sprintf("terraform-provider-svcauth/%s Terraform/%s (%s/%s)", cmp.Or(version, "dev"), cmp.Or(terraform, "unknown"), runtime.GOOS, runtime.GOARCH)
+	text := fmt.Sprintf("terraform-provider-svcauth/%s Terraform/%s (%s/%s)", cmp.Or(version, "dev"),
+		cmp.Or(terraform, "unknown"), runtime.GOOS, runtime.GOARCH)
 	if more := strings.TrimSpace(os.Getenv("TF_APPEND_USER_AGENT")); more != "" {
 		text += " " + more
 	}
@@ -153,5 +169,6 @@ func userAgent(version, terraform string) string {
 
 // origin says where the credential came from, for people.
 func (c *connection) origin() string {
-	return fmt.Sprintf("url from %s, client_id from %s, secret from %s", c.from.URL, c.from.ClientID, c.from.ClientSecret)
+	return fmt.Sprintf("url from %s, client_id from %s, secret from %s", c.from.URL, c.from.ClientID,
+		c.from.ClientSecret)
 }

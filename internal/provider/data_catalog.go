@@ -57,12 +57,17 @@ func (s *apiData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp
 
 func (s *apiData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One API of the catalogue, by audience or by name, and the privileges that it understands.",
+		MarkdownDescription: "One API of the catalogue, by audience or by name, and the " +
+			"privileges that it understands.",
 		Attributes: map[string]schema.Attribute{
 			"audience":    lookup("Its audience, a URI.", "name"),
 			"name":        lookup("Its exact name.", "audience"),
 			"description": computed("What it is."),
-			"privileges":  schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "The names of its privileges."},
+			"privileges": schema.SetAttribute{
+				Computed:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "The names of its privileges.",
+			},
 		},
 	}
 }
@@ -94,7 +99,8 @@ func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *da
 			names = append(names, p.Name)
 		}
 	}
-	v = apiView{types.StringValue(found.Audience), types.StringValue(found.Name), types.StringValue(found.Description), textSet(names)}
+	v = apiView{types.StringValue(found.Audience), types.StringValue(found.Name), types.StringValue(found.Description),
+		textSet(names)}
 	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
 }
 
@@ -124,11 +130,27 @@ func (s *privilegesData) Schema(_ context.Context, _ datasource.SchemaRequest, r
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "The privileges that roles of this organization can hold.",
 		Attributes: map[string]schema.Attribute{
-			"api":   schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of the API with this audience."},
-			"names": schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Their names, for the `privileges` of a role."},
-			"privileges": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "The same with what they mean.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{"name": computed("Such as `clusters:view`."), "title": computed("For people."),
-					"description": computed("What it allows."), "api": computed("The audience of its API.")}}},
+			"api": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Only those of the API with this audience.",
+			},
+			"names": schema.SetAttribute{
+				Computed:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "Their names, for the `privileges` of a role.",
+			},
+			"privileges": schema.ListNestedAttribute{
+				Computed:            true,
+				MarkdownDescription: "The same with what they mean.",
+				NestedObject: schema.NestedAttributeObject{
+					Attributes: map[string]schema.Attribute{
+						"name":        computed("Such as `clusters:view`."),
+						"title":       computed("For people."),
+						"description": computed("What it allows."),
+						"api":         computed("The audience of its API."),
+					},
+				},
+			},
 		},
 	}
 }
@@ -152,7 +174,9 @@ func (s *privilegesData) Read(ctx context.Context, req datasource.ReadRequest, r
 	for _, p := range all {
 		if v.API.IsNull() || p.API == v.API.ValueString() {
 			names = append(names, p.Name)
-			v.Privileges = append(v.Privileges, privilegeView{types.StringValue(p.Name), types.StringValue(p.Title), types.StringValue(p.Description), types.StringValue(p.API)})
+			v.Privileges = append(v.Privileges,
+				privilegeView{types.StringValue(p.Name), types.StringValue(p.Title), types.StringValue(p.Description),
+					types.StringValue(p.API)})
 		}
 	}
 	v.Names = textSet(names)

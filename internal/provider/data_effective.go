@@ -26,24 +26,43 @@ type effectiveView struct {
 	Sources          types.Map    `tfsdk:"sources"`
 }
 
-func (s *effectivePrivilegesData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (s *effectivePrivilegesData) Metadata(
+	_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = "svcauth_effective_privileges"
 }
 
-func (s *effectivePrivilegesData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+func (s *effectivePrivilegesData) Schema(
+	_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse,
+) {
 	texts := func(about string) schema.SetAttribute {
 		return schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: about}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "What a service account, a member or (with neither given) the provider's own credential may do now, by the roles held and by `Public`.",
+		MarkdownDescription: "What a service account, a member or (with neither given) the provider's own " +
+			"credential may do now, by the roles held and by `Public`.",
 		Attributes: map[string]schema.Attribute{
-			"service_account_id": schema.StringAttribute{Optional: true, MarkdownDescription: "Of this service account.",
-				Validators: []validator.String{idValidator{svcauth.PrefixServiceAccount}, stringvalidator.ConflictsWith(path.MatchRoot("member_id"))}},
-			"member_id":  schema.StringAttribute{Optional: true, MarkdownDescription: "Of this member.", Validators: []validator.String{idValidator{svcauth.PrefixMember}}},
+			"service_account_id": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Of this service account.",
+				Validators: []validator.String{
+					idValidator{svcauth.PrefixServiceAccount},
+					stringvalidator.ConflictsWith(path.MatchRoot("member_id")),
+				},
+			},
+			"member_id": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Of this member.",
+				Validators:          []validator.String{idValidator{svcauth.PrefixMember}},
+			},
 			"roles":      texts("The names of the roles that count, `Public` only where it gives something."),
 			"privileges": texts("All that they give together."),
-			"sources": schema.MapAttribute{Computed: true, ElementType: types.SetType{ElemType: types.StringType},
-				MarkdownDescription: "For each privilege the names of the roles that give it. Empty for the provider's own credential."},
+			"sources": schema.MapAttribute{
+				Computed:    true,
+				ElementType: types.SetType{ElemType: types.StringType},
+				MarkdownDescription: "For each privilege the names of the roles that give it. " +
+					"Empty for the provider's own credential.",
+			},
 		},
 	}
 }
@@ -82,7 +101,9 @@ func (s *effectivePrivilegesData) Read(ctx context.Context, req datasource.ReadR
 }
 
 // effective adds up what the held roles give. The server says for each role what it really gives, Administrator included.
-func effective(ctx context.Context, client *svcauth.Client, v effectiveView) (roles, privileges []string, sources map[string][]string, err error) {
+func effective(
+	ctx context.Context, client *svcauth.Client, v effectiveView,
+) (roles, privileges []string, sources map[string][]string, err error) {
 	held, err := heldRoles(ctx, client, v)
 	if err != nil {
 		return nil, nil, nil, err

@@ -44,12 +44,18 @@ func (c *connection) explain(err error) string {
 	text := err.Error()
 	switch {
 	case errors.Is(err, errUnknown):
-		return text + ", but needed now. Run terraform apply -target on what they come from first; a data source waits for it too with depends_on. " +
+		return text + ", but needed now. Run terraform apply -target on what they come from first; " +
+			"a data source waits for it too with depends_on. " +
 			"An ephemeral resource does not: it waits if one of its own arguments comes from there."
-	case errors.As(err, &problem) && problem.Code == svcauth.CodeForbidden && strings.Contains(problem.Detail, accessSetting):
-		return text + "\n\nTerraform signed in as a service account (" + c.origin() + "). There are two ways out: have a member who holds settings:manage turn " + accessSetting +
-			" on, in the console's settings or by PATCH /v1/organization {\"" + accessSetting + "\": true}; or give the provider an application key (ak_…) of a member."
-	case errors.As(err, &problem) && (problem.Code == svcauth.CodeForbidden || problem.Code == svcauth.CodeMissingPrivileges || problem.Code == svcauth.CodeUnauthenticated),
+	case errors.As(err, &problem) && problem.Code == svcauth.CodeForbidden &&
+		strings.Contains(problem.Detail, accessSetting):
+		return text + "\n\nTerraform signed in as a service account (" + c.origin() +
+			"). There are two ways out: have a member who holds settings:manage turn " + accessSetting +
+			" on, in the console's settings or by PATCH /v1/organization {\"" + accessSetting +
+			"\": true}; or give the provider an application key (ak_…) of a member."
+	case errors.As(err, &problem) &&
+		(problem.Code == svcauth.CodeForbidden || problem.Code == svcauth.CodeMissingPrivileges ||
+			problem.Code == svcauth.CodeUnauthenticated),
 		errors.As(err, &refused):
 		text += "\n\nCredential: " + c.origin() + "."
 	}
@@ -99,7 +105,8 @@ func uncertain(err error) bool {
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &problem):
-		return problem.Status >= 500 && !(problem.Code == svcauth.CodeUnavailable && problem.Type != "") || problem.Status == 408
+		return problem.Status >= 500 && !(problem.Code == svcauth.CodeUnavailable && problem.Type != "") ||
+			problem.Status == 408
 	case errors.As(err, &refused), errors.Is(err, errUnknown):
 		return false // nothing was sent without a token
 	case errors.As(err, &network) && network.Op == "dial", errors.As(err, &untrusted):

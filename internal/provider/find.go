@@ -121,7 +121,8 @@ func member(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Me
 
 // pair takes an import id "a/b" apart and finds both. Names may hold slashes: it
 // is cut at the one where both sides are something.
-func pair[A, B any](ctx context.Context, client *svcauth.Client, id, form string, first func(context.Context, *svcauth.Client, string) (A, error),
+func pair[A, B any](ctx context.Context, client *svcauth.Client, id, form string,
+	first func(context.Context, *svcauth.Client, string) (A, error),
 	second func(context.Context, *svcauth.Client, string) (B, error)) (a A, b B, err error) {
 	missing, found := error(nil), 0
 	for at := 1; at < len(id)-1; at++ {
@@ -146,7 +147,8 @@ func pair[A, B any](ctx context.Context, client *svcauth.Client, id, form string
 	case found == 1:
 		return a, b, nil
 	case found > 1:
-		return a, b, fmt.Errorf("the import id %q can be read in %d ways, for names in it hold slashes: give ids instead of names", id, found)
+		return a, b, fmt.Errorf("the import id %q can be read in %d ways, for names in it hold slashes: "+
+			"give ids instead of names", id, found)
 	case missing != nil:
 		return a, b, fmt.Errorf("%w (expected an import id of the form %s)", missing, form)
 	}

@@ -32,13 +32,19 @@ type holder struct {
 }
 
 var (
-	accountHolder = holder{resource: "svcauth_service_account_role", attribute: "service_account_id", prefix: svcauth.PrefixServiceAccount,
-		about:       "One role that a service account holds. It leaves the account's other roles alone; `svcauth_service_account_roles` manages them all.",
-		aboutHolder: "The service account.", importForm: "<service account>/<role>, each by id or name",
+	accountHolder = holder{
+		resource:  "svcauth_service_account_role",
+		attribute: "service_account_id",
+		prefix:    svcauth.PrefixServiceAccount,
+		about: "One role that a service account holds. It leaves the account's other roles alone; " +
+			"`svcauth_service_account_roles` manages them all.",
+		aboutHolder: "The service account.",
+		importForm:  "<service account>/<role>, each by id or name",
 		find: func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
 			found, err := account(ctx, client, ref)
 			return found.ID, err
-		}}
+		},
+	}
 	memberHolder = holder{resource: "svcauth_member_role", attribute: "member_id", prefix: svcauth.PrefixMember,
 		about: "One role that a member holds. The member's other roles are left alone.", aboutHolder: "The member.",
 		importForm: "<member>/<role>, each by id, or by address and name",
@@ -62,10 +68,11 @@ func (r *grantResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 	resp.Schema = schema.Schema{
 		MarkdownDescription: r.about,
 		Attributes: map[string]schema.Attribute{
-			"id":         idAttribute("The grant's id, `grt_…`."),
-			r.attribute:  movable(r.aboutHolder, idValidator{r.prefix}),
-			"role_id":    movable("The role.", idValidator{svcauth.PrefixRole}),
-			"expires_at": expiryAttribute("When the role is taken away again by itself, from live tokens too. Left out: never."),
+			"id":        idAttribute("The grant's id, `grt_…`."),
+			r.attribute: movable(r.aboutHolder, idValidator{r.prefix}),
+			"role_id":   movable("The role.", idValidator{svcauth.PrefixRole}),
+			"expires_at": expiryAttribute("When the role is taken away again by itself, from live tokens too. " +
+				"Left out: never."),
 		},
 	}
 }
@@ -101,7 +108,11 @@ func (m *grantModel) pair() string {
 
 // put makes the grant that the model names, or sets its expiry.
 func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *grantModel) error {
-	answer, err := give(ctx, client, m.HolderID.ValueString(), svcauth.Grant{ID: m.ID.ValueString(), RoleID: m.RoleID.ValueString(), ExpiresAt: instant(m.ExpiresAt)})
+	answer, err := give(ctx, client, m.HolderID.ValueString(), svcauth.Grant{
+		ID:        m.ID.ValueString(),
+		RoleID:    m.RoleID.ValueString(),
+		ExpiresAt: instant(m.ExpiresAt),
+	})
 	if err != nil {
 		r.fail(d, "Granting the role failed", err)
 		return err
@@ -152,7 +163,8 @@ func (r *grantResource) Update(ctx context.Context, req resource.UpdateRequest, 
 		return
 	}
 	if plan.pair() != prior.pair() {
-		if err := take(ctx, client, prior.HolderID.ValueString(), prior.RoleID.ValueString(), prior.ID.ValueString()); err != nil {
+		if err := take(ctx, client, prior.HolderID.ValueString(), prior.RoleID.ValueString(),
+			prior.ID.ValueString()); err != nil {
 			r.fail(&resp.Diagnostics, "Taking away what the grant was before failed", err)
 			return // with the state as it was: the next apply does the rest
 		}
@@ -181,7 +193,9 @@ func (r *grantResource) Read(ctx context.Context, req resource.ReadRequest, resp
 	case at >= 0 && isOurs(m.ID, held[at]):
 		m.ID, m.ExpiresAt = types.StringValue(held[at].ID), moment(m.ExpiresAt, held[at].ExpiresAt)
 		r.keep(ctx, &resp.Diagnostics, &resp.State, m)
-	case err != nil || at >= 0 || !past(m.ExpiresAt): // a grant that has expired as it should stays in the state, and the plan says so: to make it anew can't succeed
+	// a grant that has expired as it should stays in the state, and the plan
+	// says so: to make it anew can't succeed
+	case err != nil || at >= 0 || !past(m.ExpiresAt):
 		resp.State.RemoveResource(ctx)
 	}
 }
@@ -209,7 +223,9 @@ func (r *grantResource) Delete(ctx context.Context, req resource.DeleteRequest, 
 
 // ModifyPlan announces the grant that a creation will make, and says before an
 // apply that a moment has passed: the server would refuse it half-way.
-func (r *grantResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *grantResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	if req.Plan.Raw.IsNull() {
 		announce(ctx, &resp.Diagnostics, resp.Private)
 		return
@@ -225,9 +241,11 @@ func (r *grantResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanR
 	case resp.Diagnostics.HasError() || !past(plan.ExpiresAt):
 	case plan.ExpiresAt.Equal(prior.ExpiresAt):
 		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), "The grant has expired",
-			"It ended at "+plan.ExpiresAt.ValueString()+" and gives nothing any more. Choose a later moment, or remove this resource.")
+			"It ended at "+plan.ExpiresAt.ValueString()+
+				" and gives nothing any more. Choose a later moment, or remove this resource.")
 	default:
-		refusePast(&resp.Diagnostics, plan.ExpiresAt, "A grant that has expired is taken away by the server: choose a later moment, or remove this resource.")
+		refusePast(&resp.Diagnostics, plan.ExpiresAt,
+			"A grant that has expired is taken away by the server: choose a later moment, or remove this resource.")
 	}
 }
 
@@ -241,12 +259,15 @@ func past(at timetypes.RFC3339) bool {
 // refusePast refuses an expires_at that does not lie ahead.
 func refusePast(d *diagnostics, at timetypes.RFC3339, advice string) {
 	if past(at) {
-		d.AddAttributeError(path.Root("expires_at"), "The moment has passed", fmt.Sprintf("expires_at is %s, which lies in the past. %s", at.ValueString(), advice))
+		d.AddAttributeError(path.Root("expires_at"), "The moment has passed",
+			fmt.Sprintf("expires_at is %s, which lies in the past. %s", at.ValueString(), advice))
 	}
 }
 
 // ImportState takes <holder>/<role>, each by id or name.
-func (r *grantResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+func (r *grantResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	client := r.begin(&resp.Diagnostics, "Importing the role grant failed")
 	if client == nil {
 		return
@@ -256,8 +277,12 @@ func (r *grantResource) ImportState(ctx context.Context, req resource.ImportStat
 		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
 		return
 	}
-	r.keep(ctx, &resp.Diagnostics, &resp.State, grantModel{ID: types.StringValue(holderID + "/" + held.ID),
-		HolderID: types.StringValue(holderID), RoleID: types.StringValue(held.ID), ExpiresAt: timetypes.NewRFC3339Null()})
+	r.keep(ctx, &resp.Diagnostics, &resp.State, grantModel{
+		ID:        types.StringValue(holderID + "/" + held.ID),
+		HolderID:  types.StringValue(holderID),
+		RoleID:    types.StringValue(held.ID),
+		ExpiresAt: timetypes.NewRFC3339Null(),
+	})
 }
 
 var (

@@ -106,7 +106,8 @@ func takenOver(ctx context.Context, d *diagnostics, plan privateData) (pairs []s
 	d.Append(more...)
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &pairs); err != nil {
-			d.AddError("The plan can't be read", fmt.Sprintf("What this provider noted in it is damaged (%v). Plan again.", err))
+			d.AddError("The plan can't be read",
+				fmt.Sprintf("What this provider noted in it is damaged (%v). Plan again.", err))
 		}
 	}
 	return pairs

@@ -27,19 +27,30 @@ type accountRolesModel struct {
 	RoleIDs          types.Set    `tfsdk:"role_ids"`
 }
 
-func (r *accountRolesResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *accountRolesResource) Metadata(
+	_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = "svcauth_service_account_roles"
 }
 
 func (r *accountRolesResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "All roles that a service account holds: what is granted by anybody else is shown as a difference and taken away. Have one of these for an account, and no " +
+		MarkdownDescription: "All roles that a service account holds: what is granted by anybody else is shown as " +
+			"a difference and taken away. Have one of these for an account, and no " +
 			"`svcauth_service_account_role` beside it. The roles do not expire.",
 		Attributes: map[string]schema.Attribute{
-			"id":                 schema.StringAttribute{Computed: true, MarkdownDescription: "The service account's id."},
+			"id": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "The service account's id.",
+			},
 			"service_account_id": movable("The service account.", idValidator{svcauth.PrefixServiceAccount}),
-			"role_ids": schema.SetAttribute{Required: true, ElementType: types.StringType, MarkdownDescription: "The ids of the roles; empty: none.",
-				Validators: []validator.Set{setvalidator.SizeAtMost(svcauth.MaxRolesPerPrincipal), setvalidator.ValueStringsAre(idValidator{svcauth.PrefixRole})}},
+			"role_ids": schema.SetAttribute{
+				Required:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "The ids of the roles; empty: none.",
+				Validators: []validator.Set{setvalidator.SizeAtMost(svcauth.MaxRolesPerPrincipal),
+					setvalidator.ValueStringsAre(idValidator{svcauth.PrefixRole})},
+			},
 		},
 	}
 }
@@ -54,7 +65,8 @@ func ownGrants(ctx context.Context, d *diagnostics, private privateData) (own ma
 	d.Append(more...)
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &own); err != nil {
-			d.AddError("The state can't be read", fmt.Sprintf("What this provider noted of its grants is damaged (%v). Import the resource anew.", err))
+			d.AddError("The state can't be read",
+				fmt.Sprintf("What this provider noted of its grants is damaged (%v). Import the resource anew.", err))
 		}
 	}
 	return own
@@ -71,7 +83,9 @@ func keepGrants(ctx context.Context, d *diagnostics, private privateData, own ma
 // put grants what is missing before it takes away what is too much, so that
 // nothing that stays is ever without its role. It keeps own, the ids of what it
 // has granted or may have granted, up to date.
-func (r *accountRolesResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string) bool {
+func (r *accountRolesResource) put(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string,
+) bool {
 	id, wanted := m.ServiceAccountID.ValueString(), texts(m.RoleIDs)
 	held, err := holds(ctx, client, id)
 	if err != nil {
@@ -79,7 +93,9 @@ func (r *accountRolesResource) put(ctx context.Context, client *svcauth.Client, 
 		return false
 	}
 	for _, roleID := range wanted {
-		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == roleID && g.ID == own[roleID] && g.ExpiresAt == nil }) {
+		if slices.ContainsFunc(held, func(g svcauth.Grant) bool {
+			return g.RoleID == roleID && g.ID == own[roleID] && g.ExpiresAt == nil
+		}) {
 			continue
 		}
 		g := svcauth.Grant{ID: cmp.Or(own[roleID], svcauth.NewID(svcauth.PrefixGrant)), RoleID: roleID}
@@ -215,7 +231,10 @@ func (r *accountRolesResource) Delete(ctx context.Context, req resource.DeleteRe
 }
 
 // takeAll ends the grants that are this resource's, those aside that are left to others.
-func (r *accountRolesResource) takeAll(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string, left []string) bool {
+func (r *accountRolesResource) takeAll(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string,
+	left []string,
+) bool {
 	for roleID, grantID := range own {
 		if slices.Contains(left, m.ServiceAccountID.ValueString()+"/"+roleID) {
 			continue
@@ -230,7 +249,9 @@ func (r *accountRolesResource) takeAll(ctx context.Context, client *svcauth.Clie
 
 // ModifyPlan knows the id where the account is known, and announces the grants
 // that a creation will make.
-func (r *accountRolesResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *accountRolesResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	announce(ctx, &resp.Diagnostics, resp.Private)
 	if req.Plan.Raw.IsNull() {
 		return
@@ -249,7 +270,9 @@ func (r *accountRolesResource) ModifyPlan(ctx context.Context, req resource.Modi
 }
 
 // ImportState takes the service account's id or name.
-func (r *accountRolesResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+func (r *accountRolesResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	client := r.begin(&resp.Diagnostics, "Importing the roles failed")
 	if client == nil {
 		return

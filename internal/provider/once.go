@@ -57,7 +57,8 @@ type lostError struct {
 }
 
 func (e *lostError) Error() string {
-	return fmt.Sprintf("the answer to the creation of %s was lost (%v), and looking for it afterwards failed (%v): it may have been made", e.what, e.err, e.look)
+	return fmt.Sprintf("the answer to the creation of %s was lost (%v), and looking for it afterwards failed (%v): "+
+		"it may have been made", e.what, e.err, e.look)
 }
 
 func (e *lostError) Unwrap() []error { return []error{e.err, e.look} }

@@ -65,7 +65,8 @@ func (c *connection) isTainted(g guarded) bool {
 func protected(d *diagnostics, protection types.Bool, name types.String) bool {
 	if protection.ValueBool() {
 		d.AddAttributeError(path.Root("deletion_protection"), "Protected from deletion",
-			fmt.Sprintf("%q has deletion_protection = true, and this would destroy it or replace it by another. To do that, set that to false and apply, then do this. "+
+			fmt.Sprintf("%q has deletion_protection = true, and this would destroy it or replace it by another. "+
+				"To do that, set that to false and apply, then do this. "+
 				"If Terraform holds it for tainted though it is sound, terraform untaint says so.", name.ValueString()))
 	}
 	return protection.ValueBool()

@@ -41,7 +41,9 @@ type previousSecret struct {
 	ExpiresAt types.String `tfsdk:"expires_at"`
 }
 
-var previousType = types.ObjectType{AttrTypes: map[string]attrType{"id": types.StringType, "hint": types.StringType, "expires_at": types.StringType}}
+var previousType = types.ObjectType{
+	AttrTypes: map[string]attrType{"id": types.StringType, "hint": types.StringType, "expires_at": types.StringType},
+}
 
 func (r *secretResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = "svcauth_service_account_secret"
@@ -49,32 +51,72 @@ func (r *secretResource) Metadata(_ context.Context, _ resource.MetadataRequest,
 
 func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A secret of a service account. The secret itself is a write-only argument: it is in no state and no plan. A new `client_secret_wo_version` rotates it.",
+		MarkdownDescription: "A secret of a service account. The secret itself is a write-only argument: " +
+			"it is in no state and no plan. A new `client_secret_wo_version` rotates it.",
 		Attributes: map[string]schema.Attribute{
-			"id":                 schema.StringAttribute{Computed: true, MarkdownDescription: "The id of the present secret, `sec_…`."},
+			"id": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "The id of the present secret, `sec_…`.",
+			},
 			"service_account_id": replacing("The service account.", idValidator{svcauth.PrefixServiceAccount}),
-			"client_secret_wo": schema.StringAttribute{Required: true, WriteOnly: true, Sensitive: true, Validators: []validator.String{secretValidator{}},
-				MarkdownDescription: "The secret, write-only: made by `svcauth_generated_secret`, or elsewhere in the same form. It is used when the secret is made, and when its version changes."},
-			"client_secret_wo_version": schema.Int64Attribute{Required: true,
-				MarkdownDescription: "Change it to rotate: the value of `client_secret_wo` at that moment becomes the new secret. After an import the first apply notes it and rotates nothing."},
+			"client_secret_wo": schema.StringAttribute{
+				Required:   true,
+				WriteOnly:  true,
+				Sensitive:  true,
+				Validators: []validator.String{secretValidator{}},
+				MarkdownDescription: "The secret, write-only: made by `svcauth_generated_secret`, or elsewhere in " +
+					"the same form. It is used when the secret is made, and when its version changes.",
+			},
+			"client_secret_wo_version": schema.Int64Attribute{
+				Required: true,
+				MarkdownDescription: "Change it to rotate: the value of `client_secret_wo` at that moment becomes " +
+					"the new secret. After an import the first apply notes it and rotates nothing.",
+			},
 			"description": descriptionAttribute(),
-			"expires_at":  expiryAttribute("When the secret stops working. Plans warn from 30 days before. Left out: never."),
-			"keep_previous_for": schema.StringAttribute{Optional: true, CustomType: timetypes.GoDurationType{}, Validators: []validator.String{durationValidator{}},
-				MarkdownDescription: "For how long a rotation lets the previous secret work on, such as `24h`. Left out: the previous one is removed as soon as the new one is there."},
-			"revoke_tokens": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Whether the tokens that a secret obtained die with it when Terraform removes it. Default: false, they live until they expire."},
-			"hint":       schema.StringAttribute{Computed: true, MarkdownDescription: "The last four characters of the present secret."},
-			"created_at": schema.StringAttribute{Computed: true, MarkdownDescription: "When the present secret was made."},
-			"created_by": schema.StringAttribute{Computed: true, MarkdownDescription: "Who made the present secret, in words; empty: not known."},
-			"previous": schema.ListAttribute{Computed: true, ElementType: previousType,
-				MarkdownDescription: "Secrets that rotations have left working for a while: `id`, `hint`, `expires_at`."},
+			"expires_at": expiryAttribute("When the secret stops working. Plans warn from 30 days before. " +
+				"Left out: never."),
+			"keep_previous_for": schema.StringAttribute{
+				Optional:   true,
+				CustomType: timetypes.GoDurationType{},
+				Validators: []validator.String{durationValidator{}},
+				MarkdownDescription: "For how long a rotation lets the previous secret work on, such as `24h`. " +
+					"Left out: the previous one is removed as soon as the new one is there.",
+			},
+			"revoke_tokens": schema.BoolAttribute{
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(false),
+				MarkdownDescription: "Whether the tokens that a secret obtained die with it when Terraform removes " +
+					"it. Default: false, they live until they expire.",
+			},
+			"hint": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "The last four characters of the present secret.",
+			},
+			"created_at": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "When the present secret was made.",
+			},
+			"created_by": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "Who made the present secret, in words; empty: not known.",
+			},
+			"previous": schema.ListAttribute{
+				Computed:    true,
+				ElementType: previousType,
+				MarkdownDescription: "Secrets that rotations have left working for a while: " +
+					"`id`, `hint`, `expires_at`.",
+			},
 		},
 	}
 }
 
 // set takes over what the server says of the present secret.
 func (m *secretModel) set(s svcauth.SecretInfo) {
-	m.ID, m.Hint, m.Description, m.CreatedAt = types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description), stamp(s.CreatedAt)
+	m.ID = types.StringValue(s.ID)
+	m.Hint = types.StringValue(s.Hint)
+	m.Description = types.StringValue(s.Description)
+	m.CreatedAt = stamp(s.CreatedAt)
 	m.CreatedBy = types.StringValue(s.CreatedBy.Email)
 	m.ExpiresAt = moment(m.ExpiresAt, s.ExpiresAt)
 	m.ClientSecretWO = types.StringNull() // never leaves the configuration
@@ -171,7 +213,8 @@ func secretOf(all []svcauth.SecretInfo, m secretModel) (svcauth.SecretInfo, bool
 		return secretWithID(all, m.ID.ValueString())
 	}
 	for _, s := range all {
-		if began, err := time.Parse(time.RFC3339, m.CreatedAt.ValueString()); err == nil && s.Hint == m.Hint.ValueString() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
+		if began, err := time.Parse(time.RFC3339, m.CreatedAt.ValueString()); err == nil &&
+			s.Hint == m.Hint.ValueString() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
 			return s, true
 		}
 	}
@@ -221,7 +264,8 @@ func (r *secretResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		ids = append(ids, m.ID.ValueString())
 	}
 	for _, id := range ids {
-		if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), id, m.RevokeTokens.ValueBool(), 0); err != nil && !gone(err) {
+		if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), id, m.RevokeTokens.ValueBool(),
+			0); err != nil && !gone(err) {
 			r.fail(&resp.Diagnostics, "Removing the secret "+id+" failed", err)
 		}
 	}

@@ -27,7 +27,9 @@ func noteLost(lost []lostSecret, err error, secret svcauth.Secret) []lostSecret 
 }
 
 // removeLost looks for them, and removes those that were added after all. Nobody uses them: the apply that made them has failed.
-func (r *secretResource) removeLost(ctx context.Context, d *diagnostics, client *svcauth.Client, m secretModel, lost []lostSecret) error {
+func (r *secretResource) removeLost(
+	ctx context.Context, d *diagnostics, client *svcauth.Client, m secretModel, lost []lostSecret,
+) error {
 	if len(lost) == 0 {
 		return nil
 	}
@@ -47,7 +49,8 @@ func (r *secretResource) removeLost(ctx context.Context, d *diagnostics, client 
 			if managed[s.ID] || s.Hint != l.Hint || s.CreatedAt.Before(l.At.Add(-svcauth.MaxLeeway)) {
 				continue
 			}
-			if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), s.ID, true, 0); err != nil && !gone(err) {
+			if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), s.ID, true, 0); err != nil &&
+				!gone(err) {
 				return err
 			}
 		}

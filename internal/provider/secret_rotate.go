@@ -19,7 +19,9 @@ const (
 )
 
 // ModifyPlan shows a rotation as what it is, has one that was left half done finished, and warns of what expires soon.
-func (r *secretResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *secretResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	if req.Plan.Raw.IsNull() {
 		return
 	}
@@ -34,7 +36,11 @@ func (r *secretResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	}
 	rotating := !creating && rotates(prior, plan)
 	if !creating && !rotating {
-		plan.ID, plan.Hint, plan.CreatedAt, plan.CreatedBy, plan.Previous = prior.ID, prior.Hint, prior.CreatedAt, prior.CreatedBy, prior.Previous
+		plan.ID = prior.ID
+		plan.Hint = prior.Hint
+		plan.CreatedAt = prior.CreatedAt
+		plan.CreatedBy = prior.CreatedBy
+		plan.Previous = prior.Previous
 		toCut, more := req.Private.GetKey(ctx, uncutKey)
 		resp.Diagnostics.Append(more...)
 		lost, more := req.Private.GetKey(ctx, lostKey)
@@ -52,8 +58,10 @@ func (r *secretResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		if past(plan.ExpiresAt) {
 			summary, when = "A secret has expired", "no longer works"
 		}
-		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), summary, fmt.Sprintf("The secret %s of %s %s (%s). To rotate it, raise client_secret_wo_version and move expires_at.",
-			named(plan.ID, plan.Hint), plan.ServiceAccountID.ValueString(), when, at.UTC().Format(time.RFC3339)))
+		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), summary,
+			fmt.Sprintf("The secret %s of %s %s (%s). To rotate it, raise "+
+				"client_secret_wo_version and move expires_at.",
+				named(plan.ID, plan.Hint), plan.ServiceAccountID.ValueString(), when, at.UTC().Format(time.RFC3339)))
 	}
 }
 
@@ -77,12 +85,18 @@ func days(left time.Duration) string {
 }
 
 // add adds a secret of the caller's. The server refuses one that the account has already, so that it is made once at most.
-func (r *secretResource) add(ctx context.Context, d *diagnostics, client *svcauth.Client, plan secretModel, secret svcauth.Secret) (svcauth.SecretInfo, error) {
+func (r *secretResource) add(
+	ctx context.Context, d *diagnostics, client *svcauth.Client, plan secretModel, secret svcauth.Secret,
+) (svcauth.SecretInfo, error) {
 	accountID, began := plan.ServiceAccountID.ValueString(), time.Now()
 	made, recovered, err := creation[svcauth.SecretInfo]{
 		what: fmt.Sprintf("a secret of %s that ends in %s", accountID, secret.Hint()),
 		create: func(ctx context.Context) (svcauth.SecretInfo, error) {
-			return client.CreateSecret(ctx, accountID, svcauth.NewSecretRequest{Description: plan.Description.ValueString(), ExpiresAt: instant(plan.ExpiresAt), ClientSecret: secret})
+			return client.CreateSecret(ctx, accountID, svcauth.NewSecretRequest{
+				Description:  plan.Description.ValueString(),
+				ExpiresAt:    instant(plan.ExpiresAt),
+				ClientSecret: secret,
+			})
 		},
 		find: func(ctx context.Context) (svcauth.SecretInfo, bool, error) {
 			all, err := client.Secrets(ctx, accountID)
@@ -90,7 +104,8 @@ func (r *secretResource) add(ctx context.Context, d *diagnostics, client *svcaut
 				return svcauth.SecretInfo{}, false, err
 			}
 			for _, s := range all.Items {
-				if s.Hint == secret.Hint() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) && s.Description == plan.Description.ValueString() {
+				if s.Hint == secret.Hint() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) &&
+					s.Description == plan.Description.ValueString() {
 					return s, true, nil
 				}
 			}
@@ -99,10 +114,12 @@ func (r *secretResource) add(ctx context.Context, d *diagnostics, client *svcaut
 	}.run(ctx)
 	if recovered {
 		d.AddWarning("The answer to a creation was lost",
-			fmt.Sprintf("The secret was added to %s, but the connection broke before the answer came. It was found again by its last four characters and is managed as %s.", accountID, made.ID))
+			fmt.Sprintf("The secret was added to %s, but the connection broke before the answer came. "+
+				"It was found again by its last four characters and is managed as %s.", accountID, made.ID))
 	}
 	if hasCode(err, svcauth.CodeConflict) {
-		err = fmt.Errorf("%w Where it is this very secret, import it: terraform import svcauth_service_account_secret.<label> %s/%s", err, accountID, secret.Hint())
+		err = fmt.Errorf("%w Where it is this very secret, import it: terraform import "+
+			"svcauth_service_account_secret.<label> %s/%s", err, accountID, secret.Hint())
 	}
 	return made, err
 }
@@ -140,7 +157,9 @@ func (r *secretResource) Update(ctx context.Context, req resource.UpdateRequest,
 }
 
 // advance rotates or changes the present secret. It gives what is then to be in the state, and the ids of secrets that are to be cut short.
-func (r *secretResource) advance(ctx context.Context, d *diagnostics, client *svcauth.Client, prior, plan secretModel, secret svcauth.Secret) (next secretModel, toCut []string, err error) {
+func (r *secretResource) advance(
+	ctx context.Context, d *diagnostics, client *svcauth.Client, prior, plan secretModel, secret svcauth.Secret,
+) (next secretModel, toCut []string, err error) {
 	next = plan
 	next.Previous = prior.Previous
 	if !rotates(prior, plan) {
@@ -159,7 +178,9 @@ func (r *secretResource) advance(ctx context.Context, d *diagnostics, client *sv
 		return next, nil, err
 	}
 	next.set(made)
-	next.setPrevious(ctx, d, append(next.previous(ctx, d), previousSecret{prior.ID, prior.Hint, types.StringPointerValue(expiryText(prior))}))
+	next.setPrevious(ctx, d,
+		append(next.previous(ctx, d),
+			previousSecret{prior.ID, prior.Hint, types.StringPointerValue(expiryText(prior))}))
 	return next, []string{prior.ID.ValueString()}, nil
 }
 
@@ -172,7 +193,9 @@ func expiryText(m secretModel) *string {
 }
 
 // change changes the present secret in place.
-func (r *secretResource) change(ctx context.Context, client *svcauth.Client, prior, plan secretModel) (svcauth.SecretInfo, error) {
+func (r *secretResource) change(
+	ctx context.Context, client *svcauth.Client, prior, plan secretModel,
+) (svcauth.SecretInfo, error) {
 	var patch svcauth.SecretPatch
 	patch.Description = changedString(prior.Description, plan.Description)
 	if !plan.ExpiresAt.Equal(prior.ExpiresAt) {
@@ -181,19 +204,28 @@ func (r *secretResource) change(ctx context.Context, client *svcauth.Client, pri
 	}
 	if patch == (svcauth.SecretPatch{}) { // only what Terraform itself keeps has changed
 		created, _ := time.Parse(time.RFC3339, prior.CreatedAt.ValueString())
-		return svcauth.SecretInfo{ID: prior.ID.ValueString(), Hint: prior.Hint.ValueString(), Description: prior.Description.ValueString(), ExpiresAt: instant(prior.ExpiresAt), CreatedAt: created,
-			CreatedBy: svcauth.Creator{Email: prior.CreatedBy.ValueString()}}, nil
+		return svcauth.SecretInfo{
+			ID:          prior.ID.ValueString(),
+			Hint:        prior.Hint.ValueString(),
+			Description: prior.Description.ValueString(),
+			ExpiresAt:   instant(prior.ExpiresAt),
+			CreatedAt:   created,
+			CreatedBy:   svcauth.Creator{Email: prior.CreatedBy.ValueString()},
+		}, nil
 	}
 	return client.UpdateSecret(ctx, prior.ServiceAccountID.ValueString(), prior.ID.ValueString(), patch)
 }
 
 // withoutExpired removes previous secrets whose time is over, to make room: an account holds five. What can't be removed stays noted.
-func (r *secretResource) withoutExpired(ctx context.Context, d *diagnostics, client *svcauth.Client, prior *secretModel) types.List {
+func (r *secretResource) withoutExpired(
+	ctx context.Context, d *diagnostics, client *svcauth.Client, prior *secretModel,
+) types.List {
 	var left []previousSecret
 	for _, p := range prior.previous(ctx, d) {
 		at, err := time.Parse(time.RFC3339, p.ExpiresAt.ValueString())
 		if err == nil && time.Now().After(at) {
-			if _, err := client.DeleteSecret(ctx, prior.ServiceAccountID.ValueString(), p.ID.ValueString(), false, 0); err == nil || gone(err) {
+			if _, err := client.DeleteSecret(ctx, prior.ServiceAccountID.ValueString(), p.ID.ValueString(), false,
+				0); err == nil || gone(err) {
 				continue
 			}
 		}
@@ -204,7 +236,9 @@ func (r *secretResource) withoutExpired(ctx context.Context, d *diagnostics, cli
 }
 
 // cut gives each of the ids its end: at once, or after keep_previous_for. It gives those for which that failed; the next plan shows them as something to be done.
-func (r *secretResource) cut(ctx context.Context, d *diagnostics, client *svcauth.Client, m *secretModel, ids []string) (failed []string) {
+func (r *secretResource) cut(
+	ctx context.Context, d *diagnostics, client *svcauth.Client, m *secretModel, ids []string,
+) (failed []string) {
 	list, accountID := m.previous(ctx, d), m.ServiceAccountID.ValueString()
 	for _, id := range ids {
 		at := slices.IndexFunc(list, func(p previousSecret) bool { return p.ID.ValueString() == id })
@@ -215,7 +249,8 @@ func (r *secretResource) cut(ctx context.Context, d *diagnostics, client *svcaut
 		switch {
 		case err != nil:
 			failed = append(failed, id)
-			r.fail(d, "The new secret works, but the previous one could not be cut short", fmt.Errorf("%w (%s still works; the next apply tries again)", err, id))
+			r.fail(d, "The new secret works, but the previous one could not be cut short",
+				fmt.Errorf("%w (%s still works; the next apply tries again)", err, id))
 		case ends == nil:
 			list = slices.Delete(list, at, at+1)
 		default:
@@ -227,7 +262,9 @@ func (r *secretResource) cut(ctx context.Context, d *diagnostics, client *svcaut
 }
 
 // end removes a previous secret (and gives nil), or lets it expire. One that expires earlier by itself is left alone.
-func (r *secretResource) end(ctx context.Context, client *svcauth.Client, m *secretModel, accountID string, p previousSecret) (*time.Time, error) {
+func (r *secretResource) end(
+	ctx context.Context, client *svcauth.Client, m *secretModel, accountID string, p previousSecret,
+) (*time.Time, error) {
 	id := p.ID.ValueString()
 	keep, _ := m.KeepPreviousFor.ValueGoDuration()
 	if m.KeepPreviousFor.IsNull() || keep <= 0 {

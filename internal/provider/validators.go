@@ -24,7 +24,9 @@ func (v textValidator) Description(context.Context) string {
 
 func (v textValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v textValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v textValidator) ValidateString(
+	ctx context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
@@ -48,7 +50,8 @@ func (v idValidator) Description(context.Context) string {
 func (v idValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
 func (v idValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() && !svcauth.ValidID(v.prefix, req.ConfigValue.ValueString()) {
+	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() &&
+		!svcauth.ValidID(v.prefix, req.ConfigValue.ValueString()) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not an id", "Expected "+v.Description(ctx)+".")
 	}
 }
@@ -62,7 +65,9 @@ func (emailValidator) Description(context.Context) string {
 
 func (v emailValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v emailValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v emailValidator) ValidateString(
+	ctx context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
@@ -94,14 +99,16 @@ func (secretValidator) ValidateString(_ context.Context, req validator.StringReq
 		return
 	}
 	if _, err := svcauth.ParseSecret(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a client secret", err.Error()+". The ephemeral resource svcauth_generated_secret makes one.")
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a client secret", err.Error()+
+			". The ephemeral resource svcauth_generated_secret makes one.")
 	}
 }
 
 // headersValidator refuses headers that would break or forge the requests.
 type headersValidator struct{}
 
-var reservedHeaders = []string{"Authorization", "Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "If-Match", "Accept", "Accept-Encoding", "Cookie2", "Te", "Trailer", "Upgrade"}
+var reservedHeaders = []string{"Authorization", "Host", "Content-Length", "Content-Type", "Transfer-Encoding",
+	"Connection", "If-Match", "Accept", "Accept-Encoding", "Cookie2", "Te", "Trailer", "Upgrade"}
 
 func (headersValidator) Description(context.Context) string {
 	return "names and values of HTTP headers, save those that the requests need for themselves"
@@ -114,11 +121,17 @@ func (headersValidator) ValidateMap(_ context.Context, req validator.MapRequest,
 		text, _ := value.(types.String)
 		switch {
 		case slices.Contains(reservedHeaders, http.CanonicalHeaderKey(name)):
-			resp.Diagnostics.AddAttributeError(req.Path, "Reserved header", "The requests need the header "+name+" for themselves; take it out.")
-		case name == "" || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune("!#$%&'*+-.^_`|~", r) && !alphanumeric(r) }):
-			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", fmt.Sprintf("%q is not the name of an HTTP header (RFC 9110 §5.1).", name))
+			resp.Diagnostics.AddAttributeError(req.Path, "Reserved header", "The requests need the header "+name+
+				" for themselves; take it out.")
+		case name == "" ||
+			strings.ContainsFunc(name, func(r rune) bool {
+				return !strings.ContainsRune("!#$%&'*+-.^_`|~", r) && !alphanumeric(r)
+			}):
+			resp.Diagnostics.AddAttributeError(req.Path, "Not a header",
+				fmt.Sprintf("%q is not the name of an HTTP header (RFC 9110 §5.1).", name))
 		case strings.ContainsFunc(text.ValueString(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", "The value of the header "+name+" holds a control character (RFC 9110 §5.5).")
+			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", "The value of the header "+name+
+				" holds a control character (RFC 9110 §5.5).")
 		}
 	}
 }
@@ -138,11 +151,14 @@ func (durationValidator) Description(context.Context) string {
 
 func (v durationValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v durationValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v durationValidator) ValidateString(
+	ctx context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
 	if keep, err := time.ParseDuration(req.ConfigValue.ValueString()); err == nil && (keep <= 0 || keep > maxKeep) {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a time to keep a secret for", "Expected "+v.Description(ctx)+".")
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a time to keep a secret for", "Expected "+v.Description(ctx)+
+			".")
 	}
 }
