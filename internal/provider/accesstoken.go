@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// accessToken is the ephemeral svcauth_access_token: a token for something else in the same run, given back at its end.
+// accessToken is the ephemeral resource svcauth_access_token: a token for
+// something else in the same run, revoked at the end of it.
 type accessToken struct{ connectedEphemeral }
 
 type accessTokenModel struct {
@@ -32,7 +33,8 @@ type accessTokenModel struct {
 	ExpiresAt     types.String `tfsdk:"expires_at"`
 }
 
-// openedToken is one that is in use. It stays in this process: what Terraform carries from Open to Close is only the name it is kept under.
+// openedToken is an access token in use. It never leaves this process:
+// Terraform carries only its name from Open to Close.
 type openedToken struct {
 	tokens *tokensource.Source
 	access string
@@ -139,7 +141,9 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 	resp.RenewAt = opened.nextLook(time.Now())
 }
 
-// nextLook is half-way to the expiry, so that a revoked or dying token is noticed; never, once there is no time left.
+// nextLook returns when to check the token again: half-way to its expiry, so
+// that a revoked or dying token is noticed. It returns the zero time if the
+// token is about to expire.
 func (o *openedToken) nextLook(now time.Time) time.Time {
 	left := o.expiry.Sub(now)
 	if left < 10*time.Second {
@@ -148,7 +152,7 @@ func (o *openedToken) nextLook(now time.Time) time.Time {
 	return now.Add(left / 2)
 }
 
-// kept gives the token that Open has kept under a name.
+// kept returns the token that Open stored under a name.
 func (a *accessToken) kept(raw []byte) (id string, o *openedToken) {
 	if json.Unmarshal(raw, &id) != nil || a.connection == nil {
 		return "", nil
@@ -158,7 +162,8 @@ func (a *accessToken) kept(raw []byte) (id string, o *openedToken) {
 	return id, a.opened[id]
 }
 
-// Renew can't give Terraform another token: it makes sure that this one is still good, and says so where it is not, or will not be for long.
+// Renew checks that the token is still valid, and warns if it is about to
+// expire. It can't replace the token: Terraform has handed on its value.
 func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, resp *ephemeral.RenewResponse) {
 	raw, more := req.Private.GetKey(ctx, openedKey)
 	resp.Diagnostics.Append(more...)
@@ -181,7 +186,7 @@ func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, res
 	}
 }
 
-// Close gives the token back.
+// Close revokes the token, unless revoke_on_close is false.
 func (a *accessToken) Close(ctx context.Context, req ephemeral.CloseRequest, resp *ephemeral.CloseResponse) {
 	raw, more := req.Private.GetKey(ctx, openedKey)
 	resp.Diagnostics.Append(more...)

@@ -22,14 +22,14 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// connected is what each resource has: the connection, from Configure.
+// connected gives a resource the provider's connection.
 type connected struct{ *connection }
 
 func (c *connected) Configure(_ context.Context, req resource.ConfigureRequest, _ *resource.ConfigureResponse) {
 	c.connection, _ = req.ProviderData.(*connection) // nil while Terraform only validates
 }
 
-// begin gives the client, or says why there is none.
+// begin returns the client, or adds an error to d and returns nil.
 func (c *connection) begin(d *diag.Diagnostics, attempted string) *svcauth.Client {
 	client, err := c.use()
 	if err != nil {
@@ -39,7 +39,9 @@ func (c *connection) begin(d *diag.Diagnostics, attempted string) *svcauth.Clien
 	return client
 }
 
-// beginRead is begin for refreshing what is in the state: where the provider is not configured before apply, the state stays as it is and a warning says so.
+// beginRead is like begin, for a refresh. If the provider's configuration is
+// unknown until apply, it adds a warning and returns nil: the state stays as it
+// is.
 func (c *connection) beginRead(d *diag.Diagnostics, what string) *svcauth.Client {
 	if client, err := c.use(); err == nil {
 		return client
@@ -143,7 +145,9 @@ func expiryAttribute(about string) schema.StringAttribute {
 	}
 }
 
-// moment gives a time of the server as the configuration wrote it, where both mean the same instant: it may have another offset, and the server keeps milliseconds.
+// moment returns the server's time as the configuration wrote it if both mean
+// the same instant. The two may differ as texts: the configuration may use
+// another offset, and the server keeps milliseconds.
 func moment(prior timetypes.RFC3339, at *time.Time) timetypes.RFC3339 {
 	if at == nil {
 		return timetypes.NewRFC3339Null()
@@ -155,7 +159,7 @@ func moment(prior timetypes.RFC3339, at *time.Time) timetypes.RFC3339 {
 	return timetypes.NewRFC3339TimeValue(at.UTC())
 }
 
-// instant gives the time of an attribute; nil where there is none.
+// instant returns the time of an attribute, or nil if it has none.
 func instant(v timetypes.RFC3339) *time.Time {
 	if v.IsNull() || v.IsUnknown() {
 		return nil
@@ -167,7 +171,7 @@ func instant(v timetypes.RFC3339) *time.Time {
 	return &at
 }
 
-// sameInstant compares as the server does, which keeps milliseconds.
+// sameInstant compares to the millisecond, which is what the server keeps.
 func sameInstant(a, b *time.Time) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// serviceAccountData is the data source svcauth_service_account, and serviceAccountsData the one of many.
+// serviceAccountData is the data source svcauth_service_account, and
+// serviceAccountsData is svcauth_service_accounts.
 type (
 	serviceAccountData  struct{ connectedData }
 	serviceAccountsData struct{ connectedData }
@@ -84,7 +85,8 @@ func computed(about string) schema.StringAttribute {
 	return schema.StringAttribute{Computed: true, MarkdownDescription: about}
 }
 
-// lookup is a text by which a data source finds its thing: one of two must be given.
+// lookup returns an attribute by which a data source finds its object. Exactly
+// one of it and other must be given.
 func lookup(about, other string) schema.StringAttribute {
 	return schema.StringAttribute{
 		Optional:            true,
@@ -162,7 +164,8 @@ func (s *serviceAccountData) Read(ctx context.Context, req datasource.ReadReques
 	resp.Diagnostics.Append(resp.State.Set(ctx, viewAccount(found))...)
 }
 
-// accountBy takes an id for an id and a name for a name, whatever they look like.
+// accountBy finds an account by the attribute that is set. A name that looks
+// like an id is still a name.
 func accountBy(ctx context.Context, client *svcauth.Client, id, name types.String) (svcauth.ServiceAccount, error) {
 	if id.IsNull() {
 		return accountNamed(ctx, client, name.ValueString())

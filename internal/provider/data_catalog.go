@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// apiData is the data source svcauth_api, and privilegesData is svcauth_privileges: the catalogue.
+// apiData is the data source svcauth_api, and privilegesData is
+// svcauth_privileges. Both read the catalogue.
 type (
 	apiData        struct{ connectedData }
 	privilegesData struct{ connectedData }

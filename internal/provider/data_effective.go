@@ -15,7 +15,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// effectivePrivilegesData is svcauth_effective_privileges: what somebody may do, and which role it comes from.
+// effectivePrivilegesData is the data source svcauth_effective_privileges: what
+// a principal may do, and through which role.
 type effectivePrivilegesData struct{ connectedData }
 
 type effectiveView struct {
@@ -100,7 +101,8 @@ func (s *effectivePrivilegesData) Read(ctx context.Context, req datasource.ReadR
 	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
 }
 
-// effective adds up what the held roles give. The server says for each role what it really gives, Administrator included.
+// effective returns the union of what the held roles grant. The server reports
+// for each role what it really grants, Administrator included.
 func effective(
 	ctx context.Context, client *svcauth.Client, v effectiveView,
 ) (roles, privileges []string, sources map[string][]string, err error) {
@@ -127,7 +129,8 @@ func effective(
 	return roles, privileges, sources, nil
 }
 
-// heldRoles gives the ids of the roles held now: an expired grant may be listed for a while.
+// heldRoles returns the ids of the roles held now. The server may list an
+// expired grant for a while.
 func heldRoles(ctx context.Context, client *svcauth.Client, v effectiveView) (ids []string, err error) {
 	if !v.MemberID.IsNull() {
 		found, err := client.Member(ctx, v.MemberID.ValueString())

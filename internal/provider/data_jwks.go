@@ -16,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/internal/jwk"
 )
 
-// jwksData is svcauth_jwks: the public keys with which tokens are checked. They are public, so it needs the server's address alone.
+// jwksData is the data source svcauth_jwks: the public keys that verify tokens.
+// Reading them needs the server's address but no credential.
 type jwksData struct{ connectedData }
 
 type jwksView struct {

@@ -9,12 +9,13 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// notFoundError says that nothing has the name. It is not the server's word on an id.
+// notFoundError reports that no object has the given name. It is not the
+// server's answer about an id.
 type notFoundError struct{ what string }
 
 func (e *notFoundError) Error() string { return "there is no " + e.what + " in this organization" }
 
-// accountNamed finds a service account by its exact name.
+// accountNamed returns the service account with exactly this name.
 func accountNamed(ctx context.Context, client *svcauth.Client, name string) (svcauth.ServiceAccount, error) {
 	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
 		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor, Name: name, Limit: svcauth.MaxPageSize})
@@ -30,8 +31,8 @@ func accountNamed(ctx context.Context, client *svcauth.Client, name string) (svc
 	return svcauth.ServiceAccount{}, &notFoundError{fmt.Sprintf("service account with the name %q", name)}
 }
 
-// account finds one by id or name, as an import names it: in whichever case, as
-// names are unique on the server.
+// account returns the service account with the id or name, as an import names
+// it. Names are compared in any case, because they are unique so on the server.
 func account(ctx context.Context, client *svcauth.Client, ref string) (svcauth.ServiceAccount, error) {
 	if svcauth.ValidID(svcauth.PrefixServiceAccount, ref) {
 		return client.ServiceAccount(ctx, ref)
@@ -50,8 +51,8 @@ func account(ctx context.Context, client *svcauth.Client, ref string) (svcauth.S
 	return svcauth.ServiceAccount{}, &notFoundError{fmt.Sprintf("service account with the name %q", ref)}
 }
 
-// sameName compares as the server does where names are unique: by what
-// lowering leaves, which is not [strings.EqualFold].
+// sameName compares names as the server does to keep them unique: by their
+// lower case, which is not the same as [strings.EqualFold].
 func sameName(a, b string) bool { return nameKey(a) == nameKey(b) }
 
 func nameKey(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
@@ -69,7 +70,7 @@ func allRoles(ctx context.Context, client *svcauth.Client) (roles []svcauth.Role
 	return roles, nil
 }
 
-// role finds one by id or name, as [account] does.
+// role returns the role with the id or name, compared as in [account].
 func role(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Role, error) {
 	if svcauth.ValidID(svcauth.PrefixRole, ref) {
 		return client.Role(ctx, ref)
@@ -86,7 +87,7 @@ func role(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Role
 	return svcauth.Role{}, &notFoundError{fmt.Sprintf("role with the name %q", ref)}
 }
 
-// roleNamed finds a role by its exact name.
+// roleNamed returns the role with exactly this name.
 func roleNamed(ctx context.Context, client *svcauth.Client, name string) (svcauth.Role, error) {
 	roles, err := allRoles(ctx, client)
 	if err != nil {
@@ -100,7 +101,8 @@ func roleNamed(ctx context.Context, client *svcauth.Client, name string) (svcaut
 	return svcauth.Role{}, &notFoundError{fmt.Sprintf("role with the name %q", name)}
 }
 
-// member finds one by id or address. Addresses are compared without regard to case, as the server does.
+// member returns the member with the id or address. Addresses are compared in
+// any case, as on the server.
 func member(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Member, error) {
 	if svcauth.ValidID(svcauth.PrefixMember, ref) {
 		return client.Member(ctx, ref)
@@ -119,8 +121,9 @@ func member(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Me
 	return svcauth.Member{}, &notFoundError{fmt.Sprintf("member with the address %q", ref)}
 }
 
-// pair takes an import id "a/b" apart and finds both. Names may hold slashes: it
-// is cut at the one where both sides are something.
+// pair splits an import id "a/b" and finds both objects. Names may contain
+// slashes, so it tries every slash: exactly one must have an object on both
+// sides.
 func pair[A, B any](ctx context.Context, client *svcauth.Client, id, form string,
 	first func(context.Context, *svcauth.Client, string) (A, error),
 	second func(context.Context, *svcauth.Client, string) (B, error)) (a A, b B, err error) {

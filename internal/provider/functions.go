@@ -9,7 +9,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// parseSecret is the function parse_secret: the parts of a secret that may be shown, or why it is none.
+// parseSecret is the function parse_secret. It returns the parts of a secret
+// that may be shown, or why the text is no secret.
 type parseSecret struct{}
 
 // secretParts is its result.

@@ -10,7 +10,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// generatedSecret is the ephemeral svcauth_generated_secret: a new secret each time it is opened, made here. It needs no server and no credential.
+// generatedSecret is the ephemeral resource svcauth_generated_secret: a new
+// secret at each opening. It is generated here, without a server or a
+// credential.
 type generatedSecret struct{}
 
 type generatedSecretModel struct {

@@ -16,14 +16,15 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// grantResource is one role that a principal holds, of one kind of principal.
-// Others of the same principal are none of its business.
+// grantResource manages one role grant to one kind of principal. It leaves the
+// principal's other grants alone.
 type grantResource struct {
 	connected
 	holder
 }
 
-// holder is a kind of principal, as the resource of its grants speaks of it.
+// holder describes a kind of principal that can hold roles, to the resource of
+// its grants.
 type holder struct {
 	resource, attribute, prefix string
 	about, aboutHolder          string
@@ -77,7 +78,7 @@ func (r *grantResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 	}
 }
 
-// read takes the grant out of a plan or a state.
+// read returns the grant in a plan or a state.
 func (r *grantResource) read(ctx context.Context, d *diagnostics, from interface {
 	GetAttribute(ctx context.Context, at path.Path, target any) diag.Diagnostics
 }) (m grantModel) {
@@ -88,7 +89,7 @@ func (r *grantResource) read(ctx context.Context, d *diagnostics, from interface
 	return m
 }
 
-// keep writes the grant into a state.
+// keep stores the grant in a state.
 func (r *grantResource) keep(ctx context.Context, d *diagnostics, state interface {
 	SetAttribute(ctx context.Context, at path.Path, value any) diag.Diagnostics
 }, m grantModel) {
@@ -98,7 +99,7 @@ func (r *grantResource) keep(ctx context.Context, d *diagnostics, state interfac
 	d.Append(state.SetAttribute(ctx, path.Root("expires_at"), m.ExpiresAt)...)
 }
 
-// pair names the two that the grant is about; empty if one is not known.
+// pair returns "holder/role", or "" if one of them is unknown.
 func (m *grantModel) pair() string {
 	if m.HolderID.IsUnknown() || m.RoleID.IsUnknown() {
 		return ""
@@ -106,7 +107,7 @@ func (m *grantModel) pair() string {
 	return m.HolderID.ValueString() + "/" + m.RoleID.ValueString()
 }
 
-// put makes the grant that the model names, or sets its expiry.
+// put creates the grant, or sets its expiry.
 func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *grantModel) error {
 	answer, err := give(ctx, client, m.HolderID.ValueString(), svcauth.Grant{
 		ID:        m.ID.ValueString(),
@@ -122,14 +123,15 @@ func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diag
 	return nil
 }
 
-// warnOfSize tells whose tokens would be too long.
+// warnOfSize warns of accounts whose tokens would be too long.
 func warnOfSize(d *diagnostics, warnings []svcauth.SizeWarning) {
 	for _, w := range warnings {
 		d.AddWarning("The tokens of an account would be too long", w.String())
 	}
 }
 
-// warnOfSecrets tells whose secrets can use what an account has just gained.
+// warnOfSecrets warns of secrets that gained privileges which their makers
+// don't hold.
 func warnOfSecrets(d *diagnostics, warnings []svcauth.SecretWarning) {
 	for _, w := range warnings {
 		d.AddWarning("A secret of this account was made by who holds less", w.String())
@@ -151,8 +153,8 @@ func (r *grantResource) Create(ctx context.Context, req resource.CreateRequest, 
 	}
 }
 
-// Update sets the expiry, or moves the grant: what is new is made before what
-// was is taken away.
+// Update sets the expiry, or moves the grant. It creates the new grant before
+// it ends the old one.
 func (r *grantResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	plan, prior := r.read(ctx, &resp.Diagnostics, req.Plan), r.read(ctx, &resp.Diagnostics, req.State)
 	if resp.Diagnostics.HasError() {
@@ -172,8 +174,8 @@ func (r *grantResource) Update(ctx context.Context, req resource.UpdateRequest, 
 	r.keep(ctx, &resp.Diagnostics, &resp.State, plan)
 }
 
-// Read takes a grant of another id for what it is: somebody else's, in the place
-// of this one, which is gone.
+// Read treats a grant with another id as somebody else's, in the place of this
+// one, which is gone.
 func (r *grantResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	m := r.read(ctx, &resp.Diagnostics, req.State)
 	if resp.Diagnostics.HasError() {
@@ -200,8 +202,8 @@ func (r *grantResource) Read(ctx context.Context, req resource.ReadRequest, resp
 	}
 }
 
-// isOurs reports whether a grant is the one in the state; right after an import
-// that is whichever there is.
+// isOurs reports whether a grant is the one in the state. Right after an import
+// any grant is.
 func isOurs(id types.String, g svcauth.Grant) bool {
 	return id.ValueString() == g.ID || !svcauth.ValidID(svcauth.PrefixGrant, id.ValueString())
 }
@@ -221,8 +223,8 @@ func (r *grantResource) Delete(ctx context.Context, req resource.DeleteRequest, 
 	}
 }
 
-// ModifyPlan announces the grant that a creation will make, and says before an
-// apply that a moment has passed: the server would refuse it half-way.
+// ModifyPlan announces the grant that a creation will make. It also refuses an
+// expiry in the past, which the server would refuse in the middle of the apply.
 func (r *grantResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -249,14 +251,14 @@ func (r *grantResource) ModifyPlan(
 	}
 }
 
-// past reports whether a moment does not lie ahead; one that is not set or not
-// known never does.
+// past reports whether a moment is over. It returns false for one that is unset
+// or unknown.
 func past(at timetypes.RFC3339) bool {
 	t := instant(at)
 	return t != nil && !t.After(time.Now())
 }
 
-// refusePast refuses an expires_at that does not lie ahead.
+// refusePast adds an error if expires_at is in the past.
 func refusePast(d *diagnostics, at timetypes.RFC3339, advice string) {
 	if past(at) {
 		d.AddAttributeError(path.Root("expires_at"), "The moment has passed",
@@ -264,7 +266,7 @@ func refusePast(d *diagnostics, at timetypes.RFC3339, advice string) {
 	}
 }
 
-// ImportState takes <holder>/<role>, each by id or name.
+// ImportState expects <holder>/<role>, each by id or name.
 func (r *grantResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {

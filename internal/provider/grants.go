@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// accountRolesResource is svcauth_service_account_roles: all roles that a service account holds. What is granted beside it is taken away.
+// accountRolesResource is svcauth_service_account_roles: all roles of a service
+// account. It ends every other grant of the account.
 type accountRolesResource struct{ connected }
 
 type accountRolesModel struct {
@@ -55,9 +56,9 @@ func (r *accountRolesResource) Schema(_ context.Context, _ resource.SchemaReques
 	}
 }
 
-// grantsKey names, in the private state, the ids of the grants that are this
-// resource's: role to grant. Without it (after an import) they are whichever
-// there are.
+// grantsKey is the key, in the private state, of this resource's own grants:
+// role id to grant id. Without it, after an import, every grant counts as its
+// own.
 const grantsKey = "grants"
 
 func ownGrants(ctx context.Context, d *diagnostics, private privateData) (own map[string]string) {
@@ -80,9 +81,9 @@ func keepGrants(ctx context.Context, d *diagnostics, private privateData, own ma
 	d.Append(private.SetKey(ctx, grantsKey, raw)...)
 }
 
-// put grants what is missing before it takes away what is too much, so that
-// nothing that stays is ever without its role. It keeps own, the ids of what it
-// has granted or may have granted, up to date.
+// put creates the missing grants before it ends the superfluous ones, so the
+// account never lacks a role that it keeps. It updates own with the ids of the
+// grants that it made or may have made.
 func (r *accountRolesResource) put(
 	ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string,
 ) bool {
@@ -123,7 +124,7 @@ func (r *accountRolesResource) put(
 	return true
 }
 
-// Create keeps in the state what it has granted if it fails half-way.
+// Create stores what it has granted even if it fails half-way.
 func (r *accountRolesResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan accountRolesModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -171,9 +172,8 @@ func (r *accountRolesResource) Update(ctx context.Context, req resource.UpdateRe
 	}
 }
 
-// Read shows every difference: a role too many, a role too few, and of ours one
-// that somebody gave an expiry or replaced by a grant of their own, which count
-// as missing.
+// Read shows every difference: roles too many and roles too few. An own grant
+// counts as missing if somebody gave it an expiry or replaced it.
 func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var m accountRolesModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
@@ -230,7 +230,7 @@ func (r *accountRolesResource) Delete(ctx context.Context, req resource.DeleteRe
 	}
 }
 
-// takeAll ends the grants that are this resource's, those aside that are left to others.
+// takeAll ends this resource's own grants, except those in left.
 func (r *accountRolesResource) takeAll(
 	ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string,
 	left []string,
@@ -247,8 +247,8 @@ func (r *accountRolesResource) takeAll(
 	return true
 }
 
-// ModifyPlan knows the id where the account is known, and announces the grants
-// that a creation will make.
+// ModifyPlan sets the id if the account is known, and announces the grants that
+// a creation will make.
 func (r *accountRolesResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -269,7 +269,7 @@ func (r *accountRolesResource) ModifyPlan(
 	announce(ctx, &resp.Diagnostics, resp.Private, pairs...)
 }
 
-// ImportState takes the service account's id or name.
+// ImportState expects the service account's id or name.
 func (r *accountRolesResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {

@@ -17,7 +17,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// memberResource is svcauth_member: a person, who is invited by being created.
+// memberResource is svcauth_member: a person. Creating one sends an invitation.
 type memberResource struct{ connected }
 
 type memberModel struct {
@@ -121,7 +121,8 @@ func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest,
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// creation knows a member again by being new and having the address, of which there is one in an organization.
+// creation recognizes a lost member by its address, which is unique within an
+// organization, and by being new.
 func (r *memberResource) creation(client *svcauth.Client, plan memberModel) creation[svcauth.Member] {
 	began := time.Now()
 	return creation[svcauth.Member]{
@@ -175,7 +176,9 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Update changes what differs. What somebody else has changed since the plan was made is not overwritten; that an invitation was accepted meanwhile is no such change.
+// Update changes what differs. It doesn't overwrite what somebody else has
+// changed since the plan was made. An invitation that was accepted meanwhile is
+// no such change.
 func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var prior, plan memberModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
@@ -256,7 +259,7 @@ func (m *memberModel) guarded() *guarded {
 	return &guarded{kind: "member", name: m.Email, protection: m.DeletionProtection}
 }
 
-// ImportState takes an id or an address.
+// ImportState expects an id or an address.
 func (r *memberResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {

@@ -14,10 +14,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// Address is where the provider is found in a registry.
+// Address is the provider's address in a registry.
 const Address = "registry.terraform.io/svcauth/svcauth"
 
-// New makes the provider. version is its own, for the User-Agent.
+// New returns a factory of the provider. version goes into the User-Agent.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider { return &svcauthProvider{version: version} }
 }
@@ -85,7 +85,8 @@ func (p *svcauthProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 
 const maxRetriesLimit = 20
 
-// Configure notes what the provider was told. Nothing is sent and nothing is read before something needs the server: what is unknown in a plan may be known by then.
+// Configure stores the configuration. It neither sends nor reads anything: what
+// is unknown in a plan may be known when the server is first needed.
 func (p *svcauthProvider) Configure(
 	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
 ) {

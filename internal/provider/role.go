@@ -102,7 +102,7 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// creation knows a role again by being new and just as it was asked for.
+// creation recognizes a lost role by being new and exactly as requested.
 func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation[svcauth.Role] {
 	name, began := plan.Name.ValueString(), time.Now()
 	return creation[svcauth.Role]{
@@ -157,7 +157,8 @@ func (r *roleResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Update changes what differs. What somebody else has changed since the plan was made is not overwritten.
+// Update changes what differs. It doesn't overwrite what somebody else has
+// changed since the plan was made.
 func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var prior, plan roleModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
@@ -245,7 +246,7 @@ func (m *roleModel) guarded() *guarded {
 	return &guarded{kind: "role", name: m.Name, protection: m.DeletionProtection}
 }
 
-// ImportState takes an id or a name.
+// ImportState expects an id or a name.
 func (r *roleResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
@@ -261,7 +262,7 @@ func (r *roleResource) ImportState(
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), found.ID)...)
 }
 
-// textSet makes a set of texts; none is the empty set, not null.
+// textSet returns a set of texts: the empty set, not null, if there are none.
 func textSet(from []string) types.Set {
 	values := make([]attrValue, 0, len(from))
 	for _, text := range slices.Compact(slices.Sorted(slices.Values(from))) {
@@ -270,7 +271,7 @@ func textSet(from []string) types.Set {
 	return types.SetValueMust(types.StringType, values)
 }
 
-// texts gives the elements of a set of texts, sorted.
+// texts returns the elements of a set of texts, sorted.
 func texts(set types.Set) []string {
 	all := []string{}
 	for _, v := range set.Elements() {

@@ -15,8 +15,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// secretResource is svcauth_service_account_secret. The secret itself comes in through a write-only argument and is nowhere after that; the state knows its id
-// and its last four characters. A new version is a rotation: the new secret is added before the previous one is cut short.
+// secretResource is svcauth_service_account_secret. The secret comes in through
+// a write-only argument and is stored nowhere: the state holds its id and its
+// last four characters. A new version is a rotation, which adds the new secret
+// before it ends the previous one.
 type secretResource struct{ connected }
 
 type secretModel struct {
@@ -34,7 +36,7 @@ type secretModel struct {
 	Previous              types.List           `tfsdk:"previous"`
 }
 
-// previousSecret is one that a rotation has left working for a while.
+// previousSecret is a secret that a rotation left working for a while.
 type previousSecret struct {
 	ID        types.String `tfsdk:"id"`
 	Hint      types.String `tfsdk:"hint"`
@@ -111,7 +113,7 @@ func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 	}
 }
 
-// set takes over what the server says of the present secret.
+// set copies the server's view of the present secret.
 func (m *secretModel) set(s svcauth.SecretInfo) {
 	m.ID = types.StringValue(s.ID)
 	m.Hint = types.StringValue(s.Hint)
@@ -125,7 +127,7 @@ func (m *secretModel) set(s svcauth.SecretInfo) {
 	}
 }
 
-// previous gives the secrets that are still to go, and setPrevious notes them.
+// previous returns the secrets that are still to end.
 func (m *secretModel) previous(ctx context.Context, d *diagnostics) (list []previousSecret) {
 	if !m.Previous.IsNull() && !m.Previous.IsUnknown() {
 		d.Append(m.Previous.ElementsAs(ctx, &list, false)...)
@@ -154,12 +156,14 @@ func (r *secretResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	plan.setPrevious(ctx, &resp.Diagnostics, nil)
-	made, err := r.add(ctx, &resp.Diagnostics, client, plan, svcauth.Secret(config.ClientSecretWO.ValueString()))
+	secret := svcauth.Secret(config.ClientSecretWO.ValueString())
+	made, err := secretApply{r.connection, client, &resp.Diagnostics}.add(ctx, plan, secret)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Adding the secret failed", err)
 		if lost := (*lostError)(nil); errors.As(err, &lost) {
-			// Kept without an id: the next plan looks for it by its hint, and has it removed before another one is made.
-			plan.set(svcauth.SecretInfo{Hint: svcauth.Secret(config.ClientSecretWO.ValueString()).Hint(),
+			// Without an id: the next plan looks for it by its hint and has it
+			// removed before another one is made.
+			plan.set(svcauth.SecretInfo{Hint: secret.Hint(),
 				Description: plan.Description.ValueString(), ExpiresAt: instant(plan.ExpiresAt), CreatedAt: time.Now()})
 			plan.ID = types.StringNull()
 			resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -207,7 +211,8 @@ func (r *secretResource) Read(ctx context.Context, req resource.ReadRequest, res
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// secretOf finds the resource's present secret; one whose creation was never answered by what else is known of it.
+// secretOf returns the resource's present secret. If its creation was never
+// answered, secretOf finds it by what else is known of it.
 func secretOf(all []svcauth.SecretInfo, m secretModel) (svcauth.SecretInfo, bool) {
 	if !m.ID.IsNull() {
 		return secretWithID(all, m.ID.ValueString())
@@ -243,14 +248,15 @@ func (r *secretResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 	lost, more := req.Private.GetKey(ctx, lostKey)
 	resp.Diagnostics.Append(more...)
-	if err := r.removeLost(ctx, &resp.Diagnostics, client, m, noted[lostSecret](lost)); err != nil {
+	apply := secretApply{r.connection, client, &resp.Diagnostics}
+	if err := apply.removeLost(ctx, m, decodeList[lostSecret](lost)); err != nil {
 		r.fail(&resp.Diagnostics, "Looking for a secret of an earlier apply failed", err)
 	}
 	ids := []string{}
 	for _, p := range m.previous(ctx, &resp.Diagnostics) {
 		ids = append(ids, p.ID.ValueString())
 	}
-	if m.ID.IsNull() { // only where a refresh was left out
+	if m.ID.IsNull() { // only if the refresh was skipped
 		all, err := client.Secrets(ctx, m.ServiceAccountID.ValueString())
 		if err != nil && !gone(err) {
 			r.fail(&resp.Diagnostics, "Removing the secret failed", err)
@@ -264,8 +270,7 @@ func (r *secretResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		ids = append(ids, m.ID.ValueString())
 	}
 	for _, id := range ids {
-		if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), id, m.RevokeTokens.ValueBool(),
-			0); err != nil && !gone(err) {
+		if err := apply.remove(ctx, &m, id, m.RevokeTokens.ValueBool()); err != nil {
 			r.fail(&resp.Diagnostics, "Removing the secret "+id+" failed", err)
 		}
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ImportState takes <service account>/<secret>: the account by id or name, the secret by id or by its last four characters.
+// ImportState expects <service account>/<secret>: the account by id or name,
+// the secret by id or by its last four characters.
 func (r *secretResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {

@@ -17,7 +17,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// serviceAccountResource is svcauth_service_account: the account without secrets and roles, which are resources of their own.
+// serviceAccountResource is svcauth_service_account: the account without its
+// secrets and roles, which are resources of their own.
 type serviceAccountResource struct{ connected }
 
 type serviceAccountModel struct {
@@ -71,7 +72,7 @@ func (r *serviceAccountResource) Schema(_ context.Context, _ resource.SchemaRequ
 	}
 }
 
-// set takes over what the server says; deletion_protection is Terraform's own.
+// set copies the server's view. Only Terraform knows deletion_protection.
 func (m *serviceAccountModel) set(a svcauth.ServiceAccount) {
 	m.ID = types.StringValue(a.ID)
 	m.ClientID = types.StringValue(a.ClientID)
@@ -108,7 +109,8 @@ func (r *serviceAccountResource) Read(ctx context.Context, req resource.ReadRequ
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Update changes what differs. What somebody else has changed since the plan was made is not overwritten.
+// Update changes what differs. It doesn't overwrite what somebody else has
+// changed since the plan was made.
 func (r *serviceAccountResource) Update(
 	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
 ) {
@@ -156,7 +158,8 @@ func (r *serviceAccountResource) Update(
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// changedString gives the planned value where it differs from the prior one.
+// changedString returns the planned value if it differs from the prior one, or
+// else nil.
 func changedString(prior, plan types.String) *string {
 	if plan.Equal(prior) {
 		return nil
@@ -202,7 +205,7 @@ func (m *serviceAccountModel) guarded() *guarded {
 	return &guarded{kind: "service account", name: m.Name, protection: m.DeletionProtection}
 }
 
-// ImportState takes an id or a name.
+// ImportState expects an id or a name.
 func (r *serviceAccountResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {

@@ -11,8 +11,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The first secret expires by itself between one and two hours after the account's creation, to the millisecond at random: so early that it is harmless even
-// where its removal fails, late enough for a clock that goes wrong, and so exactly that an account whose creation was not answered is known by it.
+// The first secret expires by itself between one and two hours after the
+// account's creation. That is early enough to be harmless if its removal fails,
+// and late enough for a clock that is off. The moment is random to the
+// millisecond, so it identifies an account whose creation was not answered.
 const (
 	firstSecretLife   = time.Hour
 	firstSecretSpread = time.Hour
@@ -60,7 +62,8 @@ func (r *serviceAccountResource) Create(
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// creation is the account with a first secret that expires at a moment of our choosing. Names are unique, so that it is made once at most.
+// creation makes the account with a first secret that expires at a moment of
+// our choosing. Names are unique, so the server makes it at most once.
 func (r *serviceAccountResource) creation(
 	client *svcauth.Client, plan serviceAccountModel, expires time.Time,
 ) creation[svcauth.ServiceAccount] {
@@ -94,7 +97,8 @@ func (r *serviceAccountResource) creation(
 	}
 }
 
-// removeFirstSecret takes away the secret that the server makes with each account. Nobody has it: its answer was not kept.
+// removeFirstSecret removes the secret that the server makes with each account.
+// Nobody knows it: its answer was discarded.
 func (r *serviceAccountResource) removeFirstSecret(
 	ctx context.Context, d *diagnostics, client *svcauth.Client, made svcauth.ServiceAccount,
 ) {
@@ -112,7 +116,7 @@ func (r *serviceAccountResource) removeFirstSecret(
 	}
 }
 
-// inTheWay adds to a conflict how to take over what is there.
+// inTheWay adds to a conflict how to import the object that exists.
 func inTheWay(err error, kind, ref string) error {
 	if !hasCode(err, svcauth.CodeConflict) {
 		return err

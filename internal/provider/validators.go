@@ -15,7 +15,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// textValidator refuses what the server would trim or refuse: a text that comes back different is a plan that does not hold.
+// textValidator refuses what the server would trim or refuse. If a text came
+// back different from the plan, the apply would fail.
 type textValidator struct{ least, most int }
 
 func (v textValidator) Description(context.Context) string {
@@ -40,7 +41,7 @@ func (v textValidator) ValidateString(
 	}
 }
 
-// idValidator refuses what is no id with the prefix.
+// idValidator refuses a text that is no id with the prefix.
 type idValidator struct{ prefix string }
 
 func (v idValidator) Description(context.Context) string {
@@ -77,15 +78,16 @@ func (v emailValidator) ValidateString(
 	}
 }
 
-// sameEmail reports whether two texts are one address to the server, which
-// keeps it in lower case.
+// sameEmail reports whether two texts are the same address to the server, which
+// keeps addresses in lower case.
 func sameEmail(a, b string) bool {
 	one, err1 := svcauth.ParseEmail(a)
 	other, err2 := svcauth.ParseEmail(b)
 	return err1 == nil && err2 == nil && one == other
 }
 
-// secretValidator tells a mistyped secret before anything is changed. It never shows it.
+// secretValidator refuses a mistyped secret before anything is changed. It
+// never shows the secret.
 type secretValidator struct{}
 
 func (secretValidator) Description(context.Context) string {
@@ -140,7 +142,7 @@ func alphanumeric(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 }
 
-// durationValidator refuses a time to keep something that is none.
+// durationValidator refuses a keep_previous_for out of range.
 type durationValidator struct{}
 
 const maxKeep = 365 * 24 * time.Hour
