@@ -209,14 +209,8 @@ func (s *serviceAccountsData) Read(ctx context.Context, req datasource.ReadReque
 	if client == nil {
 		return
 	}
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-		return client.ServiceAccounts(ctx, svcauth.ListOptions{
-			Cursor: cursor,
-			Name:   v.NamePrefix.ValueString(),
-			Limit:  svcauth.MaxPageSize,
-		})
-	}
-	for found, err := range svcauth.All(ctx, pages) {
+	byName := svcauth.ListOptions{Name: v.NamePrefix.ValueString()}
+	for found, err := range every(ctx, client.ServiceAccounts, byName) {
 		if err != nil {
 			s.fail(&resp.Diagnostics, "Reading the service accounts failed", err)
 			return

@@ -39,19 +39,6 @@ type privilegeView struct {
 	API         types.String `tfsdk:"api"`
 }
 
-func allPrivileges(ctx context.Context, client *svcauth.Client) (all []svcauth.Privilege, err error) {
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Privilege], error) {
-		return client.Privileges(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for p, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	return all, nil
-}
-
 func (s *apiData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = "svcauth_api"
 }
@@ -89,7 +76,7 @@ func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *da
 		s.fail(&resp.Diagnostics, "Reading the API failed", err)
 		return
 	}
-	all, err := allPrivileges(ctx, client)
+	all, err := collect(ctx, client.Privileges)
 	if err != nil {
 		s.fail(&resp.Diagnostics, "Reading the API's privileges failed", err)
 		return
@@ -106,21 +93,14 @@ func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *da
 }
 
 func (s *apiData) find(ctx context.Context, client *svcauth.Client, v apiView) (svcauth.API, error) {
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.API], error) {
-		return client.APIs(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for api, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return svcauth.API{}, err
-		}
-		if api.Audience == v.Audience.ValueString() || v.Audience.IsNull() && api.Name == v.Name.ValueString() {
-			return api, nil
-		}
-	}
 	if v.Audience.IsNull() {
-		return svcauth.API{}, &notFoundError{fmt.Sprintf("API with the name %q", v.Name.ValueString())}
+		name := v.Name.ValueString()
+		return first(ctx, client.APIs, svcauth.ListOptions{}, fmt.Sprintf("API with the name %q", name),
+			func(a svcauth.API) bool { return a.Name == name })
 	}
-	return svcauth.API{}, &notFoundError{fmt.Sprintf("API with the audience %q", v.Audience.ValueString())}
+	audience := v.Audience.ValueString()
+	return first(ctx, client.APIs, svcauth.ListOptions{}, fmt.Sprintf("API with the audience %q", audience),
+		func(a svcauth.API) bool { return a.Audience == audience })
 }
 
 func (s *privilegesData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
@@ -166,7 +146,7 @@ func (s *privilegesData) Read(ctx context.Context, req datasource.ReadRequest, r
 	if client == nil {
 		return
 	}
-	all, err := allPrivileges(ctx, client)
+	all, err := collect(ctx, client.Privileges)
 	if err != nil {
 		s.fail(&resp.Diagnostics, "Reading the privileges failed", err)
 		return

@@ -110,7 +110,7 @@ func effective(
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	all, err := allRoles(ctx, client)
+	all, err := collect(ctx, client.Roles)
 	if err != nil {
 		return nil, nil, nil, err
 	}

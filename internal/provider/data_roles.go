@@ -125,7 +125,7 @@ func (s *rolesData) Read(ctx context.Context, _ datasource.ReadRequest, resp *da
 	if client == nil {
 		return
 	}
-	all, err := allRoles(ctx, client)
+	all, err := collect(ctx, client.Roles)
 	if err != nil {
 		s.fail(&resp.Diagnostics, "Reading the roles failed", err)
 		return

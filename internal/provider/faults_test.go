@@ -73,7 +73,7 @@ func TestCreationsSurviveFaults(t *testing.T) {
 				require.Len(t, a.Secrets, 1, "the first secret is gone, and the managed one is there once")
 				require.True(t, w.works(secret))
 				require.Equal(t, "r", a.Roles[0].Name)
-				roles, err := allRoles(t.Context(), w.Admin())
+				roles, err := collect(t.Context(), w.Admin().Roles)
 				require.NoError(t, err)
 				require.Len(t, roles, 3, "Administrator, Public, r")
 				require.Equal(t, svcauth.MemberInvited, w.member("m@example.com").Status)

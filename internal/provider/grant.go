@@ -29,7 +29,7 @@ type holder struct {
 	resource, attribute, prefix string
 	about, aboutHolder          string
 	importForm                  string
-	find                        func(ctx context.Context, client *svcauth.Client, ref string) (id string, err error)
+	find                        finder
 }
 
 var (
@@ -41,18 +41,17 @@ var (
 			"`svcauth_service_account_roles` manages them all.",
 		aboutHolder: "The service account.",
 		importForm:  "<service account>/<role>, each by id or name",
-		find: func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
-			found, err := account(ctx, client, ref)
-			return found.ID, err
-		},
+		find:        accountID,
 	}
-	memberHolder = holder{resource: "svcauth_member_role", attribute: "member_id", prefix: svcauth.PrefixMember,
-		about: "One role that a member holds. The member's other roles are left alone.", aboutHolder: "The member.",
-		importForm: "<member>/<role>, each by id, or by address and name",
-		find: func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
-			found, err := member(ctx, client, ref)
-			return found.ID, err
-		}}
+	memberHolder = holder{
+		resource:    "svcauth_member_role",
+		attribute:   "member_id",
+		prefix:      svcauth.PrefixMember,
+		about:       "One role that a member holds. The member's other roles are left alone.",
+		aboutHolder: "The member.",
+		importForm:  "<member>/<role>, each by id, or by address and name",
+		find:        memberID,
+	}
 )
 
 // grantModel is a grant in a plan or a state.
@@ -274,15 +273,15 @@ func (r *grantResource) ImportState(
 	if client == nil {
 		return
 	}
-	holderID, held, err := pair(ctx, client, req.ID, r.importForm, r.find, role)
+	holderID, heldID, err := pair(ctx, client, req.ID, r.importForm, r.find, roleID)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
 		return
 	}
 	r.keep(ctx, &resp.Diagnostics, &resp.State, grantModel{
-		ID:        types.StringValue(holderID + "/" + held.ID),
+		ID:        types.StringValue(holderID + "/" + heldID),
 		HolderID:  types.StringValue(holderID),
-		RoleID:    types.StringValue(held.ID),
+		RoleID:    types.StringValue(heldID),
 		ExpiresAt: timetypes.NewRFC3339Null(),
 	})
 }

@@ -18,21 +18,14 @@ import (
 // replaced ends nothing.
 
 // holds returns all grants of a service account or a member.
-func holds(ctx context.Context, client *svcauth.Client, holder string) (held []svcauth.Grant, err error) {
-	list := client.ServiceAccountRoles
+func holds(ctx context.Context, client *svcauth.Client, holder string) ([]svcauth.Grant, error) {
+	roles := client.ServiceAccountRoles
 	if svcauth.ValidID(svcauth.PrefixMember, holder) {
-		list = client.MemberRoles
+		roles = client.MemberRoles
 	}
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Grant], error) {
-		return list(ctx, holder, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for g, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return nil, err
-		}
-		held = append(held, g)
-	}
-	return held, nil
+	return collect(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+		return roles(ctx, holder, o)
+	})
 }
 
 // give creates the grant g or sets its expiry, even if answers get lost.

@@ -273,17 +273,7 @@ func (r *accountRolesResource) ModifyPlan(
 func (r *accountRolesResource) ImportState(
 	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
 ) {
-	client := r.begin(&resp.Diagnostics, "Importing the roles failed")
-	if client == nil {
-		return
-	}
-	holder, err := account(ctx, client, req.ID)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the roles failed", err)
-		return
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), holder.ID)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("service_account_id"), holder.ID)...)
+	r.importInto(ctx, req, resp, "the roles", accountID, "id", "service_account_id")
 }
 
 var (
