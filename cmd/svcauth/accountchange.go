@@ -20,7 +20,8 @@ func createAccount() *cobra.Command {
 		short:   "Create a service account with one secret, which is shown once",
 		choices: aboutAccounts,
 		example: []string{"svcauth service-account create backup",
-			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" --token-ttl 15m --secret-expires-at 90d`},
+			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" ` +
+				"--token-ttl 15m --secret-expires-at 90d"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
 			flags.StringArrayVar(&roles, "role", nil, "role that it gets, by id or name; may be repeated")
@@ -48,7 +49,7 @@ func createAccount() *cobra.Command {
 	}.command()
 }
 
-// lifetime gives whole seconds, as the API takes them.
+// lifetime returns d in whole seconds, which is what the API expects.
 func lifetime(ttl time.Duration) (int, error) {
 	if ttl%time.Second != 0 || ttl < 0 {
 		return 0, wrongUsage("--token-ttl %s: expected whole seconds, 1m to 24h", ttl)
@@ -56,7 +57,7 @@ func lifetime(ttl time.Duration) (int, error) {
 	return int(ttl / time.Second), nil
 }
 
-// momentAhead is moment for a flag that may be left out.
+// momentAhead is like moment, for a flag that may be omitted.
 func momentAhead(flag, text string, now time.Time) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
@@ -106,7 +107,8 @@ func updateAccount() *cobra.Command {
 	}.command()
 }
 
-// given is a flag's value where the flag was set, an empty one included; else nil.
+// given returns the flag's value if the flag was set, even to an empty text, or
+// else nil.
 func (s *session) given(flag string, value *string) *string {
 	if !s.command.Flags().Changed(flag) {
 		return nil

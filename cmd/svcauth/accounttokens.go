@@ -56,7 +56,7 @@ func listTokens() *cobra.Command {
 }
 
 func revokeAccountToken() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "revoke SERVICE-ACCOUNT JTI",
 		short:   "Revoke one token by its jti",
@@ -79,13 +79,13 @@ func revokeAccountToken() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Revoked token %s.", args[1])
+			return s.reportRemoval(e, "Revoked token %s.", args[1])
 		},
 	}.command()
 }
 
 func revokeAccountTokens() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "revoke-all SERVICE-ACCOUNT",
 		short:   "Revoke every token issued to a service account so far; its secrets stay good",
@@ -93,13 +93,15 @@ func revokeAccountTokens() *cobra.Command {
 		example: []string{"svcauth service-account tokens revoke-all deployer --yes --wait 2s"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Revoke all tokens of", "", func(id string) error {
-				e, err := s.client.RevokeTokens(ctx, id, t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Revoked every token issued to service account %s so far.", id)
-			})
+			id, err := t.confirmAccount(ctx, s, args[0], "Revoke all tokens of", "")
+			if err != nil {
+				return err
+			}
+			e, err := s.client.RevokeTokens(ctx, id, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Revoked every token issued to service account %s so far.", id)
 		},
 	}.command()
 }

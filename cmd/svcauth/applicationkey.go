@@ -114,7 +114,7 @@ func createKey() *cobra.Command {
 }
 
 func deleteKey() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "delete APPLICATION-KEY",
 		aliases: []string{"rm"},
@@ -138,7 +138,7 @@ func deleteKey() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Deleted application key %s.", args[0])
+			return s.reportRemoval(e, "Deleted application key %s.", args[0])
 		},
 	}.command()
 }

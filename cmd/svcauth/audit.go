@@ -32,7 +32,7 @@ func (q *auditQuery) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&q.until, "until", "", "before: the same")
 }
 
-// resolve turns what was typed into what the API takes.
+// resolve turns the names in the filters into ids, which the API expects.
 func (q *auditQuery) resolve(ctx context.Context, s *session) (svcauth.AuditFilter, error) {
 	f := q.filter
 	for _, bound := range []struct {
@@ -96,7 +96,7 @@ func listEvents() *cobra.Command {
 	}.command()
 }
 
-// outcomeOf says also how many equal events a row is joined from.
+// outcomeOf returns the outcome, and how many equal events the row stands for.
 func outcomeOf(e svcauth.AuditEvent) string {
 	if e.Count > 1 {
 		return fmt.Sprintf("%s %d times", e.Outcome, e.Count)

@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// tenantJSON is the shape of contract: what bootstrap and organization create print.
+// tenantJSON is the contract's shape of what bootstrap and organization create
+// print.
 type tenantJSON struct {
 	Issuer     string `json:"issuer"`
 	ConsoleURL string `json:"console_url"`
@@ -40,7 +41,7 @@ func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
 	return out
 }
 
-// printTenant shows what was made to a person.
+// printTenant prints a new organization for people.
 func printTenant(w io.Writer, issuer string, t access.Tenant) error {
 	_, err := fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  "+
 		"administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
@@ -49,7 +50,7 @@ func printTenant(w io.Writer, issuer string, t access.Tenant) error {
 	return unseen(t, err)
 }
 
-// unseen says what to do about a password that was made and could not be shown.
+// unseen returns the error for a password that was made but could not be shown.
 func unseen(t access.Tenant, err error) error {
 	if err == nil {
 		return nil
@@ -59,7 +60,7 @@ func unseen(t access.Tenant, err error) error {
 		t.Organization.Name, err, t.AdminEmail)
 }
 
-// tenantCommand is the common part of bootstrap and organization create.
+// tenantCommand is what bootstrap and organization create have in common.
 func tenantCommand(
 	use, short string, add func(context.Context, *app.App, access.NewTenant) (access.Tenant, error),
 ) *cobra.Command {
@@ -109,7 +110,8 @@ func bootstrapCommand() *cobra.Command {
 		})
 }
 
-// createOrganization is the operator's way without HTTP; see inviteOrganization for the other.
+// createOrganization creates an organization in the database itself, without
+// HTTP. See inviteOrganization for the other way.
 func createOrganization() *cobra.Command {
 	return tenantCommand("create",
 		"Make a further organization with an administrator, on the database (on the server's own machine)",

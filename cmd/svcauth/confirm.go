@@ -16,25 +16,26 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// taking are the flags of a verb that takes something away.
-type taking struct {
+// removal holds the flags of a command that removes or revokes something.
+type removal struct {
 	yes  bool
 	wait time.Duration
 }
 
-func (t *taking) flags(flags *pflag.FlagSet) {
+func (t *removal) flags(flags *pflag.FlagSet) {
 	t.yesFlag(flags)
 	flags.DurationVar(&t.wait, "wait", 0,
 		"wait so long (2s) until every connected resource server enforces it, and say how many do")
 }
 
-func (t *taking) yesFlag(flags *pflag.FlagSet) {
+func (t *removal) yesFlag(flags *pflag.FlagSet) {
 	flags.BoolVarP(&t.yes, "yes", "y", false, "do not ask")
 }
 
-// confirm asks before something is destroyed. consequence says what will break; it is only called where it will be read. Without a terminal nobody can
-// be asked, and nothing is destroyed.
-func (t *taking) confirm(ctx context.Context, s *session, consequence func() (string, error)) error {
+// confirm asks before something is removed. consequence returns the question,
+// which says what will break; it is called only if somebody will read it. If
+// standard input is no terminal, nobody can be asked and nothing is removed.
+func (t *removal) confirm(ctx context.Context, s *session, consequence func() (string, error)) error {
 	if t.wait < 0 || t.wait > svcauth.MaxWait {
 		return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", t.wait, svcauth.MaxWait)
 	}
@@ -62,14 +63,14 @@ func (t *taking) confirm(ctx context.Context, s *session, consequence func() (st
 
 func (s *session) terminal() bool { return isTerminal(s.in) }
 
-// isTerminal reports whether a stream is a terminal: somebody sits there.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// enforced reports what came of waiting.
-func (s *session) enforced(e *svcauth.Enforcement) {
+// reportEnforcement prints how many resource servers enforce a change.
+func (s *session) reportEnforcement(e *svcauth.Enforcement) {
 	if e == nil {
 		return
 	}
@@ -94,24 +95,27 @@ func (s *session) enforced(e *svcauth.Enforcement) {
 	}
 }
 
-// taken reports that something was taken away: a sentence, or with -o json what is enforced, if the server was asked.
-func (s *session) taken(e *svcauth.Enforcement, format string, args ...any) error {
+// reportRemoval prints that something was removed, in a sentence. With -o json
+// it prints what is enforced instead, if the server was asked.
+func (s *session) reportRemoval(e *svcauth.Enforcement, format string, args ...any) error {
 	s.say(format, args...)
-	s.enforced(e)
+	s.reportEnforcement(e)
 	if s.json && e != nil {
 		return writeJSON(s.out, e)
 	}
 	return nil
 }
 
-// readLine reads one line, but no longer than ctx lasts: a read from a terminal can't be broken off.
+// readLine reads one line, or returns when ctx is done: a read from a terminal
+// can't be interrupted.
 func readLine(ctx context.Context, r io.Reader) (string, error) {
 	return interruptible(ctx, func() (string, error) {
 		return bufio.NewReader(io.LimitReader(r, 1<<10)).ReadString('\n')
 	})
 }
 
-// readToken reads a token from standard input: all of it, white space around it aside.
+// readToken reads a token from standard input, without the white space around
+// it.
 func (s *session) readToken(ctx context.Context) (string, error) {
 	if s.terminal() {
 		s.hint("Paste the token and press Enter:")

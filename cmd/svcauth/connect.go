@@ -13,7 +13,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// connection is what the flags of a management command say of the server.
+// connection holds a management command's flags about the server.
 type connection struct {
 	url, profile, caFile, output string
 }
@@ -33,7 +33,8 @@ func addConnection(flags *pflag.FlagSet, credential bool) *connection {
 	return k
 }
 
-// session is what a management command works with: the server's client and the terminal.
+// session holds what a management command works with: the server's client and
+// the terminal.
 type session struct {
 	client *svcauth.Client     // nil if the command is offline, as is tokens
 	tokens *tokensource.Source // for the server itself alone
@@ -47,7 +48,7 @@ type session struct {
 	now      func() time.Time
 }
 
-// open finds server and credential. It sends nothing.
+// open finds the server and the credential. It sends nothing.
 func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	if err := checkOutput(k.output); err != nil {
 		return nil, err
@@ -94,12 +95,12 @@ func (s *session) close() {
 	}
 }
 
-// say prints a line for people; with -o json there is nothing to say beside the JSON.
+// say prints a line for people. With -o json it prints nothing.
 func (s *session) say(format string, args ...any) {
 	if !s.json {
 		fmt.Fprintf(s.out, format+"\n", args...)
 	}
 }
 
-// hint prints to standard error, where no program reads it as data.
+// hint prints to standard error, where no program takes it for data.
 func (s *session) hint(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }

@@ -11,8 +11,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// holders is a kind of principal that holds roles, and how the commands about
-// its grants speak of it and reach it.
+// holders describes a kind of principal that holds roles, to the commands about
+// its grants.
 type holders struct {
 	argument, what, noun, example string // SERVICE-ACCOUNT, service account, service-account, deployer
 	none                          string // what a list without roles means
@@ -41,12 +41,12 @@ var (
 		list: (*svcauth.Client).MemberRoles, assign: (*svcauth.Client).AssignMemberRole}
 )
 
-// roleCommand groups what can be done with the roles of one of them.
+// roleCommand groups the commands about the roles of such a principal.
 func (h holders) roleCommand(unassign *cobra.Command) *cobra.Command {
 	return noun("role", "The roles that a "+h.what+" holds", []string{"roles"}, h.listRoles(), h.assignRole(), unassign)
 }
 
-// about completes the arguments of a command about one of them and a role.
+// about completes the arguments of a command about such a principal and a role.
 func (h holders) about(roles choices) map[string]choices {
 	return map[string]choices{h.argument: h.choices, "ROLE": roles}
 }
@@ -145,15 +145,15 @@ func (h holders) assignRole() *cobra.Command {
 	}.command()
 }
 
-// warnOfSize names accounts whose tokens would be too long.
+// warnOfSize warns of accounts whose tokens would be too long.
 func (s *session) warnOfSize(warnings []svcauth.SizeWarning) {
 	for _, w := range warnings {
 		s.hint("Warning: %s", clean(w.String()))
 	}
 }
 
-// warn names secrets whose makers lack what was just granted, and how to end
-// them; to standard error, so that it is seen with -o json too.
+// warn names secrets whose makers lack what was just granted, and says how to
+// end them. It prints to standard error, so it is seen with -o json too.
 func (s *session) warn(warnings []svcauth.SecretWarning, more int) {
 	for _, w := range warnings {
 		s.hint("Warning: %s\n  svcauth service-account secret delete %s %s", clean(w.String()), w.ServiceAccount.ID,
@@ -166,7 +166,7 @@ func (s *session) warn(warnings []svcauth.SecretWarning, more int) {
 }
 
 func unassignAccountRole() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "unassign SERVICE-ACCOUNT ROLE",
 		short:   "Take a role from a service account; its tokens that carry the role die at once",
@@ -178,20 +178,22 @@ func unassignAccountRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.withAccount(ctx, args[0], &t, fmt.Sprintf("Take role \"%s\" from", clean(args[1])),
-				" as far as it carries the role", func(id string) error {
-					e, err := s.client.UnassignServiceAccountRole(ctx, id, roleID, "", t.wait)
-					if err != nil {
-						return err
-					}
-					return s.taken(e, "Took role %s from service account %s.", roleID, id)
-				})
+			id, err := t.confirmAccount(ctx, s, args[0], fmt.Sprintf("Take role \"%s\" from", clean(args[1])),
+				" as far as it carries the role")
+			if err != nil {
+				return err
+			}
+			e, err := s.client.UnassignServiceAccountRole(ctx, id, roleID, "", t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Took role %s from service account %s.", roleID, id)
 		},
 	}.command()
 }
 
 func unassignMemberRole() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "unassign MEMBER ROLE",
 		short:   "Take a role from a member; its application keys' tokens that carry the role die at once",
@@ -205,13 +207,15 @@ func unassignMemberRole() *cobra.Command {
 			}
 			question := "Take role \"" + strings.ReplaceAll(clean(args[1]), "%", "%%") +
 				"\" from %s? The application keys' tokens that carry it die at once."
-			return s.withMember(ctx, args[0], &t, question, func(id string) error {
-				e, err := s.client.UnassignMemberRole(ctx, id, roleID, "", t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Took role %s from member %s.", roleID, id)
-			})
+			id, err := t.confirmMember(ctx, s, args[0], question)
+			if err != nil {
+				return err
+			}
+			e, err := s.client.UnassignMemberRole(ctx, id, roleID, "", t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Took role %s from member %s.", roleID, id)
 		},
 	}.command()
 }

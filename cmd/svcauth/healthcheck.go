@@ -31,7 +31,8 @@ func healthcheckCommand() *cobra.Command {
 					return err
 				}
 				at = readyURL(cfg)
-				// It stays on this machine, whatever name the certificate has.
+				// The request stays on this machine, so any name in the
+				// certificate will do.
 				client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 			}
 			req, err := http.NewRequestWithContext(c.Context(), http.MethodGet, at, nil)
@@ -58,8 +59,8 @@ func healthcheckCommand() *cobra.Command {
 	return c
 }
 
-// readyURL returns where the server of a configuration says whether it is ready,
-// to whoever asks on its machine.
+// readyURL returns the readiness URL of a server with this configuration, for
+// requests from its own machine.
 func readyURL(cfg config.Config) string {
 	host, port, _ := net.SplitHostPort(cfg.Listen)
 	if addr, err := netip.ParseAddr(host); err == nil && addr.IsUnspecified() && addr.Is6() {

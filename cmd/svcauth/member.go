@@ -83,11 +83,11 @@ func (s *session) showMember(m svcauth.Member) error {
 	case m.Invitation != nil && (m.Invitation.Problem != "" || m.Invitation.Mail == svcauth.MailFailed):
 		s.hint("Make a new link, and send it again: svcauth member reset %s", clean(m.Email))
 	}
-	s.enforced(m.Enforcement)
+	s.reportEnforcement(m.Enforcement)
 	return nil
 }
 
-// invitationFields says what is known of a member's open link.
+// invitationFields returns what is known of a member's open link.
 func (s *session) invitationFields(m svcauth.Member) []field {
 	i, now := m.Invitation, s.now()
 	if i == nil {
@@ -119,7 +119,8 @@ func inviteMember() *cobra.Command {
 		use:     "invite ADDRESS",
 		short:   "Invite a person; the one-time link is shown once, to a service account never: it is mailed",
 		choices: aboutMembers,
-		example: []string{`svcauth member invite grace@example.com --first-name Grace --last-name Hopper --role "Cluster viewer"`},
+		example: []string{"svcauth member invite grace@example.com --first-name Grace --last-name Hopper " +
+			`--role "Cluster viewer"`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.FirstName, "first-name", "", "first name")
 			flags.StringVar(&body.LastName, "last-name", "", "last name")
@@ -188,7 +189,7 @@ func activateMember() *cobra.Command {
 }
 
 func suspendMember() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "suspend MEMBER",
 		short:   "Suspend a member: its sessions and application keys end at once",
@@ -196,21 +197,22 @@ func suspendMember() *cobra.Command {
 		example: []string{"svcauth member suspend ada@example.com --yes"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t,
-				"Suspend %s? Sessions and application keys end at once, and whatever uses these keys is refused.",
-				func(id string) error {
-					member, err := s.client.UpdateMember(ctx, id, 0, svcauth.MemberPatch{Suspended: new(true)}, t.wait)
-					if err != nil {
-						return err
-					}
-					return s.showMember(member)
-				})
+			id, err := t.confirmMember(ctx, s, args[0],
+				"Suspend %s? Sessions and application keys end at once, and whatever uses these keys is refused.")
+			if err != nil {
+				return err
+			}
+			member, err := s.client.UpdateMember(ctx, id, 0, svcauth.MemberPatch{Suspended: new(true)}, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.showMember(member)
 		},
 	}.command()
 }
 
 func removeMember() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "remove MEMBER",
 		aliases: []string{"delete", "rm"},
@@ -219,21 +221,22 @@ func removeMember() *cobra.Command {
 		example: []string{"svcauth member remove ada@example.com --yes"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t,
-				"Remove %s? Sessions and application keys end at once, and whatever uses these keys is refused.",
-				func(id string) error {
-					e, err := s.client.DeleteMember(ctx, id, t.wait)
-					if err != nil {
-						return err
-					}
-					return s.taken(e, "Removed member %s.", id)
-				})
+			id, err := t.confirmMember(ctx, s, args[0],
+				"Remove %s? Sessions and application keys end at once, and whatever uses these keys is refused.")
+			if err != nil {
+				return err
+			}
+			e, err := s.client.DeleteMember(ctx, id, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Removed member %s.", id)
 		},
 	}.command()
 }
 
 func resetMember() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "reset MEMBER",
 		short:   "Make a one-time link by which a member sets a new password; the present one stops working",
@@ -241,34 +244,31 @@ func resetMember() *cobra.Command {
 		example: []string{"svcauth member reset ada@example.com --yes"},
 		flags:   t.yesFlag,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t,
-				"Reset the password of %s? The present one stops working, sessions and application keys end.",
-				func(id string) error {
-					member, err := s.client.ResetMember(ctx, id)
-					if err != nil {
-						return err
-					}
-					return s.showMember(member)
-				})
+			id, err := t.confirmMember(ctx, s, args[0],
+				"Reset the password of %s? The present one stops working, sessions and application keys end.")
+			if err != nil {
+				return err
+			}
+			member, err := s.client.ResetMember(ctx, id)
+			if err != nil {
+				return err
+			}
+			return s.showMember(member)
 		},
 	}.command()
 }
 
-// withMember finds the member, asks the question with who it is, and goes on.
-func (s *session) withMember(
-	ctx context.Context, idOrEmail string, t *taking, question string, then func(id string) error,
-) error {
+// confirmMember finds the member and asks the question, which names the member
+// at its %s. It returns the member's id if the answer is yes.
+func (t *removal) confirmMember(ctx context.Context, s *session, idOrEmail, question string) (string, error) {
 	id, err := s.memberID(ctx, idOrEmail)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := t.confirm(ctx, s, func() (string, error) {
+	return id, t.confirm(ctx, s, func() (string, error) {
 		m, err := s.client.Member(ctx, id)
 		who := fmt.Sprintf("member %s (%s, last signed in: %s)", clean(m.Email),
 			clean(strings.TrimSpace(m.FirstName+" "+m.LastName)), agoOr(s.now(), m.LastSignInAt, "never"))
 		return fmt.Sprintf(question, who), err
-	}); err != nil {
-		return err
-	}
-	return then(id)
+	})
 }

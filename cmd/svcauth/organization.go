@@ -165,7 +165,7 @@ func inviteOrganization() *cobra.Command {
 }
 
 func deleteOrganization() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "delete ORGANIZATION",
 		aliases: []string{"rm"},
@@ -185,7 +185,7 @@ func deleteOrganization() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Deleted organization %s.", args[0])
+			return s.reportRemoval(e, "Deleted organization %s.", args[0])
 		},
 	}.command()
 }

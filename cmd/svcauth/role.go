@@ -80,7 +80,7 @@ func (s *session) showRole(r svcauth.Role) error {
 		value("Held by", counted(r.Members, "member")+", "+counted(r.ServiceAccounts, "service account")),
 		value("Created", stamp(s.now(), &r.CreatedAt, "")))
 	if err == nil {
-		s.enforced(r.Enforcement)
+		s.reportEnforcement(r.Enforcement)
 	}
 	return err
 }
@@ -109,15 +109,15 @@ func createRole() *cobra.Command {
 	}.command()
 }
 
-// roleChange is what role update was told.
+// roleChange holds the flags of role update.
 type roleChange struct {
-	taking
+	removal
 	name, description string
 	set, add, remove  []string
 }
 
 func (r *roleChange) flags(flags *pflag.FlagSet) {
-	r.taking.flags(flags)
+	r.removal.flags(flags)
 	flags.StringVar(&r.name, "name", "", "new name; live tokens that carry the role die")
 	flags.StringVar(&r.description, "description", "", "new description")
 	flags.Var((*wordList)(&r.set), "privilege", "its privileges from now on, instead of those it has; may be repeated")
@@ -170,7 +170,7 @@ func updateRole() *cobra.Command {
 		}}.command()
 }
 
-// privileges works out what the role shall have, sorted.
+// privileges returns the privileges that the role shall have, sorted.
 func (r *roleChange) privileges(role svcauth.Role, replaces bool) ([]string, error) {
 	after := slices.Concat(role.Privileges, r.add)
 	if replaces {
@@ -187,7 +187,7 @@ func (r *roleChange) privileges(role svcauth.Role, replaces bool) ([]string, err
 	return slices.Compact(after), nil
 }
 
-// ask confirms a change that kills tokens.
+// ask confirms a change that revokes tokens.
 func (r *roleChange) ask(ctx context.Context, s *session, role svcauth.Role, patch svcauth.RolePatch) error {
 	var losses []string
 	if patch.Name != nil && *patch.Name != role.Name {
@@ -211,7 +211,7 @@ func (r *roleChange) ask(ctx context.Context, s *session, role svcauth.Role, pat
 }
 
 func deleteRole() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "delete ROLE",
 		aliases: []string{"rm"},
@@ -236,7 +236,7 @@ func deleteRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Deleted role %s.", id)
+			return s.reportRemoval(e, "Deleted role %s.", id)
 		},
 	}.command()
 }

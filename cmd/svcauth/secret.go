@@ -60,7 +60,7 @@ func listSecrets() *cobra.Command {
 	}.command()
 }
 
-// by names who made something, if that is known.
+// by returns who made something, if that is known.
 func by(maker svcauth.Creator) string {
 	if maker.Email == "" {
 		return ""
@@ -94,7 +94,8 @@ func createSecret() *cobra.Command {
 		choices: aboutSecrets,
 		long: "To rotate: create the new secret, give it to the client, see in 'secret list' that it is used " +
 			"and the old one is not, then delete the old one.",
-		example: []string{`svcauth service-account secret create deployer --description "2026 rotation" --expires-at 90d`},
+		example: []string{"svcauth service-account secret create deployer " +
+			`--description "2026 rotation" --expires-at 90d`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
 			flags.StringVar(&expires, "expires-at", "",
@@ -185,7 +186,7 @@ func updateSecret() *cobra.Command {
 }
 
 func deleteSecret() *cobra.Command {
-	var t taking
+	var t removal
 	var revoke bool
 	return verb{
 		use:     "delete SERVICE-ACCOUNT SECRET",
@@ -213,7 +214,7 @@ func deleteSecret() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Removed secret %s.", args[1])
+			return s.reportRemoval(e, "Removed secret %s.", args[1])
 		},
 	}.command()
 }

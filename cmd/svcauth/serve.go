@@ -18,8 +18,8 @@ func loadConfig(c *cobra.Command) (config.Config, error) {
 	return config.Load(loadOptions(c))
 }
 
-// loadToServe is loadConfig for a server: all that a start would refuse is
-// refused at once.
+// loadToServe is like loadConfig, for a server: it also refuses whatever a
+// start would refuse.
 func loadToServe(c *cobra.Command) (config.Config, error) {
 	options := loadOptions(c)
 	options.Check = app.CheckConfig
@@ -31,8 +31,8 @@ func loadOptions(c *cobra.Command) config.LoadOptions {
 	return config.LoadOptions{File: file, Environ: os.Environ()}
 }
 
-// open builds the server for a command that works with it, and for as long as do
-// runs.
+// open builds the server for a command that needs it, and closes it when do
+// returns.
 func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) error) error {
 	cfg, err := loadConfig(c)
 	if err != nil {
@@ -92,9 +92,9 @@ bootstrap' makes one beside it.`,
 	return c
 }
 
-// bootstrapEmpty bootstraps a database that has not been, if somebody sees what
-// it prints or asked for it. Of nodes that start at once on an empty database
-// one does; the others go on.
+// bootstrapEmpty bootstraps an empty database if somebody will see what it
+// prints or has asked for it. Of nodes that start at the same time only one
+// does so.
 func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer string, print bool) error {
 	done, err := a.Access.Bootstrapped(ctx)
 	if done || err != nil {

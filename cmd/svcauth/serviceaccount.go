@@ -111,7 +111,7 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 	if a.ClientSecret != "" {
 		s.hintShownOnce()
 	}
-	s.enforced(a.Enforcement)
+	s.reportEnforcement(a.Enforcement)
 	return nil
 }
 
@@ -120,7 +120,7 @@ func (s *session) hintShownOnce() {
 }
 
 func disableAccount() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "disable SERVICE-ACCOUNT",
 		short:   "Disable a service account: no new tokens, and the live ones die at once",
@@ -128,15 +128,17 @@ func disableAccount() *cobra.Command {
 		example: []string{"svcauth service-account disable deployer --yes --wait 2s"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Disable", "", func(id string) error {
-				account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{
-					Disabled: new(true),
-				}, t.wait)
-				if err != nil {
-					return err
-				}
-				return s.showAccount(account)
-			})
+			id, err := t.confirmAccount(ctx, s, args[0], "Disable", "")
+			if err != nil {
+				return err
+			}
+			account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{
+				Disabled: new(true),
+			}, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.showAccount(account)
 		},
 	}.command()
 }
@@ -165,7 +167,7 @@ func enableAccount() *cobra.Command {
 }
 
 func deleteAccount() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use:     "delete SERVICE-ACCOUNT",
 		aliases: []string{"rm"},
@@ -174,26 +176,28 @@ func deleteAccount() *cobra.Command {
 		example: []string{"svcauth service-account delete deployer --yes"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Delete", "", func(id string) error {
-				e, err := s.client.DeleteServiceAccount(ctx, id, t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Deleted service account %s.", id)
-			})
+			id, err := t.confirmAccount(ctx, s, args[0], "Delete", "")
+			if err != nil {
+				return err
+			}
+			e, err := s.client.DeleteServiceAccount(ctx, id, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Deleted service account %s.", id)
 		},
 	}.command()
 }
 
-// withAccount finds the account, asks with what will break, and goes on. condition, where not empty, says which of its tokens die.
-func (s *session) withAccount(
-	ctx context.Context, idOrName string, t *taking, what, condition string, then func(id string) error,
-) error {
+// confirmAccount finds the account and asks whether to do what to it. It
+// returns the account's id if the answer is yes. condition, if not empty, says
+// which of its tokens are revoked.
+func (t *removal) confirmAccount(ctx context.Context, s *session, idOrName, what, condition string) (string, error) {
 	id, err := s.accountID(ctx, idOrName)
 	if err != nil {
-		return err
+		return "", err
 	}
-	err = t.confirm(ctx, s, func() (string, error) {
+	return id, t.confirm(ctx, s, func() (string, error) {
 		account, err := s.client.ServiceAccount(ctx, id)
 		if err != nil {
 			return "", err
@@ -202,13 +206,11 @@ func (s *session) withAccount(
 			s.liveTokens(ctx, id, "", "dies", "die"), condition,
 			lastUsed(s.now(), account.LastUsedAt)), nil
 	})
-	if err != nil {
-		return err
-	}
-	return then(id)
 }
 
-// liveTokens counts an account's live tokens for a question: "3 live tokens die", or "1 live token dies". secretID narrows them to those of one secret.
+// liveTokens counts an account's live tokens for a question: "3 live tokens
+// die", or "1 live token dies". If secretID is set, it counts those of one
+// secret.
 func (s *session) liveTokens(ctx context.Context, id, secretID, oneDoes, manyDo string) string {
 	n, atLeast := 0, ""
 	for token, err := range walk(ctx,

@@ -68,7 +68,7 @@ func rotateSigningKeys() *cobra.Command {
 }
 
 func revokeSigningKey() *cobra.Command {
-	var t taking
+	var t removal
 	return verb{
 		use: "revoke KID",
 		short: "Take a key that may be in strange hands out of use at once: " +

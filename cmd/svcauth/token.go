@@ -73,10 +73,11 @@ func (s *session) fetchToken(ctx context.Context, config tokensource.Config) err
 	}{token.AccessToken, token.TokenType, token.ExpiresIn, scope})
 }
 
-const aboutTokenArgument = `Without an argument, or with -, the token is read from standard input. Give it that way: as an argument everybody on this machine can read it
-in the list of processes, and it stays in the shell's history.`
+const aboutTokenArgument = `Without an argument, or with -, the token is read from standard input. Give it
+that way: as an argument everybody on this machine can read it in the list of
+processes, and it stays in the shell's history.`
 
-// tokenOf takes the token from the argument, or from standard input.
+// tokenOf returns the token from the argument or from standard input.
 func (s *session) tokenOf(ctx context.Context, args []string) (string, error) {
 	if len(args) == 0 || args[0] == "-" {
 		return s.readToken(ctx)
@@ -131,7 +132,7 @@ func inspectToken() *cobra.Command {
 	}.command()
 }
 
-// verify checks the token as a resource server would, but for whichever audience.
+// verify checks the token as a resource server would, but for any audience.
 func (s *session) verify(ctx context.Context, text string) error {
 	verifier, err := resourceserver.New(resourceserver.Config{
 		Issuer:         s.config.Issuer,
@@ -154,7 +155,8 @@ func (s *session) verify(ctx context.Context, text string) error {
 	return err
 }
 
-// decodeToken takes a token apart without believing any of it. No error shows a part of it.
+// decodeToken decodes a token without trusting any of it. No error shows a part
+// of it.
 func decodeToken(text string) (found inspection, err error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
@@ -192,7 +194,8 @@ func (s *session) writeInspection(found inspection) error {
 	return writeFields(s.out, fields...)
 }
 
-// claimFields lists the members of a JSON object, by name; moments with what they mean.
+// claimFields lists the members of a JSON object by name, with the meaning of
+// times.
 func claimFields(object json.RawMessage, now time.Time) ([]field, error) {
 	members := map[string]any{}
 	d := json.NewDecoder(strings.NewReader(string(object)))
@@ -245,6 +248,6 @@ func revokeToken() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Revoked.")
+			return s.reportRemoval(e, "Revoked.")
 		}}.command()
 }

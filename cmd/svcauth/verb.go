@@ -22,7 +22,8 @@ type verb struct {
 	run     func(ctx context.Context, s *session, args []string) error
 }
 
-// command makes the cobra command: its arguments' number is checked from use, and the connection stands before run is called.
+// command returns the cobra command. It derives the number of arguments from
+// use, and connects before it calls run.
 func (v verb) command() *cobra.Command {
 	var long []string
 	for _, paragraph := range strings.Split(v.short+".\n\n"+v.long, "\n\n") {
@@ -53,7 +54,8 @@ func (v verb) command() *cobra.Command {
 	return c
 }
 
-// noun groups the verbs of one thing. Called without a verb it prints its help.
+// noun groups the commands about one kind of object. Without a command it
+// prints its help.
 func noun(use, short string, aliases []string, verbs ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
 		Use:     use,
@@ -66,7 +68,8 @@ func noun(use, short string, aliases []string, verbs ...*cobra.Command) *cobra.C
 	return c
 }
 
-// knownVerb refuses what is no command of c, and says what was meant, perhaps.
+// knownVerb refuses an argument that is no command of c, and suggests what may
+// have been meant.
 func knownVerb(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -81,7 +84,8 @@ func knownVerb(c *cobra.Command, args []string) error {
 	return usageError(text)
 }
 
-// argumentsOf checks the number of arguments: NAME in use is one that must be there, [NAME] one that may.
+// argumentsOf checks the number of arguments: in use, NAME is required and
+// [NAME] is optional.
 func argumentsOf(use string) cobra.PositionalArgs {
 	required, optional := argumentNames(use)
 	return func(c *cobra.Command, args []string) error {
@@ -121,7 +125,8 @@ func indented(lines []string) string {
 	return "  " + strings.Join(lines, "\n  ")
 }
 
-// wordList is a flag that may be repeated, each time with one word or several with commas or spaces between.
+// wordList is a flag that may be repeated, each time with one or several words
+// separated by commas or spaces.
 type wordList []string
 
 func (w *wordList) String() string { return strings.Join(*w, ",") }

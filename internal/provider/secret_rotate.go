@@ -25,8 +25,8 @@ type secretApply struct {
 	d      *diagnostics
 }
 
-// ModifyPlan plans a rotation as one, plans the rest of a rotation that was left
-// half done, and warns of a secret that expires soon.
+// ModifyPlan plans a rotation as one, plans the rest of one that was left half
+// done, and warns of a secret that expires soon.
 func (r *secretResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -44,7 +44,7 @@ func (r *secretResource) ModifyPlan(
 	}
 	adding := creating || rotates(prior, plan)
 	if !adding {
-		planPresent(ctx, req, resp, prior, plan)
+		plan = planPresent(ctx, req, resp, prior, plan)
 	}
 	if adding || !plan.ExpiresAt.Equal(prior.ExpiresAt) {
 		refusePast(&resp.Diagnostics, plan.ExpiresAt, "A secret that is made or changed must expire later.")
@@ -54,11 +54,11 @@ func (r *secretResource) ModifyPlan(
 	}
 }
 
-// planPresent plans the present secret as it is, without a rotation. If an
-// earlier rotation left something to do, an update becomes due.
+// planPresent plans the present secret as it is, without a rotation, and returns
+// that plan. If an earlier rotation left something to do, an update becomes due.
 func planPresent(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 	prior, plan secretModel,
-) {
+) secretModel {
 	plan.ID = prior.ID
 	plan.Hint = prior.Hint
 	plan.CreatedAt = prior.CreatedAt
@@ -72,6 +72,7 @@ func planPresent(ctx context.Context, req resource.ModifyPlanRequest, resp *reso
 		plan.Previous = types.ListUnknown(previousType)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	return plan
 }
 
 // warnOfExpiry warns if the secret has expired or will do so soon.
