@@ -15,14 +15,19 @@ func createAccount() *cobra.Command {
 	var roles []string
 	var ttl time.Duration
 	var expires string
-	return verb{use: "create NAME", short: "Create a service account with one secret, which is shown once", choices: aboutAccounts,
+	return verb{
+		use:     "create NAME",
+		short:   "Create a service account with one secret, which is shown once",
+		choices: aboutAccounts,
 		example: []string{"svcauth service-account create backup",
-			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" --token-ttl 15m --secret-expires-at 90d`},
+			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" ` +
+				"--token-ttl 15m --secret-expires-at 90d"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
 			flags.StringArrayVar(&roles, "role", nil, "role that it gets, by id or name; may be repeated")
 			flags.DurationVar(&ttl, "token-ttl", 0, "lifetime of its tokens, 1m to 24h (default: the server's)")
-			flags.StringVar(&expires, "secret-expires-at", "", "when its secret ends: a time, a date or a duration such as 90d (default: never)")
+			flags.StringVar(&expires, "secret-expires-at", "",
+				"when its secret ends: a time, a date or a duration such as 90d (default: never)")
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
 			body.Name = args[0]
@@ -40,10 +45,11 @@ func createAccount() *cobra.Command {
 				return err
 			}
 			return s.showAccount(account)
-		}}.command()
+		},
+	}.command()
 }
 
-// lifetime gives whole seconds, as the API takes them.
+// lifetime returns d in whole seconds, which is what the API expects.
 func lifetime(ttl time.Duration) (int, error) {
 	if ttl%time.Second != 0 || ttl < 0 {
 		return 0, wrongUsage("--token-ttl %s: expected whole seconds, 1m to 24h", ttl)
@@ -51,7 +57,7 @@ func lifetime(ttl time.Duration) (int, error) {
 	return int(ttl / time.Second), nil
 }
 
-// momentAhead is moment for a flag that may be left out.
+// momentAhead is like moment, for a flag that may be omitted.
 func momentAhead(flag, text string, now time.Time) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
@@ -63,7 +69,10 @@ func momentAhead(flag, text string, now time.Time) (*time.Time, error) {
 func updateAccount() *cobra.Command {
 	var name, description string
 	var ttl time.Duration
-	return verb{use: "update SERVICE-ACCOUNT", short: "Change a service account's name, description or token lifetime", choices: aboutAccounts,
+	return verb{
+		use:     "update SERVICE-ACCOUNT",
+		short:   "Change a service account's name, description or token lifetime",
+		choices: aboutAccounts,
 		example: []string{`svcauth service-account update deployer --description "Deploys clusters" --token-ttl 30m`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&name, "name", "", "new name")
@@ -75,7 +84,10 @@ func updateAccount() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			patch := svcauth.ServiceAccountPatch{Name: s.given("name", &name), Description: s.given("description", &description)}
+			patch := svcauth.ServiceAccountPatch{
+				Name:        s.given("name", &name),
+				Description: s.given("description", &description),
+			}
 			if s.command.Flags().Changed("token-ttl") {
 				patch.TokenTTLSeconds = &seconds
 			}
@@ -91,10 +103,12 @@ func updateAccount() *cobra.Command {
 				return err
 			}
 			return s.showAccount(account)
-		}}.command()
+		},
+	}.command()
 }
 
-// given is a flag's value where the flag was set, an empty one included; else nil.
+// given returns the flag's value if the flag was set, even to an empty text, or
+// else nil.
 func (s *session) given(flag string, value *string) *string {
 	if !s.command.Flags().Changed(flag) {
 		return nil

@@ -11,7 +11,8 @@ import (
 )
 
 func applicationKeyCommand() *cobra.Command {
-	return noun("application-key", "Application keys: clients that act as the member who made them, with its roles", []string{"application-keys", "ak"},
+	return noun("application-key", "Application keys: clients that act as the member who made them, with its roles",
+		[]string{"application-keys", "ak"},
 		listKeys(), getKey(), createKey(), deleteKey())
 }
 
@@ -20,12 +21,19 @@ var aboutKeys = map[string]choices{"APPLICATION-KEY": keyChoices, "member": memb
 func listKeys() *cobra.Command {
 	var member string
 	return listing[svcauth.ApplicationKey]{
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List your application keys, newest first, or those of a member", choices: aboutKeys,
+		verb: verb{
+			use:     "list",
+			aliases: []string{"ls"},
+			short:   "List your application keys, newest first, or those of a member",
+			choices: aboutKeys,
 			example: []string{"svcauth application-key list", "svcauth application-key list --member ada@example.com"},
 			flags: func(flags *pflag.FlagSet) {
-				flags.StringVar(&member, "member", "", "the member whose keys are meant, by id or e-mail address (needs members:manage)")
-			}},
-		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (_ svcauth.List[svcauth.ApplicationKey], err error) {
+				flags.StringVar(&member, "member", "",
+					"the member whose keys are meant, by id or e-mail address (needs members:manage)")
+			},
+		},
+		page: func(ctx context.Context, s *session, _ []string,
+			o svcauth.ListOptions) (_ svcauth.List[svcauth.ApplicationKey], err error) {
 			if member != "" {
 				if o.Member, err = s.memberID(ctx, member); err != nil {
 					return svcauth.List[svcauth.ApplicationKey]{}, err
@@ -38,8 +46,16 @@ func listKeys() *cobra.Command {
 				{title: "ID", whole: true, cell: func(k svcauth.ApplicationKey) string { return k.ID }},
 				{title: "DESCRIPTION", cell: func(k svcauth.ApplicationKey) string { return k.Description }},
 				{title: "HINT", whole: true, cell: func(k svcauth.ApplicationKey) string { return k.Secret.Hint }},
-				{title: "CREATED", whole: true, cell: func(k svcauth.ApplicationKey) string { return ago(s.now(), k.CreatedAt) }},
-				{title: "LAST USED", whole: true, cell: func(k svcauth.ApplicationKey) string { return agoOr(s.now(), k.LastUsedAt, "never") }},
+				{
+					title: "CREATED",
+					whole: true,
+					cell:  func(k svcauth.ApplicationKey) string { return ago(s.now(), k.CreatedAt) },
+				},
+				{
+					title: "LAST USED",
+					whole: true,
+					cell:  func(k svcauth.ApplicationKey) string { return agoOr(s.now(), k.LastUsedAt, "never") },
+				},
 			}
 		},
 		none: "No application keys. Make one: svcauth application-key create --description WHAT-FOR",
@@ -47,7 +63,10 @@ func listKeys() *cobra.Command {
 }
 
 func getKey() *cobra.Command {
-	return verb{use: "get APPLICATION-KEY", short: "Show an application key, by its id: one of yours, or with members:manage any", choices: aboutKeys,
+	return verb{
+		use:     "get APPLICATION-KEY",
+		short:   "Show an application key, by its id: one of yours, or with members:manage any",
+		choices: aboutKeys,
 		example: []string{"svcauth application-key get ak_01h455vb4pex5vsknk084sn02q"},
 		run: func(ctx context.Context, s *session, args []string) error {
 			key, err := s.client.ApplicationKey(ctx, args[0])
@@ -55,11 +74,13 @@ func getKey() *cobra.Command {
 				return err
 			}
 			return s.showKey(key)
-		}}.command()
+		},
+	}.command()
 }
 
 func (s *session) showKey(k svcauth.ApplicationKey) error {
-	fields := []field{value("ID", k.ID), value("Client ID", k.ClientID), value("Description", k.Description), value("Acts as", k.Member.Email), value("Hint", k.Secret.Hint),
+	fields := []field{value("ID", k.ID), value("Client ID", k.ClientID), value("Description", k.Description),
+		value("Acts as", k.Member.Email), value("Hint", k.Secret.Hint),
 		value("Created", stamp(s.now(), &k.CreatedAt, "")), value("Last used", stamp(s.now(), k.LastUsedAt, "never"))}
 	if k.ClientSecret != "" {
 		fields = append(fields, value("Client secret", k.ClientSecret.Reveal()))
@@ -75,8 +96,12 @@ func (s *session) showKey(k svcauth.ApplicationKey) error {
 
 func createKey() *cobra.Command {
 	var body svcauth.NewApplicationKey
-	return verb{use: "create", short: "Create an application key of yours; its secret is shown once", example: []string{`svcauth application-key create --description "My laptop"`},
-		long:  "It acts with the roles that you hold at the moment of each token request, and ends when your password is set or reset, and when you are suspended or removed.",
+	return verb{
+		use:     "create",
+		short:   "Create an application key of yours; its secret is shown once",
+		example: []string{`svcauth application-key create --description "My laptop"`},
+		long: "It acts with the roles that you hold at the moment of each token request, and ends when your " +
+			"password is set or reset, and when you are suspended or removed.",
 		flags: func(flags *pflag.FlagSet) { flags.StringVar(&body.Description, "description", "", "what it is for") },
 		run: func(ctx context.Context, s *session, _ []string) error {
 			key, err := s.client.CreateApplicationKey(ctx, body)
@@ -84,13 +109,19 @@ func createKey() *cobra.Command {
 				return err
 			}
 			return s.showKey(key)
-		}}.command()
+		},
+	}.command()
 }
 
 func deleteKey() *cobra.Command {
-	var t taking
-	return verb{use: "delete APPLICATION-KEY", aliases: []string{"rm"}, short: "Delete an application key, one of yours or with members:manage any; its tokens die at once", choices: aboutKeys,
-		example: []string{"svcauth application-key delete ak_01h455vb4pex5vsknk084sn02q --yes"}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "delete APPLICATION-KEY",
+		aliases: []string{"rm"},
+		short:   "Delete an application key, one of yours or with members:manage any; its tokens die at once",
+		choices: aboutKeys,
+		example: []string{"svcauth application-key delete ak_01h455vb4pex5vsknk084sn02q --yes"},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			if err := t.confirm(ctx, s, func() (string, error) {
 				key, err := s.client.ApplicationKey(ctx, args[0])
@@ -98,7 +129,8 @@ func deleteKey() *cobra.Command {
 				if key.ClientID == s.config.ClientID {
 					own = " It is the one that this command uses: you will need another."
 				}
-				return fmt.Sprintf("Delete application key %s (%s) of %s, %s? Its tokens die at once.%s", args[0], clean(key.Description), clean(key.Member.Email), lastUsed(s.now(), key.LastUsedAt), own), err
+				return fmt.Sprintf("Delete application key %s (%s) of %s, %s? Its tokens die at once.%s", args[0],
+					clean(key.Description), clean(key.Member.Email), lastUsed(s.now(), key.LastUsedAt), own), err
 			}); err != nil {
 				return err
 			}
@@ -106,6 +138,7 @@ func deleteKey() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Deleted application key %s.", args[0])
-		}}.command()
+			return s.reportRemoval(e, "Deleted application key %s.", args[0])
+		},
+	}.command()
 }

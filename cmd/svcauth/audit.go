@@ -24,14 +24,15 @@ type auditQuery struct {
 }
 
 func (q *auditQuery) flags(flags *pflag.FlagSet) {
-	flags.StringVar(&q.filter.Actor, "actor", "", "only what this one did: an id, a member's address, a service account's name, or system")
+	flags.StringVar(&q.filter.Actor, "actor", "",
+		"only what this one did: an id, a member's address, a service account's name, or system")
 	flags.StringVar(&q.filter.Target, "target", "", "only what was done to this id")
 	flags.StringVar(&q.filter.Action, "action", "", "only this, such as service_account.create")
 	flags.StringVar(&q.since, "since", "", "not before: a time, a date, or a duration back from now such as 24h or 7d")
 	flags.StringVar(&q.until, "until", "", "before: the same")
 }
 
-// resolve turns what was typed into what the API takes.
+// resolve turns the names in the filters into ids, which the API expects.
 func (q *auditQuery) resolve(ctx context.Context, s *session) (svcauth.AuditFilter, error) {
 	f := q.filter
 	for _, bound := range []struct {
@@ -58,9 +59,16 @@ func (q *auditQuery) resolve(ctx context.Context, s *session) (svcauth.AuditFilt
 func listEvents() *cobra.Command {
 	q := &auditQuery{}
 	return listing[svcauth.AuditEvent]{
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List audit events, newest first", flags: q.flags,
-			example: []string{"svcauth audit list --since 24h", "svcauth audit list --actor admin@example.com --action service_account.create -o json"}},
-		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (found svcauth.List[svcauth.AuditEvent], err error) {
+		verb: verb{
+			use:     "list",
+			aliases: []string{"ls"},
+			short:   "List audit events, newest first",
+			flags:   q.flags,
+			example: []string{"svcauth audit list --since 24h",
+				"svcauth audit list --actor admin@example.com --action service_account.create -o json"},
+		},
+		page: func(ctx context.Context, s *session, _ []string,
+			o svcauth.ListOptions) (found svcauth.List[svcauth.AuditEvent], err error) {
 			filter, err := q.resolve(ctx, s)
 			if err != nil {
 				return found, err
@@ -70,10 +78,17 @@ func listEvents() *cobra.Command {
 		},
 		columns: func(*session) []column[svcauth.AuditEvent] {
 			return []column[svcauth.AuditEvent]{
-				{title: "TIME (UTC)", whole: true, cell: func(e svcauth.AuditEvent) string { return e.Time.UTC().Format("2006-01-02 15:04:05") }},
+				{
+					title: "TIME (UTC)",
+					whole: true,
+					cell:  func(e svcauth.AuditEvent) string { return e.Time.UTC().Format("2006-01-02 15:04:05") },
+				},
 				{title: "ACTOR", cell: func(e svcauth.AuditEvent) string { return orElse(e.Actor.Name, e.Actor.ID) }},
 				{title: "ACTION", last: true, cell: func(e svcauth.AuditEvent) string { return e.Action }},
-				{title: "TARGET", cell: func(e svcauth.AuditEvent) string { return orElse(e.Target.Name, e.Target.ID) }},
+				{
+					title: "TARGET",
+					cell:  func(e svcauth.AuditEvent) string { return orElse(e.Target.Name, e.Target.ID) },
+				},
 				{title: "OUTCOME", whole: true, cell: outcomeOf},
 			}
 		},
@@ -81,7 +96,7 @@ func listEvents() *cobra.Command {
 	}.command()
 }
 
-// outcomeOf says also how many equal events a row is joined from.
+// outcomeOf returns the outcome, and how many equal events the row stands for.
 func outcomeOf(e svcauth.AuditEvent) string {
 	if e.Count > 1 {
 		return fmt.Sprintf("%s %d times", e.Outcome, e.Count)
@@ -98,16 +113,22 @@ func orElse(text, otherwise string) string {
 
 func exportEvents() *cobra.Command {
 	q := &auditQuery{}
-	return verb{use: "export", short: "Write all audit events to standard output, one JSON object a line, newest first", flags: q.flags,
-		long:    "Each line is an event as the API gives it. What is added meanwhile is not in it. Where it breaks off, the message names the --until to go on with.",
-		example: []string{"svcauth audit export --since 30d > audit.ndjson", "svcauth audit export --action token.revoke | wc -l"},
+	return verb{
+		use:   "export",
+		short: "Write all audit events to standard output, one JSON object a line, newest first",
+		flags: q.flags,
+		long: "Each line is an event as the API gives it. What is added meanwhile is not in it. " +
+			"Where it breaks off, the message names the --until to go on with.",
+		example: []string{"svcauth audit export --since 30d > audit.ndjson",
+			"svcauth audit export --action token.revoke | wc -l"},
 		run: func(ctx context.Context, s *session, _ []string) error {
 			filter, err := q.resolve(ctx, s)
 			if err != nil {
 				return err
 			}
 			return s.export(ctx, filter)
-		}}.command()
+		},
+	}.command()
 }
 
 func (s *session) export(ctx context.Context, filter svcauth.AuditFilter) error {
@@ -131,7 +152,8 @@ func (s *session) export(ctx context.Context, filter svcauth.AuditFilter) error 
 			if written == 0 {
 				return err
 			}
-			return fmt.Errorf("the export broke off after %s; go on with --until %s (events of that very moment come again): %w",
+			return fmt.Errorf("the export broke off after %s; go on with --until %s (events "+
+				"of that very moment come again): %w",
 				counted(written, "event"), last.Add(time.Nanosecond).Format(time.RFC3339Nano), s.explain(err))
 		}
 		written, last = written+1, event.Time

@@ -15,11 +15,15 @@ import (
 func backupCommand() *cobra.Command {
 	var out string
 	c := &cobra.Command{Use: "backup", Short: "Write one sealed archive of the whole database",
-		Long: `Write one archive of the whole database, as it is at one moment, while nodes run. It is sealed under the master key, which it does not hold: keep a copy of that apart.
+		Long: `Write one archive of the whole database, as it is at one moment, while nodes
+run. It is sealed under the master key, which it does not hold: keep a copy of
+that apart.
 
-The archive fits a database of either kind: see 'svcauth restore'. A file is written whole or not at all, with mode 0600.`,
-		Example: "  svcauth backup --out svcauth.backup\n  svcauth backup --out - | ssh elsewhere 'cat > svcauth.backup'",
-		Args:    cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+The archive fits a database of either kind: see 'svcauth restore'. A file is
+written whole or not at all, with mode 0600.`,
+		Example: "  svcauth backup --out svcauth.backup\n" +
+			"  svcauth backup --out - | ssh elsewhere 'cat > svcauth.backup'",
+		Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err
@@ -34,7 +38,8 @@ The archive fits a database of either kind: see 'svcauth restore'. A file is wri
 				})
 			}
 			if err == nil {
-				fmt.Fprintf(c.ErrOrStderr(), "%d rows backed up. Without the master key the archive is worthless: keep that too, elsewhere.\n", rows)
+				fmt.Fprintf(c.ErrOrStderr(), "%d rows backed up. Without the master key the archive is worthless: "+
+					"keep that too, elsewhere.\n", rows)
 			}
 			return err
 		}}
@@ -45,13 +50,19 @@ The archive fits a database of either kind: see 'svcauth restore'. A file is wri
 
 func restoreCommand() *cobra.Command {
 	var keepTokens bool
-	c := &cobra.Command{Use: "restore ARCHIVE", Short: "Fill an empty database with an archive that 'svcauth backup' wrote",
-		Long: `Fill the empty database that the configuration names, of either kind, with an archive. All of it is restored, or nothing. Start the nodes afterwards.
+	c := &cobra.Command{
+		Use:   "restore ARCHIVE",
+		Short: "Fill an empty database with an archive that 'svcauth backup' wrote",
+		Long: `Fill the empty database that the configuration names, of either kind, with an
+archive. All of it is restored, or nothing. Start the nodes afterwards.
 
-What was revoked after the backup is not in it. Therefore every token that was issued before the restore is refused from then on, and clients fetch new ones. --keep-tokens
-leaves them alive: only for moving a database whose nodes have been stopped since the backup.`,
+What was revoked after the backup is not in it. Therefore every token that was
+issued before the restore is refused from then on, and clients fetch new ones.
+--keep-tokens leaves them alive: only for moving a database whose nodes have
+been stopped since the backup.`,
 		Example: "  svcauth restore svcauth.backup\n  ssh elsewhere 'cat svcauth.backup' | svcauth restore -",
-		Args:    cobra.ExactArgs(1), RunE: func(c *cobra.Command, args []string) error {
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := loadConfig(c)
 			if err != nil {
 				return err
@@ -70,12 +81,15 @@ leaves them alive: only for moving a database whose nodes have been stopped sinc
 				fmt.Fprintf(c.OutOrStdout(), "%d rows restored.\n", rows)
 			}
 			return err
-		}}
-	c.Flags().BoolVar(&keepTokens, "keep-tokens", false, "tokens issued before stay alive; only where no node has run since the backup")
+		},
+	}
+	c.Flags().BoolVar(&keepTokens, "keep-tokens", false,
+		"tokens issued before stay alive; only where no node has run since the backup")
 	return c
 }
 
-// writeWhole writes a new file, mode 0600: under another name first, so that there is never half a one.
+// writeWhole creates a file with mode 0600. It writes under another name first,
+// so the file is never incomplete.
 func writeWhole(path string, write func(io.Writer) error) (err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return fmt.Errorf("%s exists already; name another file, or remove it first", path)

@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// tenantJSON is the shape of contract: what bootstrap and organization create print.
+// tenantJSON is the contract's shape of what bootstrap and organization create
+// print.
 type tenantJSON struct {
 	Issuer     string `json:"issuer"`
 	ConsoleURL string `json:"console_url"`
@@ -35,28 +36,34 @@ type tenantJSON struct {
 func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
 	out.Issuer, out.ConsoleURL = issuer, issuer+"/console"
 	out.Admin.Email, out.Admin.Password = t.AdminEmail, t.AdminPassword
-	out.ApplicationKey.ClientID, out.ApplicationKey.ClientSecret = t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret
+	out.ApplicationKey.ClientID = t.ApplicationKey.ClientID
+	out.ApplicationKey.ClientSecret = t.ApplicationKey.ClientSecret
 	return out
 }
 
-// printTenant shows what was made to a person.
+// printTenant prints a new organization for people.
 func printTenant(w io.Writer, issuer string, t access.Tenant) error {
-	_, err := fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
-		t.Organization.Name, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret.Reveal())
+	_, err := fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  "+
+		"administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
+		t.Organization.Name, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID,
+		t.ApplicationKey.ClientSecret.Reveal())
 	return unseen(t, err)
 }
 
-// unseen says what to do about a password that was made and could not be shown.
+// unseen returns the error for a password that was made but could not be shown.
 func unseen(t access.Tenant, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("organization %s was made, but what is shown once could not be written: %w; unless you gave the password of %s yourself (--admin-password-file), begin again with an empty database",
+	return fmt.Errorf("organization %s was made, but what is shown once could not be written: %w; "+
+		"unless you gave the password of %s yourself (--admin-password-file), begin again with an empty database",
 		t.Organization.Name, err, t.AdminEmail)
 }
 
-// tenantCommand is the common part of bootstrap and organization create.
-func tenantCommand(use, short string, add func(context.Context, *app.App, access.NewTenant) (access.Tenant, error)) *cobra.Command {
+// tenantCommand is what bootstrap and organization create have in common.
+func tenantCommand(
+	use, short string, add func(context.Context, *app.App, access.NewTenant) (access.Tenant, error),
+) *cobra.Command {
 	var n access.NewTenant
 	var passwordFile, output string
 	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
@@ -84,8 +91,10 @@ func tenantCommand(use, short string, add func(context.Context, *app.App, access
 			return printTenant(c.OutOrStdout(), cfg.Issuer, made)
 		})
 	}}
-	c.Flags().StringVar(&n.AdminEmail, "admin-email", "admin@localhost.localdomain", "address of the first administrator")
-	c.Flags().StringVar(&passwordFile, "admin-password-file", "", "file with the administrator's password (default: one is made and printed)")
+	c.Flags().StringVar(&n.AdminEmail, "admin-email", "admin@localhost.localdomain",
+		"address of the first administrator")
+	c.Flags().StringVar(&passwordFile, "admin-password-file", "",
+		"file with the administrator's password (default: one is made and printed)")
 	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	if use == "create" {
 		c.Flags().StringVar(&n.Name, "name", "", "name of the organization")
@@ -101,9 +110,11 @@ func bootstrapCommand() *cobra.Command {
 		})
 }
 
-// createOrganization is the operator's way without HTTP; see inviteOrganization for the other.
+// createOrganization creates an organization in the database itself, without
+// HTTP. See inviteOrganization for the other way.
 func createOrganization() *cobra.Command {
-	return tenantCommand("create", "Make a further organization with an administrator, on the database (on the server's own machine)",
+	return tenantCommand("create",
+		"Make a further organization with an administrator, on the database (on the server's own machine)",
 		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
 			return a.Access.AddOrganization(ctx, n)
 		})

@@ -10,7 +10,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// choices gives what an argument or a flag may be, as far as it begins with prefix; args are the arguments before it.
+// choices returns the possible values of an argument or a flag that begin with
+// prefix. args are the arguments before it.
 type choices func(ctx context.Context, s *session, args []string, prefix string) ([]string, error)
 
 const (
@@ -18,7 +19,8 @@ const (
 	maxChoices         = 100
 )
 
-// addCompletion lets the shell ask for choices. Whatever goes wrong there is no reason to disturb somebody who types: no choices, no message.
+// addCompletion lets the shell complete arguments and flags. An error is no
+// reason to disturb a person who is typing: there are just no choices.
 func addCompletion(c *cobra.Command, v verb, k *connection) {
 	ask := func(name string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
@@ -50,7 +52,8 @@ func addCompletion(c *cobra.Command, v verb, k *connection) {
 			_ = c.RegisterFlagCompletionFunc(name, ask(name)) // fails only for a flag that is not there or has one
 		}
 	}
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("output",
+		cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func beginningWith(found []string, prefix string) (out []string) {
@@ -62,7 +65,8 @@ func beginningWith(found []string, prefix string) (out []string) {
 	return out
 }
 
-// gather takes the names of a list that begin with prefix, no more than a person could look through.
+// gather returns the names of a list that begin with prefix, but no more than a
+// person could look through.
 func gather[T any](all func(func(T, error) bool), prefix string, name func(T) string) (out []string, err error) {
 	for thing, err := range all {
 		if err != nil || len(out) == maxChoices {
@@ -76,10 +80,11 @@ func gather[T any](all func(func(T, error) bool), prefix string, name func(T) st
 }
 
 func accountChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
-	return gather(walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
-		o.Name, o.Limit = prefix, maxChoices
-		return s.client.ServiceAccounts(ctx, o)
-	}), prefix, func(a svcauth.ServiceAccount) string { return a.Name })
+	return gather(walk(ctx,
+		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+			o.Name, o.Limit = prefix, maxChoices
+			return s.client.ServiceAccounts(ctx, o)
+		}), prefix, func(a svcauth.ServiceAccount) string { return a.Name })
 }
 
 func roleChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
@@ -107,7 +112,8 @@ func keyChoices(ctx context.Context, s *session, _ []string, _ string) ([]string
 	return out, err
 }
 
-// secretChoices gives the ids of the secrets of the service account that is the first argument.
+// secretChoices returns the ids of the secrets of the service account that the
+// first argument names.
 func secretChoices(ctx context.Context, s *session, args []string, _ string) ([]string, error) {
 	id, err := s.accountID(ctx, args[0])
 	if err != nil {

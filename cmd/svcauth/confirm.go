@@ -16,24 +16,26 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// taking are the flags of a verb that takes something away.
-type taking struct {
+// removal holds the flags of a command that removes or revokes something.
+type removal struct {
 	yes  bool
 	wait time.Duration
 }
 
-func (t *taking) flags(flags *pflag.FlagSet) {
+func (t *removal) flags(flags *pflag.FlagSet) {
 	t.yesFlag(flags)
-	flags.DurationVar(&t.wait, "wait", 0, "wait so long (2s) until every connected resource server enforces it, and say how many do")
+	flags.DurationVar(&t.wait, "wait", 0,
+		"wait so long (2s) until every connected resource server enforces it, and say how many do")
 }
 
-func (t *taking) yesFlag(flags *pflag.FlagSet) {
+func (t *removal) yesFlag(flags *pflag.FlagSet) {
 	flags.BoolVarP(&t.yes, "yes", "y", false, "do not ask")
 }
 
-// confirm asks before something is destroyed. consequence says what will break; it is only called where it will be read. Without a terminal nobody can
-// be asked, and nothing is destroyed.
-func (t *taking) confirm(ctx context.Context, s *session, consequence func() (string, error)) error {
+// confirm asks before something is removed. consequence returns the question,
+// which says what will break; it is called only if somebody will read it. If
+// standard input is no terminal, nobody can be asked and nothing is removed.
+func (t *removal) confirm(ctx context.Context, s *session, consequence func() (string, error)) error {
 	if t.wait < 0 || t.wait > svcauth.MaxWait {
 		return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", t.wait, svcauth.MaxWait)
 	}
@@ -61,14 +63,14 @@ func (t *taking) confirm(ctx context.Context, s *session, consequence func() (st
 
 func (s *session) terminal() bool { return isTerminal(s.in) }
 
-// isTerminal reports whether a stream is a terminal: somebody sits there.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// enforced reports what came of waiting.
-func (s *session) enforced(e *svcauth.Enforcement) {
+// reportEnforcement prints how many resource servers enforce a change.
+func (s *session) reportEnforcement(e *svcauth.Enforcement) {
 	if e == nil {
 		return
 	}
@@ -81,31 +83,39 @@ func (s *session) enforced(e *svcauth.Enforcement) {
 		s.hint("Nobody was waited for: too many wait already. This is how it stood at once.")
 	}
 	if e.Partial {
-		s.hint("Only those of the server that answered were counted: it can't reach Redis, by which the others tell of theirs.")
+		s.hint("Only those of the server that answered were counted: it can't reach Redis, " +
+			"by which the others tell of theirs.")
 	}
 	if e.NotCounted {
-		s.hint("Not all that are connected were counted: so many follow that the server keeps no account of some, or it can't read its database. The change is made and will reach them.")
+		s.hint("Not all that are connected were counted: so many follow that the server keeps no account of some, " +
+			"or it can't read its database. The change is made and will reach them.")
 	} else if e.Enforced < e.Connected {
-		s.hint("%d not yet: 'svcauth resource-server list' shows which. The change is made and will reach them.", e.Connected-e.Enforced)
+		s.hint("%d not yet: 'svcauth resource-server list' shows which. The change is made and will reach them.",
+			e.Connected-e.Enforced)
 	}
 }
 
-// taken reports that something was taken away: a sentence, or with -o json what is enforced, if the server was asked.
-func (s *session) taken(e *svcauth.Enforcement, format string, args ...any) error {
+// reportRemoval prints that something was removed, in a sentence. With -o json
+// it prints what is enforced instead, if the server was asked.
+func (s *session) reportRemoval(e *svcauth.Enforcement, format string, args ...any) error {
 	s.say(format, args...)
-	s.enforced(e)
+	s.reportEnforcement(e)
 	if s.json && e != nil {
 		return writeJSON(s.out, e)
 	}
 	return nil
 }
 
-// readLine reads one line, but no longer than ctx lasts: a read from a terminal can't be broken off.
+// readLine reads one line, or returns when ctx is done: a read from a terminal
+// can't be interrupted.
 func readLine(ctx context.Context, r io.Reader) (string, error) {
-	return interruptible(ctx, func() (string, error) { return bufio.NewReader(io.LimitReader(r, 1<<10)).ReadString('\n') })
+	return interruptible(ctx, func() (string, error) {
+		return bufio.NewReader(io.LimitReader(r, 1<<10)).ReadString('\n')
+	})
 }
 
-// readToken reads a token from standard input: all of it, white space around it aside.
+// readToken reads a token from standard input, without the white space around
+// it.
 func (s *session) readToken(ctx context.Context) (string, error) {
 	if s.terminal() {
 		s.hint("Paste the token and press Enter:")
@@ -124,7 +134,8 @@ func (s *session) readToken(ctx context.Context) (string, error) {
 	case text == "":
 		return "", errors.New("standard input holds no token")
 	case len(text) > maxTokenInput || strings.ContainsAny(text, " \t\r\n"):
-		return "", errors.New("standard input holds more than one token, or none; expected the token alone, as 'svcauth token' prints it")
+		return "", errors.New("standard input holds more than one token, or none; " +
+			"expected the token alone, as 'svcauth token' prints it")
 	}
 	return text, nil
 }

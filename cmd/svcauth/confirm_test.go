@@ -13,7 +13,7 @@ func TestWhatWasNotCountedIsSaidNotToBe(t *testing.T) {
 	say := func(e svcauth.Enforcement) (out, hints string) {
 		var stdout, stderr bytes.Buffer
 		s := &session{out: &stdout, err: &stderr}
-		s.enforced(&e)
+		s.reportEnforcement(&e)
 		return stdout.String(), stderr.String()
 	}
 	out, hints := say(svcauth.Enforcement{NotCounted: true, ElapsedMS: 3})

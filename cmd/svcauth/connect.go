@@ -13,7 +13,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// connection is what the flags of a management command say of the server.
+// connection holds a management command's flags about the server.
 type connection struct {
 	url, profile, caFile, output string
 }
@@ -21,16 +21,20 @@ type connection struct {
 func addConnection(flags *pflag.FlagSet, credential bool) *connection {
 	k := &connection{}
 	flags.StringVar(&k.url, "url", "", "the server's issuer (default: SVCAUTH_URL, else the profile's)")
-	flags.StringVar(&k.caFile, "ca-file", "", "certificates to trust beside the system's, PEM (default: SVCAUTH_CA_FILE)")
+	flags.StringVar(&k.caFile, "ca-file", "",
+		"certificates to trust beside the system's, PEM (default: SVCAUTH_CA_FILE)")
 	if credential {
-		flags.StringVar(&k.profile, "profile", "", "profile that says who asks (default: the environment, else SVCAUTH_PROFILE, else default)")
+		flags.StringVar(&k.profile, "profile", "",
+			"profile that says who asks (default: the environment, else SVCAUTH_PROFILE, else default)")
 	} else {
-		flags.StringVar(&k.profile, "profile", "", "profile that says which server (default: the environment, else SVCAUTH_PROFILE, else default)")
+		flags.StringVar(&k.profile, "profile", "",
+			"profile that says which server (default: the environment, else SVCAUTH_PROFILE, else default)")
 	}
 	return k
 }
 
-// session is what a management command works with: the server's client and the terminal.
+// session holds what a management command works with: the server's client and
+// the terminal.
 type session struct {
 	client *svcauth.Client     // nil if the command is offline, as is tokens
 	tokens *tokensource.Source // for the server itself alone
@@ -44,15 +48,29 @@ type session struct {
 	now      func() time.Time
 }
 
-// open finds server and credential. It sends nothing.
+// open finds the server and the credential. It sends nothing.
 func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	if err := checkOutput(k.output); err != nil {
 		return nil, err
 	}
-	s := &session{command: c, in: c.InOrStdin(), out: c.OutOrStdout(), err: c.ErrOrStderr(), json: k.output == "json", now: time.Now}
+	s := &session{
+		command: c,
+		in:      c.InOrStdin(),
+		out:     c.OutOrStdout(),
+		err:     c.ErrOrStderr(),
+		json:    k.output == "json",
+		now:     time.Now,
+	}
 	var err error
-	s.config, s.from, err = tokensource.Load(tokensource.LoadOptions{URL: k.url, CAFile: k.caFile, Profile: k.profile, AddressOnly: offline,
-		OptionName: func(field string) string { return "--" + map[string]string{"url": "url", "ca_file": "ca-file"}[field] }})
+	s.config, s.from, err = tokensource.Load(tokensource.LoadOptions{
+		URL:         k.url,
+		CAFile:      k.caFile,
+		Profile:     k.profile,
+		AddressOnly: offline,
+		OptionName: func(field string) string {
+			return "--" + map[string]string{"url": "url", "ca_file": "ca-file"}[field]
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +95,12 @@ func (s *session) close() {
 	}
 }
 
-// say prints a line for people; with -o json there is nothing to say beside the JSON.
+// say prints a line for people. With -o json it prints nothing.
 func (s *session) say(format string, args ...any) {
 	if !s.json {
 		fmt.Fprintf(s.out, format+"\n", args...)
 	}
 }
 
-// hint prints to standard error, where no program reads it as data.
+// hint prints to standard error, where no program takes it for data.
 func (s *session) hint(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }

@@ -21,43 +21,53 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// exampleCredentials is where the example API's own credentials rest between two starts, mode 0600.
+// exampleCredentials is the file, mode 0600, with the example API's own
+// credentials.
 const exampleCredentials = "data/example-api.json"
 
-// demoProfile is a profile with the administrator's application key, mode 0600 like the master key beside it: so that what the demo's user tries next
-// (the management commands, deploy/terraform) needs no copying of secrets. Only the demo writes one.
+// demoProfile is a profile with the administrator's application key, mode 0600
+// like the master key beside it. So the user's next steps, with the management
+// commands or deploy/terraform, need no secret to be copied. Only the demo
+// writes one.
 const demoProfile = "data/credentials"
 
 func demoCommand() *cobra.Command {
-	return &cobra.Command{Use: "demo", Short: "Run the server with an example service account, and the example API beside it", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
-			if err := prepareDemo(ctx, c.OutOrStdout(), a, cfg); err != nil {
-				return err
-			}
-			group, ctx := errgroup.WithContext(ctx)
-			listening := make(chan struct{})
-			group.Go(func() error { return a.Run(ctx, func(net.Addr) { close(listening) }) })
-			group.Go(func() error {
-				select {
-				case <-listening:
-					return runExampleAPI(ctx, c, cfg.Issuer)
-				case <-ctx.Done():
-					return nil
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Run the server with an example service account, and the example API beside it",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
+				if err := prepareDemo(ctx, c.OutOrStdout(), a, cfg); err != nil {
+					return err
 				}
+				group, ctx := errgroup.WithContext(ctx)
+				listening := make(chan struct{})
+				group.Go(func() error { return a.Run(ctx, func(net.Addr) { close(listening) }) })
+				group.Go(func() error {
+					select {
+					case <-listening:
+						return runExampleAPI(ctx, c, cfg.Issuer)
+					case <-ctx.Done():
+						return nil
+					}
+				})
+				return group.Wait()
 			})
-			return group.Wait()
-		})
-	}}
+		},
+	}
 }
 
-// prepareDemo makes the example on an empty database and prints how to use it; on another one it keeps what is there.
+// prepareDemo creates the example in an empty database and prints how to use
+// it. It leaves any other database as it is.
 func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config) error {
 	done, err := a.Access.Bootstrapped(ctx)
 	if err != nil {
 		return err
 	}
 	if done {
-		fmt.Fprintf(w, "svcauth at %s, example API at http://127.0.0.1:8081. Secrets were shown at the first start.\n", cfg.Issuer)
+		fmt.Fprintf(w, "svcauth at %s, example API at http://127.0.0.1:8081. Secrets were shown at the first start.\n",
+			cfg.Issuer)
 		return nil
 	}
 	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
@@ -65,7 +75,8 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 		return err
 	}
 	ctx = access.WithActor(ctx, access.System(tenant.Organization.ID))
-	account, err := exampleAccount(ctx, a, "example", "Cluster operator", "clusters:view", "clusters:create", "clusters:suspend", "clusters:resume")
+	account, err := exampleAccount(ctx, a, "example", "Cluster operator", "clusters:view", "clusters:create",
+		"clusters:suspend", "clusters:resume")
 	if err != nil {
 		return err
 	}
@@ -84,7 +95,8 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 		return err
 	}
 	key := tenant.ApplicationKey
-	profile := fmt.Sprintf("# Of the demo's administrator: SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use it.\n[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
+	profile := fmt.Sprintf("# Of the demo's administrator: SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use it.\n"+
+		"[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
 		demoProfile, cfg.Issuer, key.ClientID, key.ClientSecret.Reveal())
 	if err := os.WriteFile(demoProfile, []byte(profile), 0o600); err != nil {
 		return err
@@ -95,7 +107,8 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 	fmt.Fprintf(w, `
 Service account "example", role "Cluster operator". Fetch a token, call the example API with it, revoke it:
 
-  TOKEN=$(curl -s -u %[2]s:%[3]s -d grant_type=client_credentials %[1]s/oauth2/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  TOKEN=$(curl -s -u %[2]s:%[3]s -d grant_type=client_credentials %[1]s/oauth2/token |
+    sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   curl -s -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/api/1.0/clusters
   curl -s -u %[2]s:%[3]s -d token="$TOKEN" %[1]s/oauth2/revoke
 
@@ -104,15 +117,26 @@ Ctrl-C stops both.
 	return nil
 }
 
-func exampleAccount(ctx context.Context, a *app.App, name, role string, privileges ...string) (svcauth.ServiceAccount, error) {
-	made, err := a.Access.CreateRole(ctx, svcauth.NewRole{Name: role, Description: "Made by the demo", Privileges: privileges})
+func exampleAccount(
+	ctx context.Context, a *app.App, name, role string, privileges ...string,
+) (svcauth.ServiceAccount, error) {
+	made, err := a.Access.CreateRole(ctx, svcauth.NewRole{
+		Name:        role,
+		Description: "Made by the demo",
+		Privileges:  privileges,
+	})
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
 	}
-	return a.Access.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: name, Description: "Made by the demo", RoleIDs: []string{made.ID}})
+	return a.Access.CreateServiceAccount(ctx, svcauth.NewServiceAccount{
+		Name:        name,
+		Description: "Made by the demo",
+		RoleIDs:     []string{made.ID},
+	})
 }
 
-// runExampleAPI runs the program beside this one until ctx is done.
+// runExampleAPI runs the program example-api from this program's directory
+// until ctx is done.
 func runExampleAPI(ctx context.Context, c *cobra.Command, issuer string) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -72,15 +72,29 @@ func specimens(t *testing.T, server *svctest.Server) []string {
 	ctx, admin := t.Context(), server.Admin()
 	viewer, err := admin.CreateRole(ctx, svcauth.NewRole{Name: "Cluster viewer", Privileges: []string{"clusters:view"}})
 	require.NoError(t, err)
-	operator, err := admin.CreateRole(ctx, svcauth.NewRole{Name: "Cluster operator", Privileges: []string{"clusters:view", "clusters:edit"}})
+	operator, err := admin.CreateRole(ctx, svcauth.NewRole{
+		Name:       "Cluster operator",
+		Privileges: []string{"clusters:view", "clusters:edit"},
+	})
 	require.NoError(t, err)
-	deployer, err := admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "deployer", RoleIDs: []string{operator.ID}})
+	deployer, err := admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{
+		Name:    "deployer",
+		RoleIDs: []string{operator.ID},
+	})
 	require.NoError(t, err)
-	_, err = admin.InviteMember(ctx, svcauth.NewMember{Email: "ada@example.com", FirstName: "Ada", LastName: "Lovelace", RoleIDs: []string{viewer.ID, operator.ID}})
+	_, err = admin.InviteMember(ctx, svcauth.NewMember{
+		Email:     "ada@example.com",
+		FirstName: "Ada",
+		LastName:  "Lovelace",
+		RoleIDs:   []string{viewer.ID, operator.ID},
+	})
 	require.NoError(t, err)
 	key, err := admin.CreateApplicationKey(ctx, svcauth.NewApplicationKey{})
 	require.NoError(t, err)
-	tenant, err := admin.CreateOrganization(ctx, svcauth.NewOrganization{Name: "other", AdminEmail: "admin@other.example"})
+	tenant, err := admin.CreateOrganization(ctx, svcauth.NewOrganization{
+		Name:       "other",
+		AdminEmail: "admin@other.example",
+	})
 	require.NoError(t, err)
 	found, err := decodeToken(server.Token(deployer.ClientID, deployer.ClientSecret, ""))
 	require.NoError(t, err)

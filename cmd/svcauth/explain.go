@@ -12,14 +12,20 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	return verb{use: "explain WHAT [PRIVILEGE] [API]", short: "Say why a token or a client may do something, or which link of the chain fails",
-		long: `WHAT is an access token (- reads it from standard input), a token's jti, a client_id, or a service account's name. Give a token by standard
-input: as an argument everybody on this machine can read it in the list of processes, and it stays in the shell's history.
+	return verb{
+		use:   "explain WHAT [PRIVILEGE] [API]",
+		short: "Say why a token or a client may do something, or which link of the chain fails",
+		long: `WHAT is an access token (- reads it from standard input), a token's jti, a
+client_id, or a service account's name. Give a token by standard input: as an
+argument everybody on this machine can read it in the list of processes, and it
+stays in the shell's history.
 
 API is a name or an audience of 'svcauth api list'.
 
-The chain is walked in order: secret, account, roles, privileges, audience, revocation. The status is 1 where the answer is no.`,
-		example: []string{"svcauth token | svcauth explain -", "svcauth explain deployer clusters:edit", "svcauth explain deployer clusters:view https://api.cloud.example"},
+The chain is walked in order: secret, account, roles, privileges, audience,
+revocation. The status is 1 where the answer is no.`,
+		example: []string{"svcauth token | svcauth explain -", "svcauth explain deployer clusters:edit",
+			"svcauth explain deployer clusters:view https://api.cloud.example"},
 		choices: map[string]choices{"WHAT": accountChoices, "PRIVILEGE": privilegeChoices, "API": apiChoices},
 		run: func(ctx context.Context, s *session, args []string) error {
 			question, err := s.question(ctx, args)
@@ -39,10 +45,11 @@ The chain is walked in order: secret, account, roles, privileges, audience, revo
 				return errAnswered
 			}
 			return err
-		}}.command()
+		},
+	}.command()
 }
 
-// question tells what the first argument is by its form.
+// question recognizes the first argument by its form.
 func (s *session) question(ctx context.Context, args []string) (q svcauth.ExplainRequest, err error) {
 	what := args[0]
 	if len(args) > 1 {
@@ -58,7 +65,8 @@ func (s *session) question(ctx context.Context, args []string) (q svcauth.Explai
 		q.Token, err = s.readToken(ctx)
 	case isJWT(what):
 		q.Token = what
-		s.hint("Warning: a token among the arguments can be read in the list of processes; next time: svcauth explain - < FILE")
+		s.hint("Warning: a token among the arguments can be read in the list of processes; next time: " +
+			"svcauth explain - < FILE")
 	case svcauth.ValidClientID(what):
 		q.ClientID = what
 	default:
@@ -70,10 +78,12 @@ func (s *session) question(ctx context.Context, args []string) (q svcauth.Explai
 	return q, err
 }
 
-// isJWT says whether text has the form of a JWS: three parts with dots between, the first beginning as every JSON object does in base64.
+// isJWT reports whether text has the form of a JWS: three parts with dots
+// between, the first of which begins as every JSON object does in base64.
 func isJWT(text string) bool { return strings.Count(text, ".") == 2 && strings.HasPrefix(text, "ey") }
 
-// isJTI says whether text has the form that this server gives a jti: 128 bits as base64url.
+// isJTI reports whether text has the form that this server gives a jti: 128
+// bits as base64url.
 func isJTI(text string) bool {
 	return len(text) == 22 && !strings.ContainsFunc(text, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
@@ -84,7 +94,11 @@ func (s *session) writeExplanation(e svcauth.Explanation) error {
 	const nameWidth, outcomeWidth = 12, 14
 	failed := ""
 	for _, step := range e.Steps {
-		outcome := map[string]string{svcauth.StepOK: "ok", svcauth.StepFailed: "FAILED", svcauth.StepSkipped: "not looked at"}[step.Outcome]
+		outcome := map[string]string{
+			svcauth.StepOK:      "ok",
+			svcauth.StepFailed:  "FAILED",
+			svcauth.StepSkipped: "not looked at",
+		}[step.Outcome]
 		if step.Outcome == svcauth.StepFailed && failed == "" {
 			failed = step.Name
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// sentence is the last word of a command that failed.
+// sentence returns what to print about a command that failed.
 func sentence(ctx context.Context, err error) string {
 	if ctx.Err() != nil {
 		return "interrupted; if a change was under way, look whether it was made before you repeat it"
@@ -22,18 +22,18 @@ func sentence(ctx context.Context, err error) string {
 	return err.Error()
 }
 
-// explained is an error with its next step. It keeps the cause for errors.As.
-type explained struct {
+// advice is an error with its next step. It keeps the cause for errors.As.
+type advice struct {
 	text  string
 	cause error
 }
 
-func (e *explained) Error() string { return e.text }
-func (e *explained) Unwrap() error { return e.cause }
+func (e *advice) Error() string { return e.text }
+func (e *advice) Unwrap() error { return e.cause }
 
-// explain adds to an error of the server or of the way to it what to do about it.
+// explain adds what to do to an error of the server or of the connection to it.
 func (s *session) explain(err error) error {
-	var done *explained
+	var done *advice
 	var problem *svcauth.Problem
 	var noToken *tokensource.Error
 	var untrusted *tls.CertificateVerificationError
@@ -43,13 +43,19 @@ func (s *session) explain(err error) error {
 	case err == nil || errors.Is(err, errAnswered) || errors.As(err, &done):
 		return err
 	case errors.Is(err, syscall.ECONNREFUSED):
-		text = fmt.Sprintf("no server answers at %s (from %s): connection refused; is it running there? Start it with 'svcauth serve', or set SVCAUTH_URL or --url to where it runs", s.config.Issuer, s.from.URL)
+		text = fmt.Sprintf("no server answers at %s (from %s): connection refused; "+
+			"is it running there? Start it with 'svcauth serve', or set SVCAUTH_URL or --url to where it runs",
+			s.config.Issuer, s.from.URL)
 	case errors.As(err, &unknown):
-		text = fmt.Sprintf("the host of %s (from %s) can't be found: %s; check the spelling, or set SVCAUTH_URL or --url", s.config.Issuer, s.from.URL, unknown.Err)
+		text = fmt.Sprintf("the host of %s (from %s) can't be found: %s; "+
+			"check the spelling, or set SVCAUTH_URL or --url", s.config.Issuer, s.from.URL, unknown.Err)
 	case errors.As(err, &untrusted):
-		text = fmt.Sprintf("%v; if %s has a private CA, name its certificate with --ca-file or SVCAUTH_CA_FILE", err, s.config.Issuer)
+		text = fmt.Sprintf("%v; if %s has a private CA, name its certificate with --ca-file or SVCAUTH_CA_FILE", err,
+			s.config.Issuer)
 	case errors.As(err, &noToken) && noToken.StatusCode == http.StatusUnauthorized:
-		text = fmt.Sprintf("%v; client %s (from %s) with the secret from %s was refused: check both, or make a new secret in the console", err, s.config.ClientID, s.from.ClientID, s.from.ClientSecret)
+		text = fmt.Sprintf("%v; client %s (from %s) with the secret from %s was refused: "+
+			"check both, or make a new secret in the console", err, s.config.ClientID, s.from.ClientID,
+			s.from.ClientSecret)
 	case errors.As(err, &noToken) && noToken.Code == "invalid_scope":
 		text = fmt.Sprintf("%v; 'svcauth explain %s' shows what client %[2]s may ask for", err, s.config.ClientID)
 	case errors.As(err, &problem):
@@ -57,10 +63,10 @@ func (s *session) explain(err error) error {
 	default:
 		return err
 	}
-	return &explained{text, err}
+	return &advice{text, err}
 }
 
-// problem puts all that a problem says into one line.
+// problem returns everything that a problem says, in one line.
 func (s *session) problem(p *svcauth.Problem) string {
 	var b strings.Builder
 	b.WriteString(p.Detail)

@@ -11,32 +11,42 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// holders is a kind of principal that holds roles, and how the commands about
-// its grants speak of it and reach it.
+// holders describes a kind of principal that holds roles, to the commands about
+// its grants.
 type holders struct {
 	argument, what, noun, example string // SERVICE-ACCOUNT, service account, service-account, deployer
 	none                          string // what a list without roles means
 	choices                       choices
 	id                            func(s *session, ctx context.Context, text string) (string, error)
-	list                          func(c *svcauth.Client, ctx context.Context, id string, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error)
-	assign                        func(c *svcauth.Client, ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error)
+	list                          func(c *svcauth.Client, ctx context.Context, id string,
+		o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error)
+	assign func(c *svcauth.Client, ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer,
+		error)
 }
 
 var (
-	accountHolders = holders{argument: "SERVICE-ACCOUNT", what: "service account", noun: "service-account", example: "deployer",
-		none: "No roles: its tokens carry no privileges.", choices: accountChoices, id: (*session).accountID,
-		list: (*svcauth.Client).ServiceAccountRoles, assign: (*svcauth.Client).AssignServiceAccountRole}
+	accountHolders = holders{
+		argument: "SERVICE-ACCOUNT",
+		what:     "service account",
+		noun:     "service-account",
+		example:  "deployer",
+		none:     "No roles: its tokens carry no privileges.",
+		choices:  accountChoices,
+		id:       (*session).accountID,
+		list:     (*svcauth.Client).ServiceAccountRoles,
+		assign:   (*svcauth.Client).AssignServiceAccountRole,
+	}
 	memberHolders = holders{argument: "MEMBER", what: "member", noun: "member", example: "ada@example.com",
 		none: "No roles: the member can see and change nothing.", choices: memberChoices, id: (*session).memberID,
 		list: (*svcauth.Client).MemberRoles, assign: (*svcauth.Client).AssignMemberRole}
 )
 
-// roleCommand groups what can be done with the roles of one of them.
+// roleCommand groups the commands about the roles of such a principal.
 func (h holders) roleCommand(unassign *cobra.Command) *cobra.Command {
 	return noun("role", "The roles that a "+h.what+" holds", []string{"roles"}, h.listRoles(), h.assignRole(), unassign)
 }
 
-// about completes the arguments of a command about one of them and a role.
+// about completes the arguments of a command about such a principal and a role.
 func (h holders) about(roles choices) map[string]choices {
 	return map[string]choices{h.argument: h.choices, "ROLE": roles}
 }
@@ -57,9 +67,15 @@ func (h holders) heldRoles(ctx context.Context, s *session, args []string, _ str
 
 func (h holders) listRoles() *cobra.Command {
 	return listing[svcauth.Grant]{
-		verb: verb{use: "list " + h.argument, aliases: []string{"ls"}, short: "List the roles that a " + h.what + " holds", choices: h.about(nil),
-			example: []string{"svcauth " + h.noun + " role list " + h.example}},
-		page: func(ctx context.Context, s *session, args []string, o svcauth.ListOptions) (found svcauth.List[svcauth.Grant], err error) {
+		verb: verb{
+			use:     "list " + h.argument,
+			aliases: []string{"ls"},
+			short:   "List the roles that a " + h.what + " holds",
+			choices: h.about(nil),
+			example: []string{"svcauth " + h.noun + " role list " + h.example},
+		},
+		page: func(ctx context.Context, s *session, args []string,
+			o svcauth.ListOptions) (found svcauth.List[svcauth.Grant], err error) {
 			id, err := h.id(s, ctx, args[0])
 			if err != nil {
 				return found, err
@@ -70,8 +86,16 @@ func (h holders) listRoles() *cobra.Command {
 			return []column[svcauth.Grant]{
 				{title: "NAME", cell: func(g svcauth.Grant) string { return g.Name }},
 				{title: "ID", whole: true, cell: func(g svcauth.Grant) string { return g.RoleID }},
-				{title: "GRANTED", whole: true, cell: func(g svcauth.Grant) string { return ago(s.now(), g.GrantedAt) }},
-				{title: "EXPIRES", whole: true, cell: func(g svcauth.Grant) string { return agoOr(s.now(), g.ExpiresAt, "never") }},
+				{
+					title: "GRANTED",
+					whole: true,
+					cell:  func(g svcauth.Grant) string { return ago(s.now(), g.GrantedAt) },
+				},
+				{
+					title: "EXPIRES",
+					whole: true,
+					cell:  func(g svcauth.Grant) string { return agoOr(s.now(), g.ExpiresAt, "never") },
+				},
 			}
 		},
 		none: h.none + " Give it one: svcauth " + h.noun + " role assign " + h.argument + " ROLE",
@@ -80,12 +104,17 @@ func (h holders) listRoles() *cobra.Command {
 
 func (h holders) assignRole() *cobra.Command {
 	var expires string
-	return verb{use: "assign " + h.argument + " ROLE", short: "Give a role to a " + h.what + ", for good or until a moment", choices: h.about(roleChoices),
-		long: "Given again, it sets the new expiry. When a grant expires, live tokens lose what it gave. One can give only what one holds, and for no longer.",
+	return verb{
+		use:     "assign " + h.argument + " ROLE",
+		short:   "Give a role to a " + h.what + ", for good or until a moment",
+		choices: h.about(roleChoices),
+		long: "Given again, it sets the new expiry. When a grant expires, live tokens lose what it gave. " +
+			"One can give only what one holds, and for no longer.",
 		example: []string{"svcauth " + h.noun + " role assign " + h.example + ` "Cluster viewer"`,
 			"svcauth " + h.noun + " role assign " + h.example + ` "Cluster viewer" --expires-at 12h`},
 		flags: func(flags *pflag.FlagSet) {
-			flags.StringVar(&expires, "expires-at", "", "when it ends: a time, a date or a duration such as 12h (default: never)")
+			flags.StringVar(&expires, "expires-at", "",
+				"when it ends: a time, a date or a duration such as 12h (default: never)")
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
 			var body svcauth.GrantRequest
@@ -104,69 +133,89 @@ func (h holders) assignRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s.say("%s %s holds role %s, until it expires: %s.", strings.ToUpper(h.what[:1])+h.what[1:], id, roleID, stamp(s.now(), body.ExpiresAt, "never"))
+			s.say("%s %s holds role %s, until it expires: %s.", strings.ToUpper(h.what[:1])+h.what[1:], id, roleID,
+				stamp(s.now(), body.ExpiresAt, "never"))
 			s.warn(answer.Warnings, 0)
 			s.warnOfSize(answer.Oversized)
 			if s.json && len(answer.Warnings)+len(answer.Oversized) > 0 {
 				return writeJSON(s.out, answer)
 			}
 			return nil
-		}}.command()
+		},
+	}.command()
 }
 
-// warnOfSize names accounts whose tokens would be too long.
+// warnOfSize warns of accounts whose tokens would be too long.
 func (s *session) warnOfSize(warnings []svcauth.SizeWarning) {
 	for _, w := range warnings {
 		s.hint("Warning: %s", clean(w.String()))
 	}
 }
 
-// warn names secrets whose makers lack what was just granted, and how to end
-// them; to standard error, so that it is seen with -o json too.
+// warn names secrets whose makers lack what was just granted, and says how to
+// end them. It prints to standard error, so it is seen with -o json too.
 func (s *session) warn(warnings []svcauth.SecretWarning, more int) {
 	for _, w := range warnings {
-		s.hint("Warning: %s\n  svcauth service-account secret delete %s %s", clean(w.String()), w.ServiceAccount.ID, w.SecretID)
+		s.hint("Warning: %s\n  svcauth service-account secret delete %s %s", clean(w.String()), w.ServiceAccount.ID,
+			w.SecretID)
 	}
 	if more > 0 {
-		s.hint("Warning: the same holds for %s that are not named here; the console's pages of the accounts name them.", counted(more, "secret"))
+		s.hint("Warning: the same holds for %s that are not named here; the console's pages of the accounts name them.",
+			counted(more, "secret"))
 	}
 }
 
 func unassignAccountRole() *cobra.Command {
-	var t taking
-	return verb{use: "unassign SERVICE-ACCOUNT ROLE", short: "Take a role from a service account; its tokens that carry the role die at once", choices: accountHolders.about(accountHolders.heldRoles),
-		example: []string{`svcauth service-account role unassign deployer "Cluster operator" --yes`}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "unassign SERVICE-ACCOUNT ROLE",
+		short:   "Take a role from a service account; its tokens that carry the role die at once",
+		choices: accountHolders.about(accountHolders.heldRoles),
+		example: []string{`svcauth service-account role unassign deployer "Cluster operator" --yes`},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			roleID, err := s.roleID(ctx, args[1])
 			if err != nil {
 				return err
 			}
-			return s.withAccount(ctx, args[0], &t, fmt.Sprintf("Take role \"%s\" from", clean(args[1])), " as far as it carries the role", func(id string) error {
-				e, err := s.client.UnassignServiceAccountRole(ctx, id, roleID, "", t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Took role %s from service account %s.", roleID, id)
-			})
-		}}.command()
+			id, err := t.confirmAccount(ctx, s, args[0], fmt.Sprintf("Take role \"%s\" from", clean(args[1])),
+				" as far as it carries the role")
+			if err != nil {
+				return err
+			}
+			e, err := s.client.UnassignServiceAccountRole(ctx, id, roleID, "", t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Took role %s from service account %s.", roleID, id)
+		},
+	}.command()
 }
 
 func unassignMemberRole() *cobra.Command {
-	var t taking
-	return verb{use: "unassign MEMBER ROLE", short: "Take a role from a member; its application keys' tokens that carry the role die at once", choices: memberHolders.about(memberHolders.heldRoles),
-		example: []string{`svcauth member role unassign ada@example.com "Cluster operator" --yes`}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "unassign MEMBER ROLE",
+		short:   "Take a role from a member; its application keys' tokens that carry the role die at once",
+		choices: memberHolders.about(memberHolders.heldRoles),
+		example: []string{`svcauth member role unassign ada@example.com "Cluster operator" --yes`},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			roleID, err := s.roleID(ctx, args[1])
 			if err != nil {
 				return err
 			}
-			question := "Take role \"" + strings.ReplaceAll(clean(args[1]), "%", "%%") + "\" from %s? The application keys' tokens that carry it die at once."
-			return s.withMember(ctx, args[0], &t, question, func(id string) error {
-				e, err := s.client.UnassignMemberRole(ctx, id, roleID, "", t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Took role %s from member %s.", roleID, id)
-			})
-		}}.command()
+			question := "Take role \"" + strings.ReplaceAll(clean(args[1]), "%", "%%") +
+				"\" from %s? The application keys' tokens that carry it die at once."
+			id, err := t.confirmMember(ctx, s, args[0], question)
+			if err != nil {
+				return err
+			}
+			e, err := s.client.UnassignMemberRole(ctx, id, roleID, "", t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Took role %s from member %s.", roleID, id)
+		},
+	}.command()
 }

@@ -17,7 +17,10 @@ import (
 
 func healthcheckCommand() *cobra.Command {
 	var at string
-	c := &cobra.Command{Use: "healthcheck", Short: "Ask a running server whether it is ready (for containers)", Args: cobra.NoArgs,
+	c := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask a running server whether it is ready (for containers)",
+		Args:  cobra.NoArgs,
 		Long: `Ask the server of this configuration whether it is ready: at the address of
 'listen', by HTTPS if it has a certificate. Exit status 1 if it is not.`,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -28,7 +31,8 @@ func healthcheckCommand() *cobra.Command {
 					return err
 				}
 				at = readyURL(cfg)
-				// It stays on this machine, whatever name the certificate has.
+				// The request stays on this machine, so any name in the
+				// certificate will do.
 				client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 			}
 			req, err := http.NewRequestWithContext(c.Context(), http.MethodGet, at, nil)
@@ -40,20 +44,23 @@ func healthcheckCommand() *cobra.Command {
 				if outer := (*url.Error)(nil); errors.As(err, &outer) {
 					err = outer.Err
 				}
-				return fmt.Errorf("no server answers at %s: %w; is it running there? --url names another", req.URL.Redacted(), err)
+				return fmt.Errorf("no server answers at %s: %w; is it running there? --url names another",
+					req.URL.Redacted(), err)
 			}
 			defer res.Body.Close()
 			if res.StatusCode != http.StatusOK {
-				return fmt.Errorf("%s answered %s, so the server is not ready; its log says why", req.URL.Redacted(), res.Status)
+				return fmt.Errorf("%s answered %s, so the server is not ready; its log says why", req.URL.Redacted(),
+					res.Status)
 			}
 			return nil
-		}}
+		},
+	}
 	c.Flags().StringVar(&at, "url", "", "what to ask (default: /readyz of the server that has this configuration)")
 	return c
 }
 
-// readyURL returns where the server of a configuration says whether it is ready,
-// to whoever asks on its machine.
+// readyURL returns the readiness URL of a server with this configuration, for
+// requests from its own machine.
 func readyURL(cfg config.Config) string {
 	host, port, _ := net.SplitHostPort(cfg.Listen)
 	if addr, err := netip.ParseAddr(host); err == nil && addr.IsUnspecified() && addr.Is6() {

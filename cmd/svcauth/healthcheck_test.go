@@ -25,7 +25,8 @@ func TestHealthcheckAsksWhereTheServerListens(t *testing.T) {
 		"auth.internal:18080": "http://auth.internal:18080/readyz",
 	} {
 		require.Equal(t, want, readyURL(config.Config{Listen: listen}))
-		require.Equal(t, "https"+strings.TrimPrefix(want, "http"), readyURL(config.Config{Listen: listen, TLS: config.TLS{CertFile: "cert.pem"}}))
+		require.Equal(t, "https"+strings.TrimPrefix(want, "http"),
+			readyURL(config.Config{Listen: listen, TLS: config.TLS{CertFile: "cert.pem"}}))
 	}
 	for _, tls := range []bool{false, true} {
 		server := svctest.New(t, svctest.Options{TLS: tls})

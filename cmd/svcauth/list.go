@@ -9,7 +9,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// paging are the flags of a list.
+// paging holds the flags of a list.
 type paging struct {
 	limit  int
 	cursor string
@@ -32,10 +32,11 @@ func (p *paging) check(c *cobra.Command) error {
 	return nil
 }
 
-// pageOf gets one page of a list.
+// pageOf fetches one page of a list.
 type pageOf[T any] func(context.Context, svcauth.ListOptions) (svcauth.List[T], error)
 
-// list gets what paging asks for: one page, or with all the whole list, whose next cursor is null.
+// list fetches what paging asks for: one page or, with all, the whole list,
+// whose next cursor is null.
 func list[T any](ctx context.Context, p *paging, page pageOf[T]) (svcauth.List[T], error) {
 	if !p.all {
 		return page(ctx, svcauth.ListOptions{Limit: p.limit, Cursor: p.cursor})
@@ -54,14 +55,14 @@ func list[T any](ctx context.Context, p *paging, page pageOf[T]) (svcauth.List[T
 	return whole, nil
 }
 
-// walk goes over the whole list in pages of the greatest size.
+// walk yields the whole list, in pages of the largest size.
 func walk[T any](ctx context.Context, page pageOf[T]) func(func(T, error) bool) {
 	return svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[T], error) {
 		return page(ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize, Cursor: cursor})
 	})
 }
 
-// listing is a verb that lists.
+// listing is a command that lists.
 type listing[T any] struct {
 	verb    verb // without run
 	page    func(ctx context.Context, s *session, args []string, o svcauth.ListOptions) (svcauth.List[T], error)

@@ -1,7 +1,9 @@
-// Command svcauth is the authorization server and the tool for those who run it.
+// Command svcauth is the authorization server and the tool for those who run
+// it.
 //
-// It owns: the command line, exit statuses (0 done, 1 failed, 2 wrong usage), what is printed. It refuses to know any rule: the management
-// commands ask the server over HTTP, like any other client.
+// It owns the command line, the exit statuses (0 done, 1 failed, 2 wrong usage)
+// and what is printed. It refuses to know any rule: the management commands ask
+// the server over HTTP, like any other client.
 package main
 
 import (
@@ -28,10 +30,11 @@ func main() {
 	os.Exit(status)
 }
 
-// errAnswered ends a command with status 1 whose answer, already printed, was no.
+// errAnswered ends a command with status 1. Its answer, which was no, is
+// printed already.
 var errAnswered = errors.New("the answer is no")
 
-// usageError is what the caller of a command did wrong.
+// usageError is a mistake in how a command was called.
 type usageError string
 
 func (e usageError) Error() string { return string(e) }
@@ -47,7 +50,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetArgs(args)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd(args...)
-	if completion, _, err := root.Find([]string{"completion"}); err == nil { // cobra's own would answer an unknown shell with its help and status 0
+	// cobra's own command answers an unknown shell with its help and status 0.
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Args, completion.RunE = knownVerb, func(c *cobra.Command, _ []string) error { return c.Help() }
 	}
 	begun := false
@@ -66,7 +70,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 0
 	case errors.Is(err, errAnswered):
 		return 1
-	case !begun || errors.As(err, &usage): // what cobra finds wrong before it runs a command: flags, arguments, the command itself
+	// Errors that cobra finds before it runs a command: in flags, arguments or
+	// the command's name.
+	case !begun || errors.As(err, &usage):
 		fmt.Fprintf(stderr, "svcauth: %v\nRun '%s --help' for how to use it.\n", err, c.CommandPath())
 		return 2
 	}
@@ -75,7 +81,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func rootCommand() *cobra.Command {
-	root := &cobra.Command{Use: "svcauth", Short: "OAuth2 authorization server for machines", SilenceErrors: true, SilenceUsage: true, Version: version,
+	root := &cobra.Command{
+		Use:           "svcauth",
+		Short:         "OAuth2 authorization server for machines",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
 		Long: `OAuth2 authorization server for machines: the server, and the tool that manages
 it.
 
@@ -91,27 +102,37 @@ SVCAUTH_PROFILE chooses another than default):
   client_secret = svcs_...
 
 Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
-		Args: knownVerb, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+		Args: knownVerb,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		if strings.Contains(err.Error(), "shorthand") { // -x, and x is no flag: a jti or a name, perhaps
 			err = fmt.Errorf("%w; an argument that begins with a dash goes after --", err)
 		}
 		return err
 	})
-	// Flags are explained within the width of a terminal, and --config only where it does something: not at the commands that ask over HTTP.
+	// Flags are explained within the width of a terminal. --config is shown
+	// only at commands that use it, not at those that speak over HTTP.
 	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages", ".FlagUsagesWrapped 80",
-		"{{if .HasAvailableInheritedFlags}}", `{{if and .HasAvailableInheritedFlags (not (.Flags.Lookup "ca-file"))}}`).Replace(root.UsageTemplate()))
+		"{{if .HasAvailableInheritedFlags}}",
+		`{{if and .HasAvailableInheritedFlags (not (.Flags.Lookup "ca-file"))}}`).Replace(root.UsageTemplate()))
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.PersistentFlags().String("config", "", "configuration file of the server (default: SVCAUTH_CONFIG, else the built-in defaults)")
-	root.AddGroup(&cobra.Group{ID: serverGroup, Title: "The server, on its own machine:"}, &cobra.Group{ID: manageGroup, Title: "Management, over HTTP:"})
+	root.PersistentFlags().String("config", "",
+		"configuration file of the server (default: SVCAUTH_CONFIG, else the built-in defaults)")
+	root.AddGroup(&cobra.Group{
+		ID:    serverGroup,
+		Title: "The server, on its own machine:",
+	}, &cobra.Group{ID: manageGroup, Title: "Management, over HTTP:"})
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
 			c.GroupID = group
 			root.AddCommand(c)
 		}
 	}
-	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), backupCommand(), restoreCommand(), configCommand(), healthcheckCommand())
-	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(), organizationCommand(), auditCommand(),
+	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), backupCommand(),
+		restoreCommand(), configCommand(), healthcheckCommand())
+	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(),
+		organizationCommand(), auditCommand(),
 		signingKeyCommand(), resourceServerCommand(), apiCommand(), privilegeCommand(), meCommand(), explainCommand())
 	add("", versionCommand(), hashPasswordsCommand())
 	return root
@@ -122,7 +143,7 @@ const (
 	manageGroup = "manage"
 )
 
-// eachCommand calls do for c and all that is below it.
+// eachCommand calls do for c and all commands below it.
 func eachCommand(c *cobra.Command, do func(*cobra.Command)) {
 	do(c)
 	for _, child := range c.Commands() {

@@ -13,7 +13,8 @@ import (
 
 func memberCommand() *cobra.Command {
 	return noun("member", "Members: the people who sign in to the console", []string{"members"},
-		listMembers(), getMember(), inviteMember(), updateMember(), suspendMember(), activateMember(), removeMember(), resetMember(),
+		listMembers(), getMember(), inviteMember(), updateMember(), suspendMember(), activateMember(), removeMember(),
+		resetMember(),
 		memberHolders.roleCommand(unassignMemberRole()))
 }
 
@@ -21,8 +22,14 @@ var aboutMembers = map[string]choices{"MEMBER": memberChoices, "ROLE": roleChoic
 
 func listMembers() *cobra.Command {
 	return listing[svcauth.Member]{
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List members, newest first", example: []string{"svcauth member list"}},
-		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.Member], error) {
+		verb: verb{
+			use:     "list",
+			aliases: []string{"ls"},
+			short:   "List members, newest first",
+			example: []string{"svcauth member list"},
+		},
+		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.Member],
+			error) {
 			return s.client.Members(ctx, o)
 		},
 		columns: func(*session) []column[svcauth.Member] {
@@ -38,20 +45,27 @@ func listMembers() *cobra.Command {
 }
 
 func getMember() *cobra.Command {
-	return verb{use: "get MEMBER", short: "Show one member, by id or address", choices: aboutMembers, example: []string{"svcauth member get ada@example.com"},
+	return verb{
+		use:     "get MEMBER",
+		short:   "Show one member, by id or address",
+		choices: aboutMembers,
+		example: []string{"svcauth member get ada@example.com"},
 		run: func(ctx context.Context, s *session, args []string) error {
 			member, err := s.member(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			return s.showMember(member)
-		}}.command()
+		},
+	}.command()
 }
 
 func (s *session) showMember(m svcauth.Member) error {
 	now := s.now()
-	fields := []field{value("Email", m.Email), value("ID", m.ID), value("Name", strings.TrimSpace(m.FirstName+" "+m.LastName)), value("Status", m.Status),
-		value("Roles", refNames(m.Roles)...), value("Created", stamp(now, &m.CreatedAt, "")+" by "+m.CreatedBy.Email), value("Last sign-in", stamp(now, m.LastSignInAt, "never"))}
+	fields := []field{value("Email", m.Email), value("ID", m.ID),
+		value("Name", strings.TrimSpace(m.FirstName+" "+m.LastName)), value("Status", m.Status),
+		value("Roles", refNames(m.Roles)...), value("Created", stamp(now, &m.CreatedAt, "")+" by "+m.CreatedBy.Email),
+		value("Last sign-in", stamp(now, m.LastSignInAt, "never"))}
 	fields = append(fields, s.invitationFields(m)...)
 	if m.InvitationURL != "" {
 		fields = append(fields, value("One-time link", m.InvitationURL))
@@ -61,17 +75,19 @@ func (s *session) showMember(m svcauth.Member) error {
 	}
 	switch {
 	case m.InvitationURL != "":
-		s.hint("The link is shown this once, works once and expires: send it to that person by a way that only they read.")
+		s.hint("The link is shown this once, works once and expires: send it to that person " +
+			"by a way that only they read.")
 	case m.Invitation == nil && m.Status == svcauth.MemberInvited:
-		s.hint("The invitation is over: nobody can sign in by it. Make a new one: svcauth member reset %s", clean(m.Email))
+		s.hint("The invitation is over: nobody can sign in by it. Make a new one: svcauth member reset %s",
+			clean(m.Email))
 	case m.Invitation != nil && (m.Invitation.Problem != "" || m.Invitation.Mail == svcauth.MailFailed):
 		s.hint("Make a new link, and send it again: svcauth member reset %s", clean(m.Email))
 	}
-	s.enforced(m.Enforcement)
+	s.reportEnforcement(m.Enforcement)
 	return nil
 }
 
-// invitationFields says what is known of a member's open link.
+// invitationFields returns what is known of a member's open link.
 func (s *session) invitationFields(m svcauth.Member) []field {
 	i, now := m.Invitation, s.now()
 	if i == nil {
@@ -99,8 +115,12 @@ func (s *session) invitationFields(m svcauth.Member) []field {
 func inviteMember() *cobra.Command {
 	var body svcauth.NewMember
 	var roles []string
-	return verb{use: "invite ADDRESS", short: "Invite a person; the one-time link is shown once, to a service account never: it is mailed", choices: aboutMembers,
-		example: []string{`svcauth member invite grace@example.com --first-name Grace --last-name Hopper --role "Cluster viewer"`},
+	return verb{
+		use:     "invite ADDRESS",
+		short:   "Invite a person; the one-time link is shown once, to a service account never: it is mailed",
+		choices: aboutMembers,
+		example: []string{"svcauth member invite grace@example.com --first-name Grace --last-name Hopper " +
+			`--role "Cluster viewer"`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.FirstName, "first-name", "", "first name")
 			flags.StringVar(&body.LastName, "last-name", "", "last name")
@@ -116,23 +136,32 @@ func inviteMember() *cobra.Command {
 				return err
 			}
 			return s.showMember(member)
-		}}.command()
+		},
+	}.command()
 }
 
 func updateMember() *cobra.Command {
 	var first, last string
-	return verb{use: "update MEMBER", short: "Change a member's names", choices: aboutMembers, example: []string{"svcauth member update ada@example.com --last-name King"},
+	return verb{
+		use:     "update MEMBER",
+		short:   "Change a member's names",
+		choices: aboutMembers,
+		example: []string{"svcauth member update ada@example.com --last-name King"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&first, "first-name", "", "new first name")
 			flags.StringVar(&last, "last-name", "", "new last name")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
-			patch := svcauth.MemberPatch{FirstName: s.given("first-name", &first), LastName: s.given("last-name", &last)}
+			patch := svcauth.MemberPatch{
+				FirstName: s.given("first-name", &first),
+				LastName:  s.given("last-name", &last),
+			}
 			if patch == (svcauth.MemberPatch{}) {
 				return wrongUsage("nothing to change: give --first-name or --last-name")
 			}
 			return s.changeMember(ctx, args[0], patch)
-		}}.command()
+		},
+	}.command()
 }
 
 func (s *session) changeMember(ctx context.Context, idOrEmail string, patch svcauth.MemberPatch) error {
@@ -148,69 +177,98 @@ func (s *session) changeMember(ctx context.Context, idOrEmail string, patch svca
 }
 
 func activateMember() *cobra.Command {
-	return verb{use: "activate MEMBER", short: "Let a suspended member in again", choices: aboutMembers, example: []string{"svcauth member activate ada@example.com"},
+	return verb{
+		use:     "activate MEMBER",
+		short:   "Let a suspended member in again",
+		choices: aboutMembers,
+		example: []string{"svcauth member activate ada@example.com"},
 		run: func(ctx context.Context, s *session, args []string) error {
 			return s.changeMember(ctx, args[0], svcauth.MemberPatch{Suspended: new(false)})
-		}}.command()
+		},
+	}.command()
 }
 
 func suspendMember() *cobra.Command {
-	var t taking
-	return verb{use: "suspend MEMBER", short: "Suspend a member: its sessions and application keys end at once", choices: aboutMembers,
-		example: []string{"svcauth member suspend ada@example.com --yes"}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "suspend MEMBER",
+		short:   "Suspend a member: its sessions and application keys end at once",
+		choices: aboutMembers,
+		example: []string{"svcauth member suspend ada@example.com --yes"},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t, "Suspend %s? Sessions and application keys end at once, and whatever uses these keys is refused.", func(id string) error {
-				member, err := s.client.UpdateMember(ctx, id, 0, svcauth.MemberPatch{Suspended: new(true)}, t.wait)
-				if err != nil {
-					return err
-				}
-				return s.showMember(member)
-			})
-		}}.command()
+			id, err := t.confirmMember(ctx, s, args[0],
+				"Suspend %s? Sessions and application keys end at once, and whatever uses these keys is refused.")
+			if err != nil {
+				return err
+			}
+			member, err := s.client.UpdateMember(ctx, id, 0, svcauth.MemberPatch{Suspended: new(true)}, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.showMember(member)
+		},
+	}.command()
 }
 
 func removeMember() *cobra.Command {
-	var t taking
-	return verb{use: "remove MEMBER", aliases: []string{"delete", "rm"}, short: "Remove a member with its sessions and application keys; service accounts that it made live on", choices: aboutMembers,
-		example: []string{"svcauth member remove ada@example.com --yes"}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "remove MEMBER",
+		aliases: []string{"delete", "rm"},
+		short:   "Remove a member with its sessions and application keys; service accounts that it made live on",
+		choices: aboutMembers,
+		example: []string{"svcauth member remove ada@example.com --yes"},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t, "Remove %s? Sessions and application keys end at once, and whatever uses these keys is refused.", func(id string) error {
-				e, err := s.client.DeleteMember(ctx, id, t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Removed member %s.", id)
-			})
-		}}.command()
+			id, err := t.confirmMember(ctx, s, args[0],
+				"Remove %s? Sessions and application keys end at once, and whatever uses these keys is refused.")
+			if err != nil {
+				return err
+			}
+			e, err := s.client.DeleteMember(ctx, id, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Removed member %s.", id)
+		},
+	}.command()
 }
 
 func resetMember() *cobra.Command {
-	var t taking
-	return verb{use: "reset MEMBER", short: "Make a one-time link by which a member sets a new password; the present one stops working", choices: aboutMembers,
-		example: []string{"svcauth member reset ada@example.com --yes"}, flags: t.yesFlag,
+	var t removal
+	return verb{
+		use:     "reset MEMBER",
+		short:   "Make a one-time link by which a member sets a new password; the present one stops working",
+		choices: aboutMembers,
+		example: []string{"svcauth member reset ada@example.com --yes"},
+		flags:   t.yesFlag,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withMember(ctx, args[0], &t, "Reset the password of %s? The present one stops working, sessions and application keys end.", func(id string) error {
-				member, err := s.client.ResetMember(ctx, id)
-				if err != nil {
-					return err
-				}
-				return s.showMember(member)
-			})
-		}}.command()
+			id, err := t.confirmMember(ctx, s, args[0],
+				"Reset the password of %s? The present one stops working, sessions and application keys end.")
+			if err != nil {
+				return err
+			}
+			member, err := s.client.ResetMember(ctx, id)
+			if err != nil {
+				return err
+			}
+			return s.showMember(member)
+		},
+	}.command()
 }
 
-// withMember finds the member, asks the question with who it is, and goes on.
-func (s *session) withMember(ctx context.Context, idOrEmail string, t *taking, question string, then func(id string) error) error {
+// confirmMember finds the member and asks the question, which names the member
+// at its %s. It returns the member's id if the answer is yes.
+func (t *removal) confirmMember(ctx context.Context, s *session, idOrEmail, question string) (string, error) {
 	id, err := s.memberID(ctx, idOrEmail)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := t.confirm(ctx, s, func() (string, error) {
+	return id, t.confirm(ctx, s, func() (string, error) {
 		m, err := s.client.Member(ctx, id)
-		who := fmt.Sprintf("member %s (%s, last signed in: %s)", clean(m.Email), clean(strings.TrimSpace(m.FirstName+" "+m.LastName)), agoOr(s.now(), m.LastSignInAt, "never"))
+		who := fmt.Sprintf("member %s (%s, last signed in: %s)", clean(m.Email),
+			clean(strings.TrimSpace(m.FirstName+" "+m.LastName)), agoOr(s.now(), m.LastSignInAt, "never"))
 		return fmt.Sprintf(question, who), err
-	}); err != nil {
-		return err
-	}
-	return then(id)
+	})
 }

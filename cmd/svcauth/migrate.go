@@ -9,23 +9,28 @@ import (
 )
 
 func migrateCommand() *cobra.Command {
-	return &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		cfg, err := loadConfig(c)
-		if err != nil {
-			return err
-		}
-		db, err := store.Open(store.Config{URL: cfg.Database.URL.Reveal(), MaxConns: 2, OnWait: func(what string) {
-			fmt.Fprintf(c.ErrOrStderr(), "Waiting, because %s.\n", what)
-		}})
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		steps, err := db.Migrate(c.Context())
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(c.OutOrStdout(), "%d migrations applied; the schema is up to date.\n", steps)
-		return nil
-	}}
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring the database's schema up to date",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(c)
+			if err != nil {
+				return err
+			}
+			db, err := store.Open(store.Config{URL: cfg.Database.URL.Reveal(), MaxConns: 2, OnWait: func(what string) {
+				fmt.Fprintf(c.ErrOrStderr(), "Waiting, because %s.\n", what)
+			}})
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			steps, err := db.Migrate(c.Context())
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(c.OutOrStdout(), "%d migrations applied; the schema is up to date.\n", steps)
+			return nil
+		},
+	}
 }

@@ -31,14 +31,22 @@ func TestLargeCatalogBehindNginx(t *testing.T) {
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "catalog.yaml"), []byte(catalog), 0o600))
-	server := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=http://" + address, "SVCAUTH_CATALOG_FILE=" + filepath.Join(dir, "catalog.yaml")}})
+	server := svctest.New(t, svctest.Options{
+		Environ: []string{"SVCAUTH_ISSUER=http://" + address, "SVCAUTH_CATALOG_FILE=" +
+			filepath.Join(dir, "catalog.yaml")},
+	})
 	svctest.Nginx(t, address, "location / { proxy_pass "+server.URL+"; proxy_set_header Host $http_host; }")
 	server.Issuer = "http://" + address
 
-	status, out, said := call(t, server, "role", "create", "All", "--privilege", strings.Join(privileges, ","), "-o", "json")
+	status, out, said := call(t, server, "role", "create", "All", "--privilege", strings.Join(privileges, ","), "-o",
+		"json")
 	require.Zero(t, status, said)
 	require.Contains(t, out, privileges[499])
-	for _, command := range [][]string{{"service-account", "create", "large", "--role", "All", "-o", "json"}, {"service-account", "list"}, {"role", "list"}} {
+	for _, command := range [][]string{
+		{"service-account", "create", "large", "--role", "All", "-o", "json"},
+		{"service-account", "list"},
+		{"role", "list"},
+	} {
 		status, _, said = call(t, server, command...)
 		require.Zero(t, status, "%v: %s", command, said)
 	}
@@ -67,21 +75,37 @@ func TestIssuerWithPathBehindNginx(t *testing.T) {
 			token := strings.TrimSpace(out)
 
 			key := s.Tenant.ApplicationKey
-			source, err := tokensource.New(tokensource.Config{Issuer: s.Issuer, ClientID: key.ClientID, ClientSecret: key.ClientSecret, Resource: []string{s.Issuer}})
+			source, err := tokensource.New(tokensource.Config{
+				Issuer:       s.Issuer,
+				ClientID:     key.ClientID,
+				ClientSecret: key.ClientSecret,
+				Resource:     []string{s.Issuer},
+			})
 			require.NoError(t, err)
 			again, err := source.Token(t.Context())
 			require.NoError(t, err)
 
 			revocations := resourceserver.NewRevocationSet()
-			verifier, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: s.Issuer, Revocations: revocations,
-				Feed: &resourceserver.Feed{Token: func(context.Context) (string, error) { return again.AccessToken, nil }}})
+			verifier, err := resourceserver.New(resourceserver.Config{
+				Issuer:      s.Issuer,
+				Audience:    s.Issuer,
+				Revocations: revocations,
+				Feed: &resourceserver.Feed{
+					Token: func(context.Context) (string, error) { return again.AccessToken, nil },
+				},
+			})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = verifier.Close() })
-			require.Eventually(t, func() bool { return verifier.Ready(t.Context()) == nil }, time.Minute, 20*time.Millisecond)
+			require.Eventually(t, func() bool {
+				return verifier.Ready(t.Context()) == nil
+			}, time.Minute, 20*time.Millisecond)
 			_, err = verifier.Verify(t.Context(), token)
 			require.NoError(t, err)
 			require.NoError(t, source.Revoke(t.Context(), token))
-			require.Eventually(t, func() bool { _, err := verifier.Verify(t.Context(), token); return err != nil }, time.Minute, 20*time.Millisecond)
+			require.Eventually(t, func() bool {
+				_, err := verifier.Verify(t.Context(), token)
+				return err != nil
+			}, time.Minute, 20*time.Millisecond)
 		})
 	}
 }

@@ -12,20 +12,26 @@ import (
 
 func organizationCommand() *cobra.Command {
 	return noun("organization", "Your organization; for the operator, all of them", []string{"organizations", "org"},
-		getOrganization(), updateOrganization(), listOrganizations(), inviteOrganization(), deleteOrganization(), createOrganization())
+		getOrganization(), updateOrganization(), listOrganizations(), inviteOrganization(), deleteOrganization(),
+		createOrganization())
 }
 
 const aboutWhose = "Without an id it is your own organization. Others are the operator's (organizations:manage)."
 
 func getOrganization() *cobra.Command {
-	return verb{use: "get [ORGANIZATION]", short: "Show your organization and its settings, or any by its id", long: aboutWhose, example: []string{"svcauth organization get"},
+	return verb{
+		use:     "get [ORGANIZATION]",
+		short:   "Show your organization and its settings, or any by its id",
+		long:    aboutWhose,
+		example: []string{"svcauth organization get"},
 		run: func(ctx context.Context, s *session, args []string) error {
 			organization, err := s.organization(ctx, args)
 			if err != nil {
 				return err
 			}
 			return s.showOrganization(organization)
-		}}.command()
+		},
+	}.command()
 }
 
 func (s *session) organization(ctx context.Context, args []string) (svcauth.Organization, error) {
@@ -40,7 +46,8 @@ func (s *session) showOrganization(o svcauth.Organization) error {
 }
 
 func (s *session) organizationFields(o svcauth.Organization) []field {
-	return []field{value("Name", o.Name), value("ID", o.ID), value("Operator", yesNo(o.Operator)), value("Service accounts may manage access", yesNo(o.ServiceAccountsMayManageAccess)),
+	return []field{value("Name", o.Name), value("ID", o.ID), value("Operator", yesNo(o.Operator)),
+		value("Service accounts may manage access", yesNo(o.ServiceAccountsMayManageAccess)),
 		value("Created", stamp(s.now(), &o.CreatedAt, ""))}
 }
 
@@ -54,10 +61,15 @@ func yesNo(is bool) string {
 func updateOrganization() *cobra.Command {
 	var name string
 	var may bool
-	return verb{use: "update [ORGANIZATION]", short: "Change an organization's name or settings", long: aboutWhose, example: []string{"svcauth organization update --service-accounts-may-manage-access=true"},
+	return verb{
+		use:     "update [ORGANIZATION]",
+		short:   "Change an organization's name or settings",
+		long:    aboutWhose,
+		example: []string{"svcauth organization update --service-accounts-may-manage-access=true"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&name, "name", "", "new name")
-			flags.BoolVar(&may, "service-accounts-may-manage-access", false, "whether a service account may create and change service accounts and grant roles (=true or =false)")
+			flags.BoolVar(&may, "service-accounts-may-manage-access", false, "whether a service account may create "+
+				"and change service accounts and grant roles (=true or =false)")
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
 			patch := svcauth.OrganizationPatch{Name: s.given("name", &name)}
@@ -77,21 +89,36 @@ func updateOrganization() *cobra.Command {
 				return err
 			}
 			return s.showOrganization(organization)
-		}}.command()
+		},
+	}.command()
 }
 
 func listOrganizations() *cobra.Command {
 	return listing[svcauth.Organization]{
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List all organizations (the operator's)", example: []string{"svcauth organization list"}},
-		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.Organization], error) {
+		verb: verb{
+			use:     "list",
+			aliases: []string{"ls"},
+			short:   "List all organizations (the operator's)",
+			example: []string{"svcauth organization list"},
+		},
+		page: func(ctx context.Context, s *session, _ []string,
+			o svcauth.ListOptions) (svcauth.List[svcauth.Organization], error) {
 			return s.client.Organizations(ctx, o)
 		},
 		columns: func(s *session) []column[svcauth.Organization] {
 			return []column[svcauth.Organization]{
 				{title: "NAME", cell: func(o svcauth.Organization) string { return o.Name }},
 				{title: "ID", whole: true, cell: func(o svcauth.Organization) string { return o.ID }},
-				{title: "OPERATOR", whole: true, cell: func(o svcauth.Organization) string { return yesNo(o.Operator) }},
-				{title: "CREATED", whole: true, cell: func(o svcauth.Organization) string { return ago(s.now(), o.CreatedAt) }},
+				{
+					title: "OPERATOR",
+					whole: true,
+					cell:  func(o svcauth.Organization) string { return yesNo(o.Operator) },
+				},
+				{
+					title: "CREATED",
+					whole: true,
+					cell:  func(o svcauth.Organization) string { return ago(s.now(), o.CreatedAt) },
+				},
 			}
 		},
 		none: "No organizations.",
@@ -100,8 +127,11 @@ func listOrganizations() *cobra.Command {
 
 func inviteOrganization() *cobra.Command {
 	var body svcauth.NewOrganization
-	return verb{use: "invite NAME", short: "Make an organization over HTTP and invite its first administrator (the operator's)",
-		long:    "The one-time link for the administrator is shown once, to a service account never: it is mailed. 'organization create' does it on the database instead, with a password and an application key.",
+	return verb{
+		use:   "invite NAME",
+		short: "Make an organization over HTTP and invite its first administrator (the operator's)",
+		long: "The one-time link for the administrator is shown once, to a service account never: it is mailed. " +
+			"'organization create' does it on the database instead, with a password and an application key.",
 		example: []string{"svcauth organization invite acme --admin-email admin@acme.example"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.AdminEmail, "admin-email", "", "address of its first administrator")
@@ -123,22 +153,31 @@ func inviteOrganization() *cobra.Command {
 				return err
 			}
 			if made.InvitationURL == "" {
-				s.hint("The invitation goes to %s by mail alone: a service account gets no link.", clean(body.AdminEmail))
+				s.hint("The invitation goes to %s by mail alone: a service account gets no link.",
+					clean(body.AdminEmail))
 				return nil
 			}
-			s.hint("The link is shown this once, works once and expires: send it to that person by a way that only they read.")
+			s.hint("The link is shown this once, works once and expires: " +
+				"send it to that person by a way that only they read.")
 			return nil
-		}}.command()
+		},
+	}.command()
 }
 
 func deleteOrganization() *cobra.Command {
-	var t taking
-	return verb{use: "delete ORGANIZATION", aliases: []string{"rm"}, short: "Delete an organization, by its id, with all that belongs to it (the operator's)",
-		example: []string{"svcauth organization delete org_01h455vb4pex5vsknk084sn02q --yes"}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "delete ORGANIZATION",
+		aliases: []string{"rm"},
+		short:   "Delete an organization, by its id, with all that belongs to it (the operator's)",
+		example: []string{"svcauth organization delete org_01h455vb4pex5vsknk084sn02q --yes"},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			if err := t.confirm(ctx, s, func() (string, error) {
 				o, err := s.client.OrganizationByID(ctx, args[0])
-				return fmt.Sprintf("Delete organization \"%s\" (%s) with all its members, service accounts, roles and keys? Its tokens die at once, and nothing of it can be had again.", clean(o.Name), args[0]), err
+				return fmt.Sprintf("Delete organization \"%s\" (%s) with all its members, service accounts, roles "+
+					"and keys? Its tokens die at once, and nothing of it can be had again.", clean(o.Name),
+					args[0]), err
 			}); err != nil {
 				return err
 			}
@@ -146,6 +185,7 @@ func deleteOrganization() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Deleted organization %s.", args[0])
-		}}.command()
+			return s.reportRemoval(e, "Deleted organization %s.", args[0])
+		},
+	}.command()
 }

@@ -11,16 +11,16 @@ import (
 
 var errHangup = errors.New("the terminal is gone (SIGHUP)")
 
-// outlive keeps a server alive through the signals that would end it at once,
-// with requests in work and without a log line: SIGPIPE, which it gets if the
-// program that reads its log has gone, and SIGHUP, by which other servers read
-// their configuration again. A server on a terminal stops in good order when that
-// is gone, for nobody could stop it afterwards. release undoes it.
+// outlive keeps a server alive through two signals that would end it at once,
+// with requests in work and without a log line. SIGPIPE comes if the program
+// that reads its log has gone. SIGHUP makes other servers reload their
+// configuration. If a server on a terminal loses the terminal, it stops in good
+// order, for nobody could stop it afterwards. release undoes outlive.
 func outlive(ctx context.Context, logger *slog.Logger, onTerminal bool) (_ context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	// Heard, not ignored: what is ignored would be so in the programs that this
-	// one starts.
+	// Handled, not ignored: programs that this one starts would inherit an
+	// ignored signal.
 	signal.Notify(signals, syscall.SIGPIPE, syscall.SIGHUP)
 	go func() {
 		for {
@@ -35,7 +35,8 @@ func outlive(ctx context.Context, logger *slog.Logger, onTerminal bool) (_ conte
 					cancel(errHangup)
 					return
 				}
-				logger.Warn("SIGHUP changes nothing: a renewed certificate is read by itself; for a changed configuration or catalogue, restart this node (SIGTERM)")
+				logger.Warn("SIGHUP changes nothing: a renewed certificate is read by itself; " +
+					"for a changed configuration or catalogue, restart this node (SIGTERM)")
 			}
 		}
 	}()

@@ -36,9 +36,15 @@ type process struct {
 func serve(t *testing.T, command ...string) *process {
 	t.Helper()
 	dir := t.TempDir()
-	p := &process{Cmd: exec.Command(command[0], command[1:]...), address: freeport.Address(t), ops: freeport.Address(t), ended: make(chan error, 1)}
+	p := &process{
+		Cmd:     exec.Command(command[0], command[1:]...),
+		address: freeport.Address(t),
+		ops:     freeport.Address(t),
+		ended:   make(chan error, 1),
+	}
 	p.Dir = dir
-	p.Env = append(os.Environ(), "SVCAUTH_ISSUER=http://"+p.address, "SVCAUTH_LISTEN="+p.address, "SVCAUTH_OPS_LISTEN="+p.ops,
+	p.Env = append(os.Environ(), "SVCAUTH_ISSUER=http://"+p.address, "SVCAUTH_LISTEN="+p.address, "SVCAUTH_OPS_LISTEN="+
+		p.ops,
 		"SVCAUTH_DATABASE_URL=sqlite://"+filepath.Join(dir, "db"), "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(dir, "key"))
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)

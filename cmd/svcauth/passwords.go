@@ -12,11 +12,12 @@ import (
 const hashPasswords = "hash-passwords"
 
 // passwordWorker is the command that hashes the server's passwords. main sets
-// it: in a test this program is another one.
+// it, because in a test this program is another one.
 var passwordWorker []string
 
-// ownCommand returns what starts this program with an argument, though another
-// has been installed in its place meanwhile; nil if it can't be said.
+// ownCommand returns a command that starts this program with an argument, even
+// if another program has replaced its file meanwhile. It returns nil if it
+// can't tell.
 func ownCommand(argument string) []string {
 	if runtime.GOOS == "linux" {
 		return []string{"/proc/self/exe", argument}
@@ -28,8 +29,13 @@ func ownCommand(argument string) []string {
 	return []string{path, argument}
 }
 
-// hashPasswordsCommand is for the server, which starts it by itself.
+// hashPasswordsCommand is started by the server, not by people.
 func hashPasswordsCommand() *cobra.Command {
-	return &cobra.Command{Use: hashPasswords, Short: "Hash what the server hands over, behind everything else that the machine does", Hidden: true, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return passwords.Work(c.InOrStdin(), raw(c.OutOrStdout())) }}
+	return &cobra.Command{
+		Use:    hashPasswords,
+		Short:  "Hash what the server hands over, behind everything else that the machine does",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(c *cobra.Command, _ []string) error { return passwords.Work(c.InOrStdin(), raw(c.OutOrStdout())) },
+	}
 }

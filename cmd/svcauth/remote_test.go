@@ -33,7 +33,9 @@ func TestAllPages(t *testing.T) {
 	server := svctest.New(t, svctest.Options{})
 	const n = 2*svcauth.MaxPageSize + 5
 	for i := range n {
-		_, err := server.App.Access.CreateServiceAccount(server.System(), svcauth.NewServiceAccount{Name: fmt.Sprintf("account-%03d", i)})
+		_, err := server.App.Access.CreateServiceAccount(server.System(), svcauth.NewServiceAccount{
+			Name: fmt.Sprintf("account-%03d", i),
+		})
 		require.NoError(t, err)
 	}
 	status, out, stderr := call(t, server, "service-account", "list", "--all", "-o", "json")
@@ -81,7 +83,9 @@ func TestPrivateCA(t *testing.T) {
 	status, out, stderr = call(t, server, "token", "--ca-file", server.CAFile)
 	require.Zero(t, status, stderr)
 	var inspected, failed bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"token", "inspect", "--ca-file", server.CAFile}, strings.NewReader(out), &inspected, &failed), failed.String())
+	require.Zero(t,
+		run(t.Context(), []string{"token", "inspect", "--ca-file", server.CAFile}, strings.NewReader(out), &inspected,
+			&failed), failed.String())
 	status, _, stderr = call(t, server, "me", "--ca-file", "/nowhere")
 	require.Equal(t, 1, status)
 	require.Contains(t, stderr, "ca_file (from --ca-file)")
@@ -99,7 +103,8 @@ func scripted(t *testing.T, v1 http.HandlerFunc) {
 			_, _ = w.Write([]byte(body))
 		}
 	}
-	mux.Handle("/.well-known/oauth-authorization-server", answer(`{"issuer":"`+server.URL+`","token_endpoint":"`+server.URL+`/oauth2/token"}`))
+	mux.Handle("/.well-known/oauth-authorization-server",
+		answer(`{"issuer":"`+server.URL+`","token_endpoint":"`+server.URL+`/oauth2/token"}`))
 	mux.Handle("/oauth2/token", answer(`{"access_token":"t","token_type":"Bearer","expires_in":60}`))
 	mux.Handle("/v1/", v1)
 	t.Setenv("SVCAUTH_URL", server.URL)
@@ -112,7 +117,9 @@ func TestExportThatBreaksOff(t *testing.T) {
 	scripted(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("cursor") == "" {
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = w.Write([]byte(`{"items":[{"id":"evt_1","time":"2026-01-31T12:00:00Z","before":null,"after":{"a":"<&>"}}],"next_cursor":"c"}`))
+			_, _ = w.Write(
+				[]byte(
+					`{"items":[{"id":"evt_1","time":"2026-01-31T12:00:00Z","before":null,"after":{"a":"<&>"}}],"next_cursor":"c"}`))
 			return
 		}
 		w.Header().Set("Content-Type", "application/problem+json")
@@ -123,7 +130,9 @@ func TestExportThatBreaksOff(t *testing.T) {
 	require.Equal(t, 1, run(t.Context(), []string{"audit", "export"}, strings.NewReader(""), &out, &err))
 	require.Equal(t, 1, strings.Count(out.String(), "\n"))
 	require.Contains(t, out.String(), `"after":{"a":"<&>"}`)
-	require.Equal(t, "svcauth: the export broke off after 1 event; go on with --until 2026-01-31T12:00:00.000000001Z (events of that very moment come again): Something broke. (request req_1)\n", err.String())
+	require.Equal(t, "svcauth: the export broke off after 1 event; go on with --until "+
+		"2026-01-31T12:00:00.000000001Z (events of that very moment come again): Something broke. (request req_1)\n",
+		err.String())
 }
 
 // Every part of a problem that helps is said, once.
@@ -132,10 +141,16 @@ func TestProblemsAreSaidWhole(t *testing.T) {
 		status     int
 		body, want string
 	}{
-		{422, `{"title":"Invalid value","detail":"Two fields are wrong.","errors":[{"location":"body.name","message":"is too long"},{"location":"body.x","message":"Two fields are wrong."}]}`, "Two fields are wrong.; body.name: is too long\n"},
-		{403, `{"title":"Missing privileges","detail":"You lack a:b.","missing_privileges":["a:b","c:d"]}`, "You lack a:b.; missing: c:d; 'svcauth me' shows what client sa_01h455vb4pex5vsknk084sn02q (from environment SVCAUTH_CLIENT_ID) may do\n"},
-		{412, `{"title":"Changed meanwhile","detail":"Somebody changed it."}`, "Somebody changed it.; run the command again\n"},
-		{401, `{"title":"Not authenticated","detail":"Send a token."}`, "Send a token.; the token of client sa_01h455vb4pex5vsknk084sn02q (from environment SVCAUTH_CLIENT_ID) was refused\n"},
+		{422,
+			`{"title":"Invalid value","detail":"Two fields are wrong.","errors":[{"location":"body.name","message":"is too long"},{"location":"body.x","message":"Two fields are wrong."}]}`, "Two fields are wrong.; body.name: is too long\n"},
+		{403, `{"title":"Missing privileges","detail":"You lack a:b.","missing_privileges":["a:b","c:d"]}`,
+			"You lack a:b.; missing: c:d; 'svcauth me' shows what client sa_01h455vb4pex5vsknk084sn02q (from " +
+				"environment SVCAUTH_CLIENT_ID) may do\n"},
+		{412, `{"title":"Changed meanwhile","detail":"Somebody changed it."}`,
+			"Somebody changed it.; run the command again\n"},
+		{401, `{"title":"Not authenticated","detail":"Send a token."}`,
+			"Send a token.; the token of client sa_01h455vb4pex5vsknk084sn02q (from " +
+				"environment SVCAUTH_CLIENT_ID) was refused\n"},
 	} {
 		t.Run(strconv.Itoa(c.status), func(t *testing.T) {
 			scripted(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -14,12 +14,17 @@ var noon = time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 func TestTablesFitATerminal(t *testing.T) {
 	long := strings.Repeat("x", 200)
 	for name, rows := range map[string][][3]string{
-		"short": {{"ci", "sa_1", "a"}}, "long": {{long, strings.Repeat("i", 29), long}}, "wide letters": {{strings.Repeat("測試", 60), "sa_1", strings.Repeat("é", 90)}}, "none": nil,
+		"short":        {{"ci", "sa_1", "a"}},
+		"long":         {{long, strings.Repeat("i", 29), long}},
+		"wide letters": {{strings.Repeat("測試", 60), "sa_1", strings.Repeat("é", 90)}},
+		"none":         nil,
 	} {
 		var b bytes.Buffer
 		require.NoError(t, writeTable(&b, rows, []column[[3]string]{
-			{title: "NAME", cell: func(r [3]string) string { return r[0] }}, {title: "ID", whole: true, cell: func(r [3]string) string { return r[1] }},
-			{title: "ROLES", cell: func(r [3]string) string { return r[2] }}}))
+			{title: "NAME", cell: func(r [3]string) string { return r[0] }},
+			{title: "ID", whole: true, cell: func(r [3]string) string { return r[1] }},
+			{title: "ROLES", cell: func(r [3]string) string { return r[2] }},
+		}))
 		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 		require.Len(t, lines, len(rows)+1)
 		for i, line := range lines {
@@ -47,14 +52,25 @@ func TestCut(t *testing.T) {
 func TestNothingFromOutsideReachesTheTerminalRaw(t *testing.T) {
 	var b bytes.Buffer
 	evil := "a\x1b[2Jb\nc\u202ed\u009b31m"
-	require.NoError(t, writeTable(&b, []string{evil}, []column[string]{{title: "NAME", cell: func(s string) string { return s }}}))
+	require.NoError(t,
+		writeTable(&b, []string{evil}, []column[string]{{title: "NAME", cell: func(s string) string { return s }}}))
 	require.NoError(t, writeFields(&b, value("Name", evil), value("None"), value("Two", "1", "2")))
 	require.Equal(t, "NAME\na?[2Jb?c?d?31m\nName  a?[2Jb?c?d?31m\nNone  -\nTwo   1\n      2\n", b.String())
 	require.Equal(t, []string{"a?b c", "dddddd", "e"}, wrap("a\x1bb  c dddddd e", 5))
 }
 
 func TestMomentsInAWord(t *testing.T) {
-	for d, want := range map[time.Duration]string{0: "just now", -500 * time.Millisecond: "just now", -89 * time.Second: "1m ago", -59*time.Minute - 50*time.Second: "1h ago", 2160*time.Hour - time.Millisecond: "in 90d", -3 * time.Hour: "3h ago", -72 * time.Hour: "3d ago", 5 * time.Minute: "in 5m", 30 * time.Second: "in 30s"} {
+	for d, want := range map[time.Duration]string{
+		0:                                 "just now",
+		-500 * time.Millisecond:           "just now",
+		-89 * time.Second:                 "1m ago",
+		-59*time.Minute - 50*time.Second:  "1h ago",
+		2160*time.Hour - time.Millisecond: "in 90d",
+		-3 * time.Hour:                    "3h ago",
+		-72 * time.Hour:                   "3d ago",
+		5 * time.Minute:                   "in 5m",
+		30 * time.Second:                  "in 30s",
+	} {
 		require.Equal(t, want, ago(noon, noon.Add(d)))
 	}
 	require.Equal(t, "never", agoOr(noon, nil, "never"))
@@ -63,8 +79,11 @@ func TestMomentsInAWord(t *testing.T) {
 
 func TestMomentsAreRead(t *testing.T) {
 	for text, want := range map[string]time.Time{
-		"2026-02-01": time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), "2026-02-01T10:00:00+02:00": time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC),
-		"12h": noon.Add(12 * time.Hour), "30d": noon.Add(720 * time.Hour), "1h30m": noon.Add(90 * time.Minute),
+		"2026-02-01":                time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC),
+		"2026-02-01T10:00:00+02:00": time.Date(2026, 2, 1, 8, 0, 0, 0, time.UTC),
+		"12h":                       noon.Add(12 * time.Hour),
+		"30d":                       noon.Add(720 * time.Hour),
+		"1h30m":                     noon.Add(90 * time.Minute),
 	} {
 		got, err := moment("x", text, noon, 1)
 		require.NoError(t, err, text)
@@ -86,8 +105,11 @@ func TestWhatIsCutFirst(t *testing.T) {
 	for _, c := range []struct {
 		in, want []int // name, roles, id (whole), action (last)
 	}{
-		{[]int{10, 20, 8, 8}, []int{10, 20, 8, 8}}, {[]int{30, 100, 8, 8}, []int{30, 28, 8, 8}}, {[]int{60, 100, 8, 8}, []int{46, 12, 8, 8}},
-		{[]int{60, 100, 8, 60}, []int{27, 12, 8, 27}}, {[]int{100, 100, 60, 8}, []int{leastWidth, leastWidth, 60, leastWidth}},
+		{[]int{10, 20, 8, 8}, []int{10, 20, 8, 8}},
+		{[]int{30, 100, 8, 8}, []int{30, 28, 8, 8}},
+		{[]int{60, 100, 8, 8}, []int{46, 12, 8, 8}},
+		{[]int{60, 100, 8, 60}, []int{27, 12, 8, 27}},
+		{[]int{100, 100, 60, 8}, []int{leastWidth, leastWidth, 60, leastWidth}},
 	} {
 		var b bytes.Buffer
 		row := [4]string{}
@@ -95,7 +117,13 @@ func TestWhatIsCutFirst(t *testing.T) {
 			row[i] = strings.Repeat("x", n)
 		}
 		cell := func(i int) func([4]string) string { return func(r [4]string) string { return r[i] } }
-		require.NoError(t, writeTable(&b, [][4]string{row}, []column[[4]string]{{title: "A", cell: cell(0)}, {title: "B", cell: cell(1)}, {title: "C", cell: cell(2), whole: true}, {title: "D", cell: cell(3), last: true}}))
+		require.NoError(t,
+			writeTable(&b, [][4]string{row}, []column[[4]string]{
+				{title: "A", cell: cell(0)},
+				{title: "B", cell: cell(1)},
+				{title: "C", cell: cell(2), whole: true},
+				{title: "D", cell: cell(3), last: true},
+			}))
 		var got []int
 		for _, text := range strings.Fields(strings.Split(b.String(), "\n")[1]) {
 			got = append(got, columns(text))

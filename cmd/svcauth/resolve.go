@@ -9,7 +9,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// account finds a service account by id or name.
+// account returns the service account with the id or name.
 func (s *session) account(ctx context.Context, idOrName string) (svcauth.ServiceAccount, error) {
 	id, err := s.accountID(ctx, idOrName)
 	if err != nil {
@@ -18,16 +18,18 @@ func (s *session) account(ctx context.Context, idOrName string) (svcauth.Service
 	return s.client.ServiceAccount(ctx, id)
 }
 
-// accountID turns a service account's id or name into the id. An id costs no request.
+// accountID returns the id of the service account with the id or name. An id
+// needs no request.
 func (s *session) accountID(ctx context.Context, idOrName string) (string, error) {
 	if svcauth.ValidID(svcauth.PrefixServiceAccount, idOrName) {
 		return idOrName, nil
 	}
 	var near []string
-	for account, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
-		o.Name = idOrName
-		return s.client.ServiceAccounts(ctx, o)
-	}) {
+	for account, err := range walk(ctx,
+		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+			o.Name = idOrName
+			return s.client.ServiceAccounts(ctx, o)
+		}) {
 		switch {
 		case err != nil:
 			return "", err
@@ -40,7 +42,7 @@ func (s *session) accountID(ctx context.Context, idOrName string) (string, error
 	return "", notFound("service account", idOrName, near, "svcauth service-account list")
 }
 
-// role finds a role by id or name.
+// role returns the role with the id or name.
 func (s *session) role(ctx context.Context, idOrName string) (svcauth.Role, error) {
 	id, err := s.roleID(ctx, idOrName)
 	if err != nil {
@@ -53,7 +55,8 @@ func (s *session) roleID(ctx context.Context, idOrName string) (string, error) {
 	if svcauth.ValidID(svcauth.PrefixRole, idOrName) {
 		return idOrName, nil
 	}
-	return find(walk(ctx, s.client.Roles), idOrName, "role", "svcauth role list", func(r svcauth.Role) (string, string) { return r.ID, r.Name })
+	return find(walk(ctx, s.client.Roles), idOrName, "role", "svcauth role list",
+		func(r svcauth.Role) (string, string) { return r.ID, r.Name })
 }
 
 func (s *session) roleIDs(ctx context.Context, idsOrNames []string) ([]string, error) {
@@ -68,7 +71,7 @@ func (s *session) roleIDs(ctx context.Context, idsOrNames []string) ([]string, e
 	return ids, nil
 }
 
-// member finds a member by id or address.
+// member returns the member with the id or address.
 func (s *session) member(ctx context.Context, idOrEmail string) (svcauth.Member, error) {
 	id, err := s.memberID(ctx, idOrEmail)
 	if err != nil {
@@ -85,7 +88,8 @@ func (s *session) memberID(ctx context.Context, idOrEmail string) (string, error
 		func(m svcauth.Member) (string, string) { return m.ID, emailKey(m.Email) })
 }
 
-// actorID takes any id, a member's address or a service account's name.
+// actorID returns the id of an actor: any id, a member's address or a service
+// account's name.
 func (s *session) actorID(ctx context.Context, text string) (string, error) {
 	prefix, _, _ := strings.Cut(text, "_")
 	switch {
@@ -97,16 +101,19 @@ func (s *session) actorID(ctx context.Context, text string) (string, error) {
 	return s.accountID(ctx, text)
 }
 
-// audience turns an API's name into its audience.
+// audience returns the audience of the API with the audience or name.
 func (s *session) audience(ctx context.Context, nameOrAudience string) (string, error) {
 	if strings.Contains(nameOrAudience, "://") {
 		return nameOrAudience, nil
 	}
-	return find(walk(ctx, s.client.APIs), nameOrAudience, "API", "svcauth api list", func(a svcauth.API) (string, string) { return a.Audience, a.Name })
+	return find(walk(ctx, s.client.APIs), nameOrAudience, "API", "svcauth api list",
+		func(a svcauth.API) (string, string) { return a.Audience, a.Name })
 }
 
-// find looks for the one that is called name and gives its id.
-func find[T any](all func(func(T, error) bool), name, noun, see string, idAndName func(T) (id, name string)) (string, error) {
+// find returns the id of the item with this name.
+func find[T any](
+	all func(func(T, error) bool), name, noun, see string, idAndName func(T) (id, name string),
+) (string, error) {
 	var near []string
 	for thing, err := range all {
 		if err != nil {
@@ -123,7 +130,7 @@ func find[T any](all func(func(T, error) bool), name, noun, see string, idAndNam
 	return "", notFound(noun, name, near, see)
 }
 
-// unknownName is an error about a name that nothing has.
+// unknownName returns the error for a name that nothing has.
 type unknownName string
 
 func (e unknownName) Error() string { return string(e) }
@@ -137,7 +144,7 @@ func notFound(noun, name string, near []string, see string) error {
 	return unknownName(text)
 }
 
-// emailKey is an address as the server compares it.
+// emailKey returns an address as the server compares it.
 func emailKey(text string) string {
 	if email, err := svcauth.ParseEmail(text); err == nil {
 		return email

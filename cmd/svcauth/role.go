@@ -14,15 +14,27 @@ import (
 )
 
 func roleCommand() *cobra.Command {
-	return noun("role", "Roles: named sets of privileges, for members and service accounts alike", []string{"roles"}, listRoles(), getRole(), createRole(), updateRole(), deleteRole())
+	return noun("role", "Roles: named sets of privileges, for members and service accounts alike", []string{"roles"},
+		listRoles(), getRole(), createRole(), updateRole(), deleteRole())
 }
 
-var aboutRoles = map[string]choices{"ROLE": roleChoices, "privilege": privilegeChoices, "add-privilege": privilegeChoices, "remove-privilege": privilegeChoices}
+var aboutRoles = map[string]choices{
+	"ROLE":             roleChoices,
+	"privilege":        privilegeChoices,
+	"add-privilege":    privilegeChoices,
+	"remove-privilege": privilegeChoices,
+}
 
 func listRoles() *cobra.Command {
 	return listing[svcauth.Role]{
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List roles", example: []string{"svcauth role list", "svcauth role list --all -o json"}},
-		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.Role], error) {
+		verb: verb{
+			use:     "list",
+			aliases: []string{"ls"},
+			short:   "List roles",
+			example: []string{"svcauth role list", "svcauth role list --all -o json"},
+		},
+		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.Role],
+			error) {
 			return s.client.Roles(ctx, o)
 		},
 		columns: func(*session) []column[svcauth.Role] {
@@ -30,7 +42,11 @@ func listRoles() *cobra.Command {
 				{title: "NAME", cell: func(r svcauth.Role) string { return r.Name }},
 				{title: "ID", whole: true, cell: func(r svcauth.Role) string { return r.ID }},
 				{title: "MEMBERS", whole: true, cell: func(r svcauth.Role) string { return strconv.Itoa(r.Members) }},
-				{title: "ACCOUNTS", whole: true, cell: func(r svcauth.Role) string { return strconv.Itoa(r.ServiceAccounts) }},
+				{
+					title: "ACCOUNTS",
+					whole: true,
+					cell:  func(r svcauth.Role) string { return strconv.Itoa(r.ServiceAccounts) },
+				},
 				{title: "PRIVILEGES", cell: func(r svcauth.Role) string { return strings.Join(r.Privileges, " ") }},
 			}
 		},
@@ -39,14 +55,19 @@ func listRoles() *cobra.Command {
 }
 
 func getRole() *cobra.Command {
-	return verb{use: "get ROLE", short: "Show one role, by id or name", choices: aboutRoles, example: []string{`svcauth role get "Cluster viewer"`},
+	return verb{
+		use:     "get ROLE",
+		short:   "Show one role, by id or name",
+		choices: aboutRoles,
+		example: []string{`svcauth role get "Cluster viewer"`},
 		run: func(ctx context.Context, s *session, args []string) error {
 			role, err := s.role(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			return s.showRole(role)
-		}}.command()
+		},
+	}.command()
 }
 
 func (s *session) showRole(r svcauth.Role) error {
@@ -54,21 +75,28 @@ func (s *session) showRole(r svcauth.Role) error {
 	if r.System {
 		kind = "system"
 	}
-	err := s.show(r, value("Name", r.Name), value("ID", r.ID), value("Description", r.Description), value("Kind", kind), value("Privileges", r.Privileges...),
-		value("Held by", counted(r.Members, "member")+", "+counted(r.ServiceAccounts, "service account")), value("Created", stamp(s.now(), &r.CreatedAt, "")))
+	err := s.show(r, value("Name", r.Name), value("ID", r.ID), value("Description", r.Description), value("Kind", kind),
+		value("Privileges", r.Privileges...),
+		value("Held by", counted(r.Members, "member")+", "+counted(r.ServiceAccounts, "service account")),
+		value("Created", stamp(s.now(), &r.CreatedAt, "")))
 	if err == nil {
-		s.enforced(r.Enforcement)
+		s.reportEnforcement(r.Enforcement)
 	}
 	return err
 }
 
 func createRole() *cobra.Command {
 	var body svcauth.NewRole
-	return verb{use: "create NAME", short: "Create a role", choices: aboutRoles, long: "One can put on it only privileges that one holds. 'svcauth privilege list' shows all there are.",
+	return verb{
+		use:     "create NAME",
+		short:   "Create a role",
+		choices: aboutRoles,
+		long:    "One can put on it only privileges that one holds. 'svcauth privilege list' shows all there are.",
 		example: []string{`svcauth role create "Cluster editor" --privilege clusters:view --privilege clusters:edit`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
-			flags.Var((*wordList)(&body.Privileges), "privilege", "privilege that it gives; may be repeated, or several with commas")
+			flags.Var((*wordList)(&body.Privileges), "privilege",
+				"privilege that it gives; may be repeated, or several with commas")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			body.Name = args[0]
@@ -77,18 +105,19 @@ func createRole() *cobra.Command {
 				return err
 			}
 			return s.showRole(role)
-		}}.command()
+		},
+	}.command()
 }
 
-// roleChange is what role update was told.
+// roleChange holds the flags of role update.
 type roleChange struct {
-	taking
+	removal
 	name, description string
 	set, add, remove  []string
 }
 
 func (r *roleChange) flags(flags *pflag.FlagSet) {
-	r.taking.flags(flags)
+	r.removal.flags(flags)
 	flags.StringVar(&r.name, "name", "", "new name; live tokens that carry the role die")
 	flags.StringVar(&r.description, "description", "", "new description")
 	flags.Var((*wordList)(&r.set), "privilege", "its privileges from now on, instead of those it has; may be repeated")
@@ -99,17 +128,23 @@ func (r *roleChange) flags(flags *pflag.FlagSet) {
 func updateRole() *cobra.Command {
 	r := &roleChange{}
 	return verb{use: "update ROLE", short: "Change a role's name, description or privileges", choices: aboutRoles,
-		long:    "Live tokens that carry the role and a privilege that it loses die at once; adding one kills none, and live tokens do not get it.",
-		example: []string{`svcauth role update "Cluster viewer" --add-privilege alarms:view`, `svcauth role update "Cluster operator" --remove-privilege clusters:edit --yes`},
-		flags:   r.flags,
+		long: "Live tokens that carry the role and a privilege that it loses die at once; " +
+			"adding one kills none, and live tokens do not get it.",
+		example: []string{`svcauth role update "Cluster viewer" --add-privilege alarms:view`,
+			`svcauth role update "Cluster operator" --remove-privilege clusters:edit --yes`},
+		flags: r.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			patch := svcauth.RolePatch{Name: s.given("name", &r.name), Description: s.given("description", &r.description)}
+			patch := svcauth.RolePatch{
+				Name:        s.given("name", &r.name),
+				Description: s.given("description", &r.description),
+			}
 			replaces := s.command.Flags().Changed("privilege")
 			switch {
 			case replaces && len(r.add)+len(r.remove) > 0:
 				return wrongUsage("--privilege sets all, so it goes without --add-privilege and --remove-privilege")
 			case !replaces && len(r.add)+len(r.remove) == 0 && patch == (svcauth.RolePatch{}):
-				return wrongUsage("nothing to change: give --name, --description, --privilege, --add-privilege or --remove-privilege")
+				return wrongUsage("nothing to change: give --name, --description, " +
+					"--privilege, --add-privilege or --remove-privilege")
 			}
 			role, err := s.role(ctx, args[0])
 			if err != nil {
@@ -135,7 +170,7 @@ func updateRole() *cobra.Command {
 		}}.command()
 }
 
-// privileges works out what the role shall have, sorted.
+// privileges returns the privileges that the role shall have, sorted.
 func (r *roleChange) privileges(role svcauth.Role, replaces bool) ([]string, error) {
 	after := slices.Concat(role.Privileges, r.add)
 	if replaces {
@@ -143,7 +178,8 @@ func (r *roleChange) privileges(role svcauth.Role, replaces bool) ([]string, err
 	}
 	for _, privilege := range r.remove {
 		if !slices.Contains(role.Privileges, privilege) {
-			return nil, fmt.Errorf("role \"%s\" does not have %s, so it can't be taken away; 'svcauth role get %s' shows what it has", clean(role.Name), clean(privilege), role.ID)
+			return nil, fmt.Errorf("role \"%s\" does not have %s, so it can't be taken away; "+
+				"'svcauth role get %s' shows what it has", clean(role.Name), clean(privilege), role.ID)
 		}
 	}
 	after = slices.DeleteFunc(after, func(privilege string) bool { return slices.Contains(r.remove, privilege) })
@@ -151,7 +187,7 @@ func (r *roleChange) privileges(role svcauth.Role, replaces bool) ([]string, err
 	return slices.Compact(after), nil
 }
 
-// ask confirms a change that kills tokens.
+// ask confirms a change that revokes tokens.
 func (r *roleChange) ask(ctx context.Context, s *session, role svcauth.Role, patch svcauth.RolePatch) error {
 	var losses []string
 	if patch.Name != nil && *patch.Name != role.Name {
@@ -168,14 +204,21 @@ func (r *roleChange) ask(ctx context.Context, s *session, role svcauth.Role, pat
 		return nil
 	}
 	return r.confirm(ctx, s, func() (string, error) {
-		return fmt.Sprintf("Change role \"%s\", held by %s and %s? This will %s.", clean(role.Name), counted(role.Members, "member"), counted(role.ServiceAccounts, "service account"), strings.Join(losses, "; ")), nil
+		return fmt.Sprintf("Change role \"%s\", held by %s and %s? This will %s.", clean(role.Name),
+			counted(role.Members, "member"), counted(role.ServiceAccounts, "service account"),
+			strings.Join(losses, "; ")), nil
 	})
 }
 
 func deleteRole() *cobra.Command {
-	var t taking
-	return verb{use: "delete ROLE", aliases: []string{"rm"}, short: "Delete a role and take it from all who hold it; tokens that carry it die at once", choices: aboutRoles,
-		example: []string{`svcauth role delete "Cluster viewer" --yes`}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "delete ROLE",
+		aliases: []string{"rm"},
+		short:   "Delete a role and take it from all who hold it; tokens that carry it die at once",
+		choices: aboutRoles,
+		example: []string{`svcauth role delete "Cluster viewer" --yes`},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			id, err := s.roleID(ctx, args[0])
 			if err != nil {
@@ -183,7 +226,8 @@ func deleteRole() *cobra.Command {
 			}
 			if err := t.confirm(ctx, s, func() (string, error) {
 				role, err := s.client.Role(ctx, id)
-				return fmt.Sprintf("Delete role \"%s\"? %s and %s lose it, and every live token that carries it dies at once.", clean(role.Name),
+				return fmt.Sprintf("Delete role \"%s\"? %s and %s lose it, and every live "+
+					"token that carries it dies at once.", clean(role.Name),
 					counted(role.Members, "member"), counted(role.ServiceAccounts, "service account")), err
 			}); err != nil {
 				return err
@@ -192,6 +236,7 @@ func deleteRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Deleted role %s.", id)
-		}}.command()
+			return s.reportRemoval(e, "Deleted role %s.", id)
+		},
+	}.command()
 }

@@ -15,15 +15,22 @@ import (
 var aboutSecrets = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "SECRET": secretChoices}
 
 func accountSecretCommand() *cobra.Command {
-	return noun("secret", "A service account's secrets; up to 5 at once, so that one can be replaced with no downtime", []string{"secrets"},
+	return noun("secret", "A service account's secrets; up to 5 at once, so that one can be replaced with no downtime",
+		[]string{"secrets"},
 		listSecrets(), createSecret(), updateSecret(), deleteSecret())
 }
 
 func listSecrets() *cobra.Command {
 	return listing[svcauth.SecretInfo]{whole: true,
-		verb: verb{use: "list SERVICE-ACCOUNT", aliases: []string{"ls"}, short: "List a service account's secrets: ids, hints and when they were used; never themselves", choices: aboutSecrets,
-			example: []string{"svcauth service-account secret list deployer"}},
-		page: func(ctx context.Context, s *session, args []string, _ svcauth.ListOptions) (found svcauth.List[svcauth.SecretInfo], err error) {
+		verb: verb{
+			use:     "list SERVICE-ACCOUNT",
+			aliases: []string{"ls"},
+			short:   "List a service account's secrets: ids, hints and when they were used; never themselves",
+			choices: aboutSecrets,
+			example: []string{"svcauth service-account secret list deployer"},
+		},
+		page: func(ctx context.Context, s *session, args []string,
+			_ svcauth.ListOptions) (found svcauth.List[svcauth.SecretInfo], err error) {
 			id, err := s.accountID(ctx, args[0])
 			if err != nil {
 				return found, err
@@ -35,16 +42,25 @@ func listSecrets() *cobra.Command {
 				{title: "ID", whole: true, cell: func(i svcauth.SecretInfo) string { return i.ID }},
 				{title: "HINT", whole: true, cell: func(i svcauth.SecretInfo) string { return i.Hint }},
 				{title: "MADE BY", cell: func(i svcauth.SecretInfo) string { return i.CreatedBy.Email }},
-				{title: "LAST USED", whole: true, cell: func(i svcauth.SecretInfo) string { return agoOr(s.now(), i.LastUsedAt, "never") }},
-				{title: "EXPIRES", whole: true, cell: func(i svcauth.SecretInfo) string { return agoOr(s.now(), i.ExpiresAt, "never") }},
+				{
+					title: "LAST USED",
+					whole: true,
+					cell:  func(i svcauth.SecretInfo) string { return agoOr(s.now(), i.LastUsedAt, "never") },
+				},
+				{
+					title: "EXPIRES",
+					whole: true,
+					cell:  func(i svcauth.SecretInfo) string { return agoOr(s.now(), i.ExpiresAt, "never") },
+				},
 				{title: "DESCRIPTION", cell: func(i svcauth.SecretInfo) string { return i.Description }},
 			}
 		},
-		none: "No secrets: this account can get no token. Make one: svcauth service-account secret create SERVICE-ACCOUNT",
+		none: "No secrets: this account can get no token. Make one: svcauth service-account " +
+			"secret create SERVICE-ACCOUNT",
 	}.command()
 }
 
-// by names who made something, if that is known.
+// by returns who made something, if that is known.
 func by(maker svcauth.Creator) string {
 	if maker.Email == "" {
 		return ""
@@ -54,7 +70,8 @@ func by(maker svcauth.Creator) string {
 
 func (s *session) showSecret(i svcauth.SecretInfo) error {
 	now := s.now()
-	fields := []field{value("ID", i.ID), value("Hint", i.Hint), value("Description", i.Description), value("Created", stamp(now, &i.CreatedAt, "")+by(i.CreatedBy)),
+	fields := []field{value("ID", i.ID), value("Hint", i.Hint), value("Description", i.Description),
+		value("Created", stamp(now, &i.CreatedAt, "")+by(i.CreatedBy)),
 		value("Expires", stamp(now, i.ExpiresAt, "never")), value("Last used", stamp(now, i.LastUsedAt, "never"))}
 	if i.ClientSecret != "" {
 		fields = append(fields, value("Client secret", i.ClientSecret.Reveal()))
@@ -71,13 +88,20 @@ func (s *session) showSecret(i svcauth.SecretInfo) error {
 func createSecret() *cobra.Command {
 	var body svcauth.NewSecretRequest
 	var expires, file string
-	return verb{use: "create SERVICE-ACCOUNT", short: "Add a secret to a service account; it is shown once", choices: aboutSecrets,
-		long:    "To rotate: create the new secret, give it to the client, see in 'secret list' that it is used and the old one is not, then delete the old one.",
-		example: []string{`svcauth service-account secret create deployer --description "2026 rotation" --expires-at 90d`},
+	return verb{
+		use:     "create SERVICE-ACCOUNT",
+		short:   "Add a secret to a service account; it is shown once",
+		choices: aboutSecrets,
+		long: "To rotate: create the new secret, give it to the client, see in 'secret list' that it is used " +
+			"and the old one is not, then delete the old one.",
+		example: []string{"svcauth service-account secret create deployer " +
+			`--description "2026 rotation" --expires-at 90d`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
-			flags.StringVar(&expires, "expires-at", "", "when it ends: a time, a date or a duration such as 90d (default: never)")
-			flags.StringVar(&file, "client-secret-file", "", "a file (- for standard input) with a secret that you made, of the same form; it is not shown again")
+			flags.StringVar(&expires, "expires-at", "",
+				"when it ends: a time, a date or a duration such as 90d (default: never)")
+			flags.StringVar(&file, "client-secret-file", "", "a file (- for standard input) with a secret that you "+
+				"made, of the same form; it is not shown again")
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
 			if body.ExpiresAt, err = momentAhead("expires-at", expires, s.now()); err != nil {
@@ -97,7 +121,8 @@ func createSecret() *cobra.Command {
 				return err
 			}
 			return s.showSecret(secret)
-		}}.command()
+		},
+	}.command()
 }
 
 // secretFrom reads a secret that the caller made. No error shows it.
@@ -125,8 +150,12 @@ func (s *session) secretFrom(ctx context.Context, file string) (svcauth.Secret, 
 func updateSecret() *cobra.Command {
 	var description, expires string
 	var never bool
-	return verb{use: "update SERVICE-ACCOUNT SECRET", short: "Change a secret's description or expiry", choices: aboutSecrets,
-		example: []string{"svcauth service-account secret update deployer sec_01h455vb4pex5vsknk084sn02q --expires-at 7d"},
+	return verb{
+		use:     "update SERVICE-ACCOUNT SECRET",
+		short:   "Change a secret's description or expiry",
+		choices: aboutSecrets,
+		example: []string{"svcauth service-account secret update deployer " +
+			"sec_01h455vb4pex5vsknk084sn02q --expires-at 7d"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&description, "description", "", "new description")
 			flags.StringVar(&expires, "expires-at", "", "when it ends: a time, a date or a duration such as 7d")
@@ -152,32 +181,42 @@ func updateSecret() *cobra.Command {
 				return err
 			}
 			return s.showSecret(secret)
-		}}.command()
+		},
+	}.command()
 }
 
 func deleteSecret() *cobra.Command {
-	var t taking
+	var t removal
 	var revoke bool
-	return verb{use: "delete SERVICE-ACCOUNT SECRET", aliases: []string{"rm"}, short: "Remove a secret; with --revoke-tokens the tokens that it obtained die at once too", choices: aboutSecrets,
-		example: []string{"svcauth service-account secret delete deployer sec_01h455vb4pex5vsknk084sn02q --revoke-tokens --yes"},
+	return verb{
+		use:     "delete SERVICE-ACCOUNT SECRET",
+		aliases: []string{"rm"},
+		short:   "Remove a secret; with --revoke-tokens the tokens that it obtained die at once too",
+		choices: aboutSecrets,
+		example: []string{"svcauth service-account secret delete deployer sec_01h455vb4pex5vsknk084sn02q " +
+			"--revoke-tokens --yes"},
 		flags: func(flags *pflag.FlagSet) {
 			t.flags(flags)
-			flags.BoolVar(&revoke, "revoke-tokens", false, "revoke the tokens that it obtained; else they live until they expire")
+			flags.BoolVar(&revoke, "revoke-tokens", false,
+				"revoke the tokens that it obtained; else they live until they expire")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			id, err := s.accountID(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			if err := t.confirm(ctx, s, func() (string, error) { return s.secretQuestion(ctx, id, args[1], revoke) }); err != nil {
+			if err := t.confirm(ctx, s, func() (string, error) {
+				return s.secretQuestion(ctx, id, args[1], revoke)
+			}); err != nil {
 				return err
 			}
 			e, err := s.client.DeleteSecret(ctx, id, args[1], revoke, t.wait)
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Removed secret %s.", args[1])
-		}}.command()
+			return s.reportRemoval(e, "Removed secret %s.", args[1])
+		},
+	}.command()
 }
 
 func (s *session) secretQuestion(ctx context.Context, id, secretID string, revoke bool) (string, error) {
@@ -193,8 +232,10 @@ func (s *session) secretQuestion(ctx context.Context, id, secretID string, revok
 		if revoke {
 			fate = s.liveTokens(ctx, id, secretID, "of it dies at once", "of it die at once")
 		}
-		return fmt.Sprintf("Remove secret %s (...%s), %s? Clients that use it get no token any more; %s. %s would be left.", secretID, secret.Hint,
+		return fmt.Sprintf("Remove secret %s (...%s), %s? Clients that use it get no token any more; %s. "+
+			"%s would be left.", secretID, secret.Hint,
 			lastUsed(s.now(), secret.LastUsedAt), fate, counted(len(secrets.Items)-1, "secret")), nil
 	}
-	return "", fmt.Errorf("service account %s has no secret %s; 'svcauth service-account secret list %[1]s' shows those it has", id, clean(secretID))
+	return "", fmt.Errorf("service account %s has no secret %s; 'svcauth service-account "+
+		"secret list %[1]s' shows those it has", id, clean(secretID))
 }

@@ -18,8 +18,8 @@ func loadConfig(c *cobra.Command) (config.Config, error) {
 	return config.Load(loadOptions(c))
 }
 
-// loadToServe is loadConfig for a server: all that a start would refuse is
-// refused at once.
+// loadToServe is like loadConfig, for a server: it also refuses whatever a
+// start would refuse.
 func loadToServe(c *cobra.Command) (config.Config, error) {
 	options := loadOptions(c)
 	options.Check = app.CheckConfig
@@ -31,8 +31,8 @@ func loadOptions(c *cobra.Command) config.LoadOptions {
 	return config.LoadOptions{File: file, Environ: os.Environ()}
 }
 
-// open builds the server for a command that works with it, and for as long as do
-// runs.
+// open builds the server for a command that needs it, and closes it when do
+// returns.
 func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) error) error {
 	cfg, err := loadConfig(c)
 	if err != nil {
@@ -41,8 +41,14 @@ func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) er
 	return openWith(c, cfg, do)
 }
 
-func openWith(c *cobra.Command, cfg config.Config, do func(context.Context, *app.App, config.Config) error) (err error) {
-	a, err := app.New(c.Context(), cfg, app.Options{Version: version, Log: c.ErrOrStderr(), PasswordWorker: passwordWorker})
+func openWith(
+	c *cobra.Command, cfg config.Config, do func(context.Context, *app.App, config.Config) error,
+) (err error) {
+	a, err := app.New(c.Context(), cfg, app.Options{
+		Version:        version,
+		Log:            c.ErrOrStderr(),
+		PasswordWorker: passwordWorker,
+	})
 	if err != nil {
 		return err
 	}
@@ -81,26 +87,30 @@ bootstrap' makes one beside it.`,
 				return a.Run(ctx, nil)
 			})
 		}}
-	c.Flags().BoolVar(&print, "print-credentials", false, "on an empty database, make the first administrator and print its password though standard output is no terminal")
+	c.Flags().BoolVar(&print, "print-credentials", false, "on an empty database, make the first administrator and "+
+		"print its password though standard output is no terminal")
 	return c
 }
 
-// bootstrapEmpty bootstraps a database that has not been, if somebody sees what
-// it prints or asked for it. Of nodes that start at once on an empty database
-// one does; the others go on.
+// bootstrapEmpty bootstraps an empty database if somebody will see what it
+// prints or has asked for it. Of nodes that start at the same time only one
+// does so.
 func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer string, print bool) error {
 	done, err := a.Access.Bootstrapped(ctx)
 	if done || err != nil {
 		return err
 	}
 	if !print && !isTerminal(raw(out)) {
-		a.Logger().Warn("there is no organization yet, so nobody can sign in and no client gets a token; run `svcauth bootstrap` beside this node, with the same configuration: " +
-			"it makes the first administrator and prints the password. The server does so itself only on a terminal or with --print-credentials, because a log would keep it")
+		a.Logger().Warn("there is no organization yet, so nobody can sign in and no client gets a token; " +
+			"run `svcauth bootstrap` beside this node, with the same configuration: " +
+			"it makes the first administrator and prints the password. The server does so itself only on a " +
+			"terminal or with --print-credentials, because a log would keep it")
 		return nil
 	}
 	made, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
 	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) && refused.Code == svcauth.CodeConflict {
-		a.Logger().Info("somebody else has bootstrapped the database at the same time, and has seen the first administrator's password")
+		a.Logger().Info("somebody else has bootstrapped the database at the same time, and has seen the first " +
+			"administrator's password")
 		return nil
 	} else if err != nil {
 		return err

@@ -13,8 +13,10 @@ import (
 )
 
 func serviceAccountCommand() *cobra.Command {
-	return noun("service-account", "Service accounts: machine identities, with their secrets, roles and live tokens", []string{"service-accounts", "sa"},
-		listAccounts(), getAccount(), createAccount(), updateAccount(), disableAccount(), enableAccount(), deleteAccount(),
+	return noun("service-account", "Service accounts: machine identities, with their secrets, roles and live tokens",
+		[]string{"service-accounts", "sa"},
+		listAccounts(), getAccount(), createAccount(), updateAccount(), disableAccount(), enableAccount(),
+		deleteAccount(),
 		accountSecretCommand(), accountHolders.roleCommand(unassignAccountRole()), accountTokensCommand())
 }
 
@@ -23,10 +25,18 @@ var aboutAccounts = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "role"
 func listAccounts() *cobra.Command {
 	var name string
 	return listing[svcauth.ServiceAccount]{
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List service accounts, newest first",
-			example: []string{"svcauth service-account list", "svcauth service-account list --name deploy --all -o json"},
-			flags:   func(flags *pflag.FlagSet) { flags.StringVar(&name, "name", "", "only those whose name begins with it") }},
-		page: func(ctx context.Context, s *session, _ []string, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+		verb: verb{
+			use:     "list",
+			aliases: []string{"ls"},
+			short:   "List service accounts, newest first",
+			example: []string{"svcauth service-account list",
+				"svcauth service-account list --name deploy --all -o json"},
+			flags: func(flags *pflag.FlagSet) {
+				flags.StringVar(&name, "name", "", "only those whose name begins with it")
+			},
+		},
+		page: func(ctx context.Context, s *session, _ []string,
+			o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
 			o.Name = name
 			return s.client.ServiceAccounts(ctx, o)
 		},
@@ -34,8 +44,15 @@ func listAccounts() *cobra.Command {
 			return []column[svcauth.ServiceAccount]{
 				{title: "NAME", cell: func(a svcauth.ServiceAccount) string { return a.Name }},
 				{title: "ID", whole: true, cell: func(a svcauth.ServiceAccount) string { return a.ID }},
-				{title: "ROLES", cell: func(a svcauth.ServiceAccount) string { return strings.Join(refNames(a.Roles), ", ") }},
-				{title: "LAST USED", whole: true, cell: func(a svcauth.ServiceAccount) string { return agoOr(s.now(), a.LastUsedAt, "never") }},
+				{
+					title: "ROLES",
+					cell:  func(a svcauth.ServiceAccount) string { return strings.Join(refNames(a.Roles), ", ") },
+				},
+				{
+					title: "LAST USED",
+					whole: true,
+					cell:  func(a svcauth.ServiceAccount) string { return agoOr(s.now(), a.LastUsedAt, "never") },
+				},
 				{title: "STATE", whole: true, cell: accountState},
 			}
 		},
@@ -74,12 +91,16 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 	now := s.now()
 	secrets := make([]string, len(a.Secrets))
 	for i, secret := range a.Secrets {
-		secrets[i] = fmt.Sprintf("%s ...%s, used %s, expires %s", secret.ID, secret.Hint, agoOr(now, secret.LastUsedAt, "never"), agoOr(now, secret.ExpiresAt, "never"))
+		secrets[i] = fmt.Sprintf("%s ...%s, used %s, expires %s", secret.ID, secret.Hint,
+			agoOr(now, secret.LastUsedAt, "never"), agoOr(now, secret.ExpiresAt, "never"))
 	}
 	fields := []field{
-		value("Name", a.Name), value("ID", a.ID), value("Client ID", a.ClientID), value("Description", a.Description), value("State", accountState(a)),
-		value("Token lifetime", (time.Duration(a.TokenTTLSeconds) * time.Second).String()), value("Roles", refNames(a.Roles)...), value("Secrets", secrets...),
-		value("Created", stamp(now, &a.CreatedAt, "")+" by "+a.CreatedBy.Email), value("Last used", stamp(now, a.LastUsedAt, "never")),
+		value("Name", a.Name), value("ID", a.ID), value("Client ID", a.ClientID), value("Description", a.Description),
+		value("State", accountState(a)),
+		value("Token lifetime", (time.Duration(a.TokenTTLSeconds) * time.Second).String()),
+		value("Roles", refNames(a.Roles)...), value("Secrets", secrets...),
+		value("Created", stamp(now, &a.CreatedAt, "")+" by "+a.CreatedBy.Email),
+		value("Last used", stamp(now, a.LastUsedAt, "never")),
 	}
 	if a.ClientSecret != "" {
 		fields = append(fields, value("Client secret", a.ClientSecret.Reveal()))
@@ -90,7 +111,7 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 	if a.ClientSecret != "" {
 		s.hintShownOnce()
 	}
-	s.enforced(a.Enforcement)
+	s.reportEnforcement(a.Enforcement)
 	return nil
 }
 
@@ -99,82 +120,107 @@ func (s *session) hintShownOnce() {
 }
 
 func disableAccount() *cobra.Command {
-	var t taking
-	return verb{use: "disable SERVICE-ACCOUNT", short: "Disable a service account: no new tokens, and the live ones die at once", choices: aboutAccounts,
-		example: []string{"svcauth service-account disable deployer --yes --wait 2s"}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "disable SERVICE-ACCOUNT",
+		short:   "Disable a service account: no new tokens, and the live ones die at once",
+		choices: aboutAccounts,
+		example: []string{"svcauth service-account disable deployer --yes --wait 2s"},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Disable", "", func(id string) error {
-				account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{Disabled: new(true)}, t.wait)
-				if err != nil {
-					return err
-				}
-				return s.showAccount(account)
-			})
-		}}.command()
+			id, err := t.confirmAccount(ctx, s, args[0], "Disable", "")
+			if err != nil {
+				return err
+			}
+			account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{
+				Disabled: new(true),
+			}, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.showAccount(account)
+		},
+	}.command()
 }
 
 func enableAccount() *cobra.Command {
-	return verb{use: "enable SERVICE-ACCOUNT", short: "Enable a disabled service account; its old tokens stay dead", choices: aboutAccounts,
+	return verb{
+		use:     "enable SERVICE-ACCOUNT",
+		short:   "Enable a disabled service account; its old tokens stay dead",
+		choices: aboutAccounts,
 		example: []string{"svcauth service-account enable deployer"},
 		run: func(ctx context.Context, s *session, args []string) error {
 			id, err := s.accountID(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{Disabled: new(false)}, 0)
+			account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{
+				Disabled: new(false),
+			}, 0)
 			if err != nil {
 				return err
 			}
 			s.warn(account.Warnings, 0)
 			return s.showAccount(account)
-		}}.command()
+		},
+	}.command()
 }
 
 func deleteAccount() *cobra.Command {
-	var t taking
-	return verb{use: "delete SERVICE-ACCOUNT", aliases: []string{"rm"}, short: "Delete a service account with its secrets; its live tokens die at once", choices: aboutAccounts,
-		example: []string{"svcauth service-account delete deployer --yes"}, flags: t.flags,
+	var t removal
+	return verb{
+		use:     "delete SERVICE-ACCOUNT",
+		aliases: []string{"rm"},
+		short:   "Delete a service account with its secrets; its live tokens die at once",
+		choices: aboutAccounts,
+		example: []string{"svcauth service-account delete deployer --yes"},
+		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			return s.withAccount(ctx, args[0], &t, "Delete", "", func(id string) error {
-				e, err := s.client.DeleteServiceAccount(ctx, id, t.wait)
-				if err != nil {
-					return err
-				}
-				return s.taken(e, "Deleted service account %s.", id)
-			})
-		}}.command()
+			id, err := t.confirmAccount(ctx, s, args[0], "Delete", "")
+			if err != nil {
+				return err
+			}
+			e, err := s.client.DeleteServiceAccount(ctx, id, t.wait)
+			if err != nil {
+				return err
+			}
+			return s.reportRemoval(e, "Deleted service account %s.", id)
+		},
+	}.command()
 }
 
-// withAccount finds the account, asks with what will break, and goes on. condition, where not empty, says which of its tokens die.
-func (s *session) withAccount(ctx context.Context, idOrName string, t *taking, what, condition string, then func(id string) error) error {
+// confirmAccount finds the account and asks whether to do what to it. It
+// returns the account's id if the answer is yes. condition, if not empty, says
+// which of its tokens are revoked.
+func (t *removal) confirmAccount(ctx context.Context, s *session, idOrName, what, condition string) (string, error) {
 	id, err := s.accountID(ctx, idOrName)
 	if err != nil {
-		return err
+		return "", err
 	}
-	err = t.confirm(ctx, s, func() (string, error) {
+	return id, t.confirm(ctx, s, func() (string, error) {
 		account, err := s.client.ServiceAccount(ctx, id)
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%s service account \"%s\" (%s)? %s at once%s; it was %s.", what, clean(account.Name), id, s.liveTokens(ctx, id, "", "dies", "die"), condition,
+		return fmt.Sprintf("%s service account \"%s\" (%s)? %s at once%s; it was %s.", what, clean(account.Name), id,
+			s.liveTokens(ctx, id, "", "dies", "die"), condition,
 			lastUsed(s.now(), account.LastUsedAt)), nil
 	})
-	if err != nil {
-		return err
-	}
-	return then(id)
 }
 
-// liveTokens counts an account's live tokens for a question: "3 live tokens die", or "1 live token dies". secretID narrows them to those of one secret.
+// liveTokens counts an account's live tokens for a question: "3 live tokens
+// die", or "1 live token dies". If secretID is set, it counts those of one
+// secret.
 func (s *session) liveTokens(ctx context.Context, id, secretID, oneDoes, manyDo string) string {
 	n, atLeast := 0, ""
-	for token, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
-		page, err := s.client.Tokens(ctx, id, o)
-		if page.Partial {
-			atLeast = "at least "
-		}
-		return page, err
-	}) {
+	for token, err := range walk(ctx,
+		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
+			page, err := s.client.Tokens(ctx, id, o)
+			if page.Partial {
+				atLeast = "at least "
+			}
+			return page, err
+		}) {
 		if err != nil {
 			return "its live tokens (how many is not known now) " + manyDo
 		}

@@ -109,14 +109,16 @@ func TestInterruptedWhileTheServerIsSilent(t *testing.T) {
 	}()
 	var out, err bytes.Buffer
 	require.Equal(t, 1, run(ctx, []string{"role", "list"}, strings.NewReader(""), &out, &err))
-	require.Equal(t, "svcauth: interrupted; if a change was under way, look whether it was made before you repeat it\n", err.String())
+	require.Equal(t, "svcauth: interrupted; if a change was under way, look whether it was made before you repeat it\n",
+		err.String())
 }
 
 // Management commands reach the server only over HTTP: of this module they import
 // pkg/ alone, and what that shares with the server and stands on the standard
 // library.
 func TestManagementCommandsImportNothingOfTheServer(t *testing.T) {
-	own := []string{"backup.go", "bootstrap.go", "configcheck.go", "demo.go", "healthcheck.go", "migrate.go", "passwords.go", "serve.go"}
+	own := []string{"backup.go", "bootstrap.go", "configcheck.go", "demo.go", "healthcheck.go", "migrate.go",
+		"passwords.go", "serve.go"}
 	files, err := filepath.Glob("*.go")
 	require.NoError(t, err)
 	for _, name := range files {
@@ -127,7 +129,8 @@ func TestManagementCommandsImportNothingOfTheServer(t *testing.T) {
 		require.NoError(t, err)
 		for _, imported := range file.Imports {
 			_, inner, ok := strings.Cut(strings.Trim(imported.Path.Value, `"`), "/svcauth/internal/")
-			require.True(t, !ok || slices.Contains([]string{"httpx", "jwk", "untrusted"}, inner), "%s imports %s", name, inner)
+			require.True(t, !ok || slices.Contains([]string{"httpx", "jwk", "untrusted"}, inner), "%s imports %s", name,
+				inner)
 		}
 	}
 }
@@ -140,11 +143,13 @@ func TestCommandsInThePagesExist(t *testing.T) {
 	for _, page := range append(pages, "../../README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
-		for _, match := range regexp.MustCompile("(?m)(?:`|^ *)svcauth ([a-z][^`|>\n]*)").FindAllStringSubmatch(string(text), -1) {
+		for _, match := range regexp.MustCompile("(?m)(?:`|^ *)svcauth ([a-z][^`|>\n]*)").FindAllStringSubmatch(
+			string(text), -1) {
 			args := strings.Fields(comment.ReplaceAllString(match[1], ""))
 			c, rest, err := rootCommand().Find(args)
 			require.NoError(t, err, "%s: svcauth %s", page, match[1])
-			require.False(t, c.HasParent() && c.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"), "%s: svcauth %s", page, match[1])
+			require.False(t, c.HasParent() && c.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-"),
+				"%s: svcauth %s", page, match[1])
 			if c.Name() == "svcauth" {
 				require.Equal(t, "completion", args[0], "%s: svcauth %s", page, match[1])
 				continue

@@ -10,7 +10,8 @@ import (
 )
 
 func signingKeyCommand() *cobra.Command {
-	return noun("signing-key", "The keys that sign tokens (the operator's; needs keys:manage)", []string{"signing-keys"}, listSigningKeys(), rotateSigningKeys(), revokeSigningKey())
+	return noun("signing-key", "The keys that sign tokens (the operator's; needs keys:manage)",
+		[]string{"signing-keys"}, listSigningKeys(), rotateSigningKeys(), revokeSigningKey())
 }
 
 func signingKeyColumns(s *session) []column[svcauth.SigningKey] {
@@ -19,7 +20,11 @@ func signingKeyColumns(s *session) []column[svcauth.SigningKey] {
 		{title: "ALG", whole: true, cell: func(k svcauth.SigningKey) string { return k.Algorithm }},
 		{title: "STATE", whole: true, cell: func(k svcauth.SigningKey) string { return k.State }},
 		{title: "CREATED", whole: true, cell: func(k svcauth.SigningKey) string { return ago(s.now(), k.CreatedAt) }},
-		{title: "ENDS", whole: true, cell: func(k svcauth.SigningKey) string { return agoOr(s.now(), k.DeleteAfter, "-") }},
+		{
+			title: "ENDS",
+			whole: true,
+			cell:  func(k svcauth.SigningKey) string { return agoOr(s.now(), k.DeleteAfter, "-") },
+		},
 	}
 }
 
@@ -34,29 +39,45 @@ func signingKeyChoices(ctx context.Context, s *session, _ []string, _ string) ([
 
 func listSigningKeys() *cobra.Command {
 	return listing[svcauth.SigningKey]{whole: true, columns: signingKeyColumns, none: "No signing keys.",
-		verb: verb{use: "list", aliases: []string{"ls"}, short: "List the keys that sign tokens or have signed some that still live", example: []string{"svcauth signing-key list"}},
-		page: func(ctx context.Context, s *session, _ []string, _ svcauth.ListOptions) (svcauth.List[svcauth.SigningKey], error) {
+		verb: verb{
+			use:     "list",
+			aliases: []string{"ls"},
+			short:   "List the keys that sign tokens or have signed some that still live",
+			example: []string{"svcauth signing-key list"},
+		},
+		page: func(ctx context.Context, s *session, _ []string,
+			_ svcauth.ListOptions) (svcauth.List[svcauth.SigningKey], error) {
 			return s.client.SigningKeys(ctx)
 		},
 	}.command()
 }
 
 func rotateSigningKeys() *cobra.Command {
-	return verb{use: "rotate", short: "Make the next key the active one now, rather than when it is due; tokens live on", example: []string{"svcauth signing-key rotate"},
+	return verb{
+		use:     "rotate",
+		short:   "Make the next key the active one now, rather than when it is due; tokens live on",
+		example: []string{"svcauth signing-key rotate"},
 		run: func(ctx context.Context, s *session, _ []string) error {
 			keys, err := s.client.RotateSigningKeys(ctx)
 			if err != nil {
 				return err
 			}
 			return listing[svcauth.SigningKey]{columns: signingKeyColumns}.print(s, keys)
-		}}.command()
+		},
+	}.command()
 }
 
 func revokeSigningKey() *cobra.Command {
-	var t taking
-	return verb{use: "revoke KID", short: "Take a key that may be in strange hands out of use at once: every token that it signed is refused from then on",
-		example: []string{"svcauth signing-key revoke --yes -- 2ZLl1bZqVqjTd1hXz0m0Rg"}, flags: t.yesFlag, choices: map[string]choices{"KID": signingKeyChoices},
-		long: "Clients whose tokens it signed must fetch new ones; resource servers refuse the old ones as soon as they have fetched the keys anew. A kid that begins with a dash goes after --.",
+	var t removal
+	return verb{
+		use: "revoke KID",
+		short: "Take a key that may be in strange hands out of use at once: " +
+			"every token that it signed is refused from then on",
+		example: []string{"svcauth signing-key revoke --yes -- 2ZLl1bZqVqjTd1hXz0m0Rg"},
+		flags:   t.yesFlag,
+		choices: map[string]choices{"KID": signingKeyChoices},
+		long: "Clients whose tokens it signed must fetch new ones; resource servers refuse the old ones as soon " +
+			"as they have fetched the keys anew. A kid that begins with a dash goes after --.",
 		run: func(ctx context.Context, s *session, args []string) error {
 			if err := t.confirm(ctx, s, func() (string, error) {
 				keys, err := s.client.SigningKeys(ctx)
@@ -65,10 +86,12 @@ func revokeSigningKey() *cobra.Command {
 				}
 				for _, key := range keys.Items {
 					if key.KID == args[0] {
-						return fmt.Sprintf("Revoke the %s signing key %s? Every token that it signed, of every organization, is refused from then on.", key.State, key.KID), nil
+						return fmt.Sprintf("Revoke the %s signing key %s? Every token that it signed, of every "+
+							"organization, is refused from then on.", key.State, key.KID), nil
 					}
 				}
-				return "", fmt.Errorf("there is no signing key %s; 'svcauth signing-key list' shows all", clean(args[0]))
+				return "", fmt.Errorf("there is no signing key %s; 'svcauth signing-key list' shows all",
+					clean(args[0]))
 			}); err != nil {
 				return err
 			}
@@ -81,5 +104,6 @@ func revokeSigningKey() *cobra.Command {
 			}
 			s.say("Revoked signing key %s. %s", args[0], clean(warning))
 			return nil
-		}}.command()
+		},
+	}.command()
 }

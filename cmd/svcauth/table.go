@@ -22,7 +22,8 @@ type column[T any] struct {
 	last  bool // cut last, as the name in the first column is
 }
 
-// writeTable writes rows so that no line is wider than a terminal: what may be cut is cut, first as far as it stays readable, then the names too.
+// writeTable prints rows no wider than a terminal. It shortens the columns that
+// may be cut, first as far as they stay readable, then the names too.
 func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 	lines := make([][]string, 1, len(rows)+1)
 	widths := make([]int, len(columnsOfT))
@@ -57,7 +58,8 @@ func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 	return nil
 }
 
-// shrink takes from the widest column that may be cut until all fit or none is wider than least.
+// shrink narrows the widest column that may be cut, until all fit or none is
+// wider than least.
 func shrink(widths []int, least int, mayCut func(int) bool) {
 	total := columnGap * (len(widths) - 1)
 	for _, n := range widths {
@@ -77,7 +79,8 @@ func shrink(widths []int, least int, mayCut func(int) bool) {
 	}
 }
 
-// field is one line of a thing shown in full. Several values stand under each other.
+// field is one line of an object shown in full. Several values are printed
+// below each other.
 type field struct {
 	name   string
 	values []string
@@ -85,7 +88,8 @@ type field struct {
 
 func value(name string, values ...string) field { return field{name, values} }
 
-// writeFields writes a thing in full, whatever its width. A field without a value is shown as a dash.
+// writeFields prints an object in full, whatever its width. A field without a
+// value is a dash.
 func writeFields(w io.Writer, fields ...field) error {
 	longest := 0
 	for _, f := range fields {
@@ -108,7 +112,8 @@ func writeFields(w io.Writer, fields ...field) error {
 	return nil
 }
 
-// writeJSON writes v as the API would, for people to read: indented, nothing escaped for HTML.
+// writeJSON prints v as the API would, but indented for people. Nothing is
+// escaped for HTML.
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -116,7 +121,7 @@ func writeJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// show writes one thing as asked for.
+// show prints one object in the format that was asked for.
 func (s *session) show(v any, fields ...field) error {
 	if s.json {
 		return writeJSON(s.out, v)

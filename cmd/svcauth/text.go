@@ -16,16 +16,15 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// clean makes a text that somebody else chose fit for a terminal: one line,
-// without control characters (an escape sequence could rewrite the screen) and
-// without what can't be seen or turns the direction of writing.
+// clean makes a text of others safe for a terminal: one line, without control
+// characters (an escape sequence could rewrite the screen) and without
+// characters that are invisible or change the direction of writing.
 func clean(text string) string { return untrusted.Line(text) }
 
 // plain is a writer that escapes, as JSON does, what a terminal would obey or
-// people could not see: [run] puts it before both streams, so that it holds for
-// JSON, which means the same afterwards (encoding/json escapes no C1 controls),
-// for tables, error lines and the log alike. It may be used from several
-// goroutines.
+// people could not see. [run] wraps both streams with it, so it covers tables,
+// error lines, the log and JSON, which means the same afterwards (encoding/json
+// escapes no C1 controls). It may be used by several goroutines.
 type plain struct {
 	to   io.Writer
 	mu   sync.Mutex
@@ -37,7 +36,8 @@ func (p *plain) Write(text []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	given := len(text)
-	if len(p.rest) > 0 || slices.ContainsFunc(text, func(b byte) bool { return b < ' ' && b != '\n' && b != '\t' || b >= 0x7f }) {
+	if len(p.rest) > 0 ||
+		slices.ContainsFunc(text, func(b byte) bool { return b < ' ' && b != '\n' && b != '\t' || b >= 0x7f }) {
 		text = p.escape(append(p.rest, text...))
 	}
 	if _, err := p.to.Write(text); err != nil {
@@ -69,8 +69,8 @@ func (p *plain) escape(text []byte) []byte {
 	return out
 }
 
-// raw returns the stream below a [plain] writer: for bytes that are no text, and
-// to ask whether it is a terminal.
+// raw returns the stream below a [plain] writer, to write bytes that are no
+// text or to ask whether it is a terminal.
 func raw(w io.Writer) io.Writer {
 	if p, ok := w.(*plain); ok {
 		return p.to
@@ -78,7 +78,7 @@ func raw(w io.Writer) io.Writer {
 	return w
 }
 
-// columns is how wide a text is on a terminal.
+// columns returns the width of a text on a terminal.
 func columns(text string) (n int) {
 	for _, r := range text {
 		n += columnsOf(r)
@@ -94,7 +94,7 @@ func columnsOf(r rune) int {
 	return 1
 }
 
-// cut shortens a text to so many columns, the last of them an ellipsis.
+// cut shortens a text to a number of columns, the last of them an ellipsis.
 func cut(text string, limit int) string {
 	if columns(text) <= limit {
 		return text
@@ -108,7 +108,8 @@ func cut(text string, limit int) string {
 	return text
 }
 
-// wrap breaks a text at spaces into lines of at most limit columns; a longer word has a line of its own.
+// wrap breaks a text at spaces into lines of at most limit columns. A longer
+// word gets a line of its own.
 func wrap(text string, limit int) []string {
 	var lines []string
 	line := ""
@@ -125,7 +126,7 @@ func wrap(text string, limit int) []string {
 	return append(lines, line)
 }
 
-// ago is a moment in the past or ahead, in a word.
+// ago returns a moment, past or future, in a word.
 func ago(now, at time.Time) string {
 	d := at.Sub(now)
 	if ahead := d > 0; ahead {
@@ -137,7 +138,8 @@ func ago(now, at time.Time) string {
 	return span(-d) + " ago"
 }
 
-// span rounds, so that what was made to last 90 days does so for more than a moment.
+// span returns a duration rounded, so that what was made to last 90 days does
+// so for more than an instant.
 func span(d time.Duration) string {
 	switch {
 	case d < time.Minute-time.Second/2:
@@ -150,7 +152,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd", int(d.Round(24*time.Hour).Hours()/24))
 }
 
-// agoOr is ago for a moment that may not be.
+// agoOr is like ago, for a moment that may be nil.
 func agoOr(now time.Time, at *time.Time, none string) string {
 	if at == nil || at.IsZero() {
 		return none
@@ -158,7 +160,7 @@ func agoOr(now time.Time, at *time.Time, none string) string {
 	return ago(now, *at)
 }
 
-// lastUsed is a clause of a question: "last used 3h ago", or "never used".
+// lastUsed returns a clause of a question: "last used 3h ago", or "never used".
 func lastUsed(now time.Time, at *time.Time) string {
 	if at == nil || at.IsZero() {
 		return "never used"
@@ -166,7 +168,7 @@ func lastUsed(now time.Time, at *time.Time) string {
 	return "last used " + ago(now, *at)
 }
 
-// stamp is a moment in full, for get.
+// stamp returns a moment in full, for get.
 func stamp(now time.Time, at *time.Time, none string) string {
 	if at == nil || at.IsZero() {
 		return none
@@ -174,9 +176,9 @@ func stamp(now time.Time, at *time.Time, none string) string {
 	return at.UTC().Format(time.RFC3339) + " (" + ago(now, *at) + ")"
 }
 
-// duration reads "90s", "12h" and, since people count so, "30d".
+// duration parses "90s", "12h" and also "30d".
 func duration(text string) (time.Duration, bool) {
-	if days, is := strings.CutSuffix(text, "d"); is {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseUint(days, 10, 16)
 		return time.Duration(n) * 24 * time.Hour, err == nil && n > 0
 	}
@@ -184,7 +186,9 @@ func duration(text string) (time.Duration, bool) {
 	return d, err == nil && d > 0
 }
 
-// moment reads a time: RFC 3339, a date (midnight UTC), or a duration, which is taken from now: ahead with direction 1, back with -1.
+// moment parses a time: RFC 3339, a date (midnight UTC), or a duration from
+// now. direction is 1 for a duration into the future and -1 for one into the
+// past.
 func moment(flag, text string, now time.Time, direction time.Duration) (time.Time, error) {
 	if d, ok := duration(text); ok {
 		return now.Add(direction * d).UTC().Truncate(time.Second), nil
@@ -194,5 +198,6 @@ func moment(flag, text string, now time.Time, direction time.Duration) (time.Tim
 			return at.UTC(), nil
 		}
 	}
-	return time.Time{}, wrongUsage("--%s %q: expected a time (2026-01-31T12:00:00Z), a date (2026-01-31) or a duration from now (12h, 30d)", flag, clean(text))
+	return time.Time{}, wrongUsage("--%s %q: expected a time (2026-01-31T12:00:00Z), a date (2026-01-31) or a "+
+		"duration from now (12h, 30d)", flag, clean(text))
 }

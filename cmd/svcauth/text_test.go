@@ -55,7 +55,10 @@ func TestNoCommandPrintsWhatATerminalWouldObey(t *testing.T) {
 	mux := http.NewServeMux()
 	status := http.StatusOK
 	mux.HandleFunc("/.well-known/oauth-authorization-server", func(w http.ResponseWriter, r *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]string{"issuer": "http://" + r.Host, "token_endpoint": "http://" + r.Host + "/oauth2/token"})
+		_ = json.NewEncoder(w).Encode(map[string]string{
+			"issuer":         "http://" + r.Host,
+			"token_endpoint": "http://" + r.Host + "/oauth2/token",
+		})
 	})
 	mux.HandleFunc("/oauth2/token", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -65,11 +68,15 @@ func TestNoCommandPrintsWhatATerminalWouldObey(t *testing.T) {
 		if status != http.StatusOK {
 			w.Header().Set("Content-Type", "application/problem+json")
 			w.WriteHeader(status)
-			_, _ = w.Write([]byte(`{"status":422,"code":"invalid","detail":` + string(hostile) + `,"errors":[{"location":` + string(hostile) + `,"message":` + string(hostile) + `}]}`))
+			_, _ = w.Write(
+				[]byte(`{"status":422,"code":"invalid","detail":` + string(hostile) + `,"errors":[{"location":` +
+					string(hostile) + `,"message":` + string(hostile) + `}]}`))
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write([]byte(`{"items":[{"id":"role_01h455vb4pex5vsknk084sn02q","name":` + string(hostile) + `,"description":` + string(hostile) + `}]}`))
+		_, _ = w.Write(
+			[]byte(`{"items":[{"id":"role_01h455vb4pex5vsknk084sn02q","name":` + string(hostile) + `,"description":` +
+				string(hostile) + `}]}`))
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
@@ -77,8 +84,18 @@ func TestNoCommandPrintsWhatATerminalWouldObey(t *testing.T) {
 	t.Setenv("SVCAUTH_CLIENT_ID", "ak_01h455vb4pex5vsknk084sn02q")
 	t.Setenv("SVCAUTH_CLIENT_SECRET", "x")
 	for _, status = range []int{200, 422} {
-		for _, args := range [][]string{{"role", "list"}, {"role", "list", "-o", "json"}, {"role", "get", unseemly}, {"role", "create", unseemly}, {"token", "--resource", unseemly},
-			{"role", "list", "--" + unseemly}, {unseemly}, {"role", "list", "--url", unseemly}, {"role", "list", "--profile", unseemly}, {"config", "check", "--config", unseemly}} {
+		for _, args := range [][]string{
+			{"role", "list"},
+			{"role", "list", "-o", "json"},
+			{"role", "get", unseemly},
+			{"role", "create", unseemly},
+			{"token", "--resource", unseemly},
+			{"role", "list", "--" + unseemly},
+			{unseemly},
+			{"role", "list", "--url", unseemly},
+			{"role", "list", "--profile", unseemly},
+			{"config", "check", "--config", unseemly},
+		} {
 			var out, err bytes.Buffer
 			run(t.Context(), args, strings.NewReader(""), &out, &err)
 			require.NotZero(t, out.Len()+err.Len(), "%q", args)

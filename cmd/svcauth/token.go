@@ -22,12 +22,18 @@ func tokenCommand() *cobra.Command {
 	var scopes, resources []string
 	var audience string
 	c := verb{use: "token", short: "Fetch an access token: prints the token alone, or with -o json the server's answer",
-		long: "The client is the one that the environment or the profile names. Without --scope the token carries all that its roles grant; without --resource it is for every API that this concerns, the server itself aside (--resource with its issuer).",
-		example: []string{"svcauth token", "svcauth token --scope clusters:view --resource https://api.cloud.example -o json",
+		long: "The client is the one that the environment or the profile names. " +
+			"Without --scope the token carries all that its roles grant; " +
+			"without --resource it is for every API that this concerns, the server itself " +
+			"aside (--resource with its issuer).",
+		example: []string{"svcauth token",
+			"svcauth token --scope clusters:view --resource https://api.cloud.example -o json",
 			`curl -H "Authorization: Bearer $(svcauth token)" https://api.cloud.example/clusters`},
 		flags: func(flags *pflag.FlagSet) {
-			flags.Var((*wordList)(&scopes), "scope", "privilege that it shall carry; may be repeated, or several with commas (default: all that are granted)")
-			flags.StringArrayVar(&resources, "resource", nil, "audience that it shall be for (RFC 8707); may be repeated")
+			flags.Var((*wordList)(&scopes), "scope", "privilege that it shall carry; "+
+				"may be repeated, or several with commas (default: all that are granted)")
+			flags.StringArrayVar(&resources, "resource", nil,
+				"audience that it shall be for (RFC 8707); may be repeated")
 			flags.StringVar(&audience, "audience", "", "the same as the audience parameter, once")
 		},
 		choices: map[string]choices{"scope": privilegeChoices, "resource": apiChoices, "audience": apiChoices},
@@ -67,15 +73,17 @@ func (s *session) fetchToken(ctx context.Context, config tokensource.Config) err
 	}{token.AccessToken, token.TokenType, token.ExpiresIn, scope})
 }
 
-const aboutTokenArgument = `Without an argument, or with -, the token is read from standard input. Give it that way: as an argument everybody on this machine can read it
-in the list of processes, and it stays in the shell's history.`
+const aboutTokenArgument = `Without an argument, or with -, the token is read from standard input. Give it
+that way: as an argument everybody on this machine can read it in the list of
+processes, and it stays in the shell's history.`
 
-// tokenOf takes the token from the argument, or from standard input.
+// tokenOf returns the token from the argument or from standard input.
 func (s *session) tokenOf(ctx context.Context, args []string) (string, error) {
 	if len(args) == 0 || args[0] == "-" {
 		return s.readToken(ctx)
 	}
-	s.hint("Warning: a token among the arguments can be read in the list of processes; next time: %s - < FILE", s.command.CommandPath())
+	s.hint("Warning: a token among the arguments can be read in the list of processes; next time: %s - < FILE",
+		s.command.CommandPath())
 	return args[0], nil
 }
 
@@ -88,8 +96,13 @@ type inspection struct {
 }
 
 func inspectToken() *cobra.Command {
-	return verb{use: "inspect [TOKEN]", short: "Decode a token and check it against the server's keys: signature, issuer, times", offline: true,
-		long:    aboutTokenArgument + "\n\nIt needs the server's address only. Whether the token was revoked is not asked: that is 'svcauth explain -'. The status is 1 where the token is not valid.",
+	return verb{
+		use:     "inspect [TOKEN]",
+		short:   "Decode a token and check it against the server's keys: signature, issuer, times",
+		offline: true,
+		long: aboutTokenArgument + "\n\nIt needs the server's address only. " +
+			"Whether the token was revoked is not asked: that is 'svcauth explain -'. " +
+			"The status is 1 where the token is not valid.",
 		example: []string{"svcauth token | svcauth token inspect", "svcauth token | svcauth token inspect - -o json"},
 		run: func(ctx context.Context, s *session, args []string) error {
 			text, err := s.tokenOf(ctx, args)
@@ -115,12 +128,20 @@ func inspectToken() *cobra.Command {
 				return errAnswered
 			}
 			return nil
-		}}.command()
+		},
+	}.command()
 }
 
-// verify checks the token as a resource server would, but for whichever audience.
+// verify checks the token as a resource server would, but for any audience.
 func (s *session) verify(ctx context.Context, text string) error {
-	verifier, err := resourceserver.New(resourceserver.Config{Issuer: s.config.Issuer, Audience: s.config.Issuer, AnyAudience: true, HTTPClient: s.config.HTTPClient, RememberTokens: -1, Leeway: -1})
+	verifier, err := resourceserver.New(resourceserver.Config{
+		Issuer:         s.config.Issuer,
+		Audience:       s.config.Issuer,
+		AnyAudience:    true,
+		HTTPClient:     s.config.HTTPClient,
+		RememberTokens: -1,
+		Leeway:         -1,
+	})
 	if err != nil {
 		return err
 	}
@@ -134,7 +155,8 @@ func (s *session) verify(ctx context.Context, text string) error {
 	return err
 }
 
-// decodeToken takes a token apart without believing any of it. No error shows a part of it.
+// decodeToken decodes a token without trusting any of it. No error shows a part
+// of it.
 func decodeToken(text string) (found inspection, err error) {
 	parts := strings.Split(text, ".")
 	if len(parts) != 3 {
@@ -172,7 +194,8 @@ func (s *session) writeInspection(found inspection) error {
 	return writeFields(s.out, fields...)
 }
 
-// claimFields lists the members of a JSON object, by name; moments with what they mean.
+// claimFields lists the members of a JSON object by name, with the meaning of
+// times.
 func claimFields(object json.RawMessage, now time.Time) ([]field, error) {
 	members := map[string]any{}
 	d := json.NewDecoder(strings.NewReader(string(object)))
@@ -206,10 +229,12 @@ func claimFields(object json.RawMessage, now time.Time) ([]field, error) {
 func revokeToken() *cobra.Command {
 	var wait time.Duration
 	return verb{use: "revoke [TOKEN]", short: "Revoke a token of your own client (RFC 7009)",
-		long:    aboutTokenArgument + "\n\nAnother client's token is revoked by its jti: 'svcauth service-account tokens revoke'. A token that is unknown or expired is no error.",
+		long: aboutTokenArgument + "\n\nAnother client's token is revoked by its jti: " +
+			"'svcauth service-account tokens revoke'. A token that is unknown or expired is no error.",
 		example: []string{"svcauth token | svcauth token revoke", "svcauth token | svcauth token revoke - --wait 2s"},
 		flags: func(flags *pflag.FlagSet) {
-			flags.DurationVar(&wait, "wait", 0, "wait so long (2s) until every connected resource server enforces it, and say how many do")
+			flags.DurationVar(&wait, "wait", 0,
+				"wait so long (2s) until every connected resource server enforces it, and say how many do")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			if wait < 0 || wait > svcauth.MaxWait {
@@ -223,6 +248,6 @@ func revokeToken() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.taken(e, "Revoked.")
+			return s.reportRemoval(e, "Revoked.")
 		}}.command()
 }

@@ -34,21 +34,32 @@ func TestTranscripts(t *testing.T) {
 				needs.Time(t)
 			}
 			server := svctest.New(t, svctest.Options{})
-			testscript.Run(t, testscript.Params{Files: []string{file}, RequireExplicitExec: true, Cmds: words(server), Setup: func(env *testscript.Env) error {
-				for name, value := range environment(server) {
-					env.Setenv(name, value)
-				}
-				env.Setenv("HOME", env.WorkDir)
-				return nil
-			}})
+			testscript.Run(t, testscript.Params{
+				Files:               []string{file},
+				RequireExplicitExec: true,
+				Cmds:                words(server),
+				Setup: func(env *testscript.Env) error {
+					for name, value := range environment(server) {
+						env.Setenv(name, value)
+					}
+					env.Setenv("HOME", env.WorkDir)
+					return nil
+				},
+			})
 		})
 	}
 }
 
 // environment is what a management command finds in it: the administrator's application key.
 func environment(s *svctest.Server) map[string]string {
-	return map[string]string{"SVCAUTH_URL": s.Issuer, "SVCAUTH_CLIENT_ID": s.Tenant.ApplicationKey.ClientID, "SVCAUTH_CLIENT_SECRET": s.Tenant.ApplicationKey.ClientSecret.Reveal(),
-		"ADMIN_EMAIL": s.Tenant.AdminEmail, "ADMIN_PASSWORD": s.Tenant.AdminPassword.Reveal(), "ORG_ID": s.Tenant.Organization.ID}
+	return map[string]string{
+		"SVCAUTH_URL":           s.Issuer,
+		"SVCAUTH_CLIENT_ID":     s.Tenant.ApplicationKey.ClientID,
+		"SVCAUTH_CLIENT_SECRET": s.Tenant.ApplicationKey.ClientSecret.Reveal(),
+		"ADMIN_EMAIL":           s.Tenant.AdminEmail,
+		"ADMIN_PASSWORD":        s.Tenant.AdminPassword.Reveal(),
+		"ORG_ID":                s.Tenant.Organization.ID,
+	}
 }
 
 type word = func(ts *testscript.TestScript, neg bool, args []string)

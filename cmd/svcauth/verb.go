@@ -22,13 +22,21 @@ type verb struct {
 	run     func(ctx context.Context, s *session, args []string) error
 }
 
-// command makes the cobra command: its arguments' number is checked from use, and the connection stands before run is called.
+// command returns the cobra command. It derives the number of arguments from
+// use, and connects before it calls run.
 func (v verb) command() *cobra.Command {
 	var long []string
 	for _, paragraph := range strings.Split(v.short+".\n\n"+v.long, "\n\n") {
 		long = append(long, strings.Join(wrap(paragraph, tableWidth), "\n"))
 	}
-	c := &cobra.Command{Use: v.use, Aliases: v.aliases, Short: v.short, Long: strings.TrimSpace(strings.Join(long, "\n\n")), Example: indented(v.example), Args: argumentsOf(v.use)}
+	c := &cobra.Command{
+		Use:     v.use,
+		Aliases: v.aliases,
+		Short:   v.short,
+		Long:    strings.TrimSpace(strings.Join(long, "\n\n")),
+		Example: indented(v.example),
+		Args:    argumentsOf(v.use),
+	}
 	if v.flags != nil {
 		v.flags(c.Flags())
 	}
@@ -46,14 +54,22 @@ func (v verb) command() *cobra.Command {
 	return c
 }
 
-// noun groups the verbs of one thing. Called without a verb it prints its help.
+// noun groups the commands about one kind of object. Without a command it
+// prints its help.
 func noun(use, short string, aliases []string, verbs ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Aliases: aliases, Args: knownVerb, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use:     use,
+		Short:   short,
+		Aliases: aliases,
+		Args:    knownVerb,
+		RunE:    func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(verbs...)
 	return c
 }
 
-// knownVerb refuses what is no command of c, and says what was meant, perhaps.
+// knownVerb refuses an argument that is no command of c, and suggests what may
+// have been meant.
 func knownVerb(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -68,7 +84,8 @@ func knownVerb(c *cobra.Command, args []string) error {
 	return usageError(text)
 }
 
-// argumentsOf checks the number of arguments: NAME in use is one that must be there, [NAME] one that may.
+// argumentsOf checks the number of arguments: in use, NAME is required and
+// [NAME] is optional.
 func argumentsOf(use string) cobra.PositionalArgs {
 	required, optional := argumentNames(use)
 	return func(c *cobra.Command, args []string) error {
@@ -78,7 +95,8 @@ func argumentsOf(use string) cobra.PositionalArgs {
 		case len(args) > len(all) && len(all) == 0:
 			return wrongUsage("%s takes no arguments, got %q", c.CommandPath(), clean(args[0]))
 		case len(args) > len(all):
-			return wrongUsage("%s: expected %s and nothing after it, got %d arguments; quote a name that has spaces", c.CommandPath(), strings.Join(all, " "), len(args))
+			return wrongUsage("%s: expected %s and nothing after it, got %d arguments; quote a name that has spaces",
+				c.CommandPath(), strings.Join(all, " "), len(args))
 		}
 		for i, arg := range args {
 			if strings.TrimSpace(arg) == "" {
@@ -107,13 +125,15 @@ func indented(lines []string) string {
 	return "  " + strings.Join(lines, "\n  ")
 }
 
-// wordList is a flag that may be repeated, each time with one word or several with commas or spaces between.
+// wordList is a flag that may be repeated, each time with one or several words
+// separated by commas or spaces.
 type wordList []string
 
 func (w *wordList) String() string { return strings.Join(*w, ",") }
 func (w *wordList) Type() string   { return "strings" }
 
 func (w *wordList) Set(text string) error {
-	*w = append(*w, strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })...)
+	*w = append(*w,
+		strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })...)
 	return nil
 }

@@ -9,17 +9,27 @@ import (
 
 func versionCommand() *cobra.Command {
 	var output string
-	c := &cobra.Command{Use: "version", Short: "Print the version", Args: argumentsOf("version"), Example: indented([]string{"svcauth version", "svcauth version -o json"}), RunE: func(c *cobra.Command, _ []string) error {
-		if err := checkOutput(output); err != nil {
+	c := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Args:    argumentsOf("version"),
+		Example: indented([]string{"svcauth version", "svcauth version -o json"}),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := checkOutput(output); err != nil {
+				return err
+			}
+			platform := runtime.GOOS + "/" + runtime.GOARCH
+			if output == "json" {
+				return writeJSON(c.OutOrStdout(), map[string]string{
+					"version":  version,
+					"go":       runtime.Version(),
+					"platform": platform,
+				})
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "svcauth %s (%s, %s)\n", version, runtime.Version(), platform)
 			return err
-		}
-		platform := runtime.GOOS + "/" + runtime.GOARCH
-		if output == "json" {
-			return writeJSON(c.OutOrStdout(), map[string]string{"version": version, "go": runtime.Version(), "platform": platform})
-		}
-		_, err := fmt.Fprintf(c.OutOrStdout(), "svcauth %s (%s, %s)\n", version, runtime.Version(), platform)
-		return err
-	}}
+		},
+	}
 	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	return c
 }

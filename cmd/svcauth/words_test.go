@@ -66,7 +66,8 @@ func settled(v any) any {
 // live: live NAME FILE; the token in the file is live, by the word of introspection for its own client, whose NAME_ID and NAME_SECRET are in the environment.
 func live(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
-		is := server.Active(ts.Getenv(args[0]+"_ID"), svcauth.Secret(ts.Getenv(args[0]+"_SECRET")), strings.TrimSpace(ts.ReadFile(args[1])))
+		is := server.Active(ts.Getenv(args[0]+"_ID"), svcauth.Secret(ts.Getenv(args[0]+"_SECRET")),
+			strings.TrimSpace(ts.ReadFile(args[1])))
 		if is == neg {
 			ts.Fatalf("the token in %s: live is %t", args[1], is)
 		}
@@ -86,18 +87,27 @@ func soon(ts *testscript.TestScript, _ bool, args []string) {
 func follow(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		account := server.Account("follower", svcauth.TokensIntrospect)
-		tokens, err := tokensource.New(tokensource.Config{Issuer: server.Issuer, ClientID: account.ClientID, ClientSecret: account.ClientSecret})
+		tokens, err := tokensource.New(tokensource.Config{
+			Issuer:       server.Issuer,
+			ClientID:     account.ClientID,
+			ClientSecret: account.ClientSecret,
+		})
 		ts.Check(err)
 		ts.Defer(func() { _ = tokens.Close() })
-		verifier, err := resourceserver.New(resourceserver.Config{Issuer: server.Issuer, Audience: "https://api.cloud.example", Name: args[0], Feed: &resourceserver.Feed{
-			Drop: tokens.Drop,
-			Token: func(ctx context.Context) (string, error) {
-				token, err := tokens.Token(ctx)
-				if err != nil {
-					return "", err
-				}
-				return token.AccessToken, nil
-			}}})
+		verifier, err := resourceserver.New(resourceserver.Config{
+			Issuer:   server.Issuer,
+			Audience: "https://api.cloud.example",
+			Name:     args[0],
+			Feed: &resourceserver.Feed{
+				Drop: tokens.Drop,
+				Token: func(ctx context.Context) (string, error) {
+					token, err := tokens.Token(ctx)
+					if err != nil {
+						return "", err
+					}
+					return token.AccessToken, nil
+				}},
+		})
 		ts.Check(err)
 		ts.Defer(func() { _ = verifier.Close() })
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -1,4 +1,5 @@
-// terraform-provider-svcauth is the plugin that Terraform starts: see internal/provider.
+// Command terraform-provider-svcauth is the plugin that Terraform starts. See
+// internal/provider.
 package main
 
 import (

@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// accessToken is the ephemeral svcauth_access_token: a token for something else in the same run, given back at its end.
+// accessToken is the ephemeral resource svcauth_access_token: a token for
+// something else in the same run, revoked at the end of it.
 type accessToken struct{ connectedEphemeral }
 
 type accessTokenModel struct {
@@ -32,7 +33,8 @@ type accessTokenModel struct {
 	ExpiresAt     types.String `tfsdk:"expires_at"`
 }
 
-// openedToken is one that is in use. It stays in this process: what Terraform carries from Open to Close is only the name it is kept under.
+// openedToken is an access token in use. It never leaves this process:
+// Terraform carries only its name from Open to Close.
 type openedToken struct {
 	tokens *tokensource.Source
 	access string
@@ -51,20 +53,50 @@ func (a *accessToken) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp 
 		return []validator.String{stringvalidator.AlsoRequires(path.MatchRoot(other))}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "An access token for another provider or program of the same run: of the provider's own credential, or of a given one. " +
+		MarkdownDescription: "An access token for another provider or program of the same run: " +
+			"of the provider's own credential, or of a given one. " +
 			"Each plan and apply gets its own and gives it back at the end. " +
-			"Terraform can't exchange a value that it has handed on: the token lives for as long as the client's `token_ttl_seconds` says.",
+			"Terraform can't exchange a value that it has handed on: the token lives for as long as the client's " +
+			"`token_ttl_seconds` says.",
 		Attributes: map[string]schema.Attribute{
-			"client_id":     schema.StringAttribute{Optional: true, Validators: both("client_secret"), MarkdownDescription: "Whose token. Left out: the provider's own."},
-			"client_secret": schema.StringAttribute{Optional: true, Sensitive: true, Validators: both("client_id"), MarkdownDescription: "That client's secret."},
-			"scopes": schema.SetAttribute{Optional: true, ElementType: types.StringType, Validators: []validator.Set{setvalidator.SizeAtLeast(1)},
-				MarkdownDescription: "Privileges to ask for. Left out: all that the client has of the APIs; of the server itself only with its issuer among `resources`."},
-			"resources": schema.SetAttribute{Optional: true, ElementType: types.StringType, MarkdownDescription: "Audiences of the APIs to which the token is limited (RFC 8707)."},
-			"revoke_on_close": schema.BoolAttribute{Optional: true, MarkdownDescription: "Whether the token is revoked when the run no longer needs it. Default: true. " +
-				"Set it to false where something outside of the run goes on using the token."},
-			"access_token":   schema.StringAttribute{Computed: true, Sensitive: true, MarkdownDescription: "The token."},
-			"granted_scopes": schema.StringAttribute{Computed: true, MarkdownDescription: "What it was given, separated by spaces."},
-			"expires_at":     schema.StringAttribute{Computed: true, MarkdownDescription: "When it expires."},
+			"client_id": schema.StringAttribute{
+				Optional:            true,
+				Validators:          both("client_secret"),
+				MarkdownDescription: "Whose token. Left out: the provider's own.",
+			},
+			"client_secret": schema.StringAttribute{
+				Optional:            true,
+				Sensitive:           true,
+				Validators:          both("client_id"),
+				MarkdownDescription: "That client's secret.",
+			},
+			"scopes": schema.SetAttribute{
+				Optional:    true,
+				ElementType: types.StringType,
+				Validators:  []validator.Set{setvalidator.SizeAtLeast(1)},
+				MarkdownDescription: "Privileges to ask for. Left out: all that the client has of the APIs; " +
+					"of the server itself only with its issuer among `resources`.",
+			},
+			"resources": schema.SetAttribute{
+				Optional:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "Audiences of the APIs to which the token is limited (RFC 8707).",
+			},
+			"revoke_on_close": schema.BoolAttribute{
+				Optional: true,
+				MarkdownDescription: "Whether the token is revoked when the run no longer needs it. Default: true. " +
+					"Set it to false where something outside of the run goes on using the token.",
+			},
+			"access_token": schema.StringAttribute{
+				Computed:            true,
+				Sensitive:           true,
+				MarkdownDescription: "The token.",
+			},
+			"granted_scopes": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "What it was given, separated by spaces.",
+			},
+			"expires_at": schema.StringAttribute{Computed: true, MarkdownDescription: "When it expires."},
 		},
 	}
 }
@@ -77,7 +109,9 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 	}
 	config := a.config // of its own: the provider's token is for the server itself
 	if !m.ClientID.IsNull() {
-		config.ClientID, config.ClientSecret, config.ClientSecretFile = m.ClientID.ValueString(), svcauth.Secret(m.ClientSecret.ValueString()), ""
+		config.ClientID = m.ClientID.ValueString()
+		config.ClientSecret = svcauth.Secret(m.ClientSecret.ValueString())
+		config.ClientSecretFile = ""
 	}
 	config.Scopes, config.Resource = texts(m.Scopes), texts(m.Resources)
 	tokens, err := tokensource.New(config)
@@ -92,19 +126,24 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 		return
 	}
 	id := svcauth.NewID("opened")
-	opened := &openedToken{tokens, token.AccessToken, token.Expiry, m.RevokeOnClose.IsNull() || m.RevokeOnClose.ValueBool()}
+	opened := &openedToken{tokens, token.AccessToken, token.Expiry, m.RevokeOnClose.IsNull() ||
+		m.RevokeOnClose.ValueBool()}
 	a.mu.Lock()
 	a.opened[id] = opened
 	a.mu.Unlock()
 	scope, _ := token.Extra("scope").(string)
-	m.AccessToken, m.GrantedScopes, m.ExpiresAt = types.StringValue(token.AccessToken), types.StringValue(scope), stamp(token.Expiry)
+	m.AccessToken = types.StringValue(token.AccessToken)
+	m.GrantedScopes = types.StringValue(scope)
+	m.ExpiresAt = stamp(token.Expiry)
 	resp.Diagnostics.Append(resp.Result.Set(ctx, m)...)
 	name, _ := json.Marshal(id)
 	resp.Diagnostics.Append(resp.Private.SetKey(ctx, openedKey, name)...)
 	resp.RenewAt = opened.nextLook(time.Now())
 }
 
-// nextLook is half-way to the expiry, so that a revoked or dying token is noticed; never, once there is no time left.
+// nextLook returns when to check the token again: half-way to its expiry, so
+// that a revoked or dying token is noticed. It returns the zero time if the
+// token is about to expire.
 func (o *openedToken) nextLook(now time.Time) time.Time {
 	left := o.expiry.Sub(now)
 	if left < 10*time.Second {
@@ -113,7 +152,7 @@ func (o *openedToken) nextLook(now time.Time) time.Time {
 	return now.Add(left / 2)
 }
 
-// kept gives the token that Open has kept under a name.
+// kept returns the token that Open stored under a name.
 func (a *accessToken) kept(raw []byte) (id string, o *openedToken) {
 	if json.Unmarshal(raw, &id) != nil || a.connection == nil {
 		return "", nil
@@ -123,7 +162,8 @@ func (a *accessToken) kept(raw []byte) (id string, o *openedToken) {
 	return id, a.opened[id]
 }
 
-// Renew can't give Terraform another token: it makes sure that this one is still good, and says so where it is not, or will not be for long.
+// Renew checks that the token is still valid, and warns if it is about to
+// expire. It can't replace the token: Terraform has handed on its value.
 func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, resp *ephemeral.RenewResponse) {
 	raw, more := req.Private.GetKey(ctx, openedKey)
 	resp.Diagnostics.Append(more...)
@@ -137,14 +177,16 @@ func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, res
 	case err != nil:
 		resp.Diagnostics.AddWarning("The access token could not be looked at", a.explain(err))
 	case !active:
-		resp.Diagnostics.AddError("The access token is no longer good", "It was revoked, or has expired, while the run was using it.")
+		resp.Diagnostics.AddError("The access token is no longer good",
+			"It was revoked, or has expired, while the run was using it.")
 	case resp.RenewAt.IsZero():
 		resp.Diagnostics.AddWarning("The access token is about to expire", fmt.Sprintf(
-			"It expires at %s, and Terraform can't hand on another one within a run. Give its client a longer token_ttl_seconds.", o.expiry.UTC().Format(time.RFC3339)))
+			"It expires at %s, and Terraform can't hand on another one within a run. "+
+				"Give its client a longer token_ttl_seconds.", o.expiry.UTC().Format(time.RFC3339)))
 	}
 }
 
-// Close gives the token back.
+// Close revokes the token, unless revoke_on_close is false.
 func (a *accessToken) Close(ctx context.Context, req ephemeral.CloseRequest, resp *ephemeral.CloseResponse) {
 	raw, more := req.Private.GetKey(ctx, openedKey)
 	resp.Diagnostics.Append(more...)
@@ -160,7 +202,8 @@ func (a *accessToken) Close(ctx context.Context, req ephemeral.CloseRequest, res
 		return
 	}
 	if err := o.tokens.Revoke(ctx, o.access); err != nil {
-		resp.Diagnostics.AddWarning("An access token was not given back", fmt.Sprintf("It works until %s. %s", o.expiry.UTC().Format(time.RFC3339), a.explain(err)))
+		resp.Diagnostics.AddWarning("An access token was not given back",
+			fmt.Sprintf("It works until %s. %s", o.expiry.UTC().Format(time.RFC3339), a.explain(err)))
 	}
 }
 

@@ -72,7 +72,8 @@ func TestNoSecretIsLeftAtRest(t *testing.T) {
 	require.ErrorContains(t, err, "there is no", "destroyed")
 	ws.write("printed.txt", printed.String())
 	searched := searchLeftovers(t, ws.dir, "svcs_", w.Tenant.ApplicationKey.ClientSecret.Reveal(), "eyJhbGci")
-	for _, name := range []string{"terraform.tfstate", "terraform.tfstate.backup", "plan-2/tfplan", "plan-2/tfstate", "trace.log", "printed.txt"} {
+	for _, name := range []string{"terraform.tfstate", "terraform.tfstate.backup", "plan-2/tfplan", "plan-2/tfstate",
+		"trace.log", "printed.txt"} {
 		require.Contains(t, searched, name)
 	}
 	require.NotContains(t, w.Log(), "svcs_")
@@ -176,7 +177,8 @@ func TestPlansWarn(t *testing.T) {
 	ws.write("main.tf", text(time.Now().Add(40*24*time.Hour)))
 	require.NotContains(t, ws.must("apply", "-auto-approve"), "Warning: A secret")
 	ws.write("main.tf", text(time.Now().Add(20*24*time.Hour)))
-	require.Regexp(t, `Warning: A secret expires soon .*The secret sec_\w+ \(…\w{4}\) of sa_\w+ expires in (19|20) days .*raise client_secret_wo_version and move expires_at`, ws.must("plan"))
+	require.Regexp(t,
+		`Warning: A secret expires soon .*The secret sec_\w+ \(…\w{4}\) of sa_\w+ expires in (19|20) days .*raise client_secret_wo_version and move expires_at`, ws.must("plan"))
 
 	soon := time.Now().Add(8 * time.Second)
 	ws.write("main.tf", text(soon))
@@ -196,11 +198,14 @@ func TestALostAnswerIsSaid(t *testing.T) {
 	p.befalls(1<<20, "DELETE", "/v1/service-accounts/[^/]+/secrets/[^/]+", answers(503, unavailable))
 	ws := newWorkspace(t)
 	w.through(p).signIn(ws)
-	ws.write("main.tf", required+"provider \"svcauth\" { max_retries = 0 }\nresource \"svcauth_service_account\" \"ci\" { name = \"ci\" }\n")
+	ws.write("main.tf", required+
+		"provider \"svcauth\" { max_retries = 0 }\nresource \"svcauth_service_account\" \"ci\" { name = \"ci\" }\n")
 	out := ws.must("apply", "-auto-approve")
-	require.Contains(t, out, `The service account "ci" was made, but the connection broke before the answer came. It was found again and is managed as `+w.named("ci").ID)
+	require.Contains(t, out,
+		`The service account "ci" was made, but the connection broke before the answer came. It was found again and is managed as `+w.named("ci").ID)
 	// Its first secret could not be removed: it is named, and dies by itself.
-	require.Regexp(t, `Warning: The first secret of a service account is still there .*Nobody has it, and it expires by itself at \S+; it can be removed as `+w.named("ci").Secrets[0].ID, out)
+	require.Regexp(t,
+		`Warning: The first secret of a service account is still there .*Nobody has it, and it expires by itself at \S+; it can be removed as `+w.named("ci").Secrets[0].ID, out)
 	require.WithinDuration(t, time.Now().Add(90*time.Minute), *w.named("ci").Secrets[0].ExpiresAt, time.Hour)
 }
 
@@ -229,11 +234,15 @@ func TestAPlanThatWasOvertakenIsNotApplied(t *testing.T) {
 	ws.must("apply", "-auto-approve")
 	ws.must("plan", "-out", "plan", "-var", "text=planned")
 	other, on := "by somebody else", true
-	_, err := w.Admin().UpdateServiceAccount(t.Context(), w.named("a").ID, 0, svcauth.ServiceAccountPatch{Disabled: &on}, 0)
+	_, err := w.Admin().UpdateServiceAccount(t.Context(), w.named("a").ID, 0, svcauth.ServiceAccountPatch{
+		Disabled: &on,
+	}, 0)
 	require.NoError(t, err)
 	_, err = w.Admin().UpdateRole(t.Context(), w.roleNamed("r").ID, 0, svcauth.RolePatch{Description: &other}, 0)
 	require.NoError(t, err)
-	_, err = w.Admin().UpdateMember(t.Context(), w.member("m@example.com").ID, 0, svcauth.MemberPatch{FirstName: &other}, 0)
+	_, err = w.Admin().UpdateMember(t.Context(), w.member("m@example.com").ID, 0, svcauth.MemberPatch{
+		FirstName: &other,
+	}, 0)
 	require.NoError(t, err)
 	out, err := ws.try("apply", "plan")
 	require.Error(t, err)
@@ -268,9 +277,12 @@ func TestFunctions(t *testing.T) {
 	if mistyped == secret {
 		mistyped = secret[:20] + "1" + secret[21:]
 	}
-	ws.write("main.tf", required+fmt.Sprintf("locals { typed = sensitive(%q) }\noutput \"hint\" { value = nonsensitive(provider::svcauth::parse_secret(local.typed).hint) }\n", mistyped.Reveal()))
+	ws.write("main.tf", required+
+		fmt.Sprintf("locals { typed = sensitive(%q) }\noutput \"hint\" { value = "+
+			"nonsensitive(provider::svcauth::parse_secret(local.typed).hint) }\n", mistyped.Reveal()))
 	out, err := ws.try("plan")
 	require.Error(t, err)
 	require.Regexp(t, regexp.MustCompile(`mistyped client secret: its last six characters do not match`), out)
-	require.NotContains(t, strings.ReplaceAll(out, fmt.Sprintf("sensitive(%q)", mistyped.Reveal()), ""), mistyped.Reveal(), "beside the line of the configuration that Terraform quotes")
+	require.NotContains(t, strings.ReplaceAll(out, fmt.Sprintf("sensitive(%q)", mistyped.Reveal()), ""),
+		mistyped.Reveal(), "beside the line of the configuration that Terraform quotes")
 }

@@ -20,7 +20,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// connection is the way to the server, made when it is first needed. Everything in one provider block shares it, and so one token.
+// connection is the way to the server, made at its first use. Everything in one
+// provider block shares it, and with it one token.
 type connection struct {
 	options   tokensource.LoadOptions
 	unknown   []string // attributes whose values this plan does not know yet
@@ -40,23 +41,34 @@ type connection struct {
 }
 
 func newConnection(ctx context.Context, m providerModel, userAgent string, d *diag.Diagnostics) *connection {
-	c := &connection{userAgent: userAgent, opened: map[string]*openedToken{}, protected: map[string]bool{}, options: tokensource.LoadOptions{URL: m.URL.ValueString(), ClientID: m.ClientID.ValueString(),
-		ClientSecret: svcauth.Secret(m.ClientSecret.ValueString()), ClientSecretFile: m.ClientSecretFile.ValueString(), CAFile: m.CAFile.ValueString(),
-		Profile: m.Profile.ValueString(), ConfigFile: m.ConfigFile.ValueString()}}
-	note := func(name string, v attr.Value) {
+	c := &connection{
+		userAgent: userAgent,
+		opened:    map[string]*openedToken{},
+		protected: map[string]bool{},
+		options: tokensource.LoadOptions{
+			URL:              m.URL.ValueString(),
+			ClientID:         m.ClientID.ValueString(),
+			ClientSecret:     svcauth.Secret(m.ClientSecret.ValueString()),
+			ClientSecretFile: m.ClientSecretFile.ValueString(),
+			CAFile:           m.CAFile.ValueString(),
+			Profile:          m.Profile.ValueString(),
+			ConfigFile:       m.ConfigFile.ValueString(),
+		},
+	}
+	checkKnown := func(name string, v attr.Value) {
 		if v.IsUnknown() {
 			c.unknown = append(c.unknown, name)
 		}
 	}
-	note("url", m.URL)
-	note("client_id", m.ClientID)
-	note("client_secret", m.ClientSecret)
-	note("client_secret_file", m.ClientSecretFile)
-	note("profile", m.Profile)
-	note("config_file", m.ConfigFile)
-	note("ca_file", m.CAFile)
-	note("max_retries", m.MaxRetries)
-	note("http_headers", m.HTTPHeaders)
+	checkKnown("url", m.URL)
+	checkKnown("client_id", m.ClientID)
+	checkKnown("client_secret", m.ClientSecret)
+	checkKnown("client_secret_file", m.ClientSecretFile)
+	checkKnown("profile", m.Profile)
+	checkKnown("config_file", m.ConfigFile)
+	checkKnown("ca_file", m.CAFile)
+	checkKnown("max_retries", m.MaxRetries)
+	checkKnown("http_headers", m.HTTPHeaders)
 	if v := m.MaxRetries; !v.IsNull() && !v.IsUnknown() {
 		c.retries = cmp.Or(int(v.ValueInt64()), -1)
 	}
@@ -74,10 +86,11 @@ func newConnection(ctx context.Context, m providerModel, userAgent string, d *di
 	return c
 }
 
-// errUnknown is what needs the server while the provider's own configuration is not known yet.
+// errUnknown is the error of an operation that needs the server while the
+// provider's own configuration is unknown.
 var errUnknown = errors.New("not known before apply")
 
-// use gives the client, which is made at the first call.
+// use returns the client, which is made at the first call.
 func (c *connection) use() (*svcauth.Client, error) {
 	c.once.Do(c.open)
 	return c.client, c.err
@@ -103,11 +116,17 @@ func (c *connection) open() {
 		c.err = fmt.Errorf("%w (%s)", err, c.origin())
 		return
 	}
-	c.client, c.err = svcauth.NewClient(svcauth.ClientConfig{URL: c.config.Issuer, HTTPClient: &http.Client{Transport: tokens.Transport(nil)},
-		UserAgent: c.userAgent, MaxRetries: c.retries})
+	c.client, c.err = svcauth.NewClient(svcauth.ClientConfig{
+		URL:        c.config.Issuer,
+		HTTPClient: &http.Client{Transport: tokens.Transport(nil)},
+		UserAgent:  c.userAgent,
+		MaxRetries: c.retries,
+	})
 }
 
-// httpClient is the one that trusts what ca_file says, and adds http_headers to what goes to the server itself.
+// httpClient returns an HTTP client that trusts ca_file and adds http_headers
+// to requests to the server itself. It follows no redirect: the configuration
+// alone decides where keys and credentials are sent.
 func (c *connection) httpClient() *http.Client {
 	client := &http.Client{}
 	if c.config.HTTPClient != nil {
@@ -116,7 +135,6 @@ func (c *connection) httpClient() *http.Client {
 	if client.Transport == nil {
 		client.Transport = http.DefaultTransport
 	}
-	// Where keys and credentials are had is for the configuration to say.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if server, err := url.Parse(c.config.Issuer); err == nil && len(c.headers) > 0 {
 		client.Transport = headerTransport{c.headers, server.Scheme, server.Host, client.Transport}
@@ -124,7 +142,8 @@ func (c *connection) httpClient() *http.Client {
 	return client
 }
 
-// headerTransport adds headers to requests of one origin: where metadata names an endpoint elsewhere, they do not go there.
+// headerTransport adds headers to the requests to one origin. If the metadata
+// names an endpoint elsewhere, that one doesn't get them.
 type headerTransport struct {
 	headers      map[string]string
 	scheme, host string
@@ -142,16 +161,19 @@ func (t headerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(out)
 }
 
-// userAgent is what HashiCorp's own providers send, with ours in it; TF_APPEND_USER_AGENT is theirs too.
+// userAgent returns what HashiCorp's own providers send, with this provider's
+// name. It appends TF_APPEND_USER_AGENT, as they do.
 func userAgent(version, terraform string) string {
-	text := fmt.Sprintf("terraform-provider-svcauth/%s Terraform/%s (%s/%s)", cmp.Or(version, "dev"), cmp.Or(terraform, "unknown"), runtime.GOOS, runtime.GOARCH)
+	text := fmt.Sprintf("terraform-provider-svcauth/%s Terraform/%s (%s/%s)", cmp.Or(version, "dev"),
+		cmp.Or(terraform, "unknown"), runtime.GOOS, runtime.GOARCH)
 	if more := strings.TrimSpace(os.Getenv("TF_APPEND_USER_AGENT")); more != "" {
 		text += " " + more
 	}
 	return text
 }
 
-// origin says where the credential came from, for people.
+// origin says where each part of the credential came from, for error messages.
 func (c *connection) origin() string {
-	return fmt.Sprintf("url from %s, client_id from %s, secret from %s", c.from.URL, c.from.ClientID, c.from.ClientSecret)
+	return fmt.Sprintf("url from %s, client_id from %s, secret from %s", c.from.URL, c.from.ClientID,
+		c.from.ClientSecret)
 }

@@ -30,8 +30,17 @@ func blockOf(values map[string]types.String) providerModel {
 		}
 		return types.StringNull()
 	}
-	return providerModel{URL: get("url"), ClientID: get("client_id"), ClientSecret: get("client_secret"), ClientSecretFile: get("client_secret_file"), Profile: get("profile"),
-		ConfigFile: get("config_file"), CAFile: get("ca_file"), MaxRetries: types.Int64Null(), HTTPHeaders: types.MapNull(types.StringType)}
+	return providerModel{
+		URL:              get("url"),
+		ClientID:         get("client_id"),
+		ClientSecret:     get("client_secret"),
+		ClientSecretFile: get("client_secret_file"),
+		Profile:          get("profile"),
+		ConfigFile:       get("config_file"),
+		CAFile:           get("ca_file"),
+		MaxRetries:       types.Int64Null(),
+		HTTPHeaders:      types.MapNull(types.StringType),
+	}
 }
 
 func connectionOf(t *testing.T, values map[string]types.String, environment map[string]string) *connection {
@@ -45,15 +54,26 @@ func connectionOf(t *testing.T, values map[string]types.String, environment map[
 
 // Attribute, then environment, then profile; a profile that was chosen by attribute before the environment; a credential whole from one of them.
 func TestPrecedence(t *testing.T) {
-	attribute, environment, profile, chosen := svcauth.NewSecret(), svcauth.NewSecret(), svcauth.NewSecret(), svcauth.NewSecret()
+	attribute := svcauth.NewSecret()
+	environment := svcauth.NewSecret()
+	profile := svcauth.NewSecret()
+	chosen := svcauth.NewSecret()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "credentials")
-	require.NoError(t, os.WriteFile(file, []byte(fmt.Sprintf("[default]\nurl = https://profile.example\nclient_id = sa_profile\nclient_secret = %s\n[prod]\nurl = https://prod.example\nclient_id = sa_prod\nclient_secret = %s\n",
-		profile.Reveal(), chosen.Reveal())), 0o600))
+	require.NoError(t,
+		os.WriteFile(file,
+			[]byte(fmt.Sprintf("[default]\nurl = https://profile.example\nclient_id = sa_profile\nclient_secret = "+
+				"%s\n[prod]\nurl = https://prod.example\nclient_id = sa_prod\nclient_secret = %s\n",
+				profile.Reveal(), chosen.Reveal())), 0o600))
 	secretFile := filepath.Join(dir, "secret")
 	require.NoError(t, os.WriteFile(secretFile, []byte(environment.Reveal()), 0o600))
 	text := types.StringValue
-	allEnv := map[string]string{"SVCAUTH_URL": "https://env.example", "SVCAUTH_CLIENT_ID": "sa_env", "SVCAUTH_CLIENT_SECRET": environment.Reveal(), "SVCAUTH_CONFIG_FILE": file}
+	allEnv := map[string]string{
+		"SVCAUTH_URL":           "https://env.example",
+		"SVCAUTH_CLIENT_ID":     "sa_env",
+		"SVCAUTH_CLIENT_SECRET": environment.Reveal(),
+		"SVCAUTH_CONFIG_FILE":   file,
+	}
 	without := func(env map[string]string, names ...string) map[string]string {
 		rest := map[string]string{}
 		for k, v := range env {
@@ -69,7 +89,11 @@ func TestPrecedence(t *testing.T) {
 		rest[name] = value
 		return rest
 	}
-	allAttributes := map[string]types.String{"url": text("https://attr.example"), "client_id": text("sa_attr"), "client_secret": text(attribute.Reveal())}
+	allAttributes := map[string]types.String{
+		"url":           text("https://attr.example"),
+		"client_id":     text("sa_attr"),
+		"client_secret": text(attribute.Reveal()),
+	}
 	for name, test := range map[string]struct {
 		attributes map[string]types.String
 		env        map[string]string
@@ -77,25 +101,94 @@ func TestPrecedence(t *testing.T) {
 		secret     svcauth.Secret
 		failure    string // else; with what it must say
 	}{
-		"attributes before all":          {attributes: allAttributes, env: allEnv, url: "https://attr.example", id: "sa_attr", secret: attribute},
+		"attributes before all": {
+			attributes: allAttributes,
+			env:        allEnv,
+			url:        "https://attr.example",
+			id:         "sa_attr",
+			secret:     attribute,
+		},
 		"environment before the profile": {env: allEnv, url: "https://env.example", id: "sa_env", secret: environment},
-		"the profile last":               {env: map[string]string{"SVCAUTH_CONFIG_FILE": file}, url: "https://profile.example", id: "sa_profile", secret: profile},
-		"a chosen profile before the environment": {attributes: map[string]types.String{"profile": text("prod"), "config_file": text(file)}, env: allEnv,
-			url: "https://prod.example", id: "sa_prod", secret: chosen},
-		"a profile of the environment after its credential": {env: withEnv(allEnv, "SVCAUTH_PROFILE", "prod"), url: "https://env.example", id: "sa_env", secret: environment},
-		"each field by itself":                              {attributes: map[string]types.String{"url": text("https://attr.example")}, env: allEnv, url: "https://attr.example", id: "sa_env", secret: environment},
-		"an empty attribute is none":                        {attributes: map[string]types.String{"client_id": text("")}, env: allEnv, url: "https://env.example", id: "sa_env", secret: environment},
-		"a secret from a file":                              {env: withEnv(without(allEnv, "SVCAUTH_CLIENT_SECRET"), "SVCAUTH_CLIENT_SECRET_FILE", secretFile), url: "https://env.example", id: "sa_env"},
-		"half a credential is not made whole by another source": {attributes: map[string]types.String{"client_id": text("sa_attr")}, env: allEnv,
-			failure: "attribute client_id is set, but neither attribute client_secret nor attribute client_secret_file"},
-		"a secret without an id":     {env: without(allEnv, "SVCAUTH_CLIENT_ID"), failure: "environment gives a secret but no client_id"},
-		"two secrets":                {env: withEnv(allEnv, "SVCAUTH_CLIENT_SECRET_FILE", secretFile), failure: "both environment SVCAUTH_CLIENT_SECRET and environment SVCAUTH_CLIENT_SECRET_FILE"},
-		"nothing at all":             {env: map[string]string{"HOME": dir}, failure: "tried attributes (does not have it), environment (does not have it), profile"},
-		"a profile that is not":      {attributes: map[string]types.String{"profile": text("nope"), "config_file": text(file)}, failure: `no profile "nope"`},
-		"an address that is not":     {attributes: map[string]types.String{"url": text("http://auth.example.com")}, env: allEnv, failure: "url from attribute url"},
-		"a CA file that is not":      {attributes: map[string]types.String{"ca_file": text(filepath.Join(dir, "none"))}, env: allEnv, failure: "ca_file (from attribute ca_file)"},
-		"an unknown attribute":       {attributes: map[string]types.String{"client_secret": types.StringUnknown()}, env: allEnv, failure: "the provider's client_secret: not known before apply"},
-		"unknown, though env has it": {attributes: map[string]types.String{"url": types.StringUnknown(), "client_id": types.StringUnknown()}, env: allEnv, failure: "the provider's url, client_id"},
+		"the profile last": {
+			env:    map[string]string{"SVCAUTH_CONFIG_FILE": file},
+			url:    "https://profile.example",
+			id:     "sa_profile",
+			secret: profile,
+		},
+		"a chosen profile before the environment": {
+			attributes: map[string]types.String{"profile": text("prod"), "config_file": text(file)},
+			env:        allEnv,
+			url:        "https://prod.example",
+			id:         "sa_prod",
+			secret:     chosen,
+		},
+		"a profile of the environment after its credential": {
+			env:    withEnv(allEnv, "SVCAUTH_PROFILE", "prod"),
+			url:    "https://env.example",
+			id:     "sa_env",
+			secret: environment,
+		},
+		"each field by itself": {
+			attributes: map[string]types.String{"url": text("https://attr.example")},
+			env:        allEnv,
+			url:        "https://attr.example",
+			id:         "sa_env",
+			secret:     environment,
+		},
+		"an empty attribute is none": {
+			attributes: map[string]types.String{"client_id": text("")},
+			env:        allEnv,
+			url:        "https://env.example",
+			id:         "sa_env",
+			secret:     environment,
+		},
+		"a secret from a file": {
+			env: withEnv(without(allEnv, "SVCAUTH_CLIENT_SECRET"), "SVCAUTH_CLIENT_SECRET_FILE", secretFile),
+			url: "https://env.example",
+			id:  "sa_env",
+		},
+		"half a credential is not made whole by another source": {
+			attributes: map[string]types.String{"client_id": text("sa_attr")},
+			env:        allEnv,
+			failure: "attribute client_id is set, but neither attribute client_secret " +
+				"nor attribute client_secret_file",
+		},
+		"a secret without an id": {
+			env:     without(allEnv, "SVCAUTH_CLIENT_ID"),
+			failure: "environment gives a secret but no client_id",
+		},
+		"two secrets": {
+			env:     withEnv(allEnv, "SVCAUTH_CLIENT_SECRET_FILE", secretFile),
+			failure: "both environment SVCAUTH_CLIENT_SECRET and environment SVCAUTH_CLIENT_SECRET_FILE",
+		},
+		"nothing at all": {
+			env:     map[string]string{"HOME": dir},
+			failure: "tried attributes (does not have it), environment (does not have it), profile",
+		},
+		"a profile that is not": {
+			attributes: map[string]types.String{"profile": text("nope"), "config_file": text(file)},
+			failure:    `no profile "nope"`,
+		},
+		"an address that is not": {
+			attributes: map[string]types.String{"url": text("http://auth.example.com")},
+			env:        allEnv,
+			failure:    "url from attribute url",
+		},
+		"a CA file that is not": {
+			attributes: map[string]types.String{"ca_file": text(filepath.Join(dir, "none"))},
+			env:        allEnv,
+			failure:    "ca_file (from attribute ca_file)",
+		},
+		"an unknown attribute": {
+			attributes: map[string]types.String{"client_secret": types.StringUnknown()},
+			env:        allEnv,
+			failure:    "the provider's client_secret: not known before apply",
+		},
+		"unknown, though env has it": {
+			attributes: map[string]types.String{"url": types.StringUnknown(), "client_id": types.StringUnknown()},
+			env:        allEnv,
+			failure:    "the provider's url, client_id",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := connectionOf(t, test.attributes, test.env)
@@ -109,7 +202,8 @@ func TestPrecedence(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, []any{test.url, test.id, test.secret}, []any{c.config.Issuer, c.config.ClientID, c.config.ClientSecret})
+			require.Equal(t, []any{test.url, test.id, test.secret},
+				[]any{c.config.Issuer, c.config.ClientID, c.config.ClientSecret})
 		})
 	}
 }
@@ -122,7 +216,11 @@ func TestHeadersGoToTheServerOnly(t *testing.T) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(""))}, nil
 	})
 	transport := headerTransport{map[string]string{"X-Key": "k"}, "https", "auth.example.com", base}
-	for address, want := range map[string]string{"https://auth.example.com/v1/me": "k", "https://other.example.com/token": "", "http://auth.example.com/": ""} {
+	for address, want := range map[string]string{
+		"https://auth.example.com/v1/me":  "k",
+		"https://other.example.com/token": "",
+		"http://auth.example.com/":        "",
+	} {
 		req, err := http.NewRequest(http.MethodGet, address, nil)
 		require.NoError(t, err)
 		_, err = transport.RoundTrip(req)
@@ -138,7 +236,8 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 
 func TestUserAgentNamesBothVersions(t *testing.T) {
 	t.Setenv("TF_APPEND_USER_AGENT", "my-tool/2")
-	require.Regexp(t, `^terraform-provider-svcauth/1\.0\.0 Terraform/1\.11\.4 \(\w+/\w+\) my-tool/2$`, userAgent("1.0.0", "1.11.4"))
+	require.Regexp(t, `^terraform-provider-svcauth/1\.0\.0 Terraform/1\.11\.4 \(\w+/\w+\) my-tool/2$`,
+		userAgent("1.0.0", "1.11.4"))
 }
 
 // Only what may have been done is looked for afterwards; only the server's own word removes a thing from the state.
@@ -177,13 +276,22 @@ func TestCreationAfterALostAnswer(t *testing.T) {
 		recovered bool
 		failure   string
 	}{
-		"at once":                        {creates: []error{nil}, creations: 1},
-		"refused":                        {creates: []error{taken}, creations: 1, failure: "taken"},
-		"lost and found":                 {creates: []error{broken}, found: true, creations: 1, recovered: true},
-		"lost and not made":              {creates: []error{broken, nil}, creations: 2},
-		"made after the search":          {creates: []error{broken, taken}, creations: 2, failure: "taken"},
-		"lost again and again":           {creates: []error{broken, broken, broken}, creations: 3, failure: "was not made"},
-		"lost, and the search fails too": {creates: []error{broken}, look: errors.New("away"), creations: 1, failure: "may have been made"},
+		"at once":               {creates: []error{nil}, creations: 1},
+		"refused":               {creates: []error{taken}, creations: 1, failure: "taken"},
+		"lost and found":        {creates: []error{broken}, found: true, creations: 1, recovered: true},
+		"lost and not made":     {creates: []error{broken, nil}, creations: 2},
+		"made after the search": {creates: []error{broken, taken}, creations: 2, failure: "taken"},
+		"lost again and again": {
+			creates:   []error{broken, broken, broken},
+			creations: 3,
+			failure:   "was not made",
+		},
+		"lost, and the search fails too": {
+			creates:   []error{broken},
+			look:      errors.New("away"),
+			creations: 1,
+			failure:   "may have been made",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			made := 0

@@ -21,7 +21,9 @@ import (
 // revokeOf gives back the token that a request carries.
 func (w *world) revokeOf(r *http.Request) {
 	key := w.Tenant.ApplicationKey
-	answer := w.Post("/oauth2/revoke", key.ClientID, key.ClientSecret, url.Values{"token": {strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")}})
+	answer := w.Post("/oauth2/revoke", key.ClientID, key.ClientSecret, url.Values{
+		"token": {strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")},
+	})
 	require.Equal(w.t, http.StatusOK, answer.Status)
 }
 
@@ -54,11 +56,15 @@ func TestARevokedTokenIsRenewedWithinAnApply(t *testing.T) {
 		}
 	})
 	var before int64
-	run(t, resource.TestStep{PreConfig: func() { before = tokens.Load() }, Config: w.through(p).config(chain), Check: does(func() {
-		require.EqualValues(t, 5, posts.Load(), "one, two refused, two again, three, four")
-		require.GreaterOrEqual(t, tokens.Load()-before, int64(2))
-		w.named("three")
-	})})
+	run(t, resource.TestStep{
+		PreConfig: func() { before = tokens.Load() },
+		Config:    w.through(p).config(chain),
+		Check: does(func() {
+			require.EqualValues(t, 5, posts.Load(), "one, two refused, two again, three, four")
+			require.GreaterOrEqual(t, tokens.Load()-before, int64(2))
+			w.named("three")
+		}),
+	})
 }
 
 // A token of 60 s and an apply that takes longer by the server's clock.
@@ -74,7 +80,10 @@ func TestAnExpiredTokenIsRenewedWithinAnApply(t *testing.T) {
 			ahead.Add(int64(2 * time.Minute))
 		}
 	})
-	run(t, resource.TestStep{Config: w.through(p).config(chain), Check: does(func() { require.EqualValues(t, 5, posts.Load()) })})
+	run(t, resource.TestStep{
+		Config: w.through(p).config(chain),
+		Check:  does(func() { require.EqualValues(t, 5, posts.Load()) }),
+	})
 }
 
 // The same on real time: three minutes with tokens of one. It is a drill, because it takes them.
@@ -108,12 +117,19 @@ func TestAnApplyOutlivesItsTokens(t *testing.T) {
 func TestARefusedServiceAccountIsToldTheWayOut(t *testing.T) {
 	w := newWorld(t)
 	machine := w.Account("terraform", svcauth.MembersManage, svcauth.MembersRead, svcauth.RolesManage)
-	text := block(w.URL, machine.ClientID, machine.ClientSecret) + `resource "svcauth_service_account" "a" { name = "a" }` + "\n"
+	text := block(w.URL, machine.ClientID, machine.ClientSecret) +
+		`resource "svcauth_service_account" "a" { name = "a" }` + "\n"
 	run(t,
-		resource.TestStep{Config: text, ExpectError: regexp.MustCompile(`(?s)service\s+account\s+may\s+not\s+manage\s+access.*two\s+ways\s+out.*service_accounts_may_manage_access\s+on.*application\s+key`)},
+		resource.TestStep{
+			Config: text,
+			ExpectError: regexp.MustCompile(
+				`(?s)service\s+account\s+may\s+not\s+manage\s+access.*two\s+ways\s+out.*service_accounts_may_manage_access\s+on.*application\s+key`),
+		},
 		resource.TestStep{PreConfig: func() {
 			on := true
-			_, err := w.Admin().UpdateOrganization(t.Context(), 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &on})
+			_, err := w.Admin().UpdateOrganization(t.Context(), 0, svcauth.OrganizationPatch{
+				ServiceAccountsMayManageAccess: &on,
+			})
 			require.NoError(t, err)
 		}, Config: text},
 	)
@@ -122,9 +138,13 @@ func TestARefusedServiceAccountIsToldTheWayOut(t *testing.T) {
 func TestRequestsSayWhoSendsThem(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
-	text := strings.Replace(w.through(p).config(`resource "svcauth_role" "r" { name = "r" }`), "max_retries = 2", `http_headers = { "X-Proxy-Key" = "k-123" }`, 1)
+	text := strings.Replace(w.through(p).config(`resource "svcauth_role" "r" { name = "r" }`), "max_retries = 2",
+		`http_headers = { "X-Proxy-Key" = "k-123" }`, 1)
 	run(t,
-		resource.TestStep{Config: strings.Replace(text, "X-Proxy-Key", "authorization", 1), ExpectError: regexp.MustCompile(`Reserved header`)},
+		resource.TestStep{
+			Config:      strings.Replace(text, "X-Proxy-Key", "authorization", 1),
+			ExpectError: regexp.MustCompile(`Reserved header`),
+		},
 		resource.TestStep{Config: text},
 	)
 	require.NotEmpty(t, p.requests())
@@ -153,8 +173,19 @@ func TestCredentialsUnknownAtPlanAreUsedLater(t *testing.T) {
 		`
 	}
 	run(t,
-		resource.TestStep{Config: text("1", "r") + "data \"svcauth_roles\" \"x\" {}\n", ExpectError: regexp.MustCompile(`(?s)url, client_id, client_secret: not known\s+before\s+apply.*depends_on`)},
-		resource.TestStep{Config: text("1", "r"), ConfigPlanChecks: planned("svcauth_role.r", plancheck.ResourceActionCreate)},
-		resource.TestStep{Config: text("2", "r2"), ConfigPlanChecks: planned("svcauth_role.r", plancheck.ResourceActionUpdate), Check: does(func() { w.roleNamed("r2") })},
+		resource.TestStep{
+			Config: text("1", "r") + "data \"svcauth_roles\" \"x\" {}\n",
+			ExpectError: regexp.MustCompile(
+				`(?s)url, client_id, client_secret: not known\s+before\s+apply.*depends_on`),
+		},
+		resource.TestStep{
+			Config:           text("1", "r"),
+			ConfigPlanChecks: planned("svcauth_role.r", plancheck.ResourceActionCreate),
+		},
+		resource.TestStep{
+			Config:           text("2", "r2"),
+			ConfigPlanChecks: planned("svcauth_role.r", plancheck.ResourceActionUpdate),
+			Check:            does(func() { w.roleNamed("r2") }),
+		},
 	)
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// serviceAccountData is the data source svcauth_service_account, and serviceAccountsData the one of many.
+// serviceAccountData is the data source svcauth_service_account, and
+// serviceAccountsData is svcauth_service_accounts.
 type (
 	serviceAccountData  struct{ connectedData }
 	serviceAccountsData struct{ connectedData }
@@ -55,15 +56,27 @@ type accountsView struct {
 }
 
 func viewAccount(a svcauth.ServiceAccount) accountView {
-	v := accountView{ID: types.StringValue(a.ID), ClientID: types.StringValue(a.ClientID), Name: types.StringValue(a.Name), Description: types.StringValue(a.Description),
-		Disabled: types.BoolValue(a.Disabled), TokenTTLSeconds: types.Int64Value(int64(a.TokenTTLSeconds)), Roles: []refView{}, Secrets: []secretView{},
-		CreatedAt: stamp(a.CreatedAt), CreatedBy: types.StringValue(a.CreatedBy.Email), LastUsedAt: stampOrNull(a.LastUsedAt)}
+	v := accountView{
+		ID:              types.StringValue(a.ID),
+		ClientID:        types.StringValue(a.ClientID),
+		Name:            types.StringValue(a.Name),
+		Description:     types.StringValue(a.Description),
+		Disabled:        types.BoolValue(a.Disabled),
+		TokenTTLSeconds: types.Int64Value(int64(a.TokenTTLSeconds)),
+		Roles:           []refView{},
+		Secrets:         []secretView{},
+		CreatedAt:       stamp(a.CreatedAt),
+		CreatedBy:       types.StringValue(a.CreatedBy.Email),
+		LastUsedAt:      stampOrNull(a.LastUsedAt),
+	}
 	for _, r := range a.Roles {
 		v.Roles = append(v.Roles, refView{types.StringValue(r.ID), types.StringValue(r.Name)})
 	}
 	for _, s := range a.Secrets {
-		v.Secrets = append(v.Secrets, secretView{types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description),
-			stamp(s.CreatedAt), types.StringValue(s.CreatedBy.Email), stampOrNull(s.ExpiresAt), stampOrNull(s.LastUsedAt)})
+		v.Secrets = append(v.Secrets,
+			secretView{types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description),
+				stamp(s.CreatedAt), types.StringValue(s.CreatedBy.Email), stampOrNull(s.ExpiresAt),
+				stampOrNull(s.LastUsedAt)})
 	}
 	return v
 }
@@ -72,29 +85,57 @@ func computed(about string) schema.StringAttribute {
 	return schema.StringAttribute{Computed: true, MarkdownDescription: about}
 }
 
-// lookup is a text by which a data source finds its thing: one of two must be given.
+// lookup returns an attribute by which a data source finds its object. Exactly
+// one of it and other must be given.
 func lookup(about, other string) schema.StringAttribute {
-	return schema.StringAttribute{Optional: true, Computed: true, MarkdownDescription: about + " Give this or `" + other + "`.",
-		Validators: []validator.String{stringvalidator.ExactlyOneOf(path.MatchRoot(other)), stringvalidator.LengthAtLeast(1)}}
+	return schema.StringAttribute{
+		Optional:            true,
+		Computed:            true,
+		MarkdownDescription: about + " Give this or `" + other + "`.",
+		Validators: []validator.String{stringvalidator.ExactlyOneOf(path.MatchRoot(other)),
+			stringvalidator.LengthAtLeast(1)},
+	}
 }
 
 func accountAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
-		"id": computed("Its id, `sa_…`."), "client_id": computed("The same as `id`."), "name": computed("Its name."), "description": computed("What it is for."),
+		"id":                computed("Its id, `sa_…`."),
+		"client_id":         computed("The same as `id`."),
+		"name":              computed("Its name."),
+		"description":       computed("What it is for."),
 		"disabled":          schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it gets no tokens."},
 		"token_ttl_seconds": schema.Int64Attribute{Computed: true, MarkdownDescription: "How long its tokens live."},
-		"roles": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "The roles that it holds.",
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{"id": computed("`role_…`"), "name": computed("Name.")}}},
-		"secrets": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "What may be known of its secrets; never themselves.",
-			NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{"id": computed("`sec_…`"), "hint": computed("Its last four characters."),
-				"description": computed("Description."), "created_at": computed("When it was made."), "created_by": computed("Who made it; empty: not known."),
-				"expires_at":   computed("When it expires; null: never."),
-				"last_used_at": computed("When it was last used; null: never.")}}},
-		"created_at": computed("When it was made."), "created_by": computed("Who made it."), "last_used_at": computed("When it last got a token; null: never."),
+		"roles": schema.ListNestedAttribute{
+			Computed:            true,
+			MarkdownDescription: "The roles that it holds.",
+			NestedObject: schema.NestedAttributeObject{
+				Attributes: map[string]schema.Attribute{"id": computed("`role_…`"), "name": computed("Name.")},
+			},
+		},
+		"secrets": schema.ListNestedAttribute{
+			Computed:            true,
+			MarkdownDescription: "What may be known of its secrets; never themselves.",
+			NestedObject: schema.NestedAttributeObject{
+				Attributes: map[string]schema.Attribute{
+					"id":           computed("`sec_…`"),
+					"hint":         computed("Its last four characters."),
+					"description":  computed("Description."),
+					"created_at":   computed("When it was made."),
+					"created_by":   computed("Who made it; empty: not known."),
+					"expires_at":   computed("When it expires; null: never."),
+					"last_used_at": computed("When it was last used; null: never."),
+				},
+			},
+		},
+		"created_at":   computed("When it was made."),
+		"created_by":   computed("Who made it."),
+		"last_used_at": computed("When it last got a token; null: never."),
 	}
 }
 
-func (s *serviceAccountData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (s *serviceAccountData) Metadata(
+	_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = "svcauth_service_account"
 }
 
@@ -123,7 +164,8 @@ func (s *serviceAccountData) Read(ctx context.Context, req datasource.ReadReques
 	resp.Diagnostics.Append(resp.State.Set(ctx, viewAccount(found))...)
 }
 
-// accountBy takes an id for an id and a name for a name, whatever they look like.
+// accountBy finds an account by the attribute that is set. A name that looks
+// like an id is still a name.
 func accountBy(ctx context.Context, client *svcauth.Client, id, name types.String) (svcauth.ServiceAccount, error) {
 	if id.IsNull() {
 		return accountNamed(ctx, client, name.ValueString())
@@ -134,7 +176,9 @@ func accountBy(ctx context.Context, client *svcauth.Client, id, name types.Strin
 	return client.ServiceAccount(ctx, id.ValueString())
 }
 
-func (s *serviceAccountsData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (s *serviceAccountsData) Metadata(
+	_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = "svcauth_service_accounts"
 }
 
@@ -142,8 +186,15 @@ func (s *serviceAccountsData) Schema(_ context.Context, _ datasource.SchemaReque
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "The organization's service accounts, newest first.",
 		Attributes: map[string]schema.Attribute{
-			"name_prefix":      schema.StringAttribute{Optional: true, MarkdownDescription: "Only those whose name begins with it, in upper or lower case."},
-			"service_accounts": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "What was found.", NestedObject: schema.NestedAttributeObject{Attributes: accountAttributes()}},
+			"name_prefix": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Only those whose name begins with it, in upper or lower case.",
+			},
+			"service_accounts": schema.ListNestedAttribute{
+				Computed:            true,
+				MarkdownDescription: "What was found.",
+				NestedObject:        schema.NestedAttributeObject{Attributes: accountAttributes()},
+			},
 		},
 	}
 }
@@ -158,10 +209,8 @@ func (s *serviceAccountsData) Read(ctx context.Context, req datasource.ReadReque
 	if client == nil {
 		return
 	}
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor, Name: v.NamePrefix.ValueString(), Limit: svcauth.MaxPageSize})
-	}
-	for found, err := range svcauth.All(ctx, pages) {
+	byName := svcauth.ListOptions{Name: v.NamePrefix.ValueString()}
+	for found, err := range every(ctx, client.ServiceAccounts, byName) {
 		if err != nil {
 			s.fail(&resp.Diagnostics, "Reading the service accounts failed", err)
 			return

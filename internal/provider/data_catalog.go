@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// apiData is the data source svcauth_api, and privilegesData is svcauth_privileges: the catalogue.
+// apiData is the data source svcauth_api, and privilegesData is
+// svcauth_privileges. Both read the catalogue.
 type (
 	apiData        struct{ connectedData }
 	privilegesData struct{ connectedData }
@@ -38,31 +39,23 @@ type privilegeView struct {
 	API         types.String `tfsdk:"api"`
 }
 
-func allPrivileges(ctx context.Context, client *svcauth.Client) (all []svcauth.Privilege, err error) {
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Privilege], error) {
-		return client.Privileges(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for p, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
-	}
-	return all, nil
-}
-
 func (s *apiData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
 	resp.TypeName = "svcauth_api"
 }
 
 func (s *apiData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "One API of the catalogue, by audience or by name, and the privileges that it understands.",
+		MarkdownDescription: "One API of the catalogue, by audience or by name, and the " +
+			"privileges that it understands.",
 		Attributes: map[string]schema.Attribute{
 			"audience":    lookup("Its audience, a URI.", "name"),
 			"name":        lookup("Its exact name.", "audience"),
 			"description": computed("What it is."),
-			"privileges":  schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "The names of its privileges."},
+			"privileges": schema.SetAttribute{
+				Computed:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "The names of its privileges.",
+			},
 		},
 	}
 }
@@ -83,7 +76,7 @@ func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *da
 		s.fail(&resp.Diagnostics, "Reading the API failed", err)
 		return
 	}
-	all, err := allPrivileges(ctx, client)
+	all, err := collect(ctx, client.Privileges)
 	if err != nil {
 		s.fail(&resp.Diagnostics, "Reading the API's privileges failed", err)
 		return
@@ -94,26 +87,20 @@ func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *da
 			names = append(names, p.Name)
 		}
 	}
-	v = apiView{types.StringValue(found.Audience), types.StringValue(found.Name), types.StringValue(found.Description), textSet(names)}
+	v = apiView{types.StringValue(found.Audience), types.StringValue(found.Name), types.StringValue(found.Description),
+		textSet(names)}
 	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
 }
 
 func (s *apiData) find(ctx context.Context, client *svcauth.Client, v apiView) (svcauth.API, error) {
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.API], error) {
-		return client.APIs(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for api, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return svcauth.API{}, err
-		}
-		if api.Audience == v.Audience.ValueString() || v.Audience.IsNull() && api.Name == v.Name.ValueString() {
-			return api, nil
-		}
-	}
 	if v.Audience.IsNull() {
-		return svcauth.API{}, &notFoundError{fmt.Sprintf("API with the name %q", v.Name.ValueString())}
+		name := v.Name.ValueString()
+		return first(ctx, client.APIs, svcauth.ListOptions{}, fmt.Sprintf("API with the name %q", name),
+			func(a svcauth.API) bool { return a.Name == name })
 	}
-	return svcauth.API{}, &notFoundError{fmt.Sprintf("API with the audience %q", v.Audience.ValueString())}
+	audience := v.Audience.ValueString()
+	return first(ctx, client.APIs, svcauth.ListOptions{}, fmt.Sprintf("API with the audience %q", audience),
+		func(a svcauth.API) bool { return a.Audience == audience })
 }
 
 func (s *privilegesData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
@@ -124,11 +111,27 @@ func (s *privilegesData) Schema(_ context.Context, _ datasource.SchemaRequest, r
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "The privileges that roles of this organization can hold.",
 		Attributes: map[string]schema.Attribute{
-			"api":   schema.StringAttribute{Optional: true, MarkdownDescription: "Only those of the API with this audience."},
-			"names": schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "Their names, for the `privileges` of a role."},
-			"privileges": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "The same with what they mean.",
-				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{"name": computed("Such as `clusters:view`."), "title": computed("For people."),
-					"description": computed("What it allows."), "api": computed("The audience of its API.")}}},
+			"api": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Only those of the API with this audience.",
+			},
+			"names": schema.SetAttribute{
+				Computed:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "Their names, for the `privileges` of a role.",
+			},
+			"privileges": schema.ListNestedAttribute{
+				Computed:            true,
+				MarkdownDescription: "The same with what they mean.",
+				NestedObject: schema.NestedAttributeObject{
+					Attributes: map[string]schema.Attribute{
+						"name":        computed("Such as `clusters:view`."),
+						"title":       computed("For people."),
+						"description": computed("What it allows."),
+						"api":         computed("The audience of its API."),
+					},
+				},
+			},
 		},
 	}
 }
@@ -143,7 +146,7 @@ func (s *privilegesData) Read(ctx context.Context, req datasource.ReadRequest, r
 	if client == nil {
 		return
 	}
-	all, err := allPrivileges(ctx, client)
+	all, err := collect(ctx, client.Privileges)
 	if err != nil {
 		s.fail(&resp.Diagnostics, "Reading the privileges failed", err)
 		return
@@ -152,7 +155,9 @@ func (s *privilegesData) Read(ctx context.Context, req datasource.ReadRequest, r
 	for _, p := range all {
 		if v.API.IsNull() || p.API == v.API.ValueString() {
 			names = append(names, p.Name)
-			v.Privileges = append(v.Privileges, privilegeView{types.StringValue(p.Name), types.StringValue(p.Title), types.StringValue(p.Description), types.StringValue(p.API)})
+			v.Privileges = append(v.Privileges,
+				privilegeView{types.StringValue(p.Name), types.StringValue(p.Title), types.StringValue(p.Description),
+					types.StringValue(p.API)})
 		}
 	}
 	v.Names = textSet(names)

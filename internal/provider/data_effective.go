@@ -15,7 +15,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// effectivePrivilegesData is svcauth_effective_privileges: what somebody may do, and which role it comes from.
+// effectivePrivilegesData is the data source svcauth_effective_privileges: what
+// a principal may do, and through which role.
 type effectivePrivilegesData struct{ connectedData }
 
 type effectiveView struct {
@@ -26,24 +27,43 @@ type effectiveView struct {
 	Sources          types.Map    `tfsdk:"sources"`
 }
 
-func (s *effectivePrivilegesData) Metadata(_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse) {
+func (s *effectivePrivilegesData) Metadata(
+	_ context.Context, _ datasource.MetadataRequest, resp *datasource.MetadataResponse,
+) {
 	resp.TypeName = "svcauth_effective_privileges"
 }
 
-func (s *effectivePrivilegesData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
+func (s *effectivePrivilegesData) Schema(
+	_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse,
+) {
 	texts := func(about string) schema.SetAttribute {
 		return schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: about}
 	}
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "What a service account, a member or (with neither given) the provider's own credential may do now, by the roles held and by `Public`.",
+		MarkdownDescription: "What a service account, a member or (with neither given) the provider's own " +
+			"credential may do now, by the roles held and by `Public`.",
 		Attributes: map[string]schema.Attribute{
-			"service_account_id": schema.StringAttribute{Optional: true, MarkdownDescription: "Of this service account.",
-				Validators: []validator.String{idValidator{svcauth.PrefixServiceAccount}, stringvalidator.ConflictsWith(path.MatchRoot("member_id"))}},
-			"member_id":  schema.StringAttribute{Optional: true, MarkdownDescription: "Of this member.", Validators: []validator.String{idValidator{svcauth.PrefixMember}}},
+			"service_account_id": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Of this service account.",
+				Validators: []validator.String{
+					idValidator{svcauth.PrefixServiceAccount},
+					stringvalidator.ConflictsWith(path.MatchRoot("member_id")),
+				},
+			},
+			"member_id": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Of this member.",
+				Validators:          []validator.String{idValidator{svcauth.PrefixMember}},
+			},
 			"roles":      texts("The names of the roles that count, `Public` only where it gives something."),
 			"privileges": texts("All that they give together."),
-			"sources": schema.MapAttribute{Computed: true, ElementType: types.SetType{ElemType: types.StringType},
-				MarkdownDescription: "For each privilege the names of the roles that give it. Empty for the provider's own credential."},
+			"sources": schema.MapAttribute{
+				Computed:    true,
+				ElementType: types.SetType{ElemType: types.StringType},
+				MarkdownDescription: "For each privilege the names of the roles that give it. " +
+					"Empty for the provider's own credential.",
+			},
 		},
 	}
 }
@@ -81,13 +101,16 @@ func (s *effectivePrivilegesData) Read(ctx context.Context, req datasource.ReadR
 	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
 }
 
-// effective adds up what the held roles give. The server says for each role what it really gives, Administrator included.
-func effective(ctx context.Context, client *svcauth.Client, v effectiveView) (roles, privileges []string, sources map[string][]string, err error) {
+// effective returns the union of what the held roles grant. The server reports
+// for each role what it really grants, Administrator included.
+func effective(
+	ctx context.Context, client *svcauth.Client, v effectiveView,
+) (roles, privileges []string, sources map[string][]string, err error) {
 	held, err := heldRoles(ctx, client, v)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	all, err := allRoles(ctx, client)
+	all, err := collect(ctx, client.Roles)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -106,7 +129,8 @@ func effective(ctx context.Context, client *svcauth.Client, v effectiveView) (ro
 	return roles, privileges, sources, nil
 }
 
-// heldRoles gives the ids of the roles held now: an expired grant may be listed for a while.
+// heldRoles returns the ids of the roles held now. The server may list an
+// expired grant for a while.
 func heldRoles(ctx context.Context, client *svcauth.Client, v effectiveView) (ids []string, err error) {
 	if !v.MemberID.IsNull() {
 		found, err := client.Member(ctx, v.MemberID.ValueString())

@@ -16,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/internal/jwk"
 )
 
-// jwksData is svcauth_jwks: the public keys with which tokens are checked. They are public, so it needs the server's address alone.
+// jwksData is the data source svcauth_jwks: the public keys that verify tokens.
+// Reading them needs the server's address but no credential.
 type jwksData struct{ connectedData }
 
 type jwksView struct {
@@ -40,13 +41,22 @@ func (s *jwksData) Metadata(_ context.Context, _ datasource.MetadataRequest, res
 
 func (s *jwksData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "The public keys that verify the server's tokens (RFC 7517), for gateways that are given them as configuration. " +
+		MarkdownDescription: "The public keys that verify the server's tokens (RFC 7517), for gateways that are " +
+			"given them as configuration. " +
 			"Keys rotate: what is copied grows old, so prefer to have the gateway fetch them.",
 		Attributes: map[string]schema.Attribute{
 			"issuer": computed("The issuer whose keys these are."),
 			"json":   computed("The key set as the server published it."),
-			"keys": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "The keys in it.", NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-				"kid": computed("The key's id."), "kty": computed("`EC`, `RSA` or `OKP`."), "alg": computed("Such as `ES256`."), "use": computed("`sig`.")}}},
+			"keys": schema.ListNestedAttribute{
+				Computed:            true,
+				MarkdownDescription: "The keys in it.",
+				NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+					"kid": computed("The key's id."),
+					"kty": computed("`EC`, `RSA` or `OKP`."),
+					"alg": computed("Such as `ES256`."),
+					"use": computed("`sig`."),
+				}},
+			},
 		},
 	}
 }
@@ -60,19 +70,23 @@ func (s *jwksData) Read(ctx context.Context, _ datasource.ReadRequest, resp *dat
 	defer cancel()
 	raw, err := s.fetch(ctx, s.config.Issuer+"/.well-known/jwks.json")
 	if err != nil {
-		s.fail(&resp.Diagnostics, "Reading the keys failed", fmt.Errorf("%s/.well-known/jwks.json: %w", s.config.Issuer, err))
+		s.fail(&resp.Diagnostics, "Reading the keys failed",
+			fmt.Errorf("%s/.well-known/jwks.json: %w", s.config.Issuer, err))
 		return
 	}
 	var set struct {
 		Keys []jwk.Key
 	}
 	if json.Unmarshal(raw, &set) != nil || set.Keys == nil {
-		s.fail(&resp.Diagnostics, "Reading the keys failed", errors.New("the answer is no JSON Web Key Set (RFC 7517 §5); check url"))
+		s.fail(&resp.Diagnostics, "Reading the keys failed",
+			errors.New("the answer is no JSON Web Key Set (RFC 7517 §5); check url"))
 		return
 	}
 	v := jwksView{Issuer: types.StringValue(s.config.Issuer), JSON: types.StringValue(string(raw)), Keys: []jwkView{}}
 	for _, k := range set.Keys {
-		v.Keys = append(v.Keys, jwkView{types.StringValue(k.Kid), types.StringValue(k.Kty), types.StringValue(k.Alg), types.StringValue(k.Use)})
+		v.Keys = append(v.Keys,
+			jwkView{types.StringValue(k.Kid), types.StringValue(k.Kty), types.StringValue(k.Alg),
+				types.StringValue(k.Use)})
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
 }

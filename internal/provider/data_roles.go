@@ -34,17 +34,38 @@ type rolesView struct {
 }
 
 func viewRole(r svcauth.Role) roleView {
-	return roleView{ID: types.StringValue(r.ID), Name: types.StringValue(r.Name), Description: types.StringValue(r.Description), Privileges: textSet(r.Privileges),
-		System: types.BoolValue(r.System), Members: types.Int64Value(int64(r.Members)), ServiceAccounts: types.Int64Value(int64(r.ServiceAccounts)), CreatedAt: stamp(r.CreatedAt)}
+	return roleView{
+		ID:              types.StringValue(r.ID),
+		Name:            types.StringValue(r.Name),
+		Description:     types.StringValue(r.Description),
+		Privileges:      textSet(r.Privileges),
+		System:          types.BoolValue(r.System),
+		Members:         types.Int64Value(int64(r.Members)),
+		ServiceAccounts: types.Int64Value(int64(r.ServiceAccounts)),
+		CreatedAt:       stamp(r.CreatedAt),
+	}
 }
 
 func roleAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
-		"id": computed("Its id, `role_…`."), "name": computed("Its name."), "description": computed("What it is for."), "created_at": computed("When it was made."),
-		"privileges":       schema.SetAttribute{Computed: true, ElementType: types.StringType, MarkdownDescription: "What it gives."},
-		"system":           schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it is `Administrator` or `Public`."},
-		"members":          schema.Int64Attribute{Computed: true, MarkdownDescription: "How many members hold it."},
-		"service_accounts": schema.Int64Attribute{Computed: true, MarkdownDescription: "How many service accounts hold it."},
+		"id":          computed("Its id, `role_…`."),
+		"name":        computed("Its name."),
+		"description": computed("What it is for."),
+		"created_at":  computed("When it was made."),
+		"privileges": schema.SetAttribute{
+			Computed:            true,
+			ElementType:         types.StringType,
+			MarkdownDescription: "What it gives.",
+		},
+		"system": schema.BoolAttribute{
+			Computed:            true,
+			MarkdownDescription: "Whether it is `Administrator` or `Public`.",
+		},
+		"members": schema.Int64Attribute{Computed: true, MarkdownDescription: "How many members hold it."},
+		"service_accounts": schema.Int64Attribute{
+			Computed:            true,
+			MarkdownDescription: "How many service accounts hold it.",
+		},
 	}
 }
 
@@ -92,8 +113,10 @@ func (s *rolesData) Metadata(_ context.Context, _ datasource.MetadataRequest, re
 func (s *rolesData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *datasource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "The organization's roles, newest first.",
-		Attributes: map[string]schema.Attribute{"roles": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "All of them, system roles too.",
-			NestedObject: schema.NestedAttributeObject{Attributes: roleAttributes()}}},
+		Attributes: map[string]schema.Attribute{
+			"roles": schema.ListNestedAttribute{Computed: true, MarkdownDescription: "All of them, system roles too.",
+				NestedObject: schema.NestedAttributeObject{Attributes: roleAttributes()}},
+		},
 	}
 }
 
@@ -102,7 +125,7 @@ func (s *rolesData) Read(ctx context.Context, _ datasource.ReadRequest, resp *da
 	if client == nil {
 		return
 	}
-	all, err := allRoles(ctx, client)
+	all, err := collect(ctx, client.Roles)
 	if err != nil {
 		s.fail(&resp.Diagnostics, "Reading the roles failed", err)
 		return

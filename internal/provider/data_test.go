@@ -61,10 +61,13 @@ func TestDataSourcesShowWhatIsThere(t *testing.T) {
 	}
 	run(t, resource.TestStep{Config: text, ConfigStateChecks: []statecheck.StateCheck{
 		is("accounts", knownvalue.ListExact([]knownvalue.Check{knownvalue.Int64Exact(2), knownvalue.Int64Exact(1)})),
-		is("same", knownvalue.Bool(true)), is("hint", knownvalue.StringExact(a.ClientSecret.Hint())), is("role", knownvalue.StringExact("Role of reader")),
+		is("same", knownvalue.Bool(true)), is("hint", knownvalue.StringExact(a.ClientSecret.Hint())),
+		is("role", knownvalue.StringExact("Role of reader")),
 		is("roles", knownvalue.Int64Exact(3)), is("own", knownvalue.Bool(true)), is("api", knownvalue.Bool(true)),
-		is("effective", knownvalue.SetExact(texts("clusters:view", "clusters:create", "clusters:suspend"))), is("source", knownvalue.SetExact(texts("Public"))),
-		is("everything", knownvalue.SetExact(nil)), is("me", knownvalue.Bool(true)), is("alg", knownvalue.StringExact("ES256")), is("jwks", knownvalue.Bool(true)),
+		is("effective", knownvalue.SetExact(texts("clusters:view", "clusters:create", "clusters:suspend"))),
+		is("source", knownvalue.SetExact(texts("Public"))),
+		is("everything", knownvalue.SetExact(nil)), is("me", knownvalue.Bool(true)),
+		is("alg", knownvalue.StringExact("ES256")), is("jwks", knownvalue.Bool(true)),
 	}})
 }
 

@@ -55,7 +55,8 @@ type page struct {
 func (p page) render(t *testing.T) string {
 	var b strings.Builder
 	short, _, _ := strings.Cut(p.about, ". ")
-	fmt.Fprintf(&b, "---\npage_title: %q\ndescription: |-\n  %s.\n---\n\n# %s\n\n%s\n", p.title, strings.TrimSuffix(short, "."), p.title, p.about)
+	fmt.Fprintf(&b, "---\npage_title: %q\ndescription: |-\n  %s.\n---\n\n# %s\n\n%s\n", p.title,
+		strings.TrimSuffix(short, "."), p.title, p.about)
 	if text := read(t, examplesDir, p.example); text != "" {
 		fmt.Fprintf(&b, "\n## Example\n\n```terraform\n%s```\n", text)
 	}
@@ -101,7 +102,8 @@ func schemaText(attributes map[string]documented) string {
 		if a.IsWriteOnly() {
 			kind += ", write-only"
 		}
-		groups[group] = append(groups[group], fmt.Sprintf("- `%s` (%s) %s\n%s", name, kind, a.GetMarkdownDescription(), nested(a)))
+		groups[group] = append(groups[group],
+			fmt.Sprintf("- `%s` (%s) %s\n%s", name, kind, a.GetMarkdownDescription(), nested(a)))
 	}
 	var b strings.Builder
 	if len(groups) > 0 {
@@ -156,10 +158,24 @@ func pages(ctx context.Context) []page {
 	p := New("docs")().(*svcauthProvider)
 	var ps provider.SchemaResponse
 	p.Schema(ctx, provider.SchemaRequest{}, &ps)
-	all := []page{{path: "index.md", title: "svcauth Provider", about: ps.Schema.MarkdownDescription, example: "provider/provider.tf", attributes: attributesOf(ps.Schema.Attributes)}}
+	all := []page{
+		{
+			path:       "index.md",
+			title:      "svcauth Provider",
+			about:      ps.Schema.MarkdownDescription,
+			example:    "provider/provider.tf",
+			attributes: attributesOf(ps.Schema.Attributes),
+		},
+	}
 	add := func(kind, file, name, about string, attributes map[string]documented, more string) {
-		all = append(all, page{path: fmt.Sprintf("%s/%s.md", kind, strings.TrimPrefix(name, "svcauth_")), title: fmt.Sprintf("%s (%s)", name, kinds[kind]), about: about,
-			example: fmt.Sprintf("%s/%s/%s.tf", kind, name, file), attributes: attributes, more: more})
+		all = append(all, page{
+			path:       fmt.Sprintf("%s/%s.md", kind, strings.TrimPrefix(name, "svcauth_")),
+			title:      fmt.Sprintf("%s (%s)", name, kinds[kind]),
+			about:      about,
+			example:    fmt.Sprintf("%s/%s/%s.tf", kind, name, file),
+			attributes: attributes,
+			more:       more,
+		})
 	}
 	for _, make := range p.Resources(ctx) {
 		var m resource.MetadataResponse
@@ -173,14 +189,16 @@ func pages(ctx context.Context) []page {
 		var s datasource.SchemaResponse
 		make().Metadata(ctx, datasource.MetadataRequest{}, &m)
 		make().Schema(ctx, datasource.SchemaRequest{}, &s)
-		add("data-sources", "data-source", m.TypeName, s.Schema.MarkdownDescription, attributesOf(s.Schema.Attributes), "")
+		add("data-sources", "data-source", m.TypeName, s.Schema.MarkdownDescription, attributesOf(s.Schema.Attributes),
+			"")
 	}
 	for _, make := range p.EphemeralResources(ctx) {
 		var m ephemeral.MetadataResponse
 		var s ephemeral.SchemaResponse
 		make().Metadata(ctx, ephemeral.MetadataRequest{}, &m)
 		make().Schema(ctx, ephemeral.SchemaRequest{}, &s)
-		add("ephemeral-resources", "ephemeral-resource", m.TypeName, s.Schema.MarkdownDescription, attributesOf(s.Schema.Attributes), "")
+		add("ephemeral-resources", "ephemeral-resource", m.TypeName, s.Schema.MarkdownDescription,
+			attributesOf(s.Schema.Attributes), "")
 	}
 	for _, make := range p.Functions(ctx) {
 		var m function.MetadataResponse
@@ -189,12 +207,18 @@ func pages(ctx context.Context) []page {
 		make().Definition(ctx, function.DefinitionRequest{}, &d)
 		parameter := d.Definition.Parameters[0]
 		add("functions", "function", m.Name, d.Definition.MarkdownDescription, nil,
-			fmt.Sprintf("\n## Signature\n\n```text\n%s(%s string)\n```\n\n## Arguments\n\n1. `%[2]s` (String) %s\n", m.Name, parameter.GetName(), parameter.GetMarkdownDescription()))
+			fmt.Sprintf("\n## Signature\n\n```text\n%s(%s string)\n```\n\n## Arguments\n\n1. `%[2]s` (String) %s\n",
+				m.Name, parameter.GetName(), parameter.GetMarkdownDescription()))
 	}
 	return all
 }
 
-var kinds = map[string]string{"resources": "Resource", "data-sources": "Data Source", "ephemeral-resources": "Ephemeral Resource", "functions": "Function"}
+var kinds = map[string]string{
+	"resources":           "Resource",
+	"data-sources":        "Data Source",
+	"ephemeral-resources": "Ephemeral Resource",
+	"functions":           "Function",
+}
 
 // The pages say what the provider does: they are made from its schemas, the examples and the notes.
 func TestDocumentationIsThatOfTheProvider(t *testing.T) {
@@ -211,7 +235,9 @@ func TestDocumentationIsThatOfTheProvider(t *testing.T) {
 			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
 			require.NoError(t, os.WriteFile(file, []byte(p.render(t)), 0o644))
 		}
-		require.True(t, p.render(t) == read(t, docsDir, p.path), "%s is not what the provider says; run %s=1 go test ./internal/provider -run Documentation", p.path, updateDocs)
+		require.True(t, p.render(t) == read(t, docsDir, p.path),
+			"%s is not what the provider says; run %s=1 go test ./internal/provider -run Documentation", p.path,
+			updateDocs)
 	}
 	for _, pattern := range []string{"*.md", "[^g]*/*.md"} {
 		files, err := filepath.Glob(filepath.Join(docsDir, pattern))
@@ -264,8 +290,11 @@ func TestTheQuickstartRuns(t *testing.T) {
 	ws := newWorkspace(t)
 	key := w.Tenant.ApplicationKey
 	profile := filepath.Join(ws.dir, "credentials")
-	ws.write("credentials", fmt.Sprintf("[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n", w.URL, key.ClientID, key.ClientSecret.Reveal()))
-	ws.env = append(ws.env, "SVCAUTH_CONFIG_FILE="+profile, "SVCAUTH_TRY_DIR="+filepath.Join(ws.dir, "try"), "HOME="+home)
+	ws.write("credentials",
+		fmt.Sprintf("[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n", w.URL, key.ClientID,
+			key.ClientSecret.Reveal()))
+	ws.env = append(ws.env, "SVCAUTH_CONFIG_FILE="+profile, "SVCAUTH_TRY_DIR="+filepath.Join(ws.dir, "try"), "HOME="+
+		home)
 	try := func(args ...string) string {
 		out, err := ws.run("../../deploy/terraform/try", args...)
 		require.NoError(t, err, out)

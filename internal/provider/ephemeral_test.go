@@ -77,22 +77,33 @@ func TestAccessTokenIsOpenedAndGivenBack(t *testing.T) {
 			provider "echo" { data = ephemeral.svcauth_access_token.t }
 			resource "echo" "it" {}`, a.ClientID, a.ClientSecret.Reveal(), more)
 	}
-	granted := statecheck.ExpectKnownValue("echo.it", tfjsonpath.New("data").AtMapKey("granted_scopes"), knownvalue.StringExact("clusters:view"))
+	granted := statecheck.ExpectKnownValue("echo.it", tfjsonpath.New("data").AtMapKey("granted_scopes"),
+		knownvalue.StringExact("clusters:view"))
 	var given, kept string
 	echoed(t,
-		resource.TestStep{Config: w.config(`ephemeral "svcauth_access_token" "t" { client_id = "x" }`), ExpectError: regexp.MustCompile(`client_secret`)},
-		resource.TestStep{Config: text(""), ConfigStateChecks: []statecheck.StateCheck{granted}, Check: func(s *terraformState) error {
-			given = echoValue(t, s, "access_token")
-			require.False(t, w.Active(a.ClientID, a.ClientSecret, given), "given back at the end of the run")
-			return nil
-		}},
+		resource.TestStep{
+			Config:      w.config(`ephemeral "svcauth_access_token" "t" { client_id = "x" }`),
+			ExpectError: regexp.MustCompile(`client_secret`),
+		},
+		resource.TestStep{
+			Config:            text(""),
+			ConfigStateChecks: []statecheck.StateCheck{granted},
+			Check: func(s *terraformState) error {
+				given = echoValue(t, s, "access_token")
+				require.False(t, w.Active(a.ClientID, a.ClientSecret, given), "given back at the end of the run")
+				return nil
+			},
+		},
 		resource.TestStep{Config: w.config(""), Check: does(func() {})},
 		resource.TestStep{Config: text("revoke_on_close = false"), Check: func(s *terraformState) error {
 			kept = echoValue(t, s, "access_token")
 			require.True(t, w.Active(a.ClientID, a.ClientSecret, kept))
 			return nil
 		}},
-		resource.TestStep{Config: text(`resources = ["https://nowhere.example"]`), ExpectError: regexp.MustCompile(`(?s)invalid_target.*Credential`)},
+		resource.TestStep{
+			Config:      text(`resources = ["https://nowhere.example"]`),
+			ExpectError: regexp.MustCompile(`(?s)invalid_target.*Credential`),
+		},
 		resource.TestStep{Config: w.config("")},
 	)
 	require.NotEqual(t, given, kept)

@@ -20,10 +20,12 @@ type (
 	attrType    = attr.Type
 )
 
-// accessSetting is the organization's setting that lets service accounts manage access.
+// accessSetting is the organization's setting that lets service accounts manage
+// access.
 const accessSetting = "service_accounts_may_manage_access"
 
-// fail turns an error into what the user reads: what was attempted, why it failed, what to do. Fields that the server refuses are shown at their attributes.
+// fail adds err to d: what was attempted, why it failed and what to do. Fields
+// that the server refused are reported at their attributes.
 func (c *connection) fail(d *diag.Diagnostics, attempted string, err error) {
 	var problem *svcauth.Problem
 	if errors.As(err, &problem) {
@@ -37,19 +39,26 @@ func (c *connection) fail(d *diag.Diagnostics, attempted string, err error) {
 	d.AddError(attempted, c.explain(err))
 }
 
-// explain adds to an error what the provider knows and the server does not.
+// explain returns the text of err with what only the provider knows: where the
+// credential came from, and what in Terraform to change.
 func (c *connection) explain(err error) string {
 	var problem *svcauth.Problem
 	var refused *tokensource.Error
 	text := err.Error()
 	switch {
 	case errors.Is(err, errUnknown):
-		return text + ", but needed now. Run terraform apply -target on what they come from first; a data source waits for it too with depends_on. " +
+		return text + ", but needed now. Run terraform apply -target on what they come from first; " +
+			"a data source waits for it too with depends_on. " +
 			"An ephemeral resource does not: it waits if one of its own arguments comes from there."
-	case errors.As(err, &problem) && problem.Code == svcauth.CodeForbidden && strings.Contains(problem.Detail, accessSetting):
-		return text + "\n\nTerraform signed in as a service account (" + c.origin() + "). There are two ways out: have a member who holds settings:manage turn " + accessSetting +
-			" on, in the console's settings or by PATCH /v1/organization {\"" + accessSetting + "\": true}; or give the provider an application key (ak_…) of a member."
-	case errors.As(err, &problem) && (problem.Code == svcauth.CodeForbidden || problem.Code == svcauth.CodeMissingPrivileges || problem.Code == svcauth.CodeUnauthenticated),
+	case errors.As(err, &problem) && problem.Code == svcauth.CodeForbidden &&
+		strings.Contains(problem.Detail, accessSetting):
+		return text + "\n\nTerraform signed in as a service account (" + c.origin() +
+			"). There are two ways out: have a member who holds settings:manage turn " + accessSetting +
+			" on, in the console's settings or by PATCH /v1/organization {\"" + accessSetting +
+			"\": true}; or give the provider an application key (ak_…) of a member."
+	case errors.As(err, &problem) &&
+		(problem.Code == svcauth.CodeForbidden || problem.Code == svcauth.CodeMissingPrivileges ||
+			problem.Code == svcauth.CodeUnauthenticated),
 		errors.As(err, &refused):
 		text += "\n\nCredential: " + c.origin() + "."
 	}
@@ -59,7 +68,8 @@ func (c *connection) explain(err error) string {
 	return text
 }
 
-// refusedAttributes finds which attribute each refused field of the body is.
+// refusedAttributes returns the server's message for each attribute whose field
+// of the body it refused.
 func refusedAttributes(p *svcauth.Problem) map[string]string {
 	at := map[string]string{}
 	for _, field := range p.Errors {
@@ -84,14 +94,16 @@ func hasCode(err error, code string) bool {
 	return errors.As(err, &p) && p.Code == code
 }
 
-// gone says whether the server itself said that a thing does not exist. A 404 of anything else (a wrong address, a proxy) is no such word: it
-// has no type, and to believe it would have Terraform make everything anew.
+// gone reports whether the server itself said that an object doesn't exist. A
+// 404 from anything else, such as a proxy or a wrong address, has no problem
+// type. Believing it would make Terraform create everything anew.
 func gone(err error) bool {
 	p := (*svcauth.Problem)(nil)
 	return errors.As(err, &p) && p.Code == svcauth.CodeNotFound && p.Type != ""
 }
 
-// uncertain says whether a change that failed may have been made all the same: its answer was lost, or the server could not say.
+// uncertain reports whether a change that failed may have been made
+// nevertheless: its answer was lost, or the server couldn't tell.
 func uncertain(err error) bool {
 	var problem *svcauth.Problem
 	var refused *tokensource.Error
@@ -99,7 +111,8 @@ func uncertain(err error) bool {
 	var untrusted *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &problem):
-		return problem.Status >= 500 && !(problem.Code == svcauth.CodeUnavailable && problem.Type != "") || problem.Status == 408
+		return problem.Status >= 500 && !(problem.Code == svcauth.CodeUnavailable && problem.Type != "") ||
+			problem.Status == 408
 	case errors.As(err, &refused), errors.Is(err, errUnknown):
 		return false // nothing was sent without a token
 	case errors.As(err, &network) && network.Op == "dial", errors.As(err, &untrusted):

@@ -60,7 +60,8 @@ func TestCreationsSurviveFaults(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			w := newWorld(t)
 			p := newProxy(t, w.URL)
-			for _, path := range []string{"/v1/service-accounts", "/v1/service-accounts/[^/]+/secrets", "/v1/roles", "/v1/members"} {
+			for _, path := range []string{"/v1/service-accounts", "/v1/service-accounts/[^/]+/secrets", "/v1/roles",
+				"/v1/members"} {
 				p.befalls(1, "POST", path, befall)
 			}
 			p.befalls(1, "PUT", "/v1/service-accounts/.*", befall)
@@ -72,7 +73,7 @@ func TestCreationsSurviveFaults(t *testing.T) {
 				require.Len(t, a.Secrets, 1, "the first secret is gone, and the managed one is there once")
 				require.True(t, w.works(secret))
 				require.Equal(t, "r", a.Roles[0].Name)
-				roles, err := allRoles(t.Context(), w.Admin())
+				roles, err := collect(t.Context(), w.Admin().Roles)
 				require.NoError(t, err)
 				require.Len(t, roles, 3, "Administrator, Public, r")
 				require.Equal(t, svcauth.MemberInvited, w.member("m@example.com").Status)
@@ -91,21 +92,38 @@ func TestLastingFaultsAreSaid(t *testing.T) {
 	text := w.through(p).config(`resource "svcauth_service_account" "a" { name = "a" }`)
 	always := 1 << 20
 	run(t,
-		resource.TestStep{PreConfig: func() { p.befalls(always, "POST", "/v1/service-accounts", answers(500, "")) }, Config: text,
-			ExpectError: regexp.MustCompile(`(?s)500\s+Internal.*was\s+not\s+made`)},
+		resource.TestStep{
+			PreConfig:   func() { p.befalls(always, "POST", "/v1/service-accounts", answers(500, "")) },
+			Config:      text,
+			ExpectError: regexp.MustCompile(`(?s)500\s+Internal.*was\s+not\s+made`),
+		},
 		resource.TestStep{PreConfig: func() {
 			p.heal()
-			p.befalls(always, "POST", "/v1/service-accounts", answers(429, `{"type":"urn:svcauth:problem:too_many_requests","title":"x","status":429,"detail":"Too many requests; wait.","code":"too_many_requests"}`, "Retry-After: 3600"))
+			p.befalls(always, "POST", "/v1/service-accounts",
+				answers(429,
+					`{"type":"urn:svcauth:problem:too_many_requests","title":"x","status":429,"detail":"Too many requests; wait.","code":"too_many_requests"}`, "Retry-After: 3600"))
 		}, Config: text, ExpectError: regexp.MustCompile(`Too many requests`)},
 		resource.TestStep{PreConfig: p.heal, Config: text},
 		// A 404 that is not the server's word on the id must not drop the account from the state.
-		resource.TestStep{PreConfig: func() { p.befalls(always, "GET", "/v1/service-accounts/.*", answers(404, "not here")) }, Config: text,
-			ExpectError: regexp.MustCompile(`(?s)404\s+Not\s+Found\s+and\s+no\s+problem\s+document`)},
-		resource.TestStep{PreConfig: func() {
-			p.heal()
-			p.befalls(always, "POST", "/oauth2/token", answers(401, `{"error":"invalid_client","error_description":"unknown client or wrong secret"}`))
-		}, Config: text, ExpectError: regexp.MustCompile(`(?s)invalid_client.*Credential:\s+url\s+from\s+attribute\s+url`)},
-		resource.TestStep{PreConfig: p.heal, Config: text, ConfigPlanChecks: planned("svcauth_service_account.a", plancheck.ResourceActionNoop)},
+		resource.TestStep{
+			PreConfig:   func() { p.befalls(always, "GET", "/v1/service-accounts/.*", answers(404, "not here")) },
+			Config:      text,
+			ExpectError: regexp.MustCompile(`(?s)404\s+Not\s+Found\s+and\s+no\s+problem\s+document`),
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				p.heal()
+				p.befalls(always, "POST", "/oauth2/token",
+					answers(401, `{"error":"invalid_client","error_description":"unknown client or wrong secret"}`))
+			},
+			Config:      text,
+			ExpectError: regexp.MustCompile(`(?s)invalid_client.*Credential:\s+url\s+from\s+attribute\s+url`),
+		},
+		resource.TestStep{
+			PreConfig:        p.heal,
+			Config:           text,
+			ConfigPlanChecks: planned("svcauth_service_account.a", plancheck.ResourceActionNoop),
+		},
 	)
 }
 
@@ -116,10 +134,14 @@ func TestALostSecretIsFoundAndReplaced(t *testing.T) {
 	lost, next := svcauth.NewSecret(), svcauth.NewSecret()
 	always := 1 << 20
 	run(t,
-		resource.TestStep{PreConfig: func() {
-			p.befalls(1, "POST", "/v1/service-accounts/[^/]+/secrets", doneBut(cut))
-			p.befalls(always, "GET", "/v1/service-accounts/[^/]+/secrets", cut)
-		}, Config: w.through(p).withSecret(lost, 1, ""), ExpectError: regexp.MustCompile(`(?s)was\s+lost.*it\s+may\s+have\s+been\s+made`)},
+		resource.TestStep{
+			PreConfig: func() {
+				p.befalls(1, "POST", "/v1/service-accounts/[^/]+/secrets", doneBut(cut))
+				p.befalls(always, "GET", "/v1/service-accounts/[^/]+/secrets", cut)
+			},
+			Config:      w.through(p).withSecret(lost, 1, ""),
+			ExpectError: regexp.MustCompile(`(?s)was\s+lost.*it\s+may\s+have\s+been\s+made`),
+		},
 		resource.TestStep{PreConfig: func() {
 			require.True(t, w.works(lost), "the server had made it")
 			p.heal()
@@ -136,16 +158,20 @@ func TestALostRotationLeavesNoSecretBehind(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
 	s1, lost, s3 := svcauth.NewSecret(), svcauth.NewSecret(), svcauth.NewSecret()
-	lose := resource.TestStep{PreConfig: func() {
-		posted := false
-		p.before(func(r *http.Request) { // from the lost answer on, nothing can be found out
-			if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/secrets") && !posted {
-				posted = true
-				p.befalls(1<<20, "GET", "/v1/service-accounts/[^/]+/secrets", cut)
-			}
-		})
-		p.befalls(1, "POST", "/v1/service-accounts/[^/]+/secrets", doneBut(cut))
-	}, Config: w.through(p).withSecret(lost, 2, ""), ExpectError: regexp.MustCompile(`(?s)the\s+present\s+one\s+works\s+on.*may\s+have\s+been\s+made`)}
+	lose := resource.TestStep{
+		PreConfig: func() {
+			posted := false
+			p.before(func(r *http.Request) { // from the lost answer on, nothing can be found out
+				if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/secrets") && !posted {
+					posted = true
+					p.befalls(1<<20, "GET", "/v1/service-accounts/[^/]+/secrets", cut)
+				}
+			})
+			p.befalls(1, "POST", "/v1/service-accounts/[^/]+/secrets", doneBut(cut))
+		},
+		Config:      w.through(p).withSecret(lost, 2, ""),
+		ExpectError: regexp.MustCompile(`(?s)the\s+present\s+one\s+works\s+on.*may\s+have\s+been\s+made`),
+	}
 	found := func() {
 		p.heal()
 		require.True(t, w.works(s1) && w.works(lost))
@@ -160,7 +186,8 @@ func TestALostRotationLeavesNoSecretBehind(t *testing.T) {
 	run(t,
 		resource.TestStep{Config: w.through(p).withSecret(s1, 1, "")},
 		lose,
-		resource.TestStep{PreConfig: found, Config: w.through(p).withSecret(s1, 1, ""), Check: only(s1)}, // the rotation was given up
+		// the rotation was given up
+		resource.TestStep{PreConfig: found, Config: w.through(p).withSecret(s1, 1, ""), Check: only(s1)},
 		lose,
 		resource.TestStep{PreConfig: found, Config: w.through(p).withSecret(s3, 2, ""), Check: only(s3)},
 	)
@@ -174,20 +201,29 @@ func TestAHalfDoneRotationIsFinished(t *testing.T) {
 	for name, more := range map[string]string{"removed": "", "kept for an hour": `keep_previous_for = "1h"`} {
 		run(t,
 			resource.TestStep{Config: w.through(p).withSecret(s1, 1, more)},
-			resource.TestStep{PreConfig: func() {
-				p.befalls(1<<20, "DELETE", "/v1/service-accounts/[^/]+/secrets/.*", answers(500, ""))
-				p.befalls(1<<20, "PATCH", "/v1/service-accounts/[^/]+/secrets/.*", answers(500, ""))
-			}, Config: w.through(p).withSecret(s2, 2, more), ExpectError: regexp.MustCompile(`(?s)previous\s+one\s+could\s+not\s+be\s+cut\s+short.*still\s+works`)},
-			resource.TestStep{PreConfig: func() {
-				p.heal()
-				require.True(t, w.works(s1) && w.works(s2), name)
-			}, Config: w.through(p).withSecret(svcauth.NewSecret(), 2, more), ConfigPlanChecks: planned(secretAddress, plancheck.ResourceActionUpdate), Check: does(func() {
-				require.True(t, w.works(s2), name)
-				require.Equal(t, more != "", w.works(s1), name)
-				for _, s := range w.named("a").Secrets {
-					require.Equal(t, s.Hint == s1.Hint(), s.ExpiresAt != nil, name)
-				}
-			})},
+			resource.TestStep{
+				PreConfig: func() {
+					p.befalls(1<<20, "DELETE", "/v1/service-accounts/[^/]+/secrets/.*", answers(500, ""))
+					p.befalls(1<<20, "PATCH", "/v1/service-accounts/[^/]+/secrets/.*", answers(500, ""))
+				},
+				Config:      w.through(p).withSecret(s2, 2, more),
+				ExpectError: regexp.MustCompile(`(?s)previous\s+one\s+could\s+not\s+be\s+cut\s+short.*still\s+works`),
+			},
+			resource.TestStep{
+				PreConfig: func() {
+					p.heal()
+					require.True(t, w.works(s1) && w.works(s2), name)
+				},
+				Config:           w.through(p).withSecret(svcauth.NewSecret(), 2, more),
+				ConfigPlanChecks: planned(secretAddress, plancheck.ResourceActionUpdate),
+				Check: does(func() {
+					require.True(t, w.works(s2), name)
+					require.Equal(t, more != "", w.works(s1), name)
+					for _, s := range w.named("a").Secrets {
+						require.Equal(t, s.Hint == s1.Hint(), s.ExpiresAt != nil, name)
+					}
+				}),
+			},
 		)
 	}
 }

@@ -4,132 +4,156 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// notFoundError says that nothing has the name. It is not the server's word on an id.
+// notFoundError reports that no object has the given name. It is not the
+// server's answer about an id.
 type notFoundError struct{ what string }
 
 func (e *notFoundError) Error() string { return "there is no " + e.what + " in this organization" }
 
-// accountNamed finds a service account by its exact name.
-func accountNamed(ctx context.Context, client *svcauth.Client, name string) (svcauth.ServiceAccount, error) {
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor, Name: name, Limit: svcauth.MaxPageSize})
-	}
-	for account, err := range svcauth.All(ctx, pages) {
+// list is a method of the client that lists T page by page.
+type list[T any] func(context.Context, svcauth.ListOptions) (svcauth.List[T], error)
+
+// first returns the first item that matches. If there is none, its error is a
+// [notFoundError] that names what.
+func first[T any](
+	ctx context.Context, all list[T], o svcauth.ListOptions, what string, matches func(T) bool,
+) (none T, err error) {
+	for item, err := range every(ctx, all, o) {
 		if err != nil {
-			return svcauth.ServiceAccount{}, err
+			return none, err
 		}
-		if account.Name == name {
-			return account, nil
+		if matches(item) {
+			return item, nil
 		}
 	}
-	return svcauth.ServiceAccount{}, &notFoundError{fmt.Sprintf("service account with the name %q", name)}
+	return none, &notFoundError{what}
 }
 
-// account finds one by id or name, as an import names it: in whichever case, as
-// names are unique on the server.
+// every yields all items of a list, in pages of the largest size.
+func every[T any](ctx context.Context, all list[T], o svcauth.ListOptions) iter.Seq2[T, error] {
+	return svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[T], error) {
+		o.Cursor, o.Limit = cursor, svcauth.MaxPageSize
+		return all(ctx, o)
+	})
+}
+
+// collect returns all items of a list.
+func collect[T any](ctx context.Context, all list[T]) (items []T, err error) {
+	for item, err := range every(ctx, all, svcauth.ListOptions{}) {
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// accountNamed returns the service account with exactly this name.
+func accountNamed(ctx context.Context, client *svcauth.Client, name string) (svcauth.ServiceAccount, error) {
+	return first(ctx, client.ServiceAccounts, svcauth.ListOptions{Name: name},
+		fmt.Sprintf("service account with the name %q", name),
+		func(a svcauth.ServiceAccount) bool { return a.Name == name })
+}
+
+// account returns the service account with the id or name, as an import names
+// it. Names are compared in any case, because they are unique so on the server.
 func account(ctx context.Context, client *svcauth.Client, ref string) (svcauth.ServiceAccount, error) {
 	if svcauth.ValidID(svcauth.PrefixServiceAccount, ref) {
 		return client.ServiceAccount(ctx, ref)
 	}
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor, Name: ref, Limit: svcauth.MaxPageSize})
-	}
-	for account, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return svcauth.ServiceAccount{}, err
-		}
-		if sameName(account.Name, ref) {
-			return account, nil
-		}
-	}
-	return svcauth.ServiceAccount{}, &notFoundError{fmt.Sprintf("service account with the name %q", ref)}
+	return first(ctx, client.ServiceAccounts, svcauth.ListOptions{Name: ref},
+		fmt.Sprintf("service account with the name %q", ref),
+		func(a svcauth.ServiceAccount) bool { return sameName(a.Name, ref) })
 }
 
-// sameName compares as the server does where names are unique: by what
-// lowering leaves, which is not [strings.EqualFold].
+// sameName compares names as the server does to keep them unique: by their
+// lower case, which is not the same as [strings.EqualFold].
 func sameName(a, b string) bool { return nameKey(a) == nameKey(b) }
 
 func nameKey(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
-func allRoles(ctx context.Context, client *svcauth.Client) (roles []svcauth.Role, err error) {
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Role], error) {
-		return client.Roles(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for role, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return nil, err
-		}
-		roles = append(roles, role)
-	}
-	return roles, nil
-}
-
-// role finds one by id or name, as [account] does.
+// role returns the role with the id or name, compared as in [account].
 func role(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Role, error) {
 	if svcauth.ValidID(svcauth.PrefixRole, ref) {
 		return client.Role(ctx, ref)
 	}
-	roles, err := allRoles(ctx, client)
-	if err != nil {
-		return svcauth.Role{}, err
-	}
-	for _, r := range roles {
-		if sameName(r.Name, ref) {
-			return r, nil
-		}
-	}
-	return svcauth.Role{}, &notFoundError{fmt.Sprintf("role with the name %q", ref)}
+	return first(ctx, client.Roles, svcauth.ListOptions{}, fmt.Sprintf("role with the name %q", ref),
+		func(r svcauth.Role) bool { return sameName(r.Name, ref) })
 }
 
-// roleNamed finds a role by its exact name.
+// roleNamed returns the role with exactly this name.
 func roleNamed(ctx context.Context, client *svcauth.Client, name string) (svcauth.Role, error) {
-	roles, err := allRoles(ctx, client)
-	if err != nil {
-		return svcauth.Role{}, err
-	}
-	for _, r := range roles {
-		if r.Name == name {
-			return r, nil
-		}
-	}
-	return svcauth.Role{}, &notFoundError{fmt.Sprintf("role with the name %q", name)}
+	return first(ctx, client.Roles, svcauth.ListOptions{}, fmt.Sprintf("role with the name %q", name),
+		func(r svcauth.Role) bool { return r.Name == name })
 }
 
-// member finds one by id or address. Addresses are compared without regard to case, as the server does.
+// member returns the member with the id or address. Addresses are compared in
+// any case, as on the server.
 func member(ctx context.Context, client *svcauth.Client, ref string) (svcauth.Member, error) {
 	if svcauth.ValidID(svcauth.PrefixMember, ref) {
 		return client.Member(ctx, ref)
 	}
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Member], error) {
-		return client.Members(ctx, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for m, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return svcauth.Member{}, err
-		}
-		if sameEmail(m.Email, ref) {
-			return m, nil
-		}
-	}
-	return svcauth.Member{}, &notFoundError{fmt.Sprintf("member with the address %q", ref)}
+	return first(ctx, client.Members, svcauth.ListOptions{}, fmt.Sprintf("member with the address %q", ref),
+		func(m svcauth.Member) bool { return sameEmail(m.Email, ref) })
 }
 
-// pair takes an import id "a/b" apart and finds both. Names may hold slashes: it
-// is cut at the one where both sides are something.
-func pair[A, B any](ctx context.Context, client *svcauth.Client, id, form string, first func(context.Context, *svcauth.Client, string) (A, error),
-	second func(context.Context, *svcauth.Client, string) (B, error)) (a A, b B, err error) {
+// finder returns the id of the object that ref names.
+type finder func(ctx context.Context, client *svcauth.Client, ref string) (id string, err error)
+
+// idOf turns one of the functions above into a finder.
+func idOf[T any](find func(context.Context, *svcauth.Client, string) (T, error), id func(T) string) finder {
+	return func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
+		found, err := find(ctx, client, ref)
+		return id(found), err
+	}
+}
+
+var (
+	accountID = idOf(account, func(a svcauth.ServiceAccount) string { return a.ID })
+	roleID    = idOf(role, func(r svcauth.Role) string { return r.ID })
+	memberID  = idOf(member, func(m svcauth.Member) string { return m.ID })
+)
+
+// importInto looks up the object that an import names, and stores its id in the
+// state at each of the attributes.
+func (c *connection) importInto(ctx context.Context, req resource.ImportStateRequest,
+	resp *resource.ImportStateResponse, what string, find finder, attributes ...string,
+) {
+	attempted := "Importing " + what + " failed"
+	client := c.begin(&resp.Diagnostics, attempted)
+	if client == nil {
+		return
+	}
+	id, err := find(ctx, client, req.ID)
+	if err != nil {
+		c.fail(&resp.Diagnostics, attempted, err)
+		return
+	}
+	for _, name := range attributes {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), id)...)
+	}
+}
+
+// pair splits an import id "a/b" and finds both objects. Names may contain
+// slashes, so it tries every slash: exactly one must have an object on both
+// sides.
+func pair(ctx context.Context, client *svcauth.Client, id, form string, first, second finder) (a, b string, err error) {
 	missing, found := error(nil), 0
 	for at := 1; at < len(id)-1; at++ {
 		if id[at] != '/' {
 			continue
 		}
 		left, err := first(ctx, client, id[:at])
-		var right B
+		var right string
 		if err == nil {
 			right, err = second(ctx, client, id[at+1:])
 		}
@@ -146,7 +170,8 @@ func pair[A, B any](ctx context.Context, client *svcauth.Client, id, form string
 	case found == 1:
 		return a, b, nil
 	case found > 1:
-		return a, b, fmt.Errorf("the import id %q can be read in %d ways, for names in it hold slashes: give ids instead of names", id, found)
+		return a, b, fmt.Errorf("the import id %q can be read in %d ways, for names in it hold slashes: "+
+			"give ids instead of names", id, found)
 	case missing != nil:
 		return a, b, fmt.Errorf("%w (expected an import id of the form %s)", missing, form)
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// parseSecret is the function parse_secret: the parts of a secret that may be shown, or why it is none.
+// parseSecret is the function parse_secret. It returns the parts of a secret
+// that may be shown, or why the text is no secret.
 type parseSecret struct{}
 
 // secretParts is its result.
@@ -25,10 +26,13 @@ func (parseSecret) Metadata(_ context.Context, _ function.MetadataRequest, resp 
 func (parseSecret) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
 		Summary: "The parts of a client secret",
-		MarkdownDescription: "Checks the form and the check sum of a client secret, and gives its `prefix` and `hint`, the last four characters by which people tell secrets apart. " +
+		MarkdownDescription: "Checks the form and the check sum of a client secret, and gives its `prefix` and " +
+			"`hint`, the last four characters by which people tell secrets apart. " +
 			"A text that is no secret is an error, which does not show it.",
 		Parameters: []function.Parameter{function.StringParameter{Name: "secret", MarkdownDescription: "The secret."}},
-		Return:     function.ObjectReturn{AttributeTypes: map[string]attrType{"prefix": types.StringType, "hint": types.StringType}},
+		Return: function.ObjectReturn{
+			AttributeTypes: map[string]attrType{"prefix": types.StringType, "hint": types.StringType},
+		},
 	}
 }
 
@@ -54,10 +58,11 @@ func (secretIsValid) Metadata(_ context.Context, _ function.MetadataRequest, res
 
 func (secretIsValid) Definition(_ context.Context, _ function.DefinitionRequest, resp *function.DefinitionResponse) {
 	resp.Definition = function.Definition{
-		Summary:             "Whether a text is a client secret",
-		MarkdownDescription: "Whether a text has the form and the check sum of a client secret. It says nothing of whether any server knows it.",
-		Parameters:          []function.Parameter{function.StringParameter{Name: "secret", MarkdownDescription: "The text."}},
-		Return:              function.BoolReturn{},
+		Summary: "Whether a text is a client secret",
+		MarkdownDescription: "Whether a text has the form and the check sum of a client secret. " +
+			"It says nothing of whether any server knows it.",
+		Parameters: []function.Parameter{function.StringParameter{Name: "secret", MarkdownDescription: "The text."}},
+		Return:     function.BoolReturn{},
 	}
 }
 

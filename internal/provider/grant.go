@@ -16,36 +16,42 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// grantResource is one role that a principal holds, of one kind of principal.
-// Others of the same principal are none of its business.
+// grantResource manages one role grant to one kind of principal. It leaves the
+// principal's other grants alone.
 type grantResource struct {
 	connected
 	holder
 }
 
-// holder is a kind of principal, as the resource of its grants speaks of it.
+// holder describes a kind of principal that can hold roles, to the resource of
+// its grants.
 type holder struct {
 	resource, attribute, prefix string
 	about, aboutHolder          string
 	importForm                  string
-	find                        func(ctx context.Context, client *svcauth.Client, ref string) (id string, err error)
+	find                        finder
 }
 
 var (
-	accountHolder = holder{resource: "svcauth_service_account_role", attribute: "service_account_id", prefix: svcauth.PrefixServiceAccount,
-		about:       "One role that a service account holds. It leaves the account's other roles alone; `svcauth_service_account_roles` manages them all.",
-		aboutHolder: "The service account.", importForm: "<service account>/<role>, each by id or name",
-		find: func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
-			found, err := account(ctx, client, ref)
-			return found.ID, err
-		}}
-	memberHolder = holder{resource: "svcauth_member_role", attribute: "member_id", prefix: svcauth.PrefixMember,
-		about: "One role that a member holds. The member's other roles are left alone.", aboutHolder: "The member.",
-		importForm: "<member>/<role>, each by id, or by address and name",
-		find: func(ctx context.Context, client *svcauth.Client, ref string) (string, error) {
-			found, err := member(ctx, client, ref)
-			return found.ID, err
-		}}
+	accountHolder = holder{
+		resource:  "svcauth_service_account_role",
+		attribute: "service_account_id",
+		prefix:    svcauth.PrefixServiceAccount,
+		about: "One role that a service account holds. It leaves the account's other roles alone; " +
+			"`svcauth_service_account_roles` manages them all.",
+		aboutHolder: "The service account.",
+		importForm:  "<service account>/<role>, each by id or name",
+		find:        accountID,
+	}
+	memberHolder = holder{
+		resource:    "svcauth_member_role",
+		attribute:   "member_id",
+		prefix:      svcauth.PrefixMember,
+		about:       "One role that a member holds. The member's other roles are left alone.",
+		aboutHolder: "The member.",
+		importForm:  "<member>/<role>, each by id, or by address and name",
+		find:        memberID,
+	}
 )
 
 // grantModel is a grant in a plan or a state.
@@ -62,15 +68,16 @@ func (r *grantResource) Schema(_ context.Context, _ resource.SchemaRequest, resp
 	resp.Schema = schema.Schema{
 		MarkdownDescription: r.about,
 		Attributes: map[string]schema.Attribute{
-			"id":         idAttribute("The grant's id, `grt_…`."),
-			r.attribute:  movable(r.aboutHolder, idValidator{r.prefix}),
-			"role_id":    movable("The role.", idValidator{svcauth.PrefixRole}),
-			"expires_at": expiryAttribute("When the role is taken away again by itself, from live tokens too. Left out: never."),
+			"id":        idAttribute("The grant's id, `grt_…`."),
+			r.attribute: movable(r.aboutHolder, idValidator{r.prefix}),
+			"role_id":   movable("The role.", idValidator{svcauth.PrefixRole}),
+			"expires_at": expiryAttribute("When the role is taken away again by itself, from live tokens too. " +
+				"Left out: never."),
 		},
 	}
 }
 
-// read takes the grant out of a plan or a state.
+// read returns the grant in a plan or a state.
 func (r *grantResource) read(ctx context.Context, d *diagnostics, from interface {
 	GetAttribute(ctx context.Context, at path.Path, target any) diag.Diagnostics
 }) (m grantModel) {
@@ -81,7 +88,7 @@ func (r *grantResource) read(ctx context.Context, d *diagnostics, from interface
 	return m
 }
 
-// keep writes the grant into a state.
+// keep stores the grant in a state.
 func (r *grantResource) keep(ctx context.Context, d *diagnostics, state interface {
 	SetAttribute(ctx context.Context, at path.Path, value any) diag.Diagnostics
 }, m grantModel) {
@@ -91,7 +98,7 @@ func (r *grantResource) keep(ctx context.Context, d *diagnostics, state interfac
 	d.Append(state.SetAttribute(ctx, path.Root("expires_at"), m.ExpiresAt)...)
 }
 
-// pair names the two that the grant is about; empty if one is not known.
+// pair returns "holder/role", or "" if one of them is unknown.
 func (m *grantModel) pair() string {
 	if m.HolderID.IsUnknown() || m.RoleID.IsUnknown() {
 		return ""
@@ -99,9 +106,13 @@ func (m *grantModel) pair() string {
 	return m.HolderID.ValueString() + "/" + m.RoleID.ValueString()
 }
 
-// put makes the grant that the model names, or sets its expiry.
+// put creates the grant, or sets its expiry.
 func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *grantModel) error {
-	answer, err := give(ctx, client, m.HolderID.ValueString(), svcauth.Grant{ID: m.ID.ValueString(), RoleID: m.RoleID.ValueString(), ExpiresAt: instant(m.ExpiresAt)})
+	answer, err := give(ctx, client, m.HolderID.ValueString(), svcauth.Grant{
+		ID:        m.ID.ValueString(),
+		RoleID:    m.RoleID.ValueString(),
+		ExpiresAt: instant(m.ExpiresAt),
+	})
 	if err != nil {
 		r.fail(d, "Granting the role failed", err)
 		return err
@@ -111,14 +122,15 @@ func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diag
 	return nil
 }
 
-// warnOfSize tells whose tokens would be too long.
+// warnOfSize warns of accounts whose tokens would be too long.
 func warnOfSize(d *diagnostics, warnings []svcauth.SizeWarning) {
 	for _, w := range warnings {
 		d.AddWarning("The tokens of an account would be too long", w.String())
 	}
 }
 
-// warnOfSecrets tells whose secrets can use what an account has just gained.
+// warnOfSecrets warns of secrets that gained privileges which their makers
+// don't hold.
 func warnOfSecrets(d *diagnostics, warnings []svcauth.SecretWarning) {
 	for _, w := range warnings {
 		d.AddWarning("A secret of this account was made by who holds less", w.String())
@@ -140,8 +152,8 @@ func (r *grantResource) Create(ctx context.Context, req resource.CreateRequest, 
 	}
 }
 
-// Update sets the expiry, or moves the grant: what is new is made before what
-// was is taken away.
+// Update sets the expiry, or moves the grant. It creates the new grant before
+// it ends the old one.
 func (r *grantResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	plan, prior := r.read(ctx, &resp.Diagnostics, req.Plan), r.read(ctx, &resp.Diagnostics, req.State)
 	if resp.Diagnostics.HasError() {
@@ -152,7 +164,8 @@ func (r *grantResource) Update(ctx context.Context, req resource.UpdateRequest, 
 		return
 	}
 	if plan.pair() != prior.pair() {
-		if err := take(ctx, client, prior.HolderID.ValueString(), prior.RoleID.ValueString(), prior.ID.ValueString()); err != nil {
+		if err := take(ctx, client, prior.HolderID.ValueString(), prior.RoleID.ValueString(),
+			prior.ID.ValueString()); err != nil {
 			r.fail(&resp.Diagnostics, "Taking away what the grant was before failed", err)
 			return // with the state as it was: the next apply does the rest
 		}
@@ -160,8 +173,8 @@ func (r *grantResource) Update(ctx context.Context, req resource.UpdateRequest, 
 	r.keep(ctx, &resp.Diagnostics, &resp.State, plan)
 }
 
-// Read takes a grant of another id for what it is: somebody else's, in the place
-// of this one, which is gone.
+// Read treats a grant with another id as somebody else's, in the place of this
+// one, which is gone.
 func (r *grantResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	m := r.read(ctx, &resp.Diagnostics, req.State)
 	if resp.Diagnostics.HasError() {
@@ -181,13 +194,15 @@ func (r *grantResource) Read(ctx context.Context, req resource.ReadRequest, resp
 	case at >= 0 && isOurs(m.ID, held[at]):
 		m.ID, m.ExpiresAt = types.StringValue(held[at].ID), moment(m.ExpiresAt, held[at].ExpiresAt)
 		r.keep(ctx, &resp.Diagnostics, &resp.State, m)
-	case err != nil || at >= 0 || !past(m.ExpiresAt): // a grant that has expired as it should stays in the state, and the plan says so: to make it anew can't succeed
+	// a grant that has expired as it should stays in the state, and the plan
+	// says so: to make it anew can't succeed
+	case err != nil || at >= 0 || !past(m.ExpiresAt):
 		resp.State.RemoveResource(ctx)
 	}
 }
 
-// isOurs reports whether a grant is the one in the state; right after an import
-// that is whichever there is.
+// isOurs reports whether a grant is the one in the state. Right after an import
+// any grant is.
 func isOurs(id types.String, g svcauth.Grant) bool {
 	return id.ValueString() == g.ID || !svcauth.ValidID(svcauth.PrefixGrant, id.ValueString())
 }
@@ -207,9 +222,11 @@ func (r *grantResource) Delete(ctx context.Context, req resource.DeleteRequest, 
 	}
 }
 
-// ModifyPlan announces the grant that a creation will make, and says before an
-// apply that a moment has passed: the server would refuse it half-way.
-func (r *grantResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+// ModifyPlan announces the grant that a creation will make. It also refuses an
+// expiry in the past, which the server would refuse in the middle of the apply.
+func (r *grantResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	if req.Plan.Raw.IsNull() {
 		announce(ctx, &resp.Diagnostics, resp.Private)
 		return
@@ -225,39 +242,48 @@ func (r *grantResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanR
 	case resp.Diagnostics.HasError() || !past(plan.ExpiresAt):
 	case plan.ExpiresAt.Equal(prior.ExpiresAt):
 		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), "The grant has expired",
-			"It ended at "+plan.ExpiresAt.ValueString()+" and gives nothing any more. Choose a later moment, or remove this resource.")
+			"It ended at "+plan.ExpiresAt.ValueString()+
+				" and gives nothing any more. Choose a later moment, or remove this resource.")
 	default:
-		refusePast(&resp.Diagnostics, plan.ExpiresAt, "A grant that has expired is taken away by the server: choose a later moment, or remove this resource.")
+		refusePast(&resp.Diagnostics, plan.ExpiresAt,
+			"A grant that has expired is taken away by the server: choose a later moment, or remove this resource.")
 	}
 }
 
-// past reports whether a moment does not lie ahead; one that is not set or not
-// known never does.
+// past reports whether a moment is over. It returns false for one that is unset
+// or unknown.
 func past(at timetypes.RFC3339) bool {
 	t := instant(at)
 	return t != nil && !t.After(time.Now())
 }
 
-// refusePast refuses an expires_at that does not lie ahead.
+// refusePast adds an error if expires_at is in the past.
 func refusePast(d *diagnostics, at timetypes.RFC3339, advice string) {
 	if past(at) {
-		d.AddAttributeError(path.Root("expires_at"), "The moment has passed", fmt.Sprintf("expires_at is %s, which lies in the past. %s", at.ValueString(), advice))
+		d.AddAttributeError(path.Root("expires_at"), "The moment has passed",
+			fmt.Sprintf("expires_at is %s, which lies in the past. %s", at.ValueString(), advice))
 	}
 }
 
-// ImportState takes <holder>/<role>, each by id or name.
-func (r *grantResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+// ImportState expects <holder>/<role>, each by id or name.
+func (r *grantResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	client := r.begin(&resp.Diagnostics, "Importing the role grant failed")
 	if client == nil {
 		return
 	}
-	holderID, held, err := pair(ctx, client, req.ID, r.importForm, r.find, role)
+	holderID, heldID, err := pair(ctx, client, req.ID, r.importForm, r.find, roleID)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Importing the role grant failed", err)
 		return
 	}
-	r.keep(ctx, &resp.Diagnostics, &resp.State, grantModel{ID: types.StringValue(holderID + "/" + held.ID),
-		HolderID: types.StringValue(holderID), RoleID: types.StringValue(held.ID), ExpiresAt: timetypes.NewRFC3339Null()})
+	r.keep(ctx, &resp.Diagnostics, &resp.State, grantModel{
+		ID:        types.StringValue(holderID + "/" + heldID),
+		HolderID:  types.StringValue(holderID),
+		RoleID:    types.StringValue(heldID),
+		ExpiresAt: timetypes.NewRFC3339Null(),
+	})
 }
 
 var (

@@ -58,13 +58,16 @@ func newReplaced(t *testing.T, w *world, lifecycle string) *replaced {
 	r.member = m.ID
 	r.config(grantsOf, lifecycle)
 	r.must("apply", "-auto-approve")
-	r.token, r.tokens = w.Token(r.account.ClientID, r.account.ClientSecret, ""), w.Token(r.all.ClientID, r.all.ClientSecret, "")
+	r.token = w.Token(r.account.ClientID, r.account.ClientSecret, "")
+	r.tokens = w.Token(r.all.ClientID, r.all.ClientSecret, "")
 	r.holds()
 	return r
 }
 
 func (r *replaced) config(text, lifecycle string) {
-	r.write("main.tf", required+strings.NewReplacer("ACCOUNT", r.account.ID, "ALL", r.all.ID, "MEMBER", r.member, "LIFECYCLE", lifecycle).Replace(text))
+	r.write("main.tf", required+
+		strings.NewReplacer("ACCOUNT", r.account.ID, "ALL", r.all.ID, "MEMBER", r.member, "LIFECYCLE",
+			lifecycle).Replace(text))
 }
 
 // holds requires that each grant is there, that no token has died, and that
@@ -78,7 +81,8 @@ func (r *replaced) holds() {
 		require.Equal(r.t, "R", held[0].Name)
 	}
 	require.True(r.t, r.w.Active(r.account.ClientID, r.account.ClientSecret, r.token), "the account's token lives")
-	require.True(r.t, r.w.Active(r.all.ClientID, r.all.ClientSecret, r.tokens), "the token of the account with all its roles lives")
+	require.True(r.t, r.w.Active(r.all.ClientID, r.all.ClientSecret, r.tokens),
+		"the token of the account with all its roles lives")
 	out, err := r.try("plan", "-detailed-exitcode")
 	require.NoError(r.t, err, out)
 }
@@ -97,8 +101,12 @@ func (r *replaced) gone() {
 // TestAReplacedGrantIsStillThere replaces grants in every way that Terraform
 // has: whichever half comes first, each is there afterwards and no token dies.
 func TestAReplacedGrantIsStillThere(t *testing.T) {
-	again := []string{"-replace", "svcauth_service_account_role.g", "-replace", "svcauth_service_account_roles.all", "-replace", "svcauth_member_role.m"}
-	for order, lifecycle := range map[string]string{"destroyed first": "", "created first": "create_before_destroy = true"} {
+	again := []string{"-replace", "svcauth_service_account_role.g", "-replace", "svcauth_service_account_roles.all",
+		"-replace", "svcauth_member_role.m"}
+	for order, lifecycle := range map[string]string{
+		"destroyed first": "",
+		"created first":   "create_before_destroy = true",
+	} {
 		t.Run(order, func(t *testing.T) {
 			w := newWorld(t)
 			r := newReplaced(t, w, "lifecycle {\n replace_triggered_by = [terraform_data.again]\n"+lifecycle+"\n}")
@@ -124,10 +132,12 @@ func TestAGrantUnderAnotherAddressIsStillThere(t *testing.T) {
 	w := newWorld(t)
 	r := newReplaced(t, w, "")
 	list := func(kind, key string) {
-		text := strings.ReplaceAll(grantsOf, `resource "svcauth_service_account_role" "g" {`, `resource "svcauth_service_account_role" "g" {
+		text := strings.ReplaceAll(grantsOf, `resource "svcauth_service_account_role" "g" {`,
+			`resource "svcauth_service_account_role" "g" {
 			for_each = toset(["`+key+`"])`)
 		if kind == "all" {
-			i, j := strings.Index(grantsOf, `resource "svcauth_service_account_role" "g"`), strings.Index(grantsOf, `resource "svcauth_service_account_roles"`)
+			i, j := strings.Index(grantsOf, `resource "svcauth_service_account_role" "g"`), strings.Index(grantsOf,
+				`resource "svcauth_service_account_roles"`)
 			text = grantsOf[:i] + strings.ReplaceAll(`resource "svcauth_service_account_roles" "g" {
 				service_account_id = "ACCOUNT"
 				role_ids = [svcauth_role.r.id]
@@ -135,7 +145,8 @@ func TestAGrantUnderAnotherAddressIsStillThere(t *testing.T) {
 		}
 		r.config(text, "")
 		r.must("apply", "-auto-approve")
-		r.token = w.Token(r.account.ClientID, r.account.ClientSecret, "") // if the deletion came first the old one is dead
+		// if the deletion came first the old one is dead
+		r.token = w.Token(r.account.ClientID, r.account.ClientSecret, "")
 		r.holds()
 	}
 	list("one", "a")
@@ -180,7 +191,8 @@ func TestADocumentedMoveKeepsTokens(t *testing.T) {
 func TestAGrantWhosePairTurnsOutTheSameIsLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	r := newReplaced(t, w, "")
-	text := strings.NewReplacer(`= "ACCOUNT"`, `= terraform_data.again.output == "x" ? "" : "ACCOUNT"`, `= "ALL"`, `= terraform_data.again.output == "x" ? "" : "ALL"`,
+	text := strings.NewReplacer(`= "ACCOUNT"`, `= terraform_data.again.output == "x" ? "" : "ACCOUNT"`, `= "ALL"`,
+		`= terraform_data.again.output == "x" ? "" : "ALL"`,
 		`= "MEMBER"`, `= terraform_data.again.output == "x" ? "" : "MEMBER"`).Replace(grantsOf)
 	r.config(text, "")
 	out := r.must("apply", "-auto-approve", "-var", "again=1")
@@ -194,7 +206,11 @@ func TestAGrantThatAnotherHasReplacedIsNotDeleted(t *testing.T) {
 	w := newWorld(t)
 	r := newReplaced(t, w, "")
 	roleID := w.roleNamed("R").ID
-	require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), r.account.ID, roleID, svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant)})))
+	require.NoError(t,
+		second(
+			w.Admin().AssignServiceAccountRole(t.Context(), r.account.ID, roleID, svcauth.GrantRequest{
+				ID: svcauth.NewID(svcauth.PrefixGrant),
+			})))
 	r.must("destroy", "-auto-approve", "-target", "svcauth_service_account_role.g", "-refresh=false")
 	held, err := holds(t.Context(), w.Admin(), r.account.ID)
 	require.NoError(t, err)

@@ -12,30 +12,23 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// A grant has an id, which the provider chooses before it asks for the grant. So
-// it knows its own again, if the answer was lost or another one has taken the
-// place: what takes a place kills no token, and the deletion of what has lost
-// its place ends nothing.
+// The provider chooses a grant's id before it asks for the grant. So it
+// recognizes its own grant if the answer was lost or another grant has replaced
+// it. Replacing a grant revokes no token, and deleting a grant that was
+// replaced ends nothing.
 
-// holds returns the grants that a service account or a member has.
-func holds(ctx context.Context, client *svcauth.Client, holder string) (held []svcauth.Grant, err error) {
-	list := client.ServiceAccountRoles
+// holds returns all grants of a service account or a member.
+func holds(ctx context.Context, client *svcauth.Client, holder string) ([]svcauth.Grant, error) {
+	roles := client.ServiceAccountRoles
 	if svcauth.ValidID(svcauth.PrefixMember, holder) {
-		list = client.MemberRoles
+		roles = client.MemberRoles
 	}
-	pages := func(ctx context.Context, cursor string) (svcauth.List[svcauth.Grant], error) {
-		return list(ctx, holder, svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize})
-	}
-	for g, err := range svcauth.All(ctx, pages) {
-		if err != nil {
-			return nil, err
-		}
-		held = append(held, g)
-	}
-	return held, nil
+	return collect(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+		return roles(ctx, holder, o)
+	})
 }
 
-// give makes the grant g, or changes when it expires, although answers get lost.
+// give creates the grant g or sets its expiry, even if answers get lost.
 func give(ctx context.Context, client *svcauth.Client, holder string, g svcauth.Grant) (svcauth.GrantAnswer, error) {
 	assign := client.AssignServiceAccountRole
 	if svcauth.ValidID(svcauth.PrefixMember, holder) {
@@ -59,7 +52,8 @@ func give(ctx context.Context, client *svcauth.Client, holder string, g svcauth.
 	return answer, err
 }
 
-// take ends the grant with the id, and no other; without an id, whichever there is.
+// take ends the grant with the id and no other. If id is empty, it ends
+// whichever grant of the role there is.
 func take(ctx context.Context, client *svcauth.Client, holder, roleID, id string) error {
 	end := client.UnassignServiceAccountRole
 	if svcauth.ValidID(svcauth.PrefixMember, holder) {
@@ -71,26 +65,26 @@ func take(ctx context.Context, client *svcauth.Client, holder, roleID, id string
 	return nil
 }
 
-// mayHaveBeenMade reports whether what failed may be there all the same. Then it
-// belongs into the state, as tainted: the next plan looks for it.
+// mayHaveBeenMade reports whether a grant may exist although its creation
+// failed. It then belongs in the state, as tainted: the next plan looks for it.
 func mayHaveBeenMade(err error) bool {
 	lost := (*lostError)(nil)
 	return errors.As(err, &lost) || uncertain(err)
 }
 
-// privateData is what the framework gives for the provider's own use.
+// privateData is the framework's storage for the provider's own use.
 type privateData interface {
 	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
 	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
 }
 
-// makesKey names, in a plan, the pairs of holder and role that a creation will
-// make. If it is one half of a replacement, the deletion, which is the other, has
-// the same plan, and in Terraform's default order comes first.
+// makesKey is the key, in a plan, of the holder/role pairs that a creation will
+// grant. If the creation is half of a replacement, the deletion that is the
+// other half has the same plan, and by default comes first.
 const makesKey = "makes"
 
-// announce notes what a plan's creation will make; none for all other plans. A
-// creation keeps nothing of it, so that no later deletion goes by it.
+// announce records what a plan's creation will make: nothing for any other
+// plan. A creation stores none of it, so no later deletion sees it.
 func announce(ctx context.Context, d *diagnostics, plan privateData, pairs ...string) {
 	raw, err := json.Marshal(append([]string{}, pairs...))
 	if err != nil {
@@ -99,14 +93,15 @@ func announce(ctx context.Context, d *diagnostics, plan privateData, pairs ...st
 	d.Append(plan.SetKey(ctx, makesKey, raw)...)
 }
 
-// takenOver returns those pairs that are made anew right after this deletion:
-// they are left to the new grants, and so no token dies.
+// takenOver returns the pairs that are granted anew right after this deletion.
+// The deletion leaves them to the new grants, so no token is revoked.
 func takenOver(ctx context.Context, d *diagnostics, plan privateData) (pairs []string) {
 	raw, more := plan.GetKey(ctx, makesKey)
 	d.Append(more...)
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &pairs); err != nil {
-			d.AddError("The plan can't be read", fmt.Sprintf("What this provider noted in it is damaged (%v). Plan again.", err))
+			d.AddError("The plan can't be read",
+				fmt.Sprintf("What this provider noted in it is damaged (%v). Plan again.", err))
 		}
 	}
 	return pairs

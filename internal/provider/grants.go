@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// accountRolesResource is svcauth_service_account_roles: all roles that a service account holds. What is granted beside it is taken away.
+// accountRolesResource is svcauth_service_account_roles: all roles of a service
+// account. It ends every other grant of the account.
 type accountRolesResource struct{ connected }
 
 type accountRolesModel struct {
@@ -27,26 +28,37 @@ type accountRolesModel struct {
 	RoleIDs          types.Set    `tfsdk:"role_ids"`
 }
 
-func (r *accountRolesResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *accountRolesResource) Metadata(
+	_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = "svcauth_service_account_roles"
 }
 
 func (r *accountRolesResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "All roles that a service account holds: what is granted by anybody else is shown as a difference and taken away. Have one of these for an account, and no " +
+		MarkdownDescription: "All roles that a service account holds: what is granted by anybody else is shown as " +
+			"a difference and taken away. Have one of these for an account, and no " +
 			"`svcauth_service_account_role` beside it. The roles do not expire.",
 		Attributes: map[string]schema.Attribute{
-			"id":                 schema.StringAttribute{Computed: true, MarkdownDescription: "The service account's id."},
+			"id": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "The service account's id.",
+			},
 			"service_account_id": movable("The service account.", idValidator{svcauth.PrefixServiceAccount}),
-			"role_ids": schema.SetAttribute{Required: true, ElementType: types.StringType, MarkdownDescription: "The ids of the roles; empty: none.",
-				Validators: []validator.Set{setvalidator.SizeAtMost(svcauth.MaxRolesPerPrincipal), setvalidator.ValueStringsAre(idValidator{svcauth.PrefixRole})}},
+			"role_ids": schema.SetAttribute{
+				Required:            true,
+				ElementType:         types.StringType,
+				MarkdownDescription: "The ids of the roles; empty: none.",
+				Validators: []validator.Set{setvalidator.SizeAtMost(svcauth.MaxRolesPerPrincipal),
+					setvalidator.ValueStringsAre(idValidator{svcauth.PrefixRole})},
+			},
 		},
 	}
 }
 
-// grantsKey names, in the private state, the ids of the grants that are this
-// resource's: role to grant. Without it (after an import) they are whichever
-// there are.
+// grantsKey is the key, in the private state, of this resource's own grants:
+// role id to grant id. Without it, after an import, every grant counts as its
+// own.
 const grantsKey = "grants"
 
 func ownGrants(ctx context.Context, d *diagnostics, private privateData) (own map[string]string) {
@@ -54,7 +66,8 @@ func ownGrants(ctx context.Context, d *diagnostics, private privateData) (own ma
 	d.Append(more...)
 	if len(raw) > 0 {
 		if err := json.Unmarshal(raw, &own); err != nil {
-			d.AddError("The state can't be read", fmt.Sprintf("What this provider noted of its grants is damaged (%v). Import the resource anew.", err))
+			d.AddError("The state can't be read",
+				fmt.Sprintf("What this provider noted of its grants is damaged (%v). Import the resource anew.", err))
 		}
 	}
 	return own
@@ -68,10 +81,12 @@ func keepGrants(ctx context.Context, d *diagnostics, private privateData, own ma
 	d.Append(private.SetKey(ctx, grantsKey, raw)...)
 }
 
-// put grants what is missing before it takes away what is too much, so that
-// nothing that stays is ever without its role. It keeps own, the ids of what it
-// has granted or may have granted, up to date.
-func (r *accountRolesResource) put(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string) bool {
+// put creates the missing grants before it ends the superfluous ones, so the
+// account never lacks a role that it keeps. It updates own with the ids of the
+// grants that it made or may have made.
+func (r *accountRolesResource) put(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string,
+) bool {
 	id, wanted := m.ServiceAccountID.ValueString(), texts(m.RoleIDs)
 	held, err := holds(ctx, client, id)
 	if err != nil {
@@ -79,7 +94,9 @@ func (r *accountRolesResource) put(ctx context.Context, client *svcauth.Client, 
 		return false
 	}
 	for _, roleID := range wanted {
-		if slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == roleID && g.ID == own[roleID] && g.ExpiresAt == nil }) {
+		if slices.ContainsFunc(held, func(g svcauth.Grant) bool {
+			return g.RoleID == roleID && g.ID == own[roleID] && g.ExpiresAt == nil
+		}) {
 			continue
 		}
 		g := svcauth.Grant{ID: cmp.Or(own[roleID], svcauth.NewID(svcauth.PrefixGrant)), RoleID: roleID}
@@ -107,7 +124,7 @@ func (r *accountRolesResource) put(ctx context.Context, client *svcauth.Client, 
 	return true
 }
 
-// Create keeps in the state what it has granted if it fails half-way.
+// Create stores what it has granted even if it fails half-way.
 func (r *accountRolesResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var plan accountRolesModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -155,9 +172,8 @@ func (r *accountRolesResource) Update(ctx context.Context, req resource.UpdateRe
 	}
 }
 
-// Read shows every difference: a role too many, a role too few, and of ours one
-// that somebody gave an expiry or replaced by a grant of their own, which count
-// as missing.
+// Read shows every difference: roles too many and roles too few. An own grant
+// counts as missing if somebody gave it an expiry or replaced it.
 func (r *accountRolesResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	var m accountRolesModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
@@ -214,8 +230,11 @@ func (r *accountRolesResource) Delete(ctx context.Context, req resource.DeleteRe
 	}
 }
 
-// takeAll ends the grants that are this resource's, those aside that are left to others.
-func (r *accountRolesResource) takeAll(ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string, left []string) bool {
+// takeAll ends this resource's own grants, except those in left.
+func (r *accountRolesResource) takeAll(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, m *accountRolesModel, own map[string]string,
+	left []string,
+) bool {
 	for roleID, grantID := range own {
 		if slices.Contains(left, m.ServiceAccountID.ValueString()+"/"+roleID) {
 			continue
@@ -228,9 +247,11 @@ func (r *accountRolesResource) takeAll(ctx context.Context, client *svcauth.Clie
 	return true
 }
 
-// ModifyPlan knows the id where the account is known, and announces the grants
-// that a creation will make.
-func (r *accountRolesResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+// ModifyPlan sets the id if the account is known, and announces the grants that
+// a creation will make.
+func (r *accountRolesResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	announce(ctx, &resp.Diagnostics, resp.Private)
 	if req.Plan.Raw.IsNull() {
 		return
@@ -248,19 +269,11 @@ func (r *accountRolesResource) ModifyPlan(ctx context.Context, req resource.Modi
 	announce(ctx, &resp.Diagnostics, resp.Private, pairs...)
 }
 
-// ImportState takes the service account's id or name.
-func (r *accountRolesResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	client := r.begin(&resp.Diagnostics, "Importing the roles failed")
-	if client == nil {
-		return
-	}
-	holder, err := account(ctx, client, req.ID)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the roles failed", err)
-		return
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), holder.ID)...)
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("service_account_id"), holder.ID)...)
+// ImportState expects the service account's id or name.
+func (r *accountRolesResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
+	r.importInto(ctx, req, resp, "the roles", accountID, "id", "service_account_id")
 }
 
 var (

@@ -24,7 +24,8 @@ var home = os.Getenv("HOME")
 // TestMain sets what Terraform and its test library read from the environment, and takes out what would tell the provider of another server.
 func TestMain(m *testing.M) {
 	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "SVCAUTH_") && name != "SVCAUTH_TEST_SERVICES" && name != "SVCAUTH_TEST_LONG" || strings.HasPrefix(name, "TF_") {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "SVCAUTH_") &&
+			name != "SVCAUTH_TEST_SERVICES" && name != "SVCAUTH_TEST_LONG" || strings.HasPrefix(name, "TF_") {
 			_ = os.Unsetenv(name)
 		}
 	}
@@ -36,7 +37,14 @@ func TestMain(m *testing.M) {
 	if err := os.WriteFile(rc, nil, 0o600); err != nil {
 		panic(err)
 	}
-	for name, value := range map[string]string{"TF_ACC": "1", "TF_CLI_CONFIG_FILE": rc, "CHECKPOINT_DISABLE": "1", "TF_IN_AUTOMATION": "1", "HOME": dir, "TF_ACC_TERRAFORM_PATH": findTerraform()} {
+	for name, value := range map[string]string{
+		"TF_ACC":                "1",
+		"TF_CLI_CONFIG_FILE":    rc,
+		"CHECKPOINT_DISABLE":    "1",
+		"TF_IN_AUTOMATION":      "1",
+		"HOME":                  dir,
+		"TF_ACC_TERRAFORM_PATH": findTerraform(),
+	} {
 		_ = os.Setenv(name, value)
 	}
 	code := m.Run()
@@ -76,7 +84,8 @@ func newWorld(t *testing.T) *world {
 
 // block is the provider block for a server at url, with a credential.
 func block(url, id string, secret svcauth.Secret) string {
-	return fmt.Sprintf("provider \"svcauth\" {\n  url = %q\n  client_id = %q\n  client_secret = %q\n  max_retries = 2\n}\n", url, id, secret.Reveal())
+	return fmt.Sprintf("provider \"svcauth\" {\n  url = %q\n  client_id = %q\n  "+
+		"client_secret = %q\n  max_retries = 2\n}\n", url, id, secret.Reveal())
 }
 
 // config is the administrator's provider block and what comes after it.
@@ -92,7 +101,9 @@ func run(t *testing.T, steps ...resource.TestStep) {
 }
 
 func factories() map[string]func() (tfprotov6.ProviderServer, error) {
-	return map[string]func() (tfprotov6.ProviderServer, error){"svcauth": providerserver.NewProtocol6WithError(New("1.2.3")())}
+	return map[string]func() (tfprotov6.ProviderServer, error){
+		"svcauth": providerserver.NewProtocol6WithError(New("1.2.3")()),
+	}
 }
 
 // does makes a step's check of something that has nothing to do with the state.

@@ -42,8 +42,13 @@ func TestImportsByNamesThatPeopleGive(t *testing.T) {
 	out, err := ws.try("apply", "-auto-approve", "-target", "svcauth_service_account.a")
 	require.Error(t, err, "the name is taken, in another case")
 	require.Contains(t, out, `terraform import svcauth_service_account.<label> "Team/CI"`)
-	for address, id := range map[string]string{"svcauth_service_account.a": "Team/CI", "svcauth_role.r": "read/write", "svcauth_service_account_role.g": "team/ci/Read/Write",
-		"svcauth_member_role.g": "a/b@example.com/READ/WRITE", "svcauth_service_account_secret.s": "team/ci/" + account.ClientSecret.Hint()} {
+	for address, id := range map[string]string{
+		"svcauth_service_account.a":        "Team/CI",
+		"svcauth_role.r":                   "read/write",
+		"svcauth_service_account_role.g":   "team/ci/Read/Write",
+		"svcauth_member_role.g":            "a/b@example.com/READ/WRITE",
+		"svcauth_service_account_secret.s": "team/ci/" + account.ClientSecret.Hint(),
+	} {
 		require.Contains(t, ws.must("import", address, id), "Import successful", address)
 	}
 	out = ws.must("plan")
@@ -71,7 +76,8 @@ func TestATokenWaitsForWhatItsOwnArgumentsComeFrom(t *testing.T) {
 	key := w.Tenant.ApplicationKey
 	text := func(more string) string {
 		return required + `
-			resource "terraform_data" "vault" { input = { url = "` + w.URL + `", id = "` + key.ClientID + `", secret = "` + key.ClientSecret.Reveal() + `" } }
+			resource "terraform_data" "vault" { input = { url = "` + w.URL + `", id = "` + key.ClientID +
+			`", secret = "` + key.ClientSecret.Reveal() + `" } }
 			provider "svcauth" {
 				url = terraform_data.vault.output.url
 				client_id = terraform_data.vault.output.id

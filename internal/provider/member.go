@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -17,7 +16,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// memberResource is svcauth_member: a person, who is invited by being created.
+// memberResource is svcauth_member: a person. Creating one sends an invitation.
 type memberResource struct{ connected }
 
 type memberModel struct {
@@ -38,22 +37,33 @@ func (r *memberResource) Metadata(_ context.Context, _ resource.MetadataRequest,
 func (r *memberResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A member: a person who signs in to the console. Creating one invites it. " +
-			"The link of the invitation lets whoever has it choose the password, so it is in no state: the server sends it by mail. " +
+			"The link of the invitation lets whoever has it choose the password, so it is in no state: " +
+			"the server sends it by mail. " +
 			"A service account gets no link at all, so that with one the server must have `smtp` configured.",
 		Attributes: map[string]schema.Attribute{
 			"id": idAttribute("Its id, `mem_…`."),
 			"email": schema.StringAttribute{Required: true, Validators: []validator.String{emailValidator{}},
-				MarkdownDescription: "The address to which the invitation goes. The server keeps it in lower case; capitals are no difference. Changing it makes a new one.",
-				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplaceIf(func(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
+				MarkdownDescription: "The address to which the invitation goes. The server keeps it in lower case; " +
+					"capitals are no difference. Changing it makes a new one.",
+				PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplaceIf(func(_ context.Context,
+					req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
 					resp.RequiresReplace = !sameEmail(req.StateValue.ValueString(), req.PlanValue.ValueString())
 				}, "Another address is another member.", "Another address is another member.")}},
 			"first_name": personNameAttribute("First name."),
 			"last_name":  personNameAttribute("Last name."),
-			"suspended": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "While true it can't sign in, and its application keys get no tokens. Default: false."},
+			"suspended": schema.BoolAttribute{
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(false),
+				MarkdownDescription: "While true it can't sign in, and its application keys get no tokens. " +
+					"Default: false.",
+			},
 			"deletion_protection": protectionAttribute(),
-			"status":              schema.StringAttribute{Computed: true, MarkdownDescription: "`invited`, `active` or `suspended`."},
-			"created_at":          idAttribute("When it was invited."),
+			"status": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "`invited`, `active` or `suspended`.",
+			},
+			"created_at": idAttribute("When it was invited."),
 		},
 	}
 }
@@ -62,7 +72,9 @@ func (m *memberModel) set(a svcauth.Member) {
 	if !sameEmail(m.Email.ValueString(), a.Email) { // else it stays as it was written
 		m.Email = types.StringValue(a.Email)
 	}
-	m.ID, m.FirstName, m.LastName = types.StringValue(a.ID), types.StringValue(a.FirstName), types.StringValue(a.LastName)
+	m.ID = types.StringValue(a.ID)
+	m.FirstName = types.StringValue(a.FirstName)
+	m.LastName = types.StringValue(a.LastName)
 	m.Suspended, m.Status, m.CreatedAt = types.BoolValue(a.Suspended), types.StringValue(a.Status), stamp(a.CreatedAt)
 	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() {
 		m.DeletionProtection = types.BoolValue(false)
@@ -81,12 +93,14 @@ func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest,
 	}
 	made, recovered, err := r.creation(client, plan).run(ctx)
 	if err != nil {
-		r.fail(&resp.Diagnostics, "Inviting the member failed", inTheWay(err, "svcauth_member", plan.Email.ValueString()))
+		r.fail(&resp.Diagnostics, "Inviting the member failed",
+			inTheWay(err, "svcauth_member", plan.Email.ValueString()))
 		return
 	}
 	if recovered {
 		resp.Diagnostics.AddWarning("The answer to an invitation was lost",
-			fmt.Sprintf("%s was invited, but the connection broke before the answer came. It was found again and is managed as %s.", made.Email, made.ID))
+			fmt.Sprintf("%s was invited, but the connection broke before the answer came. "+
+				"It was found again and is managed as %s.", made.Email, made.ID))
 	}
 	if i := made.Invitation; i != nil && i.Mail == svcauth.MailFailed {
 		resp.Diagnostics.AddWarning("The invitation was not mailed", i.MailProblem)
@@ -106,13 +120,18 @@ func (r *memberResource) Create(ctx context.Context, req resource.CreateRequest,
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// creation knows a member again by being new and having the address, of which there is one in an organization.
+// creation recognizes a lost member by its address, which is unique within an
+// organization, and by being new.
 func (r *memberResource) creation(client *svcauth.Client, plan memberModel) creation[svcauth.Member] {
 	began := time.Now()
 	return creation[svcauth.Member]{
 		what: "the member " + plan.Email.ValueString(),
 		create: func(ctx context.Context) (svcauth.Member, error) {
-			return client.InviteMember(ctx, svcauth.NewMember{Email: plan.Email.ValueString(), FirstName: plan.FirstName.ValueString(), LastName: plan.LastName.ValueString()})
+			return client.InviteMember(ctx, svcauth.NewMember{
+				Email:     plan.Email.ValueString(),
+				FirstName: plan.FirstName.ValueString(),
+				LastName:  plan.LastName.ValueString(),
+			})
 		},
 		find: func(ctx context.Context) (svcauth.Member, bool, error) {
 			found, err := member(ctx, client, plan.Email.ValueString())
@@ -122,10 +141,12 @@ func (r *memberResource) creation(client *svcauth.Client, plan memberModel) crea
 			if err != nil {
 				return found, false, err
 			}
-			if found.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) && found.FirstName == plan.FirstName.ValueString() && found.LastName == plan.LastName.ValueString() {
+			if found.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) &&
+				found.FirstName == plan.FirstName.ValueString() && found.LastName == plan.LastName.ValueString() {
 				return found, true, nil
 			}
-			return found, false, fmt.Errorf("there is another member with this address, %s, whom this apply did not invite", found.ID)
+			return found, false, fmt.Errorf("there is another member with this address, %s, "+
+				"whom this apply did not invite", found.ID)
 		},
 	}
 }
@@ -154,7 +175,9 @@ func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, res
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Update changes what differs. What somebody else has changed since the plan was made is not overwritten; that an invitation was accepted meanwhile is no such change.
+// Update changes what differs. It doesn't overwrite what somebody else has
+// changed since the plan was made. An invitation that was accepted meanwhile is
+// no such change.
 func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var prior, plan memberModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
@@ -174,10 +197,14 @@ func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest,
 	seen := prior
 	seen.set(now)
 	if seen.Status = prior.Status; seen != prior {
-		resp.Diagnostics.AddError("The member was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+" after this plan was made. Nothing was overwritten; plan and apply again.")
+		resp.Diagnostics.AddError("The member was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+
+			" after this plan was made. Nothing was overwritten; plan and apply again.")
 		return
 	}
-	patch := svcauth.MemberPatch{FirstName: changedString(prior.FirstName, plan.FirstName), LastName: changedString(prior.LastName, plan.LastName)}
+	patch := svcauth.MemberPatch{
+		FirstName: changedString(prior.FirstName, plan.FirstName),
+		LastName:  changedString(prior.LastName, plan.LastName),
+	}
 	if !plan.Suspended.Equal(prior.Suspended) {
 		patch.Suspended = plan.Suspended.ValueBoolPointer()
 	}
@@ -207,7 +234,9 @@ func (r *memberResource) Delete(ctx context.Context, req resource.DeleteRequest,
 }
 
 // ModifyPlan refuses to plan the end of a protected member.
-func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *memberResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	var was, next memberModel
 	var prior, plan *guarded
 	if !req.State.Raw.IsNull() {
@@ -219,7 +248,8 @@ func (r *memberResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		plan = next.guarded()
 	}
 	r.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
-	if prior != nil && plan != nil && (next.Email.IsUnknown() || !sameEmail(was.Email.ValueString(), next.Email.ValueString())) {
+	if prior != nil && plan != nil &&
+		(next.Email.IsUnknown() || !sameEmail(was.Email.ValueString(), next.Email.ValueString())) {
 		protected(&resp.Diagnostics, was.DeletionProtection, was.Email) // another address is another member
 	}
 }
@@ -228,18 +258,11 @@ func (m *memberModel) guarded() *guarded {
 	return &guarded{kind: "member", name: m.Email, protection: m.DeletionProtection}
 }
 
-// ImportState takes an id or an address.
-func (r *memberResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	client := r.begin(&resp.Diagnostics, "Importing the member failed")
-	if client == nil {
-		return
-	}
-	found, err := member(ctx, client, req.ID)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the member failed", err)
-		return
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), found.ID)...)
+// ImportState expects an id or an address.
+func (r *memberResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
+	r.importInto(ctx, req, resp, "the member", memberID, "id")
 }
 
 var (

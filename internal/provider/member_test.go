@@ -41,28 +41,68 @@ func TestMemberAndItsRolesLive(t *testing.T) {
 	}
 	const address, grant = "svcauth_member.ann", "svcauth_member_role.g"
 	run(t,
-		resource.TestStep{Config: text("bob@[192.0.2.1]", `last_name = "Smith"`), ExpectError: regexp.MustCompile(`Not\s+an\s+address`)},
-		resource.TestStep{Config: text("ann@example.com", `last_name = "Smith"`), Check: resource.ComposeTestCheckFunc(resource.TestCheckResourceAttr(address, "status", "invited"),
-			does(func() { require.Equal(t, "R", w.member("ann@example.com").Roles[0].Name) }))},
-		resource.TestStep{Config: text("ann@example.com", "last_name = \"Jones\"\nsuspended = true"), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
-			Check: resource.TestCheckResourceAttr(address, "suspended", "true")},
+		resource.TestStep{
+			Config:      text("bob@[192.0.2.1]", `last_name = "Smith"`),
+			ExpectError: regexp.MustCompile(`Not\s+an\s+address`),
+		},
+		resource.TestStep{
+			Config: text("ann@example.com", `last_name = "Smith"`),
+			Check: resource.ComposeTestCheckFunc(resource.TestCheckResourceAttr(address, "status", "invited"),
+				does(func() { require.Equal(t, "R", w.member("ann@example.com").Roles[0].Name) })),
+		},
+		resource.TestStep{
+			Config:           text("ann@example.com", "last_name = \"Jones\"\nsuspended = true"),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+			Check:            resource.TestCheckResourceAttr(address, "suspended", "true"),
+		},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true},
-		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateId: "ann@example.com"},
-		resource.TestStep{ResourceName: grant, ImportState: true, ImportStateVerify: true, ImportStateIdFunc: pairOf(grant, "member_id")},
-		resource.TestStep{ResourceName: grant, ImportState: true, ImportStateVerify: true, ImportStateId: "ann@example.com/R"},
-		resource.TestStep{PreConfig: func() { // both changed outside
-			last := "Brown"
-			_, err := w.Admin().UpdateMember(t.Context(), w.member("ann@example.com").ID, 0, svcauth.MemberPatch{LastName: &last}, 0)
-			require.NoError(t, err)
-			_, err = w.Admin().UnassignMemberRole(t.Context(), w.member("ann@example.com").ID, w.roleNamed("R").ID, "", 0)
-			require.NoError(t, err)
-		}, Config: text("ann@example.com", `last_name = "Smith"`), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
-			plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate), plancheck.ExpectResourceAction(grant, plancheck.ResourceActionCreate)}}},
-		resource.TestStep{Config: text("bob@example.com", `last_name = "Smith"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionReplace)},
-		resource.TestStep{PreConfig: func() {
-			_, err := w.Admin().DeleteMember(t.Context(), w.member("bob@example.com").ID, 0)
-			require.NoError(t, err)
-		}, Config: text("bob@example.com", `last_name = "Smith"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate)},
+		resource.TestStep{
+			ResourceName:      address,
+			ImportState:       true,
+			ImportStateVerify: true,
+			ImportStateId:     "ann@example.com",
+		},
+		resource.TestStep{
+			ResourceName:      grant,
+			ImportState:       true,
+			ImportStateVerify: true,
+			ImportStateIdFunc: pairOf(grant, "member_id"),
+		},
+		resource.TestStep{
+			ResourceName:      grant,
+			ImportState:       true,
+			ImportStateVerify: true,
+			ImportStateId:     "ann@example.com/R",
+		},
+		resource.TestStep{
+			PreConfig: func() { // both changed outside
+				last := "Brown"
+				_, err := w.Admin().UpdateMember(t.Context(), w.member("ann@example.com").ID, 0, svcauth.MemberPatch{
+					LastName: &last,
+				}, 0)
+				require.NoError(t, err)
+				_, err = w.Admin().UnassignMemberRole(t.Context(), w.member("ann@example.com").ID, w.roleNamed("R").ID,
+					"",
+					0)
+				require.NoError(t, err)
+			},
+			Config: text("ann@example.com", `last_name = "Smith"`),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate),
+				plancheck.ExpectResourceAction(grant, plancheck.ResourceActionCreate)}},
+		},
+		resource.TestStep{
+			Config:           text("bob@example.com", `last_name = "Smith"`),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionReplace),
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				_, err := w.Admin().DeleteMember(t.Context(), w.member("bob@example.com").ID, 0)
+				require.NoError(t, err)
+			},
+			Config:           text("bob@example.com", `last_name = "Smith"`),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate),
+		},
 	)
 	_, err := member(t.Context(), w.Admin(), "bob@example.com")
 	require.ErrorContains(t, err, "there is no member", "destroyed")
@@ -80,10 +120,22 @@ func TestMemberAsTheServerHoldsIt(t *testing.T) {
 	const address = "svcauth_member.m"
 	nothing := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}
 	run(t,
-		resource.TestStep{Config: text("madonna@example.com"), ResourceName: address, ImportState: true, ImportStateId: "MADONNA@example.com", ImportStatePersist: true},
+		resource.TestStep{
+			Config:             text("madonna@example.com"),
+			ResourceName:       address,
+			ImportState:        true,
+			ImportStateId:      "MADONNA@example.com",
+			ImportStatePersist: true,
+		},
 		resource.TestStep{Config: text("madonna@example.com"), ConfigPlanChecks: nothing},
-		resource.TestStep{Config: text("Madonna@example.com"), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
+		resource.TestStep{
+			Config:           text("Madonna@example.com"),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+		},
 		resource.TestStep{Config: text("Madonna@example.com"), ConfigPlanChecks: nothing},
-		resource.TestStep{Config: text("prince@example.com"), ConfigPlanChecks: planned(address, plancheck.ResourceActionReplace)},
+		resource.TestStep{
+			Config:           text("prince@example.com"),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionReplace),
+		},
 	)
 }

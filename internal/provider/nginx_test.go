@@ -44,6 +44,12 @@ func TestIssuerWithPathBehindNginx(t *testing.T) {
 			statecheck.ExpectKnownOutputValue("keys", knownvalue.Bool(true)),
 		}, Check: does(func() { require.Equal(t, "below", w.named("below").Name) })},
 			resource.TestStep{Config: text, PlanOnly: true},
-			resource.TestStep{ResourceName: "svcauth_service_account.a", ImportState: true, ImportStateVerify: true, ImportStateId: "below", Config: text})
+			resource.TestStep{
+				ResourceName:      "svcauth_service_account.a",
+				ImportState:       true,
+				ImportStateVerify: true,
+				ImportStateId:     "below",
+				Config:            text,
+			})
 	}
 }

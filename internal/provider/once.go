@@ -13,15 +13,19 @@ const (
 	recoveryTimeout = 30 * time.Second
 )
 
-// creation makes one thing although answers get lost. The server makes it at most once, because something in it is unique; find looks for what an attempt whose answer was
-// lost has made, and gives false where there is nothing, or an error where there is what no attempt of this creation can have made.
+// creation makes one object even if answers get lost. Something in the object
+// is unique, so the server makes it at most once. After a lost answer find
+// looks for the object. It returns false if there is none, and an error if
+// there is one that this creation can't have made.
 type creation[T any] struct {
 	what   string // for messages: `the service account "ci"`
 	create func(context.Context) (T, error)
 	find   func(context.Context) (T, bool, error)
 }
 
-// run gives what was made, and whether it had to be found again because the answer was lost. An error of type [lostError] means that nobody can say whether it was made.
+// run returns what was made, and whether it had to be found again because the
+// answer was lost. An error of type [lostError] means that nobody knows whether
+// it was made.
 func (c creation[T]) run(ctx context.Context) (made T, recovered bool, err error) {
 	lost := false
 	for attempt := 1; ; attempt++ {
@@ -33,7 +37,7 @@ func (c creation[T]) run(ctx context.Context) (made T, recovered bool, err error
 			return made, false, err
 		}
 		lost = true
-		// What was cut off by the user's Ctrl-C must be found again all the same.
+		// An object whose creation the user interrupted must be found too.
 		look, cancel := context.WithTimeout(context.WithoutCancel(ctx), recoveryTimeout)
 		found, ok, lookErr := c.find(look)
 		cancel()
@@ -50,14 +54,15 @@ func (c creation[T]) run(ctx context.Context) (made T, recovered bool, err error
 	}
 }
 
-// lostError says that a thing may or may not have been made.
+// lostError reports that an object may or may not have been made.
 type lostError struct {
 	what      string
 	err, look error
 }
 
 func (e *lostError) Error() string {
-	return fmt.Sprintf("the answer to the creation of %s was lost (%v), and looking for it afterwards failed (%v): it may have been made", e.what, e.err, e.look)
+	return fmt.Sprintf("the answer to the creation of %s was lost (%v), and looking for it afterwards failed (%v): "+
+		"it may have been made", e.what, e.err, e.look)
 }
 
 func (e *lostError) Unwrap() []error { return []error{e.err, e.look} }

@@ -14,10 +14,10 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// Address is where the provider is found in a registry.
+// Address is the provider's address in a registry.
 const Address = "registry.terraform.io/svcauth/svcauth"
 
-// New makes the provider. version is its own, for the User-Agent.
+// New returns a factory of the provider. version goes into the User-Agent.
 func New(version string) func() provider.Provider {
 	return func() provider.Provider { return &svcauthProvider{version: version} }
 }
@@ -45,32 +45,51 @@ func (p *svcauthProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 	text := func(about string) schema.StringAttribute {
 		return schema.StringAttribute{Optional: true, MarkdownDescription: about}
 	}
-	secret := text("The client's secret. Or set `SVCAUTH_CLIENT_SECRET`, which keeps it out of every file. May be an ephemeral value.")
+	secret := text("The client's secret. Or set `SVCAUTH_CLIENT_SECRET`, which keeps it out of every file. " +
+		"May be an ephemeral value.")
 	secret.Sensitive = true
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "Manages service accounts, secrets, roles and members of one svcauth organization. Each setting is taken from its attribute, then from the " +
+		MarkdownDescription: "Manages service accounts, secrets, roles and members of one svcauth organization. " +
+			"Each setting is taken from its attribute, then from the " +
 			"environment, then from a profile; `client_id` and its secret always come from one of these together.",
 		Attributes: map[string]schema.Attribute{
-			"url":                text("The server's issuer, such as `https://auth.example.com`. Or set `SVCAUTH_URL`."),
-			"client_id":          text("The id of an application key (`ak_…`) or a service account (`sa_…`). Or set `SVCAUTH_CLIENT_ID`."),
-			"client_secret":      secret,
-			"client_secret_file": text("A file that holds the secret alone; it is read anew for each token. Or set `SVCAUTH_CLIENT_SECRET_FILE`."),
-			"profile": text("Which profile of the profile file to use; it then comes before the environment. Or set `SVCAUTH_PROFILE`, which comes after it. " +
+			"url": text("The server's issuer, such as `https://auth.example.com`. " +
+				"Or set `SVCAUTH_URL`."),
+			"client_id": text("The id of an application key (`ak_…`) or a service account (`sa_…`). " +
+				"Or set `SVCAUTH_CLIENT_ID`."),
+			"client_secret": secret,
+			"client_secret_file": text("A file that holds the secret alone; it is read anew for each token. " +
+				"Or set `SVCAUTH_CLIENT_SECRET_FILE`."),
+			"profile": text("Which profile of the profile file to use; it then comes before the environment. " +
+				"Or set `SVCAUTH_PROFILE`, which comes after it. " +
 				"Default: `default`."),
-			"config_file": text("The profile file. Or set `SVCAUTH_CONFIG_FILE`. Default: `~/.config/svcauth/credentials`."),
-			"ca_file":     text("A PEM file of certificates to trust beside the system's. Or set `SVCAUTH_CA_FILE`."),
-			"max_retries": schema.Int64Attribute{Optional: true, Validators: []validator.Int64{int64validator.Between(0, maxRetriesLimit)},
-				MarkdownDescription: "How often a request that may succeed later is sent again, 0 to 20. Default: 3."},
-			"http_headers": schema.MapAttribute{Optional: true, Sensitive: true, ElementType: types.StringType, Validators: []validator.Map{headersValidator{}},
-				MarkdownDescription: "Headers to send with each request to the server, for a proxy in front of it that wants its own. `Authorization` and those that HTTP itself needs are refused."},
+			"config_file": text("The profile file. Or set `SVCAUTH_CONFIG_FILE`. Default: " +
+				"`~/.config/svcauth/credentials`."),
+			"ca_file": text("A PEM file of certificates to trust beside the system's. Or set `SVCAUTH_CA_FILE`."),
+			"max_retries": schema.Int64Attribute{
+				Optional:            true,
+				Validators:          []validator.Int64{int64validator.Between(0, maxRetriesLimit)},
+				MarkdownDescription: "How often a request that may succeed later is sent again, 0 to 20. Default: 3.",
+			},
+			"http_headers": schema.MapAttribute{
+				Optional:    true,
+				Sensitive:   true,
+				ElementType: types.StringType,
+				Validators:  []validator.Map{headersValidator{}},
+				MarkdownDescription: "Headers to send with each request to the server, for a proxy in front of it " +
+					"that wants its own. `Authorization` and those that HTTP itself needs are refused.",
+			},
 		},
 	}
 }
 
 const maxRetriesLimit = 20
 
-// Configure notes what the provider was told. Nothing is sent and nothing is read before something needs the server: what is unknown in a plan may be known by then.
-func (p *svcauthProvider) Configure(ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse) {
+// Configure stores the configuration. It neither sends nor reads anything: what
+// is unknown in a plan may be known when the server is first needed.
+func (p *svcauthProvider) Configure(
+	ctx context.Context, req provider.ConfigureRequest, resp *provider.ConfigureResponse,
+) {
 	var model providerModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &model)...)
 	if resp.Diagnostics.HasError() {

@@ -27,8 +27,14 @@ func newPlugin(t *testing.T, s *svctest.Server) *plugin {
 	require.NoError(t, err)
 	p := &plugin{server, t, schemas.EphemeralResourceSchemas["svcauth_access_token"].ValueType()}
 	key := s.Tenant.ApplicationKey
-	answer, err := server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{TerraformVersion: "1.11.4",
-		Config: p.object(schemas.Provider.ValueType(), map[string]string{"url": s.URL, "client_id": key.ClientID, "client_secret": key.ClientSecret.Reveal()})})
+	answer, err := server.ConfigureProvider(t.Context(), &tfprotov6.ConfigureProviderRequest{
+		TerraformVersion: "1.11.4",
+		Config: p.object(schemas.Provider.ValueType(), map[string]string{
+			"url":           s.URL,
+			"client_id":     key.ClientID,
+			"client_secret": key.ClientSecret.Reveal(),
+		}),
+	})
 	require.NoError(t, err)
 	require.Empty(t, answer.Diagnostics)
 	return p
@@ -52,7 +58,10 @@ func (p *plugin) object(of tftypes.Type, texts map[string]string) *tfprotov6.Dyn
 func (p *plugin) open(texts map[string]string) (token string, answer *tfprotov6.OpenEphemeralResourceResponse) {
 	p.t.Helper()
 	server := p.ProviderServer.(tfprotov6.EphemeralResourceServer)
-	answer, err := server.OpenEphemeralResource(p.t.Context(), &tfprotov6.OpenEphemeralResourceRequest{TypeName: "svcauth_access_token", Config: p.object(p.token, texts)})
+	answer, err := server.OpenEphemeralResource(p.t.Context(), &tfprotov6.OpenEphemeralResourceRequest{
+		TypeName: "svcauth_access_token",
+		Config:   p.object(p.token, texts),
+	})
 	require.NoError(p.t, err)
 	require.Empty(p.t, answer.Diagnostics)
 	value, err := answer.Result.Unmarshal(p.token)
@@ -73,12 +82,18 @@ func TestAccessTokenIsRenewedAndClosed(t *testing.T) {
 	require.NotContains(t, string(opened.Private), token, "what Terraform carries along is a name")
 	require.False(t, opened.RenewAt.IsZero())
 	renew := func() *tfprotov6.RenewEphemeralResourceResponse {
-		answer, err := server.RenewEphemeralResource(t.Context(), &tfprotov6.RenewEphemeralResourceRequest{TypeName: "svcauth_access_token", Private: opened.Private})
+		answer, err := server.RenewEphemeralResource(t.Context(), &tfprotov6.RenewEphemeralResourceRequest{
+			TypeName: "svcauth_access_token",
+			Private:  opened.Private,
+		})
 		require.NoError(t, err)
 		return answer
 	}
 	closing := func(ctx context.Context) {
-		answer, err := server.CloseEphemeralResource(ctx, &tfprotov6.CloseEphemeralResourceRequest{TypeName: "svcauth_access_token", Private: opened.Private})
+		answer, err := server.CloseEphemeralResource(ctx, &tfprotov6.CloseEphemeralResourceRequest{
+			TypeName: "svcauth_access_token",
+			Private:  opened.Private,
+		})
 		require.NoError(t, err)
 		require.Empty(t, answer.Diagnostics)
 	}

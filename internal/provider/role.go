@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/boolplanmodifier"
@@ -40,14 +39,26 @@ func (r *roleResource) Schema(_ context.Context, _ resource.SchemaRequest, resp 
 	resp.Schema = schema.Schema{
 		MarkdownDescription: "A role: a named set of privileges, for service accounts and members alike.",
 		Attributes: map[string]schema.Attribute{
-			"id":          idAttribute("Its id, `role_…`."),
-			"name":        nameAttribute("Unique in the organization, 1 to 64 characters. A new name ends all tokens that carry the role."),
+			"id": idAttribute("Its id, `role_…`."),
+			"name": nameAttribute("Unique in the organization, 1 to 64 characters. " +
+				"A new name ends all tokens that carry the role."),
 			"description": descriptionAttribute(),
-			"privileges": schema.SetAttribute{Optional: true, Computed: true, ElementType: types.StringType, Default: setdefault.StaticValue(types.SetValueMust(types.StringType, nil)),
-				Validators:          []validator.Set{setvalidator.SizeAtMost(svcauth.MaxPrivilegesPerRole)},
-				MarkdownDescription: "What it gives, such as `clusters:view`; `svcauth_privileges` lists what there is. Tokens that carry a privilege which is taken off are refused at once."},
-			"system": schema.BoolAttribute{Computed: true, PlanModifiers: []planmodifier.Bool{boolplanmodifier.UseStateForUnknown()},
-				MarkdownDescription: "Whether it is `Administrator` or `Public`. These can be imported but not made or destroyed."},
+			"privileges": schema.SetAttribute{
+				Optional:    true,
+				Computed:    true,
+				ElementType: types.StringType,
+				Default:     setdefault.StaticValue(types.SetValueMust(types.StringType, nil)),
+				Validators:  []validator.Set{setvalidator.SizeAtMost(svcauth.MaxPrivilegesPerRole)},
+				MarkdownDescription: "What it gives, such as `clusters:view`; " +
+					"`svcauth_privileges` lists what there is. Tokens that carry a " +
+					"privilege which is taken off are refused at once.",
+			},
+			"system": schema.BoolAttribute{
+				Computed:      true,
+				PlanModifiers: []planmodifier.Bool{boolplanmodifier.UseStateForUnknown()},
+				MarkdownDescription: "Whether it is `Administrator` or `Public`. " +
+					"These can be imported but not made or destroyed.",
+			},
 			"deletion_protection": protectionAttribute(),
 			"created_at":          idAttribute("When it was made."),
 		},
@@ -83,19 +94,24 @@ func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, r
 	}
 	if recovered {
 		resp.Diagnostics.AddWarning("The answer to a creation was lost",
-			fmt.Sprintf("The role %q was made, but the connection broke before the answer came. It was found again and is managed as %s.", made.Name, made.ID))
+			fmt.Sprintf("The role %q was made, but the connection broke before the answer came. "+
+				"It was found again and is managed as %s.", made.Name, made.ID))
 	}
 	plan.set(made)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// creation knows a role again by being new and just as it was asked for.
+// creation recognizes a lost role by being new and exactly as requested.
 func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation[svcauth.Role] {
 	name, began := plan.Name.ValueString(), time.Now()
 	return creation[svcauth.Role]{
 		what: fmt.Sprintf("the role %q", name),
 		create: func(ctx context.Context) (svcauth.Role, error) {
-			return client.CreateRole(ctx, svcauth.NewRole{Name: name, Description: plan.Description.ValueString(), Privileges: texts(plan.Privileges)})
+			return client.CreateRole(ctx, svcauth.NewRole{
+				Name:        name,
+				Description: plan.Description.ValueString(),
+				Privileges:  texts(plan.Privileges),
+			})
 		},
 		find: func(ctx context.Context) (svcauth.Role, bool, error) {
 			found, err := roleNamed(ctx, client, name)
@@ -110,7 +126,8 @@ func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation
 					return found, true, nil
 				}
 			}
-			return found, false, fmt.Errorf("there is another role with this name, %s, which this apply did not make", found.ID)
+			return found, false, fmt.Errorf("there is another role with this name, %s, which this apply did not make",
+				found.ID)
 		},
 	}
 }
@@ -139,7 +156,8 @@ func (r *roleResource) Read(ctx context.Context, req resource.ReadRequest, resp 
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Update changes what differs. What somebody else has changed since the plan was made is not overwritten.
+// Update changes what differs. It doesn't overwrite what somebody else has
+// changed since the plan was made.
 func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var prior, plan roleModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
@@ -158,10 +176,14 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 	}
 	seen := prior
 	if seen.set(now); !seen.equal(prior) {
-		resp.Diagnostics.AddError("The role was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+" after this plan was made. Nothing was overwritten; plan and apply again.")
+		resp.Diagnostics.AddError("The role was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+
+			" after this plan was made. Nothing was overwritten; plan and apply again.")
 		return
 	}
-	patch := svcauth.RolePatch{Name: changedString(prior.Name, plan.Name), Description: changedString(prior.Description, plan.Description)}
+	patch := svcauth.RolePatch{
+		Name:        changedString(prior.Name, plan.Name),
+		Description: changedString(prior.Description, plan.Description),
+	}
 	if !plan.Privileges.Equal(prior.Privileges) {
 		privileges := texts(plan.Privileges)
 		patch.Privileges = &privileges
@@ -175,7 +197,8 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 		warnOfSize(&resp.Diagnostics, now.Oversized)
 		if now.MoreWarnings > 0 {
 			resp.Diagnostics.AddWarning("Further secrets were made by who holds less",
-				fmt.Sprintf("%d secrets of accounts with this role are not named here; the console's pages of the accounts name them.", now.MoreWarnings))
+				fmt.Sprintf("%d secrets of accounts with this role are not named here; "+
+					"the console's pages of the accounts name them.", now.MoreWarnings))
 		}
 	}
 	plan.set(now)
@@ -194,14 +217,17 @@ func (r *roleResource) Delete(ctx context.Context, req resource.DeleteRequest, r
 	}
 	if _, err := client.DeleteRole(ctx, m.ID.ValueString(), 0); err != nil && !gone(err) {
 		if m.System.ValueBool() {
-			err = fmt.Errorf("%w A system role can't be deleted; to let Terraform forget it, use a removed block or terraform state rm", err)
+			err = fmt.Errorf("%w A system role can't be deleted; to let Terraform forget it, use a removed block "+
+				"or terraform state rm", err)
 		}
 		r.fail(&resp.Diagnostics, "Deleting the role failed", err)
 	}
 }
 
 // ModifyPlan refuses to plan the end of a protected role.
-func (r *roleResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *roleResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	var was, next roleModel
 	var prior, plan *guarded
 	if !req.State.Raw.IsNull() {
@@ -219,21 +245,14 @@ func (m *roleModel) guarded() *guarded {
 	return &guarded{kind: "role", name: m.Name, protection: m.DeletionProtection}
 }
 
-// ImportState takes an id or a name.
-func (r *roleResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	client := r.begin(&resp.Diagnostics, "Importing the role failed")
-	if client == nil {
-		return
-	}
-	found, err := role(ctx, client, req.ID)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the role failed", err)
-		return
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), found.ID)...)
+// ImportState expects an id or a name.
+func (r *roleResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
+	r.importInto(ctx, req, resp, "the role", roleID, "id")
 }
 
-// textSet makes a set of texts; none is the empty set, not null.
+// textSet returns a set of texts: the empty set, not null, if there are none.
 func textSet(from []string) types.Set {
 	values := make([]attrValue, 0, len(from))
 	for _, text := range slices.Compact(slices.Sorted(slices.Values(from))) {
@@ -242,7 +261,7 @@ func textSet(from []string) types.Set {
 	return types.SetValueMust(types.StringType, values)
 }
 
-// texts gives the elements of a set of texts, sorted.
+// texts returns the elements of a set of texts, sorted.
 func texts(set types.Set) []string {
 	all := []string{}
 	for _, v := range set.Elements() {

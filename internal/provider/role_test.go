@@ -24,8 +24,12 @@ func TestRoleLives(t *testing.T) {
 	w := newWorld(t)
 	const address = "svcauth_role.ops"
 	run(t,
-		resource.TestStep{Config: w.config(`resource "svcauth_role" "ops" { name = "Operators" }`), Check: resource.ComposeTestCheckFunc(
-			resource.TestCheckResourceAttr(address, "privileges.#", "0"), resource.TestCheckResourceAttr(address, "system", "false"))},
+		resource.TestStep{
+			Config: w.config(`resource "svcauth_role" "ops" { name = "Operators" }`),
+			Check: resource.ComposeTestCheckFunc(
+				resource.TestCheckResourceAttr(address, "privileges.#", "0"),
+				resource.TestCheckResourceAttr(address, "system", "false")),
+		},
 		resource.TestStep{Config: w.config(`resource "svcauth_role" "ops" {
 			name = "Operators"
 			description = "Run clusters"
@@ -34,9 +38,16 @@ func TestRoleLives(t *testing.T) {
 			require.Equal(t, []string{"clusters:create", "clusters:view"}, w.roleNamed("Operators").Privileges)
 		})},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true},
-		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateId: "Operators"},
+		resource.TestStep{
+			ResourceName:      address,
+			ImportState:       true,
+			ImportStateVerify: true,
+			ImportStateId:     "Operators",
+		},
 		resource.TestStep{PreConfig: func() { // changed outside: set right
-			_, err := w.Admin().UpdateRole(t.Context(), w.roleNamed("Operators").ID, 0, svcauth.RolePatch{Privileges: &[]string{"clusters:suspend"}}, 0)
+			_, err := w.Admin().UpdateRole(t.Context(), w.roleNamed("Operators").ID, 0, svcauth.RolePatch{
+				Privileges: &[]string{"clusters:suspend"},
+			}, 0)
 			require.NoError(t, err)
 		}, Config: w.config(`resource "svcauth_role" "ops" {
 			name = "Operators"
@@ -76,9 +87,14 @@ func TestPublicIsImportedAndLetGo(t *testing.T) {
 				name = "Public"
 				description = %q
 				privileges = ["clusters:view"]
-			}`, w.roleNamed("Public").Description), Check: resource.ComposeTestCheckFunc(resource.TestCheckResourceAttr("svcauth_role.public", "system", "true"),
+			}`,
+			w.roleNamed("Public").Description), Check: resource.ComposeTestCheckFunc(
+			resource.TestCheckResourceAttr("svcauth_role.public", "system", "true"),
 			does(func() { require.Equal(t, []string{"clusters:view"}, w.roleNamed("Public").Privileges) }))},
-		resource.TestStep{Config: w.config(""), ExpectError: regexp.MustCompile(`(?s)can't be deleted.*removed\s+block`)},
+		resource.TestStep{
+			Config:      w.config(""),
+			ExpectError: regexp.MustCompile(`(?s)can't be deleted.*removed\s+block`),
+		},
 		resource.TestStep{Config: w.config(`
 			removed {
 				from = svcauth_role.public
@@ -89,7 +105,10 @@ func TestPublicIsImportedAndLetGo(t *testing.T) {
 
 // TestGrantLives walks one grant of each kind of holder through its life.
 func TestGrantLives(t *testing.T) {
-	for kind, attribute := range map[string]string{"svcauth_service_account_role": "service_account_id", "svcauth_member_role": "member_id"} {
+	for kind, attribute := range map[string]string{
+		"svcauth_service_account_role": "service_account_id",
+		"svcauth_member_role":          "member_id",
+	} {
 		t.Run(kind, func(t *testing.T) { grantLives(t, kind, attribute) })
 	}
 }
@@ -99,7 +118,10 @@ func grantLives(t *testing.T, kind, attribute string) {
 	a, b, named := w.Account("a", "clusters:view").ID, w.Account("b").ID, "a/R"
 	assign, unassign := w.Admin().AssignServiceAccountRole, w.Admin().UnassignServiceAccountRole
 	if attribute == "member_id" {
-		ann, err := w.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", RoleIDs: []string{w.roleNamed("Role of a").ID}})
+		ann, err := w.Admin().InviteMember(t.Context(), svcauth.NewMember{
+			Email:   "ann@example.com",
+			RoleIDs: []string{w.roleNamed("Role of a").ID},
+		})
 		require.NoError(t, err)
 		bob, err := w.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "bob@example.com"})
 		require.NoError(t, err)
@@ -132,23 +154,52 @@ func grantLives(t *testing.T, kind, attribute string) {
 	}
 	run(t,
 		resource.TestStep{Config: grant("b", ""), ExpectError: regexp.MustCompile(`(?s)Not an id.*(sa|mem)_`)},
-		resource.TestStep{Config: grant(a, ""), Check: does(func() { require.Equal(t, map[string]string{"R": "never", "Role of a": "never"}, held(a)) })},
-		resource.TestStep{Config: grant(a, `expires_at = "2099-01-01T01:00:00+01:00"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
-			Check: does(func() { require.Equal(t, "2099-01-01T00:00:00Z", held(a)["R"]) })},
+		resource.TestStep{
+			Config: grant(a, ""),
+			Check:  does(func() { require.Equal(t, map[string]string{"R": "never", "Role of a": "never"}, held(a)) }),
+		},
+		resource.TestStep{
+			Config:           grant(a, `expires_at = "2099-01-01T01:00:00+01:00"`),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+			Check:            does(func() { require.Equal(t, "2099-01-01T00:00:00Z", held(a)["R"]) }),
+		},
 		resource.TestStep{Config: grant(a, `expires_at = "2099-01-01T01:00:00+01:00"`), PlanOnly: true},
-		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateId: named},
-		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"expires_at"}, ImportStateIdFunc: pairOf(address, attribute)},
-		resource.TestStep{Config: grant(a, `expires_at = "2001-01-01T00:00:00Z"`), ExpectError: regexp.MustCompile(`lies in the past`)},
-		resource.TestStep{PreConfig: func() { // the expiry was taken away outside: shown, set right
-			require.NoError(t, second(assign(t.Context(), a, w.roleNamed("R").ID, svcauth.GrantRequest{})))
-		}, Config: grant(a, `expires_at = "2099-01-01T00:00:00Z"`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate)},
+		resource.TestStep{
+			ResourceName:            address,
+			ImportState:             true,
+			ImportStateVerify:       true,
+			ImportStateVerifyIgnore: []string{"expires_at"},
+			ImportStateId:           named,
+		},
+		resource.TestStep{
+			ResourceName:            address,
+			ImportState:             true,
+			ImportStateVerify:       true,
+			ImportStateVerifyIgnore: []string{"expires_at"},
+			ImportStateIdFunc:       pairOf(address, attribute),
+		},
+		resource.TestStep{
+			Config:      grant(a, `expires_at = "2001-01-01T00:00:00Z"`),
+			ExpectError: regexp.MustCompile(`lies in the past`),
+		},
+		resource.TestStep{
+			PreConfig: func() { // the expiry was taken away outside: shown, set right
+				require.NoError(t, second(assign(t.Context(), a, w.roleNamed("R").ID, svcauth.GrantRequest{})))
+			},
+			Config:           grant(a, `expires_at = "2099-01-01T00:00:00Z"`),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+		},
 		resource.TestStep{PreConfig: func() { // taken away outside
 			require.NoError(t, second(unassign(t.Context(), a, w.roleNamed("R").ID, "", 0)))
 		}, Config: grant(a, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate)},
-		resource.TestStep{Config: grant(b, ""), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: does(func() {
-			require.Equal(t, map[string]string{"Role of a": "never"}, held(a))
-			require.Equal(t, map[string]string{"R": "never"}, held(b))
-		})},
+		resource.TestStep{
+			Config:           grant(b, ""),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+			Check: does(func() {
+				require.Equal(t, map[string]string{"Role of a": "never"}, held(a))
+				require.Equal(t, map[string]string{"R": "never"}, held(b))
+			}),
+		},
 		resource.TestStep{Config: base, Check: does(func() { require.Empty(t, held(b)) })},
 	)
 }
@@ -189,15 +240,21 @@ func TestGrantsAreTheWholeSet(t *testing.T) {
 	both := all(`[svcauth_role.r1.id, svcauth_role.r2.id]`)
 	run(t,
 		resource.TestStep{Config: all(`[svcauth_role.r1.id]`), Check: holds("R1")},
-		resource.TestStep{Config: both, ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: holds("R1", "R2")},
+		resource.TestStep{
+			Config:           both,
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+			Check:            holds("R1", "R2"),
+		},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateId: "a"},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true},
 		resource.TestStep{PreConfig: func() { // one more, one with an expiry: both are differences
 			extra, err := w.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Extra"})
 			require.NoError(t, err)
-			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, extra.ID, svcauth.GrantRequest{})))
+			require.NoError(t,
+				second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, extra.ID, svcauth.GrantRequest{})))
 			soon := svcauth.GrantRequest{ExpiresAt: inHours(5)}
-			require.NoError(t, second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R1").ID, soon)))
+			require.NoError(t,
+				second(w.Admin().AssignServiceAccountRole(t.Context(), a.ID, w.roleNamed("R1").ID, soon)))
 		}, Config: both, ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: holds("R1", "R2")},
 		resource.TestStep{Config: all(`[]`), Check: holds()},
 		resource.TestStep{PreConfig: func() {

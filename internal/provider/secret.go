@@ -15,8 +15,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// secretResource is svcauth_service_account_secret. The secret itself comes in through a write-only argument and is nowhere after that; the state knows its id
-// and its last four characters. A new version is a rotation: the new secret is added before the previous one is cut short.
+// secretResource is svcauth_service_account_secret. The secret comes in through
+// a write-only argument and is stored nowhere: the state holds its id and its
+// last four characters. A new version is a rotation, which adds the new secret
+// before it ends the previous one.
 type secretResource struct{ connected }
 
 type secretModel struct {
@@ -34,14 +36,16 @@ type secretModel struct {
 	Previous              types.List           `tfsdk:"previous"`
 }
 
-// previousSecret is one that a rotation has left working for a while.
+// previousSecret is a secret that a rotation left working for a while.
 type previousSecret struct {
 	ID        types.String `tfsdk:"id"`
 	Hint      types.String `tfsdk:"hint"`
 	ExpiresAt types.String `tfsdk:"expires_at"`
 }
 
-var previousType = types.ObjectType{AttrTypes: map[string]attrType{"id": types.StringType, "hint": types.StringType, "expires_at": types.StringType}}
+var previousType = types.ObjectType{
+	AttrTypes: map[string]attrType{"id": types.StringType, "hint": types.StringType, "expires_at": types.StringType},
+}
 
 func (r *secretResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = "svcauth_service_account_secret"
@@ -49,32 +53,72 @@ func (r *secretResource) Metadata(_ context.Context, _ resource.MetadataRequest,
 
 func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A secret of a service account. The secret itself is a write-only argument: it is in no state and no plan. A new `client_secret_wo_version` rotates it.",
+		MarkdownDescription: "A secret of a service account. The secret itself is a write-only argument: " +
+			"it is in no state and no plan. A new `client_secret_wo_version` rotates it.",
 		Attributes: map[string]schema.Attribute{
-			"id":                 schema.StringAttribute{Computed: true, MarkdownDescription: "The id of the present secret, `sec_…`."},
+			"id": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "The id of the present secret, `sec_…`.",
+			},
 			"service_account_id": replacing("The service account.", idValidator{svcauth.PrefixServiceAccount}),
-			"client_secret_wo": schema.StringAttribute{Required: true, WriteOnly: true, Sensitive: true, Validators: []validator.String{secretValidator{}},
-				MarkdownDescription: "The secret, write-only: made by `svcauth_generated_secret`, or elsewhere in the same form. It is used when the secret is made, and when its version changes."},
-			"client_secret_wo_version": schema.Int64Attribute{Required: true,
-				MarkdownDescription: "Change it to rotate: the value of `client_secret_wo` at that moment becomes the new secret. After an import the first apply notes it and rotates nothing."},
+			"client_secret_wo": schema.StringAttribute{
+				Required:   true,
+				WriteOnly:  true,
+				Sensitive:  true,
+				Validators: []validator.String{secretValidator{}},
+				MarkdownDescription: "The secret, write-only: made by `svcauth_generated_secret`, or elsewhere in " +
+					"the same form. It is used when the secret is made, and when its version changes.",
+			},
+			"client_secret_wo_version": schema.Int64Attribute{
+				Required: true,
+				MarkdownDescription: "Change it to rotate: the value of `client_secret_wo` at that moment becomes " +
+					"the new secret. After an import the first apply notes it and rotates nothing.",
+			},
 			"description": descriptionAttribute(),
-			"expires_at":  expiryAttribute("When the secret stops working. Plans warn from 30 days before. Left out: never."),
-			"keep_previous_for": schema.StringAttribute{Optional: true, CustomType: timetypes.GoDurationType{}, Validators: []validator.String{durationValidator{}},
-				MarkdownDescription: "For how long a rotation lets the previous secret work on, such as `24h`. Left out: the previous one is removed as soon as the new one is there."},
-			"revoke_tokens": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Whether the tokens that a secret obtained die with it when Terraform removes it. Default: false, they live until they expire."},
-			"hint":       schema.StringAttribute{Computed: true, MarkdownDescription: "The last four characters of the present secret."},
-			"created_at": schema.StringAttribute{Computed: true, MarkdownDescription: "When the present secret was made."},
-			"created_by": schema.StringAttribute{Computed: true, MarkdownDescription: "Who made the present secret, in words; empty: not known."},
-			"previous": schema.ListAttribute{Computed: true, ElementType: previousType,
-				MarkdownDescription: "Secrets that rotations have left working for a while: `id`, `hint`, `expires_at`."},
+			"expires_at": expiryAttribute("When the secret stops working. Plans warn from 30 days before. " +
+				"Left out: never."),
+			"keep_previous_for": schema.StringAttribute{
+				Optional:   true,
+				CustomType: timetypes.GoDurationType{},
+				Validators: []validator.String{durationValidator{}},
+				MarkdownDescription: "For how long a rotation lets the previous secret work on, such as `24h`. " +
+					"Left out: the previous one is removed as soon as the new one is there.",
+			},
+			"revoke_tokens": schema.BoolAttribute{
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(false),
+				MarkdownDescription: "Whether the tokens that a secret obtained die with it when Terraform removes " +
+					"it. Default: false, they live until they expire.",
+			},
+			"hint": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "The last four characters of the present secret.",
+			},
+			"created_at": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "When the present secret was made.",
+			},
+			"created_by": schema.StringAttribute{
+				Computed:            true,
+				MarkdownDescription: "Who made the present secret, in words; empty: not known.",
+			},
+			"previous": schema.ListAttribute{
+				Computed:    true,
+				ElementType: previousType,
+				MarkdownDescription: "Secrets that rotations have left working for a while: " +
+					"`id`, `hint`, `expires_at`.",
+			},
 		},
 	}
 }
 
-// set takes over what the server says of the present secret.
+// set copies the server's view of the present secret.
 func (m *secretModel) set(s svcauth.SecretInfo) {
-	m.ID, m.Hint, m.Description, m.CreatedAt = types.StringValue(s.ID), types.StringValue(s.Hint), types.StringValue(s.Description), stamp(s.CreatedAt)
+	m.ID = types.StringValue(s.ID)
+	m.Hint = types.StringValue(s.Hint)
+	m.Description = types.StringValue(s.Description)
+	m.CreatedAt = stamp(s.CreatedAt)
 	m.CreatedBy = types.StringValue(s.CreatedBy.Email)
 	m.ExpiresAt = moment(m.ExpiresAt, s.ExpiresAt)
 	m.ClientSecretWO = types.StringNull() // never leaves the configuration
@@ -83,7 +127,7 @@ func (m *secretModel) set(s svcauth.SecretInfo) {
 	}
 }
 
-// previous gives the secrets that are still to go, and setPrevious notes them.
+// previous returns the secrets that are still to end.
 func (m *secretModel) previous(ctx context.Context, d *diagnostics) (list []previousSecret) {
 	if !m.Previous.IsNull() && !m.Previous.IsUnknown() {
 		d.Append(m.Previous.ElementsAs(ctx, &list, false)...)
@@ -112,12 +156,14 @@ func (r *secretResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	plan.setPrevious(ctx, &resp.Diagnostics, nil)
-	made, err := r.add(ctx, &resp.Diagnostics, client, plan, svcauth.Secret(config.ClientSecretWO.ValueString()))
+	secret := svcauth.Secret(config.ClientSecretWO.ValueString())
+	made, err := secretApply{r.connection, client, &resp.Diagnostics}.add(ctx, plan, secret)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Adding the secret failed", err)
 		if lost := (*lostError)(nil); errors.As(err, &lost) {
-			// Kept without an id: the next plan looks for it by its hint, and has it removed before another one is made.
-			plan.set(svcauth.SecretInfo{Hint: svcauth.Secret(config.ClientSecretWO.ValueString()).Hint(),
+			// Without an id: the next plan looks for it by its hint and has it
+			// removed before another one is made.
+			plan.set(svcauth.SecretInfo{Hint: secret.Hint(),
 				Description: plan.Description.ValueString(), ExpiresAt: instant(plan.ExpiresAt), CreatedAt: time.Now()})
 			plan.ID = types.StringNull()
 			resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
@@ -165,13 +211,15 @@ func (r *secretResource) Read(ctx context.Context, req resource.ReadRequest, res
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// secretOf finds the resource's present secret; one whose creation was never answered by what else is known of it.
+// secretOf returns the resource's present secret. If its creation was never
+// answered, secretOf finds it by what else is known of it.
 func secretOf(all []svcauth.SecretInfo, m secretModel) (svcauth.SecretInfo, bool) {
 	if !m.ID.IsNull() {
 		return secretWithID(all, m.ID.ValueString())
 	}
 	for _, s := range all {
-		if began, err := time.Parse(time.RFC3339, m.CreatedAt.ValueString()); err == nil && s.Hint == m.Hint.ValueString() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
+		if began, err := time.Parse(time.RFC3339, m.CreatedAt.ValueString()); err == nil &&
+			s.Hint == m.Hint.ValueString() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
 			return s, true
 		}
 	}
@@ -200,14 +248,15 @@ func (r *secretResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 	lost, more := req.Private.GetKey(ctx, lostKey)
 	resp.Diagnostics.Append(more...)
-	if err := r.removeLost(ctx, &resp.Diagnostics, client, m, noted[lostSecret](lost)); err != nil {
+	apply := secretApply{r.connection, client, &resp.Diagnostics}
+	if err := apply.removeLost(ctx, m, decodeList[lostSecret](lost)); err != nil {
 		r.fail(&resp.Diagnostics, "Looking for a secret of an earlier apply failed", err)
 	}
 	ids := []string{}
 	for _, p := range m.previous(ctx, &resp.Diagnostics) {
 		ids = append(ids, p.ID.ValueString())
 	}
-	if m.ID.IsNull() { // only where a refresh was left out
+	if m.ID.IsNull() { // only if the refresh was skipped
 		all, err := client.Secrets(ctx, m.ServiceAccountID.ValueString())
 		if err != nil && !gone(err) {
 			r.fail(&resp.Diagnostics, "Removing the secret failed", err)
@@ -221,7 +270,7 @@ func (r *secretResource) Delete(ctx context.Context, req resource.DeleteRequest,
 		ids = append(ids, m.ID.ValueString())
 	}
 	for _, id := range ids {
-		if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), id, m.RevokeTokens.ValueBool(), 0); err != nil && !gone(err) {
+		if err := apply.remove(ctx, &m, id, m.RevokeTokens.ValueBool()); err != nil {
 			r.fail(&resp.Diagnostics, "Removing the secret "+id+" failed", err)
 		}
 	}

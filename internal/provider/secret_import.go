@@ -12,8 +12,11 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ImportState takes <service account>/<secret>: the account by id or name, the secret by id or by its last four characters.
-func (r *secretResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+// ImportState expects <service account>/<secret>: the account by id or name,
+// the secret by id or by its last four characters.
+func (r *secretResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
 	client := r.begin(&resp.Diagnostics, "Importing the secret failed")
 	if client == nil {
 		return
@@ -30,7 +33,8 @@ func (r *secretResource) ImportState(ctx context.Context, req resource.ImportSta
 func findSecret(ctx context.Context, client *svcauth.Client, importID string) (accountID, id string, err error) {
 	at := strings.LastIndexByte(importID, '/') // the name of an account may hold one
 	if at < 1 || at == len(importID)-1 {
-		return "", "", errors.New("expected an import id of the form <service account by id or name>/<secret by id or its last four characters>")
+		return "", "", errors.New("expected an import id of the form <service account by id or name>/<secret by id " +
+			"or its last four characters>")
 	}
 	accountRef, secretRef := importID[:at], importID[at+1:]
 	holder, err := account(ctx, client, accountRef)
@@ -44,7 +48,8 @@ func findSecret(ctx context.Context, client *svcauth.Client, importID string) (a
 		}
 	}
 	if len(matches) != 1 {
-		return "", "", fmt.Errorf("the service account %s has %d secrets with the id or the last characters %q; expected one", holder.ID, len(matches), secretRef)
+		return "", "", fmt.Errorf("the service account %s has %d secrets with the id or the last characters %q; "+
+			"expected one", holder.ID, len(matches), secretRef)
 	}
 	return holder.ID, matches[0], nil
 }

@@ -9,33 +9,36 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// lostKey is in the private state: secrets that a rotation may have added, of which nobody could say so at the time.
+// lostKey is the key, in the private state, of secrets that a rotation may have
+// added without getting an answer.
 const lostKey = "lost"
 
-// lostSecret is what is known of one.
+// lostSecret is what is known of such a secret.
 type lostSecret struct {
 	Hint string    `json:"hint"`
 	At   time.Time `json:"at"` // when it was tried
 }
 
-// noteLost adds the secret to those to be looked for, where err says that it may have been added.
-func noteLost(lost []lostSecret, err error, secret svcauth.Secret) []lostSecret {
+// recordLost appends the secret to lost if err says that it may have been
+// added.
+func recordLost(lost []lostSecret, err error, secret svcauth.Secret) []lostSecret {
 	if unclear := (*lostError)(nil); errors.As(err, &unclear) {
 		lost = append(lost, lostSecret{secret.Hint(), time.Now().UTC()})
 	}
 	return lost
 }
 
-// removeLost looks for them, and removes those that were added after all. Nobody uses them: the apply that made them has failed.
-func (r *secretResource) removeLost(ctx context.Context, d *diagnostics, client *svcauth.Client, m secretModel, lost []lostSecret) error {
+// removeLost finds and removes the lost secrets that were added after all.
+// Nobody uses them: the apply that made them has failed.
+func (a secretApply) removeLost(ctx context.Context, m secretModel, lost []lostSecret) error {
 	if len(lost) == 0 {
 		return nil
 	}
 	managed := map[string]bool{m.ID.ValueString(): true}
-	for _, p := range m.previous(ctx, d) {
+	for _, p := range m.previous(ctx, a.d) {
 		managed[p.ID.ValueString()] = true
 	}
-	all, err := client.Secrets(ctx, m.ServiceAccountID.ValueString())
+	all, err := a.client.Secrets(ctx, m.ServiceAccountID.ValueString())
 	if gone(err) {
 		return nil
 	}
@@ -47,7 +50,7 @@ func (r *secretResource) removeLost(ctx context.Context, d *diagnostics, client 
 			if managed[s.ID] || s.Hint != l.Hint || s.CreatedAt.Before(l.At.Add(-svcauth.MaxLeeway)) {
 				continue
 			}
-			if _, err := client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), s.ID, true, 0); err != nil && !gone(err) {
+			if err := a.remove(ctx, &m, s.ID, true); err != nil {
 				return err
 			}
 		}
@@ -55,14 +58,15 @@ func (r *secretResource) removeLost(ctx context.Context, d *diagnostics, client 
 	return nil
 }
 
-// noted reads a list from the private state; what is not there is none.
-func noted[T any](raw []byte) (list []T) {
+// decodeList reads a list from the private state. It returns nil if there is
+// none.
+func decodeList[T any](raw []byte) (list []T) {
 	_ = json.Unmarshal(raw, &list)
 	return list
 }
 
-// note writes one.
-func note[T any](list []T) []byte {
+// encodeList returns a list as the private state stores it.
+func encodeList[T any](list []T) []byte {
 	if list == nil {
 		list = []T{}
 	}

@@ -18,8 +18,18 @@ const (
 	uncutKey      = "uncut" // private state: ids of secrets that a rotation has replaced and could not cut short
 )
 
-// ModifyPlan shows a rotation as what it is, has one that was left half done finished, and warns of what expires soon.
-func (r *secretResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+// secretApply is one apply to a secret. Its methods report to d.
+type secretApply struct {
+	*connection
+	client *svcauth.Client
+	d      *diagnostics
+}
+
+// ModifyPlan plans a rotation as one, plans the rest of one that was left half
+// done, and warns of a secret that expires soon.
+func (r *secretResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	if req.Plan.Raw.IsNull() {
 		return
 	}
@@ -32,32 +42,57 @@ func (r *secretResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	rotating := !creating && rotates(prior, plan)
-	if !creating && !rotating {
-		plan.ID, plan.Hint, plan.CreatedAt, plan.CreatedBy, plan.Previous = prior.ID, prior.Hint, prior.CreatedAt, prior.CreatedBy, prior.Previous
-		toCut, more := req.Private.GetKey(ctx, uncutKey)
-		resp.Diagnostics.Append(more...)
-		lost, more := req.Private.GetKey(ctx, lostKey)
-		resp.Diagnostics.Append(more...)
-		if len(noted[string](toCut))+len(noted[lostSecret](lost)) > 0 { // an update is due
-			plan.Previous = types.ListUnknown(previousType)
-		}
-		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	adding := creating || rotates(prior, plan)
+	if !adding {
+		plan = planPresent(ctx, req, resp, prior, plan)
 	}
-	if creating || rotating || !plan.ExpiresAt.Equal(prior.ExpiresAt) {
+	if adding || !plan.ExpiresAt.Equal(prior.ExpiresAt) {
 		refusePast(&resp.Diagnostics, plan.ExpiresAt, "A secret that is made or changed must expire later.")
 	}
-	if at := instant(plan.ExpiresAt); at != nil && time.Until(*at) < expiryWarning && !resp.Diagnostics.HasError() {
-		summary, when := "A secret expires soon", "expires in "+days(time.Until(*at))
-		if past(plan.ExpiresAt) {
-			summary, when = "A secret has expired", "no longer works"
-		}
-		resp.Diagnostics.AddAttributeWarning(path.Root("expires_at"), summary, fmt.Sprintf("The secret %s of %s %s (%s). To rotate it, raise client_secret_wo_version and move expires_at.",
-			named(plan.ID, plan.Hint), plan.ServiceAccountID.ValueString(), when, at.UTC().Format(time.RFC3339)))
+	if !resp.Diagnostics.HasError() {
+		warnOfExpiry(&resp.Diagnostics, plan)
 	}
 }
 
-// rotates says whether the version changes. One that was never noted (after an import) is noted, without a rotation.
+// planPresent plans the present secret as it is, without a rotation, and returns
+// that plan. If an earlier rotation left something to do, an update becomes due.
+func planPresent(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+	prior, plan secretModel,
+) secretModel {
+	plan.ID = prior.ID
+	plan.Hint = prior.Hint
+	plan.CreatedAt = prior.CreatedAt
+	plan.CreatedBy = prior.CreatedBy
+	plan.Previous = prior.Previous
+	toCut, more := req.Private.GetKey(ctx, uncutKey)
+	resp.Diagnostics.Append(more...)
+	lost, more := req.Private.GetKey(ctx, lostKey)
+	resp.Diagnostics.Append(more...)
+	if len(decodeList[string](toCut))+len(decodeList[lostSecret](lost)) > 0 {
+		plan.Previous = types.ListUnknown(previousType)
+	}
+	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	return plan
+}
+
+// warnOfExpiry warns if the secret has expired or will do so soon.
+func warnOfExpiry(d *diagnostics, plan secretModel) {
+	at := instant(plan.ExpiresAt)
+	if at == nil || time.Until(*at) >= expiryWarning {
+		return
+	}
+	summary, when := "A secret expires soon", "expires in "+days(time.Until(*at))
+	if past(plan.ExpiresAt) {
+		summary, when = "A secret has expired", "no longer works"
+	}
+	d.AddAttributeWarning(path.Root("expires_at"), summary,
+		fmt.Sprintf("The secret %s of %s %s (%s). "+
+			"To rotate it, raise client_secret_wo_version and move expires_at.",
+			named(plan.ID, plan.Hint), plan.ServiceAccountID.ValueString(), when, at.UTC().Format(time.RFC3339)))
+}
+
+// rotates reports whether the version changes. The first version after an
+// import is recorded without a rotation.
 func rotates(prior, plan secretModel) bool {
 	return !prior.ClientSecretWOVersion.IsNull() && !plan.ClientSecretWOVersion.Equal(prior.ClientSecretWOVersion)
 }
@@ -76,21 +111,27 @@ func days(left time.Duration) string {
 	return left.Round(time.Minute).String()
 }
 
-// add adds a secret of the caller's. The server refuses one that the account has already, so that it is made once at most.
-func (r *secretResource) add(ctx context.Context, d *diagnostics, client *svcauth.Client, plan secretModel, secret svcauth.Secret) (svcauth.SecretInfo, error) {
+// add adds the caller's secret. The server refuses a secret that the account
+// already has, so it is added at most once.
+func (a secretApply) add(ctx context.Context, plan secretModel, secret svcauth.Secret) (svcauth.SecretInfo, error) {
 	accountID, began := plan.ServiceAccountID.ValueString(), time.Now()
 	made, recovered, err := creation[svcauth.SecretInfo]{
 		what: fmt.Sprintf("a secret of %s that ends in %s", accountID, secret.Hint()),
 		create: func(ctx context.Context) (svcauth.SecretInfo, error) {
-			return client.CreateSecret(ctx, accountID, svcauth.NewSecretRequest{Description: plan.Description.ValueString(), ExpiresAt: instant(plan.ExpiresAt), ClientSecret: secret})
+			return a.client.CreateSecret(ctx, accountID, svcauth.NewSecretRequest{
+				Description:  plan.Description.ValueString(),
+				ExpiresAt:    instant(plan.ExpiresAt),
+				ClientSecret: secret,
+			})
 		},
 		find: func(ctx context.Context) (svcauth.SecretInfo, bool, error) {
-			all, err := client.Secrets(ctx, accountID)
+			all, err := a.client.Secrets(ctx, accountID)
 			if err != nil {
 				return svcauth.SecretInfo{}, false, err
 			}
 			for _, s := range all.Items {
-				if s.Hint == secret.Hint() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) && s.Description == plan.Description.ValueString() {
+				if s.Hint == secret.Hint() && s.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) &&
+					s.Description == plan.Description.ValueString() {
 					return s, true, nil
 				}
 			}
@@ -98,11 +139,13 @@ func (r *secretResource) add(ctx context.Context, d *diagnostics, client *svcaut
 		},
 	}.run(ctx)
 	if recovered {
-		d.AddWarning("The answer to a creation was lost",
-			fmt.Sprintf("The secret was added to %s, but the connection broke before the answer came. It was found again by its last four characters and is managed as %s.", accountID, made.ID))
+		a.d.AddWarning("The answer to a creation was lost",
+			fmt.Sprintf("The secret was added to %s, but the connection broke before the answer came. "+
+				"It was found again by its last four characters and is managed as %s.", accountID, made.ID))
 	}
 	if hasCode(err, svcauth.CodeConflict) {
-		err = fmt.Errorf("%w Where it is this very secret, import it: terraform import svcauth_service_account_secret.<label> %s/%s", err, accountID, secret.Hint())
+		err = fmt.Errorf("%w Where it is this very secret, import it: terraform import "+
+			"svcauth_service_account_secret.<label> %s/%s", err, accountID, secret.Hint())
 	}
 	return made, err
 }
@@ -123,43 +166,49 @@ func (r *secretResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if client == nil {
 		return
 	}
-	if err := r.removeLost(ctx, &resp.Diagnostics, client, prior, noted[lostSecret](lost)); err != nil {
+	apply := secretApply{r.connection, client, &resp.Diagnostics}
+	if err := apply.removeLost(ctx, prior, decodeList[lostSecret](lost)); err != nil {
 		r.fail(&resp.Diagnostics, "Looking for a secret of an earlier apply failed", err)
 		return
 	}
 	secret := svcauth.Secret(config.ClientSecretWO.ValueString())
-	next, ids, err := r.advance(ctx, &resp.Diagnostics, client, prior, plan, secret)
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, lostKey, note(noteLost(nil, err, secret)))...)
+	next, ids, err := apply.advance(ctx, prior, plan, secret)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, lostKey, encodeList(recordLost(nil, err, secret)))...)
 	if err != nil {
 		return
 	}
-	// From here on the new secret is in the state, whatever happens to the previous one.
-	left := r.cut(ctx, &resp.Diagnostics, client, &next, append(noted[string](toCut), ids...))
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, uncutKey, note(left))...)
+	// From here on the new secret is in the state, whatever happens to the
+	// previous one.
+	left := apply.cut(ctx, &next, append(decodeList[string](toCut), ids...))
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, uncutKey, encodeList(left))...)
 	resp.Diagnostics.Append(resp.State.Set(ctx, next)...)
 }
 
-// advance rotates or changes the present secret. It gives what is then to be in the state, and the ids of secrets that are to be cut short.
-func (r *secretResource) advance(ctx context.Context, d *diagnostics, client *svcauth.Client, prior, plan secretModel, secret svcauth.Secret) (next secretModel, toCut []string, err error) {
+// advance rotates the secret or changes the present one. It returns the next
+// state and the ids of secrets to end.
+func (a secretApply) advance(
+	ctx context.Context, prior, plan secretModel, secret svcauth.Secret,
+) (next secretModel, toCut []string, err error) {
 	next = plan
 	next.Previous = prior.Previous
 	if !rotates(prior, plan) {
-		changed, err := r.change(ctx, client, prior, plan)
+		changed, err := a.change(ctx, prior, plan)
 		if err != nil {
-			r.fail(d, "Changing the secret failed", err)
+			a.fail(a.d, "Changing the secret failed", err)
 			return next, nil, err
 		}
 		next.set(changed)
 		return next, nil, nil
 	}
-	next.Previous = r.withoutExpired(ctx, d, client, &prior)
-	made, err := r.add(ctx, d, client, plan, secret)
+	next.Previous = a.withoutExpired(ctx, &prior)
+	made, err := a.add(ctx, plan, secret)
 	if err != nil {
-		r.fail(d, "Rotating the secret failed; the present one works on", err)
+		a.fail(a.d, "Rotating the secret failed; the present one works on", err)
 		return next, nil, err
 	}
 	next.set(made)
-	next.setPrevious(ctx, d, append(next.previous(ctx, d), previousSecret{prior.ID, prior.Hint, types.StringPointerValue(expiryText(prior))}))
+	replaced := previousSecret{prior.ID, prior.Hint, types.StringPointerValue(expiryText(prior))}
+	next.setPrevious(ctx, a.d, append(next.previous(ctx, a.d), replaced))
 	return next, []string{prior.ID.ValueString()}, nil
 }
 
@@ -172,7 +221,7 @@ func expiryText(m secretModel) *string {
 }
 
 // change changes the present secret in place.
-func (r *secretResource) change(ctx context.Context, client *svcauth.Client, prior, plan secretModel) (svcauth.SecretInfo, error) {
+func (a secretApply) change(ctx context.Context, prior, plan secretModel) (svcauth.SecretInfo, error) {
 	var patch svcauth.SecretPatch
 	patch.Description = changedString(prior.Description, plan.Description)
 	if !plan.ExpiresAt.Equal(prior.ExpiresAt) {
@@ -181,67 +230,83 @@ func (r *secretResource) change(ctx context.Context, client *svcauth.Client, pri
 	}
 	if patch == (svcauth.SecretPatch{}) { // only what Terraform itself keeps has changed
 		created, _ := time.Parse(time.RFC3339, prior.CreatedAt.ValueString())
-		return svcauth.SecretInfo{ID: prior.ID.ValueString(), Hint: prior.Hint.ValueString(), Description: prior.Description.ValueString(), ExpiresAt: instant(prior.ExpiresAt), CreatedAt: created,
-			CreatedBy: svcauth.Creator{Email: prior.CreatedBy.ValueString()}}, nil
+		return svcauth.SecretInfo{
+			ID:          prior.ID.ValueString(),
+			Hint:        prior.Hint.ValueString(),
+			Description: prior.Description.ValueString(),
+			ExpiresAt:   instant(prior.ExpiresAt),
+			CreatedAt:   created,
+			CreatedBy:   svcauth.Creator{Email: prior.CreatedBy.ValueString()},
+		}, nil
 	}
-	return client.UpdateSecret(ctx, prior.ServiceAccountID.ValueString(), prior.ID.ValueString(), patch)
+	return a.client.UpdateSecret(ctx, prior.ServiceAccountID.ValueString(), prior.ID.ValueString(), patch)
 }
 
-// withoutExpired removes previous secrets whose time is over, to make room: an account holds five. What can't be removed stays noted.
-func (r *secretResource) withoutExpired(ctx context.Context, d *diagnostics, client *svcauth.Client, prior *secretModel) types.List {
+// withoutExpired removes previous secrets that have expired, to make room: an
+// account may have five. Those that can't be removed stay in the list.
+func (a secretApply) withoutExpired(ctx context.Context, prior *secretModel) types.List {
 	var left []previousSecret
-	for _, p := range prior.previous(ctx, d) {
+	for _, p := range prior.previous(ctx, a.d) {
 		at, err := time.Parse(time.RFC3339, p.ExpiresAt.ValueString())
-		if err == nil && time.Now().After(at) {
-			if _, err := client.DeleteSecret(ctx, prior.ServiceAccountID.ValueString(), p.ID.ValueString(), false, 0); err == nil || gone(err) {
-				continue
-			}
+		if err == nil && time.Now().After(at) && a.remove(ctx, prior, p.ID.ValueString(), false) == nil {
+			continue
 		}
 		left = append(left, p)
 	}
-	prior.setPrevious(ctx, d, left)
+	prior.setPrevious(ctx, a.d, left)
 	return prior.Previous
 }
 
-// cut gives each of the ids its end: at once, or after keep_previous_for. It gives those for which that failed; the next plan shows them as something to be done.
-func (r *secretResource) cut(ctx context.Context, d *diagnostics, client *svcauth.Client, m *secretModel, ids []string) (failed []string) {
-	list, accountID := m.previous(ctx, d), m.ServiceAccountID.ValueString()
+// remove removes one of the account's secrets. A secret that is gone already is
+// no error.
+func (a secretApply) remove(ctx context.Context, m *secretModel, id string, revoke bool) error {
+	_, err := a.client.DeleteSecret(ctx, m.ServiceAccountID.ValueString(), id, revoke, 0)
+	if gone(err) {
+		return nil
+	}
+	return err
+}
+
+// cut ends each of the previous secrets, at once or after keep_previous_for. It
+// returns the ids of those that it could not end. The next plan shows them as
+// work to do.
+func (a secretApply) cut(ctx context.Context, m *secretModel, ids []string) (failed []string) {
+	list := m.previous(ctx, a.d)
 	for _, id := range ids {
 		at := slices.IndexFunc(list, func(p previousSecret) bool { return p.ID.ValueString() == id })
 		if at < 0 { // gone meanwhile
 			continue
 		}
-		ends, err := r.end(ctx, client, m, accountID, list[at])
+		ends, err := a.end(ctx, m, list[at])
 		switch {
 		case err != nil:
 			failed = append(failed, id)
-			r.fail(d, "The new secret works, but the previous one could not be cut short", fmt.Errorf("%w (%s still works; the next apply tries again)", err, id))
+			a.fail(a.d, "The new secret works, but the previous one could not be cut short",
+				fmt.Errorf("%w (%s still works; the next apply tries again)", err, id))
 		case ends == nil:
 			list = slices.Delete(list, at, at+1)
 		default:
 			list[at].ExpiresAt = stamp(*ends)
 		}
 	}
-	m.setPrevious(ctx, d, list)
+	m.setPrevious(ctx, a.d, list)
 	return failed
 }
 
-// end removes a previous secret (and gives nil), or lets it expire. One that expires earlier by itself is left alone.
-func (r *secretResource) end(ctx context.Context, client *svcauth.Client, m *secretModel, accountID string, p previousSecret) (*time.Time, error) {
+// end removes a previous secret and returns nil, or sets its expiry and returns
+// that. It leaves alone a secret that expires earlier by itself.
+func (a secretApply) end(ctx context.Context, m *secretModel, p previousSecret) (*time.Time, error) {
 	id := p.ID.ValueString()
 	keep, _ := m.KeepPreviousFor.ValueGoDuration()
 	if m.KeepPreviousFor.IsNull() || keep <= 0 {
-		_, err := client.DeleteSecret(ctx, accountID, id, m.RevokeTokens.ValueBool(), 0)
-		if gone(err) {
-			err = nil
-		}
-		return nil, err
+		return nil, a.remove(ctx, m, id, m.RevokeTokens.ValueBool())
 	}
 	until := time.Now().Add(keep).UTC().Truncate(time.Second)
 	if has, err := time.Parse(time.RFC3339, p.ExpiresAt.ValueString()); err == nil && has.Before(until) {
 		return &has, nil
 	}
-	info, err := client.UpdateSecret(ctx, accountID, id, svcauth.SecretPatch{ExpiresAt: &until})
+	patch := svcauth.SecretPatch{ExpiresAt: &until}
+	info, err := a.client.UpdateSecret(ctx, m.ServiceAccountID.ValueString(), id, patch)
 	if gone(err) {
 		return nil, nil
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -17,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// serviceAccountResource is svcauth_service_account: the account without secrets and roles, which are resources of their own.
+// serviceAccountResource is svcauth_service_account: the account without its
+// secrets and roles, which are resources of their own.
 type serviceAccountResource struct{ connected }
 
 type serviceAccountModel struct {
@@ -32,24 +32,38 @@ type serviceAccountModel struct {
 	CreatedBy          types.String `tfsdk:"created_by"`
 }
 
-func (r *serviceAccountResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+func (r *serviceAccountResource) Metadata(
+	_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse,
+) {
 	resp.TypeName = "svcauth_service_account"
 }
 
 func (r *serviceAccountResource) Schema(_ context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "A service account: a machine identity of the organization, an OAuth2 client. It is made without a secret; `svcauth_service_account_secret` adds one.",
+		MarkdownDescription: "A service account: a machine identity of the organization, an OAuth2 client. " +
+			"It is made without a secret; `svcauth_service_account_secret` adds one.",
 		Attributes: map[string]schema.Attribute{
 			"id":          idAttribute("Its id, `sa_…`."),
 			"client_id":   idAttribute("With which it asks for tokens; the same as `id`."),
 			"name":        nameAttribute("Unique in the organization, 1 to 64 characters."),
 			"description": descriptionAttribute(),
-			"disabled": schema.BoolAttribute{Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "While true it gets no tokens, and those that it has are refused at once. Default: false."},
-			"token_ttl_seconds": schema.Int64Attribute{Optional: true, Computed: true, PlanModifiers: []planmodifier.Int64{int64planmodifier.UseStateForUnknown()},
-				Validators: []validator.Int64{int64validator.Between(svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds)},
-				MarkdownDescription: fmt.Sprintf("How long its tokens live, %d to %d. Left out: the server's default at its creation; taken out later: it stays as it was.",
-					svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds)},
+			"disabled": schema.BoolAttribute{
+				Optional: true,
+				Computed: true,
+				Default:  booldefault.StaticBool(false),
+				MarkdownDescription: "While true it gets no tokens, and those that it has are refused at once. " +
+					"Default: false.",
+			},
+			"token_ttl_seconds": schema.Int64Attribute{
+				Optional:      true,
+				Computed:      true,
+				PlanModifiers: []planmodifier.Int64{int64planmodifier.UseStateForUnknown()},
+				Validators: []validator.Int64{int64validator.Between(svcauth.MinTokenTTLSeconds,
+					svcauth.MaxTokenTTLSeconds)},
+				MarkdownDescription: fmt.Sprintf("How long its tokens live, %d to %d. Left out: "+
+					"the server's default at its creation; taken out later: it stays as it was.",
+					svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds),
+			},
 			"deletion_protection": protectionAttribute(),
 			"created_at":          idAttribute("When it was made."),
 			"created_by":          idAttribute("Who made it, in words."),
@@ -57,9 +71,12 @@ func (r *serviceAccountResource) Schema(_ context.Context, _ resource.SchemaRequ
 	}
 }
 
-// set takes over what the server says; deletion_protection is Terraform's own.
+// set copies the server's view. Only Terraform knows deletion_protection.
 func (m *serviceAccountModel) set(a svcauth.ServiceAccount) {
-	m.ID, m.ClientID, m.Name, m.Description = types.StringValue(a.ID), types.StringValue(a.ClientID), types.StringValue(a.Name), types.StringValue(a.Description)
+	m.ID = types.StringValue(a.ID)
+	m.ClientID = types.StringValue(a.ClientID)
+	m.Name = types.StringValue(a.Name)
+	m.Description = types.StringValue(a.Description)
 	m.Disabled, m.TokenTTLSeconds = types.BoolValue(a.Disabled), types.Int64Value(int64(a.TokenTTLSeconds))
 	m.CreatedAt, m.CreatedBy = stamp(a.CreatedAt), types.StringValue(a.CreatedBy.Email)
 	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() { // after an import
@@ -91,8 +108,11 @@ func (r *serviceAccountResource) Read(ctx context.Context, req resource.ReadRequ
 	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
 }
 
-// Update changes what differs. What somebody else has changed since the plan was made is not overwritten.
-func (r *serviceAccountResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+// Update changes what differs. It doesn't overwrite what somebody else has
+// changed since the plan was made.
+func (r *serviceAccountResource) Update(
+	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
+) {
 	var prior, plan serviceAccountModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -111,10 +131,14 @@ func (r *serviceAccountResource) Update(ctx context.Context, req resource.Update
 	seen := prior
 	seen.set(now)
 	if seen != prior {
-		resp.Diagnostics.AddError("The service account was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+" after this plan was made. Nothing was overwritten; plan and apply again.")
+		resp.Diagnostics.AddError("The service account was changed meanwhile", "Somebody changed "+
+			prior.ID.ValueString()+" after this plan was made. Nothing was overwritten; plan and apply again.")
 		return
 	}
-	patch := svcauth.ServiceAccountPatch{Name: changedString(prior.Name, plan.Name), Description: changedString(prior.Description, plan.Description)}
+	patch := svcauth.ServiceAccountPatch{
+		Name:        changedString(prior.Name, plan.Name),
+		Description: changedString(prior.Description, plan.Description),
+	}
 	if !plan.Disabled.Equal(prior.Disabled) {
 		patch.Disabled = plan.Disabled.ValueBoolPointer()
 	}
@@ -133,7 +157,8 @@ func (r *serviceAccountResource) Update(ctx context.Context, req resource.Update
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// changedString gives the planned value where it differs from the prior one.
+// changedString returns the planned value if it differs from the prior one, or
+// else nil.
 func changedString(prior, plan types.String) *string {
 	if plan.Equal(prior) {
 		return nil
@@ -141,7 +166,9 @@ func changedString(prior, plan types.String) *string {
 	return plan.ValueStringPointer()
 }
 
-func (r *serviceAccountResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+func (r *serviceAccountResource) Delete(
+	ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse,
+) {
 	var m serviceAccountModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
 	if resp.Diagnostics.HasError() || protected(&resp.Diagnostics, m.DeletionProtection, m.Name) {
@@ -157,7 +184,9 @@ func (r *serviceAccountResource) Delete(ctx context.Context, req resource.Delete
 }
 
 // ModifyPlan refuses to plan the end of a protected service account.
-func (r *serviceAccountResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+func (r *serviceAccountResource) ModifyPlan(
+	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
+) {
 	var was, next serviceAccountModel
 	var prior, plan *guarded
 	if !req.State.Raw.IsNull() {
@@ -175,18 +204,11 @@ func (m *serviceAccountModel) guarded() *guarded {
 	return &guarded{kind: "service account", name: m.Name, protection: m.DeletionProtection}
 }
 
-// ImportState takes an id or a name.
-func (r *serviceAccountResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
-	client := r.begin(&resp.Diagnostics, "Importing the service account failed")
-	if client == nil {
-		return
-	}
-	found, err := account(ctx, client, req.ID)
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Importing the service account failed", err)
-		return
-	}
-	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), found.ID)...)
+// ImportState expects an id or a name.
+func (r *serviceAccountResource) ImportState(
+	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
+) {
+	r.importInto(ctx, req, resp, "the service account", accountID, "id")
 }
 
 var (

@@ -11,14 +11,18 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The first secret expires by itself between one and two hours after the account's creation, to the millisecond at random: so early that it is harmless even
-// where its removal fails, late enough for a clock that goes wrong, and so exactly that an account whose creation was not answered is known by it.
+// The first secret expires by itself between one and two hours after the
+// account's creation. That is early enough to be harmless if its removal fails,
+// and late enough for a clock that is off. The moment is random to the
+// millisecond, so it identifies an account whose creation was not answered.
 const (
 	firstSecretLife   = time.Hour
 	firstSecretSpread = time.Hour
 )
 
-func (r *serviceAccountResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+func (r *serviceAccountResource) Create(
+	ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse,
+) {
 	var plan serviceAccountModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if resp.Diagnostics.HasError() {
@@ -31,12 +35,14 @@ func (r *serviceAccountResource) Create(ctx context.Context, req resource.Create
 	expires := time.Now().Add(firstSecretLife + rand.N(firstSecretSpread)).UTC().Truncate(time.Millisecond)
 	made, recovered, err := r.creation(client, plan, expires).run(ctx)
 	if err != nil {
-		r.fail(&resp.Diagnostics, "Creating the service account failed", inTheWay(err, "svcauth_service_account", plan.Name.ValueString()))
+		r.fail(&resp.Diagnostics, "Creating the service account failed",
+			inTheWay(err, "svcauth_service_account", plan.Name.ValueString()))
 		return
 	}
 	if recovered {
 		resp.Diagnostics.AddWarning("The answer to a creation was lost",
-			fmt.Sprintf("The service account %q was made, but the connection broke before the answer came. It was found again and is managed as %s.", made.Name, made.ID))
+			fmt.Sprintf("The service account %q was made, but the connection broke before the answer came. "+
+				"It was found again and is managed as %s.", made.Name, made.ID))
 	}
 	wanted := plan.Disabled
 	plan.set(made)
@@ -45,7 +51,9 @@ func (r *serviceAccountResource) Create(ctx context.Context, req resource.Create
 	if !wanted.ValueBool() {
 		return
 	}
-	made, err = client.UpdateServiceAccount(ctx, made.ID, 0, svcauth.ServiceAccountPatch{Disabled: wanted.ValueBoolPointer()}, 0)
+	made, err = client.UpdateServiceAccount(ctx, made.ID, 0, svcauth.ServiceAccountPatch{
+		Disabled: wanted.ValueBoolPointer(),
+	}, 0)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "The service account was made, but disabling it failed", err)
 		return
@@ -54,14 +62,21 @@ func (r *serviceAccountResource) Create(ctx context.Context, req resource.Create
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// creation is the account with a first secret that expires at a moment of our choosing. Names are unique, so that it is made once at most.
-func (r *serviceAccountResource) creation(client *svcauth.Client, plan serviceAccountModel, expires time.Time) creation[svcauth.ServiceAccount] {
+// creation makes the account with a first secret that expires at a moment of
+// our choosing. Names are unique, so the server makes it at most once.
+func (r *serviceAccountResource) creation(
+	client *svcauth.Client, plan serviceAccountModel, expires time.Time,
+) creation[svcauth.ServiceAccount] {
 	name := plan.Name.ValueString()
 	return creation[svcauth.ServiceAccount]{
 		what: fmt.Sprintf("the service account %q", name),
 		create: func(ctx context.Context) (svcauth.ServiceAccount, error) {
-			return client.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: name, Description: plan.Description.ValueString(),
-				TokenTTLSeconds: int(plan.TokenTTLSeconds.ValueInt64()), SecretExpiresAt: &expires})
+			return client.CreateServiceAccount(ctx, svcauth.NewServiceAccount{
+				Name:            name,
+				Description:     plan.Description.ValueString(),
+				TokenTTLSeconds: int(plan.TokenTTLSeconds.ValueInt64()),
+				SecretExpiresAt: &expires,
+			})
 		},
 		find: func(ctx context.Context) (svcauth.ServiceAccount, bool, error) {
 			found, err := accountNamed(ctx, client, name)
@@ -76,25 +91,32 @@ func (r *serviceAccountResource) creation(client *svcauth.Client, plan serviceAc
 					return found, true, nil
 				}
 			}
-			return found, false, fmt.Errorf("there is another service account with this name, %s, which this apply did not make", found.ID)
+			return found, false, fmt.Errorf("there is another service account with this "+
+				"name, %s, which this apply did not make", found.ID)
 		},
 	}
 }
 
-// removeFirstSecret takes away the secret that the server makes with each account. Nobody has it: its answer was not kept.
-func (r *serviceAccountResource) removeFirstSecret(ctx context.Context, d *diagnostics, client *svcauth.Client, made svcauth.ServiceAccount) {
+// removeFirstSecret removes the secret that the server makes with each account.
+// Nobody knows it: its answer was discarded.
+func (r *serviceAccountResource) removeFirstSecret(
+	ctx context.Context, d *diagnostics, client *svcauth.Client, made svcauth.ServiceAccount,
+) {
 	for _, s := range made.Secrets {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recoveryTimeout)
 		_, err := client.DeleteSecret(ctx, made.ID, s.ID, true, 0)
 		cancel()
 		if err != nil && !gone(err) {
-			d.AddWarning("The first secret of a service account is still there", fmt.Sprintf("The server makes a secret with each service account, and this provider removes it unread. For %q "+
-				"that failed (%s). Nobody has it, and it expires by itself at %s; it can be removed as %s.", made.Name, r.explain(err), stampOrNull(s.ExpiresAt).ValueString(), s.ID))
+			d.AddWarning("The first secret of a service account is still there",
+				fmt.Sprintf("The server makes a secret with each service account, and this "+
+					"provider removes it unread. For %q "+
+					"that failed (%s). Nobody has it, and it expires by itself at %s; it can be removed as %s.",
+					made.Name, r.explain(err), stampOrNull(s.ExpiresAt).ValueString(), s.ID))
 		}
 	}
 }
 
-// inTheWay adds to a conflict how to take over what is there.
+// inTheWay adds to a conflict how to import the object that exists.
 func inTheWay(err error, kind, ref string) error {
 	if !hasCode(err, svcauth.CodeConflict) {
 		return err

@@ -22,10 +22,14 @@ func TestServiceAccountLives(t *testing.T) {
 	w := newWorld(t)
 	const address = "svcauth_service_account.ci"
 	run(t,
-		resource.TestStep{Config: w.config(`resource "svcauth_service_account" "ci" { name = "ci" }`), Check: resource.ComposeTestCheckFunc(
-			resource.TestCheckResourceAttr(address, "disabled", "false"), resource.TestCheckResourceAttr(address, "token_ttl_seconds", "3600"),
-			resource.TestCheckResourceAttrPair(address, "id", address, "client_id"),
-			does(func() { require.Empty(t, w.named("ci").Secrets, "the first secret must be gone") }))},
+		resource.TestStep{
+			Config: w.config(`resource "svcauth_service_account" "ci" { name = "ci" }`),
+			Check: resource.ComposeTestCheckFunc(
+				resource.TestCheckResourceAttr(address, "disabled", "false"),
+				resource.TestCheckResourceAttr(address, "token_ttl_seconds", "3600"),
+				resource.TestCheckResourceAttrPair(address, "id", address, "client_id"),
+				does(func() { require.Empty(t, w.named("ci").Secrets, "the first secret must be gone") })),
+		},
 		// In place: the id stays.
 		resource.TestStep{Config: w.config(`resource "svcauth_service_account" "ci" {
 			name = "ci-2"
@@ -41,25 +45,42 @@ func TestServiceAccountLives(t *testing.T) {
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateId: "ci-2"},
 		// Changed outside: shown, and set right.
-		resource.TestStep{PreConfig: func() {
-			enabled, name := false, "renamed by hand"
-			_, err := w.Admin().UpdateServiceAccount(t.Context(), w.named("ci-2").ID, 0, svcauth.ServiceAccountPatch{Disabled: &enabled, Name: &name}, 0)
-			require.NoError(t, err)
-		}, Config: w.config(`resource "svcauth_service_account" "ci" {
+		resource.TestStep{
+			PreConfig: func() {
+				enabled, name := false, "renamed by hand"
+				_, err := w.Admin().UpdateServiceAccount(t.Context(), w.named("ci-2").ID, 0,
+					svcauth.ServiceAccountPatch{
+						Disabled: &enabled,
+						Name:     &name,
+					}, 0)
+				require.NoError(t, err)
+			},
+			Config: w.config(`resource "svcauth_service_account" "ci" {
 			name = "ci-2"
 			disabled = true
 			deletion_protection = true
-		}`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: resource.ComposeTestCheckFunc(resource.TestCheckResourceAttr(address, "token_ttl_seconds", "60"),
-			does(func() { require.True(t, w.named("ci-2").Disabled) }))},
-		resource.TestStep{Config: w.config(""), ExpectError: regexp.MustCompile(`(?s)deletion_protection.*set\s+that\s+to\s+false`)},
+		}`),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
+			Check: resource.ComposeTestCheckFunc(resource.TestCheckResourceAttr(address, "token_ttl_seconds", "60"),
+				does(func() { require.True(t, w.named("ci-2").Disabled) })),
+		},
+		resource.TestStep{
+			Config:      w.config(""),
+			ExpectError: regexp.MustCompile(`(?s)deletion_protection.*set\s+that\s+to\s+false`),
+		},
 		// Gone outside: made again, disabled from the start.
-		resource.TestStep{PreConfig: func() {
-			_, err := w.Admin().DeleteServiceAccount(t.Context(), w.named("ci-2").ID, 0)
-			require.NoError(t, err)
-		}, Config: w.config(`resource "svcauth_service_account" "ci" {
+		resource.TestStep{
+			PreConfig: func() {
+				_, err := w.Admin().DeleteServiceAccount(t.Context(), w.named("ci-2").ID, 0)
+				require.NoError(t, err)
+			},
+			Config: w.config(`resource "svcauth_service_account" "ci" {
 			name = "ci-2"
 			disabled = true
-		}`), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate), Check: does(func() { require.True(t, w.named("ci-2").Disabled) })},
+		}`),
+			ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate),
+			Check:            does(func() { require.True(t, w.named("ci-2").Disabled) }),
+		},
 	)
 	list, err := w.Admin().ServiceAccounts(t.Context(), svcauth.ListOptions{})
 	require.NoError(t, err)
@@ -69,6 +90,12 @@ func TestServiceAccountLives(t *testing.T) {
 func TestServiceAccountWhoseNameIsTakenSaysHowToImportIt(t *testing.T) {
 	w := newWorld(t)
 	w.Account("taken")
-	run(t, resource.TestStep{Config: w.config(`resource "svcauth_service_account" "x" { name = "taken" }`), ExpectError: regexp.MustCompile(`(?s)exists already.*terraform import`)},
-		resource.TestStep{Config: w.config(`resource "svcauth_service_account" "x" { name = " padded" }`), ExpectError: regexp.MustCompile(`white\s+space`)})
+	run(t, resource.TestStep{
+		Config:      w.config(`resource "svcauth_service_account" "x" { name = "taken" }`),
+		ExpectError: regexp.MustCompile(`(?s)exists already.*terraform import`),
+	},
+		resource.TestStep{
+			Config:      w.config(`resource "svcauth_service_account" "x" { name = " padded" }`),
+			ExpectError: regexp.MustCompile(`white\s+space`),
+		})
 }

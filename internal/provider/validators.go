@@ -15,7 +15,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// textValidator refuses what the server would trim or refuse: a text that comes back different is a plan that does not hold.
+// textValidator refuses what the server would trim or refuse. If a text came
+// back different from the plan, the apply would fail.
 type textValidator struct{ least, most int }
 
 func (v textValidator) Description(context.Context) string {
@@ -24,7 +25,9 @@ func (v textValidator) Description(context.Context) string {
 
 func (v textValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v textValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v textValidator) ValidateString(
+	ctx context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
@@ -38,7 +41,7 @@ func (v textValidator) ValidateString(ctx context.Context, req validator.StringR
 	}
 }
 
-// idValidator refuses what is no id with the prefix.
+// idValidator refuses a text that is no id with the prefix.
 type idValidator struct{ prefix string }
 
 func (v idValidator) Description(context.Context) string {
@@ -48,7 +51,8 @@ func (v idValidator) Description(context.Context) string {
 func (v idValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
 func (v idValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
-	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() && !svcauth.ValidID(v.prefix, req.ConfigValue.ValueString()) {
+	if !req.ConfigValue.IsNull() && !req.ConfigValue.IsUnknown() &&
+		!svcauth.ValidID(v.prefix, req.ConfigValue.ValueString()) {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not an id", "Expected "+v.Description(ctx)+".")
 	}
 }
@@ -62,7 +66,9 @@ func (emailValidator) Description(context.Context) string {
 
 func (v emailValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v emailValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v emailValidator) ValidateString(
+	ctx context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
@@ -72,15 +78,16 @@ func (v emailValidator) ValidateString(ctx context.Context, req validator.String
 	}
 }
 
-// sameEmail reports whether two texts are one address to the server, which
-// keeps it in lower case.
+// sameEmail reports whether two texts are the same address to the server, which
+// keeps addresses in lower case.
 func sameEmail(a, b string) bool {
 	one, err1 := svcauth.ParseEmail(a)
 	other, err2 := svcauth.ParseEmail(b)
 	return err1 == nil && err2 == nil && one == other
 }
 
-// secretValidator tells a mistyped secret before anything is changed. It never shows it.
+// secretValidator refuses a mistyped secret before anything is changed. It
+// never shows the secret.
 type secretValidator struct{}
 
 func (secretValidator) Description(context.Context) string {
@@ -94,14 +101,16 @@ func (secretValidator) ValidateString(_ context.Context, req validator.StringReq
 		return
 	}
 	if _, err := svcauth.ParseSecret(req.ConfigValue.ValueString()); err != nil {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a client secret", err.Error()+". The ephemeral resource svcauth_generated_secret makes one.")
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a client secret", err.Error()+
+			". The ephemeral resource svcauth_generated_secret makes one.")
 	}
 }
 
 // headersValidator refuses headers that would break or forge the requests.
 type headersValidator struct{}
 
-var reservedHeaders = []string{"Authorization", "Host", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "If-Match", "Accept", "Accept-Encoding", "Cookie2", "Te", "Trailer", "Upgrade"}
+var reservedHeaders = []string{"Authorization", "Host", "Content-Length", "Content-Type", "Transfer-Encoding",
+	"Connection", "If-Match", "Accept", "Accept-Encoding", "Cookie2", "Te", "Trailer", "Upgrade"}
 
 func (headersValidator) Description(context.Context) string {
 	return "names and values of HTTP headers, save those that the requests need for themselves"
@@ -114,11 +123,17 @@ func (headersValidator) ValidateMap(_ context.Context, req validator.MapRequest,
 		text, _ := value.(types.String)
 		switch {
 		case slices.Contains(reservedHeaders, http.CanonicalHeaderKey(name)):
-			resp.Diagnostics.AddAttributeError(req.Path, "Reserved header", "The requests need the header "+name+" for themselves; take it out.")
-		case name == "" || strings.ContainsFunc(name, func(r rune) bool { return !strings.ContainsRune("!#$%&'*+-.^_`|~", r) && !alphanumeric(r) }):
-			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", fmt.Sprintf("%q is not the name of an HTTP header (RFC 9110 §5.1).", name))
+			resp.Diagnostics.AddAttributeError(req.Path, "Reserved header", "The requests need the header "+name+
+				" for themselves; take it out.")
+		case name == "" ||
+			strings.ContainsFunc(name, func(r rune) bool {
+				return !strings.ContainsRune("!#$%&'*+-.^_`|~", r) && !alphanumeric(r)
+			}):
+			resp.Diagnostics.AddAttributeError(req.Path, "Not a header",
+				fmt.Sprintf("%q is not the name of an HTTP header (RFC 9110 §5.1).", name))
 		case strings.ContainsFunc(text.ValueString(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
-			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", "The value of the header "+name+" holds a control character (RFC 9110 §5.5).")
+			resp.Diagnostics.AddAttributeError(req.Path, "Not a header", "The value of the header "+name+
+				" holds a control character (RFC 9110 §5.5).")
 		}
 	}
 }
@@ -127,7 +142,7 @@ func alphanumeric(r rune) bool {
 	return r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 }
 
-// durationValidator refuses a time to keep something that is none.
+// durationValidator refuses a keep_previous_for out of range.
 type durationValidator struct{}
 
 const maxKeep = 365 * 24 * time.Hour
@@ -138,11 +153,14 @@ func (durationValidator) Description(context.Context) string {
 
 func (v durationValidator) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
 
-func (v durationValidator) ValidateString(ctx context.Context, req validator.StringRequest, resp *validator.StringResponse) {
+func (v durationValidator) ValidateString(
+	ctx context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
 	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
 		return
 	}
 	if keep, err := time.ParseDuration(req.ConfigValue.ValueString()); err == nil && (keep <= 0 || keep > maxKeep) {
-		resp.Diagnostics.AddAttributeError(req.Path, "Not a time to keep a secret for", "Expected "+v.Description(ctx)+".")
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a time to keep a secret for", "Expected "+v.Description(ctx)+
+			".")
 	}
 }

@@ -17,7 +17,8 @@ import (
 var built = sync.OnceValues(func() (string, error) {
 	dir := filepath.Dir(os.Getenv("TF_CLI_CONFIG_FILE"))
 	program := filepath.Join(dir, "bin", "terraform-provider-svcauth")
-	build := exec.Command("go", "build", "-ldflags", "-X main.version=1.2.3", "-o", program, "../../cmd/terraform-provider-svcauth")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=1.2.3", "-o", program,
+		"../../cmd/terraform-provider-svcauth")
 	build.Env = append(os.Environ(), "HOME="+home) // where Go's caches are
 	out, err := build.CombinedOutput()
 	if err != nil {
@@ -39,7 +40,10 @@ func newWorkspace(t *testing.T) *workspace {
 	require.NoError(t, err)
 	ws := &workspace{t: t, dir: t.TempDir()}
 	rc := filepath.Join(t.TempDir(), "terraformrc")
-	require.NoError(t, os.WriteFile(rc, []byte(fmt.Sprintf("provider_installation {\n  dev_overrides { \"svcauth/svcauth\" = %q }\n}\n", bin)), 0o600))
+	require.NoError(t,
+		os.WriteFile(rc,
+			[]byte(fmt.Sprintf("provider_installation {\n  dev_overrides { \"svcauth/svcauth\" = %q }\n}\n", bin)),
+			0o600))
 	ws.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc)
 	return ws
 }
@@ -66,7 +70,8 @@ func (ws *workspace) run(program string, args ...string) (string, error) {
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
 	ws.t.Logf("%s %s took %s", filepath.Base(program), args[0], time.Since(began).Round(time.Millisecond))
-	return strings.Join(strings.Fields(strings.NewReplacer("│", " ", "╷", " ", "╵", " ").Replace(string(out))), " "), err
+	return strings.Join(strings.Fields(strings.NewReplacer("│", " ", "╷", " ", "╵", " ").Replace(string(out))),
+		" "), err
 }
 
 func (ws *workspace) must(args ...string) string {
@@ -79,5 +84,6 @@ func (ws *workspace) must(args ...string) string {
 // signIn gives the workspace the administrator's credential as people have it: in the environment.
 func (w *world) signIn(ws *workspace) {
 	key := w.Tenant.ApplicationKey
-	ws.env = append(ws.env, "SVCAUTH_URL="+w.URL, "SVCAUTH_CLIENT_ID="+key.ClientID, "SVCAUTH_CLIENT_SECRET="+key.ClientSecret.Reveal())
+	ws.env = append(ws.env, "SVCAUTH_URL="+w.URL, "SVCAUTH_CLIENT_ID="+key.ClientID, "SVCAUTH_CLIENT_SECRET="+
+		key.ClientSecret.Reveal())
 }
