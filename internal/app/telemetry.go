@@ -44,7 +44,7 @@ func (a *App) countCache(hit bool) {
 	}
 }
 
-func (a *App) countRequest(r server.Seen) {
+func (a *App) countRequest(r server.RequestStats) {
 	outcome := r.Code
 	if outcome == "" {
 		outcome = "ok"

@@ -54,10 +54,11 @@ func (p feedPage) appendJSON(b []byte) []byte {
 	return append(b, "]}"...)
 }
 
-// revocations serves the feed to who may introspect: all entries to the operator's organization, to others their own.
+// revocations serves the feed to clients that may introspect: all entries to the
+// operator's organization, to others their own.
 func (e *Endpoints) revocations(c *gin.Context) {
 	c.Header("Vary", "Accept")
-	asker, text, refusal := e.follower(c, e.cfg.Feed.Askers)
+	asker, text, refusal := e.subscriber(c, e.cfg.Feed.Askers)
 	if refusal != nil {
 		e.refuse(c, asker.ClientID, refusal)
 		return
@@ -87,7 +88,7 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Identity, since int64) {
 		return
 	}
 	defer leave()
-	request.Release(c) // those who wait for their turn to read must not hold the places of all other requests
+	request.Release(c) // those who wait for their turn must not hold the slots of all others
 	from, head, err := e.cfg.Feed.Begin(request.Context(c), since)
 	var page feed.Page
 	if err == nil {
@@ -100,15 +101,18 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Identity, since int64) {
 	if interval, err := time.ParseDuration(c.GetHeader("Svcauth-Interval")); err == nil {
 		e.cfg.Feed.Polled(who, interval)
 	}
-	note(c, who.ClientID, nil)
-	answer := feedPage{Cursor: strconv.FormatInt(page.Next, 10), Snapshot: from == 0, More: page.More, Revocations: page.Entries}
+	recordOutcome(c, who.ClientID, nil)
+	answer := feedPage{
+		Cursor:   strconv.FormatInt(page.Next, 10),
+		Snapshot: from == 0, More: page.More, Revocations: page.Entries,
+	}
 	writeJSON(c, http.StatusOK, answer.appendJSON(nil))
 }
 
-// follower authenticates who follows the feed, within the bounds on callers,
-// and returns its token too. What is too much is refused before anything is
+// subscriber authenticates a subscriber of the feed, within the bounds on
+// callers, and returns its token too. What is too much is refused before anything is
 // read of it, or for it.
-func (e *Endpoints) follower(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Asker, text string, refusal *token.Error) {
+func (e *Endpoints) subscriber(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Asker, text string, refusal *token.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
@@ -125,7 +129,10 @@ func (e *Endpoints) follower(c *gin.Context, callersOf func(feed.Scope) *limits.
 			e.cfg.Feed.Missed(scopeOf(asker))
 		}
 		request.Delay(c, callers, asker.ClientID)
-		refusal = token.Refuse(token.CodeSlowDown, "feed_rate", "this client, or all of its organization, asked for the revocation feed or sent receipts too often within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: nothing is lost meanwhile")
+		refusal = token.Refuse(token.CodeSlowDown, "feed_rate",
+			"this client, or all of its organization, asked for the revocation feed or sent receipts too often "+
+				"within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: "+
+				"nothing is lost meanwhile")
 		refusal.RetryAfter = wait
 		return asker, "", refusal
 	}
@@ -141,7 +148,8 @@ func scopeOf(asker token.Asker) feed.Scope {
 	return feed.Scope{OrgID: asker.OrgID, Operator: asker.Operator}
 }
 
-// identify reads what a resource server says of itself. It is shown to people and otherwise not relied on.
+// identify reads what a resource server says of itself. It is shown to people and
+// otherwise not relied on.
 func identify(h http.Header, asker token.Asker) feed.Identity {
 	return feed.Identity{Scope: scopeOf(asker), ClientID: asker.ClientID,
 		Name: label(h.Get("Svcauth-Resource-Server"), 128), Audience: label(h.Get("Svcauth-Audience"), 256), Instance: label(h.Get("Svcauth-Instance"), 64)}
@@ -163,7 +171,7 @@ const maxAck = 4 << 10
 
 // acknowledge takes the receipt of a resource server: it enforces everything up to the cursor.
 func (e *Endpoints) acknowledge(c *gin.Context) {
-	asker, _, refusal := e.follower(c, e.cfg.Feed.Confirmers)
+	asker, _, refusal := e.subscriber(c, e.cfg.Feed.Confirmers)
 	if refusal != nil {
 		e.refuse(c, asker.ClientID, refusal)
 		return
@@ -177,7 +185,8 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 	err := json.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, maxAck)).Decode(&ack)
 	cursor, cursorErr := strconv.ParseInt(ack.Cursor, 10, 64)
 	if err != nil || cursorErr != nil || cursor < 0 {
-		e.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters","audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
+		e.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters",`+
+			`"audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
 		return
 	}
 	who := identify(http.Header{}, asker)
@@ -190,7 +199,7 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 	case err != nil:
 		e.refuse(c, asker.ClientID, unreadable(err))
 	default:
-		note(c, asker.ClientID, nil)
+		recordOutcome(c, asker.ClientID, nil)
 		c.Header("Cache-Control", "no-store")
 		c.Status(http.StatusNoContent)
 		c.Writer.WriteHeaderNow()
@@ -198,13 +207,15 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 }
 
 func crowded() *token.Error {
-	e := token.Refuse(token.CodeUnavailable, "polls", "too many of your organization, or of all, ask for the revocation feed at this moment; try again in a second, or follow the stream")
+	e := token.Refuse(token.CodeUnavailable, "polls", "too many of your organization, or of all, "+
+		"ask for the revocation feed at this moment; try again in a second, or follow the stream")
 	e.RetryAfter = time.Second
 	return e
 }
 
 func full() *token.Error {
-	e := token.Refuse(token.CodeUnavailable, "followers", "too many follow the revocation feed at this node; try another one, or again in a moment")
+	e := token.Refuse(token.CodeUnavailable, "followers",
+		"too many follow the revocation feed at this node; try another one, or again in a moment")
 	e.RetryAfter = 5 * time.Second
 	return e
 }
