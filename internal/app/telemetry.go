@@ -54,7 +54,7 @@ func (m tokenMetrics) TokenIssued() { m.metrics.Issued() }
 // TokenRevoked implements [token.Observer].
 func (m tokenMetrics) TokenRevoked() { m.metrics.Revoked("token") }
 
-func (a *App) countRequest(r server.Seen) {
+func (a *App) countRequest(r server.RequestStats) {
 	outcome := r.Code
 	if outcome == "" {
 		outcome = "ok"

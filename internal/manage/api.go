@@ -42,7 +42,7 @@ type Config struct {
 	// error says that this can't be known now. nil: the API takes bearer tokens
 	// only.
 	SessionActor func(*http.Request) (actor access.Actor, ok bool, err error)
-	// ResourceServers lists the connected followers of the revocation feed: the
+	// ResourceServers lists the connected subscribers of the revocation feed: the
 	// organization's, or for the operator all. nil: none.
 	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
 	// Enforced waits until every connected resource server enforces what this
@@ -50,8 +50,8 @@ type Config struct {
 	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
 }
 
-// API is the management API under /v1. A handler decodes, calls package access
-// and encodes; the document at /openapi.json is made from the handlers.
+// API is the management API. Its document at /openapi.json is made from the
+// handlers.
 type API struct {
 	cfg         Config
 	api         huma.API
@@ -76,7 +76,8 @@ func Owns(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/
 // Mount registers the API, its document and the page that shows it.
 func (m *API) Mount(engine *gin.Engine) error {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	// Errors are ours: the document shows Problem where the library would show its own model, and render turns one into the other. Its global
+	// Errors are ours: the document shows Problem instead of the library's own
+	// model, and render turns one into the other. The library's global
 	// constructors stay as they are.
 	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[svcauth.Problem]())
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
@@ -100,13 +101,17 @@ func (m *API) Mount(engine *gin.Engine) error {
 	return m.mountDocument(engine)
 }
 
-// operation describes a call. needs is the privilege that the rules ask for; empty: none, or it depends.
-func operation(id, method, path, tag, needs, summary, description string) huma.Operation {
-	op := huma.Operation{OperationID: id, Method: method, Path: path, Tags: []string{tag}, Summary: summary, Description: description,
-		MaxBodyBytes: MaxBody + 1, Security: []map[string][]string{{schemeToken: {}}, {schemeSession: {}}}}
-	if needs != "" {
-		op.Security[0][schemeToken] = []string{needs}
-		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the privilege `" + needs + "`.")
+// operation describes a call. requires is the privilege that the rules ask for;
+// empty: none, or it depends.
+func operation(id, method, path, tag, requires, summary, description string) huma.Operation {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Tags: []string{tag},
+		Summary: summary, Description: description, MaxBodyBytes: MaxBody + 1,
+		Security: []map[string][]string{{schemeToken: {}}, {schemeSession: {}}},
+	}
+	if requires != "" {
+		op.Security[0][schemeToken] = []string{requires}
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the privilege `" + requires + "`.")
 	}
 	// What any call may be answered stands at each: a generated client takes a
 	// status that is not there for a fault of the server.
@@ -127,7 +132,7 @@ func operation(id, method, path, tag, needs, summary, description string) huma.O
 	return op
 }
 
-// add registers a call. What the handler returns as an error is rendered as a problem.
+// add registers a call. An error of the handler is rendered as a problem.
 func add[I, O any](m *API, op huma.Operation, handle func(context.Context, *I) (*O, error)) {
 	op.Middlewares = append(op.Middlewares, m.checkIDs(op.Path))
 	huma.Register(m.api, op, func(ctx context.Context, in *I) (*O, error) {
@@ -148,27 +153,31 @@ func addMade[I, O any](m *API, op huma.Operation, handle func(context.Context, *
 	add(m, op, handle)
 }
 
-// addDone is add for a call that takes something away: 204, or with ?wait= 200 and how far it is enforced.
+// addDone is add for a call that takes something away. The answer is 204, or with
+// ?wait= 200 and how far it is enforced.
 func addDone[I any](m *API, op huma.Operation, handle func(context.Context, *I) (*done, error)) {
-	op.Responses = map[string]*huma.Response{"204": {Description: "Done"}, "200": {Description: "Done, and with `wait` how many resource servers enforce it already"}}
+	op.Responses = map[string]*huma.Response{
+		"204": {Description: "Done"},
+		"200": {Description: "Done, and with `wait` how many resource servers enforce it already"},
+	}
 	add(m, op, handle)
 }
 
-// addGrant describes a call that is answered by 204, or by 200 where there is
+// addGrant is add for a call that is answered by 204, or by 200 if there is
 // something to say.
 func addGrant[I any](m *API, op huma.Operation, handle func(context.Context, *I) (*granted, error)) {
 	op.Responses = map[string]*huma.Response{"204": {Description: "Done"}, "200": {Description: "Done, with warnings"}}
 	add(m, op, handle)
 }
 
-// idKinds says what the path segment before an id names.
+// idKinds maps the path segment before an id to the id's prefix.
 var idKinds = map[string]string{
 	"service-accounts": svcauth.PrefixServiceAccount, "application-keys": svcauth.PrefixApplicationKey, "members": svcauth.PrefixMember,
 	"roles": svcauth.PrefixRole, "organizations": svcauth.PrefixOrganization, "secrets": svcauth.PrefixSecret,
 }
 
-// secretAt says where in a URL something has the form of a client secret; empty:
-// nowhere.
+// secretAt returns where in a URL something has the form of a client secret;
+// empty: nowhere.
 func secretAt(u url.URL) string {
 	if svcauth.HoldsSecret(u.Path) {
 		return "path"
@@ -184,15 +193,17 @@ func secretAt(u url.URL) string {
 	return ""
 }
 
-// checkIDs answers 404 to a path whose ids can't be any, before anything is looked up.
+// checkIDs answers 404 to a path whose ids can't be any, before anything is looked
+// up.
 func (m *API) checkIDs(path string) func(huma.Context, func(huma.Context)) {
 	type id struct{ param, kind, prefix string }
 	var ids []id
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {
-		if name, is := strings.CutPrefix(segment, "{"); is {
+		if name, ok := strings.CutPrefix(segment, "{"); ok {
 			kind := segments[i-1]
-			ids = append(ids, id{strings.TrimSuffix(name, "}"), strings.TrimSuffix(strings.ReplaceAll(kind, "-", " "), "s"), idKinds[kind]})
+			noun := strings.TrimSuffix(strings.ReplaceAll(kind, "-", " "), "s")
+			ids = append(ids, id{strings.TrimSuffix(name, "}"), noun, idKinds[kind]})
 		}
 	}
 	return func(ctx huma.Context, next func(huma.Context)) {
@@ -203,7 +214,8 @@ func (m *API) checkIDs(path string) func(huma.Context, func(huma.Context)) {
 		for _, id := range ids {
 			given := ctx.Param(id.param)
 			if id.prefix != "" && !svcauth.ValidID(id.prefix, given) || len(given) > maxOtherID || !request.Clean(given) {
-				m.problem(humagin.Unwrap(ctx), svcauth.NewProblem(svcauth.CodeNotFound, "There is no %s with this id in your organization.", id.kind), nil)
+				p := svcauth.NewProblem(svcauth.CodeNotFound, "There is no %s with this id in your organization.", id.kind)
+				m.problem(humagin.Unwrap(ctx), p, nil)
 				return
 			}
 		}

@@ -20,7 +20,8 @@ import (
 
 type requestKey struct{}
 
-// authenticate puts the caller into the context: the bearer of a token of this server, or who is signed in to the console.
+// authenticate puts the caller into the context: the bearer of a token of this
+// server, or the member who is signed in to the console.
 func (m *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	c.Header("Cache-Control", "no-store")
@@ -41,7 +42,7 @@ func (m *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 	countRefusal(c)
 }
 
-// actor finds out who calls. Where a token is sent, only the token counts.
+// actor finds out who calls. If a token is sent, only the token counts.
 func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	headers := c.Request.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -68,7 +69,8 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	return access.Actor{}, m.unauthenticated(c, refusal.Description, "The access token is refused: %s. Get a new one from %s/oauth2/token; its audience must be this server.", refusal.Description, m.cfg.Issuer), err
 }
 
-// knownActor takes what the rules say of the bearer: one who is gone since is not authenticated, RFC 6750 §3.1.
+// knownActor takes what the rules say of the bearer. One that is gone since is not
+// authenticated (RFC 6750 §3.1).
 func (m *API) knownActor(c *gin.Context, actor access.Actor, err error) (access.Actor, *svcauth.Problem, error) {
 	var refusal *svcauth.Problem
 	switch {
@@ -101,7 +103,8 @@ func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 	return actor, m.admit(c, actor.ID, actor.OrgID), nil
 }
 
-// unauthenticated makes a 401 with its challenge, RFC 6750 §3: without an error code where no token came.
+// unauthenticated makes a 401 with its challenge (RFC 6750 §3). It has no error
+// code if no token came.
 func (m *API) unauthenticated(c *gin.Context, fault, format string, args ...any) *svcauth.Problem {
 	code := ""
 	if fault != "" {

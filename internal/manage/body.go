@@ -26,7 +26,8 @@ const (
 	maxDepth = 8        // of nested arrays and objects: no body here needs more than two
 )
 
-// readRequest reads the body within its bounds and refuses what two readers could understand differently, before the library sees it.
+// readRequest reads the body within its bounds. It refuses what two readers could
+// understand differently, before the library sees it.
 func (m *API) readRequest(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	c.Request.Header.Del("Accept") // there is one representation
@@ -125,7 +126,9 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json" && (!has || strings.EqualFold(charset, "utf-8"))
 }
 
-// checkJSON reads the text once, token by token: depth, repeated names, and names that differ from ours only in case, which the decoder would take.
+// checkJSON reads the text once, token by token. It refuses text that is too deep,
+// repeated names, and names that differ from ours only in case, which the decoder
+// would take.
 func checkJSON(raw []byte) *svcauth.Problem {
 	if !utf8.Valid(raw) {
 		return malformedJSON("it is not UTF-8")
@@ -149,7 +152,7 @@ func checkJSON(raw []byte) *svcauth.Problem {
 		if err != nil {
 			return malformedJSON("it can't be read")
 		}
-		if text, is := t.(string); is && strings.ContainsRune(text, 0) {
+		if text, ok := t.(string); ok && strings.ContainsRune(text, 0) {
 			return malformedJSON("a text holds the character U+0000")
 		}
 		top := len(levels) - 1
@@ -196,7 +199,8 @@ func checkName(name string, seen map[string]bool) *svcauth.Problem {
 	return nil
 }
 
-// unmarshal is the library's way to the Go value. The decoder's own errors show values, and a value may be a secret.
+// unmarshal is the library's way to the Go value. The decoder's own errors show
+// values, and a value may be a secret.
 func unmarshal(raw []byte, into any) error {
 	err := json.Unmarshal(raw, into)
 	var kind *json.UnmarshalTypeError

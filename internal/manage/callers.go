@@ -25,7 +25,9 @@ func (m *API) admit(c *gin.Context, caller, organization string) *svcauth.Proble
 		return nil
 	}
 	request.Delay(c, m.cfg.Callers, caller)
-	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many calls at once, or within the last seconds, by you or by others of your organization. Nothing was changed; wait as Retry-After says, then go on more slowly.")
+	p := svcauth.NewProblem(svcauth.CodeTooMany,
+		"Too many calls at once, or within the last seconds, by you or by others of your organization. "+
+			"Nothing was changed; wait as Retry-After says, then go on more slowly.")
 	p.RetryAfter = wait
 	return p
 }

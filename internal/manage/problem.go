@@ -21,9 +21,9 @@ import (
 
 const problemType = "application/problem+json"
 
-// problem answers with a problem; cause, where not nil, goes to the log.
+// problem answers with a problem. cause goes to the log; nil: there is none.
 func (m *API) problem(c *gin.Context, p *svcauth.Problem, cause error) {
-	m.noteProblem(c, p, cause)
+	m.complete(c, p, cause)
 	body, err := json.Marshal(p)
 	if err != nil {
 		m.cfg.Logger.Error("a problem could not be written", "error", err)
@@ -32,8 +32,9 @@ func (m *API) problem(c *gin.Context, p *svcauth.Problem, cause error) {
 	c.Abort()
 }
 
-// noteProblem gives a problem its request id and headers, and the log line its reason.
-func (m *API) noteProblem(c *gin.Context, p *svcauth.Problem, cause error) {
+// complete gives a problem its request id and headers, and the log line its
+// reason.
+func (m *API) complete(c *gin.Context, p *svcauth.Problem, cause error) {
 	p.RequestID = request.Of(c).ID
 	p.Detail = svcauth.RedactSecrets(p.Detail) // which may name what the request named
 	for i := range p.Errors {
@@ -93,21 +94,23 @@ func (m *API) refusal(ctx context.Context, err error) error {
 		return r
 	}
 	if ctx.Err() != nil {
-		return &refusal{svcauth.NewProblem(svcauth.CodeUnavailable, "The request was given up before it was done. Look whether the change is there before you repeat it."), err}
+		return &refusal{svcauth.NewProblem(svcauth.CodeUnavailable,
+			"The request was given up before it was done. Look whether the change is there before you repeat it."), err}
 	}
 	return &refusal{svcauth.NewProblem(svcauth.CodeInternal, "The server failed; its log has the reason under this request id."), err}
 }
 
-// render is the last step before an answer is written: errors, the library's too, become problems.
+// render is the last step before an answer is written: errors, the library's too,
+// become problems.
 func (m *API) render(ctx huma.Context, status string, v any) (any, error) {
 	c := humagin.Unwrap(ctx)
 	switch e := v.(type) {
 	case *refusal:
-		m.noteProblem(c, e.Problem, e.cause)
+		m.complete(c, e.Problem, e.cause)
 		return e.Problem, nil
 	case *huma.ErrorModel:
 		p := libraryProblem(e)
-		m.noteProblem(c, p, nil)
+		m.complete(c, p, nil)
 		return p, nil
 	}
 	if status == "204" {
@@ -116,7 +119,8 @@ func (m *API) render(ctx huma.Context, status string, v any) (any, error) {
 	return v, nil
 }
 
-// libraryProblem translates what the library found wrong with a request. Values are left out: one may be a secret.
+// libraryProblem translates what the library found wrong with a request. Values
+// are left out: one may be a secret.
 func libraryProblem(e *huma.ErrorModel) *svcauth.Problem {
 	if e.Status == http.StatusBadRequest && len(e.Errors) == 0 {
 		return svcauth.NewProblem(svcauth.CodeMalformed, "A body is needed: a JSON object, with Content-Type: application/json.")

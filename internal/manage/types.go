@@ -138,7 +138,7 @@ func page[T any](list svcauth.List[T], err error) (*plain[svcauth.List[T]], erro
 
 func unversioned[T any](one T, err error) (*plain[T], error) { return &plain[T]{one}, err }
 
-// takeAway makes the change, then waits for its enforcement where that is asked for.
+// takeAway makes the change, then waits for its enforcement if that is asked for.
 func (m *API) takeAway(ctx context.Context, w Waiting, change func() error) (*done, error) {
 	if err := change(); err != nil {
 		return nil, err
@@ -149,14 +149,14 @@ func (m *API) takeAway(ctx context.Context, w Waiting, change func() error) (*do
 	return &done{Status: 204}, nil
 }
 
-// enforcement waits; nil where nobody asked.
+// enforcement waits for the enforcement of a change; nil: the caller did not ask.
 func (m *API) enforcement(ctx context.Context, w Waiting) *svcauth.Enforcement {
 	if w.limit <= 0 {
 		return nil
 	}
 	e := svcauth.Enforcement{}
 	if m.cfg.Enforced != nil {
-		if c, is := ctx.Value(requestKey{}).(*gin.Context); is {
+		if c, ok := ctx.Value(requestKey{}).(*gin.Context); ok {
 			request.Release(c)
 			leave(c)
 		}

@@ -28,10 +28,12 @@ func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	var refusal *token.Error
 	switch fault {
 	case request.NotFound:
-		refusal = token.Refuse("not_found", "no_route", "there is nothing at this path; the metadata at %s/.well-known/oauth-authorization-server names the endpoints", e.cfg.Issuer)
+		refusal = token.Refuse("not_found", "no_route",
+			"there is nothing at this path; the metadata at %s names the endpoints", e.cfg.Issuer+metadataPath)
 		refusal.Status = http.StatusNotFound
 	case request.MethodNotAllowed:
-		refusal = token.Refuse(token.CodeInvalidRequest, "method", "this method is not allowed here; the Allow header says which are")
+		refusal = token.Refuse(token.CodeInvalidRequest, "method",
+			"this method is not allowed here; the Allow header says which are")
 		refusal.Status = http.StatusMethodNotAllowed
 	case request.TooManyFields:
 		refusal = badRequest("the request has more than %d header fields", request.MaxHeaderFields)
@@ -49,7 +51,7 @@ func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 
 // refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
 func (e *Endpoints) refuse(c *gin.Context, clientID string, err *token.Error) {
-	note(c, clientID, err)
+	recordOutcome(c, clientID, err)
 	if err.Challenge != "" {
 		c.Header("WWW-Authenticate", err.Challenge)
 	}
@@ -67,7 +69,8 @@ func ErrorBody(code, description string) []byte {
 	return append(body, '\n')
 }
 
-func note(c *gin.Context, clientID string, err *token.Error) {
+// recordOutcome says how the request ended. err is nil if all went well.
+func recordOutcome(c *gin.Context, clientID string, err *token.Error) {
 	o := request.Outcome{ClientID: clientID}
 	if err != nil {
 		o.Code, o.Reason, o.Cause = err.Code, err.Reason, err.Cause

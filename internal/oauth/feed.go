@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// revocations serves the feed to who may introspect: all entries to the operator's organization, to others their own.
+// revocations serves the feed to clients that may introspect: all entries to the
+// operator's organization, to others their own.
 func (e *Endpoints) revocations(c *gin.Context) {
 	c.Header("Vary", "Accept")
 	asker, text, refusal := e.subscriber(c, e.cfg.Feed.PageCallers)
@@ -51,7 +52,7 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
 		return
 	}
 	defer end()
-	request.Release(c) // those who wait for their turn to read must not hold the places of all other requests
+	request.Release(c) // those who wait for their turn must not hold the slots of all others
 	from, head, err := e.cfg.Feed.Begin(request.Context(c), since)
 	var page feed.Page
 	if err == nil {
@@ -64,17 +65,19 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
 	if interval, err := time.ParseDuration(c.GetHeader(wire.HeaderInterval)); err == nil {
 		e.cfg.Feed.Polled(who, interval)
 	}
-	note(c, who.ClientID, nil)
+	recordOutcome(c, who.ClientID, nil)
 	answer := wire.Page[[]json.RawMessage]{
 		Cursor: page.Cursor(), Snapshot: from == 0, More: page.More, Revocations: page.Entries,
 	}
 	writeJSON(c, http.StatusOK, wire.AppendPage(nil, answer))
 }
 
-// subscriber authenticates who subscribes to the feed, within the bounds on callers,
-// and returns its token too. What is too much is refused before anything is
-// read of it, or for it.
-func (e *Endpoints) subscriber(c *gin.Context, callersOf func(feed.Scope) *limits.Callers) (asker token.Introspector, text string, refusal *token.Error) {
+// subscriber authenticates a subscriber of the feed, within the bounds on
+// callers, and returns its token too. What is too much is refused before anything
+// is read of it, or for it.
+func (e *Endpoints) subscriber(
+	c *gin.Context, callersOf func(feed.Scope) *limits.Callers,
+) (asker token.Introspector, text string, refusal *token.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
@@ -93,7 +96,10 @@ func (e *Endpoints) subscriber(c *gin.Context, callersOf func(feed.Scope) *limit
 			e.cfg.Feed.MarkUncounted(scopeOf(asker))
 		}
 		request.Delay(c, callers, asker.ClientID)
-		refusal = token.Refuse(token.CodeSlowDown, "feed_rate", "this client, or all of its organization, asked for the revocation feed or sent receipts too often within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: nothing is lost meanwhile")
+		refusal = token.Refuse(token.CodeSlowDown, "feed_rate",
+			"this client, or all of its organization, asked for the revocation feed or sent receipts too often "+
+				"within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: "+
+				"nothing is lost meanwhile")
 		refusal.RetryAfter = wait
 		return asker, "", refusal
 	}
@@ -110,7 +116,8 @@ func scopeOf(asker token.Introspector) feed.Scope {
 	return feed.Scope{OrgID: asker.OrgID, Operator: asker.Operator}
 }
 
-// identify reads what a resource server says of itself. It is shown to people and otherwise not relied on.
+// identify reads what a resource server says of itself. It is shown to people and
+// otherwise not relied on.
 func identify(h http.Header, asker token.Introspector) feed.Subscriber {
 	return labelled(asker, wire.Receipt{
 		Name: h.Get(wire.HeaderName), Audience: h.Get(wire.HeaderAudience), Instance: h.Get(wire.HeaderInstance),
@@ -149,7 +156,8 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 	err := json.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, maxAck)).Decode(&ack)
 	cursor, ok := feed.ParseCursor(ack.Cursor)
 	if err != nil || !ok {
-		e.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters","audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
+		e.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters",`+
+			`"audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
 		return
 	}
 	switch err := e.cfg.Feed.Ack(request.Context(c), labelled(asker, ack), cursor); {
@@ -160,7 +168,7 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 	case err != nil:
 		e.refuse(c, asker.ClientID, unreadable(err))
 	default:
-		note(c, asker.ClientID, nil)
+		recordOutcome(c, asker.ClientID, nil)
 		c.Header("Cache-Control", "no-store")
 		c.Status(http.StatusNoContent)
 		c.Writer.WriteHeaderNow()
@@ -168,13 +176,15 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 }
 
 func crowded() *token.Error {
-	e := token.Refuse(token.CodeUnavailable, "polls", "too many of your organization, or of all, ask for the revocation feed at this moment; try again in a second, or follow the stream")
+	e := token.Refuse(token.CodeUnavailable, "polls", "too many of your organization, or of all, "+
+		"ask for the revocation feed at this moment; try again in a second, or follow the stream")
 	e.RetryAfter = time.Second
 	return e
 }
 
 func full() *token.Error {
-	e := token.Refuse(token.CodeUnavailable, "followers", "too many follow the revocation feed at this node; try another one, or again in a moment")
+	e := token.Refuse(token.CodeUnavailable, "followers",
+		"too many follow the revocation feed at this node; try another one, or again in a moment")
 	e.RetryAfter = 5 * time.Second
 	return e
 }

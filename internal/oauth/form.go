@@ -19,7 +19,8 @@ import (
 // credential beside it.
 const MaxForm = svcauth.MaxTokenSize + 4<<10
 
-// form is the parameters of an OAuth2 request, each at most once (RFC 6749 §3.2), empty ones left out.
+// form is the parameters of an OAuth2 request, each at most once (RFC 6749 §3.2).
+// Empty ones are left out.
 type form struct {
 	values    map[string]string
 	inURL     map[string]string // those of them that the URL's query had; nil if there is none
@@ -32,8 +33,9 @@ func inURL() *token.Error {
 	return badRequest("a parameter stands in the URL: send all of them in the body, and no secret in a URL ever")
 }
 
-// readForm reads an OAuth2 request's parameters from its body. The URL's query must be empty, unless query names what may stand there:
-// then, as old clients do, the body and its Content-Type may be absent.
+// readForm reads an OAuth2 request's parameters from its body. The URL's query
+// must be empty, unless query names what may stand there: then the body and its
+// Content-Type may be absent, as old clients do.
 func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *token.Error) {
 	f := form{values: make(map[string]string, 8)}
 	if r.URL.RawQuery != "" {
@@ -98,7 +100,7 @@ func isForm(header []string) bool {
 	return err == nil && kind == "application/x-www-form-urlencoded"
 }
 
-// add decodes pairs strictly. only, where not nil, lists what may be there at all.
+// add decodes pairs strictly. only lists what may be there at all; nil: anything.
 func (f *form) add(text string, only []string) *token.Error {
 	for pair := range strings.SplitSeq(text, "&") {
 		if pair == "" {
@@ -109,7 +111,8 @@ func (f *form) add(text string, only []string) *token.Error {
 		value, err2 := clientauth.Unescape(rawValue)
 		switch {
 		case err1 == nil && err2 == nil && request.Clean(name) && request.Clean(strings.TrimRight(value, "\r\n")) && !request.Clean(value):
-			return badRequest("a parameter ends in a line break: send the body, and each value in it, without one (echo adds one, printf does not)")
+			return badRequest("a parameter ends in a line break: send the body, and each value in it, without one " +
+				"(echo adds one, printf does not)")
 		case err1 != nil || err2 != nil || !request.Clean(name) || !request.Clean(value):
 			return badRequest("a parameter is not form-urlencoded UTF-8 text without control characters")
 		}
@@ -127,7 +130,7 @@ func (f *form) add(text string, only []string) *token.Error {
 			continue
 		}
 		if _, again := f.values[name]; again {
-			if same, is := f.inURL[name]; !is || same != value {
+			if same, ok := f.inURL[name]; !ok || same != value {
 				return repeated(name)
 			}
 			delete(f.inURL, name) // said in both places alike, once each
@@ -137,7 +140,8 @@ func (f *form) add(text string, only []string) *token.Error {
 	return nil
 }
 
-// surplus keeps unknown names, which are ignored (RFC 6749 §3.2), from filling memory: of them only the first are watched for repetition.
+// surplus keeps unknown names, which are ignored (RFC 6749 §3.2), from filling
+// memory: of them only the first are watched for repetition.
 func (f *form) surplus(name string) bool {
 	if contains(parameters, name) {
 		return false

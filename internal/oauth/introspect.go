@@ -41,7 +41,7 @@ func (e *Endpoints) introspect(c *gin.Context) {
 		e.refuse(c, by.ClientID, err)
 		return
 	}
-	note(c, by.ClientID, nil)
+	recordOutcome(c, by.ClientID, nil)
 	if p == nil {
 		writeJSON(c, http.StatusOK, []byte(`{"active":false}`))
 		return
@@ -50,7 +50,11 @@ func (e *Endpoints) introspect(c *gin.Context) {
 	if len(p.Audience) == 1 {
 		audience = p.Audience[0]
 	}
-	body, _ := json.Marshal(introspection{Active: true, Scope: p.Scope, ClientID: p.ClientID, Subject: p.Subject, Audience: audience, Issuer: p.Issuer,
-		ExpiresAt: p.ExpiresAt.Unix(), IssuedAt: p.IssuedAt.Unix(), JTI: p.JTI, TokenType: "Bearer", Roles: append([]string{}, p.Roles...), OrgID: p.OrgID})
+	body, _ := json.Marshal(introspection{
+		Active: true, TokenType: "Bearer", JTI: p.JTI, Issuer: p.Issuer, Audience: audience,
+		Subject: p.Subject, ClientID: p.ClientID, OrgID: p.OrgID, Scope: p.Scope,
+		Roles:     append([]string{}, p.Roles...),
+		ExpiresAt: p.ExpiresAt.Unix(), IssuedAt: p.IssuedAt.Unix(),
+	})
 	writeJSON(c, http.StatusOK, body)
 }

@@ -18,7 +18,7 @@ type metadata struct {
 	body       []byte
 }
 
-// document gives the metadata. It is written anew if the algorithms of the
+// document returns the metadata. It is written anew if the algorithms of the
 // published keys have changed.
 func (e *Endpoints) document() []byte {
 	algorithms := e.cfg.Algorithms()
@@ -30,13 +30,15 @@ func (e *Endpoints) document() []byte {
 	return m.body
 }
 
-// renderMetadata writes the metadata of RFC 8414 §2, with what OpenID discovery wants beside.
+// renderMetadata returns the metadata of RFC 8414 §2, with what OpenID discovery
+// asks for beside it.
 func (e *Endpoints) renderMetadata(algorithms []string) []byte {
 	i := e.cfg.Issuer
 	methods := e.cfg.ClientAuth.MethodNames()
 	body, _ := json.Marshal(map[string]any{
-		"issuer": i, "token_endpoint": i + "/oauth2/token", "jwks_uri": i + "/.well-known/jwks.json",
-		"revocation_endpoint": i + "/oauth2/revoke", "introspection_endpoint": i + "/oauth2/introspect", "revocation_feed_endpoint": i + "/oauth2/revocations",
+		"issuer": i, "token_endpoint": i + tokenPath, "jwks_uri": i + keysPath,
+		"revocation_endpoint": i + revokePath, "introspection_endpoint": i + introspectPath,
+		"revocation_feed_endpoint": i + feedPath,
 		"grant_types_supported": e.cfg.Token.GrantTypes(), "response_types_supported": []string{},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods,
 		"introspection_endpoint_auth_methods_supported": methods,

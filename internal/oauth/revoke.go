@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// revoke is RFC 7009. With ?wait= it answers when the resource servers enforce it, and says how many do.
+// revoke is RFC 7009. With ?wait= it answers once the resource servers enforce
+// the revocation, and says how many do.
 func (e *Endpoints) revoke(c *gin.Context) {
 	wait, waits, err := waitParameter(c.Request)
 	var f form
@@ -33,20 +34,21 @@ func (e *Endpoints) revoke(c *gin.Context) {
 		e.refuse(c, f.get("client_id"), err)
 		return
 	}
-	note(c, client.ClientID, nil)
+	recordOutcome(c, client.ClientID, nil)
 	if !waits {
 		writeEmpty(c)
 		return
 	}
 	request.Release(c)
-	body, _ := json.Marshal(e.cfg.Feed.AwaitEnforcement(c.Request.Context(), feed.Scope{OrgID: client.OrgID, Operator: client.Operator}, wait))
+	scope := feed.Scope{OrgID: client.OrgID, Operator: client.Operator}
+	body, _ := json.Marshal(e.cfg.Feed.AwaitEnforcement(c.Request.Context(), scope, wait))
 	writeJSON(c, http.StatusOK, body)
 }
 
-// waitParameter takes wait out of the URL's query, where nothing else may stand.
+// waitParameter takes wait out of the URL's query, which may hold nothing else.
 func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *token.Error) {
-	text, is := strings.CutPrefix(r.URL.RawQuery, "wait=")
-	if !is {
+	text, ok := strings.CutPrefix(r.URL.RawQuery, "wait=")
+	if !ok {
 		return 0, false, nil
 	}
 	wait, err := time.ParseDuration(text)

@@ -17,12 +17,18 @@ import (
 	"github.com/svcauth/svcauth/internal/wire"
 )
 
-// writeWithin is how long one write to a follower may take.
+// writeWithin is how long one write to a subscriber may take.
 const writeWithin = 10 * time.Second
 
-// stream serves the feed as server-sent events. Without Last-Event-ID, or with one that is not of this log, it begins with a snapshot: events that each
-// hold a part, all but the last with "more", and only the last with an id, so that a snapshot that was cut off is begun anew. With a Last-Event-ID it begins with
-// what came after it. Then follow the revocations as they happen, and a sign of life every few seconds.
+// stream serves the feed as server-sent events.
+//
+// Without Last-Event-ID, or with one that is not of this log, it begins with a
+// snapshot: events that each hold a part, all but the last with "more". Only the
+// last has an id, so that a snapshot that was cut off is begun anew. With a
+// Last-Event-ID it begins with what came after that.
+//
+// Then follow the revocations as they happen, and a sign of life every few
+// seconds.
 func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	ctx := request.Context(c)
 	cursor, ok := feed.ParseCursor(c.GetHeader(wire.HeaderLastEventID))
@@ -56,13 +62,13 @@ func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	_ = w.control.SetReadDeadline(time.Time{}) // else the server's own would end the request's context
 	c.Writer.WriteHeader(http.StatusOK)
 	request.Of(c).Answered = time.Now()
-	f := following{endpoints: e, place: place, text: text, w: w}
+	f := subscription{endpoints: e, place: place, text: text, w: w}
 	why = f.run(ctx, from, head)
 	if why == feed.EndReset && place.Last != nil {
 		_ = w.write(place.Last)
 	}
 	end := token.Error{Reason: "stream_" + why}
-	note(c, who.ClientID, &end)
+	recordOutcome(c, who.ClientID, &end)
 }
 
 // eventWriter writes with a deadline each, and sends at once.
@@ -83,16 +89,16 @@ func (w *eventWriter) write(chunks ...[]byte) error {
 	return w.control.Flush()
 }
 
-// following is one stream at work.
-type following struct {
+// subscription is one stream at work.
+type subscription struct {
 	endpoints *Endpoints
 	place     *feed.Stream
 	text      string // the token that opened it
 	w         *eventWriter
 }
 
-// run says why it ended: a word for the log.
-func (f *following) run(ctx context.Context, from, head int64) string {
+// run serves the stream and returns why it ended: a word for the log.
+func (f *subscription) run(ctx context.Context, from, head int64) string {
 	cursor, why := f.snapshot(ctx, from, head)
 	for why == "" {
 		missing, live := f.endpoints.cfg.Feed.Subscribe(f.place, cursor)
@@ -107,8 +113,8 @@ func (f *following) run(ctx context.Context, from, head int64) string {
 	return why
 }
 
-// snapshot writes everything up to head where the follower holds nothing.
-func (f *following) snapshot(ctx context.Context, from, head int64) (cursor int64, why string) {
+// snapshot writes everything up to head if the subscriber holds nothing.
+func (f *subscription) snapshot(ctx context.Context, from, head int64) (cursor int64, why string) {
 	for after := from; from == 0; {
 		page, err := f.endpoints.cfg.Feed.Page(ctx, f.place.Scope, after, head)
 		if err != nil {
@@ -134,7 +140,7 @@ func (f *following) snapshot(ctx context.Context, from, head int64) (cursor int6
 }
 
 // fromTable writes what came after the cursor and is not in memory any more.
-func (f *following) fromTable(ctx context.Context, cursor int64) (next int64, why string) {
+func (f *subscription) fromTable(ctx context.Context, cursor int64) (next int64, why string) {
 	page, err := f.endpoints.cfg.Feed.Page(ctx, f.place.Scope, cursor, f.endpoints.cfg.Feed.Head())
 	if err != nil {
 		return cursor, "unavailable"
@@ -153,8 +159,10 @@ func (f *following) fromTable(ctx context.Context, cursor int64) (next int64, wh
 	return page.Next, f.over(ctx)
 }
 
-// live hands on what comes, until one of the sides ends or the token is not good any more: it is looked at again each time, and that is at least with each sign of life.
-func (f *following) live(ctx context.Context) string {
+// live hands on what comes, until one of the sides ends or the token is not good
+// any more. It looks at the token again each time, which is at least with each
+// sign of life.
+func (f *subscription) live(ctx context.Context) string {
 	var batch [][]byte
 	for {
 		select {
@@ -178,8 +186,8 @@ func (f *following) live(ctx context.Context) string {
 	}
 }
 
-// broken says why a write failed.
-func (f *following) broken(err error) string {
+// broken returns why a write failed.
+func (f *subscription) broken(err error) string {
 	select {
 	case <-f.place.Ended:
 		return f.place.Why
@@ -191,8 +199,8 @@ func (f *following) broken(err error) string {
 	return "gone"
 }
 
-// over says why the stream must end now; empty: it need not.
-func (f *following) over(ctx context.Context) string {
+// over returns why the stream must end now; empty: it need not.
+func (f *subscription) over(ctx context.Context) string {
 	select {
 	case <-ctx.Done():
 		return "gone"

@@ -12,6 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+// token returns the token endpoint (RFC 6749 §3.2). An alias takes grant_type and
+// scope from the URL's query too, as old clients send them.
 func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 	var query []string
 	if alias {
@@ -27,7 +29,10 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			e.refuse(c, f.get("client_id"), err)
 			return
 		}
-		r := token.Request{GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources, IP: c.ClientIP(), UserAgent: svcauth.RedactSecrets(c.Request.UserAgent())}
+		r := token.Request{
+			GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources,
+			IP: c.ClientIP(), UserAgent: svcauth.RedactSecrets(c.Request.UserAgent()),
+		}
 		if a := f.get("audience"); a != "" {
 			r.Resources = append(r.Resources, a)
 		}
@@ -36,7 +41,7 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			e.refuse(c, client.ClientID, err)
 			return
 		}
-		note(c, client.ClientID, nil)
+		recordOutcome(c, client.ClientID, nil)
 		body := make([]byte, 0, len(issued.AccessToken)+len(issued.Scope)+128)
 		body = append(body, `{"access_token":"`...)
 		body = append(body, issued.AccessToken...)

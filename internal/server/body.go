@@ -41,7 +41,7 @@ func (s *Server) bodyLimit(c *gin.Context) int {
 // readBody reads the body within the route's limit and puts what it read in
 // its place; a face that reads a body that is too large gets
 // *http.MaxBytesError. One that says so is not read at all. More than oauth.MaxForm
-// is read only from callers who have authenticated. It holds no place while it
+// is read only from callers who have authenticated. It holds no slot while it
 // reads, and it reports whether the request goes on.
 func (s *Server) readBody(c *gin.Context) bool {
 	r, conn := c.Request, limits.ConnFrom(c.Request.Context())
@@ -96,7 +96,7 @@ func endUnread(c *gin.Context) {
 }
 
 // known reports whether the caller has authenticated by what the header
-// carries. Finding out takes a place. If there is none, or it can't be found
+// carries. Finding out takes a slot. If there is none, or it can't be found
 // out, the request has been refused and ok is false.
 func (s *Server) known(c *gin.Context) (known, ok bool) {
 	p := s.take(c)

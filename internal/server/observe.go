@@ -19,12 +19,14 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Seen is one request that was answered.
-type Seen struct {
+// RequestStats is what is known of one request that was answered.
+type RequestStats struct {
 	Route, Method string // the template, never the path
 	Status        int
-	Code, Reason  string // as in the answer and as in the log, words of closed lists; empty where all went well. The code of a handler that panicked is "panic"
-	Took          time.Duration
+	// Code is as in the answer and Reason as in the log: words of closed lists,
+	// empty if all went well. The code of a handler that panicked is "panic".
+	Code, Reason string
+	Took         time.Duration
 }
 
 // observe gives each request its id and its one log line.
@@ -52,7 +54,8 @@ func (s *Server) observe(c *gin.Context) {
 			}
 		}
 		took := time.Since(began)
-		if !state.Answered.IsZero() { // a stream: how long it lasted says nothing about the server
+		if !state.Answered.IsZero() {
+			// How long a stream lasted says nothing about the server.
 			took = state.Answered.Sub(began)
 		}
 		s.log(c, id, took, panicked)
@@ -60,7 +63,7 @@ func (s *Server) observe(c *gin.Context) {
 			endSpan(span, c)
 		}
 		if state.Outcome.Code == token.CodeSlowDown && !state.Delayed {
-			s.late(c.Request.Context())
+			s.delayRefusal(c.Request.Context())
 		}
 	}()
 	c.Next()
@@ -75,7 +78,10 @@ func (s *Server) span(c *gin.Context, id string, proxied bool) trace.Span {
 		return nil
 	}
 	ctx := c.Request.Context()
-	options := []trace.SpanStartOption{trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("svcauth.request_id", id))}
+	options := []trace.SpanStartOption{
+		trace.WithSpanKind(trace.SpanKindServer),
+		trace.WithAttributes(attribute.String("svcauth.request_id", id)),
+	}
 	if sent := telemetry.TraceFromHeader(ctx, c.Request.Header); proxied && s.cfg.TrustParent {
 		ctx = sent
 	} else if caller := trace.SpanContextFromContext(sent); caller.IsValid() {
@@ -88,7 +94,10 @@ func (s *Server) span(c *gin.Context, id string, proxied bool) trace.Span {
 
 func endSpan(span trace.Span, c *gin.Context) {
 	o := request.Of(c).Outcome
-	span.SetAttributes(attribute.Int("http.response.status_code", c.Writer.Status()), attribute.String("svcauth.reason", o.Reason))
+	span.SetAttributes(
+		attribute.Int("http.response.status_code", c.Writer.Status()),
+		attribute.String("svcauth.reason", o.Reason),
+	)
 	if c.Writer.Status() >= http.StatusInternalServerError {
 		span.SetStatus(codes.Error, o.Code)
 	}
@@ -108,11 +117,14 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	if !svcauth.ValidClientID(o.ClientID) {
 		o.ClientID = "" // what is no id of ours may be anything, a secret in the wrong field too
 	}
-	attrs := []slog.Attr{slog.String("request_id", id), slog.String("method", request.Method(c.Request)), slog.String("route", c.FullPath()),
-		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor), slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()),
-		slog.Int64("us", took.Microseconds())}
+	attrs := []slog.Attr{
+		slog.String("request_id", id), slog.String("method", request.Method(c.Request)), slog.String("route", c.FullPath()),
+		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor),
+		slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()), slog.Int64("us", took.Microseconds()),
+	}
 	if s.cfg.Tracer != nil {
-		attrs = append(attrs, slog.String("trace_id", trace.SpanContextFromContext(c.Request.Context()).TraceID().String()))
+		traceID := trace.SpanContextFromContext(c.Request.Context()).TraceID()
+		attrs = append(attrs, slog.String("trace_id", traceID.String()))
 	}
 	if o.Cause != nil {
 		attrs = append(attrs, slog.Any("error", o.Cause))
@@ -122,6 +134,9 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 		o.Code = "panic"
 	}
 	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(Seen{Route: c.FullPath(), Method: request.Method(c.Request), Status: status, Code: o.Code, Reason: o.Reason, Took: took})
+		s.cfg.OnRequest(RequestStats{
+			Route: c.FullPath(), Method: request.Method(c.Request), Status: status,
+			Code: o.Code, Reason: o.Reason, Took: took,
+		})
 	}
 }

@@ -18,10 +18,10 @@ import (
 // TestPanicIsCountedAndSaid: a handler that panics costs its own request only; metrics count it apart from other failures, and the log has where.
 func TestPanicIsCountedAndSaid(t *testing.T) {
 	var log bytes.Buffer
-	var seen []server.Seen
+	var seen []server.RequestStats
 	_, handler := frame(t, server.Config{
 		Issuer: "http://localhost:8080", Logger: slog.New(slog.NewJSONHandler(&log, nil)),
-		OnRequest: func(s server.Seen) { seen = append(seen, s) },
+		OnRequest: func(s server.RequestStats) { seen = append(seen, s) },
 		Console: pages(func(engine gin.IRouter) {
 			engine.GET("/console/early", func(*gin.Context) { panic("early") })
 			engine.GET("/console/late", func(c *gin.Context) { c.String(http.StatusOK, "begun"); panic("late") })
@@ -34,7 +34,10 @@ func TestPanicIsCountedAndSaid(t *testing.T) {
 		handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
 		require.Equal(t, status, answer.Code)
 		require.Len(t, seen, 1)
-		require.Equal(t, server.Seen{Route: path, Method: http.MethodGet, Status: status, Code: "panic", Reason: seen[0].Reason, Took: seen[0].Took}, seen[0])
+		require.Equal(t, server.RequestStats{
+			Route: path, Method: http.MethodGet, Status: status, Code: "panic",
+			Reason: seen[0].Reason, Took: seen[0].Took,
+		}, seen[0])
 		require.Contains(t, log.String(), `"msg":"a handler panicked"`)
 		require.Contains(t, log.String(), "panic_test.go")
 		require.NotContains(t, answer.Body.String(), "panic_test.go")

@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// Leave tells whoever sends requests here to send them elsewhere: from now on /readyz answers 503, and each answer is the last one of its connection. All else is served as before.
-// For ever.
+// Leave tells load balancers and clients to send their requests elsewhere: from
+// now on /readyz answers 503, and each answer is the last one of its connection.
+// All else is served as before. It can't be taken back.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
-// Healthz says that this node is alive.
+// Healthz answers that this node is alive.
 func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
 	probed(w, http.StatusOK, []byte(`{"status":"ok"}`))
 }
@@ -24,12 +25,17 @@ func probed(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// lookFor is how long a look at the dependencies takes at most: a load balancer takes a node that answers after its own second or two for dead.
+// lookFor is how long a look at the dependencies takes at most. A load balancer
+// takes a node for dead that answers after its own second or two.
 const lookFor = 500 * time.Millisecond
 
-// Readyz says whether this node should get traffic: whether it serves at least the clients that it knows, and is not about to stop. A database that is away is away for all nodes:
-// if each asked for no traffic then, a load balancer would turn away all clients, whom any node could still serve (token.serve_stale). All who ask at once share one look,
-// so that strangers who ask cost the database nothing.
+// Readyz answers whether this node should get traffic: whether it serves at
+// least the clients that it knows, and is not about to stop.
+//
+// A database that is away is away for all nodes. If each asked for no traffic
+// then, a load balancer would turn away all clients, whom any node could still
+// serve (token.serve_stale). All who ask at once share one look, so that
+// strangers who ask cost the database nothing.
 func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	type look struct {
 		serves bool

@@ -32,7 +32,7 @@ type Config struct {
 	Console     Console
 	ConsoleForm int // bytes of the console's largest form
 
-	// Ready says whether known clients get tokens, and of each dependency why
+	// Ready reports whether known clients get tokens, and of each dependency why
 	// which of its operations fails; nil for one that succeeds.
 	Ready  func(context.Context) (serves bool, states map[string]map[string]error)
 	Logger *slog.Logger
@@ -49,7 +49,7 @@ type Config struct {
 	TrustParent bool
 
 	// OnRequest hears of each request once.
-	OnRequest func(Seen)
+	OnRequest func(RequestStats)
 }
 
 // Console is the pages for people.
@@ -59,25 +59,25 @@ type Console interface {
 	NotFound(*gin.Context)
 }
 
-// Server is the HTTP face. Its Handler is safe for concurrent use.
+// Server is the HTTP frame. It is safe for concurrent use.
 type Server struct {
 	Routes []string // the templates of all paths, for metrics
 
 	cfg      Config
 	inflight chan struct{}
 	waiting  waiting
-	held     chan struct{}      // see late
+	delayed  chan struct{}      // see delayRefusal
 	probe    singleflight.Group // of readyz
 	leaving  atomic.Bool        // see Leave
 }
 
-// New makes it.
+// New returns the frame and its handler, with all faces mounted.
 func New(cfg Config) (*Server, http.Handler, error) {
 	s := &Server{
 		cfg:      cfg,
 		inflight: make(chan struct{}, max(1, cfg.MaxInflight)),
 		waiting:  newWaiting(cfg.MaxInflight),
-		held:     make(chan struct{}, maxLate),
+		delayed:  make(chan struct{}, maxDelayed),
 	}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()

@@ -103,7 +103,7 @@ func (p *slot) WriteString(s string) (int, error) {
 func (p *slot) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // waiting bounds how many of the requests in work may wait for the database at
-// once: three quarters, so that a database that hangs never takes all places
+// once: three quarters, so that a database that hangs never takes all slots
 // from those who are served from memory. Each of the three kinds has a part of
 // its own, and one network or organization a part of that.
 type waiting struct {
@@ -112,7 +112,7 @@ type waiting struct {
 	management *limits.Shares[string] // the management API, a part of it for the operator
 }
 
-// Where places are few, a part is two all the same, and one network or
+// If there are few slots, a part is two all the same, and one network or
 // organization has eight of a part, or all of it: a client that has just been
 // started asks several times at once.
 const (
@@ -123,7 +123,11 @@ const (
 func newWaiting(maxInflight int) waiting {
 	part := func(of, each, reserved int) *limits.Shares[string] {
 		total := max(fewestParts, maxInflight/of)
-		return limits.NewShares[string](limits.Bound{Total: total, Each: min(total, max(fewestOfOne, maxInflight/each)), Reserved: maxInflight / reserved})
+		return limits.NewShares[string](limits.Bound{
+			Total:    total,
+			Each:     min(total, max(fewestOfOne, maxInflight/each)),
+			Reserved: maxInflight / reserved,
+		})
 	}
 	const none = 1 << 30
 	return waiting{clients: part(2, 4, none), people: part(8, 32, none), management: part(8, 16, 32)}

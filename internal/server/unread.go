@@ -23,7 +23,8 @@ func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	case status == http.StatusRequestHeaderFieldsTooLarge:
 		text = "the header of the request is too large: at most 16 KiB, a token in it included"
 	case text == "" && status == http.StatusBadRequest:
-		text = "the request can't be read as HTTP/1.1; a line break in a header's value does that, such as base64 puts after 76 characters (base64 -w0 does not)"
+		text = "the request can't be read as HTTP/1.1; a line break in a header's value does that, " +
+			"such as base64 puts after 76 characters (base64 -w0 does not)"
 	case text == "":
 		text = "the request can't be read: " + http.StatusText(status)
 	}
@@ -33,10 +34,12 @@ func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	if address, err := netip.ParseAddrPort(from.String()); err == nil {
 		ip = address.Addr().Unmap().String()
 	}
-	s.cfg.Logger.Info("request", slog.String("request_id", id), slog.Int("status", status), slog.String("reason", notHTTP), slog.String("ip", ip))
+	s.cfg.Logger.Info("request", slog.String("request_id", id), slog.Int("status", status),
+		slog.String("reason", notHTTP), slog.String("ip", ip))
 	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(Seen{Status: status, Code: token.CodeInvalidRequest, Reason: notHTTP})
+		s.cfg.OnRequest(RequestStats{Status: status, Code: token.CodeInvalidRequest, Reason: notHTTP})
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"+
+		"X-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
 		status, http.StatusText(status), id, len(body), body)
 }
