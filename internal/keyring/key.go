@@ -44,7 +44,7 @@ type key struct {
 	sigSize int    // of a signature in base64url
 }
 
-// generate makes a private key for the algorithm.
+// generate returns a new private key for the algorithm.
 func generate(algorithm string) (crypto.Signer, error) {
 	switch algorithm {
 	case es256:
@@ -58,7 +58,7 @@ func generate(algorithm string) (crypto.Signer, error) {
 	return nil, fmt.Errorf("signing algorithm %q is unknown: expected ES256, RS256 or EdDSA", algorithm)
 }
 
-// newKey makes a key ready to use, without the columns of its row.
+// newKey returns a key that is ready to use, without the columns of its row.
 func newKey(private crypto.Signer) (*key, error) {
 	public := private.Public()
 	der, err := x509.MarshalPKIXPublicKey(public)
@@ -79,14 +79,14 @@ func newKey(private crypto.Signer) (*key, error) {
 	return k, nil
 }
 
-// header writes the first part of a token, and the dot behind it.
+// header returns the first part of a token, and the dot behind it.
 func header(algorithm, kid string) string {
 	return encode([]byte(`{"alg":"`+algorithm+`","kid":"`+kid+`","typ":"at+jwt"}`)) + "."
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// row is what is stored of a new key.
+// row returns what is stored of a new key.
 func (k *Keyring) row(fresh *key, state string, now time.Time) (store.SigningKeyRow, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(fresh.private)
 	if err != nil {
@@ -101,7 +101,8 @@ func (k *Keyring) row(fresh *key, state string, now time.Time) (store.SigningKey
 	return r, nil
 }
 
-// open makes a stored key ready to use. The public key comes from the private one, so that a row nobody sealed brings in no key.
+// open makes a stored key ready to use. The public key comes from the private
+// one, so that a row that nobody sealed brings in no key.
 func (k *Keyring) open(r store.SigningKeyRow) (*key, error) {
 	what := "signing key " + r.KID
 	der, err := k.Open(r.KID, r.Sealed)

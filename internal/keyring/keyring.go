@@ -13,20 +13,24 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Config says where keys rest and how they rotate. All but PreviousMasterKey, Clock and Logger is required.
+// Config says where keys rest and how they rotate. All but PreviousMasterKey,
+// Clock and Logger is required.
 type Config struct {
 	Store *store.Store
-	// MasterKey seals; PreviousMasterKey (may be nil) only opens. 32 random bytes each, not kept: the caller may clear them after [New].
+	// MasterKey seals; PreviousMasterKey (may be nil) only opens. Each is 32
+	// random bytes, and is not kept: the caller may clear them after [New].
 	MasterKey, PreviousMasterKey []byte
 	// Algorithm of new keys: ES256, RS256 or EdDSA.
 	Algorithm string
-	// RotateEvery is how long a key signs, PublishBefore how long it is published before: at least as long as verifiers may keep the JWKS.
+	// RotateEvery is how long a key signs. PublishBefore is how long it is
+	// published before that: at least as long as verifiers may keep the JWKS.
 	RotateEvery, PublishBefore time.Duration
 	Clock                      func() time.Time // default time.Now
 	Logger                     *slog.Logger     // default: silence
 }
 
-// Keyring holds the keys. It is safe for concurrent use. Until [Keyring.Load] has succeeded it signs, hashes and verifies nothing.
+// Keyring holds the keys. It is safe for concurrent use. Until [Keyring.Load] has
+// succeeded it signs, hashes and verifies nothing.
 type Keyring struct {
 	cfg              Config // without the master keys
 	master, previous *master
@@ -60,7 +64,8 @@ func New(cfg Config) (*Keyring, error) {
 	case cfg.Algorithm != es256 && cfg.Algorithm != rs256 && cfg.Algorithm != eddsa:
 		return nil, fmt.Errorf("signing algorithm %q is unknown: expected ES256, RS256 or EdDSA", cfg.Algorithm)
 	case cfg.PublishBefore <= 0 || cfg.RotateEvery <= cfg.PublishBefore:
-		return nil, fmt.Errorf("keys are published %v before they sign and rotate every %v; expected the first above zero and below the second", cfg.PublishBefore, cfg.RotateEvery)
+		return nil, fmt.Errorf("keys are published %v before they sign and rotate every %v; "+
+			"expected the first above zero and below the second", cfg.PublishBefore, cfg.RotateEvery)
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -94,7 +99,8 @@ type KeyAge struct {
 	Age   time.Duration
 }
 
-// Ages says for each of the three states how long the oldest key in it has been so, as this node knows; 0 where there is none.
+// Ages returns for each of the three states how long the oldest key in it has been
+// so, as far as this node knows, and 0 if there is none.
 func (k *Keyring) Ages(now time.Time) []KeyAge {
 	ages := []KeyAge{{State: svcauth.KeyNext}, {State: svcauth.KeyActive}, {State: svcauth.KeyRetired}}
 	current := k.keys.Load()
@@ -111,7 +117,7 @@ func (k *Keyring) Ages(now time.Time) []KeyAge {
 	return ages
 }
 
-// since is the moment at which a key came into its state.
+// since returns when a key came into its state.
 func since(k svcauth.SigningKey) time.Time {
 	switch {
 	case k.State == svcauth.KeyActive && k.ActivatedAt != nil:

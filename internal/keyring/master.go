@@ -56,8 +56,10 @@ func newMaster(key []byte) (*master, error) {
 	return &master{id: [masterIDSize]byte(id), aead: aead}, nil
 }
 
-// Seal encrypts plain under the master key, bound to the name: it can only be opened with the same name. It is for small things of this server
-// that rest elsewhere; unlike the keys themselves they are not sealed anew when the master key changes.
+// Seal encrypts plain under the master key, bound to the name: it can only be
+// opened with the same name. It is for small things of this server that rest
+// elsewhere. Unlike the keys themselves they are not sealed anew when the master
+// key changes.
 func (k *Keyring) Seal(name string, plain []byte) []byte {
 	sealed := make([]byte, sealHeader, sealHeader+len(plain)+k.master.aead.Overhead())
 	sealed[0] = sealVersion
@@ -67,8 +69,9 @@ func (k *Keyring) Seal(name string, plain []byte) []byte {
 	return k.master.aead.Seal(sealed, nonce, plain, []byte(name))
 }
 
-// Open decrypts what [Keyring.Seal] made under this name, with the current or the previous master key. [ErrOtherMasterKey]: neither sealed it;
-// [ErrDamaged]: it was changed, or sealed under another name.
+// Open decrypts what [Keyring.Seal] made under this name, with the current or the
+// previous master key. The error is [ErrOtherMasterKey] if neither sealed it, and
+// [ErrDamaged] if it was changed or sealed under another name.
 func (k *Keyring) Open(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) < sealHeader || sealed[0] != sealVersion {
 		return nil, ErrDamaged
@@ -87,7 +90,8 @@ func (k *Keyring) Open(name string, sealed []byte) ([]byte, error) {
 	return nil, fmt.Errorf("%w (its id is %x; the configured one's is %x)", ErrOtherMasterKey, id, k.master.id)
 }
 
-// stale says whether what this node can open should be sealed anew, under the current master key.
+// stale reports whether what this node can open should be sealed anew under the
+// current master key.
 func (k *Keyring) stale(sealed []byte) bool {
 	return len(sealed) >= sealHeader && !bytes.Equal(sealed[1:1+masterIDSize], k.master.id[:])
 }
@@ -95,8 +99,9 @@ func (k *Keyring) stale(sealed []byte) bool {
 // explain turns an error of Open into the sentence that an operator needs.
 func explain(what string, err error) error {
 	if errors.Is(err, ErrOtherMasterKey) {
-		return fmt.Errorf("%s can't be opened: %w; configure the master key that belongs to this database (master_key_file or master_key), "+
-			"and while you change it, the other one as master_key_previous_file", what, err)
+		return fmt.Errorf("%s can't be opened: %w; configure the master key that belongs to this database "+
+			"(master_key_file or master_key), and while you change it, the other one as master_key_previous_file", what, err)
 	}
-	return fmt.Errorf("%s can't be opened although the master key is the right one: %w; restore that row from a backup", what, err)
+	return fmt.Errorf("%s can't be opened although the master key is the right one: %w; "+
+		"restore that row from a backup", what, err)
 }

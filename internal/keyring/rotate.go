@@ -27,8 +27,10 @@ type slots struct {
 	changed      bool
 }
 
-// Run rotates by the clock until ctx is done: an active key that has signed for RotateEvery is retired, the next one, once it has been published for
-// PublishBefore, signs in its place, and a retired one is deleted when the last token it signed has expired.
+// Run rotates by the clock until ctx is done. An active key that has signed for
+// RotateEvery is retired, and the next one signs in its place once it has been
+// published for PublishBefore. A retired one is deleted when the last token that
+// it signed has expired.
 func (k *Keyring) Run(ctx context.Context) error {
 	for {
 		select {
@@ -42,7 +44,8 @@ func (k *Keyring) Run(ctx context.Context) error {
 	}
 }
 
-// Advance does what is due now, once, however many nodes ask for it at the same moment.
+// Advance does what is due now, once, however many nodes ask for it at the same
+// moment.
 func (k *Keyring) Advance(ctx context.Context) error {
 	if !k.due() {
 		return nil
@@ -53,7 +56,7 @@ func (k *Keyring) Advance(ctx context.Context) error {
 	return k.Reload(ctx)
 }
 
-// due says from memory whether a transaction is worth its while.
+// due reports, from memory, whether a transaction is worth its while.
 func (k *Keyring) due() bool {
 	current := k.keys.Load()
 	if current == nil {
@@ -94,7 +97,8 @@ func (k *Keyring) advance(ctx context.Context, replace bool) error {
 			return err
 		} else if resealed > 0 {
 			k.cfg.Logger.Info("keys are sealed under the new master key", "count", resealed)
-			err := q.AuditSystem(ctx, k.now(), "master_key.change", svcauth.AuditTarget{Kind: "master_key"}, nil, map[string]int{"keys_sealed": resealed})
+			err := q.AuditSystem(ctx, k.now(), "master_key.change", svcauth.AuditTarget{Kind: "master_key"}, nil,
+				map[string]int{"keys_sealed": resealed})
 			if err != nil {
 				return err
 			}
@@ -198,10 +202,12 @@ func (e *FullError) Error() string {
 	when := ""
 	if !e.Next.IsZero() {
 		second := e.Next.UTC().Add(time.Second - 1).Truncate(time.Second) // not one too early
-		when = fmt.Sprintf(" The next rotation is possible at %s, when the tokens of a retired one have expired.", second.Format(time.RFC3339))
+		when = fmt.Sprintf(" The next rotation is possible at %s, when the tokens of a retired one have expired.",
+			second.Format(time.RFC3339))
 	}
-	return fmt.Sprintf("As many keys are published as may be, %d, and a rotation adds one.%s"+
-		" To make room before that, revoke a retired key: what it signed is then refused.", svcauth.MaxPublishedKeys, when)
+	return fmt.Sprintf("As many keys are published as may be, %d, and a rotation adds one.%s "+
+		"To make room before that, revoke a retired key: what it signed is then refused.",
+		svcauth.MaxPublishedKeys, when)
 }
 
 // full returns the refusal of a rotation, which publishes one key more, or nil
@@ -230,7 +236,7 @@ func (s *slots) full() *FullError {
 	return &FullError{Next: ends[excess-1]}
 }
 
-// remove deletes a key that nobody needs any more.
+// remove deletes a key that nothing requires any more.
 func (k *Keyring) remove(ctx context.Context, q *store.Q, r store.SigningKeyRow) error {
 	if err := q.DeleteSigningKey(ctx, r.KID); err != nil {
 		return err
@@ -265,7 +271,8 @@ func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string
 	return q.InsertSigningKey(ctx, r)
 }
 
-// promote makes the next key sign, retires the active one and publishes a new next.
+// promote lets the next key sign, retires the active one and publishes a new next
+// one.
 func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
 	now := k.now()
 	if s.active != nil {
@@ -313,8 +320,10 @@ func (k *Keyring) Rotate(ctx context.Context, q *store.Q) error {
 	return k.announce(ctx, q)
 }
 
-// Revoke takes a key that is no longer trusted out of the JWKS at once, inside the caller's [store.Store.Write]: no token that it signed is
-// accepted any more. Where it was the active one, the next one signs. [store.ErrNotFound]: there is no such key.
+// Revoke takes a key that is no longer trusted out of the JWKS at once, inside the
+// caller's [store.Store.Write]: no token that it signed is accepted any more. If
+// it was the active one, the next one signs. The error is [store.ErrNotFound] if
+// there is no such key.
 func (k *Keyring) Revoke(ctx context.Context, q *store.Q, kid string) (svcauth.SigningKey, error) {
 	rows, err := q.SigningKeys(ctx)
 	if err != nil {

@@ -43,7 +43,7 @@ func newMACs(dataKey []byte) *macs {
 	}}}
 }
 
-// of computes the HMAC of a secret. The caller gives it back with done.
+// of computes the HMAC of a secret. The caller must hand it to done.
 func (m *macs) of(s svcauth.Secret) *mac {
 	one := m.pool.Get().(*mac)
 	one.hash.Reset()
@@ -69,8 +69,10 @@ func (k *Keyring) SharedKey() []byte {
 	return nil
 }
 
-// HashSecret gives what is stored of a secret, with scheme [SchemeHMAC]: its HMAC-SHA-256 under a key of this database. A secret of 256
-// random bits needs no slow hash, and without the key a stolen hash can't even be tried. nil, which no secret fits, before [Keyring.Load].
+// HashSecret returns what is stored of a secret, with scheme [SchemeHMAC]: its
+// HMAC-SHA-256 under a key of this database. A secret of 256 random bits requires
+// no slow hash, and without the key a stolen hash can't even be tried. Before
+// [Keyring.Load] it returns nil, which no secret fits.
 func (k *Keyring) HashSecret(s svcauth.Secret) []byte {
 	m := k.macs.Load()
 	if m == nil {
@@ -81,8 +83,9 @@ func (k *Keyring) HashSecret(s svcauth.Secret) []byte {
 	return append([]byte(nil), one.sum[:]...)
 }
 
-// VerifySecret says whether the hash, made with the scheme, is the secret's. It takes the same time whatever the answer; a scheme that it
-// does not know fits no secret.
+// VerifySecret reports whether the hash, made with the scheme, is the secret's. It
+// takes the same time whatever the answer. A scheme that it does not know fits no
+// secret.
 func (k *Keyring) VerifySecret(scheme string, hash []byte, s svcauth.Secret) bool {
 	m := k.macs.Load()
 	if m == nil {

@@ -26,7 +26,8 @@ type set struct {
 	algs   []string // of all keys, sorted, once each
 }
 
-// assemble makes a set of what is stored. Keys that old has already opened are not opened again.
+// assemble returns the set of what is stored. Keys that old has already opened are
+// not opened again.
 func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 	s := &set{byKID: make(map[string]*key, len(rows))}
 	doc := struct {
@@ -64,21 +65,24 @@ func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 func (k *Keyring) reuse(r store.SigningKeyRow, old *set) (*key, error) {
 	if old != nil && old.byKID[r.KID] != nil {
 		same := *old.byKID[r.KID]
-		same.SigningKey.State, same.ActivatedAt, same.RetiredAt, same.DeleteAfter = r.State, r.ActivatedAt, r.RetiredAt, r.DeleteAfter
+		same.SigningKey.State, same.ActivatedAt = r.State, r.ActivatedAt
+		same.RetiredAt, same.DeleteAfter = r.RetiredAt, r.DeleteAfter
 		return &same, nil
 	}
 	return k.open(r)
 }
 
-// Sign makes a token (JWS compact serialization, RFC 7515 §7.1) of the payload: header {"alg","kid","typ":"at+jwt"} (RFC 9068 §2.1), signed
-// with the active key. The payload is not looked at.
+// Sign returns the payload as a token (JWS compact serialization, RFC 7515 §7.1),
+// signed with the active key. Its header is {"alg","kid","typ":"at+jwt"} (RFC 9068
+// §2.1). The payload is not looked at.
 func (k *Keyring) Sign(payload []byte) (token string, err error) {
 	current := k.keys.Load()
 	if current == nil {
 		return "", errNotLoaded
 	}
 	signer := current.active
-	// One buffer for the whole token: what the builder has given out stays as it is while more is appended behind it.
+	// One buffer for the whole token: what the builder has given out stays as it
+	// is while more is appended behind it.
 	var out strings.Builder
 	out.Grow(len(signer.header) + base64.RawURLEncoding.EncodedLen(len(payload)) + 1 + signer.sigSize)
 	out.WriteString(signer.header)
@@ -92,7 +96,8 @@ func (k *Keyring) Sign(payload []byte) (token string, err error) {
 	return out.String(), nil
 }
 
-// appendBase64 encodes in portions of a multiple of three bytes, so that no buffer of the whole size is needed beside the builder's.
+// appendBase64 encodes in portions of a multiple of three bytes, so that no buffer
+// of the whole size is needed beside the builder's.
 func appendBase64(out *strings.Builder, b []byte) {
 	var text [1024]byte
 	for len(b) > 0 {
@@ -103,19 +108,20 @@ func appendBase64(out *strings.Builder, b []byte) {
 	}
 }
 
-// TokenSize is how long a token with a payload of so many bytes is, signed with
-// an algorithm; 0 for one that there is not.
+// TokenSize returns how many characters a token has whose payload has so many
+// bytes, signed with an algorithm. It returns 0 for an unknown algorithm.
 func TokenSize(algorithm string, payload int) int {
 	signature := map[string]int{es256: 64, rs256: rsaBits / 8, eddsa: 64}[algorithm]
 	if signature == 0 {
 		return 0
 	}
 	thumbprint := make([]byte, sha256.Size)
-	return len(header(algorithm, encode(thumbprint))) + base64.RawURLEncoding.EncodedLen(payload) + 1 + base64.RawURLEncoding.EncodedLen(signature)
+	text := base64.RawURLEncoding
+	return len(header(algorithm, encode(thumbprint))) + text.EncodedLen(payload) + 1 + text.EncodedLen(signature)
 }
 
-// TokenSize is how long a token with a payload of so many bytes would be,
-// signed now.
+// TokenSize returns how many characters a token would have whose payload has so
+// many bytes, signed now.
 func (k *Keyring) TokenSize(payload int) int {
 	current := k.keys.Load()
 	if current == nil {
@@ -124,7 +130,7 @@ func (k *Keyring) TokenSize(payload int) int {
 	return len(current.active.header) + base64.RawURLEncoding.EncodedLen(payload) + 1 + current.active.sigSize
 }
 
-// Algorithms lists those of the published keys, sorted. After a change of the
+// Algorithms returns those of the published keys, sorted. After a change of the
 // configuration the active key still signs with the old one until the next
 // rotation, and validators that go by the metadata must know both. It is empty
 // before [Keyring.Load]. The slice must not be changed.
@@ -135,7 +141,8 @@ func (k *Keyring) Algorithms() []string {
 	return nil
 }
 
-// Key gives the public key with this id, in whatever state it is: it is the [resourceserver.KeySource] of the server's own process.
+// Key returns the public key with this id, in whatever state it is. With it the
+// Keyring is the [resourceserver.KeySource] of the server's own process.
 func (k *Keyring) Key(_ context.Context, kid string) (alg string, public crypto.PublicKey, err error) {
 	current := k.keys.Load()
 	if current == nil {
@@ -148,8 +155,9 @@ func (k *Keyring) Key(_ context.Context, kid string) (alg string, public crypto.
 	return found.Algorithm, found.public, nil
 }
 
-// JWKS is the key set as it is published (RFC 7517 §5), every state in it, and its entity tag with the quotes. The body must not be changed. Both are
-// empty before [Keyring.Load].
+// JWKS returns the key set as it is published (RFC 7517 §5), with the keys of every
+// state, and its entity tag with the quotes. The body must not be changed. Both
+// are empty before [Keyring.Load].
 func (k *Keyring) JWKS() (body []byte, etag string) {
 	current := k.keys.Load()
 	if current == nil {
