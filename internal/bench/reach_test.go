@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -46,11 +47,11 @@ func benchmarkReach(b *testing.B, n int) {
 	for b.Loop() {
 		for range revocations {
 			token := s.Token(account.ClientID, account.ClientSecret, "")
-			claims := resourceserver.Claims{JTI: jtiOf(b, token)}
+			claims := verify.Claims{JTI: jtiOf(b, token)}
 			revoke(token, "")
 			answered, used := time.Now(), processorTime(b)
 			for waiting := slices.Clone(sets); len(waiting) > 0; time.Sleep(100 * time.Microsecond) {
-				waiting = slices.DeleteFunc(waiting, func(set *resourceserver.RevocationSet) bool {
+				waiting = slices.DeleteFunc(waiting, func(set *verify.RevocationSet) bool {
 					_, is := set.Revoked(&claims)
 					if is {
 						reach = append(reach, time.Since(answered))
@@ -81,13 +82,13 @@ func processorTime(b *testing.B) time.Duration {
 }
 
 // followBy starts n resource servers that share a transport and a token, and gives their sets.
-func followBy(b *testing.B, s *svctest.Server, token string, n int) []*resourceserver.RevocationSet {
+func followBy(b *testing.B, s *svctest.Server, token string, n int) []*verify.RevocationSet {
 	transport := &http.Transport{MaxIdleConnsPerHost: n}
 	b.Cleanup(transport.CloseIdleConnections)
-	sets := make([]*resourceserver.RevocationSet, n)
+	sets := make([]*verify.RevocationSet, n)
 	var starting sync.WaitGroup
 	for i := range sets {
-		sets[i] = resourceserver.NewRevocationSet()
+		sets[i] = verify.NewRevocationSet()
 		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: &http.Client{Transport: transport},
 			Revocations: sets[i], Feed: &resourceserver.Feed{Token: func(context.Context) (string, error) { return token, nil }}})
 		require.NoError(b, err)
