@@ -32,9 +32,9 @@ type Config struct {
 	// HTTPClient makes every call to the issuer, for example with a private CA.
 	// It is copied; redirects are never followed. Default: a new client.
 	HTTPClient *http.Client
-	// FetchTimeout bounds each call for metadata, keys or introspection, each
+	// Timeout bounds each call for metadata, keys or introspection, each
 	// poll and each receipt. Default: 10 seconds.
-	FetchTimeout time.Duration
+	Timeout time.Duration
 
 	// Keys returns the keys, instead of the issuer's JWKS over HTTP.
 	Keys KeySource
@@ -141,7 +141,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.OnStale < Closed || c.OnStale > InsecureContinue {
 		fault("OnStale is %d; expected Closed, Introspect or InsecureContinue", c.OnStale)
 	}
-	c.FetchTimeout = orDefault(c.FetchTimeout, 10*time.Second)
+	c.Timeout = orDefault(c.Timeout, 10*time.Second)
 	c.KeyRefresh = orDefault(c.KeyRefresh, time.Minute)
 	c.KeyCooldown = orDefault(c.KeyCooldown, 30*time.Second)
 	c.MaxStaleness = orDefault(c.MaxStaleness, time.Minute)

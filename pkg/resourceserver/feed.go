@@ -308,7 +308,7 @@ func (f *subscriber) request(ctx context.Context, method, at, accept string, bod
 // call makes one bounded call with the feed's bearer token and reads a JSON
 // answer of at most limit bytes.
 func (f *subscriber) call(ctx context.Context, method, at string, form url.Values, limit int64, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
 	req, token, err := f.request(ctx, method, at, "application/json", strings.NewReader(form.Encode()))
 	if err != nil {

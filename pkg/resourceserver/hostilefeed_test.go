@@ -78,7 +78,7 @@ func pollingCounted(t *testing.T, p pages, asked *atomic.Int64) *subscriber {
 	t.Helper()
 	cfg, err := Config{Issuer: testIssuer, Audience: testAudience, revocations: verify.NewRevocationSet(), Feed: &Feed{Token: func(context.Context) (string, error) { return "bearer", nil }}}.withDefaults()
 	require.NoError(t, err)
-	fetch := newFetcher(&http.Client{Transport: answering{asked, p}}, cfg.FetchTimeout)
+	fetch := newFetcher(&http.Client{Transport: answering{asked, p}}, cfg.Timeout)
 	disc := newDiscovery(cfg.Issuer, fetch, cfg.Clock)
 	disc.last = &metadata{RevocationFeed: testIssuer + "/oauth2/revocations", fetched: time.Now(), notBefore: time.Now().Add(time.Hour)}
 	return newSubscriber(cfg, fetch, disc, func() {})

@@ -71,7 +71,7 @@ func (f *subscriber) confirm(ctx context.Context) {
 }
 
 func (f *subscriber) acknowledge(ctx context.Context, cursor string) error {
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
 	at, err := f.endpoint(ctx)
 	if err != nil {

@@ -34,7 +34,7 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	v := &Verifier{cfg: cfg, fetch: newFetcher(cfg.HTTPClient, cfg.FetchTimeout), stop: stop}
+	v := &Verifier{cfg: cfg, fetch: newFetcher(cfg.HTTPClient, cfg.Timeout), stop: stop}
 	v.disc = newDiscovery(cfg.Issuer, v.fetch, cfg.Clock)
 	keysChanged := func() {}
 	if cfg.Keys == nil {
