@@ -14,6 +14,7 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
@@ -85,7 +86,7 @@ func TestIssuerWithPathBehindNginx(t *testing.T) {
 			again, err := source.Token(t.Context())
 			require.NoError(t, err)
 
-			revocations := resourceserver.NewRevocationSet()
+			revocations := verify.NewRevocationSet()
 			verifier, err := resourceserver.New(resourceserver.Config{
 				Issuer:      s.Issuer,
 				Audience:    s.Issuer,

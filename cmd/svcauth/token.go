@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 	"github.com/svcauth/svcauth/pkg/tokensource"
@@ -136,8 +137,7 @@ func inspectToken() *cobra.Command {
 func (s *session) verify(ctx context.Context, text string) error {
 	verifier, err := resourceserver.New(resourceserver.Config{
 		Issuer:         s.config.Issuer,
-		Audience:       s.config.Issuer,
-		AnyAudience:    true,
+		Audience:       audienceOf(text),
 		HTTPClient:     s.config.HTTPClient,
 		RememberTokens: -1,
 		Leeway:         -1,
@@ -153,6 +153,16 @@ func (s *session) verify(ctx context.Context, text string) error {
 	}
 	_, err = verifier.Verify(ctx, text)
 	return err
+}
+
+// audienceOf returns an audience of a token, unverified, or a name that is not
+// empty if it can't be read: then the token is refused for that.
+func audienceOf(text string) string {
+	claims, err := verify.Unverified(text)
+	if err != nil || len(claims.Audience) == 0 || claims.Audience[0] == "" {
+		return "any"
+	}
+	return claims.Audience[0]
 }
 
 // decodeToken decodes a token without trusting any of it. No error shows a part

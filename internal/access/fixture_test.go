@@ -16,7 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -40,7 +40,7 @@ type fixture struct {
 	Keyring *keyring.Keyring
 	Clock   *clock
 	Tenant  access.Tenant
-	Live    *resourceserver.RevocationSet // what the change log has said so far; the service sees the same
+	Live    *verify.RevocationSet // what the change log has said so far; the service sees the same
 
 	mu   sync.Mutex
 	seen int64 // up to where of the change log Live is filled
@@ -69,7 +69,7 @@ func (c *clock) Advance(d time.Duration) {
 // newFixture makes one. change, where not nil, may complete the service's configuration.
 func newFixture(t *testing.T, change func(*access.Config)) *fixture {
 	t.Helper()
-	f := &fixture{t: t, Live: resourceserver.NewRevocationSet(), Clock: &clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
+	f := &fixture{t: t, Live: verify.NewRevocationSet(), Clock: &clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	var err error
 	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
 		OnCall: func(context.Context, string, time.Time, error) {
@@ -242,7 +242,7 @@ func (f *fixture) AllowMachines() {
 }
 
 // Token is the claims of a token that a client would get now: by the rules of the token endpoint, with the first of its secrets. Its record is in the cache.
-func (f *fixture) Token(clientID string) *resourceserver.Claims {
+func (f *fixture) Token(clientID string) *verify.Claims {
 	f.t.Helper()
 	c, err := f.Store.Read().Credentials(f.t.Context(), clientID)
 	require.NoError(f.t, err)
@@ -251,20 +251,20 @@ func (f *fixture) Token(clientID string) *resourceserver.Claims {
 }
 
 // TokenBy is [fixture.Token] with one of the client's secrets.
-func (f *fixture) TokenBy(clientID, secretID string) *resourceserver.Claims {
+func (f *fixture) TokenBy(clientID, secretID string) *verify.Claims {
 	f.t.Helper()
 	c, err := f.Store.Read().Credentials(f.t.Context(), clientID)
 	require.NoError(f.t, err)
 	return f.tokenBy(c, secretID)
 }
 
-func (f *fixture) tokenBy(c *store.Credentials, secretID string) *resourceserver.Claims {
+func (f *fixture) tokenBy(c *store.Credentials, secretID string) *verify.Claims {
 	catalogue, err := f.Store.Read().Privileges(f.t.Context())
 	require.NoError(f.t, err)
 	roles, err := f.Store.Read().HeldRoles(f.t.Context(), c.OrgID, c.Principal())
 	require.NoError(f.t, err)
 	held := access.Hold(roles, catalogue, c.Operator, f.Clock.Now())
-	token := &resourceserver.Claims{Issuer: issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
+	token := &verify.Claims{Issuer: issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
 		JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles, OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
 	f.Cache.RecordToken(f.t.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID, SecretID: secretID, Scope: token.Scope, Roles: token.Roles,
 		Epoch: c.Epoch, Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
@@ -282,7 +282,7 @@ func joined(words []string) (text string) {
 }
 
 // lives and dies say what has become of tokens by now.
-func (f *fixture) lives(tokens ...*resourceserver.Claims) {
+func (f *fixture) lives(tokens ...*verify.Claims) {
 	f.t.Helper()
 	for i, c := range tokens {
 		entry, revoked := f.Live.Revoked(c)
@@ -290,7 +290,7 @@ func (f *fixture) lives(tokens ...*resourceserver.Claims) {
 	}
 }
 
-func (f *fixture) dies(tokens ...*resourceserver.Claims) {
+func (f *fixture) dies(tokens ...*verify.Claims) {
 	f.t.Helper()
 	for i, c := range tokens {
 		_, revoked := f.Live.Revoked(c)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -61,7 +61,7 @@ func (s *Service) revoked(r cache.TokenRecord) bool {
 	if s.cfg.Revocations == nil {
 		return false
 	}
-	_, revoked := s.cfg.Revocations.Revoked(&resourceserver.Claims{JTI: r.JTI, ClientID: r.ClientID, OrgID: r.OrgID, Cred: r.SecretID, Scope: r.Scope,
+	_, revoked := s.cfg.Revocations.Revoked(&verify.Claims{JTI: r.JTI, ClientID: r.ClientID, OrgID: r.OrgID, Cred: r.SecretID, Scope: r.Scope,
 		Roles: r.Roles, Epoch: r.Epoch, Policy: r.Pol})
 	return revoked
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -26,7 +26,7 @@ func (f *fixture) tokens(accountID string) (jtis []string) {
 	return jtis
 }
 
-func jtis(tokens ...*resourceserver.Claims) (all []string) {
+func jtis(tokens ...*verify.Claims) (all []string) {
 	for _, c := range tokens {
 		all = append(all, c.JTI)
 	}

@@ -6,13 +6,13 @@ import (
 	"slices"
 
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // TokenActor makes an actor of a bearer token of this server that the caller has verified (audience: the issuer). What it may do is what the token
 // carries; what it may hand over, too, unless the token is full. The face adds IP and RequestID. Problem: [svcauth.CodeUnauthenticated] where the principal is gone, suspended or disabled.
-func (s *Service) TokenActor(ctx context.Context, p *resourceserver.Principal) (Actor, error) {
+func (s *Service) TokenActor(ctx context.Context, p *verify.Claims) (Actor, error) {
 	a := Actor{ID: p.Subject, Kind: svcauth.KindServiceAccount, OrgID: p.OrgID, ClientID: p.ClientID, Privileges: p.Privileges(), Full: p.Full}
 	var row store.PrincipalRow
 	var err error

@@ -12,7 +12,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -58,7 +58,7 @@ func (f *fixture) consoleOf(orgID, email string) context.Context {
 }
 
 // key makes an application key of a member, and a token of it.
-func (f *fixture) key(ctx context.Context) (svcauth.ApplicationKey, *resourceserver.Claims) {
+func (f *fixture) key(ctx context.Context) (svcauth.ApplicationKey, *verify.Claims) {
 	f.t.Helper()
 	key, err := f.Service.CreateApplicationKey(ctx, svcauth.NewApplicationKey{})
 	require.NoError(f.t, err)
@@ -333,7 +333,7 @@ func TestRemovedMemberIsOutAndItsAccountsLiveOn(t *testing.T) {
 	problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
 	require.ErrorIs(t, err, store.ErrNotFound)
-	_, err = f.Service.TokenActor(t.Context(), &resourceserver.Principal{Claims: resourceserver.Claims{Subject: m.ID, ClientID: key.ID, OrgID: f.OrgID()}})
+	_, err = f.Service.TokenActor(t.Context(), &verify.Claims{Subject: m.ID, ClientID: key.ID, OrgID: f.OrgID()})
 	problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeUnauthenticated, err)

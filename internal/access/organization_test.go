@@ -9,7 +9,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -183,7 +183,7 @@ func TestTokenActor(t *testing.T) {
 	f.join(f.Admin(), "ann@example.com", f.Role("Viewers", view, svcauth.MembersRead))
 	key, claims := f.key(f.console("ann@example.com"))
 	claims.Subject = key.Member.ID
-	a, err := f.Service.TokenActor(t.Context(), resourceserver.NewPrincipal(claims))
+	a, err := f.Service.TokenActor(t.Context(), claims)
 	require.NoError(t, err)
 	require.Equal(t, access.Actor{ID: key.Member.ID, Kind: svcauth.KindMember, Name: "ann@example.com", OrgID: f.OrgID(), Operator: true, ClientID: key.ID,
 		Privileges: []string{view, svcauth.MembersRead}}, a)
@@ -193,19 +193,19 @@ func TestTokenActor(t *testing.T) {
 		Roles: []string{"Viewers"}, Privileges: []string{view, svcauth.MembersRead}}, me)
 
 	account := f.Account("robot")
-	a, err = f.Service.TokenActor(t.Context(), resourceserver.NewPrincipal(f.Token(account.ID)))
+	a, err = f.Service.TokenActor(t.Context(), f.Token(account.ID))
 	require.NoError(t, err)
 	require.Equal(t, svcauth.KindServiceAccount, a.Kind)
 	require.Equal(t, "robot", a.Name)
 	tenant, _ := f.Tenants("tenant")
-	for name, c := range map[string]resourceserver.Claims{
+	for name, c := range map[string]verify.Claims{
 		"another organization's account": {Subject: account.ID, ClientID: account.ID, OrgID: tenant.Organization.ID},
 		"another organization's member":  {Subject: key.Member.ID, ClientID: key.ID, OrgID: tenant.Organization.ID},
 		"another member's key":           {Subject: tenant.AdminID, ClientID: key.ID, OrgID: f.OrgID()},
 		"an account that acts for one":   {Subject: key.Member.ID, ClientID: account.ID, OrgID: f.OrgID()},
 		"nobody":                         {Subject: "root", ClientID: "root", OrgID: f.OrgID()},
 	} {
-		_, err := f.Service.TokenActor(t.Context(), resourceserver.NewPrincipal(&c))
+		_, err := f.Service.TokenActor(t.Context(), &c)
 		problem(t, svcauth.CodeUnauthenticated, err)
 		_ = name
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -38,7 +37,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 			return err
 		}},
 		{"an account's token", func(ctx context.Context) error {
-			_, err := f.Service.TokenActor(ctx, resourceserver.NewPrincipal(claims))
+			_, err := f.Service.TokenActor(ctx, claims)
 			return err
 		}},
 		{"an invitation", func(ctx context.Context) error {

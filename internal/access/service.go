@@ -15,7 +15,7 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/untrusted"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -26,7 +26,7 @@ type Config struct {
 	Cache   *cache.Cache     // records of live tokens
 	Audit   *audit.Log       // takes refusals; nil: New makes one, which [Service.Run] runs
 	// Revocations, which the follower of the change log fills, tell which recorded tokens have died. nil: the list shows them until they expire.
-	Revocations *resourceserver.RevocationSet
+	Revocations *verify.RevocationSet
 
 	Issuer          string        // audience of the built-in privileges; base of links
 	DefaultTokenTTL time.Duration // shown where a service account has none of its own

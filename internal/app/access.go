@@ -4,11 +4,11 @@ import (
 	"os"
 
 	"github.com/svcauth/svcauth/internal/access"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // newAccess builds the rules, with the list of refused passwords and the sender of mail where there are such.
-func (a *App) newAccess(revocations *resourceserver.RevocationSet) (*access.Service, error) {
+func (a *App) newAccess(revocations *verify.RevocationSet) (*access.Service, error) {
 	cfg := access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Audit: a.audit, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
 		AuditRetention: a.cfg.Audit.Retention, OnRevoke: a.metrics.Revoked, Oversized: a.Token.Oversized, PasswordWorker: a.passwordWorker, Clock: a.clock, Logger: a.logger}
 	var err error

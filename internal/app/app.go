@@ -34,7 +34,7 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/token"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -82,7 +82,7 @@ type App struct {
 	clientAuth  *clientauth.Authenticator
 	mailer      *mailer // nil where no mail is sent
 	changes     *changelog.Log
-	revocations *resourceserver.RevocationSet
+	revocations *verify.RevocationSet
 	feed        *feed.Feed
 	face        *server.Server
 	handler     http.Handler // of face
@@ -167,7 +167,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	revocations := resourceserver.NewRevocationSet()
+	revocations := verify.NewRevocationSet()
 	a.revocations = revocations
 	a.changes = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger, Observer: a.metrics})
 	a.feed = feed.New(feed.Config{ChangeLog: a.changes, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
@@ -182,7 +182,6 @@ func (a *App) wire(master, previous []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	a.closers = append(a.closers, a.Token.Close)
 	a.store.Listen(a.changes)
 	a.changes.Listen(a.keyring, a.Token, a.feed)
 	a.changes.ListenEarly(a.feed)

@@ -25,7 +25,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // Listener acts on the change log at one node. Its methods are called one at a
@@ -59,7 +59,7 @@ type Observer interface {
 type Config struct {
 	Store       *store.Store
 	Cache       *cache.Cache // carries notifications between the nodes
-	Revocations *resourceserver.RevocationSet
+	Revocations *verify.RevocationSet
 	Clock       func() time.Time
 	Logger      *slog.Logger
 	Observer    Observer // nil: nothing is measured

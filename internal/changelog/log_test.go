@@ -16,7 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -24,7 +24,7 @@ import (
 type node struct {
 	*changelog.Log
 	db      *store.Store
-	revoked *resourceserver.RevocationSet
+	revoked *verify.RevocationSet
 
 	mu      sync.Mutex
 	entries []store.Change // as Apply got them
@@ -49,7 +49,7 @@ func (n *node) Reset(context.Context, int64) {}
 // notifications through the shared cache.
 func newNode(t *testing.T, path string, shared *cache.Cache) *node {
 	t.Helper()
-	n := &node{revoked: resourceserver.NewRevocationSet()}
+	n := &node{revoked: verify.NewRevocationSet()}
 	var err error
 	n.db, err = store.Open(store.Config{URL: "sqlite://" + path})
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func (n *node) revoke(t *testing.T, jti string) {
 }
 
 func (n *node) denies(jti string) bool {
-	_, revoked := n.revoked.Revoked(&resourceserver.Claims{JTI: jti})
+	_, revoked := n.revoked.Revoked(&verify.Claims{JTI: jti})
 	return revoked
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // request is the place of a request of one organization.
@@ -37,7 +37,7 @@ func TestTheLogIsReadInNobodysTurn(t *testing.T) {
 	require.NoError(t, err)
 	shared, err := cache.New(cache.Config{})
 	require.NoError(t, err)
-	f := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: resourceserver.NewRevocationSet(), Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	f := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: verify.NewRevocationSet(), Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, f.Load(t.Context()))
 
 	stop := lockTable(t, url, "organization")

@@ -18,7 +18,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/dbdump"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -51,12 +51,12 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 			for _, at := range []int{strings.LastIndexByte(token, '.') - 10, len(token) - 20} {
 				changed := []byte(token)
 				changed[at] ^= 1
-				_, err := verify(t, k, string(changed))
+				_, err := verifies(t, k, string(changed))
 				require.Error(t, err)
 			}
 		}
 		_, _, err := loaded(t, config(open(), newClock())).Key(t.Context(), "unknown")
-		require.ErrorIs(t, err, resourceserver.ErrUnknownKey)
+		require.ErrorIs(t, err, verify.ErrUnknownKey)
 	})
 }
 
@@ -91,7 +91,7 @@ func TestChangeOfTheMasterKey(t *testing.T) {
 		changed := config(open(), c) // step 2
 		changed.MasterKey, changed.PreviousMasterKey = otherMaster, oldMaster
 		second := loaded(t, changed)
-		_, err = verify(t, second, token)
+		_, err = verifies(t, second, token)
 		require.NoError(t, err)
 		require.True(t, second.VerifySecret(SchemeHMAC, hash, "svcs_secret"), "secrets live on")
 		require.NoError(t, loadNew(t, prepared).Reload(t.Context()), "a node of step 1 reads what step 2 sealed")
@@ -99,7 +99,7 @@ func TestChangeOfTheMasterKey(t *testing.T) {
 		final := config(open(), c) // step 3
 		final.MasterKey = otherMaster
 		third := loaded(t, final)
-		_, err = verify(t, third, token)
+		_, err = verifies(t, third, token)
 		require.NoError(t, err)
 		require.True(t, third.VerifySecret(SchemeHMAC, hash, "svcs_secret"))
 		require.ErrorIs(t, loadNew(t, config(open(), c)).Load(t.Context()), ErrOtherMasterKey)

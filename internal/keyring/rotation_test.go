@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -47,7 +47,7 @@ func TestRotationByTheClock(t *testing.T) {
 		require.EqualValues(t, 2, committed.Load())
 		_, kid = sign(t, k)
 		require.Equal(t, first[svcauth.KeyNext][0], kid)
-		_, err = verify(t, k, oldToken)
+		_, err = verifies(t, k, oldToken)
 		require.NoError(t, err, "what the retired key signed lives on")
 		require.Len(t, published(t, k), 3)
 
@@ -57,8 +57,8 @@ func TestRotationByTheClock(t *testing.T) {
 		c.add(time.Millisecond)
 		require.NoError(t, k.Advance(t.Context()))
 		require.Len(t, published(t, k), 2, "when its last token has expired it goes")
-		_, err = verify(t, k, oldToken)
-		require.ErrorIs(t, err, resourceserver.ErrUnknownKey)
+		_, err = verifies(t, k, oldToken)
+		require.ErrorIs(t, err, verify.ErrUnknownKey)
 		for range 5 {
 			require.NoError(t, k.Advance(t.Context()))
 		}
@@ -113,8 +113,8 @@ func TestRevokedKeyIsGoneAtOnce(t *testing.T) {
 			require.NotContains(t, published(t, k), kid)
 			_, fresh := sign(t, k)
 			require.NotEqual(t, kid, fresh)
-			_, err := verify(t, k, token)
-			require.Equal(t, signer == kid, errors.Is(err, resourceserver.ErrUnknownKey))
+			_, err := verifies(t, k, token)
+			require.Equal(t, signer == kid, errors.Is(err, verify.ErrUnknownKey))
 			after := states(t, k)
 			if state == svcauth.KeyActive {
 				require.Equal(t, before[svcauth.KeyNext], after[svcauth.KeyActive])

@@ -13,7 +13,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -142,7 +142,7 @@ func (k *Keyring) Algorithms() []string {
 }
 
 // Key returns the public key with this id, in whatever state it is. With it the
-// Keyring is the [resourceserver.KeySource] of the server's own process.
+// Keyring is the [verify.KeySource] of the server's own process.
 func (k *Keyring) Key(_ context.Context, kid string) (alg string, public crypto.PublicKey, err error) {
 	current := k.keys.Load()
 	if current == nil {
@@ -150,7 +150,7 @@ func (k *Keyring) Key(_ context.Context, kid string) (alg string, public crypto.
 	}
 	found := current.byKID[kid]
 	if found == nil {
-		return "", nil, resourceserver.ErrUnknownKey
+		return "", nil, verify.ErrUnknownKey
 	}
 	return found.Algorithm, found.public, nil
 }

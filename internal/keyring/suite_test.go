@@ -115,8 +115,8 @@ func published(t *testing.T, k *Keyring) []string {
 
 const payload = `{"iss":"https://a","x":"ü"}`
 
-// verify checks a token as a resource server does, and gives its kid.
-func verify(t *testing.T, k *Keyring, token string) (kid string, err error) {
+// verifies checks a token as a resource server does, and gives its kid.
+func verifies(t *testing.T, k *Keyring, token string) (kid string, err error) {
 	t.Helper()
 	_, err = jwt.NewParser(jwt.WithValidMethods([]string{es256, rs256, eddsa}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()).Parse(token, func(tok *jwt.Token) (any, error) {
 		require.Equal(t, "at+jwt", tok.Header["typ"])
@@ -135,7 +135,7 @@ func sign(t *testing.T, k *Keyring) (token, kid string) {
 	t.Helper()
 	token, err := k.Sign([]byte(payload))
 	require.NoError(t, err)
-	kid, err = verify(t, k, token)
+	kid, err = verifies(t, k, token)
 	require.NoError(t, err)
 	return token, kid
 }

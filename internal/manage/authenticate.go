@@ -14,7 +14,7 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -62,8 +62,8 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 		actor, err := m.cfg.Access.TokenActor(request.Context(c), principal)
 		return m.knownActor(c, actor, err)
 	}
-	var refusal *resourceserver.Error
-	if !errors.As(err, &refusal) || refusal.Code == resourceserver.CodeUnavailable {
+	var refusal *verify.Error
+	if !errors.As(err, &refusal) || refusal.Code == verify.CodeUnavailable {
 		return access.Actor{}, svcauth.NewProblem(svcauth.CodeUnavailable, "The token can't be checked right now. Nothing was changed; try again in a moment."), err
 	}
 	return access.Actor{}, m.unauthenticated(c, refusal.Description, "The access token is refused: %s. Get a new one from %s/oauth2/token; its audience must be this server.", refusal.Description, m.cfg.Issuer), err
@@ -128,8 +128,8 @@ func (m *API) Known(r *http.Request, within context.Context) (bool, error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		_, err := m.cfg.Token.VerifyOwn(r.Context(), strings.TrimSpace(text))
-		var refusal *resourceserver.Error
-		if errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable {
+		var refusal *verify.Error
+		if errors.As(err, &refusal) && refusal.Code == verify.CodeUnavailable {
 			return false, err
 		}
 		return err == nil, nil

@@ -39,7 +39,7 @@ func (e *Endpoints) renderMetadata(algorithms []string) []byte {
 		"issuer": i, "token_endpoint": i + tokenPath, "jwks_uri": i + keysPath,
 		"revocation_endpoint": i + revokePath, "introspection_endpoint": i + introspectPath,
 		"revocation_feed_endpoint": i + feedPath,
-		"grant_types_supported": e.cfg.Token.GrantTypes(), "response_types_supported": []string{},
+		"grant_types_supported":    e.cfg.Token.GrantTypes(), "response_types_supported": []string{},
 		"token_endpoint_auth_methods_supported": methods, "revocation_endpoint_auth_methods_supported": methods,
 		"introspection_endpoint_auth_methods_supported": methods,
 		"id_token_signing_alg_values_supported":         algorithms, "subject_types_supported": []string{"public"},

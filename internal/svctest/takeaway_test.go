@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -166,20 +166,20 @@ func listed(t *testing.T, c *svcauth.Client, accountID string) iter.Seq2[svcauth
 }
 
 // following reads the feed as a resource server that starts now does.
-func following(t *testing.T, s *svctest.Server, bearer string) *resourceserver.RevocationSet {
+func following(t *testing.T, s *svctest.Server, bearer string) *verify.RevocationSet {
 	t.Helper()
 	answer := s.Get("/oauth2/revocations", bearer)
 	require.Equal(t, 200, answer.Status, answer.Text)
 	var body struct{ Revocations []svcauth.Revocation }
 	require.NoError(t, json.Unmarshal([]byte(answer.Text), &body))
-	set := resourceserver.NewRevocationSet()
+	set := verify.NewRevocationSet()
 	set.Add(body.Revocations...)
 	return set
 }
 
 // claims reads a token that this test has fetched itself; nobody needs to check
 // its signature.
-func claims(t *testing.T, token string) *resourceserver.Claims {
+func claims(t *testing.T, token string) *verify.Claims {
 	t.Helper()
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 	require.NoError(t, err)
@@ -194,6 +194,5 @@ func claims(t *testing.T, token string) *resourceserver.Claims {
 		Pol      int64
 	}
 	require.NoError(t, json.Unmarshal(payload, &c))
-	return &resourceserver.Claims{JTI: c.JTI, ClientID: c.ClientID, OrgID: c.OrgID, Scope: c.Scope, Cred: c.Cred,
-		Roles: c.Roles, Epoch: c.Epoch, Policy: c.Pol}
+	return &verify.Claims{JTI: c.JTI, ClientID: c.ClientID, OrgID: c.OrgID, Scope: c.Scope, Cred: c.Cred, Roles: c.Roles, Epoch: c.Epoch, Policy: c.Pol}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -141,7 +141,7 @@ func (s *Service) explainRecord(ctx context.Context, actor access.Actor, r svcau
 	if refusal != nil {
 		return svcauth.Explanation{}, explainFault(refusal)
 	}
-	claims := &resourceserver.Claims{
+	claims := &verify.Claims{
 		Issuer: s.cfg.Issuer, Subject: record.ClientID, ClientID: record.ClientID, OrgID: record.OrgID,
 		JTI: record.JTI, IssuedAt: record.IssuedAt, ExpiresAt: record.ExpiresAt, Cred: record.SecretID,
 		Scope: record.Scope, Roles: record.Roles, Epoch: record.Epoch, Policy: record.Pol,
@@ -152,19 +152,19 @@ func (s *Service) explainRecord(ctx context.Context, actor access.Actor, r svcau
 	if len(claims.Audience) == 0 {
 		claims.Audience = []string{s.cfg.Issuer}
 	}
-	return s.explainPrincipal(ctx, resourceserver.NewPrincipal(claims), r)
+	return s.explainPrincipal(ctx, claims, r)
 }
 
 // explainPrincipal explains authentic claims.
-func (s *Service) explainPrincipal(ctx context.Context, p *resourceserver.Principal, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+func (s *Service) explainPrincipal(ctx context.Context, p *verify.Claims, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
 	client, refusal := s.client(ctx, p.ClientID)
 	if refusal != nil {
 		return svcauth.Explanation{}, explainFault(refusal)
 	}
-	verdict := s.anyAudience.Judge(p)
+	verdict := s.anyAudience.CheckClaims(p)
 	blamed, why := "", ""
-	if errors.Is(verdict, resourceserver.ErrRevoked) {
-		entry, _ := s.cfg.Revocations.Revoked(&p.Claims)
+	if errors.Is(verdict, verify.ErrRevoked) {
+		entry, _ := s.cfg.Revocations.Revoked(p)
 		blamed, why = blame(entry, client)
 	} else if verdict != nil {
 		blamed, why = linkToken, describe(verdict)
@@ -221,7 +221,7 @@ func blame(entry svcauth.Revocation, client *holder) (link, why string) {
 
 // lacksPrivilege returns why a token does not carry a privilege, or the empty
 // string if it does, or if none was asked about.
-func (s *Service) lacksPrivilege(p *resourceserver.Principal, client *holder, privilege string) string {
+func (s *Service) lacksPrivilege(p *verify.Claims, client *holder, privilege string) string {
 	if privilege == "" || p.Has(privilege) {
 		return ""
 	}
@@ -239,7 +239,7 @@ func (s *Service) lacksPrivilege(p *resourceserver.Principal, client *holder, pr
 // lacksAudience returns why the API in question does not take the token, as that
 // API itself would say, or the empty string if it does.
 func (s *Service) lacksAudience(
-	p *resourceserver.Principal, client *holder, r svcauth.ExplainRequest,
+	p *verify.Claims, client *holder, r svcauth.ExplainRequest,
 ) (string, error) {
 	audience := r.Audience
 	if audience == "" && client.known {
@@ -248,16 +248,15 @@ func (s *Service) lacksAudience(
 	if audience == "" {
 		return "", nil
 	}
-	api, err := resourceserver.New(resourceserver.Config{
+	api, err := verify.New(verify.Config{
 		Issuer: s.cfg.Issuer, Audience: audience, Keys: s.cfg.Keyring, Revocations: s.cfg.Revocations,
-		Clock: s.cfg.Clock, Leeway: -1, RememberTokens: -1,
+		Clock: s.cfg.Clock,
 	})
 	if err != nil {
 		return "", fmt.Errorf("set up the verification for an API: %w", err)
 	}
-	defer api.Close() //nolint:errcheck // it has nothing open
-	verdict := api.Judge(p)
-	if verdict == nil || errors.Is(verdict, resourceserver.ErrRevoked) || errors.Is(verdict, resourceserver.ErrExpired) {
+	verdict := api.CheckClaims(p)
+	if verdict == nil || errors.Is(verdict, verify.ErrRevoked) || errors.Is(verdict, verify.ErrExpired) {
 		return "", nil
 	}
 	return describe(verdict), nil

@@ -9,7 +9,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -42,7 +42,7 @@ func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcau
 		granted, refused = s.decide(client, Request{Scope: r.Privilege, Resources: []string{r.Audience}})
 	}
 	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.claims.Scope+"'")
-	claims := &resourceserver.Claims{
+	claims := &verify.Claims{
 		ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: secret,
 		Roles: client.held.Roles, Scope: granted.claims.Scope,
 	}

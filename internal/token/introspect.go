@@ -6,7 +6,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -56,21 +56,21 @@ func (s *Service) IntrospectorFromBearer(ctx context.Context, token string) (Int
 }
 
 // VerifyOwn verifies a bearer token that was sent to this server itself: its
-// audience must be the issuer. Errors are [*resourceserver.Error].
-func (s *Service) VerifyOwn(ctx context.Context, token string) (*resourceserver.Principal, error) {
+// audience must be the issuer. Errors are [*verify.Error].
+func (s *Service) VerifyOwn(ctx context.Context, token string) (*verify.Claims, error) {
 	return s.issuerAudience.Verify(ctx, token)
 }
 
 // isUnavailable reports whether a token can't be verified for a reason that is
 // not its own.
 func isUnavailable(err error) bool {
-	var refusal *resourceserver.Error
-	return errors.As(err, &refusal) && refusal.Code == resourceserver.CodeUnavailable
+	var refusal *verify.Error
+	return errors.As(err, &refusal) && refusal.Code == verify.CodeUnavailable
 }
 
 // describe returns what a verification's error tells the bearer.
 func describe(err error) string {
-	var refusal *resourceserver.Error
+	var refusal *verify.Error
 	if errors.As(err, &refusal) {
 		return refusal.Description
 	}
@@ -88,7 +88,7 @@ func (s *Service) knowsRevocations() *oautherr.Error {
 // that is not live or that the introspector may not see. It may see its own
 // tokens, and if it is privileged those of its organization. In the operator's
 // organization that means everybody's.
-func (s *Service) Introspect(ctx context.Context, by Introspector, token string) (*resourceserver.Principal, *oautherr.Error) {
+func (s *Service) Introspect(ctx context.Context, by Introspector, token string) (*verify.Claims, *oautherr.Error) {
 	if token == "" {
 		return nil, oautherr.New(oautherr.CodeInvalidRequest, "no_token",
 			"token is missing: expected the access token to introspect")

@@ -10,7 +10,7 @@ import (
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -33,10 +33,10 @@ func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, 
 	if err != nil {
 		return nil
 	}
-	if _, already := s.cfg.Revocations.Revoked(&p.Claims); already {
+	if _, already := s.cfg.Revocations.Revoked(p); already {
 		return nil
 	}
-	if p.ClientID != client.ClientID && errors.Is(s.anyAudience.Judge(p), resourceserver.ErrExpired) {
+	if p.ClientID != client.ClientID && errors.Is(s.anyAudience.CheckClaims(p), verify.ErrExpired) {
 		return nil
 	}
 	if p.ClientID != client.ClientID {
@@ -47,7 +47,7 @@ func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, 
 		return oautherr.From(err)
 	}
 	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix(), ClientID: p.ClientID, Epoch: p.Epoch, Pol: p.Policy}
-	if err := s.batch.add(ctx, pending{claims: &p.Claims, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
+	if err := s.batch.add(ctx, pending{claims: p, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return oautherr.From(err)
 	}
 	s.cfg.Cache.MarkRevoked(p.JTI, svcauth.KeptUntil(p.ExpiresAt))
@@ -56,7 +56,7 @@ func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, 
 
 // pending is one revocation that waits for its transaction.
 type pending struct {
-	claims *resourceserver.Claims // of the token
+	claims *verify.Claims // of the token
 	entry  svcauth.Revocation
 	event  svcauth.AuditEvent
 	done   chan error

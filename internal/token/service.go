@@ -22,7 +22,7 @@ import (
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -34,7 +34,7 @@ type Config struct {
 	Keyring     *keyring.Keyring
 	Cache       *cache.Cache
 	ChangeLog   *changelog.Log
-	Revocations *resourceserver.RevocationSet
+	Revocations *verify.RevocationSet
 
 	Issuer       string
 	TTL          time.Duration // of a token whose client has none of its own
@@ -62,28 +62,28 @@ type Service struct {
 	// Both verify the tokens of this server: those for any audience, to
 	// introspect and to revoke, and those for this server itself, to call the
 	// management API.
-	anyAudience    *resourceserver.Verifier
-	issuerAudience *resourceserver.Verifier
+	anyAudience    *verify.Verifier
+	issuerAudience *verify.Verifier
 
 	batch  *revocationBatch
 	events ownRevocations
 }
 
-// New returns a Service. The caller must close it.
+// New returns a Service.
 func New(cfg Config) (*Service, error) {
 	s := &Service{cfg: cfg}
 	s.grants = newGrants(s)
 	s.batch = newRevocationBatch(s.writeRevocations)
-	verify := resourceserver.Config{
+	own := verify.Config{
 		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock,
-		Leeway: -1, IssuedAhead: svcauth.DefaultLeeway,
+		IssuedAhead: svcauth.DefaultLeeway, Remember: verify.DefaultRemember,
 	}
 	var err error
-	if s.issuerAudience, err = resourceserver.New(verify); err != nil {
+	if s.issuerAudience, err = verify.New(own); err != nil {
 		return nil, fmt.Errorf("set up the verification of our own tokens: %w", err)
 	}
-	verify.AnyAudience = true
-	if s.anyAudience, err = resourceserver.New(verify); err != nil {
+	own.AnyAudience = true
+	if s.anyAudience, err = verify.New(own); err != nil {
 		return nil, fmt.Errorf("set up the verification of our own tokens: %w", err)
 	}
 	return s, nil
@@ -114,12 +114,6 @@ func (s *Service) Apply(_ context.Context, entries []store.Change) {
 func (s *Service) Reset(context.Context, int64) {
 	s.catalog.Store(nil)
 	s.cfg.Clients.Reset()
-}
-
-// Close ends what New has begun.
-func (s *Service) Close() error {
-	_ = s.anyAudience.Close()
-	return s.issuerAudience.Close()
 }
 
 // FromOperator reports whether a client is in memory as one of the operator's

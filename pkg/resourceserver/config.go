@@ -11,6 +11,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/untrusted"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -24,10 +25,6 @@ type Config struct {
 	Issuer string
 	// Audience is this API's own name. A token is accepted if its aud contains it.
 	Audience string
-	// AnyAudience accepts tokens whatever their audience. It is for the
-	// authorization server itself (introspection, RFC 7662): a resource server
-	// that sets it accepts tokens meant for others (RFC 9068 §4).
-	AnyAudience bool
 	// Name is what this resource server is called in its metadata and at the
 	// issuer: at most 128 printable ASCII characters. Default: Audience.
 	Name string
@@ -35,9 +32,9 @@ type Config struct {
 	// HTTPClient makes every call to the issuer, for example with a private CA.
 	// It is copied; redirects are never followed. Default: a new client.
 	HTTPClient *http.Client
-	// FetchTimeout bounds each call for metadata, keys or introspection, each
+	// Timeout bounds each call for metadata, keys or introspection, each
 	// poll and each receipt. Default: 10 seconds.
-	FetchTimeout time.Duration
+	Timeout time.Duration
 
 	// Keys returns the keys, instead of the issuer's JWKS over HTTP.
 	Keys KeySource
@@ -49,14 +46,11 @@ type Config struct {
 	// leads to. Default: 30 seconds.
 	KeyCooldown time.Duration
 
-	// Revocations is consulted for every token. Default: none or, if Feed is set,
-	// a new set that the feed fills.
-	Revocations *RevocationSet
 	// Feed follows the issuer's revocation feed. Default: it is not followed; a
 	// token is then valid until it expires.
 	Feed *Feed
-	// MaxStaleness is how old the last proof that Revocations is complete may
-	// be. Only with Feed. Default: 1 minute.
+	// MaxStaleness is how old the last proof may be that all revocations are
+	// known. Only with Feed. Default: 1 minute.
 	MaxStaleness time.Duration
 	// OnStale says what happens beyond MaxStaleness. Only with Feed. Default:
 	// [Closed].
@@ -66,10 +60,6 @@ type Config struct {
 	// iat are compared with that tolerance, of at most 5 minutes. Default: 30
 	// seconds; negative: none.
 	Leeway time.Duration
-	// IssuedAhead is how far iat and nbf may lie in the future, at most 5
-	// minutes. It is for the issuer itself, which knows to the second when its
-	// tokens expire, but whose nodes each have a clock. Default: Leeway.
-	IssuedAhead time.Duration
 	// RememberTokens bounds how many verified tokens are remembered, so that
 	// their signatures are checked once. Each takes about 1.5 KiB. Default:
 	// 32,768; negative: none.
@@ -87,6 +77,8 @@ type Config struct {
 	// Logger gets one line when keys or the feed are lost, and one when they are
 	// back; nothing about tokens. Default: no log.
 	Logger *slog.Logger
+
+	revocations *verify.RevocationSet // what the feed fills; nil without one
 }
 
 // OnStale says what becomes of requests while the revocation feed has been silent
@@ -105,7 +97,7 @@ const (
 )
 
 // KeySource returns the key that a token names. By default it is the issuer's
-// JWKS over HTTP; the issuer itself uses its keyring.
+// JWKS over HTTP.
 type KeySource interface {
 	// Key returns the key with this id, and the one algorithm (ES256, RS256 or
 	// EdDSA) that it may be used with (RFC 8725 §3.1). It is called for every
@@ -118,7 +110,7 @@ type KeySource interface {
 
 // ErrUnknownKey is what a [KeySource] returns for a kid that the issuer does not
 // have.
-var ErrUnknownKey = errors.New("the issuer has no key with this id")
+var ErrUnknownKey = verify.ErrUnknownKey
 
 const (
 	maxLeeway   = svcauth.MaxLeeway
@@ -146,13 +138,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Leeway > maxLeeway {
 		fault("Leeway is %v; expected at most %v", c.Leeway, maxLeeway)
 	}
-	if c.IssuedAhead < 0 || c.IssuedAhead > maxLeeway {
-		fault("IssuedAhead is %v; expected at most %v", c.IssuedAhead, maxLeeway)
-	}
 	if c.OnStale < Closed || c.OnStale > InsecureContinue {
 		fault("OnStale is %d; expected Closed, Introspect or InsecureContinue", c.OnStale)
 	}
-	c.FetchTimeout = orDefault(c.FetchTimeout, 10*time.Second)
+	c.Timeout = orDefault(c.Timeout, 10*time.Second)
 	c.KeyRefresh = orDefault(c.KeyRefresh, time.Minute)
 	c.KeyCooldown = orDefault(c.KeyCooldown, 30*time.Second)
 	c.MaxStaleness = orDefault(c.MaxStaleness, time.Minute)
@@ -162,9 +151,8 @@ func (c Config) withDefaults() (Config, error) {
 	case c.Leeway < 0:
 		c.Leeway = 0
 	}
-	c.IssuedAhead = orDefault(c.IssuedAhead, c.Leeway)
 	if c.RememberTokens == 0 {
-		c.RememberTokens = 32768
+		c.RememberTokens = verify.DefaultRemember
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
@@ -178,8 +166,8 @@ func (c Config) withDefaults() (Config, error) {
 			fault("Feed: %w", err)
 		}
 		c.Feed = feed
-		if c.Revocations == nil {
-			c.Revocations = NewRevocationSet()
+		if c.revocations == nil {
+			c.revocations = verify.NewRevocationSet()
 		}
 	} else if c.OnStale != Closed {
 		fault("OnStale is set but Feed is not; without a feed nothing can become stale")

@@ -10,23 +10,24 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-func costVerifier(t testing.TB, remember int) (*Verifier, *signer, *RevocationSet) {
-	s, set := newSigner(t), NewRevocationSet()
-	v, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, Revocations: set, RememberTokens: remember})
+func costVerifier(t testing.TB, remember int) (*Verifier, *signer, *verify.RevocationSet) {
+	s, set := newSigner(t), verify.NewRevocationSet()
+	v, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, revocations: set, RememberTokens: remember})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = v.Close() })
 	return v, s, set
 }
 
 // fill adds n revoked tokens as the feed does: in pages.
-func fill(set *RevocationSet, n int) { fillClients(set, n, 0) }
+func fill(set *verify.RevocationSet, n int) { fillClients(set, n, 0) }
 
 // fillClients is fill with clients that have each of the tokens each; 0: whose
 // they are is not known.
-func fillClients(set *RevocationSet, n, each int) {
+func fillClients(set *verify.RevocationSet, n, each int) {
 	exp := time.Now().Add(time.Hour).Unix()
 	page := make([]svcauth.Revocation, 0, 2000)
 	for i := range n {
@@ -53,7 +54,7 @@ func heap() int64 {
 func TestAMillionRevocationsTakeAtMost100MB(t *testing.T) {
 	for _, each := range []int{0, 1000, 100} {
 		before := heap()
-		set := NewRevocationSet()
+		set := verify.NewRevocationSet()
 		fillClients(set, 1_000_000, each)
 		took := heap() - before
 		t.Logf("%d tokens a client: %d MB", each, took/1_000_000)
@@ -98,10 +99,10 @@ func BenchmarkWarm(b *testing.B) {
 // each round, so that a noisy machine troubles both alike. `ratio` is what counts; `revocations-ratio` is that of a million entries to none.
 func BenchmarkColdAgainstBare(b *testing.B) {
 	empty, s, _ := costVerifier(b, -1)
-	full, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, Revocations: NewRevocationSet(), RememberTokens: -1})
+	full, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, revocations: verify.NewRevocationSet(), RememberTokens: -1})
 	require.NoError(b, err)
 	defer full.Close()
-	fill(full.cfg.Revocations, 1_000_000)
+	fill(full.cfg.revocations, 1_000_000)
 	token := s.token(b, claims(time.Now(), nil), nil)
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(testIssuer), jwt.WithAudience(testAudience), jwt.WithExpirationRequired())
 	bare := func() {

@@ -1,24 +1,24 @@
 package resourceserver
 
 import (
-	"errors"
-	"net/http"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // The codes of [Error]. The first three are those of RFC 6750 §3.1.
 const (
-	CodeInvalidRequest    = "invalid_request"         // 400: the request carries its token in a way that can't be read
-	CodeInvalidToken      = "invalid_token"           // 401: malformed, forged, expired, revoked or meant for somebody else
-	CodeInsufficientScope = "insufficient_scope"      // 403: valid, but lacks a privilege
-	CodeMissingToken      = "missing_token"           // 401 with a bare challenge: no token was sent
-	CodeUnavailable       = "temporarily_unavailable" // 503: keys or revocations are unavailable, and it fails closed
+	CodeInvalidRequest    = verify.CodeInvalidRequest    // 400: the request carries its token in a way that can't be read
+	CodeInvalidToken      = verify.CodeInvalidToken      // 401: malformed, forged, expired, revoked or meant for somebody else
+	CodeInsufficientScope = verify.CodeInsufficientScope // 403: valid, but lacks a privilege
+	CodeMissingToken      = verify.CodeMissingToken      // 401 with a bare challenge: no token was sent
+	CodeUnavailable       = verify.CodeUnavailable       // 503: keys or revocations are unavailable, and it fails closed
 )
 
 // The causes by which callers may want to tell refusals apart (errors.Is).
 var (
-	ErrExpired = errors.New("the token has expired")
-	ErrRevoked = errors.New("the token was revoked")
+	ErrExpired = verify.ErrExpired // the token has expired
+	ErrRevoked = verify.ErrRevoked // the token was revoked
 )
 
 // Error is a refusal. Every error of [Verifier.Verify] and [Verifier.Authenticate]
@@ -32,25 +32,12 @@ type Error struct {
 	Cause       error         // for logs; nil, or what was met underneath
 }
 
-// Error gives the description and the cause.
-func (e *Error) Error() string {
-	if e.Cause != nil && !errors.Is(e.Cause, ErrExpired) && !errors.Is(e.Cause, ErrRevoked) {
-		return e.Description + ": " + e.Cause.Error()
-	}
-	return e.Description
-}
+// Error returns the description and the cause.
+func (e *Error) Error() string { return (*verify.Error)(e).Error() }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-func invalidToken(description string) *Error {
-	return &Error{Status: http.StatusUnauthorized, Code: CodeInvalidToken, Description: description}
-}
-
 func unavailable(description string, cause error) *Error {
-	return &Error{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Description: description, RetryAfter: retryAfter, Cause: cause}
+	return (*Error)(verify.Unavailable(description, cause))
 }
-
-// retryAfter goes with every 503: long enough not to be hammered, short enough
-// to serve again soon after the issuer does.
-const retryAfter = 5 * time.Second

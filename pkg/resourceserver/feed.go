@@ -79,8 +79,8 @@ func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 	return &own, nil
 }
 
-// follower keeps the set of revocations the same as the issuer's.
-type follower struct {
+// subscriber keeps the set of revocations the same as the issuer's.
+type subscriber struct {
 	cfg      Config
 	fetch    *fetcher
 	disc     *discovery
@@ -96,31 +96,31 @@ type follower struct {
 	err error
 }
 
-func newFollower(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *follower {
-	return &follower{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)},
+func newSubscriber(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *subscriber {
+	return &subscriber{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)},
 		news: make(chan struct{}, 1), rekey: rekey,
 		err: errors.New("the revocation feed has not been read yet")}
 }
 
-func (f *follower) stale() bool {
+func (f *subscriber) stale() bool {
 	at := f.proven.Load()
 	return at == nil || f.cfg.Clock().Sub(*at) > f.cfg.MaxStaleness
 }
 
 // prove notes that the set held at that moment all that the issuer knew.
-func (f *follower) prove(at time.Time) {
+func (f *subscriber) prove(at time.Time) {
 	f.proven.Store(&at)
 	f.failed(nil)
 }
 
-func (f *follower) lastError() error {
+func (f *subscriber) lastError() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.err
 }
 
 // failed notes why the feed is not followed, nil that it is, and logs where that is new.
-func (f *follower) failed(err error) {
+func (f *subscriber) failed(err error) {
 	f.mu.Lock()
 	was := f.err
 	f.err = err
@@ -133,7 +133,7 @@ func (f *follower) failed(err error) {
 	}
 }
 
-func (f *follower) run(ctx context.Context) {
+func (f *subscriber) run(ctx context.Context) {
 	var done sync.WaitGroup
 	defer done.Wait()
 	done.Go(func() { f.confirm(ctx) })
@@ -209,7 +209,7 @@ func isFull(err error) bool {
 
 // rest waits for d, or until somebody says that there is something new, but for
 // leastRest in any case: who says so is not known.
-func (f *follower) rest(ctx context.Context, d time.Duration) bool {
+func (f *subscriber) rest(ctx context.Context, d time.Duration) bool {
 	if !sleep(ctx, min(d, leastRest)) {
 		return false
 	}
@@ -226,13 +226,13 @@ func (f *follower) rest(ctx context.Context, d time.Duration) bool {
 }
 
 // expire forgets what no token can match any more.
-func (f *follower) expire(ctx context.Context) {
+func (f *subscriber) expire(ctx context.Context) {
 	for sleep(ctx, time.Second) {
-		f.cfg.Revocations.Expire(f.cfg.Clock())
+		f.cfg.revocations.Expire(f.cfg.Clock())
 	}
 }
 
-func (f *follower) endpoint(ctx context.Context) (string, error) {
+func (f *subscriber) endpoint(ctx context.Context) (string, error) {
 	meta, err := f.disc.get(ctx, false)
 	if err != nil {
 		return "", err
@@ -244,7 +244,7 @@ func (f *follower) endpoint(ctx context.Context) (string, error) {
 }
 
 // poll reads all that is new, page by page.
-func (f *follower) poll(ctx context.Context) error {
+func (f *subscriber) poll(ctx context.Context) error {
 	began := f.cfg.Clock()
 	at, err := f.endpoint(ctx)
 	if err != nil {
@@ -277,7 +277,7 @@ const refusedInARow = 10
 // page reads one page. If others have been read already, it is not given up as
 // soon as the issuer asks to wait: whoever always began anew might never come to
 // the end.
-func (f *follower) page(ctx context.Context, at string, begun bool) (page feedPage, err error) {
+func (f *subscriber) page(ctx context.Context, at string, begun bool) (page feedPage, err error) {
 	for range refusedInARow {
 		err = f.call(ctx, http.MethodGet, at, nil, maxPageSize, &page)
 		if told := askedToWait(err); !begun || told == 0 || !sleep(ctx, httpx.Spread(told)) {
@@ -288,7 +288,7 @@ func (f *follower) page(ctx context.Context, at string, begun bool) (page feedPa
 }
 
 // request makes a request that carries the feed's bearer token and says who asks.
-func (f *follower) request(ctx context.Context, method, at, accept string, body io.Reader) (req *http.Request, token string, err error) {
+func (f *subscriber) request(ctx context.Context, method, at, accept string, body io.Reader) (req *http.Request, token string, err error) {
 	token, err = f.cfg.Feed.Token(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("token for the revocation feed: %w", err)
@@ -307,8 +307,8 @@ func (f *follower) request(ctx context.Context, method, at, accept string, body 
 
 // call makes one bounded call with the feed's bearer token and reads a JSON
 // answer of at most limit bytes.
-func (f *follower) call(ctx context.Context, method, at string, form url.Values, limit int64, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchTimeout)
+func (f *subscriber) call(ctx context.Context, method, at string, form url.Values, limit int64, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
 	req, token, err := f.request(ctx, method, at, "application/json", strings.NewReader(form.Encode()))
 	if err != nil {

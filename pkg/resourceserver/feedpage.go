@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/svcauth/svcauth/internal/untrusted"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -39,16 +40,8 @@ type entries []svcauth.Revocation
 // UnmarshalJSON refuses more entries than a page may have. The decoder has
 // checked that data is JSON.
 func (e *entries) UnmarshalJSON(data []byte) error {
-	if data[0] == '[' {
-		n := 0
-		for at := skipSpace(data, 1); data[at] != ']'; {
-			if n++; n > maxPageEntries {
-				return fmt.Errorf("a page of the revocation feed has more than %d entries", maxPageEntries)
-			}
-			if at = skipSpace(data, skipValue(data, at)); data[at] == ',' {
-				at = skipSpace(data, at+1)
-			}
-		}
+	if untrusted.CountElements(data, maxPageEntries) > maxPageEntries {
+		return fmt.Errorf("a page of the revocation feed has more than %d entries", maxPageEntries)
 	}
 	return json.Unmarshal(data, (*[]svcauth.Revocation)(e))
 }
@@ -87,14 +80,14 @@ func errTooMuch(limit int64) error {
 // force until a snapshot is complete.
 type paging struct {
 	cursor     string
-	next       *replacement // of a snapshot
+	next       *verify.Replacement // of a snapshot
 	more       bool
 	weight     int64 // of next
 	empty      int   // pages without an entry, in a row
 	beginnings int
 }
 
-func (p *paging) begin(f *follower) {
+func (p *paging) begin(f *subscriber) {
 	*p = paging{cursor: f.cursor, more: true}
 	if f.cursor == "" { // before the question is asked, so that what others put into the set meanwhile is in it afterwards
 		p.anew(f)
@@ -102,19 +95,19 @@ func (p *paging) begin(f *follower) {
 }
 
 // anew begins a snapshot.
-func (p *paging) anew(f *follower) {
-	p.next, p.weight = f.cfg.Revocations.replacement(), 0
+func (p *paging) anew(f *subscriber) {
+	p.next, p.weight = f.cfg.revocations.BeginReplacement(), 0
 }
 
 func (p *paging) end() {
 	if p.next != nil {
-		p.next.abandon()
+		p.next.Abandon()
 		p.next = nil
 	}
 }
 
 // take applies one answer to a poll.
-func (p *paging) take(f *follower, page feedPage) error {
+func (p *paging) take(f *subscriber, page feedPage) error {
 	if !validCursor(page.Cursor) || page.More && page.Cursor == p.cursor {
 		return errNowhere
 	}
@@ -135,7 +128,7 @@ func (p *paging) take(f *follower, page feedPage) error {
 }
 
 // add puts the entries of a page where they belong, if there is room.
-func (p *paging) add(f *follower, page feedPage) error {
+func (p *paging) add(f *subscriber, page feedPage) error {
 	if p.empty++; len(page.Revocations) > 0 {
 		p.empty = 0
 	}
@@ -152,14 +145,14 @@ func (p *paging) add(f *follower, page feedPage) error {
 	if p.weight += weight; p.weight > f.cfg.Feed.MaxMemory {
 		return errTooMuch(f.cfg.Feed.MaxMemory)
 	}
-	p.next.add(page.Revocations)
+	p.next.Add(page.Revocations...)
 	return nil
 }
 
 // commit ends a reading that leads to cursor.
-func (p *paging) commit(f *follower, cursor string) {
+func (p *paging) commit(f *subscriber, cursor string) {
 	if p.next != nil {
-		p.next.commit()
+		p.next.Commit()
 		f.held = p.weight
 		p.end()
 	}
@@ -168,7 +161,7 @@ func (p *paging) commit(f *follower, cursor string) {
 
 // admit puts entries beside those that are held. If that is too much, some of
 // what is held may have expired: the next reading begins anew.
-func (f *follower) admit(more entries) error {
+func (f *subscriber) admit(more entries) error {
 	weight, err := more.weigh()
 	if err != nil {
 		return err
@@ -178,6 +171,6 @@ func (f *follower) admit(more entries) error {
 		return errTooMuch(f.cfg.Feed.MaxMemory)
 	}
 	f.held += weight
-	f.cfg.Revocations.Add(more...)
+	f.cfg.revocations.Add(more...)
 	return nil
 }

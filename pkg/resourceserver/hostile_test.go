@@ -23,7 +23,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// The bounds of the core: claims of a token, and the last second of the year 9999.
+const (
+	maxClaims  = 256
+	maxSeconds = 253402300799
 )
 
 // raw signs a header and claims that are given as text, so that they can be anything.
@@ -219,7 +226,7 @@ func TestHostileSpellings(t *testing.T) {
 		"four parts": good + "." + parts[2], "five parts, as of a JWE": good + "." + parts[2] + "." + parts[2],
 		"space before": " " + good, "space behind": good + " ", "line end behind": good + "\n", "NUL behind": good + "\x00", "padding": good + "==",
 		"the other alphabet": strings.NewReplacer("-", "+", "_", "/").Replace(good) + "+",
-		"oversize":           good + strings.Repeat("A", maxTokenSize), "oversize by one": strings.Repeat("A", maxTokenSize+1),
+		"oversize":           good + strings.Repeat("A", svcauth.MaxTokenSize), "oversize by one": strings.Repeat("A", svcauth.MaxTokenSize+1),
 		"a longer signature": good + "AAAA", "a shorter signature": good[:len(good)-4],
 		"signature of zeroes":       parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)),
 		"claims of another token":   parts[0] + "." + strings.Split(s.token(t, claims(time.Now(), map[string]any{"scope": "clusters:release"}), nil), ".")[1] + "." + parts[2],
@@ -244,8 +251,8 @@ func TestHostileSpellings(t *testing.T) {
 // An ECDSA signature (r, s) has a twin, (r, n-s), that anybody can make and every verifier takes: nothing in JWS (RFC 7518 §3.4) forbids it, and issuers make both kinds. So a
 // token must never be known by its text: the twin is the same token, and dies with it.
 func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
-	s, set := newSigner(t), NewRevocationSet()
-	v := verifierOf(t, s, func(c *Config) { c.Revocations = set })
+	s, set := newSigner(t), verify.NewRevocationSet()
+	v := verifierOf(t, s, func(c *Config) { c.revocations = set })
 	good := s.token(t, claims(time.Now(), nil), nil)
 	at := strings.LastIndexByte(good, '.') + 1
 	signature, err := base64.RawURLEncoding.DecodeString(good[at:])
@@ -292,8 +299,8 @@ func TestEachKindOfRevocationEndsItsTokensOnly(t *testing.T) {
 		"organization":         {svcauth.Revocation{OrgID: "org_1", MinPol: 2, Exp: exp}, map[string]any{"org_id": "org_2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			set := NewRevocationSet()
-			v := verifierOf(t, s, func(c *Config) { c.Revocations = set })
+			set := verify.NewRevocationSet()
+			v := verifierOf(t, s, func(c *Config) { c.revocations = set })
 			dies, lives := s.token(t, claims(now, nil), nil), s.token(t, claims(now, c.spare), nil)
 			for _, token := range []string{dies, lives} {
 				_, err := v.Verify(t.Context(), token)

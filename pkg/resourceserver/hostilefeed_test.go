@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // TestHostileFeedCostsLittle has an issuer answer a poll with as much as a
@@ -30,7 +32,7 @@ func TestHostileFeedCostsLittle(t *testing.T) {
 			t.Logf("%v; %.0f MB allocated, heap at most %.0f MB", err, float64(allocated()-before)/1e6, float64(most.Load())/1e6)
 			require.Error(t, err)
 			require.Less(t, allocated()-before, uint64(8*maxPageSize), "bytes allocated in all, for one page")
-			require.Zero(t, f.cfg.Revocations.Len())
+			require.Zero(t, f.cfg.revocations.Len())
 		})
 	}
 }
@@ -67,19 +69,19 @@ func (a answering) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
 }
 
-func polling(t *testing.T, p pages) *follower {
+func polling(t *testing.T, p pages) *subscriber {
 	t.Helper()
 	return pollingCounted(t, p, new(atomic.Int64))
 }
 
-func pollingCounted(t *testing.T, p pages, asked *atomic.Int64) *follower {
+func pollingCounted(t *testing.T, p pages, asked *atomic.Int64) *subscriber {
 	t.Helper()
-	cfg, err := Config{Issuer: testIssuer, Audience: testAudience, Revocations: NewRevocationSet(), Feed: &Feed{Token: func(context.Context) (string, error) { return "bearer", nil }}}.withDefaults()
+	cfg, err := Config{Issuer: testIssuer, Audience: testAudience, revocations: verify.NewRevocationSet(), Feed: &Feed{Token: func(context.Context) (string, error) { return "bearer", nil }}}.withDefaults()
 	require.NoError(t, err)
-	fetch := newFetcher(&http.Client{Transport: answering{asked, p}}, cfg.FetchTimeout)
+	fetch := newFetcher(&http.Client{Transport: answering{asked, p}}, cfg.Timeout)
 	disc := newDiscovery(cfg.Issuer, fetch, cfg.Clock)
 	disc.last = &metadata{RevocationFeed: testIssuer + "/oauth2/revocations", fetched: time.Now(), notBefore: time.Now().Add(time.Hour)}
-	return newFollower(cfg, fetch, disc, func() {})
+	return newSubscriber(cfg, fetch, disc, func() {})
 }
 
 // TestEndlessPagesEnd says that no reading goes on for ever, and that what was
@@ -104,7 +106,7 @@ func TestEndlessPagesEnd(t *testing.T) {
 			f.cfg.Feed.MaxMemory = 16 << 20
 			require.Error(t, f.poll(t.Context()))
 			require.LessOrEqual(t, asked.Load(), c.most)
-			require.Zero(t, f.cfg.Revocations.Len())
+			require.Zero(t, f.cfg.revocations.Len())
 			require.True(t, f.stale())
 		})
 	}
@@ -132,12 +134,12 @@ func TestCursorsThatCanNotBeSentBackAreRefused(t *testing.T) {
 			return fmt.Sprintf(`{"cursor":%s,"snapshot":true,"revocations":[]}`, strconv.QuoteToASCII(cursor))
 		})
 		require.Error(t, f.poll(t.Context()), "%q", cursor)
-		s := newStreaming(NewRevocationSet())
+		s := newStreaming(verify.NewRevocationSet())
 		require.Error(t, s.apply(event{name: "snapshot", id: cursor, data: []byte(`{"revocations":[]}`)}, true), "%q", cursor)
 		if cursor != "" {
-			s.follower.cursor = "5"
+			s.subscriber.cursor = "5"
 			require.Error(t, s.apply(event{id: cursor, alive: true}, true), "%q", cursor)
-			require.Equal(t, "5", s.follower.cursor)
+			require.Equal(t, "5", s.subscriber.cursor)
 		}
 	}
 }
@@ -153,17 +155,17 @@ func TestAFullSetIsReadAnew(t *testing.T) {
 	require.NoError(t, f.poll(t.Context()))
 	require.ErrorContains(t, f.poll(t.Context()), "MaxMemory")
 	require.Empty(t, f.cursor)
-	require.Equal(t, 4, f.cfg.Revocations.Len())
+	require.Equal(t, 4, f.cfg.revocations.Len())
 	require.NoError(t, f.poll(t.Context()))
-	require.Equal(t, 2, f.cfg.Revocations.Len())
+	require.Equal(t, 2, f.cfg.revocations.Len())
 	require.Equal(t, "4", f.cursor)
 
-	s := newStreaming(NewRevocationSet())
+	s := newStreaming(verify.NewRevocationSet())
 	s.cfg.Feed.MaxMemory = 2 * tokenWeight
 	require.NoError(t, s.apply(event{name: "snapshot", id: "1", data: []byte(`{"revocations":[{"jti":"a"}]}`)}, true))
 	require.NoError(t, s.apply(event{name: "revocation", id: "2", data: []byte(`{"jti":"b"}`)}, true))
 	require.Error(t, s.apply(event{name: "revocation", id: "3", data: []byte(`{"jti":"c"}`)}, true))
-	require.Empty(t, s.follower.cursor)
+	require.Empty(t, s.subscriber.cursor)
 	require.Error(t, s.apply(event{name: "snapshot", id: "1", data: []byte(`{"revocations":[{"jti":"a"},{"jti":"b"},{"jti":"c"}]}`)}, true))
-	require.Equal(t, 2, s.cfg.Revocations.Len(), "what was held is in force")
+	require.Equal(t, 2, s.cfg.revocations.Len(), "what was held is in force")
 }

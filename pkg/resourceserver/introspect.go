@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 const maxIntrospection = 256 << 10 // bytes: a token of 16 KiB, taken apart
@@ -25,7 +27,7 @@ func (v *Verifier) introspect(ctx context.Context, token string) *Error {
 		return unavailable("revocations could not be followed for too long, and the issuer does not answer; ask again later", err)
 	}
 	if !answer.Active {
-		return revoked()
+		return (*Error)(verify.Revoked())
 	}
 	return nil
 }

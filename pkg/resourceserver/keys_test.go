@@ -217,7 +217,7 @@ func TestAJWKSThatIsNoGood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := newKeyServer(t)
-			patience := func(c *Config) { c.KeyRefresh, c.FetchTimeout = 10*time.Millisecond, 500*time.Millisecond }
+			patience := func(c *Config) { c.KeyRefresh, c.Timeout = 10*time.Millisecond, 500*time.Millisecond }
 			k.serve(bad)
 			v, token := k.verifier(t, patience), k.token(t, s, "t1")
 			_, err := v.Verify(t.Context(), token)

@@ -88,7 +88,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 }
 
 func (v *Verifier) challenge(refusal *Error) string {
-	b := `Bearer realm="` + v.audienceText + `"`
+	b := `Bearer realm="` + untrusted.Quotable(v.cfg.Audience, 200) + `"`
 	if refusal.Code != CodeMissingToken { // RFC 6750 §3.1: no error code where no token was sent
 		b += `, error="` + refusal.Code + `", error_description="` + untrusted.Quotable(refusal.Description, 400) + `"`
 	}

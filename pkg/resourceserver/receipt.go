@@ -44,7 +44,7 @@ func (r *receipts) newest() string {
 // confirm tells the issuer what is enforced here, one receipt at a time: what
 // becomes due while one is on its way goes with the next. It serves those who wait
 // for a revocation; nothing here depends on it.
-func (f *follower) confirm(ctx context.Context) {
+func (f *subscriber) confirm(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,8 +70,8 @@ func (f *follower) confirm(ctx context.Context) {
 	}
 }
 
-func (f *follower) acknowledge(ctx context.Context, cursor string) error {
-	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchTimeout)
+func (f *subscriber) acknowledge(ctx context.Context, cursor string) error {
+	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()
 	at, err := f.endpoint(ctx)
 	if err != nil {

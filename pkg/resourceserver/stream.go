@@ -24,13 +24,13 @@ var errSilent = errors.New("the stream of revocations is silent: not even a sign
 const maxEventSize = maxPageSize
 
 // silence is for how long a stream may say nothing.
-func (f *follower) silence() time.Duration {
+func (f *subscriber) silence() time.Duration {
 	return min(maxSilence, max(minSilence, f.cfg.MaxStaleness/2))
 }
 
 // stream follows the feed until it is cut. The cursor moves with what was applied,
 // so that the next stream goes on from there.
-func (f *follower) stream(ctx context.Context) error {
+func (f *subscriber) stream(ctx context.Context) error {
 	at, err := f.endpoint(ctx)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (f *follower) stream(ctx context.Context) error {
 	defer cancel(nil)
 	alive := time.AfterFunc(f.silence(), func() { cancel(errSilent) })
 	defer alive.Stop()
-	s := &streaming{follower: f}
+	s := &streaming{subscriber: f}
 	s.begin(f)
 	defer s.end()
 	heard, err := f.listen(ctx, at, alive, s)
@@ -53,7 +53,7 @@ func (f *follower) stream(ctx context.Context) error {
 }
 
 // listen says also whether anything came.
-func (f *follower) listen(ctx context.Context, at string, alive *time.Timer, s *streaming) (heard bool, err error) {
+func (f *subscriber) listen(ctx context.Context, at string, alive *time.Timer, s *streaming) (heard bool, err error) {
 	req, token, err := f.request(ctx, http.MethodGet, at, "text/event-stream, application/json;q=0.5", nil)
 	if err != nil {
 		return true, err // not the stream's fault
@@ -175,7 +175,7 @@ func (r *eventReader) line(limit int) ([]byte, error) {
 
 // streaming applies the events of one stream.
 type streaming struct {
-	*follower
+	*subscriber
 	paging
 	unsaid bool // something was applied that no receipt has been asked for
 	proved bool
@@ -202,14 +202,14 @@ func (s *streaming) apply(e event, last bool) error {
 	case e.name == "keys":
 		s.rekey()
 	}
-	if s.follower.cursor == "" {
+	if s.subscriber.cursor == "" {
 		return nil // nothing counts before the snapshot
 	}
 	if e.id != "" {
 		if !validCursor(e.id) {
 			return errNowhere
 		}
-		s.follower.cursor = e.id
+		s.subscriber.cursor = e.id
 	}
 	if e.alive {
 		s.prove(s.cfg.Clock())
@@ -220,7 +220,7 @@ func (s *streaming) apply(e event, last bool) error {
 	}
 	if s.unsaid && last && s.proved {
 		s.unsaid = false
-		s.receipts.due(s.follower.cursor)
+		s.receipts.due(s.subscriber.cursor)
 	}
 	return nil
 }
@@ -229,9 +229,9 @@ func (s *streaming) apply(e event, last bool) error {
 // which alone has an id.
 func (s *streaming) snapshot(page feedPage, id string) error {
 	if s.next == nil {
-		s.anew(s.follower)
+		s.anew(s.subscriber)
 	}
-	if err := s.add(s.follower, page); err != nil {
+	if err := s.add(s.subscriber, page); err != nil {
 		return err
 	}
 	if page.More {
@@ -240,7 +240,7 @@ func (s *streaming) snapshot(page feedPage, id string) error {
 	if !validCursor(id) {
 		return errors.New("a snapshot of the revocation feed has no id; expected the cursor that it leads to")
 	}
-	s.commit(s.follower, id)
+	s.commit(s.subscriber, id)
 	s.unsaid = true
 	return nil
 }

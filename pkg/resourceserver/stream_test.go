@@ -13,20 +13,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-func newStreaming(set *RevocationSet) *streaming {
-	cfg := Config{Revocations: set, Clock: time.Now, Logger: discard, Feed: &Feed{MaxMemory: 1 << 20}}
-	f := newFollower(cfg, nil, nil, func() {})
-	s := &streaming{follower: f}
+func newStreaming(set *verify.RevocationSet) *streaming {
+	cfg := Config{revocations: set, Clock: time.Now, Logger: discard, Feed: &Feed{MaxMemory: 1 << 20}}
+	f := newSubscriber(cfg, nil, nil, func() {})
+	s := &streaming{subscriber: f}
 	s.begin(f)
 	return s
 }
 
 // The keys are fetched when a stream begins to vouch for the set, for changes before it were told to nobody, and whenever the issuer says that they changed.
 func TestAStreamSaysWhenTheKeysChange(t *testing.T) {
-	s, fetched := newStreaming(NewRevocationSet()), 0
+	s, fetched := newStreaming(verify.NewRevocationSet()), 0
 	s.rekey = func() { fetched++ }
 	for _, step := range []struct {
 		event event
@@ -38,7 +39,7 @@ func TestAStreamSaysWhenTheKeysChange(t *testing.T) {
 		require.NoError(t, s.apply(step.event, true))
 		require.Equal(t, step.want, fetched, step.event)
 	}
-	require.Equal(t, "2", s.follower.cursor, "news of keys move no cursor")
+	require.Equal(t, "2", s.subscriber.cursor, "news of keys move no cursor")
 }
 
 // A stream that is cut anywhere: what was applied is exactly what had come whole, and the cursor says so.
@@ -63,7 +64,7 @@ func TestHalfAnEventIsNeverApplied(t *testing.T) {
 				complete++
 			}
 		}
-		set := NewRevocationSet()
+		set := verify.NewRevocationSet()
 		s := newStreaming(set)
 		r := eventReader{in: bufio.NewReader(strings.NewReader(whole[:cut]))}
 		for {
@@ -75,7 +76,7 @@ func TestHalfAnEventIsNeverApplied(t *testing.T) {
 			require.NoError(t, s.apply(e, true))
 		}
 		require.Equal(t, entries[complete], set.Len(), "cut after byte %d", cut)
-		require.Equal(t, cursors[complete], s.follower.cursor, "cut after byte %d", cut)
+		require.Equal(t, cursors[complete], s.subscriber.cursor, "cut after byte %d", cut)
 		require.Equal(t, complete >= 3, s.proven.Load() != nil, "a sign of life after the snapshot, and nothing else, proves that all is there (byte %d)", cut)
 	}
 }
@@ -89,10 +90,10 @@ func TestEventsThatCannotBeReadEndTheStreamAndMoveNothing(t *testing.T) {
 		"snapshot without cursor": "event: snapshot\ndata: {\"revocations\":[]}\n\n",
 	} {
 		t.Run(name, func(t *testing.T) {
-			set := NewRevocationSet()
+			set := verify.NewRevocationSet()
 			set.Add(svcauth.Revocation{JTI: "kept", Exp: 9})
 			s := newStreaming(set)
-			s.follower.cursor = "5"
+			s.subscriber.cursor = "5"
 			r := eventReader{in: bufio.NewReader(strings.NewReader(text))}
 			e, err := r.next()
 			if err == nil {
@@ -100,23 +101,23 @@ func TestEventsThatCannotBeReadEndTheStreamAndMoveNothing(t *testing.T) {
 			}
 			require.Error(t, err)
 			require.NotErrorIs(t, err, io.EOF)
-			require.Equal(t, "5", s.follower.cursor)
+			require.Equal(t, "5", s.subscriber.cursor)
 			require.Equal(t, 1, set.Len())
 		})
 	}
 }
 
 func TestASnapshotReplacesOnlyWhenItIsComplete(t *testing.T) {
-	set := NewRevocationSet()
+	set := verify.NewRevocationSet()
 	set.Add(svcauth.Revocation{JTI: "old", Exp: 9})
 	s := newStreaming(set)
 	require.NoError(t, s.apply(event{name: "snapshot", data: []byte(`{"revocations":[{"jti":"new","exp":9}],"more":true}`)}, true))
-	_, old := set.Revoked(&Claims{JTI: "old"})
+	_, old := set.Revoked(&verify.Claims{JTI: "old"})
 	require.True(t, old)
 	set.Add(svcauth.Revocation{JTI: "meanwhile", Exp: 9})
 	require.NoError(t, s.apply(event{name: "snapshot", id: "7", data: []byte(`{"revocations":[{"jti":"last","exp":9}]}`)}, true))
 	for jti, want := range map[string]bool{"old": false, "new": true, "last": true, "meanwhile": true} {
-		_, is := set.Revoked(&Claims{JTI: jti})
+		_, is := set.Revoked(&verify.Claims{JTI: jti})
 		require.Equal(t, want, is, jti)
 	}
 }
@@ -242,7 +243,7 @@ func TestPagesOfAPollAreReadToTheEnd(t *testing.T) {
 		defer v.Close()
 		time.Sleep(500 * time.Millisecond)
 		require.Equal(t, []string{"poll ", "poll 1", "poll 2"}, i.asked())
-		require.Equal(t, 3, v.cfg.Revocations.Len())
+		require.Equal(t, 3, v.cfg.revocations.Len())
 		require.False(t, v.feed.stale())
 	})
 }
@@ -308,7 +309,7 @@ func TestReceiptsAreSentOneAtATimeForTheNewestCursor(t *testing.T) {
 		require.Equal(t, 1, i.ackingMax)
 		require.Equal(t, "1000", i.acks[len(i.acks)-1])
 		require.Less(t, len(i.acks), 10, "signs of life need no receipt, and what comes together goes together: %v", i.acks)
-		require.Equal(t, 999, v.cfg.Revocations.Len())
+		require.Equal(t, 999, v.cfg.revocations.Len())
 	})
 }
 
@@ -337,9 +338,9 @@ func TestBeyondMaxStaleness(t *testing.T) {
 				_, err := v.Verify(t.Context(), token)
 				require.NoError(t, err)
 				i.set(func() { i.status = 503 })
-				v.feed.cfg.Revocations.Add(svcauth.Revocation{JTI: "other", Exp: 99999999999})
+				v.feed.cfg.revocations.Add(svcauth.Revocation{JTI: "other", Exp: 99999999999})
 				if c.status == 401 && c.onStale == InsecureContinue {
-					v.feed.cfg.Revocations.Add(svcauth.Revocation{JTI: "t1", Exp: 99999999999})
+					v.feed.cfg.revocations.Add(svcauth.Revocation{JTI: "t1", Exp: 99999999999})
 				}
 				i.cut()
 				time.Sleep(30 * time.Second)

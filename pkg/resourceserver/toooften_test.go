@@ -92,7 +92,7 @@ func TestAReadingThatHasBegunGoesOnAfterARefusal(t *testing.T) {
 		defer v.Close()
 		time.Sleep(21 * time.Second)
 		require.Equal(t, []string{"poll ", "poll 1", "poll 2"}, i.asked()[:3])
-		require.EqualValues(t, 3, v.cfg.Revocations.Len())
+		require.EqualValues(t, 3, v.cfg.revocations.Len())
 		require.Zero(t, b.early.Load())
 		require.False(t, v.feed.stale())
 	})
@@ -107,7 +107,7 @@ func TestAReadingThatIsAlwaysRefusedEnds(t *testing.T) {
 		defer v.Close()
 		time.Sleep(refusedInARow*11*time.Second + time.Minute)
 		require.Error(t, v.feed.lastError())
-		require.Zero(t, v.cfg.Revocations.Len(), "a part of a snapshot is none")
+		require.Zero(t, v.cfg.revocations.Len(), "a part of a snapshot is none")
 		require.Zero(t, b.early.Load())
 	})
 }

@@ -2,24 +2,23 @@ package resourceserver
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/svcauth/svcauth/internal/untrusted"
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // Verifier checks tokens of one issuer for one audience. It is safe for concurrent
 // use. [Verifier.Close] ends what it runs in the background.
 type Verifier struct {
-	cfg                      Config
-	issuerText, audienceText string // fit for a quoted header parameter
-
-	fetch  *fetcher
-	disc   *discovery
-	keys   KeySource
-	memory *memory
-	feed   *follower // nil if no feed is followed
+	cfg   Config
+	core  *verify.Verifier
+	fetch *fetcher
+	disc  *discovery
+	keys  *remoteKeys // nil if the configuration brings its own
+	feed  *subscriber // nil if no feed is followed
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -35,22 +34,23 @@ func New(cfg Config) (*Verifier, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	v := &Verifier{cfg: cfg, issuerText: untrusted.Quotable(cfg.Issuer, 200), audienceText: untrusted.Quotable(cfg.Audience, 200), stop: stop}
-	v.fetch = newFetcher(cfg.HTTPClient, cfg.FetchTimeout)
+	v := &Verifier{cfg: cfg, fetch: newFetcher(cfg.HTTPClient, cfg.Timeout), stop: stop}
 	v.disc = newDiscovery(cfg.Issuer, v.fetch, cfg.Clock)
-	if v.memory, err = newMemory(cfg.RememberTokens); err != nil {
-		stop()
-		return nil, err
+	keysChanged := func() {}
+	if cfg.Keys == nil {
+		v.keys = newRemoteKeys(ctx, cfg, v.fetch, v.disc)
+		cfg.Keys, keysChanged = v.keys, v.keys.changed
 	}
-	v.keys = cfg.Keys
-	rekey := func() {}
-	if v.keys == nil {
-		remote := newRemoteKeys(ctx, cfg, v.fetch, v.disc)
-		v.keys, rekey = remote, remote.changed
-		v.done.Go(func() { remote.run(ctx) })
+	if v.core, err = verify.New(verify.Config{Issuer: cfg.Issuer, Audience: cfg.Audience, Keys: cfg.Keys, Revocations: cfg.revocations,
+		Leeway: cfg.Leeway, IssuedAhead: cfg.Leeway, Remember: cfg.RememberTokens, Clock: cfg.Clock}); err != nil {
+		stop()
+		return nil, fmt.Errorf("resourceserver: %w", err)
+	}
+	if v.keys != nil {
+		v.done.Go(func() { v.keys.run(ctx) })
 	}
 	if cfg.Feed != nil {
-		v.feed = newFollower(cfg, v.fetch, v.disc, rekey)
+		v.feed = newSubscriber(cfg, v.fetch, v.disc, keysChanged)
 		v.done.Go(func() { v.feed.run(ctx) })
 	}
 	return v, nil
@@ -86,75 +86,16 @@ func (v *Verifier) Nudge() {
 // and, with [Introspect], for the issuer's answer; a remembered token waits for
 // neither.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
-	if p, refusal := v.verify(ctx, token); refusal == nil {
-		return p, nil
-	} else {
-		return nil, refusal
-	}
-}
-
-func (v *Verifier) verify(ctx context.Context, token string) (*Principal, *Error) {
-	if len(token) > maxTokenSize {
-		return nil, tooLong()
-	}
-	id := v.memory.id(token)
-	entry := v.recall(ctx, id)
-	fresh := entry == nil
-	if fresh {
-		var refusal *Error
-		if entry, refusal = v.check(ctx, token); refusal != nil {
-			return nil, refusal
-		}
-	} else if !v.cfg.Clock().Before(entry.until) {
-		v.memory.forget(id)
-		return nil, expired()
-	}
-	if v.isRevoked(entry) {
-		v.memory.forget(id)
-		return nil, revoked()
-	}
-	if fresh {
-		v.memory.keep(id, entry, v.cfg.Clock())
+	claims, err := v.core.Verify(ctx, token)
+	if refusal, ok := err.(*verify.Error); ok { //nolint:errorlint // the core returns nothing else
+		return nil, (*Error)(refusal)
 	}
 	if v.feed != nil && v.feed.stale() {
 		if refusal := v.whenStale(ctx, token); refusal != nil {
 			return nil, refusal
 		}
 	}
-	return entry.principal, nil
-}
-
-// recall returns a remembered token, if the issuer still has the very key that
-// signed it.
-func (v *Verifier) recall(ctx context.Context, id digest) *remembered {
-	entry := v.memory.find(id)
-	if entry == nil {
-		return nil
-	}
-	if alg, key, err := v.keys.Key(ctx, entry.kid); err != nil || alg != entry.alg || !sameKey(key, entry.key) {
-		v.memory.forget(id)
-		return nil
-	}
-	return entry
-}
-
-// isRevoked asks the set only if it has grown since it was last asked about this
-// token. The generation is read before the set, so that an entry added in between
-// leads to one check too many, never to one too few.
-func (v *Verifier) isRevoked(entry *remembered) bool {
-	set := v.cfg.Revocations
-	if set == nil {
-		return false
-	}
-	generation := set.generation.Load()
-	if entry.cleared.Load() == generation+1 {
-		return false
-	}
-	if _, is := set.Revoked(&entry.principal.Claims); is {
-		return true
-	}
-	entry.cleared.Store(generation + 1) // 0 is 'never asked'
-	return false
+	return (*Principal)(claims), nil
 }
 
 func (v *Verifier) whenStale(ctx context.Context, token string) *Error {
@@ -179,15 +120,15 @@ func (v *Verifier) Ready(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return &Error{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Description: "not ready", RetryAfter: retryAfter, Cause: err}
+			return &Error{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Description: "not ready", RetryAfter: verify.RetryAfter, Cause: err}
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
 
 func (v *Verifier) missing() error {
-	if remote, is := v.keys.(*remoteKeys); is {
-		if err := remote.missing(); err != nil {
+	if v.keys != nil {
+		if err := v.keys.missing(); err != nil {
 			return err
 		}
 	}

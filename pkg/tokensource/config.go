@@ -64,9 +64,9 @@ type Config struct {
 	// MaxRetries is how often a request that may succeed later is sent again. 0
 	// means 3 times, a negative number never.
 	MaxRetries int
-	// Now is the clock by which tokens expire; nil: time.Now. It is for tests.
+	// Clock is the clock by which tokens expire; nil: time.Now. It is for tests.
 	// Timers use real time all the same.
-	Now func() time.Time
+	Clock func() time.Time
 }
 
 // lineBreak completes a message that names a credential's part.
@@ -92,8 +92,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxRetries == 0 {
 		c.MaxRetries = defaultMaxRetries
 	}
-	if c.Now == nil {
-		c.Now = time.Now
+	if c.Clock == nil {
+		c.Clock = time.Now
 	}
 	return c, nil
 }

@@ -14,14 +14,14 @@ func (s *Source) discover(ctx context.Context, name string) (string, *Error) {
 	endpoints, err := httpx.Discover(s.config.Issuer, func(address string) ([]byte, int, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
-			return nil, 0, &Error{URL: address, Err: errors.New("the metadata's address is not a URL")}
+			return nil, 0, &Error{URL: address, Cause: errors.New("the metadata's address is not a URL")}
 		}
 		answer, failure := s.send(req, credential{})
 		if failure == nil {
 			return answer, http.StatusOK, nil
 		}
 		if failure.StatusCode/100 == 4 && !failure.retryable { // some gateways say 403 of what they don't know
-			failure.Err = errors.New("this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
+			failure.Cause = errors.New("this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
 		}
 		return nil, failure.StatusCode, failure
 	}, name)
@@ -31,9 +31,9 @@ func (s *Source) discover(ctx context.Context, name string) (string, *Error) {
 	case err == nil:
 		return endpoints[name], nil
 	case errors.As(err, &unusable):
-		return "", &Error{StatusCode: http.StatusOK, URL: unusable.Address, Err: unusable.Err}
+		return "", &Error{StatusCode: http.StatusOK, URL: unusable.Address, Cause: unusable.Err}
 	case errors.As(err, &failure):
 		return "", failure
 	}
-	return "", &Error{URL: s.config.Issuer, Err: err}
+	return "", &Error{URL: s.config.Issuer, Cause: err}
 }

@@ -26,13 +26,13 @@ type Error struct {
 	RetryAfter  time.Duration // for how long the server asked to be left alone; 0 where it said nothing
 	Attempts    int           // how many requests were sent
 	URL         string        // which address was asked, without query
-	Err         error         // what went wrong other than by the server's word; else nil
+	Cause       error         // what went wrong other than by the server's word; else nil
 
 	retryable bool
 	lead      string // empty: "no token from"
 }
 
-// Error gives one sentence: what was asked, what came back, what to do.
+// Error returns one sentence: what was asked, what came back, what to do.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: ", cmp.Or(e.lead, "no token from"), e.URL)
@@ -46,11 +46,11 @@ func (e *Error) Error() string {
 	if e.Description != "" {
 		fmt.Fprintf(&b, ": %s", e.Description)
 	}
-	if e.Err != nil {
+	if e.Cause != nil {
 		if !strings.HasSuffix(b.String(), ": ") {
 			b.WriteString(": ")
 		}
-		b.WriteString(e.Err.Error())
+		b.WriteString(e.Cause.Error())
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, "; the server asks to wait %s", e.RetryAfter.Round(time.Second))
@@ -61,8 +61,8 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap gives Err.
-func (e *Error) Unwrap() error { return e.Err }
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
 
 // credential is the id and secret of one attempt, and the address they go to.
 type credential struct {

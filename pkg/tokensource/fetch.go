@@ -32,14 +32,14 @@ const (
 
 // request asks the token endpoint once.
 func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) {
-	asked := s.config.Now().Round(0) // without monotonic time, which stands still while a machine sleeps
+	asked := s.config.Clock().Round(0) // without monotonic time, which stands still while a machine sleeps
 	answer, failure := s.authenticated(ctx, endpoint, s.form())
 	if failure != nil {
 		return nil, failure
 	}
 	t, err := parseToken(answer, asked)
 	if err != nil {
-		return nil, &Error{StatusCode: http.StatusOK, URL: bare(endpoint), Err: err}
+		return nil, &Error{StatusCode: http.StatusOK, URL: bare(endpoint), Cause: err}
 	}
 	return t, nil
 }
@@ -97,13 +97,13 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 	failure.StatusCode = res.StatusCode
 	switch {
 	case tooLong:
-		failure.Err = err
+		failure.Cause = err
 	case res.StatusCode == http.StatusOK:
 		return body, nil
 	case res.StatusCode >= 300 && res.StatusCode < 400:
-		failure.Err = errors.New("the server redirects, which is not followed, so that the secret goes nowhere else; configure the final address")
+		failure.Cause = errors.New("the server redirects, which is not followed, so that the secret goes nowhere else; configure the final address")
 	default:
-		refusal(failure, res, body, with, s.config.Now())
+		refusal(failure, res, body, with, s.config.Clock())
 	}
 	return nil, failure
 }
@@ -114,9 +114,9 @@ func (s *Source) broken(failure *Error, ctx context.Context, with credential, er
 	var untrusted *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
 	failure.retryable = !errors.As(err, &untrusted) && !errors.As(err, &plain)
-	failure.Err = with.cause(err)
+	failure.Cause = with.cause(err)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // of this attempt: not to be taken for the end of the caller's own context
-		failure.Err = fmt.Errorf("no answer within %s: %w", s.config.Timeout, os.ErrDeadlineExceeded)
+		failure.Cause = fmt.Errorf("no answer within %s: %w", s.config.Timeout, os.ErrDeadlineExceeded)
 	}
 	return failure
 }
@@ -136,7 +136,7 @@ func refusal(failure *Error, res *http.Response, body []byte, with credential, n
 		failure.RetryAfter = httpx.RetryAfter(res.Header, now)
 	case http.StatusUnauthorized:
 		if _, err := svcauth.ParseSecret(with.secret.Reveal()); errors.Is(err, svcauth.ErrSecretChecksum) {
-			failure.Err = err // the secret is one of svcauth's by its form: it was mistyped, rather than replaced
+			failure.Cause = err // the secret is one of svcauth's by its form: it was mistyped, rather than replaced
 		}
 	}
 }

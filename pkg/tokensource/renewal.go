@@ -51,7 +51,7 @@ func (s *Source) schedule(ahead time.Duration) {
 		if s.timer != timer { // stopped too late
 			return
 		}
-		now := s.config.Now()
+		now := s.config.Clock()
 		// Without a timer, a source that nobody uses is garbage, closed or not.
 		if s.current == nil || s.life.Err() != nil || now.Sub(s.lastUsed) > min(s.current.lifetime, maxIdle) {
 			return

@@ -50,7 +50,7 @@ func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 		Active *bool `json:"active"`
 	}
 	if json.Unmarshal(answer, &said) != nil || said.Active == nil {
-		return false, &Error{StatusCode: http.StatusOK, URL: s.config.Issuer, Err: errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)")}
+		return false, &Error{StatusCode: http.StatusOK, URL: s.config.Issuer, Cause: errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)")}
 	}
 	return *said.Active, nil
 }
@@ -78,7 +78,7 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 		if failure != nil {
 			failure.lead = "no answer from the " + name + " of"
 			if ctx.Err() != nil {
-				failure.retryable, failure.Err = false, context.Cause(ctx)
+				failure.retryable, failure.Cause = false, context.Cause(ctx)
 			}
 		}
 		return failure
@@ -91,7 +91,7 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Values) ([]byte, *Error) {
 	secret, err := s.config.readSecret()
 	if err != nil {
-		return nil, &Error{URL: bare(endpoint), Err: err}
+		return nil, &Error{URL: bare(endpoint), Cause: err}
 	}
 	with := credential{s.config.ClientID, secret}
 	if s.config.AuthStyle == Post {
@@ -100,7 +100,7 @@ func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Va
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, &Error{URL: bare(endpoint), Err: errors.New("the endpoint's address is not a URL")}
+		return nil, &Error{URL: bare(endpoint), Cause: errors.New("the endpoint's address is not a URL")}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if s.config.AuthStyle == Basic {

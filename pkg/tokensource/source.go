@@ -75,7 +75,7 @@ func New(config Config) (*Source, error) {
 //
 // The error is [*Error] if the server gave no token, [ErrClosed], or the context's.
 func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
-	now := s.config.Now()
+	now := s.config.Clock()
 	s.mu.Lock()
 	if s.life.Err() != nil {
 		s.mu.Unlock()
@@ -109,6 +109,16 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 		return nil, f.err
 	}
 	return f.token.oauth2(), nil
+}
+
+// BearerToken returns the text of [Source.Token], for libraries that want no more:
+// as the Token of a resourceserver.Feed, for example.
+func (s *Source) BearerToken(ctx context.Context) (string, error) {
+	token, err := s.Token(ctx)
+	if err != nil {
+		return "", err
+	}
+	return token.AccessToken, nil
 }
 
 // Format keeps every verb of fmt from showing what a Source holds.
@@ -181,7 +191,7 @@ func (s *Source) silenced(now time.Time) error {
 // fly makes the request and lands the flight.
 func (s *Source) fly(f *flight) {
 	f.token, f.err = s.obtain()
-	now := s.config.Now()
+	now := s.config.Clock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flight = nil

@@ -123,7 +123,7 @@ func TestClockThatIsSet(t *testing.T) {
 		server := newClockwork()
 		var ahead time.Duration
 		s, err := New(Config{TokenURL: "https://auth.example.com/token", ClientID: "sa", ClientSecret: "s", HTTPClient: &http.Client{Transport: roundTrip(server.answer)},
-			Now: func() time.Time { return time.Now().Add(ahead) }})
+			Clock: func() time.Time { return time.Now().Add(ahead) }})
 		require.NoError(t, err)
 		defer s.Close()
 		inTime(t, s, "token-1")

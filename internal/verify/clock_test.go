@@ -1,4 +1,4 @@
-package resourceserver
+package verify
 
 import (
 	"testing"
@@ -41,7 +41,7 @@ func TestNothingIsForgottenByAClockThatJumps(t *testing.T) {
 
 func TestAClockThatIsSlewedIsBelieved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := patience{started: time.Now()}
+		p := steadyClock{started: time.Now()}
 		for i := range 1000 {
 			now := time.Now().Add(time.Duration(i) * 100 * time.Millisecond)
 			require.WithinDuration(t, now, p.believe(now), time.Millisecond)

@@ -1,9 +1,10 @@
-package resourceserver
+package verify
 
 import (
 	"context"
 	"crypto"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -39,23 +40,23 @@ func TestOrganizationsTokensDieByOneEntry(t *testing.T) {
 	}
 }
 
-// Judge and Authentic are the two halves of Verify: what it accepts passes both, and each refusal comes from one of them.
-func TestJudgeRefusesWhatVerifyRefuses(t *testing.T) {
+// CheckClaims and Authentic are the two halves of Verify: what it accepts passes both, and each refusal comes from one of them.
+func TestCheckClaimsRefusesWhatVerifyRefuses(t *testing.T) {
 	set := NewRevocationSet()
-	v, err := New(Config{Issuer: "https://auth.example.com", Audience: "https://api.example.com", Keys: noKeys{}, Revocations: set, Leeway: -1})
+	v, err := New(Config{Issuer: "https://auth.example.com", Audience: "https://api.example.com", Keys: noKeys{},
+		Revocations: set, Clock: time.Now})
 	require.NoError(t, err)
-	defer v.Close()
 	now := v.cfg.Clock().Truncate(1e9)
 	good := Claims{Issuer: "https://auth.example.com", Audience: []string{"https://api.example.com"}, IssuedAt: now, ExpiresAt: now.Add(3600e9), JTI: "j", Scope: "a:b c:d"}
-	require.NoError(t, v.Judge(NewPrincipal(&good)))
-	require.True(t, NewPrincipal(&good).Has("c:d"))
+	require.NoError(t, v.CheckClaims(&good))
+	require.True(t, good.Has("c:d"))
 	other, late, audience := good, good, good
 	other.Issuer, late.ExpiresAt, audience.Audience = "https://else.example.com", now, []string{"https://other.example.com"}
-	require.ErrorContains(t, v.Judge(NewPrincipal(&other)), "another issuer")
-	require.ErrorIs(t, v.Judge(NewPrincipal(&late)), ErrExpired)
-	require.ErrorContains(t, v.Judge(NewPrincipal(&audience)), "another API")
+	require.ErrorContains(t, v.CheckClaims(&other), "another issuer")
+	require.ErrorIs(t, v.CheckClaims(&late), ErrExpired)
+	require.ErrorContains(t, v.CheckClaims(&audience), "another API")
 	set.Add(svcauth.Revocation{JTI: "j", Exp: good.ExpiresAt.Unix()})
-	require.ErrorIs(t, v.Judge(NewPrincipal(&good)), ErrRevoked)
+	require.ErrorIs(t, v.CheckClaims(&good), ErrRevoked)
 	_, err = v.Authentic(t.Context(), "not.a.token")
 	require.Error(t, err)
 }
@@ -65,8 +66,8 @@ func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 	s := NewRevocationSet()
 	s.Add(svcauth.Revocation{JTI: "old", Exp: 2_000_000_000})
 	revoked := func(jti string) bool {
-		_, is := s.Revoked(&Claims{JTI: jti})
-		return is
+		_, ok := s.Revoked(&Claims{JTI: jti})
+		return ok
 	}
 	for _, failure := range []error{ErrUnknownKey, nil} {
 		require.ErrorIs(t, s.ReplaceFrom(func(add func(...svcauth.Revocation)) error {

@@ -1,14 +1,11 @@
-package resourceserver
+package verify
 
 import (
-	"context"
 	"crypto"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -72,14 +69,14 @@ func isBase64URL(s string) bool {
 // alg (RFC 8725 §3.1).
 func (t *jws) readHeader(raw []byte) *Error {
 	typ, critical := "", false
-	err := members(raw, headerNames, maxHeaderMembers, func(name string, value []byte) (err error) {
+	err := untrusted.Members(raw, headerNames, maxHeaderMembers, func(name string, value []byte) (err error) {
 		switch name {
 		case "alg":
-			t.alg, err = text(value)
+			t.alg, err = untrusted.String(value)
 		case "kid":
-			t.kid, err = text(value)
+			t.kid, err = untrusted.String(value)
 		case "typ":
-			typ, err = text(value)
+			typ, err = untrusted.String(value)
 		case "crit", "b64":
 			critical = true
 		}
@@ -116,98 +113,16 @@ func tooLong() *Error {
 	return invalidToken(fmt.Sprintf("the token is longer than %d characters; ask for fewer privileges, by scope or resource", maxTokenSize))
 }
 
-// check does everything for a token that is not remembered: form, key, signature, claims.
-func (v *Verifier) check(ctx context.Context, token string) (*remembered, *Error) {
-	entry, refusal := v.authentic(ctx, token)
-	if refusal == nil {
-		refusal = v.checkClaims(&entry.principal.Claims, v.cfg.Clock())
-	}
-	if refusal != nil {
-		return nil, refusal
-	}
-	return entry, nil
-}
-
-// authentic finds out who signed a token and what it says.
-func (v *Verifier) authentic(ctx context.Context, token string) (*remembered, *Error) {
+// Unverified returns what a token claims, whoever has signed it. It serves to show
+// a token to its holder, never to let anybody in.
+func Unverified(token string) (*Claims, error) {
 	t, refusal := split(token)
 	if refusal != nil {
-		return nil, refusal
-	}
-	alg, key, err := v.keys.Key(ctx, t.kid)
-	if errors.Is(err, ErrUnknownKey) {
-		return nil, invalidToken(fmt.Sprintf("the token is signed with a key that the issuer '%s' does not have", v.issuerText))
-	}
-	if err != nil {
-		return nil, unavailable("the issuer's keys are unavailable; ask again later", err)
-	}
-	if refusal = t.signedBy(alg, key); refusal != nil {
 		return nil, refusal
 	}
 	payload, err := strict.DecodeString(t.payload)
 	if err != nil {
 		return nil, invalidToken("the token's claims are not strict base64url")
 	}
-	claims, err := parseClaims(payload)
-	if err != nil {
-		return nil, invalidToken("the token's claims can't be accepted: " + untrusted.Quotable(err.Error(), 120))
-	}
-	return &remembered{principal: NewPrincipal(claims), kid: t.kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
-}
-
-// Authentic is the first half of [Verifier.Verify]: it returns what a token claims
-// if a key of the issuer has signed it, whatever its time, audience and revocation.
-// It serves to explain a refusal, never to let anybody in. Every error is an
-// [*Error].
-func (v *Verifier) Authentic(ctx context.Context, token string) (*Principal, error) {
-	entry, refusal := v.authentic(ctx, token)
-	if refusal != nil {
-		return nil, refusal
-	}
-	return entry.principal, nil
-}
-
-// Judge is the second half of [Verifier.Verify]: it returns nil if claims that are
-// known to be authentic would be accepted here and now. Every error is an [*Error].
-func (v *Verifier) Judge(p *Principal) error {
-	if refusal := v.checkClaims(&p.Claims, v.cfg.Clock()); refusal != nil {
-		return refusal
-	}
-	if v.cfg.Revocations != nil {
-		if _, is := v.cfg.Revocations.Revoked(&p.Claims); is {
-			return revoked()
-		}
-	}
-	return nil
-}
-
-// checkClaims does the checks of RFC 9068 §4 and RFC 8725 §3.8 and §3.9 that
-// compare claims with what is expected here.
-func (v *Verifier) checkClaims(c *Claims, now time.Time) *Error {
-	leeway := v.cfg.Leeway
-	switch {
-	case c.Issuer != v.cfg.Issuer:
-		return invalidToken(fmt.Sprintf("the token is from another issuer: expected iss '%s'", v.issuerText))
-	case !v.cfg.AnyAudience && !slices.Contains(c.Audience, v.cfg.Audience):
-		return invalidToken(fmt.Sprintf("the token is for another API: expected '%s' in aud; ask the issuer for a token with resource=%s", v.audienceText, v.audienceText))
-	case !now.Before(c.ExpiresAt.Add(leeway)):
-		return expired()
-	case c.IssuedAt.After(now.Add(v.cfg.IssuedAhead)):
-		return invalidToken("the token was issued in the future: compare this server's clock with the issuer's")
-	case c.NotBefore.After(now.Add(v.cfg.IssuedAhead)):
-		return invalidToken("the token is not valid yet")
-	}
-	return nil
-}
-
-func expired() *Error {
-	e := invalidToken("the token has expired; ask for a new one")
-	e.Cause = ErrExpired
-	return e
-}
-
-func revoked() *Error {
-	e := invalidToken("the token was revoked; ask for a new one")
-	e.Cause = ErrRevoked
-	return e
+	return parseClaims(payload)
 }

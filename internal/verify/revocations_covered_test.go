@@ -1,4 +1,4 @@
-package resourceserver
+package verify
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package resourceserver
+package verify
 
 import (
 	"hash/maphash"
@@ -9,10 +9,10 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// expirySlack is how long an entry is kept beyond its exp: as long as the
-// largest [Config.Leeway] lets a token live on. It is less than
-// [svcauth.KeptUntil], since one clock judges the entry and the token.
-const expirySlack = maxLeeway
+// expirySlack is how long an entry is kept beyond its exp: as long as the largest
+// leeway lets a token live on. It is less than [svcauth.KeptUntil], since one
+// clock judges the entry and the token.
+const expirySlack = svcauth.MaxLeeway
 
 // RevocationSet holds live revocations and tells whether a token is among them:
 // svcauth itself uses it for introspection, and a [Verifier] for every token.
@@ -22,17 +22,17 @@ const expirySlack = maxLeeway
 type RevocationSet struct {
 	generation atomic.Uint64 // rises when an entry is added that was not there, and never else
 
-	writing sync.Mutex // held by all that writes, so that Replace loses nothing that is added meanwhile
+	writing sync.Mutex // held by all that writes, so that a replacement loses nothing that is added meanwhile
 	table   atomic.Pointer[revocationTable]
 	next    *revocationTable // what a replacement under way will hold, or nil; guarded by writing
 	seed    maphash.Seed
-	swept   int      // the shard at which Expire goes on; guarded by writing
-	clock   patience // guarded by writing
+	swept   int         // the shard at which Expire goes on; guarded by writing
+	clock   steadyClock // guarded by writing
 }
 
 // NewRevocationSet returns an empty set.
 func NewRevocationSet() *RevocationSet {
-	s := &RevocationSet{seed: maphash.MakeSeed(), clock: patience{started: time.Now()}}
+	s := &RevocationSet{seed: maphash.MakeSeed(), clock: steadyClock{started: time.Now()}}
 	s.table.Store(newRevocationTable(s.seed))
 	return s
 }
@@ -58,42 +58,38 @@ func (s *RevocationSet) Add(entries ...svcauth.Revocation) {
 	}
 }
 
-// Replace makes the set hold exactly these entries. Checks that run meanwhile
-// see the set as it was or as it is then, never a part.
-func (s *RevocationSet) Replace(entries []svcauth.Revocation) {
-	next := s.replacement()
-	next.add(entries)
-	next.commit()
-}
-
-// ReplaceFrom is [RevocationSet.Replace] for a caller that reads the entries in
-// pages: read hands on each, and the set is as it was until read has returned.
-// If read fails it stays so, and the error comes back.
+// ReplaceFrom makes the set hold exactly the entries that read hands to add, page
+// by page. Until read has returned the set is as it was, and stays so if read
+// fails: then the error comes back.
 func (s *RevocationSet) ReplaceFrom(read func(add func(...svcauth.Revocation)) error) error {
-	next := s.replacement()
-	defer next.abandon()
-	if err := read(func(entries ...svcauth.Revocation) { next.add(entries) }); err != nil {
+	next := s.BeginReplacement()
+	defer next.Abandon()
+	if err := read(next.Add); err != nil {
 		return err
 	}
-	next.commit()
+	next.Commit()
 	return nil
 }
 
-// replacement is what a set will hold, while it is being read. What is added to
-// the set meanwhile is added to it too.
-type replacement struct {
+// Replacement is what a set will hold, while it is being read. What is added to
+// the set meanwhile is added to it too. Checks see the set as it was or, after
+// Commit, as it is then, never a part.
+type Replacement struct {
 	set   *RevocationSet
 	table *revocationTable
 }
 
-func (s *RevocationSet) replacement() *replacement {
+// BeginReplacement returns an empty replacement, which takes the place of one that
+// was begun before. The caller ends it with Commit or Abandon.
+func (s *RevocationSet) BeginReplacement() *Replacement {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	s.next = newRevocationTable(s.seed)
-	return &replacement{s, s.next}
+	return &Replacement{s, s.next}
 }
 
-func (r *replacement) add(entries []svcauth.Revocation) {
+// Add puts entries into the replacement.
+func (r *Replacement) Add(entries ...svcauth.Revocation) {
 	r.set.writing.Lock()
 	defer r.set.writing.Unlock()
 	for i := range entries {
@@ -101,9 +97,9 @@ func (r *replacement) add(entries []svcauth.Revocation) {
 	}
 }
 
-// abandon ends a replacement that won't be complete. After commit it does
+// Abandon ends a replacement that won't be complete. After Commit it does
 // nothing.
-func (r *replacement) abandon() {
+func (r *Replacement) Abandon() {
 	r.set.writing.Lock()
 	defer r.set.writing.Unlock()
 	if r.set.next == r.table {
@@ -111,7 +107,8 @@ func (r *replacement) abandon() {
 	}
 }
 
-func (r *replacement) commit() {
+// Commit makes the set hold what the replacement holds.
+func (r *Replacement) Commit() {
 	s := r.set
 	s.writing.Lock()
 	defer s.writing.Unlock()

@@ -1,4 +1,4 @@
-package resourceserver
+package verify
 
 import (
 	"bytes"
@@ -19,13 +19,13 @@ import (
 // digest stands for a token, or for the jti of a revoked one, in memory.
 type digest [16]byte
 
-// remembered is a token whose signature and claims were found right.
-type remembered struct {
-	principal *Principal
-	kid, alg  string
-	key       crypto.PublicKey
-	until     time.Time
-	cleared   atomic.Uint64 // 1 + the generation of the revocation set at which it was not revoked
+// knownToken is a token whose signature and claims were found right.
+type knownToken struct {
+	claims   *Claims
+	kid, alg string
+	key      crypto.PublicKey
+	until    time.Time
+	cleared  atomic.Uint64 // 1 + the generation of the revocation set at which it was not revoked
 }
 
 const memoryShards = 64
@@ -37,7 +37,7 @@ type memory struct {
 	scratch  sync.Pool
 	shards   [memoryShards]struct {
 		sync.RWMutex
-		tokens map[digest]*remembered
+		tokens map[digest]*knownToken
 		_      [64]byte // keeps the locks of two shards off one cache line
 	}
 }
@@ -53,7 +53,7 @@ func newMemory(tokens int) (*memory, error) {
 	_, _ = rand.Read(key[:])
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
-		return nil, fmt.Errorf("resourceserver: key for remembered tokens: %w", err)
+		return nil, fmt.Errorf("key for remembered tokens: %w", err)
 	}
 	if mac, err := cipher.NewGCM(block); err == nil {
 		m.mac = mac
@@ -81,7 +81,7 @@ func (m *memory) id(token string) digest {
 	return s.tag
 }
 
-func (m *memory) find(id digest) *remembered {
+func (m *memory) find(id digest) *knownToken {
 	s := &m.shards[id[0]%memoryShards]
 	s.RLock()
 	defer s.RUnlock()
@@ -97,7 +97,7 @@ func (m *memory) forget(id digest) {
 
 // keep adds a token. If its shard is full, one of a few picked at random goes: an
 // expired one, else the one that expires first.
-func (m *memory) keep(id digest, entry *remembered, now time.Time) {
+func (m *memory) keep(id digest, entry *knownToken, now time.Time) {
 	if m.perShard == 0 {
 		return
 	}
@@ -105,7 +105,7 @@ func (m *memory) keep(id digest, entry *remembered, now time.Time) {
 	s.Lock()
 	defer s.Unlock()
 	if s.tokens == nil {
-		s.tokens = make(map[digest]*remembered)
+		s.tokens = make(map[digest]*knownToken)
 	}
 	if _, known := s.tokens[id]; !known && len(s.tokens) >= m.perShard {
 		var victim digest
@@ -128,14 +128,14 @@ func (m *memory) keep(id digest, entry *remembered, now time.Time) {
 func sameKey(a, b crypto.PublicKey) bool {
 	switch a := a.(type) {
 	case *ecdsa.PublicKey:
-		b, is := b.(*ecdsa.PublicKey)
-		return is && (a == b || a.Equal(b))
+		b, ok := b.(*ecdsa.PublicKey)
+		return ok && (a == b || a.Equal(b))
 	case *rsa.PublicKey:
-		b, is := b.(*rsa.PublicKey)
-		return is && (a == b || a.Equal(b))
+		b, ok := b.(*rsa.PublicKey)
+		return ok && (a == b || a.Equal(b))
 	case ed25519.PublicKey:
-		b, is := b.(ed25519.PublicKey)
-		return is && bytes.Equal(a, b)
+		b, ok := b.(ed25519.PublicKey)
+		return ok && bytes.Equal(a, b)
 	}
 	return false
 }
