@@ -109,13 +109,7 @@ func feed(issuer string) (*resourceserver.Feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &resourceserver.Feed{Drop: source.Drop, Token: func(ctx context.Context) (string, error) {
-		token, err := source.Token(ctx)
-		if err != nil {
-			return "", err
-		}
-		return token.AccessToken, nil
-	}}, nil
+	return &resourceserver.Feed{Token: source.BearerToken, Drop: source.Drop}, nil
 }
 
 // env returns the value of a variable, or the default if it is empty.

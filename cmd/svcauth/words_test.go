@@ -89,15 +89,8 @@ func follow(server *svctest.Server) word {
 		tokens, err := tokensource.New(tokensource.Config{Issuer: server.Issuer, ClientID: account.ClientID, ClientSecret: account.ClientSecret})
 		ts.Check(err)
 		ts.Defer(func() { _ = tokens.Close() })
-		verifier, err := resourceserver.New(resourceserver.Config{Issuer: server.Issuer, Audience: "https://api.cloud.example", Name: args[0], Feed: &resourceserver.Feed{
-			Drop: tokens.Drop,
-			Token: func(ctx context.Context) (string, error) {
-				token, err := tokens.Token(ctx)
-				if err != nil {
-					return "", err
-				}
-				return token.AccessToken, nil
-			}}})
+		verifier, err := resourceserver.New(resourceserver.Config{Issuer: server.Issuer, Audience: "https://api.cloud.example", Name: args[0],
+			Feed: &resourceserver.Feed{Token: tokens.BearerToken, Drop: tokens.Drop}})
 		ts.Check(err)
 		ts.Defer(func() { _ = verifier.Close() })
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -111,6 +111,17 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 	return f.token.oauth2(), nil
 }
 
+// BearerToken is like [Source.Token] and returns the access token's text alone,
+// as resourceserver.Feed takes it. The text is a secret: whoever reads it can
+// call the API until it expires.
+func (s *Source) BearerToken(ctx context.Context) (string, error) {
+	t, err := s.Token(ctx)
+	if err != nil {
+		return "", err
+	}
+	return t.AccessToken, nil
+}
+
 // Format keeps every verb of fmt from showing what a Source holds.
 func (s *Source) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "tokens of client %s", s.config.ClientID)
