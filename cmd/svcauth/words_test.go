@@ -98,15 +98,7 @@ func follow(server *svctest.Server) word {
 			Issuer:   server.Issuer,
 			Audience: "https://api.cloud.example",
 			Name:     args[0],
-			Feed: &resourceserver.Feed{
-				Drop: tokens.Drop,
-				Token: func(ctx context.Context) (string, error) {
-					token, err := tokens.Token(ctx)
-					if err != nil {
-						return "", err
-					}
-					return token.AccessToken, nil
-				}},
+			Feed:     &resourceserver.Feed{Token: tokens.BearerToken, Drop: tokens.Drop},
 		})
 		ts.Check(err)
 		ts.Defer(func() { _ = verifier.Close() })

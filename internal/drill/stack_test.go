@@ -118,13 +118,7 @@ func (s *stack) follow() {
 		svcauth.NewServiceAccount{Name: "resource server " + svcauth.NewID("x"), RoleIDs: []string{reader.ID}})
 	require.NoError(s.t, err)
 	tokens := s.source(account.ClientID, account.ClientSecret)
-	bearer := func(ctx context.Context) (string, error) {
-		token, err := tokens.Token(ctx)
-		if err != nil {
-			return "", err
-		}
-		return token.AccessToken, nil
-	}
+	bearer := tokens.BearerToken
 	for _, n := range s.nodes {
 		v, err := resourceserver.New(resourceserver.Config{Issuer: s.issuer, Audience: audience,
 			HTTPClient: pinnedTo(n), MaxStaleness: maxStaleness, KeyRefresh: 5 * time.Second,

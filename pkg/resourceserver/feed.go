@@ -25,12 +25,13 @@ import (
 // something on the way holds events back, or MaxStaleness is below 10 s, which
 // signs of life every 5 s can't prove. The stream is tried again later.
 type Feed struct {
-	// Token gives a bearer token of the issuer itself with the privilege
-	// tokens:introspect, for example from pkg/tokensource with the issuer as its
-	// Resource. Required.
+	// Token returns a bearer token of the issuer itself with the privilege
+	// tokens:introspect. BearerToken of a tokensource.Source whose Resource is the
+	// issuer does that. Required.
 	Token func(context.Context) (string, error)
 	// Drop is called with a token that the issuer refused, so that Token returns
-	// another one: tokensource.Source.Drop does that. Default: nothing is called.
+	// another one. Drop of a tokensource.Source does that. Default: nothing is
+	// called.
 	Drop func(token string)
 	// Poll makes the Verifier poll the feed, rather than follow it as a stream.
 	Poll bool

@@ -37,16 +37,10 @@ func newFlow(t *testing.T) *flow {
 		t.Cleanup(func() { _ = s.Close() })
 		return s
 	}
-	follower := source(f.server.Account("api", "tokens:introspect"))
+	subscriber := source(f.server.Account("api", "tokens:introspect"))
 	var err error
 	f.verifier, err = resourceserver.New(resourceserver.Config{Issuer: f.server.Issuer, Audience: cloud, HTTPClient: f.server.HTTP, KeyRefresh: 200 * time.Millisecond,
-		MaxStaleness: 10 * time.Minute, Feed: &resourceserver.Feed{Drop: follower.Drop, Token: func(ctx context.Context) (string, error) {
-			token, err := follower.Token(ctx)
-			if err != nil {
-				return "", err
-			}
-			return token.AccessToken, nil
-		}}})
+		MaxStaleness: 10 * time.Minute, Feed: &resourceserver.Feed{Token: subscriber.BearerToken, Drop: subscriber.Drop}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.verifier.Close() })
 	f.ready()

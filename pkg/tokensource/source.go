@@ -111,14 +111,15 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 	return f.token.oauth2(), nil
 }
 
-// BearerToken returns the text of [Source.Token], for libraries that want no more:
-// as the Token of a resourceserver.Feed, for example.
+// BearerToken is like [Source.Token] and returns the access token's text alone,
+// as resourceserver.Feed takes it. The text is a secret: whoever reads it can
+// call the API until it expires.
 func (s *Source) BearerToken(ctx context.Context) (string, error) {
-	token, err := s.Token(ctx)
+	t, err := s.Token(ctx)
 	if err != nil {
 		return "", err
 	}
-	return token.AccessToken, nil
+	return t.AccessToken, nil
 }
 
 // Format keeps every verb of fmt from showing what a Source holds.
