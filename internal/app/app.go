@@ -166,7 +166,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	a.changes = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger, Observer: a.metrics})
 	a.feed = feed.New(feed.Config{ChangeLog: a.changes, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
 		MaxSubscribers: a.cfg.Limits.MaxFollowers, Observer: a.metrics})
-	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
+	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, Observer: a.metrics})
 	a.Token, err = token.New(token.Config{Store: a.store, Audit: a.audit, Keyring: a.keyring, Cache: a.cache, ChangeLog: a.changes, Revocations: revocations,
 		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, ServeStale: a.cfg.Token.ServeStale, MaxSize: a.cfg.Token.MaxSize, Clients: a.cfg.Cache.Clients,
 		Clock: a.clock, Logger: a.logger, OnIssued: a.metrics.Issued, OnRevoke: func() { a.metrics.Revoked("token") }, OnCache: a.countCache})
