@@ -172,7 +172,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 	a.changes = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger, Observer: a.metrics})
 	a.feed = feed.New(feed.Config{ChangeLog: a.changes, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
 		MaxSubscribers: a.cfg.Limits.MaxFollowers, Observer: a.metrics})
-	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, OnDrop: func(n int) { a.metrics.QueueDropped("audit", n) }})
+	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, Observer: a.metrics})
 	a.wireClients()
 	a.Token, err = token.New(token.Config{
 		Store: a.store, Clients: a.clients, Keyring: a.keyring, Cache: a.cache, ChangeLog: a.changes, Revocations: revocations,

@@ -30,13 +30,19 @@ const (
 	batchSize       = 200 // rows a transaction
 )
 
+// Observer measures a Log. [telemetry.Metrics] is one.
+type Observer interface {
+	// QueueDropped is called with "audit" and how many events were lost, because
+	// too many rows waited.
+	QueueDropped(queue string, n int)
+}
+
 // Config is what a Log stands on.
 type Config struct {
 	Store  *store.Store
 	Logger *slog.Logger
-	// OnDrop hears how many events were lost, because too many rows waited.
-	// nil: nobody does.
-	OnDrop func(n int)
+	// Observer may be nil: nothing is measured.
+	Observer Observer
 }
 
 // Log joins refusals and writes them. It is safe for concurrent use.
@@ -180,8 +186,8 @@ func (l *Log) report(err error) {
 		return
 	}
 	l.cfg.Logger.Warn("refusals are missing in the audit log: more of them came than can wait to be written", "count", lost)
-	if l.cfg.OnDrop != nil {
-		l.cfg.OnDrop(lost)
+	if l.cfg.Observer != nil {
+		l.cfg.Observer.QueueDropped("audit", lost)
 	}
 }
 

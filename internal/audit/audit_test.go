@@ -24,6 +24,8 @@ type fixture struct {
 	dropped int
 }
 
+func (f *fixture) QueueDropped(_ string, n int) { f.dropped += n }
+
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t}
 	var err error
@@ -32,7 +34,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(func() { _ = f.store.Close() })
 	_, err = f.store.Migrate(t.Context())
 	require.NoError(t, err)
-	f.log = audit.New(audit.Config{Store: f.store, OnDrop: func(n int) { f.dropped += n }})
+	f.log = audit.New(audit.Config{Store: f.store, Observer: f})
 	return f
 }
 

@@ -4,21 +4,27 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
-// Channel names what a message on the doorbell is about. In Redis its name is Config.Prefix + Channel.
+// Channel names what a message is about. In Redis its name is Config.Prefix +
+// Channel.
 type Channel string
 
 const (
-	ChannelChanges  Channel = "{changes}"  // svcauth:{changes}: the change log has grown
+	ChannelChanges  Channel = wire.Channel // svcauth:{changes}: the change log has grown
 	ChannelReceipts Channel = "{receipts}" // svcauth:{receipts}: a resource server enforces a cursor
 )
 
-// maxMessage is the most bytes of one message. Whoever has more to say says where to read it.
+// maxMessage is the most bytes of one message. A sender with more to say says
+// where to read it.
 const maxMessage = 64 << 10
 
-// Publish rings the doorbell: whoever subscribes to the channel now gets msg, once at most, and after what was published before it. With Redis that includes this
-// node. Only while Redis fails over may messages change places. Fails with [ErrUnavailable], and for a message of more than 64 KiB.
+// Publish sends msg to whoever subscribes to the channel now, at most once and
+// after what was published before it. With Redis that includes this node. Only
+// while Redis fails over may messages change places. It fails with
+// [ErrUnavailable], and for a message of more than 64 KiB.
 func (c *Cache) Publish(ctx context.Context, channel Channel, msg []byte) error {
 	if len(msg) > maxMessage {
 		return fmt.Errorf("message of %d bytes for %s: expected at most %d", len(msg), channel, maxMessage)
@@ -26,14 +32,17 @@ func (c *Cache) Publish(ctx context.Context, channel Channel, msg []byte) error 
 	return c.notifier.publish(ctx, channel, msg)
 }
 
-// Subscribe hands on the channel's messages until ctx ends; then it returns nil. onGap is called when the subscription is in force, and again each time it is so
-// after having been lost: what was published before may have been missed. Read the ledger there. Both run on the caller's goroutine,
-// one at a time; onMessage may keep its slice. With Redis away it tries again for ever.
+// Subscribe calls onMessage with each message of the channel until ctx ends; then
+// it returns nil. It calls onGap when the subscription is in force, and again each
+// time it is so after having been lost: what was published before may have been
+// missed, and is to be read where it is kept. Both run on the caller's goroutine,
+// one at a time; onMessage may keep its slice. While Redis is away Subscribe tries
+// again for ever.
 func (c *Cache) Subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
 	return c.notifier.subscribe(ctx, channel, onMessage, onGap)
 }
 
-// memoryNotifier is the twin's.
+// memoryNotifier carries messages within this process.
 type memoryNotifier struct {
 	mu        sync.Mutex
 	listeners map[*listener]struct{}

@@ -13,22 +13,25 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 )
 
-// pingAfter is after how much silence a connection is asked for a sign of life.
-// After as much again without an answer it is taken for dead.
+// pingAfter is how long a connection may be silent before it is sent a ping. If
+// no answer comes within as long again, it is taken for dead.
 const pingAfter = 2 * time.Second
 
-// resubscribe is when a lost subscription is made again.
+// resubscribe is how long to wait before a lost subscription is made again.
 var resubscribe = httpx.Backoff{First: 50 * time.Millisecond, Most: time.Second}
 
-// redisNotifier is Redis pub/sub, which delivers once at most and to whoever is connected.
+// redisNotifier is Redis pub/sub, which delivers at most once and to whoever is
+// connected.
 type redisNotifier struct {
 	*remote
 	prefix string
 	logger *slog.Logger
 }
 
-// publish rings, in a Cluster, at the master of the channel's slot, where subscribers listen too. The library's own Publish takes the channel for no key and any
-// master for as good, a different one each time: two messages then race each other through the cluster bus, and the later one may win.
+// publish sends a message, in a Cluster to the master of the channel's slot, where
+// subscribers listen too. The library's own Publish does not take the channel for
+// a key and chooses another master each time. Two messages then race each other
+// through the cluster bus, and the later one may win.
 func (n *redisNotifier) publish(ctx context.Context, channel Channel, msg []byte) error {
 	return n.do(ctx, func(ctx context.Context) error { return publish(ctx, n.client, n.prefix+string(channel), msg) })
 }
@@ -72,8 +75,9 @@ func (n *redisNotifier) subscribe(ctx context.Context, channel Channel, onMessag
 	}
 }
 
-// listen runs one subscription until it breaks. The library's own channel would not notice a server that stands still: its health check only
-// writes. So silence is ended with a ping here, and the ping's answer is waited for.
+// listen runs one subscription until it breaks. The library's own channel would
+// not notice a server that stands still: its health check only writes. So silence
+// is ended with a ping here, and the ping's answer is waited for.
 func (n *redisNotifier) listen(ctx context.Context, channel string, onMessage func([]byte), onGap func()) error {
 	sub := n.client.Subscribe(ctx) // connects with the first channel, below
 	defer sub.Close()
@@ -103,7 +107,7 @@ func (n *redisNotifier) listen(ctx context.Context, channel string, onMessage fu
 		case *redis.Subscription:
 			if event.Kind == "subscribe" {
 				confirmed = true
-				n.report(time.Now(), false, nil) // Redis has answered: the bell may ring again at once
+				n.report(time.Now(), false, nil) // Redis has answered: publish may try again at once
 				onGap()
 			}
 		case *redis.Message:
