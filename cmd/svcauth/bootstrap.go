@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -32,7 +32,7 @@ type tenantJSON struct {
 	} `json:"application_key"`
 }
 
-func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
+func tenantOf(issuer string, t people.Tenant) (out tenantJSON) {
 	out.Issuer, out.ConsoleURL = issuer, issuer+"/console"
 	out.Admin.Email, out.Admin.Password = t.AdminEmail, t.AdminPassword
 	out.ApplicationKey.ClientID, out.ApplicationKey.ClientSecret = t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret
@@ -40,14 +40,14 @@ func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
 }
 
 // printTenant shows what was made to a person.
-func printTenant(w io.Writer, issuer string, t access.Tenant) error {
+func printTenant(w io.Writer, issuer string, t people.Tenant) error {
 	_, err := fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
 		t.Organization.Name, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID, t.ApplicationKey.ClientSecret.Reveal())
 	return unseen(t, err)
 }
 
 // unseen says what to do about a password that was made and could not be shown.
-func unseen(t access.Tenant, err error) error {
+func unseen(t people.Tenant, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -56,8 +56,8 @@ func unseen(t access.Tenant, err error) error {
 }
 
 // tenantCommand is the common part of bootstrap and organization create.
-func tenantCommand(use, short string, add func(context.Context, *app.App, access.NewTenant) (access.Tenant, error)) *cobra.Command {
-	var n access.NewTenant
+func tenantCommand(use, short string, add func(context.Context, *app.App, people.NewTenant) (people.Tenant, error)) *cobra.Command {
+	var n people.NewTenant
 	var passwordFile, output string
 	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		if err := checkOutput(output); err != nil {
@@ -96,15 +96,15 @@ func tenantCommand(use, short string, add func(context.Context, *app.App, access
 
 func bootstrapCommand() *cobra.Command {
 	return tenantCommand("bootstrap", "Make the first organization and administrator on an empty database",
-		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
-			return a.Access.Bootstrap(ctx, n)
+		func(ctx context.Context, a *app.App, n people.NewTenant) (people.Tenant, error) {
+			return a.People.Bootstrap(ctx, n)
 		})
 }
 
 // createOrganization is the operator's way without HTTP; see inviteOrganization for the other.
 func createOrganization() *cobra.Command {
 	return tenantCommand("create", "Make a further organization with an administrator, on the database (on the server's own machine)",
-		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
-			return a.Access.AddOrganization(ctx, n)
+		func(ctx context.Context, a *app.App, n people.NewTenant) (people.Tenant, error) {
+			return a.People.AddOrganization(ctx, n)
 		})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -52,7 +53,7 @@ func demoCommand() *cobra.Command {
 
 // prepareDemo makes the example on an empty database and prints how to use it; on another one it keeps what is there.
 func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config) error {
-	done, err := a.Access.Bootstrapped(ctx)
+	done, err := a.People.Bootstrapped(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,7 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 		fmt.Fprintf(w, "svcauth at %s, example API at http://127.0.0.1:8081. Secrets were shown at the first start.\n", cfg.Issuer)
 		return nil
 	}
-	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
+	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@localhost.localdomain"})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -45,7 +46,7 @@ func start(t *testing.T, databaseURL string) *running {
 	ctx, stop := context.WithCancel(t.Context())
 	a, err := app.New(ctx, cfg, app.Options{Version: "test", Log: io.Discard})
 	require.NoError(t, err)
-	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@example.com"})
+	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)
 	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
 	role, err := a.Access.CreateRole(admin,
