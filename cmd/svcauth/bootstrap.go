@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -33,7 +33,7 @@ type tenantJSON struct {
 	} `json:"application_key"`
 }
 
-func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
+func tenantOf(issuer string, t people.Tenant) (out tenantJSON) {
 	out.Issuer, out.ConsoleURL = issuer, issuer+"/console"
 	out.Admin.Email, out.Admin.Password = t.AdminEmail, t.AdminPassword
 	out.ApplicationKey.ClientID = t.ApplicationKey.ClientID
@@ -42,7 +42,7 @@ func tenantOf(issuer string, t access.Tenant) (out tenantJSON) {
 }
 
 // printTenant prints a new organization for people.
-func printTenant(w io.Writer, issuer string, t access.Tenant) error {
+func printTenant(w io.Writer, issuer string, t people.Tenant) error {
 	_, err := fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  "+
 		"administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
 		t.Organization.Name, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID,
@@ -51,7 +51,7 @@ func printTenant(w io.Writer, issuer string, t access.Tenant) error {
 }
 
 // unseen returns the error for a password that was made but could not be shown.
-func unseen(t access.Tenant, err error) error {
+func unseen(t people.Tenant, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -62,9 +62,9 @@ func unseen(t access.Tenant, err error) error {
 
 // tenantCommand is what bootstrap and organization create have in common.
 func tenantCommand(
-	use, short string, add func(context.Context, *app.App, access.NewTenant) (access.Tenant, error),
+	use, short string, add func(context.Context, *app.App, people.NewTenant) (people.Tenant, error),
 ) *cobra.Command {
-	var n access.NewTenant
+	var n people.NewTenant
 	var passwordFile, output string
 	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
 		if err := checkOutput(output); err != nil {
@@ -105,8 +105,8 @@ func tenantCommand(
 
 func bootstrapCommand() *cobra.Command {
 	return tenantCommand("bootstrap", "Make the first organization and administrator on an empty database",
-		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
-			return a.Access.Bootstrap(ctx, n)
+		func(ctx context.Context, a *app.App, n people.NewTenant) (people.Tenant, error) {
+			return a.People.Bootstrap(ctx, n)
 		})
 }
 
@@ -115,7 +115,7 @@ func bootstrapCommand() *cobra.Command {
 func createOrganization() *cobra.Command {
 	return tenantCommand("create",
 		"Make a further organization with an administrator, on the database (on the server's own machine)",
-		func(ctx context.Context, a *app.App, n access.NewTenant) (access.Tenant, error) {
-			return a.Access.AddOrganization(ctx, n)
+		func(ctx context.Context, a *app.App, n people.NewTenant) (people.Tenant, error) {
+			return a.People.AddOrganization(ctx, n)
 		})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -61,7 +62,7 @@ func demoCommand() *cobra.Command {
 // prepareDemo creates the example in an empty database and prints how to use
 // it. It leaves any other database as it is.
 func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config) error {
-	done, err := a.Access.Bootstrapped(ctx)
+	done, err := a.People.Bootstrapped(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,7 +71,7 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 			cfg.Issuer)
 		return nil
 	}
-	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
+	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@localhost.localdomain"})
 	if err != nil {
 		return err
 	}

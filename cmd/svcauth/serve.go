@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -96,7 +96,7 @@ bootstrap' makes one beside it.`,
 // prints or has asked for it. Of nodes that start at the same time only one
 // does so.
 func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer string, print bool) error {
-	done, err := a.Access.Bootstrapped(ctx)
+	done, err := a.People.Bootstrapped(ctx)
 	if done || err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer strin
 			"terminal or with --print-credentials, because a log would keep it")
 		return nil
 	}
-	made, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@localhost.localdomain"})
+	made, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@localhost.localdomain"})
 	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) && refused.Code == svcauth.CodeConflict {
 		a.Logger().Info("somebody else has bootstrapped the database at the same time, and has seen the first " +
 			"administrator's password")

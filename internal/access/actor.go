@@ -45,10 +45,10 @@ func (a Actor) Has(privilege string) bool {
 
 // narrow reports whether the request may hand over less than its actor holds:
 // one with a token, which carries what it was asked for.
-func (a Actor) narrow() bool { return a.ClientID != "" && !a.Full }
+func (a Actor) Narrow() bool { return a.ClientID != "" && !a.Full }
 
 // missing lists, sorted and once each, which of the privileges the actor does not have.
-func (a Actor) missing(privileges []string) []string {
+func (a Actor) Missing(privileges []string) []string {
 	var lacking []string
 	for _, p := range privileges {
 		if !a.Has(p) {
@@ -73,7 +73,7 @@ func ActorFrom(ctx context.Context) (Actor, bool) {
 }
 
 // caller gives the actor and refuses an empty context and an actor without one of the privileges (none asked: any actor will do).
-func caller(ctx context.Context, privilege string) (Actor, error) {
+func Caller(ctx context.Context, privilege string) (Actor, error) {
 	a, ok := ActorFrom(ctx)
 	if !ok || a.OrgID == "" || a.ID == "" {
 		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody is signed in: send a bearer token of this server, or sign in to the console.")
@@ -100,10 +100,10 @@ func lacks(missing []string, format string, args ...any) *svcauth.Problem {
 
 // Explainer gives the caller where it may ask why a token or a client may do something: with tokens:introspect or members:read.
 func Explainer(ctx context.Context) (Actor, error) {
-	if a, err := caller(ctx, svcauth.TokensIntrospect); err == nil {
+	if a, err := Caller(ctx, svcauth.TokensIntrospect); err == nil {
 		return a, nil
 	}
-	return caller(ctx, svcauth.MembersRead)
+	return Caller(ctx, svcauth.MembersRead)
 }
 
 // MayExplain says whether such a caller may ask about an organization's: its own, or with tokens:introspect in the operator's organization everybody's.

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 
+	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -15,11 +16,11 @@ const maxFilter = 128
 // walk over the pages is neither missed nor repeated among what was there
 // before.
 func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none svcauth.List[svcauth.AuditEvent], err error) {
-	a, err := caller(ctx, svcauth.AuditRead)
+	a, err := Caller(ctx, svcauth.AuditRead)
 	if err != nil {
 		return none, err
 	}
-	before, limit, err := pageOf(f.ListOptions, svcauth.PrefixEvent)
+	before, limit, err := paging.Below(f.ListOptions, svcauth.PrefixEvent)
 	if err != nil {
 		return none, err
 	}
@@ -28,18 +29,18 @@ func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none 
 	}
 	for at, text := range map[string]string{"query.actor": f.Actor, "query.target": f.Target, "query.action": f.Action} {
 		if err := svcauth.CheckText(text); err != nil {
-			return none, unfit(at, err)
+			return none, Unfit(at, err)
 		}
 		if len(text) > maxFilter {
 			return none, svcauth.InvalidField(at, "Expected an id or an action of at most %d bytes.", maxFilter)
 		}
 	}
 	if err := s.cfg.Audit.Flush(ctx); err != nil {
-		return none, s.problem(err, svcauth.AuditTarget{Kind: "audit event"})
+		return none, Problem(err, svcauth.AuditTarget{Kind: "audit event"})
 	}
 	all, err := s.read().AuditEvents(ctx, a.OrgID, store.AuditFilter{Actor: f.Actor, Target: f.Target, Action: f.Action, Since: f.Since, Until: f.Until, Before: before}, limit+1)
 	if err != nil {
-		return none, s.problem(err, svcauth.AuditTarget{Kind: "audit event"})
+		return none, Problem(err, svcauth.AuditTarget{Kind: "audit event"})
 	}
-	return listOf(all, limit, func(e svcauth.AuditEvent) string { return e.ID }), nil
+	return paging.List(all, limit, func(e svcauth.AuditEvent) string { return e.ID }), nil
 }

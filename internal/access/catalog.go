@@ -2,10 +2,10 @@ package access
 
 import (
 	"context"
-	"encoding/base64"
 	"slices"
 	"strings"
 
+	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -28,7 +28,7 @@ func (s *Service) ApplyCatalog(ctx context.Context, apis []svcauth.API, privileg
 		if slices.Equal(hadAPIs, apis) && slices.Equal(had, privileges) {
 			return nil
 		}
-		t := &tx{Q: q, s: s, now: s.now(), actor: System("")}
+		t := s.tx(q, System(""))
 		removed := without(names(had), names(privileges))
 		var losses losses
 		for _, p := range removed {
@@ -44,12 +44,12 @@ func (s *Service) ApplyCatalog(ctx context.Context, apis []svcauth.API, privileg
 		}
 		changed = true
 		news := catalogNews{Added: without(names(privileges), names(had)), Removed: removed}
-		if err := q.AuditSystem(ctx, t.now, "catalog.update", svcauth.AuditTarget{Kind: "catalog"}, nil, news); err != nil {
+		if err := q.AuditSystem(ctx, t.Now, "catalog.update", svcauth.AuditTarget{Kind: "catalog"}, nil, news); err != nil {
 			return err
 		}
 		return t.touch(ctx, "", store.ChangeCatalog, "")
 	})
-	return changed, s.problem(err, svcauth.AuditTarget{Kind: "catalog"})
+	return changed, Problem(err, svcauth.AuditTarget{Kind: "catalog"})
 }
 
 // catalogNews is what the operator's log says of a changed catalogue.
@@ -83,12 +83,12 @@ func (l *losses) add(r store.RoleRow, privilege string) {
 }
 
 // audit tells each organization which of its roles lost what.
-func (l *losses) audit(ctx context.Context, t *tx) error {
+func (l *losses) audit(ctx context.Context, t *Tx) error {
 	for _, r := range l.roles {
-		t.actor = System(r.OrgID)
-		t.target = svcauth.AuditTarget{ID: r.ID, Kind: "role", Name: r.Name}
-		t.before = map[string][]string{"privileges": l.of[r.ID]}
-		if err := t.audit(ctx, "role.privileges_removed"); err != nil {
+		t.Actor = System(r.OrgID)
+		t.Target = svcauth.AuditTarget{ID: r.ID, Kind: "role", Name: r.Name}
+		t.Before = map[string][]string{"privileges": l.of[r.ID]}
+		if err := t.Audit(ctx, "role.privileges_removed"); err != nil {
 			return err
 		}
 	}
@@ -125,7 +125,7 @@ func holdersOf(ctx context.Context, q *store.Q, privilege string, allowRemoval b
 		privilege, len(roles), strings.Join(names, ", "))
 }
 
-func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, allowRemoval bool, losses *losses) error {
+func (s *Service) dropPrivilege(ctx context.Context, t *Tx, privilege string, allowRemoval bool, losses *losses) error {
 	roles, err := holdersOf(ctx, t.Q, privilege, allowRemoval)
 	if err != nil {
 		return err
@@ -158,43 +158,26 @@ func (s *Service) dropPrivilege(ctx context.Context, t *tx, privilege string, al
 
 // APIs lists the catalogue's, in its order. Every caller may.
 func (s *Service) APIs(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.API], err error) {
-	if _, err := caller(ctx, ""); err != nil {
+	if _, err := Caller(ctx, ""); err != nil {
 		return none, err
 	}
 	all, err := s.read().APIs(ctx)
 	if err != nil {
-		return none, s.problem(err, svcauth.AuditTarget{Kind: "catalog"})
+		return none, Problem(err, svcauth.AuditTarget{Kind: "catalog"})
 	}
-	return pageAfter(all, o, func(a svcauth.API) string { return a.Audience })
+	return paging.After(all, o, func(a svcauth.API) string { return a.Audience })
 }
 
 // Privileges lists those that the caller's organization can have, in the catalogue's order. Every caller may.
 func (s *Service) Privileges(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.Privilege], err error) {
-	a, err := caller(ctx, "")
+	a, err := Caller(ctx, "")
 	if err != nil {
 		return none, err
 	}
 	all, err := s.read().Privileges(ctx)
 	if err != nil {
-		return none, s.problem(err, svcauth.AuditTarget{Kind: "catalog"})
+		return none, Problem(err, svcauth.AuditTarget{Kind: "catalog"})
 	}
 	all = slices.DeleteFunc(all, func(p svcauth.Privilege) bool { return svcauth.OperatorOnly(p.Name) && !a.Operator })
-	return pageAfter(all, o, func(p svcauth.Privilege) string { return p.Name })
-}
-
-// pageAfter cuts a page out of a short list. The cursor holds the last one's name.
-func pageAfter[T any](all []T, o svcauth.ListOptions, name func(T) string) (none svcauth.List[T], err error) {
-	limit, err := pageSize(o.Limit)
-	if err != nil {
-		return none, err
-	}
-	if o.Cursor != "" {
-		last, err := base64.RawURLEncoding.DecodeString(o.Cursor)
-		at := slices.IndexFunc(all, func(one T) bool { return name(one) == string(last) })
-		if err != nil || at < 0 {
-			return none, badCursor()
-		}
-		all = all[at+1:]
-	}
-	return listOf(all, limit, name), nil
+	return paging.After(all, o, func(p svcauth.Privilege) string { return p.Name })
 }

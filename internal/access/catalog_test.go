@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -21,27 +22,27 @@ func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
 	token, untouched := f.Token(account.ID), f.Token(other.ID)
 	apis, privileges := fewer()
 
-	_, err := f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
+	_, err := f.Access.ApplyCatalog(t.Context(), apis, privileges, false)
 	p := problem(t, svcauth.CodeConflict, err)
 	require.Contains(t, p.Detail, edit)
 	require.Contains(t, p.Detail, "Both")
 	require.Contains(t, p.Detail, "catalog_allow_removal")
-	require.Contains(t, f.all(true), edit, "nothing has changed")
-	f.lives(token)
+	require.Contains(t, f.All(true), edit, "nothing has changed")
+	f.Lives(token)
 
-	changed, err := f.Service.ApplyCatalog(t.Context(), apis, privileges, true)
+	changed, err := f.Access.ApplyCatalog(t.Context(), apis, privileges, true)
 	require.NoError(t, err)
 	require.True(t, changed)
-	f.dies(token)
-	f.lives(untouched, f.Token(account.ID))
-	role, err := f.Service.Role(f.Admin(), both.ID)
+	f.Dies(token)
+	f.Lives(untouched, f.Token(account.ID))
+	role, err := f.Access.Role(f.Admin(), both.ID)
 	require.NoError(t, err)
 	require.Equal(t, []string{view}, role.Privileges)
-	require.NotContains(t, f.all(true), edit)
-	_, err = f.Service.CreateRole(f.Admin(), svcauth.NewRole{Name: "Late", Privileges: []string{edit}})
+	require.NotContains(t, f.All(true), edit)
+	_, err = f.Access.CreateRole(f.Admin(), svcauth.NewRole{Name: "Late", Privileges: []string{edit}})
 	problem(t, svcauth.CodeInvalid, err)
 
-	changed, err = f.Service.ApplyCatalog(t.Context(), apis, privileges, true)
+	changed, err = f.Access.ApplyCatalog(t.Context(), apis, privileges, true)
 	require.NoError(t, err)
 	require.False(t, changed, "the same again changes nothing, nor wakes anybody")
 }
@@ -53,41 +54,41 @@ func TestRemovedPrivilegeNobodyListsGoesQuietly(t *testing.T) {
 	wide, narrow := f.Token(key), f.Token(key)
 	narrow.Scope = view
 	apis, privileges := fewer()
-	_, err := f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
+	_, err := f.Access.ApplyCatalog(t.Context(), apis, privileges, false)
 	require.NoError(t, err)
-	require.NotContains(t, f.all(true), create)
-	f.dies(wide)
-	f.lives(narrow, f.Token(key))
+	require.NotContains(t, f.All(true), create)
+	f.Dies(wide)
+	f.Lives(narrow, f.Token(key))
 	privileges = append(privileges, svcauth.Privilege{Name: "clusters:pause", API: "https://api.example.com"})
-	_, err = f.Service.ApplyCatalog(t.Context(), apis, privileges, false)
+	_, err = f.Access.ApplyCatalog(t.Context(), apis, privileges, false)
 	require.NoError(t, err)
-	require.Contains(t, f.held(f.OrgID(), f.Tenant.AdminID), "clusters:pause", "Administrator has every present and future privilege")
+	require.Contains(t, f.Held(f.OrgID(), f.Tenant.AdminID), "clusters:pause", "Administrator has every present and future privilege")
 }
 
 func TestExampleCatalogueIsComplete(t *testing.T) {
 	f := newFixture(t, nil)
-	catalogue, err := config.LoadCatalog("", issuer)
+	catalogue, err := config.LoadCatalog("", rules.Issuer)
 	require.NoError(t, err)
-	_, err = f.Service.ApplyCatalog(t.Context(), catalogue.APIs, catalogue.Privileges, false)
+	_, err = f.Access.ApplyCatalog(t.Context(), catalogue.APIs, catalogue.Privileges, false)
 	require.NoError(t, err)
-	names := f.all(true)
+	names := f.All(true)
 	for _, want := range []string{"clusters:view", "clusters:edit", "clusters:release", "clusters:create", "clusters:suspend", "clusters:resume",
 		"cloud-settings:view", "cloud-settings:manage", "billing:view", "billing:manage", "alarms:view", "alarms:manage"} {
 		require.Contains(t, names, want)
 	}
-	page, err := f.Service.APIs(f.Admin(), svcauth.ListOptions{Limit: 2})
+	page, err := f.Access.APIs(f.Admin(), svcauth.ListOptions{Limit: 2})
 	require.NoError(t, err)
 	require.Len(t, page.Items, 2)
-	require.Equal(t, issuer, page.Items[0].Audience)
-	rest, err := f.Service.APIs(f.Admin(), svcauth.ListOptions{Cursor: *page.NextCursor})
+	require.Equal(t, rules.Issuer, page.Items[0].Audience)
+	rest, err := f.Access.APIs(f.Admin(), svcauth.ListOptions{Cursor: *page.NextCursor})
 	require.NoError(t, err)
 	require.Len(t, rest.Items, 1)
 	require.Nil(t, rest.NextCursor)
-	_, err = f.Service.APIs(f.Admin(), svcauth.ListOptions{Cursor: "bm90aGluZw"})
+	_, err = f.Access.APIs(f.Admin(), svcauth.ListOptions{Cursor: "bm90aGluZw"})
 	problem(t, svcauth.CodeInvalid, err)
 	var all []string
 	for cursor := ""; ; {
-		page, err := f.Service.Privileges(f.Admin(), svcauth.ListOptions{Limit: 3, Cursor: cursor})
+		page, err := f.Access.Privileges(f.Admin(), svcauth.ListOptions{Limit: 3, Cursor: cursor})
 		require.NoError(t, err)
 		for _, p := range page.Items {
 			all = append(all, p.Name)
@@ -98,6 +99,6 @@ func TestExampleCatalogueIsComplete(t *testing.T) {
 		cursor = *page.NextCursor
 	}
 	require.Equal(t, names, all)
-	_, err = f.Service.APIs(t.Context(), svcauth.ListOptions{})
+	_, err = f.Access.APIs(t.Context(), svcauth.ListOptions{})
 	problem(t, svcauth.CodeUnauthenticated, err)
 }

@@ -69,7 +69,7 @@ func (s *Service) expireSome(ctx context.Context) error {
 			return err
 		}
 		for _, g := range expired {
-			if err := s.expire(ctx, &tx{Q: q, s: s, now: now, actor: System(g.OrgID)}, g); err != nil {
+			if err := s.expire(ctx, s.tx(q, System(g.OrgID)), g); err != nil {
 				return err
 			}
 		}
@@ -78,7 +78,7 @@ func (s *Service) expireSome(ctx context.Context) error {
 	return err
 }
 
-func (s *Service) expire(ctx context.Context, t *tx, g store.GrantRow) error {
+func (s *Service) expire(ctx context.Context, t *Tx, g store.GrantRow) error {
 	role, err := t.Role(ctx, g.OrgID, g.RoleID)
 	if err != nil {
 		return err
@@ -89,24 +89,24 @@ func (s *Service) expire(ctx context.Context, t *tx, g store.GrantRow) error {
 	if err := t.expireFor(ctx, g, role.Name); err != nil {
 		return err
 	}
-	t.before = grantNoun(g, role)
-	return t.audit(ctx, t.target.Kind+".role_expired")
+	t.Before = grantNoun(g, role)
+	return t.Audit(ctx, t.Target.Kind+".role_expired")
 }
 
 // expireFor kills the tokens of the one who held the role.
-func (t *tx) expireFor(ctx context.Context, g store.GrantRow, role string) error {
+func (t *Tx) expireFor(ctx context.Context, g store.GrantRow, role string) error {
 	if svcauth.ValidID(svcauth.PrefixMember, g.PrincipalID) {
 		m, err := t.Member(ctx, g.OrgID, g.PrincipalID)
 		if err != nil {
 			return err
 		}
-		t.target = svcauth.AuditTarget{ID: m.ID, Kind: "member", Name: m.Email}
+		t.Target = svcauth.AuditTarget{ID: m.ID, Kind: "member", Name: m.Email}
 		return t.revokeKeys(ctx, m, role)
 	}
 	account, err := t.ServiceAccount(ctx, g.OrgID, g.PrincipalID)
 	if err != nil {
 		return err
 	}
-	t.target = svcauth.AuditTarget{ID: account.ID, Kind: "service_account", Name: account.Name}
+	t.Target = svcauth.AuditTarget{ID: account.ID, Kind: "service_account", Name: account.Name}
 	return t.revokeClient(ctx, g.OrgID, g.PrincipalID, role)
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -20,28 +22,28 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
 	account := f.Account("robot", viewers, editors)
 	only := f.Account("other", viewers)
-	m := f.join(f.Admin(), "ann@example.com", viewers)
-	key, _ := f.key(f.console("ann@example.com"))
-	none, err := f.Service.ExpireGrants(t.Context())
+	m := f.Join(f.Admin(), "ann@example.com", viewers)
+	key, _ := f.Key(f.InConsole("ann@example.com"))
+	none, err := f.Access.ExpireGrants(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, none)
 
 	long := f.Token(account.ID) // made while the grant had no end
 	expires := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
-	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
 	forGood := f.Token(key.ID)
-	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
-	in, err := f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	in, err := f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	require.NoError(t, err)
 	may := func() []string {
-		ann, _, err := f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+		ann, _, err := f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
 		require.NoError(t, err)
 		return ann.Privileges
 	}
 	require.Equal(t, []string{edit, view}, may())
 	for holder, list := range map[string]func(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error){
-		account.ID: f.Service.ServiceAccountRoles, m.ID: f.Service.MemberRoles,
+		account.ID: f.Access.ServiceAccountRoles, m.ID: f.Access.MemberRoles,
 	} {
 		held, err := list(f.Admin(), holder, svcauth.ListOptions{})
 		require.NoError(t, err)
@@ -55,20 +57,20 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	}
 	both, untouched := f.Token(key.ID), f.Token(only.ID)
 	f.Clock.Advance(time.Hour - time.Millisecond)
-	next, err := f.Service.ExpireGrants(t.Context())
+	next, err := f.Access.ExpireGrants(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, expires, next)
-	f.lives(long, both, forGood)
+	f.Lives(long, both, forGood)
 	require.Equal(t, []string{edit, view}, may())
 
 	f.Clock.Advance(time.Millisecond)
 	require.Equal(t, []string{view}, may(), "before anybody has swept")
-	next, err = f.Service.ExpireGrants(t.Context())
+	next, err = f.Access.ExpireGrants(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, next)
-	f.dies(long, both, forGood)
-	f.lives(untouched, f.Token(account.ID), f.Token(key.ID))
-	roles, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
+	f.Dies(long, both, forGood)
+	f.Lives(untouched, f.Token(account.ID), f.Token(key.ID))
+	roles, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, roles.Items, 1)
 	for action, target := range map[string]string{"service_account.role_expired": account.ID, "member.role_expired": m.ID} {
@@ -99,14 +101,14 @@ func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 		}
 		return nil
 	}))
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
 	later := expires.Add(time.Hour)
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &later})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &later})))
 	kept := f.Token(account.ID)
 	f.Clock.Advance(2 * time.Minute)
 	var group sync.WaitGroup
 	for range 4 {
-		node := access.New(access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Issuer: issuer, Clock: f.Clock.Now})
+		node := access.New(access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Issuer: rules.Issuer, Clock: f.Clock.Now})
 		group.Go(func() {
 			next, err := node.ExpireGrants(t.Context())
 			require.NoError(t, err)
@@ -115,19 +117,19 @@ func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 	}
 	group.Wait()
 	require.Len(t, f.Audited(f.OrgID(), "service_account.role_expired"), many)
-	f.lives(kept)
+	f.Lives(kept)
 }
 
 func TestRunExpiresGrantsByItself(t *testing.T) {
-	f := newFixture(t, func(c *access.Config) { c.Clock = time.Now })
+	f := newFixture(t, func(c *rules.Config) { c.Access.Clock, c.People.Clock = time.Now, time.Now })
 	role := f.Role("Viewers", view)
 	account := f.Account("robot", role)
 	token := f.Token(account.ID)
 	expires := time.Now().Add(700 * time.Millisecond)
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- f.Service.Run(ctx) }()
+	go func() { done <- f.Access.Run(ctx) }()
 	require.Eventually(t, func() bool { _, dead := f.Live.Revoked(token); return dead }, 20*time.Second, 20*time.Millisecond)
 	require.False(t, time.Now().Before(expires))
 	stop()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -14,7 +15,7 @@ import (
 // newest grant first. It needs members:read. Public, which everyone holds, is
 // not among them; a grant that has expired is, until it is swept away.
 func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.Grant], err error) {
-	actor, err := caller(ctx, svcauth.MembersRead)
+	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
 	}
@@ -22,13 +23,13 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 		_, err = s.read().ServiceAccount(ctx, actor.OrgID, id)
 	}
 	if err != nil {
-		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+		return list, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 	}
 	grants, err := s.read().Grants(ctx, actor.OrgID, id)
 	if err != nil {
-		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+		return list, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 	}
-	return pageWithin(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.RoleID })
+	return paging.Within(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.RoleID })
 }
 
 // AssignServiceAccountRole gives a role to a service account; given again, it
@@ -39,37 +40,15 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 // secrets whose makers lack what the account gains, and says if its tokens
 // would be too long by it.
 func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
-	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		row, role, err := s.assignRequested(ctx, t, id, roleID, r)
-		if err != nil || t.silent {
+		if err != nil || t.Silent {
 			return err
 		}
 		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role, row.ExpiresAt); err != nil {
 			return err
 		}
-		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
-	})
-	if err != nil {
-		return svcauth.GrantAnswer{}, err
-	}
-	answer.Oversized = s.oversized(ctx, roleID, id)
-	return answer, nil
-}
-
-// AssignMemberRole gives a role to a member by the rules of
-// [Service.AssignServiceAccountRole]. Problem: [svcauth.CodeConflict] if time
-// would take the last Administrator away by it.
-func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
-	err = s.change(ctx, memberOperation("member.assign_role", id), func(ctx context.Context, t *tx) error {
-		member, _, err := t.targetMember(ctx, id)
-		if err != nil {
-			return err
-		}
-		t.before = nil
-		if _, _, err = s.assignRequested(ctx, t, id, roleID, r); err != nil || t.silent {
-			return err
-		}
-		return t.touchKeys(ctx, member)
+		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 	if err != nil {
 		return svcauth.GrantAnswer{}, err
@@ -80,20 +59,20 @@ func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string, r svc
 
 // assignRequested assigns what a request asks for, and returns the grant as it
 // was asked for with its role.
-func (s *Service) assignRequested(ctx context.Context, t *tx, principalID, roleID string, r svcauth.GrantRequest) (store.GrantRow, store.RoleRow, error) {
-	row := store.GrantRow{ID: r.ID, OrgID: t.actor.OrgID, PrincipalID: principalID, RoleID: roleID, GrantedAt: t.now, ExpiresAt: milli(r.ExpiresAt)}
-	if err := validExpiry("body.expires_at", row.ExpiresAt, t.now); err != nil {
+func (s *Service) assignRequested(ctx context.Context, t *Tx, principalID, roleID string, r svcauth.GrantRequest) (store.GrantRow, store.RoleRow, error) {
+	row := store.GrantRow{ID: r.ID, OrgID: t.Actor.OrgID, PrincipalID: principalID, RoleID: roleID, GrantedAt: t.Now, ExpiresAt: milli(r.ExpiresAt)}
+	if err := validExpiry("body.expires_at", row.ExpiresAt, t.Now); err != nil {
 		return row, store.RoleRow{}, err
 	}
-	role, err := s.assign(ctx, t, row)
+	role, err := t.Assign(ctx, row)
 	return row, role, err
 }
 
-// assign puts a grant if the caller may, and returns its role. If the same grant
+// Assign puts a grant if the caller may, and returns its role. If the same grant
 // stands already the transaction is silent. To take the place of another's grant
 // asks for as much as a new one: it outlives the deletion of that.
-func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.RoleRow, error) {
-	role, err := s.assignableRole(ctx, t, g.RoleID)
+func (t *Tx) Assign(ctx context.Context, g store.GrantRow) (store.RoleRow, error) {
+	role, err := t.s.assignableRole(ctx, t, g.RoleID)
 	if err != nil {
 		return role, err
 	}
@@ -107,7 +86,7 @@ func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.Ro
 		g.ID = cmp.Or(g.ID, svcauth.NewID(svcauth.PrefixGrant))
 		err = t.roomForGrant(ctx, g)
 	case err == nil:
-		t.before = grantNoun(had, role)
+		t.Before = grantNoun(had, role)
 		g.GrantedAt = had.GrantedAt
 		if later(had.ExpiresAt, g.ExpiresAt) {
 			if err := t.mayShorten(ctx, g, role); err != nil {
@@ -118,27 +97,27 @@ func (s *Service) assign(ctx context.Context, t *tx, g store.GrantRow) (store.Ro
 			break
 		}
 		if sameMoment(had.ExpiresAt, g.ExpiresAt) {
-			t.silent = true
+			t.Silent = true
 			return role, nil
 		}
-		t.after = grantNoun(g, role)
-		if alive := had.ExpiresAt == nil || had.ExpiresAt.After(t.now); alive && !later(g.ExpiresAt, had.ExpiresAt) {
+		t.After = grantNoun(g, role)
+		if alive := had.ExpiresAt == nil || had.ExpiresAt.After(t.Now); alive && !later(g.ExpiresAt, had.ExpiresAt) {
 			return role, t.PutGrant(ctx, g)
 		}
 	}
 	if err != nil {
 		return role, err
 	}
-	if err := s.mayGrant(ctx, t, role, g.ExpiresAt); err != nil {
+	if err := t.s.mayGrant(ctx, t, role, g.ExpiresAt); err != nil {
 		return role, err
 	}
-	t.after = grantNoun(g, role)
+	t.After = grantNoun(g, role)
 	return role, t.PutGrant(ctx, g)
 }
 
 // mayShorten refuses an earlier end of a grant that leaves an organization
 // without an Administrator one day.
-func (t *tx) mayShorten(ctx context.Context, g store.GrantRow, role store.RoleRow) error {
+func (t *Tx) mayShorten(ctx context.Context, g store.GrantRow, role store.RoleRow) error {
 	if role.Kind != store.RoleAdministrator || !svcauth.ValidID(svcauth.PrefixMember, g.PrincipalID) {
 		return nil
 	}
@@ -146,7 +125,7 @@ func (t *tx) mayShorten(ctx context.Context, g store.GrantRow, role store.RoleRo
 	if err != nil {
 		return err
 	}
-	return t.keepAnAdministrator(ctx, member)
+	return t.KeepAnAdministrator(ctx, member)
 }
 
 func grantNoun(g store.GrantRow, role store.RoleRow) svcauth.Grant {
@@ -154,7 +133,7 @@ func grantNoun(g store.GrantRow, role store.RoleRow) svcauth.Grant {
 }
 
 // roomForGrant bounds how many roles one principal holds.
-func (t *tx) roomForGrant(ctx context.Context, g store.GrantRow) error {
+func (t *Tx) roomForGrant(ctx context.Context, g store.GrantRow) error {
 	n, err := t.CountGrants(ctx, g.OrgID, g.PrincipalID)
 	if err == nil && n >= svcauth.MaxRolesPerPrincipal {
 		err = svcauth.NewProblem(svcauth.CodeConflict, "This account holds %d roles, the most there can be. Unassign one first.", n)
@@ -166,40 +145,40 @@ func (t *tx) roomForGrant(ctx context.Context, g store.GrantRow) error {
 // carry the role die. It is no error if it did not hold the role. With a grantID
 // it ends that grant alone: if another has taken its place, nothing happens.
 func (s *Service) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string) error {
-	return s.changeAccount(ctx, id, "service_account.unassign_role", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+	return s.changeAccount(ctx, id, "service_account.unassign_role", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		role, err := s.namedRole(ctx, t, roleID)
 		if err != nil {
 			return err
 		}
 		had, err := t.grantToEnd(ctx, id, role, grantID)
-		if err != nil || t.silent {
+		if err != nil || t.Silent {
 			return err
 		}
-		t.before = grantNoun(had, role)
-		if err := t.DeleteGrant(ctx, t.actor.OrgID, id, role.ID); err != nil {
+		t.Before = grantNoun(had, role)
+		if err := t.DeleteGrant(ctx, t.Actor.OrgID, id, role.ID); err != nil {
 			return err
 		}
-		return t.revokeClient(ctx, t.actor.OrgID, id, role.Name)
+		return t.revokeClient(ctx, t.Actor.OrgID, id, role.Name)
 	})
 }
 
 // grantToEnd reads the grant of a pair; the transaction is silent if there is
 // none, or if it is another one than that with the id (empty: whichever).
-func (t *tx) grantToEnd(ctx context.Context, principalID string, role store.RoleRow, id string) (store.GrantRow, error) {
+func (t *Tx) grantToEnd(ctx context.Context, principalID string, role store.RoleRow, id string) (store.GrantRow, error) {
 	if id != "" && !svcauth.ValidID(svcauth.PrefixGrant, id) {
 		return store.GrantRow{}, svcauth.InvalidField("query.grant", "Expected the id of a grant, grt_ and 26 characters, as the list of roles has it; leave the parameter out to end whichever there is.")
 	}
-	had, err := t.Grant(ctx, t.actor.OrgID, principalID, role.ID)
+	had, err := t.Grant(ctx, t.Actor.OrgID, principalID, role.ID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && id != "" && id != had.ID {
-		t.silent = true
+		t.Silent = true
 		return had, nil
 	}
 	return had, err
 }
 
 // namedRole reads a role of the caller's organization that a request names beside something else.
-func (s *Service) namedRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
-	role, err := s.roleRow(ctx, t.Q, t.actor.OrgID, roleID)
+func (s *Service) namedRole(ctx context.Context, t *Tx, roleID string) (store.RoleRow, error) {
+	role, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, roleID)
 	if errors.Is(err, store.ErrNotFound) {
 		err = svcauth.NewProblem(svcauth.CodeNotFound, "There is no role with the id %q in your organization.", roleID)
 	}
@@ -207,7 +186,7 @@ func (s *Service) namedRole(ctx context.Context, t *tx, roleID string) (store.Ro
 }
 
 // assignableRole reads a role that somebody can be given: any but Public.
-func (s *Service) assignableRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
+func (s *Service) assignableRole(ctx context.Context, t *Tx, roleID string) (store.RoleRow, error) {
 	role, err := s.namedRole(ctx, t, roleID)
 	if err == nil && role.Kind == store.RolePublic {
 		err = svcauth.NewProblem(svcauth.CodeConflict, "The role Public is held by everyone; it can't be assigned.")
@@ -217,8 +196,8 @@ func (s *Service) assignableRole(ctx context.Context, t *tx, roleID string) (sto
 
 // mayGrant refuses if the role gives something that the caller does not hold, or
 // not until the grant ends.
-func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow, end *time.Time) error {
-	org, err := t.Organization(ctx, t.actor.OrgID)
+func (s *Service) mayGrant(ctx context.Context, t *Tx, role store.RoleRow, end *time.Time) error {
+	org, err := t.Organization(ctx, t.Actor.OrgID)
 	if err != nil {
 		return err
 	}
@@ -226,12 +205,12 @@ func (s *Service) mayGrant(ctx context.Context, t *tx, role store.RoleRow, end *
 	if err != nil {
 		return err
 	}
-	return t.mayHandOver(ctx, handover{gives: Holdings{Privileges: gives}, what: "assign the role " + role.Name, end: end, bounded: "the grant"})
+	return t.mayHandOver(ctx, Handover{Gives: Holdings{Privileges: gives}, What: "assign the role " + role.Name, End: end, Bounded: "the grant"})
 }
 
 // grantableRole reads a role that the caller may give a new service account for
 // good: it must exist, not be Public, and give nothing that the caller lacks.
-func (s *Service) grantableRole(ctx context.Context, t *tx, roleID string) (store.RoleRow, error) {
+func (s *Service) grantableRole(ctx context.Context, t *Tx, roleID string) (store.RoleRow, error) {
 	role, err := s.assignableRole(ctx, t, roleID)
 	if err != nil {
 		return role, err

@@ -16,27 +16,27 @@ func TestAssignAndUnassign(t *testing.T) {
 	viewer, editor := f.Role("Viewer", view), f.Role("Editor", edit)
 	account, other := f.Account("ci", viewer), f.Account("other", viewer, editor)
 	before, others := f.Token(account.ID), f.Token(other.ID)
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
-	f.lives(before, others) // giving never kills
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	f.Lives(before, others) // giving never kills
 	after := f.Token(account.ID)
 	require.Equal(t, edit+" "+view, after.Scope)
 
 	events := len(f.Audited(f.OrgID(), "service_account.assign_role"))
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	require.Len(t, f.Audited(f.OrgID(), "service_account.assign_role"), events, "given again it is no event")
 
-	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""))
-	f.dies(after)           // it carried the role
-	f.lives(before, others) // these did not, or are somebody else's
+	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""))
+	f.Dies(after)           // it carried the role
+	f.Lives(before, others) // these did not, or are somebody else's
 	newest := f.Token(account.ID)
-	f.lives(newest)
+	f.Lives(newest)
 	require.Equal(t, view, newest.Scope)
-	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""), "it did not hold it: no error")
-	f.lives(newest)
+	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""), "it did not hold it: no error")
+	f.Lives(newest)
 
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
-	f.dies(after) // what died stays dead though the role is back
-	f.lives(f.Token(account.ID))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	f.Dies(after) // what died stays dead though the role is back
+	f.Lives(f.Token(account.ID))
 }
 
 func TestAssignHandsOverOnlyWhatOneHolds(t *testing.T) {
@@ -44,34 +44,34 @@ func TestAssignHandsOverOnlyWhatOneHolds(t *testing.T) {
 	editor, admin := f.Role("Editor", view, edit), f.System(f.OrgID(), store.RoleAdministrator)
 	account := f.Account("ci")
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
-	err := last(f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{}))
+	err := last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{}))
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	problem(t, svcauth.CodeMissingPrivileges, last(f.Service.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeMissingPrivileges, last(f.Access.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{})))
 	// The administrator's own narrow token can't either.
 	narrow := f.Narrow(f.Admin(), svcauth.MembersManage, view)
-	problem(t, svcauth.CodeMissingPrivileges, last(f.Service.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeConflict, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.GrantRequest{})))
-	grants, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
+	problem(t, svcauth.CodeMissingPrivileges, last(f.Access.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeConflict, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.GrantRequest{})))
+	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, grants.Items)
 
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
-	require.NoError(t, f.Service.UnassignServiceAccountRole(manager, account.ID, editor.ID, ""), "to take away one need not hold it")
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	require.NoError(t, f.Access.UnassignServiceAccountRole(manager, account.ID, editor.ID, ""), "to take away one need not hold it")
 }
 
 func TestRoleOfAnotherOrganization(t *testing.T) {
 	f := newFixture(t, nil)
 	tenant, stranger := f.Tenants("stranger")
-	theirs, err := f.Service.CreateRole(stranger, svcauth.NewRole{Name: "Theirs", Privileges: []string{view}})
+	theirs, err := f.Access.CreateRole(stranger, svcauth.NewRole{Name: "Theirs", Privileges: []string{view}})
 	require.NoError(t, err)
 	account := f.Account("ci")
-	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeNotFound, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID, ""))
-	_, err = f.Service.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "x", RoleIDs: []string{theirs.ID}})
+	problem(t, svcauth.CodeNotFound, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeNotFound, last(f.Access.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeNotFound, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID, ""))
+	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "x", RoleIDs: []string{theirs.ID}})
 	problem(t, svcauth.CodeNotFound, err)
 	// Nor is a member reached by way of service accounts.
-	problem(t, svcauth.CodeNotFound, last(f.Service.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeNotFound, last(f.Access.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{})))
 }
 
 func TestGrantExpiry(t *testing.T) {
@@ -84,7 +84,7 @@ func TestGrantExpiry(t *testing.T) {
 		return svcauth.GrantRequest{ExpiresAt: &moment}
 	}
 	assign := func(r svcauth.GrantRequest) error {
-		return last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, r))
+		return last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, r))
 	}
 	require.Equal(t, "body.expires_at", problem(t, svcauth.CodeInvalid, assign(at(0))).Errors[0].Location)
 	problem(t, svcauth.CodeInvalid, assign(at(-time.Hour)))
@@ -93,13 +93,13 @@ func TestGrantExpiry(t *testing.T) {
 
 	// A grant becomes shorter without holding what it gives, and no longer.
 	byManager := func(r svcauth.GrantRequest) error {
-		return last(f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, r))
+		return last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, r))
 	}
 	require.NoError(t, byManager(at(time.Hour)))
-	f.lives(token) // it dies when the grant expires
+	f.Lives(token) // it dies when the grant expires
 	problem(t, svcauth.CodeMissingPrivileges, byManager(at(time.Hour+time.Millisecond)))
 	problem(t, svcauth.CodeMissingPrivileges, byManager(svcauth.GrantRequest{}))
-	grants, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
+	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Equal(t, at(time.Hour).ExpiresAt, grants.Items[0].ExpiresAt)
 
@@ -120,12 +120,12 @@ func TestGrantPages(t *testing.T) {
 		if i%2 == 0 { // some of the same millisecond
 			f.Clock.Advance(time.Millisecond)
 		}
-		require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{})))
+		require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{})))
 		want = append(want, role.ID)
 	}
 	var got []string
 	for o := (svcauth.ListOptions{Limit: 2}); ; {
-		list, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, o)
+		list, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, o)
 		require.NoError(t, err)
 		for _, g := range list.Items {
 			got = append(got, g.RoleID)
@@ -135,7 +135,7 @@ func TestGrantPages(t *testing.T) {
 		}
 		o.Cursor = *list.NextCursor
 		// What the cursor names may go meanwhile.
-		require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, got[len(got)-1], ""))
+		require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, got[len(got)-1], ""))
 	}
 	require.ElementsMatch(t, want, got)
 }
@@ -156,12 +156,12 @@ func TestHundredRolesAtMost(t *testing.T) {
 		return nil
 	}))
 	one := f.Role("One more")
-	problem(t, svcauth.CodeConflict, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
-	grants, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{Limit: 200})
+	problem(t, svcauth.CodeConflict, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
+	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{Limit: 200})
 	require.NoError(t, err)
 	require.Len(t, grants.Items, svcauth.MaxRolesPerPrincipal)
 	soon := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
-	require.NoError(t, f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, ""))
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
+	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, ""))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 }

@@ -18,7 +18,7 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 	editor := f.Role("Editor", edit)
 	account := f.Account("ci", editor)
 	memberID, member := f.Member("ann@example.com", editor)
-	key, err := f.Service.CreateApplicationKey(member, svcauth.NewApplicationKey{})
+	key, err := f.Access.CreateApplicationKey(member, svcauth.NewApplicationKey{})
 	require.NoError(t, err)
 	holders := map[string]struct {
 		client   string
@@ -27,18 +27,18 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 		list     func() (svcauth.List[svcauth.Grant], error)
 	}{
 		"a service account's": {account.ID, func(id string) error {
-			return last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{ID: id}))
+			return last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{ID: id}))
 		}, func(id string) error {
-			return f.Service.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, id)
+			return f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, id)
 		}, func() (svcauth.List[svcauth.Grant], error) {
-			return f.Service.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
+			return f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 		}},
 		"a member's": {key.ClientID, func(id string) error {
-			return last(f.Service.AssignMemberRole(f.Admin(), memberID, editor.ID, svcauth.GrantRequest{ID: id}))
+			return last(f.Access.AssignMemberRole(f.Admin(), memberID, editor.ID, svcauth.GrantRequest{ID: id}))
 		}, func(id string) error {
-			return f.Service.UnassignMemberRole(f.Admin(), memberID, editor.ID, id)
+			return f.Access.UnassignMemberRole(f.Admin(), memberID, editor.ID, id)
 		}, func() (svcauth.List[svcauth.Grant], error) {
-			return f.Service.MemberRoles(f.Admin(), memberID, svcauth.ListOptions{})
+			return f.Access.MemberRoles(f.Admin(), memberID, svcauth.ListOptions{})
 		}},
 	}
 	for name, h := range holders {
@@ -62,18 +62,18 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 			require.NoError(t, h.assign(next), "a retry")
 			require.NoError(t, h.unassign(first.ID))
 			require.Equal(t, next, grant().ID, "what has been replaced ends nothing")
-			f.lives(token)
+			f.Lives(token)
 			require.Equal(t, "body.id", problem(t, svcauth.CodeInvalid, h.assign(editor.ID)).Errors[0].Location)
 			require.Equal(t, "query.grant", problem(t, svcauth.CodeInvalid, h.unassign(editor.ID)).Errors[0].Location)
 
 			require.NoError(t, h.unassign(next))
-			f.dies(token)
+			f.Dies(token)
 			require.NoError(t, h.unassign(next), "it is idempotent")
 			require.NoError(t, h.assign(next))
 			require.Equal(t, next, grant().ID)
 			token = f.Token(h.client)
 			require.NoError(t, h.unassign(""), "without an id it ends whichever there is")
-			f.dies(token)
+			f.Dies(token)
 		})
 	}
 	events := f.Audited(f.OrgID(), "service_account.assign_role")
@@ -90,20 +90,20 @@ func TestAGrantIsTakenOverByWhoMayGrant(t *testing.T) {
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	soon := f.Clock.Now().Add(time.Hour)
 	for _, expires := range []*time.Time{nil, &soon} {
-		err := last(f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant), ExpiresAt: expires}))
+		err := last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant), ExpiresAt: expires}))
 		require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	}
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{ExpiresAt: &soon})), "the same grant may become shorter")
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{ExpiresAt: &soon})), "the same grant may become shorter")
 }
 
 // TestTheLastAdministratorKeepsTheRoleWhicheverGrantIsNamed tries both ids.
 func TestTheLastAdministratorKeepsTheRoleWhicheverGrantIsNamed(t *testing.T) {
 	f := newFixture(t, nil)
 	admin, role := f.Tenant.AdminID, f.System(f.OrgID(), store.RoleAdministrator)
-	held, err := f.Service.MemberRoles(f.Admin(), admin, svcauth.ListOptions{})
+	held, err := f.Access.MemberRoles(f.Admin(), admin, svcauth.ListOptions{})
 	require.NoError(t, err)
 	next := svcauth.NewID(svcauth.PrefixGrant)
-	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), admin, role.ID, svcauth.GrantRequest{ID: next})))
-	require.NoError(t, f.Service.UnassignMemberRole(f.Admin(), admin, role.ID, held.Items[0].ID))
-	problem(t, svcauth.CodeConflict, f.Service.UnassignMemberRole(f.Admin(), admin, role.ID, next))
+	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), admin, role.ID, svcauth.GrantRequest{ID: next})))
+	require.NoError(t, f.Access.UnassignMemberRole(f.Admin(), admin, role.ID, held.Items[0].ID))
+	problem(t, svcauth.CodeConflict, f.Access.UnassignMemberRole(f.Admin(), admin, role.ID, next))
 }

@@ -12,14 +12,6 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// until makes a grant of a role that ends, as the server itself would.
-func (f *fixture) until(principal string, role svcauth.Role, end time.Time) {
-	f.t.Helper()
-	require.NoError(f.t, f.Store.Write(f.t.Context(), func(q *store.Q) error {
-		return q.PutGrant(f.t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: principal, RoleID: role.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &end})
-	}))
-}
-
 // TestNothingHandedOverOutlastsItsGiver: who holds a privilege only by a grant
 // that ends gives it to nobody, itself included, for longer, by whatever way.
 func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
@@ -28,16 +20,16 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	editors, viewers, nothing := f.Role("Editors", edit), f.Role("Viewers", view), f.Role("Nothing")
 	temp, _ := f.Member("temp@example.com", managers, viewers)
 	end := f.Clock.Now().Add(time.Hour)
-	f.until(temp, editors, end)
+	f.Until(temp, editors, end)
 	rich, mine := f.Account("rich", editors), f.Account("mine")
 	off := f.Account("off", editors)
 	no, yes := false, true
-	_, err := f.Service.UpdateServiceAccount(f.Admin(), off.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
+	_, err := f.Access.UpdateServiceAccount(f.Admin(), off.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
 	require.NoError(t, err)
 	bob, _ := f.Member("bob@example.com", editors)
 	eve, _ := f.Member("eve@example.com")
 	out, _ := f.Member("out@example.com", editors)
-	_, err = f.Service.UpdateMember(f.Admin(), out, 0, svcauth.MemberPatch{Suspended: &yes})
+	_, err = f.People.UpdateMember(f.Admin(), out, 0, svcauth.MemberPatch{Suspended: &yes})
 	require.NoError(t, err)
 
 	console := f.Console(f.OrgID(), temp, "temp@example.com")
@@ -47,11 +39,11 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	full = access.WithActor(full, actor)
 	after := end.Add(time.Millisecond)
 	grant := func(ctx context.Context, end *time.Time) error {
-		_, err := f.Service.AssignServiceAccountRole(ctx, mine.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: end})
+		_, err := f.Access.AssignServiceAccountRole(ctx, mine.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: end})
 		return err
 	}
 	secret := func(ctx context.Context, end *time.Time) error {
-		_, err := f.Service.CreateSecret(ctx, rich.ID, svcauth.NewSecretRequest{ExpiresAt: end})
+		_, err := f.Access.CreateSecret(ctx, rich.ID, svcauth.NewSecretRequest{ExpiresAt: end})
 		return err
 	}
 	for name, ctx := range map[string]context.Context{"console": console, "full token": full} {
@@ -61,31 +53,31 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 				"a grant that is later": func() error { return grant(ctx, &after) },
 				"a secret for good":     func() error { return secret(ctx, nil) },
 				"a later secret":        func() error { return secret(ctx, &after) },
-				"its own grant":         func() error { return last(f.Service.AssignMemberRole(ctx, temp, editors.ID, svcauth.GrantRequest{})) },
-				"a member's grant":      func() error { return last(f.Service.AssignMemberRole(ctx, eve, editors.ID, svcauth.GrantRequest{})) },
+				"its own grant":         func() error { return last(f.Access.AssignMemberRole(ctx, temp, editors.ID, svcauth.GrantRequest{})) },
+				"a member's grant":      func() error { return last(f.Access.AssignMemberRole(ctx, eve, editors.ID, svcauth.GrantRequest{})) },
 				"an account": func() error {
-					_, err := f.Service.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "new", RoleIDs: []string{editors.ID}})
+					_, err := f.Access.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "new", RoleIDs: []string{editors.ID}})
 					return err
 				},
 				"an account enabled": func() error {
-					_, err := f.Service.UpdateServiceAccount(ctx, off.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
+					_, err := f.Access.UpdateServiceAccount(ctx, off.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
 					return err
 				},
 				"a role that everyone holds": func() error {
-					_, err := f.Service.UpdateRole(ctx, f.System(f.OrgID(), store.RolePublic).ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
+					_, err := f.Access.UpdateRole(ctx, f.System(f.OrgID(), store.RolePublic).ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 					return err
 				},
 				"a role": func() error {
-					_, err := f.Service.UpdateRole(ctx, nothing.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
+					_, err := f.Access.UpdateRole(ctx, nothing.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 					return err
 				},
 				"an invitation": func() error {
-					_, err := f.Service.InviteMember(ctx, svcauth.NewMember{Email: "new@example.com", RoleIDs: []string{editors.ID}})
+					_, err := f.People.InviteMember(ctx, svcauth.NewMember{Email: "new@example.com", RoleIDs: []string{editors.ID}})
 					return err
 				},
-				"a link": func() error { _, err := f.Service.ResetMember(ctx, bob); return err },
+				"a link": func() error { _, err := f.People.ResetMember(ctx, bob); return err },
 				"a member let back": func() error {
-					_, err := f.Service.UpdateMember(ctx, out, 0, svcauth.MemberPatch{Suspended: &no})
+					_, err := f.People.UpdateMember(ctx, out, 0, svcauth.MemberPatch{Suspended: &no})
 					return err
 				},
 			} {
@@ -102,28 +94,28 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	require.NoError(t, grant(console, &end))
 	require.Error(t, grant(console, &after))
 	member := func(end *time.Time) error {
-		return last(f.Service.AssignMemberRole(console, eve, editors.ID, svcauth.GrantRequest{ExpiresAt: end}))
+		return last(f.Access.AssignMemberRole(console, eve, editors.ID, svcauth.GrantRequest{ExpiresAt: end}))
 	}
 	require.NoError(t, member(&end))
 	for _, longer := range []*time.Time{&after, nil} {
 		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, member(longer)).Detail, "the grant must end by then: set expires_at")
 	}
 	require.NoError(t, member(new(end.Add(-time.Minute))), "it only becomes shorter")
-	made, err := f.Service.CreateSecret(full, rich.ID, svcauth.NewSecretRequest{ExpiresAt: &end})
+	made, err := f.Access.CreateSecret(full, rich.ID, svcauth.NewSecretRequest{ExpiresAt: &end})
 	require.NoError(t, err)
-	_, err = f.Service.UpdateSecret(full, rich.ID, made.ID, svcauth.SecretPatch{ClearExpiresAt: true})
+	_, err = f.Access.UpdateSecret(full, rich.ID, made.ID, svcauth.SecretPatch{ClearExpiresAt: true})
 	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "the secret must end by then")
-	_, err = f.Service.CreateSecret(console, mine.ID, svcauth.NewSecretRequest{})
+	_, err = f.Access.CreateSecret(console, mine.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err, "the account itself holds it no longer")
-	_, err = f.Service.CreateApplicationKey(console, svcauth.NewApplicationKey{})
+	_, err = f.Access.CreateApplicationKey(console, svcauth.NewApplicationKey{})
 	require.NoError(t, err, "a key is its member")
-	_, err = f.Service.UpdateServiceAccount(console, rich.ID, 0, svcauth.ServiceAccountPatch{Name: new("richer")})
+	_, err = f.Access.UpdateServiceAccount(console, rich.ID, 0, svcauth.ServiceAccountPatch{Name: new("richer")})
 	require.NoError(t, err, "a name gives nothing")
-	_, err = f.Service.CreateServiceAccount(console, svcauth.NewServiceAccount{Name: "looks", RoleIDs: []string{viewers.ID}})
+	_, err = f.Access.CreateServiceAccount(console, svcauth.NewServiceAccount{Name: "looks", RoleIDs: []string{viewers.ID}})
 	require.NoError(t, err, "what it holds for good")
-	f.until(temp, f.Role("Editors too", edit), end.Add(time.Hour))
+	f.Until(temp, f.Role("Editors too", edit), end.Add(time.Hour))
 	require.NoError(t, grant(console, &after), "the last of its grants counts")
-	require.NoError(t, last(f.Service.AssignMemberRole(f.Admin(), temp, editors.ID, svcauth.GrantRequest{})))
+	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), temp, editors.ID, svcauth.GrantRequest{})))
 	require.NoError(t, grant(console, nil))
 }
 
@@ -134,29 +126,16 @@ func TestShortGrantIsNotMadePermanent(t *testing.T) {
 	managers, editors := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage), f.Role("Editors", edit)
 	robot := f.Account("robot", managers)
 	end := f.Clock.Now().Add(4 * time.Second)
-	_, err := f.Service.AssignServiceAccountRole(f.Admin(), robot.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &end})
+	_, err := f.Access.AssignServiceAccountRole(f.Admin(), robot.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &end})
 	require.NoError(t, err)
 	ctx := f.Machine(f.OrgID(), robot)
-	own, err := f.Service.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "own"})
+	own, err := f.Access.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "own"})
 	require.NoError(t, err)
 	for _, to := range []string{own.ID, robot.ID} {
-		_, err = f.Service.AssignServiceAccountRole(ctx, to, editors.ID, svcauth.GrantRequest{})
+		_, err = f.Access.AssignServiceAccountRole(ctx, to, editors.ID, svcauth.GrantRequest{})
 		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "the grant must end by then")
 	}
 	f.Clock.Advance(5 * time.Second)
-	_, err = f.Service.AssignServiceAccountRole(ctx, own.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: new(f.Clock.Now().Add(time.Second))})
+	_, err = f.Access.AssignServiceAccountRole(ctx, own.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: new(f.Clock.Now().Add(time.Second))})
 	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "does not carry", "a request that began before is no better")
-}
-
-// TestLinkOpensOnlyForAsLongAsItsMakerHolds: it is judged when it is used.
-func TestLinkOpensOnlyForAsLongAsItsMakerHolds(t *testing.T) {
-	f := newFixture(t, nil)
-	managers, editors := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage), f.Role("Editors", edit)
-	maker, ctx := f.Member("maker@example.com", managers, editors)
-	m, err := f.Service.InviteMember(ctx, svcauth.NewMember{Email: "ann@example.com", RoleIDs: []string{editors.ID}})
-	require.NoError(t, err)
-	token := linkToken(t, m.InvitationURL)
-	f.doors("ann@example.com", token, true, "its maker holds it for good")
-	f.until(maker, editors, f.Clock.Now().Add(time.Hour))
-	f.doors("ann@example.com", token, false, "its maker holds it for an hour")
 }

@@ -111,7 +111,7 @@ func (h Holdings) within(end *time.Time) Holdings {
 
 // outlasting lists which of somebody's privileges end before a gift of them
 // would, and when the first of these ends.
-func (h Holdings) outlasting(gift Holdings) (longer []string, first time.Time) {
+func (h Holdings) Outlasting(gift Holdings) (longer []string, first time.Time) {
 	for _, p := range gift.Privileges {
 		mine, ok := h.Ends[p]
 		if given, ends := gift.Ends[p]; !ok || ends && !given.After(mine) {
@@ -128,7 +128,7 @@ func (h Holdings) outlasting(gift Holdings) (longer []string, first time.Time) {
 // lacks lists those of a gift's privileges that are not held, or not for as
 // long: sorted. A hold that ends before the gift does is none in full.
 func (h Holdings) lacks(gift Holdings) []string {
-	longer, _ := h.outlasting(gift)
+	longer, _ := h.Outlasting(gift)
 	all := append(without(gift.Privileges, h.Privileges), longer...)
 	slices.Sort(all)
 	return all
@@ -149,7 +149,7 @@ func RoleGives(kind string, privileges []string, catalogue []svcauth.Privilege, 
 }
 
 // holdings reads what a principal may do now.
-func (s *Service) holdings(ctx context.Context, q *store.Q, orgID string, operator bool, principalID string) (Holdings, error) {
+func (s *Service) Holdings(ctx context.Context, q *store.Q, orgID string, operator bool, principalID string) (Holdings, error) {
 	held, err := q.HeldRoles(ctx, orgID, principalID)
 	if err != nil {
 		return Holdings{}, err

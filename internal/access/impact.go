@@ -40,14 +40,17 @@ func (s *Service) ServiceAccountImpact(ctx context.Context, id, secretID, role s
 
 // MemberImpact tells what would die with a member, or with one of its roles (role, a name): the tokens of its application keys. It needs members:read.
 func (s *Service) MemberImpact(ctx context.Context, id, role string) (Impact, error) {
-	member, err := s.Member(ctx, id)
+	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return Impact{}, err
 	}
-	actor, _ := ActorFrom(ctx)
+	member, err := MemberRow(ctx, s.read(), actor.OrgID, id)
+	if err != nil {
+		return Impact{}, Problem(err, svcauth.AuditTarget{Kind: "member"})
+	}
 	keys, err := s.read().ApplicationKeyIDs(ctx, actor.OrgID, member.ID)
 	if err != nil {
-		return Impact{}, s.problem(err, svcauth.AuditTarget{Kind: "member"})
+		return Impact{}, Problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
 	return s.countTokens(ctx, Impact{Keys: len(keys)}, member.CreatedAt, keys, func(r cache.TokenRecord) bool { return role == "" || slices.Contains(r.Roles, role) })
 }
@@ -68,7 +71,7 @@ func (s *Service) countTokens(ctx context.Context, hit Impact, made time.Time, c
 	from := map[string]bool{}
 	missing, err := s.unrecorded(ctx)
 	if err != nil {
-		return Impact{}, s.problem(err, svcauth.AuditTarget{})
+		return Impact{}, Problem(err, svcauth.AuditTarget{})
 	}
 	hit.Partial = hit.Partial || len(clients) > 0 && made.Before(missing)
 	for _, id := range clients {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -16,7 +17,7 @@ import (
 // needs members:read. They are records from the cache: the tokens themselves are
 // kept nowhere. Partial says that there may be more of them.
 func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.LiveToken], err error) {
-	actor, err := caller(ctx, svcauth.MembersRead)
+	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
 	}
@@ -25,7 +26,7 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 		account, err = s.read().ServiceAccount(ctx, actor.OrgID, id)
 	}
 	if err != nil {
-		return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+		return list, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 	}
 	records, partial, err := s.cfg.Cache.Tokens(ctx, actor.OrgID, id, account.CreatedAt)
 	if err != nil {
@@ -33,7 +34,7 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	}
 	missing, err := s.unrecorded(ctx)
 	if err != nil {
-		return list, s.problem(err, svcauth.AuditTarget{})
+		return list, Problem(err, svcauth.AuditTarget{})
 	}
 	partial = partial || account.CreatedAt.Before(missing)
 	records = slices.DeleteFunc(records, func(r cache.TokenRecord) bool { return r.OrgID != actor.OrgID || s.revoked(r) })
@@ -41,7 +42,7 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	for i, r := range records {
 		live[i] = svcauth.LiveToken{JTI: r.JTI, Scope: r.Scope, SecretID: r.SecretID, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, IP: r.IP, UserAgent: r.UserAgent}
 	}
-	list, err = pageWithin(live, o, func(t svcauth.LiveToken) (time.Time, string) { return t.IssuedAt, t.JTI })
+	list, err = paging.Within(live, o, func(t svcauth.LiveToken) (time.Time, string) { return t.IssuedAt, t.JTI })
 	list.Partial = partial && err == nil
 	return list, err
 }
@@ -72,20 +73,20 @@ func (s *Service) revoked(r cache.TokenRecord) bool {
 func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 	// Nothing may be waited for inside the transaction but the database, so the record is read before; who may ask is decided inside.
 	record, found, lookup := s.cfg.Cache.FindToken(ctx, jti)
-	err := s.changeAccount(ctx, id, "token.revoke", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+	err := s.changeAccount(ctx, id, "token.revoke", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		if lookup != nil {
 			return recordsAway(lookup)
 		}
-		if !found || record.ClientID != id || record.OrgID != t.actor.OrgID {
+		if !found || record.ClientID != id || record.OrgID != t.Actor.OrgID {
 			return svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no live token with this id on record. If one may be in use all the same, revoke all of its tokens.", account.Name)
 		}
-		t.target = svcauth.AuditTarget{Kind: "token", ID: jti, Name: account.Name}
+		t.Target = svcauth.AuditTarget{Kind: "token", ID: jti, Name: account.Name}
 		entry := svcauth.Revocation{ClientID: id, JTI: jti, Exp: record.ExpiresAt.Unix(), Epoch: record.Epoch, Pol: record.Pol}
-		already, err := t.TokenRevoked(ctx, t.actor.OrgID, entry)
-		if t.silent = already; already || err != nil {
+		already, err := t.TokenRevoked(ctx, t.Actor.OrgID, entry)
+		if t.Silent = already; already || err != nil {
 			return err // each entry is kept by every node and every resource server
 		}
-		return t.revoke(ctx, t.actor.OrgID, entry)
+		return t.revoke(ctx, t.Actor.OrgID, entry)
 	})
 	if err == nil {
 		s.cfg.Cache.MarkRevoked(jti, svcauth.KeptUntil(record.ExpiresAt))
@@ -95,8 +96,8 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 
 // RevokeTokens revokes every token issued to a service account so far. Its secrets stay good.
 func (s *Service) RevokeTokens(ctx context.Context, id string) error {
-	return s.changeAccount(ctx, id, "service_account.revoke_tokens", func(ctx context.Context, t *tx, _ svcauth.ServiceAccount) error {
-		return t.revokeClient(ctx, t.actor.OrgID, id, "")
+	return s.changeAccount(ctx, id, "service_account.revoke_tokens", func(ctx context.Context, t *Tx, _ svcauth.ServiceAccount) error {
+		return t.revokeClient(ctx, t.Actor.OrgID, id, "")
 	})
 }
 

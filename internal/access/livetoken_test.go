@@ -8,19 +8,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func (f *fixture) tokens(accountID string) (jtis []string) {
-	f.t.Helper()
+	f.T.Helper()
 	for token, err := range svcauth.All(f.Admin(), func(ctx context.Context, cursor string) (svcauth.List[svcauth.LiveToken], error) {
-		return f.Service.Tokens(ctx, accountID, svcauth.ListOptions{Limit: 2, Cursor: cursor})
+		return f.Access.Tokens(ctx, accountID, svcauth.ListOptions{Limit: 2, Cursor: cursor})
 	}) {
-		require.NoError(f.t, err)
+		require.NoError(f.T, err)
 		jtis = append(jtis, token.JTI)
 	}
 	return jtis
@@ -37,10 +37,10 @@ func TestLiveTokens(t *testing.T) {
 	f := newFixture(t, nil)
 	account, other := f.Account("ci", f.Role("Viewer", view)), f.Account("other")
 	first := f.Token(account.ID)
-	list, err := f.Service.Tokens(f.Admin(), account.ID, svcauth.ListOptions{})
+	list, err := f.Access.Tokens(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Equal(t, []svcauth.LiveToken{{JTI: first.JTI, Scope: view, SecretID: account.Secrets[0].ID, IssuedAt: first.IssuedAt, ExpiresAt: first.ExpiresAt}}, list.Items)
-	empty, err := f.Service.Tokens(f.Admin(), other.ID, svcauth.ListOptions{})
+	empty, err := f.Access.Tokens(f.Admin(), other.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.NotNil(t, empty.Items)
 	require.Empty(t, empty.Items)
@@ -58,23 +58,23 @@ func TestListShowsOnlyWhatLives(t *testing.T) {
 	yes := true
 	for name, kill := range map[string]func(*fixture, svcauth.ServiceAccount, svcauth.Role) error{
 		"secret deleted": func(f *fixture, a svcauth.ServiceAccount, _ svcauth.Role) error {
-			return f.Service.DeleteSecret(f.Admin(), a.ID, a.Secrets[0].ID, true)
+			return f.Access.DeleteSecret(f.Admin(), a.ID, a.Secrets[0].ID, true)
 		},
 		"role unassigned": func(f *fixture, a svcauth.ServiceAccount, r svcauth.Role) error {
-			return f.Service.UnassignServiceAccountRole(f.Admin(), a.ID, r.ID, "")
+			return f.Access.UnassignServiceAccountRole(f.Admin(), a.ID, r.ID, "")
 		},
 		"role deleted": func(f *fixture, _ svcauth.ServiceAccount, r svcauth.Role) error {
-			return f.Service.DeleteRole(f.Admin(), r.ID)
+			return f.Access.DeleteRole(f.Admin(), r.ID)
 		},
 		"all revoked": func(f *fixture, a svcauth.ServiceAccount, _ svcauth.Role) error {
-			return f.Service.RevokeTokens(f.Admin(), a.ID)
+			return f.Access.RevokeTokens(f.Admin(), a.ID)
 		},
 		"disabled": func(f *fixture, a svcauth.ServiceAccount, _ svcauth.Role) error {
-			_, err := f.Service.UpdateServiceAccount(f.Admin(), a.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
+			_, err := f.Access.UpdateServiceAccount(f.Admin(), a.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
 			return err
 		},
 		"privilege taken": func(f *fixture, _ svcauth.ServiceAccount, r svcauth.Role) error {
-			_, err := f.Service.UpdateRole(f.Admin(), r.ID, 0, svcauth.RolePatch{Privileges: &[]string{}})
+			_, err := f.Access.UpdateRole(f.Admin(), r.ID, 0, svcauth.RolePatch{Privileges: &[]string{}})
 			return err
 		},
 	} {
@@ -85,7 +85,7 @@ func TestListShowsOnlyWhatLives(t *testing.T) {
 			token := f.Token(account.ID)
 			require.Equal(t, jtis(token), f.tokens(account.ID))
 			require.NoError(t, kill(f, account, role))
-			f.dies(token)
+			f.Dies(token)
 			require.Empty(t, f.tokens(account.ID))
 		})
 	}
@@ -95,17 +95,17 @@ func TestRevokeToken(t *testing.T) {
 	f := newFixture(t, nil)
 	account, other := f.Account("ci"), f.Account("other")
 	one, two, others := f.Token(account.ID), f.Token(account.ID), f.Token(other.ID)
-	problem(t, svcauth.CodeNotFound, f.Service.RevokeToken(f.Admin(), account.ID, others.JTI)) // another account's
+	problem(t, svcauth.CodeNotFound, f.Access.RevokeToken(f.Admin(), account.ID, others.JTI)) // another account's
 	_, stranger := f.Tenants("stranger")
-	problem(t, svcauth.CodeNotFound, f.Service.RevokeToken(stranger, account.ID, one.JTI))
-	problem(t, svcauth.CodeNotFound, f.Service.RevokeToken(f.Admin(), account.ID, "unknown"))
-	f.lives(one, two, others)
+	problem(t, svcauth.CodeNotFound, f.Access.RevokeToken(stranger, account.ID, one.JTI))
+	problem(t, svcauth.CodeNotFound, f.Access.RevokeToken(f.Admin(), account.ID, "unknown"))
+	f.Lives(one, two, others)
 
-	require.NoError(t, f.Service.RevokeToken(f.Admin(), account.ID, one.JTI))
-	f.dies(one)
-	f.lives(two, others)
+	require.NoError(t, f.Access.RevokeToken(f.Admin(), account.ID, one.JTI))
+	f.Dies(one)
+	f.Lives(two, others)
 	require.Equal(t, jtis(two), f.tokens(account.ID))
-	problem(t, svcauth.CodeNotFound, f.Service.RevokeToken(f.Admin(), account.ID, one.JTI))
+	problem(t, svcauth.CodeNotFound, f.Access.RevokeToken(f.Admin(), account.ID, one.JTI))
 	// Durable, and for as long as the token would have lived.
 	entries, err := f.Store.Read().LiveRevocations(t.Context(), 0, 1<<40, 10)
 	require.NoError(t, err)
@@ -121,27 +121,27 @@ func TestRevokeTokens(t *testing.T) {
 	f := newFixture(t, nil)
 	account, other := f.Account("ci"), f.Account("other")
 	one, others := f.Token(account.ID), f.Token(other.ID)
-	require.NoError(t, f.Service.RevokeTokens(f.Admin(), account.ID))
-	f.dies(one)
-	f.lives(others)
-	require.True(t, f.worksFor(account.ID, account.ClientSecret), "the secret stays good")
-	f.lives(f.Token(account.ID))
+	require.NoError(t, f.Access.RevokeTokens(f.Admin(), account.ID))
+	f.Dies(one)
+	f.Lives(others)
+	require.True(t, f.WorksFor(account.ID, account.ClientSecret), "the secret stays good")
+	f.Lives(f.Token(account.ID))
 }
 
 // Where the records are away nobody is told that there are no tokens, and revoking all works without them.
 func TestRecordsAway(t *testing.T) {
-	f := newFixture(t, func(c *access.Config) {
+	f := newFixture(t, func(c *rules.Config) {
 		away, err := cache.New(cache.Config{URL: "redis://127.0.0.1:1", Key: func() []byte { return []byte("key") }})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = away.Close() })
-		c.Cache = away
+		c.Access.Cache = away
 	})
 	account := f.Account("ci")
-	_, err := f.Service.Tokens(f.Admin(), account.ID, svcauth.ListOptions{})
+	_, err := f.Access.Tokens(f.Admin(), account.ID, svcauth.ListOptions{})
 	problem(t, svcauth.CodeUnavailable, err)
-	problem(t, svcauth.CodeUnavailable, f.Service.RevokeToken(f.Admin(), account.ID, "some"))
-	problem(t, svcauth.CodeMissingPrivileges, f.Service.RevokeToken(f.Narrow(f.Admin()), account.ID, "some"))
+	problem(t, svcauth.CodeUnavailable, f.Access.RevokeToken(f.Admin(), account.ID, "some"))
+	problem(t, svcauth.CodeMissingPrivileges, f.Access.RevokeToken(f.Narrow(f.Admin()), account.ID, "some"))
 	token := f.Token(account.ID)
-	require.NoError(t, f.Service.RevokeTokens(f.Admin(), account.ID))
-	f.dies(token)
+	require.NoError(t, f.Access.RevokeTokens(f.Admin(), account.ID))
+	f.Dies(token)
 }

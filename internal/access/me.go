@@ -29,57 +29,22 @@ func (s *Service) TokenActor(ctx context.Context, p *verify.Claims) (Actor, erro
 		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Whoever this token was issued to is gone or was switched off. Ask for a new token.")
 	}
 	a.Name, a.Operator = row.Name, row.Operator
-	return a, s.problem(err, svcauth.AuditTarget{})
-}
-
-// SessionActor makes an actor of a console session: who signed in, and the epoch
-// that [Service.SignIn] gave. It is asked with each request. The face adds IP and
-// RequestID. Problem: [svcauth.CodeUnauthenticated] if the member is gone or
-// suspended, or its sessions were ended since, and only then.
-func (s *Service) SessionActor(ctx context.Context, memberID string, epoch int64) (a Actor, noun svcauth.Member, err error) {
-	m, err := s.read().MemberOfSession(ctx, memberID)
-	if err == nil && (m.SessionEpoch != epoch || m.Suspended || m.ActivatedAt == nil) {
-		err = store.ErrNotFound
-	}
-	if err == nil {
-		a, err = s.actorOf(ctx, s.read(), m)
-		a.SessionEpoch = epoch
-	}
-	if err == nil {
-		noun, err = s.member(ctx, s.read(), m)
-	}
-	if errors.Is(err, store.ErrNotFound) { // or it went meanwhile
-		err = svcauth.NewProblem(svcauth.CodeUnauthenticated, "This session has ended. Sign in again.")
-	}
-	if err != nil {
-		return Actor{}, svcauth.Member{}, s.problem(err, svcauth.AuditTarget{})
-	}
-	return a, noun, nil
-}
-
-// actorOf makes an actor of a member with all that it holds now.
-func (s *Service) actorOf(ctx context.Context, q *store.Q, m store.MemberRow) (Actor, error) {
-	org, err := q.Organization(ctx, m.OrgID)
-	if err != nil {
-		return Actor{}, err
-	}
-	held, err := s.holdings(ctx, q, m.OrgID, org.Operator, m.ID)
-	return Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, Operator: org.Operator, Privileges: held.Privileges}, err
+	return a, Problem(err, svcauth.AuditTarget{})
 }
 
 // Me says who the caller is: Roles are those that it holds, Privileges those in force for this request.
 func (s *Service) Me(ctx context.Context) (svcauth.Me, error) {
-	a, err := caller(ctx, "")
+	a, err := Caller(ctx, "")
 	if err != nil {
 		return svcauth.Me{}, err
 	}
 	org, err := s.read().Organization(ctx, a.OrgID)
 	if err != nil {
-		return svcauth.Me{}, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+		return svcauth.Me{}, Problem(err, svcauth.AuditTarget{Kind: "organization"})
 	}
-	held, err := s.holdings(ctx, s.read(), a.OrgID, org.Operator, a.ID)
+	held, err := s.Holdings(ctx, s.read(), a.OrgID, org.Operator, a.ID)
 	if err != nil {
-		return svcauth.Me{}, s.problem(err, svcauth.AuditTarget{})
+		return svcauth.Me{}, Problem(err, svcauth.AuditTarget{})
 	}
 	me := svcauth.Me{ID: a.ID, Kind: a.Kind, Name: a.Name, ClientID: a.ClientID, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}, Operator: org.Operator,
 		Roles: append([]string{}, held.Roles...), Privileges: append([]string{}, a.Privileges...)}

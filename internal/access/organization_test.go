@@ -15,26 +15,26 @@ import (
 
 func TestOwnOrganization(t *testing.T) {
 	f := newFixture(t, nil)
-	org, err := f.Service.Organization(f.Admin())
+	org, err := f.Access.Organization(f.Admin())
 	require.NoError(t, err)
 	require.True(t, org.Operator)
 	name, yes, long := "Acme", true, ""
-	changed, err := f.Service.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name, ServiceAccountsMayManageAccess: &yes})
+	changed, err := f.Access.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name, ServiceAccountsMayManageAccess: &yes})
 	require.NoError(t, err)
 	require.Equal(t, "Acme", changed.Name)
 	require.True(t, changed.ServiceAccountsMayManageAccess)
-	_, err = f.Service.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name})
+	_, err = f.Access.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name})
 	problem(t, svcauth.CodePreconditionFailed, err)
-	_, err = f.Service.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &long})
+	_, err = f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &long})
 	problem(t, svcauth.CodeInvalid, err)
 	f.Tenants("other")
 	taken := "OTHER"
-	_, err = f.Service.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &taken})
+	_, err = f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &taken})
 	problem(t, svcauth.CodeConflict, err)
 	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.MembersRead))
-	_, err = f.Service.Organization(reader)
+	_, err = f.Access.Organization(reader)
 	problem(t, svcauth.CodeMissingPrivileges, err)
-	_, err = f.Service.UpdateOrganization(reader, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
+	_, err = f.Access.UpdateOrganization(reader, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	done := 0
 	for _, e := range f.Audited(f.OrgID(), "organization.update") {
@@ -45,43 +45,6 @@ func TestOwnOrganization(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, done)
-}
-
-func TestOperatorMakesAndDeletesTenants(t *testing.T) {
-	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	made, err := f.Service.CreateOrganization(f.Admin(), svcauth.NewOrganization{Name: "tenant", AdminEmail: "boss@tenant.example"})
-	require.NoError(t, err)
-	require.False(t, made.Operator)
-	_, err = f.Service.CreateOrganization(f.Admin(), svcauth.NewOrganization{Name: "Tenant", AdminEmail: "boss@tenant.example"})
-	problem(t, svcauth.CodeConflict, err)
-	id, err := f.Service.AcceptInvitation(t.Context(), linkToken(t, made.InvitationURL), goodPassword)
-	require.NoError(t, err)
-	boss := f.console("boss@tenant.example")
-	actor, _ := access.ActorFrom(boss)
-	require.Equal(t, id, actor.ID)
-	require.ElementsMatch(t, f.all(false), actor.Privileges, "Administrator: every privilege that its organization can have")
-
-	account, err := f.Service.CreateServiceAccount(boss, svcauth.NewServiceAccount{Name: "robot", RoleIDs: []string{f.System(made.ID, store.RoleAdministrator).ID}})
-	require.NoError(t, err)
-	bare, err := f.Service.CreateServiceAccount(boss, svcauth.NewServiceAccount{Name: "bare"})
-	require.NoError(t, err)
-	key, member := f.key(boss)
-	with, without, mine := f.Token(account.ID), f.Token(bare.ID), f.Token(f.Account("mine").ID)
-	f.lives(with, without, member, mine)
-
-	require.NoError(t, f.Service.DeleteOrganization(f.Admin(), made.ID))
-	f.dies(with, without, member)
-	f.lives(mine)
-	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
-	require.ErrorIs(t, err, store.ErrNotFound)
-	_, err = f.signIn("boss@tenant.example", goodPassword, home)
-	problem(t, svcauth.CodeUnauthenticated, err)
-	_, err = f.Service.Members(boss, svcauth.ListOptions{})
-	require.NoError(t, err) // an actor that a face made before the deletion sees an empty organization
-	problem(t, svcauth.CodeNotFound, f.Service.DeleteOrganization(f.Admin(), made.ID))
-	problem(t, svcauth.CodeConflict, f.Service.DeleteOrganization(f.Admin(), f.OrgID()))
-	require.Len(t, f.Audited(f.OrgID(), "organization.delete"), 3)
 }
 
 // A tenant's Administrator holds neither keys:manage nor organizations:manage, and an actor that claimed them is refused all the same.
@@ -97,26 +60,26 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 	kid := "x"
 	calls := map[string]func(context.Context) error{
 		"keys": func(ctx context.Context) error {
-			_, err := f.Service.SigningKeys(ctx, svcauth.ListOptions{})
+			_, err := f.Access.SigningKeys(ctx, svcauth.ListOptions{})
 			return err
 		},
-		"rotate":     func(ctx context.Context) error { _, err := f.Service.RotateSigningKeys(ctx); return err },
-		"revoke key": func(ctx context.Context) error { _, err := f.Service.RevokeSigningKey(ctx, kid); return err },
+		"rotate":     func(ctx context.Context) error { _, err := f.Access.RotateSigningKeys(ctx); return err },
+		"revoke key": func(ctx context.Context) error { _, err := f.Access.RevokeSigningKey(ctx, kid); return err },
 		"organizations": func(ctx context.Context) error {
-			_, err := f.Service.Organizations(ctx, svcauth.ListOptions{})
+			_, err := f.Access.Organizations(ctx, svcauth.ListOptions{})
 			return err
 		},
-		"organization": func(ctx context.Context) error { _, err := f.Service.OrganizationByID(ctx, f.OrgID()); return err },
-		"own by id":    func(ctx context.Context) error { _, err := f.Service.OrganizationByID(ctx, id); return err },
+		"organization": func(ctx context.Context) error { _, err := f.Access.OrganizationByID(ctx, f.OrgID()); return err },
+		"own by id":    func(ctx context.Context) error { _, err := f.Access.OrganizationByID(ctx, id); return err },
 		"create": func(ctx context.Context) error {
-			_, err := f.Service.CreateOrganization(ctx, svcauth.NewOrganization{Name: "x", AdminEmail: "x@example.com"})
+			_, err := f.People.CreateOrganization(ctx, svcauth.NewOrganization{Name: "x", AdminEmail: "x@example.com"})
 			return err
 		},
 		"update": func(ctx context.Context) error {
-			_, err := f.Service.UpdateOrganizationByID(ctx, f.OrgID(), 0, svcauth.OrganizationPatch{})
+			_, err := f.Access.UpdateOrganizationByID(ctx, f.OrgID(), 0, svcauth.OrganizationPatch{})
 			return err
 		},
-		"delete": func(ctx context.Context) error { return f.Service.DeleteOrganization(ctx, f.OrgID()) },
+		"delete": func(ctx context.Context) error { return f.Access.DeleteOrganization(ctx, f.OrgID()) },
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
@@ -125,13 +88,13 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 			problem(t, svcauth.CodeUnauthenticated, call(t.Context()))
 		})
 	}
-	privileges, err := f.Service.Privileges(boss, svcauth.ListOptions{})
+	privileges, err := f.Access.Privileges(boss, svcauth.ListOptions{})
 	require.NoError(t, err)
 	for _, p := range privileges.Items {
 		require.False(t, svcauth.OperatorOnly(p.Name), p.Name)
 	}
 	for _, p := range []string{svcauth.KeysManage, svcauth.OrganizationsManage} {
-		_, err = f.Service.CreateRole(access.WithActor(t.Context(), forged), svcauth.NewRole{Name: "r " + p, Privileges: []string{p}})
+		_, err = f.Access.CreateRole(access.WithActor(t.Context(), forged), svcauth.NewRole{Name: "r " + p, Privileges: []string{p}})
 		problem(t, svcauth.CodeInvalid, err)
 	}
 }
@@ -145,55 +108,55 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 	own := tenant.AdminID
 	yes := true
 	for name, call := range map[string]func() error{
-		"get":   func() error { _, err := f.Service.Member(boss, victim); return err },
-		"roles": func() error { _, err := f.Service.MemberRoles(boss, victim, svcauth.ListOptions{}); return err },
+		"get":   func() error { _, err := f.People.Member(boss, victim); return err },
+		"roles": func() error { _, err := f.Access.MemberRoles(boss, victim, svcauth.ListOptions{}); return err },
 		"update": func() error {
-			_, err := f.Service.UpdateMember(boss, victim, 0, svcauth.MemberPatch{Suspended: &yes})
+			_, err := f.People.UpdateMember(boss, victim, 0, svcauth.MemberPatch{Suspended: &yes})
 			return err
 		},
-		"delete": func() error { return f.Service.DeleteMember(boss, victim) },
-		"reset":  func() error { _, err := f.Service.ResetMember(boss, victim); return err },
+		"delete": func() error { return f.People.DeleteMember(boss, victim) },
+		"reset":  func() error { _, err := f.People.ResetMember(boss, victim); return err },
 		"assign to": func() error {
-			return last(f.Service.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.GrantRequest{}))
+			return last(f.Access.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.GrantRequest{}))
 		},
-		"assign":        func() error { return last(f.Service.AssignMemberRole(boss, own, role.ID, svcauth.GrantRequest{})) },
-		"unassign from": func() error { return f.Service.UnassignMemberRole(boss, victim, role.ID, "") },
-		"unassign":      func() error { return f.Service.UnassignMemberRole(boss, own, role.ID, "") },
+		"assign":        func() error { return last(f.Access.AssignMemberRole(boss, own, role.ID, svcauth.GrantRequest{})) },
+		"unassign from": func() error { return f.Access.UnassignMemberRole(boss, victim, role.ID, "") },
+		"unassign":      func() error { return f.Access.UnassignMemberRole(boss, own, role.ID, "") },
 		"invite with": func() error {
-			_, err := f.Service.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{role.ID}})
+			_, err := f.People.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{role.ID}})
 			return err
 		},
-		"nothing": func() error { _, err := f.Service.Member(boss, "mem_\x00"); return err },
+		"nothing": func() error { _, err := f.People.Member(boss, "mem_\x00"); return err },
 	} {
 		problem(t, svcauth.CodeNotFound, call())
 		_ = name
 	}
-	members, err := f.Service.Members(boss, svcauth.ListOptions{})
+	members, err := f.People.Members(boss, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, members.Items, 1)
-	events, err := f.Service.AuditEvents(boss, svcauth.AuditFilter{Actor: f.Tenant.AdminID})
+	events, err := f.Access.AuditEvents(boss, svcauth.AuditFilter{Actor: f.Tenant.AdminID})
 	require.NoError(t, err)
 	require.Empty(t, events.Items)
-	_, err = f.Service.Member(f.Admin(), victim)
+	_, err = f.People.Member(f.Admin(), victim)
 	require.NoError(t, err)
 }
 
 func TestTokenActor(t *testing.T) {
 	f := newFixture(t, nil)
-	f.join(f.Admin(), "ann@example.com", f.Role("Viewers", view, svcauth.MembersRead))
-	key, claims := f.key(f.console("ann@example.com"))
+	f.Join(f.Admin(), "ann@example.com", f.Role("Viewers", view, svcauth.MembersRead))
+	key, claims := f.Key(f.InConsole("ann@example.com"))
 	claims.Subject = key.Member.ID
-	a, err := f.Service.TokenActor(t.Context(), claims)
+	a, err := f.Access.TokenActor(t.Context(), resourceserver.NewPrincipal(claims))
 	require.NoError(t, err)
 	require.Equal(t, access.Actor{ID: key.Member.ID, Kind: svcauth.KindMember, Name: "ann@example.com", OrgID: f.OrgID(), Operator: true, ClientID: key.ID,
 		Privileges: []string{view, svcauth.MembersRead}}, a)
-	me, err := f.Service.Me(access.WithActor(t.Context(), a))
+	me, err := f.Access.Me(access.WithActor(t.Context(), a))
 	require.NoError(t, err)
 	require.Equal(t, svcauth.Me{ID: a.ID, Kind: svcauth.KindMember, Name: "ann@example.com", ClientID: key.ID, Organization: svcauth.Ref{ID: f.OrgID(), Name: "default"}, Operator: true,
 		Roles: []string{"Viewers"}, Privileges: []string{view, svcauth.MembersRead}}, me)
 
 	account := f.Account("robot")
-	a, err = f.Service.TokenActor(t.Context(), f.Token(account.ID))
+	a, err = f.Access.TokenActor(t.Context(), resourceserver.NewPrincipal(f.Token(account.ID)))
 	require.NoError(t, err)
 	require.Equal(t, svcauth.KindServiceAccount, a.Kind)
 	require.Equal(t, "robot", a.Name)
@@ -205,7 +168,7 @@ func TestTokenActor(t *testing.T) {
 		"an account that acts for one":   {Subject: key.Member.ID, ClientID: account.ID, OrgID: f.OrgID()},
 		"nobody":                         {Subject: "root", ClientID: "root", OrgID: f.OrgID()},
 	} {
-		_, err := f.Service.TokenActor(t.Context(), &c)
+		_, err := f.Access.TokenActor(t.Context(), resourceserver.NewPrincipal(&c))
 		problem(t, svcauth.CodeUnauthenticated, err)
 		_ = name
 	}
@@ -223,7 +186,7 @@ func TestAuditLogIsFilteredAndPaged(t *testing.T) {
 	names := func(filter svcauth.AuditFilter) (all []string) {
 		t.Helper()
 		for {
-			page, err := f.Service.AuditEvents(reader, filter)
+			page, err := f.Access.AuditEvents(reader, filter)
 			require.NoError(t, err)
 			for _, e := range page.Items {
 				all = append(all, e.Target.Name)
@@ -243,10 +206,10 @@ func TestAuditLogIsFilteredAndPaged(t *testing.T) {
 	require.Equal(t, []string{"b", "a"}, names(svcauth.AuditFilter{Since: since, Until: since.Add(2 * time.Minute)}))
 	require.Empty(t, names(svcauth.AuditFilter{Actor: "mem_nobody"}))
 	for _, bad := range []svcauth.AuditFilter{{Actor: "a\x00b"}, {Since: until, Until: since}, {ListOptions: svcauth.ListOptions{Limit: 1000}}, {ListOptions: svcauth.ListOptions{Cursor: "?"}}} {
-		_, err := f.Service.AuditEvents(reader, bad)
+		_, err := f.Access.AuditEvents(reader, bad)
 		problem(t, svcauth.CodeInvalid, err)
 	}
 	_, other := f.Member("other@example.com", f.Role("Others", svcauth.MembersRead))
-	_, err := f.Service.AuditEvents(other, svcauth.AuditFilter{})
+	_, err := f.Access.AuditEvents(other, svcauth.AuditFilter{})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 }

@@ -7,15 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // CreateRole makes a custom role. The caller must itself hold every privilege that it puts on it.
 func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcauth.Role, err error) {
-	op := operation{need: svcauth.RolesManage, action: "role.create", target: svcauth.AuditTarget{Kind: "role", Name: n.Name}}
-	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		name, err := validName("body.name", n.Name)
+	op := Operation{Requires: svcauth.RolesManage, Action: "role.create", Target: svcauth.AuditTarget{Kind: "role", Name: n.Name}}
+	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
+		name, err := ValidName("body.name", n.Name)
 		if err != nil {
 			return err
 		}
@@ -27,21 +28,21 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		if err != nil {
 			return err
 		}
-		if err := t.mayHandOver(ctx, handover{gives: Holdings{Privileges: privileges}, what: "put these privileges on a role"}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{Gives: Holdings{Privileges: privileges}, What: "put these privileges on a role"}); err != nil {
 			return err
 		}
-		if count, err := t.CountRoles(ctx, t.actor.OrgID); err != nil {
+		if count, err := t.CountRoles(ctx, t.Actor.OrgID); err != nil {
 			return err
 		} else if count >= svcauth.MaxRolesPerOrg {
 			return svcauth.NewProblem(svcauth.CodeConflict, "An organization has at most %d roles. Delete one first.", svcauth.MaxRolesPerOrg)
 		}
-		row := store.RoleRow{ID: svcauth.NewIDAt(svcauth.PrefixRole, t.now), OrgID: t.actor.OrgID, Kind: store.RoleCustom, Name: name, Description: description, CreatedAt: t.now}
+		row := store.RoleRow{ID: svcauth.NewIDAt(svcauth.PrefixRole, t.Now), OrgID: t.Actor.OrgID, Kind: store.RoleCustom, Name: name, Description: description, CreatedAt: t.Now}
 		err = t.InsertRole(ctx, row, privileges)
 		if errors.Is(err, store.ErrConflict) {
 			return roleNameTaken(name)
 		}
-		made = svcauth.Role{ID: row.ID, Name: name, Description: description, Privileges: privileges, CreatedAt: t.now, Version: 1}
-		t.target.ID, t.after = row.ID, made
+		made = svcauth.Role{ID: row.ID, Name: name, Description: description, Privileges: privileges, CreatedAt: t.Now, Version: 1}
+		t.Target.ID, t.After = row.ID, made
 		return err
 	})
 	return made, err
@@ -55,11 +56,11 @@ func (s *Service) Role(ctx context.Context, id string) (svcauth.Role, error) {
 	}
 	row, err := s.roleRow(ctx, s.read(), actor.OrgID, id)
 	if err != nil {
-		return svcauth.Role{}, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+		return svcauth.Role{}, Problem(err, svcauth.AuditTarget{Kind: "role"})
 	}
 	roles, err := s.describeRoles(ctx, s.read(), actor.OrgID, row)
 	if err != nil {
-		return svcauth.Role{}, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+		return svcauth.Role{}, Problem(err, svcauth.AuditTarget{Kind: "role"})
 	}
 	return roles[0], nil
 }
@@ -70,26 +71,26 @@ func (s *Service) Roles(ctx context.Context, o svcauth.ListOptions) (list svcaut
 	if err != nil {
 		return list, err
 	}
-	before, limit, err := pageOf(o, svcauth.PrefixRole)
+	before, limit, err := paging.Below(o, svcauth.PrefixRole)
 	if err != nil {
 		return list, err
 	}
 	rows, err := s.read().Roles(ctx, actor.OrgID, before, limit+1)
 	if err != nil {
-		return list, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+		return list, Problem(err, svcauth.AuditTarget{Kind: "role"})
 	}
-	read := listOf(rows, limit, func(r store.RoleRow) string { return r.ID })
+	read := paging.List(rows, limit, func(r store.RoleRow) string { return r.ID })
 	list.NextCursor = read.NextCursor
 	list.Items, err = s.describeRoles(ctx, s.read(), actor.OrgID, read.Items...)
-	return list, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+	return list, Problem(err, svcauth.AuditTarget{Kind: "role"})
 }
 
 // mayReadRoles gives the actor where it may see roles.
 func (s *Service) mayReadRoles(ctx context.Context) (Actor, error) {
 	if a, ok := ActorFrom(ctx); ok && a.Has(svcauth.RolesManage) {
-		return caller(ctx, svcauth.RolesManage)
+		return Caller(ctx, svcauth.RolesManage)
 	}
-	return caller(ctx, svcauth.MembersRead)
+	return Caller(ctx, svcauth.MembersRead)
 }
 
 func (s *Service) roleRow(ctx context.Context, q *store.Q, orgID, id string) (store.RoleRow, error) {
@@ -136,20 +137,20 @@ func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, r
 // Adding kills nothing; the answer's warnings name secrets whose makers lack what was added. For a new name the caller must hold all that the role
 // gives, for whoever assigns it by name next means the role that had that name. Administrator can't be changed; Public can, but keeps its name.
 func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patch svcauth.RolePatch) (changed svcauth.Role, err error) {
-	op := operation{need: svcauth.RolesManage, action: "role.update", target: svcauth.AuditTarget{Kind: "role", ID: id}}
+	op := Operation{Requires: svcauth.RolesManage, Action: "role.update", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
 	var kind string
 	var gained []string
 	var renamed bool
-	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		row, err := s.roleRow(ctx, t.Q, t.actor.OrgID, id)
+	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
+		row, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, id)
 		if err != nil {
 			return err
 		}
-		t.target.Name = row.Name
+		t.Target.Name = row.Name
 		if version != 0 && version != row.Version {
 			return store.ErrStale
 		}
-		old, err := s.describeRoles(ctx, t.Q, t.actor.OrgID, row)
+		old, err := s.describeRoles(ctx, t.Q, t.Actor.OrgID, row)
 		if err != nil {
 			return err
 		}
@@ -158,7 +159,7 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 			return err
 		}
 		if next == row && privileges == nil {
-			t.silent, changed = true, old[0]
+			t.Silent, changed = true, old[0]
 			return nil
 		}
 		err = t.UpdateRole(ctx, next, privileges)
@@ -176,7 +177,7 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 		if privileges != nil {
 			changed.Privileges = privileges
 		}
-		t.before, t.after = old[0], changed
+		t.Before, t.After = old[0], changed
 		kind, gained, renamed = row.Kind, without(privileges, old[0].Privileges), next.Name != row.Name
 		return nil
 	})
@@ -215,10 +216,10 @@ func (s *Service) oversized(ctx context.Context, roleID, principalID string) []s
 const maxOversizedLook = 2 * time.Second
 
 // patchedRole gives the role as it shall be, and its privileges where they change (else nil), after checking that the caller may do that.
-func (s *Service) patchedRole(ctx context.Context, t *tx, row store.RoleRow, had []string, patch svcauth.RolePatch) (next store.RoleRow, privileges []string, err error) {
+func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had []string, patch svcauth.RolePatch) (next store.RoleRow, privileges []string, err error) {
 	next = row
 	if patch.Name != nil {
-		if next.Name, err = validName("body.name", *patch.Name); err != nil {
+		if next.Name, err = ValidName("body.name", *patch.Name); err != nil {
 			return next, nil, err
 		}
 	}
@@ -248,16 +249,16 @@ func (s *Service) patchedRole(ctx context.Context, t *tx, row store.RoleRow, had
 		if privileges != nil {
 			stays = privileges
 		}
-		if err := t.mayHandOver(ctx, handover{gives: Holdings{Privileges: stays}, what: "rename the role " + row.Name, end: &t.now}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{Gives: Holdings{Privileges: stays}, What: "rename the role " + row.Name, End: &t.Now}); err != nil {
 			return next, nil, err
 		}
 	}
 	added := Holdings{Privileges: without(privileges, had)}
-	return next, privileges, t.mayHandOver(ctx, handover{gives: added, what: "put these privileges on the role " + row.Name})
+	return next, privileges, t.mayHandOver(ctx, Handover{Gives: added, What: "put these privileges on the role " + row.Name})
 }
 
 // takeFromRole kills the tokens that carry what the role loses, and tells every node that the role has changed.
-func (t *tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string, had, has []string) error {
+func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string, had, has []string) error {
 	var err error
 	if row.Name != newName { // the old name is in the tokens
 		err = t.revokeRole(ctx, row.OrgID, row.Name)
@@ -274,21 +275,21 @@ func (t *tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string
 
 // DeleteRole deletes a custom role and takes it from all who hold it; the tokens that carry it die.
 func (s *Service) DeleteRole(ctx context.Context, id string) error {
-	op := operation{need: svcauth.RolesManage, action: "role.delete", target: svcauth.AuditTarget{Kind: "role", ID: id}}
-	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		row, err := s.roleRow(ctx, t.Q, t.actor.OrgID, id)
+	op := Operation{Requires: svcauth.RolesManage, Action: "role.delete", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
+	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
+		row, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, id)
 		if err != nil {
 			return err
 		}
-		t.target.Name = row.Name
+		t.Target.Name = row.Name
 		if row.Kind != store.RoleCustom {
 			return svcauth.NewProblem(svcauth.CodeForbidden, "The system role %s can't be deleted.", row.Name)
 		}
-		old, err := s.describeRoles(ctx, t.Q, t.actor.OrgID, row)
+		old, err := s.describeRoles(ctx, t.Q, t.Actor.OrgID, row)
 		if err != nil {
 			return err
 		}
-		t.before = old[0]
+		t.Before = old[0]
 		if err := t.DeleteRole(ctx, row.OrgID, row.ID); err != nil {
 			return err
 		}
@@ -314,7 +315,7 @@ func without(all, some []string) (rest []string) {
 }
 
 // validPrivileges sorts the names and refuses those that the organization can't have.
-func (s *Service) validPrivileges(ctx context.Context, t *tx, at string, names []string) ([]string, error) {
+func (s *Service) validPrivileges(ctx context.Context, t *Tx, at string, names []string) ([]string, error) {
 	if len(names) > svcauth.MaxPrivilegesPerRole {
 		return nil, svcauth.InvalidField(at, "A role has at most %d privileges.", svcauth.MaxPrivilegesPerRole)
 	}
@@ -322,7 +323,7 @@ func (s *Service) validPrivileges(ctx context.Context, t *tx, at string, names [
 	if err != nil {
 		return nil, err
 	}
-	org, err := t.Organization(ctx, t.actor.OrgID)
+	org, err := t.Organization(ctx, t.Actor.OrgID)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (s *Service) RoleHolders(ctx context.Context, id string) (all RoleHolders, 
 	}
 	q := s.read()
 	fail := func(err error) (RoleHolders, error) {
-		return RoleHolders{}, s.problem(err, svcauth.AuditTarget{Kind: "role"})
+		return RoleHolders{}, Problem(err, svcauth.AuditTarget{Kind: "role"})
 	}
 	org, err := q.Organization(ctx, actor.OrgID)
 	if err != nil {

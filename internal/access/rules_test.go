@@ -93,31 +93,31 @@ func TestWhoMay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t, nil)
 			o := f.things()
-			problem(t, svcauth.CodeUnauthenticated, c.do(t.Context(), f.Service, o))
-			problem(t, svcauth.CodeUnauthenticated, c.do(access.WithActor(t.Context(), access.Actor{Privileges: f.all(true)}), f.Service, o))
+			problem(t, svcauth.CodeUnauthenticated, c.do(t.Context(), f.Access, o))
+			problem(t, svcauth.CodeUnauthenticated, c.do(access.WithActor(t.Context(), access.Actor{Privileges: f.All(true)}), f.Access, o))
 
-			others := without(f.all(true), c.need)
+			others := without(f.All(true), c.need)
 			if c.name == "Role" {
 				others = without(others, svcauth.RolesManage)
 			}
-			p := problem(t, svcauth.CodeMissingPrivileges, c.do(f.Narrow(f.Admin(), others...), f.Service, o))
+			p := problem(t, svcauth.CodeMissingPrivileges, c.do(f.Narrow(f.Admin(), others...), f.Access, o))
 			require.Equal(t, []string{c.need}, p.Missing)
 
 			// Another organization's Administrator has every privilege there, and finds nothing here.
 			_, stranger := f.Tenants("stranger")
-			problem(t, svcauth.CodeNotFound, c.do(stranger, f.Service, o))
+			problem(t, svcauth.CodeNotFound, c.do(stranger, f.Access, o))
 
 			machine := f.Account("machine", f.System(f.OrgID(), "administrator"))
 			asMachine := f.Machine(f.OrgID(), machine)
 			if c.access {
-				p := problem(t, svcauth.CodeForbidden, c.do(asMachine, f.Service, o))
+				p := problem(t, svcauth.CodeForbidden, c.do(asMachine, f.Access, o))
 				require.Contains(t, p.Detail, "A service account may not manage access in this organization")
 				require.Contains(t, p.Detail, "service_accounts_may_manage_access")
 				f.AllowMachines()
-				require.NoError(t, c.do(asMachine, f.Service, o))
+				require.NoError(t, c.do(asMachine, f.Access, o))
 				return
 			}
-			require.NoError(t, c.do(asMachine, f.Service, o))
+			require.NoError(t, c.do(asMachine, f.Access, o))
 		})
 	}
 }
@@ -133,7 +133,7 @@ func TestUnknownIDs(t *testing.T) {
 	f := newFixture(t, nil)
 	for _, c := range calls() {
 		for _, o := range ids {
-			problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Service, o))
+			problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Access, o))
 		}
 	}
 	// An account that exists does not make a role, secret or token that does not.
@@ -143,7 +143,7 @@ func TestUnknownIDs(t *testing.T) {
 		case "UpdateSecret", "DeleteSecret", "AssignServiceAccountRole", "UnassignServiceAccountRole", "RevokeToken":
 			for _, none := range ids {
 				none.account = o.account
-				problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Service, none))
+				problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Access, none))
 			}
 		}
 	}
@@ -154,7 +154,7 @@ func TestRefusalsAreAudited(t *testing.T) {
 	f := newFixture(t, nil)
 	o := f.things()
 	_, reader := f.Member("reader@example.com", f.Role("Reader", svcauth.MembersRead))
-	problem(t, svcauth.CodeMissingPrivileges, f.Service.DeleteServiceAccount(reader, o.account.ID))
+	problem(t, svcauth.CodeMissingPrivileges, f.Access.DeleteServiceAccount(reader, o.account.ID))
 	events := f.Audited(f.OrgID(), "service_account.delete")
 	require.Len(t, events, 1)
 	require.Equal(t, svcauth.OutcomeRefused, events[0].Outcome)
@@ -162,12 +162,12 @@ func TestRefusalsAreAudited(t *testing.T) {
 	require.Equal(t, o.account.ID, events[0].Target.ID)
 	require.Contains(t, events[0].Reason, svcauth.MembersManage)
 
-	problem(t, svcauth.CodeNotFound, f.Service.DeleteServiceAccount(f.Admin(), "sa_\x00\xff"))
+	problem(t, svcauth.CodeNotFound, f.Access.DeleteServiceAccount(f.Admin(), "sa_\x00\xff"))
 	require.Len(t, f.Audited(f.OrgID(), "service_account.delete"), 2)
 	for _, e := range f.Audited(f.OrgID(), "service_account.delete") {
 		require.NotContains(t, e.Target.ID, "\x00")
 	}
-	_, err := f.Service.CreateServiceAccount(reader, svcauth.NewServiceAccount{Name: "a\x00b"})
+	_, err := f.Access.CreateServiceAccount(reader, svcauth.NewServiceAccount{Name: "a\x00b"})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	require.True(t, slices.ContainsFunc(f.Audited(f.OrgID(), "service_account.create"), func(e svcauth.AuditEvent) bool { return e.Target.Name == "a?b" }))
 }

@@ -13,26 +13,26 @@ import (
 
 // Secrets lists a service account's secrets, newest first: what may be known of them. It needs members:read.
 func (s *Service) Secrets(ctx context.Context, id string) (list svcauth.List[svcauth.SecretInfo], err error) {
-	actor, err := caller(ctx, svcauth.MembersRead)
+	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
 	}
 	account, err := s.account(ctx, s.read(), actor.OrgID, id)
-	return svcauth.List[svcauth.SecretInfo]{Items: account.Secrets}, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	return svcauth.List[svcauth.SecretInfo]{Items: account.Secrets}, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
 // CreateSecret adds a secret to a service account, beside those it has. Its text is in the answer, and nowhere ever after; not even there where the
 // caller made it. The caller must hold every privilege that the account holds.
 func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecretRequest) (made svcauth.SecretInfo, err error) {
-	err = s.changeSecret(ctx, id, "", "secret.create", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+	err = s.changeSecret(ctx, id, "", "secret.create", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		if r.Description, err = validDescription("body.description", r.Description); err != nil {
 			return err
 		}
 		r.ExpiresAt = milli(r.ExpiresAt)
-		if err := validExpiry("body.expires_at", r.ExpiresAt, t.now); err != nil {
+		if err := validExpiry("body.expires_at", r.ExpiresAt, t.Now); err != nil {
 			return err
 		}
-		if err := s.mayHandOverAccount(ctx, t, id, handover{what: "make a secret for the service account " + account.Name, end: r.ExpiresAt, bounded: "the secret"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, id, Handover{What: "make a secret for the service account " + account.Name, End: r.ExpiresAt, Bounded: "the secret"}); err != nil {
 			return err
 		}
 		if err := s.validOwnSecret(ctx, t, id, r.ClientSecret); err != nil {
@@ -42,12 +42,12 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 			return tooManySecrets(account.Secrets, t)
 		}
 		var text svcauth.Secret
-		if made, text, err = s.insertSecret(ctx, t, t.actor.OrgID, id, t.maker(), r); err != nil {
+		if made, text, err = t.addSecret(ctx, t.Actor.OrgID, id, t.maker(), r); err != nil {
 			return err
 		}
-		t.target.ID, t.after = made.ID, made // before the secret's text is added
+		t.Target.ID, t.After = made.ID, made // before the secret's text is added
 		made.ClientSecret = text
-		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 	if err != nil {
 		return svcauth.SecretInfo{}, err
@@ -55,24 +55,38 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 	return made, nil
 }
 
+// addSecret makes a secret, or takes the caller's, and gives what may be known of it; the text only where it was made here.
+func (t *Tx) addSecret(ctx context.Context, orgID, clientID string, by svcauth.Creator, r svcauth.NewSecretRequest) (svcauth.SecretInfo, svcauth.Secret, error) {
+	secret, made := r.ClientSecret, svcauth.Secret("")
+	if secret == "" {
+		secret = svcauth.NewSecret()
+		made = secret
+	}
+	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret, t.Now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.Now,
+		CreatedBy: by, ExpiresAt: r.ExpiresAt}
+	err := t.InsertSecret(ctx, store.SecretRow{ID: info.ID, ClientID: clientID, OrgID: orgID, Scheme: keyring.SchemeHMAC, Hash: t.s.cfg.Keyring.HashSecret(secret),
+		Hint: info.Hint, Description: r.Description, CreatedAt: t.Now, CreatedByID: by.ID, CreatedByName: by.Email, ExpiresAt: r.ExpiresAt})
+	return info, made, err
+}
+
 // changeSecret runs a change of a service account's secret.
-func (s *Service) changeSecret(ctx context.Context, id, secretID, action string, do func(context.Context, *tx, svcauth.ServiceAccount) error) error {
-	return s.changeAccount(ctx, id, action, func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
-		t.target = svcauth.AuditTarget{Kind: "secret", ID: secretID, Name: account.Name}
+func (s *Service) changeSecret(ctx context.Context, id, secretID, action string, do func(context.Context, *Tx, svcauth.ServiceAccount) error) error {
+	return s.changeAccount(ctx, id, action, func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
+		t.Target = svcauth.AuditTarget{Kind: "secret", ID: secretID, Name: account.Name}
 		return do(ctx, t, account)
 	})
 }
 
 // validOwnSecret refuses a caller's secret that is none, or that the account has already: a request that is repeated after its answer was lost
 // must not leave two.
-func (s *Service) validOwnSecret(ctx context.Context, t *tx, accountID string, secret svcauth.Secret) error {
+func (s *Service) validOwnSecret(ctx context.Context, t *Tx, accountID string, secret svcauth.Secret) error {
 	if secret == "" {
 		return nil
 	}
 	if _, err := svcauth.ParseSecret(secret.Reveal()); err != nil {
 		return svcauth.InvalidField("body.client_secret", "Refused: %s. Or leave client_secret out: then the server makes one.", err)
 	}
-	had, err := t.SecretWithHash(ctx, t.actor.OrgID, accountID, keyring.SchemeHMAC, s.cfg.Keyring.HashSecret(secret))
+	had, err := t.SecretWithHash(ctx, t.Actor.OrgID, accountID, keyring.SchemeHMAC, s.cfg.Keyring.HashSecret(secret))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
@@ -83,11 +97,11 @@ func (s *Service) validOwnSecret(ctx context.Context, t *tx, accountID string, s
 }
 
 // tooManySecrets says which of them could go.
-func tooManySecrets(all []svcauth.SecretInfo, t *tx) error {
+func tooManySecrets(all []svcauth.SecretInfo, t *Tx) error {
 	var idle []string
 	for _, one := range all {
 		switch {
-		case one.ExpiresAt != nil && !one.ExpiresAt.After(t.now):
+		case one.ExpiresAt != nil && !one.ExpiresAt.After(t.Now):
 			idle = append(idle, fmt.Sprintf("%s (…%s, expired)", one.ID, one.Hint))
 		case one.LastUsedAt == nil:
 			idle = append(idle, fmt.Sprintf("%s (…%s, never used)", one.ID, one.Hint))
@@ -102,7 +116,7 @@ func tooManySecrets(all []svcauth.SecretInfo, t *tx) error {
 
 // UpdateSecret changes a secret's description or expiry. To let it live longer, the caller must hold every privilege that the account holds.
 func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch svcauth.SecretPatch) (changed svcauth.SecretInfo, err error) {
-	err = s.changeSecret(ctx, id, secretID, "secret.update", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+	err = s.changeSecret(ctx, id, secretID, "secret.update", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		old, err := ownSecret(account, secretID)
 		if err != nil {
 			return err
@@ -119,26 +133,26 @@ func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch s
 		case patch.ClearExpiresAt:
 			changed.ExpiresAt = nil
 		case patch.ExpiresAt != nil && !sameMoment(milli(patch.ExpiresAt), old.ExpiresAt):
-			if err := validExpiry("body.expires_at", patch.ExpiresAt, t.now); err != nil {
+			if err := validExpiry("body.expires_at", patch.ExpiresAt, t.Now); err != nil {
 				return err
 			}
 			changed.ExpiresAt = milli(patch.ExpiresAt)
 		}
 		if changed.Description == old.Description && sameMoment(changed.ExpiresAt, old.ExpiresAt) {
-			t.silent = true
+			t.Silent = true
 			return nil
 		}
 		if later(changed.ExpiresAt, old.ExpiresAt) {
-			longer := handover{what: "let a secret of the service account " + account.Name + " live longer", end: changed.ExpiresAt, bounded: "the secret"}
-			if err := s.mayHandOverAccount(ctx, t, id, longer); err != nil {
+			longer := Handover{What: "let a secret of the service account " + account.Name + " live longer", End: changed.ExpiresAt, Bounded: "the secret"}
+			if err := t.MayHandOverAccount(ctx, id, longer); err != nil {
 				return err
 			}
 		}
-		t.before, t.after = old, changed
-		if err := t.UpdateSecret(ctx, t.actor.OrgID, id, changed); err != nil {
+		t.Before, t.After = old, changed
+		if err := t.UpdateSecret(ctx, t.Actor.OrgID, id, changed); err != nil {
 			return err
 		}
-		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 	if err != nil {
 		return svcauth.SecretInfo{}, err
@@ -149,21 +163,21 @@ func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch s
 // DeleteSecret removes a secret, the last one too: no new tokens for it. Those that it obtained live on, unless revokeTokens kills them.
 // A node that is cut off from the database may take the secret for up to token.serve_stale more; with revokeTokens what it issues is born revoked.
 func (s *Service) DeleteSecret(ctx context.Context, id, secretID string, revokeTokens bool) error {
-	return s.changeSecret(ctx, id, secretID, "secret.delete", func(ctx context.Context, t *tx, account svcauth.ServiceAccount) error {
+	return s.changeSecret(ctx, id, secretID, "secret.delete", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		old, err := ownSecret(account, secretID)
 		if err != nil {
 			return err
 		}
-		t.before = old
-		if err := t.DeleteSecret(ctx, t.actor.OrgID, id, secretID); err != nil {
+		t.Before = old
+		if err := t.DeleteSecret(ctx, t.Actor.OrgID, id, secretID); err != nil {
 			return err
 		}
 		if revokeTokens {
-			if err := t.revoke(ctx, t.actor.OrgID, svcauth.Revocation{ClientID: id, Cred: secretID}); err != nil {
+			if err := t.revoke(ctx, t.Actor.OrgID, svcauth.Revocation{ClientID: id, Cred: secretID}); err != nil {
 				return err
 			}
 		}
-		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 }
 

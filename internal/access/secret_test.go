@@ -11,30 +11,18 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// worksFor says whether a client would be authenticated with a secret, as the token endpoint decides.
-func (f *fixture) worksFor(clientID string, secret svcauth.Secret) bool {
-	c, err := f.Store.Read().Credentials(f.t.Context(), clientID)
-	require.NoError(f.t, err)
-	for _, s := range c.Secrets {
-		if f.Keyring.VerifySecret(s.Scheme, s.Hash, secret) && (s.ExpiresAtMS == 0 || s.ExpiresAtMS > f.Clock.Now().UnixMilli()) {
-			return true
-		}
-	}
-	return false
-}
-
 func TestSecretsOverlap(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci", f.Role("Viewer", view))
 	oldToken := f.Token(account.ID)
 	f.Clock.Advance(time.Second)
-	made, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{Description: "next"})
+	made, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{Description: "next"})
 	require.NoError(t, err)
-	require.True(t, f.worksFor(account.ID, account.ClientSecret), "while it is rotated, both work")
-	require.True(t, f.worksFor(account.ID, made.ClientSecret))
+	require.True(t, f.WorksFor(account.ID, account.ClientSecret), "while it is rotated, both work")
+	require.True(t, f.WorksFor(account.ID, made.ClientSecret))
 	require.Equal(t, made.ClientSecret.Reveal()[len(made.ClientSecret)-4:], made.Hint)
 
-	list, err := f.Service.Secrets(f.Admin(), account.ID)
+	list, err := f.Access.Secrets(f.Admin(), account.ID)
 	require.NoError(t, err)
 	shown := made
 	shown.ClientSecret = ""
@@ -42,13 +30,13 @@ func TestSecretsOverlap(t *testing.T) {
 	require.Nil(t, list.NextCursor)
 
 	newToken := f.TokenBy(account.ID, made.ID)
-	require.NoError(t, f.Service.DeleteSecret(f.Admin(), account.ID, account.Secrets[0].ID, false))
-	require.False(t, f.worksFor(account.ID, account.ClientSecret))
-	f.lives(oldToken, newToken) // without revoke_tokens
-	require.NoError(t, f.Service.DeleteSecret(f.Admin(), account.ID, made.ID, true))
-	f.dies(newToken)
-	f.lives(oldToken)
-	list, err = f.Service.Secrets(f.Admin(), account.ID)
+	require.NoError(t, f.Access.DeleteSecret(f.Admin(), account.ID, account.Secrets[0].ID, false))
+	require.False(t, f.WorksFor(account.ID, account.ClientSecret))
+	f.Lives(oldToken, newToken) // without revoke_tokens
+	require.NoError(t, f.Access.DeleteSecret(f.Admin(), account.ID, made.ID, true))
+	f.Dies(newToken)
+	f.Lives(oldToken)
+	list, err = f.Access.Secrets(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.NotNil(t, list.Items)
 	require.Empty(t, list.Items, "the last one may go, too")
@@ -62,22 +50,22 @@ func TestSecretNeedsWhatTheAccountHolds(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci", f.Role("Editor", view, edit))
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
-	_, err := f.Service.CreateSecret(manager, account.ID, svcauth.NewSecretRequest{})
+	_, err := f.Access.CreateSecret(manager, account.ID, svcauth.NewSecretRequest{})
 	p := problem(t, svcauth.CodeMissingPrivileges, err)
 	require.Equal(t, []string{edit}, p.Missing)
-	_, err = f.Service.CreateSecret(manager, account.ID, svcauth.NewSecretRequest{ClientSecret: svcauth.NewSecret()})
+	_, err = f.Access.CreateSecret(manager, account.ID, svcauth.NewSecretRequest{ClientSecret: svcauth.NewSecret()})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	// A role that has expired gives nothing any more.
 	soon := f.Clock.Now().Add(time.Minute)
 	lesser := f.Account("lesser")
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", create).ID, svcauth.GrantRequest{ExpiresAt: &soon})))
-	_, err = f.Service.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", create).ID, svcauth.GrantRequest{ExpiresAt: &soon})))
+	_, err = f.Access.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	f.Clock.Advance(time.Minute)
-	_, err = f.Service.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
+	_, err = f.Access.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	// To delete one needs nothing of it.
-	require.NoError(t, f.Service.DeleteSecret(manager, account.ID, account.Secrets[0].ID, true))
+	require.NoError(t, f.Access.DeleteSecret(manager, account.ID, account.Secrets[0].ID, true))
 }
 
 func TestSecretExpiry(t *testing.T) {
@@ -87,12 +75,12 @@ func TestSecretExpiry(t *testing.T) {
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	at := func(d time.Duration) *time.Time { moment := f.Clock.Now().Add(d); return &moment }
 	update := func(patch svcauth.SecretPatch) error {
-		_, err := f.Service.UpdateSecret(manager, account.ID, id, patch)
+		_, err := f.Access.UpdateSecret(manager, account.ID, id, patch)
 		return err
 	}
 	for _, past := range []*time.Time{at(0), at(-time.Hour)} {
 		require.Equal(t, "body.expires_at", problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: past})).Errors[0].Location)
-		_, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ExpiresAt: past})
+		_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ExpiresAt: past})
 		problem(t, svcauth.CodeInvalid, err)
 	}
 	problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: at(time.Hour), ClearExpiresAt: true}))
@@ -105,17 +93,17 @@ func TestSecretExpiry(t *testing.T) {
 	text := "described"
 	require.NoError(t, update(svcauth.SecretPatch{Description: &text}))
 	f.Clock.Advance(time.Hour)
-	require.False(t, f.worksFor(account.ID, account.ClientSecret))
+	require.False(t, f.WorksFor(account.ID, account.ClientSecret))
 	problem(t, svcauth.CodeMissingPrivileges, update(svcauth.SecretPatch{ExpiresAt: at(time.Minute)})) // an expired one is not revived
 	require.NoError(t, update(svcauth.SecretPatch{Description: &text}))
-	f.lives(token)
+	f.Lives(token)
 
-	changed, err := f.Service.UpdateSecret(f.Admin(), account.ID, id, svcauth.SecretPatch{ClearExpiresAt: true})
+	changed, err := f.Access.UpdateSecret(f.Admin(), account.ID, id, svcauth.SecretPatch{ClearExpiresAt: true})
 	require.NoError(t, err)
 	require.Nil(t, changed.ExpiresAt)
 	require.Equal(t, "described", changed.Description)
-	require.True(t, f.worksFor(account.ID, account.ClientSecret))
-	list, err := f.Service.Secrets(f.Admin(), account.ID)
+	require.True(t, f.WorksFor(account.ID, account.ClientSecret))
+	list, err := f.Access.Secrets(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, []svcauth.SecretInfo{changed}, list.Items)
 }
@@ -124,19 +112,19 @@ func TestSecretOfTheCaller(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci")
 	own := svcauth.NewSecret()
-	made, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: own})
+	made, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: own})
 	require.NoError(t, err)
 	require.Empty(t, made.ClientSecret, "it does not travel back")
 	require.Equal(t, own.Hint(), made.Hint)
-	require.True(t, f.worksFor(account.ID, own))
+	require.True(t, f.WorksFor(account.ID, own))
 	// Sent again after a lost answer, it says which one it is.
-	_, err = f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: own})
+	_, err = f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: own})
 	require.Contains(t, problem(t, svcauth.CodeConflict, err).Detail, made.ID)
 
 	mistyped := []byte(own)
 	mistyped[10] ^= 1
 	for _, bad := range []svcauth.Secret{"x", "password", svcauth.Secret(mistyped), own + "x", svcauth.Secret(make([]byte, len(own)))} {
-		_, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: bad})
+		_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: bad})
 		p := problem(t, svcauth.CodeInvalid, err)
 		require.Equal(t, "body.client_secret", p.Errors[0].Location)
 		if len(bad) > 10 {
@@ -155,7 +143,7 @@ func TestFiveSecretsAtMost(t *testing.T) {
 		if i == 0 {
 			r.ExpiresAt = &soon
 		}
-		made, err := f.Service.CreateSecret(f.Admin(), account.ID, r)
+		made, err := f.Access.CreateSecret(f.Admin(), account.ID, r)
 		require.NoError(t, err)
 		ids = append(ids, made.ID)
 	}
@@ -165,7 +153,7 @@ func TestFiveSecretsAtMost(t *testing.T) {
 		inUse[id] = f.Clock.Now().UnixMilli()
 	}
 	require.NoError(t, f.Store.NoteUse(t.Context(), nil, inUse))
-	_, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
+	_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	detail := problem(t, svcauth.CodeConflict, err).Detail
 	require.Contains(t, detail, ids[0])
 	require.Contains(t, detail, "expired")
@@ -173,19 +161,19 @@ func TestFiveSecretsAtMost(t *testing.T) {
 	require.Contains(t, detail, "never used")
 	require.NotContains(t, detail, ids[2], "one that is in use is not offered")
 
-	require.NoError(t, f.Service.DeleteSecret(f.Admin(), account.ID, ids[1], false))
-	_, err = f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
+	require.NoError(t, f.Access.DeleteSecret(f.Admin(), account.ID, ids[1], false))
+	_, err = f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 }
 
 func TestLastUse(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci")
-	second, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
+	second, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	used := f.Clock.Now()
 	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]int64{account.ID: used.UnixMilli()}, map[string]int64{second.ID: used.UnixMilli()}))
-	got, err := f.Service.ServiceAccount(f.Admin(), account.ID)
+	got, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, &used, got.LastUsedAt)
 	for _, s := range got.Secrets {
@@ -202,15 +190,15 @@ func TestSecretOfAnotherAccount(t *testing.T) {
 	f := newFixture(t, nil)
 	account, other := f.Account("ci"), f.Account("other")
 	text := "mine now"
-	_, err := f.Service.UpdateSecret(f.Admin(), other.ID, account.Secrets[0].ID, svcauth.SecretPatch{Description: &text})
+	_, err := f.Access.UpdateSecret(f.Admin(), other.ID, account.Secrets[0].ID, svcauth.SecretPatch{Description: &text})
 	problem(t, svcauth.CodeNotFound, err)
-	problem(t, svcauth.CodeNotFound, f.Service.DeleteSecret(f.Admin(), other.ID, account.Secrets[0].ID, true))
-	require.True(t, f.worksFor(account.ID, account.ClientSecret))
-	f.lives(f.Token(account.ID))
+	problem(t, svcauth.CodeNotFound, f.Access.DeleteSecret(f.Admin(), other.ID, account.Secrets[0].ID, true))
+	require.True(t, f.WorksFor(account.ID, account.ClientSecret))
+	f.Lives(f.Token(account.ID))
 	// An application key's secret is not reached by way of service accounts.
 	key := f.Tenant.ApplicationKey
-	problem(t, svcauth.CodeNotFound, f.Service.DeleteSecret(f.Admin(), key.ID, key.Secret.ID, true))
-	_, err = f.Service.CreateSecret(f.Admin(), key.ID, svcauth.NewSecretRequest{})
+	problem(t, svcauth.CodeNotFound, f.Access.DeleteSecret(f.Admin(), key.ID, key.Secret.ID, true))
+	_, err = f.Access.CreateSecret(f.Admin(), key.ID, svcauth.NewSecretRequest{})
 	problem(t, svcauth.CodeNotFound, err)
 }
 
@@ -223,12 +211,12 @@ func TestLimitsHoldUnderConcurrency(t *testing.T) {
 	var secrets, accounts atomic.Int64
 	for range 10 {
 		wait.Go(func() {
-			if _, err := f.Service.CreateSecret(admin, account.ID, svcauth.NewSecretRequest{}); err == nil {
+			if _, err := f.Access.CreateSecret(admin, account.ID, svcauth.NewSecretRequest{}); err == nil {
 				secrets.Add(1)
 			}
 		})
 		wait.Go(func() {
-			if _, err := f.Service.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: "same"}); err == nil {
+			if _, err := f.Access.CreateServiceAccount(admin, svcauth.NewServiceAccount{Name: "same"}); err == nil {
 				accounts.Add(1)
 			}
 		})
@@ -243,9 +231,9 @@ func TestRepairAfterALostAnswer(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci")
 	require.NoError(t, f.Store.NoteUse(t.Context(), nil, map[string]int64{account.Secrets[0].ID: f.Clock.Now().UnixMilli()}))
-	lost, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
+	lost, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
-	list, err := f.Service.Secrets(f.Admin(), account.ID)
+	list, err := f.Access.Secrets(f.Admin(), account.ID)
 	require.NoError(t, err)
 	var unused []string
 	for _, s := range list.Items {
@@ -254,7 +242,7 @@ func TestRepairAfterALostAnswer(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{lost.ID}, unused)
-	require.NoError(t, f.Service.DeleteSecret(f.Admin(), account.ID, unused[0], true))
-	require.False(t, f.worksFor(account.ID, lost.ClientSecret))
-	require.True(t, f.worksFor(account.ID, account.ClientSecret))
+	require.NoError(t, f.Access.DeleteSecret(f.Admin(), account.ID, unused[0], true))
+	require.False(t, f.WorksFor(account.ID, lost.ClientSecret))
+	require.True(t, f.WorksFor(account.ID, account.ClientSecret))
 }

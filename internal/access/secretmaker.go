@@ -18,8 +18,8 @@ const (
 )
 
 // maker returns the caller as who made something.
-func (t *tx) maker() svcauth.Creator {
-	return svcauth.Creator{ID: t.actor.ID, Email: t.actor.Name}
+func (t *Tx) maker() svcauth.Creator {
+	return svcauth.Creator{ID: t.Actor.ID, Email: t.Actor.Name}
 }
 
 // makers knows what those who made secrets hold now.
@@ -107,12 +107,12 @@ func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccou
 // SecretWarnings lists those of a service account's secrets whose makers hold
 // less now than the account does, or for less long. It needs members:read.
 func (s *Service) SecretWarnings(ctx context.Context, id string) ([]svcauth.SecretWarning, error) {
-	actor, err := caller(ctx, svcauth.MembersRead)
+	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return nil, err
 	}
 	warnings, err := s.warnOfAccount(ctx, s.read(), actor, id)
-	return warnings, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	return warnings, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
 func (s *Service) warnOfAccount(ctx context.Context, q *store.Q, actor Actor, id string) ([]svcauth.SecretWarning, error) {
@@ -124,7 +124,7 @@ func (s *Service) warnOfAccount(ctx context.Context, q *store.Q, actor Actor, id
 	if err != nil {
 		return nil, err
 	}
-	held, err := s.holdings(ctx, q, actor.OrgID, m.org.Operator, id)
+	held, err := s.Holdings(ctx, q, actor.OrgID, m.org.Operator, id)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +134,8 @@ func (s *Service) warnOfAccount(ctx context.Context, q *store.Q, actor Actor, id
 // warnOfGrant lists those of an account's secrets whose makers lack what the
 // account gains by a role that it has just been given until a moment; nil: for
 // good.
-func (s *Service) warnOfGrant(ctx context.Context, t *tx, account svcauth.ServiceAccount, role store.RoleRow, end *time.Time) ([]svcauth.SecretWarning, error) {
-	m, err := s.makers(ctx, t.Q, t.actor.OrgID)
+func (s *Service) warnOfGrant(ctx context.Context, t *Tx, account svcauth.ServiceAccount, role store.RoleRow, end *time.Time) ([]svcauth.SecretWarning, error) {
+	m, err := s.makers(ctx, t.Q, t.Actor.OrgID)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (s *Service) warnOfGrant(ctx context.Context, t *tx, account svcauth.Servic
 	if err != nil {
 		return nil, err
 	}
-	held, err := t.HeldRoles(ctx, t.actor.OrgID, account.ID)
+	held, err := t.HeldRoles(ctx, t.Actor.OrgID, account.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +154,8 @@ func (s *Service) warnOfGrant(ctx context.Context, t *tx, account svcauth.Servic
 		}
 	}
 	gift := Holdings{Privileges: gives}.within(end)
-	gift.Privileges = Hold(others, m.catalogue, m.org.Operator, t.now).lacks(gift)
-	return m.warn(ctx, t.actor.ID, account, gift)
+	gift.Privileges = Hold(others, m.catalogue, m.org.Operator, t.Now).lacks(gift)
+	return m.warn(ctx, t.Actor.ID, account, gift)
 }
 
 // warnOfRole adds to a role that has just gained privileges whose secrets can use

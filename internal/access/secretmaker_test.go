@@ -17,57 +17,57 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	f := newFixture(t, nil)
 	viewer, editor := f.Role("Viewer", view), f.Role("Editor", view, edit)
 	id, ann := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage, view))
-	account, err := f.Service.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{viewer.ID}})
+	account, err := f.Access.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{viewer.ID}})
 	require.NoError(t, err)
 	require.Equal(t, svcauth.Creator{ID: id, Email: "ann@example.com"}, account.Secrets[0].CreatedBy)
 	f.Clock.Advance(time.Second)
-	own, err := f.Service.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
+	own, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	require.Equal(t, f.Tenant.AdminID, own.CreatedBy.ID)
-	read, err := f.Service.ServiceAccount(f.Admin(), account.ID)
+	read, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, []svcauth.Creator{own.CreatedBy, account.Secrets[0].CreatedBy}, []svcauth.Creator{read.Secrets[0].CreatedBy, read.Secrets[1].CreatedBy})
 
-	answer, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
+	answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
 	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"}, SecretID: account.Secrets[0].ID, Hint: account.Secrets[0].Hint,
 		CreatedBy: account.Secrets[0].CreatedBy, Missing: []string{edit}}
 	require.Equal(t, []svcauth.SecretWarning{kept}, answer.Warnings, "of ann's secret, and of what she lacks alone")
-	standing, err := f.Service.SecretWarnings(f.Admin(), account.ID)
+	standing, err := f.Access.SecretWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, answer.Warnings, standing, "and as long as it is so")
 
 	// By a role, too; what everyone holds the maker holds as well.
 	public := f.System(f.OrgID(), store.RolePublic).ID
 	kept.Missing = []string{create}
-	changed, err := f.Service.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view, edit, create}})
+	changed, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view, edit, create}})
 	require.NoError(t, err)
 	require.Equal(t, []svcauth.SecretWarning{kept}, changed.Warnings)
 	require.Zero(t, changed.MoreWarnings)
-	changed, err = f.Service.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create}})
+	changed, err = f.Access.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create}})
 	require.NoError(t, err)
 	require.Empty(t, changed.Warnings)
 	_, author := f.Member("author@example.com", f.Role("Author", svcauth.RolesManage, view, edit, create))
-	_, err = f.Service.UpdateRole(author, editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
+	_, err = f.Access.UpdateRole(author, editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
 	require.NoError(t, err)
-	blind, err := f.Service.UpdateRole(author, editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view, edit}})
+	blind, err := f.Access.UpdateRole(author, editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view, edit}})
 	require.NoError(t, err)
 	require.Empty(t, blind.Warnings, "who may not see accounts is told how many")
 	require.Equal(t, 1, blind.MoreWarnings)
 
 	// A maker that is gone holds nothing, but its name stays; without the secret nothing is left to warn of.
-	require.NoError(t, f.Service.DeleteMember(f.Admin(), id))
-	standing, err = f.Service.SecretWarnings(f.Admin(), account.ID)
+	require.NoError(t, f.People.DeleteMember(f.Admin(), id))
+	standing, err = f.Access.SecretWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Len(t, standing, 1)
 	require.Contains(t, standing[0].Missing, view)
 	require.Equal(t, "ann@example.com", standing[0].CreatedBy.Email)
-	changed, err = f.Service.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create, edit}})
+	changed, err = f.Access.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create, edit}})
 	require.NoError(t, err)
 	kept.Missing = []string{edit}
 	require.Equal(t, []svcauth.SecretWarning{kept}, changed.Warnings, "nor what everyone else gains")
-	require.NoError(t, f.Service.DeleteSecret(f.Admin(), account.ID, account.Secrets[0].ID, false))
-	standing, err = f.Service.SecretWarnings(f.Admin(), account.ID)
+	require.NoError(t, f.Access.DeleteSecret(f.Admin(), account.ID, account.Secrets[0].ID, false))
+	standing, err = f.Access.SecretWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Empty(t, standing)
 }
@@ -86,14 +86,14 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	}
 	moment := func(hours int) *time.Time { return new(f.Clock.Now().Add(time.Duration(hours) * time.Hour)) }
 	hold(*moment(10))
-	account, err := f.Service.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
+	account, err := f.Access.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 	secret := account.Secrets[0].ID
 	grant := func(end *time.Time) []svcauth.SecretWarning {
 		t.Helper()
-		answer, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{ExpiresAt: end})
+		answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{ExpiresAt: end})
 		require.NoError(t, err)
-		standing, err := f.Service.SecretWarnings(f.Admin(), account.ID)
+		standing, err := f.Access.SecretWarnings(f.Admin(), account.ID)
 		require.NoError(t, err)
 		require.Equal(t, answer.Warnings, standing, "and as long as it is so")
 		for _, w := range standing {
@@ -111,7 +111,7 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	// A secret that ends by then gives nothing afterwards.
 	bound := func(end time.Time) {
 		t.Helper()
-		require.NoError(t, last(f.Service.UpdateSecret(f.Admin(), account.ID, secret, svcauth.SecretPatch{ExpiresAt: &end})))
+		require.NoError(t, last(f.Access.UpdateSecret(f.Admin(), account.ID, secret, svcauth.SecretPatch{ExpiresAt: &end})))
 	}
 	bound(*moment(10))
 	require.Empty(t, grant(moment(12)))
@@ -121,9 +121,9 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	// What a role gains counts alike, for as long as the account holds the role.
 	gains := func() []svcauth.SecretWarning {
 		t.Helper()
-		_, err := f.Service.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
+		_, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 		require.NoError(t, err)
-		changed, err := f.Service.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit, view}})
+		changed, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit, view}})
 		require.NoError(t, err)
 		return changed.Warnings
 	}
@@ -141,30 +141,30 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	// The account had it for a time by another role: the rest is what it gains.
 	grantOnly(f, account.ID, editor.ID, moment(9))
 	other := f.Role("Other editor", edit)
-	answer, err := f.Service.AssignServiceAccountRole(f.Admin(), account.ID, other.ID, svcauth.GrantRequest{})
+	answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, other.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
 	require.Len(t, answer.Warnings, 1)
 	require.Equal(t, []string{edit}, answer.Warnings[0].Missing)
 }
 
 func grantOnly(f *fixture, accountID, roleID string, end *time.Time) svcauth.GrantAnswer {
-	f.t.Helper()
-	answer, err := f.Service.AssignServiceAccountRole(f.Admin(), accountID, roleID, svcauth.GrantRequest{ExpiresAt: end})
-	require.NoError(f.t, err)
+	f.T.Helper()
+	answer, err := f.Access.AssignServiceAccountRole(f.Admin(), accountID, roleID, svcauth.GrantRequest{ExpiresAt: end})
+	require.NoError(f.T, err)
 	return answer
 }
 
 func TestEnablingAnAccountWarnsToo(t *testing.T) {
 	f := newFixture(t, nil)
 	_, ann := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage))
-	account, err := f.Service.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
+	account, err := f.Access.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
-	require.NoError(t, last(f.Service.AssignServiceAccountRole(f.Admin(), account.ID, f.Role("Editor", edit).ID, svcauth.GrantRequest{})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.Role("Editor", edit).ID, svcauth.GrantRequest{})))
 	off, on := true, false
-	changed, err := f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &off})
+	changed, err := f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &off})
 	require.NoError(t, err)
 	require.Empty(t, changed.Warnings)
-	changed, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &on})
+	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &on})
 	require.NoError(t, err)
 	require.Len(t, changed.Warnings, 1)
 	for _, e := range f.Audited(f.OrgID(), "service_account.update") {
@@ -179,10 +179,10 @@ func TestRenamingAsksForWhatTheAccountHolds(t *testing.T) {
 	rich, poor := f.Account("deployer", f.Role("Editor", edit)), f.Account("reader", f.Role("Viewer", view))
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
 	swap, text := "swapped", "for production"
-	_, err := f.Service.UpdateServiceAccount(manager, rich.ID, 0, svcauth.ServiceAccountPatch{Name: &swap})
+	_, err := f.Access.UpdateServiceAccount(manager, rich.ID, 0, svcauth.ServiceAccountPatch{Name: &swap})
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	_, err = f.Service.UpdateServiceAccount(manager, rich.ID, 0, svcauth.ServiceAccountPatch{Description: &text})
+	_, err = f.Access.UpdateServiceAccount(manager, rich.ID, 0, svcauth.ServiceAccountPatch{Description: &text})
 	require.NoError(t, err, "what it is called stays")
-	_, err = f.Service.UpdateServiceAccount(manager, poor.ID, 0, svcauth.ServiceAccountPatch{Name: &swap})
+	_, err = f.Access.UpdateServiceAccount(manager, poor.ID, 0, svcauth.ServiceAccountPatch{Name: &swap})
 	require.NoError(t, err)
 }

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -15,14 +16,14 @@ import (
 // CreateServiceAccount makes a service account with its first secret, which is shown in the answer and never again. The caller must hold every
 // privilege of the roles that it gets.
 func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewServiceAccount) (made svcauth.ServiceAccount, err error) {
-	op := operation{need: svcauth.MembersManage, action: "service_account.create", target: svcauth.AuditTarget{Kind: "service_account", Name: n.Name}, access: true}
-	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
+	op := Operation{Requires: svcauth.MembersManage, Action: "service_account.create", Target: svcauth.AuditTarget{Kind: "service_account", Name: n.Name}, Access: true}
+	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		if err := s.checkNewServiceAccount(&n, t); err != nil {
 			return err
 		}
-		id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, t.now)
-		err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: t.actor.OrgID, Kind: store.ClientServiceAccount, Name: n.Name, Description: n.Description,
-			TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.now, CreatedByID: t.actor.ID, CreatedByName: t.actor.Name})
+		id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, t.Now)
+		err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount, Name: n.Name, Description: n.Description,
+			TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name})
 		if errors.Is(err, store.ErrConflict) {
 			return accountNameTaken(n.Name)
 		}
@@ -30,29 +31,29 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 			return err
 		}
 		made = svcauth.ServiceAccount{ID: id, ClientID: id, Name: n.Name, Description: n.Description, TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds),
-			Roles: []svcauth.Ref{}, CreatedAt: t.now, CreatedBy: t.maker(), Version: 1}
+			Roles: []svcauth.Ref{}, CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1}
 		for _, roleID := range n.RoleIDs {
 			role, err := s.grantableRole(ctx, t, roleID)
 			if err != nil {
 				return err
 			}
-			if err := t.PutGrant(ctx, store.GrantRow{OrgID: t.actor.OrgID, PrincipalID: id, RoleID: role.ID, GrantedAt: t.now}); err != nil {
+			if err := t.PutGrant(ctx, store.GrantRow{OrgID: t.Actor.OrgID, PrincipalID: id, RoleID: role.ID, GrantedAt: t.Now}); err != nil {
 				return err
 			}
 			made.Roles = append(made.Roles, svcauth.Ref{ID: role.ID, Name: role.Name})
 		}
-		info, secret, err := s.insertSecret(ctx, t, t.actor.OrgID, id, t.maker(), svcauth.NewSecretRequest{ExpiresAt: n.SecretExpiresAt})
+		info, secret, err := t.addSecret(ctx, t.Actor.OrgID, id, t.maker(), svcauth.NewSecretRequest{ExpiresAt: n.SecretExpiresAt})
 		if err != nil {
 			return err
 		}
 		made.Secrets = []svcauth.SecretInfo{info}
 		// The secret hands over what the account may do, what everyone holds by Public included.
-		if err := s.mayHandOverAccount(ctx, t, id, handover{what: "create this service account", end: n.SecretExpiresAt, bounded: "its secret"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, id, Handover{What: "create this service account", End: n.SecretExpiresAt, Bounded: "its secret"}); err != nil {
 			return err
 		}
-		t.target.ID, t.after = id, made // before the secret's text is added
+		t.Target.ID, t.After = id, made // before the secret's text is added
 		made.ClientSecret = secret
-		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
@@ -63,8 +64,8 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 	return made, nil
 }
 
-func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *tx) (err error) {
-	if n.Name, err = validName("body.name", n.Name); err != nil {
+func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *Tx) (err error) {
+	if n.Name, err = ValidName("body.name", n.Name); err != nil {
 		return err
 	}
 	if n.Description, err = validDescription("body.description", n.Description); err != nil {
@@ -78,7 +79,7 @@ func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *tx) (e
 		return svcauth.InvalidField("body.role_ids", "A service account holds at most %d roles.", svcauth.MaxRolesPerPrincipal)
 	}
 	n.SecretExpiresAt = milli(n.SecretExpiresAt)
-	return validExpiry("body.secret_expires_at", n.SecretExpiresAt, t.now)
+	return validExpiry("body.secret_expires_at", n.SecretExpiresAt, t.Now)
 }
 
 func (s *Service) effectiveTTL(seconds int) int {
@@ -90,26 +91,26 @@ func (s *Service) effectiveTTL(seconds int) int {
 
 // ServiceAccount reads one. It needs members:read.
 func (s *Service) ServiceAccount(ctx context.Context, id string) (svcauth.ServiceAccount, error) {
-	actor, err := caller(ctx, svcauth.MembersRead)
+	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
 	}
 	account, err := s.account(ctx, s.read(), actor.OrgID, id)
-	return account, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	return account, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
 // ServiceAccounts gives a page, newest first; o.Name keeps those whose name begins with it, in upper or lower case.
 func (s *Service) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ServiceAccount], err error) {
-	actor, err := caller(ctx, svcauth.MembersRead)
+	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
 	}
-	before, limit, err := pageOf(o, svcauth.PrefixServiceAccount)
+	before, limit, err := paging.Below(o, svcauth.PrefixServiceAccount)
 	if err != nil {
 		return list, err
 	}
 	if err := svcauth.CheckText(o.Name); err != nil {
-		return list, unfit("query.name", err)
+		return list, Unfit("query.name", err)
 	}
 	if utf8.RuneCountInString(o.Name) > svcauth.MaxNameLength {
 		return list, svcauth.InvalidField("query.name", "Expected the first characters of a name: at most %d.", svcauth.MaxNameLength)
@@ -121,10 +122,10 @@ func (s *Service) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (l
 		read, err = s.read().ServiceAccounts(ctx, actor.OrgID, before, limit+1)
 	}
 	if err == nil {
-		list = listOf(read, limit, func(a svcauth.ServiceAccount) string { return a.ID })
+		list = paging.List(read, limit, func(a svcauth.ServiceAccount) string { return a.ID })
 		err = s.complete(ctx, s.read(), actor.OrgID, list.Items)
 	}
-	return list, s.problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	return list, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
 // account reads one with its roles and secrets.
@@ -164,14 +165,14 @@ func (s *Service) complete(ctx context.Context, q *store.Q, orgID string, accoun
 }
 
 // changeAccount runs a change of one service account, which do gets as it is.
-func (s *Service) changeAccount(ctx context.Context, id, action string, do func(context.Context, *tx, svcauth.ServiceAccount) error) error {
-	op := operation{need: svcauth.MembersManage, action: action, target: svcauth.AuditTarget{Kind: "service_account", ID: id}, access: true}
-	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		account, err := s.account(ctx, t.Q, t.actor.OrgID, id)
+func (s *Service) changeAccount(ctx context.Context, id, action string, do func(context.Context, *Tx, svcauth.ServiceAccount) error) error {
+	op := Operation{Requires: svcauth.MembersManage, Action: action, Target: svcauth.AuditTarget{Kind: "service_account", ID: id}, Access: true}
+	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
+		account, err := s.account(ctx, t.Q, t.Actor.OrgID, id)
 		if err != nil {
 			return err
 		}
-		t.target.Name = account.Name
+		t.Target.Name = account.Name
 		return do(ctx, t, account)
 	})
 }
@@ -179,11 +180,11 @@ func (s *Service) changeAccount(ctx context.Context, id, action string, do func(
 // UpdateServiceAccount changes what patch names, where version is still the account's own (0: whatever it is). Disabling kills its tokens;
 // enabling it again, or giving it another name, needs every privilege that it holds.
 func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version int64, patch svcauth.ServiceAccountPatch) (changed svcauth.ServiceAccount, err error) {
-	err = s.changeAccount(ctx, id, "service_account.update", func(ctx context.Context, t *tx, old svcauth.ServiceAccount) error {
+	err = s.changeAccount(ctx, id, "service_account.update", func(ctx context.Context, t *Tx, old svcauth.ServiceAccount) error {
 		if version != 0 && version != old.Version {
 			return store.ErrStale
 		}
-		row, err := t.ServiceAccount(ctx, t.actor.OrgID, id)
+		row, err := t.ServiceAccount(ctx, t.Actor.OrgID, id)
 		if err != nil {
 			return err
 		}
@@ -192,13 +193,13 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 			return err
 		}
 		if sameAccount(next, row) {
-			t.silent, changed = true, old
+			t.Silent, changed = true, old
 			return nil
 		}
 		if err := s.mayChangeAccount(ctx, t, row, next); err != nil {
 			return err
 		}
-		err = t.UpdateServiceAccount(ctx, t.actor.OrgID, next)
+		err = t.UpdateServiceAccount(ctx, t.Actor.OrgID, next)
 		if errors.Is(err, store.ErrConflict) {
 			return accountNameTaken(next.Name)
 		}
@@ -208,16 +209,16 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 		changed = old
 		changed.Name, changed.Description, changed.Disabled, changed.Version = next.Name, next.Description, next.Disabled, row.Version+1
 		changed.TokenTTLSeconds = s.effectiveTTL(next.TokenTTLSeconds)
-		t.before, t.after = old, changed
+		t.Before, t.After = old, changed
 		if row.Disabled && !next.Disabled { // before they go into the answer: the audit log is not for them
-			if changed.Warnings, err = s.warnOfAccount(ctx, t.Q, t.actor, id); err != nil {
+			if changed.Warnings, err = s.warnOfAccount(ctx, t.Q, t.Actor, id); err != nil {
 				return err
 			}
 		}
 		if next.Disabled && !row.Disabled {
-			return t.revokeClient(ctx, t.actor.OrgID, id, "")
+			return t.revokeClient(ctx, t.Actor.OrgID, id, "")
 		}
-		return t.touch(ctx, t.actor.OrgID, store.ChangeClient, id)
+		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 	return changed, err
 }
@@ -225,21 +226,21 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 // mayChangeAccount refuses what hands over all that the account holds to a caller
 // that may not: to enable it, and to rename it, for whoever grants by name next
 // means the account that had that name.
-func (s *Service) mayChangeAccount(ctx context.Context, t *tx, old, next svcauth.ServiceAccount) error {
+func (s *Service) mayChangeAccount(ctx context.Context, t *Tx, old, next svcauth.ServiceAccount) error {
 	if old.Disabled && !next.Disabled {
-		if err := s.mayHandOverAccount(ctx, t, old.ID, handover{what: "enable the service account " + old.Name}); err != nil {
+		if err := t.MayHandOverAccount(ctx, old.ID, Handover{What: "enable the service account " + old.Name}); err != nil {
 			return err
 		}
 	}
 	if old.Name != next.Name {
-		return s.mayHandOverAccount(ctx, t, old.ID, handover{what: "rename the service account " + old.Name, end: &t.now})
+		return t.MayHandOverAccount(ctx, old.ID, Handover{What: "rename the service account " + old.Name, End: &t.Now})
 	}
 	return nil
 }
 
 func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch) (_ svcauth.ServiceAccount, err error) {
 	if patch.Name != nil {
-		if a.Name, err = validName("body.name", *patch.Name); err != nil {
+		if a.Name, err = ValidName("body.name", *patch.Name); err != nil {
 			return a, err
 		}
 	}
@@ -267,14 +268,14 @@ func sameAccount(a, b svcauth.ServiceAccount) bool {
 
 // DeleteServiceAccount removes one with its secrets and grants. Its tokens die.
 func (s *Service) DeleteServiceAccount(ctx context.Context, id string) error {
-	return s.changeAccount(ctx, id, "service_account.delete", func(ctx context.Context, t *tx, old svcauth.ServiceAccount) error {
-		t.before = old
-		return t.deleteClient(ctx, t.actor.OrgID, id)
+	return s.changeAccount(ctx, id, "service_account.delete", func(ctx context.Context, t *Tx, old svcauth.ServiceAccount) error {
+		t.Before = old
+		return t.deleteClient(ctx, t.Actor.OrgID, id)
 	})
 }
 
 // deleteClient kills a client's tokens and removes it with all that it has.
-func (t *tx) deleteClient(ctx context.Context, orgID, id string) error {
+func (t *Tx) deleteClient(ctx context.Context, orgID, id string) error {
 	if err := t.revokeClient(ctx, orgID, id, ""); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func TestCreateServiceAccount(t *testing.T) {
 	f := newFixture(t, nil)
 	viewer := f.Role("Viewer", view)
 	expires := f.Clock.Now().Add(time.Hour + time.Microsecond)
-	made, err := f.Service.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: " ci ", Description: "builds", RoleIDs: []string{viewer.ID, viewer.ID},
+	made, err := f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: " ci ", Description: "builds", RoleIDs: []string{viewer.ID, viewer.ID},
 		TokenTTLSeconds: 120, SecretExpiresAt: &expires})
 	require.NoError(t, err)
 	require.Equal(t, "ci", made.Name)
@@ -27,12 +27,12 @@ func TestCreateServiceAccount(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, made.ClientSecret.Hint(), made.Secrets[0].Hint)
 
-	got, err := f.Service.ServiceAccount(f.Admin(), made.ID)
+	got, err := f.Access.ServiceAccount(f.Admin(), made.ID)
 	require.NoError(t, err)
 	require.Empty(t, got.ClientSecret, "the secret is shown once")
 	made.ClientSecret = ""
 	require.Equal(t, made, got, "what was answered is what is there")
-	_, err = f.Service.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "CI"})
+	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "CI"})
 	problem(t, svcauth.CodeConflict, err)
 
 	events := f.Audited(f.OrgID(), "service_account.create")
@@ -46,20 +46,20 @@ func TestCreateServiceAccountHandsOverOnlyWhatOneHolds(t *testing.T) {
 	f := newFixture(t, nil)
 	editor := f.Role("Editor", view, edit)
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
-	_, err := f.Service.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{editor.ID}})
+	_, err := f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{editor.ID}})
 	p := problem(t, svcauth.CodeMissingPrivileges, err)
 	require.Equal(t, []string{edit}, p.Missing)
-	_, err = f.Service.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RoleAdministrator).ID}})
+	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RoleAdministrator).ID}})
 	problem(t, svcauth.CodeMissingPrivileges, err)
-	_, err = f.Service.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RolePublic).ID}})
+	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RolePublic).ID}})
 	problem(t, svcauth.CodeConflict, err)
-	_, err = f.Service.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{"role_\x00"}})
+	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{"role_\x00"}})
 	problem(t, svcauth.CodeNotFound, err)
-	list, err := f.Service.ServiceAccounts(f.Admin(), svcauth.ListOptions{})
+	list, err := f.Access.ServiceAccounts(f.Admin(), svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, list.Items, "a refused creation leaves nothing")
 
-	_, err = f.Service.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.Role("Viewer", view).ID}})
+	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.Role("Viewer", view).ID}})
 	require.NoError(t, err)
 }
 
@@ -67,22 +67,22 @@ func TestCreateServiceAccountHandsOverOnlyWhatOneHolds(t *testing.T) {
 func TestCreateServiceAccountHandsOverPublic(t *testing.T) {
 	f := newFixture(t, nil)
 	public := f.System(f.OrgID(), store.RolePublic)
-	_, err := f.Service.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
+	_, err := f.Access.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
 	require.NoError(t, err)
-	_, err = f.Service.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage), svcauth.NewServiceAccount{Name: "ci"})
+	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage), svcauth.NewServiceAccount{Name: "ci"})
 	p := problem(t, svcauth.CodeMissingPrivileges, err)
 	require.Equal(t, []string{view}, p.Missing)
-	_, err = f.Service.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage, view), svcauth.NewServiceAccount{Name: "ci"})
+	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage, view), svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 }
 
 func TestMachinesCreateAccountsOnlyWhereAllowed(t *testing.T) {
 	f := newFixture(t, nil)
 	machine := f.Machine(f.OrgID(), f.Account("machine", f.Role("Manager", svcauth.MembersManage)))
-	_, err := f.Service.CreateServiceAccount(machine, svcauth.NewServiceAccount{Name: "ci"})
+	_, err := f.Access.CreateServiceAccount(machine, svcauth.NewServiceAccount{Name: "ci"})
 	problem(t, svcauth.CodeForbidden, err)
 	f.AllowMachines()
-	made, err := f.Service.CreateServiceAccount(machine, svcauth.NewServiceAccount{Name: "ci"})
+	made, err := f.Access.CreateServiceAccount(machine, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 	require.Equal(t, "machine", made.CreatedBy.Email)
 }
@@ -100,15 +100,15 @@ func TestServiceAccountValues(t *testing.T) {
 		"body.secret_expires_at": {Name: "x", SecretExpiresAt: &past},
 		"body.role_ids":          {Name: "x", RoleIDs: manyIDs(101)},
 	} {
-		_, err := f.Service.CreateServiceAccount(f.Admin(), n)
+		_, err := f.Access.CreateServiceAccount(f.Admin(), n)
 		require.Equal(t, strings.TrimSpace(name), problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 		if n.SecretExpiresAt != nil || n.RoleIDs != nil {
 			continue
 		}
-		_, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &n.Name, Description: &n.Description, TokenTTLSeconds: &n.TokenTTLSeconds})
+		_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &n.Name, Description: &n.Description, TokenTTLSeconds: &n.TokenTTLSeconds})
 		require.Equal(t, strings.TrimSpace(name), problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 	}
-	_, err := f.Service.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: strings.Repeat("é", 64), TokenTTLSeconds: 86400})
+	_, err := f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: strings.Repeat("é", 64), TokenTTLSeconds: 86400})
 	require.NoError(t, err)
 }
 
@@ -124,32 +124,32 @@ func TestUpdateServiceAccount(t *testing.T) {
 	account, other := f.Account("ci", f.Role("Viewer", view)), f.Account("other")
 	token := f.Token(account.ID)
 	name, ttl := "build", 90
-	changed, err := f.Service.UpdateServiceAccount(f.Admin(), account.ID, 1, svcauth.ServiceAccountPatch{Name: &name, TokenTTLSeconds: &ttl})
+	changed, err := f.Access.UpdateServiceAccount(f.Admin(), account.ID, 1, svcauth.ServiceAccountPatch{Name: &name, TokenTTLSeconds: &ttl})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, changed.Version)
-	got, err := f.Service.ServiceAccount(f.Admin(), account.ID)
+	got, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, got, changed)
 	require.Equal(t, "build", got.Name)
 	require.Equal(t, 90, got.TokenTTLSeconds)
-	f.lives(token)
+	f.Lives(token)
 
-	_, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 1, svcauth.ServiceAccountPatch{Name: &name})
+	_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 1, svcauth.ServiceAccountPatch{Name: &name})
 	problem(t, svcauth.CodePreconditionFailed, err)
-	_, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &other.Name})
+	_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &other.Name})
 	problem(t, svcauth.CodeConflict, err)
 	upper := "BUILD" // its own name in another case is free
-	changed, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &upper})
+	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &upper})
 	require.NoError(t, err)
 	require.Equal(t, "BUILD", changed.Name)
 
 	zero := 0
-	changed, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{TokenTTLSeconds: &zero})
+	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{TokenTTLSeconds: &zero})
 	require.NoError(t, err)
 	require.Equal(t, 3600, changed.TokenTTLSeconds, "0 is the server's default")
 
 	before := len(f.Audited(f.OrgID(), "service_account.update"))
-	same, err := f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &upper})
+	same, err := f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &upper})
 	require.NoError(t, err)
 	require.Equal(t, changed, same, "what changes nothing raises no version")
 	require.Len(t, f.Audited(f.OrgID(), "service_account.update"), before, "and is no event")
@@ -162,19 +162,19 @@ func TestDisableKillsAndEnableNeedsAll(t *testing.T) {
 	// One who holds nothing of it may take it away …
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	token, others := f.Token(account.ID), f.Token(other.ID)
-	changed, err := f.Service.UpdateServiceAccount(manager, account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
+	changed, err := f.Access.UpdateServiceAccount(manager, account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
 	require.NoError(t, err)
 	require.True(t, changed.Disabled)
-	f.dies(token)
-	f.lives(others)
+	f.Dies(token)
+	f.Lives(others)
 	// … but not give it back.
-	_, err = f.Service.UpdateServiceAccount(manager, account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
+	_, err = f.Access.UpdateServiceAccount(manager, account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
 	require.Equal(t, []string{edit, view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	changed, err = f.Service.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
+	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
 	require.NoError(t, err)
 	require.False(t, changed.Disabled)
-	f.dies(token)
-	f.lives(f.Token(account.ID))
+	f.Dies(token)
+	f.Lives(f.Token(account.ID))
 }
 
 func TestDeleteServiceAccount(t *testing.T) {
@@ -183,12 +183,12 @@ func TestDeleteServiceAccount(t *testing.T) {
 	account, other := f.Account("ci", viewer), f.Account("other", viewer)
 	token, others := f.Token(account.ID), f.Token(other.ID)
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
-	require.NoError(t, f.Service.DeleteServiceAccount(manager, account.ID))
-	f.dies(token)
-	f.lives(others)
-	_, err := f.Service.ServiceAccount(f.Admin(), account.ID)
+	require.NoError(t, f.Access.DeleteServiceAccount(manager, account.ID))
+	f.Dies(token)
+	f.Lives(others)
+	_, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	problem(t, svcauth.CodeNotFound, err)
-	problem(t, svcauth.CodeNotFound, f.Service.DeleteServiceAccount(f.Admin(), account.ID))
+	problem(t, svcauth.CodeNotFound, f.Access.DeleteServiceAccount(f.Admin(), account.ID))
 	q := f.Store.Read()
 	secrets, err := q.Secrets(t.Context(), f.OrgID(), account.ID)
 	require.NoError(t, err)
@@ -215,7 +215,7 @@ func TestServiceAccountPages(t *testing.T) {
 				between()
 			}
 			o.Cursor = cursor
-			return f.Service.ServiceAccounts(ctx, o)
+			return f.Access.ServiceAccounts(ctx, o)
 		}) {
 			require.NoError(t, err)
 			got = append(got, account.ID)
@@ -236,14 +236,14 @@ func TestListOptions(t *testing.T) {
 	account := f.things().account
 	keys := f.Tenant.ApplicationKey
 	lists := map[string]func(o svcauth.ListOptions) error{
-		"accounts": func(o svcauth.ListOptions) error { _, err := f.Service.ServiceAccounts(f.Admin(), o); return err },
-		"roles":    func(o svcauth.ListOptions) error { _, err := f.Service.Roles(f.Admin(), o); return err },
+		"accounts": func(o svcauth.ListOptions) error { _, err := f.Access.ServiceAccounts(f.Admin(), o); return err },
+		"roles":    func(o svcauth.ListOptions) error { _, err := f.Access.Roles(f.Admin(), o); return err },
 		"grants": func(o svcauth.ListOptions) error {
-			_, err := f.Service.ServiceAccountRoles(f.Admin(), account.ID, o)
+			_, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, o)
 			return err
 		},
-		"tokens": func(o svcauth.ListOptions) error { _, err := f.Service.Tokens(f.Admin(), account.ID, o); return err },
-		"keys":   func(o svcauth.ListOptions) error { _, err := f.Service.ApplicationKeys(f.Admin(), o); return err },
+		"tokens": func(o svcauth.ListOptions) error { _, err := f.Access.Tokens(f.Admin(), account.ID, o); return err },
+		"keys":   func(o svcauth.ListOptions) error { _, err := f.Access.ApplicationKeys(f.Admin(), o); return err },
 	}
 	for name, list := range lists {
 		t.Run(name, func(t *testing.T) {
@@ -256,7 +256,7 @@ func TestListOptions(t *testing.T) {
 			require.NoError(t, list(svcauth.ListOptions{Limit: 200}))
 		})
 	}
-	_, err := f.Service.ServiceAccounts(f.Admin(), svcauth.ListOptions{Name: "\x00"})
+	_, err := f.Access.ServiceAccounts(f.Admin(), svcauth.ListOptions{Name: "\x00"})
 	require.Equal(t, "query.name", problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 }
 
@@ -264,12 +264,12 @@ func TestListOptions(t *testing.T) {
 func TestCreatorOutlivesMember(t *testing.T) {
 	f := newFixture(t, nil)
 	id, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
-	made, err := f.Service.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci"})
+	made, err := f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 	token := f.Token(made.ID)
-	require.NoError(t, f.Service.DeleteMember(f.Admin(), id))
-	got, err := f.Service.ServiceAccount(f.Admin(), made.ID)
+	require.NoError(t, f.People.DeleteMember(f.Admin(), id))
+	got, err := f.Access.ServiceAccount(f.Admin(), made.ID)
 	require.NoError(t, err)
 	require.Equal(t, svcauth.Creator{ID: id, Email: "manager@example.com"}, got.CreatedBy)
-	f.lives(token)
+	f.Lives(token)
 }

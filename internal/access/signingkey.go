@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -15,26 +16,26 @@ func (s *Service) SigningKeys(ctx context.Context, o svcauth.ListOptions) (none 
 	}
 	keys, err := s.cfg.Keyring.List(ctx)
 	if err != nil {
-		return none, s.problem(err, svcauth.AuditTarget{Kind: "signing_key"})
+		return none, Problem(err, svcauth.AuditTarget{Kind: "signing_key"})
 	}
-	return pageAfter(keys, o, func(k svcauth.SigningKey) string { return k.KID })
+	return paging.After(keys, o, func(k svcauth.SigningKey) string { return k.KID })
 }
 
-func keyOperation(action, kid string) operation {
-	return operation{need: svcauth.KeysManage, operator: true, action: action, target: svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid}}
+func keyOperation(action, kid string) Operation {
+	return Operation{Requires: svcauth.KeysManage, Operator: true, Action: action, Target: svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid}}
 }
 
 // RotateSigningKeys lets the next key sign from now on and returns the keys as
 // they then are; the operator's (keys:manage). Tokens live on. A problem of
 // [svcauth.CodeConflict] if as many keys are published as may be.
 func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
-	err := s.change(ctx, keyOperation("signing_key.rotate", ""), func(ctx context.Context, t *tx) error {
+	err := s.Change(ctx, keyOperation("signing_key.rotate", ""), func(ctx context.Context, t *Tx) error {
 		err := s.cfg.Keyring.Rotate(ctx, t.Q)
 		var full *keyring.FullError
 		if errors.As(err, &full) {
 			refusal := svcauth.NewProblem(svcauth.CodeConflict, "%s", full)
 			if !full.Next.IsZero() {
-				refusal.RetryAfter = full.Next.Sub(t.now)
+				refusal.RetryAfter = full.Next.Sub(t.Now)
 			}
 			return refusal
 		}
@@ -49,12 +50,12 @@ func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.S
 // RevokeSigningKey takes a key that is no longer trusted out of the key set; the operator's (keys:manage). This server refuses its tokens from now on, resource servers that follow
 // the feed's stream within moments, others as soon as they have read the key set again. The warning says what that breaks. Problem: [svcauth.CodeNotFound].
 func (s *Service) RevokeSigningKey(ctx context.Context, kid string) (warning string, err error) {
-	err = s.change(ctx, keyOperation("signing_key.revoke", kid), func(ctx context.Context, t *tx) error {
+	err = s.Change(ctx, keyOperation("signing_key.revoke", kid), func(ctx context.Context, t *Tx) error {
 		was, err := s.cfg.Keyring.Revoke(ctx, t.Q, kid)
 		if err != nil {
 			return err
 		}
-		t.before, warning = was, revokedKeyWarning(was)
+		t.Before, warning = was, revokedKeyWarning(was)
 		return nil
 	})
 	if err != nil {

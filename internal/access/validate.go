@@ -1,34 +1,31 @@
 package access
 
 import (
+	"context"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// validName trims a name and refuses one that is empty, too long or not fit to be
+// ValidName trims a name and refuses one that is empty, too long or not fit to be
 // read. at is its place in the request, such as "body.name".
-func validName(at, name string) (string, error) {
-	return validText(at, "A name", name, 1, svcauth.MaxNameLength)
-}
-
-// validPersonName takes what a person is called; it may be empty.
-func validPersonName(at, name string) (string, error) {
-	return validText(at, "A name", name, 0, svcauth.MaxNameLength)
+func ValidName(at, name string) (string, error) {
+	return ValidText(at, "A name", name, 1, svcauth.MaxNameLength)
 }
 
 func validDescription(at, text string) (string, error) {
-	return validText(at, "A description", text, 0, svcauth.MaxDescriptionLength)
+	return ValidText(at, "A description", text, 0, svcauth.MaxDescriptionLength)
 }
 
-// validText trims a text and refuses one that [svcauth.CheckText] refuses, or
+// ValidText trims a text and refuses one that [svcauth.CheckText] refuses, or
 // that has too few or too many characters.
-func validText(at, what, text string, low, high int) (string, error) {
+func ValidText(at, what, text string, low, high int) (string, error) {
 	text = strings.TrimSpace(text)
 	if err := svcauth.CheckText(text); err != nil {
-		return "", unfit(at, err)
+		return "", Unfit(at, err)
 	}
 	if n := utf8.RuneCountInString(text); n < low || n > high {
 		return "", svcauth.InvalidField(at, "%s has %d to %d characters; this has %d.", what, low, high, n)
@@ -36,8 +33,8 @@ func validText(at, what, text string, low, high int) (string, error) {
 	return text, nil
 }
 
-// unfit says of a text why [svcauth.CheckText] refuses it.
-func unfit(at string, err error) error {
+// Unfit says of a text why [svcauth.CheckText] refuses it.
+func Unfit(at string, err error) error {
 	return svcauth.InvalidField(at, "The text %s.", err)
 }
 
@@ -57,14 +54,19 @@ func validTTL(at string, seconds int) error {
 	return nil
 }
 
-// validEmail takes one bare address, see [svcauth.ParseEmail].
-func validEmail(at, email string) (string, error) {
-	if err := svcauth.CheckText(strings.TrimSpace(email)); err != nil {
-		return "", unfit(at, err)
+// checkID refuses what can't be an id before it reaches the database, as what does not exist.
+func checkID(prefix, id string) error {
+	if !svcauth.ValidID(prefix, id) {
+		return store.ErrNotFound
 	}
-	email, err := svcauth.ParseEmail(email)
-	if err != nil {
-		return "", svcauth.InvalidField(at, "Expected one e-mail address, such as ann@example.com.")
+	return nil
+}
+
+// MemberRow reads a member of an organization. What can't be an id is an id
+// that nobody has.
+func MemberRow(ctx context.Context, q *store.Q, orgID, id string) (store.MemberRow, error) {
+	if err := checkID(svcauth.PrefixMember, id); err != nil {
+		return store.MemberRow{}, err
 	}
-	return email, nil
+	return q.Member(ctx, orgID, id)
 }

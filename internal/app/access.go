@@ -4,13 +4,24 @@ import (
 	"os"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/verify"
 )
 
-// newAccess builds the rules, with the list of refused passwords and the sender of mail where there are such.
-func (a *App) newAccess(revocations *verify.RevocationSet) (*access.Service, error) {
-	cfg := access.Config{Store: a.store, Keyring: a.keyring, Cache: a.cache, Audit: a.audit, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
-		AuditRetention: a.cfg.Audit.Retention, OnRevoke: a.metrics.Revoked, Oversized: a.Token.Oversized, PasswordWorker: a.passwordWorker, Clock: a.clock, Logger: a.logger}
+// newAccess builds the rules of who may do what.
+func (a *App) newAccess(revocations *verify.RevocationSet) *access.Service {
+	return access.New(access.Config{
+		Store: a.store, Keyring: a.keyring, Cache: a.cache, Audit: a.audit, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
+		OnRevoke: a.metrics.Revoked, Oversized: a.Token.Oversized, Clock: a.clock, Logger: a.logger,
+	})
+}
+
+// newPeople builds the rules of how people prove who they are, with the list of
+// refused passwords and the sender of mail if there are such.
+func (a *App) newPeople() (*people.Service, error) {
+	cfg := people.Config{
+		Access: a.Access, Store: a.store, Audit: a.audit, Issuer: a.cfg.Issuer, PasswordWorker: a.passwordWorker, Clock: a.clock, Logger: a.logger,
+	}
 	var err error
 	if cfg.Blocklist, err = blocklist(a.cfg.Passwords.BlocklistFile); err != nil {
 		return nil, ofKey("passwords.blocklist_file", err)
@@ -21,7 +32,7 @@ func (a *App) newAccess(revocations *verify.RevocationSet) (*access.Service, err
 		}
 		cfg.Mail = a.mailer
 	}
-	return access.New(cfg), nil
+	return people.New(cfg), nil
 }
 
 // blocklist reads the passwords that are refused; none if path is empty.
@@ -34,7 +45,7 @@ func blocklist(path string) ([]string, error) {
 		return nil, cannotRead(path, err)
 	}
 	defer file.Close()
-	list, err := access.ReadBlocklist(file)
+	list, err := people.ReadBlocklist(file)
 	if err != nil {
 		return nil, cannotRead(path, err)
 	}

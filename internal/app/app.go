@@ -30,6 +30,7 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/manage"
 	"github.com/svcauth/svcauth/internal/oauth"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/server"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/telemetry"
@@ -46,7 +47,7 @@ type Options struct {
 	// Listener is used instead of listening on `listen`; Run closes it. For those who must know the address first.
 	Listener net.Listener
 	// PasswordWorker is the command that hashes passwords; see
-	// [access.Config]. Empty: this process hashes them.
+	// [people.Config]. Empty: this process hashes them.
 	PasswordWorker []string
 	// ClientMethods are ways for clients to authenticate beside our own.
 	ClientMethods []clientauth.Method
@@ -55,6 +56,7 @@ type Options struct {
 // App is a whole svcauth.
 type App struct {
 	Access *access.Service // for commands that work on the database
+	People *people.Service // likewise
 	Token  *token.Service
 
 	cfg      config.Config
@@ -185,10 +187,11 @@ func (a *App) wire(master, previous []byte) (err error) {
 	a.store.Listen(a.changes)
 	a.changes.Listen(a.keyring, a.Token, a.feed)
 	a.changes.ListenEarly(a.feed)
-	if a.Access, err = a.newAccess(revocations); err != nil {
+	a.Access = a.newAccess(revocations)
+	if a.People, err = a.newPeople(); err != nil {
 		return err
 	}
-	a.closers = append(a.closers, a.Access.Close)
+	a.closers = append(a.closers, a.People.Close)
 	return a.wireHTTP()
 }
 
@@ -214,7 +217,7 @@ func (a *App) wireHTTP() error {
 	}
 	callers := limits.NewCallers(limits.CallersBound{PerSecond: a.cfg.Limits.ManagementPerSecond, InWork: max(8, a.cfg.Limits.MaxInflight/100), Organization: 4})
 	api := manage.Config{
-		Access: a.Access, Token: a.Token, Logger: a.logger, Callers: callers,
+		Access: a.Access, People: a.People, Token: a.Token, Logger: a.logger, Callers: callers,
 		Issuer: a.cfg.Issuer, SessionCookie: console.CookieName(a.cfg.Issuer),
 		Enforced: enforced, ResourceServers: servers,
 	}

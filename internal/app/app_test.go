@@ -18,9 +18,9 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/verify"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -46,7 +46,7 @@ func start(t *testing.T, databaseURL string) *running {
 	ctx, stop := context.WithCancel(t.Context())
 	a, err := app.New(ctx, cfg, app.Options{Version: "test", Log: io.Discard})
 	require.NoError(t, err)
-	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@example.com"})
+	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)
 	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
 	role, err := a.Access.CreateRole(admin,
@@ -168,9 +168,9 @@ func TestResourceServerRefusesARevokedToken(t *testing.T) {
 	api, err := r.app.Access.CreateServiceAccount(system,
 		svcauth.NewServiceAccount{Name: "api", RoleIDs: []string{subscriber.ID}})
 	require.NoError(t, err)
-	verifier, err := resourceserver.New(resourceserver.Config{Issuer: issuer, Audience: "https://api.cloud.example",
+	verifier, err := verify.New(verify.Config{Issuer: issuer, Audience: "https://api.cloud.example",
 		HTTPClient: client,
-		Feed: &resourceserver.Feed{Every: 50 * time.Millisecond, Token: func(context.Context) (string, error) {
+		Feed: &verify.Feed{Every: 50 * time.Millisecond, Token: func(context.Context) (string, error) {
 			_, _, body := r.post("/oauth2/token", api.ClientID, api.ClientSecret.Reveal(),
 				url.Values{"grant_type": {"client_credentials"}})
 			return body["access_token"].(string), nil

@@ -20,6 +20,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -234,7 +235,7 @@ func TestRehearsal(t *testing.T) {
 	cfg := load(t, environ...)
 	a, err := app.New(t.Context(), cfg, app.Options{Version: "test", Log: io.Discard})
 	require.NoError(t, err)
-	tenant, err := a.Access.Bootstrap(t.Context(), access.NewTenant{AdminEmail: "admin@example.com"})
+	tenant, err := a.People.Bootstrap(t.Context(), people.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(t, err)
 	_, err = a.Access.CreateRole(access.WithActor(t.Context(), access.System(tenant.Organization.ID)),
 		svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view"}})

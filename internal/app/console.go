@@ -21,7 +21,7 @@ func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enfo
 		return nil, err
 	}
 	sessions := a.store.Sessions()
-	return console.New(console.Config{Access: a.Access, Sessions: sessions, Once: sessions.Once, Issuer: a.cfg.Issuer, SessionIdle: a.cfg.Console.SessionIdle,
+	return console.New(console.Config{Access: a.Access, People: a.People, Sessions: sessions, Once: sessions.Once, Issuer: a.cfg.Issuer, SessionIdle: a.cfg.Console.SessionIdle,
 		SessionLifetime: a.cfg.Console.SessionLifetime, OIDC: oidc, Enforced: enforced, ResourceServers: servers, Callers: callers, Clock: a.clock, Logger: a.logger,
 		Seal: a.keyring.Seal, Open: a.keyring.Open})
 }

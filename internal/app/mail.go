@@ -15,9 +15,9 @@ import (
 
 	"github.com/wneessen/go-mail"
 
-	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/people"
 )
 
 const (
@@ -52,7 +52,7 @@ type mailer struct {
 }
 
 type queuedLetter struct {
-	access.Letter
+	people.Letter
 	since time.Time
 }
 
@@ -141,7 +141,7 @@ func (m *mailer) Admit(orgID, to string) time.Duration {
 }
 
 // Send queues a mail and returns at once.
-func (m *mailer) Send(l access.Letter) {
+func (m *mailer) Send(l people.Letter) {
 	if !m.waiting.Take(l.OrgID, 1, l.Operator) {
 		m.done(l, "too many mails are waiting to be sent. Send it again in a few minutes.", nil)
 		return
@@ -201,7 +201,7 @@ func (m *mailer) Run(ctx context.Context) error {
 }
 
 func (m *mailer) deliver(ctx context.Context, l queuedLetter) {
-	if m.clock().Sub(l.since) > access.MailWait {
+	if m.clock().Sub(l.since) > people.MailWait {
 		m.done(l.Letter,
 			"the mail server took too long with the mails before it. Send it again in a few minutes.", nil)
 		return
@@ -212,7 +212,7 @@ func (m *mailer) deliver(ctx context.Context, l queuedLetter) {
 
 // done says what became of a mail: in the log what the operator needs, to its
 // sender what people understand.
-func (m *mailer) done(l access.Letter, problem string, err error) {
+func (m *mailer) done(l people.Letter, problem string, err error) {
 	if problem == "" {
 		m.logger.Info("a mail was sent", "to", l.To, "org_id", l.OrgID)
 		l.Result("")
@@ -226,7 +226,7 @@ func (m *mailer) done(l access.Letter, problem string, err error) {
 	l.Result("It was not sent: " + problem)
 }
 
-func (m *mailer) send(ctx context.Context, l access.Letter) error {
+func (m *mailer) send(ctx context.Context, l people.Letter) error {
 	client, err := mail.NewClient(m.name, m.options...)
 	if err != nil {
 		return err

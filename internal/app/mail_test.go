@@ -16,8 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/smtptest"
 	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
@@ -43,7 +43,7 @@ func TestMailIsSentOverTLSOnly(t *testing.T) {
 			m := mailerTo(t, s, scheme, io.Discard)
 			subject := "Invitation to Ünïversity\r\nBcc: all@example.com"
 			require.NoError(t, m.send(t.Context(),
-				access.Letter{To: "ann@example.com", Subject: subject, Text: "Hello,\n\n" + oneTimeLink +
+				people.Letter{To: "ann@example.com", Subject: subject, Text: "Hello,\n\n" + oneTimeLink +
 					"\n\n.\nEnd"}))
 			envelope, text, _ := strings.Cut(<-s.Sent, "\n\n")
 			require.Equal(t, "auth |robot|p@ss/word\nMAIL FROM:<no-reply@auth.example>\nRCPT TO:<ann@example.com>",
@@ -65,7 +65,7 @@ func TestMailIsSentOverTLSOnly(t *testing.T) {
 }
 
 func TestMailIsNotSentInTheClearOrToStrangers(t *testing.T) {
-	letter := access.Letter{To: "ann@example.com", Subject: "s", Text: oneTimeLink}
+	letter := people.Letter{To: "ann@example.com", Subject: "s", Text: oneTimeLink}
 	s := smtptest.Start(t, &smtptest.Server{})
 	require.ErrorContains(t, mailerTo(t, s, "smtp", io.Discard).send(t.Context(), letter), "STARTTLS")
 	s = smtptest.Start(t, &smtptest.Server{STARTTLS: true})
@@ -88,7 +88,7 @@ func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 	var log syncbuf.Buffer
 	m := mailerTo(t, s, "smtp", &log)
 	told := make(chan string, 2*mailsWaiting.Each)
-	letter := access.Letter{OrgID: "org_a", To: "ann@example.com", Subject: "s", Text: oneTimeLink,
+	letter := people.Letter{OrgID: "org_a", To: "ann@example.com", Subject: "s", Text: oneTimeLink,
 		Result: func(problem string) { told <- problem }}
 	for range mailsWaiting.Each + 1 {
 		m.Send(letter)
@@ -117,7 +117,7 @@ func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 
 func TestMailServerThatIsNotThere(t *testing.T) {
 	s := &smtptest.Server{Address: freeport.Address(t)}
-	problem := mailProblem(mailerTo(t, s, "smtp", io.Discard).send(t.Context(), access.Letter{To: "ann@example.com"}))
+	problem := mailProblem(mailerTo(t, s, "smtp", io.Discard).send(t.Context(), people.Letter{To: "ann@example.com"}))
 	require.Contains(t, problem, "could not be reached")
 	require.NotContains(t, problem, s.Address, "no organization learns where the operator's mail server is")
 }
@@ -129,7 +129,7 @@ func TestMailsOfOrganizationsTakeTurns(t *testing.T) {
 	refused := map[string]int{}
 	send := func(org string, n int, operator bool) {
 		for range n {
-			m.Send(access.Letter{OrgID: org, Operator: operator, To: "ann@example.com",
+			m.Send(people.Letter{OrgID: org, Operator: operator, To: "ann@example.com",
 				Result: func(string) { refused[org]++ }})
 		}
 	}

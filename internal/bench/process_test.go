@@ -26,6 +26,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -143,7 +144,7 @@ func makeAccounts(ctx context.Context, a *app.App, wanted string) (made []creden
 	if err != nil {
 		return nil, err
 	}
-	tenant, err := a.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: "admin@example.com"})
+	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@example.com"})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -78,7 +79,8 @@ func seeded(b *testing.B, url string, accounts int) *organization {
 	require.NoError(b, err)
 	_, err = small.service.ApplyCatalog(b.Context(), example.APIs, example.Privileges, false)
 	require.NoError(b, err)
-	tenant, err := small.service.Bootstrap(b.Context(), access.NewTenant{AdminEmail: "admin@example.com"})
+	members := people.New(people.Config{Access: small.service, Store: small.store, Issuer: scaleIssuer})
+	tenant, err := members.Bootstrap(b.Context(), people.NewTenant{AdminEmail: "admin@example.com"})
 	require.NoError(b, err)
 	catalogue, err := small.store.Read().Privileges(b.Context())
 	require.NoError(b, err)

@@ -17,12 +17,14 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Config is what the console stands on.
 type Config struct {
 	Access   *access.Service
+	People   *people.Service
 	Sessions scs.CtxStore // stores no session token, only its hash
 	// Once says whether it sees the token for the first time, and remembers it until expiry: a form whose answer shows a secret works once.
 	Once func(ctx context.Context, token string, expiry time.Time) (first bool, err error)

@@ -60,7 +60,7 @@ type membersData struct {
 }
 
 func (v *visit) membersPage(status int, f *form, made *invited) error {
-	l, err := read(v, v.k.cfg.Access.Members, func(m svcauth.Member, q string) bool { return contains(q, m.Email, personName(m)) },
+	l, err := read(v, v.k.cfg.People.Members, func(m svcauth.Member, q string) bool { return contains(q, m.Email, personName(m)) },
 		column[svcauth.Member]{"name", personName}, column[svcauth.Member]{"status", func(m svcauth.Member) string { return m.Status }},
 		column[svcauth.Member]{"seen", func(m svcauth.Member) string { return sortable(m.LastSignInAt) }})
 	if err != nil {
@@ -89,7 +89,7 @@ func inviteMember(v *visit) error {
 	if !first {
 		return v.done("/console/members", "This form was sent before. If the link is lost, open the member and choose Reset password for another one.")
 	}
-	made, err := v.k.cfg.Access.InviteMember(v.ctx, svcauth.NewMember{Email: f.Value("email"), FirstName: f.Value("first_name"), LastName: f.Value("last_name"), RoleIDs: f.Values["role_ids"]})
+	made, err := v.k.cfg.People.InviteMember(v.ctx, svcauth.NewMember{Email: f.Value("email"), FirstName: f.Value("first_name"), LastName: f.Value("last_name"), RoleIDs: f.Values["role_ids"]})
 	if err != nil {
 		if !f.refused(err, "email") {
 			return err
@@ -135,7 +135,7 @@ func (v *visit) readKeys(d *memberData) (err error) {
 
 // endMemberKey deletes a member's application key.
 func endMemberKey(v *visit) error {
-	m, err := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	m, err := v.k.cfg.People.Member(v.ctx, v.Param("id"))
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 // memberTab serves one tab of a member's page, with one of its dialogs open.
 func memberTab(tab, dialog string) func(*visit) error {
 	return func(v *visit) error {
-		m, err := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+		m, err := v.k.cfg.People.Member(v.ctx, v.Param("id"))
 		if err != nil {
 			return err
 		}
@@ -201,11 +201,11 @@ func saveMember(v *visit) error {
 		return err
 	}
 	first, last := f.Value("first_name"), f.Value("last_name")
-	_, err = v.k.cfg.Access.UpdateMember(v.ctx, v.Param("id"), version, svcauth.MemberPatch{FirstName: &first, LastName: &last})
+	_, err = v.k.cfg.People.UpdateMember(v.ctx, v.Param("id"), version, svcauth.MemberPatch{FirstName: &first, LastName: &last})
 	if err == nil {
 		return v.done("/console/members/"+v.Param("id"), "Saved.")
 	}
-	m, readErr := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	m, readErr := v.k.cfg.People.Member(v.ctx, v.Param("id"))
 	if readErr != nil {
 		return readErr
 	}
@@ -221,7 +221,7 @@ func saveMember(v *visit) error {
 
 func assignMemberRole(v *visit) error {
 	f, id := v.form(), v.Param("id")
-	m, err := v.k.cfg.Access.Member(v.ctx, id)
+	m, err := v.k.cfg.People.Member(v.ctx, id)
 	if err != nil {
 		return err
 	}
@@ -241,7 +241,7 @@ func (v *visit) refusedOn(err error, tab string) error {
 	if !f.refused(err, "") {
 		return err
 	}
-	m, readErr := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	m, readErr := v.k.cfg.People.Member(v.ctx, v.Param("id"))
 	if readErr != nil {
 		return readErr
 	}
@@ -258,7 +258,7 @@ func unassignMemberRole(v *visit) error {
 
 func suspendMember(suspended bool) func(*visit) error {
 	return func(v *visit) error {
-		m, err := v.k.cfg.Access.UpdateMember(v.ctx, v.Param("id"), 0, svcauth.MemberPatch{Suspended: &suspended})
+		m, err := v.k.cfg.People.UpdateMember(v.ctx, v.Param("id"), 0, svcauth.MemberPatch{Suspended: &suspended})
 		if err != nil {
 			return v.refusedOn(err, "details")
 		}
@@ -277,7 +277,7 @@ func resetMember(v *visit) error {
 	if !first {
 		return v.done("/console/members/"+v.Param("id"), "This form was sent before. If the link is lost, choose Reset password once more.")
 	}
-	m, err := v.k.cfg.Access.ResetMember(v.ctx, v.Param("id"))
+	m, err := v.k.cfg.People.ResetMember(v.ctx, v.Param("id"))
 	if err != nil {
 		return v.refusedOn(err, "details")
 	}
@@ -286,11 +286,11 @@ func resetMember(v *visit) error {
 }
 
 func removeMember(v *visit) error {
-	m, err := v.k.cfg.Access.Member(v.ctx, v.Param("id"))
+	m, err := v.k.cfg.People.Member(v.ctx, v.Param("id"))
 	if err != nil {
 		return err
 	}
-	if err := v.k.cfg.Access.DeleteMember(v.ctx, m.ID); err != nil {
+	if err := v.k.cfg.People.DeleteMember(v.ctx, m.ID); err != nil {
 		return v.refusedOn(err, "details")
 	}
 	return v.taken("/console/members", "%s is removed.", m.Email)

@@ -112,7 +112,7 @@ func fromProvider(v *visit) error {
 	if err := v.load(); err != nil {
 		return err
 	}
-	members, err := v.k.cfg.Access.MemberByVerifiedEmail(v.ctx, email)
+	members, err := v.k.cfg.People.MemberByVerifiedEmail(v.ctx, email)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func profile(v *visit) error { return v.profilePage(http.StatusOK, nil, nil) }
 
 func saveProfile(v *visit) error {
 	f := v.form()
-	if _, err := v.k.cfg.Access.UpdateProfile(v.ctx, f.Value("first_name"), f.Value("last_name")); err != nil {
+	if _, err := v.k.cfg.People.UpdateProfile(v.ctx, f.Value("first_name"), f.Value("last_name")); err != nil {
 		if !f.refused(err, "") {
 			return err
 		}
@@ -126,7 +126,7 @@ func changePassword(v *visit) error {
 		f.fail("repeat", "The two passwords differ. Type the same one twice.")
 		return v.profilePage(f.status(), nil, f)
 	}
-	if err := v.k.cfg.Access.ChangePassword(v.ctx, svcauth.Secret(current), svcauth.Secret(next)); err != nil {
+	if err := v.k.cfg.People.ChangePassword(v.ctx, svcauth.Secret(current), svcauth.Secret(next)); err != nil {
 		if !f.refused(err, "") {
 			return err
 		}
@@ -136,7 +136,7 @@ func changePassword(v *visit) error {
 }
 
 func signOutEverywhere(v *visit) error {
-	if err := v.k.cfg.Access.SignOutEverywhere(v.ctx); err != nil {
+	if err := v.k.cfg.People.SignOutEverywhere(v.ctx); err != nil {
 		return err
 	}
 	return v.leave("You are signed out everywhere.")

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -74,12 +75,12 @@ func samples(k *Console) (all []sample) {
 	wrong := filled("email", "ann@example.com")
 	wrong.Problem = "Address or password is wrong."
 	gate("signin-refused", "signin", page{Title: "Sign in", Data: signInData{Form: wrong, Next: "/console/roles"}})
-	gate("choice", "choice", page{Title: "Choose an organization", Data: choiceData{"ann@example.com", []access.SignedIn{
+	gate("choice", "choice", page{Title: "Choose an organization", Data: choiceData{"ann@example.com", []people.SignedIn{
 		{MemberID: id("mem", 1), Organization: svcauth.Ref{Name: "default"}}, {MemberID: id("mem", 2), Organization: svcauth.Ref{Name: "Other"}}}}})
-	gate("invitation", "invitation", page{Title: "Accept the invitation", Data: invitationData{blank(), "token", access.Invited{Email: "bob@example.com", FirstName: "Bob", Kind: "invite", Organization: "default"}}})
+	gate("invitation", "invitation", page{Title: "Accept the invitation", Data: invitationData{blank(), "token", people.Invited{Email: "bob@example.com", FirstName: "Bob", Kind: "invite", Organization: "default"}}})
 	short := blank()
 	short.fail("password", "A password has 15 to 128 characters.")
-	gate("invitation-reset", "invitation", page{Title: "Set a new password", Data: invitationData{short, "token", access.Invited{Email: "bob@example.com", Kind: "reset", Organization: "default"}}})
+	gate("invitation-reset", "invitation", page{Title: "Set a new password", Data: invitationData{short, "token", people.Invited{Email: "bob@example.com", Kind: "reset", Organization: "default"}}})
 	add("problem", "problem", page{Title: "Missing privileges", Data: &svcauth.Problem{Detail: "This needs the privilege audit:read.", Missing: []string{"audit:read"}}})
 	samplesOfMembers(add)
 	samplesOfAccounts(k, add)

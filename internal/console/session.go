@@ -16,6 +16,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -147,7 +148,7 @@ func (v *visit) authenticate() (bool, error) {
 	if now.Sub(seen) > v.k.cfg.SessionIdle || !now.Before(s.Deadline(v.ctx)) {
 		return false, v.end()
 	}
-	actor, member, err := v.k.cfg.Access.SessionActor(v.ctx, id, s.GetInt64(v.ctx, keyEpoch))
+	actor, member, err := v.k.cfg.People.SessionActor(v.ctx, id, s.GetInt64(v.ctx, keyEpoch))
 	var problem *svcauth.Problem
 	if errors.As(err, &problem) && problem.Code == svcauth.CodeUnauthenticated {
 		return false, v.end()
@@ -179,7 +180,7 @@ func (k *Console) Actor(r *http.Request) (actor access.Actor, ok bool, err error
 }
 
 // begin starts a session with a new token, whatever cookie the browser came with.
-func (v *visit) begin(in access.SignedIn) error {
+func (v *visit) begin(in people.SignedIn) error {
 	s := v.k.sessions
 	if err := s.Clear(v.ctx); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -76,7 +77,7 @@ func signIn(v *visit) error {
 	ip, _ := netip.ParseAddr(v.ClientIP())
 	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
 	email := strings.TrimSpace(f.Value("email"))
-	in, err := v.k.cfg.Access.SignIn(ctx, access.SignInRequest{Email: email, Password: svcauth.Secret(f.Value("password")), IP: ip})
+	in, err := v.k.cfg.People.SignIn(ctx, people.SignInRequest{Email: email, Password: svcauth.Secret(f.Value("password")), IP: ip})
 	f.Values.Del("password")
 	var problem *svcauth.Problem
 	if errors.As(err, &problem) && problem.Status < 500 {
@@ -101,7 +102,7 @@ const choiceLife = 10 * time.Minute
 
 // offer remembers, in a session that is nobody's yet, as whom somebody who has
 // proved the address may go on.
-func (v *visit) offer(email string, choices []access.SignedIn, next string) error {
+func (v *visit) offer(email string, choices []people.SignedIn, next string) error {
 	s := v.k.sessions
 	if err := s.Clear(v.ctx); err != nil {
 		return err
@@ -120,7 +121,7 @@ func (v *visit) offer(email string, choices []access.SignedIn, next string) erro
 }
 
 // offered returns what offer has remembered; nothing if it is over.
-func (v *visit) offered() (email string, choices []access.SignedIn) {
+func (v *visit) offered() (email string, choices []people.SignedIn) {
 	s := v.k.sessions
 	lines := strings.Split(s.GetString(v.ctx, keyChoice), "\n")
 	if len(lines) < 2 || v.k.cfg.Clock().Sub(time.UnixMilli(s.GetInt64(v.ctx, keySeen))) > choiceLife {
@@ -135,7 +136,7 @@ func (v *visit) offered() (email string, choices []access.SignedIn) {
 		if err != nil {
 			return "", nil
 		}
-		choices = append(choices, access.SignedIn{MemberID: parts[0], Epoch: epoch, Organization: svcauth.Ref{Name: parts[2]}})
+		choices = append(choices, people.SignedIn{MemberID: parts[0], Epoch: epoch, Organization: svcauth.Ref{Name: parts[2]}})
 	}
 	return lines[0], choices
 }
@@ -150,7 +151,7 @@ func choicePage(v *visit) error {
 
 type choiceData struct {
 	Email   string
-	Choices []access.SignedIn
+	Choices []people.SignedIn
 }
 
 func choose(v *visit) error {
@@ -165,10 +166,10 @@ func choose(v *visit) error {
 }
 
 // signInVerified begins the session of a member who has proved the address.
-func (v *visit) signInVerified(email string, proved access.SignedIn, next string) error {
+func (v *visit) signInVerified(email string, proved people.SignedIn, next string) error {
 	ip, _ := netip.ParseAddr(v.ClientIP())
 	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
-	in, err := v.k.cfg.Access.SignInVerified(ctx, email, proved, ip)
+	in, err := v.k.cfg.People.SignInVerified(ctx, email, proved, ip)
 	if err != nil {
 		return err
 	}
@@ -192,7 +193,7 @@ func signOut(v *visit) error {
 		}
 		defer leave()
 		v.act()
-		if err := v.k.cfg.Access.SignOut(v.ctx, v.k.sessions.Token(v.ctx)); err != nil {
+		if err := v.k.cfg.People.SignOut(v.ctx, v.k.sessions.Token(v.ctx)); err != nil {
 			return err
 		}
 	}
@@ -205,10 +206,10 @@ func signOut(v *visit) error {
 type invitationData struct {
 	Form    *form
 	Token   string
-	Invited access.Invited
+	Invited people.Invited
 }
 
-func (v *visit) invitation(f *form, status int, token string, invited access.Invited) error {
+func (v *visit) invitation(f *form, status int, token string, invited people.Invited) error {
 	title := "Accept the invitation"
 	if invited.Kind == "reset" {
 		title = "Set a new password"
@@ -218,7 +219,7 @@ func (v *visit) invitation(f *form, status int, token string, invited access.Inv
 
 func invitationPage(v *visit) error {
 	token := v.Query("token")
-	invited, err := v.k.cfg.Access.Invitation(v.ctx, svcauth.Secret(token))
+	invited, err := v.k.cfg.People.Invitation(v.ctx, svcauth.Secret(token))
 	if err != nil {
 		return err
 	}
@@ -227,7 +228,7 @@ func invitationPage(v *visit) error {
 
 func acceptInvitation(v *visit) error {
 	f, token := v.form(), v.PostForm("token")
-	invited, err := v.k.cfg.Access.Invitation(v.ctx, svcauth.Secret(token))
+	invited, err := v.k.cfg.People.Invitation(v.ctx, svcauth.Secret(token))
 	if err != nil {
 		return err
 	}
@@ -238,7 +239,7 @@ func acceptInvitation(v *visit) error {
 		return v.invitation(f, f.status(), token, invited)
 	}
 	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
-	if _, err := v.k.cfg.Access.AcceptInvitation(ctx, svcauth.Secret(token), svcauth.Secret(password)); err != nil {
+	if _, err := v.k.cfg.People.AcceptInvitation(ctx, svcauth.Secret(token), svcauth.Secret(password)); err != nil {
 		if !f.refused(err, "") {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -109,7 +109,7 @@ func TestAListOfTokensThatMayLackSomeSaysSo(t *testing.T) {
 func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account, api := s.Account("ci", "clusters:view"), s.Account("cluster-api", svcauth.TokensIntrospect)
-	v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: s.HTTP, Feed: &resourceserver.Feed{Every: 50 * time.Millisecond,
+	v, err := verify.New(verify.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: s.HTTP, Feed: &verify.Feed{Every: 50 * time.Millisecond,
 		Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
 	require.NoError(t, err)
 	defer v.Close()

@@ -22,6 +22,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -30,6 +31,7 @@ import (
 // Config is what the management API stands on.
 type Config struct {
 	Access *access.Service
+	People *people.Service
 	Token  *token.Service
 	Logger *slog.Logger
 

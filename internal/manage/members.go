@@ -22,25 +22,25 @@ type MemberPatchOf struct {
 func (m *API) members() {
 	add(m, operation("listMembers", "GET", pathMember, tagMembers, svcauth.MembersRead, "List members", "Newest first."),
 		func(ctx context.Context, in *Page) (*plain[svcauth.List[svcauth.Member]], error) {
-			return page(m.cfg.Access.Members(ctx, in.options()))
+			return page(m.cfg.People.Members(ctx, in.options()))
 		})
 	addMade(m, operation("inviteMember", "POST", pathMember, tagMembers, svcauth.MembersManage, "Invite a member",
 		"The answer has `invitation_url`, a link that works once and for seven days; it is sent by mail too where the server can: `invitation` says what became of that. "+
 			"A service account gets no link, only the mail goes; 422 where no mail is configured. You need every privilege that the member will hold, and the link opens only "+
 			"while you hold it and may invite. Somebody who has not accepted yet is invited again in the same way: a new link, the old one works no more. 409: the address is an active or suspended member's."),
 		func(ctx context.Context, in *struct{ Body svcauth.NewMember }) (*createdVersion[svcauth.Member], error) {
-			member, err := m.cfg.Access.InviteMember(ctx, in.Body)
+			member, err := m.cfg.People.InviteMember(ctx, in.Body)
 			return &createdVersion[svcauth.Member]{pathMember + "/" + member.ID, etag(member.Version), member}, err
 		})
 	add(m, operation("getMember", "GET", pathMember+"/{id}", tagMembers, svcauth.MembersRead, "Get a member", ""),
 		func(ctx context.Context, in *Item) (*versioned[svcauth.Member], error) {
-			member, err := m.cfg.Access.Member(ctx, in.ID)
+			member, err := m.cfg.People.Member(ctx, in.ID)
 			return &versioned[svcauth.Member]{etag(member.Version), member}, err
 		})
 	add(m, operation("updateMember", "PATCH", pathMember+"/{id}", tagMembers, svcauth.MembersManage, "Change a member",
 		"What is absent stays. To suspend a member ends its sessions and application keys at once, for good."),
 		func(ctx context.Context, in *MemberPatchOf) (*versioned[svcauth.Member], error) {
-			member, err := m.cfg.Access.UpdateMember(ctx, in.ID, in.version, in.Body)
+			member, err := m.cfg.People.UpdateMember(ctx, in.ID, in.version, in.Body)
 			if err == nil {
 				member.Enforcement = m.enforcement(ctx, in.Waiting)
 			}
@@ -49,7 +49,7 @@ func (m *API) members() {
 	addDone(m, operation("deleteMember", "DELETE", pathMember+"/{id}", tagMembers, svcauth.MembersManage, "Remove a member",
 		"Its sessions and application keys end at once. Service accounts that it made live on. The last Administrator can't be removed."),
 		func(ctx context.Context, in *ItemWait) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteMember(ctx, in.ID) })
+			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.People.DeleteMember(ctx, in.ID) })
 		})
 	m.memberAccess()
 }
@@ -59,7 +59,7 @@ func (m *API) memberAccess() {
 		"The answer has `invitation_url`, a one-time link by which the member sets a new password; a service account gets none, only the mail goes. The present password "+
 			"stops working, and sessions and application keys end. Somebody who has not accepted an invitation yet gets a new one, so this is also how to send it again."),
 		func(ctx context.Context, in *Item) (*versioned[svcauth.Member], error) {
-			member, err := m.cfg.Access.ResetMember(ctx, in.ID)
+			member, err := m.cfg.People.ResetMember(ctx, in.ID)
 			return &versioned[svcauth.Member]{etag(member.Version), member}, err
 		})
 	add(m, operation("listMemberRoles", "GET", pathMember+"/{id}/roles", tagMembers, svcauth.MembersRead, "List the roles of a member", ""),

@@ -47,7 +47,7 @@ func (m *API) organizations() {
 	addMade(m, operation("createOrganization", "POST", pathOrganization, tagOrganizations, svcauth.OrganizationsManage, "Create an organization",
 		operators+" The answer has `invitation_url`, a one-time link for its first Administrator; a service account gets none, only the mail goes (422 where no mail is configured)."),
 		func(ctx context.Context, in *struct{ Body svcauth.NewOrganization }) (*createdVersion[svcauth.CreatedOrganization], error) {
-			o, err := m.cfg.Access.CreateOrganization(ctx, in.Body)
+			o, err := m.cfg.People.CreateOrganization(ctx, in.Body)
 			return &createdVersion[svcauth.CreatedOrganization]{pathOrganization + "/" + o.ID, etag(o.Version), o}, err
 		})
 	add(m, operation("getOrganization", "GET", pathOrganization+"/{id}", tagOrganizations, svcauth.OrganizationsManage, "Get an organization", operators),

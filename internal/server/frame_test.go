@@ -39,7 +39,7 @@ func frame(t *testing.T, cfg server.Config, endpoints oauth.Config, api manage.C
 // management API alone.
 func reframed(t *testing.T, s *svctest.Server, slots int, api manage.Config) *svctest.Server {
 	t.Helper()
-	api.Access, api.Token = s.App.Access, s.App.Token
+	api.Access, api.People, api.Token = s.App.Access, s.App.People, s.App.Token
 	_, handler := frame(t, server.Config{Issuer: s.Issuer, MaxInflight: slots}, oauth.Config{}, api)
 	listener := httptest.NewServer(handler)
 	t.Cleanup(listener.Close)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
@@ -113,7 +113,7 @@ type revokedBy struct {
 	account svcauth.ServiceAccount
 	role    svcauth.Role
 	token   string
-	tenant  access.Tenant
+	tenant  people.Tenant
 }
 
 // By whichever door a token is revoked, the revocation is kept until nobody can

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -227,7 +227,7 @@ func TestALargeSnapshotComesInParts(t *testing.T) {
 func TestATenantSeesOnlyItsOwnRevocations(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	acme, other := s.NewTenant("acme"), s.NewTenant("other")
-	stream := func(tenant access.Tenant) (svcauth.ServiceAccount, *follower) {
+	stream := func(tenant people.Tenant) (svcauth.ServiceAccount, *follower) {
 		api := s.AccountIn(tenant, "api", svcauth.TokensIntrospect)
 		return s.AccountIn(tenant, "ci", "clusters:view"), follow(t, s, s.Token(api.ClientID, api.ClientSecret, ""), "")
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -22,7 +22,7 @@ type world struct {
 	t     *testing.T
 	s     *svctest.Server
 	admin *svcauth.Client // over HTTP always: it prepares and looks, and is not what is tested
-	other access.Tenant
+	other people.Tenant
 
 	who  map[string]calls
 	role map[string]string // id by name

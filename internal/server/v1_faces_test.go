@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -65,7 +66,7 @@ type calls interface {
 	Explain(context.Context, svcauth.ExplainRequest) (svcauth.Explanation, error)
 }
 
-// direct asks package access itself, as the bearer of a new token of a client. What the embedded service has with the very signature of calls is taken as it is,
+// direct asks packages access and people themselves, as the bearer of a new token of a client. What the embedded service has with the very signature of calls is taken as it is,
 // but for the context.
 type direct struct {
 	t      *testing.T
@@ -207,33 +208,33 @@ func (d direct) DeleteRole(ctx context.Context, id string, _ time.Duration) (*sv
 }
 
 func (d direct) InviteMember(ctx context.Context, n svcauth.NewMember) (svcauth.Member, error) {
-	ctx, a := d.as(ctx)
-	return a.InviteMember(ctx, n)
+	ctx, _ = d.as(ctx)
+	return d.s.App.People.InviteMember(ctx, n)
 }
 
 func (d direct) Member(ctx context.Context, id string) (svcauth.Member, error) {
-	ctx, a := d.as(ctx)
-	return a.Member(ctx, id)
+	ctx, _ = d.as(ctx)
+	return d.s.App.People.Member(ctx, id)
 }
 
 func (d direct) Members(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Member], error) {
-	ctx, a := d.as(ctx)
-	return a.Members(ctx, o)
+	ctx, _ = d.as(ctx)
+	return d.s.App.People.Members(ctx, o)
 }
 
 func (d direct) UpdateMember(ctx context.Context, id string, v int64, p svcauth.MemberPatch, _ time.Duration) (svcauth.Member, error) {
-	ctx, a := d.as(ctx)
-	return a.UpdateMember(ctx, id, v, p)
+	ctx, _ = d.as(ctx)
+	return d.s.App.People.UpdateMember(ctx, id, v, p)
 }
 
 func (d direct) ResetMember(ctx context.Context, id string) (svcauth.Member, error) {
-	ctx, a := d.as(ctx)
-	return a.ResetMember(ctx, id)
+	ctx, _ = d.as(ctx)
+	return d.s.App.People.ResetMember(ctx, id)
 }
 
 func (d direct) DeleteMember(ctx context.Context, id string, _ time.Duration) (*svcauth.Enforcement, error) {
-	ctx, a := d.as(ctx)
-	return none(a.DeleteMember(ctx, id))
+	ctx, _ = d.as(ctx)
+	return none(d.s.App.People.DeleteMember(ctx, id))
 }
 
 func (d direct) MemberRoles(ctx context.Context, id string, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
@@ -262,8 +263,8 @@ func (d direct) UpdateOrganization(ctx context.Context, v int64, p svcauth.Organ
 }
 
 func (d direct) CreateOrganization(ctx context.Context, n svcauth.NewOrganization) (svcauth.CreatedOrganization, error) {
-	ctx, a := d.as(ctx)
-	return a.CreateOrganization(ctx, n)
+	ctx, _ = d.as(ctx)
+	return d.s.App.People.CreateOrganization(ctx, n)
 }
 
 func (d direct) OrganizationByID(ctx context.Context, id string) (svcauth.Organization, error) {
@@ -334,11 +335,11 @@ func join(t *testing.T, s *svctest.Server, admin *svcauth.Client, email string, 
 	_, link, found := strings.Cut(member.InvitationURL, "token=")
 	require.True(t, found, member.InvitationURL)
 	const password = "a long enough passphrase for tests"
-	_, err = s.App.Access.AcceptInvitation(t.Context(), svcauth.Secret(link), password)
+	_, err = s.App.People.AcceptInvitation(t.Context(), svcauth.Secret(link), password)
 	require.NoError(t, err)
-	in, err := s.App.Access.SignIn(t.Context(), access.SignInRequest{Email: email, Password: password})
+	in, err := s.App.People.SignIn(t.Context(), people.SignInRequest{Email: email, Password: password})
 	require.NoError(t, err)
-	actor, _, err := s.App.Access.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	actor, _, err := s.App.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
 	require.NoError(t, err)
 	key, err := s.App.Access.CreateApplicationKey(access.WithActor(t.Context(), actor), svcauth.NewApplicationKey{Description: email})
 	require.NoError(t, err)

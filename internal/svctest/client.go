@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
@@ -22,7 +22,7 @@ func (s *Server) Admin() *svcauth.Client {
 }
 
 // AdminOf is [Server.Admin] of a given organization.
-func (s *Server) AdminOf(tenant access.Tenant) *svcauth.Client {
+func (s *Server) AdminOf(tenant people.Tenant) *svcauth.Client {
 	s.t.Helper()
 	return s.Client(tenant.ApplicationKey.ClientID, tenant.ApplicationKey.ClientSecret)
 }

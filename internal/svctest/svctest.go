@@ -27,6 +27,7 @@ import (
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
@@ -59,7 +60,7 @@ type Options struct {
 type Server struct {
 	Issuer string        // as it stands in tokens
 	URL    string        // of this node's own listener; of the first node it is the issuer
-	Tenant access.Tenant // the operator's organization, its administrator's password and application key
+	Tenant people.Tenant // the operator's organization, its administrator's password and application key
 	App    *app.App      // nil while stopped
 	HTTP   *http.Client  // trusts the server's CA; follows no redirects
 	CAFile string        // PEM, where TLS
@@ -151,7 +152,7 @@ func (s *Server) run(listener net.Listener) {
 	s.App, err = app.New(ctx, cfg, app.Options{Version: "test", ClientMethods: s.opts.ClientMethods, Log: log, Clock: s.opts.Clock, Listener: listener})
 	require.NoError(s.t, err)
 	if !s.opts.Empty && s.Tenant.AdminEmail == "" {
-		s.Tenant, err = s.App.Access.Bootstrap(ctx, access.NewTenant{AdminEmail: AdminEmail})
+		s.Tenant, err = s.App.People.Bootstrap(ctx, people.NewTenant{AdminEmail: AdminEmail})
 		require.NoError(s.t, err)
 	}
 	s.stop, s.done = stop, make(chan error, 1)
@@ -215,7 +216,7 @@ func (s *Server) Account(name string, privileges ...string) svcauth.ServiceAccou
 }
 
 // AccountIn is [Server.Account] in a given organization.
-func (s *Server) AccountIn(tenant access.Tenant, name string, privileges ...string) svcauth.ServiceAccount {
+func (s *Server) AccountIn(tenant people.Tenant, name string, privileges ...string) svcauth.ServiceAccount {
 	s.t.Helper()
 	ctx := access.WithActor(context.Background(), access.System(tenant.Organization.ID))
 	n := svcauth.NewServiceAccount{Name: name}
@@ -230,10 +231,10 @@ func (s *Server) AccountIn(tenant access.Tenant, name string, privileges ...stri
 }
 
 // NewTenant makes a further organization with an administrator.
-func (s *Server) NewTenant(name string) access.Tenant {
+func (s *Server) NewTenant(name string) people.Tenant {
 	s.t.Helper()
-	tenant, err := s.App.Access.AddOrganization(context.Background(),
-		access.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example"})
+	tenant, err := s.App.People.AddOrganization(context.Background(),
+		people.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example"})
 	require.NoError(s.t, err)
 	return tenant
 }

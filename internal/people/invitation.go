@@ -1,4 +1,4 @@
-package access
+package people
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -28,10 +29,10 @@ type Invited struct {
 // for a service account [svcauth.CodeInvalid] if there is no mail, and
 // [svcauth.CodeTooMany].
 func (s *Service) InviteMember(ctx context.Context, n svcauth.NewMember) (made svcauth.Member, err error) {
-	op := memberOperation("member.invite", "")
-	op.target.Name = n.Email
+	op := access.MemberOperation("member.invite", "")
+	op.Target.Name = n.Email
 	var l link
-	err = s.change(ctx, op, func(ctx context.Context, t *tx) error {
+	err = s.access.Change(ctx, op, func(ctx context.Context, t *access.Tx) error {
 		if err := checkNewMember(&n); err != nil {
 			return err
 		}
@@ -42,14 +43,14 @@ func (s *Service) InviteMember(ctx context.Context, n svcauth.NewMember) (made s
 		if err := s.grantInvited(ctx, t, row, n.RoleIDs); err != nil {
 			return err
 		}
-		if err := s.mayHandOverAccount(ctx, t, row.ID, handover{what: "invite this person"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, row.ID, access.Handover{What: "invite this person"}); err != nil {
 			return err
 		}
-		if l, err = t.makeLink(ctx, row, store.InvitationInvite); err != nil {
+		if l, err = s.makeLink(ctx, t, row, store.InvitationInvite); err != nil {
 			return err
 		}
 		made, err = s.member(ctx, t.Q, row)
-		t.target.ID, t.target.Name, t.after = row.ID, row.Email, made // before the link is added
+		t.Target.ID, t.Target.Name, t.After = row.ID, row.Email, made // before the link is added
 		return err
 	})
 	if err != nil {
@@ -84,19 +85,19 @@ func checkNewMember(n *svcauth.NewMember) (err error) {
 }
 
 // invitee makes the member, or finds the one who was invited before.
-func (s *Service) invitee(ctx context.Context, t *tx, n svcauth.NewMember) (store.MemberRow, error) {
-	row, err := t.MemberByEmail(ctx, t.actor.OrgID, n.Email)
+func (s *Service) invitee(ctx context.Context, t *access.Tx, n svcauth.NewMember) (store.MemberRow, error) {
+	row, err := t.MemberByEmail(ctx, t.Actor.OrgID, n.Email)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		row = store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.now), OrgID: t.actor.OrgID, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
-			CreatedAt: t.now, CreatedByID: t.actor.ID, CreatedByName: t.actor.Name, Version: 1}
+		row = store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.Now), OrgID: t.Actor.OrgID, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
+			CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name, Version: 1}
 		return row, t.InsertMember(ctx, row)
 	case err != nil:
 		return row, err
 	case row.ActivatedAt != nil || row.Suspended:
 		return row, svcauth.NewProblem(svcauth.CodeConflict, "%s is a member of this organization already.", row.Email)
 	}
-	t.target.ID = row.ID
+	t.Target.ID = row.ID
 	row.FirstName, row.LastName = cmp.Or(n.FirstName, row.FirstName), cmp.Or(n.LastName, row.LastName)
 	err = t.UpdateMember(ctx, row)
 	row.Version++
@@ -104,10 +105,10 @@ func (s *Service) invitee(ctx context.Context, t *tx, n svcauth.NewMember) (stor
 }
 
 // grantInvited gives the roles that the invited one does not hold yet.
-func (s *Service) grantInvited(ctx context.Context, t *tx, row store.MemberRow, roleIDs []string) error {
-	defer func() { t.before, t.after, t.silent = nil, nil, false }() // it is one event, of the invitation
+func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.MemberRow, roleIDs []string) error {
+	defer func() { t.Before, t.After, t.Silent = nil, nil, false }() // it is one event, of the invitation
 	for _, id := range roleIDs {
-		if _, err := s.assign(ctx, t, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.now}); err != nil {
+		if _, err := t.Assign(ctx, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.Now}); err != nil {
 			return err
 		}
 	}
@@ -122,16 +123,16 @@ func (s *Service) grantInvited(ctx context.Context, t *tx, row store.MemberRow, 
 func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.Member, err error) {
 	kind := store.InvitationReset
 	var l link
-	err = s.change(ctx, memberOperation("member.reset", id), func(ctx context.Context, t *tx) error {
-		row, was, err := t.targetMember(ctx, id)
+	err = s.access.Change(ctx, access.MemberOperation("member.reset", id), func(ctx context.Context, t *access.Tx) error {
+		row, was, err := s.targetMember(ctx, t, id)
 		if err != nil {
 			return err
 		}
-		t.before = nil // the password is not shown, and nothing else changes
+		t.Before = nil // the password is not shown, and nothing else changes
 		if row.Suspended {
 			return svcauth.NewProblem(svcauth.CodeConflict, "%s is suspended. Let the member back in first.", row.Email)
 		}
-		if err := s.mayHandOverAccount(ctx, t, row.ID, handover{what: "make a link to this member's account"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, row.ID, access.Handover{What: "make a link to this member's account"}); err != nil {
 			return err
 		}
 		if row.ActivatedAt == nil {
@@ -140,12 +141,12 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		if err := t.SetPassword(ctx, row.OrgID, row.ID, ""); err != nil {
 			return err
 		}
-		if err := t.endAccess(ctx, row); err != nil {
+		if err := s.endAccess(ctx, t, row); err != nil {
 			return err
 		}
 		changed = was
 		changed.Version++
-		l, err = t.makeLink(ctx, row, kind)
+		l, err = s.makeLink(ctx, t, row, kind)
 		return err
 	})
 	if err != nil {
@@ -158,10 +159,10 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (Invited, error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
-		return Invited{}, s.problem(err, svcauth.AuditTarget{Kind: "invitation"})
+		return Invited{}, access.Problem(err, svcauth.AuditTarget{Kind: "invitation"})
 	}
 	org, err := s.read().Organization(ctx, i.OrgID)
-	return Invited{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, s.problem(err, svcauth.AuditTarget{})
+	return Invited{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, access.Problem(err, svcauth.AuditTarget{})
 }
 
 // AcceptInvitation sets the password of the member whose link it is, makes it
@@ -172,16 +173,16 @@ func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (Invited
 func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.Secret) (memberID string, err error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
-		return "", s.problem(err, svcauth.AuditTarget{Kind: "invitation"})
+		return "", access.Problem(err, svcauth.AuditTarget{Kind: "invitation"})
 	}
 	org, err := s.read().Organization(ctx, i.OrgID)
 	if err != nil {
-		return "", s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+		return "", access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 	}
 	if err := s.validPassword("body.password", password, m.Email, m.FirstName, m.LastName, org.Name); err != nil {
 		return "", err
 	}
-	from, _ := ActorFrom(ctx)
+	from, _ := access.ActorFrom(ctx)
 	ip, _ := netip.ParseAddr(from.IP)
 	attempt, err := s.beginAttempt(m.Email, ip)
 	if err != nil {
@@ -192,29 +193,29 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 	if err != nil {
 		return "", err
 	}
-	op := operation{action: "member.set_password", target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+	op := access.Operation{Action: "member.set_password", Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
 	if i.Kind == store.InvitationInvite {
-		op.action = "member.activate"
+		op.Action = "member.activate"
 	}
-	err = s.change(s.asMember(ctx, m), op, func(ctx context.Context, t *tx) error {
+	err = s.access.Change(s.asMember(ctx, m), op, func(ctx context.Context, t *access.Tx) error {
 		if _, _, err := s.openInvitation(ctx, t.Q, token); err != nil { // of two at once, one
 			return err
 		}
-		return t.setPassword(ctx, m, hash)
+		return s.setPassword(ctx, t, m, hash)
 	})
 	return m.ID, err
 }
 
 // setPassword writes a password that its owner chose: whoever had the old one,
 // a link or a key is out.
-func (t *tx) setPassword(ctx context.Context, m store.MemberRow, hash string) error {
+func (s *Service) setPassword(ctx context.Context, t *access.Tx, m store.MemberRow, hash string) error {
 	if err := t.SetPassword(ctx, m.OrgID, m.ID, hash); err != nil {
 		return err
 	}
-	if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.now); err != nil {
+	if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.Now); err != nil {
 		return err
 	}
-	if err := t.endAccess(ctx, m); err != nil {
+	if err := s.endAccess(ctx, t, m); err != nil {
 		return err
 	}
 	return t.DeleteInvitations(ctx, m.OrgID, m.ID)
@@ -222,6 +223,6 @@ func (t *tx) setPassword(ctx context.Context, m store.MemberRow, hash string) er
 
 // asMember lets a member that has proved who it is act for itself.
 func (s *Service) asMember(ctx context.Context, m store.MemberRow) context.Context {
-	from, _ := ActorFrom(ctx)
-	return WithActor(ctx, Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, IP: from.IP, RequestID: from.RequestID})
+	from, _ := access.ActorFrom(ctx)
+	return access.WithActor(ctx, access.Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, IP: from.IP, RequestID: from.RequestID})
 }

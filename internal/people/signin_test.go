@@ -1,4 +1,4 @@
-package access_test
+package people_test
 
 import (
 	"errors"
@@ -11,34 +11,31 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const wrongPassword = svcauth.Secret("not what was chosen")
 
-func (f *fixture) signIn(email string, password svcauth.Secret, ip netip.Addr) (access.SignedIn, error) {
-	return f.Service.SignIn(f.t.Context(), access.SignInRequest{Email: email, Password: password, IP: ip})
-}
-
 func TestNobodyLearnsWhetherAnAddressExists(t *testing.T) {
 	f := newFixture(t, nil)
-	f.join(f.Admin(), "ann@example.com")
-	_, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "invited@example.com"})
+	f.Join(f.Admin(), "ann@example.com")
+	_, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "invited@example.com"})
 	require.NoError(t, err)
 	_, other := f.Tenants("other")
-	f.join(other, "ann@example.com")
-	out := f.join(f.Admin(), "out@example.com")
+	f.Join(other, "ann@example.com")
+	out := f.Join(f.Admin(), "out@example.com")
 	yes := true
-	_, err = f.Service.UpdateMember(f.Admin(), out.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	_, err = f.People.UpdateMember(f.Admin(), out.ID, 0, svcauth.MemberPatch{Suspended: &yes})
 	require.NoError(t, err)
 
 	var details []string
 	var quickest, slowest time.Duration = time.Hour, 0
 	for _, email := range []string{"ann@example.com", "nobody@example.com", "invited@example.com", "out@example.com", "no address", "", "x@" + string(make([]byte, 300))} {
 		began := time.Now()
-		_, err := f.signIn(email, wrongPassword, home)
+		_, err := f.SignIn(email, wrongPassword, home)
 		took := time.Since(began)
 		quickest, slowest = min(quickest, took), max(slowest, took)
 		details = append(details, problem(t, svcauth.CodeUnauthenticated, err).Detail)
@@ -47,45 +44,45 @@ func TestNobodyLearnsWhetherAnAddressExists(t *testing.T) {
 		require.Equal(t, details[0], d)
 	}
 	require.GreaterOrEqual(t, quickest, 390*time.Millisecond, "a wrong answer waits for its moment, whatever the work was")
-	_, err = f.signIn("invited@example.com", "", home)
+	_, err = f.SignIn("invited@example.com", "", home)
 	require.Equal(t, details[0], problem(t, svcauth.CodeUnauthenticated, err).Detail, "no password is not an empty one")
 }
 
 func TestSignInChoosesOrganization(t *testing.T) {
 	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	here := f.join(f.Admin(), "ann@example.com")
+	f.People.AnswerAtOnce()
+	here := f.Join(f.Admin(), "ann@example.com")
 	tenant, other := f.Tenants("other")
-	there := f.join(other, "ann@example.com")
-	in, err := f.signIn("ann@example.com", goodPassword, home)
+	there := f.Join(other, "ann@example.com")
+	in, err := f.SignIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err)
 	require.Empty(t, in.MemberID)
 	require.Len(t, in.Choices, 2)
 	for _, c := range in.Choices {
 		require.Equal(t, map[string]svcauth.Ref{here.ID: {ID: f.OrgID(), Name: "default"}, there.ID: {ID: tenant.Organization.ID, Name: "other"}}[c.MemberID], c.Organization)
 	}
-	in, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "ann@example.com", Password: goodPassword, OrganizationID: tenant.Organization.ID, IP: home})
+	in, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, OrganizationID: tenant.Organization.ID, IP: home})
 	require.NoError(t, err)
 	require.Equal(t, there.ID, in.MemberID)
 	for _, org := range []string{"org_nothing", "", tenant.Organization.ID} {
-		_, err = f.Service.SignIn(t.Context(), access.SignInRequest{Email: "nobody@example.com", Password: goodPassword, OrganizationID: org, IP: home})
+		_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "nobody@example.com", Password: goodPassword, OrganizationID: org, IP: home})
 		problem(t, svcauth.CodeUnauthenticated, err)
 	}
 	yes := true
-	_, err = f.Service.UpdateMember(other, there.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	_, err = f.People.UpdateMember(other, there.ID, 0, svcauth.MemberPatch{Suspended: &yes})
 	require.NoError(t, err)
-	in, err = f.signIn("ann@example.com", goodPassword, home)
+	in, err = f.SignIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err)
 	require.Equal(t, here.ID, in.MemberID, "where only one is active nothing is to be chosen")
 }
 
 func TestWrongPasswordsAreLimitedWithoutLockingTheOwnerOut(t *testing.T) {
 	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	f.join(f.Admin(), "ann@example.com")
+	f.People.AnswerAtOnce()
+	f.Join(f.Admin(), "ann@example.com")
 	attacker := netip.MustParseAddr("203.0.113.9")
 	guess := func(email string, ip netip.Addr) string {
-		_, err := f.signIn(email, wrongPassword, ip)
+		_, err := f.SignIn(email, wrongPassword, ip)
 		var p *svcauth.Problem
 		require.ErrorAs(t, err, &p)
 		return p.Code
@@ -97,13 +94,13 @@ func TestWrongPasswordsAreLimitedWithoutLockingTheOwnerOut(t *testing.T) {
 	require.Equal(t, svcauth.CodeTooMany, guess("ann@example.com", attacker))
 	require.Equal(t, svcauth.CodeTooMany, guess("ANN@example.com", netip.MustParseAddr("::ffff:203.0.113.9")), "neither case nor another spelling of the address helps")
 	require.Equal(t, svcauth.CodeTooMany, guess("nobody@example.com", attacker), "who does not exist is limited alike")
-	_, err := f.signIn("ann@example.com", goodPassword, attacker)
+	_, err := f.SignIn("ann@example.com", goodPassword, attacker)
 	require.Positive(t, problem(t, svcauth.CodeTooMany, err).RetryAfter, "guessing right is no use then")
-	_, err = f.signIn("ann@example.com", goodPassword, home)
+	_, err = f.SignIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err, "the owner is not locked out")
 
 	f.Clock.Advance(15 * time.Minute)
-	_, err = f.signIn("ann@example.com", goodPassword, attacker)
+	_, err = f.SignIn("ann@example.com", goodPassword, attacker)
 	require.NoError(t, err, "the limit passes")
 }
 
@@ -111,14 +108,14 @@ func TestWrongPasswordsAreLimitedWithoutLockingTheOwnerOut(t *testing.T) {
 // hashed.
 func TestGuessesAtOnceAreCounted(t *testing.T) {
 	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	f.join(f.Admin(), "ann@example.com")
+	f.People.AnswerAtOnce()
+	f.Join(f.Admin(), "ann@example.com")
 	attacker := netip.MustParseAddr("203.0.113.9")
 	var tried atomic.Int64
 	var group sync.WaitGroup
 	for range 120 {
 		group.Go(func() {
-			_, err := f.signIn("ann@example.com", wrongPassword, attacker)
+			_, err := f.SignIn("ann@example.com", wrongPassword, attacker)
 			var p *svcauth.Problem
 			if errors.As(err, &p) && p.Code == svcauth.CodeUnauthenticated {
 				tried.Add(1)
@@ -128,26 +125,26 @@ func TestGuessesAtOnceAreCounted(t *testing.T) {
 	group.Wait()
 	require.LessOrEqual(t, tried.Load(), int64(10))
 	require.Positive(t, tried.Load())
-	_, err := f.signIn("ann@example.com", goodPassword, home)
+	_, err := f.SignIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err, "the owner is not locked out")
 }
 
 // A guess counts though the process that should hash it hangs and is killed.
 func TestGuessWhoseHashHangsIsCounted(t *testing.T) {
 	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	f.join(f.Admin(), "ann@example.com")
+	f.People.AnswerAtOnce()
+	f.Join(f.Admin(), "ann@example.com")
 	attacker := netip.MustParseAddr("203.0.113.9")
 	for range 10 {
-		f.Service.HashBy([]string{"/bin/sleep", "1000"}, 10*time.Millisecond)
-		_, err := f.signIn("ann@example.com", wrongPassword, attacker)
+		f.People.HashBy([]string{"/bin/sleep", "1000"}, 10*time.Millisecond)
+		_, err := f.SignIn("ann@example.com", wrongPassword, attacker)
 		problem(t, svcauth.CodeUnauthenticated, err)
-		require.NoError(t, f.Service.Close())
+		require.NoError(t, f.People.Close())
 	}
-	_, err := f.signIn("ann@example.com", goodPassword, attacker)
+	_, err := f.SignIn("ann@example.com", goodPassword, attacker)
 	problem(t, svcauth.CodeTooMany, err)
-	f.Service.HashBy([]string{"/bin/sleep", "1000"}, 10*time.Millisecond)
-	_, err = f.signIn("ann@example.com", goodPassword, home)
+	f.People.HashBy([]string{"/bin/sleep", "1000"}, 10*time.Millisecond)
+	_, err = f.SignIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err, "and a right password is right all the same")
 }
 
@@ -155,14 +152,14 @@ func TestGuessWhoseHashHangsIsCounted(t *testing.T) {
 // address each is somebody else's.
 func TestAddressesAreComparedByASCIICase(t *testing.T) {
 	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	f.join(f.Admin(), "kim@example.com")
-	_, err := f.signIn("KIM@example.com", goodPassword, home)
+	f.People.AnswerAtOnce()
+	f.Join(f.Admin(), "kim@example.com")
+	_, err := f.SignIn("KIM@example.com", goodPassword, home)
 	require.NoError(t, err)
 	for _, other := range []string{"\u212aim@example.com", "k\u0130m@example.com"} {
-		_, err := f.signIn(other, goodPassword, home)
+		_, err := f.SignIn(other, goodPassword, home)
 		problem(t, svcauth.CodeUnauthenticated, err)
-		found, err := f.Service.MemberByVerifiedEmail(t.Context(), other)
+		found, err := f.People.MemberByVerifiedEmail(t.Context(), other)
 		require.NoError(t, err)
 		require.Empty(t, found, other)
 	}
@@ -171,10 +168,10 @@ func TestAddressesAreComparedByASCIICase(t *testing.T) {
 func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
 	needs.Time(t)
 	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	f.join(f.Admin(), "ann@example.com")
+	f.People.AnswerAtOnce()
+	f.Join(f.Admin(), "ann@example.com")
 	limited := func(email string, ip netip.Addr) bool {
-		_, err := f.signIn(email, wrongPassword, ip)
+		_, err := f.SignIn(email, wrongPassword, ip)
 		var p *svcauth.Problem
 		require.ErrorAs(t, err, &p)
 		return p.Code == svcauth.CodeTooMany
@@ -189,7 +186,7 @@ func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
 		require.False(t, limited("ann@example.com", netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})))
 	}
 	require.True(t, limited("ann@example.com", netip.AddrFrom4([4]byte{10, 0, 0, 1})), "a network that guessed wrong before gets no second guess")
-	_, err := f.signIn("ann@example.com", goodPassword, home)
+	_, err := f.SignIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err, "a right password from a network that sent no wrong one is always served")
 }
 
@@ -199,46 +196,46 @@ func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
 func TestProofEndsWithSessions(t *testing.T) {
 	no, yes := false, true
 	for name, end := range map[string]func(f *fixture, id string) error{
-		"a reset": func(f *fixture, id string) error { _, err := f.Service.ResetMember(f.Admin(), id); return err },
+		"a reset": func(f *fixture, id string) error { _, err := f.People.ResetMember(f.Admin(), id); return err },
 		"a new password": func(f *fixture, _ string) error {
-			return f.Service.ChangePassword(f.consoleOf(f.OrgID(), "ann@example.com"), goodPassword, "another harbour in the fog")
+			return f.People.ChangePassword(f.InConsoleOf(f.OrgID(), "ann@example.com"), goodPassword, "another harbour in the fog")
 		},
 		"a new password by a link": func(f *fixture, id string) error {
-			m, err := f.Service.ResetMember(f.Admin(), id)
-			require.NoError(f.t, err)
-			_, err = f.Service.AcceptInvitation(f.t.Context(), linkToken(f.t, m.InvitationURL), goodPassword)
+			m, err := f.People.ResetMember(f.Admin(), id)
+			require.NoError(f.T, err)
+			_, err = f.People.AcceptInvitation(f.T.Context(), rules.LinkToken(f.T, m.InvitationURL), goodPassword)
 			return err
 		},
 		"signing out everywhere": func(f *fixture, _ string) error {
-			return f.Service.SignOutEverywhere(f.consoleOf(f.OrgID(), "ann@example.com"))
+			return f.People.SignOutEverywhere(f.InConsoleOf(f.OrgID(), "ann@example.com"))
 		},
 		"a suspension that is over": func(f *fixture, id string) error {
-			_, err := f.Service.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &yes})
-			require.NoError(f.t, err)
-			_, err = f.Service.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &no})
+			_, err := f.People.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &yes})
+			require.NoError(f.T, err)
+			_, err = f.People.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &no})
 			return err
 		},
-		"a removal": func(f *fixture, id string) error { return f.Service.DeleteMember(f.Admin(), id) },
+		"a removal": func(f *fixture, id string) error { return f.People.DeleteMember(f.Admin(), id) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, nil)
-			f.Service.AnswerAtOnce()
-			here := f.join(f.Admin(), "ann@example.com")
+			f.People.AnswerAtOnce()
+			here := f.Join(f.Admin(), "ann@example.com")
 			_, other := f.Tenants("other")
-			f.join(other, "ann@example.com")
-			byPassword, err := f.signIn("ann@example.com", goodPassword, home)
+			f.Join(other, "ann@example.com")
+			byPassword, err := f.SignIn("ann@example.com", goodPassword, home)
 			require.NoError(t, err)
-			byProvider, err := f.Service.MemberByVerifiedEmail(t.Context(), "ann@example.com")
+			byProvider, err := f.People.MemberByVerifiedEmail(t.Context(), "ann@example.com")
 			require.NoError(t, err)
 			require.NoError(t, end(f, here.ID))
 			for _, proved := range append(byPassword.Choices, byProvider...) {
-				in, err := f.Service.SignInVerified(t.Context(), "ann@example.com", proved, home)
+				in, err := f.People.SignInVerified(t.Context(), "ann@example.com", proved, home)
 				if proved.MemberID == here.ID {
 					problem(t, svcauth.CodeUnauthenticated, err)
 					continue
 				}
 				require.NoError(t, err)
-				_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+				_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
 				require.NoError(t, err)
 			}
 		})
@@ -247,83 +244,110 @@ func TestProofEndsWithSessions(t *testing.T) {
 
 func TestSessionsEndAndPasswordsChange(t *testing.T) {
 	f := newFixture(t, nil)
-	f.Service.AnswerAtOnce()
-	f.join(f.Admin(), "ann@example.com")
-	session := func(password svcauth.Secret) (access.SignedIn, error) {
-		in, err := f.signIn("ann@example.com", password, home)
+	f.People.AnswerAtOnce()
+	f.Join(f.Admin(), "ann@example.com")
+	session := func(password svcauth.Secret) (people.SignedIn, error) {
+		in, err := f.SignIn("ann@example.com", password, home)
 		require.NoError(t, err)
-		_, _, err = f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+		_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
 		return in, err
 	}
 	first, err := session(goodPassword)
 	require.NoError(t, err)
-	ann := f.console("ann@example.com")
-	require.NoError(t, f.Service.SignOutEverywhere(ann))
-	_, _, err = f.Service.SessionActor(t.Context(), first.MemberID, first.Epoch)
+	ann := f.InConsole("ann@example.com")
+	require.NoError(t, f.People.SignOutEverywhere(ann))
+	_, _, err = f.People.SessionActor(t.Context(), first.MemberID, first.Epoch)
 	problem(t, svcauth.CodeUnauthenticated, err)
-	_, _, err = f.Service.SessionActor(t.Context(), first.MemberID, first.Epoch+2)
+	_, _, err = f.People.SessionActor(t.Context(), first.MemberID, first.Epoch+2)
 	problem(t, svcauth.CodeUnauthenticated, err)
 
 	second, err := session(goodPassword)
 	require.NoError(t, err)
-	problem(t, svcauth.CodeInvalid, f.Service.ChangePassword(ann, wrongPassword, "another harbour in the fog"))
-	problem(t, svcauth.CodeInvalid, f.Service.ChangePassword(ann, goodPassword, "short"))
-	require.NoError(t, f.Service.ChangePassword(ann, goodPassword, "another harbour in the fog"))
-	_, _, err = f.Service.SessionActor(t.Context(), second.MemberID, second.Epoch)
+	problem(t, svcauth.CodeInvalid, f.People.ChangePassword(ann, wrongPassword, "another harbour in the fog"))
+	problem(t, svcauth.CodeInvalid, f.People.ChangePassword(ann, goodPassword, "short"))
+	require.NoError(t, f.People.ChangePassword(ann, goodPassword, "another harbour in the fog"))
+	_, _, err = f.People.SessionActor(t.Context(), second.MemberID, second.Epoch)
 	problem(t, svcauth.CodeUnauthenticated, err)
-	_, err = f.signIn("ann@example.com", goodPassword, home)
+	_, err = f.SignIn("ann@example.com", goodPassword, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = session("another harbour in the fog")
 	require.NoError(t, err)
 
 	// A thief of a session can't guess the password through it.
 	for range 10 {
-		_ = f.Service.ChangePassword(ann, wrongPassword, goodPassword)
+		_ = f.People.ChangePassword(ann, wrongPassword, goodPassword)
 	}
-	problem(t, svcauth.CodeTooMany, f.Service.ChangePassword(ann, "another harbour in the fog", goodPassword))
+	problem(t, svcauth.CodeTooMany, f.People.ChangePassword(ann, "another harbour in the fog", goodPassword))
 
-	changed, err := f.Service.UpdateProfile(ann, " Anna ", "Li")
+	changed, err := f.People.UpdateProfile(ann, " Anna ", "Li")
 	require.NoError(t, err)
 	require.Equal(t, "Anna", changed.FirstName)
 	machine := f.Machine(f.OrgID(), f.Account("robot"))
-	_, err = f.Service.UpdateProfile(machine, "R2", "D2")
+	_, err = f.People.UpdateProfile(machine, "R2", "D2")
 	problem(t, svcauth.CodeForbidden, err)
-	problem(t, svcauth.CodeForbidden, f.Service.SignOutEverywhere(machine))
-	require.Error(t, f.Service.ChangePassword(machine, "", goodPassword))
+	problem(t, svcauth.CodeForbidden, f.People.SignOutEverywhere(machine))
+	require.Error(t, f.People.ChangePassword(machine, "", goodPassword))
 }
 
 func TestVerifiedEmailLetsInOnlyWhoWasInvited(t *testing.T) {
 	f := newFixture(t, nil)
-	invited, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com"})
+	invited, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com"})
 	require.NoError(t, err)
-	bob := f.join(f.Admin(), "bob@example.com")
-	none, err := f.Service.MemberByVerifiedEmail(t.Context(), "stranger@example.com")
+	bob := f.Join(f.Admin(), "bob@example.com")
+	none, err := f.People.MemberByVerifiedEmail(t.Context(), "stranger@example.com")
 	require.NoError(t, err)
 	require.Empty(t, none)
-	found, err := f.Service.MemberByVerifiedEmail(t.Context(), "Ann@Example.com")
+	found, err := f.People.MemberByVerifiedEmail(t.Context(), "Ann@Example.com")
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.Equal(t, "default", found[0].Organization.Name)
 	mine := found[0]
 
-	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", access.SignedIn{MemberID: bob.ID, Epoch: found[0].Epoch}, home)
+	_, err = f.People.SignInVerified(t.Context(), "ann@example.com", people.SignedIn{MemberID: bob.ID, Epoch: found[0].Epoch}, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
-	in, err := f.Service.SignInVerified(t.Context(), "ann@example.com", mine, home)
+	in, err := f.People.SignInVerified(t.Context(), "ann@example.com", mine, home)
 	require.NoError(t, err)
-	_, m, err := f.Service.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	_, m, err := f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
 	require.NoError(t, err)
 	require.Equal(t, svcauth.MemberActive, m.Status)
-	_, err = f.Service.Invitation(t.Context(), linkToken(t, invited.InvitationURL))
+	_, err = f.People.Invitation(t.Context(), rules.LinkToken(t, invited.InvitationURL))
 	problem(t, svcauth.CodeNotFound, err)
-	_, err = f.signIn("ann@example.com", "", home)
+	_, err = f.SignIn("ann@example.com", "", home)
 	problem(t, svcauth.CodeUnauthenticated, err)
 
 	yes := true
-	_, err = f.Service.UpdateMember(f.Admin(), invited.ID, 0, svcauth.MemberPatch{Suspended: &yes})
+	_, err = f.People.UpdateMember(f.Admin(), invited.ID, 0, svcauth.MemberPatch{Suspended: &yes})
 	require.NoError(t, err)
-	found, err = f.Service.MemberByVerifiedEmail(t.Context(), "ann@example.com")
+	found, err = f.People.MemberByVerifiedEmail(t.Context(), "ann@example.com")
 	require.NoError(t, err)
 	require.Empty(t, found)
-	_, err = f.Service.SignInVerified(t.Context(), "ann@example.com", mine, home)
+	_, err = f.People.SignInVerified(t.Context(), "ann@example.com", mine, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
+}
+
+// Wrong passwords stand where the member is, whoever sent them, and tell
+// nothing of addresses that nobody has.
+func TestWrongPasswordsStandInTheMembersLogs(t *testing.T) {
+	f := newFixture(t, nil)
+	f.People.AnswerAtOnce()
+	tenant, boss := f.Tenants("tenant")
+	f.Join(f.Admin(), "ann@example.com")
+	f.Join(boss, "ann@example.com")
+	for range 5 {
+		problem(t, svcauth.CodeUnauthenticated, last(f.SignIn("ann@example.com", "a wrong one", home)))
+		problem(t, svcauth.CodeUnauthenticated, last(f.SignIn("nobody@example.com", "a wrong one", home)))
+	}
+	for _, org := range []string{f.OrgID(), tenant.Organization.ID} {
+		var wrong []svcauth.AuditEvent
+		for _, e := range f.Audited(org, "member.sign_in") {
+			if e.Outcome == svcauth.OutcomeRefused {
+				wrong = append(wrong, e)
+			}
+		}
+		require.Len(t, wrong, 1)
+		require.Equal(t, 5, wrong[0].Count)
+		require.Equal(t, "ann@example.com", wrong[0].Target.Name)
+		require.Equal(t, home.String(), wrong[0].IP)
+		require.Empty(t, wrong[0].Actor.ID)
+	}
 }

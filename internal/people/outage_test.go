@@ -1,4 +1,4 @@
-package access_test
+package people_test
 
 import (
 	"context"
@@ -7,6 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -19,11 +22,11 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 	member, _ := f.Member("ann@example.com", role)
 	claims := f.Token(f.Account("machine", role).ID)
 	maker, asMaker := f.Member("maker@example.com", f.System(f.OrgID(), "administrator"))
-	invited, err := f.Service.InviteMember(asMaker, svcauth.NewMember{Email: "new@example.com", FirstName: "New", LastName: "One", RoleIDs: []string{role.ID}})
+	invited, err := f.People.InviteMember(asMaker, svcauth.NewMember{Email: "new@example.com", FirstName: "New", LastName: "One", RoleIDs: []string{role.ID}})
 	require.NoError(t, err)
 	row, err := f.Store.Read().MemberByEmail(t.Context(), f.OrgID(), "new@example.com")
 	require.NoError(t, err)
-	reset, err := f.Service.ResetMember(asMaker, member)
+	reset, err := f.People.ResetMember(asMaker, member)
 	require.NoError(t, err)
 	held, err := f.Store.Read().MemberOfSession(t.Context(), maker)
 	require.NoError(t, err)
@@ -33,36 +36,36 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 		ask  func(ctx context.Context) error
 	}{
 		{"a session", func(ctx context.Context) error {
-			_, _, err := f.Service.SessionActor(ctx, maker, held.SessionEpoch)
+			_, _, err := f.People.SessionActor(ctx, maker, held.SessionEpoch)
 			return err
 		}},
 		{"an account's token", func(ctx context.Context) error {
-			_, err := f.Service.TokenActor(ctx, claims)
+			_, err := f.Access.TokenActor(ctx, claims)
 			return err
 		}},
 		{"an invitation", func(ctx context.Context) error {
-			_, err := f.Service.Invitation(ctx, linkToken(t, invited.InvitationURL))
+			_, err := f.People.Invitation(ctx, rules.LinkToken(t, invited.InvitationURL))
 			return err
 		}},
 		{"a link to set another password", func(ctx context.Context) error {
-			_, err := f.Service.Invitation(ctx, linkToken(t, reset.InvitationURL))
+			_, err := f.People.Invitation(ctx, rules.LinkToken(t, reset.InvitationURL))
 			return err
 		}},
 		{"single sign-on", func(ctx context.Context) error {
-			_, err := f.Service.MemberByVerifiedEmail(ctx, "new@example.com")
+			_, err := f.People.MemberByVerifiedEmail(ctx, "new@example.com")
 			return err
 		}},
 		{"single sign-on, chosen", func(ctx context.Context) error {
-			_, err := f.Service.SignInVerified(ctx, "maker@example.com", access.SignedIn{MemberID: maker, Epoch: held.SessionEpoch}, home)
+			_, err := f.People.SignInVerified(ctx, "maker@example.com", people.SignedIn{MemberID: maker, Epoch: held.SessionEpoch}, home)
 			return err
 		}},
 		{"who somebody is", func(ctx context.Context) error {
 			actor, _ := access.ActorFrom(f.Admin())
-			_, err := f.Service.Me(access.WithActor(ctx, actor))
+			_, err := f.Access.Me(access.WithActor(ctx, actor))
 			return err
 		}},
 		{"the first sign-in", func(ctx context.Context) error {
-			_, err := f.Service.SignInVerified(ctx, "new@example.com", access.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+			_, err := f.People.SignInVerified(ctx, "new@example.com", people.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
 			return err
 		}},
 	} {
@@ -73,13 +76,13 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 				if left == 0 {
 					hangUp()
 				}
-				f.called = func() {
+				f.Called = func() {
 					if left--; left == 0 {
 						hangUp()
 					}
 				}
 				err := c.ask(ctx)
-				f.called = nil
+				f.Called = nil
 				hangUp()
 				if err == nil {
 					require.Positive(t, answered)

@@ -1,4 +1,4 @@
-package access
+package people
 
 import (
 	"context"
@@ -6,19 +6,20 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // myself runs a change that a member makes to itself.
-func (s *Service) myself(ctx context.Context, action string, do func(context.Context, *tx, store.MemberRow, svcauth.Member) error) error {
-	a, _ := ActorFrom(ctx)
-	op := operation{action: action, target: svcauth.AuditTarget{Kind: "member", ID: a.ID, Name: a.Name}}
-	return s.change(ctx, op, func(ctx context.Context, t *tx) error {
-		if t.actor.Kind != svcauth.KindMember {
+func (s *Service) myself(ctx context.Context, action string, do func(context.Context, *access.Tx, store.MemberRow, svcauth.Member) error) error {
+	a, _ := access.ActorFrom(ctx)
+	op := access.Operation{Action: action, Target: svcauth.AuditTarget{Kind: "member", ID: a.ID, Name: a.Name}}
+	return s.access.Change(ctx, op, func(ctx context.Context, t *access.Tx) error {
+		if t.Actor.Kind != svcauth.KindMember {
 			return svcauth.NewProblem(svcauth.CodeForbidden, "Only a member has a profile, a password and sessions; a service account has none.")
 		}
-		row, was, err := t.targetMember(ctx, t.actor.ID)
+		row, was, err := s.targetMember(ctx, t, t.Actor.ID)
 		if err != nil {
 			return err
 		}
@@ -28,11 +29,11 @@ func (s *Service) myself(ctx context.Context, action string, do func(context.Con
 
 // UpdateProfile changes the caller's own names.
 func (s *Service) UpdateProfile(ctx context.Context, firstName, lastName string) (changed svcauth.Member, err error) {
-	err = s.myself(ctx, "member.update", func(ctx context.Context, t *tx, row store.MemberRow, was svcauth.Member) error {
+	err = s.myself(ctx, "member.update", func(ctx context.Context, t *access.Tx, row store.MemberRow, was svcauth.Member) error {
 		if err := patchNames(&row, &firstName, &lastName); err != nil {
 			return err
 		}
-		changed, err = t.saveMember(ctx, row, was)
+		changed, err = s.saveMember(ctx, t, row, was)
 		return err
 	})
 	return changed, err
@@ -47,29 +48,29 @@ type signedOut struct {
 // change, and writes that down with it: each session that has ended is one event,
 // however often it is asked for.
 func (s *Service) SignOut(ctx context.Context, session string) error {
-	actor, err := caller(ctx, "")
+	actor, err := access.Caller(ctx, "")
 	if err != nil {
 		return err
 	}
-	t := &tx{s: s, now: s.now(), actor: actor, target: svcauth.AuditTarget{Kind: "member", ID: actor.ID, Name: actor.Name}, after: signedOut{}}
+	t := access.Record{Now: s.now(), Actor: actor, Target: svcauth.AuditTarget{Kind: "member", ID: actor.ID, Name: actor.Name}, After: signedOut{}}
 	err = s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
 		ended, err := q.EndSession(ctx, session)
 		if err != nil || !ended {
 			return err
 		}
-		return q.InsertAuditEvent(ctx, t.event("member.sign_out", svcauth.OutcomeDone, ""))
+		return q.InsertAuditEvent(ctx, t.Event("member.sign_out", svcauth.OutcomeDone, ""))
 	})
-	return s.problem(err, t.target)
+	return access.Problem(err, t.Target)
 }
 
 // SignOutEverywhere ends all sessions of the caller, this one too. If they have
 // ended since the caller was let in, nothing is left to do.
 func (s *Service) SignOutEverywhere(ctx context.Context) error {
-	return s.myself(ctx, "member.sign_out", func(ctx context.Context, t *tx, row store.MemberRow, _ svcauth.Member) error {
-		if t.silent = t.actor.ClientID == "" && row.SessionEpoch != t.actor.SessionEpoch; t.silent {
+	return s.myself(ctx, "member.sign_out", func(ctx context.Context, t *access.Tx, row store.MemberRow, _ svcauth.Member) error {
+		if t.Silent = t.Actor.ClientID == "" && row.SessionEpoch != t.Actor.SessionEpoch; t.Silent {
 			return nil
 		}
-		t.before, t.after = nil, signedOut{Everywhere: true}
+		t.Before, t.After = nil, signedOut{Everywhere: true}
 		return t.EndSessions(ctx, row.OrgID, row.ID)
 	})
 }
@@ -79,17 +80,17 @@ func (s *Service) SignOutEverywhere(ctx context.Context) error {
 // current password is counted like one at sign-in: [svcauth.CodeTooMany] beyond
 // the limit, else [svcauth.CodeInvalid].
 func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secret) error {
-	a, err := caller(ctx, "")
+	a, err := access.Caller(ctx, "")
 	if err != nil {
 		return err
 	}
 	m, err := s.read().Member(ctx, a.OrgID, a.ID)
 	if err != nil {
-		return s.problem(err, svcauth.AuditTarget{Kind: "member"})
+		return access.Problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
 	org, err := s.read().Organization(ctx, a.OrgID)
 	if err != nil {
-		return s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+		return access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 	}
 	ip, _ := netip.ParseAddr(a.IP)
 	attempt, err := s.beginAttempt(m.Email, ip)
@@ -101,20 +102,20 @@ func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secr
 	wrong := errors.Is(err, errWrongPassword)
 	attempt.end(wrong)
 	if wrong {
-		noted := &tx{s: s, now: s.now(), actor: a, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
-		s.cfg.Audit.Note(noted.event("member.set_password", svcauth.OutcomeRefused, "The current password was wrong."))
+		noted := access.Record{Now: s.now(), Actor: a, Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		s.cfg.Audit.Note(noted.Event("member.set_password", svcauth.OutcomeRefused, "The current password was wrong."))
 		s.pause(ctx, began)
 		return svcauth.InvalidField("body.current_password", "The current password is wrong.")
 	}
 	if err != nil {
 		return err
 	}
-	return s.myself(ctx, "member.set_password", func(ctx context.Context, t *tx, row store.MemberRow, _ svcauth.Member) error {
+	return s.myself(ctx, "member.set_password", func(ctx context.Context, t *access.Tx, row store.MemberRow, _ svcauth.Member) error {
 		if row.PasswordHash != m.PasswordHash {
 			return store.ErrStale
 		}
-		t.before = nil
-		return t.setPassword(ctx, row, hash)
+		t.Before = nil
+		return s.setPassword(ctx, t, row, hash)
 	})
 }
 

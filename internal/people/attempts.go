@@ -1,4 +1,4 @@
-package access
+package people
 
 import (
 	"net/netip"

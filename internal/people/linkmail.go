@@ -1,4 +1,4 @@
-package access
+package people
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -42,9 +43,9 @@ type Mailer interface {
 // linkMail writes the mail that brings a link, and into row what is known of
 // it. A service account depends on the mail: without one it gets a problem. A
 // member has the link.
-func (t *tx) linkMail(ctx context.Context, row *store.InvitationRow, m store.MemberRow, linkURL string) (Letter, error) {
-	machine := t.actor.Kind == svcauth.KindServiceAccount
-	mailer := t.s.cfg.Mail
+func (s *Service) linkMail(ctx context.Context, t *access.Tx, row *store.InvitationRow, m store.MemberRow, linkURL string) (Letter, error) {
+	machine := t.Actor.Kind == svcauth.KindServiceAccount
+	mailer := s.cfg.Mail
 	if mailer == nil {
 		if machine {
 			return Letter{}, svcauth.NewProblem(svcauth.CodeInvalid, "A service account does not get the link to a person's account: it is only sent by mail, and this server "+
@@ -52,8 +53,8 @@ func (t *tx) linkMail(ctx context.Context, row *store.InvitationRow, m store.Mem
 		}
 		return Letter{}, nil
 	}
-	row.MailAt = t.now
-	if wait := mailer.Admit(t.actor.OrgID, m.Email); wait > 0 {
+	row.MailAt = t.Now
+	if wait := mailer.Admit(t.Actor.OrgID, m.Email); wait > 0 {
 		row.Mail, row.MailProblem = store.MailFailed, fmt.Sprintf("Your organization has sent too many mails. Send it again in %s.", minutes(wait))
 		if machine {
 			p := svcauth.NewProblem(svcauth.CodeTooMany, "Your organization has sent too many mails. Nothing was changed; wait as Retry-After says.")
@@ -67,8 +68,8 @@ func (t *tx) linkMail(ctx context.Context, row *store.InvitationRow, m store.Mem
 		return Letter{}, err
 	}
 	row.Mail = store.MailQueued
-	hash, s := row.TokenHash, t.s
-	letter := Letter{OrgID: t.actor.OrgID, Operator: t.actor.Operator, To: m.Email, Result: func(problem string) { s.noteMail(hash, problem) }}
+	hash := row.TokenHash
+	letter := Letter{OrgID: t.Actor.OrgID, Operator: t.Actor.Operator, To: m.Email, Result: func(problem string) { s.noteMail(hash, problem) }}
 	letter.Subject, letter.Text = linkText(s.cfg.Issuer, org.Name, row, linkURL)
 	return letter, nil
 }

@@ -1,4 +1,4 @@
-package access
+package people
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -50,7 +51,7 @@ func (s *Service) SignIn(ctx context.Context, r SignInRequest) (SignedIn, error)
 	rows, fits, err := s.withPassword(ctx, attempt, r)
 	attempt.end(err == nil && len(fits) == 0)
 	if err != nil {
-		return SignedIn{}, s.problem(err, svcauth.AuditTarget{})
+		return SignedIn{}, access.Problem(err, svcauth.AuditTarget{})
 	}
 	if len(fits) == 0 {
 		s.noteRefusedSignIn(ctx, rows, r.IP, "The password was wrong.")
@@ -140,7 +141,7 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 	for _, m := range active {
 		org, err := s.read().Organization(ctx, m.OrgID)
 		if err != nil {
-			return SignedIn{}, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+			return SignedIn{}, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
 		in.Choices = append(in.Choices, SignedIn{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
 	}
@@ -152,32 +153,32 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 
 // noteSignIn writes down that a member signed in, aside from what others change.
 func (s *Service) noteSignIn(ctx context.Context, m store.MemberRow, ip netip.Addr) error {
-	actor, _ := ActorFrom(s.asMember(ctx, m))
+	actor, _ := access.ActorFrom(s.asMember(ctx, m))
 	if ip.IsValid() {
 		actor.IP = ip.String()
 	}
-	t := &tx{s: s, now: s.now(), actor: actor, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+	t := access.Record{Now: s.now(), Actor: actor, Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
 	err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
-		if err := q.NoteSignIn(ctx, m.OrgID, m.ID, t.now); err != nil {
+		if err := q.NoteSignIn(ctx, m.OrgID, m.ID, t.Now); err != nil {
 			return err
 		}
-		return q.InsertAuditEvent(ctx, t.event("member.sign_in", svcauth.OutcomeDone, ""))
+		return q.InsertAuditEvent(ctx, t.Event("member.sign_in", svcauth.OutcomeDone, ""))
 	})
-	return s.problem(err, t.target)
+	return access.Problem(err, t.Target)
 }
 
 // noteRefusedSignIn tells the organizations of the members who were meant. Who
 // tried is unknown, and an address of nobody leaves nothing.
 func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow, ip netip.Addr, reason string) {
-	asked, _ := ActorFrom(ctx)
-	unknown := Actor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown, RequestID: asked.RequestID}
+	asked, _ := access.ActorFrom(ctx)
+	unknown := access.Actor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown, RequestID: asked.RequestID}
 	if ip.IsValid() {
 		unknown.IP = ip.String()
 	}
 	for _, m := range meant {
 		unknown.OrgID = m.OrgID
-		t := &tx{s: s, now: s.now(), actor: unknown, target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
-		s.cfg.Audit.Note(t.event("member.sign_in", svcauth.OutcomeRefused, reason))
+		t := access.Record{Now: s.now(), Actor: unknown, Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		s.cfg.Audit.Note(t.Event("member.sign_in", svcauth.OutcomeRefused, reason))
 	}
 }
 
@@ -186,7 +187,7 @@ func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow
 func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]SignedIn, error) {
 	rows, err := s.membersFor(ctx, email, "")
 	if err != nil {
-		return nil, s.problem(err, svcauth.AuditTarget{})
+		return nil, access.Problem(err, svcauth.AuditTarget{})
 	}
 	all, over := []SignedIn{}, false
 	for _, m := range rows {
@@ -195,7 +196,7 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 		}
 		enters, err := s.pendingMayEnter(ctx, s.read(), m)
 		if err != nil {
-			return nil, s.problem(err, svcauth.AuditTarget{Kind: "invitation"})
+			return nil, access.Problem(err, svcauth.AuditTarget{Kind: "invitation"})
 		}
 		if !enters {
 			over = true
@@ -203,7 +204,7 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 		}
 		org, err := s.read().Organization(ctx, m.OrgID)
 		if err != nil {
-			return nil, s.problem(err, svcauth.AuditTarget{Kind: "organization"})
+			return nil, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
 		all = append(all, SignedIn{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
 	}
@@ -226,17 +227,17 @@ func (s *Service) SignInVerified(ctx context.Context, email string, proved Signe
 		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody with this address was invited to this organization. Ask one of its administrators.")
 	}
 	if err != nil {
-		return SignedIn{}, s.problem(err, svcauth.AuditTarget{})
+		return SignedIn{}, access.Problem(err, svcauth.AuditTarget{})
 	}
 	if m.SessionEpoch != proved.Epoch {
 		s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The sign-in was begun before the sessions of this account were ended.")
 		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.")
 	}
 	if m.ActivatedAt == nil {
-		op := operation{action: "member.activate", target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
-		err := s.change(s.asMember(ctx, m), op, func(ctx context.Context, t *tx) error {
+		op := access.Operation{Action: "member.activate", Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		err := s.access.Change(s.asMember(ctx, m), op, func(ctx context.Context, t *access.Tx) error {
 			now, err := t.Member(ctx, m.OrgID, m.ID)
-			if t.silent = err == nil && now.ActivatedAt != nil; t.silent || err != nil { // by another sign-in meanwhile
+			if t.Silent = err == nil && now.ActivatedAt != nil; t.Silent || err != nil { // by another sign-in meanwhile
 				return err
 			}
 			enters, err := s.pendingMayEnter(ctx, t.Q, m)
@@ -246,7 +247,7 @@ func (s *Service) SignInVerified(ctx context.Context, email string, proved Signe
 			if !enters {
 				return invitationOver(m.Email)
 			}
-			if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.now); err != nil {
+			if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.Now); err != nil {
 				return err
 			}
 			return t.DeleteInvitations(ctx, m.OrgID, m.ID)

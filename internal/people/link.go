@@ -1,4 +1,4 @@
-package access
+package people
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -29,23 +30,23 @@ type link struct {
 // makeLink makes the only link to a member's account. It keeps what the
 // request that makes it could hand over, for [Service.closed] to judge when
 // somebody comes in by it.
-func (t *tx) makeLink(ctx context.Context, m store.MemberRow, kind string) (link, error) {
+func (s *Service) makeLink(ctx context.Context, t *access.Tx, m store.MemberRow, kind string) (link, error) {
 	life := invitationLife
 	if kind == store.InvitationReset {
 		life = resetLife
 	}
 	token := newToken()
-	row := store.InvitationRow{TokenHash: tokenHash(token), OrgID: m.OrgID, MemberID: m.ID, Kind: kind, ExpiresAt: t.now.Add(life),
-		MadeByID: t.actor.ID, MakerOrgID: t.actor.OrgID, HandsOver: store.HandsOverAll}
-	if t.actor.narrow() {
-		row.HandsOver = strings.Join(t.actor.Privileges, " ")
+	row := store.InvitationRow{TokenHash: tokenHash(token), OrgID: m.OrgID, MemberID: m.ID, Kind: kind, ExpiresAt: t.Now.Add(life),
+		MadeByID: t.Actor.ID, MakerOrgID: t.Actor.OrgID, HandsOver: store.HandsOverAll}
+	if t.Actor.Narrow() {
+		row.HandsOver = strings.Join(t.Actor.Privileges, " ")
 	}
-	made := link{row: row, url: t.s.cfg.Issuer + "/console/invitation?token=" + token.Reveal()}
+	made := link{row: row, url: s.cfg.Issuer + "/console/invitation?token=" + token.Reveal()}
 	var err error
-	if made.mail, err = t.linkMail(ctx, &made.row, m, made.url); err != nil {
+	if made.mail, err = s.linkMail(ctx, t, &made.row, m, made.url); err != nil {
 		return made, err
 	}
-	if t.actor.Kind == svcauth.KindServiceAccount {
+	if t.Actor.Kind == svcauth.KindServiceAccount {
 		made.url = "" // a service account has no way into the console
 	}
 	return made, t.PutInvitation(ctx, made.row)
@@ -79,15 +80,15 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 	if !maker.Has(svcauth.MembersManage) {
 		return gone, nil
 	}
-	opens, err := s.holdings(ctx, q, i.OrgID, maker.Operator, i.MemberID)
+	opens, err := s.access.Holdings(ctx, q, i.OrgID, maker.Operator, i.MemberID)
 	if err != nil {
 		return "", err
 	}
-	longer, _ := held.outlasting(opens)
-	missing := append(maker.missing(opens.Privileges), longer...)
+	longer, _ := held.Outlasting(opens)
+	missing := append(maker.Missing(opens.Privileges), longer...)
 	if i.HandsOver != store.HandsOverAll {
-		request := Actor{Privileges: strings.Fields(i.HandsOver)}
-		missing = append(missing, request.missing(opens.Privileges)...)
+		request := access.Actor{Privileges: strings.Fields(i.HandsOver)}
+		missing = append(missing, request.Missing(opens.Privileges)...)
 	}
 	if len(missing) > 0 {
 		return "This account holds more than whoever made the link could hand over, or for longer. Make a new link with an account that holds all of it.", nil
@@ -97,12 +98,12 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 
 // linkMaker reads who made a link as it is now, with all that it holds.
 // [store.ErrNotFound]: it is gone, or may not act.
-func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationRow) (maker Actor, held Holdings, err error) {
+func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationRow) (maker access.Actor, held access.Holdings, err error) {
 	org, err := q.Organization(ctx, i.MakerOrgID)
 	if err != nil {
 		return maker, held, err
 	}
-	maker = Actor{ID: i.MadeByID, OrgID: org.ID, Operator: org.Operator}
+	maker = access.Actor{ID: i.MadeByID, OrgID: org.ID, Operator: org.Operator}
 	if svcauth.ValidID(svcauth.PrefixMember, i.MadeByID) {
 		maker.Kind = svcauth.KindMember
 		m, err := q.Member(ctx, org.ID, i.MadeByID)
@@ -122,7 +123,7 @@ func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationR
 			return maker, held, store.ErrNotFound
 		}
 	}
-	held, err = s.holdings(ctx, q, org.ID, org.Operator, i.MadeByID)
+	held, err = s.access.Holdings(ctx, q, org.ID, org.Operator, i.MadeByID)
 	maker.Privileges = held.Privileges
 	return maker, held, err
 }

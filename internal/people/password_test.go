@@ -1,4 +1,4 @@
-package access_test
+package people_test
 
 import (
 	"strings"
@@ -6,23 +6,24 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // NIST SP 800-63B-4 §3.1.1.2: length and a list of known passwords decide, no rules of composition.
 func TestPasswordPolicy(t *testing.T) {
-	list, err := access.ReadBlocklist(strings.NewReader("short\r\nMarmalade at the Zoo\r\nlong enough but listed\n"))
+	list, err := people.ReadBlocklist(strings.NewReader("short\r\nMarmalade at the Zoo\r\nlong enough but listed\n"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"Marmalade at the Zoo", "long enough but listed"}, list)
-	f := newFixture(t, func(c *access.Config) { c.Blocklist = list })
-	invited, err := f.Service.InviteMember(f.Admin(), svcauth.NewMember{Email: "annabel.lee@example.com", FirstName: "Annabel", LastName: "Lee"})
+	f := newFixture(t, func(c *rules.Config) { c.People.Blocklist = list })
+	invited, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "annabel.lee@example.com", FirstName: "Annabel", LastName: "Lee"})
 	require.NoError(t, err)
-	token := linkToken(t, invited.InvitationURL)
+	token := rules.LinkToken(t, invited.InvitationURL)
 	refused := func(passwords ...string) {
 		t.Helper()
 		for _, p := range passwords {
-			_, err := f.Service.AcceptInvitation(t.Context(), token, svcauth.Secret(p))
+			_, err := f.People.AcceptInvitation(t.Context(), token, svcauth.Secret(p))
 			require.Error(t, err, p)
 			require.Equal(t, "body.password", problem(t, svcauth.CodeInvalid, err).Errors[0].Location, p)
 			require.NotContains(t, err.Error(), p+"x")
@@ -41,9 +42,9 @@ func TestPasswordPolicy(t *testing.T) {
 	// its owner's name and address
 	refused("annabel.lee@example.com", "annabel12345678"+"9", "Annabel-1987-05")
 	for _, good := range []svcauth.Secret{"seven tall ships at noon", "zebra kettle violin", "kD8#vPq2!xLm9@Rt", "пятнадцать лун над морем", "my cat eats blue cheese"} {
-		again, err := f.Service.ResetMember(f.Admin(), invited.ID)
+		again, err := f.People.ResetMember(f.Admin(), invited.ID)
 		require.NoError(t, err)
-		_, err = f.Service.AcceptInvitation(t.Context(), linkToken(t, again.InvitationURL), good)
+		_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, again.InvitationURL), good)
 		require.NoError(t, err, good.Reveal())
 	}
 }

@@ -1,0 +1,111 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// revoke appends a revocation. If it grows to one that denies more, the audit
+// log says so.
+func (t *Tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) error {
+	wider, err := t.AddRevocation(ctx, t.Now, orgID, r)
+	if err == nil && wider != store.WiderNot {
+		err = t.InsertAuditEvent(ctx, RevokedMore(t.Now, t.Actor, orgID, r.ClientID, wider))
+	}
+	if err == nil && t.s.cfg.OnRevoke != nil {
+		t.s.cfg.OnRevoke(revocationKind(r))
+	}
+	return err
+}
+
+// revocationKind says what an entry denies: a token, a client's tokens, a secret's, a role's.
+func revocationKind(r svcauth.Revocation) string {
+	switch {
+	case r.JTI != "":
+		return "token"
+	case r.Cred != "":
+		return "secret"
+	case r.Role != "":
+		return "role"
+	}
+	return "client"
+}
+
+// revokeClient kills what the client has been issued so far: all of it, or only tokens that carry the role.
+func (t *Tx) revokeClient(ctx context.Context, orgID, clientID, role string) error {
+	epoch, err := t.RaiseEpoch(ctx, orgID, clientID)
+	if err != nil {
+		return err
+	}
+	if err := t.revoke(ctx, orgID, svcauth.Revocation{ClientID: clientID, Role: role, MinEpoch: epoch}); err != nil {
+		return err
+	}
+	return t.touch(ctx, orgID, store.ChangeClient, clientID)
+}
+
+// How often the roles of one organization may take something away: all of its
+// roles at once, twice, then one a second. Each time is an entry that every node
+// and every resource server keeps for a day.
+const (
+	policiesAtOnce    = 2 * svcauth.MaxRolesPerOrg
+	policiesPerSecond = 1
+)
+
+// revokeRole kills the organization's tokens that carry the role, or of these only the ones with the privilege in their scope.
+func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...string) error {
+	if t.Actor.Kind != svcauth.KindSystem {
+		if wait := t.s.policies.Allow(orgID, t.Now); wait > 0 {
+			return tooManyRoleChanges(wait)
+		}
+	}
+	pol, err := t.RaisePolicy(ctx, orgID)
+	if err != nil {
+		return err
+	}
+	if len(privileges) == 0 {
+		return t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, MinPol: pol})
+	}
+	for _, p := range privileges {
+		if err := t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, Privilege: p, MinPol: pol}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func tooManyRoleChanges(wait time.Duration) error {
+	p := svcauth.NewProblem(svcauth.CodeTooMany, "The roles of this organization were changed too often: at most %d times at once, then one a second, may privileges "+
+		"or names be taken away. Nothing was changed; try again after the time in Retry-After.", policiesAtOnce)
+	p.RetryAfter = wait
+	return p
+}
+
+// touch tells every node that what it remembers of the subject is stale. kind is one of the store's Change constants.
+func (t *Tx) touch(ctx context.Context, orgID, kind, subject string) error {
+	_, err := t.AddChange(ctx, store.Change{OrgID: orgID, Kind: kind, Subject: subject, ExpiresAt: t.Now.Add(store.KeepChange)})
+	return err
+}
+
+// RevokedMore returns the audit event of a revocation that has grown, because
+// there would have been too many, to one that denies every token that the
+// client, or the whole organization, was issued so far.
+func RevokedMore(now time.Time, actor Actor, orgID, clientID string, wider store.Wider) svcauth.AuditEvent {
+	t := Record{Now: now, Actor: actor}
+	t.Actor.OrgID = orgID // the catalogue's actor is in none
+	reason := fmt.Sprintf("There are at most %d live revocations in an organization, %d of them about its roles: all tokens issued in it so far are revoked "+
+		"instead. Its clients get new ones with their next request.", store.MaxOrgRevocations, store.MaxPolicyRevocations)
+	t.Target = svcauth.AuditTarget{ID: orgID, Kind: "organization"}
+	if wider == store.WiderClient {
+		reason = fmt.Sprintf("There are at most %d live revocations of one client: all tokens issued to it so far are revoked instead. It gets a new one with "+
+			"its next request.", store.MaxClientRevocations)
+		t.Target = svcauth.AuditTarget{ID: clientID, Kind: "application_key"}
+		if svcauth.ValidID(svcauth.PrefixServiceAccount, clientID) {
+			t.Target.Kind = "service_account"
+		}
+	}
+	return t.Event(t.Target.Kind+".revoke_tokens", svcauth.OutcomeDone, reason)
+}

@@ -1,0 +1,45 @@
+package people
+
+import (
+	"context"
+	"errors"
+
+	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// SessionActor makes an actor of a console session: who signed in, and the epoch
+// that [Service.SignIn] gave. It is asked with each request. The face adds IP and
+// RequestID. Problem: [svcauth.CodeUnauthenticated] if the member is gone or
+// suspended, or its sessions were ended since, and only then.
+func (s *Service) SessionActor(ctx context.Context, memberID string, epoch int64) (a access.Actor, noun svcauth.Member, err error) {
+	m, err := s.read().MemberOfSession(ctx, memberID)
+	if err == nil && (m.SessionEpoch != epoch || m.Suspended || m.ActivatedAt == nil) {
+		err = store.ErrNotFound
+	}
+	if err == nil {
+		a, err = s.actorOf(ctx, s.read(), m)
+		a.SessionEpoch = epoch
+	}
+	if err == nil {
+		noun, err = s.member(ctx, s.read(), m)
+	}
+	if errors.Is(err, store.ErrNotFound) { // or it went meanwhile
+		err = svcauth.NewProblem(svcauth.CodeUnauthenticated, "This session has ended. Sign in again.")
+	}
+	if err != nil {
+		return access.Actor{}, svcauth.Member{}, access.Problem(err, svcauth.AuditTarget{})
+	}
+	return a, noun, nil
+}
+
+// actorOf makes an actor of a member with all that it holds now.
+func (s *Service) actorOf(ctx context.Context, q *store.Q, m store.MemberRow) (access.Actor, error) {
+	org, err := q.Organization(ctx, m.OrgID)
+	if err != nil {
+		return access.Actor{}, err
+	}
+	held, err := s.access.Holdings(ctx, q, m.OrgID, org.Operator, m.ID)
+	return access.Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, Operator: org.Operator, Privileges: held.Privileges}, err
+}
