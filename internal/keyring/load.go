@@ -47,7 +47,8 @@ func (k *Keyring) Check(ctx context.Context) error {
 	return nil
 }
 
-// Reload reads the signing keys again. [Keyring.Apply] calls it. After an error the keys stay as they were.
+// Reload reads the signing keys again. [Keyring.Apply] calls it. After an error
+// the keys stay as they were.
 func (k *Keyring) Reload(ctx context.Context) error {
 	k.reloading.Lock()
 	defer k.reloading.Unlock()

@@ -100,7 +100,8 @@ func (k *Keyring) stale(sealed []byte) bool {
 func explain(what string, err error) error {
 	if errors.Is(err, ErrOtherMasterKey) {
 		return fmt.Errorf("%s can't be opened: %w; configure the master key that belongs to this database "+
-			"(master_key_file or master_key), and while you change it, the other one as master_key_previous_file", what, err)
+			"(master_key_file or master_key), and while you change it, the other one as master_key_previous_file",
+			what, err)
 	}
 	return fmt.Errorf("%s can't be opened although the master key is the right one: %w; "+
 		"restore that row from a backup", what, err)
