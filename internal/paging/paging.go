@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,8 +50,7 @@ func List[T any](rows []T, limit int, key func(T) string) svcauth.List[T] {
 }
 
 // Newest cuts a page out of a list that is short enough to be read whole, and
-// sorts it by key, the greatest first. See [Key] for keys that begin with a
-// moment. What is added or goes between two pages moves nothing from one to the
+// sorts it by key, the greatest first. key returns what [Key] does. What is added or goes between two pages moves nothing from one to the
 // other.
 func Newest[T any](all []T, o svcauth.ListOptions, key func(T) string) (none svcauth.List[T], err error) {
 	limit, err := size(o.Limit)
@@ -63,6 +63,9 @@ func Newest[T any](all []T, o svcauth.ListOptions, key func(T) string) (none svc
 		if err != nil {
 			return none, err
 		}
+		if moment, _, ok := strings.Cut(below, " "); !ok || !isMoment(moment) {
+			return none, badCursor()
+		}
 		rest = slices.DeleteFunc(rest, func(one T) bool { return key(one) >= below })
 	}
 	slices.SortFunc(rest, func(a, b T) int { return cmp.Compare(key(b), key(a)) })
@@ -72,6 +75,12 @@ func Newest[T any](all []T, o svcauth.ListOptions, key func(T) string) (none svc
 // Key returns a key that sorts by a moment first, then by the parts.
 func Key(at time.Time, parts ...string) string {
 	return fmt.Sprintf("%019d %s", max(0, at.UnixNano()), strings.Join(parts, " "))
+}
+
+// isMoment reports whether a key may begin with the text.
+func isMoment(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 64)
+	return err == nil && len(text) == 19
 }
 
 // After cuts a page out of a short list that has an order of its own. name

@@ -61,8 +61,10 @@ func TestForeignCursors(t *testing.T) {
 		_, err = After([]thing{{id: "a"}}, o, func(a thing) string { return a.id })
 		require.Error(t, err, "%+v", o)
 	}
-	_, err := Newest([]thing{}, svcauth.ListOptions{Cursor: "?"}, thing.key)
-	require.Error(t, err)
+	for _, cursor := range []string{"?", "eA", *encode("1 a"), *encode("aaaaaaaaaaaaaaaaaaa id")} {
+		_, err := Newest([]thing{}, svcauth.ListOptions{Cursor: cursor}, thing.key)
+		require.Error(t, err, cursor)
+	}
 }
 
 // TestNothingIsAnEmptyList, not null.
