@@ -29,7 +29,7 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 	if err != nil {
 		return list, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 	}
-	return paging.Within(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.RoleID })
+	return paging.Newest(grants, o, grantKey)
 }
 
 // AssignServiceAccountRole gives a role to a service account; given again, it
@@ -128,6 +128,9 @@ func (t *Tx) mayShorten(ctx context.Context, g store.GrantRow, role store.RoleRo
 	return t.KeepAnAdministrator(ctx, member)
 }
 
+// grantKey is what lists of one principal's grants are sorted by.
+func grantKey(g svcauth.Grant) string { return paging.Key(g.GrantedAt, g.RoleID) }
+
 func grantNoun(g store.GrantRow, role store.RoleRow) svcauth.Grant {
 	return svcauth.Grant{ID: g.ID, RoleID: role.ID, Name: role.Name, ExpiresAt: g.ExpiresAt, GrantedAt: g.GrantedAt}
 }
@@ -205,7 +208,7 @@ func (s *Service) mayGrant(ctx context.Context, t *Tx, role store.RoleRow, end *
 	if err != nil {
 		return err
 	}
-	return t.mayHandOver(ctx, Handover{Gives: Holdings{Privileges: gives}, What: "assign the role " + role.Name, End: end, Bounded: "the grant"})
+	return t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: gives}, What: "assign the role " + role.Name, End: end, Bounded: "the grant"})
 }
 
 // grantableRole reads a role that the caller may give a new service account for

@@ -11,9 +11,9 @@ import (
 
 // Handover is what a change would give into somebody's hands.
 type Handover struct {
-	Gives Holdings   // what it opens
-	End   *time.Time // when it ends by itself; nil: never
-	What  string     // completes "You can't …"
+	Gives EffectivePrivileges // what it opens
+	End   *time.Time          // when it ends by itself; nil: never
+	What  string              // completes "You can't …"
 	// Bounded names what of it the caller may give an end, such as "the grant";
 	// empty: nothing.
 	Bounded string
@@ -22,12 +22,12 @@ type Handover struct {
 // holder returns what the caller may hand over, and until when it holds that:
 // of a full token what its holder holds now, else what of this the request
 // carries.
-func (t *Tx) holder(ctx context.Context) (Holdings, error) {
+func (t *Tx) holder(ctx context.Context) (EffectivePrivileges, error) {
 	org, err := t.Organization(ctx, t.Actor.OrgID)
 	if err != nil {
-		return Holdings{}, err
+		return EffectivePrivileges{}, err
 	}
-	held, err := t.s.Holdings(ctx, t.Q, org.ID, org.Operator, t.Actor.ID)
+	held, err := t.s.Effective(ctx, t.Q, org.ID, org.Operator, t.Actor.ID)
 	if !t.Actor.Full {
 		held.Privileges = slices.DeleteFunc(held.Privileges, func(p string) bool { return !slices.Contains(t.Actor.Privileges, p) })
 	}
@@ -65,7 +65,7 @@ func (t *Tx) MayHandOverAccount(ctx context.Context, accountID string, h Handove
 	if err != nil {
 		return err
 	}
-	if h.Gives, err = t.s.Holdings(ctx, t.Q, org.ID, org.Operator, accountID); err != nil {
+	if h.Gives, err = t.s.Effective(ctx, t.Q, org.ID, org.Operator, accountID); err != nil {
 		return err
 	}
 	return t.mayHandOver(ctx, h)

@@ -42,7 +42,7 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 	for i, r := range records {
 		live[i] = svcauth.LiveToken{JTI: r.JTI, Scope: r.Scope, SecretID: r.SecretID, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, IP: r.IP, UserAgent: r.UserAgent}
 	}
-	list, err = paging.Within(live, o, func(t svcauth.LiveToken) (time.Time, string) { return t.IssuedAt, t.JTI })
+	list, err = paging.Newest(live, o, func(t svcauth.LiveToken) string { return paging.Key(t.IssuedAt, t.JTI) })
 	list.Partial = partial && err == nil
 	return list, err
 }

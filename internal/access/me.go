@@ -42,7 +42,7 @@ func (s *Service) Me(ctx context.Context) (svcauth.Me, error) {
 	if err != nil {
 		return svcauth.Me{}, Problem(err, svcauth.AuditTarget{Kind: "organization"})
 	}
-	held, err := s.Holdings(ctx, s.read(), a.OrgID, org.Operator, a.ID)
+	held, err := s.Effective(ctx, s.read(), a.OrgID, org.Operator, a.ID)
 	if err != nil {
 		return svcauth.Me{}, Problem(err, svcauth.AuditTarget{})
 	}

@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
@@ -24,7 +23,7 @@ func (s *Service) MemberRoles(ctx context.Context, id string, o svcauth.ListOpti
 	if err != nil {
 		return list, Problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
-	return paging.Within(grants, o, func(g svcauth.Grant) (time.Time, string) { return g.GrantedAt, g.RoleID })
+	return paging.Newest(grants, o, grantKey)
 }
 
 // MemberOperation is a change of members. Each of them decides who may do what, so a service account needs its organization's consent.

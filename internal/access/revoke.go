@@ -16,8 +16,8 @@ func (t *Tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) err
 	if err == nil && wider != store.WiderNot {
 		err = t.InsertAuditEvent(ctx, RevokedMore(t.Now, t.Actor, orgID, r.ClientID, wider))
 	}
-	if err == nil && t.s.cfg.OnRevoke != nil {
-		t.s.cfg.OnRevoke(revocationKind(r))
+	if err == nil && t.s.cfg.Observer != nil {
+		t.s.cfg.Observer.Revoked(revocationKind(r))
 	}
 	return err
 }

@@ -28,7 +28,7 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		if err != nil {
 			return err
 		}
-		if err := t.mayHandOver(ctx, Handover{Gives: Holdings{Privileges: privileges}, What: "put these privileges on a role"}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: privileges}, What: "put these privileges on a role"}); err != nil {
 			return err
 		}
 		if count, err := t.CountRoles(ctx, t.Actor.OrgID); err != nil {
@@ -197,12 +197,12 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 // If it can't be found out in time, nothing is said.
 func (s *Service) oversized(ctx context.Context, roleID, principalID string) []svcauth.SizeWarning {
 	actor, _ := ActorFrom(ctx)
-	if s.cfg.Oversized == nil || !actor.Has(svcauth.MembersRead) {
+	if s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxOversizedLook)
 	defer cancel()
-	warnings, err := s.cfg.Oversized(ctx, actor.OrgID, roleID, principalID)
+	warnings, err := s.cfg.Tokens.Oversized(ctx, actor.OrgID, roleID, principalID)
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "whose tokens would be too long after a change can't be read", "role", roleID, "principal", principalID, "error", err)
 	}
@@ -249,11 +249,11 @@ func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had
 		if privileges != nil {
 			stays = privileges
 		}
-		if err := t.mayHandOver(ctx, Handover{Gives: Holdings{Privileges: stays}, What: "rename the role " + row.Name, End: &t.Now}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: stays}, What: "rename the role " + row.Name, End: &t.Now}); err != nil {
 			return next, nil, err
 		}
 	}
-	added := Holdings{Privileges: without(privileges, had)}
+	added := EffectivePrivileges{Privileges: without(privileges, had)}
 	return next, privileges, t.mayHandOver(ctx, Handover{Gives: added, What: "put these privileges on the role " + row.Name})
 }
 

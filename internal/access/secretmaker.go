@@ -28,11 +28,11 @@ type makers struct {
 	q         *store.Q
 	org       svcauth.Organization
 	catalogue []svcauth.Privilege
-	held      map[string]Holdings
+	held      map[string]EffectivePrivileges
 }
 
 func (s *Service) makers(ctx context.Context, q *store.Q, orgID string) (*makers, error) {
-	m := &makers{s: s, q: q, held: map[string]Holdings{svcauth.KindSystem: {}}}
+	m := &makers{s: s, q: q, held: map[string]EffectivePrivileges{svcauth.KindSystem: {}}}
 	var err error
 	if m.org, err = q.Organization(ctx, orgID); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func (s *Service) makers(ctx context.Context, q *store.Q, orgID string) (*makers
 // lacks lists those privileges of a gift that a maker does not hold, or not for
 // as long. Who is gone, suspended, disabled or not known holds none; the server
 // itself lacks none.
-func (m *makers) lacks(ctx context.Context, id string, gift Holdings) ([]string, error) {
+func (m *makers) lacks(ctx context.Context, id string, gift EffectivePrivileges) ([]string, error) {
 	if id == svcauth.KindSystem {
 		return nil, nil
 	}
@@ -59,7 +59,7 @@ func (m *makers) lacks(ctx context.Context, id string, gift Holdings) ([]string,
 			if err != nil {
 				return nil, err
 			}
-			held = Hold(roles, m.catalogue, m.org.Operator, m.s.now())
+			held = Effective(roles, m.catalogue, m.org.Operator, m.s.now())
 		}
 		m.held[id] = held
 	}
@@ -87,7 +87,7 @@ func (m *makers) active(ctx context.Context, id string) (bool, error) {
 // warn lists those of an account's secrets whose makers lack some of what the
 // account has: whoever kept such a secret can use what its maker was never
 // given, until the secret ends. The caller's own are not among them.
-func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccount, gift Holdings) (warnings []svcauth.SecretWarning, err error) {
+func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccount, gift EffectivePrivileges) (warnings []svcauth.SecretWarning, err error) {
 	for _, secret := range a.Secrets {
 		if secret.CreatedBy.ID == caller || secret.ExpiresAt != nil && !secret.ExpiresAt.After(m.s.now()) {
 			continue
@@ -124,7 +124,7 @@ func (s *Service) warnOfAccount(ctx context.Context, q *store.Q, actor Actor, id
 	if err != nil {
 		return nil, err
 	}
-	held, err := s.Holdings(ctx, q, actor.OrgID, m.org.Operator, id)
+	held, err := s.Effective(ctx, q, actor.OrgID, m.org.Operator, id)
 	if err != nil {
 		return nil, err
 	}
@@ -153,8 +153,8 @@ func (s *Service) warnOfGrant(ctx context.Context, t *Tx, account svcauth.Servic
 			others = append(others, one)
 		}
 	}
-	gift := Holdings{Privileges: gives}.within(end)
-	gift.Privileges = Hold(others, m.catalogue, m.org.Operator, t.Now).lacks(gift)
+	gift := EffectivePrivileges{Privileges: gives}.within(end)
+	gift.Privileges = Effective(others, m.catalogue, m.org.Operator, t.Now).lacks(gift)
 	return m.warn(ctx, t.Actor.ID, account, gift)
 }
 
@@ -180,7 +180,7 @@ func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind strin
 			role.MoreWarnings++
 			continue
 		}
-		missing, err := m.lacks(ctx, secret.By.ID, Holdings{Privileges: gained}.within(secret.Until))
+		missing, err := m.lacks(ctx, secret.By.ID, EffectivePrivileges{Privileges: gained}.within(secret.Until))
 		switch {
 		case err != nil:
 			return err

@@ -28,16 +28,23 @@ type Config struct {
 	Issuer          string        // audience of the built-in privileges
 	DefaultTokenTTL time.Duration // shown where a service account has none of its own
 
-	// Oversized names the accounts whose tokens would be too long: an
-	// organization's that hold a role, or one principal. nil: nobody looks.
-	Oversized func(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.SizeWarning, error)
-
-	// OnRevoke hears of each revocation that is written, by its kind: token, client, secret or role. nil: nobody does.
-	OnRevoke func(kind string)
+	Tokens   TokenSizes         // nil: nobody looks how long tokens become
+	Observer RevocationObserver // nil: nobody is told
 
 	Clock  func() time.Time // default time.Now
 	Logger *slog.Logger     // default: silence
 }
+
+// TokenSizes knows how long tokens would be.
+type TokenSizes interface {
+	// Oversized returns the accounts whose tokens would be too long: of an
+	// organization those that hold a role, or one principal.
+	Oversized(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.SizeWarning, error)
+}
+
+// RevocationObserver is told of each revocation that is written. kind is
+// "token", "client", "secret" or "role".
+type RevocationObserver interface{ Revoked(kind string) }
 
 // Service holds the rules. It is safe for concurrent use.
 type Service struct {

@@ -12,7 +12,7 @@ import (
 func (a *App) newAccess(revocations *verify.RevocationSet) *access.Service {
 	return access.New(access.Config{
 		Store: a.store, Keyring: a.keyring, Cache: a.cache, Audit: a.audit, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
-		OnRevoke: a.metrics.Revoked, Oversized: a.Token.Oversized, Clock: a.clock, Logger: a.logger,
+		Observer: a.metrics, Tokens: a.Token, Clock: a.clock, Logger: a.logger,
 	})
 }
 

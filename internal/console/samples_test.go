@@ -75,12 +75,12 @@ func samples(k *Console) (all []sample) {
 	wrong := filled("email", "ann@example.com")
 	wrong.Problem = "Address or password is wrong."
 	gate("signin-refused", "signin", page{Title: "Sign in", Data: signInData{Form: wrong, Next: "/console/roles"}})
-	gate("choice", "choice", page{Title: "Choose an organization", Data: choiceData{"ann@example.com", []people.SignedIn{
+	gate("choice", "choice", page{Title: "Choose an organization", Data: choiceData{"ann@example.com", []people.Identity{
 		{MemberID: id("mem", 1), Organization: svcauth.Ref{Name: "default"}}, {MemberID: id("mem", 2), Organization: svcauth.Ref{Name: "Other"}}}}})
-	gate("invitation", "invitation", page{Title: "Accept the invitation", Data: invitationData{blank(), "token", people.Invited{Email: "bob@example.com", FirstName: "Bob", Kind: "invite", Organization: "default"}}})
+	gate("invitation", "invitation", page{Title: "Accept the invitation", Data: invitationData{blank(), "token", people.LinkInfo{Email: "bob@example.com", FirstName: "Bob", Kind: "invite", Organization: "default"}}})
 	short := blank()
 	short.fail("password", "A password has 15 to 128 characters.")
-	gate("invitation-reset", "invitation", page{Title: "Set a new password", Data: invitationData{short, "token", people.Invited{Email: "bob@example.com", Kind: "reset", Organization: "default"}}})
+	gate("invitation-reset", "invitation", page{Title: "Set a new password", Data: invitationData{short, "token", people.LinkInfo{Email: "bob@example.com", Kind: "reset", Organization: "default"}}})
 	add("problem", "problem", page{Title: "Missing privileges", Data: &svcauth.Problem{Detail: "This needs the privilege audit:read.", Missing: []string{"audit:read"}}})
 	samplesOfMembers(add)
 	samplesOfAccounts(k, add)

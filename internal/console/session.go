@@ -180,7 +180,7 @@ func (k *Console) Actor(r *http.Request) (actor access.Actor, ok bool, err error
 }
 
 // begin starts a session with a new token, whatever cookie the browser came with.
-func (v *visit) begin(in people.SignedIn) error {
+func (v *visit) begin(in people.Identity) error {
 	s := v.k.sessions
 	if err := s.Clear(v.ctx); err != nil {
 		return err

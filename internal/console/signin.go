@@ -102,7 +102,7 @@ const choiceLife = 10 * time.Minute
 
 // offer remembers, in a session that is nobody's yet, as whom somebody who has
 // proved the address may go on.
-func (v *visit) offer(email string, choices []people.SignedIn, next string) error {
+func (v *visit) offer(email string, choices []people.Identity, next string) error {
 	s := v.k.sessions
 	if err := s.Clear(v.ctx); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (v *visit) offer(email string, choices []people.SignedIn, next string) erro
 }
 
 // offered returns what offer has remembered; nothing if it is over.
-func (v *visit) offered() (email string, choices []people.SignedIn) {
+func (v *visit) offered() (email string, choices []people.Identity) {
 	s := v.k.sessions
 	lines := strings.Split(s.GetString(v.ctx, keyChoice), "\n")
 	if len(lines) < 2 || v.k.cfg.Clock().Sub(time.UnixMilli(s.GetInt64(v.ctx, keySeen))) > choiceLife {
@@ -136,7 +136,7 @@ func (v *visit) offered() (email string, choices []people.SignedIn) {
 		if err != nil {
 			return "", nil
 		}
-		choices = append(choices, people.SignedIn{MemberID: parts[0], Epoch: epoch, Organization: svcauth.Ref{Name: parts[2]}})
+		choices = append(choices, people.Identity{MemberID: parts[0], Epoch: epoch, Organization: svcauth.Ref{Name: parts[2]}})
 	}
 	return lines[0], choices
 }
@@ -151,7 +151,7 @@ func choicePage(v *visit) error {
 
 type choiceData struct {
 	Email   string
-	Choices []people.SignedIn
+	Choices []people.Identity
 }
 
 func choose(v *visit) error {
@@ -166,7 +166,7 @@ func choose(v *visit) error {
 }
 
 // signInVerified begins the session of a member who has proved the address.
-func (v *visit) signInVerified(email string, proved people.SignedIn, next string) error {
+func (v *visit) signInVerified(email string, proved people.Identity, next string) error {
 	ip, _ := netip.ParseAddr(v.ClientIP())
 	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
 	in, err := v.k.cfg.People.SignInVerified(ctx, email, proved, ip)
@@ -206,10 +206,10 @@ func signOut(v *visit) error {
 type invitationData struct {
 	Form    *form
 	Token   string
-	Invited people.Invited
+	Invited people.LinkInfo
 }
 
-func (v *visit) invitation(f *form, status int, token string, invited people.Invited) error {
+func (v *visit) invitation(f *form, status int, token string, invited people.LinkInfo) error {
 	title := "Accept the invitation"
 	if invited.Kind == "reset" {
 		title = "Set a new password"

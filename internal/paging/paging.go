@@ -1,7 +1,13 @@
-// Package paging cuts lists into pages.
+// Package paging cuts lists into pages. It owns the form of a cursor and the
+// bounds of a page, for each list of the management API.
+//
+// A cursor is the key of the last thing on a page, base64url without padding.
+// Clients send it back as it came. What the key is made of, each list says: the
+// id of a row, a name, or a moment with an id ([Key]).
 package paging
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -12,83 +18,118 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Below reads what page of a list is wanted: the id to go on below ("" for the first page) and how many things. prefix is that of the list's ids.
+// maxCursor bounds the key that a cursor may hold, in bytes. The longest is the
+// audience of an API.
+const maxCursor = 4096
+
+// Below reads which page is wanted of a list that is sorted by id, newest
+// first. It returns the id below which the page begins, "" for the first page,
+// and how many things it has at most. prefix is that of the list's ids.
 func Below(o svcauth.ListOptions, prefix string) (before string, limit int, err error) {
-	if limit, err = Size(o.Limit); err != nil || o.Cursor == "" {
+	if limit, err = size(o.Limit); err != nil || o.Cursor == "" {
 		return "", limit, err
 	}
-	id, err := base64.RawURLEncoding.DecodeString(o.Cursor)
-	if err != nil || !svcauth.ValidID(prefix, string(id)) {
-		return "", 0, BadCursor()
+	id, err := decode(o.Cursor)
+	if err != nil {
+		return "", 0, err
 	}
-	return string(id), limit, nil
-}
-
-func Size(asked int) (int, error) {
-	if asked == 0 {
-		return svcauth.DefaultPageSize, nil
+	if !svcauth.ValidID(prefix, id) {
+		return "", 0, badCursor()
 	}
-	if asked < 1 || asked > svcauth.MaxPageSize {
-		return 0, svcauth.InvalidField("query.limit", "A page has 1 to %d things; leave limit out for %d.", svcauth.MaxPageSize, svcauth.DefaultPageSize)
-	}
-	return asked, nil
+	return id, limit, nil
 }
 
-func BadCursor() error {
-	return svcauth.InvalidField("query.cursor", "This is no cursor of this list: send next_cursor of the page before, as it came, or none for the first page.")
-}
-
-func cursor(id string) *string {
-	text := base64.RawURLEncoding.EncodeToString([]byte(id))
-	return &text
-}
-
-// List makes a page of rows that were read with one more than limit, to know whether there is a next page. id gives what the cursor holds.
-func List[T any](rows []T, limit int, id func(T) string) svcauth.List[T] {
+// List makes a page of rows that were read with one more than limit, so that it
+// is known whether there is a next page. key returns a row's key.
+func List[T any](rows []T, limit int, key func(T) string) svcauth.List[T] {
 	if len(rows) <= limit {
 		return svcauth.List[T]{Items: rows}
 	}
 	rows = rows[:limit]
-	return svcauth.List[T]{Items: rows, NextCursor: cursor(id(rows[limit-1]))}
+	return svcauth.List[T]{Items: rows, NextCursor: encode(key(rows[limit-1]))}
 }
 
-// Within cuts a page out of a list that is short enough to be read whole and is sorted by moment, then id, newest first. key gives both.
-func Within[T any](all []T, o svcauth.ListOptions, key func(T) (time.Time, string)) (list svcauth.List[T], err error) {
-	limit, err := Size(o.Limit)
+// Newest cuts a page out of a list that is short enough to be read whole, and
+// sorts it by key, the greatest first. key returns what [Key] does. What is added or goes between two pages moves nothing from one to the
+// other.
+func Newest[T any](all []T, o svcauth.ListOptions, key func(T) string) (none svcauth.List[T], err error) {
+	limit, err := size(o.Limit)
 	if err != nil {
-		return list, err
+		return none, err
 	}
+	rest := append([]T{}, all...)
 	if o.Cursor != "" {
-		text, err := base64.RawURLEncoding.DecodeString(o.Cursor)
-		at, id, found := strings.Cut(string(text), " ")
-		ms, parseErr := strconv.ParseInt(at, 10, 64)
-		if err != nil || parseErr != nil || !found {
-			return list, BadCursor()
+		below, err := decode(o.Cursor)
+		if err != nil {
+			return none, err
 		}
-		all = slices.DeleteFunc(slices.Clone(all), func(one T) bool {
-			t, own := key(one)
-			return t.UnixMilli() > ms || t.UnixMilli() == ms && own >= id
-		})
+		if moment, _, ok := strings.Cut(below, " "); !ok || !isMoment(moment) {
+			return none, badCursor()
+		}
+		rest = slices.DeleteFunc(rest, func(one T) bool { return key(one) >= below })
 	}
-	return List(append([]T{}, all[:min(limit+1, len(all))]...), limit, func(one T) string {
-		at, id := key(one)
-		return fmt.Sprintf("%d %s", at.UnixMilli(), id)
-	}), nil
+	slices.SortFunc(rest, func(a, b T) int { return cmp.Compare(key(b), key(a)) })
+	return List(rest, limit, key), nil
 }
 
-// After cuts a page out of a short list. The cursor holds the last one's name.
+// Key returns a key that sorts by a moment first, then by the parts.
+func Key(at time.Time, parts ...string) string {
+	return fmt.Sprintf("%019d %s", max(0, at.UnixNano()), strings.Join(parts, " "))
+}
+
+// isMoment reports whether a key may begin with the text.
+func isMoment(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 64)
+	return err == nil && len(text) == 19
+}
+
+// After cuts a page out of a short list that has an order of its own. name
+// returns what each thing is known by.
 func After[T any](all []T, o svcauth.ListOptions, name func(T) string) (none svcauth.List[T], err error) {
-	limit, err := Size(o.Limit)
+	limit, err := size(o.Limit)
 	if err != nil {
 		return none, err
 	}
 	if o.Cursor != "" {
-		last, err := base64.RawURLEncoding.DecodeString(o.Cursor)
-		at := slices.IndexFunc(all, func(one T) bool { return name(one) == string(last) })
-		if err != nil || at < 0 {
-			return none, BadCursor()
+		last, err := decode(o.Cursor)
+		if err != nil {
+			return none, err
+		}
+		at := slices.IndexFunc(all, func(one T) bool { return name(one) == last })
+		if at < 0 {
+			return none, badCursor()
 		}
 		all = all[at+1:]
 	}
 	return List(all, limit, name), nil
+}
+
+// size returns how many things a page has, for what was asked.
+func size(asked int) (int, error) {
+	if asked == 0 {
+		return svcauth.DefaultPageSize, nil
+	}
+	if asked < 1 || asked > svcauth.MaxPageSize {
+		return 0, svcauth.InvalidField("query.limit", "A page has 1 to %d things; leave limit out for %d.",
+			svcauth.MaxPageSize, svcauth.DefaultPageSize)
+	}
+	return asked, nil
+}
+
+func encode(key string) *string {
+	text := base64.RawURLEncoding.EncodeToString([]byte(key))
+	return &text
+}
+
+func decode(cursor string) (key string, err error) {
+	raw, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || len(raw) > maxCursor {
+		return "", badCursor()
+	}
+	return string(raw), nil
+}
+
+func badCursor() error {
+	return svcauth.InvalidField("query.cursor",
+		"This is no cursor of this list: send next_cursor of the page before, as it came, or none for the first page.")
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Invited is what a one-time link is about, for the page that it opens.
-type Invited struct {
+// LinkInfo is what a one-time link is about, for the page that it opens.
+type LinkInfo struct {
 	Email, FirstName, LastName string
 	Kind                       string // store.InvitationInvite or store.InvitationReset: "invite" or "reset"
 	Organization               string // its name
@@ -156,13 +156,13 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 }
 
 // Invitation says what a one-time link is about. It needs no actor. Unknown, used, voided and expired tokens, and those whose maker holds less by now, get the same [svcauth.CodeNotFound].
-func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (Invited, error) {
+func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (LinkInfo, error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
-		return Invited{}, access.Problem(err, svcauth.AuditTarget{Kind: "invitation"})
+		return LinkInfo{}, access.Problem(err, svcauth.AuditTarget{Kind: "invitation"})
 	}
 	org, err := s.read().Organization(ctx, i.OrgID)
-	return Invited{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, access.Problem(err, svcauth.AuditTarget{})
+	return LinkInfo{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, access.Problem(err, svcauth.AuditTarget{})
 }
 
 // AcceptInvitation sets the password of the member whose link it is, makes it

@@ -80,7 +80,7 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 	if !maker.Has(svcauth.MembersManage) {
 		return gone, nil
 	}
-	opens, err := s.access.Holdings(ctx, q, i.OrgID, maker.Operator, i.MemberID)
+	opens, err := s.access.Effective(ctx, q, i.OrgID, maker.Operator, i.MemberID)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +98,7 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 
 // linkMaker reads who made a link as it is now, with all that it holds.
 // [store.ErrNotFound]: it is gone, or may not act.
-func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationRow) (maker access.Actor, held access.Holdings, err error) {
+func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationRow) (maker access.Actor, held access.EffectivePrivileges, err error) {
 	org, err := q.Organization(ctx, i.MakerOrgID)
 	if err != nil {
 		return maker, held, err
@@ -123,7 +123,7 @@ func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationR
 			return maker, held, store.ErrNotFound
 		}
 	}
-	held, err = s.access.Holdings(ctx, q, org.ID, org.Operator, i.MadeByID)
+	held, err = s.access.Effective(ctx, q, org.ID, org.Operator, i.MadeByID)
 	maker.Privileges = held.Privileges
 	return maker, held, err
 }

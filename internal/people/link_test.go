@@ -67,7 +67,7 @@ func (f *fixture) doors(email string, token svcauth.Secret, open bool, why strin
 	require.Contains(f.T, problem(f.T, svcauth.CodeForbidden, byProvider).Detail, "Ask an administrator", why)
 	_, err = f.People.AcceptInvitation(f.T.Context(), token, goodPassword)
 	problem(f.T, svcauth.CodeNotFound, err)
-	_, err = f.People.SignInVerified(f.T.Context(), email, people.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+	_, err = f.People.SignInVerified(f.T.Context(), email, people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
 	problem(f.T, svcauth.CodeForbidden, err)
 	if m.Invitation != nil {
 		require.Contains(f.T, m.Invitation.Problem, "Make a new link", why)

@@ -28,7 +28,7 @@ func TestInvitationToActiveMember(t *testing.T) {
 
 	about, err := f.People.Invitation(t.Context(), token)
 	require.NoError(t, err)
-	require.Equal(t, people.Invited{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", Kind: "invite", Organization: "default"}, about)
+	require.Equal(t, people.LinkInfo{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", Kind: "invite", Organization: "default"}, about)
 	_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeUnauthenticated, err)
 

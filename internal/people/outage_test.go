@@ -56,7 +56,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 			return err
 		}},
 		{"single sign-on, chosen", func(ctx context.Context) error {
-			_, err := f.People.SignInVerified(ctx, "maker@example.com", people.SignedIn{MemberID: maker, Epoch: held.SessionEpoch}, home)
+			_, err := f.People.SignInVerified(ctx, "maker@example.com", people.Identity{MemberID: maker, Epoch: held.SessionEpoch}, home)
 			return err
 		}},
 		{"who somebody is", func(ctx context.Context) error {
@@ -65,7 +65,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 			return err
 		}},
 		{"the first sign-in", func(ctx context.Context) error {
-			_, err := f.People.SignInVerified(ctx, "new@example.com", people.SignedIn{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+			_, err := f.People.SignInVerified(ctx, "new@example.com", people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
 			return err
 		}},
 	} {

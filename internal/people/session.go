@@ -40,6 +40,6 @@ func (s *Service) actorOf(ctx context.Context, q *store.Q, m store.MemberRow) (a
 	if err != nil {
 		return access.Actor{}, err
 	}
-	held, err := s.access.Holdings(ctx, q, m.OrgID, org.Operator, m.ID)
+	held, err := s.access.Effective(ctx, q, m.OrgID, org.Operator, m.ID)
 	return access.Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, Operator: org.Operator, Privileges: held.Privileges}, err
 }

@@ -20,15 +20,15 @@ type SignInRequest struct {
 	IP             netip.Addr
 }
 
-// SignedIn says who has signed in: MemberID and Epoch are for the session
+// Identity says who has signed in: MemberID and Epoch are for the session
 // ([Service.SessionActor]). If address and password fit in several organizations
 // and none was named, only Choices is set: who is meant is signed in by
 // [Service.SignInVerified], as long as nothing has ended its sessions since.
-type SignedIn struct {
+type Identity struct {
 	MemberID     string
 	Epoch        int64 // of the member's sessions when the proof was asked for
 	Organization svcauth.Ref
-	Choices      []SignedIn
+	Choices      []Identity
 }
 
 // maxMemberships bounds in how many organizations a password is tried. Who is in more names one.
@@ -41,22 +41,22 @@ const wrongAnswerAfter = 400 * time.Millisecond
 // SignIn checks address and password. It needs no actor; where the context has one without an ID, its RequestID stands in the audit log. Wrong ones of every
 // kind get the same answer after the same time, [svcauth.CodeUnauthenticated]; too many of them [svcauth.CodeTooMany] with RetryAfter. A right password from a network that sent no wrong one is
 // always served. Only who knew the password learns that the account is suspended: [svcauth.CodeForbidden].
-func (s *Service) SignIn(ctx context.Context, r SignInRequest) (SignedIn, error) {
+func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error) {
 	began := time.Now()
 	attempt, err := s.beginAttempt(r.Email, r.IP)
 	if err != nil {
 		s.pauseRefused(ctx, began)
-		return SignedIn{}, err
+		return Identity{}, err
 	}
 	rows, fits, err := s.withPassword(ctx, attempt, r)
 	attempt.end(err == nil && len(fits) == 0)
 	if err != nil {
-		return SignedIn{}, access.Problem(err, svcauth.AuditTarget{})
+		return Identity{}, access.Problem(err, svcauth.AuditTarget{})
 	}
 	if len(fits) == 0 {
 		s.noteRefusedSignIn(ctx, rows, r.IP, "The password was wrong.")
 		s.pause(ctx, began)
-		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Address or password is wrong, or there is no such account. Check both; an administrator of your organization can send you a link to set another password.")
+		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Address or password is wrong, or there is no such account. Check both; an administrator of your organization can send you a link to set another password.")
 	}
 	return s.signInAs(ctx, fits, r.IP)
 }
@@ -126,7 +126,7 @@ func (s *Service) pauseRefused(ctx context.Context, began time.Time) {
 }
 
 // signInAs takes members that have proved who they are: one is signed in, several must choose.
-func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip netip.Addr) (SignedIn, error) {
+func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip netip.Addr) (Identity, error) {
 	var active []store.MemberRow
 	for _, m := range proved {
 		if !m.Suspended {
@@ -135,15 +135,15 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 	}
 	if len(active) == 0 {
 		s.noteRefusedSignIn(ctx, proved, ip, "The account is suspended.")
-		return SignedIn{}, svcauth.NewProblem(svcauth.CodeForbidden, "Your account is suspended. An administrator of your organization can let you back in.")
+		return Identity{}, svcauth.NewProblem(svcauth.CodeForbidden, "Your account is suspended. An administrator of your organization can let you back in.")
 	}
-	var in SignedIn
+	var in Identity
 	for _, m := range active {
 		org, err := s.read().Organization(ctx, m.OrgID)
 		if err != nil {
-			return SignedIn{}, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
+			return Identity{}, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
-		in.Choices = append(in.Choices, SignedIn{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+		in.Choices = append(in.Choices, Identity{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
 	}
 	if len(active) > 1 {
 		return in, nil
@@ -184,12 +184,12 @@ func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow
 
 // MemberByVerifiedEmail lists, for an address that an OpenID Connect provider has verified (email_verified), the members that it may sign in as: only who was invited, and is not
 // suspended. Nobody is signed in yet: see [Service.SignInVerified].
-func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]SignedIn, error) {
+func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Identity, error) {
 	rows, err := s.membersFor(ctx, email, "")
 	if err != nil {
 		return nil, access.Problem(err, svcauth.AuditTarget{})
 	}
-	all, over := []SignedIn{}, false
+	all, over := []Identity{}, false
 	for _, m := range rows {
 		if m.Suspended {
 			continue
@@ -206,7 +206,7 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 		if err != nil {
 			return nil, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
-		all = append(all, SignedIn{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+		all = append(all, Identity{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
 	}
 	if over && len(all) == 0 {
 		return nil, invitationOver(email)
@@ -218,20 +218,20 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Si
 // for that same address, or [Service.SignIn] as Choices. Whatever has ended the
 // member's sessions since then has ended this sign-in too. Who was only invited
 // becomes active by it, and the link is void.
-func (s *Service) SignInVerified(ctx context.Context, email string, proved SignedIn, ip netip.Addr) (SignedIn, error) {
+func (s *Service) SignInVerified(ctx context.Context, email string, proved Identity, ip netip.Addr) (Identity, error) {
 	m, err := s.read().MemberOfSession(ctx, proved.MemberID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
 		if err == nil && m.Suspended {
 			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
 		}
-		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody with this address was invited to this organization. Ask one of its administrators.")
+		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody with this address was invited to this organization. Ask one of its administrators.")
 	}
 	if err != nil {
-		return SignedIn{}, access.Problem(err, svcauth.AuditTarget{})
+		return Identity{}, access.Problem(err, svcauth.AuditTarget{})
 	}
 	if m.SessionEpoch != proved.Epoch {
 		s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The sign-in was begun before the sessions of this account were ended.")
-		return SignedIn{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.")
+		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.")
 	}
 	if m.ActivatedAt == nil {
 		op := access.Operation{Action: "member.activate", Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
@@ -253,7 +253,7 @@ func (s *Service) SignInVerified(ctx context.Context, email string, proved Signe
 			return t.DeleteInvitations(ctx, m.OrgID, m.ID)
 		})
 		if err != nil {
-			return SignedIn{}, err
+			return Identity{}, err
 		}
 	}
 	return s.signInAs(ctx, []store.MemberRow{m}, ip)

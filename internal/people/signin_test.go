@@ -246,7 +246,7 @@ func TestSessionsEndAndPasswordsChange(t *testing.T) {
 	f := newFixture(t, nil)
 	f.People.AnswerAtOnce()
 	f.Join(f.Admin(), "ann@example.com")
-	session := func(password svcauth.Secret) (people.SignedIn, error) {
+	session := func(password svcauth.Secret) (people.Identity, error) {
 		in, err := f.SignIn("ann@example.com", password, home)
 		require.NoError(t, err)
 		_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
@@ -303,7 +303,7 @@ func TestVerifiedEmailLetsInOnlyWhoWasInvited(t *testing.T) {
 	require.Equal(t, "default", found[0].Organization.Name)
 	mine := found[0]
 
-	_, err = f.People.SignInVerified(t.Context(), "ann@example.com", people.SignedIn{MemberID: bob.ID, Epoch: found[0].Epoch}, home)
+	_, err = f.People.SignInVerified(t.Context(), "ann@example.com", people.Identity{MemberID: bob.ID, Epoch: found[0].Epoch}, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	in, err := f.People.SignInVerified(t.Context(), "ann@example.com", mine, home)
 	require.NoError(t, err)

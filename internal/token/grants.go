@@ -131,7 +131,7 @@ func (i *issuance) lifetime() (issuedAt, expiresAt int64) {
 	}
 	issuedAt = i.service.cfg.Clock().Unix()
 	expiresAt = issuedAt + int64(lifetime/time.Second)
-	for _, until := range []time.Time{i.holder.held.Until, i.client.ExpiresAt} {
+	for _, until := range []time.Time{i.holder.held.ExpiresAt, i.client.ExpiresAt} {
 		if !until.IsZero() && until.Unix() < expiresAt {
 			expiresAt = until.Unix()
 		}

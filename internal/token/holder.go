@@ -20,7 +20,7 @@ type holder struct {
 	Subject string // sub: the member of an application key, else the client itself
 
 	known    bool // false: there is no such client
-	held     access.Holdings
+	held     access.EffectivePrivileges
 	granted  map[string]bool // held.Privileges
 	apis     []string        // held.Privileges without this server's own
 	catalog  *catalogue
@@ -30,7 +30,7 @@ type holder struct {
 // newHolder works out once what every token request of a client needs.
 func newHolder(row *store.Credentials, cat *catalogue, issuer string, now time.Time) *holder {
 	h := &holder{Credentials: row, known: true, catalog: cat, Subject: row.Principal()}
-	h.held = access.Hold(row.Roles, cat.privileges, row.Operator, now)
+	h.held = access.Effective(row.Roles, cat.privileges, row.Operator, now)
 	h.granted = make(map[string]bool, len(h.held.Privileges))
 	for _, p := range h.held.Privileges {
 		h.granted[p] = true
@@ -137,7 +137,7 @@ func (s *Service) loadHolder(ctx context.Context, client *store.Credentials) (*h
 // current returns h, or what it has become since a grant of it expired.
 func (s *Service) current(h *holder) *holder {
 	now := s.cfg.Clock()
-	if h.held.Until.IsZero() || now.Before(h.held.Until) {
+	if h.held.ExpiresAt.IsZero() || now.Before(h.held.ExpiresAt) {
 		return h
 	}
 	return newHolder(h.Credentials, h.catalog, s.cfg.Issuer, now)

@@ -210,7 +210,7 @@ func (f *Fixture) Held(orgID, principal string) []string {
 	require.NoError(f.T, err)
 	catalogue, err := f.Store.Read().Privileges(f.T.Context())
 	require.NoError(f.T, err)
-	return access.Hold(roles, catalogue, orgID == f.OrgID(), f.Clock.Now()).Privileges
+	return access.Effective(roles, catalogue, orgID == f.OrgID(), f.Clock.Now()).Privileges
 }
 
 // Narrow is the same actor with a token that carries only these privileges.
@@ -292,8 +292,8 @@ func (f *Fixture) tokenBy(c *store.Credentials, secretID string) *verify.Claims 
 	require.NoError(f.T, err)
 	roles, err := f.Store.Read().HeldRoles(f.T.Context(), c.OrgID, c.Principal())
 	require.NoError(f.T, err)
-	held := access.Hold(roles, catalogue, c.Operator, f.Clock.Now())
-	token := &verify.Claims{Issuer: Issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
+	held := access.Effective(roles, catalogue, c.Operator, f.Clock.Now())
+	token := &resourceserver.Claims{Issuer: Issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
 		JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles, OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
 	f.Cache.RecordToken(f.T.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID, SecretID: secretID, Scope: token.Scope, Roles: token.Roles,
 		Epoch: c.Epoch, Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
@@ -391,7 +391,7 @@ func (f *Fixture) Key(ctx context.Context) (svcauth.ApplicationKey, *verify.Clai
 }
 
 // SignIn signs in with a password.
-func (f *Fixture) SignIn(email string, password svcauth.Secret, ip netip.Addr) (people.SignedIn, error) {
+func (f *Fixture) SignIn(email string, password svcauth.Secret, ip netip.Addr) (people.Identity, error) {
 	return f.People.SignIn(f.T.Context(), people.SignInRequest{Email: email, Password: password, IP: ip})
 }
 

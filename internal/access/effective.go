@@ -9,11 +9,11 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Holdings is what a principal may do at one moment.
-type Holdings struct {
+// EffectivePrivileges is what a principal may do at one moment.
+type EffectivePrivileges struct {
 	Roles      []string  // names, sorted; Public only where it gives something
 	Privileges []string  // sorted, once each
-	Until      time.Time // when the first of the grants behind it expires; zero: none does
+	ExpiresAt  time.Time // when the first of the grants behind it expires; zero: none does
 	// Ends has those of the privileges that are held only by grants which expire:
 	// when the last of these does.
 	Ends map[string]time.Time
@@ -23,7 +23,7 @@ type Holdings struct {
 
 // RolesOf lists the roles that give one of the privileges, which must be
 // sorted and among those held: names, sorted.
-func (h Holdings) RolesOf(privileges []string) []string {
+func (h EffectivePrivileges) RolesOf(privileges []string) []string {
 	names := make([]string, 0, len(h.given))
 	for _, r := range h.given {
 		gives := r.Kind == store.RoleAdministrator && len(privileges) > 0
@@ -38,11 +38,11 @@ func (h Holdings) RolesOf(privileges []string) []string {
 	return slices.Compact(names)
 }
 
-// Hold works out what roles give at a moment: expired grants give nothing, Administrator gives every privilege that the organization can
+// Effective works out what roles give at a moment: expired grants give nothing, Administrator gives every privilege that the organization can
 // have, and no role gives a tenant what only the operator's organization has. The console, the management API and the token endpoint all
 // decide by this.
-func Hold(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, now time.Time) Holdings {
-	var h Holdings
+func Effective(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, now time.Time) EffectivePrivileges {
+	var h EffectivePrivileges
 	var byRole [][]string
 	for _, r := range held {
 		if r.ExpiresAtMS != 0 {
@@ -50,8 +50,8 @@ func Hold(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, n
 			if !expires.After(now) {
 				continue
 			}
-			if h.Until.IsZero() || expires.Before(h.Until) {
-				h.Until = expires
+			if h.ExpiresAt.IsZero() || expires.Before(h.ExpiresAt) {
+				h.ExpiresAt = expires
 			}
 		}
 		gives := RoleGives(r.Kind, r.Privileges, catalogue, operator)
@@ -61,7 +61,7 @@ func Hold(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, n
 		h.Roles, h.given = append(h.Roles, r.Name), append(h.given, r)
 		h.Privileges, byRole = append(h.Privileges, gives...), append(byRole, gives)
 	}
-	if !h.Until.IsZero() {
+	if !h.ExpiresAt.IsZero() {
 		h.Ends = ends(h.given, byRole)
 	}
 	slices.Sort(h.Roles)
@@ -93,7 +93,7 @@ func ends(given []store.HeldRole, gives [][]string) map[string]time.Time {
 
 // within returns what is held if all of it ends at a moment at the latest; nil:
 // the same.
-func (h Holdings) within(end *time.Time) Holdings {
+func (h EffectivePrivileges) within(end *time.Time) EffectivePrivileges {
 	if end == nil {
 		return h
 	}
@@ -111,7 +111,7 @@ func (h Holdings) within(end *time.Time) Holdings {
 
 // outlasting lists which of somebody's privileges end before a gift of them
 // would, and when the first of these ends.
-func (h Holdings) Outlasting(gift Holdings) (longer []string, first time.Time) {
+func (h EffectivePrivileges) Outlasting(gift EffectivePrivileges) (longer []string, first time.Time) {
 	for _, p := range gift.Privileges {
 		mine, ok := h.Ends[p]
 		if given, ends := gift.Ends[p]; !ok || ends && !given.After(mine) {
@@ -127,7 +127,7 @@ func (h Holdings) Outlasting(gift Holdings) (longer []string, first time.Time) {
 
 // lacks lists those of a gift's privileges that are not held, or not for as
 // long: sorted. A hold that ends before the gift does is none in full.
-func (h Holdings) lacks(gift Holdings) []string {
+func (h EffectivePrivileges) lacks(gift EffectivePrivileges) []string {
 	longer, _ := h.Outlasting(gift)
 	all := append(without(gift.Privileges, h.Privileges), longer...)
 	slices.Sort(all)
@@ -148,17 +148,17 @@ func RoleGives(kind string, privileges []string, catalogue []svcauth.Privilege, 
 	return gives
 }
 
-// holdings reads what a principal may do now.
-func (s *Service) Holdings(ctx context.Context, q *store.Q, orgID string, operator bool, principalID string) (Holdings, error) {
+// Effective reads what a principal may do now.
+func (s *Service) Effective(ctx context.Context, q *store.Q, orgID string, operator bool, principalID string) (EffectivePrivileges, error) {
 	held, err := q.HeldRoles(ctx, orgID, principalID)
 	if err != nil {
-		return Holdings{}, err
+		return EffectivePrivileges{}, err
 	}
 	catalogue, err := q.Privileges(ctx)
 	if err != nil {
-		return Holdings{}, err
+		return EffectivePrivileges{}, err
 	}
-	return Hold(held, catalogue, operator, s.now()), nil
+	return Effective(held, catalogue, operator, s.now()), nil
 }
 
 // roleGives reads what one role gives.
