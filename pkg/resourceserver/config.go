@@ -79,6 +79,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	revocations *verify.RevocationSet // what the feed fills; nil without one
+	progress    *broadcast            // keys or revocations have come
 }
 
 // OnStale says what becomes of requests while the revocation feed has been silent
@@ -154,6 +155,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.RememberTokens == 0 {
 		c.RememberTokens = verify.DefaultRemember
 	}
+	c.progress = newBroadcast()
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}

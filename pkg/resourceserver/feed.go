@@ -126,6 +126,7 @@ func (f *subscriber) failed(err error) {
 	was := f.err
 	f.err = err
 	f.mu.Unlock()
+	f.cfg.progress.send()
 	switch {
 	case was == nil && err != nil:
 		f.cfg.Logger.Warn("the revocation feed can't be followed", "error", err)

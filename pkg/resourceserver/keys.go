@@ -26,7 +26,8 @@ type remoteKeys struct {
 	log      *slog.Logger
 	refresh  time.Duration
 	cooldown time.Duration
-	news     chan struct{} // the issuer says that its keys changed
+	stale    chan struct{} // the issuer says that its keys changed
+	progress *broadcast    // told of the end of each fetch
 
 	set atomic.Pointer[jwk.Set] // the last good one; nil before the first
 
@@ -54,7 +55,7 @@ var errNoKeysYet = errors.New("the issuer's keys have not been fetched yet")
 
 func newRemoteKeys(life context.Context, cfg Config, fetch *fetcher, disc *discovery) *remoteKeys {
 	return &remoteKeys{life: life, fetch: fetch, disc: disc, clock: cfg.Clock, log: cfg.Logger, refresh: cfg.KeyRefresh, cooldown: cfg.KeyCooldown,
-		news: make(chan struct{}, 1)}
+		stale: make(chan struct{}, 1), progress: cfg.progress}
 }
 
 // Key implements [KeySource].
@@ -140,6 +141,7 @@ func (k *remoteKeys) land(f *flight, set *jwk.Set, etag string, err error) {
 	k.failure, f.err = err, err
 	k.flight = nil
 	close(f.done)
+	k.progress.send()
 }
 
 func (k *remoteKeys) load(etag string) (*jwk.Set, string, error) {
@@ -168,7 +170,7 @@ func (k *remoteKeys) load(etag string) (*jwk.Set, string, error) {
 // calls lead to one fetch.
 func (k *remoteKeys) changed() {
 	select {
-	case k.news <- struct{}{}:
+	case k.stale <- struct{}{}:
 	default:
 	}
 }
@@ -205,7 +207,7 @@ func (k *remoteKeys) run(ctx context.Context) {
 			return
 		case <-timer.C:
 			fresh = fresh && err != nil // news that could not be followed are still news
-		case <-k.news:
+		case <-k.stale:
 			timer.Stop()
 			fresh = true
 		}

@@ -18,7 +18,8 @@ import (
 )
 
 func newStreaming(set *verify.RevocationSet) *streaming {
-	cfg := Config{revocations: set, Clock: time.Now, Logger: discard, Feed: &Feed{MaxMemory: 1 << 20}}
+	cfg := Config{revocations: set, Clock: time.Now, Logger: discard, progress: newBroadcast(),
+		Feed: &Feed{MaxMemory: 1 << 20}}
 	f := newSubscriber(cfg, nil, nil, func() {})
 	s := &streaming{subscriber: f}
 	s.begin(f)

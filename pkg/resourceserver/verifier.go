@@ -3,9 +3,7 @@ package resourceserver
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"sync"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/verify"
 )
@@ -114,14 +112,15 @@ func (v *Verifier) whenStale(ctx context.Context, token string) *Error {
 // before serving, or with a short context from a readiness probe.
 func (v *Verifier) Ready(ctx context.Context) error {
 	for {
+		progress := v.cfg.progress.next()
 		err := v.missing()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return &Error{Status: http.StatusServiceUnavailable, Code: CodeUnavailable, Description: "not ready", RetryAfter: verify.RetryAfter, Cause: err}
-		case <-time.After(20 * time.Millisecond):
+			return unavailable("not ready", err)
+		case <-progress:
 		}
 	}
 }

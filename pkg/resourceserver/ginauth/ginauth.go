@@ -2,7 +2,7 @@
 //
 //	router.GET("/clusters", ginauth.Require(verifier, "clusters:view"), listClusters)
 //
-// It owns nothing but that: checks, answers and the principal are those of package resourceserver, for net/http and gin alike.
+// Checks, answers and the principal are those of package resourceserver.
 package ginauth
 
 import (
@@ -13,8 +13,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 )
 
-// Require lets a request go on only with a valid token that carries every one of the privileges (none: any valid token). Else it answers as
-// RFC 6750 §3 asks, and no further handler runs.
+// Require returns middleware that lets a request go on only with a valid token
+// that carries all of the privileges; with none, any valid token. Otherwise it
+// answers as RFC 6750 §3 requires, and no further handler runs.
 func Require(v *resourceserver.Verifier, privileges ...string) gin.HandlerFunc {
 	return wrap(v.Require(privileges...))
 }
@@ -24,8 +25,8 @@ func RequireAny(v *resourceserver.Verifier, privileges ...string) gin.HandlerFun
 	return wrap(v.RequireAny(privileges...))
 }
 
-// PrincipalFrom gives who makes the request, where [Require] or [RequireAny] has let it pass. The request's own context has it too:
-// see [resourceserver.PrincipalFrom].
+// PrincipalFrom returns the principal that [Require] or [RequireAny] put into the
+// context of the request. [resourceserver.PrincipalFrom] finds it there too.
 func PrincipalFrom(c *gin.Context) (*resourceserver.Principal, bool) {
 	return resourceserver.PrincipalFrom(c.Request.Context())
 }

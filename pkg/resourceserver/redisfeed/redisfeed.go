@@ -1,20 +1,19 @@
-// Package redisfeed hears from svcauth's Redis that something was revoked,
-// beside the feed over HTTP: for resource servers that stand next to it and are
-// too many, or too far from a stream, to follow by server-sent events. Such a
-// one polls the feed every few seconds, which proves that nothing is missing,
-// and asks at once when Redis says that there is something new:
+// Package redisfeed hears from svcauth's Redis that something was revoked. It is
+// for resource servers that can reach that Redis and are too many to follow the
+// feed as streams. They poll the feed every few seconds, which proves that nothing
+// is missing, and at once when Redis says that there is something new:
 //
-//	verifier, err := resourceserver.New(resourceserver.Config{ …, Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second}})
+//	verifier, err := resourceserver.New(resourceserver.Config{
+//		…
+//		Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second},
+//	})
 //	…
 //	go redisfeed.Follow(ctx, redisfeed.Config{Client: client, Verifier: verifier})
 //
-// What Redis says is not believed: a message leads to one poll, at most four a
-// second, and only the feed says what is revoked. So whoever may publish in
-// Redis can have no token refused, and no key has to be shared. A revocation is
-// refused one call to the issuer after it was published. Redis delivers a
-// message once at most and keeps none; whatever it loses, the next poll brings.
-//
-// It owns the subscription. It refuses to know what a revocation means.
+// What Redis says is not believed. A message leads to one poll, at most four a
+// second, and only the feed says what is revoked. So nobody who may publish in
+// Redis can have a token refused, and no key has to be shared. Redis delivers a
+// message at most once and keeps none; what it loses comes with the next poll.
 package redisfeed
 
 import (
@@ -32,14 +31,15 @@ import (
 // Config says where to listen. Client and Verifier are required.
 type Config struct {
 	// Client is connected to the Redis that svcauth uses (one server, Sentinel or
-	// Cluster). It stays the caller's.
+	// Cluster). The caller closes it.
 	Client redis.UniversalClient
 	// Verifier polls the feed (Feed.Poll).
 	Verifier *resourceserver.Verifier
 	// Channel is the name of svcauth's channel: its redis.prefix and {changes}.
 	// Default "svcauth:{changes}".
 	Channel string
-	// Logger hears when Redis is lost and found again. Default: silence.
+	// Logger gets one line when Redis is lost and one when it is back. Default: no
+	// log.
 	Logger *slog.Logger
 }
 
@@ -47,10 +47,10 @@ const pingAfter = 5 * time.Second
 
 var backoff = httpx.Backoff{First: 100 * time.Millisecond, Most: 5 * time.Second}
 
-// Follow has the verifier ask the feed whenever svcauth publishes something,
-// until ctx is done; then it returns nil. A lost connection is made anew, again
-// and again. It fails at once for a configuration without Client or Verifier,
-// and never later.
+// Follow makes the verifier poll the feed whenever svcauth publishes something,
+// until ctx is done; then it returns nil. It connects again and again if Redis is
+// lost. The only error is that of a configuration without Client or Verifier, at
+// once.
 func Follow(ctx context.Context, cfg Config) error {
 	if cfg.Client == nil || cfg.Verifier == nil {
 		return errors.New("redisfeed: Client and Verifier are required; expected a client of svcauth's Redis and the verifier that polls the feed")
@@ -83,7 +83,8 @@ func Follow(ctx context.Context, cfg Config) error {
 	}
 }
 
-// listen runs one subscription until it breaks. Silence is ended with a ping, whose answer must come: a server that stands still keeps its connections open.
+// listen runs one subscription until it breaks. After a silence it sends a ping,
+// whose answer must come: a server that hangs keeps its connections open.
 func (cfg Config) listen(ctx context.Context, subscribed func()) error {
 	sub := cfg.Client.Subscribe(ctx, cfg.Channel)
 	defer sub.Close()
