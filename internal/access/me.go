@@ -64,7 +64,7 @@ func (s *Service) actorOf(ctx context.Context, q *store.Q, m store.MemberRow) (A
 		return Actor{}, err
 	}
 	held, err := s.holdings(ctx, q, m.OrgID, org.Operator, m.ID)
-	return Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, Operator: org.Operator, Privileges: held.Privileges}, err
+	return Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, OrgName: org.Name, Operator: org.Operator, Privileges: held.Privileges}, err
 }
 
 // Me says who the caller is: Roles are those that it holds, Privileges those in force for this request.
