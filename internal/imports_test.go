@@ -164,7 +164,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/oauth":                 {"internal/limits", "internal/request", "internal/token", "internal/feed"},
 		"internal/manage":                {"internal/limits", "internal/request", "internal/access", "internal/token", "pkg/resourceserver"},
 		"internal/server":                {"internal/limits", "internal/request", "internal/oauth", "internal/manage", "internal/token", "internal/telemetry"},
-		"internal/console":               {"internal/limits", "internal/access", "internal/token", "internal/telemetry", "pkg/resourceserver"},
+		"internal/console":               {"internal/limits", "internal/request", "internal/access", "internal/token", "internal/telemetry", "pkg/resourceserver"},
 		"internal/provider":              {"pkg/tokensource"},
 		"internal/bench":                 {"pkg/tokensource", "pkg/resourceserver"},
 		"cmd/example-api":                {"pkg/resourceserver", "pkg/tokensource"},

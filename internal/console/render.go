@@ -192,7 +192,7 @@ func howFar(e svcauth.Enforcement) string {
 func (k *Console) refuse(v *visit, err error) {
 	var problem *svcauth.Problem
 	if !errors.As(err, &problem) {
-		id := v.GetString("request_id")
+		id := v.requestID()
 		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "request_id", id,
 			"error", err)
 		problem = svcauth.NewProblem(svcauth.CodeInternal,

@@ -15,7 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
-	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -74,10 +74,12 @@ type visit struct {
 }
 
 func (k *Console) visitor(c *gin.Context) *visit {
-	place, _ := c.Writer.(limits.Place)
-	c.Request = c.Request.WithContext(limits.WithPlace(c.Request.Context(), place))
+	c.Request = c.Request.WithContext(request.Context(c))
 	return &visit{Context: c, k: k}
 }
+
+// requestID returns the id of the request, as in the server's log.
+func (v *visit) requestID() string { return request.Of(v.Context).ID }
 
 // ctx returns the request's context, with the session and, behind sign-in, the
 // actor.
@@ -246,7 +248,7 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 // act stores the signed-in member in the request's context, with where it asks
 // from.
 func (v *visit) act() {
-	v.actor.IP, v.actor.RequestID = v.ClientIP(), v.GetString("request_id")
+	v.actor.IP, v.actor.RequestID = v.ClientIP(), v.requestID()
 	v.Request = v.Request.WithContext(access.WithActor(v.ctx(), v.actor))
 }
 

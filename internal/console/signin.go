@@ -78,7 +78,7 @@ func signInPage(v *visit) error {
 func signIn(v *visit) error {
 	f := v.form()
 	ip, _ := netip.ParseAddr(v.ClientIP())
-	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.requestID()})
 	email := strings.TrimSpace(f.Value("email"))
 	in, err := v.k.cfg.Access.SignIn(ctx, access.SignInRequest{
 		Email:    email,
@@ -180,7 +180,7 @@ func choose(v *visit) error {
 // signInVerified begins the session of a member who has proved the address.
 func (v *visit) signInVerified(email string, proved access.SignedIn, next string) error {
 	ip, _ := netip.ParseAddr(v.ClientIP())
-	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.requestID()})
 	in, err := v.k.cfg.Access.SignInVerified(ctx, email, proved, ip)
 	if err != nil {
 		return err
@@ -250,7 +250,7 @@ func acceptInvitation(v *visit) error {
 		f.fail("repeat", "The two passwords differ. Type the same one twice.")
 		return v.invitation(f, f.status(), token, invited)
 	}
-	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.requestID()})
 	if _, err := v.k.cfg.Access.AcceptInvitation(ctx, svcauth.Secret(token), svcauth.Secret(password)); err != nil {
 		if !f.refused(err, "") {
 			return err
