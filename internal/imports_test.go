@@ -176,7 +176,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/oauth":                 {"internal/limits", "internal/request", "internal/oautherr", "internal/clientauth", "internal/token", "internal/feed"},
 		"internal/manage":                {"internal/limits", "internal/request", "internal/oautherr", "internal/access", "internal/people", "internal/token"},
 		"internal/server":                {"internal/limits", "internal/request", "internal/oautherr", "internal/oauth", "internal/manage", "internal/token", "internal/telemetry"},
-		"internal/console":               {"internal/limits", "internal/access", "internal/people", "internal/token", "internal/telemetry"},
+		"internal/console":               {"internal/limits", "internal/request", "internal/access", "internal/people", "internal/token", "internal/telemetry"},
 		"internal/provider":              {"pkg/tokensource"},
 		"internal/bench":                 {"pkg/tokensource", "pkg/resourceserver"},
 		"cmd/example-api":                {"pkg/resourceserver", "pkg/tokensource"},

@@ -14,7 +14,6 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
-	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
@@ -86,11 +85,9 @@ func TestIssuerWithPathBehindNginx(t *testing.T) {
 			again, err := source.Token(t.Context())
 			require.NoError(t, err)
 
-			revocations := verify.NewRevocationSet()
 			verifier, err := resourceserver.New(resourceserver.Config{
-				Issuer:      s.Issuer,
-				Audience:    s.Issuer,
-				Revocations: revocations,
+				Issuer:   s.Issuer,
+				Audience: s.Issuer,
 				Feed: &resourceserver.Feed{
 					Token: func(context.Context) (string, error) { return again.AccessToken, nil },
 				},

@@ -13,6 +13,7 @@ type Actor struct {
 	Kind     string // svcauth.KindMember, KindServiceAccount or KindSystem
 	Name     string // a member's address or a service account's name, for the audit log
 	OrgID    string // the organization whose things it may touch
+	OrgName  string // its name; set for members who are signed in to the console
 	Operator bool   // that organization is the operator's own
 	ClientID string // the client whose token it is; empty for the console and the system
 

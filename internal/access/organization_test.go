@@ -146,7 +146,7 @@ func TestTokenActor(t *testing.T) {
 	f.Join(f.Admin(), "ann@example.com", f.Role("Viewers", view, svcauth.MembersRead))
 	key, claims := f.Key(f.InConsole("ann@example.com"))
 	claims.Subject = key.Member.ID
-	a, err := f.Access.TokenActor(t.Context(), resourceserver.NewPrincipal(claims))
+	a, err := f.Access.TokenActor(t.Context(), claims)
 	require.NoError(t, err)
 	require.Equal(t, access.Actor{ID: key.Member.ID, Kind: svcauth.KindMember, Name: "ann@example.com", OrgID: f.OrgID(), Operator: true, ClientID: key.ID,
 		Privileges: []string{view, svcauth.MembersRead}}, a)
@@ -156,7 +156,7 @@ func TestTokenActor(t *testing.T) {
 		Roles: []string{"Viewers"}, Privileges: []string{view, svcauth.MembersRead}}, me)
 
 	account := f.Account("robot")
-	a, err = f.Access.TokenActor(t.Context(), resourceserver.NewPrincipal(f.Token(account.ID)))
+	a, err = f.Access.TokenActor(t.Context(), f.Token(account.ID))
 	require.NoError(t, err)
 	require.Equal(t, svcauth.KindServiceAccount, a.Kind)
 	require.Equal(t, "robot", a.Name)
@@ -168,7 +168,7 @@ func TestTokenActor(t *testing.T) {
 		"an account that acts for one":   {Subject: key.Member.ID, ClientID: account.ID, OrgID: f.OrgID()},
 		"nobody":                         {Subject: "root", ClientID: "root", OrgID: f.OrgID()},
 	} {
-		_, err := f.Access.TokenActor(t.Context(), resourceserver.NewPrincipal(&c))
+		_, err := f.Access.TokenActor(t.Context(), &c)
 		problem(t, svcauth.CodeUnauthenticated, err)
 		_ = name
 	}

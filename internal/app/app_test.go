@@ -20,7 +20,7 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
-	"github.com/svcauth/svcauth/internal/verify"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -119,7 +119,7 @@ func TestTokenIsIssuedVerifiedIntrospectedAndRevoked(t *testing.T) {
 		require.Equal(t, "https://api.cloud.example", claims["aud"])
 		require.Equal(t, []any{"Operator"}, claims["roles"])
 		_, err = r.app.Token.VerifyOwn(t.Context(), text)
-		var refusal *verify.Error
+		var refusal *resourceserver.Error
 		require.ErrorAs(t, err, &refusal) // signed by us, but for another API
 		require.Contains(t, refusal.Description, "another API")
 
@@ -168,9 +168,9 @@ func TestResourceServerRefusesARevokedToken(t *testing.T) {
 	api, err := r.app.Access.CreateServiceAccount(system,
 		svcauth.NewServiceAccount{Name: "api", RoleIDs: []string{subscriber.ID}})
 	require.NoError(t, err)
-	verifier, err := verify.New(verify.Config{Issuer: issuer, Audience: "https://api.cloud.example",
+	verifier, err := resourceserver.New(resourceserver.Config{Issuer: issuer, Audience: "https://api.cloud.example",
 		HTTPClient: client,
-		Feed: &verify.Feed{Every: 50 * time.Millisecond, Token: func(context.Context) (string, error) {
+		Feed: &resourceserver.Feed{Every: 50 * time.Millisecond, Token: func(context.Context) (string, error) {
 			_, _, body := r.post("/oauth2/token", api.ClientID, api.ClientSecret.Reveal(),
 				url.Values{"grant_type": {"client_credentials"}})
 			return body["access_token"].(string), nil

@@ -48,9 +48,12 @@ func startChromium(program string) {
 		errChromium = err
 		return
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(patience),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("disable-gpu", true), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), chromedp.Flag("lang", "en-GB"),
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+		chromedp.UserDataDir(dir), chromedp.WSURLReadTimeout(patience),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.Flag("disable-gpu", true), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+		chromedp.Flag("lang", "en-GB"),
 		chromedp.CombinedOutput(io.Discard))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	window, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
@@ -153,7 +156,8 @@ func (b *browser) find(role, name string) cdp.BackendNodeID {
 			return found[0].BackendDOMNodeID
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("%d things of role %s are called %q on %s; expected one. The page says:\n%s", len(found), role, name, b.path(), b.text())
+			b.t.Fatalf("%d things of role %s are called %q on %s; expected one. The page says:\n%s", len(found), role,
+				name, b.path(), b.text())
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -208,7 +212,8 @@ func (b *browser) arrive() {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		if there, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`!window.before && document.readyState === 'complete'`)); err == nil && there {
+		if there, err := chromedp.Run(b.ctx,
+			chromedp.Evaluate[bool](`!window.before && document.readyState === 'complete'`)); err == nil && there {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -254,20 +259,28 @@ func (b *browser) fill(name, text string) {
 func (b *browser) choose(name, option string) {
 	b.t.Helper()
 	node := b.find("combobox", name)
-	b.with(node, fmt.Sprintf(`function() { const o = [...this.options].find(o => o.text === %q); if (!o) throw Error('no such option'); this.value = o.value }`, option))
+	b.with(node,
+		fmt.Sprintf(
+			`function() { const o = [...this.options].find(o => o.text === %q); if (!o) throw Error('no such option'); this.value = o.value }`, option))
 }
 
 // setTime fills in a date and time.
 func (b *browser) setTime(label, value string) {
 	b.t.Helper()
-	eval[string](b, fmt.Sprintf(`[...document.querySelectorAll('label')].find(l => l.textContent.startsWith(%q)).control.value = %q`, label, value))
+	eval[string](b,
+		fmt.Sprintf(
+			`[...document.querySelectorAll('label')].find(l => l.textContent.startsWith(%q)).control.value = %q`, label,
+			value))
 }
 
 // with calls a function on an element.
 func (b *browser) with(node cdp.BackendNodeID, function string) {
 	b.t.Helper()
 	object := call(b, dom.ResolveNode, dom.ResolveNodeParams{BackendNodeID: node}).Object
-	result := call(b, runtime.CallFunctionOn, runtime.CallFunctionOnParams{FunctionDeclaration: function, ObjectID: object.ObjectID})
+	result := call(b, runtime.CallFunctionOn, runtime.CallFunctionOnParams{
+		FunctionDeclaration: function,
+		ObjectID:            object.ObjectID,
+	})
 	require.Nil(b.t, result.ExceptionDetails)
 }
 
@@ -286,7 +299,9 @@ func (b *browser) html() string {
 // focused waits until a field has the focus.
 func (b *browser) focused(id string) {
 	b.t.Helper()
-	require.Eventually(b.t, func() bool { return eval[string](b, `document.activeElement.id`) == id }, patience, 20*time.Millisecond, "%s does not get the focus", id)
+	require.Eventually(b.t, func() bool {
+		return eval[string](b, `document.activeElement.id`) == id
+	}, patience, 20*time.Millisecond, "%s does not get the focus", id)
 }
 
 // see waits until the page shows a text.
@@ -342,5 +357,8 @@ func (b *browser) picture(name string) {
 	}
 	yes := true
 	shot := call(b, page.CaptureScreenshot, page.CaptureScreenshotParams{CaptureBeyondViewport: &yes}).Data
-	require.NoError(b.t, os.WriteFile(filepath.Join(dir, regexp.MustCompile(`[^a-z0-9-]+`).ReplaceAllString(strings.ToLower(name), "-")+".png"), shot, 0o600))
+	require.NoError(b.t,
+		os.WriteFile(
+			filepath.Join(dir, regexp.MustCompile(`[^a-z0-9-]+`).ReplaceAllString(strings.ToLower(name), "-")+".png"),
+			shot, 0o600))
 }

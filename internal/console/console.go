@@ -1,8 +1,11 @@
-// Package console is the face for people: server-rendered pages under /console, in the words of the product page.
+// Package console serves the pages for people under /console, in the words of
+// the product page.
 //
-// It owns: pages, forms, sessions and cookies, sign-in through OpenID Connect, what the browser is told to refuse. Each page works without
-// JavaScript, copying aside; dialogs are pages with an address of their own. It refuses to know: any rule. It reads and changes everything
-// through internal/access, as the member who is signed in, and shows what that says.
+// It owns pages, forms, sessions and cookies, sign-in through OpenID Connect,
+// and what the browser is told to refuse. Each page works without JavaScript,
+// except for copying. Dialogs are pages with an address of their own. It
+// refuses to know any rule: it reads and changes everything through
+// internal/access, as the member who is signed in, and shows the answer.
 package console
 
 import (
@@ -21,18 +24,21 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Config is what the console stands on.
+// Config holds what the console depends on.
 type Config struct {
 	Access   *access.Service
 	People   *people.Service
 	Sessions scs.CtxStore // stores no session token, only its hash
-	// Once says whether it sees the token for the first time, and remembers it until expiry: a form whose answer shows a secret works once.
+	// Once reports whether it sees the token for the first time, and remembers
+	// it until expiry. So a form whose answer shows a secret works once.
 	Once func(ctx context.Context, token string, expiry time.Time) (first bool, err error)
 	// Callers bounds what a signed-in member asks; nil: nothing does.
 	Callers *limits.Callers
-	// ResourceServers lists the connected followers of the revocation feed: the organization's, or for the operator all. nil: none.
+	// ResourceServers lists the connected subscribers of the revocation feed:
+	// the organization's, or all for the operator. If nil, there are none.
 	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
-	// Enforced waits until every connected resource server enforces what was committed by now, at most for wait; nil: none is connected.
+	// Enforced waits, at most for wait, until every connected resource server
+	// enforces what has been committed. If nil, none is connected.
 	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
 
 	Issuer          string        // of the tokens; what the browser's address begins with
@@ -60,7 +66,8 @@ type Console struct {
 	oidc     *provider // nil: none
 }
 
-// New makes the console. It contacts nobody: an OpenID provider is asked at the first sign-in through it.
+// New returns the console. It makes no network calls: the OpenID provider is
+// asked at the first sign-in through it.
 func New(cfg Config) (*Console, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -72,7 +79,12 @@ func New(cfg Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Console{cfg: cfg, secure: issuer.Scheme == "https", base: issuer.EscapedPath(), origins: http.NewCrossOriginProtection()}
+	k := &Console{
+		cfg:     cfg,
+		secure:  issuer.Scheme == "https",
+		base:    issuer.EscapedPath(),
+		origins: http.NewCrossOriginProtection(),
+	}
 	// Behind a proxy the request's Host may be another than the browser's.
 	if err := k.origins.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
 		return nil, err
@@ -106,18 +118,23 @@ func (k *Console) Mount(r gin.IRouter) {
 	k.mountOperations(g)
 }
 
-// NotFound answers for a path under /console at which there is nothing.
+// NotFound answers requests for paths under /console that don't exist.
 func (k *Console) NotFound(c *gin.Context) {
 	k.protect(c)
 	if !c.IsAborted() {
-		k.refuse(k.visitor(c), svcauth.NewProblem(svcauth.CodeNotFound, "There is no page at this address. It may have moved, or the link is incomplete."))
+		k.refuse(k.visitor(c),
+			svcauth.NewProblem(svcauth.CodeNotFound,
+				"There is no page at this address. It may have moved, or the link is incomplete."))
 	}
 }
 
-// contentSecurityPolicy allows nothing but our own style sheet, script and images: no inline code, no other host, no frame.
-const contentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// contentSecurityPolicy allows only our own style sheet, script and images: no
+// inline code, no other host, no frame.
+const contentSecurityPolicy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// protect sets what the browser must refuse, and refuses requests that another site's page has made.
+// protect sets the headers that restrict the browser, and refuses requests made
+// by pages of other sites.
 func (k *Console) protect(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("Content-Security-Policy", contentSecurityPolicy)
@@ -129,7 +146,9 @@ func (k *Console) protect(c *gin.Context) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), clipboard-write=(self)")
 	h.Set("Cache-Control", "no-store")
 	if err := k.origins.Check(c.Request); err != nil {
-		k.refuse(k.visitor(c), svcauth.NewProblem(svcauth.CodeForbidden, "This request was made by a page of another site, so nothing was done. Open the console and try again there."))
+		k.refuse(k.visitor(c),
+			svcauth.NewProblem(svcauth.CodeForbidden, "This request was made by a page of another site, so nothing "+
+				"was done. Open the console and try again there."))
 		c.Abort()
 		return
 	}

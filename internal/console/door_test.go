@@ -30,9 +30,18 @@ type door struct {
 }
 
 func newDoor(t *testing.T, environ ...string) *door {
-	d := &door{t: t, provider: newOpenID(t, true), mail: smtptest.Start(t, &smtptest.Server{STARTTLS: true}), roles: map[string]string{}}
-	environ = append(environ, "SVCAUTH_SMTP_URL=smtp://"+d.mail.Address, "SVCAUTH_SMTP_FROM=svcauth <no-reply@auth.example>", "SVCAUTH_SMTP_CA_FILE="+d.mail.CAFile)
-	d.Server = svctest.New(t, svctest.Options{Environ: append(environ, d.provider.environ()...), Clock: func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }})
+	d := &door{
+		t:        t,
+		provider: newOpenID(t, true),
+		mail:     smtptest.Start(t, &smtptest.Server{STARTTLS: true}),
+		roles:    map[string]string{},
+	}
+	environ = append(environ, "SVCAUTH_SMTP_URL=smtp://"+d.mail.Address,
+		"SVCAUTH_SMTP_FROM=svcauth <no-reply@auth.example>", "SVCAUTH_SMTP_CA_FILE="+d.mail.CAFile)
+	d.Server = svctest.New(t, svctest.Options{
+		Environ: append(environ, d.provider.environ()...),
+		Clock:   func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) },
+	})
 	list, err := d.Admin().Roles(t.Context(), svcauth.ListOptions{})
 	require.NoError(t, err)
 	for _, r := range list.Items {
@@ -68,7 +77,11 @@ func (d *door) accept(link string) answer {
 	d.t.Helper()
 	u, err := url.Parse(link)
 	require.NoError(d.t, err)
-	return visit(d.t, d.Server).post("/console/invitation", url.Values{"token": {u.Query().Get("token")}, "password": {chosenPassword}, "repeat": {chosenPassword}})
+	return visit(d.t, d.Server).post("/console/invitation", url.Values{
+		"token":    {u.Query().Get("token")},
+		"password": {chosenPassword},
+		"repeat":   {chosenPassword},
+	})
 }
 
 // signOn goes through the provider as an address.
@@ -111,11 +124,20 @@ func (d *door) mailedLink() string {
 func (d *door) narrow(scope string) *svcauth.Client {
 	d.t.Helper()
 	key := d.Tenant.ApplicationKey
-	tokens, err := tokensource.New(tokensource.Config{TokenURL: d.URL + "/oauth2/token", ClientID: key.ClientID, ClientSecret: key.ClientSecret, HTTPClient: d.HTTP,
-		Resource: []string{d.Issuer}, Scopes: strings.Fields(scope)})
+	tokens, err := tokensource.New(tokensource.Config{
+		TokenURL:     d.URL + "/oauth2/token",
+		ClientID:     key.ClientID,
+		ClientSecret: key.ClientSecret,
+		HTTPClient:   d.HTTP,
+		Resource:     []string{d.Issuer},
+		Scopes:       strings.Fields(scope),
+	})
 	require.NoError(d.t, err)
 	d.t.Cleanup(func() { _ = tokens.Close() })
-	client, err := svcauth.NewClient(svcauth.ClientConfig{URL: d.URL, HTTPClient: &http.Client{Transport: tokens.Transport(d.HTTP.Transport)}})
+	client, err := svcauth.NewClient(svcauth.ClientConfig{
+		URL:        d.URL,
+		HTTPClient: &http.Client{Transport: tokens.Transport(d.HTTP.Transport)},
+	})
 	require.NoError(d.t, err)
 	return client
 }
@@ -128,7 +150,9 @@ func TestKeptLinkOfANarrowTokenMakesNobodyAdministrator(t *testing.T) {
 	narrow := d.narrow("members:manage members:read")
 	m, err := narrow.InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com"})
 	require.NoError(t, err)
-	require.NoError(t, second(d.Admin().AssignMemberRole(t.Context(), m.ID, d.roles[svcauth.RoleAdministrator], svcauth.GrantRequest{})))
+	require.NoError(t,
+		second(
+			d.Admin().AssignMemberRole(t.Context(), m.ID, d.roles[svcauth.RoleAdministrator], svcauth.GrantRequest{})))
 	d.shut("ann@example.com", m.InvitationURL)
 	seen, err := d.Admin().Member(t.Context(), m.ID)
 	require.NoError(t, err)
@@ -147,9 +171,13 @@ func TestInvitationDiesWithWhatItsMakerMay(t *testing.T) {
 	boss, bosses := d.join("boss@example.com", svcauth.RoleAdministrator)
 	m, err := bosses.InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com"})
 	require.NoError(t, err)
-	require.NoError(t, second(d.Admin().UnassignMemberRole(t.Context(), boss.ID, d.roles[svcauth.RoleAdministrator], "", 0)))
+	require.NoError(t,
+		second(d.Admin().UnassignMemberRole(t.Context(), boss.ID, d.roles[svcauth.RoleAdministrator], "", 0)))
 	d.shut("ann@example.com", m.InvitationURL)
-	require.NoError(t, second(d.Admin().AssignMemberRole(t.Context(), boss.ID, d.roles[svcauth.RoleAdministrator], svcauth.GrantRequest{})))
+	require.NoError(t,
+		second(
+			d.Admin().AssignMemberRole(t.Context(), boss.ID, d.roles[svcauth.RoleAdministrator],
+				svcauth.GrantRequest{})))
 	require.Equal(t, http.StatusSeeOther, d.signOn("ann@example.com").status, "it may again")
 
 	m, err = bosses.InviteMember(t.Context(), svcauth.NewMember{Email: "bob@example.com"})
@@ -169,10 +197,17 @@ func TestInvitationDiesWithWhatItsMakerMay(t *testing.T) {
 func TestServiceAccountInvitesByMailAlone(t *testing.T) {
 	d := newDoor(t)
 	allow := func(yes bool) {
-		require.NoError(t, second(d.Admin().UpdateOrganization(t.Context(), 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})))
+		require.NoError(t,
+			second(
+				d.Admin().UpdateOrganization(t.Context(), 0, svcauth.OrganizationPatch{
+					ServiceAccountsMayManageAccess: &yes,
+				})))
 	}
 	allow(true)
-	account, err := d.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "robot", RoleIDs: []string{d.roles[svcauth.RoleAdministrator]}})
+	account, err := d.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{
+		Name:    "robot",
+		RoleIDs: []string{d.roles[svcauth.RoleAdministrator]},
+	})
 	require.NoError(t, err)
 	robot := d.Client(account.ClientID, account.ClientSecret)
 	m, err := robot.InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com"})
@@ -218,7 +253,9 @@ func TestMailThatFailedIsShownAndSentAgain(t *testing.T) {
 	require.Contains(t, page, "code 550")
 	require.Contains(t, page, `href="/console/members/`+m.ID+`/reset">Send another one`)
 	d.mail.RefuseWith("")
-	a := p.post("/console/members/"+m.ID+"/reset", url.Values{"once": {p.field("/console/members/"+m.ID+"/reset", onceField)}})
+	a := p.post("/console/members/"+m.ID+"/reset", url.Values{
+		"once": {p.field("/console/members/"+m.ID+"/reset", onceField)},
+	})
 	require.Equal(t, 200, a.status, a.body)
 	require.Contains(t, a.body, "on its way to ann@example.com")
 	require.Equal(t, http.StatusSeeOther, d.accept(d.mailedLink()).status)

@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// form is what was typed and what is wrong with it: a refused form comes back as it was sent.
+// form holds the submitted values and what is wrong with them. A refused form
+// is shown again as it was sent.
 type form struct {
 	Values  url.Values
 	Errors  map[string]string // by field
@@ -36,13 +37,13 @@ func (v *visit) form() *form { return &form{Values: v.Request.PostForm} }
 // Value, Error and Other are for the templates.
 func (f *form) Value(name string) string { return f.Values.Get(name) }
 
-// Error says what is wrong with a field.
+// Error returns what is wrong with a field.
 func (f *form) Error(name string) string { return f.Errors[name] }
 
-// Other says what somebody else has made of a field meanwhile.
+// Other returns what somebody else has changed the field to meanwhile.
 func (f *form) Other(name string) string { return f.Theirs[name] }
 
-// Has says whether a box is ticked.
+// Has reports whether a box is ticked.
 func (f *form) Has(name, value string) bool {
 	for _, v := range f.Values[name] {
 		if v == value {
@@ -52,7 +53,8 @@ func (f *form) Has(name, value string) bool {
 	return false
 }
 
-// refused puts a problem beside the field that it is about, and a conflict beside the given one. false: it is no matter of the form.
+// refused shows a problem at the field that it is about, and a conflict at the
+// given field. It returns false if the problem is not about the form.
 func (f *form) refused(err error, conflict string) bool {
 	var p *svcauth.Problem
 	if !errors.As(err, &p) {
@@ -90,7 +92,7 @@ func (f *form) refused(err error, conflict string) bool {
 	return true
 }
 
-// fail notes what is wrong with a field and says that something is.
+// fail records what is wrong with a field.
 func (f *form) fail(name, message string) {
 	if f.Errors == nil {
 		f.Errors = map[string]string{}
@@ -98,13 +100,13 @@ func (f *form) fail(name, message string) {
 	f.Errors[name] = message
 }
 
-// stale says whether err means that somebody else was faster.
+// stale reports whether err means that somebody else made a change first.
 func stale(err error) bool {
 	var p *svcauth.Problem
 	return errors.As(err, &p) && p.Code == svcauth.CodePreconditionFailed
 }
 
-// moved fills in what somebody else has made of the fields meanwhile.
+// moved records what somebody else has changed the fields to meanwhile.
 func (f *form) moved(now *form) {
 	f.Theirs = map[string]string{}
 	for name, values := range now.Values {
@@ -116,14 +118,16 @@ func (f *form) moved(now *form) {
 		}
 	}
 	f.Values.Set("version", now.Value("version"))
-	f.Problem = "Somebody else has changed this while you were editing it, so nothing was saved. Their values stand below yours: save again to replace them, or cancel to keep them."
+	f.Problem = "Somebody else has changed this while you were editing it, so nothing was saved. " +
+		"Their values stand below yours: save again to replace them, or cancel to keep them."
 }
 
 // version reads the version that the form was made from.
 func (f *form) version() (int64, error) {
 	n, err := strconv.ParseInt(f.Value("version"), 10, 64)
 	if err != nil || n < 1 {
-		return 0, svcauth.NewProblem(svcauth.CodeMalformed, "This form is incomplete. Go back, reload the page and send it again.")
+		return 0, svcauth.NewProblem(svcauth.CodeMalformed,
+			"This form is incomplete. Go back, reload the page and send it again.")
 	}
 	return n, nil
 }
@@ -167,13 +171,16 @@ func fieldTime(t *time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04")
 }
 
-// first says whether this form is sent for the first time. A page that was reloaded sends its form again; what it would show is shown once.
+// first reports whether this form is sent for the first time. Reloading a page
+// sends its form again, but the answer is shown only once.
 func (v *visit) first() (bool, error) {
 	token := v.PostForm("once")
 	if len(token) < 20 || len(token) > 40 {
-		return false, svcauth.NewProblem(svcauth.CodeMalformed, "This form is incomplete. Go back, reload the page and send it again.")
+		return false, svcauth.NewProblem(svcauth.CodeMalformed,
+			"This form is incomplete. Go back, reload the page and send it again.")
 	}
-	// Only for this member: nobody can use up another one's tokens.
-	first, err := v.k.cfg.Once(v.ctx, v.member.ID+" "+token, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
+	// The token counts for this member only: nobody can use up another
+	// member's.
+	first, err := v.k.cfg.Once(v.ctx(), v.member.ID+" "+token, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
 	return first, unreachable(err, "Nothing was changed; try again in a moment.")
 }

@@ -52,7 +52,7 @@ func dict(pairs ...any) (map[string]any, error) {
 	return m, nil
 }
 
-// moment takes a time or a pointer to one; false: there is none.
+// moment accepts a time or a pointer to one. It returns false if there is none.
 func moment(t any) (time.Time, bool) {
 	switch t := t.(type) {
 	case time.Time:
@@ -67,7 +67,8 @@ func moment(t any) (time.Time, bool) {
 
 const exact = "2006-01-02 15:04:05 UTC"
 
-// when shows a moment in UTC; the script puts it into the reader's own time and leaves UTC in the title.
+// when shows a moment in UTC. The script converts it to the reader's time zone
+// and leaves UTC in the title.
 func when(t any) template.HTML {
 	at, ok := moment(t)
 	if !ok {
@@ -105,10 +106,13 @@ func timeElement(at time.Time, class, text string) template.HTML {
 	if class != "" {
 		class = ` class="` + class + `"`
 	}
-	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`, at.Format(time.RFC3339), at.Format(exact), class, template.HTMLEscapeString(text))) //nolint:gosec // all of it is made here
+	text = template.HTMLEscapeString(text)
+	element := fmt.Sprintf(`<time datetime="%s" title="%s"%s>%s</time>`,
+		at.Format(time.RFC3339), at.Format(exact), class, text)
+	return template.HTML(element) //nolint:gosec // all of it is made here
 }
 
-// duration says one or two units of a length of time.
+// duration returns a length of time in its largest unit.
 func duration(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -146,7 +150,7 @@ func grouped(n int64) string {
 	return text
 }
 
-// personName is what to call a member: the name where there is one, else the address.
+// personName returns the member's name or, if it has none, its address.
 func personName(m svcauth.Member) string {
 	if name := strings.TrimSpace(m.FirstName + " " + m.LastName); name != "" {
 		return name

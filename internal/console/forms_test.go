@@ -29,7 +29,10 @@ func TestCrossSitePostIsRefused(t *testing.T) {
 		require.Equal(t, 403, a.status, name)
 		require.Contains(t, a.body, "a page of another site", name)
 	}
-	a := visit(t, s).post("/console/sign-in", url.Values{"email": {svctest.AdminEmail}, "password": {s.Tenant.AdminPassword.Reveal()}}, "Sec-Fetch-Site", "cross-site")
+	a := visit(t, s).post("/console/sign-in", url.Values{
+		"email":    {svctest.AdminEmail},
+		"password": {s.Tenant.AdminPassword.Reveal()},
+	}, "Sec-Fetch-Site", "cross-site")
 	require.Equal(t, 403, a.status, "nobody is signed in by another site's page")
 	require.NotContains(t, p.get("/console/service-accounts").body, "planted")
 	require.Equal(t, 200, p.post("/console/service-accounts", form).status, "the same form, from our own page")
@@ -45,17 +48,22 @@ func TestSecretIsShownOnceAndAReloadMakesNothing(t *testing.T) {
 		fields     url.Values
 		count      func() int
 	}{
-		"service account": {"/console/service-accounts/new", "/console/service-accounts", url.Values{"name": {"once"}}, func() int {
+		"service account": {"/console/service-accounts/new", "/console/service-accounts", url.Values{
+			"name": {"once"},
+		}, func() int {
 			l, err := s.Admin().ServiceAccounts(t.Context(), svcauth.ListOptions{Name: "once"})
 			require.NoError(t, err)
 			return len(l.Items)
 		}},
-		"secret": {"/console/service-accounts/" + account.ID + "/secrets/new", "/console/service-accounts/" + account.ID + "/secrets", url.Values{}, func() int {
+		"secret": {"/console/service-accounts/" + account.ID + "/secrets/new", "/console/service-accounts/" +
+			account.ID + "/secrets", url.Values{}, func() int {
 			l, err := s.Admin().Secrets(t.Context(), account.ID)
 			require.NoError(t, err)
 			return len(l.Items) - 1
 		}},
-		"application key": {"/console/application-keys/new", "/console/application-keys", url.Values{"description": {"once"}}, func() int {
+		"application key": {"/console/application-keys/new", "/console/application-keys", url.Values{
+			"description": {"once"},
+		}, func() int {
 			l, err := s.Admin().ApplicationKeys(t.Context(), svcauth.ListOptions{})
 			require.NoError(t, err)
 			return len(l.Items) - 1
@@ -78,7 +86,8 @@ func TestSecretIsShownOnceAndAReloadMakesNothing(t *testing.T) {
 		require.NotContains(t, s.Log(), secret, name)
 		require.NotContains(t, p.get("/console/audit-log").body, secret, name)
 	}
-	require.Equal(t, 400, p.post("/console/service-accounts", url.Values{"name": {"without"}}).status, "a form without its token")
+	require.Equal(t, 400, p.post("/console/service-accounts", url.Values{"name": {"without"}}).status,
+		"a form without its token")
 }
 
 // Two people edit the same thing: the second is told, sees the other's values, keeps its own, and may save again.
@@ -102,11 +111,23 @@ func TestSecondEditorIsTold(t *testing.T) {
 
 	role := "/console/roles/" + f.role.ID
 	version := first.field(role, versionField)
-	require.Equal(t, http.StatusSeeOther, first.post(role, url.Values{"name": {f.role.Name}, "version": {version}, "privileges": {"clusters:view", "alarms:view"}}).status)
-	a = second.post(role, url.Values{"name": {f.role.Name}, "version": {version}, "privileges": {"clusters:view", "billing:view"}})
+	require.Equal(t, http.StatusSeeOther,
+		first.post(role, url.Values{
+			"name":       {f.role.Name},
+			"version":    {version},
+			"privileges": {"clusters:view", "alarms:view"},
+		}).status)
+	a = second.post(role, url.Values{
+		"name":       {f.role.Name},
+		"version":    {version},
+		"privileges": {"clusters:view", "billing:view"},
+	})
 	require.Equal(t, http.StatusConflict, a.status)
 	require.Contains(t, a.body, "alarms:view is on, billing:view is off")
-	for path, form := range map[string]url.Values{"/console/settings": {"name": {"x"}, "version": {"999"}}, "/console/members/" + f.member.ID + "/edit": {"first_name": {"x"}, "version": {"999"}}} {
+	for path, form := range map[string]url.Values{
+		"/console/settings":                         {"name": {"x"}, "version": {"999"}},
+		"/console/members/" + f.member.ID + "/edit": {"first_name": {"x"}, "version": {"999"}},
+	} {
 		require.Equal(t, http.StatusConflict, first.post(path, form).status, path)
 	}
 }
@@ -138,7 +159,9 @@ func TestARoleIsGivenUntilAMoment(t *testing.T) {
 	f, p := furnish(t, s, ""), admin(t, s)
 	roles, err := s.Admin().Roles(t.Context(), svcauth.ListOptions{})
 	require.NoError(t, err)
-	administrator := roles.Items[slices.IndexFunc(roles.Items, func(r svcauth.Role) bool { return r.Name == svcauth.RoleAdministrator })].ID
+	administrator := roles.Items[slices.IndexFunc(roles.Items, func(r svcauth.Role) bool {
+		return r.Name == svcauth.RoleAdministrator
+	})].ID
 	end := time.Now().UTC().Add(48 * time.Hour).Truncate(time.Minute)
 	for _, holder := range []string{"/console/service-accounts/" + f.account.ID, "/console/members/" + f.member.ID} {
 		page := holder + "/roles"
@@ -152,7 +175,10 @@ func TestARoleIsGivenUntilAMoment(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, a.status, a.body)
 		require.Contains(t, p.get(page).body, `<time datetime="`+end.Format(time.RFC3339)+`"`)
 	}
-	a := p.post("/console/members/"+s.Tenant.AdminID+"/roles", url.Values{"role": {administrator}, "expires_at": {end.Format("2006-01-02T15:04")}})
+	a := p.post("/console/members/"+s.Tenant.AdminID+"/roles", url.Values{
+		"role":       {administrator},
+		"expires_at": {end.Format("2006-01-02T15:04")},
+	})
 	require.Equal(t, 422, a.status)
 	require.Contains(t, a.body, "is the last Administrator")
 }
@@ -164,7 +190,11 @@ func TestMarkupInNamesIsText(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	f := furnish(t, s, "<img src=x onerror=alert(1)>\"'")
 	p := admin(t, s)
-	require.Equal(t, http.StatusSeeOther, p.post("/console/profile", url.Values{"first_name": {"<b>bold</b>"}, "last_name": {`"><svg/onload=alert(1)>`}}).status)
+	require.Equal(t, http.StatusSeeOther,
+		p.post("/console/profile", url.Values{
+			"first_name": {"<b>bold</b>"},
+			"last_name":  {`"><svg/onload=alert(1)>`},
+		}).status)
 	shown := false
 	for _, page := range f.pages() {
 		a := p.get(page[1])
@@ -174,7 +204,9 @@ func TestMarkupInNamesIsText(t *testing.T) {
 		shown = shown || strings.Contains(a.body, "&lt;img src=x onerror=alert(1)&gt;")
 	}
 	require.True(t, shown, "the names are on no page")
-	for _, path := range []string{"/console/members?q=", "/console/service-accounts?q=", "/console/roles?q=", "/console/audit-log?action=", "/console/audit-log?actor=", "/console/audit-log?since=", "/console/sign-in?next=", "/console/invitation?token="} {
+	for _, path := range []string{"/console/members?q=", "/console/service-accounts?q=", "/console/roles?q=",
+		"/console/audit-log?action=", "/console/audit-log?actor=", "/console/audit-log?since=",
+		"/console/sign-in?next=", "/console/invitation?token="} {
 		a := p.get(path + url.QueryEscape(hostile))
 		require.NotContains(t, a.body, "<script>alert", path)
 		require.NotContains(t, a.body, "<img", path)

@@ -30,7 +30,17 @@ func TestGoldenPages(t *testing.T) {
 			s.page.Name = s.template
 			if !s.stranger {
 				s.page.Once = "ONCE"
-				s.page.Me = &who{Name: "Ann Example", Email: "ann@example.com", Organization: "default", Can: map[string]bool{"keys:manage": true, "audit:read": true, "settings:manage": true, "organizations:manage": true}}
+				s.page.Me = &signedInAs{
+					Name:         "Ann Example",
+					Email:        "ann@example.com",
+					Organization: "default",
+					Can: map[string]bool{
+						"keys:manage":          true,
+						"audit:read":           true,
+						"settings:manage":      true,
+						"organizations:manage": true,
+					},
+				}
 			}
 			var out bytes.Buffer
 			require.NoError(t, k.pages[s.template].ExecuteTemplate(&out, "layout", s.page))
@@ -59,12 +69,13 @@ func TestGoldenPages(t *testing.T) {
 // The id and the for of each label meet, no id is there twice, nothing inline that the policy would refuse, no address of another host.
 func TestGoldenPagesHoldTogether(t *testing.T) {
 	k := sampleConsole(t)
-	ids, fors := regexp.MustCompile(` id="([^"]+)"`), regexp.MustCompile(` (?:for|aria-labelledby|popovertarget|data-copy|list)="([^"]+)"`)
+	ids := regexp.MustCompile(` id="([^"]+)"`)
+	fors := regexp.MustCompile(` (?:for|aria-labelledby|popovertarget|data-copy|list)="([^"]+)"`)
 	described := regexp.MustCompile(` aria-describedby="([^"]+)"`)
 	external := regexp.MustCompile(`(?:src|href|action)="(?:https?:)?//`)
 	for _, s := range samples(k) {
 		if !s.stranger {
-			s.page.Me = &who{Name: "Ann", Can: map[string]bool{}}
+			s.page.Me = &signedInAs{Name: "Ann", Can: map[string]bool{}}
 		}
 		var out bytes.Buffer
 		require.NoError(t, k.pages[s.template].ExecuteTemplate(&out, "layout", s.page))
@@ -83,19 +94,33 @@ func TestGoldenPagesHoldTogether(t *testing.T) {
 		}
 		require.NotRegexp(t, external, text, s.name)
 		require.NotRegexp(t, ` style=| on[a-z]+="|<style|javascript:`, text, s.name)
-		require.Less(t, len(text)+len(k.static["console.css"].small)+len(k.static["console.js"].small)+len(k.static["icon.svg"].small), 60<<10, "%s is too heavy", s.name)
+		require.Less(t, len(text)+len(k.static["console.css"].small)+len(k.static["console.js"].small)+
+			len(k.static["icon.svg"].small), 60<<10, "%s is too heavy", s.name)
 	}
 }
 
 // No page leads out of the issuer's path.
 func TestPagesStayBelowTheIssuersPath(t *testing.T) {
-	k, err := New(Config{Issuer: "https://example.com/auth/eu", SessionIdle: time.Hour, SessionLifetime: time.Hour, Clock: func() time.Time { return noon }})
+	k, err := New(Config{
+		Issuer:          "https://example.com/auth/eu",
+		SessionIdle:     time.Hour,
+		SessionLifetime: time.Hour,
+		Clock:           func() time.Time { return noon },
+	})
 	require.NoError(t, err)
 	address := regexp.MustCompile(`(?:src|href|action|formaction)="([^"]*)"`)
 	all := 0
 	for _, s := range samples(k) {
 		if !s.stranger {
-			s.page.Me = &who{Name: "Ann", Can: map[string]bool{"keys:manage": true, "audit:read": true, "settings:manage": true, "organizations:manage": true}}
+			s.page.Me = &signedInAs{
+				Name: "Ann",
+				Can: map[string]bool{
+					"keys:manage":          true,
+					"audit:read":           true,
+					"settings:manage":      true,
+					"organizations:manage": true,
+				},
+			}
 		}
 		var out bytes.Buffer
 		require.NoError(t, k.pages[s.template].ExecuteTemplate(&out, "layout", s.page))
@@ -109,9 +134,16 @@ func TestPagesStayBelowTheIssuersPath(t *testing.T) {
 
 func TestReturnToTakesOnlyPagesOfTheConsole(t *testing.T) {
 	for next, want := range map[string]string{
-		"/console/roles?x=1": "/console/roles?x=1", "": "/console", "/": "/console", "//evil.example/console/": "/console",
-		"https://evil.example/console/": "/console", "/console/\\evil": "/console", "/consolex": "/console",
-		"/console/sign-out": "/console", "/console/\r\nSet-Cookie: x": "/console", "/console/../oauth2/token": "/console",
+		"/console/roles?x=1":            "/console/roles?x=1",
+		"":                              "/console",
+		"/":                             "/console",
+		"//evil.example/console/":       "/console",
+		"https://evil.example/console/": "/console",
+		"/console/\\evil":               "/console",
+		"/consolex":                     "/console",
+		"/console/sign-out":             "/console",
+		"/console/\r\nSet-Cookie: x":    "/console",
+		"/console/../oauth2/token":      "/console",
 	} {
 		require.Equal(t, want, returnTo(next), "%q", next)
 	}
@@ -130,9 +162,12 @@ func TestProblemsStandBesideTheirField(t *testing.T) {
 }
 
 func TestMomentsAreReadByPeopleAndMachines(t *testing.T) {
-	require.Equal(t, `<time datetime="2026-03-01T11:00:00Z" title="2026-03-01 11:00:00 UTC">1 hour ago</time>`, string(ago(at(-time.Hour), noon)))
-	require.Equal(t, `<time datetime="2026-03-03T12:00:00Z" title="2026-03-03 12:00:00 UTC">in 2 days</time>`, string(until(at(48*time.Hour), noon)))
-	require.Equal(t, `<time datetime="2026-03-01T12:00:00Z" title="2026-03-01 12:00:00 UTC" class="local">1 Mar 2026, 12:00 UTC</time>`, string(when(noon)))
+	require.Equal(t, `<time datetime="2026-03-01T11:00:00Z" title="2026-03-01 11:00:00 UTC">1 hour ago</time>`,
+		string(ago(at(-time.Hour), noon)))
+	require.Equal(t, `<time datetime="2026-03-03T12:00:00Z" title="2026-03-03 12:00:00 UTC">in 2 days</time>`,
+		string(until(at(48*time.Hour), noon)))
+	require.Equal(t,
+		`<time datetime="2026-03-01T12:00:00Z" title="2026-03-01 12:00:00 UTC" class="local">1 Mar 2026, 12:00 UTC</time>`, string(when(noon)))
 	var none *time.Time
 	require.Contains(t, string(ago(none, noon)), "never")
 	require.Equal(t, "1,234,567 tokens", plural(1234567, "token"))

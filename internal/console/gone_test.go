@@ -32,7 +32,9 @@ func TestSecretIsGoneAfterTheDialog(t *testing.T) {
 			secret := secretForm.FindString(b.text())
 			require.NotEmpty(t, secret)
 			if script {
-				b.find("button", "Copy Client Secret") // which the script shows; what is read out to people follows the page a moment later
+				// which the script shows; what is read out to people follows
+				// the page a moment later
+				b.find("button", "Copy Client Secret")
 			} else {
 				require.False(t, b.has("button", "Copy Client Secret"))
 			}
@@ -68,6 +70,8 @@ func (b *browser) back() {
 	b.t.Helper()
 	history := call(b, page.GetNavigationHistory, cdp.Empty{})
 	require.Positive(b.t, history.CurrentIndex)
-	call(b, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{EntryID: history.Entries[history.CurrentIndex-1].ID})
+	call(b, page.NavigateToHistoryEntry, page.NavigateToHistoryEntryParams{
+		EntryID: history.Entries[history.CurrentIndex-1].ID,
+	})
 	time.Sleep(time.Second) // it may be any page, or the browser's own that asks whether to send the form again
 }

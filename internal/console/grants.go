@@ -20,24 +20,27 @@ func (k *Console) mountGrants(g *gin.RouterGroup) {
 }
 
 func (v *visit) grants(a svcauth.ServiceAccount) ([]svcauth.Grant, error) {
-	return everything(v.ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+	return everything(v.ctx(), func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
 		return v.k.cfg.Access.ServiceAccountRoles(ctx, a.ID, o)
 	})
 }
 
-// assignable lists the roles that can be given to somebody who holds some already, by name.
+// assignable returns the roles that a principal doesn't hold yet, by name.
 func (v *visit) assignable(held []svcauth.Grant) ([]svcauth.Role, error) {
 	if !v.actor.Has(svcauth.MembersManage) {
 		return nil, nil
 	}
-	roles, err := everything(v.ctx, v.k.cfg.Access.Roles)
+	roles, err := everything(v.ctx(), v.k.cfg.Access.Roles)
 	if err != nil {
 		return nil, err
 	}
 	roles = slices.DeleteFunc(roles, func(r svcauth.Role) bool {
-		return r.System && r.Name == svcauth.RolePublic || slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == r.ID })
+		return r.System && r.Name == svcauth.RolePublic ||
+			slices.ContainsFunc(held, func(g svcauth.Grant) bool { return g.RoleID == r.ID })
 	})
-	slices.SortFunc(roles, func(a, b svcauth.Role) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	slices.SortFunc(roles, func(a, b svcauth.Role) int {
+		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
 	return roles, nil
 }
 
@@ -74,14 +77,18 @@ func assignRole(v *visit) error {
 	case err != nil:
 		return err
 	case ok:
-		return v.done("/console/service-accounts/"+a.ID+"/roles", "Assigned%s. It takes effect with the next token.", v.quoted(f.Value("role")))
+		return v.done("/console/service-accounts/"+a.ID+"/roles", "Assigned%s. It takes effect with the next token.",
+			v.quoted(f.Value("role")))
 	}
 	return v.grantsPage(f.status(), a, accountData{Form: f})
 }
 
 // assigned makes the grant that a form asks for, and reports whether it did; if
 // not, the form says why.
-func (v *visit) assigned(f *form, principalID string, assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error)) (bool, error) {
+func (v *visit) assigned(
+	f *form, principalID string,
+	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error),
+) (bool, error) {
 	expires := f.dateTime("expires_at")
 	if f.Value("role") == "" {
 		f.fail("role", "Choose a role first.")
@@ -89,7 +96,7 @@ func (v *visit) assigned(f *form, principalID string, assign func(ctx context.Co
 	if len(f.Errors) > 0 {
 		return false, nil
 	}
-	_, err := assign(v.ctx, principalID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
+	_, err := assign(v.ctx(), principalID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
 	if err == nil {
 		return true, nil
 	}
@@ -101,7 +108,7 @@ func (v *visit) assigned(f *form, principalID string, assign func(ctx context.Co
 
 // quoted returns a role's name for a message, or nothing if it can't be read.
 func (v *visit) quoted(roleID string) string {
-	role, err := v.k.cfg.Access.Role(v.ctx, roleID)
+	role, err := v.k.cfg.Access.Role(v.ctx(), roleID)
 	if err != nil {
 		return ""
 	}
@@ -121,7 +128,7 @@ func confirmUnassign(v *visit) error {
 	if at < 0 {
 		return v.redirect("/console/service-accounts/" + a.ID + "/roles")
 	}
-	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, "", held[at].Name)
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx(), a.ID, "", held[at].Name)
 	if err != nil {
 		return err
 	}
@@ -130,8 +137,9 @@ func confirmUnassign(v *visit) error {
 
 func unassignRole(v *visit) error {
 	name := v.quoted(v.Param("role"))
-	if err := v.k.cfg.Access.UnassignServiceAccountRole(v.ctx, v.Param("id"), v.Param("role"), ""); err != nil {
+	if err := v.k.cfg.Access.UnassignServiceAccountRole(v.ctx(), v.Param("id"), v.Param("role"), ""); err != nil {
 		return err
 	}
-	return v.taken("/console/service-accounts/"+v.Param("id")+"/roles", "Unassigned%s. Tokens that carry it no longer work.", name)
+	return v.removed("/console/service-accounts/"+v.Param("id")+"/roles",
+		"Unassigned%s. Tokens that carry it no longer work.", name)
 }

@@ -53,13 +53,15 @@ func TestWalkByKeyboard(t *testing.T) {
 			break
 		}
 	}
-	require.NotEqual(t, "none", eval[string](b, `getComputedStyle(document.activeElement).outlineStyle`), "where the keyboard is can be seen")
+	require.NotEqual(t, "none", eval[string](b, `getComputedStyle(document.activeElement).outlineStyle`),
+		"where the keyboard is can be seen")
 	b.key("\r")
 	b.find("dialog", "Generate secret for service account")
 	// What lies behind the dialog is out of reach.
 	for range 8 {
 		b.do(chromedp.KeyEvent("\t"))
-		require.True(t, eval[bool](b, `document.activeElement === document.body || !!document.activeElement.closest('dialog')`))
+		require.True(t,
+			eval[bool](b, `document.activeElement === document.body || !!document.activeElement.closest('dialog')`))
 	}
 	b.key("\x1b")
 	require.Equal(t, "/console/service-accounts", b.path())

@@ -31,5 +31,7 @@ func TestPagesOfOneMemberAreBounded(t *testing.T) {
 	require.NotZero(t, statuses[http.StatusOK], "%v", statuses)
 	require.NotZero(t, statuses[http.StatusTooManyRequests], "%v", statuses)
 	require.Equal(t, 40, statuses[http.StatusOK]+statuses[http.StatusTooManyRequests], "%v", statuses)
-	require.Eventually(t, func() bool { return p.get("/console/roles").status == http.StatusOK }, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool {
+		return p.get("/console/roles").status == http.StatusOK
+	}, time.Minute, 100*time.Millisecond)
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// maxSorted is how many rows are read where a list is sorted or searched; without either, one page is.
+// maxSorted bounds the rows that are read to sort or search a list. Without
+// either, one page is read.
 const maxSorted = 1000
 
 // list is one page of a table.
@@ -27,16 +28,26 @@ type list[T any] struct {
 	parameters url.Values
 }
 
-// column says how a table is sorted by it: rows compared, or texts of them.
+// column is a column by which a table can be sorted: rows are compared by its
+// text.
 type column[T any] struct {
 	name string
 	text func(T) string
 }
 
-// read gives the page that the request's query (sort, q, cursor) asks for. matches decides what a search finds.
-func read[T any](v *visit, get func(context.Context, svcauth.ListOptions) (svcauth.List[T], error), matches func(T, string) bool, columns ...column[T]) (list[T], error) {
+// read returns the page that the request's query (sort, q, cursor) asks for.
+// matches reports whether a row matches a search.
+func read[T any](
+	v *visit, get func(context.Context, svcauth.ListOptions) (svcauth.List[T], error), matches func(T, string) bool,
+	columns ...column[T],
+) (list[T], error) {
 	q := v.Request.URL.Query()
-	l := list[T]{Query: strings.TrimSpace(q.Get("q")), Sort: q.Get("sort"), path: v.Request.URL.Path, parameters: url.Values{}}
+	l := list[T]{
+		Query:      strings.TrimSpace(q.Get("q")),
+		Sort:       q.Get("sort"),
+		path:       v.Request.URL.Path,
+		parameters: url.Values{},
+	}
 	if len(l.Query) > 200 {
 		l.Query = ""
 	}
@@ -51,7 +62,7 @@ func read[T any](v *visit, get func(context.Context, svcauth.ListOptions) (svcau
 		l.parameters.Set("q", l.Query)
 	}
 	if l.Sort == "" && l.Query == "" {
-		page, err := get(v.ctx, svcauth.ListOptions{Cursor: q.Get("cursor")})
+		page, err := get(v.ctx(), svcauth.ListOptions{Cursor: q.Get("cursor")})
 		if err != nil {
 			return l, err
 		}
@@ -67,10 +78,13 @@ func read[T any](v *visit, get func(context.Context, svcauth.ListOptions) (svcau
 	return l, l.readAll(v, get, matches, by, columns)
 }
 
-func (l *list[T]) readAll(v *visit, get func(context.Context, svcauth.ListOptions) (svcauth.List[T], error), matches func(T, string) bool, by int, columns []column[T]) error {
+func (l *list[T]) readAll(
+	v *visit, get func(context.Context, svcauth.ListOptions) (svcauth.List[T], error), matches func(T, string) bool,
+	by int, columns []column[T],
+) error {
 	cursor := ""
 	for read := 0; ; {
-		page, err := get(v.ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize, Cursor: cursor})
+		page, err := get(v.ctx(), svcauth.ListOptions{Limit: svcauth.MaxPageSize, Cursor: cursor})
 		if err != nil {
 			return err
 		}
@@ -92,7 +106,9 @@ func (l *list[T]) readAll(v *visit, get func(context.Context, svcauth.ListOption
 	}
 	if by >= 0 {
 		text := columns[by].text
-		slices.SortStableFunc(l.Rows, func(a, b T) int { return strings.Compare(strings.ToLower(text(a)), strings.ToLower(text(b))) })
+		slices.SortStableFunc(l.Rows, func(a, b T) int {
+			return strings.Compare(strings.ToLower(text(a)), strings.ToLower(text(b)))
+		})
 		if strings.HasPrefix(l.Sort, "-") {
 			slices.Reverse(l.Rows)
 		}
@@ -100,7 +116,8 @@ func (l *list[T]) readAll(v *visit, get func(context.Context, svcauth.ListOption
 	return nil
 }
 
-// Heading is a column's head: a link that sorts by it, and the other way round the second time.
+// Heading is the head of a column: a link that sorts by the column, and in
+// reverse the second time.
 type Heading struct {
 	Label, Href string
 	Sorted      string // ascending, descending or none, as aria-sort has it
@@ -128,13 +145,16 @@ func (l list[T]) Head(name, label string) Heading {
 	return h
 }
 
-// contains says whether any of the texts holds the search, which is in lower case.
+// contains reports whether any of the texts contains the search, which is in
+// lower case.
 func contains(search string, texts ...string) bool {
 	return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(strings.ToLower(t), search) })
 }
 
-// everything reads all pages of a list, up to maxSorted rows.
-func everything[T any](ctx context.Context, get func(context.Context, svcauth.ListOptions) (svcauth.List[T], error)) ([]T, error) {
+// everything returns all rows of a list, up to maxSorted.
+func everything[T any](
+	ctx context.Context, get func(context.Context, svcauth.ListOptions) (svcauth.List[T], error),
+) ([]T, error) {
 	var all []T
 	for item, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[T], error) {
 		return get(ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize, Cursor: cursor})

@@ -36,15 +36,15 @@ func (k *Console) mountMembers(g *gin.RouterGroup) {
 	g.POST(one+"/remove", k.signedIn(removeMember))
 }
 
-// invited is a one-time link, shown once.
-type invited struct {
+// invitation is a one-time link, shown once.
+type invitationLink struct {
 	Email, URL, Done string
 	Reset            bool
 	Mail, Problem    string // what became of the mail that brings it
 }
 
-func shownOnce(m svcauth.Member, reset bool) *invited {
-	made := &invited{Email: m.Email, URL: m.InvitationURL, Done: "/console/members/" + m.ID, Reset: reset}
+func shownOnce(m svcauth.Member, reset bool) *invitationLink {
+	made := &invitationLink{Email: m.Email, URL: m.InvitationURL, Done: "/console/members/" + m.ID, Reset: reset}
 	if m.Invitation != nil {
 		made.Mail, made.Problem = m.Invitation.Mail, m.Invitation.MailProblem
 	}
@@ -55,13 +55,16 @@ type membersData struct {
 	List   list[svcauth.Member]
 	Form   *form // of the dialog, where it is open
 	Roles  []svcauth.Role
-	Made   *invited
+	Made   *invitationLink
 	Manage bool
 }
 
-func (v *visit) membersPage(status int, f *form, made *invited) error {
-	l, err := read(v, v.k.cfg.People.Members, func(m svcauth.Member, q string) bool { return contains(q, m.Email, personName(m)) },
-		column[svcauth.Member]{"name", personName}, column[svcauth.Member]{"status", func(m svcauth.Member) string { return m.Status }},
+func (v *visit) membersPage(status int, f *form, made *invitationLink) error {
+	l, err := read(v, v.k.cfg.People.Members, func(m svcauth.Member, q string) bool {
+		return contains(q, m.Email, personName(m))
+	},
+		column[svcauth.Member]{"name", personName},
+		column[svcauth.Member]{"status", func(m svcauth.Member) string { return m.Status }},
 		column[svcauth.Member]{"seen", func(m svcauth.Member) string { return sortable(m.LastSignInAt) }})
 	if err != nil {
 		return err
@@ -87,9 +90,15 @@ func inviteMember(v *visit) error {
 		return err
 	}
 	if !first {
-		return v.done("/console/members", "This form was sent before. If the link is lost, open the member and choose Reset password for another one.")
+		return v.done("/console/members", "This form was sent before. If the link is lost, open the member and "+
+			"choose Reset password for another one.")
 	}
-	made, err := v.k.cfg.People.InviteMember(v.ctx, svcauth.NewMember{Email: f.Value("email"), FirstName: f.Value("first_name"), LastName: f.Value("last_name"), RoleIDs: f.Values["role_ids"]})
+	made, err := v.k.cfg.People.InviteMember(v.ctx(), svcauth.NewMember{
+		Email:     f.Value("email"),
+		FirstName: f.Value("first_name"),
+		LastName:  f.Value("last_name"),
+		RoleIDs:   f.Values["role_ids"],
+	})
 	if err != nil {
 		if !f.refused(err, "email") {
 			return err
@@ -110,39 +119,42 @@ type memberData struct {
 	Assignable []svcauth.Role
 	Grant      svcauth.Grant // that a dialog is about
 	Impact     access.Impact // what a dialog would break
-	Made       *invited
+	Made       *invitationLink
 	Keys       []svcauth.ApplicationKey
 	Key        svcauth.ApplicationKey // that a dialog is about
 }
 
 // readKeys fills the tab of a member's application keys.
 func (v *visit) readKeys(d *memberData) (err error) {
-	d.Keys, err = everything(v.ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ApplicationKey], error) {
-		o.Member = d.Member.ID
-		return v.k.cfg.Access.ApplicationKeys(ctx, o)
-	})
+	d.Keys, err = everything(v.ctx(),
+		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ApplicationKey], error) {
+			o.Member = d.Member.ID
+			return v.k.cfg.Access.ApplicationKeys(ctx, o)
+		})
 	if err != nil || d.Dialog != "key" {
 		return err
 	}
 	at := slices.IndexFunc(d.Keys, func(k svcauth.ApplicationKey) bool { return k.ID == v.Param("key") })
 	if at < 0 {
-		return svcauth.NewProblem(svcauth.CodeNotFound, "This member has no application key with this id. It may have ended.")
+		return svcauth.NewProblem(svcauth.CodeNotFound,
+			"This member has no application key with this id. It may have ended.")
 	}
 	d.Key = d.Keys[at]
-	d.Impact, err = v.k.cfg.Access.ApplicationKeyImpact(v.ctx, d.Key.ID)
+	d.Impact, err = v.k.cfg.Access.ApplicationKeyImpact(v.ctx(), d.Key.ID)
 	return err
 }
 
 // endMemberKey deletes a member's application key.
 func endMemberKey(v *visit) error {
-	m, err := v.k.cfg.People.Member(v.ctx, v.Param("id"))
+	m, err := v.k.cfg.People.Member(v.ctx(), v.Param("id"))
 	if err != nil {
 		return err
 	}
-	if err := v.k.cfg.Access.DeleteApplicationKey(v.ctx, v.Param("key")); err != nil {
+	if err := v.k.cfg.Access.DeleteApplicationKey(v.ctx(), v.Param("key")); err != nil {
 		return v.refusedOn(err, "keys")
 	}
-	return v.taken("/console/members/"+m.ID+"/application-keys", "The application key of %s is deleted. Its tokens no longer work.", m.Email)
+	return v.removed("/console/members/"+m.ID+"/application-keys",
+		"The application key of %s is deleted. Its tokens no longer work.", m.Email)
 }
 
 func (v *visit) memberPage(status int, d memberData) (err error) {
@@ -151,16 +163,19 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 		d.Form = blank()
 	}
 	if d.Tab == "roles" {
-		d.Grants, err = everything(v.ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
-			return v.k.cfg.Access.MemberRoles(ctx, d.Member.ID, o)
-		})
+		d.Grants, err = everything(v.ctx(),
+			func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+				return v.k.cfg.Access.MemberRoles(ctx, d.Member.ID, o)
+			})
 		if err != nil {
 			return err
 		}
 		if d.Assignable, err = v.assignable(d.Grants); err != nil {
 			return err
 		}
-		if at := slices.IndexFunc(d.Grants, func(g svcauth.Grant) bool { return g.RoleID == v.Param("role") }); at >= 0 {
+		if at := slices.IndexFunc(d.Grants, func(g svcauth.Grant) bool {
+			return g.RoleID == v.Param("role")
+		}); at >= 0 {
 			d.Grant = d.Grants[at]
 		} else if d.Dialog == "unassign" {
 			return v.redirect("/console/members/" + d.Member.ID + "/roles")
@@ -172,17 +187,23 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 		}
 	}
 	if d.Dialog == "suspend" || d.Dialog == "reset" || d.Dialog == "remove" || d.Dialog == "unassign" {
-		if d.Impact, err = v.k.cfg.Access.MemberImpact(v.ctx, d.Member.ID, d.Grant.Name); err != nil {
+		if d.Impact, err = v.k.cfg.Access.MemberImpact(v.ctx(), d.Member.ID, d.Grant.Name); err != nil {
 			return err
 		}
 	}
-	return v.render(status, "member", page{Title: personName(d.Member), Nav: "members", Parent: &link{"Members", "/console/members"}, Dialog: d.Dialog != "", Data: d})
+	return v.render(status, "member", page{
+		Title:  personName(d.Member),
+		Nav:    "members",
+		Parent: &link{"Members", "/console/members"},
+		Dialog: d.Dialog != "",
+		Data:   d,
+	})
 }
 
 // memberTab serves one tab of a member's page, with one of its dialogs open.
 func memberTab(tab, dialog string) func(*visit) error {
 	return func(v *visit) error {
-		m, err := v.k.cfg.People.Member(v.ctx, v.Param("id"))
+		m, err := v.k.cfg.People.Member(v.ctx(), v.Param("id"))
 		if err != nil {
 			return err
 		}
@@ -201,11 +222,14 @@ func saveMember(v *visit) error {
 		return err
 	}
 	first, last := f.Value("first_name"), f.Value("last_name")
-	_, err = v.k.cfg.People.UpdateMember(v.ctx, v.Param("id"), version, svcauth.MemberPatch{FirstName: &first, LastName: &last})
+	_, err = v.k.cfg.People.UpdateMember(v.ctx(), v.Param("id"), version, svcauth.MemberPatch{
+		FirstName: &first,
+		LastName:  &last,
+	})
 	if err == nil {
 		return v.done("/console/members/"+v.Param("id"), "Saved.")
 	}
-	m, readErr := v.k.cfg.People.Member(v.ctx, v.Param("id"))
+	m, readErr := v.k.cfg.People.Member(v.ctx(), v.Param("id"))
 	if readErr != nil {
 		return readErr
 	}
@@ -221,7 +245,7 @@ func saveMember(v *visit) error {
 
 func assignMemberRole(v *visit) error {
 	f, id := v.form(), v.Param("id")
-	m, err := v.k.cfg.People.Member(v.ctx, id)
+	m, err := v.k.cfg.People.Member(v.ctx(), id)
 	if err != nil {
 		return err
 	}
@@ -235,13 +259,14 @@ func assignMemberRole(v *visit) error {
 	return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
 }
 
-// refusedOn shows a rule's refusal above the page that it is about, instead of on a page of its own.
+// refusedOn shows a refusal above the page that it is about, instead of on a
+// page of its own.
 func (v *visit) refusedOn(err error, tab string) error {
 	f := blank()
 	if !f.refused(err, "") {
 		return err
 	}
-	m, readErr := v.k.cfg.People.Member(v.ctx, v.Param("id"))
+	m, readErr := v.k.cfg.People.Member(v.ctx(), v.Param("id"))
 	if readErr != nil {
 		return readErr
 	}
@@ -250,20 +275,20 @@ func (v *visit) refusedOn(err error, tab string) error {
 
 func unassignMemberRole(v *visit) error {
 	name := v.quoted(v.Param("role"))
-	if err := v.k.cfg.Access.UnassignMemberRole(v.ctx, v.Param("id"), v.Param("role"), ""); err != nil {
+	if err := v.k.cfg.Access.UnassignMemberRole(v.ctx(), v.Param("id"), v.Param("role"), ""); err != nil {
 		return v.refusedOn(err, "roles")
 	}
-	return v.taken("/console/members/"+v.Param("id")+"/roles", "Unassigned%s.", name)
+	return v.removed("/console/members/"+v.Param("id")+"/roles", "Unassigned%s.", name)
 }
 
 func suspendMember(suspended bool) func(*visit) error {
 	return func(v *visit) error {
-		m, err := v.k.cfg.People.UpdateMember(v.ctx, v.Param("id"), 0, svcauth.MemberPatch{Suspended: &suspended})
+		m, err := v.k.cfg.People.UpdateMember(v.ctx(), v.Param("id"), 0, svcauth.MemberPatch{Suspended: &suspended})
 		if err != nil {
 			return v.refusedOn(err, "details")
 		}
 		if suspended {
-			return v.taken("/console/members/"+m.ID, "%s is suspended.", m.Email)
+			return v.removed("/console/members/"+m.ID, "%s is suspended.", m.Email)
 		}
 		return v.done("/console/members/"+m.ID, "%s may sign in again.", m.Email)
 	}
@@ -275,9 +300,10 @@ func resetMember(v *visit) error {
 		return err
 	}
 	if !first {
-		return v.done("/console/members/"+v.Param("id"), "This form was sent before. If the link is lost, choose Reset password once more.")
+		return v.done("/console/members/"+v.Param("id"),
+			"This form was sent before. If the link is lost, choose Reset password once more.")
 	}
-	m, err := v.k.cfg.People.ResetMember(v.ctx, v.Param("id"))
+	m, err := v.k.cfg.People.ResetMember(v.ctx(), v.Param("id"))
 	if err != nil {
 		return v.refusedOn(err, "details")
 	}
@@ -286,12 +312,12 @@ func resetMember(v *visit) error {
 }
 
 func removeMember(v *visit) error {
-	m, err := v.k.cfg.People.Member(v.ctx, v.Param("id"))
+	m, err := v.k.cfg.People.Member(v.ctx(), v.Param("id"))
 	if err != nil {
 		return err
 	}
-	if err := v.k.cfg.People.DeleteMember(v.ctx, m.ID); err != nil {
+	if err := v.k.cfg.People.DeleteMember(v.ctx(), m.ID); err != nil {
 		return v.refusedOn(err, "details")
 	}
-	return v.taken("/console/members", "%s is removed.", m.Email)
+	return v.removed("/console/members", "%s is removed.", m.Email)
 }

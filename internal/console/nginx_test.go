@@ -24,7 +24,10 @@ func TestConsoleBelowAPathBehindNginx(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			provider := newOpenID(t, false)
 			s := svctest.BelowPath(t, "/auth", shortened, svctest.Options{Environ: provider.environ()})
-			member, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "bob@example.com", FirstName: "Bob"})
+			member, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{
+				Email:     "bob@example.com",
+				FirstName: "Bob",
+			})
 			require.NoError(t, err)
 			_, err = s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann"})
 			require.NoError(t, err)
@@ -41,9 +44,11 @@ func TestConsoleBelowAPathBehindNginx(t *testing.T) {
 			}
 			require.Equal(t, "/auth/console", led(p.get("/auth/")))
 			require.Equal(t, "/auth/console/sign-in", led(p.get("/auth/console")))
-			require.Equal(t, "/auth/console/sign-in?next=%2Fconsole%2Froles%3Fq%3Dx", led(p.get("/auth/console/roles?q=x")))
-			require.Equal(t, "/auth/console/roles?q=x", led(p.post("/auth/console/sign-in", url.Values{"email": {svctest.AdminEmail},
-				"password": {s.Tenant.AdminPassword.Reveal()}, "next": {"/console/roles?q=x"}})))
+			require.Equal(t, "/auth/console/sign-in?next=%2Fconsole%2Froles%3Fq%3Dx",
+				led(p.get("/auth/console/roles?q=x")))
+			require.Equal(t, "/auth/console/roles?q=x",
+				led(p.post("/auth/console/sign-in", url.Values{"email": {svctest.AdminEmail},
+					"password": {s.Tenant.AdminPassword.Reveal()}, "next": {"/console/roles?q=x"}})))
 			require.Greater(t, p.readAll("/auth/console/members"), 25)
 			require.Equal(t, 200, p.get("/auth/docs").status)
 			require.Equal(t, 200, p.get("/auth/v1/roles").status, "the session serves the management API, for reading")
@@ -53,9 +58,15 @@ func TestConsoleBelowAPathBehindNginx(t *testing.T) {
 			require.NoError(t, err)
 			guest := visit(t, s)
 			require.Equal(t, 200, guest.get(link.RequestURI()).status)
-			require.Equal(t, "/auth/console/sign-in", led(guest.post("/auth/console/invitation", url.Values{"token": {link.Query().Get("token")},
-				"password": {goodPassword}, "repeat": {goodPassword}})))
-			require.Equal(t, "/auth/console", led(guest.post("/auth/console/sign-in", url.Values{"email": {"bob@example.com"}, "password": {goodPassword}})))
+			require.Equal(t, "/auth/console/sign-in",
+				led(guest.post("/auth/console/invitation", url.Values{"token": {link.Query().Get("token")},
+					"password": {goodPassword}, "repeat": {goodPassword}})))
+			require.Equal(t, "/auth/console",
+				led(
+					guest.post("/auth/console/sign-in", url.Values{
+						"email":    {"bob@example.com"},
+						"password": {goodPassword},
+					})))
 
 			ann := visit(t, s)
 			a := ann.get("/auth/console/sign-in/provider?next=%2Fconsole%2Fprofile")
@@ -103,7 +114,10 @@ func (p *person) readAll(first string) int {
 // nor does anything else that there is on the host.
 func TestCookieStaysBelowTheIssuersPath(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=https://example.com/auth"}})
-	a := visit(t, s).post("/auth/console/sign-in", url.Values{"email": {svctest.AdminEmail}, "password": {s.Tenant.AdminPassword.Reveal()}})
+	a := visit(t, s).post("/auth/console/sign-in", url.Values{
+		"email":    {svctest.AdminEmail},
+		"password": {s.Tenant.AdminPassword.Reveal()},
+	})
 	cookie, err := http.ParseSetCookie(a.header.Get("Set-Cookie"))
 	require.NoError(t, err)
 	require.Equal(t, "__Secure-svcauth", cookie.Name)

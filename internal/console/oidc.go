@@ -78,7 +78,13 @@ func toProvider(v *visit) error {
 	if err != nil {
 		return err
 	}
-	a := attempt{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: returnTo(v.next()), Ends: v.k.cfg.Clock().Add(attemptLife).Unix()}
+	a := attempt{
+		State:    rand.Text(),
+		Nonce:    rand.Text(),
+		Verifier: oauth2.GenerateVerifier(),
+		Next:     returnTo(v.next()),
+		Ends:     v.k.cfg.Clock().Add(attemptLife).Unix(),
+	}
 	if len(a.Next) > maxAttemptNext {
 		a.Next = returnTo("")
 	}
@@ -112,13 +118,15 @@ func fromProvider(v *visit) error {
 	if err := v.load(); err != nil {
 		return err
 	}
-	members, err := v.k.cfg.People.MemberByVerifiedEmail(v.ctx, email)
+	members, err := v.k.cfg.People.MemberByVerifiedEmail(v.ctx(), email)
 	if err != nil {
 		return err
 	}
 	switch len(members) {
 	case 0:
-		return svcauth.NewProblem(svcauth.CodeForbidden, "Nobody with the address %s was invited. Ask an administrator of your organization for an invitation.", email)
+		return svcauth.NewProblem(svcauth.CodeForbidden,
+			"Nobody with the address %s was invited. Ask an administrator of your organization for an invitation.",
+			email)
 	case 1:
 		return v.signInVerified(email, members[0], next)
 	}
@@ -130,11 +138,13 @@ func fromProvider(v *visit) error {
 func (v *visit) answered() (email, next string, err error) {
 	a, ok := v.attempt(v.Query("state"))
 	if !ok { // RFC 6749 §10.12
-		return "", "", svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in was not begun in this browser, or too long ago. Begin again from the sign-in page.")
+		return "", "", svcauth.NewProblem(svcauth.CodeUnauthenticated,
+			"This sign-in was not begun in this browser, or too long ago. Begin again from the sign-in page.")
 	}
 	if code := v.Query("error"); code != "" {
-		v.k.cfg.Logger.WarnContext(v.ctx, "the OpenID provider refused a sign-in", "code", code)
-		return "", "", svcauth.NewProblem(svcauth.CodeUnauthenticated, "The provider of single sign-on refused. Begin again from the sign-in page, or sign in with your password.")
+		v.k.cfg.Logger.WarnContext(v.ctx(), "the OpenID provider refused a sign-in", "code", code)
+		return "", "", svcauth.NewProblem(svcauth.CodeUnauthenticated, "The provider of single sign-on refused. "+
+			"Begin again from the sign-in page, or sign in with your password.")
 	}
 	email, err = v.k.oidc.verifiedEmail(v, a)
 	return email, a.Next, err

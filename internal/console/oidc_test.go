@@ -67,7 +67,11 @@ func newOpenID(t *testing.T, tls bool) *openID {
 }
 
 func (p *openID) honest(email string) {
-	p.email, p.verified, p.spoil, p.signWith, p.method = email, true, func(jwt.MapClaims) {}, p.key, jwt.SigningMethodRS256
+	p.email = email
+	p.verified = true
+	p.spoil = func(jwt.MapClaims) {}
+	p.signWith = p.key
+	p.method = jwt.SigningMethodRS256
 }
 
 // environ points svcauth to it.
@@ -75,10 +79,12 @@ func (p *openID) environ() []string {
 	dir := p.t.TempDir()
 	secret := filepath.Join(dir, "secret")
 	require.NoError(p.t, os.WriteFile(secret, []byte(oidcSecret+"\n"), 0o600))
-	env := []string{"SVCAUTH_OIDC_ISSUER=" + p.server.URL, "SVCAUTH_OIDC_CLIENT_ID=" + oidcClient, "SVCAUTH_OIDC_CLIENT_SECRET_FILE=" + secret}
+	env := []string{"SVCAUTH_OIDC_ISSUER=" + p.server.URL, "SVCAUTH_OIDC_CLIENT_ID=" + oidcClient,
+		"SVCAUTH_OIDC_CLIENT_SECRET_FILE=" + secret}
 	if certificate := p.server.Certificate(); certificate != nil {
 		file := filepath.Join(dir, "ca.pem")
-		require.NoError(p.t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}), 0o600))
+		require.NoError(p.t,
+			os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}), 0o600))
 		env = append(env, "SVCAUTH_OIDC_CA_FILE="+file)
 	}
 	return env
@@ -92,20 +98,31 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 func (p *openID) discovery(w http.ResponseWriter, _ *http.Request) {
 	at := p.server.URL
-	writeJSON(w, 200, map[string]any{"issuer": at, "authorization_endpoint": at + "/authorize", "token_endpoint": at + "/token", "jwks_uri": at + "/keys",
-		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"}, "id_token_signing_alg_values_supported": []string{"RS256"},
-		"code_challenge_methods_supported": []string{"S256"}, "token_endpoint_auth_methods_supported": []string{"client_secret_basic"}})
+	writeJSON(w, 200, map[string]any{
+		"issuer":                                at,
+		"authorization_endpoint":                at + "/authorize",
+		"token_endpoint":                        at + "/token",
+		"jwks_uri":                              at + "/keys",
+		"response_types_supported":              []string{"code"},
+		"subject_types_supported":               []string{"public"},
+		"id_token_signing_alg_values_supported": []string{"RS256"},
+		"code_challenge_methods_supported":      []string{"S256"},
+		"token_endpoint_auth_methods_supported": []string{"client_secret_basic"},
+	})
 }
 
 func (p *openID) keys(w http.ResponseWriter, _ *http.Request) {
 	b64 := base64.RawURLEncoding.EncodeToString
-	writeJSON(w, 200, map[string]any{"keys": []any{map[string]any{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one",
-		"n": b64(p.key.N.Bytes()), "e": b64(big.NewInt(int64(p.key.E)).Bytes())}}})
+	writeJSON(w, 200, map[string]any{
+		"keys": []any{map[string]any{"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "one",
+			"n": b64(p.key.N.Bytes()), "e": b64(big.NewInt(int64(p.key.E)).Bytes())}},
+	})
 }
 
 func (p *openID) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	if q.Get("response_type") != "code" || q.Get("client_id") != oidcClient || q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 ||
+	if q.Get("response_type") != "code" || q.Get("client_id") != oidcClient ||
+		q.Get("code_challenge_method") != "S256" || len(q.Get("code_challenge")) != 43 ||
 		q.Get("state") == "" || q.Get("nonce") == "" || !strings.Contains(" "+q.Get("scope")+" ", " openid ") {
 		http.Error(w, "a parameter is missing: "+r.URL.RawQuery, 400)
 		return
@@ -114,7 +131,11 @@ func (p *openID) authorize(w http.ResponseWriter, r *http.Request) {
 	defer p.mu.Unlock()
 	code := rand.Text()
 	p.codes[code] = q
-	http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {p.server.URL}}.Encode(), http.StatusFound)
+	http.Redirect(w, r, q.Get("redirect_uri")+"?"+url.Values{
+		"code":  {code},
+		"state": {q.Get("state")},
+		"iss":   {p.server.URL},
+	}.Encode(), http.StatusFound)
 }
 
 func (p *openID) token(w http.ResponseWriter, r *http.Request) {
@@ -134,12 +155,21 @@ func (p *openID) token(w http.ResponseWriter, r *http.Request) {
 	asked, known := p.codes[r.PostFormValue("code")]
 	delete(p.codes, r.PostFormValue("code")) // a code works once
 	sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
-	if !known || asked.Get("redirect_uri") != r.PostFormValue("redirect_uri") || base64.RawURLEncoding.EncodeToString(sum[:]) != asked.Get("code_challenge") {
+	if !known || asked.Get("redirect_uri") != r.PostFormValue("redirect_uri") ||
+		base64.RawURLEncoding.EncodeToString(sum[:]) != asked.Get("code_challenge") {
 		refuse("code, redirect_uri or code_verifier")
 		return
 	}
-	claims := jwt.MapClaims{"iss": p.server.URL, "sub": "user-1", "aud": oidcClient, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(),
-		"nonce": asked.Get("nonce"), "email": p.email, "email_verified": p.verified}
+	claims := jwt.MapClaims{
+		"iss":            p.server.URL,
+		"sub":            "user-1",
+		"aud":            oidcClient,
+		"iat":            time.Now().Unix(),
+		"exp":            time.Now().Add(time.Minute).Unix(),
+		"nonce":          asked.Get("nonce"),
+		"email":          p.email,
+		"email_verified": p.verified,
+	}
 	p.spoil(claims)
 	token := jwt.NewWithClaims(p.method, claims)
 	token.Header["kid"] = "one"
@@ -155,7 +185,12 @@ func (p *openID) token(w http.ResponseWriter, r *http.Request) {
 		refuse(err.Error())
 		return
 	}
-	writeJSON(w, 200, map[string]any{"access_token": "opaque", "token_type": "Bearer", "expires_in": 60, "id_token": text})
+	writeJSON(w, 200, map[string]any{
+		"access_token": "opaque",
+		"token_type":   "Bearer",
+		"expires_in":   60,
+		"id_token":     text,
+	})
 }
 
 // throughProvider begins at our sign-in page and gives the address to which the provider sends the browser back.
@@ -178,7 +213,11 @@ func throughProvider(p *person, at *openID, next string) *url.URL {
 func TestSignInThroughAnOpenIDProvider(t *testing.T) {
 	provider := newOpenID(t, true)
 	s := svctest.New(t, svctest.Options{Environ: provider.environ()})
-	m, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Example"})
+	m, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{
+		Email:     "ann@example.com",
+		FirstName: "Ann",
+		LastName:  "Example",
+	})
 	require.NoError(t, err)
 	p := visit(t, s)
 	require.Contains(t, p.get("/console/sign-in").body, "Sign in with single sign-on")
@@ -198,7 +237,11 @@ func TestSignInThroughAnOpenIDProvider(t *testing.T) {
 func TestAnswersOfAnOpenIDProviderThatAreRefused(t *testing.T) {
 	provider := newOpenID(t, true)
 	s := svctest.New(t, svctest.Options{Environ: provider.environ()})
-	_, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Example"})
+	_, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{
+		Email:     "ann@example.com",
+		FirstName: "Ann",
+		LastName:  "Example",
+	})
 	require.NoError(t, err)
 	stranger, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
@@ -212,21 +255,44 @@ func TestAnswersOfAnOpenIDProviderThatAreRefused(t *testing.T) {
 		status int
 	}{
 		"OpenID Connect Core §3.1.3.7 (3) another audience": {claim("aud", "somebody else"), nil, "not valid", 401},
-		"OpenID Connect Core §3.1.3.7 (2) another issuer":   {claim("iss", "https://evil.example"), nil, "not valid", 401},
-		"OpenID Connect Core §3.1.3.7 (6) another key":      {func() { provider.signWith = stranger }, nil, "not valid", 401},
-		"OpenID Connect Core §3.1.3.7 (7) no signature":     {func() { provider.method = jwt.SigningMethodNone }, nil, "not valid", 401},
-		"RFC 8725 §2.1 the public key as a secret":          {func() { provider.method = jwt.SigningMethodHS256 }, nil, "not valid", 401},
-		"OpenID Connect Core §3.1.3.7 (9) expired":          {claim("exp", time.Now().Add(-time.Hour).Unix()), nil, "not valid", 401},
-		"OpenID Connect Core §3.1.3.7 (11) another nonce":   {claim("nonce", "of another sign-in"), nil, "another sign-in", 401},
-		"no nonce":                            {func() { provider.spoil = func(c jwt.MapClaims) { delete(c, "nonce") } }, nil, "another sign-in", 401},
-		"the address is not verified":         {func() { provider.verified = false }, nil, "vouch for your e-mail", 401},
-		"nothing is said of the address":      {func() { provider.spoil = func(c jwt.MapClaims) { delete(c, "email_verified") } }, nil, "vouch for your e-mail", 401},
-		"verified is a word, and it is no":    {func() { provider.verified = "false" }, nil, "vouch for your e-mail", 401},
+		"OpenID Connect Core §3.1.3.7 (2) another issuer": {claim("iss", "https://evil.example"), nil, "not valid",
+			401},
+		"OpenID Connect Core §3.1.3.7 (6) another key": {func() {
+			provider.signWith = stranger
+		}, nil, "not valid", 401},
+		"OpenID Connect Core §3.1.3.7 (7) no signature": {func() {
+			provider.method = jwt.SigningMethodNone
+		}, nil, "not valid", 401},
+		"RFC 8725 §2.1 the public key as a secret": {func() {
+			provider.method = jwt.SigningMethodHS256
+		}, nil, "not valid", 401},
+		"OpenID Connect Core §3.1.3.7 (9) expired": {claim("exp", time.Now().Add(-time.Hour).Unix()), nil,
+			"not valid", 401},
+		"OpenID Connect Core §3.1.3.7 (11) another nonce": {claim("nonce", "of another sign-in"), nil,
+			"another sign-in", 401},
+		"no nonce": {func() {
+			provider.spoil = func(c jwt.MapClaims) { delete(c, "nonce") }
+		}, nil, "another sign-in", 401},
+		"the address is not verified": {func() {
+			provider.verified = false
+		}, nil, "vouch for your e-mail", 401},
+		"nothing is said of the address": {func() {
+			provider.spoil = func(c jwt.MapClaims) { delete(c, "email_verified") }
+		}, nil, "vouch for your e-mail", 401},
+		"verified is a word, and it is no": {func() {
+			provider.verified = "false"
+		}, nil, "vouch for your e-mail", 401},
 		"nobody with this address is invited": {func() { provider.email = "eve@example.com" }, nil, "was invited", 403},
-		"RFC 6749 §10.12 another state":       {func() {}, func(q url.Values) { q.Set("state", "another") }, "not begun in this browser", 401},
-		"a code of somebody else":             {func() {}, func(q url.Values) { q.Set("code", "another") }, "did not accept", 401},
-		"RFC 9207 §2.4 another issuer":        {func() {}, func(q url.Values) { q.Set("iss", "https://evil.example") }, "another provider", 401},
-		"the provider refuses":                {func() {}, func(q url.Values) { q.Set("error", "access_denied") }, "refused", 401},
+		"RFC 6749 §10.12 another state": {func() {}, func(q url.Values) {
+			q.Set("state", "another")
+		}, "not begun in this browser", 401},
+		"a code of somebody else": {func() {}, func(q url.Values) {
+			q.Set("code", "another")
+		}, "did not accept", 401},
+		"RFC 9207 §2.4 another issuer": {func() {}, func(q url.Values) {
+			q.Set("iss", "https://evil.example")
+		}, "another provider", 401},
+		"the provider refuses": {func() {}, func(q url.Values) { q.Set("error", "access_denied") }, "refused", 401},
 	} {
 		t.Run(name, func(t *testing.T) {
 			provider.honest("ann@example.com")

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -33,7 +34,7 @@ type auditData struct {
 	Narrow  bool // a filter is set
 }
 
-// auditLog filters by what the links in its rows put into the address, and by what is typed.
+// auditLog filters by the links in its rows and by what was typed.
 func auditLog(v *visit) error {
 	q := v.Request.URL.Query()
 	f := &form{Values: url.Values{}}
@@ -52,7 +53,7 @@ func auditLog(v *visit) error {
 		filter.Until = *t
 	}
 	if len(f.Errors) == 0 {
-		events, err := v.k.cfg.Access.AuditEvents(v.ctx, filter)
+		events, err := v.k.cfg.Access.AuditEvents(v.ctx(), filter)
 		var refused *svcauth.Problem
 		if err != nil && (!errors.As(err, &refused) || refused.Code != svcauth.CodeInvalid || !f.refused(err, "")) {
 			return err
@@ -91,7 +92,7 @@ type signingData struct {
 
 func signingKeys(dialog string) func(*visit) error {
 	return func(v *visit) error {
-		keys, err := v.k.cfg.Access.SigningKeys(v.ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize})
+		keys, err := v.k.cfg.Access.SigningKeys(v.ctx(), svcauth.ListOptions{Limit: svcauth.MaxPageSize})
 		if err != nil {
 			return err
 		}
@@ -101,7 +102,12 @@ func signingKeys(dialog string) func(*visit) error {
 		} else if dialog == "revoke" {
 			return v.redirect("/console/signing-keys")
 		}
-		return v.render(http.StatusOK, "signingkeys", page{Title: "Signing keys", Nav: "signing-keys", Dialog: dialog != "", Data: d})
+		return v.render(http.StatusOK, "signingkeys", page{
+			Title:  "Signing keys",
+			Nav:    "signing-keys",
+			Dialog: dialog != "",
+			Data:   d,
+		})
 	}
 }
 
@@ -111,19 +117,20 @@ func rotateSigningKeys(v *visit) error {
 		return err
 	}
 	if first {
-		if _, err := v.k.cfg.Access.RotateSigningKeys(v.ctx); err != nil {
+		if _, err := v.k.cfg.Access.RotateSigningKeys(v.ctx()); err != nil {
 			return err
 		}
 	}
-	return v.done("/console/signing-keys", "The signing keys were rotated. The old one still verifies until its last token has expired.")
+	return v.done("/console/signing-keys",
+		"The signing keys were rotated. The old one still verifies until its last token has expired.")
 }
 
 func revokeSigningKey(v *visit) error {
-	warning, err := v.k.cfg.Access.RevokeSigningKey(v.ctx, v.Param("kid"))
+	warning, err := v.k.cfg.Access.RevokeSigningKey(v.ctx(), v.Param("kid"))
 	if err != nil {
 		return err
 	}
-	return v.taken("/console/signing-keys", "The key is revoked. %s", warning)
+	return v.removed("/console/signing-keys", "The key is revoked. %s", warning)
 }
 
 type serversData struct {
@@ -133,19 +140,34 @@ type serversData struct {
 }
 
 func resourceServers(v *visit) error {
-	d := serversData{Allowed: v.actor.Has(svcauth.TokensIntrospect), Taken: v.k.cfg.Clock()}
-	if d.Allowed && v.k.cfg.ResourceServers != nil {
-		d.Servers = v.k.cfg.ResourceServers(v.ctx, v.actor.OrgID, v.actor.Operator)
+	d := serversData{Allowed: true, Taken: v.k.cfg.Clock()}
+	list := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ResourceServer], error) {
+		return v.k.cfg.Access.ResourceServers(ctx, o, v.k.cfg.ResourceServers)
 	}
+	servers, err := everything(v.ctx(), list)
+	var problem *svcauth.Problem
+	switch {
+	case errors.As(err, &problem) && problem.Code == svcauth.CodeMissingPrivileges:
+		d.Allowed = false // the page says what it needs
+	case err != nil:
+		return err
+	}
+	d.Servers = servers
 	return v.render(http.StatusOK, "resourceservers", page{Title: "Resource servers", Nav: "resource-servers", Data: d})
 }
 
 func organizations(v *visit) error {
-	l, err := read(v, v.k.cfg.Access.Organizations, func(o svcauth.Organization, q string) bool { return contains(q, o.Name, o.ID) },
+	l, err := read(v, v.k.cfg.Access.Organizations, func(o svcauth.Organization, q string) bool {
+		return contains(q, o.Name, o.ID)
+	},
 		column[svcauth.Organization]{"name", func(o svcauth.Organization) string { return o.Name }},
 		column[svcauth.Organization]{"created", func(o svcauth.Organization) string { return sortable(&o.CreatedAt) }})
 	if err != nil {
 		return err
 	}
-	return v.render(http.StatusOK, "organizations", page{Title: "Organizations", Nav: "organizations", Data: struct{ List list[svcauth.Organization] }{l}})
+	return v.render(http.StatusOK, "organizations", page{
+		Title: "Organizations",
+		Nav:   "organizations",
+		Data:  struct{ List list[svcauth.Organization] }{l},
+	})
 }

@@ -21,7 +21,11 @@ func TestOutageSignsNobodyOut(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
 	s := svctest.New(t, svctest.Options{DatabaseURL: db.NewDatabase()})
 	p := admin(t, s)
-	invited, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "new@example.com", FirstName: "New", LastName: "One"})
+	invited, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{
+		Email:     "new@example.com",
+		FirstName: "New",
+		LastName:  "One",
+	})
 	require.NoError(t, err)
 	link, err := url.Parse(invited.InvitationURL)
 	require.NoError(t, err)
@@ -36,14 +40,20 @@ func TestOutageSignsNobodyOut(t *testing.T) {
 
 	db.Kill()
 	for name, ask := range map[string]func() answer{
-		"a page":                         func() answer { return p.get("/console/members") },
-		"the first page":                 func() answer { return p.get("/console") },
-		"the sign-in page":               func() answer { return p.get("/console/sign-in") },
-		"a sign-in":                      func() answer { return p.signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal()) },
-		"a sign-in without a session":    func() answer { return visit(t, s).signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal()) },
-		"a sign-out":                     func() answer { return p.post("/console/sign-out", nil) },
-		"a form":                         func() answer { return p.post("/console/roles", url.Values{"name": {"x"}}) },
-		"a long form":                    func() answer { return p.post("/console/roles", url.Values{"description": {long}}) },
+		"a page":           func() answer { return p.get("/console/members") },
+		"the first page":   func() answer { return p.get("/console") },
+		"the sign-in page": func() answer { return p.get("/console/sign-in") },
+		"a sign-in": func() answer {
+			return p.signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal())
+		},
+		"a sign-in without a session": func() answer {
+			return visit(t, s).signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal())
+		},
+		"a sign-out": func() answer { return p.post("/console/sign-out", nil) },
+		"a form":     func() answer { return p.post("/console/roles", url.Values{"name": {"x"}}) },
+		"a long form": func() answer {
+			return p.post("/console/roles", url.Values{"description": {long}})
+		},
 		"a link":                         func() answer { return visit(t, s).get(link.RequestURI()) },
 		"the management API":             func() answer { return call(http.MethodGet, "/v1/me", "") },
 		"a change by the management API": func() answer { return call(http.MethodPost, "/v1/roles", `{"name":"x"}`) },
@@ -59,7 +69,9 @@ func TestOutageSignsNobodyOut(t *testing.T) {
 		}
 	}
 	db.Restart()
-	require.Eventually(t, func() bool { return p.get("/v1/me").status == http.StatusOK }, time.Minute, 50*time.Millisecond, "the session is what it was")
+	require.Eventually(t, func() bool {
+		return p.get("/v1/me").status == http.StatusOK
+	}, time.Minute, 50*time.Millisecond, "the session is what it was")
 	require.Equal(t, http.StatusOK, p.get("/console/members").status)
 	require.Equal(t, http.StatusOK, visit(t, s).get(link.RequestURI()).status)
 }

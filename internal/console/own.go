@@ -28,21 +28,30 @@ func (k *Console) mountOwn(g *gin.RouterGroup) {
 type keysData struct {
 	List   list[svcauth.ApplicationKey]
 	Form   *form
-	Made   *created
+	Made   *newClient
 	Delete *svcauth.ApplicationKey // that the dialog asks about
 	Impact access.Impact           // what that would break
 }
 
 func (v *visit) keysPage(status int, d keysData) (err error) {
-	d.List, err = read(v, v.k.cfg.Access.ApplicationKeys, func(k svcauth.ApplicationKey, q string) bool { return contains(q, k.Description, k.ClientID) },
+	d.List, err = read(v, v.k.cfg.Access.ApplicationKeys, func(k svcauth.ApplicationKey, q string) bool {
+		return contains(q, k.Description, k.ClientID)
+	},
 		column[svcauth.ApplicationKey]{"description", func(k svcauth.ApplicationKey) string { return k.Description }},
-		column[svcauth.ApplicationKey]{"created", func(k svcauth.ApplicationKey) string { return sortable(&k.CreatedAt) }},
+		column[svcauth.ApplicationKey]{"created", func(k svcauth.ApplicationKey) string {
+			return sortable(&k.CreatedAt)
+		}},
 		column[svcauth.ApplicationKey]{"used", func(k svcauth.ApplicationKey) string { return sortable(k.LastUsedAt) }})
 	if err != nil {
 		return err
 	}
 	d.List.path = "/console/application-keys"
-	return v.render(status, "applicationkeys", page{Title: "Application keys", Nav: "application-keys", Dialog: d.Form != nil || d.Made != nil || d.Delete != nil, Data: d})
+	return v.render(status, "applicationkeys", page{
+		Title:  "Application keys",
+		Nav:    "application-keys",
+		Dialog: d.Form != nil || d.Made != nil || d.Delete != nil,
+		Data:   d,
+	})
 }
 
 func applicationKeys(v *visit) error   { return v.keysPage(http.StatusOK, keysData{}) }
@@ -55,24 +64,29 @@ func createApplicationKey(v *visit) error {
 		return err
 	}
 	if !first {
-		return v.done("/console/application-keys", "This form was sent before. A Client Secret is shown once; if you have not saved it, delete the key and create another one.")
+		return v.done("/console/application-keys", "This form was sent before. A Client Secret is shown once; "+
+			"if you have not saved it, delete the key and create another one.")
 	}
-	made, err := v.k.cfg.Access.CreateApplicationKey(v.ctx, svcauth.NewApplicationKey{Description: f.Value("description")})
+	made, err := v.k.cfg.Access.CreateApplicationKey(v.ctx(), svcauth.NewApplicationKey{
+		Description: f.Value("description"),
+	})
 	if err != nil {
 		if !f.refused(err, "") {
 			return err
 		}
 		return v.keysPage(f.status(), keysData{Form: f})
 	}
-	return v.keysPage(http.StatusOK, keysData{Made: v.k.newCreated(made.ClientID, made.ClientSecret, made.Description, "/console/application-keys")})
+	return v.keysPage(http.StatusOK, keysData{
+		Made: v.k.newCreated(made.ClientID, made.ClientSecret, made.Description, "/console/application-keys"),
+	})
 }
 
 func confirmDeleteKey(v *visit) error {
-	key, err := v.k.cfg.Access.ApplicationKey(v.ctx, v.Param("id"))
+	key, err := v.k.cfg.Access.ApplicationKey(v.ctx(), v.Param("id"))
 	if err != nil {
 		return err
 	}
-	hit, err := v.k.cfg.Access.ApplicationKeyImpact(v.ctx, key.ID)
+	hit, err := v.k.cfg.Access.ApplicationKeyImpact(v.ctx(), key.ID)
 	if err != nil {
 		return err
 	}
@@ -80,10 +94,10 @@ func confirmDeleteKey(v *visit) error {
 }
 
 func deleteApplicationKey(v *visit) error {
-	if err := v.k.cfg.Access.DeleteApplicationKey(v.ctx, v.Param("id")); err != nil {
+	if err := v.k.cfg.Access.DeleteApplicationKey(v.ctx(), v.Param("id")); err != nil {
 		return err
 	}
-	return v.taken("/console/application-keys", "The application key is deleted. Its tokens no longer work.")
+	return v.removed("/console/application-keys", "The application key is deleted. Its tokens no longer work.")
 }
 
 type profileData struct {
@@ -92,7 +106,7 @@ type profileData struct {
 }
 
 func (v *visit) profilePage(status int, f, password *form) error {
-	me, err := v.k.cfg.Access.Me(v.ctx)
+	me, err := v.k.cfg.Access.Me(v.ctx())
 	if err != nil {
 		return err
 	}
@@ -109,7 +123,7 @@ func profile(v *visit) error { return v.profilePage(http.StatusOK, nil, nil) }
 
 func saveProfile(v *visit) error {
 	f := v.form()
-	if _, err := v.k.cfg.People.UpdateProfile(v.ctx, f.Value("first_name"), f.Value("last_name")); err != nil {
+	if _, err := v.k.cfg.People.UpdateProfile(v.ctx(), f.Value("first_name"), f.Value("last_name")); err != nil {
 		if !f.refused(err, "") {
 			return err
 		}
@@ -126,29 +140,30 @@ func changePassword(v *visit) error {
 		f.fail("repeat", "The two passwords differ. Type the same one twice.")
 		return v.profilePage(f.status(), nil, f)
 	}
-	if err := v.k.cfg.People.ChangePassword(v.ctx, svcauth.Secret(current), svcauth.Secret(next)); err != nil {
+	if err := v.k.cfg.People.ChangePassword(v.ctx(), svcauth.Secret(current), svcauth.Secret(next)); err != nil {
 		if !f.refused(err, "") {
 			return err
 		}
 		return v.profilePage(f.status(), nil, f)
 	}
-	return v.leave("Your password is changed, and all your sessions and application keys have ended. Sign in with the new one.")
+	return v.leave("Your password is changed, and all your sessions and application keys have ended. " +
+		"Sign in with the new one.")
 }
 
 func signOutEverywhere(v *visit) error {
-	if err := v.k.cfg.People.SignOutEverywhere(v.ctx); err != nil {
+	if err := v.k.cfg.People.SignOutEverywhere(v.ctx()); err != nil {
 		return err
 	}
 	return v.leave("You are signed out everywhere.")
 }
 
-// leave ends this session and says why on the sign-in page.
+// leave ends this session and shows the reason on the sign-in page.
 func (v *visit) leave(message string) error {
 	s := v.k.sessions
-	if err := s.Clear(v.ctx); err != nil {
+	if err := s.Clear(v.ctx()); err != nil {
 		return err
 	}
-	if err := s.RenewToken(v.ctx); err != nil {
+	if err := s.RenewToken(v.ctx()); err != nil {
 		return err
 	}
 	return v.done("/console/sign-in", "%s", message)
@@ -172,7 +187,7 @@ func (v *visit) settingsPage(status int, o svcauth.Organization, f *form) error 
 }
 
 func settings(v *visit) error {
-	o, err := v.k.cfg.Access.Organization(v.ctx)
+	o, err := v.k.cfg.Access.Organization(v.ctx())
 	if err != nil {
 		return err
 	}
@@ -186,11 +201,14 @@ func saveSettings(v *visit) error {
 		return err
 	}
 	name, may := f.Value("name"), f.Value("may_manage") == "yes"
-	_, err = v.k.cfg.Access.UpdateOrganization(v.ctx, version, svcauth.OrganizationPatch{Name: &name, ServiceAccountsMayManageAccess: &may})
+	_, err = v.k.cfg.Access.UpdateOrganization(v.ctx(), version, svcauth.OrganizationPatch{
+		Name:                           &name,
+		ServiceAccountsMayManageAccess: &may,
+	})
 	if err == nil {
 		return v.done("/console/settings", "Saved.")
 	}
-	o, readErr := v.k.cfg.Access.Organization(v.ctx)
+	o, readErr := v.k.cfg.Access.Organization(v.ctx())
 	if readErr != nil {
 		return errors.Join(err, readErr)
 	}

@@ -39,12 +39,12 @@ const (
 )
 
 // providerWaiters bounds the requests that wait for the provider, of all and of
-// one network. They hold no places among the requests in work.
+// one network. They hold no in-flight slots.
 var providerWaiters = limits.Bound{Total: 64, Each: 16}
 
 // provider signs members in by the code flow with PKCE, OpenID Connect Core 1.0
-// §3.1. It may take as long as it likes, or never answer: whoever waits for it
-// holds no lock and no place among the requests in work.
+// §3.1. The provider may take as long as it likes, or never answer: a request
+// that waits for it holds no lock and no in-flight slot.
 type provider struct {
 	cfg      OIDC
 	redirect string
@@ -56,7 +56,7 @@ type provider struct {
 	last *discovery // nil: nobody has wanted to sign in yet
 }
 
-// discovery is a look at the provider's metadata, which all who need it share.
+// discovery is one fetch of the provider's metadata, shared by all who need it.
 type discovery struct {
 	done chan struct{} // closed when the rest is known
 	at   *endpoints
@@ -71,8 +71,13 @@ type endpoints struct {
 }
 
 func newProvider(cfg Config) (*provider, error) {
-	p := &provider{cfg: cfg.OIDC, redirect: cfg.Issuer + "/console/sign-in/callback", clock: cfg.Clock, logger: cfg.Logger,
-		waiters: limits.NewShares[netip.Addr](providerWaiters)}
+	p := &provider{
+		cfg:      cfg.OIDC,
+		redirect: cfg.Issuer + "/console/sign-in/callback",
+		clock:    cfg.Clock,
+		logger:   cfg.Logger,
+		waiters:  limits.NewShares[netip.Addr](providerWaiters),
+	}
 	switch {
 	case p.cfg.Issuer == "":
 		return nil, nil //nolint:nilnil // no provider
@@ -109,19 +114,20 @@ func (b brief) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// enter counts a request that will wait for the provider until leave, and gives
-// its place among those in work back.
+// enter counts a request that waits for the provider until leave, and releases
+// its in-flight slot.
 func (p *provider) enter(v *visit) (leave func(), err error) {
 	ip, _ := netip.ParseAddr(v.ClientIP())
 	network := limits.NetworkOf(ip)
 	if !p.waiters.Take(network, 1, false) {
-		return nil, later("Too many sign-ins are waiting for the provider of single sign-on. Try again in a few seconds, or sign in with your password.")
+		return nil, later("Too many sign-ins are waiting for the provider of single sign-on. " +
+			"Try again in a few seconds, or sign in with your password.")
 	}
-	limits.GiveBack(v.ctx)
+	limits.GiveBack(v.ctx())
 	return func() { p.waiters.Give(network, 1) }, nil
 }
 
-// later returns the problem of somebody who should try again in a moment.
+// later returns a problem that asks the user to try again in a moment.
 func later(text string) error {
 	problem := svcauth.NewProblem(svcauth.CodeUnavailable, "%s", text)
 	problem.RetryAfter = awayFor
@@ -129,7 +135,8 @@ func later(text string) error {
 }
 
 func away() error {
-	return later("The provider of single sign-on does not answer right now. Try again in a moment, or sign in with your password.")
+	return later("The provider of single sign-on does not answer right now. " +
+		"Try again in a moment, or sign in with your password.")
 }
 
 // reach returns where to send a browser. It waits only if that is not known yet
@@ -146,7 +153,7 @@ func (p *provider) reach(v *visit) (*endpoints, error) {
 		return nil, err
 	}
 	defer leave()
-	return d.wait(v.ctx)
+	return d.wait(v.ctx())
 }
 
 // discover returns the look at the provider's metadata that is under way, or
@@ -161,7 +168,7 @@ func (p *provider) discover() *discovery {
 	return p.last
 }
 
-// wait waits for what a look gives, at most until ctx is done.
+// wait returns the result of a fetch. It stops waiting when ctx is done.
 func (d *discovery) wait(ctx context.Context) (*endpoints, error) {
 	select {
 	case <-d.done:
@@ -204,8 +211,13 @@ func (p *provider) endpoints() (*endpoints, error) {
 		}
 	}
 	return &endpoints{tokens: found.Verifier(&oidc.Config{ClientID: p.cfg.ClientID}),
-		client: &oauth2.Config{ClientID: p.cfg.ClientID, ClientSecret: p.cfg.ClientSecret.Reveal(), Endpoint: where, RedirectURL: p.redirect,
-			Scopes: []string{oidc.ScopeOpenID, "email", "profile"}}}, nil
+		client: &oauth2.Config{
+			ClientID:     p.cfg.ClientID,
+			ClientSecret: p.cfg.ClientSecret.Reveal(),
+			Endpoint:     where,
+			RedirectURL:  p.redirect,
+			Scopes:       []string{oidc.ScopeOpenID, "email", "profile"},
+		}}, nil
 }
 
 // verifiedEmail redeems the code and checks the ID token: signature, issuer,
@@ -213,14 +225,14 @@ func (p *provider) endpoints() (*endpoints, error) {
 // provider has verified the address.
 func (p *provider) verifiedEmail(v *visit, a attempt) (string, error) {
 	if iss := v.Query("iss"); iss != "" && iss != p.cfg.Issuer { // RFC 9207 §2.4
-		return "", untaken("it came from another provider")
+		return "", badAnswer("it came from another provider")
 	}
 	leave, err := p.enter(v)
 	if err != nil {
 		return "", err
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(oidc.ClientContext(v.ctx, p.cfg.HTTP), providerPatience)
+	ctx, cancel := context.WithTimeout(oidc.ClientContext(v.ctx(), p.cfg.HTTP), providerPatience)
 	defer cancel()
 	at, err := p.discover().wait(ctx)
 	if err != nil {
@@ -237,31 +249,32 @@ func (p *provider) verifiedEmail(v *visit, a attempt) (string, error) {
 		return "", p.notRedeemed(ctx, ctx.Err())
 	case err != nil:
 		p.logger.WarnContext(ctx, "an ID token of the OpenID provider is not valid", "error", err)
-		return "", untaken("its ID token is not valid")
+		return "", badAnswer("its ID token is not valid")
 	case subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(a.Nonce)) != 1:
-		return "", untaken("it belongs to another sign-in")
+		return "", badAnswer("it belongs to another sign-in")
 	}
 	var claims struct {
 		Email    string `json:"email"`
 		Verified any    `json:"email_verified"` // a boolean; some send its text
 	}
 	if err := id.Claims(&claims); err != nil {
-		return "", untaken("its ID token can't be read")
+		return "", badAnswer("its ID token can't be read")
 	}
 	if yes := fmt.Sprint(claims.Verified); claims.Email == "" || !strings.EqualFold(yes, "true") {
-		return "", untaken("it does not vouch for your e-mail address")
+		return "", badAnswer("it does not vouch for your e-mail address")
 	}
 	return claims.Email, nil
 }
 
-// notRedeemed tells a provider that refused a code (RFC 6749 §5.2) from one that
-// did not answer. Neither the code nor what was answered is logged.
+// notRedeemed distinguishes a provider that refused a code (RFC 6749 §5.2) from
+// one that did not answer. It logs neither the code nor the answer.
 func (p *provider) notRedeemed(ctx context.Context, err error) error {
 	var said *oauth2.RetrieveError
 	refused := errors.As(err, &said) && said.Response.StatusCode < http.StatusInternalServerError
 	if refused {
-		p.logger.WarnContext(ctx, "the OpenID provider did not accept a sign-in", "status", said.Response.StatusCode, "code", said.ErrorCode)
-		return untaken("it did not accept the sign-in")
+		p.logger.WarnContext(ctx, "the OpenID provider did not accept a sign-in", "status", said.Response.StatusCode,
+			"code", said.ErrorCode)
+		return badAnswer("it did not accept the sign-in")
 	}
 	if said != nil {
 		err = fmt.Errorf("status %d", said.Response.StatusCode)
@@ -272,6 +285,7 @@ func (p *provider) notRedeemed(ctx context.Context, err error) error {
 	return away()
 }
 
-func untaken(why string) error {
-	return svcauth.NewProblem(svcauth.CodeUnauthenticated, "The answer of the provider of single sign-on could not be taken: %s. Begin again from the sign-in page, or sign in with your password.", why)
+func badAnswer(why string) error {
+	return svcauth.NewProblem(svcauth.CodeUnauthenticated, "The answer of the provider of single sign-on could not "+
+		"be taken: %s. Begin again from the sign-in page, or sign in with your password.", why)
 }

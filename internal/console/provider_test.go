@@ -155,7 +155,12 @@ func TestVisitorsOfAProviderThatNeverAnswers(t *testing.T) {
 func TestForgedAnswersOfAProvider(t *testing.T) {
 	provider := newSilence(t)
 	s := svctest.New(t, svctest.Options{Environ: provider.environ()})
-	forged, err := json.Marshal(map[string]any{"state": strings.Repeat("s", 26), "nonce": strings.Repeat("n", 26), "verifier": strings.Repeat("v", 43), "ends": 1 << 40})
+	forged, err := json.Marshal(map[string]any{
+		"state":    strings.Repeat("s", 26),
+		"nonce":    strings.Repeat("n", 26),
+		"verifier": strings.Repeat("v", 43),
+		"ends":     1 << 40,
+	})
 	require.NoError(t, err)
 	ask := func(ctx context.Context, n int) (answer, error) {
 		p := visit(t, s)
@@ -185,7 +190,10 @@ func TestForgedAnswersOfAProvider(t *testing.T) {
 func TestAttemptsThatAreNoneAnyMore(t *testing.T) {
 	provider := newOpenID(t, true)
 	var ahead atomic.Int64
-	s := svctest.New(t, svctest.Options{Environ: provider.environ(), Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	s := svctest.New(t, svctest.Options{
+		Environ: provider.environ(),
+		Clock:   func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
 	u, err := url.Parse(s.URL)
 	require.NoError(t, err)
 	attempt := func(p *person) *http.Cookie {
@@ -241,7 +249,11 @@ func TestProviderThatHangsOverACode(t *testing.T) {
 	goOn := sync.OnceFunc(func() { close(provider.hang) })
 	t.Cleanup(goOn) // before the provider waits for its requests
 	s := svctest.New(t, svctest.Options{Environ: append(provider.environ(), fewPlaces...)})
-	_, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Example"})
+	_, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{
+		Email:     "ann@example.com",
+		FirstName: "Ann",
+		LastName:  "Example",
+	})
 	require.NoError(t, err)
 	const visitors = 80
 	var people []*person
@@ -276,7 +288,10 @@ func TestProviderThatFailsIsLeftAlone(t *testing.T) {
 		}
 		working.ServeHTTP(w, r)
 	})
-	s := svctest.New(t, svctest.Options{Environ: provider.environ(), Clock: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }})
+	s := svctest.New(t, svctest.Options{
+		Environ: provider.environ(),
+		Clock:   func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
 	for range 10 {
 		a := visit(t, s).get("/console/sign-in/provider")
 		require.Equal(t, http.StatusServiceUnavailable, a.status)
@@ -298,7 +313,12 @@ func TestProviderThatNamesAnEndpointInClear(t *testing.T) {
 	provider := newOpenID(t, true)
 	provider.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		at := provider.server.URL
-		writeJSON(w, 200, map[string]any{"issuer": at, "authorization_endpoint": at + "/authorize", "token_endpoint": "http://127.0.0.1:1/token", "jwks_uri": at + "/keys"})
+		writeJSON(w, 200, map[string]any{
+			"issuer":                 at,
+			"authorization_endpoint": at + "/authorize",
+			"token_endpoint":         "http://127.0.0.1:1/token",
+			"jwks_uri":               at + "/keys",
+		})
 	})
 	s := svctest.New(t, svctest.Options{Environ: provider.environ()})
 	require.Equal(t, http.StatusServiceUnavailable, visit(t, s).get("/console/sign-in/provider").status)
@@ -314,7 +334,8 @@ func TestPasswordsWaitWithoutAPlace(t *testing.T) {
 	defer hangUp()
 	answers := crowd(ctx, guesses, func(ctx context.Context, n int) (answer, error) {
 		form := url.Values{"email": {fmt.Sprint("nobody", n, "@example.com")}, "password": {"not what was chosen"}}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/console/sign-in", strings.NewReader(form.Encode()))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/console/sign-in",
+			strings.NewReader(form.Encode()))
 		if err != nil {
 			return answer{}, err
 		}

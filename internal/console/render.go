@@ -21,11 +21,13 @@ import (
 //go:embed templates/*.html
 var templateFiles embed.FS
 
-// pages are the templates by name; each one is the layout, the common parts and its own file.
+// pages holds the templates by name. Each consists of the layout, the common
+// parts and its own file.
 type pages map[string]*template.Template
 
 func (k *Console) loadPages() (pages, error) {
-	base, err := template.New("").Funcs(k.functions()).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	base, err := template.New("").Funcs(k.functions()).ParseFS(templateFiles, "templates/layout.html",
+		"templates/parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the console's templates: %w", err)
 	}
@@ -48,7 +50,7 @@ func (k *Console) loadPages() (pages, error) {
 	return all, nil
 }
 
-// page is what the layout needs, whatever the page. Data is the page's own.
+// page holds what the layout needs for any page. Data is the page's own.
 type page struct {
 	Title  string
 	Nav    string // the entry of the navigation that is current
@@ -57,28 +59,34 @@ type page struct {
 	Dialog bool // a dialog is open: what lies behind is out of reach
 
 	// Filled in by render.
-	Name  string // of the template
-	Me    *who   // nil: nobody is signed in
+	Name  string      // of the template
+	Me    *signedInAs // nil: nobody is signed in
 	Flash string
 	Once  string // token of a form that works once
 }
 
 type link struct{ Name, Href string }
 
-// who is the member that is signed in, as the layout shows it.
-type who struct {
+// signedInAs is the signed-in member as the layout shows it.
+type signedInAs struct {
 	Name, Email, Organization string
 	Can                       map[string]bool
 }
 
-// render writes a page. It is made whole before the first byte goes out, so that a fault is a fault and not half a page.
+// render writes a page. It builds the whole page before it sends the first
+// byte, so a fault never leaves half a page.
 func (v *visit) render(status int, name string, p page) error {
 	p.Name = name
 	if v.loaded {
-		p.Flash = v.k.sessions.PopString(v.ctx, keyFlash)
+		p.Flash = v.k.sessions.PopString(v.ctx(), keyFlash)
 	}
 	if v.member.ID != "" {
-		p.Me = &who{Name: personName(v.member), Email: v.member.Email, Organization: v.org, Can: map[string]bool{}}
+		p.Me = &signedInAs{
+			Name:         personName(v.member),
+			Email:        v.member.Email,
+			Organization: v.actor.OrgName,
+			Can:          map[string]bool{},
+		}
 		for _, privilege := range v.actor.Privileges {
 			p.Me.Can[privilege] = true
 		}
@@ -94,11 +102,14 @@ func (v *visit) render(status int, name string, p page) error {
 	return v.send(status, name, body.Bytes())
 }
 
-// send writes the page, compressed where the browser takes that. What answers a form may show a secret, and so may an invitation: what an attacker can make part of
-// a page must never be compressed together with a secret (BREACH).
+// send writes the page, compressed if the browser accepts that. The answer to a
+// form may show a secret, and so may an invitation. They are never compressed:
+// an attacker who controls a part of a compressed page could learn the secret
+// from its length (BREACH).
 func (v *visit) send(status int, name string, body []byte) error {
 	const kind = "text/html; charset=utf-8"
-	if v.Request.Method != http.MethodGet || name == "invitation" || len(body) < 1400 || !strings.Contains(v.GetHeader("Accept-Encoding"), "gzip") {
+	if v.Request.Method != http.MethodGet || name == "invitation" || len(body) < 1400 ||
+		!strings.Contains(v.GetHeader("Accept-Encoding"), "gzip") {
 		v.Data(status, kind, body)
 		return nil
 	}
@@ -116,11 +127,12 @@ func (v *visit) send(status int, name string, body []byte) error {
 	return nil
 }
 
-// redirect leads to another page of the console, RFC 9110 §15.4.4. Like all that
-// names one here, to is without the issuer's path; what goes to the browser has it.
+// redirect sends the browser to another page of the console (RFC 9110 §15.4.4).
+// Like every address in this package, to is without the issuer's path, which is
+// added here.
 func (v *visit) redirect(to string) error { return v.lead(v.k.base + to) }
 
-// lead leads to any address.
+// lead sends the browser to any address.
 func (v *visit) lead(to string) error {
 	if err := v.commit(); err != nil {
 		return err
@@ -129,54 +141,62 @@ func (v *visit) lead(to string) error {
 	return nil
 }
 
-// done leads to another page, which says first what was done.
+// done sends the browser to another page, which first shows a message.
 func (v *visit) done(to, format string, args ...any) error {
-	v.k.sessions.Put(v.ctx, keyFlash, fmt.Sprintf(format, args...))
+	v.k.sessions.Put(v.ctx(), keyFlash, fmt.Sprintf(format, args...))
 	return v.redirect(to)
 }
 
-// enforceWait is how long a page that took something away waits for the resource servers to say that they refuse it.
+// enforceWait is how long a page waits for the resource servers to enforce what
+// was removed.
 const enforceWait = 2 * time.Second
 
-// taken is done for what takes something away: it says how many resource servers
-// enforce it by now. It waits for them without a place among the requests in
-// work.
-func (v *visit) taken(to, format string, args ...any) error {
+// removed is like done, after something was removed: the message says how many
+// resource servers enforce that. The request holds no in-flight slot while it
+// waits for them.
+func (v *visit) removed(to, format string, args ...any) error {
 	message := fmt.Sprintf(format, args...)
 	if v.k.cfg.Enforced != nil {
-		limits.GiveBack(v.ctx)
-		message += howFar(v.k.cfg.Enforced(v.ctx, enforceWait))
+		limits.GiveBack(v.ctx())
+		message += howFar(v.k.cfg.Enforced(v.ctx(), enforceWait))
 	}
 	return v.done(to, "%s", message)
 }
 
-// howFar says how many resource servers enforce what was taken away.
+// howFar returns how many resource servers enforce a removal, in words.
 func howFar(e svcauth.Enforcement) string {
 	servers := plural(e.Connected, "connected resource server")
 	switch {
 	case e.NotCounted && e.Connected == 0:
 		return " How many resource servers enforce it was not counted."
 	case e.NotCounted:
-		return fmt.Sprintf(" %d of %s enforce it so far; others are connected that were not counted.", e.Enforced, servers)
+		return fmt.Sprintf(" %d of %s enforce it so far; others are connected that were not counted.", e.Enforced,
+			servers)
 	case e.Partial:
-		return fmt.Sprintf(" %d of %s enforce it so far; those of other nodes could not be counted.", e.Enforced, servers)
+		return fmt.Sprintf(" %d of %s enforce it so far; those of other nodes could not be counted.", e.Enforced,
+			servers)
 	case e.Connected == 0:
 		return ""
 	case !e.All():
-		return fmt.Sprintf(" %d of %s enforce it so far; the page Resource servers shows which is behind.", e.Enforced, servers)
+		return fmt.Sprintf(" %d of %s enforce it so far; the page Resource servers shows which is behind.", e.Enforced,
+			servers)
 	case e.Connected == 1:
 		return fmt.Sprintf(" The resource server that is connected enforces it, after %d ms.", e.ElapsedMS)
 	}
-	return fmt.Sprintf(" All %s that are connected enforce it, after %d ms.", plural(e.Connected, "resource server"), e.ElapsedMS)
+	return fmt.Sprintf(" All %s that are connected enforce it, after %d ms.", plural(e.Connected, "resource server"),
+		e.ElapsedMS)
 }
 
-// refuse writes the page that says what went wrong. The cause of a fault stays in the log.
+// refuse writes the page that says what went wrong. The cause of an internal
+// error goes to the log only.
 func (k *Console) refuse(v *visit, err error) {
 	var problem *svcauth.Problem
 	if !errors.As(err, &problem) {
-		id := v.GetString("request_id")
-		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "request_id", id, "error", err)
-		problem = svcauth.NewProblem(svcauth.CodeInternal, "Something went wrong on our side. If it happens again, tell your operator the request id %s.", id)
+		id := v.requestID()
+		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "request_id", id,
+			"error", err)
+		problem = svcauth.NewProblem(svcauth.CodeInternal,
+			"Something went wrong on our side. If it happens again, tell your operator the request id %s.", id)
 	}
 	if problem.Status == http.StatusServiceUnavailable && problem.RetryAfter == 0 {
 		problem.RetryAfter = time.Second

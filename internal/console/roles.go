@@ -28,13 +28,19 @@ type rolesData struct {
 }
 
 func roles(v *visit) error {
-	l, err := read(v, v.k.cfg.Access.Roles, func(r svcauth.Role, q string) bool { return contains(q, r.Name, r.Description) },
+	l, err := read(v, v.k.cfg.Access.Roles, func(r svcauth.Role, q string) bool {
+		return contains(q, r.Name, r.Description)
+	},
 		column[svcauth.Role]{"name", func(r svcauth.Role) string { return r.Name }},
 		column[svcauth.Role]{"created", func(r svcauth.Role) string { return sortable(&r.CreatedAt) }})
 	if err != nil {
 		return err
 	}
-	return v.render(http.StatusOK, "roles", page{Title: "Roles", Nav: "roles", Data: rolesData{l, v.actor.Has(svcauth.RolesManage)}})
+	return v.render(http.StatusOK, "roles", page{
+		Title: "Roles",
+		Nav:   "roles",
+		Data:  rolesData{l, v.actor.Has(svcauth.RolesManage)},
+	})
 }
 
 // group is an API with its privileges, as switches.
@@ -68,16 +74,22 @@ func (v *visit) rolePage(status int, d roleData) (err error) {
 	if d.Role.ID == "" {
 		title = "Create a role"
 	}
-	return v.render(status, "role", page{Title: title, Nav: "roles", Parent: &link{"Roles", "/console/roles"}, Dialog: d.Dialog, Data: d})
+	return v.render(status, "role", page{
+		Title:  title,
+		Nav:    "roles",
+		Parent: &link{"Roles", "/console/roles"},
+		Dialog: d.Dialog,
+		Data:   d,
+	})
 }
 
 // groups reads the catalogue: the privileges of each API.
 func (v *visit) groups() ([]group, error) {
-	apis, err := everything(v.ctx, v.k.cfg.Access.APIs)
+	apis, err := everything(v.ctx(), v.k.cfg.Access.APIs)
 	if err != nil {
 		return nil, err
 	}
-	privileges, err := everything(v.ctx, v.k.cfg.Access.Privileges)
+	privileges, err := everything(v.ctx(), v.k.cfg.Access.Privileges)
 	if err != nil {
 		return nil, err
 	}
@@ -97,9 +109,14 @@ func newRole(v *visit) error { return v.rolePage(http.StatusOK, roleData{Form: b
 
 func createRole(v *visit) error {
 	f := v.form()
-	made, err := v.k.cfg.Access.CreateRole(v.ctx, svcauth.NewRole{Name: f.Value("name"), Description: f.Value("description"), Privileges: f.Values["privileges"]})
+	made, err := v.k.cfg.Access.CreateRole(v.ctx(), svcauth.NewRole{
+		Name:        f.Value("name"),
+		Description: f.Value("description"),
+		Privileges:  f.Values["privileges"],
+	})
 	if err == nil {
-		return v.done("/console/roles/"+made.ID, "The role %s is created. Assign it to members or service accounts on their tab Granted roles.", made.Name)
+		return v.done("/console/roles/"+made.ID,
+			"The role %s is created. Assign it to members or service accounts on their tab Granted roles.", made.Name)
 	}
 	if !f.refused(err, "name") {
 		return err
@@ -114,7 +131,7 @@ func roleForm(r svcauth.Role) *form {
 }
 
 func role(v *visit) error {
-	r, err := v.k.cfg.Access.Role(v.ctx, v.Param("id"))
+	r, err := v.k.cfg.Access.Role(v.ctx(), v.Param("id"))
 	if err != nil {
 		return err
 	}
@@ -127,7 +144,7 @@ func saveRole(v *visit) error {
 	if err != nil {
 		return err
 	}
-	r, err := v.k.cfg.Access.Role(v.ctx, id)
+	r, err := v.k.cfg.Access.Role(v.ctx(), id)
 	if err != nil {
 		return err
 	}
@@ -137,12 +154,13 @@ func saveRole(v *visit) error {
 		name, description := f.Value("name"), f.Value("description")
 		patch.Name, patch.Description = &name, &description
 	}
-	saved, err := v.k.cfg.Access.UpdateRole(v.ctx, id, version, patch)
+	saved, err := v.k.cfg.Access.UpdateRole(v.ctx(), id, version, patch)
 	if err == nil {
-		return v.done("/console/roles/"+id, "Saved. Tokens that carry what was taken off this role no longer work.%s", keptSecrets(saved))
+		return v.done("/console/roles/"+id, "Saved. Tokens that carry what was taken off this role no longer work.%s",
+			keptSecrets(saved))
 	}
 	if stale(err) {
-		if r, err = v.k.cfg.Access.Role(v.ctx, id); err != nil {
+		if r, err = v.k.cfg.Access.Role(v.ctx(), id); err != nil {
 			return err
 		}
 		now := roleForm(r)
@@ -157,8 +175,8 @@ func saveRole(v *visit) error {
 	return v.rolePage(f.status(), roleData{Role: r, Form: f})
 }
 
-// keptSecrets says which secrets can use what was just put on a role although
-// their makers lack it, and whose tokens would be too long by it.
+// keptSecrets names the secrets that can use what was just added to a role
+// although their makers don't hold it.
 func keptSecrets(r svcauth.Role) (text string) {
 	const named = 3
 	for _, w := range r.Warnings[:min(named, len(r.Warnings))] {
@@ -173,7 +191,7 @@ func keptSecrets(r svcauth.Role) (text string) {
 	return text
 }
 
-// switched says in which switches a form differs from what is saved now.
+// switched names the switches in which a form differs from what is saved now.
 func switched(typed, saved []string) (text string) {
 	for _, p := range saved {
 		if !slices.Contains(typed, p) {
@@ -192,11 +210,11 @@ func switched(typed, saved []string) (text string) {
 }
 
 func confirmDeleteRole(v *visit) error {
-	r, err := v.k.cfg.Access.Role(v.ctx, v.Param("id"))
+	r, err := v.k.cfg.Access.Role(v.ctx(), v.Param("id"))
 	if err != nil {
 		return err
 	}
-	holders, err := v.k.cfg.Access.RoleHolders(v.ctx, r.ID)
+	holders, err := v.k.cfg.Access.RoleHolders(v.ctx(), r.ID)
 	if err != nil {
 		return err
 	}
@@ -205,8 +223,8 @@ func confirmDeleteRole(v *visit) error {
 
 func deleteRole(v *visit) error {
 	name := v.quoted(v.Param("id"))
-	if err := v.k.cfg.Access.DeleteRole(v.ctx, v.Param("id")); err != nil {
+	if err := v.k.cfg.Access.DeleteRole(v.ctx(), v.Param("id")); err != nil {
 		return err
 	}
-	return v.taken("/console/roles", "Deleted%s. Tokens that carry it no longer work.", name)
+	return v.removed("/console/roles", "Deleted%s. Tokens that carry it no longer work.", name)
 }

@@ -26,7 +26,12 @@ func id(prefix string, n byte) string {
 }
 
 func sampleConsole(t testing.TB) *Console {
-	k, err := New(Config{Issuer: "https://auth.example.com", SessionIdle: time.Hour, SessionLifetime: time.Hour, Clock: func() time.Time { return noon }})
+	k, err := New(Config{
+		Issuer:          "https://auth.example.com",
+		SessionIdle:     time.Hour,
+		SessionLifetime: time.Hour,
+		Clock:           func() time.Time { return noon },
+	})
 	require.NoError(t, err)
 	return k
 }
@@ -39,29 +44,119 @@ type sample struct {
 }
 
 func sampleAccount() svcauth.ServiceAccount {
-	return svcauth.ServiceAccount{ID: id("sa", 1), ClientID: id("sa", 1), Name: "terraform-production", Description: "Used by the platform team", TokenTTLSeconds: 3600,
-		Roles: []svcauth.Ref{{ID: id("role", 3), Name: "Cluster operator"}}, CreatedAt: *at(-72 * time.Hour), CreatedBy: svcauth.Creator{ID: id("mem", 1), Email: "ann@example.com"}, LastUsedAt: at(-5 * time.Minute),
-		Secrets: []svcauth.SecretInfo{{ID: id("sec", 2), Hint: "9Zxy", Description: "rotation", CreatedAt: *at(-time.Hour), CreatedBy: svcauth.Creator{Email: "ann@example.com"}, ExpiresAt: at(30 * 24 * time.Hour)},
-			{ID: id("sec", 1), Hint: "4Abc", CreatedAt: *at(-72 * time.Hour), ExpiresAt: at(-time.Minute), LastUsedAt: at(-5 * time.Minute)}}, Version: 3}
+	return svcauth.ServiceAccount{
+		ID:              id("sa", 1),
+		ClientID:        id("sa", 1),
+		Name:            "terraform-production",
+		Description:     "Used by the platform team",
+		TokenTTLSeconds: 3600,
+		Roles:           []svcauth.Ref{{ID: id("role", 3), Name: "Cluster operator"}},
+		CreatedAt:       *at(-72 * time.Hour),
+		CreatedBy:       svcauth.Creator{ID: id("mem", 1), Email: "ann@example.com"},
+		LastUsedAt:      at(-5 * time.Minute),
+		Secrets: []svcauth.SecretInfo{
+			{
+				ID:          id("sec", 2),
+				Hint:        "9Zxy",
+				Description: "rotation",
+				CreatedAt:   *at(-time.Hour),
+				CreatedBy:   svcauth.Creator{Email: "ann@example.com"},
+				ExpiresAt:   at(30 * 24 * time.Hour),
+			},
+			{
+				ID:         id("sec", 1),
+				Hint:       "4Abc",
+				CreatedAt:  *at(-72 * time.Hour),
+				ExpiresAt:  at(-time.Minute),
+				LastUsedAt: at(-5 * time.Minute),
+			},
+		},
+		Version: 3,
+	}
 }
 
 func sampleRoles() []svcauth.Role {
 	return []svcauth.Role{
-		{ID: id("role", 3), Name: "Cluster operator", Description: "Runs clusters", Privileges: []string{"clusters:edit", "clusters:view"}, Members: 1, ServiceAccounts: 1234, CreatedAt: *at(-72 * time.Hour), Version: 2},
-		{ID: id("role", 2), Name: "Public", Description: "Held by everyone", System: true, Privileges: []string{}, CreatedAt: *at(-100 * time.Hour), Version: 1},
-		{ID: id("role", 1), Name: "Administrator", Description: "Every privilege", System: true, Privileges: []string{"clusters:view"}, Members: 2, CreatedAt: *at(-100 * time.Hour), Version: 1}}
+		{
+			ID:              id("role", 3),
+			Name:            "Cluster operator",
+			Description:     "Runs clusters",
+			Privileges:      []string{"clusters:edit", "clusters:view"},
+			Members:         1,
+			ServiceAccounts: 1234,
+			CreatedAt:       *at(-72 * time.Hour),
+			Version:         2,
+		},
+		{
+			ID:          id("role", 2),
+			Name:        "Public",
+			Description: "Held by everyone",
+			System:      true,
+			Privileges:  []string{},
+			CreatedAt:   *at(-100 * time.Hour),
+			Version:     1,
+		},
+		{
+			ID:          id("role", 1),
+			Name:        "Administrator",
+			Description: "Every privilege",
+			System:      true,
+			Privileges:  []string{"clusters:view"},
+			Members:     2,
+			CreatedAt:   *at(-100 * time.Hour),
+			Version:     1,
+		},
+	}
 }
 
 func sampleMembers() []svcauth.Member {
 	by := svcauth.Creator{ID: id("mem", 1), Email: "ann@example.com"}
 	return []svcauth.Member{
-		{ID: id("mem", 2), Email: "bob@example.com", FirstName: "Bob", LastName: "Example", Status: svcauth.MemberInvited, CreatedAt: *at(-time.Hour), CreatedBy: by, Version: 1,
-			Invitation: &svcauth.Invitation{Kind: "invite", ExpiresAt: *at(167 * time.Hour), Mail: svcauth.MailFailed, MailAt: at(-50 * time.Minute),
-				MailProblem: "It was not sent: the mail server refused the address (code 550). Check it."}},
-		{ID: id("mem", 3), Email: "eve@example.com", Status: svcauth.MemberSuspended, Suspended: true, CreatedAt: *at(-90 * time.Hour), CreatedBy: by, LastSignInAt: at(-80 * time.Hour), Version: 4,
-			Roles: []svcauth.Ref{{ID: id("role", 4), Name: "A"}, {ID: id("role", 5), Name: "B"}, {ID: id("role", 6), Name: "C"}, {ID: id("role", 7), Name: "D"}}},
-		{ID: id("mem", 1), Email: "ann@example.com", FirstName: "Ann", LastName: "Example", Status: svcauth.MemberActive, CreatedAt: *at(-100 * time.Hour), CreatedBy: by, LastSignInAt: at(-time.Second),
-			Roles: []svcauth.Ref{{ID: id("role", 1), Name: "Administrator"}}, Version: 2}}
+		{
+			ID:        id("mem", 2),
+			Email:     "bob@example.com",
+			FirstName: "Bob",
+			LastName:  "Example",
+			Status:    svcauth.MemberInvited,
+			CreatedAt: *at(-time.Hour),
+			CreatedBy: by,
+			Version:   1,
+			Invitation: &svcauth.Invitation{
+				Kind:        "invite",
+				ExpiresAt:   *at(167 * time.Hour),
+				Mail:        svcauth.MailFailed,
+				MailAt:      at(-50 * time.Minute),
+				MailProblem: "It was not sent: the mail server refused the address (code 550). Check it.",
+			},
+		},
+		{
+			ID:           id("mem", 3),
+			Email:        "eve@example.com",
+			Status:       svcauth.MemberSuspended,
+			Suspended:    true,
+			CreatedAt:    *at(-90 * time.Hour),
+			CreatedBy:    by,
+			LastSignInAt: at(-80 * time.Hour),
+			Version:      4,
+			Roles: []svcauth.Ref{
+				{ID: id("role", 4), Name: "A"},
+				{ID: id("role", 5), Name: "B"},
+				{ID: id("role", 6), Name: "C"},
+				{ID: id("role", 7), Name: "D"},
+			},
+		},
+		{
+			ID:           id("mem", 1),
+			Email:        "ann@example.com",
+			FirstName:    "Ann",
+			LastName:     "Example",
+			Status:       svcauth.MemberActive,
+			CreatedAt:    *at(-100 * time.Hour),
+			CreatedBy:    by,
+			LastSignInAt: at(-time.Second),
+			Roles:        []svcauth.Ref{{ID: id("role", 1), Name: "Administrator"}},
+			Version:      2,
+		}}
 }
 
 func samples(k *Console) (all []sample) {
@@ -71,17 +166,43 @@ func samples(k *Console) (all []sample) {
 	gate := func(name, template string, p page) {
 		all = append(all, sample{name: name, template: template, page: p, stranger: true})
 	}
-	gate("signin", "signin", page{Title: "Sign in", Data: signInData{Form: blank(), Next: "/console/members", Provider: true}})
+	gate("signin", "signin", page{
+		Title: "Sign in",
+		Data:  signInData{Form: blank(), Next: "/console/members", Provider: true},
+	})
 	wrong := filled("email", "ann@example.com")
 	wrong.Problem = "Address or password is wrong."
 	gate("signin-refused", "signin", page{Title: "Sign in", Data: signInData{Form: wrong, Next: "/console/roles"}})
-	gate("choice", "choice", page{Title: "Choose an organization", Data: choiceData{"ann@example.com", []people.Identity{
-		{MemberID: id("mem", 1), Organization: svcauth.Ref{Name: "default"}}, {MemberID: id("mem", 2), Organization: svcauth.Ref{Name: "Other"}}}}})
-	gate("invitation", "invitation", page{Title: "Accept the invitation", Data: invitationData{blank(), "token", people.LinkInfo{Email: "bob@example.com", FirstName: "Bob", Kind: "invite", Organization: "default"}}})
+	gate("choice", "choice", page{
+		Title: "Choose an organization",
+		Data: choiceData{"ann@example.com", []people.Identity{
+			{MemberID: id("mem", 1), Organization: svcauth.Ref{Name: "default"}},
+			{MemberID: id("mem", 2), Organization: svcauth.Ref{Name: "Other"}},
+		}},
+	})
+	gate("invitation", "invitation", page{
+		Title: "Accept the invitation",
+		Data: invitationData{blank(), "token", people.LinkInfo{
+			Email:        "bob@example.com",
+			FirstName:    "Bob",
+			Kind:         "invite",
+			Organization: "default",
+		}},
+	})
 	short := blank()
 	short.fail("password", "A password has 15 to 128 characters.")
-	gate("invitation-reset", "invitation", page{Title: "Set a new password", Data: invitationData{short, "token", people.LinkInfo{Email: "bob@example.com", Kind: "reset", Organization: "default"}}})
-	add("problem", "problem", page{Title: "Missing privileges", Data: &svcauth.Problem{Detail: "This needs the privilege audit:read.", Missing: []string{"audit:read"}}})
+	gate("invitation-reset", "invitation", page{
+		Title: "Set a new password",
+		Data: invitationData{short, "token", people.LinkInfo{
+			Email:        "bob@example.com",
+			Kind:         "reset",
+			Organization: "default",
+		}},
+	})
+	add("problem", "problem", page{
+		Title: "Missing privileges",
+		Data:  &svcauth.Problem{Detail: "This needs the privilege audit:read.", Missing: []string{"audit:read"}},
+	})
 	samplesOfMembers(add)
 	samplesOfAccounts(k, add)
 	samplesOfRoles(add)
@@ -99,9 +220,24 @@ func samplesOfMembers(add func(name, template string, p page)) {
 	taken.fail("email", "ann@example.com is a member of this organization already.")
 	p.Dialog, p.Data = true, membersData{List: members, Form: taken, Roles: sampleRoles()[:1], Manage: true}
 	add("members-invite-refused", "members", p)
-	p.Data = membersData{List: members, Made: &invited{Email: "bob@example.com", URL: "https://auth.example.com/console/invitation?token=t", Done: "/console/members/" + id("mem", 2)}}
+	p.Data = membersData{
+		List: members,
+		Made: &invitationLink{
+			Email: "bob@example.com",
+			URL:   "https://auth.example.com/console/invitation?token=t",
+			Done:  "/console/members/" + id("mem", 2),
+		},
+	}
 	add("members-invited", "members", p)
-	p.Data = membersData{List: members, Made: &invited{Email: "bob@example.com", URL: "https://auth.example.com/console/invitation?token=t", Done: "/console/members/" + id("mem", 2), Mail: svcauth.MailQueued}}
+	p.Data = membersData{
+		List: members,
+		Made: &invitationLink{
+			Email: "bob@example.com",
+			URL:   "https://auth.example.com/console/invitation?token=t",
+			Done:  "/console/members/" + id("mem", 2),
+			Mail:  svcauth.MailQueued,
+		},
+	}
 	add("members-invited-mailed", "members", p)
 	m := sampleMembers()[2]
 	grants := []svcauth.Grant{{RoleID: id("role", 1), Name: "Administrator", GrantedAt: *at(-50 * time.Hour)},
@@ -111,22 +247,52 @@ func samplesOfMembers(add func(name, template string, p page)) {
 		if d.Form == nil {
 			d.Form = memberForm(m)
 		}
-		add("member-"+name, "member", page{Title: personName(m), Nav: "members", Parent: &link{"Members", "/console/members"}, Dialog: d.Dialog != "", Data: d})
+		add("member-"+name, "member", page{
+			Title:  personName(m),
+			Nav:    "members",
+			Parent: &link{"Members", "/console/members"},
+			Dialog: d.Dialog != "",
+			Data:   d,
+		})
 	}
 	one("details", memberData{Tab: "details"})
 	one("roles", memberData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
-	one("roles-refused", memberData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1], Form: &form{Problem: "You hold that only until tomorrow."}})
-	keys := []svcauth.ApplicationKey{{ID: id("ak", 1), ClientID: id("ak", 1), Description: "laptop", CreatedAt: *at(-time.Hour), LastUsedAt: at(-time.Minute)}}
+	one("roles-refused", memberData{
+		Tab:        "roles",
+		Grants:     grants,
+		Assignable: sampleRoles()[:1],
+		Form:       &form{Problem: "You hold that only until tomorrow."},
+	})
+	keys := []svcauth.ApplicationKey{
+		{
+			ID:          id("ak", 1),
+			ClientID:    id("ak", 1),
+			Description: "laptop",
+			CreatedAt:   *at(-time.Hour),
+			LastUsedAt:  at(-time.Minute),
+		},
+	}
 	one("keys", memberData{Tab: "keys", Keys: keys})
 	one("keys-empty", memberData{Tab: "keys"})
 	one("key-delete", memberData{Tab: "keys", Dialog: "key", Keys: keys, Key: keys[0]})
 	one("roles-empty", memberData{Tab: "roles"})
 	for _, dialog := range []string{"edit", "suspend", "reset", "remove"} {
-		one(dialog, memberData{Tab: "details", Dialog: dialog, Self: dialog == "remove", Impact: access.Impact{Keys: 2, Tokens: 3, Addresses: 1, LastUsed: at(-time.Minute)}})
+		one(dialog, memberData{
+			Tab:    "details",
+			Dialog: dialog,
+			Self:   dialog == "remove",
+			Impact: access.Impact{Keys: 2, Tokens: 3, Addresses: 1, LastUsed: at(-time.Minute)},
+		})
 	}
 	m = sampleMembers()[0]
 	one("invited", memberData{Tab: "details"})
-	m.Invitation = &svcauth.Invitation{Kind: "invite", ExpiresAt: *at(time.Hour), Mail: svcauth.MailSent, MailAt: at(-time.Hour), Problem: "Whoever made this link may not make one any more. Make a new link."}
+	m.Invitation = &svcauth.Invitation{
+		Kind:      "invite",
+		ExpiresAt: *at(time.Hour),
+		Mail:      svcauth.MailSent,
+		MailAt:    at(-time.Hour),
+		Problem:   "Whoever made this link may not make one any more. Make a new link.",
+	}
 	one("invited-closed", memberData{Tab: "details"})
 	m.Invitation = nil
 	one("invited-expired", memberData{Tab: "details"})
@@ -135,30 +301,62 @@ func samplesOfMembers(add func(name, template string, p page)) {
 }
 
 func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
-	accounts := list[svcauth.ServiceAccount]{Rows: []svcauth.ServiceAccount{sampleAccount()}, path: "/console/service-accounts", Sort: "-name", Cut: true}
+	accounts := list[svcauth.ServiceAccount]{
+		Rows: []svcauth.ServiceAccount{sampleAccount()},
+		path: "/console/service-accounts",
+		Sort: "-name",
+		Cut:  true,
+	}
 	p := page{Title: "Members", Nav: "members", Data: accountsData{List: accounts, Manage: true}}
 	add("accounts", "serviceaccounts", p)
 	p.Data = accountsData{List: list[svcauth.ServiceAccount]{path: "/console/service-accounts"}, Manage: true}
 	add("accounts-empty", "serviceaccounts", p)
 	taken := filled("name", "terraform-production")
-	taken.refused(svcauth.NewProblem(svcauth.CodeConflict, "A service account with the name %q exists already.", "terraform-production"), "name")
+	taken.refused(
+		svcauth.NewProblem(svcauth.CodeConflict, "A service account with the name %q exists already.",
+			"terraform-production"), "name")
 	p.Dialog, p.Data = true, accountsData{List: accounts, Form: taken, Manage: true}
 	add("accounts-new-refused", "serviceaccounts", p)
 	secret := svcauth.Secret("svcs_" + strings.Repeat("A", 49))
-	p.Data = accountsData{List: accounts, Made: k.newCreated(id("sa", 1), secret, "terraform-production", "/console/service-accounts/"+id("sa", 1)), Manage: true}
+	p.Data = accountsData{
+		List:   accounts,
+		Made:   k.newCreated(id("sa", 1), secret, "terraform-production", "/console/service-accounts/"+id("sa", 1)),
+		Manage: true,
+	}
 	add("accounts-secret", "serviceaccounts", p)
 
 	a, hit := sampleAccount(), access.Impact{Tokens: 3, Addresses: 2, LastUsed: at(-5 * time.Minute)}
-	grants := []svcauth.Grant{{RoleID: id("role", 3), Name: "Cluster operator", GrantedAt: *at(-50 * time.Hour), ExpiresAt: at(24 * time.Hour)}}
+	grants := []svcauth.Grant{
+		{
+			RoleID:    id("role", 3),
+			Name:      "Cluster operator",
+			GrantedAt: *at(-50 * time.Hour),
+			ExpiresAt: at(24 * time.Hour),
+		},
+	}
 	tokens := list[svcauth.LiveToken]{path: "/console/service-accounts/" + a.ID + "/tokens", Rows: []svcauth.LiveToken{
-		{JTI: "jti1", Scope: "clusters:view", SecretID: a.Secrets[0].ID, IssuedAt: *at(-time.Minute), ExpiresAt: *at(time.Hour), IP: "192.0.2.7", UserAgent: "Terraform/1.9"},
+		{
+			JTI:       "jti1",
+			Scope:     "clusters:view",
+			SecretID:  a.Secrets[0].ID,
+			IssuedAt:  *at(-time.Minute),
+			ExpiresAt: *at(time.Hour),
+			IP:        "192.0.2.7",
+			UserAgent: "Terraform/1.9",
+		},
 		{JTI: "jti2", SecretID: id("sec", 9), IssuedAt: *at(-time.Hour), ExpiresAt: *at(time.Minute), IP: "192.0.2.8"}}}
 	one := func(name string, d accountData) {
 		d.Account, d.Manage = a, name != "readonly"
 		if d.Form == nil {
 			d.Form = blank()
 		}
-		add("account-"+name, "serviceaccount", page{Title: a.Name, Nav: "members", Parent: &link{"Service accounts", "/console/service-accounts"}, Dialog: d.Dialog != "", Data: d})
+		add("account-"+name, "serviceaccount", page{
+			Title:  a.Name,
+			Nav:    "members",
+			Parent: &link{"Service accounts", "/console/service-accounts"},
+			Dialog: d.Dialog != "",
+			Data:   d,
+		})
 	}
 	one("details", accountData{Tab: "details"})
 	one("readonly", accountData{Tab: "details"})
@@ -171,17 +369,47 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	one("disable", accountData{Tab: "details", Dialog: "disable", Impact: access.Impact{Unknown: true}})
 	one("remove", accountData{Tab: "details", Dialog: "remove", Impact: hit})
 	one("roles", accountData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
-	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: id("sa", 1), Name: "terraform-production"}, SecretID: id("sec", 2), Hint: "9Zxy",
-		CreatedBy: svcauth.Creator{Email: "ann@example.com"}, Missing: []string{"clusters:edit", "clusters:view"}}
-	one("roles-kept-secret", accountData{Tab: "roles", Grants: grants, Warnings: []svcauth.SecretWarning{kept, {SecretID: id("sec", 1), Hint: "4Abc", Missing: []string{"clusters:edit"}}}})
+	kept := svcauth.SecretWarning{
+		ServiceAccount: svcauth.Ref{ID: id("sa", 1), Name: "terraform-production"},
+		SecretID:       id("sec", 2),
+		Hint:           "9Zxy",
+		CreatedBy:      svcauth.Creator{Email: "ann@example.com"},
+		Missing:        []string{"clusters:edit", "clusters:view"},
+	}
+	one("roles-kept-secret", accountData{
+		Tab:    "roles",
+		Grants: grants,
+		Warnings: []svcauth.SecretWarning{kept, {
+			SecretID: id("sec", 1),
+			Hint:     "4Abc",
+			Missing:  []string{"clusters:edit"},
+		}},
+	})
 	one("roles-empty", accountData{Tab: "roles"})
 	one("unassign", accountData{Tab: "roles", Grants: grants, Grant: grants[0], Dialog: "unassign", Impact: hit})
 	one("secrets", accountData{Tab: "secrets", Secrets: a.Secrets})
 	one("secrets-empty", accountData{Tab: "secrets"})
 	one("secret-new", accountData{Tab: "secrets", Secrets: a.Secrets, Dialog: "new-secret"})
-	one("secret-shown", accountData{Tab: "secrets", Secrets: a.Secrets, Dialog: "secret", Made: k.newCreated(a.ID, secret, a.Name, "/console/service-accounts/"+a.ID+"/secrets")})
-	one("secret-edit", accountData{Tab: "secrets", Secrets: a.Secrets, Secret: a.Secrets[0], Dialog: "edit-secret", Form: filled("description", "rotation", "expires_at", fieldTime(a.Secrets[0].ExpiresAt))})
-	one("secret-remove", accountData{Tab: "secrets", Secrets: a.Secrets, Secret: a.Secrets[0], Dialog: "remove-secret", Impact: access.Impact{}})
+	one("secret-shown", accountData{
+		Tab:     "secrets",
+		Secrets: a.Secrets,
+		Dialog:  "secret",
+		Made:    k.newCreated(a.ID, secret, a.Name, "/console/service-accounts/"+a.ID+"/secrets"),
+	})
+	one("secret-edit", accountData{
+		Tab:     "secrets",
+		Secrets: a.Secrets,
+		Secret:  a.Secrets[0],
+		Dialog:  "edit-secret",
+		Form:    filled("description", "rotation", "expires_at", fieldTime(a.Secrets[0].ExpiresAt)),
+	})
+	one("secret-remove", accountData{
+		Tab:     "secrets",
+		Secrets: a.Secrets,
+		Secret:  a.Secrets[0],
+		Dialog:  "remove-secret",
+		Impact:  access.Impact{},
+	})
 	one("tokens", accountData{Tab: "tokens", Tokens: tokens, Hints: map[string]string{a.Secrets[0].ID: "9Zxy"}})
 	one("tokens-empty", accountData{Tab: "tokens", Tokens: list[svcauth.LiveToken]{path: tokens.path}})
 	one("tokens-partial", accountData{Tab: "tokens", Tokens: list[svcauth.LiveToken]{path: tokens.path, Partial: true}})
@@ -189,30 +417,65 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 }
 
 func samplesOfRoles(add func(name, template string, p page)) {
-	p := page{Title: "Roles", Nav: "roles", Data: rolesData{list[svcauth.Role]{Rows: sampleRoles(), path: "/console/roles"}, true}}
+	p := page{
+		Title: "Roles",
+		Nav:   "roles",
+		Data:  rolesData{list[svcauth.Role]{Rows: sampleRoles(), path: "/console/roles"}, true},
+	}
 	add("roles", "roles", p)
 	p.Data = rolesData{list[svcauth.Role]{Rows: sampleRoles()[1:], path: "/console/roles"}, true}
 	add("roles-first", "roles", p)
-	groups := []group{{svcauth.API{Audience: "https://api.cloud.example", Name: "Cloud API", Description: "Clusters"},
-		[]svcauth.Privilege{{Name: "clusters:view", Title: "View clusters", Description: "See clusters"}, {Name: "clusters:edit", Title: "Edit clusters", Description: "Change clusters"}}}}
+	groups := []group{{
+		svcauth.API{Audience: "https://api.cloud.example", Name: "Cloud API", Description: "Clusters"},
+		[]svcauth.Privilege{
+			{Name: "clusters:view", Title: "View clusters", Description: "See clusters"},
+			{Name: "clusters:edit", Title: "Edit clusters", Description: "Change clusters"},
+		},
+	}}
 	one := func(name string, d roleData) {
 		d.Groups = groups
 		if d.Form == nil {
 			d.Form = roleForm(d.Role)
 		}
-		add("role-"+name, "role", page{Title: d.Role.Name, Nav: "roles", Parent: &link{"Roles", "/console/roles"}, Dialog: d.Dialog, Data: d})
+		add("role-"+name, "role", page{
+			Title:  d.Role.Name,
+			Nav:    "roles",
+			Parent: &link{"Roles", "/console/roles"},
+			Dialog: d.Dialog,
+			Data:   d,
+		})
 	}
 	roles, all := sampleRoles(), map[string]bool{"clusters:view": true, "clusters:edit": true}
 	one("new", roleData{Form: blank(), Manage: true, Holds: map[string]bool{"clusters:view": true}})
 	one("custom", roleData{Role: roles[0], Manage: true, Holds: all})
 	one("public", roleData{Role: roles[1], Manage: true, Holds: all})
 	one("administrator", roleData{Role: roles[2], Manage: true, Locked: true, Holds: all})
-	one("delete", roleData{Role: roles[0], Manage: true, Holds: all, Dialog: true, Holders: access.RoleHolders{More: 7, Holders: []access.RoleHolder{
-		{ID: id("mem", 1), Kind: svcauth.KindMember, Name: "ann@example.com"}, {ID: id("sa", 1), Kind: svcauth.KindServiceAccount, Name: "terraform-production", Loses: []string{"clusters:edit", "clusters:view"}}}}})
+	one("delete", roleData{
+		Role:   roles[0],
+		Manage: true,
+		Holds:  all,
+		Dialog: true,
+		Holders: access.RoleHolders{More: 7, Holders: []access.RoleHolder{
+			{ID: id("mem", 1), Kind: svcauth.KindMember, Name: "ann@example.com"},
+			{
+				ID:    id("sa", 1),
+				Kind:  svcauth.KindServiceAccount,
+				Name:  "terraform-production",
+				Loses: []string{"clusters:edit", "clusters:view"},
+			},
+		}},
+	})
 }
 
 func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
-	key := svcauth.ApplicationKey{ID: id("ak", 1), ClientID: id("ak", 1), Description: "my laptop", CreatedAt: *at(-72 * time.Hour), LastUsedAt: at(-time.Minute), Secret: svcauth.SecretInfo{Hint: "4Abc"}}
+	key := svcauth.ApplicationKey{
+		ID:          id("ak", 1),
+		ClientID:    id("ak", 1),
+		Description: "my laptop",
+		CreatedAt:   *at(-72 * time.Hour),
+		LastUsedAt:  at(-time.Minute),
+		Secret:      svcauth.SecretInfo{Hint: "4Abc"},
+	}
 	keys := list[svcauth.ApplicationKey]{Rows: []svcauth.ApplicationKey{key}, path: "/console/application-keys"}
 	p := page{Title: "Application keys", Nav: "application-keys", Data: keysData{List: keys}}
 	add("keys", "applicationkeys", p)
@@ -220,35 +483,152 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 	add("keys-empty", "applicationkeys", p)
 	p.Dialog, p.Data = true, keysData{List: keys, Form: blank()}
 	add("keys-new", "applicationkeys", p)
-	p.Data = keysData{List: keys, Delete: &key, Impact: access.Impact{Tokens: 1, Addresses: 1, LastUsed: at(-time.Minute)}}
+	p.Data = keysData{
+		List:   keys,
+		Delete: &key,
+		Impact: access.Impact{Tokens: 1, Addresses: 1, LastUsed: at(-time.Minute)},
+	}
 	add("keys-delete", "applicationkeys", p)
-	p.Data = keysData{List: keys, Made: k.newCreated(key.ClientID, svcauth.Secret("svcs_"+strings.Repeat("B", 49)), key.Description, "/console/application-keys")}
+	p.Data = keysData{
+		List: keys,
+		Made: k.newCreated(key.ClientID, svcauth.Secret("svcs_"+strings.Repeat("B", 49)), key.Description,
+			"/console/application-keys"),
+	}
 	add("keys-secret", "applicationkeys", p)
 
 	actor := svcauth.AuditActor{ID: id("mem", 1), Kind: svcauth.KindMember, Name: "ann@example.com"}
 	events := []svcauth.AuditEvent{
-		{ID: id("evt", 2), Time: *at(-time.Minute), Actor: actor, Action: "role.create", Target: svcauth.AuditTarget{Kind: "role", Name: "X"}, Outcome: svcauth.OutcomeRefused, Reason: "A role with this name exists already.", IP: "192.0.2.7", Count: 12},
-		{ID: id("evt", 1), Time: *at(-time.Hour), Actor: svcauth.AuditActor{ID: id("sa", 1), Kind: svcauth.KindServiceAccount, Name: "terraform-production", ClientID: id("sa", 1)}, Action: "service_account.create",
-			Target: svcauth.AuditTarget{ID: id("sa", 2), Kind: "service_account", Name: "ci"}, Outcome: svcauth.OutcomeDone, After: json.RawMessage(`{"name":"ci"}`)}}
-	add("audit", "auditlog", page{Title: "Audit log", Nav: "audit-log", Data: auditData{Form: blank(), Events: events, Actions: []string{"role.create"}, More: "/console/audit-log?cursor=x"}})
+		{
+			ID:      id("evt", 2),
+			Time:    *at(-time.Minute),
+			Actor:   actor,
+			Action:  "role.create",
+			Target:  svcauth.AuditTarget{Kind: "role", Name: "X"},
+			Outcome: svcauth.OutcomeRefused,
+			Reason:  "A role with this name exists already.",
+			IP:      "192.0.2.7",
+			Count:   12,
+		},
+		{
+			ID:   id("evt", 1),
+			Time: *at(-time.Hour),
+			Actor: svcauth.AuditActor{
+				ID:       id("sa", 1),
+				Kind:     svcauth.KindServiceAccount,
+				Name:     "terraform-production",
+				ClientID: id("sa", 1),
+			},
+			Action:  "service_account.create",
+			Target:  svcauth.AuditTarget{ID: id("sa", 2), Kind: "service_account", Name: "ci"},
+			Outcome: svcauth.OutcomeDone,
+			After:   json.RawMessage(`{"name":"ci"}`),
+		}}
+	add("audit", "auditlog", page{
+		Title: "Audit log",
+		Nav:   "audit-log",
+		Data: auditData{
+			Form:    blank(),
+			Events:  events,
+			Actions: []string{"role.create"},
+			More:    "/console/audit-log?cursor=x",
+		},
+	})
 	odd := filled("since", "yesterday", "action", "x.y")
 	odd.dateTime("since")
-	add("audit-filtered", "auditlog", page{Title: "Audit log", Nav: "audit-log", Data: auditData{Form: odd, Narrow: true}})
+	add("audit-filtered", "auditlog", page{
+		Title: "Audit log",
+		Nav:   "audit-log",
+		Data:  auditData{Form: odd, Narrow: true},
+	})
 
-	signing := []svcauth.SigningKey{{KID: "kid-next", Algorithm: "ES256", State: svcauth.KeyNext, CreatedAt: *at(-time.Hour)}, {KID: "kid-active", Algorithm: "ES256", State: svcauth.KeyActive, CreatedAt: *at(-100 * time.Hour), ActivatedAt: at(-90 * time.Hour)},
-		{KID: "kid-retired", Algorithm: "ES256", State: svcauth.KeyRetired, CreatedAt: *at(-900 * time.Hour), ActivatedAt: at(-800 * time.Hour), RetiredAt: at(-90 * time.Hour), DeleteAfter: at(time.Hour)}}
-	for name, dialog := range map[string]string{"": "", "-rotate": "rotate", "-revoke": "revoke"} {
-		add("signing-keys"+name, "signingkeys", page{Title: "Signing keys", Nav: "signing-keys", Dialog: dialog != "", Data: signingData{Keys: signing, Dialog: dialog, Key: signing[1]}})
+	signing := []svcauth.SigningKey{
+		{KID: "kid-next", Algorithm: "ES256", State: svcauth.KeyNext, CreatedAt: *at(-time.Hour)},
+		{
+			KID:         "kid-active",
+			Algorithm:   "ES256",
+			State:       svcauth.KeyActive,
+			CreatedAt:   *at(-100 * time.Hour),
+			ActivatedAt: at(-90 * time.Hour),
+		},
+		{
+			KID:         "kid-retired",
+			Algorithm:   "ES256",
+			State:       svcauth.KeyRetired,
+			CreatedAt:   *at(-900 * time.Hour),
+			ActivatedAt: at(-800 * time.Hour),
+			RetiredAt:   at(-90 * time.Hour),
+			DeleteAfter: at(time.Hour),
+		},
 	}
-	servers := []svcauth.ResourceServer{{Name: "example-api", Audience: "https://api.cloud.example", ClientID: id("sa", 4), Instance: "pod-1", Node: "a", Cursor: "7", ConnectedAt: *at(-time.Hour)},
-		{Name: "billing", Audience: "https://billing.cloud.example", ClientID: id("sa", 5), Instance: "pod-2", Node: "a", Behind: 2, LagMS: 1500, ConnectedAt: *at(-time.Hour)}}
-	add("servers", "resourceservers", page{Title: "Resource servers", Nav: "resource-servers", Data: serversData{servers, true, noon}})
-	add("servers-empty", "resourceservers", page{Title: "Resource servers", Nav: "resource-servers", Data: serversData{nil, true, noon}})
-	add("servers-hidden", "resourceservers", page{Title: "Resource servers", Nav: "resource-servers", Data: serversData{nil, false, noon}})
-	org := svcauth.Organization{ID: id("org", 1), Name: "default", Operator: true, ServiceAccountsMayManageAccess: true, CreatedAt: *at(-200 * time.Hour), Version: 5}
-	add("organizations", "organizations", page{Title: "Organizations", Nav: "organizations", Data: struct{ List list[svcauth.Organization] }{list[svcauth.Organization]{Rows: []svcauth.Organization{org}, path: "/console/organizations"}}})
+	for name, dialog := range map[string]string{"": "", "-rotate": "rotate", "-revoke": "revoke"} {
+		add("signing-keys"+name, "signingkeys", page{
+			Title:  "Signing keys",
+			Nav:    "signing-keys",
+			Dialog: dialog != "",
+			Data:   signingData{Keys: signing, Dialog: dialog, Key: signing[1]},
+		})
+	}
+	servers := []svcauth.ResourceServer{
+		{
+			Name:        "example-api",
+			Audience:    "https://api.cloud.example",
+			ClientID:    id("sa", 4),
+			Instance:    "pod-1",
+			Node:        "a",
+			Cursor:      "7",
+			ConnectedAt: *at(-time.Hour),
+		},
+		{
+			Name:        "billing",
+			Audience:    "https://billing.cloud.example",
+			ClientID:    id("sa", 5),
+			Instance:    "pod-2",
+			Node:        "a",
+			Behind:      2,
+			LagMS:       1500,
+			ConnectedAt: *at(-time.Hour),
+		},
+	}
+	add("servers", "resourceservers", page{
+		Title: "Resource servers",
+		Nav:   "resource-servers",
+		Data:  serversData{servers, true, noon},
+	})
+	add("servers-empty", "resourceservers", page{
+		Title: "Resource servers",
+		Nav:   "resource-servers",
+		Data:  serversData{nil, true, noon},
+	})
+	add("servers-hidden", "resourceservers", page{
+		Title: "Resource servers",
+		Nav:   "resource-servers",
+		Data:  serversData{nil, false, noon},
+	})
+	org := svcauth.Organization{
+		ID:                             id("org", 1),
+		Name:                           "default",
+		Operator:                       true,
+		ServiceAccountsMayManageAccess: true,
+		CreatedAt:                      *at(-200 * time.Hour),
+		Version:                        5,
+	}
+	add("organizations", "organizations", page{
+		Title: "Organizations",
+		Nav:   "organizations",
+		Data: struct {
+			List list[svcauth.Organization]
+		}{list[svcauth.Organization]{Rows: []svcauth.Organization{org}, path: "/console/organizations"}},
+	})
 	add("settings", "settings", page{Title: "Settings", Nav: "settings", Data: settingsData{org, settingsForm(org)}})
 	refused := blank()
 	refused.refused(svcauth.InvalidField("body.current_password", "The current password is wrong."), "")
-	add("profile", "profile", page{Title: "Profile", Nav: "profile", Data: profileData{svcauth.Me{Roles: []string{"Administrator"}, Privileges: []string{"members:read"}}, filled("first_name", "Ann"), refused}})
+	add("profile", "profile", page{
+		Title: "Profile",
+		Nav:   "profile",
+		Data: profileData{
+			svcauth.Me{Roles: []string{"Administrator"}, Privileges: []string{"members:read"}},
+			filled("first_name", "Ann"),
+			refused,
+		},
+	})
 }

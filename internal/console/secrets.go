@@ -54,11 +54,15 @@ func createSecret(v *visit) error {
 	}
 	back := "/console/service-accounts/" + a.ID + "/secrets"
 	if !first {
-		return v.done(back, "This form was sent before. A Client Secret is shown once; if you have not saved it, remove it and create another one.")
+		return v.done(back, "This form was sent before. A Client Secret is shown once; "+
+			"if you have not saved it, remove it and create another one.")
 	}
 	expires := f.dateTime("expires_at")
 	if len(f.Errors) == 0 {
-		made, err := v.k.cfg.Access.CreateSecret(v.ctx, a.ID, svcauth.NewSecretRequest{Description: f.Value("description"), ExpiresAt: expires})
+		made, err := v.k.cfg.Access.CreateSecret(v.ctx(), a.ID, svcauth.NewSecretRequest{
+			Description: f.Value("description"),
+			ExpiresAt:   expires,
+		})
 		if err == nil {
 			shown := v.k.newCreated(a.ClientID, made.ClientSecret, a.Name, back)
 			if a, err = v.account(); err != nil {
@@ -73,7 +77,7 @@ func createSecret(v *visit) error {
 	return v.secretsPage(f.status(), accountData{Account: a, Dialog: "new-secret", Form: f})
 }
 
-// secret gives the account and the one of its secrets that the address names.
+// secret returns the account and the secret that the address names.
 func (v *visit) secret() (svcauth.ServiceAccount, svcauth.SecretInfo, error) {
 	a, err := v.account()
 	if err != nil {
@@ -81,7 +85,8 @@ func (v *visit) secret() (svcauth.ServiceAccount, svcauth.SecretInfo, error) {
 	}
 	at := slices.IndexFunc(a.Secrets, func(s svcauth.SecretInfo) bool { return s.ID == v.Param("secret") })
 	if at < 0 {
-		return a, svcauth.SecretInfo{}, svcauth.NewProblem(svcauth.CodeNotFound, "%s has no such secret any more. Somebody has removed it.", a.Name)
+		return a, svcauth.SecretInfo{}, svcauth.NewProblem(svcauth.CodeNotFound,
+			"%s has no such secret any more. Somebody has removed it.", a.Name)
 	}
 	return a, a.Secrets[at], nil
 }
@@ -91,7 +96,12 @@ func editSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.secretsPage(http.StatusOK, accountData{Account: a, Secret: s, Dialog: "edit-secret", Form: filled("description", s.Description, "expires_at", fieldTime(s.ExpiresAt))})
+	return v.secretsPage(http.StatusOK, accountData{
+		Account: a,
+		Secret:  s,
+		Dialog:  "edit-secret",
+		Form:    filled("description", s.Description, "expires_at", fieldTime(s.ExpiresAt)),
+	})
 }
 
 func saveSecret(v *visit) error {
@@ -106,7 +116,7 @@ func saveSecret(v *visit) error {
 		if fieldTime(s.ExpiresAt) != fieldTime(expires) {
 			patch.ExpiresAt, patch.ClearExpiresAt = expires, expires == nil
 		}
-		_, err = v.k.cfg.Access.UpdateSecret(v.ctx, a.ID, s.ID, patch)
+		_, err = v.k.cfg.Access.UpdateSecret(v.ctx(), a.ID, s.ID, patch)
 		if err == nil {
 			return v.done("/console/service-accounts/"+a.ID+"/secrets", "Saved.")
 		}
@@ -122,7 +132,7 @@ func confirmRemoveSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, s.ID, "")
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx(), a.ID, s.ID, "")
 	if err != nil {
 		return err
 	}
@@ -135,11 +145,13 @@ func removeSecret(v *visit) error {
 		return err
 	}
 	revoke := v.PostForm("revoke_tokens") == "yes"
-	if err := v.k.cfg.Access.DeleteSecret(v.ctx, a.ID, s.ID, revoke); err != nil {
+	if err := v.k.cfg.Access.DeleteSecret(v.ctx(), a.ID, s.ID, revoke); err != nil {
 		return err
 	}
 	if revoke {
-		return v.taken("/console/service-accounts/"+a.ID+"/secrets", "The secret ending in %s is removed, and the tokens it obtained no longer work.", s.Hint)
+		return v.removed("/console/service-accounts/"+a.ID+"/secrets",
+			"The secret ending in %s is removed, and the tokens it obtained no longer work.", s.Hint)
 	}
-	return v.done("/console/service-accounts/"+a.ID+"/secrets", "The secret ending in %s is removed. Tokens it obtained work until they expire.", s.Hint)
+	return v.done("/console/service-accounts/"+a.ID+"/secrets",
+		"The secret ending in %s is removed. Tokens it obtained work until they expire.", s.Hint)
 }

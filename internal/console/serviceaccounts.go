@@ -32,30 +32,38 @@ func (k *Console) mountServiceAccounts(g *gin.RouterGroup) {
 	k.mountTokens(g)
 }
 
-// created is what the dialog of a new client shows once.
-type created struct {
+// newClient is what the dialog of a new client shows once.
+type newClient struct {
 	ClientID, ClientSecret string
 	Name, Done             string // what it is called, and where the dialog leads when it is closed
 	Curl                   string
 }
 
-func (k *Console) newCreated(clientID string, secret svcauth.Secret, name, done string) *created {
-	return &created{ClientID: clientID, ClientSecret: secret.Reveal(), Name: name, Done: done, Curl: k.curl(clientID, secret)}
+func (k *Console) newCreated(clientID string, secret svcauth.Secret, name, done string) *newClient {
+	return &newClient{
+		ClientID:     clientID,
+		ClientSecret: secret.Reveal(),
+		Name:         name,
+		Done:         done,
+		Curl:         k.curl(clientID, secret),
+	}
 }
 
-// curl is a command that fetches a token. Ids, secrets and the issuer hold nothing that a shell would take for its own.
+// curl returns a command that fetches a token. Ids, secrets and the issuer
+// contain nothing that a shell would interpret.
 func (k *Console) curl(clientID string, secret svcauth.Secret) string {
-	return fmt.Sprintf("curl -u '%s:%s' \\\n  -d grant_type=client_credentials \\\n  %s/oauth2/token", clientID, secret.Reveal(), k.cfg.Issuer)
+	return fmt.Sprintf("curl -u '%s:%s' \\\n  -d grant_type=client_credentials \\\n  %s/oauth2/token", clientID,
+		secret.Reveal(), k.cfg.Issuer)
 }
 
 type accountsData struct {
 	List   list[svcauth.ServiceAccount]
 	Form   *form // of the dialog, where it is open
-	Made   *created
+	Made   *newClient
 	Manage bool
 }
 
-func (v *visit) accountsPage(status int, f *form, made *created) error {
+func (v *visit) accountsPage(status int, f *form, made *newClient) error {
 	name := strings.TrimSpace(v.Query("q"))
 	get := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
 		o.Name = name
@@ -63,7 +71,9 @@ func (v *visit) accountsPage(status int, f *form, made *created) error {
 	}
 	l, err := read(v, get, func(svcauth.ServiceAccount, string) bool { return true },
 		column[svcauth.ServiceAccount]{"name", func(a svcauth.ServiceAccount) string { return a.Name }},
-		column[svcauth.ServiceAccount]{"created", func(a svcauth.ServiceAccount) string { return sortable(&a.CreatedAt) }},
+		column[svcauth.ServiceAccount]{"created", func(a svcauth.ServiceAccount) string {
+			return sortable(&a.CreatedAt)
+		}},
 		column[svcauth.ServiceAccount]{"used", func(a svcauth.ServiceAccount) string { return sortable(a.LastUsedAt) }})
 	if err != nil {
 		return err
@@ -85,7 +95,9 @@ func serviceAccounts(v *visit) error { return v.accountsPage(http.StatusOK, nil,
 
 func newServiceAccount(v *visit) error { return v.accountsPage(http.StatusOK, blank(), nil) }
 
-// createServiceAccount shows the secret in its own answer, which nothing stores: not the session, not the browser, and a reload does not make it again.
+// createServiceAccount shows the secret in its own answer, which nothing
+// stores: neither the session nor the browser. A reload doesn't create the
+// account again.
 func createServiceAccount(v *visit) error {
 	f := v.form()
 	first, err := v.first()
@@ -93,19 +105,21 @@ func createServiceAccount(v *visit) error {
 		return err
 	}
 	if !first {
-		return v.done("/console/service-accounts", "This form was sent before. A Client Secret is shown once; if you have not saved it, open the service account and create another one on its Secrets tab.")
+		return v.done("/console/service-accounts", "This form was sent before. A Client Secret is shown once; "+
+			"if you have not saved it, open the service account and create another one on its Secrets tab.")
 	}
-	made, err := v.k.cfg.Access.CreateServiceAccount(v.ctx, svcauth.NewServiceAccount{Name: f.Value("name")})
+	made, err := v.k.cfg.Access.CreateServiceAccount(v.ctx(), svcauth.NewServiceAccount{Name: f.Value("name")})
 	if err != nil {
 		if !f.refused(err, "name") {
 			return err
 		}
 		return v.accountsPage(f.status(), f, nil)
 	}
-	return v.accountsPage(http.StatusOK, nil, v.k.newCreated(made.ClientID, made.ClientSecret, made.Name, "/console/service-accounts/"+made.ID))
+	return v.accountsPage(http.StatusOK, nil,
+		v.k.newCreated(made.ClientID, made.ClientSecret, made.Name, "/console/service-accounts/"+made.ID))
 }
 
-// accountData is a service account's page: its tabs, and the dialog that is open.
+// accountData is a service account's page: its tabs and the open dialog.
 type accountData struct {
 	Account svcauth.ServiceAccount
 	Tab     string
@@ -119,14 +133,14 @@ type accountData struct {
 	Grant      svcauth.Grant // that a dialog is about
 	Secrets    []svcauth.SecretInfo
 	Secret     svcauth.SecretInfo // that a dialog is about
-	Made       *created
+	Made       *newClient
 	Tokens     list[svcauth.LiveToken]
 	Hints      map[string]string // of secrets, by id
 	Warnings   []svcauth.SecretWarning
 }
 
 func (v *visit) account() (svcauth.ServiceAccount, error) {
-	return v.k.cfg.Access.ServiceAccount(v.ctx, v.Param("id"))
+	return v.k.cfg.Access.ServiceAccount(v.ctx(), v.Param("id"))
 }
 
 func (v *visit) accountPage(status int, d accountData) error {
@@ -136,12 +150,17 @@ func (v *visit) accountPage(status int, d accountData) error {
 	}
 	if d.Manage && (d.Tab == "roles" || d.Tab == "secrets") && d.Dialog == "" {
 		var err error
-		if d.Warnings, err = v.k.cfg.Access.SecretWarnings(v.ctx, d.Account.ID); err != nil {
+		if d.Warnings, err = v.k.cfg.Access.SecretWarnings(v.ctx(), d.Account.ID); err != nil {
 			return err
 		}
 	}
-	return v.render(status, "serviceaccount", page{Title: d.Account.Name, Nav: "members", Parent: &link{"Service accounts", "/console/service-accounts"},
-		Dialog: d.Dialog != "", Data: d})
+	return v.render(status, "serviceaccount", page{
+		Title:  d.Account.Name,
+		Nav:    "members",
+		Parent: &link{"Service accounts", "/console/service-accounts"},
+		Dialog: d.Dialog != "",
+		Data:   d,
+	})
 }
 
 func serviceAccount(v *visit) error {
@@ -153,7 +172,8 @@ func serviceAccount(v *visit) error {
 }
 
 func accountForm(a svcauth.ServiceAccount) *form {
-	return filled("name", a.Name, "description", a.Description, "ttl", strconv.Itoa(a.TokenTTLSeconds), "version", strconv.FormatInt(a.Version, 10))
+	return filled("name", a.Name, "description", a.Description, "ttl", strconv.Itoa(a.TokenTTLSeconds), "version",
+		strconv.FormatInt(a.Version, 10))
 }
 
 func editServiceAccount(v *visit) error {
@@ -184,7 +204,7 @@ func saveServiceAccount(v *visit) error {
 		patch.TokenTTLSeconds = &ttl
 	}
 	if len(f.Errors) == 0 {
-		_, err = v.k.cfg.Access.UpdateServiceAccount(v.ctx, a.ID, version, patch)
+		_, err = v.k.cfg.Access.UpdateServiceAccount(v.ctx(), a.ID, version, patch)
 		if err == nil {
 			return v.done("/console/service-accounts/"+a.ID, "Saved.")
 		}
@@ -212,7 +232,7 @@ func (v *visit) confirm(dialog, tab string) error {
 	if err != nil {
 		return err
 	}
-	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, "", "")
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx(), a.ID, "", "")
 	if err != nil {
 		return err
 	}
@@ -221,12 +241,14 @@ func (v *visit) confirm(dialog, tab string) error {
 
 func setDisabled(disabled bool) func(*visit) error {
 	return func(v *visit) error {
-		a, err := v.k.cfg.Access.UpdateServiceAccount(v.ctx, v.Param("id"), 0, svcauth.ServiceAccountPatch{Disabled: &disabled})
+		a, err := v.k.cfg.Access.UpdateServiceAccount(v.ctx(), v.Param("id"), 0, svcauth.ServiceAccountPatch{
+			Disabled: &disabled,
+		})
 		if err != nil {
 			return err
 		}
 		if disabled {
-			return v.taken("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
+			return v.removed("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
 		}
 		return v.done("/console/service-accounts/"+a.ID, "%s is enabled. It can fetch tokens again.", a.Name)
 	}
@@ -237,8 +259,9 @@ func removeServiceAccount(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := v.k.cfg.Access.DeleteServiceAccount(v.ctx, a.ID); err != nil {
+	if err := v.k.cfg.Access.DeleteServiceAccount(v.ctx(), a.ID); err != nil {
 		return err
 	}
-	return v.taken("/console/service-accounts", "The service account %s is removed. Its tokens no longer work.", a.Name)
+	return v.removed("/console/service-accounts", "The service account %s is removed. Its tokens no longer work.",
+		a.Name)
 }

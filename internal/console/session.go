@@ -15,8 +15,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
-	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -30,57 +30,67 @@ const (
 	keyNext   = "next"   // where to go after that
 )
 
-// sessionStore is where the sessions are. Whoever can't reach it is told so:
-// it is neither a fault of ours nor the end of a session.
+// sessionStore holds the sessions. If it can't be reached, the error says so:
+// that is neither an internal error nor the end of a session.
 type sessionStore struct{ scs.CtxStore }
 
-// FindCtx is of scs.CtxStore.
+// FindCtx implements scs.CtxStore.
 func (s sessionStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
 	data, found, err = s.CtxStore.FindCtx(ctx, token)
 	return data, found, unreachable(err, "Nothing was changed; try again in a moment.")
 }
 
-// CommitCtx is of scs.CtxStore. It is the last that happens of a request: what
-// was asked for has been done.
+// CommitCtx implements scs.CtxStore. It is the last step of a request: what was
+// asked for has been done.
 func (s sessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	return unreachable(s.CtxStore.CommitCtx(ctx, token, data, expiry), "Your session could not be saved; look whether what you asked for was done, then try again.")
+	return unreachable(s.CtxStore.CommitCtx(ctx, token, data, expiry),
+		"Your session could not be saved; look whether what you asked for was done, then try again.")
 }
 
-// DeleteCtx is of scs.CtxStore.
+// DeleteCtx implements scs.CtxStore.
 func (s sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	return unreachable(s.CtxStore.DeleteCtx(ctx, token), "Your session could not be ended; try again in a moment.")
 }
 
-// unreachable makes a problem of an error of the session store; nil of none.
+// unreachable wraps an error of the session store in a problem. It returns nil
+// for nil.
 func unreachable(err error, so string) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. %s", so), err)
+	return fmt.Errorf("%w: %w",
+		svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. %s", so), err)
 }
 
-// visit is one request: who asks, and where the answer goes. Without a session the member and the actor are empty.
+// visit is one request and its answer. Without a session the actor and the
+// member are empty.
 type visit struct {
 	*gin.Context
 	k      *Console
-	ctx    context.Context // with the session and, behind sign-in, the actor
 	actor  access.Actor
 	member svcauth.Member
-	org    string // the organization's name
-	loaded bool   // the session has been read
+	loaded bool // the session has been read
 
 	tooMany bool // it was refused because its member asks too often
 }
 
 func (k *Console) visitor(c *gin.Context) *visit {
-	place, _ := c.Writer.(limits.Place)
-	return &visit{Context: c, k: k, ctx: limits.WithPlace(c.Request.Context(), place)}
+	c.Request = c.Request.WithContext(request.Context(c))
+	return &visit{Context: c, k: k}
 }
 
-// CookieName returns the name of a session's cookie at an issuer. Over https it
-// begins with __Host-: no other host and no clear connection can then set it (RFC
-// 6265bis §4.1.3.2). That goes with the path / only; below an issuer's path it is
-// __Secure- (§4.1.3.1), so that what else there is on the host does not get it.
+// requestID returns the id of the request, as in the server's log.
+func (v *visit) requestID() string { return request.Of(v.Context).ID }
+
+// ctx returns the request's context, with the session and, behind sign-in, the
+// actor.
+func (v *visit) ctx() context.Context { return v.Request.Context() }
+
+// CookieName returns the name of the session cookie at an issuer. Over https it
+// begins with __Host-: no other host and no unencrypted connection can then set
+// it (RFC 6265bis §4.1.3.2). That prefix requires the path /. For an issuer
+// with a path the name begins with __Secure- (§4.1.3.1), and the cookie isn't
+// sent to the rest of the host.
 func CookieName(issuer string) string {
 	u, err := url.Parse(issuer)
 	switch {
@@ -93,7 +103,15 @@ func CookieName(issuer string) string {
 }
 
 func (k *Console) cookie(name, value string, maxAge time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: name, Value: value, Path: cmp.Or(k.base, "/"), HttpOnly: true, Secure: k.secure, SameSite: http.SameSiteLaxMode, MaxAge: int(maxAge / time.Second)}
+	c := &http.Cookie{
+		Name:     name,
+		Value:    value,
+		Path:     cmp.Or(k.base, "/"),
+		HttpOnly: true,
+		Secure:   k.secure,
+		SameSite: http.SameSiteLaxMode,
+		MaxAge:   int(maxAge / time.Second),
+	}
 	if value == "" {
 		c.MaxAge = -1
 	}
@@ -110,22 +128,23 @@ func (v *visit) loadToken(token string) error {
 	if len(token) > 64 {
 		token = ""
 	}
-	ctx, err := v.k.sessions.Load(v.ctx, token)
+	ctx, err := v.k.sessions.Load(v.ctx(), token)
 	if err != nil {
 		return err
 	}
-	v.ctx, v.loaded = ctx, true
+	v.Request, v.loaded = v.Request.WithContext(ctx), true
 	return nil
 }
 
-// commit writes the session where it changed, and its cookie, before the answer's header goes out.
+// commit saves the session if it changed, and sets its cookie, before the
+// answer's header is sent.
 func (v *visit) commit() error {
 	if !v.loaded {
 		return nil
 	}
-	switch v.k.sessions.Status(v.ctx) {
+	switch v.k.sessions.Status(v.ctx()) {
 	case scs.Modified:
-		token, expiry, err := v.k.sessions.Commit(v.ctx)
+		token, expiry, err := v.k.sessions.Commit(v.ctx())
 		if err != nil {
 			return err
 		}
@@ -137,18 +156,19 @@ func (v *visit) commit() error {
 	return nil
 }
 
-// authenticate finds the member of the session. false: nobody is signed in.
+// authenticate finds the member of the session. It returns false if nobody is
+// signed in.
 func (v *visit) authenticate() (bool, error) {
 	s, now := v.k.sessions, v.k.cfg.Clock()
-	id := s.GetString(v.ctx, keyMember)
+	id := s.GetString(v.ctx(), keyMember)
 	if id == "" {
 		return false, nil
 	}
-	seen := time.UnixMilli(s.GetInt64(v.ctx, keySeen))
-	if now.Sub(seen) > v.k.cfg.SessionIdle || !now.Before(s.Deadline(v.ctx)) {
+	seen := time.UnixMilli(s.GetInt64(v.ctx(), keySeen))
+	if now.Sub(seen) > v.k.cfg.SessionIdle || !now.Before(s.Deadline(v.ctx())) {
 		return false, v.end()
 	}
-	actor, member, err := v.k.cfg.People.SessionActor(v.ctx, id, s.GetInt64(v.ctx, keyEpoch))
+	actor, member, err := v.k.cfg.People.SessionActor(v.ctx(), id, s.GetInt64(v.ctx(), keyEpoch))
 	var problem *svcauth.Problem
 	if errors.As(err, &problem) && problem.Code == svcauth.CodeUnauthenticated {
 		return false, v.end()
@@ -157,21 +177,21 @@ func (v *visit) authenticate() (bool, error) {
 		return false, err
 	}
 	if now.Sub(seen) > v.k.cfg.SessionIdle/30 {
-		s.Put(v.ctx, keySeen, now.UnixMilli())
+		s.Put(v.ctx(), keySeen, now.UnixMilli())
 	}
 	v.actor, v.member = actor, member
 	return true, nil
 }
 
-// Actor returns who is signed in to the console, if anybody is, for the
-// management API. An error says that this can't be known now. It does not look
-// where a request comes from: who takes it for more than reading must.
+// Actor returns the member who is signed in to the console, if any, for the
+// management API. It returns an error if that can't be known now. It doesn't
+// check which site a request comes from: a caller that changes anything must.
 func (k *Console) Actor(r *http.Request) (actor access.Actor, ok bool, err error) {
 	cookie, err := r.Cookie(CookieName(k.cfg.Issuer))
 	if err != nil {
 		return actor, false, nil //nolint:nilerr // there is no such cookie
 	}
-	v := &visit{Context: &gin.Context{Request: r}, k: k, ctx: r.Context()}
+	v := &visit{Context: &gin.Context{Request: r}, k: k}
 	if err := v.loadToken(cookie.Value); err != nil {
 		return actor, false, err
 	}
@@ -179,26 +199,27 @@ func (k *Console) Actor(r *http.Request) (actor access.Actor, ok bool, err error
 	return v.actor, ok, err
 }
 
-// begin starts a session with a new token, whatever cookie the browser came with.
+// begin starts a session with a new token, whatever cookie the browser sent.
 func (v *visit) begin(in people.Identity) error {
 	s := v.k.sessions
-	if err := s.Clear(v.ctx); err != nil {
+	if err := s.Clear(v.ctx()); err != nil {
 		return err
 	}
-	if err := s.RenewToken(v.ctx); err != nil {
+	if err := s.RenewToken(v.ctx()); err != nil {
 		return err
 	}
-	s.SetDeadline(v.ctx, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
-	s.Put(v.ctx, keyMember, in.MemberID)
-	s.Put(v.ctx, keyEpoch, in.Epoch)
-	s.Put(v.ctx, keySeen, v.k.cfg.Clock().UnixMilli())
+	s.SetDeadline(v.ctx(), v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
+	s.Put(v.ctx(), keyMember, in.MemberID)
+	s.Put(v.ctx(), keyEpoch, in.Epoch)
+	s.Put(v.ctx(), keySeen, v.k.cfg.Clock().UnixMilli())
 	return nil
 }
 
-// end takes the session away, here and in the database.
-func (v *visit) end() error { return v.k.sessions.Destroy(v.ctx) }
+// end destroys the session, here and in the database.
+func (v *visit) end() error { return v.k.sessions.Destroy(v.ctx()) }
 
-// signedIn serves a page that needs a member. Who is none is led to the sign-in page, and from there back here.
+// signedIn serves a page to members. It sends anybody else to the sign-in page,
+// and from there back here.
 func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 	return k.open(func(v *visit) error {
 		ok, err := v.authenticate()
@@ -221,23 +242,18 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 		}
 		defer leave()
 		v.act()
-		me, err := k.cfg.Access.Me(v.ctx)
-		if err != nil {
-			return err
-		}
-		v.org = me.Organization.Name
 		return page(v)
 	})
 }
 
-// act puts the member who is signed in into the context, with where it asks
+// act stores the signed-in member in the request's context, with where it asks
 // from.
 func (v *visit) act() {
-	v.actor.IP, v.actor.RequestID = v.ClientIP(), v.GetString("request_id")
-	v.ctx = access.WithActor(v.ctx, v.actor)
+	v.actor.IP, v.actor.RequestID = v.ClientIP(), v.requestID()
+	v.Request = v.Request.WithContext(access.WithActor(v.ctx(), v.actor))
 }
 
-// open serves a page for anybody.
+// open serves a page to anybody.
 func (k *Console) open(page func(*visit) error) gin.HandlerFunc {
 	return k.bare(func(v *visit) error {
 		if err := v.load(); err != nil {
@@ -250,7 +266,7 @@ func (k *Console) open(page func(*visit) error) gin.HandlerFunc {
 	})
 }
 
-// bare serves a page for anybody, and reads neither session nor form.
+// bare serves a page to anybody without reading session or form.
 func (k *Console) bare(page func(*visit) error) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		v := k.visitor(c)
@@ -262,7 +278,8 @@ func (k *Console) bare(page func(*visit) error) gin.HandlerFunc {
 			}
 		}
 		if v.tooMany {
-			k.cfg.Callers.Hold(v.Request.Context(), v.actor.ID) // the answer's end waits; its place is free since it began
+			// only the answer's end waits: its in-flight slot was released at the beginning
+			k.cfg.Callers.Hold(v.Request.Context(), v.actor.ID)
 		}
 	}
 }
@@ -278,7 +295,8 @@ func (v *visit) enter() (leave func(), err error) {
 		return leave, nil
 	}
 	v.tooMany = true
-	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many requests at once, or within the last seconds, by you or by others of your organization. Nothing was changed; wait a moment, then go on more slowly.")
+	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many requests at once, or within the last seconds, by you or "+
+		"by others of your organization. Nothing was changed; wait a moment, then go on more slowly.")
 	p.RetryAfter = wait
 	return nil, p
 }
@@ -291,18 +309,22 @@ func (v *visit) readForm() error {
 	if err := v.Request.ParseForm(); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
-			return svcauth.NewProblem(svcauth.CodeTooLarge, "This form is larger than the console takes (%d KiB). Shorten it.", large.Limit>>10)
+			return svcauth.NewProblem(svcauth.CodeTooLarge,
+				"This form is larger than the console takes (%d KiB). Shorten it.", large.Limit>>10)
 		}
-		return svcauth.NewProblem(svcauth.CodeMalformed, "This form can't be read. Go back, reload the page and send it again.")
+		return svcauth.NewProblem(svcauth.CodeMalformed,
+			"This form can't be read. Go back, reload the page and send it again.")
 	}
 	return nil
 }
 
-// returnTo takes only a path of the console for where to go after sign-in: never another site.
+// returnTo returns where to go after sign-in: only to a path of the console,
+// never to another site.
 func returnTo(next string) string {
 	const first = "/console" // which leads to the first page that the member may see
 	u, err := url.Parse(next)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") || strings.HasPrefix(u.Path, "/console/sign-") ||
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(u.Path, "/console/") ||
+		strings.HasPrefix(u.Path, "/console/sign-") ||
 		path.Clean(u.Path) != u.Path || strings.ContainsAny(next, "\\\r\n") {
 		return first
 	}

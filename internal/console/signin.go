@@ -46,7 +46,10 @@ type signInData struct {
 }
 
 func (v *visit) signInForm(f *form, status int) error {
-	return v.render(status, "signin", page{Title: "Sign in", Data: signInData{Form: f, Next: returnTo(v.next()), Provider: v.k.oidc != nil}})
+	return v.render(status, "signin", page{
+		Title: "Sign in",
+		Data:  signInData{Form: f, Next: returnTo(v.next()), Provider: v.k.oidc != nil},
+	})
 }
 
 func (v *visit) next() string {
@@ -71,13 +74,18 @@ func signInPage(v *visit) error {
 	return v.signInForm(f, http.StatusOK)
 }
 
-// signIn takes address and password. What was wrong is not said: an unknown address, a service account and a wrong password get one answer.
+// signIn checks address and password. An unknown address, a service account and
+// a wrong password get the same answer.
 func signIn(v *visit) error {
 	f := v.form()
 	ip, _ := netip.ParseAddr(v.ClientIP())
-	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.requestID()})
 	email := strings.TrimSpace(f.Value("email"))
-	in, err := v.k.cfg.People.SignIn(ctx, people.SignInRequest{Email: email, Password: svcauth.Secret(f.Value("password")), IP: ip})
+	in, err := v.k.cfg.People.SignIn(ctx, people.SignInRequest{
+		Email:    email,
+		Password: svcauth.Secret(f.Value("password")),
+		IP:       ip,
+	})
 	f.Values.Del("password")
 	var problem *svcauth.Problem
 	if errors.As(err, &problem) && problem.Status < 500 {
@@ -97,34 +105,35 @@ func signIn(v *visit) error {
 	return v.redirect(returnTo(v.next()))
 }
 
-// choiceLife is how long somebody whose password was right may take to choose an organization.
+// choiceLife is how long a person has to choose an organization after the
+// password was right.
 const choiceLife = 10 * time.Minute
 
 // offer remembers, in a session that is nobody's yet, as whom somebody who has
 // proved the address may go on.
 func (v *visit) offer(email string, choices []people.Identity, next string) error {
 	s := v.k.sessions
-	if err := s.Clear(v.ctx); err != nil {
+	if err := s.Clear(v.ctx()); err != nil {
 		return err
 	}
-	if err := s.RenewToken(v.ctx); err != nil {
+	if err := s.RenewToken(v.ctx()); err != nil {
 		return err
 	}
 	lines := []string{email}
 	for _, c := range choices {
 		lines = append(lines, fmt.Sprintf("%s %d %s", c.MemberID, c.Epoch, c.Organization.Name))
 	}
-	s.Put(v.ctx, keyChoice, strings.Join(lines, "\n"))
-	s.Put(v.ctx, keySeen, v.k.cfg.Clock().UnixMilli())
-	s.Put(v.ctx, keyNext, returnTo(next))
+	s.Put(v.ctx(), keyChoice, strings.Join(lines, "\n"))
+	s.Put(v.ctx(), keySeen, v.k.cfg.Clock().UnixMilli())
+	s.Put(v.ctx(), keyNext, returnTo(next))
 	return v.redirect("/console/sign-in/organization")
 }
 
 // offered returns what offer has remembered; nothing if it is over.
 func (v *visit) offered() (email string, choices []people.Identity) {
 	s := v.k.sessions
-	lines := strings.Split(s.GetString(v.ctx, keyChoice), "\n")
-	if len(lines) < 2 || v.k.cfg.Clock().Sub(time.UnixMilli(s.GetInt64(v.ctx, keySeen))) > choiceLife {
+	lines := strings.Split(s.GetString(v.ctx(), keyChoice), "\n")
+	if len(lines) < 2 || v.k.cfg.Clock().Sub(time.UnixMilli(s.GetInt64(v.ctx(), keySeen))) > choiceLife {
 		return "", nil
 	}
 	for _, line := range lines[1:] {
@@ -136,7 +145,11 @@ func (v *visit) offered() (email string, choices []people.Identity) {
 		if err != nil {
 			return "", nil
 		}
-		choices = append(choices, people.Identity{MemberID: parts[0], Epoch: epoch, Organization: svcauth.Ref{Name: parts[2]}})
+		choices = append(choices, people.Identity{
+			MemberID:     parts[0],
+			Epoch:        epoch,
+			Organization: svcauth.Ref{Name: parts[2]},
+		})
 	}
 	return lines[0], choices
 }
@@ -159,7 +172,7 @@ func choose(v *visit) error {
 	chosen := v.PostForm("member")
 	for _, c := range choices {
 		if c.MemberID == chosen {
-			return v.signInVerified(email, c, v.k.sessions.GetString(v.ctx, keyNext))
+			return v.signInVerified(email, c, v.k.sessions.GetString(v.ctx(), keyNext))
 		}
 	}
 	return v.redirect("/console/sign-in")
@@ -168,7 +181,7 @@ func choose(v *visit) error {
 // signInVerified begins the session of a member who has proved the address.
 func (v *visit) signInVerified(email string, proved people.Identity, next string) error {
 	ip, _ := netip.ParseAddr(v.ClientIP())
-	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.requestID()})
 	in, err := v.k.cfg.People.SignInVerified(ctx, email, proved, ip)
 	if err != nil {
 		return err
@@ -193,7 +206,7 @@ func signOut(v *visit) error {
 		}
 		defer leave()
 		v.act()
-		if err := v.k.cfg.People.SignOut(v.ctx, v.k.sessions.Token(v.ctx)); err != nil {
+		if err := v.k.cfg.People.SignOut(v.ctx(), v.k.sessions.Token(v.ctx())); err != nil {
 			return err
 		}
 	}
@@ -219,7 +232,7 @@ func (v *visit) invitation(f *form, status int, token string, invited people.Lin
 
 func invitationPage(v *visit) error {
 	token := v.Query("token")
-	invited, err := v.k.cfg.People.Invitation(v.ctx, svcauth.Secret(token))
+	invited, err := v.k.cfg.People.Invitation(v.ctx(), svcauth.Secret(token))
 	if err != nil {
 		return err
 	}
@@ -228,7 +241,7 @@ func invitationPage(v *visit) error {
 
 func acceptInvitation(v *visit) error {
 	f, token := v.form(), v.PostForm("token")
-	invited, err := v.k.cfg.People.Invitation(v.ctx, svcauth.Secret(token))
+	invited, err := v.k.cfg.People.Invitation(v.ctx(), svcauth.Secret(token))
 	if err != nil {
 		return err
 	}
@@ -238,7 +251,7 @@ func acceptInvitation(v *visit) error {
 		f.fail("repeat", "The two passwords differ. Type the same one twice.")
 		return v.invitation(f, f.status(), token, invited)
 	}
-	ctx := access.WithActor(v.ctx, access.Actor{IP: v.ClientIP(), RequestID: v.GetString("request_id")})
+	ctx := access.WithActor(v.ctx(), access.Actor{IP: v.ClientIP(), RequestID: v.requestID()})
 	if _, err := v.k.cfg.People.AcceptInvitation(ctx, svcauth.Secret(token), svcauth.Secret(password)); err != nil {
 		if !f.refused(err, "") {
 			return err

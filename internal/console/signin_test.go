@@ -26,7 +26,8 @@ func TestSignInGivesOneAnswerForEverythingWrong(t *testing.T) {
 		"unknown address":                   {"nobody@example.com", "a wrong password that is long"},
 		"service account's id and secret":   {machine.ClientID, machine.ClientSecret.Reveal()},
 		"service account's name and secret": {"machine", machine.ClientSecret.Reveal()},
-		"application key and secret":        {s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret.Reveal()},
+		"application key and secret": {s.Tenant.ApplicationKey.ClientID,
+			s.Tenant.ApplicationKey.ClientSecret.Reveal()},
 	} {
 		p := visit(t, s)
 		a := p.signIn(in[0], in[1])
@@ -41,7 +42,8 @@ func TestSignInGivesOneAnswerForEverythingWrong(t *testing.T) {
 func TestBearerTokenIsNoSession(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	machine := s.Account("machine", svcauth.MembersManage, svcauth.MembersRead)
-	for _, token := range []string{s.OwnToken(machine.ClientID, machine.ClientSecret), s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)} {
+	for _, token := range []string{s.OwnToken(machine.ClientID, machine.ClientSecret),
+		s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)} {
 		a := s.Get("/console/service-accounts", token)
 		require.Equal(t, http.StatusSeeOther, a.Status)
 		require.Equal(t, "/console/sign-in?next=%2Fconsole%2Fservice-accounts", a.Header.Get("Location"))
@@ -57,7 +59,8 @@ func TestSessionServesTheManagementAPI(t *testing.T) {
 	require.Equal(t, 200, a.status, a.body)
 	require.Contains(t, a.body, svctest.AdminEmail)
 	create := func(site string) int {
-		req, err := http.NewRequest(http.MethodPost, s.URL+"/v1/service-accounts", strings.NewReader(`{"name":"by-session"}`))
+		req, err := http.NewRequest(http.MethodPost, s.URL+"/v1/service-accounts",
+			strings.NewReader(`{"name":"by-session"}`))
 		require.NoError(t, err)
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Sec-Fetch-Site", site)
@@ -70,7 +73,8 @@ func TestSessionServesTheManagementAPI(t *testing.T) {
 func TestEveryPageTellsTheBrowserWhatToRefuse(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := admin(t, s)
-	for _, path := range []string{"/console/sign-in", "/console/members", "/console/service-accounts/new", "/console/nothing", "/console/profile"} {
+	for _, path := range []string{"/console/sign-in", "/console/members", "/console/service-accounts/new",
+		"/console/nothing", "/console/profile"} {
 		h := p.get(path).header
 		policy := h.Get("Content-Security-Policy")
 		require.Contains(t, policy, "default-src 'none'", path)
@@ -144,7 +148,10 @@ func TestSignInRenewsTheSession(t *testing.T) {
 func TestSessionEndsIdleAndInAnyCase(t *testing.T) {
 	var ahead atomic.Int64
 	began := time.Now()
-	s := svctest.New(t, svctest.Options{Clock: func() time.Time { return began.Add(time.Duration(ahead.Load())) }, Environ: []string{"SVCAUTH_CONSOLE_SESSION_IDLE=30m", "SVCAUTH_CONSOLE_SESSION_LIFETIME=2h"}})
+	s := svctest.New(t, svctest.Options{
+		Clock:   func() time.Time { return began.Add(time.Duration(ahead.Load())) },
+		Environ: []string{"SVCAUTH_CONSOLE_SESSION_IDLE=30m", "SVCAUTH_CONSOLE_SESSION_LIFETIME=2h"},
+	})
 	p := admin(t, s)
 	forward := func(d time.Duration) int {
 		ahead.Add(int64(d))
@@ -171,7 +178,8 @@ func TestSignOut(t *testing.T) {
 	req.AddCookie(&http.Cookie{Name: "svcauth", Value: stolen})
 	require.Equal(t, http.StatusSeeOther, visit(t, s).do(req).status, "the session has ended on the server too")
 	require.Equal(t, 200, there.get("/console/members").status)
-	require.Equal(t, http.StatusSeeOther, here.post("/console/sign-out", nil).status, "nobody is signed in: that leaves nothing")
+	require.Equal(t, http.StatusSeeOther, here.post("/console/sign-out", nil).status,
+		"nobody is signed in: that leaves nothing")
 	signedOut := func() (all []string) {
 		events, err := s.Admin().AuditEvents(t.Context(), svcauth.AuditFilter{Action: "member.sign_out"})
 		require.NoError(t, err)
@@ -248,7 +256,12 @@ func TestSignOutsOfOneMemberAreBounded(t *testing.T) {
 
 // invite makes a member with these roles, who has chosen a password.
 func invite(t *testing.T, s *svctest.Server, email, password string, roles ...string) svcauth.Member {
-	m, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: email, FirstName: "Ann", LastName: "Example", RoleIDs: roles})
+	m, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{
+		Email:     email,
+		FirstName: "Ann",
+		LastName:  "Example",
+		RoleIDs:   roles,
+	})
 	require.NoError(t, err)
 	link, err := url.Parse(m.InvitationURL)
 	require.NoError(t, err)
@@ -256,7 +269,11 @@ func invite(t *testing.T, s *svctest.Server, email, password string, roles ...st
 	a := p.get(link.RequestURI())
 	require.Equal(t, 200, a.status)
 	require.Contains(t, a.body, email)
-	a = p.post("/console/invitation", url.Values{"token": {link.Query().Get("token")}, "password": {password}, "repeat": {password}})
+	a = p.post("/console/invitation", url.Values{
+		"token":    {link.Query().Get("token")},
+		"password": {password},
+		"repeat":   {password},
+	})
 	require.Equal(t, http.StatusSeeOther, a.status, a.body)
 	require.NotContains(t, s.Log(), link.Query().Get("token"), "the link works once, and is in no log even so")
 	return m
@@ -292,8 +309,18 @@ func TestMemberWithoutPrivilegesSeesItsOwnOnly(t *testing.T) {
 	p := visit(t, s)
 	p.signIn(m.Email, goodPassword)
 	require.Equal(t, "/console/application-keys", p.get("/console").header.Get("Location"))
-	for path, want := range map[string]int{"/console/application-keys": 200, "/console/profile": 200, "/console/resource-servers": 200, "/console/members": 403, "/console/service-accounts": 403,
-		"/console/roles": 403, "/console/audit-log": 403, "/console/signing-keys": 403, "/console/settings": 403, "/console/organizations": 403} {
+	for path, want := range map[string]int{
+		"/console/application-keys": 200,
+		"/console/profile":          200,
+		"/console/resource-servers": 200,
+		"/console/members":          403,
+		"/console/service-accounts": 403,
+		"/console/roles":            403,
+		"/console/audit-log":        403,
+		"/console/signing-keys":     403,
+		"/console/settings":         403,
+		"/console/organizations":    403,
+	} {
 		a := p.get(path)
 		require.Equal(t, want, a.status, path)
 		require.NotContains(t, a.body, `href="/console/signing-keys"`, path)
@@ -305,11 +332,20 @@ func TestChoiceOfOrganization(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	other := s.NewTenant("other")
 	invite(t, s, "ann@example.com", goodPassword)
-	m, err := s.AdminOf(other).InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Other"})
+	m, err := s.AdminOf(other).InviteMember(t.Context(), svcauth.NewMember{
+		Email:     "ann@example.com",
+		FirstName: "Ann",
+		LastName:  "Other",
+	})
 	require.NoError(t, err)
 	link, err := url.Parse(m.InvitationURL)
 	require.NoError(t, err)
-	require.Equal(t, http.StatusSeeOther, visit(t, s).post("/console/invitation", url.Values{"token": {link.Query().Get("token")}, "password": {goodPassword}, "repeat": {goodPassword}}).status)
+	require.Equal(t, http.StatusSeeOther,
+		visit(t, s).post("/console/invitation", url.Values{
+			"token":    {link.Query().Get("token")},
+			"password": {goodPassword},
+			"repeat":   {goodPassword},
+		}).status)
 	p := visit(t, s)
 	a := p.signIn("ann@example.com", goodPassword)
 	require.Equal(t, "/console/sign-in/organization", a.header.Get("Location"))
@@ -320,13 +356,16 @@ func TestChoiceOfOrganization(t *testing.T) {
 	require.NotContains(t, a.body, goodPassword)
 	admin, err := s.AdminOf(other).Me(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "/console/sign-in", p.post("/console/sign-in/organization", url.Values{"member": {admin.ID}}).header.Get("Location"), "only who was offered")
+	require.Equal(t, "/console/sign-in",
+		p.post("/console/sign-in/organization", url.Values{"member": {admin.ID}}).header.Get("Location"),
+		"only who was offered")
 	require.Equal(t, http.StatusSeeOther, p.post("/console/sign-in/organization", url.Values{"member": {m.ID}}).status)
 	require.Contains(t, p.get("/console/profile").body, "ann@example.com in other")
 
 	// A choice that was left open is no way in after the password was reset.
 	late := visit(t, s)
-	require.Equal(t, "/console/sign-in/organization", late.signIn("ann@example.com", goodPassword).header.Get("Location"))
+	require.Equal(t, "/console/sign-in/organization",
+		late.signIn("ann@example.com", goodPassword).header.Get("Location"))
 	_, err = s.AdminOf(other).ResetMember(t.Context(), m.ID)
 	require.NoError(t, err)
 	a = late.post("/console/sign-in/organization", url.Values{"member": {m.ID}})
@@ -349,7 +388,8 @@ func TestSignInIsLimited(t *testing.T) {
 		require.NotEmpty(t, a.header.Get("Retry-After"))
 		require.Contains(t, a.body, "Too many wrong passwords")
 		require.Contains(t, a.body, m.Email, "what was typed is kept")
-		require.Equal(t, http.StatusSeeOther, p.signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal()).status, "somebody else at the same address may sign in")
+		require.Equal(t, http.StatusSeeOther, p.signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal()).status,
+			"somebody else at the same address may sign in")
 		return
 	}
 	t.Fatal("40 wrong passwords were borne")

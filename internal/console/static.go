@@ -18,14 +18,15 @@ import (
 //go:embed static/*
 var staticFiles embed.FS
 
-// asset is a static file. Its address holds its hash, so that browsers keep it for ever and get a new one with a new release.
+// asset is a static file. Its address contains its hash: browsers keep it for
+// ever and fetch a new one after an upgrade.
 type asset struct {
 	address     string // /console/static/console.0123456789ab.css
 	contentType string
 	body, small []byte // as it is, and with gzip
 }
 
-// loadStatic gives the assets by their plain name, such as console.css.
+// loadStatic returns the assets by their plain name, such as console.css.
 func loadStatic() (map[string]asset, error) {
 	files, err := staticFiles.ReadDir("static")
 	if err != nil {
@@ -43,8 +44,13 @@ func loadStatic() (map[string]asset, error) {
 		_ = w.Close()
 		sum := sha256.Sum256(body)
 		ext := path.Ext(f.Name())
-		all[f.Name()] = asset{address: "/console/static/" + strings.TrimSuffix(f.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext,
-			contentType: mime.TypeByExtension(ext), body: body, small: small.Bytes()}
+		all[f.Name()] = asset{
+			address: "/console/static/" + strings.TrimSuffix(f.Name(), ext) + "." + hex.EncodeToString(sum[:6]) +
+				ext,
+			contentType: mime.TypeByExtension(ext),
+			body:        body,
+			small:       small.Bytes(),
+		}
 	}
 	return all, nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
-	"github.com/svcauth/svcauth/internal/verify"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -22,7 +22,9 @@ import (
 func TestTablesSearchSortAndPage(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	for i := range 55 {
-		_, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: "job-" + string(rune('a'+i%26)) + strings.Repeat("x", i/26)})
+		_, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{
+			Name: "job-" + string(rune('a'+i%26)) + strings.Repeat("x", i/26),
+		})
 		require.NoError(t, err)
 	}
 	p := admin(t, s)
@@ -43,7 +45,8 @@ func TestTablesSearchSortAndPage(t *testing.T) {
 	require.Len(t, sorted, 55)
 	require.IsIncreasing(t, sorted)
 	require.IsDecreasing(t, names("/console/service-accounts?sort=-name"))
-	require.Equal(t, []string{"job-ax", "job-axx", "job-a"}[0:1], names("/console/service-accounts?q=job-ax&sort=name")[0:1])
+	require.Equal(t, []string{"job-ax", "job-axx", "job-a"}[0:1],
+		names("/console/service-accounts?q=job-ax&sort=name")[0:1])
 	require.Empty(t, names("/console/service-accounts?q=nothing"))
 	require.Equal(t, 422, p.get("/console/service-accounts?cursor=%21").status)
 }
@@ -52,7 +55,10 @@ func TestTablesSearchSortAndPage(t *testing.T) {
 func TestDialogsTellWhatWillBreak(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	f := furnish(t, s, "")
-	operator, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Unrelated", Privileges: []string{"alarms:view"}})
+	operator, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{
+		Name:       "Unrelated",
+		Privileges: []string{"alarms:view"},
+	})
 	require.NoError(t, err)
 	_, err = s.App.Access.AssignServiceAccountRole(s.System(), f.account.ID, operator.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
@@ -65,16 +71,21 @@ func TestDialogsTellWhatWillBreak(t *testing.T) {
 	account := "/console/service-accounts/" + f.account.ID
 	p := admin(t, s)
 	for path, want := range map[string]string{
-		account + "/remove":                                                   "<strong>3 live tokens</strong>, fetched from 1 address.",
-		account + "/disable":                                                  "<strong>3 live tokens</strong>, fetched from 1 address.",
-		account + "/tokens/revoke":                                            "<strong>3 live tokens</strong>, fetched from 1 address.",
-		account + "/secrets/" + unused.ID + "/remove":                         "No live tokens.",
-		account + "/roles/" + f.role.ID + "/unassign":                         "<strong>3 live tokens</strong>",
-		account + "/roles/" + operator.ID + "/unassign":                       "No live tokens.", // it was granted after they were issued
+		account +
+			"/remove": "<strong>3 live tokens</strong>, fetched from 1 address.",
+		account +
+			"/disable": "<strong>3 live tokens</strong>, fetched from 1 address.",
+		account +
+			"/tokens/revoke": "<strong>3 live tokens</strong>, fetched from 1 address.",
+		account + "/secrets/" + unused.ID + "/remove": "No live tokens.",
+		account + "/roles/" + f.role.ID + "/unassign": "<strong>3 live tokens</strong>",
+		// it was granted after they were issued
+		account + "/roles/" + operator.ID + "/unassign":                       "No live tokens.",
 		"/console/application-keys/" + f.key.ID + "/delete":                   "No live tokens.",
 		"/console/application-keys/" + s.Tenant.ApplicationKey.ID + "/delete": "live token",
-		"/console/members/" + me.ID + "/remove":                               "of 2 application keys, fetched from 1 address.",
-		"/console/members/" + f.member.ID + "/remove":                         "No application keys, so no program is affected.",
+		"/console/members/" + me.ID +
+			"/remove": "of 2 application keys, fetched from 1 address.",
+		"/console/members/" + f.member.ID + "/remove": "No application keys, so no program is affected.",
 	} {
 		a := p.get(path)
 		require.Equal(t, 200, a.status, path)
@@ -101,7 +112,8 @@ func TestAListOfTokensThatMayLackSomeSaysSo(t *testing.T) {
 		require.Equal(t, partial, strings.Contains(list, more))
 		question := p.get("/console/service-accounts/" + id + "/tokens/revoke").body
 		require.Equal(t, partial, strings.Contains(question, "At least 1,000 live tokens"))
-		require.Equal(t, !partial, strings.Contains(question, "<strong>1 live token</strong>, fetched from 1 address. Last used"))
+		require.Equal(t, !partial,
+			strings.Contains(question, "<strong>1 live token</strong>, fetched from 1 address. Last used"))
 	}
 }
 
@@ -109,8 +121,13 @@ func TestAListOfTokensThatMayLackSomeSaysSo(t *testing.T) {
 func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account, api := s.Account("ci", "clusters:view"), s.Account("cluster-api", svcauth.TokensIntrospect)
-	v, err := verify.New(verify.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: s.HTTP, Feed: &verify.Feed{Every: 50 * time.Millisecond,
-		Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
+	v, err := resourceserver.New(resourceserver.Config{
+		Issuer:     s.Issuer,
+		Audience:   "https://api.cloud.example",
+		HTTPClient: s.HTTP,
+		Feed: &resourceserver.Feed{Every: 50 * time.Millisecond,
+			Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }},
+	})
 	require.NoError(t, err)
 	defer v.Close()
 	ready, cancel := context.WithTimeout(t.Context(), patience)
@@ -123,18 +140,23 @@ func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
 	}, patience, 50*time.Millisecond)
 	a := p.post("/console/service-accounts/"+account.ID+"/remove", nil)
 	require.Equal(t, http.StatusSeeOther, a.status)
-	require.Contains(t, p.get(a.header.Get("Location")).body, "The service account ci is removed. Its tokens no longer work. The resource server that is connected enforces it, after")
+	require.Contains(t, p.get(a.header.Get("Location")).body, "The service account ci is removed. "+
+		"Its tokens no longer work. The resource server that is connected enforces it, after")
 	tenant := s.NewTenant("other")
 	stranger := visit(t, s)
 	require.Equal(t, http.StatusSeeOther, stranger.signIn(tenant.AdminEmail, tenant.AdminPassword.Reveal()).status)
-	require.NotContains(t, stranger.get("/console/resource-servers").body, api.ClientID, "of the operator's organization, not theirs")
+	require.NotContains(t, stranger.get("/console/resource-servers").body, api.ClientID,
+		"of the operator's organization, not theirs")
 }
 
 // A full page stays light: 50 rows, each with what can be known of it. What answers a form is not compressed.
 func TestFullPagesAreLight(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	for i := range 60 {
-		_, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: fmt.Sprintf("job-%d", i), Description: strings.Repeat("what it does ", 15)})
+		_, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{
+			Name:        fmt.Sprintf("job-%d", i),
+			Description: strings.Repeat("what it does ", 15),
+		})
 		require.NoError(t, err)
 	}
 	p := admin(t, s)
@@ -146,7 +168,11 @@ func TestFullPagesAreLight(t *testing.T) {
 		require.Equal(t, "gzip", a.header.Get("Content-Encoding"))
 		require.Less(t, len(a.body), 40<<10, path)
 	}
-	req, err := http.NewRequest(http.MethodPost, s.URL+"/console/service-accounts", strings.NewReader(url.Values{"name": {"x"}, "once": {p.field("/console/service-accounts/new", onceField)}}.Encode()))
+	req, err := http.NewRequest(http.MethodPost, s.URL+"/console/service-accounts",
+		strings.NewReader(url.Values{
+			"name": {"x"},
+			"once": {p.field("/console/service-accounts/new", onceField)},
+		}.Encode()))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept-Encoding", "gzip")
@@ -160,24 +186,45 @@ func TestRoleIsDeletedAfterTheListOfWhoLosesWhat(t *testing.T) {
 	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
 		t.Run(name, func(t *testing.T) {
 			s := svctest.New(t, svctest.Options{Postgres: postgres})
-			viewer, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Viewer", Privileges: []string{"clusters:view"}})
+			viewer, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{
+				Name:       "Viewer",
+				Privileges: []string{"clusters:view"},
+			})
 			require.NoError(t, err)
-			editor, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Editor", Privileges: []string{"clusters:view", "clusters:edit"}})
+			editor, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{
+				Name:       "Editor",
+				Privileges: []string{"clusters:view", "clusters:edit"},
+			})
 			require.NoError(t, err)
-			for name, roles := range map[string][]string{"one": {editor.ID}, "both": {editor.ID, viewer.ID}, "other": {viewer.ID}} {
-				_, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: name, RoleIDs: roles})
+			for name, roles := range map[string][]string{
+				"one":   {editor.ID},
+				"both":  {editor.ID, viewer.ID},
+				"other": {viewer.ID},
+			} {
+				_, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{
+					Name:    name,
+					RoleIDs: roles,
+				})
 				require.NoError(t, err)
 			}
 			me, err := s.Admin().Me(t.Context())
 			require.NoError(t, err)
-			_, err = s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Example", RoleIDs: []string{editor.ID}})
+			_, err = s.Admin().InviteMember(t.Context(), svcauth.NewMember{
+				Email:     "ann@example.com",
+				FirstName: "Ann",
+				LastName:  "Example",
+				RoleIDs:   []string{editor.ID},
+			})
 			require.NoError(t, err)
-			require.NoError(t, second(s.App.Access.AssignMemberRole(s.System(), me.ID, editor.ID, svcauth.GrantRequest{})))
+			require.NoError(t,
+				second(s.App.Access.AssignMemberRole(s.System(), me.ID, editor.ID, svcauth.GrantRequest{})))
 			p := admin(t, s)
 			body := p.get("/console/roles/" + editor.ID + "/delete").body
-			text := regexp.MustCompile(`\s+`).ReplaceAllString(regexp.MustCompile(`<[^>]+>`).ReplaceAllString(body[strings.Index(body, "<dialog"):], " "), " ")
+			text := regexp.MustCompile(`\s+`).ReplaceAllString(
+				regexp.MustCompile(`<[^>]+>`).ReplaceAllString(body[strings.Index(body, "<dialog"):], " "), " ")
 			require.Contains(t, text, "2 members and 2 service accounts hold it.")
-			for _, line := range []string{"admin@example.com member loses nothing: other roles give the same", "ann@example.com member loses clusters:edit, clusters:view",
+			for _, line := range []string{"admin@example.com member loses nothing: other roles give the same",
+				"ann@example.com member loses clusters:edit, clusters:view",
 				"both service account loses clusters:edit", "one service account loses clusters:edit, clusters:view"} {
 				require.Contains(t, text, line)
 			}

@@ -48,7 +48,7 @@ func confirmRevoke(v *visit) error {
 	if err != nil {
 		return err
 	}
-	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx, a.ID, "", "")
+	hit, err := v.k.cfg.Access.ServiceAccountImpact(v.ctx(), a.ID, "", "")
 	if err != nil {
 		return err
 	}
@@ -59,15 +59,15 @@ func confirmRevoke(v *visit) error {
 }
 
 func revokeTokens(v *visit) error {
-	if err := v.k.cfg.Access.RevokeTokens(v.ctx, v.Param("id")); err != nil {
+	if err := v.k.cfg.Access.RevokeTokens(v.ctx(), v.Param("id")); err != nil {
 		return err
 	}
-	return v.taken("/console/service-accounts/"+v.Param("id")+"/tokens", "All tokens issued so far are revoked.")
+	return v.removed("/console/service-accounts/"+v.Param("id")+"/tokens", "All tokens issued so far are revoked.")
 }
 
 func revokeToken(v *visit) error {
-	if err := v.k.cfg.Access.RevokeToken(v.ctx, v.Param("id"), v.Param("jti")); err != nil {
+	if err := v.k.cfg.Access.RevokeToken(v.ctx(), v.Param("id"), v.Param("jti")); err != nil {
 		return err
 	}
-	return v.taken("/console/service-accounts/"+v.Param("id")+"/tokens", "The token is revoked.")
+	return v.removed("/console/service-accounts/"+v.Param("id")+"/tokens", "The token is revoked.")
 }

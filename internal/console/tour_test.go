@@ -30,17 +30,33 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 	t.Helper()
 	f, ctx, admin := furnished{Server: s}, t.Context(), s.Admin()
 	var err error
-	f.role, err = admin.CreateRole(ctx, svcauth.NewRole{Name: "Cluster operator" + mark, Description: "Runs clusters" + mark, Privileges: []string{"clusters:view", "clusters:edit", "billing:view"}})
+	f.role, err = admin.CreateRole(ctx, svcauth.NewRole{
+		Name:        "Cluster operator" + mark,
+		Description: "Runs clusters" + mark,
+		Privileges:  []string{"clusters:view", "clusters:edit", "billing:view"},
+	})
 	require.NoError(t, err)
-	f.account, err = admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "terraform-production" + mark, Description: "Used by the platform team" + mark, RoleIDs: []string{f.role.ID}})
+	f.account, err = admin.CreateServiceAccount(ctx, svcauth.NewServiceAccount{
+		Name:        "terraform-production" + mark,
+		Description: "Used by the platform team" + mark,
+		RoleIDs:     []string{f.role.ID},
+	})
 	require.NoError(t, err)
 	expires := time.Now().Add(30 * 24 * time.Hour)
-	_, err = admin.CreateSecret(ctx, f.account.ID, svcauth.NewSecretRequest{Description: "rotation" + mark, ExpiresAt: &expires})
+	_, err = admin.CreateSecret(ctx, f.account.ID, svcauth.NewSecretRequest{
+		Description: "rotation" + mark,
+		ExpiresAt:   &expires,
+	})
 	require.NoError(t, err)
 	for range 3 {
 		s.Token(f.account.ClientID, f.account.ClientSecret, "")
 	}
-	f.member, err = admin.InviteMember(ctx, svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann" + mark, LastName: "Example" + mark, RoleIDs: []string{f.role.ID}})
+	f.member, err = admin.InviteMember(ctx, svcauth.NewMember{
+		Email:     "ann@example.com",
+		FirstName: "Ann" + mark,
+		LastName:  "Example" + mark,
+		RoleIDs:   []string{f.role.ID},
+	})
 	require.NoError(t, err)
 	f.key, err = admin.CreateApplicationKey(ctx, svcauth.NewApplicationKey{Description: "my laptop" + mark})
 	require.NoError(t, err)
@@ -67,24 +83,56 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 
 // pages are all that can be opened by an address, by name.
 func (f furnished) pages() [][2]string {
-	account, member, role := "/console/service-accounts/"+f.account.ID, "/console/members/"+f.member.ID, "/console/roles/"+f.role.ID
+	account := "/console/service-accounts/" + f.account.ID
+	member := "/console/members/" + f.member.ID
+	role := "/console/roles/" + f.role.ID
 	secret := account + "/secrets/" + f.account.Secrets[0].ID
 	ofAdmin := "/console/members/" + f.admin.ID + "/application-keys"
 	return [][2]string{
-		{"members", "/console/members"}, {"members-search", "/console/members?q=nobody"}, {"members-invite", "/console/members/invite"},
-		{"member", member}, {"member-roles", member + "/roles"}, {"member-edit", member + "/edit"}, {"member-suspend", member + "/suspend"},
-		{"member-reset", member + "/reset"}, {"member-remove", member + "/remove"}, {"member-unassign", member + "/roles/" + f.role.ID + "/unassign"},
-		{"member-keys", ofAdmin}, {"member-keys-none", member + "/application-keys"}, {"member-key-delete", ofAdmin + "/" + f.key.ID + "/delete"},
-		{"accounts", "/console/service-accounts"}, {"accounts-sorted", "/console/service-accounts?sort=-name"}, {"accounts-new", "/console/service-accounts/new"},
-		{"account", account}, {"account-edit", account + "/edit"}, {"account-disable", account + "/disable"}, {"account-remove", account + "/remove"},
-		{"account-roles", account + "/roles"}, {"account-unassign", account + "/roles/" + f.role.ID + "/unassign"},
-		{"account-secrets", account + "/secrets"}, {"account-secret-new", account + "/secrets/new"}, {"account-secret-edit", secret + "/edit"},
-		{"account-secret-remove", secret + "/remove"}, {"account-tokens", account + "/tokens"}, {"account-tokens-revoke", account + "/tokens/revoke"},
-		{"roles", "/console/roles"}, {"role-new", "/console/roles/new"}, {"role", role}, {"role-delete", role + "/delete"},
-		{"keys", "/console/application-keys"}, {"keys-new", "/console/application-keys/new"}, {"key-delete", "/console/application-keys/" + f.key.ID + "/delete"},
-		{"audit-log", "/console/audit-log"}, {"audit-log-filtered", "/console/audit-log?action=role.create"},
-		{"signing-keys", "/console/signing-keys"}, {"signing-keys-rotate", "/console/signing-keys/rotate"}, {"signing-key-revoke", "/console/signing-keys/" + f.kid + "/revoke"},
-		{"resource-servers", "/console/resource-servers"}, {"organizations", "/console/organizations"}, {"settings", "/console/settings"}, {"profile", "/console/profile"},
+		{"members", "/console/members"},
+		{"members-search", "/console/members?q=nobody"},
+		{"members-invite", "/console/members/invite"},
+		{"member", member},
+		{"member-roles", member + "/roles"},
+		{"member-edit", member + "/edit"},
+		{"member-suspend", member + "/suspend"},
+		{"member-reset", member + "/reset"},
+		{"member-remove", member + "/remove"},
+		{"member-unassign", member + "/roles/" + f.role.ID + "/unassign"},
+		{"member-keys", ofAdmin},
+		{"member-keys-none", member + "/application-keys"},
+		{"member-key-delete", ofAdmin + "/" + f.key.ID + "/delete"},
+		{"accounts", "/console/service-accounts"},
+		{"accounts-sorted", "/console/service-accounts?sort=-name"},
+		{"accounts-new", "/console/service-accounts/new"},
+		{"account", account},
+		{"account-edit", account + "/edit"},
+		{"account-disable", account + "/disable"},
+		{"account-remove", account + "/remove"},
+		{"account-roles", account + "/roles"},
+		{"account-unassign", account + "/roles/" + f.role.ID + "/unassign"},
+		{"account-secrets", account + "/secrets"},
+		{"account-secret-new", account + "/secrets/new"},
+		{"account-secret-edit", secret + "/edit"},
+		{"account-secret-remove", secret + "/remove"},
+		{"account-tokens", account + "/tokens"},
+		{"account-tokens-revoke", account + "/tokens/revoke"},
+		{"roles", "/console/roles"},
+		{"role-new", "/console/roles/new"},
+		{"role", role},
+		{"role-delete", role + "/delete"},
+		{"keys", "/console/application-keys"},
+		{"keys-new", "/console/application-keys/new"},
+		{"key-delete", "/console/application-keys/" + f.key.ID + "/delete"},
+		{"audit-log", "/console/audit-log"},
+		{"audit-log-filtered", "/console/audit-log?action=role.create"},
+		{"signing-keys", "/console/signing-keys"},
+		{"signing-keys-rotate", "/console/signing-keys/rotate"},
+		{"signing-key-revoke", "/console/signing-keys/" + f.kid + "/revoke"},
+		{"resource-servers", "/console/resource-servers"},
+		{"organizations", "/console/organizations"},
+		{"settings", "/console/settings"},
+		{"profile", "/console/profile"},
 		{"not-found", "/console/nothing"},
 	}
 }
@@ -92,7 +140,8 @@ func (f furnished) pages() [][2]string {
 // axe gives the source of axe-core, which make deps fetches. It is no part of this repository.
 func axe(t testing.TB) string {
 	t.Helper()
-	for _, path := range []string{os.Getenv("SVCAUTH_AXE"), filepath.Join("..", "..", ".cache", "axe-core", "axe.min.js")} {
+	for _, path := range []string{os.Getenv("SVCAUTH_AXE"),
+		filepath.Join("..", "..", ".cache", "axe-core", "axe.min.js")} {
 		if path == "" {
 			continue
 		}
@@ -116,7 +165,8 @@ func violations(b *browser, source string, only ...string) string {
 	if !eval[bool](b, `!!window.axe`) {
 		eval[bool](b, source+"; true")
 	}
-	eval[bool](b, `window.found = null; axe.run(document, `+string(options)+`).then(r => { window.found = JSON.stringify(r.violations.map(v => ({rule: v.id, help: v.help, at: v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary)}))) }, e => { window.found = 'axe failed: ' + e }); true`)
+	eval[bool](b, `window.found = null; axe.run(document, `+string(options)+
+		`).then(r => { window.found = JSON.stringify(r.violations.map(v => ({rule: v.id, help: v.help, at: v.nodes.slice(0, 3).map(n => n.html + ' ' + n.failureSummary)}))) }, e => { window.found = 'axe failed: ' + e }); true`)
 	deadline := time.Now().Add(patience)
 	for {
 		if found := eval[string](b, `window.found || ''`); found != "" {
@@ -151,7 +201,8 @@ func TestEveryPageIsAccessible(t *testing.T) {
 				if found := violations(b, source); found != "" {
 					t.Errorf("axe-core on %s (%s):\n%s", name, path, found)
 				}
-				if wide := eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); wide > 0 {
+				if wide := eval[int](b,
+					`document.documentElement.scrollWidth - document.documentElement.clientWidth`); wide > 0 {
 					t.Errorf("%s is %d px wider than the window", name, wide)
 				}
 				if n := eval[int](b, `document.querySelectorAll('h1').length`); n != 1 {
@@ -172,7 +223,8 @@ func TestEveryPageIsAccessible(t *testing.T) {
 				visit(p[0], p[1])
 			}
 			// And it does find what is wrong, in the light and in the dark.
-			eval[bool](b, `document.querySelector('main').insertAdjacentHTML('beforeend', '<img src="x"><p class="soft" id="faint">faint</p>'), document.getElementById('faint').style.color = '#333', true`)
+			eval[bool](b,
+				`document.querySelector('main').insertAdjacentHTML('beforeend', '<img src="x"><p class="soft" id="faint">faint</p>'), document.getElementById('faint').style.color = '#333', true`)
 			require.Contains(t, violations(b, source), "image-alt")
 			require.Contains(t, violations(b, source, "color-contrast"), "faint")
 		})

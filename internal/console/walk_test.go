@@ -18,7 +18,10 @@ func TestWalkOfTheProductPage(t *testing.T) {
 		t.Run(l.String(), func(t *testing.T) {
 			svctest.Chromium(t)
 			s := svctest.New(t, svctest.Options{})
-			_, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Cluster operator", Privileges: []string{"clusters:view"}})
+			_, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{
+				Name:       "Cluster operator",
+				Privileges: []string{"clusters:view"},
+			})
 			require.NoError(t, err)
 			b := open(t, s, l)
 			b.goTo("/console")
@@ -42,7 +45,8 @@ func TestWalkOfTheProductPage(t *testing.T) {
 			require.NotEmpty(t, secret)
 			b.press("button", "Yes, I have finished it")
 			b.find("heading", "terraform-production")
-			for _, fact := range []string{"Service account name", "Client ID", "Created at", "Created by", svctest.AdminEmail} {
+			for _, fact := range []string{"Service account name", "Client ID", "Created at", "Created by",
+				svctest.AdminEmail} {
 				b.see(fact)
 			}
 			b.picture("account-" + l.String())

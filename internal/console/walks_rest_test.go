@@ -36,7 +36,8 @@ func TestWalkOfARotation(t *testing.T) {
 		fresh := s.Token(account.ClientID, second, "")
 		b.press("link", "Remove the secret ending in "+account.ClientSecret.Hint())
 		b.see("1 live token, fetched from 1 address")
-		b.click("checkbox", "Revoke the tokens it has obtained too Choose this if the secret has leaked. Otherwise they work until they expire.")
+		b.click("checkbox", "Revoke the tokens it has obtained too Choose this if the secret has leaked. "+
+			"Otherwise they work until they expire.")
 		b.press("button", "Confirm")
 		b.see("no longer work")
 		require.False(t, s.Active(account.ClientID, second, old))
@@ -98,7 +99,8 @@ func TestWalkOfTheRest(t *testing.T) {
 
 		b.nav("Settings")
 		b.fill("Organization name", "Example Ltd")
-		b.click("switch", "Service accounts may manage access On: a service account with the privilege Member management may create service accounts and grant roles, as Terraform does. Off: only members may.")
+		b.click("switch", "Service accounts may manage access On: a service account with the privilege Member "+
+			"management may create service accounts and grant roles, as Terraform does. Off: only members may.")
 		b.press("button", "Save")
 		b.see("Saved.")
 		org, err := s.Admin().Organization(t.Context())
@@ -134,7 +136,11 @@ func TestManagerEndsAMembersKey(t *testing.T) {
 	ann := invite(t, s, "ann@example.com", goodPassword)
 	own := visit(t, s)
 	own.signIn(ann.Email, goodPassword)
-	require.Equal(t, 200, own.post("/console/application-keys", url.Values{"description": {"her laptop"}, "once": {own.field("/console/application-keys/new", onceField)}}).status)
+	require.Equal(t, 200,
+		own.post("/console/application-keys", url.Values{
+			"description": {"her laptop"},
+			"once":        {own.field("/console/application-keys/new", onceField)},
+		}).status)
 	require.Equal(t, 403, own.get("/console/members/"+ann.ID+"/application-keys").status)
 	keys, err := s.Admin().ApplicationKeys(t.Context(), svcauth.ListOptions{Member: ann.ID})
 	require.NoError(t, err)

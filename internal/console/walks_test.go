@@ -123,7 +123,10 @@ func TestWalkOfARole(t *testing.T) {
 		b.press("button", "Save")
 		b.see("Saved.")
 		require.Equal(t, []string{"billing:manage", "billing:view"}, b.role(s, "Cluster operator").Privileges)
-		_, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "biller", RoleIDs: []string{role.ID}})
+		_, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{
+			Name:    "biller",
+			RoleIDs: []string{role.ID},
+		})
 		require.NoError(t, err)
 		b.press("link", "Delete")
 		b.find("dialog", "Delete the role Cluster operator?")

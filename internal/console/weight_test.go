@@ -30,7 +30,8 @@ func TestPageWeight(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(eval[string](b, script)), &all))
 		for _, r := range all {
 			require.True(t, strings.HasPrefix(r.URL, s.URL), "%s is not ours", r.URL)
-			require.Contains(t, []string{"navigation", "link", "script"}, r.By, "%s is named by the document itself", r.URL)
+			require.Contains(t, []string{"navigation", "link", "script"}, r.By, "%s is named by the document itself",
+				r.URL)
 			total += r.Weight
 		}
 		return all, total

@@ -2,7 +2,6 @@ package drill_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"net/http"
 	"os/exec"

@@ -41,5 +41,8 @@ func (s *Service) actorOf(ctx context.Context, q *store.Q, m store.MemberRow) (a
 		return access.Actor{}, err
 	}
 	held, err := s.access.Effective(ctx, q, m.OrgID, org.Operator, m.ID)
-	return access.Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, Operator: org.Operator, Privileges: held.Privileges}, err
+	return access.Actor{
+		ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, OrgName: org.Name,
+		Operator: org.Operator, Privileges: held.Privileges,
+	}, err
 }

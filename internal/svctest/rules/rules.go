@@ -293,7 +293,7 @@ func (f *Fixture) tokenBy(c *store.Credentials, secretID string) *verify.Claims 
 	roles, err := f.Store.Read().HeldRoles(f.T.Context(), c.OrgID, c.Principal())
 	require.NoError(f.T, err)
 	held := access.Effective(roles, catalogue, c.Operator, f.Clock.Now())
-	token := &resourceserver.Claims{Issuer: Issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
+	token := &verify.Claims{Issuer: Issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
 		JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles, OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
 	f.Cache.RecordToken(f.T.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID, SecretID: secretID, Scope: token.Scope, Roles: token.Roles,
 		Epoch: c.Epoch, Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
