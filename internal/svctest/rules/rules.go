@@ -50,7 +50,7 @@ type Config struct {
 
 // Fixture is the rules on a fresh database with the operator's organization,
 // one administrator and a catalogue of three privileges. Its clock stands still
-// until a test moves it.
+// Until a test moves it.
 type Fixture struct {
 	T       *testing.T
 	Access  *access.Service
@@ -166,6 +166,7 @@ func (f *Fixture) All(operator bool) []string {
 	return access.RoleGives(store.RoleAdministrator, nil, catalogue, operator)
 }
 
+// As is a context of an actor.
 func (f *Fixture) As(orgID, id, kind, name string, operator bool, privileges []string) context.Context {
 	return access.WithActor(f.T.Context(), access.Actor{ID: id, Kind: kind, Name: name, OrgID: orgID, Operator: operator, Privileges: privileges,
 		IP: "192.0.2.1", RequestID: "test"})
@@ -205,6 +206,7 @@ func (f *Fixture) Machine(orgID string, account svcauth.ServiceAccount) context.
 	return f.As(orgID, account.ID, svcauth.KindServiceAccount, account.Name, orgID == f.OrgID(), f.Held(orgID, account.ID))
 }
 
+// Held lists what a principal may do at this moment.
 func (f *Fixture) Held(orgID, principal string) []string {
 	roles, err := f.Store.Read().HeldRoles(f.T.Context(), orgID, principal)
 	require.NoError(f.T, err)
@@ -310,8 +312,8 @@ func joined(words []string) (text string) {
 	return text
 }
 
-// Lives and Dies say what has become of tokens by now.
-func (f *Fixture) Lives(tokens ...*verify.Claims) {
+// Lives requires tokens to live.
+func (f *Fixture) Lives(tokens ...*resourceserver.Claims) {
 	f.T.Helper()
 	for i, c := range tokens {
 		entry, revoked := f.Live.Revoked(c)
@@ -319,7 +321,8 @@ func (f *Fixture) Lives(tokens ...*verify.Claims) {
 	}
 }
 
-func (f *Fixture) Dies(tokens ...*verify.Claims) {
+// Dies requires tokens to be revoked by now.
+func (f *Fixture) Dies(tokens ...*resourceserver.Claims) {
 	f.T.Helper()
 	for i, c := range tokens {
 		_, revoked := f.Live.Revoked(c)
@@ -373,6 +376,7 @@ func (f *Fixture) Join(ctx context.Context, email string, roles ...svcauth.Role)
 // address in, and returns the context of its session now.
 func (f *Fixture) InConsole(email string) context.Context { return f.InConsoleOf("", email) }
 
+// InConsoleOf is [Fixture.InConsole] for a member of one organization.
 func (f *Fixture) InConsoleOf(orgID, email string) context.Context {
 	f.T.Helper()
 	in, err := f.People.SignIn(f.T.Context(), people.SignInRequest{Email: email, Password: Password, OrganizationID: orgID, IP: Home})
