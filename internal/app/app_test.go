@@ -20,6 +20,7 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -119,7 +120,7 @@ func TestTokenIsIssuedVerifiedIntrospectedAndRevoked(t *testing.T) {
 		require.Equal(t, "https://api.cloud.example", claims["aud"])
 		require.Equal(t, []any{"Operator"}, claims["roles"])
 		_, err = r.app.Token.VerifyOwn(t.Context(), text)
-		var refusal *resourceserver.Error
+		var refusal *verify.Error
 		require.ErrorAs(t, err, &refusal) // signed by us, but for another API
 		require.Contains(t, refusal.Description, "another API")
 

@@ -248,6 +248,10 @@ func Expired(kind string, expiresAt, now time.Time) *oautherr.Error {
 	if expiresAt.IsZero() || expiresAt.UnixMilli() > now.UnixMilli() {
 		return nil
 	}
-	return oautherr.New(oautherr.CodeInvalidClient, "expired_"+kind, "%s expired on %s; make a new one for this client",
-		kind, expiresAt.UTC().Format(time.RFC3339))
+	return oautherr.New(oautherr.CodeInvalidClient, expiredReasons[kind],
+		"%s expired on %s; make a new one for this client", kind, expiresAt.UTC().Format(time.RFC3339))
 }
+
+// expiredReasons is the access log's reason for an expired credential of each
+// kind: a word of a closed list, which the metrics share.
+var expiredReasons = map[string]string{"secret": "expired_secret"}

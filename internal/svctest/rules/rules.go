@@ -7,9 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/netip"
-	"net/url"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -50,7 +48,7 @@ type Config struct {
 
 // Fixture is the rules on a fresh database with the operator's organization,
 // one administrator and a catalogue of three privileges. Its clock stands still
-// Until a test moves it.
+// until a test moves it.
 type Fixture struct {
 	T       *testing.T
 	Access  *access.Service
@@ -76,12 +74,14 @@ type Clock struct {
 	now time.Time
 }
 
+// Now returns the time that was set.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
+// Advance moves the time.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -272,7 +272,8 @@ func (f *Fixture) AllowMachines() {
 	}))
 }
 
-// Token is the claims of a token that a client would get now: by the rules of the token endpoint, with the first of its secrets. Its record is in the cache.
+// Token returns the claims of a token that the token endpoint would issue to a
+// client now, for the first of its secrets. Its record is in the cache.
 func (f *Fixture) Token(clientID string) *verify.Claims {
 	f.T.Helper()
 	c, err := f.Store.Read().Credentials(f.T.Context(), clientID)
@@ -313,7 +314,7 @@ func joined(words []string) (text string) {
 }
 
 // Lives requires tokens to live.
-func (f *Fixture) Lives(tokens ...*resourceserver.Claims) {
+func (f *Fixture) Lives(tokens ...*verify.Claims) {
 	f.T.Helper()
 	for i, c := range tokens {
 		entry, revoked := f.Live.Revoked(c)
@@ -322,7 +323,7 @@ func (f *Fixture) Lives(tokens ...*resourceserver.Claims) {
 }
 
 // Dies requires tokens to be revoked by now.
-func (f *Fixture) Dies(tokens ...*resourceserver.Claims) {
+func (f *Fixture) Dies(tokens ...*verify.Claims) {
 	f.T.Helper()
 	for i, c := range tokens {
 		_, revoked := f.Live.Revoked(c)
@@ -348,55 +349,12 @@ func (f *Fixture) Audited(orgID, action string) []svcauth.AuditEvent {
 	return events
 }
 
-// LinkToken takes the one-time token out of a link.
-func LinkToken(t *testing.T, link string) svcauth.Secret {
-	t.Helper()
-	u, err := url.Parse(link)
-	require.NoError(t, err)
-	require.True(t, strings.HasPrefix(link, Issuer+"/console/invitation?token="), link)
-	return svcauth.Secret(u.Query().Get("token"))
-}
-
-// Join invites a person and lets it accept.
-func (f *Fixture) Join(ctx context.Context, email string, roles ...svcauth.Role) svcauth.Member {
-	f.T.Helper()
-	n := svcauth.NewMember{Email: email, FirstName: "Ann", LastName: "Lee"}
-	for _, r := range roles {
-		n.RoleIDs = append(n.RoleIDs, r.ID)
-	}
-	m, err := f.People.InviteMember(ctx, n)
-	require.NoError(f.T, err)
-	id, err := f.People.AcceptInvitation(f.T.Context(), LinkToken(f.T, m.InvitationURL), Password)
-	require.NoError(f.T, err)
-	require.Equal(f.T, m.ID, id)
-	return m
-}
-
-// InConsole signs a member of the only organization that has one with this
-// address in, and returns the context of its session now.
-func (f *Fixture) InConsole(email string) context.Context { return f.InConsoleOf("", email) }
-
-// InConsoleOf is [Fixture.InConsole] for a member of one organization.
-func (f *Fixture) InConsoleOf(orgID, email string) context.Context {
-	f.T.Helper()
-	in, err := f.People.SignIn(f.T.Context(), people.SignInRequest{Email: email, Password: Password, OrganizationID: orgID, IP: Home})
-	require.NoError(f.T, err)
-	actor, _, err := f.People.SessionActor(f.T.Context(), in.MemberID, in.Epoch)
-	require.NoError(f.T, err)
-	return access.WithActor(f.T.Context(), actor)
-}
-
 // Key makes an application key of a member, and a token of it.
 func (f *Fixture) Key(ctx context.Context) (svcauth.ApplicationKey, *verify.Claims) {
 	f.T.Helper()
 	key, err := f.Access.CreateApplicationKey(ctx, svcauth.NewApplicationKey{})
 	require.NoError(f.T, err)
 	return key, f.Token(key.ID)
-}
-
-// SignIn signs in with a password.
-func (f *Fixture) SignIn(email string, password svcauth.Secret, ip netip.Addr) (people.Identity, error) {
-	return f.People.SignIn(f.T.Context(), people.SignInRequest{Email: email, Password: password, IP: ip})
 }
 
 // Until makes a grant of a role that ends, as the server itself would.
@@ -407,7 +365,7 @@ func (f *Fixture) Until(principal string, role svcauth.Role, end time.Time) {
 	}))
 }
 
-// WorksFor says whether a client would be authenticated with a secret, as the token endpoint decides.
+// WorksFor reports whether the token endpoint would take a secret for a client.
 func (f *Fixture) WorksFor(clientID string, secret svcauth.Secret) bool {
 	c, err := f.Store.Read().Credentials(f.T.Context(), clientID)
 	require.NoError(f.T, err)
