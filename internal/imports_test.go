@@ -17,16 +17,18 @@ const module = "github.com/svcauth/svcauth/"
 
 // pkg is one package as `go list` knows it, without its tests. Names of our own are without the module's.
 type pkg struct {
-	ImportPath string
-	Dir        string
-	GoFiles    []string
-	Imports    []string // what it names itself
-	Deps       []string // and what that brings along
+	ImportPath   string
+	Dir          string
+	GoFiles      []string
+	TestGoFiles  []string
+	XTestGoFiles []string
+	Imports      []string // what it names itself
+	Deps         []string // and what that brings along
 }
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports,Deps", "./...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,TestGoFiles,XTestGoFiles,Imports,Deps", "./...")
 	cmd.Dir = ".."
 	raw, err := cmd.Output()
 	require.NoError(t, err)
