@@ -15,15 +15,33 @@ import (
 
 // console builds the pages for people.
 func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enforcement,
-	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer, callers *limits.Callers) (*console.Console, error) {
+	servers func(
+		ctx context.Context,
+		orgID string,
+		operator bool,
+	) []svcauth.ResourceServer, callers *limits.Callers) (*console.Console, error) {
 	oidc, err := readOIDC(a.cfg.OIDC)
 	if err != nil {
 		return nil, err
 	}
 	sessions := a.store.Sessions()
-	return console.New(console.Config{Access: a.Access, People: a.People, Sessions: sessions, Once: sessions.Once, Issuer: a.cfg.Issuer, SessionIdle: a.cfg.Console.SessionIdle,
-		SessionLifetime: a.cfg.Console.SessionLifetime, OIDC: oidc, Enforced: enforced, ResourceServers: servers, Callers: callers, Clock: a.clock, Logger: a.logger,
-		Seal: a.keyring.Seal, Open: a.keyring.Open})
+	return console.New(console.Config{
+		Access:          a.Access,
+		People:          a.People,
+		Sessions:        sessions,
+		Once:            sessions.Once,
+		Issuer:          a.cfg.Issuer,
+		SessionIdle:     a.cfg.Console.SessionIdle,
+		SessionLifetime: a.cfg.Console.SessionLifetime,
+		OIDC:            oidc,
+		Enforced:        enforced,
+		ResourceServers: servers,
+		Callers:         callers,
+		Clock:           a.clock,
+		Logger:          a.logger,
+		Seal:            a.keyring.Seal,
+		Open:            a.keyring.Open,
+	})
 }
 
 // readOIDC reads the files that the configuration names of the provider of single
@@ -38,7 +56,13 @@ func readOIDC(c config.OIDC) (console.OIDC, error) {
 	}
 	trust, caErr := clientTLS("oidc", c.CAFile, "", "")
 	if trust != nil {
-		out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: trust}}
+		out.HTTP = &http.Client{
+			Transport: &http.Transport{
+				Proxy:             http.ProxyFromEnvironment,
+				ForceAttemptHTTP2: true,
+				TLSClientConfig:   trust,
+			},
+		}
 	}
 	return out, errors.Join(ofKey("oidc.client_secret_file", secretErr), caErr)
 }

@@ -161,8 +161,11 @@ func (l *Log) read(ctx context.Context, began time.Time) error {
 		if missing == 0 {
 			return nil
 		}
-		l.cfg.Logger.Warn("revocations that were announced are not in the change log; this node forgets them and reads the log afresh",
-			"count", missing)
+		l.cfg.Logger.Warn(
+			"revocations that were announced are not in the change log; this node forgets them and reads "+
+				"the log afresh",
+			"count", missing,
+		)
 	}
 	if err := l.load(ctx); err != nil {
 		return err
@@ -253,7 +256,10 @@ func (l *Log) poll(ctx context.Context) error {
 		l.cfg.Revocations.Expire(l.cfg.Clock())
 		err := l.CatchUp(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
-			l.cfg.Logger.Warn("the change log can't be read; revocations made elsewhere are not known here until it can", "error", err)
+			l.cfg.Logger.Warn(
+				"the change log can't be read; revocations made elsewhere are not known here until it can",
+				"error", err,
+			)
 		}
 		if err == nil && failing {
 			l.cfg.Logger.Info("the change log is read again")

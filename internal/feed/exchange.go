@@ -238,7 +238,11 @@ func (r *receipts) merge(m message) {
 	}
 	for _, n := range m.Receipts {
 		one := r.get(Subscriber{
-			Scope: Scope{n.OrgID, n.Operator}, ClientID: n.ClientID, Name: n.Name, Audience: n.Audience, Instance: n.Instance,
+			Scope:    Scope{n.OrgID, n.Operator},
+			ClientID: n.ClientID,
+			Name:     n.Name,
+			Audience: n.Audience,
+			Instance: n.Instance,
 		}, false, presentFor)
 		if one == nil {
 			continue

@@ -83,13 +83,21 @@ func (w *workers) start() *worker {
 // this one had answered before: then its like can.
 func (w *workers) failed(err error, answered bool) {
 	if answered {
-		w.logger.Warn("the process that hashes passwords failed; the server hashed this one itself, and starts another process for the next", "error", err.Error())
+		w.logger.Warn(
+			"the process that hashes passwords failed; the server hashed this one itself, and starts "+
+				"another process for the next",
+			"error", err.Error(),
+		)
 		return
 	}
 	w.mu.Lock()
 	w.until = time.Now().Add(restAfterFailure)
 	w.mu.Unlock()
-	w.logger.Warn("passwords are hashed in the server's own process for a minute, where many at once slow tokens down: the process that hashes them failed", "error", err.Error())
+	w.logger.Warn(
+		"passwords are hashed in the server's own process for a minute, where many at once slow tokens "+
+			"down: the process that hashes them failed",
+		"error", err.Error(),
+	)
 }
 
 // close ends the processes once they are idle, and starts none any more.

@@ -24,8 +24,18 @@ var commonWords string
 var commonPhrases string
 
 // walks are what fingers run along, either way.
-var walks = []string{"abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "azertyuiopqsdfghjklmwxcvbn", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
-	"qazwsxedcrfvtgbyhnujmikolp", "1q2w3e4r5t6y7u8i9o0p", "!@#$%^&*()", "zaqxswcdevfrbgtnhymjukilop"}
+var walks = []string{
+	"abcdefghijklmnopqrstuvwxyz",
+	"01234567890",
+	"qwertyuiopasdfghjklzxcvbnm",
+	"qwertzuiopasdfghjklyxcvbnm",
+	"azertyuiopqsdfghjklmwxcvbn",
+	"1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+	"qazwsxedcrfvtgbyhnujmikolp",
+	"1q2w3e4r5t6y7u8i9o0p",
+	"!@#$%^&*()",
+	"zaqxswcdevfrbgtnhymjukilop",
+}
 
 const shortestWalk = 3
 
@@ -87,7 +97,9 @@ func wordy(text string) bool {
 	trimmed := strings.TrimFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })
 	for _, spelled := range []string{text, spelling.Replace(text), spelling.Replace(trimmed)} {
 		letters := strings.Join(words.FindAllString(spelled, -1), "")
-		if slices.Contains(strings.Fields(commonPhrases), letters) || len(letters) >= 4 && ofWords(letters, strings.Fields(commonWords), 3) {
+		if slices.Contains(strings.Fields(commonPhrases), letters) || len(letters) >= 4 && ofWords(
+			letters, strings.Fields(commonWords), 3,
+		) {
 			return true
 		}
 	}

@@ -46,7 +46,9 @@ func maxHashes() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 func newHashing(command []string, logger *slog.Logger) hashing {
 	return hashing{
 		passwords.New(command, maxHashes(), hashLimit, logger),
-		limits.NewShares[netip.Addr](limits.Bound{Total: maxAttempts, Each: maxNetworkAttempts, Reserved: maxCleanAttempts}),
+		limits.NewShares[netip.Addr](
+			limits.Bound{Total: maxAttempts, Each: maxNetworkAttempts, Reserved: maxCleanAttempts},
+		),
 		limits.NewSlots[netip.Addr](maxHashes(), min(1, maxHashes()-1)),
 	}
 }
@@ -122,13 +124,20 @@ func (a *passwordAttempt) run(ctx context.Context, right func() bool) error {
 }
 
 func busySigningIn() error {
-	p := svcauth.NewProblem(svcauth.CodeUnavailable, "Too many people sign in at this moment. Try again in a few seconds.")
+	p := svcauth.NewProblem(
+		svcauth.CodeUnavailable,
+		"Too many people sign in at this moment. Try again in a few seconds.",
+	)
 	p.RetryAfter = 5 * time.Second
 	return p
 }
 
 func tooMany(wait time.Duration) error {
-	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many wrong passwords came from your network. Wait as Retry-After says, or ask an administrator of your organization for a link to set another password.")
+	p := svcauth.NewProblem(
+		svcauth.CodeTooMany,
+		"Too many wrong passwords came from your network. Wait as Retry-After says, or ask an "+
+			"administrator of your organization for a link to set another password.",
+	)
 	p.RetryAfter = wait
 	return p
 }

@@ -89,8 +89,17 @@ func (s *Service) invitee(ctx context.Context, t *access.Tx, n svcauth.NewMember
 	row, err := t.MemberByEmail(ctx, t.Actor.OrgID, n.Email)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		row = store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.Now), OrgID: t.Actor.OrgID, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
-			CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name, Version: 1}
+		row = store.MemberRow{
+			ID:            svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+			OrgID:         t.Actor.OrgID,
+			Email:         n.Email,
+			FirstName:     n.FirstName,
+			LastName:      n.LastName,
+			CreatedAt:     t.Now,
+			CreatedByID:   t.Actor.ID,
+			CreatedByName: t.Actor.Name,
+			Version:       1,
+		}
 		return row, t.InsertMember(ctx, row)
 	case err != nil:
 		return row, err
@@ -108,7 +117,10 @@ func (s *Service) invitee(ctx context.Context, t *access.Tx, n svcauth.NewMember
 func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.MemberRow, roleIDs []string) error {
 	defer func() { t.Before, t.After, t.Silent = nil, nil, false }() // it is one event, of the invitation
 	for _, id := range roleIDs {
-		if _, err := t.Assign(ctx, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.Now}); err != nil {
+		if _, err := t.Assign(
+			ctx,
+			store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.Now},
+		); err != nil {
 			return err
 		}
 	}
@@ -123,7 +135,10 @@ func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.Memb
 func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.Member, err error) {
 	kind := store.InvitationReset
 	var l link
-	err = s.access.Change(ctx, access.MemberOperation("member.reset", id), func(ctx context.Context, t *access.Tx) error {
+	err = s.access.Change(ctx, access.MemberOperation("member.reset", id), func(
+		ctx context.Context,
+		t *access.Tx,
+	) error {
 		row, was, err := s.targetMember(ctx, t, id)
 		if err != nil {
 			return err
@@ -132,7 +147,9 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		if row.Suspended {
 			return svcauth.NewProblem(svcauth.CodeConflict, "%s is suspended. Let the member back in first.", row.Email)
 		}
-		if err := t.MayHandOverAccount(ctx, row.ID, access.Handover{What: "make a link to this member's account"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, row.ID, access.Handover{
+			What: "make a link to this member's account",
+		}); err != nil {
 			return err
 		}
 		if row.ActivatedAt == nil {
@@ -193,7 +210,10 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 	if err != nil {
 		return "", err
 	}
-	op := access.Operation{Action: "member.set_password", Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+	op := access.Operation{
+		Action: "member.set_password",
+		Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+	}
 	if i.Kind == store.InvitationInvite {
 		op.Action = "member.activate"
 	}
@@ -224,5 +244,12 @@ func (s *Service) setPassword(ctx context.Context, t *access.Tx, m store.MemberR
 // asMember lets a member that has proved who it is act for itself.
 func (s *Service) asMember(ctx context.Context, m store.MemberRow) context.Context {
 	from, _ := access.ActorFrom(ctx)
-	return access.WithActor(ctx, access.Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, IP: from.IP, RequestID: from.RequestID})
+	return access.WithActor(ctx, access.Actor{
+		ID:        m.ID,
+		Kind:      svcauth.KindMember,
+		Name:      m.Email,
+		OrgID:     m.OrgID,
+		IP:        from.IP,
+		RequestID: from.RequestID,
+	})
 }

@@ -88,8 +88,19 @@ func (s *Service) member(ctx context.Context, q *store.Q, row store.MemberRow) (
 }
 
 func memberNoun(r store.MemberRow, roles []svcauth.Ref) svcauth.Member {
-	m := svcauth.Member{ID: r.ID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Status: svcauth.MemberActive, Suspended: r.Suspended,
-		Roles: roles, CreatedAt: r.CreatedAt, CreatedBy: svcauth.Creator{ID: r.CreatedByID, Email: r.CreatedByName}, LastSignInAt: r.LastSignInAt, Version: r.Version}
+	m := svcauth.Member{
+		ID:           r.ID,
+		Email:        r.Email,
+		FirstName:    r.FirstName,
+		LastName:     r.LastName,
+		Status:       svcauth.MemberActive,
+		Suspended:    r.Suspended,
+		Roles:        roles,
+		CreatedAt:    r.CreatedAt,
+		CreatedBy:    svcauth.Creator{ID: r.CreatedByID, Email: r.CreatedByName},
+		LastSignInAt: r.LastSignInAt,
+		Version:      r.Version,
+	}
 	if roles == nil {
 		m.Roles = []svcauth.Ref{}
 	}
@@ -119,8 +130,16 @@ func (s *Service) targetMember(ctx context.Context, t *access.Tx, id string) (st
 // it holds. version 0: whatever it is. Problems:
 // [svcauth.CodePreconditionFailed], [svcauth.CodeConflict] for the last
 // Administrator.
-func (s *Service) UpdateMember(ctx context.Context, id string, version int64, patch svcauth.MemberPatch) (changed svcauth.Member, err error) {
-	err = s.access.Change(ctx, access.MemberOperation("member.update", id), func(ctx context.Context, t *access.Tx) error {
+func (s *Service) UpdateMember(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch svcauth.MemberPatch,
+) (changed svcauth.Member, err error) {
+	err = s.access.Change(ctx, access.MemberOperation("member.update", id), func(
+		ctx context.Context,
+		t *access.Tx,
+	) error {
 		row, was, err := s.targetMember(ctx, t, id)
 		if err != nil {
 			return err
@@ -158,7 +177,12 @@ func patchNames(row *store.MemberRow, first, last *string) (err error) {
 }
 
 // saveMember writes what is different, and gives the member as it then is.
-func (s *Service) saveMember(ctx context.Context, t *access.Tx, row store.MemberRow, was svcauth.Member) (svcauth.Member, error) {
+func (s *Service) saveMember(
+	ctx context.Context,
+	t *access.Tx,
+	row store.MemberRow,
+	was svcauth.Member,
+) (svcauth.Member, error) {
 	if row.FirstName == was.FirstName && row.LastName == was.LastName && row.Suspended == was.Suspended {
 		t.Silent = true
 		return was, nil
@@ -192,7 +216,10 @@ func (s *Service) suspend(ctx context.Context, t *access.Tx, row store.MemberRow
 // DeleteMember removes a member. Its sessions end and its application keys die at once, with their tokens; the service accounts that it made live on. Problem:
 // [svcauth.CodeConflict] for the last Administrator.
 func (s *Service) DeleteMember(ctx context.Context, id string) error {
-	return s.access.Change(ctx, access.MemberOperation("member.delete", id), func(ctx context.Context, t *access.Tx) error {
+	return s.access.Change(ctx, access.MemberOperation("member.delete", id), func(
+		ctx context.Context,
+		t *access.Tx,
+	) error {
 		row, _, err := s.targetMember(ctx, t, id)
 		if err != nil {
 			return err

@@ -19,17 +19,27 @@ const (
 func (s *Service) validPassword(at string, password svcauth.Secret, context ...string) error {
 	text := password.Reveal()
 	if n := utf8.RuneCountInString(text); n < minPassword || n > maxPassword || !utf8.ValidString(text) {
-		return svcauth.InvalidField(at, "A password has %d to %d characters; a sentence of several words is a good one.", minPassword, maxPassword)
+		return svcauth.InvalidField(
+			at,
+			"A password has %d to %d characters; a sentence of several words is a good one.",
+			minPassword, maxPassword,
+		)
 	}
 	lower := strings.ToLower(text)
 	if s.blocked[lower] || predictable(lower) {
-		return svcauth.InvalidField(at, "This password is on the list of those that attackers try first. Choose another one.")
+		return svcauth.InvalidField(
+			at,
+			"This password is on the list of those that attackers try first. Choose another one.",
+		)
 	}
 	for _, word := range append(context, "svcauth") {
 		local, _, _ := strings.Cut(word, "@")
 		for _, word := range []string{strings.ToLower(word), strings.ToLower(local)} {
 			if len(word) >= 4 && strings.Contains(lower, word) && littleElse(strings.ReplaceAll(lower, word, "")) {
-				return svcauth.InvalidField(at, "This password is little more than a name or address that everybody knows. Choose another one.")
+				return svcauth.InvalidField(
+					at,
+					"This password is little more than a name or address that everybody knows. Choose another one.",
+				)
 			}
 		}
 	}

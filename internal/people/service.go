@@ -62,8 +62,13 @@ func New(cfg Config) *Service {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		cfg: cfg, access: cfg.Access, hashing: newHashing(cfg.PasswordWorker, cfg.Logger), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter,
-		refused: limits.NewShares[struct{}](limits.Bound{Total: maxRefused}), blocked: make(map[string]bool, len(cfg.Blocklist)),
+		cfg:         cfg,
+		access:      cfg.Access,
+		hashing:     newHashing(cfg.PasswordWorker, cfg.Logger),
+		attempts:    newAttempts(),
+		wrongAnswer: wrongAnswerAfter,
+		refused:     limits.NewShares[struct{}](limits.Bound{Total: maxRefused}),
+		blocked:     make(map[string]bool, len(cfg.Blocklist)),
 	}
 	for _, password := range cfg.Blocklist {
 		s.blocked[strings.ToLower(password)] = true

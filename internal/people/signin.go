@@ -56,7 +56,11 @@ func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error)
 	if len(fits) == 0 {
 		s.noteRefusedSignIn(ctx, rows, r.IP, "The password was wrong.")
 		s.pause(ctx, began)
-		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Address or password is wrong, or there is no such account. Check both; an administrator of your organization can send you a link to set another password.")
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeUnauthenticated,
+			"Address or password is wrong, or there is no such account. Check both; an administrator of "+
+				"your organization can send you a link to set another password.",
+		)
 	}
 	return s.signInAs(ctx, fits, r.IP)
 }
@@ -79,7 +83,11 @@ func (s *Service) membersFor(ctx context.Context, email, orgID string) ([]store.
 
 // withPassword returns the members with this address and those of them whose
 // password it is. It hashes at least once.
-func (s *Service) withPassword(ctx context.Context, a *passwordAttempt, r SignInRequest) (rows, fits []store.MemberRow, err error) {
+func (s *Service) withPassword(
+	ctx context.Context,
+	a *passwordAttempt,
+	r SignInRequest,
+) (rows, fits []store.MemberRow, err error) {
 	rows, err = s.membersFor(ctx, r.Email, r.OrganizationID)
 	if err != nil {
 		return nil, nil, err
@@ -135,7 +143,10 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 	}
 	if len(active) == 0 {
 		s.noteRefusedSignIn(ctx, proved, ip, "The account is suspended.")
-		return Identity{}, svcauth.NewProblem(svcauth.CodeForbidden, "Your account is suspended. An administrator of your organization can let you back in.")
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeForbidden,
+			"Your account is suspended. An administrator of your organization can let you back in.",
+		)
 	}
 	var in Identity
 	for _, m := range active {
@@ -143,7 +154,11 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 		if err != nil {
 			return Identity{}, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
-		in.Choices = append(in.Choices, Identity{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+		in.Choices = append(in.Choices, Identity{
+			MemberID:     m.ID,
+			Epoch:        m.SessionEpoch,
+			Organization: svcauth.Ref{ID: org.ID, Name: org.Name},
+		})
 	}
 	if len(active) > 1 {
 		return in, nil
@@ -177,7 +192,11 @@ func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow
 	}
 	for _, m := range meant {
 		unknown.OrgID = m.OrgID
-		t := access.Record{Now: s.now(), Actor: unknown, Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		t := access.Record{
+			Now:    s.now(),
+			Actor:  unknown,
+			Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+		}
 		s.cfg.Audit.Note(t.Event("member.sign_in", svcauth.OutcomeRefused, reason))
 	}
 }
@@ -206,7 +225,11 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Id
 		if err != nil {
 			return nil, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
-		all = append(all, Identity{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+		all = append(all, Identity{
+			MemberID:     m.ID,
+			Epoch:        m.SessionEpoch,
+			Organization: svcauth.Ref{ID: org.ID, Name: org.Name},
+		})
 	}
 	if over && len(all) == 0 {
 		return nil, invitationOver(email)
@@ -220,21 +243,36 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Id
 // becomes active by it, and the link is void.
 func (s *Service) SignInVerified(ctx context.Context, email string, proved Identity, ip netip.Addr) (Identity, error) {
 	m, err := s.read().MemberOfSession(ctx, proved.MemberID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (svcauth.EmailKey(
+		m.Email,
+	) != svcauth.EmailKey(email) || m.Suspended) {
 		if err == nil && m.Suspended {
 			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
 		}
-		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody with this address was invited to this organization. Ask one of its administrators.")
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeUnauthenticated,
+			"Nobody with this address was invited to this organization. Ask one of its administrators.",
+		)
 	}
 	if err != nil {
 		return Identity{}, access.Problem(err, svcauth.AuditTarget{})
 	}
 	if m.SessionEpoch != proved.Epoch {
-		s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The sign-in was begun before the sessions of this account were ended.")
-		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.")
+		s.noteRefusedSignIn(
+			ctx,
+			[]store.MemberRow{m}, ip,
+			"The sign-in was begun before the sessions of this account were ended.",
+		)
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeUnauthenticated,
+			"This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.",
+		)
 	}
 	if m.ActivatedAt == nil {
-		op := access.Operation{Action: "member.activate", Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		op := access.Operation{
+			Action: "member.activate",
+			Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+		}
 		err := s.access.Change(s.asMember(ctx, m), op, func(ctx context.Context, t *access.Tx) error {
 			now, err := t.Member(ctx, m.OrgID, m.ID)
 			if t.Silent = err == nil && now.ActivatedAt != nil; t.Silent || err != nil { // by another sign-in meanwhile

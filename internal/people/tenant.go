@@ -58,7 +58,11 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 		return made, err
 	}
 	var hash string
-	if err := s.hashing.run(ctx, netip.Addr{}, true, func() bool { hash = s.hashing.hasher.Hash(n.AdminPassword); return true }); err != nil {
+	if err := s.hashing.run(
+		ctx,
+		netip.Addr{}, true,
+		func() bool { hash = s.hashing.hasher.Hash(n.AdminPassword); return true },
+	); err != nil {
 		return made, err
 	}
 	err = s.access.SystemChange(ctx, func(t *access.Tx) error {
@@ -71,13 +75,25 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 	return made, nil
 }
 
-func (s *Service) tenantIn(ctx context.Context, t *access.Tx, n NewTenant, passwordHash string, operator bool) (Tenant, error) {
+func (s *Service) tenantIn(
+	ctx context.Context,
+	t *access.Tx,
+	n NewTenant,
+	passwordHash string,
+	operator bool,
+) (Tenant, error) {
 	operators, err := t.OperatorOrganization(ctx)
 	if operator && err == nil {
-		return Tenant{}, svcauth.NewProblem(svcauth.CodeConflict, "This database has been bootstrapped already. Sign in as an administrator, or use another database.")
+		return Tenant{}, svcauth.NewProblem(
+			svcauth.CodeConflict,
+			"This database has been bootstrapped already. Sign in as an administrator, or use another database.",
+		)
 	} else if err != nil && !(operator && errors.Is(err, store.ErrNotFound)) {
 		if errors.Is(err, store.ErrNotFound) {
-			return Tenant{}, svcauth.NewProblem(svcauth.CodeConflict, "This database has not been bootstrapped yet: run `svcauth bootstrap` first.")
+			return Tenant{}, svcauth.NewProblem(
+				svcauth.CodeConflict,
+				"This database has not been bootstrapped yet: run `svcauth bootstrap` first.",
+			)
 		}
 		return Tenant{}, err
 	}
@@ -86,16 +102,32 @@ func (s *Service) tenantIn(ctx context.Context, t *access.Tx, n NewTenant, passw
 		return Tenant{}, err
 	}
 	t.Actor = access.System(org.ID)
-	made := Tenant{Organization: org, AdminID: svcauth.NewIDAt(svcauth.PrefixMember, t.Now), AdminEmail: n.AdminEmail, AdminPassword: n.AdminPassword}
-	if err := t.InsertMember(ctx, store.MemberRow{ID: made.AdminID, OrgID: org.ID, Email: n.AdminEmail, PasswordHash: passwordHash, CreatedAt: t.Now,
-		CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name, ActivatedAt: &t.Now}); err != nil {
+	made := Tenant{
+		Organization:  org,
+		AdminID:       svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+		AdminEmail:    n.AdminEmail,
+		AdminPassword: n.AdminPassword,
+	}
+	if err := t.InsertMember(ctx, store.MemberRow{
+		ID:            made.AdminID,
+		OrgID:         org.ID,
+		Email:         n.AdminEmail,
+		PasswordHash:  passwordHash,
+		CreatedAt:     t.Now,
+		CreatedByID:   t.Actor.ID,
+		CreatedByName: t.Actor.Name,
+		ActivatedAt:   &t.Now,
+	}); err != nil {
 		return Tenant{}, err
 	}
 	role, err := t.SystemRole(ctx, org.ID, store.RoleAdministrator)
 	if err != nil {
 		return Tenant{}, err
 	}
-	if err := t.PutGrant(ctx, store.GrantRow{OrgID: org.ID, PrincipalID: made.AdminID, RoleID: role.ID, GrantedAt: t.Now}); err != nil {
+	if err := t.PutGrant(
+		ctx,
+		store.GrantRow{OrgID: org.ID, PrincipalID: made.AdminID, RoleID: role.ID, GrantedAt: t.Now},
+	); err != nil {
 		return Tenant{}, err
 	}
 	owner := svcauth.Creator{ID: made.AdminID, Email: n.AdminEmail}
@@ -111,9 +143,17 @@ func (s *Service) tenantIn(ctx context.Context, t *access.Tx, n NewTenant, passw
 // operator's (organizations:manage). The link is in the answer, and mailed if
 // mail is configured; a service account gets no link, as at
 // [Service.InviteMember]. Problem: [svcauth.CodeConflict] if the name is taken.
-func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganization) (made svcauth.CreatedOrganization, err error) {
+func (s *Service) CreateOrganization(
+	ctx context.Context,
+	n svcauth.NewOrganization,
+) (made svcauth.CreatedOrganization, err error) {
 	var l link
-	op := access.Operation{Requires: svcauth.OrganizationsManage, Operator: true, Action: "organization.create", Target: svcauth.AuditTarget{Kind: "organization", Name: n.Name}}
+	op := access.Operation{
+		Requires: svcauth.OrganizationsManage,
+		Operator: true,
+		Action:   "organization.create",
+		Target:   svcauth.AuditTarget{Kind: "organization", Name: n.Name},
+	}
 	err = s.access.Change(ctx, op, func(ctx context.Context, t *access.Tx) error {
 		if n.Name, err = access.ValidName("body.name", n.Name); err != nil {
 			return err
@@ -137,7 +177,14 @@ func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganizat
 }
 
 func (s *Service) inviteAdministrator(ctx context.Context, t *access.Tx, orgID, email string) (link, error) {
-	admin := store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.Now), OrgID: orgID, Email: email, CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name}
+	admin := store.MemberRow{
+		ID:            svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+		OrgID:         orgID,
+		Email:         email,
+		CreatedAt:     t.Now,
+		CreatedByID:   t.Actor.ID,
+		CreatedByName: t.Actor.Name,
+	}
 	if err := t.InsertMember(ctx, admin); err != nil {
 		return link{}, err
 	}
@@ -145,7 +192,10 @@ func (s *Service) inviteAdministrator(ctx context.Context, t *access.Tx, orgID, 
 	if err != nil {
 		return link{}, err
 	}
-	if err := t.PutGrant(ctx, store.GrantRow{OrgID: orgID, PrincipalID: admin.ID, RoleID: role.ID, GrantedAt: t.Now}); err != nil {
+	if err := t.PutGrant(
+		ctx,
+		store.GrantRow{OrgID: orgID, PrincipalID: admin.ID, RoleID: role.ID, GrantedAt: t.Now},
+	); err != nil {
 		return link{}, err
 	}
 	return s.makeLink(ctx, t, admin, store.InvitationInvite)
