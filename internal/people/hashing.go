@@ -95,7 +95,7 @@ func (s *Service) beginAttempt(email string, ip netip.Addr) (*passwordAttempt, e
 	return a, nil
 }
 
-// end says whether the password was wrong.
+// end ends the attempt and records if the password was wrong.
 func (a *passwordAttempt) end(wrong bool) {
 	a.s.hashing.attempts.Give(a.network, 1)
 	a.s.attempts.end(a.counted, wrong)

@@ -172,14 +172,22 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 	return s.withLink(changed, l), nil
 }
 
-// Invitation says what a one-time link is about. It needs no actor. Unknown, used, voided and expired tokens, and those whose maker holds less by now, get the same [svcauth.CodeNotFound].
+// Invitation returns what a one-time link is about. It needs no actor. Unknown,
+// used, voided and expired tokens, and those whose maker holds less by now, get
+// the same [svcauth.CodeNotFound].
 func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (LinkInfo, error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
 		return LinkInfo{}, access.Problem(err, svcauth.AuditTarget{Kind: "invitation"})
 	}
 	org, err := s.read().Organization(ctx, i.OrgID)
-	return LinkInfo{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, access.Problem(err, svcauth.AuditTarget{})
+	return LinkInfo{
+		Email:        m.Email,
+		FirstName:    m.FirstName,
+		LastName:     m.LastName,
+		Kind:         i.Kind,
+		Organization: org.Name,
+	}, access.Problem(err, svcauth.AuditTarget{})
 }
 
 // AcceptInvitation sets the password of the member whose link it is, makes it

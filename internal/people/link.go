@@ -158,7 +158,11 @@ func (s *Service) openInvitation(
 		closed, err = s.closed(ctx, q, i)
 	}
 	if errors.Is(err, store.ErrNotFound) || err == nil && (closed != "" || m.Suspended) {
-		err = svcauth.NewProblem(svcauth.CodeNotFound, "This link does not work any more: it was used, replaced or is too old, or whoever made it may no longer give what it opens. "+"Ask an administrator of your organization for a new one.")
+		err = svcauth.NewProblem(
+			svcauth.CodeNotFound,
+			"This link does not work any more: it was used, replaced or is too old, or whoever made it may no "+
+				"longer give what it opens. Ask an administrator of your organization for a new one.",
+		)
 	}
 	return i, m, err
 }
@@ -185,7 +189,12 @@ func (s *Service) pendingMayEnter(ctx context.Context, q *store.Q, m store.Membe
 }
 
 func invitationOver(email string) error {
-	return svcauth.NewProblem(svcauth.CodeForbidden, "The invitation of %s does not open any more: it is too old, or whoever made it may no longer give what it opens. "+"Ask an administrator of your organization for a new one.", email)
+	return svcauth.NewProblem(
+		svcauth.CodeForbidden,
+		"The invitation of %s does not open any more: it is too old, or whoever made it may no longer give what "+
+			"it opens. Ask an administrator of your organization for a new one.",
+		email,
+	)
 }
 
 // invitationNoun is what may be known of a link.

@@ -54,14 +54,20 @@ func (s *Service) linkMail(
 	mailer := s.cfg.Mail
 	if mailer == nil {
 		if machine {
-			return Letter{}, svcauth.NewProblem(svcauth.CodeInvalid, "A service account does not get the link to a person's account: it is only sent by mail, and this server "+"sends none. Let a member do this (in the console, or with an application key), or have the operator configure smtp.")
+			return Letter{}, svcauth.NewProblem(
+				svcauth.CodeInvalid,
+				"A service account does not get the link to a person's account: it is only sent by mail, and this server "+
+					"sends none. Let a member do this (in the console, or with an application key), or have the operator "+
+					"configure smtp.",
+			)
 		}
 		return Letter{}, nil
 	}
 	row.MailAt = t.Now
 	if wait := mailer.Admit(t.Actor.OrgID, m.Email); wait > 0 {
 		row.Mail, row.MailProblem = store.MailFailed, fmt.Sprintf(
-			"Your organization has sent too many mails. Send it again in %s.", minutes(wait),
+			"Your organization has sent too many mails. Send it again in %s.",
+			minutes(wait),
 		)
 		if machine {
 			p := svcauth.NewProblem(
@@ -104,9 +110,7 @@ func (s *Service) noteMail(hash []byte, problem string) {
 	if problem != "" {
 		state = store.MailFailed
 	}
-	if err := s.cfg.Store.WriteAside(ctx, func(
-		q *store.Q,
-	) error {
+	if err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
 		return q.NoteMail(ctx, hash, state, problem, s.now())
 	}); err != nil {
 		s.cfg.Logger.Warn("what became of a mail could not be written down", "error", err)
@@ -136,7 +140,8 @@ func linkText(issuer, organization string, row *store.InvitationRow, linkURL str
 	what := name + " invites you to " + where + ". To accept, choose a password here:"
 	if row.Kind == store.InvitationReset {
 		subject = "Set a new password at " + where
-		what = "An administrator asks you to set a new password at " + where + ". " + name + " is the one that your account belongs to. Do so here:"
+		what = "An administrator asks you to set a new password at " + where + ". " +
+			name + " is the one that your account belongs to. Do so here:"
 	}
 	return subject, fmt.Sprintf(
 		"%s\n\n%s\n\nThe link works once, until %s. If you did not expect this message, do nothing.\n",

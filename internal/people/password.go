@@ -15,7 +15,9 @@ const (
 	maxPassword = 128
 )
 
-// validPassword is the policy: long enough, not a known one, not made of what everybody knows about its owner.
+// validPassword checks a password against the policy: long enough, none of those
+// that attackers try first, and not made of what everybody knows about its owner
+// (context).
 func (s *Service) validPassword(at string, password svcauth.Secret, context ...string) error {
 	text := password.Reveal()
 	if n := utf8.RuneCountInString(text); n < minPassword || n > maxPassword || !utf8.ValidString(text) {
@@ -46,12 +48,14 @@ func (s *Service) validPassword(at string, password svcauth.Secret, context ...s
 	return nil
 }
 
-// littleElse says whether what is left of a password without a name is too little to guess.
+// littleElse reports whether what is left of a password without a name is too
+// easy to guess.
 func littleElse(rest string) bool {
 	return len(rest) < 8 || strings.IndexFunc(rest, unicode.IsLetter) < 0 || predictable(rest)
 }
 
-// newPassword makes one that nobody has to remember: 120 random bits.
+// newPassword returns one that nobody has to remember: 120 random bits,
+// base64url.
 func newPassword() svcauth.Secret {
 	raw := make([]byte, 15)
 	_, _ = rand.Read(raw)

@@ -31,16 +31,23 @@ type Identity struct {
 	Choices      []Identity
 }
 
-// maxMemberships bounds in how many organizations a password is tried. Who is in more names one.
+// maxMemberships bounds in how many organizations a password is tried. A person
+// who is in more must name one.
 const maxMemberships = 20
 
-// wrongAnswerAfter is how long the answer to a wrong address or password takes, or a multiple of it: an address with three memberships costs three hashes, and
+// wrongAnswerAfter is how long the answer to a wrong address or password takes,
+// or a multiple of it. An address with three memberships costs three hashes, and
 // nobody must learn that from a clock.
 const wrongAnswerAfter = 400 * time.Millisecond
 
-// SignIn checks address and password. It needs no actor; where the context has one without an ID, its RequestID stands in the audit log. Wrong ones of every
-// kind get the same answer after the same time, [svcauth.CodeUnauthenticated]; too many of them [svcauth.CodeTooMany] with RetryAfter. A right password from a network that sent no wrong one is
-// always served. Only who knew the password learns that the account is suspended: [svcauth.CodeForbidden].
+// SignIn checks address and password. It needs no actor. If the context has one
+// without an ID, its RequestID stands in the audit log.
+//
+// Wrong ones of every kind get the same answer after the same time,
+// [svcauth.CodeUnauthenticated]. Too many of them get [svcauth.CodeTooMany], with
+// RetryAfter. A right password from a network that sent no wrong one is always
+// served. Only a person who knew the password learns that the account is
+// suspended: [svcauth.CodeForbidden].
 func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error) {
 	began := time.Now()
 	attempt, err := s.beginAttempt(r.Email, r.IP)
@@ -133,7 +140,8 @@ func (s *Service) pauseRefused(ctx context.Context, began time.Time) {
 	}
 }
 
-// signInAs takes members that have proved who they are: one is signed in, several must choose.
+// signInAs takes members that have proved who they are. One is signed in, several
+// must choose.
 func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip netip.Addr) (Identity, error) {
 	var active []store.MemberRow
 	for _, m := range proved {
@@ -166,7 +174,7 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 	return in.Choices[0], s.noteSignIn(ctx, active[0], ip)
 }
 
-// noteSignIn writes down that a member signed in, aside from what others change.
+// noteSignIn records that a member signed in, aside from what others change.
 func (s *Service) noteSignIn(ctx context.Context, m store.MemberRow, ip netip.Addr) error {
 	actor, _ := access.ActorFrom(s.asMember(ctx, m))
 	if ip.IsValid() {
@@ -201,8 +209,10 @@ func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow
 	}
 }
 
-// MemberByVerifiedEmail lists, for an address that an OpenID Connect provider has verified (email_verified), the members that it may sign in as: only who was invited, and is not
-// suspended. Nobody is signed in yet: see [Service.SignInVerified].
+// MemberByVerifiedEmail lists the members that may sign in with an address that
+// an OpenID Connect provider has verified (email_verified): only those that were
+// invited and are not suspended. Nobody is signed in yet, see
+// [Service.SignInVerified].
 func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Identity, error) {
 	rows, err := s.membersFor(ctx, email, "")
 	if err != nil {
@@ -237,15 +247,14 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Id
 	return all, nil
 }
 
-// SignInVerified signs in as one of what [Service.MemberByVerifiedEmail] gave
-// for that same address, or [Service.SignIn] as Choices. Whatever has ended the
-// member's sessions since then has ended this sign-in too. Who was only invited
-// becomes active by it, and the link is void.
+// SignInVerified signs in as one of those that [Service.MemberByVerifiedEmail]
+// returned for that same address, or [Service.SignIn] as Choices. Whatever has
+// ended the member's sessions since then has ended this sign-in too. A member
+// that was only invited becomes active by it, and the link is void.
 func (s *Service) SignInVerified(ctx context.Context, email string, proved Identity, ip netip.Addr) (Identity, error) {
 	m, err := s.read().MemberOfSession(ctx, proved.MemberID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (svcauth.EmailKey(
-		m.Email,
-	) != svcauth.EmailKey(email) || m.Suspended) {
+	if errors.Is(err, store.ErrNotFound) ||
+		err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
 		if err == nil && m.Suspended {
 			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
 		}
@@ -259,8 +268,7 @@ func (s *Service) SignInVerified(ctx context.Context, email string, proved Ident
 	}
 	if m.SessionEpoch != proved.Epoch {
 		s.noteRefusedSignIn(
-			ctx,
-			[]store.MemberRow{m}, ip,
+			ctx, []store.MemberRow{m}, ip,
 			"The sign-in was begun before the sessions of this account were ended.",
 		)
 		return Identity{}, svcauth.NewProblem(

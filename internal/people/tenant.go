@@ -24,7 +24,7 @@ type Tenant struct {
 	ApplicationKey      svcauth.ApplicationKey // with ClientSecret
 }
 
-// Bootstrapped says whether the operator's organization exists.
+// Bootstrapped reports whether the operator's organization exists.
 func (s *Service) Bootstrapped(ctx context.Context) (bool, error) {
 	_, err := s.read().OperatorOrganization(ctx)
 	if errors.Is(err, store.ErrNotFound) {
@@ -33,14 +33,17 @@ func (s *Service) Bootstrapped(ctx context.Context) (bool, error) {
 	return err == nil, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 }
 
-// Bootstrap makes the operator's organization `default`, its system roles, the first administrator and an application key for it, in one
-// transaction. Of several processes that try at once one succeeds; the others, and every later one, get a conflict.
+// Bootstrap makes the operator's organization `default`, its system roles, the
+// first administrator and an application key for it, in one transaction. Of
+// several processes that try at once one succeeds. The others, and every later
+// one, get [svcauth.CodeConflict].
 func (s *Service) Bootstrap(ctx context.Context, n NewTenant) (Tenant, error) {
 	n.Name = "default"
 	return s.addTenant(ctx, n, true)
 }
 
-// AddOrganization makes a further organization in the same way, on the database. It works without a caller: who reaches the database may do all.
+// AddOrganization makes a further organization in the same way, on the database.
+// It needs no caller: whoever reaches the database may do all.
 func (s *Service) AddOrganization(ctx context.Context, n NewTenant) (Tenant, error) {
 	return s.addTenant(ctx, n, false)
 }
@@ -59,8 +62,7 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 	}
 	var hash string
 	if err := s.hashing.run(
-		ctx,
-		netip.Addr{}, true,
+		ctx, netip.Addr{}, true,
 		func() bool { hash = s.hashing.hasher.Hash(n.AdminPassword); return true },
 	); err != nil {
 		return made, err
