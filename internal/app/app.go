@@ -1,7 +1,8 @@
-// Package app builds the server out of its parts and runs it: the one place that knows all of them.
+// Package app builds the server out of its parts and runs it. It is the one
+// place that knows all of them.
 //
-// [New] opens and loads, [App.Run] serves until its context is done, [App.Close] undoes New.
-// It refuses to know any rule.
+// [New] opens and loads, [App.Run] serves until its context is done, and
+// [App.Close] undoes New. The package refuses to know any rule.
 package app
 
 import (
@@ -44,7 +45,8 @@ type Options struct {
 	Version string
 	Log     io.Writer        // default: standard error
 	Clock   func() time.Time // default: time.Now
-	// Listener is used instead of listening on `listen`; Run closes it. For those who must know the address first.
+	// Listener is used instead of listening on `listen`, if the caller must know
+	// the address first. Run closes it.
 	Listener net.Listener
 	// PasswordWorker is the command that hashes passwords; see
 	// [people.Config]. Empty: this process hashes them.
@@ -91,7 +93,8 @@ type App struct {
 	closers     []func() error
 }
 
-// New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
+// New opens the database, brings its schema up to date, loads keys, catalogue
+// and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
 	a := &App{
 		version:        opts.Version,

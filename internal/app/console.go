@@ -14,12 +14,11 @@ import (
 )
 
 // console builds the pages for people.
-func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enforcement,
-	servers func(
-		ctx context.Context,
-		orgID string,
-		operator bool,
-	) []svcauth.ResourceServer, callers *limits.Callers) (*console.Console, error) {
+func (a *App) console(
+	enforced func(context.Context, time.Duration) svcauth.Enforcement,
+	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer,
+	callers *limits.Callers,
+) (*console.Console, error) {
 	oidc, err := readOIDC(a.cfg.OIDC)
 	if err != nil {
 		return nil, err

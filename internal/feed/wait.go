@@ -51,7 +51,8 @@ func (f *Feed) ResourceServers(scope Scope) []svcauth.ResourceServer {
 	}
 	slices.SortFunc(out, func(a, b svcauth.ResourceServer) int {
 		return cmp.Or(
-			cmp.Compare(a.Name, b.Name), cmp.Compare(a.ClientID, b.ClientID),
+			cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.ClientID, b.ClientID),
 			cmp.Compare(a.Instance, b.Instance),
 		)
 	})

@@ -186,7 +186,8 @@ func (w *worker) end() {
 // priority, until in ends. It returns an error if a job can't be read or its
 // sum not be written.
 func Work(in io.Reader, out io.Writer) error {
-	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the server says when: it may still have passwords to check
+	// The server says when to end: it may still have passwords to check.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	yieldToOthers()
 	jobs, sums := json.NewDecoder(in), json.NewEncoder(out)
 	for {

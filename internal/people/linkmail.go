@@ -56,9 +56,9 @@ func (s *Service) linkMail(
 		if machine {
 			return Letter{}, svcauth.NewProblem(
 				svcauth.CodeInvalid,
-				"A service account does not get the link to a person's account: it is only sent by mail, and this server "+
-					"sends none. Let a member do this (in the console, or with an application key), or have the operator "+
-					"configure smtp.",
+				"A service account does not get the link to a person's account: it is only sent by mail, and "+
+					"this server sends none. Let a member do this (in the console, or with an application key), "+
+					"or have the operator configure smtp.",
 			)
 		}
 		return Letter{}, nil
