@@ -45,8 +45,8 @@ type Options struct {
 	Version string
 	Log     io.Writer        // default: standard error
 	Clock   func() time.Time // default: time.Now
-	// Listener is used instead of listening on `listen`, if the caller must know
-	// the address first. Run closes it.
+	// Listener is used instead of listening on `listen`, if the caller must
+	// know the address first. Run closes it.
 	Listener net.Listener
 	// PasswordWorker is the command that hashes passwords; see
 	// [people.Config]. Empty: this process hashes them.
@@ -173,8 +173,10 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 		Window:          a.cfg.Limits.Window,
 		OneOfMany:       a.store.Postgres(),
 		OnDrop:          a.metrics.QueueDropped,
-		OnCall:          func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) },
-		OnRecorded:      a.recorded(),
+		OnCall: func(ctx context.Context, began time.Time, err error) {
+			a.called(ctx, "redis", "call", began, err)
+		},
+		OnRecorded: a.recorded(),
 	})
 	if err != nil {
 		return err
@@ -344,7 +346,8 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// nodeName tells this process apart from the others that serve the same database.
+// nodeName tells this process apart from the others that serve the same
+// database.
 func nodeName() string {
 	host, _ := os.Hostname()
 	fresh := make([]byte, 3)

@@ -43,8 +43,8 @@ func (a *App) console(
 	})
 }
 
-// readOIDC reads the files that the configuration names of the provider of single
-// sign-on.
+// readOIDC reads the files that the configuration names of the provider of
+// single sign-on.
 func readOIDC(c config.OIDC) (console.OIDC, error) {
 	out := console.OIDC{Issuer: c.Issuer, ClientID: c.ClientID}
 	var secretErr error

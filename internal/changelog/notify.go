@@ -62,8 +62,8 @@ func (o *outbox) take() (grown bool, written int64, news []announcement) {
 }
 
 // OnCommitted catches up with what this node has just written to the log, and
-// notifies the other nodes. If the table has become unavailable since the commit,
-// the revocations are enforced as they are, here and by the others.
+// notifies the other nodes. If the table has become unavailable since the
+// commit, the revocations are enforced as they are, here and by the others.
 func (l *Log) OnCommitted(ctx context.Context, written []store.Change) {
 	ctx = context.WithoutCancel(ctx) // the change is committed, though its caller may be gone
 	news := l.announcements(written)

@@ -97,8 +97,8 @@ func walk(text string) int {
 var spelling = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 
 // wordy reports whether text is a phrase that everybody knows, or at most three
-// different common words. Digits and signs may stand around and between them, or
-// for letters.
+// different common words. Digits and signs may stand around and between them,
+// or for letters.
 func wordy(text string) bool {
 	words := regexp.MustCompile(`[a-z]+`)
 	trimmed := strings.TrimFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })
@@ -137,8 +137,8 @@ const (
 )
 
 // ReadBlocklist reads passwords that nobody may choose, one a line. Those too
-// short to be chosen anyway are left out. A file of more than 256 MiB or of five
-// million long passwords is an error.
+// short to be chosen anyway are left out. A file of more than 256 MiB or of
+// five million long passwords is an error.
 func ReadBlocklist(r io.Reader) ([]string, error) {
 	limited := &io.LimitedReader{R: r, N: maxBlocklist + 1}
 	lines := bufio.NewScanner(limited)

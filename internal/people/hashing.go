@@ -54,9 +54,9 @@ func newHashing(command []string, logger *slog.Logger) hashing {
 }
 
 // run hashes as soon as a slot is free, without a place among the requests in
-// work: attempts bounds who waits. Those who wait come in turn by network, clean
-// ones first. If right reports false, the slot rests for as long as the hash
-// took, or maxHashRest: strangers get half of its time.
+// work: attempts bounds who waits. Those who wait come in turn by network,
+// clean ones first. If right reports false, the slot rests for as long as the
+// hash took, or maxHashRest: strangers get half of its time.
 func (h hashing) run(ctx context.Context, network netip.Addr, clean bool, right func() bool) error {
 	limits.GiveBack(ctx)
 	if err := h.slots.Take(ctx, network, clean); err != nil {

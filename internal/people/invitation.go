@@ -129,9 +129,9 @@ func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.Memb
 
 // ResetMember makes a one-time link, InvitationURL in the answer, by which a
 // member sets another password; the present one stops working, and its sessions
-// and application keys end. That hands over all that the member holds. For somebody who has not
-// accepted an invitation yet it makes a new one. A service account gets no
-// link, as at [Service.InviteMember].
+// and application keys end. That hands over all that the member holds. For
+// somebody who has not accepted an invitation yet it makes a new one. A service
+// account gets no link, as at [Service.InviteMember].
 func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.Member, err error) {
 	kind := store.InvitationReset
 	var l link

@@ -15,9 +15,9 @@ const (
 	maxPassword = 128
 )
 
-// validPassword checks a password against the policy: long enough, none of those
-// that attackers try first, and not made of what everybody knows about its owner
-// (context).
+// validPassword checks a password against the policy: long enough, none of
+// those that attackers try first, and not made of what everybody knows about
+// its owner (context).
 func (s *Service) validPassword(at string, password svcauth.Secret, context ...string) error {
 	text := password.Reveal()
 	if n := utf8.RuneCountInString(text); n < minPassword || n > maxPassword || !utf8.ValidString(text) {

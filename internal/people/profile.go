@@ -57,8 +57,8 @@ type signedOut struct {
 }
 
 // SignOut ends the session that the caller asks with, aside from what others
-// change, and writes that down with it: each session that has ended is one event,
-// however often it is asked for.
+// change, and writes that down with it: each session that has ended is one
+// event, however often it is asked for.
 func (s *Service) SignOut(ctx context.Context, session string) error {
 	actor, err := access.Caller(ctx, "")
 	if err != nil {

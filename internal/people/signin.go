@@ -21,9 +21,10 @@ type SignInRequest struct {
 }
 
 // Identity says who has signed in: MemberID and Epoch are for the session
-// ([Service.SessionActor]). If address and password fit in several organizations
-// and none was named, only Choices is set: who is meant is signed in by
-// [Service.SignInVerified], as long as nothing has ended its sessions since.
+// ([Service.SessionActor]). If address and password fit in several
+// organizations and none was named, only Choices is set: who is meant is signed
+// in by [Service.SignInVerified], as long as nothing has ended its sessions
+// since.
 type Identity struct {
 	MemberID     string
 	Epoch        int64 // of the member's sessions when the proof was asked for
@@ -36,17 +37,17 @@ type Identity struct {
 const maxMemberships = 20
 
 // wrongAnswerAfter is how long the answer to a wrong address or password takes,
-// or a multiple of it. An address with three memberships costs three hashes, and
-// nobody must learn that from a clock.
+// or a multiple of it. An address with three memberships costs three hashes,
+// and nobody must learn that from a clock.
 const wrongAnswerAfter = 400 * time.Millisecond
 
 // SignIn checks address and password. It needs no actor. If the context has one
 // without an ID, its RequestID stands in the audit log.
 //
 // Wrong ones of every kind get the same answer after the same time,
-// [svcauth.CodeUnauthenticated]. Too many of them get [svcauth.CodeTooMany], with
-// RetryAfter. A right password from a network that sent no wrong one is always
-// served. Only a person who knew the password learns that the account is
+// [svcauth.CodeUnauthenticated]. Too many of them get [svcauth.CodeTooMany],
+// with RetryAfter. A right password from a network that sent no wrong one is
+// always served. Only a person who knew the password learns that the account is
 // suspended: [svcauth.CodeForbidden].
 func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error) {
 	began := time.Now()
@@ -140,8 +141,8 @@ func (s *Service) pauseRefused(ctx context.Context, began time.Time) {
 	}
 }
 
-// signInAs takes members that have proved who they are. One is signed in, several
-// must choose.
+// signInAs takes members that have proved who they are. One is signed in,
+// several must choose.
 func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip netip.Addr) (Identity, error) {
 	var active []store.MemberRow
 	for _, m := range proved {
@@ -210,8 +211,8 @@ func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow
 }
 
 // MemberByVerifiedEmail lists the members that may sign in with an address that
-// an OpenID Connect provider has verified (email_verified): only those that were
-// invited and are not suspended. Nobody is signed in yet, see
+// an OpenID Connect provider has verified (email_verified): only those that
+// were invited and are not suspended. Nobody is signed in yet, see
 // [Service.SignInVerified].
 func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Identity, error) {
 	rows, err := s.membersFor(ctx, email, "")

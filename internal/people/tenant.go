@@ -42,8 +42,8 @@ func (s *Service) Bootstrap(ctx context.Context, n NewTenant) (Tenant, error) {
 	return s.addTenant(ctx, n, true)
 }
 
-// AddOrganization makes a further organization in the same way, on the database.
-// It needs no caller: whoever reaches the database may do all.
+// AddOrganization makes a further organization in the same way, on the
+// database. It needs no caller: whoever reaches the database may do all.
 func (s *Service) AddOrganization(ctx context.Context, n NewTenant) (Tenant, error) {
 	return s.addTenant(ctx, n, false)
 }

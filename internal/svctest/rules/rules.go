@@ -223,7 +223,8 @@ func (f *Fixture) Held(orgID, principal string) []string {
 	return access.Effective(roles, catalogue, orgID == f.OrgID(), f.Clock.Now()).Privileges
 }
 
-// Narrow returns the same actor with a token that carries only these privileges.
+// Narrow returns the same actor with a token that carries only these
+// privileges.
 func (f *Fixture) Narrow(ctx context.Context, privileges ...string) context.Context {
 	actor, ok := access.ActorFrom(ctx)
 	require.True(f.T, ok)
@@ -312,7 +313,8 @@ func (f *Fixture) tokenBy(c *store.Credentials, secretID string) *verify.Claims 
 		ExpiresAt: f.Clock.Now().Add(time.Hour), JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles,
 		OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
 	f.Cache.RecordToken(f.T.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID,
-		SecretID: secretID, Scope: token.Scope, Roles: token.Roles, Epoch: c.Epoch, Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
+		SecretID: secretID, Scope: token.Scope, Roles: token.Roles, Epoch: c.Epoch,
+		Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
 	return token
 }
 
@@ -353,8 +355,8 @@ func Problem(t *testing.T, code string, err error) *svcauth.Problem {
 	return p
 }
 
-// Audited returns an organization's audit events of an action, newest first, and
-// those of the same millisecond in any order.
+// Audited returns an organization's audit events of an action, newest first,
+// and those of the same millisecond in any order.
 func (f *Fixture) Audited(orgID, action string) []svcauth.AuditEvent {
 	f.T.Helper()
 	require.NoError(f.T, f.Audit.Flush(f.T.Context()))
