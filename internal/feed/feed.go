@@ -3,9 +3,10 @@
 // revoked something can wait until it is enforced everywhere.
 //
 // It owns: who may see which entries, what is kept in memory for streams, the
-// bounds on streams, polls and receipts, and the receipts of all nodes. It
-// refuses to know: HTTP, why something was revoked, and how the change log is
-// read.
+// bounds on streams, polls and receipts, and the receipts of all nodes.
+//
+// It refuses to know: HTTP, why something was revoked, and how the change log
+// is read.
 package feed
 
 import (

@@ -19,7 +19,7 @@ import (
 // before the process is taken to hang; and how long a wrong one rests the slot
 // at most.
 //
-// The process gives way to everything else: where four others of ordinary
+// The process gives way to everything else: when four others of ordinary
 // priority wanted two processors, one hash took up to 23 s. A hash that hangs
 // holds one slot.
 const (

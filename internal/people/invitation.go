@@ -59,8 +59,8 @@ func (s *Service) InviteMember(ctx context.Context, n svcauth.NewMember) (made s
 	return s.withLink(made, l), nil
 }
 
-// withLink gives a link's mail away, and returns its member with what whoever
-// made it may know of it.
+// withLink sends a link's mail, and returns the member with what the maker of
+// the link may know of it.
 func (s *Service) withLink(m svcauth.Member, l link) svcauth.Member {
 	m.InvitationURL, m.Invitation = l.url, s.invitationNoun(l.row)
 	s.send(l)
@@ -113,7 +113,7 @@ func (s *Service) invitee(ctx context.Context, t *access.Tx, n svcauth.NewMember
 	return row, err
 }
 
-// grantInvited gives the roles that the invited one does not hold yet.
+// grantInvited assigns the roles that the invited member does not hold yet.
 func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.MemberRow, roleIDs []string) error {
 	defer func() { t.Before, t.After, t.Silent = nil, nil, false }() // it is one event, of the invitation
 	for _, id := range roleIDs {
@@ -192,8 +192,8 @@ func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (LinkInf
 
 // AcceptInvitation sets the password of the member whose link it is, makes it
 // active, ends its sessions and application keys, and voids the link. It needs
-// no actor; where the context has one without an ID, its IP and RequestID stand
-// in the audit log. Problems: [svcauth.CodeNotFound] as for
+// no actor. If the context has one without an ID, its IP and RequestID stand in
+// the audit log. Problems: [svcauth.CodeNotFound] as for
 // [Service.Invitation], [svcauth.CodeInvalid] for a password that is refused.
 func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.Secret) (memberID string, err error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)

@@ -61,12 +61,12 @@ func (s *Service) makeLink(ctx context.Context, t *access.Tx, m store.MemberRow,
 }
 
 // closed says why nobody may come in by a link at this moment, in words for
-// those who manage members; "" if it opens. It is the one rule for every door:
-// the link itself, single sign-on before the first sign-in, and links to set
-// another password. Whoever made a link may have kept it. So it opens only
-// while its maker may make links, and only what the maker holds now and the
-// request that made it could hand over. What the account was given later by
-// somebody else stays, but then this link does not open it.
+// those who manage members. It returns "" if the link opens. It is the one rule
+// for every door: the link itself, single sign-on before the first sign-in, and
+// links to set another password. Whoever made a link may have kept it. So it
+// opens only while its maker may make links, and only what the maker holds now
+// and the request that made it could hand over. What the account was given
+// later by somebody else stays, but then this link does not open it.
 func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow) (string, error) {
 	if i.MadeByID == svcauth.KindSystem {
 		return "", nil
@@ -105,8 +105,8 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 	return "", nil
 }
 
-// linkMaker reads who made a link as it is now, with all that it holds.
-// [store.ErrNotFound]: it is gone, or may not act.
+// linkMaker reads who made a link as it is now, with all that it holds. It
+// returns [store.ErrNotFound] if the maker is gone, or may not act.
 func (s *Service) linkMaker(
 	ctx context.Context,
 	q *store.Q,
@@ -167,8 +167,8 @@ func (s *Service) openInvitation(
 	return i, m, err
 }
 
-// pendingMayEnter reports whether a member may sign in without a link: who is
-// active may, who was only invited while the invitation is open.
+// pendingMayEnter reports whether a member may sign in without a link. An
+// active one may. One that was only invited may while the invitation is open.
 func (s *Service) pendingMayEnter(ctx context.Context, q *store.Q, m store.MemberRow) (bool, error) {
 	if m.ActivatedAt != nil {
 		return true, nil

@@ -95,7 +95,7 @@ func (s *Service) linkMail(
 	return letter, nil
 }
 
-// send gives a link's mail away once the change is committed.
+// send sends a link's mail once the change is committed.
 func (s *Service) send(l link) {
 	if l.mail.To != "" {
 		s.cfg.Mail.Send(l.mail)

@@ -22,9 +22,9 @@ type SignInRequest struct {
 
 // Identity says who has signed in: MemberID and Epoch are for the session
 // ([Service.SessionActor]). If address and password fit in several
-// organizations and none was named, only Choices is set: who is meant is signed
-// in by [Service.SignInVerified], as long as nothing has ended its sessions
-// since.
+// organizations and none was named, only Choices is set. The one that is meant
+// is signed in by [Service.SignInVerified], as long as nothing has ended its
+// sessions since.
 type Identity struct {
 	MemberID     string
 	Epoch        int64 // of the member's sessions when the proof was asked for

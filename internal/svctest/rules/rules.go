@@ -61,7 +61,7 @@ type Fixture struct {
 	Tenant  people.Tenant
 	// Live is what the change log has said so far; the services see the same.
 	Live *verify.RevocationSet
-	// Called is called after each call to the database; nil: nothing is.
+	// Called is called after each call to the database, if it is not nil.
 	Called func()
 
 	mu   sync.Mutex
