@@ -11,8 +11,17 @@ import (
 // newAccess builds the rules of who may do what.
 func (a *App) newAccess(revocations *verify.RevocationSet) *access.Service {
 	return access.New(access.Config{
-		Store: a.store, Keyring: a.keyring, Cache: a.cache, Audit: a.audit, Revocations: revocations, Issuer: a.cfg.Issuer, DefaultTokenTTL: a.cfg.Token.TTL,
-		Observer: a.metrics, Tokens: a.Token, Clock: a.clock, Logger: a.logger,
+		Store:           a.store,
+		Keyring:         a.keyring,
+		Cache:           a.cache,
+		Audit:           a.audit,
+		Revocations:     revocations,
+		Issuer:          a.cfg.Issuer,
+		DefaultTokenTTL: a.cfg.Token.TTL,
+		Observer:        a.metrics,
+		Tokens:          a.Token,
+		Clock:           a.clock,
+		Logger:          a.logger,
 	})
 }
 
@@ -20,7 +29,13 @@ func (a *App) newAccess(revocations *verify.RevocationSet) *access.Service {
 // refused passwords and the sender of mail if there are such.
 func (a *App) newPeople() (*people.Service, error) {
 	cfg := people.Config{
-		Access: a.Access, Store: a.store, Audit: a.audit, Issuer: a.cfg.Issuer, PasswordWorker: a.passwordWorker, Clock: a.clock, Logger: a.logger,
+		Access:         a.Access,
+		Store:          a.store,
+		Audit:          a.audit,
+		Issuer:         a.cfg.Issuer,
+		PasswordWorker: a.passwordWorker,
+		Clock:          a.clock,
+		Logger:         a.logger,
 	}
 	var err error
 	if cfg.Blocklist, err = blocklist(a.cfg.Passwords.BlocklistFile); err != nil {

@@ -1,7 +1,8 @@
-// Package app builds the server out of its parts and runs it: the one place that knows all of them.
+// Package app builds the server out of its parts and runs it. It is the one
+// place that knows all of them.
 //
-// [New] opens and loads, [App.Run] serves until its context is done, [App.Close] undoes New.
-// It refuses to know any rule.
+// [New] opens and loads, [App.Run] serves until its context is done, and
+// [App.Close] undoes New. The package refuses to know any rule.
 package app
 
 import (
@@ -44,7 +45,8 @@ type Options struct {
 	Version string
 	Log     io.Writer        // default: standard error
 	Clock   func() time.Time // default: time.Now
-	// Listener is used instead of listening on `listen`; Run closes it. For those who must know the address first.
+	// Listener is used instead of listening on `listen`, if the caller must
+	// know the address first. Run closes it.
 	Listener net.Listener
 	// PasswordWorker is the command that hashes passwords; see
 	// [people.Config]. Empty: this process hashes them.
@@ -91,9 +93,20 @@ type App struct {
 	closers     []func() error
 }
 
-// New opens the database, brings its schema up to date, loads keys, catalogue and revocations, and wires the parts. It serves nothing yet.
+// New opens the database, brings its schema up to date, loads keys, catalogue
+// and revocations, and wires the parts. It serves nothing yet.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err error) {
-	a := &App{version: opts.Version, node: nodeName(), tokenRoutes: map[string]bool{"/oauth2/token": true}, cfg: cfg, listener: opts.Listener, passwordWorker: opts.PasswordWorker, clientMethods: opts.ClientMethods, clock: opts.Clock, metrics: telemetry.NewMetrics(opts.Version)}
+	a := &App{
+		version:        opts.Version,
+		node:           nodeName(),
+		tokenRoutes:    map[string]bool{"/oauth2/token": true},
+		cfg:            cfg,
+		listener:       opts.Listener,
+		passwordWorker: opts.PasswordWorker,
+		clientMethods:  opts.ClientMethods,
+		clock:          opts.Clock,
+		metrics:        telemetry.NewMetrics(opts.Version),
+	}
 	a.recorder.a = a
 	for _, path := range cfg.Token.Aliases {
 		a.tokenRoutes[path] = true
@@ -148,9 +161,23 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	a.cache, err = cache.New(cache.Config{TLS: trust, URL: a.cfg.Redis.URL.Reveal(), Prefix: a.cfg.Redis.Prefix, Clock: a.clock, Logger: a.logger, Key: func() []byte { return a.keyring.SharedKey() },
-		WrongPerClient: a.cfg.Limits.WrongSecretsPerClient, WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress, Window: a.cfg.Limits.Window, OneOfMany: a.store.Postgres(),
-		OnDrop: a.metrics.QueueDropped, OnCall: func(ctx context.Context, began time.Time, err error) { a.called(ctx, "redis", "call", began, err) }, OnRecorded: a.recorded()})
+	a.cache, err = cache.New(cache.Config{
+		TLS:             trust,
+		URL:             a.cfg.Redis.URL.Reveal(),
+		Prefix:          a.cfg.Redis.Prefix,
+		Clock:           a.clock,
+		Logger:          a.logger,
+		Key:             func() []byte { return a.keyring.SharedKey() },
+		WrongPerClient:  a.cfg.Limits.WrongSecretsPerClient,
+		WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress,
+		Window:          a.cfg.Limits.Window,
+		OneOfMany:       a.store.Postgres(),
+		OnDrop:          a.metrics.QueueDropped,
+		OnCall: func(ctx context.Context, began time.Time, err error) {
+			a.called(ctx, "redis", "call", began, err)
+		},
+		OnRecorded: a.recorded(),
+	})
 	if err != nil {
 		return err
 	}
@@ -171,15 +198,41 @@ func (a *App) wire(master, previous []byte) (err error) {
 	}
 	revocations := verify.NewRevocationSet()
 	a.revocations = revocations
-	a.changes = changelog.New(changelog.Config{Store: a.store, Cache: a.cache, Revocations: revocations, Clock: a.clock, Logger: a.logger, Observer: a.metrics})
-	a.feed = feed.New(feed.Config{ChangeLog: a.changes, Store: a.store, Cache: a.cache, Issuer: a.cfg.Issuer, Node: a.node, Clock: a.clock, Logger: a.logger,
-		MaxSubscribers: a.cfg.Limits.MaxFollowers, Observer: a.metrics})
+	a.changes = changelog.New(changelog.Config{
+		Store:       a.store,
+		Cache:       a.cache,
+		Revocations: revocations,
+		Clock:       a.clock,
+		Logger:      a.logger,
+		Observer:    a.metrics,
+	})
+	a.feed = feed.New(feed.Config{
+		ChangeLog:      a.changes,
+		Store:          a.store,
+		Cache:          a.cache,
+		Issuer:         a.cfg.Issuer,
+		Node:           a.node,
+		Clock:          a.clock,
+		Logger:         a.logger,
+		MaxSubscribers: a.cfg.Limits.MaxFollowers,
+		Observer:       a.metrics,
+	})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, Observer: a.metrics})
 	a.wireClients()
 	a.Token, err = token.New(token.Config{
-		Store: a.store, Clients: a.clients, Keyring: a.keyring, Cache: a.cache, ChangeLog: a.changes, Revocations: revocations,
-		Issuer: a.cfg.Issuer, TTL: a.cfg.Token.TTL, ScopeAliases: a.cfg.Token.ScopeAliases, MaxSize: a.cfg.Token.MaxSize,
-		Observer: tokenMetrics{a.metrics}, Clock: a.clock, Logger: a.logger,
+		Store:        a.store,
+		Clients:      a.clients,
+		Keyring:      a.keyring,
+		Cache:        a.cache,
+		ChangeLog:    a.changes,
+		Revocations:  revocations,
+		Issuer:       a.cfg.Issuer,
+		TTL:          a.cfg.Token.TTL,
+		ScopeAliases: a.cfg.Token.ScopeAliases,
+		MaxSize:      a.cfg.Token.MaxSize,
+		Observer:     tokenMetrics{a.metrics},
+		Clock:        a.clock,
+		Logger:       a.logger,
 	})
 	if err != nil {
 		return err
@@ -215,7 +268,11 @@ func (a *App) wireHTTP() error {
 	servers := func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
 		return a.feed.ResourceServers(feed.Scope{OrgID: orgID, Operator: operator})
 	}
-	callers := limits.NewCallers(limits.CallersBound{PerSecond: a.cfg.Limits.ManagementPerSecond, InWork: max(8, a.cfg.Limits.MaxInflight/100), Organization: 4})
+	callers := limits.NewCallers(limits.CallersBound{
+		PerSecond:    a.cfg.Limits.ManagementPerSecond,
+		InWork:       max(8, a.cfg.Limits.MaxInflight/100),
+		Organization: 4,
+	})
 	api := manage.Config{
 		Access: a.Access, People: a.People, Token: a.Token, Logger: a.logger, Callers: callers,
 		Issuer: a.cfg.Issuer, SessionCookie: console.CookieName(a.cfg.Issuer),
@@ -262,7 +319,9 @@ func (a *App) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.Access.ApplyCatalog(ctx, catalogue.APIs, catalogue.Privileges, a.cfg.CatalogAllowRemoval); err != nil {
+	if _, err := a.Access.ApplyCatalog(
+		ctx, catalogue.APIs, catalogue.Privileges, a.cfg.CatalogAllowRemoval,
+	); err != nil {
 		return fmt.Errorf("apply the catalogue: %w", err)
 	}
 	return a.changes.Load(ctx)
@@ -287,7 +346,8 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// nodeName tells this process apart from the others that serve the same database.
+// nodeName tells this process apart from the others that serve the same
+// database.
 func nodeName() string {
 	host, _ := os.Hostname()
 	fresh := make([]byte, 3)

@@ -14,20 +14,37 @@ import (
 )
 
 // console builds the pages for people.
-func (a *App) console(enforced func(context.Context, time.Duration) svcauth.Enforcement,
-	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer, callers *limits.Callers) (*console.Console, error) {
+func (a *App) console(
+	enforced func(context.Context, time.Duration) svcauth.Enforcement,
+	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer,
+	callers *limits.Callers,
+) (*console.Console, error) {
 	oidc, err := readOIDC(a.cfg.OIDC)
 	if err != nil {
 		return nil, err
 	}
 	sessions := a.store.Sessions()
-	return console.New(console.Config{Access: a.Access, People: a.People, Sessions: sessions, Once: sessions.Once, Issuer: a.cfg.Issuer, SessionIdle: a.cfg.Console.SessionIdle,
-		SessionLifetime: a.cfg.Console.SessionLifetime, OIDC: oidc, Enforced: enforced, ResourceServers: servers, Callers: callers, Clock: a.clock, Logger: a.logger,
-		Seal: a.keyring.Seal, Open: a.keyring.Open})
+	return console.New(console.Config{
+		Access:          a.Access,
+		People:          a.People,
+		Sessions:        sessions,
+		Once:            sessions.Once,
+		Issuer:          a.cfg.Issuer,
+		SessionIdle:     a.cfg.Console.SessionIdle,
+		SessionLifetime: a.cfg.Console.SessionLifetime,
+		OIDC:            oidc,
+		Enforced:        enforced,
+		ResourceServers: servers,
+		Callers:         callers,
+		Clock:           a.clock,
+		Logger:          a.logger,
+		Seal:            a.keyring.Seal,
+		Open:            a.keyring.Open,
+	})
 }
 
-// readOIDC reads the files that the configuration names of the provider of single
-// sign-on.
+// readOIDC reads the files that the configuration names of the provider of
+// single sign-on.
 func readOIDC(c config.OIDC) (console.OIDC, error) {
 	out := console.OIDC{Issuer: c.Issuer, ClientID: c.ClientID}
 	var secretErr error
@@ -38,7 +55,13 @@ func readOIDC(c config.OIDC) (console.OIDC, error) {
 	}
 	trust, caErr := clientTLS("oidc", c.CAFile, "", "")
 	if trust != nil {
-		out.HTTP = &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: trust}}
+		out.HTTP = &http.Client{
+			Transport: &http.Transport{
+				Proxy:             http.ProxyFromEnvironment,
+				ForceAttemptHTTP2: true,
+				TLSClientConfig:   trust,
+			},
+		}
 	}
 	return out, errors.Join(ofKey("oidc.client_secret_file", secretErr), caErr)
 }

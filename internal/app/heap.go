@@ -89,8 +89,8 @@ func (a *App) collect(ctx context.Context) error {
 	}
 }
 
-// afterCollections returns a channel that receives after a collection, until ctx
-// ends. A slow receiver misses some.
+// afterCollections returns a channel that receives after a collection, until
+// ctx ends. A slow receiver misses some.
 func afterCollections(ctx context.Context) <-chan struct{} {
 	collections := make(chan struct{}, 1)
 	var arm func()

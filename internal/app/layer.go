@@ -10,9 +10,9 @@ import (
 )
 
 // net/http itself answers what it can't read as a request (400, 431, 501, 505),
-// before any handler, in plain text and without a line in the log. It has no hook
-// for that, but writes these answers to the connection as they are: with exactly
-// these header fields and no others, as no handler's answer has them.
+// before any handler, in plain text and without a line in the log. It has no
+// hook for that, but writes these answers to the connection as they are: with
+// exactly these header fields and no others, as no handler's answer has them.
 const (
 	layerBegin = "HTTP/1.1 "
 	layerMark  = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"

@@ -75,6 +75,10 @@ func (r *recorder) end() {
 		err = r.a.store.EndRecorder(ctx, r.a.node)
 	}
 	if err != nil {
-		r.a.logger.Warn("this node could not note in the database that it ends; lists of live tokens will say for a day that there may be more", "error", err)
+		r.a.logger.Warn(
+			"this node could not note in the database that it ends; lists of live tokens will say for a "+
+				"day that there may be more",
+			"error", err,
+		)
 	}
 }

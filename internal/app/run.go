@@ -47,8 +47,11 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run,
-		a.clientAuth.Run, a.Token.Run, a.Access.Run, a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized} {
+	for _, run := range []func(context.Context) error{
+		a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run,
+		a.clientAuth.Run, a.Token.Run, a.Access.Run,
+		a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized,
+	} {
 		group.Go(func() error { return run(working) })
 	}
 	if a.mailer != nil {

@@ -16,7 +16,9 @@ import (
 // asked in turn. And it prints what deploy/sizing.md reckons with. Whole
 // processes, PostgreSQL that waits for its disk, Redis.
 //
-//	SVCAUTH_TEST_SERVICES=1 BENCH_SCALE=1000000 go test -run '^$' -bench Capacity -benchtime 1x -timeout 60m -v ./internal/bench/
+//	SVCAUTH_TEST_SERVICES=1 BENCH_SCALE=1000000 \
+//	    go test -run '^$' -bench Capacity -benchtime 1x -timeout 60m -v \
+//	    ./internal/bench/
 func BenchmarkCapacity(b *testing.B) {
 	most := scale(b)
 	middle := min(most, 100_000)

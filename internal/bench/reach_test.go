@@ -87,7 +87,8 @@ func processorTime(b *testing.B) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// followBy starts n resource servers that share a transport and a token, and returns their verifiers.
+// followBy starts n resource servers that share a transport and a token, and
+// returns their verifiers.
 func followBy(b *testing.B, s *svctest.Server, token string, n int) []*resourceserver.Verifier {
 	transport := &http.Transport{MaxIdleConnsPerHost: n}
 	b.Cleanup(transport.CloseIdleConnections)

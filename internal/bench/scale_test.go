@@ -26,7 +26,9 @@ const fewAccounts = 1000
 // none may be above 3. -benchtime 1x is enough: each call is made 200 times by
 // itself.
 //
-//	SVCAUTH_TEST_SERVICES=1 BENCH_SCALE=1000000 go test -run '^$' -bench Scale -benchtime 1x -timeout 60m -v ./internal/bench/
+//	SVCAUTH_TEST_SERVICES=1 BENCH_SCALE=1000000 \
+//	    go test -run '^$' -bench Scale -benchtime 1x -timeout 60m -v \
+//	    ./internal/bench/
 func BenchmarkScale(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) {
 		compare(b, 100_000, func(b *testing.B) string { return "sqlite://" + filepath.Join(b.TempDir(), "svcauth.db") })

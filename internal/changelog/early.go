@@ -71,8 +71,8 @@ func (s *earlySet) all() []int64 {
 	return slices.Collect(maps.Keys(s.bySeq))
 }
 
-// count returns how many of the given ones are still in the set. After the table
-// has been read to its end, those are not in it.
+// count returns how many of the given ones are still in the set. After the
+// table has been read to its end, those are not in it.
 func (s *earlySet) count(seqs []int64) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

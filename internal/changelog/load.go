@@ -35,8 +35,8 @@ func (l *Log) load(ctx context.Context) error {
 	return nil
 }
 
-// readLive adds all live revocations up to head, page by page. A million of them
-// at once would take more memory than the set that they go into.
+// readLive adds all live revocations up to head, page by page. A million of
+// them at once would take more memory than the set that they go into.
 func (l *Log) readLive(ctx context.Context, head int64, add func(...svcauth.Revocation)) error {
 	for after := int64(0); ; {
 		page, err := l.cfg.Store.Read().LiveRevocations(ctx, after, head, pageSize)

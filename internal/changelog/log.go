@@ -1,7 +1,7 @@
 // Package changelog reads the change log on behalf of one node. Each entry is
 // applied once and in order: to the set of revocations, and to whatever else
-// listens (the cached clients, the signing keys, the feed). It also notifies the
-// other nodes of what this one has written.
+// listens (the cached clients, the signing keys, the feed). It also notifies
+// the other nodes of what this one has written.
 //
 // The table is the truth. A message through Redis only says that there is
 // something to read: a node that receives it reads the table, and one that
@@ -32,8 +32,8 @@ import (
 // time, in the order of the log, and must not call the Log. They may read the
 // database, but nothing slower: all who wait for the log wait for them.
 type Listener interface {
-	// Apply acts on entries that were read from the table. CatchUp returns after
-	// it has.
+	// Apply acts on entries that were read from the table. CatchUp returns
+	// after it has.
 	Apply(ctx context.Context, entries []store.Change)
 	// Reset forgets whatever was remembered, because entries may have been
 	// missed. The next ones come after head.
@@ -76,9 +76,9 @@ const (
 	// readBackWithin is how long the table may take to show what has just been
 	// committed, before its revocations are enforced without it.
 	readBackWithin = time.Second
-	// freshFor is how long the log may be silent before this node no longer says
-	// of a token that it is live. It is short: while the database is away nobody
-	// can revoke, but a node that is cut off can't tell.
+	// freshFor is how long the log may be silent before this node no longer
+	// says of a token that it is live. It is short: while the database is away
+	// nobody can revoke, but a node that is cut off can't tell.
 	freshFor = 10 * time.Second
 )
 
@@ -99,8 +99,8 @@ type Log struct {
 	early    earlySet
 }
 
-// New returns a Log that has read nothing yet. Register its listeners next, then
-// call [Log.Load].
+// New returns a Log that has read nothing yet. Register its listeners next,
+// then call [Log.Load].
 func New(cfg Config) *Log {
 	return &Log{
 		cfg:      cfg,
@@ -119,8 +119,8 @@ func (l *Log) ListenEarly(listener EarlyListener) {
 	l.earlyListeners = append(l.earlyListeners, listener)
 }
 
-// CatchUp applies all entries that were committed before it was called. Calls at
-// the same time share one read. The error is [store.ErrUnavailable].
+// CatchUp applies all entries that were committed before it was called. Calls
+// at the same time share one read. The error is [store.ErrUnavailable].
 func (l *Log) CatchUp(ctx context.Context) error {
 	if err := l.cfg.Store.Admit(ctx); err != nil {
 		return err
@@ -161,8 +161,11 @@ func (l *Log) read(ctx context.Context, began time.Time) error {
 		if missing == 0 {
 			return nil
 		}
-		l.cfg.Logger.Warn("revocations that were announced are not in the change log; this node forgets them and reads the log afresh",
-			"count", missing)
+		l.cfg.Logger.Warn(
+			"revocations that were announced are not in the change log; this node forgets them and reads "+
+				"the log afresh",
+			"count", missing,
+		)
 	}
 	if err := l.load(ctx); err != nil {
 		return err
@@ -253,7 +256,10 @@ func (l *Log) poll(ctx context.Context) error {
 		l.cfg.Revocations.Expire(l.cfg.Clock())
 		err := l.CatchUp(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
-			l.cfg.Logger.Warn("the change log can't be read; revocations made elsewhere are not known here until it can", "error", err)
+			l.cfg.Logger.Warn(
+				"the change log can't be read; revocations made elsewhere are not known here until it can",
+				"error", err,
+			)
 		}
 		if err == nil && failing {
 			l.cfg.Logger.Info("the change log is read again")

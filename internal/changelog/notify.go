@@ -62,8 +62,8 @@ func (o *outbox) take() (grown bool, written int64, news []announcement) {
 }
 
 // OnCommitted catches up with what this node has just written to the log, and
-// notifies the other nodes. If the table has become unavailable since the commit,
-// the revocations are enforced as they are, here and by the others.
+// notifies the other nodes. If the table has become unavailable since the
+// commit, the revocations are enforced as they are, here and by the others.
 func (l *Log) OnCommitted(ctx context.Context, written []store.Change) {
 	ctx = context.WithoutCancel(ctx) // the change is committed, though its caller may be gone
 	news := l.announcements(written)
@@ -74,7 +74,11 @@ func (l *Log) OnCommitted(ctx context.Context, written []store.Change) {
 	soon, cancel := context.WithTimeout(ctx, readBackWithin)
 	defer cancel()
 	if err := l.catchUp(soon); err != nil {
-		l.cfg.Logger.WarnContext(ctx, "a change is committed but this node could not read it back; it will when the database answers", "error", err)
+		l.cfg.Logger.WarnContext(
+			ctx,
+			"a change is committed but this node could not read it back; it will when the database answers",
+			"error", err,
+		)
 		l.applyEarly(news)
 	}
 }
@@ -99,7 +103,10 @@ func (l *Log) sendNotifications(ctx context.Context) error {
 			}
 			if err := l.cfg.Cache.Publish(ctx, cache.ChannelChanges, msg); err != nil {
 				if ctx.Err() == nil {
-					l.cfg.Logger.Debug("other nodes could not be notified of a change; they read it within a second", "error", err)
+					l.cfg.Logger.Debug(
+						"other nodes could not be notified of a change; they read it within a second",
+						"error", err,
+					)
 				}
 				break
 			}

@@ -10,11 +10,11 @@ import (
 var ErrFull = errors.New("there are as many subscribers at this node as there may be")
 
 // How often the feed may be asked a second for a page or a stream. As often it
-// takes receipts. It follows from the number of streams: a subscriber without one
-// asks about once a second instead, and confirms a revocation once. So a client
-// may ask as often as its organization may have streams, and the organization
-// twice as often. The operator's clients may ask four times as often, as they may
-// have four times as many streams.
+// takes receipts. It follows from the number of streams: a subscriber without
+// one asks about once a second instead, and confirms a revocation once. So a
+// client may ask as often as its organization may have streams, and the
+// organization twice as often. The operator's clients may ask four times as
+// often, as they may have four times as many streams.
 const (
 	minPerSecond     = 10 // for one client, however few streams there may be
 	operatorFactor   = 4
@@ -62,20 +62,20 @@ func (f *Feed) MarkUncounted(scope Scope) {
 }
 
 // What the feed has room for at once. Of each, half is kept for the operator's
-// organization, so that tenants together can't have all of it. One tenant has at
-// most an eighth.
+// organization, so that tenants together can't have all of it. One tenant has
+// at most an eighth.
 const (
 	maxPolls   = 256 // answers that are being read, or wait for their turn
 	maxWaiters = 256 // waits for receipts; others are answered without waiting
-	// receiptsPerStream is how many receipts there is room for, in the streams of
-	// one node. Receipts of the other nodes' subscribers count, and of those that
-	// poll.
+	// receiptsPerStream is how many receipts there is room for, in the streams
+	// of one node. Receipts of the other nodes' subscribers count, and of those
+	// that poll.
 	receiptsPerStream = 4
 	minReceipts       = 16
 )
 
-// feedReads is how many pages are read from the table at once, feedReadsKept how
-// many of them for the operator only.
+// feedReads is how many pages are read from the table at once, feedReadsKept
+// how many of them for the operator only.
 const (
 	feedReads     = 4
 	feedReadsKept = 2
@@ -113,8 +113,8 @@ func (s slots) release(scope Scope) {
 	}
 }
 
-// BeginPoll takes a slot for one poll, until end is called. It returns [ErrFull]
-// if there is none.
+// BeginPoll takes a slot for one poll, until end is called. It returns
+// [ErrFull] if there is none.
 func (f *Feed) BeginPoll(scope Scope) (end func(), err error) {
 	if !f.polled.take(scope) {
 		return nil, ErrFull

@@ -14,8 +14,9 @@ import (
 )
 
 // Nodes tell each other of their subscribers by messages through Redis, and
-// repeat them, so that nothing need be kept there. A node that misses one hears it
-// again within five seconds, and a node that has died is forgotten after fifteen.
+// repeat them, so that nothing need be kept there. A node that misses one hears
+// it again within five seconds, and a node that has died is forgotten after
+// fifteen.
 const (
 	coalesce    = 2 * time.Millisecond // receipts of one revocation come together
 	repeatEvery = presentFor / 3
@@ -30,8 +31,8 @@ type message struct {
 	Hello    bool          `json:"hello,omitempty"` // the node is new or has missed something: tell it
 	Receipts []nodeReceipt `json:"receipts,omitempty"`
 
-	// Uncounted are the keys of scopes of which some subscribers at that node are
-	// not counted.
+	// Uncounted are the keys of scopes of which some subscribers at that node
+	// are not counted.
 	Uncounted []string `json:"uncounted,omitempty"`
 }
 
@@ -135,9 +136,9 @@ func (e *exchange) send(ctx context.Context, m message) bool {
 // Each process is one.
 const maxNodes = 1024
 
-// receive takes a message of a node, once. Somebody who may only repeat messages
-// in Redis must not have a node that is gone speak again. Messages are believed
-// for counts that people look at, and for nothing else.
+// receive takes a message of a node, once. Somebody who may only repeat
+// messages in Redis must not have a node that is gone speak again. Messages are
+// believed for counts that people look at, and for nothing else.
 func (e *exchange) receive(msg []byte) {
 	var m message
 	if json.Unmarshal(msg, &m) != nil || m.Issuer != e.cfg.Issuer || m.Number <= e.numbers[m.Node] {
@@ -188,7 +189,8 @@ func (r *receipts) enqueueAll() {
 	}
 }
 
-// uncountedHere returns the keys of scopes of which this node does not count all.
+// uncountedHere returns the keys of scopes of which this node does not count
+// all.
 func (r *receipts) uncountedHere() (keys []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,8 +203,8 @@ func (r *receipts) uncountedHere() (keys []string) {
 	return keys
 }
 
-// dequeue returns some of what is to be sent, the operator's first: tenants' must
-// not hold it up.
+// dequeue returns some of what is to be sent, the operator's first: tenants'
+// must not hold it up.
 func (r *receipts) dequeue() (out []nodeReceipt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -238,7 +240,11 @@ func (r *receipts) merge(m message) {
 	}
 	for _, n := range m.Receipts {
 		one := r.get(Subscriber{
-			Scope: Scope{n.OrgID, n.Operator}, ClientID: n.ClientID, Name: n.Name, Audience: n.Audience, Instance: n.Instance,
+			Scope:    Scope{n.OrgID, n.Operator},
+			ClientID: n.ClientID,
+			Name:     n.Name,
+			Audience: n.Audience,
+			Instance: n.Instance,
 		}, false, presentFor)
 		if one == nil {
 			continue

@@ -1,11 +1,12 @@
-// Package feed hands revocations to the resource servers that subscribe to them,
-// as a stream or in pages. It keeps their receipts, so that whoever has revoked
-// something can wait until it is enforced everywhere.
+// Package feed hands revocations to the resource servers that subscribe to
+// them, as a stream or in pages. It keeps their receipts, so that whoever has
+// revoked something can wait until it is enforced everywhere.
 //
 // It owns: who may see which entries, what is kept in memory for streams, the
 // bounds on streams, polls and receipts, and the receipts of all nodes.
-// It refuses to know: HTTP, why something was revoked, and how the change log is
-// read.
+//
+// It refuses to know: HTTP, why something was revoked, and how the change log
+// is read.
 package feed
 
 import (
@@ -53,8 +54,8 @@ func (s Scope) servedBy() []string {
 type Observer interface {
 	// FeedSubscribers is called with the number of streams when it changes.
 	FeedSubscribers(n int)
-	// QueueDropped is called with "feed" and 1 when a stream is ended because its
-	// subscriber did not take what it was sent.
+	// QueueDropped is called with "feed" and 1 when a stream is ended because
+	// its subscriber did not take what it was sent.
 	QueueDropped(queue string, n int)
 }
 
@@ -69,15 +70,15 @@ type Config struct {
 	Logger    *slog.Logger
 	Observer  Observer // nil: nothing is measured
 
-	// MaxSubscribers bounds the streams at once. Half are kept for the operator's
-	// organization, and another one may have an eighth.
+	// MaxSubscribers bounds the streams at once. Half are kept for the
+	// operator's organization, and another one may have an eighth.
 	MaxSubscribers int
 	// Heartbeat is the time between two signs of life on a stream; 0: 3 s.
 	Heartbeat time.Duration
 }
 
-// recentEntries is how many entries are kept in memory for subscribers that come
-// back.
+// recentEntries is how many entries are kept in memory for subscribers that
+// come back.
 const recentEntries = 4096
 
 // Feed hands the revocations that this node applies to their subscribers, and
@@ -136,8 +137,8 @@ func New(cfg Config) *Feed {
 	return f
 }
 
-// Apply takes entries of the change log. It only remembers them: [Feed.Run] hands
-// them on.
+// Apply takes entries of the change log. It only remembers them: [Feed.Run]
+// hands them on.
 func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 	now := f.cfg.Clock()
 	f.mu.Lock()
@@ -171,9 +172,9 @@ func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 	}
 }
 
-// ApplyEarly gives live streams revocations that are committed but can't be read
-// from the table yet. They carry no cursor: the stream gets them again, with
-// theirs.
+// ApplyEarly gives live streams revocations that are committed but can't be
+// read from the table yet. They carry no cursor: the stream gets them again,
+// with theirs.
 func (f *Feed) ApplyEarly(entries []store.Change) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -193,9 +194,9 @@ func entryOf(event []byte, size int) json.RawMessage {
 	return event[end-size : end : end]
 }
 
-// Reset forgets what was remembered. Every stream ends, and its subscriber comes
-// back with its cursor. One that was given what was not in the table comes back
-// for everything: that may be why there is a reset.
+// Reset forgets what was remembered. Every stream ends, and its subscriber
+// comes back with its cursor. One that was given what was not in the table
+// comes back for everything: that may be why there is a reset.
 func (f *Feed) Reset(_ context.Context, head int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -218,13 +219,14 @@ func ParseCursor(text string) (cursor int64, ok bool) {
 
 func formatCursor(cursor int64) string { return strconv.FormatInt(cursor, 10) }
 
-// Begin returns from where a subscriber that holds cursor has to read on, and how
-// far this node knows the log. from is 0, the beginning, if there is no cursor,
-// or if it lies beyond the log and so belongs to another one. Begin catches up
-// with the log first, so that the subscriber never sees a stale head.
+// Begin returns from where a subscriber that holds cursor has to read on, and
+// how far this node knows the log. from is 0, the beginning, if there is no
+// cursor, or if it lies beyond the log and so belongs to another one. Begin
+// catches up with the log first, so that the subscriber never sees a stale
+// head.
 //
-// No cursor is too old: the log keeps a revocation for as long as a token that it
-// denies could live.
+// No cursor is too old: the log keeps a revocation for as long as a token that
+// it denies could live.
 func (f *Feed) Begin(ctx context.Context, cursor int64) (from, head int64, err error) {
 	if err := f.cfg.ChangeLog.CatchUp(ctx); err != nil {
 		return 0, 0, err
@@ -266,9 +268,9 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 }
 
-// heartbeat tells live streams that they have everything, and up to where. A node
-// that can't read the log does not say so. It ends its streams: their subscribers
-// go to another node, or find that they are stale.
+// heartbeat tells live streams that they have everything, and up to where. A
+// node that can't read the log does not say so. It ends its streams: their
+// subscribers go to another node, or find that they are stale.
 func (f *Feed) heartbeat() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,8 +12,9 @@ import (
 
 // Page is a part of the feed.
 type Page struct {
-	// Entries are each a [svcauth.Revocation], as it stands in the table. To decode
-	// a million of them and encode them again would take most of the time.
+	// Entries are each a [svcauth.Revocation], as it stands in the table. To
+	// decode a million of them and encode them again would take most of the
+	// time.
 	Entries []json.RawMessage
 	Next    int64 // the cursor to which it leads
 	More    bool  // Next is not the end yet
@@ -33,7 +34,8 @@ const (
 	// firstPageFor is how long a first page is given. Revocations that have
 	// expired are deleted from the table.
 	firstPageFor = 5 * time.Second
-	// maxFirstPages is for how many scopes one is kept, at most some 300 KB each.
+	// maxFirstPages is for how many scopes one is kept, at most some 300 KB
+	// each.
 	maxFirstPages = 32
 )
 
@@ -96,8 +98,8 @@ func (f *Feed) keepFirst(firsts map[string]*firstPage, scope Scope, p Page) {
 	firsts[scope.key()] = &firstPage{p, f.cfg.Clock()}
 }
 
-// fromMemory is Page without the table. ok is false if memory does not reach back
-// so far.
+// fromMemory is Page without the table. ok is false if memory does not reach
+// back so far.
 func (f *Feed) fromMemory(scope Scope, after, upTo int64) (p Page, ok bool) {
 	var first Page
 	f.mu.Lock()

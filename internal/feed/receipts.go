@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// presentFor is how long what another node says of its subscribers holds. It is
-	// said again every third of that.
+	// presentFor is how long what another node says of its subscribers holds.
+	// It is said again every third of that.
 	presentFor = 15 * time.Second
 	// ackedFor is how long a receipt is kept whose sender is not known to be
 	// connected: its node may not have spoken yet.
@@ -63,9 +63,9 @@ type presence struct {
 
 func (p presence) holds(now time.Time) bool { return p.streams > 0 || p.until.After(now) }
 
-// counts reports whether it is a connected resource server. One that has not said
-// which instance it is counts once it has confirmed something. Before that, it may
-// be somebody who only looks.
+// counts reports whether it is a connected resource server. One that has not
+// said which instance it is counts once it has confirmed something. Before
+// that, it may be somebody who only looks.
 func (r *receipt) counts(now time.Time) bool {
 	if r.Instance == "" && r.cursor == 0 {
 		return false
@@ -103,8 +103,8 @@ func (r *receipts) find(who Subscriber) *receipt {
 	return r.byScope[who.key()][process{who.ClientID, who.Instance}]
 }
 
-// get finds or makes the receipt of a subscriber. If there is no room for it, get
-// returns nil and records for how long who is not counted. r.mu is held.
+// get finds or makes the receipt of a subscriber. If there is no room for it,
+// get returns nil and records for how long who is not counted. r.mu is held.
 func (r *receipts) get(who Subscriber, here bool, lasts time.Duration) *receipt {
 	one := r.find(who)
 	if one == nil {
@@ -126,7 +126,8 @@ func (r *receipts) get(who Subscriber, here bool, lasts time.Duration) *receipt 
 	return one
 }
 
-// markUncounted records that a subscriber of a scope is not counted. r.mu is held.
+// markUncounted records that a subscriber of a scope is not counted. r.mu is
+// held.
 func (r *receipts) markUncounted(key string, here bool, lasts time.Duration) {
 	u := r.uncounted[key]
 	u.here = u.here || here
@@ -179,7 +180,8 @@ func (r *receipts) closed(who Subscriber) {
 	r.changedHere(one)
 }
 
-// polled counts a subscriber that polls as connected for three of its intervals.
+// polled counts a subscriber that polls as connected for three of its
+// intervals.
 func (r *receipts) polled(who Subscriber, interval time.Duration) {
 	lasts := 3 * min(max(interval, time.Second), time.Minute)
 	r.mu.Lock()
@@ -241,8 +243,8 @@ func (r *receipts) sweep() {
 	}
 }
 
-// serving returns the receipts of those who serve a scope's organization: its own
-// resource servers and the operator's. r.mu is held.
+// serving returns the receipts of those who serve a scope's organization: its
+// own resource servers and the operator's. r.mu is held.
 func (r *receipts) serving(scope Scope) iter.Seq[*receipt] {
 	return func(yield func(*receipt) bool) {
 		for _, key := range scope.servedBy() {

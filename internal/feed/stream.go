@@ -44,8 +44,8 @@ type Stream struct {
 	counted bool // there is a receipt of it
 }
 
-// Open takes a slot for a stream, which then reads what its subscriber lacks. It
-// returns [ErrFull] if there is none.
+// Open takes a slot for a stream, which then reads what its subscriber lacks.
+// It returns [ErrFull] if there is none.
 func (f *Feed) Open(who Subscriber) (*Stream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,10 +74,10 @@ func (f *Feed) countStream(s *Stream) {
 	}
 }
 
-// Subscribe makes a stream live: from now on it gets everything that comes after
-// what the caller has been told. missing is what lies between the cursor and
-// there, with a sign of life at its end. ok is false if that is too much to be in
-// memory: the caller reads on from the table and tries again.
+// Subscribe makes a stream live: from now on it gets everything that comes
+// after what the caller has been told. missing is what lies between the cursor
+// and there, with a sign of life at its end. ok is false if that is too much to
+// be in memory: the caller reads on from the table and tries again.
 func (f *Feed) Subscribe(s *Stream, cursor int64) (missing []byte, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -119,7 +119,8 @@ func (f *Feed) after(cursor int64) []recent {
 func (f *Feed) fanOut() {
 	if f.keys {
 		f.keys = false
-		// It has no cursor: whoever was away fetches the key set when it is back.
+		// It has no cursor: whoever was away fetches the key set when it is
+		// back.
 		event := wire.AppendEvent(nil, wire.EventKeys, "", wire.NoData)
 		for s := range f.streams {
 			if s.live {
@@ -152,8 +153,8 @@ func (f *Feed) fanOut() {
 	}
 }
 
-// send never waits. A stream that has not taken the last 64 chunks is ended, and
-// its subscriber comes back with its cursor. f.mu is held.
+// send never waits. A stream that has not taken the last 64 chunks is ended,
+// and its subscriber comes back with its cursor. f.mu is held.
 func (f *Feed) send(s *Stream, chunk []byte) {
 	select {
 	case s.chunks <- chunk:

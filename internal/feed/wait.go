@@ -17,8 +17,8 @@ import (
 var ErrUnknownCursor = errors.New("the cursor is ahead of the feed")
 
 // Ack takes a resource server's word that it enforces every revocation up to
-// cursor. It returns [ErrUnknownCursor], [ErrFull], or why the change log can't be
-// read.
+// cursor. It returns [ErrUnknownCursor], [ErrFull], or why the change log can't
+// be read.
 func (f *Feed) Ack(ctx context.Context, who Subscriber, cursor int64) error {
 	if cursor > f.Head() { // another node may have given it, and this one not have read so far
 		if err := f.cfg.ChangeLog.CatchUp(ctx); err != nil {
@@ -34,8 +34,8 @@ func (f *Feed) Ack(ctx context.Context, who Subscriber, cursor int64) error {
 // Polled records that a subscriber has polled, and will again after interval.
 func (f *Feed) Polled(who Subscriber, interval time.Duration) { f.receipts.polled(who, interval) }
 
-// ResourceServers lists the connected subscribers at all nodes that the scope may
-// know, by name and instance.
+// ResourceServers lists the connected subscribers at all nodes that the scope
+// may know, by name and instance.
 func (f *Feed) ResourceServers(scope Scope) []svcauth.ResourceServer {
 	known := f.receipts.list(scope)
 	came := f.arrivals(scope)
@@ -50,7 +50,11 @@ func (f *Feed) ResourceServers(scope Scope) []svcauth.ResourceServer {
 		out = append(out, one.ResourceServer)
 	}
 	slices.SortFunc(out, func(a, b svcauth.ResourceServer) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Instance, b.Instance))
+		return cmp.Or(
+			cmp.Compare(a.Name, b.Name),
+			cmp.Compare(a.ClientID, b.ClientID),
+			cmp.Compare(a.Instance, b.Instance),
+		)
 	})
 	return out
 }
@@ -83,21 +87,21 @@ func (f *Feed) arrivals(scope Scope) map[string][]arrival {
 // AwaitEnforcement waits until every connected resource server that serves the
 // scope's organization (its own, and the operator's) enforces all that has been
 // revoked in it so far; for the operator, in any organization. It waits at most
-// for wait, and never longer than [svcauth.MaxWait]; 0 does not wait. It returns
-// how it stands then.
+// for wait, and never longer than [svcauth.MaxWait]; 0 does not wait. It
+// returns how it stands then.
 //
-// The count is over all nodes. Partial says that Redis, through which the others
-// tell of theirs, is away, so that only this node's were counted. NotCounted says
-// that there are more than were counted, NotWaited that there was no room to wait.
-// A resource server that connects meanwhile counts too, and one that goes does
-// not any more.
+// The count is over all nodes. Partial says that Redis, through which the
+// others tell of theirs, is away, so that only this node's were counted.
+// NotCounted says that there are more than were counted, NotWaited that there
+// was no room to wait. A resource server that connects meanwhile counts too,
+// and one that goes does not any more.
 func (f *Feed) AwaitEnforcement(ctx context.Context, scope Scope, wait time.Duration) svcauth.Enforcement {
 	began := time.Now()
 	caughtUp := f.cfg.ChangeLog.CatchUp(ctx) == nil
 	w := f.newWaiter(scope)
 	if !caughtUp {
-		// What was revoked is durable, but this node can't say which cursor it is:
-		// nobody is known to enforce it.
+		// What was revoked is durable, but this node can't say which cursor it
+		// is: nobody is known to enforce it.
 		w.target = math.MaxInt64
 		wait = 0
 	}
@@ -163,8 +167,8 @@ func (w *waiter) update(one *receipt, now time.Time) {
 	}
 }
 
-// enter reports whether there is anything to wait for and a slot to wait in. full
-// says that there is something, but no slot.
+// enter reports whether there is anything to wait for and a slot to wait in.
+// full says that there is something, but no slot.
 func (r *receipts) enter(w *waiter) (waits, full bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -62,7 +62,13 @@ func (h *Hasher) Close() error {
 
 // Hash returns the PHC string of a password, with a salt of its own.
 func (h *Hasher) Hash(password svcauth.Secret) string {
-	j := job{Password: []byte(password.Reveal()), Salt: make([]byte, saltSize), Passes: passes, KiB: memoryKiB, Threads: 1}
+	j := job{
+		Password: []byte(password.Reveal()),
+		Salt:     make([]byte, saltSize),
+		Passes:   passes,
+		KiB:      memoryKiB,
+		Threads:  1,
+	}
 	_, _ = rand.Read(j.Salt)
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, j.KiB, j.Passes, j.Threads,
 		base64.RawStdEncoding.EncodeToString(j.Salt), base64.RawStdEncoding.EncodeToString(h.sum(j)))

@@ -83,13 +83,21 @@ func (w *workers) start() *worker {
 // this one had answered before: then its like can.
 func (w *workers) failed(err error, answered bool) {
 	if answered {
-		w.logger.Warn("the process that hashes passwords failed; the server hashed this one itself, and starts another process for the next", "error", err.Error())
+		w.logger.Warn(
+			"the process that hashes passwords failed; the server hashed this one itself, and starts "+
+				"another process for the next",
+			"error", err.Error(),
+		)
 		return
 	}
 	w.mu.Lock()
 	w.until = time.Now().Add(restAfterFailure)
 	w.mu.Unlock()
-	w.logger.Warn("passwords are hashed in the server's own process for a minute, where many at once slow tokens down: the process that hashes them failed", "error", err.Error())
+	w.logger.Warn(
+		"passwords are hashed in the server's own process for a minute, where many at once slow tokens "+
+			"down: the process that hashes them failed",
+		"error", err.Error(),
+	)
 }
 
 // close ends the processes once they are idle, and starts none any more.
@@ -178,7 +186,8 @@ func (w *worker) end() {
 // priority, until in ends. It returns an error if a job can't be read or its
 // sum not be written.
 func Work(in io.Reader, out io.Writer) error {
-	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP) // the server says when: it may still have passwords to check
+	// The server says when to end: it may still have passwords to check.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	yieldToOthers()
 	jobs, sums := json.NewDecoder(in), json.NewEncoder(out)
 	for {

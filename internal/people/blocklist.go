@@ -13,8 +13,10 @@ import (
 	"unicode/utf8"
 )
 
-// The passwords that attackers try first (NIST SP 800-63B-4 §3.1.1.2). Of those that leak most often hardly any has 15 characters; the ones that have are
-// something short, made longer: repeated, run along the keyboard, words that everybody takes strung together, a phrase that everybody knows. Each of these ways is
+// The passwords that attackers try first (NIST SP 800-63B-4 §3.1.1.2). Of those
+// that leak most often hardly any has 15 characters. The ones that have are
+// something short, made longer: repeated, run along the keyboard, common words
+// strung together, or a phrase that everybody knows. Each of these ways is
 // recognized rather than listed.
 
 //go:embed commonwords.txt
@@ -23,18 +25,29 @@ var commonWords string
 //go:embed commonphrases.txt
 var commonPhrases string
 
-// walks are what fingers run along, either way.
-var walks = []string{"abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiopasdfghjklzxcvbnm", "qwertzuiopasdfghjklyxcvbnm", "azertyuiopqsdfghjklmwxcvbn", "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
-	"qazwsxedcrfvtgbyhnujmikolp", "1q2w3e4r5t6y7u8i9o0p", "!@#$%^&*()", "zaqxswcdevfrbgtnhymjukilop"}
+// walks are the rows of keys and characters that fingers run along, either way.
+var walks = []string{
+	"abcdefghijklmnopqrstuvwxyz",
+	"01234567890",
+	"qwertyuiopasdfghjklzxcvbnm",
+	"qwertzuiopasdfghjklyxcvbnm",
+	"azertyuiopqsdfghjklmwxcvbn",
+	"1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
+	"qazwsxedcrfvtgbyhnujmikolp",
+	"1q2w3e4r5t6y7u8i9o0p",
+	"!@#$%^&*()",
+	"zaqxswcdevfrbgtnhymjukilop",
+}
 
 const shortestWalk = 3
 
-// predictable says whether a password, in lower case, is one of those.
+// predictable reports whether a password, in lower case, is one of those.
 func predictable(lower string) bool {
 	return repeats(lower) || walked(lower) || wordy(lower)
 }
 
-// repeats finds what is nothing but a short piece over and over: half of it or less.
+// repeats reports whether text is nothing but a short piece over and over: at
+// most half of it.
 func repeats(text string) bool {
 	for period := 1; period <= len(text)/2; period++ {
 		if text[period:] == text[:len(text)-period] {
@@ -44,7 +57,8 @@ func repeats(text string) bool {
 	return false
 }
 
-// walked finds what consists of at most four runs along the keyboard, the alphabet or the digits.
+// walked reports whether text consists of at most four runs along the keyboard,
+// the alphabet or the digits.
 func walked(text string) bool {
 	for runs := 0; runs < 4; runs++ {
 		n := walk(text)
@@ -58,7 +72,8 @@ func walked(text string) bool {
 	return false
 }
 
-// walk says how long a run text begins with: along one of walks, or one character repeated.
+// walk returns the length of the run that text begins with: along one of walks,
+// or of one character.
 func walk(text string) int {
 	longest := 0
 	for _, w := range walks {
@@ -81,20 +96,24 @@ func walk(text string) int {
 
 var spelling = strings.NewReplacer("@", "a", "4", "a", "3", "e", "1", "i", "0", "o", "$", "s", "5", "s", "7", "t")
 
-// wordy finds a phrase that everybody knows, or words that everybody takes, with digits and signs around and between them, also where letters are written as digits.
+// wordy reports whether text is a phrase that everybody knows, or at most three
+// different common words. Digits and signs may stand around and between them,
+// or for letters.
 func wordy(text string) bool {
 	words := regexp.MustCompile(`[a-z]+`)
 	trimmed := strings.TrimFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })
 	for _, spelled := range []string{text, spelling.Replace(text), spelling.Replace(trimmed)} {
 		letters := strings.Join(words.FindAllString(spelled, -1), "")
-		if slices.Contains(strings.Fields(commonPhrases), letters) || len(letters) >= 4 && ofWords(letters, strings.Fields(commonWords), 3) {
+		if slices.Contains(strings.Fields(commonPhrases), letters) ||
+			len(letters) >= 4 && ofWords(letters, strings.Fields(commonWords), 3) {
 			return true
 		}
 	}
 	return false
 }
 
-// ofWords says whether text is a string of words, of which at most so many are different.
+// ofWords reports whether text is a string of words, of which at most so many
+// are different.
 func ofWords(text string, words []string, different int) bool {
 	if text == "" {
 		return true
@@ -117,8 +136,9 @@ const (
 	maxBlocked   = 5_000_000 // passwords, some 60 bytes each
 )
 
-// ReadBlocklist reads passwords, one a line, that nobody may choose. Those too short to be chosen anyway are left out. A file of more than 256 MiB or five million
-// long passwords is an error.
+// ReadBlocklist reads passwords that nobody may choose, one a line. Those too
+// short to be chosen anyway are left out. A file of more than 256 MiB or of
+// five million long passwords is an error.
 func ReadBlocklist(r io.Reader) ([]string, error) {
 	limited := &io.LimitedReader{R: r, N: maxBlocklist + 1}
 	lines := bufio.NewScanner(limited)

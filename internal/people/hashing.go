@@ -19,7 +19,7 @@ import (
 // before the process is taken to hang; and how long a wrong one rests the slot
 // at most.
 //
-// The process gives way to everything else: where four others of ordinary
+// The process gives way to everything else: when four others of ordinary
 // priority wanted two processors, one hash took up to 23 s. A hash that hangs
 // holds one slot.
 const (
@@ -46,15 +46,17 @@ func maxHashes() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 func newHashing(command []string, logger *slog.Logger) hashing {
 	return hashing{
 		passwords.New(command, maxHashes(), hashLimit, logger),
-		limits.NewShares[netip.Addr](limits.Bound{Total: maxAttempts, Each: maxNetworkAttempts, Reserved: maxCleanAttempts}),
+		limits.NewShares[netip.Addr](
+			limits.Bound{Total: maxAttempts, Each: maxNetworkAttempts, Reserved: maxCleanAttempts},
+		),
 		limits.NewSlots[netip.Addr](maxHashes(), min(1, maxHashes()-1)),
 	}
 }
 
 // run hashes as soon as a slot is free, without a place among the requests in
-// work: attempts bounds who waits. Those who wait come in turn by network, clean
-// ones first. If right reports false, the slot rests for as long as the hash
-// took, or maxHashRest: strangers get half of its time.
+// work: attempts bounds who waits. Those who wait come in turn by network,
+// clean ones first. If right reports false, the slot rests for as long as the
+// hash took, or maxHashRest: strangers get half of its time.
 func (h hashing) run(ctx context.Context, network netip.Addr, clean bool, right func() bool) error {
 	limits.GiveBack(ctx)
 	if err := h.slots.Take(ctx, network, clean); err != nil {
@@ -93,7 +95,7 @@ func (s *Service) beginAttempt(email string, ip netip.Addr) (*passwordAttempt, e
 	return a, nil
 }
 
-// end says whether the password was wrong.
+// end ends the attempt and records if the password was wrong.
 func (a *passwordAttempt) end(wrong bool) {
 	a.s.hashing.attempts.Give(a.network, 1)
 	a.s.attempts.end(a.counted, wrong)
@@ -122,13 +124,20 @@ func (a *passwordAttempt) run(ctx context.Context, right func() bool) error {
 }
 
 func busySigningIn() error {
-	p := svcauth.NewProblem(svcauth.CodeUnavailable, "Too many people sign in at this moment. Try again in a few seconds.")
+	p := svcauth.NewProblem(
+		svcauth.CodeUnavailable,
+		"Too many people sign in at this moment. Try again in a few seconds.",
+	)
 	p.RetryAfter = 5 * time.Second
 	return p
 }
 
 func tooMany(wait time.Duration) error {
-	p := svcauth.NewProblem(svcauth.CodeTooMany, "Too many wrong passwords came from your network. Wait as Retry-After says, or ask an administrator of your organization for a link to set another password.")
+	p := svcauth.NewProblem(
+		svcauth.CodeTooMany,
+		"Too many wrong passwords came from your network. Wait as Retry-After says, or ask an "+
+			"administrator of your organization for a link to set another password.",
+	)
 	p.RetryAfter = wait
 	return p
 }

@@ -59,8 +59,8 @@ func (s *Service) InviteMember(ctx context.Context, n svcauth.NewMember) (made s
 	return s.withLink(made, l), nil
 }
 
-// withLink gives a link's mail away, and returns its member with what whoever
-// made it may know of it.
+// withLink sends a link's mail, and returns the member with what the maker of
+// the link may know of it.
 func (s *Service) withLink(m svcauth.Member, l link) svcauth.Member {
 	m.InvitationURL, m.Invitation = l.url, s.invitationNoun(l.row)
 	s.send(l)
@@ -89,8 +89,17 @@ func (s *Service) invitee(ctx context.Context, t *access.Tx, n svcauth.NewMember
 	row, err := t.MemberByEmail(ctx, t.Actor.OrgID, n.Email)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		row = store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.Now), OrgID: t.Actor.OrgID, Email: n.Email, FirstName: n.FirstName, LastName: n.LastName,
-			CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name, Version: 1}
+		row = store.MemberRow{
+			ID:            svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+			OrgID:         t.Actor.OrgID,
+			Email:         n.Email,
+			FirstName:     n.FirstName,
+			LastName:      n.LastName,
+			CreatedAt:     t.Now,
+			CreatedByID:   t.Actor.ID,
+			CreatedByName: t.Actor.Name,
+			Version:       1,
+		}
 		return row, t.InsertMember(ctx, row)
 	case err != nil:
 		return row, err
@@ -104,11 +113,14 @@ func (s *Service) invitee(ctx context.Context, t *access.Tx, n svcauth.NewMember
 	return row, err
 }
 
-// grantInvited gives the roles that the invited one does not hold yet.
+// grantInvited assigns the roles that the invited member does not hold yet.
 func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.MemberRow, roleIDs []string) error {
 	defer func() { t.Before, t.After, t.Silent = nil, nil, false }() // it is one event, of the invitation
 	for _, id := range roleIDs {
-		if _, err := t.Assign(ctx, store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.Now}); err != nil {
+		if _, err := t.Assign(
+			ctx,
+			store.GrantRow{OrgID: row.OrgID, PrincipalID: row.ID, RoleID: id, GrantedAt: t.Now},
+		); err != nil {
 			return err
 		}
 	}
@@ -117,13 +129,16 @@ func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.Memb
 
 // ResetMember makes a one-time link, InvitationURL in the answer, by which a
 // member sets another password; the present one stops working, and its sessions
-// and application keys end. That hands over all that the member holds. For somebody who has not
-// accepted an invitation yet it makes a new one. A service account gets no
-// link, as at [Service.InviteMember].
+// and application keys end. That hands over all that the member holds. For
+// somebody who has not accepted an invitation yet it makes a new one. A service
+// account gets no link, as at [Service.InviteMember].
 func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.Member, err error) {
 	kind := store.InvitationReset
 	var l link
-	err = s.access.Change(ctx, access.MemberOperation("member.reset", id), func(ctx context.Context, t *access.Tx) error {
+	err = s.access.Change(ctx, access.MemberOperation("member.reset", id), func(
+		ctx context.Context,
+		t *access.Tx,
+	) error {
 		row, was, err := s.targetMember(ctx, t, id)
 		if err != nil {
 			return err
@@ -132,7 +147,9 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		if row.Suspended {
 			return svcauth.NewProblem(svcauth.CodeConflict, "%s is suspended. Let the member back in first.", row.Email)
 		}
-		if err := t.MayHandOverAccount(ctx, row.ID, access.Handover{What: "make a link to this member's account"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, row.ID, access.Handover{
+			What: "make a link to this member's account",
+		}); err != nil {
 			return err
 		}
 		if row.ActivatedAt == nil {
@@ -155,20 +172,28 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 	return s.withLink(changed, l), nil
 }
 
-// Invitation says what a one-time link is about. It needs no actor. Unknown, used, voided and expired tokens, and those whose maker holds less by now, get the same [svcauth.CodeNotFound].
+// Invitation returns what a one-time link is about. It needs no actor. Unknown,
+// used, voided and expired tokens, and those whose maker holds less by now, get
+// the same [svcauth.CodeNotFound].
 func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (LinkInfo, error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
 		return LinkInfo{}, access.Problem(err, svcauth.AuditTarget{Kind: "invitation"})
 	}
 	org, err := s.read().Organization(ctx, i.OrgID)
-	return LinkInfo{Email: m.Email, FirstName: m.FirstName, LastName: m.LastName, Kind: i.Kind, Organization: org.Name}, access.Problem(err, svcauth.AuditTarget{})
+	return LinkInfo{
+		Email:        m.Email,
+		FirstName:    m.FirstName,
+		LastName:     m.LastName,
+		Kind:         i.Kind,
+		Organization: org.Name,
+	}, access.Problem(err, svcauth.AuditTarget{})
 }
 
 // AcceptInvitation sets the password of the member whose link it is, makes it
 // active, ends its sessions and application keys, and voids the link. It needs
-// no actor; where the context has one without an ID, its IP and RequestID stand
-// in the audit log. Problems: [svcauth.CodeNotFound] as for
+// no actor. If the context has one without an ID, its IP and RequestID stand in
+// the audit log. Problems: [svcauth.CodeNotFound] as for
 // [Service.Invitation], [svcauth.CodeInvalid] for a password that is refused.
 func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.Secret) (memberID string, err error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
@@ -193,7 +218,10 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 	if err != nil {
 		return "", err
 	}
-	op := access.Operation{Action: "member.set_password", Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+	op := access.Operation{
+		Action: "member.set_password",
+		Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+	}
 	if i.Kind == store.InvitationInvite {
 		op.Action = "member.activate"
 	}
@@ -224,5 +252,12 @@ func (s *Service) setPassword(ctx context.Context, t *access.Tx, m store.MemberR
 // asMember lets a member that has proved who it is act for itself.
 func (s *Service) asMember(ctx context.Context, m store.MemberRow) context.Context {
 	from, _ := access.ActorFrom(ctx)
-	return access.WithActor(ctx, access.Actor{ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, IP: from.IP, RequestID: from.RequestID})
+	return access.WithActor(ctx, access.Actor{
+		ID:        m.ID,
+		Kind:      svcauth.KindMember,
+		Name:      m.Email,
+		OrgID:     m.OrgID,
+		IP:        from.IP,
+		RequestID: from.RequestID,
+	})
 }

@@ -36,8 +36,16 @@ func (s *Service) makeLink(ctx context.Context, t *access.Tx, m store.MemberRow,
 		life = resetLife
 	}
 	token := newToken()
-	row := store.InvitationRow{TokenHash: tokenHash(token), OrgID: m.OrgID, MemberID: m.ID, Kind: kind, ExpiresAt: t.Now.Add(life),
-		MadeByID: t.Actor.ID, MakerOrgID: t.Actor.OrgID, HandsOver: store.HandsOverAll}
+	row := store.InvitationRow{
+		TokenHash:  tokenHash(token),
+		OrgID:      m.OrgID,
+		MemberID:   m.ID,
+		Kind:       kind,
+		ExpiresAt:  t.Now.Add(life),
+		MadeByID:   t.Actor.ID,
+		MakerOrgID: t.Actor.OrgID,
+		HandsOver:  store.HandsOverAll,
+	}
 	if t.Actor.Narrow() {
 		row.HandsOver = strings.Join(t.Actor.Privileges, " ")
 	}
@@ -53,12 +61,12 @@ func (s *Service) makeLink(ctx context.Context, t *access.Tx, m store.MemberRow,
 }
 
 // closed says why nobody may come in by a link at this moment, in words for
-// those who manage members; "" if it opens. It is the one rule for every door:
-// the link itself, single sign-on before the first sign-in, and links to set
-// another password. Whoever made a link may have kept it. So it opens only
-// while its maker may make links, and only what the maker holds now and the
-// request that made it could hand over. What the account was given later by
-// somebody else stays, but then this link does not open it.
+// those who manage members. It returns "" if the link opens. It is the one rule
+// for every door: the link itself, single sign-on before the first sign-in, and
+// links to set another password. Whoever made a link may have kept it. So it
+// opens only while its maker may make links, and only what the maker holds now
+// and the request that made it could hand over. What the account was given
+// later by somebody else stays, but then this link does not open it.
 func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow) (string, error) {
 	if i.MadeByID == svcauth.KindSystem {
 		return "", nil
@@ -91,14 +99,19 @@ func (s *Service) closed(ctx context.Context, q *store.Q, i store.InvitationRow)
 		missing = append(missing, request.Missing(opens.Privileges)...)
 	}
 	if len(missing) > 0 {
-		return "This account holds more than whoever made the link could hand over, or for longer. Make a new link with an account that holds all of it.", nil
+		return "This account holds more than whoever made the link could hand over, or for longer. Make a " +
+			"new link with an account that holds all of it.", nil
 	}
 	return "", nil
 }
 
-// linkMaker reads who made a link as it is now, with all that it holds.
-// [store.ErrNotFound]: it is gone, or may not act.
-func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationRow) (maker access.Actor, held access.EffectivePrivileges, err error) {
+// linkMaker reads who made a link as it is now, with all that it holds. It
+// returns [store.ErrNotFound] if the maker is gone, or may not act.
+func (s *Service) linkMaker(
+	ctx context.Context,
+	q *store.Q,
+	i store.InvitationRow,
+) (maker access.Actor, held access.EffectivePrivileges, err error) {
 	org, err := q.Organization(ctx, i.MakerOrgID)
 	if err != nil {
 		return maker, held, err
@@ -130,7 +143,11 @@ func (s *Service) linkMaker(ctx context.Context, q *store.Q, i store.InvitationR
 
 // openInvitation reads the link that a token is of, and its member, if it
 // opens. It does not say why one does not.
-func (s *Service) openInvitation(ctx context.Context, q *store.Q, token svcauth.Secret) (store.InvitationRow, store.MemberRow, error) {
+func (s *Service) openInvitation(
+	ctx context.Context,
+	q *store.Q,
+	token svcauth.Secret,
+) (store.InvitationRow, store.MemberRow, error) {
 	i, err := q.Invitation(ctx, tokenHash(token), s.now())
 	var m store.MemberRow
 	if err == nil {
@@ -141,14 +158,17 @@ func (s *Service) openInvitation(ctx context.Context, q *store.Q, token svcauth.
 		closed, err = s.closed(ctx, q, i)
 	}
 	if errors.Is(err, store.ErrNotFound) || err == nil && (closed != "" || m.Suspended) {
-		err = svcauth.NewProblem(svcauth.CodeNotFound, "This link does not work any more: it was used, replaced or is too old, or whoever made it may no longer give what it opens. "+
-			"Ask an administrator of your organization for a new one.")
+		err = svcauth.NewProblem(
+			svcauth.CodeNotFound,
+			"This link does not work any more: it was used, replaced or is too old, or whoever made it may no "+
+				"longer give what it opens. Ask an administrator of your organization for a new one.",
+		)
 	}
 	return i, m, err
 }
 
-// pendingMayEnter reports whether a member may sign in without a link: who is
-// active may, who was only invited while the invitation is open.
+// pendingMayEnter reports whether a member may sign in without a link. An
+// active one may. One that was only invited may while the invitation is open.
 func (s *Service) pendingMayEnter(ctx context.Context, q *store.Q, m store.MemberRow) (bool, error) {
 	if m.ActivatedAt != nil {
 		return true, nil
@@ -169,8 +189,12 @@ func (s *Service) pendingMayEnter(ctx context.Context, q *store.Q, m store.Membe
 }
 
 func invitationOver(email string) error {
-	return svcauth.NewProblem(svcauth.CodeForbidden, "The invitation of %s does not open any more: it is too old, or whoever made it may no longer give what it opens. "+
-		"Ask an administrator of your organization for a new one.", email)
+	return svcauth.NewProblem(
+		svcauth.CodeForbidden,
+		"The invitation of %s does not open any more: it is too old, or whoever made it may no longer give what "+
+			"it opens. Ask an administrator of your organization for a new one.",
+		email,
+	)
 }
 
 // invitationNoun is what may be known of a link.

@@ -43,21 +43,37 @@ type Mailer interface {
 // linkMail writes the mail that brings a link, and into row what is known of
 // it. A service account depends on the mail: without one it gets a problem. A
 // member has the link.
-func (s *Service) linkMail(ctx context.Context, t *access.Tx, row *store.InvitationRow, m store.MemberRow, linkURL string) (Letter, error) {
+func (s *Service) linkMail(
+	ctx context.Context,
+	t *access.Tx,
+	row *store.InvitationRow,
+	m store.MemberRow,
+	linkURL string,
+) (Letter, error) {
 	machine := t.Actor.Kind == svcauth.KindServiceAccount
 	mailer := s.cfg.Mail
 	if mailer == nil {
 		if machine {
-			return Letter{}, svcauth.NewProblem(svcauth.CodeInvalid, "A service account does not get the link to a person's account: it is only sent by mail, and this server "+
-				"sends none. Let a member do this (in the console, or with an application key), or have the operator configure smtp.")
+			return Letter{}, svcauth.NewProblem(
+				svcauth.CodeInvalid,
+				"A service account does not get the link to a person's account: it is only sent by mail, and "+
+					"this server sends none. Let a member do this (in the console, or with an application key), "+
+					"or have the operator configure smtp.",
+			)
 		}
 		return Letter{}, nil
 	}
 	row.MailAt = t.Now
 	if wait := mailer.Admit(t.Actor.OrgID, m.Email); wait > 0 {
-		row.Mail, row.MailProblem = store.MailFailed, fmt.Sprintf("Your organization has sent too many mails. Send it again in %s.", minutes(wait))
+		row.Mail, row.MailProblem = store.MailFailed, fmt.Sprintf(
+			"Your organization has sent too many mails. Send it again in %s.",
+			minutes(wait),
+		)
 		if machine {
-			p := svcauth.NewProblem(svcauth.CodeTooMany, "Your organization has sent too many mails. Nothing was changed; wait as Retry-After says.")
+			p := svcauth.NewProblem(
+				svcauth.CodeTooMany,
+				"Your organization has sent too many mails. Nothing was changed; wait as Retry-After says.",
+			)
 			p.RetryAfter = wait
 			return Letter{}, p
 		}
@@ -69,12 +85,17 @@ func (s *Service) linkMail(ctx context.Context, t *access.Tx, row *store.Invitat
 	}
 	row.Mail = store.MailQueued
 	hash := row.TokenHash
-	letter := Letter{OrgID: t.Actor.OrgID, Operator: t.Actor.Operator, To: m.Email, Result: func(problem string) { s.noteMail(hash, problem) }}
+	letter := Letter{
+		OrgID:    t.Actor.OrgID,
+		Operator: t.Actor.Operator,
+		To:       m.Email,
+		Result:   func(problem string) { s.noteMail(hash, problem) },
+	}
 	letter.Subject, letter.Text = linkText(s.cfg.Issuer, org.Name, row, linkURL)
 	return letter, nil
 }
 
-// send gives a link's mail away once the change is committed.
+// send sends a link's mail once the change is committed.
 func (s *Service) send(l link) {
 	if l.mail.To != "" {
 		s.cfg.Mail.Send(l.mail)
@@ -89,7 +110,9 @@ func (s *Service) noteMail(hash []byte, problem string) {
 	if problem != "" {
 		state = store.MailFailed
 	}
-	if err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error { return q.NoteMail(ctx, hash, state, problem, s.now()) }); err != nil {
+	if err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
+		return q.NoteMail(ctx, hash, state, problem, s.now())
+	}); err != nil {
 		s.cfg.Logger.Warn("what became of a mail could not be written down", "error", err)
 	}
 }
@@ -117,10 +140,13 @@ func linkText(issuer, organization string, row *store.InvitationRow, linkURL str
 	what := name + " invites you to " + where + ". To accept, choose a password here:"
 	if row.Kind == store.InvitationReset {
 		subject = "Set a new password at " + where
-		what = "An administrator asks you to set a new password at " + where + ". " + name + " is the one that your account belongs to. Do so here:"
+		what = "An administrator asks you to set a new password at " + where + ". " +
+			name + " is the one that your account belongs to. Do so here:"
 	}
-	return subject, fmt.Sprintf("%s\n\n%s\n\nThe link works once, until %s. If you did not expect this message, do nothing.\n",
-		what, linkURL, row.ExpiresAt.Format("2 January 2006, 15:04 UTC"))
+	return subject, fmt.Sprintf(
+		"%s\n\n%s\n\nThe link works once, until %s. If you did not expect this message, do nothing.\n",
+		what, linkURL, row.ExpiresAt.Format("2 January 2006, 15:04 UTC"),
+	)
 }
 
 // quotable is a name without anything that a mail program makes a link of, or

@@ -10,7 +10,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Member gets one; it needs members:read.
+// Member returns a member. It needs members:read.
 func (s *Service) Member(ctx context.Context, id string) (svcauth.Member, error) {
 	a, err := access.Caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Service) addInvitation(ctx context.Context, q *store.Q, orgID string, m
 	return err
 }
 
-// Members lists them, newest first; it needs members:read.
+// Members lists members, newest first. It needs members:read.
 func (s *Service) Members(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.Member], err error) {
 	a, err := access.Caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -88,8 +88,19 @@ func (s *Service) member(ctx context.Context, q *store.Q, row store.MemberRow) (
 }
 
 func memberNoun(r store.MemberRow, roles []svcauth.Ref) svcauth.Member {
-	m := svcauth.Member{ID: r.ID, Email: r.Email, FirstName: r.FirstName, LastName: r.LastName, Status: svcauth.MemberActive, Suspended: r.Suspended,
-		Roles: roles, CreatedAt: r.CreatedAt, CreatedBy: svcauth.Creator{ID: r.CreatedByID, Email: r.CreatedByName}, LastSignInAt: r.LastSignInAt, Version: r.Version}
+	m := svcauth.Member{
+		ID:           r.ID,
+		Email:        r.Email,
+		FirstName:    r.FirstName,
+		LastName:     r.LastName,
+		Status:       svcauth.MemberActive,
+		Suspended:    r.Suspended,
+		Roles:        roles,
+		CreatedAt:    r.CreatedAt,
+		CreatedBy:    svcauth.Creator{ID: r.CreatedByID, Email: r.CreatedByName},
+		LastSignInAt: r.LastSignInAt,
+		Version:      r.Version,
+	}
 	if roles == nil {
 		m.Roles = []svcauth.Ref{}
 	}
@@ -102,7 +113,8 @@ func memberNoun(r store.MemberRow, roles []svcauth.Ref) svcauth.Member {
 	return m
 }
 
-// targetMember reads the member that is about to be changed and notes it for the audit log.
+// targetMember reads the member that is about to be changed, and notes it for
+// the audit log.
 func (s *Service) targetMember(ctx context.Context, t *access.Tx, id string) (store.MemberRow, svcauth.Member, error) {
 	row, err := access.MemberRow(ctx, t.Q, t.Actor.OrgID, id)
 	if err != nil {
@@ -116,11 +128,19 @@ func (s *Service) targetMember(ctx context.Context, t *access.Tx, id string) (st
 
 // UpdateMember changes names, or suspends a member (its sessions and
 // application keys end at once) or lets it back in, which hands over all that
-// it holds. version 0: whatever it is. Problems:
-// [svcauth.CodePreconditionFailed], [svcauth.CodeConflict] for the last
+// it holds. If version is 0, any is taken. Problems:
+// [svcauth.CodePreconditionFailed], and [svcauth.CodeConflict] for the last
 // Administrator.
-func (s *Service) UpdateMember(ctx context.Context, id string, version int64, patch svcauth.MemberPatch) (changed svcauth.Member, err error) {
-	err = s.access.Change(ctx, access.MemberOperation("member.update", id), func(ctx context.Context, t *access.Tx) error {
+func (s *Service) UpdateMember(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch svcauth.MemberPatch,
+) (changed svcauth.Member, err error) {
+	err = s.access.Change(ctx, access.MemberOperation("member.update", id), func(
+		ctx context.Context,
+		t *access.Tx,
+	) error {
 		row, was, err := s.targetMember(ctx, t, id)
 		if err != nil {
 			return err
@@ -157,8 +177,13 @@ func patchNames(row *store.MemberRow, first, last *string) (err error) {
 	return err
 }
 
-// saveMember writes what is different, and gives the member as it then is.
-func (s *Service) saveMember(ctx context.Context, t *access.Tx, row store.MemberRow, was svcauth.Member) (svcauth.Member, error) {
+// saveMember writes what is different, and returns the member as it then is.
+func (s *Service) saveMember(
+	ctx context.Context,
+	t *access.Tx,
+	row store.MemberRow,
+	was svcauth.Member,
+) (svcauth.Member, error) {
 	if row.FirstName == was.FirstName && row.LastName == was.LastName && row.Suspended == was.Suspended {
 		t.Silent = true
 		return was, nil
@@ -172,7 +197,7 @@ func (s *Service) saveMember(ctx context.Context, t *access.Tx, row store.Member
 	return m, nil
 }
 
-// suspend does what belongs to either direction; the row is written by the caller.
+// suspend does what belongs to either direction. The caller writes the row.
 func (s *Service) suspend(ctx context.Context, t *access.Tx, row store.MemberRow, suspended bool) error {
 	if !suspended {
 		if err := t.MayHandOverAccount(ctx, row.ID, access.Handover{What: "let this member back in"}); err != nil {
@@ -189,10 +214,14 @@ func (s *Service) suspend(ctx context.Context, t *access.Tx, row store.MemberRow
 	return s.endAccess(ctx, t, row)
 }
 
-// DeleteMember removes a member. Its sessions end and its application keys die at once, with their tokens; the service accounts that it made live on. Problem:
+// DeleteMember removes a member. Its sessions end at once, and its application
+// keys with their tokens. The service accounts that it made live on. Problem:
 // [svcauth.CodeConflict] for the last Administrator.
 func (s *Service) DeleteMember(ctx context.Context, id string) error {
-	return s.access.Change(ctx, access.MemberOperation("member.delete", id), func(ctx context.Context, t *access.Tx) error {
+	return s.access.Change(ctx, access.MemberOperation("member.delete", id), func(
+		ctx context.Context,
+		t *access.Tx,
+	) error {
 		row, _, err := s.targetMember(ctx, t, id)
 		if err != nil {
 			return err

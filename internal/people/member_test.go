@@ -435,7 +435,8 @@ func TestMemberPages(t *testing.T) {
 	}
 }
 
-// Whoever makes a link may keep it: it opens no more than its maker could hand over when it is used.
+// Whoever makes a link may keep it. It opens no more than its maker could hand
+// over when it is used.
 func TestLinkOpensOnlyWhatItsMakerHolds(t *testing.T) {
 	f := newFixture(t, nil)
 	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)

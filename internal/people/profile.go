@@ -12,12 +12,19 @@ import (
 )
 
 // myself runs a change that a member makes to itself.
-func (s *Service) myself(ctx context.Context, action string, do func(context.Context, *access.Tx, store.MemberRow, svcauth.Member) error) error {
+func (s *Service) myself(
+	ctx context.Context,
+	action string,
+	do func(context.Context, *access.Tx, store.MemberRow, svcauth.Member) error,
+) error {
 	a, _ := access.ActorFrom(ctx)
 	op := access.Operation{Action: action, Target: svcauth.AuditTarget{Kind: "member", ID: a.ID, Name: a.Name}}
 	return s.access.Change(ctx, op, func(ctx context.Context, t *access.Tx) error {
 		if t.Actor.Kind != svcauth.KindMember {
-			return svcauth.NewProblem(svcauth.CodeForbidden, "Only a member has a profile, a password and sessions; a service account has none.")
+			return svcauth.NewProblem(
+				svcauth.CodeForbidden,
+				"Only a member has a profile, a password and sessions; a service account has none.",
+			)
 		}
 		row, was, err := s.targetMember(ctx, t, t.Actor.ID)
 		if err != nil {
@@ -29,7 +36,12 @@ func (s *Service) myself(ctx context.Context, action string, do func(context.Con
 
 // UpdateProfile changes the caller's own names.
 func (s *Service) UpdateProfile(ctx context.Context, firstName, lastName string) (changed svcauth.Member, err error) {
-	err = s.myself(ctx, "member.update", func(ctx context.Context, t *access.Tx, row store.MemberRow, was svcauth.Member) error {
+	err = s.myself(ctx, "member.update", func(
+		ctx context.Context,
+		t *access.Tx,
+		row store.MemberRow,
+		was svcauth.Member,
+	) error {
 		if err := patchNames(&row, &firstName, &lastName); err != nil {
 			return err
 		}
@@ -45,14 +57,19 @@ type signedOut struct {
 }
 
 // SignOut ends the session that the caller asks with, aside from what others
-// change, and writes that down with it: each session that has ended is one event,
-// however often it is asked for.
+// change, and writes that down with it: each session that has ended is one
+// event, however often it is asked for.
 func (s *Service) SignOut(ctx context.Context, session string) error {
 	actor, err := access.Caller(ctx, "")
 	if err != nil {
 		return err
 	}
-	t := access.Record{Now: s.now(), Actor: actor, Target: svcauth.AuditTarget{Kind: "member", ID: actor.ID, Name: actor.Name}, After: signedOut{}}
+	t := access.Record{
+		Now:    s.now(),
+		Actor:  actor,
+		Target: svcauth.AuditTarget{Kind: "member", ID: actor.ID, Name: actor.Name},
+		After:  signedOut{},
+	}
 	err = s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
 		ended, err := q.EndSession(ctx, session)
 		if err != nil || !ended {
@@ -66,7 +83,12 @@ func (s *Service) SignOut(ctx context.Context, session string) error {
 // SignOutEverywhere ends all sessions of the caller, this one too. If they have
 // ended since the caller was let in, nothing is left to do.
 func (s *Service) SignOutEverywhere(ctx context.Context) error {
-	return s.myself(ctx, "member.sign_out", func(ctx context.Context, t *access.Tx, row store.MemberRow, _ svcauth.Member) error {
+	return s.myself(ctx, "member.sign_out", func(
+		ctx context.Context,
+		t *access.Tx,
+		row store.MemberRow,
+		_ svcauth.Member,
+	) error {
 		if t.Silent = t.Actor.ClientID == "" && row.SessionEpoch != t.Actor.SessionEpoch; t.Silent {
 			return nil
 		}
@@ -102,7 +124,11 @@ func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secr
 	wrong := errors.Is(err, errWrongPassword)
 	attempt.end(wrong)
 	if wrong {
-		noted := access.Record{Now: s.now(), Actor: a, Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		noted := access.Record{
+			Now:    s.now(),
+			Actor:  a,
+			Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+		}
 		s.cfg.Audit.Note(noted.Event("member.set_password", svcauth.OutcomeRefused, "The current password was wrong."))
 		s.pause(ctx, began)
 		return svcauth.InvalidField("body.current_password", "The current password is wrong.")
@@ -110,7 +136,12 @@ func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secr
 	if err != nil {
 		return err
 	}
-	return s.myself(ctx, "member.set_password", func(ctx context.Context, t *access.Tx, row store.MemberRow, _ svcauth.Member) error {
+	return s.myself(ctx, "member.set_password", func(
+		ctx context.Context,
+		t *access.Tx,
+		row store.MemberRow,
+		_ svcauth.Member,
+	) error {
 		if row.PasswordHash != m.PasswordHash {
 			return store.ErrStale
 		}
@@ -123,7 +154,13 @@ var errWrongPassword = errors.New("the current password is wrong")
 
 // rehash returns the hash of a member's next password, if the current one is
 // right and the next one fit.
-func (s *Service) rehash(ctx context.Context, a *passwordAttempt, m store.MemberRow, organization string, current, next svcauth.Secret) (string, error) {
+func (s *Service) rehash(
+	ctx context.Context,
+	a *passwordAttempt,
+	m store.MemberRow,
+	organization string,
+	current, next svcauth.Secret,
+) (string, error) {
 	right, err := a.check(ctx, current, m.PasswordHash)
 	if err != nil {
 		return "", err

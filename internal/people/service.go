@@ -30,8 +30,8 @@ type Config struct {
 	Issuer    string   // base of links
 	Blocklist []string // passwords nobody may choose, on top of the built-in ones; see [ReadBlocklist]
 
-	// Mail sends invitations and links to set a password; nil: nobody is
-	// written to.
+	// Mail sends invitations and links to set a password. If it is nil, nobody
+	// is written to.
 	Mail Mailer
 
 	// PasswordWorker is the command that hashes passwords, apart from this
@@ -62,8 +62,13 @@ func New(cfg Config) *Service {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{
-		cfg: cfg, access: cfg.Access, hashing: newHashing(cfg.PasswordWorker, cfg.Logger), attempts: newAttempts(), wrongAnswer: wrongAnswerAfter,
-		refused: limits.NewShares[struct{}](limits.Bound{Total: maxRefused}), blocked: make(map[string]bool, len(cfg.Blocklist)),
+		cfg:         cfg,
+		access:      cfg.Access,
+		hashing:     newHashing(cfg.PasswordWorker, cfg.Logger),
+		attempts:    newAttempts(),
+		wrongAnswer: wrongAnswerAfter,
+		refused:     limits.NewShares[struct{}](limits.Bound{Total: maxRefused}),
+		blocked:     make(map[string]bool, len(cfg.Blocklist)),
 	}
 	for _, password := range cfg.Blocklist {
 		s.blocked[strings.ToLower(password)] = true
@@ -76,5 +81,5 @@ func (s *Service) Close() error { return s.hashing.hasher.Close() }
 
 func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }
 
-// read gives queries outside a transaction.
+// read returns queries outside a transaction.
 func (s *Service) read() *store.Q { return s.cfg.Store.Read() }

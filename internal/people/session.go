@@ -9,11 +9,16 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// SessionActor makes an actor of a console session: who signed in, and the epoch
-// that [Service.SignIn] gave. It is asked with each request. The face adds IP and
-// RequestID. Problem: [svcauth.CodeUnauthenticated] if the member is gone or
-// suspended, or its sessions were ended since, and only then.
-func (s *Service) SessionActor(ctx context.Context, memberID string, epoch int64) (a access.Actor, noun svcauth.Member, err error) {
+// SessionActor makes an actor of a console session: of the member that signed
+// in, and the epoch that [Service.SignIn] returned. It is called with each
+// request. The caller adds IP and RequestID. Problem:
+// [svcauth.CodeUnauthenticated] if the member is gone or suspended, or its
+// sessions were ended since, and only then.
+func (s *Service) SessionActor(
+	ctx context.Context,
+	memberID string,
+	epoch int64,
+) (a access.Actor, noun svcauth.Member, err error) {
 	m, err := s.read().MemberOfSession(ctx, memberID)
 	if err == nil && (m.SessionEpoch != epoch || m.Suspended || m.ActivatedAt == nil) {
 		err = store.ErrNotFound

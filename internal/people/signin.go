@@ -21,9 +21,10 @@ type SignInRequest struct {
 }
 
 // Identity says who has signed in: MemberID and Epoch are for the session
-// ([Service.SessionActor]). If address and password fit in several organizations
-// and none was named, only Choices is set: who is meant is signed in by
-// [Service.SignInVerified], as long as nothing has ended its sessions since.
+// ([Service.SessionActor]). If address and password fit in several
+// organizations and none was named, only Choices is set. The one that is meant
+// is signed in by [Service.SignInVerified], as long as nothing has ended its
+// sessions since.
 type Identity struct {
 	MemberID     string
 	Epoch        int64 // of the member's sessions when the proof was asked for
@@ -31,16 +32,23 @@ type Identity struct {
 	Choices      []Identity
 }
 
-// maxMemberships bounds in how many organizations a password is tried. Who is in more names one.
+// maxMemberships bounds in how many organizations a password is tried. A person
+// who is in more must name one.
 const maxMemberships = 20
 
-// wrongAnswerAfter is how long the answer to a wrong address or password takes, or a multiple of it: an address with three memberships costs three hashes, and
-// nobody must learn that from a clock.
+// wrongAnswerAfter is how long the answer to a wrong address or password takes,
+// or a multiple of it. An address with three memberships costs three hashes,
+// and nobody must learn that from a clock.
 const wrongAnswerAfter = 400 * time.Millisecond
 
-// SignIn checks address and password. It needs no actor; where the context has one without an ID, its RequestID stands in the audit log. Wrong ones of every
-// kind get the same answer after the same time, [svcauth.CodeUnauthenticated]; too many of them [svcauth.CodeTooMany] with RetryAfter. A right password from a network that sent no wrong one is
-// always served. Only who knew the password learns that the account is suspended: [svcauth.CodeForbidden].
+// SignIn checks address and password. It needs no actor. If the context has one
+// without an ID, its RequestID stands in the audit log.
+//
+// Wrong ones of every kind get the same answer after the same time,
+// [svcauth.CodeUnauthenticated]. Too many of them get [svcauth.CodeTooMany],
+// with RetryAfter. A right password from a network that sent no wrong one is
+// always served. Only a person who knew the password learns that the account is
+// suspended: [svcauth.CodeForbidden].
 func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error) {
 	began := time.Now()
 	attempt, err := s.beginAttempt(r.Email, r.IP)
@@ -56,7 +64,11 @@ func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error)
 	if len(fits) == 0 {
 		s.noteRefusedSignIn(ctx, rows, r.IP, "The password was wrong.")
 		s.pause(ctx, began)
-		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Address or password is wrong, or there is no such account. Check both; an administrator of your organization can send you a link to set another password.")
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeUnauthenticated,
+			"Address or password is wrong, or there is no such account. Check both; an administrator of "+
+				"your organization can send you a link to set another password.",
+		)
 	}
 	return s.signInAs(ctx, fits, r.IP)
 }
@@ -79,7 +91,11 @@ func (s *Service) membersFor(ctx context.Context, email, orgID string) ([]store.
 
 // withPassword returns the members with this address and those of them whose
 // password it is. It hashes at least once.
-func (s *Service) withPassword(ctx context.Context, a *passwordAttempt, r SignInRequest) (rows, fits []store.MemberRow, err error) {
+func (s *Service) withPassword(
+	ctx context.Context,
+	a *passwordAttempt,
+	r SignInRequest,
+) (rows, fits []store.MemberRow, err error) {
 	rows, err = s.membersFor(ctx, r.Email, r.OrganizationID)
 	if err != nil {
 		return nil, nil, err
@@ -125,7 +141,8 @@ func (s *Service) pauseRefused(ctx context.Context, began time.Time) {
 	}
 }
 
-// signInAs takes members that have proved who they are: one is signed in, several must choose.
+// signInAs takes members that have proved who they are. One is signed in,
+// several must choose.
 func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip netip.Addr) (Identity, error) {
 	var active []store.MemberRow
 	for _, m := range proved {
@@ -135,7 +152,10 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 	}
 	if len(active) == 0 {
 		s.noteRefusedSignIn(ctx, proved, ip, "The account is suspended.")
-		return Identity{}, svcauth.NewProblem(svcauth.CodeForbidden, "Your account is suspended. An administrator of your organization can let you back in.")
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeForbidden,
+			"Your account is suspended. An administrator of your organization can let you back in.",
+		)
 	}
 	var in Identity
 	for _, m := range active {
@@ -143,7 +163,11 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 		if err != nil {
 			return Identity{}, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
-		in.Choices = append(in.Choices, Identity{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+		in.Choices = append(in.Choices, Identity{
+			MemberID:     m.ID,
+			Epoch:        m.SessionEpoch,
+			Organization: svcauth.Ref{ID: org.ID, Name: org.Name},
+		})
 	}
 	if len(active) > 1 {
 		return in, nil
@@ -151,7 +175,7 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 	return in.Choices[0], s.noteSignIn(ctx, active[0], ip)
 }
 
-// noteSignIn writes down that a member signed in, aside from what others change.
+// noteSignIn records that a member signed in, aside from what others change.
 func (s *Service) noteSignIn(ctx context.Context, m store.MemberRow, ip netip.Addr) error {
 	actor, _ := access.ActorFrom(s.asMember(ctx, m))
 	if ip.IsValid() {
@@ -177,13 +201,19 @@ func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow
 	}
 	for _, m := range meant {
 		unknown.OrgID = m.OrgID
-		t := access.Record{Now: s.now(), Actor: unknown, Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		t := access.Record{
+			Now:    s.now(),
+			Actor:  unknown,
+			Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+		}
 		s.cfg.Audit.Note(t.Event("member.sign_in", svcauth.OutcomeRefused, reason))
 	}
 }
 
-// MemberByVerifiedEmail lists, for an address that an OpenID Connect provider has verified (email_verified), the members that it may sign in as: only who was invited, and is not
-// suspended. Nobody is signed in yet: see [Service.SignInVerified].
+// MemberByVerifiedEmail lists the members that may sign in with an address that
+// an OpenID Connect provider has verified (email_verified): only those that
+// were invited and are not suspended. Nobody is signed in yet, see
+// [Service.SignInVerified].
 func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Identity, error) {
 	rows, err := s.membersFor(ctx, email, "")
 	if err != nil {
@@ -206,7 +236,11 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Id
 		if err != nil {
 			return nil, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
-		all = append(all, Identity{MemberID: m.ID, Epoch: m.SessionEpoch, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}})
+		all = append(all, Identity{
+			MemberID:     m.ID,
+			Epoch:        m.SessionEpoch,
+			Organization: svcauth.Ref{ID: org.ID, Name: org.Name},
+		})
 	}
 	if over && len(all) == 0 {
 		return nil, invitationOver(email)
@@ -214,27 +248,40 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Id
 	return all, nil
 }
 
-// SignInVerified signs in as one of what [Service.MemberByVerifiedEmail] gave
-// for that same address, or [Service.SignIn] as Choices. Whatever has ended the
-// member's sessions since then has ended this sign-in too. Who was only invited
-// becomes active by it, and the link is void.
+// SignInVerified signs in as one of those that [Service.MemberByVerifiedEmail]
+// returned for that same address, or [Service.SignIn] as Choices. Whatever has
+// ended the member's sessions since then has ended this sign-in too. A member
+// that was only invited becomes active by it, and the link is void.
 func (s *Service) SignInVerified(ctx context.Context, email string, proved Identity, ip netip.Addr) (Identity, error) {
 	m, err := s.read().MemberOfSession(ctx, proved.MemberID)
-	if errors.Is(err, store.ErrNotFound) || err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
+	if errors.Is(err, store.ErrNotFound) ||
+		err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
 		if err == nil && m.Suspended {
 			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
 		}
-		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody with this address was invited to this organization. Ask one of its administrators.")
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeUnauthenticated,
+			"Nobody with this address was invited to this organization. Ask one of its administrators.",
+		)
 	}
 	if err != nil {
 		return Identity{}, access.Problem(err, svcauth.AuditTarget{})
 	}
 	if m.SessionEpoch != proved.Epoch {
-		s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The sign-in was begun before the sessions of this account were ended.")
-		return Identity{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.")
+		s.noteRefusedSignIn(
+			ctx, []store.MemberRow{m}, ip,
+			"The sign-in was begun before the sessions of this account were ended.",
+		)
+		return Identity{}, svcauth.NewProblem(
+			svcauth.CodeUnauthenticated,
+			"This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.",
+		)
 	}
 	if m.ActivatedAt == nil {
-		op := access.Operation{Action: "member.activate", Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
+		op := access.Operation{
+			Action: "member.activate",
+			Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+		}
 		err := s.access.Change(s.asMember(ctx, m), op, func(ctx context.Context, t *access.Tx) error {
 			now, err := t.Member(ctx, m.OrgID, m.ID)
 			if t.Silent = err == nil && now.ActivatedAt != nil; t.Silent || err != nil { // by another sign-in meanwhile

@@ -24,7 +24,7 @@ type Tenant struct {
 	ApplicationKey      svcauth.ApplicationKey // with ClientSecret
 }
 
-// Bootstrapped says whether the operator's organization exists.
+// Bootstrapped reports whether the operator's organization exists.
 func (s *Service) Bootstrapped(ctx context.Context) (bool, error) {
 	_, err := s.read().OperatorOrganization(ctx)
 	if errors.Is(err, store.ErrNotFound) {
@@ -33,14 +33,17 @@ func (s *Service) Bootstrapped(ctx context.Context) (bool, error) {
 	return err == nil, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 }
 
-// Bootstrap makes the operator's organization `default`, its system roles, the first administrator and an application key for it, in one
-// transaction. Of several processes that try at once one succeeds; the others, and every later one, get a conflict.
+// Bootstrap makes the operator's organization `default`, its system roles, the
+// first administrator and an application key for it, in one transaction. Of
+// several processes that try at once one succeeds. The others, and every later
+// one, get [svcauth.CodeConflict].
 func (s *Service) Bootstrap(ctx context.Context, n NewTenant) (Tenant, error) {
 	n.Name = "default"
 	return s.addTenant(ctx, n, true)
 }
 
-// AddOrganization makes a further organization in the same way, on the database. It works without a caller: who reaches the database may do all.
+// AddOrganization makes a further organization in the same way, on the
+// database. It needs no caller: whoever reaches the database may do all.
 func (s *Service) AddOrganization(ctx context.Context, n NewTenant) (Tenant, error) {
 	return s.addTenant(ctx, n, false)
 }
@@ -58,7 +61,10 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 		return made, err
 	}
 	var hash string
-	if err := s.hashing.run(ctx, netip.Addr{}, true, func() bool { hash = s.hashing.hasher.Hash(n.AdminPassword); return true }); err != nil {
+	if err := s.hashing.run(
+		ctx, netip.Addr{}, true,
+		func() bool { hash = s.hashing.hasher.Hash(n.AdminPassword); return true },
+	); err != nil {
 		return made, err
 	}
 	err = s.access.SystemChange(ctx, func(t *access.Tx) error {
@@ -71,13 +77,25 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 	return made, nil
 }
 
-func (s *Service) tenantIn(ctx context.Context, t *access.Tx, n NewTenant, passwordHash string, operator bool) (Tenant, error) {
+func (s *Service) tenantIn(
+	ctx context.Context,
+	t *access.Tx,
+	n NewTenant,
+	passwordHash string,
+	operator bool,
+) (Tenant, error) {
 	operators, err := t.OperatorOrganization(ctx)
 	if operator && err == nil {
-		return Tenant{}, svcauth.NewProblem(svcauth.CodeConflict, "This database has been bootstrapped already. Sign in as an administrator, or use another database.")
+		return Tenant{}, svcauth.NewProblem(
+			svcauth.CodeConflict,
+			"This database has been bootstrapped already. Sign in as an administrator, or use another database.",
+		)
 	} else if err != nil && !(operator && errors.Is(err, store.ErrNotFound)) {
 		if errors.Is(err, store.ErrNotFound) {
-			return Tenant{}, svcauth.NewProblem(svcauth.CodeConflict, "This database has not been bootstrapped yet: run `svcauth bootstrap` first.")
+			return Tenant{}, svcauth.NewProblem(
+				svcauth.CodeConflict,
+				"This database has not been bootstrapped yet: run `svcauth bootstrap` first.",
+			)
 		}
 		return Tenant{}, err
 	}
@@ -86,16 +104,32 @@ func (s *Service) tenantIn(ctx context.Context, t *access.Tx, n NewTenant, passw
 		return Tenant{}, err
 	}
 	t.Actor = access.System(org.ID)
-	made := Tenant{Organization: org, AdminID: svcauth.NewIDAt(svcauth.PrefixMember, t.Now), AdminEmail: n.AdminEmail, AdminPassword: n.AdminPassword}
-	if err := t.InsertMember(ctx, store.MemberRow{ID: made.AdminID, OrgID: org.ID, Email: n.AdminEmail, PasswordHash: passwordHash, CreatedAt: t.Now,
-		CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name, ActivatedAt: &t.Now}); err != nil {
+	made := Tenant{
+		Organization:  org,
+		AdminID:       svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+		AdminEmail:    n.AdminEmail,
+		AdminPassword: n.AdminPassword,
+	}
+	if err := t.InsertMember(ctx, store.MemberRow{
+		ID:            made.AdminID,
+		OrgID:         org.ID,
+		Email:         n.AdminEmail,
+		PasswordHash:  passwordHash,
+		CreatedAt:     t.Now,
+		CreatedByID:   t.Actor.ID,
+		CreatedByName: t.Actor.Name,
+		ActivatedAt:   &t.Now,
+	}); err != nil {
 		return Tenant{}, err
 	}
 	role, err := t.SystemRole(ctx, org.ID, store.RoleAdministrator)
 	if err != nil {
 		return Tenant{}, err
 	}
-	if err := t.PutGrant(ctx, store.GrantRow{OrgID: org.ID, PrincipalID: made.AdminID, RoleID: role.ID, GrantedAt: t.Now}); err != nil {
+	if err := t.PutGrant(
+		ctx,
+		store.GrantRow{OrgID: org.ID, PrincipalID: made.AdminID, RoleID: role.ID, GrantedAt: t.Now},
+	); err != nil {
 		return Tenant{}, err
 	}
 	owner := svcauth.Creator{ID: made.AdminID, Email: n.AdminEmail}
@@ -111,9 +145,17 @@ func (s *Service) tenantIn(ctx context.Context, t *access.Tx, n NewTenant, passw
 // operator's (organizations:manage). The link is in the answer, and mailed if
 // mail is configured; a service account gets no link, as at
 // [Service.InviteMember]. Problem: [svcauth.CodeConflict] if the name is taken.
-func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganization) (made svcauth.CreatedOrganization, err error) {
+func (s *Service) CreateOrganization(
+	ctx context.Context,
+	n svcauth.NewOrganization,
+) (made svcauth.CreatedOrganization, err error) {
 	var l link
-	op := access.Operation{Requires: svcauth.OrganizationsManage, Operator: true, Action: "organization.create", Target: svcauth.AuditTarget{Kind: "organization", Name: n.Name}}
+	op := access.Operation{
+		Requires: svcauth.OrganizationsManage,
+		Operator: true,
+		Action:   "organization.create",
+		Target:   svcauth.AuditTarget{Kind: "organization", Name: n.Name},
+	}
 	err = s.access.Change(ctx, op, func(ctx context.Context, t *access.Tx) error {
 		if n.Name, err = access.ValidName("body.name", n.Name); err != nil {
 			return err
@@ -137,7 +179,14 @@ func (s *Service) CreateOrganization(ctx context.Context, n svcauth.NewOrganizat
 }
 
 func (s *Service) inviteAdministrator(ctx context.Context, t *access.Tx, orgID, email string) (link, error) {
-	admin := store.MemberRow{ID: svcauth.NewIDAt(svcauth.PrefixMember, t.Now), OrgID: orgID, Email: email, CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name}
+	admin := store.MemberRow{
+		ID:            svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+		OrgID:         orgID,
+		Email:         email,
+		CreatedAt:     t.Now,
+		CreatedByID:   t.Actor.ID,
+		CreatedByName: t.Actor.Name,
+	}
 	if err := t.InsertMember(ctx, admin); err != nil {
 		return link{}, err
 	}
@@ -145,7 +194,10 @@ func (s *Service) inviteAdministrator(ctx context.Context, t *access.Tx, orgID, 
 	if err != nil {
 		return link{}, err
 	}
-	if err := t.PutGrant(ctx, store.GrantRow{OrgID: orgID, PrincipalID: admin.ID, RoleID: role.ID, GrantedAt: t.Now}); err != nil {
+	if err := t.PutGrant(
+		ctx,
+		store.GrantRow{OrgID: orgID, PrincipalID: admin.ID, RoleID: role.ID, GrantedAt: t.Now},
+	); err != nil {
 		return link{}, err
 	}
 	return s.makeLink(ctx, t, admin, store.InvitationInvite)

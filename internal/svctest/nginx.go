@@ -64,6 +64,9 @@ func BelowPath(t testing.TB, path string, shortened bool, opts Options) *Server 
 	if shortened {
 		target += "/"
 	}
-	Nginx(t, address, "location / { return 404; }\nlocation "+path+"/ { proxy_pass "+target+"; proxy_set_header Host $http_host; }")
+	Nginx(
+		t, address,
+		"location / { return 404; }\nlocation "+path+"/ { proxy_pass "+target+"; proxy_set_header Host $http_host; }",
+	)
 	return s
 }

@@ -149,7 +149,13 @@ func (s *Server) run(listener net.Listener) {
 		log = s.log
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s.App, err = app.New(ctx, cfg, app.Options{Version: "test", ClientMethods: s.opts.ClientMethods, Log: log, Clock: s.opts.Clock, Listener: listener})
+	s.App, err = app.New(ctx, cfg, app.Options{
+		Version:       "test",
+		ClientMethods: s.opts.ClientMethods,
+		Log:           log,
+		Clock:         s.opts.Clock,
+		Listener:      listener,
+	})
 	require.NoError(s.t, err)
 	if !s.opts.Empty && s.Tenant.AdminEmail == "" {
 		s.Tenant, err = s.App.People.Bootstrap(ctx, people.NewTenant{AdminEmail: AdminEmail})

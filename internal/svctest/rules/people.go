@@ -45,7 +45,10 @@ func (f *Fixture) InConsole(email string) context.Context { return f.InConsoleOf
 // InConsoleOf is [Fixture.InConsole] for a member of one organization.
 func (f *Fixture) InConsoleOf(orgID, email string) context.Context {
 	f.T.Helper()
-	in, err := f.People.SignIn(f.T.Context(), people.SignInRequest{Email: email, Password: Password, OrganizationID: orgID, IP: Home})
+	in, err := f.People.SignIn(
+		f.T.Context(),
+		people.SignInRequest{Email: email, Password: Password, OrganizationID: orgID, IP: Home},
+	)
 	require.NoError(f.T, err)
 	actor, _, err := f.People.SessionActor(f.T.Context(), in.MemberID, in.Epoch)
 	require.NoError(f.T, err)

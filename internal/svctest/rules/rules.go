@@ -61,7 +61,7 @@ type Fixture struct {
 	Tenant  people.Tenant
 	// Live is what the change log has said so far; the services see the same.
 	Live *verify.RevocationSet
-	// Called is called after each call to the database; nil: nothing is.
+	// Called is called after each call to the database, if it is not nil.
 	Called func()
 
 	mu   sync.Mutex
@@ -91,7 +91,8 @@ func (c *Clock) Advance(d time.Duration) {
 // New makes a Fixture. If change is not nil it completes the configuration.
 func New(t *testing.T, change func(*Config)) *Fixture {
 	t.Helper()
-	f := &Fixture{T: t, Live: verify.NewRevocationSet(), Clock: &Clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
+	f := &Fixture{T: t, Live: verify.NewRevocationSet(),
+		Clock: &Clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	var err error
 	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
 		OnCall: func(context.Context, string, time.Time, error) {
@@ -106,8 +107,8 @@ func New(t *testing.T, change func(*Config)) *Fixture {
 	require.NoError(t, err)
 	master := make([]byte, 32)
 	_, _ = rand.Read(master)
-	f.Keyring, err = keyring.New(keyring.Config{Store: f.Store, MasterKey: master, Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour,
-		Clock: f.Clock.Now})
+	f.Keyring, err = keyring.New(keyring.Config{Store: f.Store, MasterKey: master, Algorithm: "ES256",
+		RotateEvery: 24 * time.Hour, PublishBefore: time.Hour, Clock: f.Clock.Now})
 	require.NoError(t, err)
 	require.NoError(t, f.Keyring.Load(t.Context()))
 	f.Cache, err = cache.New(cache.Config{Clock: f.Clock.Now})
@@ -115,8 +116,8 @@ func New(t *testing.T, change func(*Config)) *Fixture {
 	f.Audit = audit.New(audit.Config{Store: f.Store})
 	cfg := Config{
 		Access: access.Config{
-			Store: f.Store, Audit: f.Audit, Keyring: f.Keyring, Cache: f.Cache, Revocations: f.Live, Issuer: Issuer, DefaultTokenTTL: time.Hour,
-			Clock: f.Clock.Now,
+			Store: f.Store, Audit: f.Audit, Keyring: f.Keyring, Cache: f.Cache, Revocations: f.Live,
+			Issuer: Issuer, DefaultTokenTTL: time.Hour, Clock: f.Clock.Now,
 		},
 		People: people.Config{Store: f.Store, Audit: f.Audit, Issuer: Issuer, Clock: f.Clock.Now},
 	}
@@ -127,9 +128,11 @@ func New(t *testing.T, change func(*Config)) *Fixture {
 	cfg.People.Access = f.Access
 	f.People = people.New(cfg.People)
 	_, err = f.Access.ApplyCatalog(t.Context(), []svcauth.API{{Audience: "https://api.example.com", Name: "Cloud"}},
-		[]svcauth.Privilege{{Name: View, API: "https://api.example.com"}, {Name: Edit, API: "https://api.example.com"}, {Name: Create, API: "https://api.example.com"}}, false)
+		[]svcauth.Privilege{{Name: View, API: "https://api.example.com"}, {Name: Edit, API: "https://api.example.com"},
+			{Name: Create, API: "https://api.example.com"}}, false)
 	require.NoError(t, err)
-	f.Tenant, err = f.People.Bootstrap(t.Context(), people.NewTenant{AdminEmail: "admin@example.com", AdminPassword: "a quiet lighthouse over water"})
+	f.Tenant, err = f.People.Bootstrap(t.Context(),
+		people.NewTenant{AdminEmail: "admin@example.com", AdminPassword: "a quiet lighthouse over water"})
 	require.NoError(t, err)
 	return f
 }
@@ -154,7 +157,8 @@ func (f *Fixture) OnCommitted(ctx context.Context, _ []store.Change) {
 // OrgID is the operator's organization.
 func (f *Fixture) OrgID() string { return f.Tenant.Organization.ID }
 
-// Admin is a context of the administrator in the console: it has every privilege.
+// Admin returns a context of the administrator in the console, who has every
+// privilege.
 func (f *Fixture) Admin() context.Context {
 	return f.As(f.OrgID(), f.Tenant.AdminID, svcauth.KindMember, f.Tenant.AdminEmail, true, f.All(true))
 }
@@ -166,13 +170,14 @@ func (f *Fixture) All(operator bool) []string {
 	return access.RoleGives(store.RoleAdministrator, nil, catalogue, operator)
 }
 
-// As is a context of an actor.
+// As returns a context of an actor.
 func (f *Fixture) As(orgID, id, kind, name string, operator bool, privileges []string) context.Context {
-	return access.WithActor(f.T.Context(), access.Actor{ID: id, Kind: kind, Name: name, OrgID: orgID, Operator: operator, Privileges: privileges,
-		IP: "192.0.2.1", RequestID: "test"})
+	return access.WithActor(f.T.Context(), access.Actor{ID: id, Kind: kind, Name: name, OrgID: orgID,
+		Operator: operator, Privileges: privileges, IP: "192.0.2.1", RequestID: "test"})
 }
 
-// Member adds an active member of the operator's organization that holds the roles, and gives its id and its context in the console.
+// Member adds an active member of the operator's organization that holds the
+// roles, and returns its ID and its context in the console.
 func (f *Fixture) Member(email string, roles ...svcauth.Role) (string, context.Context) {
 	return f.MemberOf(f.OrgID(), email, roles...)
 }
@@ -183,11 +188,13 @@ func (f *Fixture) MemberOf(orgID, email string, roles ...svcauth.Role) (string, 
 	id := svcauth.NewIDAt(svcauth.PrefixMember, f.Clock.Now())
 	now := f.Clock.Now()
 	require.NoError(f.T, f.Store.Write(f.T.Context(), func(q *store.Q) error {
-		if err := q.InsertMember(f.T.Context(), store.MemberRow{ID: id, OrgID: orgID, Email: email, CreatedAt: now, CreatedByID: "system", ActivatedAt: &now}); err != nil {
+		if err := q.InsertMember(f.T.Context(), store.MemberRow{ID: id, OrgID: orgID, Email: email,
+			CreatedAt: now, CreatedByID: "system", ActivatedAt: &now}); err != nil {
 			return err
 		}
 		for _, r := range roles {
-			if err := q.PutGrant(f.T.Context(), store.GrantRow{OrgID: orgID, PrincipalID: id, RoleID: r.ID, GrantedAt: now}); err != nil {
+			if err := q.PutGrant(f.T.Context(), store.GrantRow{OrgID: orgID, PrincipalID: id,
+				RoleID: r.ID, GrantedAt: now}); err != nil {
 				return err
 			}
 		}
@@ -196,14 +203,15 @@ func (f *Fixture) MemberOf(orgID, email string, roles ...svcauth.Role) (string, 
 	return id, f.Console(orgID, id, email)
 }
 
-// Console is a context of a member with what it holds at this moment.
+// Console returns a context of a member with what it holds at this moment.
 func (f *Fixture) Console(orgID, memberID, email string) context.Context {
 	return f.As(orgID, memberID, svcauth.KindMember, email, orgID == f.OrgID(), f.Held(orgID, memberID))
 }
 
-// Machine is a context of a service account with what it holds at this moment.
+// Machine returns a context of a service account with what it holds now.
 func (f *Fixture) Machine(orgID string, account svcauth.ServiceAccount) context.Context {
-	return f.As(orgID, account.ID, svcauth.KindServiceAccount, account.Name, orgID == f.OrgID(), f.Held(orgID, account.ID))
+	return f.As(orgID, account.ID, svcauth.KindServiceAccount, account.Name,
+		orgID == f.OrgID(), f.Held(orgID, account.ID))
 }
 
 // Held lists what a principal may do at this moment.
@@ -215,7 +223,8 @@ func (f *Fixture) Held(orgID, principal string) []string {
 	return access.Effective(roles, catalogue, orgID == f.OrgID(), f.Clock.Now()).Privileges
 }
 
-// Narrow is the same actor with a token that carries only these privileges.
+// Narrow returns the same actor with a token that carries only these
+// privileges.
 func (f *Fixture) Narrow(ctx context.Context, privileges ...string) context.Context {
 	actor, ok := access.ActorFrom(ctx)
 	require.True(f.T, ok)
@@ -223,12 +232,15 @@ func (f *Fixture) Narrow(ctx context.Context, privileges ...string) context.Cont
 	return access.WithActor(ctx, actor)
 }
 
-// Tenants makes a further organization and gives it with its administrator's context.
+// Tenants makes a further organization, and returns it with its administrator's
+// context.
 func (f *Fixture) Tenants(name string) (people.Tenant, context.Context) {
 	f.T.Helper()
-	tenant, err := f.People.AddOrganization(f.T.Context(), people.NewTenant{Name: name, AdminEmail: "admin@" + name + ".example.com", AdminPassword: "a quiet lighthouse over water"})
+	tenant, err := f.People.AddOrganization(f.T.Context(), people.NewTenant{Name: name,
+		AdminEmail: "admin@" + name + ".example.com", AdminPassword: "a quiet lighthouse over water"})
 	require.NoError(f.T, err)
-	return tenant, f.As(tenant.Organization.ID, tenant.AdminID, svcauth.KindMember, tenant.AdminEmail, false, f.All(false))
+	return tenant, f.As(tenant.Organization.ID, tenant.AdminID, svcauth.KindMember, tenant.AdminEmail,
+		false, f.All(false))
 }
 
 // Role makes a custom role of the operator's organization.
@@ -259,7 +271,8 @@ func (f *Fixture) Account(name string, roles ...svcauth.Role) svcauth.ServiceAcc
 	return account
 }
 
-// AllowMachines turns on the operator's organization's service_accounts_may_manage_access.
+// AllowMachines turns on service_accounts_may_manage_access of the operator's
+// organization.
 func (f *Fixture) AllowMachines() {
 	f.T.Helper()
 	require.NoError(f.T, f.Store.Write(f.T.Context(), func(q *store.Q) error {
@@ -296,10 +309,12 @@ func (f *Fixture) tokenBy(c *store.Credentials, secretID string) *verify.Claims 
 	roles, err := f.Store.Read().HeldRoles(f.T.Context(), c.OrgID, c.Principal())
 	require.NoError(f.T, err)
 	held := access.Effective(roles, catalogue, c.Operator, f.Clock.Now())
-	token := &verify.Claims{Issuer: Issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(), ExpiresAt: f.Clock.Now().Add(time.Hour),
-		JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles, OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
-	f.Cache.RecordToken(f.T.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID, SecretID: secretID, Scope: token.Scope, Roles: token.Roles,
-		Epoch: c.Epoch, Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
+	token := &verify.Claims{Issuer: Issuer, Subject: c.ClientID, ClientID: c.ClientID, IssuedAt: f.Clock.Now(),
+		ExpiresAt: f.Clock.Now().Add(time.Hour), JTI: rand.Text(), Scope: joined(held.Privileges), Roles: held.Roles,
+		OrgID: c.OrgID, Epoch: c.Epoch, Policy: c.Policy, Cred: secretID}
+	f.Cache.RecordToken(f.T.Context(), cache.TokenRecord{JTI: token.JTI, ClientID: c.ClientID, OrgID: c.OrgID,
+		SecretID: secretID, Scope: token.Scope, Roles: token.Roles, Epoch: c.Epoch,
+		Pol: c.Policy, IssuedAt: token.IssuedAt, ExpiresAt: token.ExpiresAt})
 	return token
 }
 
@@ -331,7 +346,7 @@ func (f *Fixture) Dies(tokens ...*verify.Claims) {
 	}
 }
 
-// Problem requires an error to be a problem of that code, and gives it.
+// Problem requires an error to be a problem of that code, and returns it.
 func Problem(t *testing.T, code string, err error) *svcauth.Problem {
 	t.Helper()
 	var p *svcauth.Problem
@@ -340,7 +355,8 @@ func Problem(t *testing.T, code string, err error) *svcauth.Problem {
 	return p
 }
 
-// Audited gives an organization's audit events of an action, newest first; of the same millisecond in any order.
+// Audited returns an organization's audit events of an action, newest first,
+// and those of the same millisecond in any order.
 func (f *Fixture) Audited(orgID, action string) []svcauth.AuditEvent {
 	f.T.Helper()
 	require.NoError(f.T, f.Audit.Flush(f.T.Context()))
@@ -361,7 +377,8 @@ func (f *Fixture) Key(ctx context.Context) (svcauth.ApplicationKey, *verify.Clai
 func (f *Fixture) Until(principal string, role svcauth.Role, end time.Time) {
 	f.T.Helper()
 	require.NoError(f.T, f.Store.Write(f.T.Context(), func(q *store.Q) error {
-		return q.PutGrant(f.T.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: principal, RoleID: role.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &end})
+		return q.PutGrant(f.T.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: principal,
+			RoleID: role.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &end})
 	}))
 }
 
@@ -370,7 +387,8 @@ func (f *Fixture) WorksFor(clientID string, secret svcauth.Secret) bool {
 	c, err := f.Store.Read().Credentials(f.T.Context(), clientID)
 	require.NoError(f.T, err)
 	for _, s := range c.Secrets {
-		if f.Keyring.VerifySecret(s.Scheme, s.Hash, secret) && (s.ExpiresAtMS == 0 || s.ExpiresAtMS > f.Clock.Now().UnixMilli()) {
+		if f.Keyring.VerifySecret(s.Scheme, s.Hash, secret) &&
+			(s.ExpiresAtMS == 0 || s.ExpiresAtMS > f.Clock.Now().UnixMilli()) {
 			return true
 		}
 	}
