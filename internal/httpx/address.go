@@ -54,7 +54,8 @@ func check(address string, secure bool) error {
 	case secure && u.Scheme == "http":
 		return errors.New("begins with http://; expected https, as the issuer is, on loopback too")
 	case u.Scheme == "http" && !Loopback(u.Hostname()):
-		return errors.New("begins with http://, which would send secrets in clear; expected https:// (http is for loopback hosts only)")
+		return errors.New("begins with http://, which would send secrets in clear; expected " +
+			"https:// (http is for loopback hosts only)")
 	}
 	return nil
 }

@@ -31,7 +31,11 @@ func (e *MetadataError) Unwrap() error { return e.Err }
 // returns the status of the answer, or 0 if there was none. Where the metadata
 // lies is tried in turn; the error is that of the first address if none has it,
 // and a [*MetadataError] if what was answered can't be used.
-func Discover(issuer string, get func(address string) (body []byte, status int, err error), names ...string) (endpoints map[string]string, err error) {
+func Discover(
+	issuer string,
+	get func(address string) (body []byte, status int, err error),
+	names ...string,
+) (endpoints map[string]string, err error) {
 	for _, address := range wellKnown(issuer) {
 		body, status, failed := get(address)
 		var said map[string]json.RawMessage
@@ -43,7 +47,10 @@ func Discover(issuer string, get func(address string) (body []byte, status int, 
 			}
 			return endpoints, nil
 		case failed == nil: // such as the page of another program
-			failed = &MetadataError{address, errors.New("the answer is not the JSON of OAuth2 metadata (RFC 8414); check the issuer")}
+			failed = &MetadataError{
+				address,
+				errors.New("the answer is not the JSON of OAuth2 metadata (RFC 8414); check the issuer"),
+			}
 		case status == 0, status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 			return nil, failed // the issuer itself can't answer now, or not so often
 		}
@@ -63,7 +70,10 @@ func wellKnown(issuer string) []string {
 		return []string{issuer} // which can't be fetched either
 	}
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
-	return []string{origin + "/.well-known/oauth-authorization-server" + path, origin + path + "/.well-known/openid-configuration"}
+	return []string{
+		origin + "/.well-known/oauth-authorization-server" + path,
+		origin + path + "/.well-known/openid-configuration",
+	}
 }
 
 func readMetadata(issuer string, said map[string]json.RawMessage, names []string) (map[string]string, error) {
@@ -74,7 +84,12 @@ func readMetadata(issuer string, said map[string]json.RawMessage, names []string
 	// RFC 8414 §3.3: identical, or the document must not be used, so that
 	// nobody's metadata passes for another's.
 	if own := member("issuer"); own != issuer {
-		return nil, fmt.Errorf("the metadata is of issuer %.256q, not of %.256q as configured; they must be the same, to the letter; if that is the server you mean, configure the former", own, issuer)
+		return nil, fmt.Errorf(
+			"the metadata is of issuer %.256q, not of %.256q as configured; they must be the "+
+				"same, to the letter; if that is the server you mean, configure the former",
+			own,
+			issuer,
+		)
 	}
 	endpoints := make(map[string]string, len(names))
 	for i, name := range names {

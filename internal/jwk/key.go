@@ -131,7 +131,8 @@ func (k *Key) ecdsa() (*ecdsa.PublicKey, error) {
 	if errX != nil || errY != nil || len(x) != 32 || len(y) != 32 { // RFC 7518 §6.2.1.2: full size
 		return nil, errors.New("a P-256 key without proper coordinates")
 	}
-	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y)) // refuses a point off the curve
+	// refuses a point off the curve
+	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
 }
 
 func (k *Key) rsa() (*rsa.PublicKey, error) {
@@ -141,8 +142,14 @@ func (k *Key) rsa() (*rsa.PublicKey, error) {
 		return nil, errors.New("an RSA key without proper modulus and exponent")
 	}
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-	if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits || key.N.Bit(0) == 0 || key.E < 3 || key.E&1 == 0 {
-		return nil, fmt.Errorf("an RSA key of %d bits; expected %d to %d and an odd exponent", bits, MinRSABits, MaxRSABits)
+	if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits || key.N.Bit(0) == 0 ||
+		key.E < 3 || key.E&1 == 0 {
+		return nil, fmt.Errorf(
+			"an RSA key of %d bits; expected %d to %d and an odd exponent",
+			bits,
+			MinRSABits,
+			MaxRSABits,
+		)
 	}
 	return key, nil
 }

@@ -71,7 +71,11 @@ func ParseSet(body []byte, most int) (*Set, error) {
 		}
 	}
 	if len(set.byKID) == 0 {
-		return nil, errors.Join(errors.New("the JWKS has no usable key: expected one of P-256 (ES256), RSA of 2048 bits or more (RS256) or Ed25519 (EdDSA)"), last)
+		return nil, errors.Join(
+			errors.New("the JWKS has no usable key: expected one of P-256 (ES256), RSA of "+
+				"2048 bits or more (RS256) or Ed25519 (EdDSA)"),
+			last,
+		)
 	}
 	return set, nil
 }

@@ -22,7 +22,15 @@ func Unseen(r rune) bool {
 	case 0x2800, 0xFFFC, utf8.RuneError: // blank of Braille, place of an object, and what stands for a broken character
 		return true
 	}
-	return unicode.In(r, unicode.Cf, unicode.Zs, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	return unicode.In(
+		r,
+		unicode.Cf,
+		unicode.Zs,
+		unicode.Zl,
+		unicode.Zp,
+		unicode.Other_Default_Ignorable_Code_Point,
+		unicode.Variation_Selector,
+	)
 }
 
 // Unsafe reports whether a terminal would obey a character, or people could not

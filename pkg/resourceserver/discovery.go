@@ -82,5 +82,9 @@ func (d *discovery) load(ctx context.Context) (*metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &metadata{JWKSURI: found[jwksURI], Introspection: found[introspectionEndpoint], RevocationFeed: found[feedEndpoint]}, nil
+	return &metadata{
+		JWKSURI:        found[jwksURI],
+		Introspection:  found[introspectionEndpoint],
+		RevocationFeed: found[feedEndpoint],
+	}, nil
 }

@@ -8,11 +8,14 @@ import (
 
 // The codes of [Error]. The first three are those of RFC 6750 §3.1.
 const (
-	CodeInvalidRequest    = verify.CodeInvalidRequest    // 400: the request carries its token in a way that can't be read
-	CodeInvalidToken      = verify.CodeInvalidToken      // 401: malformed, forged, expired, revoked or meant for somebody else
+	// 400: the request carries its token in a way that can't be read
+	CodeInvalidRequest = verify.CodeInvalidRequest
+	// 401: malformed, forged, expired, revoked or meant for somebody else
+	CodeInvalidToken      = verify.CodeInvalidToken
 	CodeInsufficientScope = verify.CodeInsufficientScope // 403: valid, but lacks a privilege
 	CodeMissingToken      = verify.CodeMissingToken      // 401 with a bare challenge: no token was sent
-	CodeUnavailable       = verify.CodeUnavailable       // 503: keys or revocations are unavailable, and it fails closed
+	// 503: keys or revocations are unavailable, and it fails closed
+	CodeUnavailable = verify.CodeUnavailable
 )
 
 // The causes by which callers may want to tell refusals apart (errors.Is).
@@ -24,9 +27,11 @@ var (
 // Error is a refusal. Every error of [Verifier.Verify] and [Verifier.Authenticate]
 // is one; use errors.As.
 type Error struct {
-	Status      int           // the HTTP status that says it
-	Code        string        // one of the codes above
-	Description string        // what was wrong and what was expected; safe to show to the caller, never holds a part of the token
+	Status int    // the HTTP status that says it
+	Code   string // one of the codes above
+	// what was wrong and what was expected; safe to show to the caller, never
+	// holds a part of the token
+	Description string
 	Scope       string        // with CodeInsufficientScope: the privileges that the request needs
 	RetryAfter  time.Duration // with CodeUnavailable: when to ask again
 	Cause       error         // for logs; nil, or what was met underneath

@@ -26,22 +26,23 @@ import (
 // signs of life every 5 s can't prove. The stream is tried again later.
 type Feed struct {
 	// Token returns a bearer token of the issuer itself with the privilege
-	// tokens:introspect. BearerToken of a tokensource.Source whose Resource is the
-	// issuer does that. Required.
+	// tokens:introspect. BearerToken of a tokensource.Source whose Resource is
+	// the issuer does that. Required.
 	Token func(context.Context) (string, error)
-	// Drop is called with a token that the issuer refused, so that Token returns
-	// another one. Drop of a tokensource.Source does that. Default: nothing is
-	// called.
+	// Drop is called with a token that the issuer refused, so that Token
+	// returns another one. Drop of a tokensource.Source does that. Default:
+	// nothing is called.
 	Drop func(token string)
 	// Poll makes the Verifier poll the feed, rather than follow it as a stream.
 	Poll bool
 	// Every is the time between two polls. Default: 1 second; at most half of
 	// MaxStaleness.
 	Every time.Duration
-	// MaxMemory bounds the memory that revocations take, in bytes, as estimated:
-	// 64 for a revoked token, 256 and its names for any other entry. Beyond it
-	// the feed is not believed and the set becomes stale. Default 512 MiB, eight
-	// million tokens; while a set is read anew there may be two of them.
+	// MaxMemory bounds the memory that revocations take, in bytes, as
+	// estimated: 64 for a revoked token, 256 and its names for any other entry.
+	// Beyond it the feed is not believed and the set becomes stale. Default 512
+	// MiB, eight million tokens; while a set is read anew there may be two of
+	// them.
 	MaxMemory int64
 }
 
@@ -53,7 +54,9 @@ const (
 	pollWhileFull = time.Minute            // at most, after there was no stream for one more
 	leastRest     = 250 * time.Millisecond // between two polls, whoever says that there is something new
 	retryAtMost   = 10 * time.Second
-	comeBackAfter = 500 * time.Millisecond // at most, when a working stream ended: the server may have sent many away at once
+	// at most, when a working stream ended: the server may have sent many away
+	// at once
+	comeBackAfter = 500 * time.Millisecond
 )
 
 // feedBackoff is when the feed is asked again that could not be followed.
@@ -71,7 +74,11 @@ func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 		own.Every = min(time.Second, maxStaleness/2)
 	}
 	if own.Every > maxStaleness/2 {
-		return nil, fmt.Errorf("the period Every is %v; expected at most half of MaxStaleness, %v", own.Every, maxStaleness/2)
+		return nil, fmt.Errorf(
+			"the period Every is %v; expected at most half of MaxStaleness, %v",
+			own.Every,
+			maxStaleness/2,
+		)
 	}
 	if own.MaxMemory <= 0 {
 		own.MaxMemory = 512 << 20
@@ -87,20 +94,29 @@ type subscriber struct {
 	disc     *discovery
 	instance string // tells this process apart from others of the same client
 	receipts receipts
-	news     chan struct{}             // somebody says that the feed has something new
-	rekey    func()                    // the issuer's keys may have changed
-	cursor   string                    // everything up to there is in the set; only run uses it
-	held     int64                     // bytes that were put into the set since it was last read whole; only run uses it
-	proven   atomic.Pointer[time.Time] // when the set was last known to be complete
+	news     chan struct{} // somebody says that the feed has something new
+	rekey    func()        // the issuer's keys may have changed
+	cursor   string        // everything up to there is in the set; only run uses it
+	// bytes that were put into the set since it was last read whole; only run
+	// uses it
+	held   int64
+	proven atomic.Pointer[time.Time] // when the set was last known to be complete
 
 	mu  sync.Mutex
 	err error
 }
 
 func newSubscriber(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *subscriber {
-	return &subscriber{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)},
-		news: make(chan struct{}, 1), rekey: rekey,
-		err: errors.New("the revocation feed has not been read yet")}
+	return &subscriber{
+		cfg:      cfg,
+		fetch:    fetch,
+		disc:     disc,
+		instance: rand.Text()[:16],
+		receipts: receipts{wake: make(chan struct{}, 1)},
+		news:     make(chan struct{}, 1),
+		rekey:    rekey,
+		err:      errors.New("the revocation feed has not been read yet"),
+	}
 }
 
 func (f *subscriber) stale() bool {
@@ -120,7 +136,8 @@ func (f *subscriber) lastError() error {
 	return f.err
 }
 
-// failed notes why the feed is not followed, nil that it is, and logs where that is new.
+// failed notes why the feed is not followed, nil that it is, and logs where
+// that is new.
 func (f *subscriber) failed(err error) {
 	f.mu.Lock()
 	was := f.err
@@ -165,7 +182,8 @@ func (f *subscriber) run(ctx context.Context) {
 		} else if isFull(err) {
 			full = true
 			f.cfg.Logger.Debug("the revocation feed has no stream for us now and is polled", "error", err)
-			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)), feedBackoff.Wait(failures, tooOften(err))
+			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)),
+				feedBackoff.Wait(failures, tooOften(err))
 			continue
 		}
 		if ctx.Err() != nil {
@@ -206,7 +224,8 @@ func tooOften(err error) time.Duration {
 // now. It may still answer polls, which take no place for longer than a moment.
 func isFull(err error) bool {
 	var status *statusError
-	return errors.As(err, &status) && (status.status == http.StatusServiceUnavailable || status.status == http.StatusTooManyRequests)
+	return errors.As(err, &status) &&
+		(status.status == http.StatusServiceUnavailable || status.status == http.StatusTooManyRequests)
 }
 
 // rest waits for d, or until somebody says that there is something new, but for
@@ -277,8 +296,8 @@ func (f *subscriber) poll(ctx context.Context) error {
 const refusedInARow = 10
 
 // page reads one page. If others have been read already, it is not given up as
-// soon as the issuer asks to wait: whoever always began anew might never come to
-// the end.
+// soon as the issuer asks to wait: whoever always began anew might never come
+// to the end.
 func (f *subscriber) page(ctx context.Context, at string, begun bool) (page feedPage, err error) {
 	for range refusedInARow {
 		err = f.call(ctx, http.MethodGet, at, nil, maxPageSize, &page)
@@ -289,8 +308,13 @@ func (f *subscriber) page(ctx context.Context, at string, begun bool) (page feed
 	return page, err
 }
 
-// request makes a request that carries the feed's bearer token and says who asks.
-func (f *subscriber) request(ctx context.Context, method, at, accept string, body io.Reader) (req *http.Request, token string, err error) {
+// request makes a request that carries the feed's bearer token and says who
+// asks.
+func (f *subscriber) request(
+	ctx context.Context,
+	method, at, accept string,
+	body io.Reader,
+) (req *http.Request, token string, err error) {
 	token, err = f.cfg.Feed.Token(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("token for the revocation feed: %w", err)

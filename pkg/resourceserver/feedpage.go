@@ -68,12 +68,17 @@ func validCursor(s string) bool {
 	return s != "" && len(s) <= maxCursorSize && untrusted.Quotable(s, maxCursorSize) == s
 }
 
-var errNowhere = errors.New("an answer of the revocation feed leads nowhere: expected a cursor that moves on, and entries")
+var errNowhere = errors.New("an answer of the revocation feed leads nowhere: expected a " +
+	"cursor that moves on, and entries")
 
 // errTooMuch ends a reading that would take more memory than it may. What was
 // held before stays in force until it is stale.
 func errTooMuch(limit int64) error {
-	return fmt.Errorf("the revocation feed has more than fits into Feed.MaxMemory, %d bytes; raise it if the issuer has that many live revocations", limit)
+	return fmt.Errorf(
+		"the revocation feed has more than fits into Feed.MaxMemory, %d bytes; raise it if "+
+			"the issuer has that many live revocations",
+		limit,
+	)
 }
 
 // paging puts the pages of one reading together. What was held before stays in
@@ -89,7 +94,9 @@ type paging struct {
 
 func (p *paging) begin(f *subscriber) {
 	*p = paging{cursor: f.cursor, more: true}
-	if f.cursor == "" { // before the question is asked, so that what others put into the set meanwhile is in it afterwards
+	// before the question is asked, so that what others put into the set
+	// meanwhile is in it afterwards
+	if f.cursor == "" {
 		p.anew(f)
 	}
 }

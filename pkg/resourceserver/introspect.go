@@ -21,10 +21,20 @@ func (v *Verifier) introspect(ctx context.Context, token string) *Error {
 		Active bool `json:"active"`
 	}
 	if err == nil {
-		err = v.feed.call(ctx, http.MethodPost, meta.Introspection, url.Values{"token": {token}}, maxIntrospection, &answer)
+		err = v.feed.call(
+			ctx,
+			http.MethodPost,
+			meta.Introspection,
+			url.Values{"token": {token}},
+			maxIntrospection,
+			&answer,
+		)
 	}
 	if err != nil {
-		return unavailable("revocations could not be followed for too long, and the issuer does not answer; ask again later", err)
+		return unavailable(
+			"revocations could not be followed for too long, and the issuer does not answer; ask again later",
+			err,
+		)
 	}
 	if !answer.Active {
 		return (*Error)(verify.Revoked())

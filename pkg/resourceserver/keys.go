@@ -48,14 +48,24 @@ type flight struct {
 // maxKeys leaves room for a later server, which may publish more.
 const maxKeys = 10 * svcauth.MaxPublishedKeys
 
-// failPause keeps requests from asking an issuer that has just failed to answer.
+// failPause keeps requests from asking an issuer that has just failed to
+// answer.
 const failPause = time.Second
 
 var errNoKeysYet = errors.New("the issuer's keys have not been fetched yet")
 
 func newRemoteKeys(life context.Context, cfg Config, fetch *fetcher, disc *discovery) *remoteKeys {
-	return &remoteKeys{life: life, fetch: fetch, disc: disc, clock: cfg.Clock, log: cfg.Logger, refresh: cfg.KeyRefresh, cooldown: cfg.KeyCooldown,
-		stale: make(chan struct{}, 1), progress: cfg.progress}
+	return &remoteKeys{
+		life:     life,
+		fetch:    fetch,
+		disc:     disc,
+		clock:    cfg.Clock,
+		log:      cfg.Logger,
+		refresh:  cfg.KeyRefresh,
+		cooldown: cfg.KeyCooldown,
+		stale:    make(chan struct{}, 1),
+		progress: cfg.progress,
+	}
 }
 
 // Key implements [KeySource].
@@ -81,8 +91,8 @@ func (k *remoteKeys) Key(ctx context.Context, kid string) (string, crypto.Public
 	return "", nil, ErrUnknownKey
 }
 
-// missed decides what an unknown kid leads to: a fetch, which may be one that is
-// under way, or an error at once.
+// missed decides what an unknown kid leads to: a fetch, which may be one that
+// is under way, or an error at once.
 func (k *remoteKeys) missed(kid string) (*flight, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -131,7 +141,10 @@ func (k *remoteKeys) land(f *flight, set *jwk.Set, etag string, err error) {
 	}
 	if err != nil {
 		if k.failure == nil && k.life.Err() == nil {
-			k.log.Warn("the issuer's keys can't be fetched; trying again quietly", "error", err, "have_last_good", k.set.Load() != nil)
+			k.log.Warn(
+				"the issuer's keys can't be fetched; trying again quietly",
+				"error", err, "have_last_good", k.set.Load() != nil,
+			)
 		}
 		err = fmt.Errorf("fetch the issuer's keys: %w", err)
 		k.failedAt = k.clock()
@@ -155,7 +168,9 @@ func (k *remoteKeys) load(etag string) (*jwk.Set, string, error) {
 		if discErr != nil || again.JWKSURI == m.JWKSURI {
 			return nil, "", err
 		}
-		if a, err = k.fetch.get(k.life, again.JWKSURI, "", jwk.MaxSetSize, "application/json", "application/jwk-set+json"); err != nil {
+		if a, err = k.fetch.get(
+			k.life, again.JWKSURI, "", jwk.MaxSetSize, "application/json", "application/jwk-set+json",
+		); err != nil {
 			return nil, "", err
 		}
 	}

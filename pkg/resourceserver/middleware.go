@@ -11,10 +11,10 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// Require returns middleware that lets a request pass only with a valid token that
-// carries all of the privileges; with none, any valid token. It puts the token's
-// [Principal] into the request's context. Refusals are answered as RFC 6750 §3
-// requires, with a JSON body.
+// Require returns middleware that lets a request pass only with a valid token
+// that carries all of the privileges; with none, any valid token. It puts the
+// token's [Principal] into the request's context. Refusals are answered as RFC
+// 6750 §3 requires, with a JSON body.
 func (v *Verifier) Require(privileges ...string) func(http.Handler) http.Handler {
 	return v.guard(privileges, func(p *Principal) bool {
 		for _, name := range privileges {
@@ -44,7 +44,13 @@ func (v *Verifier) guard(privileges []string, allowed func(*Principal) bool) fun
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p, err := v.Authenticate(r)
 			if err == nil && !allowed(p) {
-				err = &Error{Status: http.StatusForbidden, Code: CodeInsufficientScope, Scope: scope, Description: "the token lacks a privilege that this request needs: " + untrusted.Quotable(scope, 200)}
+				err = &Error{
+					Status: http.StatusForbidden,
+					Code:   CodeInsufficientScope,
+					Scope:  scope,
+					Description: "the token lacks a privilege that this request needs: " +
+						untrusted.Quotable(scope, 200),
+				}
 			}
 			if err != nil {
 				v.WriteError(w, err)
@@ -55,23 +61,32 @@ func (v *Verifier) guard(privileges []string, allowed func(*Principal) bool) fun
 	}
 }
 
-// Authenticate verifies the token in the request's one Authorization header (RFC
-// 6750 §2.1), never one in the body or the URL. Every error is an [*Error].
+// Authenticate verifies the token in the request's one Authorization header
+// (RFC 6750 §2.1), never one in the body or the URL. Every error is an
+// [*Error].
 func (v *Verifier) Authenticate(r *http.Request) (*Principal, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
-		return nil, &Error{Status: http.StatusUnauthorized, Code: CodeMissingToken, Description: "no bearer token: send Authorization: Bearer with an access token"}
+		return nil, &Error{
+			Status:      http.StatusUnauthorized,
+			Code:        CodeMissingToken,
+			Description: "no bearer token: send Authorization: Bearer with an access token",
+		}
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	token = strings.TrimLeft(token, " ")
 	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return nil, &Error{Status: http.StatusUnauthorized, Code: CodeMissingToken, Description: "expected one Authorization header with the scheme Bearer and an access token"}
+		return nil, &Error{
+			Status:      http.StatusUnauthorized,
+			Code:        CodeMissingToken,
+			Description: "expected one Authorization header with the scheme Bearer and an access token",
+		}
 	}
 	return v.Verify(r.Context(), token)
 }
 
-// WriteError answers with an error of [Verifier.Authenticate] as RFC 6750 §3 and,
-// for resource_metadata, RFC 9728 §5.1 require.
+// WriteError answers with an error of [Verifier.Authenticate] as RFC 6750 §3
+// and, for resource_metadata, RFC 9728 §5.1 require.
 func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	var refusal *Error
 	if !errors.As(err, &refusal) {

@@ -57,7 +57,8 @@ func (f *subscriber) confirm(ctx context.Context) {
 		for failures := 1; ; failures++ {
 			err := f.acknowledge(ctx, f.receipts.newest())
 			var status *statusError
-			if err == nil || errors.As(err, &status) && (status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
+			if err == nil || errors.As(err, &status) &&
+				(status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
 				break // said; or it takes no receipts, and is asked again with the next revocation
 			}
 			if ctx.Err() == nil {
@@ -77,7 +78,12 @@ func (f *subscriber) acknowledge(ctx context.Context, cursor string) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]string{"cursor": cursor, "name": f.cfg.Name, "audience": f.cfg.Audience, "instance": f.instance})
+	body, err := json.Marshal(map[string]string{
+		"cursor":   cursor,
+		"name":     f.cfg.Name,
+		"audience": f.cfg.Audience,
+		"instance": f.instance,
+	})
 	if err != nil {
 		return err
 	}

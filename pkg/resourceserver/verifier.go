@@ -8,8 +8,8 @@ import (
 	"github.com/svcauth/svcauth/internal/verify"
 )
 
-// Verifier checks tokens of one issuer for one audience. It is safe for concurrent
-// use. [Verifier.Close] ends what it runs in the background.
+// Verifier checks tokens of one issuer for one audience. It is safe for
+// concurrent use. [Verifier.Close] ends what it runs in the background.
 type Verifier struct {
 	cfg   Config
 	core  *verify.Verifier
@@ -24,8 +24,8 @@ type Verifier struct {
 
 // New returns a Verifier. It makes no call itself: keys and revocations are
 // fetched in the background, again and again if the issuer does not answer, so
-// that a resource server may start before its issuer. The error names every fault
-// of the configuration.
+// that a resource server may start before its issuer. The error names every
+// fault of the configuration.
 func New(cfg Config) (*Verifier, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -39,8 +39,16 @@ func New(cfg Config) (*Verifier, error) {
 		v.keys = newRemoteKeys(ctx, cfg, v.fetch, v.disc)
 		cfg.Keys, keysChanged = v.keys, v.keys.changed
 	}
-	if v.core, err = verify.New(verify.Config{Issuer: cfg.Issuer, Audience: cfg.Audience, Keys: cfg.Keys, Revocations: cfg.revocations,
-		Leeway: cfg.Leeway, IssuedAhead: cfg.Leeway, Remember: cfg.RememberTokens, Clock: cfg.Clock}); err != nil {
+	if v.core, err = verify.New(verify.Config{
+		Issuer:      cfg.Issuer,
+		Audience:    cfg.Audience,
+		Keys:        cfg.Keys,
+		Revocations: cfg.revocations,
+		Leeway:      cfg.Leeway,
+		IssuedAhead: cfg.Leeway,
+		Remember:    cfg.RememberTokens,
+		Clock:       cfg.Clock,
+	}); err != nil {
 		stop()
 		return nil, fmt.Errorf("resourceserver: %w", err)
 	}
@@ -66,9 +74,10 @@ func (v *Verifier) Close() error {
 }
 
 // Nudge says that the issuer may have revoked something. A polled feed is then
-// asked at once, but at most four times a second; a stream brings what is new by
-// itself, and nothing happens. Nudge is for callers that hear of revocations in
-// another way, which is fast but need not be trusted, such as subpackage redisfeed.
+// asked at once, but at most four times a second; a stream brings what is new
+// by itself, and nothing happens. Nudge is for callers that hear of revocations
+// in another way, which is fast but need not be trusted, such as subpackage
+// redisfeed.
 func (v *Verifier) Nudge() {
 	if v.feed == nil {
 		return
@@ -108,8 +117,8 @@ func (v *Verifier) whenStale(ctx context.Context, token string) *Error {
 }
 
 // Ready returns nil once keys are there and, if a feed is followed, revocations
-// have been read. If ctx is done before, the error wraps what is missing. Call it
-// before serving, or with a short context from a readiness probe.
+// have been read. If ctx is done before, the error wraps what is missing. Call
+// it before serving, or with a short context from a readiness probe.
 func (v *Verifier) Ready(ctx context.Context) error {
 	for {
 		progress := v.cfg.progress.next()

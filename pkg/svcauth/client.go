@@ -79,12 +79,19 @@ func NewClient(config ClientConfig) (*Client, error) {
 		return nil, fmt.Errorf("svcauth client: URL %w", err)
 	}
 	if config.HTTPClient == nil {
-		return nil, errors.New("svcauth client: HTTPClient is not set; give one whose Transport adds the bearer token, such as tokensource.Source.Transport")
+		return nil, errors.New("svcauth client: HTTPClient is not set; give one whose " +
+			"Transport adds the bearer token, such as tokensource.Source.Transport")
 	}
 	if config.Timeout < 0 {
 		return nil, errors.New("svcauth client: Timeout is negative; leave it 0 for 30 seconds")
 	}
-	c := &Client{base: strings.TrimRight(config.URL, "/"), http: &http.Client{}, userAgent: config.UserAgent, timeout: config.Timeout, maxRetries: config.MaxRetries}
+	c := &Client{
+		base:       strings.TrimRight(config.URL, "/"),
+		http:       &http.Client{},
+		userAgent:  config.UserAgent,
+		timeout:    config.Timeout,
+		maxRetries: config.MaxRetries,
+	}
 	*c.http = *config.HTTPClient
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if c.userAgent == "" {

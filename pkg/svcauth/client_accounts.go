@@ -41,9 +41,21 @@ func (c *Client) ServiceAccounts(ctx context.Context, options ListOptions) (List
 // the answer says how far that has got. Problems: [CodePreconditionFailed] if
 // version (0: any) is no longer the account's, [CodeConflict], [CodeInvalid],
 // [CodeNotFound].
-func (c *Client) UpdateServiceAccount(ctx context.Context, id string, version int64, patch ServiceAccountPatch, wait time.Duration) (ServiceAccount, error) {
+func (c *Client) UpdateServiceAccount(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch ServiceAccountPatch,
+	wait time.Duration,
+) (ServiceAccount, error) {
 	var account ServiceAccount
-	version, err := c.do(ctx, request{method: http.MethodPatch, path: []string{accountsPath, id}, body: patch, version: version, wait: wait}, &account)
+	version, err := c.do(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{accountsPath, id},
+		body:    patch,
+		version: version,
+		wait:    wait,
+	}, &account)
 	account.Version = version
 	return account, err
 }
@@ -72,8 +84,16 @@ func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options Lis
 // one that is there. One grants only what one holds, and for no longer:
 // [CodeMissingPrivileges]. The answer names secrets of the account whose makers
 // do not hold what it gains, and says if its tokens would be too long.
-func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
-	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, &answer)
+func (c *Client) AssignServiceAccountRole(
+	ctx context.Context,
+	id, roleID string,
+	body GrantRequest,
+) (answer GrantAnswer, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodPut,
+		path:   []string{accountsPath, id, "roles", roleID},
+		body:   body,
+	}, &answer)
 	return answer, err
 }
 
@@ -81,8 +101,17 @@ func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string
 // carry the role die at once. It is no error if it did not hold the role. With a
 // grantID it ends that grant alone: if another has taken its place, nothing
 // happens.
-func (c *Client) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "roles", roleID}, query: ofGrant(grantID), wait: wait})
+func (c *Client) UnassignServiceAccountRole(
+	ctx context.Context,
+	id, roleID, grantID string,
+	wait time.Duration,
+) (*Enforcement, error) {
+	return c.takeAway(ctx, request{
+		method: http.MethodDelete,
+		path:   []string{accountsPath, id, "roles", roleID},
+		query:  ofGrant(grantID),
+		wait:   wait,
+	})
 }
 
 // ofGrant is the query that names a grant; an empty id is none.
@@ -101,11 +130,19 @@ func (c *Client) Tokens(ctx context.Context, id string, options ListOptions) (Li
 
 // RevokeToken revokes one token of a service account by its jti.
 func (c *Client) RevokeToken(ctx context.Context, id, jti string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "tokens", jti}, wait: wait})
+	return c.takeAway(ctx, request{
+		method: http.MethodDelete,
+		path:   []string{accountsPath, id, "tokens", jti},
+		wait:   wait,
+	})
 }
 
 // RevokeTokens revokes every token issued to a service account so far. Its
 // secrets stay valid: it can get new ones.
 func (c *Client) RevokeTokens(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodPost, path: []string{accountsPath, id, "revoke-tokens"}, wait: wait})
+	return c.takeAway(ctx, request{
+		method: http.MethodPost,
+		path:   []string{accountsPath, id, "revoke-tokens"},
+		wait:   wait,
+	})
 }

@@ -18,8 +18,10 @@ import (
 const (
 	maxClientAnswer  = 16 << 20 // bytes: a page of 200 audit events fits many times
 	maxClientProblem = 1 << 20  // bytes
-	maxClientValues  = 1 << 18  // members, elements, objects and arrays: a page of 200 with 100 roles each fits three times
-	maxProblemText   = 4096     // bytes of a detail
+	// members, elements, objects and arrays: a page of 200 with 100 roles each
+	// fits three times
+	maxClientValues = 1 << 18
+	maxProblemText  = 4096 // bytes of a detail
 )
 
 var errAnswerTooLong = errors.New("the answer is longer than any of this API; check URL")
@@ -78,7 +80,15 @@ func (c *Client) accept(r *request, res *http.Response, content []byte, out any)
 	}
 	if err := json.Unmarshal(content, out); err != nil {
 		// The decoder's error may show a value, and the value may be a secret.
-		return 0, &failure{err: fmt.Errorf("%s: the answer (%d, %d bytes) is not the JSON of this call; check that URL is an svcauth server of this version", r.name(), res.StatusCode, len(content))}
+		return 0, &failure{
+			err: fmt.Errorf(
+				"%s: the answer (%d, %d bytes) is not the JSON of this call; check that URL "+
+					"is an svcauth server of this version",
+				r.name(),
+				res.StatusCode,
+				len(content),
+			),
+		}
 	}
 	return version, nil
 }
@@ -98,7 +108,11 @@ func (c *Client) problem(r *request, res *http.Response, content []byte) *Proble
 	p := new(Problem)
 	mediaType, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if mediaType != "application/problem+json" || json.Unmarshal(content, p) != nil || p.Detail == "" && p.Title == "" {
-		p = &Problem{Code: codeOfStatus(res.StatusCode), Title: http.StatusText(res.StatusCode), Detail: c.undocumented(r, res)}
+		p = &Problem{
+			Code:   codeOfStatus(res.StatusCode),
+			Title:  http.StatusText(res.StatusCode),
+			Detail: c.undocumented(r, res),
+		}
 	}
 	p.Status = res.StatusCode
 	if p.Code == "" {
@@ -119,11 +133,28 @@ func (c *Client) undocumented(r *request, res *http.Response) string {
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)))
 	switch {
 	case res.StatusCode/100 == 3:
-		return fmt.Sprintf("%s was answered with a redirect (%s), which is not followed, so that the token goes nowhere else; configure the server's final address instead of %s", r.name(), status, c.base)
+		return fmt.Sprintf(
+			"%s was answered with a redirect (%s), which is not followed, so that the token "+
+				"goes nowhere else; configure the server's final address instead of %s",
+			r.name(),
+			status,
+			c.base,
+		)
 	case res.StatusCode == http.StatusNotFound:
-		return fmt.Sprintf("%s was answered with %s and no problem document: there is no svcauth API at %s/v1; check the address", r.name(), status, c.base)
+		return fmt.Sprintf(
+			"%s was answered with %s and no problem document: there is no svcauth API at %s/v1; check the address",
+			r.name(),
+			status,
+			c.base,
+		)
 	default:
-		return fmt.Sprintf("%s was answered with %s and no problem document: something between here and svcauth may have answered; check %s", r.name(), status, c.base)
+		return fmt.Sprintf(
+			"%s was answered with %s and no problem document: something between here and "+
+				"svcauth may have answered; check %s",
+			r.name(),
+			status,
+			c.base,
+		)
 	}
 }
 

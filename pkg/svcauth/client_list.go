@@ -45,7 +45,10 @@ func page[T any](ctx context.Context, c *Client, query url.Values, path ...strin
 //	for account, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
 //		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
 //	}) { … }
-func All[T any](ctx context.Context, page func(ctx context.Context, cursor string) (List[T], error)) iter.Seq2[T, error] {
+func All[T any](
+	ctx context.Context,
+	page func(ctx context.Context, cursor string) (List[T], error),
+) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		for cursor := ""; ; {
@@ -63,7 +66,10 @@ func All[T any](ctx context.Context, page func(ctx context.Context, cursor strin
 				return
 			}
 			if *list.NextCursor == cursor { // or it would never end
-				yield(none, errors.New("the server gave the same cursor twice in a row; the list can't be read to its end"))
+				yield(
+					none,
+					errors.New("the server gave the same cursor twice in a row; the list can't be read to its end"),
+				)
 				return
 			}
 			cursor = *list.NextCursor

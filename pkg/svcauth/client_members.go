@@ -32,8 +32,20 @@ func (c *Client) Members(ctx context.Context, options ListOptions) (List[Member]
 // deletes its application keys and revokes their tokens at once. Problems:
 // [CodePreconditionFailed] if version (0: any) is no longer the member's,
 // [CodeConflict] for the last Administrator.
-func (c *Client) UpdateMember(ctx context.Context, id string, version int64, patch MemberPatch, wait time.Duration) (Member, error) {
-	return c.member(ctx, request{method: http.MethodPatch, path: []string{membersPath, id}, body: patch, version: version, wait: wait})
+func (c *Client) UpdateMember(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch MemberPatch,
+	wait time.Duration,
+) (Member, error) {
+	return c.member(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{membersPath, id},
+		body:    patch,
+		version: version,
+		wait:    wait,
+	})
 }
 
 // ResetMember creates a one-time link (InvitationURL in the answer) by which a
@@ -67,8 +79,16 @@ func (c *Client) MemberRoles(ctx context.Context, id string, options ListOptions
 // [CodeMissingPrivileges]. [CodeConflict] if it would let the last Administrator
 // expire. The answer says if tokens of the member's application keys would be
 // too long.
-func (c *Client) AssignMemberRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
-	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{membersPath, id, "roles", roleID}, body: body}, &answer)
+func (c *Client) AssignMemberRole(
+	ctx context.Context,
+	id, roleID string,
+	body GrantRequest,
+) (answer GrantAnswer, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodPut,
+		path:   []string{membersPath, id, "roles", roleID},
+		body:   body,
+	}, &answer)
 	return answer, err
 }
 
@@ -76,6 +96,15 @@ func (c *Client) AssignMemberRole(ctx context.Context, id, roleID string, body G
 // that carry the role die at once. It is no error if it did not hold the role.
 // With a grantID it ends that grant alone: if another has taken its place,
 // nothing happens.
-func (c *Client) UnassignMemberRole(ctx context.Context, id, roleID, grantID string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{membersPath, id, "roles", roleID}, query: ofGrant(grantID), wait: wait})
+func (c *Client) UnassignMemberRole(
+	ctx context.Context,
+	id, roleID, grantID string,
+	wait time.Duration,
+) (*Enforcement, error) {
+	return c.takeAway(ctx, request{
+		method: http.MethodDelete,
+		path:   []string{membersPath, id, "roles", roleID},
+		query:  ofGrant(grantID),
+		wait:   wait,
+	})
 }

@@ -33,7 +33,12 @@ func (c *Client) Organization(ctx context.Context) (Organization, error) {
 // UpdateOrganization changes the caller's own. Problem: [CodePreconditionFailed]
 // if version (0: any) is no longer the organization's.
 func (c *Client) UpdateOrganization(ctx context.Context, version int64, patch OrganizationPatch) (Organization, error) {
-	return c.organization(ctx, request{method: http.MethodPatch, path: []string{ownOrganizationPath}, body: patch, version: version})
+	return c.organization(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{ownOrganizationPath},
+		body:    patch,
+		version: version,
+	})
 }
 
 func (c *Client) organization(ctx context.Context, r request) (Organization, error) {
@@ -65,8 +70,18 @@ func (c *Client) Organizations(ctx context.Context, options ListOptions) (List[O
 
 // UpdateOrganizationByID changes any organization. Problem:
 // [CodePreconditionFailed] if version (0: any) is no longer the organization's.
-func (c *Client) UpdateOrganizationByID(ctx context.Context, id string, version int64, patch OrganizationPatch) (Organization, error) {
-	return c.organization(ctx, request{method: http.MethodPatch, path: []string{organizationsPath, id}, body: patch, version: version})
+func (c *Client) UpdateOrganizationByID(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch OrganizationPatch,
+) (Organization, error) {
+	return c.organization(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{organizationsPath, id},
+		body:    patch,
+		version: version,
+	})
 }
 
 // DeleteOrganization deletes a tenant with all that belongs to it, and revokes

@@ -29,11 +29,23 @@ func (c *Client) Roles(ctx context.Context, options ListOptions) (List[Role], er
 // role and a privilege that it loses; with a new name, all that carry the role.
 // Problems: [CodePreconditionFailed] if version (0: any) is no longer the role's,
 // [CodeConflict], [CodeForbidden] for a system role, [CodeMissingPrivileges].
-func (c *Client) UpdateRole(ctx context.Context, id string, version int64, patch RolePatch, wait time.Duration) (Role, error) {
+func (c *Client) UpdateRole(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch RolePatch,
+	wait time.Duration,
+) (Role, error) {
 	if patch.Privileges != nil && *patch.Privileges == nil { // null in JSON, which would change nothing
 		patch.Privileges = &[]string{}
 	}
-	return c.role(ctx, request{method: http.MethodPatch, path: []string{rolesPath, id}, body: patch, version: version, wait: wait})
+	return c.role(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{rolesPath, id},
+		body:    patch,
+		version: version,
+		wait:    wait,
+	})
 }
 
 func (c *Client) role(ctx context.Context, r request) (Role, error) {

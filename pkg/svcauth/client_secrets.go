@@ -13,7 +13,11 @@ import (
 // are too many, [CodeInvalid], [CodeMissingPrivileges].
 func (c *Client) CreateSecret(ctx context.Context, id string, body NewSecretRequest) (SecretInfo, error) {
 	var secret SecretInfo
-	_, err := c.do(ctx, request{method: http.MethodPost, path: []string{accountsPath, id, "secrets"}, body: body}, &secret)
+	_, err := c.do(ctx, request{
+		method: http.MethodPost,
+		path:   []string{accountsPath, id, "secrets"},
+		body:   body,
+	}, &secret)
 	return secret, err
 }
 
@@ -27,13 +31,22 @@ func (c *Client) Secrets(ctx context.Context, id string) (List[SecretInfo], erro
 // if the expiry is not in the future.
 func (c *Client) UpdateSecret(ctx context.Context, id, secretID string, patch SecretPatch) (SecretInfo, error) {
 	var secret SecretInfo
-	_, err := c.do(ctx, request{method: http.MethodPatch, path: []string{accountsPath, id, "secrets", secretID}, body: patch}, &secret)
+	_, err := c.do(ctx, request{
+		method: http.MethodPatch,
+		path:   []string{accountsPath, id, "secrets", secretID},
+		body:   patch,
+	}, &secret)
 	return secret, err
 }
 
 // DeleteSecret deletes a secret: it obtains no more tokens. With revokeTokens, the
 // tokens that it obtained are revoked at once; else they live until they expire.
-func (c *Client) DeleteSecret(ctx context.Context, id, secretID string, revokeTokens bool, wait time.Duration) (*Enforcement, error) {
+func (c *Client) DeleteSecret(
+	ctx context.Context,
+	id, secretID string,
+	revokeTokens bool,
+	wait time.Duration,
+) (*Enforcement, error) {
 	r := request{method: http.MethodDelete, path: []string{accountsPath, id, "secrets", secretID}, wait: wait}
 	if revokeTokens {
 		r.query = url.Values{"revoke_tokens": {"true"}}

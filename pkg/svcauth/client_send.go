@@ -95,7 +95,8 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 			return 0, nil
 		}
 		maybeDone = maybeDone || !failed.untouched
-		if !failed.passing || !repeatable && !failed.untouched || sent > c.maxRetries || failed.retryAfter > maxClientPatience {
+		if !failed.passing || !repeatable && !failed.untouched || sent > c.maxRetries ||
+			failed.retryAfter > maxClientPatience {
 			return 0, failed.err
 		}
 		timer := time.NewTimer(clientBackoff.Wait(sent, failed.retryAfter))
@@ -103,7 +104,13 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return 0, fmt.Errorf("%s: gave up after %d attempts (%w): %w", r.name(), sent, context.Cause(ctx), failed.err)
+			return 0, fmt.Errorf(
+				"%s: gave up after %d attempts (%w): %w",
+				r.name(),
+				sent,
+				context.Cause(ctx),
+				failed.err,
+			)
 		}
 	}
 }
@@ -131,7 +138,11 @@ func (c *Client) attempt(ctx context.Context, r *request, address string, body [
 		if bounded.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("no answer within %s: %w", c.timeout+r.wait, err)
 		}
-		return &failure{err: fmt.Errorf("%s: %w", r.name(), err), passing: asked && ctx.Err() == nil && !lasting(err), untouched: !connected}
+		return &failure{
+			err:       fmt.Errorf("%s: %w", r.name(), err),
+			passing:   asked && ctx.Err() == nil && !lasting(err),
+			untouched: !connected,
+		}
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -18,7 +18,8 @@ const maxEmailLength = 254
 func ParseEmail(text string) (string, error) {
 	email := EmailKey(text)
 	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > maxEmailLength || !utf8.ValidString(email) || !deliverable(email) {
+	if err != nil || parsed.Address != email || len(email) > maxEmailLength ||
+		!utf8.ValidString(email) || !deliverable(email) {
 		return "", errors.New("expected one e-mail address, such as ann@example.com")
 	}
 	return email, nil
@@ -35,7 +36,8 @@ func deliverable(email string) bool {
 		}) < 0
 	}
 	last := domain[strings.LastIndexByte(domain, '.')+1:]
-	return only(local, ".#$&'*+/=?^_{}~-") && !strings.HasPrefix(local, "-") && only(domain, ".-") && strings.Trim(last, "0123456789") != ""
+	return only(local, ".#$&'*+/=?^_{}~-") && !strings.HasPrefix(local, "-") &&
+		only(domain, ".-") && strings.Trim(last, "0123456789") != ""
 }
 
 // EmailKey returns the form in which e-mail addresses are compared: without

@@ -83,7 +83,9 @@ func (w SecretWarning) String() string {
 	if maker == "" {
 		maker = "somebody unknown"
 	}
-	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who does not hold %s, or not for as long: whoever kept it can use that now. If that is not meant, end it and make another.",
+	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who "+
+		"does not hold %s, or not for as long: whoever kept it can use that now. If that is "+
+		"not meant, end it and make another.",
 		w.SecretID, w.Hint, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
 }
 
@@ -108,7 +110,9 @@ func (w SizeWarning) String() string {
 	if ValidID(PrefixMember, w.ID) {
 		whose = "The application keys of " + w.Name
 	}
-	return fmt.Sprintf("%s would get a token of %d characters, more than the %d that are issued (token.max_size). Let each request name what it needs, by scope or resource, or take roles away.",
+	return fmt.Sprintf("%s would get a token of %d characters, more than the %d that are "+
+		"issued (token.max_size). Let each request name what it needs, by scope or resource, "+
+		"or take roles away.",
 		whose, w.Characters, w.Max)
 }
 
@@ -131,14 +135,15 @@ type ServiceAccountPatch struct {
 
 // SecretInfo is what may be known of a secret after it was shown.
 type SecretInfo struct {
-	ID           string     `json:"id"`
-	Hint         string     `json:"hint"` // its last four characters
-	Description  string     `json:"description"`
-	CreatedAt    time.Time  `json:"created_at"`
-	CreatedBy    Creator    `json:"created_by"` // as text that outlives who made it; empty: not known
-	ExpiresAt    *time.Time `json:"expires_at"`
-	LastUsedAt   *time.Time `json:"last_used_at"`
-	ClientSecret Secret     `json:"client_secret,omitempty"` // only in the answer to its creation, if the server made it
+	ID          string     `json:"id"`
+	Hint        string     `json:"hint"` // its last four characters
+	Description string     `json:"description"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CreatedBy   Creator    `json:"created_by"` // as text that outlives who made it; empty: not known
+	ExpiresAt   *time.Time `json:"expires_at"`
+	LastUsedAt  *time.Time `json:"last_used_at"`
+	// only in the answer to its creation, if the server made it
+	ClientSecret Secret `json:"client_secret,omitempty"`
 }
 
 // NewSecretRequest is the body of POST /v1/service-accounts/{id}/secrets.
@@ -314,8 +319,10 @@ type AuditActor struct {
 
 // AuditTarget is what it was done to.
 type AuditTarget struct {
-	ID   string `json:"id"`
-	Kind string `json:"kind"` // service_account, secret, role, member, application_key, organization, signing_key, catalog, token
+	ID string `json:"id"`
+	// service_account, secret, role, member, application_key, organization,
+	// signing_key, catalog, token
+	Kind string `json:"kind"`
 	Name string `json:"name"`
 }
 

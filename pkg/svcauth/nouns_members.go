@@ -4,20 +4,21 @@ import "time"
 
 // Member is a person who signs in to the console.
 type Member struct {
-	ID            string       `json:"id"`
-	Email         string       `json:"email"`
-	FirstName     string       `json:"first_name"`
-	LastName      string       `json:"last_name"`
-	Status        string       `json:"status"` // invited, active or suspended
-	Suspended     bool         `json:"suspended"`
-	Roles         []Ref        `json:"roles"`
-	CreatedAt     time.Time    `json:"created_at"`
-	CreatedBy     Creator      `json:"created_by"`
-	LastSignInAt  *time.Time   `json:"last_sign_in_at"`
-	InvitationURL string       `json:"invitation_url,omitempty"` // only in a member's answer to the invitation or reset: a one-time link
-	Invitation    *Invitation  `json:"invitation,omitempty"`     // the link that is open, if one is
-	Enforcement   *Enforcement `json:"enforcement,omitempty"`    // only in the answer to a change with ?wait=
-	Version       int64        `json:"-"`                        // of the row; travels as ETag
+	ID           string     `json:"id"`
+	Email        string     `json:"email"`
+	FirstName    string     `json:"first_name"`
+	LastName     string     `json:"last_name"`
+	Status       string     `json:"status"` // invited, active or suspended
+	Suspended    bool       `json:"suspended"`
+	Roles        []Ref      `json:"roles"`
+	CreatedAt    time.Time  `json:"created_at"`
+	CreatedBy    Creator    `json:"created_by"`
+	LastSignInAt *time.Time `json:"last_sign_in_at"`
+	// only in a member's answer to the invitation or reset: a one-time link
+	InvitationURL string       `json:"invitation_url,omitempty"`
+	Invitation    *Invitation  `json:"invitation,omitempty"`  // the link that is open, if one is
+	Enforcement   *Enforcement `json:"enforcement,omitempty"` // only in the answer to a change with ?wait=
+	Version       int64        `json:"-"`                     // of the row; travels as ETag
 }
 
 // What became of the mail that brings a one-time link.

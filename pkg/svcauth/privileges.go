@@ -17,7 +17,12 @@ const (
 func BuiltinPrivileges(api string) []Privilege {
 	return []Privilege{
 		{MembersRead, "View members", "See members, service accounts, roles and what they are granted", api},
-		{MembersManage, "Member management", "Invite and remove members, assign and unassign roles, create, change and remove service accounts", api},
+		{
+			MembersManage,
+			"Member management",
+			"Invite and remove members, assign and unassign roles, create, change and remove service accounts",
+			api,
+		},
 		{RolesManage, "Role management", "Create, change and delete custom roles", api},
 		{AuditRead, "View the audit log", "Read and export the audit log", api},
 		{SettingsManage, "Organization settings", "See and change the organization's settings", api},

@@ -28,14 +28,16 @@ type ProblemField struct {
 
 // The codes of problems. They are stable; titles and details are for people.
 const (
-	CodeInvalid            = "invalid"             // 422: a field is refused
-	CodeMalformed          = "malformed"           // 400: the request can't be read
-	CodeUnauthenticated    = "unauthenticated"     // 401
-	CodeForbidden          = "forbidden"           // 403: a rule refuses
-	CodeMissingPrivileges  = "missing_privileges"  // 403: Missing names them
-	CodeNotFound           = "not_found"           // 404: does not exist, or not in the caller's organization
-	CodeMethodNotAllowed   = "method_not_allowed"  // 405
-	CodeConflict           = "conflict"            // 409: a name that is taken, a limit that is reached, the last Administrator
+	CodeInvalid           = "invalid"            // 422: a field is refused
+	CodeMalformed         = "malformed"          // 400: the request can't be read
+	CodeUnauthenticated   = "unauthenticated"    // 401
+	CodeForbidden         = "forbidden"          // 403: a rule refuses
+	CodeMissingPrivileges = "missing_privileges" // 403: Missing names them
+	CodeNotFound          = "not_found"          // 404: does not exist, or not in the caller's organization
+	CodeMethodNotAllowed  = "method_not_allowed" // 405
+	// 409: a name that is taken, a limit that is reached, the last
+	// Administrator
+	CodeConflict           = "conflict"
 	CodePreconditionFailed = "precondition_failed" // 412: somebody changed it since; get it again
 	CodeTooLarge           = "too_large"           // 413
 	CodeUnsupportedMedia   = "unsupported_media"   // 415
@@ -50,11 +52,20 @@ var problemKinds = map[string]struct {
 	status int
 	title  string
 }{
-	CodeInvalid: {422, "Invalid value"}, CodeMalformed: {400, "Malformed request"}, CodeUnauthenticated: {401, "Not authenticated"},
-	CodeForbidden: {403, "Not allowed"}, CodeMissingPrivileges: {403, "Missing privileges"}, CodeNotFound: {404, "Not found"},
-	CodeMethodNotAllowed: {405, "Method not allowed"}, CodeConflict: {409, "Conflict"}, CodePreconditionFailed: {412, "Changed meanwhile"},
-	CodeTooLarge: {413, "Body too large"}, CodeUnsupportedMedia: {415, "Unsupported media type"}, CodeTooMany: {429, "Too many requests"},
-	CodeInternal: {500, "Internal error"}, CodeUnavailable: {503, "Temporarily unavailable"},
+	CodeInvalid:            {422, "Invalid value"},
+	CodeMalformed:          {400, "Malformed request"},
+	CodeUnauthenticated:    {401, "Not authenticated"},
+	CodeForbidden:          {403, "Not allowed"},
+	CodeMissingPrivileges:  {403, "Missing privileges"},
+	CodeNotFound:           {404, "Not found"},
+	CodeMethodNotAllowed:   {405, "Method not allowed"},
+	CodeConflict:           {409, "Conflict"},
+	CodePreconditionFailed: {412, "Changed meanwhile"},
+	CodeTooLarge:           {413, "Body too large"},
+	CodeUnsupportedMedia:   {415, "Unsupported media type"},
+	CodeTooMany:            {429, "Too many requests"},
+	CodeInternal:           {500, "Internal error"},
+	CodeUnavailable:        {503, "Temporarily unavailable"},
 }
 
 // NewProblem returns a problem with one of the codes above. The detail is
@@ -64,7 +75,13 @@ func NewProblem(code, format string, args ...any) *Problem {
 	if !known {
 		code, kind = CodeInternal, problemKinds[CodeInternal]
 	}
-	return &Problem{Type: problemType + code, Title: kind.title, Status: kind.status, Code: code, Detail: fmt.Sprintf(format, args...)}
+	return &Problem{
+		Type:   problemType + code,
+		Title:  kind.title,
+		Status: kind.status,
+		Code:   code,
+		Detail: fmt.Sprintf(format, args...),
+	}
 }
 
 // InvalidField returns a problem of code [CodeInvalid] about one field, such as

@@ -25,7 +25,8 @@ type Secret string
 // The two ways in which a text fails to be a secret.
 var (
 	ErrSecretForm     = errors.New("not a client secret: expected svcs_ and 49 letters or digits")
-	ErrSecretChecksum = errors.New("mistyped client secret: its last six characters do not match the rest; copy it again, whole")
+	ErrSecretChecksum = errors.New("mistyped client secret: its last six characters do not " +
+		"match the rest; copy it again, whole")
 )
 
 // NewSecret returns a new secret of 256 bits from crypto/rand.

@@ -12,7 +12,8 @@ import (
 
 // ErrSecretInText refuses a text with something in it that has the form of a
 // client secret. It does not repeat it.
-var ErrSecretInText = errors.New("holds what looks like a client secret; texts are stored and shown, and kept in the audit log. " +
+var ErrSecretInText = errors.New("holds what looks like a client secret; " +
+	"texts are stored and shown, and kept in the audit log. " +
 	"Leave it out, and if it was a real one, end it now: whoever saw this text can use it")
 
 // secretForm finds a secret, and one that has lost its check sum, in a text.
@@ -41,7 +42,10 @@ func CheckText(text string) error {
 		case unicode.IsControl(r):
 			return fmt.Errorf("holds the control character U+%04X", r)
 		case untrusted.Unseen(r):
-			return fmt.Errorf("holds U+%04X, a character that can't be seen for what it is; type the text instead of pasting it", r)
+			return fmt.Errorf(
+				"holds U+%04X, a character that can't be seen for what it is; type the text instead of pasting it",
+				r,
+			)
 		}
 	}
 	if HoldsSecret(text) {

@@ -70,7 +70,8 @@ type Config struct {
 }
 
 // lineBreak completes a message that names a credential's part.
-const lineBreak = "holds a line break, which is no part of it; set it without (echo ends what it prints with one, printf does not)"
+const lineBreak = "holds a line break, which is no part of it; set it without (echo ends " +
+	"what it prints with one, printf does not)"
 
 const (
 	defaultUserAgent  = "svcauth-tokensource"
@@ -101,7 +102,8 @@ func (c Config) withDefaults() (Config, error) {
 func (c Config) check() error {
 	switch {
 	case c.Issuer == "" && c.TokenURL == "":
-		return errors.New("neither Issuer nor TokenURL is set; set Issuer to the server's address, such as https://auth.example.com")
+		return errors.New("neither Issuer nor TokenURL is set; set Issuer to the server's " +
+			"address, such as https://auth.example.com")
 	case c.ClientID == "":
 		return errors.New("ClientID is empty; set it to the client_id of a service account or an application key")
 	case c.ClientSecret == "" && c.ClientSecretFile == "":
@@ -117,7 +119,8 @@ func (c Config) check() error {
 	case c.Timeout < 0:
 		return errors.New("the Timeout is negative; leave it 0 for 10 seconds")
 	case len(c.Audience) > 1:
-		return errors.New("the Audience has more than one entry, and a server refuses a repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
+		return errors.New("the Audience has more than one entry, and a server refuses a " +
+			"repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
 	}
 	for _, scope := range c.Scopes {
 		if scope == "" || strings.ContainsAny(scope, " \t\r\n\"\\") {

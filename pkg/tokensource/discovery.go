@@ -21,7 +21,8 @@ func (s *Source) discover(ctx context.Context, name string) (string, *Error) {
 			return answer, http.StatusOK, nil
 		}
 		if failure.StatusCode/100 == 4 && !failure.retryable { // some gateways say 403 of what they don't know
-			failure.Cause = errors.New("this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
+			failure.Cause = errors.New("this address has no OAuth2 metadata (RFC 8414); " +
+				"check the issuer, or set TokenURL")
 		}
 		return nil, failure.StatusCode, failure
 	}, name)

@@ -20,8 +20,10 @@ var ErrClosed = errors.New("tokensource: the source is closed")
 // Error says why the server gave no token; use errors.As. Its text, its fields and
 // what it wraps hold no secret and no token.
 type Error struct {
-	StatusCode  int           // of the answer; 0 where there was none
-	Code        string        // "error" of RFC 6749 §5.2, such as "invalid_client" or "invalid_scope"; empty where the answer had none
+	StatusCode int // of the answer; 0 where there was none
+	// "error" of RFC 6749 §5.2, such as "invalid_client" or "invalid_scope";
+	// empty where the answer had none
+	Code        string
 	Description string        // "error_description", cut to 512 bytes
 	RetryAfter  time.Duration // for how long the server asked to be left alone; 0 where it said nothing
 	Attempts    int           // how many requests were sent
@@ -73,7 +75,9 @@ type credential struct {
 // basic returns the value of the Authorization header, RFC 6749 §2.3.1: each part
 // form-urlencoded, so that a colon or an umlaut survives.
 func (c credential) basic() string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret.Reveal())))
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(
+		url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret.Reveal()),
+	))
 }
 
 // scrub returns a foreign text without any form in which the secret travels: a
@@ -83,7 +87,11 @@ func (c credential) scrub(text string) string {
 	if c.secret == "" {
 		return text
 	}
-	for _, form := range []string{strings.TrimPrefix(c.basic(), "Basic "), c.secret.Reveal(), url.QueryEscape(c.secret.Reveal())} {
+	for _, form := range []string{
+		strings.TrimPrefix(c.basic(), "Basic "),
+		c.secret.Reveal(),
+		url.QueryEscape(c.secret.Reveal()),
+	} {
 		text = strings.ReplaceAll(text, form, "[redacted]")
 	}
 	return text

@@ -73,7 +73,10 @@ func (c Config) readSecret() (svcauth.Secret, error) {
 	}
 	secret := strings.TrimSpace(string(content))
 	if secret == "" || len(content) > maxSecretFile || strings.ContainsAny(secret, "\r\n") {
-		return "", fmt.Errorf("the client secret file %s does not hold one line with the secret, and nothing else", c.ClientSecretFile)
+		return "", fmt.Errorf(
+			"the client secret file %s does not hold one line with the secret, and nothing else",
+			c.ClientSecretFile,
+		)
 	}
 	return svcauth.Secret(secret), nil
 }
@@ -101,7 +104,8 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 	case res.StatusCode == http.StatusOK:
 		return body, nil
 	case res.StatusCode >= 300 && res.StatusCode < 400:
-		failure.Cause = errors.New("the server redirects, which is not followed, so that the secret goes nowhere else; configure the final address")
+		failure.Cause = errors.New("the server redirects, which is not followed, so that the " +
+			"secret goes nowhere else; configure the final address")
 	default:
 		refusal(failure, res, body, with, s.config.Clock())
 	}
@@ -115,7 +119,8 @@ func (s *Source) broken(failure *Error, ctx context.Context, with credential, er
 	var plain tls.RecordHeaderError
 	failure.retryable = !errors.As(err, &untrusted) && !errors.As(err, &plain)
 	failure.Cause = with.cause(err)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // of this attempt: not to be taken for the end of the caller's own context
+	// of this attempt: not to be taken for the end of the caller's own context
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		failure.Cause = fmt.Errorf("no answer within %s: %w", s.config.Timeout, os.ErrDeadlineExceeded)
 	}
 	return failure
@@ -153,11 +158,16 @@ func parseToken(answer []byte, asked time.Time) (*token, error) {
 	if json.Unmarshal(answer, &said) != nil {
 		return nil, errors.New("the answer is not the JSON of a token (RFC 6749 §5.1); check the address")
 	}
-	if said.AccessToken == "" || strings.ContainsFunc(said.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if said.AccessToken == "" || strings.ContainsFunc(said.AccessToken, func(r rune) bool {
+		return r <= ' ' || r > '~'
+	}) {
 		return nil, errors.New("the answer holds no usable access_token: expected visible ASCII (RFC 6750 §2.1)")
 	}
 	if !strings.EqualFold(said.TokenType, "Bearer") {
-		return nil, fmt.Errorf("the answer's token_type is %q; only Bearer can be used (RFC 6750)", (credential{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40))
+		return nil, fmt.Errorf(
+			"the answer's token_type is %q; only Bearer can be used (RFC 6750)",
+			(credential{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40),
+		)
 	}
 	lifetime, err := parseLifetime(said.ExpiresIn)
 	if err != nil {

@@ -13,27 +13,33 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// LoadOptions are what the program itself was told: the attributes of a Terraform
-// provider, the flags of a command. Leave empty what it was not told.
+// LoadOptions are what the program itself was told: the attributes of a
+// Terraform provider, the flags of a command. Leave empty what it was not told.
 type LoadOptions struct {
 	URL              string // the issuer
 	ClientID         string
 	ClientSecret     svcauth.Secret
 	ClientSecretFile string //
 	CAFile           string // PEM, certificates to trust beside the system's
-	Profile          string // which part of the profile file; with it the profile comes before the environment, for it was chosen
-	ConfigFile       string // the profile file
+	// which part of the profile file; with it the profile comes before the
+	// environment, for it was chosen
+	Profile    string
+	ConfigFile string // the profile file
 
-	AddressOnly bool                      // for a program that verifies tokens and asks for none: the id and secret may be missing
-	OptionName  func(field string) string // what its user calls an option, such as "--url"; nil: "attribute url". For messages
+	// for a program that verifies tokens and asks for none: the id and secret
+	// may be missing
+	AddressOnly bool
+	// what its user calls an option, such as "--url"; nil: "attribute url". For
+	// messages
+	OptionName func(field string) string
 
 	Getenv func(string) string // nil: os.Getenv
 }
 
 // Provenance says where each field of a loaded configuration came from, such as
 // "attribute url", "environment SVCAUTH_CLIENT_ID" or `profile "default" in
-// /home/me/.config/svcauth/credentials`; empty if the field is not set. It never
-// holds a value.
+// /home/me/.config/svcauth/credentials`; empty if the field is not set. It
+// never holds a value.
 type Provenance struct {
 	URL          string
 	ClientID     string
@@ -41,16 +47,16 @@ type Provenance struct {
 	CAFile       string
 }
 
-// FromEnvironment is [Load] without options: it looks into the environment, then
-// into the profile file.
+// FromEnvironment is [Load] without options: it looks into the environment,
+// then into the profile file.
 func FromEnvironment() (Config, error) {
 	config, _, err := Load(LoadOptions{})
 	return config, err
 }
 
 // Load returns a configuration with Issuer, ClientID, ClientSecret or
-// ClientSecretFile and, if a CA file is named, HTTPClient; the caller sets the rest.
-// Each field comes from the first of these that has it:
+// ClientSecretFile and, if a CA file is named, HTTPClient; the caller sets the
+// rest. Each field comes from the first of these that has it:
 //
 //  1. the options;
 //  2. the environment: SVCAUTH_URL, SVCAUTH_CLIENT_ID, SVCAUTH_CLIENT_SECRET or
@@ -59,10 +65,10 @@ func FromEnvironment() (Config, error) {
 //     (or ~/.config/svcauth/credentials). A profile named in the options comes
 //     before the environment.
 //
-// The id and the secret come from the same source, since half of one credential and
-// half of another are none. The profile file is read only if something is missing
-// without it, or if it or a profile was named. Its mode must be 0600, and it looks
-// like this:
+// The id and the secret come from the same source, since half of one credential
+// and half of another are none. The profile file is read only if something is
+// missing without it, or if it or a profile was named. Its mode must be 0600,
+// and it looks like this:
 //
 //	[default]
 //	url           = https://auth.example.com
@@ -70,8 +76,8 @@ func FromEnvironment() (Config, error) {
 //	client_secret = svcs_…
 //	# or client_secret_file = secret.txt; and, where needed, ca_file = ca.pem: relative to this file
 //
-// An error says what was tried and where each field came from, never a value. The
-// Provenance is filled as far as Load got, also with an error.
+// An error says what was tried and where each field came from, never a value.
+// The Provenance is filled as far as Load got, also with an error.
 func Load(options LoadOptions) (Config, Provenance, error) {
 	if options.Getenv == nil {
 		options.Getenv = os.Getenv
@@ -142,8 +148,13 @@ func (l *loading) attributes() source {
 			}
 			return "attribute " + field
 		},
-		fields: map[string]string{"url": l.options.URL, "client_id": l.options.ClientID, "client_secret": l.options.ClientSecret.Reveal(),
-			"client_secret_file": l.options.ClientSecretFile, "ca_file": l.options.CAFile},
+		fields: map[string]string{
+			"url":                l.options.URL,
+			"client_id":          l.options.ClientID,
+			"client_secret":      l.options.ClientSecret.Reveal(),
+			"client_secret_file": l.options.ClientSecretFile,
+			"ca_file":            l.options.CAFile,
+		},
 	}
 }
 
@@ -180,8 +191,8 @@ func (s source) hasCredential() bool {
 	return false
 }
 
-// complete reports whether the sources so far need no other. Another source can't
-// complete half a credential, so half a one needs none either.
+// complete reports whether the sources so far need no other. Another source
+// can't complete half a credential, so half a one needs none either.
 func (l *loading) complete() bool {
 	url, _ := l.first("url")
 	if l.options.AddressOnly && url != "" {
@@ -195,8 +206,8 @@ func (l *loading) complete() bool {
 	return false
 }
 
-// credential takes id and secret from the first source that has any part of one,
-// or refuses if that has not both.
+// credential takes id and secret from the first source that has any part of
+// one, or refuses if that has not both.
 func (l *loading) credential(config *Config, from *Provenance) error {
 	for _, s := range l.sources {
 		if !s.hasCredential() {
@@ -205,11 +216,24 @@ func (l *loading) credential(config *Config, from *Provenance) error {
 		id, secret, file := s.fields["client_id"], s.fields["client_secret"], s.fields["client_secret_file"]
 		switch {
 		case id == "":
-			return fmt.Errorf("%s gives a secret but no client_id; id and secret must come from one source, so set %s too", s.name(""), s.name("client_id"))
+			return fmt.Errorf(
+				"%s gives a secret but no client_id; id and secret must come from one source, so set %s too",
+				s.name(""),
+				s.name("client_id"),
+			)
 		case secret == "" && file == "":
-			return fmt.Errorf("%s is set, but neither %s nor %s is; id and secret must come from one source, so set one of them", s.name("client_id"), s.name("client_secret"), s.name("client_secret_file"))
+			return fmt.Errorf(
+				"%s is set, but neither %s nor %s is; id and secret must come from one source, so set one of them",
+				s.name("client_id"),
+				s.name("client_secret"),
+				s.name("client_secret_file"),
+			)
 		case secret != "" && file != "":
-			return fmt.Errorf("both %s and %s are set; set one of them only", s.name("client_secret"), s.name("client_secret_file"))
+			return fmt.Errorf(
+				"both %s and %s are set; set one of them only",
+				s.name("client_secret"),
+				s.name("client_secret_file"),
+			)
 		}
 		for field, value := range map[string]string{"client_id": id, "client_secret": secret} {
 			if strings.ContainsAny(value, "\r\n") {
@@ -253,7 +277,8 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	}
 	next := "set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile"
 	if l.options.OptionName != nil && config.Issuer == "" {
-		next = "set SVCAUTH_URL or " + l.options.OptionName("url") + ", and SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile"
+		next = "set SVCAUTH_URL or " + l.options.OptionName("url") + ", and SVCAUTH_CLIENT_ID " +
+			"and SVCAUTH_CLIENT_SECRET, or write a profile"
 	}
 	if l.options.AddressOnly {
 		next = "set SVCAUTH_URL, or write a profile"
@@ -261,8 +286,8 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	return errors.New(text + "; tried " + strings.Join(tried, ", ") + "; " + next)
 }
 
-// trusting returns a client that trusts the system's certificates and those in the
-// file.
+// trusting returns a client that trusts the system's certificates and those in
+// the file.
 func trusting(caFile string) (*http.Client, error) {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
@@ -273,7 +298,10 @@ func trusting(caFile string) (*http.Client, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", filepath.Base(caFile))
+		return nil, fmt.Errorf(
+			"%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+			filepath.Base(caFile),
+		)
 	}
 	transport := &http.Transport{}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {

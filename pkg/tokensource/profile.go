@@ -25,7 +25,12 @@ var profileFields = []string{"url", "client_id", "client_secret", "client_secret
 // named reports whether a profile or a profile file was asked for, so that its
 // absence is a mistake.
 func (l *loading) named() bool {
-	return cmp.Or(l.options.Profile, l.options.ConfigFile, l.options.Getenv("SVCAUTH_PROFILE"), l.options.Getenv("SVCAUTH_CONFIG_FILE")) != ""
+	return cmp.Or(
+		l.options.Profile,
+		l.options.ConfigFile,
+		l.options.Getenv("SVCAUTH_PROFILE"),
+		l.options.Getenv("SVCAUTH_CONFIG_FILE"),
+	) != ""
 }
 
 // profile reads the chosen profile. Only where nobody asked for one may it be absent.
@@ -103,7 +108,13 @@ func readPrivate(path string) (string, error) {
 	}
 	// Windows has no such bits: what Go shows there are made up.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("the profile file %s holds secrets, but others may use it too (mode %04o, expected 0600); run: chmod 600 %s", path, mode, path)
+		return "", fmt.Errorf(
+			"the profile file %s holds secrets, but others may use it too (mode %04o, "+
+				"expected 0600); run: chmod 600 %s",
+			path,
+			mode,
+			path,
+		)
 	}
 	content, err := io.ReadAll(io.LimitReader(file, maxProfileFile+1))
 	if err == nil && len(content) > maxProfileFile {
@@ -133,7 +144,11 @@ func parseProfiles(content string) (map[string]map[string]string, error) {
 				return nil, fmt.Errorf("line %d: expected [name of a profile]", number)
 			}
 			if profiles[name] != nil {
-				return nil, fmt.Errorf("line %d: profile %q is there twice; put its lines under one heading", number, name)
+				return nil, fmt.Errorf(
+					"line %d: profile %q is there twice; put its lines under one heading",
+					number,
+					name,
+				)
 			}
 			current = map[string]string{}
 			profiles[name] = current

@@ -7,7 +7,9 @@ import (
 )
 
 const (
-	maxMargin    = 10 * time.Second // before its expiry a token is no longer handed out, for it needs time to arrive; x/oauth2 has the same
+	// before its expiry a token is no longer handed out, for it needs time to
+	// arrive; x/oauth2 has the same
+	maxMargin    = 10 * time.Second
 	maxRenewal   = 20 * time.Minute
 	maxIdle      = time.Hour
 	renewalRetry = time.Minute // at most, between renewals that failed

@@ -25,7 +25,11 @@ func (s *Source) Revoke(ctx context.Context, accessToken string) error {
 // to wait, at most [svcauth.MaxWait], until every connected resource server enforces
 // the revocation. It returns how many do; nil if the server does not say, or wait is
 // 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
-func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait time.Duration) (*svcauth.Enforcement, error) {
+func (s *Source) RevokeAndWait(
+	ctx context.Context,
+	accessToken string,
+	wait time.Duration,
+) (*svcauth.Enforcement, error) {
 	s.Drop(accessToken)
 	query := ""
 	if wait > 0 {
@@ -50,7 +54,11 @@ func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 		Active *bool `json:"active"`
 	}
 	if json.Unmarshal(answer, &said) != nil || said.Active == nil {
-		return false, &Error{StatusCode: http.StatusOK, URL: s.config.Issuer, Cause: errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)")}
+		return false, &Error{
+			StatusCode: http.StatusOK,
+			URL:        s.config.Issuer,
+			Cause:      errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)"),
+		}
 	}
 	return *said.Active, nil
 }
@@ -73,7 +81,10 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 				}
 				endpoint += separator + query
 			}
-			answer, failure = s.authenticated(attempt, endpoint, url.Values{"token": {accessToken}, "token_type_hint": {"access_token"}})
+			answer, failure = s.authenticated(attempt, endpoint, url.Values{
+				"token":           {accessToken},
+				"token_type_hint": {"access_token"},
+			})
 		}
 		if failure != nil {
 			failure.lead = "no answer from the " + name + " of"

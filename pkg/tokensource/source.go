@@ -239,6 +239,11 @@ func (t *token) usable(now time.Time) bool {
 
 // oauth2 is a copy for the caller. It has no refresh token, whatever the server said.
 func (t *token) oauth2() *oauth2.Token {
-	out := &oauth2.Token{AccessToken: t.access, TokenType: "Bearer", Expiry: t.expiry, ExpiresIn: int64(t.lifetime / time.Second)}
+	out := &oauth2.Token{
+		AccessToken: t.access,
+		TokenType:   "Bearer",
+		Expiry:      t.expiry,
+		ExpiresIn:   int64(t.lifetime / time.Second),
+	}
 	return out.WithExtra(map[string]any{"scope": t.scope})
 }

@@ -1,7 +1,7 @@
-// Package redisfeed hears from svcauth's Redis that something was revoked. It is
-// for resource servers that can reach that Redis and are too many to follow the
-// feed as streams. They poll the feed every few seconds, which proves that nothing
-// is missing, and at once when Redis says that there is something new:
+// Package redisfeed hears from svcauth's Redis that something was revoked. It
+// is for resource servers that can reach that Redis and are too many to follow
+// the feed as streams. They poll the feed every few seconds, which proves that
+// nothing is missing, and at once when Redis says that there is something new:
 //
 //	verifier, err := resourceserver.New(resourceserver.Config{
 //		…
@@ -30,16 +30,16 @@ import (
 
 // Config says where to listen. Client and Verifier are required.
 type Config struct {
-	// Client is connected to the Redis that svcauth uses (one server, Sentinel or
-	// Cluster). The caller closes it.
+	// Client is connected to the Redis that svcauth uses (one server, Sentinel
+	// or Cluster). The caller closes it.
 	Client redis.UniversalClient
 	// Verifier polls the feed (Feed.Poll).
 	Verifier *resourceserver.Verifier
 	// Channel is the name of svcauth's channel: its redis.prefix and {changes}.
 	// Default "svcauth:{changes}".
 	Channel string
-	// Logger gets one line when Redis is lost and one when it is back. Default: no
-	// log.
+	// Logger gets one line when Redis is lost and one when it is back. Default:
+	// no log.
 	Logger *slog.Logger
 }
 
@@ -48,12 +48,13 @@ const pingAfter = 5 * time.Second
 var backoff = httpx.Backoff{First: 100 * time.Millisecond, Most: 5 * time.Second}
 
 // Follow makes the verifier poll the feed whenever svcauth publishes something,
-// until ctx is done; then it returns nil. It connects again and again if Redis is
-// lost. The only error is that of a configuration without Client or Verifier, at
-// once.
+// until ctx is done; then it returns nil. It connects again and again if Redis
+// is lost. The only error is that of a configuration without Client or
+// Verifier, at once.
 func Follow(ctx context.Context, cfg Config) error {
 	if cfg.Client == nil || cfg.Verifier == nil {
-		return errors.New("redisfeed: Client and Verifier are required; expected a client of svcauth's Redis and the verifier that polls the feed")
+		return errors.New("redisfeed: Client and Verifier are required; expected a client of " +
+			"svcauth's Redis and the verifier that polls the feed")
 	}
 	if cfg.Channel == "" {
 		cfg.Channel = "svcauth:{changes}"
@@ -72,7 +73,10 @@ func Follow(ctx context.Context, cfg Config) error {
 			return nil
 		}
 		if !lost {
-			cfg.Logger.Warn("revocations are not heard from Redis; they come with the next poll of the feed", "error", err)
+			cfg.Logger.Warn(
+				"revocations are not heard from Redis; they come with the next poll of the feed",
+				"error", err,
+			)
 		}
 		lost = true
 		select {
@@ -83,8 +87,8 @@ func Follow(ctx context.Context, cfg Config) error {
 	}
 }
 
-// listen runs one subscription until it breaks. After a silence it sends a ping,
-// whose answer must come: a server that hangs keeps its connections open.
+// listen runs one subscription until it breaks. After a silence it sends a
+// ping, whose answer must come: a server that hangs keeps its connections open.
 func (cfg Config) listen(ctx context.Context, subscribed func()) error {
 	sub := cfg.Client.Subscribe(ctx, cfg.Channel)
 	defer sub.Close()
