@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// CreateSecret adds a secret to a service account, which may have [MaxSecrets] at
-// once. The answer has ClientSecret, which is not shown again, unless the caller
-// made it (body.ClientSecret, see [NewSecret]). Problems: [CodeConflict] if there
-// are too many, [CodeInvalid], [CodeMissingPrivileges].
+// CreateSecret adds a secret to a service account, which can have [MaxSecrets]
+// at once. If the server made the secret, the answer has it in ClientSecret,
+// and it is not shown again. A caller can also make it ([NewSecret]) and send
+// it in body.ClientSecret. Problems: [CodeConflict] if there are too many,
+// [CodeInvalid], [CodeMissingPrivileges].
 func (c *Client) CreateSecret(ctx context.Context, id string, body NewSecretRequest) (SecretInfo, error) {
 	var secret SecretInfo
 	_, err := c.do(ctx, request{
@@ -21,8 +22,8 @@ func (c *Client) CreateSecret(ctx context.Context, id string, body NewSecretRequ
 	return secret, err
 }
 
-// Secrets returns what may be known of a service account's secrets, never the
-// secrets themselves.
+// Secrets returns a description of each of a service account's secrets, never
+// the secrets themselves.
 func (c *Client) Secrets(ctx context.Context, id string) (List[SecretInfo], error) {
 	return page[SecretInfo](ctx, c, nil, accountsPath, id, "secrets")
 }
@@ -39,8 +40,9 @@ func (c *Client) UpdateSecret(ctx context.Context, id, secretID string, patch Se
 	return secret, err
 }
 
-// DeleteSecret deletes a secret: it obtains no more tokens. With revokeTokens, the
-// tokens that it obtained are revoked at once; else they live until they expire.
+// DeleteSecret deletes a secret, which then obtains no more tokens. With
+// revokeTokens, the tokens that it obtained are revoked at once; otherwise they
+// are valid until they expire.
 func (c *Client) DeleteSecret(
 	ctx context.Context,
 	id, secretID string,
@@ -57,23 +59,23 @@ func (c *Client) DeleteSecret(
 const applicationKeysPath = "application-keys"
 
 // CreateApplicationKey creates an application key of the calling member. The
-// answer has ClientSecret, which is not shown again.
+// answer has its secret in ClientSecret; it is not shown again.
 func (c *Client) CreateApplicationKey(ctx context.Context, body NewApplicationKey) (ApplicationKey, error) {
 	var key ApplicationKey
 	_, err := c.do(ctx, request{method: http.MethodPost, path: []string{applicationKeysPath}, body: body}, &key)
 	return key, err
 }
 
-// ApplicationKey returns the one with that id: of the calling member, or, with
-// members:manage, of any.
+// ApplicationKey returns the application key with that id. Callers with
+// members:manage can get any member's, others only their own.
 func (c *Client) ApplicationKey(ctx context.Context, id string) (ApplicationKey, error) {
 	var key ApplicationKey
 	_, err := c.do(ctx, request{method: http.MethodGet, path: []string{applicationKeysPath, id}}, &key)
 	return key, err
 }
 
-// ApplicationKeys returns one page of the calling member's own, or of
-// options.Member's.
+// ApplicationKeys returns one page of the application keys of options.Member
+// or, if that is empty, of the calling member.
 func (c *Client) ApplicationKeys(ctx context.Context, options ListOptions) (List[ApplicationKey], error) {
 	query := options.query()
 	if options.Member != "" {
@@ -82,8 +84,9 @@ func (c *Client) ApplicationKeys(ctx context.Context, options ListOptions) (List
 	return page[ApplicationKey](ctx, c, query, applicationKeysPath)
 }
 
-// DeleteApplicationKey deletes one: of the calling member, or, with
-// members:manage, of any. It revokes its tokens at once.
+// DeleteApplicationKey deletes an application key and revokes its tokens at
+// once. Callers with members:manage can delete any member's, others only their
+// own.
 func (c *Client) DeleteApplicationKey(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{applicationKeysPath, id}, wait: wait})
 }
