@@ -24,7 +24,8 @@ func (r ExplainRequest) GoString() string { return r.String() }
 const (
 	StepOK     = "ok"
 	StepFailed = "failed"
-	// not checked: an earlier step failed, or nothing was asked about it
+	// The step was not checked: an earlier one failed, or nothing was asked
+	// about it.
 	StepSkipped = "skipped"
 )
 

@@ -144,7 +144,8 @@ type SecretInfo struct {
 	CreatedBy   Creator    `json:"created_by"` // empty: not known
 	ExpiresAt   *time.Time `json:"expires_at"`
 	LastUsedAt  *time.Time `json:"last_used_at"`
-	// only in the answer to its creation, if the server made it
+	// ClientSecret is only in the answer to its creation, if the server made
+	// it.
 	ClientSecret Secret `json:"client_secret,omitempty"`
 }
 
@@ -324,8 +325,8 @@ type AuditActor struct {
 // AuditTarget is what it was done to.
 type AuditTarget struct {
 	ID string `json:"id"`
-	// service_account, secret, role, member, application_key, organization,
-	// signing_key, catalog, token
+	// Kind is one of service_account, secret, role, member, application_key,
+	// organization, signing_key, catalog, token.
 	Kind string `json:"kind"`
 	Name string `json:"name"`
 }

@@ -14,7 +14,8 @@ type Member struct {
 	CreatedAt    time.Time  `json:"created_at"`
 	CreatedBy    Creator    `json:"created_by"`
 	LastSignInAt *time.Time `json:"last_sign_in_at"`
-	// a one-time link; only in the answer to an invitation or a reset
+	// InvitationURL is a one-time link. It is only in the answer to an
+	// invitation or a reset.
 	InvitationURL string       `json:"invitation_url,omitempty"`
 	Invitation    *Invitation  `json:"invitation,omitempty"`  // the link that is still open, if any
 	Enforcement   *Enforcement `json:"enforcement,omitempty"` // only in the answer to a change with ?wait=

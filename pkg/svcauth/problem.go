@@ -35,7 +35,8 @@ const (
 	CodeMissingPrivileges = "missing_privileges" // 403: Missing names them
 	CodeNotFound          = "not_found"          // 404: not in the caller's organization, or nowhere
 	CodeMethodNotAllowed  = "method_not_allowed" // 405
-	// 409: a name is taken, a limit is reached, or it is the last Administrator
+	// 409: a name is taken, a limit is reached, or it is the last
+	// Administrator.
 	CodeConflict           = "conflict"
 	CodePreconditionFailed = "precondition_failed" // 412: it was changed meanwhile; get it again
 	CodeTooLarge           = "too_large"           // 413

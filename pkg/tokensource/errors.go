@@ -21,8 +21,8 @@ var ErrClosed = errors.New("tokensource: the source is closed")
 // the error that it wraps contain no secret and no token.
 type Error struct {
 	StatusCode int // of the answer; 0: there was none
-	// "error" of RFC 6749 §5.2, such as "invalid_client" or "invalid_scope";
-	// empty if the answer has none
+	// Code is "error" of RFC 6749 §5.2, such as "invalid_client" or
+	// "invalid_scope". It is empty if the answer has none.
 	Code        string
 	Description string        // "error_description", cut to 512 bytes
 	RetryAfter  time.Duration // how long the server asked to wait; 0: it didn't

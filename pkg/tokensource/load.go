@@ -22,16 +22,16 @@ type LoadOptions struct {
 	ClientSecret     svcauth.Secret
 	ClientSecretFile string
 	CAFile           string // PEM file of certificates to trust besides the system's
-	// the name of the profile in the profile file; if set, the profile takes
-	// precedence over the environment
+	// Profile is the name of the profile in the profile file. If it is set, the
+	// profile takes precedence over the environment.
 	Profile    string
 	ConfigFile string // the profile file
 
-	// for a program that verifies tokens and requests none: the id and secret
-	// may be missing
+	// AddressOnly is for a program that verifies tokens and requests none: the
+	// id and secret may be missing.
 	AddressOnly bool
-	// returns what the program's users call an option, such as "--url", for
-	// error messages; nil: "attribute url"
+	// OptionName returns what the program's users call an option, such as
+	// "--url", for error messages. Default: "attribute url".
 	OptionName func(field string) string
 
 	Getenv func(string) string // nil: os.Getenv
