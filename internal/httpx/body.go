@@ -5,16 +5,16 @@ import (
 	"io"
 )
 
-// TooLongError says that a body is longer than anything that is expected there.
+// TooLongError is the error for a body that is longer than it may be.
 type TooLongError struct{ Limit int64 } // bytes
 
-// Error says what the limit is.
+// Error returns a text with the limit.
 func (e *TooLongError) Error() string {
 	return fmt.Sprintf("the answer is longer than %d KiB; check the address", e.Limit>>10)
 }
 
-// ReadAll reads a body of at most limit bytes. It returns a [*TooLongError] if
-// there is more, and what it has read of it.
+// ReadAll reads a body of at most limit bytes. If there is more, it returns the
+// first limit bytes and a [*TooLongError].
 func ReadAll(body io.Reader, limit int64) ([]byte, error) {
 	content, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err == nil && int64(len(content)) > limit {

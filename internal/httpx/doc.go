@@ -1,8 +1,8 @@
-// Package httpx holds the rules by which this module's programs call others
-// over HTTP: which addresses may be trusted, when to come back, and where an
-// issuer's metadata lies.
+// Package httpx has the rules by which this module's programs call others over
+// HTTP: which addresses may be trusted, when to call again, and where an
+// issuer's metadata is.
 //
-// It owns: each of those rules, once. The public packages and the server use
-// the same ones, which is why it stands on the standard library alone.
-// It refuses to know: what is called, and what for.
+// It owns: each of those rules, once. The public packages and the server share
+// them, which is why it imports only the standard library. It refuses to know:
+// what is called, and what for.
 package httpx

@@ -10,10 +10,10 @@ import (
 
 const retryAfter = "Retry-After"
 
-// RetryAfter returns for how long an answer asks to be left alone, by either
-// form of its header (RFC 9110 §10.2.3). It returns 0 if there is none that can
-// be read, or if the moment has passed. A number too big to be counted is a
-// long time rather than none.
+// RetryAfter returns how long an answer asks to wait, in either form of the
+// header (RFC 9110 §10.2.3). It returns 0 if the header is missing or can't be
+// read, or if the time has passed. A number that overflows counts as the
+// largest possible one.
 func RetryAfter(header http.Header, now time.Time) time.Duration {
 	value := strings.TrimSpace(header.Get(retryAfter))
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil || errors.Is(err, strconv.ErrRange) {
@@ -25,8 +25,8 @@ func RetryAfter(header http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// SetRetryAfter asks to be left alone for d, in whole seconds and never for
-// less. It sets nothing if d is 0.
+// SetRetryAfter asks the client to wait for d, rounded up to whole seconds. It
+// sets nothing if d is 0.
 func SetRetryAfter(header http.Header, d time.Duration) {
 	if d > 0 {
 		header.Set(retryAfter, strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10))

@@ -1,5 +1,5 @@
-// Package jwk writes and reads public keys as JSON (RFC 7517): those that the
-// server publishes and that resource servers check signatures with.
+// Package jwk writes and reads public keys as JSON (RFC 7517): the keys that
+// the server publishes and that resource servers check signatures with.
 //
 // It owns: the form of a key, which keys may be used and with which algorithm.
 // It refuses to know: private keys, and where a key comes from.
@@ -30,14 +30,14 @@ const (
 )
 
 const (
-	// MinRSABits is what RFC 7518 §3.3 asks for.
+	// MinRSABits is the minimum that RFC 7518 §3.3 requires.
 	MinRSABits = 2048
-	// MaxRSABits bounds what checking a signature may cost.
+	// MaxRSABits bounds the cost of checking a signature.
 	MaxRSABits = 8192
 )
 
-// Key is a public key with the members that RFC 7517 §4, RFC 7518 §6 and RFC
-// 8037 §2 give it.
+// Key is a public key with the members of RFC 7517 §4, RFC 7518 §6 and RFC 8037
+// §2.
 type Key struct {
 	Kty string   `json:"kty"`
 	Use string   `json:"use,omitempty"`
@@ -51,13 +51,13 @@ type Key struct {
 	E   string   `json:"e,omitempty"`
 }
 
-// New returns the key for publishing: for signatures, with its one algorithm,
-// and named by its thumbprint (RFC 7638), so that a name is bound to its key.
+// New returns the key for publishing. It is for signatures with one algorithm,
+// and its kid is its thumbprint (RFC 7638), which binds the name to the key.
 func New(public crypto.PublicKey) (Key, error) {
 	k := Key{Use: "sig"}
 	switch p := public.(type) {
 	case *ecdsa.PublicKey:
-		point, err := p.Bytes() // 4, x, y: RFC 7518 §6.2.1.2 wants them in full size, as they are here
+		point, err := p.Bytes() // 4, x, y, in full size as RFC 7518 §6.2.1.2 requires
 		if err != nil || p.Curve != elliptic.P256() {
 			return Key{}, errors.New("an elliptic-curve key that is not on P-256")
 		}
@@ -78,8 +78,8 @@ func New(public crypto.PublicKey) (Key, error) {
 	return k, err
 }
 
-// Thumbprint returns the key's thumbprint by SHA-256. RFC 7638 §3.2 takes the
-// members that a key of its kind must have, in the order of their names.
+// Thumbprint returns the key's SHA-256 thumbprint. RFC 7638 §3.2 takes the
+// required members of the key's type in the order of their names.
 func (k *Key) Thumbprint() (string, error) {
 	text, err := json.Marshal(struct {
 		Crv string `json:"crv,omitempty"`
@@ -96,9 +96,9 @@ func (k *Key) Thumbprint() (string, error) {
 	return encode(sum[:]), nil
 }
 
-// Public returns the key and the one algorithm it may be used with (RFC 8725
-// §3.1). It refuses keys that are not for checking signatures, and those of a
-// kind or size that nothing here signs with.
+// Public returns the key and the only algorithm it may be used with (RFC 8725
+// §3.1). It refuses keys that are not for checking signatures, and types and
+// sizes that nothing here signs with.
 func (k *Key) Public() (alg string, key crypto.PublicKey, err error) {
 	if k.Use != "" && k.Use != "sig" || k.Ops != nil && !slices.Contains(k.Ops, "verify") {
 		return "", nil, errors.New("not a key for checking signatures")
@@ -131,7 +131,8 @@ func (k *Key) ecdsa() (*ecdsa.PublicKey, error) {
 	if errX != nil || errY != nil || len(x) != 32 || len(y) != 32 { // RFC 7518 §6.2.1.2: full size
 		return nil, errors.New("a P-256 key without proper coordinates")
 	}
-	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y)) // refuses a point off the curve
+	// It refuses a point that is not on the curve.
+	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
 }
 
 func (k *Key) rsa() (*rsa.PublicKey, error) {
@@ -141,8 +142,14 @@ func (k *Key) rsa() (*rsa.PublicKey, error) {
 		return nil, errors.New("an RSA key without proper modulus and exponent")
 	}
 	key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-	if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits || key.N.Bit(0) == 0 || key.E < 3 || key.E&1 == 0 {
-		return nil, fmt.Errorf("an RSA key of %d bits; expected %d to %d and an odd exponent", bits, MinRSABits, MaxRSABits)
+	if bits := key.N.BitLen(); bits < MinRSABits || bits > MaxRSABits || key.N.Bit(0) == 0 ||
+		key.E < 3 || key.E&1 == 0 {
+		return nil, fmt.Errorf(
+			"an RSA key of %d bits; expected %d to %d and an odd exponent",
+			bits,
+			MinRSABits,
+			MaxRSABits,
+		)
 	}
 	return key, nil
 }
@@ -157,5 +164,5 @@ func (k *Key) ed25519() (ed25519.PublicKey, error) {
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
-// decode takes the one spelling of a value only (RFC 4648 §3.5).
+// decode accepts only the canonical encoding of a value (RFC 4648 §3.5).
 func decode(s string) ([]byte, error) { return base64.RawURLEncoding.Strict().DecodeString(s) }

@@ -10,11 +10,11 @@ import (
 const (
 	// MaxSetSize bounds a key set, in bytes.
 	MaxSetSize = 1 << 20
-	// MaxKidSize bounds the name of a key, in bytes.
+	// MaxKidSize bounds the id of a key, in bytes.
 	MaxKidSize = 256
 )
 
-// Set is the usable keys of a key set. It is never changed.
+// Set is the usable keys of a key set. It is immutable.
 type Set struct {
 	byKID map[string]usable
 }
@@ -24,8 +24,8 @@ type usable struct {
 	key crypto.PublicKey
 }
 
-// Find returns the key with that name and its algorithm. A token without a name
-// is one that the only key signed, if there is only one. A nil Set has no keys.
+// Find returns the key with that id and its algorithm. If kid is empty and
+// there is only one key, it returns that one. A nil Set has no keys.
 func (s *Set) Find(kid string) (alg string, key crypto.PublicKey, ok bool) {
 	if s == nil {
 		return "", nil, false
@@ -39,10 +39,10 @@ func (s *Set) Find(kid string) (alg string, key crypto.PublicKey, ok bool) {
 	return k.alg, k.key, ok
 }
 
-// ParseSet reads a key set of at most so many keys. Those that [Key.Public]
-// refuses are passed over (RFC 7517 §5), and of two with one name the second
-// is. A set without one usable key is an error, so that a broken answer does
-// not replace a good one.
+// ParseSet reads a key set with at most most keys. It skips keys that
+// [Key.Public] refuses (RFC 7517 §5), and the second one of two with the same
+// id. A set without a usable key is an error, so that a broken answer doesn't
+// replace a good one.
 func ParseSet(body []byte, most int) (*Set, error) {
 	var doc struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -71,7 +71,11 @@ func ParseSet(body []byte, most int) (*Set, error) {
 		}
 	}
 	if len(set.byKID) == 0 {
-		return nil, errors.Join(errors.New("the JWKS has no usable key: expected one of P-256 (ES256), RSA of 2048 bits or more (RS256) or Ed25519 (EdDSA)"), last)
+		return nil, errors.Join(
+			errors.New("the JWKS has no usable key: expected one of P-256 (ES256), RSA of "+
+				"2048 bits or more (RS256) or Ed25519 (EdDSA)"),
+			last,
+		)
 	}
 	return set, nil
 }

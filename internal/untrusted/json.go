@@ -11,11 +11,12 @@ import (
 
 var errNotObject = errors.New("not a JSON object in UTF-8")
 
-// Members calls visit with each member of the JSON object in data, names unescaped,
-// values raw. It refuses what two readers might understand differently: a repeated
-// name, a name that differs from a known one only in case (encoding/json would take
-// it), more than limit members, anything after the object (RFC 8725 §2.6 and §3.10;
-// RFC 7519 §4).
+// Members calls visit with each member of the JSON object in data, with its
+// unescaped name and its raw value. It refuses what two readers might
+// understand differently: a repeated name, a name that differs from a known one
+// only in case (encoding/json would accept it), and anything after the object
+// (RFC 8725 §2.6 and §3.10; RFC 7519 §4). It also refuses more than limit
+// members.
 func Members(data []byte, known []string, limit int, visit func(name string, value []byte) error) error {
 	if !utf8.Valid(data) || !json.Valid(data) {
 		return errNotObject
@@ -64,7 +65,8 @@ func checkName(name string, known, seen []string) error {
 	return nil
 }
 
-// skipSpace and skipValue run over JSON that is known to be valid.
+// skipSpace returns the index of the next character that is not white space.
+// The data must be valid JSON.
 func skipSpace(data []byte, at int) int {
 	for data[at] == ' ' || data[at] == '\t' || data[at] == '\r' || data[at] == '\n' {
 		at++
@@ -72,6 +74,8 @@ func skipSpace(data []byte, at int) int {
 	return at
 }
 
+// skipValue returns the index after the value at at. The data must be valid
+// JSON.
 func skipValue(data []byte, at int) int {
 	depth := 0
 	for ; at < len(data); at++ {
@@ -103,7 +107,7 @@ func skipValue(data []byte, at int) int {
 	return at
 }
 
-// String reads a JSON string.
+// String decodes a JSON string.
 func String(raw []byte) (string, error) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", errors.New("expected a string")
@@ -116,9 +120,10 @@ func String(raw []byte) (string, error) {
 	return s, err
 }
 
-// CountElements returns how many elements the JSON array in data has, or more than
-// limit if they are more. The data must be valid JSON; what is no array has none.
-// It decodes nothing: an element `{}` may take fifty times as much as a Go value.
+// CountElements returns how many elements the JSON array in data has, or a
+// number above limit if there are more than that. The data must be valid JSON;
+// a value that is not an array has none. It decodes nothing, since an element
+// `{}` may take fifty times as much memory as a Go value.
 func CountElements(data []byte, limit int) (n int) {
 	if data[0] != '[' {
 		return 0

@@ -12,11 +12,11 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// Claims are what a token says: those of RFC 9068 §2.2, and svcauth's own. They
-// have the fields of pkg/resourceserver's Principal, as which users see them.
+// Claims are the claims of a token: those of RFC 9068 §2.2, and svcauth's own.
+// The fields are those of pkg/resourceserver's Principal, which users see.
 //
-// Issuer, Subject, ClientID, Audience, IssuedAt, ExpiresAt and JTI are never zero
-// in a verified token.
+// Issuer, Subject, ClientID, Audience, IssuedAt, ExpiresAt and JTI are never
+// zero in a verified token.
 type Claims struct {
 	Issuer    string    // iss
 	Subject   string    // sub: the principal's id
@@ -29,15 +29,15 @@ type Claims struct {
 	Scope     string    // scope: privileges, separated by spaces
 	Roles     []string  // roles: names
 
-	// svcauth's own; zero in tokens of other issuers.
+	// svcauth's own claims; zero in tokens of other issuers.
 	OrgID  string // org_id: the organization
-	Epoch  int64  // epoch: of the client, when the token was issued
-	Policy int64  // pol: the organization's policy epoch, when the token was issued
+	Epoch  int64  // epoch: the client's epoch when the token was issued
+	Policy int64  // pol: the organization's policy epoch when the token was issued
 	Cred   string // cred: the id of the secret that obtained the token
-	Full   bool   // full: no scope was asked for
+	Full   bool   // full: the token was requested without a scope
 }
 
-// Has reports whether the token carries the privilege.
+// Has reports whether the token has the privilege.
 func (c *Claims) Has(privilege string) bool {
 	for one := range strings.FieldsSeq(c.Scope) {
 		if one == privilege {
@@ -47,7 +47,7 @@ func (c *Claims) Has(privilege string) bool {
 	return false
 }
 
-// Privileges returns the privileges that the token carries, in its order.
+// Privileges returns the privileges of the token, in its order.
 func (c *Claims) Privileges() []string { return strings.Fields(c.Scope) }
 
 var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf", "jti", "scope", "roles",
@@ -55,8 +55,8 @@ var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf",
 
 const maxClaims = 256
 
-// parseClaims reads the payload of a token. The error says which claim is wrong,
-// never what it holds.
+// parseClaims reads the payload of a token. The error names the claim that is
+// wrong, never its value.
 func parseClaims(payload []byte) (*Claims, error) {
 	c := new(Claims)
 	err := untrusted.Members(payload, claimNames, maxClaims, func(name string, value []byte) error {
@@ -107,7 +107,7 @@ func (c *Claims) set(name string, value []byte) (err error) {
 	return err
 }
 
-// complete checks that the claims that RFC 9068 §2.2 requires are there.
+// complete checks that the claims that RFC 9068 §2.2 requires are present.
 func (c *Claims) complete() error {
 	for _, required := range []struct {
 		name    string
@@ -123,7 +123,8 @@ func (c *Claims) complete() error {
 	return nil
 }
 
-// stringList reads an array of strings, or if single is set also one string.
+// stringList reads an array of strings or, if single is set, also a single
+// string.
 func stringList(raw []byte, single bool) ([]string, error) {
 	if single && raw[0] == '"' {
 		s, err := untrusted.String(raw)
@@ -154,8 +155,8 @@ func integer(raw []byte) (int64, error) {
 	return n, nil
 }
 
-// numericDate reads a NumericDate (RFC 7519 §2): seconds, possibly with a fraction,
-// which is dropped.
+// numericDate reads a NumericDate (RFC 7519 §2): seconds, possibly with a
+// fraction, which is dropped.
 func numericDate(raw []byte) (time.Time, error) {
 	n, err := integer(raw)
 	if err != nil {

@@ -2,22 +2,26 @@ package verify
 
 import "time"
 
-// believedAfter is how long a clock that has jumped ahead must stay there before
-// it is believed.
+// believedAfter is how long a clock that has jumped ahead must stay there
+// before it is believed.
 const believedAfter = time.Hour
 
-// maxSlew is how far a clock may move against the monotonic one, between two
-// looks, without having jumped.
+// maxSlew is how far a clock may drift from the monotonic one between two
+// readings without having jumped.
 const maxSlew = time.Second
 
-// steadyClock compares a clock with the monotonic one, which nobody can set. A clock
-// that is set back is believed at once, one that is set ahead after an hour: no
-// revocation may be forgotten because of a wrong time.
+// steadyClock compares a clock with the monotonic one, which nobody can set. A
+// clock that is set back is believed at once. One that is set ahead is believed
+// after an hour, so that no revocation is forgotten because of a wrong time.
 type steadyClock struct {
-	started time.Time     // where the monotonic clock is counted from
-	known   bool          // ahead is
-	ahead   time.Duration // by how much the clock that is believed is ahead of started and what has passed since
-	jumped  time.Duration // on the monotonic clock, when the clock was first seen to have jumped ahead; 0: it has not
+	started time.Time // when counting on the monotonic clock began
+	known   bool      // ahead is set
+	// ahead is how far the believed clock is ahead of started plus the
+	// monotonic time since then.
+	ahead time.Duration
+	// jumped is when the clock was first seen to have jumped ahead, on the
+	// monotonic clock; 0: it has not.
+	jumped time.Duration
 }
 
 func (c *steadyClock) believe(now time.Time) time.Time {

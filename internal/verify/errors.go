@@ -16,14 +16,14 @@ const (
 	CodeUnavailable       = "temporarily_unavailable"
 )
 
-// The causes by which callers tell refusals apart (errors.Is).
+// The causes of an [Error] that callers can test for with errors.Is.
 var (
 	ErrExpired = errors.New("the token has expired")
 	ErrRevoked = errors.New("the token was revoked")
 )
 
-// Error is a refusal. It has the fields of pkg/resourceserver's Error, which are
-// described there.
+// Error is a refusal. It has the fields of pkg/resourceserver's Error, which
+// are described there.
 type Error struct {
 	Status      int
 	Code        string
@@ -44,8 +44,8 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// RetryAfter goes with every 503: long enough not to be hammered, short enough to
-// serve again soon after the issuer does.
+// RetryAfter is sent with every 503. It is long enough not to be hammered, and
+// short enough to serve again soon after the issuer does.
 const RetryAfter = 5 * time.Second
 
 // Unavailable returns the refusal of a token that can't be judged now.

@@ -16,36 +16,41 @@ import (
 	"time"
 )
 
-// digest stands for a token, or for the jti of a revoked one, in memory.
+// digest identifies a token, or the jti of a revoked one, in memory.
 type digest [16]byte
 
-// knownToken is a token whose signature and claims were found right.
+// knownToken is a token whose signature and claims were found valid.
 type knownToken struct {
 	claims   *Claims
 	kid, alg string
 	key      crypto.PublicKey
 	until    time.Time
-	cleared  atomic.Uint64 // 1 + the generation of the revocation set at which it was not revoked
+	// cleared is 1 + the generation of the revocation set at which the token
+	// was not revoked.
+	cleared atomic.Uint64
 }
 
 const memoryShards = 64
 
-// memory remembers verified tokens, a bounded number, by digest; it never holds a token.
+// memory remembers a bounded number of verified tokens by digest. It never
+// holds a token.
 type memory struct {
 	perShard int
-	mac      cipher.AEAD // nil where the platform allows no GCM with a fixed nonce (FIPS 140-only mode): then SHA-256
-	scratch  sync.Pool
-	shards   [memoryShards]struct {
+	// mac is nil if the platform allows no GCM with a fixed nonce (FIPS
+	// 140-only mode); then SHA-256 is used.
+	mac     cipher.AEAD
+	scratch sync.Pool
+	shards  [memoryShards]struct {
 		sync.RWMutex
 		tokens map[digest]*knownToken
 		_      [64]byte // keeps the locks of two shards off one cache line
 	}
 }
 
-// The digest is a GMAC under a random key of this process, and never leaves it:
-// as hard to collide as 128 bits allow for somebody who does not know the key, in
-// a third of the time of SHA-256. One nonce for all is harmless, since no tag is
-// ever shown.
+// newMemory returns a memory for that many tokens. The digest is a GMAC under a
+// random key of this process, and never leaves it. For anybody who doesn't know
+// the key it is as hard to collide as 128 bits allow, in a third of the time of
+// SHA-256. Using one nonce for all is harmless, since no tag is ever shown.
 func newMemory(tokens int) (*memory, error) {
 	m := &memory{perShard: (max(tokens, 0) + memoryShards - 1) / memoryShards}
 	m.scratch.New = func() any { return new(scratch) }
@@ -95,8 +100,8 @@ func (m *memory) forget(id digest) {
 	delete(s.tokens, id)
 }
 
-// keep adds a token. If its shard is full, one of a few picked at random goes: an
-// expired one, else the one that expires first.
+// keep adds a token. If its shard is full, it evicts one of a few picked at
+// random: an expired one, or else the one that expires first.
 func (m *memory) keep(id digest, entry *knownToken, now time.Time) {
 	if m.perShard == 0 {
 		return
@@ -124,7 +129,8 @@ func (m *memory) keep(id digest, entry *knownToken, now time.Time) {
 	s.tokens[id] = entry
 }
 
-// sameKey compares public keys; the usual case, the same pointer, costs nothing.
+// sameKey compares public keys. The usual case, the same pointer, costs
+// nothing.
 func sameKey(a, b crypto.PublicKey) bool {
 	switch a := a.(type) {
 	case *ecdsa.PublicKey:

@@ -154,7 +154,9 @@ func (t *revocationTable) addClientToken(c *clientEntries, e *svcauth.Revocation
 }
 
 func (c *clientEntries) find(id digest) (int, bool) {
-	return slices.BinarySearchFunc(c.tokens, id, func(t revokedToken, id digest) int { return bytes.Compare(t.id[:], id[:]) })
+	return slices.BinarySearchFunc(c.tokens, id, func(t revokedToken, id digest) int {
+		return bytes.Compare(t.id[:], id[:])
+	})
 }
 
 func (c *clientEntries) len() int {

@@ -143,7 +143,13 @@ func (o *orgEntries) denies(c *Claims) (entry svcauth.Revocation, revoked bool) 
 		}
 		for privilege := range strings.FieldsSeq(c.Scope) {
 			if r, ok := rules.privileges[privilege]; ok && c.Policy < r.min {
-				return svcauth.Revocation{OrgID: c.OrgID, Role: role, Privilege: privilege, MinPol: r.min, Exp: r.exp}, true
+				return svcauth.Revocation{
+					OrgID:     c.OrgID,
+					Role:      role,
+					Privilege: privilege,
+					MinPol:    r.min,
+					Exp:       r.exp,
+				}, true
 			}
 		}
 	}

@@ -110,7 +110,10 @@ func (t *jws) signedBy(alg string, key crypto.PublicKey) *Error {
 }
 
 func tooLong() *Error {
-	return invalidToken(fmt.Sprintf("the token is longer than %d characters; ask for fewer privileges, by scope or resource", maxTokenSize))
+	return invalidToken(fmt.Sprintf(
+		"the token is longer than %d characters; ask for fewer privileges, by scope or resource",
+		maxTokenSize,
+	))
 }
 
 // Unverified returns what a token claims, whoever has signed it. It serves to show

@@ -143,7 +143,10 @@ func (v *Verifier) checkSignature(ctx context.Context, token string) (*knownToke
 	}
 	alg, key, err := v.cfg.Keys.Key(ctx, t.kid)
 	if errors.Is(err, ErrUnknownKey) {
-		return nil, invalidToken(fmt.Sprintf("the token is signed with a key that the issuer '%s' does not have", v.issuerText))
+		return nil, invalidToken(fmt.Sprintf(
+			"the token is signed with a key that the issuer '%s' does not have",
+			v.issuerText,
+		))
 	}
 	if err != nil {
 		return nil, Unavailable("the issuer's keys are unavailable; ask again later", err)
@@ -197,7 +200,8 @@ func (v *Verifier) checkClaims(c *Claims) *Error {
 	case c.Issuer != v.cfg.Issuer:
 		return invalidToken(fmt.Sprintf("the token is from another issuer: expected iss '%s'", v.issuerText))
 	case !v.cfg.AnyAudience && !slices.Contains(c.Audience, v.cfg.Audience):
-		return invalidToken(fmt.Sprintf("the token is for another API: expected '%s' in aud; ask the issuer for a token with resource=%s",
+		return invalidToken(fmt.Sprintf("the token is for another API: expected '%s' in aud; "+
+			"ask the issuer for a token with resource=%s",
 			v.audienceText, v.audienceText))
 	case !now.Before(c.ExpiresAt.Add(v.cfg.Leeway)):
 		return expired()

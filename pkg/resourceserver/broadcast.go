@@ -2,7 +2,7 @@ package resourceserver
 
 import "sync"
 
-// broadcast wakes all that wait for something to happen.
+// broadcast wakes every goroutine that waits for something to happen.
 type broadcast struct {
 	mu sync.Mutex
 	ch chan struct{}

@@ -15,102 +15,106 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Config says whose tokens are accepted, and for whom. Issuer and Audience are
-// required; all else has a default.
+// Config configures a [Verifier]. Issuer and Audience are required; every other
+// field has a default.
 type Config struct {
 	// Issuer is the authorization server's issuer URL, compared byte for byte
 	// with the token's iss and with the issuer in the server's metadata (RFC
 	// 8414 §3.3). It must begin with https://, unless the host is a loopback
 	// one, and must have no query and no fragment.
 	Issuer string
-	// Audience is this API's own name. A token is accepted if its aud contains it.
+	// Audience is this API's own identifier. A token is accepted if its aud
+	// contains it.
 	Audience string
-	// Name is what this resource server is called in its metadata and at the
+	// Name is the name of this resource server in its metadata and at the
 	// issuer: at most 128 printable ASCII characters. Default: Audience.
 	Name string
 
-	// HTTPClient makes every call to the issuer, for example with a private CA.
-	// It is copied; redirects are never followed. Default: a new client.
+	// HTTPClient makes every call to the issuer. Set it to trust a private CA,
+	// for example. It is copied, and redirects are never followed. Default: a
+	// new client.
 	HTTPClient *http.Client
-	// Timeout bounds each call for metadata, keys or introspection, each
-	// poll and each receipt. Default: 10 seconds.
+	// Timeout bounds each call to the issuer, except for a stream of the
+	// revocation feed. Default: 10 seconds.
 	Timeout time.Duration
 
-	// Keys returns the keys, instead of the issuer's JWKS over HTTP.
+	// Keys returns the keys that tokens are signed with. Default: the issuer's
+	// published key set (JWKS), fetched over HTTP.
 	Keys KeySource
-	// KeyRefresh is how often the JWKS is fetched again, conditionally. A
-	// streamed Feed also says when the keys have changed; then they are fetched
-	// at once. Default: 1 minute.
+	// KeyRefresh is how often the JWKS is fetched again, conditionally. It is
+	// also fetched as soon as a streamed Feed tells that the keys have changed.
+	// Default: 1 minute.
 	KeyRefresh time.Duration
-	// KeyCooldown is the least time between two fetches that an unknown kid
-	// leads to. Default: 30 seconds.
+	// KeyCooldown is the minimum time between two fetches that are caused by
+	// unknown key ids. Default: 30 seconds.
 	KeyCooldown time.Duration
 
-	// Feed follows the issuer's revocation feed. Default: it is not followed; a
-	// token is then valid until it expires.
+	// Feed says how to follow the issuer's revocation feed. Default: the feed
+	// is not followed, and a token is valid until it expires.
 	Feed *Feed
-	// MaxStaleness is how old the last proof may be that all revocations are
-	// known. Only with Feed. Default: 1 minute.
+	// MaxStaleness is how long ago the set of revocations may last have been
+	// known to be complete. It is used only with Feed. Default: 1 minute.
 	MaxStaleness time.Duration
-	// OnStale says what happens beyond MaxStaleness. Only with Feed. Default:
-	// [Closed].
+	// OnStale is what happens to requests if that was longer ago. It is used
+	// only with Feed. Default: [Closed].
 	OnStale OnStale
 
-	// Leeway is how far the issuer's clock may differ from this one: exp, nbf and
-	// iat are compared with that tolerance, of at most 5 minutes. Default: 30
-	// seconds; negative: none.
+	// Leeway is how far the issuer's clock may differ from this one: exp, nbf
+	// and iat are compared with that tolerance. It is at most 5 minutes.
+	// Default: 30 seconds; negative: none.
 	Leeway time.Duration
-	// RememberTokens bounds how many verified tokens are remembered, so that
-	// their signatures are checked once. Each takes about 1.5 KiB. Default:
-	// 32,768; negative: none.
+	// RememberTokens is how many verified tokens are remembered at most, so
+	// that their signatures are checked only once. Each takes about 1.5 KiB.
+	// Default: 32,768; negative: none.
 	RememberTokens int
 
-	// ResourceMetadata is the URL at which [Verifier.MetadataHandler] is served,
-	// for the resource_metadata parameter of challenges (RFC 9728 §5.1). Default:
-	// no such parameter.
+	// ResourceMetadata is the URL at which [Verifier.MetadataHandler] is
+	// served. It is sent as the resource_metadata parameter of challenges (RFC
+	// 9728 §5.1). Default: no such parameter.
 	ResourceMetadata string
-	// Privileges is published as scopes_supported in the metadata (RFC 9728 §2).
+	// Privileges are published as scopes_supported in the metadata (RFC 9728
+	// §2).
 	Privileges []string
 
 	// Clock returns the time. Default: time.Now.
 	Clock func() time.Time
-	// Logger gets one line when keys or the feed are lost, and one when they are
-	// back; nothing about tokens. Default: no log.
+	// Logger gets one line when keys or the feed can't be fetched any more, and
+	// one when they can again. It gets nothing about tokens. Default: no log.
 	Logger *slog.Logger
 
-	revocations *verify.RevocationSet // what the feed fills; nil without one
-	progress    *broadcast            // keys or revocations have come
+	revocations *verify.RevocationSet // filled by the feed; nil without one
+	progress    *broadcast            // sends when keys or revocations have arrived
 }
 
-// OnStale says what becomes of requests while the revocation feed has been silent
-// for longer than MaxStaleness.
+// OnStale is what happens to requests while the revocations have not been known
+// to be complete for longer than MaxStaleness.
 type OnStale int
 
 const (
-	// Closed refuses: 503 with Retry-After.
+	// Closed refuses every request: 503 with Retry-After.
 	Closed OnStale = iota
 	// Introspect asks the issuer about each token (RFC 7662), and refuses with
-	// 503 if it does not answer. Nothing is cached.
+	// 503 if it doesn't answer. Nothing is cached.
 	Introspect
-	// InsecureContinue goes on with what was last known: a token revoked since
-	// then is accepted until it expires.
+	// InsecureContinue goes on with the revocations that are known: a token
+	// that was revoked since then is accepted until it expires.
 	InsecureContinue
 )
 
-// KeySource returns the key that a token names. By default it is the issuer's
-// JWKS over HTTP.
+// KeySource returns the keys that tokens are signed with. The default one is
+// the issuer's JWKS over HTTP.
 type KeySource interface {
-	// Key returns the key with this id, and the one algorithm (ES256, RS256 or
+	// Key returns the key with this id, and the only algorithm (ES256, RS256 or
 	// EdDSA) that it may be used with (RFC 8725 §3.1). It is called for every
-	// token, remembered ones included, so that tokens of a withdrawn key are
-	// refused; it must be fast and safe for concurrent use. [ErrUnknownKey] if
-	// there is no such key: the token is refused. Any other error means that
-	// keys are unavailable: 503.
+	// token, including remembered ones, so that tokens of a withdrawn key are
+	// refused. It must be fast and safe for concurrent use. If there is no such
+	// key, it returns [ErrUnknownKey], and the token is refused. Any other
+	// error means that keys are unavailable: 503.
 	Key(ctx context.Context, kid string) (alg string, key crypto.PublicKey, err error)
 }
 
-// ErrUnknownKey is what a [KeySource] returns for a kid that the issuer does not
-// have.
+// ErrUnknownKey is the error of a [KeySource] for a key id that the issuer does
+// not have.
 var ErrUnknownKey = verify.ErrUnknownKey
 
 const (
@@ -119,7 +123,7 @@ const (
 )
 
 // withDefaults returns the configuration with every default filled in, or one
-// error with all faults.
+// error that lists every fault.
 func (c Config) withDefaults() (Config, error) {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }

@@ -10,30 +10,33 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 )
 
-// metadataAge is how old metadata may be. Endpoints hardly ever move, and a
-// failed key fetch asks again earlier.
+// metadataAge is how old the metadata may be. Endpoints rarely move, and a
+// failed key fetch reads it again earlier.
 const metadataAge = time.Hour
 
-// What a resource server needs of RFC 8414 §2. The last is svcauth's own.
+// The metadata members that a resource server needs (RFC 8414 §2). The last one
+// is svcauth's own.
 const (
 	jwksURI               = "jwks_uri"
 	introspectionEndpoint = "introspection_endpoint"
 	feedEndpoint          = "revocation_feed_endpoint"
 )
 
-// metadata is the issuer's endpoints; only the first is always there.
+// metadata is the issuer's endpoints. JWKSURI is always set.
 type metadata struct {
 	JWKSURI, Introspection, RevocationFeed string
 	fetched, notBefore                     time.Time
 }
 
-// discovery finds the issuer's endpoints and remembers them.
+// discovery finds the issuer's endpoints and caches them.
 type discovery struct {
 	issuer string
 	fetch  *fetcher
 	clock  func() time.Time
-	turn   chan struct{} // holds one ticket: one fetch at a time, and waiting for it can be given up
-	last   *metadata     // guarded by turn
+	// turn holds one ticket: only its owner fetches, and the wait for it can be
+	// cancelled.
+	turn chan struct{}
+	last *metadata // guarded by turn
 }
 
 func newDiscovery(issuer string, fetch *fetcher, clock func() time.Time) *discovery {
@@ -42,8 +45,8 @@ func newDiscovery(issuer string, fetch *fetcher, clock func() time.Time) *discov
 	return d
 }
 
-// get returns the metadata. It fetches them if they are old or anew is set; if
-// that fails it returns the old ones.
+// get returns the metadata. It fetches it if it is old or anew is set. If that
+// fails, it returns the old metadata.
 func (d *discovery) get(ctx context.Context, anew bool) (*metadata, error) {
 	select {
 	case <-d.turn:
@@ -82,5 +85,9 @@ func (d *discovery) load(ctx context.Context) (*metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &metadata{JWKSURI: found[jwksURI], Introspection: found[introspectionEndpoint], RevocationFeed: found[feedEndpoint]}, nil
+	return &metadata{
+		JWKSURI:        found[jwksURI],
+		Introspection:  found[introspectionEndpoint],
+		RevocationFeed: found[feedEndpoint],
+	}, nil
 }

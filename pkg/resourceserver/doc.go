@@ -1,6 +1,6 @@
-// Package resourceserver validates OAuth2 access tokens in a resource server (an
-// API): RFC 9068 tokens of one issuer, checked as RFC 9068 §4 and RFC 8725
-// require, refused as RFC 6750 says.
+// Package resourceserver validates OAuth2 access tokens in a resource server
+// (an API). It accepts RFC 9068 tokens of one issuer, checks them as RFC 9068
+// §4 and RFC 8725 require, and refuses requests as RFC 6750 says.
 //
 //	verifier, err := resourceserver.New(resourceserver.Config{
 //		Issuer:   "https://auth.example.com",
@@ -10,11 +10,11 @@
 //	mux.Handle("GET /clusters", verifier.Require("clusters:view")(listClusters))
 //
 // It works with any RFC 9068 issuer. With svcauth as the issuer it can also
-// follow the revocation feed ([Feed]), so that a revoked token is refused within
-// milliseconds, without a call per request.
+// follow the revocation feed ([Feed]), so that a revoked token is refused
+// within milliseconds, without a call per request.
 //
 // The package fetches and refreshes the issuer's keys, checks tokens, remembers
-// verified ones, keeps the set of live revocations, and has middleware for
-// net/http. Subpackage ginauth has middleware for Gin; subpackage redisfeed takes
-// the news of revocations from Redis.
+// verified ones, keeps the set of revocations in memory, and has middleware for
+// net/http. Subpackage ginauth has middleware for Gin. Subpackage redisfeed
+// listens to Redis to learn of revocations sooner.
 package resourceserver

@@ -8,28 +8,34 @@ import (
 
 // The codes of [Error]. The first three are those of RFC 6750 §3.1.
 const (
-	CodeInvalidRequest    = verify.CodeInvalidRequest    // 400: the request carries its token in a way that can't be read
-	CodeInvalidToken      = verify.CodeInvalidToken      // 401: malformed, forged, expired, revoked or meant for somebody else
-	CodeInsufficientScope = verify.CodeInsufficientScope // 403: valid, but lacks a privilege
-	CodeMissingToken      = verify.CodeMissingToken      // 401 with a bare challenge: no token was sent
-	CodeUnavailable       = verify.CodeUnavailable       // 503: keys or revocations are unavailable, and it fails closed
+	// 400: the request sends its token in a way that can't be read.
+	CodeInvalidRequest = verify.CodeInvalidRequest
+	// 401: the token is malformed, forged, expired, revoked or for another
+	// audience.
+	CodeInvalidToken      = verify.CodeInvalidToken
+	CodeInsufficientScope = verify.CodeInsufficientScope // 403: the token lacks a privilege
+	CodeMissingToken      = verify.CodeMissingToken      // 401 without an error code: no token was sent
+	// 503: keys or revocations are unavailable, so no token can be accepted.
+	CodeUnavailable = verify.CodeUnavailable
 )
 
-// The causes by which callers may want to tell refusals apart (errors.Is).
+// The causes of an [Error] that callers can test for with errors.Is.
 var (
 	ErrExpired = verify.ErrExpired // the token has expired
 	ErrRevoked = verify.ErrRevoked // the token was revoked
 )
 
-// Error is a refusal. Every error of [Verifier.Verify] and [Verifier.Authenticate]
-// is one; use errors.As.
+// Error is a refusal. Every error of [Verifier.Verify] and
+// [Verifier.Authenticate] is one; use errors.As.
 type Error struct {
-	Status      int           // the HTTP status that says it
-	Code        string        // one of the codes above
-	Description string        // what was wrong and what was expected; safe to show to the caller, never holds a part of the token
+	Status int    // HTTP status
+	Code   string // one of the codes above
+	// Description says what was wrong and what was expected. It is safe to show
+	// to the caller and never contains a part of the token.
+	Description string
 	Scope       string        // with CodeInsufficientScope: the privileges that the request needs
 	RetryAfter  time.Duration // with CodeUnavailable: when to ask again
-	Cause       error         // for logs; nil, or what was met underneath
+	Cause       error         // the underlying error, for logs; may be nil
 }
 
 // Error returns the description and the cause.

@@ -19,44 +19,49 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// Feed says how the issuer's revocation feed is followed: as a stream of
-// server-sent events that resumes where it was cut; or by asking again and
-// again, if the issuer has no stream or none for one more at the moment (503),
-// something on the way holds events back, or MaxStaleness is below 10 s, which
-// signs of life every 5 s can't prove. The stream is tried again later.
+// Feed says how to follow the issuer's revocation feed.
+//
+// The feed is read as a stream of server-sent events, which is resumed where it
+// was cut. It is polled instead if the issuer has no stream, or none for one
+// more reader at the moment (503); if something on the way holds events back;
+// or if MaxStaleness is below 10 seconds, which a stream with signs of life
+// every 5 seconds can't prove. The stream is tried again later.
 type Feed struct {
-	// Token returns a bearer token of the issuer itself with the privilege
-	// tokens:introspect. BearerToken of a tokensource.Source whose Resource is the
-	// issuer does that. Required.
+	// Token returns a bearer token for the issuer itself, with the privilege
+	// tokens:introspect. BearerToken of a tokensource.Source whose Resource is
+	// the issuer does that. Required.
 	Token func(context.Context) (string, error)
-	// Drop is called with a token that the issuer refused, so that Token returns
-	// another one. Drop of a tokensource.Source does that. Default: nothing is
-	// called.
+	// Drop is called with a token that the issuer refused, so that Token
+	// returns another one. Drop of a tokensource.Source does that. Default:
+	// nothing.
 	Drop func(token string)
-	// Poll makes the Verifier poll the feed, rather than follow it as a stream.
+	// Poll makes the Verifier poll the feed instead of reading a stream.
 	Poll bool
-	// Every is the time between two polls. Default: 1 second; at most half of
-	// MaxStaleness.
+	// Every is the time between two polls, at most half of MaxStaleness.
+	// Default: 1 second.
 	Every time.Duration
-	// MaxMemory bounds the memory that revocations take, in bytes, as estimated:
-	// 64 for a revoked token, 256 and its names for any other entry. Beyond it
-	// the feed is not believed and the set becomes stale. Default 512 MiB, eight
-	// million tokens; while a set is read anew there may be two of them.
+	// MaxMemory bounds the estimated memory of the revocations, in bytes: 64
+	// for a revoked token, 256 and the length of its names for any other entry.
+	// If the feed has more, it is not read further, and the set becomes stale.
+	// While a set is read again there may be two of them. Default: 512 MiB, for
+	// eight million tokens.
 	MaxMemory int64
 }
 
 const (
-	streamsBelow  = 10 * time.Second       // of MaxStaleness: it is polled instead
-	maxSilence    = 15 * time.Second       // of a stream; then it is taken for dead
+	streamsBelow  = 10 * time.Second       // with a MaxStaleness below it the feed is polled
+	maxSilence    = 15 * time.Second       // of a stream; after it, the stream is taken for dead
 	minSilence    = 6 * time.Second        // signs of life may be 5 s apart
-	pollInstead   = 5 * time.Minute        // after the stream did not work; then it is tried again
-	pollWhileFull = time.Minute            // at most, after there was no stream for one more
-	leastRest     = 250 * time.Millisecond // between two polls, whoever says that there is something new
+	pollInstead   = 5 * time.Minute        // after the stream did not work
+	pollWhileFull = time.Minute            // at most, after the issuer had no stream for one more
+	leastRest     = 250 * time.Millisecond // between two polls, however often Nudge is called
 	retryAtMost   = 10 * time.Second
-	comeBackAfter = 500 * time.Millisecond // at most, when a working stream ended: the server may have sent many away at once
+	// comeBackAfter is the longest wait after a working stream ended: the
+	// server may have ended many at once.
+	comeBackAfter = 500 * time.Millisecond
 )
 
-// feedBackoff is when the feed is asked again that could not be followed.
+// feedBackoff is how long to wait after the feed could not be read.
 var feedBackoff = httpx.Backoff{First: 200 * time.Millisecond, Most: retryAtMost}
 
 func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
@@ -71,7 +76,11 @@ func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 		own.Every = min(time.Second, maxStaleness/2)
 	}
 	if own.Every > maxStaleness/2 {
-		return nil, fmt.Errorf("the period Every is %v; expected at most half of MaxStaleness, %v", own.Every, maxStaleness/2)
+		return nil, fmt.Errorf(
+			"the period Every is %v; expected at most half of MaxStaleness, %v",
+			own.Every,
+			maxStaleness/2,
+		)
 	}
 	if own.MaxMemory <= 0 {
 		own.MaxMemory = 512 << 20
@@ -87,20 +96,29 @@ type subscriber struct {
 	disc     *discovery
 	instance string // tells this process apart from others of the same client
 	receipts receipts
-	news     chan struct{}             // somebody says that the feed has something new
-	rekey    func()                    // the issuer's keys may have changed
-	cursor   string                    // everything up to there is in the set; only run uses it
-	held     int64                     // bytes that were put into the set since it was last read whole; only run uses it
-	proven   atomic.Pointer[time.Time] // when the set was last known to be complete
+	news     chan struct{} // the feed may have something new
+	rekey    func()        // called when the issuer's keys may have changed
+	cursor   string        // the set has everything up to it; only run uses it
+	// held is how many bytes were put into the set since it was last read
+	// whole; only run uses it.
+	held   int64
+	proven atomic.Pointer[time.Time] // when the set was last known to be complete
 
 	mu  sync.Mutex
 	err error
 }
 
 func newSubscriber(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *subscriber {
-	return &subscriber{cfg: cfg, fetch: fetch, disc: disc, instance: rand.Text()[:16], receipts: receipts{wake: make(chan struct{}, 1)},
-		news: make(chan struct{}, 1), rekey: rekey,
-		err: errors.New("the revocation feed has not been read yet")}
+	return &subscriber{
+		cfg:      cfg,
+		fetch:    fetch,
+		disc:     disc,
+		instance: rand.Text()[:16],
+		receipts: receipts{wake: make(chan struct{}, 1)},
+		news:     make(chan struct{}, 1),
+		rekey:    rekey,
+		err:      errors.New("the revocation feed has not been read yet"),
+	}
 }
 
 func (f *subscriber) stale() bool {
@@ -108,7 +126,7 @@ func (f *subscriber) stale() bool {
 	return at == nil || f.cfg.Clock().Sub(*at) > f.cfg.MaxStaleness
 }
 
-// prove notes that the set held at that moment all that the issuer knew.
+// prove notes that the set had, at that time, everything that the issuer knew.
 func (f *subscriber) prove(at time.Time) {
 	f.proven.Store(&at)
 	f.failed(nil)
@@ -120,7 +138,8 @@ func (f *subscriber) lastError() error {
 	return f.err
 }
 
-// failed notes why the feed is not followed, nil that it is, and logs where that is new.
+// failed notes why the feed can't be followed, or nil if it is. It logs only
+// changes.
 func (f *subscriber) failed(err error) {
 	f.mu.Lock()
 	was := f.err
@@ -142,7 +161,7 @@ func (f *subscriber) run(ctx context.Context) {
 	done.Go(func() { f.expire(ctx) })
 	failures := 0 // in a row
 	var pollUntil time.Time
-	full := false // it is polled because there was no stream for one more
+	full := false // polling because the issuer had no stream for one more
 	rest := sleep
 	for wait := time.Duration(0); rest(ctx, wait); {
 		rest = sleep
@@ -151,7 +170,7 @@ func (f *subscriber) run(ctx context.Context) {
 		if f.cfg.Feed.Poll || time.Now().Before(pollUntil) {
 			err = f.poll(ctx)
 			if full && (err != nil || failures != 0) {
-				pollUntil = time.Time{} // not only the stream is away, or it was: try that
+				pollUntil = time.Time{} // polls fail or failed too: try the stream again
 			}
 			if err == nil {
 				failures, wait, rest = 0, f.cfg.Feed.Every, f.rest
@@ -165,7 +184,8 @@ func (f *subscriber) run(ctx context.Context) {
 		} else if isFull(err) {
 			full = true
 			f.cfg.Logger.Debug("the revocation feed has no stream for us now and is polled", "error", err)
-			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)), feedBackoff.Wait(failures, tooOften(err))
+			pollUntil, wait = time.Now().Add(pollWhileFull/2+mathrand.N(pollWhileFull/2)),
+				feedBackoff.Wait(failures, tooOften(err))
 			continue
 		}
 		if ctx.Err() != nil {
@@ -182,7 +202,7 @@ func (f *subscriber) run(ctx context.Context) {
 	}
 }
 
-// askedToWait returns for how long the issuer has asked to be left alone.
+// askedToWait returns how long the issuer has asked to wait.
 func askedToWait(err error) time.Duration {
 	var status *statusError
 	if !errors.As(err, &status) {
@@ -191,9 +211,8 @@ func askedToWait(err error) time.Duration {
 	return min(status.retryAfter, retryAtMost)
 }
 
-// tooOften returns for how long the issuer wants to be asked nothing at all: it
-// answers that we have asked too often (RFC 6585 §4). It is 0 if it answers
-// anything else.
+// tooOften returns how long the issuer wants no request at all, because it got
+// too many (RFC 6585 §4). It is 0 for any other answer.
 func tooOften(err error) time.Duration {
 	var status *statusError
 	if !errors.As(err, &status) || status.status != http.StatusTooManyRequests {
@@ -202,15 +221,16 @@ func tooOften(err error) time.Duration {
 	return askedToWait(err)
 }
 
-// isFull reports whether the issuer answers that it has no stream for one more
-// now. It may still answer polls, which take no place for longer than a moment.
+// isFull reports whether the issuer has no stream for one more reader now. It
+// may still answer polls, which take a place only for a moment.
 func isFull(err error) bool {
 	var status *statusError
-	return errors.As(err, &status) && (status.status == http.StatusServiceUnavailable || status.status == http.StatusTooManyRequests)
+	return errors.As(err, &status) &&
+		(status.status == http.StatusServiceUnavailable || status.status == http.StatusTooManyRequests)
 }
 
-// rest waits for d, or until somebody says that there is something new, but for
-// leastRest in any case: who says so is not known.
+// rest waits for d, or until there may be something new. It waits for leastRest
+// in any case, since anybody may cause the latter.
 func (f *subscriber) rest(ctx context.Context, d time.Duration) bool {
 	if !sleep(ctx, min(d, leastRest)) {
 		return false
@@ -227,7 +247,7 @@ func (f *subscriber) rest(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// expire forgets what no token can match any more.
+// expire removes entries that no token can match any more.
 func (f *subscriber) expire(ctx context.Context) {
 	for sleep(ctx, time.Second) {
 		f.cfg.revocations.Expire(f.cfg.Clock())
@@ -245,7 +265,7 @@ func (f *subscriber) endpoint(ctx context.Context) (string, error) {
 	return meta.RevocationFeed, nil
 }
 
-// poll reads all that is new, page by page.
+// poll reads everything new, page by page.
 func (f *subscriber) poll(ctx context.Context) error {
 	began := f.cfg.Clock()
 	at, err := f.endpoint(ctx)
@@ -272,13 +292,13 @@ func (f *subscriber) poll(ctx context.Context) error {
 	return nil
 }
 
-// refusedInARow is how often one page may be refused for want of room before
-// what was read so far is given up.
+// refusedInARow is how often the same page may be refused before the pages read
+// so far are given up.
 const refusedInARow = 10
 
-// page reads one page. If others have been read already, it is not given up as
-// soon as the issuer asks to wait: whoever always began anew might never come to
-// the end.
+// page reads one page. If other pages were read before it, it waits as the
+// issuer asks and tries again: a reader that always started over might never
+// reach the end.
 func (f *subscriber) page(ctx context.Context, at string, begun bool) (page feedPage, err error) {
 	for range refusedInARow {
 		err = f.call(ctx, http.MethodGet, at, nil, maxPageSize, &page)
@@ -289,8 +309,13 @@ func (f *subscriber) page(ctx context.Context, at string, begun bool) (page feed
 	return page, err
 }
 
-// request makes a request that carries the feed's bearer token and says who asks.
-func (f *subscriber) request(ctx context.Context, method, at, accept string, body io.Reader) (req *http.Request, token string, err error) {
+// request makes a request with the feed's bearer token and headers that name
+// this process.
+func (f *subscriber) request(
+	ctx context.Context,
+	method, at, accept string,
+	body io.Reader,
+) (req *http.Request, token string, err error) {
 	token, err = f.cfg.Feed.Token(ctx)
 	if err != nil {
 		return nil, "", fmt.Errorf("token for the revocation feed: %w", err)
@@ -307,8 +332,8 @@ func (f *subscriber) request(ctx context.Context, method, at, accept string, bod
 	return req, token, nil
 }
 
-// call makes one bounded call with the feed's bearer token and reads a JSON
-// answer of at most limit bytes.
+// call makes one call with the feed's bearer token, bounded by Timeout, and
+// decodes a JSON answer of at most limit bytes.
 func (f *subscriber) call(ctx context.Context, method, at string, form url.Values, limit int64, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout)
 	defer cancel()

@@ -10,22 +10,22 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Bounds of what a feed may say, so that a broken or hostile one costs little
-// more than the real one, which sends at most 2,000 entries at once.
+// Limits of what is accepted from a feed, so that a broken or hostile one costs
+// little more than the real one, which sends at most 2,000 entries at once.
 const (
 	maxPageSize    = 8 << 20 // bytes of one answer to a poll, and of one event of a stream
 	maxPageEntries = 10_000
 	maxEntryText   = 4 << 10 // bytes of the names in one entry
 	maxCursorSize  = 128
-	maxEmptyPages  = 100 // in a row, though there is said to be more
-	maxBeginnings  = 3   // snapshots that one reading begins
+	maxEmptyPages  = 100 // in a row, though more is announced
+	maxBeginnings  = 3   // snapshots that may begin while the feed is read once
 
 	tokenWeight = 64  // bytes that a revoked token takes, about
 	ruleWeight  = 256 // bytes that any other entry takes beside its names
 )
 
-// feedPage is one answer of the feed to a poll, and without the cursor the data
-// of a snapshot event.
+// feedPage is one answer to a poll. Without the cursor it is the data of a
+// snapshot event.
 type feedPage struct {
 	Cursor      string  `json:"cursor"`
 	Snapshot    bool    `json:"snapshot"`
@@ -33,12 +33,12 @@ type feedPage struct {
 	Revocations entries `json:"revocations"`
 }
 
-// entries are those of one page. They are counted before the first is decoded:
-// `{}` takes fifty times as much as a Go value.
+// entries are the entries of one page. They are counted before the first is
+// decoded: `{}` takes fifty times as much memory as a Go value.
 type entries []svcauth.Revocation
 
 // UnmarshalJSON refuses more entries than a page may have. The decoder has
-// checked that data is JSON.
+// already checked that data is valid JSON.
 func (e *entries) UnmarshalJSON(data []byte) error {
 	if untrusted.CountElements(data, maxPageEntries) > maxPageEntries {
 		return fmt.Errorf("a page of the revocation feed has more than %d entries", maxPageEntries)
@@ -68,19 +68,24 @@ func validCursor(s string) bool {
 	return s != "" && len(s) <= maxCursorSize && untrusted.Quotable(s, maxCursorSize) == s
 }
 
-var errNowhere = errors.New("an answer of the revocation feed leads nowhere: expected a cursor that moves on, and entries")
+var errNowhere = errors.New("an answer of the revocation feed leads nowhere: expected a " +
+	"cursor that moves on, and entries")
 
-// errTooMuch ends a reading that would take more memory than it may. What was
-// held before stays in force until it is stale.
+// errTooMuch is the error if the set would take more memory than it may. The
+// entries that it has stay in force until it is stale.
 func errTooMuch(limit int64) error {
-	return fmt.Errorf("the revocation feed has more than fits into Feed.MaxMemory, %d bytes; raise it if the issuer has that many live revocations", limit)
+	return fmt.Errorf(
+		"the revocation feed has more than fits into Feed.MaxMemory, %d bytes; raise it if "+
+			"the issuer has that many live revocations",
+		limit,
+	)
 }
 
-// paging puts the pages of one reading together. What was held before stays in
-// force until a snapshot is complete.
+// paging joins the pages that are read from one cursor. The entries of the set
+// stay in force until a snapshot is complete.
 type paging struct {
 	cursor     string
-	next       *verify.Replacement // of a snapshot
+	next       *verify.Replacement // the snapshot being read; nil: none
 	more       bool
 	weight     int64 // of next
 	empty      int   // pages without an entry, in a row
@@ -89,7 +94,9 @@ type paging struct {
 
 func (p *paging) begin(f *subscriber) {
 	*p = paging{cursor: f.cursor, more: true}
-	if f.cursor == "" { // before the question is asked, so that what others put into the set meanwhile is in it afterwards
+	// Before the request, so that what is added to the set meanwhile is in the
+	// snapshot too.
+	if f.cursor == "" {
 		p.anew(f)
 	}
 }
@@ -127,7 +134,8 @@ func (p *paging) take(f *subscriber, page feedPage) error {
 	return nil
 }
 
-// add puts the entries of a page where they belong, if there is room.
+// add puts the entries of a page into the snapshot or the set, if there is
+// room.
 func (p *paging) add(f *subscriber, page feedPage) error {
 	if p.empty++; len(page.Revocations) > 0 {
 		p.empty = 0
@@ -149,7 +157,7 @@ func (p *paging) add(f *subscriber, page feedPage) error {
 	return nil
 }
 
-// commit ends a reading that leads to cursor.
+// commit ends the reading, which has reached cursor.
 func (p *paging) commit(f *subscriber, cursor string) {
 	if p.next != nil {
 		p.next.Commit()
@@ -159,8 +167,8 @@ func (p *paging) commit(f *subscriber, cursor string) {
 	f.cursor = cursor
 }
 
-// admit puts entries beside those that are held. If that is too much, some of
-// what is held may have expired: the next reading begins anew.
+// admit adds entries to the set. If they are too many, some of the set's may
+// have expired: the whole feed is read again.
 func (f *subscriber) admit(more entries) error {
 	weight, err := more.weigh()
 	if err != nil {

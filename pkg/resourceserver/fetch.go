@@ -14,17 +14,18 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// fetcher makes calls that are bounded in time and size, never redirected, and
-// answered in the expected media type only.
+// fetcher makes calls that are bounded in time and size, are never redirected,
+// and accept only the expected media type.
 type fetcher struct {
 	client  *http.Client
 	timeout time.Duration
-	own     *http.Transport // nil: the caller's
+	own     *http.Transport // for Close; nil if the caller set HTTPClient
 }
 
-// newFetcher copies the client. Redirects are refused: the metadata say where keys
-// come from and credentials go. The client's own timeout is removed, since it
-// would cut the feed; every other call has a deadline of its own.
+// newFetcher copies client. Redirects are refused, since the metadata says
+// where keys come from and credentials go to. The client's own timeout is
+// removed, since it would cut the stream of the feed; every other call has its
+// own deadline.
 func newFetcher(client *http.Client, timeout time.Duration) *fetcher {
 	f := &fetcher{timeout: timeout}
 	own := http.Client{}
@@ -40,7 +41,7 @@ func newFetcher(client *http.Client, timeout time.Duration) *fetcher {
 	return f
 }
 
-// statusError is an answer that is not the expected one.
+// statusError is an answer with an unexpected status.
 type statusError struct {
 	url        string
 	status     int
@@ -57,14 +58,14 @@ func (e *statusError) Error() string {
 
 var errMediaType = errors.New("unexpected media type")
 
-// answer is a body that was read whole.
+// answer is a body that was read completely.
 type answer struct {
 	body      []byte
 	etag      string
 	unchanged bool // 304
 }
 
-// get fetches url. etag may be empty.
+// get fetches url, only if it has changed if etag is not empty.
 func (f *fetcher) get(ctx context.Context, url, etag string, limit int64, types ...string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
@@ -94,7 +95,8 @@ func (f *fetcher) get(ctx context.Context, url, etag string, limit int64, types 
 	return answer{body: body, etag: resp.Header.Get("ETag")}, nil
 }
 
-// expect accepts status 200 with one of the media types.
+// expect returns an error unless the status is 200 and the media type is one of
+// types.
 func expect(resp *http.Response, url string, types ...string) error {
 	if resp.StatusCode != http.StatusOK {
 		return newStatusError(url, resp)
@@ -106,7 +108,7 @@ func expect(resp *http.Response, url string, types ...string) error {
 	return nil
 }
 
-// drop closes a body after reading the little that may be left, so that the
+// drop closes a body. It first reads the little that may be left, so that the
 // connection can be used again.
 func drop(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 4096)

@@ -9,9 +9,9 @@ import (
 	"github.com/svcauth/svcauth/internal/verify"
 )
 
-const maxIntrospection = 256 << 10 // bytes: a token of 16 KiB, taken apart
+const maxIntrospection = 256 << 10 // bytes; enough for the claims of the longest token
 
-// introspect asks the issuer about a token, RFC 7662.
+// introspect asks the issuer whether a token is active (RFC 7662).
 func (v *Verifier) introspect(ctx context.Context, token string) *Error {
 	meta, err := v.disc.get(ctx, false)
 	if err == nil && meta.Introspection == "" {
@@ -21,10 +21,20 @@ func (v *Verifier) introspect(ctx context.Context, token string) *Error {
 		Active bool `json:"active"`
 	}
 	if err == nil {
-		err = v.feed.call(ctx, http.MethodPost, meta.Introspection, url.Values{"token": {token}}, maxIntrospection, &answer)
+		err = v.feed.call(
+			ctx,
+			http.MethodPost,
+			meta.Introspection,
+			url.Values{"token": {token}},
+			maxIntrospection,
+			&answer,
+		)
 	}
 	if err != nil {
-		return unavailable("revocations could not be followed for too long, and the issuer does not answer; ask again later", err)
+		return unavailable(
+			"revocations could not be followed for too long, and the issuer does not answer; ask again later",
+			err,
+		)
 	}
 	if !answer.Active {
 		return (*Error)(verify.Revoked())

@@ -16,18 +16,19 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// remoteKeys is the issuer's JWKS over HTTP: one fetch at a time, whoever asks,
-// and the last good set for as long as the issuer is away.
+// remoteKeys is the issuer's JWKS, fetched over HTTP. There is at most one
+// fetch at a time, and the last good set is kept while the issuer can't be
+// reached.
 type remoteKeys struct {
-	life     context.Context // of the verifier: a fetch is everybody's, so no single request's context may end it
+	life     context.Context // of the Verifier; a fetch serves all requests, so none may end it
 	fetch    *fetcher
 	disc     *discovery
 	clock    func() time.Time
 	log      *slog.Logger
 	refresh  time.Duration
 	cooldown time.Duration
-	stale    chan struct{} // the issuer says that its keys changed
-	progress *broadcast    // told of the end of each fetch
+	stale    chan struct{} // the issuer told that its keys changed
+	progress *broadcast    // sends after each fetch
 
 	set atomic.Pointer[jwk.Set] // the last good one; nil before the first
 
@@ -36,26 +37,35 @@ type remoteKeys struct {
 	etag     string
 	missedAt time.Time // when an unknown kid last led to a fetch
 	failedAt time.Time
-	failure  error // of the last fetch; nil where it went well
+	failure  error // of the last fetch; nil: it succeeded
 }
 
-// flight is one fetch, for all who wait for it.
+// flight is one fetch, for everybody who waits for it.
 type flight struct {
 	done chan struct{}
 	err  error // set before done is closed
 }
 
-// maxKeys leaves room for a later server, which may publish more.
+// maxKeys leaves room for later servers, which may publish more keys.
 const maxKeys = 10 * svcauth.MaxPublishedKeys
 
-// failPause keeps requests from asking an issuer that has just failed to answer.
+// failPause is how long no request leads to another fetch after one failed.
 const failPause = time.Second
 
 var errNoKeysYet = errors.New("the issuer's keys have not been fetched yet")
 
 func newRemoteKeys(life context.Context, cfg Config, fetch *fetcher, disc *discovery) *remoteKeys {
-	return &remoteKeys{life: life, fetch: fetch, disc: disc, clock: cfg.Clock, log: cfg.Logger, refresh: cfg.KeyRefresh, cooldown: cfg.KeyCooldown,
-		stale: make(chan struct{}, 1), progress: cfg.progress}
+	return &remoteKeys{
+		life:     life,
+		fetch:    fetch,
+		disc:     disc,
+		clock:    cfg.Clock,
+		log:      cfg.Logger,
+		refresh:  cfg.KeyRefresh,
+		cooldown: cfg.KeyCooldown,
+		stale:    make(chan struct{}, 1),
+		progress: cfg.progress,
+	}
 }
 
 // Key implements [KeySource].
@@ -81,8 +91,8 @@ func (k *remoteKeys) Key(ctx context.Context, kid string) (string, crypto.Public
 	return "", nil, ErrUnknownKey
 }
 
-// missed decides what an unknown kid leads to: a fetch, which may be one that is
-// under way, or an error at once.
+// missed decides what an unknown key id leads to: a fetch, which may be under
+// way already, or an error at once.
 func (k *remoteKeys) missed(kid string) (*flight, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -100,7 +110,7 @@ func (k *remoteKeys) missed(kid string) (*flight, error) {
 	}
 	if set != nil {
 		if !k.missedAt.IsZero() && now.Sub(k.missedAt) < k.cooldown {
-			if k.failure != nil { // it may be a new key that we can't see
+			if k.failure != nil { // it may be a new key that can't be fetched
 				return nil, k.failure
 			}
 			return nil, ErrUnknownKey
@@ -110,7 +120,7 @@ func (k *remoteKeys) missed(kid string) (*flight, error) {
 	return k.depart(), nil
 }
 
-// depart starts a fetch; the caller holds mu.
+// depart starts a fetch. The caller holds mu.
 func (k *remoteKeys) depart() *flight {
 	f := &flight{done: make(chan struct{})}
 	k.flight = f
@@ -131,7 +141,10 @@ func (k *remoteKeys) land(f *flight, set *jwk.Set, etag string, err error) {
 	}
 	if err != nil {
 		if k.failure == nil && k.life.Err() == nil {
-			k.log.Warn("the issuer's keys can't be fetched; trying again quietly", "error", err, "have_last_good", k.set.Load() != nil)
+			k.log.Warn(
+				"the issuer's keys can't be fetched; trying again quietly",
+				"error", err, "have_last_good", k.set.Load() != nil,
+			)
 		}
 		err = fmt.Errorf("fetch the issuer's keys: %w", err)
 		k.failedAt = k.clock()
@@ -155,7 +168,9 @@ func (k *remoteKeys) load(etag string) (*jwk.Set, string, error) {
 		if discErr != nil || again.JWKSURI == m.JWKSURI {
 			return nil, "", err
 		}
-		if a, err = k.fetch.get(k.life, again.JWKSURI, "", jwk.MaxSetSize, "application/json", "application/jwk-set+json"); err != nil {
+		if a, err = k.fetch.get(
+			k.life, again.JWKSURI, "", jwk.MaxSetSize, "application/json", "application/jwk-set+json",
+		); err != nil {
 			return nil, "", err
 		}
 	}
@@ -166,8 +181,8 @@ func (k *remoteKeys) load(etag string) (*jwk.Set, string, error) {
 	return set, a.etag, err
 }
 
-// changed says that the issuer's keys have changed. It does not wait, and many
-// calls lead to one fetch.
+// changed tells that the issuer's keys have changed. It doesn't block, and
+// several calls may lead to one fetch.
 func (k *remoteKeys) changed() {
 	select {
 	case k.stale <- struct{}{}:
@@ -175,15 +190,16 @@ func (k *remoteKeys) changed() {
 	}
 }
 
-// settled is how long after news the set is fetched once more: a node of the
-// issuer that did not know yet may have answered the first time.
+// settled is how long after a change the set is fetched once more: the first
+// fetch may have been answered by a node of the issuer that had not heard of
+// the change.
 const settled = 3 * time.Second
 
-// keysBackoff is when a failed fetch is made again.
+// keysBackoff is how long to wait before a failed fetch is repeated.
 var keysBackoff = httpx.Backoff{First: time.Second, Most: 30 * time.Second}
 
-// run fetches at once, on news, and every KeyRefresh; after a failure it tries
-// again after a growing pause.
+// run fetches the keys at once, when they have changed, and every KeyRefresh.
+// After a failure it tries again after a growing pause.
 func (k *remoteKeys) run(ctx context.Context) {
 	failures := 0
 	for fresh := false; ; {
@@ -206,7 +222,7 @@ func (k *remoteKeys) run(ctx context.Context) {
 			timer.Stop()
 			return
 		case <-timer.C:
-			fresh = fresh && err != nil // news that could not be followed are still news
+			fresh = fresh && err != nil // a change is still to be fetched
 		case <-k.stale:
 			timer.Stop()
 			fresh = true
@@ -214,8 +230,8 @@ func (k *remoteKeys) run(ctx context.Context) {
 	}
 }
 
-// fly fetches and waits for the end. If fresh is set, a fetch that is under way
-// does not count: it may have been answered before the news.
+// fly fetches the keys and waits for the end. If fresh is set, it doesn't rely
+// on a fetch that is under way: that may have been answered before the change.
 func (k *remoteKeys) fly(fresh bool) error {
 	for {
 		k.mu.Lock()
@@ -224,7 +240,7 @@ func (k *remoteKeys) fly(fresh bool) error {
 			f, ours = k.depart(), true
 		}
 		k.mu.Unlock()
-		<-f.done // its calls carry the life of the verifier and a time limit
+		<-f.done // ends in time: its calls have deadlines
 		if ours || !fresh {
 			return f.err
 		}
@@ -243,7 +259,7 @@ func (k *remoteKeys) missing() error {
 	return errNoKeysYet
 }
 
-// sleep waits for d. It returns false if ctx is done before.
+// sleep waits for d. It returns false if ctx is done first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

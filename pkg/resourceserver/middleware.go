@@ -11,10 +11,10 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// Require returns middleware that lets a request pass only with a valid token that
-// carries all of the privileges; with none, any valid token. It puts the token's
-// [Principal] into the request's context. Refusals are answered as RFC 6750 §3
-// requires, with a JSON body.
+// Require returns middleware that lets a request pass only with a valid token
+// that has all of the privileges. Without privileges, any valid token passes.
+// It puts the token's [Principal] into the request's context. Other requests
+// are answered as RFC 6750 §3 requires, with a JSON body.
 func (v *Verifier) Require(privileges ...string) func(http.Handler) http.Handler {
 	return v.guard(privileges, func(p *Principal) bool {
 		for _, name := range privileges {
@@ -26,7 +26,7 @@ func (v *Verifier) Require(privileges ...string) func(http.Handler) http.Handler
 	})
 }
 
-// RequireAny is [Verifier.Require] for one of the privileges.
+// RequireAny is like [Verifier.Require], but one of the privileges is enough.
 func (v *Verifier) RequireAny(privileges ...string) func(http.Handler) http.Handler {
 	return v.guard(privileges, func(p *Principal) bool {
 		for _, name := range privileges {
@@ -44,7 +44,13 @@ func (v *Verifier) guard(privileges []string, allowed func(*Principal) bool) fun
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			p, err := v.Authenticate(r)
 			if err == nil && !allowed(p) {
-				err = &Error{Status: http.StatusForbidden, Code: CodeInsufficientScope, Scope: scope, Description: "the token lacks a privilege that this request needs: " + untrusted.Quotable(scope, 200)}
+				err = &Error{
+					Status: http.StatusForbidden,
+					Code:   CodeInsufficientScope,
+					Scope:  scope,
+					Description: "the token lacks a privilege that this request needs: " +
+						untrusted.Quotable(scope, 200),
+				}
 			}
 			if err != nil {
 				v.WriteError(w, err)
@@ -55,23 +61,32 @@ func (v *Verifier) guard(privileges []string, allowed func(*Principal) bool) fun
 	}
 }
 
-// Authenticate verifies the token in the request's one Authorization header (RFC
-// 6750 §2.1), never one in the body or the URL. Every error is an [*Error].
+// Authenticate verifies the token in the request's Authorization header (RFC
+// 6750 §2.1). It refuses a request with several such headers, and ignores
+// tokens in the body or the URL. Every error is an [*Error].
 func (v *Verifier) Authenticate(r *http.Request) (*Principal, error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
-		return nil, &Error{Status: http.StatusUnauthorized, Code: CodeMissingToken, Description: "no bearer token: send Authorization: Bearer with an access token"}
+		return nil, &Error{
+			Status:      http.StatusUnauthorized,
+			Code:        CodeMissingToken,
+			Description: "no bearer token: send Authorization: Bearer with an access token",
+		}
 	}
 	scheme, token, _ := strings.Cut(headers[0], " ")
 	token = strings.TrimLeft(token, " ")
 	if len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return nil, &Error{Status: http.StatusUnauthorized, Code: CodeMissingToken, Description: "expected one Authorization header with the scheme Bearer and an access token"}
+		return nil, &Error{
+			Status:      http.StatusUnauthorized,
+			Code:        CodeMissingToken,
+			Description: "expected one Authorization header with the scheme Bearer and an access token",
+		}
 	}
 	return v.Verify(r.Context(), token)
 }
 
-// WriteError answers with an error of [Verifier.Authenticate] as RFC 6750 §3 and,
-// for resource_metadata, RFC 9728 §5.1 require.
+// WriteError answers a request with an error of [Verifier.Authenticate], as RFC
+// 6750 §3 and, for resource_metadata, RFC 9728 §5.1 require.
 func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	var refusal *Error
 	if !errors.As(err, &refusal) {
@@ -89,7 +104,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 
 func (v *Verifier) challenge(refusal *Error) string {
 	b := `Bearer realm="` + untrusted.Quotable(v.cfg.Audience, 200) + `"`
-	if refusal.Code != CodeMissingToken { // RFC 6750 §3.1: no error code where no token was sent
+	if refusal.Code != CodeMissingToken { // RFC 6750 §3.1: no error code if no token was sent
 		b += `, error="` + refusal.Code + `", error_description="` + untrusted.Quotable(refusal.Description, 400) + `"`
 	}
 	if refusal.Scope != "" {
@@ -101,7 +116,8 @@ func (v *Verifier) challenge(refusal *Error) string {
 	return b
 }
 
-// MetadataHandler serves the protected resource metadata of RFC 9728 §2.
+// MetadataHandler returns a handler that serves the protected resource metadata
+// (RFC 9728 §2).
 func (v *Verifier) MetadataHandler() http.Handler {
 	body, _ := json.Marshal(map[string]any{
 		"resource": v.cfg.Audience, "authorization_servers": []string{v.cfg.Issuer}, "resource_name": v.cfg.Name,

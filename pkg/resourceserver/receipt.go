@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// receiptWithin spreads the receipts of all subscribers: the server can send the
-// news to the last one before all confirm at once.
+// receiptWithin spreads the receipts of all subscribers, so that the server can
+// send an entry to all of them before the receipts arrive.
 const receiptWithin = 20 * time.Millisecond
 
-// receipts is what the issuer is still to be told: the newest cursor that is
-// enforced here.
+// receipts has what the issuer is to be told: the newest cursor up to which the
+// feed is enforced here.
 type receipts struct {
 	wake chan struct{}
 
@@ -41,9 +41,10 @@ func (r *receipts) newest() string {
 	return r.cursor
 }
 
-// confirm tells the issuer what is enforced here, one receipt at a time: what
-// becomes due while one is on its way goes with the next. It serves those who wait
-// for a revocation; nothing here depends on it.
+// confirm tells the issuer up to where the feed is enforced here, with one
+// receipt at a time; what becomes due meanwhile goes with the next one. The
+// issuer needs it for callers that wait for a revocation. Nothing here depends
+// on it.
 func (f *subscriber) confirm(ctx context.Context) {
 	for {
 		select {
@@ -57,8 +58,9 @@ func (f *subscriber) confirm(ctx context.Context) {
 		for failures := 1; ; failures++ {
 			err := f.acknowledge(ctx, f.receipts.newest())
 			var status *statusError
-			if err == nil || errors.As(err, &status) && (status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
-				break // said; or it takes no receipts, and is asked again with the next revocation
+			if err == nil || errors.As(err, &status) &&
+				(status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
+				break // done; or it takes no receipts: try with the next
 			}
 			if ctx.Err() == nil {
 				f.cfg.Logger.Debug("the issuer did not take a receipt", "error", err)
@@ -77,7 +79,12 @@ func (f *subscriber) acknowledge(ctx context.Context, cursor string) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]string{"cursor": cursor, "name": f.cfg.Name, "audience": f.cfg.Audience, "instance": f.instance})
+	body, err := json.Marshal(map[string]string{
+		"cursor":   cursor,
+		"name":     f.cfg.Name,
+		"audience": f.cfg.Audience,
+		"instance": f.instance,
+	})
 	if err != nil {
 		return err
 	}

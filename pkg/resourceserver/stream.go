@@ -15,21 +15,21 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// errNoStream says that there is none to follow: the feed must be polled.
+// errNoStream means that there is no stream, so that the feed must be polled.
 var errNoStream = errors.New("the issuer gives no stream of events")
 
 var errSilent = errors.New("the stream of revocations is silent: not even a sign of life came")
 
-// maxEventSize bounds one event; svcauth's largest has some 300 KB.
+// maxEventSize bounds one event, in bytes. svcauth's largest have about 300 KB.
 const maxEventSize = maxPageSize
 
-// silence is for how long a stream may say nothing.
+// silence returns how long a stream may send nothing.
 func (f *subscriber) silence() time.Duration {
 	return min(maxSilence, max(minSilence, f.cfg.MaxStaleness/2))
 }
 
-// stream follows the feed until it is cut. The cursor moves with what was applied,
-// so that the next stream goes on from there.
+// stream reads the feed as a stream until that is cut. The cursor moves with
+// what was applied, so that the next stream goes on from there.
 func (f *subscriber) stream(ctx context.Context) error {
 	at, err := f.endpoint(ctx)
 	if err != nil {
@@ -47,12 +47,12 @@ func (f *subscriber) stream(ctx context.Context) error {
 		if heard {
 			return cause
 		}
-		return fmt.Errorf("%w: %w", errNoStream, cause) // a proxy may be holding it back
+		return fmt.Errorf("%w: %w", errNoStream, cause) // a proxy may hold events back
 	}
 	return err
 }
 
-// listen says also whether anything came.
+// listen also reports whether anything was received.
 func (f *subscriber) listen(ctx context.Context, at string, alive *time.Timer, s *streaming) (heard bool, err error) {
 	req, token, err := f.request(ctx, http.MethodGet, at, "text/event-stream, application/json;q=0.5", nil)
 	if err != nil {
@@ -90,7 +90,7 @@ func (f *subscriber) listen(ctx context.Context, at string, alive *time.Timer, s
 	}
 }
 
-// watched notes each sign of life.
+// watched resets the timer alive whenever something is read.
 type watched struct {
 	io.Reader
 	alive   *time.Timer
@@ -107,15 +107,15 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// event is one server-sent event, or an id or a comment without one.
+// event is one server-sent event, or an id or a comment alone.
 type event struct {
 	name  string
 	id    string
 	data  []byte
-	alive bool // a sign of life
+	alive bool // it is a sign of life
 }
 
-// eventReader reads events (WHATWG HTML §9.2.6), each whole or not at all.
+// eventReader reads events (WHATWG HTML §9.2.6), each completely or not at all.
 type eventReader struct {
 	in   *bufio.Reader
 	data []byte
@@ -127,7 +127,7 @@ func (r *eventReader) next() (e event, err error) {
 	for {
 		line, err := r.line(maxEventSize - size)
 		if err != nil {
-			return event{}, err // also io.EOF in mid-event: what has come of it is nothing
+			return event{}, err // also io.EOF within an event: its beginning is dropped
 		}
 		if len(line) == 0 {
 			e.data = r.data
@@ -177,11 +177,12 @@ func (r *eventReader) line(limit int) ([]byte, error) {
 type streaming struct {
 	*subscriber
 	paging
-	unsaid bool // something was applied that no receipt has been asked for
+	unsaid bool // something was applied that no receipt is due for yet
 	proved bool
 }
 
-// apply puts an event into force. last says that no further one has arrived yet.
+// apply applies an event to the set. last is true if no further event has been
+// received yet.
 func (s *streaming) apply(e event, last bool) error {
 	switch {
 	case e.name == "snapshot":
@@ -203,7 +204,7 @@ func (s *streaming) apply(e event, last bool) error {
 		s.rekey()
 	}
 	if s.subscriber.cursor == "" {
-		return nil // nothing counts before the snapshot
+		return nil // nothing else counts before the first snapshot
 	}
 	if e.id != "" {
 		if !validCursor(e.id) {
@@ -214,7 +215,7 @@ func (s *streaming) apply(e event, last bool) error {
 	if e.alive {
 		s.prove(s.cfg.Clock())
 		if !s.proved {
-			s.rekey() // nobody told us of changes before this stream
+			s.rekey() // changes before this stream were not announced here
 		}
 		s.unsaid, s.proved = s.unsaid || !s.proved, true
 	}
@@ -225,8 +226,8 @@ func (s *streaming) apply(e event, last bool) error {
 	return nil
 }
 
-// snapshot takes one part. What is held stays in force until the last has come,
-// which alone has an id.
+// snapshot takes one part of a snapshot. The entries of the set stay in force
+// until the last part has arrived, which is the only one with an id.
 func (s *streaming) snapshot(page feedPage, id string) error {
 	if s.next == nil {
 		s.anew(s.subscriber)

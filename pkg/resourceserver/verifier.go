@@ -8,24 +8,24 @@ import (
 	"github.com/svcauth/svcauth/internal/verify"
 )
 
-// Verifier checks tokens of one issuer for one audience. It is safe for concurrent
-// use. [Verifier.Close] ends what it runs in the background.
+// Verifier checks tokens of one issuer for one audience. Make one with [New].
+// It is safe for concurrent use. [Verifier.Close] ends its background work.
 type Verifier struct {
 	cfg   Config
 	core  *verify.Verifier
 	fetch *fetcher
 	disc  *discovery
-	keys  *remoteKeys // nil if the configuration brings its own
-	feed  *subscriber // nil if no feed is followed
+	keys  *remoteKeys // nil if Config.Keys is set
+	feed  *subscriber // nil without Config.Feed
 
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
 // New returns a Verifier. It makes no call itself: keys and revocations are
-// fetched in the background, again and again if the issuer does not answer, so
-// that a resource server may start before its issuer. The error names every fault
-// of the configuration.
+// fetched in the background, and again until the issuer answers, so that a
+// resource server may start before its issuer. The error lists every fault of
+// the configuration.
 func New(cfg Config) (*Verifier, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -39,8 +39,16 @@ func New(cfg Config) (*Verifier, error) {
 		v.keys = newRemoteKeys(ctx, cfg, v.fetch, v.disc)
 		cfg.Keys, keysChanged = v.keys, v.keys.changed
 	}
-	if v.core, err = verify.New(verify.Config{Issuer: cfg.Issuer, Audience: cfg.Audience, Keys: cfg.Keys, Revocations: cfg.revocations,
-		Leeway: cfg.Leeway, IssuedAhead: cfg.Leeway, Remember: cfg.RememberTokens, Clock: cfg.Clock}); err != nil {
+	if v.core, err = verify.New(verify.Config{
+		Issuer:      cfg.Issuer,
+		Audience:    cfg.Audience,
+		Keys:        cfg.Keys,
+		Revocations: cfg.revocations,
+		Leeway:      cfg.Leeway,
+		IssuedAhead: cfg.Leeway,
+		Remember:    cfg.RememberTokens,
+		Clock:       cfg.Clock,
+	}); err != nil {
 		stop()
 		return nil, fmt.Errorf("resourceserver: %w", err)
 	}
@@ -54,8 +62,8 @@ func New(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Close stops following keys and revocations, and returns when all of it has
-// ended. The Verifier must not be used afterwards.
+// Close ends the background work and returns when all of it has ended. The
+// Verifier must not be used afterwards.
 func (v *Verifier) Close() error {
 	v.stop()
 	v.done.Wait()
@@ -65,10 +73,11 @@ func (v *Verifier) Close() error {
 	return nil
 }
 
-// Nudge says that the issuer may have revoked something. A polled feed is then
-// asked at once, but at most four times a second; a stream brings what is new by
-// itself, and nothing happens. Nudge is for callers that hear of revocations in
-// another way, which is fast but need not be trusted, such as subpackage redisfeed.
+// Nudge tells that the issuer may have revoked something. A feed that is polled
+// is then polled at once, but at most four times a second; a stream needs no
+// telling, and nothing happens. Nudge is for callers that learn of revocations
+// in another way, which is fast but need not be trusted, such as subpackage
+// redisfeed.
 func (v *Verifier) Nudge() {
 	if v.feed == nil {
 		return
@@ -81,8 +90,8 @@ func (v *Verifier) Nudge() {
 
 // Verify checks a token as RFC 9068 §4 and RFC 8725 require, and returns its
 // principal. Every error is an [*Error]. The context bounds the wait for keys
-// and, with [Introspect], for the issuer's answer; a remembered token waits for
-// neither.
+// and, with [Introspect], for the issuer's answer. A remembered token needs no
+// wait for keys.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
 	claims, err := v.core.Verify(ctx, token)
 	if refusal, ok := err.(*verify.Error); ok { //nolint:errorlint // the core returns nothing else
@@ -107,9 +116,10 @@ func (v *Verifier) whenStale(ctx context.Context, token string) *Error {
 	}
 }
 
-// Ready returns nil once keys are there and, if a feed is followed, revocations
-// have been read. If ctx is done before, the error wraps what is missing. Call it
-// before serving, or with a short context from a readiness probe.
+// Ready returns nil as soon as keys have been fetched and, with Config.Feed,
+// revocations have been read. If ctx is done before that, the error wraps what
+// is missing. Call it before serving, or with a short context from a readiness
+// probe.
 func (v *Verifier) Ready(ctx context.Context) error {
 	for {
 		progress := v.cfg.progress.next()

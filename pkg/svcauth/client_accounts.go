@@ -9,10 +9,11 @@ import (
 
 const accountsPath = "service-accounts"
 
-// CreateServiceAccount creates a service account with one secret. It needs
-// members:manage and every privilege of the roles that it assigns. The answer
-// has ClientSecret, which is not shown again. Problems: [CodeConflict] if the
-// name is taken, [CodeInvalid], [CodeForbidden], [CodeMissingPrivileges].
+// CreateServiceAccount creates a service account with one secret. The answer
+// has the secret in ClientSecret; it is not shown again. The caller needs
+// members:manage and every privilege of the roles that it assigns. Problems:
+// [CodeConflict] if the name is taken, [CodeInvalid], [CodeForbidden],
+// [CodeMissingPrivileges].
 func (c *Client) CreateServiceAccount(ctx context.Context, body NewServiceAccount) (ServiceAccount, error) {
 	var account ServiceAccount
 	version, err := c.do(ctx, request{method: http.MethodPost, path: []string{accountsPath}, body: body}, &account)
@@ -20,7 +21,8 @@ func (c *Client) CreateServiceAccount(ctx context.Context, body NewServiceAccoun
 	return account, err
 }
 
-// ServiceAccount returns the one with that id. Problem: [CodeNotFound].
+// ServiceAccount returns the service account with that id. Problem:
+// [CodeNotFound].
 func (c *Client) ServiceAccount(ctx context.Context, id string) (ServiceAccount, error) {
 	var account ServiceAccount
 	version, err := c.do(ctx, request{method: http.MethodGet, path: []string{accountsPath, id}}, &account)
@@ -29,63 +31,97 @@ func (c *Client) ServiceAccount(ctx context.Context, id string) (ServiceAccount,
 }
 
 // ServiceAccounts returns one page of the organization's service accounts,
-// newest first, of those whose names begin with options.Name.
+// newest first. It returns only those whose names begin with options.Name.
 func (c *Client) ServiceAccounts(ctx context.Context, options ListOptions) (List[ServiceAccount], error) {
 	query := options.query()
 	query.Set("name", options.Name)
 	return page[ServiceAccount](ctx, c, query, accountsPath)
 }
 
-// UpdateServiceAccount changes what patch names and returns the account as it
-// then is. Disabling one revokes its tokens at once; with wait, Enforcement in
-// the answer says how far that has got. Problems: [CodePreconditionFailed] if
-// version (0: any) is no longer the account's, [CodeConflict], [CodeInvalid],
-// [CodeNotFound].
-func (c *Client) UpdateServiceAccount(ctx context.Context, id string, version int64, patch ServiceAccountPatch, wait time.Duration) (ServiceAccount, error) {
+// UpdateServiceAccount changes the fields that patch sets and returns the
+// changed account. Disabling an account revokes its tokens at once; with wait,
+// Enforcement in the answer says how many resource servers enforce that.
+// Problems: [CodePreconditionFailed] if version (0: any) is no longer the
+// account's, [CodeConflict], [CodeInvalid], [CodeNotFound].
+func (c *Client) UpdateServiceAccount(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch ServiceAccountPatch,
+	wait time.Duration,
+) (ServiceAccount, error) {
 	var account ServiceAccount
-	version, err := c.do(ctx, request{method: http.MethodPatch, path: []string{accountsPath, id}, body: patch, version: version, wait: wait}, &account)
+	version, err := c.do(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{accountsPath, id},
+		body:    patch,
+		version: version,
+		wait:    wait,
+	}, &account)
 	account.Version = version
 	return account, err
 }
 
-// DeleteServiceAccount deletes one with its secrets, and revokes its tokens at
-// once. Enforcement is nil without wait. Problem: [CodeNotFound].
+// DeleteServiceAccount deletes a service account with its secrets, and revokes
+// its tokens at once. It returns no Enforcement if wait is 0. Problem:
+// [CodeNotFound].
 func (c *Client) DeleteServiceAccount(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id}, wait: wait})
 }
 
-// takeAway makes a call that is answered by 204, or with wait by what resource
-// servers enforce.
+// takeAway makes a call whose answer is 204 or, if it waits, an Enforcement.
 func (c *Client) takeAway(ctx context.Context, r request) (*Enforcement, error) {
 	var enforcement *Enforcement
 	_, err := c.do(ctx, r, &enforcement)
 	return enforcement, err
 }
 
-// ServiceAccountRoles returns one page of the roles that a service account holds.
+// ServiceAccountRoles returns one page of the roles that a service account
+// holds.
 func (c *Client) ServiceAccountRoles(ctx context.Context, id string, options ListOptions) (List[Grant], error) {
 	return page[Grant](ctx, c, options.query(), accountsPath, id, "roles")
 }
 
-// AssignServiceAccountRole gives a role to a service account; given again, it
-// sets the new expiry, and with another id the new grant takes the place of the
-// one that is there. One grants only what one holds, and for no longer:
-// [CodeMissingPrivileges]. The answer names secrets of the account whose makers
-// do not hold what it gains, and says if its tokens would be too long.
-func (c *Client) AssignServiceAccountRole(ctx context.Context, id, roleID string, body GrantRequest) (answer GrantAnswer, err error) {
-	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{accountsPath, id, "roles", roleID}, body: body}, &answer)
+// AssignServiceAccountRole grants a role to a service account. If the account
+// already has the role, it sets the new expiry; if body.ID differs from the
+// existing grant's id, a new grant replaces that one. Callers can grant only
+// privileges that they hold themselves, and for no longer than they hold them:
+// otherwise [CodeMissingPrivileges].
+//
+// The answer's warnings name the account's secrets that were created by
+// somebody who doesn't hold what the account gains, and say if its tokens would
+// be too long.
+func (c *Client) AssignServiceAccountRole(
+	ctx context.Context,
+	id, roleID string,
+	body GrantRequest,
+) (answer GrantAnswer, err error) {
+	_, err = c.do(ctx, request{
+		method: http.MethodPut,
+		path:   []string{accountsPath, id, "roles", roleID},
+		body:   body,
+	}, &answer)
 	return answer, err
 }
 
-// UnassignServiceAccountRole takes a role from a service account. Its tokens that
-// carry the role die at once. It is no error if it did not hold the role. With a
-// grantID it ends that grant alone: if another has taken its place, nothing
-// happens.
-func (c *Client) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "roles", roleID}, query: ofGrant(grantID), wait: wait})
+// UnassignServiceAccountRole takes a role from a service account. The account's
+// tokens that carry the role are revoked at once. It is no error if the account
+// doesn't have the role. If grantID is not empty, only that grant is ended: if
+// another one has replaced it, nothing happens.
+func (c *Client) UnassignServiceAccountRole(
+	ctx context.Context,
+	id, roleID, grantID string,
+	wait time.Duration,
+) (*Enforcement, error) {
+	return c.takeAway(ctx, request{
+		method: http.MethodDelete,
+		path:   []string{accountsPath, id, "roles", roleID},
+		query:  ofGrant(grantID),
+		wait:   wait,
+	})
 }
 
-// ofGrant is the query that names a grant; an empty id is none.
+// ofGrant returns the query that names a grant, or nil if id is empty.
 func ofGrant(id string) url.Values {
 	if id == "" {
 		return nil
@@ -93,19 +129,28 @@ func ofGrant(id string) url.Values {
 	return url.Values{"grant": {id}}
 }
 
-// Tokens returns one page of the records of a service account's live tokens. The
-// tokens themselves are kept nowhere.
+// Tokens returns one page of the records of a service account's live tokens.
+// The tokens themselves are not stored anywhere.
 func (c *Client) Tokens(ctx context.Context, id string, options ListOptions) (List[LiveToken], error) {
 	return page[LiveToken](ctx, c, options.query(), accountsPath, id, "tokens")
 }
 
-// RevokeToken revokes one token of a service account by its jti.
+// RevokeToken revokes one token of a service account, which is named by its jti
+// claim.
 func (c *Client) RevokeToken(ctx context.Context, id, jti string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id, "tokens", jti}, wait: wait})
+	return c.takeAway(ctx, request{
+		method: http.MethodDelete,
+		path:   []string{accountsPath, id, "tokens", jti},
+		wait:   wait,
+	})
 }
 
 // RevokeTokens revokes every token issued to a service account so far. Its
-// secrets stay valid: it can get new ones.
+// secrets stay valid, so it can get new tokens.
 func (c *Client) RevokeTokens(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
-	return c.takeAway(ctx, request{method: http.MethodPost, path: []string{accountsPath, id, "revoke-tokens"}, wait: wait})
+	return c.takeAway(ctx, request{
+		method: http.MethodPost,
+		path:   []string{accountsPath, id, "revoke-tokens"},
+		wait:   wait,
+	})
 }

@@ -18,13 +18,16 @@ import (
 const (
 	maxClientAnswer  = 16 << 20 // bytes: a page of 200 audit events fits many times
 	maxClientProblem = 1 << 20  // bytes
-	maxClientValues  = 1 << 18  // members, elements, objects and arrays: a page of 200 with 100 roles each fits three times
-	maxProblemText   = 4096     // bytes of a detail
+	// in members, elements, objects and arrays: three times as many as a page
+	// of 200 items with 100 roles each
+	maxClientValues = 1 << 18
+	maxProblemText  = 4096 // bytes of a detail
 )
 
 var errAnswerTooLong = errors.New("the answer is longer than any of this API; check URL")
 
-// readAnswer reads a body that is within bounds, whoever answers.
+// readAnswer reads an answer's body and refuses one that is too big, since
+// anything may answer at a wrong address.
 func readAnswer(res *http.Response) ([]byte, error) {
 	limit := int64(maxClientProblem)
 	if res.StatusCode/100 == 2 {
@@ -40,8 +43,9 @@ func readAnswer(res *http.Response) ([]byte, error) {
 	return content, err
 }
 
-// values returns about how many values a JSON text holds: as Go values, an array
-// of empty objects takes a hundred times as much as its text.
+// values returns about how many values a JSON text has. Its length does not
+// bound the memory that decoding takes: an array of empty objects takes a
+// hundred times as much as Go values.
 func values(content []byte) (n int) {
 	quoted := false
 	for at := 0; at < len(content); at++ {
@@ -57,7 +61,8 @@ func values(content []byte) (n int) {
 	return n
 }
 
-// accept takes an answer apart: its body into out, or a failure.
+// accept decodes an answer's body into out, or returns the failure that the
+// answer reports.
 func (c *Client) accept(r *request, res *http.Response, content []byte, out any) (int64, *failure) {
 	if res.StatusCode/100 != 2 {
 		p := c.problem(r, res, content)
@@ -78,27 +83,39 @@ func (c *Client) accept(r *request, res *http.Response, content []byte, out any)
 	}
 	if err := json.Unmarshal(content, out); err != nil {
 		// The decoder's error may show a value, and the value may be a secret.
-		return 0, &failure{err: fmt.Errorf("%s: the answer (%d, %d bytes) is not the JSON of this call; check that URL is an svcauth server of this version", r.name(), res.StatusCode, len(content))}
+		return 0, &failure{
+			err: fmt.Errorf(
+				"%s: the answer (%d, %d bytes) is not the JSON of this call; check that URL "+
+					"is an svcauth server of this version",
+				r.name(),
+				res.StatusCode,
+				len(content),
+			),
+		}
 	}
 	return version, nil
 }
 
-// versionOf reads an ETag, also one that a proxy has changed because it
-// compressed the answer: nginx makes W/"7" of "7", and Apache "7-gzip". Without
-// its version an update would overwrite what somebody else changed.
+// versionOf reads the version from an ETag. A proxy that compresses the answer
+// may have changed the tag: nginx makes W/"7" of "7", and Apache "7-gzip". If
+// the version were lost, an update would overwrite what somebody else changed.
 func versionOf(tag string) int64 {
 	text, _, _ := strings.Cut(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`), "-")
 	version, _ := strconv.ParseInt(text, 10, 64)
 	return version
 }
 
-// problem reads an error answer. If it is no problem document of this API, its
-// status alone describes it: the text is some proxy's page, or worse.
+// problem reads an error answer. If it isn't a problem document of this API,
+// only its status is used: the body may be any proxy's page.
 func (c *Client) problem(r *request, res *http.Response, content []byte) *Problem {
 	p := new(Problem)
 	mediaType, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if mediaType != "application/problem+json" || json.Unmarshal(content, p) != nil || p.Detail == "" && p.Title == "" {
-		p = &Problem{Code: codeOfStatus(res.StatusCode), Title: http.StatusText(res.StatusCode), Detail: c.undocumented(r, res)}
+		p = &Problem{
+			Code:   codeOfStatus(res.StatusCode),
+			Title:  http.StatusText(res.StatusCode),
+			Detail: c.undocumented(r, res),
+		}
 	}
 	p.Status = res.StatusCode
 	if p.Code == "" {
@@ -119,15 +136,32 @@ func (c *Client) undocumented(r *request, res *http.Response) string {
 	status := strings.TrimSpace(fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)))
 	switch {
 	case res.StatusCode/100 == 3:
-		return fmt.Sprintf("%s was answered with a redirect (%s), which is not followed, so that the token goes nowhere else; configure the server's final address instead of %s", r.name(), status, c.base)
+		return fmt.Sprintf(
+			"%s was answered with a redirect (%s), which is not followed, so that the token "+
+				"goes nowhere else; configure the server's final address instead of %s",
+			r.name(),
+			status,
+			c.base,
+		)
 	case res.StatusCode == http.StatusNotFound:
-		return fmt.Sprintf("%s was answered with %s and no problem document: there is no svcauth API at %s/v1; check the address", r.name(), status, c.base)
+		return fmt.Sprintf(
+			"%s was answered with %s and no problem document: there is no svcauth API at %s/v1; check the address",
+			r.name(),
+			status,
+			c.base,
+		)
 	default:
-		return fmt.Sprintf("%s was answered with %s and no problem document: something between here and svcauth may have answered; check %s", r.name(), status, c.base)
+		return fmt.Sprintf(
+			"%s was answered with %s and no problem document: something between here and "+
+				"svcauth may have answered; check %s",
+			r.name(),
+			status,
+			c.base,
+		)
 	}
 }
 
-// codeOfStatus finds a code for a status that came without one.
+// codeOfStatus returns the code that fits the status of an answer without one.
 func codeOfStatus(status int) string {
 	switch status {
 	case http.StatusForbidden: // two codes have it
@@ -146,7 +180,7 @@ func codeOfStatus(status int) string {
 	return CodeInternal
 }
 
-// oneLine makes a text from outside fit for a terminal and a log. Line breaks
+// oneLine makes text from outside safe for a terminal and a log. Line breaks
 // become spaces.
 func oneLine(text string) string {
 	return untrusted.Cut(untrusted.Line(strings.Join(strings.Fields(text), " ")), maxProblemText)

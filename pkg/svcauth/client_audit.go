@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// AuditFilter chooses audit events. Empty fields choose all.
+// AuditFilter selects audit events. Each field that is set narrows the
+// selection.
 type AuditFilter struct {
 	ListOptions           // Name is ignored
 	Actor       string    // id of who did it
@@ -16,8 +17,8 @@ type AuditFilter struct {
 	Until       time.Time // before this moment
 }
 
-// AuditEvents returns one page of the organization's audit log, newest first. It
-// needs audit:read. [All] reads every page.
+// AuditEvents returns one page of the organization's audit log, newest first.
+// The caller needs audit:read. Use [All] to read every page.
 func (c *Client) AuditEvents(ctx context.Context, filter AuditFilter) (List[AuditEvent], error) {
 	query := filter.query()
 	query.Set("actor", filter.Actor)
@@ -32,15 +33,15 @@ func (c *Client) AuditEvents(ctx context.Context, filter AuditFilter) (List[Audi
 	return page[AuditEvent](ctx, c, query, "audit-events")
 }
 
-// Me returns who the caller is, and what it may do.
+// Me returns the calling principal with its roles and privileges.
 func (c *Client) Me(ctx context.Context) (Me, error) {
 	var me Me
 	_, err := c.do(ctx, request{method: http.MethodGet, path: []string{"me"}}, &me)
 	return me, err
 }
 
-// Explain returns why a token or a client may, or may not, do something. The
-// request may hold a token; no error does.
+// Explain returns why a token or a client is, or isn't, allowed to do
+// something. The request may contain a token; no error's text shows it.
 func (c *Client) Explain(ctx context.Context, body ExplainRequest) (Explanation, error) {
 	var explanation Explanation
 	_, err := c.do(ctx, request{method: http.MethodPost, path: []string{"explain"}, body: body}, &explanation)

@@ -9,16 +9,17 @@ import (
 	"strconv"
 )
 
-// ListOptions choose a page of a list. The zero value is the first page, of the
-// server's default size.
+// ListOptions selects a page of a list. The zero value selects the first page,
+// of [DefaultPageSize] items.
 type ListOptions struct {
-	Limit  int    // things a page: 1 to [MaxPageSize]; 0: [DefaultPageSize]
-	Cursor string // [List.NextCursor] of the page before; empty: the first page
-	// Name keeps the service accounts whose names begin with it. Other lists
+	Limit  int    // items per page: 1 to [MaxPageSize]; 0: [DefaultPageSize]
+	Cursor string // [List.NextCursor] of the previous page; empty: the first page
+	// Name selects service accounts whose names begin with it. Other lists
 	// ignore it.
 	Name string
-	// Member chooses whose application keys are listed, if the caller has
-	// members:manage. Empty: the caller's own. Other lists ignore it.
+	// Member is the id of the member whose application keys are listed; the
+	// caller needs members:manage. Default: the caller's own keys. Other lists
+	// ignore it.
 	Member string
 }
 
@@ -37,15 +38,20 @@ func page[T any](ctx context.Context, c *Client, query url.Values, path ...strin
 	return list, err
 }
 
-// All yields every item of a list, newest first. It calls page with the cursor of
-// each page in turn, first with "". What was there at the beginning is yielded
-// once, whatever is added meanwhile. The first error comes with a zero T and ends
-// the sequence.
+// All returns an iterator over every item of a list, newest first. It calls
+// page for each page in turn with the cursor of the page before, beginning with
+// "". Items that existed at the start are yielded once, even if others are
+// added meanwhile. An error is yielded with a zero T and ends the iteration.
 //
-//	for account, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-//		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
-//	}) { … }
-func All[T any](ctx context.Context, page func(ctx context.Context, cursor string) (List[T], error)) iter.Seq2[T, error] {
+//	type accounts = svcauth.List[svcauth.ServiceAccount]
+//	next := func(ctx context.Context, cursor string) (accounts, error) {
+//	return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
+//	}
+//	for account, err := range svcauth.All(ctx, next) { … }
+func All[T any](
+	ctx context.Context,
+	page func(ctx context.Context, cursor string) (List[T], error),
+) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		for cursor := ""; ; {
@@ -63,7 +69,10 @@ func All[T any](ctx context.Context, page func(ctx context.Context, cursor strin
 				return
 			}
 			if *list.NextCursor == cursor { // or it would never end
-				yield(none, errors.New("the server gave the same cursor twice in a row; the list can't be read to its end"))
+				yield(
+					none,
+					errors.New("the server gave the same cursor twice in a row; the list can't be read to its end"),
+				)
 				return
 			}
 			cursor = *list.NextCursor

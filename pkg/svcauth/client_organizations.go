@@ -14,26 +14,33 @@ const (
 // NewOrganization is the body of POST /v1/organizations.
 type NewOrganization struct {
 	Name       string `json:"name"`
-	AdminEmail string `json:"admin_email"` // of its first Administrator, who is invited
+	AdminEmail string `json:"admin_email"` // of the first Administrator, who is invited
 }
 
-// CreatedOrganization answers POST /v1/organizations.
+// CreatedOrganization is the answer to POST /v1/organizations.
 type CreatedOrganization struct {
 	Organization
-	// InvitationURL is a one-time link for its first Administrator. A service
-	// account that creates an organization gets none: the link goes by mail.
+	// InvitationURL is a one-time link for the first Administrator. It is empty
+	// if a service account created the organization: then the link is only sent
+	// by mail.
 	InvitationURL string `json:"invitation_url,omitempty"`
 }
 
-// Organization returns the caller's own. It needs settings:manage.
+// Organization returns the caller's own organization. The caller needs
+// settings:manage.
 func (c *Client) Organization(ctx context.Context) (Organization, error) {
 	return c.organization(ctx, request{method: http.MethodGet, path: []string{ownOrganizationPath}})
 }
 
-// UpdateOrganization changes the caller's own. Problem: [CodePreconditionFailed]
-// if version (0: any) is no longer the organization's.
+// UpdateOrganization changes the caller's own organization. Problem:
+// [CodePreconditionFailed] if version (0: any) is no longer the organization's.
 func (c *Client) UpdateOrganization(ctx context.Context, version int64, patch OrganizationPatch) (Organization, error) {
-	return c.organization(ctx, request{method: http.MethodPatch, path: []string{ownOrganizationPath}, body: patch, version: version})
+	return c.organization(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{ownOrganizationPath},
+		body:    patch,
+		version: version,
+	})
 }
 
 func (c *Client) organization(ctx context.Context, r request) (Organization, error) {
@@ -43,9 +50,10 @@ func (c *Client) organization(ctx context.Context, r request) (Organization, err
 	return organization, err
 }
 
-// CreateOrganization creates a tenant. Like all calls on organizations other than
-// the caller's own, it is for the operator (organizations:manage). Problem:
-// [CodeConflict] if the name is taken.
+// CreateOrganization creates an organization. Only the operator can call it,
+// with organizations:manage; the same holds for every call about other
+// organizations than the caller's own. Problem: [CodeConflict] if the name is
+// taken.
 func (c *Client) CreateOrganization(ctx context.Context, body NewOrganization) (CreatedOrganization, error) {
 	var created CreatedOrganization
 	version, err := c.do(ctx, request{method: http.MethodPost, path: []string{organizationsPath}, body: body}, &created)
@@ -53,7 +61,7 @@ func (c *Client) CreateOrganization(ctx context.Context, body NewOrganization) (
 	return created, err
 }
 
-// OrganizationByID returns any organization.
+// OrganizationByID returns any organization by its id.
 func (c *Client) OrganizationByID(ctx context.Context, id string) (Organization, error) {
 	return c.organization(ctx, request{method: http.MethodGet, path: []string{organizationsPath, id}})
 }
@@ -65,13 +73,23 @@ func (c *Client) Organizations(ctx context.Context, options ListOptions) (List[O
 
 // UpdateOrganizationByID changes any organization. Problem:
 // [CodePreconditionFailed] if version (0: any) is no longer the organization's.
-func (c *Client) UpdateOrganizationByID(ctx context.Context, id string, version int64, patch OrganizationPatch) (Organization, error) {
-	return c.organization(ctx, request{method: http.MethodPatch, path: []string{organizationsPath, id}, body: patch, version: version})
+func (c *Client) UpdateOrganizationByID(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch OrganizationPatch,
+) (Organization, error) {
+	return c.organization(ctx, request{
+		method:  http.MethodPatch,
+		path:    []string{organizationsPath, id},
+		body:    patch,
+		version: version,
+	})
 }
 
-// DeleteOrganization deletes a tenant with all that belongs to it, and revokes
-// its tokens at once. The operator's own can't be deleted: [CodeConflict] or
-// [CodeForbidden].
+// DeleteOrganization deletes an organization with all that belongs to it, and
+// revokes its tokens at once. The operator's own organization can't be deleted:
+// [CodeConflict] or [CodeForbidden].
 func (c *Client) DeleteOrganization(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{organizationsPath, id}, wait: wait})
 }

@@ -19,7 +19,7 @@ import (
 // maxClientPatience is the longest Retry-After that a call waits for.
 const maxClientPatience = 30 * time.Second
 
-// clientBackoff is when a call is made again.
+// clientBackoff is how long to wait before a call is made again.
 var clientBackoff = httpx.Backoff{First: 250 * time.Millisecond, Most: 5 * time.Second}
 
 // request is one call of the API.
@@ -32,12 +32,13 @@ type request struct {
 	wait    time.Duration // for enforcement; 0: none
 }
 
-// name returns the call for people: without the query, which may hold what
-// somebody searched for.
+// name returns the call as messages show it. It has no query, which may hold
+// what somebody searched for.
 func (r *request) name() string { return r.method + " /v1/" + strings.Join(r.path, "/") }
 
-// url returns the address of the call. It refuses a segment that would make the
-// path another one: with an empty id, DELETE …/{id} would name the whole list.
+// url returns the address of the call. It refuses a segment that would change
+// which path is meant: with an empty id, DELETE …/{id} would name the whole
+// list.
 func (r *request) url(base string) (string, error) {
 	var b strings.Builder
 	b.WriteString(base + "/v1")
@@ -62,7 +63,7 @@ func (r *request) url(base string) (string, error) {
 	return b.String(), nil
 }
 
-// failure is an attempt that did not succeed, and what may follow from it.
+// failure is an attempt that did not succeed, and whether to try again.
 type failure struct {
 	err        error
 	retryAfter time.Duration
@@ -70,9 +71,9 @@ type failure struct {
 	untouched  bool // the server provably did nothing
 }
 
-// do makes the call, again if that is safe and may help, and decodes the answer's
-// body into out, a pointer, unless that is nil. It returns the version from the
-// ETag; 0 if there is none.
+// do makes the call, again if that is safe and may help. It decodes the
+// answer's body into out, a pointer, unless out is nil. It returns the version
+// from the ETag, or 0 if there is none.
 func (c *Client) do(ctx context.Context, r request, out any) (version int64, err error) {
 	address, err := r.url(c.base)
 	if err != nil {
@@ -95,7 +96,8 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 			return 0, nil
 		}
 		maybeDone = maybeDone || !failed.untouched
-		if !failed.passing || !repeatable && !failed.untouched || sent > c.maxRetries || failed.retryAfter > maxClientPatience {
+		if !failed.passing || !repeatable && !failed.untouched || sent > c.maxRetries ||
+			failed.retryAfter > maxClientPatience {
 			return 0, failed.err
 		}
 		timer := time.NewTimer(clientBackoff.Wait(sent, failed.retryAfter))
@@ -103,7 +105,13 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return 0, fmt.Errorf("%s: gave up after %d attempts (%w): %w", r.name(), sent, context.Cause(ctx), failed.err)
+			return 0, fmt.Errorf(
+				"%s: gave up after %d attempts (%w): %w",
+				r.name(),
+				sent,
+				context.Cause(ctx),
+				failed.err,
+			)
 		}
 	}
 }
@@ -112,7 +120,7 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 func (c *Client) attempt(ctx context.Context, r *request, address string, body []byte, out any) (int64, *failure) {
 	bounded, cancel := context.WithTimeout(ctx, c.timeout+r.wait)
 	defer cancel()
-	// How far the request got tells an error of the connection from one of the
+	// How far the request got tells a connection error from an error of the
 	// caller's transport, which may have no token and has retries of its own.
 	var asked, connected bool
 	traced := httptrace.WithClientTrace(bounded, &httptrace.ClientTrace{
@@ -131,7 +139,11 @@ func (c *Client) attempt(ctx context.Context, r *request, address string, body [
 		if bounded.Err() != nil && ctx.Err() == nil {
 			err = fmt.Errorf("no answer within %s: %w", c.timeout+r.wait, err)
 		}
-		return &failure{err: fmt.Errorf("%s: %w", r.name(), err), passing: asked && ctx.Err() == nil && !lasting(err), untouched: !connected}
+		return &failure{
+			err:       fmt.Errorf("%s: %w", r.name(), err),
+			passing:   asked && ctx.Err() == nil && !lasting(err),
+			untouched: !connected,
+		}
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

@@ -1,13 +1,13 @@
-// Package svcauth is the vocabulary of the svcauth authorization server, and a
-// client of its management API.
+// Package svcauth has the types of the svcauth authorization server's
+// management API and a client for it.
 //
-// The structs are the JSON of the API, to the letter. Beside them stand the form
-// of ids and secrets, the names of the built-in privileges, the limits that the
-// API states, and the revocation entry that resource servers receive. What can
-// be checked without a server is checked here.
+// The structs have exactly the JSON form that the API uses. Beside them are the
+// form of ids and secrets, the names of the built-in privileges, the limits
+// that the API enforces, and the revocation entry that resource servers
+// receive. What can be checked without a server is checked here.
 //
-// [Client] calls the API. It needs an [net/http.Client] that authenticates, such
-// as one whose Transport comes from package tokensource.
+// [Client] calls the API. It needs an [net/http.Client] that authenticates,
+// such as one whose Transport comes from package tokensource.
 //
-// The package brings no other module along.
+// The package depends on the standard library only.
 package svcauth

@@ -1,33 +1,38 @@
 package svcauth
 
-// ExplainRequest is the body of POST /v1/explain. One of Token, JTI and ClientID
-// says about what; Privilege and Audience say what it should be able to do.
+// ExplainRequest is the body of POST /v1/explain. Exactly one of Token, JTI and
+// ClientID says what is explained; Privilege and Audience say what it should be
+// able to do.
 type ExplainRequest struct {
-	Token     string `json:"token,omitempty"` // an access token, whole
+	Token     string `json:"token,omitempty"` // a complete access token
 	JTI       string `json:"jti,omitempty"`
-	ClientID  string `json:"client_id,omitempty"` // what a token issued now would be able to do
-	Privilege string `json:"privilege,omitempty"` // empty: whether the token or client is good at all
-	Audience  string `json:"audience,omitempty"`  // of the API; empty: the one that knows the privilege
+	ClientID  string `json:"client_id,omitempty"` // explains a token issued to it now
+	Privilege string `json:"privilege,omitempty"` // empty: is the token or client valid at all
+	Audience  string `json:"audience,omitempty"`  // of the API; empty: the one that has the privilege
 }
 
-// String keeps the token out of what fmt prints.
+// String returns the request without its token, so that fmt does not print
+// that.
 func (r ExplainRequest) String() string {
 	return "explain client " + r.ClientID + " jti " + r.JTI + " privilege " + r.Privilege + " audience " + r.Audience
 }
 
-// GoString keeps %#v from showing the token.
+// GoString returns String, so that %#v does not print the token.
 func (r ExplainRequest) GoString() string { return r.String() }
 
 // The outcomes of a step of an [Explanation].
 const (
-	StepOK      = "ok"
-	StepFailed  = "failed"
-	StepSkipped = "skipped" // not looked at, because an earlier step failed or because nothing was asked about it
+	StepOK     = "ok"
+	StepFailed = "failed"
+	// The step was not checked: an earlier one failed, or nothing was asked
+	// about it.
+	StepSkipped = "skipped"
 )
 
-// Explanation says why a token or a client may, or may not, do something: each
-// link of the chain in order (secret, account, roles, privileges, audience,
-// revocation), by the same rules that decide.
+// Explanation says why a token or a client is, or isn't, allowed to do
+// something. Its steps are the links of the chain in order: secret, account,
+// roles, privileges, audience, revocation. Each is checked by the same rules
+// that decide about real requests.
 type Explanation struct {
 	Allowed bool          `json:"allowed"`
 	Steps   []ExplainStep `json:"steps"`
@@ -37,5 +42,5 @@ type Explanation struct {
 type ExplainStep struct {
 	Name    string `json:"name"`
 	Outcome string `json:"outcome"` // ok, failed or skipped
-	Detail  string `json:"detail"`  // what was found and, if it failed, what to do
+	Detail  string `json:"detail"`  // what was found and, if the step failed, what to do
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The prefixes of ids. An id is a TypeID: prefix, "_", and a UUIDv7 (RFC 9562
+// The prefixes of ids. An id is a TypeID: a prefix, "_", and a UUIDv7 (RFC 9562
 // §5.7) as 26 characters of Crockford's base32 in lower case.
 const (
 	PrefixOrganization   = "org"
@@ -22,12 +22,12 @@ const (
 
 const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
 
-// NewID returns a new id with the given prefix, one of the Prefix constants. Its
-// first 48 bits are the time in milliseconds, so that ids sort by creation; the
-// other 74 free bits come from crypto/rand.
+// NewID returns a new id with the given prefix, one of the Prefix constants.
+// Its first 48 bits are the time in milliseconds, so that ids sort by creation;
+// the other 74 free bits come from crypto/rand.
 func NewID(prefix string) string { return NewIDAt(prefix, time.Now()) }
 
-// NewIDAt is [NewID] at a moment that the caller gives.
+// NewIDAt is like [NewID], with the time that the caller passes.
 func NewIDAt(prefix string, at time.Time) string {
 	var u [16]byte
 	_, _ = rand.Read(u[6:]) // never fails: crypto/rand ends the program instead
@@ -56,8 +56,8 @@ func NewIDAt(prefix string, at time.Time) string {
 	return b.String()
 }
 
-// ValidID reports whether s has the form of an id with the given prefix. It does
-// not say whether such a thing exists.
+// ValidID reports whether s has the form of an id with the given prefix. Such
+// an id need not exist.
 func ValidID(prefix, s string) bool {
 	if len(s) != len(prefix)+27 || s[:len(prefix)] != prefix || s[len(prefix)] != '_' || s[len(prefix)+1] > '7' {
 		return false
@@ -70,8 +70,8 @@ func ValidID(prefix, s string) bool {
 	return true
 }
 
-// ValidClientID reports whether s has the form of a client_id: the id of a service
-// account or of an application key.
+// ValidClientID reports whether s has the form of a client_id: the id of a
+// service account or of an application key.
 func ValidClientID(s string) bool {
 	return ValidID(PrefixServiceAccount, s) || ValidID(PrefixApplicationKey, s)
 }

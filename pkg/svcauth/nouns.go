@@ -7,45 +7,47 @@ import (
 	"time"
 )
 
-// List is one page, newest first. NextCursor is null on the last one. Partial
-// says that there may be more than all pages have: only of live tokens, whose
-// records are a memory that may have had to forget some.
+// List is one page of a list, newest first. NextCursor is null on the last
+// page. Partial, only in lists of live tokens, says that some may be missing
+// from all pages: the server's records of them are bounded.
 type List[T any] struct {
 	Items      []T     `json:"items"`
 	NextCursor *string `json:"next_cursor"`
 	Partial    bool    `json:"partial,omitempty"`
 }
 
-// Ref names a thing by id and by what people call it. The text outlives the thing.
+// Ref is the id and the name of something. It stays readable after that is
+// deleted.
 type Ref struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 }
 
-// Creator is who made something. The address stays readable after that member is
-// gone.
+// Creator is the member who made something. The address stays readable after
+// that member is deleted.
 type Creator struct {
 	ID    string `json:"id"`
 	Email string `json:"email"`
 }
 
-// Organization is a tenant.
+// Organization is a tenant of the server.
 type Organization struct {
 	ID                             string    `json:"id"`
 	Name                           string    `json:"name"`
 	Operator                       bool      `json:"operator"`
 	ServiceAccountsMayManageAccess bool      `json:"service_accounts_may_manage_access"`
 	CreatedAt                      time.Time `json:"created_at"`
-	Version                        int64     `json:"-"` // of the row; travels as ETag
+	Version                        int64     `json:"-"` // from the ETag header
 }
 
-// OrganizationPatch changes what is not nil.
+// OrganizationPatch changes the fields that are not nil.
 type OrganizationPatch struct {
 	Name                           *string `json:"name,omitempty"`
 	ServiceAccountsMayManageAccess *bool   `json:"service_accounts_may_manage_access,omitempty"`
 }
 
-// ServiceAccount is a machine identity of an organization. It depends on no member.
+// ServiceAccount is a machine identity of an organization. It doesn't depend on
+// the member who created it.
 type ServiceAccount struct {
 	ID              string       `json:"id"`
 	ClientID        string       `json:"client_id"`
@@ -61,14 +63,14 @@ type ServiceAccount struct {
 	ClientSecret    Secret       `json:"client_secret,omitempty"` // only in the answer to its creation
 	Enforcement     *Enforcement `json:"enforcement,omitempty"`   // only in the answer to a change with ?wait=
 	// Warnings, only in the answer to a change that enables the account, names
-	// the secrets whose makers hold less than it does.
+	// the secrets whose creators hold less than it does.
 	Warnings []SecretWarning `json:"warnings,omitempty"`
-	Version  int64           `json:"-"` // of the row; travels as ETag
+	Version  int64           `json:"-"` // from the ETag header
 }
 
-// SecretWarning names a secret whose maker does not hold what the account has
-// just gained, or not until the account loses it: if the maker kept it, end it
-// and make another.
+// SecretWarning names a secret whose creator doesn't hold what the service
+// account has just gained, or not for as long. If the creator may have kept the
+// secret, replace it.
 type SecretWarning struct {
 	ServiceAccount Ref      `json:"service_account"`
 	SecretID       string   `json:"secret_id"`
@@ -77,38 +79,42 @@ type SecretWarning struct {
 	Missing        []string `json:"missing_privileges"`
 }
 
-// String says in two sentences what the matter is and what to do.
+// String returns the warning in two sentences: what is wrong, and what to do.
 func (w SecretWarning) String() string {
 	maker := w.CreatedBy.Email
 	if maker == "" {
 		maker = "somebody unknown"
 	}
-	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who does not hold %s, or not for as long: whoever kept it can use that now. If that is not meant, end it and make another.",
+	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who "+
+		"does not hold %s, or not for as long: whoever kept it can use that now. If that is "+
+		"not meant, end it and make another.",
 		w.SecretID, w.Hint, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
 }
 
-// GrantAnswer is the answer to a grant, if there is something to say.
+// GrantAnswer is the answer to a grant, with its warnings.
 type GrantAnswer struct {
 	Warnings  []SecretWarning `json:"warnings"`
 	Oversized []SizeWarning   `json:"oversized,omitempty"`
 }
 
-// SizeWarning names an account whose token would be longer than is issued: it
-// gets one only if it asks for a scope or a resource.
+// SizeWarning names an account whose tokens would be longer than the server
+// issues. It gets one only if it asks for a scope or a resource.
 type SizeWarning struct {
-	ID         string `json:"id"`   // of a service account, or of a member who has application keys
+	ID         string `json:"id"`   // of a service account, or of a member with application keys
 	Name       string `json:"name"` // or the member's address
 	Characters int    `json:"characters"`
 	Max        int    `json:"max_characters"`
 }
 
-// String says in two sentences what the matter is and what to do.
+// String returns the warning in two sentences: what is wrong, and what to do.
 func (w SizeWarning) String() string {
 	whose := "The service account " + w.Name
 	if ValidID(PrefixMember, w.ID) {
 		whose = "The application keys of " + w.Name
 	}
-	return fmt.Sprintf("%s would get a token of %d characters, more than the %d that are issued (token.max_size). Let each request name what it needs, by scope or resource, or take roles away.",
+	return fmt.Sprintf("%s would get a token of %d characters, more than the %d that are "+
+		"issued (token.max_size). Let each request name what it needs, by scope or resource, "+
+		"or take roles away.",
 		whose, w.Characters, w.Max)
 }
 
@@ -121,7 +127,7 @@ type NewServiceAccount struct {
 	SecretExpiresAt *time.Time `json:"secret_expires_at,omitempty"`
 }
 
-// ServiceAccountPatch changes what is not nil.
+// ServiceAccountPatch changes the fields that are not nil.
 type ServiceAccountPatch struct {
 	Name            *string `json:"name,omitempty"`
 	Description     *string `json:"description,omitempty"`
@@ -129,16 +135,18 @@ type ServiceAccountPatch struct {
 	TokenTTLSeconds *int    `json:"token_ttl_seconds,omitempty"`
 }
 
-// SecretInfo is what may be known of a secret after it was shown.
+// SecretInfo describes a secret without showing it.
 type SecretInfo struct {
-	ID           string     `json:"id"`
-	Hint         string     `json:"hint"` // its last four characters
-	Description  string     `json:"description"`
-	CreatedAt    time.Time  `json:"created_at"`
-	CreatedBy    Creator    `json:"created_by"` // as text that outlives who made it; empty: not known
-	ExpiresAt    *time.Time `json:"expires_at"`
-	LastUsedAt   *time.Time `json:"last_used_at"`
-	ClientSecret Secret     `json:"client_secret,omitempty"` // only in the answer to its creation, if the server made it
+	ID          string     `json:"id"`
+	Hint        string     `json:"hint"` // its last four characters
+	Description string     `json:"description"`
+	CreatedAt   time.Time  `json:"created_at"`
+	CreatedBy   Creator    `json:"created_by"` // empty: not known
+	ExpiresAt   *time.Time `json:"expires_at"`
+	LastUsedAt  *time.Time `json:"last_used_at"`
+	// ClientSecret is only in the answer to its creation, if the server made
+	// it.
+	ClientSecret Secret `json:"client_secret,omitempty"`
 }
 
 // NewSecretRequest is the body of POST /v1/service-accounts/{id}/secrets.
@@ -148,15 +156,15 @@ type NewSecretRequest struct {
 	ClientSecret Secret     `json:"client_secret,omitempty"` // made by the caller; empty: the server makes one
 }
 
-// SecretPatch changes what is not nil. ClearExpiresAt (in JSON, "expires_at":
-// null) takes the expiry away.
+// SecretPatch changes the fields that are not nil. ClearExpiresAt removes the
+// expiry; in JSON it is "expires_at": null.
 type SecretPatch struct {
 	Description    *string    `json:"description,omitempty"`
 	ExpiresAt      *time.Time `json:"expires_at,omitempty"`
 	ClearExpiresAt bool       `json:"-"`
 }
 
-// MarshalJSON writes null for an expiry that is taken away.
+// MarshalJSON writes null for an expiry that is removed.
 func (p SecretPatch) MarshalJSON() ([]byte, error) {
 	fields := map[string]any{}
 	if p.Description != nil {
@@ -170,7 +178,8 @@ func (p SecretPatch) MarshalJSON() ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// UnmarshalJSON tells null from absent.
+// UnmarshalJSON sets ClearExpiresAt if expires_at is null, but not if it is
+// absent.
 func (p *SecretPatch) UnmarshalJSON(text []byte) error {
 	var fields struct {
 		Description *string         `json:"description"`
@@ -190,7 +199,7 @@ func (p *SecretPatch) UnmarshalJSON(text []byte) error {
 	return json.Unmarshal(fields.ExpiresAt, &p.ExpiresAt)
 }
 
-// Grant is a role that a principal holds.
+// Grant is a role that a service account or a member has.
 type Grant struct {
 	ID        string     `json:"id"`
 	RoleID    string     `json:"role_id"`
@@ -200,15 +209,15 @@ type Grant struct {
 }
 
 // GrantRequest is the body of PUT …/roles/{role_id} of a service account or a
-// member. ID is an id of the caller's choosing ([NewID] with [PrefixGrant]): if
-// the pair has a grant of another id, this one takes its place. Empty: the grant
-// that is there keeps its own. Without ExpiresAt the role is held for good.
+// member. ID is chosen by the caller ([NewID] with [PrefixGrant]): a grant with
+// another id for the same role is replaced. If it is empty, an existing grant
+// keeps its id. Without ExpiresAt the role doesn't expire.
 type GrantRequest struct {
 	ID        string     `json:"id,omitempty"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 }
 
-// LiveToken is the record of an issued token. It never holds the token.
+// LiveToken is the record of an issued token. It never contains the token.
 type LiveToken struct {
 	JTI       string    `json:"jti"`
 	Scope     string    `json:"scope"`
@@ -219,8 +228,8 @@ type LiveToken struct {
 	UserAgent string    `json:"user_agent"`
 }
 
-// ApplicationKey is an OAuth2 client that acts as the member who made it, and is
-// deleted with that member.
+// ApplicationKey is an OAuth2 client that acts as the member who created it. It
+// is deleted with that member.
 type ApplicationKey struct {
 	ID           string     `json:"id"`
 	ClientID     string     `json:"client_id"`
@@ -251,19 +260,19 @@ type Role struct {
 	Description     string       `json:"description"`
 	System          bool         `json:"system"` // Administrator and Public
 	Privileges      []string     `json:"privileges"`
-	Members         int          `json:"members"`          // how many hold it; counted up to 2,000
-	ServiceAccounts int          `json:"service_accounts"` // how many hold it; counted up to 2,000
+	Members         int          `json:"members"`          // how many have it, counted up to 2,000
+	ServiceAccounts int          `json:"service_accounts"` // how many have it, counted up to 2,000
 	CreatedAt       time.Time    `json:"created_at"`
 	Enforcement     *Enforcement `json:"enforcement,omitempty"` // only in the answer to a change with ?wait=
 	// Warnings, only in the answer to a change that adds privileges, names
-	// secrets of accounts with the role whose makers do not hold what was added;
-	// MoreWarnings counts those that are not named.
+	// secrets of accounts with the role whose creators don't hold what was
+	// added. MoreWarnings counts those that are not named.
 	Warnings     []SecretWarning `json:"warnings,omitempty"`
 	MoreWarnings int             `json:"more_warnings,omitempty"`
 	// Oversized, only in the answer to a change, names accounts with the role
 	// whose tokens would be too long; at most 20.
 	Oversized []SizeWarning `json:"oversized,omitempty"`
-	Version   int64         `json:"-"` // of the row; travels as ETag
+	Version   int64         `json:"-"` // from the ETag header
 }
 
 // NewRole is the body of POST /v1/roles.
@@ -273,22 +282,23 @@ type NewRole struct {
 	Privileges  []string `json:"privileges,omitempty"`
 }
 
-// RolePatch changes what is not nil. Privileges replaces the whole set.
+// RolePatch changes the fields that are not nil. Privileges replaces the whole
+// set.
 type RolePatch struct {
 	Name        *string   `json:"name,omitempty"`
 	Description *string   `json:"description,omitempty"`
 	Privileges  *[]string `json:"privileges,omitempty"`
 }
 
-// API is a resource server of the catalogue: an audience and the privileges that
-// it understands.
+// API is a resource server that the server issues tokens for: its audience, and
+// what it is called.
 type API struct {
 	Audience    string `json:"audience"`
 	Name        string `json:"name"`
 	Description string `json:"description"`
 }
 
-// Privilege is one permission, the unit of OAuth2 scope.
+// Privilege is one permission. Its name is a value of OAuth2 scope.
 type Privilege struct {
 	Name        string `json:"name"` // noun:verb
 	Title       string `json:"title"`
@@ -300,22 +310,24 @@ type Privilege struct {
 const (
 	KindMember         = "member"
 	KindServiceAccount = "service_account"
-	KindSystem         = "system"  // the server itself: bootstrap, expiry, the command line on the database
-	KindUnknown        = "unknown" // somebody who did not prove who they are, or several
+	KindSystem         = "system"  // the server itself, or its command line
+	KindUnknown        = "unknown" // somebody unauthenticated, or several callers
 )
 
-// AuditActor is who did it, readable after it is gone.
+// AuditActor is who did it. It stays readable after the actor is deleted.
 type AuditActor struct {
 	ID       string `json:"id"`
 	Kind     string `json:"kind"`
 	Name     string `json:"name"`                // a member's address, a service account's name
-	ClientID string `json:"client_id,omitempty"` // the client whose token was used; empty for the console
+	ClientID string `json:"client_id,omitempty"` // the client whose token was used; empty: done in the console
 }
 
 // AuditTarget is what it was done to.
 type AuditTarget struct {
-	ID   string `json:"id"`
-	Kind string `json:"kind"` // service_account, secret, role, member, application_key, organization, signing_key, catalog, token
+	ID string `json:"id"`
+	// Kind is one of service_account, secret, role, member, application_key,
+	// organization, signing_key, catalog, token.
+	Kind string `json:"kind"`
 	Name string `json:"name"`
 }
 
@@ -325,18 +337,19 @@ const (
 	OutcomeRefused = "refused"
 )
 
-// AuditEvent is one change, or refusals of one kind within a minute.
+// AuditEvent is one change, or several refusals of the same kind within a
+// minute.
 type AuditEvent struct {
 	ID             string          `json:"id"`
-	Time           time.Time       `json:"time"`  // of the first, if it is joined from several
-	Count          int             `json:"count"` // how many it is joined from; 1 for most
+	Time           time.Time       `json:"time"`  // of the first, if this joins several
+	Count          int             `json:"count"` // how many this joins; usually 1
 	OrganizationID string          `json:"organization_id"`
 	Actor          AuditActor      `json:"actor"`
 	Action         string          `json:"action"` // noun.verb: service_account.create
 	Target         AuditTarget     `json:"target"`
 	Outcome        string          `json:"outcome"`
 	Reason         string          `json:"reason"` // why it was refused
-	Before         json.RawMessage `json:"before"` // without secrets; null if there was nothing
+	Before         json.RawMessage `json:"before"` // without secrets; null if there was none
 	After          json.RawMessage `json:"after"`
 	IP             string          `json:"ip"`
 	RequestID      string          `json:"request_id"`
@@ -344,13 +357,12 @@ type AuditEvent struct {
 
 // The states of a signing key.
 const (
-	KeyNext    = "next"    // published, does not sign
+	KeyNext    = "next"    // published, does not sign yet
 	KeyActive  = "active"  // signs
-	KeyRetired = "retired" // verifies only, until the last token it signed has expired
+	KeyRetired = "retired" // only verifies, until all tokens that it signed have expired
 )
 
-// SigningKey is what may be known of a signing key. The private key never leaves
-// the server.
+// SigningKey describes a signing key. The private key never leaves the server.
 type SigningKey struct {
 	KID         string     `json:"kid"`
 	Algorithm   string     `json:"algorithm"`
@@ -361,20 +373,21 @@ type SigningKey struct {
 	DeleteAfter *time.Time `json:"delete_after"`
 }
 
-// ResourceServer is a follower of the revocation feed that has said who it is.
+// ResourceServer is a resource server that is connected to the revocation feed
+// and has told its name.
 type ResourceServer struct {
 	Name        string    `json:"name"`
 	Audience    string    `json:"audience"`
 	ClientID    string    `json:"client_id"`
 	Instance    string    `json:"instance"` // one process of it
-	Node        string    `json:"node"`     // the svcauth node that it is connected to
-	Cursor      string    `json:"cursor"`   // what it enforces
+	Node        string    `json:"node"`     // the server's node that it is connected to
+	Cursor      string    `json:"cursor"`   // up to which it enforces the feed
 	Behind      int64     `json:"behind"`   // revocations that it has not yet confirmed
-	LagMS       int64     `json:"lag_ms"`   // how long the oldest of these has waited; 0 if there is none
+	LagMS       int64     `json:"lag_ms"`   // how long the oldest of these has waited; 0: there is none
 	ConnectedAt time.Time `json:"connected_at"`
 }
 
-// Me is the caller of GET /v1/me.
+// Me is the answer to GET /v1/me: the calling principal.
 type Me struct {
 	ID           string   `json:"id"`
 	Kind         string   `json:"kind"`

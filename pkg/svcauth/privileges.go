@@ -1,6 +1,7 @@
 package svcauth
 
-// The built-in privileges. Their API is this server, their audience its issuer.
+// The built-in privileges. They belong to the server's own API, whose audience
+// is the issuer URL.
 const (
 	MembersRead         = "members:read"
 	MembersManage       = "members:manage" // members, service accounts and their roles
@@ -12,12 +13,17 @@ const (
 	OrganizationsManage = "organizations:manage" // only in the operator's organization
 )
 
-// BuiltinPrivileges returns the privileges of the server itself. Their API, api,
-// is the issuer.
+// BuiltinPrivileges returns the privileges of the server's own API, whose
+// audience api is the issuer URL.
 func BuiltinPrivileges(api string) []Privilege {
 	return []Privilege{
 		{MembersRead, "View members", "See members, service accounts, roles and what they are granted", api},
-		{MembersManage, "Member management", "Invite and remove members, assign and unassign roles, create, change and remove service accounts", api},
+		{
+			MembersManage,
+			"Member management",
+			"Invite and remove members, assign and unassign roles, create, change and remove service accounts",
+			api,
+		},
 		{RolesManage, "Role management", "Create, change and delete custom roles", api},
 		{AuditRead, "View the audit log", "Read and export the audit log", api},
 		{SettingsManage, "Organization settings", "See and change the organization's settings", api},
@@ -35,15 +41,15 @@ func OperatorOnly(privilege string) bool {
 
 // The names of the two system roles.
 const (
-	RoleAdministrator = "Administrator" // every privilege that its organization can have, present and future
+	RoleAdministrator = "Administrator" // every privilege that its organization can have, also future ones
 	RolePublic        = "Public"        // held by everyone
 )
 
-// Limits that the API states and every face checks alike.
+// The limits of the API.
 const (
 	MaxNameLength        = 64 // characters, of every name
 	MaxDescriptionLength = 256
-	MaxTokenSize         = 12 << 10 // characters of an access token, wherever one is taken
+	MaxTokenSize         = 12 << 10 // characters of an access token
 	MaxSecrets           = 5        // of one service account at once
 	MinTokenTTLSeconds   = 60
 	MaxTokenTTLSeconds   = 86400
@@ -53,5 +59,5 @@ const (
 	MaxPrivilegesPerRole = 500
 	MaxRolesPerPrincipal = 100
 	MaxRolesPerOrg       = 1000
-	MaxPublishedKeys     = 10 // in the key set at once; whoever reads it must take as many
+	MaxPublishedKeys     = 10 // in the key set at once; readers must accept as many
 )

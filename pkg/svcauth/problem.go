@@ -5,22 +5,22 @@ import (
 	"time"
 )
 
-// Problem is an error of the management API, RFC 9457. The server and the
-// [Client] return the same type: use errors.As with *Problem.
+// Problem is an error of the management API (RFC 9457). The server's answers
+// and the [Client]'s errors have the same type: use errors.As with *Problem.
 type Problem struct {
 	Type      string         `json:"type"`   // "urn:svcauth:problem:" + Code
 	Title     string         `json:"title"`  // the same for every problem with this code
 	Status    int            `json:"status"` // HTTP status
-	Detail    string         `json:"detail"` // what was wrong, what was expected, what to do
+	Detail    string         `json:"detail"` // what was wrong, what was expected and what to do
 	Code      string         `json:"code"`
 	RequestID string         `json:"request_id,omitempty"`
-	Errors    []ProblemField `json:"errors,omitempty"`             // one for each refused field
+	Errors    []ProblemField `json:"errors,omitempty"`             // one per refused field
 	Missing   []string       `json:"missing_privileges,omitempty"` // with CodeMissingPrivileges
 
-	RetryAfter time.Duration `json:"-"` // from the header, if the server sent one
+	RetryAfter time.Duration `json:"-"` // from the Retry-After header; 0: there is none
 }
 
-// ProblemField says which part of the request was refused and why.
+// ProblemField says which part of a request was refused and why.
 type ProblemField struct {
 	Location string `json:"location"` // such as "body.name" or "query.limit"
 	Message  string `json:"message"`
@@ -28,20 +28,22 @@ type ProblemField struct {
 
 // The codes of problems. They are stable; titles and details are for people.
 const (
-	CodeInvalid            = "invalid"             // 422: a field is refused
-	CodeMalformed          = "malformed"           // 400: the request can't be read
-	CodeUnauthenticated    = "unauthenticated"     // 401
-	CodeForbidden          = "forbidden"           // 403: a rule refuses
-	CodeMissingPrivileges  = "missing_privileges"  // 403: Missing names them
-	CodeNotFound           = "not_found"           // 404: does not exist, or not in the caller's organization
-	CodeMethodNotAllowed   = "method_not_allowed"  // 405
-	CodeConflict           = "conflict"            // 409: a name that is taken, a limit that is reached, the last Administrator
-	CodePreconditionFailed = "precondition_failed" // 412: somebody changed it since; get it again
+	CodeInvalid           = "invalid"            // 422: a field is refused
+	CodeMalformed         = "malformed"          // 400: the request can't be read
+	CodeUnauthenticated   = "unauthenticated"    // 401
+	CodeForbidden         = "forbidden"          // 403: a rule forbids it
+	CodeMissingPrivileges = "missing_privileges" // 403: Missing names them
+	CodeNotFound          = "not_found"          // 404: not in the caller's organization, or nowhere
+	CodeMethodNotAllowed  = "method_not_allowed" // 405
+	// 409: a name is taken, a limit is reached, or it is the last
+	// Administrator.
+	CodeConflict           = "conflict"
+	CodePreconditionFailed = "precondition_failed" // 412: it was changed meanwhile; get it again
 	CodeTooLarge           = "too_large"           // 413
 	CodeUnsupportedMedia   = "unsupported_media"   // 415
 	CodeTooMany            = "too_many_requests"   // 429
 	CodeInternal           = "internal"            // 500
-	CodeUnavailable        = "unavailable"         // 503: a store is away; nothing was changed
+	CodeUnavailable        = "unavailable"         // 503: a database is unavailable; nothing was changed
 )
 
 const problemType = "urn:svcauth:problem:"
@@ -50,11 +52,20 @@ var problemKinds = map[string]struct {
 	status int
 	title  string
 }{
-	CodeInvalid: {422, "Invalid value"}, CodeMalformed: {400, "Malformed request"}, CodeUnauthenticated: {401, "Not authenticated"},
-	CodeForbidden: {403, "Not allowed"}, CodeMissingPrivileges: {403, "Missing privileges"}, CodeNotFound: {404, "Not found"},
-	CodeMethodNotAllowed: {405, "Method not allowed"}, CodeConflict: {409, "Conflict"}, CodePreconditionFailed: {412, "Changed meanwhile"},
-	CodeTooLarge: {413, "Body too large"}, CodeUnsupportedMedia: {415, "Unsupported media type"}, CodeTooMany: {429, "Too many requests"},
-	CodeInternal: {500, "Internal error"}, CodeUnavailable: {503, "Temporarily unavailable"},
+	CodeInvalid:            {422, "Invalid value"},
+	CodeMalformed:          {400, "Malformed request"},
+	CodeUnauthenticated:    {401, "Not authenticated"},
+	CodeForbidden:          {403, "Not allowed"},
+	CodeMissingPrivileges:  {403, "Missing privileges"},
+	CodeNotFound:           {404, "Not found"},
+	CodeMethodNotAllowed:   {405, "Method not allowed"},
+	CodeConflict:           {409, "Conflict"},
+	CodePreconditionFailed: {412, "Changed meanwhile"},
+	CodeTooLarge:           {413, "Body too large"},
+	CodeUnsupportedMedia:   {415, "Unsupported media type"},
+	CodeTooMany:            {429, "Too many requests"},
+	CodeInternal:           {500, "Internal error"},
+	CodeUnavailable:        {503, "Temporarily unavailable"},
 }
 
 // NewProblem returns a problem with one of the codes above. The detail is
@@ -64,11 +75,17 @@ func NewProblem(code, format string, args ...any) *Problem {
 	if !known {
 		code, kind = CodeInternal, problemKinds[CodeInternal]
 	}
-	return &Problem{Type: problemType + code, Title: kind.title, Status: kind.status, Code: code, Detail: fmt.Sprintf(format, args...)}
+	return &Problem{
+		Type:   problemType + code,
+		Title:  kind.title,
+		Status: kind.status,
+		Code:   code,
+		Detail: fmt.Sprintf(format, args...),
+	}
 }
 
-// InvalidField returns a problem of code [CodeInvalid] about one field, such as
-// "body.name".
+// InvalidField returns a problem with code [CodeInvalid] about one field, such
+// as "body.name".
 func InvalidField(location, format string, args ...any) *Problem {
 	p := NewProblem(CodeInvalid, format, args...)
 	p.Errors = []ProblemField{{Location: location, Message: p.Detail}}

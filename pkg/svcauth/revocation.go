@@ -1,28 +1,30 @@
 package svcauth
 
 // Revocation is one entry of the revocation feed. The fields that are set say
-// which tokens it denies; a token is revoked if any live entry matches it:
+// which tokens it denies. The names are those of the token's claims; min_epoch
+// and min_pol are compared with its epoch and pol. A token is revoked if any
+// entry matches it:
 //
 //	{"jti","exp"}
-//		that token
+//	that token
 //	{"client_id","min_epoch"}
-//		the client's tokens with a lower epoch
+//	the client's tokens with a lower epoch
 //	{"client_id","role","min_epoch"}
-//		of these, the ones that carry the role; a reader that does not know
-//		the field refuses more than it must, never less
+//	of these, the ones that carry the role; a reader that does not know
+//	the field refuses more than it must, never less
 //	{"cred"}
-//		the tokens obtained with that secret
+//	the tokens obtained with that secret
 //	{"org_id","role","privilege"?,"min_pol"}
-//		the organization's tokens with that role, with that privilege in scope
-//		if one is named, and with a lower pol
+//	the organization's tokens with a lower pol that carry that role and,
+//	if a privilege is named, have it in their scope
 //	{"org_id","min_pol"}
-//		all of the organization's tokens with a lower pol: it was deleted, or
-//		had more revocations than are kept
+//	all of the organization's tokens with a lower pol: it was deleted, or
+//	had more revocations than are kept
 //
-// Entries about one client also say whose it is and how old the tokens are that
-// they deny (org_id, epoch, pol; the first two kinds client_id too). This decides
-// nothing about a token: it tells a subscriber which entries are made needless by
-// one with a higher min_epoch or min_pol, so that it may forget them.
+// Entries about one client also have its org_id, and the highest epoch and pol
+// of the tokens that they deny; the first two kinds have its client_id too.
+// That does not change which tokens match. It lets a reader forget entries that
+// one with a higher min_epoch or min_pol makes superfluous.
 type Revocation struct {
 	JTI       string `json:"jti,omitempty"`
 	ClientID  string `json:"client_id,omitempty"`
@@ -34,7 +36,7 @@ type Revocation struct {
 	MinPol    int64  `json:"min_pol,omitempty"`
 	Epoch     int64  `json:"epoch,omitempty"`
 	Pol       int64  `json:"pol,omitempty"`
-	// Exp is when the last token that the entry denies has expired, in seconds
-	// since 1970. The entry may be forgotten then.
+	// Exp is when the last token that the entry denies expires, in seconds
+	// since 1970. After that the entry may be forgotten.
 	Exp int64 `json:"exp"`
 }

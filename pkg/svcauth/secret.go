@@ -16,19 +16,20 @@ const (
 	base62       = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
-// Secret is a client secret in clear: "svcs_", 43 base62 characters (256 random
-// bits), and 6 base62 characters of CRC-32 (IEEE) over all before them. It
-// marshals to JSON as it is, since that is how it is shown, once. Every other way
-// to print it (fmt, slog) gives a redacted text.
+// Secret is a client secret in clear text: "svcs_", 43 base62 characters (256
+// random bits), and 6 base62 characters with the CRC-32 (IEEE) of all before
+// them. Its JSON form is the clear text, since the API shows a new secret once.
+// Every other way to print it (fmt, slog) shows a redacted text.
 type Secret string
 
-// The two ways in which a text fails to be a secret.
+// The errors of [ParseSecret].
 var (
 	ErrSecretForm     = errors.New("not a client secret: expected svcs_ and 49 letters or digits")
-	ErrSecretChecksum = errors.New("mistyped client secret: its last six characters do not match the rest; copy it again, whole")
+	ErrSecretChecksum = errors.New("mistyped client secret: its last six characters do not " +
+		"match the rest; copy it again, whole")
 )
 
-// NewSecret returns a new secret of 256 bits from crypto/rand.
+// NewSecret returns a new secret with 256 bits from crypto/rand.
 func NewSecret() Secret {
 	var raw [32]byte
 	_, _ = rand.Read(raw[:])
@@ -38,8 +39,8 @@ func NewSecret() Secret {
 	return Secret(appendBase62(b, big.NewInt(int64(crc32.ChecksumIEEE(b))), secretSum))
 }
 
-// ParseSecret returns s as a Secret if it has the form and the check sum of one.
-// Else the error is [ErrSecretForm] or [ErrSecretChecksum].
+// ParseSecret returns s as a Secret if its form and its checksum are right.
+// Otherwise the error is [ErrSecretForm] or [ErrSecretChecksum].
 func ParseSecret(s string) (Secret, error) {
 	if len(s) != secretLen || s[:len(secretPrefix)] != secretPrefix {
 		return "", ErrSecretForm
@@ -57,7 +58,7 @@ func ParseSecret(s string) (Secret, error) {
 	return Secret(s), nil
 }
 
-// Reveal returns the secret in clear. Know where that text goes.
+// Reveal returns the secret in clear text.
 func (s Secret) Reveal() string { return string(s) }
 
 // Hint returns the last four characters, by which people tell secrets apart.
@@ -68,7 +69,7 @@ func (s Secret) Hint() string {
 	return string(s[len(s)-4:])
 }
 
-// String, GoString and LogValue never show the secret.
+// String returns a redacted text, so that fmt does not print the secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -76,10 +77,10 @@ func (s Secret) String() string {
 	return "svcs_[redacted]"
 }
 
-// GoString keeps %#v from showing the secret.
+// GoString returns String, so that %#v does not print the secret.
 func (s Secret) GoString() string { return s.String() }
 
-// LogValue keeps slog from showing the secret.
+// LogValue returns String, so that slog does not log the secret.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 func appendBase62(b []byte, n *big.Int, width int) []byte {

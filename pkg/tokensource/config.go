@@ -12,7 +12,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// AuthStyle is how the client shows its id and secret to the token endpoint.
+// AuthStyle is how the client sends its id and secret to the token endpoint.
 type AuthStyle int
 
 const (
@@ -24,53 +24,59 @@ const (
 	Post
 )
 
-// Config says whose tokens a [Source] asks for, and where. Required are Issuer or
-// TokenURL, ClientID, and either ClientSecret or ClientSecretFile.
+// Config configures a [Source]. Required are Issuer or TokenURL, ClientID, and
+// either ClientSecret or ClientSecretFile.
 type Config struct {
-	// Issuer is the server's address, exactly as it calls itself, such as
-	// "https://auth.example.com". The token endpoint is looked up in its metadata
-	// (RFC 8414, or else OpenID Connect Discovery) at the first request and
-	// remembered. Nothing is guessed: without metadata no secret is sent anywhere.
+	// Issuer is the server's issuer URL, exactly as its metadata states it,
+	// such as "https://auth.example.com". The first request fetches the
+	// metadata (RFC 8414, or else OpenID Connect Discovery) to find the token
+	// endpoint. Without metadata nothing is guessed, and no secret is sent
+	// anywhere.
 	Issuer string
-	// TokenURL is the token endpoint itself. With it no metadata are fetched, and
-	// Issuer is not used. Both must begin with https://, unless the host is a
-	// loopback one.
+	// TokenURL is the token endpoint. If it is set, no metadata is fetched for
+	// it, and Issuer is not used to find it. Issuer and TokenURL must begin
+	// with https://, unless the host is a loopback address.
 	TokenURL string
 
 	ClientID     string
-	ClientSecret svcauth.Secret // of any form, for other servers have other forms
-	// ClientSecretFile holds the secret and nothing else but white space around
-	// it. It is read anew for each request to the server.
+	ClientSecret svcauth.Secret // in any form, as other servers' secrets differ
+	// ClientSecretFile is a file with the secret on one line and nothing else.
+	// It is read again for each request to the server.
 	ClientSecretFile string
 
-	// Scopes are the privileges to ask for; none: all that the client may have.
+	// Scopes are the privileges to ask for. Default: all that the client may
+	// have.
 	Scopes []string
-	// Resource limits the token to these APIs: absolute URIs without fragment (RFC 8707).
+	// Resource limits the token to these APIs: absolute URIs without fragment
+	// (RFC 8707).
 	Resource []string
 	// Audience is the "audience" parameter, for servers that take it instead of
-	// "resource": at most one, since RFC 6749 §3.2 forbids repeated parameters.
+	// "resource". It has at most one entry, since RFC 6749 §3.2 forbids
+	// repeated parameters.
 	Audience []string
 
 	// AuthStyle is [Basic] by default.
 	AuthStyle AuthStyle
-	// HTTPClient sends the requests to the server; nil: a new client. Redirects
-	// are never followed, whatever its CheckRedirect says.
+	// HTTPClient sends the requests to the server. Default: a new client.
+	// Redirects are never followed, whatever its CheckRedirect says.
 	HTTPClient *http.Client
-	// UserAgent is the header of these requests; empty: "svcauth-tokensource".
+	// UserAgent is sent as the User-Agent header. Default:
+	// "svcauth-tokensource".
 	UserAgent string
-	// Timeout bounds one attempt; the context bounds the whole call. 0 means 10
-	// seconds.
+	// Timeout bounds one attempt; the context bounds the whole call. Default:
+	// 10 seconds.
 	Timeout time.Duration
-	// MaxRetries is how often a request that may succeed later is sent again. 0
-	// means 3 times, a negative number never.
+	// MaxRetries is how often a request that may succeed later is sent again.
+	// Default: 3 times; negative: never.
 	MaxRetries int
-	// Clock is the clock by which tokens expire; nil: time.Now. It is for tests.
-	// Timers use real time all the same.
+	// Clock returns the time by which tokens expire. Default: time.Now. It is
+	// for tests; timers use real time all the same.
 	Clock func() time.Time
 }
 
-// lineBreak completes a message that names a credential's part.
-const lineBreak = "holds a line break, which is no part of it; set it without (echo ends what it prints with one, printf does not)"
+// lineBreak is the end of a message that begins with what holds one.
+const lineBreak = "holds a line break, which is no part of it; set it without (echo ends " +
+	"what it prints with one, printf does not)"
 
 const (
 	defaultUserAgent  = "svcauth-tokensource"
@@ -101,7 +107,8 @@ func (c Config) withDefaults() (Config, error) {
 func (c Config) check() error {
 	switch {
 	case c.Issuer == "" && c.TokenURL == "":
-		return errors.New("neither Issuer nor TokenURL is set; set Issuer to the server's address, such as https://auth.example.com")
+		return errors.New("neither Issuer nor TokenURL is set; set Issuer to the server's " +
+			"address, such as https://auth.example.com")
 	case c.ClientID == "":
 		return errors.New("ClientID is empty; set it to the client_id of a service account or an application key")
 	case c.ClientSecret == "" && c.ClientSecretFile == "":
@@ -117,7 +124,8 @@ func (c Config) check() error {
 	case c.Timeout < 0:
 		return errors.New("the Timeout is negative; leave it 0 for 10 seconds")
 	case len(c.Audience) > 1:
-		return errors.New("the Audience has more than one entry, and a server refuses a repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
+		return errors.New("the Audience has more than one entry, and a server refuses a " +
+			"repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
 	}
 	for _, scope := range c.Scopes {
 		if scope == "" || strings.ContainsAny(scope, " \t\r\n\"\\") {

@@ -8,8 +8,8 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 )
 
-// discover asks the issuer once for its metadata and returns the endpoint with
-// that name in it.
+// discover fetches the issuer's metadata and returns the endpoint with that
+// name. It makes one attempt.
 func (s *Source) discover(ctx context.Context, name string) (string, *Error) {
 	endpoints, err := httpx.Discover(s.config.Issuer, func(address string) ([]byte, int, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -20,8 +20,10 @@ func (s *Source) discover(ctx context.Context, name string) (string, *Error) {
 		if failure == nil {
 			return answer, http.StatusOK, nil
 		}
-		if failure.StatusCode/100 == 4 && !failure.retryable { // some gateways say 403 of what they don't know
-			failure.Cause = errors.New("this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
+		// Any 4xx: some gateways answer 403 for a path that they don't know.
+		if failure.StatusCode/100 == 4 && !failure.retryable {
+			failure.Cause = errors.New("this address has no OAuth2 metadata (RFC 8414); " +
+				"check the issuer, or set TokenURL")
 		}
 		return nil, failure.StatusCode, failure
 	}, name)

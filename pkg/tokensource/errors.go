@@ -14,25 +14,27 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ErrClosed is what [Source.Token] gives after [Source.Close].
+// ErrClosed is the error of [Source.Token] after [Source.Close].
 var ErrClosed = errors.New("tokensource: the source is closed")
 
-// Error says why the server gave no token; use errors.As. Its text, its fields and
-// what it wraps hold no secret and no token.
+// Error is a failure to get a token; use errors.As. Its text, its fields and
+// the error that it wraps contain no secret and no token.
 type Error struct {
-	StatusCode  int           // of the answer; 0 where there was none
-	Code        string        // "error" of RFC 6749 §5.2, such as "invalid_client" or "invalid_scope"; empty where the answer had none
+	StatusCode int // of the answer; 0: there was none
+	// Code is "error" of RFC 6749 §5.2, such as "invalid_client" or
+	// "invalid_scope". It is empty if the answer has none.
+	Code        string
 	Description string        // "error_description", cut to 512 bytes
-	RetryAfter  time.Duration // for how long the server asked to be left alone; 0 where it said nothing
+	RetryAfter  time.Duration // how long the server asked to wait; 0: it didn't
 	Attempts    int           // how many requests were sent
-	URL         string        // which address was asked, without query
-	Cause       error         // what went wrong other than by the server's word; else nil
+	URL         string        // the address of the request, without its query
+	Cause       error         // what went wrong, unless the server's answer says it
 
 	retryable bool
 	lead      string // empty: "no token from"
 }
 
-// Error returns one sentence: what was asked, what came back, what to do.
+// Error returns one sentence: what was asked, what came back and what to do.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: ", cmp.Or(e.lead, "no token from"), e.URL)
@@ -64,40 +66,46 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// credential is the id and secret of one attempt, and the address they go to.
+// credential is the id and secret of one attempt.
 type credential struct {
 	id     string
 	secret svcauth.Secret
 }
 
-// basic returns the value of the Authorization header, RFC 6749 §2.3.1: each part
-// form-urlencoded, so that a colon or an umlaut survives.
+// basic returns the value of the Authorization header. Each part is
+// form-urlencoded (RFC 6749 §2.3.1), so that a colon or an umlaut survives.
 func (c credential) basic() string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret.Reveal())))
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(
+		url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret.Reveal()),
+	))
 }
 
-// scrub returns a foreign text without any form in which the secret travels: a
-// server may echo what it was sent, and a RoundTripper may print the request that
+// scrub returns text from outside with every form redacted in which the secret
+// is sent: a server may echo it, and a RoundTripper may print the request that
 // failed.
 func (c credential) scrub(text string) string {
 	if c.secret == "" {
 		return text
 	}
-	for _, form := range []string{strings.TrimPrefix(c.basic(), "Basic "), c.secret.Reveal(), url.QueryEscape(c.secret.Reveal())} {
+	for _, form := range []string{
+		strings.TrimPrefix(c.basic(), "Basic "),
+		c.secret.Reveal(),
+		url.QueryEscape(c.secret.Reveal()),
+	} {
 		text = strings.ReplaceAll(text, form, "[redacted]")
 	}
 	return text
 }
 
-// clean makes a text from outside fit for one line of a log. Line breaks become
+// clean makes text from outside safe for one line of a log. Line breaks become
 // spaces.
 func (c credential) clean(text string, limit int) string {
 	return untrusted.Cut(untrusted.Line(strings.Join(strings.Fields(c.scrub(text)), " ")), limit)
 }
 
-// cause makes an error of net/http fit to be wrapped: without the address, whose
-// query may hold what nobody should see, and as a scrubbed text if it shows the
-// secret.
+// cause makes an error of net/http safe to wrap. It drops the address, whose
+// query may be confidential. If the error shows the secret, only its scrubbed
+// text is kept.
 func (c credential) cause(err error) error {
 	var outer *url.Error
 	for errors.As(err, &outer) {

@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	maxAnswer     = httpx.MaxMetadata // bytes of a server's answer, whatever it is
+	maxAnswer     = httpx.MaxMetadata // bytes of any answer
 	maxSecretFile = 64 << 10          // bytes
 	maxLifetime   = 365 * 24 * time.Hour
-	// unknownLifetime is for a server that does not say how long its token lives,
-	// which RFC 6749 §5.1 only recommends. To ask again soon costs little; never
-	// to ask again would be wrong for every token that does expire.
+	// unknownLifetime is assumed if the server doesn't say how long its token
+	// lives, which RFC 6749 §5.1 only recommends. Asking again soon costs
+	// little; a long guess would be wrong for every token that does expire.
 	unknownLifetime = 5 * time.Minute
 )
 
-// request asks the token endpoint once.
+// request makes one request to the token endpoint.
 func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) {
 	asked := s.config.Clock().Round(0) // without monotonic time, which stands still while a machine sleeps
 	answer, failure := s.authenticated(ctx, endpoint, s.form())
@@ -73,13 +73,16 @@ func (c Config) readSecret() (svcauth.Secret, error) {
 	}
 	secret := strings.TrimSpace(string(content))
 	if secret == "" || len(content) > maxSecretFile || strings.ContainsAny(secret, "\r\n") {
-		return "", fmt.Errorf("the client secret file %s does not hold one line with the secret, and nothing else", c.ClientSecretFile)
+		return "", fmt.Errorf(
+			"the client secret file %s does not hold one line with the secret, and nothing else",
+			c.ClientSecretFile,
+		)
 	}
 	return svcauth.Secret(secret), nil
 }
 
-// send sends req once and returns the body of a 200. Everything else is an Error,
-// which says whether another attempt makes sense.
+// send sends req once and returns the body of a 200. Any other outcome is an
+// Error, whose retryable tells if another attempt makes sense.
 func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", s.config.UserAgent)
@@ -101,27 +104,31 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 	case res.StatusCode == http.StatusOK:
 		return body, nil
 	case res.StatusCode >= 300 && res.StatusCode < 400:
-		failure.Cause = errors.New("the server redirects, which is not followed, so that the secret goes nowhere else; configure the final address")
+		failure.Cause = errors.New("the server redirects, which is not followed, so that the " +
+			"secret goes nowhere else; configure the final address")
 	default:
 		refusal(failure, res, body, with, s.config.Clock())
 	}
 	return nil, failure
 }
 
-// broken describes an attempt that got no answer. A certificate that is not
-// trusted, or a server without TLS, will be the same a second later.
+// broken describes an attempt that got no answer. It is not retryable if the
+// certificate is not trusted or the server has no TLS: neither will change
+// within a second.
 func (s *Source) broken(failure *Error, ctx context.Context, with credential, err error) *Error {
 	var untrusted *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
 	failure.retryable = !errors.As(err, &untrusted) && !errors.As(err, &plain)
 	failure.Cause = with.cause(err)
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // of this attempt: not to be taken for the end of the caller's own context
+	// The deadline is this attempt's; it must not look like the end of the
+	// caller's own context.
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		failure.Cause = fmt.Errorf("no answer within %s: %w", s.config.Timeout, os.ErrDeadlineExceeded)
 	}
 	return failure
 }
 
-// refusal reads an error answer, RFC 6749 §5.2, as far as there is one in it.
+// refusal reads an error answer (RFC 6749 §5.2), if it is one.
 func refusal(failure *Error, res *http.Response, body []byte, with credential, now time.Time) {
 	var said struct {
 		Error       string `json:"error"`
@@ -136,13 +143,13 @@ func refusal(failure *Error, res *http.Response, body []byte, with credential, n
 		failure.RetryAfter = httpx.RetryAfter(res.Header, now)
 	case http.StatusUnauthorized:
 		if _, err := svcauth.ParseSecret(with.secret.Reveal()); errors.Is(err, svcauth.ErrSecretChecksum) {
-			failure.Cause = err // the secret is one of svcauth's by its form: it was mistyped, rather than replaced
+			failure.Cause = err // by its form it is a secret of svcauth, but mistyped
 		}
 	}
 }
 
-// parseToken reads an answer of RFC 6749 §5.1. Its errors show nothing of the
-// answer, and it does not read a refresh token.
+// parseToken reads a token response (RFC 6749 §5.1). It ignores a refresh
+// token. Its errors show nothing of the answer.
 func parseToken(answer []byte, asked time.Time) (*token, error) {
 	var said struct {
 		AccessToken string          `json:"access_token"`
@@ -153,11 +160,16 @@ func parseToken(answer []byte, asked time.Time) (*token, error) {
 	if json.Unmarshal(answer, &said) != nil {
 		return nil, errors.New("the answer is not the JSON of a token (RFC 6749 §5.1); check the address")
 	}
-	if said.AccessToken == "" || strings.ContainsFunc(said.AccessToken, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if said.AccessToken == "" || strings.ContainsFunc(said.AccessToken, func(r rune) bool {
+		return r <= ' ' || r > '~'
+	}) {
 		return nil, errors.New("the answer holds no usable access_token: expected visible ASCII (RFC 6750 §2.1)")
 	}
 	if !strings.EqualFold(said.TokenType, "Bearer") {
-		return nil, fmt.Errorf("the answer's token_type is %q; only Bearer can be used (RFC 6750)", (credential{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40))
+		return nil, fmt.Errorf(
+			"the answer's token_type is %q; only Bearer can be used (RFC 6750)",
+			(credential{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40),
+		)
 	}
 	lifetime, err := parseLifetime(said.ExpiresIn)
 	if err != nil {
@@ -166,7 +178,7 @@ func parseToken(answer []byte, asked time.Time) (*token, error) {
 	return &token{access: said.AccessToken, scope: said.Scope, lifetime: lifetime, expiry: asked.Add(lifetime)}, nil
 }
 
-// parseLifetime takes a number of seconds, or one in quotes, as some servers write it.
+// parseLifetime reads a number of seconds. Some servers write it in quotes.
 func parseLifetime(raw json.RawMessage) (time.Duration, error) {
 	if len(raw) == 0 || bytes.Equal(raw, []byte("null")) {
 		return unknownLifetime, nil
@@ -178,7 +190,7 @@ func parseLifetime(raw json.RawMessage) (time.Duration, error) {
 	return time.Duration(min(seconds, maxLifetime.Seconds()) * float64(time.Second)), nil
 }
 
-// bare is an address without its query, for people.
+// bare returns an address without its query, for messages.
 func bare(address string) string {
 	before, _, _ := strings.Cut(address, "?")
 	return before

@@ -13,44 +13,50 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// LoadOptions are what the program itself was told: the attributes of a Terraform
-// provider, the flags of a command. Leave empty what it was not told.
+// LoadOptions are the settings that the program itself was given, such as the
+// attributes of a Terraform provider or the flags of a command. Leave empty
+// what it was not given.
 type LoadOptions struct {
 	URL              string // the issuer
 	ClientID         string
 	ClientSecret     svcauth.Secret
-	ClientSecretFile string //
-	CAFile           string // PEM, certificates to trust beside the system's
-	Profile          string // which part of the profile file; with it the profile comes before the environment, for it was chosen
-	ConfigFile       string // the profile file
+	ClientSecretFile string
+	CAFile           string // PEM file of certificates to trust besides the system's
+	// Profile is the name of the profile in the profile file. If it is set, the
+	// profile takes precedence over the environment.
+	Profile    string
+	ConfigFile string // the profile file
 
-	AddressOnly bool                      // for a program that verifies tokens and asks for none: the id and secret may be missing
-	OptionName  func(field string) string // what its user calls an option, such as "--url"; nil: "attribute url". For messages
+	// AddressOnly is for a program that verifies tokens and requests none: the
+	// id and secret may be missing.
+	AddressOnly bool
+	// OptionName returns what the program's users call an option, such as
+	// "--url", for error messages. Default: "attribute url".
+	OptionName func(field string) string
 
 	Getenv func(string) string // nil: os.Getenv
 }
 
 // Provenance says where each field of a loaded configuration came from, such as
-// "attribute url", "environment SVCAUTH_CLIENT_ID" or `profile "default" in
-// /home/me/.config/svcauth/credentials`; empty if the field is not set. It never
-// holds a value.
+// "attribute url", "environment SVCAUTH_CLIENT_ID" or the profile's name and
+// file. It is empty for a field that is not set. It never contains a value.
 type Provenance struct {
 	URL          string
 	ClientID     string
-	ClientSecret string // or its file
+	ClientSecret string // or ClientSecretFile
 	CAFile       string
 }
 
-// FromEnvironment is [Load] without options: it looks into the environment, then
-// into the profile file.
+// FromEnvironment is [Load] without options: it reads the environment and, if
+// something is missing there, the profile file.
 func FromEnvironment() (Config, error) {
 	config, _, err := Load(LoadOptions{})
 	return config, err
 }
 
 // Load returns a configuration with Issuer, ClientID, ClientSecret or
-// ClientSecretFile and, if a CA file is named, HTTPClient; the caller sets the rest.
-// Each field comes from the first of these that has it:
+// ClientSecretFile and, if a CA file is named, HTTPClient; the caller sets the
+// rest. Each field comes from the first of these that has it:
 //
 //  1. the options;
 //  2. the environment: SVCAUTH_URL, SVCAUTH_CLIENT_ID, SVCAUTH_CLIENT_SECRET or
@@ -59,19 +65,21 @@ func FromEnvironment() (Config, error) {
 //     (or ~/.config/svcauth/credentials). A profile named in the options comes
 //     before the environment.
 //
-// The id and the secret come from the same source, since half of one credential and
-// half of another are none. The profile file is read only if something is missing
-// without it, or if it or a profile was named. Its mode must be 0600, and it looks
-// like this:
+// The id and the secret must come from the same source, since parts of two
+// credentials don't work together. The profile file is read only if something
+// is missing without it, or if a profile or a profile file was named. Its mode
+// must be 0600, and it looks like this:
 //
 //	[default]
 //	url           = https://auth.example.com
 //	client_id     = sa_01h455vb4pex5vsknk084sn02q
 //	client_secret = svcs_…
-//	# or client_secret_file = secret.txt; and, where needed, ca_file = ca.pem: relative to this file
 //
-// An error says what was tried and where each field came from, never a value. The
-// Provenance is filled as far as Load got, also with an error.
+// Instead of client_secret it may have client_secret_file, and it may have
+// ca_file. Their paths are relative to the profile file.
+//
+// An error says what was tried and where each field came from, never a value.
+// The Provenance is filled as far as Load got, also with an error.
 func Load(options LoadOptions) (Config, Provenance, error) {
 	if options.Getenv == nil {
 		options.Getenv = os.Getenv
@@ -86,9 +94,9 @@ func Load(options LoadOptions) (Config, Provenance, error) {
 
 // source is one place that fields can come from.
 type source struct {
-	name   func(field string) string // for people: of a field, or of the whole with ""
+	name   func(field string) string // for messages: a field's or, with "", the source's
 	fields map[string]string         // as in the profile file
-	state  string                    // why it has no fields, where that needs a word
+	state  string                    // why it has no fields, if that needs explaining
 }
 
 type loading struct {
@@ -142,8 +150,13 @@ func (l *loading) attributes() source {
 			}
 			return "attribute " + field
 		},
-		fields: map[string]string{"url": l.options.URL, "client_id": l.options.ClientID, "client_secret": l.options.ClientSecret.Reveal(),
-			"client_secret_file": l.options.ClientSecretFile, "ca_file": l.options.CAFile},
+		fields: map[string]string{
+			"url":                l.options.URL,
+			"client_id":          l.options.ClientID,
+			"client_secret":      l.options.ClientSecret.Reveal(),
+			"client_secret_file": l.options.ClientSecretFile,
+			"ca_file":            l.options.CAFile,
+		},
 	}
 }
 
@@ -161,7 +174,7 @@ func (l *loading) environment() source {
 	}}
 }
 
-// first gives the first value of a field, and where it came from.
+// first returns the first value of a field, and where it came from.
 func (l *loading) first(field string) (value, origin string) {
 	for _, s := range l.sources {
 		if s.fields[field] != "" {
@@ -180,8 +193,9 @@ func (s source) hasCredential() bool {
 	return false
 }
 
-// complete reports whether the sources so far need no other. Another source can't
-// complete half a credential, so half a one needs none either.
+// complete reports whether the sources so far suffice. With half a credential
+// they do, since another source can't complete it: credential returns the
+// error.
 func (l *loading) complete() bool {
 	url, _ := l.first("url")
 	if l.options.AddressOnly && url != "" {
@@ -195,8 +209,8 @@ func (l *loading) complete() bool {
 	return false
 }
 
-// credential takes id and secret from the first source that has any part of one,
-// or refuses if that has not both.
+// credential takes id and secret from the first source that has a part of them.
+// It returns an error if that source doesn't have both.
 func (l *loading) credential(config *Config, from *Provenance) error {
 	for _, s := range l.sources {
 		if !s.hasCredential() {
@@ -205,11 +219,24 @@ func (l *loading) credential(config *Config, from *Provenance) error {
 		id, secret, file := s.fields["client_id"], s.fields["client_secret"], s.fields["client_secret_file"]
 		switch {
 		case id == "":
-			return fmt.Errorf("%s gives a secret but no client_id; id and secret must come from one source, so set %s too", s.name(""), s.name("client_id"))
+			return fmt.Errorf(
+				"%s gives a secret but no client_id; id and secret must come from one source, so set %s too",
+				s.name(""),
+				s.name("client_id"),
+			)
 		case secret == "" && file == "":
-			return fmt.Errorf("%s is set, but neither %s nor %s is; id and secret must come from one source, so set one of them", s.name("client_id"), s.name("client_secret"), s.name("client_secret_file"))
+			return fmt.Errorf(
+				"%s is set, but neither %s nor %s is; id and secret must come from one source, so set one of them",
+				s.name("client_id"),
+				s.name("client_secret"),
+				s.name("client_secret_file"),
+			)
 		case secret != "" && file != "":
-			return fmt.Errorf("both %s and %s are set; set one of them only", s.name("client_secret"), s.name("client_secret_file"))
+			return fmt.Errorf(
+				"both %s and %s are set; set one of them only",
+				s.name("client_secret"),
+				s.name("client_secret_file"),
+			)
 		}
 		for field, value := range map[string]string{"client_id": id, "client_secret": secret} {
 			if strings.ContainsAny(value, "\r\n") {
@@ -226,7 +253,8 @@ func (l *loading) credential(config *Config, from *Provenance) error {
 	return nil
 }
 
-// incomplete says what is missing, what was found where, and what was tried.
+// incomplete returns an error that says what is missing, what was found where,
+// and what was tried.
 func (l *loading) incomplete(config Config, from Provenance) error {
 	var missing, found, tried []string
 	note := func(field, value, origin string) {
@@ -253,7 +281,8 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	}
 	next := "set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile"
 	if l.options.OptionName != nil && config.Issuer == "" {
-		next = "set SVCAUTH_URL or " + l.options.OptionName("url") + ", and SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile"
+		next = "set SVCAUTH_URL or " + l.options.OptionName("url") + ", and SVCAUTH_CLIENT_ID " +
+			"and SVCAUTH_CLIENT_SECRET, or write a profile"
 	}
 	if l.options.AddressOnly {
 		next = "set SVCAUTH_URL, or write a profile"
@@ -261,8 +290,8 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	return errors.New(text + "; tried " + strings.Join(tried, ", ") + "; " + next)
 }
 
-// trusting returns a client that trusts the system's certificates and those in the
-// file.
+// trusting returns a client that trusts the system's certificates and those in
+// the file.
 func trusting(caFile string) (*http.Client, error) {
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
@@ -273,7 +302,10 @@ func trusting(caFile string) (*http.Client, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)", filepath.Base(caFile))
+		return nil, fmt.Errorf(
+			"%s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+			filepath.Base(caFile),
+		)
 	}
 	transport := &http.Transport{}
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {

@@ -18,17 +18,22 @@ const (
 	maxProfileFile = 1 << 20 // bytes
 )
 
-// profileFields are the keys of a profile and, in capitals after SVCAUTH_, the
-// variables of the environment.
+// profileFields are the keys of a profile. In upper case after "SVCAUTH_" they
+// are the environment variables.
 var profileFields = []string{"url", "client_id", "client_secret", "client_secret_file", "ca_file"}
 
-// named reports whether a profile or a profile file was asked for, so that its
-// absence is a mistake.
+// named reports whether a profile or a profile file was named, so that its
+// absence is an error.
 func (l *loading) named() bool {
-	return cmp.Or(l.options.Profile, l.options.ConfigFile, l.options.Getenv("SVCAUTH_PROFILE"), l.options.Getenv("SVCAUTH_CONFIG_FILE")) != ""
+	return cmp.Or(
+		l.options.Profile,
+		l.options.ConfigFile,
+		l.options.Getenv("SVCAUTH_PROFILE"),
+		l.options.Getenv("SVCAUTH_CONFIG_FILE"),
+	) != ""
 }
 
-// profile reads the chosen profile. Only where nobody asked for one may it be absent.
+// profile reads the chosen profile. It may be absent only if none was named.
 func (l *loading) profile() (source, error) {
 	path := cmp.Or(l.options.ConfigFile, l.options.Getenv("SVCAUTH_CONFIG_FILE"))
 	home := l.options.Getenv("HOME")
@@ -72,7 +77,7 @@ func (l *loading) profile() (source, error) {
 	return result, nil
 }
 
-// expand does for "~/" what a shell does, since no shell reads the file.
+// expand replaces a leading "~/" by the home directory, as a shell would.
 func expand(path, home string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok && home != "" {
 		return filepath.Join(home, rest)
@@ -80,13 +85,13 @@ func expand(path, home string) string {
 	return path
 }
 
-// readPrivate reads a file that holds secrets. It checks the mode of the open file,
-// so that it is the one that is read.
+// readPrivate reads a file that holds secrets. It checks the mode of the open
+// file, so that another file can't take its place in between.
 func readPrivate(path string) (string, error) {
 	if path == "" {
 		return "", fmt.Errorf("the profile file can't be found, because there is no home directory: %w", fs.ErrNotExist)
 	}
-	// Asked before opening too, for to open a named pipe would wait for its writer.
+	// Checked before opening too: opening a named pipe would wait for a writer.
 	if info, err := os.Stat(path); err != nil {
 		return "", fmt.Errorf("the profile file can't be read: %w", err)
 	} else if !info.Mode().IsRegular() {
@@ -101,9 +106,16 @@ func readPrivate(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the profile file can't be read: %w", err)
 	}
-	// Windows has no such bits: what Go shows there are made up.
+	// Windows has no such permissions: the bits that Go shows there are made
+	// up.
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return "", fmt.Errorf("the profile file %s holds secrets, but others may use it too (mode %04o, expected 0600); run: chmod 600 %s", path, mode, path)
+		return "", fmt.Errorf(
+			"the profile file %s holds secrets, but others may use it too (mode %04o, "+
+				"expected 0600); run: chmod 600 %s",
+			path,
+			mode,
+			path,
+		)
 	}
 	content, err := io.ReadAll(io.LimitReader(file, maxProfileFile+1))
 	if err == nil && len(content) > maxProfileFile {
@@ -115,8 +127,8 @@ func readPrivate(path string) (string, error) {
 	return string(content), nil
 }
 
-// parseProfiles reads "[profile]" and "key = value" lines; # or ; begins a comment
-// line. Errors name the line, never a value.
+// parseProfiles reads "[profile]" and "key = value" lines. Lines that begin
+// with # or ; are comments. Errors name the line, never a value.
 func parseProfiles(content string) (map[string]map[string]string, error) {
 	profiles := map[string]map[string]string{}
 	var current map[string]string
@@ -133,7 +145,11 @@ func parseProfiles(content string) (map[string]map[string]string, error) {
 				return nil, fmt.Errorf("line %d: expected [name of a profile]", number)
 			}
 			if profiles[name] != nil {
-				return nil, fmt.Errorf("line %d: profile %q is there twice; put its lines under one heading", number, name)
+				return nil, fmt.Errorf(
+					"line %d: profile %q is there twice; put its lines under one heading",
+					number,
+					name,
+				)
 			}
 			current = map[string]string{}
 			profiles[name] = current

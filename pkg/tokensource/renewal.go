@@ -7,13 +7,16 @@ import (
 )
 
 const (
-	maxMargin    = 10 * time.Second // before its expiry a token is no longer handed out, for it needs time to arrive; x/oauth2 has the same
+	// maxMargin is how long before its expiry a token is no longer handed out,
+	// since it needs time to arrive. golang.org/x/oauth2 has the same.
+	maxMargin    = 10 * time.Second
 	maxRenewal   = 20 * time.Minute
 	maxIdle      = time.Hour
-	renewalRetry = time.Minute // at most, between renewals that failed
+	renewalRetry = time.Minute // at most, after a renewal that failed
 )
 
-// keep makes t the current token and sets the time of its renewal. The lock is held.
+// keep makes t the current token and schedules its renewal. The caller holds
+// the lock.
 func (s *Source) keep(t *token, now time.Time) {
 	ahead := min(t.lifetime/2, maxRenewal)
 	ahead -= rand.N(ahead/10 + 1)
@@ -22,8 +25,8 @@ func (s *Source) keep(t *token, now time.Time) {
 	s.schedule(ahead)
 }
 
-// miss remembers why there is no new token, and tries again in the background while
-// there still is an old one. The caller holds the lock.
+// miss notes why there is no new token. While the old one is still usable, it
+// schedules another attempt in the background. The caller holds the lock.
 func (s *Source) miss(err error, now time.Time) {
 	var failure *Error
 	if errors.As(err, &failure) && failure.RetryAfter > 0 {
@@ -41,7 +44,7 @@ func (s *Source) miss(err error, now time.Time) {
 	s.schedule(ahead)
 }
 
-// schedule sets the timer of the next renewal. The lock is held.
+// schedule sets the timer of the next renewal. The caller holds the lock.
 func (s *Source) schedule(ahead time.Duration) {
 	s.stopTimer()
 	var timer *time.Timer
@@ -52,7 +55,8 @@ func (s *Source) schedule(ahead time.Duration) {
 			return
 		}
 		now := s.config.Clock()
-		// Without a timer, a source that nobody uses is garbage, closed or not.
+		// No new timer: a source that nobody uses can then be garbage
+		// collected, even if it was not closed.
 		if s.current == nil || s.life.Err() != nil || now.Sub(s.lastUsed) > min(s.current.lifetime, maxIdle) {
 			return
 		}

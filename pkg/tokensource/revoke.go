@@ -12,20 +12,25 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Revoke revokes a token of this client (RFC 7009): once it returns nil, the server
-// refuses the token. A token that is unknown or has expired is no error. The Source
-// drops it too. Errors are those of [Source.Token]. It needs Issuer, whose metadata
-// name the endpoint.
+// Revoke revokes a token of this client (RFC 7009). When it returns nil, the
+// server refuses the token. Revoking an unknown or expired token is no error.
+// The Source forgets the token too. Revoke needs Config.Issuer, whose metadata
+// names the endpoint. Its errors are those of [Source.Token].
 func (s *Source) Revoke(ctx context.Context, accessToken string) error {
 	_, err := s.RevokeAndWait(ctx, accessToken, 0)
 	return err
 }
 
-// RevokeAndWait is [Source.Revoke], but an svcauth server may hold its answer for up
-// to wait, at most [svcauth.MaxWait], until every connected resource server enforces
-// the revocation. It returns how many do; nil if the server does not say, or wait is
-// 0. Config.Timeout bounds an attempt as ever, so wait must be shorter.
-func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait time.Duration) (*svcauth.Enforcement, error) {
+// RevokeAndWait is like [Source.Revoke], but lets an svcauth server hold its
+// answer for up to wait, at most [svcauth.MaxWait], until every connected
+// resource server enforces the revocation. It returns how many do, or nil if
+// wait is 0 or the server doesn't say. Config.Timeout bounds each attempt as
+// always, so wait must be shorter.
+func (s *Source) RevokeAndWait(
+	ctx context.Context,
+	accessToken string,
+	wait time.Duration,
+) (*svcauth.Enforcement, error) {
 	s.Drop(accessToken)
 	query := ""
 	if wait > 0 {
@@ -39,8 +44,8 @@ func (s *Source) RevokeAndWait(ctx context.Context, accessToken string, wait tim
 	return enforcement, nil
 }
 
-// Active returns whether the server says that a token of this client is active (RFC
-// 7662): not expired, not revoked. Errors are those of [Source.Revoke].
+// Active asks the server whether a token of this client is active (RFC 7662):
+// neither expired nor revoked. Errors are those of [Source.Revoke].
 func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 	answer, err := s.tell(ctx, "introspection_endpoint", "", accessToken)
 	if err != nil {
@@ -50,13 +55,18 @@ func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 		Active *bool `json:"active"`
 	}
 	if json.Unmarshal(answer, &said) != nil || said.Active == nil {
-		return false, &Error{StatusCode: http.StatusOK, URL: s.config.Issuer, Cause: errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)")}
+		return false, &Error{
+			StatusCode: http.StatusOK,
+			URL:        s.config.Issuer,
+			Cause:      errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)"),
+		}
 	}
 	return *said.Active, nil
 }
 
-// tell sends a token to one of the server's other endpoints, with the client's
-// authentication. query is empty or goes with the endpoint's own.
+// tell sends a token to one of the server's other endpoints with the client's
+// authentication. query may be empty; otherwise it is added to the endpoint's
+// own query.
 func (s *Source) tell(ctx context.Context, name, query, accessToken string) (answer []byte, err error) {
 	if s.config.Issuer == "" {
 		return nil, errors.New("tokensource: Issuer is not set, and only its metadata names the " + name)
@@ -73,7 +83,10 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 				}
 				endpoint += separator + query
 			}
-			answer, failure = s.authenticated(attempt, endpoint, url.Values{"token": {accessToken}, "token_type_hint": {"access_token"}})
+			answer, failure = s.authenticated(attempt, endpoint, url.Values{
+				"token":           {accessToken},
+				"token_type_hint": {"access_token"},
+			})
 		}
 		if failure != nil {
 			failure.lead = "no answer from the " + name + " of"
@@ -86,8 +99,8 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 	return answer, err
 }
 
-// authenticated sends a form with the client's id and secret, once. It reads the
-// secret file, so that each attempt uses the newest secret.
+// authenticated sends a form with the client's id and secret, once. It reads
+// the secret file, so that each attempt uses the newest secret.
 func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Values) ([]byte, *Error) {
 	secret, err := s.config.readSecret()
 	if err != nil {

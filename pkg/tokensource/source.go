@@ -11,26 +11,26 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Source returns the access tokens of one client. Make one with [New]. It is safe
-// for concurrent use.
+// Source returns the access tokens of one client. Make one with [New]. It is
+// safe for concurrent use.
 type Source struct {
 	config Config
-	client *http.Client    // HTTPClient, that follows no redirect
-	own    *http.Transport // what Close has to close; nil where the caller gave an HTTPClient
-	life   context.Context // ends with Close: a flight belongs to the source, not to whoever asked first
+	client *http.Client    // HTTPClient, but it follows no redirects
+	own    *http.Transport // for Close; nil if the caller set HTTPClient
+	life   context.Context // ends with Close; flights use it, not a caller's context
 	end    context.CancelFunc
 
 	mu       sync.Mutex
 	current  *token // nil: none, or dropped
 	flight   *flight
-	timer    *time.Timer // the renewal ahead
+	timer    *time.Timer // of the next renewal
 	lastUsed time.Time
-	endpoint string // from the metadata; only the flight touches it
-	refusal  *Error // a Retry-After that was too long to wait for,
-	until    time.Time
+	endpoint string    // from the metadata; only the flight touches it
+	refusal  *Error    // an error whose Retry-After was too long to wait for …
+	until    time.Time // … and when it is over
 }
 
-// token is an access token and what is known of its life.
+// token is an access token and its times.
 type token struct {
 	access, scope string
 	lifetime      time.Duration
@@ -38,16 +38,17 @@ type token struct {
 	renewAt       time.Time
 }
 
-// flight is a request under way and, after done is closed, its outcome.
+// flight is a request under way and, once done is closed, its outcome.
 type flight struct {
 	done  chan struct{}
 	token *token
 	err   error
 }
 
-// New returns a Source for a checked configuration. It sends nothing: the first call
-// of [Source.Token] does. It reads a ClientSecretFile once, so that a wrong path is
-// found at the start. Errors say which field is wrong and what was expected.
+// New returns a Source for config. It sends nothing; the first call of
+// [Source.Token] does. It reads ClientSecretFile once, so that a wrong path is
+// noticed at the start. If a field is wrong, the error names it and says what
+// was expected.
 func New(config Config) (*Source, error) {
 	config, err := config.withDefaults()
 	if err != nil {
@@ -68,12 +69,13 @@ func New(config Config) (*Source, error) {
 	return s, nil
 }
 
-// Token returns a token that is valid now: at once if there is one, else after one
-// request to the server, which is shared by all who ask meanwhile. The context
-// bounds this call only. The result is the caller's own; its Extra("scope") is the
-// scope that the server named.
+// Token returns a token that is valid now. If there is none yet, it waits for a
+// request to the server, which all callers share. The context bounds only this
+// call. The returned token is the caller's own; its Extra("scope") is the scope
+// that the server returned.
 //
-// The error is [*Error] if the server gave no token, [ErrClosed], or the context's.
+// The error is an [*Error] if the server returned no token, [ErrClosed], or the
+// context's.
 func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 	now := s.config.Clock()
 	s.mu.Lock()
@@ -111,9 +113,9 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 	return f.token.oauth2(), nil
 }
 
-// BearerToken is like [Source.Token] and returns the access token's text alone,
-// as resourceserver.Feed takes it. The text is a secret: whoever reads it can
-// call the API until it expires.
+// BearerToken is like [Source.Token] but returns only the text of the access
+// token, as resourceserver.Feed takes it. The text is a secret: whoever has it
+// can call the API until it expires.
 func (s *Source) BearerToken(ctx context.Context) (string, error) {
 	t, err := s.Token(ctx)
 	if err != nil {
@@ -122,7 +124,8 @@ func (s *Source) BearerToken(ctx context.Context) (string, error) {
 	return t.AccessToken, nil
 }
 
-// Format keeps every verb of fmt from showing what a Source holds.
+// Format prints only the client id, so that no verb of fmt shows a secret or a
+// token.
 func (s *Source) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "tokens of client %s", s.config.ClientID)
 }
@@ -131,8 +134,8 @@ func gaveUp(ctx context.Context) error {
 	return fmt.Errorf("tokensource: waiting for a token: %w", context.Cause(ctx))
 }
 
-// TokenSource returns the Source for libraries that take an [oauth2.TokenSource].
-// Their calls have no context; ctx bounds them all.
+// TokenSource returns the Source as an [oauth2.TokenSource]. The calls of that
+// interface have no context; ctx bounds them all.
 func (s *Source) TokenSource(ctx context.Context) oauth2.TokenSource { return adapter{ctx, s} }
 
 type adapter struct {
@@ -142,8 +145,8 @@ type adapter struct {
 
 func (a adapter) Token() (*oauth2.Token, error) { return a.source.Token(a.ctx) }
 
-// Drop forgets a token that an API refused, if it is still the current one, so that
-// the next call gets another. [Source.Transport] does that by itself.
+// Drop forgets a token that an API refused, if it is still the current one, so
+// that the next call gets another. [Source.Transport] calls it by itself.
 func (s *Source) Drop(accessToken string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,9 +156,9 @@ func (s *Source) Drop(accessToken string) {
 	}
 }
 
-// Close ends renewal and a request under way, whose callers get [ErrClosed]. It
-// returns nil, and may be called twice. The token is not revoked: it expires by
-// itself.
+// Close stops renewing and cancels a request under way, whose callers get
+// [ErrClosed]. It always returns nil and may be called twice. It doesn't revoke
+// the token, which expires by itself.
 func (s *Source) Close() error {
 	s.mu.Lock()
 	s.end()
@@ -172,7 +175,8 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// takeOff starts a flight, or gives the one in the air. The lock is held.
+// takeOff starts a flight unless one is in the air, and returns it. The caller
+// holds the lock.
 func (s *Source) takeOff(now time.Time) *flight {
 	if s.flight == nil && s.silenced(now) == nil {
 		s.stopTimer()
@@ -189,7 +193,7 @@ func (s *Source) silenced(now time.Time) error {
 	return nil
 }
 
-// fly makes the request and lands the flight.
+// fly makes the request and ends the flight.
 func (s *Source) fly(f *flight) {
 	f.token, f.err = s.obtain()
 	now := s.config.Clock()
@@ -207,7 +211,8 @@ func (s *Source) fly(f *flight) {
 	close(f.done)
 }
 
-// obtain finds the token endpoint, where it is not known, and gets a token from it.
+// obtain finds the token endpoint, if it is not known yet, and gets a token
+// from it.
 func (s *Source) obtain() (got *token, err error) {
 	if s.config.TokenURL != "" {
 		s.endpoint = s.config.TokenURL
@@ -224,21 +229,27 @@ func (s *Source) obtain() (got *token, err error) {
 			return failure
 		})
 	}
-	// If it was no OAuth2 answer that refused, the endpoint may have moved: the
-	// metadata are read again next time.
+	// Without an OAuth2 error code the endpoint may have moved: the metadata is
+	// fetched again next time.
 	if failure := (*Error)(nil); errors.As(err, &failure) && failure.Code == "" {
 		s.endpoint = ""
 	}
 	return got, err
 }
 
-// usable says whether t may still be handed out.
+// usable reports whether t may still be handed out.
 func (t *token) usable(now time.Time) bool {
 	return t != nil && now.Before(t.expiry.Add(-min(maxMargin, t.lifetime/4)))
 }
 
-// oauth2 is a copy for the caller. It has no refresh token, whatever the server said.
+// oauth2 returns a copy for the caller. It has no refresh token, even if the
+// server sent one.
 func (t *token) oauth2() *oauth2.Token {
-	out := &oauth2.Token{AccessToken: t.access, TokenType: "Bearer", Expiry: t.expiry, ExpiresIn: int64(t.lifetime / time.Second)}
+	out := &oauth2.Token{
+		AccessToken: t.access,
+		TokenType:   "Bearer",
+		Expiry:      t.expiry,
+		ExpiresIn:   int64(t.lifetime / time.Second),
+	}
 	return out.WithExtra(map[string]any{"scope": t.scope})
 }

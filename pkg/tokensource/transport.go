@@ -6,18 +6,18 @@ import (
 	"net/http"
 )
 
-// Transport returns an [http.RoundTripper] that adds the token to each request as
-// "Authorization: Bearer …" (RFC 6750 §2.1) and sends it through base; if that is
-// nil, through the transport that the Source uses, which trusts the same
+// Transport returns an [http.RoundTripper] that adds the token to each request
+// as "Authorization: Bearer …" (RFC 6750 §2.1) and sends it through base. If
+// base is nil, it uses the transport of the Source, which trusts the same
 // certificates.
 //
-// If the API answers 401, that token is dropped and the request sent once more with
-// a new one, provided that its body can be sent again: there is none, or GetBody is
-// set, as net/http does for the usual readers. Else the 401 is returned, and the
-// next request has a new token. If no new token can be had, the error says why (see
-// [Source.Token]).
+// If the API answers 401, the token is dropped, and the request is sent once
+// more with a new one. That is possible if the request has no body or its
+// GetBody is set, as net/http does for the usual readers. Otherwise the 401 is
+// returned, and the next request has a new token. If there is no new token, the
+// error says why (see [Source.Token]).
 //
-// After a redirect to another host, or from https to http, no token is sent along.
+// After a redirect to another host, or from https to http, no token is sent.
 func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
 		base = s.client.Transport
@@ -61,12 +61,13 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, fmt.Errorf("the API refused the token (401), and a new one could not be had: %w", err)
 	}
-	// A second 401 is about the client rather than the token: the new one stays.
+	// A second 401 is about the client rather than the token: the new one
+	// stays.
 	return t.send(req, body, second.AccessToken)
 }
 
-// send sends a copy of req, which a RoundTripper must not change, and returns an
-// answer that does not point at the copy, which holds the token.
+// send sends a copy of req, since a RoundTripper must not change it. The
+// returned answer refers to req, because the copy holds the token.
 func (t transport) send(req *http.Request, body io.ReadCloser, accessToken string) (*http.Response, error) {
 	out := req.Clone(req.Context())
 	out.Body = body
@@ -81,9 +82,9 @@ func (t transport) send(req *http.Request, body io.ReadCloser, accessToken strin
 	return res, err
 }
 
-// elsewhere reports whether req follows a redirect to another origin than its sender
-// meant. net/http removes the Authorization header from such requests; it must not
-// be added again here.
+// elsewhere reports whether req follows a redirect to another origin than the
+// first request's. net/http removes the Authorization header from such
+// requests, and it must not be added again here.
 func elsewhere(req *http.Request) bool {
 	first := req
 	for first.Response != nil && first.Response.Request != nil {
@@ -92,7 +93,8 @@ func elsewhere(req *http.Request) bool {
 	return first.URL.Host != req.URL.Host || first.URL.Scheme != req.URL.Scheme
 }
 
-// again gives the body for a second sending, and whether there can be one.
+// again returns the body to send a second time, and false if that is not
+// possible.
 func again(req *http.Request) (io.ReadCloser, bool) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return req.Body, true

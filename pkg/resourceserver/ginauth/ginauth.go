@@ -1,8 +1,8 @@
-// Package ginauth puts a [resourceserver.Verifier] in front of gin handlers:
+// Package ginauth protects Gin handlers with a [resourceserver.Verifier]:
 //
 //	router.GET("/clusters", ginauth.Require(verifier, "clusters:view"), listClusters)
 //
-// Checks, answers and the principal are those of package resourceserver.
+// Tokens are checked, and refusals answered, as by package resourceserver.
 package ginauth
 
 import (
@@ -13,20 +13,21 @@ import (
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 )
 
-// Require returns middleware that lets a request go on only with a valid token
-// that carries all of the privileges; with none, any valid token. Otherwise it
-// answers as RFC 6750 §3 requires, and no further handler runs.
+// Require returns middleware that lets a request pass only with a valid token
+// that has all of the privileges. Without privileges, any valid token passes.
+// Other requests are answered as RFC 6750 §3 requires, and no further handler
+// runs.
 func Require(v *resourceserver.Verifier, privileges ...string) gin.HandlerFunc {
 	return wrap(v.Require(privileges...))
 }
 
-// RequireAny is [Require] for one of the privileges.
+// RequireAny is like [Require], but one of the privileges is enough.
 func RequireAny(v *resourceserver.Verifier, privileges ...string) gin.HandlerFunc {
 	return wrap(v.RequireAny(privileges...))
 }
 
-// PrincipalFrom returns the principal that [Require] or [RequireAny] put into the
-// context of the request. [resourceserver.PrincipalFrom] finds it there too.
+// PrincipalFrom returns the principal that [Require] or [RequireAny] put into
+// the request's context. [resourceserver.PrincipalFrom] finds it there too.
 func PrincipalFrom(c *gin.Context) (*resourceserver.Principal, bool) {
 	return resourceserver.PrincipalFrom(c.Request.Context())
 }

@@ -1,19 +1,21 @@
-// Package redisfeed hears from svcauth's Redis that something was revoked. It is
-// for resource servers that can reach that Redis and are too many to follow the
-// feed as streams. They poll the feed every few seconds, which proves that nothing
-// is missing, and at once when Redis says that there is something new:
+// Package redisfeed listens to the Redis that svcauth uses, to learn of
+// revocations within milliseconds. It is for resource servers that can reach
+// that Redis and have so many processes that not each can have a stream of the
+// feed. They poll the feed every few seconds, which proves that nothing is
+// missing. When Redis announces something new, they poll at once:
 //
 //	verifier, err := resourceserver.New(resourceserver.Config{
-//		…
-//		Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second},
+//	…
+//	Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second},
 //	})
 //	…
 //	go redisfeed.Follow(ctx, redisfeed.Config{Client: client, Verifier: verifier})
 //
-// What Redis says is not believed. A message leads to one poll, at most four a
-// second, and only the feed says what is revoked. So nobody who may publish in
-// Redis can have a token refused, and no key has to be shared. Redis delivers a
-// message at most once and keeps none; what it loses comes with the next poll.
+// Messages from Redis are not trusted. A message only leads to a poll, at most
+// four times a second, and only the feed says what is revoked. So nobody who
+// can publish in Redis can make a token be refused, and no key has to be
+// shared. Redis delivers a message at most once and stores none; what it loses
+// comes with the next regular poll.
 package redisfeed
 
 import (
@@ -28,18 +30,18 @@ import (
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 )
 
-// Config says where to listen. Client and Verifier are required.
+// Config says what to listen to. Client and Verifier are required.
 type Config struct {
-	// Client is connected to the Redis that svcauth uses (one server, Sentinel or
-	// Cluster). The caller closes it.
+	// Client is connected to the Redis that svcauth uses (one server, Sentinel
+	// or Cluster). The caller closes it.
 	Client redis.UniversalClient
-	// Verifier polls the feed (Feed.Poll).
+	// Verifier must poll the feed (Feed.Poll).
 	Verifier *resourceserver.Verifier
-	// Channel is the name of svcauth's channel: its redis.prefix and {changes}.
-	// Default "svcauth:{changes}".
+	// Channel is the name of svcauth's channel: its setting redis.prefix
+	// followed by "{changes}". Default: "svcauth:{changes}".
 	Channel string
-	// Logger gets one line when Redis is lost and one when it is back. Default: no
-	// log.
+	// Logger gets one line when Redis is lost and one when it is back. Default:
+	// no log.
 	Logger *slog.Logger
 }
 
@@ -47,13 +49,13 @@ const pingAfter = 5 * time.Second
 
 var backoff = httpx.Backoff{First: 100 * time.Millisecond, Most: 5 * time.Second}
 
-// Follow makes the verifier poll the feed whenever svcauth publishes something,
-// until ctx is done; then it returns nil. It connects again and again if Redis is
-// lost. The only error is that of a configuration without Client or Verifier, at
-// once.
+// Follow makes the verifier poll the feed whenever svcauth announces something,
+// until ctx is done; then it returns nil. It reconnects if Redis is lost. It
+// returns an error only if Client or Verifier is missing, at once.
 func Follow(ctx context.Context, cfg Config) error {
 	if cfg.Client == nil || cfg.Verifier == nil {
-		return errors.New("redisfeed: Client and Verifier are required; expected a client of svcauth's Redis and the verifier that polls the feed")
+		return errors.New("redisfeed: Client and Verifier are required; expected a client of " +
+			"svcauth's Redis and the verifier that polls the feed")
 	}
 	if cfg.Channel == "" {
 		cfg.Channel = "svcauth:{changes}"
@@ -72,7 +74,10 @@ func Follow(ctx context.Context, cfg Config) error {
 			return nil
 		}
 		if !lost {
-			cfg.Logger.Warn("revocations are not heard from Redis; they come with the next poll of the feed", "error", err)
+			cfg.Logger.Warn(
+				"revocations are not heard from Redis; they come with the next poll of the feed",
+				"error", err,
+			)
 		}
 		lost = true
 		select {
@@ -83,8 +88,8 @@ func Follow(ctx context.Context, cfg Config) error {
 	}
 }
 
-// listen runs one subscription until it breaks. After a silence it sends a ping,
-// whose answer must come: a server that hangs keeps its connections open.
+// listen runs one subscription until it breaks. After a silence it sends a ping
+// and expects an answer, since a server that hangs keeps its connections open.
 func (cfg Config) listen(ctx context.Context, subscribed func()) error {
 	sub := cfg.Client.Subscribe(ctx, cfg.Channel)
 	defer sub.Close()
@@ -107,7 +112,7 @@ func (cfg Config) listen(ctx context.Context, subscribed func()) error {
 			subscribed()
 			cfg.Verifier.Nudge() // something may have been missed
 		case *redis.Message:
-			if event.Payload != "" { // by an empty one a node tries whether it may publish
+			if event.Payload != "" { // svcauth tests with empty ones if it can publish
 				cfg.Verifier.Nudge()
 			}
 		}
