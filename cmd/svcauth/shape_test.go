@@ -20,7 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every command says what it is for in one line, in the same form, and every management verb has an example that begins with its own name.
+// TestEveryCommandIsDescribed checks that every command says what it is for in
+// one line, in the same form, and that every management verb has an example
+// that begins with its own name.
 func TestEveryCommandIsDescribed(t *testing.T) {
 	root := rootCommand()
 	sentence := regexp.MustCompile(`^[A-Z].*[^.]$`)

@@ -155,8 +155,8 @@ func jsonWord(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: json path value")
 	}
 	v := at(ts, args[0])
-	text, is := v.(string)
-	if !is {
+	text, ok := v.(string)
+	if !ok {
 		raw, _ := json.Marshal(v)
 		text = string(raw)
 	}
@@ -165,14 +165,15 @@ func jsonWord(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// save: save NAME PATH puts a value of stdout's JSON into the environment; save NAME alone takes all of stdout.
+// save implements the word save. save NAME PATH puts a value of stdout's JSON
+// into the environment; save NAME alone takes all of stdout.
 func save(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) == 1 {
 		ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 		return
 	}
-	text, is := at(ts, args[1]).(string)
-	if !is {
+	text, ok := at(ts, args[1]).(string)
+	if !ok {
 		ts.Fatalf("%s is no text", args[1])
 	}
 	ts.Setenv(args[0], text)

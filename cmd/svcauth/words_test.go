@@ -16,7 +16,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// accountWord: account NAME PRIVILEGE… makes a service account with a role of its own, and puts NAME_ID and NAME_SECRET into the environment.
+// accountWord implements account NAME PRIVILEGE…: it makes a service account
+// with a role of its own, and puts NAME_ID and NAME_SECRET into the
+// environment.
 func accountWord(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		made := server.Account(args[0], args[1:]...)
@@ -63,7 +65,9 @@ func settled(v any) any {
 	return v
 }
 
-// live: live NAME FILE; the token in the file is live, by the word of introspection for its own client, whose NAME_ID and NAME_SECRET are in the environment.
+// live implements live NAME FILE: the token in the file is live, by the word of
+// introspection for its own client. That client's NAME_ID and NAME_SECRET are
+// in the environment.
 func live(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		is := server.Active(ts.Getenv(args[0]+"_ID"), svcauth.Secret(ts.Getenv(args[0]+"_SECRET")),

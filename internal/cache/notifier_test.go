@@ -88,7 +88,9 @@ func testResubscription(t *testing.T, b backend) {
 	}, "messages to come again")
 }
 
-// TestTwinSaysThatItDropped is the bound of the twin's doorbell: who does not listen loses messages, is told so, and holds up nobody.
+// TestTwinSaysThatItDropped checks the bound of the twin's notifier: a
+// subscriber that does not listen loses messages, is told so, and holds up
+// nobody.
 func TestTwinSaysThatItDropped(t *testing.T) {
 	var d memoryNotifier
 	ctx, stop := context.WithCancel(t.Context())

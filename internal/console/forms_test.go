@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// What another site's page sends is refused, whatever the cookie says; so is what comes from a browser that only knows Origin.
+// TestCrossSitePostIsRefused checks that what another site's page sends is
+// refused, whatever the cookie says, even by a browser that only knows Origin.
 func TestCrossSitePostIsRefused(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := admin(t, s)
@@ -90,7 +91,9 @@ func TestSecretIsShownOnceAndAReloadMakesNothing(t *testing.T) {
 		"a form without its token")
 }
 
-// Two people edit the same thing: the second is told, sees the other's values, keeps its own, and may save again.
+// TestSecondEditorIsTold checks that of two people who edit the same thing the
+// second is told. That one sees the other's values, keeps its own, and may save
+// again.
 func TestSecondEditorIsTold(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	f := furnish(t, s, "")

@@ -16,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The answer does not say whether there is such an account; service accounts have no way in.
+// TestSignInGivesOneAnswerForEverythingWrong checks that the answer does not
+// tell if there is such an account, and that service accounts have no way in.
 func TestSignInGivesOneAnswerForEverythingWrong(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	machine := s.Account("machine", "clusters:view")

@@ -21,7 +21,9 @@ func inEveryLook(t *testing.T, walk func(t *testing.T, s *svctest.Server, l look
 	}
 }
 
-// A member: invited, accepts by the link, gets a role and loses it, is suspended and let back in, gets another password, is removed.
+// TestWalkOfAMember walks with a member, who is invited, accepts by the link,
+// gets a role and loses it, is suspended and let back in, gets another
+// password, and is removed.
 func TestWalkOfAMember(t *testing.T) {
 	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
 		b := open(t, s, l)

@@ -113,7 +113,9 @@ func TestAnApplyOutlivesItsTokens(t *testing.T) {
 	})})
 }
 
-// A service account manages access only where the organization lets it; the error says both ways out.
+// TestARefusedServiceAccountIsToldTheWayOut checks that a service account
+// manages access only if the organization lets it. The error says both ways
+// out.
 func TestARefusedServiceAccountIsToldTheWayOut(t *testing.T) {
 	w := newWorld(t)
 	machine := w.Account("terraform", svcauth.MembersManage, svcauth.MembersRead, svcauth.RolesManage)
@@ -154,7 +156,9 @@ func TestRequestsSayWhoSendsThem(t *testing.T) {
 	}
 }
 
-// What the provider block does not know at plan time is used when it is first needed; what is in the state meanwhile stays.
+// TestCredentialsUnknownAtPlanAreUsedLater checks that what the provider block
+// does not know at plan time is used when it is first needed. What is in the
+// state meanwhile stays.
 func TestCredentialsUnknownAtPlanAreUsedLater(t *testing.T) {
 	w := newWorld(t)
 	key := w.Tenant.ApplicationKey

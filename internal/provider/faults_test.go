@@ -85,7 +85,8 @@ func TestCreationsSurviveFaults(t *testing.T) {
 	}
 }
 
-// A fault that does not pass is an error that says so; nothing is left behind and nothing in the state is lost.
+// TestLastingFaultsAreSaid checks that a fault that does not pass is an error
+// that says so. Nothing is left behind, and nothing in the state is lost.
 func TestLastingFaultsAreSaid(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -127,7 +128,9 @@ func TestLastingFaultsAreSaid(t *testing.T) {
 	)
 }
 
-// Where not even the search for a lost secret succeeds, the apply says so; the next one finds the secret and replaces it: none is left unnoticed.
+// TestALostSecretIsFoundAndReplaced checks that the apply says so if not even
+// the search for a lost secret succeeds. The next apply finds the secret and
+// replaces it, so that none is left unnoticed.
 func TestALostSecretIsFoundAndReplaced(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -153,7 +156,9 @@ func TestALostSecretIsFoundAndReplaced(t *testing.T) {
 	)
 }
 
-// The same in a rotation: the present secret works on, and the lost one is removed before the rotation is tried again, by whatever comes next.
+// TestALostRotationLeavesNoSecretBehind checks the same in a rotation. The
+// present secret works on. Whatever comes next removes the lost one before it
+// tries the rotation again.
 func TestALostRotationLeavesNoSecretBehind(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -193,7 +198,9 @@ func TestALostRotationLeavesNoSecretBehind(t *testing.T) {
 	)
 }
 
-// A rotation that could not cut the previous secret short is finished by the next apply, without another rotation.
+// TestAHalfDoneRotationIsFinished checks that a rotation that could not cut the
+// previous secret short is finished by the next apply, without another
+// rotation.
 func TestAHalfDoneRotationIsFinished(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy stands between the provider and the server, and does what networks and overloaded servers do.
+// proxy stands between the provider and the server, and does what networks and
+// overloaded servers do.
 type proxy struct {
 	*httptest.Server
 	to *url.URL
@@ -123,7 +124,8 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	forwarder.ServeHTTP(w, r)
 }
 
-// answers gives a fault that answers by itself, before anything is done. A JSON body is sent as a problem.
+// answers returns a fault that answers by itself, before anything is done. A
+// JSON body is sent as a problem.
 func answers(status int, body string, headers ...string) func(*proxy, http.ResponseWriter, *http.Request) {
 	return func(_ *proxy, w http.ResponseWriter, _ *http.Request) {
 		if strings.HasPrefix(body, "{") {

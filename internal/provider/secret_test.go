@@ -31,7 +31,7 @@ func (w *world) withSecret(secret svcauth.Secret, version int, more string) stri
 		}`, secret.Reveal(), version, more)
 }
 
-// works says whether the account gets a token for the secret.
+// works reports whether the account gets a token for the secret.
 func (w *world) works(secret svcauth.Secret) bool {
 	w.t.Helper()
 	source, err := tokensource.New(tokensource.Config{Issuer: w.URL, ClientID: w.named("a").ID, ClientSecret: secret})
@@ -119,7 +119,8 @@ func TestSecretLives(t *testing.T) {
 	)
 }
 
-// A secret belongs to one account: another account's is another secret, and the first one's is removed.
+// TestSecretOfAnotherAccountIsAnotherSecret checks that a secret belongs to one
+// account. Another account's is another secret, and the first one's is removed.
 func TestSecretOfAnotherAccountIsAnotherSecret(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.Account("a"), w.Account("b")
@@ -225,7 +226,9 @@ func (c *consumer) try(id string) {
 	c.failed = append(c.failed, fmt.Sprint(errs))
 }
 
-// A rotation adds before it takes away: whoever tries the old secret first and then the new one always gets a token.
+// TestRotationHasNoMomentWithoutASecret checks that a rotation adds before it
+// takes away. A client that tries the old secret first and then the new one
+// always gets a token.
 func TestRotationHasNoMomentWithoutASecret(t *testing.T) {
 	w := newWorld(t)
 	s1, s2, s3 := svcauth.NewSecret(), svcauth.NewSecret(), svcauth.NewSecret()
