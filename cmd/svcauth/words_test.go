@@ -49,7 +49,8 @@ func canonical(v any) string {
 	return string(raw)
 }
 
-// settled takes out last_used_at, which the server writes some time after the use.
+// settled takes out last_used_at, which the server writes some time after the
+// use.
 func settled(v any) any {
 	switch in := v.(type) {
 	case map[string]any:
@@ -78,7 +79,8 @@ func live(server *svctest.Server) word {
 	}
 }
 
-// soon: the time $1 from now into the environment as SOON, in the form of RFC 3339.
+// soon: the time $1 from now into the environment as SOON, in the form of RFC
+// 3339.
 func soon(ts *testscript.TestScript, _ bool, args []string) {
 	d, ok := duration(args[0])
 	if !ok {
@@ -87,7 +89,8 @@ func soon(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("SOON", time.Now().Add(d).UTC().Format(time.RFC3339))
 }
 
-// follow: a resource server that follows the revocation feed, until the transcript ends.
+// follow: a resource server that follows the revocation feed, until the
+// transcript ends.
 func follow(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		account := server.Account("follower", svcauth.TokensIntrospect)
@@ -112,7 +115,8 @@ func follow(server *svctest.Server) word {
 	}
 }
 
-// port: the number of a port that nobody listens on now, into the environment as PORT.
+// port: the number of a port that nobody listens on now, into the environment
+// as PORT.
 func port(ts *testscript.TestScript, _ bool, _ []string) {
 	number, err := freeport.Port()
 	ts.Check(err)

@@ -26,7 +26,8 @@ func (h *heard) all() string {
 	return strings.Join(h.messages, " ")
 }
 
-// listen subscribes until the test ends, and returns when the subscription is in force.
+// listen subscribes until the test ends, and returns when the subscription is
+// in force.
 func listen(t *testing.T, c *Cache, channel Channel) *heard {
 	t.Helper()
 	h := &heard{}

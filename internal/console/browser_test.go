@@ -210,7 +210,8 @@ func (b *browser) press(role, name string) {
 	b.arrive()
 }
 
-// arrive waits until the page that was marked has gone and the next one is there.
+// arrive waits until the page that was marked has gone and the next one is
+// there.
 func (b *browser) arrive() {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -338,7 +339,8 @@ func (b *browser) signInAs(email, password string) {
 	b.press("button", "Sign in")
 }
 
-// nav goes to an entry of the navigation, which on a narrow screen is behind a button.
+// nav goes to an entry of the navigation, which on a narrow screen is behind a
+// button.
 func (b *browser) nav(entry string) {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)

@@ -39,7 +39,8 @@ func TestCrossSitePostIsRefused(t *testing.T) {
 	require.Equal(t, 200, p.post("/console/service-accounts", form).status, "the same form, from our own page")
 }
 
-// The secret is in one answer; sent again, the form makes nothing and shows nothing.
+// The secret is in one answer; sent again, the form makes nothing and shows
+// nothing.
 func TestSecretIsShownOnceAndAReloadMakesNothing(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := admin(t, s)
@@ -155,8 +156,8 @@ func TestRefusedFormKeepsWhatWasTyped(t *testing.T) {
 	require.Equal(t, 413, p.post("/console/roles", url.Values{"name": {strings.Repeat("n", 200<<10)}}).status)
 }
 
-// TestARoleIsGivenUntilAMoment gives a role with an end to a service account and
-// to a member: the page says when it ends, and refuses what can't be.
+// TestARoleIsGivenUntilAMoment gives a role with an end to a service account
+// and to a member: the page says when it ends, and refuses what can't be.
 func TestARoleIsGivenUntilAMoment(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	f, p := furnish(t, s, ""), admin(t, s)

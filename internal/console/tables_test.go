@@ -94,8 +94,8 @@ func TestDialogsTellWhatWillBreak(t *testing.T) {
 	}
 }
 
-// If not every live token has a record, the API, the list and the question before
-// they are revoked say that there may be more.
+// If not every live token has a record, the API, the list and the question
+// before they are revoked say that there may be more.
 func TestAListOfTokensThatMayLackSomeSaysSo(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	busy, calm := s.Account("busy", "clusters:view"), s.Account("calm", "clusters:view")
@@ -185,7 +185,8 @@ func TestFullPagesAreLight(t *testing.T) {
 	require.Regexp(t, secretForm, a.body)
 }
 
-// Who loses what with a role: what no other role of theirs gives. On both databases.
+// Who loses what with a role: what no other role of theirs gives. On both
+// databases.
 func TestRoleIsDeletedAfterTheListOfWhoLosesWhat(t *testing.T) {
 	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
 		t.Run(name, func(t *testing.T) {

@@ -137,7 +137,8 @@ func (f furnished) pages() [][2]string {
 	}
 }
 
-// axe gives the source of axe-core, which make deps fetches. It is no part of this repository.
+// axe returns the source of axe-core, which make deps fetches. It is no part of
+// this repository.
 func axe(t testing.TB) string {
 	t.Helper()
 	for _, path := range []string{os.Getenv("SVCAUTH_AXE"),

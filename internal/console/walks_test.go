@@ -107,7 +107,8 @@ func TestWalkOfTheLastAdministrator(t *testing.T) {
 	b.find("heading", svctest.AdminEmail)
 }
 
-// A role: created with switches, changed, deleted after the page has said who loses what.
+// A role: created with switches, changed, deleted after the page has said who
+// loses what.
 func TestWalkOfARole(t *testing.T) {
 	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
 		b := open(t, s, l)

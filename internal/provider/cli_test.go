@@ -122,7 +122,8 @@ func around(content []byte, at int) string {
 	return string(content[max(0, at-80):at])
 }
 
-// Two applies at once, each with a state of its own: one makes it, the other is told so.
+// Two applies at once, each with a state of its own: one makes it, the other is
+// told so.
 func TestTwoAppliesAtOnce(t *testing.T) {
 	w := newWorld(t)
 	text := required + `

@@ -42,7 +42,8 @@ const chain = `
 		depends_on = [svcauth_service_account.three]
 	}`
 
-// A token that is revoked in the middle of an apply is replaced, and the apply goes on.
+// A token that is revoked in the middle of an apply is replaced, and the apply
+// goes on.
 func TestARevokedTokenIsRenewedWithinAnApply(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -86,7 +87,8 @@ func TestAnExpiredTokenIsRenewedWithinAnApply(t *testing.T) {
 	})
 }
 
-// The same on real time: three minutes with tokens of one. It is a drill, because it takes them.
+// The same on real time: three minutes with tokens of one. It is a drill,
+// because it takes them.
 func TestAnApplyOutlivesItsTokens(t *testing.T) {
 	if os.Getenv("SVCAUTH_TEST_LONG") != "1" {
 		t.Skip("takes three minutes: set SVCAUTH_TEST_LONG=1")

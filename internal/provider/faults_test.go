@@ -42,7 +42,8 @@ func (w *world) oneOfEach(secret svcauth.Secret) string {
 		`
 }
 
-// Whatever becomes of a request or of its answer: the apply succeeds, and each thing is there once.
+// Whatever becomes of a request or of its answer: the apply succeeds, and each
+// thing is there once.
 func TestCreationsSurviveFaults(t *testing.T) {
 	needTerraform(t)
 	kinds := map[string]func(*proxy, http.ResponseWriter, *http.Request){
@@ -105,7 +106,8 @@ func TestLastingFaultsAreSaid(t *testing.T) {
 					`{"type":"urn:svcauth:problem:too_many_requests","title":"x","status":429,"detail":"Too many requests; wait.","code":"too_many_requests"}`, "Retry-After: 3600"))
 		}, Config: text, ExpectError: regexp.MustCompile(`Too many requests`)},
 		resource.TestStep{PreConfig: p.heal, Config: text},
-		// A 404 that is not the server's word on the id must not drop the account from the state.
+		// A 404 that is not the server's word on the id must not drop the
+		// account from the state.
 		resource.TestStep{
 			PreConfig:   func() { p.befalls(always, "GET", "/v1/service-accounts/.*", answers(404, "not here")) },
 			Config:      text,

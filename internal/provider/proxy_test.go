@@ -95,8 +95,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.forward(w, r)
 }
 
-// forward passes the request on. The metadata is rewritten, so that the provider
-// takes this for the server, and so is the audience of the tokens that it asks for.
+// forward passes the request on. The metadata is rewritten, so that the
+// provider takes this for the server, and so is the audience of the tokens that
+// it asks for.
 func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	forwarder := httputil.NewSingleHostReverseProxy(p.to)
 	if r.URL.Path == "/oauth2/token" {

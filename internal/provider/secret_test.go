@@ -152,7 +152,8 @@ func TestSecretOfAnotherAccountIsAnotherSecret(t *testing.T) {
 	)
 }
 
-// An imported secret is not rotated by the first apply, which only notes the version.
+// An imported secret is not rotated by the first apply, which only notes the
+// version.
 func TestImportedSecretIsNotRotated(t *testing.T) {
 	w := newWorld(t)
 	a := w.Account("a")
@@ -177,7 +178,8 @@ func TestImportedSecretIsNotRotated(t *testing.T) {
 	})
 }
 
-// consumer fetches tokens all the while, each with the newest secret that it knows of which works.
+// consumer fetches tokens all the while, each with the newest secret that it
+// knows of which works.
 type consumer struct {
 	w       *world
 	mu      sync.Mutex
@@ -192,9 +194,9 @@ func (c *consumer) knows(secrets ...svcauth.Secret) {
 	c.secrets = secrets
 }
 
-// follow tries until ctx ends: of two secrets that it was given during a rotation
-// one must work at every moment. What it knows changes between two tries only: a
-// secret may be deleted as soon as it does not know it any more.
+// follow tries until ctx ends: of two secrets that it was given during a
+// rotation one must work at every moment. What it knows changes between two
+// tries only: a secret may be deleted as soon as it does not know it any more.
 func (c *consumer) follow(ctx context.Context, id string) {
 	for ctx.Err() == nil {
 		c.try(id)
@@ -247,7 +249,8 @@ func TestRotationHasNoMomentWithoutASecret(t *testing.T) {
 			atLeast(5)
 			c.knows(s1, s2)
 		})},
-		// Without keep_previous_for: the old one is gone as soon as the new one is there.
+		// Without keep_previous_for: the old one is gone as soon as the new one
+		// is there.
 		resource.TestStep{
 			Config:           w.withSecret(s2, 2, ""),
 			ConfigPlanChecks: planned(secretAddress, plancheck.ResourceActionUpdate),
