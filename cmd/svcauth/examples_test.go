@@ -17,7 +17,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// TestExamplesOfTheHelpTextsWork runs every example of the management commands as it stands, each on a server of its own where what it names exists.
+// TestExamplesOfTheHelpTextsWork runs every example of the management commands
+// as it stands, each on a server of its own on which what it names exists.
 func TestExamplesOfTheHelpTextsWork(t *testing.T) {
 	needs.Time(t)
 	eachCommand(rootCommand(), func(c *cobra.Command) {
@@ -34,7 +35,8 @@ func TestExamplesOfTheHelpTextsWork(t *testing.T) {
 	})
 }
 
-// TestExamplesOfTheReadmeWork runs the lines of README.md that call svcauth, in their order, on one server.
+// TestExamplesOfTheReadmeWork runs the lines of README.md that call svcauth, in
+// their order, on one server.
 func TestExamplesOfTheReadmeWork(t *testing.T) {
 	text, err := os.ReadFile("../../README.md")
 	require.NoError(t, err)
@@ -56,7 +58,8 @@ func runExample(t *testing.T, script string) {
 	script = strings.NewReplacer(specimens(t, server)...).Replace(comment.ReplaceAllString(script, ""))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// curl would call an API that does not exist: what it is called with is what the example is about.
+	// curl would call an API that does not exist. The example is about what it
+	// is called with.
 	command := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", "curl() { printf '%s\\n' \"$@\"; }\n"+script)
 	command.Dir = t.TempDir()
 	command.Env = append(os.Environ(), "HOME="+command.Dir)
@@ -67,7 +70,8 @@ func runExample(t *testing.T, script string) {
 	require.NoError(t, err, "%s\n%s", script, out)
 }
 
-// specimens makes what the examples name, and gives pairs of the id in the text and the id of that thing.
+// specimens makes what the examples name, and returns pairs of the id in the
+// text and the id of that thing.
 func specimens(t *testing.T, server *svctest.Server) []string {
 	ctx, admin := t.Context(), server.Admin()
 	viewer, err := admin.CreateRole(ctx, svcauth.NewRole{Name: "Cluster viewer", Privileges: []string{"clusters:view"}})

@@ -11,8 +11,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// The health check of a container, which is told nothing, asks the server that has
-// the same configuration: where that listens, and as it speaks there.
+// The health check of a container, which is told nothing, asks the server that
+// has the same configuration: where that listens, and as it speaks there.
 func TestHealthcheckAsksWhereTheServerListens(t *testing.T) {
 	for listen, want := range map[string]string{
 		"127.0.0.1:8080":      "http://127.0.0.1:8080/readyz",

@@ -18,8 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// An administrator of a catalogue of 500 privileges uses the command line through
-// nginx with its default buffers: 8 KiB for a header line.
+// An administrator of a catalogue of 500 privileges uses the command line
+// through nginx with its default buffers: 8 KiB for a header line.
 func TestLargeCatalogBehindNginx(t *testing.T) {
 	needs.Service(t, "nginx")
 	address := freeport.Address(t)
@@ -58,8 +58,9 @@ func TestLargeCatalogBehindNginx(t *testing.T) {
 	require.Less(t, len(out), 1000)
 }
 
-// The command line, the library for clients and that for resource servers know an
-// issuer with a path by its name alone, behind nginx that hands on no other path.
+// The command line, the library for clients and that for resource servers know
+// an issuer with a path by its name alone, behind nginx that hands on no other
+// path.
 func TestIssuerWithPathBehindNginx(t *testing.T) {
 	for _, c := range []struct {
 		path      string

@@ -78,8 +78,8 @@ func (p *process) stop(t *testing.T) {
 	require.NoError(t, <-p.ended)
 }
 
-// A server lives on if the program that reads its log dies, counts the lines that
-// nobody reads, and ends in good order; SIGHUP does not end it either.
+// A server lives on if the program that reads its log dies, counts the lines
+// that nobody reads, and ends in good order; SIGHUP does not end it either.
 func TestServerOutlivesWhoReadsItsLog(t *testing.T) {
 	p := serve(t, "svcauth", "serve") // this very program: see TestMain
 	require.NoError(t, p.Process.Signal(syscall.SIGHUP))
@@ -113,8 +113,8 @@ func TestHangupEndsServerOnTerminal(t *testing.T) {
 	require.ErrorIs(t, context.Cause(ctx), errHangup)
 }
 
-// Strangers who connect take no files away that the server needs, however few it
-// may have and whatever limits.max_connections says.
+// Strangers who connect take no files away that the server needs, however few
+// it may have and whatever limits.max_connections says.
 func TestConnectionsLeaveFilesForTheServer(t *testing.T) {
 	p := serve(t, "sh", "-c", "ulimit -n 200 && exec svcauth serve")
 	for range 300 {

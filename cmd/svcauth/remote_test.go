@@ -28,7 +28,8 @@ func call(t *testing.T, server *svctest.Server, args ...string) (status int, std
 	return status, out.String(), err.String()
 }
 
-// Lists longer than a page come whole, each thing once, newest first; so does the export.
+// Lists longer than a page come whole, each thing once, newest first; so does
+// the export.
 func TestAllPages(t *testing.T) {
 	server := svctest.New(t, svctest.Options{})
 	const n = 2*svcauth.MaxPageSize + 5
@@ -112,7 +113,8 @@ func scripted(t *testing.T, v1 http.HandlerFunc) {
 	t.Setenv("SVCAUTH_CLIENT_SECRET", "svcs_x")
 }
 
-// Where an export breaks off, what was got is on stdout and the message says how to go on.
+// If an export breaks off, what was got is on stdout and the message says
+// how to go on.
 func TestExportThatBreaksOff(t *testing.T) {
 	scripted(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("cursor") == "" {

@@ -100,7 +100,9 @@ func TestMomentsAreRead(t *testing.T) {
 	}
 }
 
-// The name in the first column is cut last, with what is marked so; an id never, and nothing below what can still be read.
+// TestWhatIsCutFirst checks that the name in the first column is cut last, with
+// what is marked so. An id is never cut, and nothing below what can still be
+// read.
 func TestWhatIsCutFirst(t *testing.T) {
 	for _, c := range []struct {
 		in, want []int // name, roles, id (whole), action (last)

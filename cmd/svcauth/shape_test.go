@@ -20,7 +20,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every command says what it is for in one line, in the same form, and every management verb has an example that begins with its own name.
+// TestEveryCommandIsDescribed checks that every command says what it is for in
+// one line, in the same form, and that every management verb has an example
+// that begins with its own name.
 func TestEveryCommandIsDescribed(t *testing.T) {
 	root := rootCommand()
 	sentence := regexp.MustCompile(`^[A-Z].*[^.]$`)
@@ -39,7 +41,8 @@ func TestEveryCommandIsDescribed(t *testing.T) {
 	})
 }
 
-// Help fits a terminal, but for examples, which must be pasted whole, and lists of commands.
+// Help fits a terminal, but for examples, which must be pasted whole, and lists
+// of commands.
 func TestHelpFitsATerminal(t *testing.T) {
 	eachCommand(rootCommand(), func(c *cobra.Command) {
 		for _, line := range strings.Split(c.Long+"\n"+c.Flags().FlagUsagesWrapped(tableWidth), "\n") {
@@ -78,7 +81,8 @@ func TestReadingStopsWithTheContext(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// Ctrl-C ends a command that waits for a person, with status 1 and a word about it.
+// Ctrl-C ends a command that waits for a person, with status 1 and a word about
+// it.
 func TestInterruptedWhileItWaits(t *testing.T) {
 	t.Setenv("SVCAUTH_URL", "http://127.0.0.1:1")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -113,8 +117,8 @@ func TestInterruptedWhileTheServerIsSilent(t *testing.T) {
 		err.String())
 }
 
-// Management commands reach the server only over HTTP: of this module they import
-// pkg/ alone, and what that shares with the server.
+// Management commands reach the server only over HTTP: of this module they
+// import pkg/ alone, and what that shares with the server.
 func TestManagementCommandsImportNothingOfTheServer(t *testing.T) {
 	own := []string{"backup.go", "bootstrap.go", "configcheck.go", "demo.go", "healthcheck.go", "migrate.go",
 		"passwords.go", "serve.go"}
@@ -134,7 +138,8 @@ func TestManagementCommandsImportNothingOfTheServer(t *testing.T) {
 	}
 }
 
-// The command lines in the pages for operators are ones that exist, with flags that exist.
+// The command lines in the pages for operators are ones that exist, with flags
+// that exist.
 func TestCommandsInThePagesExist(t *testing.T) {
 	pages, err := filepath.Glob("../../deploy/*.md")
 	require.NoError(t, err)

@@ -50,7 +50,8 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// environment is what a management command finds in it: the administrator's application key.
+// environment is what a management command finds in it: the administrator's
+// application key.
 func environment(s *svctest.Server) map[string]string {
 	return map[string]string{
 		"SVCAUTH_URL":           s.Issuer,
@@ -81,7 +82,8 @@ func words(server *svctest.Server) map[string]word {
 	}
 }
 
-// status: status N COMMAND… expects just that exit status, where ! exec is content with any but 0.
+// status: status N COMMAND… expects just that exit status, while ! exec is
+// content with any but 0.
 func status(ts *testscript.TestScript, _ bool, args []string) {
 	want := args[0]
 	err := ts.Exec(args[1], args[2:]...)
@@ -111,7 +113,8 @@ func narrow(ts *testscript.TestScript, neg bool, _ []string) {
 
 var secretForm = regexp.MustCompile(`svcs_[0-9A-Za-z]{10,}|eyJ[\w-]+\.eyJ`)
 
-// noSecret: stderr shows no secret and no token; with arguments these streams or files too.
+// noSecret: stderr shows no secret and no token; with arguments these streams
+// or files too.
 func noSecret(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range append(args, "stderr") {
 		if found := secretForm.FindString(ts.ReadFile(name)); found != "" {
@@ -149,14 +152,15 @@ func at(ts *testscript.TestScript, path string) any {
 	return v
 }
 
-// jsonWord: json PATH VALUE; the value in stdout's JSON, as JSON or as the bare text of a string.
+// jsonWord: json PATH VALUE; the value in stdout's JSON, as JSON or as the bare
+// text of a string.
 func jsonWord(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: json path value")
 	}
 	v := at(ts, args[0])
-	text, is := v.(string)
-	if !is {
+	text, ok := v.(string)
+	if !ok {
 		raw, _ := json.Marshal(v)
 		text = string(raw)
 	}
@@ -165,14 +169,15 @@ func jsonWord(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// save: save NAME PATH puts a value of stdout's JSON into the environment; save NAME alone takes all of stdout.
+// save implements the word save. save NAME PATH puts a value of stdout's JSON
+// into the environment; save NAME alone takes all of stdout.
 func save(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) == 1 {
 		ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 		return
 	}
-	text, is := at(ts, args[1]).(string)
-	if !is {
+	text, ok := at(ts, args[1]).(string)
+	if !ok {
 		ts.Fatalf("%s is no text", args[1])
 	}
 	ts.Setenv(args[0], text)

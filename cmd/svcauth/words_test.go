@@ -16,7 +16,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// accountWord: account NAME PRIVILEGE… makes a service account with a role of its own, and puts NAME_ID and NAME_SECRET into the environment.
+// accountWord implements account NAME PRIVILEGE…: it makes a service account
+// with a role of its own, and puts NAME_ID and NAME_SECRET into the
+// environment.
 func accountWord(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		made := server.Account(args[0], args[1:]...)
@@ -47,7 +49,8 @@ func canonical(v any) string {
 	return string(raw)
 }
 
-// settled takes out last_used_at, which the server writes some time after the use.
+// settled takes out last_used_at, which the server writes some time after the
+// use.
 func settled(v any) any {
 	switch in := v.(type) {
 	case map[string]any:
@@ -63,7 +66,9 @@ func settled(v any) any {
 	return v
 }
 
-// live: live NAME FILE; the token in the file is live, by the word of introspection for its own client, whose NAME_ID and NAME_SECRET are in the environment.
+// live implements live NAME FILE: the token in the file is live, by the word of
+// introspection for its own client. That client's NAME_ID and NAME_SECRET are
+// in the environment.
 func live(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		is := server.Active(ts.Getenv(args[0]+"_ID"), svcauth.Secret(ts.Getenv(args[0]+"_SECRET")),
@@ -74,7 +79,8 @@ func live(server *svctest.Server) word {
 	}
 }
 
-// soon: the time $1 from now into the environment as SOON, in the form of RFC 3339.
+// soon: the time $1 from now into the environment as SOON, in the form of RFC
+// 3339.
 func soon(ts *testscript.TestScript, _ bool, args []string) {
 	d, ok := duration(args[0])
 	if !ok {
@@ -83,7 +89,8 @@ func soon(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("SOON", time.Now().Add(d).UTC().Format(time.RFC3339))
 }
 
-// follow: a resource server that follows the revocation feed, until the transcript ends.
+// follow: a resource server that follows the revocation feed, until the
+// transcript ends.
 func follow(server *svctest.Server) word {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		account := server.Account("follower", svcauth.TokensIntrospect)
@@ -108,7 +115,8 @@ func follow(server *svctest.Server) word {
 	}
 }
 
-// port: the number of a port that nobody listens on now, into the environment as PORT.
+// port: the number of a port that nobody listens on now, into the environment
+// as PORT.
 func port(ts *testscript.TestScript, _ bool, _ []string) {
 	number, err := freeport.Port()
 	ts.Check(err)

@@ -32,12 +32,12 @@ func (c *Cache) Publish(ctx context.Context, channel Channel, msg []byte) error 
 	return c.notifier.publish(ctx, channel, msg)
 }
 
-// Subscribe calls onMessage with each message of the channel until ctx ends; then
-// it returns nil. It calls onGap when the subscription is in force, and again each
-// time it is so after having been lost: what was published before may have been
-// missed, and is to be read where it is kept. Both run on the caller's goroutine,
-// one at a time; onMessage may keep its slice. While Redis is away Subscribe tries
-// again for ever.
+// Subscribe calls onMessage with each message of the channel until ctx ends;
+// then it returns nil. It calls onGap when the subscription is in force, and
+// again each time it is so after having been lost: what was published before
+// may have been missed, and is to be read where it is kept. Both run on the
+// caller's goroutine, one at a time; onMessage may keep its slice. While Redis
+// is away Subscribe tries again for ever.
 func (c *Cache) Subscribe(ctx context.Context, channel Channel, onMessage func([]byte), onGap func()) error {
 	return c.notifier.subscribe(ctx, channel, onMessage, onGap)
 }

@@ -28,10 +28,10 @@ type redisNotifier struct {
 	logger *slog.Logger
 }
 
-// publish sends a message, in a Cluster to the master of the channel's slot, where
-// subscribers listen too. The library's own Publish does not take the channel for
-// a key and chooses another master each time. Two messages then race each other
-// through the cluster bus, and the later one may win.
+// publish sends a message, in a Cluster to the master of the channel's slot,
+// where subscribers listen too. The library's own Publish does not take the
+// channel for a key and chooses another master each time. Two messages then
+// race each other through the cluster bus, and the later one may win.
 func (n *redisNotifier) publish(ctx context.Context, channel Channel, msg []byte) error {
 	return n.do(ctx, func(ctx context.Context) error { return publish(ctx, n.client, n.prefix+string(channel), msg) })
 }
@@ -76,8 +76,8 @@ func (n *redisNotifier) subscribe(ctx context.Context, channel Channel, onMessag
 }
 
 // listen runs one subscription until it breaks. The library's own channel would
-// not notice a server that stands still: its health check only writes. So silence
-// is ended with a ping here, and the ping's answer is waited for.
+// not notice a server that stands still: its health check only writes. So
+// silence is ended with a ping here, and the ping's answer is waited for.
 func (n *redisNotifier) listen(ctx context.Context, channel string, onMessage func([]byte), onGap func()) error {
 	sub := n.client.Subscribe(ctx) // connects with the first channel, below
 	defer sub.Close()

@@ -26,7 +26,8 @@ func (h *heard) all() string {
 	return strings.Join(h.messages, " ")
 }
 
-// listen subscribes until the test ends, and returns when the subscription is in force.
+// listen subscribes until the test ends, and returns when the subscription is
+// in force.
 func listen(t *testing.T, c *Cache, channel Channel) *heard {
 	t.Helper()
 	h := &heard{}
@@ -88,7 +89,9 @@ func testResubscription(t *testing.T, b backend) {
 	}, "messages to come again")
 }
 
-// TestTwinSaysThatItDropped is the bound of the twin's doorbell: who does not listen loses messages, is told so, and holds up nobody.
+// TestTwinSaysThatItDropped checks the bound of the twin's notifier: a
+// subscriber that does not listen loses messages, is told so, and holds up
+// nobody.
 func TestTwinSaysThatItDropped(t *testing.T) {
 	var d memoryNotifier
 	ctx, stop := context.WithCancel(t.Context())

@@ -73,8 +73,8 @@ type currentLog struct{}
 
 func (currentLog) Behind() time.Duration { return 0 }
 
-// readersOfGuesses is how many connections there are for queries: one is for the
-// operator and the server itself alone.
+// readersOfGuesses is how many connections there are for queries: one is for
+// the operator and the server itself alone.
 const readersOfGuesses = 2
 
 // count counts a query.
@@ -138,9 +138,9 @@ func (g *guesses) asks(t *testing.T, id string, secret svcauth.Secret) (int64, *
 	return g.queries.Load() - before, refusal
 }
 
-// A wrong secret leads to the same reads, at the first request as at later ones,
-// whether there is such a client or not; what a client holds is read for nobody
-// but a caller that knew its secret.
+// A wrong secret leads to the same reads, at the first request as at later
+// ones, whether there is such a client or not; what a client holds is read for
+// nobody but a caller that knew its secret.
 func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 	g := newGuesses(t)
 	unknown, wrong := svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret()
@@ -179,8 +179,8 @@ func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 	require.Zero(t, reads, "a stranger's wrong secret costs the right client nothing")
 }
 
-// A secret that was made on another node a moment ago works here at once, though
-// a stranger on another network has just had the client looked at.
+// A secret that was made on another node a moment ago works here at once,
+// though a stranger on another network has just had the client looked at.
 func TestAStrangersGuessHidesNoNewSecret(t *testing.T) {
 	g := newGuesses(t)
 	guess := &Request{ClientID: g.client, Secret: svcauth.NewSecret(), IP: netip.MustParseAddr("192.0.2.1")}
@@ -204,8 +204,8 @@ func TestAStrangersGuessHidesNoNewSecret(t *testing.T) {
 	require.Nil(t, refusal)
 }
 
-// What is read of a client's roles while they change is not remembered, and what
-// is remembered is forgotten when they do.
+// What is read of a client's roles while they change is not remembered, and
+// what is remembered is forgotten when they do.
 func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
 	g := newGuesses(t)
 	_, refusal := g.asks(t, g.client, g.secret)

@@ -206,7 +206,8 @@ func (a *Authenticator) refuse(client *Client, m *Mismatch, r *Request) *oauther
 	a.recordMismatch(client, m, r.IP)
 	if retryAfter, limited := a.cfg.Cache.Fail(r.ClientID, r.IP); limited {
 		e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
-			"too many wrong %ss; wait as Retry-After says, and correct the %s before trying again", m.Credential, m.Word)
+			"too many wrong %ss; wait as Retry-After says, and correct the %s before trying again",
+			m.Credential, m.Word)
 		e.RetryAfter = retryAfter
 		return e
 	}

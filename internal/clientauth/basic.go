@@ -20,9 +20,11 @@ type Basic struct {
 // What can be wrong with the header. Line breaks come from tools: base64 wraps
 // its output, echo ends what it encodes with one.
 const (
-	noBasic   = "the Authorization header is not HTTP Basic with client id and secret, each form-urlencoded"
-	wrapped   = "the Authorization header has a space or line break within its base64 text: base64 wraps at 76 characters, base64 -w0 does not"
-	lineBreak = "the client id or secret in the Authorization header ends in a line break: encode it without (echo adds one, printf does not)"
+	noBasic = "the Authorization header is not HTTP Basic with client id and secret, each form-urlencoded"
+	wrapped = "the Authorization header has a space or line break within its base64 text: " +
+		"base64 wraps at 76 characters, base64 -w0 does not"
+	lineBreak = "the client id or secret in the Authorization header ends in a line break: " +
+		"encode it without (echo adds one, printf does not)"
 )
 
 // maxBasic bounds the base64 text, in bytes.

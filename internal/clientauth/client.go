@@ -36,8 +36,8 @@ type Rights interface {
 
 // rereadAfter is how long a wrong proof leads to no new read of its client
 // after one from the same network has. A secret made on another node a moment
-// ago must work here at once, whatever others send. And the guesses of a network
-// may cost the database one read a client and second.
+// ago must work here at once, whatever others send. And the guesses of a
+// network may cost the database one read a client and second.
 const rereadAfter = time.Second
 
 // mayBeOutdated reports whether a client was read before a wrong proof came at
@@ -51,9 +51,11 @@ func (c *Client) mayBeOutdated(began time.Time, ip netip.Addr) bool {
 func SwitchedOff(c *store.Credentials) *oautherr.Error {
 	switch {
 	case c.Disabled:
-		return oautherr.New(oautherr.CodeInvalidClient, "disabled", "service account is disabled; an administrator can enable it")
+		return oautherr.New(oautherr.CodeInvalidClient, "disabled",
+			"service account is disabled; an administrator can enable it")
 	case c.Suspended:
-		return oautherr.New(oautherr.CodeInvalidClient, "suspended", "the member that this application key belongs to is suspended")
+		return oautherr.New(oautherr.CodeInvalidClient, "suspended",
+			"the member that this application key belongs to is suspended")
 	}
 	return nil
 }

@@ -36,9 +36,9 @@ type Observer interface {
 	ClientLookup(hit bool)
 }
 
-// Clients keeps snapshots of clients in memory, and for a moment also that there
-// is none with an id. Requests that ask for the same one at once share one read.
-// It is safe for concurrent use.
+// Clients keeps snapshots of clients in memory, and for a moment also that
+// there is none with an id. Requests that ask for the same one at once share
+// one read. It is safe for concurrent use.
 type Clients struct {
 	cfg    ClientsConfig
 	cache  *otter.Cache[string, *Client]
@@ -84,7 +84,9 @@ func (c *Clients) Get(ctx context.Context, id string) (*Client, error) {
 	client, hit := c.cache.GetIfPresent(id)
 	var err error
 	if !hit {
-		client, err = c.reads.Do(ctx, id, func(ctx context.Context) (*Client, error) { return c.read(ctx, id, netip.Addr{}) })
+		client, err = c.reads.Do(ctx, id, func(ctx context.Context) (*Client, error) {
+			return c.read(ctx, id, netip.Addr{})
+		})
 	}
 	if c.cfg.Observer != nil {
 		c.cfg.Observer.ClientLookup(hit)
@@ -143,7 +145,9 @@ func (c *Clients) fromStore(ctx context.Context, id string) (*Client, error) {
 
 // Rights returns what belongs to the client's roles. work finds it out if it is
 // not kept with the client already, once for all requests that ask at once.
-func (c *Clients) Rights(ctx context.Context, client *Client, work func(context.Context) (Rights, error)) (Rights, error) {
+func (c *Clients) Rights(
+	ctx context.Context, client *Client, work func(context.Context) (Rights, error),
+) (Rights, error) {
 	if rights := client.rights.Load(); rights != nil {
 		return *rights, nil
 	}

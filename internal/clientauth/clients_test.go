@@ -43,8 +43,8 @@ func (g *guesses) busy(t *testing.T) (free func()) {
 	return free
 }
 
-// Somebody who asks for a client that is not in memory does not wait in the turn
-// of a stranger who has asked for it before and stands in a crowd.
+// Somebody who asks for a client that is not in memory does not wait in the
+// turn of a stranger who has asked for it before and stands in a crowd.
 func TestASharedReadWaitsInNobodyElsesTurn(t *testing.T) {
 	g := newGuesses(t)
 	g.turns = nil
@@ -76,8 +76,8 @@ func reversed(all []string) []string {
 	return all
 }
 
-// A client that is read while others change is kept, and one that changes itself
-// meanwhile is not.
+// A client that is read while others change is kept, and one that changes
+// itself meanwhile is not.
 func TestAReadIsThrownAwayForItsOwnClientOnly(t *testing.T) {
 	g := newGuesses(t)
 	other := svcauth.NewID(svcauth.PrefixServiceAccount)

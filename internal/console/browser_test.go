@@ -25,10 +25,12 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// patience is how long the browser may take to show what is waited for. The machine may be busy with everything else.
+// patience is how long the browser may take to show what is waited for. The
+// machine may be busy with everything else.
 const patience = 60 * time.Second
 
-// One Chromium for the whole test binary; each browser of a test is a window of its own without anything in common with the others.
+// One Chromium serves the whole test binary. Each browser of a test is a window
+// of its own that shares nothing with the others.
 var (
 	chromium     context.Context
 	stopChromium = func() {}
@@ -145,7 +147,8 @@ func (b *browser) goTo(path string) {
 	b.do(chromedp.Navigate(b.base + path))
 }
 
-// find gives the one thing with this role and accessible name that a reader can reach, as soon as it is there.
+// find returns the one thing with this role and accessible name that a reader
+// can reach, as soon as it is there.
 func (b *browser) find(role, name string) cdp.BackendNodeID {
 	b.t.Helper()
 	var found []*accessibility.Node
@@ -196,7 +199,7 @@ func (b *browser) within(role, name string) *browser {
 	return &part
 }
 
-// has says whether something with this role and name is there now.
+// has reports whether something with this role and name is there now.
 func (b *browser) has(role, name string) bool { return len(b.all(role, name)) > 0 }
 
 // press clicks with the pointer, and waits for the page that follows.
@@ -207,7 +210,8 @@ func (b *browser) press(role, name string) {
 	b.arrive()
 }
 
-// arrive waits until the page that was marked has gone and the next one is there.
+// arrive waits until the page that was marked has gone and the next one is
+// there.
 func (b *browser) arrive() {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)
@@ -335,7 +339,8 @@ func (b *browser) signInAs(email, password string) {
 	b.press("button", "Sign in")
 }
 
-// nav goes to an entry of the navigation, which on a narrow screen is behind a button.
+// nav goes to an entry of the navigation, which on a narrow screen is behind a
+// button.
 func (b *browser) nav(entry string) {
 	b.t.Helper()
 	deadline := time.Now().Add(patience)

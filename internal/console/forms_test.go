@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// What another site's page sends is refused, whatever the cookie says; so is what comes from a browser that only knows Origin.
+// TestCrossSitePostIsRefused checks that what another site's page sends is
+// refused, whatever the cookie says, even by a browser that only knows Origin.
 func TestCrossSitePostIsRefused(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := admin(t, s)
@@ -38,7 +39,8 @@ func TestCrossSitePostIsRefused(t *testing.T) {
 	require.Equal(t, 200, p.post("/console/service-accounts", form).status, "the same form, from our own page")
 }
 
-// The secret is in one answer; sent again, the form makes nothing and shows nothing.
+// The secret is in one answer; sent again, the form makes nothing and shows
+// nothing.
 func TestSecretIsShownOnceAndAReloadMakesNothing(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := admin(t, s)
@@ -90,7 +92,9 @@ func TestSecretIsShownOnceAndAReloadMakesNothing(t *testing.T) {
 		"a form without its token")
 }
 
-// Two people edit the same thing: the second is told, sees the other's values, keeps its own, and may save again.
+// TestSecondEditorIsTold checks that of two people who edit the same thing the
+// second is told. That one sees the other's values, keeps its own, and may save
+// again.
 func TestSecondEditorIsTold(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	f := furnish(t, s, "")
@@ -152,8 +156,8 @@ func TestRefusedFormKeepsWhatWasTyped(t *testing.T) {
 	require.Equal(t, 413, p.post("/console/roles", url.Values{"name": {strings.Repeat("n", 200<<10)}}).status)
 }
 
-// TestARoleIsGivenUntilAMoment gives a role with an end to a service account and
-// to a member: the page says when it ends, and refuses what can't be.
+// TestARoleIsGivenUntilAMoment gives a role with an end to a service account
+// and to a member: the page says when it ends, and refuses what can't be.
 func TestARoleIsGivenUntilAMoment(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	f, p := furnish(t, s, ""), admin(t, s)

@@ -20,7 +20,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var hashed = regexp.MustCompile(`(/console/static/\w+)\.[0-9a-f]{12}\.`)
 
-// Every template, with sample data, is what it was. After a change that is meant: go test ./internal/console -run Golden -update
+// TestGoldenPages checks that every template, with sample data, is what it was.
+// After a change that is meant, run go test ./internal/console -run Golden
+// -update.
 func TestGoldenPages(t *testing.T) {
 	k := sampleConsole(t)
 	seen, wanted := map[string]bool{}, map[string]bool{}
@@ -66,7 +68,9 @@ func TestGoldenPages(t *testing.T) {
 	}
 }
 
-// The id and the for of each label meet, no id is there twice, nothing inline that the policy would refuse, no address of another host.
+// TestGoldenPagesHoldTogether checks that the id and the for of each label meet
+// and that no id is there twice. A page has nothing inline that the policy
+// would refuse, and no address of another host.
 func TestGoldenPagesHoldTogether(t *testing.T) {
 	k := sampleConsole(t)
 	ids := regexp.MustCompile(` id="([^"]+)"`)

@@ -15,7 +15,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// After the dialog is closed the secret is nowhere: page, history, Back, reload, the browser's page cache, the server's log.
+// TestSecretIsGoneAfterTheDialog checks that after the dialog is closed the
+// secret is nowhere: page, history, Back, reload, the browser's page cache, the
+// server's log.
 func TestSecretIsGoneAfterTheDialog(t *testing.T) {
 	svctest.Chromium(t)
 	for name, script := range map[string]bool{"with JavaScript": true, "without": false} {

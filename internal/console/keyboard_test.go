@@ -42,7 +42,8 @@ func TestWalkByKeyboard(t *testing.T) {
 	b.type_(svctest.AdminEmail, "\t", s.Tenant.AdminPassword.Reveal())
 	b.key("\r")
 	b.find("heading", "No service accounts yet")
-	// The first stop is the skip link; from the main part on, Tab reaches the button.
+	// The first stop is the skip link; from the main part on, Tab reaches the
+	// button.
 	b.do(chromedp.KeyEvent("\t"))
 	require.Equal(t, "Skip to main content", eval[string](b, `document.activeElement.textContent`))
 	b.do(chromedp.KeyEvent("\r"))
@@ -95,7 +96,8 @@ func (b *browser) key(key string) {
 	b.arrive()
 }
 
-// Two people edit one account; the second is told and sees what the first has made of it.
+// Two people edit one account; the second is told and sees what the first has
+// made of it.
 func TestWalkOfTwoEditors(t *testing.T) {
 	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})

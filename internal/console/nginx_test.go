@@ -17,8 +17,8 @@ import (
 // address is what a page leads to, loads or sends a form to.
 var address = regexp.MustCompile(`(?:src|href|action)="([^"#]+)"`)
 
-// Below a path, behind nginx that hands on no other, people sign in with a password
-// and by single sign-on, accept invitations and reach every page.
+// Below a path, behind nginx that hands on no other, people sign in with a
+// password and by single sign-on, accept invitations and reach every page.
 func TestConsoleBelowAPathBehindNginx(t *testing.T) {
 	for name, shortened := range map[string]bool{"whole": false, "shortened": true} {
 		t.Run(name, func(t *testing.T) {
@@ -85,8 +85,8 @@ func TestConsoleBelowAPathBehindNginx(t *testing.T) {
 	}
 }
 
-// readAll opens all that can be reached from a page by its links, its forms' own
-// addresses aside, and returns how many there were.
+// readAll opens all that can be reached from a page by its links, its forms'
+// own addresses aside, and returns how many there were.
 func (p *person) readAll(first string) int {
 	p.t.Helper()
 	todo, seen := []string{first}, map[string]bool{first: true}
@@ -110,8 +110,8 @@ func (p *person) readAll(first string) int {
 	return len(seen)
 }
 
-// Of two servers on one host, each below its path, neither gets the other's cookie,
-// nor does anything else that there is on the host.
+// Of two servers on one host, each below its path, neither gets the other's
+// cookie, nor does anything else that there is on the host.
 func TestCookieStaysBelowTheIssuersPath(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=https://example.com/auth"}})
 	a := visit(t, s).post("/auth/console/sign-in", url.Values{

@@ -30,7 +30,8 @@ const (
 	oidcSecret = "the provider's secret for us"
 )
 
-// openID is a real OpenID provider: discovery, authorization with PKCE, token, keys; RS256. Somebody is signed in at it already.
+// openID is a real OpenID provider with discovery, authorization with PKCE,
+// tokens and keys (RS256). Somebody is signed in at it already.
 type openID struct {
 	t      *testing.T
 	server *httptest.Server
@@ -38,7 +39,8 @@ type openID struct {
 
 	mu    sync.Mutex
 	codes map[string]url.Values // authorization request by code
-	// What it says of whoever is signed in; a test makes it lie by changing the claims, the key or the method.
+	// What it says of whoever is signed in. A test makes it lie by changing the
+	// claims, the key or the method.
 	email    string
 	verified any
 	spoil    func(jwt.MapClaims)
@@ -193,7 +195,8 @@ func (p *openID) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// throughProvider begins at our sign-in page and gives the address to which the provider sends the browser back.
+// throughProvider begins at our sign-in page and returns the address to which
+// the provider sends the browser back.
 func throughProvider(p *person, at *openID, next string) *url.URL {
 	p.t.Helper()
 	a := p.get("/console/sign-in/provider?next=" + url.QueryEscape(next))

@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// person is a browser without a screen: it keeps cookies, follows nothing and reads forms.
+// person is a browser without a screen: it keeps cookies, follows nothing and
+// reads forms.
 type person struct {
 	t    *testing.T
 	s    *svctest.Server

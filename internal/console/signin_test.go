@@ -16,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The answer does not say whether there is such an account; service accounts have no way in.
+// TestSignInGivesOneAnswerForEverythingWrong checks that the answer does not
+// tell if there is such an account, and that service accounts have no way in.
 func TestSignInGivesOneAnswerForEverythingWrong(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	machine := s.Account("machine", "clusters:view")
@@ -50,7 +51,8 @@ func TestBearerTokenIsNoSession(t *testing.T) {
 	}
 }
 
-// The management API takes the console's session too, for changes from our own pages only.
+// The management API takes the console's session too, for changes from our own
+// pages only.
 func TestSessionServesTheManagementAPI(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	require.Equal(t, 401, visit(t, s).get("/v1/me").status)
@@ -113,8 +115,8 @@ func TestSessionCookie(t *testing.T) {
 	}
 }
 
-// What was filled in is lost if the session has ended meanwhile, or was ended in
-// another tab: the page that one is led to says so.
+// What was filled in is lost if the session has ended meanwhile, or was ended
+// in another tab: the page that one is led to says so.
 func TestAFormSentAfterTheSessionHasEndedSaysSo(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := admin(t, s)
@@ -126,7 +128,8 @@ func TestAFormSentAfterTheSessionHasEndedSaysSo(t *testing.T) {
 	require.NotContains(t, p.get(p.get("/console/roles").header.Get("Location")).body, "nothing was saved")
 }
 
-// A token that somebody planted in the browser before is worth nothing after the sign-in.
+// A token that somebody planted in the browser before is worth nothing after
+// the sign-in.
 func TestSignInRenewsTheSession(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	p := admin(t, s)
@@ -202,8 +205,8 @@ func TestSignOut(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, there.get("/console/members").status)
 }
 
-// postAtOnce sends a form without fields once for each session, all at once, and
-// returns how many got which status.
+// postAtOnce sends a form without fields once for each session, all at once,
+// and returns how many got which status.
 func postAtOnce(t *testing.T, s *svctest.Server, path string, sessions ...string) map[int]int {
 	t.Helper()
 	statuses := make(chan int, len(sessions))
@@ -241,7 +244,8 @@ func TestASessionEndsOnce(t *testing.T) {
 	}
 }
 
-// A member's sign-outs count like its other requests: what they cost is bounded.
+// A member's sign-outs count like its other requests: what they cost is
+// bounded.
 func TestSignOutsOfOneMemberAreBounded(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MANAGEMENT_PER_SECOND=1"}})
 	var all []string
@@ -327,7 +331,8 @@ func TestMemberWithoutPrivilegesSeesItsOwnOnly(t *testing.T) {
 	}
 }
 
-// Somebody with one address in two organizations chooses once the password was right.
+// Somebody with one address in two organizations chooses once the password was
+// right.
 func TestChoiceOfOrganization(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	other := s.NewTenant("other")
@@ -374,7 +379,8 @@ func TestChoiceOfOrganization(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, late.get("/console/profile").status)
 }
 
-// After too many wrong passwords the next attempt has to wait, and the page says so.
+// After too many wrong passwords the next attempt has to wait, and the page
+// says so.
 func TestSignInIsLimited(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	m := invite(t, s, "ann@example.com", goodPassword)

@@ -51,7 +51,8 @@ func TestTablesSearchSortAndPage(t *testing.T) {
 	require.Equal(t, 422, p.get("/console/service-accounts?cursor=%21").status)
 }
 
-// Before something is taken away the page says what dies with it, in numbers of what really is live.
+// TestDialogsTellWhatWillBreak checks that before something is taken away the
+// page says what dies with it, in numbers of what really is live.
 func TestDialogsTellWhatWillBreak(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	f := furnish(t, s, "")
@@ -93,8 +94,8 @@ func TestDialogsTellWhatWillBreak(t *testing.T) {
 	}
 }
 
-// If not every live token has a record, the API, the list and the question before
-// they are revoked say that there may be more.
+// If not every live token has a record, the API, the list and the question
+// before they are revoked say that there may be more.
 func TestAListOfTokensThatMayLackSomeSaysSo(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	busy, calm := s.Account("busy", "clusters:view"), s.Account("calm", "clusters:view")
@@ -117,7 +118,9 @@ func TestAListOfTokensThatMayLackSomeSaysSo(t *testing.T) {
 	}
 }
 
-// A resource server that follows the feed is on its page, and what is taken away is said to be enforced.
+// TestResourceServersAreShownAndSayWhatTheyEnforce checks that a resource
+// server that follows the feed is on its page, and that what is taken away is
+// said to be enforced.
 func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account, api := s.Account("ci", "clusters:view"), s.Account("cluster-api", svcauth.TokensIntrospect)
@@ -149,7 +152,8 @@ func TestResourceServersAreShownAndSayWhatTheyEnforce(t *testing.T) {
 		"of the operator's organization, not theirs")
 }
 
-// A full page stays light: 50 rows, each with what can be known of it. What answers a form is not compressed.
+// TestFullPagesAreLight checks that a full page stays light: 50 rows, each with
+// what can be known of it. What answers a form is not compressed.
 func TestFullPagesAreLight(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	for i := range 60 {
@@ -181,7 +185,8 @@ func TestFullPagesAreLight(t *testing.T) {
 	require.Regexp(t, secretForm, a.body)
 }
 
-// Who loses what with a role: what no other role of theirs gives. On both databases.
+// Who loses what with a role: what no other role of theirs gives. On both
+// databases.
 func TestRoleIsDeletedAfterTheListOfWhoLosesWhat(t *testing.T) {
 	for name, postgres := range map[string]bool{"sqlite": false, "postgres": true} {
 		t.Run(name, func(t *testing.T) {

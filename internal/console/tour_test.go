@@ -137,7 +137,8 @@ func (f furnished) pages() [][2]string {
 	}
 }
 
-// axe gives the source of axe-core, which make deps fetches. It is no part of this repository.
+// axe returns the source of axe-core, which make deps fetches. It is no part of
+// this repository.
 func axe(t testing.TB) string {
 	t.Helper()
 	for _, path := range []string{os.Getenv("SVCAUTH_AXE"),
@@ -153,7 +154,9 @@ func axe(t testing.TB) string {
 	return ""
 }
 
-// violations are what axe-core finds wrong with the page that is open; only colours where that is all that can have changed.
+// violations returns what axe-core finds wrong with the page that is open. With
+// only, it asks those rules alone, such as the one of colours if nothing else
+// can have changed.
 func violations(b *browser, source string, only ...string) string {
 	b.t.Helper()
 	options, err := json.Marshal(map[string]any{"resultTypes": []string{"violations"}})
@@ -185,7 +188,9 @@ func violations(b *browser, source string, only ...string) string {
 	}
 }
 
-// Every page, wide and narrow, light and dark: axe-core finds nothing, nothing sticks out at the side, there is one main heading.
+// TestEveryPageIsAccessible visits every page, wide and narrow, light and dark.
+// axe-core finds nothing, nothing sticks out at the side, and there is one main
+// heading.
 func TestEveryPageIsAccessible(t *testing.T) {
 	svctest.Chromium(t)
 	source := axe(t)

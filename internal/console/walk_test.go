@@ -12,7 +12,8 @@ import (
 
 var secretForm = regexp.MustCompile(`svcs_[0-9A-Za-z]{49}`)
 
-// The walk of the product page: create a service account, assign a role, view it, remove it.
+// The walk of the product page: create a service account, assign a role, view
+// it, remove it.
 func TestWalkOfTheProductPage(t *testing.T) {
 	for _, l := range looks {
 		t.Run(l.String(), func(t *testing.T) {

@@ -11,7 +11,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Secrets: a second one is made and used, the first falls silent and goes; what it obtained dies with it where that is wanted.
+// TestWalkOfARotation walks through a rotation. A second secret is made and
+// used, the first falls silent and goes. What the first obtained dies with it
+// if that is wanted.
 func TestWalkOfARotation(t *testing.T) {
 	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
 		account := s.Account("ci", "clusters:view")
@@ -63,7 +65,9 @@ func TestWalkOfTokens(t *testing.T) {
 	})
 }
 
-// What is left: an application key, the audit log, signing keys, resource servers, settings, one's own name, password and sessions.
+// TestWalkOfTheRest walks through what is left: an application key, the audit
+// log, signing keys, resource servers, settings, one's own name, password and
+// sessions.
 func TestWalkOfTheRest(t *testing.T) {
 	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
 		b := open(t, s, l)

@@ -21,7 +21,9 @@ func inEveryLook(t *testing.T, walk func(t *testing.T, s *svctest.Server, l look
 	}
 }
 
-// A member: invited, accepts by the link, gets a role and loses it, is suspended and let back in, gets another password, is removed.
+// TestWalkOfAMember walks with a member, who is invited, accepts by the link,
+// gets a role and loses it, is suspended and let back in, gets another
+// password, and is removed.
 func TestWalkOfAMember(t *testing.T) {
 	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
 		b := open(t, s, l)
@@ -105,7 +107,8 @@ func TestWalkOfTheLastAdministrator(t *testing.T) {
 	b.find("heading", svctest.AdminEmail)
 }
 
-// A role: created with switches, changed, deleted after the page has said who loses what.
+// A role: created with switches, changed, deleted after the page has said who
+// loses what.
 func TestWalkOfARole(t *testing.T) {
 	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
 		b := open(t, s, l)

@@ -13,13 +13,15 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// A page is one document and what it names, all from here; the second page of a visit is one request. Together under 60 KB.
+// TestPageWeight checks that a page is one document and what it names, all from
+// here, together under 60 KB. The second page of a visit is one request.
 func TestPageWeight(t *testing.T) {
 	svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
 	furnish(t, s, "")
 	b := open(t, s, ordinary)
-	// What each request weighed on the wire, 0 where the browser had it already; parts counts steps from the document.
+	// What each request weighed on the wire, or 0 if the browser had it
+	// already. parts counts steps from the document.
 	const script = `JSON.stringify([...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].map(e => ({URL: e.name, Weight: e.transferSize, By: e.initiatorType})))`
 	type request struct {
 		URL, By string

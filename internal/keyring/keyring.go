@@ -29,8 +29,8 @@ type Config struct {
 	Logger                     *slog.Logger     // default: silence
 }
 
-// Keyring holds the keys. It is safe for concurrent use. Until [Keyring.Load] has
-// succeeded it signs, hashes and verifies nothing.
+// Keyring holds the keys. It is safe for concurrent use. Until [Keyring.Load]
+// has succeeded it signs, hashes and verifies nothing.
 type Keyring struct {
 	cfg              Config // without the master keys
 	master, previous *master
@@ -99,8 +99,8 @@ type KeyAge struct {
 	Age   time.Duration
 }
 
-// Ages returns for each of the three states how long the oldest key in it has been
-// so, as far as this node knows, and 0 if there is none.
+// Ages returns for each of the three states how long the oldest key in it has
+// been so, as far as this node knows, and 0 if there is none.
 func (k *Keyring) Ages(now time.Time) []KeyAge {
 	ages := []KeyAge{{State: svcauth.KeyNext}, {State: svcauth.KeyActive}, {State: svcauth.KeyRetired}}
 	current := k.keys.Load()

@@ -60,8 +60,6 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 	})
 }
 
-// TestNextKeySignsOnlyAfterItWasPublished: a node that was off for a long time makes no unknown key sign.
-// TestNodesThatRotateAtOnceAgree: one rotation comes of it, whoever asks, and everybody signs with the same key afterwards.
 func TestChangeOfTheMasterKey(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, url string) {
 		c := newClock()
@@ -113,7 +111,8 @@ func loadNew(t *testing.T, cfg Config) *Keyring {
 	return k
 }
 
-// TestWhoCanWriteTheDatabaseBringsInNoKey: what is sealed is bound to its kid, and the public key to the private one.
+// TestWhoCanWriteTheDatabaseBringsInNoKey checks that what is sealed is bound
+// to its kid, and the public key to the private one.
 func TestWhoCanWriteTheDatabaseBringsInNoKey(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
 		k := loaded(t, config(open(), newClock()))
@@ -145,7 +144,8 @@ func TestWhoCanWriteTheDatabaseBringsInNoKey(t *testing.T) {
 		reseal(rows[0].KID, []byte{})
 		refused("an empty one")
 
-		// A public key of the attacker's own in the row: read from the row, it would verify his tokens.
+		// The attacker puts a public key of his own into the row. If it were
+		// read from there, it would verify his tokens.
 		private, err := generate(es256)
 		require.NoError(t, err)
 		foreign, err := newKey(private)
@@ -162,7 +162,8 @@ func TestWhoCanWriteTheDatabaseBringsInNoKey(t *testing.T) {
 	})
 }
 
-// TestNothingPrivateRests looks for every private key, in each way in which it could be written, in all bytes of the database.
+// TestNothingPrivateRests searches all bytes of the database for every private
+// key, in each way in which it could be written.
 func TestNothingPrivateRests(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, url string) {
 		for _, algorithm := range []string{es256, rs256, eddsa} {

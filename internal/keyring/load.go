@@ -9,12 +9,12 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 )
 
-// Load makes what is missing in the database: the key for secret hashes, an active
-// and a next signing key. It seals anew what is sealed under the previous master
-// key, and takes the keys into use. Nodes that start at once agree. A next key of
-// another algorithm than the configured one is replaced, as it has never signed.
-// With the wrong master key Load changes nothing and returns an error that says
-// so.
+// Load makes what is missing in the database: the key for secret hashes, an
+// active and a next signing key. It seals anew what is sealed under the
+// previous master key, and takes the keys into use. Nodes that start at once
+// agree. A next key of another algorithm than the configured one is replaced,
+// as it has never signed. With the wrong master key Load changes nothing and
+// returns an error that says so.
 func (k *Keyring) Load(ctx context.Context) error {
 	if err := k.advance(ctx, replaceOtherAlgorithm); err != nil {
 		return fmt.Errorf("load the keys: %w", err)
@@ -64,8 +64,8 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	return nil
 }
 
-// loadDataKey opens the key for secret hashes, or makes it if there is none. use
-// takes it into use, and is for after the commit.
+// loadDataKey opens the key for secret hashes, or makes it if there is none.
+// use takes it into use, and is for after the commit.
 func (k *Keyring) loadDataKey(ctx context.Context, q *store.Q, rows []store.DataKeyRow) (use func(), err error) {
 	for _, r := range rows {
 		if r.Name != dataKeySecretHash {
@@ -101,8 +101,8 @@ func (k *Keyring) openDataKey(r store.DataKeyRow) ([]byte, error) {
 	return plain, nil
 }
 
-// reseal seals under the current master key what is sealed under the previous one,
-// and returns how much that was.
+// reseal seals under the current master key what is sealed under the previous
+// one, and returns how much that was.
 func (k *Keyring) reseal(
 	ctx context.Context, q *store.Q, keys []store.SigningKeyRow, data []store.DataKeyRow,
 ) (resealed int, err error) {

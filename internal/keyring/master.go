@@ -26,7 +26,8 @@ const (
 	sealHeader    = 1 + masterIDSize + nonceSize
 )
 
-// master is one master key, ready to seal. Only what is derived from it is kept.
+// master is one master key, ready to seal. Only what is derived from it is
+// kept.
 type master struct {
 	id   [masterIDSize]byte // names the key, says nothing about it
 	aead cipher.AEAD
@@ -58,8 +59,8 @@ func newMaster(key []byte) (*master, error) {
 
 // Seal encrypts plain under the master key, bound to the name: it can only be
 // opened with the same name. It is for small things of this server that rest
-// elsewhere. Unlike the keys themselves they are not sealed anew when the master
-// key changes.
+// elsewhere. Unlike the keys themselves they are not sealed anew when the
+// master key changes.
 func (k *Keyring) Seal(name string, plain []byte) []byte {
 	sealed := make([]byte, sealHeader, sealHeader+len(plain)+k.master.aead.Overhead())
 	sealed[0] = sealVersion
@@ -69,9 +70,9 @@ func (k *Keyring) Seal(name string, plain []byte) []byte {
 	return k.master.aead.Seal(sealed, nonce, plain, []byte(name))
 }
 
-// Open decrypts what [Keyring.Seal] made under this name, with the current or the
-// previous master key. The error is [ErrOtherMasterKey] if neither sealed it, and
-// [ErrDamaged] if it was changed or sealed under another name.
+// Open decrypts what [Keyring.Seal] made under this name, with the current or
+// the previous master key. The error is [ErrOtherMasterKey] if neither sealed
+// it, and [ErrDamaged] if it was changed or sealed under another name.
 func (k *Keyring) Open(name string, sealed []byte) ([]byte, error) {
 	if len(sealed) < sealHeader || sealed[0] != sealVersion {
 		return nil, ErrDamaged

@@ -29,8 +29,8 @@ type slots struct {
 
 // Run rotates by the clock until ctx is done. An active key that has signed for
 // RotateEvery is retired, and the next one signs in its place once it has been
-// published for PublishBefore. A retired one is deleted when the last token that
-// it signed has expired.
+// published for PublishBefore. A retired one is deleted when the last token
+// that it signed has expired.
 func (k *Keyring) Run(ctx context.Context) error {
 	for {
 		select {
@@ -271,8 +271,8 @@ func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string
 	return q.InsertSigningKey(ctx, r)
 }
 
-// promote lets the next key sign, retires the active one and publishes a new next
-// one.
+// promote lets the next key sign, retires the active one and publishes a new
+// next one.
 func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
 	now := k.now()
 	if s.active != nil {
@@ -320,10 +320,10 @@ func (k *Keyring) Rotate(ctx context.Context, q *store.Q) error {
 	return k.announce(ctx, q)
 }
 
-// Revoke takes a key that is no longer trusted out of the JWKS at once, inside the
-// caller's [store.Store.Write]: no token that it signed is accepted any more. If
-// it was the active one, the next one signs. The error is [store.ErrNotFound] if
-// there is no such key.
+// Revoke takes a key that is no longer trusted out of the JWKS at once, inside
+// the caller's [store.Store.Write]: no token that it signed is accepted any
+// more. If it was the active one, the next one signs. The error is
+// [store.ErrNotFound] if there is no such key.
 func (k *Keyring) Revoke(ctx context.Context, q *store.Q, kid string) (svcauth.SigningKey, error) {
 	rows, err := q.SigningKeys(ctx)
 	if err != nil {

@@ -66,6 +66,8 @@ func TestRotationByTheClock(t *testing.T) {
 	})
 }
 
+// TestNextKeySignsOnlyAfterItWasPublished checks that a node that was off for a
+// long time makes no unknown key sign.
 func TestNextKeySignsOnlyAfterItWasPublished(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
 		c := newClock()
@@ -125,6 +127,8 @@ func TestRevokedKeyIsGoneAtOnce(t *testing.T) {
 	})
 }
 
+// TestNodesThatRotateAtOnceAgree checks that one rotation comes of it, whoever
+// asks, and that everybody signs with the same key afterwards.
 func TestNodesThatRotateAtOnceAgree(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
 		c := newClock()

@@ -70,9 +70,9 @@ func (k *Keyring) SharedKey() []byte {
 }
 
 // HashSecret returns what is stored of a secret, with scheme [SchemeHMAC]: its
-// HMAC-SHA-256 under a key of this database. A secret of 256 random bits requires
-// no slow hash, and without the key a stolen hash can't even be tried. Before
-// [Keyring.Load] it returns nil, which no secret fits.
+// HMAC-SHA-256 under a key of this database. A secret of 256 random bits
+// requires no slow hash, and without the key a stolen hash can't even be tried.
+// Before [Keyring.Load] it returns nil, which no secret fits.
 func (k *Keyring) HashSecret(s svcauth.Secret) []byte {
 	m := k.macs.Load()
 	if m == nil {
@@ -83,9 +83,9 @@ func (k *Keyring) HashSecret(s svcauth.Secret) []byte {
 	return append([]byte(nil), one.sum[:]...)
 }
 
-// VerifySecret reports whether the hash, made with the scheme, is the secret's. It
-// takes the same time whatever the answer. A scheme that it does not know fits no
-// secret.
+// VerifySecret reports whether the hash, made with the scheme, is the secret's.
+// It takes the same time whatever the answer. A scheme that it does not know
+// fits no secret.
 func (k *Keyring) VerifySecret(scheme string, hash []byte, s svcauth.Secret) bool {
 	m := k.macs.Load()
 	if m == nil {

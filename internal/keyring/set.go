@@ -26,8 +26,8 @@ type set struct {
 	algs   []string // of all keys, sorted, once each
 }
 
-// assemble returns the set of what is stored. Keys that old has already opened are
-// not opened again.
+// assemble returns the set of what is stored. Keys that old has already opened
+// are not opened again.
 func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 	s := &set{byKID: make(map[string]*key, len(rows))}
 	doc := struct {
@@ -72,17 +72,17 @@ func (k *Keyring) reuse(r store.SigningKeyRow, old *set) (*key, error) {
 	return k.open(r)
 }
 
-// Sign returns the payload as a token (JWS compact serialization, RFC 7515 §7.1),
-// signed with the active key. Its header is {"alg","kid","typ":"at+jwt"} (RFC 9068
-// §2.1). The payload is not looked at.
+// Sign returns the payload as a token (JWS compact serialization, RFC 7515
+// §7.1), signed with the active key. Its header is {"alg","kid","typ":"at+jwt"}
+// (RFC 9068 §2.1). The payload is not looked at.
 func (k *Keyring) Sign(payload []byte) (token string, err error) {
 	current := k.keys.Load()
 	if current == nil {
 		return "", errNotLoaded
 	}
 	signer := current.active
-	// One buffer for the whole token: what the builder has given out stays as it
-	// is while more is appended behind it.
+	// One buffer for the whole token: what the builder has given out stays as
+	// it is while more is appended behind it.
 	var out strings.Builder
 	out.Grow(len(signer.header) + base64.RawURLEncoding.EncodedLen(len(payload)) + 1 + signer.sigSize)
 	out.WriteString(signer.header)
@@ -96,8 +96,8 @@ func (k *Keyring) Sign(payload []byte) (token string, err error) {
 	return out.String(), nil
 }
 
-// appendBase64 encodes in portions of a multiple of three bytes, so that no buffer
-// of the whole size is needed beside the builder's.
+// appendBase64 encodes in portions of a multiple of three bytes, so that no
+// buffer of the whole size is needed beside the builder's.
 func appendBase64(out *strings.Builder, b []byte) {
 	var text [1024]byte
 	for len(b) > 0 {
@@ -155,9 +155,9 @@ func (k *Keyring) Key(_ context.Context, kid string) (alg string, public crypto.
 	return found.Algorithm, found.public, nil
 }
 
-// JWKS returns the key set as it is published (RFC 7517 §5), with the keys of every
-// state, and its entity tag with the quotes. The body must not be changed. Both
-// are empty before [Keyring.Load].
+// JWKS returns the key set as it is published (RFC 7517 §5), with the keys of
+// every state, and its entity tag with the quotes. The body must not be
+// changed. Both are empty before [Keyring.Load].
 func (k *Keyring) JWKS() (body []byte, etag string) {
 	current := k.keys.Load()
 	if current == nil {

@@ -29,7 +29,9 @@ var (
 	otherMaster = []byte("fedcba9876543210fedcba9876543210")
 )
 
-// databases runs test on SQLite and on PostgreSQL, each empty and with its schema. open gives a further connection to the same database, as another node has.
+// databases runs test on SQLite and on PostgreSQL, each empty and with its
+// schema. open returns a further connection to the same database, as another
+// node has.
 func databases(t *testing.T, test func(t *testing.T, open func() *store.Store, url string)) {
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
@@ -140,7 +142,8 @@ func sign(t *testing.T, k *Keyring) (token, kid string) {
 	return token, kid
 }
 
-// write runs one of the methods that work inside a caller's transaction, and takes the result into use.
+// write runs one of the methods that work inside the caller's transaction, and
+// takes the result into use.
 func write(t *testing.T, k *Keyring, do func(context.Context, *store.Q) error) {
 	t.Helper()
 	require.NoError(t, k.cfg.Store.Write(t.Context(), func(q *store.Q) error { return do(t.Context(), q) }))

@@ -48,7 +48,9 @@ output "hints" { value = data.svcauth_service_account.ci.secrets[*].hint }
 output "valid" { value = provider::svcauth::secret_is_valid("no secret") }
 `
 
-// No secret and no token in what Terraform leaves behind: state, its backup, plans, and the most talkative of its logs.
+// TestNoSecretIsLeftAtRest checks that no secret and no token is in what
+// Terraform leaves behind: state, its backup, plans, and the most talkative of
+// its logs.
 func TestNoSecretIsLeftAtRest(t *testing.T) {
 	w := newWorld(t)
 	ws := newWorkspace(t)
@@ -79,7 +81,8 @@ func TestNoSecretIsLeftAtRest(t *testing.T) {
 	require.NotContains(t, w.Log(), "svcs_")
 }
 
-// searchLeftovers searches every file below dir, and every file within a plan, and gives their names.
+// searchLeftovers searches every file below dir, and every file within a plan,
+// and returns their names.
 func searchLeftovers(t *testing.T, dir string, needles ...string) (names []string) {
 	t.Helper()
 	look := func(name string, content []byte) {
@@ -119,7 +122,8 @@ func around(content []byte, at int) string {
 	return string(content[max(0, at-80):at])
 }
 
-// Two applies at once, each with a state of its own: one makes it, the other is told so.
+// Two applies at once, each with a state of its own: one makes it, the other is
+// told so.
 func TestTwoAppliesAtOnce(t *testing.T) {
 	w := newWorld(t)
 	text := required + `

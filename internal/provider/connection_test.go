@@ -52,7 +52,9 @@ func connectionOf(t *testing.T, values map[string]types.String, environment map[
 	return c
 }
 
-// Attribute, then environment, then profile; a profile that was chosen by attribute before the environment; a credential whole from one of them.
+// TestPrecedence checks the order: attribute, then environment, then profile. A
+// profile that was chosen by attribute comes before the environment. A
+// credential comes whole from one of them.
 func TestPrecedence(t *testing.T) {
 	attribute := svcauth.NewSecret()
 	environment := svcauth.NewSecret()
@@ -208,7 +210,8 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-// Headers for a proxy before the server go to no other host: the metadata may name an endpoint elsewhere.
+// TestHeadersGoToTheServerOnly checks that headers for a proxy before the
+// server go to no other host. The metadata may name an endpoint elsewhere.
 func TestHeadersGoToTheServerOnly(t *testing.T) {
 	var got http.Header
 	base := roundTrip(func(r *http.Request) (*http.Response, error) {
@@ -240,7 +243,9 @@ func TestUserAgentNamesBothVersions(t *testing.T) {
 		userAgent("1.0.0", "1.11.4"))
 }
 
-// Only what may have been done is looked for afterwards; only the server's own word removes a thing from the state.
+// TestWhatAnErrorMeans checks that only what may have been done is looked for
+// afterwards, and that only the server's own word removes a thing from the
+// state.
 func TestWhatAnErrorMeans(t *testing.T) {
 	problem := func(code string) error { return fmt.Errorf("wrapped: %w", svcauth.NewProblem(code, "x")) }
 	foreign := func(code string, status int) error { return &svcauth.Problem{Code: code, Status: status} }
@@ -265,7 +270,9 @@ func TestWhatAnErrorMeans(t *testing.T) {
 	}
 }
 
-// A creation whose answer was lost is repeated only after a search, and never believed to be another's thing.
+// TestCreationAfterALostAnswer checks that a creation whose answer was lost is
+// repeated only after a search, and that it never takes another's thing for its
+// own.
 func TestCreationAfterALostAnswer(t *testing.T) {
 	broken, taken := io.ErrUnexpectedEOF, svcauth.NewProblem(svcauth.CodeConflict, "taken")
 	for name, test := range map[string]struct {

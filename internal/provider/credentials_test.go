@@ -42,7 +42,8 @@ const chain = `
 		depends_on = [svcauth_service_account.three]
 	}`
 
-// A token that is revoked in the middle of an apply is replaced, and the apply goes on.
+// A token that is revoked in the middle of an apply is replaced, and the apply
+// goes on.
 func TestARevokedTokenIsRenewedWithinAnApply(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -86,7 +87,8 @@ func TestAnExpiredTokenIsRenewedWithinAnApply(t *testing.T) {
 	})
 }
 
-// The same on real time: three minutes with tokens of one. It is a drill, because it takes them.
+// The same on real time: three minutes with tokens of one. It is a drill,
+// because it takes them.
 func TestAnApplyOutlivesItsTokens(t *testing.T) {
 	if os.Getenv("SVCAUTH_TEST_LONG") != "1" {
 		t.Skip("takes three minutes: set SVCAUTH_TEST_LONG=1")
@@ -113,7 +115,9 @@ func TestAnApplyOutlivesItsTokens(t *testing.T) {
 	})})
 }
 
-// A service account manages access only where the organization lets it; the error says both ways out.
+// TestARefusedServiceAccountIsToldTheWayOut checks that a service account
+// manages access only if the organization lets it. The error says both ways
+// out.
 func TestARefusedServiceAccountIsToldTheWayOut(t *testing.T) {
 	w := newWorld(t)
 	machine := w.Account("terraform", svcauth.MembersManage, svcauth.MembersRead, svcauth.RolesManage)
@@ -154,7 +158,9 @@ func TestRequestsSayWhoSendsThem(t *testing.T) {
 	}
 }
 
-// What the provider block does not know at plan time is used when it is first needed; what is in the state meanwhile stays.
+// TestCredentialsUnknownAtPlanAreUsedLater checks that what the provider block
+// does not know at plan time is used when it is first needed. What is in the
+// state meanwhile stays.
 func TestCredentialsUnknownAtPlanAreUsedLater(t *testing.T) {
 	w := newWorld(t)
 	key := w.Tenant.ApplicationKey

@@ -84,7 +84,8 @@ func read(t *testing.T, dir, path string) string {
 	return string(content)
 }
 
-// schemaText lists the attributes: what must be given, what may be, what comes back.
+// schemaText lists the attributes: what must be given, what may be, what comes
+// back.
 func schemaText(attributes map[string]documented) string {
 	groups := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
@@ -220,7 +221,8 @@ var kinds = map[string]string{
 	"functions":           "Function",
 }
 
-// The pages say what the provider does: they are made from its schemas, the examples and the notes.
+// The pages say what the provider does: they are made from its schemas, the
+// examples and the notes.
 func TestDocumentationIsThatOfTheProvider(t *testing.T) {
 	written := map[string]bool{}
 	for _, p := range pages(t.Context()) {
@@ -249,7 +251,8 @@ func TestDocumentationIsThatOfTheProvider(t *testing.T) {
 	}
 }
 
-// Each example, and each piece of configuration in a guide, is what Terraform accepts.
+// Each example, and each piece of configuration in a guide, is what Terraform
+// accepts.
 func TestExamplesAreValid(t *testing.T) {
 	needTerraform(t)
 	examples := map[string]string{}
@@ -284,7 +287,8 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// The two commands of a newcomer: the second one, against a server that is there.
+// The two commands of a newcomer: the second one, against a server that is
+// there.
 func TestTheQuickstartRuns(t *testing.T) {
 	w := newWorld(t)
 	ws := newWorkspace(t)

@@ -15,7 +15,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// echoed runs a configuration whose provider "echo" shows an ephemeral value in the state, so that it can be looked at.
+// echoed runs a configuration whose provider "echo" shows an ephemeral value in
+// the state, so that it can be looked at.
 func echoed(t *testing.T, steps ...resource.TestStep) {
 	t.Helper()
 	all := factories()

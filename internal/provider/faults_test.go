@@ -42,7 +42,8 @@ func (w *world) oneOfEach(secret svcauth.Secret) string {
 		`
 }
 
-// Whatever becomes of a request or of its answer: the apply succeeds, and each thing is there once.
+// Whatever becomes of a request or of its answer: the apply succeeds, and each
+// thing is there once.
 func TestCreationsSurviveFaults(t *testing.T) {
 	needTerraform(t)
 	kinds := map[string]func(*proxy, http.ResponseWriter, *http.Request){
@@ -85,7 +86,8 @@ func TestCreationsSurviveFaults(t *testing.T) {
 	}
 }
 
-// A fault that does not pass is an error that says so; nothing is left behind and nothing in the state is lost.
+// TestLastingFaultsAreSaid checks that a fault that does not pass is an error
+// that says so. Nothing is left behind, and nothing in the state is lost.
 func TestLastingFaultsAreSaid(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -104,7 +106,8 @@ func TestLastingFaultsAreSaid(t *testing.T) {
 					`{"type":"urn:svcauth:problem:too_many_requests","title":"x","status":429,"detail":"Too many requests; wait.","code":"too_many_requests"}`, "Retry-After: 3600"))
 		}, Config: text, ExpectError: regexp.MustCompile(`Too many requests`)},
 		resource.TestStep{PreConfig: p.heal, Config: text},
-		// A 404 that is not the server's word on the id must not drop the account from the state.
+		// A 404 that is not the server's word on the id must not drop the
+		// account from the state.
 		resource.TestStep{
 			PreConfig:   func() { p.befalls(always, "GET", "/v1/service-accounts/.*", answers(404, "not here")) },
 			Config:      text,
@@ -127,7 +130,9 @@ func TestLastingFaultsAreSaid(t *testing.T) {
 	)
 }
 
-// Where not even the search for a lost secret succeeds, the apply says so; the next one finds the secret and replaces it: none is left unnoticed.
+// TestALostSecretIsFoundAndReplaced checks that the apply says so if not even
+// the search for a lost secret succeeds. The next apply finds the secret and
+// replaces it, so that none is left unnoticed.
 func TestALostSecretIsFoundAndReplaced(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -153,7 +158,9 @@ func TestALostSecretIsFoundAndReplaced(t *testing.T) {
 	)
 }
 
-// The same in a rotation: the present secret works on, and the lost one is removed before the rotation is tried again, by whatever comes next.
+// TestALostRotationLeavesNoSecretBehind checks the same in a rotation. The
+// present secret works on. Whatever comes next removes the lost one before it
+// tries the rotation again.
 func TestALostRotationLeavesNoSecretBehind(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)
@@ -193,7 +200,9 @@ func TestALostRotationLeavesNoSecretBehind(t *testing.T) {
 	)
 }
 
-// A rotation that could not cut the previous secret short is finished by the next apply, without another rotation.
+// TestAHalfDoneRotationIsFinished checks that a rotation that could not cut the
+// previous secret short is finished by the next apply, without another
+// rotation.
 func TestAHalfDoneRotationIsFinished(t *testing.T) {
 	w := newWorld(t)
 	p := newProxy(t, w.URL)

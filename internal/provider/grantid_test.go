@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// replaced is a workspace with one grant of each kind, and tokens that stand on them.
+// replaced is a workspace with one grant of each kind, and tokens that stand on
+// them.
 type replaced struct {
 	*workspace
 	w       *world
@@ -201,7 +202,8 @@ func TestAGrantWhosePairTurnsOutTheSameIsLeftAlone(t *testing.T) {
 	r.holds()
 }
 
-// TestAGrantThatAnotherHasReplacedIsNotDeleted: two configurations know the pair.
+// TestAGrantThatAnotherHasReplacedIsNotDeleted: two configurations know the
+// pair.
 func TestAGrantThatAnotherHasReplacedIsNotDeleted(t *testing.T) {
 	w := newWorld(t)
 	r := newReplaced(t, w, "")

@@ -21,7 +21,8 @@ import (
 // home is the real one: the tests have another, for a profile may lie in it.
 var home = os.Getenv("HOME")
 
-// TestMain sets what Terraform and its test library read from the environment, and takes out what would tell the provider of another server.
+// TestMain sets what Terraform and its test library read from the environment,
+// and removes what would tell the provider of another server.
 func TestMain(m *testing.M) {
 	for _, entry := range os.Environ() {
 		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "SVCAUTH_") &&
@@ -57,7 +58,8 @@ func findTerraform() string {
 	return path
 }
 
-// needTerraform skips where services are not wanted, as tests of other packages do; in CI it fails rather than skip. Such tests run side by side.
+// needTerraform skips if services are not wanted, as tests of other packages
+// do. In CI it fails rather than skip. Such tests run side by side.
 func needTerraform(t *testing.T) {
 	t.Helper()
 	needs.Service(t, "the terraform program")

@@ -68,8 +68,8 @@ func TestImportsByNamesThatPeopleGive(t *testing.T) {
 	require.Contains(t, out, "there is no member")
 }
 
-// TestATokenWaitsForWhatItsOwnArgumentsComeFrom follows the advice that is given
-// if the provider's configuration is only known at apply.
+// TestATokenWaitsForWhatItsOwnArgumentsComeFrom follows the advice that is
+// given if the provider's configuration is only known at apply.
 func TestATokenWaitsForWhatItsOwnArgumentsComeFrom(t *testing.T) {
 	w := newWorld(t)
 	ws := newWorkspace(t)

@@ -8,9 +8,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// TestProtectionRefusesAtPlan ends what is protected in every way that Terraform
-// has. Each is refused by the plan, so that secrets and grants that would have
-// been destroyed first are still there.
+// TestProtectionRefusesAtPlan ends what is protected in every way that
+// Terraform has. Each is refused by the plan, so that secrets and grants that
+// would have been destroyed first are still there.
 func TestProtectionRefusesAtPlan(t *testing.T) {
 	w := newWorld(t)
 	ws := newWorkspace(t)

@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy stands between the provider and the server, and does what networks and overloaded servers do.
+// proxy stands between the provider and the server, and does what networks and
+// overloaded servers do.
 type proxy struct {
 	*httptest.Server
 	to *url.URL
@@ -94,8 +95,9 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.forward(w, r)
 }
 
-// forward passes the request on. The metadata is rewritten, so that the provider
-// takes this for the server, and so is the audience of the tokens that it asks for.
+// forward passes the request on. The metadata is rewritten, so that the
+// provider takes this for the server, and so is the audience of the tokens that
+// it asks for.
 func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	forwarder := httputil.NewSingleHostReverseProxy(p.to)
 	if r.URL.Path == "/oauth2/token" {
@@ -123,7 +125,8 @@ func (p *proxy) forward(w http.ResponseWriter, r *http.Request) {
 	forwarder.ServeHTTP(w, r)
 }
 
-// answers gives a fault that answers by itself, before anything is done. A JSON body is sent as a problem.
+// answers returns a fault that answers by itself, before anything is done. A
+// JSON body is sent as a problem.
 func answers(status int, body string, headers ...string) func(*proxy, http.ResponseWriter, *http.Request) {
 	return func(_ *proxy, w http.ResponseWriter, _ *http.Request) {
 		if strings.HasPrefix(body, "{") {

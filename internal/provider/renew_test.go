@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// plugin is the provider as Terraform speaks to it, for what a short run never asks: the renewal of an ephemeral token.
+// plugin is the provider as Terraform speaks to it, for what a short run never
+// asks: the renewal of an ephemeral token.
 type plugin struct {
 	tfprotov6.ProviderServer
 	t     *testing.T
@@ -72,7 +73,9 @@ func (p *plugin) open(texts map[string]string) (token string, answer *tfprotov6.
 	return token, answer
 }
 
-// A token in use is looked at half-way to its expiry: where it was revoked, the run fails. Closed, it is given back.
+// TestAccessTokenIsRenewedAndClosed checks that a token in use is looked at
+// half-way to its expiry, and that the run fails if it was revoked. Closed, it
+// is given back.
 func TestAccessTokenIsRenewedAndClosed(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	a := s.Account("a", "clusters:view")

@@ -74,7 +74,8 @@ func TestRoleLives(t *testing.T) {
 	require.ErrorContains(t, err, "there is no role", "destroyed")
 }
 
-// Public can be given privileges by Terraform, once imported; and let go of, but not deleted.
+// Public can be given privileges by Terraform, once imported; and let go of,
+// but not deleted.
 func TestPublicIsImportedAndLetGo(t *testing.T) {
 	w := newWorld(t)
 	run(t,

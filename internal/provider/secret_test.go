@@ -31,7 +31,7 @@ func (w *world) withSecret(secret svcauth.Secret, version int, more string) stri
 		}`, secret.Reveal(), version, more)
 }
 
-// works says whether the account gets a token for the secret.
+// works reports whether the account gets a token for the secret.
 func (w *world) works(secret svcauth.Secret) bool {
 	w.t.Helper()
 	source, err := tokensource.New(tokensource.Config{Issuer: w.URL, ClientID: w.named("a").ID, ClientSecret: secret})
@@ -119,7 +119,8 @@ func TestSecretLives(t *testing.T) {
 	)
 }
 
-// A secret belongs to one account: another account's is another secret, and the first one's is removed.
+// TestSecretOfAnotherAccountIsAnotherSecret checks that a secret belongs to one
+// account. Another account's is another secret, and the first one's is removed.
 func TestSecretOfAnotherAccountIsAnotherSecret(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.Account("a"), w.Account("b")
@@ -151,7 +152,8 @@ func TestSecretOfAnotherAccountIsAnotherSecret(t *testing.T) {
 	)
 }
 
-// An imported secret is not rotated by the first apply, which only notes the version.
+// An imported secret is not rotated by the first apply, which only notes the
+// version.
 func TestImportedSecretIsNotRotated(t *testing.T) {
 	w := newWorld(t)
 	a := w.Account("a")
@@ -176,7 +178,8 @@ func TestImportedSecretIsNotRotated(t *testing.T) {
 	})
 }
 
-// consumer fetches tokens all the while, each with the newest secret that it knows of which works.
+// consumer fetches tokens all the while, each with the newest secret that it
+// knows of which works.
 type consumer struct {
 	w       *world
 	mu      sync.Mutex
@@ -191,9 +194,9 @@ func (c *consumer) knows(secrets ...svcauth.Secret) {
 	c.secrets = secrets
 }
 
-// follow tries until ctx ends: of two secrets that it was given during a rotation
-// one must work at every moment. What it knows changes between two tries only: a
-// secret may be deleted as soon as it does not know it any more.
+// follow tries until ctx ends: of two secrets that it was given during a
+// rotation one must work at every moment. What it knows changes between two
+// tries only: a secret may be deleted as soon as it does not know it any more.
 func (c *consumer) follow(ctx context.Context, id string) {
 	for ctx.Err() == nil {
 		c.try(id)
@@ -225,7 +228,9 @@ func (c *consumer) try(id string) {
 	c.failed = append(c.failed, fmt.Sprint(errs))
 }
 
-// A rotation adds before it takes away: whoever tries the old secret first and then the new one always gets a token.
+// TestRotationHasNoMomentWithoutASecret checks that a rotation adds before it
+// takes away. A client that tries the old secret first and then the new one
+// always gets a token.
 func TestRotationHasNoMomentWithoutASecret(t *testing.T) {
 	w := newWorld(t)
 	s1, s2, s3 := svcauth.NewSecret(), svcauth.NewSecret(), svcauth.NewSecret()
@@ -244,7 +249,8 @@ func TestRotationHasNoMomentWithoutASecret(t *testing.T) {
 			atLeast(5)
 			c.knows(s1, s2)
 		})},
-		// Without keep_previous_for: the old one is gone as soon as the new one is there.
+		// Without keep_previous_for: the old one is gone as soon as the new one
+		// is there.
 		resource.TestStep{
 			Config:           w.withSecret(s2, 2, ""),
 			ConfigPlanChecks: planned(secretAddress, plancheck.ResourceActionUpdate),

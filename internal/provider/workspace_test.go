@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// built is the provider program, built once for all tests that start it as Terraform does.
+// built is the provider program, built once for all tests that start it as
+// Terraform does.
 var built = sync.OnceValues(func() (string, error) {
 	dir := filepath.Dir(os.Getenv("TF_CLI_CONFIG_FILE"))
 	program := filepath.Join(dir, "bin", "terraform-provider-svcauth")
@@ -81,7 +82,8 @@ func (ws *workspace) must(args ...string) string {
 	return out
 }
 
-// signIn gives the workspace the administrator's credential as people have it: in the environment.
+// signIn gives the workspace the administrator's credential as people have it:
+// in the environment.
 func (w *world) signIn(ws *workspace) {
 	key := w.Tenant.ApplicationKey
 	ws.env = append(ws.env, "SVCAUTH_URL="+w.URL, "SVCAUTH_CLIENT_ID="+key.ClientID, "SVCAUTH_CLIENT_SECRET="+

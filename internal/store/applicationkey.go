@@ -7,7 +7,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-const applicationKeySelect = `SELECT id, description, created_at_ms, member_id, created_by_name, last_used_ms FROM client`
+const applicationKeySelect = `SELECT id, description, created_at_ms, member_id, created_by_name, last_used_ms
+	FROM client`
 
 // scanApplicationKey leaves the secret empty.
 func scanApplicationKey(r row) (k svcauth.ApplicationKey, err error) {
@@ -18,21 +19,32 @@ func scanApplicationKey(r row) (k svcauth.ApplicationKey, err error) {
 	return k, err
 }
 
-// ApplicationKey reads one of the organization, without its secret.
+// ApplicationKey reads a key of the organization, without its secret.
 func (q *Q) ApplicationKey(ctx context.Context, orgID, id string) (svcauth.ApplicationKey, error) {
-	return single(ctx, q, scanApplicationKey, applicationKeySelect+` WHERE org_id = $1 AND id = $2 AND member_id IS NOT NULL`, orgID, id)
+	return single(
+		ctx, q, scanApplicationKey,
+		applicationKeySelect+` WHERE org_id = $1 AND id = $2 AND member_id IS NOT NULL`,
+		orgID, id,
+	)
 }
 
-// ApplicationKeys reads a page of a member's, newest first, of those with an id below before ("" for the first page), without their secrets.
-func (q *Q) ApplicationKeys(ctx context.Context, orgID, memberID, before string, limit int) ([]svcauth.ApplicationKey, error) {
+// ApplicationKeys reads a page of a member's keys, newest first, without their
+// secrets: at most limit of those with an id below before. An empty before asks
+// for the first page.
+func (q *Q) ApplicationKeys(
+	ctx context.Context, orgID, memberID, before string, limit int,
+) ([]svcauth.ApplicationKey, error) {
 	if before == "" {
 		before = beyondIDs
 	}
-	return many(ctx, q, scanApplicationKey, applicationKeySelect+` WHERE org_id = $1 AND member_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4`,
-		orgID, memberID, before, limit)
+	return many(
+		ctx, q, scanApplicationKey,
+		applicationKeySelect+` WHERE org_id = $1 AND member_id = $2 AND id < $3 ORDER BY id DESC LIMIT $4`,
+		orgID, memberID, before, limit,
+	)
 }
 
-// CountApplicationKeys counts a member's.
+// CountApplicationKeys counts a member's keys.
 func (q *Q) CountApplicationKeys(ctx context.Context, orgID, memberID string) (int64, error) {
 	return count(ctx, q, `SELECT COUNT(*) FROM client WHERE org_id = $1 AND member_id = $2`, orgID, memberID)
 }

@@ -227,8 +227,8 @@ func TestSweepWaitsForNobody(t *testing.T) {
 	})
 }
 
-// A follower of one organization costs its own rows, however many others there
-// are.
+// TestAnOrganizationReadsItsOwnRevocationsOnly checks that a reader of one
+// organization's revocations costs its own rows, however many others there are.
 func TestAnOrganizationReadsItsOwnRevocationsOnly(t *testing.T) {
 	for _, own := range []int{5, 500} {
 		t.Run(fmt.Sprint(own, " of its own"), func(t *testing.T) { organizationReadsItsOwn(t, 4000, own) })

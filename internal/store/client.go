@@ -15,20 +15,28 @@ type ClientRow struct {
 	CreatedByID, CreatedByName string
 }
 
-// InsertClient adds one. [ErrConflict]: the name is taken in its organization.
+// InsertClient adds a client. The error is [ErrConflict] if its name is taken
+// in its organization.
 func (q *Q) InsertClient(ctx context.Context, c ClientRow) error {
 	var key *string
 	if c.Kind == ClientServiceAccount {
 		k := NameKey(c.Name)
 		key = &k
 	}
-	_, err := q.exec(ctx, `INSERT INTO client (id, org_id, kind, member_id, name, name_key, description, disabled, ttl_s, epoch, created_at_ms,
-		created_by_id, created_by_name, version) VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, 0, $9, $10, $11, 1)`,
-		c.ID, c.OrgID, c.Kind, c.MemberID, c.Name, key, c.Description, c.TTLSeconds, c.CreatedAt.UnixMilli(), c.CreatedByID, c.CreatedByName)
+	_, err := q.exec(ctx, `INSERT INTO client (id, org_id, kind, member_id, name, name_key, description, disabled,
+		ttl_s, epoch, created_at_ms, created_by_id, created_by_name, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, 0, $9, $10, $11, 1)`,
+		c.ID, c.OrgID, c.Kind, c.MemberID, c.Name, key, c.Description, c.TTLSeconds,
+		c.CreatedAt.UnixMilli(), c.CreatedByID, c.CreatedByName)
 	return err
 }
 
-// RaiseEpoch raises a client's epoch by one and gives the new one. [ErrNotFound]: there is no such client.
+// RaiseEpoch raises a client's epoch by one and returns the new one. The error
+// is [ErrNotFound] if there is no such client.
 func (q *Q) RaiseEpoch(ctx context.Context, orgID, clientID string) (int64, error) {
-	return count(ctx, q, `UPDATE client SET epoch = epoch + 1 WHERE org_id = $1 AND id = $2 RETURNING epoch`, orgID, clientID)
+	return count(
+		ctx, q,
+		`UPDATE client SET epoch = epoch + 1 WHERE org_id = $1 AND id = $2 RETURNING epoch`,
+		orgID, clientID,
+	)
 }

@@ -16,8 +16,8 @@ const (
 	RolePublic        = "public"
 )
 
-// Credentials is all that authenticating a client needs, read at one moment, and
-// with Roles all that its token needs.
+// Credentials is all that authenticating a client needs, read at one moment,
+// and with Roles all that its token needs.
 type Credentials struct {
 	ClientID, Kind, OrgID, Name string
 	Operator                    bool   // the organization is the operator's own
@@ -27,7 +27,9 @@ type Credentials struct {
 	TTLSeconds                  int64
 	Epoch, Policy               int64
 	Secrets                     []SecretHash
-	Roles                       []HeldRole // the granted ones, expired or not, and Public; nil unless they were read, see [Q.HeldRoles]
+	// Roles are the granted ones, expired or not, and Public. It is nil unless
+	// they were read, see [Q.HeldRoles].
+	Roles []HeldRole
 }
 
 // Principal is who holds the roles: the client itself, or the member of an
@@ -46,8 +48,8 @@ type SecretHash struct {
 	ExpiresAtMS int64 // 0: never
 }
 
-// ExpiresAt returns when the secret expires, or the zero time for one that never
-// does.
+// ExpiresAt returns when the secret expires, or the zero time for one that
+// never does.
 func (s SecretHash) ExpiresAt() time.Time {
 	if s.ExpiresAtMS == 0 {
 		return time.Time{}
@@ -66,9 +68,13 @@ type HeldRole struct {
 // that the database has the same to do, and how long it takes tells a stranger
 // nothing. The caller sees by the row's id that it is not the client meant.
 const credentialsQuery = `
-SELECT c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE), o.operator, o.removed,
-       c.ttl_s, c.epoch, o.pol, COALESCE(s.id, ''), COALESCE(s.scheme, ''), s.hash, COALESCE(s.expires_at_ms, 0)
-  FROM client c JOIN organization o ON o.id = c.org_id LEFT JOIN member m ON m.id = c.member_id LEFT JOIN secret s ON s.client_id = c.id
+SELECT c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
+       o.operator, o.removed, c.ttl_s, c.epoch, o.pol,
+       COALESCE(s.id, ''), COALESCE(s.scheme, ''), s.hash, COALESCE(s.expires_at_ms, 0)
+  FROM client c
+  JOIN organization o ON o.id = c.org_id
+  LEFT JOIN member m ON m.id = c.member_id
+  LEFT JOIN secret s ON s.client_id = c.id
   WHERE c.id = COALESCE((SELECT id FROM client WHERE id <= $1 ORDER BY id DESC LIMIT 1), (SELECT MIN(id) FROM client))`
 
 // Credentials reads one client without its roles, by one indexed query that
@@ -76,7 +82,9 @@ SELECT c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, CO
 func (q *Q) Credentials(ctx context.Context, clientID string) (*Credentials, error) {
 	c := new(Credentials)
 	removed := false
-	_, err := many(ctx, q, func(r row) (struct{}, error) { return struct{}{}, c.scan(r, &removed) }, credentialsQuery, clientID)
+	_, err := many(ctx, q, func(r row) (struct{}, error) {
+		return struct{}{}, c.scan(r, &removed)
+	}, credentialsQuery, clientID)
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +98,10 @@ func (q *Q) Credentials(ctx context.Context, clientID string) (*Credentials, err
 func (c *Credentials) scan(r row, removed *bool) error {
 	var s SecretHash
 	var hash sql.RawBytes
-	if err := r.Scan(&c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator, removed,
-		&c.TTLSeconds, &c.Epoch, &c.Policy, &s.ID, &s.Scheme, &hash, &s.ExpiresAtMS); err != nil {
+	if err := r.Scan(
+		&c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator, removed,
+		&c.TTLSeconds, &c.Epoch, &c.Policy, &s.ID, &s.Scheme, &hash, &s.ExpiresAtMS,
+	); err != nil {
 		return err
 	}
 	if s.ID != "" {
@@ -101,7 +111,8 @@ func (c *Credentials) scan(r row, removed *bool) error {
 	return nil
 }
 
-// addHeld adds a privilege to a role, and the role where it is new. A role that is held twice (Public, also granted) counts as held for ever.
+// addHeld adds a privilege to a role, and the role too if it is new. A role
+// that is held twice (Public, also granted) counts as held for ever.
 func addHeld(held []HeldRole, at map[string]int, r HeldRole, privilege string) []HeldRole {
 	i, known := at[r.ID]
 	if !known {
@@ -116,7 +127,8 @@ func addHeld(held []HeldRole, at map[string]int, r HeldRole, privilege string) [
 	return held
 }
 
-// HeldRoles reads the roles of a principal of the organization (a member's or a service account's id), and Public.
+// HeldRoles reads the roles of a principal of the organization, and Public. The
+// principal is a member's or a service account's id.
 func (q *Q) HeldRoles(ctx context.Context, orgID, principalID string) ([]HeldRole, error) {
 	var held []HeldRole
 	roles := map[string]int{}
@@ -133,7 +145,8 @@ func (q *Q) HeldRoles(ctx context.Context, orgID, principalID string) ([]HeldRol
 		WHERE g.principal_id = $1 AND g.org_id = $2
 		UNION ALL
 		SELECT r.id, r.name, r.kind, 0, COALESCE(p.privilege, '')
-		FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id WHERE r.org_id = $2 AND r.name_key = 'public' AND r.kind = 'public'`,
+		FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id
+		WHERE r.org_id = $2 AND r.name_key = 'public' AND r.kind = 'public'`,
 		principalID, orgID)
 	return held, err
 }

@@ -96,7 +96,8 @@ func TestUncertainCommitIsNamed(t *testing.T) {
 		if _, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, ExpiresAt: moment0}); err != nil {
 			return err
 		}
-		// what Write does before it commits, so that only the commit is unanswered
+		// what Write does before it commits, so that only the commit is
+		// unanswered
 		if err := q.storeCounter(t.Context()); err != nil {
 			return err
 		}

@@ -9,11 +9,13 @@ import (
 	"time"
 )
 
-// useBatch is how many rows one transaction of [Store.NoteUse] writes: a power of two, so that nearly all of them have one text.
+// useBatch is how many rows one transaction of [Store.NoteUse] writes. It is a
+// power of two, so that nearly all of them have one text.
 const useBatch = 512
 
-// NoteUse notes when clients and secrets were last used: id → ms. It never goes back, and says nothing where one of them is gone. It writes in portions: after an error
-// some are written, and nothing is wrong with writing them again.
+// NoteUse notes when clients and secrets were last used, as id → ms. A time
+// never goes back, and an id that is gone is no error. NoteUse writes in
+// portions: after an error some are written, and may safely be written again.
 func (s *Store) NoteUse(ctx context.Context, clients, secrets map[string]int64) error {
 	if err := s.noteUse(ctx, "client", clients); err != nil {
 		return err
@@ -31,11 +33,16 @@ func (s *Store) noteUse(ctx context.Context, table string, used map[string]int64
 	return nil
 }
 
-// useQuery is one statement for all rows, because a random working set makes as many of them as tokens. Nodes note the same clients at the same time, so PostgreSQL locks the rows in
-// the order of their ids first: by itself it would take them as they come, and each of two nodes would wait for the other.
+// useQuery returns one statement for all rows, because a random working set
+// makes as many of them as tokens.
+//
+// Nodes note the same clients at the same time. So PostgreSQL first locks the
+// rows in the order of their ids: by itself it would take them as they come,
+// and two nodes would deadlock.
 func (s *Store) useQuery(table string, ids []string, used map[string]int64) (string, []any) {
 	rows := 1 << bits.Len(uint(len(ids)-1))
-	text := []byte(`UPDATE ` + table + ` SET last_used_ms = noted.ms FROM (SELECT t.id AS id, v.column2 AS ms FROM ` + table + ` t
+	text := []byte(`UPDATE ` + table + ` SET last_used_ms = noted.ms
+		FROM (SELECT t.id AS id, v.column2 AS ms FROM ` + table + ` t
 		JOIN (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT))`)
 	args := make([]any, 0, 2*rows)
 	for i := range rows { // as [in] does, it repeats the last up to a power of two
@@ -45,15 +52,19 @@ func (s *Store) useQuery(table string, ids []string, used map[string]int64) (str
 			text = fmt.Appendf(text, ",($%d,$%d)", 2*i+1, 2*i+2)
 		}
 	}
-	text = append(text, `) AS v ON t.id = v.column1 WHERE t.last_used_ms IS NULL OR t.last_used_ms < v.column2 ORDER BY t.id`...)
+	text = append(text, `) AS v ON t.id = v.column1
+		WHERE t.last_used_ms IS NULL OR t.last_used_ms < v.column2 ORDER BY t.id`...)
 	if s.postgres {
 		text = append(text, ` FOR NO KEY UPDATE OF t`...)
 	}
 	return string(text) + `) AS noted WHERE ` + table + `.id = noted.id`, args
 }
 
-// CountExpiringSecrets counts, up to limit, the secrets of all organizations that expire between now and soon and were used since the given moment.
+// CountExpiringSecrets counts the secrets of all organizations that expire
+// after now and no later than soon, and were used since usedSince. It counts up
+// to limit.
 func (q *Q) CountExpiringSecrets(ctx context.Context, now, soon, usedSince time.Time, limit int) (int64, error) {
-	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM secret WHERE expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS few`,
+	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM secret
+		WHERE expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS few`,
 		now.UnixMilli(), soon.UnixMilli(), usedSince.UnixMilli(), limit)
 }

@@ -18,15 +18,18 @@ type SecretRow struct {
 	ExpiresAt                   *time.Time
 }
 
-// InsertSecret adds one.
+// InsertSecret adds a secret.
 func (q *Q) InsertSecret(ctx context.Context, s SecretRow) error {
-	_, err := q.exec(ctx, `INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description, created_at_ms, created_by_id,
-		created_by_name, expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, s.ID, s.ClientID, s.OrgID, s.Scheme, s.Hash, s.Hint,
-		s.Description, s.CreatedAt.UnixMilli(), s.CreatedByID, s.CreatedByName, milliseconds(s.ExpiresAt))
+	_, err := q.exec(ctx, `INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description,
+		created_at_ms, created_by_id, created_by_name, expires_at_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		s.ID, s.ClientID, s.OrgID, s.Scheme, s.Hash, s.Hint, s.Description,
+		s.CreatedAt.UnixMilli(), s.CreatedByID, s.CreatedByName, milliseconds(s.ExpiresAt))
 	return err
 }
 
-const secretSelect = `SELECT client_id, id, hint, description, created_at_ms, created_by_id, created_by_name, expires_at_ms, last_used_ms FROM secret`
+const secretSelect = `SELECT client_id, id, hint, description, created_at_ms, created_by_id, created_by_name,
+	expires_at_ms, last_used_ms FROM secret`
 
 type clientSecret struct {
 	clientID string
@@ -36,7 +39,10 @@ type clientSecret struct {
 func scanSecret(r row) (s clientSecret, err error) {
 	var created int64
 	var expires, used sql.NullInt64
-	err = r.Scan(&s.clientID, &s.info.ID, &s.info.Hint, &s.info.Description, &created, &s.info.CreatedBy.ID, &s.info.CreatedBy.Email, &expires, &used)
+	err = r.Scan(
+		&s.clientID, &s.info.ID, &s.info.Hint, &s.info.Description,
+		&created, &s.info.CreatedBy.ID, &s.info.CreatedBy.Email, &expires, &used,
+	)
 	s.info.CreatedAt, s.info.ExpiresAt, s.info.LastUsedAt = at(created), moment(expires), moment(used)
 	return s, err
 }
@@ -48,40 +54,62 @@ func scanSecretInfo(r row) (svcauth.SecretInfo, error) {
 
 // Secrets reads what may be known of a client's secrets, newest first.
 func (q *Q) Secrets(ctx context.Context, orgID, clientID string) ([]svcauth.SecretInfo, error) {
-	return many(ctx, q, scanSecretInfo, secretSelect+` WHERE org_id = $1 AND client_id = $2 ORDER BY id DESC`, orgID, clientID)
+	return many(
+		ctx, q, scanSecretInfo,
+		secretSelect+` WHERE org_id = $1 AND client_id = $2 ORDER BY id DESC`,
+		orgID, clientID,
+	)
 }
 
-// SecretsOf is [Q.Secrets] for several clients at once, for lists: client → secrets.
-func (q *Q) SecretsOf(ctx context.Context, orgID string, clients []string) (map[string][]svcauth.SecretInfo, error) {
+// SecretsOf is [Q.Secrets] for several clients at once, as client → secrets.
+func (q *Q) SecretsOf(
+	ctx context.Context, orgID string, clients []string,
+) (map[string][]svcauth.SecretInfo, error) {
 	held := make(map[string][]svcauth.SecretInfo, len(clients))
 	if len(clients) == 0 {
 		return held, nil
 	}
 	list, args := in([]any{orgID}, clients)
-	all, err := many(ctx, q, scanSecret, secretSelect+` WHERE org_id = $1 AND client_id IN (`+list+`) ORDER BY id DESC`, args...)
+	all, err := many(
+		ctx, q, scanSecret,
+		secretSelect+` WHERE org_id = $1 AND client_id IN (`+list+`) ORDER BY id DESC`,
+		args...,
+	)
 	for _, s := range all {
 		held[s.clientID] = append(held[s.clientID], s.info)
 	}
 	return held, err
 }
 
-// Secret reads one of a client.
+// Secret reads a secret of the client.
 func (q *Q) Secret(ctx context.Context, orgID, clientID, id string) (svcauth.SecretInfo, error) {
-	return single(ctx, q, scanSecretInfo, secretSelect+` WHERE org_id = $1 AND client_id = $2 AND id = $3`, orgID, clientID, id)
+	return single(
+		ctx, q, scanSecretInfo,
+		secretSelect+` WHERE org_id = $1 AND client_id = $2 AND id = $3`,
+		orgID, clientID, id,
+	)
 }
 
-// SecretWithHash finds the one of a client's secrets that has this hash. [ErrNotFound]: none has.
-func (q *Q) SecretWithHash(ctx context.Context, orgID, clientID, scheme string, hash []byte) (svcauth.SecretInfo, error) {
-	return single(ctx, q, scanSecretInfo, secretSelect+` WHERE org_id = $1 AND client_id = $2 AND scheme = $3 AND hash = $4`, orgID, clientID, scheme, hash)
+// SecretWithHash reads the client's secret that has this hash. The error is
+// [ErrNotFound] if none has.
+func (q *Q) SecretWithHash(
+	ctx context.Context, orgID, clientID, scheme string, hash []byte,
+) (svcauth.SecretInfo, error) {
+	return single(
+		ctx, q, scanSecretInfo,
+		secretSelect+` WHERE org_id = $1 AND client_id = $2 AND scheme = $3 AND hash = $4`,
+		orgID, clientID, scheme, hash,
+	)
 }
 
-// UpdateSecret writes description and expiry.
+// UpdateSecret writes the secret's description and expiry.
 func (q *Q) UpdateSecret(ctx context.Context, orgID, clientID string, s svcauth.SecretInfo) error {
-	return q.must(ctx, `UPDATE secret SET description = $1, expires_at_ms = $2 WHERE org_id = $3 AND client_id = $4 AND id = $5`,
+	return q.must(ctx, `UPDATE secret SET description = $1, expires_at_ms = $2
+		WHERE org_id = $3 AND client_id = $4 AND id = $5`,
 		s.Description, milliseconds(s.ExpiresAt), orgID, clientID, s.ID)
 }
 
-// DeleteSecret removes one.
+// DeleteSecret removes a secret.
 func (q *Q) DeleteSecret(ctx context.Context, orgID, clientID, id string) error {
 	return q.must(ctx, `DELETE FROM secret WHERE org_id = $1 AND client_id = $2 AND id = $3`, orgID, clientID, id)
 }
@@ -92,18 +120,22 @@ type HeldSecret struct {
 	ID      string
 	Hint    string
 	By      svcauth.Creator
-	Until   *time.Time // when it gives nothing of the role any more; nil: never
+	Until   *time.Time // when it grants nothing of the role any more; nil: never
 }
 
 // SecretsUnderRole reads the secrets of the service accounts that hold a role
 // now, save the expired ones and those that one maker made; at most limit. An
 // empty roleID: those of all the organization's service accounts.
-func (q *Q) SecretsUnderRole(ctx context.Context, orgID, roleID, notBy string, now time.Time, limit int) ([]HeldSecret, error) {
+func (q *Q) SecretsUnderRole(
+	ctx context.Context, orgID, roleID, notBy string, now time.Time, limit int,
+) ([]HeldSecret, error) {
 	args := []any{orgID, ClientServiceAccount, notBy, now.UnixMilli(), limit}
 	until, from := `s.expires_at_ms`, ` FROM client c JOIN secret s ON s.client_id = c.id`
 	if roleID != "" {
-		until = `CASE WHEN s.expires_at_ms IS NULL OR g.expires_at_ms < s.expires_at_ms THEN g.expires_at_ms ELSE s.expires_at_ms END`
-		from += ` JOIN role_grant g ON g.principal_id = c.id AND g.role_id = $6 AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $4)`
+		until = `CASE WHEN s.expires_at_ms IS NULL OR g.expires_at_ms < s.expires_at_ms
+			THEN g.expires_at_ms ELSE s.expires_at_ms END`
+		from += ` JOIN role_grant g ON g.principal_id = c.id AND g.role_id = $6
+			AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $4)`
 		args = append(args, roleID)
 	}
 	text := `SELECT c.id, c.name, s.id, s.hint, s.created_by_id, s.created_by_name, ` + until + from
@@ -112,6 +144,7 @@ func (q *Q) SecretsUnderRole(ctx context.Context, orgID, roleID, notBy string, n
 		err = r.Scan(&h.Account.ID, &h.Account.Name, &h.ID, &h.Hint, &h.By.ID, &h.By.Email, &until)
 		h.Until = moment(until)
 		return h, err
-	}, text+` WHERE c.org_id = $1 AND c.kind = $2 AND s.created_by_id <> $3 AND (s.expires_at_ms IS NULL OR s.expires_at_ms > $4)
+	}, text+` WHERE c.org_id = $1 AND c.kind = $2 AND s.created_by_id <> $3
+		AND (s.expires_at_ms IS NULL OR s.expires_at_ms > $4)
 		ORDER BY c.id, s.id LIMIT $5`, args...)
 }

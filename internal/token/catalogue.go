@@ -7,8 +7,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// catalogue is the APIs and privileges as they were read at one moment. It never
-// changes.
+// catalogue is the APIs and privileges as they were read at one moment. It
+// never changes.
 type catalogue struct {
 	privileges []svcauth.Privilege
 	api        map[string]string // privilege → audience

@@ -7,19 +7,21 @@ import (
 	"encoding/json"
 )
 
-// claims are those of a token: RFC 9068 §2.2, and our own. All but the last four
-// are the same for each token of a client with the same decision.
+// claims are those of a token: RFC 9068 §2.2, and our own. All but the last
+// four are the same for each token of a client with the same decision.
 type claims struct {
-	Issuer   string   `json:"iss"`
-	Subject  string   `json:"sub"`
-	ClientID string   `json:"client_id"`
-	Audience any      `json:"aud"` // a string, or several in a []string (RFC 7519 §4.1.3)
-	Scope    string   `json:"scope,omitempty"`
-	Full     bool     `json:"full,omitempty"` // no scope was asked for: the token may hand over whatever its holder holds
-	Roles    []string `json:"roles"`
-	OrgID    string   `json:"org_id"`
-	Epoch    int64    `json:"epoch"`
-	Policy   int64    `json:"pol"`
+	Issuer   string `json:"iss"`
+	Subject  string `json:"sub"`
+	ClientID string `json:"client_id"`
+	Audience any    `json:"aud"` // a string, or several in a []string (RFC 7519 §4.1.3)
+	Scope    string `json:"scope,omitempty"`
+	// Full reports that no scope was asked for: the token may hand over
+	// whatever its holder holds.
+	Full   bool     `json:"full,omitempty"`
+	Roles  []string `json:"roles"`
+	OrgID  string   `json:"org_id"`
+	Epoch  int64    `json:"epoch"`
+	Policy int64    `json:"pol"`
 
 	Credential string `json:"cred"`
 	IssuedAt   int64  `json:"iat"` // seconds since 1970

@@ -17,8 +17,8 @@ const grantClientCredentials = "client_credentials"
 
 // clientCredentials is the grant of RFC 6749 §4.4. The library go-oauth2 runs
 // it, and calls back for the client, the scope, the token and the record. Its
-// HTTP handlers, its other grants and its stores are never used: what they would
-// do is ours, and is refused here.
+// HTTP handlers, its other grants and its stores are never used: what they
+// would do is ours, and is refused here.
 type clientCredentials struct{ engine *server.Server }
 
 // newClientCredentials sets the library up. It is never changed afterwards: its
@@ -114,7 +114,9 @@ func (i *issuance) VerifyPassword(string) bool { return i.client.CredentialID !=
 type issuanceToken struct{}
 
 // Token implements [oauth2.AccessGenerate].
-func (issuanceToken) Token(ctx context.Context, _ *oauth2.GenerateBasic, isGenRefresh bool) (access, refresh string, err error) {
+func (issuanceToken) Token(
+	ctx context.Context, _ *oauth2.GenerateBasic, isGenRefresh bool,
+) (access, refresh string, err error) {
 	i, ok := issuanceFrom(ctx)
 	if !ok || isGenRefresh { // RFC 6749 §4.4.3: no refresh token
 		return "", "", oautherrors.ErrUnauthorizedClient

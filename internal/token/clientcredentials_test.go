@@ -18,7 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The library does by default what this server must never do; these are the guards around it.
+// The library does by default what this server must never do; these are the
+// guards around it.
 
 func guarded(t *testing.T) *Service {
 	t.Helper()
@@ -37,8 +38,8 @@ func engine(s *Service) *server.Server {
 	return s.grants[grantClientCredentials].(clientCredentials).engine
 }
 
-// someIssuance is a request of a client that has proven who it is and holds these
-// roles.
+// someIssuance is a request of a client that has proven who it is and holds
+// these roles.
 func someIssuance(s *Service, r Request, roles ...store.HeldRole) *issuance {
 	cat := &catalogue{
 		privileges: []svcauth.Privilege{{Name: "a:a", API: "https://a"}, {Name: "b:b", API: "https://b"}},

@@ -50,7 +50,8 @@ func (c *chain) explanation() svcauth.Explanation {
 }
 
 // Explain returns why a token or a client may do something or may not. It asks
-// each rule in turn, the very one that decides, and names the first that refuses.
+// each rule in turn, the very one that decides, and names the first that
+// refuses.
 //
 // The actor in the context requires tokens:introspect or members:read. It sees
 // only what is its own organization's; the operator with tokens:introspect sees
@@ -90,7 +91,8 @@ func checkExplain(r svcauth.ExplainRequest) error {
 	}
 	for at, text := range fields {
 		if len(text) > maxResourceSize || text != "" && !isScopeToken(text) {
-			return svcauth.InvalidField(at, "Expected at most %d printable ASCII characters without spaces and quotes.", maxResourceSize)
+			return svcauth.InvalidField(at,
+				"Expected at most %d printable ASCII characters without spaces and quotes.", maxResourceSize)
 		}
 	}
 	return nil
@@ -106,7 +108,9 @@ func explainFault(e *oautherr.Error) error {
 
 // explainToken explains a whole token. One that this server did not sign says
 // nothing that could be believed.
-func (s *Service) explainToken(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+func (s *Service) explainToken(
+	ctx context.Context, actor access.Actor, r svcauth.ExplainRequest,
+) (svcauth.Explanation, error) {
 	p, err := s.anyAudience.Authentic(ctx, r.Token)
 	if err != nil {
 		if isUnavailable(err) {
@@ -114,20 +118,25 @@ func (s *Service) explainToken(ctx context.Context, actor access.Actor, r svcaut
 		}
 		var c chain
 		c.link(linkToken, describe(err), "")
-		for _, name := range []string{linkSecret, linkAccount, linkRoles, linkPrivileges, linkAudience, linkRevocation} {
+		for _, name := range []string{
+			linkSecret, linkAccount, linkRoles, linkPrivileges, linkAudience, linkRevocation,
+		} {
 			c.link(name, "", "")
 		}
 		return c.explanation(), nil
 	}
 	if !actor.MayExplain(p.OrgID) {
-		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound, "This token was not issued in your organization.")
+		return svcauth.Explanation{}, svcauth.NewProblem(
+			svcauth.CodeNotFound, "This token was not issued in your organization.")
 	}
 	return s.explainPrincipal(ctx, p, r)
 }
 
-// explainRecord explains a token of which only the jti is known, by the record of
-// its issue.
-func (s *Service) explainRecord(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+// explainRecord explains a token of which only the jti is known, by the record
+// of its issue.
+func (s *Service) explainRecord(
+	ctx context.Context, actor access.Actor, r svcauth.ExplainRequest,
+) (svcauth.Explanation, error) {
 	record, found, err := s.cfg.Cache.FindToken(ctx, r.JTI)
 	if err != nil {
 		return svcauth.Explanation{}, explainFault(oautherr.Unavailable(err))
@@ -156,7 +165,9 @@ func (s *Service) explainRecord(ctx context.Context, actor access.Actor, r svcau
 }
 
 // explainPrincipal explains authentic claims.
-func (s *Service) explainPrincipal(ctx context.Context, p *verify.Claims, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+func (s *Service) explainPrincipal(
+	ctx context.Context, p *verify.Claims, r svcauth.ExplainRequest,
+) (svcauth.Explanation, error) {
 	client, refusal := s.client(ctx, p.ClientID)
 	if refusal != nil {
 		return svcauth.Explanation{}, explainFault(refusal)
@@ -191,7 +202,8 @@ func (s *Service) explainPrincipal(ctx context.Context, p *verify.Claims, r svca
 	return c.explanation(), nil
 }
 
-// blame returns the link of the chain that a revocation cut, and how to mend it.
+// blame returns the link of the chain that a revocation cut, and how to mend
+// it.
 func blame(entry svcauth.Revocation, client *holder) (link, why string) {
 	switch {
 	case entry.JTI != "":
@@ -226,8 +238,9 @@ func (s *Service) lacksPrivilege(p *verify.Claims, client *holder, privilege str
 		return ""
 	}
 	if client.known && client.Holds(privilege) && client.catalog.api[privilege] == s.cfg.Issuer {
-		return fmt.Sprintf("the token does not carry %s, though the account holds it: privileges of this server itself "+
-			"are given only if asked for. Ask for a new token with resource=%s", privilege, s.cfg.Issuer)
+		return fmt.Sprintf("the token does not carry %s, though the account holds it: "+
+			"privileges of this server itself are given only if asked for. "+
+			"Ask for a new token with resource=%s", privilege, s.cfg.Issuer)
 	}
 	if client.known && client.Holds(privilege) {
 		return fmt.Sprintf("the token does not carry %s, though the account holds it: "+
@@ -236,8 +249,8 @@ func (s *Service) lacksPrivilege(p *verify.Claims, client *holder, privilege str
 	return s.notGranted(client, privilege)
 }
 
-// lacksAudience returns why the API in question does not take the token, as that
-// API itself would say, or the empty string if it does.
+// lacksAudience returns why the API in question does not take the token, as
+// that API itself would say, or the empty string if it does.
 func (s *Service) lacksAudience(
 	p *verify.Claims, client *holder, r svcauth.ExplainRequest,
 ) (string, error) {

@@ -30,7 +30,8 @@ func who(s *svctest.Server, orgID string, privileges ...string) context.Context 
 		Operator: orgID == s.Tenant.Organization.ID, Privileges: privileges})
 }
 
-// failed gives the first link that fails, and requires what comes after it to be skipped and all before it to hold.
+// failed returns the first link that fails. It requires all before that link to
+// hold, and what comes after to be skipped.
 func failed(t *testing.T, e svcauth.Explanation) string {
 	t.Helper()
 	first := ""

@@ -14,13 +14,16 @@ import (
 )
 
 // explainClient explains what a token could do that the client asked for now.
-func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+func (s *Service) explainClient(
+	ctx context.Context, actor access.Actor, r svcauth.ExplainRequest,
+) (svcauth.Explanation, error) {
 	client, refusal := s.client(ctx, r.ClientID)
 	if refusal != nil {
 		return svcauth.Explanation{}, explainFault(refusal)
 	}
 	if !client.known || !actor.MayExplain(client.OrgID) {
-		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound, "There is no client with this id in your organization.")
+		return svcauth.Explanation{}, svcauth.NewProblem(
+			svcauth.CodeNotFound, "There is no client with this id in your organization.")
 	}
 	var c chain
 	secret, wrong := s.anySecret(client)
@@ -49,8 +52,8 @@ func (s *Service) explainClient(ctx context.Context, actor access.Actor, r svcau
 	wrong = ""
 	if entry, ok := s.cfg.Revocations.Revoked(claims); ok {
 		_, wrong = blame(entry, client)
-		wrong = "a token issued by this node now would be born revoked, because the node has not read the latest change " +
-			"yet; that passes within a second: " + wrong
+		wrong = "a token issued by this node now would be born revoked, " +
+			"because the node has not read the latest change yet; that passes within a second: " + wrong
 	}
 	c.link(linkRevocation, wrong, "no live revocation matches a token issued now")
 	return c.explanation(), nil
@@ -72,8 +75,8 @@ func (s *Service) anySecret(client *holder) (id, wrong string) {
 	return "", wrong
 }
 
-// lacksRoles returns why a refusal lies with the roles rather than with what they
-// give, or the empty string if it does not.
+// lacksRoles returns why a refusal lies with the roles rather than with what
+// they give, or the empty string if it does not.
 func (s *Service) lacksRoles(client *holder, privilege string, refused *oautherr.Error) string {
 	if refused == nil || privilege == "" {
 		return ""
@@ -101,7 +104,8 @@ func (s *Service) notGranted(client *holder, privilege string) string {
 	case !client.known:
 		return "the token does not carry " + privilege
 	case client.catalog.api[privilege] == "":
-		return fmt.Sprintf("no API of the catalogue knows the privilege %s; look for it in GET /v1/privileges", privilege)
+		return fmt.Sprintf(
+			"no API of the catalogue knows the privilege %s; look for it in GET /v1/privileges", privilege)
 	case svcauth.OperatorOnly(privilege) && !client.Operator:
 		return privilege + " exists only in the operator's organization"
 	}

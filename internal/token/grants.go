@@ -59,7 +59,9 @@ type issuance struct {
 }
 
 // Issue returns a token for an authenticated client.
-func (s *Service) Issue(ctx context.Context, client clientauth.Authentication, r Request) (TokenResponse, *oautherr.Error) {
+func (s *Service) Issue(
+	ctx context.Context, client clientauth.Authentication, r Request,
+) (TokenResponse, *oautherr.Error) {
 	grant, refusal := s.grant(r.GrantType)
 	if refusal != nil {
 		return TokenResponse{}, refusal
@@ -87,9 +89,11 @@ func (s *Service) grant(grantType string) (grant, *oautherr.Error) {
 	}
 	expected := strings.Join(s.GrantTypes(), " or ")
 	if grantType == "" {
-		return nil, oautherr.New(oautherr.CodeInvalidRequest, "no_grant_type", "grant_type is missing: expected %s", expected)
+		return nil, oautherr.New(oautherr.CodeInvalidRequest, "no_grant_type",
+			"grant_type is missing: expected %s", expected)
 	}
-	return nil, oautherr.New(oautherr.CodeUnsupportedGrantType, "grant_type", "grant_type is not supported: expected %s", expected)
+	return nil, oautherr.New(oautherr.CodeUnsupportedGrantType, "grant_type",
+		"grant_type is not supported: expected %s", expected)
 }
 
 // mint uses up what the client proved itself with, writes the claims of one

@@ -61,8 +61,8 @@ func without(all []string, kind func(string) bool) []string {
 	return slices.DeleteFunc(slices.Clone(all), kind)
 }
 
-// decision is what a token carries for its client: everything but the times, the
-// credential and the token's own id.
+// decision is what a token carries for its client: everything but the times,
+// the credential and the token's own id.
 type decision struct {
 	claims claims
 	size   int  // of the claims of a token, in bytes

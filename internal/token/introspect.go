@@ -21,7 +21,9 @@ type Introspector struct {
 
 // IntrospectorFromClient returns the introspector that an authenticated client
 // is.
-func (s *Service) IntrospectorFromClient(ctx context.Context, client clientauth.Authentication) (Introspector, *oautherr.Error) {
+func (s *Service) IntrospectorFromClient(
+	ctx context.Context, client clientauth.Authentication,
+) (Introspector, *oautherr.Error) {
 	holder, err := s.holder(ctx, client.Client)
 	if err == nil {
 		err = client.Use(ctx)
@@ -35,8 +37,8 @@ func (s *Service) IntrospectorFromClient(ctx context.Context, client clientauth.
 	}, nil
 }
 
-// IntrospectorFromBearer returns the introspector that the bearer of a token for
-// this server is.
+// IntrospectorFromBearer returns the introspector that the bearer of a token
+// for this server is.
 func (s *Service) IntrospectorFromBearer(ctx context.Context, token string) (Introspector, *oautherr.Error) {
 	p, err := s.issuerAudience.Verify(ctx, token)
 	if isUnavailable(err) {
@@ -79,7 +81,8 @@ func describe(err error) string {
 
 func (s *Service) knowsRevocations() *oautherr.Error {
 	if !s.cfg.ChangeLog.Fresh() {
-		return oautherr.Unavailable(errors.New("this node has not read the change log for too long to say that a token is live"))
+		return oautherr.Unavailable(errors.New(
+			"this node has not read the change log for too long to say that a token is live"))
 	}
 	return nil
 }

@@ -30,21 +30,29 @@ func NewSizer(s Sizer, apis []svcauth.API, privileges []svcauth.Privilege) Sizer
 }
 
 // Oversized returns the accounts that would get no token without scope or
-// resource, as it would be too long. It looks at one principal, or at those that
-// hold a role, or with neither at all; of one organization, or with none of all.
-// It estimates from above first, so that few are looked at closely, and returns
-// at most [maxOversized].
+// resource, as it would be too long. It looks at one principal, or at those
+// that hold a role, or with neither at all; of one organization, or with none
+// of all. It estimates from above first, so that few are looked at closely, and
+// returns at most [maxOversized].
 func (s *Service) Oversized(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.SizeWarning, error) {
 	cat, err := s.catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sizer := Sizer{Issuer: s.cfg.Issuer, MaxSize: s.cfg.MaxSize, TokenSize: s.cfg.Keyring.TokenSize, Now: s.cfg.Clock(), catalog: cat}
+	sizer := Sizer{
+		Issuer:    s.cfg.Issuer,
+		MaxSize:   s.cfg.MaxSize,
+		TokenSize: s.cfg.Keyring.TokenSize,
+		Now:       s.cfg.Clock(),
+		catalog:   cat,
+	}
 	return sizer.Oversized(ctx, s.cfg.Store.Read(), orgID, roleID, principalID)
 }
 
 // Oversized is [Service.Oversized] on a database.
-func (s Sizer) Oversized(ctx context.Context, q *store.Q, orgID, roleID, principalID string) (found []svcauth.SizeWarning, err error) {
+func (s Sizer) Oversized(
+	ctx context.Context, q *store.Q, orgID, roleID, principalID string,
+) (found []svcauth.SizeWarning, err error) {
 	if s.MaxSize == 0 {
 		return nil, nil
 	}
@@ -82,7 +90,13 @@ func (s Sizer) candidates(ctx context.Context, q *store.Q, orgID, roleID string)
 			return nil, err
 		}
 	}
-	return q.HeavyPrincipals(ctx, store.Heavy{OrgID: orgID, RoleID: roleID, All: all, Bound: bound, Limit: maxOversized})
+	return q.HeavyPrincipals(ctx, store.Heavy{
+		OrgID:  orgID,
+		RoleID: roleID,
+		All:    all,
+		Bound:  bound,
+		Limit:  maxOversized,
+	})
 }
 
 // room returns how many bytes privileges and roles may take in the claims of a

@@ -14,14 +14,15 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Revoke revokes a client's own token, RFC 7009 §2.1. A token that is malformed,
-// forged, revoked or unknown needs nothing more (§2.2): nil. One that has expired
-// by our clock is revoked like any other, as that clock may be wrong. Another
-// client's stays valid, and the request is refused. When Revoke returns nil, the
-// revocation is durable and in force on this node.
+// Revoke revokes a client's own token, RFC 7009 §2.1. A token that is
+// malformed, forged, revoked or unknown needs nothing more (§2.2): nil. One
+// that has expired by our clock is revoked like any other, as that clock may be
+// wrong. Another client's stays valid, and the request is refused. When Revoke
+// returns nil, the revocation is durable and in force on this node.
 func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, token string) *oautherr.Error {
 	if token == "" {
-		return oautherr.New(oautherr.CodeInvalidRequest, "no_token", "token is missing: expected the access token to revoke")
+		return oautherr.New(oautherr.CodeInvalidRequest, "no_token",
+			"token is missing: expected the access token to revoke")
 	}
 	if err := client.Use(ctx); err != nil {
 		return err
@@ -46,7 +47,13 @@ func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, 
 	if err := s.cfg.Store.Admit(ctx); err != nil {
 		return oautherr.From(err)
 	}
-	entry := svcauth.Revocation{JTI: p.JTI, Exp: p.ExpiresAt.Unix(), ClientID: p.ClientID, Epoch: p.Epoch, Pol: p.Policy}
+	entry := svcauth.Revocation{
+		JTI:      p.JTI,
+		Exp:      p.ExpiresAt.Unix(),
+		ClientID: p.ClientID,
+		Epoch:    p.Epoch,
+		Pol:      p.Policy,
+	}
 	if err := s.batch.add(ctx, pending{claims: p, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return oautherr.From(err)
 	}
@@ -135,9 +142,9 @@ func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 }
 
 // needed returns those of a batch whose token is not revoked yet, one for each
-// token. It may have been revoked since [Service.Revoke] looked, as many requests
-// may ask for one at once. Each entry is kept by every node and every resource
-// server.
+// token. It may have been revoked since [Service.Revoke] looked, as many
+// requests may ask for one at once. Each entry is kept by every node and every
+// resource server.
 func (s *Service) needed(batch []pending) (needed []pending) {
 	seen := make(map[string]bool, len(batch))
 	for _, p := range batch {
@@ -157,7 +164,8 @@ func (s *Service) writeRevocation(ctx context.Context, q *store.Q, p pending) er
 	if err != nil || wider == store.WiderNot {
 		return err
 	}
-	s.cfg.Logger.WarnContext(ctx, "a client revokes more tokens than are kept one by one: all older ones are revoked instead",
+	s.cfg.Logger.WarnContext(ctx,
+		"a client revokes more tokens than are kept one by one: all older ones are revoked instead",
 		"client_id", p.entry.ClientID, "org_id", p.claims.OrgID, "revoked", string(wider))
 	by := p.event.Actor
 	actor := access.Actor{ID: by.ID, Kind: by.Kind, Name: by.Name, ClientID: by.ClientID, IP: p.event.IP}

@@ -38,7 +38,8 @@ func (s *Service) decide(h *holder, r Request) (decision, *oautherr.Error) {
 	if len(resources) == 0 && h.mixes(scope, s.cfg.Issuer) {
 		return decision{}, oautherr.New(oautherr.CodeInvalidTarget, "mixed_scope",
 			"scope has privileges of this server itself beside those of other APIs: "+
-				"ask for them in two requests, or name each API with resource, this server as resource=%s", s.cfg.Issuer)
+				"ask for them in two requests, or name each API with resource, this server as resource=%s",
+			s.cfg.Issuer)
 	}
 	narrowed := len(resources) > 0 || r.Scope != "" && !alias
 	d := h.decision(scope, resources, s.cfg.Issuer, narrowed, r.Scope == "" || alias)
@@ -108,7 +109,8 @@ func (h *holder) resources(asked []string) ([]string, *oautherr.Error) {
 // nothing else may be named. The result is sorted and has each privilege once.
 func (s *Service) scope(h *holder, asked string, available []string, resources bool) ([]string, *oautherr.Error) {
 	if len(asked) > maxScopeSize {
-		return nil, oautherr.New(oautherr.CodeInvalidScope, "scope_size", "scope is too long: at most %d bytes", maxScopeSize)
+		return nil, oautherr.New(oautherr.CodeInvalidScope, "scope_size",
+			"scope is too long: at most %d bytes", maxScopeSize)
 	}
 	if asked == "" {
 		return available, nil
@@ -123,13 +125,15 @@ func (s *Service) scope(h *holder, asked string, available []string, resources b
 			granted = append(granted, available...)
 		case !h.granted[name] && strings.Contains(name, ","): // no privilege has one
 			return nil, oautherr.New(oautherr.CodeInvalidScope, "scope_not_granted",
-				"scope %s is not granted to this client: privileges are separated by spaces, not by commas", quote(name))
+				"scope %s is not granted to this client: privileges are separated by spaces, not by commas",
+				quote(name))
 		case !h.granted[name]:
 			return nil, oautherr.New(oautherr.CodeInvalidScope, "scope_not_granted",
 				"scope %s is not granted to this client: none of its roles has this privilege", quote(name))
 		case resources && !slices.Contains(available, name):
 			return nil, oautherr.New(oautherr.CodeInvalidScope, "scope_not_of_resource",
-				"scope %s does not belong to the resources asked for: its API is %s", quote(name), quote(h.catalog.api[name]))
+				"scope %s does not belong to the resources asked for: its API is %s",
+				quote(name), quote(h.catalog.api[name]))
 		default:
 			granted = append(granted, name)
 		}

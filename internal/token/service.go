@@ -6,8 +6,8 @@
 // each grant is a file of its own, and none can get a token but by the one way
 // that mints it. Every refusal is an [*oautherr.Error].
 //
-// It refuses to know: HTTP routes and bodies, how a client proves who it is, who
-// may change what (package access), SQL, where keys come from.
+// It refuses to know: HTTP routes and bodies, how a client proves who it is,
+// who may change what (package access), SQL, where keys come from.
 package token
 
 import (
@@ -96,10 +96,10 @@ func (s *Service) Run(ctx context.Context) error {
 	return nil
 }
 
-// Apply forgets what entries of the change log have made stale, of the service and
-// of the clients that it works on. With Reset it makes the Service a listener of
-// the change log. The catalogue goes first: rights that are read after their client
-// was forgotten must not be worked out by the old one.
+// Apply forgets what entries of the change log have made stale, of the service
+// and of the clients that it works on. With Reset it makes the Service a
+// listener of the change log. The catalogue goes first: rights that are read
+// after their client was forgotten must not be worked out by the old one.
 func (s *Service) Apply(_ context.Context, entries []store.Change) {
 	for _, c := range entries {
 		if c.Kind == store.ChangeCatalog {
