@@ -244,8 +244,7 @@ func TestASessionEndsOnce(t *testing.T) {
 	}
 }
 
-// A member's sign-outs count like its other requests: what they cost is
-// bounded.
+// A member's sign-outs count like its other requests: their cost is bounded.
 func TestSignOutsOfOneMemberAreBounded(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MANAGEMENT_PER_SECOND=1"}})
 	var all []string
@@ -331,8 +330,7 @@ func TestMemberWithoutPrivilegesSeesItsOwnOnly(t *testing.T) {
 	}
 }
 
-// Somebody with one address in two organizations chooses once the password was
-// right.
+// Somebody with one address in two organizations chooses after the password.
 func TestChoiceOfOrganization(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	other := s.NewTenant("other")
@@ -379,8 +377,7 @@ func TestChoiceOfOrganization(t *testing.T) {
 	require.Equal(t, http.StatusSeeOther, late.get("/console/profile").status)
 }
 
-// After too many wrong passwords the next attempt has to wait, and the page
-// says so.
+// After too many wrong passwords the next attempt must wait; the page says so.
 func TestSignInIsLimited(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	m := invite(t, s, "ann@example.com", goodPassword)
