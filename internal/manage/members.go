@@ -98,6 +98,8 @@ func (m *API) memberAccess() {
 			"if it does not hold the role, nor if `grant` names a grant that is no longer there: "+
 			"then nothing happens. The last Administrator keeps that role."),
 		func(ctx context.Context, in *UngrantOf) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignMemberRole(ctx, in.ID, in.RoleID, in.Grant) })
+			return m.takeAway(ctx, in.Waiting, func() error {
+				return m.cfg.Access.UnassignMemberRole(ctx, in.ID, in.RoleID, in.Grant)
+			})
 		})
 }

@@ -54,7 +54,9 @@ func (m *API) organizations() {
 		"Create an organization",
 		operators+" The answer has `invitation_url`, a one-time link for its first Administrator; "+
 			"a service account gets none, only the mail goes (422 where no mail is configured)."),
-		func(ctx context.Context, in *struct{ Body svcauth.NewOrganization }) (*createdVersion[svcauth.CreatedOrganization], error) {
+		func(ctx context.Context, in *struct {
+			Body svcauth.NewOrganization
+		}) (*createdVersion[svcauth.CreatedOrganization], error) {
 			o, err := m.cfg.People.CreateOrganization(ctx, in.Body)
 			return &createdVersion[svcauth.CreatedOrganization]{pathOrganization + "/" + o.ID, etag(o.Version), o}, err
 		})
@@ -97,7 +99,14 @@ func (m *API) audit() {
 		"List audit events",
 		"Every change and every refused change of the organization, newest first."),
 		func(ctx context.Context, in *AuditQuery) (*plain[svcauth.List[svcauth.AuditEvent]], error) {
-			return page(m.cfg.Access.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: in.options(), Actor: in.Actor, Target: in.Target, Action: in.Action, Since: in.Since, Until: in.Until}))
+			return page(m.cfg.Access.AuditEvents(ctx, svcauth.AuditFilter{
+				ListOptions: in.options(),
+				Actor:       in.Actor,
+				Target:      in.Target,
+				Action:      in.Action,
+				Since:       in.Since,
+				Until:       in.Until,
+			}))
 		})
 	add(m, operation("explain", "POST", "/v1/explain", tagAudit, svcauth.MembersRead,
 		"Explain why something is allowed or not",

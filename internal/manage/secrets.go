@@ -70,7 +70,9 @@ func (m *API) secrets() {
 		"Remove a secret",
 		"No new tokens for it from now on."),
 		func(ctx context.Context, in *SecretRemoval) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteSecret(ctx, in.ID, in.SecretID, in.RevokeTokens) })
+			return m.takeAway(ctx, in.Waiting, func() error {
+				return m.cfg.Access.DeleteSecret(ctx, in.ID, in.SecretID, in.RevokeTokens)
+			})
 		})
 }
 
@@ -95,7 +97,9 @@ func (m *API) applicationKeys() {
 			"request. The answer has `client_secret`, this once. Only a member can have one. It "+
 			"ends when the member's password is set or reset, and when the member is suspended or "+
 			"removed."),
-		func(ctx context.Context, in *struct{ Body *svcauth.NewApplicationKey }) (*created[svcauth.ApplicationKey], error) {
+		func(ctx context.Context, in *struct {
+			Body *svcauth.NewApplicationKey
+		}) (*created[svcauth.ApplicationKey], error) {
 			var n svcauth.NewApplicationKey
 			if in.Body != nil {
 				n = *in.Body

@@ -52,15 +52,19 @@ type GrantOf struct {
 	Body *svcauth.GrantRequest
 }
 
-// aboutGrants says what holds for the grants of every principal.
-const aboutGrants = "Given again, it sets the new expiry; without `expires_at` the role is held for good. A grant that ends takes its privileges from live tokens too. " +
-	"With an `id` of your choosing (grt_…) the grant is that one: another id takes the place of the grant that is there, and no token dies of it; " +
-	"the same is a retry or an edit; without one the grant keeps its id. You need every privilege of the role, until the grant ends. "
+// aboutGrants describes what holds for the grants of every principal.
+const aboutGrants = "Given again, it sets the new expiry; without `expires_at` the role is held for good. " +
+	"A grant that ends takes its privileges from live tokens too. " +
+	"With an `id` of your choosing (grt_…) the grant is that one: another id takes the place " +
+	"of the grant that is there, and no token dies of it; the same is a retry or an edit; " +
+	"without one the grant keeps its id. You need every privilege of the role, until the grant ends. "
 
-// grant makes the grant by one of the two that can, and answers 204 if there is
-// nothing to say of it.
-func (in *GrantOf) grant(ctx context.Context,
-	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error)) (*granted, error) {
+// grant makes the grant with assign. It answers 204 if there is nothing to warn
+// of.
+func (in *GrantOf) grant(
+	ctx context.Context,
+	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error),
+) (*granted, error) {
 	var asked svcauth.GrantRequest
 	if in.Body != nil {
 		asked = *in.Body
@@ -80,11 +84,15 @@ type UngrantOf struct {
 	Grant string `query:"grant" doc:"The id of the grant that shall end; if the pair has another one by now, nothing happens. Absent: whichever there is"`
 }
 
-// Resolve refuses a name without a value: it would end whichever grant there is.
+// Resolve refuses an empty grant parameter. It would end whichever grant there
+// is.
 func (in *UngrantOf) Resolve(ctx huma.Context) []error {
 	errs := in.Waiting.Resolve(ctx)
 	if u := ctx.URL(); in.Grant == "" && u.Query().Has("grant") {
-		errs = append(errs, &huma.ErrorDetail{Location: "query.grant", Message: "expected the id of a grant; leave the parameter out to end whichever there is"})
+		errs = append(errs, &huma.ErrorDetail{
+			Location: "query.grant",
+			Message:  "expected the id of a grant; leave the parameter out to end whichever there is",
+		})
 	}
 	return errs
 }
@@ -109,7 +117,9 @@ func (m *API) serviceAccounts() {
 		"Create a service account",
 		"The answer has `client_id` and `client_secret`. The secret is shown this once and "+
 			"can't be had again. You need every privilege of the roles that you assign."),
-		func(ctx context.Context, in *struct{ Body svcauth.NewServiceAccount }) (*createdVersion[svcauth.ServiceAccount], error) {
+		func(ctx context.Context, in *struct {
+			Body svcauth.NewServiceAccount
+		}) (*createdVersion[svcauth.ServiceAccount], error) {
 			a, err := m.cfg.Access.CreateServiceAccount(ctx, in.Body)
 			return &createdVersion[svcauth.ServiceAccount]{pathAccount + "/" + a.ID, etag(a.Version), a}, err
 		})
@@ -162,7 +172,9 @@ func (m *API) accountRoles() {
 		"Its tokens that carry the role die at once. It is no error if it does not hold the "+
 			"role, nor if `grant` names a grant that is no longer there: then nothing happens."),
 		func(ctx context.Context, in *UngrantOf) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignServiceAccountRole(ctx, in.ID, in.RoleID, in.Grant) })
+			return m.takeAway(ctx, in.Waiting, func() error {
+				return m.cfg.Access.UnassignServiceAccountRole(ctx, in.ID, in.RoleID, in.Grant)
+			})
 		})
 }
 
