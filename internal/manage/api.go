@@ -45,7 +45,8 @@ type Config struct {
 	// SessionActor is nil, the API takes bearer tokens only.
 	SessionActor func(*http.Request) (actor access.Actor, ok bool, err error)
 	// ResourceServers lists the connected subscribers of the revocation feed:
-	// the organization's, or for the operator all. If it is nil, there are none.
+	// the organization's, or for the operator all. If it is nil, there are
+	// none.
 	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
 	// Enforced waits until every connected resource server enforces what this
 	// node has committed by now, at most for wait. If it is nil, nobody is

@@ -41,7 +41,10 @@ func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI
 				"keeps a change from overwriting somebody else's."},
 		Servers: []*huma.Server{{URL: issuer}},
 		Tags: []*huma.Tag{
-			{Name: tagAccounts, Description: "Machine identities of the organization: OAuth2 clients that depend on no member."},
+			{
+				Name:        tagAccounts,
+				Description: "Machine identities of the organization: OAuth2 clients that depend on no member.",
+			},
 			{Name: tagSecrets, Description: "The credentials of a service account, up to 5 at once."},
 			{Name: tagKeys, Description: "OAuth2 clients that act as the member who made them."},
 			{Name: tagMembers, Description: "People who sign in to the console."},
@@ -49,7 +52,10 @@ func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI
 			{Name: tagCatalog, Description: "The APIs that tokens can be for, and their privileges."},
 			{Name: tagOrganizations, Description: "Your own organization, and for the operator all of them."},
 			{Name: tagAudit, Description: "What was done, and why something is allowed or not."},
-			{Name: tagSigning, Description: "The keys that sign tokens, and the resource servers that follow revocations."},
+			{
+				Name:        tagSigning,
+				Description: "The keys that sign tokens, and the resource servers that follow revocations.",
+			},
 		},
 		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
 			schemeToken: {

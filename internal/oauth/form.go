@@ -160,9 +160,9 @@ var parameters = []string{
 }
 
 // isArray refuses a known name with a bracket or a dot behind it, as some
-// libraries write lists (scope[]=, scope[0]=, scope.0=). If it were ignored like
-// other unknown names (RFC 6749 §3.2), a client that asks for a narrow token
-// would get the widest.
+// libraries write lists (scope[]=, scope[0]=, scope.0=). If it were ignored
+// like other unknown names (RFC 6749 §3.2), a client that asks for a narrow
+// token would get the widest.
 func isArray(name string) *token.Error {
 	at := strings.IndexAny(name, "[.")
 	if at < 0 || !contains(parameters, name[:at]) {

@@ -159,9 +159,9 @@ func (f *subscription) fromTable(ctx context.Context, cursor int64) (next int64,
 	return page.Next, f.over(ctx)
 }
 
-// live passes on what comes, until one of the sides ends the stream or the token
-// ceases to be good. It checks the token each time, so at least with each sign
-// of life.
+// live passes on what comes, until one of the sides ends the stream or the
+// token ceases to be good. It checks the token each time, so at least with each
+// sign of life.
 func (f *subscription) live(ctx context.Context) string {
 	var batch [][]byte
 	for {

@@ -1,8 +1,8 @@
 // Package oautherr owns the one error of the OAuth2 endpoints: its code, its
 // HTTP status, its challenge, what the caller reads and what only the log says.
 //
-// The [Error] is made where the rule is, and it is written alike everywhere. The
-// package refuses to know how it is written.
+// The [Error] is made where the rule is, and it is written alike everywhere.
+// The package refuses to know how it is written.
 package oautherr
 
 import (

@@ -56,8 +56,8 @@ func NotModified(c *gin.Context, etag string) bool {
 	return true
 }
 
-// matches reports whether If-None-Match names etag. The header is * or a list of
-// entity tags, compared without regard to their weakness (RFC 9110 §13.1.2).
+// matches reports whether If-None-Match names etag. The header is * or a list
+// of entity tags, compared without regard to their weakness (RFC 9110 §13.1.2).
 func matches(headers []string, etag string) bool {
 	for _, header := range headers {
 		for tag := range strings.SplitSeq(header, ",") {

@@ -41,8 +41,8 @@ func (s *Server) bodyLimit(c *gin.Context) int {
 // readBody reads the body within the route's limit and puts what it read in its
 // place. A face that reads a body that is too large gets *http.MaxBytesError. A
 // body whose Content-Length is too large is not read at all. More than
-// oauth.MaxForm is read only from callers who have authenticated. readBody holds
-// no slot while it reads, and it reports whether the request goes on.
+// oauth.MaxForm is read only from callers who have authenticated. readBody
+// holds no slot while it reads, and it reports whether the request goes on.
 func (s *Server) readBody(c *gin.Context) bool {
 	r, conn := c.Request, limits.ConnFrom(c.Request.Context())
 	lines := 0
@@ -120,8 +120,8 @@ type readAhead struct {
 }
 
 // read reads src into room that grows as bytes come. length is the announced
-// length in bytes, and negative if none is announced. Beyond limit the body ends
-// with *http.MaxBytesError.
+// length in bytes, and negative if none is announced. Beyond limit the body
+// ends with *http.MaxBytesError.
 func (b *readAhead) read(src io.Reader, length, limit int) {
 	size := limit + 1
 	if length >= 0 {

@@ -9,8 +9,8 @@ import (
 )
 
 // Leave tells load balancers and clients to send their requests elsewhere. From
-// now on /readyz answers 503, and each answer is the last one of its connection.
-// All else is served as before. Leave can't be undone.
+// now on /readyz answers 503, and each answer is the last one of its
+// connection. All else is served as before. Leave can't be undone.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Healthz answers that this node is alive.
@@ -33,9 +33,9 @@ const lookFor = 500 * time.Millisecond
 // least the clients that it knows, and is not about to stop.
 //
 // A database that is away is away for all nodes. If each asked for no traffic
-// then, a load balancer would turn away all clients, though any node could still
-// serve them (token.serve_stale). Callers that ask at once share one look, so
-// strangers cost the database nothing.
+// then, a load balancer would turn away all clients, though any node could
+// still serve them (token.serve_stale). Callers that ask at once share one
+// look, so strangers cost the database nothing.
 func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	type look struct {
 		serves bool

@@ -56,7 +56,8 @@ func (s *Server) bound(c *gin.Context) {
 func probes(path string) bool { return path == "/healthz" || path == "/readyz" }
 
 // shed refuses a request for which there is no slot. A request with a long body
-// loses its connection too, since net/http would read the body to its end first.
+// loses its connection too, since net/http would read the body to its end
+// first.
 func (s *Server) shed(c *gin.Context) {
 	if n := c.Request.ContentLength; n < 0 || n > smallBody {
 		leaveUnread(c)

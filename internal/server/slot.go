@@ -13,8 +13,8 @@ import (
 	"github.com/svcauth/svcauth/internal/request"
 )
 
-// slot is one of the MaxInflight in work, a [limits.Place]. It is given back when
-// the answer begins, since slow readers must not hold all slots.
+// slot is one of the MaxInflight in work, a [limits.Place]. It is given back
+// when the answer begins, since slow readers must not hold all slots.
 type slot struct {
 	gin.ResponseWriter
 	server *Server

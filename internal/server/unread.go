@@ -16,8 +16,8 @@ import (
 const notHTTP = "http"
 
 // Unread returns the answer to what could not be read as a request, as it goes
-// over the wire. It has a request id and a log line like any other. text is what
-// is known of the fault. It may be empty.
+// over the wire. It has a request id and a log line like any other. text is
+// what is known of the fault. It may be empty.
 func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	switch {
 	case status == http.StatusRequestHeaderFieldsTooLarge:
