@@ -1,6 +1,6 @@
-// Package manage is the management API under /v1, with its document and the page
-// that shows it. A handler decodes, calls package access and encodes. Its errors
-// are problems (RFC 9457).
+// Package manage is the management API under /v1, with its document and the
+// page that shows it. A handler decodes, calls package access and encodes. Its
+// errors are problems (RFC 9457).
 //
 // It refuses to know what is allowed (package access), SQL, Redis and private
 // keys.
@@ -38,17 +38,19 @@ type Config struct {
 	Issuer        string
 	SessionCookie string // the name of the console's cookie, for the document
 
-	// Callers bounds the calls of each caller; nil: nothing does.
+	// Callers bounds the calls of each caller. If it is nil, nothing does.
 	Callers *limits.Callers
-	// SessionActor returns who is signed in to the console, if anybody is; an
-	// error says that this can't be known now. nil: the API takes bearer tokens
-	// only.
+	// SessionActor returns the member who is signed in to the console, if
+	// anybody is. It returns an error if this can't be known now. If
+	// SessionActor is nil, the API takes bearer tokens only.
 	SessionActor func(*http.Request) (actor access.Actor, ok bool, err error)
-	// ResourceServers lists the connected subscribers of the revocation feed: the
-	// organization's, or for the operator all. nil: none.
+	// ResourceServers lists the connected subscribers of the revocation feed:
+	// the organization's, or for the operator all. If it is nil, there are
+	// none.
 	ResourceServers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer
 	// Enforced waits until every connected resource server enforces what this
-	// node has committed by now, at most for wait. nil: nobody is connected.
+	// node has committed by now, at most for wait. If it is nil, nobody is
+	// connected.
 	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
 }
 
@@ -60,7 +62,7 @@ type API struct {
 	crossOrigin *http.CrossOriginProtection
 }
 
-// New returns the API. Mount serves it. The only error is an issuer that is no
+// New returns the API. Mount serves it. New fails only if the issuer is not a
 // URL.
 func New(cfg Config) (*API, error) {
 	m := &API{cfg: cfg, crossOrigin: http.NewCrossOriginProtection()}
@@ -68,7 +70,7 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A proxy's Host may be another than the browser's.
+	// Behind a proxy, Host may differ from what the browser sees.
 	return m, m.crossOrigin.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host)
 }
 
@@ -78,9 +80,9 @@ func Owns(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/
 // Mount registers the API, its document and the page that shows it.
 func (m *API) Mount(engine *gin.Engine) error {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	// Errors are ours: the document shows Problem instead of the library's own
-	// model, and render turns one into the other. The library's global
-	// constructors stay as they are.
+	// The document shows Problem instead of the library's own error model, and
+	// render turns one into the other. The library's global constructors stay
+	// as they are.
 	registry.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[svcauth.Problem]())
 	format := huma.Format{Marshal: marshal, Unmarshal: unmarshal}
 	config := huma.Config{
@@ -103,8 +105,8 @@ func (m *API) Mount(engine *gin.Engine) error {
 	return m.mountDocument(engine)
 }
 
-// operation describes a call. requires is the privilege that the rules ask for;
-// empty: none, or it depends.
+// operation describes a call. requires is the privilege that the rules ask
+// for. It is empty if they ask for none, or if it depends.
 func operation(id, method, path, tag, requires, summary, description string) huma.Operation {
 	op := huma.Operation{
 		OperationID: id, Method: method, Path: path, Tags: []string{tag},
@@ -115,10 +117,13 @@ func operation(id, method, path, tag, requires, summary, description string) hum
 		op.Security[0][schemeToken] = []string{requires}
 		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the privilege `" + requires + "`.")
 	}
-	// What any call may be answered stands at each: a generated client takes a
-	// status that is not there for a fault of the server.
-	op.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
-		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable}
+	// Each call lists every status that it may be answered with: a generated
+	// client takes a status that is not listed for a fault of the server.
+	op.Errors = []int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden,
+		http.StatusUnprocessableEntity, http.StatusTooManyRequests,
+		http.StatusInternalServerError, http.StatusServiceUnavailable,
+	}
 	if strings.Contains(path, "{") {
 		op.Errors = append(op.Errors, http.StatusNotFound)
 	}
@@ -155,8 +160,8 @@ func addMade[I, O any](m *API, op huma.Operation, handle func(context.Context, *
 	add(m, op, handle)
 }
 
-// addDone is add for a call that takes something away. The answer is 204, or with
-// ?wait= 200 and how far it is enforced.
+// addDone is add for a call that takes something away. The answer is 204, or
+// with ?wait= 200 and how far it is enforced.
 func addDone[I any](m *API, op huma.Operation, handle func(context.Context, *I) (*done, error)) {
 	op.Responses = map[string]*huma.Response{
 		"204": {Description: "Done"},
@@ -168,18 +173,25 @@ func addDone[I any](m *API, op huma.Operation, handle func(context.Context, *I) 
 // addGrant is add for a call that is answered by 204, or by 200 if there is
 // something to say.
 func addGrant[I any](m *API, op huma.Operation, handle func(context.Context, *I) (*granted, error)) {
-	op.Responses = map[string]*huma.Response{"204": {Description: "Done"}, "200": {Description: "Done, with warnings"}}
+	op.Responses = map[string]*huma.Response{
+		"204": {Description: "Done"},
+		"200": {Description: "Done, with warnings"},
+	}
 	add(m, op, handle)
 }
 
 // idKinds maps the path segment before an id to the id's prefix.
 var idKinds = map[string]string{
-	"service-accounts": svcauth.PrefixServiceAccount, "application-keys": svcauth.PrefixApplicationKey, "members": svcauth.PrefixMember,
-	"roles": svcauth.PrefixRole, "organizations": svcauth.PrefixOrganization, "secrets": svcauth.PrefixSecret,
+	"service-accounts": svcauth.PrefixServiceAccount,
+	"application-keys": svcauth.PrefixApplicationKey,
+	"members":          svcauth.PrefixMember,
+	"roles":            svcauth.PrefixRole,
+	"organizations":    svcauth.PrefixOrganization,
+	"secrets":          svcauth.PrefixSecret,
 }
 
-// secretAt returns where in a URL something has the form of a client secret;
-// empty: nowhere.
+// secretAt returns the part of a URL that has the form of a client secret. It
+// returns "" if none has.
 func secretAt(u url.URL) string {
 	if svcauth.HoldsSecret(u.Path) {
 		return "path"
@@ -195,8 +207,8 @@ func secretAt(u url.URL) string {
 	return ""
 }
 
-// checkIDs answers 404 to a path whose ids can't be any, before anything is looked
-// up.
+// checkIDs answers 404 if an id in the path is malformed, before anything is
+// looked up.
 func (m *API) checkIDs(path string) func(huma.Context, func(huma.Context)) {
 	type id struct{ param, kind, prefix string }
 	var ids []id
@@ -215,8 +227,10 @@ func (m *API) checkIDs(path string) func(huma.Context, func(huma.Context)) {
 		}
 		for _, id := range ids {
 			given := ctx.Param(id.param)
-			if id.prefix != "" && !svcauth.ValidID(id.prefix, given) || len(given) > maxOtherID || !request.Clean(given) {
-				p := svcauth.NewProblem(svcauth.CodeNotFound, "There is no %s with this id in your organization.", id.kind)
+			if id.prefix != "" && !svcauth.ValidID(id.prefix, given) ||
+				len(given) > maxOtherID || !request.Clean(given) {
+				p := svcauth.NewProblem(svcauth.CodeNotFound,
+					"There is no %s with this id in your organization.", id.kind)
 				m.problem(humagin.Unwrap(ctx), p, nil)
 				return
 			}

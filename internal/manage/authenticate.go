@@ -50,7 +50,8 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	}
 	scheme, text, _ := strings.Cut(headers[0], " ")
 	if text = strings.TrimSpace(text); len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return access.Actor{}, m.unauthenticated(c, "", "Expected one Authorization header: Bearer, and an access token of this server."), nil
+		return access.Actor{}, m.unauthenticated(c, "",
+			"Expected one Authorization header: Bearer, and an access token of this server."), nil
 	}
 	principal, err := m.cfg.Token.VerifyOwn(c.Request.Context(), text)
 	if err == nil {
@@ -64,13 +65,17 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	}
 	var refusal *verify.Error
 	if !errors.As(err, &refusal) || refusal.Code == verify.CodeUnavailable {
-		return access.Actor{}, svcauth.NewProblem(svcauth.CodeUnavailable, "The token can't be checked right now. Nothing was changed; try again in a moment."), err
+		return access.Actor{}, svcauth.NewProblem(svcauth.CodeUnavailable,
+			"The token can't be checked right now. Nothing was changed; try again in a moment."), err
 	}
-	return access.Actor{}, m.unauthenticated(c, refusal.Description, "The access token is refused: %s. Get a new one from %s/oauth2/token; its audience must be this server.", refusal.Description, m.cfg.Issuer), err
+	return access.Actor{}, m.unauthenticated(c, refusal.Description,
+		"The access token is refused: %s. Get a new one from %s/oauth2/token; "+
+			"its audience must be this server.",
+		refusal.Description, m.cfg.Issuer), err
 }
 
-// knownActor takes what the rules say of the bearer. One that is gone since is not
-// authenticated (RFC 6750 §3.1).
+// knownActor returns what the rules found about the bearer of a valid token. A
+// bearer that is gone by now is not authenticated (RFC 6750 §3.1).
 func (m *API) knownActor(c *gin.Context, actor access.Actor, err error) (access.Actor, *svcauth.Problem, error) {
 	var refusal *svcauth.Problem
 	switch {
@@ -81,11 +86,13 @@ func (m *API) knownActor(c *gin.Context, actor access.Actor, err error) (access.
 	case errors.As(err, &refusal):
 		return actor, m.unauthenticated(c, refusal.Detail, "%s", refusal.Detail), err
 	}
-	return actor, svcauth.NewProblem(svcauth.CodeInternal, "The server failed; its log has the reason under this request id."), err
+	return actor, svcauth.NewProblem(svcauth.CodeInternal,
+		"The server failed; its log has the reason under this request id."), err
 }
 
-// sessionActor takes the console's session. A cookie is sent by the browser
-// whoever made the page, so that what changes something must come from our own.
+// sessionActor authenticates by the console's session. A browser sends its
+// cookie with the requests of any page, so a change must come from a page of
+// our own.
 func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	actor, ok, err := access.Actor{}, false, error(nil)
 	if m.cfg.SessionActor != nil {
@@ -95,16 +102,19 @@ func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 		return m.knownActor(c, access.Actor{}, err)
 	}
 	if !ok {
-		return access.Actor{}, m.unauthenticated(c, "", "Nobody is signed in: send Authorization: Bearer with an access token of this server."), nil
+		return access.Actor{}, m.unauthenticated(c, "",
+			"Nobody is signed in: send Authorization: Bearer with an access token of this server."), nil
 	}
 	if err := m.crossOrigin.Check(c.Request); err != nil {
-		return actor, svcauth.NewProblem(svcauth.CodeForbidden, "This request came from another site's page. With the console's session, changes are taken from the console only."), err
+		return actor, svcauth.NewProblem(svcauth.CodeForbidden,
+			"This request came from another site's page. With the console's session, "+
+				"changes are taken from the console only."), err
 	}
 	return actor, m.admit(c, actor.ID, actor.OrgID), nil
 }
 
-// unauthenticated makes a 401 with its challenge (RFC 6750 §3). It has no error
-// code if no token came.
+// unauthenticated returns a 401 and sets its challenge (RFC 6750 §3). The
+// challenge has no error code if no token came.
 func (m *API) unauthenticated(c *gin.Context, fault, format string, args ...any) *svcauth.Problem {
 	code := ""
 	if fault != "" {
@@ -114,7 +124,8 @@ func (m *API) unauthenticated(c *gin.Context, fault, format string, args ...any)
 	return svcauth.NewProblem(svcauth.CodeUnauthenticated, format, args...)
 }
 
-// insufficient adds the challenge of a 403 for a token that lacks privileges, RFC 6750 §3.1.
+// insufficient adds the challenge of a 403 for a token that lacks privileges,
+// RFC 6750 §3.1.
 func insufficient(c *gin.Context, p *svcauth.Problem) {
 	if p.Status == http.StatusForbidden && len(p.Missing) > 0 && c.GetHeader("Authorization") != "" {
 		request.Challenge(c, token.CodeInsufficientScope, "", strings.Join(p.Missing, " "))
@@ -122,8 +133,8 @@ func insufficient(c *gin.Context, p *svcauth.Problem) {
 }
 
 // Known reports whether the caller has authenticated by what the header of r
-// carries. within is the context of r with its slot. An error says that this
-// can't be found out now.
+// carries. within is the context of r with its slot. Known returns an error if
+// this can't be found out now.
 func (m *API) Known(r *http.Request, within context.Context) (bool, error) {
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {

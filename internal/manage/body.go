@@ -23,11 +23,11 @@ import (
 
 const (
 	MaxBody  = 64 << 10 // bytes
-	maxDepth = 8        // of nested arrays and objects: no body here needs more than two
+	maxDepth = 8        // of nested arrays and objects; no body here needs more than two
 )
 
-// readRequest reads the body within its bounds. It refuses what two readers could
-// understand differently, before the library sees it.
+// readRequest reads the body within its bounds. It refuses what two readers
+// could understand differently, before the library sees it.
 func (m *API) readRequest(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	c.Request.Header.Del("Accept") // there is one representation
@@ -46,13 +46,14 @@ func (m *API) readRequest(ctx huma.Context, next func(huma.Context)) {
 	}
 	c.Request.Body = io.NopCloser(bytes.NewReader(raw))
 	if len(raw) > 0 {
-		c.Request.Header.Set("Content-Type", "application/json") // as it was found to be; the library compares bytes
+		// It was found to be JSON; the library compares bytes.
+		c.Request.Header.Set("Content-Type", "application/json")
 	}
 	next(ctx)
 }
 
-// checkConditions refuses a change under a condition that its call does not look
-// at: to make it all the same is what the caller wanted to rule out (RFC 9110
+// checkConditions refuses a change under a condition that its call ignores. To
+// make the change all the same is what the caller wanted to rule out (RFC 9110
 // §13.1.1, §13.1.2).
 func checkConditions(r *http.Request, op *huma.Operation) *svcauth.Problem {
 	if r.Method == http.MethodGet {
@@ -60,14 +61,18 @@ func checkConditions(r *http.Request, op *huma.Operation) *svcauth.Problem {
 	}
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		takes := slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == name })
-		if given := strings.TrimSpace(r.Header.Get(name)); !takes && given != "" && !(name == "If-Match" && given == "*") {
-			return svcauth.InvalidField("header."+name, "This call takes no such condition, so nothing was done; leave %s out. Changes by PATCH take If-Match.", name)
+		if given := strings.TrimSpace(r.Header.Get(name)); !takes && given != "" &&
+			!(name == "If-Match" && given == "*") {
+			return svcauth.InvalidField("header."+name,
+				"This call takes no such condition, so nothing was done; leave %s out. "+
+					"Changes by PATCH take If-Match.", name)
 		}
 	}
 	return nil
 }
 
-// checkQuery refuses a query that is not form-urlencoded UTF-8 text: a database would.
+// checkQuery refuses a query that is not form-urlencoded UTF-8 text, since a
+// database would.
 func checkQuery(u *url.URL) *svcauth.Problem {
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -78,11 +83,13 @@ func checkQuery(u *url.URL) *svcauth.Problem {
 			return svcauth.NewProblem(svcauth.CodeMalformed, "The URL's query has a name that is no text.")
 		}
 		if len(values) > 1 {
-			return svcauth.InvalidField("query."+name[:min(len(name), maxLocation)], "This parameter is repeated; give it once.")
+			return svcauth.InvalidField("query."+name[:min(len(name), maxLocation)],
+				"This parameter is repeated; give it once.")
 		}
 		for _, value := range values {
 			if !request.Clean(value) || !utf8.ValidString(value) {
-				return svcauth.InvalidField("query."+name[:min(len(name), maxLocation)], "Expected UTF-8 text without control characters.")
+				return svcauth.InvalidField("query."+name[:min(len(name), maxLocation)],
+					"Expected UTF-8 text without control characters.")
 			}
 		}
 	}
@@ -110,8 +117,10 @@ func readJSON(c *gin.Context, expected bool) ([]byte, *svcauth.Problem) {
 		}
 		return nil, noBody()
 	}
-	if kind := c.Request.Header.Values("Content-Type"); len(kind) != 1 || !isJSON(kind[0]) || c.GetHeader("Content-Encoding") != "" {
-		return nil, svcauth.NewProblem(svcauth.CodeUnsupportedMedia, "Expected Content-Type: application/json, in UTF-8 and not compressed.")
+	if kind := c.Request.Header.Values("Content-Type"); len(kind) != 1 || !isJSON(kind[0]) ||
+		c.GetHeader("Content-Encoding") != "" {
+		return nil, svcauth.NewProblem(svcauth.CodeUnsupportedMedia,
+			"Expected Content-Type: application/json, in UTF-8 and not compressed.")
 	}
 	return raw, checkJSON(raw)
 }
@@ -126,9 +135,9 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json" && (!has || strings.EqualFold(charset, "utf-8"))
 }
 
-// checkJSON reads the text once, token by token. It refuses text that is too deep,
-// repeated names, and names that differ from ours only in case, which the decoder
-// would take.
+// checkJSON reads the text once, token by token. It refuses text that is too
+// deep, repeated names, and names that differ from ours only in case, which the
+// decoder would take.
 func checkJSON(raw []byte) *svcauth.Problem {
 	if !utf8.Valid(raw) {
 		return malformedJSON("it is not UTF-8")
@@ -193,14 +202,15 @@ func checkName(name string, seen map[string]bool) *svcauth.Problem {
 	for _, r := range name {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' { // none of ours
 			shown := strings.ToValidUTF8(name[:min(len(name), maxLocation)], "")
-			return svcauth.InvalidField("body."+shown, "There is no field %q here; take it out. Names are in lower case.", shown)
+			return svcauth.InvalidField("body."+shown,
+				"There is no field %q here; take it out. Names are in lower case.", shown)
 		}
 	}
 	return nil
 }
 
-// unmarshal is the library's way to the Go value. The decoder's own errors show
-// values, and a value may be a secret.
+// unmarshal decodes into a Go value for the library. It replaces the decoder's
+// own errors: they show values, and a value may be a secret.
 func unmarshal(raw []byte, into any) error {
 	err := json.Unmarshal(raw, into)
 	var kind *json.UnmarshalTypeError

@@ -11,8 +11,7 @@ import (
 )
 
 // admit counts a call of a caller and of its organization until [leave]. Over
-// their bounds it returns what they are told, without having asked the database
-// anything.
+// their bounds it returns the refusal, without asking the database anything.
 func (m *API) admit(c *gin.Context, caller, organization string) *svcauth.Problem {
 	request.Of(c).Outcome.Actor = caller
 	if m.cfg.Callers == nil {
@@ -32,8 +31,8 @@ func (m *API) admit(c *gin.Context, caller, organization string) *svcauth.Proble
 	return p
 }
 
-// leave ends a call's part in the bounds on its caller: when it ends, or when
-// it will only wait from here on.
+// leave takes a call out of the bounds on its caller. It is called when the
+// call ends, or when the call will only wait from here on.
 func leave(c *gin.Context) {
 	if leave, ok := c.Value("leave").(func()); ok {
 		leave()

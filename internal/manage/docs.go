@@ -9,8 +9,8 @@ import (
 //go:embed docs
 var docsFiles embed.FS
 
-// docsPolicy lets the page load its own script, style and document, and nothing
-// from anywhere else.
+// docsPolicy lets the page load its own script, style and document, and
+// nothing from anywhere else.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; " +
 	"img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 

@@ -7,8 +7,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// marshal writes an answer. The document says of no list that it may be null, so
-// that none is: a generated client goes over it without looking.
+// marshal writes an answer. By the document no list may be null, so none is: a
+// generated client iterates without looking.
 func marshal(w io.Writer, v any) error {
 	if v != nil {
 		whole := reflect.New(reflect.TypeOf(v)).Elem()
@@ -20,7 +20,7 @@ func marshal(w io.Writer, v any) error {
 }
 
 // fillLists makes each list in v that is nil an empty one. What v points at may
-// be somebody else's too: it is copied before it is changed.
+// be shared, so it is copied before it is changed.
 func fillLists(v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Pointer:

@@ -30,14 +30,21 @@ func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "svcauth management API", Version: "1",
-			Description: "Members, roles, service accounts, their secrets and tokens, application keys and the audit log of an organization.\n\n" +
-				"Send an access token of this server as `Authorization: Bearer …`: its audience must be this server (ask for it with `resource` and this server's issuer), and it carries the privileges that each call names. " +
-				"Errors are problems (RFC 9457): `code` is stable, `detail` says what to do. Lists come newest first, a page at a time: send `next_cursor` as `cursor` until it is null; " +
-				"what is added meanwhile is neither missed nor repeated. Times are RFC 3339 in UTC. Unknown fields are refused. An `ETag` sent back as `If-Match` keeps a change from " +
-				"overwriting somebody else's."},
+			Description: "Members, roles, service accounts, their secrets and tokens, application keys and " +
+				"the audit log of an organization.\n\n" +
+				"Send an access token of this server as `Authorization: Bearer …`: its audience must be " +
+				"this server (ask for it with `resource` and this server's issuer), and it carries the " +
+				"privileges that each call names. Errors are problems (RFC 9457): `code` is stable, " +
+				"`detail` says what to do. Lists come newest first, a page at a time: send `next_cursor` " +
+				"as `cursor` until it is null; what is added meanwhile is neither missed nor repeated. " +
+				"Times are RFC 3339 in UTC. Unknown fields are refused. An `ETag` sent back as `If-Match` " +
+				"keeps a change from overwriting somebody else's."},
 		Servers: []*huma.Server{{URL: issuer}},
 		Tags: []*huma.Tag{
-			{Name: tagAccounts, Description: "Machine identities of the organization: OAuth2 clients that depend on no member."},
+			{
+				Name:        tagAccounts,
+				Description: "Machine identities of the organization: OAuth2 clients that depend on no member.",
+			},
 			{Name: tagSecrets, Description: "The credentials of a service account, up to 5 at once."},
 			{Name: tagKeys, Description: "OAuth2 clients that act as the member who made them."},
 			{Name: tagMembers, Description: "People who sign in to the console."},
@@ -45,17 +52,31 @@ func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI
 			{Name: tagCatalog, Description: "The APIs that tokens can be for, and their privileges."},
 			{Name: tagOrganizations, Description: "Your own organization, and for the operator all of them."},
 			{Name: tagAudit, Description: "What was done, and why something is allowed or not."},
-			{Name: tagSigning, Description: "The keys that sign tokens, and the resource servers that follow revocations."},
+			{
+				Name:        tagSigning,
+				Description: "The keys that sign tokens, and the resource servers that follow revocations.",
+			},
 		},
 		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
-			schemeToken: {Type: "oauth2", Description: "An access token of this server, by the client credentials of a service account or an application key",
-				Flows: &huma.OAuthFlows{ClientCredentials: &huma.OAuthFlow{TokenURL: issuer + "/oauth2/token", Scopes: scopes}}},
-			schemeSession: {Type: "apiKey", In: "cookie", Name: sessionCookie, Description: "The console's session, from the console's own pages only"},
+			schemeToken: {
+				Type: "oauth2",
+				Description: "An access token of this server, by the client credentials of a " +
+					"service account or an application key",
+				Flows: &huma.OAuthFlows{ClientCredentials: &huma.OAuthFlow{
+					TokenURL: issuer + "/oauth2/token",
+					Scopes:   scopes,
+				}},
+			},
+			schemeSession: {
+				Type: "apiKey", In: "cookie", Name: sessionCookie,
+				Description: "The console's session, from the console's own pages only",
+			},
 		}},
 	}
 }
 
-// mountDocument completes the document, writes it once and serves it with the page that shows it.
+// mountDocument completes the document, writes it once and serves it with the
+// page that shows it.
 func (m *API) mountDocument(engine *gin.Engine) error {
 	doc := m.api.OpenAPI()
 	requests := map[string]bool{}
@@ -65,7 +86,10 @@ func (m *API) mountDocument(engine *gin.Engine) error {
 				continue
 			}
 			if op.RequestBody != nil {
-				requests[strings.TrimPrefix(op.RequestBody.Content["application/json"].Schema.Ref, "#/components/schemas/")] = true
+				requests[strings.TrimPrefix(
+					op.RequestBody.Content["application/json"].Schema.Ref,
+					"#/components/schemas/",
+				)] = true
 			}
 		}
 	}
@@ -93,7 +117,8 @@ func serve(engine gin.IRoutes, path, kind string, content []byte) {
 	})
 }
 
-// describe gives the fields of a schema their words and, in requests, their bounds; the library then holds requests to them.
+// describe sets the descriptions of a schema's fields and, in requests, their
+// bounds. The library then holds requests to them.
 func describe(name string, schema *huma.Schema, request bool) {
 	if schema.Description = schemaWords[name]; schema.Description == "" && strings.HasPrefix(name, "List") {
 		schema.Description = "One page of a list"

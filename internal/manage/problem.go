@@ -21,7 +21,7 @@ import (
 
 const problemType = "application/problem+json"
 
-// problem answers with a problem. cause goes to the log; nil: there is none.
+// problem answers with a problem. cause, if it is not nil, goes to the log.
 func (m *API) problem(c *gin.Context, p *svcauth.Problem, cause error) {
 	m.complete(c, p, cause)
 	body, err := json.Marshal(p)
@@ -32,11 +32,11 @@ func (m *API) problem(c *gin.Context, p *svcauth.Problem, cause error) {
 	c.Abort()
 }
 
-// complete gives a problem its request id and headers, and the log line its
-// reason.
+// complete sets the request id and the headers of a problem, and the reason in
+// the log line.
 func (m *API) complete(c *gin.Context, p *svcauth.Problem, cause error) {
 	p.RequestID = request.Of(c).ID
-	p.Detail = svcauth.RedactSecrets(p.Detail) // which may name what the request named
+	p.Detail = svcauth.RedactSecrets(p.Detail) // it may repeat what was sent
 	for i := range p.Errors {
 		e := &p.Errors[i]
 		e.Location, e.Message = svcauth.RedactSecrets(e.Location), svcauth.RedactSecrets(e.Message)
@@ -51,20 +51,25 @@ func (m *API) complete(c *gin.Context, p *svcauth.Problem, cause error) {
 	o.Code, o.Reason, o.Cause = p.Code, p.Code, cause
 }
 
-// Refuse answers what the frame does not let through, as a problem.
+// Refuse answers with a problem what the frame does not let through.
 func (m *API) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	var p *svcauth.Problem
 	switch fault {
 	case request.NotFound:
-		p = svcauth.NewProblem(svcauth.CodeNotFound, "There is nothing at this path. The API is described at %s/docs.", m.cfg.Issuer)
+		p = svcauth.NewProblem(svcauth.CodeNotFound,
+			"There is nothing at this path. The API is described at %s/docs.", m.cfg.Issuer)
 	case request.MethodNotAllowed:
-		p = svcauth.NewProblem(svcauth.CodeMethodNotAllowed, "This method is not allowed here; the Allow header says which are.")
+		p = svcauth.NewProblem(svcauth.CodeMethodNotAllowed,
+			"This method is not allowed here; the Allow header says which are.")
 	case request.TooManyFields:
-		p = svcauth.NewProblem(svcauth.CodeMalformed, "the request has more than %d header fields", request.MaxHeaderFields)
+		p = svcauth.NewProblem(svcauth.CodeMalformed,
+			"the request has more than %d header fields", request.MaxHeaderFields)
 	case request.Overloaded:
-		p = svcauth.NewProblem(svcauth.CodeUnavailable, "The server is busy. Nothing was changed; try again in a moment.")
+		p = svcauth.NewProblem(svcauth.CodeUnavailable,
+			"The server is busy. Nothing was changed; try again in a moment.")
 	case request.Unavailable:
-		p = svcauth.NewProblem(svcauth.CodeUnavailable, "The server can't reach its database. Nothing was changed; try again in a moment.")
+		p = svcauth.NewProblem(svcauth.CodeUnavailable,
+			"The server can't reach its database. Nothing was changed; try again in a moment.")
 	default:
 		p = svcauth.NewProblem(svcauth.CodeInternal, "the server failed; request id %s", request.Of(c).ID)
 	}
@@ -97,11 +102,12 @@ func (m *API) refusal(ctx context.Context, err error) error {
 		return &refusal{svcauth.NewProblem(svcauth.CodeUnavailable,
 			"The request was given up before it was done. Look whether the change is there before you repeat it."), err}
 	}
-	return &refusal{svcauth.NewProblem(svcauth.CodeInternal, "The server failed; its log has the reason under this request id."), err}
+	return &refusal{svcauth.NewProblem(svcauth.CodeInternal,
+		"The server failed; its log has the reason under this request id."), err}
 }
 
-// render is the last step before an answer is written: errors, the library's too,
-// become problems.
+// render is the last step before an answer is written. It turns errors, the
+// library's too, into problems.
 func (m *API) render(ctx huma.Context, status string, v any) (any, error) {
 	c := humagin.Unwrap(ctx)
 	switch e := v.(type) {
@@ -119,11 +125,12 @@ func (m *API) render(ctx huma.Context, status string, v any) (any, error) {
 	return v, nil
 }
 
-// libraryProblem translates what the library found wrong with a request. Values
-// are left out: one may be a secret.
+// libraryProblem translates what the library found wrong with a request. It
+// leaves out values, since one may be a secret.
 func libraryProblem(e *huma.ErrorModel) *svcauth.Problem {
 	if e.Status == http.StatusBadRequest && len(e.Errors) == 0 {
-		return svcauth.NewProblem(svcauth.CodeMalformed, "A body is needed: a JSON object, with Content-Type: application/json.")
+		return svcauth.NewProblem(svcauth.CodeMalformed,
+			"A body is needed: a JSON object, with Content-Type: application/json.")
 	}
 	code := svcauth.CodeInvalid
 	switch {
@@ -168,7 +175,8 @@ var (
 		{regexp.MustCompile(`^expected array length <= (\d+)$`), "expected at most $1 entries"},
 		{regexp.MustCompile(`^expected number >= (\S+)$`), "expected a number of at least $1"},
 		{regexp.MustCompile(`^expected number <= (\S+)$`), "expected a number of at most $1"},
-		{regexp.MustCompile(`^expected string to be RFC 3339 date-time$|^invalid date/time.*`), "expected a moment as RFC 3339 writes it, such as 2030-01-31T12:00:00Z"},
+		{regexp.MustCompile(`^expected string to be RFC 3339 date-time$|^invalid date/time.*`),
+			"expected a moment as RFC 3339 writes it, such as 2030-01-31T12:00:00Z"},
 		{regexp.MustCompile(`^expected (boolean|string|integer|number|array|object)$`), "expected JSON's type $1"},
 		{regexp.MustCompile(`^expected string to match pattern \^svcs_.*`), "expected svcs_ and 49 letters or digits"},
 		{regexp.MustCompile(`^invalid (integer|boolean)$`), "expected a value of type $1"},

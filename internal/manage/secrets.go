@@ -40,13 +40,18 @@ type SecretRemoval struct {
 }
 
 func (m *API) secrets() {
-	add(m, operation("listSecrets", "GET", pathSecret, tagSecrets, svcauth.MembersRead, "List the secrets of a service account", "What may be known of them, never themselves. There are at most 5, all on one page."),
+	add(m, operation("listSecrets", "GET", pathSecret, tagSecrets, svcauth.MembersRead,
+		"List the secrets of a service account",
+		"What may be known of them, never themselves. There are at most 5, all on one page."),
 		func(ctx context.Context, in *Item) (*plain[svcauth.List[svcauth.SecretInfo]], error) {
 			return page(m.cfg.Access.Secrets(ctx, in.ID))
 		})
-	addMade(m, operation("createSecret", "POST", pathSecret, tagSecrets, svcauth.MembersManage, "Add a secret to a service account",
-		"The answer has `client_secret`, this once, unless you send one that you made yourself: `svcs_`, 43 random base62 characters and the 6 of their CRC-32. "+
-			"A service account holds at most 5 secrets, so that one can be replaced without a gap. You need every privilege of the account's roles."),
+	addMade(m, operation("createSecret", "POST", pathSecret, tagSecrets, svcauth.MembersManage,
+		"Add a secret to a service account",
+		"The answer has `client_secret`, this once, unless you send one that you made "+
+			"yourself: `svcs_`, 43 random base62 characters and the 6 of their CRC-32. A service "+
+			"account holds at most 5 secrets, so that one can be replaced without a gap. You need "+
+			"every privilege of the account's roles."),
 		func(ctx context.Context, in *NewSecretOf) (*created[svcauth.SecretInfo], error) {
 			var n svcauth.NewSecretRequest
 			if in.Body != nil {
@@ -55,14 +60,19 @@ func (m *API) secrets() {
 			secret, err := m.cfg.Access.CreateSecret(ctx, in.ID, n)
 			return &created[svcauth.SecretInfo]{pathAccount + "/" + in.ID + "/secrets/" + secret.ID, secret}, err
 		})
-	add(m, operation("updateSecret", "PATCH", pathSecret+"/{secret_id}", tagSecrets, svcauth.MembersManage, "Change a secret's description or expiry",
+	add(m, operation("updateSecret", "PATCH", pathSecret+"/{secret_id}", tagSecrets, svcauth.MembersManage,
+		"Change a secret's description or expiry",
 		"What is absent stays; `\"expires_at\": null` takes the expiry away."),
 		func(ctx context.Context, in *SecretPatchOf) (*plain[svcauth.SecretInfo], error) {
 			return unversioned(m.cfg.Access.UpdateSecret(ctx, in.ID, in.SecretID, in.Body))
 		})
-	addDone(m, operation("deleteSecret", "DELETE", pathSecret+"/{secret_id}", tagSecrets, svcauth.MembersManage, "Remove a secret", "No new tokens for it from now on."),
+	addDone(m, operation("deleteSecret", "DELETE", pathSecret+"/{secret_id}", tagSecrets, svcauth.MembersManage,
+		"Remove a secret",
+		"No new tokens for it from now on."),
 		func(ctx context.Context, in *SecretRemoval) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteSecret(ctx, in.ID, in.SecretID, in.RevokeTokens) })
+			return m.takeAway(ctx, in.Waiting, func() error {
+				return m.cfg.Access.DeleteSecret(ctx, in.ID, in.SecretID, in.RevokeTokens)
+			})
 		})
 }
 
@@ -73,16 +83,23 @@ type KeyPage struct {
 }
 
 func (m *API) applicationKeys() {
-	add(m, operation("listApplicationKeys", "GET", pathKey, tagKeys, "", "List application keys",
+	add(m, operation("listApplicationKeys", "GET", pathKey, tagKeys, "",
+		"List application keys",
 		"Your own, newest first. With `members:manage`, `member` lists another member's."),
 		func(ctx context.Context, in *KeyPage) (*plain[svcauth.List[svcauth.ApplicationKey]], error) {
 			o := in.options()
 			o.Member = in.Member
 			return page(m.cfg.Access.ApplicationKeys(ctx, o))
 		})
-	addMade(m, operation("createApplicationKey", "POST", pathKey, tagKeys, "", "Create an application key",
-		"An OAuth2 client that acts as you, with your roles at the moment of each token request. The answer has `client_secret`, this once. Only a member can have one. It ends when the member's password is set or reset, and when the member is suspended or removed."),
-		func(ctx context.Context, in *struct{ Body *svcauth.NewApplicationKey }) (*created[svcauth.ApplicationKey], error) {
+	addMade(m, operation("createApplicationKey", "POST", pathKey, tagKeys, "",
+		"Create an application key",
+		"An OAuth2 client that acts as you, with your roles at the moment of each token "+
+			"request. The answer has `client_secret`, this once. Only a member can have one. It "+
+			"ends when the member's password is set or reset, and when the member is suspended or "+
+			"removed."),
+		func(ctx context.Context, in *struct {
+			Body *svcauth.NewApplicationKey
+		}) (*created[svcauth.ApplicationKey], error) {
 			var n svcauth.NewApplicationKey
 			if in.Body != nil {
 				n = *in.Body
@@ -90,11 +107,15 @@ func (m *API) applicationKeys() {
 			key, err := m.cfg.Access.CreateApplicationKey(ctx, n)
 			return &created[svcauth.ApplicationKey]{pathKey + "/" + key.ID, key}, err
 		})
-	add(m, operation("getApplicationKey", "GET", pathKey+"/{id}", tagKeys, "", "Get an application key", "One of your own, or with `members:manage` any member's."),
+	add(m, operation("getApplicationKey", "GET", pathKey+"/{id}", tagKeys, "",
+		"Get an application key",
+		"One of your own, or with `members:manage` any member's."),
 		func(ctx context.Context, in *Item) (*plain[svcauth.ApplicationKey], error) {
 			return unversioned(m.cfg.Access.ApplicationKey(ctx, in.ID))
 		})
-	addDone(m, operation("deleteApplicationKey", "DELETE", pathKey+"/{id}", tagKeys, "", "Remove an application key", "One of your own, or with `members:manage` any member's. Its tokens die at once."),
+	addDone(m, operation("deleteApplicationKey", "DELETE", pathKey+"/{id}", tagKeys, "",
+		"Remove an application key",
+		"One of your own, or with `members:manage` any member's. Its tokens die at once."),
 		func(ctx context.Context, in *ItemWait) (*done, error) {
 			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteApplicationKey(ctx, in.ID) })
 		})

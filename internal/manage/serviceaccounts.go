@@ -52,15 +52,19 @@ type GrantOf struct {
 	Body *svcauth.GrantRequest
 }
 
-// aboutGrants says what holds for the grants of every principal.
-const aboutGrants = "Given again, it sets the new expiry; without `expires_at` the role is held for good. A grant that ends takes its privileges from live tokens too. " +
-	"With an `id` of your choosing (grt_…) the grant is that one: another id takes the place of the grant that is there, and no token dies of it; " +
-	"the same is a retry or an edit; without one the grant keeps its id. You need every privilege of the role, until the grant ends. "
+// aboutGrants describes what holds for the grants of every principal.
+const aboutGrants = "Given again, it sets the new expiry; without `expires_at` the role is held for good. " +
+	"A grant that ends takes its privileges from live tokens too. " +
+	"With an `id` of your choosing (grt_…) the grant is that one: another id takes the place " +
+	"of the grant that is there, and no token dies of it; the same is a retry or an edit; " +
+	"without one the grant keeps its id. You need every privilege of the role, until the grant ends. "
 
-// grant makes the grant by one of the two that can, and answers 204 if there is
-// nothing to say of it.
-func (in *GrantOf) grant(ctx context.Context,
-	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error)) (*granted, error) {
+// grant makes the grant with assign. It answers 204 if there is nothing to warn
+// of.
+func (in *GrantOf) grant(
+	ctx context.Context,
+	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error),
+) (*granted, error) {
 	var asked svcauth.GrantRequest
 	if in.Body != nil {
 		asked = *in.Body
@@ -80,11 +84,15 @@ type UngrantOf struct {
 	Grant string `query:"grant" doc:"The id of the grant that shall end; if the pair has another one by now, nothing happens. Absent: whichever there is"`
 }
 
-// Resolve refuses a name without a value: it would end whichever grant there is.
+// Resolve refuses an empty grant parameter. It would end whichever grant there
+// is.
 func (in *UngrantOf) Resolve(ctx huma.Context) []error {
 	errs := in.Waiting.Resolve(ctx)
 	if u := ctx.URL(); in.Grant == "" && u.Query().Has("grant") {
-		errs = append(errs, &huma.ErrorDetail{Location: "query.grant", Message: "expected the id of a grant; leave the parameter out to end whichever there is"})
+		errs = append(errs, &huma.ErrorDetail{
+			Location: "query.grant",
+			Message:  "expected the id of a grant; leave the parameter out to end whichever there is",
+		})
 	}
 	return errs
 }
@@ -97,25 +105,34 @@ type TokenOf struct {
 }
 
 func (m *API) serviceAccounts() {
-	add(m, operation("listServiceAccounts", "GET", pathAccount, tagAccounts, svcauth.MembersRead, "List service accounts", "Newest first."),
+	add(m, operation("listServiceAccounts", "GET", pathAccount, tagAccounts, svcauth.MembersRead,
+		"List service accounts",
+		"Newest first."),
 		func(ctx context.Context, in *AccountPage) (*plain[svcauth.List[svcauth.ServiceAccount]], error) {
 			o := in.options()
 			o.Name = in.Name
 			return page(m.cfg.Access.ServiceAccounts(ctx, o))
 		})
-	addMade(m, operation("createServiceAccount", "POST", pathAccount, tagAccounts, svcauth.MembersManage, "Create a service account",
-		"The answer has `client_id` and `client_secret`. The secret is shown this once and can't be had again. You need every privilege of the roles that you assign."),
-		func(ctx context.Context, in *struct{ Body svcauth.NewServiceAccount }) (*createdVersion[svcauth.ServiceAccount], error) {
+	addMade(m, operation("createServiceAccount", "POST", pathAccount, tagAccounts, svcauth.MembersManage,
+		"Create a service account",
+		"The answer has `client_id` and `client_secret`. The secret is shown this once and "+
+			"can't be had again. You need every privilege of the roles that you assign."),
+		func(ctx context.Context, in *struct {
+			Body svcauth.NewServiceAccount
+		}) (*createdVersion[svcauth.ServiceAccount], error) {
 			a, err := m.cfg.Access.CreateServiceAccount(ctx, in.Body)
 			return &createdVersion[svcauth.ServiceAccount]{pathAccount + "/" + a.ID, etag(a.Version), a}, err
 		})
-	add(m, operation("getServiceAccount", "GET", pathAccount+"/{id}", tagAccounts, svcauth.MembersRead, "Get a service account", ""),
+	add(m, operation("getServiceAccount", "GET", pathAccount+"/{id}", tagAccounts, svcauth.MembersRead,
+		"Get a service account", ""),
 		func(ctx context.Context, in *Item) (*versioned[svcauth.ServiceAccount], error) {
 			a, err := m.cfg.Access.ServiceAccount(ctx, in.ID)
 			return &versioned[svcauth.ServiceAccount]{etag(a.Version), a}, err
 		})
-	add(m, operation("updateServiceAccount", "PATCH", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage, "Change a service account",
-		"What is absent stays. To disable one kills its tokens at once; to enable it again, or to give it another name, you need every privilege that it holds."),
+	add(m, operation("updateServiceAccount", "PATCH", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage,
+		"Change a service account",
+		"What is absent stays. To disable one kills its tokens at once; to enable it again, "+
+			"or to give it another name, you need every privilege that it holds."),
 		func(ctx context.Context, in *AccountPatch) (*versioned[svcauth.ServiceAccount], error) {
 			a, err := m.cfg.Access.UpdateServiceAccount(ctx, in.ID, in.version, in.Body)
 			if err == nil {
@@ -123,7 +140,9 @@ func (m *API) serviceAccounts() {
 			}
 			return &versioned[svcauth.ServiceAccount]{etag(a.Version), a}, err
 		})
-	addDone(m, operation("deleteServiceAccount", "DELETE", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage, "Remove a service account", "Its secrets go with it and its tokens die at once."),
+	addDone(m, operation("deleteServiceAccount", "DELETE", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage,
+		"Remove a service account",
+		"Its secrets go with it and its tokens die at once."),
 		func(ctx context.Context, in *ItemWait) (*done, error) {
 			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteServiceAccount(ctx, in.ID) })
 		})
@@ -132,34 +151,49 @@ func (m *API) serviceAccounts() {
 }
 
 func (m *API) accountRoles() {
-	add(m, operation("listServiceAccountRoles", "GET", pathAccount+"/{id}/roles", tagAccounts, svcauth.MembersRead, "List the roles of a service account", ""),
+	add(m, operation("listServiceAccountRoles", "GET", pathAccount+"/{id}/roles", tagAccounts, svcauth.MembersRead,
+		"List the roles of a service account", ""),
 		func(ctx context.Context, in *ItemPage) (*plain[svcauth.List[svcauth.Grant]], error) {
 			return page(m.cfg.Access.ServiceAccountRoles(ctx, in.ID, in.options()))
 		})
-	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Assign a role to a service account",
-		aboutGrants+"The answer is 200 and warns where secrets of the account were made by who does not hold what it gains, or not for as long: "+
-			"whoever kept one can use it too; end such a secret and make another. `oversized` says that its tokens would be too long without a scope or resource."),
+	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}",
+		tagAccounts, svcauth.MembersManage,
+		"Assign a role to a service account",
+		aboutGrants+"The answer is 200 and warns where secrets of the account were made by who "+
+			"does not hold what it gains, or not for as long: whoever kept one can use it too; "+
+			"end such a secret and make another. `oversized` says that its tokens would be too "+
+			"long without a scope or resource."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			return in.grant(ctx, m.cfg.Access.AssignServiceAccountRole)
 		})
-	addDone(m, operation("unassignServiceAccountRole", "DELETE", pathAccount+"/{id}/roles/{role_id}", tagAccounts, svcauth.MembersManage, "Take a role from a service account",
-		"Its tokens that carry the role die at once. It is no error if it does not hold the role, nor if `grant` names a grant that is no longer there: then nothing happens."),
+	addDone(m, operation("unassignServiceAccountRole", "DELETE", pathAccount+"/{id}/roles/{role_id}",
+		tagAccounts, svcauth.MembersManage,
+		"Take a role from a service account",
+		"Its tokens that carry the role die at once. It is no error if it does not hold the "+
+			"role, nor if `grant` names a grant that is no longer there: then nothing happens."),
 		func(ctx context.Context, in *UngrantOf) (*done, error) {
-			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.UnassignServiceAccountRole(ctx, in.ID, in.RoleID, in.Grant) })
+			return m.takeAway(ctx, in.Waiting, func() error {
+				return m.cfg.Access.UnassignServiceAccountRole(ctx, in.ID, in.RoleID, in.Grant)
+			})
 		})
 }
 
 func (m *API) accountTokens() {
-	add(m, operation("listTokens", "GET", pathAccount+"/{id}/tokens", tagAccounts, svcauth.MembersRead, "List the live tokens of a service account",
+	add(m, operation("listTokens", "GET", pathAccount+"/{id}/tokens", tagAccounts, svcauth.MembersRead,
+		"List the live tokens of a service account",
 		"Records of them, newest first. The tokens themselves are kept nowhere."),
 		func(ctx context.Context, in *ItemPage) (*plain[svcauth.List[svcauth.LiveToken]], error) {
 			return page(m.cfg.Access.Tokens(ctx, in.ID, in.options()))
 		})
-	addDone(m, operation("revokeToken", "DELETE", pathAccount+"/{id}/tokens/{jti}", tagAccounts, svcauth.MembersManage, "Revoke one token", ""),
+	addDone(m, operation("revokeToken", "DELETE", pathAccount+"/{id}/tokens/{jti}",
+		tagAccounts, svcauth.MembersManage,
+		"Revoke one token", ""),
 		func(ctx context.Context, in *TokenOf) (*done, error) {
 			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.RevokeToken(ctx, in.ID, in.JTI) })
 		})
-	addDone(m, operation("revokeTokens", "POST", pathAccount+"/{id}/revoke-tokens", tagAccounts, svcauth.MembersManage, "Revoke every token of a service account",
+	addDone(m, operation("revokeTokens", "POST", pathAccount+"/{id}/revoke-tokens",
+		tagAccounts, svcauth.MembersManage,
+		"Revoke every token of a service account",
 		"Those issued so far die at once. Its secrets stay good: it can get new ones."),
 		func(ctx context.Context, in *ItemWait) (*done, error) {
 			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.RevokeTokens(ctx, in.ID) })

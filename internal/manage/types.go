@@ -30,7 +30,8 @@ func (p Page) options() svcauth.ListOptions {
 	return svcauth.ListOptions{Limit: p.Limit, Cursor: p.Cursor}
 }
 
-// Waiting is the query of a call that takes something away from live tokens (contract §5).
+// Waiting is the query of a call that takes something away from live tokens
+// (contract §5).
 type Waiting struct {
 	Wait string `query:"wait" example:"2s" doc:"Hold the answer until every connected resource server enforces the change, for at most this long (such as 2s, up to 10s)"`
 
@@ -44,7 +45,10 @@ func (w *Waiting) Resolve(huma.Context) []error {
 	}
 	var err error
 	if w.limit, err = time.ParseDuration(w.Wait); err != nil || w.limit < 0 || w.limit > svcauth.MaxWait {
-		return []error{&huma.ErrorDetail{Location: "query.wait", Message: fmt.Sprintf("expected a duration of at most %s, such as 2s or 500ms", svcauth.MaxWait)}}
+		return []error{&huma.ErrorDetail{
+			Location: "query.wait",
+			Message:  fmt.Sprintf("expected a duration of at most %s, such as 2s or 500ms", svcauth.MaxWait),
+		}}
 	}
 	return nil
 }
@@ -53,19 +57,23 @@ func (w *Waiting) Resolve(huma.Context) []error {
 type Match struct {
 	IfMatch string `header:"If-Match" example:"\"7\"" doc:"The ETag of what you read; where somebody changed it since, the answer is 412. Absent or *: any"`
 
-	version int64 // 0: any
+	version int64 // 0 matches any
 }
 
-// Resolve reads the one entity tag. A weak one, and one that is not ours, matches
-// nothing (strong comparison, RFC 9110 §8.8.3.2).
+// Resolve reads the one entity tag. A weak one, and one that is not ours,
+// matches nothing (strong comparison, RFC 9110 §8.8.3.2).
 func (m *Match) Resolve(huma.Context) []error {
 	text := strings.TrimSpace(m.IfMatch)
 	if text == "" || text == "*" {
 		return nil
 	}
 	opaque, weak := strings.CutPrefix(text, "W/")
-	if len(opaque) < 2 || opaque[0] != '"' || opaque[len(opaque)-1] != '"' || strings.Contains(opaque[1:len(opaque)-1], `"`) {
-		return []error{&huma.ErrorDetail{Location: "header.If-Match", Message: `expected one entity tag as the ETag header gave it, such as "7", or *`}}
+	if len(opaque) < 2 || opaque[0] != '"' || opaque[len(opaque)-1] != '"' ||
+		strings.Contains(opaque[1:len(opaque)-1], `"`) {
+		return []error{&huma.ErrorDetail{
+			Location: "header.If-Match",
+			Message:  `expected one entity tag as the ETag header gave it, such as "7", or *`,
+		}}
 	}
 	version, err := strconv.ParseInt(opaque[1:len(opaque)-1], 10, 64)
 	if weak || err != nil || version < 1 {
@@ -75,8 +83,8 @@ func (m *Match) Resolve(huma.Context) []error {
 	return nil
 }
 
-// foreignTag refuses an entity tag that this server did not give. It says why
-// that may be: to say that somebody changed the thing would be untrue.
+// foreignTag refuses an entity tag that this server did not make. It explains
+// how that can come about: that somebody changed the thing would be untrue.
 type foreignTag struct{}
 
 func (foreignTag) Error() string { return "is no entity tag of this server" }
@@ -86,7 +94,11 @@ func (foreignTag) GetStatus() int { return http.StatusPreconditionFailed }
 
 // ErrorDetail is asked by the library.
 func (foreignTag) ErrorDetail() *huma.ErrorDetail {
-	return &huma.ErrorDetail{Location: "header.If-Match", Message: `this server gives tags such as "7"; where a proxy that compresses has made W/"7" or "7-gzip" of it, send "7"`}
+	return &huma.ErrorDetail{
+		Location: "header.If-Match",
+		Message: `this server gives tags such as "7"; ` +
+			`where a proxy that compresses has made W/"7" or "7-gzip" of it, send "7"`,
+	}
 }
 
 func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
@@ -110,8 +122,8 @@ type createdVersion[T any] struct {
 	Body     T
 }
 
-// located is an answer that says where the thing is. Handlers say it without the
-// issuer's path; add completes it for each of them.
+// located is an answer with a Location. Handlers set it without the issuer's
+// path; add completes it for each of them.
 type located interface{ under(base string) }
 
 func (c *created[T]) under(base string)        { c.Location = base + c.Location }
@@ -138,7 +150,8 @@ func page[T any](list svcauth.List[T], err error) (*plain[svcauth.List[T]], erro
 
 func unversioned[T any](one T, err error) (*plain[T], error) { return &plain[T]{one}, err }
 
-// takeAway makes the change, then waits for its enforcement if that is asked for.
+// takeAway makes the change, then waits for its enforcement if the caller asks
+// for that.
 func (m *API) takeAway(ctx context.Context, w Waiting, change func() error) (*done, error) {
 	if err := change(); err != nil {
 		return nil, err
@@ -149,7 +162,8 @@ func (m *API) takeAway(ctx context.Context, w Waiting, change func() error) (*do
 	return &done{Status: 204}, nil
 }
 
-// enforcement waits for the enforcement of a change; nil: the caller did not ask.
+// enforcement waits for the enforcement of a change. It returns nil if the
+// caller did not ask for that.
 func (m *API) enforcement(ctx context.Context, w Waiting) *svcauth.Enforcement {
 	if w.limit <= 0 {
 		return nil

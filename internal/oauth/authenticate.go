@@ -11,8 +11,8 @@ import (
 	"github.com/svcauth/svcauth/internal/token"
 )
 
-// authenticate returns the client that a request comes from. After a refusal the
-// form's client_id is the one that the request claims to come from, for the log.
+// authenticate returns the client that a request comes from. After a refusal
+// the form's client_id is the one that the request claims, for the log.
 func (e *Endpoints) authenticate(c *gin.Context, f form) (client clientauth.Authentication, refusal *oautherr.Error) {
 	r, refusal := clientauth.ReadRequest(c.Request, f.get, request.ClientAddr(c))
 	if refusal == nil {

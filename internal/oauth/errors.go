@@ -23,7 +23,7 @@ func unreadable(cause error) *token.Error {
 }
 
 // Refuse answers what the frame does not let through, in the form of RFC 6749
-// §5.2.
+// §5.2. cause, if it is not nil, goes to the log.
 func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	var refusal *token.Error
 	switch fault {
@@ -69,7 +69,8 @@ func ErrorBody(code, description string) []byte {
 	return append(body, '\n')
 }
 
-// recordOutcome says how the request ended. err is nil if all went well.
+// recordOutcome records how the request ended, for the log and the metrics. err
+// is nil if all went well.
 func recordOutcome(c *gin.Context, clientID string, err *token.Error) {
 	o := request.Outcome{ClientID: clientID}
 	if err != nil {

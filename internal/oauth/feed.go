@@ -18,8 +18,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// revocations serves the feed to clients that may introspect: all entries to the
-// operator's organization, to others their own.
+// revocations serves the feed to clients that may introspect. The operator's
+// organization gets all entries, others get their own.
 func (e *Endpoints) revocations(c *gin.Context) {
 	c.Header("Vary", "Accept")
 	asker, text, refusal := e.subscriber(c, e.cfg.Feed.PageCallers)
@@ -44,7 +44,7 @@ func (e *Endpoints) revocations(c *gin.Context) {
 	e.poll(c, who, since)
 }
 
-// poll serves the feed as JSON: what came after a cursor.
+// poll serves what came after a cursor as JSON.
 func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
 	end, err := e.cfg.Feed.BeginPoll(who.Scope)
 	if err != nil {
@@ -52,7 +52,7 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
 		return
 	}
 	defer end()
-	request.Release(c) // those who wait for their turn must not hold the slots of all others
+	request.Release(c) // whoever waits for its turn must not hold the slots of all others
 	from, head, err := e.cfg.Feed.Begin(request.Context(c), since)
 	var page feed.Page
 	if err == nil {
@@ -73,15 +73,16 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
 }
 
 // subscriber authenticates a subscriber of the feed, within the bounds on
-// callers, and returns its token too. What is too much is refused before anything
-// is read of it, or for it.
+// callers, and returns its token too. A call over the bounds is refused before
+// its body, or anything for it, is read.
 func (e *Endpoints) subscriber(
 	c *gin.Context, callersOf func(feed.Scope) *limits.Callers,
 ) (asker token.Introspector, text string, refusal *token.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
-		refusal = token.Refuse(token.CodeInvalidToken, "no_bearer", "expected Authorization: Bearer with a token that carries tokens:introspect")
+		refusal = token.Refuse(token.CodeInvalidToken, "no_bearer",
+			"expected Authorization: Bearer with a token that carries tokens:introspect")
 		refusal.Challenge = oautherr.BearerChallenge("", "", "") // RFC 6750 §3.1: no code if no token came
 		return asker, "", refusal
 	}
@@ -116,8 +117,8 @@ func scopeOf(asker token.Introspector) feed.Scope {
 	return feed.Scope{OrgID: asker.OrgID, Operator: asker.Operator}
 }
 
-// identify reads what a resource server says of itself. It is shown to people and
-// otherwise not relied on.
+// identify reads what a resource server says of itself. It is shown to people,
+// and nothing else relies on it.
 func identify(h http.Header, asker token.Introspector) feed.Subscriber {
 	return labelled(asker, wire.Receipt{
 		Name: h.Get(wire.HeaderName), Audience: h.Get(wire.HeaderAudience), Instance: h.Get(wire.HeaderInstance),
@@ -131,8 +132,8 @@ func labelled(asker token.Introspector, r wire.Receipt) feed.Subscriber {
 	}
 }
 
-// label keeps printable ASCII, and not more than size of it. A secret is looked
-// for in what will be shown, before that is cut: half a one has no form.
+// label returns the printable ASCII of s, at most size bytes. It looks for
+// secrets before it cuts: half a secret would not be recognized.
 func label(s string, size int) string {
 	s = svcauth.RedactSecrets(strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e {
@@ -145,7 +146,8 @@ func label(s string, size int) string {
 
 const maxAck = 4 << 10
 
-// acknowledge takes the receipt of a resource server: it enforces everything up to the cursor.
+// acknowledge takes the receipt of a resource server that enforces everything
+// up to the cursor.
 func (e *Endpoints) acknowledge(c *gin.Context) {
 	asker, _, refusal := e.subscriber(c, e.cfg.Feed.ReceiptCallers)
 	if refusal != nil {
@@ -156,8 +158,9 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 	err := json.NewDecoder(http.MaxBytesReader(c.Writer, c.Request.Body, maxAck)).Decode(&ack)
 	cursor, ok := feed.ParseCursor(ack.Cursor)
 	if err != nil || !ok {
-		e.refuse(c, asker.ClientID, badRequest(`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters",`+
-			`"audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
+		e.refuse(c, asker.ClientID, badRequest(
+			`expected a JSON body of at most 4 KiB such as {"cursor":"42","name":"clusters",`+
+				`"audience":"https://api.example.com","instance":"pod-1"}, the cursor as the feed gave it`))
 		return
 	}
 	switch err := e.cfg.Feed.Ack(request.Context(c), labelled(asker, ack), cursor); {

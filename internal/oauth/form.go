@@ -19,11 +19,11 @@ import (
 // credential beside it.
 const MaxForm = svcauth.MaxTokenSize + 4<<10
 
-// form is the parameters of an OAuth2 request, each at most once (RFC 6749 §3.2).
-// Empty ones are left out.
+// form is the parameters of an OAuth2 request, each at most once (RFC 6749
+// §3.2). Empty ones are left out.
 type form struct {
 	values    map[string]string
-	inURL     map[string]string // those of them that the URL's query had; nil if there is none
+	inURL     map[string]string // those that the URL's query had; nil if it had none
 	resources []string          // the one parameter that may be repeated (RFC 8707 §2)
 }
 
@@ -34,7 +34,7 @@ func inURL() *token.Error {
 }
 
 // readForm reads an OAuth2 request's parameters from its body. The URL's query
-// must be empty, unless query names what may stand there: then the body and its
+// must be empty, unless query names what may stand there. Then the body and its
 // Content-Type may be absent, as old clients do.
 func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *token.Error) {
 	f := form{values: make(map[string]string, 8)}
@@ -48,7 +48,7 @@ func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *t
 		f.inURL = maps.Clone(f.values)
 	}
 	if len(query) > 0 && empty(r) {
-		return f, nil // whatever type its client gives to nothing
+		return f, nil // whatever its Content-Type
 	}
 	header := r.Header.Values("Content-Type")
 	if !isForm(header) {
@@ -74,8 +74,8 @@ func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *t
 	return f, f.add(string(body), nil)
 }
 
-// empty reports whether a request has no body, which a chunked one only says
-// when it is read.
+// empty reports whether a request has no body. For a chunked request that is
+// known only once it is read.
 func empty(r *http.Request) bool {
 	if r.ContentLength >= 0 {
 		return r.ContentLength == 0
@@ -100,7 +100,8 @@ func isForm(header []string) bool {
 	return err == nil && kind == "application/x-www-form-urlencoded"
 }
 
-// add decodes pairs strictly. only lists what may be there at all; nil: anything.
+// add decodes pairs strictly. only lists the names that may be there. If it is
+// nil, any may.
 func (f *form) add(text string, only []string) *token.Error {
 	for pair := range strings.SplitSeq(text, "&") {
 		if pair == "" {
@@ -110,7 +111,8 @@ func (f *form) add(text string, only []string) *token.Error {
 		name, err1 := clientauth.Unescape(rawName)
 		value, err2 := clientauth.Unescape(rawValue)
 		switch {
-		case err1 == nil && err2 == nil && request.Clean(name) && request.Clean(strings.TrimRight(value, "\r\n")) && !request.Clean(value):
+		case err1 == nil && err2 == nil && request.Clean(name) &&
+			request.Clean(strings.TrimRight(value, "\r\n")) && !request.Clean(value):
 			return badRequest("a parameter ends in a line break: send the body, and each value in it, without one " +
 				"(echo adds one, printf does not)")
 		case err1 != nil || err2 != nil || !request.Clean(name) || !request.Clean(value):
@@ -123,7 +125,7 @@ func (f *form) add(text string, only []string) *token.Error {
 			return inURL()
 		}
 		if value == "" || only == nil && f.surplus(name) {
-			continue // RFC 6749 §3.2: without a value it is as if it were not there
+			continue // RFC 6749 §3.2: without a value it counts as absent
 		}
 		if name == "resource" {
 			f.resources = append(f.resources, value)
@@ -133,15 +135,16 @@ func (f *form) add(text string, only []string) *token.Error {
 			if same, ok := f.inURL[name]; !ok || same != value {
 				return repeated(name)
 			}
-			delete(f.inURL, name) // said in both places alike, once each
+			delete(f.inURL, name) // the same in both places, once each
 		}
 		f.values[name] = value
 	}
 	return nil
 }
 
-// surplus keeps unknown names, which are ignored (RFC 6749 §3.2), from filling
-// memory: of them only the first are watched for repetition.
+// surplus reports whether a name need not be kept. Unknown names are ignored
+// (RFC 6749 §3.2) and must not fill memory, so only the first of them are
+// watched for repetition.
 func (f *form) surplus(name string) bool {
 	if contains(parameters, name) {
 		return false
@@ -151,12 +154,15 @@ func (f *form) surplus(name string) bool {
 }
 
 // parameters are the known names.
-var parameters = []string{"grant_type", "scope", "client_id", "client_secret", "resource", "audience", "token", "token_type_hint"}
+var parameters = []string{
+	"grant_type", "scope", "client_id", "client_secret",
+	"resource", "audience", "token", "token_type_hint",
+}
 
 // isArray refuses a known name with a bracket or a dot behind it, as some
-// libraries write lists (scope[]=, scope[0]=, scope.0=): ignored like other
-// unknown names (RFC 6749 §3.2), it would yield the widest token to a client
-// that asks for a narrow one.
+// libraries write lists (scope[]=, scope[0]=, scope.0=). If it were ignored
+// like other unknown names (RFC 6749 §3.2), a client that asks for a narrow
+// token would get the widest.
 func isArray(name string) *token.Error {
 	at := strings.IndexAny(name, "[.")
 	if at < 0 || !contains(parameters, name[:at]) {
@@ -173,7 +179,7 @@ func isArray(name string) *token.Error {
 	return badRequest("%s is how some libraries write a list, and no parameter here: send %s %s", written, known, how)
 }
 
-// once says how to send a parameter that may stand there but once.
+// once returns how to send a parameter that may be sent only once.
 func once(name string) string {
 	if name == "scope" {
 		return "once, as scope=a b: its privileges in one value, with spaces between"
@@ -181,8 +187,8 @@ func once(name string) string {
 	return "once"
 }
 
-// repeated refuses a parameter that is sent twice (RFC 6749 §3.2). Only a name
-// that is known goes into the answer.
+// repeated refuses a parameter that is sent twice (RFC 6749 §3.2). Only known
+// names go into the answer.
 func repeated(name string) *token.Error {
 	if !contains(parameters, name) {
 		return badRequest("a parameter is repeated: send each once")

@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/internal/request"
 )
 
-// FuzzForm: whatever the body is, it is refused as a whole or read as net/url reads it, each parameter once.
+// Whatever the body is, it is refused as a whole or read as net/url reads it,
+// each parameter once.
 func FuzzForm(f *testing.F) {
 	for _, s := range []string{"", "a=b", "grant_type=client_credentials&scope=a+b", "a=1&a=2", "a=&a=2", "resource=x&resource=y", "%zz=1", "a=%", "a=%00", "a;b=c", "&&", "=", "a==b", "%61=b", "a=\xff",
 		"a=%ff", "scope=%C3%BC", strings.Repeat("x=1&", 100), strings.Repeat("a", MaxForm+1)} {

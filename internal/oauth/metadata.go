@@ -12,7 +12,7 @@ import (
 	"github.com/svcauth/svcauth/internal/request"
 )
 
-// metadata is the document as it was for some algorithms.
+// metadata is the document as it was written for some algorithms.
 type metadata struct {
 	algorithms []string
 	body       []byte
@@ -30,8 +30,8 @@ func (e *Endpoints) document() []byte {
 	return m.body
 }
 
-// renderMetadata returns the metadata of RFC 8414 §2, with what OpenID discovery
-// asks for beside it.
+// renderMetadata returns the metadata of RFC 8414 §2, with what OpenID
+// discovery requires beside it.
 func (e *Endpoints) renderMetadata(algorithms []string) []byte {
 	i := e.cfg.Issuer
 	methods := e.cfg.ClientAuth.MethodNames()

@@ -71,8 +71,8 @@ func (e *Endpoints) Mount(r gin.IRouter) {
 	r.GET(keysPath, e.serveJWKS)
 }
 
-// metadataPaths returns where the metadata is. The well-known stands before the
-// issuer's path (RFC 8414 §3.1).
+// metadataPaths returns the paths of the metadata. The well-known part stands
+// before the issuer's path (RFC 8414 §3.1).
 func (e *Endpoints) metadataPaths() []string {
 	paths := []string{metadataPath, discoveryPath}
 	if base := request.IssuerPath(e.cfg.Issuer); base != "" {

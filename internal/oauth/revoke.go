@@ -14,8 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// revoke is RFC 7009. With ?wait= it answers once the resource servers enforce
-// the revocation, and says how many do.
+// revoke serves RFC 7009. With ?wait= it answers once the resource servers
+// enforce the revocation, and with how many of them do.
 func (e *Endpoints) revoke(c *gin.Context) {
 	wait, waits, err := waitParameter(c.Request)
 	var f form
@@ -45,7 +45,7 @@ func (e *Endpoints) revoke(c *gin.Context) {
 	writeJSON(c, http.StatusOK, body)
 }
 
-// waitParameter takes wait out of the URL's query, which may hold nothing else.
+// waitParameter takes wait out of the URL's query. Nothing else may be there.
 func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *token.Error) {
 	text, ok := strings.CutPrefix(r.URL.RawQuery, "wait=")
 	if !ok {

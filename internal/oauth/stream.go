@@ -23,9 +23,9 @@ const writeWithin = 10 * time.Second
 // stream serves the feed as server-sent events.
 //
 // Without Last-Event-ID, or with one that is not of this log, it begins with a
-// snapshot: events that each hold a part, all but the last with "more". Only the
-// last has an id, so that a snapshot that was cut off is begun anew. With a
-// Last-Event-ID it begins with what came after that.
+// snapshot. Its events each hold a part, all but the last with "more". Only the
+// last has an id, so a snapshot that was cut off is begun anew. With a
+// Last-Event-ID the stream begins with what came after that.
 //
 // Then follow the revocations as they happen, and a sign of life every few
 // seconds.
@@ -42,7 +42,7 @@ func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	}
 	why := "fault"
 	defer func() { e.cfg.Feed.Leave(place, why) }()
-	request.Release(c) // a stream has a place of its own, which bounds who waits to begin
+	request.Release(c) // a stream has a place of its own, which bounds how many wait to begin
 	from, head, err := e.cfg.Feed.Begin(ctx, cursor)
 	if err != nil {
 		why = "unavailable"
@@ -71,7 +71,7 @@ func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	recordOutcome(c, who.ClientID, &end)
 }
 
-// eventWriter writes with a deadline each, and sends at once.
+// eventWriter sends each write at once, with a deadline of its own.
 type eventWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
@@ -97,7 +97,7 @@ type subscription struct {
 	w         *eventWriter
 }
 
-// run serves the stream and returns why it ended: a word for the log.
+// run serves the stream and returns why it ended, as a word for the log.
 func (f *subscription) run(ctx context.Context, from, head int64) string {
 	cursor, why := f.snapshot(ctx, from, head)
 	for why == "" {
@@ -159,8 +159,8 @@ func (f *subscription) fromTable(ctx context.Context, cursor int64) (next int64,
 	return page.Next, f.over(ctx)
 }
 
-// live hands on what comes, until one of the sides ends or the token is not good
-// any more. It looks at the token again each time, which is at least with each
+// live passes on what comes, until one of the sides ends the stream or the
+// token ceases to be good. It checks the token each time, so at least with each
 // sign of life.
 func (f *subscription) live(ctx context.Context) string {
 	var batch [][]byte
@@ -199,7 +199,7 @@ func (f *subscription) broken(err error) string {
 	return "gone"
 }
 
-// over returns why the stream must end now; empty: it need not.
+// over returns why the stream must end now. It returns "" if it need not.
 func (f *subscription) over(ctx context.Context) string {
 	select {
 	case <-ctx.Done():
@@ -210,7 +210,9 @@ func (f *subscription) over(ctx context.Context) string {
 	}
 	asker, refusal := f.endpoints.cfg.Token.IntrospectorFromBearer(ctx, f.text)
 	if refusal != nil && refusal.Status == http.StatusServiceUnavailable {
-		return "" // nothing was said against the token; a node that can't read the log ends its streams by itself
+		// Nothing speaks against the token. A node that can't read the log ends
+		// its streams by itself.
+		return ""
 	}
 	if refusal != nil || !asker.Privileged || asker.Operator != f.place.Operator {
 		return "token"

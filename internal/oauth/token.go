@@ -12,8 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// token returns the token endpoint (RFC 6749 §3.2). An alias takes grant_type and
-// scope from the URL's query too, as old clients send them.
+// token returns the token endpoint (RFC 6749 §3.2). An alias takes grant_type
+// and scope from the URL's query too, as old clients send them.
 func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 	var query []string
 	if alias {

@@ -1,8 +1,8 @@
 // Package oautherr owns the one error of the OAuth2 endpoints: its code, its
 // HTTP status, its challenge, what the caller reads and what only the log says.
 //
-// Whoever finds a fault makes the [Error] where the rule is, and wherever it is
-// written it is written alike. The package refuses to know how that is done.
+// The [Error] is made where the rule is, and it is written alike everywhere.
+// The package refuses to know how it is written.
 package oautherr
 
 import (
@@ -16,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// The error codes of RFC 6749 §5.2, and of the RFCs named, that this server sends.
+// The error codes that this server sends: those of RFC 6749 §5.2, and of the
+// RFCs named.
 const (
 	CodeInvalidRequest       = "invalid_request"
 	CodeInvalidClient        = "invalid_client"
@@ -37,8 +38,8 @@ type Error struct {
 	Code        string
 	Status      int           // of HTTP
 	Description string        // for the caller
-	Challenge   string        // WWW-Authenticate; empty: none is sent
-	RetryAfter  time.Duration // zero: the answer says nothing about it
+	Challenge   string        // WWW-Authenticate; none is sent if empty
+	RetryAfter  time.Duration // none is sent if zero
 
 	// Reason is a word from a closed list, for the log and the metrics. It may
 	// say what the caller must not learn.
@@ -62,7 +63,7 @@ const maxAttribute = 300
 
 // BearerChallenge returns the WWW-Authenticate that asks for a bearer token,
 // RFC 6750 §3. If no token came, code and description must be empty (§3.1).
-// scope is what the token lacks. Empty ones are left out.
+// scope is what the token lacks. Empty attributes are left out.
 func BearerChallenge(code, description, scope string) string {
 	text := `Bearer realm="svcauth"`
 	for _, attribute := range [][2]string{{"error", code}, {"error_description", description}, {"scope", scope}} {
@@ -74,8 +75,8 @@ func BearerChallenge(code, description, scope string) string {
 }
 
 // New returns an error with the status and the challenge that belong to the
-// code. One that lacks a scope gets its challenge from the caller, who knows
-// which.
+// code. For CodeInsufficientScope the caller sets the challenge, since it knows
+// the scope.
 func New(code, reason, format string, args ...any) *Error {
 	e := &Error{Code: code, Status: http.StatusBadRequest, Reason: reason, Description: fmt.Sprintf(format, args...)}
 	switch code {
@@ -118,7 +119,9 @@ func From(err error) *Error {
 	switch {
 	case errors.As(err, &found):
 		return found
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, store.ErrUnavailable),
+		errors.Is(err, context.Canceled),
+		errors.Is(err, context.DeadlineExceeded):
 		return Unavailable(err)
 	}
 	return ServerError(err)

@@ -1,7 +1,7 @@
 package request
 
 // Fault is a reason for which the frame refuses a request by itself. The face
-// that the path belongs to says it in its own form.
+// that the path belongs to writes the answer in its own form.
 type Fault int
 
 const (
@@ -13,8 +13,8 @@ const (
 	Panicked                      // a handler failed
 )
 
-// MaxHeaderFields bounds what a request keeps while it waits or is in work: a
-// header of empty lines takes twenty times its size in memory.
+// MaxHeaderFields bounds what a request keeps in memory while it waits or is in
+// work. A header of empty fields takes twenty times its size.
 const MaxHeaderFields = 100
 
 // Overload is the reason of a refusal for want of a slot.

@@ -14,8 +14,8 @@ import (
 
 type headKey struct{}
 
-// HeadAsGet returns a HEAD request as the GET that it is answered as (RFC 9110
-// §9.3.2), and any other as it is.
+// HeadAsGet returns a HEAD request as a GET, since it is answered like one (RFC
+// 9110 §9.3.2). It returns any other request as it is.
 func HeadAsGet(r *http.Request) *http.Request {
 	if r.Method == http.MethodHead {
 		r = r.WithContext(context.WithValue(r.Context(), headKey{}, true))
@@ -44,8 +44,8 @@ func Challenge(c *gin.Context, code, description, scope string) {
 	c.Header("WWW-Authenticate", oautherr.BearerChallenge(code, description, scope))
 }
 
-// NotModified sends the entity tag of what is asked for. If the caller has that
-// already, it answers 304 and returns true.
+// NotModified sets the entity tag of what is asked for. If the caller has that
+// already, NotModified answers 304 and returns true.
 func NotModified(c *gin.Context, etag string) bool {
 	c.Header("ETag", etag)
 	if !matches(c.Request.Header.Values("If-None-Match"), etag) {
@@ -56,8 +56,8 @@ func NotModified(c *gin.Context, etag string) bool {
 	return true
 }
 
-// matches reports whether If-None-Match names etag: it is a list of entity tags,
-// compared without regard to their weakness, or * (RFC 9110 §13.1.2).
+// matches reports whether If-None-Match names etag. The header is * or a list
+// of entity tags, compared without regard to their weakness (RFC 9110 §13.1.2).
 func matches(headers []string, etag string) bool {
 	for _, header := range headers {
 		for tag := range strings.SplitSeq(header, ",") {
@@ -69,8 +69,8 @@ func matches(headers []string, etag string) bool {
 	return false
 }
 
-// Clean reports whether a text is free of control characters and of what stands
-// for broken ones.
+// Clean reports whether a text is free of control characters and of the
+// replacement character, which stands for broken ones.
 func Clean(s string) bool { return clientauth.Clean(s) }
 
 // IssuerPath returns the path of an issuer such as https://example.com/auth. It

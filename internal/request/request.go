@@ -3,7 +3,7 @@
 // in the log will say. The frame (package server) begins it, and the faces
 // (packages oauth and manage) read it and add to it.
 //
-// It owns what both sides say in the same words: the reasons for which the
+// It owns what both sides express in the same words: the reasons for which the
 // frame refuses, the challenge of a bearer token, entity tags, HEAD. It refuses
 // to know what any path is for.
 package request
@@ -24,12 +24,12 @@ type State struct {
 	ID      string
 	Outcome Outcome
 
-	// Organization and Operator say whose call of the management API it is.
+	// Organization and Operator tell whose call of the management API it is.
 	// They are set once its token is verified, before anything waits.
 	Organization string
 	Operator     bool
 
-	Answered  time.Time // when a stream's answer began; zero: it is no stream
+	Answered  time.Time // when a stream's answer began; zero if it is no stream
 	Delayed   bool      // its refusal has been kept back already
 	LeaveBody bool      // its body is not read to the end
 
@@ -37,10 +37,10 @@ type State struct {
 	context context.Context
 }
 
-// Outcome is what the log line of a request says beside its status.
+// Outcome is what the log line of a request holds beside its status.
 type Outcome struct {
 	ClientID string
-	// Code is what the caller was told, and Reason is what only the log says.
+	// Code is what the caller was told, and Reason is for the log only.
 	// Both are empty if all went well.
 	Code, Reason string
 	Actor        string // who was let in to the management API
@@ -69,7 +69,7 @@ func (s *State) SetSlot(slot limits.Place, within context.Context) {
 	s.slot, s.context = slot, within
 }
 
-// Slot returns the request's slot; nil: it holds none.
+// Slot returns the request's slot, or nil if it holds none.
 func (s *State) Slot() limits.Place { return s.slot }
 
 // Context returns the request's context, with its slot if it has one.

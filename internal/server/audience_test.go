@@ -72,9 +72,9 @@ func TestIssuerIsAnAudienceOnlyIfAskedFor(t *testing.T) {
 			} else {
 				require.ElementsMatch(t, c.want.aud, claims["aud"])
 			}
-			full, is := claims["full"]
-			require.Equal(t, c.want.full, is, "full")
-			require.True(t, !is || full == true)
+			full, ok := claims["full"]
+			require.Equal(t, c.want.full, ok, "full")
+			require.True(t, !ok || full == true)
 		})
 	}
 }

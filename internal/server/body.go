@@ -38,11 +38,11 @@ func (s *Server) bodyLimit(c *gin.Context) int {
 	return oauth.MaxForm
 }
 
-// readBody reads the body within the route's limit and puts what it read in
-// its place; a face that reads a body that is too large gets
-// *http.MaxBytesError. One that says so is not read at all. More than oauth.MaxForm
-// is read only from callers who have authenticated. It holds no slot while it
-// reads, and it reports whether the request goes on.
+// readBody reads the body within the route's limit and puts what it read in its
+// place. A face that reads a body that is too large gets *http.MaxBytesError. A
+// body whose Content-Length is too large is not read at all. More than
+// oauth.MaxForm is read only from callers who have authenticated. readBody
+// holds no slot while it reads, and it reports whether the request goes on.
 func (s *Server) readBody(c *gin.Context) bool {
 	r, conn := c.Request, limits.ConnFrom(c.Request.Context())
 	lines := 0
@@ -80,7 +80,7 @@ func (s *Server) readBody(c *gin.Context) bool {
 	return true
 }
 
-// leaveUnread has the connection end with the answer, a moment later.
+// leaveUnread lets the connection end a moment after the answer.
 func leaveUnread(c *gin.Context) {
 	c.Header("Connection", "close")
 	request.Of(c).LeaveBody = true
@@ -119,9 +119,9 @@ type readAhead struct {
 	err   error
 }
 
-// read reads what src has, which says to have length bytes (less than 0: it
-// does not say), into room that grows as they come. Beyond limit the body ends
-// with *http.MaxBytesError.
+// read reads src into room that grows as bytes come. length is the announced
+// length in bytes, and negative if none is announced. Beyond limit the body
+// ends with *http.MaxBytesError.
 func (b *readAhead) read(src io.Reader, length, limit int) {
 	size := limit + 1
 	if length >= 0 {

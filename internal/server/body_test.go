@@ -38,7 +38,8 @@ func withheld(t *testing.T, s *svctest.Server, head, body string) (*http.Respons
 	return resp, string(raw)
 }
 
-// A body that a route does not take is refused by its length, before any of it is read: these callers never send the end of theirs.
+// A body that a route does not take is refused by its length, before any of it
+// is read. These callers never send the end of theirs.
 func TestBodiesAreBoundedBeforeTheyAreRead(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	admin := "Authorization: Bearer " + s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
@@ -85,7 +86,8 @@ func many(line string, times int) []string {
 	return lines
 }
 
-// Who has authenticated is read: bodies up to the route's limit arrive whole, however they come.
+// Bodies of authenticated callers arrive whole up to the route's limit, however
+// they come.
 func TestLargeBodiesOfTheAuthenticated(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	admin := s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)

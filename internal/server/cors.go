@@ -7,9 +7,9 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// crossOrigin says which pages of other origins may read which answers (the
-// CORS protocol, WHATWG Fetch §3.3). No cookie is ever let in: the endpoints
-// named here take none.
+// crossOrigin decides which pages of other origins may read which answers (the
+// CORS protocol, WHATWG Fetch §3.3). Credentials are never allowed: the
+// endpoints named here take no cookie.
 type crossOrigin struct {
 	public  map[string]bool // paths that any page may read
 	clients map[string]bool // paths that the pages of some origins may use
@@ -27,8 +27,9 @@ func newCrossOrigin(origins, public, clients []string) *crossOrigin {
 	return o
 }
 
-// share lets pages read what they may, refusals too, and answers a browser that
-// asks before it sends (§3.3.5). Whoever is not let in sees what everybody sees.
+// share lets pages read what they may, refusals too. It answers a browser that
+// asks before it sends (§3.3.5). A page that is not allowed gets the answer
+// without these headers.
 func (o *crossOrigin) share(c *gin.Context) {
 	switch path := c.Request.URL.Path; {
 	case o.public[path]:

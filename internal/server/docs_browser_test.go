@@ -13,7 +13,9 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// The page in a real browser whose every other host is cut off: all calls are there, searching and opening work, nothing runs over the edge of a telephone.
+// TestDocsInABrowser opens the page in a real browser that can reach no other
+// host. All calls are there, searching and opening work, and nothing runs over
+// the edge of a telephone.
 func TestDocsInABrowser(t *testing.T) {
 	program := svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})

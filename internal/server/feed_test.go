@@ -26,7 +26,8 @@ func payload(t *testing.T, token string) []byte {
 	return raw
 }
 
-// addRevocations writes revocations into the table behind the server's back, as another node would.
+// addRevocations writes revocations into the table behind the server's back, as
+// another node would.
 func addRevocations(t *testing.T, s *svctest.Server, database string, n int) {
 	t.Helper()
 	db, err := store.Open(store.Config{URL: database})
@@ -78,7 +79,8 @@ func TestAcknowledgementIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			answer := ack(t, s, c.token, c.body)
 			require.Equal(t, c.status, answer.Status, answer.Text)
-			// RFC 6750 §3: no error without a token, and a challenge for one that lacks something.
+			// RFC 6750 §3: no error without a token, and a challenge for one
+			// that lacks something.
 			challenge := map[int]string{401: `Bearer realm="svcauth"`, 403: `Bearer realm="svcauth", error="insufficient_scope", scope="tokens:introspect"`}
 			require.Equal(t, challenge[c.status], answer.Header.Get("WWW-Authenticate"))
 		})

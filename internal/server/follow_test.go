@@ -28,7 +28,8 @@ import (
 
 const audience = "https://api.cloud.example"
 
-// resourceServer follows the feed of a server with the account's own credential. edit may change its configuration.
+// resourceServer returns a verifier that follows the feed of a server with the
+// account's own credential. edit may change its configuration.
 func resourceServer(t *testing.T, s *svctest.Server, api svcauth.ServiceAccount, edit func(*resourceserver.Config)) *resourceserver.Verifier {
 	t.Helper()
 	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: api.ClientID, ClientSecret: api.ClientSecret, HTTPClient: s.HTTP,
@@ -93,7 +94,8 @@ func TestResourceServerRefusesWhatWasRevokedAndConfirmsIt(t *testing.T) {
 	}
 }
 
-// A signing key that is revoked takes its tokens along at a resource server that follows, long before it would read the keys again by itself.
+// A revoked signing key takes its tokens along at a resource server on the
+// feed, long before the server would read the keys again by itself.
 func TestAResourceServerHearsThatASigningKeyWasRevoked(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
@@ -127,7 +129,8 @@ func TestAResourceServerHearsThatASigningKeyWasRevoked(t *testing.T) {
 	accepted(t, v, tokenOf(s, account)) // of the key that signs now
 }
 
-// led makes calls to the issuer go to another address: another node, or a proxy.
+// led makes calls to the issuer go to another address: another node, or a
+// proxy.
 func led(t *testing.T, to string) func(*resourceserver.Config) {
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, to)
@@ -175,7 +178,8 @@ func TestARevocationAtOneNodeReachesAResourceServerAtAnother(t *testing.T) {
 		require.Equal(t, audience, one.Name)
 	}
 
-	// Without Redis the other node reads the table, a second later; and this one says that it counts its own only.
+	// Without Redis the other node reads the table, a second later. This one
+	// answers that it counts its own only.
 	redis.Kill()
 	require.Eventually(t, func() bool {
 		e := wait(a)
@@ -216,7 +220,8 @@ func TestAResourceServerOutlivesARestartOfTheServer(t *testing.T) {
 	refused(t, v, before)
 }
 
-// cutter is a proxy that lets through so many bytes more to the client, and then cuts the connection.
+// cutter is a proxy that passes a number of bytes on to the client, and then
+// cuts the connection.
 type cutter struct {
 	net.Listener
 	left atomic.Int64 // negative: no limit
@@ -317,7 +322,8 @@ func TestASlowFollowerIsSentAwayAndHoldsNobodyUp(t *testing.T) {
 	refused(t, v, token)
 }
 
-// flood writes many revocations, and sees that one who reads gets a new one nevertheless.
+// flood writes many revocations, and sees that one who reads gets a new one
+// nevertheless.
 func flood(t *testing.T, s *svctest.Server, database string, account svcauth.ServiceAccount, v *resourceserver.Verifier) {
 	t.Helper()
 	addRevocations(t, s, database, 2000)

@@ -19,8 +19,8 @@ import (
 	"github.com/svcauth/svcauth/internal/server"
 )
 
-// filled is a server with few places, and with pages that stay in work until they
-// are let go.
+// filled is a server with few places, and with pages that stay in work until
+// they are let go.
 type filled struct {
 	*server.Server
 	t       *testing.T
@@ -95,9 +95,9 @@ func (f *filled) ask(method, path, authorization, body string) (*http.Response, 
 	return resp, string(text)
 }
 
-// While every place is taken, whatever comes is refused at once and told when to
-// come again, but for probes. A body that never ends takes no place, before or
-// then. Afterwards all is as it was.
+// While every place is taken, whatever comes is refused at once and told when
+// to come again, but for probes. A body that never ends takes no place, before
+// or then. Afterwards all is as it was.
 func TestEveryPlaceIsTaken(t *testing.T) {
 	f := newFilled(t)
 	f.withhold(3 * fewPlaces)

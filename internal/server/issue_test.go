@@ -61,7 +61,8 @@ func publicKeys(t *testing.T, s *svctest.Server) map[string]crypto.PublicKey {
 	return keys
 }
 
-// claimsOf verifies a token with nothing but the JWKS, and gives header and claims as encoding/json reads them.
+// claimsOf verifies a token with nothing but the JWKS. It returns header and
+// claims as encoding/json reads them.
 func claimsOf(t *testing.T, s *svctest.Server, token string) (header, claims map[string]any) {
 	t.Helper()
 	keys := publicKeys(t, s)
@@ -150,7 +151,8 @@ type timed struct{ ahead atomic.Int64 }
 
 func (c *timed) Now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 
-// add sets it ahead, and waits until the server has read its change log since: before, it knows nothing of that time.
+// add sets the clock ahead by d, and waits until the server has read its change
+// log since. Before that, the server knows nothing of that time.
 func (c *timed) add(t *testing.T, p protocol, d time.Duration) {
 	t.Helper()
 	c.ahead.Add(int64(d))
@@ -159,7 +161,8 @@ func (c *timed) add(t *testing.T, p protocol, d time.Duration) {
 	}, patience, tick)
 }
 
-// TestOnlyWhoKnewTheSecretLearnsMore is contract §2.1: to anybody else it is the same 401.
+// TestOnlyWhoKnewTheSecretLearnsMore is contract §2.1: to anybody else it is
+// the same 401.
 func TestOnlyWhoKnewTheSecretLearnsMore(t *testing.T) {
 	clock := &timed{}
 	p := newProtocol(t, svctest.Options{Clock: clock.Now})
@@ -213,7 +216,8 @@ func TestLifetimeOfTokens(t *testing.T) {
 	require.Equal(t, 200, p.Post("/oauth2/revoke", p.id, svcauth.Secret(p.secret), url.Values{"token": {token}}).Status, "RFC 7009 §2.2: an expired one needs nothing more")
 }
 
-// TestWrongSecretsAreCountedOverAllEndpoints is contract §2.1, at token, revoke and introspect alike.
+// Wrong secrets are counted at token, revoke and introspect alike (contract
+// §2.1).
 func TestWrongSecretsAreCountedOverAllEndpoints(t *testing.T) {
 	p := newProtocol(t, svctest.Options{})
 	wrong := svcauth.NewSecret()
@@ -265,7 +269,8 @@ func TestForwardedAddressesAreBelievedFromTrustedProxiesOnly(t *testing.T) {
 	}
 }
 
-// The address that everything counts against is never one that the caller made up.
+// The address that everything counts against is never one that the caller made
+// up.
 func TestOneAddressForEverything(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_TRUSTED_PROXIES=127.0.0.0/8,10.0.0.0/8"}})
 	const proxy = "127.0.0.1"
@@ -308,7 +313,8 @@ func TestOneAddressForEverything(t *testing.T) {
 	}
 }
 
-// TestNewSecretWorksAtOnceAndARemovedOneNoMore: read your writes, and no memory of what was taken away.
+// A new secret works at once (read your writes), and a removed one is not
+// remembered.
 func TestNewSecretWorksAtOnceAndARemovedOneNoMore(t *testing.T) {
 	p := newProtocol(t, svctest.Options{})
 	require.Equal(t, 200, p.Post("/oauth2/token", p.id, svcauth.Secret(p.secret), grantForm).Status)

@@ -20,7 +20,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Two thousand streams at one node, as raw connections so that the followers themselves weigh little: each gets each revocation.
+// With two thousand streams at one node, each gets each revocation. They are
+// raw connections, so the subscribers themselves cost little.
 func TestTwoThousandFollowersOfOneNode(t *testing.T) {
 	needs.Time(t)
 	const followers = 2000

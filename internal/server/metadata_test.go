@@ -27,15 +27,15 @@ func TestMetadata(t *testing.T) {
 	require.Equal(t, []any{"public"}, m["subject_types_supported"])
 	for _, name := range []string{"token", "revocation", "introspection"} {
 		require.Equal(t, []any{"client_secret_basic", "client_secret_post"}, m[name+"_endpoint_auth_methods_supported"])
-		at, is := strings.CutPrefix(m[name+"_endpoint"].(string), p.Issuer)
-		require.True(t, is)
+		at, ok := strings.CutPrefix(m[name+"_endpoint"].(string), p.Issuer)
+		require.True(t, ok)
 		require.Equal(t, 401, p.Post(at, "", "", url.Values{"token": {"x"}}).Status, "advertise only what works")
 	}
-	at, is := strings.CutPrefix(m["jwks_uri"].(string), p.Issuer)
-	require.True(t, is)
+	at, ok := strings.CutPrefix(m["jwks_uri"].(string), p.Issuer)
+	require.True(t, ok)
 	require.Len(t, p.Get(at, "").JSON["keys"], 2)
-	at, is = strings.CutPrefix(m["revocation_feed_endpoint"].(string), p.Issuer)
-	require.True(t, is)
+	at, ok = strings.CutPrefix(m["revocation_feed_endpoint"].(string), p.Issuer)
+	require.True(t, ok)
 	require.Equal(t, 401, p.Get(at, "").Status)
 	require.NotContains(t, one.Text, "authorization_endpoint")
 }
@@ -83,7 +83,8 @@ func TestSigningKeysComeInPages(t *testing.T) {
 	require.Equal(t, 422, s.Get("/v1/signing-keys?limit=201", token).Status)
 }
 
-// TestIssuerWithAPath is RFC 8414 §3.1: the well-known stands before the issuer's path; and OpenID discovery, where it stands behind.
+// By RFC 8414 §3.1 the well-known part stands before the issuer's path. In
+// OpenID discovery it stands behind.
 func TestIssuerWithAPath(t *testing.T) {
 	const issuer = "http://localhost:8080/auth/eu"
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=" + issuer}})

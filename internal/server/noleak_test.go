@@ -56,8 +56,9 @@ func spellings(id, secret string) []string {
 	return []string{secret, base64.StdEncoding.EncodeToString([]byte(secret)), base64.StdEncoding.EncodeToString([]byte(id + ":" + secret)), url.QueryEscape(secret), fmt.Sprintf("%x", secret)}
 }
 
-// TestNoSecretLeaks sends credentials to every place where they belong and to those where they don't, and looks for them in the log, the metrics and all bytes of the
-// database.
+// TestNoSecretLeaks sends credentials to every place where they belong and to
+// those where they don't. It looks for them in the log, the metrics and all
+// bytes of the database.
 func TestNoSecretLeaks(t *testing.T) {
 	for name, database := range map[string]func(*testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db") },
@@ -129,7 +130,8 @@ func around(text, s string) string {
 	return fmt.Sprintf("%q", text[max(0, i-200):min(len(text), i+200)])
 }
 
-// hostile is what tries to break out of a line, a terminal, a JSON string or a label.
+// hostile is what tries to break out of a line, a terminal, a JSON string or a
+// label.
 var hostile = []string{"a\nb", "\r\n{\"level\":\"ERROR\"}", "\x1b[31mred\x1b[0m", `"quoted" \ back`, "\u2028\u202e", "\x9b2J", "ü🚀", "%0a%0d", strings.Repeat("A", 5000), "{{.}}${x}", "' OR 1=1 --", "\xff\xfe"}
 
 // TestOneLogLineForEachRequest whatever is in it, and nothing answers 500.
@@ -181,7 +183,8 @@ func printable(r rune) rune {
 	return r
 }
 
-// TestNoStrangerMakesASeries: the number of time series depends on nothing that is sent.
+// TestNoStrangerMakesASeries: the number of time series depends on nothing that
+// is sent.
 func TestNoStrangerMakesASeries(t *testing.T) {
 	w := newWatched(t, "sqlite://"+filepath.Join(t.TempDir(), "svcauth.db"))
 	random := func() string { return fmt.Sprintf("x%d", rand.Int()) }

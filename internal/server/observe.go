@@ -48,7 +48,8 @@ func (s *Server) observe(c *gin.Context) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			panicked = true
-			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(), "fault", fault, "stack", string(debug.Stack()))
+			s.cfg.Logger.Error("a handler panicked", "request_id", id, "route", c.FullPath(),
+				"fault", fault, "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
 				s.refuse(c, request.Panicked, nil)
 			}
@@ -71,8 +72,8 @@ func (s *Server) observe(c *gin.Context) {
 
 // span begins the trace of a request. A caller's own trace (W3C Trace Context)
 // is continued only if it comes from a trusted proxy that is configured to
-// write it: strangers could otherwise have everything sampled. Without that
-// the trace is linked to the caller's.
+// write it. Otherwise strangers could have everything sampled, so the trace is
+// only linked to the caller's.
 func (s *Server) span(c *gin.Context, id string, proxied bool) trace.Span {
 	if s.cfg.Tracer == nil {
 		return nil
@@ -110,15 +111,16 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	level := slog.LevelInfo
 	switch {
 	case status == http.StatusServiceUnavailable:
-		level = slog.LevelWarn // an error is written out at once, which would make shedding dear
+		level = slog.LevelWarn // an error is written out at once, which makes shedding costly
 	case status >= 500:
 		level = slog.LevelError
 	}
 	if !svcauth.ValidClientID(o.ClientID) {
-		o.ClientID = "" // what is no id of ours may be anything, a secret in the wrong field too
+		o.ClientID = "" // it may be anything, a secret in the wrong field too
 	}
 	attrs := []slog.Attr{
-		slog.String("request_id", id), slog.String("method", request.Method(c.Request)), slog.String("route", c.FullPath()),
+		slog.String("request_id", id), slog.String("method", request.Method(c.Request)),
+		slog.String("route", c.FullPath()),
 		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor),
 		slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()), slog.Int64("us", took.Microseconds()),
 	}

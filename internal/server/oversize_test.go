@@ -50,7 +50,8 @@ func oversizedAreNamed(t *testing.T, opts svctest.Options) {
 	require.Equal(t, "small", given.Oversized[0].Name)
 	require.Len(t, change(large, names[40:]...).Oversized, 2)
 
-	// Names alone make long tokens too, and a token that is just short enough is not named.
+	// Names alone make long tokens too, and a token that is just short enough
+	// is not named.
 	var ids []string
 	for i := range 30 {
 		role, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: fmt.Sprintf("%02d %s", i, strings.Repeat("名", 61))})

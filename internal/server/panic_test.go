@@ -15,7 +15,8 @@ import (
 	"github.com/svcauth/svcauth/internal/server"
 )
 
-// TestPanicIsCountedAndSaid: a handler that panics costs its own request only; metrics count it apart from other failures, and the log has where.
+// A handler that panics costs its own request only. The metrics count it apart
+// from other failures, and the log has where it happened.
 func TestPanicIsCountedAndSaid(t *testing.T) {
 	var log bytes.Buffer
 	var seen []server.RequestStats

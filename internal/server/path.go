@@ -6,10 +6,11 @@ import (
 	"strings"
 )
 
-// below serves the paths below base as those without it, so that it makes no
-// difference whether a proxy before the server takes the issuer's path away. A path
-// that is none of ours without it stays: base may be the first part of one of ours,
-// as of /oauth2/token, that a proxy has already shortened.
+// below serves the paths below base as those without it. So it makes no
+// difference whether a proxy before the server takes the issuer's path away. A
+// path that is none of ours without base stays as it is: base may be the first
+// part of a path of ours, such as /oauth2/token, that a proxy has already
+// shortened.
 func below(base string, routes []string, next http.Handler) http.Handler {
 	if base == "" {
 		return next

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Leave tells load balancers and clients to send their requests elsewhere: from
-// now on /readyz answers 503, and each answer is the last one of its connection.
-// All else is served as before. It can't be taken back.
+// Leave tells load balancers and clients to send their requests elsewhere. From
+// now on /readyz answers 503, and each answer is the last one of its
+// connection. All else is served as before. Leave can't be undone.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
 // Healthz answers that this node is alive.
@@ -25,17 +25,17 @@ func probed(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// lookFor is how long a look at the dependencies takes at most. A load balancer
-// takes a node for dead that answers after its own second or two.
+// lookFor bounds how long a look at the dependencies takes. A load balancer
+// waits a second or two and then takes a node for dead.
 const lookFor = 500 * time.Millisecond
 
 // Readyz answers whether this node should get traffic: whether it serves at
 // least the clients that it knows, and is not about to stop.
 //
 // A database that is away is away for all nodes. If each asked for no traffic
-// then, a load balancer would turn away all clients, whom any node could still
-// serve (token.serve_stale). All who ask at once share one look, so that
-// strangers who ask cost the database nothing.
+// then, a load balancer would turn away all clients, though any node could
+// still serve them (token.serve_stale). Callers that ask at once share one
+// look, so strangers cost the database nothing.
 func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	type look struct {
 		serves bool

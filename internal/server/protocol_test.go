@@ -19,7 +19,8 @@ const tick = 20 * time.Millisecond // between two looks at what takes its time
 
 const formType = "application/x-www-form-urlencoded"
 
-// protocol is a server with one service account that may view and edit clusters and view bills.
+// protocol is a server with one service account that may view and edit clusters
+// and view bills.
 type protocol struct {
 	*svctest.Server
 	id     string
@@ -36,7 +37,8 @@ func basicAuth(id, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 }
 
-// request is one HTTP request, bad ones too. header is name, value, name, value…; a value may be repeated.
+// request is one HTTP request, which may be a bad one. header alternates names
+// and values. A name may be repeated.
 type request struct {
 	method, path string
 	header       []string
@@ -56,7 +58,8 @@ func (p protocol) send(t *testing.T, r request) svctest.Answer {
 // descriptionText is RFC 6749 §5.2: what may stand in error_description.
 var descriptionText = regexp.MustCompile(`^[\x20-\x21\x23-\x5B\x5D-\x7E]+$`)
 
-// lawful checks what holds for every answer of the OAuth2 endpoints, contract §2.1.
+// lawful checks what holds for every answer of the OAuth2 endpoints, contract
+// §2.1.
 func (p protocol) lawful(t *testing.T, a svctest.Answer) {
 	t.Helper()
 	if a.Text == "" {
@@ -293,7 +296,8 @@ func TestHEADIsGETWithoutABody(t *testing.T) {
 	require.Contains(t, p.Log(), `"method":"HEAD"`)
 }
 
-// TestUnknownAndWrongGetTheSameAnswer byte for byte, whatever is asked for beside.
+// TestUnknownAndWrongGetTheSameAnswer byte for byte, whatever is asked for
+// beside.
 func TestUnknownAndWrongGetTheSameAnswer(t *testing.T) {
 	p := newProtocol(t, svctest.Options{})
 	gone := p.Account("gone", "clusters:view")

@@ -15,8 +15,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// However often a token is revoked, one after the other or at once, by whichever
-// door, it is one entry that all nodes and resource servers keep, and one event.
+// However often a token is revoked, one after the other or at once, by
+// whichever door, it is one entry that all nodes and resource servers keep, and
+// one event.
 func TestATokenIsRevokedOnce(t *testing.T) {
 	database := "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")
 	s := svctest.New(t, svctest.Options{DatabaseURL: database})

@@ -28,12 +28,12 @@ import (
 type Config struct {
 	OAuth  *oauth.Endpoints
 	Manage *manage.API
-	// Console has the pages under /console; nil: there are none.
+	// Console has the pages under /console. If it is nil, there are none.
 	Console     Console
 	ConsoleForm int // bytes of the console's largest form
 
-	// Ready reports whether known clients get tokens, and of each dependency why
-	// which of its operations fails; nil for one that succeeds.
+	// Ready reports whether known clients get tokens. For each dependency it
+	// returns the error of each operation, nil for one that succeeds.
 	Ready  func(context.Context) (serves bool, states map[string]map[string]error)
 	Logger *slog.Logger
 
@@ -42,13 +42,13 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	MaxInflight    int
 
-	Tracer trace.Tracer // nil: no traces
+	Tracer trace.Tracer // nil for no traces
 	// TrustParent continues the trace that a trusted proxy sends, with its
 	// decision to sample. Otherwise each request begins a trace of its own,
 	// linked to the caller's.
 	TrustParent bool
 
-	// OnRequest hears of each request once.
+	// OnRequest is called once for each request. It may be nil.
 	OnRequest func(RequestStats)
 }
 
@@ -109,8 +109,8 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	return s, heads(below(request.IssuerPath(cfg.Issuer), s.Routes, engine)), nil
 }
 
-// refuse has the face that the request's path belongs to answer what the frame
-// does not let through to it. cause is nil or goes to the log.
+// refuse lets the face that the request's path belongs to answer what the frame
+// does not let through. cause, if it is not nil, goes to the log.
 func (s *Server) refuse(c *gin.Context, fault request.Fault, cause error) {
 	path := c.Request.URL.Path
 	nothing := fault == request.NotFound || fault == request.MethodNotAllowed

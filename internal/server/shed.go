@@ -10,20 +10,21 @@ import (
 	"github.com/svcauth/svcauth/internal/request"
 )
 
-// InFlight returns how many requests are in work, the streams of the feed aside.
+// InFlight returns how many requests are in work. The streams of the feed don't
+// count.
 func (s *Server) InFlight() int { return len(s.inflight) }
 
-// bound refuses early what would only wait: at most MaxInflight requests are in
-// work. A stream of the feed releases its slot once it has begun, and a call
-// that waits for receipts once it has nothing else to do. Both have bounds of
-// their own.
+// bound lets at most MaxInflight requests be in work and refuses all others at
+// once, since they would only wait. A stream of the feed releases its slot
+// before it begins, and a call that waits for receipts once it has nothing else
+// to do. Both have bounds of their own.
 //
 // The body is read before a slot is taken. Otherwise callers that send a byte
 // now and then would hold all slots, and nobody else would be served. If there
 // is no slot, nothing is read at all.
 //
-// Probes need no slot: a node that is busy is alive, and a load balancer that
-// takes it for dead makes the others busier.
+// Probes require no slot. A busy node is alive, and a load balancer that takes
+// it for dead makes the others busier.
 func (s *Server) bound(c *gin.Context) {
 	defer endUnread(c)
 	probe := probes(c.Request.URL.Path)
@@ -54,8 +55,9 @@ func (s *Server) bound(c *gin.Context) {
 
 func probes(path string) bool { return path == "/healthz" || path == "/readyz" }
 
-// shed refuses a request for which there is no slot. One with a long body loses
-// its connection too: net/http would read that to its end first.
+// shed refuses a request for which there is no slot. A request with a long body
+// loses its connection too, since net/http would read the body to its end
+// first.
 func (s *Server) shed(c *gin.Context) {
 	if n := c.Request.ContentLength; n < 0 || n > smallBody {
 		leaveUnread(c)
@@ -70,9 +72,9 @@ func (s *Server) shed(c *gin.Context) {
 const smallBody = 4096
 
 // A caller that goes on sending wrong secrets beyond the limit gets each answer
-// after a delay. A program that tries again as soon as it is refused then asks
-// once a second on each of its connections, instead of as fast as it can. One
-// that has more connections than may be delayed costs as much as it did.
+// after a delay. A program that retries at once then asks once a second on each
+// of its connections, instead of as fast as it can. A caller with more
+// connections than may be delayed costs as much as without the delay.
 const (
 	refusalDelay = time.Second
 	maxDelayed   = 1000 // answers at once

@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// One address that holds all the connections it can get, and is answered slowly or not at all, keeps nobody out: neither others, nor itself.
+// One address that holds all the connections it can get, and is answered slowly
+// or not at all, keeps nobody out, neither others nor itself.
 func TestNobodyIsKeptOutByConnections(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_CONNECTIONS=20"}})
 	dial := func(from string) net.Conn {

@@ -13,9 +13,8 @@ import (
 	"github.com/svcauth/svcauth/internal/request"
 )
 
-// slot is one among those in work, a [limits.Place]. It is given back when the
-// answer begins: how fast it is read is the caller's affair, and slow readers
-// must not hold all slots.
+// slot is one of the MaxInflight in work, a [limits.Place]. It is given back
+// when the answer begins, since slow readers must not hold all slots.
 type slot struct {
 	gin.ResponseWriter
 	server *Server
@@ -24,7 +23,7 @@ type slot struct {
 	within limits.Within
 
 	phase atomic.Int32
-	// What the slot has taken when it waits, for GiveBack.
+	// What the slot has taken for its wait, for GiveBack to return.
 	waiting *limits.Shares[string]
 	key     string
 }
@@ -87,34 +86,34 @@ func (p *slot) Caller() (key string, privileged bool) {
 	return limits.NetworkOf(from.Addr()).String(), false
 }
 
-// Write is of io.Writer.
+// Write implements io.Writer. It gives the slot back first.
 func (p *slot) Write(b []byte) (int, error) {
 	p.GiveBack()
 	return p.ResponseWriter.Write(b)
 }
 
-// WriteString is of io.StringWriter.
+// WriteString implements io.StringWriter. It gives the slot back first.
 func (p *slot) WriteString(s string) (int, error) {
 	p.GiveBack()
 	return p.ResponseWriter.WriteString(s)
 }
 
-// Unwrap is for http.ResponseController, which sets deadlines.
+// Unwrap lets http.ResponseController set deadlines.
 func (p *slot) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // waiting bounds how many of the requests in work may wait for the database at
-// once: three quarters, so that a database that hangs never takes all slots
-// from those who are served from memory. Each of the three kinds has a part of
-// its own, and one network or organization a part of that.
+// once. It is three quarters, so a database that hangs never takes all slots
+// from callers that are served from memory. Each of the three kinds has a part
+// of its own, and one network or organization has a part of that.
 type waiting struct {
 	clients    *limits.Shares[string] // the OAuth2 endpoints
 	people     *limits.Shares[string] // the console, and whoever comes with its cookie
 	management *limits.Shares[string] // the management API, a part of it for the operator
 }
 
-// If there are few slots, a part is two all the same, and one network or
-// organization has eight of a part, or all of it: a client that has just been
-// started asks several times at once.
+// If there are few slots, a part is still two, and one network or organization
+// has eight of a part, or all of it. A client that has just been started asks
+// several times at once.
 const (
 	fewestParts = 2
 	fewestOfOne = 8

@@ -28,8 +28,8 @@ func enter(t *testing.T, s *Server, path, from, authorization string) *slot {
 }
 
 // However many requests wait for the database, a quarter of the places is left,
-// and neither a kind of request nor a network nor an organization has the others'
-// part.
+// and neither a kind of request nor a network nor an organization has the
+// others' part.
 func TestWaitingForTheDatabaseLeavesPlaces(t *testing.T) {
 	const total = 320
 	s := &Server{inflight: make(chan struct{}, total), waiting: newWaiting(total)}

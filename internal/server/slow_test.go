@@ -14,7 +14,9 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// Callers who send half a body and wait hold no place: with ten places and fifty of them, tokens are issued all the same, and they get their answer when they go on.
+// Callers that send half a body and wait hold no slot. With ten slots and fifty
+// such callers, tokens are still issued, and the callers get their answer when
+// they go on.
 func TestSlowWritersHoldNoPlace(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_INFLIGHT=10"}})
 	a := s.Account("ci", "clusters:view")

@@ -15,8 +15,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// TestStreamsThatWaitToBeginHoldNoPlace has more streams wait for the change log
-// than there are places among the requests in work.
+// TestStreamsThatWaitToBeginHoldNoPlace has more streams wait for the change
+// log than there are places among the requests in work.
 func TestStreamsThatWaitToBeginHoldNoPlace(t *testing.T) {
 	const places, streams = 10, 12
 	url := pgtest.URL(t)

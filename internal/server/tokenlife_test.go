@@ -20,7 +20,8 @@ func tokenForm(token string) url.Values { return url.Values{"token": {token}} }
 
 var inactive = map[string]any{"active": false}
 
-// backends runs a test on SQLite with the in-process cache, and on PostgreSQL with Redis.
+// backends runs a test on SQLite with the in-process cache, and on PostgreSQL
+// with Redis.
 func backends(t *testing.T, test func(*testing.T, protocol)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, newProtocol(t, svctest.Options{})) })
 	t.Run("postgres and redis", func(t *testing.T) { test(t, newProtocol(t, svctest.Options{Postgres: true, Redis: true})) })
@@ -164,7 +165,8 @@ func TestRevocation(t *testing.T) {
 	})
 }
 
-// TestNodeThatServesNobodySaysSo: where serve_stale is over, a node without its database is no longer ready, and comes back by itself.
+// Once serve_stale is over, a node without its database is no longer ready. It
+// comes back by itself.
 func TestNodeThatServesNobodySaysSo(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
 	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=0s"}})
@@ -178,7 +180,8 @@ func TestNodeThatServesNobodySaysSo(t *testing.T) {
 	require.Equal(t, 200, p.Post("/oauth2/token", p.id, svcauth.Secret(p.secret), grantForm).Status)
 }
 
-// TestReadinessWhileTheDatabaseHangs: who asks for readiness waits a second or two, and takes a node that has not answered by then for dead.
+// A load balancer waits a second or two for readiness, and takes a node that
+// has not answered by then for dead.
 func TestReadinessWhileTheDatabaseHangs(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{})
 	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase()})
@@ -197,7 +200,8 @@ func TestReadinessWhileTheDatabaseHangs(t *testing.T) {
 	}, patience, tick)
 }
 
-// TestOutage is RFC 7662 and RFC 7009 §2.2.1: with the database away the answer is 503, never 'inactive' and never 'done'.
+// With the database away the answer is 503 (RFC 7662, RFC 7009 §2.2.1), never
+// 'inactive' and never 'done'.
 func TestOutage(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
 	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=5m"}})
@@ -220,7 +224,8 @@ func TestOutage(t *testing.T) {
 		return a.Status == 503
 	}, patience, tick, "a node that has not read the log for long does not say that a token is live")
 	p.lawful(t, a)
-	// A stranger who knows the id can't make the node forget the client: each wrong secret is looked up anew, in vain.
+	// A stranger who knows the id can't make the node forget the client. Each
+	// wrong secret is looked up anew, in vain.
 	require.NotEqual(t, 200, p.Post("/oauth2/token", p.id, svcauth.NewSecret(), grantForm).Status)
 	require.Equal(t, 200, p.Post("/oauth2/token", p.id, secret, grantForm).Status)
 	db.Restart()

@@ -12,12 +12,12 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// notHTTP is the reason of a refusal of what is no request.
+// notHTTP is the reason for refusing what is no HTTP request.
 const notHTTP = "http"
 
-// Unread answers what could not be read as a request, before any handler: the
-// whole answer, as it goes over the wire, with a request id and a log line like
-// any other. text is what is known of the fault; it may be empty.
+// Unread returns the answer to what could not be read as a request, as it goes
+// over the wire. It has a request id and a log line like any other. text is
+// what is known of the fault. It may be empty.
 func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	switch {
 	case status == http.StatusRequestHeaderFieldsTooLarge:

@@ -17,7 +17,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// world is one server with somebody of each kind who calls, and things to be called about.
+// world is one server with somebody of each kind who calls, and things to be
+// called about.
 type world struct {
 	t     *testing.T
 	s     *svctest.Server
@@ -108,7 +109,8 @@ func second[T any](_ T, err error) error { return err }
 
 func ptr[T any](v T) *T { return &v }
 
-// The rules of contract §3, asked of package access itself and over HTTP, with the same answers.
+// The rules of contract §3, asked of package access itself and over HTTP, with
+// the same answers.
 func TestContractRules(t *testing.T) {
 	faces := map[string]func(t *testing.T) func(*svctest.Server, string, svcauth.Secret) calls{
 		"direct": func(t *testing.T) func(*svctest.Server, string, svcauth.Secret) calls {

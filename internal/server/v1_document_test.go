@@ -20,7 +20,8 @@ import (
 
 const documentURL = "https://svcauth.test/openapi.json"
 
-// loadDocument gives /openapi.json and a compiler of JSON Schema that knows it.
+// loadDocument returns /openapi.json and a compiler of JSON Schema that knows
+// it.
 func loadDocument(t *testing.T, s *svctest.Server) (map[string]any, *jsonschema.Compiler) {
 	answer := s.Get("/openapi.json", "")
 	require.Equal(t, 200, answer.Status)
@@ -34,7 +35,8 @@ func loadDocument(t *testing.T, s *svctest.Server) (map[string]any, *jsonschema.
 	return doc.(map[string]any), compiler
 }
 
-// The document is OpenAPI 3.1 by the OpenAPI Initiative's own schema, and each of its schemas is one of JSON Schema 2020-12 whose references lead somewhere.
+// The document is OpenAPI 3.1 by the OpenAPI Initiative's own schema. Each of
+// its schemas is one of JSON Schema 2020-12, and all references resolve.
 func TestDocumentIsOpenAPI31(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	doc, compiler := loadDocument(t, s)
@@ -78,7 +80,7 @@ func refs(node any) map[string]bool {
 	switch n := node.(type) {
 	case map[string]any:
 		for key, v := range n {
-			if text, is := v.(string); is && key == "$ref" {
+			if text, ok := v.(string); ok && key == "$ref" {
 				found[text] = true
 			}
 			for ref := range refs(v) {
@@ -95,7 +97,8 @@ func refs(node any) map[string]bool {
 	return found
 }
 
-// Each call, made by who may, answers with a status and a body that the document has for it.
+// Each call, made by a caller that may, answers with a status and a body that
+// the document has for it.
 func TestAnswersAreAsDocumented(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	v := newTarget(t, s)
@@ -111,8 +114,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		t.Run(o.id, func(t *testing.T) {
 			admin := s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
 			a := ask(t, s, o.method, v.address(t, o.path), admin, v.body(t, o))
-			if want, is := other[o.id]; !is || want != 0 {
-				require.Equal(t, is, a.Status >= 300, "%d %s", a.Status, a.Text)
+			if want, ok := other[o.id]; !ok || want != 0 {
+				require.Equal(t, ok, a.Status >= 300, "%d %s", a.Status, a.Text)
 			}
 			documented.require(t, o, a)
 			require.Equal(t, "no-store", a.Header.Get("Cache-Control"))
@@ -147,8 +150,8 @@ func (d answers) require(t *testing.T, o operation, a svctest.Answer) {
 		require.Empty(t, a.Header.Get("Content-Type"))
 		return
 	}
-	media, is := content[a.Header.Get("Content-Type")].(map[string]any)
-	require.True(t, is, "%s: the media type %s is not documented", o.id, a.Header.Get("Content-Type"))
+	media, ok := content[a.Header.Get("Content-Type")].(map[string]any)
+	require.True(t, ok, "%s: the media type %s is not documented", o.id, a.Header.Get("Content-Type"))
 	schema, err := d.compiler.Compile(documentURL + media["schema"].(map[string]any)["$ref"].(string))
 	require.NoError(t, err)
 	body, err := jsonschema.UnmarshalJSON(strings.NewReader(a.Text))

@@ -14,7 +14,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// calls are the calls of contract §3 as [svcauth.Client] has them. The rules are asked through it over HTTP, and through direct without.
+// calls are the calls of contract §3 as [svcauth.Client] has them. The tests of
+// the rules call the client over HTTP, and direct without HTTP.
 type calls interface {
 	CreateServiceAccount(context.Context, svcauth.NewServiceAccount) (svcauth.ServiceAccount, error)
 	ServiceAccount(context.Context, string) (svcauth.ServiceAccount, error)
@@ -66,8 +67,9 @@ type calls interface {
 	Explain(context.Context, svcauth.ExplainRequest) (svcauth.Explanation, error)
 }
 
-// direct asks packages access and people themselves, as the bearer of a new token of a client. What the embedded service has with the very signature of calls is taken as it is,
-// but for the context.
+// direct calls packages access and people themselves, as the bearer of a new
+// token of a client. Methods of the embedded service that have the signature in
+// calls are taken as they are, but for the context.
 type direct struct {
 	t      *testing.T
 	s      *svctest.Server
@@ -75,7 +77,8 @@ type direct struct {
 	secret svcauth.Secret
 }
 
-// as puts the bearer of a new token into the context. Where there is none to be had, the call fails as it does over HTTP.
+// as puts the bearer of a new token into the context. If none can be had, the
+// call fails as it does over HTTP.
 func (d direct) as(ctx context.Context) (context.Context, *access.Service) {
 	principal, err := d.s.App.Token.VerifyOwn(ctx, d.s.OwnToken(d.id, d.secret))
 	require.NoError(d.t, err)
@@ -327,7 +330,8 @@ func (d direct) Explain(ctx context.Context, r svcauth.ExplainRequest) (svcauth.
 	return d.s.App.Token.Explain(ctx, r)
 }
 
-// join makes a member with these roles by the way people take: invited, the link opened, a password chosen, an application key made.
+// join makes a member with these roles as people become one: invited, the link
+// opened, a password chosen, an application key made.
 func join(t *testing.T, s *svctest.Server, admin *svcauth.Client, email string, roleIDs ...string) (svcauth.Member, svcauth.ApplicationKey) {
 	t.Helper()
 	member, err := admin.InviteMember(t.Context(), svcauth.NewMember{Email: email, FirstName: "A", LastName: "B", RoleIDs: roleIDs})

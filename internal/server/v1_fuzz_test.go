@@ -11,7 +11,8 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 )
 
-// Whatever body comes to whatever call, nothing answers 500, and what is refused is refused by a problem.
+// Whatever body comes to whatever call, nothing answers 500, and every refusal
+// is a problem.
 func FuzzManagementBodies(f *testing.F) {
 	s := svctest.New(f, svctest.Options{})
 	token := adminToken(s)

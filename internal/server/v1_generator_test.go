@@ -12,7 +12,9 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// A generator of clients accepts the document, and a compiler what it makes of it: a program may send and read what the API takes and gives, and nothing else.
+// A generator of clients accepts the document, and a compiler accepts the
+// generated code. A program may send what the API takes and read what it
+// returns, and nothing else.
 func TestGeneratorAcceptsTheDocument(t *testing.T) {
 	needs.Service(t, "Node.js and openapi-typescript")
 	home := os.Getenv("SVCAUTH_OPENAPI_GENERATOR")

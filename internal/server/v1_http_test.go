@@ -54,8 +54,8 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// RFC 9110 §13.1.1: what must not be done if a condition is false is not done by
-// a call that does not look at the condition.
+// RFC 9110 §13.1.1: what must not be done if a condition is false is not done
+// by a call that does not look at the condition.
 func TestNoChangeUnderAConditionThatIsNotLookedAt(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	admin, account := adminToken(s), s.Account("ci")
@@ -102,7 +102,8 @@ func TestConcurrentChangesOfOneVersion(t *testing.T) {
 	require.Equal(t, 1, won)
 }
 
-// A walk over the pages sees each thing that was there before exactly once, whatever is added and removed meanwhile.
+// A walk over the pages sees each thing that was there before exactly once,
+// whatever is added and removed meanwhile.
 func TestCursorsMissAndRepeatNothing(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) { walkWhileOthersInsert(t, svctest.Options{}) })
 	t.Run("PostgreSQL and Redis", func(t *testing.T) {
@@ -190,7 +191,8 @@ func TestWhatIsNoCall(t *testing.T) {
 		slices.Sort(allow)
 		require.Equal(t, allow, got)
 	}
-	// An id that a script failed to fill in must not end whichever grant there is.
+	// An id that a script failed to fill in must not end whichever grant there
+	// is.
 	a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID(svcauth.PrefixServiceAccount)+"/roles/"+svcauth.NewID(svcauth.PrefixRole)+"?grant=", admin, "")
 	requireProblem(t, a, 422, svcauth.CodeInvalid)
 	require.Equal(t, "query.grant", a.JSON["errors"].([]any)[0].(map[string]any)["location"])
@@ -237,7 +239,8 @@ func TestWaiting(t *testing.T) {
 	require.NotNil(t, gone)
 }
 
-// Who waits holds no place among the requests in work: there is one here, and it is free for others meanwhile.
+// A call that waits holds no slot. There is only one here, and others get it
+// meanwhile.
 func TestWaitingHoldsNoPlace(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account, token := s.Account("ci"), adminToken(s)
@@ -283,7 +286,8 @@ func TestLogOfACall(t *testing.T) {
 	}
 }
 
-// The console's session counts, for changes only from our own pages, and never beside a token.
+// The console's session counts, for changes only from our own pages, and never
+// beside a token.
 func TestSessionActor(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	actor := access.Actor{ID: s.Tenant.AdminID, Kind: svcauth.KindMember, Name: svctest.AdminEmail, OrgID: s.Tenant.Organization.ID, Operator: true,
@@ -315,7 +319,8 @@ func TestSessionActor(t *testing.T) {
 	}
 }
 
-// A tenant's Administrator reaches for what is the operator's: everybody's tokens, the feed's other entries, who is connected.
+// A tenant's Administrator tries to get what is the operator's: everybody's
+// tokens, the feed's other entries, the list of connected resource servers.
 func TestTenantSeesNothingOfOthers(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	other := s.NewTenant("other")

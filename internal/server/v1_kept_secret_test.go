@@ -9,8 +9,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// A grant's answer names the secret whose maker lacks what the account gains; one
-// that has nothing to say has no body.
+// A grant's answer names the secret whose maker lacks what the account gains;
+// one that has nothing to say has no body.
 func TestAGrantsAnswerNamesKeptSecrets(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	on := true

@@ -61,8 +61,9 @@ func operations(t *testing.T, s *svctest.Server) []operation {
 	return all
 }
 
-// samples has a body for each call that takes one: valid, and such that it would change something. A call that is not here fails the test, so that a new one can't
-// be forgotten. {name} is replaced by an id of the organization under attack.
+// samples has a body for each call that takes one. It is valid and would change
+// something. A call that is not here fails the test, so a new one can't be
+// forgotten. {name} is replaced by an id of the organization under attack.
 var samples = map[string]string{
 	"createServiceAccount": `{"name":"new","role_ids":["{role_id}"]}`, "updateServiceAccount": `{"name":"renamed","disabled":true}`,
 	"assignServiceAccountRole": `{}`, "createSecret": `{"description":"mine"}`, "updateSecret": `{"description":"mine"}`, "createApplicationKey": `{"description":"mine"}`,
@@ -79,7 +80,8 @@ var samples = map[string]string{
 
 var lastUsed = regexp.MustCompile(`"last_used_at":("[^"]*"|null),?`)
 
-// target is an organization full of things, and their ids by what a path calls them.
+// target is an organization full of things, and their ids by what a path calls
+// them.
 type target struct {
 	s      *svctest.Server
 	admin  *svcauth.Client
@@ -105,7 +107,8 @@ func newTarget(t *testing.T, s *svctest.Server) *target {
 	return v
 }
 
-// address fills a path with the target's ids, or with ids that belong to nobody.
+// address fills a path with the target's ids, or with ids that belong to
+// nobody.
 func (v *target) address(t *testing.T, path string) string {
 	segments := strings.Split(path, "/")
 	for i, segment := range segments {

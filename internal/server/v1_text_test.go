@@ -68,8 +68,8 @@ var texts = [][3]string{
 	{"GET", "/v1/service-accounts?name=TEXT", ""}, {"GET", "/v1/audit-events?actor=TEXT", ""}, {"GET", "/v1/audit-events?target=TEXT", ""}, {"GET", "/v1/audit-events?action=TEXT", ""},
 }
 
-// places are those where an unknown text is refused anyway, but must not be kept
-// or shown.
+// places are those where an unknown text is refused anyway, but must not be
+// kept or shown.
 var places = [][3]string{
 	{"POST", "/v1/signing-keys/TEXT/revoke", ""}, {"DELETE", "/v1/service-accounts/SA/tokens/TEXT", ""}, {"GET", "/v1/service-accounts?cursor=TEXT", ""},
 	{"GET", "/v1/service-accounts/TEXT", ""}, {"DELETE", "/v1/service-accounts/SA/secrets/TEXT", ""}, {"PUT", "/v1/service-accounts/SA/roles/TEXT", ""}, {"GET", "/v1/TEXT", ""},
@@ -102,7 +102,8 @@ func TestASecretTypedIntoATextIsNotKept(t *testing.T) {
 		require.NotContains(t, answer.Text, secret)
 	}
 	w.Post("/oauth2/token", secret, w.account.ClientSecret, url.Values{"grant_type": {"client_credentials"}})
-	// One that may not do what it asks for is refused before its text is looked at, and that refusal is written down.
+	// A caller without the privilege is refused before its text is looked at,
+	// and that refusal is written down.
 	lesser := w.Account("lesser", svcauth.MembersRead)
 	_, err := w.Client(lesser.ClientID, lesser.ClientSecret).CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: secret})
 	require.Error(t, err)
