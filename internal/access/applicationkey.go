@@ -8,7 +8,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// theMember gives the actor where it is a member, in the console or behind one of its application keys: only members have application keys.
+// theMember returns the actor if it is a member, in the console or behind one
+// of its application keys. Only members have application keys.
 func theMember(ctx context.Context) (Actor, error) {
 	actor, err := Caller(ctx, "")
 	if err == nil && actor.Kind != svcauth.KindMember {
@@ -17,7 +18,8 @@ func theMember(ctx context.Context) (Actor, error) {
 	return actor, err
 }
 
-// CreateApplicationKey makes an application key of the calling member. Its secret is in the answer and never shown again. The key acts with all that the
+// CreateApplicationKey makes an application key of the calling member. Its
+// secret is in the answer and never shown again. The key acts with all that the
 // member holds, so the caller's own token must carry all of it.
 func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplicationKey) (made svcauth.ApplicationKey, err error) {
 	op := Operation{Action: "application_key.create", Target: svcauth.AuditTarget{Kind: "application_key"}}
@@ -65,8 +67,8 @@ func (t *Tx) AddApplicationKey(ctx context.Context, orgID string, owner svcauth.
 	return key, err
 }
 
-// ApplicationKey reads one: the caller's own, or with members:manage anybody's of
-// the organization.
+// ApplicationKey reads one: the caller's own, or with members:manage anybody's
+// of the organization.
 func (s *Service) ApplicationKey(ctx context.Context, id string) (svcauth.ApplicationKey, error) {
 	actor, err := Caller(ctx, "")
 	if err != nil {
@@ -76,8 +78,8 @@ func (s *Service) ApplicationKey(ctx context.Context, id string) (svcauth.Applic
 	return key, Problem(err, svcauth.AuditTarget{Kind: "application_key"})
 }
 
-// ApplicationKeys returns a page of the calling member's own, newest first; with
-// o.Member, which needs members:manage, of that member's.
+// ApplicationKeys returns a page of the calling member's own, newest first;
+// with o.Member, which needs members:manage, of that member's.
 func (s *Service) ApplicationKeys(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ApplicationKey], err error) {
 	var actor Actor
 	if o.Member == "" {
@@ -180,7 +182,8 @@ func (t *Tx) EndKeys(ctx context.Context, m store.MemberRow) error {
 	return nil
 }
 
-// revokeKeys kills those tokens of a member's application keys that carry a role.
+// revokeKeys kills those tokens of a member's application keys that carry a
+// role.
 func (t *Tx) revokeKeys(ctx context.Context, m store.MemberRow, role string) error {
 	keys, err := t.ApplicationKeyIDs(ctx, m.OrgID, m.ID)
 	if err != nil {
@@ -194,7 +197,8 @@ func (t *Tx) revokeKeys(ctx context.Context, m store.MemberRow, role string) err
 	return nil
 }
 
-// touchKeys tells every node that a member's application keys can do something else now.
+// touchKeys tells every node that a member's application keys can do something
+// else now.
 func (t *Tx) touchKeys(ctx context.Context, m store.MemberRow) error {
 	keys, err := t.ApplicationKeyIDs(ctx, m.OrgID, m.ID)
 	if err != nil {

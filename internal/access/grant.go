@@ -32,12 +32,12 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 	return paging.Newest(grants, o, grantKey)
 }
 
-// AssignServiceAccountRole gives a role to a service account; given again, it
+// AssignServiceAccountRole gives a role to a service account. Given again, it
 // sets the new expiry (none: for ever), and with another id the new grant takes
 // the place of the one that is there. The caller must hold what the role gives
 // until the grant ends, unless the same grant only becomes shorter. It kills no
 // token: what a shorter grant takes away dies when it expires. The answer names
-// secrets whose makers lack what the account gains, and says if its tokens
+// secrets whose makers lack what the account gains, and tells if its tokens
 // would be too long by it.
 func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
 	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
@@ -68,9 +68,10 @@ func (s *Service) assignRequested(ctx context.Context, t *Tx, principalID, roleI
 	return row, role, err
 }
 
-// Assign puts a grant if the caller may, and returns its role. If the same grant
-// stands already the transaction is silent. To take the place of another's grant
-// asks for as much as a new one: it outlives the deletion of that.
+// Assign puts a grant if the caller may, and returns its role. If the same
+// grant stands already, the transaction is silent. To take the place of
+// another's grant asks for as much as a new one: it outlives the deletion of
+// that.
 func (t *Tx) Assign(ctx context.Context, g store.GrantRow) (store.RoleRow, error) {
 	role, err := t.s.assignableRole(ctx, t, g.RoleID)
 	if err != nil {
@@ -144,9 +145,10 @@ func (t *Tx) roomForGrant(ctx context.Context, g store.GrantRow) error {
 	return err
 }
 
-// UnassignServiceAccountRole takes a role from a service account; its tokens that
-// carry the role die. It is no error if it did not hold the role. With a grantID
-// it ends that grant alone: if another has taken its place, nothing happens.
+// UnassignServiceAccountRole takes a role from a service account; its tokens
+// that carry the role die. It is no error if it did not hold the role. With a
+// grantID it ends that grant alone: if another has taken its place, nothing
+// happens.
 func (s *Service) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string) error {
 	return s.changeAccount(ctx, id, "service_account.unassign_role", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		role, err := s.namedRole(ctx, t, roleID)
@@ -179,7 +181,8 @@ func (t *Tx) grantToEnd(ctx context.Context, principalID string, role store.Role
 	return had, err
 }
 
-// namedRole reads a role of the caller's organization that a request names beside something else.
+// namedRole reads a role of the caller's organization that a request names
+// beside something else.
 func (s *Service) namedRole(ctx context.Context, t *Tx, roleID string) (store.RoleRow, error) {
 	role, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, roleID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -197,8 +200,8 @@ func (s *Service) assignableRole(ctx context.Context, t *Tx, roleID string) (sto
 	return role, err
 }
 
-// mayGrant refuses if the role gives something that the caller does not hold, or
-// not until the grant ends.
+// mayGrant refuses if the role gives something that the caller does not hold,
+// or not until the grant ends.
 func (s *Service) mayGrant(ctx context.Context, t *Tx, role store.RoleRow, end *time.Time) error {
 	org, err := t.Organization(ctx, t.Actor.OrgID)
 	if err != nil {

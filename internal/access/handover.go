@@ -58,8 +58,9 @@ func (t *Tx) mayHandOver(ctx context.Context, h Handover) error {
 	return lacks(longer, "You can't %s: you hold %s only until %s; %s.", h.What, strings.Join(longer, ", "), first.UTC().Format(time.RFC3339Nano), rest)
 }
 
-// MayHandOverAccount refuses if the account may do something that the caller may
-// not hand over, or for longer. End is when what gives the account away ends.
+// MayHandOverAccount refuses if the account may do something that the caller
+// may not hand over, or for longer. End is when what gives the account away
+// ends.
 func (t *Tx) MayHandOverAccount(ctx context.Context, accountID string, h Handover) error {
 	org, err := t.Organization(ctx, t.Actor.OrgID)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 )
 
 // Tokens returns a page of a service account's live tokens, newest first. It
-// needs members:read. They are records from the cache: the tokens themselves are
-// kept nowhere. Partial says that there may be more of them.
+// needs members:read. They are records from the cache: the tokens themselves
+// are kept nowhere. Partial tells that there may be more of them.
 func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.LiveToken], err error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *Service) unrecorded(ctx context.Context) (time.Time, error) {
 	return s.read().Unrecorded(ctx, s.now())
 }
 
-// revoked says whether a live revocation denies the token that the record tells of.
+// revoked reports whether a live revocation denies the token of the record.
 func (s *Service) revoked(r cache.TokenRecord) bool {
 	if s.cfg.Revocations == nil {
 		return false
@@ -68,10 +68,11 @@ func (s *Service) revoked(r cache.TokenRecord) bool {
 }
 
 // RevokeToken revokes one live token of a service account. Its expiry is known
-// from its record; a token without one is not found. One that is revoked already
-// needs nothing more.
+// from its record; a token without one is not found. One that is revoked
+// already needs nothing more.
 func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
-	// Nothing may be waited for inside the transaction but the database, so the record is read before; who may ask is decided inside.
+	// Inside the transaction nothing but the database may be waited for, so the
+	// record is read before. Whether the caller may ask is decided inside.
 	record, found, lookup := s.cfg.Cache.FindToken(ctx, jti)
 	err := s.changeAccount(ctx, id, "token.revoke", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		if lookup != nil {
@@ -94,7 +95,8 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 	return err
 }
 
-// RevokeTokens revokes every token issued to a service account so far. Its secrets stay good.
+// RevokeTokens revokes every token issued to a service account so far. Its
+// secrets stay good.
 func (s *Service) RevokeTokens(ctx context.Context, id string) error {
 	return s.changeAccount(ctx, id, "service_account.revoke_tokens", func(ctx context.Context, t *Tx, _ svcauth.ServiceAccount) error {
 		return t.revokeClient(ctx, t.Actor.OrgID, id, "")

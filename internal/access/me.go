@@ -10,8 +10,12 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// TokenActor makes an actor of a bearer token of this server that the caller has verified (audience: the issuer). What it may do is what the token
-// carries; what it may hand over, too, unless the token is full. The face adds IP and RequestID. Problem: [svcauth.CodeUnauthenticated] where the principal is gone, suspended or disabled.
+// TokenActor returns the actor of a bearer token of this server, which must be
+// verified already (audience: the issuer). The actor may do what the token
+// carries. It may hand over no more than that, unless the token is full. The
+// caller of TokenActor adds IP and RequestID. Problem:
+// [svcauth.CodeUnauthenticated] if the principal is gone, suspended or
+// disabled.
 func (s *Service) TokenActor(ctx context.Context, p *verify.Claims) (Actor, error) {
 	a := Actor{ID: p.Subject, Kind: svcauth.KindServiceAccount, OrgID: p.OrgID, ClientID: p.ClientID, Privileges: p.Privileges(), Full: p.Full}
 	var row store.PrincipalRow
@@ -32,7 +36,8 @@ func (s *Service) TokenActor(ctx context.Context, p *verify.Claims) (Actor, erro
 	return a, Problem(err, svcauth.AuditTarget{})
 }
 
-// Me says who the caller is: Roles are those that it holds, Privileges those in force for this request.
+// Me returns who the caller is. Roles are those that it holds, Privileges those
+// in force for this request.
 func (s *Service) Me(ctx context.Context) (svcauth.Me, error) {
 	a, err := Caller(ctx, "")
 	if err != nil {

@@ -26,7 +26,8 @@ func (s *Service) MemberRoles(ctx context.Context, id string, o svcauth.ListOpti
 	return paging.Newest(grants, o, grantKey)
 }
 
-// MemberOperation is a change of members. Each of them decides who may do what, so a service account needs its organization's consent.
+// MemberOperation returns a change of members. Each of them decides who may do
+// what, so a service account needs its organization's consent.
 func MemberOperation(action, id string) Operation {
 	return Operation{Requires: svcauth.MembersManage, Action: action, Target: svcauth.AuditTarget{Kind: "member", ID: id}, Access: true}
 }

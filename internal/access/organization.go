@@ -41,13 +41,16 @@ func (s *Service) Organization(ctx context.Context) (svcauth.Organization, error
 	return org, Problem(err, svcauth.AuditTarget{Kind: "organization"})
 }
 
-// UpdateOrganization changes the caller's own; it needs settings:manage, and a member: a service account must not let itself manage access. version 0: whatever it is.
+// UpdateOrganization changes the caller's own. It needs settings:manage, and a
+// member: a service account must not let itself manage access. With version 0
+// it changes whatever version there is.
 func (s *Service) UpdateOrganization(ctx context.Context, version int64, patch svcauth.OrganizationPatch) (svcauth.Organization, error) {
 	a, _ := ActorFrom(ctx)
 	return s.updateOrganization(ctx, Operation{Requires: svcauth.SettingsManage}, a.OrgID, version, patch)
 }
 
-// UpdateOrganizationByID changes any organization; the operator's (organizations:manage).
+// UpdateOrganizationByID changes any organization. It is the operator's
+// (organizations:manage).
 func (s *Service) UpdateOrganizationByID(ctx context.Context, id string, version int64, patch svcauth.OrganizationPatch) (svcauth.Organization, error) {
 	return s.updateOrganization(ctx, Operation{Requires: svcauth.OrganizationsManage, Operator: true}, id, version, patch)
 }
@@ -102,7 +105,8 @@ func nameTaken(name string) error {
 	return svcauth.NewProblem(svcauth.CodeConflict, "An organization with the name %q exists already. Choose another name.", name)
 }
 
-// operatorCaller gives the caller where it is the operator, with a privilege that only the operator's organization has.
+// operatorCaller returns the caller if it is the operator, with a privilege
+// that only the operator's organization has.
 func operatorCaller(ctx context.Context, privilege string) (Actor, error) {
 	a, err := Caller(ctx, privilege)
 	if err == nil && !a.Operator {
@@ -115,7 +119,8 @@ func notOperator() error {
 	return svcauth.NewProblem(svcauth.CodeForbidden, "Only the operator of this server may do this, from the operator's own organization.")
 }
 
-// OrganizationByID gets any organization; the operator's (organizations:manage).
+// OrganizationByID returns any organization. It is the operator's
+// (organizations:manage).
 func (s *Service) OrganizationByID(ctx context.Context, id string) (svcauth.Organization, error) {
 	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
 		return svcauth.Organization{}, err
@@ -140,8 +145,11 @@ func (s *Service) Organizations(ctx context.Context, o svcauth.ListOptions) (non
 	return paging.List(all, limit, func(o svcauth.Organization) string { return o.ID }), nil
 }
 
-// DeleteOrganization removes a tenant with all that belongs to it, its audit log aside; the operator's (organizations:manage). Its tokens die at once, by one
-// revocation however many there are; its rows are deleted in small portions afterwards (see [store.Q.DeleteRemoved]), by whichever node cleans up next. Problem: [svcauth.CodeConflict] for the operator's own.
+// DeleteOrganization removes a tenant with all that belongs to it, except its
+// audit log. It is the operator's (organizations:manage). The tenant's tokens
+// die at once, by one revocation however many there are. Its rows are deleted
+// in small portions afterwards (see [store.Q.DeleteRemoved]), by whichever node
+// cleans up next. Problem: [svcauth.CodeConflict] for the operator's own.
 func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
 	op := Operation{Requires: svcauth.OrganizationsManage, Operator: true, Action: "organization.delete", Target: svcauth.AuditTarget{Kind: "organization", ID: id}}
 	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
@@ -157,7 +165,9 @@ func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		// One more than any token of it can carry: a node of the previous release finds its clients until they are deleted, and what it issues is born revoked.
+		// One more than any token of it can carry: a node of the previous
+		// release finds its clients until they are deleted, and what it issues
+		// is born revoked.
 		if err := t.revoke(ctx, id, svcauth.Revocation{OrgID: id, MinPol: pol + 1}); err != nil {
 			return err
 		}

@@ -12,7 +12,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// CreateRole makes a custom role. The caller must itself hold every privilege that it puts on it.
+// CreateRole makes a custom role. The caller must itself hold every privilege
+// that it puts on it.
 func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcauth.Role, err error) {
 	op := Operation{Requires: svcauth.RolesManage, Action: "role.create", Target: svcauth.AuditTarget{Kind: "role", Name: n.Name}}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
@@ -48,7 +49,8 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 	return made, err
 }
 
-// Role reads one. It needs members:read, which shows what accounts are granted, or roles:manage.
+// Role reads one. It needs members:read, which shows what accounts are granted,
+// or roles:manage.
 func (s *Service) Role(ctx context.Context, id string) (svcauth.Role, error) {
 	actor, err := s.mayReadRoles(ctx)
 	if err != nil {
@@ -65,7 +67,8 @@ func (s *Service) Role(ctx context.Context, id string) (svcauth.Role, error) {
 	return roles[0], nil
 }
 
-// Roles gives a page of the organization's roles, newest first; the two system roles, being the oldest, come last.
+// Roles returns a page of the organization's roles, newest first. The two
+// system roles, being the oldest, come last.
 func (s *Service) Roles(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.Role], err error) {
 	actor, err := s.mayReadRoles(ctx)
 	if err != nil {
@@ -85,7 +88,7 @@ func (s *Service) Roles(ctx context.Context, o svcauth.ListOptions) (list svcaut
 	return list, Problem(err, svcauth.AuditTarget{Kind: "role"})
 }
 
-// mayReadRoles gives the actor where it may see roles.
+// mayReadRoles returns the actor if it may see roles.
 func (s *Service) mayReadRoles(ctx context.Context) (Actor, error) {
 	if a, ok := ActorFrom(ctx); ok && a.Has(svcauth.RolesManage) {
 		return Caller(ctx, svcauth.RolesManage)
@@ -100,7 +103,8 @@ func (s *Service) roleRow(ctx context.Context, q *store.Q, orgID, id string) (st
 	return q.Role(ctx, orgID, id)
 }
 
-// describeRoles turns rows of one organization into what a caller sees of them: the privileges are those that a role really gives.
+// describeRoles turns rows of one organization into what a caller sees of them.
+// The privileges are those that a role really gives.
 func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, rows ...store.RoleRow) ([]svcauth.Role, error) {
 	org, err := q.Organization(ctx, orgID)
 	if err != nil {
@@ -132,10 +136,14 @@ func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, r
 	return roles, nil
 }
 
-// UpdateRole changes what patch names, where version is still the role's own (0: whatever it is). What is put on a role the caller must hold
-// itself; what is taken off it need not. Taking a privilege off kills the tokens that carry it by this role, a new name those that carry the old one.
-// Adding kills nothing; the answer's warnings name secrets whose makers lack what was added. For a new name the caller must hold all that the role
-// gives, for whoever assigns it by name next means the role that had that name. Administrator can't be changed; Public can, but keeps its name.
+// UpdateRole changes what patch names, if version is still the role's own (0:
+// whatever it is). The caller must hold what is put on a role; what is taken
+// off need not be held. Taking a privilege off kills the tokens that carry it
+// by this role. A new name kills those that carry the old one. Adding kills
+// nothing; the answer's warnings name secrets whose makers lack what was added.
+// For a new name the caller must hold all that the role gives: somebody who
+// assigns it by name next means the role that had that name. Administrator
+// can't be changed. Public can, but keeps its name.
 func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patch svcauth.RolePatch) (changed svcauth.Role, err error) {
 	op := Operation{Requires: svcauth.RolesManage, Action: "role.update", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
 	var kind string
@@ -215,7 +223,8 @@ func (s *Service) oversized(ctx context.Context, roleID, principalID string) []s
 // maxOversizedLook is how long an answer waits for that.
 const maxOversizedLook = 2 * time.Second
 
-// patchedRole gives the role as it shall be, and its privileges where they change (else nil), after checking that the caller may do that.
+// patchedRole returns the role as it shall be, after checking that the caller
+// may do that. privileges is nil unless they change.
 func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had []string, patch svcauth.RolePatch) (next store.RoleRow, privileges []string, err error) {
 	next = row
 	if patch.Name != nil {
@@ -257,7 +266,8 @@ func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had
 	return next, privileges, t.mayHandOver(ctx, Handover{Gives: added, What: "put these privileges on the role " + row.Name})
 }
 
-// takeFromRole kills the tokens that carry what the role loses, and tells every node that the role has changed.
+// takeFromRole kills the tokens that carry what the role loses, and tells every
+// node that the role has changed.
 func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string, had, has []string) error {
 	var err error
 	if row.Name != newName { // the old name is in the tokens
@@ -273,7 +283,8 @@ func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string
 	return t.touch(ctx, row.OrgID, store.ChangeRole, row.ID)
 }
 
-// DeleteRole deletes a custom role and takes it from all who hold it; the tokens that carry it die.
+// DeleteRole deletes a custom role and takes it from all who hold it. The
+// tokens that carry it die.
 func (s *Service) DeleteRole(ctx context.Context, id string) error {
 	op := Operation{Requires: svcauth.RolesManage, Action: "role.delete", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
 	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
@@ -314,7 +325,8 @@ func without(all, some []string) (rest []string) {
 	return rest
 }
 
-// validPrivileges sorts the names and refuses those that the organization can't have.
+// validPrivileges sorts the names and refuses those that the organization can't
+// have.
 func (s *Service) validPrivileges(ctx context.Context, t *Tx, at string, names []string) ([]string, error) {
 	if len(names) > svcauth.MaxPrivilegesPerRole {
 		return nil, svcauth.InvalidField(at, "A role has at most %d privileges.", svcauth.MaxPrivilegesPerRole)

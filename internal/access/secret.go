@@ -11,7 +11,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Secrets lists a service account's secrets, newest first: what may be known of them. It needs members:read.
+// Secrets lists a service account's secrets, newest first: what may be known of
+// them. It needs members:read.
 func (s *Service) Secrets(ctx context.Context, id string) (list svcauth.List[svcauth.SecretInfo], err error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -21,8 +22,10 @@ func (s *Service) Secrets(ctx context.Context, id string) (list svcauth.List[svc
 	return svcauth.List[svcauth.SecretInfo]{Items: account.Secrets}, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
-// CreateSecret adds a secret to a service account, beside those it has. Its text is in the answer, and nowhere ever after; not even there where the
-// caller made it. The caller must hold every privilege that the account holds.
+// CreateSecret adds a secret to a service account, beside those it has. Its
+// text is in the answer and never shown again. If the caller made it, the
+// answer does not have it either. The caller must hold every privilege that the
+// account holds.
 func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecretRequest) (made svcauth.SecretInfo, err error) {
 	err = s.changeSecret(ctx, id, "", "secret.create", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		if r.Description, err = validDescription("body.description", r.Description); err != nil {
@@ -55,7 +58,8 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 	return made, nil
 }
 
-// addSecret makes a secret, or takes the caller's, and gives what may be known of it; the text only where it was made here.
+// addSecret makes a secret, or takes the caller's, and returns what may be
+// known of it. It returns the text only if the secret was made here.
 func (t *Tx) addSecret(ctx context.Context, orgID, clientID string, by svcauth.Creator, r svcauth.NewSecretRequest) (svcauth.SecretInfo, svcauth.Secret, error) {
 	secret, made := r.ClientSecret, svcauth.Secret("")
 	if secret == "" {
@@ -77,8 +81,9 @@ func (s *Service) changeSecret(ctx context.Context, id, secretID, action string,
 	})
 }
 
-// validOwnSecret refuses a caller's secret that is none, or that the account has already: a request that is repeated after its answer was lost
-// must not leave two.
+// validOwnSecret refuses a caller's secret that is none, or that the account
+// has already: a request that is repeated after its answer was lost must not
+// leave two.
 func (s *Service) validOwnSecret(ctx context.Context, t *Tx, accountID string, secret svcauth.Secret) error {
 	if secret == "" {
 		return nil
@@ -114,7 +119,8 @@ func tooManySecrets(all []svcauth.SecretInfo, t *Tx) error {
 	return svcauth.NewProblem(svcauth.CodeConflict, "The service account has %d secrets, the most there can be. %s", len(all), advice)
 }
 
-// UpdateSecret changes a secret's description or expiry. To let it live longer, the caller must hold every privilege that the account holds.
+// UpdateSecret changes a secret's description or expiry. To let it live longer,
+// the caller must hold every privilege that the account holds.
 func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch svcauth.SecretPatch) (changed svcauth.SecretInfo, err error) {
 	err = s.changeSecret(ctx, id, secretID, "secret.update", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		old, err := ownSecret(account, secretID)
@@ -160,8 +166,10 @@ func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch s
 	return changed, nil
 }
 
-// DeleteSecret removes a secret, the last one too: no new tokens for it. Those that it obtained live on, unless revokeTokens kills them.
-// A node that is cut off from the database may take the secret for up to token.serve_stale more; with revokeTokens what it issues is born revoked.
+// DeleteSecret removes a secret, even the last one: it obtains no new tokens.
+// Those that it obtained live on, unless revokeTokens kills them. A node that
+// is cut off from the database may take the secret for up to token.serve_stale
+// more; with revokeTokens what it issues is born revoked.
 func (s *Service) DeleteSecret(ctx context.Context, id, secretID string, revokeTokens bool) error {
 	return s.changeSecret(ctx, id, secretID, "secret.delete", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		old, err := ownSecret(account, secretID)

@@ -158,9 +158,10 @@ func (s *Service) warnOfGrant(ctx context.Context, t *Tx, account svcauth.Servic
 	return m.warn(ctx, t.Actor.ID, account, gift)
 }
 
-// warnOfRole adds to a role that has just gained privileges whose secrets can use
-// them although their makers lack them: the first ones by name, if the caller may
-// know who there is, and how many more. It looks at no more than a bounded number.
+// warnOfRole adds to a role that has just gained privileges whose secrets can
+// use them although their makers lack them: the first ones by name, if the
+// caller may know who there is, and how many more. It looks at no more than a
+// bounded number.
 func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind string, gained []string) error {
 	actor, _ := ActorFrom(ctx)
 	m, err := s.makers(ctx, s.read(), actor.OrgID)

@@ -22,7 +22,8 @@ type Config struct {
 	Keyring *keyring.Keyring // hashes secrets; signing keys
 	Cache   *cache.Cache     // records of live tokens
 	Audit   *audit.Log       // takes refusals; nil: New makes one, which [Service.Run] runs
-	// Revocations, which the follower of the change log fills, tell which recorded tokens have died. nil: the list shows them until they expire.
+	// Revocations is filled from the change log and tells which recorded tokens
+	// have died. nil: the list shows them until they expire.
 	Revocations *verify.RevocationSet
 
 	Issuer          string        // audience of the built-in privileges
@@ -68,7 +69,7 @@ func New(cfg Config) *Service {
 
 func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }
 
-// read gives queries outside a transaction.
+// read returns queries outside a transaction.
 func (s *Service) read() *store.Q { return s.cfg.Store.Read() }
 
 // Problem turns what the store says into what a caller is told.

@@ -13,8 +13,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// CreateServiceAccount makes a service account with its first secret, which is shown in the answer and never again. The caller must hold every
-// privilege of the roles that it gets.
+// CreateServiceAccount makes a service account with its first secret, which is
+// shown in the answer and never again. The caller must hold every privilege of
+// the roles that it gets.
 func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewServiceAccount) (made svcauth.ServiceAccount, err error) {
 	op := Operation{Requires: svcauth.MembersManage, Action: "service_account.create", Target: svcauth.AuditTarget{Kind: "service_account", Name: n.Name}, Access: true}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
@@ -47,7 +48,8 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 			return err
 		}
 		made.Secrets = []svcauth.SecretInfo{info}
-		// The secret hands over what the account may do, what everyone holds by Public included.
+		// The secret hands over what the account may do, what everyone holds by
+		// Public included.
 		if err := t.MayHandOverAccount(ctx, id, Handover{What: "create this service account", End: n.SecretExpiresAt, Bounded: "its secret"}); err != nil {
 			return err
 		}
@@ -99,7 +101,8 @@ func (s *Service) ServiceAccount(ctx context.Context, id string) (svcauth.Servic
 	return account, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
-// ServiceAccounts gives a page, newest first; o.Name keeps those whose name begins with it, in upper or lower case.
+// ServiceAccounts returns a page, newest first. o.Name keeps those whose name
+// begins with it, in upper or lower case.
 func (s *Service) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ServiceAccount], err error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -177,8 +180,9 @@ func (s *Service) changeAccount(ctx context.Context, id, action string, do func(
 	})
 }
 
-// UpdateServiceAccount changes what patch names, where version is still the account's own (0: whatever it is). Disabling kills its tokens;
-// enabling it again, or giving it another name, needs every privilege that it holds.
+// UpdateServiceAccount changes what patch names, if version is still the
+// account's own (0: whatever it is). Disabling kills its tokens. Enabling it
+// again, or giving it another name, needs every privilege that it holds.
 func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version int64, patch svcauth.ServiceAccountPatch) (changed svcauth.ServiceAccount, err error) {
 	err = s.changeAccount(ctx, id, "service_account.update", func(ctx context.Context, t *Tx, old svcauth.ServiceAccount) error {
 		if version != 0 && version != old.Version {
@@ -223,9 +227,9 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 	return changed, err
 }
 
-// mayChangeAccount refuses what hands over all that the account holds to a caller
-// that may not: to enable it, and to rename it, for whoever grants by name next
-// means the account that had that name.
+// mayChangeAccount refuses what hands over all that the account holds to a
+// caller that may not: to enable it, and to rename it. Somebody who grants by
+// name next means the account that had that name.
 func (s *Service) mayChangeAccount(ctx context.Context, t *Tx, old, next svcauth.ServiceAccount) error {
 	if old.Disabled && !next.Disabled {
 		if err := t.MayHandOverAccount(ctx, old.ID, Handover{What: "enable the service account " + old.Name}); err != nil {

@@ -47,8 +47,11 @@ func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.S
 	return s.SigningKeys(ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize})
 }
 
-// RevokeSigningKey takes a key that is no longer trusted out of the key set; the operator's (keys:manage). This server refuses its tokens from now on, resource servers that follow
-// the feed's stream within moments, others as soon as they have read the key set again. The warning says what that breaks. Problem: [svcauth.CodeNotFound].
+// RevokeSigningKey takes a key that is no longer trusted out of the key set. It
+// is the operator's (keys:manage). This server refuses the key's tokens from
+// now on. Resource servers on the feed's stream refuse them within moments,
+// others as soon as they have read the key set again. The warning tells what
+// that breaks. Problem: [svcauth.CodeNotFound].
 func (s *Service) RevokeSigningKey(ctx context.Context, kid string) (warning string, err error) {
 	err = s.Change(ctx, keyOperation("signing_key.revoke", kid), func(ctx context.Context, t *Tx) error {
 		was, err := s.cfg.Keyring.Revoke(ctx, t.Q, kid)

@@ -9,7 +9,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// inState gives the one key in a state.
+// inState returns the one key in a state.
 func inState(t *testing.T, keys []svcauth.SigningKey, state string) svcauth.SigningKey {
 	t.Helper()
 	var found []svcauth.SigningKey

@@ -10,8 +10,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ValidName trims a name and refuses one that is empty, too long or not fit to be
-// read. at is its place in the request, such as "body.name".
+// ValidName trims a name and refuses one that is empty, too long or not fit to
+// be read. at is its place in the request, such as "body.name".
 func ValidName(at, name string) (string, error) {
 	return ValidText(at, "A name", name, 1, svcauth.MaxNameLength)
 }
@@ -54,7 +54,8 @@ func validTTL(at string, seconds int) error {
 	return nil
 }
 
-// checkID refuses what can't be an id before it reaches the database, as what does not exist.
+// checkID refuses what can't be an id before it reaches the database, as what
+// does not exist.
 func checkID(prefix, id string) error {
 	if !svcauth.ValidID(prefix, id) {
 		return store.ErrNotFound
