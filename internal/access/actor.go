@@ -81,10 +81,13 @@ func ActorFrom(ctx context.Context) (Actor, bool) {
 func Caller(ctx context.Context, privilege string) (Actor, error) {
 	a, ok := ActorFrom(ctx)
 	if !ok || a.OrgID == "" || a.ID == "" {
-		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody is signed in: send a bearer token of this server, or sign in to the console.")
+		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated,
+			"Nobody is signed in: send a bearer token of this server, or sign in to the console.")
 	}
 	if privilege != "" && !a.Has(privilege) {
-		return a, lacks([]string{privilege}, "This needs the privilege %s, which %s does not carry. Ask an administrator for a role that has it.", privilege, a.credential())
+		return a, lacks([]string{privilege},
+			"This needs the privilege %s, which %s does not carry. Ask an administrator for a "+
+				"role that has it.", privilege, a.credential())
 	}
 	return a, nil
 }

@@ -13,7 +13,9 @@ import (
 func theMember(ctx context.Context) (Actor, error) {
 	actor, err := Caller(ctx, "")
 	if err == nil && actor.Kind != svcauth.KindMember {
-		err = svcauth.NewProblem(svcauth.CodeForbidden, "Application keys belong to members, and only to them: each member makes, sees and deletes its own. A service account has secrets instead.")
+		err = svcauth.NewProblem(svcauth.CodeForbidden,
+			"Application keys belong to members, and only to them: each member makes, sees and "+
+				"deletes its own. A service account has secrets instead.")
 	}
 	return actor, err
 }
@@ -21,7 +23,10 @@ func theMember(ctx context.Context) (Actor, error) {
 // CreateApplicationKey makes an application key of the calling member. Its
 // secret is in the answer and never shown again. The key acts with all that the
 // member holds, so the caller's own token must carry all of it.
-func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplicationKey) (made svcauth.ApplicationKey, err error) {
+func (s *Service) CreateApplicationKey(
+	ctx context.Context,
+	n svcauth.NewApplicationKey,
+) (made svcauth.ApplicationKey, err error) {
 	op := Operation{Action: "application_key.create", Target: svcauth.AuditTarget{Kind: "application_key"}}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		if _, err := theMember(ctx); err != nil {
@@ -31,15 +36,21 @@ func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplica
 		if err != nil {
 			return err
 		}
-		if err := t.MayHandOverAccount(ctx, t.Actor.ID, Handover{What: "make an application key, which acts with all your roles"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, t.Actor.ID, Handover{
+			What: "make an application key, which acts with all your roles",
+		}); err != nil {
 			return err
 		}
 		if count, err := t.CountApplicationKeys(ctx, t.Actor.OrgID, t.Actor.ID); err != nil {
 			return err
 		} else if count >= svcauth.MaxApplicationKeys {
-			return svcauth.NewProblem(svcauth.CodeConflict, "You have %d application keys, the most there can be. Delete one first.", count)
+			return svcauth.NewProblem(svcauth.CodeConflict,
+				"You have %d application keys, the most there can be. Delete one first.", count)
 		}
-		made, err = t.AddApplicationKey(ctx, t.Actor.OrgID, svcauth.Creator{ID: t.Actor.ID, Email: t.Actor.Name}, description)
+		made, err = t.AddApplicationKey(ctx, t.Actor.OrgID, svcauth.Creator{
+			ID:    t.Actor.ID,
+			Email: t.Actor.Name,
+		}, description)
 		if err != nil {
 			return err
 		}
@@ -55,7 +66,12 @@ func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplica
 }
 
 // AddApplicationKey makes a key of a member with its one secret.
-func (t *Tx) AddApplicationKey(ctx context.Context, orgID string, owner svcauth.Creator, description string) (svcauth.ApplicationKey, error) {
+func (t *Tx) AddApplicationKey(
+	ctx context.Context,
+	orgID string,
+	owner svcauth.Creator,
+	description string,
+) (svcauth.ApplicationKey, error) {
 	id := svcauth.NewIDAt(svcauth.PrefixApplicationKey, t.Now)
 	key := svcauth.ApplicationKey{ID: id, ClientID: id, Description: description, Member: owner, CreatedAt: t.Now}
 	err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: orgID, Kind: store.ClientApplicationKey, MemberID: &owner.ID, Description: description,
@@ -80,7 +96,10 @@ func (s *Service) ApplicationKey(ctx context.Context, id string) (svcauth.Applic
 
 // ApplicationKeys returns a page of the calling member's own, newest first;
 // with o.Member, which needs members:manage, of that member's.
-func (s *Service) ApplicationKeys(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ApplicationKey], err error) {
+func (s *Service) ApplicationKeys(
+	ctx context.Context,
+	o svcauth.ListOptions,
+) (list svcauth.List[svcauth.ApplicationKey], err error) {
 	var actor Actor
 	if o.Member == "" {
 		actor, err = theMember(ctx)
@@ -174,7 +193,11 @@ func (t *Tx) EndKeys(ctx context.Context, m store.MemberRow) error {
 			return err
 		}
 		ended := *t
-		ended.Target, ended.Before, ended.After = svcauth.AuditTarget{Kind: "application_key", ID: key.ID, Name: key.Description}, key, nil
+		ended.Target, ended.Before, ended.After = svcauth.AuditTarget{
+			Kind: "application_key",
+			ID:   key.ID,
+			Name: key.Description,
+		}, key, nil
 		if err := ended.Audit(ctx, "application_key.delete"); err != nil {
 			return err
 		}

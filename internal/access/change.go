@@ -57,7 +57,10 @@ func (s *Service) Change(ctx context.Context, op Operation, do func(context.Cont
 		err = notOperator()
 	}
 	if err == nil {
-		err = s.cfg.Store.WriteInTurn(ctx, store.Turn{OrgID: actor.OrgID, First: takesAway[op.Action]}, func(q *store.Q) error {
+		err = s.cfg.Store.WriteInTurn(ctx, store.Turn{
+			OrgID: actor.OrgID,
+			First: takesAway[op.Action],
+		}, func(q *store.Q) error {
 			t.Q = q
 			if op.Access {
 				if err := t.mayManageAccess(ctx); err != nil {
@@ -126,7 +129,11 @@ func (r Record) Event(action, outcome, reason string) svcauth.AuditEvent {
 	return svcauth.AuditEvent{
 		ID: svcauth.NewIDAt(svcauth.PrefixEvent, r.Now), Time: r.Now, OrganizationID: r.Actor.OrgID,
 		Actor:  svcauth.AuditActor{ID: r.Actor.ID, Kind: r.Actor.Kind, Name: r.Actor.Name, ClientID: r.Actor.ClientID},
-		Action: action, Target: svcauth.AuditTarget{ID: loggable(r.Target.ID), Kind: r.Target.Kind, Name: loggable(r.Target.Name)}, Outcome: outcome, Reason: reason,
+		Action: action, Target: svcauth.AuditTarget{
+			ID:   loggable(r.Target.ID),
+			Kind: r.Target.Kind,
+			Name: loggable(r.Target.Name),
+		}, Outcome: outcome, Reason: reason,
 		Before: asJSON(r.Before), After: asJSON(r.After), IP: r.Actor.IP, RequestID: r.Actor.RequestID,
 	}
 }

@@ -150,7 +150,13 @@ func RoleGives(kind string, privileges []string, catalogue []svcauth.Privilege, 
 }
 
 // Effective reads what a principal may do now.
-func (s *Service) Effective(ctx context.Context, q *store.Q, orgID string, operator bool, principalID string) (EffectivePrivileges, error) {
+func (s *Service) Effective(
+	ctx context.Context,
+	q *store.Q,
+	orgID string,
+	operator bool,
+	principalID string,
+) (EffectivePrivileges, error) {
 	held, err := q.HeldRoles(ctx, orgID, principalID)
 	if err != nil {
 		return EffectivePrivileges{}, err

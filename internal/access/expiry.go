@@ -33,7 +33,9 @@ func (s *Service) expireByTheClock(ctx context.Context) error {
 		wait := lookForExpiry
 		next, err := s.ExpireGrants(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Warn("expired grants could not be taken away; tried again in a moment. Tokens that stand on them have expired with them", "error", err)
+			s.cfg.Logger.Warn(
+				"expired grants could not be taken away; tried again in a moment. Tokens that "+
+					"stand on them have expired with them", "error", err)
 		}
 		if err == nil && !next.IsZero() {
 			wait = min(wait, max(next.Sub(s.cfg.Clock()), time.Millisecond))

@@ -55,7 +55,11 @@ func (s *Service) MemberImpact(ctx context.Context, id, role string) (Impact, er
 	if err != nil {
 		return Impact{}, Problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
-	return s.countTokens(ctx, Impact{Keys: len(keys)}, member.CreatedAt, keys, func(r cache.TokenRecord) bool { return role == "" || slices.Contains(r.Roles, role) })
+	return s.countTokens(ctx, Impact{
+		Keys: len(keys),
+	}, member.CreatedAt, keys, func(r cache.TokenRecord) bool {
+		return role == "" || slices.Contains(r.Roles, role),
+	})
 }
 
 // ApplicationKeyImpact returns what would die with an application key that the
@@ -65,12 +69,20 @@ func (s *Service) ApplicationKeyImpact(ctx context.Context, id string) (Impact, 
 	if err != nil {
 		return Impact{}, err
 	}
-	return s.countTokens(ctx, Impact{LastUsed: key.LastUsedAt}, key.CreatedAt, []string{id}, func(cache.TokenRecord) bool { return true })
+	return s.countTokens(ctx, Impact{
+		LastUsed: key.LastUsedAt,
+	}, key.CreatedAt, []string{id}, func(cache.TokenRecord) bool { return true })
 }
 
 // countTokens adds the live tokens of some clients of the caller's
 // organization, all of them made at some time or later.
-func (s *Service) countTokens(ctx context.Context, hit Impact, made time.Time, clients []string, counts func(cache.TokenRecord) bool) (Impact, error) {
+func (s *Service) countTokens(
+	ctx context.Context,
+	hit Impact,
+	made time.Time,
+	clients []string,
+	counts func(cache.TokenRecord) bool,
+) (Impact, error) {
 	actor, _ := ActorFrom(ctx)
 	from := map[string]bool{}
 	missing, err := s.unrecorded(ctx)

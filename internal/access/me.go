@@ -17,7 +17,14 @@ import (
 // [svcauth.CodeUnauthenticated] if the principal is gone, suspended or
 // disabled.
 func (s *Service) TokenActor(ctx context.Context, p *verify.Claims) (Actor, error) {
-	a := Actor{ID: p.Subject, Kind: svcauth.KindServiceAccount, OrgID: p.OrgID, ClientID: p.ClientID, Privileges: p.Privileges(), Full: p.Full}
+	a := Actor{
+		ID:         p.Subject,
+		Kind:       svcauth.KindServiceAccount,
+		OrgID:      p.OrgID,
+		ClientID:   p.ClientID,
+		Privileges: p.Privileges(),
+		Full:       p.Full,
+	}
 	var row store.PrincipalRow
 	var err error
 	switch {
@@ -30,7 +37,8 @@ func (s *Service) TokenActor(ctx context.Context, p *verify.Claims) (Actor, erro
 		err = store.ErrNotFound
 	}
 	if errors.Is(err, store.ErrNotFound) || err == nil && row.Off {
-		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Whoever this token was issued to is gone or was switched off. Ask for a new token.")
+		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated,
+			"Whoever this token was issued to is gone or was switched off. Ask for a new token.")
 	}
 	a.Name, a.Operator = row.Name, row.Operator
 	return a, Problem(err, svcauth.AuditTarget{})
@@ -51,7 +59,10 @@ func (s *Service) Me(ctx context.Context) (svcauth.Me, error) {
 	if err != nil {
 		return svcauth.Me{}, Problem(err, svcauth.AuditTarget{})
 	}
-	me := svcauth.Me{ID: a.ID, Kind: a.Kind, Name: a.Name, ClientID: a.ClientID, Organization: svcauth.Ref{ID: org.ID, Name: org.Name}, Operator: org.Operator,
+	me := svcauth.Me{ID: a.ID, Kind: a.Kind, Name: a.Name, ClientID: a.ClientID, Organization: svcauth.Ref{
+		ID:   org.ID,
+		Name: org.Name,
+	}, Operator: org.Operator,
 		Roles: append([]string{}, held.Roles...), Privileges: append([]string{}, a.Privileges...)}
 	slices.Sort(me.Privileges)
 	return me, nil

@@ -73,7 +73,12 @@ func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...s
 		return t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, MinPol: pol})
 	}
 	for _, p := range privileges {
-		if err := t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, Privilege: p, MinPol: pol}); err != nil {
+		if err := t.revoke(ctx, orgID, svcauth.Revocation{
+			OrgID:     orgID,
+			Role:      role,
+			Privilege: p,
+			MinPol:    pol,
+		}); err != nil {
 			return err
 		}
 	}
@@ -90,7 +95,12 @@ func tooManyRoleChanges(wait time.Duration) error {
 // touch tells every node that what it remembers of the subject is stale. kind
 // is one of the store's Change constants.
 func (t *Tx) touch(ctx context.Context, orgID, kind, subject string) error {
-	_, err := t.AddChange(ctx, store.Change{OrgID: orgID, Kind: kind, Subject: subject, ExpiresAt: t.Now.Add(store.KeepChange)})
+	_, err := t.AddChange(ctx, store.Change{
+		OrgID:     orgID,
+		Kind:      kind,
+		Subject:   subject,
+		ExpiresAt: t.Now.Add(store.KeepChange),
+	})
 	return err
 }
 

@@ -15,7 +15,11 @@ import (
 // CreateRole makes a custom role. The caller must itself hold every privilege
 // that it puts on it.
 func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcauth.Role, err error) {
-	op := Operation{Requires: svcauth.RolesManage, Action: "role.create", Target: svcauth.AuditTarget{Kind: "role", Name: n.Name}}
+	op := Operation{
+		Requires: svcauth.RolesManage,
+		Action:   "role.create",
+		Target:   svcauth.AuditTarget{Kind: "role", Name: n.Name},
+	}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		name, err := ValidName("body.name", n.Name)
 		if err != nil {
@@ -29,20 +33,38 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		if err != nil {
 			return err
 		}
-		if err := t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: privileges}, What: "put these privileges on a role"}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{
+			Gives: EffectivePrivileges{Privileges: privileges},
+			What:  "put these privileges on a role",
+		}); err != nil {
 			return err
 		}
 		if count, err := t.CountRoles(ctx, t.Actor.OrgID); err != nil {
 			return err
 		} else if count >= svcauth.MaxRolesPerOrg {
-			return svcauth.NewProblem(svcauth.CodeConflict, "An organization has at most %d roles. Delete one first.", svcauth.MaxRolesPerOrg)
+			return svcauth.NewProblem(svcauth.CodeConflict,
+				"An organization has at most %d roles. Delete one first.", svcauth.MaxRolesPerOrg)
 		}
-		row := store.RoleRow{ID: svcauth.NewIDAt(svcauth.PrefixRole, t.Now), OrgID: t.Actor.OrgID, Kind: store.RoleCustom, Name: name, Description: description, CreatedAt: t.Now}
+		row := store.RoleRow{
+			ID:          svcauth.NewIDAt(svcauth.PrefixRole, t.Now),
+			OrgID:       t.Actor.OrgID,
+			Kind:        store.RoleCustom,
+			Name:        name,
+			Description: description,
+			CreatedAt:   t.Now,
+		}
 		err = t.InsertRole(ctx, row, privileges)
 		if errors.Is(err, store.ErrConflict) {
 			return roleNameTaken(name)
 		}
-		made = svcauth.Role{ID: row.ID, Name: name, Description: description, Privileges: privileges, CreatedAt: t.Now, Version: 1}
+		made = svcauth.Role{
+			ID:          row.ID,
+			Name:        name,
+			Description: description,
+			Privileges:  privileges,
+			CreatedAt:   t.Now,
+			Version:     1,
+		}
 		t.Target.ID, t.After = row.ID, made
 		return err
 	})
@@ -105,7 +127,12 @@ func (s *Service) roleRow(ctx context.Context, q *store.Q, orgID, id string) (st
 
 // describeRoles turns rows of one organization into what a caller sees of them.
 // The privileges are those that a role really gives.
-func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, rows ...store.RoleRow) ([]svcauth.Role, error) {
+func (s *Service) describeRoles(
+	ctx context.Context,
+	q *store.Q,
+	orgID string,
+	rows ...store.RoleRow,
+) ([]svcauth.Role, error) {
 	org, err := q.Organization(ctx, orgID)
 	if err != nil {
 		return nil, err
@@ -144,8 +171,17 @@ func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, r
 // For a new name the caller must hold all that the role gives: somebody who
 // assigns it by name next means the role that had that name. Administrator
 // can't be changed. Public can, but keeps its name.
-func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patch svcauth.RolePatch) (changed svcauth.Role, err error) {
-	op := Operation{Requires: svcauth.RolesManage, Action: "role.update", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
+func (s *Service) UpdateRole(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch svcauth.RolePatch,
+) (changed svcauth.Role, err error) {
+	op := Operation{
+		Requires: svcauth.RolesManage,
+		Action:   "role.update",
+		Target:   svcauth.AuditTarget{Kind: "role", ID: id},
+	}
 	var kind string
 	var gained []string
 	var renamed bool
@@ -191,7 +227,9 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 	})
 	if err == nil && len(gained) > 0 { // outside the transaction, which keeps all others waiting
 		if err := s.warnOfRole(ctx, &changed, kind, gained); err != nil {
-			s.cfg.Logger.WarnContext(ctx, "who made the secrets of a changed role's accounts can't be read", "role", id, "error", err)
+			s.cfg.Logger.WarnContext(ctx,
+				"who made the secrets of a changed role's accounts can't be read", "role", id,
+				"error", err)
 		}
 	}
 	if err == nil && (len(gained) > 0 || renamed) {
@@ -212,10 +250,12 @@ func (s *Service) oversized(ctx context.Context, roleID, principalID string) []s
 	defer cancel()
 	warnings, err := s.cfg.Tokens.Oversized(ctx, actor.OrgID, roleID, principalID)
 	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "whose tokens would be too long after a change can't be read", "role", roleID, "principal", principalID, "error", err)
+		s.cfg.Logger.WarnContext(ctx, "whose tokens would be too long after a change can't be read",
+			"role", roleID, "principal", principalID, "error", err)
 	}
 	for _, w := range warnings {
-		s.cfg.Logger.WarnContext(ctx, "a change makes the tokens of an account too long", "account", w.ID, "characters", w.Characters, "max_size", w.Max)
+		s.cfg.Logger.WarnContext(ctx, "a change makes the tokens of an account too long", "account",
+			w.ID, "characters", w.Characters, "max_size", w.Max)
 	}
 	return warnings
 }
@@ -225,7 +265,13 @@ const maxOversizedLook = 2 * time.Second
 
 // patchedRole returns the role as it shall be, after checking that the caller
 // may do that. privileges is nil unless they change.
-func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had []string, patch svcauth.RolePatch) (next store.RoleRow, privileges []string, err error) {
+func (s *Service) patchedRole(
+	ctx context.Context,
+	t *Tx,
+	row store.RoleRow,
+	had []string,
+	patch svcauth.RolePatch,
+) (next store.RoleRow, privileges []string, err error) {
 	next = row
 	if patch.Name != nil {
 		if next.Name, err = ValidName("body.name", *patch.Name); err != nil {
@@ -249,21 +295,31 @@ func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had
 	}
 	switch {
 	case row.Kind == store.RoleAdministrator && (next != row || privileges != nil):
-		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Administrator can't be changed: it always has every privilege. Make a custom role instead.")
+		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden,
+			"The system role Administrator can't be changed: it always has every privilege. "+
+				"Make a custom role instead.")
 	case row.Kind == store.RolePublic && next.Name != row.Name:
-		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Public keeps its name. Its description and privileges can be changed.")
+		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden,
+			"The system role Public keeps its name. Its description and privileges can be changed.")
 	}
 	if next.Name != row.Name {
 		stays := had
 		if privileges != nil {
 			stays = privileges
 		}
-		if err := t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: stays}, What: "rename the role " + row.Name, End: &t.Now}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{
+			Gives: EffectivePrivileges{Privileges: stays},
+			What:  "rename the role " + row.Name,
+			End:   &t.Now,
+		}); err != nil {
 			return next, nil, err
 		}
 	}
 	added := EffectivePrivileges{Privileges: without(privileges, had)}
-	return next, privileges, t.mayHandOver(ctx, Handover{Gives: added, What: "put these privileges on the role " + row.Name})
+	return next, privileges, t.mayHandOver(ctx, Handover{
+		Gives: added,
+		What:  "put these privileges on the role " + row.Name,
+	})
 }
 
 // takeFromRole kills the tokens that carry what the role loses, and tells every
@@ -286,7 +342,11 @@ func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string
 // DeleteRole deletes a custom role and takes it from all who hold it. The
 // tokens that carry it die.
 func (s *Service) DeleteRole(ctx context.Context, id string) error {
-	op := Operation{Requires: svcauth.RolesManage, Action: "role.delete", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
+	op := Operation{
+		Requires: svcauth.RolesManage,
+		Action:   "role.delete",
+		Target:   svcauth.AuditTarget{Kind: "role", ID: id},
+	}
 	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		row, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, id)
 		if err != nil {
@@ -312,7 +372,8 @@ func (s *Service) DeleteRole(ctx context.Context, id string) error {
 }
 
 func roleNameTaken(name string) error {
-	return svcauth.NewProblem(svcauth.CodeConflict, "A role with the name %q exists already. Choose another name.", name)
+	return svcauth.NewProblem(svcauth.CodeConflict,
+		"A role with the name %q exists already. Choose another name.", name)
 }
 
 // without lists what is in all and not in some.
@@ -348,7 +409,9 @@ func (s *Service) validPrivileges(ctx context.Context, t *Tx, at string, names [
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, svcauth.InvalidField(at, "Unknown privileges: %s. The catalogue, GET /v1/privileges, lists those there are.", strings.Join(unknown, ", "))
+		return nil, svcauth.InvalidField(at,
+			"Unknown privileges: %s. The catalogue, GET /v1/privileges, lists those there are.",
+			strings.Join(unknown, ", "))
 	}
 	return sorted, nil
 }

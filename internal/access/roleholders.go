@@ -57,7 +57,9 @@ func (s *Service) RoleHolders(ctx context.Context, id string) (all RoleHolders, 
 			return fail(err)
 		}
 		has := Effective(held, catalogue, org.Operator, s.now()).Privileges
-		rest := Effective(slices.DeleteFunc(held, func(r store.HeldRole) bool { return r.ID == role.ID }), catalogue, org.Operator, s.now()).Privileges
+		rest := Effective(
+			slices.DeleteFunc(held, func(r store.HeldRole) bool { return r.ID == role.ID }),
+			catalogue, org.Operator, s.now()).Privileges
 		h := RoleHolder{ID: row.ID, Name: row.Name, Kind: svcauth.KindServiceAccount, Loses: without(has, rest)}
 		if svcauth.ValidID(svcauth.PrefixMember, row.ID) {
 			h.Kind = svcauth.KindMember

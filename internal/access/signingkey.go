@@ -10,7 +10,10 @@ import (
 )
 
 // SigningKeys lists them, newest first; the operator's (keys:manage).
-func (s *Service) SigningKeys(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.SigningKey], err error) {
+func (s *Service) SigningKeys(
+	ctx context.Context,
+	o svcauth.ListOptions,
+) (none svcauth.List[svcauth.SigningKey], err error) {
 	if _, err := operatorCaller(ctx, svcauth.KeysManage); err != nil {
 		return none, err
 	}
@@ -22,7 +25,12 @@ func (s *Service) SigningKeys(ctx context.Context, o svcauth.ListOptions) (none 
 }
 
 func keyOperation(action, kid string) Operation {
-	return Operation{Requires: svcauth.KeysManage, Operator: true, Action: action, Target: svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid}}
+	return Operation{
+		Requires: svcauth.KeysManage,
+		Operator: true,
+		Action:   action,
+		Target:   svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid},
+	}
 }
 
 // RotateSigningKeys lets the next key sign from now on and returns the keys as

@@ -25,7 +25,7 @@ func inState(t *testing.T, keys []svcauth.SigningKey, state string) svcauth.Sign
 func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
 	f := newFixture(t, nil)
 	verifies := func(kid string) bool {
-		require.NoError(t, f.Keyring.Reload(t.Context())) // as a node's follower does
+		require.NoError(t, f.Keyring.Reload(t.Context())) // as a node does that follows the change log
 		_, _, err := f.Keyring.Key(t.Context(), kid)
 		return err == nil
 	}

@@ -41,7 +41,8 @@ func Unfit(at string, err error) error {
 // validExpiry refuses a moment that does not lie ahead.
 func validExpiry(at string, t *time.Time, now time.Time) error {
 	if t != nil && !t.After(now) {
-		return svcauth.InvalidField(at, "The moment %s has passed; expected one that lies ahead.", t.UTC().Format(time.RFC3339))
+		return svcauth.InvalidField(at, "The moment %s has passed; expected one that lies ahead.",
+			t.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -49,7 +50,9 @@ func validExpiry(at string, t *time.Time, now time.Time) error {
 // validTTL takes 0 for the server's default.
 func validTTL(at string, seconds int) error {
 	if seconds != 0 && (seconds < svcauth.MinTokenTTLSeconds || seconds > svcauth.MaxTokenTTLSeconds) {
-		return svcauth.InvalidField(at, "A token lives %d to %d seconds; 0 means the server's default.", svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds)
+		return svcauth.InvalidField(at,
+			"A token lives %d to %d seconds; 0 means the server's default.",
+			svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds)
 	}
 	return nil
 }
