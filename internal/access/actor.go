@@ -7,7 +7,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Actor is who asks, and by what right.
+// Actor is the caller of a method, with the right by which it asks.
 type Actor struct {
 	ID       string // mem_…, sa_…, or "system"
 	Kind     string // svcauth.KindMember, KindServiceAccount or KindSystem
@@ -17,10 +17,10 @@ type Actor struct {
 	Operator bool   // that organization is the operator's own
 	ClientID string // the client whose token it is; empty for the console and the system
 
-	// Privileges are those in force for this request: what the token carries, or,
-	// in the console, what the member holds now. Only these may be handed over,
-	// so that a token with a narrow scope can't make itself a wider one, unless
-	// Full is set.
+	// Privileges are those in force for this request: what the token carries,
+	// or, in the console, what the member holds now. Only these may be handed
+	// over, so that a token with a narrow scope can't make itself a wider one,
+	// unless Full is set.
 	Privileges []string
 	// Full says that the token was asked for without a scope. It may then hand
 	// over whatever its holder holds at that moment, of whichever API.
@@ -34,12 +34,13 @@ type Actor struct {
 	RequestID string
 }
 
-// System is the server itself: bootstrap, expiry, the command line on the database. It may do everything in that organization.
+// System returns the server itself as an actor: bootstrap, expiry, the command
+// line on the database. It may do everything in that organization.
 func System(orgID string) Actor {
 	return Actor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth", OrgID: orgID}
 }
 
-// Has says whether the privilege is in force for the actor.
+// Has reports whether the privilege is in force for the actor.
 func (a Actor) Has(privilege string) bool {
 	return a.Kind == svcauth.KindSystem || slices.Contains(a.Privileges, privilege)
 }
@@ -48,7 +49,8 @@ func (a Actor) Has(privilege string) bool {
 // one with a token, which carries what it was asked for.
 func (a Actor) Narrow() bool { return a.ClientID != "" && !a.Full }
 
-// missing lists, sorted and once each, which of the privileges the actor does not have.
+// Missing returns those of the privileges that the actor does not have, sorted
+// and once each.
 func (a Actor) Missing(privileges []string) []string {
 	var lacking []string
 	for _, p := range privileges {
@@ -62,25 +64,30 @@ func (a Actor) Missing(privileges []string) []string {
 
 type actorKey struct{}
 
-// WithActor puts the caller into the context. Only the faces that have authenticated it do so.
+// WithActor puts the caller into the context. Only code that has authenticated
+// the caller may do so.
 func WithActor(ctx context.Context, a Actor) context.Context {
 	return context.WithValue(ctx, actorKey{}, a)
 }
 
-// ActorFrom gives the caller that [WithActor] put there.
+// ActorFrom returns the caller that [WithActor] put there.
 func ActorFrom(ctx context.Context) (Actor, bool) {
 	a, ok := ctx.Value(actorKey{}).(Actor)
 	return a, ok
 }
 
-// caller gives the actor and refuses an empty context and an actor without one of the privileges (none asked: any actor will do).
+// Caller returns the actor. It refuses an empty context, and an actor without
+// the privilege. If privilege is empty, any actor will do.
 func Caller(ctx context.Context, privilege string) (Actor, error) {
 	a, ok := ActorFrom(ctx)
 	if !ok || a.OrgID == "" || a.ID == "" {
-		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated, "Nobody is signed in: send a bearer token of this server, or sign in to the console.")
+		return Actor{}, svcauth.NewProblem(svcauth.CodeUnauthenticated,
+			"Nobody is signed in: send a bearer token of this server, or sign in to the console.")
 	}
 	if privilege != "" && !a.Has(privilege) {
-		return a, lacks([]string{privilege}, "This needs the privilege %s, which %s does not carry. Ask an administrator for a role that has it.", privilege, a.credential())
+		return a, lacks([]string{privilege},
+			"This needs the privilege %s, which %s does not carry. Ask an administrator for a "+
+				"role that has it.", privilege, a.credential())
 	}
 	return a, nil
 }
@@ -99,7 +106,8 @@ func lacks(missing []string, format string, args ...any) *svcauth.Problem {
 	return p
 }
 
-// Explainer gives the caller where it may ask why a token or a client may do something: with tokens:introspect or members:read.
+// Explainer returns the caller if it may ask why a token or a client may do
+// something: with tokens:introspect or members:read.
 func Explainer(ctx context.Context) (Actor, error) {
 	if a, err := Caller(ctx, svcauth.TokensIntrospect); err == nil {
 		return a, nil
@@ -107,7 +115,9 @@ func Explainer(ctx context.Context) (Actor, error) {
 	return Caller(ctx, svcauth.MembersRead)
 }
 
-// MayExplain says whether such a caller may ask about an organization's: its own, or with tokens:introspect in the operator's organization everybody's.
+// MayExplain reports whether such a caller may ask about an organization: about
+// its own, or, with tokens:introspect in the operator's organization, about
+// any.
 func (a Actor) MayExplain(orgID string) bool {
 	return a.OrgID == orgID || a.Operator && a.Has(svcauth.TokensIntrospect)
 }

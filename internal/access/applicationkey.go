@@ -8,18 +8,25 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// theMember gives the actor where it is a member, in the console or behind one of its application keys: only members have application keys.
+// theMember returns the actor if it is a member, in the console or behind one
+// of its application keys. Only members have application keys.
 func theMember(ctx context.Context) (Actor, error) {
 	actor, err := Caller(ctx, "")
 	if err == nil && actor.Kind != svcauth.KindMember {
-		err = svcauth.NewProblem(svcauth.CodeForbidden, "Application keys belong to members, and only to them: each member makes, sees and deletes its own. A service account has secrets instead.")
+		err = svcauth.NewProblem(svcauth.CodeForbidden,
+			"Application keys belong to members, and only to them: each member makes, sees and "+
+				"deletes its own. A service account has secrets instead.")
 	}
 	return actor, err
 }
 
-// CreateApplicationKey makes an application key of the calling member. Its secret is in the answer and never shown again. The key acts with all that the
+// CreateApplicationKey makes an application key of the calling member. Its
+// secret is in the answer and never shown again. The key acts with all that the
 // member holds, so the caller's own token must carry all of it.
-func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplicationKey) (made svcauth.ApplicationKey, err error) {
+func (s *Service) CreateApplicationKey(
+	ctx context.Context,
+	n svcauth.NewApplicationKey,
+) (made svcauth.ApplicationKey, err error) {
 	op := Operation{Action: "application_key.create", Target: svcauth.AuditTarget{Kind: "application_key"}}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		if _, err := theMember(ctx); err != nil {
@@ -29,15 +36,21 @@ func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplica
 		if err != nil {
 			return err
 		}
-		if err := t.MayHandOverAccount(ctx, t.Actor.ID, Handover{What: "make an application key, which acts with all your roles"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, t.Actor.ID, Handover{
+			What: "make an application key, which acts with all your roles",
+		}); err != nil {
 			return err
 		}
 		if count, err := t.CountApplicationKeys(ctx, t.Actor.OrgID, t.Actor.ID); err != nil {
 			return err
 		} else if count >= svcauth.MaxApplicationKeys {
-			return svcauth.NewProblem(svcauth.CodeConflict, "You have %d application keys, the most there can be. Delete one first.", count)
+			return svcauth.NewProblem(svcauth.CodeConflict,
+				"You have %d application keys, the most there can be. Delete one first.", count)
 		}
-		made, err = t.AddApplicationKey(ctx, t.Actor.OrgID, svcauth.Creator{ID: t.Actor.ID, Email: t.Actor.Name}, description)
+		made, err = t.AddApplicationKey(ctx, t.Actor.OrgID, svcauth.Creator{
+			ID:    t.Actor.ID,
+			Email: t.Actor.Name,
+		}, description)
 		if err != nil {
 			return err
 		}
@@ -53,7 +66,12 @@ func (s *Service) CreateApplicationKey(ctx context.Context, n svcauth.NewApplica
 }
 
 // AddApplicationKey makes a key of a member with its one secret.
-func (t *Tx) AddApplicationKey(ctx context.Context, orgID string, owner svcauth.Creator, description string) (svcauth.ApplicationKey, error) {
+func (t *Tx) AddApplicationKey(
+	ctx context.Context,
+	orgID string,
+	owner svcauth.Creator,
+	description string,
+) (svcauth.ApplicationKey, error) {
 	id := svcauth.NewIDAt(svcauth.PrefixApplicationKey, t.Now)
 	key := svcauth.ApplicationKey{ID: id, ClientID: id, Description: description, Member: owner, CreatedAt: t.Now}
 	err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: orgID, Kind: store.ClientApplicationKey, MemberID: &owner.ID, Description: description,
@@ -65,8 +83,8 @@ func (t *Tx) AddApplicationKey(ctx context.Context, orgID string, owner svcauth.
 	return key, err
 }
 
-// ApplicationKey reads one: the caller's own, or with members:manage anybody's of
-// the organization.
+// ApplicationKey reads one: the caller's own, or with members:manage anybody's
+// of the organization.
 func (s *Service) ApplicationKey(ctx context.Context, id string) (svcauth.ApplicationKey, error) {
 	actor, err := Caller(ctx, "")
 	if err != nil {
@@ -76,9 +94,12 @@ func (s *Service) ApplicationKey(ctx context.Context, id string) (svcauth.Applic
 	return key, Problem(err, svcauth.AuditTarget{Kind: "application_key"})
 }
 
-// ApplicationKeys returns a page of the calling member's own, newest first; with
-// o.Member, which needs members:manage, of that member's.
-func (s *Service) ApplicationKeys(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ApplicationKey], err error) {
+// ApplicationKeys returns a page of the calling member's own, newest first;
+// with o.Member, which needs members:manage, of that member's.
+func (s *Service) ApplicationKeys(
+	ctx context.Context,
+	o svcauth.ListOptions,
+) (list svcauth.List[svcauth.ApplicationKey], err error) {
 	var actor Actor
 	if o.Member == "" {
 		actor, err = theMember(ctx)
@@ -172,7 +193,11 @@ func (t *Tx) EndKeys(ctx context.Context, m store.MemberRow) error {
 			return err
 		}
 		ended := *t
-		ended.Target, ended.Before, ended.After = svcauth.AuditTarget{Kind: "application_key", ID: key.ID, Name: key.Description}, key, nil
+		ended.Target, ended.Before, ended.After = svcauth.AuditTarget{
+			Kind: "application_key",
+			ID:   key.ID,
+			Name: key.Description,
+		}, key, nil
 		if err := ended.Audit(ctx, "application_key.delete"); err != nil {
 			return err
 		}
@@ -180,7 +205,8 @@ func (t *Tx) EndKeys(ctx context.Context, m store.MemberRow) error {
 	return nil
 }
 
-// revokeKeys kills those tokens of a member's application keys that carry a role.
+// revokeKeys kills those tokens of a member's application keys that carry a
+// role.
 func (t *Tx) revokeKeys(ctx context.Context, m store.MemberRow, role string) error {
 	keys, err := t.ApplicationKeyIDs(ctx, m.OrgID, m.ID)
 	if err != nil {
@@ -194,7 +220,8 @@ func (t *Tx) revokeKeys(ctx context.Context, m store.MemberRow, role string) err
 	return nil
 }
 
-// touchKeys tells every node that a member's application keys can do something else now.
+// touchKeys tells every node that a member's application keys can do something
+// else now.
 func (t *Tx) touchKeys(ctx context.Context, m store.MemberRow) error {
 	keys, err := t.ApplicationKeyIDs(ctx, m.OrgID, m.ID)
 	if err != nil {

@@ -77,7 +77,8 @@ func TestServiceAccountsHaveNoApplicationKeys(t *testing.T) {
 	problem(t, svcauth.CodeUnauthenticated, err)
 }
 
-// A key acts with all that its member holds: a token with a narrow scope must not get that through it.
+// A key acts with all that its member holds: a token with a narrow scope must
+// not get that through it.
 func TestEscalationByApplicationKey(t *testing.T) {
 	f := newFixture(t, nil)
 	_, member := f.Member("ann@example.com", f.Role("Editor", view, edit))

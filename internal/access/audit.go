@@ -15,7 +15,10 @@ const maxFilter = 128
 // it at once, what another has within a second or so. What is written during a
 // walk over the pages is neither missed nor repeated among what was there
 // before.
-func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none svcauth.List[svcauth.AuditEvent], err error) {
+func (s *Service) AuditEvents(
+	ctx context.Context,
+	f svcauth.AuditFilter,
+) (none svcauth.List[svcauth.AuditEvent], err error) {
 	a, err := Caller(ctx, svcauth.AuditRead)
 	if err != nil {
 		return none, err
@@ -27,7 +30,11 @@ func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none 
 	if !f.Since.IsZero() && !f.Until.IsZero() && !f.Since.Before(f.Until) {
 		return none, svcauth.InvalidField("query.until", "until must be later than since.")
 	}
-	for at, text := range map[string]string{"query.actor": f.Actor, "query.target": f.Target, "query.action": f.Action} {
+	for at, text := range map[string]string{
+		"query.actor":  f.Actor,
+		"query.target": f.Target,
+		"query.action": f.Action,
+	} {
 		if err := svcauth.CheckText(text); err != nil {
 			return none, Unfit(at, err)
 		}
@@ -38,7 +45,14 @@ func (s *Service) AuditEvents(ctx context.Context, f svcauth.AuditFilter) (none 
 	if err := s.cfg.Audit.Flush(ctx); err != nil {
 		return none, Problem(err, svcauth.AuditTarget{Kind: "audit event"})
 	}
-	all, err := s.read().AuditEvents(ctx, a.OrgID, store.AuditFilter{Actor: f.Actor, Target: f.Target, Action: f.Action, Since: f.Since, Until: f.Until, Before: before}, limit+1)
+	all, err := s.read().AuditEvents(ctx, a.OrgID, store.AuditFilter{
+		Actor:  f.Actor,
+		Target: f.Target,
+		Action: f.Action,
+		Since:  f.Since,
+		Until:  f.Until,
+		Before: before,
+	}, limit+1)
 	if err != nil {
 		return none, Problem(err, svcauth.AuditTarget{Kind: "audit event"})
 	}

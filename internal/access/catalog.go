@@ -10,11 +10,20 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ApplyCatalog makes the database's catalogue the given one, with this server's own API and privileges, and says whether that changed
-// anything. A privilege that a role holds and that is no longer there is refused, unless allowRemoval: then it is taken off those roles, and the tokens that
-// carry it die. Nodes that start at once agree.
-func (s *Service) ApplyCatalog(ctx context.Context, apis []svcauth.API, privileges []svcauth.Privilege, allowRemoval bool) (changed bool, err error) {
-	apis = append([]svcauth.API{{Audience: s.cfg.Issuer, Name: "svcauth", Description: "This authorization server itself"}}, apis...)
+// ApplyCatalog replaces the database's catalogue by the given one, with this
+// server's own API and privileges. It reports whether that changed anything. If
+// a role holds a privilege that is no longer there, the catalogue is refused.
+// With allowRemoval such privileges are taken off the roles instead, and the
+// tokens that carry them die. Nodes that start at once agree.
+func (s *Service) ApplyCatalog(
+	ctx context.Context,
+	apis []svcauth.API,
+	privileges []svcauth.Privilege,
+	allowRemoval bool,
+) (changed bool, err error) {
+	apis = append([]svcauth.API{
+		{Audience: s.cfg.Issuer, Name: "svcauth", Description: "This authorization server itself"},
+	}, apis...)
 	privileges = append(svcauth.BuiltinPrivileges(s.cfg.Issuer), privileges...)
 	err = s.cfg.Store.Write(ctx, func(q *store.Q) error {
 		hadAPIs, err := q.APIs(ctx)
@@ -44,7 +53,9 @@ func (s *Service) ApplyCatalog(ctx context.Context, apis []svcauth.API, privileg
 		}
 		changed = true
 		news := catalogNews{Added: without(names(privileges), names(had)), Removed: removed}
-		if err := q.AuditSystem(ctx, t.Now, "catalog.update", svcauth.AuditTarget{Kind: "catalog"}, nil, news); err != nil {
+		if err := q.AuditSystem(ctx, t.Now, "catalog.update", svcauth.AuditTarget{
+			Kind: "catalog",
+		}, nil, news); err != nil {
 			return err
 		}
 		return t.touch(ctx, "", store.ChangeCatalog, "")
@@ -95,9 +106,15 @@ func (l *losses) audit(ctx context.Context, t *Tx) error {
 	return nil
 }
 
-// CheckCatalog returns what [Service.ApplyCatalog] would refuse of a catalogue, and
-// changes nothing.
-func CheckCatalog(ctx context.Context, q *store.Q, issuer string, privileges []svcauth.Privilege, allowRemoval bool) error {
+// CheckCatalog returns what [Service.ApplyCatalog] would refuse of a catalogue,
+// and changes nothing.
+func CheckCatalog(
+	ctx context.Context,
+	q *store.Q,
+	issuer string,
+	privileges []svcauth.Privilege,
+	allowRemoval bool,
+) error {
 	had, err := q.Privileges(ctx)
 	if err != nil {
 		return err
@@ -168,8 +185,12 @@ func (s *Service) APIs(ctx context.Context, o svcauth.ListOptions) (none svcauth
 	return paging.After(all, o, func(a svcauth.API) string { return a.Audience })
 }
 
-// Privileges lists those that the caller's organization can have, in the catalogue's order. Every caller may.
-func (s *Service) Privileges(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.Privilege], err error) {
+// Privileges lists those that the caller's organization can have, in the
+// catalogue's order. Every caller may.
+func (s *Service) Privileges(
+	ctx context.Context,
+	o svcauth.ListOptions,
+) (none svcauth.List[svcauth.Privilege], err error) {
 	a, err := Caller(ctx, "")
 	if err != nil {
 		return none, err

@@ -47,7 +47,8 @@ func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
 	require.False(t, changed, "the same again changes nothing, nor wakes anybody")
 }
 
-// Administrator holds by its kind what the catalogue has, not by a list: a privilege leaves it without being asked for, and tokens that carry it die.
+// Administrator holds what the catalogue has by its kind, not by a list. A
+// privilege leaves it without being asked for, and tokens that carry it die.
 func TestRemovedPrivilegeNobodyListsGoesQuietly(t *testing.T) {
 	f := newFixture(t, nil)
 	key := f.Tenant.ApplicationKey.ID

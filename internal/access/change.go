@@ -16,7 +16,8 @@ type Operation struct {
 	Requires string // the privilege; empty: any actor, and the body checks
 	Action   string // noun.verb
 	Target   svcauth.AuditTarget
-	// Access: it creates, changes or removes service accounts or grants roles, which a service account may do only where its organization lets it.
+	// Access: it creates, changes or removes service accounts or grants roles.
+	// A service account may do that only if its organization lets it.
 	Access bool
 	// Operator: only from the operator's own organization.
 	Operator bool
@@ -42,8 +43,9 @@ type Tx struct {
 	s *Service
 }
 
-// Change runs a change: who asks is checked, do runs in a transaction, and the audit event is written with it. Where do (or the check) returns a
-// problem, nothing has changed and the refusal is audited.
+// Change runs a change. It checks the caller, runs do in a transaction, and
+// writes the audit event in the same one. If do or the check returns a problem,
+// nothing has changed and the refusal is audited.
 func (s *Service) Change(ctx context.Context, op Operation, do func(context.Context, *Tx) error) error {
 	actor, err := Caller(ctx, op.Requires)
 	if actor.ID == "" {
@@ -55,7 +57,10 @@ func (s *Service) Change(ctx context.Context, op Operation, do func(context.Cont
 		err = notOperator()
 	}
 	if err == nil {
-		err = s.cfg.Store.WriteInTurn(ctx, store.Turn{OrgID: actor.OrgID, First: takesAway[op.Action]}, func(q *store.Q) error {
+		err = s.cfg.Store.WriteInTurn(ctx, store.Turn{
+			OrgID: actor.OrgID,
+			First: takesAway[op.Action],
+		}, func(q *store.Q) error {
 			t.Q = q
 			if op.Access {
 				if err := t.mayManageAccess(ctx); err != nil {
@@ -124,7 +129,11 @@ func (r Record) Event(action, outcome, reason string) svcauth.AuditEvent {
 	return svcauth.AuditEvent{
 		ID: svcauth.NewIDAt(svcauth.PrefixEvent, r.Now), Time: r.Now, OrganizationID: r.Actor.OrgID,
 		Actor:  svcauth.AuditActor{ID: r.Actor.ID, Kind: r.Actor.Kind, Name: r.Actor.Name, ClientID: r.Actor.ClientID},
-		Action: action, Target: svcauth.AuditTarget{ID: loggable(r.Target.ID), Kind: r.Target.Kind, Name: loggable(r.Target.Name)}, Outcome: outcome, Reason: reason,
+		Action: action, Target: svcauth.AuditTarget{
+			ID:   loggable(r.Target.ID),
+			Kind: r.Target.Kind,
+			Name: loggable(r.Target.Name),
+		}, Outcome: outcome, Reason: reason,
 		Before: asJSON(r.Before), After: asJSON(r.After), IP: r.Actor.IP, RequestID: r.Actor.RequestID,
 	}
 }
@@ -147,7 +156,8 @@ func asJSON(v any) json.RawMessage {
 	return text
 }
 
-// mayManageAccess is the rule that members, not machines, decide who may do what, unless the organization says otherwise.
+// mayManageAccess enforces that members, not machines, decide who may do what,
+// unless the organization says otherwise.
 func (t *Tx) mayManageAccess(ctx context.Context) error {
 	if t.Actor.Kind != svcauth.KindServiceAccount {
 		return nil

@@ -14,8 +14,8 @@ type EffectivePrivileges struct {
 	Roles      []string  // names, sorted; Public only where it gives something
 	Privileges []string  // sorted, once each
 	ExpiresAt  time.Time // when the first of the grants behind it expires; zero: none does
-	// Ends has those of the privileges that are held only by grants which expire:
-	// when the last of these does.
+	// Ends has those of the privileges that are held only by grants which
+	// expire: when the last of these does.
 	Ends map[string]time.Time
 
 	given []store.HeldRole // the roles behind it
@@ -38,9 +38,10 @@ func (h EffectivePrivileges) RolesOf(privileges []string) []string {
 	return slices.Compact(names)
 }
 
-// Effective works out what roles give at a moment: expired grants give nothing, Administrator gives every privilege that the organization can
-// have, and no role gives a tenant what only the operator's organization has. The console, the management API and the token endpoint all
-// decide by this.
+// Effective works out what roles give at a moment. Expired grants give nothing.
+// Administrator gives every privilege that the organization can have. No role
+// gives a tenant what only the operator's organization has. The console, the
+// management API and the token endpoint all decide by this.
 func Effective(held []store.HeldRole, catalogue []svcauth.Privilege, operator bool, now time.Time) EffectivePrivileges {
 	var h EffectivePrivileges
 	var byRole [][]string
@@ -149,7 +150,13 @@ func RoleGives(kind string, privileges []string, catalogue []svcauth.Privilege, 
 }
 
 // Effective reads what a principal may do now.
-func (s *Service) Effective(ctx context.Context, q *store.Q, orgID string, operator bool, principalID string) (EffectivePrivileges, error) {
+func (s *Service) Effective(
+	ctx context.Context,
+	q *store.Q,
+	orgID string,
+	operator bool,
+	principalID string,
+) (EffectivePrivileges, error) {
 	held, err := q.HeldRoles(ctx, orgID, principalID)
 	if err != nil {
 		return EffectivePrivileges{}, err

@@ -11,7 +11,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// How long [Service.Run] sleeps at most, though no grant expires that it knows of (another node may have made one), and how many grants one transaction takes.
+// lookForExpiry is how long [Service.Run] sleeps at most, even if it knows of
+// no grant that expires: another node may have made one. expiryBatch is how
+// many grants one transaction takes.
 const (
 	lookForExpiry = 2 * time.Second
 	expiryBatch   = 100
@@ -31,7 +33,9 @@ func (s *Service) expireByTheClock(ctx context.Context) error {
 		wait := lookForExpiry
 		next, err := s.ExpireGrants(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.cfg.Logger.Warn("expired grants could not be taken away; tried again in a moment. Tokens that stand on them have expired with them", "error", err)
+			s.cfg.Logger.Warn(
+				"expired grants could not be taken away; tried again in a moment. Tokens that "+
+					"stand on them have expired with them", "error", err)
 		}
 		if err == nil && !next.IsZero() {
 			wait = min(wait, max(next.Sub(s.cfg.Clock()), time.Millisecond))
@@ -44,8 +48,10 @@ func (s *Service) expireByTheClock(ctx context.Context) error {
 	}
 }
 
-// ExpireGrants takes away the grants whose time is over, as if somebody unassigned them: the tokens that carry such a role die, and the audit log
-// says that the server did it. Several nodes may do so at once. It gives the moment of the next expiry; zero: no grant expires.
+// ExpireGrants takes away the grants whose time is over, as if somebody
+// unassigned them: the tokens that carry such a role die, and the audit log
+// says that the server did it. Several nodes may do so at once. It returns the
+// moment of the next expiry, or zero if no grant expires.
 func (s *Service) ExpireGrants(ctx context.Context) (next time.Time, err error) {
 	for {
 		next, err = s.read().NextExpiry(ctx)
@@ -93,7 +99,7 @@ func (s *Service) expire(ctx context.Context, t *Tx, g store.GrantRow) error {
 	return t.Audit(ctx, t.Target.Kind+".role_expired")
 }
 
-// expireFor kills the tokens of the one who held the role.
+// expireFor kills the tokens of the account that held the role.
 func (t *Tx) expireFor(ctx context.Context, g store.GrantRow, role string) error {
 	if svcauth.ValidID(svcauth.PrefixMember, g.PrincipalID) {
 		m, err := t.Member(ctx, g.OrgID, g.PrincipalID)

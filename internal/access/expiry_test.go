@@ -82,7 +82,8 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	}
 }
 
-// Several nodes do it at once, many at a time: each grant goes once, and one that was prolonged meanwhile stays.
+// Several nodes do it at once, many at a time. Each grant goes once, and one
+// that was prolonged meanwhile stays.
 func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 	f := newFixture(t, nil)
 	role := f.Role("Viewers", view)

@@ -14,7 +14,11 @@ import (
 // ServiceAccountRoles returns a page of the roles that a service account holds,
 // newest grant first. It needs members:read. Public, which everyone holds, is
 // not among them; a grant that has expired is, until it is swept away.
-func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.Grant], err error) {
+func (s *Service) ServiceAccountRoles(
+	ctx context.Context,
+	id string,
+	o svcauth.ListOptions,
+) (list svcauth.List[svcauth.Grant], err error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
@@ -32,15 +36,24 @@ func (s *Service) ServiceAccountRoles(ctx context.Context, id string, o svcauth.
 	return paging.Newest(grants, o, grantKey)
 }
 
-// AssignServiceAccountRole gives a role to a service account; given again, it
+// AssignServiceAccountRole gives a role to a service account. Given again, it
 // sets the new expiry (none: for ever), and with another id the new grant takes
 // the place of the one that is there. The caller must hold what the role gives
 // until the grant ends, unless the same grant only becomes shorter. It kills no
 // token: what a shorter grant takes away dies when it expires. The answer names
-// secrets whose makers lack what the account gains, and says if its tokens
+// secrets whose makers lack what the account gains, and tells if its tokens
 // would be too long by it.
-func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
-	err = s.changeAccount(ctx, id, "service_account.assign_role", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
+func (s *Service) AssignServiceAccountRole(
+	ctx context.Context,
+	id,
+	roleID string,
+	r svcauth.GrantRequest,
+) (answer svcauth.GrantAnswer, err error) {
+	err = s.changeAccount(ctx, id, "service_account.assign_role", func(
+		ctx context.Context,
+		t *Tx,
+		account svcauth.ServiceAccount,
+	) error {
 		row, role, err := s.assignRequested(ctx, t, id, roleID, r)
 		if err != nil || t.Silent {
 			return err
@@ -59,8 +72,21 @@ func (s *Service) AssignServiceAccountRole(ctx context.Context, id, roleID strin
 
 // assignRequested assigns what a request asks for, and returns the grant as it
 // was asked for with its role.
-func (s *Service) assignRequested(ctx context.Context, t *Tx, principalID, roleID string, r svcauth.GrantRequest) (store.GrantRow, store.RoleRow, error) {
-	row := store.GrantRow{ID: r.ID, OrgID: t.Actor.OrgID, PrincipalID: principalID, RoleID: roleID, GrantedAt: t.Now, ExpiresAt: milli(r.ExpiresAt)}
+func (s *Service) assignRequested(
+	ctx context.Context,
+	t *Tx,
+	principalID,
+	roleID string,
+	r svcauth.GrantRequest,
+) (store.GrantRow, store.RoleRow, error) {
+	row := store.GrantRow{
+		ID:          r.ID,
+		OrgID:       t.Actor.OrgID,
+		PrincipalID: principalID,
+		RoleID:      roleID,
+		GrantedAt:   t.Now,
+		ExpiresAt:   milli(r.ExpiresAt),
+	}
 	if err := validExpiry("body.expires_at", row.ExpiresAt, t.Now); err != nil {
 		return row, store.RoleRow{}, err
 	}
@@ -68,9 +94,10 @@ func (s *Service) assignRequested(ctx context.Context, t *Tx, principalID, roleI
 	return row, role, err
 }
 
-// Assign puts a grant if the caller may, and returns its role. If the same grant
-// stands already the transaction is silent. To take the place of another's grant
-// asks for as much as a new one: it outlives the deletion of that.
+// Assign puts a grant if the caller may, and returns its role. If the same
+// grant stands already, the transaction is silent. To take the place of
+// another's grant asks for as much as a new one: it outlives the deletion of
+// that.
 func (t *Tx) Assign(ctx context.Context, g store.GrantRow) (store.RoleRow, error) {
 	role, err := t.s.assignableRole(ctx, t, g.RoleID)
 	if err != nil {
@@ -139,16 +166,22 @@ func grantNoun(g store.GrantRow, role store.RoleRow) svcauth.Grant {
 func (t *Tx) roomForGrant(ctx context.Context, g store.GrantRow) error {
 	n, err := t.CountGrants(ctx, g.OrgID, g.PrincipalID)
 	if err == nil && n >= svcauth.MaxRolesPerPrincipal {
-		err = svcauth.NewProblem(svcauth.CodeConflict, "This account holds %d roles, the most there can be. Unassign one first.", n)
+		err = svcauth.NewProblem(svcauth.CodeConflict,
+			"This account holds %d roles, the most there can be. Unassign one first.", n)
 	}
 	return err
 }
 
-// UnassignServiceAccountRole takes a role from a service account; its tokens that
-// carry the role die. It is no error if it did not hold the role. With a grantID
-// it ends that grant alone: if another has taken its place, nothing happens.
+// UnassignServiceAccountRole takes a role from a service account; its tokens
+// that carry the role die. It is no error if it did not hold the role. With a
+// grantID it ends that grant alone: if another has taken its place, nothing
+// happens.
 func (s *Service) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string) error {
-	return s.changeAccount(ctx, id, "service_account.unassign_role", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
+	return s.changeAccount(ctx, id, "service_account.unassign_role", func(
+		ctx context.Context,
+		t *Tx,
+		account svcauth.ServiceAccount,
+	) error {
 		role, err := s.namedRole(ctx, t, roleID)
 		if err != nil {
 			return err
@@ -167,9 +200,16 @@ func (s *Service) UnassignServiceAccountRole(ctx context.Context, id, roleID, gr
 
 // grantToEnd reads the grant of a pair; the transaction is silent if there is
 // none, or if it is another one than that with the id (empty: whichever).
-func (t *Tx) grantToEnd(ctx context.Context, principalID string, role store.RoleRow, id string) (store.GrantRow, error) {
+func (t *Tx) grantToEnd(
+	ctx context.Context,
+	principalID string,
+	role store.RoleRow,
+	id string,
+) (store.GrantRow, error) {
 	if id != "" && !svcauth.ValidID(svcauth.PrefixGrant, id) {
-		return store.GrantRow{}, svcauth.InvalidField("query.grant", "Expected the id of a grant, grt_ and 26 characters, as the list of roles has it; leave the parameter out to end whichever there is.")
+		return store.GrantRow{}, svcauth.InvalidField("query.grant",
+			"Expected the id of a grant, grt_ and 26 characters, as the list of roles has it; "+
+				"leave the parameter out to end whichever there is.")
 	}
 	had, err := t.Grant(ctx, t.Actor.OrgID, principalID, role.ID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && id != "" && id != had.ID {
@@ -179,7 +219,8 @@ func (t *Tx) grantToEnd(ctx context.Context, principalID string, role store.Role
 	return had, err
 }
 
-// namedRole reads a role of the caller's organization that a request names beside something else.
+// namedRole reads a role of the caller's organization that a request names
+// beside something else.
 func (s *Service) namedRole(ctx context.Context, t *Tx, roleID string) (store.RoleRow, error) {
 	role, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, roleID)
 	if errors.Is(err, store.ErrNotFound) {
@@ -197,8 +238,8 @@ func (s *Service) assignableRole(ctx context.Context, t *Tx, roleID string) (sto
 	return role, err
 }
 
-// mayGrant refuses if the role gives something that the caller does not hold, or
-// not until the grant ends.
+// mayGrant refuses if the role gives something that the caller does not hold,
+// or not until the grant ends.
 func (s *Service) mayGrant(ctx context.Context, t *Tx, role store.RoleRow, end *time.Time) error {
 	org, err := t.Organization(ctx, t.Actor.OrgID)
 	if err != nil {
@@ -208,7 +249,12 @@ func (s *Service) mayGrant(ctx context.Context, t *Tx, role store.RoleRow, end *
 	if err != nil {
 		return err
 	}
-	return t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: gives}, What: "assign the role " + role.Name, End: end, Bounded: "the grant"})
+	return t.mayHandOver(ctx, Handover{
+		Gives:   EffectivePrivileges{Privileges: gives},
+		What:    "assign the role " + role.Name,
+		End:     end,
+		Bounded: "the grant",
+	})
 }
 
 // grantableRole reads a role that the caller may give a new service account for

@@ -29,7 +29,8 @@ func (t *Tx) holder(ctx context.Context) (EffectivePrivileges, error) {
 	}
 	held, err := t.s.Effective(ctx, t.Q, org.ID, org.Operator, t.Actor.ID)
 	if !t.Actor.Full {
-		held.Privileges = slices.DeleteFunc(held.Privileges, func(p string) bool { return !slices.Contains(t.Actor.Privileges, p) })
+		held.Privileges = slices.DeleteFunc(held.Privileges,
+			func(p string) bool { return !slices.Contains(t.Actor.Privileges, p) })
 	}
 	return held, err
 }
@@ -45,7 +46,9 @@ func (t *Tx) mayHandOver(ctx context.Context, h Handover) error {
 		return err
 	}
 	if missing := without(h.Gives.Privileges, holder.Privileges); len(missing) > 0 {
-		return lacks(missing, "You can't %s: that hands over privileges which %s does not carry: %s.", h.What, t.Actor.credential(), strings.Join(missing, ", "))
+		return lacks(missing,
+			"You can't %s: that hands over privileges which %s does not carry: %s.", h.What,
+			t.Actor.credential(), strings.Join(missing, ", "))
 	}
 	longer, first := holder.Outlasting(h.Gives.within(h.End))
 	if len(longer) == 0 {
@@ -55,11 +58,13 @@ func (t *Tx) mayHandOver(ctx context.Context, h Handover) error {
 	if h.Bounded != "" {
 		rest = h.Bounded + " must end by then: set expires_at to this moment or an earlier one"
 	}
-	return lacks(longer, "You can't %s: you hold %s only until %s; %s.", h.What, strings.Join(longer, ", "), first.UTC().Format(time.RFC3339Nano), rest)
+	return lacks(longer, "You can't %s: you hold %s only until %s; %s.", h.What,
+		strings.Join(longer, ", "), first.UTC().Format(time.RFC3339Nano), rest)
 }
 
-// MayHandOverAccount refuses if the account may do something that the caller may
-// not hand over, or for longer. End is when what gives the account away ends.
+// MayHandOverAccount refuses if the account may do something that the caller
+// may not hand over, or for longer. End is when what gives the account away
+// ends.
 func (t *Tx) MayHandOverAccount(ctx context.Context, accountID string, h Handover) error {
 	org, err := t.Organization(ctx, t.Actor.OrgID)
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Impact is what taking something away would break: live tokens that would die, and who is using them.
+// Impact is what taking something away would break: the live tokens that would
+// die, and their use.
 type Impact struct {
 	Tokens    int        // that are on record
 	Partial   bool       // there may be more of them
@@ -20,8 +21,9 @@ type Impact struct {
 	Unknown   bool       // the records are not available right now; what follows can be done all the same
 }
 
-// ServiceAccountImpact tells what would die with a service account, or with one of its secrets (secretID), or with one of its roles (role, a name). The caller
-// needs what [Service.Tokens] needs.
+// ServiceAccountImpact returns what would die with a service account, with one
+// of its secrets (secretID), or with one of its roles (role, a name). The
+// caller needs what [Service.Tokens] needs.
 func (s *Service) ServiceAccountImpact(ctx context.Context, id, secretID, role string) (Impact, error) {
 	account, err := s.ServiceAccount(ctx, id)
 	if err != nil {
@@ -38,7 +40,8 @@ func (s *Service) ServiceAccountImpact(ctx context.Context, id, secretID, role s
 	})
 }
 
-// MemberImpact tells what would die with a member, or with one of its roles (role, a name): the tokens of its application keys. It needs members:read.
+// MemberImpact returns what would die with a member, or with one of its roles
+// (role, a name): the tokens of its application keys. It needs members:read.
 func (s *Service) MemberImpact(ctx context.Context, id, role string) (Impact, error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
@@ -52,21 +55,34 @@ func (s *Service) MemberImpact(ctx context.Context, id, role string) (Impact, er
 	if err != nil {
 		return Impact{}, Problem(err, svcauth.AuditTarget{Kind: "member"})
 	}
-	return s.countTokens(ctx, Impact{Keys: len(keys)}, member.CreatedAt, keys, func(r cache.TokenRecord) bool { return role == "" || slices.Contains(r.Roles, role) })
+	return s.countTokens(ctx, Impact{
+		Keys: len(keys),
+	}, member.CreatedAt, keys, func(r cache.TokenRecord) bool {
+		return role == "" || slices.Contains(r.Roles, role),
+	})
 }
 
-// ApplicationKeyImpact tells what would die with an application key that the caller may see.
+// ApplicationKeyImpact returns what would die with an application key that the
+// caller may see.
 func (s *Service) ApplicationKeyImpact(ctx context.Context, id string) (Impact, error) {
 	key, err := s.ApplicationKey(ctx, id)
 	if err != nil {
 		return Impact{}, err
 	}
-	return s.countTokens(ctx, Impact{LastUsed: key.LastUsedAt}, key.CreatedAt, []string{id}, func(cache.TokenRecord) bool { return true })
+	return s.countTokens(ctx, Impact{
+		LastUsed: key.LastUsedAt,
+	}, key.CreatedAt, []string{id}, func(cache.TokenRecord) bool { return true })
 }
 
-// countTokens adds the live tokens of some clients of the caller's organization,
-// all of them made at some time or later.
-func (s *Service) countTokens(ctx context.Context, hit Impact, made time.Time, clients []string, counts func(cache.TokenRecord) bool) (Impact, error) {
+// countTokens adds the live tokens of some clients of the caller's
+// organization, all of them made at some time or later.
+func (s *Service) countTokens(
+	ctx context.Context,
+	hit Impact,
+	made time.Time,
+	clients []string,
+	counts func(cache.TokenRecord) bool,
+) (Impact, error) {
 	actor, _ := ActorFrom(ctx)
 	from := map[string]bool{}
 	missing, err := s.unrecorded(ctx)

@@ -14,9 +14,13 @@ import (
 )
 
 // Tokens returns a page of a service account's live tokens, newest first. It
-// needs members:read. They are records from the cache: the tokens themselves are
-// kept nowhere. Partial says that there may be more of them.
-func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.LiveToken], err error) {
+// needs members:read. They are records from the cache: the tokens themselves
+// are kept nowhere. Partial tells that there may be more of them.
+func (s *Service) Tokens(
+	ctx context.Context,
+	id string,
+	o svcauth.ListOptions,
+) (list svcauth.List[svcauth.LiveToken], err error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
@@ -37,10 +41,19 @@ func (s *Service) Tokens(ctx context.Context, id string, o svcauth.ListOptions) 
 		return list, Problem(err, svcauth.AuditTarget{})
 	}
 	partial = partial || account.CreatedAt.Before(missing)
-	records = slices.DeleteFunc(records, func(r cache.TokenRecord) bool { return r.OrgID != actor.OrgID || s.revoked(r) })
+	records = slices.DeleteFunc(records,
+		func(r cache.TokenRecord) bool { return r.OrgID != actor.OrgID || s.revoked(r) })
 	live := make([]svcauth.LiveToken, len(records))
 	for i, r := range records {
-		live[i] = svcauth.LiveToken{JTI: r.JTI, Scope: r.Scope, SecretID: r.SecretID, IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt, IP: r.IP, UserAgent: r.UserAgent}
+		live[i] = svcauth.LiveToken{
+			JTI:       r.JTI,
+			Scope:     r.Scope,
+			SecretID:  r.SecretID,
+			IssuedAt:  r.IssuedAt,
+			ExpiresAt: r.ExpiresAt,
+			IP:        r.IP,
+			UserAgent: r.UserAgent,
+		}
 	}
 	list, err = paging.Newest(live, o, func(t svcauth.LiveToken) string { return paging.Key(t.IssuedAt, t.JTI) })
 	list.Partial = partial && err == nil
@@ -57,7 +70,7 @@ func (s *Service) unrecorded(ctx context.Context) (time.Time, error) {
 	return s.read().Unrecorded(ctx, s.now())
 }
 
-// revoked says whether a live revocation denies the token that the record tells of.
+// revoked reports whether a live revocation denies the token of the record.
 func (s *Service) revoked(r cache.TokenRecord) bool {
 	if s.cfg.Revocations == nil {
 		return false
@@ -68,20 +81,33 @@ func (s *Service) revoked(r cache.TokenRecord) bool {
 }
 
 // RevokeToken revokes one live token of a service account. Its expiry is known
-// from its record; a token without one is not found. One that is revoked already
-// needs nothing more.
+// from its record; a token without one is not found. One that is revoked
+// already needs nothing more.
 func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
-	// Nothing may be waited for inside the transaction but the database, so the record is read before; who may ask is decided inside.
+	// Inside the transaction nothing but the database may be waited for, so the
+	// record is read before. Whether the caller may ask is decided inside.
 	record, found, lookup := s.cfg.Cache.FindToken(ctx, jti)
-	err := s.changeAccount(ctx, id, "token.revoke", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
+	err := s.changeAccount(ctx, id, "token.revoke", func(
+		ctx context.Context,
+		t *Tx,
+		account svcauth.ServiceAccount,
+	) error {
 		if lookup != nil {
 			return recordsAway(lookup)
 		}
 		if !found || record.ClientID != id || record.OrgID != t.Actor.OrgID {
-			return svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no live token with this id on record. If one may be in use all the same, revoke all of its tokens.", account.Name)
+			return svcauth.NewProblem(svcauth.CodeNotFound,
+				"The service account %s has no live token with this id on record. If one may "+
+					"be in use all the same, revoke all of its tokens.", account.Name)
 		}
 		t.Target = svcauth.AuditTarget{Kind: "token", ID: jti, Name: account.Name}
-		entry := svcauth.Revocation{ClientID: id, JTI: jti, Exp: record.ExpiresAt.Unix(), Epoch: record.Epoch, Pol: record.Pol}
+		entry := svcauth.Revocation{
+			ClientID: id,
+			JTI:      jti,
+			Exp:      record.ExpiresAt.Unix(),
+			Epoch:    record.Epoch,
+			Pol:      record.Pol,
+		}
 		already, err := t.TokenRevoked(ctx, t.Actor.OrgID, entry)
 		if t.Silent = already; already || err != nil {
 			return err // each entry is kept by every node and every resource server
@@ -94,9 +120,14 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 	return err
 }
 
-// RevokeTokens revokes every token issued to a service account so far. Its secrets stay good.
+// RevokeTokens revokes every token issued to a service account so far. Its
+// secrets stay good.
 func (s *Service) RevokeTokens(ctx context.Context, id string) error {
-	return s.changeAccount(ctx, id, "service_account.revoke_tokens", func(ctx context.Context, t *Tx, _ svcauth.ServiceAccount) error {
+	return s.changeAccount(ctx, id, "service_account.revoke_tokens", func(
+		ctx context.Context,
+		t *Tx,
+		_ svcauth.ServiceAccount,
+	) error {
 		return t.revokeClient(ctx, t.Actor.OrgID, id, "")
 	})
 }
@@ -104,7 +135,9 @@ func (s *Service) RevokeTokens(ctx context.Context, id string) error {
 // recordsAway turns a failure of the cache into what a caller is told.
 func recordsAway(err error) error {
 	if errors.Is(err, cache.ErrUnavailable) {
-		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The records of live tokens are not available right now; try again in a moment. To revoke all tokens of an account works without them."), err)
+		return fmt.Errorf("%w: %w",
+			svcauth.NewProblem(svcauth.CodeUnavailable, "The records of live tokens are not available right now; try again in a moment. To revoke all tokens of an account works without them."),
+			err)
 	}
 	return err
 }

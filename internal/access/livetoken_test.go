@@ -128,7 +128,8 @@ func TestRevokeTokens(t *testing.T) {
 	f.Lives(f.Token(account.ID))
 }
 
-// Where the records are away nobody is told that there are no tokens, and revoking all works without them.
+// If the records are unavailable nobody is told that there are no tokens, and
+// revoking all works without them.
 func TestRecordsAway(t *testing.T) {
 	f := newFixture(t, func(c *rules.Config) {
 		away, err := cache.New(cache.Config{URL: "redis://127.0.0.1:1", Key: func() []byte { return []byte("key") }})

@@ -11,7 +11,11 @@ import (
 
 // MemberRoles returns a page of the roles that were granted to a member, newest
 // grant first; it needs members:read.
-func (s *Service) MemberRoles(ctx context.Context, id string, o svcauth.ListOptions) (list svcauth.List[svcauth.Grant], err error) {
+func (s *Service) MemberRoles(
+	ctx context.Context,
+	id string,
+	o svcauth.ListOptions,
+) (list svcauth.List[svcauth.Grant], err error) {
 	a, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
@@ -26,9 +30,15 @@ func (s *Service) MemberRoles(ctx context.Context, id string, o svcauth.ListOpti
 	return paging.Newest(grants, o, grantKey)
 }
 
-// MemberOperation is a change of members. Each of them decides who may do what, so a service account needs its organization's consent.
+// MemberOperation returns a change of members. Each of them decides who may do
+// what, so a service account needs its organization's consent.
 func MemberOperation(action, id string) Operation {
-	return Operation{Requires: svcauth.MembersManage, Action: action, Target: svcauth.AuditTarget{Kind: "member", ID: id}, Access: true}
+	return Operation{
+		Requires: svcauth.MembersManage,
+		Action:   action,
+		Target:   svcauth.AuditTarget{Kind: "member", ID: id},
+		Access:   true,
+	}
 }
 
 // grantee reads the member whose grants are about to be changed.
@@ -43,7 +53,12 @@ func (t *Tx) grantee(ctx context.Context, id string) (store.MemberRow, error) {
 // AssignMemberRole gives a role to a member by the rules of
 // [Service.AssignServiceAccountRole]. Problem: [svcauth.CodeConflict] if time
 // would take the last Administrator away by it.
-func (s *Service) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (answer svcauth.GrantAnswer, err error) {
+func (s *Service) AssignMemberRole(
+	ctx context.Context,
+	id,
+	roleID string,
+	r svcauth.GrantRequest,
+) (answer svcauth.GrantAnswer, err error) {
 	err = s.Change(ctx, MemberOperation("member.assign_role", id), func(ctx context.Context, t *Tx) error {
 		member, err := t.grantee(ctx, id)
 		if err != nil {

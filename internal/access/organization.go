@@ -11,7 +11,13 @@ import (
 
 // AddOrganization makes an organization with its two system roles.
 func (t *Tx) AddOrganization(ctx context.Context, name string, operator bool) (svcauth.Organization, error) {
-	org := svcauth.Organization{ID: svcauth.NewIDAt(svcauth.PrefixOrganization, t.Now), Name: name, Operator: operator, CreatedAt: t.Now, Version: 1}
+	org := svcauth.Organization{
+		ID:        svcauth.NewIDAt(svcauth.PrefixOrganization, t.Now),
+		Name:      name,
+		Operator:  operator,
+		CreatedAt: t.Now,
+		Version:   1,
+	}
 	err := t.InsertOrganization(ctx, org)
 	if errors.Is(err, store.ErrConflict) {
 		return org, nameTaken(name)
@@ -20,7 +26,11 @@ func (t *Tx) AddOrganization(ctx context.Context, name string, operator bool) (s
 		return org, err
 	}
 	for _, r := range []store.RoleRow{
-		{Kind: store.RoleAdministrator, Name: svcauth.RoleAdministrator, Description: "Every privilege that this organization can have"},
+		{
+			Kind:        store.RoleAdministrator,
+			Name:        svcauth.RoleAdministrator,
+			Description: "Every privilege that this organization can have",
+		},
 		{Kind: store.RolePublic, Name: svcauth.RolePublic, Description: "Held by everyone"},
 	} {
 		r.ID, r.OrgID, r.CreatedAt = svcauth.NewIDAt(svcauth.PrefixRole, t.Now), org.ID, t.Now
@@ -41,18 +51,39 @@ func (s *Service) Organization(ctx context.Context) (svcauth.Organization, error
 	return org, Problem(err, svcauth.AuditTarget{Kind: "organization"})
 }
 
-// UpdateOrganization changes the caller's own; it needs settings:manage, and a member: a service account must not let itself manage access. version 0: whatever it is.
-func (s *Service) UpdateOrganization(ctx context.Context, version int64, patch svcauth.OrganizationPatch) (svcauth.Organization, error) {
+// UpdateOrganization changes the caller's own. It needs settings:manage, and a
+// member: a service account must not let itself manage access. With version 0
+// it changes whatever version there is.
+func (s *Service) UpdateOrganization(
+	ctx context.Context,
+	version int64,
+	patch svcauth.OrganizationPatch,
+) (svcauth.Organization, error) {
 	a, _ := ActorFrom(ctx)
 	return s.updateOrganization(ctx, Operation{Requires: svcauth.SettingsManage}, a.OrgID, version, patch)
 }
 
-// UpdateOrganizationByID changes any organization; the operator's (organizations:manage).
-func (s *Service) UpdateOrganizationByID(ctx context.Context, id string, version int64, patch svcauth.OrganizationPatch) (svcauth.Organization, error) {
-	return s.updateOrganization(ctx, Operation{Requires: svcauth.OrganizationsManage, Operator: true}, id, version, patch)
+// UpdateOrganizationByID changes any organization. It is the operator's
+// (organizations:manage).
+func (s *Service) UpdateOrganizationByID(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch svcauth.OrganizationPatch,
+) (svcauth.Organization, error) {
+	return s.updateOrganization(ctx, Operation{
+		Requires: svcauth.OrganizationsManage,
+		Operator: true,
+	}, id, version, patch)
 }
 
-func (s *Service) updateOrganization(ctx context.Context, op Operation, id string, version int64, patch svcauth.OrganizationPatch) (changed svcauth.Organization, err error) {
+func (s *Service) updateOrganization(
+	ctx context.Context,
+	op Operation,
+	id string,
+	version int64,
+	patch svcauth.OrganizationPatch,
+) (changed svcauth.Organization, err error) {
 	op.Action, op.Target = "organization.update", svcauth.AuditTarget{Kind: "organization", ID: id}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		was, err := organizationRow(ctx, t.Q, id)
@@ -71,7 +102,9 @@ func (s *Service) updateOrganization(ctx context.Context, op Operation, id strin
 		}
 		if allow := patch.ServiceAccountsMayManageAccess; allow != nil {
 			if *allow && !was.ServiceAccountsMayManageAccess && t.Actor.Kind == svcauth.KindServiceAccount {
-				return svcauth.NewProblem(svcauth.CodeForbidden, "A service account may not turn on service_accounts_may_manage_access: a member decides that.")
+				return svcauth.NewProblem(svcauth.CodeForbidden,
+					"A service account may not turn on service_accounts_may_manage_access: a "+
+						"member decides that.")
 			}
 			org.ServiceAccountsMayManageAccess = *allow
 		}
@@ -99,10 +132,12 @@ func organizationRow(ctx context.Context, q *store.Q, id string) (svcauth.Organi
 }
 
 func nameTaken(name string) error {
-	return svcauth.NewProblem(svcauth.CodeConflict, "An organization with the name %q exists already. Choose another name.", name)
+	return svcauth.NewProblem(svcauth.CodeConflict,
+		"An organization with the name %q exists already. Choose another name.", name)
 }
 
-// operatorCaller gives the caller where it is the operator, with a privilege that only the operator's organization has.
+// operatorCaller returns the caller if it is the operator, with a privilege
+// that only the operator's organization has.
 func operatorCaller(ctx context.Context, privilege string) (Actor, error) {
 	a, err := Caller(ctx, privilege)
 	if err == nil && !a.Operator {
@@ -112,10 +147,12 @@ func operatorCaller(ctx context.Context, privilege string) (Actor, error) {
 }
 
 func notOperator() error {
-	return svcauth.NewProblem(svcauth.CodeForbidden, "Only the operator of this server may do this, from the operator's own organization.")
+	return svcauth.NewProblem(svcauth.CodeForbidden,
+		"Only the operator of this server may do this, from the operator's own organization.")
 }
 
-// OrganizationByID gets any organization; the operator's (organizations:manage).
+// OrganizationByID returns any organization. It is the operator's
+// (organizations:manage).
 func (s *Service) OrganizationByID(ctx context.Context, id string) (svcauth.Organization, error) {
 	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
 		return svcauth.Organization{}, err
@@ -125,7 +162,10 @@ func (s *Service) OrganizationByID(ctx context.Context, id string) (svcauth.Orga
 }
 
 // Organizations lists all, newest first; the operator's (organizations:manage).
-func (s *Service) Organizations(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.Organization], err error) {
+func (s *Service) Organizations(
+	ctx context.Context,
+	o svcauth.ListOptions,
+) (none svcauth.List[svcauth.Organization], err error) {
 	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
 		return none, err
 	}
@@ -140,10 +180,18 @@ func (s *Service) Organizations(ctx context.Context, o svcauth.ListOptions) (non
 	return paging.List(all, limit, func(o svcauth.Organization) string { return o.ID }), nil
 }
 
-// DeleteOrganization removes a tenant with all that belongs to it, its audit log aside; the operator's (organizations:manage). Its tokens die at once, by one
-// revocation however many there are; its rows are deleted in small portions afterwards (see [store.Q.DeleteRemoved]), by whichever node cleans up next. Problem: [svcauth.CodeConflict] for the operator's own.
+// DeleteOrganization removes a tenant with all that belongs to it, except its
+// audit log. It is the operator's (organizations:manage). The tenant's tokens
+// die at once, by one revocation however many there are. Its rows are deleted
+// in small portions afterwards (see [store.Q.DeleteRemoved]), by whichever node
+// cleans up next. Problem: [svcauth.CodeConflict] for the operator's own.
 func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
-	op := Operation{Requires: svcauth.OrganizationsManage, Operator: true, Action: "organization.delete", Target: svcauth.AuditTarget{Kind: "organization", ID: id}}
+	op := Operation{
+		Requires: svcauth.OrganizationsManage,
+		Operator: true,
+		Action:   "organization.delete",
+		Target:   svcauth.AuditTarget{Kind: "organization", ID: id},
+	}
 	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		org, err := organizationRow(ctx, t.Q, id)
 		if err != nil {
@@ -151,13 +199,17 @@ func (s *Service) DeleteOrganization(ctx context.Context, id string) error {
 		}
 		t.Target.Name, t.Before, t.Also = org.Name, org, org.ID
 		if org.Operator {
-			return svcauth.NewProblem(svcauth.CodeConflict, "This is the operator's own organization: without it nobody could manage this server. It can't be deleted.")
+			return svcauth.NewProblem(svcauth.CodeConflict,
+				"This is the operator's own organization: without it nobody could manage this "+
+					"server. It can't be deleted.")
 		}
 		pol, err := t.RaisePolicy(ctx, id)
 		if err != nil {
 			return err
 		}
-		// One more than any token of it can carry: a node of the previous release finds its clients until they are deleted, and what it issues is born revoked.
+		// One more than any token of it can carry: a node of the previous
+		// release finds its clients until they are deleted, and what it issues
+		// is born revoked.
 		if err := t.revoke(ctx, id, svcauth.Revocation{OrgID: id, MinPol: pol + 1}); err != nil {
 			return err
 		}

@@ -47,7 +47,8 @@ func TestOwnOrganization(t *testing.T) {
 	require.Equal(t, 1, done)
 }
 
-// A tenant's Administrator holds neither keys:manage nor organizations:manage, and an actor that claimed them is refused all the same.
+// A tenant's Administrator holds neither keys:manage nor organizations:manage,
+// and an actor that claimed them is refused all the same.
 func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 	f := newFixture(t, nil)
 	tenant, boss := f.Tenants("tenant")

@@ -7,7 +7,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ResourceServers lists who subscribes to the revocation feed, the latest
+// ResourceServers lists the subscribers of the revocation feed, the latest
 // first. Like subscribing it needs tokens:introspect. In the operator's
 // organization these are all, elsewhere the organization's own. connected
 // returns those there are; nil: there are none.

@@ -22,7 +22,8 @@ func (t *Tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) err
 	return err
 }
 
-// revocationKind says what an entry denies: a token, a client's tokens, a secret's, a role's.
+// revocationKind returns what an entry denies: a token, a client's tokens, a
+// secret's, a role's.
 func revocationKind(r svcauth.Revocation) string {
 	switch {
 	case r.JTI != "":
@@ -35,7 +36,8 @@ func revocationKind(r svcauth.Revocation) string {
 	return "client"
 }
 
-// revokeClient kills what the client has been issued so far: all of it, or only tokens that carry the role.
+// revokeClient kills what the client has been issued so far: all of it, or only
+// the tokens that carry the role.
 func (t *Tx) revokeClient(ctx context.Context, orgID, clientID, role string) error {
 	epoch, err := t.RaiseEpoch(ctx, orgID, clientID)
 	if err != nil {
@@ -48,14 +50,15 @@ func (t *Tx) revokeClient(ctx context.Context, orgID, clientID, role string) err
 }
 
 // How often the roles of one organization may take something away: all of its
-// roles at once, twice, then one a second. Each time is an entry that every node
-// and every resource server keeps for a day.
+// roles at once, twice, then one a second. Each time is an entry that every
+// node and every resource server keeps for a day.
 const (
 	policiesAtOnce    = 2 * svcauth.MaxRolesPerOrg
 	policiesPerSecond = 1
 )
 
-// revokeRole kills the organization's tokens that carry the role, or of these only the ones with the privilege in their scope.
+// revokeRole kills the organization's tokens that carry the role, or of these
+// only the ones with the privilege in their scope.
 func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...string) error {
 	if t.Actor.Kind != svcauth.KindSystem {
 		if wait := t.s.policies.Allow(orgID, t.Now); wait > 0 {
@@ -70,7 +73,12 @@ func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...s
 		return t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, MinPol: pol})
 	}
 	for _, p := range privileges {
-		if err := t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, Privilege: p, MinPol: pol}); err != nil {
+		if err := t.revoke(ctx, orgID, svcauth.Revocation{
+			OrgID:     orgID,
+			Role:      role,
+			Privilege: p,
+			MinPol:    pol,
+		}); err != nil {
 			return err
 		}
 	}
@@ -84,9 +92,15 @@ func tooManyRoleChanges(wait time.Duration) error {
 	return p
 }
 
-// touch tells every node that what it remembers of the subject is stale. kind is one of the store's Change constants.
+// touch tells every node that what it remembers of the subject is stale. kind
+// is one of the store's Change constants.
 func (t *Tx) touch(ctx context.Context, orgID, kind, subject string) error {
-	_, err := t.AddChange(ctx, store.Change{OrgID: orgID, Kind: kind, Subject: subject, ExpiresAt: t.Now.Add(store.KeepChange)})
+	_, err := t.AddChange(ctx, store.Change{
+		OrgID:     orgID,
+		Kind:      kind,
+		Subject:   subject,
+		ExpiresAt: t.Now.Add(store.KeepChange),
+	})
 	return err
 }
 

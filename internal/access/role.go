@@ -12,9 +12,14 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// CreateRole makes a custom role. The caller must itself hold every privilege that it puts on it.
+// CreateRole makes a custom role. The caller must itself hold every privilege
+// that it puts on it.
 func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcauth.Role, err error) {
-	op := Operation{Requires: svcauth.RolesManage, Action: "role.create", Target: svcauth.AuditTarget{Kind: "role", Name: n.Name}}
+	op := Operation{
+		Requires: svcauth.RolesManage,
+		Action:   "role.create",
+		Target:   svcauth.AuditTarget{Kind: "role", Name: n.Name},
+	}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		name, err := ValidName("body.name", n.Name)
 		if err != nil {
@@ -28,27 +33,46 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		if err != nil {
 			return err
 		}
-		if err := t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: privileges}, What: "put these privileges on a role"}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{
+			Gives: EffectivePrivileges{Privileges: privileges},
+			What:  "put these privileges on a role",
+		}); err != nil {
 			return err
 		}
 		if count, err := t.CountRoles(ctx, t.Actor.OrgID); err != nil {
 			return err
 		} else if count >= svcauth.MaxRolesPerOrg {
-			return svcauth.NewProblem(svcauth.CodeConflict, "An organization has at most %d roles. Delete one first.", svcauth.MaxRolesPerOrg)
+			return svcauth.NewProblem(svcauth.CodeConflict,
+				"An organization has at most %d roles. Delete one first.", svcauth.MaxRolesPerOrg)
 		}
-		row := store.RoleRow{ID: svcauth.NewIDAt(svcauth.PrefixRole, t.Now), OrgID: t.Actor.OrgID, Kind: store.RoleCustom, Name: name, Description: description, CreatedAt: t.Now}
+		row := store.RoleRow{
+			ID:          svcauth.NewIDAt(svcauth.PrefixRole, t.Now),
+			OrgID:       t.Actor.OrgID,
+			Kind:        store.RoleCustom,
+			Name:        name,
+			Description: description,
+			CreatedAt:   t.Now,
+		}
 		err = t.InsertRole(ctx, row, privileges)
 		if errors.Is(err, store.ErrConflict) {
 			return roleNameTaken(name)
 		}
-		made = svcauth.Role{ID: row.ID, Name: name, Description: description, Privileges: privileges, CreatedAt: t.Now, Version: 1}
+		made = svcauth.Role{
+			ID:          row.ID,
+			Name:        name,
+			Description: description,
+			Privileges:  privileges,
+			CreatedAt:   t.Now,
+			Version:     1,
+		}
 		t.Target.ID, t.After = row.ID, made
 		return err
 	})
 	return made, err
 }
 
-// Role reads one. It needs members:read, which shows what accounts are granted, or roles:manage.
+// Role reads one. It needs members:read, which shows what accounts are granted,
+// or roles:manage.
 func (s *Service) Role(ctx context.Context, id string) (svcauth.Role, error) {
 	actor, err := s.mayReadRoles(ctx)
 	if err != nil {
@@ -65,7 +89,8 @@ func (s *Service) Role(ctx context.Context, id string) (svcauth.Role, error) {
 	return roles[0], nil
 }
 
-// Roles gives a page of the organization's roles, newest first; the two system roles, being the oldest, come last.
+// Roles returns a page of the organization's roles, newest first. The two
+// system roles, being the oldest, come last.
 func (s *Service) Roles(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.Role], err error) {
 	actor, err := s.mayReadRoles(ctx)
 	if err != nil {
@@ -85,7 +110,7 @@ func (s *Service) Roles(ctx context.Context, o svcauth.ListOptions) (list svcaut
 	return list, Problem(err, svcauth.AuditTarget{Kind: "role"})
 }
 
-// mayReadRoles gives the actor where it may see roles.
+// mayReadRoles returns the actor if it may see roles.
 func (s *Service) mayReadRoles(ctx context.Context) (Actor, error) {
 	if a, ok := ActorFrom(ctx); ok && a.Has(svcauth.RolesManage) {
 		return Caller(ctx, svcauth.RolesManage)
@@ -100,8 +125,14 @@ func (s *Service) roleRow(ctx context.Context, q *store.Q, orgID, id string) (st
 	return q.Role(ctx, orgID, id)
 }
 
-// describeRoles turns rows of one organization into what a caller sees of them: the privileges are those that a role really gives.
-func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, rows ...store.RoleRow) ([]svcauth.Role, error) {
+// describeRoles turns rows of one organization into what a caller sees of them.
+// The privileges are those that a role really gives.
+func (s *Service) describeRoles(
+	ctx context.Context,
+	q *store.Q,
+	orgID string,
+	rows ...store.RoleRow,
+) ([]svcauth.Role, error) {
 	org, err := q.Organization(ctx, orgID)
 	if err != nil {
 		return nil, err
@@ -132,12 +163,25 @@ func (s *Service) describeRoles(ctx context.Context, q *store.Q, orgID string, r
 	return roles, nil
 }
 
-// UpdateRole changes what patch names, where version is still the role's own (0: whatever it is). What is put on a role the caller must hold
-// itself; what is taken off it need not. Taking a privilege off kills the tokens that carry it by this role, a new name those that carry the old one.
-// Adding kills nothing; the answer's warnings name secrets whose makers lack what was added. For a new name the caller must hold all that the role
-// gives, for whoever assigns it by name next means the role that had that name. Administrator can't be changed; Public can, but keeps its name.
-func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patch svcauth.RolePatch) (changed svcauth.Role, err error) {
-	op := Operation{Requires: svcauth.RolesManage, Action: "role.update", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
+// UpdateRole changes what patch names, if version is still the role's own (0:
+// whatever it is). The caller must hold what is put on a role; what is taken
+// off need not be held. Taking a privilege off kills the tokens that carry it
+// by this role. A new name kills those that carry the old one. Adding kills
+// nothing; the answer's warnings name secrets whose makers lack what was added.
+// For a new name the caller must hold all that the role gives: somebody who
+// assigns it by name next means the role that had that name. Administrator
+// can't be changed. Public can, but keeps its name.
+func (s *Service) UpdateRole(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch svcauth.RolePatch,
+) (changed svcauth.Role, err error) {
+	op := Operation{
+		Requires: svcauth.RolesManage,
+		Action:   "role.update",
+		Target:   svcauth.AuditTarget{Kind: "role", ID: id},
+	}
 	var kind string
 	var gained []string
 	var renamed bool
@@ -183,7 +227,9 @@ func (s *Service) UpdateRole(ctx context.Context, id string, version int64, patc
 	})
 	if err == nil && len(gained) > 0 { // outside the transaction, which keeps all others waiting
 		if err := s.warnOfRole(ctx, &changed, kind, gained); err != nil {
-			s.cfg.Logger.WarnContext(ctx, "who made the secrets of a changed role's accounts can't be read", "role", id, "error", err)
+			s.cfg.Logger.WarnContext(ctx,
+				"who made the secrets of a changed role's accounts can't be read", "role", id,
+				"error", err)
 		}
 	}
 	if err == nil && (len(gained) > 0 || renamed) {
@@ -204,10 +250,12 @@ func (s *Service) oversized(ctx context.Context, roleID, principalID string) []s
 	defer cancel()
 	warnings, err := s.cfg.Tokens.Oversized(ctx, actor.OrgID, roleID, principalID)
 	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "whose tokens would be too long after a change can't be read", "role", roleID, "principal", principalID, "error", err)
+		s.cfg.Logger.WarnContext(ctx, "whose tokens would be too long after a change can't be read",
+			"role", roleID, "principal", principalID, "error", err)
 	}
 	for _, w := range warnings {
-		s.cfg.Logger.WarnContext(ctx, "a change makes the tokens of an account too long", "account", w.ID, "characters", w.Characters, "max_size", w.Max)
+		s.cfg.Logger.WarnContext(ctx, "a change makes the tokens of an account too long", "account",
+			w.ID, "characters", w.Characters, "max_size", w.Max)
 	}
 	return warnings
 }
@@ -215,8 +263,15 @@ func (s *Service) oversized(ctx context.Context, roleID, principalID string) []s
 // maxOversizedLook is how long an answer waits for that.
 const maxOversizedLook = 2 * time.Second
 
-// patchedRole gives the role as it shall be, and its privileges where they change (else nil), after checking that the caller may do that.
-func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had []string, patch svcauth.RolePatch) (next store.RoleRow, privileges []string, err error) {
+// patchedRole returns the role as it shall be, after checking that the caller
+// may do that. privileges is nil unless they change.
+func (s *Service) patchedRole(
+	ctx context.Context,
+	t *Tx,
+	row store.RoleRow,
+	had []string,
+	patch svcauth.RolePatch,
+) (next store.RoleRow, privileges []string, err error) {
 	next = row
 	if patch.Name != nil {
 		if next.Name, err = ValidName("body.name", *patch.Name); err != nil {
@@ -240,24 +295,35 @@ func (s *Service) patchedRole(ctx context.Context, t *Tx, row store.RoleRow, had
 	}
 	switch {
 	case row.Kind == store.RoleAdministrator && (next != row || privileges != nil):
-		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Administrator can't be changed: it always has every privilege. Make a custom role instead.")
+		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden,
+			"The system role Administrator can't be changed: it always has every privilege. "+
+				"Make a custom role instead.")
 	case row.Kind == store.RolePublic && next.Name != row.Name:
-		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden, "The system role Public keeps its name. Its description and privileges can be changed.")
+		return next, nil, svcauth.NewProblem(svcauth.CodeForbidden,
+			"The system role Public keeps its name. Its description and privileges can be changed.")
 	}
 	if next.Name != row.Name {
 		stays := had
 		if privileges != nil {
 			stays = privileges
 		}
-		if err := t.mayHandOver(ctx, Handover{Gives: EffectivePrivileges{Privileges: stays}, What: "rename the role " + row.Name, End: &t.Now}); err != nil {
+		if err := t.mayHandOver(ctx, Handover{
+			Gives: EffectivePrivileges{Privileges: stays},
+			What:  "rename the role " + row.Name,
+			End:   &t.Now,
+		}); err != nil {
 			return next, nil, err
 		}
 	}
 	added := EffectivePrivileges{Privileges: without(privileges, had)}
-	return next, privileges, t.mayHandOver(ctx, Handover{Gives: added, What: "put these privileges on the role " + row.Name})
+	return next, privileges, t.mayHandOver(ctx, Handover{
+		Gives: added,
+		What:  "put these privileges on the role " + row.Name,
+	})
 }
 
-// takeFromRole kills the tokens that carry what the role loses, and tells every node that the role has changed.
+// takeFromRole kills the tokens that carry what the role loses, and tells every
+// node that the role has changed.
 func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string, had, has []string) error {
 	var err error
 	if row.Name != newName { // the old name is in the tokens
@@ -273,9 +339,14 @@ func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string
 	return t.touch(ctx, row.OrgID, store.ChangeRole, row.ID)
 }
 
-// DeleteRole deletes a custom role and takes it from all who hold it; the tokens that carry it die.
+// DeleteRole deletes a custom role and takes it from all who hold it. The
+// tokens that carry it die.
 func (s *Service) DeleteRole(ctx context.Context, id string) error {
-	op := Operation{Requires: svcauth.RolesManage, Action: "role.delete", Target: svcauth.AuditTarget{Kind: "role", ID: id}}
+	op := Operation{
+		Requires: svcauth.RolesManage,
+		Action:   "role.delete",
+		Target:   svcauth.AuditTarget{Kind: "role", ID: id},
+	}
 	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		row, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, id)
 		if err != nil {
@@ -301,7 +372,8 @@ func (s *Service) DeleteRole(ctx context.Context, id string) error {
 }
 
 func roleNameTaken(name string) error {
-	return svcauth.NewProblem(svcauth.CodeConflict, "A role with the name %q exists already. Choose another name.", name)
+	return svcauth.NewProblem(svcauth.CodeConflict,
+		"A role with the name %q exists already. Choose another name.", name)
 }
 
 // without lists what is in all and not in some.
@@ -314,7 +386,8 @@ func without(all, some []string) (rest []string) {
 	return rest
 }
 
-// validPrivileges sorts the names and refuses those that the organization can't have.
+// validPrivileges sorts the names and refuses those that the organization can't
+// have.
 func (s *Service) validPrivileges(ctx context.Context, t *Tx, at string, names []string) ([]string, error) {
 	if len(names) > svcauth.MaxPrivilegesPerRole {
 		return nil, svcauth.InvalidField(at, "A role has at most %d privileges.", svcauth.MaxPrivilegesPerRole)
@@ -336,7 +409,9 @@ func (s *Service) validPrivileges(ctx context.Context, t *Tx, at string, names [
 		}
 	}
 	if len(unknown) > 0 {
-		return nil, svcauth.InvalidField(at, "Unknown privileges: %s. The catalogue, GET /v1/privileges, lists those there are.", strings.Join(unknown, ", "))
+		return nil, svcauth.InvalidField(at,
+			"Unknown privileges: %s. The catalogue, GET /v1/privileges, lists those there are.",
+			strings.Join(unknown, ", "))
 	}
 	return sorted, nil
 }

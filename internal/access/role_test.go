@@ -161,7 +161,8 @@ func TestWhatARoleEditKills(t *testing.T) {
 	f.Dies(narrow, fresh) // they carry the old name
 	f.Lives(other, foreign, f.Token(one.ID))
 
-	// A new role with the old name does not inherit the death of the old one's tokens.
+	// A new role with the old name does not inherit the death of the old one's
+	// tokens.
 	again := f.Role("Editor", edit)
 	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), two.ID, again.ID, svcauth.GrantRequest{})))
 	f.Lives(f.Token(two.ID))
@@ -188,7 +189,8 @@ func TestDeleteRole(t *testing.T) {
 	problem(t, svcauth.CodeNotFound, f.Access.DeleteRole(f.Admin(), editor.ID))
 }
 
-// TestRoleHolders: who edits roles without members:read learns how many hold one, and not who they are.
+// TestRoleHolders checks that a caller that edits roles without members:read
+// learns how many hold one, and not who they are.
 func TestRoleHolders(t *testing.T) {
 	f := newFixture(t, nil)
 	viewer := f.Role("Viewer", view)
@@ -208,7 +210,8 @@ func TestRoleHolders(t *testing.T) {
 	require.Equal(t, access.RoleHolders{More: 2}, got)
 }
 
-// TestEscalationByEditingARole: nobody widens a role, their own least of all, with what they do not hold.
+// TestEscalationByEditingARole checks that nobody widens a role, their own
+// least of all, with what they do not hold.
 func TestEscalationByEditingARole(t *testing.T) {
 	f := newFixture(t, nil)
 	mine := f.Role("Author", svcauth.RolesManage, view)
@@ -219,13 +222,16 @@ func TestEscalationByEditingARole(t *testing.T) {
 	require.NotContains(t, f.Held(f.OrgID(), id), edit)
 	_, err = f.Access.UpdateRole(author, f.System(f.OrgID(), store.RolePublic).ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 	problem(t, svcauth.CodeMissingPrivileges, err)
-	// With a narrow token one does not hand on what one's account holds otherwise.
+	// With a narrow token one does not hand on what one's account holds
+	// otherwise.
 	_, err = f.Access.UpdateRole(f.Narrow(f.Admin(), svcauth.RolesManage), mine.ID, 0, svcauth.RolePatch{Privileges: &[]string{svcauth.RolesManage, view, edit}})
 	problem(t, svcauth.CodeMissingPrivileges, err)
-	// A privilege that stays on the role is not handed over anew, and what is taken off need not be held.
+	// A privilege that stays on the role is not handed over anew, and what is
+	// taken off need not be held.
 	_, err = f.Access.UpdateRole(author, rich.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 	require.NoError(t, err)
-	// A new name hands over what has it: whoever assigns by name next means another role.
+	// A new name hands over what has it: whoever assigns by name next means
+	// another role.
 	name := "Writer"
 	_, err = f.Access.UpdateRole(author, rich.ID, 0, svcauth.RolePatch{Name: &name})
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)

@@ -8,7 +8,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// RoleHolders says who would lose what without a role.
+// RoleHolders is what each holder of a role would lose without it.
 type RoleHolders struct {
 	Holders []RoleHolder
 	More    int // holders that are not listed: beyond the first 100, or all of them
@@ -22,8 +22,10 @@ type RoleHolder struct {
 
 const maxHoldersListed = 100
 
-// RoleHolders lists who holds a role by a grant and what each would lose with it, members first. The caller needs what [Service.Role] needs; one that does not have
-// members:read, and so may not know who there is, is told how many hold it and nothing more.
+// RoleHolders lists the holders of a role by a grant and what each would lose
+// with it, members first. The caller needs what [Service.Role] needs. A caller
+// without members:read may not know who there is: it is told how many hold the
+// role and nothing more.
 func (s *Service) RoleHolders(ctx context.Context, id string) (all RoleHolders, err error) {
 	role, err := s.Role(ctx, id)
 	if err != nil {
@@ -55,7 +57,9 @@ func (s *Service) RoleHolders(ctx context.Context, id string) (all RoleHolders, 
 			return fail(err)
 		}
 		has := Effective(held, catalogue, org.Operator, s.now()).Privileges
-		rest := Effective(slices.DeleteFunc(held, func(r store.HeldRole) bool { return r.ID == role.ID }), catalogue, org.Operator, s.now()).Privileges
+		rest := Effective(
+			slices.DeleteFunc(held, func(r store.HeldRole) bool { return r.ID == role.ID }),
+			catalogue, org.Operator, s.now()).Privileges
 		h := RoleHolder{ID: row.ID, Name: row.Name, Kind: svcauth.KindServiceAccount, Loses: without(has, rest)}
 		if svcauth.ValidID(svcauth.PrefixMember, row.ID) {
 			h.Kind = svcauth.KindMember

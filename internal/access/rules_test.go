@@ -20,7 +20,8 @@ type things struct {
 	jti     string
 }
 
-// call is one method, with what it needs. Each must succeed for the administrator of the things' organization.
+// call is one method, with what it needs. Each must succeed for the
+// administrator of the things' organization.
 type call struct {
 	name   string
 	need   string // the privilege
@@ -87,7 +88,8 @@ func (f *fixture) things() things {
 	return things{account: account, secret: account.Secrets[0].ID, role: role, jti: f.Token(account.ID).JTI}
 }
 
-// TestWhoMay runs every call on a thing by id for everybody who may not, and at last for one who may.
+// TestWhoMay runs every call on a thing by id for everybody who may not, and at
+// last for one who may.
 func TestWhoMay(t *testing.T) {
 	for _, c := range calls() {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,7 +105,8 @@ func TestWhoMay(t *testing.T) {
 			p := problem(t, svcauth.CodeMissingPrivileges, c.do(f.Narrow(f.Admin(), others...), f.Access, o))
 			require.Equal(t, []string{c.need}, p.Missing)
 
-			// Another organization's Administrator has every privilege there, and finds nothing here.
+			// Another organization's Administrator has every privilege there,
+			// and finds nothing here.
 			_, stranger := f.Tenants("stranger")
 			problem(t, svcauth.CodeNotFound, c.do(stranger, f.Access, o))
 
@@ -122,7 +125,8 @@ func TestWhoMay(t *testing.T) {
 	}
 }
 
-// TestUnknownIDs: what is no id, and an id that nobody has, are not found; neither reaches the database as a fault.
+// TestUnknownIDs checks that what is no id, and an id that nobody has, are not
+// found. Neither reaches the database as a fault.
 func TestUnknownIDs(t *testing.T) {
 	ids := []things{
 		{account: svcauth.ServiceAccount{ID: svcauth.NewID(svcauth.PrefixServiceAccount)}, secret: svcauth.NewID(svcauth.PrefixSecret),
@@ -136,7 +140,8 @@ func TestUnknownIDs(t *testing.T) {
 			problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Access, o))
 		}
 	}
-	// An account that exists does not make a role, secret or token that does not.
+	// An account that exists does not make a role, secret or token that does
+	// not.
 	o := f.things()
 	for _, c := range calls() {
 		switch c.name {
@@ -149,7 +154,8 @@ func TestUnknownIDs(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreAudited: a change that a rule refuses leaves an event, readable whatever the caller sent.
+// TestRefusalsAreAudited checks that a change that a rule refuses leaves an
+// event, readable whatever the caller sent.
 func TestRefusalsAreAudited(t *testing.T) {
 	f := newFixture(t, nil)
 	o := f.things()

@@ -11,20 +11,32 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Secrets lists a service account's secrets, newest first: what may be known of them. It needs members:read.
+// Secrets lists a service account's secrets, newest first: what may be known of
+// them. It needs members:read.
 func (s *Service) Secrets(ctx context.Context, id string) (list svcauth.List[svcauth.SecretInfo], err error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
 	}
 	account, err := s.account(ctx, s.read(), actor.OrgID, id)
-	return svcauth.List[svcauth.SecretInfo]{Items: account.Secrets}, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
+	return svcauth.List[svcauth.SecretInfo]{Items: account.Secrets}, Problem(err,
+		svcauth.AuditTarget{Kind: "service_account"})
 }
 
-// CreateSecret adds a secret to a service account, beside those it has. Its text is in the answer, and nowhere ever after; not even there where the
-// caller made it. The caller must hold every privilege that the account holds.
-func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecretRequest) (made svcauth.SecretInfo, err error) {
-	err = s.changeSecret(ctx, id, "", "secret.create", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
+// CreateSecret adds a secret to a service account, beside those it has. Its
+// text is in the answer and never shown again. If the caller made it, the
+// answer does not have it either. The caller must hold every privilege that the
+// account holds.
+func (s *Service) CreateSecret(
+	ctx context.Context,
+	id string,
+	r svcauth.NewSecretRequest,
+) (made svcauth.SecretInfo, err error) {
+	err = s.changeSecret(ctx, id, "", "secret.create", func(
+		ctx context.Context,
+		t *Tx,
+		account svcauth.ServiceAccount,
+	) error {
 		if r.Description, err = validDescription("body.description", r.Description); err != nil {
 			return err
 		}
@@ -32,7 +44,11 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 		if err := validExpiry("body.expires_at", r.ExpiresAt, t.Now); err != nil {
 			return err
 		}
-		if err := t.MayHandOverAccount(ctx, id, Handover{What: "make a secret for the service account " + account.Name, End: r.ExpiresAt, Bounded: "the secret"}); err != nil {
+		if err := t.MayHandOverAccount(ctx, id, Handover{
+			What:    "make a secret for the service account " + account.Name,
+			End:     r.ExpiresAt,
+			Bounded: "the secret",
+		}); err != nil {
 			return err
 		}
 		if err := s.validOwnSecret(ctx, t, id, r.ClientSecret); err != nil {
@@ -55,14 +71,22 @@ func (s *Service) CreateSecret(ctx context.Context, id string, r svcauth.NewSecr
 	return made, nil
 }
 
-// addSecret makes a secret, or takes the caller's, and gives what may be known of it; the text only where it was made here.
-func (t *Tx) addSecret(ctx context.Context, orgID, clientID string, by svcauth.Creator, r svcauth.NewSecretRequest) (svcauth.SecretInfo, svcauth.Secret, error) {
+// addSecret makes a secret, or takes the caller's, and returns what may be
+// known of it. It returns the text only if the secret was made here.
+func (t *Tx) addSecret(
+	ctx context.Context,
+	orgID,
+	clientID string,
+	by svcauth.Creator,
+	r svcauth.NewSecretRequest,
+) (svcauth.SecretInfo, svcauth.Secret, error) {
 	secret, made := r.ClientSecret, svcauth.Secret("")
 	if secret == "" {
 		secret = svcauth.NewSecret()
 		made = secret
 	}
-	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret, t.Now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.Now,
+	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret,
+		t.Now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.Now,
 		CreatedBy: by, ExpiresAt: r.ExpiresAt}
 	err := t.InsertSecret(ctx, store.SecretRow{ID: info.ID, ClientID: clientID, OrgID: orgID, Scheme: keyring.SchemeHMAC, Hash: t.s.cfg.Keyring.HashSecret(secret),
 		Hint: info.Hint, Description: r.Description, CreatedAt: t.Now, CreatedByID: by.ID, CreatedByName: by.Email, ExpiresAt: r.ExpiresAt})
@@ -70,21 +94,29 @@ func (t *Tx) addSecret(ctx context.Context, orgID, clientID string, by svcauth.C
 }
 
 // changeSecret runs a change of a service account's secret.
-func (s *Service) changeSecret(ctx context.Context, id, secretID, action string, do func(context.Context, *Tx, svcauth.ServiceAccount) error) error {
+func (s *Service) changeSecret(
+	ctx context.Context,
+	id,
+	secretID,
+	action string,
+	do func(context.Context, *Tx, svcauth.ServiceAccount) error,
+) error {
 	return s.changeAccount(ctx, id, action, func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
 		t.Target = svcauth.AuditTarget{Kind: "secret", ID: secretID, Name: account.Name}
 		return do(ctx, t, account)
 	})
 }
 
-// validOwnSecret refuses a caller's secret that is none, or that the account has already: a request that is repeated after its answer was lost
-// must not leave two.
+// validOwnSecret refuses a caller's secret that is none, or that the account
+// has already: a request that is repeated after its answer was lost must not
+// leave two.
 func (s *Service) validOwnSecret(ctx context.Context, t *Tx, accountID string, secret svcauth.Secret) error {
 	if secret == "" {
 		return nil
 	}
 	if _, err := svcauth.ParseSecret(secret.Reveal()); err != nil {
-		return svcauth.InvalidField("body.client_secret", "Refused: %s. Or leave client_secret out: then the server makes one.", err)
+		return svcauth.InvalidField("body.client_secret",
+			"Refused: %s. Or leave client_secret out: then the server makes one.", err)
 	}
 	had, err := t.SecretWithHash(ctx, t.Actor.OrgID, accountID, keyring.SchemeHMAC, s.cfg.Keyring.HashSecret(secret))
 	if errors.Is(err, store.ErrNotFound) {
@@ -111,12 +143,23 @@ func tooManySecrets(all []svcauth.SecretInfo, t *Tx) error {
 	if len(idle) > 0 {
 		advice = "Unused: " + strings.Join(idle, ", ") + ". Delete one first."
 	}
-	return svcauth.NewProblem(svcauth.CodeConflict, "The service account has %d secrets, the most there can be. %s", len(all), advice)
+	return svcauth.NewProblem(svcauth.CodeConflict,
+		"The service account has %d secrets, the most there can be. %s", len(all), advice)
 }
 
-// UpdateSecret changes a secret's description or expiry. To let it live longer, the caller must hold every privilege that the account holds.
-func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch svcauth.SecretPatch) (changed svcauth.SecretInfo, err error) {
-	err = s.changeSecret(ctx, id, secretID, "secret.update", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
+// UpdateSecret changes a secret's description or expiry. To let it live longer,
+// the caller must hold every privilege that the account holds.
+func (s *Service) UpdateSecret(
+	ctx context.Context,
+	id,
+	secretID string,
+	patch svcauth.SecretPatch,
+) (changed svcauth.SecretInfo, err error) {
+	err = s.changeSecret(ctx, id, secretID, "secret.update", func(
+		ctx context.Context,
+		t *Tx,
+		account svcauth.ServiceAccount,
+	) error {
 		old, err := ownSecret(account, secretID)
 		if err != nil {
 			return err
@@ -143,7 +186,11 @@ func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch s
 			return nil
 		}
 		if later(changed.ExpiresAt, old.ExpiresAt) {
-			longer := Handover{What: "let a secret of the service account " + account.Name + " live longer", End: changed.ExpiresAt, Bounded: "the secret"}
+			longer := Handover{
+				What:    "let a secret of the service account " + account.Name + " live longer",
+				End:     changed.ExpiresAt,
+				Bounded: "the secret",
+			}
 			if err := t.MayHandOverAccount(ctx, id, longer); err != nil {
 				return err
 			}
@@ -160,10 +207,16 @@ func (s *Service) UpdateSecret(ctx context.Context, id, secretID string, patch s
 	return changed, nil
 }
 
-// DeleteSecret removes a secret, the last one too: no new tokens for it. Those that it obtained live on, unless revokeTokens kills them.
-// A node that is cut off from the database may take the secret for up to token.serve_stale more; with revokeTokens what it issues is born revoked.
+// DeleteSecret removes a secret, even the last one: it obtains no new tokens.
+// Those that it obtained live on, unless revokeTokens kills them. A node that
+// is cut off from the database may take the secret for up to token.serve_stale
+// more; with revokeTokens what it issues is born revoked.
 func (s *Service) DeleteSecret(ctx context.Context, id, secretID string, revokeTokens bool) error {
-	return s.changeSecret(ctx, id, secretID, "secret.delete", func(ctx context.Context, t *Tx, account svcauth.ServiceAccount) error {
+	return s.changeSecret(ctx, id, secretID, "secret.delete", func(
+		ctx context.Context,
+		t *Tx,
+		account svcauth.ServiceAccount,
+	) error {
 		old, err := ownSecret(account, secretID)
 		if err != nil {
 			return err
@@ -188,5 +241,6 @@ func ownSecret(account svcauth.ServiceAccount, secretID string) (svcauth.SecretI
 			return one, nil
 		}
 	}
-	return svcauth.SecretInfo{}, svcauth.NewProblem(svcauth.CodeNotFound, "The service account %s has no secret with the id %q.", account.Name, secretID)
+	return svcauth.SecretInfo{}, svcauth.NewProblem(svcauth.CodeNotFound,
+		"The service account %s has no secret with the id %q.", account.Name, secretID)
 }

@@ -185,7 +185,8 @@ func TestLastUse(t *testing.T) {
 	}
 }
 
-// A secret is of one account: through another one it is not found, and nothing happens to it.
+// A secret is of one account: through another one it is not found, and nothing
+// happens to it.
 func TestSecretOfAnotherAccount(t *testing.T) {
 	f := newFixture(t, nil)
 	account, other := f.Account("ci"), f.Account("other")
@@ -202,7 +203,8 @@ func TestSecretOfAnotherAccount(t *testing.T) {
 	problem(t, svcauth.CodeNotFound, err)
 }
 
-// However many ask at once, there are no more secrets than may be, and no name is given twice.
+// However many ask at once, there are no more secrets than may be, and no name
+// is given twice.
 func TestLimitsHoldUnderConcurrency(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci")
@@ -226,7 +228,8 @@ func TestLimitsHoldUnderConcurrency(t *testing.T) {
 	require.EqualValues(t, 1, accounts.Load())
 }
 
-// The answer with the secret was lost: the caller finds the one that was never used, removes it and makes another.
+// The answer with the secret was lost: the caller finds the one that was never
+// used, removes it and makes another.
 func TestRepairAfterALostAnswer(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci")

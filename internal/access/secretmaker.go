@@ -87,7 +87,12 @@ func (m *makers) active(ctx context.Context, id string) (bool, error) {
 // warn lists those of an account's secrets whose makers lack some of what the
 // account has: whoever kept such a secret can use what its maker was never
 // given, until the secret ends. The caller's own are not among them.
-func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccount, gift EffectivePrivileges) (warnings []svcauth.SecretWarning, err error) {
+func (m *makers) warn(
+	ctx context.Context,
+	caller string,
+	a svcauth.ServiceAccount,
+	gift EffectivePrivileges,
+) (warnings []svcauth.SecretWarning, err error) {
 	for _, secret := range a.Secrets {
 		if secret.CreatedBy.ID == caller || secret.ExpiresAt != nil && !secret.ExpiresAt.After(m.s.now()) {
 			continue
@@ -97,7 +102,10 @@ func (m *makers) warn(ctx context.Context, caller string, a svcauth.ServiceAccou
 			return nil, err
 		}
 		if len(missing) > 0 {
-			warnings = append(warnings, svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: a.ID, Name: a.Name}, SecretID: secret.ID, Hint: secret.Hint,
+			warnings = append(warnings, svcauth.SecretWarning{ServiceAccount: svcauth.Ref{
+				ID:   a.ID,
+				Name: a.Name,
+			}, SecretID: secret.ID, Hint: secret.Hint,
 				CreatedBy: secret.CreatedBy, Missing: missing})
 		}
 	}
@@ -115,7 +123,12 @@ func (s *Service) SecretWarnings(ctx context.Context, id string) ([]svcauth.Secr
 	return warnings, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
-func (s *Service) warnOfAccount(ctx context.Context, q *store.Q, actor Actor, id string) ([]svcauth.SecretWarning, error) {
+func (s *Service) warnOfAccount(
+	ctx context.Context,
+	q *store.Q,
+	actor Actor,
+	id string,
+) ([]svcauth.SecretWarning, error) {
 	account, err := s.account(ctx, q, actor.OrgID, id)
 	if err != nil {
 		return nil, err
@@ -134,7 +147,13 @@ func (s *Service) warnOfAccount(ctx context.Context, q *store.Q, actor Actor, id
 // warnOfGrant lists those of an account's secrets whose makers lack what the
 // account gains by a role that it has just been given until a moment; nil: for
 // good.
-func (s *Service) warnOfGrant(ctx context.Context, t *Tx, account svcauth.ServiceAccount, role store.RoleRow, end *time.Time) ([]svcauth.SecretWarning, error) {
+func (s *Service) warnOfGrant(
+	ctx context.Context,
+	t *Tx,
+	account svcauth.ServiceAccount,
+	role store.RoleRow,
+	end *time.Time,
+) ([]svcauth.SecretWarning, error) {
 	m, err := s.makers(ctx, t.Q, t.Actor.OrgID)
 	if err != nil {
 		return nil, err
@@ -158,9 +177,10 @@ func (s *Service) warnOfGrant(ctx context.Context, t *Tx, account svcauth.Servic
 	return m.warn(ctx, t.Actor.ID, account, gift)
 }
 
-// warnOfRole adds to a role that has just gained privileges whose secrets can use
-// them although their makers lack them: the first ones by name, if the caller may
-// know who there is, and how many more. It looks at no more than a bounded number.
+// warnOfRole adds to a role that has just gained privileges whose secrets can
+// use them although their makers lack them: the first ones by name, if the
+// caller may know who there is, and how many more. It looks at no more than a
+// bounded number.
 func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind string, gained []string) error {
 	actor, _ := ActorFrom(ctx)
 	m, err := s.makers(ctx, s.read(), actor.OrgID)

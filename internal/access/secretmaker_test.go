@@ -55,7 +55,8 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	require.Empty(t, blind.Warnings, "who may not see accounts is told how many")
 	require.Equal(t, 1, blind.MoreWarnings)
 
-	// A maker that is gone holds nothing, but its name stays; without the secret nothing is left to warn of.
+	// A maker that is gone holds nothing, but its name stays. Without the
+	// secret nothing is left to warn of.
 	require.NoError(t, f.People.DeleteMember(f.Admin(), id))
 	standing, err = f.Access.SecretWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
@@ -73,7 +74,8 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 }
 
 // A maker that holds something for a time alone lacks it for what lasts longer:
-// its secret goes on to give it that. What ends no later is no more than its own.
+// its secret goes on to give it that. What ends no later is no more than its
+// own.
 func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	f := newFixture(t, nil)
 	editor, keeper := f.Role("Editor", edit), f.Role("Keeper", svcauth.MembersRead, svcauth.MembersManage)
@@ -118,7 +120,8 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	bound(*moment(11))
 	require.Len(t, grant(nil), 1)
 
-	// What a role gains counts alike, for as long as the account holds the role.
+	// What a role gains counts alike, for as long as the account holds the
+	// role.
 	gains := func() []svcauth.SecretWarning {
 		t.Helper()
 		_, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})

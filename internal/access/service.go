@@ -22,7 +22,8 @@ type Config struct {
 	Keyring *keyring.Keyring // hashes secrets; signing keys
 	Cache   *cache.Cache     // records of live tokens
 	Audit   *audit.Log       // takes refusals; nil: New makes one, which [Service.Run] runs
-	// Revocations, which the follower of the change log fills, tell which recorded tokens have died. nil: the list shows them until they expire.
+	// Revocations is filled from the change log and tells which recorded tokens
+	// have died. nil: the list shows them until they expire.
 	Revocations *verify.RevocationSet
 
 	Issuer          string        // audience of the built-in privileges
@@ -63,12 +64,18 @@ func New(cfg Config) *Service {
 	if cfg.Audit == nil {
 		cfg.Audit = audit.New(audit.Config{Store: cfg.Store, Logger: cfg.Logger})
 	}
-	return &Service{cfg: cfg, policies: limits.NewRates[string](limits.Rate{PerSecond: policiesPerSecond, Burst: policiesAtOnce}, 10_000)}
+	return &Service{
+		cfg: cfg,
+		policies: limits.NewRates[string](limits.Rate{
+			PerSecond: policiesPerSecond,
+			Burst:     policiesAtOnce,
+		}, 10_000),
+	}
 }
 
 func (s *Service) now() time.Time { return s.cfg.Clock().UTC().Truncate(time.Millisecond) }
 
-// read gives queries outside a transaction.
+// read returns queries outside a transaction.
 func (s *Service) read() *store.Q { return s.cfg.Store.Read() }
 
 // Problem turns what the store says into what a caller is told.
@@ -78,13 +85,20 @@ func Problem(err error, target svcauth.AuditTarget) error {
 	case err == nil || errors.As(err, &already):
 		return err
 	case errors.Is(err, store.ErrNotFound):
-		return svcauth.NewProblem(svcauth.CodeNotFound, "There is no %s with this id in your organization.", words(target.Kind))
+		return svcauth.NewProblem(svcauth.CodeNotFound,
+			"There is no %s with this id in your organization.", words(target.Kind))
 	case errors.Is(err, store.ErrStale):
-		return svcauth.NewProblem(svcauth.CodePreconditionFailed, "Somebody else changed this %s since you read it. Get it again, then repeat your change.", words(target.Kind))
+		return svcauth.NewProblem(svcauth.CodePreconditionFailed,
+			"Somebody else changed this %s since you read it. Get it again, then repeat your "+
+				"change.", words(target.Kind))
 	case errors.Is(err, store.ErrUncertain):
-		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeInternal, "The database went away while this was being saved. Look whether the change is there before you repeat it."), err)
+		return fmt.Errorf("%w: %w",
+			svcauth.NewProblem(svcauth.CodeInternal, "The database went away while this was being saved. Look whether the change is there before you repeat it."),
+			err)
 	case errors.Is(err, store.ErrUnavailable):
-		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was changed; try again in a moment."), err)
+		return fmt.Errorf("%w: %w",
+			svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was changed; try again in a moment."),
+			err)
 	}
 	return err
 }

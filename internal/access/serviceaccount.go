@@ -13,10 +13,19 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// CreateServiceAccount makes a service account with its first secret, which is shown in the answer and never again. The caller must hold every
-// privilege of the roles that it gets.
-func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewServiceAccount) (made svcauth.ServiceAccount, err error) {
-	op := Operation{Requires: svcauth.MembersManage, Action: "service_account.create", Target: svcauth.AuditTarget{Kind: "service_account", Name: n.Name}, Access: true}
+// CreateServiceAccount makes a service account with its first secret, which is
+// shown in the answer and never again. The caller must hold every privilege of
+// the roles that it gets.
+func (s *Service) CreateServiceAccount(
+	ctx context.Context,
+	n svcauth.NewServiceAccount,
+) (made svcauth.ServiceAccount, err error) {
+	op := Operation{
+		Requires: svcauth.MembersManage,
+		Action:   "service_account.create",
+		Target:   svcauth.AuditTarget{Kind: "service_account", Name: n.Name},
+		Access:   true,
+	}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		if err := s.checkNewServiceAccount(&n, t); err != nil {
 			return err
@@ -37,18 +46,29 @@ func (s *Service) CreateServiceAccount(ctx context.Context, n svcauth.NewService
 			if err != nil {
 				return err
 			}
-			if err := t.PutGrant(ctx, store.GrantRow{OrgID: t.Actor.OrgID, PrincipalID: id, RoleID: role.ID, GrantedAt: t.Now}); err != nil {
+			if err := t.PutGrant(ctx, store.GrantRow{
+				OrgID:       t.Actor.OrgID,
+				PrincipalID: id,
+				RoleID:      role.ID,
+				GrantedAt:   t.Now,
+			}); err != nil {
 				return err
 			}
 			made.Roles = append(made.Roles, svcauth.Ref{ID: role.ID, Name: role.Name})
 		}
-		info, secret, err := t.addSecret(ctx, t.Actor.OrgID, id, t.maker(), svcauth.NewSecretRequest{ExpiresAt: n.SecretExpiresAt})
+		info, secret, err := t.addSecret(ctx, t.Actor.OrgID, id, t.maker(),
+			svcauth.NewSecretRequest{ExpiresAt: n.SecretExpiresAt})
 		if err != nil {
 			return err
 		}
 		made.Secrets = []svcauth.SecretInfo{info}
-		// The secret hands over what the account may do, what everyone holds by Public included.
-		if err := t.MayHandOverAccount(ctx, id, Handover{What: "create this service account", End: n.SecretExpiresAt, Bounded: "its secret"}); err != nil {
+		// The secret hands over what the account may do, what everyone holds by
+		// Public included.
+		if err := t.MayHandOverAccount(ctx, id, Handover{
+			What:    "create this service account",
+			End:     n.SecretExpiresAt,
+			Bounded: "its secret",
+		}); err != nil {
 			return err
 		}
 		t.Target.ID, t.After = id, made // before the secret's text is added
@@ -76,7 +96,8 @@ func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *Tx) (e
 	}
 	n.RoleIDs = slices.Compact(slices.Sorted(slices.Values(n.RoleIDs)))
 	if len(n.RoleIDs) > svcauth.MaxRolesPerPrincipal {
-		return svcauth.InvalidField("body.role_ids", "A service account holds at most %d roles.", svcauth.MaxRolesPerPrincipal)
+		return svcauth.InvalidField("body.role_ids", "A service account holds at most %d roles.",
+			svcauth.MaxRolesPerPrincipal)
 	}
 	n.SecretExpiresAt = milli(n.SecretExpiresAt)
 	return validExpiry("body.secret_expires_at", n.SecretExpiresAt, t.Now)
@@ -99,8 +120,12 @@ func (s *Service) ServiceAccount(ctx context.Context, id string) (svcauth.Servic
 	return account, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 
-// ServiceAccounts gives a page, newest first; o.Name keeps those whose name begins with it, in upper or lower case.
-func (s *Service) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (list svcauth.List[svcauth.ServiceAccount], err error) {
+// ServiceAccounts returns a page, newest first. o.Name keeps those whose name
+// begins with it, in upper or lower case.
+func (s *Service) ServiceAccounts(
+	ctx context.Context,
+	o svcauth.ListOptions,
+) (list svcauth.List[svcauth.ServiceAccount], err error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return list, err
@@ -113,7 +138,8 @@ func (s *Service) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (l
 		return list, Unfit("query.name", err)
 	}
 	if utf8.RuneCountInString(o.Name) > svcauth.MaxNameLength {
-		return list, svcauth.InvalidField("query.name", "Expected the first characters of a name: at most %d.", svcauth.MaxNameLength)
+		return list, svcauth.InvalidField("query.name",
+			"Expected the first characters of a name: at most %d.", svcauth.MaxNameLength)
 	}
 	var read []svcauth.ServiceAccount
 	if prefix := strings.ToLower(strings.TrimLeftFunc(o.Name, unicode.IsSpace)); prefix != "" {
@@ -165,8 +191,18 @@ func (s *Service) complete(ctx context.Context, q *store.Q, orgID string, accoun
 }
 
 // changeAccount runs a change of one service account, which do gets as it is.
-func (s *Service) changeAccount(ctx context.Context, id, action string, do func(context.Context, *Tx, svcauth.ServiceAccount) error) error {
-	op := Operation{Requires: svcauth.MembersManage, Action: action, Target: svcauth.AuditTarget{Kind: "service_account", ID: id}, Access: true}
+func (s *Service) changeAccount(
+	ctx context.Context,
+	id,
+	action string,
+	do func(context.Context, *Tx, svcauth.ServiceAccount) error,
+) error {
+	op := Operation{
+		Requires: svcauth.MembersManage,
+		Action:   action,
+		Target:   svcauth.AuditTarget{Kind: "service_account", ID: id},
+		Access:   true,
+	}
 	return s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		account, err := s.account(ctx, t.Q, t.Actor.OrgID, id)
 		if err != nil {
@@ -177,10 +213,20 @@ func (s *Service) changeAccount(ctx context.Context, id, action string, do func(
 	})
 }
 
-// UpdateServiceAccount changes what patch names, where version is still the account's own (0: whatever it is). Disabling kills its tokens;
-// enabling it again, or giving it another name, needs every privilege that it holds.
-func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version int64, patch svcauth.ServiceAccountPatch) (changed svcauth.ServiceAccount, err error) {
-	err = s.changeAccount(ctx, id, "service_account.update", func(ctx context.Context, t *Tx, old svcauth.ServiceAccount) error {
+// UpdateServiceAccount changes what patch names, if version is still the
+// account's own (0: whatever it is). Disabling kills its tokens. Enabling it
+// again, or giving it another name, needs every privilege that it holds.
+func (s *Service) UpdateServiceAccount(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch svcauth.ServiceAccountPatch,
+) (changed svcauth.ServiceAccount, err error) {
+	err = s.changeAccount(ctx, id, "service_account.update", func(
+		ctx context.Context,
+		t *Tx,
+		old svcauth.ServiceAccount,
+	) error {
 		if version != 0 && version != old.Version {
 			return store.ErrStale
 		}
@@ -223,12 +269,14 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id string, version i
 	return changed, err
 }
 
-// mayChangeAccount refuses what hands over all that the account holds to a caller
-// that may not: to enable it, and to rename it, for whoever grants by name next
-// means the account that had that name.
+// mayChangeAccount refuses what hands over all that the account holds to a
+// caller that may not: to enable it, and to rename it. Somebody who grants by
+// name next means the account that had that name.
 func (s *Service) mayChangeAccount(ctx context.Context, t *Tx, old, next svcauth.ServiceAccount) error {
 	if old.Disabled && !next.Disabled {
-		if err := t.MayHandOverAccount(ctx, old.ID, Handover{What: "enable the service account " + old.Name}); err != nil {
+		if err := t.MayHandOverAccount(ctx, old.ID, Handover{
+			What: "enable the service account " + old.Name,
+		}); err != nil {
 			return err
 		}
 	}
@@ -268,7 +316,11 @@ func sameAccount(a, b svcauth.ServiceAccount) bool {
 
 // DeleteServiceAccount removes one with its secrets and grants. Its tokens die.
 func (s *Service) DeleteServiceAccount(ctx context.Context, id string) error {
-	return s.changeAccount(ctx, id, "service_account.delete", func(ctx context.Context, t *Tx, old svcauth.ServiceAccount) error {
+	return s.changeAccount(ctx, id, "service_account.delete", func(
+		ctx context.Context,
+		t *Tx,
+		old svcauth.ServiceAccount,
+	) error {
 		t.Before = old
 		return t.deleteClient(ctx, t.Actor.OrgID, id)
 	})
@@ -286,5 +338,6 @@ func (t *Tx) deleteClient(ctx context.Context, orgID, id string) error {
 }
 
 func accountNameTaken(name string) error {
-	return svcauth.NewProblem(svcauth.CodeConflict, "A service account with the name %q exists already. Choose another name.", name)
+	return svcauth.NewProblem(svcauth.CodeConflict,
+		"A service account with the name %q exists already. Choose another name.", name)
 }

@@ -63,7 +63,8 @@ func TestCreateServiceAccountHandsOverOnlyWhatOneHolds(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// A new account holds what everyone holds: a token with a narrow scope must not get that through it.
+// A new account holds what everyone holds: a token with a narrow scope must not
+// get that through it.
 func TestCreateServiceAccountHandsOverPublic(t *testing.T) {
 	f := newFixture(t, nil)
 	public := f.System(f.OrgID(), store.RolePublic)

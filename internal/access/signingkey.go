@@ -10,7 +10,10 @@ import (
 )
 
 // SigningKeys lists them, newest first; the operator's (keys:manage).
-func (s *Service) SigningKeys(ctx context.Context, o svcauth.ListOptions) (none svcauth.List[svcauth.SigningKey], err error) {
+func (s *Service) SigningKeys(
+	ctx context.Context,
+	o svcauth.ListOptions,
+) (none svcauth.List[svcauth.SigningKey], err error) {
 	if _, err := operatorCaller(ctx, svcauth.KeysManage); err != nil {
 		return none, err
 	}
@@ -22,7 +25,12 @@ func (s *Service) SigningKeys(ctx context.Context, o svcauth.ListOptions) (none 
 }
 
 func keyOperation(action, kid string) Operation {
-	return Operation{Requires: svcauth.KeysManage, Operator: true, Action: action, Target: svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid}}
+	return Operation{
+		Requires: svcauth.KeysManage,
+		Operator: true,
+		Action:   action,
+		Target:   svcauth.AuditTarget{Kind: "signing_key", ID: kid, Name: kid},
+	}
 }
 
 // RotateSigningKeys lets the next key sign from now on and returns the keys as
@@ -47,8 +55,11 @@ func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.S
 	return s.SigningKeys(ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize})
 }
 
-// RevokeSigningKey takes a key that is no longer trusted out of the key set; the operator's (keys:manage). This server refuses its tokens from now on, resource servers that follow
-// the feed's stream within moments, others as soon as they have read the key set again. The warning says what that breaks. Problem: [svcauth.CodeNotFound].
+// RevokeSigningKey takes a key that is no longer trusted out of the key set. It
+// is the operator's (keys:manage). This server refuses the key's tokens from
+// now on. Resource servers on the feed's stream refuse them within moments,
+// others as soon as they have read the key set again. The warning tells what
+// that breaks. Problem: [svcauth.CodeNotFound].
 func (s *Service) RevokeSigningKey(ctx context.Context, kid string) (warning string, err error) {
 	err = s.Change(ctx, keyOperation("signing_key.revoke", kid), func(ctx context.Context, t *Tx) error {
 		was, err := s.cfg.Keyring.Revoke(ctx, t.Q, kid)

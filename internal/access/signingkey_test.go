@@ -9,7 +9,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// inState gives the one key in a state.
+// inState returns the one key in a state.
 func inState(t *testing.T, keys []svcauth.SigningKey, state string) svcauth.SigningKey {
 	t.Helper()
 	var found []svcauth.SigningKey
@@ -25,7 +25,7 @@ func inState(t *testing.T, keys []svcauth.SigningKey, state string) svcauth.Sign
 func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
 	f := newFixture(t, nil)
 	verifies := func(kid string) bool {
-		require.NoError(t, f.Keyring.Reload(t.Context())) // as a node's follower does
+		require.NoError(t, f.Keyring.Reload(t.Context())) // as a node does that follows the change log
 		_, _, err := f.Keyring.Key(t.Context(), kid)
 		return err == nil
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// ValidName trims a name and refuses one that is empty, too long or not fit to be
-// read. at is its place in the request, such as "body.name".
+// ValidName trims a name and refuses one that is empty, too long or not fit to
+// be read. at is its place in the request, such as "body.name".
 func ValidName(at, name string) (string, error) {
 	return ValidText(at, "A name", name, 1, svcauth.MaxNameLength)
 }
@@ -41,7 +41,8 @@ func Unfit(at string, err error) error {
 // validExpiry refuses a moment that does not lie ahead.
 func validExpiry(at string, t *time.Time, now time.Time) error {
 	if t != nil && !t.After(now) {
-		return svcauth.InvalidField(at, "The moment %s has passed; expected one that lies ahead.", t.UTC().Format(time.RFC3339))
+		return svcauth.InvalidField(at, "The moment %s has passed; expected one that lies ahead.",
+			t.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -49,12 +50,15 @@ func validExpiry(at string, t *time.Time, now time.Time) error {
 // validTTL takes 0 for the server's default.
 func validTTL(at string, seconds int) error {
 	if seconds != 0 && (seconds < svcauth.MinTokenTTLSeconds || seconds > svcauth.MaxTokenTTLSeconds) {
-		return svcauth.InvalidField(at, "A token lives %d to %d seconds; 0 means the server's default.", svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds)
+		return svcauth.InvalidField(at,
+			"A token lives %d to %d seconds; 0 means the server's default.",
+			svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds)
 	}
 	return nil
 }
 
-// checkID refuses what can't be an id before it reaches the database, as what does not exist.
+// checkID refuses what can't be an id before it reaches the database, as what
+// does not exist.
 func checkID(prefix, id string) error {
 	if !svcauth.ValidID(prefix, id) {
 		return store.ErrNotFound

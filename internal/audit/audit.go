@@ -185,7 +185,9 @@ func (l *Log) report(err error) {
 	if lost == 0 {
 		return
 	}
-	l.cfg.Logger.Warn("refusals are missing in the audit log: more of them came than can wait to be written", "count", lost)
+	l.cfg.Logger.Warn(
+		"refusals are missing in the audit log: more of them came than can wait to be written",
+		"count", lost)
 	if l.cfg.Observer != nil {
 		l.cfg.Observer.QueueDropped("audit", lost)
 	}

@@ -50,8 +50,8 @@ func List[T any](rows []T, limit int, key func(T) string) svcauth.List[T] {
 }
 
 // Newest cuts a page out of a list that is short enough to be read whole, and
-// sorts it by key, the greatest first. key returns what [Key] does. What is added or goes between two pages moves nothing from one to the
-// other.
+// sorts it by key, the greatest first. key returns what [Key] does. What is
+// added or goes between two pages moves nothing from one to the other.
 func Newest[T any](all []T, o svcauth.ListOptions, key func(T) string) (none svcauth.List[T], err error) {
 	limit, err := size(o.Limit)
 	if err != nil {
