@@ -27,15 +27,13 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The bounds of the core: claims of a token, and the last second of the year
-// 9999.
+// The bounds of the core: claims of a token, and the last second of the year 9999.
 const (
 	maxClaims  = 256
 	maxSeconds = 253402300799
 )
 
-// raw signs a header and claims that are given as text, so that they can be
-// anything.
+// raw signs a header and claims that are given as text, so that they can be anything.
 func (s *signer) raw(t testing.TB, header, payload string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	text := encode([]byte(header)) + "." + encode([]byte(payload))
@@ -253,10 +251,9 @@ func TestHostileSpellings(t *testing.T) {
 	refusesAll(t, s, tokens)
 }
 
-// An ECDSA signature (r, s) has a twin, (r, n-s), that anybody can make and
-// every verifier takes: nothing in JWS (RFC 7518 §3.4) forbids it, and issuers
-// make both kinds. So a token must never be known by its text: the twin is the
-// same token, and dies with it.
+// An ECDSA signature (r, s) has a twin, (r, n-s), that anybody can make and every verifier takes:
+// nothing in JWS (RFC 7518 §3.4) forbids it, and issuers make both kinds. So a token must never be
+// known by its text: the twin is the same token, and dies with it.
 func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
 	s, set := newSigner(t), verify.NewRevocationSet()
 	v := verifierOf(t, s, func(c *Config) { c.revocations = set })
@@ -279,8 +276,7 @@ func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
 		_, err = v.Verify(t.Context(), token)
 		require.ErrorIs(t, err, ErrRevoked)
 	}
-	// The other freedom of numbers, s + n, does not fit into 32 bytes or is no
-	// signature.
+	// The other freedom of numbers, s + n, does not fit into 32 bytes or is no signature.
 	new(big.Int).Sub(order, big.NewInt(1)).FillBytes(signature[32:])
 	_, err = v.Verify(t.Context(), good[:at]+base64.RawURLEncoding.EncodeToString(signature))
 	require.Error(t, err)
