@@ -155,8 +155,7 @@ func TestHostileHeaders(t *testing.T) {
 	})
 }
 
-// RFC 9068 §4, RFC 7519 §4 and RFC 8725 §3.8 to §3.10: claims that do not fit,
-// and claims that two readers may read in two ways.
+// RFC 9068 §4, RFC 7519 §4, RFC 8725 §3.8 to §3.10: claims that don't fit or are ambiguous.
 func TestHostileClaims(t *testing.T) {
 	s, now := newSigner(t), time.Now()
 	with := func(name string, value any) string { return s.token(t, claims(now, map[string]any{name: value}), nil) }
@@ -282,8 +281,7 @@ func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Each kind of entry revokes the tokens that it matches, whether they are
-// remembered or new, and no others.
+// Each kind of entry revokes the tokens that it matches, remembered or new, and no others.
 func TestEachKindOfRevocationEndsItsTokensOnly(t *testing.T) {
 	s, now := newSigner(t), time.Now()
 	exp := now.Add(time.Hour).Unix()
@@ -323,8 +321,7 @@ func TestEachKindOfRevocationEndsItsTokensOnly(t *testing.T) {
 	}
 }
 
-// The clocks of issuer and API may differ by exactly Leeway. A remembered token
-// expires at the same time.
+// The clocks of issuer and API may differ by Leeway, for remembered tokens too.
 func TestClockSkew(t *testing.T) {
 	s, real := newSigner(t), time.Unix(1_800_000_000, 0)
 	for _, leeway := range []time.Duration{-1, 0, time.Second, 5 * time.Minute} {
@@ -358,8 +355,7 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// fixedKey is one Ed25519 key, the same in each run: its signatures are
-// deterministic, so a token has the same text each time.
+// fixedKey is an Ed25519 key, so that each run has the same tokens: signatures are deterministic.
 type fixedKey struct{ key ed25519.PrivateKey }
 
 func (k fixedKey) Key(_ context.Context, kid string) (string, crypto.PublicKey, error) {
@@ -369,8 +365,7 @@ func (k fixedKey) Key(_ context.Context, kid string) (string, crypto.PublicKey, 
 	return "EdDSA", k.key.Public(), nil
 }
 
-// FuzzMutatedToken replaces any part of a valid token by anything: only the
-// exact token is accepted.
+// FuzzMutatedToken replaces parts of a valid token: only the exact token is accepted.
 func FuzzMutatedToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	k := fixedKey{ed25519.NewKeyFromSeed([]byte("a seed for tests, of 32 bytes...")[:32])}
