@@ -10,7 +10,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// A clock that jumps ahead and back takes no revocation along; one that stays there is believed after an hour.
+// A clock that jumps ahead and back makes no revocation be forgotten; one that
+// stays ahead is believed after an hour.
 func TestNothingIsForgottenByAClockThatJumps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := NewRevocationSet()

@@ -9,16 +9,16 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// expirySlack is how long an entry is kept beyond its exp: as long as the largest
-// leeway lets a token live on. It is less than [svcauth.KeptUntil], since one
-// clock judges the entry and the token.
+// expirySlack is how long an entry is kept beyond its exp: as long as the
+// largest leeway lets a token live on. It is less than [svcauth.KeptUntil],
+// since one clock judges the entry and the token.
 const expirySlack = svcauth.MaxLeeway
 
-// RevocationSet holds live revocations and tells whether a token is among them:
-// svcauth itself uses it for introspection, and a [Verifier] for every token.
-// It is safe for concurrent use. A check takes a few look-ups, however many
-// entries there are; a million revoked tokens take some 50 MB. An entry that
-// another one makes superfluous is forgotten at once.
+// RevocationSet holds revocations and finds those that match a token. svcauth
+// itself uses it for introspection, and a [Verifier] for every token. It is
+// safe for concurrent use. A check takes a few look-ups, however many entries
+// there are; a million revoked tokens take some 50 MB. An entry that another
+// one makes superfluous is forgotten at once.
 type RevocationSet struct {
 	generation atomic.Uint64 // rises when an entry is added that was not there, and never else
 
@@ -58,9 +58,9 @@ func (s *RevocationSet) Add(entries ...svcauth.Revocation) {
 	}
 }
 
-// ReplaceFrom makes the set hold exactly the entries that read hands to add, page
-// by page. Until read has returned the set is as it was, and stays so if read
-// fails: then the error comes back.
+// ReplaceFrom makes the set hold exactly the entries that read passes to add,
+// page by page. The set doesn't change until read has returned, nor if read
+// fails: then ReplaceFrom returns its error.
 func (s *RevocationSet) ReplaceFrom(read func(add func(...svcauth.Revocation)) error) error {
 	next := s.BeginReplacement()
 	defer next.Abandon()
@@ -79,8 +79,8 @@ type Replacement struct {
 	table *revocationTable
 }
 
-// BeginReplacement returns an empty replacement, which takes the place of one that
-// was begun before. The caller ends it with Commit or Abandon.
+// BeginReplacement returns an empty replacement, which takes the place of one
+// that was begun before. The caller ends it with Commit or Abandon.
 func (s *RevocationSet) BeginReplacement() *Replacement {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -97,8 +97,7 @@ func (r *Replacement) Add(entries ...svcauth.Revocation) {
 	}
 }
 
-// Abandon ends a replacement that won't be complete. After Commit it does
-// nothing.
+// Abandon ends an incomplete replacement. After Commit it does nothing.
 func (r *Replacement) Abandon() {
 	r.set.writing.Lock()
 	defer r.set.writing.Unlock()
@@ -134,8 +133,8 @@ func (s *RevocationSet) Len() int { return int(s.table.Load().entries.Load()) }
 // of a [Verifier]) before now, and returns how many. One call looks at some
 // 20,000 entries at most and goes on next time where it stopped; call it every
 // second or so. An entry that is forgotten late does no harm, and one that is
-// forgotten early lets a revoked token live again: if the clock jumps ahead, now
-// is believed an hour later.
+// forgotten early lets a revoked token live again: if the clock jumps ahead,
+// now is believed an hour later.
 func (s *RevocationSet) Expire(now time.Time) int {
 	s.writing.Lock()
 	defer s.writing.Unlock()

@@ -193,8 +193,8 @@ func (c *clientEntries) denies(claims *Claims) (entry svcauth.Revocation, revoke
 	return entry, false
 }
 
-// drop forgets the entries other than the rule for all tokens of which covered
-// says that they deny nothing more than another one, and returns how many.
+// drop forgets the entries, other than the rule for all tokens, for which
+// covered returns true, and returns how many it forgot.
 func (c *clientEntries) drop(covered func(aged) bool) (removed int) {
 	had := len(c.tokens)
 	c.tokens = slices.DeleteFunc(c.tokens, func(t revokedToken) bool {
@@ -207,7 +207,7 @@ func (c *clientEntries) drop(covered func(aged) bool) (removed int) {
 	return removed + removeFrom(c.roles, func(_ string, a aged) bool { a.epoch = a.min - 1; return covered(a) })
 }
 
-// shrunk gives the memory of tokens back once most of what there was is gone.
+// shrunk frees the memory of tokens once most of them are gone.
 func shrunk(tokens []revokedToken, had int) []revokedToken {
 	if len(tokens) >= had/2 {
 		return tokens

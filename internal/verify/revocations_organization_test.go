@@ -18,7 +18,8 @@ func (noKeys) Key(context.Context, string) (string, crypto.PublicKey, error) {
 	return "", nil, ErrUnknownKey
 }
 
-// An entry {"org_id","min_pol"} without a role denies every older token of the organization, also one without roles.
+// An entry {"org_id","min_pol"} without a role denies every older token of the
+// organization, also one without roles.
 func TestOrganizationsTokensDieByOneEntry(t *testing.T) {
 	s := NewRevocationSet()
 	s.Add(svcauth.Revocation{OrgID: "org_a", MinPol: 3, Exp: 2_000_000_000})
@@ -40,7 +41,8 @@ func TestOrganizationsTokensDieByOneEntry(t *testing.T) {
 	}
 }
 
-// CheckClaims and Authentic are the two halves of Verify: what it accepts passes both, and each refusal comes from one of them.
+// CheckClaims and Authentic are the two halves of Verify: what it accepts
+// passes both, and each refusal comes from one of them.
 func TestCheckClaimsRefusesWhatVerifyRefuses(t *testing.T) {
 	set := NewRevocationSet()
 	v, err := New(Config{Issuer: "https://auth.example.com", Audience: "https://api.example.com", Keys: noKeys{},

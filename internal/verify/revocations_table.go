@@ -178,8 +178,8 @@ func (t *revocationTable) denies(c *Claims) (entry svcauth.Revocation, revoked b
 	return entry, revoked
 }
 
-// expire forgets what expired before that second in one shard, and returns at
-// how many entries it looked and how many went.
+// expire removes what expired before that second from one shard, and returns
+// how many entries it looked at and how many it removed.
 func (t *revocationTable) expire(shard int, before int64) (looked, removed int) {
 	s := &t.shards[shard]
 	s.Lock()
@@ -217,7 +217,8 @@ func (t *revocationTable) expire(shard int, before int64) (looked, removed int) 
 	return looked, removed
 }
 
-// removeFrom deletes what gone says of a map, and returns how many that were.
+// removeFrom deletes the entries for which gone returns true, and returns how
+// many.
 func removeFrom[K comparable, V any](all map[K]V, gone func(K, V) bool) (removed int) {
 	for key, value := range all {
 		if gone(key, value) {

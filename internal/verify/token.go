@@ -25,7 +25,7 @@ var (
 	algorithms  = []string{jwk.ES256, jwk.RS256, jwk.EdDSA}
 )
 
-// jws is a compact JWS taken apart, nothing of it verified.
+// jws is a compact JWS in its parts, none of them verified.
 type jws struct {
 	alg, kid  string
 	signed    string // what the signature covers
@@ -33,9 +33,9 @@ type jws struct {
 	signature []byte
 }
 
-// split takes a token apart and checks all that can be checked without a key. The
-// text must be the only one for its content, so that no second spelling of a token
-// passes: base64url and two dots, no line breaks, no padding, no stray bits.
+// split takes a token apart and checks what can be checked without a key. A
+// token must have only one valid text, so that no second one passes: base64url
+// and two dots, no line breaks, no padding, no stray bits.
 func split(token string) (jws, *Error) {
 	if len(token) > maxTokenSize {
 		return jws{}, tooLong()
@@ -65,8 +65,8 @@ func isBase64URL(s string) bool {
 	return s != ""
 }
 
-// readHeader checks the JOSE header: typ (RFC 9068 §4), crit (RFC 7515 §4.1.11) and
-// alg (RFC 8725 §3.1).
+// readHeader checks the JOSE header: typ (RFC 9068 §4), crit (RFC 7515 §4.1.11)
+// and alg (RFC 8725 §3.1).
 func (t *jws) readHeader(raw []byte) *Error {
 	typ, critical := "", false
 	err := untrusted.Members(raw, headerNames, maxHeaderMembers, func(name string, value []byte) (err error) {
@@ -116,8 +116,8 @@ func tooLong() *Error {
 	))
 }
 
-// Unverified returns what a token claims, whoever has signed it. It serves to show
-// a token to its holder, never to let anybody in.
+// Unverified returns the claims of a token without checking who signed it. It
+// is for showing a token to its holder, never for granting access.
 func Unverified(token string) (*Claims, error) {
 	t, refusal := split(token)
 	if refusal != nil {

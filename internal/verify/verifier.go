@@ -11,8 +11,9 @@ import (
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
-// Config says whose tokens are accepted, and for whom. The zero value of a field
-// means what it says: no leeway, no memory. Issuer, Keys and Clock are required.
+// Config says whose tokens are accepted, and for whom. The zero value of a
+// field means what it says: no leeway, no memory. Issuer, Keys and Clock are
+// required.
 type Config struct {
 	Issuer      string
 	Audience    string         // must be in the token's aud, unless AnyAudience is set
@@ -29,13 +30,13 @@ type Config struct {
 type KeySource interface {
 	// Key returns the key with this id, and the one algorithm (ES256, RS256 or
 	// EdDSA) that it may be used with (RFC 8725 §3.1). It is called for every
-	// token, remembered ones included. It returns [ErrUnknownKey] if there is no
-	// such key; any other error means that keys are unavailable.
+	// token, remembered ones included. It returns [ErrUnknownKey] if there is
+	// no such key; any other error means that keys are unavailable.
 	Key(ctx context.Context, kid string) (alg string, key crypto.PublicKey, err error)
 }
 
-// ErrUnknownKey is what a [KeySource] returns for a kid that the issuer does not
-// have.
+// ErrUnknownKey is what a [KeySource] returns for a kid that the issuer does
+// not have.
 var ErrUnknownKey = errors.New("the issuer has no key with this id")
 
 // Verifier checks tokens of one issuer. It is safe for concurrent use and runs
@@ -46,8 +47,8 @@ type Verifier struct {
 	memory                   *memory
 }
 
-// DefaultRemember is how many tokens are remembered, if a configuration does not
-// say otherwise. Each takes about 1.5 KiB.
+// DefaultRemember is how many tokens are remembered, if a configuration does
+// not say otherwise. Each takes about 1.5 KiB.
 const DefaultRemember = 32768
 
 // New returns a Verifier.
@@ -60,9 +61,9 @@ func New(cfg Config) (*Verifier, error) {
 		issuerText: untrusted.Quotable(cfg.Issuer, 200), audienceText: untrusted.Quotable(cfg.Audience, 200)}, nil
 }
 
-// Verify returns what a good token claims. Every error is an [*Error]. The claims
-// are shared by all requests with that token: nobody may change them. The context
-// bounds the wait for keys.
+// Verify returns the claims of a valid token. Every error is an [*Error]. All
+// requests with that token share the claims, so nobody may change them. The
+// context bounds the wait for keys.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Claims, error) {
 	if len(token) > maxTokenSize {
 		return nil, tooLong()
@@ -103,9 +104,9 @@ func (v *Verifier) recall(ctx context.Context, id digest) *knownToken {
 	return entry
 }
 
-// isRevoked asks the set only if it has grown since it was last asked about this
-// token. The generation is read before the set, so that an entry added in between
-// leads to one check too many, never to one too few.
+// isRevoked asks the set only if it has grown since it was last asked about
+// this token. The generation is read before the set, so that an entry added in
+// between leads to one check too many, never to one too few.
 func (v *Verifier) isRevoked(entry *knownToken) bool {
 	set := v.cfg.Revocations
 	if set == nil {
@@ -122,8 +123,8 @@ func (v *Verifier) isRevoked(entry *knownToken) bool {
 	return false
 }
 
-// check does everything for a token that is not remembered: form, key, signature,
-// claims.
+// check does everything for a token that is not remembered: form, key,
+// signature, claims.
 func (v *Verifier) check(ctx context.Context, token string) (*knownToken, *Error) {
 	entry, refusal := v.checkSignature(ctx, token)
 	if refusal == nil {
@@ -165,10 +166,10 @@ func (v *Verifier) checkSignature(ctx context.Context, token string) (*knownToke
 	return &knownToken{claims: claims, kid: t.kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
 }
 
-// Authentic is the first half of [Verifier.Verify]: it returns what a token claims
-// if a key of the issuer has signed it, whatever its time, audience and revocation.
-// It serves to explain a refusal, never to let anybody in. Every error is an
-// [*Error].
+// Authentic is the first half of [Verifier.Verify]: it returns the claims of a
+// token if a key of the issuer signed it, whatever its time, audience and
+// revocation. It is for explaining a refusal, never for granting access. Every
+// error is an [*Error].
 func (v *Verifier) Authentic(ctx context.Context, token string) (*Claims, error) {
 	entry, refusal := v.checkSignature(ctx, token)
 	if refusal != nil {
@@ -178,8 +179,8 @@ func (v *Verifier) Authentic(ctx context.Context, token string) (*Claims, error)
 }
 
 // CheckClaims is the second half of [Verifier.Verify]: it returns nil if claims
-// that are known to be authentic would be accepted here and now. Every error is an
-// [*Error].
+// that are known to be authentic would be accepted here and now. Every error is
+// an [*Error].
 func (v *Verifier) CheckClaims(c *Claims) error {
 	if refusal := v.checkClaims(c); refusal != nil {
 		return refusal

@@ -78,7 +78,8 @@ func TestAWarmCheckAllocatesNothing(t *testing.T) {
 	require.LessOrEqual(t, allocations, 0.5) // the pool of buffers may be emptied by a garbage collection
 }
 
-// BenchmarkWarm is a check of a remembered token, with nothing and with a million entries in the set.
+// BenchmarkWarm is a check of a remembered token, with nothing and with a
+// million entries in the set.
 func BenchmarkWarm(b *testing.B) {
 	for _, n := range []int{0, 1_000_000} {
 		b.Run(fmt.Sprintf("revocations=%d", n), func(b *testing.B) {
@@ -95,8 +96,11 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
-// BenchmarkColdAgainstBare compares the check of a token never seen before, with a million entries in the set, with what golang-jwt alone takes to verify it. Both run in turn in
-// each round, so that a noisy machine troubles both alike. `ratio` is what counts; `revocations-ratio` is that of a million entries to none.
+// BenchmarkColdAgainstBare compares the check of a token never seen before,
+// with a million entries in the set, with what golang-jwt alone takes to verify
+// it. Both run in turn in each round, so that a noisy machine troubles both
+// alike. `ratio` is what counts; `revocations-ratio` is that of a million
+// entries to none.
 func BenchmarkColdAgainstBare(b *testing.B) {
 	empty, s, _ := costVerifier(b, -1)
 	full, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, revocations: verify.NewRevocationSet(), RememberTokens: -1})

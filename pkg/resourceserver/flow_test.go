@@ -18,7 +18,8 @@ import (
 
 const cloud = "https://api.cloud.example" // of the built-in catalogue
 
-// flow is all that the user has: svcauth over TLS with a private CA, an API behind a Verifier that follows the feed, and a client with a Source.
+// flow is a complete installation: svcauth over TLS with a private CA, an API
+// behind a Verifier that follows the feed, and a client with a Source.
 type flow struct {
 	t        *testing.T
 	server   *svctest.Server
@@ -96,7 +97,8 @@ func (f *flow) refused(token, why string) {
 	require.Eventually(f.t, func() bool { return f.with(token) == http.StatusUnauthorized }, time.Minute, 20*time.Millisecond, why)
 }
 
-// TestTheWholeFlowOverTLS: a token is got, used, revoked, and got again; the server is restarted; its keys are rotated, and one is revoked.
+// TestTheWholeFlowOverTLS gets, uses and revokes a token and gets another one,
+// restarts the server, rotates its keys, and revokes one.
 func TestTheWholeFlowOverTLS(t *testing.T) {
 	f := newFlow(t)
 	require.Equal(t, http.StatusOK, f.call())
@@ -151,7 +153,8 @@ func active(t *testing.T, keys svcauth.List[svcauth.SigningKey]) string {
 	return ""
 }
 
-// TestAnUnknownAuthorityIsNobody: without the private CA neither side talks to the server, and no token passes.
+// TestAnUnknownAuthorityIsNobody checks that without the private CA neither
+// side talks to the server, and no token passes.
 func TestAnUnknownAuthorityIsNobody(t *testing.T) {
 	s := svctest.New(t, svctest.Options{TLS: true})
 	account := s.Account("consumer", "clusters:view")

@@ -62,7 +62,8 @@ func verifierOf(t testing.TB, keys KeySource, edit func(*Config)) *Verifier {
 	return v
 }
 
-// refusesAll wants each token refused as invalid: before and after a good one was remembered, and twice, so that no refusal turns into a memory.
+// refusesAll checks that each token is refused as invalid: before and after a
+// valid one was remembered, and twice, so that no refused token is remembered.
 func refusesAll(t *testing.T, s *signer, tokens map[string]string) {
 	v := verifierOf(t, s, nil)
 	good := s.token(t, claims(time.Now(), nil), nil)
@@ -154,7 +155,7 @@ func TestHostileHeaders(t *testing.T) {
 	})
 }
 
-// RFC 9068 §4, RFC 7519 §4 and RFC 8725 §3.8 to §3.10: claims that do not fit, and claims that two readers may read in two ways.
+// RFC 9068 §4, RFC 7519 §4, RFC 8725 §3.8 to §3.10: claims that don't fit or are ambiguous.
 func TestHostileClaims(t *testing.T) {
 	s, now := newSigner(t), time.Now()
 	with := func(name string, value any) string { return s.token(t, claims(now, map[string]any{name: value}), nil) }
@@ -216,7 +217,8 @@ func TestHostileClaims(t *testing.T) {
 	refusesAll(t, s, tokens)
 }
 
-// A token has one spelling, so that one that was revoked, or logged, has no twin of another text: RFC 7515 §2, RFC 4648 §3.5.
+// A token has only one valid text, so that a revoked or logged one has no twin
+// with another text: RFC 7515 §2, RFC 4648 §3.5.
 func TestHostileSpellings(t *testing.T) {
 	s := newSigner(t)
 	good := s.token(t, claims(time.Now(), nil), nil)
@@ -248,8 +250,9 @@ func TestHostileSpellings(t *testing.T) {
 	refusesAll(t, s, tokens)
 }
 
-// An ECDSA signature (r, s) has a twin, (r, n-s), that anybody can make and every verifier takes: nothing in JWS (RFC 7518 §3.4) forbids it, and issuers make both kinds. So a
-// token must never be known by its text: the twin is the same token, and dies with it.
+// An ECDSA signature (r, s) has a twin, (r, n-s), that anybody can make and every verifier takes:
+// nothing in JWS (RFC 7518 §3.4) forbids it, and issuers make both kinds. So a token must never be
+// known by its text: the twin is the same token, and dies with it.
 func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
 	s, set := newSigner(t), verify.NewRevocationSet()
 	v := verifierOf(t, s, func(c *Config) { c.revocations = set })
@@ -278,7 +281,7 @@ func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
 	require.Error(t, err)
 }
 
-// Contract §5: each kind of entry ends the tokens that it matches, whether they are remembered or new, and no others.
+// Each kind of entry revokes the tokens that it matches, remembered or new, and no others.
 func TestEachKindOfRevocationEndsItsTokensOnly(t *testing.T) {
 	s, now := newSigner(t), time.Now()
 	exp := now.Add(time.Hour).Unix()
@@ -318,7 +321,7 @@ func TestEachKindOfRevocationEndsItsTokensOnly(t *testing.T) {
 	}
 }
 
-// The clocks of issuer and API may differ by Leeway, to the second, and not more; a remembered token too ends at its time.
+// The clocks of issuer and API may differ by Leeway, for remembered tokens too.
 func TestClockSkew(t *testing.T) {
 	s, real := newSigner(t), time.Unix(1_800_000_000, 0)
 	for _, leeway := range []time.Duration{-1, 0, time.Second, 5 * time.Minute} {
@@ -352,7 +355,7 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// fixedKey is one Ed25519 key, the same in each run: its signatures have no twin, and a token of it is the same text each time.
+// fixedKey is an Ed25519 key, so that each run has the same tokens: signatures are deterministic.
 type fixedKey struct{ key ed25519.PrivateKey }
 
 func (k fixedKey) Key(_ context.Context, kid string) (string, crypto.PublicKey, error) {
@@ -362,7 +365,7 @@ func (k fixedKey) Key(_ context.Context, kid string) (string, crypto.PublicKey, 
 	return "EdDSA", k.key.Public(), nil
 }
 
-// FuzzMutatedToken replaces any part of a valid token by anything: nothing but the exact token is taken.
+// FuzzMutatedToken replaces parts of a valid token: only the exact token is accepted.
 func FuzzMutatedToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	k := fixedKey{ed25519.NewKeyFromSeed([]byte("a seed for tests, of 32 bytes...")[:32])}

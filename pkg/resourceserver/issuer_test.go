@@ -66,7 +66,8 @@ func (s *signer) token(t testing.TB, c jwt.MapClaims, header map[string]any) str
 	return text
 }
 
-// issuer is a scripted one, reached without a network, so that it can be tested with a clock that jumps.
+// issuer is a scripted issuer without a network, so that tests can make the
+// clock jump.
 type issuer struct {
 	mu     sync.Mutex
 	stream func(w io.Writer, ctx context.Context, lastID string) // nil: the feed is JSON only
@@ -166,7 +167,8 @@ func (i *issuer) asked() []string {
 
 var discard = slog.New(slog.DiscardHandler)
 
-// beats sends a snapshot where there is no cursor, then signs of life every 3 s until the follower goes.
+// beats sends a snapshot if there is no cursor, then signs of life every 3 s
+// until the reader is gone.
 func beats(w io.Writer, ctx context.Context, lastID string) {
 	if lastID == "" {
 		_, _ = io.WriteString(w, "event: snapshot\nid: 1\ndata: {\"revocations\":[]}\n\n")

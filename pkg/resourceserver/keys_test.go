@@ -21,7 +21,8 @@ import (
 	"github.com/svcauth/svcauth/internal/jwk"
 )
 
-// keyServer is an issuer's metadata and JWKS over real TLS, that answers as a test says.
+// keyServer is an issuer's metadata and JWKS over real TLS, that answers as a
+// test says.
 type keyServer struct {
 	*httptest.Server
 	answer  atomic.Pointer[http.HandlerFunc] // of the JWKS
@@ -114,7 +115,8 @@ func TestTenThousandFirstRequestsFetchTheKeysOnce(t *testing.T) {
 	require.EqualValues(t, 1, k.fetches.Load())
 }
 
-// Whoever invents a kid makes the issuer's keys be fetched once in a cool-down, however many they invent; and a rotated key is found at once.
+// Invented key ids lead to one fetch per KeyCooldown, however many there are,
+// and a rotated key is found at once.
 func TestAnUnknownKidIsLookedForOnceACooldown(t *testing.T) {
 	k, s, next := newKeyServer(t), newSigner(t), newSigner(t)
 	next.kid = "k2"
@@ -167,7 +169,8 @@ func TestAWithdrawnKeyTakesItsTokensAlong(t *testing.T) {
 	require.Eventually(t, func() bool { _, err := v.Verify(t.Context(), young); return status(err) == http.StatusUnauthorized }, 30*time.Second, 10*time.Millisecond)
 }
 
-// A JWKS that is no good lets no token pass and none that was good fail: 503 where there never was a good set, the last good set where there was one.
+// A broken JWKS lets no token pass and makes no valid one fail: 503 if there
+// never was a good set, otherwise the last good set is used.
 func TestAJWKSThatIsNoGood(t *testing.T) {
 	s := newSigner(t)
 	text := func(kind, body string) http.HandlerFunc {

@@ -153,7 +153,8 @@ func TestAServerThatDoesNotAnswerInTime(t *testing.T) {
 	require.NotContains(t, err.Error(), "who-I-look-for")
 }
 
-// A connection that never came about proves that nothing was done, so that a POST may be sent again too.
+// If there never was a connection, nothing was done, so that a POST may be sent
+// again too.
 func TestAServerThatIsNotYetThere(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -175,7 +176,8 @@ type failing struct{ err error }
 
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
-// The transport that authenticates has tried again by its own rules before it gives up.
+// The transport that authenticates has tried again by its own rules before it
+// gives up.
 func TestAnErrorOfTheCallersTransportIsNotTriedAgain(t *testing.T) {
 	noToken := errors.New("no token")
 	began := time.Now()

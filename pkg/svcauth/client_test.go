@@ -16,7 +16,8 @@ type seen struct {
 	method, path, query, body, ifMatch, contentType, userAgent string
 }
 
-// answering makes a client of a server that notes each request and gives one answer after the other, the last again and again.
+// answering returns a client of a server that records each request and returns
+// one answer after the other, and then the last again.
 func answering(t *testing.T, config ClientConfig, answers ...http.HandlerFunc) (*Client, *[]seen) {
 	t.Helper()
 	requests := new([]seen)

@@ -47,7 +47,8 @@ func exampleServer() *httptest.Server {
 	return httptest.NewServer(mux)
 }
 
-// Make a service account. In a real program the http.Client comes from tokensource.Source.Transport, which adds the bearer token.
+// Create a service account. In a real program the http.Client comes from
+// tokensource.Source.Transport, which adds the bearer token.
 func ExampleClient_CreateServiceAccount() {
 	server := exampleServer()
 	defer server.Close()
@@ -85,7 +86,8 @@ func ExampleProblem() {
 	if errors.As(err, &problem) && problem.Code == svcauth.CodeConflict {
 		fmt.Println(problem.Status, problem.Detail)
 	}
-	// Output: 409 there is a service account named taken already; choose another name
+	// Output: 409 there is a service account named taken already; choose
+	// another name
 }
 
 // Read a list to its end, page by page.
@@ -113,7 +115,8 @@ func ExampleAll() {
 	// ci
 }
 
-// Remove a service account, and learn how many resource servers refuse its tokens already.
+// Remove a service account, and learn how many resource servers refuse its
+// tokens already.
 func ExampleClient_DeleteServiceAccount() {
 	server := exampleServer()
 	defer server.Close()

@@ -17,7 +17,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// clockwork is a token endpoint inside a synctest bubble, where a network can't be: time passes only when everybody waits.
+// clockwork is a token endpoint inside a synctest bubble, without a network:
+// time passes only when every goroutine waits.
 type clockwork struct {
 	mu       sync.Mutex
 	at       []time.Duration // when it was asked, since the start

@@ -20,7 +20,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// endpoint is a token endpoint written from RFC 6749 alone: it shares no code with the package under test.
+// endpoint is a token endpoint written from RFC 6749 alone: it shares no code
+// with the package under test.
 type endpoint struct {
 	*httptest.Server
 	mu       sync.Mutex

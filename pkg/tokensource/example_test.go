@@ -16,7 +16,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
-// authServer and clusterAPI stand in for the two servers of the examples, so that they run anywhere.
+// authServer and clusterAPI stand in for the two servers of the examples, so
+// that they run anywhere.
 func authServer() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		issuer := "http://" + r.Host
@@ -38,7 +39,8 @@ func clusterAPI() *httptest.Server {
 	}))
 }
 
-// Call an API: the transport adds the token, renews it, and replaces it when the API refuses it.
+// Call an API: the transport adds the token, renews it, and replaces it when
+// the API refuses it.
 func Example() {
 	auth, api := authServer(), clusterAPI()
 	defer auth.Close()
@@ -68,7 +70,8 @@ func Example() {
 	// Output: clusters for Bearer abc
 }
 
-// Fetch the token yourself, where something other than net/http needs it. Call Token each time: it is the cache.
+// Get the token yourself if something other than net/http needs it. Call Token
+// each time: the Source caches.
 func ExampleSource_Token() {
 	auth := authServer()
 	defer auth.Close()

@@ -13,7 +13,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// at makes a home with a profile file of the given content and mode, and an environment with the given variables ("name", "value" …).
+// at creates a home with a profile file of the given content and mode, and an
+// environment with the given variables ("name", "value" …).
 func at(t *testing.T, content string, mode os.FileMode, variables ...string) (home string, getenv func(string) string) {
 	t.Helper()
 	home = t.TempDir()
@@ -111,8 +112,9 @@ func TestNothingFoundSaysWhatWasTried(t *testing.T) {
 	require.Equal(t, "environment SVCAUTH_CLIENT_SECRET", from.ClientSecret)
 }
 
-// A variable that was set from a command's output, or by a file in a container's
-// environment, may end in a line break: a secret with one is wrong everywhere.
+// A variable that was set from a command's output, or by a file in a
+// container's environment, may end in a line break: a secret with one is wrong
+// everywhere.
 func TestLineBreakInACredentialIsSaid(t *testing.T) {
 	for _, name := range []string{"SVCAUTH_CLIENT_SECRET", "SVCAUTH_CLIENT_ID"} {
 		given := map[string]string{"SVCAUTH_URL": "https://auth.example.com", "SVCAUTH_CLIENT_ID": "sa_x", "SVCAUTH_CLIENT_SECRET": "hidden"}

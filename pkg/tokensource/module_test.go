@@ -13,8 +13,9 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-// A program that imports this package, and nothing else of this module, gains x/oauth2 and nothing else: what it must download is what go.sum
-// has the hash of a zip for.
+// A program that imports this package, and nothing else of this module, gains
+// x/oauth2 and nothing else: what it must download is what go.sum has the hash
+// of a zip for.
 func TestAnOutsideModuleGainsOnlyOAuth2(t *testing.T) {
 	needs.Time(t)
 	here, err := os.Getwd() // the package's own directory; runtime.Caller knows none where GOFLAGS has -trimpath
@@ -49,7 +50,8 @@ func main() {
 	run := func(args ...string) string {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = outside
-		// What is needed lies in the module cache, since this test was built: no network, and so no checksum database.
+		// What is needed lies in the module cache, since this test was built:
+		// no network, and so no checksum database.
 		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off", "CGO_ENABLED=0")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "go %s: %s", strings.Join(args, " "), out)

@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// api is a resource server that believes in the tokens of its list, and tells what it saw as "<token> <body>".
+// api is a resource server that accepts the tokens of its list, and answers
+// with what it got as "<token> <body>".
 type api struct {
 	*httptest.Server
 	good  atomic.Value // string: the one token

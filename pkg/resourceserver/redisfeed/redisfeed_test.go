@@ -25,7 +25,8 @@ func TestFollowNeedsItsParts(t *testing.T) {
 	require.ErrorContains(t, redisfeed.Follow(t.Context(), redisfeed.Config{}), "required")
 }
 
-// The feed is polled so seldom that what is refused within the test was heard from Redis; and with Redis gone it comes by the feed.
+// The feed is polled so rarely that what is refused within the test was
+// announced by Redis. With Redis gone it comes with a poll.
 func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 	server := redistest.Start(t)
 	s := svctest.New(t, svctest.Options{RedisURL: server.URL()})
@@ -59,7 +60,8 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 			return err != nil
 		}
 	}
-	// The subscription may not be in force yet: what is published before is not heard, and must not be.
+	// The subscription may not be in force yet: what is published before is not
+	// heard, and must not be.
 	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
 	require.Eventually(t, revoked(v), patience, time.Millisecond)
 
@@ -79,7 +81,8 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 	server.Start()
 	require.Eventually(t, seldom, patience, 10*time.Millisecond, "whoever has missed something asks the feed")
 	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
-	// What was published before the server's own connection was back is not heard, and need not be: one that is revoked later is.
+	// What was published before the server's own connection was back is not
+	// heard, and need not be: one that is revoked later is.
 	require.Eventually(t, func() bool {
 		heard := revoked(v)
 		for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -106,8 +109,8 @@ func (c *counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.RoundTripper.RoundTrip(r)
 }
 
-// A node tries each second whether Redis takes its messages, by empty ones: they
-// bring nobody to ask the feed.
+// A node tries each second whether Redis takes its messages, by empty ones:
+// they bring nobody to ask the feed.
 func TestEmptyMessagesAreNoNews(t *testing.T) {
 	server := redistest.Start(t)
 	s := svctest.New(t, svctest.Options{RedisURL: server.URL()})
