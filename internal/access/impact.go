@@ -58,7 +58,7 @@ func (s *Service) MemberImpact(ctx context.Context, id, role string) (Impact, er
 	return s.countTokens(ctx, Impact{
 		Keys: len(keys),
 	}, member.CreatedAt, keys, func(r cache.TokenRecord) bool {
-		return role == "" || slices.Contains(r.Roles, role),
+		return role == "" || slices.Contains(r.Roles, role)
 	})
 }
 
