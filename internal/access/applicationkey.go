@@ -74,7 +74,8 @@ func (t *Tx) AddApplicationKey(
 ) (svcauth.ApplicationKey, error) {
 	id := svcauth.NewIDAt(svcauth.PrefixApplicationKey, t.Now)
 	key := svcauth.ApplicationKey{ID: id, ClientID: id, Description: description, Member: owner, CreatedAt: t.Now}
-	err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: orgID, Kind: store.ClientApplicationKey, MemberID: &owner.ID, Description: description,
+	err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: orgID, Kind: store.ClientApplicationKey,
+		MemberID: &owner.ID, Description: description,
 		CreatedAt: t.Now, CreatedByID: owner.ID, CreatedByName: owner.Email})
 	if err != nil {
 		return key, err

@@ -138,7 +138,8 @@ func holdersOf(ctx context.Context, q *store.Q, privilege string, allowRemoval b
 	for _, r := range roles[:min(10, len(roles))] {
 		names = append(names, r.Name)
 	}
-	return nil, svcauth.NewProblem(svcauth.CodeConflict, "The catalogue no longer has the privilege %s, but %d roles hold it (%s). Put it back, take it off these roles, or set catalog_allow_removal.",
+	return nil, svcauth.NewProblem(svcauth.CodeConflict, "The catalogue no longer has the privilege %s, but %d "+
+		"roles hold it (%s). Put it back, take it off these roles, or set catalog_allow_removal.",
 		privilege, len(roles), strings.Join(names, ", "))
 }
 

@@ -95,10 +95,13 @@ func (s *Service) SystemChange(ctx context.Context, do func(*Tx) error) error {
 // takesAway has the actions that take something away from somebody, or may.
 // They wait for no others.
 var takesAway = map[string]bool{
-	"token.revoke": true, "service_account.revoke_tokens": true, "service_account.delete": true, "service_account.update": true,
-	"service_account.unassign_role": true, "secret.delete": true, "member.delete": true, "member.update": true, "member.unassign_role": true,
-	"member.sign_out": true, "member.set_password": true, "member.reset": true, "application_key.delete": true,
-	"role.update": true, "role.delete": true, "organization.update": true, "organization.delete": true, "signing_key.revoke": true,
+	"token.revoke": true, "service_account.revoke_tokens": true, "service_account.delete": true,
+	"service_account.update":        true,
+	"service_account.unassign_role": true, "secret.delete": true, "member.delete": true, "member.update": true,
+	"member.unassign_role": true,
+	"member.sign_out":      true, "member.set_password": true, "member.reset": true, "application_key.delete": true,
+	"role.update": true, "role.delete": true, "organization.update": true, "organization.delete": true,
+	"signing_key.revoke": true,
 }
 
 // Audit writes the event of a change, and a copy for another organization that
@@ -118,7 +121,8 @@ func (t *Tx) Audit(ctx context.Context, action string) error {
 // change: it is not recorded.
 func (s *Service) auditRefusal(t *Tx, action string, refusal *svcauth.Problem) {
 	switch refusal.Code {
-	case svcauth.CodeForbidden, svcauth.CodeMissingPrivileges, svcauth.CodeConflict, svcauth.CodeNotFound, svcauth.CodePreconditionFailed:
+	case svcauth.CodeForbidden, svcauth.CodeMissingPrivileges, svcauth.CodeConflict, svcauth.CodeNotFound,
+		svcauth.CodePreconditionFailed:
 		t.Before, t.After = nil, nil
 		s.cfg.Audit.Note(t.Event(action, svcauth.OutcomeRefused, refusal.Detail))
 	}
@@ -167,8 +171,10 @@ func (t *Tx) mayManageAccess(ctx context.Context) error {
 		return err
 	}
 	if !org.ServiceAccountsMayManageAccess {
-		return svcauth.NewProblem(svcauth.CodeForbidden, "A service account may not manage access in this organization: only a member may, in the console or with an "+
-			"application key. A member with settings:manage can allow it by turning on service_accounts_may_manage_access.")
+		return svcauth.NewProblem(svcauth.CodeForbidden, "A service account may not manage access in this "+
+			"organization: only a member may, in the console or with an "+
+			"application key. A member with settings:manage can allow it by turning on "+
+			"service_accounts_may_manage_access.")
 	}
 	return nil
 }

@@ -104,7 +104,8 @@ func (t *Tx) Assign(ctx context.Context, g store.GrantRow) (store.RoleRow, error
 		return role, err
 	}
 	if g.ID != "" && !svcauth.ValidID(svcauth.PrefixGrant, g.ID) {
-		return role, svcauth.InvalidField("body.id", "Expected an id of the form grt_ and a UUIDv7 as 26 characters of base32, or none: "+
+		return role, svcauth.InvalidField("body.id", "Expected an id of the form grt_ and a UUIDv7 as 26 "+
+			"characters of base32, or none: "+
 			"then the server chooses one.")
 	}
 	had, err := t.Grant(ctx, g.OrgID, g.PrincipalID, g.RoleID)

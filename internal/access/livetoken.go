@@ -75,7 +75,8 @@ func (s *Service) revoked(r cache.TokenRecord) bool {
 	if s.cfg.Revocations == nil {
 		return false
 	}
-	_, revoked := s.cfg.Revocations.Revoked(&verify.Claims{JTI: r.JTI, ClientID: r.ClientID, OrgID: r.OrgID, Cred: r.SecretID, Scope: r.Scope,
+	_, revoked := s.cfg.Revocations.Revoked(&verify.Claims{JTI: r.JTI, ClientID: r.ClientID, OrgID: r.OrgID,
+		Cred: r.SecretID, Scope: r.Scope,
 		Roles: r.Roles, Epoch: r.Epoch, Policy: r.Pol})
 	return revoked
 }
@@ -136,7 +137,8 @@ func (s *Service) RevokeTokens(ctx context.Context, id string) error {
 func recordsAway(err error) error {
 	if errors.Is(err, cache.ErrUnavailable) {
 		return fmt.Errorf("%w: %w",
-			svcauth.NewProblem(svcauth.CodeUnavailable, "The records of live tokens are not available right now; try again in a moment. To revoke all tokens of an account works without them."),
+			svcauth.NewProblem(svcauth.CodeUnavailable, "The records of live tokens are not available right "+
+				"now; try again in a moment. To revoke all tokens of an account works without them."),
 			err)
 	}
 	return err

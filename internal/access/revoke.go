@@ -86,7 +86,8 @@ func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...s
 }
 
 func tooManyRoleChanges(wait time.Duration) error {
-	p := svcauth.NewProblem(svcauth.CodeTooMany, "The roles of this organization were changed too often: at most %d times at once, then one a second, may privileges "+
+	p := svcauth.NewProblem(svcauth.CodeTooMany, "The roles of this organization were changed too often: at "+
+		"most %d times at once, then one a second, may privileges "+
 		"or names be taken away. Nothing was changed; try again after the time in Retry-After.", policiesAtOnce)
 	p.RetryAfter = wait
 	return p
@@ -110,11 +111,14 @@ func (t *Tx) touch(ctx context.Context, orgID, kind, subject string) error {
 func RevokedMore(now time.Time, actor Actor, orgID, clientID string, wider store.Wider) svcauth.AuditEvent {
 	t := Record{Now: now, Actor: actor}
 	t.Actor.OrgID = orgID // the catalogue's actor is in none
-	reason := fmt.Sprintf("There are at most %d live revocations in an organization, %d of them about its roles: all tokens issued in it so far are revoked "+
-		"instead. Its clients get new ones with their next request.", store.MaxOrgRevocations, store.MaxPolicyRevocations)
+	reason := fmt.Sprintf("There are at most %d live revocations in an organization, %d of them about its "+
+		"roles: all tokens issued in it so far are revoked "+
+		"instead. Its clients get new ones with their next request.", store.MaxOrgRevocations,
+		store.MaxPolicyRevocations)
 	t.Target = svcauth.AuditTarget{ID: orgID, Kind: "organization"}
 	if wider == store.WiderClient {
-		reason = fmt.Sprintf("There are at most %d live revocations of one client: all tokens issued to it so far are revoked instead. It gets a new one with "+
+		reason = fmt.Sprintf("There are at most %d live revocations of one client: all tokens issued to it so "+
+			"far are revoked instead. It gets a new one with "+
 			"its next request.", store.MaxClientRevocations)
 		t.Target = svcauth.AuditTarget{ID: clientID, Kind: "application_key"}
 		if svcauth.ValidID(svcauth.PrefixServiceAccount, clientID) {

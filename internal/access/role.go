@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/paging"
@@ -157,8 +156,10 @@ func (s *Service) describeRoles(
 	for i, r := range rows {
 		gives := append([]string{}, RoleGives(r.Kind, privileges[r.ID], catalogue, org.Operator)...)
 		slices.Sort(gives)
-		roles[i] = svcauth.Role{ID: r.ID, Name: r.Name, Description: r.Description, System: r.Kind != store.RoleCustom, Privileges: gives,
-			Members: holders[r.ID].Members, ServiceAccounts: holders[r.ID].ServiceAccounts, CreatedAt: r.CreatedAt, Version: r.Version}
+		roles[i] = svcauth.Role{ID: r.ID, Name: r.Name, Description: r.Description,
+			System: r.Kind != store.RoleCustom, Privileges: gives,
+			Members: holders[r.ID].Members, ServiceAccounts: holders[r.ID].ServiceAccounts, CreatedAt: r.CreatedAt,
+			Version: r.Version}
 	}
 	return roles, nil
 }
@@ -384,34 +385,4 @@ func without(all, some []string) (rest []string) {
 		}
 	}
 	return rest
-}
-
-// validPrivileges sorts the names and refuses those that the organization can't
-// have.
-func (s *Service) validPrivileges(ctx context.Context, t *Tx, at string, names []string) ([]string, error) {
-	if len(names) > svcauth.MaxPrivilegesPerRole {
-		return nil, svcauth.InvalidField(at, "A role has at most %d privileges.", svcauth.MaxPrivilegesPerRole)
-	}
-	catalogue, err := t.Privileges(ctx)
-	if err != nil {
-		return nil, err
-	}
-	org, err := t.Organization(ctx, t.Actor.OrgID)
-	if err != nil {
-		return nil, err
-	}
-	sorted := slices.Compact(slices.Sorted(slices.Values(names)))
-	known := RoleGives(store.RoleAdministrator, nil, catalogue, org.Operator)
-	var unknown []string
-	for _, p := range sorted {
-		if !slices.Contains(known, p) {
-			unknown = append(unknown, p)
-		}
-	}
-	if len(unknown) > 0 {
-		return nil, svcauth.InvalidField(at,
-			"Unknown privileges: %s. The catalogue, GET /v1/privileges, lists those there are.",
-			strings.Join(unknown, ", "))
-	}
-	return sorted, nil
 }

@@ -88,8 +88,10 @@ func (t *Tx) addSecret(
 	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret,
 		t.Now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.Now,
 		CreatedBy: by, ExpiresAt: r.ExpiresAt}
-	err := t.InsertSecret(ctx, store.SecretRow{ID: info.ID, ClientID: clientID, OrgID: orgID, Scheme: keyring.SchemeHMAC, Hash: t.s.cfg.Keyring.HashSecret(secret),
-		Hint: info.Hint, Description: r.Description, CreatedAt: t.Now, CreatedByID: by.ID, CreatedByName: by.Email, ExpiresAt: r.ExpiresAt})
+	err := t.InsertSecret(ctx, store.SecretRow{ID: info.ID, ClientID: clientID, OrgID: orgID,
+		Scheme: keyring.SchemeHMAC, Hash: t.s.cfg.Keyring.HashSecret(secret),
+		Hint: info.Hint, Description: r.Description, CreatedAt: t.Now, CreatedByID: by.ID, CreatedByName: by.Email,
+		ExpiresAt: r.ExpiresAt})
 	return info, made, err
 }
 

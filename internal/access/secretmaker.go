@@ -206,7 +206,8 @@ func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind strin
 			return err
 		case len(missing) == 0:
 		case len(role.Warnings) < maxSecretWarnings && actor.Has(svcauth.MembersRead):
-			role.Warnings = append(role.Warnings, svcauth.SecretWarning{ServiceAccount: secret.Account, SecretID: secret.ID, Hint: secret.Hint,
+			role.Warnings = append(role.Warnings, svcauth.SecretWarning{ServiceAccount: secret.Account,
+				SecretID: secret.ID, Hint: secret.Hint,
 				CreatedBy: secret.By, Missing: missing})
 		default:
 			role.MoreWarnings++

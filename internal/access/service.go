@@ -93,11 +93,13 @@ func Problem(err error, target svcauth.AuditTarget) error {
 				"change.", words(target.Kind))
 	case errors.Is(err, store.ErrUncertain):
 		return fmt.Errorf("%w: %w",
-			svcauth.NewProblem(svcauth.CodeInternal, "The database went away while this was being saved. Look whether the change is there before you repeat it."),
+			svcauth.NewProblem(svcauth.CodeInternal, "The database went away while this was being saved. Look "+
+				"whether the change is there before you repeat it."),
 			err)
 	case errors.Is(err, store.ErrUnavailable):
 		return fmt.Errorf("%w: %w",
-			svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was changed; try again in a moment."),
+			svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was "+
+				"changed; try again in a moment."),
 			err)
 	}
 	return err

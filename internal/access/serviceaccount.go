@@ -31,16 +31,19 @@ func (s *Service) CreateServiceAccount(
 			return err
 		}
 		id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, t.Now)
-		err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount, Name: n.Name, Description: n.Description,
-			TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name})
+		err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount,
+			Name: n.Name, Description: n.Description,
+			TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedByID: t.Actor.ID,
+			CreatedByName: t.Actor.Name})
 		if errors.Is(err, store.ErrConflict) {
 			return accountNameTaken(n.Name)
 		}
 		if err != nil {
 			return err
 		}
-		made = svcauth.ServiceAccount{ID: id, ClientID: id, Name: n.Name, Description: n.Description, TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds),
-			Roles: []svcauth.Ref{}, CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1}
+		made = svcauth.ServiceAccount{ID: id, ClientID: id, Name: n.Name, Description: n.Description,
+			TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds),
+			Roles:           []svcauth.Ref{}, CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1}
 		for _, roleID := range n.RoleIDs {
 			role, err := s.grantableRole(ctx, t, roleID)
 			if err != nil {
@@ -253,7 +256,8 @@ func (s *Service) UpdateServiceAccount(
 			return err
 		}
 		changed = old
-		changed.Name, changed.Description, changed.Disabled, changed.Version = next.Name, next.Description, next.Disabled, row.Version+1
+		changed.Name, changed.Description, changed.Disabled, changed.Version = next.Name, next.Description,
+			next.Disabled, row.Version+1
 		changed.TokenTTLSeconds = s.effectiveTTL(next.TokenTTLSeconds)
 		t.Before, t.After = old, changed
 		if row.Disabled && !next.Disabled { // before they go into the answer: the audit log is not for them
@@ -311,7 +315,8 @@ func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch)
 
 // sameAccount compares what a patch can change.
 func sameAccount(a, b svcauth.ServiceAccount) bool {
-	return a.Name == b.Name && a.Description == b.Description && a.TokenTTLSeconds == b.TokenTTLSeconds && a.Disabled == b.Disabled
+	return a.Name == b.Name && a.Description == b.Description && a.TokenTTLSeconds == b.TokenTTLSeconds &&
+		a.Disabled == b.Disabled
 }
 
 // DeleteServiceAccount removes one with its secrets and grants. Its tokens die.

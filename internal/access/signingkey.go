@@ -80,8 +80,12 @@ func revokedKeyWarning(k svcauth.SigningKey) string {
 	case svcauth.KeyNext:
 		return "Nothing breaks: this key has not signed yet. Another one was made in its place."
 	case svcauth.KeyRetired:
-		return "Tokens that this key signed before it was retired are refused: by this server now, by resource servers that follow the revocation stream within moments, by others when they have read the key set again (jwks.max_age at the latest). Their clients need new tokens."
+		return "Tokens that this key signed before it was retired are refused: by this server now, by resource " +
+			"servers that follow the revocation stream within moments, by others when they have read the key " +
+			"set again (jwks.max_age at the latest). Their clients need new tokens."
 	}
-	return "Every token that is out is refused: by this server now, by resource servers that follow the revocation stream within moments, by others when they have read the key set again (jwks.max_age at the latest). Every client needs a new token; " +
+	return "Every token that is out is refused: by this server now, by resource servers that follow the " +
+		"revocation stream within moments, by others when they have read the key set again (jwks.max_age at the " +
+		"latest). Every client needs a new token; " +
 		"another key signs them already. Restart resource servers that follow no stream and must not wait."
 }

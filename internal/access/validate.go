@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -73,4 +74,34 @@ func MemberRow(ctx context.Context, q *store.Q, orgID, id string) (store.MemberR
 		return store.MemberRow{}, err
 	}
 	return q.Member(ctx, orgID, id)
+}
+
+// validPrivileges sorts the names and refuses those that the organization can't
+// have.
+func (s *Service) validPrivileges(ctx context.Context, t *Tx, at string, names []string) ([]string, error) {
+	if len(names) > svcauth.MaxPrivilegesPerRole {
+		return nil, svcauth.InvalidField(at, "A role has at most %d privileges.", svcauth.MaxPrivilegesPerRole)
+	}
+	catalogue, err := t.Privileges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	org, err := t.Organization(ctx, t.Actor.OrgID)
+	if err != nil {
+		return nil, err
+	}
+	sorted := slices.Compact(slices.Sorted(slices.Values(names)))
+	known := RoleGives(store.RoleAdministrator, nil, catalogue, org.Operator)
+	var unknown []string
+	for _, p := range sorted {
+		if !slices.Contains(known, p) {
+			unknown = append(unknown, p)
+		}
+	}
+	if len(unknown) > 0 {
+		return nil, svcauth.InvalidField(at,
+			"Unknown privileges: %s. The catalogue, GET /v1/privileges, lists those there are.",
+			strings.Join(unknown, ", "))
+	}
+	return sorted, nil
 }

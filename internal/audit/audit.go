@@ -118,7 +118,8 @@ func (l *Log) find(k key, e svcauth.AuditEvent) *row {
 	if l.of[who] < maxEach && l.of[k.org] < maxOrganization {
 		return l.add(k, who, e)
 	}
-	e.Reason, e.Target, e.RequestID = "Refused for several reasons: only the first of this minute have rows of their own.", svcauth.AuditTarget{Kind: e.Target.Kind}, ""
+	e.Reason, e.Target, e.RequestID = "Refused for several reasons: only the first of this minute have rows of "+
+		"their own.", svcauth.AuditTarget{Kind: e.Target.Kind}, ""
 	k.reason, k.network = "", netip.Addr{}
 	if r := l.rows[k]; r != nil {
 		return r

@@ -24,7 +24,7 @@ import (
 // when all had confirmed it (receipts, p50).
 //
 // These are absolute times, and server, subscribers and the observer of all
-// followers in turn share this process and what the machine leaves it:
+// subscribers in turn share this process and what the machine leaves it:
 // `cpu-ms`, the processor time of all of them for one revocation and its
 // receipts, and `share`, how many processors they got while it went out, say
 // how to read them.

@@ -20,7 +20,7 @@ import (
 // request is the place of a request of one organization.
 type request struct{ room bool }
 
-func (request) GiveBack()              {}
+func (request) Release()               {}
 func (r request) Await() bool          { return r.room }
 func (request) Caller() (string, bool) { return "org_crowd", false }
 

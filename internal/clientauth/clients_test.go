@@ -18,7 +18,7 @@ import (
 // from is the place of a request that comes from somewhere.
 type from string
 
-func (f from) GiveBack()              {}
+func (f from) Release()               {}
 func (f from) Await() bool            { return true }
 func (f from) Caller() (string, bool) { return string(f), false }
 

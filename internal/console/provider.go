@@ -123,7 +123,7 @@ func (p *provider) enter(v *visit) (leave func(), err error) {
 		return nil, later("Too many sign-ins are waiting for the provider of single sign-on. " +
 			"Try again in a few seconds, or sign in with your password.")
 	}
-	limits.GiveBack(v.ctx())
+	limits.Release(v.ctx())
 	return func() { p.waiters.Give(network, 1) }, nil
 }
 

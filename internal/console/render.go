@@ -157,7 +157,7 @@ const enforceWait = 2 * time.Second
 func (v *visit) removed(to, format string, args ...any) error {
 	message := fmt.Sprintf(format, args...)
 	if v.k.cfg.Enforced != nil {
-		limits.GiveBack(v.ctx())
+		limits.Release(v.ctx())
 		message += howFar(v.k.cfg.Enforced(v.ctx(), enforceWait))
 	}
 	return v.done(to, "%s", message)

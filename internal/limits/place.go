@@ -4,8 +4,8 @@ import "context"
 
 // Place is a request's part in the bound on requests in work.
 type Place interface {
-	// GiveBack frees the place, for good. More calls of it do nothing.
-	GiveBack()
+	// Release frees the place, for good. More calls of it do nothing.
+	Release()
 	// Await counts the request among those that wait for the database, until
 	// its place is given back, and reports whether there was room. Once it has
 	// been counted, or has given its place back, there is.
@@ -54,13 +54,13 @@ func placeOf(ctx context.Context) Place {
 // IsOwn reports whether ctx belongs to no request that has a place.
 func IsOwn(ctx context.Context) bool { return placeOf(ctx) == nil }
 
-// GiveBack frees the place of the request of ctx, if it has one. Whoever has a
+// Release frees the place of the request of ctx, if it has one. Whoever has a
 // request wait for what is not this server's own (another machine, its turn, a
 // moment) calls it first, and bounds by itself how many wait: those who wait
 // must not take the places of those who could be served.
-func GiveBack(ctx context.Context) {
+func Release(ctx context.Context) {
 	if p := placeOf(ctx); p != nil {
-		p.GiveBack()
+		p.Release()
 	}
 }
 

@@ -9,19 +9,19 @@ import (
 
 type countedPlace int
 
-func (p *countedPlace) GiveBack()              { *p++ }
+func (p *countedPlace) Release()               { *p++ }
 func (p *countedPlace) Await() bool            { return *p > 0 }
 func (p *countedPlace) Caller() (string, bool) { return "somebody", false }
 
 func TestPlaceIsGivenBackThroughTheContext(t *testing.T) {
 	var p countedPlace
-	GiveBack(t.Context())
+	Release(t.Context())
 	assert.Zero(t, p)
 	ctx, cancel := context.WithCancel(WithPlace(t.Context(), &p))
 	cancel()
-	GiveBack(ctx)
+	Release(ctx)
 	assert.EqualValues(t, 1, p)
-	GiveBack(WithPlace(ctx, nil))
+	Release(WithPlace(ctx, nil))
 	assert.EqualValues(t, 2, p)
 }
 
@@ -38,6 +38,6 @@ func TestOnlyRequestsWaitInTurn(t *testing.T) {
 	assert.Equal(t, "somebody", key)
 	assert.False(t, privileged)
 	assert.True(t, IsOwn(Own(ctx)))
-	GiveBack(Own(ctx))
+	Release(Own(ctx))
 	assert.Zero(t, p)
 }

@@ -58,7 +58,7 @@ func newHashing(command []string, logger *slog.Logger) hashing {
 // clean ones first. If right reports false, the slot rests for as long as the
 // hash took, or maxHashRest: strangers get half of its time.
 func (h hashing) run(ctx context.Context, network netip.Addr, clean bool, right func() bool) error {
-	limits.GiveBack(ctx)
+	limits.Release(ctx)
 	if err := h.slots.Take(ctx, network, clean); err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (s *Service) pause(ctx context.Context, began time.Time) {
 	if s.wrongAnswer == 0 {
 		return
 	}
-	limits.GiveBack(ctx)
+	limits.Release(ctx)
 	rest := s.wrongAnswer - time.Since(began)%s.wrongAnswer
 	select {
 	case <-time.After(rest):

@@ -81,10 +81,10 @@ func Context(c *gin.Context) context.Context {
 }
 
 // Release frees the request's slot. A handler calls it when all that is left to
-// do is wait. What has only a context uses [limits.GiveBack].
+// do is wait. What has only a context uses [limits.Release].
 func Release(c *gin.Context) {
 	if s := Of(c); s.slot != nil {
-		s.slot.GiveBack()
+		s.slot.Release()
 	}
 }
 

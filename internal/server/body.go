@@ -104,7 +104,7 @@ func (s *Server) known(c *gin.Context) (known, ok bool) {
 		s.shed(c)
 		return false, false
 	}
-	defer p.GiveBack()
+	defer p.Release()
 	known, err := s.cfg.Manage.Known(c.Request, &p.within)
 	if err != nil {
 		leaveUnread(c)

@@ -57,7 +57,7 @@ func tooMany(t *testing.T, s *svctest.Server, method, path, token, body string) 
 	return refused, end
 }
 
-// feedRate has so few followers that the bounds on who asks are reached soon.
+// feedRate has so few subscribers that the bounds on who asks are reached soon.
 var feedRate = svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_FOLLOWERS=4"}}
 
 func requireTooMany(t *testing.T, refused chan svctest.Answer) {

@@ -160,7 +160,7 @@ func TestARevocationAtOneNodeReachesAResourceServerAtAnother(t *testing.T) {
 		}
 		return withoutTime(e)
 	}
-	// Each node counts the other's followers once it has heard of them.
+	// Each node counts the other's subscribers once it has heard of them.
 	everybody := svcauth.Enforcement{Enforced: 2, Connected: 2}
 	for _, s := range []*svctest.Server{a, b} {
 		require.Eventually(t, func() bool { return wait(s) == everybody }, patience, 10*time.Millisecond)

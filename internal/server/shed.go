@@ -46,7 +46,7 @@ func (s *Server) bound(c *gin.Context) {
 		s.shed(c)
 		return
 	}
-	defer p.GiveBack()
+	defer p.Release()
 	conn.Settle() // from here on the slots bound what was read
 	p.state.SetSlot(p, &p.within)
 	c.Writer = p

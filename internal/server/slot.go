@@ -23,7 +23,7 @@ type slot struct {
 	within limits.Within
 
 	phase atomic.Int32
-	// What the slot has taken for its wait, for GiveBack to return.
+	// What the slot has taken for its wait, for Release to return.
 	waiting *limits.Shares[string]
 	key     string
 }
@@ -48,8 +48,8 @@ const (
 	free
 )
 
-// GiveBack implements [limits.Place].
-func (p *slot) GiveBack() {
+// Release implements [limits.Place].
+func (p *slot) Release() {
 	switch p.phase.Swap(free) {
 	case inWork, entering:
 		<-p.server.inflight
@@ -88,13 +88,13 @@ func (p *slot) Caller() (key string, privileged bool) {
 
 // Write implements io.Writer. It gives the slot back first.
 func (p *slot) Write(b []byte) (int, error) {
-	p.GiveBack()
+	p.Release()
 	return p.ResponseWriter.Write(b)
 }
 
 // WriteString implements io.StringWriter. It gives the slot back first.
 func (p *slot) WriteString(s string) (int, error) {
-	p.GiveBack()
+	p.Release()
 	return p.ResponseWriter.WriteString(s)
 }
 

@@ -45,7 +45,7 @@ func TestWaitingForTheDatabaseLeavesPlaces(t *testing.T) {
 				require.True(t, p.Await(), "it is counted once")
 				let++
 			} else {
-				p.GiveBack()
+				p.Release()
 			}
 		}
 		return let
@@ -60,8 +60,8 @@ func TestWaitingForTheDatabaseLeavesPlaces(t *testing.T) {
 	require.Equal(t, total/32, wait("/v1/me", "Bearer x", 1, total/8, func(p *slot) { p.state.Organization, p.state.Operator = "org_0", true }), "what is kept for the operator")
 	require.Equal(t, total*3/4, s.InFlight())
 	for _, p := range waiting {
-		p.GiveBack()
-		p.GiveBack()
+		p.Release()
+		p.Release()
 		require.True(t, p.Await(), "who has given it back is bounded otherwise")
 	}
 	require.Zero(t, s.InFlight())
@@ -77,7 +77,7 @@ func TestPlaceIsGivenBackMeanwhile(t *testing.T) {
 		p := enter(t, s, "/oauth2/token", "192.0.2.1", "")
 		var group sync.WaitGroup
 		group.Go(func() { p.Await() })
-		group.Go(p.GiveBack)
+		group.Go(p.Release)
 		group.Wait()
 	}
 	require.Zero(t, s.InFlight())

@@ -33,7 +33,7 @@ type sse struct {
 	}
 }
 
-// follower is a client of the stream that knows nothing but the format.
+// subscriber is a client of the stream that knows nothing but the format.
 type follower struct {
 	t      *testing.T
 	events chan sse

@@ -20,7 +20,7 @@ type stranger struct {
 	room    bool
 }
 
-func (s stranger) GiveBack()              {}
+func (s stranger) Release()               {}
 func (s stranger) Await() bool            { return s.room }
 func (s stranger) Caller() (string, bool) { return s.network, false }
 
