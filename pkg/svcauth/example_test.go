@@ -86,8 +86,7 @@ func ExampleProblem() {
 	if errors.As(err, &problem) && problem.Code == svcauth.CodeConflict {
 		fmt.Println(problem.Status, problem.Detail)
 	}
-	// Output: 409 there is a service account named taken already; choose
-	// another name
+	// Output: 409 there is a service account named taken already; choose another name
 }
 
 // Read a list to its end, page by page.
