@@ -9,7 +9,7 @@ BUILDFLAGS = -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version
 SOURCES    = cmd config deploy internal pkg
 
 # Where goroutines meet: these are tested under the race detector, which needs cgo and takes too long for all of them.
-RACE = $(wildcard internal/app internal/cache internal/changelog internal/clientauth internal/feed internal/keyring internal/token internal/telemetry pkg/resourceserver pkg/tokensource)
+RACE = $(wildcard internal/app internal/cache internal/changelog internal/clientauth internal/feed internal/keyring internal/token internal/telemetry internal/verify pkg/resourceserver pkg/tokensource)
 
 empty =
 space = $(empty) $(empty)

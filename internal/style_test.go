@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The bounds of design §11. Most files are far below. Comments are wrapped at 80
-// columns: their bound leaves room for what reads worse broken.
+// The bounds of design §11. Most files are far below. Comments are wrapped at
+// 80 columns: their bound leaves room for what reads worse broken.
 const (
 	maxFileLines      = 400
 	maxFuncLines      = 80
@@ -29,7 +29,8 @@ const (
 
 var hollowName = regexp.MustCompile(`(Manager|Helper|Util|Utils|Impl|Base)$`)
 
-// TestCodeKeepsToTheHouse is design §11 and §3.5 for everything that is not a test.
+// TestCodeKeepsToTheHouse is design §11 and §3.5 for everything that is not a
+// test.
 func TestCodeKeepsToTheHouse(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, name := range p.GoFiles {
@@ -86,7 +87,8 @@ func checkDecl(t *testing.T, files *token.FileSet, d ast.Decl, where func(ast.No
 	}
 }
 
-// exportedReceiver says whether a method can be called from outside: only then is its comment read there.
+// exportedReceiver reports whether a method can be called from outside: only
+// then is its comment read there.
 func exportedReceiver(d *ast.FuncDecl) bool {
 	if d.Recv == nil {
 		return true

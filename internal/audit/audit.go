@@ -32,8 +32,8 @@ const (
 
 // Observer measures a Log. [telemetry.Metrics] is one.
 type Observer interface {
-	// QueueDropped is called with "audit" and how many events were lost, because
-	// too many rows waited.
+	// QueueDropped is called with "audit" and how many events were lost,
+	// because too many rows waited.
 	QueueDropped(queue string, n int)
 }
 
@@ -81,8 +81,8 @@ func New(cfg Config) *Log {
 
 // Note takes an event and returns at once. It will be written within a second
 // or so, joined with those of the same minute that have the same actor, action
-// and reason. An event of no organization is forgotten, after the same work. Its
-// id is given here. A nil Log forgets all.
+// and reason. An event of no organization is forgotten, after the same work.
+// Its id is given here. A nil Log forgets all.
 func (l *Log) Note(e svcauth.AuditEvent) {
 	k := key{org: e.OrganizationID, who: e.Actor.ID, client: e.Actor.ClientID, action: e.Action, reason: e.Reason}
 	if k.who == "" {
@@ -210,7 +210,8 @@ func (l *Log) Flush(ctx context.Context) error {
 	}
 }
 
-// portion is rows that are being written, each with how many events it grows by.
+// portion is rows that are being written, each with how many events it grows
+// by.
 type portion struct {
 	rows   []*row
 	events []svcauth.AuditEvent

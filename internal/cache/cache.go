@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
 // ErrUnavailable means that Redis did not answer in time, or refused. Nothing
@@ -123,7 +125,7 @@ func New(cfg Config) (*Cache, error) {
 
 func (cfg Config) withDefaults() Config {
 	if cfg.Prefix == "" {
-		cfg.Prefix = "svcauth:"
+		cfg.Prefix = wire.DefaultPrefix
 	}
 	// A brace of its own would change which part of a key Redis Cluster hashes.
 	cfg.Prefix = strings.NewReplacer("{", "", "}", "").Replace(cfg.Prefix)

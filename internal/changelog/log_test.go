@@ -124,8 +124,8 @@ func TestANotifiedNodeReadsTheTable(t *testing.T) {
 	require.Zero(t, early)
 }
 
-// A database that dies right after a commit must not delay a revocation that was
-// acknowledged: the notification carries it.
+// A database that dies right after a commit must not delay a revocation that
+// was acknowledged: the notification carries it.
 func TestARevocationHoldsThoughTheTableCanNotBeReadBack(t *testing.T) {
 	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
 	a, b := newNode(t, path, shared), newNode(t, path, shared)
@@ -146,9 +146,9 @@ func TestARevocationHoldsThoughTheTableCanNotBeReadBack(t *testing.T) {
 	require.Eventually(t, func() bool { return b.denies("two") }, 20*time.Second, time.Millisecond)
 }
 
-// TestEarlyRevocationsAreForgottenIfTheTableLacksThem announces one that is in no
-// table: a transaction that a failover lost, or a message from before a restore,
-// sent again. It holds while the table can't be read, and no longer.
+// TestEarlyRevocationsAreForgottenIfTheTableLacksThem announces one that is in
+// no table: a transaction that a failover lost, or a message from before a
+// restore, sent again. It holds while the table can't be read, and no longer.
 func TestEarlyRevocationsAreForgottenIfTheTableLacksThem(t *testing.T) {
 	path, shared := filepath.Join(t.TempDir(), "svcauth.db"), newCache(t)
 	a := newNode(t, path, shared)

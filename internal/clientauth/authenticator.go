@@ -255,4 +255,4 @@ func Expired(kind string, expiresAt, now time.Time) *oautherr.Error {
 
 // expiredReasons is the access log's reason for an expired credential of each
 // kind: a word of a closed list, which the metrics share.
-var expiredReasons = map[string]string{"secret": "expired_secret"}
+var expiredReasons = map[string]string{KindSecret: "expired_secret"}

@@ -16,8 +16,8 @@ import (
 )
 
 // attempt is a sign-in that is under way. The browser that began it keeps it in
-// a cookie, sealed: a cookie that this server did not make costs it nothing, and
-// neither does an attempt without its state.
+// a cookie, sealed: a cookie that this server did not make costs it nothing,
+// and neither does an attempt without its state.
 type attempt struct {
 	State    string `json:"state"`
 	Nonce    string `json:"nonce"`

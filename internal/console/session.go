@@ -278,7 +278,8 @@ func (k *Console) bare(page func(*visit) error) gin.HandlerFunc {
 			}
 		}
 		if v.tooMany {
-			// only the answer's end waits: its in-flight slot was released at the beginning
+			// only the answer's end waits: its in-flight slot was released at
+			// the beginning
 			k.cfg.Callers.Hold(v.Request.Context(), v.actor.ID)
 		}
 	}

@@ -192,8 +192,8 @@ func (v *visit) signInVerified(email string, proved people.Identity, next string
 	return v.redirect(returnTo(next))
 }
 
-// signOut ends the session that the request came with. None ends unseen, and one
-// that has ended already is in no log.
+// signOut ends the session that the request came with. None ends unseen, and
+// one that has ended already is in no log.
 func signOut(v *visit) error {
 	ok, err := v.authenticate()
 	if err != nil {

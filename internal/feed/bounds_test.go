@@ -108,8 +108,8 @@ func (f *Feed) count(scope Scope) svcauth.Enforcement {
 	return f.receipts.leave(&waiter{scope: scope, target: 1})
 }
 
-// TestWhoIsNotCountedIsSaidNotToBe has a tenant's account take all receipts that
-// its organization may have.
+// TestWhoIsNotCountedIsSaidNotToBe has a tenant's account take all receipts
+// that its organization may have.
 func TestWhoIsNotCountedIsSaidNotToBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newTestFeed(t, 16) // 8 receipts for one tenant
@@ -160,8 +160,8 @@ func (f *Feed) count1(s *Stream) {
 	f.countStream(s)
 }
 
-// TestNodesTellWhomTheyDoNotCount says it to those who ask another node, and not
-// for ever.
+// TestNodesTellWhomTheyDoNotCount says it to those who ask another node, and
+// not for ever.
 func TestNodesTellWhomTheyDoNotCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := newTestFeed(t, 16), newTestFeed(t, 16)

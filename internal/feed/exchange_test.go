@@ -38,8 +38,8 @@ func TestANodeIsHeardOnce(t *testing.T) {
 	require.Empty(t, f.ResourceServers(Scope{OrgID: "org_1"}))
 }
 
-// TestWhoWasToldAheadComesBackForAll says that a reset takes back from subscribers
-// what the table does not have.
+// TestWhoWasToldAheadComesBackForAll says that a reset takes back from
+// subscribers what the table does not have.
 func TestWhoWasToldAheadComesBackForAll(t *testing.T) {
 	f := newTestFeed(t, 100)
 	told, err := f.Open(Subscriber{Scope: Scope{OrgID: "org_1"}, ClientID: "sa_1"})

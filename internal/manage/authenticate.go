@@ -12,8 +12,8 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
-	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -118,7 +118,7 @@ func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 func (m *API) unauthenticated(c *gin.Context, fault, format string, args ...any) *svcauth.Problem {
 	code := ""
 	if fault != "" {
-		code = token.CodeInvalidToken
+		code = oautherr.CodeInvalidToken
 	}
 	request.Challenge(c, code, fault, "")
 	return svcauth.NewProblem(svcauth.CodeUnauthenticated, format, args...)
@@ -128,7 +128,7 @@ func (m *API) unauthenticated(c *gin.Context, fault, format string, args ...any)
 // RFC 6750 §3.1.
 func insufficient(c *gin.Context, p *svcauth.Problem) {
 	if p.Status == http.StatusForbidden && len(p.Missing) > 0 && c.GetHeader("Authorization") != "" {
-		request.Challenge(c, token.CodeInsufficientScope, "", strings.Join(p.Missing, " "))
+		request.Challenge(c, oautherr.CodeInsufficientScope, "", strings.Join(p.Missing, " "))
 	}
 }
 

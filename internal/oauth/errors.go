@@ -10,47 +10,46 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
-	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-func badRequest(format string, args ...any) *token.Error {
-	return token.Refuse(token.CodeInvalidRequest, "malformed", format, args...)
+func badRequest(format string, args ...any) *oautherr.Error {
+	return oautherr.New(oautherr.CodeInvalidRequest, "malformed", format, args...)
 }
 
-func unreadable(cause error) *token.Error {
+func unreadable(cause error) *oautherr.Error {
 	return oautherr.Unavailable(cause)
 }
 
 // Refuse answers what the frame does not let through, in the form of RFC 6749
 // §5.2. cause, if it is not nil, goes to the log.
 func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
-	var refusal *token.Error
+	var refusal *oautherr.Error
 	switch fault {
 	case request.NotFound:
-		refusal = token.Refuse("not_found", "no_route",
+		refusal = oautherr.New("not_found", "no_route",
 			"there is nothing at this path; the metadata at %s names the endpoints", e.cfg.Issuer+metadataPath)
 		refusal.Status = http.StatusNotFound
 	case request.MethodNotAllowed:
-		refusal = token.Refuse(token.CodeInvalidRequest, "method",
+		refusal = oautherr.New(oautherr.CodeInvalidRequest, "method",
 			"this method is not allowed here; the Allow header says which are")
 		refusal.Status = http.StatusMethodNotAllowed
 	case request.TooManyFields:
 		refusal = badRequest("the request has more than %d header fields", request.MaxHeaderFields)
 		refusal.Status = http.StatusRequestHeaderFieldsTooLarge
 	case request.Overloaded:
-		refusal = token.Refuse(token.CodeUnavailable, request.Overload, "the server is busy; try again in a moment")
+		refusal = oautherr.New(oautherr.CodeUnavailable, request.Overload, "the server is busy; try again in a moment")
 		refusal.RetryAfter = time.Second
 	case request.Unavailable:
 		refusal = unreadable(cause)
 	default:
-		refusal = token.Refuse(token.CodeServerError, "fault", "the server failed; request id %s", request.Of(c).ID)
+		refusal = oautherr.New(oautherr.CodeServerError, "fault", "the server failed; request id %s", request.Of(c).ID)
 	}
 	e.refuse(c, "", refusal)
 }
 
 // refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
-func (e *Endpoints) refuse(c *gin.Context, clientID string, err *token.Error) {
+func (e *Endpoints) refuse(c *gin.Context, clientID string, err *oautherr.Error) {
 	recordOutcome(c, clientID, err)
 	if err.Challenge != "" {
 		c.Header("WWW-Authenticate", err.Challenge)
@@ -71,7 +70,7 @@ func ErrorBody(code, description string) []byte {
 
 // recordOutcome records how the request ended, for the log and the metrics. err
 // is nil if all went well.
-func recordOutcome(c *gin.Context, clientID string, err *token.Error) {
+func recordOutcome(c *gin.Context, clientID string, err *oautherr.Error) {
 	o := request.Outcome{ClientID: clientID}
 	if err != nil {
 		o.Code, o.Reason, o.Cause = err.Code, err.Reason, err.Cause

@@ -77,11 +77,11 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
 // its body, or anything for it, is read.
 func (e *Endpoints) subscriber(
 	c *gin.Context, callersOf func(feed.Scope) *limits.Callers,
-) (asker token.Introspector, text string, refusal *token.Error) {
+) (asker token.Introspector, text string, refusal *oautherr.Error) {
 	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
 	text = strings.TrimSpace(text)
 	if !strings.EqualFold(scheme, "Bearer") || text == "" {
-		refusal = token.Refuse(token.CodeInvalidToken, "no_bearer",
+		refusal = oautherr.New(oautherr.CodeInvalidToken, "no_bearer",
 			"expected Authorization: Bearer with a token that carries tokens:introspect")
 		refusal.Challenge = oautherr.BearerChallenge("", "", "") // RFC 6750 §3.1: no code if no token came
 		return asker, "", refusal
@@ -97,7 +97,7 @@ func (e *Endpoints) subscriber(
 			e.cfg.Feed.MarkUncounted(scopeOf(asker))
 		}
 		request.Delay(c, callers, asker.ClientID)
-		refusal = token.Refuse(token.CodeSlowDown, "feed_rate",
+		refusal = oautherr.New(oautherr.CodeSlowDown, "feed_rate",
 			"this client, or all of its organization, asked for the revocation feed or sent receipts too often "+
 				"within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: "+
 				"nothing is lost meanwhile")
@@ -107,7 +107,8 @@ func (e *Endpoints) subscriber(
 	leave()
 	if !asker.Privileged {
 		callers.Refused(asker.ClientID, asker.OrgID, time.Now())
-		refusal = token.Refuse(token.CodeInsufficientScope, "scope", "the token lacks the privilege tokens:introspect")
+		refusal = oautherr.New(oautherr.CodeInsufficientScope, "scope",
+			"the token lacks the privilege tokens:introspect")
 		refusal.Challenge = oautherr.BearerChallenge(refusal.Code, "", svcauth.TokensIntrospect)
 	}
 	return asker, text, refusal
@@ -178,15 +179,15 @@ func (e *Endpoints) acknowledge(c *gin.Context) {
 	}
 }
 
-func crowded() *token.Error {
-	e := token.Refuse(token.CodeUnavailable, "polls", "too many of your organization, or of all, "+
+func crowded() *oautherr.Error {
+	e := oautherr.New(oautherr.CodeUnavailable, "polls", "too many of your organization, or of all, "+
 		"ask for the revocation feed at this moment; try again in a second, or follow the stream")
 	e.RetryAfter = time.Second
 	return e
 }
 
-func full() *token.Error {
-	e := token.Refuse(token.CodeUnavailable, "followers",
+func full() *oautherr.Error {
+	e := oautherr.New(oautherr.CodeUnavailable, "followers",
 		"too many follow the revocation feed at this node; try another one, or again in a moment")
 	e.RetryAfter = 5 * time.Second
 	return e

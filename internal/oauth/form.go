@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
-	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -29,14 +29,14 @@ type form struct {
 
 func (f form) get(name string) string { return f.values[name] }
 
-func inURL() *token.Error {
+func inURL() *oautherr.Error {
 	return badRequest("a parameter stands in the URL: send all of them in the body, and no secret in a URL ever")
 }
 
 // readForm reads an OAuth2 request's parameters from its body. The URL's query
 // must be empty, unless query names what may stand there. Then the body and its
 // Content-Type may be absent, as old clients do.
-func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *token.Error) {
+func readForm(w http.ResponseWriter, r *http.Request, query ...string) (form, *oautherr.Error) {
 	f := form{values: make(map[string]string, 8)}
 	if r.URL.RawQuery != "" {
 		if len(query) == 0 {
@@ -102,7 +102,7 @@ func isForm(header []string) bool {
 
 // add decodes pairs strictly. only lists the names that may be there. If it is
 // nil, any may.
-func (f *form) add(text string, only []string) *token.Error {
+func (f *form) add(text string, only []string) *oautherr.Error {
 	for pair := range strings.SplitSeq(text, "&") {
 		if pair == "" {
 			continue
@@ -163,7 +163,7 @@ var parameters = []string{
 // libraries write lists (scope[]=, scope[0]=, scope.0=). If it were ignored
 // like other unknown names (RFC 6749 §3.2), a client that asks for a narrow
 // token would get the widest.
-func isArray(name string) *token.Error {
+func isArray(name string) *oautherr.Error {
 	at := strings.IndexAny(name, "[.")
 	if at < 0 || !contains(parameters, name[:at]) {
 		return nil
@@ -189,7 +189,7 @@ func once(name string) string {
 
 // repeated refuses a parameter that is sent twice (RFC 6749 §3.2). Only known
 // names go into the answer.
-func repeated(name string) *token.Error {
+func repeated(name string) *oautherr.Error {
 	if !contains(parameters, name) {
 		return badRequest("a parameter is repeated: send each once")
 	}

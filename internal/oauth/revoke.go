@@ -9,8 +9,8 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/feed"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
-	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -46,7 +46,7 @@ func (e *Endpoints) revoke(c *gin.Context) {
 }
 
 // waitParameter takes wait out of the URL's query. Nothing else may be there.
-func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *token.Error) {
+func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *oautherr.Error) {
 	text, ok := strings.CutPrefix(r.URL.RawQuery, "wait=")
 	if !ok {
 		return 0, false, nil

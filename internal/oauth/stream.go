@@ -12,8 +12,8 @@ import (
 
 	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
-	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/internal/wire"
 )
 
@@ -67,7 +67,7 @@ func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	if why == feed.EndReset && place.Last != nil {
 		_ = w.write(place.Last)
 	}
-	end := token.Error{Reason: "stream_" + why}
+	end := oautherr.Error{Reason: "stream_" + why}
 	recordOutcome(c, who.ClientID, &end)
 }
 

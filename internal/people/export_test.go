@@ -12,5 +12,6 @@ func (s *Service) HashBy(command []string, limit time.Duration) {
 	s.hashing.hasher = passwords.New(command, maxHashes(), limit, slog.New(slog.DiscardHandler))
 }
 
-// AnswerAtOnce lets wrong passwords be answered at once, for tests that send many.
+// AnswerAtOnce lets wrong passwords be answered at once, for tests that send
+// many.
 func (s *Service) AnswerAtOnce() { s.wrongAnswer = 0 }

@@ -58,7 +58,8 @@ func TestInvitationToActiveMember(t *testing.T) {
 	}
 }
 
-// TestInvitingAgain: somebody who has not accepted is invited again, a member is not.
+// TestInvitingAgain: somebody who has not accepted is invited again, a member
+// is not.
 func TestInvitingAgain(t *testing.T) {
 	f := newFixture(t, nil)
 	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
@@ -145,7 +146,8 @@ func TestInvitingNeedsMembersManageAndHandsOverRoles(t *testing.T) {
 	_, err = f.People.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{viewers.ID}})
 	require.NoError(t, err)
 
-	// To invite again somebody who was given more is to get at what that one holds.
+	// To invite again somebody who was given more is to get at what that one
+	// holds.
 	_, err = f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "y@example.com", RoleIDs: []string{editors.ID}})
 	require.NoError(t, err)
 	_, err = f.People.InviteMember(boss, svcauth.NewMember{Email: "y@example.com"})

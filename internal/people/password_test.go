@@ -11,7 +11,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// NIST SP 800-63B-4 §3.1.1.2: length and a list of known passwords decide, no rules of composition.
+// NIST SP 800-63B-4 §3.1.1.2: length and a list of known passwords decide, no
+// rules of composition.
 func TestPasswordPolicy(t *testing.T) {
 	list, err := people.ReadBlocklist(strings.NewReader("short\r\nMarmalade at the Zoo\r\nlong enough but listed\n"))
 	require.NoError(t, err)

@@ -190,9 +190,10 @@ func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
 	require.NoError(t, err, "a right password from a network that sent no wrong one is always served")
 }
 
-// TestProofEndsWithSessions: who has proved an address, by a password or through
-// a provider, and has not chosen an organization yet, is out with whatever ends
-// that member's sessions; the one in the other organization is not.
+// TestProofEndsWithSessions: who has proved an address, by a password or
+// through a provider, and has not chosen an organization yet, is out with
+// whatever ends that member's sessions; the one in the other organization is
+// not.
 func TestProofEndsWithSessions(t *testing.T) {
 	no, yes := false, true
 	for name, end := range map[string]func(f *fixture, id string) error{

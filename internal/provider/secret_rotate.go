@@ -54,8 +54,9 @@ func (r *secretResource) ModifyPlan(
 	}
 }
 
-// planPresent plans the present secret as it is, without a rotation, and returns
-// that plan. If an earlier rotation left something to do, an update becomes due.
+// planPresent plans the present secret as it is, without a rotation, and
+// returns that plan. If an earlier rotation left something to do, an update
+// becomes due.
 func planPresent(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 	prior, plan secretModel,
 ) secretModel {

@@ -13,9 +13,9 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/telemetry"
-	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -63,7 +63,7 @@ func (s *Server) observe(c *gin.Context) {
 		if span != nil {
 			endSpan(span, c)
 		}
-		if state.Outcome.Code == token.CodeSlowDown && !state.Delayed {
+		if state.Outcome.Code == oautherr.CodeSlowDown && !state.Delayed {
 			s.delayRefusal(c.Request.Context())
 		}
 	}()

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 
 	"github.com/svcauth/svcauth/internal/oauth"
-	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -29,7 +29,7 @@ func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 		text = "the request can't be read: " + http.StatusText(status)
 	}
 	id := svcauth.NewID("req")
-	body := oauth.ErrorBody(token.CodeInvalidRequest, text)
+	body := oauth.ErrorBody(oautherr.CodeInvalidRequest, text)
 	ip := ""
 	if address, err := netip.ParseAddrPort(from.String()); err == nil {
 		ip = address.Addr().Unmap().String()
@@ -37,7 +37,7 @@ func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	s.cfg.Logger.Info("request", slog.String("request_id", id), slog.Int("status", status),
 		slog.String("reason", notHTTP), slog.String("ip", ip))
 	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(RequestStats{Status: status, Code: token.CodeInvalidRequest, Reason: notHTTP})
+		s.cfg.OnRequest(RequestStats{Status: status, Code: oautherr.CodeInvalidRequest, Reason: notHTTP})
 	}
 	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"+
 		"X-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",

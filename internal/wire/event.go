@@ -21,8 +21,8 @@ const (
 // without data, and its id with it (WHATWG HTML §9.2.6).
 var NoData = []byte("{}")
 
-// AppendEvent appends an event. Without an id, which is a cursor, the subscriber's
-// cursor stays where it is. data must be one line.
+// AppendEvent appends an event. Without an id, which is a cursor, the
+// subscriber's cursor stays where it is. data must be one line.
 func AppendEvent(b []byte, name, id string, data []byte) []byte {
 	b = slices.Grow(b, len(name)+len(id)+len(data)+len("event: \nid: \ndata: \n\n"))
 	b = append(append(b, "event: "...), name...)
@@ -32,8 +32,8 @@ func AppendEvent(b []byte, name, id string, data []byte) []byte {
 	return append(append(append(b, "\ndata: "...), data...), "\n\n"...)
 }
 
-// AppendHeartbeat appends a sign of life that moves the cursor. Its first line, a
-// comment, is what subscribers of earlier releases know it by.
+// AppendHeartbeat appends a sign of life that moves the cursor. Its first line,
+// a comment, is what subscribers of earlier releases know it by.
 func AppendHeartbeat(b []byte, id string) []byte {
 	return AppendEvent(append(b, ": "+EventHeartbeat+"\n"...), EventHeartbeat, id, NoData)
 }

@@ -8,23 +8,24 @@ import (
 // PageEntries is the most entries that the server puts into one page.
 const PageEntries = 2000
 
-// Page is an answer of the feed to a poll. Without the cursor it is the data of a
-// snapshot event. Entries is how its reader or writer holds the revocations.
+// Page is an answer of the feed to a poll. Without the cursor it is the data of
+// a snapshot event. Entries is how its reader or writer holds the revocations.
 type Page[Entries any] struct {
 	// Cursor leads on from here. It is opaque to subscribers.
 	Cursor string `json:"cursor,omitempty"`
-	// Snapshot begins anew: what was held before is forgotten once a page without
-	// More has come.
+	// Snapshot begins anew: what was held before is forgotten once a page
+	// without More has come.
 	Snapshot bool `json:"snapshot,omitempty"`
-	// More says that this is not all: the rest follows, or is asked for with the
-	// cursor.
+	// More says that this is not all: the rest follows, or is asked for with
+	// the cursor.
 	More bool `json:"more,omitempty"`
 
 	Revocations Entries `json:"revocations"`
 }
 
-// AppendPage appends a page whose entries are JSON already. [json.Marshal] writes
-// the same, but reads each entry once more, which takes most of the time.
+// AppendPage appends a page whose entries are JSON already. [json.Marshal]
+// writes the same, but reads each entry once more, which takes most of the
+// time.
 func AppendPage(b []byte, p Page[[]json.RawMessage]) []byte {
 	size := 80
 	for _, entry := range p.Revocations {

@@ -1,9 +1,10 @@
 // Package wire holds what the server and its subscribers write at both ends of
-// the revocation feed: the names of headers and events, the form of a page, of an
-// event and of a receipt, and the channel by which Redis says that there is
+// the revocation feed: the names of headers and events, the form of a page, of
+// an event and of a receipt, and the channel by which Redis says that there is
 // something new. Each stands here once, so that the ends can't drift apart.
 //
-// It stands on the standard library alone, because the public packages import it.
+// It stands on the standard library alone, because the public packages import
+// it.
 package wire
 
 // Headers by which a subscriber says who it is. They are shown to people and

@@ -12,6 +12,7 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/internal/verify"
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -119,7 +120,7 @@ var ErrUnknownKey = verify.ErrUnknownKey
 
 const (
 	maxLeeway   = svcauth.MaxLeeway
-	maxNameSize = 128
+	maxNameSize = wire.MaxName
 )
 
 // withDefaults returns the configuration with every default filled in, or one

@@ -17,6 +17,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/untrusted"
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
 // Feed says how to follow the issuer's revocation feed.
@@ -277,7 +278,7 @@ func (f *subscriber) poll(ctx context.Context) error {
 	for p.begin(f); p.more; {
 		from := at
 		if p.cursor != "" {
-			from += "?since=" + url.QueryEscape(p.cursor)
+			from += "?" + wire.SinceParam + "=" + url.QueryEscape(p.cursor)
 		}
 		page, err := f.page(ctx, from, p.cursor != f.cursor)
 		if err != nil {
@@ -326,9 +327,9 @@ func (f *subscriber) request(
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Accept", accept)
-	req.Header.Set("Svcauth-Resource-Server", f.cfg.Name)
-	req.Header.Set("Svcauth-Audience", untrusted.Quotable(f.cfg.Audience, 256))
-	req.Header.Set("Svcauth-Instance", f.instance)
+	req.Header.Set(wire.HeaderName, f.cfg.Name)
+	req.Header.Set(wire.HeaderAudience, untrusted.Quotable(f.cfg.Audience, wire.MaxAudience))
+	req.Header.Set(wire.HeaderInstance, f.instance)
 	return req, token, nil
 }
 
@@ -341,7 +342,7 @@ func (f *subscriber) call(ctx context.Context, method, at string, form url.Value
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Svcauth-Interval", f.cfg.Feed.Every.String())
+	req.Header.Set(wire.HeaderInterval, f.cfg.Feed.Every.String())
 	if form != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}

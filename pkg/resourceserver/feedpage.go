@@ -7,6 +7,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/internal/verify"
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -24,14 +25,8 @@ const (
 	ruleWeight  = 256 // bytes that any other entry takes beside its names
 )
 
-// feedPage is one answer to a poll. Without the cursor it is the data of a
-// snapshot event.
-type feedPage struct {
-	Cursor      string  `json:"cursor"`
-	Snapshot    bool    `json:"snapshot"`
-	More        bool    `json:"more"`
-	Revocations entries `json:"revocations"`
-}
+// feedPage is one answer to a poll.
+type feedPage = wire.Page[entries]
 
 // entries are the entries of one page. They are counted before the first is
 // decoded: `{}` takes fifty times as much memory as a Go value.

@@ -27,13 +27,15 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The bounds of the core: claims of a token, and the last second of the year 9999.
+// The bounds of the core: claims of a token, and the last second of the year
+// 9999.
 const (
 	maxClaims  = 256
 	maxSeconds = 253402300799
 )
 
-// raw signs a header and claims that are given as text, so that they can be anything.
+// raw signs a header and claims that are given as text, so that they can be
+// anything.
 func (s *signer) raw(t testing.TB, header, payload string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	text := encode([]byte(header)) + "." + encode([]byte(payload))
@@ -155,7 +157,8 @@ func TestHostileHeaders(t *testing.T) {
 	})
 }
 
-// RFC 9068 §4, RFC 7519 §4, RFC 8725 §3.8 to §3.10: claims that don't fit or are ambiguous.
+// RFC 9068 §4, RFC 7519 §4, RFC 8725 §3.8 to §3.10: claims that don't fit or
+// are ambiguous.
 func TestHostileClaims(t *testing.T) {
 	s, now := newSigner(t), time.Now()
 	with := func(name string, value any) string { return s.token(t, claims(now, map[string]any{name: value}), nil) }
@@ -250,9 +253,10 @@ func TestHostileSpellings(t *testing.T) {
 	refusesAll(t, s, tokens)
 }
 
-// An ECDSA signature (r, s) has a twin, (r, n-s), that anybody can make and every verifier takes:
-// nothing in JWS (RFC 7518 §3.4) forbids it, and issuers make both kinds. So a token must never be
-// known by its text: the twin is the same token, and dies with it.
+// An ECDSA signature (r, s) has a twin, (r, n-s), that anybody can make and
+// every verifier takes: nothing in JWS (RFC 7518 §3.4) forbids it, and issuers
+// make both kinds. So a token must never be known by its text: the twin is the
+// same token, and dies with it.
 func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
 	s, set := newSigner(t), verify.NewRevocationSet()
 	v := verifierOf(t, s, func(c *Config) { c.revocations = set })
@@ -275,13 +279,15 @@ func TestTheOtherECDSASignatureIsTheSameToken(t *testing.T) {
 		_, err = v.Verify(t.Context(), token)
 		require.ErrorIs(t, err, ErrRevoked)
 	}
-	// The other freedom of numbers, s + n, does not fit into 32 bytes or is no signature.
+	// The other freedom of numbers, s + n, does not fit into 32 bytes or is no
+	// signature.
 	new(big.Int).Sub(order, big.NewInt(1)).FillBytes(signature[32:])
 	_, err = v.Verify(t.Context(), good[:at]+base64.RawURLEncoding.EncodeToString(signature))
 	require.Error(t, err)
 }
 
-// Each kind of entry revokes the tokens that it matches, remembered or new, and no others.
+// Each kind of entry revokes the tokens that it matches, remembered or new, and
+// no others.
 func TestEachKindOfRevocationEndsItsTokensOnly(t *testing.T) {
 	s, now := newSigner(t), time.Now()
 	exp := now.Add(time.Hour).Unix()
@@ -355,7 +361,8 @@ func TestClockSkew(t *testing.T) {
 	}
 }
 
-// fixedKey is an Ed25519 key, so that each run has the same tokens: signatures are deterministic.
+// fixedKey is an Ed25519 key, so that each run has the same tokens: signatures
+// are deterministic.
 type fixedKey struct{ key ed25519.PrivateKey }
 
 func (k fixedKey) Key(_ context.Context, kid string) (string, crypto.PublicKey, error) {
@@ -365,7 +372,8 @@ func (k fixedKey) Key(_ context.Context, kid string) (string, crypto.PublicKey, 
 	return "EdDSA", k.key.Public(), nil
 }
 
-// FuzzMutatedToken replaces parts of a valid token: only the exact token is accepted.
+// FuzzMutatedToken replaces parts of a valid token: only the exact token is
+// accepted.
 func FuzzMutatedToken(f *testing.F) {
 	now := time.Unix(1_800_000_000, 0)
 	k := fixedKey{ed25519.NewKeyFromSeed([]byte("a seed for tests, of 32 bytes...")[:32])}

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
 // receiptWithin spreads the receipts of all subscribers, so that the server can
@@ -79,16 +81,16 @@ func (f *subscriber) acknowledge(ctx context.Context, cursor string) error {
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]string{
-		"cursor":   cursor,
-		"name":     f.cfg.Name,
-		"audience": f.cfg.Audience,
-		"instance": f.instance,
+	body, err := json.Marshal(wire.Receipt{
+		Cursor:   cursor,
+		Name:     f.cfg.Name,
+		Audience: f.cfg.Audience,
+		Instance: f.instance,
 	})
 	if err != nil {
 		return err
 	}
-	req, token, err := f.request(ctx, http.MethodPost, at+"/ack", "application/json", bytes.NewReader(body))
+	req, token, err := f.request(ctx, http.MethodPost, at+wire.ReceiptPath, "application/json", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -104,5 +106,5 @@ func (f *subscriber) acknowledge(ctx context.Context, cursor string) error {
 	case http.StatusUnauthorized:
 		f.cfg.Feed.Drop(token)
 	}
-	return fmt.Errorf("receipt: %w", newStatusError(at+"/ack", resp))
+	return fmt.Errorf("receipt: %w", newStatusError(at+wire.ReceiptPath, resp))
 }

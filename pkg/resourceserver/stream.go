@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -54,12 +55,12 @@ func (f *subscriber) stream(ctx context.Context) error {
 
 // listen also reports whether anything was received.
 func (f *subscriber) listen(ctx context.Context, at string, alive *time.Timer, s *streaming) (heard bool, err error) {
-	req, token, err := f.request(ctx, http.MethodGet, at, "text/event-stream, application/json;q=0.5", nil)
+	req, token, err := f.request(ctx, http.MethodGet, at, wire.EventStream+", application/json;q=0.5", nil)
 	if err != nil {
 		return true, err // not the stream's fault
 	}
 	if f.cursor != "" {
-		req.Header.Set("Last-Event-ID", f.cursor)
+		req.Header.Set(wire.HeaderLastEventID, f.cursor)
 	}
 	resp, err := f.fetch.client.Do(req)
 	if err != nil {
@@ -70,11 +71,11 @@ func (f *subscriber) listen(ctx context.Context, at string, alive *time.Timer, s
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized:
 		f.cfg.Feed.Drop(token)
-		return true, expect(resp, at, "text/event-stream")
+		return true, expect(resp, at, wire.EventStream)
 	case resp.StatusCode == http.StatusNotAcceptable, resp.StatusCode == http.StatusOK && kind == "application/json":
 		return true, errNoStream
 	}
-	if err := expect(resp, at, "text/event-stream"); err != nil {
+	if err := expect(resp, at, wire.EventStream); err != nil {
 		return true, err
 	}
 	wire := &watched{Reader: resp.Body, alive: alive, silence: f.silence()}
@@ -138,10 +139,10 @@ func (r *eventReader) next() (e event, err error) {
 		value = bytes.TrimPrefix(value, []byte(" "))
 		switch string(name) {
 		case "":
-			e.alive = e.alive || string(value) == "heartbeat"
+			e.alive = e.alive || string(value) == wire.EventHeartbeat
 		case "event":
 			e.name = string(value)
-			e.alive = e.alive || e.name == "heartbeat"
+			e.alive = e.alive || e.name == wire.EventHeartbeat
 		case "id":
 			e.id = string(value)
 		case "data":
@@ -185,13 +186,13 @@ type streaming struct {
 // received yet.
 func (s *streaming) apply(e event, last bool) error {
 	switch {
-	case e.name == "snapshot":
+	case e.name == wire.EventSnapshot:
 		var page feedPage
 		if err := json.Unmarshal(e.data, &page); err != nil {
 			return fmt.Errorf("a snapshot of the revocation feed can't be read: %w", err)
 		}
 		return s.snapshot(page, e.id)
-	case e.name == "revocation":
+	case e.name == wire.EventRevocation:
 		var entry svcauth.Revocation
 		if err := json.Unmarshal(e.data, &entry); err != nil {
 			return fmt.Errorf("an event of the revocation feed can't be read: %w", err)
@@ -200,7 +201,7 @@ func (s *streaming) apply(e event, last bool) error {
 			return err
 		}
 		s.unsaid = true
-	case e.name == "keys":
+	case e.name == wire.EventKeys:
 		s.rekey()
 	}
 	if s.subscriber.cursor == "" {

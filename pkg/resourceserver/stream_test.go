@@ -26,8 +26,9 @@ func newStreaming(set *verify.RevocationSet) *streaming {
 	return s
 }
 
-// The keys are fetched when a stream first proves that the set is complete, since earlier changes
-// were not announced, and whenever the issuer announces a change.
+// The keys are fetched when a stream first proves that the set is complete,
+// since earlier changes were not announced, and whenever the issuer announces a
+// change.
 func TestAStreamSaysWhenTheKeysChange(t *testing.T) {
 	s, fetched := newStreaming(verify.NewRevocationSet()), 0
 	s.rekey = func() { fetched++ }
@@ -44,7 +45,8 @@ func TestAStreamSaysWhenTheKeysChange(t *testing.T) {
 	require.Equal(t, "2", s.subscriber.cursor, "news of keys move no cursor")
 }
 
-// A stream may be cut anywhere: exactly the complete events were applied, and the cursor agrees.
+// A stream may be cut anywhere: exactly the complete events were applied, and
+// the cursor agrees.
 func TestHalfAnEventIsNeverApplied(t *testing.T) {
 	events := []string{
 		"event: snapshot\ndata: {\"revocations\":[{\"jti\":\"a\",\"exp\":9}],\"more\":true}\n\n",
@@ -372,8 +374,9 @@ func TestBeyondMaxStaleness(t *testing.T) {
 	}
 }
 
-// TestANudgeLeadsToOnePollAndManyToFew says what a nudge is worth: the poll comes at once, and no
-// number of them makes the feed be asked more than four times a second.
+// TestANudgeLeadsToOnePollAndManyToFew says what a nudge is worth: the poll
+// comes at once, and no number of them makes the feed be asked more than four
+// times a second.
 func TestANudgeLeadsToOnePollAndManyToFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i := &issuer{page: `{"cursor":"1","revocations":[]}`}

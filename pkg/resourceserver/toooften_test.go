@@ -36,8 +36,8 @@ func (b *busy) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"7"}}, Body: http.NoBody, Request: req}, nil
 }
 
-// TestWhoAskedTooOftenWaitsAsLongAsToldAndLosesNothing says so of the stream, of
-// polls and of receipts.
+// TestWhoAskedTooOftenWaitsAsLongAsToldAndLosesNothing says so of the stream,
+// of polls and of receipts.
 func TestWhoAskedTooOftenWaitsAsLongAsToldAndLosesNothing(t *testing.T) {
 	page := `{"cursor":"7","snapshot":true,"revocations":[{"jti":"t1","exp":99999999999}]}`
 	for name, poll := range map[string]bool{"stream": false, "poll": true} {

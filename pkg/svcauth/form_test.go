@@ -28,7 +28,8 @@ func TestNewIDIsTypeIDOfUUIDv7(t *testing.T) {
 	require.Less(t, NewIDAt("sa", at), NewIDAt("sa", at.Add(time.Millisecond)))
 }
 
-// decode is the TypeID specification read backwards, independent of the encoder.
+// decode is the TypeID specification read backwards, independent of the
+// encoder.
 func decode(t *testing.T, s string) (u uuid.UUID) {
 	t.Helper()
 	bits := ""

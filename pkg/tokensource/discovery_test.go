@@ -15,8 +15,8 @@ func TestIssuerWithPath(t *testing.T) {
 	require.Equal(t, "token-1", got.AccessToken)
 }
 
-// Behind a proxy that hands on the issuer's path alone, another program answers at
-// the root, or nobody.
+// Behind a proxy that hands on the issuer's path alone, another program answers
+// at the root, or nobody.
 func TestMetadataBelowTheIssuersPathOnly(t *testing.T) {
 	for _, root := range []http.HandlerFunc{http.NotFound, plain(200, "<html>"), plain(403, "<html>"), plain(401, ""), plain(400, ""), http.RedirectHandler("/login", http.StatusFound).ServeHTTP} {
 		e := newEndpoint(t)

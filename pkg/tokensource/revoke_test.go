@@ -13,7 +13,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// withAllEndpoints has the metadata name the other two endpoints, which are scripted by next.
+// withAllEndpoints has the metadata name the other two endpoints, which are
+// scripted by next.
 func withAllEndpoints(t *testing.T) (*endpoint, *Source) {
 	e := newEndpoint(t)
 	e.set(func() {

@@ -27,6 +27,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 )
 
@@ -58,7 +59,7 @@ func Follow(ctx context.Context, cfg Config) error {
 			"svcauth's Redis and the verifier that polls the feed")
 	}
 	if cfg.Channel == "" {
-		cfg.Channel = "svcauth:{changes}"
+		cfg.Channel = wire.DefaultPrefix + wire.Channel
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
