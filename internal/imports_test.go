@@ -64,7 +64,8 @@ func short(name string) string {
 
 // within reports whether a package is one of the named, or below one.
 func within(name string, trees ...string) bool {
-	return slices.ContainsFunc(trees, func(tree string) bool { return name == tree || strings.HasPrefix(name, tree+"/") })
+	return slices.ContainsFunc(trees,
+		func(tree string) bool { return name == tree || strings.HasPrefix(name, tree+"/") })
 }
 
 // TestEachTechnologyHasItsPlace is design §3.2: a technology is named in few
@@ -72,15 +73,17 @@ func within(name string, trees ...string) bool {
 // real servers for tests and is in no program.
 func TestEachTechnologyHasItsPlace(t *testing.T) {
 	places := map[string][]string{
-		"database/sql":                   {"internal/store", "internal/svctest/dbdump"},
-		"github.com/jackc/pgx":           {"internal/store", "internal/svctest/dbdump"},
-		"modernc.org/sqlite":             {"internal/store", "internal/svctest/dbdump"},
-		"github.com/pressly/goose":       {"internal/store"},
-		"github.com/redis/go-redis":      {"internal/cache", "pkg/resourceserver/redisfeed"},
-		"github.com/gin-gonic/gin":       {"internal/request", "internal/server", "internal/oauth", "internal/manage", "internal/console", "pkg/resourceserver/ginauth"},
-		"github.com/danielgtaylor/huma":  {"internal/manage"},
-		"github.com/go-oauth2/oauth2":    {"internal/token"},
-		"github.com/golang-jwt/jwt":      {"internal/keyring", "internal/verify", "internal/token", "deploy/validating/golang-jwt"},
+		"database/sql":              {"internal/store", "internal/svctest/dbdump"},
+		"github.com/jackc/pgx":      {"internal/store", "internal/svctest/dbdump"},
+		"modernc.org/sqlite":        {"internal/store", "internal/svctest/dbdump"},
+		"github.com/pressly/goose":  {"internal/store"},
+		"github.com/redis/go-redis": {"internal/cache", "pkg/resourceserver/redisfeed"},
+		"github.com/gin-gonic/gin": {"internal/request", "internal/server", "internal/oauth", "internal/manage",
+			"internal/console", "pkg/resourceserver/ginauth"},
+		"github.com/danielgtaylor/huma": {"internal/manage"},
+		"github.com/go-oauth2/oauth2":   {"internal/token"},
+		"github.com/golang-jwt/jwt": {"internal/keyring", "internal/verify", "internal/token",
+			"deploy/validating/golang-jwt"},
 		"github.com/maypok86/otter":      {"internal/clientauth"},
 		"github.com/alexedwards/scs":     {"internal/console"},
 		"go.yaml.in/yaml":                {"internal/config"},
@@ -107,9 +110,12 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, name := range p.Imports {
 			for technology, allowed := range places {
-				isIt := name == technology || strings.HasPrefix(name, technology+"/") && technology != "testing" && technology != "math/rand" ||
-					strings.HasPrefix(technology, "github.com/hashicorp/terraform") && strings.HasPrefix(name, technology)
-				require.False(t, isIt && !within(p.ImportPath, allowed...), "%s imports %s, which belongs to %v", p.ImportPath, name, allowed)
+				isIt := name == technology || strings.HasPrefix(name, technology+"/") && technology != "testing" &&
+					technology != "math/rand" ||
+					strings.HasPrefix(technology, "github.com/hashicorp/terraform") &&
+						strings.HasPrefix(name, technology)
+				require.False(t, isIt && !within(p.ImportPath, allowed...), "%s imports %s, which belongs to %v",
+					p.ImportPath, name, allowed)
 			}
 		}
 	}
@@ -138,7 +144,8 @@ func TestTheKitStandsOnTheStandardLibraryAlone(t *testing.T) {
 				continue
 			}
 			first, _, _ := strings.Cut(name, "/")
-			require.False(t, strings.Contains(first, ".") || within(name, "cmd", "pkg", "config") || within(name, "internal") && !slices.Contains(kit, name),
+			require.False(t, strings.Contains(first, ".") || within(name, "cmd", "pkg", "config") ||
+				within(name, "internal") && !slices.Contains(kit, name),
 				"%s brings %s along", p.ImportPath, name)
 		}
 	}
@@ -149,45 +156,54 @@ func TestTheKitStandsOnTheStandardLibraryAlone(t *testing.T) {
 // pkg/svcauth, the nouns, and the kit are everybody's.
 func TestImportsPointDownward(t *testing.T) {
 	down := map[string][]string{
-		"config":                         {},
-		"internal/httpx":                 {},
-		"internal/jwk":                   {},
-		"internal/untrusted":             {},
-		"internal/verify":                {},
-		"internal/wire":                  {},
-		"pkg/svcauth":                    {},
-		"pkg/tokensource":                {},
-		"pkg/resourceserver":             {},
-		"pkg/resourceserver/ginauth":     {"pkg/resourceserver"},
-		"pkg/resourceserver/redisfeed":   {"pkg/resourceserver"},
-		"internal/config":                {"config", "internal/cache"},
-		"internal/telemetry":             {},
-		"internal/limits":                {},
-		"internal/passwords":             {},
-		"internal/store":                 {"internal/limits"},
-		"internal/audit":                 {"internal/store"},
-		"internal/cache":                 {"internal/limits"},
-		"internal/keyring":               {"internal/store"},
-		"internal/changelog":             {"internal/limits", "internal/store", "internal/cache"},
-		"internal/feed":                  {"internal/limits", "internal/store", "internal/cache", "internal/changelog"},
-		"internal/paging":                {},
-		"internal/access":                {"internal/limits", "internal/paging", "internal/audit", "internal/store", "internal/cache", "internal/keyring"},
-		"internal/people":                {"internal/limits", "internal/paging", "internal/passwords", "internal/audit", "internal/store", "internal/access"},
-		"internal/oautherr":              {"internal/store"},
-		"internal/clientauth":            {"internal/limits", "internal/oautherr", "internal/audit", "internal/store", "internal/cache"},
-		"internal/token":                 {"internal/limits", "internal/oautherr", "internal/clientauth", "internal/store", "internal/cache", "internal/keyring", "internal/changelog", "internal/access"},
-		"internal/request":               {"internal/limits", "internal/oautherr", "internal/clientauth"},
-		"internal/oauth":                 {"internal/limits", "internal/request", "internal/oautherr", "internal/clientauth", "internal/token", "internal/feed"},
-		"internal/manage":                {"internal/limits", "internal/request", "internal/oautherr", "internal/access", "internal/people", "internal/token"},
-		"internal/server":                {"internal/limits", "internal/request", "internal/oautherr", "internal/oauth", "internal/manage", "internal/token", "internal/telemetry"},
-		"internal/console":               {"internal/limits", "internal/request", "internal/access", "internal/people", "internal/token", "internal/telemetry"},
+		"config":                       {},
+		"internal/httpx":               {},
+		"internal/jwk":                 {},
+		"internal/untrusted":           {},
+		"internal/verify":              {},
+		"internal/wire":                {},
+		"pkg/svcauth":                  {},
+		"pkg/tokensource":              {},
+		"pkg/resourceserver":           {},
+		"pkg/resourceserver/ginauth":   {"pkg/resourceserver"},
+		"pkg/resourceserver/redisfeed": {"pkg/resourceserver"},
+		"internal/config":              {"config", "internal/cache"},
+		"internal/telemetry":           {},
+		"internal/limits":              {},
+		"internal/passwords":           {},
+		"internal/store":               {"internal/limits"},
+		"internal/audit":               {"internal/store"},
+		"internal/cache":               {"internal/limits"},
+		"internal/keyring":             {"internal/store"},
+		"internal/changelog":           {"internal/limits", "internal/store", "internal/cache"},
+		"internal/feed":                {"internal/limits", "internal/store", "internal/cache", "internal/changelog"},
+		"internal/paging":              {},
+		"internal/access": {"internal/limits", "internal/paging", "internal/audit", "internal/store",
+			"internal/cache", "internal/keyring"},
+		"internal/people": {"internal/limits", "internal/paging", "internal/passwords", "internal/audit",
+			"internal/store", "internal/access"},
+		"internal/oautherr": {"internal/store"},
+		"internal/clientauth": {"internal/limits", "internal/oautherr", "internal/audit", "internal/store",
+			"internal/cache"},
+		"internal/token": {"internal/limits", "internal/oautherr", "internal/clientauth",
+			"internal/store", "internal/cache", "internal/keyring", "internal/changelog", "internal/access"},
+		"internal/request": {"internal/limits", "internal/oautherr", "internal/clientauth"},
+		"internal/oauth": {"internal/limits", "internal/request", "internal/oautherr",
+			"internal/clientauth", "internal/token", "internal/feed"},
+		"internal/manage": {"internal/limits", "internal/request", "internal/oautherr",
+			"internal/access", "internal/people", "internal/token"},
+		"internal/server": {"internal/limits", "internal/request", "internal/oautherr", "internal/oauth",
+			"internal/manage", "internal/token", "internal/telemetry"},
+		"internal/console": {"internal/limits", "internal/request", "internal/access", "internal/people",
+			"internal/token", "internal/telemetry"},
 		"internal/provider":              {"pkg/tokensource"},
 		"internal/bench":                 {"pkg/tokensource", "pkg/resourceserver"},
 		"cmd/example-api":                {"pkg/resourceserver", "pkg/tokensource"},
 		"cmd/terraform-provider-svcauth": {"internal/provider"},
 		"deploy/validating/go":           {"pkg/resourceserver"},
 		"deploy/validating/golang-jwt":   {},
-		"cmd/svcauth":                    {"config", "internal/app", "internal/access", "internal/people", "internal/config", "internal/passwords", "internal/store", "pkg/tokensource", "pkg/resourceserver"},
+		"cmd/svcauth": {"config", "internal/app", "internal/access", "internal/people",
+			"internal/config", "internal/passwords", "internal/store", "pkg/tokensource", "pkg/resourceserver"},
 	}
 	everything := []string{"internal/app", "internal/svctest", "internal/drill"} // these put whole servers together
 	for _, p := range packages(t) {
@@ -198,9 +214,11 @@ func TestImportsPointDownward(t *testing.T) {
 		require.True(t, known, "%s is a new package: say here what it may import", p.ImportPath)
 		for _, name := range p.Imports {
 			if within(name, "cmd", "pkg", "internal", "config") {
-				require.True(t, name == "pkg/svcauth" || slices.Contains(kit, name) || slices.Contains(allowed, name), "%s imports %s; it may import %v", p.ImportPath, name, allowed)
+				require.True(t, name == "pkg/svcauth" || slices.Contains(kit, name) || slices.Contains(allowed, name),
+					"%s imports %s; it may import %v", p.ImportPath, name, allowed)
 			}
-			require.False(t, within(name, "internal/svctest") && !within(p.ImportPath, "internal/svctest"), "%s imports %s, which is for tests", p.ImportPath, name)
+			require.False(t, within(name, "internal/svctest") && !within(p.ImportPath, "internal/svctest"),
+				"%s imports %s, which is for tests", p.ImportPath, name)
 		}
 	}
 }
@@ -213,8 +231,10 @@ func TestPkgBringsLittleAlong(t *testing.T) {
 			continue
 		}
 		for _, name := range p.Deps {
-			forbidden := within(name, "internal") && !slices.Contains(kit, name) || within(name, "database/sql") || strings.Contains(name, "sqlite") || strings.Contains(name, "jackc/pgx") ||
-				strings.Contains(name, "redis") && p.ImportPath != "pkg/resourceserver/redisfeed" && !strings.HasPrefix(name, "pkg/") ||
+			forbidden := within(name, "internal") && !slices.Contains(kit, name) || within(name, "database/sql") ||
+				strings.Contains(name, "sqlite") || strings.Contains(name, "jackc/pgx") ||
+				strings.Contains(name, "redis") && p.ImportPath != "pkg/resourceserver/redisfeed" &&
+					!strings.HasPrefix(name, "pkg/") ||
 				strings.Contains(name, "gin-gonic") && p.ImportPath != "pkg/resourceserver/ginauth" ||
 				within(name, "github.com/stretchr/testify", "testing")
 			require.False(t, forbidden, "%s brings %s along", p.ImportPath, name)
@@ -227,8 +247,10 @@ func TestProgramsHoldNoTestCode(t *testing.T) {
 	for _, p := range packages(t) {
 		if within(p.ImportPath, "cmd") {
 			for _, name := range p.Deps {
-				viaPlugin := name == "testing" && p.ImportPath == "cmd/terraform-provider-svcauth" // the plugin framework brings it
-				require.False(t, !viaPlugin && within(name, "internal/svctest", "github.com/stretchr/testify", "testing"), "%s contains %s", p.ImportPath, name)
+				viaPlugin := name == "testing" &&
+					p.ImportPath == "cmd/terraform-provider-svcauth" // the plugin framework brings it
+				require.False(t, !viaPlugin && within(name, "internal/svctest", "github.com/stretchr/testify",
+					"testing"), "%s contains %s", p.ImportPath, name)
 			}
 		}
 	}

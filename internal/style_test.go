@@ -50,7 +50,8 @@ func TestCodeKeepsToTheHouse(t *testing.T) {
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
 				if i, is := n.(*ast.InterfaceType); is {
-					assert.LessOrEqual(t, i.Methods.NumFields(), maxMethods, "%s: an interface that wide hides what its user needs", where(n))
+					assert.LessOrEqual(t, i.Methods.NumFields(), maxMethods,
+						"%s: an interface that wide hides what its user needs", where(n))
 				}
 				return true
 			})
@@ -64,7 +65,8 @@ func checkDecl(t *testing.T, files *token.FileSet, d ast.Decl, where func(ast.No
 	case *ast.FuncDecl:
 		length := files.Position(d.End()).Line - files.Position(d.Pos()).Line
 		assert.LessOrEqual(t, length, maxFuncLines, "%s: %s is long", where(d), d.Name.Name)
-		assert.False(t, d.Name.Name == "init" && d.Recv == nil, "%s: init runs whether anybody wants it or not", where(d))
+		assert.False(t, d.Name.Name == "init" && d.Recv == nil, "%s: init runs whether anybody wants it or not",
+			where(d))
 		if d.Name.IsExported() && exportedReceiver(d) {
 			assert.NotEmpty(t, d.Doc.Text(), "%s: %s has no doc comment", where(d), d.Name.Name)
 		}
@@ -72,14 +74,16 @@ func checkDecl(t *testing.T, files *token.FileSet, d ast.Decl, where func(ast.No
 		for _, spec := range d.Specs {
 			switch s := spec.(type) {
 			case *ast.TypeSpec:
-				assert.False(t, hollowName.MatchString(s.Name.Name), "%s: the name %s says nothing", where(s), s.Name.Name)
+				assert.False(t, hollowName.MatchString(s.Name.Name), "%s: the name %s says nothing",
+					where(s), s.Name.Name)
 				if s.Name.IsExported() {
 					assert.NotEmpty(t, d.Doc.Text()+s.Doc.Text(), "%s: %s has no doc comment", where(s), s.Name.Name)
 				}
 			case *ast.ValueSpec:
 				for _, n := range s.Names {
 					if n.IsExported() {
-						assert.NotEmpty(t, d.Doc.Text()+s.Doc.Text()+s.Comment.Text(), "%s: %s has no doc comment", where(s), n.Name)
+						assert.NotEmpty(t, d.Doc.Text()+s.Doc.Text()+s.Comment.Text(), "%s: %s has no doc comment",
+							where(s), n.Name)
 					}
 				}
 			}

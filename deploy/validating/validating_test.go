@@ -128,7 +128,8 @@ func TestRevokedTokensAreRefusedWhereTheServerIsAsked(t *testing.T) {
 		}
 		require.NoError(t, take(account, token), kind)
 		for language := range at {
-			require.Eventually(t, answers(language, token, http.StatusUnauthorized), 30*time.Second, 50*time.Millisecond,
+			require.Eventually(t, answers(language, token, http.StatusUnauthorized), 30*time.Second,
+				50*time.Millisecond,
 				"%s: %s was taken away", language, kind)
 			require.True(t, answers(language, kept, http.StatusOK)(), "%s: another client's token", language)
 		}

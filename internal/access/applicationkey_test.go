@@ -97,7 +97,8 @@ func TestApplicationKeyFollowsItsMember(t *testing.T) {
 	require.Equal(t, view, f.Token(key.ID).Scope)
 	editor := f.Role("Editor", edit)
 	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
-		return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: editor.ID, GrantedAt: f.Clock.Now()})
+		return q.PutGrant(t.Context(),
+			store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: editor.ID, GrantedAt: f.Clock.Now()})
 	}))
 	require.Equal(t, edit+" "+view, f.Token(key.ID).Scope)
 }
@@ -160,7 +161,8 @@ func TestManagersSeeAndEndApplicationKeys(t *testing.T) {
 	f.Dies(token)
 	told := false
 	for _, e := range f.Audited(f.OrgID(), "application_key.delete") {
-		told = told || e.Target.ID == key.ID && e.Actor.Name == "manager@example.com" && e.Outcome == svcauth.OutcomeDone
+		told = told || e.Target.ID == key.ID && e.Actor.Name == "manager@example.com" &&
+			e.Outcome == svcauth.OutcomeDone
 	}
 	require.True(t, told)
 	f.AllowMachines()

@@ -49,22 +49,26 @@ var steps = []step{
 		return err
 	}},
 	{action: "service_account.update", do: func(s *subjects) error {
-		return last(s.Access.UpdateServiceAccount(s.admin, s.account.ID, 0, svcauth.ServiceAccountPatch{Disabled: new(true)}))
+		return last(s.Access.UpdateServiceAccount(s.admin, s.account.ID, 0,
+			svcauth.ServiceAccountPatch{Disabled: new(true)}))
 	}},
 	{action: "service_account.assign_role", do: func(s *subjects) error {
-		return last(s.Access.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID, svcauth.GrantRequest{ExpiresAt: new(s.Clock.Now().Add(time.Hour))}))
+		return last(s.Access.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID,
+			svcauth.GrantRequest{ExpiresAt: new(s.Clock.Now().Add(time.Hour))}))
 	}},
 	{action: "service_account.role_expired", do: func(s *subjects) error {
 		s.Clock.Advance(2 * time.Hour)
 		return last(s.Access.ExpireGrants(s.T.Context()))
 	}},
 	{action: "service_account.unassign_role", do: func(s *subjects) error {
-		if _, err := s.Access.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID, svcauth.GrantRequest{}); err != nil {
+		if _, err := s.Access.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID,
+			svcauth.GrantRequest{}); err != nil {
 			return err
 		}
 		return s.Access.UnassignServiceAccountRole(s.admin, s.account.ID, s.role.ID, "")
 	}},
-	{action: "service_account.revoke_tokens", do: func(s *subjects) error { return s.Access.RevokeTokens(s.admin, s.account.ID) }},
+	{action: "service_account.revoke_tokens",
+		do: func(s *subjects) error { return s.Access.RevokeTokens(s.admin, s.account.ID) }},
 	{action: "token.revoke", outcome: svcauth.OutcomeRefused, do: func(s *subjects) error {
 		return refused(s.Access.RevokeToken(s.admin, s.account.ID, "unknown"))
 	}},
@@ -73,19 +77,24 @@ var steps = []step{
 		return err
 	}},
 	{action: "secret.update", do: func(s *subjects) error {
-		return last(s.Access.UpdateSecret(s.admin, s.account.ID, s.secret.ID, svcauth.SecretPatch{Description: new("other")}))
+		return last(s.Access.UpdateSecret(s.admin, s.account.ID, s.secret.ID,
+			svcauth.SecretPatch{Description: new("other")}))
 	}},
-	{action: "secret.delete", do: func(s *subjects) error { return s.Access.DeleteSecret(s.admin, s.account.ID, s.secret.ID, true) }},
-	{action: "service_account.delete", do: func(s *subjects) error { return s.Access.DeleteServiceAccount(s.admin, s.account.ID) }},
+	{action: "secret.delete",
+		do: func(s *subjects) error { return s.Access.DeleteSecret(s.admin, s.account.ID, s.secret.ID, true) }},
+	{action: "service_account.delete",
+		do: func(s *subjects) error { return s.Access.DeleteServiceAccount(s.admin, s.account.ID) }},
 	{action: "application_key.create", do: func(s *subjects) (err error) {
 		s.key, err = s.Access.CreateApplicationKey(s.admin, svcauth.NewApplicationKey{})
 		return err
 	}},
-	{action: "application_key.delete", do: func(s *subjects) error { return s.Access.DeleteApplicationKey(s.admin, s.key.ID) }},
+	{action: "application_key.delete",
+		do: func(s *subjects) error { return s.Access.DeleteApplicationKey(s.admin, s.key.ID) }},
 	{action: "member.invite", do: func(s *subjects) error {
 		return last(s.People.InviteMember(s.admin, svcauth.NewMember{Email: "bob@example.com"}))
 	}},
-	{action: "member.activate", do: func(s *subjects) error { s.member = s.Join(s.admin, "ann@example.com").ID; return nil }},
+	{action: "member.activate",
+		do: func(s *subjects) error { s.member = s.Join(s.admin, "ann@example.com").ID; return nil }},
 	{action: "member.sign_in", do: func(s *subjects) error { s.self = s.InConsole("ann@example.com"); return nil }},
 	{action: "member.sign_in", outcome: svcauth.OutcomeRefused, do: func(s *subjects) error {
 		return refused(last(s.SignIn("ann@example.com", "a wrong one", home)))
@@ -109,7 +118,8 @@ var steps = []step{
 	{action: "member.assign_role", do: func(s *subjects) error {
 		return last(s.Access.AssignMemberRole(s.admin, s.member, s.role.ID, svcauth.GrantRequest{}))
 	}},
-	{action: "member.unassign_role", do: func(s *subjects) error { return s.Access.UnassignMemberRole(s.admin, s.member, s.role.ID, "") }},
+	{action: "member.unassign_role",
+		do: func(s *subjects) error { return s.Access.UnassignMemberRole(s.admin, s.member, s.role.ID, "") }},
 	{action: "member.reset", do: func(s *subjects) error { return last(s.People.ResetMember(s.admin, s.member)) }},
 	{action: "member.delete", do: func(s *subjects) error { return s.People.DeleteMember(s.admin, s.member) }},
 	{action: "role.privileges_removed", do: func(s *subjects) error {
@@ -139,19 +149,23 @@ var steps = []step{
 		return last(s.Access.RevokeSigningKey(s.admin, keys[0].KID))
 	}},
 	{action: "organization.bootstrap", alsoTenant: true, do: func(s *subjects) error {
-		made, err := s.People.AddOrganization(s.T.Context(), people.NewTenant{Name: "offline", AdminEmail: "boss@offline.example"})
+		made, err := s.People.AddOrganization(s.T.Context(),
+			people.NewTenant{Name: "offline", AdminEmail: "boss@offline.example"})
 		s.tenant = made.Organization
 		return err
 	}},
 	{action: "organization.create", alsoTenant: true, do: func(s *subjects) error {
-		made, err := s.People.CreateOrganization(s.admin, svcauth.NewOrganization{Name: "tenant", AdminEmail: "boss@tenant.example"})
+		made, err := s.People.CreateOrganization(s.admin,
+			svcauth.NewOrganization{Name: "tenant", AdminEmail: "boss@tenant.example"})
 		s.tenant = made.Organization
 		return err
 	}},
 	{action: "organization.update", alsoTenant: true, do: func(s *subjects) error {
-		return last(s.Access.UpdateOrganizationByID(s.admin, s.tenant.ID, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: new(true)}))
+		return last(s.Access.UpdateOrganizationByID(s.admin, s.tenant.ID,
+			0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: new(true)}))
 	}},
-	{action: "organization.delete", alsoTenant: true, do: func(s *subjects) error { return s.Access.DeleteOrganization(s.admin, s.tenant.ID) }},
+	{action: "organization.delete", alsoTenant: true,
+		do: func(s *subjects) error { return s.Access.DeleteOrganization(s.admin, s.tenant.ID) }},
 }
 
 // refused wants an error.
@@ -231,7 +245,9 @@ func TestRemovalsFromTheCatalogueStandInEachLog(t *testing.T) {
 	}
 	require.Len(t, lost, 2)
 	for _, role := range []string{"Editors", svcauth.RoleAdministrator} {
-		require.True(t, strings.Contains(lost[role], edit) && strings.Contains(lost[role], create), "%s: %s", role, lost[role])
+		require.True(t, strings.Contains(lost[role], edit) && strings.Contains(lost[role], create), "%s: %s",
+			role, lost[role])
 	}
-	require.Len(t, f.Audited(f.OrgID(), "catalog.update"), 1, "and the operator's says what was removed; the first load was before bootstrap")
+	require.Len(t, f.Audited(f.OrgID(), "catalog.update"), 1,
+		"and the operator's says what was removed; the first load was before bootstrap")
 }

@@ -12,7 +12,8 @@ import (
 
 // fewer is the fixture's catalogue without clusters:create and clusters:edit.
 func fewer() ([]svcauth.API, []svcauth.Privilege) {
-	return []svcauth.API{{Audience: "https://api.example.com", Name: "Cloud"}}, []svcauth.Privilege{{Name: view, API: "https://api.example.com"}}
+	return []svcauth.API{{Audience: "https://api.example.com", Name: "Cloud"}}, []svcauth.Privilege{{Name: view,
+		API: "https://api.example.com"}}
 }
 
 func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
@@ -63,7 +64,8 @@ func TestRemovedPrivilegeNobodyListsGoesQuietly(t *testing.T) {
 	privileges = append(privileges, svcauth.Privilege{Name: "clusters:pause", API: "https://api.example.com"})
 	_, err = f.Access.ApplyCatalog(t.Context(), apis, privileges, false)
 	require.NoError(t, err)
-	require.Contains(t, f.Held(f.OrgID(), f.Tenant.AdminID), "clusters:pause", "Administrator has every present and future privilege")
+	require.Contains(t, f.Held(f.OrgID(), f.Tenant.AdminID), "clusters:pause",
+		"Administrator has every present and future privilege")
 }
 
 func TestExampleCatalogueIsComplete(t *testing.T) {
@@ -73,8 +75,10 @@ func TestExampleCatalogueIsComplete(t *testing.T) {
 	_, err = f.Access.ApplyCatalog(t.Context(), catalogue.APIs, catalogue.Privileges, false)
 	require.NoError(t, err)
 	names := f.All(true)
-	for _, want := range []string{"clusters:view", "clusters:edit", "clusters:release", "clusters:create", "clusters:suspend", "clusters:resume",
-		"cloud-settings:view", "cloud-settings:manage", "billing:view", "billing:manage", "alarms:view", "alarms:manage"} {
+	for _, want := range []string{"clusters:view", "clusters:edit", "clusters:release", "clusters:create",
+		"clusters:suspend", "clusters:resume",
+		"cloud-settings:view", "cloud-settings:manage", "billing:view", "billing:manage", "alarms:view",
+		"alarms:manage"} {
 		require.Contains(t, names, want)
 	}
 	page, err := f.Access.APIs(f.Admin(), svcauth.ListOptions{Limit: 2})

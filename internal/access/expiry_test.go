@@ -30,11 +30,15 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 
 	long := f.Token(account.ID) // made while the grant had no end
 	expires := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID,
+			svcauth.GrantRequest{ExpiresAt: &expires})))
 	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
 	forGood := f.Token(key.ID)
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
-	in, err := f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	require.NoError(t,
+		last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	in, err := f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	require.NoError(t, err)
 	may := func() []string {
 		ann, _, err := f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
@@ -42,7 +46,8 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 		return ann.Privileges
 	}
 	require.Equal(t, []string{edit, view}, may())
-	for holder, list := range map[string]func(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error){
+	for holder, list := range map[string]func(context.Context, string,
+		svcauth.ListOptions) (svcauth.List[svcauth.Grant], error){
 		account.ID: f.Access.ServiceAccountRoles, m.ID: f.Access.MemberRoles,
 	} {
 		held, err := list(f.Admin(), holder, svcauth.ListOptions{})
@@ -52,7 +57,8 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	}
 	for _, action := range []string{"service_account.assign_role", "member.assign_role"} {
 		require.True(t, slices.ContainsFunc(f.Audited(f.OrgID(), action), func(e svcauth.AuditEvent) bool {
-			return strings.Contains(string(e.Before), `"expires_at":null`) && strings.Contains(string(e.After), `"expires_at":"2030-05-01T13:00:00Z"`)
+			return strings.Contains(string(e.Before), `"expires_at":null`) &&
+				strings.Contains(string(e.After), `"expires_at":"2030-05-01T13:00:00Z"`)
 		}), action)
 	}
 	both, untouched := f.Token(key.ID), f.Token(only.ID)
@@ -73,7 +79,8 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	roles, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Len(t, roles.Items, 1)
-	for action, target := range map[string]string{"service_account.role_expired": account.ID, "member.role_expired": m.ID} {
+	for action, target := range map[string]string{"service_account.role_expired": account.ID,
+		"member.role_expired": m.ID} {
 		events := f.Audited(f.OrgID(), action)
 		require.Len(t, events, 1)
 		require.Equal(t, svcauth.KindSystem, events[0].Actor.Kind)
@@ -93,23 +100,30 @@ func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
 		for range many {
 			id := svcauth.NewID(svcauth.PrefixServiceAccount)
-			if err := q.InsertClient(t.Context(), store.ClientRow{ID: id, OrgID: f.OrgID(), Kind: store.ClientServiceAccount, Name: id, CreatedAt: expires}); err != nil {
+			if err := q.InsertClient(t.Context(), store.ClientRow{ID: id, OrgID: f.OrgID(),
+				Kind: store.ClientServiceAccount, Name: id, CreatedAt: expires}); err != nil {
 				return err
 			}
-			if err := q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: role.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &expires}); err != nil {
+			if err := q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: role.ID,
+				GrantedAt: f.Clock.Now(), ExpiresAt: &expires}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
+			svcauth.GrantRequest{ExpiresAt: &expires})))
 	later := expires.Add(time.Hour)
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &later})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
+			svcauth.GrantRequest{ExpiresAt: &later})))
 	kept := f.Token(account.ID)
 	f.Clock.Advance(2 * time.Minute)
 	var group sync.WaitGroup
 	for range 4 {
-		node := access.New(access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Issuer: rules.Issuer, Clock: f.Clock.Now})
+		node := access.New(access.Config{Store: f.Store, Keyring: f.Keyring, Cache: f.Cache, Issuer: rules.Issuer,
+			Clock: f.Clock.Now})
 		group.Go(func() {
 			next, err := node.ExpireGrants(t.Context())
 			require.NoError(t, err)
@@ -127,11 +141,14 @@ func TestRunExpiresGrantsByItself(t *testing.T) {
 	account := f.Account("robot", role)
 	token := f.Token(account.ID)
 	expires := time.Now().Add(700 * time.Millisecond)
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
+			svcauth.GrantRequest{ExpiresAt: &expires})))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Access.Run(ctx) }()
-	require.Eventually(t, func() bool { _, dead := f.Live.Revoked(token); return dead }, 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { _, dead := f.Live.Revoked(token); return dead }, 20*time.Second,
+		20*time.Millisecond)
 	require.False(t, time.Now().Before(expires))
 	stop()
 	require.NoError(t, <-done)

@@ -16,13 +16,15 @@ func TestAssignAndUnassign(t *testing.T) {
 	viewer, editor := f.Role("Viewer", view), f.Role("Editor", edit)
 	account, other := f.Account("ci", viewer), f.Account("other", viewer, editor)
 	before, others := f.Token(account.ID), f.Token(other.ID)
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	f.Lives(before, others) // giving never kills
 	after := f.Token(account.ID)
 	require.Equal(t, edit+" "+view, after.Scope)
 
 	events := len(f.Audited(f.OrgID(), "service_account.assign_role"))
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	require.Len(t, f.Audited(f.OrgID(), "service_account.assign_role"), events, "given again it is no event")
 
 	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""))
@@ -31,10 +33,12 @@ func TestAssignAndUnassign(t *testing.T) {
 	newest := f.Token(account.ID)
 	f.Lives(newest)
 	require.Equal(t, view, newest.Scope)
-	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""), "it did not hold it: no error")
+	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""),
+		"it did not hold it: no error")
 	f.Lives(newest)
 
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	f.Dies(after) // what died stays dead though the role is back
 	f.Lives(f.Token(account.ID))
 }
@@ -46,17 +50,23 @@ func TestAssignHandsOverOnlyWhatOneHolds(t *testing.T) {
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
 	err := last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{}))
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	problem(t, svcauth.CodeMissingPrivileges, last(f.Access.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeMissingPrivileges,
+		last(f.Access.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{})))
 	// The administrator's own narrow token can't either.
 	narrow := f.Narrow(f.Admin(), svcauth.MembersManage, view)
-	problem(t, svcauth.CodeMissingPrivileges, last(f.Access.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeConflict, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeMissingPrivileges,
+		last(f.Access.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeConflict,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID,
+			svcauth.GrantRequest{})))
 	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, grants.Items)
 
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
-	require.NoError(t, f.Access.UnassignServiceAccountRole(manager, account.ID, editor.ID, ""), "to take away one need not hold it")
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+	require.NoError(t, f.Access.UnassignServiceAccountRole(manager, account.ID, editor.ID, ""),
+		"to take away one need not hold it")
 }
 
 func TestRoleOfAnotherOrganization(t *testing.T) {
@@ -65,13 +75,17 @@ func TestRoleOfAnotherOrganization(t *testing.T) {
 	theirs, err := f.Access.CreateRole(stranger, svcauth.NewRole{Name: "Theirs", Privileges: []string{view}})
 	require.NoError(t, err)
 	account := f.Account("ci")
-	problem(t, svcauth.CodeNotFound, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeNotFound, last(f.Access.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeNotFound,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeNotFound,
+		last(f.Access.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
 	problem(t, svcauth.CodeNotFound, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID, ""))
-	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "x", RoleIDs: []string{theirs.ID}})
+	_, err = f.Access.CreateServiceAccount(f.Admin(),
+		svcauth.NewServiceAccount{Name: "x", RoleIDs: []string{theirs.ID}})
 	problem(t, svcauth.CodeNotFound, err)
 	// Nor is a member reached by way of service accounts.
-	problem(t, svcauth.CodeNotFound, last(f.Access.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeNotFound,
+		last(f.Access.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{})))
 }
 
 func TestGrantExpiry(t *testing.T) {
@@ -120,7 +134,8 @@ func TestGrantPages(t *testing.T) {
 		if i%2 == 0 { // some of the same millisecond
 			f.Clock.Advance(time.Millisecond)
 		}
-		require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{})))
+		require.NoError(t,
+			last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{})))
 		want = append(want, role.ID)
 	}
 	var got []string
@@ -146,22 +161,26 @@ func TestHundredRolesAtMost(t *testing.T) {
 	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
 		for i := range svcauth.MaxRolesPerPrincipal {
 			id := svcauth.NewID(svcauth.PrefixRole)
-			if err := q.InsertRole(t.Context(), store.RoleRow{ID: id, OrgID: f.OrgID(), Kind: store.RoleCustom, Name: fmt.Sprint("r", i)}, nil); err != nil {
+			if err := q.InsertRole(t.Context(), store.RoleRow{ID: id, OrgID: f.OrgID(), Kind: store.RoleCustom,
+				Name: fmt.Sprint("r", i)}, nil); err != nil {
 				return err
 			}
-			if err := q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: account.ID, RoleID: id, GrantedAt: f.Clock.Now()}); err != nil {
+			if err := q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: account.ID, RoleID: id,
+				GrantedAt: f.Clock.Now()}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}))
 	one := f.Role("One more")
-	problem(t, svcauth.CodeConflict, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
+	problem(t, svcauth.CodeConflict,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{Limit: 200})
 	require.NoError(t, err)
 	require.Len(t, grants.Items, svcauth.MaxRolesPerPrincipal)
 	soon := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID,
+		svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
 	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, ""))
 	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 }

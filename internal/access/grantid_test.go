@@ -27,7 +27,8 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 		list     func() (svcauth.List[svcauth.Grant], error)
 	}{
 		"a service account's": {account.ID, func(id string) error {
-			return last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{ID: id}))
+			return last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID,
+				svcauth.GrantRequest{ID: id}))
 		}, func(id string) error {
 			return f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, id)
 		}, func() (svcauth.List[svcauth.Grant], error) {
@@ -90,10 +91,12 @@ func TestAGrantIsTakenOverByWhoMayGrant(t *testing.T) {
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	soon := f.Clock.Now().Add(time.Hour)
 	for _, expires := range []*time.Time{nil, &soon} {
-		err := last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant), ExpiresAt: expires}))
+		err := last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID,
+			svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant), ExpiresAt: expires}))
 		require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	}
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{ExpiresAt: &soon})), "the same grant may become shorter")
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID,
+		svcauth.GrantRequest{ExpiresAt: &soon})), "the same grant may become shorter")
 }
 
 // TestTheLastAdministratorKeepsTheRoleWhicheverGrantIsNamed tries both ids.

@@ -53,10 +53,17 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 				"a grant that is later": func() error { return grant(ctx, &after) },
 				"a secret for good":     func() error { return secret(ctx, nil) },
 				"a later secret":        func() error { return secret(ctx, &after) },
-				"its own grant":         func() error { return last(f.Access.AssignMemberRole(ctx, temp, editors.ID, svcauth.GrantRequest{})) },
-				"a member's grant":      func() error { return last(f.Access.AssignMemberRole(ctx, eve, editors.ID, svcauth.GrantRequest{})) },
+				"its own grant": func() error {
+					return last(f.Access.AssignMemberRole(ctx, temp, editors.ID,
+						svcauth.GrantRequest{}))
+				},
+				"a member's grant": func() error {
+					return last(f.Access.AssignMemberRole(ctx, eve, editors.ID,
+						svcauth.GrantRequest{}))
+				},
 				"an account": func() error {
-					_, err := f.Access.CreateServiceAccount(ctx, svcauth.NewServiceAccount{Name: "new", RoleIDs: []string{editors.ID}})
+					_, err := f.Access.CreateServiceAccount(ctx,
+						svcauth.NewServiceAccount{Name: "new", RoleIDs: []string{editors.ID}})
 					return err
 				},
 				"an account enabled": func() error {
@@ -64,7 +71,8 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 					return err
 				},
 				"a role that everyone holds": func() error {
-					_, err := f.Access.UpdateRole(ctx, f.System(f.OrgID(), store.RolePublic).ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
+					_, err := f.Access.UpdateRole(ctx, f.System(f.OrgID(), store.RolePublic).ID, 0,
+						svcauth.RolePatch{Privileges: &[]string{edit}})
 					return err
 				},
 				"a role": func() error {
@@ -72,7 +80,8 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 					return err
 				},
 				"an invitation": func() error {
-					_, err := f.People.InviteMember(ctx, svcauth.NewMember{Email: "new@example.com", RoleIDs: []string{editors.ID}})
+					_, err := f.People.InviteMember(ctx,
+						svcauth.NewMember{Email: "new@example.com", RoleIDs: []string{editors.ID}})
 					return err
 				},
 				"a link": func() error { _, err := f.People.ResetMember(ctx, bob); return err },
@@ -87,8 +96,10 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 			}
 		})
 	}
-	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, grant(console, nil)).Detail, "the grant must end by then: set expires_at")
-	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, secret(console, nil)).Detail, "the secret must end by then: set expires_at")
+	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, grant(console, nil)).Detail,
+		"the grant must end by then: set expires_at")
+	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, secret(console, nil)).Detail,
+		"the secret must end by then: set expires_at")
 
 	// What ends with it may be given, and not made longer afterwards.
 	require.NoError(t, grant(console, &end))
@@ -98,7 +109,8 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	}
 	require.NoError(t, member(&end))
 	for _, longer := range []*time.Time{&after, nil} {
-		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, member(longer)).Detail, "the grant must end by then: set expires_at")
+		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, member(longer)).Detail,
+			"the grant must end by then: set expires_at")
 	}
 	require.NoError(t, member(new(end.Add(-time.Minute))), "it only becomes shorter")
 	made, err := f.Access.CreateSecret(full, rich.ID, svcauth.NewSecretRequest{ExpiresAt: &end})
@@ -111,7 +123,8 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	require.NoError(t, err, "a key is its member")
 	_, err = f.Access.UpdateServiceAccount(console, rich.ID, 0, svcauth.ServiceAccountPatch{Name: new("richer")})
 	require.NoError(t, err, "a name gives nothing")
-	_, err = f.Access.CreateServiceAccount(console, svcauth.NewServiceAccount{Name: "looks", RoleIDs: []string{viewers.ID}})
+	_, err = f.Access.CreateServiceAccount(console,
+		svcauth.NewServiceAccount{Name: "looks", RoleIDs: []string{viewers.ID}})
 	require.NoError(t, err, "what it holds for good")
 	f.Until(temp, f.Role("Editors too", edit), end.Add(time.Hour))
 	require.NoError(t, grant(console, &after), "the last of its grants counts")
@@ -136,6 +149,8 @@ func TestShortGrantIsNotMadePermanent(t *testing.T) {
 		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "the grant must end by then")
 	}
 	f.Clock.Advance(5 * time.Second)
-	_, err = f.Access.AssignServiceAccountRole(ctx, own.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: new(f.Clock.Now().Add(time.Second))})
-	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "does not carry", "a request that began before is no better")
+	_, err = f.Access.AssignServiceAccountRole(ctx, own.ID, editors.ID,
+		svcauth.GrantRequest{ExpiresAt: new(f.Clock.Now().Add(time.Second))})
+	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "does not carry",
+		"a request that began before is no better")
 }

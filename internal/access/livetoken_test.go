@@ -17,9 +17,10 @@ import (
 
 func (f *fixture) tokens(accountID string) (jtis []string) {
 	f.T.Helper()
-	for token, err := range svcauth.All(f.Admin(), func(ctx context.Context, cursor string) (svcauth.List[svcauth.LiveToken], error) {
-		return f.Access.Tokens(ctx, accountID, svcauth.ListOptions{Limit: 2, Cursor: cursor})
-	}) {
+	for token, err := range svcauth.All(f.Admin(),
+		func(ctx context.Context, cursor string) (svcauth.List[svcauth.LiveToken], error) {
+			return f.Access.Tokens(ctx, accountID, svcauth.ListOptions{Limit: 2, Cursor: cursor})
+		}) {
 		require.NoError(f.T, err)
 		jtis = append(jtis, token.JTI)
 	}
@@ -39,7 +40,8 @@ func TestLiveTokens(t *testing.T) {
 	first := f.Token(account.ID)
 	list, err := f.Access.Tokens(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
-	require.Equal(t, []svcauth.LiveToken{{JTI: first.JTI, Scope: view, SecretID: account.Secrets[0].ID, IssuedAt: first.IssuedAt, ExpiresAt: first.ExpiresAt}}, list.Items)
+	require.Equal(t, []svcauth.LiveToken{{JTI: first.JTI, Scope: view, SecretID: account.Secrets[0].ID,
+		IssuedAt: first.IssuedAt, ExpiresAt: first.ExpiresAt}}, list.Items)
 	empty, err := f.Access.Tokens(f.Admin(), other.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.NotNil(t, empty.Items)

@@ -19,7 +19,8 @@ func TestOwnOrganization(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, org.Operator)
 	name, yes, long := "Acme", true, ""
-	changed, err := f.Access.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name, ServiceAccountsMayManageAccess: &yes})
+	changed, err := f.Access.UpdateOrganization(f.Admin(), org.Version,
+		svcauth.OrganizationPatch{Name: &name, ServiceAccountsMayManageAccess: &yes})
 	require.NoError(t, err)
 	require.Equal(t, "Acme", changed.Name)
 	require.True(t, changed.ServiceAccountsMayManageAccess)
@@ -70,8 +71,12 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 			_, err := f.Access.Organizations(ctx, svcauth.ListOptions{})
 			return err
 		},
-		"organization": func(ctx context.Context) error { _, err := f.Access.OrganizationByID(ctx, f.OrgID()); return err },
-		"own by id":    func(ctx context.Context) error { _, err := f.Access.OrganizationByID(ctx, id); return err },
+		"organization": func(ctx context.Context) error {
+			_, err := f.Access.OrganizationByID(ctx,
+				f.OrgID())
+			return err
+		},
+		"own by id": func(ctx context.Context) error { _, err := f.Access.OrganizationByID(ctx, id); return err },
 		"create": func(ctx context.Context) error {
 			_, err := f.People.CreateOrganization(ctx, svcauth.NewOrganization{Name: "x", AdminEmail: "x@example.com"})
 			return err
@@ -95,7 +100,8 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 		require.False(t, svcauth.OperatorOnly(p.Name), p.Name)
 	}
 	for _, p := range []string{svcauth.KeysManage, svcauth.OrganizationsManage} {
-		_, err = f.Access.CreateRole(access.WithActor(t.Context(), forged), svcauth.NewRole{Name: "r " + p, Privileges: []string{p}})
+		_, err = f.Access.CreateRole(access.WithActor(t.Context(), forged),
+			svcauth.NewRole{Name: "r " + p, Privileges: []string{p}})
 		problem(t, svcauth.CodeInvalid, err)
 	}
 }
@@ -118,9 +124,13 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 		"delete": func() error { return f.People.DeleteMember(boss, victim) },
 		"reset":  func() error { _, err := f.People.ResetMember(boss, victim); return err },
 		"assign to": func() error {
-			return last(f.Access.AssignMemberRole(boss, victim, f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.GrantRequest{}))
+			return last(f.Access.AssignMemberRole(boss, victim,
+				f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.GrantRequest{}))
 		},
-		"assign":        func() error { return last(f.Access.AssignMemberRole(boss, own, role.ID, svcauth.GrantRequest{})) },
+		"assign": func() error {
+			return last(f.Access.AssignMemberRole(boss, own, role.ID,
+				svcauth.GrantRequest{}))
+		},
 		"unassign from": func() error { return f.Access.UnassignMemberRole(boss, victim, role.ID, "") },
 		"unassign":      func() error { return f.Access.UnassignMemberRole(boss, own, role.ID, "") },
 		"invite with": func() error {
@@ -149,11 +159,13 @@ func TestTokenActor(t *testing.T) {
 	claims.Subject = key.Member.ID
 	a, err := f.Access.TokenActor(t.Context(), claims)
 	require.NoError(t, err)
-	require.Equal(t, access.Actor{ID: key.Member.ID, Kind: svcauth.KindMember, Name: "ann@example.com", OrgID: f.OrgID(), Operator: true, ClientID: key.ID,
+	require.Equal(t, access.Actor{ID: key.Member.ID, Kind: svcauth.KindMember, Name: "ann@example.com",
+		OrgID: f.OrgID(), Operator: true, ClientID: key.ID,
 		Privileges: []string{view, svcauth.MembersRead}}, a)
 	me, err := f.Access.Me(access.WithActor(t.Context(), a))
 	require.NoError(t, err)
-	require.Equal(t, svcauth.Me{ID: a.ID, Kind: svcauth.KindMember, Name: "ann@example.com", ClientID: key.ID, Organization: svcauth.Ref{ID: f.OrgID(), Name: "default"}, Operator: true,
+	require.Equal(t, svcauth.Me{ID: a.ID, Kind: svcauth.KindMember, Name: "ann@example.com", ClientID: key.ID,
+		Organization: svcauth.Ref{ID: f.OrgID(), Name: "default"}, Operator: true,
 		Roles: []string{"Viewers"}, Privileges: []string{view, svcauth.MembersRead}}, me)
 
 	account := f.Account("robot")
@@ -202,11 +214,14 @@ func TestAuditLogIsFilteredAndPaged(t *testing.T) {
 	}
 	f.Clock.Advance(time.Hour)
 	until := f.Clock.Now()
-	require.Equal(t, []string{"e", "d", "c", "b", "a"}, names(svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 2}, Action: "role.create", Since: since, Until: until}))
+	require.Equal(t, []string{"e", "d", "c", "b", "a"},
+		names(svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 2}, Action: "role.create", Since: since,
+			Until: until}))
 	require.Equal(t, []string{"c"}, names(svcauth.AuditFilter{Target: roles[2].ID}))
 	require.Equal(t, []string{"b", "a"}, names(svcauth.AuditFilter{Since: since, Until: since.Add(2 * time.Minute)}))
 	require.Empty(t, names(svcauth.AuditFilter{Actor: "mem_nobody"}))
-	for _, bad := range []svcauth.AuditFilter{{Actor: "a\x00b"}, {Since: until, Until: since}, {ListOptions: svcauth.ListOptions{Limit: 1000}}, {ListOptions: svcauth.ListOptions{Cursor: "?"}}} {
+	for _, bad := range []svcauth.AuditFilter{{Actor: "a\x00b"}, {Since: until, Until: since},
+		{ListOptions: svcauth.ListOptions{Limit: 1000}}, {ListOptions: svcauth.ListOptions{Cursor: "?"}}} {
 		_, err := f.Access.AuditEvents(reader, bad)
 		problem(t, svcauth.CodeInvalid, err)
 	}

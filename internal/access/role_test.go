@@ -21,7 +21,8 @@ func (f *fixture) updateRole(id string, patch svcauth.RolePatch) svcauth.Role {
 
 func TestCreateRole(t *testing.T) {
 	f := newFixture(t, nil)
-	made, err := f.Access.CreateRole(f.Admin(), svcauth.NewRole{Name: "Editor", Description: "edits", Privileges: []string{view, edit, view}})
+	made, err := f.Access.CreateRole(f.Admin(),
+		svcauth.NewRole{Name: "Editor", Description: "edits", Privileges: []string{view, edit, view}})
 	require.NoError(t, err)
 	require.Equal(t, []string{edit, view}, made.Privileges)
 	got, err := f.Access.Role(f.Admin(), made.ID)
@@ -35,7 +36,8 @@ func TestCreateRole(t *testing.T) {
 	require.Equal(t, "body.privileges", problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 
 	_, author := f.Member("author@example.com", f.Role("Author", svcauth.RolesManage, view))
-	_, err = f.Access.CreateRole(author, svcauth.NewRole{Name: "x", Privileges: []string{view, edit, svcauth.MembersManage}})
+	_, err = f.Access.CreateRole(author,
+		svcauth.NewRole{Name: "x", Privileges: []string{view, edit, svcauth.MembersManage}})
 	require.Equal(t, []string{edit, svcauth.MembersManage}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	_, err = f.Access.CreateRole(author, svcauth.NewRole{Name: "x", Privileges: []string{view}})
 	require.NoError(t, err)
@@ -134,7 +136,8 @@ func TestWhatARoleEditKills(t *testing.T) {
 	tenant, stranger := f.Tenants("stranger")
 	theirs, err := f.Access.CreateRole(stranger, svcauth.NewRole{Name: "Editor", Privileges: []string{view, edit}})
 	require.NoError(t, err)
-	alien, err := f.Access.CreateServiceAccount(stranger, svcauth.NewServiceAccount{Name: "one", RoleIDs: []string{theirs.ID}})
+	alien, err := f.Access.CreateServiceAccount(stranger,
+		svcauth.NewServiceAccount{Name: "one", RoleIDs: []string{theirs.ID}})
 	require.NoError(t, err)
 	foreign := f.Token(alien.ID)
 	require.NotEqual(t, f.OrgID(), tenant.Organization.ID)
@@ -217,14 +220,17 @@ func TestEscalationByEditingARole(t *testing.T) {
 	mine := f.Role("Author", svcauth.RolesManage, view)
 	rich := f.Role("Editor", view, edit)
 	id, author := f.Member("author@example.com", mine)
-	_, err := f.Access.UpdateRole(author, mine.ID, 0, svcauth.RolePatch{Privileges: &[]string{svcauth.RolesManage, view, edit}})
+	_, err := f.Access.UpdateRole(author, mine.ID,
+		0, svcauth.RolePatch{Privileges: &[]string{svcauth.RolesManage, view, edit}})
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	require.NotContains(t, f.Held(f.OrgID(), id), edit)
-	_, err = f.Access.UpdateRole(author, f.System(f.OrgID(), store.RolePublic).ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
+	_, err = f.Access.UpdateRole(author, f.System(f.OrgID(), store.RolePublic).ID, 0,
+		svcauth.RolePatch{Privileges: &[]string{edit}})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	// With a narrow token one does not hand on what one's account holds
 	// otherwise.
-	_, err = f.Access.UpdateRole(f.Narrow(f.Admin(), svcauth.RolesManage), mine.ID, 0, svcauth.RolePatch{Privileges: &[]string{svcauth.RolesManage, view, edit}})
+	_, err = f.Access.UpdateRole(f.Narrow(f.Admin(), svcauth.RolesManage), mine.ID, 0,
+		svcauth.RolePatch{Privileges: &[]string{svcauth.RolesManage, view, edit}})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	// A privilege that stays on the role is not handed over anew, and what is
 	// taken off need not be held.

@@ -40,19 +40,24 @@ func calls() []call {
 		{"Secrets", svcauth.MembersRead, false, func(ctx context.Context, s *access.Service, o things) error {
 			return only(s.Secrets(ctx, o.account.ID))
 		}},
-		{"ServiceAccountRoles", svcauth.MembersRead, false, func(ctx context.Context, s *access.Service, o things) error {
-			return only(s.ServiceAccountRoles(ctx, o.account.ID, svcauth.ListOptions{}))
-		}},
+		{"ServiceAccountRoles", svcauth.MembersRead, false,
+			func(ctx context.Context, s *access.Service, o things) error {
+				return only(s.ServiceAccountRoles(ctx, o.account.ID, svcauth.ListOptions{}))
+			}},
 		{"Tokens", svcauth.MembersRead, false, func(ctx context.Context, s *access.Service, o things) error {
 			return only(s.Tokens(ctx, o.account.ID, svcauth.ListOptions{}))
 		}},
-		{"Role", svcauth.MembersRead, false, func(ctx context.Context, s *access.Service, o things) error { return only(s.Role(ctx, o.role.ID)) }},
-		{"UpdateServiceAccount", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
-			return only(s.UpdateServiceAccount(ctx, o.account.ID, 0, svcauth.ServiceAccountPatch{Description: &text}))
-		}},
-		{"DisableServiceAccount", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
-			return only(s.UpdateServiceAccount(ctx, o.account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes}))
-		}},
+		{"Role", svcauth.MembersRead, false,
+			func(ctx context.Context, s *access.Service, o things) error { return only(s.Role(ctx, o.role.ID)) }},
+		{"UpdateServiceAccount", svcauth.MembersManage, true,
+			func(ctx context.Context, s *access.Service, o things) error {
+				return only(s.UpdateServiceAccount(ctx, o.account.ID,
+					0, svcauth.ServiceAccountPatch{Description: &text}))
+			}},
+		{"DisableServiceAccount", svcauth.MembersManage, true,
+			func(ctx context.Context, s *access.Service, o things) error {
+				return only(s.UpdateServiceAccount(ctx, o.account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes}))
+			}},
 		{"CreateSecret", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
 			return only(s.CreateSecret(ctx, o.account.ID, svcauth.NewSecretRequest{}))
 		}},
@@ -62,23 +67,29 @@ func calls() []call {
 		{"DeleteSecret", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
 			return s.DeleteSecret(ctx, o.account.ID, o.secret, true)
 		}},
-		{"AssignServiceAccountRole", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
-			return last(s.AssignServiceAccountRole(ctx, o.account.ID, o.role.ID, svcauth.GrantRequest{ExpiresAt: &later}))
-		}},
-		{"UnassignServiceAccountRole", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
-			return s.UnassignServiceAccountRole(ctx, o.account.ID, o.role.ID, "")
-		}},
+		{"AssignServiceAccountRole", svcauth.MembersManage, true,
+			func(ctx context.Context, s *access.Service, o things) error {
+				return last(s.AssignServiceAccountRole(ctx, o.account.ID, o.role.ID,
+					svcauth.GrantRequest{ExpiresAt: &later}))
+			}},
+		{"UnassignServiceAccountRole", svcauth.MembersManage, true,
+			func(ctx context.Context, s *access.Service, o things) error {
+				return s.UnassignServiceAccountRole(ctx, o.account.ID, o.role.ID, "")
+			}},
 		{"RevokeToken", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
 			return s.RevokeToken(ctx, o.account.ID, o.jti)
 		}},
-		{"RevokeTokens", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error { return s.RevokeTokens(ctx, o.account.ID) }},
-		{"DeleteServiceAccount", svcauth.MembersManage, true, func(ctx context.Context, s *access.Service, o things) error {
-			return s.DeleteServiceAccount(ctx, o.account.ID)
-		}},
+		{"RevokeTokens", svcauth.MembersManage, true,
+			func(ctx context.Context, s *access.Service, o things) error { return s.RevokeTokens(ctx, o.account.ID) }},
+		{"DeleteServiceAccount", svcauth.MembersManage, true,
+			func(ctx context.Context, s *access.Service, o things) error {
+				return s.DeleteServiceAccount(ctx, o.account.ID)
+			}},
 		{"UpdateRole", svcauth.RolesManage, false, func(ctx context.Context, s *access.Service, o things) error {
 			return only(s.UpdateRole(ctx, o.role.ID, 0, svcauth.RolePatch{Description: &text}))
 		}},
-		{"DeleteRole", svcauth.RolesManage, false, func(ctx context.Context, s *access.Service, o things) error { return s.DeleteRole(ctx, o.role.ID) }},
+		{"DeleteRole", svcauth.RolesManage, false,
+			func(ctx context.Context, s *access.Service, o things) error { return s.DeleteRole(ctx, o.role.ID) }},
 	}
 }
 
@@ -96,7 +107,8 @@ func TestWhoMay(t *testing.T) {
 			f := newFixture(t, nil)
 			o := f.things()
 			problem(t, svcauth.CodeUnauthenticated, c.do(t.Context(), f.Access, o))
-			problem(t, svcauth.CodeUnauthenticated, c.do(access.WithActor(t.Context(), access.Actor{Privileges: f.All(true)}), f.Access, o))
+			problem(t, svcauth.CodeUnauthenticated,
+				c.do(access.WithActor(t.Context(), access.Actor{Privileges: f.All(true)}), f.Access, o))
 
 			others := without(f.All(true), c.need)
 			if c.name == "Role" {
@@ -129,8 +141,9 @@ func TestWhoMay(t *testing.T) {
 // found. Neither reaches the database as a fault.
 func TestUnknownIDs(t *testing.T) {
 	ids := []things{
-		{account: svcauth.ServiceAccount{ID: svcauth.NewID(svcauth.PrefixServiceAccount)}, secret: svcauth.NewID(svcauth.PrefixSecret),
-			role: svcauth.Role{ID: svcauth.NewID(svcauth.PrefixRole)}, jti: "none"},
+		{account: svcauth.ServiceAccount{ID: svcauth.NewID(svcauth.PrefixServiceAccount)},
+			secret: svcauth.NewID(svcauth.PrefixSecret),
+			role:   svcauth.Role{ID: svcauth.NewID(svcauth.PrefixRole)}, jti: "none"},
 		{account: svcauth.ServiceAccount{ID: "sa_\x00"}, secret: "\x00", role: svcauth.Role{ID: "\xff"}, jti: "\x00"},
 		{},
 	}
@@ -175,7 +188,8 @@ func TestRefusalsAreAudited(t *testing.T) {
 	}
 	_, err := f.Access.CreateServiceAccount(reader, svcauth.NewServiceAccount{Name: "a\x00b"})
 	problem(t, svcauth.CodeMissingPrivileges, err)
-	require.True(t, slices.ContainsFunc(f.Audited(f.OrgID(), "service_account.create"), func(e svcauth.AuditEvent) bool { return e.Target.Name == "a?b" }))
+	require.True(t, slices.ContainsFunc(f.Audited(f.OrgID(), "service_account.create"),
+		func(e svcauth.AuditEvent) bool { return e.Target.Name == "a?b" }))
 }
 
 // without lists what is in all and not in some.

@@ -26,7 +26,8 @@ func TestSecretsOverlap(t *testing.T) {
 	require.NoError(t, err)
 	shown := made
 	shown.ClientSecret = ""
-	require.Equal(t, []svcauth.SecretInfo{shown, account.Secrets[0]}, list.Items, "newest first, and without the secret")
+	require.Equal(t, []svcauth.SecretInfo{shown, account.Secrets[0]}, list.Items,
+		"newest first, and without the secret")
 	require.Nil(t, list.NextCursor)
 
 	newToken := f.TokenBy(account.ID, made.ID)
@@ -58,7 +59,8 @@ func TestSecretNeedsWhatTheAccountHolds(t *testing.T) {
 	// A role that has expired gives nothing any more.
 	soon := f.Clock.Now().Add(time.Minute)
 	lesser := f.Account("lesser")
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", create).ID, svcauth.GrantRequest{ExpiresAt: &soon})))
+	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", create).ID,
+		svcauth.GrantRequest{ExpiresAt: &soon})))
 	_, err = f.Access.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
 	problem(t, svcauth.CodeMissingPrivileges, err)
 	f.Clock.Advance(time.Minute)
@@ -79,7 +81,8 @@ func TestSecretExpiry(t *testing.T) {
 		return err
 	}
 	for _, past := range []*time.Time{at(0), at(-time.Hour)} {
-		require.Equal(t, "body.expires_at", problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: past})).Errors[0].Location)
+		require.Equal(t, "body.expires_at",
+			problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: past})).Errors[0].Location)
 		_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ExpiresAt: past})
 		problem(t, svcauth.CodeInvalid, err)
 	}
@@ -94,7 +97,8 @@ func TestSecretExpiry(t *testing.T) {
 	require.NoError(t, update(svcauth.SecretPatch{Description: &text}))
 	f.Clock.Advance(time.Hour)
 	require.False(t, f.WorksFor(account.ID, account.ClientSecret))
-	problem(t, svcauth.CodeMissingPrivileges, update(svcauth.SecretPatch{ExpiresAt: at(time.Minute)})) // an expired one is not revived
+	problem(t, svcauth.CodeMissingPrivileges,
+		update(svcauth.SecretPatch{ExpiresAt: at(time.Minute)})) // an expired one is not revived
 	require.NoError(t, update(svcauth.SecretPatch{Description: &text}))
 	f.Lives(token)
 
@@ -123,7 +127,8 @@ func TestSecretOfTheCaller(t *testing.T) {
 
 	mistyped := []byte(own)
 	mistyped[10] ^= 1
-	for _, bad := range []svcauth.Secret{"x", "password", svcauth.Secret(mistyped), own + "x", svcauth.Secret(make([]byte, len(own)))} {
+	for _, bad := range []svcauth.Secret{"x", "password", svcauth.Secret(mistyped), own + "x",
+		svcauth.Secret(make([]byte, len(own)))} {
 		_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: bad})
 		p := problem(t, svcauth.CodeInvalid, err)
 		require.Equal(t, "body.client_secret", p.Errors[0].Location)
@@ -172,7 +177,8 @@ func TestLastUse(t *testing.T) {
 	second, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	used := f.Clock.Now()
-	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]int64{account.ID: used.UnixMilli()}, map[string]int64{second.ID: used.UnixMilli()}))
+	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]int64{account.ID: used.UnixMilli()},
+		map[string]int64{second.ID: used.UnixMilli()}))
 	got, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, &used, got.LastUsedAt)
@@ -233,7 +239,8 @@ func TestLimitsHoldUnderConcurrency(t *testing.T) {
 func TestRepairAfterALostAnswer(t *testing.T) {
 	f := newFixture(t, nil)
 	account := f.Account("ci")
-	require.NoError(t, f.Store.NoteUse(t.Context(), nil, map[string]int64{account.Secrets[0].ID: f.Clock.Now().UnixMilli()}))
+	require.NoError(t,
+		f.Store.NoteUse(t.Context(), nil, map[string]int64{account.Secrets[0].ID: f.Clock.Now().UnixMilli()}))
 	lost, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	list, err := f.Access.Secrets(f.Admin(), account.ID)

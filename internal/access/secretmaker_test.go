@@ -17,7 +17,8 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	f := newFixture(t, nil)
 	viewer, editor := f.Role("Viewer", view), f.Role("Editor", view, edit)
 	id, ann := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage, view))
-	account, err := f.Access.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{viewer.ID}})
+	account, err := f.Access.CreateServiceAccount(ann,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{viewer.ID}})
 	require.NoError(t, err)
 	require.Equal(t, svcauth.Creator{ID: id, Email: "ann@example.com"}, account.Secrets[0].CreatedBy)
 	f.Clock.Advance(time.Second)
@@ -26,11 +27,13 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	require.Equal(t, f.Tenant.AdminID, own.CreatedBy.ID)
 	read, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
-	require.Equal(t, []svcauth.Creator{own.CreatedBy, account.Secrets[0].CreatedBy}, []svcauth.Creator{read.Secrets[0].CreatedBy, read.Secrets[1].CreatedBy})
+	require.Equal(t, []svcauth.Creator{own.CreatedBy, account.Secrets[0].CreatedBy},
+		[]svcauth.Creator{read.Secrets[0].CreatedBy, read.Secrets[1].CreatedBy})
 
 	answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
-	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"}, SecretID: account.Secrets[0].ID, Hint: account.Secrets[0].Hint,
+	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"},
+		SecretID: account.Secrets[0].ID, Hint: account.Secrets[0].Hint,
 		CreatedBy: account.Secrets[0].CreatedBy, Missing: []string{edit}}
 	require.Equal(t, []svcauth.SecretWarning{kept}, answer.Warnings, "of ann's secret, and of what she lacks alone")
 	standing, err := f.Access.SecretWarnings(f.Admin(), account.ID)
@@ -40,7 +43,8 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	// By a role, too; what everyone holds the maker holds as well.
 	public := f.System(f.OrgID(), store.RolePublic).ID
 	kept.Missing = []string{create}
-	changed, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{view, edit, create}})
+	changed, err := f.Access.UpdateRole(f.Admin(), editor.ID,
+		0, svcauth.RolePatch{Privileges: &[]string{view, edit, create}})
 	require.NoError(t, err)
 	require.Equal(t, []svcauth.SecretWarning{kept}, changed.Warnings)
 	require.Zero(t, changed.MoreWarnings)
@@ -83,7 +87,8 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	hold := func(end time.Time) {
 		t.Helper()
 		require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
-			return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: editor.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &end})
+			return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: editor.ID,
+				GrantedAt: f.Clock.Now(), ExpiresAt: &end})
 		}))
 	}
 	moment := func(hours int) *time.Time { return new(f.Clock.Now().Add(time.Duration(hours) * time.Hour)) }
@@ -93,7 +98,8 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	secret := account.Secrets[0].ID
 	grant := func(end *time.Time) []svcauth.SecretWarning {
 		t.Helper()
-		answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{ExpiresAt: end})
+		answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID,
+			svcauth.GrantRequest{ExpiresAt: end})
 		require.NoError(t, err)
 		standing, err := f.Access.SecretWarnings(f.Admin(), account.ID)
 		require.NoError(t, err)
@@ -113,7 +119,8 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	// A secret that ends by then gives nothing afterwards.
 	bound := func(end time.Time) {
 		t.Helper()
-		require.NoError(t, last(f.Access.UpdateSecret(f.Admin(), account.ID, secret, svcauth.SecretPatch{ExpiresAt: &end})))
+		require.NoError(t,
+			last(f.Access.UpdateSecret(f.Admin(), account.ID, secret, svcauth.SecretPatch{ExpiresAt: &end})))
 	}
 	bound(*moment(10))
 	require.Empty(t, grant(moment(12)))
@@ -126,7 +133,8 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 		t.Helper()
 		_, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 		require.NoError(t, err)
-		changed, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit, view}})
+		changed, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0,
+			svcauth.RolePatch{Privileges: &[]string{edit, view}})
 		require.NoError(t, err)
 		return changed.Warnings
 	}
@@ -162,7 +170,9 @@ func TestEnablingAnAccountWarnsToo(t *testing.T) {
 	_, ann := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage))
 	account, err := f.Access.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.Role("Editor", edit).ID, svcauth.GrantRequest{})))
+	require.NoError(t,
+		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.Role("Editor", edit).ID,
+			svcauth.GrantRequest{})))
 	off, on := true, false
 	changed, err := f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &off})
 	require.NoError(t, err)

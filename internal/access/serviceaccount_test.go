@@ -17,8 +17,9 @@ func TestCreateServiceAccount(t *testing.T) {
 	f := newFixture(t, nil)
 	viewer := f.Role("Viewer", view)
 	expires := f.Clock.Now().Add(time.Hour + time.Microsecond)
-	made, err := f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: " ci ", Description: "builds", RoleIDs: []string{viewer.ID, viewer.ID},
-		TokenTTLSeconds: 120, SecretExpiresAt: &expires})
+	made, err := f.Access.CreateServiceAccount(f.Admin(),
+		svcauth.NewServiceAccount{Name: " ci ", Description: "builds", RoleIDs: []string{viewer.ID, viewer.ID},
+			TokenTTLSeconds: 120, SecretExpiresAt: &expires})
 	require.NoError(t, err)
 	require.Equal(t, "ci", made.Name)
 	require.Equal(t, []svcauth.Ref{{ID: viewer.ID, Name: "Viewer"}}, made.Roles)
@@ -46,20 +47,25 @@ func TestCreateServiceAccountHandsOverOnlyWhatOneHolds(t *testing.T) {
 	f := newFixture(t, nil)
 	editor := f.Role("Editor", view, edit)
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
-	_, err := f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{editor.ID}})
+	_, err := f.Access.CreateServiceAccount(manager,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{editor.ID}})
 	p := problem(t, svcauth.CodeMissingPrivileges, err)
 	require.Equal(t, []string{edit}, p.Missing)
-	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RoleAdministrator).ID}})
+	_, err = f.Access.CreateServiceAccount(manager,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RoleAdministrator).ID}})
 	problem(t, svcauth.CodeMissingPrivileges, err)
-	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RolePublic).ID}})
+	_, err = f.Access.CreateServiceAccount(manager,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RolePublic).ID}})
 	problem(t, svcauth.CodeConflict, err)
-	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{"role_\x00"}})
+	_, err = f.Access.CreateServiceAccount(manager,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{"role_\x00"}})
 	problem(t, svcauth.CodeNotFound, err)
 	list, err := f.Access.ServiceAccounts(f.Admin(), svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, list.Items, "a refused creation leaves nothing")
 
-	_, err = f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.Role("Viewer", view).ID}})
+	_, err = f.Access.CreateServiceAccount(manager,
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.Role("Viewer", view).ID}})
 	require.NoError(t, err)
 }
 
@@ -70,10 +76,12 @@ func TestCreateServiceAccountHandsOverPublic(t *testing.T) {
 	public := f.System(f.OrgID(), store.RolePublic)
 	_, err := f.Access.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
 	require.NoError(t, err)
-	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage), svcauth.NewServiceAccount{Name: "ci"})
+	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage),
+		svcauth.NewServiceAccount{Name: "ci"})
 	p := problem(t, svcauth.CodeMissingPrivileges, err)
 	require.Equal(t, []string{view}, p.Missing)
-	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage, view), svcauth.NewServiceAccount{Name: "ci"})
+	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage, view),
+		svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 }
 
@@ -106,10 +114,13 @@ func TestServiceAccountValues(t *testing.T) {
 		if n.SecretExpiresAt != nil || n.RoleIDs != nil {
 			continue
 		}
-		_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &n.Name, Description: &n.Description, TokenTTLSeconds: &n.TokenTTLSeconds})
+		_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0,
+			svcauth.ServiceAccountPatch{Name: &n.Name, Description: &n.Description,
+				TokenTTLSeconds: &n.TokenTTLSeconds})
 		require.Equal(t, strings.TrimSpace(name), problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 	}
-	_, err := f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: strings.Repeat("é", 64), TokenTTLSeconds: 86400})
+	_, err := f.Access.CreateServiceAccount(f.Admin(),
+		svcauth.NewServiceAccount{Name: strings.Repeat("é", 64), TokenTTLSeconds: 86400})
 	require.NoError(t, err)
 }
 
@@ -125,7 +136,8 @@ func TestUpdateServiceAccount(t *testing.T) {
 	account, other := f.Account("ci", f.Role("Viewer", view)), f.Account("other")
 	token := f.Token(account.ID)
 	name, ttl := "build", 90
-	changed, err := f.Access.UpdateServiceAccount(f.Admin(), account.ID, 1, svcauth.ServiceAccountPatch{Name: &name, TokenTTLSeconds: &ttl})
+	changed, err := f.Access.UpdateServiceAccount(f.Admin(), account.ID, 1,
+		svcauth.ServiceAccountPatch{Name: &name, TokenTTLSeconds: &ttl})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, changed.Version)
 	got, err := f.Access.ServiceAccount(f.Admin(), account.ID)
@@ -145,7 +157,8 @@ func TestUpdateServiceAccount(t *testing.T) {
 	require.Equal(t, "BUILD", changed.Name)
 
 	zero := 0
-	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{TokenTTLSeconds: &zero})
+	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0,
+		svcauth.ServiceAccountPatch{TokenTTLSeconds: &zero})
 	require.NoError(t, err)
 	require.Equal(t, 3600, changed.TokenTTLSeconds, "0 is the server's default")
 
@@ -211,13 +224,14 @@ func TestServiceAccountPages(t *testing.T) {
 	}
 	f.Tenants("stranger")
 	walk := func(o svcauth.ListOptions, between func()) (got []string) {
-		for account, err := range svcauth.All(f.Admin(), func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-			if cursor != "" {
-				between()
-			}
-			o.Cursor = cursor
-			return f.Access.ServiceAccounts(ctx, o)
-		}) {
+		for account, err := range svcauth.All(f.Admin(),
+			func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+				if cursor != "" {
+					between()
+				}
+				o.Cursor = cursor
+				return f.Access.ServiceAccounts(ctx, o)
+			}) {
 			require.NoError(t, err)
 			got = append(got, account.ID)
 		}
@@ -225,7 +239,8 @@ func TestServiceAccountPages(t *testing.T) {
 	}
 	n := 0
 	insert := func() { n++; f.Clock.Advance(time.Millisecond); f.Account(fmt.Sprintf("new-%d", n)) }
-	require.Equal(t, want, walk(svcauth.ListOptions{Limit: 3}, insert), "nothing missed, nothing twice, while others insert")
+	require.Equal(t, want, walk(svcauth.ListOptions{Limit: 3}, insert),
+		"nothing missed, nothing twice, while others insert")
 	require.Equal(t, want, walk(svcauth.ListOptions{Limit: 2, Name: "ACC"}, insert))
 	require.Equal(t, want[:1], walk(svcauth.ListOptions{Name: "acc-6"}, insert))
 	require.Empty(t, walk(svcauth.ListOptions{Name: "acc_"}, insert), "no character is a wildcard")
@@ -249,10 +264,12 @@ func TestListOptions(t *testing.T) {
 	for name, list := range lists {
 		t.Run(name, func(t *testing.T) {
 			for _, limit := range []int{-1, 201} {
-				require.Equal(t, "query.limit", problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Limit: limit})).Errors[0].Location)
+				require.Equal(t, "query.limit",
+					problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Limit: limit})).Errors[0].Location)
 			}
 			for _, cursor := range []string{"!", "bm90YWN1cnNvcg", keys.ID, "AA", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5IHg"} {
-				require.Equal(t, "query.cursor", problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Cursor: cursor})).Errors[0].Location)
+				require.Equal(t, "query.cursor",
+					problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Cursor: cursor})).Errors[0].Location)
 			}
 			require.NoError(t, list(svcauth.ListOptions{Limit: 200}))
 		})

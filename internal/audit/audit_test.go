@@ -50,8 +50,9 @@ func (f *fixture) written(org string) (all []svcauth.AuditEvent, total int) {
 }
 
 func refusal(actor, action, reason string, at time.Time) svcauth.AuditEvent {
-	return svcauth.AuditEvent{Time: at, OrganizationID: "org_a", Action: action, Reason: reason, Outcome: svcauth.OutcomeRefused,
-		Actor: svcauth.AuditActor{ID: actor, Kind: svcauth.KindServiceAccount, Name: actor}}
+	return svcauth.AuditEvent{Time: at, OrganizationID: "org_a", Action: action, Reason: reason,
+		Outcome: svcauth.OutcomeRefused,
+		Actor:   svcauth.AuditActor{ID: actor, Kind: svcauth.KindServiceAccount, Name: actor}}
 }
 
 func TestEqualRefusalsAreOneRowAMinute(t *testing.T) {

@@ -95,8 +95,9 @@ func followBy(b *testing.B, s *svctest.Server, token string, n int) []*resources
 	verifiers := make([]*resourceserver.Verifier, n)
 	var starting sync.WaitGroup
 	for i := range verifiers {
-		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: &http.Client{Transport: transport},
-			Feed: &resourceserver.Feed{Token: func(context.Context) (string, error) { return token, nil }}})
+		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example",
+			HTTPClient: &http.Client{Transport: transport},
+			Feed:       &resourceserver.Feed{Token: func(context.Context) (string, error) { return token, nil }}})
 		require.NoError(b, err)
 		b.Cleanup(func() { _ = v.Close() })
 		verifiers[i] = v

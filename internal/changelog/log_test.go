@@ -71,7 +71,8 @@ func (n *node) revoke(t *testing.T, jti string) {
 	payload, err := json.Marshal(svcauth.Revocation{JTI: jti, Exp: time.Now().Add(time.Hour).Unix()})
 	require.NoError(t, err)
 	require.NoError(t, n.db.Write(t.Context(), func(q *store.Q) error {
-		_, err := q.AddChange(t.Context(), store.Change{OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: time.Now().Add(time.Hour)})
+		_, err := q.AddChange(t.Context(), store.Change{OrgID: "org_a", Kind: store.ChangeRevocation,
+			Payload: string(payload), ExpiresAt: time.Now().Add(time.Hour)})
 		return err
 	}))
 }
@@ -141,7 +142,8 @@ func TestARevocationHoldsThoughTheTableCanNotBeReadBack(t *testing.T) {
 	require.NoError(t, a.db.Close())
 	payload, err := json.Marshal(svcauth.Revocation{JTI: "two", Exp: time.Now().Add(time.Hour).Unix()})
 	require.NoError(t, err)
-	a.OnCommitted(t.Context(), []store.Change{{Seq: 100, OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload)}})
+	a.OnCommitted(t.Context(),
+		[]store.Change{{Seq: 100, OrgID: "org_a", Kind: store.ChangeRevocation, Payload: string(payload)}})
 	require.True(t, a.denies("two"), "on the node that wrote it, before its answer")
 	require.Eventually(t, func() bool { return b.denies("two") }, 20*time.Second, time.Millisecond)
 }
@@ -165,8 +167,11 @@ func TestEarlyRevocationsAreForgottenIfTheTableLacksThem(t *testing.T) {
 		require.NoError(t, err)
 	}
 	table(`ALTER TABLE change RENAME TO hidden`)
-	require.NoError(t, shared.Publish(t.Context(), cache.ChannelChanges, []byte(`{"seq":900,"revocations":[{"seq":2,"org":"org_a","entry":`+entry("next")+`},{"seq":900,"org":"org_a","entry":`+entry("never")+`}]}`)))
-	require.Eventually(t, func() bool { return a.denies("next") && a.denies("never") }, 20*time.Second, time.Millisecond)
+	require.NoError(t, shared.Publish(t.Context(), cache.ChannelChanges,
+		[]byte(`{"seq":900,"revocations":[{"seq":2,"org":"org_a","entry":`+entry("next")+
+			`},{"seq":900,"org":"org_a","entry":`+entry("never")+`}]}`)))
+	require.Eventually(t, func() bool { return a.denies("next") && a.denies("never") }, 20*time.Second,
+		time.Millisecond)
 	_, early := a.received()
 	require.Equal(t, 2, early)
 	table(`ALTER TABLE hidden RENAME TO change`)
@@ -181,7 +186,8 @@ func TestForgedNotificationsOnlyDeny(t *testing.T) {
 	a := newNode(t, filepath.Join(t.TempDir(), "svcauth.db"), shared)
 	run(t, a)
 	require.NoError(t, a.db.Close())
-	for _, msg := range []string{``, `[]`, `{"seq":9}`, `{"seq":9,"revocations":[{"org":"org_a","entry":{}}]}`, `{"seq":9,"revocations":[{"org":"x","entry":{"jti":"a","exp":1}}]}`} {
+	for _, msg := range []string{``, `[]`, `{"seq":9}`, `{"seq":9,"revocations":[{"org":"org_a","entry":{}}]}`,
+		`{"seq":9,"revocations":[{"org":"x","entry":{"jti":"a","exp":1}}]}`} {
 		require.NoError(t, shared.Publish(t.Context(), cache.ChannelChanges, []byte(msg)))
 	}
 	require.Never(t, func() bool { return a.denies("b") }, 300*time.Millisecond, 50*time.Millisecond)

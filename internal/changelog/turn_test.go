@@ -37,7 +37,8 @@ func TestTheLogIsReadInNobodysTurn(t *testing.T) {
 	require.NoError(t, err)
 	shared, err := cache.New(cache.Config{})
 	require.NoError(t, err)
-	f := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: verify.NewRevocationSet(), Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	f := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: verify.NewRevocationSet(),
+		Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, f.Load(t.Context()))
 
 	stop := lockTable(t, url, "organization")

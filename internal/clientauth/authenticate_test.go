@@ -43,15 +43,17 @@ func newGuesses(t *testing.T) *guesses {
 	g := &guesses{}
 	g.now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, g.now.Load()) }
-	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"), MaxConns: readersOfGuesses * 2, OnCall: g.count})
+	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
+		MaxConns: readersOfGuesses * 2, OnCall: g.count})
 	require.NoError(t, err)
 	g.db = db
 	t.Cleanup(func() { _ = db.Close() })
 	_, err = db.Migrate(t.Context())
 	require.NoError(t, err)
 	g.keys, err = keyring.New(keyring.Config{
-		Store: db, MasterKey: make([]byte, 32), Algorithm: "ES256", RotateEvery: 24 * time.Hour, PublishBefore: time.Hour,
-		Clock: clock,
+		Store: db, MasterKey: make([]byte, 32), Algorithm: "ES256", RotateEvery: 24 * time.Hour,
+		PublishBefore: time.Hour,
+		Clock:         clock,
 	})
 	require.NoError(t, err)
 	require.NoError(t, g.keys.Load(t.Context()))
@@ -90,12 +92,14 @@ func (g *guesses) fill(ctx context.Context, q *store.Q) error {
 	at := time.Now()
 	errs := []error{
 		q.InsertOrganization(ctx, svcauth.Organization{ID: "org_1", Name: "One", CreatedAt: at}),
-		q.InsertClient(ctx, store.ClientRow{ID: g.client, OrgID: "org_1", Kind: store.ClientServiceAccount, Name: "ci", CreatedAt: at}),
+		q.InsertClient(ctx, store.ClientRow{ID: g.client, OrgID: "org_1", Kind: store.ClientServiceAccount, Name: "ci",
+			CreatedAt: at}),
 		q.InsertSecret(ctx, g.row("sec_1", g.secret)),
 	}
 	for i := range 5 {
 		id := fmt.Sprint("role_", i)
-		errs = append(errs, q.InsertRole(ctx, store.RoleRow{ID: id, OrgID: "org_1", Kind: store.RoleCustom, Name: id, CreatedAt: at}, []string{"a:a", "b:b"}),
+		errs = append(errs, q.InsertRole(ctx, store.RoleRow{ID: id, OrgID: "org_1", Kind: store.RoleCustom, Name: id,
+			CreatedAt: at}, []string{"a:a", "b:b"}),
 			q.PutGrant(ctx, store.GrantRow{OrgID: "org_1", PrincipalID: g.client, RoleID: id, GrantedAt: at}))
 	}
 	for _, err := range errs {
@@ -148,7 +152,8 @@ func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 		name string
 		wait time.Duration
 		want int64
-	}{{"first", 0, 1}, {"from memory, after one look", 2 * time.Second, 1}, {"within a second of that look", 0, 0}, {"later", 2 * time.Second, 1}} {
+	}{{"first", 0, 1}, {"from memory, after one look", 2 * time.Second, 1}, {"within a second of that look", 0, 0},
+		{"later", 2 * time.Second, 1}} {
 		g.now.Add(int64(step.wait))
 		for _, id := range []string{g.client, unknown} {
 			reads, refusal := g.asks(t, id, wrong)

@@ -116,7 +116,8 @@ func TestWhoIsNotCountedIsSaidNotToBe(t *testing.T) {
 		_, err := f.Open(instance(operator, 0))
 		require.NoError(t, err)
 		for n := range 8 {
-			require.NoError(t, f.receipts.ack(Subscriber{Scope: org(1), ClientID: "sa_noise", Instance: fmt.Sprint(n)}, 0))
+			require.NoError(t,
+				f.receipts.ack(Subscriber{Scope: org(1), ClientID: "sa_noise", Instance: fmt.Sprint(n)}, 0))
 		}
 		require.Equal(t, svcauth.Enforcement{Connected: 1}, f.count(org(1)), "all are counted so far")
 		s, err := f.Open(instance(org(1), 1))
@@ -169,7 +170,8 @@ func TestNodesTellWhomTheyDoNotCount(t *testing.T) {
 			_ = there.receipts.ack(instance(org(1), n), 1)
 		}
 		require.Equal(t, []string{"org_1"}, there.receipts.uncountedHere())
-		msg, err := json.Marshal(message{Issuer: "https://auth.example", Node: "there", Number: 1, Uncounted: there.receipts.uncountedHere()})
+		msg, err := json.Marshal(message{Issuer: "https://auth.example", Node: "there", Number: 1,
+			Uncounted: there.receipts.uncountedHere()})
 		require.NoError(t, err)
 		here.exchange.receive(msg)
 		require.True(t, here.count(org(1)).NotCounted)
@@ -205,7 +207,8 @@ func TestFollowersComeWhileTheyAreListed(t *testing.T) {
 	f := newTestFeed(t, 1000)
 	var news []store.Change
 	for seq := range int64(1000) {
-		news = append(news, store.Change{Seq: seq + 1, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: `{"jti":"a","exp":1}`})
+		news = append(news,
+			store.Change{Seq: seq + 1, OrgID: "org_1", Kind: store.ChangeRevocation, Payload: `{"jti":"a","exp":1}`})
 	}
 	f.Apply(t.Context(), news)
 	for n := range 20 {
@@ -236,7 +239,8 @@ func TestFollowersComeWhileTheyAreListed(t *testing.T) {
 	require.Len(t, all, 20)
 	require.EqualValues(t, 1000, all[0].Behind)
 	require.NoError(t, f.receipts.ack(instance(org(1), 0), 400))
-	f.Apply(t.Context(), []store.Change{{Seq: 1001, OrgID: "org_2", Kind: store.ChangeRevocation, Payload: `{"jti":"b","exp":1}`}})
+	f.Apply(t.Context(),
+		[]store.Change{{Seq: 1001, OrgID: "org_2", Kind: store.ChangeRevocation, Payload: `{"jti":"b","exp":1}`}})
 	for _, one := range f.ResourceServers(operator) {
 		if one.Instance == "0" {
 			require.EqualValues(t, 600, one.Behind, "what its organization does not see is none of its matter")
@@ -260,7 +264,8 @@ func TestHowOftenTheFeedMayBeAsked(t *testing.T) {
 			n++
 		}
 	}
-	for name, callersOf := range map[string]func(Scope) *limits.Callers{"pages": f.PageCallers, "receipts": f.ReceiptCallers} {
+	for name, callersOf := range map[string]func(Scope) *limits.Callers{"pages": f.PageCallers,
+		"receipts": f.ReceiptCallers} {
 		require.Equal(t, 200, most(callersOf(org(1)), "sa_1", org(1)), name)
 		require.Equal(t, 200, most(callersOf(org(1)), "sa_2", org(1)), name)
 		require.Zero(t, most(callersOf(org(1)), "sa_3", org(1)), "%s: the organization has had its part", name)
@@ -278,7 +283,8 @@ func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
 	entry := func(seq int64) string { return fmt.Sprintf(`{"jti":"%d","exp":1}`, seq) }
 	var news []store.Change
 	for seq := int64(11); seq <= 10+3*wire.PageEntries; seq++ {
-		news = append(news, store.Change{Seq: seq, OrgID: fmt.Sprint("org_", seq%2), Kind: store.ChangeRevocation, Payload: entry(seq)})
+		news = append(news, store.Change{Seq: seq, OrgID: fmt.Sprint("org_", seq%2), Kind: store.ChangeRevocation,
+			Payload: entry(seq)})
 	}
 	f.Apply(t.Context(), news)
 	head := f.Head()
@@ -288,7 +294,8 @@ func TestWhatIsRememberedIsNotReadFromTheTable(t *testing.T) {
 		return p
 	}
 	require.Equal(t, Page{Entries: []json.RawMessage{}, Next: head}, page(org(1), head, head))
-	require.Equal(t, Page{Entries: []json.RawMessage{json.RawMessage(entry(13))}, Next: 14}, page(org(1), 11, 14), "its own alone, and not beyond")
+	require.Equal(t, Page{Entries: []json.RawMessage{json.RawMessage(entry(13))}, Next: 14}, page(org(1), 11, 14),
+		"its own alone, and not beyond")
 	for scope, pages := range map[Scope]int{operator: 3, org(1): 2, org(2): 1} {
 		var all []json.RawMessage
 		after := int64(10)

@@ -16,7 +16,8 @@ func newTestFeed(t *testing.T, subscribers int) *Feed {
 	t.Helper()
 	c, err := cache.New(cache.Config{})
 	require.NoError(t, err)
-	return New(Config{Cache: c, Issuer: "https://auth.example", Node: "here", Clock: time.Now, Logger: slog.New(slog.DiscardHandler), MaxSubscribers: subscribers})
+	return New(Config{Cache: c, Issuer: "https://auth.example", Node: "here", Clock: time.Now,
+		Logger: slog.New(slog.DiscardHandler), MaxSubscribers: subscribers})
 }
 
 // TestANodeIsHeardOnce has a message of another node played again after that
@@ -54,6 +55,7 @@ func TestWhoWasToldAheadComesBackForAll(t *testing.T) {
 	f.Reset(t.Context(), 5)
 	<-told.Ended
 	<-other.Ended
-	require.Equal(t, "event: reset\nid: 0\ndata: {}\n\n", string(told.Last), "usual readers take the id of a block with data only")
+	require.Equal(t, "event: reset\nid: 0\ndata: {}\n\n", string(told.Last),
+		"usual readers take the id of a block with data only")
 	require.Empty(t, other.Last)
 }

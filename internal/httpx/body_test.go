@@ -11,7 +11,8 @@ import (
 
 func TestReadAll(t *testing.T) {
 	const limit = 2 << 10
-	for size, tooLong := range map[int]bool{0: false, 1: false, limit - 1: false, limit: false, limit + 1: true, limit * 9: true} {
+	for size, tooLong := range map[int]bool{0: false, 1: false, limit - 1: false, limit: false, limit + 1: true,
+		limit * 9: true} {
 		body := strings.NewReader(strings.Repeat("x", size))
 		got, err := ReadAll(body, limit)
 		require.Len(t, got, min(size, limit))

@@ -38,7 +38,8 @@ func edKey(t *testing.T) ed25519.PublicKey {
 }
 
 func TestWhatIsWrittenIsRead(t *testing.T) {
-	for alg, public := range map[string]crypto.PublicKey{ES256: ecKey(t, elliptic.P256()), RS256: rsaKey(2048, 65537), EdDSA: edKey(t)} {
+	for alg, public := range map[string]crypto.PublicKey{ES256: ecKey(t, elliptic.P256()), RS256: rsaKey(2048, 65537),
+		EdDSA: edKey(t)} {
 		k, err := New(public)
 		require.NoError(t, err)
 		text, err := json.Marshal(map[string]any{"keys": []Key{k}})
@@ -63,7 +64,8 @@ func TestThumbprint(t *testing.T) {
 	for want, k := range map[string]Key{
 		"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs": {Kty: "RSA", Alg: "RS256", Kid: "2011-04-29", E: "AQAB",
 			N: "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"},
-		"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k": {Kty: "OKP", Crv: "Ed25519", X: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+		"kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k": {Kty: "OKP", Crv: "Ed25519",
+			X: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
 	} {
 		got, err := k.Thumbprint()
 		require.NoError(t, err)
@@ -86,31 +88,36 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 		key   Key
 		fault string
 	}{
-		"as published":              {ec, ""},
-		"to verify":                 {change(ec, func(k *Key) { k.Use, k.Ops = "", []string{"sign", "verify"} }), ""},
-		"without use and alg":       {change(ec, func(k *Key) { k.Use, k.Alg = "", "" }), ""},
-		"fully-specified":           {change(ed, func(k *Key) { k.Alg = "Ed25519" }), ""},
-		"RSA 2048":                  {rsaOf(2048, 65537), ""},
-		"RSA 8192":                  {rsaOf(8192, 3), ""},
-		"for encryption":            {change(ec, func(k *Key) { k.Use = "enc" }), "not a key for checking signatures"},
-		"to sign only":              {change(ec, func(k *Key) { k.Ops = []string{"sign"} }), "not a key for checking signatures"},
-		"for no operation":          {change(ec, func(k *Key) { k.Ops = []string{} }), "not a key for checking signatures"},
-		"another algorithm":         {change(ec, func(k *Key) { k.Alg = "HS256" }), `"HS256"`},
-		"another key's algorithm":   {change(ec, func(k *Key) { k.Alg = "Ed25519" }), `"Ed25519"`},
-		"a hostile algorithm":       {change(ec, func(k *Key) { k.Alg = "\x1b[2J" + strings.Repeat("x", 99) }), `"\x1b[2Jxxxxxxxxxxxxxxxx"`},
-		"secret":                    {Key{Kty: "oct"}, "not used here"},
-		"P-384":                     {change(ec, func(k *Key) { k.Crv = "P-384" }), "not used here"},
-		"X25519":                    {change(ed, func(k *Key) { k.Crv = "X25519" }), "not used here"},
-		"off the curve":             {change(ec, func(k *Key) { k.Y = k.X }), "point"},
-		"a short coordinate":        {change(ec, func(k *Key) { k.X = k.X[:42] }), "coordinates"},
-		"padding":                   {change(ec, func(k *Key) { k.X = padded }), "coordinates"},
-		"stray bits":                {change(ed, func(k *Key) { k.X = strings.Repeat("A", 42) + "B" }), "32 bytes"},
-		"RSA of 2047 bits":          {rsaOf(2047, 65537), "2047 bits"},
-		"RSA of 8193 bits":          {rsaOf(8193, 65537), "8193 bits"},
-		"RSA, an even exponent":     {rsaOf(2048, 4), "odd exponent"},
-		"RSA, the exponent 1":       {rsaOf(2048, 1), "odd exponent"},
-		"RSA, an even modulus":      {change(rsaOf(2048, 3), func(k *Key) { k.N = encode(new(big.Int).Lsh(big.NewInt(1), 2047).Bytes()) }), "odd exponent"},
-		"RSA, a long exponent":      {change(rsaOf(2048, 3), func(k *Key) { k.E = encode(make([]byte, 5)) }), "modulus and exponent"},
+		"as published":        {ec, ""},
+		"to verify":           {change(ec, func(k *Key) { k.Use, k.Ops = "", []string{"sign", "verify"} }), ""},
+		"without use and alg": {change(ec, func(k *Key) { k.Use, k.Alg = "", "" }), ""},
+		"fully-specified":     {change(ed, func(k *Key) { k.Alg = "Ed25519" }), ""},
+		"RSA 2048":            {rsaOf(2048, 65537), ""},
+		"RSA 8192":            {rsaOf(8192, 3), ""},
+		"for encryption":      {change(ec, func(k *Key) { k.Use = "enc" }), "not a key for checking signatures"},
+		"to sign only": {change(ec, func(k *Key) { k.Ops = []string{"sign"} }),
+			"not a key for checking signatures"},
+		"for no operation": {change(ec, func(k *Key) { k.Ops = []string{} }),
+			"not a key for checking signatures"},
+		"another algorithm":       {change(ec, func(k *Key) { k.Alg = "HS256" }), `"HS256"`},
+		"another key's algorithm": {change(ec, func(k *Key) { k.Alg = "Ed25519" }), `"Ed25519"`},
+		"a hostile algorithm": {change(ec, func(k *Key) { k.Alg = "\x1b[2J" + strings.Repeat("x", 99) }),
+			`"\x1b[2Jxxxxxxxxxxxxxxxx"`},
+		"secret":                {Key{Kty: "oct"}, "not used here"},
+		"P-384":                 {change(ec, func(k *Key) { k.Crv = "P-384" }), "not used here"},
+		"X25519":                {change(ed, func(k *Key) { k.Crv = "X25519" }), "not used here"},
+		"off the curve":         {change(ec, func(k *Key) { k.Y = k.X }), "point"},
+		"a short coordinate":    {change(ec, func(k *Key) { k.X = k.X[:42] }), "coordinates"},
+		"padding":               {change(ec, func(k *Key) { k.X = padded }), "coordinates"},
+		"stray bits":            {change(ed, func(k *Key) { k.X = strings.Repeat("A", 42) + "B" }), "32 bytes"},
+		"RSA of 2047 bits":      {rsaOf(2047, 65537), "2047 bits"},
+		"RSA of 8193 bits":      {rsaOf(8193, 65537), "8193 bits"},
+		"RSA, an even exponent": {rsaOf(2048, 4), "odd exponent"},
+		"RSA, the exponent 1":   {rsaOf(2048, 1), "odd exponent"},
+		"RSA, an even modulus": {change(rsaOf(2048, 3),
+			func(k *Key) { k.N = encode(new(big.Int).Lsh(big.NewInt(1), 2047).Bytes()) }), "odd exponent"},
+		"RSA, a long exponent": {change(rsaOf(2048, 3), func(k *Key) { k.E = encode(make([]byte, 5)) }),
+			"modulus and exponent"},
 		"RSA without an exponent":   {change(rsaOf(2048, 3), func(k *Key) { k.E = "" }), "modulus and exponent"},
 		"a signature's other curve": {change(ec, func(k *Key) { k.Kty = "OKP" }), "not used here"},
 	} {
@@ -152,7 +159,8 @@ func TestSets(t *testing.T) {
 		{[]string{named(one, "a"), named(two, "a")}, "a", ES256, ""},
 		{[]string{named(one, "a"), named(two, long)}, long, "", ""},
 		{[]string{`{"kty":"oct"}`, `7`, `null`, named(two, "b")}, "b", EdDSA, ""},
-		{[]string{named(one, "a"), named(one, "b"), named(one, "c"), named(one, "d"), named(one, "e")}, "", "", "at most 4"},
+		{[]string{named(one, "a"), named(one, "b"), named(one, "c"), named(one, "d"), named(one, "e")},
+			"", "", "at most 4"},
 		{[]string{named(one, long)}, "", "", "no usable key"},
 		{[]string{`{"kty":"oct"}`}, "", "", "not used here"},
 		{nil, "", "", "no usable key"},

@@ -24,7 +24,8 @@ import (
 
 func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
-		for i, c := range []struct{ algorithm, kty, crv string }{{es256, "EC", "P-256"}, {rs256, "RSA", ""}, {eddsa, "OKP", "Ed25519"}} {
+		for i, c := range []struct{ algorithm, kty, crv string }{{es256, "EC", "P-256"}, {rs256, "RSA", ""},
+			{eddsa, "OKP", "Ed25519"}} {
 			cfg := config(open(), newClock())
 			cfg.Algorithm = c.algorithm
 			k := loaded(t, cfg)
@@ -76,7 +77,8 @@ func TestChangeOfTheMasterKey(t *testing.T) {
 		require.ErrorContains(t, err, "configure the master key that belongs to this database")
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), string(otherMaster))
 		require.Nil(t, stranger.HashSecret("svcs_secret"))
-		require.False(t, stranger.VerifySecret(SchemeHMAC, nil, "svcs_secret"), "no hash fits before the keys are loaded")
+		require.False(t, stranger.VerifySecret(SchemeHMAC, nil, "svcs_secret"),
+			"no hash fits before the keys are loaded")
 		_, err = stranger.Sign([]byte(payload))
 		require.Error(t, err)
 		before := dbdump.Rows(t, url)
@@ -120,7 +122,9 @@ func TestWhoCanWriteTheDatabaseBringsInNoKey(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, rows, 2)
 		reseal := func(kid string, sealed []byte) {
-			require.NoError(t, k.cfg.Store.Write(t.Context(), func(q *store.Q) error { return q.ResealSigningKey(t.Context(), kid, sealed) }))
+			require.NoError(t,
+				k.cfg.Store.Write(t.Context(),
+					func(q *store.Q) error { return q.ResealSigningKey(t.Context(), kid, sealed) }))
 		}
 		refused := func(why string) {
 			t.Helper()
@@ -189,7 +193,8 @@ func TestNothingPrivateRests(t *testing.T) {
 				}
 				require.Greater(t, len(pieces), 2)
 				for _, piece := range pieces {
-					for _, text := range []string{string(piece), hex.EncodeToString(piece), base64.StdEncoding.EncodeToString(piece), base64.RawURLEncoding.EncodeToString(piece)} {
+					for _, text := range []string{string(piece), hex.EncodeToString(piece),
+						base64.StdEncoding.EncodeToString(piece), base64.RawURLEncoding.EncodeToString(piece)} {
 						require.False(t, strings.Contains(content, text), "a private key rests in clear")
 					}
 				}
@@ -206,7 +211,8 @@ func TestSecretHashes(t *testing.T) {
 		require.Len(t, hash, 32)
 		require.Equal(t, hash, k.HashSecret(one))
 		require.True(t, k.VerifySecret(SchemeHMAC, hash, one))
-		for _, wrong := range []svcauth.Secret{two, "", one + "x", one[:len(one)-1], svcauth.Secret(strings.Repeat("x", 100_000))} {
+		for _, wrong := range []svcauth.Secret{two, "", one + "x", one[:len(one)-1],
+			svcauth.Secret(strings.Repeat("x", 100_000))} {
 			require.False(t, k.VerifySecret(SchemeHMAC, hash, wrong))
 		}
 		for _, scheme := range []string{"", "sha256", "HMAC-SHA-256-V1"} {
@@ -220,7 +226,8 @@ func TestSecretHashes(t *testing.T) {
 			all.Go(func() {
 				secret := svcauth.Secret(fmt.Sprint("svcs_", i))
 				for range 500 {
-					if !k.VerifySecret(SchemeHMAC, k.HashSecret(secret), secret) || k.VerifySecret(SchemeHMAC, hash, secret) {
+					if !k.VerifySecret(SchemeHMAC, k.HashSecret(secret), secret) ||
+						k.VerifySecret(SchemeHMAC, hash, secret) {
 						t.Error("the pool mixes up its users")
 					}
 				}

@@ -122,7 +122,8 @@ func TestRevokedKeyIsGoneAtOnce(t *testing.T) {
 				require.Equal(t, before[svcauth.KeyNext], after[svcauth.KeyActive])
 			}
 		}
-		err := k.cfg.Store.Write(t.Context(), func(q *store.Q) error { _, err := k.Revoke(t.Context(), q, "unknown"); return err })
+		err := k.cfg.Store.Write(t.Context(),
+			func(q *store.Q) error { _, err := k.Revoke(t.Context(), q, "unknown"); return err })
 		require.ErrorIs(t, err, store.ErrNotFound)
 	})
 }
@@ -186,7 +187,8 @@ func TestAgesOfKeys(t *testing.T) {
 		c.add(time.Hour)
 		write(t, k, k.Rotate)
 		c.add(time.Minute)
-		require.Equal(t, []KeyAge{{svcauth.KeyNext, time.Minute}, {svcauth.KeyActive, time.Minute}, {svcauth.KeyRetired, time.Minute}}, k.Ages(c.Now()))
+		require.Equal(t, []KeyAge{{svcauth.KeyNext, time.Minute}, {svcauth.KeyActive, time.Minute},
+			{svcauth.KeyRetired, time.Minute}}, k.Ages(c.Now()))
 	})
 }
 

@@ -72,7 +72,8 @@ func (c *clock) add(d time.Duration) {
 }
 
 func config(db *store.Store, c *clock) Config {
-	return Config{Store: db, MasterKey: oldMaster, Algorithm: es256, RotateEvery: rotateEvery, PublishBefore: publishBefore, Clock: c.Now}
+	return Config{Store: db, MasterKey: oldMaster, Algorithm: es256, RotateEvery: rotateEvery,
+		PublishBefore: publishBefore, Clock: c.Now}
 }
 
 func loaded(t *testing.T, cfg Config) *Keyring {
@@ -120,7 +121,8 @@ const payload = `{"iss":"https://a","x":"ü"}`
 // verifies checks a token as a resource server does, and gives its kid.
 func verifies(t *testing.T, k *Keyring, token string) (kid string, err error) {
 	t.Helper()
-	_, err = jwt.NewParser(jwt.WithValidMethods([]string{es256, rs256, eddsa}), jwt.WithoutClaimsValidation(), jwt.WithStrictDecoding()).Parse(token, func(tok *jwt.Token) (any, error) {
+	_, err = jwt.NewParser(jwt.WithValidMethods([]string{es256, rs256, eddsa}), jwt.WithoutClaimsValidation(),
+		jwt.WithStrictDecoding()).Parse(token, func(tok *jwt.Token) (any, error) {
 		require.Equal(t, "at+jwt", tok.Header["typ"])
 		require.Len(t, tok.Header, 3)
 		kid, _ = tok.Header["kid"].(string)

@@ -18,15 +18,19 @@ func TestErrorsAreMapped(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		code string
-	}{{own, CodeInvalidTarget}, {fmt.Errorf("while: %w", own), CodeInvalidTarget}, {errors.Join(errors.New("x"), own), CodeInvalidTarget},
-		{fmt.Errorf("read: %w", store.ErrUnavailable), CodeUnavailable}, {context.Canceled, CodeUnavailable}, {fmt.Errorf("%w", context.DeadlineExceeded), CodeUnavailable},
+	}{{own, CodeInvalidTarget}, {fmt.Errorf("while: %w", own), CodeInvalidTarget},
+		{errors.Join(errors.New("x"), own), CodeInvalidTarget},
+		{fmt.Errorf("read: %w", store.ErrUnavailable), CodeUnavailable}, {context.Canceled, CodeUnavailable},
+		{fmt.Errorf("%w", context.DeadlineExceeded), CodeUnavailable},
 		{errors.New("boom"), CodeServerError}, {store.ErrConflict, CodeServerError}} {
 		e := From(c.err)
 		require.Equal(t, c.code, e.Code, c.err)
 		require.NotContains(t, e.Description, "boom")
 	}
-	for code, status := range map[string]int{CodeInvalidRequest: 400, CodeInvalidClient: 401, CodeInvalidGrant: 400, CodeUnauthorizedClient: 400, CodeUnsupportedGrantType: 400,
-		CodeInvalidScope: 400, CodeInvalidTarget: 400, CodeInvalidToken: 401, CodeInsufficientScope: 403, CodeSlowDown: 429, CodeUnavailable: 503, CodeServerError: 500} {
+	for code, status := range map[string]int{CodeInvalidRequest: 400, CodeInvalidClient: 401, CodeInvalidGrant: 400,
+		CodeUnauthorizedClient: 400, CodeUnsupportedGrantType: 400,
+		CodeInvalidScope: 400, CodeInvalidTarget: 400, CodeInvalidToken: 401, CodeInsufficientScope: 403,
+		CodeSlowDown: 429, CodeUnavailable: 503, CodeServerError: 500} {
 		require.Equal(t, status, New(code, "x", "x").Status, code)
 	}
 }
@@ -35,9 +39,11 @@ func TestErrorsAreMapped(t *testing.T) {
 // leave its quotes.
 func TestChallenges(t *testing.T) {
 	require.Equal(t, `Basic realm="svcauth"`, New(CodeInvalidClient, "x", "x").Challenge)
-	require.Equal(t, `Bearer realm="svcauth", error="invalid_token", error_description="a b"`, New(CodeInvalidToken, "x", "a b").Challenge)
+	require.Equal(t, `Bearer realm="svcauth", error="invalid_token", error_description="a b"`,
+		New(CodeInvalidToken, "x", "a b").Challenge)
 	require.Equal(t, `Bearer realm="svcauth"`, BearerChallenge("", "", ""))
-	require.Equal(t, `Bearer realm="svcauth", error="insufficient_scope", scope="a:b"`, BearerChallenge(CodeInsufficientScope, "", "a:b"))
+	require.Equal(t, `Bearer realm="svcauth", error="insufficient_scope", scope="a:b"`,
+		BearerChallenge(CodeInsufficientScope, "", "a:b"))
 	require.NotContains(t, BearerChallenge(CodeInvalidToken, `a", scope="b`, ""), `", scope="b`)
 	require.Empty(t, New(CodeInvalidRequest, "x", "x").Challenge)
 }

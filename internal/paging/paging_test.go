@@ -55,7 +55,8 @@ func TestWalk(t *testing.T) {
 
 // TestForeignCursors are refused, and so is a page of no size.
 func TestForeignCursors(t *testing.T) {
-	for _, o := range []svcauth.ListOptions{{Limit: -1}, {Limit: svcauth.MaxPageSize + 1}, {Cursor: "?"}, {Cursor: "eA"}} {
+	for _, o := range []svcauth.ListOptions{{Limit: -1}, {Limit: svcauth.MaxPageSize + 1}, {Cursor: "?"},
+		{Cursor: "eA"}} {
 		_, _, err := Below(o, svcauth.PrefixRole)
 		require.Error(t, err, "%+v", o)
 		_, err = After([]thing{{id: "a"}}, o, func(a thing) string { return a.id })

@@ -67,7 +67,8 @@ func (f *fixture) doors(email string, token svcauth.Secret, open bool, why strin
 	require.Contains(f.T, problem(f.T, svcauth.CodeForbidden, byProvider).Detail, "Ask an administrator", why)
 	_, err = f.People.AcceptInvitation(f.T.Context(), token, goodPassword)
 	problem(f.T, svcauth.CodeNotFound, err)
-	_, err = f.People.SignInVerified(f.T.Context(), email, people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+	_, err = f.People.SignInVerified(f.T.Context(), email, people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch},
+		home)
 	problem(f.T, svcauth.CodeForbidden, err)
 	if m.Invitation != nil {
 		require.Contains(f.T, m.Invitation.Problem, "Make a new link", why)
@@ -87,7 +88,9 @@ func TestLinkOfNarrowToken(t *testing.T) {
 	require.NoError(t, err)
 	kept := rules.LinkToken(t, m.InvitationURL)
 	f.doors("ann@example.com", kept, true, "without a role")
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID, svcauth.GrantRequest{})))
+	require.NoError(t,
+		last(f.Access.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID,
+			svcauth.GrantRequest{})))
 	f.doors("ann@example.com", kept, true, "within what the token carried")
 	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, administrator.ID, svcauth.GrantRequest{})))
 	f.doors("ann@example.com", kept, false, "its keeper would become Administrator")
@@ -119,7 +122,8 @@ func TestNarrowTokenHandsOverNoPublic(t *testing.T) {
 	public := f.System(f.OrgID(), store.RolePublic)
 	_, err := f.Access.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
 	require.NoError(t, err)
-	_, err = f.People.InviteMember(f.Narrow(f.Admin(), svcauth.MembersManage), svcauth.NewMember{Email: "ann@example.com"})
+	_, err = f.People.InviteMember(f.Narrow(f.Admin(), svcauth.MembersManage),
+		svcauth.NewMember{Email: "ann@example.com"})
 	require.Equal(t, []string{view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 }
 
@@ -138,11 +142,13 @@ func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
 		open bool
 	}{
 		{"nothing has changed", func() error { return nil }, true},
-		{"the maker lost members:manage", func() error { return f.Access.UnassignMemberRole(f.Admin(), bossID, managers.ID, "") }, false},
+		{"the maker lost members:manage",
+			func() error { return f.Access.UnassignMemberRole(f.Admin(), bossID, managers.ID, "") }, false},
 		{"it has it again", func() error {
 			return last(f.Access.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.GrantRequest{}))
 		}, true},
-		{"the maker lost what the link opens", func() error { return f.Access.UnassignMemberRole(f.Admin(), bossID, viewers.ID, "") }, false},
+		{"the maker lost what the link opens",
+			func() error { return f.Access.UnassignMemberRole(f.Admin(), bossID, viewers.ID, "") }, false},
 		{"it has it again", func() error {
 			return last(f.Access.AssignMemberRole(f.Admin(), bossID, viewers.ID, svcauth.GrantRequest{}))
 		}, true},
@@ -154,7 +160,8 @@ func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
 			_, err := f.People.UpdateMember(f.Admin(), bossID, 0, svcauth.MemberPatch{Suspended: &no})
 			return err
 		}, true},
-		{"seven days are nearly over", func() error { f.Clock.Advance(7*24*time.Hour - time.Second); return nil }, true},
+		{"seven days are nearly over", func() error { f.Clock.Advance(7*24*time.Hour - time.Second); return nil },
+			true},
 		{"seven days are over", func() error { f.Clock.Advance(time.Second); return nil }, false},
 	} {
 		require.NoError(t, step.do(), step.why)
@@ -174,7 +181,8 @@ func TestServiceAccountGetsNoLink(t *testing.T) {
 	box := &postbox{}
 	f := newFixture(t, func(c *rules.Config) { c.People.Mail = box })
 	f.AllowMachines()
-	machine := f.Machine(f.OrgID(), f.Account("robot", f.Role("Managers", svcauth.MembersManage, svcauth.MembersRead, svcauth.SettingsManage)))
+	machine := f.Machine(f.OrgID(),
+		f.Account("robot", f.Role("Managers", svcauth.MembersManage, svcauth.MembersRead, svcauth.SettingsManage)))
 	m, err := f.People.InviteMember(machine, svcauth.NewMember{Email: "ann@example.com"})
 	require.NoError(t, err)
 	require.Empty(t, m.InvitationURL)
@@ -182,7 +190,8 @@ func TestServiceAccountGetsNoLink(t *testing.T) {
 	token := mailedToken(t, box.last(t))
 	f.doors("ann@example.com", token, true, "as it was allowed")
 	allow := func(yes bool) {
-		_, err := f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
+		_, err := f.Access.UpdateOrganization(f.Admin(),
+			0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
 		require.NoError(t, err)
 	}
 	allow(false)
@@ -201,7 +210,8 @@ func TestServiceAccountGetsNoLink(t *testing.T) {
 
 	box.wait = time.Minute
 	before := len(box.all)
-	p := problem(t, svcauth.CodeTooMany, second(f.People.InviteMember(machine, svcauth.NewMember{Email: "bob@example.com"})))
+	p := problem(t, svcauth.CodeTooMany,
+		second(f.People.InviteMember(machine, svcauth.NewMember{Email: "bob@example.com"})))
 	require.Equal(t, time.Minute, p.RetryAfter)
 	_, err = f.Store.Read().MemberByEmail(t.Context(), f.OrgID(), "bob@example.com")
 	require.ErrorIs(t, err, store.ErrNotFound, "nothing was changed")
@@ -221,9 +231,10 @@ func TestServiceAccountWithoutMail(t *testing.T) {
 	ann := f.Join(f.Admin(), "ann@example.com")
 	machine := f.Machine(f.OrgID(), f.Account("robot", f.System(f.OrgID(), store.RoleAdministrator)))
 	for name, err := range map[string]error{
-		"invite":       second(f.People.InviteMember(machine, svcauth.NewMember{Email: "x@example.com"})),
-		"reset":        second(f.People.ResetMember(machine, ann.ID)),
-		"organization": second(f.People.CreateOrganization(machine, svcauth.NewOrganization{Name: "acme", AdminEmail: "x@example.com"})),
+		"invite": second(f.People.InviteMember(machine, svcauth.NewMember{Email: "x@example.com"})),
+		"reset":  second(f.People.ResetMember(machine, ann.ID)),
+		"organization": second(f.People.CreateOrganization(machine,
+			svcauth.NewOrganization{Name: "acme", AdminEmail: "x@example.com"})),
 	} {
 		require.Contains(t, problem(t, svcauth.CodeInvalid, err).Detail, "only sent by mail", name)
 	}
@@ -236,7 +247,8 @@ func TestLinkToTenantDiesWithItsMaker(t *testing.T) {
 	f := newFixture(t, nil)
 	operators := f.Role("Operators", svcauth.OrganizationsManage)
 	id, operator := f.Member("op@example.com", operators)
-	made, err := f.People.CreateOrganization(operator, svcauth.NewOrganization{Name: "acme", AdminEmail: "boss@acme.example"})
+	made, err := f.People.CreateOrganization(operator,
+		svcauth.NewOrganization{Name: "acme", AdminEmail: "boss@acme.example"})
 	require.NoError(t, err)
 	token := rules.LinkToken(t, made.InvitationURL)
 	_, err = f.People.Invitation(t.Context(), token)
@@ -255,7 +267,8 @@ func TestMailBringsTheLinkAndNothingOfTheTenants(t *testing.T) {
 	name := "Pay at https://evil.example/x <b>\u3002now"
 	_, err := f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &name})
 	require.NoError(t, err)
-	m, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "Ann@Example.com", FirstName: "http://evil.example"})
+	m, err := f.People.InviteMember(f.Admin(),
+		svcauth.NewMember{Email: "Ann@Example.com", FirstName: "http://evil.example"})
 	require.NoError(t, err)
 	l := box.last(t)
 	require.Equal(t, "ann@example.com", l.To)
@@ -310,11 +323,14 @@ func TestMailBringsTheLinkAndNothingOfTheTenants(t *testing.T) {
 
 func TestAddressesThatMailServersReadOtherwise(t *testing.T) {
 	f := newFixture(t, nil)
-	for _, bad := range []string{"user@[192.0.2.1]", "user@192.0.2.1", "user@[IPv6:2001:db8::1]", `"quoted local"@example.com`, `"quoted"@example.com`, "user%evil.example@example.com",
-		"evil.example!user@example.com", "|cmd@example.com", "-oX@example.com", "a`b@example.com", "ann@exa_mple.com", "@evil.example:ann@example.com"} {
+	for _, bad := range []string{"user@[192.0.2.1]", "user@192.0.2.1", "user@[IPv6:2001:db8::1]",
+		`"quoted local"@example.com`, `"quoted"@example.com`, "user%evil.example@example.com",
+		"evil.example!user@example.com", "|cmd@example.com", "-oX@example.com", "a`b@example.com", "ann@exa_mple.com",
+		"@evil.example:ann@example.com"} {
 		problem(t, svcauth.CodeInvalid, second(f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: bad})))
 	}
-	for _, good := range []string{"ann+tag@example.com", "o'brien@example.co.uk", "Ünal@bücher.example", "a_b-c.d=e@xn--bcher-kva.example", "x@localhost"} {
+	for _, good := range []string{"ann+tag@example.com", "o'brien@example.co.uk", "Ünal@bücher.example",
+		"a_b-c.d=e@xn--bcher-kva.example", "x@localhost"} {
 		m, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: good})
 		require.NoError(t, err, good)
 		require.Equal(t, strings.Replace(good, "E", "e", 1), m.Email)

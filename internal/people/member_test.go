@@ -19,7 +19,8 @@ import (
 func TestInvitationToActiveMember(t *testing.T) {
 	f := newFixture(t, nil)
 	viewers := f.Role("Viewers", view)
-	invited, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", RoleIDs: []string{viewers.ID}})
+	invited, err := f.People.InviteMember(f.Admin(),
+		svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", RoleIDs: []string{viewers.ID}})
 	require.NoError(t, err)
 	require.Equal(t, svcauth.MemberInvited, invited.Status)
 	require.Equal(t, []svcauth.Ref{{ID: viewers.ID, Name: "Viewers"}}, invited.Roles)
@@ -28,8 +29,10 @@ func TestInvitationToActiveMember(t *testing.T) {
 
 	about, err := f.People.Invitation(t.Context(), token)
 	require.NoError(t, err)
-	require.Equal(t, people.LinkInfo{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", Kind: "invite", Organization: "default"}, about)
-	_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	require.Equal(t, people.LinkInfo{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", Kind: "invite",
+		Organization: "default"}, about)
+	_, err = f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeUnauthenticated, err)
 
 	_, err = f.People.AcceptInvitation(t.Context(), token, "too short")
@@ -63,9 +66,11 @@ func TestInvitationToActiveMember(t *testing.T) {
 func TestInvitingAgain(t *testing.T) {
 	f := newFixture(t, nil)
 	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
-	first, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", RoleIDs: []string{viewers.ID}})
+	first, err := f.People.InviteMember(f.Admin(),
+		svcauth.NewMember{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", RoleIDs: []string{viewers.ID}})
 	require.NoError(t, err)
-	again, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "Ann@example.com", LastName: "Lovelace", RoleIDs: []string{editors.ID}})
+	again, err := f.People.InviteMember(f.Admin(),
+		svcauth.NewMember{Email: "Ann@example.com", LastName: "Lovelace", RoleIDs: []string{editors.ID}})
 	require.NoError(t, err)
 	require.Equal(t, first.ID, again.ID)
 	require.Equal(t, "Ann Lovelace", again.FirstName+" "+again.LastName, "a name that is not given stays")
@@ -134,7 +139,8 @@ func TestInvitingNeedsMembersManageAndHandsOverRoles(t *testing.T) {
 
 	_, err := f.People.InviteMember(reader, svcauth.NewMember{Email: "x@example.com"})
 	require.Equal(t, []string{svcauth.MembersManage}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	_, err = f.People.InviteMember(boss, svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{viewers.ID, editors.ID}})
+	_, err = f.People.InviteMember(boss,
+		svcauth.NewMember{Email: "x@example.com", RoleIDs: []string{viewers.ID, editors.ID}})
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	list, err := f.People.Members(f.Admin(), svcauth.ListOptions{})
 	require.NoError(t, err)
@@ -152,11 +158,13 @@ func TestInvitingNeedsMembersManageAndHandsOverRoles(t *testing.T) {
 	require.NoError(t, err)
 	_, err = f.People.InviteMember(boss, svcauth.NewMember{Email: "y@example.com"})
 	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	_, err = f.People.InviteMember(f.Narrow(f.Admin(), svcauth.MembersManage), svcauth.NewMember{Email: "z@example.com", RoleIDs: []string{viewers.ID}})
+	_, err = f.People.InviteMember(f.Narrow(f.Admin(), svcauth.MembersManage),
+		svcauth.NewMember{Email: "z@example.com", RoleIDs: []string{viewers.ID}})
 	require.Equal(t, []string{view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	_, err = f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "boss@example.com"})
 	problem(t, svcauth.CodeConflict, err)
-	for _, bad := range []string{"", "x", "Ann <ann@example.com>", "ann@example.com\r\nBcc: all@example.com", strings.Repeat("a", 250) + "@example.com"} {
+	for _, bad := range []string{"", "x", "Ann <ann@example.com>", "ann@example.com\r\nBcc: all@example.com",
+		strings.Repeat("a", 250) + "@example.com"} {
 		_, err = f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: bad})
 		problem(t, svcauth.CodeInvalid, err)
 	}
@@ -173,7 +181,10 @@ func TestServiceAccountManagesMembersOnlyWhereAllowed(t *testing.T) {
 			_, err := f.People.InviteMember(machine, svcauth.NewMember{Email: "x@example.com"})
 			return err
 		},
-		"assign":   func() error { return last(f.Access.AssignMemberRole(machine, id, role.ID, svcauth.GrantRequest{})) },
+		"assign": func() error {
+			return last(f.Access.AssignMemberRole(machine, id, role.ID,
+				svcauth.GrantRequest{}))
+		},
 		"unassign": func() error { return f.Access.UnassignMemberRole(machine, id, role.ID, "") },
 		"update": func() error {
 			_, err := f.People.UpdateMember(machine, id, 0, svcauth.MemberPatch{Suspended: &yes})
@@ -182,7 +193,8 @@ func TestServiceAccountManagesMembersOnlyWhereAllowed(t *testing.T) {
 		"reset":  func() error { _, err := f.People.ResetMember(machine, id); return err },
 		"delete": func() error { return f.People.DeleteMember(machine, id) },
 		"allow itself": func() error {
-			_, err := f.Access.UpdateOrganization(machine, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
+			_, err := f.Access.UpdateOrganization(machine, 0,
+				svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
 			return err
 		},
 	}
@@ -202,7 +214,8 @@ func TestLastAdministratorStays(t *testing.T) {
 	yes, no := true, false
 	takeAway := func() []error {
 		_, suspend := f.People.UpdateMember(f.Admin(), admin, 0, svcauth.MemberPatch{Suspended: &yes})
-		return []error{suspend, f.Access.UnassignMemberRole(f.Admin(), admin, administrator.ID, ""), f.People.DeleteMember(f.Admin(), admin)}
+		return []error{suspend, f.Access.UnassignMemberRole(f.Admin(), admin, administrator.ID, ""),
+			f.People.DeleteMember(f.Admin(), admin)}
 	}
 	refused := func(why string) {
 		t.Helper()
@@ -213,7 +226,8 @@ func TestLastAdministratorStays(t *testing.T) {
 	refused("alone")
 	machine := f.Account("robot", administrator)
 	refused("a service account does not count")
-	_, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "invited@example.com", RoleIDs: []string{administrator.ID}})
+	_, err := f.People.InviteMember(f.Admin(),
+		svcauth.NewMember{Email: "invited@example.com", RoleIDs: []string{administrator.ID}})
 	require.NoError(t, err)
 	refused("who has not accepted does not count")
 	second := f.Join(f.Admin(), "second@example.com", administrator)
@@ -226,7 +240,8 @@ func TestLastAdministratorStays(t *testing.T) {
 		t.Helper()
 		end := f.Clock.Now().Add(rest)
 		require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
-			return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: administrator.ID, GrantedAt: f.Clock.Now(), ExpiresAt: &end})
+			return q.PutGrant(t.Context(), store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: administrator.ID,
+				GrantedAt: f.Clock.Now(), ExpiresAt: &end})
 		}))
 	}
 	hold(second.ID, -time.Second)
@@ -247,7 +262,8 @@ func TestLastAdministratorStays(t *testing.T) {
 	forGood := f.Console(f.OrgID(), second.ID, "second@example.com")
 	require.NoError(t, last(f.Access.AssignMemberRole(forGood, admin, administrator.ID, svcauth.GrantRequest{})))
 	require.NoError(t, shorten(second.ID, svcauth.GrantRequest{}, time.Hour))
-	require.NoError(t, f.Access.UnassignMemberRole(f.Admin(), second.ID, administrator.ID, ""), "who holds it for a time may lose it")
+	require.NoError(t, f.Access.UnassignMemberRole(f.Admin(), second.ID, administrator.ID, ""),
+		"who holds it for a time may lose it")
 	_, elsewhere := f.Tenants("other")
 	_ = elsewhere
 	refused("another organization's does not count")
@@ -271,9 +287,11 @@ func TestRemovedMemberIsOutAndItsAccountsLiveOn(t *testing.T) {
 	administrator := f.System(f.OrgID(), store.RoleAdministrator)
 	m := f.Join(f.Admin(), "ann@example.com", administrator)
 	ann := f.InConsole("ann@example.com")
-	in, err := f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	in, err := f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	require.NoError(t, err)
-	account, err := f.Access.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "hers", RoleIDs: []string{administrator.ID}})
+	account, err := f.Access.CreateServiceAccount(ann,
+		svcauth.NewServiceAccount{Name: "hers", RoleIDs: []string{administrator.ID}})
 	require.NoError(t, err)
 	key, token := f.Key(ann)
 	machine := f.Token(account.ID)
@@ -288,7 +306,8 @@ func TestRemovedMemberIsOutAndItsAccountsLiveOn(t *testing.T) {
 	require.ErrorIs(t, err, store.ErrNotFound)
 	_, err = f.Access.TokenActor(t.Context(), &verify.Claims{Subject: m.ID, ClientID: key.ID, OrgID: f.OrgID()})
 	problem(t, svcauth.CodeUnauthenticated, err)
-	_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	_, err = f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeUnauthenticated, err)
 	kept, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
@@ -303,7 +322,8 @@ func TestSuspensionIsReversible(t *testing.T) {
 	f := newFixture(t, nil)
 	viewers := f.Role("Viewers", view)
 	m := f.Join(f.Admin(), "ann@example.com", viewers)
-	in, err := f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	in, err := f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	require.NoError(t, err)
 	key, token := f.Key(f.InConsole("ann@example.com"))
 	yes, no := true, false
@@ -315,7 +335,8 @@ func TestSuspensionIsReversible(t *testing.T) {
 	problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
 	require.ErrorIs(t, err, store.ErrNotFound, "its key has ended for good")
-	_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	_, err = f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeForbidden, err)
 	_, err = f.People.ResetMember(f.Admin(), m.ID)
 	problem(t, svcauth.CodeConflict, err)
@@ -339,7 +360,8 @@ func TestUnassigningKillsOnlyTokensWithThatRole(t *testing.T) {
 	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
 	f.Lives(before)
 	both := f.Token(key.ID)
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})), "twice is no error")
+	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})),
+		"twice is no error")
 	require.Len(t, f.Audited(f.OrgID(), "member.assign_role"), 1)
 	require.NoError(t, f.Access.UnassignMemberRole(f.Admin(), m.ID, editors.ID, ""))
 	f.Dies(both)
@@ -350,15 +372,19 @@ func TestUnassigningKillsOnlyTokensWithThatRole(t *testing.T) {
 	require.Len(t, grants.Items, 1)
 
 	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
-	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, last(f.Access.AssignMemberRole(boss, m.ID, editors.ID, svcauth.GrantRequest{}))).Missing)
-	problem(t, svcauth.CodeConflict, last(f.Access.AssignMemberRole(f.Admin(), m.ID, f.System(f.OrgID(), store.RolePublic).ID, svcauth.GrantRequest{})))
+	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges,
+		last(f.Access.AssignMemberRole(boss, m.ID, editors.ID, svcauth.GrantRequest{}))).Missing)
+	problem(t, svcauth.CodeConflict,
+		last(f.Access.AssignMemberRole(f.Admin(), m.ID, f.System(f.OrgID(), store.RolePublic).ID,
+			svcauth.GrantRequest{})))
 }
 
 func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
 	f := newFixture(t, nil)
 	viewers := f.Role("Viewers", view)
 	m := f.Join(f.Admin(), "ann@example.com", viewers)
-	in, err := f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	in, err := f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	require.NoError(t, err)
 	_, token := f.Key(f.InConsole("ann@example.com"))
 	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
@@ -372,7 +398,8 @@ func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
 	_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	f.Dies(token)
-	_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+	_, err = f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeUnauthenticated, err)
 	link := rules.LinkToken(t, reset.InvitationURL)
 	about, err := f.People.Invitation(t.Context(), link)
@@ -380,7 +407,8 @@ func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
 	require.Equal(t, "reset", about.Kind)
 	_, err = f.People.AcceptInvitation(t.Context(), link, "another harbour in the fog")
 	require.NoError(t, err)
-	_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: "another harbour in the fog", IP: home})
+	_, err = f.People.SignIn(t.Context(),
+		people.SignInRequest{Email: "ann@example.com", Password: "another harbour in the fog", IP: home})
 	require.NoError(t, err)
 
 	late, err := f.People.ResetMember(f.Admin(), m.ID)
@@ -430,7 +458,8 @@ func TestMemberPages(t *testing.T) {
 		}
 		cursor = *list.NextCursor
 	}
-	require.Equal(t, []string{"d@example.com", "c@example.com", "b@example.com", "a@example.com", "admin@example.com"}, seen)
+	require.Equal(t, []string{"d@example.com", "c@example.com", "b@example.com", "a@example.com", "admin@example.com"},
+		seen)
 	for _, bad := range []svcauth.ListOptions{{Limit: -1}, {Limit: 201}, {Cursor: "x"}, {Cursor: "c2FfMDA"}} {
 		_, err := f.People.Members(f.Admin(), bad)
 		problem(t, svcauth.CodeInvalid, err)

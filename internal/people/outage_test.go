@@ -21,7 +21,8 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 	member, _ := f.Member("ann@example.com", role)
 	claims := f.Token(f.Account("machine", role).ID)
 	maker, asMaker := f.Member("maker@example.com", f.System(f.OrgID(), "administrator"))
-	invited, err := f.People.InviteMember(asMaker, svcauth.NewMember{Email: "new@example.com", FirstName: "New", LastName: "One", RoleIDs: []string{role.ID}})
+	invited, err := f.People.InviteMember(asMaker,
+		svcauth.NewMember{Email: "new@example.com", FirstName: "New", LastName: "One", RoleIDs: []string{role.ID}})
 	require.NoError(t, err)
 	row, err := f.Store.Read().MemberByEmail(t.Context(), f.OrgID(), "new@example.com")
 	require.NoError(t, err)
@@ -55,7 +56,8 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 			return err
 		}},
 		{"single sign-on, chosen", func(ctx context.Context) error {
-			_, err := f.People.SignInVerified(ctx, "maker@example.com", people.Identity{MemberID: maker, Epoch: held.SessionEpoch}, home)
+			_, err := f.People.SignInVerified(ctx, "maker@example.com",
+				people.Identity{MemberID: maker, Epoch: held.SessionEpoch}, home)
 			return err
 		}},
 		{"who somebody is", func(ctx context.Context) error {
@@ -64,7 +66,8 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 			return err
 		}},
 		{"the first sign-in", func(ctx context.Context) error {
-			_, err := f.People.SignInVerified(ctx, "new@example.com", people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+			_, err := f.People.SignInVerified(ctx, "new@example.com",
+				people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
 			return err
 		}},
 	} {

@@ -33,7 +33,8 @@ func TestNobodyLearnsWhetherAnAddressExists(t *testing.T) {
 
 	var details []string
 	var quickest, slowest time.Duration = time.Hour, 0
-	for _, email := range []string{"ann@example.com", "nobody@example.com", "invited@example.com", "out@example.com", "no address", "", "x@" + string(make([]byte, 300))} {
+	for _, email := range []string{"ann@example.com", "nobody@example.com", "invited@example.com", "out@example.com",
+		"no address", "", "x@" + string(make([]byte, 300))} {
 		began := time.Now()
 		_, err := f.SignIn(email, wrongPassword, home)
 		took := time.Since(began)
@@ -43,7 +44,8 @@ func TestNobodyLearnsWhetherAnAddressExists(t *testing.T) {
 	for _, d := range details {
 		require.Equal(t, details[0], d)
 	}
-	require.GreaterOrEqual(t, quickest, 390*time.Millisecond, "a wrong answer waits for its moment, whatever the work was")
+	require.GreaterOrEqual(t, quickest, 390*time.Millisecond,
+		"a wrong answer waits for its moment, whatever the work was")
 	_, err = f.SignIn("invited@example.com", "", home)
 	require.Equal(t, details[0], problem(t, svcauth.CodeUnauthenticated, err).Detail, "no password is not an empty one")
 }
@@ -59,13 +61,16 @@ func TestSignInChoosesOrganization(t *testing.T) {
 	require.Empty(t, in.MemberID)
 	require.Len(t, in.Choices, 2)
 	for _, c := range in.Choices {
-		require.Equal(t, map[string]svcauth.Ref{here.ID: {ID: f.OrgID(), Name: "default"}, there.ID: {ID: tenant.Organization.ID, Name: "other"}}[c.MemberID], c.Organization)
+		require.Equal(t, map[string]svcauth.Ref{here.ID: {ID: f.OrgID(), Name: "default"},
+			there.ID: {ID: tenant.Organization.ID, Name: "other"}}[c.MemberID], c.Organization)
 	}
-	in, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword, OrganizationID: tenant.Organization.ID, IP: home})
+	in, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "ann@example.com", Password: goodPassword,
+		OrganizationID: tenant.Organization.ID, IP: home})
 	require.NoError(t, err)
 	require.Equal(t, there.ID, in.MemberID)
 	for _, org := range []string{"org_nothing", "", tenant.Organization.ID} {
-		_, err = f.People.SignIn(t.Context(), people.SignInRequest{Email: "nobody@example.com", Password: goodPassword, OrganizationID: org, IP: home})
+		_, err = f.People.SignIn(t.Context(),
+			people.SignInRequest{Email: "nobody@example.com", Password: goodPassword, OrganizationID: org, IP: home})
 		problem(t, svcauth.CodeUnauthenticated, err)
 	}
 	yes := true
@@ -92,7 +97,8 @@ func TestWrongPasswordsAreLimitedWithoutLockingTheOwnerOut(t *testing.T) {
 		require.Equal(t, svcauth.CodeUnauthenticated, guess("nobody@example.com", attacker))
 	}
 	require.Equal(t, svcauth.CodeTooMany, guess("ann@example.com", attacker))
-	require.Equal(t, svcauth.CodeTooMany, guess("ANN@example.com", netip.MustParseAddr("::ffff:203.0.113.9")), "neither case nor another spelling of the address helps")
+	require.Equal(t, svcauth.CodeTooMany, guess("ANN@example.com", netip.MustParseAddr("::ffff:203.0.113.9")),
+		"neither case nor another spelling of the address helps")
 	require.Equal(t, svcauth.CodeTooMany, guess("nobody@example.com", attacker), "who does not exist is limited alike")
 	_, err := f.SignIn("ann@example.com", goodPassword, attacker)
 	require.Positive(t, problem(t, svcauth.CodeTooMany, err).RetryAfter, "guessing right is no use then")
@@ -177,7 +183,8 @@ func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
 		return p.Code == svcauth.CodeTooMany
 	}
 	for i := range 100 { // one network tries many addresses
-		require.False(t, limited(fmt.Sprintf("u%d@example.com", i), netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1))))
+		require.False(t,
+			limited(fmt.Sprintf("u%d@example.com", i), netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", i+1))))
 	}
 	require.True(t, limited("fresh@example.com", netip.MustParseAddr("2001:db8::ffff")), "a /64 is one network")
 	require.False(t, limited("fresh@example.com", netip.MustParseAddr("2001:db8:0:1::1")))
@@ -185,7 +192,8 @@ func TestWrongPasswordsFromOneNetworkAndFromMany(t *testing.T) {
 	for i := range 100 { // many networks try one address
 		require.False(t, limited("ann@example.com", netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})))
 	}
-	require.True(t, limited("ann@example.com", netip.AddrFrom4([4]byte{10, 0, 0, 1})), "a network that guessed wrong before gets no second guess")
+	require.True(t, limited("ann@example.com", netip.AddrFrom4([4]byte{10, 0, 0, 1})),
+		"a network that guessed wrong before gets no second guess")
 	_, err := f.SignIn("ann@example.com", goodPassword, home)
 	require.NoError(t, err, "a right password from a network that sent no wrong one is always served")
 }
@@ -199,7 +207,8 @@ func TestProofEndsWithSessions(t *testing.T) {
 	for name, end := range map[string]func(f *fixture, id string) error{
 		"a reset": func(f *fixture, id string) error { _, err := f.People.ResetMember(f.Admin(), id); return err },
 		"a new password": func(f *fixture, _ string) error {
-			return f.People.ChangePassword(f.InConsoleOf(f.OrgID(), "ann@example.com"), goodPassword, "another harbour in the fog")
+			return f.People.ChangePassword(f.InConsoleOf(f.OrgID(), "ann@example.com"), goodPassword,
+				"another harbour in the fog")
 		},
 		"a new password by a link": func(f *fixture, id string) error {
 			m, err := f.People.ResetMember(f.Admin(), id)
@@ -304,7 +313,8 @@ func TestVerifiedEmailLetsInOnlyWhoWasInvited(t *testing.T) {
 	require.Equal(t, "default", found[0].Organization.Name)
 	mine := found[0]
 
-	_, err = f.People.SignInVerified(t.Context(), "ann@example.com", people.Identity{MemberID: bob.ID, Epoch: found[0].Epoch}, home)
+	_, err = f.People.SignInVerified(t.Context(), "ann@example.com",
+		people.Identity{MemberID: bob.ID, Epoch: found[0].Epoch}, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	in, err := f.People.SignInVerified(t.Context(), "ann@example.com", mine, home)
 	require.NoError(t, err)

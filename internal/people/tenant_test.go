@@ -14,19 +14,23 @@ import (
 func TestOperatorMakesAndDeletesTenants(t *testing.T) {
 	f := newFixture(t, nil)
 	f.People.AnswerAtOnce()
-	made, err := f.People.CreateOrganization(f.Admin(), svcauth.NewOrganization{Name: "tenant", AdminEmail: "boss@tenant.example"})
+	made, err := f.People.CreateOrganization(f.Admin(),
+		svcauth.NewOrganization{Name: "tenant", AdminEmail: "boss@tenant.example"})
 	require.NoError(t, err)
 	require.False(t, made.Operator)
-	_, err = f.People.CreateOrganization(f.Admin(), svcauth.NewOrganization{Name: "Tenant", AdminEmail: "boss@tenant.example"})
+	_, err = f.People.CreateOrganization(f.Admin(),
+		svcauth.NewOrganization{Name: "Tenant", AdminEmail: "boss@tenant.example"})
 	problem(t, svcauth.CodeConflict, err)
 	id, err := f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, made.InvitationURL), goodPassword)
 	require.NoError(t, err)
 	boss := f.InConsole("boss@tenant.example")
 	actor, _ := access.ActorFrom(boss)
 	require.Equal(t, id, actor.ID)
-	require.ElementsMatch(t, f.All(false), actor.Privileges, "Administrator: every privilege that its organization can have")
+	require.ElementsMatch(t, f.All(false), actor.Privileges,
+		"Administrator: every privilege that its organization can have")
 
-	account, err := f.Access.CreateServiceAccount(boss, svcauth.NewServiceAccount{Name: "robot", RoleIDs: []string{f.System(made.ID, store.RoleAdministrator).ID}})
+	account, err := f.Access.CreateServiceAccount(boss,
+		svcauth.NewServiceAccount{Name: "robot", RoleIDs: []string{f.System(made.ID, store.RoleAdministrator).ID}})
 	require.NoError(t, err)
 	bare, err := f.Access.CreateServiceAccount(boss, svcauth.NewServiceAccount{Name: "bare"})
 	require.NoError(t, err)

@@ -33,26 +33,46 @@ func TestIssuerIsAnAudienceOnlyIfAskedFor(t *testing.T) {
 		form    url.Values
 		want    expected
 	}{
-		"nothing asked":                     {both, grantForm, expected{aud: []string{billing, api}, scope: "billing:view clusters:view", full: true}},
-		"the alias":                         {both, with("scope", "all-apis"), expected{aud: []string{billing, api}, scope: "billing:view clusters:view", full: true}},
-		"the alias beside an API's":         {both, with("scope", "all-apis clusters:view"), expected{aud: []string{billing, api}, scope: "billing:view clusters:view"}},
-		"one API's":                         {both, with("scope", "clusters:view"), expected{aud: []string{api}, scope: "clusters:view"}},
-		"the issuer's own":                  {both, with("scope", "members:read"), expected{aud: []string{s.Issuer}, scope: "members:read"}},
-		"mixed":                             {both, with("scope", "members:read clusters:view"), expected{error: "invalid_target"}},
-		"the alias beside the issuer's":     {both, with("scope", "all-apis members:read"), expected{error: "invalid_target"}},
-		"the issuer":                        {both, with("resource", s.Issuer), expected{aud: []string{s.Issuer}, scope: "audit:read members:read", full: true}},
-		"the alias at the issuer":           {both, with("resource", s.Issuer, "scope", "all-apis"), expected{aud: []string{s.Issuer}, scope: "audit:read members:read", full: true}},
-		"a scope at the issuer":             {both, with("resource", s.Issuer, "scope", "audit:read"), expected{aud: []string{s.Issuer}, scope: "audit:read"}},
-		"an API":                            {both, with("resource", api), expected{aud: []string{api}, scope: "clusters:view", full: true}},
-		"the issuer and an API":             {both, url.Values{"grant_type": {"client_credentials"}, "resource": {s.Issuer, api}}, expected{aud: []string{s.Issuer, api}, scope: "audit:read clusters:view members:read", full: true}},
-		"mixed, with both resources":        {both, url.Values{"grant_type": {"client_credentials"}, "resource": {s.Issuer, api}, "scope": {"members:read clusters:view"}}, expected{aud: []string{s.Issuer, api}, scope: "clusters:view members:read"}},
-		"nothing but the issuer's":          {own, grantForm, expected{aud: []string{s.Issuer}, scope: "members:read", full: true}},
-		"nothing but the issuer's, alias":   {own, with("scope", "all-apis"), expected{aud: []string{s.Issuer}, full: true}},
-		"only an API's, at the issuer":      {apis, with("resource", s.Issuer), expected{aud: []string{s.Issuer}, full: true}},
-		"no privilege":                      {none, grantForm, expected{aud: []string{s.Issuer}, full: true}},
-		"no privilege, the issuer's asked":  {none, with("scope", "members:read"), expected{error: "invalid_scope"}},
-		"another API's, of one resource":    {both, with("resource", s.Issuer, "scope", "clusters:view"), expected{error: "invalid_scope"}},
-		"the issuer's, of another resource": {both, with("resource", api, "scope", "members:read"), expected{error: "invalid_scope"}},
+		"nothing asked": {both, grantForm,
+			expected{aud: []string{billing, api}, scope: "billing:view clusters:view", full: true}},
+		"the alias": {both, with("scope", "all-apis"),
+			expected{aud: []string{billing, api}, scope: "billing:view clusters:view", full: true}},
+		"the alias beside an API's": {both, with("scope", "all-apis clusters:view"),
+			expected{aud: []string{billing, api}, scope: "billing:view clusters:view"}},
+		"one API's": {both, with("scope", "clusters:view"),
+			expected{aud: []string{api}, scope: "clusters:view"}},
+		"the issuer's own": {both, with("scope", "members:read"),
+			expected{aud: []string{s.Issuer}, scope: "members:read"}},
+		"mixed": {both, with("scope", "members:read clusters:view"),
+			expected{error: "invalid_target"}},
+		"the alias beside the issuer's": {both, with("scope", "all-apis members:read"),
+			expected{error: "invalid_target"}},
+		"the issuer": {both, with("resource", s.Issuer),
+			expected{aud: []string{s.Issuer}, scope: "audit:read members:read", full: true}},
+		"the alias at the issuer": {both, with("resource", s.Issuer, "scope", "all-apis"),
+			expected{aud: []string{s.Issuer}, scope: "audit:read members:read", full: true}},
+		"a scope at the issuer": {both, with("resource", s.Issuer, "scope", "audit:read"),
+			expected{aud: []string{s.Issuer}, scope: "audit:read"}},
+		"an API": {both, with("resource", api),
+			expected{aud: []string{api}, scope: "clusters:view", full: true}},
+		"the issuer and an API": {both, url.Values{"grant_type": {"client_credentials"},
+			"resource": {s.Issuer, api}},
+			expected{aud: []string{s.Issuer, api}, scope: "audit:read clusters:view members:read", full: true}},
+		"mixed, with both resources": {both, url.Values{"grant_type": {"client_credentials"},
+			"resource": {s.Issuer, api}, "scope": {"members:read clusters:view"}},
+			expected{aud: []string{s.Issuer, api}, scope: "clusters:view members:read"}},
+		"nothing but the issuer's": {own, grantForm,
+			expected{aud: []string{s.Issuer}, scope: "members:read", full: true}},
+		"nothing but the issuer's, alias": {own, with("scope", "all-apis"),
+			expected{aud: []string{s.Issuer}, full: true}},
+		"only an API's, at the issuer": {apis, with("resource", s.Issuer),
+			expected{aud: []string{s.Issuer}, full: true}},
+		"no privilege":                     {none, grantForm, expected{aud: []string{s.Issuer}, full: true}},
+		"no privilege, the issuer's asked": {none, with("scope", "members:read"), expected{error: "invalid_scope"}},
+		"another API's, of one resource": {both, with("resource", s.Issuer, "scope", "clusters:view"),
+			expected{error: "invalid_scope"}},
+		"the issuer's, of another resource": {both, with("resource", api, "scope", "members:read"),
+			expected{error: "invalid_scope"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			answer := s.Post("/oauth2/token", c.account.ClientID, c.account.ClientSecret, c.form)
@@ -99,7 +119,8 @@ func TestRefusalSaysThatTheIssuerIsMissing(t *testing.T) {
 func TestNarrowTokenNamesItsRolesOnly(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	var ids []string
-	for name, privileges := range map[string][]string{"Viewer": {"clusters:view"}, "Editor": {"clusters:edit", "clusters:view"}, "Biller": {"billing:view"},
+	for name, privileges := range map[string][]string{"Viewer": {"clusters:view"},
+		"Editor": {"clusters:edit", "clusters:view"}, "Biller": {"billing:view"},
 		"Reader": {svcauth.MembersRead}, "Empty": nil} {
 		role, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: name, Privileges: privileges})
 		require.NoError(t, err)
@@ -132,9 +153,11 @@ func TestNarrowTokenNamesItsRolesOnly(t *testing.T) {
 // whichever API; one that was asked for by scope only what it carries.
 func TestFullTokenHandsOverWhatItsHolderHolds(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
-	maker, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: "Maker", Privileges: []string{svcauth.RolesManage, "clusters:view"}})
+	maker, err := s.App.Access.CreateRole(s.System(),
+		svcauth.NewRole{Name: "Maker", Privileges: []string{svcauth.RolesManage, "clusters:view"}})
 	require.NoError(t, err)
-	account, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: "maker", RoleIDs: []string{maker.ID}})
+	account, err := s.App.Access.CreateServiceAccount(s.System(),
+		svcauth.NewServiceAccount{Name: "maker", RoleIDs: []string{maker.ID}})
 	require.NoError(t, err)
 	create := func(token, name, privilege string) svctest.Answer {
 		body := `{"name":"` + name + `","privileges":["` + privilege + `"]}`
@@ -144,7 +167,8 @@ func TestFullTokenHandsOverWhatItsHolderHolds(t *testing.T) {
 		req.Header.Set("Content-Type", "application/json")
 		return s.Do(req)
 	}
-	narrow, full := s.Token(account.ClientID, account.ClientSecret, svcauth.RolesManage), s.OwnToken(account.ClientID, account.ClientSecret)
+	narrow, full := s.Token(account.ClientID, account.ClientSecret, svcauth.RolesManage), s.OwnToken(account.ClientID,
+		account.ClientSecret)
 
 	refused := create(narrow, "one", "clusters:view")
 	require.Equal(t, 403, refused.Status, refused.Text)
@@ -158,9 +182,11 @@ func TestFullTokenHandsOverWhatItsHolderHolds(t *testing.T) {
 	require.NotContains(t, refused.Text, "this token", "it is the account that lacks it")
 
 	// What counts is what the account holds now, not when the token was issued.
-	more, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: "More", Privileges: []string{"clusters:edit"}})
+	more, err := s.App.Access.CreateRole(s.System(),
+		svcauth.NewRole{Name: "More", Privileges: []string{"clusters:edit"}})
 	require.NoError(t, err)
-	require.NoError(t, second(s.App.Access.AssignServiceAccountRole(s.System(), account.ID, more.ID, svcauth.GrantRequest{})))
+	require.NoError(t,
+		second(s.App.Access.AssignServiceAccountRole(s.System(), account.ID, more.ID, svcauth.GrantRequest{})))
 	made = create(full, "three", "clusters:edit")
 	require.Equal(t, 201, made.Status, made.Text)
 	require.NoError(t, s.App.Access.UnassignServiceAccountRole(s.System(), account.ID, more.ID, ""))

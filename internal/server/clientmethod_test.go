@@ -24,7 +24,8 @@ type badge struct{ used map[string]bool }
 const badgeType = "urn:example:badge"
 
 var wrongBadge = &clientauth.Mismatch{
-	Credential: "badge", Word: "badge", Reason: "wrong_badge", Description: "client authentication failed: the badge is wrong",
+	Credential: "badge", Word: "badge", Reason: "wrong_badge",
+	Description: "client authentication failed: the badge is wrong",
 }
 
 func (badge) Names() []string                    { return []string{"example_badge"} }
@@ -89,6 +90,7 @@ func TestAFurtherMethodIsOneType(t *testing.T) {
 	require.Equal(t, http.StatusOK, s.Post("/oauth2/token", "", "", with(a.ID, "right 3")).Status)
 
 	metadata := s.Get("/.well-known/oauth-authorization-server", "").JSON
-	require.Equal(t, []any{"client_secret_basic", "client_secret_post", "example_badge"}, metadata["token_endpoint_auth_methods_supported"])
+	require.Equal(t, []any{"client_secret_basic", "client_secret_post", "example_badge"},
+		metadata["token_endpoint_auth_methods_supported"])
 	require.Equal(t, []any{"client_credentials"}, metadata["grant_types_supported"])
 }

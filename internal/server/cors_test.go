@@ -36,7 +36,8 @@ func TestProbesAnswerOptions(t *testing.T) {
 
 func TestCrossOrigin(t *testing.T) {
 	const page = "https://docs.example.com"
-	preflight := []string{"Origin", page, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization"}
+	preflight := []string{"Origin", page, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers",
+		"authorization"}
 	closed := svctest.New(t, svctest.Options{})
 	open := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_CORS_ALLOWED_ORIGINS=" + page}})
 	for _, path := range []string{"/oauth2/token", "/api/1.0/token", "/oauth2/revoke", "/oauth2/introspect"} {
@@ -51,11 +52,13 @@ func TestCrossOrigin(t *testing.T) {
 		require.Equal(t, 405, no.Status)
 		require.Empty(t, no.Header.Get("Access-Control-Allow-Origin"))
 		require.Contains(t, no.Header.Values("Vary"), "Origin", "a cache must not give one page's answer to another")
-		refused := optioned(t, open, path, "Origin", page) // no preflight: the method is not allowed, and the page may read that
+		refused := optioned(t, open, path, "Origin",
+			page) // no preflight: the method is not allowed, and the page may read that
 		require.Equal(t, 405, refused.Status)
 		require.Equal(t, page, refused.Header.Get("Access-Control-Allow-Origin"))
 	}
-	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/openid-configuration",
+		"/.well-known/oauth-authorization-server"} {
 		require.Equal(t, "*", closed.Get(path, "").Header.Get("Access-Control-Allow-Origin"), path)
 	}
 	for _, path := range []string{"/v1/me", "/oauth2/revocations", "/console/sign-in", "/healthz"} {
@@ -80,7 +83,8 @@ func TestPagesOfAllowedOriginsGetTokens(t *testing.T) {
 	ctx := browse(t, path)
 	run := func(origin, url, options, read string) string {
 		require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(origin)))
-		_, err := chromedp.Run(ctx, chromedp.Evaluate[int](`window.said = ""; fetch("`+url+`", `+options+`).then(r => `+read+`).catch(e => "refused: " + e).then(x => { window.said = x }); 0`))
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[int](`window.said = ""; fetch("`+url+`", `+options+`).then(r => `+
+			read+`).catch(e => "refused: " + e).then(x => { window.said = x }); 0`))
 		require.NoError(t, err)
 		var said string
 		require.Eventually(t, func() bool {
@@ -90,15 +94,18 @@ func TestPagesOfAllowedOriginsGetTokens(t *testing.T) {
 		return said
 	}
 	post := func(basic string) string {
-		return `{method: "POST", headers: {Authorization: "Basic ` + basic + `", "Content-Type": "application/x-www-form-urlencoded"}, body: "grant_type=client_credentials"}`
+		return `{method: "POST", headers: {Authorization: "Basic ` + basic +
+			`", "Content-Type": "application/x-www-form-urlencoded"}, body: "grant_type=client_credentials"}`
 	}
 	right := base64.StdEncoding.EncodeToString([]byte(account.ClientID + ":" + account.ClientSecret.Reveal()))
 	token := s.URL + "/oauth2/token"
 	require.Contains(t, run(mine, token, post(right), "r.text()"), `"access_token"`)
-	wrong := run(mine, token, post("eDp5"), `r.text().then(b => r.status + " " + r.headers.get("X-Request-Id") + " " + b)`)
+	wrong := run(mine, token, post("eDp5"),
+		`r.text().then(b => r.status + " " + r.headers.get("X-Request-Id") + " " + b)`)
 	require.True(t, strings.HasPrefix(wrong, "401 req_"), wrong)
 	require.Contains(t, wrong, "invalid_client", "the page can show why")
 	require.Contains(t, run(others, token, post(right), "r.text()"), "refused: TypeError")
-	require.Contains(t, run(others, s.URL+"/.well-known/jwks.json", "{}", "r.text()"), `"keys"`, "any page may read the keys")
+	require.Contains(t, run(others, s.URL+"/.well-known/jwks.json", "{}", "r.text()"), `"keys"`,
+		"any page may read the keys")
 	require.Contains(t, run(others, s.URL+"/.well-known/openid-configuration", "{}", "r.text()"), `"issuer"`)
 }

@@ -29,21 +29,33 @@ func TestDocsInABrowser(t *testing.T) {
 	for _, width := range []int64{360, 1280} {
 		for _, scheme := range []string{"light", "dark"} {
 			require.NoError(t, chromedp.Do(ctx, chromedp.EmulateViewport(width, 800)))
-			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+			_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia,
+				emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme",
+					Value: scheme}}})
 			require.NoError(t, err)
-			require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank"), chromedp.Navigate(s.URL+"/docs#updateServiceAccount")))
-			require.Eventually(t, func() bool { return number(`document.querySelectorAll("details.call").length`) == len(all) }, time.Minute, 50*time.Millisecond)
-			require.Eventually(t, func() bool { return number(`document.querySelectorAll("#updateServiceAccount[open] pre").length`) == 1 }, time.Minute, 50*time.Millisecond, "the call in the address is open")
+			require.NoError(t,
+				chromedp.Do(ctx, chromedp.Navigate("about:blank"),
+					chromedp.Navigate(s.URL+"/docs#updateServiceAccount")))
+			require.Eventually(t,
+				func() bool { return number(`document.querySelectorAll("details.call").length`) == len(all) },
+				time.Minute, 50*time.Millisecond)
+			require.Eventually(t, func() bool {
+				return number(`document.querySelectorAll("#updateServiceAccount[open] pre").length`) == 1
+			}, time.Minute, 50*time.Millisecond, "the call in the address is open")
 			require.LessOrEqual(t, number(`document.documentElement.scrollWidth`), int(width))
-			require.Zero(t, number(`performance.getEntriesByType("resource").filter((r) => !r.name.startsWith(location.origin)).length`), "loads from elsewhere")
+			require.Zero(t,
+				number(`performance.getEntriesByType("resource").filter((r) => !r.name.startsWith(location.origin)).length`), "loads from elsewhere")
 			number(`(() => { const s = document.getElementById("search"); s.value = "post secret"; s.dispatchEvent(new Event("input")); return 0; })()`)
 			shown := number(`document.querySelectorAll("details.call:not([hidden])").length`)
 			require.Positive(t, shown)
 			require.Less(t, shown, len(all))
-			require.Zero(t, number(`[...document.querySelectorAll("details.call:not([hidden])")].filter((c) => c.getClientRects().length === 0).length`))
-			text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("#updateServiceAccount").textContent`))
+			require.Zero(t,
+				number(`[...document.querySelectorAll("details.call:not([hidden])")].filter((c) => c.getClientRects().length === 0).length`))
+			text, err := chromedp.Run(ctx,
+				chromedp.Evaluate[string](`document.querySelector("#updateServiceAccount").textContent`))
 			require.NoError(t, err)
-			for _, word := range []string{"If-Match", "members:manage", "412", "curl -X PATCH", "token_ttl_seconds", "60 to 86400"} {
+			for _, word := range []string{"If-Match", "members:manage", "412", "curl -X PATCH", "token_ttl_seconds",
+				"60 to 86400"} {
 				require.True(t, strings.Contains(text, word), "%s is missing", word)
 			}
 		}
@@ -53,9 +65,12 @@ func TestDocsInABrowser(t *testing.T) {
 // browse opens a window, which closes with the test.
 func browse(t *testing.T, program string) context.Context {
 	t.Helper()
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-gpu", true),
-		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))...)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(),
+		append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox,
+			chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute),
+			chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-gpu", true),
+			chromedp.Flag("disable-dev-shm-usage", true),
+			chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))...)
 	t.Cleanup(stop)
 	window, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(cancel)

@@ -18,7 +18,8 @@ import (
 
 // tooMany sends a request again and again from some callers at once, until end
 // is called. The first answer 429 goes into refused.
-func tooMany(t *testing.T, s *svctest.Server, method, path, token, body string) (refused chan svctest.Answer, end func()) {
+func tooMany(t *testing.T, s *svctest.Server, method, path, token,
+	body string) (refused chan svctest.Answer, end func()) {
 	t.Helper()
 	refused = make(chan svctest.Answer, 1)
 	done := make(chan struct{})
@@ -83,7 +84,8 @@ func TestPollsOfOneClientAreBounded(t *testing.T) {
 	api, ci := s.AccountIn(acme, "api", svcauth.TokensIntrospect), s.AccountIn(acme, "ci", "clusters:view")
 	v := resourceServer(t, s, api, func(c *resourceserver.Config) { c.Feed.Poll = true })
 	own := s.OwnToken(api.ClientID, api.ClientSecret)
-	outsiders := []svcauth.ServiceAccount{s.Account("api", svcauth.TokensIntrospect), s.AccountIn(other, "api", svcauth.TokensIntrospect)}
+	outsiders := []svcauth.ServiceAccount{s.Account("api", svcauth.TokensIntrospect),
+		s.AccountIn(other, "api", svcauth.TokensIntrospect)}
 	refusals, end := tooMany(t, s, http.MethodGet, "/oauth2/revocations", own, "")
 	requireTooMany(t, refusals)
 	for _, account := range outsiders {
@@ -98,7 +100,8 @@ func TestPollsOfOneClientAreBounded(t *testing.T) {
 	refused(t, v, token)
 	accepted(t, v, tokenOf(s, ci)) // it did not become stale, by which all are refused
 	require.True(t, enforcement(t, s, ci, "0s").NotCounted, "who was refused may follow, and is not counted")
-	require.False(t, enforcement(t, s, s.Account("ci", "clusters:view"), "0s").NotCounted, "that concerns its organization")
+	require.False(t, enforcement(t, s, s.Account("ci", "clusters:view"), "0s").NotCounted,
+		"that concerns its organization")
 	end()
 }
 
@@ -117,11 +120,13 @@ func TestReceiptsOfOneClientAreBounded(t *testing.T) {
 	e := enforcement(t, s, ci, "100ms")
 	require.True(t, e.NotCounted, "%+v", e)
 	require.False(t, e.All())
-	require.Equal(t, http.StatusOK, s.Get("/oauth2/revocations", own).Status, "who confirms too often may ask all the same")
+	require.Equal(t, http.StatusOK, s.Get("/oauth2/revocations", own).Status,
+		"who confirms too often may ask all the same")
 	token := tokenOf(s, ci)
 	accepted(t, v, token)
 	require.Equal(t, http.StatusOK, s.Post("/oauth2/revoke", ci.ClientID, ci.ClientSecret, tokenForm(token)).Status)
 	refused(t, v, token)
 	end()
-	require.Eventually(t, func() bool { return enforcement(t, s, ci, "2s").All() }, 2*patience, 100*time.Millisecond, "its receipts are taken again")
+	require.Eventually(t, func() bool { return enforcement(t, s, ci, "2s").All() }, 2*patience, 100*time.Millisecond,
+		"its receipts are taken again")
 }

@@ -37,7 +37,8 @@ func addRevocations(t *testing.T, s *svctest.Server, database string, n int) {
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
 		for range n {
 			payload, _ := json.Marshal(svcauth.Revocation{JTI: svcauth.NewID("tok"), Exp: exp.Unix()})
-			if _, err := q.AddChange(t.Context(), store.Change{OrgID: s.Tenant.Organization.ID, Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: exp}); err != nil {
+			if _, err := q.AddChange(t.Context(), store.Change{OrgID: s.Tenant.Organization.ID,
+				Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: exp}); err != nil {
 				return err
 			}
 		}
@@ -81,7 +82,8 @@ func TestAcknowledgementIsRefused(t *testing.T) {
 			require.Equal(t, c.status, answer.Status, answer.Text)
 			// RFC 6750 §3: no error without a token, and a challenge for one
 			// that lacks something.
-			challenge := map[int]string{401: `Bearer realm="svcauth"`, 403: `Bearer realm="svcauth", error="insufficient_scope", scope="tokens:introspect"`}
+			challenge := map[int]string{401: `Bearer realm="svcauth"`,
+				403: `Bearer realm="svcauth", error="insufficient_scope", scope="tokens:introspect"`}
 			require.Equal(t, challenge[c.status], answer.Header.Get("WWW-Authenticate"))
 		})
 	}
@@ -91,9 +93,11 @@ func TestWaitIsRefused(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account := s.Account("ci", "clusters:view")
 	token := s.Token(account.ClientID, account.ClientSecret, "")
-	for _, query := range []string{"wait=11s", "wait=-1s", "wait=2", "wait=", "wait=2s&token=x", "wait=2s&wait=2s", "token=x"} {
+	for _, query := range []string{"wait=11s", "wait=-1s", "wait=2", "wait=", "wait=2s&token=x",
+		"wait=2s&wait=2s", "token=x"} {
 		t.Run(query, func(t *testing.T) {
-			answer := s.Post("/oauth2/revoke?"+query, account.ClientID, account.ClientSecret, url.Values{"token": {token}})
+			answer := s.Post("/oauth2/revoke?"+query, account.ClientID, account.ClientSecret,
+				url.Values{"token": {token}})
 			require.Equal(t, 400, answer.Status)
 			require.True(t, s.Active(account.ClientID, account.ClientSecret, token), "nothing was revoked")
 		})
@@ -113,11 +117,14 @@ func enforcement(t *testing.T, s *svctest.Server, account svcauth.ServiceAccount
 func TestRevokeWaitsForEveryConnectedResourceServer(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
-	require.Equal(t, svcauth.Enforcement{}, withoutTime(enforcement(t, s, account, "10s")), "nobody is connected: nobody is waited for")
+	require.Equal(t, svcauth.Enforcement{}, withoutTime(enforcement(t, s, account, "10s")),
+		"nobody is connected: nobody is waited for")
 
 	token := s.Token(api.ClientID, api.ClientSecret, "")
 	confirm := func(instance, cursor string) {
-		answer := ack(t, s, token, fmt.Sprintf(`{"cursor":%q,"name":"clusters","audience":"https://api.cloud.example","instance":%q}`, cursor, instance))
+		answer := ack(t, s, token,
+			fmt.Sprintf(`{"cursor":%q,"name":"clusters","audience":"https://api.cloud.example","instance":%q}`,
+				cursor, instance))
 		require.Equal(t, 204, answer.Status, answer.Text)
 	}
 	looksOnly := follow(t, s, token, "")
@@ -175,7 +182,9 @@ func TestWaitConcernsOnlyWhoServesTheOrganization(t *testing.T) {
 	}
 	ci := s.AccountIn(acme, "ci", "clusters:view")
 	require.Equal(t, svcauth.Enforcement{Enforced: 0, Connected: 2}, withoutTime(enforcement(t, s, ci, "0s")))
-	require.Equal(t, svcauth.Enforcement{Enforced: 0, Connected: 1}, withoutTime(enforcement(t, s, s.Account("ci", "clusters:view"), "0s")), "a tenant's follower does not serve the operator")
+	require.Equal(t, svcauth.Enforcement{Enforced: 0, Connected: 1},
+		withoutTime(enforcement(t, s, s.Account("ci", "clusters:view"), "0s")),
+		"a tenant's follower does not serve the operator")
 }
 
 func tokenOf(s *svctest.Server, account svcauth.ServiceAccount) string {
@@ -189,12 +198,14 @@ func TestPollingResourceServersAreConnectedForThreeIntervals(t *testing.T) {
 	token := tokenOf(s, api)
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, s.URL+"/oauth2/revocations", nil)
 	require.NoError(t, err)
-	for name, value := range map[string]string{"Authorization": "Bearer " + token, "Accept": "application/json", "Svcauth-Interval": "1s", "Svcauth-Instance": "poller"} {
+	for name, value := range map[string]string{"Authorization": "Bearer " + token, "Accept": "application/json",
+		"Svcauth-Interval": "1s", "Svcauth-Instance": "poller"} {
 		req.Header.Set(name, value)
 	}
 	require.Equal(t, 200, s.Do(req).Status)
 	require.Equal(t, 1, enforcement(t, s, account, "0s").Connected)
-	require.Eventually(t, func() bool { return enforcement(t, s, account, "0s").Connected == 0 }, patience, 500*time.Millisecond)
+	require.Eventually(t, func() bool { return enforcement(t, s, account, "0s").Connected == 0 }, patience,
+		500*time.Millisecond)
 }
 
 // TestWhoIsNotCountedIsNotCalledNone has an account take all receipts that its
@@ -210,7 +221,8 @@ func TestWhoIsNotCountedIsNotCalledNone(t *testing.T) {
 	require.Equal(t, 503, ack(t, s, token, `{"cursor":"0","instance":"2"}`).Status)
 
 	theirs, api := s.AccountIn(acme, "ci", "clusters:view"), s.AccountIn(acme, "api", svcauth.TokensIntrospect)
-	require.Equal(t, "snapshot", follow(t, s, s.Token(api.ClientID, api.ClientSecret, ""), "", "Svcauth-Instance", "one").next().Event)
+	require.Equal(t, "snapshot", follow(t, s, s.Token(api.ClientID, api.ClientSecret, ""), "", "Svcauth-Instance",
+		"one").next().Event)
 	require.Equal(t, svcauth.Enforcement{NotCounted: true}, withoutTime(enforcement(t, s, theirs, "1s")))
 	e, err := s.AdminOf(acme).DeleteServiceAccount(t.Context(), theirs.ID, time.Second)
 	require.NoError(t, err)
@@ -219,5 +231,6 @@ func TestWhoIsNotCountedIsNotCalledNone(t *testing.T) {
 	ours, own := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
 	token = s.Token(own.ClientID, own.ClientSecret, "")
 	require.Equal(t, "snapshot", follow(t, s, token, "", "Svcauth-Instance", "one").next().Event)
-	require.Equal(t, svcauth.Enforcement{Connected: 1}, withoutTime(enforcement(t, s, ours, "10ms")), "the operator's are counted")
+	require.Equal(t, svcauth.Enforcement{Connected: 1}, withoutTime(enforcement(t, s, ours, "10ms")),
+		"the operator's are counted")
 }

@@ -30,21 +30,24 @@ const audience = "https://api.cloud.example"
 
 // resourceServer returns a verifier that follows the feed of a server with the
 // account's own credential. edit may change its configuration.
-func resourceServer(t *testing.T, s *svctest.Server, api svcauth.ServiceAccount, edit func(*resourceserver.Config)) *resourceserver.Verifier {
+func resourceServer(t *testing.T, s *svctest.Server, api svcauth.ServiceAccount,
+	edit func(*resourceserver.Config)) *resourceserver.Verifier {
 	t.Helper()
-	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: api.ClientID, ClientSecret: api.ClientSecret, HTTPClient: s.HTTP,
+	tokens, err := tokensource.New(tokensource.Config{TokenURL: s.URL + "/oauth2/token", ClientID: api.ClientID,
+		ClientSecret: api.ClientSecret, HTTPClient: s.HTTP,
 		Resource: []string{s.Issuer}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tokens.Close() })
-	cfg := resourceserver.Config{Issuer: s.Issuer, Audience: audience, HTTPClient: &http.Client{Transport: s.HTTP.Transport}, Feed: &resourceserver.Feed{
-		Drop: tokens.Drop,
-		Token: func(ctx context.Context) (string, error) {
-			token, err := tokens.Token(ctx)
-			if err != nil {
-				return "", err
-			}
-			return token.AccessToken, nil
-		}}}
+	cfg := resourceserver.Config{Issuer: s.Issuer, Audience: audience,
+		HTTPClient: &http.Client{Transport: s.HTTP.Transport}, Feed: &resourceserver.Feed{
+			Drop: tokens.Drop,
+			Token: func(ctx context.Context) (string, error) {
+				token, err := tokens.Token(ctx)
+				if err != nil {
+					return "", err
+				}
+				return token.AccessToken, nil
+			}}}
 	if os.Getenv("SVCAUTH_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -80,7 +83,8 @@ func TestResourceServerRefusesWhatWasRevokedAndConfirmsIt(t *testing.T) {
 	s := svctest.New(t, svctest.Options{TLS: true})
 	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
 	one := resourceServer(t, s, api, nil)
-	two := resourceServer(t, s, api, func(c *resourceserver.Config) { c.Feed.Poll, c.Feed.Every = true, 100*time.Millisecond })
+	two := resourceServer(t, s,
+		api, func(c *resourceserver.Config) { c.Feed.Poll, c.Feed.Every = true, 100*time.Millisecond })
 	token := tokenOf(s, account)
 	accepted(t, one, token)
 	accepted(t, two, token)
@@ -99,7 +103,8 @@ func TestResourceServerRefusesWhatWasRevokedAndConfirmsIt(t *testing.T) {
 func TestAResourceServerHearsThatASigningKeyWasRevoked(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
-	v := resourceServer(t, s, api, func(c *resourceserver.Config) { c.KeyRefresh, c.KeyCooldown = 24*time.Hour, 24*time.Hour })
+	v := resourceServer(t, s, api,
+		func(c *resourceserver.Config) { c.KeyRefresh, c.KeyCooldown = 24*time.Hour, 24*time.Hour })
 	token := tokenOf(s, account)
 	accepted(t, v, token)
 	f := follow(t, s, s.Token(api.ClientID, api.ClientSecret, ""), "")
@@ -152,7 +157,8 @@ func TestARevocationAtOneNodeReachesAResourceServerAtAnother(t *testing.T) {
 		token := tokenOf(s, account)
 		accepted(t, atA, token)
 		accepted(t, atB, token)
-		answer := s.Post("/oauth2/revoke?wait=10s", account.ClientID, account.ClientSecret, url.Values{"token": {token}})
+		answer := s.Post("/oauth2/revoke?wait=10s", account.ClientID, account.ClientSecret,
+			url.Values{"token": {token}})
 		require.Equal(t, 200, answer.Status, answer.Text)
 		require.NoError(t, json.Unmarshal([]byte(answer.Text), &e))
 		for _, v := range []*resourceserver.Verifier{atA, atB} {
@@ -170,7 +176,8 @@ func TestARevocationAtOneNodeReachesAResourceServerAtAnother(t *testing.T) {
 	require.Eventually(t, func() bool { // the last receipt is told by the other node, in its own time
 		servers := a.Get("/v1/resource-servers", bearer)
 		list = svcauth.List[svcauth.ResourceServer]{}
-		return servers.Status == 200 && json.Unmarshal([]byte(servers.Text), &list) == nil && len(list.Items) == 2 && list.Items[0].Behind+list.Items[1].Behind == 0
+		return servers.Status == 200 && json.Unmarshal([]byte(servers.Text), &list) == nil && len(list.Items) == 2 &&
+			list.Items[0].Behind+list.Items[1].Behind == 0
 	}, patience, 10*time.Millisecond, "two resource servers that have confirmed all")
 	require.NotEqual(t, list.Items[0].Node, list.Items[1].Node)
 	for _, one := range list.Items {
@@ -197,7 +204,8 @@ func TestManagementCallsWaitForEnforcement(t *testing.T) {
 	v := resourceServer(t, s, api, nil)
 	token := tokenOf(s, account)
 	accepted(t, v, token)
-	require.Eventually(t, func() bool { return enforcement(t, s, account, "1s").Enforced == 1 }, patience, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return enforcement(t, s, account, "1s").Enforced == 1 }, patience,
+		10*time.Millisecond)
 	e, err := s.Admin().DeleteServiceAccount(t.Context(), account.ID, 10*time.Second)
 	require.NoError(t, err)
 	require.Equal(t, svcauth.Enforcement{Enforced: 1, Connected: 1}, withoutTime(*e))
@@ -311,7 +319,9 @@ func TestASlowFollowerIsSentAwayAndHoldsNobodyUp(t *testing.T) {
 	require.NoError(t, err)
 	defer slow.Close()
 	require.NoError(t, slow.(*net.TCPConn).SetReadBuffer(4096))
-	_, err = fmt.Fprintf(slow, "GET /oauth2/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n", tokenOf(s, api))
+	_, err = fmt.Fprintf(slow,
+		"GET /oauth2/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: Bearer %s\r\n\r\n",
+		tokenOf(s, api))
 	require.NoError(t, err)
 	for began := time.Now(); !strings.Contains(s.Log(), "stream_slow"); {
 		require.Less(t, time.Since(began), 2*patience, "it was not sent away")
@@ -324,7 +334,8 @@ func TestASlowFollowerIsSentAwayAndHoldsNobodyUp(t *testing.T) {
 
 // flood writes many revocations, and sees that one who reads gets a new one
 // nevertheless.
-func flood(t *testing.T, s *svctest.Server, database string, account svcauth.ServiceAccount, v *resourceserver.Verifier) {
+func flood(t *testing.T, s *svctest.Server, database string, account svcauth.ServiceAccount,
+	v *resourceserver.Verifier) {
 	t.Helper()
 	addRevocations(t, s, database, 2000)
 	token := tokenOf(s, account)

@@ -18,12 +18,16 @@ func TestARefusedListSaysHowToWriteIt(t *testing.T) {
 		form url.Values
 		says string
 	}{
-		"brackets":      {url.Values{"scope[]": {"clusters:view"}}, "scope[...] is how some libraries write a list, and no parameter here: send scope once, as scope=a b:"},
-		"dots":          {url.Values{"scope.0": {"clusters:view"}}, "scope.0 is how some libraries write a list, and no parameter here: send scope once, as scope=a b:"},
-		"resources":     {url.Values{"resource.0": {"x"}}, "send resource as resource=..., once for each API"},
-		"twice":         {url.Values{"scope": {"clusters:view", "clusters:edit"}}, "scope is repeated: send it once, as scope=a b:"},
+		"brackets": {url.Values{"scope[]": {"clusters:view"}},
+			"scope[...] is how some libraries write a list, and no parameter here: send scope once, as scope=a b:"},
+		"dots": {url.Values{"scope.0": {"clusters:view"}},
+			"scope.0 is how some libraries write a list, and no parameter here: send scope once, as scope=a b:"},
+		"resources": {url.Values{"resource.0": {"x"}}, "send resource as resource=..., once for each API"},
+		"twice": {url.Values{"scope": {"clusters:view", "clusters:edit"}},
+			"scope is repeated: send it once, as scope=a b:"},
 		"unknown twice": {url.Values{"<b>": {"1", "2"}}, "a parameter is repeated: send each once"},
-		"commas":        {url.Values{"scope": {"clusters:view,clusters:edit"}}, "privileges are separated by spaces, not by commas"},
+		"commas": {url.Values{"scope": {"clusters:view,clusters:edit"}},
+			"privileges are separated by spaces, not by commas"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.form.Set("grant_type", "client_credentials")

@@ -74,7 +74,8 @@ func (f *filled) withhold(count int) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(f.url, "http://"))
 		require.NoError(f.t, err)
 		f.t.Cleanup(func() { _ = conn.Close() })
-		_, err = fmt.Fprint(conn, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant")
+		_, err = fmt.Fprint(conn,
+			"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant")
 		require.NoError(f.t, err)
 	}
 }
@@ -129,7 +130,8 @@ func TestEveryPlaceIsTaken(t *testing.T) {
 
 	f.letGo()
 	f.asking.Wait()
-	require.Eventually(t, func() bool { return f.InFlight() == 0 }, 30*time.Second, time.Millisecond, "places are given back; nobody who withholds a body has one")
+	require.Eventually(t, func() bool { return f.InFlight() == 0 }, 30*time.Second, time.Millisecond,
+		"places are given back; nobody who withholds a body has one")
 	resp, _ := f.ask("GET", "/.well-known/jwks.json", "", "")
 	require.Equal(t, http.StatusOK, resp.StatusCode)
 }

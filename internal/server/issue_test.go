@@ -49,11 +49,13 @@ func publicKeys(t *testing.T, s *svctest.Server) map[string]crypto.PublicKey {
 	for _, k := range doc.Keys {
 		switch k["kty"] {
 		case "EC":
-			key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, number(k["x"]), number(k["y"])))
+			key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(),
+				slices.Concat([]byte{4}, number(k["x"]), number(k["y"])))
 			require.NoError(t, err)
 			keys[k["kid"]] = key
 		case "RSA":
-			keys[k["kid"]] = &rsa.PublicKey{N: new(big.Int).SetBytes(number(k["n"])), E: int(new(big.Int).SetBytes(number(k["e"])).Int64())}
+			keys[k["kid"]] = &rsa.PublicKey{N: new(big.Int).SetBytes(number(k["n"])),
+				E: int(new(big.Int).SetBytes(number(k["e"])).Int64())}
 		case "OKP":
 			keys[k["kid"]] = ed25519.PublicKey(number(k["x"]))
 		}
@@ -66,7 +68,8 @@ func publicKeys(t *testing.T, s *svctest.Server) map[string]crypto.PublicKey {
 func claimsOf(t *testing.T, s *svctest.Server, token string) (header, claims map[string]any) {
 	t.Helper()
 	keys := publicKeys(t, s)
-	parsed, err := jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()).Parse(token, func(tok *jwt.Token) (any, error) { return keys[tok.Header["kid"].(string)], nil })
+	parsed, err := jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()).Parse(token,
+		func(tok *jwt.Token) (any, error) { return keys[tok.Header["kid"].(string)], nil })
 	require.NoError(t, err)
 	decoder := json.NewDecoder(bytes.NewReader(payload(t, token)))
 	decoder.UseNumber()
@@ -99,13 +102,16 @@ func TestClaims(t *testing.T) {
 			for _, name := range []string{"iat", "exp", "jti", "cred"} {
 				delete(c, name)
 			}
-			require.Equal(t, map[string]any{"iss": p.Issuer, "sub": p.id, "client_id": p.id, "aud": "https://api.cloud.example", "scope": "clusters:view",
-				"roles": []any{"Role of ci"}, "org_id": p.Tenant.Organization.ID, "epoch": json.Number("0"), "pol": json.Number("0")}, c)
+			require.Equal(t, map[string]any{"iss": p.Issuer, "sub": p.id, "client_id": p.id,
+				"aud": "https://api.cloud.example", "scope": "clusters:view",
+				"roles": []any{"Role of ci"}, "org_id": p.Tenant.Organization.ID, "epoch": json.Number("0"),
+				"pol": json.Number("0")}, c)
 		})
 	}
 	p := newProtocol(t, svctest.Options{})
 	_, all := claimsOf(t, p.Server, p.Token(p.id, svcauth.Secret(p.secret), ""))
-	require.Equal(t, []any{"https://billing.cloud.example", "https://api.cloud.example"}, all["aud"], "an array for more than one")
+	require.Equal(t, []any{"https://billing.cloud.example", "https://api.cloud.example"}, all["aud"],
+		"an array for more than one")
 
 	bare := p.Account("bare")
 	answer := p.Post("/oauth2/token", bare.ClientID, bare.ClientSecret, grantForm)
@@ -132,7 +138,8 @@ func TestClaimsOfHostileNames(t *testing.T) {
 	names := []string{`Zoë "quoted" \ back`, "</script><b>", "名前 🚀", `{"a":1}`, "\u2028"}
 	var ids []string
 	for _, name := range names {
-		role, err := p.App.Access.CreateRole(p.System(), svcauth.NewRole{Name: name, Privileges: []string{"clusters:view"}})
+		role, err := p.App.Access.CreateRole(p.System(),
+			svcauth.NewRole{Name: name, Privileges: []string{"clusters:view"}})
 		if name == "\u2028" {
 			require.Error(t, err, "a name that breaks lines")
 			continue
@@ -168,7 +175,8 @@ func TestOnlyWhoKnewTheSecretLearnsMore(t *testing.T) {
 	p := newProtocol(t, svctest.Options{Clock: clock.Now})
 	wrong := svcauth.NewSecret()
 	soon := clock.Now().Add(time.Hour)
-	expiring, err := p.App.Access.CreateServiceAccount(p.System(), svcauth.NewServiceAccount{Name: "expiring", SecretExpiresAt: &soon})
+	expiring, err := p.App.Access.CreateServiceAccount(p.System(),
+		svcauth.NewServiceAccount{Name: "expiring", SecretExpiresAt: &soon})
 	require.NoError(t, err)
 	disabled := p.Account("disabled", "clusters:view")
 	yes := true
@@ -213,7 +221,8 @@ func TestLifetimeOfTokens(t *testing.T) {
 	require.True(t, p.Active(p.id, svcauth.Secret(p.secret), token))
 	clock.add(t, p, time.Minute)
 	require.False(t, p.Active(p.id, svcauth.Secret(p.secret), token))
-	require.Equal(t, 200, p.Post("/oauth2/revoke", p.id, svcauth.Secret(p.secret), url.Values{"token": {token}}).Status, "RFC 7009 §2.2: an expired one needs nothing more")
+	require.Equal(t, 200, p.Post("/oauth2/revoke", p.id, svcauth.Secret(p.secret), url.Values{"token": {token}}).Status,
+		"RFC 7009 §2.2: an expired one needs nothing more")
 }
 
 // Wrong secrets are counted at token, revoke and introspect alike (contract
@@ -234,13 +243,15 @@ func TestWrongSecretsAreCountedOverAllEndpoints(t *testing.T) {
 		p.lawful(t, a)
 		require.Regexp(t, `^([1-9]|[1-5][0-9]|60)$`, a.Header.Get("Retry-After"))
 		began = time.Now()
-		require.Equal(t, 200, p.Post(endpoint, p.id, svcauth.Secret(p.secret), with("token", "x")).Status, "a right secret is served")
+		require.Equal(t, 200, p.Post(endpoint, p.id, svcauth.Secret(p.secret), with("token", "x")).Status,
+			"a right secret is served")
 		served += time.Since(began)
 	}
 	require.GreaterOrEqual(t, refused, time.Duration(len(endpoints))*time.Second, "who is told to wait is made to")
 	require.Less(t, served, refused, "whose secret is right is not")
 	other := p.Account("other")
-	require.Equal(t, 401, p.Post("/oauth2/token", other.ClientID, wrong, grantForm).Status, "another client has its own count")
+	require.Equal(t, 401, p.Post("/oauth2/token", other.ClientID, wrong, grantForm).Status,
+		"another client has its own count")
 	before := 25 // were sent from this address
 	for p.Post("/oauth2/token", svcauth.NewID(svcauth.PrefixServiceAccount), wrong, grantForm).Status == 401 {
 		before++
@@ -257,8 +268,11 @@ func TestForwardedAddressesAreBelievedFromTrustedProxiesOnly(t *testing.T) {
 		answered := 0
 		for i := range 24 {
 			from := []string{"192.0.2.1", "192.0.2.2"}[i%2]
-			a := p.send(t, request{"POST", "/oauth2/token", []string{"Content-Type", formType, "Authorization", basicAuth(p.id, wrong.Reveal()),
-				"X-Forwarded-For", "203.0.113.9, " + from, "X-Real-IP", "203.0.113.8", "Forwarded", "for=203.0.113.7"}, "grant_type=client_credentials"})
+			a := p.send(t,
+				request{"POST", "/oauth2/token",
+					[]string{"Content-Type", formType, "Authorization", basicAuth(p.id, wrong.Reveal()),
+						"X-Forwarded-For", "203.0.113.9, " + from, "X-Real-IP", "203.0.113.8", "Forwarded",
+						"for=203.0.113.7"}, "grant_type=client_credentials"})
 			if a.Status == 401 {
 				answered++
 			}
@@ -278,16 +292,17 @@ func TestOneAddressForEverything(t *testing.T) {
 		headers []string
 		want    string
 	}{
-		"none":                       {nil, proxy},
-		"an address":                 {[]string{"X-Forwarded-For", "192.0.2.1"}, "192.0.2.1"},
-		"the last one":               {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1"}, "192.0.2.1"},
-		"with a port":                {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1:5678"}, "192.0.2.1"},
-		"IPv6":                       {[]string{"X-Forwarded-For", "2001:db8::1"}, "2001:db8::1"},
-		"IPv6 in brackets":           {[]string{"X-Forwarded-For", "[2001:db8::1]"}, "2001:db8::1"},
-		"IPv6 with a port":           {[]string{"X-Forwarded-For", "[2001:db8::1]:80"}, "2001:db8::1"},
-		"IPv4 in IPv6":               {[]string{"X-Forwarded-For", "::ffff:192.0.2.1"}, "192.0.2.1"},
-		"behind two proxies":         {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1, 10.1.1.1"}, "192.0.2.1"},
-		"a line of the proxy's own":  {[]string{"X-Forwarded-For", "192.0.2.66", "X-Forwarded-For", "192.0.2.1"}, "192.0.2.1"},
+		"none":               {nil, proxy},
+		"an address":         {[]string{"X-Forwarded-For", "192.0.2.1"}, "192.0.2.1"},
+		"the last one":       {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1"}, "192.0.2.1"},
+		"with a port":        {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1:5678"}, "192.0.2.1"},
+		"IPv6":               {[]string{"X-Forwarded-For", "2001:db8::1"}, "2001:db8::1"},
+		"IPv6 in brackets":   {[]string{"X-Forwarded-For", "[2001:db8::1]"}, "2001:db8::1"},
+		"IPv6 with a port":   {[]string{"X-Forwarded-For", "[2001:db8::1]:80"}, "2001:db8::1"},
+		"IPv4 in IPv6":       {[]string{"X-Forwarded-For", "::ffff:192.0.2.1"}, "192.0.2.1"},
+		"behind two proxies": {[]string{"X-Forwarded-For", "192.0.2.66, 192.0.2.1, 10.1.1.1"}, "192.0.2.1"},
+		"a line of the proxy's own": {[]string{"X-Forwarded-For", "192.0.2.66", "X-Forwarded-For", "192.0.2.1"},
+			"192.0.2.1"},
 		"nothing but proxies":        {[]string{"X-Forwarded-For", "10.1.1.2, 10.1.1.1"}, "10.1.1.2"},
 		"unreadable":                 {[]string{"X-Forwarded-For", "192.0.2.66, unknown"}, proxy},
 		"empty":                      {[]string{"X-Forwarded-For", ""}, proxy},
@@ -296,7 +311,8 @@ func TestOneAddressForEverything(t *testing.T) {
 		"unreadable for the second":  {[]string{"X-Forwarded-For", "192.0.2.66, _hidden, 10.1.1.1"}, "10.1.1.1"},
 		"X-Real-IP":                  {[]string{"X-Real-IP", "192.0.2.66"}, proxy},
 		"unreadable, with X-Real-IP": {[]string{"X-Forwarded-For", "x", "X-Real-IP", "192.0.2.66"}, proxy},
-		"headers of vendors":         {[]string{"CF-Connecting-IP", "192.0.2.66", "X-Appengine-Remote-Addr", "192.0.2.66", "True-Client-IP", "192.0.2.66", "Forwarded", "for=192.0.2.66"}, proxy},
+		"headers of vendors": {[]string{"CF-Connecting-IP", "192.0.2.66", "X-Appengine-Remote-Addr",
+			"192.0.2.66", "True-Client-IP", "192.0.2.66", "Forwarded", "for=192.0.2.66"}, proxy},
 	} {
 		req, err := http.NewRequest(http.MethodGet, s.URL+"/nothing", nil)
 		require.NoError(t, err)

@@ -41,7 +41,8 @@ func TestTwoThousandFollowersOfOneNode(t *testing.T) {
 		conn, err := net.Dial("tcp", address(s))
 		require.NoError(t, err)
 		conns[i] = conn
-		_, err = fmt.Fprintf(conn, "GET /oauth2/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nSvcauth-Instance: %d\r\nAuthorization: Bearer %s\r\n\r\n", i, token)
+		_, err = fmt.Fprintf(conn,
+			"GET /oauth2/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nSvcauth-Instance: %d\r\nAuthorization: Bearer %s\r\n\r\n", i, token)
 		require.NoError(t, err)
 		readers.Go(func() { count(conn, &joined, &got) })
 	}
@@ -59,7 +60,8 @@ func TestTwoThousandFollowersOfOneNode(t *testing.T) {
 		got.Store(0)
 		text := tokenOf(s, account)
 		began := time.Now()
-		require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {text}}).Status)
+		require.Equal(t, 200,
+			s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {text}}).Status)
 		require.Eventually(t, func() bool { return got.Load() == followers }, patience, time.Millisecond)
 		t.Logf("the last one had it %v after it was asked for", time.Since(began))
 	}

@@ -94,7 +94,8 @@ func TestIssuerWithAPath(t *testing.T) {
 	}
 	require.Equal(t, issuer, s.Issuer)
 	document := s.Get("/.well-known/oauth-authorization-server", "").Text
-	for _, path := range []string{"/.well-known/oauth-authorization-server/auth/eu", "/.well-known/openid-configuration/auth/eu",
+	for _, path := range []string{"/.well-known/oauth-authorization-server/auth/eu",
+		"/.well-known/openid-configuration/auth/eu",
 		"/auth/eu/.well-known/openid-configuration", "/auth/eu/.well-known/oauth-authorization-server"} {
 		answer := s.Get(path, "")
 		require.Equal(t, 200, answer.Status, path)
@@ -113,13 +114,18 @@ func TestIssuerWithAPath(t *testing.T) {
 	require.Equal(t, 303, root.Status)
 	require.Equal(t, "/auth/eu/console", root.Header.Get("Location"))
 	admin := adminToken(s)
-	for path, body := range map[string]string{"/v1/roles": `{"name":"r"}`, "/v1/service-accounts": `{"name":"a"}`, "/v1/application-keys": `{}`,
-		"/v1/service-accounts/" + a.ID + "/secrets": `{}`, "/v1/members": `{"email":"m@example.com","first_name":"M","last_name":"M"}`} {
-		for _, before := range []string{"", "/auth/eu"} { // whether or not a proxy takes the path away, who asked has it
-			body := strings.NewReplacer(`"r"`, `"r`+before+`"`, `"a"`, `"a`+before+`"`, "m@", "m"+strings.ReplaceAll(before, "/", "")+"@").Replace(body)
+	for path, body := range map[string]string{"/v1/roles": `{"name":"r"}`, "/v1/service-accounts": `{"name":"a"}`,
+		"/v1/application-keys":                      `{}`,
+		"/v1/service-accounts/" + a.ID + "/secrets": `{}`,
+		"/v1/members":                               `{"email":"m@example.com","first_name":"M","last_name":"M"}`} {
+		for _, before := range []string{"",
+			"/auth/eu"} { // whether or not a proxy takes the path away, who asked has it
+			body := strings.NewReplacer(`"r"`, `"r`+before+`"`, `"a"`, `"a`+before+`"`, "m@",
+				"m"+strings.ReplaceAll(before, "/", "")+"@").Replace(body)
 			made := ask(t, s, http.MethodPost, before+path, admin, body)
 			require.Equal(t, 201, made.Status, made.Text)
-			require.Equal(t, "/auth/eu"+path+"/"+made.JSON["id"].(string), made.Header.Get("Location"), "RFC 9110 §10.2.2: it is resolved against the address that was asked")
+			require.Equal(t, "/auth/eu"+path+"/"+made.JSON["id"].(string), made.Header.Get("Location"),
+				"RFC 9110 §10.2.2: it is resolved against the address that was asked")
 		}
 	}
 	require.Contains(t, s.Get("/auth/eu/v1/nothing", admin).JSON["detail"], issuer+"/docs")
@@ -133,7 +139,8 @@ func TestJWKS(t *testing.T) {
 	a := p.Get(path, "")
 	require.Equal(t, "public, max-age=120", a.Header.Get("Cache-Control"))
 	etag := a.Header.Get("ETag")
-	for given, status := range map[string]int{etag: 304, "W/" + etag: 304, `"x", ` + etag: 304, "*": 304, `"x"`: 200, "": 200, strings.Trim(etag, `"`): 200, `"` + etag: 200} {
+	for given, status := range map[string]int{etag: 304, "W/" + etag: 304, `"x", ` + etag: 304, "*": 304, `"x"`: 200,
+		"": 200, strings.Trim(etag, `"`): 200, `"` + etag: 200} {
 		b := p.send(t, request{method: "GET", path: path, header: []string{"If-None-Match", given}})
 		require.Equal(t, status, b.Status, given)
 		require.Equal(t, etag, b.Header.Get("ETag"))

@@ -42,7 +42,8 @@ func oversizedAreNamed(t *testing.T, opts svctest.Options) {
 	require.Equal(t, 7000, w.Max)
 	require.Contains(t, w.String(), "by scope or resource")
 	answer := s.Post("/oauth2/token", large.ClientID, large.ClientSecret, grantForm)
-	require.Contains(t, answer.JSON["error_description"], fmt.Sprintf("would have %d characters", w.Characters), "as the refusal counts")
+	require.Contains(t, answer.JSON["error_description"], fmt.Sprintf("would have %d characters", w.Characters),
+		"as the refusal counts")
 
 	given, err := s.Admin().AssignServiceAccountRole(t.Context(), small.ID, roleOf(large), svcauth.GrantRequest{})
 	require.NoError(t, err)
@@ -54,7 +55,8 @@ func oversizedAreNamed(t *testing.T, opts svctest.Options) {
 	// is not named.
 	var ids []string
 	for i := range 30 {
-		role, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: fmt.Sprintf("%02d %s", i, strings.Repeat("名", 61))})
+		role, err := s.App.Access.CreateRole(s.System(),
+			svcauth.NewRole{Name: fmt.Sprintf("%02d %s", i, strings.Repeat("名", 61))})
 		require.NoError(t, err)
 		ids = append(ids, role.ID)
 	}

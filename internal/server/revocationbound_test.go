@@ -71,7 +71,8 @@ var doors = map[string]func(t *testing.T, s *svctest.Server, v revokedBy) error{
 	},
 	"account disabled": func(t *testing.T, s *svctest.Server, v revokedBy) error {
 		yes := true
-		_, err := s.Admin().UpdateServiceAccount(t.Context(), v.account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes}, 0)
+		_, err := s.Admin().UpdateServiceAccount(t.Context(), v.account.ID,
+			0, svcauth.ServiceAccountPatch{Disabled: &yes}, 0)
 		return err
 	},
 	"account removed": func(t *testing.T, s *svctest.Server, v revokedBy) error {
@@ -130,9 +131,11 @@ func TestARevocationLivesEquallyLongByEveryDoor(t *testing.T) {
 		n++
 		t.Run(door, func(t *testing.T) {
 			v := revokedBy{tenant: s.NewTenant("tenant-" + strconv.Itoa(n))}
-			v.role, err = s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: door, Privileges: []string{"clusters:view"}})
+			v.role, err = s.Admin().CreateRole(t.Context(),
+				svcauth.NewRole{Name: door, Privileges: []string{"clusters:view"}})
 			require.NoError(t, err)
-			v.account, err = s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: door, RoleIDs: []string{v.role.ID}})
+			v.account, err = s.Admin().CreateServiceAccount(t.Context(),
+				svcauth.NewServiceAccount{Name: door, RoleIDs: []string{v.role.ID}})
 			require.NoError(t, err)
 			v.token = s.Token(v.account.ClientID, v.account.ClientSecret, "")
 			after, err := db.Read().LastChange(t.Context())
@@ -183,7 +186,8 @@ func TestTheMarkInRedisIsKeptAsLongAsTheRevocation(t *testing.T) {
 		}, 30*time.Second, 20*time.Millisecond)
 		ms, err := strconv.ParseInt(strings.TrimSpace(left), 10, 64)
 		require.NoError(t, err)
-		require.WithinDuration(t, svcauth.KeptUntil(time.Unix(claims.Exp, 0)), time.Now().Add(time.Duration(ms)*time.Millisecond), time.Minute, door)
+		require.WithinDuration(t, svcauth.KeptUntil(time.Unix(claims.Exp, 0)),
+			time.Now().Add(time.Duration(ms)*time.Millisecond), time.Minute, door)
 	}
 }
 
@@ -195,7 +199,8 @@ func TestAClientBeyondItsRevocationsLosesItsOlderTokens(t *testing.T) {
 	ci, other := s.Account("ci"), s.Account("other")
 	token := func(of svcauth.ServiceAccount) string { return s.Token(of.ClientID, of.ClientSecret, "") }
 	revoke := func(token string) {
-		require.Equal(t, http.StatusOK, s.Post("/oauth2/revoke", ci.ClientID, ci.ClientSecret, url.Values{"token": {token}}).Status)
+		require.Equal(t, http.StatusOK,
+			s.Post("/oauth2/revoke", ci.ClientID, ci.ClientSecret, url.Values{"token": {token}}).Status)
 	}
 	first, last, bystander, others := token(ci), token(ci), token(ci), token(other)
 	revoke(first)
@@ -204,7 +209,8 @@ func TestAClientBeyondItsRevocationsLosesItsOlderTokens(t *testing.T) {
 	defer db.Close()
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
 		for i := range store.MaxClientRevocations - 1 {
-			entry := svcauth.Revocation{ClientID: ci.ClientID, JTI: fmt.Sprint("t", i), Exp: time.Now().Add(time.Hour).Unix()}
+			entry := svcauth.Revocation{ClientID: ci.ClientID, JTI: fmt.Sprint("t", i),
+				Exp: time.Now().Add(time.Hour).Unix()}
 			if _, err := q.AddRevocation(t.Context(), time.Now(), s.Tenant.Organization.ID, entry); err != nil {
 				return err
 			}

@@ -25,7 +25,8 @@ func TestATokenIsRevokedOnce(t *testing.T) {
 		var together sync.WaitGroup
 		for range 60 {
 			together.Go(func() {
-				req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/revoke", strings.NewReader(url.Values{"token": {v.token}}.Encode()))
+				req, err := http.NewRequest(http.MethodPost, s.URL+"/oauth2/revoke",
+					strings.NewReader(url.Values{"token": {v.token}}.Encode()))
 				if err != nil {
 					panic(err)
 				}
@@ -53,7 +54,8 @@ func TestATokenIsRevokedOnce(t *testing.T) {
 		revoke(v)
 		require.False(t, s.Active(account.ClientID, account.ClientSecret, v.token))
 		require.Len(t, revocationsOf(t, database, account.ClientID), 1, name)
-		events, err := s.Admin().AuditEvents(t.Context(), svcauth.AuditFilter{Action: "token.revoke", Target: revocable(t, v.token).JTI})
+		events, err := s.Admin().AuditEvents(t.Context(),
+			svcauth.AuditFilter{Action: "token.revoke", Target: revocable(t, v.token).JTI})
 		require.NoError(t, err)
 		require.Len(t, events.Items, 1, name)
 		require.LessOrEqual(t, events.Items[0].Count, 1, name)

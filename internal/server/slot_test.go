@@ -56,8 +56,10 @@ func TestWaitingForTheDatabaseLeavesPlaces(t *testing.T) {
 	require.Zero(t, wait("/v1/me", "", 100, 10, nil), "a cookie is the console's")
 	tenant := func(p *slot) { p.state.Organization = "org_1" }
 	require.Equal(t, total/16, wait("/v1/me", "Bearer x", 100, total/8, tenant))
-	require.Equal(t, total/16-total/32, wait("/v1/me", "Bearer x", 100, total/8, func(p *slot) { p.state.Organization = "org_2" }))
-	require.Equal(t, total/32, wait("/v1/me", "Bearer x", 1, total/8, func(p *slot) { p.state.Organization, p.state.Operator = "org_0", true }), "what is kept for the operator")
+	require.Equal(t, total/16-total/32,
+		wait("/v1/me", "Bearer x", 100, total/8, func(p *slot) { p.state.Organization = "org_2" }))
+	require.Equal(t, total/32, wait("/v1/me", "Bearer x", 1, total/8,
+		func(p *slot) { p.state.Organization, p.state.Operator = "org_0", true }), "what is kept for the operator")
 	require.Equal(t, total*3/4, s.InFlight())
 	for _, p := range waiting {
 		p.Release()

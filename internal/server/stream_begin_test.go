@@ -20,7 +20,8 @@ import (
 func TestStreamsThatWaitToBeginHoldNoPlace(t *testing.T) {
 	const places, streams = 10, 12
 	url := pgtest.URL(t)
-	s := svctest.New(t, svctest.Options{DatabaseURL: url, Environ: []string{fmt.Sprint("SVCAUTH_LIMITS_MAX_INFLIGHT=", places)}})
+	s := svctest.New(t,
+		svctest.Options{DatabaseURL: url, Environ: []string{fmt.Sprint("SVCAUTH_LIMITS_MAX_INFLIGHT=", places)}})
 	token := tokenOf(s, s.Account("api", svcauth.TokensIntrospect))
 	admin := s.Admin()
 	_, err := admin.ResourceServers(t.Context(), svcauth.ListOptions{})

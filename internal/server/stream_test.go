@@ -254,7 +254,8 @@ func TestStreamIsRefused(t *testing.T) {
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MAX_FOLLOWERS=16"}})
 	account := s.Account("ci", "clusters:view")
 	require.Equal(t, 401, follow(t, s, "x", "").status)
-	require.Equal(t, 401, follow(t, s, s.Token(account.ClientID, account.ClientSecret, ""), "").status, "a token for another API")
+	require.Equal(t, 401, follow(t, s, s.Token(account.ClientID, account.ClientSecret, ""), "").status,
+		"a token for another API")
 	weak := s.Account("weak", svcauth.MembersRead)
 	require.Equal(t, 403, follow(t, s, s.Token(weak.ClientID, weak.ClientSecret, ""), "").status)
 

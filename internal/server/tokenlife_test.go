@@ -24,7 +24,8 @@ var inactive = map[string]any{"active": false}
 // with Redis.
 func backends(t *testing.T, test func(*testing.T, protocol)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, newProtocol(t, svctest.Options{})) })
-	t.Run("postgres and redis", func(t *testing.T) { test(t, newProtocol(t, svctest.Options{Postgres: true, Redis: true})) })
+	t.Run("postgres and redis",
+		func(t *testing.T) { test(t, newProtocol(t, svctest.Options{Postgres: true, Redis: true})) })
 }
 
 // TestIntrospection is RFC 7662 and contract §2.3.
@@ -34,12 +35,15 @@ func TestIntrospection(t *testing.T) {
 		secret := svcauth.Secret(p.secret)
 		own := p.Token(p.id, secret, "")
 		_, claims := claimsOf(t, p.Server, own)
-		a := p.Post("/oauth2/introspect", p.id, secret, url.Values{"token": {own}, "token_type_hint": {"refresh_token"}})
+		a := p.Post("/oauth2/introspect", p.id, secret,
+			url.Values{"token": {own}, "token_type_hint": {"refresh_token"}})
 		p.lawful(t, a)
 		exp, iat := number(t, claims["exp"]), number(t, claims["iat"])
-		require.Equal(t, map[string]any{"active": true, "scope": "billing:view clusters:edit clusters:view", "client_id": p.id, "sub": p.id,
-			"aud": claims["aud"], "iss": p.Issuer, "exp": float64(exp), "iat": float64(iat), "jti": claims["jti"], "token_type": "Bearer",
-			"roles": []any{"Role of ci"}, "org_id": p.Tenant.Organization.ID}, a.JSON)
+		require.Equal(t, map[string]any{"active": true, "scope": "billing:view clusters:edit clusters:view",
+			"client_id": p.id, "sub": p.id,
+			"aud": claims["aud"], "iss": p.Issuer, "exp": float64(exp), "iat": float64(iat), "jti": claims["jti"],
+			"token_type": "Bearer",
+			"roles":      []any{"Role of ci"}, "org_id": p.Tenant.Organization.ID}, a.JSON)
 
 		stranger := p.Account("stranger", "clusters:view")
 		operator := p.Account("resource server", svcauth.TokensIntrospect)
@@ -68,7 +72,9 @@ func TestIntrospection(t *testing.T) {
 			// The same with a bearer token of the asker's, RFC 7662 §2.1.
 			if c.asker.ID == operator.ID || c.asker.ID == tenantServer.ID {
 				bearer := p.Token(c.asker.ClientID, c.asker.ClientSecret, "")
-				a := p.send(t, request{"POST", "/oauth2/introspect", []string{"Content-Type", formType, "Authorization", "Bearer " + bearer}, tokenForm(c.token).Encode()})
+				a := p.send(t, request{"POST", "/oauth2/introspect",
+					[]string{"Content-Type", formType, "Authorization", "Bearer " + bearer},
+					tokenForm(c.token).Encode()})
 				require.Equal(t, c.seen, a.JSON["active"], name)
 			}
 		}
@@ -76,7 +82,8 @@ func TestIntrospection(t *testing.T) {
 		// What is no live token of ours is inactive and no more, RFC 7662 §2.2.
 		parts := strings.Split(own, ".")
 		none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"at+jwt"}`))
-		for _, bad := range []string{"x", "a.b.c", own + "x", own[:len(own)-2], parts[0] + "." + parts[1] + ".", none + "." + parts[1] + ".", strings.Repeat("a", 15000), "ü",
+		for _, bad := range []string{"x", "a.b.c", own + "x", own[:len(own)-2], parts[0] + "." + parts[1] + ".",
+			none + "." + parts[1] + ".", strings.Repeat("a", 15000), "ü",
 			p.secret, own + "="} {
 			a := p.Post("/oauth2/introspect", p.id, secret, tokenForm(bad))
 			require.Equal(t, 200, a.Status)
@@ -101,7 +108,8 @@ func TestIntrospectionBearer(t *testing.T) {
 	narrow := p.Token(asker.ClientID, asker.ClientSecret, "clusters:view")
 	own := p.Token(p.id, svcauth.Secret(p.secret), "")
 	ask := func(auth, body string) svctest.Answer {
-		a := p.send(t, request{"POST", "/oauth2/introspect", []string{"Content-Type", formType, "Authorization", auth}, body})
+		a := p.send(t,
+			request{"POST", "/oauth2/introspect", []string{"Content-Type", formType, "Authorization", auth}, body})
 		p.lawful(t, a)
 		return a
 	}
@@ -115,13 +123,15 @@ func TestIntrospectionBearer(t *testing.T) {
 		"RFC 9068 §4: a token for another API": {"Bearer " + narrow, tokenForm(own).Encode(), 401, "invalid_token"},
 		"no token":                             {"Bearer ", tokenForm(own).Encode(), 401, "invalid_token"},
 		"nonsense":                             {"Bearer x", tokenForm(own).Encode(), 401, "invalid_token"},
-		"bearer and secret at once":            {"Bearer " + bearer, tokenForm(own).Encode() + "&client_id=" + p.id + "&client_secret=" + p.secret, 400, "invalid_request"},
+		"bearer and secret at once": {"Bearer " + bearer, tokenForm(own).Encode() + "&client_id=" + p.id +
+			"&client_secret=" + p.secret, 400, "invalid_request"},
 	} {
 		a := ask(c.auth, c.body)
 		require.Equal(t, c.status, a.Status, name)
 		require.Equal(t, c.code, a.JSON["error"], name)
 		if c.status == 401 {
-			require.Contains(t, a.Header.Get("WWW-Authenticate"), `Bearer realm="svcauth", error="invalid_token", error_description="`)
+			require.Contains(t, a.Header.Get("WWW-Authenticate"),
+				`Bearer realm="svcauth", error="invalid_token", error_description="`)
 		}
 	}
 	require.Equal(t, 200, p.Post("/oauth2/revoke", asker.ClientID, asker.ClientSecret, tokenForm(bearer)).Status)
@@ -169,10 +179,12 @@ func TestRevocation(t *testing.T) {
 // comes back by itself.
 func TestNodeThatServesNobodySaysSo(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
-	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=0s"}})
+	p := newProtocol(t,
+		svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=0s"}})
 	db.Kill()
 	require.Eventually(t, func() bool { return p.Get("/readyz", "").Status == 503 }, patience, tick)
-	require.Equal(t, map[string]any{"status": "unavailable", "dependencies": map[string]any{"database": "unavailable"}}, p.Get("/readyz", "").JSON)
+	require.Equal(t, map[string]any{"status": "unavailable", "dependencies": map[string]any{"database": "unavailable"}},
+		p.Get("/readyz", "").JSON)
 	require.Equal(t, 503, p.Post("/oauth2/token", p.id, svcauth.Secret(p.secret), grantForm).Status)
 	require.Equal(t, 200, p.Get("/healthz", "").Status, "no restart would mend it")
 	db.Restart()
@@ -204,7 +216,8 @@ func TestReadinessWhileTheDatabaseHangs(t *testing.T) {
 // 'inactive' and never 'done'.
 func TestOutage(t *testing.T) {
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
-	p := newProtocol(t, svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=5m"}})
+	p := newProtocol(t,
+		svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=5m"}})
 	secret := svcauth.Secret(p.secret)
 	token := p.Token(p.id, secret, "")
 	cold := p.Account("cold")
@@ -213,11 +226,14 @@ func TestOutage(t *testing.T) {
 	require.Equal(t, 503, a.Status)
 	p.lawful(t, a)
 	require.NotEmpty(t, a.Header.Get("Retry-After"))
-	require.Equal(t, 200, p.Post("/oauth2/token", p.id, secret, grantForm).Status, "a known client is served from memory")
-	require.Equal(t, 503, p.Post("/oauth2/token", cold.ClientID, cold.ClientSecret, grantForm).Status, "one that is not in memory can't be")
+	require.Equal(t, 200, p.Post("/oauth2/token", p.id, secret, grantForm).Status,
+		"a known client is served from memory")
+	require.Equal(t, 503, p.Post("/oauth2/token", cold.ClientID, cold.ClientSecret, grantForm).Status,
+		"one that is not in memory can't be")
 	ready := p.Get("/readyz", "")
 	require.Equal(t, 200, ready.Status, "a load balancer that took all nodes out would turn the known client away")
-	require.Equal(t, map[string]any{"status": "degraded", "dependencies": map[string]any{"database": "unavailable"}}, ready.JSON)
+	require.Equal(t, map[string]any{"status": "degraded", "dependencies": map[string]any{"database": "unavailable"}},
+		ready.JSON)
 	require.Equal(t, 200, p.Get("/healthz", "").Status)
 	require.Eventually(t, func() bool {
 		a = p.Post("/oauth2/introspect", p.id, secret, tokenForm(token))
@@ -241,7 +257,8 @@ func TestOutage(t *testing.T) {
 func TestTokenEndsWithItsSecret(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	end := time.Now().Add(10 * time.Minute).UTC().Truncate(time.Second)
-	a, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "short", SecretExpiresAt: &end})
+	a, err := s.Admin().CreateServiceAccount(t.Context(),
+		svcauth.NewServiceAccount{Name: "short", SecretExpiresAt: &end})
 	require.NoError(t, err)
 	_, claims := claimsOf(t, s, s.Token(a.ClientID, a.ClientSecret, ""))
 	require.Equal(t, end.Unix(), number(t, claims["exp"]))

@@ -38,7 +38,8 @@ func TestNoTokenIsIssuedThatNobodyTakes(t *testing.T) {
 	for _, word := range []string{"scope", "resource", "7000", "token.max_size"} {
 		require.Contains(t, answer.JSON["error_description"], word)
 	}
-	narrow := s.Token(key.ClientID, key.ClientSecret, "privileges-of-some-length001:view privileges-of-some-length499:view")
+	narrow := s.Token(key.ClientID, key.ClientSecret,
+		"privileges-of-some-length001:view privileges-of-some-length499:view")
 	require.Less(t, len(narrow), 1000)
 
 	// The whole of the management API by a small token.
@@ -60,20 +61,23 @@ func TestNoTokenIsIssuedThatNobodyTakes(t *testing.T) {
 
 // The largest token that can be issued is taken wherever ours are shown.
 func TestLargestTokenIsTakenEverywhere(t *testing.T) {
-	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_CATALOG_FILE=" + largeCatalog(t, 500), fmt.Sprintf("SVCAUTH_TOKEN_MAX_SIZE=%d", svcauth.MaxTokenSize)}})
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_CATALOG_FILE=" + largeCatalog(t, 500),
+		fmt.Sprintf("SVCAUTH_TOKEN_MAX_SIZE=%d", svcauth.MaxTokenSize)}})
 	var names []string
 	for i := range 300 {
 		names = append(names, fmt.Sprintf("privileges-of-some-length%03d:view", i))
 	}
 	account := s.Account("large", append(names, svcauth.MembersRead, svcauth.TokensIntrospect)...)
 	ask := func() svctest.Answer {
-		return s.Post("/oauth2/token", account.ClientID, account.ClientSecret, url.Values{"grant_type": {"client_credentials"}, "resource": {s.Issuer, "https://large.example"}})
+		return s.Post("/oauth2/token", account.ClientID, account.ClientSecret,
+			url.Values{"grant_type": {"client_credentials"}, "resource": {s.Issuer, "https://large.example"}})
 	}
 	n, answer := len(names), ask()
 	for ; answer.Status != 200; answer = ask() {
 		n--
 		privileges := append(names[:n:n], svcauth.MembersRead, svcauth.TokensIntrospect)
-		_, err := s.App.Access.UpdateRole(s.System(), account.Roles[0].ID, 0, svcauth.RolePatch{Privileges: &privileges})
+		_, err := s.App.Access.UpdateRole(s.System(), account.Roles[0].ID,
+			0, svcauth.RolePatch{Privileges: &privileges})
 		require.NoError(t, err)
 	}
 	require.Less(t, n, len(names), "the bound was met")
@@ -83,7 +87,8 @@ func TestLargestTokenIsTakenEverywhere(t *testing.T) {
 	require.Equal(t, 200, s.Get("/v1/me", token).Status)
 	require.Equal(t, 200, s.Get("/oauth2/revocations", token).Status)
 	require.True(t, s.Active(account.ClientID, account.ClientSecret, token))
-	answer = s.Post("/oauth2/revoke", "", "", url.Values{"token": {token}, "token_type_hint": {"access_token"}, "client_id": {account.ClientID}, "client_secret": {account.ClientSecret.Reveal()}})
+	answer = s.Post("/oauth2/revoke", "", "", url.Values{"token": {token}, "token_type_hint": {"access_token"},
+		"client_id": {account.ClientID}, "client_secret": {account.ClientSecret.Reveal()}})
 	require.Equal(t, 200, answer.Status, answer.Text)
 	require.False(t, s.Active(account.ClientID, account.ClientSecret, token))
 }

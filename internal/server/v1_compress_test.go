@@ -17,7 +17,8 @@ import (
 func TestChangesBehindACompressingProxy(t *testing.T) {
 	address := freeport.Address(t)
 	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=http://" + address}})
-	svctest.Nginx(t, address, "gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;\nlocation / { proxy_pass "+s.URL+"; }")
+	svctest.Nginx(t, address, "gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;\nlocation / { proxy_pass "+
+		s.URL+"; }")
 	via := *s
 	via.Issuer, via.URL = "http://"+address, "http://"+address
 	client, ctx := via.Admin(), t.Context()
@@ -39,8 +40,10 @@ func TestChangesBehindACompressingProxy(t *testing.T) {
 	got := ask(t, &via, http.MethodGet, path, admin, "", "Accept-Encoding", "gzip")
 	require.Equal(t, "gzip", got.Header.Get("Content-Encoding"))
 	require.Equal(t, `W/"2"`, got.Header.Get("ETag"))
-	refused := ask(t, &via, http.MethodPatch, path, admin, `{"description":"mine"}`, "If-Match", got.Header.Get("ETag"), "Accept-Encoding", "identity")
+	refused := ask(t, &via, http.MethodPatch, path, admin, `{"description":"mine"}`, "If-Match", got.Header.Get("ETag"),
+		"Accept-Encoding", "identity")
 	requireProblem(t, refused, 412, svcauth.CodePreconditionFailed)
 	require.Contains(t, refused.JSON["detail"], `send "7"`)
-	require.Equal(t, 200, ask(t, &via, http.MethodPatch, path, admin, `{"description":"mine"}`, "If-Match", `"2"`, "Accept-Encoding", "identity").Status)
+	require.Equal(t, 200, ask(t, &via, http.MethodPatch, path, admin, `{"description":"mine"}`, "If-Match", `"2"`,
+		"Accept-Encoding", "identity").Status)
 }

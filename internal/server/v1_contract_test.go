@@ -31,7 +31,8 @@ type world struct {
 }
 
 // newWorld makes one. face says how its callers call.
-func newWorld(t *testing.T, opts svctest.Options, face func(s *svctest.Server, id string, secret svcauth.Secret) calls) *world {
+func newWorld(t *testing.T, opts svctest.Options,
+	face func(s *svctest.Server, id string, secret svcauth.Secret) calls) *world {
 	s := svctest.New(t, opts)
 	t.Cleanup(func() {
 		for line := range strings.Lines(s.Log()) {
@@ -40,7 +41,8 @@ func newWorld(t *testing.T, opts svctest.Options, face func(s *svctest.Server, i
 			}
 		}
 	})
-	w := &world{t: t, s: s, admin: s.Admin(), other: s.NewTenant("other"), who: map[string]calls{}, role: map[string]string{}}
+	w := &world{t: t, s: s, admin: s.Admin(), other: s.NewTenant("other"), who: map[string]calls{},
+		role: map[string]string{}}
 	for name, privileges := range map[string][]string{
 		"viewer": {"clusters:view"}, "editor": {"clusters:view", "clusters:edit"},
 		"helpdesk": {"members:read", "members:manage", "roles:manage", "clusters:view"}, "nothing": {},
@@ -59,7 +61,8 @@ func newWorld(t *testing.T, opts svctest.Options, face func(s *svctest.Server, i
 	_, key := join(t, s, w.admin, "helpdesk@example.com", w.role["helpdesk"])
 	w.who["helpdesk"] = face(s, key.ClientID, key.ClientSecret)
 	for _, name := range []string{"helpdesk", "Administrator", "nothing"} {
-		machine, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: "machine " + name, RoleIDs: []string{w.role[name]}})
+		machine, err := s.App.Access.CreateServiceAccount(s.System(),
+			svcauth.NewServiceAccount{Name: "machine " + name, RoleIDs: []string{w.role[name]}})
 		require.NoError(t, err)
 		w.who["machine "+name] = face(s, machine.ClientID, machine.ClientSecret)
 	}

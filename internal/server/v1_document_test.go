@@ -48,7 +48,8 @@ func TestDocumentIsOpenAPI31(t *testing.T) {
 	schema, err := compiler.Compile("openapi-3.1-schema.json")
 	require.NoError(t, err)
 	require.NoError(t, schema.Validate(doc))
-	broken := map[string]any{"openapi": "3.1.0", "info": doc["info"], "paths": map[string]any{"/x": map[string]any{"get": map[string]any{"responses": 1}}}}
+	broken := map[string]any{"openapi": "3.1.0", "info": doc["info"],
+		"paths": map[string]any{"/x": map[string]any{"get": map[string]any{"responses": 1}}}}
 	require.Error(t, schema.Validate(broken), "the check must be able to fail")
 
 	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
@@ -105,11 +106,14 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	documented := newAnswers(t, s)
 	all := operations(t, s)
 	order := func(o operation) int { // what is read first, what is destroyed last, from the inside out
-		rank := map[string]int{http.MethodGet: 0, http.MethodPost: 10, http.MethodPut: 20, http.MethodPatch: 30, http.MethodDelete: 50}[o.method]
-		return map[string]int{"revokeTokens": 40, "revokeToken": 9, "revokeSigningKey": 60}[o.id] + rank - strings.Count(o.path, "/")
+		rank := map[string]int{http.MethodGet: 0, http.MethodPost: 10, http.MethodPut: 20, http.MethodPatch: 30,
+			http.MethodDelete: 50}[o.method]
+		return map[string]int{"revokeTokens": 40, "revokeToken": 9, "revokeSigningKey": 60}[o.id] +
+			rank - strings.Count(o.path, "/")
 	}
 	slices.SortStableFunc(all, func(a, b operation) int { return cmp.Compare(order(a), order(b)) })
-	other := map[string]int{"deleteApplicationKey": 404, "deleteOrganization": 409, "revokeToken": 0} // the reset before it ended it; one's own
+	other := map[string]int{"deleteApplicationKey": 404, "deleteOrganization": 409,
+		"revokeToken": 0} // the reset before it ended it; one's own
 	for _, o := range all {
 		t.Run(o.id, func(t *testing.T) {
 			admin := s.OwnToken(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret)
@@ -164,11 +168,14 @@ func TestAnswersToTheSmallestRequestsAreAsDocumented(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	documented, admin := newAnswers(t, s), adminToken(s)
 	for id, c := range map[string]struct{ path, body string }{
-		"createRole": {"/v1/roles", `{"name":"empty"}`}, "createServiceAccount": {"/v1/service-accounts", `{"name":"empty"}`},
-		"inviteMember": {"/v1/members", `{"email":"empty@example.com","first_name":"E","last_name":"M"}`}, "createApplicationKey": {"/v1/application-keys", `{}`},
-		"createOrganization": {"/v1/organizations", `{"name":"empty","admin_email":"other@example.com"}`},
+		"createRole":           {"/v1/roles", `{"name":"empty"}`},
+		"createServiceAccount": {"/v1/service-accounts", `{"name":"empty"}`},
+		"inviteMember":         {"/v1/members", `{"email":"empty@example.com","first_name":"E","last_name":"M"}`},
+		"createApplicationKey": {"/v1/application-keys", `{}`},
+		"createOrganization":   {"/v1/organizations", `{"name":"empty","admin_email":"other@example.com"}`},
 	} {
-		for _, kind := range []string{"application/json", "Application/JSON; charset=UTF-8"} { // RFC 9110 §8.3.1: in any case
+		for _, kind := range []string{"application/json",
+			"Application/JSON; charset=UTF-8"} { // RFC 9110 §8.3.1: in any case
 			body := c.body
 			if kind != "application/json" {
 				body = strings.ReplaceAll(strings.ReplaceAll(body, "empty", "void"), "other@", "another@")
@@ -177,7 +184,9 @@ func TestAnswersToTheSmallestRequestsAreAsDocumented(t *testing.T) {
 			require.Equal(t, 201, a.Status, a.Text)
 			documented.require(t, operation{id: id, method: http.MethodPost, path: c.path}, a)
 			if at := a.Header.Get("Location"); at != "" {
-				documented.require(t, operation{id: "the thing of " + id, method: http.MethodGet, path: c.path + "/{id}"}, s.Get(at, admin))
+				documented.require(t,
+					operation{id: "the thing of " + id, method: http.MethodGet, path: c.path + "/{id}"},
+					s.Get(at, admin))
 			}
 		}
 	}
@@ -202,7 +211,8 @@ func requireLocation(t *testing.T, s *svctest.Server, admin string, a svctest.An
 // /docs loads nothing from elsewhere and runs nothing but its own script.
 func TestDocsArePlain(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
-	for path, kind := range map[string]string{"/docs": "text/html; charset=utf-8", "/docs/docs.js": "text/javascript; charset=utf-8", "/docs/docs.css": "text/css; charset=utf-8"} {
+	for path, kind := range map[string]string{"/docs": "text/html; charset=utf-8",
+		"/docs/docs.js": "text/javascript; charset=utf-8", "/docs/docs.css": "text/css; charset=utf-8"} {
 		a := s.Get(path, "")
 		require.Equal(t, 200, a.Status)
 		require.Equal(t, kind, a.Header.Get("Content-Type"))
@@ -212,7 +222,8 @@ func TestDocsArePlain(t *testing.T) {
 		require.NotContains(t, a.Text, "//cdn")
 		require.NotRegexp(t, `(src|href)="(https?:)?//`, a.Text)
 		require.NotContains(t, a.Text, "innerHTML")
-		for _, tag := range []string{a.Header.Get("ETag"), `"x", W/` + a.Header.Get("ETag")} { // weak behind a proxy that compresses
+		for _, tag := range []string{a.Header.Get("ETag"),
+			`"x", W/` + a.Header.Get("ETag")} { // weak behind a proxy that compresses
 			req, err := http.NewRequest(http.MethodGet, s.URL+path, nil)
 			require.NoError(t, err)
 			req.Header.Set("If-None-Match", tag)

@@ -20,7 +20,8 @@ type calls interface {
 	CreateServiceAccount(context.Context, svcauth.NewServiceAccount) (svcauth.ServiceAccount, error)
 	ServiceAccount(context.Context, string) (svcauth.ServiceAccount, error)
 	ServiceAccounts(context.Context, svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error)
-	UpdateServiceAccount(context.Context, string, int64, svcauth.ServiceAccountPatch, time.Duration) (svcauth.ServiceAccount, error)
+	UpdateServiceAccount(context.Context, string, int64, svcauth.ServiceAccountPatch,
+		time.Duration) (svcauth.ServiceAccount, error)
 	DeleteServiceAccount(context.Context, string, time.Duration) (*svcauth.Enforcement, error)
 	ServiceAccountRoles(context.Context, string, svcauth.ListOptions) (svcauth.List[svcauth.Grant], error)
 	AssignServiceAccountRole(context.Context, string, string, svcauth.GrantRequest) (svcauth.GrantAnswer, error)
@@ -100,12 +101,14 @@ func (d direct) ServiceAccount(ctx context.Context, id string) (svcauth.ServiceA
 	return a.ServiceAccount(ctx, id)
 }
 
-func (d direct) ServiceAccounts(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+func (d direct) ServiceAccounts(ctx context.Context,
+	o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
 	ctx, a := d.as(ctx)
 	return a.ServiceAccounts(ctx, o)
 }
 
-func (d direct) UpdateServiceAccount(ctx context.Context, id string, v int64, p svcauth.ServiceAccountPatch, _ time.Duration) (svcauth.ServiceAccount, error) {
+func (d direct) UpdateServiceAccount(ctx context.Context, id string, v int64, p svcauth.ServiceAccountPatch,
+	_ time.Duration) (svcauth.ServiceAccount, error) {
 	ctx, a := d.as(ctx)
 	return a.UpdateServiceAccount(ctx, id, v, p)
 }
@@ -115,17 +118,20 @@ func (d direct) DeleteServiceAccount(ctx context.Context, id string, _ time.Dura
 	return none(a.DeleteServiceAccount(ctx, id))
 }
 
-func (d direct) ServiceAccountRoles(ctx context.Context, id string, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+func (d direct) ServiceAccountRoles(ctx context.Context, id string,
+	o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
 	ctx, a := d.as(ctx)
 	return a.ServiceAccountRoles(ctx, id, o)
 }
 
-func (d direct) AssignServiceAccountRole(ctx context.Context, id, roleID string, g svcauth.GrantRequest) (svcauth.GrantAnswer, error) {
+func (d direct) AssignServiceAccountRole(ctx context.Context, id, roleID string,
+	g svcauth.GrantRequest) (svcauth.GrantAnswer, error) {
 	ctx, a := d.as(ctx)
 	return a.AssignServiceAccountRole(ctx, id, roleID, g)
 }
 
-func (d direct) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string, _ time.Duration) (*svcauth.Enforcement, error) {
+func (d direct) UnassignServiceAccountRole(ctx context.Context, id, roleID, grantID string,
+	_ time.Duration) (*svcauth.Enforcement, error) {
 	ctx, a := d.as(ctx)
 	return none(a.UnassignServiceAccountRole(ctx, id, roleID, grantID))
 }
@@ -155,12 +161,14 @@ func (d direct) CreateSecret(ctx context.Context, id string, n svcauth.NewSecret
 	return a.CreateSecret(ctx, id, n)
 }
 
-func (d direct) UpdateSecret(ctx context.Context, id, secretID string, p svcauth.SecretPatch) (svcauth.SecretInfo, error) {
+func (d direct) UpdateSecret(ctx context.Context, id, secretID string,
+	p svcauth.SecretPatch) (svcauth.SecretInfo, error) {
 	ctx, a := d.as(ctx)
 	return a.UpdateSecret(ctx, id, secretID, p)
 }
 
-func (d direct) DeleteSecret(ctx context.Context, id, secretID string, revoke bool, _ time.Duration) (*svcauth.Enforcement, error) {
+func (d direct) DeleteSecret(ctx context.Context, id, secretID string, revoke bool,
+	_ time.Duration) (*svcauth.Enforcement, error) {
 	ctx, a := d.as(ctx)
 	return none(a.DeleteSecret(ctx, id, secretID, revoke))
 }
@@ -175,7 +183,8 @@ func (d direct) ApplicationKey(ctx context.Context, id string) (svcauth.Applicat
 	return a.ApplicationKey(ctx, id)
 }
 
-func (d direct) ApplicationKeys(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ApplicationKey], error) {
+func (d direct) ApplicationKeys(ctx context.Context,
+	o svcauth.ListOptions) (svcauth.List[svcauth.ApplicationKey], error) {
 	ctx, a := d.as(ctx)
 	return a.ApplicationKeys(ctx, o)
 }
@@ -200,7 +209,8 @@ func (d direct) Roles(ctx context.Context, o svcauth.ListOptions) (svcauth.List[
 	return a.Roles(ctx, o)
 }
 
-func (d direct) UpdateRole(ctx context.Context, id string, v int64, p svcauth.RolePatch, _ time.Duration) (svcauth.Role, error) {
+func (d direct) UpdateRole(ctx context.Context, id string, v int64, p svcauth.RolePatch,
+	_ time.Duration) (svcauth.Role, error) {
 	ctx, a := d.as(ctx)
 	return a.UpdateRole(ctx, id, v, p)
 }
@@ -225,7 +235,8 @@ func (d direct) Members(ctx context.Context, o svcauth.ListOptions) (svcauth.Lis
 	return d.s.App.People.Members(ctx, o)
 }
 
-func (d direct) UpdateMember(ctx context.Context, id string, v int64, p svcauth.MemberPatch, _ time.Duration) (svcauth.Member, error) {
+func (d direct) UpdateMember(ctx context.Context, id string, v int64, p svcauth.MemberPatch,
+	_ time.Duration) (svcauth.Member, error) {
 	ctx, _ = d.as(ctx)
 	return d.s.App.People.UpdateMember(ctx, id, v, p)
 }
@@ -240,17 +251,20 @@ func (d direct) DeleteMember(ctx context.Context, id string, _ time.Duration) (*
 	return none(d.s.App.People.DeleteMember(ctx, id))
 }
 
-func (d direct) MemberRoles(ctx context.Context, id string, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+func (d direct) MemberRoles(ctx context.Context, id string,
+	o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
 	ctx, a := d.as(ctx)
 	return a.MemberRoles(ctx, id, o)
 }
 
-func (d direct) AssignMemberRole(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error) {
+func (d direct) AssignMemberRole(ctx context.Context, id, roleID string,
+	r svcauth.GrantRequest) (svcauth.GrantAnswer, error) {
 	ctx, a := d.as(ctx)
 	return a.AssignMemberRole(ctx, id, roleID, r)
 }
 
-func (d direct) UnassignMemberRole(ctx context.Context, id, roleID, grantID string, _ time.Duration) (*svcauth.Enforcement, error) {
+func (d direct) UnassignMemberRole(ctx context.Context, id, roleID, grantID string,
+	_ time.Duration) (*svcauth.Enforcement, error) {
 	ctx, a := d.as(ctx)
 	return none(a.UnassignMemberRole(ctx, id, roleID, grantID))
 }
@@ -260,12 +274,14 @@ func (d direct) Organization(ctx context.Context) (svcauth.Organization, error) 
 	return a.Organization(ctx)
 }
 
-func (d direct) UpdateOrganization(ctx context.Context, v int64, p svcauth.OrganizationPatch) (svcauth.Organization, error) {
+func (d direct) UpdateOrganization(ctx context.Context, v int64,
+	p svcauth.OrganizationPatch) (svcauth.Organization, error) {
 	ctx, a := d.as(ctx)
 	return a.UpdateOrganization(ctx, v, p)
 }
 
-func (d direct) CreateOrganization(ctx context.Context, n svcauth.NewOrganization) (svcauth.CreatedOrganization, error) {
+func (d direct) CreateOrganization(ctx context.Context,
+	n svcauth.NewOrganization) (svcauth.CreatedOrganization, error) {
 	ctx, _ = d.as(ctx)
 	return d.s.App.People.CreateOrganization(ctx, n)
 }
@@ -280,7 +296,8 @@ func (d direct) Organizations(ctx context.Context, o svcauth.ListOptions) (svcau
 	return a.Organizations(ctx, o)
 }
 
-func (d direct) UpdateOrganizationByID(ctx context.Context, id string, v int64, p svcauth.OrganizationPatch) (svcauth.Organization, error) {
+func (d direct) UpdateOrganizationByID(ctx context.Context, id string, v int64,
+	p svcauth.OrganizationPatch) (svcauth.Organization, error) {
 	ctx, a := d.as(ctx)
 	return a.UpdateOrganizationByID(ctx, id, v, p)
 }
@@ -332,9 +349,11 @@ func (d direct) Explain(ctx context.Context, r svcauth.ExplainRequest) (svcauth.
 
 // join makes a member with these roles as people become one: invited, the link
 // opened, a password chosen, an application key made.
-func join(t *testing.T, s *svctest.Server, admin *svcauth.Client, email string, roleIDs ...string) (svcauth.Member, svcauth.ApplicationKey) {
+func join(t *testing.T, s *svctest.Server, admin *svcauth.Client, email string,
+	roleIDs ...string) (svcauth.Member, svcauth.ApplicationKey) {
 	t.Helper()
-	member, err := admin.InviteMember(t.Context(), svcauth.NewMember{Email: email, FirstName: "A", LastName: "B", RoleIDs: roleIDs})
+	member, err := admin.InviteMember(t.Context(),
+		svcauth.NewMember{Email: email, FirstName: "A", LastName: "B", RoleIDs: roleIDs})
 	require.NoError(t, err)
 	_, link, found := strings.Cut(member.InvitationURL, "token=")
 	require.True(t, found, member.InvitationURL)
@@ -345,7 +364,8 @@ func join(t *testing.T, s *svctest.Server, admin *svcauth.Client, email string, 
 	require.NoError(t, err)
 	actor, _, err := s.App.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
 	require.NoError(t, err)
-	key, err := s.App.Access.CreateApplicationKey(access.WithActor(t.Context(), actor), svcauth.NewApplicationKey{Description: email})
+	key, err := s.App.Access.CreateApplicationKey(access.WithActor(t.Context(), actor),
+		svcauth.NewApplicationKey{Description: email})
 	require.NoError(t, err)
 	member, err = admin.Member(t.Context(), member.ID)
 	require.NoError(t, err)

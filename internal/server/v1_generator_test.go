@@ -23,13 +23,15 @@ func TestGeneratorAcceptsTheDocument(t *testing.T) {
 	}
 	modules, err := filepath.Abs(filepath.Join(home, "node_modules"))
 	require.NoError(t, err)
-	require.DirExists(t, modules, "run `make deps`, or set SVCAUTH_OPENAPI_GENERATOR to an installed copy of .ci/openapi-generator")
+	require.DirExists(t, modules,
+		"run `make deps`, or set SVCAUTH_OPENAPI_GENERATOR to an installed copy of .ci/openapi-generator")
 	s, dir := svctest.New(t, svctest.Options{}), t.TempDir()
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	run := func(program string, args ...string) (string, error) {
-		cmd := exec.CommandContext(t.Context(), "node", append([]string{filepath.Join(modules, filepath.FromSlash(program))}, args...)...)
+		cmd := exec.CommandContext(t.Context(), "node",
+			append([]string{filepath.Join(modules, filepath.FromSlash(program))}, args...)...)
 		cmd.Dir = dir
 		out, err := cmd.CombinedOutput()
 		return string(out), err
@@ -38,7 +40,8 @@ func TestGeneratorAcceptsTheDocument(t *testing.T) {
 		return run("openapi-typescript/bin/cli.js", "openapi.json", "--output", "svcauth.d.ts", "--alphabetize")
 	}
 	compile := func(file string) (string, error) {
-		return run("typescript/bin/tsc", "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--module", "nodenext", "--moduleResolution", "nodenext", file)
+		return run("typescript/bin/tsc", "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022",
+			"--module", "nodenext", "--moduleResolution", "nodenext", file)
 	}
 	sample, err := os.ReadFile("testdata/generated.ts")
 	require.NoError(t, err)
@@ -62,7 +65,8 @@ func TestGeneratorAcceptsTheDocument(t *testing.T) {
 		require.Error(t, err, "%s: the check must be able to fail", name)
 		require.Contains(t, out, "wrong.ts(1,", name)
 	}
-	write("openapi.json", `{"openapi":"3.1.0","paths":{"/x":{"get":{"responses":{"200":{"$ref":"#/components/responses/None"}}}}}}`)
+	write("openapi.json",
+		`{"openapi":"3.1.0","paths":{"/x":{"get":{"responses":{"200":{"$ref":"#/components/responses/None"}}}}}}`)
 	out, err = generate()
 	require.Error(t, err, "the check must be able to fail: %s", out)
 }

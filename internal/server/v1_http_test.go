@@ -35,10 +35,12 @@ func TestIfMatch(t *testing.T) {
 		match  string
 		status int
 	}{
-		{first.Header.Get("ETag"), 200}, {first.Header.Get("ETag"), 412}, {`"2"`, 200}, {"*", 200}, {"", 200}, {`"999"`, 412}, {`"-1"`, 412}, {`"0"`, 412}, {`"other"`, 412}, {`W/"5"`, 412}, {`"5-gzip"`, 412},
+		{first.Header.Get("ETag"), 200}, {first.Header.Get("ETag"), 412}, {`"2"`, 200}, {"*", 200}, {"", 200},
+		{`"999"`, 412}, {`"-1"`, 412}, {`"0"`, 412}, {`"other"`, 412}, {`W/"5"`, 412}, {`"5-gzip"`, 412},
 		{"5", 422}, {`"5`, 422}, {`"4", "5"`, 422}, {`""`, 412},
 	} {
-		a := ask(t, s, http.MethodPatch, path, admin, fmt.Sprintf(`{"description":"change %d"}`, i), "If-Match", test.match)
+		a := ask(t, s, http.MethodPatch, path, admin, fmt.Sprintf(`{"description":"change %d"}`, i),
+			"If-Match", test.match)
 		require.Equal(t, test.status, a.Status, "%s: %s", test.match, a.Text)
 		if test.status == 200 {
 			require.Equal(t, s.Get(path, admin).Header.Get("ETag"), a.Header.Get("ETag"))
@@ -46,7 +48,8 @@ func TestIfMatch(t *testing.T) {
 			requireProblem(t, a, test.status, a.JSON["code"].(string))
 		}
 		changed := test.status == 412 && (test.match == `"1"` || test.match == `"999"`)
-		require.Equal(t, changed, strings.Contains(a.Text, "Somebody else changed this"), "only then is it true: %s %s", test.match, a.Text)
+		require.Equal(t, changed, strings.Contains(a.Text, "Somebody else changed this"), "only then is it true: %s %s",
+			test.match, a.Text)
 		if test.status == 412 && !changed {
 			require.Equal(t, svcauth.CodePreconditionFailed, a.JSON["code"])
 			require.Contains(t, a.JSON["detail"], `send "7"`)
@@ -61,8 +64,10 @@ func TestNoChangeUnderAConditionThatIsNotLookedAt(t *testing.T) {
 	admin, account := adminToken(s), s.Account("ci")
 	path := "/v1/service-accounts/" + account.ID
 	for _, c := range []struct{ method, path, body, name, value string }{
-		{http.MethodDelete, path, "", "If-Match", `"999"`}, {http.MethodDelete, path, "", "If-Match", `"1"`}, {http.MethodPost, path + "/secrets", "{}", "If-None-Match", "*"},
-		{http.MethodPatch, path, `{"description":"x"}`, "If-None-Match", `"1"`}, {http.MethodPost, path + "/revoke-tokens", "", "If-Match", `"999"`},
+		{http.MethodDelete, path, "", "If-Match", `"999"`}, {http.MethodDelete, path, "", "If-Match", `"1"`},
+		{http.MethodPost, path + "/secrets", "{}", "If-None-Match", "*"},
+		{http.MethodPatch, path, `{"description":"x"}`, "If-None-Match", `"1"`},
+		{http.MethodPost, path + "/revoke-tokens", "", "If-Match", `"999"`},
 		{http.MethodPatch, path + "/secrets/" + account.Secrets[0].ID, `{"description":"x"}`, "If-Match", `"1"`},
 	} {
 		a := ask(t, s, c.method, c.path, admin, c.body, c.name, c.value)
@@ -72,7 +77,8 @@ func TestNoChangeUnderAConditionThatIsNotLookedAt(t *testing.T) {
 	left := s.Get(path, admin)
 	require.Equal(t, `"1"`, left.Header.Get("ETag"), "nothing was changed")
 	require.Len(t, left.JSON["secrets"], 1)
-	require.Equal(t, 200, ask(t, s, http.MethodGet, path, admin, "", "If-Match", `"999"`, "If-None-Match", `"1"`).Status)
+	require.Equal(t, 200, ask(t, s, http.MethodGet, path, admin, "", "If-Match", `"999"`, "If-None-Match",
+		`"1"`).Status)
 	require.Equal(t, 204, ask(t, s, http.MethodDelete, path, admin, "", "If-Match", "*").Status)
 }
 
@@ -84,7 +90,8 @@ func TestConcurrentChangesOfOneVersion(t *testing.T) {
 	results := make([]error, 8)
 	for i := range results {
 		wg.Go(func() {
-			_, results[i] = client.UpdateServiceAccount(t.Context(), account.ID, account.Version, svcauth.ServiceAccountPatch{Description: ptr(fmt.Sprint("by ", i))}, 0)
+			_, results[i] = client.UpdateServiceAccount(t.Context(), account.ID, account.Version,
+				svcauth.ServiceAccountPatch{Description: ptr(fmt.Sprint("by ", i))}, 0)
 		})
 	}
 	wg.Wait()
@@ -117,7 +124,8 @@ func walkWhileOthersInsert(t *testing.T, opts svctest.Options) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	insert := func(i int) []string {
-		account, err := s.App.Access.CreateServiceAccount(s.System(), svcauth.NewServiceAccount{Name: fmt.Sprintf("account %04d", i)})
+		account, err := s.App.Access.CreateServiceAccount(s.System(),
+			svcauth.NewServiceAccount{Name: fmt.Sprintf("account %04d", i)})
 		require.NoError(t, err)
 		role, err := s.App.Access.CreateRole(s.System(), svcauth.NewRole{Name: fmt.Sprintf("role %04d", i)})
 		require.NoError(t, err)
@@ -140,14 +148,16 @@ func walkWhileOthersInsert(t *testing.T, opts svctest.Options) {
 		require.NoError(t, err)
 		seen[id]++
 	}
-	for a, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-		return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 3, Cursor: cursor})
-	}) {
+	for a, err := range svcauth.All(ctx,
+		func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+			return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 3, Cursor: cursor})
+		}) {
 		note(a.ID, err)
 	}
-	for a, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-		return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 2, Cursor: cursor, Name: "account 00"})
-	}) {
+	for a, err := range svcauth.All(ctx,
+		func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+			return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 2, Cursor: cursor, Name: "account 00"})
+		}) {
 		note("named "+a.ID, err)
 	}
 	for r, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.Role], error) {
@@ -156,9 +166,12 @@ func walkWhileOthersInsert(t *testing.T, opts svctest.Options) {
 		note(r.ID, err)
 	}
 	audited := map[string]int{}
-	for e, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
-		return client.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 20, Cursor: cursor}, Action: "service_account.create"})
-	}) {
+	for e, err := range svcauth.All(ctx,
+		func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
+			return client.AuditEvents(ctx,
+				svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 20, Cursor: cursor},
+					Action: "service_account.create"})
+		}) {
 		require.NoError(t, err)
 		audited[e.Target.ID]++
 	}
@@ -183,7 +196,8 @@ func TestWhatIsNoCall(t *testing.T) {
 	for _, path := range []string{"/v1", "/v1/", "/v1/nothing", "/v1/service-accounts/", "/v1/service-accounts/x/y/z"} {
 		requireProblem(t, s.Get(path, admin), 404, svcauth.CodeNotFound)
 	}
-	for path, allow := range map[string][]string{"/v1/service-accounts": {"GET", "HEAD", "POST"}, "/v1/me": {"GET", "HEAD"}, "/v1/roles/" + svcauth.NewID("role"): {"GET", "HEAD", "PATCH", "DELETE"}} {
+	for path, allow := range map[string][]string{"/v1/service-accounts": {"GET", "HEAD", "POST"},
+		"/v1/me": {"GET", "HEAD"}, "/v1/roles/" + svcauth.NewID("role"): {"GET", "HEAD", "PATCH", "DELETE"}} {
 		a := ask(t, s, http.MethodPut, path, admin, "{}")
 		requireProblem(t, a, 405, svcauth.CodeMethodNotAllowed)
 		got := strings.Split(strings.ReplaceAll(a.Header.Get("Allow"), " ", ""), ",")
@@ -193,20 +207,24 @@ func TestWhatIsNoCall(t *testing.T) {
 	}
 	// An id that a script failed to fill in must not end whichever grant there
 	// is.
-	a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID(svcauth.PrefixServiceAccount)+"/roles/"+svcauth.NewID(svcauth.PrefixRole)+"?grant=", admin, "")
+	a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID(svcauth.PrefixServiceAccount)+"/roles/"+
+		svcauth.NewID(svcauth.PrefixRole)+"?grant=", admin, "")
 	requireProblem(t, a, 422, svcauth.CodeInvalid)
 	require.Equal(t, "query.grant", a.JSON["errors"].([]any)[0].(map[string]any)["location"])
 	moment := s.Get("/v1/audit-events?since=2026-01-01T00:00:00+02:00", admin)
 	requireProblem(t, moment, 422, svcauth.CodeInvalid)
 	require.Contains(t, moment.JSON["detail"], "within a URL, + is written %2B")
-	for query, at := range map[string]string{"limit=0": "query.limit", "limit=201": "query.limit", "limit=x": "query.limit", "limit=5&limit=6": "query.limit", "cursor=%00": "query.cursor",
-		"cursor=%ff": "query.cursor", "cursor=abc": "query.cursor", "name=a": "query.name", "nam%20e=1": "query.nam e"} {
+	for query, at := range map[string]string{"limit=0": "query.limit", "limit=201": "query.limit",
+		"limit=x": "query.limit", "limit=5&limit=6": "query.limit", "cursor=%00": "query.cursor",
+		"cursor=%ff": "query.cursor", "cursor=abc": "query.cursor", "name=a": "query.name",
+		"nam%20e=1": "query.nam e"} {
 		a := s.Get("/v1/members?"+query, admin)
 		requireProblem(t, a, 422, svcauth.CodeInvalid)
 		require.Equal(t, at, a.JSON["errors"].([]any)[0].(map[string]any)["location"], query)
 	}
 	requireProblem(t, s.Get("/v1/members?limit=%zz", admin), 400, svcauth.CodeMalformed)
-	for query, at := range map[string]string{"since=yesterday": "query.since", "until=2026-01-01": "query.until", "actor=" + strings.Repeat("x", 65): "query.actor"} {
+	for query, at := range map[string]string{"since=yesterday": "query.since", "until=2026-01-01": "query.until",
+		"actor=" + strings.Repeat("x", 65): "query.actor"} {
 		a := s.Get("/v1/audit-events?"+query, admin)
 		requireProblem(t, a, 422, svcauth.CodeInvalid)
 		require.Equal(t, at, a.JSON["errors"].([]any)[0].(map[string]any)["location"], query)
@@ -230,7 +248,8 @@ func TestWhatIsNoCall(t *testing.T) {
 func TestWaiting(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	client, account := s.Admin(), s.Account("ci")
-	off, err := client.UpdateServiceAccount(t.Context(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: ptr(true)}, 2e9)
+	off, err := client.UpdateServiceAccount(t.Context(), account.ID,
+		0, svcauth.ServiceAccountPatch{Disabled: ptr(true)}, 2e9)
 	require.NoError(t, err)
 	require.NotNil(t, off.Enforcement)
 	require.Zero(t, off.Enforcement.Connected)
@@ -278,8 +297,10 @@ func TestLogOfACall(t *testing.T) {
 	token := adminToken(s)
 	s.Get("/v1/me", token+"x")
 	log := s.Log()
-	require.Contains(t, log, `"route":"/v1/service-accounts/:id/secrets","status":201,"client_id":"`+s.Tenant.ApplicationKey.ClientID+`","actor":"`+s.Tenant.AdminID+`","reason":""`)
-	require.Contains(t, log, `"status":409,"client_id":"`+s.Tenant.ApplicationKey.ClientID+`","actor":"`+s.Tenant.AdminID+`","reason":"conflict"`)
+	require.Contains(t, log, `"route":"/v1/service-accounts/:id/secrets","status":201,"client_id":"`+
+		s.Tenant.ApplicationKey.ClientID+`","actor":"`+s.Tenant.AdminID+`","reason":""`)
+	require.Contains(t, log, `"status":409,"client_id":"`+s.Tenant.ApplicationKey.ClientID+`","actor":"`+
+		s.Tenant.AdminID+`","reason":"conflict"`)
 	require.Contains(t, log, `"status":401,"client_id":"","actor":"","reason":"unauthenticated"`)
 	for _, secret := range []string{made.ClientSecret.Reveal(), own.Reveal(), token[len(token)-40:], "eyJ"} {
 		require.NotContains(t, log, secret)
@@ -290,7 +311,8 @@ func TestLogOfACall(t *testing.T) {
 // beside a token.
 func TestSessionActor(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
-	actor := access.Actor{ID: s.Tenant.AdminID, Kind: svcauth.KindMember, Name: svctest.AdminEmail, OrgID: s.Tenant.Organization.ID, Operator: true,
+	actor := access.Actor{ID: s.Tenant.AdminID, Kind: svcauth.KindMember, Name: svctest.AdminEmail,
+		OrgID: s.Tenant.Organization.ID, Operator: true,
 		Privileges: []string{svcauth.MembersRead, svcauth.MembersManage}}
 	via := reframed(t, s, 10, manage.Config{
 		SessionActor: func(r *http.Request) (access.Actor, bool, error) {
@@ -306,13 +328,20 @@ func TestSessionActor(t *testing.T) {
 	}{
 		{"reads", http.MethodGet, "", []string{"Cookie", "session=good"}, 200},
 		{"no session", http.MethodGet, "", []string{"Cookie", "session=bad"}, 401},
-		{"reads from elsewhere: the browser keeps the answer from that page", http.MethodGet, "", []string{"Cookie", "session=good", "Sec-Fetch-Site", "cross-site"}, 200},
-		{"changes from elsewhere", http.MethodPost, body, []string{"Cookie", "session=good", "Sec-Fetch-Site", "cross-site"}, 403},
-		{"changes from a sibling site", http.MethodPost, body, []string{"Cookie", "session=good", "Sec-Fetch-Site", "same-site"}, 403},
-		{"changes from elsewhere in an old browser", http.MethodPost, body, []string{"Cookie", "session=good", "Origin", "https://evil.example"}, 403},
-		{"changes with a bad token beside the session", http.MethodPost, body, []string{"Cookie", "session=good", "Authorization", "Bearer x", "Sec-Fetch-Site", "same-origin"}, 401},
-		{"changes from our own page", http.MethodPost, body, []string{"Cookie", "session=good", "Sec-Fetch-Site", "same-origin"}, 201},
-		{"changes from our own page in an old browser, behind a proxy with a Host of its own", http.MethodPost, `{"name":"by an old one"}`, []string{"Cookie", "session=good", "Origin", s.Issuer}, 201},
+		{"reads from elsewhere: the browser keeps the answer from that page", http.MethodGet, "",
+			[]string{"Cookie", "session=good", "Sec-Fetch-Site", "cross-site"}, 200},
+		{"changes from elsewhere", http.MethodPost, body,
+			[]string{"Cookie", "session=good", "Sec-Fetch-Site", "cross-site"}, 403},
+		{"changes from a sibling site", http.MethodPost, body,
+			[]string{"Cookie", "session=good", "Sec-Fetch-Site", "same-site"}, 403},
+		{"changes from elsewhere in an old browser", http.MethodPost, body,
+			[]string{"Cookie", "session=good", "Origin", "https://evil.example"}, 403},
+		{"changes with a bad token beside the session", http.MethodPost, body,
+			[]string{"Cookie", "session=good", "Authorization", "Bearer x", "Sec-Fetch-Site", "same-origin"}, 401},
+		{"changes from our own page", http.MethodPost, body,
+			[]string{"Cookie", "session=good", "Sec-Fetch-Site", "same-origin"}, 201},
+		{"changes from our own page in an old browser, behind a proxy with a Host of its own", http.MethodPost,
+			`{"name":"by an old one"}`, []string{"Cookie", "session=good", "Origin", s.Issuer}, 201},
 	} {
 		a := ask(t, via, test.method, "/v1/service-accounts", "", test.body, test.header...)
 		require.Equal(t, test.status, a.Status, "%s: %s", test.name, a.Text)
@@ -328,7 +357,8 @@ func TestTenantSeesNothingOfOthers(t *testing.T) {
 	token := s.Token(account.ClientID, account.ClientSecret, "")
 	key := other.ApplicationKey
 	require.False(t, s.Active(key.ClientID, key.ClientSecret, token), "introspection of another organization's token")
-	require.True(t, s.Active(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, token), "the operator's may")
+	require.True(t, s.Active(s.Tenant.ApplicationKey.ClientID, s.Tenant.ApplicationKey.ClientSecret, token),
+		"the operator's may")
 	client := s.AdminOf(other)
 	for _, id := range []string{account.ClientID, svcauth.NewID("sa")} { // another's client is as unknown as none
 		_, err := client.Explain(t.Context(), svcauth.ExplainRequest{ClientID: id})

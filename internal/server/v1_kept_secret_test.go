@@ -14,20 +14,24 @@ import (
 func TestAGrantsAnswerNamesKeptSecrets(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	on := true
-	_, err := s.Admin().UpdateOrganization(t.Context(), 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &on})
+	_, err := s.Admin().UpdateOrganization(t.Context(),
+		0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &on})
 	require.NoError(t, err)
 	maker := s.Account("maker", svcauth.MembersManage, svcauth.MembersRead)
-	made, err := s.Client(maker.ClientID, maker.ClientSecret).CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "ci"})
+	made, err := s.Client(maker.ClientID, maker.ClientSecret).CreateServiceAccount(t.Context(),
+		svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 	require.Equal(t, svcauth.Creator{ID: maker.ID, Email: "maker"}, made.Secrets[0].CreatedBy)
-	role, err := s.Admin().CreateRole(t.Context(), svcauth.NewRole{Name: "Editor", Privileges: []string{"clusters:edit"}})
+	role, err := s.Admin().CreateRole(t.Context(),
+		svcauth.NewRole{Name: "Editor", Privileges: []string{"clusters:edit"}})
 	require.NoError(t, err)
 	answer, err := s.Admin().AssignServiceAccountRole(t.Context(), made.ID, role.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
 	require.Len(t, answer.Warnings, 1)
 	require.Equal(t, made.Secrets[0].ID, answer.Warnings[0].SecretID)
 	require.Equal(t, []string{"clusters:edit"}, answer.Warnings[0].Missing)
-	changed, err := s.Admin().UpdateRole(t.Context(), role.ID, 0, svcauth.RolePatch{Privileges: &[]string{"clusters:edit", "clusters:view"}}, 0)
+	changed, err := s.Admin().UpdateRole(t.Context(), role.ID,
+		0, svcauth.RolePatch{Privileges: &[]string{"clusters:edit", "clusters:view"}}, 0)
 	require.NoError(t, err)
 	require.Len(t, changed.Warnings, 1)
 	own, err := s.Admin().CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: "own"})

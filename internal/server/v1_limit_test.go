@@ -22,12 +22,15 @@ func TestWhatClientsDoStandsInTheirLog(t *testing.T) {
 		tenant := p.NewTenant("tenant")
 		client := p.AccountIn(tenant, "theirs", "clusters:view")
 		for range 4 {
-			p.Post("/oauth2/token", client.ClientID, svcauth.NewSecret(), map[string][]string{"grant_type": {"client_credentials"}})
-			p.Post("/oauth2/token", svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret(), map[string][]string{"grant_type": {"client_credentials"}})
+			p.Post("/oauth2/token", client.ClientID, svcauth.NewSecret(),
+				map[string][]string{"grant_type": {"client_credentials"}})
+			p.Post("/oauth2/token", svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret(),
+				map[string][]string{"grant_type": {"client_credentials"}})
 		}
 		for range 3 {
 			token := p.Token(client.ClientID, client.ClientSecret, "")
-			require.Equal(t, http.StatusOK, p.Post("/oauth2/revoke", client.ClientID, client.ClientSecret, tokenForm(token)).Status)
+			require.Equal(t, http.StatusOK,
+				p.Post("/oauth2/revoke", client.ClientID, client.ClientSecret, tokenForm(token)).Status)
 		}
 		of := func(action string) (count int, first svcauth.AuditEvent) {
 			list, err := p.AdminOf(tenant).AuditEvents(t.Context(), svcauth.AuditFilter{Action: action})
@@ -41,7 +44,8 @@ func TestWhatClientsDoStandsInTheirLog(t *testing.T) {
 		count, wrong := of("client.authenticate")
 		require.Equal(t, 4, count)
 		require.Equal(t, svcauth.OutcomeRefused, wrong.Outcome)
-		require.Equal(t, svcauth.AuditTarget{ID: client.ID, Kind: svcauth.KindServiceAccount, Name: "theirs"}, wrong.Target)
+		require.Equal(t, svcauth.AuditTarget{ID: client.ID, Kind: svcauth.KindServiceAccount, Name: "theirs"},
+			wrong.Target)
 		require.Equal(t, svcauth.KindUnknown, wrong.Actor.Kind)
 		require.Equal(t, "127.0.0.1", wrong.IP)
 		count, revoked := of("token.revoke")
@@ -66,7 +70,8 @@ func TestCallsOfOneCallerAreBounded(t *testing.T) {
 		return resp
 	}
 	own := func(a svcauth.ServiceAccount) string {
-		issued := p.Post("/oauth2/token", a.ClientID, a.ClientSecret, url.Values{"grant_type": {"client_credentials"}, "resource": {p.Issuer}})
+		issued := p.Post("/oauth2/token", a.ClientID, a.ClientSecret,
+			url.Values{"grant_type": {"client_credentials"}, "resource": {p.Issuer}})
 		require.Equal(t, http.StatusOK, issued.Status)
 		return issued.JSON["access_token"].(string)
 	}
@@ -94,14 +99,16 @@ func TestCallsOfOneCallerAreBounded(t *testing.T) {
 	require.Positive(t, seconds)
 	require.True(t, strings.HasPrefix(refused.Header.Get("Content-Type"), "application/problem+json"))
 	require.Equal(t, http.StatusOK, call(other).StatusCode, "another caller is served")
-	require.Eventually(t, func() bool { return call(token).StatusCode == http.StatusOK }, time.Minute, 100*time.Millisecond, "and so is this one, later")
+	require.Eventually(t, func() bool { return call(token).StatusCode == http.StatusOK }, time.Minute,
+		100*time.Millisecond, "and so is this one, later")
 }
 
 // Calls that a rule refuses are the sooner too many.
 func TestRefusedCallsAreTheSoonerTooMany(t *testing.T) {
 	p := newProtocol(t, svctest.Options{Environ: []string{"SVCAUTH_LIMITS_MANAGEMENT_PER_SECOND=20"}})
 	account := p.Account("without any role")
-	issued := p.Post("/oauth2/token", account.ClientID, account.ClientSecret, url.Values{"grant_type": {"client_credentials"}, "resource": {p.Issuer}})
+	issued := p.Post("/oauth2/token", account.ClientID, account.ClientSecret,
+		url.Values{"grant_type": {"client_credentials"}, "resource": {p.Issuer}})
 	require.Equal(t, http.StatusOK, issued.Status)
 	statuses := map[int]int{}
 	began := time.Now()
@@ -116,5 +123,6 @@ func TestRefusedCallsAreTheSoonerTooMany(t *testing.T) {
 	}
 	require.NotZero(t, statuses[http.StatusForbidden], "%v", statuses)
 	seconds := int(time.Since(began).Seconds())
-	require.LessOrEqual(t, statuses[http.StatusForbidden], 4+2*(seconds+1), "%v: a tenth of those that are answered", statuses)
+	require.LessOrEqual(t, statuses[http.StatusForbidden], 4+2*(seconds+1), "%v: a tenth of those that are answered",
+		statuses)
 }

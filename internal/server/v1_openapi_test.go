@@ -44,7 +44,8 @@ func operations(t *testing.T, s *svctest.Server) []operation {
 	var all []operation
 	for path, item := range doc.Paths {
 		for verb, op := range item {
-			o := operation{id: op.OperationID, method: strings.ToUpper(verb), path: path, hasBody: op.RequestBody != nil}
+			o := operation{id: op.OperationID, method: strings.ToUpper(verb), path: path,
+				hasBody: op.RequestBody != nil}
 			require.NotEmpty(t, op.OperationID, "%s %s", verb, path)
 			require.NotEmpty(t, op.Summary, op.OperationID)
 			require.Len(t, op.Tags, 1, op.OperationID)
@@ -65,16 +66,24 @@ func operations(t *testing.T, s *svctest.Server) []operation {
 // something. A call that is not here fails the test, so a new one can't be
 // forgotten. {name} is replaced by an id of the organization under attack.
 var samples = map[string]string{
-	"createServiceAccount": `{"name":"new","role_ids":["{role_id}"]}`, "updateServiceAccount": `{"name":"renamed","disabled":true}`,
-	"assignServiceAccountRole": `{}`, "createSecret": `{"description":"mine"}`, "updateSecret": `{"description":"mine"}`, "createApplicationKey": `{"description":"mine"}`,
+	"createServiceAccount":     `{"name":"new","role_ids":["{role_id}"]}`,
+	"updateServiceAccount":     `{"name":"renamed","disabled":true}`,
+	"assignServiceAccountRole": `{}`, "createSecret": `{"description":"mine"}`,
+	"updateSecret": `{"description":"mine"}`, "createApplicationKey": `{"description":"mine"}`,
 	"createRole": `{"name":"new","privileges":["members:read"]}`, "updateRole": `{"name":"renamed","privileges":[]}`,
-	"inviteMember": `{"email":"new@example.com","first_name":"N","last_name":"E","role_ids":["{role_id}"]}`, "updateMember": `{"first_name":"renamed","suspended":true}`,
-	"assignMemberRole": `{}`, "updateOwnOrganization": `{"service_accounts_may_manage_access":false}`, "createOrganization": `{"name":"new","admin_email":"new@example.com"}`,
+	"inviteMember":     `{"email":"new@example.com","first_name":"N","last_name":"E","role_ids":["{role_id}"]}`,
+	"updateMember":     `{"first_name":"renamed","suspended":true}`,
+	"assignMemberRole": `{}`, "updateOwnOrganization": `{"service_accounts_may_manage_access":false}`,
+	"createOrganization": `{"name":"new","admin_email":"new@example.com"}`,
 	"updateOrganization": `{"name":"renamed"}`, "explain": `{"client_id":"{sa}"}`,
-	"listServiceAccounts": "", "getServiceAccount": "", "deleteServiceAccount": "", "listServiceAccountRoles": "", "unassignServiceAccountRole": "", "listTokens": "",
-	"revokeToken": "", "revokeTokens": "", "listSecrets": "", "deleteSecret": "", "listApplicationKeys": "", "getApplicationKey": "", "deleteApplicationKey": "",
-	"listRoles": "", "getRole": "", "deleteRole": "", "listMembers": "", "getMember": "", "deleteMember": "", "resetMember": "", "unassignMemberRole": "", "listMemberRoles": "",
-	"listAPIs": "", "listPrivileges": "", "getOwnOrganization": "", "listOrganizations": "", "getOrganization": "", "deleteOrganization": "", "listAuditEvents": "",
+	"listServiceAccounts": "", "getServiceAccount": "", "deleteServiceAccount": "", "listServiceAccountRoles": "",
+	"unassignServiceAccountRole": "", "listTokens": "",
+	"revokeToken": "", "revokeTokens": "", "listSecrets": "", "deleteSecret": "", "listApplicationKeys": "",
+	"getApplicationKey": "", "deleteApplicationKey": "",
+	"listRoles": "", "getRole": "", "deleteRole": "", "listMembers": "", "getMember": "", "deleteMember": "",
+	"resetMember": "", "unassignMemberRole": "", "listMemberRoles": "",
+	"listAPIs": "", "listPrivileges": "", "getOwnOrganization": "", "listOrganizations": "", "getOrganization": "",
+	"deleteOrganization": "", "listAuditEvents": "",
 	"getMe": "", "listSigningKeys": "", "rotateSigningKeys": "", "revokeSigningKey": "", "listResourceServers": "",
 }
 
@@ -102,8 +111,10 @@ func newTarget(t *testing.T, s *svctest.Server) *target {
 	member, key := join(t, s, v.admin, "victim@example.com", v.client.Roles[0].ID)
 	keys, err := v.admin.SigningKeys(t.Context())
 	require.NoError(t, err)
-	v.ids = map[string]string{"service-accounts": v.client.ID, "sa": v.client.ID, "secrets": v.client.Secrets[0].ID, "roles": v.client.Roles[0].ID, "role_id": v.client.Roles[0].ID,
-		"tokens": live.Items[0].JTI, "members": member.ID, "application-keys": key.ID, "organizations": s.Tenant.Organization.ID, "signing-keys": keys.Items[0].KID}
+	v.ids = map[string]string{"service-accounts": v.client.ID, "sa": v.client.ID, "secrets": v.client.Secrets[0].ID,
+		"roles": v.client.Roles[0].ID, "role_id": v.client.Roles[0].ID,
+		"tokens": live.Items[0].JTI, "members": member.ID, "application-keys": key.ID,
+		"organizations": s.Tenant.Organization.ID, "signing-keys": keys.Items[0].KID}
 	return v
 }
 
@@ -213,7 +224,8 @@ func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
 
 			bare := ask(t, s, o.method, path, "", body)
 			requireProblem(t, bare, 401, svcauth.CodeUnauthenticated)
-			require.Equal(t, `Bearer realm="svcauth"`, bare.Header.Get("WWW-Authenticate"), "RFC 6750 §3.1: no error code where no token came")
+			require.Equal(t, `Bearer realm="svcauth"`, bare.Header.Get("WWW-Authenticate"),
+				"RFC 6750 §3.1: no error code where no token came")
 			bad := ask(t, s, o.method, path, weak[:len(weak)-8]+"AAAAAAAA", body)
 			requireProblem(t, bad, 401, svcauth.CodeUnauthenticated)
 			require.Contains(t, bad.Header.Get("WWW-Authenticate"), `error="invalid_token", error_description="`)
@@ -224,20 +236,23 @@ func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
 				lacking := ask(t, s, o.method, path, weak, body)
 				requireProblem(t, lacking, 403, svcauth.CodeMissingPrivileges)
 				require.Equal(t, []any{o.needs}, lacking.JSON["missing_privileges"])
-				require.Equal(t, fmt.Sprintf(`Bearer realm="svcauth", error="insufficient_scope", scope="%s"`, o.needs), lacking.Header.Get("WWW-Authenticate"))
+				require.Equal(t, fmt.Sprintf(`Bearer realm="svcauth", error="insufficient_scope", scope="%s"`, o.needs),
+					lacking.Header.Get("WWW-Authenticate"))
 			}
 			if strings.Contains(o.path, "{") {
 				foreign := ask(t, s, o.method, path, stranger, body)
 				require.Contains(t, []int{403, 404}, foreign.Status, foreign.Text)
 				requireProblem(t, foreign, foreign.Status, foreign.JSON["code"].(string))
-				malformed := ask(t, s, o.method, strings.NewReplacer("{id}", "nothing'--", "{kid}", "a%00b", "{jti}", "a%00b", "{role_id}", "x", "{secret_id}", "x").Replace(o.path), admin, body)
+				malformed := ask(t, s, o.method, strings.NewReplacer("{id}", "nothing'--", "{kid}", "a%00b", "{jti}",
+					"a%00b", "{role_id}", "x", "{secret_id}", "x").Replace(o.path), admin, body)
 				requireProblem(t, malformed, 404, svcauth.CodeNotFound)
 			}
 			unknown := ask(t, s, o.method, path+"?nonsense=1", admin, body)
 			requireProblem(t, unknown, 422, svcauth.CodeInvalid)
 			requireProblem(t, ask(t, s, o.method, path+"?limit=%zz", admin, body), 400, svcauth.CodeMalformed)
 			if o.method != http.MethodGet {
-				requireProblem(t, ask(t, s, o.method, path, admin, strings.Repeat(" ", 64<<10+1)), 413, svcauth.CodeTooLarge)
+				requireProblem(t, ask(t, s, o.method, path, admin, strings.Repeat(" ", 64<<10+1)), 413,
+					svcauth.CodeTooLarge)
 			}
 			if o.hasBody {
 				refusesBodies(t, s, documented, o, path, body, admin)
@@ -257,7 +272,8 @@ func refusesBodies(t *testing.T, s *svctest.Server, documented answers, o operat
 		return a
 	}
 	for _, name := range []string{"zzz_unknown", "Name", "naMe", "description\u017f"} {
-		a := ask(t, s, o.method, path, admin, fmt.Sprintf(`{"%s":1,%s`, name, strings.TrimPrefix(strings.Replace(body, "{}", "{ }", 1), "{")))
+		a := ask(t, s, o.method, path, admin,
+			fmt.Sprintf(`{"%s":1,%s`, name, strings.TrimPrefix(strings.Replace(body, "{}", "{ }", 1), "{")))
 		if strings.HasSuffix(body, "{}") {
 			a = ask(t, s, o.method, path, admin, fmt.Sprintf(`{"%s":1}`, name))
 		}
@@ -265,14 +281,17 @@ func refusesBodies(t *testing.T, s *svctest.Server, documented answers, o operat
 		require.Equal(t, "body."+name, a.JSON["errors"].([]any)[0].(map[string]any)["location"])
 	}
 	for text, status := range map[string]int{
-		`{`: 400, `{"a":1}{`: 400, `{"a":1,"a":2}`: 400, "{\"a\":\"\xff\"}": 400, `{"a":"\u0000"}`: 400, strings.Repeat(`{"a":`, 50) + "1" + strings.Repeat("}", 50): 400,
+		`{`: 400, `{"a":1}{`: 400, `{"a":1,"a":2}`: 400, "{\"a\":\"\xff\"}": 400, `{"a":"\u0000"}`: 400,
+		strings.Repeat(`{"a":`, 50) + "1" + strings.Repeat("}", 50): 400,
 		`{"a":1e999}`: 400, `[]`: 422, `"text"`: 422, `null`: 422, `{"a":"` + strings.Repeat("x", 64<<10) + `"}`: 413,
 	} {
 		a := ask(t, s, o.method, path, admin, text)
 		require.Equal(t, status, a.Status, "%.40s: %s", text, a.Text)
-		requireProblem(t, a, status, map[int]string{400: svcauth.CodeMalformed, 413: svcauth.CodeTooLarge, 422: svcauth.CodeInvalid}[status])
+		requireProblem(t, a, status,
+			map[int]string{400: svcauth.CodeMalformed, 413: svcauth.CodeTooLarge, 422: svcauth.CodeInvalid}[status])
 	}
-	for kind, encoding := range map[string]string{"text/plain": "", "application/json; charset=latin1": "", "application/json": "gzip"} {
+	for kind, encoding := range map[string]string{"text/plain": "", "application/json; charset=latin1": "",
+		"application/json": "gzip"} {
 		a := ask(t, s, o.method, path, admin, body, "Content-Type", kind, "Content-Encoding", encoding)
 		if kind == "application/json" || encoding == "" {
 			requireProblem(t, a, 415, svcauth.CodeUnsupportedMedia)

@@ -29,7 +29,8 @@ func newWriter(t *testing.T) writer {
 	w := writer{t: t, database: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")}
 	w.Server = svctest.New(t, svctest.Options{DatabaseURL: w.database})
 	key := w.Tenant.ApplicationKey
-	answer := w.Post("/oauth2/token", key.ClientID, key.ClientSecret, url.Values{"grant_type": {"client_credentials"}, "resource": {w.Issuer}})
+	answer := w.Post("/oauth2/token", key.ClientID, key.ClientSecret,
+		url.Values{"grant_type": {"client_credentials"}, "resource": {w.Issuer}})
 	w.bearer, _ = answer.JSON["access_token"].(string)
 	require.NotEmpty(t, w.bearer, answer.Text)
 	w.account = w.Account("ci", "clusters:view")
@@ -41,7 +42,8 @@ func newWriter(t *testing.T) writer {
 
 // send puts TEXT, SA, SEC and ROLE into a path and a body.
 func (w writer) send(method, path, body, text string) svctest.Answer {
-	ids := strings.NewReplacer("SA", w.account.ID, "SEC", w.account.Secrets[0].ID, "ROLE", w.role.ID, "MEM", w.Tenant.AdminID)
+	ids := strings.NewReplacer("SA", w.account.ID, "SEC", w.account.Secrets[0].ID, "ROLE", w.role.ID, "MEM",
+		w.Tenant.AdminID)
 	req, err := http.NewRequest(method, w.URL+strings.ReplaceAll(ids.Replace(path), "TEXT", url.QueryEscape(text)),
 		strings.NewReader(strings.ReplaceAll(ids.Replace(body), "TEXT", text)))
 	require.NoError(w.t, err)
@@ -55,25 +57,35 @@ func (w writer) send(method, path, body, text string) svctest.Answer {
 
 // texts are the places that store or show what they are given.
 var texts = [][3]string{
-	{"POST", "/v1/service-accounts", `{"name":"TEXT"}`}, {"POST", "/v1/service-accounts", `{"name":"x","description":"TEXT"}`},
-	{"PATCH", "/v1/service-accounts/SA", `{"name":"TEXT"}`}, {"PATCH", "/v1/service-accounts/SA", `{"description":"TEXT"}`},
-	{"POST", "/v1/service-accounts/SA/secrets", `{"description":"TEXT"}`}, {"PATCH", "/v1/service-accounts/SA/secrets/SEC", `{"description":"TEXT"}`},
+	{"POST", "/v1/service-accounts", `{"name":"TEXT"}`},
+	{"POST", "/v1/service-accounts", `{"name":"x","description":"TEXT"}`},
+	{"PATCH", "/v1/service-accounts/SA", `{"name":"TEXT"}`},
+	{"PATCH", "/v1/service-accounts/SA", `{"description":"TEXT"}`},
+	{"POST", "/v1/service-accounts/SA/secrets", `{"description":"TEXT"}`},
+	{"PATCH", "/v1/service-accounts/SA/secrets/SEC", `{"description":"TEXT"}`},
 	{"POST", "/v1/application-keys", `{"description":"TEXT"}`},
 	{"POST", "/v1/roles", `{"name":"TEXT"}`}, {"POST", "/v1/roles", `{"name":"x","description":"TEXT"}`},
 	{"PATCH", "/v1/roles/ROLE", `{"name":"TEXT"}`}, {"PATCH", "/v1/roles/ROLE", `{"description":"TEXT"}`},
-	{"POST", "/v1/members", `{"email":"TEXT@example.com","first_name":"A","last_name":"B"}`}, {"POST", "/v1/members", `{"email":"a@example.com","first_name":"TEXT","last_name":"B"}`},
-	{"POST", "/v1/members", `{"email":"a@example.com","first_name":"A","last_name":"TEXT"}`}, {"PATCH", "/v1/members/MEM", `{"first_name":"TEXT"}`},
-	{"PATCH", "/v1/organization", `{"name":"TEXT"}`}, {"POST", "/v1/organizations", `{"name":"TEXT","admin_email":"b@example.com"}`},
+	{"POST", "/v1/members", `{"email":"TEXT@example.com","first_name":"A","last_name":"B"}`},
+	{"POST", "/v1/members", `{"email":"a@example.com","first_name":"TEXT","last_name":"B"}`},
+	{"POST", "/v1/members", `{"email":"a@example.com","first_name":"A","last_name":"TEXT"}`},
+	{"PATCH", "/v1/members/MEM", `{"first_name":"TEXT"}`},
+	{"PATCH", "/v1/organization", `{"name":"TEXT"}`},
+	{"POST", "/v1/organizations", `{"name":"TEXT","admin_email":"b@example.com"}`},
 	{"POST", "/v1/organizations", `{"name":"other","admin_email":"TEXT@example.com"}`},
-	{"GET", "/v1/service-accounts?name=TEXT", ""}, {"GET", "/v1/audit-events?actor=TEXT", ""}, {"GET", "/v1/audit-events?target=TEXT", ""}, {"GET", "/v1/audit-events?action=TEXT", ""},
+	{"GET", "/v1/service-accounts?name=TEXT", ""}, {"GET", "/v1/audit-events?actor=TEXT", ""},
+	{"GET", "/v1/audit-events?target=TEXT", ""}, {"GET", "/v1/audit-events?action=TEXT", ""},
 }
 
 // places are those where an unknown text is refused anyway, but must not be
 // kept or shown.
 var places = [][3]string{
-	{"POST", "/v1/signing-keys/TEXT/revoke", ""}, {"DELETE", "/v1/service-accounts/SA/tokens/TEXT", ""}, {"GET", "/v1/service-accounts?cursor=TEXT", ""},
-	{"GET", "/v1/service-accounts/TEXT", ""}, {"DELETE", "/v1/service-accounts/SA/secrets/TEXT", ""}, {"PUT", "/v1/service-accounts/SA/roles/TEXT", ""}, {"GET", "/v1/TEXT", ""},
-	{"POST", "/v1/service-accounts", `{"name":"y","role_ids":["TEXT"]}`}, {"PATCH", "/v1/roles/ROLE", `{"privileges":["TEXT"]}`}, {"POST", "/v1/roles", `{"name":"z","TEXT":1}`},
+	{"POST", "/v1/signing-keys/TEXT/revoke", ""}, {"DELETE", "/v1/service-accounts/SA/tokens/TEXT", ""},
+	{"GET", "/v1/service-accounts?cursor=TEXT", ""},
+	{"GET", "/v1/service-accounts/TEXT", ""}, {"DELETE", "/v1/service-accounts/SA/secrets/TEXT", ""},
+	{"PUT", "/v1/service-accounts/SA/roles/TEXT", ""}, {"GET", "/v1/TEXT", ""},
+	{"POST", "/v1/service-accounts", `{"name":"y","role_ids":["TEXT"]}`},
+	{"PATCH", "/v1/roles/ROLE", `{"privileges":["TEXT"]}`}, {"POST", "/v1/roles", `{"name":"z","TEXT":1}`},
 }
 
 // Who types a secret into a name, or into an address, is told to end it, and
@@ -93,7 +105,8 @@ func TestASecretTypedIntoATextIsNotKept(t *testing.T) {
 		require.Less(t, answer.Status, 500, "%v", c)
 		require.NotContains(t, answer.Text, secret, "%v", c)
 	}
-	for _, form := range []url.Values{{"scope": {secret}}, {"resource": {"https://" + secret}}, {"audience": {secret}}, {"grant_type": {secret}}} {
+	for _, form := range []url.Values{{"scope": {secret}}, {"resource": {"https://" + secret}}, {"audience": {secret}},
+		{"grant_type": {secret}}} {
 		if form.Get("grant_type") == "" {
 			form.Set("grant_type", "client_credentials")
 		}
@@ -105,7 +118,8 @@ func TestASecretTypedIntoATextIsNotKept(t *testing.T) {
 	// A caller without the privilege is refused before its text is looked at,
 	// and that refusal is written down.
 	lesser := w.Account("lesser", svcauth.MembersRead)
-	_, err := w.Client(lesser.ClientID, lesser.ClientSecret).CreateServiceAccount(t.Context(), svcauth.NewServiceAccount{Name: secret})
+	_, err := w.Client(lesser.ClientID, lesser.ClientSecret).CreateServiceAccount(t.Context(),
+		svcauth.NewServiceAccount{Name: secret})
 	require.Error(t, err)
 	_, err = w.Admin().AuditEvents(t.Context(), svcauth.AuditFilter{}) // writes what was put aside
 	require.NoError(t, err)
@@ -137,12 +151,15 @@ func TestASecretInAHeaderIsNotKept(t *testing.T) {
 	bearer := w.Token(reader.ClientID, reader.ClientSecret, "")
 	for _, pad := range []string{"", strings.Repeat("a", 30), strings.Repeat("b", 100), strings.Repeat("c", 220)} {
 		text := pad + secret
-		for _, path := range []string{"/oauth2/revocations", "/v1/roles", "/oauth2/introspect", "/nowhere", "/console"} {
+		for _, path := range []string{"/oauth2/revocations", "/v1/roles", "/oauth2/introspect",
+			"/nowhere", "/console"} {
 			for _, authorization := range []string{"Bearer " + bearer, "Bearer " + secret, secret} {
 				req, err := http.NewRequest("GET", w.URL+path, nil)
 				require.NoError(t, err)
-				for _, name := range []string{"User-Agent", "Svcauth-Resource-Server", "Svcauth-Audience", "Svcauth-Instance", "X-Request-Id", "X-Forwarded-For",
-					"Referer", "Origin", "Traceparent", "Tracestate", "Cookie", "Last-Event-ID", "If-Match", "Accept-Language"} {
+				for _, name := range []string{"User-Agent", "Svcauth-Resource-Server", "Svcauth-Audience",
+					"Svcauth-Instance", "X-Request-Id", "X-Forwarded-For",
+					"Referer", "Origin", "Traceparent", "Tracestate", "Cookie", "Last-Event-ID", "If-Match",
+					"Accept-Language"} {
 					req.Header.Set(name, text)
 				}
 				req.Header.Set("Svcauth-Interval", "1m") // which makes it one of the list

@@ -194,9 +194,11 @@ func TestGrantsOfBeforeGetAnID(t *testing.T) {
 		accounts := []string{svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewID(svcauth.PrefixMember)}
 		roles := []string{svcauth.NewID(svcauth.PrefixRole), svcauth.NewID(svcauth.PrefixRole)}
 		for _, role := range roles {
-			run(t, s, fmt.Sprintf("INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version) VALUES ('%s', 'org_old', 'custom', '%[1]s', '%[1]s', '', 1, 1)", role))
+			run(t, s,
+				fmt.Sprintf("INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version) VALUES ('%s', 'org_old', 'custom', '%[1]s', '%[1]s', '', 1, 1)", role))
 			for _, account := range accounts {
-				run(t, s, fmt.Sprintf("INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) VALUES ('%s', '%s', 'org_old', 1)", account, role))
+				run(t, s,
+					fmt.Sprintf("INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) VALUES ('%s', '%s', 'org_old', 1)", account, role))
 			}
 		}
 		_, err := s.Migrate(t.Context())

@@ -80,7 +80,8 @@ func TestWithoutAPoolerStatementsAreKept(t *testing.T) {
 			_, err := s.Read().Credentials(t.Context(), "sa_a")
 			require.ErrorIs(t, err, ErrNotFound)
 		}
-		n, err := count(t.Context(), s.Read(), `SELECT COUNT(*) FROM pg_prepared_statements WHERE statement NOT LIKE '%pg_prepared_statements%'`)
+		n, err := count(t.Context(), s.Read(),
+			`SELECT COUNT(*) FROM pg_prepared_statements WHERE statement NOT LIKE '%pg_prepared_statements%'`)
 		require.NoError(t, err)
 		return n
 	}

@@ -39,7 +39,8 @@ func TestSweepOfManyRowsLocksNobodyOut(t *testing.T) {
 			`INSERT INTO invitation (token_hash, org_id, member_id, kind, expires_at_ms) ` + many + `SELECT ` + hash +
 				`, 'org_a', 'mem_a', 'invite', $1 FROM n`,
 			`INSERT INTO audit_event (id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action, target_id, target_kind, target_name, outcome, reason, before_json, after_json, ip, request_id) ` +
-				many + `SELECT 'evt_' || CAST(i AS TEXT), 'org_a', $1, '', '', '', '', '', '', '', '', '', '', '', '', '', '' FROM n`,
+				many +
+				`SELECT 'evt_' || CAST(i AS TEXT), 'org_a', $1, '', '', '', '', '', '', '', '', '', '', '', '', '', '' FROM n`,
 		} {
 			_, err := s.write.ExecContext(t.Context(), text, gone)
 			require.NoError(t, err)

@@ -194,5 +194,6 @@ func claims(t *testing.T, token string) *verify.Claims {
 		Pol      int64
 	}
 	require.NoError(t, json.Unmarshal(payload, &c))
-	return &verify.Claims{JTI: c.JTI, ClientID: c.ClientID, OrgID: c.OrgID, Scope: c.Scope, Cred: c.Cred, Roles: c.Roles, Epoch: c.Epoch, Policy: c.Pol}
+	return &verify.Claims{JTI: c.JTI, ClientID: c.ClientID, OrgID: c.OrgID, Scope: c.Scope, Cred: c.Cred,
+		Roles: c.Roles, Epoch: c.Epoch, Policy: c.Pol}
 }

@@ -71,13 +71,15 @@ func TestOnlyClientCredentialsIsAllowed(t *testing.T) {
 	require.Empty(t, library.Config.AllowedResponseTypes)
 	require.False(t, library.Config.AllowGetAccessRequest)
 	require.Equal(t, "Bearer", library.Config.TokenType)
-	for _, grant := range []oauth2.GrantType{oauth2.Refreshing, oauth2.PasswordCredentials, oauth2.AuthorizationCode, oauth2.Implicit, "", "urn:x"} {
+	for _, grant := range []oauth2.GrantType{oauth2.Refreshing, oauth2.PasswordCredentials, oauth2.AuthorizationCode,
+		oauth2.Implicit, "", "urn:x"} {
 		ctx, tgr := inLibrary(someIssuance(s, Request{}))
 		tgr.Refresh, tgr.Code = "x", "x"
 		_, err := library.GetAccessToken(ctx, grant, tgr)
 		require.Error(t, err, "grant %q", grant)
 	}
-	for _, grant := range []string{"refresh_token", "password", "authorization_code", "implicit", "token", "client_credentials ", "CLIENT_CREDENTIALS"} {
+	for _, grant := range []string{"refresh_token", "password", "authorization_code", "implicit", "token",
+		"client_credentials ", "CLIENT_CREDENTIALS"} {
 		_, err := s.Issue(t.Context(), someIssuance(s, Request{}).client, Request{GrantType: grant})
 		require.Equal(t, oautherr.CodeUnsupportedGrantType, err.Code, grant)
 	}
@@ -132,7 +134,8 @@ func TestContextCanNotBeForged(t *testing.T) {
 func TestNoTokenIsStored(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, noTokens{}.Create(ctx, nil))
-	for _, err := range []error{noTokens{}.RemoveByAccess(ctx, "x"), noTokens{}.RemoveByCode(ctx, "x"), noTokens{}.RemoveByRefresh(ctx, "x")} {
+	for _, err := range []error{noTokens{}.RemoveByAccess(ctx, "x"), noTokens{}.RemoveByCode(ctx, "x"),
+		noTokens{}.RemoveByRefresh(ctx, "x")} {
 		require.ErrorIs(t, err, errNotStored)
 	}
 	for _, get := range []func(context.Context, string) (oauth2.TokenInfo, error){
@@ -158,7 +161,8 @@ func TestARefusedScopeIsNoFault(t *testing.T) {
 func TestGrantsExpire(t *testing.T) {
 	now := time.Now()
 	s := guarded(t)
-	held := store.HeldRole{ID: "role_1", Name: "R", Kind: store.RoleCustom, ExpiresAtMS: now.Add(time.Minute).UnixMilli(), Privileges: []string{"a:a"}}
+	held := store.HeldRole{ID: "role_1", Name: "R", Kind: store.RoleCustom,
+		ExpiresAtMS: now.Add(time.Minute).UnixMilli(), Privileges: []string{"a:a"}}
 	holder := someIssuance(s, Request{}, held).holder
 	require.True(t, holder.Holds("a:a"))
 	s.cfg.Clock = func() time.Time { return now.Add(2 * time.Minute) }

@@ -26,8 +26,10 @@ const (
 
 // who is an actor of the organization with these privileges.
 func who(s *svctest.Server, orgID string, privileges ...string) context.Context {
-	return access.WithActor(context.Background(), access.Actor{ID: svcauth.NewID(svcauth.PrefixMember), Kind: svcauth.KindMember, Name: "x@example.com", OrgID: orgID,
-		Operator: orgID == s.Tenant.Organization.ID, Privileges: privileges})
+	return access.WithActor(context.Background(),
+		access.Actor{ID: svcauth.NewID(svcauth.PrefixMember), Kind: svcauth.KindMember,
+			Name: "x@example.com", OrgID: orgID,
+			Operator: orgID == s.Tenant.Organization.ID, Privileges: privileges})
 }
 
 // failed returns the first link that fails. It requires all before that link to
@@ -66,28 +68,36 @@ func TestExplainTokenAgreesWithIntrospection(t *testing.T) {
 		privilege, audience string
 		link, detail        string
 	}{
-		"good":            {make: func(*testing.T) string { _, token := account(); return token }, privilege: viewIt, audience: cloudAPI},
-		"good, its API":   {make: func(*testing.T) string { _, token := account(); return token }, privilege: viewIt},
-		"good at all":     {make: func(*testing.T) string { _, token := account(); return token }},
-		"privilege":       {make: func(*testing.T) string { _, token := account(); return token }, privilege: "billing:view", link: "privileges", detail: "none of the account's roles"},
-		"no such":         {make: func(*testing.T) string { _, token := account(); return token }, privilege: "moon:view", link: "privileges", detail: "no API of the catalogue"},
-		"operator's only": {make: func(*testing.T) string { _, token := account(); return token }, privilege: svcauth.KeysManage, link: "privileges"},
+		"good": {make: func(*testing.T) string { _, token := account(); return token }, privilege: viewIt,
+			audience: cloudAPI},
+		"good, its API": {make: func(*testing.T) string { _, token := account(); return token }, privilege: viewIt},
+		"good at all":   {make: func(*testing.T) string { _, token := account(); return token }},
+		"privilege": {make: func(*testing.T) string { _, token := account(); return token },
+			privilege: "billing:view", link: "privileges", detail: "none of the account's roles"},
+		"no such": {make: func(*testing.T) string { _, token := account(); return token },
+			privilege: "moon:view", link: "privileges", detail: "no API of the catalogue"},
+		"operator's only": {make: func(*testing.T) string { _, token := account(); return token },
+			privilege: svcauth.KeysManage, link: "privileges"},
 		"narrow": {make: func(*testing.T) string {
 			a, _ := account()
 			return s.Token(a.ID, a.ClientSecret, viewIt)
 		}, privilege: editIt, link: "privileges", detail: "narrower scope"},
-		"audience": {make: func(*testing.T) string { _, token := account(); return token }, privilege: viewIt, audience: billingAPI, link: "audience", detail: "another API"},
+		"audience": {make: func(*testing.T) string { _, token := account(); return token }, privilege: viewIt,
+			audience: billingAPI, link: "audience", detail: "another API"},
 		"forged": {make: func(*testing.T) string {
 			_, token := account()
 			head, rest, _ := strings.Cut(token, ".")
 			claims, signature, _ := strings.Cut(rest, ".")
 			raw, _ := base64.RawURLEncoding.DecodeString(claims)
-			return head + "." + base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(raw), viewIt, "billing:view", 1))) + "." + signature
+			return head + "." +
+				base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(raw), viewIt, "billing:view", 1))) +
+				"." + signature
 		}, link: "token", detail: "signature"},
 		"garbage": {make: func(*testing.T) string { return "garbage" }, link: "token", detail: "malformed"},
 		"revoked by its client": {make: func(t *testing.T) string {
 			a, token := account()
-			require.Equal(t, http.StatusOK, s.Post("/oauth2/revoke", a.ID, a.ClientSecret, url.Values{"token": {token}}).Status)
+			require.Equal(t, http.StatusOK,
+				s.Post("/oauth2/revoke", a.ID, a.ClientSecret, url.Values{"token": {token}}).Status)
 			return token
 		}, privilege: viewIt, link: "revocation", detail: "this very token"},
 		"all revoked": {make: func(t *testing.T) string {
@@ -132,14 +142,16 @@ func TestExplainTokenAgreesWithIntrospection(t *testing.T) {
 			tenant := s.NewTenant("gone")
 			a := s.AccountIn(tenant, "a", viewIt)
 			token := s.Token(a.ID, a.ClientSecret, "")
-			require.NoError(t, rules.DeleteOrganization(who(s, s.Tenant.Organization.ID, svcauth.OrganizationsManage), tenant.Organization.ID))
+			require.NoError(t, rules.DeleteOrganization(who(s, s.Tenant.Organization.ID, svcauth.OrganizationsManage),
+				tenant.Organization.ID))
 			return token
 		}, link: "account"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			token := c.make(t)
-			e, err := s.App.Token.Explain(operator, svcauth.ExplainRequest{Token: token, Privilege: c.privilege, Audience: c.audience})
+			e, err := s.App.Token.Explain(operator,
+				svcauth.ExplainRequest{Token: token, Privilege: c.privilege, Audience: c.audience})
 			require.NoError(t, err)
 			require.Equal(t, c.link, failed(t, e), "%+v", e)
 			for _, step := range e.Steps {
@@ -147,9 +159,12 @@ func TestExplainTokenAgreesWithIntrospection(t *testing.T) {
 					require.Contains(t, step.Detail, c.detail)
 				}
 			}
-			answer := s.Post("/oauth2/introspect", introspector.ID, introspector.ClientSecret, url.Values{"token": {token}}).JSON
+			answer := s.Post("/oauth2/introspect", introspector.ID, introspector.ClientSecret,
+				url.Values{"token": {token}}).JSON
 			scope, _ := answer["scope"].(string)
-			truth := answer["active"] == true && (c.privilege == "" || slices.Contains(strings.Fields(scope), c.privilege)) && (c.audience == "" || answer["aud"] == c.audience)
+			truth := answer["active"] == true && (c.privilege == "" ||
+				slices.Contains(strings.Fields(scope), c.privilege)) &&
+				(c.audience == "" || answer["aud"] == c.audience)
 			require.Equal(t, truth, e.Allowed, "the explanation and the decision must not differ")
 		})
 	}
@@ -194,7 +209,8 @@ func TestExplainClientAgreesWithTokenEndpoint(t *testing.T) {
 			if c.change != nil {
 				c.change(t, a)
 			}
-			e, err := s.App.Token.Explain(reader, svcauth.ExplainRequest{ClientID: a.ID, Privilege: c.privilege, Audience: c.audience})
+			e, err := s.App.Token.Explain(reader,
+				svcauth.ExplainRequest{ClientID: a.ID, Privilege: c.privilege, Audience: c.audience})
 			require.NoError(t, err)
 			require.Equal(t, c.link, failed(t, e), "%+v", e)
 			form := url.Values{"grant_type": {"client_credentials"}}
@@ -204,7 +220,8 @@ func TestExplainClientAgreesWithTokenEndpoint(t *testing.T) {
 			if c.audience != "" {
 				form.Set("resource", c.audience)
 			}
-			require.Equal(t, s.Post("/oauth2/token", a.ID, a.ClientSecret, form).Status == http.StatusOK, e.Allowed, "the explanation and the decision must not differ")
+			require.Equal(t, s.Post("/oauth2/token", a.ID, a.ClientSecret, form).Status == http.StatusOK, e.Allowed,
+				"the explanation and the decision must not differ")
 		})
 	}
 }
@@ -251,18 +268,22 @@ func TestExplainTellsOnlyWhoMayKnow(t *testing.T) {
 		return p.Code
 	}
 	operator, org := s.Tenant.Organization.ID, tenant.Organization.ID
-	for _, r := range []svcauth.ExplainRequest{{Token: foreignToken}, {JTI: list.Items[0].JTI}, {ClientID: foreign.ID}} {
+	for _, r := range []svcauth.ExplainRequest{{Token: foreignToken}, {JTI: list.Items[0].JTI},
+		{ClientID: foreign.ID}} {
 		require.Equal(t, svcauth.CodeUnauthenticated, ask(context.Background(), r))
 		require.Equal(t, svcauth.CodeMissingPrivileges, ask(who(s, operator, svcauth.AuditRead), r))
-		require.Equal(t, svcauth.CodeNotFound, ask(who(s, org, svcauth.MembersRead, svcauth.TokensIntrospect), r), "another organization's")
+		require.Equal(t, svcauth.CodeNotFound, ask(who(s, org, svcauth.MembersRead, svcauth.TokensIntrospect), r),
+			"another organization's")
 		require.Empty(t, ask(who(s, operator, svcauth.MembersRead), r))
 	}
 	r := svcauth.ExplainRequest{ClientID: own.ID}
 	require.Empty(t, ask(who(s, org, svcauth.TokensIntrospect), r))
-	require.Equal(t, svcauth.CodeNotFound, ask(who(s, operator, svcauth.MembersRead), r), "members:read ends at one's own organization")
+	require.Equal(t, svcauth.CodeNotFound, ask(who(s, operator, svcauth.MembersRead), r),
+		"members:read ends at one's own organization")
 	require.Empty(t, ask(who(s, operator, svcauth.TokensIntrospect), r), "the operator introspects everybody's")
 
-	for _, bad := range []svcauth.ExplainRequest{{}, {Token: "a", JTI: "b"}, {ClientID: own.ID, Privilege: "a b"}, {JTI: strings.Repeat("x", 600)}} {
+	for _, bad := range []svcauth.ExplainRequest{{}, {Token: "a", JTI: "b"}, {ClientID: own.ID, Privilege: "a b"},
+		{JTI: strings.Repeat("x", 600)}} {
 		require.Equal(t, svcauth.CodeInvalid, ask(who(s, operator, svcauth.TokensIntrospect), bad))
 	}
 }

@@ -27,7 +27,8 @@ func TestCut(t *testing.T) {
 		text  string
 		limit int
 		want  string
-	}{{"", 0, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"éé", 3, "é…"}, {"éé", 4, "éé"}, {"🚀🚀", 7, "🚀…"}, {"🚀", 3, "…"}} {
+	}{{"", 0, ""}, {"abc", 3, "abc"}, {"abcd", 3, "abc…"}, {"éé", 3, "é…"}, {"éé", 4, "éé"}, {"🚀🚀", 7, "🚀…"},
+		{"🚀", 3, "…"}} {
 		require.Equal(t, c.want, Cut(c.text, c.limit))
 	}
 }

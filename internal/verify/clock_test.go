@@ -28,7 +28,8 @@ func TestNothingIsForgottenByAClockThatJumps(t *testing.T) {
 		expire(-10*time.Minute, 60)
 		require.Equal(t, 1, set.Len(), "back")
 		expire(0, 2)
-		require.WithinDuration(t, time.Now().Add(-10*time.Minute), set.Believed(time.Now()), time.Second, "it was behind, so this is a jump too")
+		require.WithinDuration(t, time.Now().Add(-10*time.Minute), set.Believed(time.Now()), time.Second,
+			"it was behind, so this is a jump too")
 		set.Add(svcauth.Revocation{JTI: "b", Exp: time.Now().Add(3 * time.Hour).Unix()})
 		expire(0, 3600)
 		require.WithinDuration(t, time.Now(), set.Believed(time.Now()), time.Second)

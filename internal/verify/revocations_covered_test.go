@@ -26,25 +26,34 @@ func TestCoveredEntriesAreForgotten(t *testing.T) {
 		by               svcauth.Revocation
 	}{
 		"a client's": {
-			covered: []svcauth.Revocation{client(svcauth.Revocation{JTI: "a", Epoch: 4}), client(svcauth.Revocation{Cred: "b", Epoch: 4}),
+			covered: []svcauth.Revocation{client(svcauth.Revocation{JTI: "a", Epoch: 4}),
+				client(svcauth.Revocation{Cred: "b", Epoch: 4}),
 				client(svcauth.Revocation{Role: "R", MinEpoch: 5})},
-			younger: []svcauth.Revocation{client(svcauth.Revocation{JTI: "c", Epoch: 5}), client(svcauth.Revocation{Cred: "d", Epoch: 5}),
+			younger: []svcauth.Revocation{client(svcauth.Revocation{JTI: "c", Epoch: 5}),
+				client(svcauth.Revocation{Cred: "d", Epoch: 5}),
 				client(svcauth.Revocation{Role: "S", MinEpoch: 6}), {JTI: "unknown client's", Exp: far},
 				{ClientID: "sa_1", JTI: "longer", Epoch: 4, Exp: far + 1}},
 			by: client(svcauth.Revocation{MinEpoch: 5}),
 		},
 		"an organization's": {
-			covered: []svcauth.Revocation{client(svcauth.Revocation{JTI: "a", Pol: 6}), client(svcauth.Revocation{Cred: "b", Pol: 6}),
-				client(svcauth.Revocation{Role: "R", MinEpoch: 5, Pol: 6}), client(svcauth.Revocation{MinEpoch: 3, Pol: 6}),
-				{OrgID: "org_1", Role: "R", MinPol: 7, Exp: far}, {OrgID: "org_1", Role: "S", Privilege: "p:q", MinPol: 6, Exp: far}},
-			younger: []svcauth.Revocation{{ClientID: "sa_2", OrgID: "org_1", JTI: "c", Pol: 7, Exp: far}, {OrgID: "org_1", Role: "T", MinPol: 8, Exp: far},
-				{ClientID: "sa_3", OrgID: "org_2", JTI: "d", Exp: far}, {OrgID: "org_2", Role: "R", MinPol: 1, Exp: far}},
+			covered: []svcauth.Revocation{client(svcauth.Revocation{JTI: "a", Pol: 6}),
+				client(svcauth.Revocation{Cred: "b", Pol: 6}),
+				client(svcauth.Revocation{Role: "R", MinEpoch: 5, Pol: 6}),
+				client(svcauth.Revocation{MinEpoch: 3, Pol: 6}),
+				{OrgID: "org_1", Role: "R", MinPol: 7, Exp: far},
+				{OrgID: "org_1", Role: "S", Privilege: "p:q", MinPol: 6, Exp: far}},
+			younger: []svcauth.Revocation{{ClientID: "sa_2", OrgID: "org_1", JTI: "c", Pol: 7, Exp: far},
+				{OrgID: "org_1", Role: "T", MinPol: 8, Exp: far},
+				{ClientID: "sa_3", OrgID: "org_2", JTI: "d", Exp: far},
+				{OrgID: "org_2", Role: "R", MinPol: 1, Exp: far}},
 			by: svcauth.Revocation{OrgID: "org_1", MinPol: 7, Exp: far},
 		},
 		"a role's": {
-			covered: []svcauth.Revocation{{OrgID: "org_1", Role: "R", Privilege: "p:q", MinPol: 7, Exp: far}, {OrgID: "org_1", Role: "R", MinPol: 2, Exp: far}},
-			younger: []svcauth.Revocation{{OrgID: "org_1", Role: "S", Privilege: "p:q", MinPol: 7, Exp: far}, {OrgID: "org_1", Role: "R", Privilege: "p:r", MinPol: 8, Exp: far}},
-			by:      svcauth.Revocation{OrgID: "org_1", Role: "R", MinPol: 7, Exp: far},
+			covered: []svcauth.Revocation{{OrgID: "org_1", Role: "R", Privilege: "p:q", MinPol: 7, Exp: far},
+				{OrgID: "org_1", Role: "R", MinPol: 2, Exp: far}},
+			younger: []svcauth.Revocation{{OrgID: "org_1", Role: "S", Privilege: "p:q", MinPol: 7, Exp: far},
+				{OrgID: "org_1", Role: "R", Privilege: "p:r", MinPol: 8, Exp: far}},
+			by: svcauth.Revocation{OrgID: "org_1", Role: "R", MinPol: 7, Exp: far},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -61,7 +70,8 @@ func TestCoveredEntriesAreForgotten(t *testing.T) {
 				require.Equal(t, len(c.younger)+1, s.Len())
 				for _, jti := range []string{"c", "d"} {
 					for _, claims := range []Claims{{JTI: jti, ClientID: "sa_1", OrgID: "org_1", Epoch: 5, Policy: 9},
-						{JTI: jti, ClientID: "sa_2", OrgID: "org_1", Policy: 9}, {JTI: jti, ClientID: "sa_3", OrgID: "org_2", Policy: 9}} {
+						{JTI: jti, ClientID: "sa_2", OrgID: "org_1", Policy: 9},
+						{JTI: jti, ClientID: "sa_3", OrgID: "org_2", Policy: 9}} {
 						_, revoked := s.Revoked(&claims)
 						want := false
 						for _, r := range c.younger {
@@ -83,7 +93,8 @@ func TestOneClientsRevocationsDoNotAddUp(t *testing.T) {
 	s := NewRevocationSet()
 	for epoch := range int64(50) {
 		for i := range 1000 {
-			s.Add(svcauth.Revocation{ClientID: "sa_1", OrgID: "org_1", JTI: fmt.Sprint(epoch, "-", i), Epoch: epoch, Exp: far})
+			s.Add(svcauth.Revocation{ClientID: "sa_1", OrgID: "org_1", JTI: fmt.Sprint(epoch, "-", i),
+				Epoch: epoch, Exp: far})
 		}
 		require.LessOrEqual(t, s.Len(), 1001)
 		s.Add(svcauth.Revocation{ClientID: "sa_1", OrgID: "org_1", MinEpoch: epoch + 1, Epoch: epoch + 1, Exp: far})
@@ -111,7 +122,8 @@ func TestNoRevokedTokenIsLiveWhileItsEntryIsReplaced(t *testing.T) {
 				if n < 0 {
 					continue
 				}
-				_, revoked := s.Revoked(&Claims{JTI: fmt.Sprint(n), ClientID: "sa_1", OrgID: "org_1", Epoch: n, Policy: n})
+				_, revoked := s.Revoked(&Claims{JTI: fmt.Sprint(n), ClientID: "sa_1", OrgID: "org_1",
+					Epoch: n, Policy: n})
 				if !revoked {
 					t.Errorf("token %d is live", n)
 					return

@@ -49,7 +49,8 @@ func TestCheckClaimsRefusesWhatVerifyRefuses(t *testing.T) {
 		Revocations: set, Clock: time.Now})
 	require.NoError(t, err)
 	now := v.cfg.Clock().Truncate(1e9)
-	good := Claims{Issuer: "https://auth.example.com", Audience: []string{"https://api.example.com"}, IssuedAt: now, ExpiresAt: now.Add(3600e9), JTI: "j", Scope: "a:b c:d"}
+	good := Claims{Issuer: "https://auth.example.com", Audience: []string{"https://api.example.com"}, IssuedAt: now,
+		ExpiresAt: now.Add(3600e9), JTI: "j", Scope: "a:b c:d"}
 	require.NoError(t, v.CheckClaims(&good))
 	require.True(t, good.Has("c:d"))
 	other, late, audience := good, good, good
@@ -73,7 +74,8 @@ func TestAReplacementThatFailsChangesNothing(t *testing.T) {
 	}
 	for _, failure := range []error{ErrUnknownKey, nil} {
 		require.ErrorIs(t, s.ReplaceFrom(func(add func(...svcauth.Revocation)) error {
-			add(svcauth.Revocation{JTI: "new", Exp: 2_000_000_000}, svcauth.Revocation{JTI: "newer", Exp: 2_000_000_000})
+			add(svcauth.Revocation{JTI: "new", Exp: 2_000_000_000},
+				svcauth.Revocation{JTI: "newer", Exp: 2_000_000_000})
 			s.Add(svcauth.Revocation{JTI: "meanwhile", Exp: 2_000_000_000})
 			require.False(t, revoked("new"), "not yet")
 			return failure

@@ -16,7 +16,8 @@ import (
 
 func costVerifier(t testing.TB, remember int) (*Verifier, *signer, *verify.RevocationSet) {
 	s, set := newSigner(t), verify.NewRevocationSet()
-	v, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, revocations: set, RememberTokens: remember})
+	v, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, revocations: set,
+		RememberTokens: remember})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = v.Close() })
 	return v, s, set
@@ -103,12 +104,14 @@ func BenchmarkWarm(b *testing.B) {
 // entries to none.
 func BenchmarkColdAgainstBare(b *testing.B) {
 	empty, s, _ := costVerifier(b, -1)
-	full, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, revocations: verify.NewRevocationSet(), RememberTokens: -1})
+	full, err := New(Config{Issuer: testIssuer, Audience: testAudience, Keys: s, revocations: verify.NewRevocationSet(),
+		RememberTokens: -1})
 	require.NoError(b, err)
 	defer full.Close()
 	fill(full.cfg.revocations, 1_000_000)
 	token := s.token(b, claims(time.Now(), nil), nil)
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(testIssuer), jwt.WithAudience(testAudience), jwt.WithExpirationRequired())
+	parser := jwt.NewParser(jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(testIssuer),
+		jwt.WithAudience(testAudience), jwt.WithExpirationRequired())
 	bare := func() {
 		var c struct {
 			jwt.RegisteredClaims
@@ -117,7 +120,8 @@ func BenchmarkColdAgainstBare(b *testing.B) {
 			Roles    []string `json:"roles"`
 			OrgID    string   `json:"org_id"`
 		}
-		if _, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return (*ecdsa.PublicKey)(&s.key.PublicKey), nil }); err != nil {
+		if _, err := parser.ParseWithClaims(token,
+			&c, func(*jwt.Token) (any, error) { return (*ecdsa.PublicKey)(&s.key.PublicKey), nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -33,19 +33,23 @@ type flow struct {
 func newFlow(t *testing.T) *flow {
 	f := &flow{t: t, server: svctest.New(t, svctest.Options{TLS: true})}
 	source := func(a svcauth.ServiceAccount) *tokensource.Source {
-		s, err := tokensource.New(tokensource.Config{Issuer: f.server.Issuer, ClientID: a.ClientID, ClientSecret: a.ClientSecret, HTTPClient: f.server.HTTP})
+		s, err := tokensource.New(tokensource.Config{Issuer: f.server.Issuer, ClientID: a.ClientID,
+			ClientSecret: a.ClientSecret, HTTPClient: f.server.HTTP})
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = s.Close() })
 		return s
 	}
 	subscriber := source(f.server.Account("api", "tokens:introspect"))
 	var err error
-	f.verifier, err = resourceserver.New(resourceserver.Config{Issuer: f.server.Issuer, Audience: cloud, HTTPClient: f.server.HTTP, KeyRefresh: 200 * time.Millisecond,
-		MaxStaleness: 10 * time.Minute, Feed: &resourceserver.Feed{Token: subscriber.BearerToken, Drop: subscriber.Drop}})
+	f.verifier, err = resourceserver.New(resourceserver.Config{Issuer: f.server.Issuer, Audience: cloud,
+		HTTPClient: f.server.HTTP, KeyRefresh: 200 * time.Millisecond,
+		MaxStaleness: 10 * time.Minute,
+		Feed:         &resourceserver.Feed{Token: subscriber.BearerToken, Drop: subscriber.Drop}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.verifier.Close() })
 	f.ready()
-	f.api = httptest.NewServer(f.verifier.Require("clusters:view")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f.api = httptest.NewServer(f.verifier.Require("clusters:view")(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
 		p, _ := resourceserver.PrincipalFrom(r.Context())
 		_, _ = io.WriteString(w, p.Subject)
 	})))
@@ -94,7 +98,8 @@ func (f *flow) token() string {
 
 func (f *flow) refused(token, why string) {
 	f.t.Helper()
-	require.Eventually(f.t, func() bool { return f.with(token) == http.StatusUnauthorized }, time.Minute, 20*time.Millisecond, why)
+	require.Eventually(f.t, func() bool { return f.with(token) == http.StatusUnauthorized }, time.Minute,
+		20*time.Millisecond, why)
 }
 
 // TestTheWholeFlowOverTLS gets, uses and revokes a token and gets another one,
@@ -128,7 +133,8 @@ func TestTheWholeFlowOverTLS(t *testing.T) {
 	require.NotEqual(t, old, active(t, keys))
 	f.source.Drop(second)
 	third := f.token()
-	require.Eventually(t, func() bool { return f.with(third) == http.StatusOK }, time.Minute, 20*time.Millisecond, "a token of the new key")
+	require.Eventually(t, func() bool { return f.with(third) == http.StatusOK }, time.Minute, 20*time.Millisecond,
+		"a token of the new key")
 	require.Equal(t, http.StatusOK, f.with(second), "tokens of the retired key live on")
 
 	_, err = admin.RevokeSigningKey(t.Context(), old)
@@ -165,7 +171,8 @@ func TestAnUnknownAuthorityIsNobody(t *testing.T) {
 	var refusal *resourceserver.Error
 	require.ErrorAs(t, err, &refusal)
 	require.Equal(t, http.StatusServiceUnavailable, refusal.Status)
-	source, err := tokensource.New(tokensource.Config{Issuer: s.Issuer, ClientID: account.ClientID, ClientSecret: account.ClientSecret})
+	source, err := tokensource.New(tokensource.Config{Issuer: s.Issuer, ClientID: account.ClientID,
+		ClientSecret: account.ClientSecret})
 	require.NoError(t, err)
 	defer source.Close()
 	_, err = source.Token(t.Context())

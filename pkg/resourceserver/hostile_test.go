@@ -78,7 +78,8 @@ func refusesAll(t *testing.T, s *signer, tokens map[string]string) {
 			require.Equal(t, http.StatusUnauthorized, refusal.Status, name)
 			require.Equal(t, CodeInvalidToken, refusal.Code, name)
 			for part := range strings.SplitSeq(token, ".") { // RFC 6750 §5.3: what was sent is not sent back
-				require.False(t, len(part) > 8 && strings.Contains(refusal.Error(), part), "%s: the refusal holds a part of the token", name)
+				require.False(t, len(part) > 8 && strings.Contains(refusal.Error(), part),
+					"%s: the refusal holds a part of the token", name)
 			}
 		}
 		_, err := v.Verify(t.Context(), good)
@@ -110,16 +111,17 @@ func TestHostileHeaders(t *testing.T) {
 	require.NoError(t, err)
 	unsigned := signedWith(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType)
 	refusesAll(t, s, map[string]string{
-		"none":                                  unsigned,
-		"none with a signature":                 unsigned + "AAAA",
-		"alg None":                              header(map[string]any{"alg": "None"}),
-		"alg nOnE":                              header(map[string]any{"alg": "nOnE"}),
-		"alg empty":                             header(map[string]any{"alg": ""}),
-		"alg missing":                           s.raw(t, `{"kid":"k1","typ":"at+jwt"}`, payload),
-		"alg a number":                          header(map[string]any{"alg": 256}),
-		"alg in lower case":                     header(map[string]any{"alg": "es256"}),
-		"HS256 with the public key as DER":      signedWith(jwt.SigningMethodHS256, der),
-		"HS256 with the public key as PEM":      signedWith(jwt.SigningMethodHS256, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		"none":                             unsigned,
+		"none with a signature":            unsigned + "AAAA",
+		"alg None":                         header(map[string]any{"alg": "None"}),
+		"alg nOnE":                         header(map[string]any{"alg": "nOnE"}),
+		"alg empty":                        header(map[string]any{"alg": ""}),
+		"alg missing":                      s.raw(t, `{"kid":"k1","typ":"at+jwt"}`, payload),
+		"alg a number":                     header(map[string]any{"alg": 256}),
+		"alg in lower case":                header(map[string]any{"alg": "es256"}),
+		"HS256 with the public key as DER": signedWith(jwt.SigningMethodHS256, der),
+		"HS256 with the public key as PEM": signedWith(jwt.SigningMethodHS256,
+			pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
 		"HS256 with the public key as a point":  signedWith(jwt.SigningMethodHS256, point),
 		"RS256 by another's key under this kid": signedWith(jwt.SigningMethodRS256, rsaKey),
 		"PS256":                                 signedWith(jwt.SigningMethodPS256, rsaKey),
@@ -140,20 +142,28 @@ func TestHostileHeaders(t *testing.T) {
 		"kid a number":                          header(map[string]any{"kid": 1}),
 		"kid too long":                          header(map[string]any{"kid": strings.Repeat("k", jwk.MaxKidSize+1)}),
 		"kid in upper case":                     header(map[string]any{"kid": "K1"}),
-		"its own key":                           newSigner(t).token(t, good, map[string]any{"jwk": map[string]any{"kty": "EC"}, "kid": "own"}),
-		"crit":                                  header(map[string]any{"crit": []string{"exp"}}),
-		"crit empty":                            header(map[string]any{"crit": []string{}}),
-		"b64":                                   header(map[string]any{"b64": false}),
-		"alg twice":                             s.raw(t, `{"alg":"none","alg":"ES256","kid":"k1","typ":"at+jwt"}`, payload),
-		"typ twice":                             s.raw(t, `{"alg":"ES256","kid":"k1","typ":"JWT","typ":"at+jwt"}`, payload),
-		"kid twice, once escaped":               s.raw(t, `{"alg":"ES256","kid":"k2","\u006bid":"k1","typ":"at+jwt"}`, payload),
-		"Alg":                                   s.raw(t, `{"Alg":"none","alg":"ES256","kid":"k1","typ":"at+jwt"}`, payload),
-		"\u212aid, with the sign of the kelvin": s.raw(t, "{\"\u212aid\":\"k2\",\"alg\":\"ES256\",\"kid\":\"k1\",\"typ\":\"at+jwt\"}", payload),
-		"a header that is no object":            s.raw(t, `[`+goodHeader+`]`, payload),
-		"a header with something behind it":     s.raw(t, goodHeader+`{}`, payload),
-		"a header that is not UTF-8":            s.raw(t, "{\"x\":\"\xff\",\"alg\":\"ES256\",\"kid\":\"k1\",\"typ\":\"at+jwt\"}", payload),
-		"a header without end":                  s.raw(t, `{"alg":"ES256","kid":"k1","typ":"at+jwt"`, payload),
-		"a header of too many members":          header(map[string]any{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1, "i": 1, "j": 1, "k": 1, "l": 1, "m": 1, "n": 1}),
+		"its own key": newSigner(t).token(t, good,
+			map[string]any{"jwk": map[string]any{"kty": "EC"}, "kid": "own"}),
+		"crit":       header(map[string]any{"crit": []string{"exp"}}),
+		"crit empty": header(map[string]any{"crit": []string{}}),
+		"b64":        header(map[string]any{"b64": false}),
+		"alg twice": s.raw(t, `{"alg":"none","alg":"ES256","kid":"k1","typ":"at+jwt"}`,
+			payload),
+		"typ twice": s.raw(t, `{"alg":"ES256","kid":"k1","typ":"JWT","typ":"at+jwt"}`,
+			payload),
+		"kid twice, once escaped": s.raw(t, `{"alg":"ES256","kid":"k2","\u006bid":"k1","typ":"at+jwt"}`,
+			payload),
+		"Alg": s.raw(t, `{"Alg":"none","alg":"ES256","kid":"k1","typ":"at+jwt"}`,
+			payload),
+		"\u212aid, with the sign of the kelvin": s.raw(t,
+			"{\"\u212aid\":\"k2\",\"alg\":\"ES256\",\"kid\":\"k1\",\"typ\":\"at+jwt\"}", payload),
+		"a header that is no object":        s.raw(t, `[`+goodHeader+`]`, payload),
+		"a header with something behind it": s.raw(t, goodHeader+`{}`, payload),
+		"a header that is not UTF-8": s.raw(t,
+			"{\"x\":\"\xff\",\"alg\":\"ES256\",\"kid\":\"k1\",\"typ\":\"at+jwt\"}", payload),
+		"a header without end": s.raw(t, `{"alg":"ES256","kid":"k1","typ":"at+jwt"`, payload),
+		"a header of too many members": header(map[string]any{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1,
+			"h": 1, "i": 1, "j": 1, "k": 1, "l": 1, "m": 1, "n": 1}),
 	})
 }
 
@@ -195,7 +205,8 @@ func TestHostileClaims(t *testing.T) {
 		"exp a text":                  with("exp", "9999999999"),
 		"exp null":                    s.raw(t, goodHeader, strings.Replace(payload, `"exp":`, `"exp":null,"was":`, 1)),
 		"exp beyond all years":        with("exp", int64(maxSeconds)+1),
-		"exp without end":             s.raw(t, goodHeader, strings.Replace(payload, `"exp":`, `"exp":1e999,"was":`, 1)),
+		"exp without end": s.raw(t, goodHeader,
+			strings.Replace(payload, `"exp":`, `"exp":1e999,"was":`, 1)),
 		"exp twice":                   added(`"exp":9999999999`),
 		"exp twice, once escaped":     added(`"\u0065xp":9999999999`),
 		"aud twice":                   added(`"aud":"` + testAudience + `"`),
@@ -227,21 +238,28 @@ func TestHostileSpellings(t *testing.T) {
 	good := s.token(t, claims(time.Now(), nil), nil)
 	parts := strings.Split(good, ".")
 	tokens := map[string]string{
-		"empty": "", "dots": "..", "one part": parts[0], "two parts": parts[0] + "." + parts[1], "no signature": parts[0] + "." + parts[1] + ".",
-		"four parts": good + "." + parts[2], "five parts, as of a JWE": good + "." + parts[2] + "." + parts[2],
-		"space before": " " + good, "space behind": good + " ", "line end behind": good + "\n", "NUL behind": good + "\x00", "padding": good + "==",
+		"empty": "", "dots": "..", "one part": parts[0], "two parts": parts[0] + "." + parts[1],
+		"no signature": parts[0] + "." + parts[1] + ".",
+		"four parts":   good + "." + parts[2], "five parts, as of a JWE": good + "." + parts[2] + "." + parts[2],
+		"space before": " " + good, "space behind": good + " ", "line end behind": good + "\n",
+		"NUL behind": good + "\x00", "padding": good + "==",
 		"the other alphabet": strings.NewReplacer("-", "+", "_", "/").Replace(good) + "+",
-		"oversize":           good + strings.Repeat("A", svcauth.MaxTokenSize), "oversize by one": strings.Repeat("A", svcauth.MaxTokenSize+1),
+		"oversize":           good + strings.Repeat("A", svcauth.MaxTokenSize),
+		"oversize by one":    strings.Repeat("A", svcauth.MaxTokenSize+1),
 		"a longer signature": good + "AAAA", "a shorter signature": good[:len(good)-4],
-		"signature of zeroes":       parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64)),
-		"claims of another token":   parts[0] + "." + strings.Split(s.token(t, claims(time.Now(), map[string]any{"scope": "clusters:release"}), nil), ".")[1] + "." + parts[2],
+		"signature of zeroes": parts[0] + "." + parts[1] + "." +
+			base64.RawURLEncoding.EncodeToString(make([]byte, 64)),
+		"claims of another token": parts[0] + "." +
+			strings.Split(s.token(t, claims(time.Now(), map[string]any{"scope": "clusters:release"}), nil), ".")[1] +
+			"." + parts[2],
 		"header and claims swapped": parts[1] + "." + parts[0] + "." + parts[2],
 	}
 	for i, name := range []string{"header", "claims", "signature"} {
 		for _, end := range []string{"\r", "\n", "\r\n"} {
 			broken := strings.Split(good, ".")
 			broken[i] = broken[i][:8] + end + broken[i][8:]
-			tokens["line end in the "+name+" "+base64.StdEncoding.EncodeToString([]byte(end))] = strings.Join(broken, ".")
+			tokens["line end in the "+name+" "+base64.StdEncoding.EncodeToString([]byte(end))] = strings.Join(broken,
+				".")
 		}
 	}
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -295,17 +313,24 @@ func TestEachKindOfRevocationEndsItsTokensOnly(t *testing.T) {
 		entry svcauth.Revocation
 		spare map[string]any // how a token differs that lives on
 	}{
-		"token":                {svcauth.Revocation{JTI: "t1", Exp: exp}, map[string]any{"jti": "t2"}},
-		"client, by its epoch": {svcauth.Revocation{ClientID: "sa_1", MinEpoch: 2, Exp: exp}, map[string]any{"epoch": 2}},
-		"client, another":      {svcauth.Revocation{ClientID: "sa_1", MinEpoch: 2, Exp: exp}, map[string]any{"client_id": "sa_2"}},
-		"client and role":      {svcauth.Revocation{ClientID: "sa_1", Role: "Operator", MinEpoch: 2, Exp: exp}, map[string]any{"roles": []string{"Viewer"}}},
-		"credential":           {svcauth.Revocation{Cred: "sec_1", Exp: exp}, map[string]any{"cred": "sec_2"}},
-		"credential, none":     {svcauth.Revocation{Cred: "sec_1", Exp: exp}, map[string]any{"cred": nil}},
-		"role":                 {svcauth.Revocation{OrgID: "org_1", Role: "Operator", MinPol: 2, Exp: exp}, map[string]any{"roles": []string{"operator"}}},
-		"role, by its policy":  {svcauth.Revocation{OrgID: "org_1", Role: "Operator", MinPol: 2, Exp: exp}, map[string]any{"pol": 2}},
-		"role, elsewhere":      {svcauth.Revocation{OrgID: "org_1", Role: "Operator", MinPol: 2, Exp: exp}, map[string]any{"org_id": "org_2"}},
-		"role and privilege":   {svcauth.Revocation{OrgID: "org_1", Role: "Operator", Privilege: "clusters:edit", MinPol: 2, Exp: exp}, map[string]any{"scope": "clusters:view clusters:editor"}},
-		"organization":         {svcauth.Revocation{OrgID: "org_1", MinPol: 2, Exp: exp}, map[string]any{"org_id": "org_2"}},
+		"token": {svcauth.Revocation{JTI: "t1", Exp: exp}, map[string]any{"jti": "t2"}},
+		"client, by its epoch": {svcauth.Revocation{ClientID: "sa_1", MinEpoch: 2, Exp: exp},
+			map[string]any{"epoch": 2}},
+		"client, another": {svcauth.Revocation{ClientID: "sa_1", MinEpoch: 2, Exp: exp},
+			map[string]any{"client_id": "sa_2"}},
+		"client and role": {svcauth.Revocation{ClientID: "sa_1", Role: "Operator", MinEpoch: 2, Exp: exp},
+			map[string]any{"roles": []string{"Viewer"}}},
+		"credential":       {svcauth.Revocation{Cred: "sec_1", Exp: exp}, map[string]any{"cred": "sec_2"}},
+		"credential, none": {svcauth.Revocation{Cred: "sec_1", Exp: exp}, map[string]any{"cred": nil}},
+		"role": {svcauth.Revocation{OrgID: "org_1", Role: "Operator", MinPol: 2, Exp: exp},
+			map[string]any{"roles": []string{"operator"}}},
+		"role, by its policy": {svcauth.Revocation{OrgID: "org_1", Role: "Operator", MinPol: 2, Exp: exp},
+			map[string]any{"pol": 2}},
+		"role, elsewhere": {svcauth.Revocation{OrgID: "org_1", Role: "Operator", MinPol: 2, Exp: exp},
+			map[string]any{"org_id": "org_2"}},
+		"role and privilege": {svcauth.Revocation{OrgID: "org_1", Role: "Operator", Privilege: "clusters:edit",
+			MinPol: 2, Exp: exp}, map[string]any{"scope": "clusters:view clusters:editor"}},
+		"organization": {svcauth.Revocation{OrgID: "org_1", MinPol: 2, Exp: exp}, map[string]any{"org_id": "org_2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			set := verify.NewRevocationSet()

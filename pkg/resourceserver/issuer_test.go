@@ -47,8 +47,10 @@ func (s *signer) Key(_ context.Context, kid string) (string, crypto.PublicKey, e
 
 // claims are those of a good token.
 func claims(now time.Time, changes map[string]any) jwt.MapClaims {
-	c := jwt.MapClaims{"iss": testIssuer, "sub": "sa_1", "client_id": "sa_1", "aud": testAudience, "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": "t1",
-		"scope": "clusters:view clusters:edit", "roles": []string{"Operator"}, "org_id": "org_1", "epoch": 1, "pol": 1, "cred": "sec_1"}
+	c := jwt.MapClaims{"iss": testIssuer, "sub": "sa_1", "client_id": "sa_1", "aud": testAudience, "iat": now.Unix(),
+		"exp": now.Add(time.Hour).Unix(), "jti": "t1",
+		"scope": "clusters:view clusters:edit", "roles": []string{"Operator"}, "org_id": "org_1", "epoch": 1, "pol": 1,
+		"cred": "sec_1"}
 	for name, value := range changes {
 		if c[name] = value; value == nil {
 			delete(c, name)
@@ -89,14 +91,16 @@ type issuer struct {
 
 func (i *issuer) RoundTrip(req *http.Request) (*http.Response, error) {
 	answer := func(status int, kind string, body io.ReadCloser) (*http.Response, error) {
-		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Body: body, Request: req}, nil
+		return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Body: body,
+			Request: req}, nil
 	}
 	text := func(status int, s string) (*http.Response, error) {
 		return answer(status, "application/json", io.NopCloser(strings.NewReader(s)))
 	}
 	switch req.URL.Path {
 	case "/.well-known/oauth-authorization-server":
-		return text(200, fmt.Sprintf(`{"issuer":%q,"jwks_uri":"https://auth.example/jwks","introspection_endpoint":"https://auth.example/introspect","revocation_feed_endpoint":"https://auth.example/feed"}`, testIssuer))
+		return text(200,
+			fmt.Sprintf(`{"issuer":%q,"jwks_uri":"https://auth.example/jwks","introspection_endpoint":"https://auth.example/introspect","revocation_feed_endpoint":"https://auth.example/feed"}`, testIssuer))
 	case "/introspect":
 		i.mu.Lock()
 		defer i.mu.Unlock()

@@ -61,7 +61,8 @@ func jwksOf(t *testing.T, signers ...*signer) []byte {
 		point, err := s.key.PublicKey.Bytes()
 		require.NoError(t, err)
 		keys = append(keys, map[string]string{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": s.kid,
-			"x": base64.RawURLEncoding.EncodeToString(point[1:33]), "y": base64.RawURLEncoding.EncodeToString(point[33:])})
+			"x": base64.RawURLEncoding.EncodeToString(point[1:33]),
+			"y": base64.RawURLEncoding.EncodeToString(point[33:])})
 	}
 	body, err := json.Marshal(map[string]any{"keys": keys})
 	require.NoError(t, err)
@@ -159,14 +160,18 @@ func TestAWithdrawnKeyTakesItsTokensAlong(t *testing.T) {
 		require.NoError(t, err)
 	}
 	k.publish(t, next)
-	require.Eventually(t, func() bool { _, err := v.Verify(t.Context(), old); return status(err) == http.StatusUnauthorized }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t,
+		func() bool { _, err := v.Verify(t.Context(), old); return status(err) == http.StatusUnauthorized },
+		30*time.Second, 10*time.Millisecond)
 	_, err := v.Verify(t.Context(), young)
 	require.NoError(t, err)
 
 	imposter := newSigner(t) // another key under the same id: the issuer's word on it is the last one
 	imposter.kid = "k2"
 	k.publish(t, imposter)
-	require.Eventually(t, func() bool { _, err := v.Verify(t.Context(), young); return status(err) == http.StatusUnauthorized }, 30*time.Second, 10*time.Millisecond)
+	require.Eventually(t,
+		func() bool { _, err := v.Verify(t.Context(), young); return status(err) == http.StatusUnauthorized },
+		30*time.Second, 10*time.Millisecond)
 }
 
 // A broken JWKS lets no token pass and makes no valid one fail: 503 if there
@@ -212,10 +217,13 @@ func TestAJWKSThatIsNoGood(t *testing.T) {
 		"JSON, no JWKS": text(kind, `[]`),
 		"no keys":       text(kind, `{"keys":[]}`),
 		"secret keys":   text(kind, `{"keys":[{"kty":"oct","kid":"k1","k":"AAAA","alg":"HS256"}]}`),
-		"off the curve": text(kind, `{"keys":[{"kty":"EC","crv":"P-256","kid":"k1","x":"`+strings.Repeat("A", 42)+`E","y":"`+strings.Repeat("A", 42)+`E"}]}`),
-		"small RSA":     text(kind, `{"keys":[{"kty":"RSA","kid":"k1","e":"AQAB","n":"`+strings.Repeat("_", 170)+`"}]}`),
-		"too many keys": text(kind, `{"keys":[`+strings.TrimSuffix(strings.Repeat(`{"kty":"EC"},`, maxKeys+1), ",")+`]}`),
-		"elsewhere":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/moved", http.StatusFound) },
+		"off the curve": text(kind, `{"keys":[{"kty":"EC","crv":"P-256","kid":"k1","x":"`+strings.Repeat("A", 42)+
+			`E","y":"`+strings.Repeat("A", 42)+`E"}]}`),
+		"small RSA": text(kind, `{"keys":[{"kty":"RSA","kid":"k1","e":"AQAB","n":"`+
+			strings.Repeat("_", 170)+`"}]}`),
+		"too many keys": text(kind, `{"keys":[`+strings.TrimSuffix(strings.Repeat(`{"kty":"EC"},`, maxKeys+1), ",")+
+			`]}`),
+		"elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/moved", http.StatusFound) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -228,10 +236,12 @@ func TestAJWKSThatIsNoGood(t *testing.T) {
 			require.Error(t, v.missing())
 
 			k.publish(t, s)
-			require.Eventually(t, func() bool { _, err := v.Verify(t.Context(), token); return err == nil }, 30*time.Second, 10*time.Millisecond, "it recovers")
+			require.Eventually(t, func() bool { _, err := v.Verify(t.Context(), token); return err == nil },
+				30*time.Second, 10*time.Millisecond, "it recovers")
 			k.serve(bad)
 			before := k.fetches.Load()
-			require.Eventually(t, func() bool { return k.fetches.Load() > before+1 }, 30*time.Second, 10*time.Millisecond)
+			require.Eventually(t, func() bool { return k.fetches.Load() > before+1 }, 30*time.Second,
+				10*time.Millisecond)
 			_, err = v.Verify(t.Context(), k.token(t, s, "t2"))
 			require.NoError(t, err, "the last good set counts")
 		})
@@ -241,7 +251,8 @@ func TestAJWKSThatIsNoGood(t *testing.T) {
 func TestKeysComeFromATrustedServerOnly(t *testing.T) {
 	k, s := newKeyServer(t), newSigner(t)
 	k.publish(t, s)
-	v := k.verifier(t, func(c *Config) { c.HTTPClient = &http.Client{Transport: &http.Transport{}} }) // does not know the test's authority
+	v := k.verifier(t,
+		func(c *Config) { c.HTTPClient = &http.Client{Transport: &http.Transport{}} }) // does not know the test's authority
 	_, err := v.Verify(t.Context(), k.token(t, s, "t1"))
 	require.Equal(t, http.StatusServiceUnavailable, status(err))
 	require.ErrorAs(t, err, new(x509.UnknownAuthorityError))

@@ -36,8 +36,11 @@ func TestAStreamSaysWhenTheKeysChange(t *testing.T) {
 		event event
 		want  int
 	}{
-		{event{name: "snapshot", id: "1", data: []byte(`{"revocations":[]}`)}, 0}, {event{alive: true, id: "1"}, 1}, {event{alive: true, id: "1"}, 1},
-		{event{name: "keys", data: []byte("{}")}, 2}, {event{name: "revocation", id: "2", data: []byte(`{"jti":"a","exp":9}`)}, 2}, {event{name: "keys"}, 3}, {event{name: "unknown"}, 3},
+		{event{name: "snapshot", id: "1", data: []byte(`{"revocations":[]}`)}, 0}, {event{alive: true, id: "1"}, 1},
+		{event{alive: true, id: "1"}, 1},
+		{event{name: "keys", data: []byte("{}")}, 2},
+		{event{name: "revocation", id: "2", data: []byte(`{"jti":"a","exp":9}`)}, 2}, {event{name: "keys"}, 3},
+		{event{name: "unknown"}, 3},
 	} {
 		require.NoError(t, s.apply(step.event, true))
 		require.Equal(t, step.want, fetched, step.event)
@@ -59,7 +62,8 @@ func TestHalfAnEventIsNeverApplied(t *testing.T) {
 		": heartbeat\nevent: heartbeat\nid: 15\ndata: {}\n\n",
 		"event: heartbeat\nid: 16\ndata: {}\n\n",
 	}
-	entries, cursors := []int{0, 0, 2, 2, 3, 4, 4, 4, 4, 4}, []string{"", "", "10", "11", "12", "13", "14", "14", "15", "16"}
+	entries, cursors := []int{0, 0, 2, 2, 3, 4, 4, 4, 4, 4}, []string{"", "", "10", "11", "12", "13", "14",
+		"14", "15", "16"}
 	whole := strings.Join(events, "")
 	for cut := range len(whole) + 1 {
 		complete, length := 0, 0
@@ -81,14 +85,16 @@ func TestHalfAnEventIsNeverApplied(t *testing.T) {
 		}
 		require.Equal(t, entries[complete], set.Len(), "cut after byte %d", cut)
 		require.Equal(t, cursors[complete], s.subscriber.cursor, "cut after byte %d", cut)
-		require.Equal(t, complete >= 3, s.proven.Load() != nil, "a sign of life after the snapshot, and nothing else, proves that all is there (byte %d)", cut)
+		require.Equal(t, complete >= 3, s.proven.Load() != nil,
+			"a sign of life after the snapshot, and nothing else, proves that all is there (byte %d)", cut)
 	}
 }
 
 func TestEventsThatCannotBeReadEndTheStreamAndMoveNothing(t *testing.T) {
 	for name, text := range map[string]string{
-		"a line without end":      "event: revocation\ndata: " + strings.Repeat("x", maxEventSize+1),
-		"lines without end":       "event: revocation\n" + strings.Repeat("data: "+strings.Repeat("x", 1000)+"\n", maxEventSize/1000),
+		"a line without end": "event: revocation\ndata: " + strings.Repeat("x", maxEventSize+1),
+		"lines without end": "event: revocation\n" + strings.Repeat("data: "+strings.Repeat("x", 1000)+"\n",
+			maxEventSize/1000),
 		"no JSON":                 "event: revocation\nid: 6\ndata: {\n\n",
 		"snapshot no JSON":        "event: snapshot\nid: 6\ndata: [\n\n",
 		"snapshot without cursor": "event: snapshot\ndata: {\"revocations\":[]}\n\n",
@@ -115,11 +121,13 @@ func TestASnapshotReplacesOnlyWhenItIsComplete(t *testing.T) {
 	set := verify.NewRevocationSet()
 	set.Add(svcauth.Revocation{JTI: "old", Exp: 9})
 	s := newStreaming(set)
-	require.NoError(t, s.apply(event{name: "snapshot", data: []byte(`{"revocations":[{"jti":"new","exp":9}],"more":true}`)}, true))
+	require.NoError(t,
+		s.apply(event{name: "snapshot", data: []byte(`{"revocations":[{"jti":"new","exp":9}],"more":true}`)}, true))
 	_, old := set.Revoked(&verify.Claims{JTI: "old"})
 	require.True(t, old)
 	set.Add(svcauth.Revocation{JTI: "meanwhile", Exp: 9})
-	require.NoError(t, s.apply(event{name: "snapshot", id: "7", data: []byte(`{"revocations":[{"jti":"last","exp":9}]}`)}, true))
+	require.NoError(t,
+		s.apply(event{name: "snapshot", id: "7", data: []byte(`{"revocations":[{"jti":"last","exp":9}]}`)}, true))
 	for jti, want := range map[string]bool{"old": false, "new": true, "last": true, "meanwhile": true} {
 		_, is := set.Revoked(&verify.Claims{JTI: jti})
 		require.Equal(t, want, is, jti)
@@ -167,7 +175,8 @@ func TestWhereNoStreamGetsThroughTheFeedIsPolled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				i := &issuer{stream: c.stream, page: `{"cursor":"7","snapshot":true,"revocations":[{"jti":"t1","exp":99999999999}]}`}
+				i := &issuer{stream: c.stream,
+					page: `{"cursor":"7","snapshot":true,"revocations":[{"jti":"t1","exp":99999999999}]}`}
 				s := newSigner(t)
 				v := following(t, i, s, nil)
 				defer v.Close()
@@ -201,7 +210,8 @@ func TestWhereNoStreamGetsThroughTheFeedIsPolled(t *testing.T) {
 func TestAFullStreamIsPolledAndTriedAgain(t *testing.T) {
 	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
 		synctest.Test(t, func(t *testing.T) {
-			i := &issuer{stream: beats, streamStatus: status, page: `{"cursor":"7","snapshot":true,"revocations":[{"jti":"t1","exp":99999999999}]}`}
+			i := &issuer{stream: beats, streamStatus: status,
+				page: `{"cursor":"7","snapshot":true,"revocations":[{"jti":"t1","exp":99999999999}]}`}
 			s := newSigner(t)
 			v := following(t, i, s, nil)
 			defer v.Close()
@@ -235,7 +245,8 @@ func TestAFullStreamIsPolledAndTriedAgain(t *testing.T) {
 			n = len(i.asked())
 			i.set(func() { i.status = 0 })
 			time.Sleep(2 * retryAtMost * 3 / 2)
-			require.Less(t, len(i.asked())-n, 4, "who was away whole is not polled for a minute by all of its followers")
+			require.Less(t, len(i.asked())-n,
+				4, "who was away whole is not polled for a minute by all of its followers")
 		})
 	}
 }
@@ -257,7 +268,8 @@ type paged struct{ *issuer }
 
 func (p paged) RoundTrip(req *http.Request) (*http.Response, error) {
 	pages := map[string]string{"": `{"cursor":"1","snapshot":true,"more":true,"revocations":[{"jti":"a","exp":99999999999}]}`,
-		"1": `{"cursor":"2","more":true,"revocations":[{"jti":"b","exp":99999999999}]}`, "2": `{"cursor":"3","revocations":[{"jti":"c","exp":99999999999}]}`}
+		"1": `{"cursor":"2","more":true,"revocations":[{"jti":"b","exp":99999999999}]}`,
+		"2": `{"cursor":"3","revocations":[{"jti":"c","exp":99999999999}]}`}
 	p.set(func() { p.page = pages[req.URL.Query().Get("since")] })
 	return p.issuer.RoundTrip(req)
 }
@@ -312,7 +324,8 @@ func TestReceiptsAreSentOneAtATimeForTheNewestCursor(t *testing.T) {
 		defer i.mu.Unlock()
 		require.Equal(t, 1, i.ackingMax)
 		require.Equal(t, "1000", i.acks[len(i.acks)-1])
-		require.Less(t, len(i.acks), 10, "signs of life need no receipt, and what comes together goes together: %v", i.acks)
+		require.Less(t, len(i.acks), 10, "signs of life need no receipt, and what comes together goes together: %v",
+			i.acks)
 		require.Equal(t, 999, v.cfg.revocations.Len())
 	})
 }

@@ -33,7 +33,8 @@ func (b *busy) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	b.refused.Add(1)
 	b.told.Store(time.Now().Add(7 * time.Second).UnixNano())
-	return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"7"}}, Body: http.NoBody, Request: req}, nil
+	return &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {"7"}},
+		Body: http.NoBody, Request: req}, nil
 }
 
 // TestWhoAskedTooOftenWaitsAsLongAsToldAndLosesNothing says so of the stream,
@@ -65,7 +66,10 @@ func TestWhoAskedTooOftenWaitsAsLongAsToldAndLosesNothing(t *testing.T) {
 			i, s := &issuer{stream: beats}, newSigner(t)
 			b := &busy{RoundTripper: i}
 			var acks atomic.Int64
-			b.refuses = func(req *http.Request) bool { return strings.HasSuffix(req.URL.Path, "/ack") && acks.Add(1) <= 2 }
+			b.refuses = func(req *http.Request) bool {
+				return strings.HasSuffix(req.URL.Path, "/ack") &&
+					acks.Add(1) <= 2
+			}
 			v := following(t, i, s, func(c *Config) { c.HTTPClient.Transport = b })
 			defer v.Close()
 			time.Sleep(30 * time.Second)
@@ -102,7 +106,8 @@ func TestAReadingThatHasBegunGoesOnAfterARefusal(t *testing.T) {
 func TestAReadingThatIsAlwaysRefusedEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		i, s := &issuer{}, newSigner(t)
-		b := &busy{RoundTripper: paged{i}, refuses: func(req *http.Request) bool { return req.URL.Query().Get("since") == "2" }}
+		b := &busy{RoundTripper: paged{i},
+			refuses: func(req *http.Request) bool { return req.URL.Query().Get("since") == "2" }}
 		v := following(t, i, s, func(c *Config) { c.Feed.Poll, c.HTTPClient.Transport = true, b })
 		defer v.Close()
 		time.Sleep(refusedInARow*11*time.Second + time.Minute)

@@ -35,13 +35,19 @@ func TestWhatIsNoProblemDocumentBecomesOne(t *testing.T) {
 		code   string
 		detail string
 	}{
-		"a proxy's page":           {says(502, "Content-Type", "text/html", leak), 502, CodeUnavailable, "GET /v1/me was answered with 502 Bad Gateway"},
-		"no API here":              {says(404, "Content-Type", "text/plain", leak), 404, CodeNotFound, "there is no svcauth API at"},
-		"a redirect":               {says(307, "Location", "https://elsewhere.example/"+leak), 307, CodeInternal, "redirect"},
-		"JSON of something else":   {says(403, "Content-Type", "application/json", `{"detail":"`+leak+`"}`), 403, CodeForbidden, "403 Forbidden"},
-		"a problem that is broken": {says(400, "Content-Type", "application/problem+json", `{"detail":"`+leak), 400, CodeMalformed, "400 Bad Request"},
-		"a problem too long":       {says(422, "Content-Type", "application/problem+json", `{"detail":"`+strings.Repeat(leak, 1<<20)+`"}`), 422, CodeInvalid, "422 Unprocessable Entity"},
-		"a teapot":                 {says(418), 418, CodeMalformed, "418"},
+		"a proxy's page": {says(502, "Content-Type", "text/html", leak), 502, CodeUnavailable,
+			"GET /v1/me was answered with 502 Bad Gateway"},
+		"no API here": {says(404, "Content-Type", "text/plain", leak), 404, CodeNotFound,
+			"there is no svcauth API at"},
+		"a redirect": {says(307, "Location", "https://elsewhere.example/"+leak), 307,
+			CodeInternal, "redirect"},
+		"JSON of something else": {says(403, "Content-Type", "application/json", `{"detail":"`+leak+`"}`), 403,
+			CodeForbidden, "403 Forbidden"},
+		"a problem that is broken": {says(400, "Content-Type", "application/problem+json", `{"detail":"`+leak), 400,
+			CodeMalformed, "400 Bad Request"},
+		"a problem too long": {says(422, "Content-Type", "application/problem+json",
+			`{"detail":"`+strings.Repeat(leak, 1<<20)+`"}`), 422, CodeInvalid, "422 Unprocessable Entity"},
+		"a teapot": {says(418), 418, CodeMalformed, "418"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, requests := answering(t, ClientConfig{MaxRetries: -1}, test.answer)
@@ -58,7 +64,8 @@ func TestWhatIsNoProblemDocumentBecomesOne(t *testing.T) {
 }
 
 func TestAnAnswerOfAnotherShapeShowsNothingOfIt(t *testing.T) {
-	c, _ := answering(t, ClientConfig{}, says(200, `{"id":7,"client_secret":"svcs_leak"}`), says(200, `{"id":"`+strings.Repeat("x", maxClientAnswer)+`"}`))
+	c, _ := answering(t, ClientConfig{}, says(200, `{"id":7,"client_secret":"svcs_leak"}`),
+		says(200, `{"id":"`+strings.Repeat("x", maxClientAnswer)+`"}`))
 	_, err := c.ServiceAccount(t.Context(), "sa_1")
 	require.ErrorContains(t, err, "not the JSON of this call")
 	require.NotContains(t, err.Error(), "svcs_")
@@ -90,12 +97,14 @@ func TestWhatIsSentAgain(t *testing.T) {
 		requests int
 		fails    bool
 	}{
-		"GET, 503":                        {get, []http.HandlerFunc{says(503), says(200, "{}")}, 2, false},
-		"GET, 502":                        {get, []http.HandlerFunc{says(502), says(200, "{}")}, 2, false},
-		"GET, 504":                        {get, []http.HandlerFunc{says(504), says(200, "{}")}, 2, false},
-		"GET, 429":                        {get, []http.HandlerFunc{says(429, "Retry-After", "0"), says(200, "{}")}, 2, false},
-		"GET, hung up":                    {get, []http.HandlerFunc{hangUp, says(200, "{}")}, 2, false},
-		"GET, broken off":                 {get, []http.HandlerFunc{says(200, "Content-Length", "10", "{"), says(200, "{}")}, 2, false},
+		"GET, 503": {get, []http.HandlerFunc{says(503), says(200, "{}")}, 2, false},
+		"GET, 502": {get, []http.HandlerFunc{says(502), says(200, "{}")}, 2, false},
+		"GET, 504": {get, []http.HandlerFunc{says(504), says(200, "{}")}, 2, false},
+		"GET, 429": {get, []http.HandlerFunc{says(429, "Retry-After", "0"), says(200, "{}")},
+			2, false},
+		"GET, hung up": {get, []http.HandlerFunc{hangUp, says(200, "{}")}, 2, false},
+		"GET, broken off": {get,
+			[]http.HandlerFunc{says(200, "Content-Length", "10", "{"), says(200, "{}")}, 2, false},
 		"GET, always 503":                 {get, []http.HandlerFunc{says(503)}, 3, true},
 		"GET, 500":                        {get, []http.HandlerFunc{says(500)}, 1, true},
 		"GET, 401":                        {get, []http.HandlerFunc{says(401)}, 1, true},
@@ -146,7 +155,8 @@ func TestAServerThatDoesNotAnswerInTime(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
 	defer server.Close()
 	defer close(release)
-	c, err := NewClient(ClientConfig{URL: server.URL, HTTPClient: server.Client(), Timeout: 20 * time.Millisecond, MaxRetries: -1})
+	c, err := NewClient(ClientConfig{URL: server.URL, HTTPClient: server.Client(), Timeout: 20 * time.Millisecond,
+		MaxRetries: -1})
 	require.NoError(t, err)
 	_, err = c.ServiceAccounts(t.Context(), ListOptions{Name: "who-I-look-for"})
 	require.ErrorContains(t, err, "GET /v1/service-accounts: no answer within 20ms")
@@ -165,7 +175,8 @@ func TestAServerThatIsNotYetThere(t *testing.T) {
 		attempts++
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}
-	c, err := NewClient(ClientConfig{URL: "http://localhost", HTTPClient: &http.Client{Transport: &http.Transport{DialContext: dial}}, MaxRetries: 1})
+	c, err := NewClient(ClientConfig{URL: "http://localhost",
+		HTTPClient: &http.Client{Transport: &http.Transport{DialContext: dial}}, MaxRetries: 1})
 	require.NoError(t, err)
 	_, err = c.CreateRole(t.Context(), NewRole{Name: "r"})
 	require.Error(t, err)
@@ -181,7 +192,8 @@ func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, 
 func TestAnErrorOfTheCallersTransportIsNotTriedAgain(t *testing.T) {
 	noToken := errors.New("no token")
 	began := time.Now()
-	c, err := NewClient(ClientConfig{URL: "https://auth.example.com", HTTPClient: &http.Client{Transport: failing{errors.Join(noToken, io.EOF)}}, MaxRetries: 50})
+	c, err := NewClient(ClientConfig{URL: "https://auth.example.com",
+		HTTPClient: &http.Client{Transport: failing{errors.Join(noToken, io.EOF)}}, MaxRetries: 50})
 	require.NoError(t, err)
 	_, err = c.Me(t.Context())
 	require.ErrorIs(t, err, noToken)
@@ -189,7 +201,8 @@ func TestAnErrorOfTheCallersTransportIsNotTriedAgain(t *testing.T) {
 }
 
 func TestAllWalksOverEveryPage(t *testing.T) {
-	c, requests := answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"},{"id":"b"}],"next_cursor":"1"}`), says(200, `{"items":[],"next_cursor":"2"}`), says(200, `{"items":[{"id":"c"}],"next_cursor":null}`))
+	c, requests := answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"},{"id":"b"}],"next_cursor":"1"}`),
+		says(200, `{"items":[],"next_cursor":"2"}`), says(200, `{"items":[{"id":"c"}],"next_cursor":null}`))
 	roles := func(ctx context.Context, cursor string) (List[Role], error) {
 		return c.Roles(ctx, ListOptions{Cursor: cursor})
 	}
@@ -199,7 +212,8 @@ func TestAllWalksOverEveryPage(t *testing.T) {
 		ids = append(ids, role.ID)
 	}
 	require.Equal(t, []string{"a", "b", "c"}, ids)
-	require.Equal(t, []string{"", "cursor=1", "cursor=2"}, []string{(*requests)[0].query, (*requests)[1].query, (*requests)[2].query})
+	require.Equal(t, []string{"", "cursor=1", "cursor=2"},
+		[]string{(*requests)[0].query, (*requests)[1].query, (*requests)[2].query})
 
 	c, requests = answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"}],"next_cursor":"same"}`))
 	var last error
@@ -208,7 +222,8 @@ func TestAllWalksOverEveryPage(t *testing.T) {
 	require.ErrorContains(t, last, "same cursor twice")
 	require.Len(t, *requests, 2)
 
-	c, requests = answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"},{"id":"b"}],"next_cursor":"1"}`), says(403))
+	c, requests = answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"},{"id":"b"}],"next_cursor":"1"}`),
+		says(403))
 	for range All(t.Context(), roles) {
 		break
 	}

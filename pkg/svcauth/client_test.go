@@ -23,7 +23,8 @@ func answering(t *testing.T, config ClientConfig, answers ...http.HandlerFunc) (
 	requests := new([]seen)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		*requests = append(*requests, seen{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(body), r.Header.Get("If-Match"), r.Header.Get("Content-Type"), r.UserAgent()})
+		*requests = append(*requests, seen{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(body),
+			r.Header.Get("If-Match"), r.Header.Get("Content-Type"), r.UserAgent()})
 		answers[min(len(*requests), len(answers))-1](w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -55,7 +56,8 @@ func ptr[T any](v T) *T { return &v }
 
 func TestAnswersAreRead(t *testing.T) {
 	secret := NewSecret()
-	full := ServiceAccount{ID: "sa_1", ClientID: "sa_1", Name: "ci", Roles: []Ref{{"role_1", "r"}}, Secrets: []SecretInfo{{ID: "sec_1"}}, ClientSecret: secret, CreatedAt: time.Unix(1, 0).UTC()}
+	full := ServiceAccount{ID: "sa_1", ClientID: "sa_1", Name: "ci", Roles: []Ref{{"role_1", "r"}},
+		Secrets: []SecretInfo{{ID: "sec_1"}}, ClientSecret: secret, CreatedAt: time.Unix(1, 0).UTC()}
 	body, err := json.Marshal(full)
 	require.NoError(t, err)
 	c, _ := answering(t, ClientConfig{}, says(201, "ETag", `"12"`, string(body)))
@@ -72,7 +74,8 @@ func TestAnswersAreRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, &Enforcement{Enforced: 11, Connected: 12, ElapsedMS: 38}, some)
 
-	c, _ = answering(t, ClientConfig{}, says(201, `{"id":"org_1","name":"n","invitation_url":"https://x/y"}`), says(200, `{"warning":"it breaks"}`))
+	c, _ = answering(t, ClientConfig{}, says(201, `{"id":"org_1","name":"n","invitation_url":"https://x/y"}`),
+		says(200, `{"warning":"it breaks"}`))
 	created, err := c.CreateOrganization(t.Context(), NewOrganization{Name: "n"})
 	require.NoError(t, err)
 	require.Equal(t, "org_1 https://x/y", created.ID+" "+created.InvitationURL)
@@ -92,7 +95,8 @@ func TestAnIDThatWouldBeAnotherPathIsNotSent(t *testing.T) {
 
 func TestNewClientRefuses(t *testing.T) {
 	for address, want := range map[string]string{
-		"": "empty", "auth.example.com": "not an address", "ftp://x": "not an address", "https://u:p@x": "user name", "https://x?a=b": "query", "https://x#f": "fragment", "http://auth.example.com": "in clear",
+		"": "empty", "auth.example.com": "not an address", "ftp://x": "not an address", "https://u:p@x": "user name",
+		"https://x?a=b": "query", "https://x#f": "fragment", "http://auth.example.com": "in clear",
 	} {
 		_, err := NewClient(ClientConfig{URL: address, HTTPClient: http.DefaultClient})
 		require.ErrorContains(t, err, want, address)
@@ -101,7 +105,8 @@ func TestNewClientRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "HTTPClient")
 	_, err = NewClient(ClientConfig{URL: "https://x", HTTPClient: http.DefaultClient, Timeout: -1})
 	require.ErrorContains(t, err, "Timeout")
-	for _, fine := range []string{"http://localhost:8080", "http://127.0.0.1:1/x", "http://[::1]", "https://auth.example.com/tenant"} {
+	for _, fine := range []string{"http://localhost:8080", "http://127.0.0.1:1/x", "http://[::1]",
+		"https://auth.example.com/tenant"} {
 		_, err := NewClient(ClientConfig{URL: fine, HTTPClient: http.DefaultClient})
 		require.NoError(t, err, fine)
 	}
@@ -118,7 +123,8 @@ func TestNoPrivilegesAreSentAsNone(t *testing.T) {
 // A proxy that compresses changes the entity tag: nginx makes a weak one of it,
 // Apache appends -gzip. An update must send the version all the same.
 func TestTheVersionSurvivesAProxyThatCompresses(t *testing.T) {
-	for tag, version := range map[string]int64{`"12"`: 12, `W/"12"`: 12, `"12-gzip"`: 12, `W/"12-br"`: 12, "": 0, `"x"`: 0} {
+	for tag, version := range map[string]int64{`"12"`: 12, `W/"12"`: 12, `"12-gzip"`: 12, `W/"12-br"`: 12,
+		"": 0, `"x"`: 0} {
 		c, requests := answering(t, ClientConfig{}, says(200, "ETag", tag, `{"id":"role_1"}`))
 		role, err := c.Role(t.Context(), "role_1")
 		require.NoError(t, err)

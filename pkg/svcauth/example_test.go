@@ -28,18 +28,24 @@ func exampleServer() *httptest.Server {
 		var body svcauth.NewServiceAccount
 		_ = json.NewDecoder(r.Body).Decode(&body)
 		if body.Name == "taken" {
-			answer(w, http.StatusConflict, svcauth.NewProblem(svcauth.CodeConflict, "there is a service account named taken already; choose another name"))
+			answer(w, http.StatusConflict,
+				svcauth.NewProblem(svcauth.CodeConflict,
+					"there is a service account named taken already; choose another name"))
 			return
 		}
-		answer(w, http.StatusCreated, svcauth.ServiceAccount{ID: "sa_01h455vb4pex5vsknk084sn02q", Name: body.Name, ClientSecret: svcauth.NewSecret()})
+		answer(w, http.StatusCreated, svcauth.ServiceAccount{ID: "sa_01h455vb4pex5vsknk084sn02q", Name: body.Name,
+			ClientSecret: svcauth.NewSecret()})
 	})
 	mux.HandleFunc("GET /v1/service-accounts", func(w http.ResponseWriter, r *http.Request) {
 		next := "2"
 		if r.FormValue("cursor") == next {
-			answer(w, http.StatusOK, svcauth.List[svcauth.ServiceAccount]{Items: []svcauth.ServiceAccount{{Name: "ci"}}})
+			answer(w, http.StatusOK,
+				svcauth.List[svcauth.ServiceAccount]{Items: []svcauth.ServiceAccount{{Name: "ci"}}})
 			return
 		}
-		answer(w, http.StatusOK, svcauth.List[svcauth.ServiceAccount]{Items: []svcauth.ServiceAccount{{Name: "nightly"}, {Name: "backup"}}, NextCursor: &next})
+		answer(w, http.StatusOK,
+			svcauth.List[svcauth.ServiceAccount]{Items: []svcauth.ServiceAccount{{Name: "nightly"}, {Name: "backup"}},
+				NextCursor: &next})
 	})
 	mux.HandleFunc("DELETE /v1/service-accounts/{id}", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusOK, svcauth.Enforcement{Enforced: 12, Connected: 12, ElapsedMS: 38})
@@ -98,9 +104,10 @@ func ExampleAll() {
 		fmt.Println(err)
 		return
 	}
-	accounts := svcauth.All(context.Background(), func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-		return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
-	})
+	accounts := svcauth.All(context.Background(),
+		func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
+			return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
+		})
 	for account, err := range accounts {
 		if err != nil {
 			fmt.Println(err)

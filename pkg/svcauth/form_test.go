@@ -46,7 +46,8 @@ func decode(t *testing.T, s string) (u uuid.UUID) {
 
 func TestValidID(t *testing.T) {
 	good := NewID("sa")
-	for _, bad := range []string{"", "sa", "sa_", good + "0", good[:len(good)-1], "ak" + good[2:], "sa_8" + good[4:], good[:10] + "u" + good[11:], good[:10] + "A" + good[11:], good[:10] + "'" + good[11:]} {
+	for _, bad := range []string{"", "sa", "sa_", good + "0", good[:len(good)-1], "ak" + good[2:], "sa_8" + good[4:],
+		good[:10] + "u" + good[11:], good[:10] + "A" + good[11:], good[:10] + "'" + good[11:]} {
 		require.False(t, ValidID("sa", bad), bad)
 	}
 	require.True(t, ValidClientID(good))
@@ -85,7 +86,8 @@ func TestSecretIsRedactedEverywhereButJSON(t *testing.T) {
 	s := NewSecret()
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", s, "in", struct{ S Secret }{s}.S)
-	for _, shown := range []string{log.String(), fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q %x", s, s, s, s, s, s), fmt.Sprintf("%v %+v %#v", struct{ S Secret }{s}, &struct{ S Secret }{s}, struct{ S Secret }{s})} {
+	for _, shown := range []string{log.String(), fmt.Sprint(s), fmt.Sprintf("%v %+v %#v %s %q %x", s, s, s, s, s, s),
+		fmt.Sprintf("%v %+v %#v", struct{ S Secret }{s}, &struct{ S Secret }{s}, struct{ S Secret }{s})} {
 		require.NotContains(t, shown, s.Reveal())
 		require.NotContains(t, shown, s.Reveal()[5:20])
 	}

@@ -25,7 +25,8 @@ func TestAnOutsideModuleGainsNothing(t *testing.T) {
 	write := func(name, content string) {
 		require.NoError(t, os.WriteFile(filepath.Join(outside, name), []byte(content), 0o600))
 	}
-	write("go.mod", fmt.Sprintf("module example.com/outside\n\ngo 1.26.0\n\nrequire github.com/svcauth/svcauth v0.0.0\n\nreplace github.com/svcauth/svcauth => %s\n", root))
+	write("go.mod",
+		fmt.Sprintf("module example.com/outside\n\ngo 1.26.0\n\nrequire github.com/svcauth/svcauth v0.0.0\n\nreplace github.com/svcauth/svcauth => %s\n", root))
 	write("main.go", `package main
 
 import "github.com/svcauth/svcauth/pkg/svcauth"
@@ -39,7 +40,8 @@ func main() {
 	run := func(args ...string) string {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = outside
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off", "CGO_ENABLED=0")
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off",
+			"CGO_ENABLED=0")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "go %s: %s", strings.Join(args, " "), out)
 		return string(out)
@@ -54,6 +56,7 @@ func main() {
 	for _, path := range strings.Fields(run("list", "-deps", ".")) {
 		first, _, _ := strings.Cut(path, "/")
 		library := !strings.Contains(first, ".") // the standard one has no dot there
-		require.True(t, library || path == "example.com/outside" || strings.HasPrefix(path, "github.com/svcauth/svcauth/"), "%s comes along", path)
+		require.True(t, library || path == "example.com/outside" ||
+			strings.HasPrefix(path, "github.com/svcauth/svcauth/"), "%s comes along", path)
 	}
 }

@@ -30,10 +30,14 @@ func TestWhatIsRetriedAndWhatIsNot(t *testing.T) {
 		answer http.HandlerFunc
 		again  bool
 	}{
-		"429": {plain(429, `{"error":"slow_down"}`), true}, "502": {plain(502, "<html>"), true}, "503": {plain(503, ""), true}, "504": {plain(504, ""), true},
-		"connection cut": {cut, true}, "cut in the body": {half, true}, "429 that has passed": {plain(429, "", "Retry-After: Mon, 02 Jan 2006 15:04:05 GMT"), true},
-		"400": {plain(400, `{"error":"invalid_scope"}`), false}, "401": {plain(401, `{"error":"invalid_client"}`), false}, "403": {plain(403, ""), false},
-		"404": {plain(404, ""), false}, "500": {plain(500, ""), false}, "501": {plain(501, ""), false}, "201": {plain(201, `{"access_token":"x","token_type":"Bearer"}`), false},
+		"429": {plain(429, `{"error":"slow_down"}`), true}, "502": {plain(502, "<html>"), true},
+		"503": {plain(503, ""), true}, "504": {plain(504, ""), true},
+		"connection cut": {cut, true}, "cut in the body": {half, true},
+		"429 that has passed": {plain(429, "", "Retry-After: Mon, 02 Jan 2006 15:04:05 GMT"), true},
+		"400":                 {plain(400, `{"error":"invalid_scope"}`), false},
+		"401":                 {plain(401, `{"error":"invalid_client"}`), false}, "403": {plain(403, ""), false},
+		"404": {plain(404, ""), false}, "500": {plain(500, ""), false}, "501": {plain(501, ""), false},
+		"201": {plain(201, `{"access_token":"x","token_type":"Bearer"}`), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,8 +71,10 @@ func TestErrorsAreTypedAndCarryTheServersWords(t *testing.T) {
 	e := newEndpoint(t)
 	e.next(plain(400, `{"error":"invalid_scope","error_description":"clusters:edit is not\ngranted"}`))
 	refused := failure(t, e.source(t))
-	require.Equal(t, Error{StatusCode: 400, Code: "invalid_scope", Description: "clusters:edit is not granted", Attempts: 1, URL: e.URL + "/oauth2/token"}, *refused)
-	require.Equal(t, "no token from "+e.URL+"/oauth2/token: 400 invalid_scope: clusters:edit is not granted", refused.Error())
+	require.Equal(t, Error{StatusCode: 400, Code: "invalid_scope", Description: "clusters:edit is not granted",
+		Attempts: 1, URL: e.URL + "/oauth2/token"}, *refused)
+	require.Equal(t, "no token from "+e.URL+"/oauth2/token: 400 invalid_scope: clusters:edit is not granted",
+		refused.Error())
 
 	e.next(plain(400, `{"error":"x","error_description":"`+strings.Repeat("ü", 5000)+`"}`))
 	require.LessOrEqual(t, len(failure(t, e.source(t)).Description), 520)
@@ -77,24 +83,30 @@ func TestErrorsAreTypedAndCarryTheServersWords(t *testing.T) {
 func TestNoErrorShowsASecretOrToken(t *testing.T) {
 	e := newEndpoint(t)
 	basic := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(e.id) + ":" + url.QueryEscape(e.secret)))
-	echo := fmt.Sprintf(`{"error":%q,"error_description":"you sent %s and %s and %s"}`, e.secret, e.secret, url.QueryEscape(e.secret), basic)
+	echo := fmt.Sprintf(`{"error":%q,"error_description":"you sent %s and %s and %s"}`, e.secret, e.secret,
+		url.QueryEscape(e.secret), basic)
 	e.next(plain(401, echo), plain(401, echo),
-		plain(200, `{"access_token":"tok-secret","token_type":"tok-secret"}`), plain(200, `{"access_token":"tok-secret\u0000","token_type":"Bearer"}`),
+		plain(200, `{"access_token":"tok-secret","token_type":"tok-secret"}`),
+		plain(200, `{"access_token":"tok-secret\u0000","token_type":"Bearer"}`),
 		plain(200, `{"access_token":1234567890,"token_type":"Bearer"}`), plain(200, `{"access_token":"tok-secret`))
 	post := func(c *Config) { c.AuthStyle = Post }
 	transport := func(err error) func(*Config) {
 		return func(c *Config) {
 			c.TokenURL, c.MaxRetries = e.URL+"/oauth2/token?key=in-the-query", -1
-			c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) { return nil, err })}
+			c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return nil, err
+			})}
 		}
 	}
 	for _, s := range []*Source{e.source(t), e.source(t, post), e.source(t), e.source(t), e.source(t), e.source(t),
-		e.source(t, transport(errors.New("could not send Authorization: Basic "+basic))), e.source(t, transport(fmt.Errorf("body %s, %s", e.secret, url.QueryEscape(e.secret))))} {
+		e.source(t, transport(errors.New("could not send Authorization: Basic "+basic))),
+		e.source(t, transport(fmt.Errorf("body %s, %s", e.secret, url.QueryEscape(e.secret))))} {
 		_, err := s.Token(soon(t))
 		require.Error(t, err)
 		for ; err != nil; err = errors.Unwrap(err) {
 			for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err)} {
-				for _, hidden := range []string{e.secret, url.QueryEscape(e.secret), basic, "tok-secret", "123456789", "in-the-query"} {
+				for _, hidden := range []string{e.secret, url.QueryEscape(e.secret), basic, "tok-secret", "123456789",
+					"in-the-query"} {
 					require.NotContains(t, text, hidden)
 				}
 			}
@@ -118,7 +130,8 @@ func TestUnusableAnswers(t *testing.T) {
 		require.Equal(t, 1, e.asked())
 	}
 	e := newEndpoint(t)
-	e.next(plain(200, `{"access_token":"x","token_type":"bEARER","expires_in":60,"more":{}}`, "Content-Type: text/plain"))
+	e.next(plain(200, `{"access_token":"x","token_type":"bEARER","expires_in":60,"more":{}}`,
+		"Content-Type: text/plain"))
 	got, err := e.source(t).Token(soon(t))
 	require.NoError(t, err)
 	require.Equal(t, "x", got.AccessToken)
@@ -126,7 +139,9 @@ func TestUnusableAnswers(t *testing.T) {
 
 func TestRedirectsGetNoCredential(t *testing.T) {
 	reached := make(chan string, 10)
-	other := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reached <- r.URL.String() }))
+	other := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reached <- r.URL.String()
+	}))
 	defer other.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		e := newEndpoint(t)
@@ -155,7 +170,9 @@ func TestServerThatNeverAnswers(t *testing.T) {
 	e := newEndpoint(t)
 	e.hold = make(chan struct{})
 	defer close(e.hold)
-	refused := failure(t, e.source(t, func(c *Config) { c.TokenURL, c.Timeout, c.MaxRetries = e.URL+"/oauth2/token", 50*time.Millisecond, 1 }))
+	refused := failure(t,
+		e.source(t,
+			func(c *Config) { c.TokenURL, c.Timeout, c.MaxRetries = e.URL+"/oauth2/token", 50*time.Millisecond, 1 }))
 	require.ErrorIs(t, refused, os.ErrDeadlineExceeded)
 	require.Equal(t, 2, refused.Attempts)
 	require.Zero(t, refused.StatusCode)
@@ -173,14 +190,17 @@ func TestServerThatIsAway(t *testing.T) {
 	require.Equal(t, 2, refused.Attempts)
 	var op *net.OpError
 	require.ErrorAs(t, refused, &op)
-	require.True(t, strings.HasPrefix(refused.Error(), "no token from "+address+"/.well-known/oauth-authorization-server: "), refused.Error())
+	require.True(t,
+		strings.HasPrefix(refused.Error(), "no token from "+address+"/.well-known/oauth-authorization-server: "),
+		refused.Error())
 }
 
 func TestLifetimes(t *testing.T) {
 	for _, c := range []struct {
 		said any
 		want time.Duration // 0: refused
-	}{{3600, time.Hour}, {"3600", time.Hour}, {59.5, 59500 * time.Millisecond}, {nil, unknownLifetime}, {1e300, maxLifetime}, {0, 0}, {-1, 0}, {"soon", 0}, {[]int{1}, 0}, {true, 0}} {
+	}{{3600, time.Hour}, {"3600", time.Hour}, {59.5, 59500 * time.Millisecond}, {nil, unknownLifetime},
+		{1e300, maxLifetime}, {0, 0}, {-1, 0}, {"soon", 0}, {[]int{1}, 0}, {true, 0}} {
 		e := newEndpoint(t)
 		e.lifetime = c.said
 		s := e.source(t)

@@ -48,7 +48,8 @@ func (c *clockwork) answer(r *http.Request) (*http.Response, error) {
 	if status == 0 {
 		return nil, errors.New("connection reset by peer")
 	}
-	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)),
+		Request: r}, nil
 }
 
 func (c *clockwork) asked() int {
@@ -64,7 +65,8 @@ func (c *clockwork) set(change func()) {
 }
 
 func (c *clockwork) source(t *testing.T) *Source {
-	s, err := New(Config{TokenURL: "https://auth.example.com/token", ClientID: "sa", ClientSecret: "s", Timeout: c.timeout, HTTPClient: &http.Client{Transport: roundTrip(c.answer)}})
+	s, err := New(Config{TokenURL: "https://auth.example.com/token", ClientID: "sa", ClientSecret: "s",
+		Timeout: c.timeout, HTTPClient: &http.Client{Transport: roundTrip(c.answer)}})
 	require.NoError(t, err)
 	return s
 }

@@ -18,7 +18,8 @@ func TestIssuerWithPath(t *testing.T) {
 // Behind a proxy that hands on the issuer's path alone, another program answers
 // at the root, or nobody.
 func TestMetadataBelowTheIssuersPathOnly(t *testing.T) {
-	for _, root := range []http.HandlerFunc{http.NotFound, plain(200, "<html>"), plain(403, "<html>"), plain(401, ""), plain(400, ""), http.RedirectHandler("/login", http.StatusFound).ServeHTTP} {
+	for _, root := range []http.HandlerFunc{http.NotFound, plain(200, "<html>"), plain(403, "<html>"), plain(401, ""),
+		plain(400, ""), http.RedirectHandler("/login", http.StatusFound).ServeHTTP} {
 		e := newEndpoint(t)
 		e.metadata = func(w http.ResponseWriter, r *http.Request) {
 			if !strings.HasPrefix(r.URL.Path, "/tenant/.well-known/openid-configuration") {
@@ -79,7 +80,8 @@ func TestBadMetadataSendsTheSecretNowhere(t *testing.T) {
 	e.metadata = http.NotFound
 	missing := failure(t, e.source(t))
 	require.Equal(t, 404, missing.StatusCode)
-	require.ErrorContains(t, missing, "404 Not Found: this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
+	require.ErrorContains(t, missing,
+		"404 Not Found: this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
 	require.Zero(t, e.asked())
 }
 

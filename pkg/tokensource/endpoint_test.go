@@ -69,7 +69,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodPost || err != nil || r.URL.RawQuery != "" || r.URL.Path != "/oauth2/token" ||
-		r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" || form.Get("grant_type") != "client_credentials" || form.Has("refresh_token") {
+		r.Header.Get("Content-Type") != "application/x-www-form-urlencoded" ||
+		form.Get("grant_type") != "client_credentials" || form.Has("refresh_token") {
 		refuse(w, 400, "invalid_request", "not a token request")
 		return
 	}
@@ -85,7 +86,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, 401, "invalid_client", "unknown client or wrong secret")
 		return
 	}
-	answer := map[string]any{"access_token": fmt.Sprintf("token-%d", number), "token_type": "Bearer", "scope": "clusters:view", "refresh_token": "never-to-be-used"}
+	answer := map[string]any{"access_token": fmt.Sprintf("token-%d", number), "token_type": "Bearer",
+		"scope": "clusters:view", "refresh_token": "never-to-be-used"}
 	if lifetime != nil {
 		answer["expires_in"] = lifetime
 	}

@@ -25,7 +25,8 @@ func authServer() *httptest.Server {
 		case r.URL.Path == "/.well-known/oauth-authorization-server":
 			_ = json.NewEncoder(w).Encode(map[string]any{"issuer": issuer, "token_endpoint": issuer + "/oauth2/token"})
 		case id == "sa_01h455vb4pex5vsknk084sn02q" && secret == "the-secret":
-			_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "abc", "token_type": "Bearer", "expires_in": 3600, "scope": r.FormValue("scope")})
+			_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "abc", "token_type": "Bearer",
+				"expires_in": 3600, "scope": r.FormValue("scope")})
 		default:
 			w.WriteHeader(http.StatusUnauthorized)
 			_ = json.NewEncoder(w).Encode(map[string]any{"error": "invalid_client"})
@@ -75,7 +76,8 @@ func Example() {
 func ExampleSource_Token() {
 	auth := authServer()
 	defer auth.Close()
-	tokens, err := tokensource.New(tokensource.Config{Issuer: auth.URL, ClientID: "sa_01h455vb4pex5vsknk084sn02q", ClientSecret: "the-secret", Scopes: []string{"clusters:view"}})
+	tokens, err := tokensource.New(tokensource.Config{Issuer: auth.URL, ClientID: "sa_01h455vb4pex5vsknk084sn02q",
+		ClientSecret: "the-secret", Scopes: []string{"clusters:view"}})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -97,7 +99,8 @@ func ExampleSource_Token() {
 func ExampleSource_TokenSource() {
 	auth := authServer()
 	defer auth.Close()
-	tokens, err := tokensource.New(tokensource.Config{Issuer: auth.URL, ClientID: "sa_01h455vb4pex5vsknk084sn02q", ClientSecret: "the-secret"})
+	tokens, err := tokensource.New(tokensource.Config{Issuer: auth.URL, ClientID: "sa_01h455vb4pex5vsknk084sn02q",
+		ClientSecret: "the-secret"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -114,7 +117,8 @@ func ExampleSource_TokenSource() {
 func ExampleError() {
 	auth := authServer()
 	defer auth.Close()
-	tokens, err := tokensource.New(tokensource.Config{Issuer: auth.URL, ClientID: "sa_01h455vb4pex5vsknk084sn02q", ClientSecret: svcauth.Secret("not-the-secret")})
+	tokens, err := tokensource.New(tokensource.Config{Issuer: auth.URL, ClientID: "sa_01h455vb4pex5vsknk084sn02q",
+		ClientSecret: svcauth.Secret("not-the-secret")})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -131,7 +135,8 @@ func ExampleError() {
 
 // Read the configuration from where the user of the program put it.
 func ExampleLoad() {
-	variables := map[string]string{"SVCAUTH_URL": "https://auth.example.com", "SVCAUTH_CLIENT_ID": "sa_01h455vb4pex5vsknk084sn02q", "SVCAUTH_CLIENT_SECRET": "the-secret"}
+	variables := map[string]string{"SVCAUTH_URL": "https://auth.example.com",
+		"SVCAUTH_CLIENT_ID": "sa_01h455vb4pex5vsknk084sn02q", "SVCAUTH_CLIENT_SECRET": "the-secret"}
 	config, from, err := tokensource.Load(tokensource.LoadOptions{
 		URL:    "https://other.example.com",                         // what the program was told by a flag
 		Getenv: func(name string) string { return variables[name] }, // only for this example

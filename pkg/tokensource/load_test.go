@@ -44,7 +44,8 @@ client_id	=	work-id
 client_secret_file = work.secret
 `
 
-var environment = []string{"SVCAUTH_URL", "https://env.example", "SVCAUTH_CLIENT_ID", "env-id", "SVCAUTH_CLIENT_SECRET", "env-secret"}
+var environment = []string{"SVCAUTH_URL", "https://env.example", "SVCAUTH_CLIENT_ID", "env-id",
+	"SVCAUTH_CLIENT_SECRET", "env-secret"}
 
 func TestLoadOrder(t *testing.T) {
 	type want struct{ url, id, secret, file, urlFrom, idFrom, secretFrom string }
@@ -54,24 +55,38 @@ func TestLoadOrder(t *testing.T) {
 		env     []string
 		want    want
 	}{
-		"profile alone": {LoadOptions{}, nil, want{"https://profile.example", "profile-id", "profile-secret", "", `profile "default" in HOME` + path, `profile "default" in HOME` + path, `profile "default" in HOME` + path}},
+		"profile alone": {LoadOptions{}, nil, want{"https://profile.example", "profile-id", "profile-secret", "",
+			`profile "default" in HOME` + path, `profile "default" in HOME` + path,
+			`profile "default" in HOME` + path}},
 		"environment before profile": {LoadOptions{}, environment,
-			want{"https://env.example", "env-id", "env-secret", "", "environment SVCAUTH_URL", "environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET"}},
-		"attributes before environment": {LoadOptions{URL: "https://a.example", ClientID: "a-id", ClientSecretFile: "a-file"}, environment,
-			want{"https://a.example", "a-id", "", "a-file", "attribute url", "attribute client_id", "attribute client_secret_file"}},
-		"url and credential may have different sources": {LoadOptions{URL: "https://a.example"}, []string{"SVCAUTH_CLIENT_ID", "env-id", "SVCAUTH_CLIENT_SECRET_FILE", "/env-file"},
-			want{"https://a.example", "env-id", "", "/env-file", "attribute url", "environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET_FILE"}},
-		"profile named in the environment": {LoadOptions{}, []string{"SVCAUTH_PROFILE", "work"}, want{"https://work.example", "work-id", "", "HOME/.config/svcauth/work.secret", `profile "work" in HOME` + path, `profile "work" in HOME` + path, `profile "work" in HOME` + path}},
-		"environment before the profile that it names": {LoadOptions{}, append([]string{"SVCAUTH_PROFILE", "work"}, environment...),
-			want{"https://env.example", "env-id", "env-secret", "", "environment SVCAUTH_URL", "environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET"}},
-		"a profile that was chosen before the environment": {LoadOptions{Profile: "work"}, environment, want{"https://work.example", "work-id", "", "HOME/.config/svcauth/work.secret", `profile "work" in HOME` + path, `profile "work" in HOME` + path, `profile "work" in HOME` + path}},
+			want{"https://env.example", "env-id", "env-secret", "", "environment SVCAUTH_URL",
+				"environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET"}},
+		"attributes before environment": {LoadOptions{URL: "https://a.example", ClientID: "a-id",
+			ClientSecretFile: "a-file"}, environment,
+			want{"https://a.example", "a-id", "", "a-file", "attribute url", "attribute client_id",
+				"attribute client_secret_file"}},
+		"url and credential may have different sources": {LoadOptions{URL: "https://a.example"},
+			[]string{"SVCAUTH_CLIENT_ID", "env-id", "SVCAUTH_CLIENT_SECRET_FILE", "/env-file"},
+			want{"https://a.example", "env-id", "", "/env-file", "attribute url", "environment SVCAUTH_CLIENT_ID",
+				"environment SVCAUTH_CLIENT_SECRET_FILE"}},
+		"profile named in the environment": {LoadOptions{}, []string{"SVCAUTH_PROFILE", "work"},
+			want{"https://work.example", "work-id", "", "HOME/.config/svcauth/work.secret",
+				`profile "work" in HOME` + path, `profile "work" in HOME` + path, `profile "work" in HOME` + path}},
+		"environment before the profile that it names": {LoadOptions{},
+			append([]string{"SVCAUTH_PROFILE", "work"}, environment...),
+			want{"https://env.example", "env-id", "env-secret", "", "environment SVCAUTH_URL",
+				"environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET"}},
+		"a profile that was chosen before the environment": {LoadOptions{Profile: "work"}, environment,
+			want{"https://work.example", "work-id", "", "HOME/.config/svcauth/work.secret",
+				`profile "work" in HOME` + path, `profile "work" in HOME` + path, `profile "work" in HOME` + path}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home, getenv := at(t, profiles, 0o600, c.env...)
 			c.options.Getenv = getenv
 			config, from, err := Load(c.options)
 			require.NoError(t, err)
-			got := want{config.Issuer, config.ClientID, config.ClientSecret.Reveal(), config.ClientSecretFile, from.URL, from.ClientID, from.ClientSecret}
+			got := want{config.Issuer, config.ClientID, config.ClientSecret.Reveal(), config.ClientSecretFile, from.URL,
+				from.ClientID, from.ClientSecret}
 			for _, text := range []*string{&c.want.file, &c.want.urlFrom, &c.want.idFrom, &c.want.secretFrom} {
 				*text = strings.ReplaceAll(*text, "HOME", home)
 			}
@@ -102,11 +117,14 @@ func TestHalvesOfTwoCredentialsAreNone(t *testing.T) {
 func TestNothingFoundSaysWhatWasTried(t *testing.T) {
 	home, getenv := at(t, "", 0)
 	_, _, err := Load(LoadOptions{Getenv: getenv})
-	require.EqualError(t, err, `svcauth configuration: url, client_id and client_secret not set; tried attributes (does not have it), environment (does not have it), profile "default" in `+
-		home+`/.config/svcauth/credentials (there is no such file); set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile`)
+	require.EqualError(t, err,
+		`svcauth configuration: url, client_id and client_secret not set; tried attributes (does not have it), environment (does not have it), profile "default" in `+
+			home+
+			`/.config/svcauth/credentials (there is no such file); set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile`)
 	_, getenv = at(t, "[other]\nurl = x\n", 0o600, environment[2:]...)
 	_, from, err := Load(LoadOptions{Getenv: getenv})
-	require.ErrorContains(t, err, "url not set (client_id and client_secret from environment SVCAUTH_CLIENT_ID); tried ")
+	require.ErrorContains(t, err,
+		"url not set (client_id and client_secret from environment SVCAUTH_CLIENT_ID); tried ")
 	require.ErrorContains(t, err, "(there is no such profile)")
 	require.NotContains(t, err.Error(), "env-secret")
 	require.Equal(t, "environment SVCAUTH_CLIENT_SECRET", from.ClientSecret)
@@ -117,7 +135,8 @@ func TestNothingFoundSaysWhatWasTried(t *testing.T) {
 // everywhere.
 func TestLineBreakInACredentialIsSaid(t *testing.T) {
 	for _, name := range []string{"SVCAUTH_CLIENT_SECRET", "SVCAUTH_CLIENT_ID"} {
-		given := map[string]string{"SVCAUTH_URL": "https://auth.example.com", "SVCAUTH_CLIENT_ID": "sa_x", "SVCAUTH_CLIENT_SECRET": "hidden"}
+		given := map[string]string{"SVCAUTH_URL": "https://auth.example.com", "SVCAUTH_CLIENT_ID": "sa_x",
+			"SVCAUTH_CLIENT_SECRET": "hidden"}
 		given[name] += "\n"
 		_, _, err := Load(LoadOptions{Getenv: func(name string) string { return given[name] }})
 		require.ErrorContains(t, err, "environment "+name+" holds a line break")
@@ -130,7 +149,8 @@ func TestProfileFileIsPrivate(t *testing.T) {
 		home, getenv := at(t, profiles, mode)
 		_, _, err := Load(LoadOptions{Getenv: getenv})
 		path := filepath.Join(home, ".config", "svcauth", "credentials")
-		require.EqualError(t, err, fmt.Sprintf("svcauth configuration: the profile file %s holds secrets, but others may use it too (mode %04o, expected 0600); run: chmod 600 %s", path, mode, path))
+		require.EqualError(t, err,
+			fmt.Sprintf("svcauth configuration: the profile file %s holds secrets, but others may use it too (mode %04o, expected 0600); run: chmod 600 %s", path, mode, path))
 		// Who needs no file is not troubled by it, unless it was asked for.
 		_, getenv = at(t, profiles, mode, environment...)
 		_, _, err = Load(LoadOptions{Getenv: getenv})
@@ -153,7 +173,9 @@ func TestNamedProfileMustBeThere(t *testing.T) {
 	_, _, err = Load(LoadOptions{Getenv: getenv, ConfigFile: home})
 	require.ErrorContains(t, err, "is not a regular file")
 	elsewhere := filepath.Join(t.TempDir(), "mine")
-	require.NoError(t, os.WriteFile(elsewhere, []byte("\ufeff[default]\r\nurl = https://e.example\r\nclient_id=i\r\nclient_secret=a=b;#c\r\n"), 0o600))
+	require.NoError(t,
+		os.WriteFile(elsewhere,
+			[]byte("\ufeff[default]\r\nurl = https://e.example\r\nclient_id=i\r\nclient_secret=a=b;#c\r\n"), 0o600))
 	_, getenv = at(t, profiles, 0o600, "SVCAUTH_CONFIG_FILE", elsewhere)
 	config, _, err := Load(LoadOptions{Getenv: getenv})
 	require.NoError(t, err)
@@ -193,14 +215,16 @@ func FuzzParseProfiles(f *testing.F) {
 
 func TestLoadedCAFileIsTrustedByTokensAndAPI(t *testing.T) {
 	e := newEndpoint(t)
-	home, getenv := at(t, fmt.Sprintf("[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\nca_file = ca.pem\n", e.URL, e.id, e.secret), 0o600)
+	home, getenv := at(t, fmt.Sprintf("[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\nca_file = ca.pem\n",
+		e.URL, e.id, e.secret), 0o600)
 	ca := filepath.Join(home, ".config", "svcauth", "ca.pem")
 	_, _, err := Load(LoadOptions{Getenv: getenv})
 	require.ErrorIs(t, err, os.ErrNotExist)
 	require.NoError(t, os.WriteFile(ca, []byte("no certificate"), 0o644))
 	_, _, err = Load(LoadOptions{Getenv: getenv})
 	require.ErrorContains(t, err, "ca.pem holds no certificate in PEM form")
-	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate().Raw}), 0o644))
+	require.NoError(t,
+		os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate().Raw}), 0o644))
 	config, from, err := Load(LoadOptions{Getenv: getenv})
 	require.NoError(t, err)
 	require.Equal(t, `profile "default" in `+home+"/.config/svcauth/credentials", from.CAFile)
@@ -218,7 +242,8 @@ func TestFromEnvironment(t *testing.T) {
 	}
 	config, err := FromEnvironment()
 	require.NoError(t, err)
-	require.Equal(t, Config{Issuer: "https://env.example", ClientID: "env-id", ClientSecret: svcauth.Secret("env-secret")}, config)
+	require.Equal(t,
+		Config{Issuer: "https://env.example", ClientID: "env-id", ClientSecret: svcauth.Secret("env-secret")}, config)
 }
 
 func TestAddressOnlyNeedsNoCredential(t *testing.T) {

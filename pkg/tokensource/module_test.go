@@ -26,7 +26,8 @@ func TestAnOutsideModuleGainsOnlyOAuth2(t *testing.T) {
 	write := func(name, content string) {
 		require.NoError(t, os.WriteFile(filepath.Join(outside, name), []byte(content), 0o600))
 	}
-	write("go.mod", fmt.Sprintf("module example.com/outside\n\ngo 1.26.0\n\nrequire github.com/svcauth/svcauth v0.0.0\n\nreplace github.com/svcauth/svcauth => %s\n", root))
+	write("go.mod",
+		fmt.Sprintf("module example.com/outside\n\ngo 1.26.0\n\nrequire github.com/svcauth/svcauth v0.0.0\n\nreplace github.com/svcauth/svcauth => %s\n", root))
 	write("main.go", `package main
 
 import (
@@ -52,7 +53,8 @@ func main() {
 		cmd.Dir = outside
 		// What is needed lies in the module cache, since this test was built:
 		// no network, and so no checksum database.
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off", "CGO_ENABLED=0")
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GONOSUMDB=*", "GOSUMDB=off", "GOWORK=off",
+			"CGO_ENABLED=0")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, "go %s: %s", strings.Join(args, " "), out)
 		return string(out)

@@ -20,10 +20,12 @@ func withAllEndpoints(t *testing.T) (*endpoint, *Source) {
 	e.set(func() {
 		e.metadata = func(w http.ResponseWriter, _ *http.Request) {
 			_ = json.NewEncoder(w).Encode(map[string]any{"issuer": e.URL, "token_endpoint": e.URL + "/oauth2/token",
-				"revocation_endpoint": e.URL + "/oauth2/revoke", "introspection_endpoint": e.URL + "/oauth2/introspect"})
+				"revocation_endpoint": e.URL + "/oauth2/revoke", "introspection_endpoint": e.URL +
+					"/oauth2/introspect"})
 		}
 	})
-	source, err := New(Config{Issuer: e.URL, ClientID: e.id, ClientSecret: svcauth.Secret(e.secret), HTTPClient: e.Client()})
+	source, err := New(Config{Issuer: e.URL, ClientID: e.id, ClientSecret: svcauth.Secret(e.secret),
+		HTTPClient: e.Client()})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = source.Close() })
 	return e, source
@@ -48,7 +50,8 @@ func TestRevokeGivesTheTokenBackAndForgetsIt(t *testing.T) { // RFC 7009 §2.1
 
 func TestRevokeSaysWhyItFailed(t *testing.T) {
 	e, source := withAllEndpoints(t)
-	e.next(plain(400, `{"error":"invalid_grant","error_description":"another client's"}`, "Content-Type: application/json"))
+	e.next(plain(400, `{"error":"invalid_grant","error_description":"another client's"}`,
+		"Content-Type: application/json"))
 	err := source.Revoke(t.Context(), "token-of-another")
 	failure := (*Error)(nil)
 	require.ErrorAs(t, err, &failure)

@@ -18,7 +18,8 @@ import (
 func TestTokenIsFetchedOnceAndServedToAll(t *testing.T) {
 	e := newEndpoint(t)
 	s := e.source(t, func(c *Config) {
-		c.Scopes, c.Resource, c.Audience = []string{"clusters:view", "clusters:edit"}, []string{"https://a.example", "https://b.example"}, []string{"c"}
+		c.Scopes, c.Resource, c.Audience = []string{"clusters:view", "clusters:edit"}, []string{"https://a.example",
+			"https://b.example"}, []string{"c"}
 		c.UserAgent = "my-program/1.0"
 	})
 	first, err := s.Token(soon(t))
@@ -39,7 +40,8 @@ func TestTokenIsFetchedOnceAndServedToAll(t *testing.T) {
 	require.Equal(t, "clusters:view clusters:edit", form.Get("scope"))
 	require.Equal(t, []string{"https://a.example", "https://b.example"}, form["resource"])
 	require.Equal(t, []string{"c"}, form["audience"])
-	require.False(t, form.Has("client_secret") || form.Has("client_id"), "Basic sends the credential in the header only (RFC 6749 §2.3)")
+	require.False(t, form.Has("client_secret") || form.Has("client_id"),
+		"Basic sends the credential in the header only (RFC 6749 §2.3)")
 	require.Equal(t, "my-program/1.0", header.Get("User-Agent"))
 }
 
@@ -68,7 +70,8 @@ func TestTenThousandFirstRequestsAreOneFetch(t *testing.T) {
 			}
 		})
 	}
-	require.Eventually(t, func() bool { return entered.Load() == callers && e.asked() == 1 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return entered.Load() == callers && e.asked() == 1 }, 20*time.Second,
+		time.Millisecond)
 	close(e.hold)
 	all.Wait()
 	require.Zero(t, wrong.Load())
@@ -87,7 +90,8 @@ func TestAllWaitersShareARefusal(t *testing.T) {
 	for range callers {
 		go func() { entered.Add(1); _, err := s.Token(ctx); results <- err }()
 	}
-	require.Eventually(t, func() bool { return entered.Load() == callers && e.asked() == 1 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return entered.Load() == callers && e.asked() == 1 }, 20*time.Second,
+		time.Millisecond)
 	close(e.hold)
 	for range callers {
 		var refused *Error
@@ -138,7 +142,8 @@ func TestCloseEndsTheFlightAndAllCalls(t *testing.T) {
 func TestDropForgetsThatVeryTokenOnly(t *testing.T) {
 	e := newEndpoint(t)
 	s := e.source(t)
-	for _, step := range []struct{ drop, want string }{{"", "token-1"}, {"token-0", "token-1"}, {"token-1", "token-2"}, {"token-1", "token-2"}} {
+	for _, step := range []struct{ drop, want string }{{"", "token-1"}, {"token-0", "token-1"}, {"token-1", "token-2"},
+		{"token-1", "token-2"}} {
 		s.Drop(step.drop)
 		got, err := s.Token(soon(t))
 		require.NoError(t, err)

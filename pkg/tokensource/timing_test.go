@@ -122,8 +122,9 @@ func TestClockThatIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newClockwork()
 		var ahead time.Duration
-		s, err := New(Config{TokenURL: "https://auth.example.com/token", ClientID: "sa", ClientSecret: "s", HTTPClient: &http.Client{Transport: roundTrip(server.answer)},
-			Clock: func() time.Time { return time.Now().Add(ahead) }})
+		s, err := New(Config{TokenURL: "https://auth.example.com/token", ClientID: "sa", ClientSecret: "s",
+			HTTPClient: &http.Client{Transport: roundTrip(server.answer)},
+			Clock:      func() time.Time { return time.Now().Add(ahead) }})
 		require.NoError(t, err)
 		defer s.Close()
 		inTime(t, s, "token-1")
@@ -144,9 +145,12 @@ func TestBackOffGrowsAndRetryAfterIsHonoured(t *testing.T) {
 	}{
 		"broken connections": {0, nil, [3]time.Duration{125, 250, 500}, [3]time.Duration{250, 500, 1000}},
 		"503":                {503, nil, [3]time.Duration{125, 250, 500}, [3]time.Duration{250, 500, 1000}},
-		"seconds":            {429, func() string { return "7" }, [3]time.Duration{7000, 7000, 7000}, [3]time.Duration{10500, 10500, 10500}},
-		"date":               {503, func() string { return time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat) }, [3]time.Duration{20000, 0, 0}, [3]time.Duration{30000, 30000, 30000}},
-		"nonsense":           {503, func() string { return "-5" }, [3]time.Duration{125, 250, 500}, [3]time.Duration{250, 500, 1000}},
+		"seconds": {429, func() string { return "7" }, [3]time.Duration{7000, 7000, 7000},
+			[3]time.Duration{10500, 10500, 10500}},
+		"date": {503, func() string { return time.Now().Add(20 * time.Second).UTC().Format(http.TimeFormat) },
+			[3]time.Duration{20000, 0, 0}, [3]time.Duration{30000, 30000, 30000}},
+		"nonsense": {503, func() string { return "-5" }, [3]time.Duration{125, 250, 500},
+			[3]time.Duration{250, 500, 1000}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			server := newClockwork()

@@ -80,7 +80,9 @@ func TestTransportDropsARefusedTokenAndAsksOnceMore(t *testing.T) {
 func TestTransportSendsOnlyWhatCanBeSentAgain(t *testing.T) {
 	e, a := newEndpoint(t), newAPI(t, "token-2")
 	client := &http.Client{Transport: e.source(t).Transport(a.Client().Transport)}
-	stream := func() io.Reader { return io.MultiReader(bytes.NewReader([]byte("stream"))) } // net/http sets no GetBody for it
+	stream := func() io.Reader {
+		return io.MultiReader(bytes.NewReader([]byte("stream")))
+	} // net/http sets no GetBody for it
 	res, err := client.Post(a.URL, "text/plain", stream())
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
@@ -92,7 +94,8 @@ func TestTransportSendsOnlyWhatCanBeSentAgain(t *testing.T) {
 
 func TestTransportSaysWhyThereIsNoNewToken(t *testing.T) {
 	e, a := newEndpoint(t), newAPI(t, "another")
-	e.next(plain(200, `{"access_token":"revoked","token_type":"Bearer","expires_in":60}`), plain(401, `{"error":"invalid_client","error_description":"service account is disabled"}`))
+	e.next(plain(200, `{"access_token":"revoked","token_type":"Bearer","expires_in":60}`),
+		plain(401, `{"error":"invalid_client","error_description":"service account is disabled"}`))
 	client := &http.Client{Transport: e.source(t).Transport(a.Client().Transport)}
 	_, err := client.Get(a.URL)
 	var refused *Error
@@ -128,7 +131,9 @@ func TestTransportUsesTheSourcesOwnTrust(t *testing.T) {
 
 func TestTransportGivesNoTokenToAnotherHost(t *testing.T) {
 	seen := make(chan string, 10)
-	other := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Get("Authorization") }))
+	other := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen <- r.Header.Get("Authorization")
+	}))
 	defer other.Close()
 	a := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen <- r.Header.Get("Authorization")

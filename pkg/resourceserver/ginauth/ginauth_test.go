@@ -25,8 +25,9 @@ func (k key) Key(context.Context, string) (string, crypto.PublicKey, error) {
 
 func (k key) token(t *testing.T, scope string) string {
 	now := time.Now()
-	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{"iss": "https://auth.example", "sub": "sa_1", "client_id": "sa_1", "aud": "https://api.example",
-		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": "token with " + scope, "scope": scope})
+	token := jwt.NewWithClaims(jwt.SigningMethodEdDSA,
+		jwt.MapClaims{"iss": "https://auth.example", "sub": "sa_1", "client_id": "sa_1", "aud": "https://api.example",
+			"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(), "jti": "token with " + scope, "scope": scope})
 	token.Header["typ"] = "at+jwt"
 	text, err := token.SignedString(k.PrivateKey)
 	require.NoError(t, err)
@@ -37,7 +38,8 @@ func TestGinHandlersRunOnlyWithTheirPrivileges(t *testing.T) {
 	_, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
 	k := key{private}
-	v, err := resourceserver.New(resourceserver.Config{Issuer: "https://auth.example", Audience: "https://api.example", Keys: k})
+	v, err := resourceserver.New(resourceserver.Config{Issuer: "https://auth.example",
+		Audience: "https://api.example", Keys: k})
 	require.NoError(t, err)
 	defer v.Close()
 

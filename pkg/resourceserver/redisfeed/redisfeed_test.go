@@ -32,8 +32,13 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 	s := svctest.New(t, svctest.Options{RedisURL: server.URL()})
 	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
 	follow := func(every time.Duration) *resourceserver.Verifier {
-		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: &http.Client{Transport: s.HTTP.Transport},
-			MaxStaleness: time.Hour, Feed: &resourceserver.Feed{Poll: true, Every: every, Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
+		v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example",
+			HTTPClient:   &http.Client{Transport: s.HTTP.Transport},
+			MaxStaleness: time.Hour, Feed: &resourceserver.Feed{Poll: true, Every: every,
+				Token: func(context.Context) (string, error) {
+					return s.Token(api.ClientID,
+						api.ClientSecret, ""), nil
+				}}})
 		require.NoError(t, err)
 		ready, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
@@ -54,7 +59,8 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 		token := s.Token(account.ClientID, account.ClientSecret, "")
 		_, err := v.Verify(t.Context(), token)
 		require.NoError(t, err)
-		require.Equal(t, 200, s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
+		require.Equal(t, 200,
+			s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}}).Status)
 		return func() bool {
 			_, err := v.Verify(t.Context(), token)
 			return err != nil
@@ -62,13 +68,16 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 	}
 	// The subscription may not be in force yet: what is published before is not
 	// heard, and must not be.
-	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
+	require.Eventually(t,
+		func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience,
+		20*time.Millisecond)
 	require.Eventually(t, revoked(v), patience, time.Millisecond)
 
 	// Whoever may publish there can have nothing refused: not by what a message
 	// says, whether forged or heard before.
 	token := s.Token(account.ClientID, account.ClientSecret, "")
-	for _, message := range []string{"{", `{"seq":999,"revocations":[{"org":"x","entry":{"client_id":"` + account.ClientID + `","min_epoch":999}}]}`} {
+	for _, message := range []string{"{", `{"seq":999,"revocations":[{"org":"x","entry":{"client_id":"` +
+		account.ClientID + `","min_epoch":999}}]}`} {
 		server.Must("PUBLISH", "svcauth:{changes}", message)
 	}
 	require.Eventually(t, revoked(v), patience, time.Millisecond, "and goes on hearing what is true")
@@ -80,7 +89,9 @@ func TestRevocationsAreHeardFromRedisAndNoneIsLostWithIt(t *testing.T) {
 	require.Never(t, seldom, 300*time.Millisecond, 50*time.Millisecond, "heard from nobody")
 	server.Start()
 	require.Eventually(t, seldom, patience, 10*time.Millisecond, "whoever has missed something asks the feed")
-	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
+	require.Eventually(t,
+		func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience,
+		20*time.Millisecond)
 	// What was published before the server's own connection was back is not
 	// heard, and need not be: one that is revoked later is.
 	require.Eventually(t, func() bool {
@@ -116,8 +127,10 @@ func TestEmptyMessagesAreNoNews(t *testing.T) {
 	s := svctest.New(t, svctest.Options{RedisURL: server.URL()})
 	api := s.Account("api", svcauth.TokensIntrospect)
 	transport := &counted{RoundTripper: s.HTTP.Transport}
-	v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example", HTTPClient: &http.Client{Transport: transport},
-		MaxStaleness: time.Hour, Feed: &resourceserver.Feed{Poll: true, Every: 20 * time.Minute, Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
+	v, err := resourceserver.New(resourceserver.Config{Issuer: s.Issuer, Audience: "https://api.cloud.example",
+		HTTPClient:   &http.Client{Transport: transport},
+		MaxStaleness: time.Hour, Feed: &resourceserver.Feed{Poll: true, Every: 20 * time.Minute,
+			Token: func(context.Context) (string, error) { return s.Token(api.ClientID, api.ClientSecret, ""), nil }}})
 	require.NoError(t, err)
 	defer v.Close()
 	require.NoError(t, v.Ready(t.Context()))
@@ -126,7 +139,9 @@ func TestEmptyMessagesAreNoNews(t *testing.T) {
 	client := redis.NewClient(options)
 	defer client.Close()
 	go func() { _ = redisfeed.Follow(t.Context(), redisfeed.Config{Client: client, Verifier: v}) }()
-	require.Eventually(t, func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience, 20*time.Millisecond)
+	require.Eventually(t,
+		func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience,
+		20*time.Millisecond)
 	time.Sleep(time.Second) // the poll that follows the subscription
 	before := transport.polls.Load()
 	for range 3 {
