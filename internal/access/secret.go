@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -88,8 +87,8 @@ func (t *Tx) addSecret(
 	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret,
 		t.Now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.Now,
 		CreatedBy: by, ExpiresAt: r.ExpiresAt}
-	err := t.InsertSecret(ctx, store.SecretRow{ID: info.ID, ClientID: clientID, OrgID: orgID,
-		Scheme: keyring.SchemeHMAC, Hash: t.s.cfg.Keyring.HashSecret(secret),
+	err := t.InsertCredential(ctx, store.CredentialRow{ID: info.ID, ClientID: clientID, OrgID: orgID,
+		Kind: store.CredentialSecret, Material: t.s.cfg.Keyring.HashSecret(secret),
 		Hint: info.Hint, Description: r.Description, CreatedAt: t.Now, CreatedByID: by.ID, CreatedByName: by.Email,
 		ExpiresAt: r.ExpiresAt})
 	return info, made, err
@@ -120,7 +119,7 @@ func (s *Service) validOwnSecret(ctx context.Context, t *Tx, accountID string, s
 		return svcauth.InvalidField("body.client_secret",
 			"Refused: %s. Or leave client_secret out: then the server makes one.", err)
 	}
-	had, err := t.SecretWithHash(ctx, t.Actor.OrgID, accountID, keyring.SchemeHMAC, s.cfg.Keyring.HashSecret(secret))
+	had, err := t.SecretWithMaterial(ctx, t.Actor.OrgID, accountID, s.cfg.Keyring.HashSecret(secret))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}

@@ -28,7 +28,7 @@ type organization struct {
 	org          string
 	accounts     []string
 	secrets      []svcauth.Secret // of the accounts, in their order
-	hash         func(svcauth.Secret) []byte
+	hash         func(svcauth.Secret) string
 	middle       string // a cursor
 	role, second string
 }
@@ -162,13 +162,13 @@ func (o *organization) row(admin access.Actor, table string, n int) map[string]a
 			"name_key": store.NameKey(name), "description": "seeded",
 			"disabled": false, "ttl_s": int64(0), "epoch": int64(0), "created_at_ms": at, "created_by_id": admin.ID,
 			"created_by_name": admin.Name, "version": int64(1)}
-	case "secret":
+	case "credential":
 		secret := svcauth.NewSecret()
 		o.secrets = append(o.secrets, secret)
-		hash := o.hash(secret)
 		return map[string]any{"id": svcauth.NewID(svcauth.PrefixSecret), "client_id": id, "org_id": admin.OrgID,
-			"scheme": keyring.SchemeHMAC, "hash": hash,
-			"hint": "abcd", "description": "", "created_at_ms": at}
+			"kind": store.CredentialSecret, "material": o.hash(secret), "created_by_id": admin.ID,
+			"created_by_name": admin.Name,
+			"hint":            "abcd", "description": "", "created_at_ms": at}
 	case "role_grant":
 		return map[string]any{"principal_id": id, "role_id": o.role, "org_id": admin.OrgID, "granted_at_ms": at}
 	case "audit_event":

@@ -94,7 +94,7 @@ func (g *guesses) fill(ctx context.Context, q *store.Q) error {
 		q.InsertOrganization(ctx, svcauth.Organization{ID: "org_1", Name: "One", CreatedAt: at}),
 		q.InsertClient(ctx, store.ClientRow{ID: g.client, OrgID: "org_1", Kind: store.ClientServiceAccount, Name: "ci",
 			CreatedAt: at}),
-		q.InsertSecret(ctx, g.row("sec_1", g.secret)),
+		q.InsertCredential(ctx, g.row("sec_1", g.secret)),
 	}
 	for i := range 5 {
 		id := fmt.Sprint("role_", i)
@@ -110,9 +110,9 @@ func (g *guesses) fill(ctx context.Context, q *store.Q) error {
 	return nil
 }
 
-func (g *guesses) row(id string, secret svcauth.Secret) store.SecretRow {
-	return store.SecretRow{ID: id, ClientID: g.client, OrgID: "org_1", Scheme: keyring.SchemeHMAC,
-		Hash: g.keys.HashSecret(secret), CreatedAt: time.Now()}
+func (g *guesses) row(id string, secret svcauth.Secret) store.CredentialRow {
+	return store.CredentialRow{ID: id, ClientID: g.client, OrgID: "org_1", Kind: store.CredentialSecret,
+		Material: g.keys.HashSecret(secret), CreatedAt: time.Now()}
 }
 
 // someRoles are the rights of a client, in these tests.
@@ -198,7 +198,7 @@ func TestAStrangersGuessHidesNoNewSecret(t *testing.T) {
 
 	right.Secret = svcauth.NewSecret()
 	require.NoError(t, g.db.Write(t.Context(), func(q *store.Q) error {
-		return q.InsertSecret(t.Context(), g.row("sec_2", right.Secret))
+		return q.InsertCredential(t.Context(), g.row("sec_2", right.Secret))
 	}))
 	g.now.Add(int64(time.Millisecond))
 	before := g.queries.Load()

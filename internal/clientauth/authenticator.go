@@ -45,7 +45,7 @@ type Method interface {
 // Proof is what a method found right.
 type Proof struct {
 	CredentialID string    // the claim cred of the tokens that are got with it
-	Kind         string    // of the credential, in a word: "secret"
+	Kind         string    // of the credential, such as [store.CredentialSecret]
 	ExpiresAt    time.Time // when the credential expires, which no token outlives; zero: never
 
 	// Commit uses up what may be used once, such as the jti of an assertion. It
@@ -255,4 +255,4 @@ func Expired(kind string, expiresAt, now time.Time) *oautherr.Error {
 
 // expiredReasons is the access log's reason for an expired credential of each
 // kind: a word of a closed list, which the metrics share.
-var expiredReasons = map[string]string{KindSecret: "expired_secret"}
+var expiredReasons = map[string]string{store.CredentialSecret: "expired_secret"}

@@ -3,27 +3,32 @@ package clientauth
 import (
 	"context"
 	"crypto/subtle"
+	"strings"
 
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Hasher hashes client secrets as they are stored.
 type Hasher interface {
-	// HashSecret returns the hash of a secret, in the scheme of
-	// [keyring.SchemeHMAC].
-	HashSecret(svcauth.Secret) []byte
+	// SecretScheme returns what each hash that it makes begins with: "$", the
+	// name of the scheme, "$".
+	SecretScheme() string
+	// HashSecret returns what is stored of a secret: the scheme, then the hash
+	// in 64 hexadecimal digits.
+	HashSecret(svcauth.Secret) string
 }
 
 // Methods returns the ways in which clients authenticate.
 func Methods(hasher Hasher) []Method {
-	secrets := secrets{hasher: hasher, none: make([]byte, hashSize)}
+	secrets := secrets{hasher: hasher, none: hasher.SecretScheme() + strings.Repeat("-", hashDigits)}
 	return []Method{
 		basicSecret{secrets},
 		formSecret{secrets},
 	}
 }
 
-const hashSize = 32
+const hashDigits = 64
 
 // wrongSecret is the one answer to an unknown, a removed and a wrong secret.
 var wrongSecret = &Mismatch{
@@ -37,29 +42,26 @@ var wrongSecret = &Mismatch{
 // §2.3.1).
 type secrets struct {
 	hasher Hasher
-	none   []byte // a hash that no secret has
+	none   string // in the form of a hash, but stored of no secret
 }
 
 // verify compares with as many stored secrets as a client may have, whether it
-// has them or not.
+// has them or not. One whose hash is of another scheme fits no secret.
 func (s secrets) verify(secret svcauth.Secret, client *Client) (Proof, error) {
-	hash, found := s.hasher.HashSecret(secret), -1
+	hash, found := []byte(s.hasher.HashSecret(secret)), -1
 	for i := range svcauth.MaxSecrets {
 		stored := s.none
-		if i < len(client.Secrets) {
-			stored = client.Secrets[i].Hash
+		if i < len(client.Secrets) && strings.HasPrefix(client.Secrets[i].Material, s.hasher.SecretScheme()) {
+			stored = client.Secrets[i].Material
 		}
-		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(stored, hash), i, found)
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare([]byte(stored), hash), i, found)
 	}
 	if found < 0 {
 		return Proof{}, wrongSecret
 	}
 	right := client.Secrets[found]
-	return Proof{CredentialID: right.ID, Kind: KindSecret, ExpiresAt: right.ExpiresAt()}, nil
+	return Proof{CredentialID: right.ID, Kind: store.CredentialSecret, ExpiresAt: right.ExpiresAt()}, nil
 }
-
-// KindSecret is the kind of a credential that is a client secret.
-const KindSecret = "secret"
 
 // basicSecret is a secret in the Authorization header.
 type basicSecret struct{ secrets }

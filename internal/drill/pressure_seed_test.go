@@ -45,10 +45,10 @@ func (s *stack) addClients(like svcauth.ServiceAccount, count int) []credential 
 							CreatedAt:   time.Now(),
 							CreatedByID: like.CreatedBy.ID, CreatedByName: like.CreatedBy.Email})
 					if err == nil {
-						err = q.InsertSecret(ctx,
-							store.SecretRow{ID: svcauth.NewID(svcauth.PrefixSecret), ClientID: c.ID,
-								OrgID: model.OrgID, Scheme: keyring.SchemeHMAC,
-								Hash: keys.HashSecret(svcauth.Secret(c.Secret)), CreatedAt: time.Now()})
+						err = q.InsertCredential(ctx,
+							store.CredentialRow{ID: svcauth.NewID(svcauth.PrefixSecret), ClientID: c.ID,
+								OrgID: model.OrgID, Kind: store.CredentialSecret,
+								Material: keys.HashSecret(svcauth.Secret(c.Secret)), CreatedAt: time.Now()})
 					}
 					if err == nil {
 						err = q.PutGrant(ctx,

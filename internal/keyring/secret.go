@@ -4,15 +4,16 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
+	"encoding/hex"
 	"hash"
 	"sync"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// SchemeHMAC is the scheme tag of hashes that [Keyring.HashSecret] makes.
-const SchemeHMAC = "hmac-sha256-v1"
+// schemeHMAC begins what [Keyring.HashSecret] returns, as the name of the scheme
+// begins every hash of a password (bcrypt's, argon2's): "$", name, "$", hash.
+const schemeHMAC = "$hmac-sha256-v1$"
 
 const (
 	dataKeySecretHash = "secret-hash"
@@ -69,30 +70,22 @@ func (k *Keyring) SharedKey() []byte {
 	return nil
 }
 
-// HashSecret returns what is stored of a secret, with scheme [SchemeHMAC]: its
-// HMAC-SHA-256 under a key of this database. A secret of 256 random bits
-// requires no slow hash, and without the key a stolen hash can't even be tried.
-// Before [Keyring.Load] it returns nil, which no secret fits.
-func (k *Keyring) HashSecret(s svcauth.Secret) []byte {
-	m := k.macs.Load()
-	if m == nil {
-		return nil
-	}
-	one := m.of(s)
-	defer m.done(one)
-	return append([]byte(nil), one.sum[:]...)
-}
+// SecretScheme returns what [Keyring.HashSecret] begins its hashes with, which
+// tells them from those that others made: "$", the scheme's name, "$".
+func (k *Keyring) SecretScheme() string { return schemeHMAC }
 
-// VerifySecret reports whether the hash, made with the scheme, is the secret's.
-// It takes the same time whatever the answer. A scheme that it does not know
-// fits no secret.
-func (k *Keyring) VerifySecret(scheme string, hash []byte, s svcauth.Secret) bool {
+// HashSecret returns what is stored of a secret: [Keyring.SecretScheme], then
+// its HMAC-SHA-256 under a key of this database, in hexadecimal digits. A secret
+// of 256 random bits requires no slow hash, and without the key a stolen hash
+// can't even be tried. Before [Keyring.Load] it returns the empty string, which
+// is stored of no secret.
+func (k *Keyring) HashSecret(s svcauth.Secret) string {
 	m := k.macs.Load()
 	if m == nil {
-		return false
+		return ""
 	}
 	one := m.of(s)
 	defer m.done(one)
-	same := subtle.ConstantTimeCompare(one.sum[:], hash) == 1
-	return same && scheme == SchemeHMAC
+	text := make([]byte, 0, len(schemeHMAC)+2*sha256.Size)
+	return string(hex.AppendEncode(append(text, schemeHMAC...), one.sum[:]))
 }

@@ -69,8 +69,8 @@ func (o *tables) secret(org, client string, expires *time.Time) string {
 	o.now = o.now.Add(time.Millisecond)
 	id := svcauth.NewIDAt(svcauth.PrefixSecret, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
-		return q.InsertSecret(ctx, store.SecretRow{ID: id, ClientID: client, OrgID: org, Scheme: "test",
-			Hash: []byte("hash of " + id), Hint: "abcd", CreatedAt: o.now, ExpiresAt: expires})
+		return q.InsertCredential(ctx, store.CredentialRow{ID: id, ClientID: client, OrgID: org,
+			Kind: store.CredentialSecret, Material: "hash of " + id, Hint: "abcd", CreatedAt: o.now, ExpiresAt: expires})
 	}))
 	return id
 }
@@ -212,10 +212,10 @@ func TestSecretRows(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, of)
 
-		found, err := q.SecretWithHash(ctx, o.org, one, "test", []byte("hash of "+first))
+		found, err := q.SecretWithMaterial(ctx, o.org, one, "hash of "+first)
 		require.NoError(t, err)
 		require.Equal(t, first, found.ID)
-		_, err = q.SecretWithHash(ctx, o.org, two, "test", []byte("hash of "+first))
+		_, err = q.SecretWithMaterial(ctx, o.org, two, "hash of "+first)
 		require.ErrorIs(t, err, store.ErrNotFound)
 
 		changed := all[1]

@@ -171,7 +171,7 @@ func TestSweepTakesOnlyWhatHasExpired(t *testing.T) {
 			"zero keeps the audit log for ever")
 		sweep(moment0)
 		require.Equal(t, 2, count("audit_event"))
-		require.Equal(t, 6, count("secret"))
+		require.Equal(t, 6, count("credential"))
 		require.Equal(t, 4, count("role"))
 	})
 }

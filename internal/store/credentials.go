@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"time"
 )
 
@@ -16,6 +15,10 @@ const (
 	RolePublic        = "public"
 )
 
+// The kinds of credentials, as they stand in their rows. An application key has
+// a secret, too.
+const CredentialSecret = "secret"
+
 // Credentials is all that authenticating a client needs, read at one moment,
 // and with Roles all that its token needs.
 type Credentials struct {
@@ -26,7 +29,7 @@ type Credentials struct {
 	Suspended                   bool // the member of an application key
 	TTLSeconds                  int64
 	Epoch, Policy               int64
-	Secrets                     []SecretHash
+	Secrets                     []StoredCredential
 	// Roles are the granted ones, expired or not, and Public. It is nil unless
 	// they were read, see [Q.HeldRoles].
 	Roles []HeldRole
@@ -41,16 +44,15 @@ func (c *Credentials) Principal() string {
 	return c.ClientID
 }
 
-// SecretHash is what is stored of a secret.
-type SecretHash struct {
-	ID, Scheme  string
-	Hash        []byte
-	ExpiresAtMS int64 // 0: never
+// StoredCredential is what a proof is checked against.
+type StoredCredential struct {
+	ID, Material string // see [CredentialRow]
+	ExpiresAtMS  int64  // 0: never
 }
 
-// ExpiresAt returns when the secret expires, or the zero time for one that
+// ExpiresAt returns when the credential expires, or the zero time for one that
 // never does.
-func (s SecretHash) ExpiresAt() time.Time {
+func (s StoredCredential) ExpiresAt() time.Time {
 	if s.ExpiresAtMS == 0 {
 		return time.Time{}
 	}
@@ -70,11 +72,11 @@ type HeldRole struct {
 const credentialsQuery = `
 SELECT c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
        o.operator, o.removed, c.ttl_s, c.epoch, o.pol,
-       COALESCE(s.id, ''), COALESCE(s.scheme, ''), s.hash, COALESCE(s.expires_at_ms, 0)
+       COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0)
   FROM client c
   JOIN organization o ON o.id = c.org_id
   LEFT JOIN member m ON m.id = c.member_id
-  LEFT JOIN secret s ON s.client_id = c.id
+  LEFT JOIN credential p ON p.client_id = c.id
   WHERE c.id = COALESCE((SELECT id FROM client WHERE id <= $1 ORDER BY id DESC LIMIT 1), (SELECT MIN(id) FROM client))`
 
 // Credentials reads one client without its roles, by one indexed query that
@@ -94,18 +96,18 @@ func (q *Q) Credentials(ctx context.Context, clientID string) (*Credentials, err
 	return c, nil
 }
 
-// scan reads the client and one of its secrets.
+// scan reads the client and one of its credentials. It leaves out those of a
+// kind that this program does not know.
 func (c *Credentials) scan(r row, removed *bool) error {
-	var s SecretHash
-	var hash sql.RawBytes
+	var s StoredCredential
+	var kind string
 	if err := r.Scan(
 		&c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator, removed,
-		&c.TTLSeconds, &c.Epoch, &c.Policy, &s.ID, &s.Scheme, &hash, &s.ExpiresAtMS,
+		&c.TTLSeconds, &c.Epoch, &c.Policy, &s.ID, &kind, &s.Material, &s.ExpiresAtMS,
 	); err != nil {
 		return err
 	}
-	if s.ID != "" {
-		s.Hash = append([]byte(nil), hash...)
+	if kind == CredentialSecret {
 		c.Secrets = append(c.Secrets, s)
 	}
 	return nil

@@ -5,13 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // dumped is every table whose rows a backup holds, those that others refer to
 // first.
 var dumped = []string{
-	"organization", "member", "invitation", "client", "secret", "role", "role_privilege", "role_grant",
+	"organization", "member", "invitation", "client", "credential", "role", "role_privilege", "role_grant",
 	"api", "privilege", "change_counter", "change", "signing_key", "data_key", "audit_event", "recorder",
 }
 
@@ -143,6 +144,7 @@ func (q *Q) fill(ctx context.Context, next func() (DumpedRow, bool, error)) erro
 		if err != nil {
 			return err
 		}
+		row = currentRow(row)
 		if more && (!known[row.Table] || len(row.Columns) != len(row.Values) || !areNames(row.Columns)) {
 			return fmt.Errorf("the backup has a row of %q that this program can't place; use the release that made it",
 				row.Table)
@@ -158,6 +160,19 @@ func (q *Q) fill(ctx context.Context, next func() (DumpedRow, bool, error)) erro
 		}
 		batch = append(batch, row)
 	}
+}
+
+// currentRow returns a row in the form of today's tables. A backup from before
+// there was a table for all credentials has one for secrets.
+func currentRow(r DumpedRow) DumpedRow {
+	scheme, hash := slices.Index(r.Columns, "scheme"), slices.Index(r.Columns, "hash")
+	if r.Table != "secret" || min(scheme, hash) < 0 || len(r.Values) != len(r.Columns) {
+		return r
+	}
+	r.Table, r.Columns, r.Values = "credential", slices.Clone(r.Columns), slices.Clone(r.Values)
+	r.Columns[hash], r.Values[hash] = "material", fmt.Sprintf("$%s$%x", r.Values[scheme], r.Values[hash])
+	r.Columns[scheme], r.Values[scheme] = "kind", CredentialSecret
+	return r
 }
 
 func (q *Q) insert(ctx context.Context, rows []DumpedRow) error {

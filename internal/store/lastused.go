@@ -13,14 +13,14 @@ import (
 // power of two, so that nearly all of them have one text.
 const useBatch = 512
 
-// NoteUse notes when clients and secrets were last used, as id → ms. A time
+// NoteUse notes when clients and credentials were last used, as id → ms. A time
 // never goes back, and an id that is gone is no error. NoteUse writes in
 // portions: after an error some are written, and may safely be written again.
-func (s *Store) NoteUse(ctx context.Context, clients, secrets map[string]int64) error {
+func (s *Store) NoteUse(ctx context.Context, clients, credentials map[string]int64) error {
 	if err := s.noteUse(ctx, "client", clients); err != nil {
 		return err
 	}
-	return s.noteUse(ctx, "secret", secrets)
+	return s.noteUse(ctx, "credential", credentials)
 }
 
 func (s *Store) noteUse(ctx context.Context, table string, used map[string]int64) error {
@@ -64,7 +64,7 @@ func (s *Store) useQuery(table string, ids []string, used map[string]int64) (str
 // after now and no later than soon, and were used since usedSince. It counts up
 // to limit.
 func (q *Q) CountExpiringSecrets(ctx context.Context, now, soon, usedSince time.Time, limit int) (int64, error) {
-	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM secret
-		WHERE expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS few`,
-		now.UnixMilli(), soon.UnixMilli(), usedSince.UnixMilli(), limit)
+	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM credential
+		WHERE kind = $5 AND expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS few`,
+		now.UnixMilli(), soon.UnixMilli(), usedSince.UnixMilli(), limit, CredentialSecret)
 }

@@ -242,7 +242,8 @@ func (s *Store) provider(from fs.FS, on *sql.DB) (*goose.Provider, error) {
 	dialect, replacer := goose.DialectSQLite3, strings.NewReplacer()
 	if s.postgres {
 		dialect = goose.DialectPostgres
-		replacer = strings.NewReplacer(`COLLATE BINARY`, `COLLATE "C"`, ` BLOB`, ` BYTEA`)
+		replacer = strings.NewReplacer(`COLLATE BINARY`, `COLLATE "C"`, ` BLOB`, ` BYTEA`,
+			`hex(hash)`, `encode(hash, 'hex')`)
 	}
 	files, err := fs.Sub(from, "migrations")
 	if err != nil {

@@ -23,8 +23,8 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 			Credentials{ClientID: c.ClientID, Kind: c.Kind, OrgID: c.OrgID, Name: c.Name, Operator: c.Operator,
 				TTLSeconds: c.TTLSeconds, Epoch: c.Epoch, Policy: c.Policy,
 				Disabled: c.Disabled, Suspended: c.Suspended, MemberID: c.MemberID})
-		require.ElementsMatch(t, []SecretHash{{"sec_1a", "s", []byte{0, 1, 255}, later},
-			{"sec_2a", "s", []byte{2}, 0}}, c.Secrets)
+		require.ElementsMatch(t, []StoredCredential{{"sec_1a", "$s$0001ff", later},
+			{"sec_2a", "$s$02", 0}}, c.Secrets)
 		roles, err := s.Read().HeldRoles(t.Context(), "org_a", c.Principal())
 		require.NoError(t, err)
 		require.Len(t, roles, 2)
@@ -84,7 +84,7 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 				return q.InsertRole(ctx, RoleRow{ID: "role_x", OrgID: "org_b", Kind: RoleCustom, Name: "X"}, nil)
 			}},
 			"an id twice": {ErrConflict, func(ctx context.Context, q *Q) error {
-				return q.InsertSecret(ctx, SecretRow{ID: "sec_1a", ClientID: "sa_a", OrgID: "org_a", Hash: []byte{1}})
+				return q.InsertCredential(ctx, CredentialRow{ID: "sec_1a", ClientID: "sa_a", OrgID: "org_a"})
 			}},
 			"an organization's name": {ErrConflict, func(ctx context.Context, q *Q) error {
 				return q.InsertOrganization(ctx, svcauth.Organization{ID: "org_x", Name: "a"})
@@ -96,7 +96,7 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 				return q.PutGrant(ctx, GrantRow{OrgID: "org_a", PrincipalID: "sa_a", RoleID: "role_none"})
 			}},
 			"a client that does not exist": {ErrReferenced, func(ctx context.Context, q *Q) error {
-				return q.InsertSecret(ctx, SecretRow{ID: "sec_x", ClientID: "sa_none", OrgID: "org_a", Hash: []byte{1}})
+				return q.InsertCredential(ctx, CredentialRow{ID: "sec_x", ClientID: "sa_none", OrgID: "org_a"})
 			}},
 			"a version that has passed": {ErrStale, func(ctx context.Context, q *Q) error {
 				return q.UpdateRole(ctx, RoleRow{ID: "role_a", OrgID: "org_a", Name: "N", Version: 7}, nil)
@@ -171,7 +171,7 @@ func TestDeletionTakesWhatHangsOnIt(t *testing.T) {
 		c, err = s.Read().Credentials(t.Context(), "sa_b")
 		require.NoError(t, err)
 		require.Len(t, c.Secrets, 2, "the other organization is whole")
-		for _, table := range []string{"secret", "role", "role_grant", "member", "client"} {
+		for _, table := range []string{"credential", "role", "role_grant", "member", "client"} {
 			var n int
 			require.NoError(t, s.read.QueryRowContext(t.Context(),
 				`SELECT COUNT(*) FROM `+table+` WHERE org_id = 'org_a'`).Scan(&n))
@@ -205,7 +205,8 @@ func TestLastUseNeverGoesBack(t *testing.T) {
 			require.NoError(t, s.NoteUse(t.Context(), map[string]int64{"sa_a": ms},
 				map[string]int64{"sec_1a": ms, "sec_none": ms, "sec_gone": ms}))
 			require.NoError(t, s.read.QueryRowContext(t.Context(),
-				`SELECT c.last_used_ms FROM client c JOIN secret s ON s.last_used_ms = c.last_used_ms WHERE s.id = 'sec_1a'`).Scan(&got))
+				`SELECT c.last_used_ms FROM client c JOIN credential s ON s.last_used_ms = c.last_used_ms
+				WHERE s.id = 'sec_1a'`).Scan(&got))
 			return got
 		}
 		require.EqualValues(t, 100, touch(100))

@@ -20,15 +20,13 @@ func crowd(t *testing.T, s *Store, accounts int) {
 	t.Helper()
 	many := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1000000 UNION ALL SELECT i+1 FROM n WHERE i < %d) `,
 		1_000_000+accounts-1)
-	hash := `CAST(CAST(i AS TEXT) AS BLOB)`
-	if s.Postgres() {
-		hash = `CAST(CAST(i AS TEXT) AS BYTEA)`
-	}
 	for _, text := range []string{
 		`INSERT INTO client (id, org_id, kind, name, name_key, description, disabled, ttl_s, epoch, created_at_ms, created_by_id, created_by_name, version) ` + many +
 			`SELECT 'sa_' || CAST(i AS TEXT), 'org_b', 'sa', 'n' || CAST(i AS TEXT), 'n' || CAST(i AS TEXT), '', FALSE, 0, 0, $1, '', '', 1 FROM n`,
-		`INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description, created_at_ms) ` + many +
-			`SELECT 'sec_' || CAST(i AS TEXT), 'sa_' || CAST(i AS TEXT), 'org_b', 's', ` + hash + `, '', '', $1 FROM n`,
+		`INSERT INTO credential (id, client_id, org_id, kind, material, hint, description, created_at_ms,
+			created_by_id, created_by_name) ` + many +
+			`SELECT 'sec_' || CAST(i AS TEXT), 'sa_' || CAST(i AS TEXT), 'org_b', 'secret', CAST(i AS TEXT), '', '', $1,
+			'', '' FROM n`,
 		`INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) ` + many +
 			`SELECT 'sa_' || CAST(i AS TEXT), 'role_b', 'org_b', $1 FROM n`,
 	} {
@@ -87,7 +85,7 @@ func TestRemovingALargeOrganizationLocksNobodyOut(t *testing.T) {
 		require.GreaterOrEqual(t, portions.Load(), int64(accounts/500))
 		require.Greater(t, written, portions.Load()/10, "writers got in all along")
 
-		for table, column := range map[string]string{"organization": "id", "client": "org_id", "secret": "org_id",
+		for table, column := range map[string]string{"organization": "id", "client": "org_id", "credential": "org_id",
 			"role_grant": "org_id", "role": "org_id", "member": "org_id", "invitation": "org_id"} {
 			n, err := count(t.Context(), s.Read(), `SELECT COUNT(*) FROM `+table+` WHERE `+column+` = 'org_b'`)
 			require.NoError(t, err)

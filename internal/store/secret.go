@@ -8,28 +8,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// SecretRow is a secret as it is made. The hash is the keyring's.
-type SecretRow struct {
-	ID, ClientID, OrgID, Scheme string
-	Hash                        []byte
-	Hint, Description           string
-	CreatedAt                   time.Time
-	CreatedByID, CreatedByName  string
-	ExpiresAt                   *time.Time
-}
-
-// InsertSecret adds a secret.
-func (q *Q) InsertSecret(ctx context.Context, s SecretRow) error {
-	_, err := q.exec(ctx, `INSERT INTO secret (id, client_id, org_id, scheme, hash, hint, description,
-		created_at_ms, created_by_id, created_by_name, expires_at_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		s.ID, s.ClientID, s.OrgID, s.Scheme, s.Hash, s.Hint, s.Description,
-		s.CreatedAt.UnixMilli(), s.CreatedByID, s.CreatedByName, milliseconds(s.ExpiresAt))
-	return err
-}
-
 const secretSelect = `SELECT client_id, id, hint, description, created_at_ms, created_by_id, created_by_name,
-	expires_at_ms, last_used_ms FROM secret`
+	expires_at_ms, last_used_ms FROM credential WHERE kind = '` + CredentialSecret + `'`
 
 type clientSecret struct {
 	clientID string
@@ -56,7 +36,7 @@ func scanSecretInfo(r row) (svcauth.SecretInfo, error) {
 func (q *Q) Secrets(ctx context.Context, orgID, clientID string) ([]svcauth.SecretInfo, error) {
 	return many(
 		ctx, q, scanSecretInfo,
-		secretSelect+` WHERE org_id = $1 AND client_id = $2 ORDER BY id DESC`,
+		secretSelect+` AND org_id = $1 AND client_id = $2 ORDER BY id DESC`,
 		orgID, clientID,
 	)
 }
@@ -72,7 +52,7 @@ func (q *Q) SecretsOf(
 	list, args := in([]any{orgID}, clients)
 	all, err := many(
 		ctx, q, scanSecret,
-		secretSelect+` WHERE org_id = $1 AND client_id IN (`+list+`) ORDER BY id DESC`,
+		secretSelect+` AND org_id = $1 AND client_id IN (`+list+`) ORDER BY id DESC`,
 		args...,
 	)
 	for _, s := range all {
@@ -85,33 +65,32 @@ func (q *Q) SecretsOf(
 func (q *Q) Secret(ctx context.Context, orgID, clientID, id string) (svcauth.SecretInfo, error) {
 	return single(
 		ctx, q, scanSecretInfo,
-		secretSelect+` WHERE org_id = $1 AND client_id = $2 AND id = $3`,
+		secretSelect+` AND org_id = $1 AND client_id = $2 AND id = $3`,
 		orgID, clientID, id,
 	)
 }
 
-// SecretWithHash reads the client's secret that has this hash. The error is
-// [ErrNotFound] if none has.
-func (q *Q) SecretWithHash(
-	ctx context.Context, orgID, clientID, scheme string, hash []byte,
-) (svcauth.SecretInfo, error) {
+// SecretWithMaterial reads the client's secret that is stored as material. The
+// error is [ErrNotFound] if none is.
+func (q *Q) SecretWithMaterial(ctx context.Context, orgID, clientID, material string) (svcauth.SecretInfo, error) {
 	return single(
 		ctx, q, scanSecretInfo,
-		secretSelect+` WHERE org_id = $1 AND client_id = $2 AND scheme = $3 AND hash = $4`,
-		orgID, clientID, scheme, hash,
+		secretSelect+` AND org_id = $1 AND client_id = $2 AND material = $3`,
+		orgID, clientID, material,
 	)
 }
 
 // UpdateSecret writes the secret's description and expiry.
 func (q *Q) UpdateSecret(ctx context.Context, orgID, clientID string, s svcauth.SecretInfo) error {
-	return q.must(ctx, `UPDATE secret SET description = $1, expires_at_ms = $2
-		WHERE org_id = $3 AND client_id = $4 AND id = $5`,
-		s.Description, milliseconds(s.ExpiresAt), orgID, clientID, s.ID)
+	return q.must(ctx, `UPDATE credential SET description = $1, expires_at_ms = $2
+		WHERE org_id = $3 AND client_id = $4 AND id = $5 AND kind = $6`,
+		s.Description, milliseconds(s.ExpiresAt), orgID, clientID, s.ID, CredentialSecret)
 }
 
 // DeleteSecret removes a secret.
 func (q *Q) DeleteSecret(ctx context.Context, orgID, clientID, id string) error {
-	return q.must(ctx, `DELETE FROM secret WHERE org_id = $1 AND client_id = $2 AND id = $3`, orgID, clientID, id)
+	return q.must(ctx, `DELETE FROM credential WHERE org_id = $1 AND client_id = $2 AND id = $3 AND kind = $4`,
+		orgID, clientID, id, CredentialSecret)
 }
 
 // HeldSecret is a secret of a service account, with whose it is.
@@ -130,7 +109,8 @@ func (q *Q) SecretsUnderRole(
 	ctx context.Context, orgID, roleID, notBy string, now time.Time, limit int,
 ) ([]HeldSecret, error) {
 	args := []any{orgID, ClientServiceAccount, notBy, now.UnixMilli(), limit}
-	until, from := `s.expires_at_ms`, ` FROM client c JOIN secret s ON s.client_id = c.id`
+	until, from := `s.expires_at_ms`, ` FROM client c
+		JOIN credential s ON s.client_id = c.id AND s.kind = '`+CredentialSecret+`'`
 	if roleID != "" {
 		until = `CASE WHEN s.expires_at_ms IS NULL OR g.expires_at_ms < s.expires_at_ms
 			THEN g.expires_at_ms ELSE s.expires_at_ms END`

@@ -81,7 +81,7 @@ func TestDefaultsOfTheDatabaseChangeNothing(t *testing.T) {
 				for _, s := range nodes {
 					read, err := s.Read().Credentials(t.Context(), "sa_a")
 					require.NoError(t, err)
-					require.Contains(t, [][]byte{read.Secrets[0].Hash, read.Secrets[1].Hash}, []byte{0, 1, 255})
+					require.Contains(t, []string{read.Secrets[0].Material, read.Secrets[1].Material}, "$s$0001ff")
 					read, err = s.Read().Credentials(t.Context(), "sa_l")
 					require.NoError(t, err)
 					require.Equal(t, text, read.Name)

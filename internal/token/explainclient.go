@@ -9,6 +9,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -63,7 +64,7 @@ func (s *Service) explainClient(
 func (s *Service) anySecret(client *holder) (id, wrong string) {
 	wrong = "the client has no secret; make one"
 	for _, secret := range client.Secrets {
-		refusal := clientauth.Expired(clientauth.KindSecret, secret.ExpiresAt(), s.cfg.Clock())
+		refusal := clientauth.Expired(store.CredentialSecret, secret.ExpiresAt(), s.cfg.Clock())
 		if refusal == nil {
 			return secret.ID, ""
 		}

@@ -387,7 +387,7 @@ func (f *Fixture) WorksFor(clientID string, secret svcauth.Secret) bool {
 	c, err := f.Store.Read().Credentials(f.T.Context(), clientID)
 	require.NoError(f.T, err)
 	for _, s := range c.Secrets {
-		if f.Keyring.VerifySecret(s.Scheme, s.Hash, secret) &&
+		if s.Material == f.Keyring.HashSecret(secret) &&
 			(s.ExpiresAtMS == 0 || s.ExpiresAtMS > f.Clock.Now().UnixMilli()) {
 			return true
 		}
