@@ -117,58 +117,72 @@ func serve(engine gin.IRoutes, path, kind string, content []byte) {
 	})
 }
 
-// describe sets the descriptions of a schema's fields and, in requests, their
-// bounds. The library then holds requests to them.
+// describe completes what struct tags can't say of a schema.
 func describe(name string, schema *huma.Schema, request bool) {
-	if schema.Description = schemaWords[name]; schema.Description == "" && strings.HasPrefix(name, "List") {
+	if schema.Description = schemaTexts[name]; schema.Description == "" && strings.HasPrefix(name, "List") {
 		schema.Description = "One page of a list"
 	}
 	if !request {
 		schema.AdditionalProperties = nil // readers must live with fields that come later
 	}
-	for field, property := range schema.Properties {
+	for _, property := range schema.Properties {
 		if property.Type == huma.TypeArray {
 			property.Nullable = false
 		}
-		words, own := fieldWords[name+"."+field]
-		if !own {
-			words = fieldWords[field]
-		}
-		property.Description = words
-		if request {
-			bound(name+"."+field, field, property)
-		}
-		property.PrecomputeMessages()
 	}
 	slices.Sort(schema.Required)
 }
 
-func bound(at, field string, p *huma.Schema) {
-	size := func(n int) *int { return &n }
-	number := func(n float64) *float64 { return &n }
-	switch field {
-	case "name":
-		p.MinLength, p.MaxLength = size(1), size(svcauth.MaxNameLength)
-	case "first_name", "last_name":
-		p.MaxLength = size(svcauth.MaxNameLength)
-	case "description":
-		p.MaxLength = size(svcauth.MaxDescriptionLength)
-	case "email", "admin_email":
-		p.MinLength, p.MaxLength = size(3), size(254)
-	case "token_ttl_seconds":
-		p.Minimum, p.Maximum = number(0), number(svcauth.MaxTokenTTLSeconds)
-	case "role_ids":
-		p.MaxItems = size(svcauth.MaxRolesPerPrincipal)
-	case "privileges":
-		p.MaxItems = size(svcauth.MaxPrivilegesPerRole)
-	case "client_secret":
-		p.Pattern = `^svcs_[0-9A-Za-z]{49}$`
-	case "token":
-		p.MaxLength = size(16 << 10)
-	case "jti", "client_id", "privilege", "audience":
-		p.MaxLength = size(256)
-	}
-	if at == "SecretPatch.expires_at" {
-		p.Nullable = true
-	}
+// schemaTexts describes the schemas. Their fields are described by the struct
+// tags of the nouns; a type can have no tag.
+var schemaTexts = map[string]string{
+	"API": "A resource server: an audience and the privileges it understands",
+	"ApplicationKey": "An OAuth2 client that acts as the member who made it, and dies " +
+		"with that member",
+	"AuditActor":          "Who did it, readable after it is gone",
+	"AuditEvent":          "One change, or refusals of one kind within a minute",
+	"AuditTarget":         "What it was done to",
+	"CreatedOrganization": "An organization just made",
+	"Creator": "Who made something. The address stays readable after that " +
+		"member is gone",
+	"EmptyObject": "Nothing",
+	"Enforcement": "How many of the connected resource servers enforce a " +
+		"revocation already",
+	"ExplainRequest": "About what to explain: one of token, jti and client_id; and " +
+		"what it should be able to do",
+	"ExplainStep":       "One link of the chain",
+	"Explanation":       "Why something is allowed or not",
+	"Grant":             "A role that a principal holds",
+	"GrantRequest":      "How a role is granted",
+	"Invitation":        "What may be known of a member's one-time link",
+	"LiveToken":         "The record of an issued token; never the token",
+	"Me":                "The caller",
+	"Member":            "A person who signs in to the console",
+	"MemberPatch":       "A change; what is absent stays",
+	"NewApplicationKey": "An application key to be made",
+	"NewMember":         "A person to be invited",
+	"NewOrganization":   "An organization to be made",
+	"NewRole":           "A role to be made",
+	"NewSecretRequest":  "A secret to be made",
+	"NewServiceAccount": "A service account to be made",
+	"Organization":      "A tenant",
+	"OrganizationPatch": "A change; what is absent stays",
+	"GrantAnswer":       "What is to be said of a grant",
+	"SecretWarning": "A secret whose maker does not hold what its account has just " +
+		"gained, or not for as long: whoever kept it can use that now",
+	"SizeWarning": "An account that gets a token by scope or resource only, as it " +
+		"would be too long",
+	"Privilege":           "One permission, the unit of OAuth2 scope",
+	"Problem":             "An error, RFC 9457",
+	"ProblemField":        "Which part of a request was refused and why",
+	"Ref":                 "A thing by id and by what people call it",
+	"ResourceServer":      "A follower of the revocation feed",
+	"Revoked":             "What a revocation breaks",
+	"Role":                "A named set of privileges",
+	"RolePatch":           "A change; what is absent stays",
+	"SecretInfo":          "What may be known of a secret",
+	"SecretPatch":         "A change; what is absent stays",
+	"ServiceAccount":      "A machine identity of an organization. It depends on no member",
+	"ServiceAccountPatch": "A change; what is absent stays",
+	"SigningKey":          "What may be known of a signing key",
 }

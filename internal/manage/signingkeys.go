@@ -18,7 +18,7 @@ type KeyOf struct {
 
 // Revoked answers the revocation of a signing key.
 type Revoked struct {
-	Warning string `json:"warning"`
+	Warning string `json:"warning" doc:"What this breaks"`
 }
 
 func (m *API) signingKeys() {

@@ -9,23 +9,15 @@ const MaxWait = 10 * time.Second
 // Enforcement says how many of the connected resource servers enforce a
 // revocation. It is in the answer to a call with wait.
 type Enforcement struct {
-	Enforced  int   `json:"enforced"`
-	Connected int   `json:"connected"`
-	ElapsedMS int64 `json:"elapsed_ms"`
+	Enforced  int   `json:"enforced" doc:"Resource servers that enforce it already"`
+	Connected int   `json:"connected" doc:"Resource servers that are connected"`
+	ElapsedMS int64 `json:"elapsed_ms" doc:"How long was waited, in milliseconds"`
 
-	// Partial is true if the server's nodes could not tell each other about
-	// their resource servers (Redis is unavailable): only those connected to
-	// the answering node were counted.
-	Partial bool `json:"partial,omitempty"`
+	Partial bool `json:"partial,omitempty" doc:"Only the resource servers of the node that answered were counted: the nodes could not tell each other of theirs"`
 
-	// NotCounted is true if there are more connected resource servers than were
-	// counted: they are too many for the server to track, or it could not read
-	// its database. Enforced and Connected are then lower bounds.
-	NotCounted bool `json:"not_counted,omitempty"`
+	NotCounted bool `json:"not_counted,omitempty" doc:"More resource servers are connected than were counted, because so many follow that the server keeps no account of some, or because it could not read its database: enforced and connected are what is known at least"`
 
-	// NotWaited is true if too many calls were waiting already: the count was
-	// taken at once.
-	NotWaited bool `json:"not_waited,omitempty"`
+	NotWaited bool `json:"not_waited,omitempty" doc:"Too many waited already: the count was taken at once"`
 }
 
 // All reports whether every connected resource server is known to enforce the

@@ -4,11 +4,11 @@ package svcauth
 // ClientID says what is explained; Privilege and Audience say what it should be
 // able to do.
 type ExplainRequest struct {
-	Token     string `json:"token,omitempty"` // a complete access token
-	JTI       string `json:"jti,omitempty"`
-	ClientID  string `json:"client_id,omitempty"` // explains a token issued to it now
-	Privilege string `json:"privilege,omitempty"` // empty: is the token or client valid at all
-	Audience  string `json:"audience,omitempty"`  // of the API; empty: the one that has the privilege
+	Token     string `json:"token,omitempty" maxLength:"16384" doc:"An access token, whole"`
+	JTI       string `json:"jti,omitempty" maxLength:"256" doc:"The id of a token"`
+	ClientID  string `json:"client_id,omitempty" maxLength:"256" doc:"What a token issued to it now could do"`
+	Privilege string `json:"privilege,omitempty" maxLength:"256" doc:"The privilege to ask about; absent: whether it is good at all"`
+	Audience  string `json:"audience,omitempty" maxLength:"256" doc:"Of the API; absent: the one that knows the privilege"`
 }
 
 // String returns the request without its token, so that fmt does not print
@@ -34,13 +34,13 @@ const (
 // roles, privileges, audience, revocation. Each is checked by the same rules
 // that decide about real requests.
 type Explanation struct {
-	Allowed bool          `json:"allowed"`
-	Steps   []ExplainStep `json:"steps"`
+	Allowed bool          `json:"allowed" doc:"Whether it is allowed"`
+	Steps   []ExplainStep `json:"steps" doc:"The links of the chain in order"`
 }
 
 // ExplainStep is one link of the chain.
 type ExplainStep struct {
-	Name    string `json:"name"`
-	Outcome string `json:"outcome"` // ok, failed or skipped
-	Detail  string `json:"detail"`  // what was found and, if the step failed, what to do
+	Name    string `json:"name" doc:"Which link"`
+	Outcome string `json:"outcome" doc:"ok, failed or skipped"`
+	Detail  string `json:"detail" doc:"What was found, and where it failed what to do"`
 }

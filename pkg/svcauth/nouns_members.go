@@ -4,22 +4,20 @@ import "time"
 
 // Member is a person who signs in to the console.
 type Member struct {
-	ID           string     `json:"id"`
-	Email        string     `json:"email"`
-	FirstName    string     `json:"first_name"`
-	LastName     string     `json:"last_name"`
-	Status       string     `json:"status"` // invited, active or suspended
-	Suspended    bool       `json:"suspended"`
-	Roles        []Ref      `json:"roles"`
-	CreatedAt    time.Time  `json:"created_at"`
-	CreatedBy    Creator    `json:"created_by"`
-	LastSignInAt *time.Time `json:"last_sign_in_at"`
-	// InvitationURL is a one-time link. It is only in the answer to an
-	// invitation or a reset.
-	InvitationURL string       `json:"invitation_url,omitempty"`
-	Invitation    *Invitation  `json:"invitation,omitempty"`  // the link that is still open, if any
-	Enforcement   *Enforcement `json:"enforcement,omitempty"` // only in the answer to a change with ?wait=
-	Version       int64        `json:"-"`                     // from the ETag header
+	ID            string       `json:"id" doc:"Its id"`
+	Email         string       `json:"email" doc:"The e-mail address"`
+	FirstName     string       `json:"first_name" doc:"First name"`
+	LastName      string       `json:"last_name" doc:"Last name"`
+	Status        string       `json:"status" doc:"invited, active or suspended"`
+	Suspended     bool         `json:"suspended" doc:"It can't sign in and its application keys get no tokens"`
+	Roles         []Ref        `json:"roles" doc:"The roles that it holds"`
+	CreatedAt     time.Time    `json:"created_at" doc:"When it was made"`
+	CreatedBy     Creator      `json:"created_by" doc:"Who made it"`
+	LastSignInAt  *time.Time   `json:"last_sign_in_at" doc:"When it last signed in to the console"`
+	InvitationURL string       `json:"invitation_url,omitempty" doc:"A link that works once and expires; only in the answer that made it, and never for a service account"`
+	Invitation    *Invitation  `json:"invitation,omitempty" doc:"The one-time link that is open, if one is"`
+	Enforcement   *Enforcement `json:"enforcement,omitempty" doc:"How far the change is enforced; only in the answer to a change with wait"`
+	Version       int64        `json:"-"` // from the ETag header
 }
 
 // The states of the mail that carries a one-time link.
@@ -32,25 +30,25 @@ const (
 
 // Invitation describes a member's one-time link without showing it.
 type Invitation struct {
-	Kind        string     `json:"kind"` // invite or reset (of the password)
-	ExpiresAt   time.Time  `json:"expires_at"`
-	Mail        string     `json:"mail"`                   // none, queued, sent or failed
-	MailAt      *time.Time `json:"mail_at,omitempty"`      // when it reached that state
-	MailProblem string     `json:"mail_problem,omitempty"` // why it failed
-	Problem     string     `json:"problem,omitempty"`      // why the link doesn't work now; not in lists
+	Kind        string     `json:"kind" doc:"invite, or reset: sets another password"`
+	ExpiresAt   time.Time  `json:"expires_at" doc:"When it expires; null or absent: never"`
+	Mail        string     `json:"mail" doc:"What became of the mail that brings it: none (the server sends none), queued, sent (the mail server took it) or failed"`
+	MailAt      *time.Time `json:"mail_at,omitempty" doc:"When that came about"`
+	MailProblem string     `json:"mail_problem,omitempty" doc:"Why it failed, and what to do"`
+	Problem     string     `json:"problem,omitempty" doc:"Why the link would not open now, and what to do; absent: it opens. Not in lists"`
 }
 
 // NewMember is the body of POST /v1/members.
 type NewMember struct {
-	Email     string   `json:"email"`
-	FirstName string   `json:"first_name"`
-	LastName  string   `json:"last_name"`
-	RoleIDs   []string `json:"role_ids,omitempty"`
+	Email     string   `json:"email" minLength:"3" maxLength:"254" doc:"The e-mail address"`
+	FirstName string   `json:"first_name" maxLength:"64" doc:"First name"`
+	LastName  string   `json:"last_name" maxLength:"64" doc:"Last name"`
+	RoleIDs   []string `json:"role_ids,omitempty" maxItems:"100" doc:"Ids of roles to assign"`
 }
 
 // MemberPatch changes the fields that are not nil.
 type MemberPatch struct {
-	FirstName *string `json:"first_name,omitempty"`
-	LastName  *string `json:"last_name,omitempty"`
-	Suspended *bool   `json:"suspended,omitempty"`
+	FirstName *string `json:"first_name,omitempty" maxLength:"64" doc:"First name"`
+	LastName  *string `json:"last_name,omitempty" maxLength:"64" doc:"Last name"`
+	Suspended *bool   `json:"suspended,omitempty" doc:"It can't sign in and its application keys get no tokens"`
 }

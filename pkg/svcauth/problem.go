@@ -8,22 +8,22 @@ import (
 // Problem is an error of the management API (RFC 9457). The server's answers
 // and the [Client]'s errors have the same type: use errors.As with *Problem.
 type Problem struct {
-	Type      string         `json:"type"`   // "urn:svcauth:problem:" + Code
-	Title     string         `json:"title"`  // the same for every problem with this code
-	Status    int            `json:"status"` // HTTP status
-	Detail    string         `json:"detail"` // what was wrong, what was expected and what to do
-	Code      string         `json:"code"`
-	RequestID string         `json:"request_id,omitempty"`
-	Errors    []ProblemField `json:"errors,omitempty"`             // one per refused field
-	Missing   []string       `json:"missing_privileges,omitempty"` // with CodeMissingPrivileges
+	Type      string         `json:"type" doc:"urn:svcauth:problem: and the code"`
+	Title     string         `json:"title" doc:"The same for every problem with this code"`
+	Status    int            `json:"status" doc:"The HTTP status"`
+	Detail    string         `json:"detail" doc:"What was wrong, what was expected, what to do"`
+	Code      string         `json:"code" doc:"What kind of error, stable: invalid, malformed, unauthenticated, forbidden, missing_privileges, not_found, method_not_allowed, conflict, precondition_failed, too_large, unsupported_media, too_many_requests, internal, unavailable"`
+	RequestID string         `json:"request_id,omitempty" doc:"The id of the request, as in the server's log"`
+	Errors    []ProblemField `json:"errors,omitempty" doc:"One for each refused field"`
+	Missing   []string       `json:"missing_privileges,omitempty" doc:"With the code missing_privileges: which ones"`
 
 	RetryAfter time.Duration `json:"-"` // from the Retry-After header; 0: there is none
 }
 
 // ProblemField says which part of a request was refused and why.
 type ProblemField struct {
-	Location string `json:"location"` // such as "body.name" or "query.limit"
-	Message  string `json:"message"`
+	Location string `json:"location" doc:"The part of the request, such as body.name"`
+	Message  string `json:"message" doc:"What is wrong with it"`
 }
 
 // The codes of problems. They are stable; titles and details are for people.
