@@ -11,18 +11,6 @@ const (
 	organizationsPath   = "organizations"
 )
 
-// NewOrganization is the body of POST /v1/organizations.
-type NewOrganization struct {
-	Name       string `json:"name" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
-	AdminEmail string `json:"admin_email" minLength:"3" maxLength:"254" doc:"The address of its first Administrator, who is invited"`
-}
-
-// CreatedOrganization is the answer to POST /v1/organizations.
-type CreatedOrganization struct {
-	Organization
-	InvitationURL string `json:"invitation_url,omitempty" doc:"A link that works once and expires; only in the answer that made it, and never for a service account"`
-}
-
 // Organization returns the caller's own organization. The caller needs
 // settings:manage.
 func (c *Client) Organization(ctx context.Context) (Organization, error) {

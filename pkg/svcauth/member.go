@@ -2,6 +2,13 @@ package svcauth
 
 import "time"
 
+// The states of a member.
+const (
+	MemberInvited   = "invited"
+	MemberActive    = "active"
+	MemberSuspended = "suspended"
+)
+
 // Member is a person who signs in to the console.
 type Member struct {
 	ID            string       `json:"id" doc:"Its id"`

@@ -1,0 +1,17 @@
+package svcauth
+
+import "time"
+
+// ResourceServer is a resource server that is connected to the revocation feed
+// and has told its name.
+type ResourceServer struct {
+	Name        string    `json:"name" doc:"What it calls itself"`
+	Audience    string    `json:"audience" doc:"The audience of its API, a URI"`
+	ClientID    string    `json:"client_id" doc:"The client that it authenticates as"`
+	Instance    string    `json:"instance" doc:"One process of it"`
+	Node        string    `json:"node" doc:"The svcauth node that it is connected to"`
+	Cursor      string    `json:"cursor" doc:"Up to where it enforces the feed"`
+	Behind      int64     `json:"behind" doc:"Revocations that it has not confirmed yet"`
+	LagMS       int64     `json:"lag_ms" doc:"How long the oldest unconfirmed revocation has been waiting, in milliseconds; 0 where there is none"`
+	ConnectedAt time.Time `json:"connected_at" doc:"Since when it is connected"`
+}

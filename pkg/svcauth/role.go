@@ -1,0 +1,41 @@
+package svcauth
+
+import "time"
+
+// Role is a named set of privileges.
+type Role struct {
+	ID              string          `json:"id" doc:"Its id"`
+	Name            string          `json:"name" doc:"The name, unique in its organization"`
+	Description     string          `json:"description" doc:"For people"`
+	System          bool            `json:"system" doc:"It is Administrator or Public"`
+	Privileges      []string        `json:"privileges" doc:"Names of privileges"`
+	Members         int             `json:"members" doc:"How many members hold it, counted up to 2,000"`
+	ServiceAccounts int             `json:"service_accounts" doc:"How many service accounts hold it, counted up to 2,000"`
+	CreatedAt       time.Time       `json:"created_at" doc:"When it was made"`
+	Enforcement     *Enforcement    `json:"enforcement,omitempty" doc:"How far the change is enforced; only in the answer to a change with wait"`
+	Warnings        []SecretWarning `json:"warnings,omitempty" doc:"Secrets whose makers do not hold what was gained; only in the answer to the change"`
+	MoreWarnings    int             `json:"more_warnings,omitempty" doc:"How many further secrets the same holds for; only in the answer to a change that adds privileges"`
+	Oversized       []SizeWarning   `json:"oversized,omitempty" doc:"Accounts that get a token by scope or resource only from now on; only in the answer to the change, at most 20"`
+	Version         int64           `json:"-"` // from the ETag header
+}
+
+// NewRole is the body of POST /v1/roles.
+type NewRole struct {
+	Name        string   `json:"name" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
+	Description string   `json:"description,omitempty" maxLength:"256" doc:"For people"`
+	Privileges  []string `json:"privileges,omitempty" maxItems:"500" doc:"Names of privileges"`
+}
+
+// RolePatch changes the fields that are not nil. Privileges replaces the whole
+// set.
+type RolePatch struct {
+	Name        *string   `json:"name,omitempty" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
+	Description *string   `json:"description,omitempty" maxLength:"256" doc:"For people"`
+	Privileges  *[]string `json:"privileges,omitempty" maxItems:"500" doc:"Names of privileges; they replace the whole set"`
+}
+
+// The names of the two system roles.
+const (
+	RoleAdministrator = "Administrator" // every privilege that its organization can have, also future ones
+	RolePublic        = "Public"        // held by everyone
+)
