@@ -54,8 +54,9 @@ type Config struct {
 
 // TLS names the PEM files of the main listener, both or none.
 type TLS struct {
-	CertFile string `key:"cert_file"`
-	KeyFile  string `key:"key_file"`
+	CertFile   string `key:"cert_file"`
+	KeyFile    string `key:"key_file"`
+	MinVersion string `key:"min_version"` // "1.2" or "1.3"
 }
 
 // Ops is the listener for metrics and profiles. An empty address turns it off.

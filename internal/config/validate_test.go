@@ -48,6 +48,8 @@ func TestValidation(t *testing.T) {
 		{proxied + "TLS_CERT_FILE=" + file, "tls.cert_file: and tls.key_file go together"},
 		{proxied + "TLS_CERT_FILE=" + file + " TLS_KEY_FILE=" + file, ""},
 		{"TLS_CERT_FILE=" + file + " TLS_KEY_FILE=" + file, "issuer: is http, but tls.cert_file is set"},
+		{"TLS_MIN_VERSION=1.3", ""},
+		{"TLS_MIN_VERSION=1.1", "tls.min_version: is \"1.1\"; expected one of [1.2 1.3]"},
 		{"OPS_LISTEN=", ""},
 		{"OPS_LISTEN=127.0.0.1:8080", "ops.listen: is the same as listen"},
 		{"TOKEN_MAX_SIZE=1999", "token.max_size: is 1999; expected 0, or 2000 to 12288"},

@@ -40,6 +40,9 @@ func (s *Server) observe(c *gin.Context) {
 	state := request.Begin(c, id)
 	c.Header("X-Request-Id", id)
 	c.Header("X-Content-Type-Options", "nosniff")
+	if s.strictTransport != "" {
+		c.Header("Strict-Transport-Security", s.strictTransport)
+	}
 	if s.leaving.Load() {
 		c.Header("Connection", "close")
 	}

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -19,6 +20,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/manage"
 	"github.com/svcauth/svcauth/internal/oauth"
 	"github.com/svcauth/svcauth/internal/request"
@@ -69,6 +71,8 @@ type Server struct {
 	delayed  chan struct{}      // see delayRefusal
 	probe    singleflight.Group // of readyz
 	leaving  atomic.Bool        // see Leave
+
+	strictTransport string // see strictTransport
 }
 
 // New returns the frame and its handler, with all faces mounted.
@@ -78,6 +82,8 @@ func New(cfg Config) (*Server, http.Handler, error) {
 		inflight: make(chan struct{}, max(1, cfg.MaxInflight)),
 		waiting:  newWaiting(cfg.MaxInflight),
 		delayed:  make(chan struct{}, maxDelayed),
+
+		strictTransport: strictTransport(cfg.Issuer),
 	}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
@@ -107,6 +113,19 @@ func New(cfg Config) (*Server, http.Handler, error) {
 		s.Routes = append(s.Routes, route.Path)
 	}
 	return s, heads(below(request.IssuerPath(cfg.Issuer), s.Routes, engine)), nil
+}
+
+// strictTransport returns the value of Strict-Transport-Security (RFC 6797
+// §6.1): a browser that has seen the console by https asks for it by nothing
+// else for a year. It is empty if the issuer is http, where §7.2 forbids it,
+// and on this very machine, where a browser would shut out everything else that
+// is developed there. Other hosts below the issuer's are not ours to decide.
+func strictTransport(issuer string) string {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Scheme != "https" || httpx.Loopback(u.Hostname()) {
+		return ""
+	}
+	return "max-age=31536000"
 }
 
 // refuse lets the face that the request's path belongs to answer what the frame

@@ -39,7 +39,11 @@ func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	if s.cfg.OnRequest != nil {
 		s.cfg.OnRequest(RequestStats{Status: status, Code: oautherr.CodeInvalidRequest, Reason: notHTTP})
 	}
-	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"+
+	strict := ""
+	if s.strictTransport != "" {
+		strict = "Strict-Transport-Security: " + s.strictTransport + "\r\n"
+	}
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n%s"+
 		"X-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		status, http.StatusText(status), id, len(body), body)
+		status, http.StatusText(status), strict, id, len(body), body)
 }
