@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 // How many counters are kept, of about 300 bytes each. If more are needed,
@@ -21,11 +23,15 @@ const (
 // attempts counts wrong secrets in memory. It decides by what this process
 // knows: its own failures and, with Redis, those of the other nodes as far as
 // [sharedAttempts] has read them.
+//
+// Wrong passwords are counted apart, in package people, by other rules: a
+// secret is checked in microseconds and counted only if it is wrong, and the
+// nodes add their counts up.
 type attempts struct {
 	cfg    Config
 	shared bool // sharedAttempts takes what is in changed
 
-	mu        sync.RWMutex
+	mu        sync.Mutex
 	pairs     windows[pair]
 	addresses windows[netip.Addr]
 	changed   []*window // with failures that the other nodes don't know yet
@@ -64,16 +70,8 @@ func (c *Cache) Fail(clientID string, addr netip.Addr) (retryAfter time.Duration
 	return c.attempts.fail(clientID, addr)
 }
 
-// Limited reports whether more than the allowed number of wrong secrets came
-// for this client from this address, or from this address, in the current
-// window. It counts nothing and never waits. An address that sent no wrong
-// secret is never limited.
-func (c *Cache) Limited(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
-	return c.attempts.limited(clientID, addr)
-}
-
 func (a *attempts) fail(clientID string, addr netip.Addr) (time.Duration, bool) {
-	p := pair{shortID(clientID), network(addr)}
+	p := pair{shortID(clientID), limits.NetworkOf(addr)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.cfg.Clock()
@@ -94,35 +92,14 @@ func (a *attempts) add(w *window) {
 	}
 }
 
-func (a *attempts) limited(clientID string, addr netip.Addr) (time.Duration, bool) {
-	net := network(addr)
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	now := a.cfg.Clock()
-	ofAddress := a.addresses.find(net, now)
-	if ofAddress == nil && a.pairs.len() == 0 {
-		return 0, false // nearly every request
-	}
-	return a.verdict(a.pairs.find(pair{shortID(clientID), net}, now), ofAddress, now)
-}
-
 func (a *attempts) verdict(ofPair, ofAddress *window, now time.Time) (retryAfter time.Duration, limited bool) {
-	if ofPair != nil && ofPair.count() > a.cfg.WrongPerClient {
+	if ofPair.count() > a.cfg.WrongPerClient {
 		retryAfter = ofPair.ends.Sub(now)
 	}
-	if ofAddress != nil && ofAddress.count() > a.cfg.WrongPerAddress {
+	if ofAddress.count() > a.cfg.WrongPerAddress {
 		retryAfter = max(retryAfter, ofAddress.ends.Sub(now))
 	}
 	return retryAfter, retryAfter > 0
-}
-
-// network returns what counts as one address.
-func network(addr netip.Addr) netip.Addr {
-	addr = addr.Unmap().WithZone("")
-	if addr.Is6() {
-		return netip.PrefixFrom(addr, 64).Masked().Addr()
-	}
-	return addr
 }
 
 // shortID keeps an overlong id that a stranger sent from filling the memory.
@@ -149,8 +126,6 @@ type keyedWindow[K comparable] struct {
 func newWindows[K comparable](limit int) windows[K] {
 	return windows[K]{limit, map[K]*list.Element{}, list.New()}
 }
-
-func (w *windows[K]) len() int { return len(w.byKey) }
 
 // find returns the window of key that has not ended, or nil.
 func (w *windows[K]) find(key K, now time.Time) *window {

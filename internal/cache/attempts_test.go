@@ -8,9 +8,28 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// limited reports whether more than the allowed number of wrong secrets came
+// for this client from this address, or from this address. It counts nothing.
+func limited(c *Cache, clientID, from string) bool {
+	a, key := c.attempts, pair{clientID, limits.NetworkOf(addr(from))}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, ofPair, ofAddress := a.cfg.Clock(), &window{}, &window{}
+	if w := a.pairs.find(key, now); w != nil {
+		ofPair = w
+	}
+	if w := a.addresses.find(key.addr, now); w != nil {
+		ofAddress = w
+	}
+	_, tooMany := a.verdict(ofPair, ofAddress, now)
+	return tooMany
+}
 
 // testAttemptsTable is contract §2.1: 20 a minute for one client from one
 // address, 200 a minute from one address; the next is refused until the window
@@ -50,21 +69,17 @@ func testAttemptsTable(t *testing.T, b backend) {
 		t.Run(name, func(t *testing.T) {
 			k := newClock()
 			c := b.node(t, Config{Clock: k.Now})
-			_, limited := c.Limited("sa_1", addr(office))
-			require.False(t, limited)
+			require.False(t, limited(c, "sa_1", office))
 			for i, s := range steps {
 				k.add(s.wait)
 				for n := range s.times {
-					retryAfter, limited := c.Fail(s.client, addr(s.from))
-					require.Equal(t, n >= s.times-s.limited, limited, "step %d, wrong secret %d", i, n+1)
-					require.Equal(t, limited, retryAfter > 0)
+					retryAfter, tooMany := c.Fail(s.client, addr(s.from))
+					require.Equal(t, n >= s.times-s.limited, tooMany, "step %d, wrong secret %d", i, n+1)
+					require.Equal(t, tooMany, retryAfter > 0)
 					require.LessOrEqual(t, retryAfter, time.Minute)
-					_, asked := c.Limited(s.client, addr(s.from))
-					require.Equal(t, limited, asked)
 				}
 			}
-			_, limited = c.Limited("sa_1", addr("203.0.113.1"))
-			require.False(t, limited, "an address that sent nothing wrong is never limited")
+			require.False(t, limited(c, "sa_1", "203.0.113.1"), "an address that sent nothing wrong is never limited")
 		})
 	}
 }
@@ -80,10 +95,9 @@ func testAttemptsCrossNodes(t *testing.T, b backend) {
 		two.Fail("sa_1", addr("192.0.2.1"))
 	}
 	for _, c := range []*Cache{one, two} {
-		eventually(t, func() bool { _, limited := c.Limited("sa_1", addr("192.0.2.1")); return limited },
+		eventually(t, func() bool { return limited(c, "sa_1", "192.0.2.1") },
 			"30 over both nodes to be too many")
-		_, limited := c.Limited("sa_1", addr("192.0.2.2"))
-		require.False(t, limited)
+		require.False(t, limited(c, "sa_1", "192.0.2.2"))
 	}
 	for key := range b.keys("wrong:") {
 		require.NotContains(t, key, "192.0.2")
@@ -97,16 +111,16 @@ func testAttemptsCrossNodes(t *testing.T, b backend) {
 	}
 	one.Fail("sa_2", addr("192.0.2.1"))
 	time.Sleep(3 * readBackEvery / 2)
-	_, limited := one.Limited("sa_2", addr("192.0.2.1"))
-	require.False(t, limited)
+	require.False(t, limited(one, "sa_2", "192.0.2.1"))
 	b.wipe()
 	time.Sleep(3 * readBackEvery / 2)
-	_, limited = one.Limited("sa_1", addr("192.0.2.1"))
-	_ = limited // what the other node saw is forgotten with Redis; what this node saw itself is not:
+	// What the other node saw is forgotten with Redis; what this node saw
+	// itself is not.
+	tooMany := false
 	for range 6 {
-		_, limited = one.Fail("sa_1", addr("192.0.2.1"))
+		_, tooMany = one.Fail("sa_1", addr("192.0.2.1"))
 	}
-	require.True(t, limited, "15 and 6 on this node alone")
+	require.True(t, tooMany, "15 and 6 on this node alone")
 }
 
 func TestCountersAreBoundedAndTheOldestGiveWay(t *testing.T) {
@@ -115,18 +129,18 @@ func TestCountersAreBoundedAndTheOldestGiveWay(t *testing.T) {
 	for i := range maxPairs + 100 {
 		a.fail(fmt.Sprint("sa_", i), addr("192.0.2.1"))
 	}
-	require.Equal(t, maxPairs, a.pairs.len())
+	require.Len(t, a.pairs.byKey, maxPairs)
 	require.Equal(t, maxPairs, a.pairs.order.Len())
-	require.Equal(t, 1, a.addresses.len(), "one that tries many clients can't push out the counter of its address")
-	_, limited := a.limited("sa_fresh", addr("192.0.2.1"))
-	require.True(t, limited)
+	require.Len(t, a.addresses.byKey, 1, "one that tries many clients can't push out the counter of its address")
+	_, tooMany := a.fail("sa_fresh", addr("192.0.2.1"))
+	require.True(t, tooMany)
 	for i := range maxAddresses + 100 {
 		a.fail("sa_1", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
 	}
-	require.Equal(t, maxAddresses, a.addresses.len())
+	require.Len(t, a.addresses.byKey, maxAddresses)
 	require.Empty(t, a.changed, "nobody takes them without Redis")
 	k.add(time.Minute)
 	a.fail("sa_1", addr("192.0.2.1"))
-	require.Equal(t, 1, a.pairs.len(), "what has ended leaves when another comes")
-	require.Equal(t, 1, a.addresses.len())
+	require.Len(t, a.pairs.byKey, 1, "what has ended leaves when another comes")
+	require.Len(t, a.addresses.byKey, 1)
 }

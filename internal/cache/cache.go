@@ -80,7 +80,6 @@ type records interface {
 	revoke(jti string, expires time.Time)
 	list(ctx context.Context, orgID, clientID string, made time.Time) (all []TokenRecord, partial bool, err error)
 	find(ctx context.Context, jti string) (TokenRecord, bool, error)
-	forget(ctx context.Context, clientID, jti string) error
 }
 
 // notifier carries messages to whoever listens now. There are two:

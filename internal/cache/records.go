@@ -140,12 +140,3 @@ func (c *Cache) FindToken(ctx context.Context, jti string) (TokenRecord, bool, e
 	}
 	return c.records.find(ctx, jti)
 }
-
-// ForgetToken removes the record of one token, even if it is not written yet.
-// An unknown one is no error. It fails with [ErrUnavailable].
-func (c *Cache) ForgetToken(ctx context.Context, clientID, jti string) error {
-	if !isID(clientID) || !isID(jti) {
-		return nil
-	}
-	return c.records.forget(ctx, clientID, jti)
-}

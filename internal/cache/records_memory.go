@@ -177,12 +177,3 @@ func (m *memoryRecords) find(_ context.Context, jti string) (TokenRecord, bool, 
 	}
 	return h.TokenRecord, true, nil
 }
-
-func (m *memoryRecords) forget(_ context.Context, clientID, jti string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if h := m.byJTI[jti]; h != nil && h.ClientID == clientID {
-		m.remove(h)
-	}
-	return nil
-}

@@ -12,10 +12,6 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// tombstoneFor is how long a forgotten token's key is held. A record that is
-// still queued on another node is then not written after all.
-const tombstoneFor = time.Hour
-
 // How much is read of one record, and how many records at once. Ours have about
 // 500 bytes, but others may write long ones into Redis.
 const (
@@ -27,7 +23,7 @@ const (
 // of its jtis by time of issue. The two are in different slots of a cluster, so
 // there is no transaction over both. A reader goes by the token's key.
 //
-//	<prefix>{<jti>}:token        the record as sealed JSON; empty if forgotten or revoked
+//	<prefix>{<jti>}:token        the record as sealed JSON; empty if revoked
 //	<prefix>{<jti>}:revoked      "1"
 //	<prefix>{<client_id>}:tokens the set
 type redisRecords struct {
@@ -340,17 +336,4 @@ func (s *redisRecords) parse(value, jti string) (r TokenRecord, ok bool) {
 		return TokenRecord{}, false
 	}
 	return r.bounded(s.clock())
-}
-
-func (s *redisRecords) forget(ctx context.Context, clientID, jti string) error {
-	return s.do(ctx, func(ctx context.Context) error {
-		// This may shorten a longer tombstone of MarkRevoked. Nothing is queued
-		// for an hour.
-		_, err := s.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			pipe.Set(ctx, s.token(jti), "", tombstoneFor)
-			pipe.ZRem(ctx, s.tokens(clientID), jti)
-			return nil
-		})
-		return err
-	})
 }

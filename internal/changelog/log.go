@@ -153,7 +153,7 @@ func (l *Log) catchUp(ctx context.Context) error {
 func (l *Log) read(ctx context.Context, began time.Time) error {
 	early := l.early.all()
 	last := l.synced.Load()
-	if last == nil || began.Sub(*last) <= staleAfter && !setBack(*last, began) {
+	if last == nil || began.Sub(*last) <= staleAfter && !verify.SetBack(*last, began) {
 		if err := l.applyNew(ctx); err != nil {
 			return err
 		}
@@ -218,12 +218,6 @@ func (l *Log) Behind() time.Duration {
 // Fresh reports whether this node has read the log within the last 10 seconds.
 // Only then may it say of a token that it is not revoked.
 func (l *Log) Fresh() bool { return l.Behind() <= freshFor }
-
-// setBack reports whether the clock was set back between two of its readings.
-// What was forgotten by the wrong time may be live by the right one.
-func setBack(before, now time.Time) bool {
-	return now.Round(0).Sub(before.Round(0)) < now.Sub(before)-time.Second
-}
 
 // Run follows the log until ctx is done.
 func (l *Log) Run(ctx context.Context) error {

@@ -28,6 +28,11 @@ const cleanAtOnce = 4
 // attempts counts wrong passwords and those that may turn out to be: an attempt
 // counts from the moment it begins, so that many at once are no more than many
 // in turn.
+//
+// Wrong client secrets are counted apart, in package cache, by other rules. A
+// password takes tens of milliseconds to check, so attempts under way count
+// too. It is guarded for its owner as well, from all networks together. And
+// each node counts its own.
 type attempts struct {
 	mu      sync.Mutex
 	windows map[attemptKey]attemptCount

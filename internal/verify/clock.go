@@ -10,6 +10,19 @@ const believedAfter = time.Hour
 // readings without having jumped.
 const maxSlew = time.Second
 
+// SetBack reports whether the clock was set back between two of its readings.
+// What was forgotten by the wrong time may be live by the right one.
+func SetBack(before, now time.Time) bool {
+	return shift(before, now, now.Sub(before)) < -maxSlew
+}
+
+// shift returns by how much the clock was set ahead between two of its
+// readings while passed went by on the monotonic clock. It is negative if the
+// clock was set back.
+func shift(before, now time.Time, passed time.Duration) time.Duration {
+	return now.Round(0).Sub(before.Round(0)) - passed
+}
+
 // steadyClock compares a clock with the monotonic one, which nobody can set. A
 // clock that is set back is believed at once. One that is set ahead is believed
 // after an hour, so that no revocation is forgotten because of a wrong time.
@@ -26,7 +39,7 @@ type steadyClock struct {
 
 func (c *steadyClock) believe(now time.Time) time.Time {
 	passed := time.Since(c.started)
-	ahead := now.Round(0).Sub(c.started.Round(0)) - passed
+	ahead := shift(c.started, now, passed)
 	switch {
 	case !c.known || ahead <= c.ahead+maxSlew || c.jumped > 0 && passed-c.jumped >= believedAfter:
 		c.known, c.ahead, c.jumped = true, ahead, 0
