@@ -18,27 +18,25 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-type requestKey struct{}
-
 // authenticate puts the caller into the context: the bearer of a token of this
 // server, or the member who is signed in to the console.
 func (m *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	c.Header("Cache-Control", "no-store")
+	state := request.Of(c)
+	defer state.Leave()
 	actor, refusal, cause := m.actor(c)
-	defer leave(c)
 	if refusal != nil {
 		m.problem(c, refusal, cause)
 		return
 	}
-	actor.IP, actor.RequestID = c.ClientIP(), request.Of(c).ID
-	state := request.Of(c)
+	actor.IP, actor.RequestID = c.ClientIP(), state.ID
 	state.Outcome = request.Outcome{ClientID: actor.ClientID, Actor: actor.ID}
-	inner := access.WithActor(ctx.Context(), actor)
+	inner := request.WithState(access.WithActor(ctx.Context(), actor), state)
 	if slot := state.Slot(); slot != nil {
 		inner = limits.WithPlace(inner, slot)
 	}
-	next(huma.WithContext(ctx, context.WithValue(inner, requestKey{}, c)))
+	next(huma.WithContext(ctx, inner))
 	countRefusal(c)
 }
 

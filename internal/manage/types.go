@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -170,10 +169,9 @@ func (m *API) enforcement(ctx context.Context, w Waiting) *svcauth.Enforcement {
 	}
 	e := svcauth.Enforcement{}
 	if m.cfg.Enforced != nil {
-		if c, ok := ctx.Value(requestKey{}).(*gin.Context); ok {
-			request.Release(c)
-			leave(c)
-		}
+		state := request.From(ctx)
+		state.Release()
+		state.Leave()
 		e = m.cfg.Enforced(ctx, w.limit)
 	}
 	return &e

@@ -33,8 +33,9 @@ type State struct {
 	Delayed   bool      // its refusal has been kept back already
 	LeaveBody bool      // its body is not read to the end
 
-	slot    limits.Place
-	context context.Context
+	slot      limits.Place
+	context   context.Context
+	admission *admission // nil: not counted within its caller's bounds
 }
 
 // Outcome is what the log line of a request holds beside its status.
@@ -64,6 +65,20 @@ func Of(c *gin.Context) *State {
 	return Begin(c, "")
 }
 
+// WithState returns a copy of ctx that carries s, for what is served without a
+// gin.Context.
+func WithState(ctx context.Context, s *State) context.Context {
+	return context.WithValue(ctx, stateKey{}, s)
+}
+
+// From returns the state that ctx carries, or an empty one.
+func From(ctx context.Context) *State {
+	if s, ok := ctx.Value(stateKey{}).(*State); ok {
+		return s
+	}
+	return &State{}
+}
+
 // SetSlot gives the request its slot. within is the request's context with it.
 func (s *State) SetSlot(slot limits.Place, within context.Context) {
 	s.slot, s.context = slot, within
@@ -80,13 +95,17 @@ func Context(c *gin.Context) context.Context {
 	return c.Request.Context()
 }
 
-// Release frees the request's slot. A handler calls it when all that is left to
-// do is wait. What has only a context uses [limits.Release].
-func Release(c *gin.Context) {
-	if s := Of(c); s.slot != nil {
+// Release frees the request's slot, if it has one. A handler calls it when all
+// that is left to do is wait. What has only a slot's context uses
+// [limits.Release].
+func (s *State) Release() {
+	if s.slot != nil {
 		s.slot.Release()
 	}
 }
+
+// Release frees the slot of the request of c.
+func Release(c *gin.Context) { Of(c).Release() }
 
 // ClientAddr returns the address of the client, as the frame has found it.
 func ClientAddr(c *gin.Context) netip.Addr {
