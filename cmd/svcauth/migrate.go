@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,9 +21,9 @@ func migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			db, err := store.Open(store.Config{URL: cfg.Database.URL.Reveal(), MaxConns: 2, OnWait: func(what string) {
-				fmt.Fprintf(c.ErrOrStderr(), "Waiting, because %s.\n", what)
-			}})
+			db, err := store.Open(store.Config{
+				URL: cfg.Database.URL.Reveal(), MaxConns: 2, Observer: migrationObserver{c.ErrOrStderr()},
+			})
 			if err != nil {
 				return err
 			}
@@ -34,3 +37,14 @@ func migrateCommand() *cobra.Command {
 		},
 	}
 }
+
+// migrationObserver writes what a migration waits for.
+type migrationObserver struct{ out io.Writer }
+
+// MigrationWaits implements [store.Observer].
+func (o migrationObserver) MigrationWaits(because string) {
+	fmt.Fprintf(o.out, "Waiting, because %s.\n", because)
+}
+
+// DatabaseCalled implements [store.Observer].
+func (migrationObserver) DatabaseCalled(context.Context, string, time.Time, error) {}

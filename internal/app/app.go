@@ -147,8 +147,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 func (a *App) open(ctx context.Context, master []byte) (err error) {
 	a.writes = &writeHealth{logger: a.logger, success: time.Now()}
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
-		OnCall: a.heardDatabase,
-		OnWait: func(what string) { a.logger.Warn("this node waits to migrate the schema", "because", what) }})
+		Observer: observer{a}})
 	if err != nil {
 		return err
 	}
@@ -172,11 +171,7 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 		WrongPerAddress: a.cfg.Limits.WrongSecretsPerAddress,
 		Window:          a.cfg.Limits.Window,
 		OneOfMany:       a.store.Postgres(),
-		OnDrop:          a.metrics.QueueDropped,
-		OnCall: func(ctx context.Context, began time.Time, err error) {
-			a.called(ctx, "redis", "call", began, err)
-		},
-		OnRecorded: a.recorded(),
+		Observer:        observer{a},
 	})
 	if err != nil {
 		return err
@@ -284,7 +279,7 @@ func (a *App) wireHTTP() error {
 			Token:      a.Token, Feed: a.feed, Issuer: a.cfg.Issuer, TokenAliases: a.cfg.Token.Aliases,
 			JWKS: a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
 		}),
-		Ready: a.ready, Logger: a.logger, OnRequest: a.countRequest,
+		Ready: a.ready, Logger: a.logger, Observer: observer{a},
 		Issuer: a.cfg.Issuer, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies,
 		MaxInflight: a.cfg.Limits.MaxInflight, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent,
 	}

@@ -21,16 +21,6 @@ type writeHealth struct {
 	success time.Time // when one succeeded
 }
 
-// heardDatabase records the end of a call to the database. A change whose
-// caller went away says nothing of the database, whatever the error is: a
-// commit that comes too late finds the transaction rolled back.
-func (a *App) heardDatabase(ctx context.Context, what string, began time.Time, err error) {
-	a.called(ctx, "database", what, began, err)
-	if what == store.CallChange && (err == nil || !errors.Is(ctx.Err(), context.Canceled)) {
-		a.writes.record(err)
-	}
-}
-
 // record takes the end of a transaction that changes something.
 func (w *writeHealth) record(err error) {
 	if errors.Is(err, context.Canceled) {

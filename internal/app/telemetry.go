@@ -2,12 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/svcauth/svcauth/internal/server"
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/telemetry"
 )
 
@@ -54,14 +56,51 @@ func (m tokenMetrics) TokenIssued() { m.metrics.Issued() }
 // TokenRevoked implements [token.Observer].
 func (m tokenMetrics) TokenRevoked() { m.metrics.Revoked("token") }
 
-func (a *App) countRequest(r server.RequestStats) {
+// observer tells the metrics, the traces and the health of a node what its
+// parts observe. It implements [store.Observer], [cache.Observer] and
+// [server.Observer].
+type observer struct{ app *App }
+
+// RequestAnswered counts a request.
+func (o observer) RequestAnswered(r server.RequestStats) {
 	outcome := r.Code
 	if outcome == "" {
 		outcome = "ok"
 	}
-	a.metrics.Request(r.Route, r.Method, r.Status, outcome, r.Took)
-	if r.Reason != "" && a.tokenRoutes[r.Route] {
-		a.metrics.Refused(r.Reason)
+	o.app.metrics.Request(r.Route, r.Method, r.Status, outcome, r.Took)
+	if r.Reason != "" && o.app.tokenRoutes[r.Route] {
+		o.app.metrics.Refused(r.Reason)
+	}
+}
+
+// DatabaseCalled records the end of a call to the database. A change whose
+// caller went away says nothing of the database, whatever the error is: a
+// commit that comes too late finds the transaction rolled back.
+func (o observer) DatabaseCalled(ctx context.Context, what string, began time.Time, err error) {
+	o.app.called(ctx, "database", what, began, err)
+	if what == store.CallChange && (err == nil || !errors.Is(ctx.Err(), context.Canceled)) {
+		o.app.writes.record(err)
+	}
+}
+
+// MigrationWaits logs what a migration waits for.
+func (o observer) MigrationWaits(because string) {
+	o.app.logger.Warn("this node waits to migrate the schema", "because", because)
+}
+
+// RedisCalled records the end of a call to Redis.
+func (o observer) RedisCalled(ctx context.Context, began time.Time, err error) {
+	o.app.called(ctx, "redis", "call", began, err)
+}
+
+// QueueDropped counts what a full queue dropped.
+func (o observer) QueueDropped(queue string, n int) { o.app.metrics.QueueDropped(queue, n) }
+
+// TokenRecorded adds the write of a token's record to the trace of the request
+// that issued it. Nobody waits for that write: it begins after the answer.
+func (o observer) TokenRecorded(from trace.SpanContext, began time.Time, err error) {
+	if o.app.tracer != nil {
+		o.app.span(trace.ContextWithSpanContext(context.Background(), from), "redis record", began, err)
 	}
 }
 
@@ -71,19 +110,6 @@ func (a *App) called(ctx context.Context, dependency, what string, began time.Ti
 	a.metrics.Dependency(dependency, time.Since(began), err)
 	if a.tracer != nil && trace.SpanContextFromContext(ctx).IsValid() {
 		a.span(ctx, dependency+" "+what, began, err)
-	}
-}
-
-// recorded returns a function that adds the write of a token's record to the
-// trace of the request that issued it. Nobody waits for that write: it begins
-// after the answer. It returns nil if nothing is traced, so that nothing is
-// remembered of a request either.
-func (a *App) recorded() func(trace.SpanContext, time.Time, error) {
-	if a.tracer == nil {
-		return nil
-	}
-	return func(from trace.SpanContext, began time.Time, err error) {
-		a.span(trace.ContextWithSpanContext(context.Background(), from), "redis record", began, err)
 	}
 }
 

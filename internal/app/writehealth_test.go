@@ -17,7 +17,7 @@ func writing(t *testing.T) *App {
 	t.Helper()
 	a := &App{logger: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics("test")}
 	a.writes = &writeHealth{logger: a.logger}
-	db, err := store.Open(store.Config{URL: "sqlite://" + t.TempDir() + "/db", OnCall: a.heardDatabase})
+	db, err := store.Open(store.Config{URL: "sqlite://" + t.TempDir() + "/db", Observer: observer{a}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	_, err = db.Migrate(t.Context())

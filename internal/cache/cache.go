@@ -48,19 +48,30 @@ type Config struct {
 	// none knows of the others' tokens.
 	OneOfMany bool
 
-	// OnDrop is told that n entries of a full queue were dropped:
-	// "token_records" or "revocation_markers".
-	OnDrop func(queue string, n int)
-	// OnCall is told that a call to Redis has ended. err is nil if it
-	// succeeded.
-	OnCall func(ctx context.Context, began time.Time, err error)
-
-	// OnRecorded is told that the record of a token was written to Redis, or
-	// that this failed. from is the span of the request that the token was
-	// issued for. It is called only for requests whose trace is sampled. If it
-	// is nil, records don't remember their request.
-	OnRecorded func(from trace.SpanContext, began time.Time, err error)
+	// Observer may be nil: nobody hears.
+	Observer Observer
 }
+
+// Observer hears how Redis is doing.
+type Observer interface {
+	// QueueDropped is told that n entries of a full queue were dropped:
+	// "token_records" or "revocation_markers".
+	QueueDropped(queue string, n int)
+	// RedisCalled is told that a call to Redis has ended. err is nil if it
+	// succeeded.
+	RedisCalled(ctx context.Context, began time.Time, err error)
+	// TokenRecorded is told that the record of a token was written to Redis, or
+	// that this failed. from is the span of the request that the token was
+	// issued for. It is called only for requests whose trace is sampled.
+	TokenRecorded(from trace.SpanContext, began time.Time, err error)
+}
+
+// nobody is the [Observer] where there is none.
+type nobody struct{}
+
+func (nobody) QueueDropped(string, int)                          {}
+func (nobody) RedisCalled(context.Context, time.Time, error)     {}
+func (nobody) TokenRecorded(trace.SpanContext, time.Time, error) {}
 
 // Cache is the shared short memory. Its methods are safe for concurrent use.
 type Cache struct {
@@ -143,11 +154,8 @@ func (cfg Config) withDefaults() Config {
 	if cfg.Window <= 0 {
 		cfg.Window = time.Minute
 	}
-	if cfg.OnDrop == nil {
-		cfg.OnDrop = func(string, int) {}
-	}
-	if cfg.OnCall == nil {
-		cfg.OnCall = func(context.Context, time.Time, error) {}
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
 	}
 	return cfg
 }

@@ -18,19 +18,27 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
 
-// drops counts what was dropped, by queue.
+// drops counts what was dropped, by queue, and the calls that failed.
 type drops struct {
-	mu  sync.Mutex
-	all map[string]int
+	nobody
+	failures atomic.Int64
+	mu       sync.Mutex
+	all      map[string]int
 }
 
-func (d *drops) count(queue string, n int) {
+func (d *drops) QueueDropped(queue string, n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.all == nil {
 		d.all = map[string]int{}
 	}
 	d.all[queue] += n
+}
+
+func (d *drops) RedisCalled(_ context.Context, _ time.Time, err error) {
+	if err != nil {
+		d.failures.Add(1)
+	}
 }
 
 func (d *drops) of(queue string) int {
@@ -52,14 +60,8 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
 			var dropped drops
-			var calls, failures atomic.Int64
 			b := backend{url: s.URL(), nodes: []*redistest.Server{s}}
-			c := b.node(t, Config{OnDrop: dropped.count, OnCall: func(_ context.Context, _ time.Time, err error) {
-				calls.Add(1)
-				if err != nil {
-					failures.Add(1)
-				}
-			}})
+			c := b.node(t, Config{Observer: &dropped})
 			require.Empty(t, c.Failing(t.Context()))
 			h := listen(t, c, ChannelChanges)
 			harm(s)
@@ -99,7 +101,7 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			}
 			require.Less(t, time.Since(began), 10*time.Second,
 				"the breaker answers at once; 1000 time-outs would take 250 s")
-			require.Less(t, failures.Load(), int64(500), "and sends little")
+			require.Less(t, dropped.failures.Load(), int64(500), "and sends little")
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			require.ErrorIs(t, publish(ctx), context.Canceled, "who has gone away is told so")
@@ -147,7 +149,7 @@ func TestClusterWithoutOneMaster(t *testing.T) {
 	cl := redistest.StartCluster(t)
 	b := backend{url: cl.URL()}
 	var dropped drops
-	c := b.node(t, Config{Prefix: "lost:", OnDrop: dropped.count})
+	c := b.node(t, Config{Prefix: "lost:", Observer: &dropped})
 	now := time.Now().Truncate(time.Millisecond)
 	c.RecordToken(t.Context(), record("sa_0", "j0", now, time.Hour))
 	listed(t, c, "sa_0", "j0")
@@ -193,7 +195,7 @@ func requireListedHaveKeys(t *testing.T, b backend, prefix string) {
 
 func TestQueueRetriesCountsAndDrops(t *testing.T) {
 	var dropped drops
-	q := newQueue[int]("q", 300, dropped.count)
+	q := newQueue[int]("q", 300, &dropped)
 	for i := range 310 {
 		q.put(i)
 	}

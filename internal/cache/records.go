@@ -86,16 +86,14 @@ func newestFirst(records []TokenRecord) []TokenRecord {
 // RecordToken remembers an issued token until it expires. It never waits: with
 // Redis it queues the record for [Cache.Run], or drops and counts it if the
 // queue is full. The newest 1,000 of one client are kept. ctx is the request's,
-// whose trace is for [Config.OnRecorded].
+// whose trace is for [Observer.TokenRecorded].
 func (c *Cache) RecordToken(ctx context.Context, r TokenRecord) {
 	r, ok := r.bounded(c.cfg.Clock())
 	if !ok {
 		return
 	}
-	if c.cfg.OnRecorded != nil {
-		if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
-			r.span = &span
-		}
+	if span := trace.SpanContextFromContext(ctx); span.IsSampled() {
+		r.span = &span
 	}
 	c.records.record(r)
 }

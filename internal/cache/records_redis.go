@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.opentelemetry.io/otel/trace"
 )
 
 // How much is read of one record, and how many records at once. Ours have about
@@ -33,7 +32,7 @@ type redisRecords struct {
 	clock       func() time.Time
 	queue       *queue[TokenRecord]
 	revocations *queue[revokedToken]
-	onRecorded  func(trace.SpanContext, time.Time, error) // may be nil
+	observer    Observer
 	gaps        *gaps
 	compared    time.Time // when gaps last was, with Redis
 	pausedUntil time.Time // until when no record is written, because Redis refused
@@ -48,16 +47,20 @@ type revokedToken struct {
 func newRedisRecords(r *remote, cfg Config) *redisRecords {
 	s := &redisRecords{
 		remote: r, sealer: sealer{cfg.Key}, prefix: cfg.Prefix, clock: cfg.Clock,
-		onRecorded: cfg.OnRecorded, gaps: newGaps(cfg),
-		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.OnDrop),
+		observer: cfg.Observer, gaps: newGaps(cfg),
+		revocations: newQueue[revokedToken]("revocation_markers", 8192, cfg.Observer),
 	}
 	began := cfg.Clock()
 	s.recorded.Store(&began)
-	s.queue = newQueue[TokenRecord]("token_records", 8192, func(name string, n int) {
-		s.gaps.lost(s.clock())
-		cfg.OnDrop(name, n)
-	})
+	s.queue = newQueue[TokenRecord]("token_records", 8192, s)
 	return s
+}
+
+// QueueDropped remembers that records of tokens were lost, and tells the
+// observer.
+func (s *redisRecords) QueueDropped(queue string, n int) {
+	s.gaps.lost(s.clock())
+	s.observer.QueueDropped(queue, n)
 }
 
 func (s *redisRecords) token(jti string) string       { return s.prefix + "{" + jti + "}:token" }
@@ -110,9 +113,6 @@ var errNotRecorded = errors.New("the record of a token was refused by Redis")
 // tell puts the write of a batch into the trace of each request that left a
 // record in it. A failed try is one, too.
 func (s *redisRecords) tell(batch []TokenRecord, done []bool, began time.Time, err error) {
-	if s.onRecorded == nil {
-		return
-	}
 	for i, r := range batch {
 		if r.span == nil {
 			continue
@@ -121,7 +121,7 @@ func (s *redisRecords) tell(batch []TokenRecord, done []bool, began time.Time, e
 		if failed == nil && !done[i] {
 			failed = errNotRecorded
 		}
-		s.onRecorded(*r.span, began, failed)
+		s.observer.TokenRecorded(*r.span, began, failed)
 	}
 }
 

@@ -32,11 +32,11 @@ var errOpen = fmt.Errorf("%w (failed at least %d times in a row; tried again soo
 
 // remote is the connection to Redis, of any topology, with a breaker before it.
 type remote struct {
-	client redis.UniversalClient
-	logger *slog.Logger
-	onCall func(context.Context, time.Time, error)
-	parts  bool // more than one server is asked: a cluster
-	health *health
+	client   redis.UniversalClient
+	logger   *slog.Logger
+	observer Observer
+	parts    bool // more than one server is asked: a cluster
+	health   *health
 
 	mu       sync.Mutex
 	failures int       // in a row
@@ -49,7 +49,7 @@ func newRemote(at target, cfg Config) *remote {
 	logging.Disable() // it prints to standard error by default
 	opt := options(at)
 	parts := at.topology == cluster
-	r := &remote{logger: cfg.Logger, onCall: cfg.OnCall, parts: parts, health: newHealth(cfg.Logger, parts)}
+	r := &remote{logger: cfg.Logger, observer: cfg.Observer, parts: parts, health: newHealth(cfg.Logger, parts)}
 	switch at.topology {
 	case sentinel:
 		r.client = redis.NewFailoverClient(opt.Failover())
@@ -107,9 +107,9 @@ func (r *remote) do(ctx context.Context, call func(context.Context) error) error
 	away := failed && !isRefusal(err)
 	if failed {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
-		r.onCall(ctx, start, err)
+		r.observer.RedisCalled(ctx, start, err)
 	} else {
-		r.onCall(ctx, start, nil)
+		r.observer.RedisCalled(ctx, start, nil)
 	}
 	r.report(time.Now(), away, err)
 	return err

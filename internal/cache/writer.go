@@ -55,23 +55,26 @@ type queue[T any] struct {
 	name    string
 	entries chan queued[T]
 	held    []queued[T] // taken out, but not written yet
-	onDrop  func(string, int)
+	drops   dropObserver
 }
+
+// dropObserver is the part of [Observer] that queues call.
+type dropObserver interface{ QueueDropped(queue string, n int) }
 
 type queued[T any] struct {
 	value T
 	tries int
 }
 
-func newQueue[T any](name string, size int, onDrop func(string, int)) *queue[T] {
-	return &queue[T]{name: name, entries: make(chan queued[T], size), onDrop: onDrop}
+func newQueue[T any](name string, size int, drops dropObserver) *queue[T] {
+	return &queue[T]{name: name, entries: make(chan queued[T], size), drops: drops}
 }
 
 func (q *queue[T]) put(value T) {
 	select {
 	case q.entries <- queued[T]{value: value}:
 	default:
-		q.onDrop(q.name, 1)
+		q.drops.QueueDropped(q.name, 1)
 	}
 }
 
@@ -128,7 +131,7 @@ func (q *queue[T]) keep(done []bool) int {
 	clear(q.held[len(left):])
 	q.held = left
 	if hopeless > 0 {
-		q.onDrop(q.name, hopeless)
+		q.drops.QueueDropped(q.name, hopeless)
 	}
 	return len(left)
 }

@@ -44,7 +44,7 @@ func newGuesses(t *testing.T) *guesses {
 	g.now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, g.now.Load()) }
 	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
-		MaxConns: readersOfGuesses * 2, OnCall: g.count})
+		MaxConns: readersOfGuesses * 2, Observer: g})
 	require.NoError(t, err)
 	g.db = db
 	t.Cleanup(func() { _ = db.Close() })
@@ -79,14 +79,17 @@ func (currentLog) Behind() time.Duration { return 0 }
 // the operator and the server itself alone.
 const readersOfGuesses = 2
 
-// count counts a query.
-func (g *guesses) count(ctx context.Context, _ string, _ time.Time, _ error) {
+// DatabaseCalled counts a query.
+func (g *guesses) DatabaseCalled(ctx context.Context, _ string, _ time.Time, _ error) {
 	g.queries.Add(1)
 	whose, _ := limits.Caller(ctx)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.turns = append(g.turns, whose)
 }
+
+// MigrationWaits implements [store.Observer].
+func (g *guesses) MigrationWaits(string) {}
 
 func (g *guesses) fill(ctx context.Context, q *store.Q) error {
 	at := time.Now()

@@ -138,8 +138,8 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	if panicked {
 		o.Code = "panic"
 	}
-	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(RequestStats{
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.RequestAnswered(RequestStats{
 			Route: c.FullPath(), Method: request.Method(c.Request), Status: status,
 			Code: o.Code, Reason: o.Reason, Took: took,
 		})

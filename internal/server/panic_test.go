@@ -15,14 +15,19 @@ import (
 	"github.com/svcauth/svcauth/internal/server"
 )
 
+// statsOf is an observer that keeps all it is told.
+type statsOf []server.RequestStats
+
+func (s *statsOf) RequestAnswered(one server.RequestStats) { *s = append(*s, one) }
+
 // A handler that panics costs its own request only. The metrics count it apart
 // from other failures, and the log has where it happened.
 func TestPanicIsCountedAndSaid(t *testing.T) {
 	var log bytes.Buffer
-	var seen []server.RequestStats
+	var seen statsOf
 	_, handler := frame(t, server.Config{
 		Issuer: "http://localhost:8080", Logger: slog.New(slog.NewJSONHandler(&log, nil)),
-		OnRequest: func(s server.RequestStats) { seen = append(seen, s) },
+		Observer: &seen,
 		Console: pages(func(engine gin.IRouter) {
 			engine.GET("/console/early", func(*gin.Context) { panic("early") })
 			engine.GET("/console/late", func(c *gin.Context) { c.String(http.StatusOK, "begun"); panic("late") })

@@ -50,8 +50,14 @@ type Config struct {
 	// linked to the caller's.
 	TrustParent bool
 
-	// OnRequest is called once for each request. It may be nil.
-	OnRequest func(RequestStats)
+	// Observer may be nil: nobody counts.
+	Observer Observer
+}
+
+// Observer counts what happens here, for the metrics.
+type Observer interface {
+	// RequestAnswered is called once for each request.
+	RequestAnswered(RequestStats)
 }
 
 // Console is the pages for people.

@@ -36,8 +36,8 @@ func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	}
 	s.cfg.Logger.Info("request", slog.String("request_id", id), slog.Int("status", status),
 		slog.String("reason", notHTTP), slog.String("ip", ip))
-	if s.cfg.OnRequest != nil {
-		s.cfg.OnRequest(RequestStats{Status: status, Code: oautherr.CodeInvalidRequest, Reason: notHTTP})
+	if s.cfg.Observer != nil {
+		s.cfg.Observer.RequestAnswered(RequestStats{Status: status, Code: oautherr.CodeInvalidRequest, Reason: notHTTP})
 	}
 	strict := ""
 	if s.strictTransport != "" {

@@ -85,7 +85,7 @@ func TestDoorStaysOpenWhileSomebodyIsAnswered(t *testing.T) {
 func TestRequestsAreAdmitted(t *testing.T) {
 	var calls int
 	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db",
-		OnCall: func(context.Context, string, time.Time, error) { calls++ }})
+		Observer: observed{called: func(string, error) { calls++ }}})
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = s.Migrate(t.Context())

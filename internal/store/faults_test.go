@@ -128,11 +128,11 @@ func TestUncertainCommitIsNamed(t *testing.T) {
 func TestPausedAndKilledDatabaseCostsAnError(t *testing.T) {
 	server := pgtest.Start(t, pgtest.Config{})
 	var failures atomic.Int64
-	s, err := Open(Config{URL: server.NewDatabase(), OnCall: func(_ context.Context, _ string, _ time.Time, err error) {
+	s, err := Open(Config{URL: server.NewDatabase(), Observer: observed{called: func(_ string, err error) {
 		if err != nil {
 			failures.Add(1)
 		}
-	}})
+	}}})
 	require.NoError(t, err)
 	defer s.Close()
 	_, err = s.Migrate(t.Context())

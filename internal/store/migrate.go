@@ -71,8 +71,8 @@ func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 		}
 		if since.IsZero() {
 			since = time.Now()
-			if s.cfg.OnWait != nil {
-				s.cfg.OnWait(string(busy))
+			if s.cfg.Observer != nil {
+				s.cfg.Observer.MigrationWaits(string(busy))
 			}
 		}
 		if time.Since(since) > wait {

@@ -172,7 +172,7 @@ func TestAMigrationThatWaitsSaysSoAndEnds(t *testing.T) {
 
 			var heard []string
 			s, err := Open(Config{URL: url, MaxConns: 1, MigrationWait: 50 * time.Millisecond,
-				OnWait: func(what string) { heard = append(heard, what) }})
+				Observer: observed{waits: func(because string) { heard = append(heard, because) }}})
 			require.NoError(t, err)
 			defer s.Close()
 			_, err = s.Migrate(t.Context())
@@ -182,7 +182,7 @@ func TestAMigrationThatWaitsSaysSoAndEnds(t *testing.T) {
 			require.Contains(t, heard[0], c.why)
 
 			waiting := make(chan struct{})
-			other, err := Open(Config{URL: url, OnWait: func(string) { close(waiting) }})
+			other, err := Open(Config{URL: url, Observer: observed{waits: func(string) { close(waiting) }}})
 			require.NoError(t, err)
 			defer other.Close()
 			done := make(chan error, 1)

@@ -34,13 +34,21 @@ type Store struct {
 type Config struct {
 	URL      string // sqlite://PATH or postgres://…; may hold a password, so it is never printed
 	MaxConns int    // of this process, 1 to 1000; 0 is 20
-	// OnCall, unless nil, is called when a query outside a transaction has
-	// ended, or a transaction as a whole. what is one of the Call constants.
-	OnCall func(ctx context.Context, what string, began time.Time, err error)
-	// OnWait, unless nil, is told once what [Store.Migrate] has to wait for.
-	OnWait func(what string)
-	// MigrationWait is how long it waits for that; 0 is 5 minutes.
+	// Observer may be nil: nobody hears.
+	Observer Observer
+	// MigrationWait is how long [Store.Migrate] waits for somebody else who
+	// makes no progress; 0 is 5 minutes.
 	MigrationWait time.Duration
+}
+
+// Observer hears how the database is doing.
+type Observer interface {
+	// DatabaseCalled is told that a query outside a transaction has ended, or a
+	// transaction as a whole. what is one of the Call constants. err is nil if
+	// the database has answered.
+	DatabaseCalled(ctx context.Context, what string, began time.Time, err error)
+	// MigrationWaits is told once what [Store.Migrate] has to wait for.
+	MigrationWaits(because string)
 }
 
 // CommitListener acts on what this process has written to the change log.
@@ -54,7 +62,7 @@ type CommitListener interface {
 // before the first [Store.Write].
 func (s *Store) Listen(l CommitListener) { s.commits = l }
 
-// What [Config.OnCall] is told of.
+// What [Observer.DatabaseCalled] is told of.
 const (
 	CallQuery  = "query"
 	CallChange = "transaction" // of [Store.Write]
@@ -235,10 +243,10 @@ func (s *Store) isolation() *sql.TxOptions {
 }
 
 func (c *Config) observe(ctx context.Context, what string, began time.Time, err error) {
-	if c.OnCall != nil {
+	if c.Observer != nil {
 		if !errors.Is(err, ErrUnavailable) {
 			err = nil // the database did answer
 		}
-		c.OnCall(ctx, what, began, err)
+		c.Observer.DatabaseCalled(ctx, what, began, err)
 	}
 }

@@ -40,6 +40,24 @@ func open(t *testing.T, url string) *Store {
 	return s
 }
 
+// observed is an [Observer] of functions, which may be nil.
+type observed struct {
+	called func(what string, err error)
+	waits  func(because string)
+}
+
+func (o observed) DatabaseCalled(_ context.Context, what string, _ time.Time, err error) {
+	if o.called != nil {
+		o.called(what, err)
+	}
+}
+
+func (o observed) MigrationWaits(because string) {
+	if o.waits != nil {
+		o.waits(because)
+	}
+}
+
 var (
 	moment0 = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
 	orgA    = svcauth.Organization{ID: "org_a", Name: "A", Operator: true, CreatedAt: moment0, Version: 1}

@@ -88,6 +88,19 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
+// databaseObserver tells a Fixture of calls to its database.
+type databaseObserver struct{ f *Fixture }
+
+// DatabaseCalled implements [store.Observer].
+func (o databaseObserver) DatabaseCalled(context.Context, string, time.Time, error) {
+	if o.f.Called != nil {
+		o.f.Called()
+	}
+}
+
+// MigrationWaits implements [store.Observer].
+func (databaseObserver) MigrationWaits(string) {}
+
 // New makes a Fixture. If change is not nil it completes the configuration.
 func New(t *testing.T, change func(*Config)) *Fixture {
 	t.Helper()
@@ -95,11 +108,7 @@ func New(t *testing.T, change func(*Config)) *Fixture {
 		Clock: &Clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
 	var err error
 	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
-		OnCall: func(context.Context, string, time.Time, error) {
-			if f.Called != nil {
-				f.Called()
-			}
-		}})
+		Observer: databaseObserver{f}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Store.Close() })
 	f.Store.Listen(f)
