@@ -88,19 +88,6 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// databaseObserver tells a Fixture of calls to its database.
-type databaseObserver struct{ f *Fixture }
-
-// DatabaseCalled implements [store.Observer].
-func (o databaseObserver) DatabaseCalled(context.Context, string, time.Time, error) {
-	if o.f.Called != nil {
-		o.f.Called()
-	}
-}
-
-// MigrationWaits implements [store.Observer].
-func (databaseObserver) MigrationWaits(string) {}
-
 // New makes a Fixture. If change is not nil it completes the configuration.
 func New(t *testing.T, change func(*Config)) *Fixture {
 	t.Helper()
