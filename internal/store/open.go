@@ -46,13 +46,13 @@ func openPostgres(cfg Config, connects *connector) *Store {
 		db := pool(cfg.MaxConns)
 		return &Store{
 			cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db,
-			inTurn: inTurn(cfg.MaxConns),
+			inTurn: inTurn(cfg.MaxConns), turns: newTurns(),
 		}
 	}
 	read := pool(cfg.MaxConns - writers)
 	return &Store{
 		cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read,
-		inTurn: inTurn(cfg.MaxConns - writers),
+		inTurn: inTurn(cfg.MaxConns - writers), turns: newTurns(),
 	}
 }
 
@@ -88,7 +88,7 @@ func openSQLite(cfg Config, path string) (*Store, error) {
 	read.SetMaxIdleConns(size)
 	return &Store{
 		cfg: cfg, read: read, write: write, aside: write, reader: newPrepared(read),
-		inTurn: inTurn(size),
+		inTurn: inTurn(size), turns: newTurns(),
 	}, nil
 }
 

@@ -16,7 +16,7 @@ import (
 // wait, and organizations take turns.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var q turns
+		q := newTurns()
 		var mu sync.Mutex
 		var order []string
 		var group sync.WaitGroup
@@ -48,14 +48,18 @@ func TestTurns(t *testing.T) {
 		require.Less(t, slices.Index(order, "revocation"), 6,
 			"it waits neither for changes nor behind all of noisy's revocations")
 		require.Len(t, order, 105)
-		require.Empty(t, q.lanes[0].byOrg)
-		require.Empty(t, q.lanes[0].order)
+		for _, turn := range []Turn{{}, {First: true}} {
+			began := time.Now()
+			_, err := q.take(t.Context(), turn)
+			require.NoError(t, err)
+			require.Equal(t, began, time.Now(), "nobody is in front any more")
+		}
 	})
 }
 
 func TestTurnsAreGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var q turns
+		q := newTurns()
 		release, err := q.take(t.Context(), Turn{OrgID: "a"})
 		require.NoError(t, err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -63,11 +67,14 @@ func TestTurnsAreGivenUp(t *testing.T) {
 		for range 2 {
 			_, err = q.take(ctx, Turn{OrgID: "a"})
 			require.ErrorIs(t, err, ErrUnavailable)
-			require.Empty(t, q.lanes[0].order, "who gives up waits no more")
 		}
 		release()
-		release, err = q.take(t.Context(), Turn{OrgID: "b"})
-		require.NoError(t, err)
-		release()
+		for _, org := range []string{"a", "b"} {
+			began := time.Now()
+			release, err = q.take(t.Context(), Turn{OrgID: org})
+			require.NoError(t, err)
+			require.Equal(t, began, time.Now(), "who gives up waits no more")
+			release()
+		}
 	})
 }
