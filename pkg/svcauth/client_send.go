@@ -16,8 +16,8 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 )
 
-// maxClientPatience is the longest Retry-After that a call waits for.
-const maxClientPatience = 30 * time.Second
+// maxRetryAfter is the longest Retry-After that a call waits for.
+const maxRetryAfter = 30 * time.Second
 
 // clientBackoff is how long to wait before a call is made again.
 var clientBackoff = httpx.Backoff{First: 250 * time.Millisecond, Most: 5 * time.Second}
@@ -71,6 +71,12 @@ type failure struct {
 	untouched  bool // the server provably did nothing
 }
 
+// repeatable reports whether sending a request with method twice does the same
+// as sending it once (RFC 9110 §9.2.2).
+func repeatable(method string) bool {
+	return method == http.MethodGet || method == http.MethodPut || method == http.MethodDelete
+}
+
 // do makes the call, again if that is safe and may help. It decodes the
 // answer's body into out, a pointer, unless out is nil. It returns the version
 // from the ETag, or 0 if there is none.
@@ -79,13 +85,10 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 	if err != nil {
 		return 0, err
 	}
-	var body []byte
-	if r.body != nil {
-		if body, err = json.Marshal(r.body); err != nil {
-			return 0, fmt.Errorf("%s: the body can't be written as JSON: %w", r.name(), err)
-		}
+	body, err := r.encodeBody()
+	if err != nil {
+		return 0, err
 	}
-	repeatable := r.method == http.MethodGet || r.method == http.MethodPut || r.method == http.MethodDelete
 	maybeDone := false
 	for sent := 1; ; sent++ {
 		version, failed := c.attempt(ctx, &r, address, body, out)
@@ -93,26 +96,45 @@ func (c *Client) do(ctx context.Context, r request, out any) (version int64, err
 			return version, nil
 		}
 		if r.method == http.MethodDelete && maybeDone && hasStatus(failed.err, http.StatusNotFound) {
-			return 0, nil
+			return 0, nil // an earlier attempt deleted it
 		}
 		maybeDone = maybeDone || !failed.untouched
-		if !failed.passing || !repeatable && !failed.untouched || sent > c.maxRetries ||
-			failed.retryAfter > maxClientPatience {
+		if sent > c.maxRetries || !failed.retryable(r.method) {
 			return 0, failed.err
 		}
-		timer := time.NewTimer(clientBackoff.Wait(sent, failed.retryAfter))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return 0, fmt.Errorf(
-				"%s: gave up after %d attempts (%w): %w",
-				r.name(),
-				sent,
-				context.Cause(ctx),
-				failed.err,
-			)
+		if cause := sleep(ctx, clientBackoff.Wait(sent, failed.retryAfter)); cause != nil {
+			return 0, fmt.Errorf("%s: gave up after %d attempts (%w): %w", r.name(), sent, cause, failed.err)
 		}
+	}
+}
+
+// encodeBody returns the body as JSON, or nil if there is none.
+func (r *request) encodeBody() ([]byte, error) {
+	if r.body == nil {
+		return nil, nil
+	}
+	body, err := json.Marshal(r.body)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the body can't be written as JSON: %w", r.name(), err)
+	}
+	return body, nil
+}
+
+// retryable reports whether sending a request with method again may help and is
+// safe.
+func (f *failure) retryable(method string) bool {
+	return f.passing && (f.untouched || repeatable(method)) && f.retryAfter <= maxRetryAfter
+}
+
+// sleep waits for d. If ctx ends first, it returns the cause.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
