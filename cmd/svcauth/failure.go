@@ -52,7 +52,7 @@ func (s *session) explain(err error) error {
 	case errors.As(err, &untrusted):
 		text = fmt.Sprintf("%v; if %s has a private CA, name its certificate with --ca-file or SVCAUTH_CA_FILE", err,
 			s.config.Issuer)
-	case errors.As(err, &noToken) && noToken.StatusCode == http.StatusUnauthorized:
+	case errors.As(err, &noToken) && noToken.Status == http.StatusUnauthorized:
 		text = fmt.Sprintf("%v; client %s (from %s) with the secret from %s was refused: "+
 			"check both, or make a new secret in the console", err, s.config.ClientID, s.from.ClientID,
 			s.from.ClientSecret)

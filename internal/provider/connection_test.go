@@ -260,7 +260,7 @@ func TestWhatAnErrorMeans(t *testing.T) {
 		"a proxy's 404":               {err: foreign(svcauth.CodeNotFound, 404)},
 		"a proxy's 503":               {err: foreign(svcauth.CodeUnavailable, 503), uncertain: true},
 		"a gateway's 504":             {err: foreign(svcauth.CodeUnavailable, 504), uncertain: true},
-		"no token":                    {err: &tokensource.Error{StatusCode: 401}},
+		"no token":                    {err: &tokensource.Error{Status: 401}},
 		"not connected":               {err: &net.OpError{Op: "dial", Err: errors.New("refused")}},
 		"broken off":                  {err: io.ErrUnexpectedEOF, uncertain: true},
 		"the provider is not known":   {err: fmt.Errorf("%w", errUnknown)},

@@ -71,7 +71,7 @@ func TestErrorsAreTypedAndCarryTheServersWords(t *testing.T) {
 	e := newEndpoint(t)
 	e.next(plain(400, `{"error":"invalid_scope","error_description":"clusters:edit is not\ngranted"}`))
 	refused := failure(t, e.source(t))
-	require.Equal(t, Error{StatusCode: 400, Code: "invalid_scope", Description: "clusters:edit is not granted",
+	require.Equal(t, Error{Status: 400, Code: "invalid_scope", Description: "clusters:edit is not granted",
 		Attempts: 1, URL: e.URL + "/oauth2/token"}, *refused)
 	require.Equal(t, "no token from "+e.URL+"/oauth2/token: 400 invalid_scope: clusters:edit is not granted",
 		refused.Error())
@@ -150,7 +150,7 @@ func TestRedirectsGetNoCredential(t *testing.T) {
 			c.HTTPClient.CheckRedirect = nil
 			c.HTTPClient.Transport.(*http.Transport).TLSClientConfig.InsecureSkipVerify = true // the other server would be believed
 		}))
-		require.Equal(t, status, refused.StatusCode)
+		require.Equal(t, status, refused.Status)
 		require.ErrorContains(t, refused, "the server redirects")
 		require.Equal(t, 1, e.asked())
 	}
@@ -175,7 +175,7 @@ func TestServerThatNeverAnswers(t *testing.T) {
 			func(c *Config) { c.TokenURL, c.Timeout, c.MaxRetries = e.URL+"/oauth2/token", 50*time.Millisecond, 1 }))
 	require.ErrorIs(t, refused, os.ErrDeadlineExceeded)
 	require.Equal(t, 2, refused.Attempts)
-	require.Zero(t, refused.StatusCode)
+	require.Zero(t, refused.Status)
 }
 
 func TestServerThatIsAway(t *testing.T) {
@@ -228,6 +228,6 @@ func TestMistypedSecretIsToldFromAWrongOne(t *testing.T) {
 	mistyped := e.source(t, func(c *Config) { c.ClientSecret = svcauth.Secret(typo) })
 	refused := failure(t, mistyped)
 	require.ErrorIs(t, refused, svcauth.ErrSecretChecksum)
-	require.Equal(t, http.StatusUnauthorized, refused.StatusCode)
+	require.Equal(t, http.StatusUnauthorized, refused.Status)
 	require.NotContains(t, refused.Error(), string(typo))
 }

@@ -21,11 +21,11 @@ func (s *Source) discover(ctx context.Context, name string) (string, *Error) {
 			return answer, http.StatusOK, nil
 		}
 		// Any 4xx: some gateways answer 403 for a path that they don't know.
-		if failure.StatusCode/100 == 4 && !failure.retryable {
+		if failure.Status/100 == 4 && !failure.retryable {
 			failure.Cause = errors.New("this address has no OAuth2 metadata (RFC 8414); " +
 				"check the issuer, or set TokenURL")
 		}
-		return nil, failure.StatusCode, failure
+		return nil, failure.Status, failure
 	}, name)
 	var unusable *httpx.MetadataError
 	var failure *Error
@@ -33,7 +33,7 @@ func (s *Source) discover(ctx context.Context, name string) (string, *Error) {
 	case err == nil:
 		return endpoints[name], nil
 	case errors.As(err, &unusable):
-		return "", &Error{StatusCode: http.StatusOK, URL: unusable.Address, Cause: unusable.Err}
+		return "", &Error{Status: http.StatusOK, URL: unusable.Address, Cause: unusable.Err}
 	case errors.As(err, &failure):
 		return "", failure
 	}

@@ -79,7 +79,7 @@ func TestBadMetadataSendsTheSecretNowhere(t *testing.T) {
 	e := newEndpoint(t)
 	e.metadata = http.NotFound
 	missing := failure(t, e.source(t))
-	require.Equal(t, 404, missing.StatusCode)
+	require.Equal(t, 404, missing.Status)
 	require.ErrorContains(t, missing,
 		"404 Not Found: this address has no OAuth2 metadata (RFC 8414); check the issuer, or set TokenURL")
 	require.Zero(t, e.asked())

@@ -20,7 +20,7 @@ var ErrClosed = errors.New("tokensource: the source is closed")
 // Error is a failure to get a token; use errors.As. Its text, its fields and
 // the error that it wraps contain no secret and no token.
 type Error struct {
-	StatusCode int // of the answer; 0: there was none
+	Status int // HTTP status of the answer; 0: there was none
 	// Code is "error" of RFC 6749 §5.2, such as "invalid_client" or
 	// "invalid_scope". It is empty if the answer has none.
 	Code        string
@@ -39,11 +39,11 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s: ", cmp.Or(e.lead, "no token from"), e.URL)
 	switch {
-	case e.StatusCode == 0 || e.StatusCode == http.StatusOK:
+	case e.Status == 0 || e.Status == http.StatusOK:
 	case e.Code != "":
-		fmt.Fprintf(&b, "%d %s", e.StatusCode, e.Code)
+		fmt.Fprintf(&b, "%d %s", e.Status, e.Code)
 	default:
-		b.WriteString(strings.TrimSpace(fmt.Sprintf("%d %s", e.StatusCode, http.StatusText(e.StatusCode))))
+		b.WriteString(strings.TrimSpace(fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))))
 	}
 	if e.Description != "" {
 		fmt.Fprintf(&b, ": %s", e.Description)

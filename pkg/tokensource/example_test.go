@@ -128,7 +128,7 @@ func ExampleError() {
 	_, err = tokens.Token(context.Background())
 	var refused *tokensource.Error
 	if errors.As(err, &refused) {
-		fmt.Println(refused.StatusCode, refused.Code)
+		fmt.Println(refused.Status, refused.Code)
 	}
 	// Output: 401 invalid_client
 }

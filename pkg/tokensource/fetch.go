@@ -39,7 +39,7 @@ func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) 
 	}
 	t, err := parseToken(answer, asked)
 	if err != nil {
-		return nil, &Error{StatusCode: http.StatusOK, URL: bare(endpoint), Cause: err}
+		return nil, &Error{Status: http.StatusOK, URL: bare(endpoint), Cause: err}
 	}
 	return t, nil
 }
@@ -97,7 +97,7 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 	if err != nil && !tooLong {
 		return nil, s.broken(failure, req.Context(), with, fmt.Errorf("the answer broke off: %w", err))
 	}
-	failure.StatusCode = res.StatusCode
+	failure.Status = res.StatusCode
 	switch {
 	case tooLong:
 		failure.Cause = err

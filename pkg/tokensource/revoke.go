@@ -56,9 +56,9 @@ func (s *Source) Active(ctx context.Context, accessToken string) (bool, error) {
 	}
 	if json.Unmarshal(answer, &said) != nil || said.Active == nil {
 		return false, &Error{
-			StatusCode: http.StatusOK,
-			URL:        s.config.Issuer,
-			Cause:      errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)"),
+			Status: http.StatusOK,
+			URL:    s.config.Issuer,
+			Cause:  errors.New("the answer is not the JSON of an introspection (RFC 7662 §2.2)"),
 		}
 	}
 	return *said.Active, nil
