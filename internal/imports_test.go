@@ -126,7 +126,8 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 // pkg/resourceserver, brings golang-jwt and the nouns. The kit lies in internal
 // and not in pkg/internal because the compiler would keep the server out of
 // there.
-var kit = []string{"internal/httpx", "internal/jwk", "internal/untrusted", "internal/verify", "internal/wire"}
+var kit = []string{"internal/httpx", "internal/jwk", "internal/typeid", "internal/untrusted", "internal/verify",
+	"internal/wire"}
 
 // verifyBrings is what internal/verify may bring along beside the kit.
 var verifyBrings = []string{"github.com/golang-jwt/jwt/v5", "pkg/svcauth"}
@@ -159,6 +160,8 @@ func TestImportsPointDownward(t *testing.T) {
 		"config":                       {},
 		"internal/httpx":               {},
 		"internal/jwk":                 {},
+		"internal/builtin":             {},
+		"internal/typeid":              {},
 		"internal/untrusted":           {},
 		"internal/verify":              {},
 		"internal/wire":                {},
@@ -167,7 +170,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"pkg/resourceserver":           {},
 		"pkg/resourceserver/ginauth":   {"pkg/resourceserver"},
 		"pkg/resourceserver/redisfeed": {"pkg/resourceserver"},
-		"internal/config":              {"config", "internal/cache"},
+		"internal/config":              {"internal/builtin", "config", "internal/cache"},
 		"internal/telemetry":           {},
 		"internal/limits":              {},
 		"internal/passwords":           {},
@@ -178,19 +181,19 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/changelog":           {"internal/limits", "internal/store", "internal/cache"},
 		"internal/feed":                {"internal/limits", "internal/store", "internal/cache", "internal/changelog"},
 		"internal/paging":              {},
-		"internal/access": {"internal/limits", "internal/paging", "internal/audit", "internal/store",
+		"internal/access": {"internal/builtin", "internal/limits", "internal/paging", "internal/audit", "internal/store",
 			"internal/cache", "internal/keyring"},
 		"internal/people": {"internal/limits", "internal/paging", "internal/passwords", "internal/audit",
 			"internal/store", "internal/access"},
 		"internal/oautherr": {"internal/store"},
 		"internal/clientauth": {"internal/limits", "internal/oautherr", "internal/audit", "internal/store",
 			"internal/cache"},
-		"internal/token": {"internal/limits", "internal/oautherr", "internal/clientauth",
+		"internal/token": {"internal/builtin", "internal/limits", "internal/oautherr", "internal/clientauth",
 			"internal/store", "internal/cache", "internal/keyring", "internal/changelog", "internal/access"},
 		"internal/request": {"internal/limits", "internal/oautherr", "internal/clientauth"},
 		"internal/oauth": {"internal/limits", "internal/request", "internal/oautherr",
 			"internal/clientauth", "internal/token", "internal/feed"},
-		"internal/manage": {"internal/limits", "internal/request", "internal/oautherr",
+		"internal/manage": {"internal/builtin", "internal/limits", "internal/request", "internal/oautherr",
 			"internal/access", "internal/people", "internal/token"},
 		"internal/server": {"internal/limits", "internal/request", "internal/oautherr", "internal/oauth",
 			"internal/manage", "internal/token", "internal/telemetry"},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -72,7 +73,7 @@ func (t *Tx) AddApplicationKey(
 	owner svcauth.Creator,
 	description string,
 ) (svcauth.ApplicationKey, error) {
-	id := svcauth.NewIDAt(svcauth.PrefixApplicationKey, t.Now)
+	id := typeid.New(svcauth.PrefixApplicationKey, t.Now)
 	key := svcauth.ApplicationKey{ID: id, ClientID: id, Description: description, Member: owner, CreatedAt: t.Now}
 	err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: orgID, Kind: store.ClientApplicationKey,
 		MemberID: &owner.ID, Description: description,

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -24,7 +25,7 @@ func (s *Service) ApplyCatalog(
 	apis = append([]svcauth.API{
 		{Audience: s.cfg.Issuer, Name: "svcauth", Description: "This authorization server itself"},
 	}, apis...)
-	privileges = append(svcauth.BuiltinPrivileges(s.cfg.Issuer), privileges...)
+	privileges = append(builtin.Privileges(s.cfg.Issuer), privileges...)
 	err = s.cfg.Store.Write(ctx, func(q *store.Q) error {
 		hadAPIs, err := q.APIs(ctx)
 		if err != nil {
@@ -119,7 +120,7 @@ func CheckCatalog(
 	if err != nil {
 		return err
 	}
-	for _, p := range without(names(had), names(append(svcauth.BuiltinPrivileges(issuer), privileges...))) {
+	for _, p := range without(names(had), names(append(builtin.Privileges(issuer), privileges...))) {
 		if _, err := holdersOf(ctx, q, p, allowRemoval); err != nil {
 			return err
 		}
@@ -200,6 +201,6 @@ func (s *Service) Privileges(
 	if err != nil {
 		return none, Problem(err, svcauth.AuditTarget{Kind: "catalog"})
 	}
-	all = slices.DeleteFunc(all, func(p svcauth.Privilege) bool { return svcauth.OperatorOnly(p.Name) && !a.Operator })
+	all = slices.DeleteFunc(all, func(p svcauth.Privilege) bool { return builtin.OperatorOnly(p.Name) && !a.Operator })
 	return paging.After(all, o, func(p svcauth.Privilege) string { return p.Name })
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -112,7 +113,7 @@ func (t *Tx) Audit(ctx context.Context, action string) error {
 	if err := t.InsertAuditEvent(ctx, event); err != nil || t.Also == "" || t.Also == event.OrganizationID {
 		return err
 	}
-	event.ID, event.OrganizationID, event.IP = svcauth.NewIDAt(svcauth.PrefixEvent, t.Now), t.Also, ""
+	event.ID, event.OrganizationID, event.IP = typeid.New(svcauth.PrefixEvent, t.Now), t.Also, ""
 	return t.InsertAuditEvent(ctx, event)
 }
 
@@ -131,7 +132,7 @@ func (s *Service) auditRefusal(t *Tx, action string, refusal *svcauth.Problem) {
 // Event returns the audit event of a change, or of one that was refused.
 func (r Record) Event(action, outcome, reason string) svcauth.AuditEvent {
 	return svcauth.AuditEvent{
-		ID: svcauth.NewIDAt(svcauth.PrefixEvent, r.Now), Time: r.Now, OrganizationID: r.Actor.OrgID,
+		ID: typeid.New(svcauth.PrefixEvent, r.Now), Time: r.Now, OrganizationID: r.Actor.OrgID,
 		Actor:  svcauth.AuditActor{ID: r.Actor.ID, Kind: r.Actor.Kind, Name: r.Actor.Name, ClientID: r.Actor.ClientID},
 		Action: action, Target: svcauth.AuditTarget{
 			ID:   loggable(r.Target.ID),
@@ -146,7 +147,7 @@ func (r Record) Event(action, outcome, reason string) svcauth.AuditEvent {
 // own: PostgreSQL takes no NUL, and nobody should fill the log with one line.
 // Secrets go before it is cut: half a one is not recognised.
 func loggable(text string) string {
-	return untrusted.Cut(untrusted.Line(svcauth.RedactSecrets(text)), 1024)
+	return untrusted.Cut(untrusted.Line(untrusted.RedactSecrets(text)), 1024)
 }
 
 func asJSON(v any) json.RawMessage {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -139,7 +140,7 @@ func (h EffectivePrivileges) lacks(gift EffectivePrivileges) []string {
 func RoleGives(kind string, privileges []string, catalogue []svcauth.Privilege, operator bool) []string {
 	var gives []string
 	for _, p := range catalogue {
-		if svcauth.OperatorOnly(p.Name) && !operator {
+		if builtin.OperatorOnly(p.Name) && !operator {
 			continue
 		}
 		if kind == store.RoleAdministrator || slices.Contains(privileges, p.Name) {

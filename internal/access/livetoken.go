@@ -116,7 +116,7 @@ func (s *Service) RevokeToken(ctx context.Context, id, jti string) error {
 		return t.revoke(ctx, t.Actor.OrgID, entry)
 	})
 	if err == nil {
-		s.cfg.Cache.MarkRevoked(jti, svcauth.KeptUntil(record.ExpiresAt))
+		s.cfg.Cache.MarkRevoked(jti, verify.KeptUntil(record.ExpiresAt))
 	}
 	return err
 }

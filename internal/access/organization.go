@@ -6,13 +6,14 @@ import (
 
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // AddOrganization makes an organization with its two system roles.
 func (t *Tx) AddOrganization(ctx context.Context, name string, operator bool) (svcauth.Organization, error) {
 	org := svcauth.Organization{
-		ID:        svcauth.NewIDAt(svcauth.PrefixOrganization, t.Now),
+		ID:        typeid.New(svcauth.PrefixOrganization, t.Now),
 		Name:      name,
 		Operator:  operator,
 		CreatedAt: t.Now,
@@ -33,7 +34,7 @@ func (t *Tx) AddOrganization(ctx context.Context, name string, operator bool) (s
 		},
 		{Kind: store.RolePublic, Name: svcauth.RolePublic, Description: "Held by everyone"},
 	} {
-		r.ID, r.OrgID, r.CreatedAt = svcauth.NewIDAt(svcauth.PrefixRole, t.Now), org.ID, t.Now
+		r.ID, r.OrgID, r.CreatedAt = typeid.New(svcauth.PrefixRole, t.Now), org.ID, t.Now
 		if err := t.InsertRole(ctx, r, nil); err != nil {
 			return org, err
 		}

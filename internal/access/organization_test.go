@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -97,7 +98,7 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 	privileges, err := f.Access.Privileges(boss, svcauth.ListOptions{})
 	require.NoError(t, err)
 	for _, p := range privileges.Items {
-		require.False(t, svcauth.OperatorOnly(p.Name), p.Name)
+		require.False(t, builtin.OperatorOnly(p.Name), p.Name)
 	}
 	for _, p := range []string{svcauth.KeysManage, svcauth.OrganizationsManage} {
 		_, err = f.Access.CreateRole(access.WithActor(t.Context(), forged),

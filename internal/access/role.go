@@ -8,6 +8,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -45,7 +46,7 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 				"An organization has at most %d roles. Delete one first.", svcauth.MaxRolesPerOrg)
 		}
 		row := store.RoleRow{
-			ID:          svcauth.NewIDAt(svcauth.PrefixRole, t.Now),
+			ID:          typeid.New(svcauth.PrefixRole, t.Now),
 			OrgID:       t.Actor.OrgID,
 			Kind:        store.RoleCustom,
 			Name:        name,

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -84,7 +85,7 @@ func (t *Tx) addSecret(
 		secret = svcauth.NewSecret()
 		made = secret
 	}
-	info := svcauth.SecretInfo{ID: svcauth.NewIDAt(svcauth.PrefixSecret,
+	info := svcauth.SecretInfo{ID: typeid.New(svcauth.PrefixSecret,
 		t.Now), Hint: secret.Hint(), Description: r.Description, CreatedAt: t.Now,
 		CreatedBy: by, ExpiresAt: r.ExpiresAt}
 	err := t.InsertCredential(ctx, store.CredentialRow{ID: info.ID, ClientID: clientID, OrgID: orgID,

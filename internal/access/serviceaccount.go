@@ -10,6 +10,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -30,7 +31,7 @@ func (s *Service) CreateServiceAccount(
 		if err := s.checkNewServiceAccount(&n, t); err != nil {
 			return err
 		}
-		id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, t.Now)
+		id := typeid.New(svcauth.PrefixServiceAccount, t.Now)
 		err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount,
 			Name: n.Name, Description: n.Description,
 			TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedByID: t.Actor.ID,

@@ -13,6 +13,7 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -145,7 +146,7 @@ func auditRestore(ctx context.Context, q *store.Q, keepTokens bool) error {
 	after, _ := json.Marshal(map[string]bool{"tokens_kept": keepTokens})
 	now := time.Now().UTC()
 	return q.InsertAuditEvent(ctx, svcauth.AuditEvent{
-		ID:             svcauth.NewIDAt(svcauth.PrefixEvent, now),
+		ID:             typeid.New(svcauth.PrefixEvent, now),
 		Time:           now,
 		OrganizationID: org.ID,
 		Actor:          svcauth.AuditActor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth"},

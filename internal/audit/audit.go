@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -139,7 +140,7 @@ func (l *Log) add(k key, who string, e svcauth.AuditEvent) *row {
 	if len(l.changed) >= maxRows {
 		return nil
 	}
-	e.ID = svcauth.NewIDAt(svcauth.PrefixEvent, e.Time)
+	e.ID = typeid.New(svcauth.PrefixEvent, e.Time)
 	r := &row{event: e}
 	l.rows[k] = r
 	l.of[who]++

@@ -16,6 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -109,7 +110,7 @@ func seeded(b *testing.B, url string, accounts int) *organization {
 	at := time.Now().Add(-time.Duration(accounts) * time.Millisecond)
 	for i := range accounts {
 		o.accounts = append(o.accounts,
-			svcauth.NewIDAt(svcauth.PrefixServiceAccount, at.Add(time.Duration(i)*time.Millisecond)))
+			typeid.New(svcauth.PrefixServiceAccount, at.Add(time.Duration(i)*time.Millisecond)))
 	}
 	o.open(b, url)
 	o.fill(b, admin, tables, base)

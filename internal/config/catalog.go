@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	defaults "github.com/svcauth/svcauth/config"
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -72,7 +73,7 @@ func LoadCatalog(file, issuer string) (Catalog, error) {
 		return Catalog{}, Faults{{Source: name, Problem: "holds more than one YAML document (---); write one"}}
 	}
 	c := catalogChecker{file: name, issuer: issuer, audiences: map[string]bool{}, names: map[string]bool{}}
-	for _, p := range svcauth.BuiltinPrivileges(issuer) {
+	for _, p := range builtin.Privileges(issuer) {
 		c.names[p.Name] = true
 	}
 	if len(parsed.APIs) > maxAPIs {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -30,7 +31,7 @@ func (c checker) tokens(cfg *Config) {
 	c.that(cfg.Token.TTL%time.Second == 0, "token.ttl",
 		"is not a number of whole seconds; a token's times are (RFC 7519 §2)")
 	c.oneOf(cfg.Token.SigningAlgorithm, "token.signing_algorithm", jwk.ES256, jwk.RS256, jwk.EdDSA)
-	c.lasts(cfg.Token.ServeStale, 0, svcauth.MaxServeStale, "token.serve_stale")
+	c.lasts(cfg.Token.ServeStale, 0, verify.MaxServeStale, "token.serve_stale")
 	size := cfg.Token.MaxSize
 	c.that(size == 0 || size >= minMaxSize && size <= svcauth.MaxTokenSize, "token.max_size",
 		"is %d; expected 0, or %d to %d, the longest token that the server's own endpoints take",
@@ -84,7 +85,7 @@ const minMaxSize = 2000
 
 // minRotateEvery keeps rotation by the clock within [svcauth.MaxPublishedKeys].
 // A retired key stays until the last token that it may have signed is good
-// nowhere, some 27 hours ([svcauth.LastExpiry], [svcauth.KeptUntil]), and there
+// nowhere, some 27 hours ([verify.LastExpiry], [verify.KeptUntil]), and there
 // is room for eight of them.
 const minRotateEvery = 4 * time.Hour
 

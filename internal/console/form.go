@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -64,7 +65,7 @@ func (f *form) refused(err error, conflict string) bool {
 		f.Errors = map[string]string{}
 	}
 	for name, values := range f.Values { // a form comes back as it was sent, save what looks like a client secret
-		if slices.ContainsFunc(values, svcauth.HoldsSecret) {
+		if slices.ContainsFunc(values, untrusted.HoldsSecret) {
 			f.Values.Del(name)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -51,8 +52,8 @@ func read[T any](
 	if len(l.Query) > 200 {
 		l.Query = ""
 	}
-	if svcauth.HoldsSecret(l.Query) {
-		return list[T]{}, svcauth.InvalidField("query.q", "What you search for %s.", svcauth.ErrSecretInText)
+	if untrusted.HoldsSecret(l.Query) {
+		return list[T]{}, svcauth.InvalidField("query.q", "What you search for %s.", untrusted.ErrSecretInText)
 	}
 	by := slices.IndexFunc(columns, func(c column[T]) bool { return c.name == strings.TrimPrefix(l.Sort, "-") })
 	if by < 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -276,7 +277,7 @@ func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string
 func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
 	now := k.now()
 	if s.active != nil {
-		if err := q.RetireSigningKey(ctx, s.active.KID, now, svcauth.KeptUntil(svcauth.LastExpiry(now))); err != nil {
+		if err := q.RetireSigningKey(ctx, s.active.KID, now, verify.KeptUntil(verify.LastExpiry(now))); err != nil {
 			return err
 		}
 	}

@@ -212,7 +212,7 @@ func TestNoMoreKeysArePublishedThanMayBe(t *testing.T) {
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 		var full *FullError
 		require.ErrorAs(t, rotate(t, k), &full)
-		require.Equal(t, svcauth.KeptUntil(svcauth.LastExpiry(first)), full.Next, "when the first that retired goes")
+		require.Equal(t, verify.KeptUntil(verify.LastExpiry(first)), full.Next, "when the first that retired goes")
 		require.Contains(t, full.Error(), full.Next.Format(time.RFC3339))
 
 		c.add(full.Next.Sub(c.Now()) - time.Millisecond)

@@ -13,11 +13,12 @@ import (
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // retiredFor is how long a retired key is published.
-var retiredFor = svcauth.KeptUntil(svcauth.LastExpiry(time.Time{})).Sub(time.Time{})
+var retiredFor = verify.KeptUntil(verify.LastExpiry(time.Time{})).Sub(time.Time{})
 
 const (
 	rotateEvery   = 30 * 24 * time.Hour

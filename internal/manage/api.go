@@ -25,6 +25,7 @@ import (
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -193,14 +194,14 @@ var idKinds = map[string]string{
 // secretAt returns the part of a URL that has the form of a client secret. It
 // returns "" if none has.
 func secretAt(u url.URL) string {
-	if svcauth.HoldsSecret(u.Path) {
+	if untrusted.HoldsSecret(u.Path) {
 		return "path"
 	}
 	for name, values := range u.Query() {
-		if svcauth.HoldsSecret(name) {
+		if untrusted.HoldsSecret(name) {
 			return "query"
 		}
-		if slices.ContainsFunc(values, svcauth.HoldsSecret) {
+		if slices.ContainsFunc(values, untrusted.HoldsSecret) {
 			return "query." + name
 		}
 	}
@@ -222,7 +223,7 @@ func (m *API) checkIDs(path string) func(huma.Context, func(huma.Context)) {
 	}
 	return func(ctx huma.Context, next func(huma.Context)) {
 		if at := secretAt(ctx.URL()); at != "" {
-			m.problem(humagin.Unwrap(ctx), svcauth.InvalidField(at, "The text %s.", svcauth.ErrSecretInText), nil)
+			m.problem(humagin.Unwrap(ctx), svcauth.InvalidField(at, "The text %s.", untrusted.ErrSecretInText), nil)
 			return
 		}
 		for _, id := range ids {

@@ -12,8 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/internal/request"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // The names of the security schemes in the document.
@@ -24,7 +24,7 @@ const (
 
 func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI {
 	scopes := map[string]string{}
-	for _, p := range svcauth.BuiltinPrivileges(issuer) {
+	for _, p := range builtin.Privileges(issuer) {
 		scopes[p.Name] = p.Description
 	}
 	return &huma.OpenAPI{

@@ -16,6 +16,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -36,10 +37,10 @@ func (m *API) problem(c *gin.Context, p *svcauth.Problem, cause error) {
 // the log line.
 func (m *API) complete(c *gin.Context, p *svcauth.Problem, cause error) {
 	p.RequestID = request.Of(c).ID
-	p.Detail = svcauth.RedactSecrets(p.Detail) // it may repeat what was sent
+	p.Detail = untrusted.RedactSecrets(p.Detail) // it may repeat what was sent
 	for i := range p.Errors {
 		e := &p.Errors[i]
-		e.Location, e.Message = svcauth.RedactSecrets(e.Location), svcauth.RedactSecrets(e.Message)
+		e.Location, e.Message = untrusted.RedactSecrets(e.Location), untrusted.RedactSecrets(e.Message)
 	}
 	c.Header("Cache-Control", "no-store")
 	insufficient(c, p)

@@ -10,7 +10,7 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
-	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 func badRequest(format string, args ...any) *oautherr.Error {
@@ -55,7 +55,7 @@ func (e *Endpoints) refuse(c *gin.Context, clientID string, err *oautherr.Error)
 		c.Header("WWW-Authenticate", err.Challenge)
 	}
 	httpx.SetRetryAfter(c.Writer.Header(), err.RetryAfter)
-	writeJSON(c, err.Status, ErrorBody(err.Code, svcauth.RedactSecrets(err.Description)))
+	writeJSON(c, err.Status, ErrorBody(err.Code, untrusted.RedactSecrets(err.Description)))
 }
 
 // ErrorBody returns the body of an error of the OAuth2 endpoints (RFC 6749

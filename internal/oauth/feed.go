@@ -14,6 +14,7 @@ import (
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -136,7 +137,7 @@ func labelled(asker token.Introspector, r wire.Receipt) feed.Subscriber {
 // label returns the printable ASCII of s, at most size bytes. It looks for
 // secrets before it cuts: half a secret would not be recognized.
 func label(s string, size int) string {
-	s = svcauth.RedactSecrets(strings.Map(func(r rune) rune {
+	s = untrusted.RedactSecrets(strings.Map(func(r rune) rune {
 		if r < 0x20 || r > 0x7e {
 			return -1
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
-	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // token returns the token endpoint (RFC 6749 §3.2). An alias takes grant_type
@@ -31,7 +31,7 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 		}
 		r := token.Request{
 			GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources,
-			IP: c.ClientIP(), UserAgent: svcauth.RedactSecrets(c.Request.UserAgent()),
+			IP: c.ClientIP(), UserAgent: untrusted.RedactSecrets(c.Request.UserAgent()),
 		}
 		if a := f.get("audience"); a != "" {
 			r.Resources = append(r.Resources, a)

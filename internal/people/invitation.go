@@ -9,6 +9,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -90,7 +91,7 @@ func (s *Service) invitee(ctx context.Context, t *access.Tx, n svcauth.NewMember
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		row = store.MemberRow{
-			ID:            svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+			ID:            typeid.New(svcauth.PrefixMember, t.Now),
 			OrgID:         t.Actor.OrgID,
 			Email:         n.Email,
 			FirstName:     n.FirstName,

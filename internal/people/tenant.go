@@ -7,6 +7,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -106,7 +107,7 @@ func (s *Service) tenantIn(
 	t.Actor = access.System(org.ID)
 	made := Tenant{
 		Organization:  org,
-		AdminID:       svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+		AdminID:       typeid.New(svcauth.PrefixMember, t.Now),
 		AdminEmail:    n.AdminEmail,
 		AdminPassword: n.AdminPassword,
 	}
@@ -180,7 +181,7 @@ func (s *Service) CreateOrganization(
 
 func (s *Service) inviteAdministrator(ctx context.Context, t *access.Tx, orgID, email string) (link, error) {
 	admin := store.MemberRow{
-		ID:            svcauth.NewIDAt(svcauth.PrefixMember, t.Now),
+		ID:            typeid.New(svcauth.PrefixMember, t.Now),
 		OrgID:         orgID,
 		Email:         email,
 		CreatedAt:     t.Now,

@@ -17,6 +17,7 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -149,13 +150,13 @@ func TestARevocationLivesEquallyLongByEveryDoor(t *testing.T) {
 			for _, row := range rows {
 				var entry svcauth.Revocation
 				require.NoError(t, json.Unmarshal([]byte(row.Payload), &entry))
-				require.Equal(t, svcauth.KeptUntil(time.Unix(entry.Exp, 0)).UTC(), row.ExpiresAt, row.Payload)
+				require.Equal(t, verify.KeptUntil(time.Unix(entry.Exp, 0)).UTC(), row.ExpiresAt, row.Payload)
 				if entry.JTI != "" {
 					require.Equal(t, revocable(t, v.token).Exp, entry.Exp)
 					continue
 				}
-				require.GreaterOrEqual(t, entry.Exp, svcauth.LastExpiry(began).Unix(), row.Payload)
-				require.LessOrEqual(t, entry.Exp, svcauth.LastExpiry(ended).Unix(), row.Payload)
+				require.GreaterOrEqual(t, entry.Exp, verify.LastExpiry(began).Unix(), row.Payload)
+				require.LessOrEqual(t, entry.Exp, verify.LastExpiry(ended).Unix(), row.Payload)
 			}
 		})
 	}
@@ -186,7 +187,7 @@ func TestTheMarkInRedisIsKeptAsLongAsTheRevocation(t *testing.T) {
 		}, 30*time.Second, 20*time.Millisecond)
 		ms, err := strconv.ParseInt(strings.TrimSpace(left), 10, 64)
 		require.NoError(t, err)
-		require.WithinDuration(t, svcauth.KeptUntil(time.Unix(claims.Exp, 0)),
+		require.WithinDuration(t, verify.KeptUntil(time.Unix(claims.Exp, 0)),
 			time.Now().Add(time.Duration(ms)*time.Millisecond), time.Minute, door)
 	}
 }

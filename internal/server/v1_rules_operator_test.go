@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -45,7 +46,7 @@ var operatorRules = []rule{
 		require.NoError(w.t, err)
 		require.False(w.t,
 			slices.ContainsFunc(privileges.Items,
-				func(p svcauth.Privilege) bool { return svcauth.OperatorOnly(p.Name) }))
+				func(p svcauth.Privilege) bool { return builtin.OperatorOnly(p.Name) }))
 		return nil
 	}},
 	{who: "tenant", name: "lists organizations", code: svcauth.CodeMissingPrivileges, missing: "organizations:manage",

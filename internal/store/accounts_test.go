@@ -11,6 +11,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -47,7 +48,7 @@ func (o *tables) write(do func(context.Context, *store.Q) error) error {
 }
 
 func (o *tables) organization(name string) string {
-	id := svcauth.NewIDAt(svcauth.PrefixOrganization, o.now)
+	id := typeid.New(svcauth.PrefixOrganization, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
 		return q.InsertOrganization(ctx, svcauth.Organization{ID: id, Name: name, CreatedAt: o.now,
 			Operator: name == "one"})
@@ -57,7 +58,7 @@ func (o *tables) organization(name string) string {
 
 func (o *tables) account(org, name string) string {
 	o.now = o.now.Add(time.Millisecond)
-	id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, o.now)
+	id := typeid.New(svcauth.PrefixServiceAccount, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
 		return q.InsertClient(ctx, store.ClientRow{ID: id, OrgID: org, Kind: store.ClientServiceAccount, Name: name,
 			CreatedAt: o.now, CreatedByID: "mem_x", CreatedByName: "x@example.com"})
@@ -67,7 +68,7 @@ func (o *tables) account(org, name string) string {
 
 func (o *tables) secret(org, client string, expires *time.Time) string {
 	o.now = o.now.Add(time.Millisecond)
-	id := svcauth.NewIDAt(svcauth.PrefixSecret, o.now)
+	id := typeid.New(svcauth.PrefixSecret, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
 		return q.InsertCredential(ctx, store.CredentialRow{ID: id, ClientID: client, OrgID: org,
 			Kind: store.CredentialSecret, Material: "hash of " + id, Hint: "abcd", CreatedAt: o.now, ExpiresAt: expires})
@@ -76,7 +77,7 @@ func (o *tables) secret(org, client string, expires *time.Time) string {
 }
 
 func (o *tables) role(org, name string, privileges ...string) string {
-	id := svcauth.NewIDAt(svcauth.PrefixRole, o.now)
+	id := typeid.New(svcauth.PrefixRole, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
 		return q.InsertRole(ctx, store.RoleRow{ID: id, OrgID: org, Kind: store.RoleCustom, Name: name,
 			CreatedAt: o.now}, privileges)
@@ -159,7 +160,7 @@ func TestServiceAccountRowsNamedAlike(t *testing.T) {
 			require.NoError(t, o.write(func(ctx context.Context, q *store.Q) error {
 				for i := begin; i < begin+portion; i++ {
 					o.now = o.now.Add(time.Millisecond)
-					id := svcauth.NewIDAt(svcauth.PrefixServiceAccount, o.now)
+					id := typeid.New(svcauth.PrefixServiceAccount, o.now)
 					want = append([]string{id}, want...)
 					row := store.ClientRow{ID: id, OrgID: o.org, Kind: store.ClientServiceAccount,
 						Name: fmt.Sprint("many-", i), CreatedAt: o.now}
@@ -262,7 +263,7 @@ func TestApplicationKeyRows(t *testing.T) {
 				}
 				for range 3 {
 					o.now = o.now.Add(time.Millisecond)
-					key := svcauth.NewIDAt(svcauth.PrefixApplicationKey, o.now)
+					key := typeid.New(svcauth.PrefixApplicationKey, o.now)
 					keys = append(keys, key)
 					if err := q.InsertClient(ctx, store.ClientRow{ID: key, OrgID: o.org,
 						Kind: store.ClientApplicationKey, MemberID: &id, CreatedAt: o.now,

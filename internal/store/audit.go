@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/typeid"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -20,10 +22,10 @@ func (q *Q) InsertAuditEvent(ctx context.Context, e svcauth.AuditEvent) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		ON CONFLICT (id) DO UPDATE SET count = audit_event.count + excluded.count`,
 		e.ID, e.OrganizationID, e.Time.UnixMilli(),
-		e.Actor.ID, e.Actor.Kind, svcauth.RedactSecrets(e.Actor.Name), e.Actor.ClientID, e.Action,
-		svcauth.RedactSecrets(e.Target.ID), e.Target.Kind, svcauth.RedactSecrets(e.Target.Name),
-		e.Outcome, svcauth.RedactSecrets(e.Reason),
-		svcauth.RedactSecrets(string(e.Before)), svcauth.RedactSecrets(string(e.After)),
+		e.Actor.ID, e.Actor.Kind, untrusted.RedactSecrets(e.Actor.Name), e.Actor.ClientID, e.Action,
+		untrusted.RedactSecrets(e.Target.ID), e.Target.Kind, untrusted.RedactSecrets(e.Target.Name),
+		e.Outcome, untrusted.RedactSecrets(e.Reason),
+		untrusted.RedactSecrets(string(e.Before)), untrusted.RedactSecrets(string(e.After)),
 		e.IP, e.RequestID, max(1, e.Count))
 	return err
 }
@@ -42,7 +44,7 @@ func (q *Q) AuditSystem(ctx context.Context, now time.Time, action string, targe
 		return err
 	}
 	e := svcauth.AuditEvent{
-		ID: svcauth.NewIDAt(svcauth.PrefixEvent, now), Time: now, OrganizationID: org.ID,
+		ID: typeid.New(svcauth.PrefixEvent, now), Time: now, OrganizationID: org.ID,
 		Actor:  svcauth.AuditActor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth"},
 		Action: action, Target: target, Outcome: svcauth.OutcomeDone,
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -194,7 +195,7 @@ func (q *Q) TokenRevoked(ctx context.Context, orgID string, r svcauth.Revocation
 
 func (q *Q) insertRevocation(ctx context.Context, now time.Time, orgID string, r svcauth.Revocation) error {
 	if r.Exp == 0 {
-		r.Exp = svcauth.LastExpiry(now).Unix()
+		r.Exp = verify.LastExpiry(now).Unix()
 	}
 	payload, err := json.Marshal(r)
 	if err != nil {
@@ -202,7 +203,7 @@ func (q *Q) insertRevocation(ctx context.Context, now time.Time, orgID string, r
 	}
 	_, err = q.AddChange(ctx, Change{
 		OrgID: orgID, Kind: ChangeRevocation, Subject: about(orgID, r), role: r.Role, privilege: r.Privilege,
-		Payload: string(payload), ExpiresAt: svcauth.KeptUntil(time.Unix(r.Exp, 0)),
+		Payload: string(payload), ExpiresAt: verify.KeptUntil(time.Unix(r.Exp, 0)),
 	})
 	return err
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -50,7 +51,7 @@ func (o *ownRevocations) write(ctx context.Context, q *store.Q, now time.Time, b
 			joined[client] = at
 			e := p.event
 			if e.Time = now; o.ids[client] == "" {
-				o.ids[client] = svcauth.NewIDAt(svcauth.PrefixEvent, now)
+				o.ids[client] = typeid.New(svcauth.PrefixEvent, now)
 			}
 			e.ID = o.ids[client]
 			events = append(events, e)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
@@ -107,7 +108,7 @@ func (s *Service) notGranted(client *holder, privilege string) string {
 	case client.catalog.api[privilege] == "":
 		return fmt.Sprintf(
 			"no API of the catalogue knows the privilege %s; look for it in GET /v1/privileges", privilege)
-	case svcauth.OperatorOnly(privilege) && !client.Operator:
+	case builtin.OperatorOnly(privilege) && !client.Operator:
 		return privilege + " exists only in the operator's organization"
 	}
 	return fmt.Sprintf("none of the account's roles (%s) has %s; assign one that has, or put it on one of these",

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -25,7 +26,7 @@ type Sizer struct {
 // privileges do not include this server's own.
 func NewSizer(s Sizer, apis []svcauth.API, privileges []svcauth.Privilege) Sizer {
 	apis = append([]svcauth.API{{Audience: s.Issuer}}, apis...)
-	s.catalog = newCatalogue(apis, append(svcauth.BuiltinPrivileges(s.Issuer), privileges...), s.Issuer)
+	s.catalog = newCatalogue(apis, append(builtin.Privileges(s.Issuer), privileges...), s.Issuer)
 	return s
 }
 

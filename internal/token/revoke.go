@@ -57,7 +57,7 @@ func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, 
 	if err := s.batch.add(ctx, pending{claims: p, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return oautherr.From(err)
 	}
-	s.cfg.Cache.MarkRevoked(p.JTI, svcauth.KeptUntil(p.ExpiresAt))
+	s.cfg.Cache.MarkRevoked(p.JTI, verify.KeptUntil(p.ExpiresAt))
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // expirySlack is how long an entry is kept beyond its exp: as long as the
-// largest leeway lets a token live on. It is less than [svcauth.KeptUntil],
+// largest leeway lets a token live on. It is less than [KeptUntil],
 // since one clock judges the entry and the token.
 const expirySlack = svcauth.MaxLeeway
 

@@ -1,10 +1,9 @@
 package svcauth
 
 import (
-	"crypto/rand"
-	"encoding/binary"
-	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/typeid"
 )
 
 // The prefixes of ids. An id is a TypeID: a prefix, "_", and a UUIDv7 (RFC 9562
@@ -20,41 +19,10 @@ const (
 	PrefixEvent          = "evt"
 )
 
-const crockford = "0123456789abcdefghjkmnpqrstvwxyz"
-
 // NewID returns a new id with the given prefix, one of the Prefix constants.
 // Its first 48 bits are the time in milliseconds, so that ids sort by creation;
 // the other 74 free bits come from crypto/rand.
-func NewID(prefix string) string { return NewIDAt(prefix, time.Now()) }
-
-// NewIDAt is like [NewID], with the time that the caller passes.
-func NewIDAt(prefix string, at time.Time) string {
-	var u [16]byte
-	_, _ = rand.Read(u[6:]) // never fails: crypto/rand ends the program instead
-	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli()))
-	copy(u[:6], ms[2:])
-	u[6] = u[6]&0x0f | 0x70
-	u[8] = u[8]&0x3f | 0x80
-	hi, lo := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
-	var b strings.Builder
-	b.Grow(len(prefix) + 27)
-	b.WriteString(prefix)
-	b.WriteByte('_')
-	for shift := 125; shift >= 0; shift -= 5 { // 130 bits for 128: the two highest are zero
-		var v uint64
-		switch {
-		case shift >= 64:
-			v = hi >> (shift - 64)
-		case shift > 59:
-			v = lo>>shift | hi<<(64-shift)
-		default:
-			v = lo >> shift
-		}
-		b.WriteByte(crockford[v&31])
-	}
-	return b.String()
-}
+func NewID(prefix string) string { return typeid.New(prefix, time.Now()) }
 
 // ValidID reports whether s has the form of an id with the given prefix. Such
 // an id need not exist.

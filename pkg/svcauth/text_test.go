@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 func TestCheckText(t *testing.T) {
@@ -27,11 +29,11 @@ func TestSecretsInTextAreRefusedAndNotRepeated(t *testing.T) {
 	for _, text := range []string{secret, "the secret is " + secret + ".", secret[:48], secret + "x",
 		"a/" + secret + "/b"} {
 		err := CheckText(text)
-		require.ErrorIs(t, err, ErrSecretInText)
+		require.ErrorIs(t, err, untrusted.ErrSecretInText)
 		require.NotContains(t, err.Error(), secret[5:20])
-		require.True(t, HoldsSecret(text))
-		require.NotContains(t, RedactSecrets(text), secret[5:20])
+		require.True(t, untrusted.HoldsSecret(text))
+		require.NotContains(t, untrusted.RedactSecrets(text), secret[5:20])
 	}
-	require.Equal(t, "a svcs_[redacted] b", RedactSecrets("a "+secret+" b"))
-	require.Equal(t, "a b", RedactSecrets("a b"))
+	require.Equal(t, "a svcs_[redacted] b", untrusted.RedactSecrets("a "+secret+" b"))
+	require.Equal(t, "a b", untrusted.RedactSecrets("a b"))
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -181,7 +182,7 @@ func (f *Fixture) Member(email string, roles ...svcauth.Role) (string, context.C
 // MemberOf is [Fixture.Member] for any organization.
 func (f *Fixture) MemberOf(orgID, email string, roles ...svcauth.Role) (string, context.Context) {
 	f.T.Helper()
-	id := svcauth.NewIDAt(svcauth.PrefixMember, f.Clock.Now())
+	id := typeid.New(svcauth.PrefixMember, f.Clock.Now())
 	now := f.Clock.Now()
 	require.NoError(f.T, f.Store.Write(f.T.Context(), func(q *store.Q) error {
 		if err := q.InsertMember(f.T.Context(), store.MemberRow{ID: id, OrgID: orgID, Email: email,
