@@ -143,7 +143,7 @@ func (s *session) export(ctx context.Context, filter svcauth.AuditFilter) error 
 		filter.ListOptions = o
 		return s.client.AuditEvents(ctx, filter)
 	}
-	for event, err := range walk(ctx, page) {
+	for event, err := range svcauth.All(ctx, page, svcauth.ListOptions{}) {
 		if err == nil {
 			err = encoder.Encode(event)
 		}

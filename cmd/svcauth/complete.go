@@ -80,27 +80,29 @@ func gather[T any](all func(func(T, error) bool), prefix string, name func(T) st
 }
 
 func accountChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
-	return gather(walk(ctx,
-		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
-			o.Name, o.Limit = prefix, maxChoices
-			return s.client.ServiceAccounts(ctx, o)
-		}), prefix, func(a svcauth.ServiceAccount) string { return a.Name })
+	named := svcauth.ListOptions{Name: prefix, Limit: maxChoices}
+	return gather(svcauth.All(ctx, s.client.ServiceAccounts, named), prefix,
+		func(a svcauth.ServiceAccount) string { return a.Name })
 }
 
 func roleChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
-	return gather(walk(ctx, s.client.Roles), prefix, func(r svcauth.Role) string { return r.Name })
+	return gather(svcauth.All(ctx, s.client.Roles, svcauth.ListOptions{}), prefix,
+		func(r svcauth.Role) string { return r.Name })
 }
 
 func memberChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
-	return gather(walk(ctx, s.client.Members), prefix, func(m svcauth.Member) string { return m.Email })
+	return gather(svcauth.All(ctx, s.client.Members, svcauth.ListOptions{}), prefix,
+		func(m svcauth.Member) string { return m.Email })
 }
 
 func privilegeChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
-	return gather(walk(ctx, s.client.Privileges), prefix, func(p svcauth.Privilege) string { return p.Name })
+	return gather(svcauth.All(ctx, s.client.Privileges, svcauth.ListOptions{}), prefix,
+		func(p svcauth.Privilege) string { return p.Name })
 }
 
 func apiChoices(ctx context.Context, s *session, _ []string, prefix string) ([]string, error) {
-	return gather(walk(ctx, s.client.APIs), prefix, func(a svcauth.API) string { return a.Audience })
+	return gather(svcauth.All(ctx, s.client.APIs, svcauth.ListOptions{}), prefix,
+		func(a svcauth.API) string { return a.Audience })
 }
 
 func keyChoices(ctx context.Context, s *session, _ []string, _ string) ([]string, error) {

@@ -42,24 +42,18 @@ func list[T any](ctx context.Context, p *paging, page pageOf[T]) (svcauth.List[T
 		return page(ctx, svcauth.ListOptions{Limit: p.limit, Cursor: p.cursor})
 	}
 	whole := svcauth.List[T]{Items: []T{}}
-	for item, err := range walk(ctx, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[T], error) {
+	noting := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[T], error) {
 		one, err := page(ctx, o)
 		whole.Partial = whole.Partial || one.Partial
 		return one, err
-	}) {
+	}
+	for item, err := range svcauth.All(ctx, noting, svcauth.ListOptions{}) {
 		if err != nil {
 			return whole, err
 		}
 		whole.Items = append(whole.Items, item)
 	}
 	return whole, nil
-}
-
-// walk yields the whole list, in pages of the largest size.
-func walk[T any](ctx context.Context, page pageOf[T]) func(func(T, error) bool) {
-	return svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[T], error) {
-		return page(ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize, Cursor: cursor})
-	})
 }
 
 // listing is a command that lists.

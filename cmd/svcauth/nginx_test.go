@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -83,15 +82,12 @@ func TestIssuerWithPathBehindNginx(t *testing.T) {
 				Resource:     []string{s.Issuer},
 			})
 			require.NoError(t, err)
-			again, err := source.Token(t.Context())
-			require.NoError(t, err)
+			t.Cleanup(func() { _ = source.Close() })
 
 			verifier, err := resourceserver.New(resourceserver.Config{
 				Issuer:   s.Issuer,
 				Audience: s.Issuer,
-				Feed: &resourceserver.Feed{
-					Token: func(context.Context) (string, error) { return again.AccessToken, nil },
-				},
+				Feed:     &resourceserver.Feed{Token: source.BearerToken, Drop: source.Drop},
 			})
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = verifier.Close() })

@@ -25,11 +25,7 @@ func (s *session) accountID(ctx context.Context, idOrName string) (string, error
 		return idOrName, nil
 	}
 	var near []string
-	for account, err := range walk(ctx,
-		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
-			o.Name = idOrName
-			return s.client.ServiceAccounts(ctx, o)
-		}) {
+	for account, err := range svcauth.All(ctx, s.client.ServiceAccounts, svcauth.ListOptions{Name: idOrName}) {
 		switch {
 		case err != nil:
 			return "", err
@@ -55,7 +51,8 @@ func (s *session) roleID(ctx context.Context, idOrName string) (string, error) {
 	if svcauth.ValidID(svcauth.PrefixRole, idOrName) {
 		return idOrName, nil
 	}
-	return find(walk(ctx, s.client.Roles), idOrName, "role", "svcauth role list",
+	return find(svcauth.All(ctx, s.client.Roles, svcauth.ListOptions{}),
+		idOrName, "role", "svcauth role list",
 		func(r svcauth.Role) (string, string) { return r.ID, r.Name })
 }
 
@@ -84,7 +81,8 @@ func (s *session) memberID(ctx context.Context, idOrEmail string) (string, error
 	if svcauth.ValidID(svcauth.PrefixMember, idOrEmail) {
 		return idOrEmail, nil
 	}
-	return find(walk(ctx, s.client.Members), emailKey(idOrEmail), "member", "svcauth member list",
+	return find(svcauth.All(ctx, s.client.Members, svcauth.ListOptions{}),
+		emailKey(idOrEmail), "member", "svcauth member list",
 		func(m svcauth.Member) (string, string) { return m.ID, emailKey(m.Email) })
 }
 
@@ -106,7 +104,8 @@ func (s *session) audience(ctx context.Context, nameOrAudience string) (string, 
 	if strings.Contains(nameOrAudience, "://") {
 		return nameOrAudience, nil
 	}
-	return find(walk(ctx, s.client.APIs), nameOrAudience, "API", "svcauth api list",
+	return find(svcauth.All(ctx, s.client.APIs, svcauth.ListOptions{}),
+		nameOrAudience, "API", "svcauth api list",
 		func(a svcauth.API) (string, string) { return a.Audience, a.Name })
 }
 

@@ -213,14 +213,14 @@ func (t *removal) confirmAccount(ctx context.Context, s *session, idOrName, what
 // secret.
 func (s *session) liveTokens(ctx context.Context, id, secretID, oneDoes, manyDo string) string {
 	n, atLeast := 0, ""
-	for token, err := range walk(ctx,
-		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
-			page, err := s.client.Tokens(ctx, id, o)
-			if page.Partial {
-				atLeast = "at least "
-			}
-			return page, err
-		}) {
+	tokens := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
+		page, err := s.client.Tokens(ctx, id, o)
+		if page.Partial {
+			atLeast = "at least "
+		}
+		return page, err
+	}
+	for token, err := range svcauth.All(ctx, tokens, svcauth.ListOptions{}) {
 		if err != nil {
 			return "its live tokens (how many is not known now) " + manyDo
 		}

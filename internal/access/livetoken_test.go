@@ -17,10 +17,10 @@ import (
 
 func (f *fixture) tokens(accountID string) (jtis []string) {
 	f.T.Helper()
-	for token, err := range svcauth.All(f.Admin(),
-		func(ctx context.Context, cursor string) (svcauth.List[svcauth.LiveToken], error) {
-			return f.Access.Tokens(ctx, accountID, svcauth.ListOptions{Limit: 2, Cursor: cursor})
-		}) {
+	page := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
+		return f.Access.Tokens(ctx, accountID, o)
+	}
+	for token, err := range svcauth.All(f.Admin(), page, svcauth.ListOptions{Limit: 2}) {
 		require.NoError(f.T, err)
 		jtis = append(jtis, token.JTI)
 	}

@@ -224,14 +224,13 @@ func TestServiceAccountPages(t *testing.T) {
 	}
 	f.Tenants("stranger")
 	walk := func(o svcauth.ListOptions, between func()) (got []string) {
-		for account, err := range svcauth.All(f.Admin(),
-			func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-				if cursor != "" {
-					between()
-				}
-				o.Cursor = cursor
-				return f.Access.ServiceAccounts(ctx, o)
-			}) {
+		page := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.ServiceAccount], error) {
+			if o.Cursor != "" {
+				between()
+			}
+			return f.Access.ServiceAccounts(ctx, o)
+		}
+		for account, err := range svcauth.All(f.Admin(), page, o) {
 			require.NoError(t, err)
 			got = append(got, account.ID)
 		}

@@ -157,9 +157,7 @@ func everything[T any](
 	ctx context.Context, get func(context.Context, svcauth.ListOptions) (svcauth.List[T], error),
 ) ([]T, error) {
 	var all []T
-	for item, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[T], error) {
-		return get(ctx, svcauth.ListOptions{Limit: svcauth.MaxPageSize, Cursor: cursor})
-	}) {
+	for item, err := range svcauth.All(ctx, get, svcauth.ListOptions{}) {
 		if err != nil {
 			return nil, err
 		}

@@ -72,11 +72,10 @@ func (l *load) lose(a *act, format string, args ...any) {
 func (l *load) checkAudit(ctx context.Context) {
 	type entry struct{ action, target string }
 	told := map[entry]bool{}
-	for event, err := range svcauth.All(ctx,
-		func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
-			return l.admin.AuditEvents(ctx,
-				svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Cursor: cursor, Limit: svcauth.MaxPageSize}})
-		}) {
+	events := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.AuditEvent], error) {
+		return l.admin.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: o})
+	}
+	for event, err := range svcauth.All(ctx, events, svcauth.ListOptions{}) {
 		if err != nil {
 			l.never("the audit log can't be read: %v", err)
 			return

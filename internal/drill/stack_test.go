@@ -117,11 +117,10 @@ func (s *stack) follow() {
 		svcauth.NewServiceAccount{Name: "resource server " + svcauth.NewID("x"), RoleIDs: []string{reader.ID}})
 	require.NoError(s.t, err)
 	tokens := s.source(account.ClientID, account.ClientSecret)
-	bearer := tokens.BearerToken
 	for _, n := range s.nodes {
 		v, err := resourceserver.New(resourceserver.Config{Issuer: s.issuer, Audience: audience,
 			HTTPClient: pinnedTo(n), MaxStaleness: maxStaleness, KeyRefresh: 5 * time.Second,
-			Feed: &resourceserver.Feed{Token: bearer, Drop: tokens.Drop}})
+			Feed: &resourceserver.Feed{Token: tokens.BearerToken, Drop: tokens.Drop}})
 		require.NoError(s.t, err)
 		s.t.Cleanup(func() { _ = v.Close() })
 		require.NoError(s.t, v.Ready(ctx))

@@ -145,11 +145,10 @@ func TestRefusedCallsOfOneTenant(t *testing.T) {
 	}
 	minutes := int(time.Since(began).Minutes()) + 2
 	rows, counted := 0, 0
-	for e, err := range svcauth.All(ctx,
-		func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
-			o := svcauth.ListOptions{Cursor: cursor, Limit: 200}
-			return noisy.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: o, Actor: stranger.ID})
-		}) {
+	events := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.AuditEvent], error) {
+		return noisy.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: o, Actor: stranger.ID})
+	}
+	for e, err := range svcauth.All(ctx, events, svcauth.ListOptions{}) {
 		require.NoError(t, err)
 		rows, counted = rows+1, counted+e.Count
 	}

@@ -210,7 +210,7 @@ func (s *serviceAccountsData) Read(ctx context.Context, req datasource.ReadReque
 		return
 	}
 	byName := svcauth.ListOptions{Name: v.NamePrefix.ValueString()}
-	for found, err := range every(ctx, client.ServiceAccounts, byName) {
+	for found, err := range svcauth.All(ctx, client.ServiceAccounts, byName) {
 		if err != nil {
 			s.fail(&resp.Diagnostics, "Reading the service accounts failed", err)
 			return

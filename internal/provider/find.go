@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
@@ -27,7 +26,7 @@ type list[T any] func(context.Context, svcauth.ListOptions) (svcauth.List[T], er
 func first[T any](
 	ctx context.Context, all list[T], o svcauth.ListOptions, what string, matches func(T) bool,
 ) (none T, err error) {
-	for item, err := range every(ctx, all, o) {
+	for item, err := range svcauth.All(ctx, all, o) {
 		if err != nil {
 			return none, err
 		}
@@ -38,17 +37,9 @@ func first[T any](
 	return none, &notFoundError{what}
 }
 
-// every yields all items of a list, in pages of the largest size.
-func every[T any](ctx context.Context, all list[T], o svcauth.ListOptions) iter.Seq2[T, error] {
-	return svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[T], error) {
-		o.Cursor, o.Limit = cursor, svcauth.MaxPageSize
-		return all(ctx, o)
-	})
-}
-
 // collect returns all items of a list.
 func collect[T any](ctx context.Context, all list[T]) (items []T, err error) {
-	for item, err := range every(ctx, all, svcauth.ListOptions{}) {
+	for item, err := range svcauth.All(ctx, all, svcauth.ListOptions{}) {
 		if err != nil {
 			return nil, err
 		}

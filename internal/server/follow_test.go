@@ -39,15 +39,8 @@ func resourceServer(t *testing.T, s *svctest.Server, api svcauth.ServiceAccount,
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = tokens.Close() })
 	cfg := resourceserver.Config{Issuer: s.Issuer, Audience: audience,
-		HTTPClient: &http.Client{Transport: s.HTTP.Transport}, Feed: &resourceserver.Feed{
-			Drop: tokens.Drop,
-			Token: func(ctx context.Context) (string, error) {
-				token, err := tokens.Token(ctx)
-				if err != nil {
-					return "", err
-				}
-				return token.AccessToken, nil
-			}}}
+		HTTPClient: &http.Client{Transport: s.HTTP.Transport},
+		Feed:       &resourceserver.Feed{Token: tokens.BearerToken, Drop: tokens.Drop}}
 	if os.Getenv("SVCAUTH_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

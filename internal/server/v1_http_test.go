@@ -148,30 +148,20 @@ func walkWhileOthersInsert(t *testing.T, opts svctest.Options) {
 		require.NoError(t, err)
 		seen[id]++
 	}
-	for a, err := range svcauth.All(ctx,
-		func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-			return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 3, Cursor: cursor})
-		}) {
+	for a, err := range svcauth.All(ctx, client.ServiceAccounts, svcauth.ListOptions{Limit: 3}) {
 		note(a.ID, err)
 	}
-	for a, err := range svcauth.All(ctx,
-		func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-			return client.ServiceAccounts(ctx, svcauth.ListOptions{Limit: 2, Cursor: cursor, Name: "account 00"})
-		}) {
+	for a, err := range svcauth.All(ctx, client.ServiceAccounts, svcauth.ListOptions{Limit: 2, Name: "account 00"}) {
 		note("named "+a.ID, err)
 	}
-	for r, err := range svcauth.All(ctx, func(ctx context.Context, cursor string) (svcauth.List[svcauth.Role], error) {
-		return client.Roles(ctx, svcauth.ListOptions{Limit: 3, Cursor: cursor})
-	}) {
+	for r, err := range svcauth.All(ctx, client.Roles, svcauth.ListOptions{Limit: 3}) {
 		note(r.ID, err)
 	}
 	audited := map[string]int{}
-	for e, err := range svcauth.All(ctx,
-		func(ctx context.Context, cursor string) (svcauth.List[svcauth.AuditEvent], error) {
-			return client.AuditEvents(ctx,
-				svcauth.AuditFilter{ListOptions: svcauth.ListOptions{Limit: 20, Cursor: cursor},
-					Action: "service_account.create"})
-		}) {
+	creations := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.AuditEvent], error) {
+		return client.AuditEvents(ctx, svcauth.AuditFilter{ListOptions: o, Action: "service_account.create"})
+	}
+	for e, err := range svcauth.All(ctx, creations, svcauth.ListOptions{Limit: 20}) {
 		require.NoError(t, err)
 		audited[e.Target.ID]++
 	}

@@ -160,9 +160,10 @@ func newVictim(t *testing.T, admin *svcauth.Client, name string) (v victim) {
 }
 
 func listed(t *testing.T, c *svcauth.Client, accountID string) iter.Seq2[svcauth.LiveToken, error] {
-	return svcauth.All(t.Context(), func(ctx context.Context, cursor string) (svcauth.List[svcauth.LiveToken], error) {
-		return c.Tokens(ctx, accountID, svcauth.ListOptions{Cursor: cursor})
-	})
+	page := func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.LiveToken], error) {
+		return c.Tokens(ctx, accountID, o)
+	}
+	return svcauth.All(t.Context(), page, svcauth.ListOptions{})
 }
 
 // following reads the feed as a resource server that starts now does.

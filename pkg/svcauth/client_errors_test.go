@@ -203,32 +203,30 @@ func TestAnErrorOfTheCallersTransportIsNotTriedAgain(t *testing.T) {
 func TestAllWalksOverEveryPage(t *testing.T) {
 	c, requests := answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"},{"id":"b"}],"next_cursor":"1"}`),
 		says(200, `{"items":[],"next_cursor":"2"}`), says(200, `{"items":[{"id":"c"}],"next_cursor":null}`))
-	roles := func(ctx context.Context, cursor string) (List[Role], error) {
-		return c.Roles(ctx, ListOptions{Cursor: cursor})
-	}
+	roles := func(ctx context.Context, o ListOptions) (List[Role], error) { return c.Roles(ctx, o) }
 	var ids []string
-	for role, err := range All(t.Context(), roles) {
+	for role, err := range All(t.Context(), roles, ListOptions{}) {
 		require.NoError(t, err)
 		ids = append(ids, role.ID)
 	}
 	require.Equal(t, []string{"a", "b", "c"}, ids)
-	require.Equal(t, []string{"", "cursor=1", "cursor=2"},
+	require.Equal(t, []string{"limit=200", "cursor=1&limit=200", "cursor=2&limit=200"},
 		[]string{(*requests)[0].query, (*requests)[1].query, (*requests)[2].query})
 
 	c, requests = answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"}],"next_cursor":"same"}`))
 	var last error
-	for _, last = range All(t.Context(), roles) {
+	for _, last = range All(t.Context(), roles, ListOptions{}) {
 	}
 	require.ErrorContains(t, last, "same cursor twice")
 	require.Len(t, *requests, 2)
 
 	c, requests = answering(t, ClientConfig{}, says(200, `{"items":[{"id":"a"},{"id":"b"}],"next_cursor":"1"}`),
 		says(403))
-	for range All(t.Context(), roles) {
+	for range All(t.Context(), roles, ListOptions{}) {
 		break
 	}
 	require.Len(t, *requests, 1)
-	for _, last = range All(t.Context(), roles) {
+	for _, last = range All(t.Context(), roles, ListOptions{}) {
 	}
 	require.ErrorContains(t, last, "403")
 }

@@ -1,6 +1,7 @@
 package svcauth
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
@@ -38,24 +39,24 @@ func page[T any](ctx context.Context, c *Client, query url.Values, path ...strin
 	return list, err
 }
 
-// All returns an iterator over every item of a list, newest first. It calls
-// page for each page in turn with the cursor of the page before, beginning with
-// "". Items that existed at the start are yielded once, even if others are
-// added meanwhile. An error is yielded with a zero T and ends the iteration.
+// All returns an iterator over every item of a list, newest first. page is a
+// method of [Client] that lists; All calls it for each page in turn, beginning
+// with options. If options.Limit is 0, pages have [MaxPageSize] items. Items
+// that existed at the start are yielded once, even if others are added
+// meanwhile. An error is yielded with a zero T and ends the iteration.
 //
-//	type accounts = svcauth.List[svcauth.ServiceAccount]
-//	next := func(ctx context.Context, cursor string) (accounts, error) {
-//	return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
-//	}
-//	for account, err := range svcauth.All(ctx, next) { … }
+//	accounts := svcauth.All(ctx, client.ServiceAccounts, svcauth.ListOptions{})
+//	for account, err := range accounts { … }
 func All[T any](
 	ctx context.Context,
-	page func(ctx context.Context, cursor string) (List[T], error),
+	page func(context.Context, ListOptions) (List[T], error),
+	options ListOptions,
 ) iter.Seq2[T, error] {
+	options.Limit = cmp.Or(options.Limit, MaxPageSize)
 	return func(yield func(T, error) bool) {
 		var none T
-		for cursor := ""; ; {
-			list, err := page(ctx, cursor)
+		for options := options; ; {
+			list, err := page(ctx, options)
 			if err != nil {
 				yield(none, err)
 				return
@@ -68,14 +69,14 @@ func All[T any](
 			if list.NextCursor == nil || *list.NextCursor == "" {
 				return
 			}
-			if *list.NextCursor == cursor { // or it would never end
+			if *list.NextCursor == options.Cursor { // or it would never end
 				yield(
 					none,
 					errors.New("the server gave the same cursor twice in a row; the list can't be read to its end"),
 				)
 				return
 			}
-			cursor = *list.NextCursor
+			options.Cursor = *list.NextCursor
 		}
 	}
 }

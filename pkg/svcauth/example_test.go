@@ -104,11 +104,7 @@ func ExampleAll() {
 		fmt.Println(err)
 		return
 	}
-	accounts := svcauth.All(context.Background(),
-		func(ctx context.Context, cursor string) (svcauth.List[svcauth.ServiceAccount], error) {
-			return client.ServiceAccounts(ctx, svcauth.ListOptions{Cursor: cursor})
-		})
-	for account, err := range accounts {
+	for account, err := range svcauth.All(context.Background(), client.ServiceAccounts, svcauth.ListOptions{}) {
 		if err != nil {
 			fmt.Println(err)
 			return
