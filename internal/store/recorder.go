@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -15,7 +16,7 @@ const (
 	RecorderSays = 5 * time.Second
 	RecorderLag  = 2 * time.Second
 	recorderGone = 3 * RecorderSays
-	recorderKept = svcauth.MaxTokenTTLSeconds*time.Second + recorderGone + svcauth.ClockDifference
+	recorderKept = svcauth.MaxTokenTTLSeconds*time.Second + recorderGone + verify.ClockDifference
 )
 
 // SayRecorded writes that a node is alive now and has on record all tokens that
@@ -54,5 +55,5 @@ func (q *Q) Unrecorded(ctx context.Context, now time.Time) (time.Time, error) {
 	if err != nil || seen == 0 {
 		return time.Time{}, err
 	}
-	return at(seen).Add(recorderGone + svcauth.ClockDifference), nil
+	return at(seen).Add(recorderGone + verify.ClockDifference), nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -21,7 +22,7 @@ func TestUnrecorded(t *testing.T) {
 			require.NoError(t, err)
 			return until
 		}
-		until := now.Add(recorderGone + svcauth.ClockDifference)
+		until := now.Add(recorderGone + verify.ClockDifference)
 		require.Zero(t, unrecorded(now))
 		require.Zero(t, unrecorded(now.Add(recorderGone)))
 		require.Equal(t, until, unrecorded(now.Add(recorderGone+time.Millisecond)),
@@ -64,7 +65,7 @@ func TestUnrecordedByOtherClocks(t *testing.T) {
 			require.NoError(t, err)
 			return until
 		}
-		ahead := now.Add(svcauth.ClockDifference)
+		ahead := now.Add(verify.ClockDifference)
 		require.NoError(t, s.SayRecorded(t.Context(), "gone", now, now.Add(-time.Minute)))
 		require.False(t, unrecorded(now).Before(ahead), "a client that was made just now by a clock ahead has lost some")
 		longest := svcauth.MaxTokenTTLSeconds * time.Second
