@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,9 +68,7 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 		CAFile:      k.caFile,
 		Profile:     k.profile,
 		AddressOnly: offline,
-		OptionName: func(field string) string {
-			return "--" + map[string]string{"url": "url", "ca_file": "ca-file"}[field]
-		},
+		OptionName:  flagName,
 	})
 	if err != nil {
 		return nil, err
@@ -87,6 +86,15 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	s.client, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.config.Issuer, UserAgent: s.config.UserAgent,
 		HTTPClient: &http.Client{Transport: s.tokens.Transport(nil)}})
 	return s, err
+}
+
+// flagName returns what messages call the flag for a field of a profile, or with
+// "" all flags together.
+func flagName(field string) string {
+	if field == "" {
+		return "the options"
+	}
+	return "--" + strings.ReplaceAll(field, "_", "-")
 }
 
 func (s *session) close() {

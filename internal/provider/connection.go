@@ -53,6 +53,7 @@ func newConnection(ctx context.Context, m providerModel, userAgent string, d *di
 			CAFile:           m.CAFile.ValueString(),
 			Profile:          m.Profile.ValueString(),
 			ConfigFile:       m.ConfigFile.ValueString(),
+			OptionName:       attributeName,
 		},
 	}
 	checkKnown := func(name string, v attr.Value) {
@@ -84,6 +85,15 @@ func newConnection(ctx context.Context, m providerModel, userAgent string, d *di
 		}
 	}
 	return c
+}
+
+// attributeName returns what messages call the provider's attribute for a field
+// of a profile, or with "" all attributes together.
+func attributeName(field string) string {
+	if field == "" {
+		return "attributes"
+	}
+	return "attribute " + field
 }
 
 // errUnknown is the error of an operation that needs the server while the

@@ -149,7 +149,7 @@ func ExampleLoad() {
 	fmt.Println(config.ClientID, "from", from.ClientID)
 	fmt.Println(config.ClientSecret, "from", from.ClientSecret)
 	// Output:
-	// https://other.example.com from attribute url
+	// https://other.example.com from option url
 	// sa_01h455vb4pex5vsknk084sn02q from environment SVCAUTH_CLIENT_ID
 	// svcs_[redacted] from environment SVCAUTH_CLIENT_SECRET
 }

@@ -14,8 +14,7 @@ import (
 )
 
 // LoadOptions are the settings that the program itself was given, such as the
-// attributes of a Terraform provider or the flags of a command. Leave empty
-// what it was not given.
+// flags of a command. Leave empty what it was not given.
 type LoadOptions struct {
 	URL              string // the issuer
 	ClientID         string
@@ -30,15 +29,17 @@ type LoadOptions struct {
 	// AddressOnly is for a program that verifies tokens and requests none: the
 	// id and secret may be missing.
 	AddressOnly bool
-	// OptionName returns what the program's users call an option, such as
-	// "--url", for error messages. Default: "attribute url".
+	// OptionName returns what the program's users call an option, for error
+	// messages and the [Provenance]. field is its key in a profile file, such
+	// as "client_id", or empty for all options together. Default: "option
+	// client_id", and "options".
 	OptionName func(field string) string
 
 	Getenv func(string) string // nil: os.Getenv
 }
 
 // Provenance says where each field of a loaded configuration came from, such as
-// "attribute url", "environment SVCAUTH_CLIENT_ID" or the profile's name and
+// "option url", "environment SVCAUTH_CLIENT_ID" or the profile's name and
 // file. It is empty for a field that is not set. It never contains a value.
 type Provenance struct {
 	URL          string
@@ -107,15 +108,15 @@ type loading struct {
 var credentialFields = []string{"client_id", "client_secret", "client_secret_file"}
 
 func (l *loading) load() (config Config, from Provenance, err error) {
-	attributes, environment := l.attributes(), l.environment()
-	l.sources = []source{attributes, environment}
+	given, environment := l.given(), l.environment()
+	l.sources = []source{given, environment}
 	if l.named() || !l.complete() {
 		profile, err := l.profile()
 		if err != nil {
 			return config, from, err
 		}
 		if l.options.Profile != "" {
-			l.sources = []source{attributes, profile, environment}
+			l.sources = []source{given, profile, environment}
 		} else {
 			l.sources = append(l.sources, profile)
 		}
@@ -137,19 +138,14 @@ func (l *loading) load() (config Config, from Provenance, err error) {
 	return config, from, nil
 }
 
-func (l *loading) attributes() source {
+// given returns the options that the program itself was given.
+func (l *loading) given() source {
+	name := l.options.OptionName
+	if name == nil {
+		name = optionName
+	}
 	return source{
-		name: func(field string) string {
-			switch {
-			case field == "" && l.options.OptionName != nil:
-				return "the options"
-			case field == "":
-				return "attributes"
-			case l.options.OptionName != nil:
-				return l.options.OptionName(field)
-			}
-			return "attribute " + field
-		},
+		name: name,
 		fields: map[string]string{
 			"url":                l.options.URL,
 			"client_id":          l.options.ClientID,
@@ -158,6 +154,14 @@ func (l *loading) attributes() source {
 			"ca_file":            l.options.CAFile,
 		},
 	}
+}
+
+// optionName is the default of LoadOptions.OptionName.
+func optionName(field string) string {
+	if field == "" {
+		return "options"
+	}
+	return "option " + field
 }
 
 func (l *loading) environment() source {

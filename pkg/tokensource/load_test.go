@@ -61,13 +61,13 @@ func TestLoadOrder(t *testing.T) {
 		"environment before profile": {LoadOptions{}, environment,
 			want{"https://env.example", "env-id", "env-secret", "", "environment SVCAUTH_URL",
 				"environment SVCAUTH_CLIENT_ID", "environment SVCAUTH_CLIENT_SECRET"}},
-		"attributes before environment": {LoadOptions{URL: "https://a.example", ClientID: "a-id",
+		"options before environment": {LoadOptions{URL: "https://a.example", ClientID: "a-id",
 			ClientSecretFile: "a-file"}, environment,
-			want{"https://a.example", "a-id", "", "a-file", "attribute url", "attribute client_id",
-				"attribute client_secret_file"}},
+			want{"https://a.example", "a-id", "", "a-file", "option url", "option client_id",
+				"option client_secret_file"}},
 		"url and credential may have different sources": {LoadOptions{URL: "https://a.example"},
 			[]string{"SVCAUTH_CLIENT_ID", "env-id", "SVCAUTH_CLIENT_SECRET_FILE", "/env-file"},
-			want{"https://a.example", "env-id", "", "/env-file", "attribute url", "environment SVCAUTH_CLIENT_ID",
+			want{"https://a.example", "env-id", "", "/env-file", "option url", "environment SVCAUTH_CLIENT_ID",
 				"environment SVCAUTH_CLIENT_SECRET_FILE"}},
 		"profile named in the environment": {LoadOptions{}, []string{"SVCAUTH_PROFILE", "work"},
 			want{"https://work.example", "work-id", "", "HOME/.config/svcauth/work.secret",
@@ -100,12 +100,12 @@ func TestHalvesOfTwoCredentialsAreNone(t *testing.T) {
 		options LoadOptions
 		env     []string
 	}{
-		"attribute client_id is set, but neither attribute client_secret nor attribute client_secret_file is":                 {LoadOptions{ClientID: "a-id"}, environment},
-		"attributes gives a secret but no client_id; id and secret must come from one source, so set attribute client_id too": {LoadOptions{ClientSecret: "hidden-1"}, environment},
-		"environment SVCAUTH_CLIENT_ID is set, but neither environment SVCAUTH_CLIENT_SECRET nor":                             {LoadOptions{}, environment[:4]},
-		"environment gives a secret but no client_id":                                                                         {LoadOptions{}, []string{"SVCAUTH_CLIENT_SECRET", "hidden-2"}},
-		"both environment SVCAUTH_CLIENT_SECRET and environment SVCAUTH_CLIENT_SECRET_FILE are set":                           {LoadOptions{}, append([]string{"SVCAUTH_CLIENT_SECRET_FILE", "f"}, environment...)},
-		"both attribute client_secret and attribute client_secret_file are set; set one of them only":                         {LoadOptions{ClientID: "a", ClientSecret: "hidden-3", ClientSecretFile: "f"}, nil},
+		"option client_id is set, but neither option client_secret nor option client_secret_file is":                    {LoadOptions{ClientID: "a-id"}, environment},
+		"options gives a secret but no client_id; id and secret must come from one source, so set option client_id too": {LoadOptions{ClientSecret: "hidden-1"}, environment},
+		"environment SVCAUTH_CLIENT_ID is set, but neither environment SVCAUTH_CLIENT_SECRET nor":                       {LoadOptions{}, environment[:4]},
+		"environment gives a secret but no client_id":                                                                   {LoadOptions{}, []string{"SVCAUTH_CLIENT_SECRET", "hidden-2"}},
+		"both environment SVCAUTH_CLIENT_SECRET and environment SVCAUTH_CLIENT_SECRET_FILE are set":                     {LoadOptions{}, append([]string{"SVCAUTH_CLIENT_SECRET_FILE", "f"}, environment...)},
+		"both option client_secret and option client_secret_file are set; set one of them only":                         {LoadOptions{ClientID: "a", ClientSecret: "hidden-3", ClientSecretFile: "f"}, nil},
 	} {
 		_, c.options.Getenv = at(t, profiles, 0o600, c.env...)
 		_, _, err := Load(c.options)
@@ -118,7 +118,7 @@ func TestNothingFoundSaysWhatWasTried(t *testing.T) {
 	home, getenv := at(t, "", 0)
 	_, _, err := Load(LoadOptions{Getenv: getenv})
 	require.EqualError(t, err,
-		`svcauth configuration: url, client_id and client_secret not set; tried attributes (does not have it), environment (does not have it), profile "default" in `+
+		`svcauth configuration: url, client_id and client_secret not set; tried options (does not have it), environment (does not have it), profile "default" in `+
 			home+
 			`/.config/svcauth/credentials (there is no such file); set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile`)
 	_, getenv = at(t, "[other]\nurl = x\n", 0o600, environment[2:]...)
