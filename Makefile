@@ -26,9 +26,13 @@ export SBOM  = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## build and start svcauth and the example API beside it, on the built-in defaults
+DEMO_PORT     ?= 8080
+DEMO_API_PORT ?= 8081
+
+run: ## build and start svcauth and the example API beside it; other ports: DEMO_PORT=, DEMO_API_PORT=
+	@echo 'Building svcauth and an example API. The first time, this downloads modules and takes a few minutes.'
 	@CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/svcauth ./cmd/example-api
-	@exec $(BIN)/svcauth demo
+	@exec $(BIN)/svcauth demo --port $(DEMO_PORT) --api-port $(DEMO_API_PORT)
 
 build: ## the programs, static and reproducible, into bin/
 	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/...

@@ -22,7 +22,12 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, slog.New(slog.NewTextHandler(os.Stderr, nil))); err != nil {
+	var level slog.Level
+	err := level.UnmarshalText([]byte(env("EXAMPLE_API_LOG_LEVEL", "info")))
+	if err == nil {
+		err = run(ctx, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "example-api:", err)
 		os.Exit(1)
 	}

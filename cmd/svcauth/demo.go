@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -26,20 +27,34 @@ import (
 // credentials.
 const exampleCredentials = "data/example-api.json"
 
-// demoProfile is a profile with the administrator's application key, mode 0600
-// like the master key beside it. So the user's next steps, with the management
-// commands or deploy/terraform, need no secret to be copied. Only the demo
-// writes one.
-const demoProfile = "data/credentials"
+// demoSecrets is a file of profiles, mode 0600 like the master key beside it,
+// with all that the demo shows: so nothing of it is lost with the screen, and
+// the user's next steps, with the management commands or deploy/terraform, need
+// no secret to be copied. Only the demo writes one.
+const demoSecrets = "data/credentials"
+
+// demoPorts are those of this machine that the demo listens on.
+type demoPorts struct{ server, api int }
 
 func demoCommand() *cobra.Command {
-	return &cobra.Command{
+	var ports demoPorts
+	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run the server with an example service account, and the example API beside it",
-		Args:  cobra.NoArgs,
+		Long: `Run the server with an example service account, and the example API beside it,
+on this machine only. On an empty database it makes both and prints how to use
+them. What it prints is kept in ` + demoSecrets + `.
+
+It logs warnings only, as text. A configuration of your own wins over this and
+over --port.`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
-				if err := prepareDemo(ctx, c.OutOrStdout(), a, cfg); err != nil {
+			cfg, err := loadDemo(c, ports)
+			if err != nil {
+				return err
+			}
+			return openWith(c, cfg, func(ctx context.Context, a *app.App, cfg config.Config) error {
+				if err := prepareDemo(ctx, c.OutOrStdout(), a, cfg, ports); err != nil {
 					return err
 				}
 				group, ctx := errgroup.WithContext(ctx)
@@ -48,7 +63,7 @@ func demoCommand() *cobra.Command {
 				group.Go(func() error {
 					select {
 					case <-listening:
-						return runExampleAPI(ctx, c, cfg.Issuer)
+						return runExampleAPI(ctx, c, cfg.Issuer, ports)
 					case <-ctx.Done():
 						return nil
 					}
@@ -57,65 +72,159 @@ func demoCommand() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().IntVar(&ports.server, "port", 8080, "where the server listens")
+	c.Flags().IntVar(&ports.api, "api-port", 8081, "where the example API listens")
+	return c
+}
+
+// apiAddress is where the example API listens.
+func (p demoPorts) apiAddress() string { return fmt.Sprintf("127.0.0.1:%d", p.api) }
+
+// loadDemo returns the configuration, with the demo's own values where the
+// environment has none. It refuses what can't be listened on before anything is
+// made. Metrics are dispensable: without their port they are off.
+func loadDemo(c *cobra.Command, ports demoPorts) (config.Config, error) {
+	options := loadOptions(c)
+	options.Environ = append(options.Environ, // the first of two counts
+		"SVCAUTH_LOG_LEVEL=warn", "SVCAUTH_LOG_FORMAT=text",
+		fmt.Sprintf("SVCAUTH_ISSUER=http://localhost:%d", ports.server),
+		fmt.Sprintf("SVCAUTH_LISTEN=127.0.0.1:%d", ports.server))
+	options.Check = app.CheckConfig
+	cfg, err := config.Load(options)
+	if err != nil {
+		return cfg, err
+	}
+	for _, wanted := range []struct{ address, who string }{
+		{cfg.Listen, "svcauth"}, {ports.apiAddress(), "the example API"},
+	} {
+		if err := free(wanted.address); err != nil {
+			return cfg, fmt.Errorf("%s can't listen: %w; end what listens there, or choose other ports: "+
+				"make run DEMO_PORT=18080 DEMO_API_PORT=18081", wanted.who, err)
+		}
+	}
+	if cfg.Ops.Listen != "" && free(cfg.Ops.Listen) != nil {
+		fmt.Fprintf(c.ErrOrStderr(), "No metrics: something else listens on %s (ops.listen).\n", cfg.Ops.Listen)
+		cfg.Ops.Listen = ""
+	}
+	return cfg, nil
+}
+
+// free returns an error if nobody can listen on an address now.
+func free(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	return listener.Close()
 }
 
 // prepareDemo creates the example in an empty database and prints how to use
 // it. It leaves any other database as it is.
-func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config) error {
+func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config, ports demoPorts) error {
 	done, err := a.People.Bootstrapped(ctx)
 	if err != nil {
 		return err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	here, err := filepath.Abs(demoSecrets)
+	if err != nil {
+		return err
+	}
+	commands := fmt.Sprintf("  export PATH=%q:\"$PATH\" SVCAUTH_CONFIG_FILE=%q\n  svcauth service-account list\n",
+		filepath.Dir(self), here)
 	if done {
-		fmt.Fprintf(w, "svcauth at %s, example API at http://127.0.0.1:8081. Secrets were shown at the first start.\n",
-			cfg.Issuer)
-		return nil
+		return printAgain(w, cfg.Issuer, commands, ports)
+	}
+	if err := os.MkdirAll(filepath.Dir(exampleCredentials), 0o700); err != nil {
+		return err
 	}
 	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@localhost.localdomain"})
 	if err != nil {
 		return err
 	}
-	ctx = access.WithActor(ctx, access.System(tenant.Organization.ID))
-	account, err := exampleAccount(ctx, a, "example", "Cluster operator", "clusters:view", "clusters:create",
-		"clusters:suspend", "clusters:resume")
-	if err != nil {
-		return err
-	}
-	api, err := exampleAccount(ctx, a, "example-api", "Resource server", svcauth.TokensIntrospect)
-	if err != nil {
-		return err
-	}
-	raw, err := json.Marshal(map[string]string{"client_id": api.ClientID, "client_secret": api.ClientSecret.Reveal()})
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(exampleCredentials), 0o700); err != nil {
-		return err
-	}
-	if err := os.WriteFile(exampleCredentials, raw, 0o600); err != nil {
-		return err
-	}
-	key := tenant.ApplicationKey
-	profile := fmt.Sprintf("# Of the demo's administrator: SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use it.\n"+
-		"[default]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
-		demoProfile, cfg.Issuer, key.ClientID, key.ClientSecret.Reveal())
-	if err := os.WriteFile(demoProfile, []byte(profile), 0o600); err != nil {
-		return err
-	}
 	if err := printTenant(w, cfg.Issuer, tenant); err != nil {
 		return err
 	}
+	account, err := makeExample(ctx, a, cfg.Issuer, tenant)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(w, `
-Service account "example", role "Cluster operator". Fetch a token, call the example API with it, revoke it:
+Service account "example", role "Cluster operator". Fetch a token, call the example API, revoke the token, call again:
 
   TOKEN=$(curl -s -u %[2]s:%[3]s -d grant_type=client_credentials %[1]s/oauth2/token |
     sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-  curl -s -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8081/api/1.0/clusters
+  curl -s -H "Authorization: Bearer $TOKEN" http://%[4]s/api/1.0/clusters
   curl -s -u %[2]s:%[3]s -d token="$TOKEN" %[1]s/oauth2/revoke
+  curl -s -H "Authorization: Bearer $TOKEN" http://%[4]s/api/1.0/clusters    # refused
 
-Ctrl-C stops both.
-`, cfg.Issuer, account.ClientID, account.ClientSecret.Reveal())
+Commands for the administrator, in another terminal:
+
+%[5]s
+All of this is kept in %[6]s. The API's description is at %[1]s/docs. Ctrl-C stops both.
+`, cfg.Issuer, account.ClientID, account.ClientSecret.Reveal(), ports.apiAddress(), commands, demoSecrets)
 	return nil
+}
+
+// makeExample creates what the demo shows, and writes the files with its
+// secrets.
+func makeExample(
+	ctx context.Context, a *app.App, issuer string, tenant people.Tenant,
+) (account svcauth.ServiceAccount, err error) {
+	ctx = access.WithActor(ctx, access.System(tenant.Organization.ID))
+	if account, err = exampleAccount(ctx, a, "example", "Cluster operator", "clusters:view", "clusters:create",
+		"clusters:suspend", "clusters:resume"); err != nil {
+		return account, err
+	}
+	api, err := exampleAccount(ctx, a, "example-api", "Resource server", svcauth.TokensIntrospect)
+	if err != nil {
+		return account, err
+	}
+	raw, err := json.Marshal(map[string]string{"client_id": api.ClientID, "client_secret": api.ClientSecret.Reveal()})
+	if err != nil {
+		return account, err
+	}
+	if err := os.WriteFile(exampleCredentials, raw, 0o600); err != nil {
+		return account, err
+	}
+	profile := func(name, id string, secret svcauth.Secret) string {
+		return fmt.Sprintf("\n[%s]\nurl = %s\nclient_id = %s\nclient_secret = %s\n", name, issuer, id, secret.Reveal())
+	}
+	key := tenant.ApplicationKey
+	return account, os.WriteFile(demoSecrets, []byte(fmt.Sprintf(
+		"# The demo's secrets. SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use the first.\n"+
+			"# Sign in to the console as %s with the password %s\n", demoSecrets, tenant.AdminEmail,
+		tenant.AdminPassword.Reveal())+
+		profile("default", key.ClientID, key.ClientSecret)+
+		profile("example", account.ClientID, account.ClientSecret)), 0o600)
+}
+
+// issuerLine is the line of a profile that says where the server is.
+var issuerLine = regexp.MustCompile(`(?m)^url = .*$`)
+
+// printAgain says how to use what an earlier start has made. The port may be
+// another one now.
+func printAgain(w io.Writer, issuer, commands string, ports demoPorts) error {
+	raw, err := os.ReadFile(demoSecrets)
+	if err != nil {
+		_, err = fmt.Fprintf(w, "svcauth at %s, example API at http://%s. The database is not empty and was not made by "+
+			"the demo: there is no example in it. To begin anew, remove data/.\n", issuer, ports.apiAddress())
+		return err
+	}
+	if err := os.WriteFile(demoSecrets, issuerLine.ReplaceAll(raw, []byte("url = "+issuer)), 0o600); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, `svcauth at %[1]s, console at %[1]s/console, example API at http://%[2]s.
+Everything is as the last start left it; the password of the console and all secrets are in %[3]s.
+Commands for the administrator, in another terminal:
+
+%[4]s
+To begin anew, stop this and remove data/. Ctrl-C stops both.
+`, issuer, ports.apiAddress(), demoSecrets, commands)
+	return err
 }
 
 func exampleAccount(
@@ -138,14 +247,15 @@ func exampleAccount(
 
 // runExampleAPI runs the program example-api from this program's directory
 // until ctx is done.
-func runExampleAPI(ctx context.Context, c *cobra.Command, issuer string) error {
+func runExampleAPI(ctx context.Context, c *cobra.Command, issuer string, ports demoPorts) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	program := exec.CommandContext(ctx, filepath.Join(filepath.Dir(self), "example-api"))
 	program.Cancel = func() error { return program.Process.Signal(syscall.SIGTERM) }
-	program.Env = append(os.Environ(), "EXAMPLE_API_ISSUER="+issuer, "EXAMPLE_API_CREDENTIALS_FILE="+exampleCredentials)
+	program.Env = append(os.Environ(), "EXAMPLE_API_ISSUER="+issuer, "EXAMPLE_API_LISTEN="+ports.apiAddress(),
+		"EXAMPLE_API_CREDENTIALS_FILE="+exampleCredentials, "EXAMPLE_API_LOG_LEVEL=warn")
 	program.Stdout, program.Stderr = c.OutOrStdout(), c.ErrOrStderr()
 	err = program.Run()
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
