@@ -1,5 +1,6 @@
-// Package validating_test runs the programs and configurations that the page
-// shows, each with its real library, against a real svcauth.
+// Package validating_test runs the programs and configurations that
+// deploy/docs/protect.md shows, each with its real library, against a real
+// svcauth.
 package validating_test
 
 import (
@@ -25,7 +26,7 @@ import (
 
 // TestThePageShowsTheFiles: what is shown is what is tested.
 func TestThePageShowsTheFiles(t *testing.T) {
-	page, err := os.ReadFile("README.md")
+	page, err := os.ReadFile("../docs/protect.md")
 	require.NoError(t, err)
 	shown := 0
 	require.NoError(t, filepath.WalkDir(".", func(path string, entry os.DirEntry, err error) error {
@@ -35,7 +36,7 @@ func TestThePageShowsTheFiles(t *testing.T) {
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
 		name := filepath.ToSlash(path)
-		_, after, found := strings.Cut(string(page), "["+name+"]("+name+"):\n\n```")
+		_, after, found := strings.Cut(string(page), "["+name+"](../validating/"+name+"):\n\n```")
 		require.True(t, found, "the page does not show %s", name)
 		_, after, _ = strings.Cut(after, "\n")
 		block, _, found := strings.Cut(after, "\n```\n")
