@@ -35,10 +35,10 @@ func TestExamplesOfTheHelpTextsWork(t *testing.T) {
 	})
 }
 
-// TestExamplesOfTheReadmeWork runs the lines of README.md that call svcauth, in
-// their order, on one server.
-func TestExamplesOfTheReadmeWork(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
+// TestExamplesOfThePageWork runs the lines of the page on managing access that
+// call svcauth, in their order, on one server.
+func TestExamplesOfThePageWork(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/docs/manage.md")
 	require.NoError(t, err)
 	var lines []string
 	for line := range strings.Lines(string(text)) {
@@ -46,7 +46,7 @@ func TestExamplesOfTheReadmeWork(t *testing.T) {
 			lines = append(lines, "svcauth "+strings.TrimSpace(command))
 		}
 	}
-	require.NotEmpty(t, lines, "README.md shows no command line")
+	require.NotEmpty(t, lines, "the page shows no command line")
 	runExample(t, strings.Join(lines, "\n"))
 }
 

@@ -144,8 +144,10 @@ func TestManagementCommandsImportNothingOfTheServer(t *testing.T) {
 func TestCommandsInThePagesExist(t *testing.T) {
 	pages, err := filepath.Glob("../../deploy/*.md")
 	require.NoError(t, err)
+	more, err := filepath.Glob("../../deploy/docs/*.md")
+	require.NoError(t, err)
 	found := 0
-	for _, page := range append(pages, "../../README.md") {
+	for _, page := range append(append(pages, more...), "../../README.md") {
 		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, match := range regexp.MustCompile("(?m)(?:`|^ *)svcauth ([a-z][^`|>\n]*)").FindAllStringSubmatch(
