@@ -80,7 +80,7 @@ func TestEveryMetricThatIsAskedForExists(t *testing.T) {
 		offered = string(raw)
 		return err == nil && strings.Contains(offered, "svcauth_http_requests_total")
 	}, 20*time.Second, 50*time.Millisecond)
-	for _, path := range []string{"prometheus/alerts.yaml", "grafana/dashboard.json", "runbook.md"} {
+	for _, path := range []string{"prometheus/alerts.yaml", "grafana/dashboard.json", "runbook.md", "docs/operate.md"} {
 		for _, name := range metric.FindAllString(read(t, path), -1) {
 			require.Contains(t, offered, "\n"+name, "%s asks for %s", path, name)
 		}
@@ -99,7 +99,8 @@ func TestEveryVariableIsAKeyOfTheConfiguration(t *testing.T) {
 	}
 	variable := regexp.MustCompile(`\bSVCAUTH_[A-Z_]+[A-Z]\b`)
 	for _, dir := range []string{"compose", "compose.yaml", "helm", "systemd", "Dockerfile", "upgrade.md", "backup.md",
-		"runbook.md"} {
+		"runbook.md", "docs/run.md", "docs/operate.md", "docs/manage.md", "docs/reference.md", "docs/terraform.md",
+		"../README.md"} {
 		require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
