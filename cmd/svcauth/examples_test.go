@@ -36,14 +36,14 @@ func TestExamplesOfTheHelpTextsWork(t *testing.T) {
 }
 
 // TestExamplesOfThePageWork runs the lines of the page on managing access that
-// call svcauth, in their order, on one server.
+// call svcauth or curl, in their order, on one server.
 func TestExamplesOfThePageWork(t *testing.T) {
 	text, err := os.ReadFile("../../deploy/docs/manage.md")
 	require.NoError(t, err)
 	var lines []string
 	for line := range strings.Lines(string(text)) {
-		if command, indented := strings.CutPrefix(line, "    svcauth "); indented {
-			lines = append(lines, "svcauth "+strings.TrimSpace(command))
+		if strings.HasPrefix(line, "    svcauth ") || strings.HasPrefix(line, "    curl ") {
+			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
 	require.NotEmpty(t, lines, "the page shows no command line")

@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The bounds that the README states.
+// The bounds that deploy/docs/operate.md states.
 const (
 	// nobody notices less: the longest time without a token, or with a valid
-	// one refused, where the README says "as before"
+	// one refused, where the page says "as before"
 	gap = time.Second
 	// a revocation reaches every node and resource server; through Redis it
 	// takes milliseconds
