@@ -191,7 +191,8 @@ func makeExample(
 		return account, err
 	}
 	profile := func(name, id string, secret svcauth.Secret) string {
-		return fmt.Sprintf("\n[%s]\nurl = %s\nclient_id = %s\nclient_secret = %s\n", name, issuer, id, secret.Reveal())
+		return fmt.Sprintf("\n[%s]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
+			name, issuer, id, secret.Reveal())
 	}
 	key := tenant.ApplicationKey
 	return account, os.WriteFile(demoSecrets, []byte(fmt.Sprintf(
