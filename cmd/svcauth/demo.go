@@ -211,8 +211,9 @@ var issuerLine = regexp.MustCompile(`(?m)^url = .*$`)
 func printAgain(w io.Writer, issuer, commands string, ports demoPorts) error {
 	raw, err := os.ReadFile(demoSecrets)
 	if err != nil {
-		_, err = fmt.Fprintf(w, "svcauth at %s, example API at http://%s. The database is not empty "+
-			"and was not made by the demo: there is no example in it. To begin anew, remove data/.\n", issuer, ports.apiAddress())
+		_, err = fmt.Fprintf(w, "svcauth at %s, example API at http://%s. "+
+			"The database is not empty and was not made by the demo: there is no example in it. "+
+			"To begin anew, remove data/.\n", issuer, ports.apiAddress())
 		return err
 	}
 	if err := os.WriteFile(demoSecrets, issuerLine.ReplaceAll(raw, []byte("url = "+issuer)), 0o600); err != nil {
