@@ -59,11 +59,16 @@ func (s *Service) Me(ctx context.Context) (svcauth.Me, error) {
 	if err != nil {
 		return svcauth.Me{}, Problem(err, svcauth.AuditTarget{})
 	}
-	me := svcauth.Me{ID: a.ID, Kind: a.Kind, Name: a.Name, ClientID: a.ClientID, Organization: svcauth.Ref{
-		ID:   org.ID,
-		Name: org.Name,
-	}, Operator: org.Operator,
-		Roles: append([]string{}, held.Roles...), Privileges: append([]string{}, a.Privileges...)}
+	me := svcauth.Me{
+		ID:           a.ID,
+		Kind:         a.Kind,
+		Name:         a.Name,
+		ClientID:     a.ClientID,
+		Organization: svcauth.Ref{ID: org.ID, Name: org.Name},
+		Operator:     org.Operator,
+		Roles:        append([]string{}, held.Roles...),
+		Privileges:   append([]string{}, a.Privileges...),
+	}
 	slices.Sort(me.Privileges)
 	return me, nil
 }

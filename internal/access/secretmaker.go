@@ -102,11 +102,13 @@ func (m *makers) warn(
 			return nil, err
 		}
 		if len(missing) > 0 {
-			warnings = append(warnings, svcauth.SecretWarning{ServiceAccount: svcauth.Ref{
-				ID:   a.ID,
-				Name: a.Name,
-			}, SecretID: secret.ID, Hint: secret.Hint,
-				CreatedBy: secret.CreatedBy, Missing: missing})
+			warnings = append(warnings, svcauth.SecretWarning{
+				ServiceAccount: svcauth.Ref{ID: a.ID, Name: a.Name},
+				SecretID:       secret.ID,
+				Hint:           secret.Hint,
+				CreatedBy:      secret.CreatedBy,
+				Missing:        missing,
+			})
 		}
 	}
 	return warnings, nil

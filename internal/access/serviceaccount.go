@@ -257,8 +257,8 @@ func (s *Service) UpdateServiceAccount(
 			return err
 		}
 		changed = old
-		changed.Name, changed.Description, changed.Disabled, changed.Version = next.Name, next.Description,
-			next.Disabled, row.Version+1
+		changed.Name, changed.Description = next.Name, next.Description
+		changed.Disabled, changed.Version = next.Disabled, row.Version+1
 		changed.TokenTTLSeconds = s.effectiveTTL(next.TokenTTLSeconds)
 		t.Before, t.After = old, changed
 		if row.Disabled && !next.Disabled { // before they go into the answer: the audit log is not for them

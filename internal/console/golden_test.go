@@ -32,7 +32,7 @@ func TestGoldenPages(t *testing.T) {
 			s.page.Name = s.template
 			if !s.stranger {
 				s.page.Once = "ONCE"
-				s.page.Me = &signedInAs{
+				s.page.Me = &viewer{
 					Name:         "Ann Example",
 					Email:        "ann@example.com",
 					Organization: "default",
@@ -79,7 +79,7 @@ func TestGoldenPagesHoldTogether(t *testing.T) {
 	external := regexp.MustCompile(`(?:src|href|action)="(?:https?:)?//`)
 	for _, s := range samples(k) {
 		if !s.stranger {
-			s.page.Me = &signedInAs{Name: "Ann", Can: map[string]bool{}}
+			s.page.Me = &viewer{Name: "Ann", Can: map[string]bool{}}
 		}
 		var out bytes.Buffer
 		require.NoError(t, k.pages[s.template].ExecuteTemplate(&out, "layout", s.page))
@@ -116,7 +116,7 @@ func TestPagesStayBelowTheIssuersPath(t *testing.T) {
 	all := 0
 	for _, s := range samples(k) {
 		if !s.stranger {
-			s.page.Me = &signedInAs{
+			s.page.Me = &viewer{
 				Name: "Ann",
 				Can: map[string]bool{
 					"keys:manage":          true,

@@ -59,16 +59,16 @@ type page struct {
 	Dialog bool // a dialog is open: what lies behind is out of reach
 
 	// Filled in by render.
-	Name  string      // of the template
-	Me    *signedInAs // nil: nobody is signed in
+	Name  string  // of the template
+	Me    *viewer // nil: nobody is signed in
 	Flash string
 	Once  string // token of a form that works once
 }
 
 type link struct{ Name, Href string }
 
-// signedInAs is the signed-in member as the layout shows it.
-type signedInAs struct {
+// viewer is the member who looks at a page, as its layout shows them.
+type viewer struct {
 	Name, Email, Organization string
 	Can                       map[string]bool
 }
@@ -81,7 +81,7 @@ func (v *visit) render(status int, name string, p page) error {
 		p.Flash = v.k.sessions.PopString(v.ctx(), keyFlash)
 	}
 	if v.member.ID != "" {
-		p.Me = &signedInAs{
+		p.Me = &viewer{
 			Name:         personName(v.member),
 			Email:        v.member.Email,
 			Organization: v.actor.OrgName,

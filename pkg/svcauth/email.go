@@ -14,7 +14,8 @@ const maxEmailLength = 254
 // ParseEmail returns a member's e-mail address as the server stores it: without
 // surrounding white space and with ASCII letters in lower case. It accepts one
 // bare address that mail can be sent to (RFC 5321 §4.1.2), without quoted local
-// parts and address literals.
+// parts and address literals. Otherwise the error says what was expected, and
+// doesn't repeat the text.
 func ParseEmail(text string) (string, error) {
 	email := EmailKey(text)
 	parsed, err := mail.ParseAddress(email)

@@ -1,18 +1,19 @@
 package svcauth
 
-// The limits of the API.
+// The limits of the API. A field beyond its limit is refused with [CodeInvalid],
+// one thing too many with [CodeConflict].
 const (
-	MaxNameLength        = 64 // characters, of every name
-	MaxDescriptionLength = 256
+	MaxNameLength        = 64       // characters, of every name
+	MaxDescriptionLength = 256      // characters
 	MaxTokenSize         = 12 << 10 // characters of an access token
-	MaxSecrets           = 5        // of one service account at once
 	MinTokenTTLSeconds   = 60
 	MaxTokenTTLSeconds   = 86400
+	MaxSecrets           = 5  // of one service account at once
 	MaxApplicationKeys   = 50 // of one member
-	DefaultPageSize      = 50
-	MaxPageSize          = 200
 	MaxPrivilegesPerRole = 500
-	MaxRolesPerPrincipal = 100
-	MaxRolesPerOrg       = 1000
-	MaxPublishedKeys     = 10 // in the key set at once; readers must accept as many
+	MaxRolesPerPrincipal = 100  // of one service account or member
+	MaxRolesPerOrg       = 1000 // of one organization
+	DefaultPageSize      = 50   // items
+	MaxPageSize          = 200  // items
+	MaxPublishedKeys     = 10   // in the key set at once; readers must accept as many
 )
