@@ -171,14 +171,15 @@ func (o *organization) row(admin access.Actor, table string, n int) map[string]a
 			"created_by_name": admin.Name,
 			"hint":            "abcd", "description": "", "created_at_ms": at}
 	case "role_grant":
-		return map[string]any{"principal_id": id, "role_id": o.role, "org_id": admin.OrgID, "granted_at_ms": at}
+		return map[string]any{"id": svcauth.NewID(svcauth.PrefixGrant), "principal_id": id, "role_id": o.role,
+			"org_id": admin.OrgID, "granted_at_ms": at}
 	case "audit_event":
 		return map[string]any{"id": svcauth.NewID(svcauth.PrefixEvent), "org_id": admin.OrgID, "at_ms": at,
 			"actor_id": admin.ID, "actor_kind": admin.Kind,
 			"actor_name": admin.Name, "actor_client": "", "action": "service_account.create", "target_id": id,
 			"target_kind": "service_account",
 			"target_name": name, "outcome": svcauth.OutcomeDone, "reason": "", "before_json": "", "after_json": "{}",
-			"ip": "192.0.2.1", "request_id": ""}
+			"ip": "192.0.2.1", "request_id": "", "count": 1}
 	}
 	return nil
 }
