@@ -55,8 +55,8 @@ func packages(t *testing.T) []pkg {
 }
 
 func short(name string) string {
-	own, is := strings.CutPrefix(name, module)
-	if !is && strings.HasPrefix(name, "internal/") {
+	own, ok := strings.CutPrefix(name, module)
+	if !ok && strings.HasPrefix(name, "internal/") {
 		return "std/" + name // not to be taken for one of ours
 	}
 	return own

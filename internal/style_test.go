@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/parser"
+	"go/scanner"
 	"go/token"
 	"os"
 	"path/filepath"
@@ -49,7 +50,7 @@ func TestCodeKeepsToTheHouse(t *testing.T) {
 				checkDecl(t, files, d, where)
 			}
 			ast.Inspect(f, func(n ast.Node) bool {
-				if i, is := n.(*ast.InterfaceType); is {
+				if i, ok := n.(*ast.InterfaceType); ok {
 					assert.LessOrEqual(t, i.Methods.NumFields(), maxMethods,
 						"%s: an interface that wide hides what its user needs", where(n))
 				}
@@ -98,14 +99,14 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 		return true
 	}
 	kind := d.Recv.List[0].Type
-	if star, is := kind.(*ast.StarExpr); is {
+	if star, ok := kind.(*ast.StarExpr); ok {
 		kind = star.X
 	}
-	if generic, is := kind.(*ast.IndexExpr); is {
+	if generic, ok := kind.(*ast.IndexExpr); ok {
 		kind = generic.X
 	}
-	id, is := kind.(*ast.Ident)
-	return is && id.IsExported()
+	id, ok := kind.(*ast.Ident)
+	return ok && id.IsExported()
 }
 
 // ownWords are words that this house once used for what the field has a word
@@ -118,11 +119,51 @@ var ownWords = map[string]*regexp.Regexp{
 	"returns":                     regexp.MustCompile(`\bgives (nil|true|false|an error)\b`),
 }
 
-// structTag is what can't be broken over lines.
-var structTag = regexp.MustCompile("`[a-z]+:\".*`")
+// longLiteral is a line that is one string without a space, such as a key.
+var longLiteral = regexp.MustCompile(`^\s*(\w+: +)?"[^" ]+"[)},]*$`)
 
-// TestTextIsNarrowAndPlain is design §11 for each line: its width and its words
-// in comments, those of tests too, and the width of code that is no test.
+// TestCommaOkIsOk keeps the name that Go readers expect for the second value of
+// a map lookup, a type assertion and the like.
+func TestCommaOkIsOk(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if !assert.NoError(t, err) {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if named := assignedNames(n); len(named) > 1 && named[len(named)-1] == "is" {
+					assert.Fail(t, "comma-ok is named is", "%s: name it ok", files.Position(n.Pos()))
+				}
+				return true
+			})
+		}
+	}
+}
+
+// assignedNames returns the names that a node assigns or declares together; ""
+// stands for what is no plain name.
+func assignedNames(n ast.Node) (names []string) {
+	switch n := n.(type) {
+	case *ast.AssignStmt:
+		for _, left := range n.Lhs {
+			id, ok := left.(*ast.Ident)
+			if !ok {
+				id = &ast.Ident{}
+			}
+			names = append(names, id.Name)
+		}
+	case *ast.ValueSpec:
+		for _, id := range n.Names {
+			names = append(names, id.Name)
+		}
+	}
+	return names
+}
+
+// TestTextIsNarrowAndPlain is design §11 for each line of code and tests: its
+// width, and its words in comments.
 func TestTextIsNarrowAndPlain(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, name := range slices.Concat(p.GoFiles, p.TestGoFiles, p.XTestGoFiles) {
@@ -130,25 +171,46 @@ func TestTextIsNarrowAndPlain(t *testing.T) {
 			if !assert.NoError(t, err) {
 				continue
 			}
+			whole := unbreakable(text)
 			for i, line := range strings.Split(string(text), "\n") {
-				checkLine(t, fmt.Sprintf("%s/%s:%d", p.ImportPath, name, i+1), line)
+				checkLine(t, fmt.Sprintf("%s/%s:%d", p.ImportPath, name, i+1), line, whole[i+1])
 			}
 		}
 	}
 }
 
-func checkLine(t *testing.T, where, line string) {
+// unbreakable returns the lines of a file that can't be broken: those on which
+// a raw string lies.
+func unbreakable(text []byte) map[int]bool {
+	files := token.NewFileSet()
+	file := files.AddFile("", -1, len(text))
+	var s scanner.Scanner
+	s.Init(file, text, nil, 0)
+	lines := map[int]bool{}
+	for {
+		pos, kind, literal := s.Scan()
+		if kind == token.EOF {
+			return lines
+		}
+		if kind == token.STRING && literal[0] == '`' {
+			for i := range 1 + strings.Count(literal, "\n") {
+				lines[file.Line(pos)+i] = true
+			}
+		}
+	}
+}
+
+func checkLine(t *testing.T, where, line string, whole bool) {
 	t.Helper()
 	columns := utf8.RuneCountInString(strings.ReplaceAll(line, "\t", strings.Repeat(" ", tabColumns)))
 	isComment := strings.HasPrefix(strings.TrimSpace(line), "//") && !strings.HasPrefix(line, "//go:")
-	isTest := strings.Contains(where, "_test.go:")
 	switch {
 	case isComment:
 		assert.LessOrEqual(t, columns, maxCommentColumns, "%s: wrap comments at 80 columns", where)
 		for instead, words := range ownWords {
 			assert.NotRegexp(t, words, line, "%s: say %q", where, instead)
 		}
-	case !isTest && !structTag.MatchString(line):
+	case !whole && !longLiteral.MatchString(line):
 		assert.LessOrEqual(t, columns, maxCodeColumns, "%s: break the line", where)
 	}
 }

@@ -37,8 +37,8 @@ func layerRefusal(b []byte) (status int, text string, ok bool) {
 	if !bytes.HasPrefix(b, []byte(layerBegin)) || len(b) > 512 {
 		return 0, "", false
 	}
-	line, _, is := bytes.Cut(b[len(layerBegin):], []byte(layerMark))
-	if !is || bytes.Contains(line, []byte("\r\n")) || len(line) < 3 {
+	line, _, ok := bytes.Cut(b[len(layerBegin):], []byte(layerMark))
+	if !ok || bytes.Contains(line, []byte("\r\n")) || len(line) < 3 {
 		return 0, "", false
 	}
 	status, err := strconv.Atoi(string(line[:3]))

@@ -75,7 +75,8 @@ func (f *filled) withhold(count int) {
 		require.NoError(f.t, err)
 		f.t.Cleanup(func() { _ = conn.Close() })
 		_, err = fmt.Fprint(conn,
-			"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant")
+			"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"+
+				"Content-Length: 300\r\n\r\ngrant")
 		require.NoError(f.t, err)
 	}
 }

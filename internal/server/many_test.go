@@ -42,7 +42,8 @@ func TestTwoThousandFollowersOfOneNode(t *testing.T) {
 		require.NoError(t, err)
 		conns[i] = conn
 		_, err = fmt.Fprintf(conn,
-			"GET /oauth2/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nSvcauth-Instance: %d\r\nAuthorization: Bearer %s\r\n\r\n", i, token)
+			"GET /oauth2/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nSvcauth-Instance: "+
+				"%d\r\nAuthorization: Bearer %s\r\n\r\n", i, token)
 		require.NoError(t, err)
 		readers.Go(func() { count(conn, &joined, &got) })
 	}

@@ -36,9 +36,10 @@ func TestNobodyIsKeptOutByConnections(t *testing.T) {
 	first := dial("127.0.0.1")
 	ask(first)
 	for name, begin := range map[string]string{
-		"says nothing":        "",
-		"begins a header":     "GET / HTTP/1.1\r\nHost",
-		"withholds its body":  "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant",
+		"says nothing":    "",
+		"begins a header": "GET / HTTP/1.1\r\nHost",
+		"withholds its body": "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: " +
+			"application/x-www-form-urlencoded\r\nContent-Length: 300\r\n\r\ngrant",
 		"is idle":             "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
 		"does not read":       strings.Repeat("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 100),
 		"is not worth a body": "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 300\r\n\r\n",

@@ -27,7 +27,8 @@ func TestSlowWritersHoldNoPlace(t *testing.T) {
 		require.NoError(t, err)
 		defer conn.Close()
 		_, err = fmt.Fprintf(conn,
-			"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", len(body), body[:10])
+			"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"+
+				"Content-Length: %d\r\n\r\n%s", len(body), body[:10])
 		require.NoError(t, err)
 		slow = append(slow, conn)
 	}

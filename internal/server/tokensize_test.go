@@ -16,7 +16,8 @@ import (
 // largeCatalog writes a catalogue of one API with so many privileges.
 func largeCatalog(t *testing.T, privileges int) string {
 	t.Helper()
-	text := "apis:\n  - audience: https://large.example\n    name: Large\n    description: Many privileges\n    privileges:\n"
+	text := "apis:\n  - audience: https://large.example\n    name: Large\n    description: Many privileges\n " +
+		"   privileges:\n"
 	for i := range privileges {
 		text += fmt.Sprintf("      - {name: \"privileges-of-some-length%03d:view\", title: T, description: D}\n", i)
 	}

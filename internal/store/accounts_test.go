@@ -71,7 +71,8 @@ func (o *tables) secret(org, client string, expires *time.Time) string {
 	id := typeid.New(svcauth.PrefixSecret, o.now)
 	require.NoError(o, o.write(func(ctx context.Context, q *store.Q) error {
 		return q.InsertCredential(ctx, store.CredentialRow{ID: id, ClientID: client, OrgID: org,
-			Kind: store.CredentialSecret, Material: "hash of " + id, Hint: "abcd", CreatedAt: o.now, ExpiresAt: expires})
+			Kind: store.CredentialSecret, Material: "hash of " + id, Hint: "abcd",
+			CreatedAt: o.now, ExpiresAt: expires})
 	}))
 	return id
 }

@@ -133,7 +133,8 @@ func TestTheMigrationHarness(t *testing.T) {
 		first, err := fs.ReadFile(migrations, "migrations/00001_schema.sql")
 		require.NoError(t, err)
 		from := fstest.MapFS{"migrations/00001_schema.sql": {Data: first},
-			"migrations/00002_next.sql": {Data: []byte("-- +goose Up\nALTER TABLE client ADD COLUMN extra TEXT COLLATE BINARY NOT NULL DEFAULT '';\nDELETE FROM secret;\n")}}
+			"migrations/00002_next.sql": {Data: []byte("-- +goose Up\nALTER TABLE client ADD COLUMN extra " +
+				"TEXT COLLATE BINARY NOT NULL DEFAULT '';\nDELETE FROM secret;\n")}}
 		s := open(t, url)
 		upTo(t, s, from, 1)
 		before := tables(t, url)
@@ -202,10 +203,12 @@ func TestGrantsOfBeforeGetAnID(t *testing.T) {
 		roles := []string{svcauth.NewID(svcauth.PrefixRole), svcauth.NewID(svcauth.PrefixRole)}
 		for _, role := range roles {
 			run(t, s,
-				fmt.Sprintf("INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version) VALUES ('%s', 'org_old', 'custom', '%[1]s', '%[1]s', '', 1, 1)", role))
+				fmt.Sprintf("INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, "+
+					"version) VALUES ('%s', 'org_old', 'custom', '%[1]s', '%[1]s', '', 1, 1)", role))
 			for _, account := range accounts {
 				run(t, s,
-					fmt.Sprintf("INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) VALUES ('%s', '%s', 'org_old', 1)", account, role))
+					fmt.Sprintf("INSERT INTO role_grant (principal_id, role_id, org_id, granted_at_ms) "+
+						"VALUES ('%s', '%s', 'org_old', 1)", account, role))
 			}
 		}
 		_, err := s.Migrate(t.Context())
@@ -259,7 +262,8 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 		s := open(t, url)
 		_, err := s.Migrate(t.Context())
 		require.NoError(t, err)
-		next := fstest.MapFS{"migrations/99999_next.sql": {Data: []byte("-- +goose Up\nALTER TABLE client ADD COLUMN extra TEXT NOT NULL DEFAULT '';\n")}}
+		next := fstest.MapFS{"migrations/99999_next.sql": {Data: []byte("-- +goose Up\nALTER TABLE client " +
+			"ADD COLUMN extra TEXT NOT NULL DEFAULT '';\n")}}
 		for _, name := range []string{"migrations"} {
 			entries, err := fs.ReadDir(migrations, name)
 			require.NoError(t, err)

@@ -54,7 +54,8 @@ func TestCheckClaimsRefusesWhatVerifyRefuses(t *testing.T) {
 	require.NoError(t, v.CheckClaims(&good))
 	require.True(t, good.Has("c:d"))
 	other, late, audience := good, good, good
-	other.Issuer, late.ExpiresAt, audience.Audience = "https://else.example.com", now, []string{"https://other.example.com"}
+	other.Issuer, late.ExpiresAt = "https://else.example.com", now
+	audience.Audience = []string{"https://other.example.com"}
 	require.ErrorContains(t, v.CheckClaims(&other), "another issuer")
 	require.ErrorIs(t, v.CheckClaims(&late), ErrExpired)
 	require.ErrorContains(t, v.CheckClaims(&audience), "another API")

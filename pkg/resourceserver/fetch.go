@@ -31,7 +31,7 @@ func newFetcher(client *http.Client, timeout time.Duration) *fetcher {
 	own := http.Client{}
 	if client != nil {
 		own = *client
-	} else if transport, is := http.DefaultTransport.(*http.Transport); is {
+	} else if transport, ok := http.DefaultTransport.(*http.Transport); ok {
 		f.own = transport.Clone()
 		own.Transport = f.own
 	}

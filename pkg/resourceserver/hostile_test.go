@@ -263,7 +263,9 @@ func TestHostileSpellings(t *testing.T) {
 		}
 	}
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	for _, c := range alphabet { // 64 bytes leave 4 bits of the last character without meaning: 15 others decode to the same signature
+	// 64 bytes leave 4 bits of the last character without meaning: 15 others
+	// decode to the same signature
+	for _, c := range alphabet {
 		if other := good[:len(good)-1] + string(c); other != good {
 			tokens["last character "+string(c)] = other
 		}

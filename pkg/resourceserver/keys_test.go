@@ -252,7 +252,8 @@ func TestKeysComeFromATrustedServerOnly(t *testing.T) {
 	k, s := newKeyServer(t), newSigner(t)
 	k.publish(t, s)
 	v := k.verifier(t,
-		func(c *Config) { c.HTTPClient = &http.Client{Transport: &http.Transport{}} }) // does not know the test's authority
+		// does not know the test's authority
+		func(c *Config) { c.HTTPClient = &http.Client{Transport: &http.Transport{}} })
 	_, err := v.Verify(t.Context(), k.token(t, s, "t1"))
 	require.Equal(t, http.StatusServiceUnavailable, status(err))
 	require.ErrorAs(t, err, new(x509.UnknownAuthorityError))

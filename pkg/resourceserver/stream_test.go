@@ -129,8 +129,8 @@ func TestASnapshotReplacesOnlyWhenItIsComplete(t *testing.T) {
 	require.NoError(t,
 		s.apply(event{name: "snapshot", id: "7", data: []byte(`{"revocations":[{"jti":"last","exp":9}]}`)}, true))
 	for jti, want := range map[string]bool{"old": false, "new": true, "last": true, "meanwhile": true} {
-		_, is := set.Revoked(&verify.Claims{JTI: jti})
-		require.Equal(t, want, is, jti)
+		_, ok := set.Revoked(&verify.Claims{JTI: jti})
+		require.Equal(t, want, ok, jti)
 	}
 }
 

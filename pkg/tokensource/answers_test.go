@@ -148,7 +148,8 @@ func TestRedirectsGetNoCredential(t *testing.T) {
 		e.next(plain(status, "", "Location: "+other.URL))
 		refused := failure(t, e.source(t, func(c *Config) {
 			c.HTTPClient.CheckRedirect = nil
-			c.HTTPClient.Transport.(*http.Transport).TLSClientConfig.InsecureSkipVerify = true // the other server would be believed
+			// the other server would be believed
+			c.HTTPClient.Transport.(*http.Transport).TLSClientConfig.InsecureSkipVerify = true
 		}))
 		require.Equal(t, status, refused.Status)
 		require.ErrorContains(t, refused, "the server redirects")

@@ -27,7 +27,8 @@ func TestAnOutsideModuleGainsOnlyOAuth2(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(outside, name), []byte(content), 0o600))
 	}
 	write("go.mod",
-		fmt.Sprintf("module example.com/outside\n\ngo 1.26.0\n\nrequire github.com/svcauth/svcauth v0.0.0\n\nreplace github.com/svcauth/svcauth => %s\n", root))
+		fmt.Sprintf("module example.com/outside\n\ngo 1.26.0\n\nrequire github.com/svcauth/svcauth v0.0.0\n\n"+
+			"replace github.com/svcauth/svcauth => %s\n", root))
 	write("main.go", `package main
 
 import (

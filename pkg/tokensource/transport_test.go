@@ -142,7 +142,8 @@ func TestTransportGivesNoTokenToAnotherHost(t *testing.T) {
 	}))
 	defer a.Close()
 	e := newEndpoint(t)
-	client := &http.Client{Transport: e.source(t).Transport(a.Client().Transport)} // httptest's servers share one certificate
+	// httptest's servers share one certificate
+	client := &http.Client{Transport: e.source(t).Transport(a.Client().Transport)}
 	res, err := client.Get(a.URL + "/")
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
