@@ -67,7 +67,8 @@ func TestUnrecordedByOtherClocks(t *testing.T) {
 		}
 		ahead := now.Add(verify.ClockDifference)
 		require.NoError(t, s.SayRecorded(t.Context(), "gone", now, now.Add(-time.Minute)))
-		require.False(t, unrecorded(now).Before(ahead), "a client that was made just now by a clock ahead has lost some")
+		require.False(t, unrecorded(now).Before(ahead),
+			"a client that was made just now by a clock ahead has lost some")
 		longest := svcauth.MaxTokenTTLSeconds * time.Second
 		require.NotZero(t, unrecorded(ahead.Add(longest)), "by the issuer's clock a token lives on")
 		require.NoError(t, s.EndRecorder(t.Context(), "gone"))

@@ -100,12 +100,25 @@ func TestHalvesOfTwoCredentialsAreNone(t *testing.T) {
 		options LoadOptions
 		env     []string
 	}{
-		"option client_id is set, but neither option client_secret nor option client_secret_file is":                    {LoadOptions{ClientID: "a-id"}, environment},
-		"options gives a secret but no client_id; id and secret must come from one source, so set option client_id too": {LoadOptions{ClientSecret: "hidden-1"}, environment},
-		"environment SVCAUTH_CLIENT_ID is set, but neither environment SVCAUTH_CLIENT_SECRET nor":                       {LoadOptions{}, environment[:4]},
-		"environment gives a secret but no client_id":                                                                   {LoadOptions{}, []string{"SVCAUTH_CLIENT_SECRET", "hidden-2"}},
-		"both environment SVCAUTH_CLIENT_SECRET and environment SVCAUTH_CLIENT_SECRET_FILE are set":                     {LoadOptions{}, append([]string{"SVCAUTH_CLIENT_SECRET_FILE", "f"}, environment...)},
-		"both option client_secret and option client_secret_file are set; set one of them only":                         {LoadOptions{ClientID: "a", ClientSecret: "hidden-3", ClientSecretFile: "f"}, nil},
+		"option client_id is set, but neither option client_secret nor option client_secret_file is": {
+			LoadOptions{ClientID: "a-id"}, environment,
+		},
+		"options gives a secret but no client_id; id and secret must come from one source, so set " +
+			"option client_id too": {
+			LoadOptions{ClientSecret: "hidden-1"}, environment,
+		},
+		"environment SVCAUTH_CLIENT_ID is set, but neither environment SVCAUTH_CLIENT_SECRET nor": {
+			LoadOptions{}, environment[:4],
+		},
+		"environment gives a secret but no client_id": {
+			LoadOptions{}, []string{"SVCAUTH_CLIENT_SECRET", "hidden-2"},
+		},
+		"both environment SVCAUTH_CLIENT_SECRET and environment SVCAUTH_CLIENT_SECRET_FILE are set": {
+			LoadOptions{}, append([]string{"SVCAUTH_CLIENT_SECRET_FILE", "f"}, environment...),
+		},
+		"both option client_secret and option client_secret_file are set; set one of them only": {
+			LoadOptions{ClientID: "a", ClientSecret: "hidden-3", ClientSecretFile: "f"}, nil,
+		},
 	} {
 		_, c.options.Getenv = at(t, profiles, 0o600, c.env...)
 		_, _, err := Load(c.options)
@@ -150,7 +163,8 @@ func TestProfileFileIsPrivate(t *testing.T) {
 		_, _, err := Load(LoadOptions{Getenv: getenv})
 		path := filepath.Join(home, ".config", "svcauth", "credentials")
 		require.EqualError(t, err,
-			fmt.Sprintf("svcauth configuration: the profile file %s holds secrets, but others may use it too (mode %04o, expected 0600); run: chmod 600 %s", path, mode, path))
+			fmt.Sprintf("svcauth configuration: the profile file %s holds secrets, but others may use it too "+
+				"(mode %04o, expected 0600); run: chmod 600 %s", path, mode, path))
 		// Who needs no file is not troubled by it, unless it was asked for.
 		_, getenv = at(t, profiles, mode, environment...)
 		_, _, err = Load(LoadOptions{Getenv: getenv})
@@ -185,9 +199,10 @@ func TestNamedProfileMustBeThere(t *testing.T) {
 
 func TestProfileFaultsNameTheLineAndNoValue(t *testing.T) {
 	for content, want := range map[string]string{
-		"url = hidden\n":                    "line 1: expected [name of a profile] before the first key",
-		"[a]\n\nhidden\n":                   "line 3: expected key = value",
-		"[a]\nsecret = hidden\n":            "line 2: unknown key; known are url, client_id, client_secret, client_secret_file, ca_file",
+		"url = hidden\n":  "line 1: expected [name of a profile] before the first key",
+		"[a]\n\nhidden\n": "line 3: expected key = value",
+		"[a]\nsecret = hidden\n": "line 2: unknown key; known are url, client_id, client_secret, " +
+			"client_secret_file, ca_file",
 		"[a]\nurl = hidden\nurl = hidden\n": "line 3: url is there twice in this profile",
 		"[a]\n[b]\n[a]\n":                   `line 3: profile "a" is there twice`,
 		"[a\n":                              "line 1: expected [name of a profile]",
