@@ -1,6 +1,6 @@
 // Package audit writes down what is refused. A change writes its own event in
-// its own transaction; a refusal has none, and who sends many must neither
-// wait for the database nor fill the log.
+// its own transaction. A refusal has no transaction, and a caller that is
+// refused often must neither wait for the database nor fill the log.
 //
 // It owns: joining equal events of a minute into one row with a count, the
 // bounded queue, and writing it aside from all requests.

@@ -6,6 +6,12 @@
 // garbage collector. The operating system knows how to put such work behind
 // everything else: in a process of the lowest priority. It refuses to know how
 // many passwords may be hashed at once, or for whom.
+//
+// The form of the hash is ours because alexedwards/argon2id 1.0.0 sets no
+// limits to the parameters that a stored hash asks for, so a hostile row could
+// ask for terabytes; it compares where it computes, so the other process would
+// answer "right" where this one only returns a sum; and it returns at once for
+// a hash that it can't read, where ours takes as long as for any other.
 package passwords
 
 import (

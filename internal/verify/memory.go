@@ -47,10 +47,18 @@ type memory struct {
 	}
 }
 
-// newMemory returns a memory for that many tokens. The digest is a GMAC under a
-// random key of this process, and never leaves it. For anybody who doesn't know
-// the key it is as hard to collide as 128 bits allow, in a third of the time of
-// SHA-256. Using one nonce for all is harmless, since no tag is ever shown.
+// newMemory returns a memory for that many tokens. The digest is a GMAC (NIST
+// SP 800-38D) under a random key of this process, in a third of the time of
+// SHA-256.
+//
+// GCM with a repeated nonce is broken if an attacker sees the tags of two
+// messages: they reveal the key of the hash, and with it tags can be forged.
+// Here nobody sees a tag. It is a key of a map in this process, is compared
+// with nothing that comes from outside, and protects nothing by itself: what
+// counts is only that nobody without the key can find two tokens with the same
+// digest. For two tokens the chance is their length in blocks of 16 bytes in
+// 2^128. With a nonce of its own for each call, the same token would get
+// another digest each time.
 func newMemory(tokens int) (*memory, error) {
 	m := &memory{perShard: (max(tokens, 0) + memoryShards - 1) / memoryShards}
 	m.scratch.New = func() any { return new(scratch) }

@@ -23,10 +23,10 @@ import (
 // Feed says how to follow the issuer's revocation feed.
 //
 // The feed is read as a stream of server-sent events, which is resumed where it
-// was cut. It is polled instead if the issuer has no stream, or none for one
-// more reader at the moment (503); if something on the way holds events back;
-// or if MaxStaleness is below 10 seconds, which a stream with signs of life
-// every 5 seconds can't prove. The stream is tried again later.
+// was cut. It is polled instead if the issuer has no streams, or has given all
+// of them away (503), or if something on the way holds events back. The stream
+// is then tried again later. It is also polled if MaxStaleness is below 10
+// seconds, which a stream with signs of life every 5 seconds can't prove.
 type Feed struct {
 	// Token returns a bearer token for the issuer itself, with the privilege
 	// tokens:introspect. BearerToken of a tokensource.Source whose Resource is

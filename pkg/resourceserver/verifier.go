@@ -73,10 +73,10 @@ func (v *Verifier) Close() error {
 	return nil
 }
 
-// Nudge tells that the issuer may have revoked something. A feed that is polled
-// is then polled at once, but at most four times a second; a stream needs no
-// telling, and nothing happens. Nudge is for callers that learn of revocations
-// in another way, which is fast but need not be trusted, such as subpackage
+// Nudge says that the issuer may have revoked something. A feed that is polled
+// is then polled at once, but at most four times a second. If the feed is read
+// as a stream, Nudge does nothing. It is for callers that learn of revocations
+// in another way, which is fast but need not be trusted, such as package
 // redisfeed.
 func (v *Verifier) Nudge() {
 	if v.feed == nil {

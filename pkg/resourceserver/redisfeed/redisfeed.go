@@ -1,12 +1,12 @@
 // Package redisfeed listens to the Redis that svcauth uses, to learn of
 // revocations within milliseconds. It is for resource servers that can reach
-// that Redis and have so many processes that not each can have a stream of the
-// feed. They poll the feed every few seconds, which proves that nothing is
-// missing. When Redis announces something new, they poll at once:
+// that Redis and have more processes than the issuer has streams for. They poll
+// the feed every few seconds, which proves that nothing is missing. When Redis
+// announces something new, they poll at once:
 //
 //	verifier, err := resourceserver.New(resourceserver.Config{
-//	…
-//	Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second},
+//		…
+//		Feed: &resourceserver.Feed{Token: …, Poll: true, Every: 10 * time.Second},
 //	})
 //	…
 //	go redisfeed.Follow(ctx, redisfeed.Config{Client: client, Verifier: verifier})
