@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"time"
 
@@ -78,14 +77,10 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	if offline {
 		return s, nil
 	}
-	own := s.config
-	own.Resource = []string{own.Issuer} // small, and no API can use it; it hands over all that its holder may
-	if s.tokens, err = tokensource.New(own); err != nil {
+	if s.client, s.tokens, err = tokensource.NewClient(s.config); err != nil {
 		return nil, err
 	}
-	s.client, err = svcauth.NewClient(svcauth.ClientConfig{URL: s.config.Issuer, UserAgent: s.config.UserAgent,
-		HTTPClient: &http.Client{Transport: s.tokens.Transport(nil)}})
-	return s, err
+	return s, nil
 }
 
 // flagName returns what messages call the flag for a field of a profile, or with

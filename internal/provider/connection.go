@@ -119,19 +119,9 @@ func (c *connection) open() {
 		return
 	}
 	c.config.UserAgent, c.config.MaxRetries = c.userAgent, c.retries
-	own := c.config
-	own.Resource = []string{own.Issuer} // small, and no API can use it; it hands over all that its holder may
-	tokens, err := tokensource.New(own)
-	if err != nil {
-		c.err = fmt.Errorf("%w (%s)", err, c.origin())
-		return
+	if c.client, _, c.err = tokensource.NewClient(c.config); c.err != nil {
+		c.err = fmt.Errorf("%w (%s)", c.err, c.origin())
 	}
-	c.client, c.err = svcauth.NewClient(svcauth.ClientConfig{
-		URL:        c.config.Issuer,
-		HTTPClient: &http.Client{Transport: tokens.Transport(nil)},
-		UserAgent:  c.userAgent,
-		MaxRetries: c.retries,
-	})
 }
 
 // httpClient returns an HTTP client that trusts ca_file and adds http_headers

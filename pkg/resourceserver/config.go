@@ -126,31 +126,14 @@ const (
 // withDefaults returns the configuration with every default filled in, or one
 // error that lists every fault.
 func (c Config) withDefaults() (Config, error) {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-
-	if err := httpx.CheckIssuer(c.Issuer); err != nil {
-		fault("Issuer %w", err)
-	}
-	if c.Audience == "" {
-		fault("Audience is empty; expected the URI by which the issuer knows this API")
-	}
 	if c.Name == "" {
 		c.Name = untrusted.Quotable(c.Audience, maxNameSize)
-	}
-	if c.Name != untrusted.Quotable(c.Name, maxNameSize) {
-		fault("Name: expected at most %d printable ASCII characters", maxNameSize)
-	}
-	if c.Leeway > maxLeeway {
-		fault("Leeway is %v; expected at most %v", c.Leeway, maxLeeway)
-	}
-	if c.OnStale < Closed || c.OnStale > InsecureContinue {
-		fault("OnStale is %d; expected Closed, Introspect or InsecureContinue", c.OnStale)
 	}
 	c.Timeout = orDefault(c.Timeout, 10*time.Second)
 	c.KeyRefresh = orDefault(c.KeyRefresh, time.Minute)
 	c.KeyCooldown = orDefault(c.KeyCooldown, 30*time.Second)
 	c.MaxStaleness = orDefault(c.MaxStaleness, time.Minute)
+	faults := c.faults()
 	switch {
 	case c.Leeway == 0:
 		c.Leeway = svcauth.DefaultLeeway
@@ -170,19 +153,41 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Feed != nil {
 		feed, err := c.Feed.withDefaults(c.MaxStaleness)
 		if err != nil {
-			fault("Feed: %w", err)
+			faults = append(faults, fmt.Errorf("Feed: %w", err))
 		}
 		c.Feed = feed
 		if c.revocations == nil {
 			c.revocations = verify.NewRevocationSet()
 		}
-	} else if c.OnStale != Closed {
-		fault("OnStale is set but Feed is not; without a feed nothing can become stale")
 	}
 	if len(faults) > 0 {
 		return c, fmt.Errorf("resourceserver: %w", errors.Join(faults...))
 	}
 	return c, nil
+}
+
+// faults returns what is wrong, but for the Feed.
+func (c Config) faults() (faults []error) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if err := httpx.CheckIssuer(c.Issuer); err != nil {
+		fault("Issuer %w", err)
+	}
+	if c.Audience == "" {
+		fault("Audience is empty; expected the URI by which the issuer knows this API")
+	}
+	if c.Name != untrusted.Quotable(c.Name, maxNameSize) {
+		fault("Name: expected at most %d printable ASCII characters", maxNameSize)
+	}
+	if c.Leeway > maxLeeway {
+		fault("Leeway is %v; expected at most %v", c.Leeway, maxLeeway)
+	}
+	if c.OnStale < Closed || c.OnStale > InsecureContinue {
+		fault("OnStale is %d; expected Closed, Introspect or InsecureContinue", c.OnStale)
+	}
+	if c.Feed == nil && c.OnStale != Closed {
+		fault("OnStale is set but Feed is not; without a feed nothing can become stale")
+	}
+	return faults
 }
 
 func orDefault(d, otherwise time.Duration) time.Duration {

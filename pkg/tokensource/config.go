@@ -12,18 +12,6 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// AuthStyle is how the client sends its id and secret to the token endpoint.
-type AuthStyle int
-
-const (
-	// Basic sends them in the Authorization header, each form-urlencoded first
-	// (RFC 6749 §2.3.1). Every server must support it.
-	Basic AuthStyle = iota
-	// Post sends them as client_id and client_secret in the body, for servers
-	// that support nothing else.
-	Post
-)
-
 // Config configures a [Source]. Required are Issuer or TokenURL, ClientID, and
 // either ClientSecret or ClientSecretFile.
 type Config struct {
@@ -74,10 +62,6 @@ type Config struct {
 	Clock func() time.Time
 }
 
-// lineBreak is the end of a message that begins with what holds one.
-const lineBreak = "holds a line break, which is no part of it; set it without (echo ends " +
-	"what it prints with one, printf does not)"
-
 const (
 	defaultUserAgent  = "svcauth-tokensource"
 	defaultTimeout    = 10 * time.Second
@@ -104,26 +88,33 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// check returns the first fault.
 func (c Config) check() error {
-	switch {
-	case c.Issuer == "" && c.TokenURL == "":
+	for _, of := range []func() error{c.checkPresence, c.checkSecret, c.checkRequest, c.checkAddress} {
+		if err := of(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Config) checkPresence() error {
+	if c.Issuer == "" && c.TokenURL == "" {
 		return errors.New("neither Issuer nor TokenURL is set; set Issuer to the server's " +
 			"address, such as https://auth.example.com")
-	case c.ClientID == "":
+	}
+	if c.ClientID == "" {
 		return errors.New("ClientID is empty; set it to the client_id of a service account or an application key")
-	case c.ClientSecret == "" && c.ClientSecretFile == "":
-		return errors.New("neither ClientSecret nor ClientSecretFile is set; set one of them")
-	case c.ClientSecret != "" && c.ClientSecretFile != "":
-		return errors.New("both ClientSecret and ClientSecretFile are set; set one of them only")
-	case strings.ContainsAny(c.ClientID, "\r\n"):
-		return errors.New("ClientID " + lineBreak)
-	case strings.ContainsAny(c.ClientSecret.Reveal(), "\r\n"):
-		return errors.New("ClientSecret " + lineBreak)
-	case c.AuthStyle != Basic && c.AuthStyle != Post:
-		return errors.New("the AuthStyle is neither Basic nor Post")
-	case c.Timeout < 0:
+	}
+	return nil
+}
+
+// checkRequest checks what is asked for, and how often.
+func (c Config) checkRequest() error {
+	if c.Timeout < 0 {
 		return errors.New("the Timeout is negative; leave it 0 for 10 seconds")
-	case len(c.Audience) > 1:
+	}
+	if len(c.Audience) > 1 {
 		return errors.New("the Audience has more than one entry, and a server refuses a " +
 			"repeated audience (RFC 6749 §3.2); use Resource, which may be repeated")
 	}
@@ -137,6 +128,11 @@ func (c Config) check() error {
 			return fmt.Errorf("resource %q is not an absolute URI without fragment (RFC 8707 §2)", resource)
 		}
 	}
+	return nil
+}
+
+// checkAddress checks where the secret would be sent to.
+func (c Config) checkAddress() error {
 	if c.TokenURL != "" {
 		if err := httpx.CheckEndpoint("", c.TokenURL); err != nil {
 			return fmt.Errorf("TokenURL %w", err)

@@ -20,7 +20,7 @@
 // because the token was revoked, it gets a new token and sends the request once
 // more. [Source.TokenSource] is for libraries that make the calls themselves.
 // [Source.Token] returns a token; call it for each request, which is cheap, and
-// keep no token.
+// keep no token. [NewClient] returns a client of svcauth's own management API.
 //
 // What a Source does:
 //   - It sends at most one token request at a time, however many callers ask. No

@@ -2,16 +2,11 @@ package tokensource
 
 import (
 	"cmp"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
-
-	"github.com/svcauth/svcauth/internal/untrusted"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // ErrClosed is the error of [Source.Token] after [Source.Close].
@@ -65,54 +60,3 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
-
-// credential is the id and secret of one attempt.
-type credential struct {
-	id     string
-	secret svcauth.Secret
-}
-
-// basic returns the value of the Authorization header. Each part is
-// form-urlencoded (RFC 6749 §2.3.1), so that a colon or an umlaut survives.
-func (c credential) basic() string {
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(
-		url.QueryEscape(c.id)+":"+url.QueryEscape(c.secret.Reveal()),
-	))
-}
-
-// scrub returns text from outside with every form redacted in which the secret
-// is sent: a server may echo it, and a RoundTripper may print the request that
-// failed.
-func (c credential) scrub(text string) string {
-	if c.secret == "" {
-		return text
-	}
-	for _, form := range []string{
-		strings.TrimPrefix(c.basic(), "Basic "),
-		c.secret.Reveal(),
-		url.QueryEscape(c.secret.Reveal()),
-	} {
-		text = strings.ReplaceAll(text, form, "[redacted]")
-	}
-	return text
-}
-
-// clean makes text from outside safe for one line of a log. Line breaks become
-// spaces.
-func (c credential) clean(text string, limit int) string {
-	return untrusted.Cut(untrusted.Line(strings.Join(strings.Fields(c.scrub(text)), " ")), limit)
-}
-
-// cause makes an error of net/http safe to wrap. It drops the address, whose
-// query may be confidential. If the error shows the secret, only its scrubbed
-// text is kept.
-func (c credential) cause(err error) error {
-	var outer *url.Error
-	for errors.As(err, &outer) {
-		err = outer.Err
-	}
-	if text := err.Error(); c.scrub(text) != text {
-		return errors.New(c.scrub(text))
-	}
-	return err
-}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -21,9 +20,8 @@ import (
 )
 
 const (
-	maxAnswer     = httpx.MaxMetadata // bytes of any answer
-	maxSecretFile = 64 << 10          // bytes
-	maxLifetime   = 365 * 24 * time.Hour
+	maxAnswer   = httpx.MaxMetadata // bytes of any answer
+	maxLifetime = 365 * 24 * time.Hour
 	// unknownLifetime is assumed if the server doesn't say how long its token
 	// lives, which RFC 6749 §5.1 only recommends. Asking again soon costs
 	// little; a long guess would be wrong for every token that does expire.
@@ -56,29 +54,6 @@ func (s *Source) form() url.Values {
 		form.Add("audience", audience)
 	}
 	return form
-}
-
-func (c Config) readSecret() (svcauth.Secret, error) {
-	if c.ClientSecretFile == "" {
-		return c.ClientSecret, nil
-	}
-	file, err := os.Open(c.ClientSecretFile)
-	if err != nil {
-		return "", fmt.Errorf("the client secret file can't be opened: %w", err)
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxSecretFile+1))
-	if err != nil {
-		return "", fmt.Errorf("the client secret file can't be read: %w", err)
-	}
-	secret := strings.TrimSpace(string(content))
-	if secret == "" || len(content) > maxSecretFile || strings.ContainsAny(secret, "\r\n") {
-		return "", fmt.Errorf(
-			"the client secret file %s does not hold one line with the secret, and nothing else",
-			c.ClientSecretFile,
-		)
-	}
-	return svcauth.Secret(secret), nil
 }
 
 // send sends req once and returns the body of a 200. Any other outcome is an

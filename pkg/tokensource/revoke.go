@@ -107,17 +107,12 @@ func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Va
 		return nil, &Error{URL: bare(endpoint), Cause: err}
 	}
 	with := credential{s.config.ClientID, secret}
-	if s.config.AuthStyle == Post {
-		form.Set("client_id", with.id)
-		form.Set("client_secret", with.secret.Reveal())
-	}
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	with.addTo(form, header, s.config.AuthStyle)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, &Error{URL: bare(endpoint), Cause: errors.New("the endpoint's address is not a URL")}
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if s.config.AuthStyle == Basic {
-		req.Header.Set("Authorization", with.basic())
-	}
+	req.Header = header
 	return s.send(req, with)
 }
