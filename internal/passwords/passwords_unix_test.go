@@ -66,6 +66,15 @@ func TestBothHashAlike(t *testing.T) {
 	require.Empty(t, log.String())
 }
 
+// TestHashOfBefore pins the form that stands in databases.
+func TestHashOfBefore(t *testing.T) {
+	h, _ := newHasher(t, 1)
+	const stored = "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlcyBvaw$RJ1sY/uLSiHi0TP1oW8rw19AvL2Hwpt7ELvhU4n7eXg"
+	require.True(t, h.Verify("correct horse battery", stored))
+	require.False(t, h.Verify("correct horse batterz", stored))
+	require.True(t, strings.HasPrefix(h.Hash("x"), "$argon2id$v=19$m=19456,t=2,p=1$"))
+}
+
 // TestWhatCannotBeRead is never right, and is no reason to fail.
 func TestWhatCannotBeRead(t *testing.T) {
 	h, _ := newHasher(t, 1)
