@@ -41,6 +41,8 @@ func everything(name string) values {
 			"podSelector": map[string]any{"matchLabels": map[string]any{name: name}}}},
 		"networkPolicy.egress": []any{map[string]any{
 			"to": []any{map[string]any{"ipBlock": map[string]any{"cidr": "10.0.0.0/8"}}}}},
+		"networkPolicy.metricsFrom": []any{map[string]any{
+			"namespaceSelector": map[string]any{"matchLabels": map[string]any{name: name}}}},
 		"serviceMonitor.enabled": true, "serviceMonitor.labels": map[string]any{name: name},
 		"serviceAccount.name": name, "serviceAccount.annotations": map[string]any{name: name},
 		"podAnnotations": map[string]any{name: name}, "podLabels": map[string]any{name: name},
@@ -307,7 +309,7 @@ func TestChartMakesNamesThatServicesMayHave(t *testing.T) {
 	} {
 		t.Run(c.release+" "+c.override, func(t *testing.T) {
 			v := minimal().with(values{"fullnameOverride": c.override, "ingress.enabled": true,
-				"serviceMonitor.enabled": true})
+				"serviceMonitor.enabled": true, "networkPolicy.metricsFrom": fromMonitoring})
 			if c.want == "" {
 				_, err := template(t, c.release, v)
 				require.Error(t, err)
@@ -400,7 +402,7 @@ func TestChartTakesNullForEachValue(t *testing.T) {
 		}
 		t.Run(path, func(t *testing.T) {
 			v := minimal().with(values{"ingress.enabled": true, "autoscaling.enabled": true,
-				"serviceMonitor.enabled": true})
+				"serviceMonitor.enabled": true, "networkPolicy.metricsFrom": fromMonitoring})
 			for other := range v { // a tree has either the whole or a part of it
 				if strings.HasPrefix(other, path+".") {
 					delete(v, other)
@@ -424,6 +426,7 @@ func TestChartSetsNothingTwice(t *testing.T) {
 		"helm.sh/chart": "mine", "checksum/config": "mine"}
 	k := render(t, "release", minimal().with(values{
 		"podLabels": mine, "podAnnotations": mine, "serviceMonitor.enabled": true, "serviceMonitor.labels": mine,
+		"networkPolicy.metricsFrom": fromMonitoring,
 		"extraEnv": []any{map[string]any{"name": "GOMEMLIMIT", "value": "1GiB"},
 			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "redis://redis:6379"}},
 	}))
@@ -458,4 +461,49 @@ func TestEveryTextOfTheChartIsQuoted(t *testing.T) {
 			}
 		}
 	}
+}
+
+// fromMonitoring is where a Prometheus usually runs.
+var fromMonitoring = []any{map[string]any{"namespaceSelector": map[string]any{
+	"matchLabels": map[string]any{"kubernetes.io/metadata.name": "monitoring"}}}}
+
+// What is switched on is let through by the network policy.
+func TestChartLetsThroughWhatIsSwitchedOn(t *testing.T) {
+	for name, c := range map[string]struct {
+		values values
+		ports  []int32
+	}{
+		"the least": {values{"secrets.redisURLKey": ""}, []int32{5432}},
+		"a pooler, by files alone": {values{"secrets.redisURLKey": "", "config.database.url": "postgres:///svcauth"},
+			[]int32{5432, 6432}},
+		"several hosts": {values{"secrets.redisURLKey": "",
+			"config.database.url": "postgres://svcauth@a.svc:5433,b.svc:5434/svcauth?target_session_attrs=any"},
+			[]int32{5433, 5434}},
+		"a password like a port": {values{"secrets.redisURLKey": "",
+			"config.database.url": "postgres://svcauth:5999@db.svc/svcauth"}, []int32{5432, 6432}},
+		"Redis in a Secret": {values{}, []int32{5432, 6379, 26379}},
+		"Redis by variable": {values{"secrets.redisURLKey": "", "extraEnv": []any{
+			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "rediss://cache.svc:6380"}}}, []int32{5432, 6380}},
+		"all": {values{"secrets.redisURLKey": "", "config.redis.url": "redis://cache.svc:7000",
+			"config.smtp.url": "smtp://mail.svc:2525", "config.oidc.issuer": "https://login.example.com/realms/a",
+			"config.otlp.endpoint": "http://collector.svc:4318"}, []int32{443, 2525, 4318, 5432, 7000}},
+		"mail in a Secret": {values{"secrets.redisURLKey": "", "secrets.smtpURLKey": "smtp-url"},
+			[]int32{465, 587, 5432}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := render(t, "release", minimal().with(c.values))
+			var got []int32
+			for _, rule := range k.networkPolicy.Spec.Egress {
+				for _, port := range rule.Ports {
+					if port.Port.IntVal != 53 {
+						got = append(got, port.Port.IntVal)
+					}
+				}
+			}
+			slices.Sort(got)
+			require.Equal(t, c.ports, got)
+		})
+	}
+	_, err := template(t, "release", minimal().with(values{"serviceMonitor.enabled": true}))
+	require.ErrorContains(t, err, "networkPolicy.metricsFrom", "a monitor that can't ask anybody")
 }

@@ -248,3 +248,31 @@ volumes:
   - {{- include "svcauth.json" . | nindent 4 }}
   {{- end }}
 {{- end -}}
+
+{{/* The ports, by a blank each, of everything that is switched on: those that URLs in the configuration name, else the usual ones. */}}
+{{- define "svcauth.egressPorts" -}}
+{{- $config := .Values.config -}}
+{{- $parts := list
+  (dict "env" "SVCAUTH_DATABASE_URL" "url" (dig "database" "url" "" $config) "usual" (list "5432" "6432") "on" true)
+  (dict "env" "SVCAUTH_REDIS_URL" "url" (dig "redis" "url" "" $config) "usual" (list "6379" "26379") "on" .Values.secrets.redisURLKey)
+  (dict "env" "SVCAUTH_SMTP_URL" "url" (dig "smtp" "url" "" $config) "usual" (list "465" "587") "on" .Values.secrets.smtpURLKey)
+  (dict "env" "SVCAUTH_OIDC_ISSUER" "url" (dig "oidc" "issuer" "" $config) "usual" (list "443"))
+  (dict "env" "SVCAUTH_OTLP_ENDPOINT" "url" (dig "otlp" "endpoint" "" $config) "usual" (list "443" "4318"))
+-}}
+{{- $ports := list -}}
+{{- range $part := $parts -}}
+{{- $url := toString $part.url -}}
+{{- $on := or $part.on $url -}}
+{{- range $.Values.extraEnv -}}
+{{- if eq .name $part.env -}}{{- $on = true -}}{{- $url = toString (default "" .value) -}}{{- end -}}
+{{- end -}}
+{{- if $on -}}
+{{- $named := list -}}
+{{- range regexFindAll ":[0-9]{1,5}([,/?#]|$)" $url -1 -}}
+{{- $named = append $named (regexFind "[0-9]+" .) -}}
+{{- end -}}
+{{- $ports = concat $ports (default $part.usual $named) -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | join " " -}}
+{{- end -}}
