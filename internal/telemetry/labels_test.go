@@ -48,3 +48,43 @@ func TestEveryLabelIsSaidSomewhere(t *testing.T) {
 		require.True(t, said[label], "%q", label)
 	}
 }
+
+// TestEveryReasonHasItsLabel: what the token endpoint says and the list lacks
+// would be counted as "other". The feed's refusals are not counted by reason.
+func TestEveryReasonHasItsLabel(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"../clientauth/*.go", "../token/*.go", "../oauth/*.go"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		files = append(files, found...)
+	}
+	checked := 0
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "oauth/feed.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) < 2 {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || f.Sel.Name != "New" {
+				return true
+			}
+			if pkg, ok := f.X.(*ast.Ident); !ok || pkg.Name != "oautherr" {
+				return true
+			}
+			if reason, literal := call.Args[1].(*ast.BasicLit); literal {
+				plain, err := strconv.Unquote(reason.Value)
+				require.NoError(t, err)
+				require.Contains(t, reasons, plain, path)
+				checked++
+			}
+			return true
+		})
+	}
+	require.Greater(t, checked, 10)
+}
