@@ -27,8 +27,8 @@ var (
 	// endpoint answers, and what invalid_client does not tell the client.
 	reasons = []string{
 		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
-		"invalid_scope", "invalid_target", "mixed_scope", "unknown_client", "wrong_secret", "expired_secret", "disabled",
-		"suspended", "too_many_requests", "temporarily_unavailable", "server_error", "malformed",
+		"invalid_scope", "invalid_target", "mixed_scope", "unknown_client", "wrong_secret", "expired_secret",
+		"disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error", "malformed",
 		"malformed_basic", "no_credential", "no_grant_type", "grant_type", "grant", "resource", "scope_size",
 		"scope_form", "scope_not_granted", "scope_not_of_resource", "foreign_token", "no_token", "no_bearer",
 		"bearer", "scope", "unavailable", "overload", "fault", "no_route", "method"}
