@@ -474,13 +474,14 @@ func TestChartLetsThroughWhatIsSwitchedOn(t *testing.T) {
 		ports  []int32
 	}{
 		"the least": {values{"secrets.redisURLKey": ""}, []int32{5432}},
-		"a pooler, by files alone": {values{"secrets.redisURLKey": "", "config.database.url": "postgres:///svcauth"},
+		"no port named": {values{"secrets.redisURLKey": "", "config.database.url": "postgres:///svcauth"},
 			[]int32{5432, 6432}},
 		"several hosts": {values{"secrets.redisURLKey": "",
 			"config.database.url": "postgres://svcauth@a.svc:5433,b.svc:5434/svcauth?target_session_attrs=any"},
 			[]int32{5433, 5434}},
-		"a password like a port": {values{"secrets.redisURLKey": "",
-			"config.database.url": "postgres://svcauth:5999@db.svc/svcauth"}, []int32{5432, 6432}},
+		"a password like a port": {values{"secrets.redisURLKey": "", "extraEnv": []any{
+			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "redis://:5999@cache.svc/0"}}},
+			[]int32{5432, 6379, 26379}},
 		"Redis in a Secret": {values{}, []int32{5432, 6379, 26379}},
 		"Redis by variable": {values{"secrets.redisURLKey": "", "extraEnv": []any{
 			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "rediss://cache.svc:6380"}}}, []int32{5432, 6380}},
@@ -491,7 +492,7 @@ func TestChartLetsThroughWhatIsSwitchedOn(t *testing.T) {
 			[]int32{465, 587, 5432}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := render(t, "release", minimal().with(c.values))
+			k := render(t, "release", minimal().with(values{"replicaCount": 1}).with(c.values))
 			var got []int32
 			for _, rule := range k.networkPolicy.Spec.Egress {
 				for _, port := range rule.Ports {

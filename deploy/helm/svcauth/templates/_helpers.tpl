@@ -249,7 +249,7 @@ volumes:
   {{- end }}
 {{- end -}}
 
-{{/* The ports, by a blank each, of everything that is switched on: those that URLs in the configuration name, else the usual ones. */}}
+{{/* The ports, a list as JSON, of everything that is switched on: those that URLs in the configuration name, else the usual ones. */}}
 {{- define "svcauth.egressPorts" -}}
 {{- $config := .Values.config -}}
 {{- $parts := list
@@ -274,5 +274,5 @@ volumes:
 {{- $ports = concat $ports (default $part.usual $named) -}}
 {{- end -}}
 {{- end -}}
-{{- $ports | uniq | join " " -}}
+{{- $ports | uniq | toJson -}}
 {{- end -}}
