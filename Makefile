@@ -2,26 +2,38 @@
 
 GO      ?= go
 BIN     ?= bin
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# The tag v1.2.3 is the release 1.2.3; between two of them it is 1.2.3-4-gCOMMIT.
+VERSION ?= $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' --always --dirty 2>/dev/null || echo dev))
+
+# The same for those who take nothing else than a semantic version: Helm and Terraform.
+SEMANTIC ?= $(if $(findstring .,$(VERSION)),$(VERSION),0.0.0-g$(VERSION))
 
 # No path, time or checkout state goes into a binary: two builds of one commit with one Go release are equal byte for byte.
-BUILDFLAGS = -trimpath -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
+BUILDFLAGS = -trimpath -tags=nomsgpack -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 SOURCES    = cmd config deploy internal pkg
 
-# Where goroutines meet: these are tested under the race detector, which needs cgo and takes too long for all of them.
-RACE = $(wildcard internal/app internal/cache internal/changelog internal/clientauth internal/feed internal/keyring internal/token internal/telemetry internal/verify pkg/resourceserver pkg/tokensource)
+# nomsgpack: without a codec that gin brings and nothing here speaks, a tenth of the program. Tests build programs too: all see the tag.
+export GOFLAGS := $(strip $(GOFLAGS) $(filter -tags=%,$(BUILDFLAGS)))
 
+# Where goroutines meet: these are tested under the race detector, which needs cgo and takes too long for all of them.
+# TWICE are those with files that say why they are not under it (//go:build !race): they are tested without it too.
+RACE = $(wildcard internal/app internal/cache internal/changelog internal/clientauth internal/feed internal/keyring internal/token internal/telemetry internal/verify pkg/resourceserver pkg/tokensource)
+TWICE = ./internal/app/ ./internal/verify/ ./pkg/resourceserver/
+
+, = ,
 empty =
 space = $(empty) $(empty)
 
 # Tools, pinned. They are fetched through the Go module proxy and kept in Go's cache; none is a dependency of the product.
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+ACTIONLINT   = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 export HELM  = helm.sh/helm/v3/cmd/helm@v3.22.0
+export TIME_PROVIDER = github.com/hashicorp/terraform-provider-time@v0.14.2
 export SBOM  = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test vet deps lint bench drill release reproducible clean
+.PHONY: help run build test vet deps lint bench drill upgrade versions release provider-archives image publish-chart reproducible clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,22 +46,32 @@ run: ## build and start svcauth and the example API beside it; other ports: DEMO
 	@CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/svcauth ./cmd/example-api
 	@exec $(BIN)/svcauth demo --port $(DEMO_PORT) --api-port $(DEMO_API_PORT)
 
-build: ## the programs, static and reproducible, into bin/
-	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ ./cmd/...
+PROGRAMS ?= ./cmd/...
 
+build: ## the programs, static and reproducible, into bin/
+	CGO_ENABLED=0 $(GO) build $(BUILDFLAGS) -o $(BIN)/ $(PROGRAMS)
+
+# The packages that take longest, which start first, so that none of them is alone in the end.
+LONGEST = ./internal/drill/ ./internal/console/ ./internal/provider/ ./internal/server/ ./internal/store/
+
+# How many packages are tested at once. Many of their tests wait, for a disk, a timeout or a browser: one more than two processors fills them.
+AT_ONCE ?= 3
+
+# Without cgo, as the programs are built: those that tests build are then compiled already.
 test: deps vet ## everything, with a real PostgreSQL, Redis and browser; nothing is skipped
-	SVCAUTH_TEST_SERVICES=1 $(GO) test -timeout 14m $$($(GO) list ./... | grep -vE '/($(subst $(space),|,$(strip $(RACE))))(/|$$)')
-	SVCAUTH_TEST_SERVICES=1 CGO_ENABLED=1 $(GO) test -race -timeout 14m $(addprefix ./,$(addsuffix /...,$(RACE)))
+	SVCAUTH_TEST_SERVICES=1 CGO_ENABLED=0 $(GO) test -p $(AT_ONCE) -vet=off -timeout 14m $(LONGEST) $(TWICE) $$($(GO) list ./... | grep -vE '/($(subst $(space),|,$(strip $(RACE))))(/|$$)')
+	SVCAUTH_TEST_SERVICES=1 CGO_ENABLED=1 $(GO) test -p $(AT_ONCE) -vet=off -race -timeout 14m $(addprefix ./,$(addsuffix /...,$(RACE)))
 
 vet:
 	@unformatted=$$(gofmt -l $(wildcard $(SOURCES))); if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./...
+	CGO_ENABLED=0 $(GO) vet ./...
 
 deps: ## what the tests need, by the system's package manager where it is missing
 	@GO='$(GO)' .ci/deps
 
-lint: vet ## vet, staticcheck, the licences of all dependencies, known vulnerabilities
+lint: vet ## vet, staticcheck, the workflows, the licences of all dependencies, known vulnerabilities
 	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(ACTIONLINT)
 	@GO='$(GO)' .ci/licenses
 	@GO='$(GO)' .ci/vulnerabilities $(GOVULNCHECK)
 
@@ -59,22 +81,43 @@ bench: deps ## what it costs, against a bare handler that signs: ratios of proce
 drill: deps ## break nodes, Redis, PostgreSQL, network, disks and clocks under load; a table of what held (some 20 minutes; as root: disks too)
 	SVCAUTH_DRILL=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m ./internal/drill/
 	SVCAUTH_TEST_LONG=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m -run TestAnApplyOutlivesItsTokens ./internal/provider/
+	SVCAUTH_TEST_LONG=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m -run 'TestRelease$$' ./deploy/
+	SVCAUTH_TEST_LONG=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m -run TestTokensOfKubernetesOwnCode ./internal/interop/
 
-# Programs for each platform, packed, with checksums, the bill of materials and the texts of the licences.
+upgrade: deps ## the release before (the newest tag, or SVCAUTH_RELEASE_BEFORE=) and this one, beside each other under load (some 3 minutes)
+	SVCAUTH_UPGRADE=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 30m -run TestTheReleaseBefore ./internal/drill/
+
+versions: deps ## the versions of PostgreSQL, Redis, Terraform and Go that deploy/docs/versions.md names (some 20 minutes)
+	@GO='$(GO)' .ci/versions
+
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 DIST      ?= $(BIN)/release
 
-release: ## static programs for all platforms, checksums, bill of materials, licences: into bin/release/
-	@rm -rf $(DIST) && mkdir -p $(DIST)
+# The Terraform provider as a registry and a filesystem_mirror want it: one archive a platform, a manifest and checksums.
+provider-archives:
+	@mkdir -p $(DIST) && rm -rf $(DIST)/provider && mkdir $(DIST)/provider
 	@set -e; for platform in $(PLATFORMS); do \
-		os=$${platform%/*} arch=$${platform#*/} name=svcauth_$(VERSION)_$${platform%/*}_$${platform#*/}; \
-		echo $$name; mkdir -p $(DIST)/$$name; \
-		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(BUILDFLAGS) -o $(DIST)/$$name/ ./cmd/svcauth ./cmd/terraform-provider-svcauth; \
-		tar -C $(DIST) --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf - $$name | gzip -n > $(DIST)/$$name.tar.gz; rm -rf $(DIST)/$$name; \
-	done
-	@FULL=1 GO='$(GO)' .ci/licenses > $(DIST)/LICENSES.txt
-	$(GO) run $(SBOM) mod -json -licenses -output $(DIST)/svcauth_$(VERSION).cdx.json
-	@cd $(DIST) && sha256sum * > SHA256SUMS && cat SHA256SUMS
+		os=$${platform%/*} arch=$${platform#*/}; name=terraform-provider-svcauth_v$(SEMANTIC); \
+		[ $$os != windows ] || name=$$name.exe; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build $(BUILDFLAGS) -o $(DIST)/provider/$$name ./cmd/terraform-provider-svcauth; \
+		TZ=UTC touch -t 198001010000 $(DIST)/provider/$$name; \
+		(cd $(DIST)/provider && TZ=UTC zip -q -X ../terraform-provider-svcauth_$(SEMANTIC)_$${os}_$$arch.zip $$name && rm $$name); \
+	done; rmdir $(DIST)/provider
+	@cp deploy/terraform/terraform-registry-manifest.json $(DIST)/terraform-provider-svcauth_$(SEMANTIC)_manifest.json
+	@cd $(DIST) && sha256sum terraform-provider-svcauth_$(SEMANTIC)_* > SHA256SUMS.new && mv SHA256SUMS.new terraform-provider-svcauth_$(SEMANTIC)_SHA256SUMS
+
+release: ## archives for all platforms, provider, chart, checksums, bills of materials, licences: into bin/release/
+	@GO='$(GO)' VERSION='$(VERSION)' SEMANTIC='$(SEMANTIC)' PLATFORMS='$(PLATFORMS)' DIST='$(DIST)' .ci/release
+
+IMAGE  ?= svcauth
+CHARTS ?= oci://ghcr.io/svcauth/charts
+
+image: ## the container image, with docker: deploy/Dockerfile. PUSH=1 publishes it, for amd64 and arm64
+	docker buildx build -f deploy/Dockerfile --build-arg VERSION=$(VERSION) -t $(IMAGE):$(VERSION) \
+		$(if $(PUSH),--platform linux/amd64$(,)linux/arm64 --provenance=true --sbom=true --push,--load) .
+
+publish-chart: ## the chart that make release has packed, to the registry CHARTS
+	$(GO) run $(HELM) push $(DIST)/svcauth-$(SEMANTIC).tgz $(CHARTS)
 
 # Twice, from two directories and with empty caches: what differs is named, and nothing may.
 reproducible: ## build twice and compare: equal byte for byte (some minutes)

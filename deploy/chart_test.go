@@ -28,7 +28,13 @@ func everything(name string) values {
 		"nameOverride":     name, "catalog": catalogWith(name),
 		"secrets.name": name, "secrets.masterKey": name, "secrets.masterKeyPrevious": name + "-old",
 		"secrets.redisURLKey": name, "secrets.smtpURLKey": name,
-		"tls.secretName": name, "connections.redis.caSecretName": name, "connections.otlp.caConfigMapName": name,
+		"tls.secretName": name, "tls.clientCertificates.listen": true,
+		"tls.clientCertificates.url":          "https://mtls.example.com",
+		"tls.clientCertificates.caSecretName": name, "tls.clientCertificates.service.type": "LoadBalancer",
+		"tls.clientCertificates.service.annotations": map[string]any{name: name},
+		"networkPolicy.mtlsFrom": []any{map[string]any{
+			"podSelector": map[string]any{"matchLabels": map[string]any{name: name}}}},
+		"connections.redis.caSecretName": name, "connections.otlp.caConfigMapName": name,
 		"connections.otlp.tlsSecretName": name, "extraEnv": []any{map[string]any{"name": "TEXT", "value": name}},
 		"extraVolumes":      []any{map[string]any{"name": name, "secret": map[string]any{"secretName": name}}},
 		"extraVolumeMounts": []any{map[string]any{"name": name, "mountPath": "/" + name}},
@@ -88,6 +94,7 @@ func TestChartRendersNamesThatYAMLReadsAsSomethingElse(t *testing.T) {
 					corev1.VolumeMount{Name: name, MountPath: "/" + name})
 				require.Equal(t, name, volume(t, spec, "secrets").Secret.SecretName)
 				require.Equal(t, name, volume(t, spec, "tls").Secret.SecretName)
+				require.Equal(t, name, volume(t, spec, "ca-clients").Secret.SecretName)
 				require.Equal(t, name, volume(t, spec, "ca-redis").Secret.SecretName)
 				require.Equal(t, name, volume(t, spec, "ca-otlp").ConfigMap.Name)
 				require.Equal(t, name, volume(t, spec, "tls-otlp").Secret.SecretName)
@@ -341,8 +348,18 @@ func TestChartRefusesWhatCannotBe(t *testing.T) {
 		"secrets/name":       {"secrets.name": "My_Secret"},
 		"secrets/masterKey":  {"secrets.masterKey": "../master.key"},
 		"tls/secretName":     {"tls.secretName": "a/b"},
-		"extraEnv/0/value":   {"extraEnv": []any{map[string]any{"name": "A", "value": 1}}},
-		"extraEnv/0":         {"extraEnv": []any{map[string]any{"value": "1"}}},
+		"tls/clientCertificates": {"tls.clientCertificates.caSecretName": "a",
+			"tls.clientCertificates.caConfigMapName": "b"},
+		"tls/clientCertificates/url":          {"tls.clientCertificates.url": "http://mtls.example.com"},
+		"tls/clientCertificates/format":       {"tls.clientCertificates.format": "pem"},
+		"tls/clientCertificates/header":       {"tls.clientCertificates.header": "X: y"},
+		"tls.clientCertificates.listen":       {"tls.clientCertificates.listen": true},
+		"tls.clientCertificates.url":          {"tls.clientCertificates.listen": true, "tls.secretName": "a"},
+		"tls.clientCertificates.header":       {"tls.clientCertificates.header": "Client-Cert"},
+		"tls.clientCertificates.caSecretName": {"tls.clientCertificates.caSecretName": "a"},
+		"tls.clientCertificates.url is":       {"tls.clientCertificates.url": "https://auth.example.com"},
+		"extraEnv/0/value":                    {"extraEnv": []any{map[string]any{"name": "A", "value": 1}}},
+		"extraEnv/0":                          {"extraEnv": []any{map[string]any{"value": "1"}}},
 		"extraVolumes/0/name": {"extraVolumes": []any{map[string]any{"name": "secrets",
 			"emptyDir": map[string]any{}}}},
 		"extraVolumeMounts/0": {"extraVolumeMounts": []any{map[string]any{"name": "a"}}},
@@ -473,23 +490,24 @@ func TestChartLetsThroughWhatIsSwitchedOn(t *testing.T) {
 		values values
 		ports  []int32
 	}{
-		"the least": {values{"secrets.redisURLKey": ""}, []int32{5432}},
+		"the least": {values{"secrets.redisURLKey": ""}, []int32{443, 5432}},
 		"no port named": {values{"secrets.redisURLKey": "", "config.database.url": "postgres:///svcauth"},
-			[]int32{5432, 6432}},
+			[]int32{443, 5432, 6432}},
 		"several hosts": {values{"secrets.redisURLKey": "",
 			"config.database.url": "postgres://svcauth@a.svc:5433,b.svc:5434/svcauth?target_session_attrs=any"},
-			[]int32{5433, 5434}},
+			[]int32{443, 5433, 5434}},
 		"a password like a port": {values{"secrets.redisURLKey": "", "extraEnv": []any{
 			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "redis://:5999@cache.svc/0"}}},
-			[]int32{5432, 6379, 26379}},
-		"Redis in a Secret": {values{}, []int32{5432, 6379, 26379}},
+			[]int32{443, 5432, 6379, 26379}},
+		"Redis in a Secret": {values{}, []int32{443, 5432, 6379, 26379}},
 		"Redis by variable": {values{"secrets.redisURLKey": "", "extraEnv": []any{
-			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "rediss://cache.svc:6380"}}}, []int32{5432, 6380}},
+			map[string]any{"name": "SVCAUTH_REDIS_URL", "value": "rediss://cache.svc:6380"}}},
+			[]int32{443, 5432, 6380}},
 		"all": {values{"secrets.redisURLKey": "", "config.redis.url": "redis://cache.svc:7000",
 			"config.smtp.url": "smtp://mail.svc:2525", "config.oidc.issuer": "https://login.example.com/realms/a",
 			"config.otlp.endpoint": "http://collector.svc:4318"}, []int32{443, 2525, 4318, 5432, 7000}},
 		"mail in a Secret": {values{"secrets.redisURLKey": "", "secrets.smtpURLKey": "smtp-url"},
-			[]int32{465, 587, 5432}},
+			[]int32{443, 465, 587, 5432}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := render(t, "release", minimal().with(values{"replicaCount": 1}).with(c.values))

@@ -50,7 +50,7 @@ func TestAlertRulesAreWellFormedAndFireOnWhatTheyAreFor(t *testing.T) {
 }
 
 func TestEachAlertHasItsPageInTheRunbook(t *testing.T) {
-	rules, runbook := read(t, "prometheus/alerts.yaml"), read(t, "runbook.md")
+	rules, runbook := read(t, "prometheus/alerts.yaml"), read(t, "docs/runbook.md")
 	alerts := regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(rules, -1)
 	require.NotEmpty(t, alerts)
 	for _, a := range alerts {
@@ -66,7 +66,7 @@ var metric = regexp.MustCompile(`\b(svcauth|process|go)_[a-z_]+`)
 // What alerts, dashboard and runbook ask for must be what a server offers.
 func TestEveryMetricThatIsAskedForExists(t *testing.T) {
 	ops := freeport.Address(t)
-	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
+	s := svctest.New(t, svctest.Options{TLS: true, Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	account := s.Account("ci", "clusters:view")
 	s.Token(account.ClientID, account.ClientSecret, "")
 	var offered string
@@ -80,7 +80,9 @@ func TestEveryMetricThatIsAskedForExists(t *testing.T) {
 		offered = string(raw)
 		return err == nil && strings.Contains(offered, "svcauth_http_requests_total")
 	}, 20*time.Second, 50*time.Millisecond)
-	for _, path := range []string{"prometheus/alerts.yaml", "grafana/dashboard.json", "runbook.md", "docs/operate.md"} {
+	for _, path := range []string{
+		"prometheus/alerts.yaml", "grafana/dashboard.json", "docs/runbook.md", "docs/operate.md",
+	} {
 		for _, name := range metric.FindAllString(read(t, path), -1) {
 			require.Contains(t, offered, "\n"+name, "%s asks for %s", path, name)
 		}
@@ -98,8 +100,9 @@ func TestEveryVariableIsAKeyOfTheConfiguration(t *testing.T) {
 		known = append(known, "SVCAUTH_"+strings.ToUpper(strings.ReplaceAll(e.Key, ".", "_")))
 	}
 	variable := regexp.MustCompile(`\bSVCAUTH_[A-Z_]+[A-Z]\b`)
-	for _, dir := range []string{"compose", "compose.yaml", "helm", "systemd", "Dockerfile", "upgrade.md", "backup.md",
-		"runbook.md", "docs/run.md", "docs/operate.md", "docs/manage.md", "docs/reference.md", "docs/terraform.md",
+	for _, dir := range []string{"compose", "compose.yaml", "helm", "systemd", "Dockerfile",
+		"docs/upgrade.md", "docs/backup.md", "docs/runbook.md", "docs/run.md", "docs/operate.md",
+		"docs/manage.md", "docs/reference.md", "docs/terraform.md",
 		"../README.md"} {
 		require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
@@ -174,6 +177,25 @@ func helmProgram(t *testing.T) string {
 func helm(t *testing.T, args ...string) string {
 	t.Helper()
 	return run(t, "helm", helmProgram(t), args...)
+}
+
+// As shipped, without the two values that nobody can guess, the chart passes
+// the linter, and an installation says what is missing.
+func TestChartAsShipped(t *testing.T) {
+	said := helm(t, "lint", "--strict", "svcauth")
+	require.NotContains(t, said, "[WARNING]")
+	for _, c := range []struct{ given, missing string }{
+		{"", "config.issuer is missing: give the https URL"},
+		{"config.issuer=https://auth.example.com", "config.database.url is missing: give the URL of PostgreSQL"},
+		{"config.database.url=postgres://svcauth@db.svc/svcauth", "config.issuer is missing: give the https URL"},
+	} {
+		cmd := exec.CommandContext(t.Context(), helmProgram(t), "template", "release", "svcauth", "--kube-version",
+			"1.31.0", "--set", c.given)
+		cmd.Dir = "helm"
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(out), c.missing)
+	}
 }
 
 func TestChartIsWellFormed(t *testing.T) {

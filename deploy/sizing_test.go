@@ -25,7 +25,7 @@ var figureRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([0-9,.]+) \\|(?: `
 
 func figures(t *testing.T) (all []figure) {
 	t.Helper()
-	for _, row := range figureRow.FindAllStringSubmatch(read(t, "sizing.md"), -1) {
+	for _, row := range figureRow.FindAllStringSubmatch(read(t, "docs/sizing.md"), -1) {
 		all = append(all, figure{row[1], strings.ReplaceAll(row[2], ",", ""), row[3]})
 	}
 	return all

@@ -15,22 +15,32 @@ func createAccount() *cobra.Command {
 	var roles []string
 	var ttl time.Duration
 	var expires string
+	var bare bool
 	return verb{
 		use:     "create NAME",
-		short:   "Create a service account with one secret, which is shown once",
+		short:   "Create a service account with one secret, which is shown once, or with none",
 		choices: aboutAccounts,
 		example: []string{"svcauth service-account create backup",
 			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" ` +
-				"--token-ttl 15m --secret-expires-at 90d"},
+				"--token-ttl 15m --secret-expires-at 90d",
+			"svcauth service-account create ci --no-secret"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
 			flags.StringArrayVar(&roles, "role", nil, "role that it gets, by id or name; may be repeated")
 			flags.DurationVar(&ttl, "token-ttl", 0, "lifetime of its tokens, 1m to 24h (default: the server's)")
 			flags.StringVar(&expires, "secret-expires-at", "",
 				"when its secret ends: a time, a date or a duration such as 90d (default: never)")
+			flags.BoolVar(&bare, "no-secret", false,
+				"make it without a secret; add a credential of another kind afterwards")
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
 			body.Name = args[0]
+			if bare {
+				if expires != "" {
+					return wrongUsage("--no-secret makes no secret that --secret-expires-at could end: leave one out")
+				}
+				body.Secret = new(false)
+			}
 			if body.TokenTTLSeconds, err = lifetime(ttl); err != nil {
 				return err
 			}

@@ -70,8 +70,8 @@ func revokeAccountToken() *cobra.Command {
 				return err
 			}
 			if err := t.confirm(ctx, s, func() (string, error) {
-				return fmt.Sprintf("Revoke token %s? Whoever uses it is refused at once, and can ask for another.",
-					clean(args[1])), nil
+				return fmt.Sprintf("Revoke token %s of service account %s? Whoever uses it is refused at once, "+
+					"and can ask for another.", clean(args[1]), called(args[0], id)), nil
 			}); err != nil {
 				return err
 			}
@@ -79,7 +79,7 @@ func revokeAccountToken() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Revoked token %s.", args[1])
+			return s.reportRemoval(e, "Revoked token %s of service account %s.", clean(args[1]), called(args[0], id))
 		},
 	}.command()
 }
@@ -101,7 +101,8 @@ func revokeAccountTokens() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Revoked every token issued to service account %s so far.", id)
+			return s.reportRemoval(e, "Revoked every token issued to service account %s so far.",
+				called(args[0], id))
 		},
 	}.command()
 }

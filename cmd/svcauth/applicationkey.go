@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,11 +17,20 @@ func applicationKeyCommand() *cobra.Command {
 		listKeys(), getKey(), createKey(), deleteKey())
 }
 
-var aboutKeys = map[string]choices{"APPLICATION-KEY": keyChoices, "member": memberChoices}
+var aboutKeys = map[string]choices{"APPLICATION-KEY": keyChoices, "member": memberChoices,
+	"sort": fixed("created", "last-used")}
 
 func listKeys() *cobra.Command {
 	var member string
 	return listing[svcauth.ApplicationKey]{
+		sorts: &sorting[svcauth.ApplicationKey]{
+			names: "created (the newest first) or last-used (the longest unused first)",
+			orders: map[string]func(a, b svcauth.ApplicationKey) int{
+				"created":   func(a, b svcauth.ApplicationKey) int { return b.CreatedAt.Compare(a.CreatedAt) },
+				"last-used": func(a, b svcauth.ApplicationKey) int { return byMoment(a.LastUsedAt, b.LastUsedAt) },
+			},
+			used: func(k svcauth.ApplicationKey) (time.Time, *time.Time) { return k.CreatedAt, k.LastUsedAt },
+		},
 		verb: verb{
 			use:     "list",
 			aliases: []string{"ls"},
@@ -116,11 +126,11 @@ func createKey() *cobra.Command {
 func deleteKey() *cobra.Command {
 	var t removal
 	return verb{
-		use:     "delete APPLICATION-KEY",
-		aliases: []string{"rm"},
-		short:   "Delete an application key, one of yours or with members:manage any; its tokens die at once",
+		use:     "remove APPLICATION-KEY",
+		aliases: []string{"delete", "rm"},
+		short:   "Remove an application key, one of yours or with members:manage any; its tokens die at once",
 		choices: aboutKeys,
-		example: []string{"svcauth application-key delete ak_01h455vb4pex5vsknk084sn02q --yes"},
+		example: []string{"svcauth application-key remove ak_01h455vb4pex5vsknk084sn02q --yes"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			if err := t.confirm(ctx, s, func() (string, error) {
@@ -129,7 +139,7 @@ func deleteKey() *cobra.Command {
 				if key.ClientID == s.config.ClientID {
 					own = " It is the one that this command uses: you will need another."
 				}
-				return fmt.Sprintf("Delete application key %s (%s) of %s, %s? Its tokens die at once.%s", args[0],
+				return fmt.Sprintf("Remove application key %s (%s) of %s, %s? Its tokens die at once.%s", args[0],
 					clean(key.Description), clean(key.Member.Email), lastUsed(s.now(), key.LastUsedAt), own), err
 			}); err != nil {
 				return err
@@ -138,7 +148,7 @@ func deleteKey() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Deleted application key %s.", args[0])
+			return s.reportRemoval(e, "Removed application key %s.", args[0])
 		},
 	}.command()
 }

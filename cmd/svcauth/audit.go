@@ -1,10 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,21 +19,34 @@ func auditCommand() *cobra.Command {
 // auditQuery are the filters of the audit log.
 type auditQuery struct {
 	filter       svcauth.AuditFilter
+	actions      wordList
 	since, until string
 }
 
+var aboutEvents = map[string]choices{"action": fixed(svcauth.AuditActions()...), "actor": accountChoices}
+
 func (q *auditQuery) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&q.filter.Actor, "actor", "",
-		"only what this one did: an id, a member's address, a service account's name, or system")
-	flags.StringVar(&q.filter.Target, "target", "", "only what was done to this id")
-	flags.StringVar(&q.filter.Action, "action", "", "only this, such as service_account.create")
-	flags.StringVar(&q.since, "since", "", "not before: a time, a date, or a duration back from now such as 24h or 7d")
-	flags.StringVar(&q.until, "until", "", "before: the same")
+		"only what this one did: an id, a member's address or a service account's name as it was then, or system")
+	flags.StringVar(&q.filter.Target, "target", "", "only what was done to this: an id, or a name as it was then")
+	flags.Var(&q.actions, "action",
+		"only this, such as service_account.create, or all of a noun: secret.*; "+
+			"may be repeated, or several with commas")
+	flags.StringVar(&q.until, "until", "", "before: a time, a date, or a duration back from now such as 24h or 7d")
 }
 
-// resolve turns the names in the filters into ids, which the API expects.
-func (q *auditQuery) resolve(ctx context.Context, s *session) (svcauth.AuditFilter, error) {
+func (q *auditQuery) sinceFlag(flags *pflag.FlagSet, also string) {
+	flags.StringVar(&q.since, "since", "",
+		"not before: a time, a date, or a duration back from now such as 24h or 7d"+also)
+}
+
+// resolve returns the filter. A word that is no action is a wrong usage.
+func (q *auditQuery) resolve(s *session) (svcauth.AuditFilter, error) {
 	f := q.filter
+	if _, err := svcauth.ParseAuditActions(q.actions...); err != nil {
+		return f, wrongUsage("--action: %v", err)
+	}
+	f.Action = strings.Join(q.actions, ",")
 	for _, bound := range []struct {
 		flag, text string
 		into       *time.Time
@@ -48,12 +60,7 @@ func (q *auditQuery) resolve(ctx context.Context, s *session) (svcauth.AuditFilt
 		}
 		*bound.into = at
 	}
-	if f.Actor == "" {
-		return f, nil
-	}
-	var err error
-	f.Actor, err = s.actorID(ctx, f.Actor)
-	return f, err
+	return f, nil
 }
 
 func listEvents() *cobra.Command {
@@ -63,13 +70,14 @@ func listEvents() *cobra.Command {
 			use:     "list",
 			aliases: []string{"ls"},
 			short:   "List audit events, newest first",
-			flags:   q.flags,
-			example: []string{"svcauth audit list --since 24h",
+			flags:   func(flags *pflag.FlagSet) { q.flags(flags); q.sinceFlag(flags, "") },
+			choices: aboutEvents,
+			example: []string{"svcauth audit list --since 24h --action 'secret.*'",
 				"svcauth audit list --actor admin@example.com --action service_account.create -o json"},
 		},
 		page: func(ctx context.Context, s *session, _ []string,
 			o svcauth.ListOptions) (found svcauth.List[svcauth.AuditEvent], err error) {
-			filter, err := q.resolve(ctx, s)
+			filter, err := q.resolve(s)
 			if err != nil {
 				return found, err
 			}
@@ -83,6 +91,7 @@ func listEvents() *cobra.Command {
 					whole: true,
 					cell:  func(e svcauth.AuditEvent) string { return e.Time.UTC().Format("2006-01-02 15:04:05") },
 				},
+				{title: "ID", wide: true, cell: func(e svcauth.AuditEvent) string { return e.ID }},
 				{title: "ACTOR", cell: func(e svcauth.AuditEvent) string { return orElse(e.Actor.Name, e.Actor.ID) }},
 				{title: "ACTION", last: true, cell: func(e svcauth.AuditEvent) string { return e.Action }},
 				{
@@ -90,6 +99,18 @@ func listEvents() *cobra.Command {
 					cell:  func(e svcauth.AuditEvent) string { return orElse(e.Target.Name, e.Target.ID) },
 				},
 				{title: "OUTCOME", whole: true, cell: outcomeOf},
+				{title: "REASON", wide: true, cell: func(e svcauth.AuditEvent) string { return orElse(e.Reason, "-") }},
+				{title: "IP", wide: true, cell: func(e svcauth.AuditEvent) string { return orElse(e.IP, "-") }},
+				{
+					title: "CLIENT",
+					wide:  true,
+					cell:  func(e svcauth.AuditEvent) string { return orElse(e.Actor.ClientID, "-") },
+				},
+				{
+					title: "REQUEST",
+					wide:  true,
+					cell:  func(e svcauth.AuditEvent) string { return orElse(e.RequestID, "-") },
+				},
 			}
 		},
 		none: "No such events.",
@@ -109,54 +130,4 @@ func orElse(text, otherwise string) string {
 		return otherwise
 	}
 	return text
-}
-
-func exportEvents() *cobra.Command {
-	q := &auditQuery{}
-	return verb{
-		use:   "export",
-		short: "Write all audit events to standard output, one JSON object a line, newest first",
-		flags: q.flags,
-		long: "Each line is an event as the API gives it. What is added meanwhile is not in it. " +
-			"Where it breaks off, the message names the --until to go on with.",
-		example: []string{"svcauth audit export --since 30d > audit.ndjson",
-			"svcauth audit export --action token.revoke | wc -l"},
-		run: func(ctx context.Context, s *session, _ []string) error {
-			filter, err := q.resolve(ctx, s)
-			if err != nil {
-				return err
-			}
-			return s.export(ctx, filter)
-		},
-	}.command()
-}
-
-func (s *session) export(ctx context.Context, filter svcauth.AuditFilter) error {
-	out := bufio.NewWriter(s.out)
-	encoder := json.NewEncoder(out)
-	encoder.SetEscapeHTML(false)
-	written, last := 0, time.Time{}
-	page := func(ctx context.Context, o svcauth.ListOptions) (found svcauth.List[svcauth.AuditEvent], err error) {
-		if err := out.Flush(); err != nil { // what came before this page
-			return found, fmt.Errorf("write to standard output: %w", err)
-		}
-		filter.ListOptions = o
-		return s.client.AuditEvents(ctx, filter)
-	}
-	for event, err := range svcauth.All(ctx, page, svcauth.ListOptions{}) {
-		if err == nil {
-			err = encoder.Encode(event)
-		}
-		if err != nil {
-			_ = out.Flush()
-			if written == 0 {
-				return err
-			}
-			return fmt.Errorf("the export broke off after %s; go on with --until %s (events "+
-				"of that very moment come again): %w",
-				counted(written, "event"), last.Add(time.Nanosecond).Format(time.RFC3339Nano), s.explain(err))
-		}
-		written, last = written+1, event.Time
-	}
-	return out.Flush()
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,6 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -43,21 +45,66 @@ func tenantOf(issuer string, t people.Tenant) (out tenantJSON) {
 
 // printTenant prints a new organization for people.
 func printTenant(w io.Writer, issuer string, t people.Tenant) error {
-	_, err := fmt.Fprintf(w, "Made organization %s. This is shown once:\n  console          %s/console\n  "+
-		"administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
-		t.Organization.Name, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID,
-		t.ApplicationKey.ClientSecret.Reveal())
-	return unseen(t, err)
+	return printNewTenant(w, issuer, t, "This is shown once")
 }
 
-// unseen returns the error for a password that was made but could not be shown.
-func unseen(t people.Tenant, err error) error {
-	if err == nil {
+func printNewTenant(w io.Writer, issuer string, t people.Tenant, kept string) error {
+	_, err := fmt.Fprintf(w, "Made organization %s. %s:\n  console          %s/console\n  "+
+		"administrator    %s\n  password         %s\n  application key  %s\n  client secret    %s\n",
+		t.Organization.Name, kept, issuer, t.AdminEmail, t.AdminPassword.Reveal(), t.ApplicationKey.ClientID,
+		t.ApplicationKey.ClientSecret.Reveal())
+	return settle(w, err)
+}
+
+// settle returns err, or an error if what was written to a file has no room
+// there: some file systems say so only when asked.
+func settle(w io.Writer, err error) error {
+	file, ok := raw(w).(*os.File)
+	if err != nil || !ok {
+		return err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil // a terminal or a pipe
+	}
+	return file.Sync()
+}
+
+// mustBeSeen refuses to print what is shown once to nowhere. A standard output
+// that is closed is the null device to a Go program.
+func mustBeSeen(w io.Writer) error {
+	file, ok := raw(w).(*os.File)
+	if !ok {
 		return nil
 	}
-	return fmt.Errorf("organization %s was made, but what is shown once could not be written: %w; "+
-		"unless you gave the password of %s yourself (--admin-password-file), begin again with an empty database",
-		t.Organization.Name, err, t.AdminEmail)
+	here, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("what is shown once can't be written: %w", err)
+	}
+	if nowhere, err := os.Stat(os.DevNull); err == nil && os.SameFile(here, nowhere) {
+		return errors.New("what is shown once would be lost, so nothing was made or changed: standard output is " +
+			"closed or goes to " + os.DevNull)
+	}
+	return nil
+}
+
+// place names the database, for an error that it is another one than expected.
+func place(cfg config.Config) string {
+	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
+		if full, err := filepath.Abs(path); err == nil {
+			return full
+		}
+	}
+	return cfg.Database.URL.String()
+}
+
+// mustBeThere refuses a database in which there is no organization yet. To open
+// it would make one, in whatever directory this is.
+func mustBeThere(cfg config.Config, found app.Rehearsal) error {
+	if found.Bootstrapped || found.Note != "" {
+		return nil
+	}
+	return fmt.Errorf("the database %s has not been bootstrapped: run this where the server runs and with its "+
+		"configuration (--config or SVCAUTH_CONFIG), or `svcauth bootstrap` first", place(cfg))
 }
 
 // tenantCommand is what bootstrap and organization create have in common.
@@ -74,21 +121,34 @@ func tenantCommand(
 			if err := config.PrivateFile(passwordFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return fmt.Errorf("--admin-password-file %w", err)
 			}
-			raw, err := os.ReadFile(passwordFile)
+			text, err := os.ReadFile(passwordFile)
 			if err != nil {
 				return fmt.Errorf("read the administrator's password: %w", err)
 			}
-			n.AdminPassword = svcauth.Secret(strings.TrimRight(string(raw), "\r\n"))
+			n.AdminPassword = svcauth.Secret(strings.TrimRight(string(text), "\r\n"))
 		}
-		return open(c, func(ctx context.Context, a *app.App, cfg config.Config) error {
-			made, err := add(ctx, a, n)
-			if err != nil {
-				return err
-			}
+		cfg, found, err := loadToBootstrap(c)
+		if err == nil && passwordFile == "" {
+			err = mustBeSeen(c.OutOrStdout())
+		}
+		if err == nil && use == "create" {
+			err = mustBeThere(cfg, found)
+		} else if err == nil && found.Bootstrapped {
+			err = fmt.Errorf("the database %s has been bootstrapped already: sign in as an administrator; to one who "+
+				"can't any more `svcauth bootstrap --recover-admin ADDRESS` gives a way back in", place(cfg))
+		}
+		if err != nil {
+			return err
+		}
+		n.Show = func(t people.Tenant) error {
 			if output == "json" {
-				return unseen(made, json.NewEncoder(c.OutOrStdout()).Encode(tenantOf(cfg.Issuer, made)))
+				return settle(c.OutOrStdout(), json.NewEncoder(c.OutOrStdout()).Encode(tenantOf(cfg.Issuer, t)))
 			}
-			return printTenant(c.OutOrStdout(), cfg.Issuer, made)
+			return printTenant(c.OutOrStdout(), cfg.Issuer, t)
+		}
+		return openWith(c, cfg, func(ctx context.Context, a *app.App, _ config.Config) error {
+			_, err := add(ctx, a, n)
+			return err
 		})
 	}}
 	c.Flags().StringVar(&n.AdminEmail, "admin-email", "admin@localhost.localdomain",
@@ -104,10 +164,37 @@ func tenantCommand(
 }
 
 func bootstrapCommand() *cobra.Command {
-	return tenantCommand("bootstrap", "Make the first organization and administrator on an empty database",
+	c := tenantCommand("bootstrap", "Make the first organization and administrator on an empty database",
 		func(ctx context.Context, a *app.App, n people.NewTenant) (people.Tenant, error) {
 			return a.People.Bootstrap(ctx, n)
 		})
+	c.Long = `Make the first organization, its administrator and an application key on an empty
+database, and print them. Everything is checked first: the configuration, the
+catalogue, the master key, the paths. If nothing can be printed, nothing is made.
+
+--recover-admin gives an administrator who can't sign in any more a way back in:
+it prints a link, good for an hour and once, by which a new password is set.
+Password, sessions and application keys of that member end; the audit log says
+so. Whoever is no administrator is not made one, unless there is none left.`
+	c.Example = "  svcauth bootstrap --admin-email ada@example.com\n" +
+		"  svcauth bootstrap --recover-admin ada@example.com"
+	var r people.RecoveryRequest
+	c.Flags().StringVar(&r.Email, "recover-admin", "", "address of an administrator to give a way back in")
+	c.Flags().StringVar(&r.Organization, "organization", "",
+		"with --recover-admin: name or id of the organization, if the address is in several")
+	c.MarkFlagsMutuallyExclusive("recover-admin", "admin-email")
+	c.MarkFlagsMutuallyExclusive("recover-admin", "admin-password-file")
+	first := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case c.Flags().Changed("recover-admin"):
+			return recoverAdmin(c, r)
+		case c.Flags().Changed("organization"):
+			return wrongUsage("--organization goes with --recover-admin")
+		}
+		return first(c, args)
+	}
+	return c
 }
 
 // createOrganization creates an organization in the database itself, without

@@ -53,7 +53,12 @@ func addCompletion(c *cobra.Command, v verb, k *connection) {
 		}
 	}
 	_ = c.RegisterFlagCompletionFunc("output",
-		cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+		cobra.FixedCompletions([]string{"table", "json", outputWide}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// fixed returns choices that are always the same.
+func fixed(words ...string) choices {
+	return func(context.Context, *session, []string, string) ([]string, error) { return words, nil }
 }
 
 func beginningWith(found []string, prefix string) (out []string) {

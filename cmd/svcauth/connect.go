@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -45,12 +46,13 @@ type session struct {
 	in       io.Reader
 	out, err io.Writer
 	json     bool
+	layout   layout // of tables
 	now      func() time.Time
 }
 
 // open finds the server and the credential. It sends nothing.
 func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
-	if err := checkOutput(k.output); err != nil {
+	if err := checkOutput(k.output, outputWide); err != nil {
 		return nil, err
 	}
 	s := &session{
@@ -59,6 +61,7 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 		out:     c.OutOrStdout(),
 		err:     c.ErrOrStderr(),
 		json:    k.output == "json",
+		layout:  layoutFor(c.OutOrStdout(), k.output == outputWide),
 		now:     time.Now,
 	}
 	var err error
@@ -72,6 +75,9 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkSecret(); err != nil {
+		return nil, err
+	}
 	s.config.UserAgent = "svcauth/" + version
 	s.config.Timeout = 20 * time.Second // more than a revocation may wait for
 	if offline {
@@ -83,8 +89,34 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	return s, nil
 }
 
-// flagName returns what messages call the flag for a field of a profile, or with
-// "" all flags together.
+// checkSecret tells a secret that can't be one before anything is sent: one
+// that was cut when it was copied, or mistyped. Clients whose ids this server
+// has not made may have secrets of any form. What can't be read here is told by
+// whoever needs it.
+func (s *session) checkSecret() error {
+	if !svcauth.ValidClientID(s.config.ClientID) {
+		return nil
+	}
+	text := s.config.ClientSecret.Reveal()
+	if s.config.ClientSecretFile != "" {
+		raw, err := os.ReadFile(s.config.ClientSecretFile)
+		if err != nil {
+			return nil
+		}
+		text = strings.TrimSpace(string(raw))
+	}
+	if text == "" {
+		return nil
+	}
+	if _, err := svcauth.ParseSecret(text); err != nil {
+		return fmt.Errorf("the secret of client %s (from %s) can't be right: %w",
+			s.config.ClientID, s.from.Credential, err)
+	}
+	return nil
+}
+
+// flagName returns what messages call the flag for a field of a profile, or
+// with "" all flags together.
 func flagName(field string) string {
 	if field == "" {
 		return "the options"

@@ -94,28 +94,24 @@ func loadDemo(c *cobra.Command, ports demoPorts) (config.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
+	if api, err := examplePath(); err != nil {
+		return cfg, err
+	} else if _, err := exec.LookPath(api); err != nil {
+		return cfg, fmt.Errorf("the example API's program can't be run: %w; `make run` builds both", err)
+	}
 	for _, wanted := range []struct{ address, who string }{
 		{cfg.Listen, "svcauth"}, {ports.apiAddress(), "the example API"},
 	} {
-		if err := free(wanted.address); err != nil {
+		if err := app.CheckFree(wanted.address); err != nil {
 			return cfg, fmt.Errorf("%s can't listen: %w; end what listens there, or choose other ports: "+
 				"make run DEMO_PORT=18080 DEMO_API_PORT=18081", wanted.who, err)
 		}
 	}
-	if cfg.Ops.Listen != "" && free(cfg.Ops.Listen) != nil {
+	if app.CheckFree(cfg.Ops.Listen) != nil {
 		fmt.Fprintf(c.ErrOrStderr(), "No metrics: something else listens on %s (ops.listen).\n", cfg.Ops.Listen)
 		cfg.Ops.Listen = ""
 	}
 	return cfg, nil
-}
-
-// free returns an error if nobody can listen on an address now.
-func free(address string) error {
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	return listener.Close()
 }
 
 // prepareDemo creates the example in an empty database and prints how to use
@@ -141,16 +137,24 @@ func prepareDemo(ctx context.Context, w io.Writer, a *app.App, cfg config.Config
 	if err := os.MkdirAll(filepath.Dir(exampleCredentials), 0o700); err != nil {
 		return err
 	}
-	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@localhost.localdomain"})
+	tenant, err := a.People.Bootstrap(ctx, people.NewTenant{
+		AdminEmail: "admin@localhost.localdomain",
+		Show: func(t people.Tenant) error {
+			if err := keepSecrets(cfg.Issuer, t, svcauth.ServiceAccount{}); err != nil {
+				return err
+			}
+			return printNewTenant(w, cfg.Issuer, t, "Kept in "+demoSecrets)
+		},
+	})
 	if err != nil {
 		return err
 	}
-	if err := printTenant(w, cfg.Issuer, tenant); err != nil {
-		return err
+	account, err := makeExample(ctx, a, tenant)
+	if err == nil {
+		err = keepSecrets(cfg.Issuer, tenant, account)
 	}
-	account, err := makeExample(ctx, a, cfg.Issuer, tenant)
 	if err != nil {
-		return err
+		return fmt.Errorf("the example could not be made: %w; mend that, remove data/, and start again", err)
 	}
 	fmt.Fprintf(w, `
 Service account "example", role "Cluster operator". Fetch a token, call the example API, revoke the token, call again:
@@ -169,11 +173,9 @@ All of this is kept in %[6]s. The API's description is at %[1]s/docs. Ctrl-C sto
 	return nil
 }
 
-// makeExample creates what the demo shows, and writes the files with its
-// secrets.
-func makeExample(
-	ctx context.Context, a *app.App, issuer string, tenant people.Tenant,
-) (account svcauth.ServiceAccount, err error) {
+// makeExample creates what the demo shows, and writes the file that the example
+// API reads.
+func makeExample(ctx context.Context, a *app.App, tenant people.Tenant) (account svcauth.ServiceAccount, err error) {
 	ctx = access.WithActor(ctx, access.System(tenant.Organization.ID))
 	if account, err = exampleAccount(ctx, a, "example", "Cluster operator", "clusters:view", "clusters:create",
 		"clusters:suspend", "clusters:resume"); err != nil {
@@ -187,20 +189,23 @@ func makeExample(
 	if err != nil {
 		return account, err
 	}
-	if err := os.WriteFile(exampleCredentials, raw, 0o600); err != nil {
-		return account, err
-	}
+	return account, os.WriteFile(exampleCredentials, raw, 0o600)
+}
+
+// keepSecrets writes demoSecrets, with the account's profile once there is one.
+func keepSecrets(issuer string, tenant people.Tenant, account svcauth.ServiceAccount) error {
 	profile := func(name, id string, secret svcauth.Secret) string {
 		return fmt.Sprintf("\n[%s]\nurl = %s\nclient_id = %s\nclient_secret = %s\n",
 			name, issuer, id, secret.Reveal())
 	}
 	key := tenant.ApplicationKey
-	return account, os.WriteFile(demoSecrets, []byte(fmt.Sprintf(
-		"# The demo's secrets. SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use the first.\n"+
-			"# Sign in to the console as %s with the password %s\n", demoSecrets, tenant.AdminEmail,
-		tenant.AdminPassword.Reveal())+
-		profile("default", key.ClientID, key.ClientSecret)+
-		profile("example", account.ClientID, account.ClientSecret)), 0o600)
+	text := fmt.Sprintf("# The demo's secrets. SVCAUTH_CONFIG_FILE=%s lets svcauth and Terraform use the first.\n"+
+		"# Sign in to the console as %s with the password %s\n", demoSecrets, tenant.AdminEmail,
+		tenant.AdminPassword.Reveal()) + profile("default", key.ClientID, key.ClientSecret)
+	if account.ID != "" {
+		text += profile("example", account.ClientID, account.ClientSecret)
+	}
+	return os.WriteFile(demoSecrets, []byte(text), 0o600)
 }
 
 // issuerLine is the line of a profile that says where the server is.
@@ -247,14 +252,20 @@ func exampleAccount(
 	})
 }
 
+// examplePath is where the example API's program is: beside this one.
+func examplePath() (string, error) {
+	self, err := os.Executable()
+	return filepath.Join(filepath.Dir(self), "example-api"), err
+}
+
 // runExampleAPI runs the program example-api from this program's directory
 // until ctx is done.
 func runExampleAPI(ctx context.Context, c *cobra.Command, issuer string, ports demoPorts) error {
-	self, err := os.Executable()
+	path, err := examplePath()
 	if err != nil {
 		return err
 	}
-	program := exec.CommandContext(ctx, filepath.Join(filepath.Dir(self), "example-api"))
+	program := exec.CommandContext(ctx, path)
 	program.Cancel = func() error { return program.Process.Signal(syscall.SIGTERM) }
 	program.Env = append(os.Environ(), "EXAMPLE_API_ISSUER="+issuer, "EXAMPLE_API_LISTEN="+ports.apiAddress(),
 		"EXAMPLE_API_CREDENTIALS_FILE="+exampleCredentials, "EXAMPLE_API_LOG_LEVEL=warn")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,7 +17,8 @@ func explainCommand() *cobra.Command {
 		use:   "explain WHAT [PRIVILEGE] [API]",
 		short: "Say why a token or a client may do something, or which link of the chain fails",
 		long: `WHAT is an access token (- reads it from standard input), a token's jti, a
-client_id, or a service account's name. Give a token by standard input: as an
+client_id, a service account's name, or the id of a request: what was refused to
+it (req_…: the header X-Request-Id of its answer). Give a token by standard input: as an
 argument everybody on this machine can read it in the list of processes, and it
 stays in the shell's history.
 
@@ -25,7 +27,8 @@ API is a name or an audience of 'svcauth api list'.
 The chain is walked in order: secret, account, roles, privileges, audience,
 revocation. The status is 1 where the answer is no.`,
 		example: []string{"svcauth token | svcauth explain -", "svcauth explain deployer clusters:edit",
-			"svcauth explain deployer clusters:view https://api.cloud.example"},
+			"svcauth explain deployer clusters:view https://api.cloud.example",
+			"svcauth explain req_01h455vb4pex5vsknk084sn02q"},
 		choices: map[string]choices{"WHAT": accountChoices, "PRIVILEGE": privilegeChoices, "API": apiChoices},
 		run: func(ctx context.Context, s *session, args []string) error {
 			question, err := s.question(ctx, args)
@@ -67,6 +70,8 @@ func (s *session) question(ctx context.Context, args []string) (q svcauth.Explai
 		q.Token = what
 		s.hint("Warning: a token among the arguments can be read in the list of processes; next time: " +
 			"svcauth explain - < FILE")
+	case strings.HasPrefix(what, svcauth.PrefixRequest+"_"):
+		q.RequestID = what
 	case svcauth.ValidClientID(what):
 		q.ClientID = what
 	default:
@@ -121,6 +126,28 @@ func (s *session) writeExplanation(e svcauth.Explanation) error {
 	if !e.Allowed {
 		verdict = "No: " + orElse(clean(failed), "one link") + " failed."
 	}
-	_, err := fmt.Fprintf(s.out, "\n%s\n", verdict)
+	if _, err := fmt.Fprintf(s.out, "\n%s\n", verdict); err != nil || e.LastRefused == nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.out, "\nLast refused: %s\n", clean(refusalText(*e.LastRefused)))
 	return err
+}
+
+// refusalText says in one line what was refused, when, why and from where.
+func refusalText(r svcauth.Refusal) string {
+	text := r.At.UTC().Format(time.RFC3339)
+	if r.IP != "" {
+		text += " from " + r.IP
+	}
+	if r.UserAgent != "" {
+		text += " (" + r.UserAgent + ")"
+	}
+	if !r.Authenticated {
+		text += ", by somebody who did not prove to be this client"
+	}
+	text += ": " + r.Code + ": " + r.Detail
+	if len(r.RequestIDs) > 0 {
+		text += " [" + r.RequestIDs[0] + "]"
+	}
+	return text
 }

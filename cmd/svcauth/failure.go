@@ -53,9 +53,7 @@ func (s *session) explain(err error) error {
 		text = fmt.Sprintf("%v; if %s has a private CA, name its certificate with --ca-file or SVCAUTH_CA_FILE", err,
 			s.config.Issuer)
 	case errors.As(err, &noToken) && noToken.Status == http.StatusUnauthorized:
-		text = fmt.Sprintf("%v; client %s (from %s) with the secret from %s was refused: "+
-			"check both, or make a new secret in the console", err, s.config.ClientID, s.from.ClientID,
-			s.from.ClientSecret)
+		text = s.refused(err)
 	case errors.As(err, &noToken) && noToken.Code == "invalid_scope":
 		text = fmt.Sprintf("%v; 'svcauth explain %s' shows what client %[2]s may ask for", err, s.config.ClientID)
 	case errors.As(err, &problem):
@@ -64,6 +62,21 @@ func (s *session) explain(err error) error {
 		return err
 	}
 	return &advice{text, err}
+}
+
+// refused returns the text for a credential that the server doesn't take: whose
+// it is, and where it came from.
+func (s *session) refused(err error) string {
+	if s.config.ClientSecret != "" || s.config.ClientSecretFile != "" {
+		return fmt.Sprintf("%v; client %s (from %s) with the secret from %s was refused: "+
+			"check both, or make a new secret in the console", err, s.config.ClientID, s.from.ClientID,
+			s.from.Credential)
+	}
+	client := "a client without a client_id"
+	if s.config.ClientID != "" {
+		client = fmt.Sprintf("client %s (from %s)", s.config.ClientID, s.from.ClientID)
+	}
+	return fmt.Sprintf("%v; %s was refused with what is from %s", err, client, s.from.Credential)
 }
 
 // problem returns everything that a problem says, in one line.

@@ -98,7 +98,7 @@ func (h holders) listRoles() *cobra.Command {
 				},
 			}
 		},
-		none: h.none + " Give it one: svcauth " + h.noun + " role assign " + h.argument + " ROLE",
+		none: h.none + " Assign one: svcauth " + h.noun + " role assign " + h.argument + " ROLE",
 	}.command()
 }
 
@@ -106,7 +106,7 @@ func (h holders) assignRole() *cobra.Command {
 	var expires string
 	return verb{
 		use:     "assign " + h.argument + " ROLE",
-		short:   "Give a role to a " + h.what + ", for good or until a moment",
+		short:   "Assign a role to a " + h.what + ", for good or until a moment",
 		choices: h.about(roleChoices),
 		long: "Given again, it sets the new expiry. When a grant expires, live tokens lose what it gave. " +
 			"One can give only what one holds, and for no longer.",
@@ -133,8 +133,8 @@ func (h holders) assignRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s.say("%s %s holds role %s, until it expires: %s.", strings.ToUpper(h.what[:1])+h.what[1:], id, roleID,
-				stamp(s.now(), body.ExpiresAt, "never"))
+			s.say("%s %s holds role %s, until it expires: %s.", strings.ToUpper(h.what[:1])+h.what[1:],
+				called(args[0], id), called(args[1], roleID), stamp(s.now(), body.ExpiresAt, "never"))
 			s.warn(answer.Warnings, 0)
 			s.warnOfSize(answer.Oversized)
 			if s.json && len(answer.Warnings)+len(answer.Oversized) > 0 {
@@ -152,16 +152,17 @@ func (s *session) warnOfSize(warnings []svcauth.SizeWarning) {
 	}
 }
 
-// warn names secrets whose makers lack what was just granted, and says how to
-// end them. It prints to standard error, so it is seen with -o json too.
-func (s *session) warn(warnings []svcauth.SecretWarning, more int) {
+// warn names credentials whose makers lack what was just granted, and says how
+// to end them. It prints to standard error, so it is seen with -o json too.
+func (s *session) warn(warnings []svcauth.CredentialWarning, more int) {
 	for _, w := range warnings {
-		s.hint("Warning: %s\n  svcauth service-account secret delete %s %s", clean(w.String()), w.ServiceAccount.ID,
-			w.SecretID)
+		noun := strings.TrimSuffix(svcauth.CredentialPath(w.Kind), "s")
+		s.hint("Warning: %s\n  svcauth service-account %s remove %s %s", clean(w.String()), noun, w.ServiceAccount.ID,
+			w.CredentialID)
 	}
 	if more > 0 {
 		s.hint("Warning: the same holds for %s that are not named here; the console's pages of the accounts name them.",
-			counted(more, "secret"))
+			counted(more, "credential"))
 	}
 }
 
@@ -169,7 +170,7 @@ func unassignAccountRole() *cobra.Command {
 	var t removal
 	return verb{
 		use:     "unassign SERVICE-ACCOUNT ROLE",
-		short:   "Take a role from a service account; its tokens that carry the role die at once",
+		short:   "Unassign a role from a service account; its tokens that carry the role die at once",
 		choices: accountHolders.about(accountHolders.heldRoles),
 		example: []string{`svcauth service-account role unassign deployer "Cluster operator" --yes`},
 		flags:   t.flags,
@@ -178,7 +179,7 @@ func unassignAccountRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, err := t.confirmAccount(ctx, s, args[0], fmt.Sprintf("Take role \"%s\" from", clean(args[1])),
+			id, err := t.confirmAccount(ctx, s, args[0], fmt.Sprintf("Unassign role \"%s\" from", clean(args[1])),
 				" as far as it carries the role")
 			if err != nil {
 				return err
@@ -187,7 +188,8 @@ func unassignAccountRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Took role %s from service account %s.", roleID, id)
+			return s.reportRemoval(e, "Unassigned role %s from service account %s.", called(args[1], roleID),
+				called(args[0], id))
 		},
 	}.command()
 }
@@ -196,7 +198,7 @@ func unassignMemberRole() *cobra.Command {
 	var t removal
 	return verb{
 		use:     "unassign MEMBER ROLE",
-		short:   "Take a role from a member; its application keys' tokens that carry the role die at once",
+		short:   "Unassign a role from a member; its application keys' tokens that carry the role die at once",
 		choices: memberHolders.about(memberHolders.heldRoles),
 		example: []string{`svcauth member role unassign ada@example.com "Cluster operator" --yes`},
 		flags:   t.flags,
@@ -205,7 +207,7 @@ func unassignMemberRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			question := "Take role \"" + strings.ReplaceAll(clean(args[1]), "%", "%%") +
+			question := "Unassign role \"" + strings.ReplaceAll(clean(args[1]), "%", "%%") +
 				"\" from %s? The application keys' tokens that carry it die at once."
 			id, err := t.confirmMember(ctx, s, args[0], question)
 			if err != nil {
@@ -215,7 +217,8 @@ func unassignMemberRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Took role %s from member %s.", roleID, id)
+			return s.reportRemoval(e, "Unassigned role %s from member %s.", called(args[1], roleID),
+				called(args[0], id))
 		},
 	}.command()
 }

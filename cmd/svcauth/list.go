@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -64,6 +66,65 @@ type listing[T any] struct {
 	none    string // what to say if there are none: a sentence with the next step
 	partial string // what to say if there may be more than are listed
 	whole   bool   // the API gives all at once
+	sorts   *sorting[T]
+}
+
+// sorting holds the flags of a list that is arranged here, which takes all of
+// it.
+type sorting[T any] struct {
+	by        string
+	unusedFor string
+	orders    map[string]func(a, b T) int
+	used      func(T) (created time.Time, lastUsed *time.Time)
+	names     string // of orders, for the help
+}
+
+func (o *sorting[T]) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.by, "sort", "", "order by "+o.names)
+	flags.StringVar(&o.unusedFor, "unused-for", "",
+		"only those that are older than this and have not been used for as long, such as 90d")
+}
+
+// arrange returns what the flags make of a whole list, or nil if they ask for
+// nothing.
+func (o *sorting[T]) arrange(now time.Time) (func([]T) []T, error) {
+	if o == nil || o.by == "" && o.unusedFor == "" {
+		return nil, nil
+	}
+	order, ok := o.orders[o.by]
+	if !ok && o.by != "" {
+		return nil, wrongUsage("--sort %q: expected %s", clean(o.by), o.names)
+	}
+	unused, ok := duration(o.unusedFor)
+	if !ok && o.unusedFor != "" {
+		return nil, wrongUsage("--unused-for %q: expected a duration such as 90d or 12h", clean(o.unusedFor))
+	}
+	return func(all []T) []T {
+		if o.unusedFor != "" {
+			before := now.Add(-unused)
+			all = slices.DeleteFunc(all, func(one T) bool {
+				created, used := o.used(one)
+				return created.After(before) || used != nil && used.After(before)
+			})
+		}
+		if order != nil {
+			slices.SortStableFunc(all, order)
+		}
+		return all
+	}, nil
+}
+
+// byMoment compares moments, what has none first.
+func byMoment(a, b *time.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return a.Compare(*b)
 }
 
 func (l listing[T]) command() *cobra.Command {
@@ -74,6 +135,9 @@ func (l listing[T]) command() *cobra.Command {
 		if !l.whole {
 			p.flags(flags)
 		}
+		if l.sorts != nil {
+			l.sorts.flags(flags)
+		}
 		if own != nil {
 			own(flags)
 		}
@@ -82,13 +146,31 @@ func (l listing[T]) command() *cobra.Command {
 		if err := p.check(s.command); err != nil {
 			return err
 		}
-		found, err := list(ctx, p, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[T], error) {
+		arrange, err := l.sorts.arrange(s.now())
+		if err != nil {
+			return err
+		}
+		if arrange != nil && p.cursor != "" {
+			return wrongUsage("--cursor goes without --sort and --unused-for, which take the whole list")
+		}
+		limited := *p
+		limited.all = p.all || arrange != nil
+		found, err := list(ctx, &limited, func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[T], error) {
 			return l.page(ctx, s, args, o)
 		})
 		if err != nil {
 			return err
 		}
-		return l.print(s, found)
+		shown := l
+		if arrange != nil {
+			found.Items = arrange(found.Items)
+			shown.none = "None of them."
+		}
+		if more := len(found.Items) - p.limit; arrange != nil && s.command.Flags().Changed("limit") && more > 0 {
+			found.Items = found.Items[:p.limit]
+			defer s.hint("There are %d more: leave --limit out for all.", more)
+		}
+		return shown.print(s, found)
 	}
 	return v.command()
 }
@@ -109,7 +191,7 @@ func (l listing[T]) print(s *session, found svcauth.List[T]) error {
 	if len(found.Items) == 0 {
 		return nil
 	}
-	if err := writeTable(s.out, found.Items, l.columns(s)); err != nil {
+	if err := writeTable(s.out, found.Items, l.columns(s), s.layout); err != nil {
 		return err
 	}
 	if found.NextCursor != nil && *found.NextCursor != "" {

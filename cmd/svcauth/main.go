@@ -93,7 +93,9 @@ it.
 The management commands ask a server over HTTPS. They find it, and who asks, in
   SVCAUTH_URL            its issuer, such as https://auth.example.com
   SVCAUTH_CLIENT_ID      of an application key or a service account
-  SVCAUTH_CLIENT_SECRET  its secret; or SVCAUTH_CLIENT_SECRET_FILE
+  SVCAUTH_CLIENT_SECRET  its secret; or SVCAUTH_CLIENT_SECRET_FILE; or no secret
+                         but SVCAUTH_PRIVATE_KEY_FILE, SVCAUTH_ASSERTION_FILE
+                         or SVCAUTH_CERT_FILE with SVCAUTH_KEY_FILE
 or in a profile of ~/.config/svcauth/credentials (mode 0600; --profile or
 SVCAUTH_PROFILE chooses another than default):
   [default]
@@ -131,10 +133,11 @@ Exit status: 0 done, 1 failed or the answer is no, 2 wrong usage.`,
 	}
 	add(serverGroup, serveCommand(), demoCommand(), bootstrapCommand(), migrateCommand(), backupCommand(),
 		restoreCommand(), configCommand(), healthcheckCommand())
-	add(manageGroup, tokenCommand(), serviceAccountCommand(), roleCommand(), memberCommand(), applicationKeyCommand(),
+	add(manageGroup, tokenCommand(), serviceAccountCommand(), federatedCommand(),
+		roleCommand(), memberCommand(), applicationKeyCommand(),
 		organizationCommand(), auditCommand(),
 		signingKeyCommand(), resourceServerCommand(), apiCommand(), privilegeCommand(), meCommand(), explainCommand())
-	add("", versionCommand(), hashPasswordsCommand())
+	add("", keyCommand(), versionCommand(), hashPasswordsCommand())
 	return root
 }
 

@@ -32,12 +32,29 @@ func listMembers() *cobra.Command {
 			error) {
 			return s.client.Members(ctx, o)
 		},
-		columns: func(*session) []column[svcauth.Member] {
+		columns: func(s *session) []column[svcauth.Member] {
 			return []column[svcauth.Member]{
 				{title: "EMAIL", cell: func(m svcauth.Member) string { return m.Email }},
 				{title: "ID", whole: true, cell: func(m svcauth.Member) string { return m.ID }},
 				{title: "STATUS", whole: true, cell: func(m svcauth.Member) string { return m.Status }},
 				{title: "ROLES", cell: func(m svcauth.Member) string { return strings.Join(refNames(m.Roles), ", ") }},
+				{
+					title: "NAME",
+					wide:  true,
+					cell: func(m svcauth.Member) string {
+						return orElse(strings.TrimSpace(m.FirstName+" "+m.LastName), "-")
+					},
+				},
+				{
+					title: "LAST SIGN-IN",
+					wide:  true,
+					cell:  func(m svcauth.Member) string { return stamp(s.now(), m.LastSignInAt, "never") },
+				},
+				{
+					title: "CREATED",
+					wide:  true,
+					cell:  func(m svcauth.Member) string { return stamp(s.now(), &m.CreatedAt, "") },
+				},
 			}
 		},
 		none: "No members. Invite one: svcauth member invite ADDRESS",
@@ -230,7 +247,7 @@ func removeMember() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Removed member %s.", id)
+			return s.reportRemoval(e, "Removed member %s.", called(args[0], id))
 		},
 	}.command()
 }

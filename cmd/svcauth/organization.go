@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,6 +50,8 @@ func (s *session) showOrganization(o svcauth.Organization) error {
 func (s *session) organizationFields(o svcauth.Organization) []field {
 	return []field{value("Name", o.Name), value("ID", o.ID), value("Operator", yesNo(o.Operator)),
 		value("Service accounts may manage access", yesNo(o.ServiceAccountsMayManageAccess)),
+		value("Password sign-in", o.PasswordSignIn), value("Shared secrets", o.SharedSecrets),
+		value("Application keys", o.ApplicationKeys),
 		value("Created", stamp(s.now(), &o.CreatedAt, ""))}
 }
 
@@ -59,38 +63,90 @@ func yesNo(is bool) string {
 }
 
 func updateOrganization() *cobra.Command {
-	var name string
+	var name, passwords, secrets, keys string
 	var may bool
+	var t removal
 	return verb{
-		use:     "update [ORGANIZATION]",
-		short:   "Change an organization's name or settings",
-		long:    aboutWhose,
-		example: []string{"svcauth organization update --service-accounts-may-manage-access=true"},
+		use:   "update [ORGANIZATION]",
+		short: "Change an organization's name or settings",
+		long:  aboutWhose,
+		example: []string{
+			"svcauth organization update --service-accounts-may-manage-access=true",
+			"svcauth organization update --password-sign-in off",
+			"svcauth organization update --shared-secrets refused --yes",
+		},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&name, "name", "", "new name")
 			flags.BoolVar(&may, "service-accounts-may-manage-access", false, "whether a service account may create "+
 				"and change service accounts and grant roles (=true or =false)")
+			flags.StringVar(&passwords, "password-sign-in", "",
+				"on, or off: only single sign-on leads in to the console")
+			flags.StringVar(&secrets, "shared-secrets", "", "allowed, no_new (no secret of a service account is "+
+				"made), or refused: none works either, and what they obtained is revoked")
+			flags.StringVar(&keys, "application-keys", "", "allowed, or refused: none is made and none works")
+			t.yesFlag(flags)
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
-			patch := svcauth.OrganizationPatch{Name: s.given("name", &name)}
+			patch := svcauth.OrganizationPatch{
+				Name:            s.given("name", &name),
+				PasswordSignIn:  s.given("password-sign-in", &passwords),
+				SharedSecrets:   s.given("shared-secrets", &secrets),
+				ApplicationKeys: s.given("application-keys", &keys),
+			}
 			if s.command.Flags().Changed("service-accounts-may-manage-access") {
 				patch.ServiceAccountsMayManageAccess = &may
 			}
 			if patch == (svcauth.OrganizationPatch{}) {
-				return wrongUsage("nothing to change: give --name or --service-accounts-may-manage-access=true")
+				return wrongUsage("nothing to change: give --name, --service-accounts-may-manage-access=true, " +
+					"--password-sign-in off, --shared-secrets or --application-keys")
 			}
-			var organization svcauth.Organization
-			if len(args) == 0 {
-				organization, err = s.client.UpdateOrganization(ctx, 0, patch)
-			} else {
-				organization, err = s.client.UpdateOrganizationByID(ctx, args[0], 0, patch)
-			}
+			organization, err := s.updateOrganization(ctx, args, patch, &t)
 			if err != nil {
 				return err
 			}
 			return s.showOrganization(organization)
 		},
 	}.command()
+}
+
+// updateOrganization sends the patch. If the server says that it stops clients,
+// it asks, and sends it again confirmed.
+func (s *session) updateOrganization(
+	ctx context.Context, args []string, patch svcauth.OrganizationPatch, t *removal,
+) (svcauth.Organization, error) {
+	send := func() (svcauth.Organization, error) {
+		if len(args) == 0 {
+			return s.client.UpdateOrganization(ctx, 0, patch)
+		}
+		return s.client.UpdateOrganizationByID(ctx, args[0], 0, patch)
+	}
+	patch.Confirm = t.yes
+	organization, err := send()
+	stops := stopsClients(err)
+	if stops == "" || t.yes {
+		return organization, err
+	}
+	if err := t.confirm(ctx, s, func() (string, error) { return stops, nil }); err != nil {
+		return organization, err
+	}
+	patch.Confirm = true
+	return send()
+}
+
+// stopsClients returns what the server says of the clients that a change stops,
+// or the empty string if that is not why it refused.
+func stopsClients(err error) string {
+	var p *svcauth.Problem
+	if !errors.As(err, &p) || p.Code != svcauth.CodeConflict {
+		return ""
+	}
+	var texts []string
+	for _, one := range p.Errors {
+		if one.Location == "body.shared_secrets" || one.Location == "body.application_keys" {
+			texts = append(texts, clean(one.Message))
+		}
+	}
+	return strings.Join(texts, " ")
 }
 
 func listOrganizations() *cobra.Command {
@@ -149,6 +205,9 @@ func inviteOrganization() *cobra.Command {
 			if made.InvitationURL != "" {
 				fields = append(fields, value("One-time link", made.InvitationURL))
 			}
+			if i := made.Invitation; i != nil {
+				fields = append(fields, value("Valid until", stamp(s.now(), &i.ExpiresAt, "")))
+			}
 			if err := s.show(made, fields...); err != nil {
 				return err
 			}
@@ -167,15 +226,15 @@ func inviteOrganization() *cobra.Command {
 func deleteOrganization() *cobra.Command {
 	var t removal
 	return verb{
-		use:     "delete ORGANIZATION",
-		aliases: []string{"rm"},
-		short:   "Delete an organization, by its id, with all that belongs to it (the operator's)",
-		example: []string{"svcauth organization delete org_01h455vb4pex5vsknk084sn02q --yes"},
+		use:     "remove ORGANIZATION",
+		aliases: []string{"delete", "rm"},
+		short:   "Remove an organization, by its id, with all that belongs to it (the operator's)",
+		example: []string{"svcauth organization remove org_01h455vb4pex5vsknk084sn02q --yes"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			if err := t.confirm(ctx, s, func() (string, error) {
 				o, err := s.client.OrganizationByID(ctx, args[0])
-				return fmt.Sprintf("Delete organization \"%s\" (%s) with all its members, service accounts, roles "+
+				return fmt.Sprintf("Remove organization \"%s\" (%s) with all its members, service accounts, roles "+
 					"and keys? Its tokens die at once, and nothing of it can be had again.", clean(o.Name),
 					args[0]), err
 			}); err != nil {
@@ -185,7 +244,7 @@ func deleteOrganization() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Deleted organization %s.", args[0])
+			return s.reportRemoval(e, "Removed organization %s.", args[0])
 		},
 	}.command()
 }

@@ -110,7 +110,7 @@ func scripted(t *testing.T, v1 http.HandlerFunc) {
 	mux.Handle("/v1/", v1)
 	t.Setenv("SVCAUTH_URL", server.URL)
 	t.Setenv("SVCAUTH_CLIENT_ID", "sa_01h455vb4pex5vsknk084sn02q")
-	t.Setenv("SVCAUTH_CLIENT_SECRET", "svcs_x")
+	t.Setenv("SVCAUTH_CLIENT_SECRET", svcauth.NewSecret().Reveal())
 }
 
 // If an export breaks off, what was got is on stdout and the message says

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,8 @@ func TestTablesFitATerminal(t *testing.T) {
 			{title: "NAME", cell: func(r [3]string) string { return r[0] }},
 			{title: "ID", whole: true, cell: func(r [3]string) string { return r[1] }},
 			{title: "ROLES", cell: func(r [3]string) string { return r[2] }},
-		}))
+			{title: "MORE", wide: true, cell: func([3]string) string { return "more" }},
+		}, layout{width: tableWidth}))
 		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 		require.Len(t, lines, len(rows)+1)
 		for i, line := range lines {
@@ -34,6 +36,24 @@ func TestTablesFitATerminal(t *testing.T) {
 				require.Contains(t, line, rows[i-1][1], "an id is never cut")
 			}
 		}
+	}
+}
+
+// What a program reads is whole, and -o wide has all columns.
+func TestTablesAreCutOnATerminalOnly(t *testing.T) {
+	long := strings.Repeat("x", 200)
+	columns := []column[string]{
+		{title: "NAME", cell: func(text string) string { return text }},
+		{title: "SIZE", wide: true, cell: func(text string) string { return fmt.Sprint(len(text)) }},
+	}
+	for want, as := range map[string]layout{
+		"NAME\n" + long + "\n": layoutFor(&bytes.Buffer{}, false),
+		"NAME" + strings.Repeat(" ", 196) + "  SIZE\n" + long + "  200\n": layoutFor(&bytes.Buffer{}, true),
+		"NAME\n" + long[:99] + "…\n":                                      {width: 100},
+	} {
+		var b bytes.Buffer
+		require.NoError(t, writeTable(&b, []string{long}, columns, as))
+		require.Equal(t, want, b.String())
 	}
 }
 
@@ -53,7 +73,8 @@ func TestNothingFromOutsideReachesTheTerminalRaw(t *testing.T) {
 	var b bytes.Buffer
 	evil := "a\x1b[2Jb\nc\u202ed\u009b31m"
 	require.NoError(t,
-		writeTable(&b, []string{evil}, []column[string]{{title: "NAME", cell: func(s string) string { return s }}}))
+		writeTable(&b, []string{evil}, []column[string]{{title: "NAME", cell: func(s string) string { return s }}},
+			layout{}))
 	require.NoError(t, writeFields(&b, value("Name", evil), value("None"), value("Two", "1", "2")))
 	require.Equal(t, "NAME\na?[2Jb?c?d?31m\nName  a?[2Jb?c?d?31m\nNone  -\nTwo   1\n      2\n", b.String())
 	require.Equal(t, []string{"a?b c", "dddddd", "e"}, wrap("a\x1bb  c dddddd e", 5))
@@ -125,7 +146,7 @@ func TestWhatIsCutFirst(t *testing.T) {
 				{title: "B", cell: cell(1)},
 				{title: "C", cell: cell(2), whole: true},
 				{title: "D", cell: cell(3), last: true},
-			}))
+			}, layout{width: tableWidth}))
 		var got []int
 		for _, text := range strings.Fields(strings.Split(b.String(), "\n")[1]) {
 			got = append(got, columns(text))

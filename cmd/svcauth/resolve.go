@@ -86,17 +86,13 @@ func (s *session) memberID(ctx context.Context, idOrEmail string) (string, error
 		func(m svcauth.Member) (string, string) { return m.ID, emailKey(m.Email) })
 }
 
-// actorID returns the id of an actor: any id, a member's address or a service
-// account's name.
-func (s *session) actorID(ctx context.Context, text string) (string, error) {
-	prefix, _, _ := strings.Cut(text, "_")
-	switch {
-	case svcauth.ValidID(prefix, text), text == svcauth.KindSystem:
-		return text, nil
-	case strings.Contains(text, "@"):
-		return s.memberID(ctx, text)
+// called returns what messages call a thing: as it was given, with its id if
+// that was a name.
+func called(given, id string) string {
+	if given == id {
+		return id
 	}
-	return s.accountID(ctx, text)
+	return fmt.Sprintf("\"%s\" (%s)", clean(given), id)
 }
 
 // audience returns the audience of the API with the audience or name.

@@ -48,6 +48,11 @@ func listRoles() *cobra.Command {
 					cell:  func(r svcauth.Role) string { return strconv.Itoa(r.ServiceAccounts) },
 				},
 				{title: "PRIVILEGES", cell: func(r svcauth.Role) string { return strings.Join(r.Privileges, " ") }},
+				{
+					title: "DESCRIPTION",
+					wide:  true,
+					cell:  func(r svcauth.Role) string { return orElse(r.Description, "-") },
+				},
 			}
 		},
 		none: "No roles. Make one: svcauth role create NAME --privilege PRIVILEGE",
@@ -213,11 +218,11 @@ func (r *roleChange) ask(ctx context.Context, s *session, role svcauth.Role, pat
 func deleteRole() *cobra.Command {
 	var t removal
 	return verb{
-		use:     "delete ROLE",
-		aliases: []string{"rm"},
-		short:   "Delete a role and take it from all who hold it; tokens that carry it die at once",
+		use:     "remove ROLE",
+		aliases: []string{"delete", "rm"},
+		short:   "Remove a role and take it from all who hold it; tokens that carry it die at once",
 		choices: aboutRoles,
-		example: []string{`svcauth role delete "Cluster viewer" --yes`},
+		example: []string{`svcauth role remove "Cluster viewer" --yes`},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
 			id, err := s.roleID(ctx, args[0])
@@ -226,7 +231,7 @@ func deleteRole() *cobra.Command {
 			}
 			if err := t.confirm(ctx, s, func() (string, error) {
 				role, err := s.client.Role(ctx, id)
-				return fmt.Sprintf("Delete role \"%s\"? %s and %s lose it, and every live "+
+				return fmt.Sprintf("Remove role \"%s\"? %s and %s lose it, and every live "+
 					"token that carries it dies at once.", clean(role.Name),
 					counted(role.Members, "member"), counted(role.ServiceAccounts, "service account")), err
 			}); err != nil {
@@ -236,7 +241,7 @@ func deleteRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Deleted role %s.", id)
+			return s.reportRemoval(e, "Removed role %s.", called(args[0], id))
 		},
 	}.command()
 }

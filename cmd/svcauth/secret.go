@@ -17,7 +17,7 @@ var aboutSecrets = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "SECRET
 func accountSecretCommand() *cobra.Command {
 	return noun("secret", "A service account's secrets; up to 5 at once, so that one can be replaced with no downtime",
 		[]string{"secrets"},
-		listSecrets(), createSecret(), updateSecret(), deleteSecret())
+		listSecrets(), getSecret(), createSecret(), updateSecret(), deleteSecret())
 }
 
 func listSecrets() *cobra.Command {
@@ -85,15 +85,38 @@ func (s *session) showSecret(i svcauth.SecretInfo) error {
 	return nil
 }
 
+func getSecret() *cobra.Command {
+	return credentialGet[svcauth.SecretInfo]{
+		short:    "Show what is known of a secret; never itself",
+		argument: "SECRET", choices: aboutSecrets, get: secretWithID,
+		example: "svcauth service-account secret get deployer sec_01h455vb4pex5vsknk084sn02q",
+		show:    (*session).showSecret,
+	}.command()
+}
+
+// secretWithID finds a secret among those of its service account.
+func secretWithID(c *svcauth.Client, ctx context.Context, account, id string) (svcauth.SecretInfo, error) {
+	all, err := c.Secrets(ctx, account)
+	for _, one := range all.Items {
+		if one.ID == id {
+			return one, nil
+		}
+	}
+	if err == nil {
+		err = svcauth.NewProblem(svcauth.CodeNotFound, "The service account has no secret %s.", id)
+	}
+	return svcauth.SecretInfo{}, err
+}
+
 func createSecret() *cobra.Command {
 	var body svcauth.NewSecretRequest
 	var expires, file string
 	return verb{
 		use:     "create SERVICE-ACCOUNT",
-		short:   "Add a secret to a service account; it is shown once",
+		short:   "Create a secret for a service account; it is shown once",
 		choices: aboutSecrets,
 		long: "To rotate: create the new secret, give it to the client, see in 'secret list' that it is used " +
-			"and the old one is not, then delete the old one.",
+			"and the old one is not, then remove the old one.",
 		example: []string{"svcauth service-account secret create deployer " +
 			`--description "2026 rotation" --expires-at 90d`},
 		flags: func(flags *pflag.FlagSet) {
@@ -186,40 +209,17 @@ func updateSecret() *cobra.Command {
 }
 
 func deleteSecret() *cobra.Command {
-	var t removal
-	var revoke bool
-	return verb{
-		use:     "delete SERVICE-ACCOUNT SECRET",
-		aliases: []string{"rm"},
-		short:   "Remove a secret; with --revoke-tokens the tokens that it obtained die at once too",
-		choices: aboutSecrets,
-		example: []string{"svcauth service-account secret delete deployer sec_01h455vb4pex5vsknk084sn02q " +
-			"--revoke-tokens --yes"},
-		flags: func(flags *pflag.FlagSet) {
-			t.flags(flags)
-			flags.BoolVar(&revoke, "revoke-tokens", false,
-				"revoke the tokens that it obtained; else they live until they expire")
-		},
-		run: func(ctx context.Context, s *session, args []string) error {
-			id, err := s.accountID(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			if err := t.confirm(ctx, s, func() (string, error) {
-				return s.secretQuestion(ctx, id, args[1], revoke)
-			}); err != nil {
-				return err
-			}
-			e, err := s.client.DeleteSecret(ctx, id, args[1], revoke, t.wait)
-			if err != nil {
-				return err
-			}
-			return s.reportRemoval(e, "Removed secret %s.", args[1])
+	return credentialRemoval{
+		noun: "secret", argument: "SECRET", choices: aboutSecrets, remove: (*svcauth.Client).DeleteSecret,
+		example: "svcauth service-account secret remove deployer sec_01h455vb4pex5vsknk084sn02q " +
+			"--revoke-tokens --yes",
+		question: func(ctx context.Context, s *session, name, account, id string, revoke bool) (string, error) {
+			return s.secretQuestion(ctx, name, account, id, revoke)
 		},
 	}.command()
 }
 
-func (s *session) secretQuestion(ctx context.Context, id, secretID string, revoke bool) (string, error) {
+func (s *session) secretQuestion(ctx context.Context, account, id, secretID string, revoke bool) (string, error) {
 	secrets, err := s.client.Secrets(ctx, id)
 	if err != nil {
 		return "", err
@@ -232,10 +232,11 @@ func (s *session) secretQuestion(ctx context.Context, id, secretID string, revok
 		if revoke {
 			fate = s.liveTokens(ctx, id, secretID, "of it dies at once", "of it die at once")
 		}
-		return fmt.Sprintf("Remove secret %s (...%s), %s? Clients that use it get no token any more; %s. "+
-			"%s would be left.", secretID, secret.Hint,
+		return fmt.Sprintf("Remove secret %s (...%s) of service account %s, %s? "+
+			"Clients that use it get no token any more; %s. %s would be left.",
+			secretID, secret.Hint, called(account, id),
 			lastUsed(s.now(), secret.LastUsedAt), fate, counted(len(secrets.Items)-1, "secret")), nil
 	}
 	return "", fmt.Errorf("service account %s has no secret %s; 'svcauth service-account "+
-		"secret list %[1]s' shows those it has", id, clean(secretID))
+		"secret list %s' shows those it has", called(account, id), clean(secretID), id)
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,21 +28,41 @@ func loadToServe(c *cobra.Command) (config.Config, error) {
 	return config.Load(options)
 }
 
+// loadToBootstrap is like loadToServe, for a command that makes something in
+// the database beside the server: nothing is made with a configuration that no
+// server would start with. What belongs to the process that serves, and may be
+// denied to this one, is a warning. It also returns what is in the database.
+func loadToBootstrap(c *cobra.Command) (cfg config.Config, found app.Rehearsal, err error) {
+	options := loadOptions(c)
+	options.Check = func(cfg config.Config, refuse func(key string, err error)) {
+		app.CheckConfig(cfg, func(key string, err error) {
+			switch {
+			case err == nil:
+			case key == "listen", key == "ops.listen", key == "limits.max_connections", strings.HasPrefix(key, "tls."):
+				fmt.Fprintf(c.ErrOrStderr(), "warning: %s: %v\n", key, err)
+			default:
+				refuse(key, err)
+			}
+		})
+	}
+	if cfg, err = config.Load(options); err != nil {
+		return cfg, found, err
+	}
+	catalog, err := config.LoadCatalog(cfg.CatalogFile, cfg.Issuer)
+	if err != nil {
+		return cfg, found, err
+	}
+	found = app.Rehearse(c.Context(), cfg, catalog)
+	return cfg, found, found.Refused
+}
+
 func loadOptions(c *cobra.Command) config.LoadOptions {
 	file, _ := c.Flags().GetString("config")
 	return config.LoadOptions{File: file, Environ: os.Environ()}
 }
 
-// open builds the server for a command that needs it, and closes it when do
+// openWith builds the server for a command that needs it, and closes it when do
 // returns.
-func open(c *cobra.Command, do func(context.Context, *app.App, config.Config) error) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
-	return openWith(c, cfg, do)
-}
-
 func openWith(
 	c *cobra.Command, cfg config.Config, do func(context.Context, *app.App, config.Config) error,
 ) (err error) {
@@ -75,21 +97,39 @@ bootstrap' makes one beside it.`,
 			if err != nil {
 				return err
 			}
-			return openWith(c, cfg, func(ctx context.Context, a *app.App, cfg config.Config) error {
-				for _, warning := range cfg.Warnings() {
-					a.Logger().Warn(warning)
-				}
-				if err := bootstrapEmpty(ctx, a, c.OutOrStdout(), cfg.Issuer, print); err != nil {
-					return err
-				}
-				ctx, release := outlive(ctx, a.Logger(), isTerminal(raw(c.ErrOrStderr())))
-				defer release()
-				return a.Run(ctx, nil)
-			})
+			logged, err := runServer(c, cfg, print)
+			if err == nil || cfg.Log.Format != "json" || isTerminal(raw(c.ErrOrStderr())) {
+				return err
+			}
+			if !logged { // a line of text would be the only one among lines of JSON
+				app.LogEnd(c.ErrOrStderr(), cfg, version, err)
+			}
+			return errAnswered
 		}}
 	c.Flags().BoolVar(&print, "print-credentials", false, "on an empty database, make the first administrator and "+
 		"print its password though standard output is no terminal")
 	return c
+}
+
+// runServer runs the server. logged reports whether its log says how it ended.
+func runServer(c *cobra.Command, cfg config.Config, print bool) (logged bool, err error) {
+	if err := app.CheckPorts(cfg); err != nil { // before anything is made
+		return false, err
+	}
+	err = openWith(c, cfg, func(ctx context.Context, a *app.App, cfg config.Config) error {
+		a.TakeLibraryLogs()
+		for _, warning := range cfg.Warnings() {
+			a.Logger().Warn(warning)
+		}
+		if err := bootstrapEmpty(ctx, a, c.OutOrStdout(), cfg.Issuer, print); err != nil {
+			return err
+		}
+		ctx, release := outlive(ctx, a.Logger(), isTerminal(raw(c.ErrOrStderr())))
+		defer release()
+		logged = true
+		return a.Run(ctx, nil)
+	})
+	return logged, err
 }
 
 // bootstrapEmpty bootstraps an empty database if somebody will see what it
@@ -107,13 +147,17 @@ func bootstrapEmpty(ctx context.Context, a *app.App, out io.Writer, issuer strin
 			"terminal or with --print-credentials, because a log would keep it")
 		return nil
 	}
-	made, err := a.People.Bootstrap(ctx, people.NewTenant{AdminEmail: "admin@localhost.localdomain"})
+	if err := mustBeSeen(out); err != nil {
+		return err
+	}
+	_, err = a.People.Bootstrap(ctx, people.NewTenant{
+		AdminEmail: "admin@localhost.localdomain",
+		Show:       func(t people.Tenant) error { return printTenant(out, issuer, t) },
+	})
 	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) && refused.Code == svcauth.CodeConflict {
 		a.Logger().Info("somebody else has bootstrapped the database at the same time, and has seen the first " +
 			"administrator's password")
 		return nil
-	} else if err != nil {
-		return err
 	}
-	return printTenant(out, issuer, made)
+	return err
 }

@@ -17,7 +17,8 @@ func serviceAccountCommand() *cobra.Command {
 		[]string{"service-accounts", "sa"},
 		listAccounts(), getAccount(), createAccount(), updateAccount(), disableAccount(), enableAccount(),
 		deleteAccount(),
-		accountSecretCommand(), accountHolders.roleCommand(unassignAccountRole()), accountTokensCommand())
+		accountSecretCommand(), accountKeyCommand(), accountFederatedCommand(), accountCertificateCommand(),
+		accountHolders.roleCommand(unassignAccountRole()), accountTokensCommand())
 }
 
 var aboutAccounts = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "role": roleChoices}
@@ -25,12 +26,25 @@ var aboutAccounts = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "role"
 func listAccounts() *cobra.Command {
 	var name string
 	return listing[svcauth.ServiceAccount]{
+		sorts: &sorting[svcauth.ServiceAccount]{
+			names: "name, created (the newest first) or last-used (the longest unused first)",
+			orders: map[string]func(a, b svcauth.ServiceAccount) int{
+				"name": func(a, b svcauth.ServiceAccount) int {
+					return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+				},
+				"created":   func(a, b svcauth.ServiceAccount) int { return b.CreatedAt.Compare(a.CreatedAt) },
+				"last-used": func(a, b svcauth.ServiceAccount) int { return byMoment(a.LastUsedAt, b.LastUsedAt) },
+			},
+			used: func(a svcauth.ServiceAccount) (time.Time, *time.Time) { return a.CreatedAt, a.LastUsedAt },
+		},
 		verb: verb{
 			use:     "list",
 			aliases: []string{"ls"},
 			short:   "List service accounts, newest first",
+			choices: map[string]choices{"sort": fixed("name", "created", "last-used")},
 			example: []string{"svcauth service-account list",
-				"svcauth service-account list --name deploy --all -o json"},
+				"svcauth service-account list --name deploy --all -o json",
+				"svcauth service-account list --unused-for 90d --sort last-used"},
 			flags: func(flags *pflag.FlagSet) {
 				flags.StringVar(&name, "name", "", "only those whose name begins with it")
 			},
@@ -54,6 +68,21 @@ func listAccounts() *cobra.Command {
 					cell:  func(a svcauth.ServiceAccount) string { return agoOr(s.now(), a.LastUsedAt, "never") },
 				},
 				{title: "STATE", whole: true, cell: accountState},
+				{
+					title: "CREATED",
+					wide:  true,
+					cell:  func(a svcauth.ServiceAccount) string { return stamp(s.now(), &a.CreatedAt, "") },
+				},
+				{
+					title: "CREATED BY",
+					wide:  true,
+					cell:  func(a svcauth.ServiceAccount) string { return a.CreatedBy.Email },
+				},
+				{
+					title: "DESCRIPTION",
+					wide:  true,
+					cell:  func(a svcauth.ServiceAccount) string { return orElse(a.Description, "-") },
+				},
 			}
 		},
 		none: "No service accounts. Make one: svcauth service-account create NAME",
@@ -169,14 +198,14 @@ func enableAccount() *cobra.Command {
 func deleteAccount() *cobra.Command {
 	var t removal
 	return verb{
-		use:     "delete SERVICE-ACCOUNT",
-		aliases: []string{"rm"},
-		short:   "Delete a service account with its secrets; its live tokens die at once",
+		use:     "remove SERVICE-ACCOUNT",
+		aliases: []string{"delete", "rm"},
+		short:   "Remove a service account with its secrets; its live tokens die at once",
 		choices: aboutAccounts,
-		example: []string{"svcauth service-account delete deployer --yes"},
+		example: []string{"svcauth service-account remove deployer --yes"},
 		flags:   t.flags,
 		run: func(ctx context.Context, s *session, args []string) error {
-			id, err := t.confirmAccount(ctx, s, args[0], "Delete", "")
+			id, err := t.confirmAccount(ctx, s, args[0], "Remove", "")
 			if err != nil {
 				return err
 			}
@@ -184,7 +213,7 @@ func deleteAccount() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return s.reportRemoval(e, "Deleted service account %s.", id)
+			return s.reportRemoval(e, "Removed service account %s.", called(args[0], id))
 		},
 	}.command()
 }

@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
+
+	"golang.org/x/term"
 )
 
 const (
-	tableWidth    = 80 // columns
+	tableWidth    = 80 // columns, of help texts and of a terminal that does not say
 	columnGap     = 2
 	readableWidth = 12 // of a column that was cut so that a name need not be
 	leastWidth    = 6  // of a column that was cut
@@ -20,11 +24,33 @@ type column[T any] struct {
 	cell  func(T) string
 	whole bool // never cut: ids
 	last  bool // cut last, as the name in the first column is
+	wide  bool // shown with -o wide only
 }
 
-// writeTable prints rows no wider than a terminal. It shortens the columns that
-// may be cut, first as far as they stay readable, then the names too.
-func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
+// layout says how a table is printed.
+type layout struct {
+	width int  // no wider than that, in columns; 0: nothing is cut
+	wide  bool // with all columns
+}
+
+// layoutFor returns the layout of a table for a stream: cut only if the stream
+// is a terminal, at its width. What a program reads is whole.
+func layoutFor(out io.Writer, wide bool) layout {
+	file, ok := raw(out).(*os.File)
+	if wide || !ok || !term.IsTerminal(int(file.Fd())) {
+		return layout{wide: wide}
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width <= 0 {
+		width = tableWidth
+	}
+	return layout{width: width}
+}
+
+// writeTable prints rows in the layout. It shortens the columns that may be
+// cut, first as far as they stay readable, then the names too.
+func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T], as layout) error {
+	columnsOfT = slices.DeleteFunc(slices.Clone(columnsOfT), func(c column[T]) bool { return c.wide && !as.wide })
 	lines := make([][]string, 1, len(rows)+1)
 	widths := make([]int, len(columnsOfT))
 	for i, c := range columnsOfT {
@@ -39,8 +65,11 @@ func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 		}
 		lines = append(lines, line)
 	}
-	shrink(widths, readableWidth, func(i int) bool { return i > 0 && !columnsOfT[i].whole && !columnsOfT[i].last })
-	shrink(widths, leastWidth, func(i int) bool { return !columnsOfT[i].whole })
+	if as.width > 0 {
+		shrink(widths, as.width, readableWidth,
+			func(i int) bool { return i > 0 && !columnsOfT[i].whole && !columnsOfT[i].last })
+		shrink(widths, as.width, leastWidth, func(i int) bool { return !columnsOfT[i].whole })
+	}
 	var b strings.Builder
 	for _, line := range lines {
 		b.Reset()
@@ -58,14 +87,14 @@ func writeTable[T any](w io.Writer, rows []T, columnsOfT []column[T]) error {
 	return nil
 }
 
-// shrink narrows the widest column that may be cut, until all fit or none is
-// wider than least.
-func shrink(widths []int, least int, mayCut func(int) bool) {
+// shrink narrows the widest column that may be cut, until all fit into limit or
+// none is wider than least.
+func shrink(widths []int, limit, least int, mayCut func(int) bool) {
 	total := columnGap * (len(widths) - 1)
 	for _, n := range widths {
 		total += n
 	}
-	for ; total > tableWidth; total-- {
+	for ; total > limit; total-- {
 		widest := -1
 		for i, n := range widths {
 			if mayCut(i) && n > least && (widest < 0 || n > widths[widest]) {

@@ -27,9 +27,10 @@ func tokenCommand() *cobra.Command {
 			"Without --scope the token carries all that its roles grant; " +
 			"without --resource it is for every API that this concerns, the server itself " +
 			"aside (--resource with its issuer).",
-		example: []string{"svcauth token",
+		example: []string{"svcauth token --resource https://api.cloud.example",
 			"svcauth token --scope clusters:view --resource https://api.cloud.example -o json",
-			`curl -H "Authorization: Bearer $(svcauth token)" https://api.cloud.example/clusters`},
+			`curl -H "Authorization: Bearer $(svcauth token --resource https://api.cloud.example)" ` +
+				"https://api.cloud.example/clusters"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.Var((*wordList)(&scopes), "scope", "privilege that it shall carry; "+
 				"may be repeated, or several with commas (default: all that are granted)")

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -98,14 +99,22 @@ func status(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// narrow: no line of stdout is wider than a terminal.
-func narrow(ts *testscript.TestScript, neg bool, _ []string) {
+// narrow implements narrow [COMMAND…]: no line of stdout is wider than a
+// terminal. The command, if one is given, runs on a terminal of that width.
+func narrow(ts *testscript.TestScript, neg bool, command []string) {
+	if len(command) > 0 {
+		if _, err := exec.LookPath("script"); err != nil {
+			return
+		}
+		ts.Check(ts.Exec("script", "-qec",
+			fmt.Sprintf("stty cols %d && %s", tableWidth, strings.Join(command, " ")), "/dev/null"))
+	}
 	text := ts.ReadFile("stdout")
 	if text == "" {
 		ts.Fatalf("stdout is empty")
 	}
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSuffix(line, "\n"); columns(line) > tableWidth != neg {
+		if line = strings.TrimRight(line, "\r\n"); columns(line) > tableWidth != neg {
 			ts.Fatalf("%d columns: %s", columns(line), line)
 		}
 	}

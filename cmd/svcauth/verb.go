@@ -41,7 +41,8 @@ func (v verb) command() *cobra.Command {
 		v.flags(c.Flags())
 	}
 	connection := addConnection(c.Flags(), !v.offline)
-	c.Flags().StringVarP(&connection.output, "output", "o", "table", "table, or json: the shapes of the API")
+	c.Flags().StringVarP(&connection.output, "output", "o", "table", "table; json: the shapes of the API; or wide: "+
+		"a table with all columns, of which nothing is cut, as in a pipe")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		s, err := connection.open(c, v.offline)
 		if err != nil {

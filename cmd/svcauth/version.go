@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 )
@@ -34,9 +35,18 @@ func versionCommand() *cobra.Command {
 	return c
 }
 
-func checkOutput(output string) error {
-	if output != "table" && output != "json" {
-		return wrongUsage("-o %s: expected table or json", clean(output))
+// outputWide is a table with all columns, of which nothing is cut.
+const outputWide = "wide"
+
+// checkOutput refuses a form of output that is neither table nor json nor one
+// of those that a command has beside.
+func checkOutput(output string, more ...string) error {
+	if output == "table" || output == "json" || slices.Contains(more, output) {
+		return nil
 	}
-	return nil
+	also := ""
+	for _, one := range more {
+		also += ", or " + one
+	}
+	return wrongUsage("-o %s: expected table or json%s", clean(output), also)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,6 +113,16 @@ func follow(server *svctest.Server) word {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		ts.Check(verifier.Ready(ctx))
+		for { // its first receipt comes a moment after it is ready
+			list, err := server.Admin().ResourceServers(ctx, svcauth.ListOptions{})
+			ts.Check(err)
+			if slices.ContainsFunc(list.Items, func(one svcauth.ResourceServer) bool {
+				return one.Name == args[0] && one.Behind == 0
+			}) {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
 	}
 }
 

@@ -6,7 +6,7 @@ umask 077
 cd "$(dirname "$0")"
 mkdir -p secrets
 
-random() { od -An -N32 -tx1 /dev/urandom | tr -d ' \n'; }
+random() { openssl rand -hex 32; }
 
 # The directory is closed. PostgreSQL and Redis read their files under users of
 # their own, so those are open; svcauth's are for the user that it runs as alone.
@@ -18,7 +18,7 @@ make() {
 }
 setting() { grep -q "^$1=" ../.env 2>/dev/null || printf '%s=%s\n' "$1" "$2" >>../.env; }
 
-head -c 32 /dev/urandom | make master.key
+openssl rand 32 | make master.key
 random | make postgres-password
 printf '*:*:*:*:%s\n' "$(cat secrets/postgres-password)" | make pgpass
 password=$(random)

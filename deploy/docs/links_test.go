@@ -20,12 +20,11 @@ var (
 // TestEachLinkLeadsSomewhere: the pages and README.md link each other, files of
 // the repository, and headings that exist.
 func TestEachLinkLeadsSomewhere(t *testing.T) {
-	pages := []string{"../../README.md", "../../.github/SECURITY.md"}
-	for _, pattern := range []string{"*.md", "../*.md"} {
-		found, err := filepath.Glob(pattern)
-		require.NoError(t, err)
-		pages = append(pages, found...)
-	}
+	pages := []string{"../../README.md", "../../.github/SECURITY.md", "../../.github/CHANGELOG.md",
+		"../../internal/README.md", "../helm/svcauth/README.md"}
+	found, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	pages = append(pages, found...)
 	require.Greater(t, len(pages), 10)
 	for _, page := range pages {
 		raw, err := os.ReadFile(page)

@@ -14,7 +14,12 @@ type page struct {
 	snippets map[string]string // by the name that a comment before them gives
 	traps    []trap
 	rows     []row
+	proofs   []proof
 }
+
+// proof is a line of the page's table of clients without a secret: what they
+// prove themselves by, and what their assertions say.
+type proof struct{ snippet, by, aud, lives, typ, kid string }
 
 // trap is a text of the page that a snippet prints once a piece of it is
 // another; some do only when the token has come to its end.
@@ -29,7 +34,7 @@ type row struct{ snippet, credential, early, again, ca string }
 var (
 	fence = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)\n```$")
 	// In front of each block a comment says what becomes of it.
-	runs  = regexp.MustCompile(`<!-- run (\S+) -->\n$`)
+	runs  = regexp.MustCompile(`<!-- (?:run|prove) (\S+) -->\n$`)
 	fails = regexp.MustCompile(`<!-- trap (at the end )?(\S+): (.*) ⇒ (.*) -->\n$`)
 	other = regexp.MustCompile(`<!-- not run here -->\n$`)
 )
@@ -60,9 +65,14 @@ func readPage(t *testing.T) page {
 			p.rows = append(p.rows, row{strings.Trim(cells[0], "`"), cells[2], cells[3], cells[4],
 				strings.Trim(cells[5], "`")})
 		}
+		if len(cells) == 7 && strings.HasPrefix(cells[0], "`") {
+			p.proofs = append(p.proofs, proof{strings.Trim(cells[0], "`"), cells[2], cells[3], cells[4], cells[5],
+				cells[6]})
+		}
 	}
 	require.NotEmpty(t, p.traps)
 	require.NotEmpty(t, p.rows)
+	require.NotEmpty(t, p.proofs)
 	return p
 }
 
@@ -77,5 +87,8 @@ func TestThePageSaysWhatItRuns(t *testing.T) {
 	for _, row := range p.rows {
 		require.Contains(t, p.snippets, row.snippet)
 	}
-	require.Len(t, p.rows, len(p.snippets), "each snippet has one row of the table")
+	for _, proof := range p.proofs {
+		require.Contains(t, p.snippets, proof.snippet)
+	}
+	require.Len(t, p.snippets, len(p.rows)+len(p.proofs), "each snippet has one row of a table")
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 )
 
@@ -70,7 +71,7 @@ func (f *front) run(t *testing.T, r row, text, id, secret string) result {
 		command = []string{"ruby", file}
 	case ".mjs":
 		// a program finds its packages beside itself
-		require.NoError(t, os.Symlink(modules(t), filepath.Join(dir, "node_modules")))
+		require.NoError(t, os.Symlink(svctest.NodeModules(t), filepath.Join(dir, "node_modules")))
 		command = []string{"node", file}
 	case ".go":
 		binary := filepath.Join(dir, "program")
@@ -106,19 +107,6 @@ func (f *front) greet() string {
 	default:
 		return ""
 	}
-}
-
-// modules is the directory with the packages of Node.js.
-func modules(t *testing.T) string {
-	dir := os.Getenv("SVCAUTH_CLIENTS")
-	if dir == "" {
-		dir = filepath.Join("..", "..", ".cache", "clients")
-	}
-	dir, err := filepath.Abs(filepath.Join(dir, "node_modules"))
-	require.NoError(t, err)
-	require.DirExists(t, dir,
-		"run `make deps`, or set SVCAUTH_CLIENTS to where `npm ci` was run in a copy of .ci/clients")
-	return dir
 }
 
 // twice is a snippet that makes its call, which is its last paragraph, a

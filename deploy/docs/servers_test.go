@@ -1,6 +1,8 @@
 package docs_test
 
 import (
+	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -20,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/certtest"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 )
 
@@ -32,7 +35,9 @@ type front struct {
 	plain  *svctest.Server // without TLS, as `make run` starts it
 	caFile string
 	proxy  *httptest.Server
+	mutual *httptest.Server // another that asks for certificates, and hands them on
 	api    *httptest.Server
+	issued *certtest.Authority
 	kafka  *broker
 
 	mu    sync.Mutex
@@ -57,20 +62,30 @@ type asked struct {
 }
 
 func newFront(t *testing.T) *front {
-	f := &front{plans: map[string]*plan{}, kafka: newBroker(t)}
+	f := &front{plans: map[string]*plan{}, kafka: newBroker(t), issued: certtest.New(t, "clients")}
 	quiet := log.New(io.Discard, "", 0)
-	f.proxy = httptest.NewUnstartedServer(nil)
-	f.proxy.Config.ErrorLog = quiet
+	f.proxy, f.mutual = httptest.NewUnstartedServer(nil), httptest.NewUnstartedServer(nil)
+	f.proxy.Config.ErrorLog, f.mutual.Config.ErrorLog = quiet, quiet
 	issuer := "https://" + f.proxy.Listener.Addr().String()
-	f.server = svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=" + issuer}})
+	f.server = svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_ISSUER=" + issuer,
+		"SVCAUTH_TRUSTED_PROXIES=127.0.0.1", "SVCAUTH_TLS_CLIENT_CERT_HEADER=Client-Cert",
+		"SVCAUTH_TLS_MTLS_URL=https://" + f.mutual.Listener.Addr().String(),
+		"SVCAUTH_TLS_CLIENT_CA_FILE=" + f.issued.File(t)}})
 	f.plain = svctest.New(t, svctest.Options{})
 	target, err := url.Parse(f.server.URL)
 	require.NoError(t, err)
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ModifyResponse: f.change}
-	f.proxy.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.ask(w, r, forward) })
-	f.proxy.StartTLS()
-	t.Cleanup(f.proxy.Close)
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		if shown := r.In.TLS.PeerCertificates; len(shown) > 0 {
+			r.Out.Header.Set("Client-Cert", ":"+base64.StdEncoding.EncodeToString(shown[0].Raw)+":")
+		}
+	}, ModifyResponse: f.change}
+	f.mutual.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	for _, proxy := range []*httptest.Server{f.proxy, f.mutual} {
+		proxy.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.ask(w, r, forward) })
+		proxy.StartTLS()
+		t.Cleanup(proxy.Close)
+	}
 
 	f.caFile = filepath.Join(t.TempDir(), "ca.pem")
 	require.NoError(t, os.WriteFile(f.caFile,
@@ -126,6 +141,8 @@ func (f *front) ask(w http.ResponseWriter, r *http.Request, forward http.Handler
 		at: time.Now()}
 	if id, secret, ok := r.BasicAuth(); ok {
 		a.credential, a.id, a.secret = "Basic", id, secret
+	} else if a.id == "" { // it stands in what proves the client
+		a.id = audienceOrIssuer(form)
 	}
 	if f.refuse(a) {
 		w.Header().Set("Retry-After", "1")

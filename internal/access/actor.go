@@ -40,6 +40,14 @@ func System(orgID string) Actor {
 	return Actor{ID: svcauth.KindSystem, Kind: svcauth.KindSystem, Name: "svcauth", OrgID: orgID}
 }
 
+// CommandLine returns whoever works on the database itself, by the commands for
+// the server's own machine. It is [System] under a name that says so.
+func CommandLine(orgID string) Actor {
+	a := System(orgID)
+	a.Name = "operator on the server's machine"
+	return a
+}
+
 // Has reports whether the privilege is in force for the actor.
 func (a Actor) Has(privilege string) bool {
 	return a.Kind == svcauth.KindSystem || slices.Contains(a.Privileges, privilege)

@@ -42,6 +42,9 @@ func (s *Service) CreateApplicationKey(
 		}); err != nil {
 			return err
 		}
+		if err := t.mayMakeApplicationKey(ctx); err != nil {
+			return err
+		}
 		if count, err := t.CountApplicationKeys(ctx, t.Actor.OrgID, t.Actor.ID); err != nil {
 			return err
 		} else if count >= svcauth.MaxApplicationKeys {

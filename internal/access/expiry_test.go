@@ -41,7 +41,7 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	require.NoError(t, err)
 	may := func() []string {
-		ann, _, err := f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+		ann, _, err := f.People.SessionActor(t.Context(), in)
 		require.NoError(t, err)
 		return ann.Privileges
 	}

@@ -22,21 +22,28 @@ type Impact struct {
 }
 
 // ServiceAccountImpact returns what would die with a service account, with one
-// of its secrets (secretID), or with one of its roles (role, a name). The
-// caller needs what [Service.Tokens] needs.
-func (s *Service) ServiceAccountImpact(ctx context.Context, id, secretID, role string) (Impact, error) {
+// of its credentials (credentialID), or with one of its roles (role, a name).
+// The caller needs what [Service.Tokens] needs.
+func (s *Service) ServiceAccountImpact(ctx context.Context, id, credentialID, role string) (Impact, error) {
 	account, err := s.ServiceAccount(ctx, id)
 	if err != nil {
 		return Impact{}, err
 	}
+	actor, _ := ActorFrom(ctx)
 	hit := Impact{LastUsed: account.LastUsedAt}
-	for _, secret := range account.Secrets {
-		if secret.ID == secretID {
-			hit.LastUsed = secret.LastUsedAt
+	if credentialID != "" {
+		all, err := s.read().AllCredentials(ctx, actor.OrgID, id)
+		if err != nil {
+			return Impact{}, err
+		}
+		for _, one := range all {
+			if one.ID == credentialID {
+				hit.LastUsed = one.LastUsedAt
+			}
 		}
 	}
 	return s.countTokens(ctx, hit, account.CreatedAt, []string{id}, func(r cache.TokenRecord) bool {
-		return (secretID == "" || r.SecretID == secretID) && (role == "" || slices.Contains(r.Roles, role))
+		return (credentialID == "" || r.SecretID == credentialID) && (role == "" || slices.Contains(r.Roles, role))
 	})
 }
 

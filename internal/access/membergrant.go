@@ -124,11 +124,14 @@ func (t *Tx) KeepAnAdministrator(ctx context.Context, m store.MemberRow) error {
 	if held.ExpiresAt != nil && !held.ExpiresAt.After(t.Now) {
 		return nil
 	}
-	others, err := t.OtherHolders(ctx, m.OrgID, role.ID, m.ID, held.ExpiresAt)
+	others, err := t.OtherHolders(ctx, m.OrgID, role.ID, m.ID, "", held.ExpiresAt)
 	if err == nil && others == 0 {
-		err = svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: "+
+		return svcauth.NewProblem(svcauth.CodeConflict, "%s is the last Administrator of this organization: "+
 			"nobody could manage it any more. "+
 			"Make another active member Administrator first, by a grant that does not expire.", m.Email)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return t.keepAWayIn(ctx, m, role, held)
 }

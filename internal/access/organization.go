@@ -18,6 +18,10 @@ func (t *Tx) AddOrganization(ctx context.Context, name string, operator bool) (s
 		Operator:  operator,
 		CreatedAt: t.Now,
 		Version:   1,
+
+		PasswordSignIn:  svcauth.PasswordSignInOn,
+		SharedSecrets:   svcauth.SharedSecretsAllowed,
+		ApplicationKeys: svcauth.ApplicationKeysAllowed,
 	}
 	err := t.InsertOrganization(ctx, org)
 	if errors.Is(err, store.ErrConflict) {
@@ -86,6 +90,9 @@ func (s *Service) updateOrganization(
 	patch svcauth.OrganizationPatch,
 ) (changed svcauth.Organization, err error) {
 	op.Action, op.Target = "organization.update", svcauth.AuditTarget{Kind: "organization", ID: id}
+	if err := s.mayRefuseSecrets(ctx, op, id, patch); err != nil {
+		return changed, err
+	}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
 		was, err := organizationRow(ctx, t.Q, id)
 		if err != nil {
@@ -109,6 +116,15 @@ func (s *Service) updateOrganization(
 			}
 			org.ServiceAccountsMayManageAccess = *allow
 		}
+		if want := patch.PasswordSignIn; want != nil {
+			if err := t.maySetPasswordSignIn(ctx, was, *want); err != nil {
+				return err
+			}
+			org.PasswordSignIn = *want
+		}
+		if err := setSecretPolicy(&org, patch); err != nil {
+			return err
+		}
 		changed = org
 		if t.Silent = org == was; t.Silent {
 			return nil
@@ -116,6 +132,9 @@ func (s *Service) updateOrganization(
 		if err := t.UpdateOrganization(ctx, org); errors.Is(err, store.ErrConflict) {
 			return nameTaken(org.Name)
 		} else if err != nil {
+			return err
+		}
+		if err := t.endRefusedSecrets(ctx, was, org); err != nil {
 			return err
 		}
 		changed.Version++

@@ -220,8 +220,18 @@ func TestAuditLogIsFilteredAndPaged(t *testing.T) {
 			Until: until}))
 	require.Equal(t, []string{"c"}, names(svcauth.AuditFilter{Target: roles[2].ID}))
 	require.Equal(t, []string{"b", "a"}, names(svcauth.AuditFilter{Since: since, Until: since.Add(2 * time.Minute)}))
-	require.Empty(t, names(svcauth.AuditFilter{Actor: "mem_nobody"}))
+	require.Empty(t, names(svcauth.AuditFilter{Actor: svcauth.NewID(svcauth.PrefixMember)}))
+	require.Equal(t, []string{"c"}, names(svcauth.AuditFilter{Target: "c"}))
+	require.Equal(t, []string{"e", "d", "c", "b", "a"}, names(svcauth.AuditFilter{Actor: "Admin@example.com",
+		Action: "role.delete,role.create", Since: since, Until: until}))
+	require.NoError(t, f.Audit.Number(t.Context(), f.Clock.Now()))
+	require.Equal(t, []string{"a", "b", "c", "d", "e"}, names(svcauth.AuditFilter{Order: svcauth.OrderAscending,
+		ListOptions: svcauth.ListOptions{Limit: 2}, Action: "role.*", Since: since, Until: until}))
 	for _, bad := range []svcauth.AuditFilter{{Actor: "a\x00b"}, {Since: until, Until: since},
+		{Actor: "mem_nobody"}, {Actor: "nobody@example.com"}, {Target: "nothing"}, {Action: "role.creat"},
+		{Order: "up"}, {After: svcauth.NewID(svcauth.PrefixEvent)},
+		{Order: svcauth.OrderAscending, After: svcauth.NewID(svcauth.PrefixEvent)},
+		{Order: svcauth.OrderAscending, After: "evt_1"},
 		{ListOptions: svcauth.ListOptions{Limit: 1000}}, {ListOptions: svcauth.ListOptions{Cursor: "?"}}} {
 		_, err := f.Access.AuditEvents(reader, bad)
 		problem(t, svcauth.CodeInvalid, err)

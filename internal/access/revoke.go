@@ -23,13 +23,13 @@ func (t *Tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) err
 }
 
 // revocationKind returns what an entry denies: a token, a client's tokens, a
-// secret's, a role's.
+// credential's, a role's.
 func revocationKind(r svcauth.Revocation) string {
 	switch {
 	case r.JTI != "":
 		return "token"
 	case r.Cred != "":
-		return "secret"
+		return "credential"
 	case r.Role != "":
 		return "role"
 	}

@@ -51,6 +51,10 @@ func (s *Service) CreateSecret(
 		}); err != nil {
 			return err
 		}
+		if err := t.mayMakeSecret(ctx, "Add a credential of another kind: a key, a federated credential or a "+
+			"certificate."); err != nil {
+			return err
+		}
 		if err := s.validOwnSecret(ctx, t, id, r.ClientSecret); err != nil {
 			return err
 		}
@@ -224,7 +228,7 @@ func (s *Service) DeleteSecret(ctx context.Context, id, secretID string, revokeT
 			return err
 		}
 		t.Before = old
-		if err := t.DeleteSecret(ctx, t.Actor.OrgID, id, secretID); err != nil {
+		if err := t.DeleteCredential(ctx, t.Actor.OrgID, id, store.CredentialSecret, secretID); err != nil {
 			return err
 		}
 		if revokeTokens {

@@ -12,9 +12,9 @@ import (
 // What a change of a role looks at and tells, so that its cost has a bound
 // however many accounts hold the role.
 const (
-	maxSecretsExamined = 1000
-	maxMakersExamined  = 50
-	maxSecretWarnings  = 20
+	maxCredentialsExamined = 1000
+	maxMakersExamined      = 50
+	maxCredentialWarnings  = 20
 )
 
 // maker returns the caller as who made something.
@@ -22,7 +22,7 @@ func (t *Tx) maker() svcauth.Creator {
 	return svcauth.Creator{ID: t.Actor.ID, Email: t.Actor.Name}
 }
 
-// makers knows what those who made secrets hold now.
+// makers knows what those who made credentials hold now.
 type makers struct {
 	s         *Service
 	q         *store.Q
@@ -84,29 +84,35 @@ func (m *makers) active(ctx context.Context, id string) (bool, error) {
 	return err == nil && !off, err
 }
 
-// warn lists those of an account's secrets whose makers lack some of what the
-// account has: whoever kept such a secret can use what its maker was never
-// given, until the secret ends. The caller's own are not among them.
+// warn lists those of an account's credentials whose makers lack some of what
+// the account has: whoever kept such a secret, or holds the private key, can
+// use what its maker was never given, until the credential ends. The caller's
+// own are not among them.
 func (m *makers) warn(
 	ctx context.Context,
 	caller string,
 	a svcauth.ServiceAccount,
 	gift EffectivePrivileges,
-) (warnings []svcauth.SecretWarning, err error) {
-	for _, secret := range a.Secrets {
-		if secret.CreatedBy.ID == caller || secret.ExpiresAt != nil && !secret.ExpiresAt.After(m.s.now()) {
+) (warnings []svcauth.CredentialWarning, err error) {
+	all, err := m.q.AllCredentials(ctx, m.org.ID, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range all {
+		if one.CreatedByID == caller || one.ExpiresAt != nil && !one.ExpiresAt.After(m.s.now()) {
 			continue
 		}
-		missing, err := m.lacks(ctx, secret.CreatedBy.ID, gift.within(secret.ExpiresAt))
+		missing, err := m.lacks(ctx, one.CreatedByID, gift.within(one.ExpiresAt))
 		if err != nil {
 			return nil, err
 		}
 		if len(missing) > 0 {
-			warnings = append(warnings, svcauth.SecretWarning{
+			warnings = append(warnings, svcauth.CredentialWarning{
 				ServiceAccount: svcauth.Ref{ID: a.ID, Name: a.Name},
-				SecretID:       secret.ID,
-				Hint:           secret.Hint,
-				CreatedBy:      secret.CreatedBy,
+				Kind:           publicKind(one.Kind),
+				CredentialID:   one.ID,
+				Hint:           one.Hint,
+				CreatedBy:      svcauth.Creator{ID: one.CreatedByID, Email: one.CreatedByName},
 				Missing:        missing,
 			})
 		}
@@ -114,9 +120,10 @@ func (m *makers) warn(
 	return warnings, nil
 }
 
-// SecretWarnings lists those of a service account's secrets whose makers hold
-// less now than the account does, or for less long. It needs members:read.
-func (s *Service) SecretWarnings(ctx context.Context, id string) ([]svcauth.SecretWarning, error) {
+// CredentialWarnings lists those of a service account's credentials whose
+// makers hold less now than the account does, or for less long. It needs
+// members:read.
+func (s *Service) CredentialWarnings(ctx context.Context, id string) ([]svcauth.CredentialWarning, error) {
 	actor, err := Caller(ctx, svcauth.MembersRead)
 	if err != nil {
 		return nil, err
@@ -130,7 +137,7 @@ func (s *Service) warnOfAccount(
 	q *store.Q,
 	actor Actor,
 	id string,
-) ([]svcauth.SecretWarning, error) {
+) ([]svcauth.CredentialWarning, error) {
 	account, err := s.account(ctx, q, actor.OrgID, id)
 	if err != nil {
 		return nil, err
@@ -146,16 +153,16 @@ func (s *Service) warnOfAccount(
 	return m.warn(ctx, actor.ID, account, held)
 }
 
-// warnOfGrant lists those of an account's secrets whose makers lack what the
-// account gains by a role that it has just been given until a moment; nil: for
-// good.
+// warnOfGrant lists those of an account's credentials whose makers lack what
+// the account gains by a role that it has just been given until a moment; nil:
+// for good.
 func (s *Service) warnOfGrant(
 	ctx context.Context,
 	t *Tx,
 	account svcauth.ServiceAccount,
 	role store.RoleRow,
 	end *time.Time,
-) ([]svcauth.SecretWarning, error) {
+) ([]svcauth.CredentialWarning, error) {
 	m, err := s.makers(ctx, t.Q, t.Actor.OrgID)
 	if err != nil {
 		return nil, err
@@ -179,8 +186,8 @@ func (s *Service) warnOfGrant(
 	return m.warn(ctx, t.Actor.ID, account, gift)
 }
 
-// warnOfRole adds to a role that has just gained privileges whose secrets can
-// use them although their makers lack them: the first ones by name, if the
+// warnOfRole adds to a role that has just gained privileges whose credentials
+// can use them although their makers lack them: the first ones by name, if the
 // caller may know who there is, and how many more. It looks at no more than a
 // bounded number.
 func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind string, gained []string) error {
@@ -193,27 +200,36 @@ func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind strin
 	if kind == store.RolePublic {
 		under = "" // everyone holds it, by no grant
 	}
-	secrets, err := s.read().SecretsUnderRole(ctx, actor.OrgID, under, actor.ID, s.now(), maxSecretsExamined)
+	credentials, err := s.read().CredentialsUnderRole(
+		ctx, actor.OrgID, under, actor.ID, s.now(), maxCredentialsExamined)
 	if err != nil {
 		return err
 	}
-	for _, secret := range secrets {
-		if _, known := m.held[secret.By.ID]; !known && len(m.held) > maxMakersExamined {
+	for _, one := range credentials {
+		if _, known := m.held[one.By.ID]; !known && len(m.held) > maxMakersExamined {
 			role.MoreWarnings++
 			continue
 		}
-		missing, err := m.lacks(ctx, secret.By.ID, EffectivePrivileges{Privileges: gained}.within(secret.Until))
+		missing, err := m.lacks(ctx, one.By.ID, EffectivePrivileges{Privileges: gained}.within(one.Until))
 		switch {
 		case err != nil:
 			return err
 		case len(missing) == 0:
-		case len(role.Warnings) < maxSecretWarnings && actor.Has(svcauth.MembersRead):
-			role.Warnings = append(role.Warnings, svcauth.SecretWarning{ServiceAccount: secret.Account,
-				SecretID: secret.ID, Hint: secret.Hint,
-				CreatedBy: secret.By, Missing: missing})
+		case len(role.Warnings) < maxCredentialWarnings && actor.Has(svcauth.MembersRead):
+			role.Warnings = append(role.Warnings, svcauth.CredentialWarning{ServiceAccount: one.Account,
+				Kind: publicKind(one.Kind), CredentialID: one.ID, Hint: one.Hint,
+				CreatedBy: one.By, Missing: missing})
 		default:
 			role.MoreWarnings++
 		}
 	}
 	return nil
+}
+
+// publicKind returns what the API calls the kind of a row.
+func publicKind(kind string) string {
+	if kind == store.CredentialFederated {
+		return svcauth.KindFederatedCredential
+	}
+	return kind
 }

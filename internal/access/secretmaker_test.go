@@ -32,11 +32,11 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 
 	answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
-	kept := svcauth.SecretWarning{ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"},
-		SecretID: account.Secrets[0].ID, Hint: account.Secrets[0].Hint,
+	kept := svcauth.CredentialWarning{ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"},
+		Kind: svcauth.KindSecret, CredentialID: account.Secrets[0].ID, Hint: account.Secrets[0].Hint,
 		CreatedBy: account.Secrets[0].CreatedBy, Missing: []string{edit}}
-	require.Equal(t, []svcauth.SecretWarning{kept}, answer.Warnings, "of ann's secret, and of what she lacks alone")
-	standing, err := f.Access.SecretWarnings(f.Admin(), account.ID)
+	require.Equal(t, []svcauth.CredentialWarning{kept}, answer.Warnings, "of ann's secret, and of what she lacks alone")
+	standing, err := f.Access.CredentialWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, answer.Warnings, standing, "and as long as it is so")
 
@@ -46,7 +46,7 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	changed, err := f.Access.UpdateRole(f.Admin(), editor.ID,
 		0, svcauth.RolePatch{Privileges: &[]string{view, edit, create}})
 	require.NoError(t, err)
-	require.Equal(t, []svcauth.SecretWarning{kept}, changed.Warnings)
+	require.Equal(t, []svcauth.CredentialWarning{kept}, changed.Warnings)
 	require.Zero(t, changed.MoreWarnings)
 	changed, err = f.Access.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create}})
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	// A maker that is gone holds nothing, but its name stays. Without the
 	// secret nothing is left to warn of.
 	require.NoError(t, f.People.DeleteMember(f.Admin(), id))
-	standing, err = f.Access.SecretWarnings(f.Admin(), account.ID)
+	standing, err = f.Access.CredentialWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Len(t, standing, 1)
 	require.Contains(t, standing[0].Missing, view)
@@ -70,9 +70,9 @@ func TestGrantWarnsOfSecretsThatOthersMade(t *testing.T) {
 	changed, err = f.Access.UpdateRole(f.Admin(), public, 0, svcauth.RolePatch{Privileges: &[]string{create, edit}})
 	require.NoError(t, err)
 	kept.Missing = []string{edit}
-	require.Equal(t, []svcauth.SecretWarning{kept}, changed.Warnings, "nor what everyone else gains")
+	require.Equal(t, []svcauth.CredentialWarning{kept}, changed.Warnings, "nor what everyone else gains")
 	require.NoError(t, f.Access.DeleteSecret(f.Admin(), account.ID, account.Secrets[0].ID, false))
-	standing, err = f.Access.SecretWarnings(f.Admin(), account.ID)
+	standing, err = f.Access.CredentialWarnings(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Empty(t, standing)
 }
@@ -96,16 +96,16 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 	account, err := f.Access.CreateServiceAccount(ann, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 	secret := account.Secrets[0].ID
-	grant := func(end *time.Time) []svcauth.SecretWarning {
+	grant := func(end *time.Time) []svcauth.CredentialWarning {
 		t.Helper()
 		answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID,
 			svcauth.GrantRequest{ExpiresAt: end})
 		require.NoError(t, err)
-		standing, err := f.Access.SecretWarnings(f.Admin(), account.ID)
+		standing, err := f.Access.CredentialWarnings(f.Admin(), account.ID)
 		require.NoError(t, err)
 		require.Equal(t, answer.Warnings, standing, "and as long as it is so")
 		for _, w := range standing {
-			require.Equal(t, secret, w.SecretID)
+			require.Equal(t, secret, w.CredentialID)
 			require.Equal(t, []string{edit}, w.Missing)
 			require.Contains(t, w.String(), "not for as long")
 		}
@@ -129,7 +129,7 @@ func TestMakerWhoseHoldEndsLacksWhatLastsLonger(t *testing.T) {
 
 	// What a role gains counts alike, for as long as the account holds the
 	// role.
-	gains := func() []svcauth.SecretWarning {
+	gains := func() []svcauth.CredentialWarning {
 		t.Helper()
 		_, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
 		require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/refusals"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -22,11 +23,14 @@ type Config struct {
 	Keyring *keyring.Keyring // hashes secrets; signing keys
 	Cache   *cache.Cache     // records of live tokens
 	Audit   *audit.Log       // takes refusals; nil: New makes one, which [Service.Run] runs
+	// Refusals knows what clients were refused; nil: only the database does.
+	Refusals *refusals.Log
 	// Revocations is filled from the change log and tells which recorded tokens
 	// have died. nil: the list shows them until they expire.
 	Revocations *verify.RevocationSet
 
 	Issuer          string        // audience of the built-in privileges
+	SingleSignOn    string        // issuer of the provider that members sign in by; empty: there is none
 	DefaultTokenTTL time.Duration // shown where a service account has none of its own
 
 	Tokens   TokenSizes         // nil: nobody looks how long tokens become
@@ -44,7 +48,7 @@ type TokenSizes interface {
 }
 
 // RevocationObserver is told of each revocation that is written. kind is
-// "token", "client", "secret" or "role".
+// "token", "client", "credential" or "role".
 type RevocationObserver interface{ Revoked(kind string) }
 
 // Service holds the rules. It is safe for concurrent use.
@@ -116,6 +120,8 @@ func words(kind string) string {
 		return "application key"
 	case "signing_key":
 		return "signing key"
+	case "federated_credential":
+		return "federated credential"
 	}
 	return kind
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,9 +15,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// CreateServiceAccount makes a service account with its first secret, which is
-// shown in the answer and never again. The caller must hold every privilege of
-// the roles that it gets.
+// CreateServiceAccount makes a service account. Its first secret, unless it is
+// made without one, is shown in the answer and never again. The caller must
+// hold every privilege of the roles that it gets.
 func (s *Service) CreateServiceAccount(
 	ctx context.Context,
 	n svcauth.NewServiceAccount,
@@ -28,56 +29,8 @@ func (s *Service) CreateServiceAccount(
 		Access:   true,
 	}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
-		if err := s.checkNewServiceAccount(&n, t); err != nil {
-			return err
-		}
-		id := typeid.New(svcauth.PrefixServiceAccount, t.Now)
-		err := t.InsertClient(ctx, store.ClientRow{ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount,
-			Name: n.Name, Description: n.Description,
-			TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedByID: t.Actor.ID,
-			CreatedByName: t.Actor.Name})
-		if errors.Is(err, store.ErrConflict) {
-			return accountNameTaken(n.Name)
-		}
-		if err != nil {
-			return err
-		}
-		made = svcauth.ServiceAccount{ID: id, ClientID: id, Name: n.Name, Description: n.Description,
-			TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds),
-			Roles:           []svcauth.Ref{}, CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1}
-		for _, roleID := range n.RoleIDs {
-			role, err := s.grantableRole(ctx, t, roleID)
-			if err != nil {
-				return err
-			}
-			if err := t.PutGrant(ctx, store.GrantRow{
-				OrgID:       t.Actor.OrgID,
-				PrincipalID: id,
-				RoleID:      role.ID,
-				GrantedAt:   t.Now,
-			}); err != nil {
-				return err
-			}
-			made.Roles = append(made.Roles, svcauth.Ref{ID: role.ID, Name: role.Name})
-		}
-		info, secret, err := t.addSecret(ctx, t.Actor.OrgID, id, t.maker(),
-			svcauth.NewSecretRequest{ExpiresAt: n.SecretExpiresAt})
-		if err != nil {
-			return err
-		}
-		made.Secrets = []svcauth.SecretInfo{info}
-		// The secret hands over what the account may do, what everyone holds by
-		// Public included.
-		if err := t.MayHandOverAccount(ctx, id, Handover{
-			What:    "create this service account",
-			End:     n.SecretExpiresAt,
-			Bounded: "its secret",
-		}); err != nil {
-			return err
-		}
-		t.Target.ID, t.After = id, made // before the secret's text is added
-		made.ClientSecret = secret
-		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
+		made, err = s.createServiceAccount(ctx, t, n)
+		return err
 	})
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
@@ -86,6 +39,83 @@ func (s *Service) CreateServiceAccount(
 		s.oversized(ctx, "", made.ID)
 	}
 	return made, nil
+}
+
+// createServiceAccount is [Service.CreateServiceAccount] within its
+// transaction.
+func (s *Service) createServiceAccount(
+	ctx context.Context, t *Tx, n svcauth.NewServiceAccount,
+) (made svcauth.ServiceAccount, err error) {
+	if err := s.checkNewServiceAccount(&n, t); err != nil {
+		return made, err
+	}
+	id := typeid.New(svcauth.PrefixServiceAccount, t.Now)
+	err = t.InsertClient(ctx, store.ClientRow{
+		ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount, Name: n.Name, Description: n.Description,
+		TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name,
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return made, accountNameTaken(n.Name)
+	}
+	if err != nil {
+		return made, err
+	}
+	made = svcauth.ServiceAccount{
+		ID: id, ClientID: id, Name: n.Name, Description: n.Description,
+		TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1,
+	}
+	if made.Roles, err = s.grantFirstRoles(ctx, t, id, n.RoleIDs); err != nil {
+		return made, err
+	}
+	var secret svcauth.Secret
+	made.Secrets = []svcauth.SecretInfo{}
+	if n.WithSecret() {
+		if made.Secrets, secret, err = t.addFirstSecret(ctx, id, n.SecretExpiresAt); err != nil {
+			return made, err
+		}
+	}
+	t.Target.ID, t.After = id, made // before the secret's text is added
+	made.ClientSecret = secret
+	return made, t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
+}
+
+// addFirstSecret makes a new account's first secret. It hands over what the
+// account may do, what everyone holds by Public included. An account without a
+// secret hands over nothing yet but its roles, and each of these was asked for.
+func (t *Tx) addFirstSecret(
+	ctx context.Context, id string, expires *time.Time,
+) ([]svcauth.SecretInfo, svcauth.Secret, error) {
+	if err := t.mayMakeSecret(ctx, "Create the service account with secret: false, then add a key, a federated "+
+		"credential or a certificate."); err != nil {
+		return nil, "", err
+	}
+	info, secret, err := t.addSecret(ctx, t.Actor.OrgID, id, t.maker(), svcauth.NewSecretRequest{ExpiresAt: expires})
+	if err != nil {
+		return nil, "", err
+	}
+	return []svcauth.SecretInfo{info}, secret, t.MayHandOverAccount(ctx, id, Handover{
+		What:    "create this service account",
+		End:     expires,
+		Bounded: "its secret",
+	})
+}
+
+// grantFirstRoles grants roles to a new account and returns them.
+func (s *Service) grantFirstRoles(ctx context.Context, t *Tx, id string, roleIDs []string) ([]svcauth.Ref, error) {
+	roles := []svcauth.Ref{}
+	for _, roleID := range roleIDs {
+		role, err := s.grantableRole(ctx, t, roleID)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.PutGrant(ctx, store.GrantRow{
+			OrgID: t.Actor.OrgID, PrincipalID: id, RoleID: role.ID, GrantedAt: t.Now,
+		}); err != nil {
+			return nil, err
+		}
+		roles = append(roles, svcauth.Ref{ID: role.ID, Name: role.Name})
+	}
+	return roles, nil
 }
 
 func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *Tx) (err error) {
@@ -102,6 +132,10 @@ func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *Tx) (e
 	if len(n.RoleIDs) > svcauth.MaxRolesPerPrincipal {
 		return svcauth.InvalidField("body.role_ids", "A service account holds at most %d roles.",
 			svcauth.MaxRolesPerPrincipal)
+	}
+	if !n.WithSecret() && n.SecretExpiresAt != nil {
+		return svcauth.InvalidField("body.secret_expires_at",
+			"The service account is asked for without a secret (secret is false): nothing can expire. Leave one out.")
 	}
 	n.SecretExpiresAt = milli(n.SecretExpiresAt)
 	return validExpiry("body.secret_expires_at", n.SecretExpiresAt, t.Now)
@@ -121,6 +155,9 @@ func (s *Service) ServiceAccount(ctx context.Context, id string) (svcauth.Servic
 		return svcauth.ServiceAccount{}, err
 	}
 	account, err := s.account(ctx, s.read(), actor.OrgID, id)
+	if err == nil {
+		account.LastRefused, err = lastRefused(ctx, s.read(), actor.OrgID, id)
+	}
 	return account, Problem(err, svcauth.AuditTarget{Kind: "service_account"})
 }
 

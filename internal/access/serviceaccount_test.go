@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -41,6 +42,40 @@ func TestCreateServiceAccount(t *testing.T) {
 	for _, e := range events {
 		require.NotContains(t, string(e.After), "svcs_")
 	}
+}
+
+// TestCreateServiceAccountWithoutSecret checks that no secret is made, so that
+// what Public gives is not handed over yet, but what the roles give is.
+func TestCreateServiceAccountWithoutSecret(t *testing.T) {
+	f := newFixture(t, nil)
+	_, err := f.Access.UpdateRole(f.Admin(), f.System(f.OrgID(), store.RolePublic).ID, 0,
+		svcauth.RolePatch{Privileges: &[]string{edit}})
+	require.NoError(t, err)
+	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
+	narrow, ok := access.ActorFrom(manager)
+	require.True(t, ok)
+	narrow.Full, narrow.Privileges = false, []string{svcauth.MembersManage}
+	with := access.WithActor(t.Context(), narrow)
+	_, err = f.Access.CreateServiceAccount(with, svcauth.NewServiceAccount{Name: "ci"})
+	problem(t, svcauth.CodeMissingPrivileges, err)
+
+	made, err := f.Access.CreateServiceAccount(with, svcauth.NewServiceAccount{Name: "ci", Secret: new(false)})
+	require.NoError(t, err)
+	require.Empty(t, made.ClientSecret)
+	require.Equal(t, []svcauth.SecretInfo{}, made.Secrets)
+	got, err := f.Access.ServiceAccount(f.Admin(), made.ID)
+	require.NoError(t, err)
+	require.Equal(t, made, got)
+
+	_, err = f.Access.CreateServiceAccount(with, svcauth.NewServiceAccount{
+		Name: "wide", Secret: new(false), RoleIDs: []string{f.Role("Viewer", view).ID},
+	})
+	problem(t, svcauth.CodeMissingPrivileges, err)
+	end := f.Clock.Now().Add(time.Hour)
+	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{
+		Name: "odd", Secret: new(false), SecretExpiresAt: &end,
+	})
+	require.Equal(t, "body.secret_expires_at", problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 }
 
 func TestCreateServiceAccountHandsOverOnlyWhatOneHolds(t *testing.T) {

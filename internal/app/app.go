@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -26,12 +27,14 @@ import (
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/console"
+	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/manage"
 	"github.com/svcauth/svcauth/internal/oauth"
 	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/refusals"
 	"github.com/svcauth/svcauth/internal/server"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/telemetry"
@@ -74,16 +77,25 @@ type App struct {
 
 	tokenRoutes map[string]bool // the token endpoint and its aliases
 
-	version     string
-	node        string // tells it from the others
-	recorder    recorder
-	store       *store.Store
-	cache       *cache.Cache
-	keyring     *keyring.Keyring
-	writes      *writeHealth
-	audit       *audit.Log
-	clients     *clientauth.Clients
-	clientAuth  *clientauth.Authenticator
+	version      string
+	node         string // tells it from the others
+	recorder     recorder
+	store        *store.Store
+	cache        *cache.Cache
+	keyring      *keyring.Keyring
+	writes       *writeHealth
+	outage       *outage
+	libraries    *telemetry.LibraryLog
+	certificates []*certificate // those in use
+	audit        *audit.Log
+	refusals     *refusals.Log
+	clients      *clientauth.Clients
+	clientAuth   *clientauth.Authenticator
+	uses         *clientauth.Uses
+	federation   federation.Verifier
+
+	certificateReader *clientauth.CertificateReader // of clients
+
 	mailer      *mailer // nil where no mail is sent
 	changes     *changelog.Log
 	revocations *verify.RevocationSet
@@ -124,17 +136,24 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 			_ = a.Close()
 		}
 	}()
-	if a.logger, err = telemetry.NewLogger(a.log, cfg.Log.Format, cfg.Log.Level); err != nil {
-		return nil, err
-	}
-	if err := a.startTracing(ctx, opts.Version); err != nil {
-		return nil, err
-	}
-	master, previous, err := masterKeys(a.cfg, true)
+	logger, err := telemetry.NewLogger(a.log, cfg.Log.Format, cfg.Log.Level)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.open(ctx, master); err != nil {
+	a.outage = &outage{logger: logger}
+	a.logger = slog.New(outageHandler{logger.Handler(), a.outage})
+	a.libraries = telemetry.NewLibraryLog(a.logger)
+	if err := a.startTracing(ctx, opts.Version); err != nil {
+		return nil, err
+	}
+	if err := checkMasterKeys(a.cfg); err != nil {
+		return nil, err
+	}
+	if err := a.open(ctx); err != nil {
+		return nil, err
+	}
+	master, previous, err := a.masterKeys(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if err := a.wire(master, previous); err != nil {
@@ -144,8 +163,8 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *App, err erro
 }
 
 // open connects to the stores.
-func (a *App) open(ctx context.Context, master []byte) (err error) {
-	a.writes = &writeHealth{logger: a.logger, success: time.Now()}
+func (a *App) open(ctx context.Context) (err error) {
+	a.writes = &writeHealth{logger: a.outage.logger, outage: a.outage, success: time.Now()}
 	a.store, err = store.Open(store.Config{URL: a.cfg.Database.URL.Reveal(), MaxConns: a.cfg.Database.MaxOpenConns,
 		Observer: observer{a}})
 	if err != nil {
@@ -156,10 +175,11 @@ func (a *App) open(ctx context.Context, master []byte) (err error) {
 	if _, err := a.store.Migrate(ctx); err != nil {
 		return err
 	}
-	trust, err := redisTLS(a.cfg.Redis)
+	trust, own, err := redisTLS(a.cfg.Redis)
 	if err != nil {
 		return err
 	}
+	a.watchCertificate(own)
 	a.cache, err = cache.New(cache.Config{
 		TLS:             trust,
 		URL:             a.cfg.Redis.URL.Reveal(),
@@ -213,7 +233,13 @@ func (a *App) wire(master, previous []byte) (err error) {
 		Observer:       a.metrics,
 	})
 	a.audit = audit.New(audit.Config{Store: a.store, Logger: a.logger, Observer: a.metrics})
-	a.wireClients()
+	a.refusals = refusals.New(refusals.Config{Store: a.store, Logger: a.logger, Observer: a.metrics})
+	if a.federation, err = a.newFederation(); err != nil {
+		return err
+	}
+	if err := a.wireClients(); err != nil {
+		return err
+	}
 	a.Token, err = token.New(token.Config{
 		Store:        a.store,
 		Clients:      a.clients,
@@ -225,6 +251,8 @@ func (a *App) wire(master, previous []byte) (err error) {
 		TTL:          a.cfg.Token.TTL,
 		ScopeAliases: a.cfg.Token.ScopeAliases,
 		MaxSize:      a.cfg.Token.MaxSize,
+		Federation:   a.federation,
+		Records:      access.Records{Store: a.store, Audit: a.audit, Refusals: a.refusals},
 		Observer:     tokenMetrics{a.metrics},
 		Clock:        a.clock,
 		Logger:       a.logger,
@@ -244,15 +272,26 @@ func (a *App) wire(master, previous []byte) (err error) {
 }
 
 // wireClients builds what authenticates clients.
-func (a *App) wireClients() {
+func (a *App) wireClients() error {
+	authorities, err := clientAuthorities(a.cfg.TLS.ClientCAFile)
+	if err != nil {
+		return ofKey("tls.client_ca_file", err)
+	}
 	a.clients = clientauth.NewClients(clientauth.ClientsConfig{
 		Store: a.store, Bound: a.cfg.Cache.Clients, ChangeLog: a.changes, ServeStale: a.cfg.Token.ServeStale,
 		Observer: tokenMetrics{a.metrics}, Clock: a.clock,
 	})
+	a.certificateReader = certificateReader(a.cfg.TLS)
 	a.clientAuth = clientauth.New(clientauth.Config{
-		Methods: append(clientauth.Methods(a.keyring), a.clientMethods...),
-		Clients: a.clients, Store: a.store, Cache: a.cache, Audit: a.audit, Clock: a.clock, Logger: a.logger,
+		Methods: slices.Concat(clientauth.Methods(a.keyring), a.newPrivateKey(),
+			clientauth.Certificates(clientauth.CertificateConfig{
+				Authorities: authorities, SelfSigned: takesSelfSigned(a.cfg.TLS), Clock: a.clock,
+			}), a.clientMethods),
+		Certificates: a.certificateReader,
+		Clients:      a.clients, Store: a.store, Cache: a.cache, Audit: a.audit, Clock: a.clock, Logger: a.logger,
 	})
+	a.metrics.DeclareAuthMethods(append(slices.Clone(a.clientAuth.MethodNames()), clientauth.MethodFederated)...)
+	return nil
 }
 
 func (a *App) wireHTTP() error {
@@ -275,12 +314,14 @@ func (a *App) wireHTTP() error {
 	}
 	cfg := server.Config{
 		OAuth: oauth.New(oauth.Config{
-			ClientAuth: a.clientAuth,
-			Token:      a.Token, Feed: a.feed, Issuer: a.cfg.Issuer, TokenAliases: a.cfg.Token.Aliases,
-			JWKS: a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
+			ClientAuth: a.clientAuth, Refusals: a.refusals,
+			Token: a.Token, Feed: a.feed, Issuer: a.cfg.Issuer, MTLSURL: a.cfg.TLS.MTLSURL,
+			TokenAliases: a.cfg.Token.Aliases,
+			JWKS:         a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
 		}),
 		Ready: a.ready, Logger: a.logger, Observer: observer{a},
 		Issuer: a.cfg.Issuer, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies,
+		ProxyFields: a.certificateReader.Fields(),
 		MaxInflight: a.cfg.Limits.MaxInflight, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent,
 	}
 	if a.cfg.Console.Enabled {

@@ -19,7 +19,7 @@ import (
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -38,7 +38,7 @@ const issuer = "http://localhost:8080"
 func start(t *testing.T, databaseURL string) *running {
 	dir := t.TempDir()
 	if databaseURL == "" {
-		databaseURL = "sqlite://" + filepath.Join(dir, "svcauth.db")
+		databaseURL = schema.SQLite(t)
 	}
 	cfg, err := config.Load(config.LoadOptions{Environ: []string{"SVCAUTH_DATABASE_URL=" + databaseURL,
 		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "master.key"), "SVCAUTH_LISTEN=127.0.0.1:0",
@@ -98,7 +98,7 @@ func (r *running) fetch(form url.Values) (int, http.Header, map[string]any) {
 // stores runs a test on SQLite and on PostgreSQL.
 func stores(t *testing.T, test func(*testing.T, *running)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, start(t, "")) })
-	t.Run("postgres", func(t *testing.T) { test(t, start(t, pgtest.URL(t))) })
+	t.Run("postgres", func(t *testing.T) { test(t, start(t, schema.Postgres(t))) })
 }
 
 func TestTokenIsIssuedVerifiedIntrospectedAndRevoked(t *testing.T) {

@@ -1,3 +1,8 @@
+// Not under the race detector: backup and restore are single commands, one
+// after the other.
+
+//go:build !race
+
 package app_test
 
 import (
@@ -13,6 +18,7 @@ import (
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // archiveConfig returns a configuration for backup and restore: a database, and
@@ -41,6 +47,10 @@ func TestABackupIsRestoredToEitherKindOfDatabase(t *testing.T) {
 			own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master}
 			s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: own})
 			account := s.Account("ci", "clusters:view")
+			published, err := s.Admin().CreateKey(t.Context(), account.ID, svcauth.NewKey{
+				JWKSURI: "https://ci.example.com/keys.json", AcceptTokenURLAudience: true, Description: "its own",
+			})
+			require.NoError(t, err)
 			old := s.Token(account.ClientID, account.ClientSecret, "")
 			var archive bytes.Buffer
 			rows, err := app.Backup(t.Context(), archiveConfig(t, from, master), &archive)
@@ -61,6 +71,10 @@ func TestABackupIsRestoredToEitherKindOfDatabase(t *testing.T) {
 				"a token from before the restore is dead: its revocation may be lost")
 			fresh := again.Token(account.ClientID, account.ClientSecret, "")
 			require.True(t, again.Active(account.ClientID, account.ClientSecret, fresh))
+			again.Tenant = s.Tenant
+			keys, err := again.Admin().Keys(t.Context(), account.ID)
+			require.NoError(t, err)
+			require.Equal(t, []svcauth.Key{published}, keys.Items)
 
 			_, err = app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(archive.Bytes()), false)
 			require.ErrorContains(t, err, "not empty")

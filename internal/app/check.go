@@ -31,7 +31,9 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 		refuse("database.url", checkFile(path, os.O_RDWR))
 	}
 	refuse("redis.url", cache.CheckURL(cfg.Redis.URL.Reveal()))
-	_, err := redisTLS(cfg.Redis)
+	_, _, err := redisTLS(cfg.Redis)
+	refuseAll(err)
+	_, err = federationRoots(cfg.Federation)
 	refuseAll(err)
 	refuseAll(checkMasterKeys(cfg))
 	refuseAll(checkListeners(cfg))
@@ -41,6 +43,8 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 		_, err := (&certificate{section: "tls", certFile: cfg.TLS.CertFile, keyFile: cfg.TLS.KeyFile}).get(nil)
 		refuseAll(err)
 	}
+	_, err = clientAuthorities(cfg.TLS.ClientCAFile)
+	refuse("tls.client_ca_file", err)
 	if cfg.Console.Enabled {
 		_, err := readOIDC(cfg.OIDC)
 		refuseAll(err)
@@ -49,7 +53,7 @@ func CheckConfig(cfg config.Config, refuse func(key string, err error)) {
 		_, err := newMailer(cfg.SMTP, 1, nil, nil)
 		refuseAll(err)
 	}
-	if trust, err := otlpTLS(cfg.OTLP); err != nil {
+	if trust, _, err := otlpTLS(cfg.OTLP); err != nil {
 		refuseAll(err)
 	} else if _, shutdown, err := telemetry.StartTracing(context.Background(), cfg.OTLP.Endpoint, trust,
 		""); err != nil {
@@ -156,17 +160,32 @@ func checkFile(path string, flag int) error {
 // checkListeners listens for a moment on each address, as the server will. An
 // address that is in use passes: the server that runs now uses it.
 func checkListeners(cfg config.Config) error {
-	return errors.Join(ofKey("listen", canListen(cfg.Listen)), ofKey("ops.listen", canListen(cfg.Ops.Listen)))
+	return errors.Join(ofKey("listen", canListen(cfg.Listen)), ofKey("ops.listen", canListen(cfg.Ops.Listen)),
+		ofKey("tls.mtls_listen", canListen(cfg.TLS.MTLSListen)))
 }
 
 func canListen(address string) error {
+	if err := CheckFree(address); !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return nil
+}
+
+// CheckPorts returns an error unless this process could listen on all addresses
+// of the configuration now. It is for what is about to: a check beside a server
+// finds them taken by that.
+func CheckPorts(cfg config.Config) error {
+	return errors.Join(ofKey("listen", CheckFree(cfg.Listen)), ofKey("ops.listen", CheckFree(cfg.Ops.Listen)),
+		ofKey("tls.mtls_listen", CheckFree(cfg.TLS.MTLSListen)))
+}
+
+// CheckFree returns an error unless this process could listen on an address
+// now. It passes an empty one.
+func CheckFree(address string) error {
 	if address == "" {
 		return nil
 	}
 	listener, err := net.Listen("tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("can't be used: %w", err)
 	}

@@ -1,3 +1,8 @@
+// Not under the race detector: each case starts a server that stops at once;
+// the tests of nodes run whole servers under the race detector.
+
+//go:build !race
+
 package app_test
 
 import (
@@ -21,6 +26,7 @@ import (
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/svctest/certtest"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -89,10 +95,15 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		return path
 	}
+	here, err := os.Getwd()
+	require.NoError(t, err)
 	junk, empty, key := file("junk", "x"), file("empty", ""), file("key", strings.Repeat("k", 32))
 	cert, certKey := certificateFiles(t, file)
 	smtp, tls, sso := "SMTP_FROM=a@b.example SMTP_URL=", "ISSUER=https://a.example TLS_KEY_FILE=",
 		"OIDC_CLIENT_ID=x OIDC_ISSUER="
+	mutual := tls + certKey + " TLS_CERT_FILE=" + cert + " TLS_MTLS_URL=https://m.example TLS_MTLS_LISTEN="
+	authority := certtest.New(t, "clients").File(t)
+	client := file("client.pem", string(certtest.PEM(certtest.SelfSigned(t, nil).Leaf)))
 	for _, o := range []odd{
 		{"REDIS_URL=redis+sentinel://127.0.0.1:1", "redis.url: no name of a master"},
 		{"REDIS_URL=redis+sentinel://127.0.0.1:1/main", ""},
@@ -127,6 +138,8 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		{"MASTER_KEY_FILE=" + dir, "master_key_file: "},
 		{"MASTER_KEY_FILE=" + junk + "/key", "master_key_file: "},
 		{"MASTER_KEY_FILE=" + key, ""},
+		{"DATABASE_URL=postgres://127.0.0.1:1/x MASTER_KEY_FILE=data/none.key", "master_key_file: there is no file " +
+			filepath.Join(here, "data/none.key") + ", and with PostgreSQL none is made"},
 		{"MASTER_KEY_PREVIOUS_FILE=/none", "master_key_previous_file: can't read the file /none"},
 		{"MASTER_KEY_PREVIOUS_FILE=" + junk, "master_key_previous_file: " + junk + " holds 1 bytes"},
 		{"MASTER_KEY_PREVIOUS_FILE=" + key, ""},
@@ -141,6 +154,13 @@ func TestConfigCheckAndStartAgree(t *testing.T) {
 		{tls + certKey + " TLS_CERT_FILE=/none", "tls.cert_file: and tls.key_file can't be used"},
 		{tls + key + " TLS_CERT_FILE=" + cert, "tls.cert_file: and tls.key_file can't be used"},
 		{tls + "/none TLS_CERT_FILE=" + cert, "tls.cert_file: and tls.key_file can't be used"},
+		{mutual + "127.0.0.1:0 TLS_CLIENT_CA_FILE=" + authority, ""},
+		{mutual + "203.0.113.1:8443", "tls.mtls_listen: can't be used"},
+		{mutual + "127.0.0.1:0 TLS_CLIENT_CA_FILE=/none", "tls.client_ca_file: can't read the file /none"},
+		{mutual + "127.0.0.1:0 TLS_CLIENT_CA_FILE=" + empty, "tls.client_ca_file: " + empty + " holds no certificate"},
+		{mutual + "127.0.0.1:0 TLS_CLIENT_CA_FILE=" + certKey, "tls.client_ca_file: " + certKey + " holds a PEM block"},
+		{mutual + "127.0.0.1:0 TLS_CLIENT_CA_FILE=" + client,
+			"tls.client_ca_file: certificate 1 of " + client + " is no"},
 		{sso + "https://id.example", ""},
 		{sso + "https://id.example/", ""}, // as Auth0 has it
 		{sso + "https://id.example OIDC_CLIENT_SECRET_FILE=/none",
@@ -250,7 +270,7 @@ func TestRehearsal(t *testing.T) {
 		{"SVCAUTH_CATALOG_FILE=" + catalog,
 			"catalog_file: The catalogue no longer has the privilege clusters:view, but 1 roles hold it (Operator)"},
 		{"SVCAUTH_MASTER_KEY_FILE=" + key, "another master key"},
-		{"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "none.key"), "another master key"},
+		{"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(dir, "none.key"), "a new one would open nothing"},
 	} {
 		changed := with(environ, c.set)
 		cfg := load(t, changed...)
@@ -265,6 +285,7 @@ func TestRehearsal(t *testing.T) {
 		require.ErrorContains(t, r.Refused, c.want, c.set)
 		require.Error(t, started, c.set)
 	}
+	require.NoFileExists(t, filepath.Join(dir, "none.key"), "a new key would open nothing, so none is made")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "svcauth.db"), []byte(strings.Repeat("no database ", 1000)),
 		0o600))
 	require.ErrorContains(t, app.Rehearse(t.Context(), cfg, builtIn(t, cfg)).Refused, "database.url: ")

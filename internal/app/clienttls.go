@@ -12,26 +12,26 @@ import (
 
 // clientTLS returns the TLS of outgoing connections from the three keys of a
 // section: the authorities that vouch for the server, and the certificate of
-// this one. It returns nil if none is set. It reads the authorities once, and
-// the certificate again when its file has changed.
-func clientTLS(section, caFile, certFile, keyFile string) (*tls.Config, error) {
+// this one, which is returned too. It returns nil if none is set. It reads the
+// authorities once, and the certificate again when its file has changed.
+func clientTLS(section, caFile, certFile, keyFile string) (out *tls.Config, own *certificate, err error) {
 	if caFile == "" && certFile == "" && keyFile == "" {
-		return nil, nil //nolint:nilnil // the system's authorities, and no certificate
+		return nil, nil, nil // the system's authorities, and no certificate
 	}
 	roots, caErr := authorities(caFile)
-	out := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	out = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	var certErr error
 	if certFile != "" || keyFile != "" {
-		own := &certificate{section: section, certFile: certFile, keyFile: keyFile}
+		own = &certificate{section: section, certFile: certFile, keyFile: keyFile}
 		_, certErr = own.get(nil)
 		out.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return own.get(nil)
 		}
 	}
 	if err := errors.Join(ofKey(section+".ca_file", caErr), certErr); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return out, nil
+	return out, own, nil
 }
 
 // requireTLS refuses files of TLS for an address without TLS.
@@ -43,16 +43,16 @@ func requireTLS(key string, files *tls.Config, secure bool, expected string) err
 		"expected %s, or take them away", expected))
 }
 
-func redisTLS(c config.Redis) (*tls.Config, error) {
-	trust, err := clientTLS("redis", c.CAFile, c.CertFile, c.KeyFile)
+func redisTLS(c config.Redis) (*tls.Config, *certificate, error) {
+	trust, own, err := clientTLS("redis", c.CAFile, c.CertFile, c.KeyFile)
 	secure := strings.HasPrefix(c.URL.Reveal(), "rediss")
-	return trust, errors.Join(err, requireTLS("redis.url", trust, secure, "rediss://"))
+	return trust, own, errors.Join(err, requireTLS("redis.url", trust, secure, "rediss://"))
 }
 
-func otlpTLS(c config.OTLP) (*tls.Config, error) {
-	trust, err := clientTLS("otlp", c.CAFile, c.CertFile, c.KeyFile)
+func otlpTLS(c config.OTLP) (*tls.Config, *certificate, error) {
+	trust, own, err := clientTLS("otlp", c.CAFile, c.CertFile, c.KeyFile)
 	secure := strings.HasPrefix(c.Endpoint, "https://")
-	return trust, errors.Join(err, requireTLS("otlp.endpoint", trust, secure, "https://"))
+	return trust, own, errors.Join(err, requireTLS("otlp.endpoint", trust, secure, "https://"))
 }
 
 // authorities reads a file of certificates in PEM. It returns nil, which means

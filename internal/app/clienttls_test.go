@@ -1,3 +1,8 @@
+// Not under the race detector: the connections differ from those of other tests
+// by their TLS alone.
+
+//go:build !race
+
 package app_test
 
 import (

@@ -27,6 +27,7 @@ func (a *App) console(
 	return console.New(console.Config{
 		Access:          a.Access,
 		People:          a.People,
+		Token:           a.Token,
 		Sessions:        sessions,
 		Once:            sessions.Once,
 		Issuer:          a.cfg.Issuer,
@@ -53,7 +54,7 @@ func readOIDC(c config.OIDC) (console.OIDC, error) {
 		raw, secretErr = readFile(c.ClientSecretFile)
 		out.ClientSecret = svcauth.Secret(strings.TrimSpace(string(raw)))
 	}
-	trust, caErr := clientTLS("oidc", c.CAFile, "", "")
+	trust, _, caErr := clientTLS("oidc", c.CAFile, "", "")
 	if trust != nil {
 		out.HTTP = &http.Client{
 			Transport: &http.Transport{

@@ -15,10 +15,12 @@ import (
 // read-only replica or a full disk answers reads.
 type writeHealth struct {
 	logger *slog.Logger
+	outage *outage // says it if the database does not answer at all
 
 	mu      sync.Mutex
 	err     error     // of the last change; nil if it succeeded
 	success time.Time // when one succeeded
+	since   time.Time // when the log said that changes fail; zero: it did not
 }
 
 // record takes the end of a transaction that changes something.
@@ -27,16 +29,19 @@ func (w *writeHealth) record(err error) {
 		return // the caller went away
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	before := w.err
 	if w.err = err; err == nil {
 		w.success = time.Now()
 	}
-	w.mu.Unlock()
 	switch {
-	case err != nil && before == nil:
+	case err != nil && w.since.IsZero() && (refusesChanges(err) || before != nil && !w.outage.now()):
+		w.since = time.Now()
 		w.logger.Warn("the database takes no changes; what is issued from memory goes on", "error", err)
-	case err == nil && before != nil:
-		w.logger.Info("the database takes changes again")
+	case err == nil && !w.since.IsZero():
+		w.logger.Info("the database takes changes again",
+			"refused", time.Since(w.since).Round(time.Millisecond).String())
+		w.since = time.Time{}
 	}
 }
 

@@ -84,11 +84,12 @@ func TestStartAndEndAreLogged(t *testing.T) {
 	s := svctest.New(t, svctest.Options{})
 	log := s.Log()
 	for _, part := range []string{`"msg":"serving"`, `"version":"test"`, `"issuer":"` + s.Issuer + `"`,
-		`"listen":"127.0.0.1:`, `"database":"sqlite://`, `"redis":"none`} {
+		`"listen":"127.0.0.1:`, `"database":"sqlite://`, `"redis":"none`, `"go":"go1.`, `"ops_listen":"`,
+		`"master_key":"/`} {
 		require.Contains(t, log, part)
 	}
 	s.Stop()
 	log = s.Log()
 	require.Contains(t, log, `"msg":"stopping","why":"context canceled"`)
-	require.Contains(t, log, `"msg":"stopped"`)
+	require.Contains(t, log, `"msg":"stopped","why":"context canceled","error":"","uptime":"`)
 }

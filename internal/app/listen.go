@@ -1,21 +1,19 @@
 package app
 
 import (
-	"cmp"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/request"
 )
 
 const (
@@ -54,17 +52,47 @@ func (l smallWriteBuffer) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-func (a *App) listen() (net.Listener, error) {
-	listener := a.listener
-	if listener == nil {
-		var err error
-		if listener, err = net.Listen("tcp", a.cfg.Listen); err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+// listen opens the main listener, and that for mutual TLS, which is nil if
+// there is none. They share the bounds on connections.
+func (a *App) listen() (main, mutual net.Listener, err error) {
+	raw := a.listener
+	if raw == nil {
+		if raw, err = net.Listen("tcp", a.cfg.Listen); err != nil {
+			return nil, nil, fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
 		}
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, raw.Close())
+		}
+	}()
+	conns, err := a.bounds()
+	if err != nil {
+		return nil, nil, err
+	}
+	if a.cfg.TLS.CertFile == "" {
+		return conns.Listen(smallWriteBuffer{raw}, nil), nil, nil
+	}
+	certificate := &certificate{section: "tls", certFile: a.cfg.TLS.CertFile, keyFile: a.cfg.TLS.KeyFile}
+	if _, err := certificate.get(nil); err != nil {
+		return nil, nil, err
+	}
+	a.watchCertificate(certificate)
+	if address := a.cfg.TLS.MTLSListen; address != "" {
+		second, err := net.Listen("tcp", address)
+		if err != nil {
+			return nil, nil, fmt.Errorf("listen on tls.mtls_listen %s: %w", address, err)
+		}
+		mutual = conns.Listen(smallWriteBuffer{second}, mutualTLS(a.serverTLS(certificate)))
+	}
+	return conns.Listen(smallWriteBuffer{raw}, a.serverTLS(certificate)), mutual, nil
+}
+
+// bounds returns what bounds the connections of all listeners but ops.
+func (a *App) bounds() (*limits.Conns, error) {
 	total, err := maxConnections(a.cfg)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return nil, err
 	}
 	if wanted := a.cfg.Limits.MaxConnections; total < wanted {
 		a.logger.Warn("fewer connections are taken than limits.max_connections says, because this process may have "+
@@ -74,19 +102,18 @@ func (a *App) listen() (net.Listener, error) {
 		TotalBytes: readingBytes, EachBytes: readingBytesEach, Rest: clientRest}
 	conns := limits.NewConns(bound, a.proxy, func() { a.metrics.QueueDropped("connections", 1) })
 	conns.Form = a.inForm
-	if a.cfg.TLS.CertFile == "" {
-		return conns.Listen(smallWriteBuffer{listener}, nil), nil
-	}
-	certificate := &certificate{section: "tls", certFile: a.cfg.TLS.CertFile, keyFile: a.cfg.TLS.KeyFile}
-	if _, err := certificate.get(nil); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
-	return conns.Listen(smallWriteBuffer{listener}, &tls.Config{
+	return conns, nil
+}
+
+// serverTLS returns the TLS of a listener. Each has keys of its own for the
+// tickets of its sessions, so that none is resumed at another.
+func (a *App) serverTLS(certificate *certificate) *tls.Config {
+	return &tls.Config{
 		MinVersion:     tlsVersions[a.cfg.TLS.MinVersion],
 		CipherSuites:   authenticatedSuites,
 		GetCertificate: certificate.get,
 		NextProtos:     []string{"http/1.1"},
-	}), nil
+	}
 }
 
 // tlsVersions are the values of tls.min_version.
@@ -144,9 +171,10 @@ func (a *App) proxy(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// mainServer returns the server of the main listener. A header must come within
-// ten seconds, a whole request within twenty.
-func (a *App) mainServer() *http.Server {
+// mainServer returns the server of the main listener, and of that for mutual
+// TLS, whose requests it marks. A header must come within ten seconds, a whole
+// request within twenty.
+func (a *App) mainServer(mutual net.Listener) *http.Server {
 	handler := a.handler
 	if a.cfg.TLS.CertFile != "" {
 		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -162,8 +190,14 @@ func (a *App) mainServer() *http.Server {
 		IdleTimeout:       proxyRest,
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       limits.WithConn,
-		ConnState:         connState,
-		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelDebug),
+		BaseContext: func(l net.Listener) context.Context {
+			if l == mutual {
+				return request.WithMutualTLS(context.Background())
+			}
+			return context.Background()
+		},
+		ConnState: connState,
+		ErrorLog:  a.libraries.Logger("net/http"),
 	}
 }
 
@@ -177,38 +211,4 @@ func connState(conn net.Conn, state http.ConnState) {
 	case state == http.StateIdle:
 		c.Rest()
 	}
-}
-
-// certificate reads its files again when they have changed, so that a renewed
-// one is served without a restart.
-type certificate struct {
-	section           string // of the configuration
-	certFile, keyFile string
-
-	mu      sync.Mutex
-	loaded  *tls.Certificate
-	changed time.Time
-	looked  time.Time
-}
-
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.loaded != nil && time.Since(c.looked) < 10*time.Second {
-		return c.loaded, nil
-	}
-	c.looked = time.Now()
-	info, err := os.Stat(c.certFile)
-	if err == nil && c.loaded != nil && info.ModTime().Equal(c.changed) {
-		return c.loaded, nil
-	}
-	pair, loadErr := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err = cmp.Or(loadErr, err); err != nil {
-		if c.loaded != nil {
-			return c.loaded, nil // files that are half written: the old one still serves
-		}
-		return nil, ofKey(c.section+".cert_file", fmt.Errorf("and %s.key_file can't be used: %w", c.section, err))
-	}
-	c.loaded, c.changed = &pair, info.ModTime()
-	return c.loaded, nil
 }

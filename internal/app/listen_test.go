@@ -1,3 +1,8 @@
+// Not under the race detector: it measures what the kernel keeps for one
+// connection.
+
+//go:build !race
+
 package app_test
 
 import (

@@ -60,7 +60,7 @@ type queuedLetter struct {
 // many mails an organization may send an hour.
 func newMailer(cfg config.SMTP, perHour int, clock func() time.Time, logger *slog.Logger) (*mailer, error) {
 	u, options, urlErr := mailServer(cfg.URL.Reveal())
-	trust, caErr := clientTLS("smtp", cfg.CAFile, "", "")
+	trust, _, caErr := clientTLS("smtp", cfg.CAFile, "", "")
 	if err := errors.Join(ofKey("smtp.url", urlErr), ofKey("smtp.from", mailSender(cfg.From)), caErr); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -16,6 +17,26 @@ import (
 )
 
 const masterKeySize = 32
+
+// masterKeys reads the master keys. It makes one if there is none and the
+// database is new.
+func (a *App) masterKeys(ctx context.Context) (master, previous []byte, err error) {
+	missing := masterKeyMissing(a.cfg)
+	if missing {
+		sealed, err := a.store.Read().DataKeys(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read whether the database has keys already: %w", err)
+		}
+		if len(sealed) > 0 {
+			return nil, nil, masterKeyLost(a.cfg)
+		}
+	}
+	if master, previous, err = masterKeys(a.cfg, missing); err == nil && missing {
+		a.logger.Warn("made a new master key; back it up, apart from the database, which is worthless without it",
+			"file", masterKeyPlace(a.cfg))
+	}
+	return master, previous, err
+}
 
 // masterKeys returns the master key and, while it is being changed, the other
 // one. If create is set it makes the file if there is none.
@@ -42,14 +63,63 @@ func previousKey(cfg config.Config, master []byte) ([]byte, error) {
 	return previous, ofKey("master_key_previous_file", err)
 }
 
-// checkMasterKeys returns what masterKeys would fail with. It makes no file.
+// checkMasterKeys returns what masterKeys would fail with on an empty database.
+// It makes no file.
 func checkMasterKeys(cfg config.Config) error {
-	if _, err := os.Stat(cfg.MasterKeyFile); cfg.MasterKey == "" && errors.Is(err, fs.ErrNotExist) {
+	if masterKeyMissing(cfg) {
 		_, err := previousKey(cfg, nil)
-		return errors.Join(ofKey("master_key_file", checkFile(cfg.MasterKeyFile, os.O_RDONLY)), err)
+		return errors.Join(ofKey("master_key_file", mayMakeMasterKey(cfg)), err)
 	}
 	_, _, err := masterKeys(cfg, false)
 	return err
+}
+
+func masterKeyMissing(cfg config.Config) bool {
+	if cfg.MasterKey != "" {
+		return false
+	}
+	_, err := os.Stat(cfg.MasterKeyFile)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// mayMakeMasterKey refuses to make a key where nobody would look for it. With
+// PostgreSQL there may be several nodes and many directories to start one in,
+// and a relative path, as the default is, leads into the one that somebody
+// happens to stand in. With SQLite the database lies beside the key.
+func mayMakeMasterKey(cfg config.Config) error {
+	_, oneNode := store.SQLiteFile(cfg.Database.URL.Reveal())
+	if !oneNode && !filepath.IsAbs(cfg.MasterKeyFile) {
+		return fmt.Errorf("there is no file %s, and with PostgreSQL none is made at a path that depends on where "+
+			"svcauth is started; make one key for all nodes (umask 077; openssl rand 32 > /etc/svcauth/master.key) "+
+			"and name it by its absolute path, or set master_key to what `openssl rand -base64 32` prints",
+			absolute(cfg.MasterKeyFile))
+	}
+	return checkFile(cfg.MasterKeyFile, os.O_RDONLY)
+}
+
+// masterKeyLost is the error of a database that has keys already, and no file
+// to open them with: a new one would open none of them.
+func masterKeyLost(cfg config.Config) error {
+	return ofKey("master_key_file", fmt.Errorf("there is no file %s, but this database's keys are sealed: "+
+		"put the master key there that belongs to it (of another node, or of your backup), or name its file; "+
+		"a new one would open nothing", absolute(cfg.MasterKeyFile)))
+}
+
+// masterKeyPlace says where the master key is, for people.
+func masterKeyPlace(cfg config.Config) string {
+	if cfg.MasterKey != "" {
+		return "master_key of the configuration"
+	}
+	return absolute(cfg.MasterKeyFile)
+}
+
+// absolute returns the path from the root, so that it is known wherever it is
+// read.
+func absolute(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }
 
 // keyringConfig returns what the configuration says of the keys.

@@ -14,7 +14,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// The master key is changed as deploy/upgrade.md says, by three rolling
+// The master key is changed as deploy/docs/upgrade.md says, by three rolling
 // restarts of two nodes. At each moment either node takes what the other
 // issues, hashes or seals.
 func TestTheMasterKeyIsChangedWithoutDownTime(t *testing.T) {

@@ -5,13 +5,15 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/feed"
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const (
 	measureEvery        = 10 * time.Second
-	countExpiringEvery  = 10 * time.Minute    // it costs a query over all secrets
-	expiringSoon        = 30 * 24 * time.Hour // a secret that expires within
-	inUse               = 30 * 24 * time.Hour // a secret that was used within
+	countExpiringEvery  = 10 * time.Minute    // it costs a query over all credentials
+	expiringSoon        = 30 * 24 * time.Hour // a credential that expires within
+	inUse               = 30 * 24 * time.Hour // a credential that was used within
 	expiringCountedUpTo = 10_000
 )
 
@@ -31,6 +33,7 @@ func (a *App) measure(ctx context.Context) error {
 		}
 		off = a.compareClocks(ctx, off)
 		a.tryChange(ctx)
+		a.measureCertificates()
 		now := a.clock()
 		for _, k := range a.keyring.Ages(now) {
 			a.metrics.KeyAge(k.State, k.Age)
@@ -41,13 +44,10 @@ func (a *App) measure(ctx context.Context) error {
 		}
 		a.metrics.FeedLag(time.Duration(lag) * time.Millisecond)
 		if now.Sub(counted) >= countExpiringEvery || counted.IsZero() {
-			n, err := a.store.Read().CountExpiringSecrets(ctx,
-				now, now.Add(expiringSoon), now.Add(-inUse), expiringCountedUpTo)
-			if err == nil {
-				a.metrics.SecretsExpiring(int(n))
+			if err := a.countExpiring(ctx, now); err == nil {
 				counted = now
 			} else if ctx.Err() == nil {
-				a.logger.Warn("the secrets that expire soon could not be counted; tried again in a moment", "error",
+				a.logger.Warn("the credentials that expire soon could not be counted; tried again in a moment", "error",
 					err)
 			}
 		}
@@ -57,4 +57,21 @@ func (a *App) measure(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// countExpiring measures how many credentials in use expire soon, of each kind.
+func (a *App) countExpiring(ctx context.Context, now time.Time) error {
+	counts, err := a.store.Read().CountExpiringCredentials(ctx,
+		now, now.Add(expiringSoon), now.Add(-inUse), expiringCountedUpTo)
+	if err != nil {
+		return err
+	}
+	for kind, stored := range map[string]string{
+		svcauth.KindSecret: store.CredentialSecret, svcauth.KindKey: store.CredentialKey,
+		svcauth.KindFederatedCredential: store.CredentialFederated,
+		svcauth.KindCertificate:         store.CredentialCertificate,
+	} {
+		a.metrics.CredentialsExpiring(kind, counts[stored])
+	}
+	return nil
 }

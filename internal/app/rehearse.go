@@ -40,6 +40,9 @@ type Rehearsal struct {
 	Refused  error                 // what the start would fail with; nil if nothing was found
 	Warnings []svcauth.SizeWarning // accounts whose tokens would be too long
 	Note     string                // why the database could not be read; empty if it could
+	// Bootstrapped reports whether there is an organization, as far as that
+	// could be read.
+	Bootstrapped bool
 }
 
 // Rehearse returns what a start with this configuration and catalogue would
@@ -72,6 +75,8 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 		r.Refused = ofKey("database.url", err)
 		return r
 	}
+	_, err = db.Read().OperatorOrganization(ctx)
+	r.Bootstrapped = err == nil
 	r.Refused, err = refusedBy(ctx, db, cfg, catalog)
 	if err == nil && r.Refused == nil && cfg.Token.MaxSize > 0 {
 		tokenSize := func(payload int) int { return keyring.TokenSize(cfg.Token.SigningAlgorithm, payload) }
@@ -87,9 +92,10 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 }
 
 func refusedBy(ctx context.Context, db *store.Store, cfg config.Config, catalog config.Catalog) (refused, err error) {
+	missing := masterKeyMissing(cfg)
 	master, previous, err := masterKeys(cfg, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		master = make([]byte, masterKeySize) // a start would make one: not this database's either
+	if missing {
+		master = make([]byte, masterKeySize) // opens nothing
 	} else if err != nil {
 		return err, nil
 	}
@@ -98,6 +104,9 @@ func refusedBy(ctx context.Context, db *store.Store, cfg config.Config, catalog 
 		return err, nil
 	}
 	if err := keys.Check(ctx); errors.Is(err, keyring.ErrOtherMasterKey) || errors.Is(err, keyring.ErrDamaged) {
+		if missing {
+			err = masterKeyLost(cfg)
+		}
 		return err, nil
 	} else if err != nil {
 		return nil, err

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -24,23 +26,37 @@ const maxHeader = svcauth.MaxTokenSize + 4<<10
 // shutdown_grace. listening, if it is not nil, is called with the main
 // listener's address once it listens.
 func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
-	if err := a.recorder.begin(ctx); err != nil {
-		return err
+	began := time.Now()
+	err := a.recorder.begin(ctx)
+	if err == nil {
+		err = a.serve(ctx, listening)
+		a.recorder.end()
 	}
-	defer a.recorder.end()
-	return a.serve(ctx, listening)
+	level, why := slog.LevelInfo, fmt.Sprint(context.Cause(ctx))
+	if err != nil {
+		level = slog.LevelError
+	}
+	if ctx.Err() == nil {
+		why = "an error"
+	}
+	a.logger.Log(context.WithoutCancel(ctx), level, "stopped", "why", why, "error", err,
+		"uptime", time.Since(began).Round(time.Millisecond).String())
+	return err
 }
 
 func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
-	listener, err := a.listen()
+	if err := a.uses.Load(ctx); err != nil {
+		return err
+	}
+	listener, mutual, err := a.listen()
 	if err != nil {
 		return err
 	}
+	main := a.mainServer(mutual)
 	opsListener, err := a.listenOps()
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, listener.Close(), closeListener(mutual))
 	}
-	main := a.mainServer()
 	main.RegisterOnShutdown(a.feed.Close) // its streams would never end by themselves
 	// What works for requests must outlive them. It has a context of its own,
 	// which ends when the last request has.
@@ -49,7 +65,7 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 	group, working := errgroup.WithContext(background)
 	for _, run := range []func(context.Context) error{
 		a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run,
-		a.clientAuth.Run, a.Token.Run, a.Access.Run,
+		a.clientAuth.Run, a.uses.Run, a.refusals.Run, a.Token.Run, a.Access.Run,
 		a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized,
 	} {
 		group.Go(func() error { return run(working) })
@@ -58,12 +74,9 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 		group.Go(func() error { return a.mailer.Run(working) })
 	}
 	group.Go(func() error { return a.ops(working, opsListener) })
-	group.Go(func() error {
-		if err := main.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			return fmt.Errorf("serve: %w", err)
-		}
-		return nil
-	})
+	for _, l := range []net.Listener{listener, mutual} {
+		group.Go(func() error { return serveOn(main, l) })
+	}
 	group.Go(func() error {
 		defer func() {
 			a.recorder.served = a.clock()
@@ -87,16 +100,36 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 		}
 		return nil
 	})
-	a.logger.Info("serving", "version", a.version, "issuer", a.cfg.Issuer,
-		"listen", listener.Addr().String(), "tls", a.cfg.TLS.CertFile != "", "ops_listen", a.cfg.Ops.Listen,
-		"database", a.cfg.Database.URL.String(), "redis", cmp.Or(a.cfg.Redis.URL.String(), "none, in this process"))
+	a.logger.Info("serving", "version", a.version, "go", runtime.Version(), "issuer", a.cfg.Issuer,
+		"listen", listener.Addr().String(), "tls", a.cfg.TLS.CertFile != "", "mtls_listen", a.cfg.TLS.MTLSListen,
+		"ops_listen", a.cfg.Ops.Listen,
+		"database", a.cfg.Database.URL.String(), "redis", cmp.Or(a.cfg.Redis.URL.String(), "none, in this process"),
+		"master_key", masterKeyPlace(a.cfg), "node", a.node)
 	if listening != nil {
 		listening(listener.Addr())
 	}
 	debug.FreeOSMemory() // most of the heap is what only the start needed: schemas, templates, a password's hash
-	err = group.Wait()
-	a.logger.Info("stopped", "error", err)
-	return err
+	return group.Wait()
+}
+
+// serveOn serves until the server is shut down. It returns at once if the
+// listener is nil.
+func serveOn(server *http.Server, listener net.Listener) error {
+	if listener == nil {
+		return nil
+	}
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// closeListener closes a listener. It takes nil.
+func closeListener(listener net.Listener) error {
+	if listener == nil {
+		return nil
+	}
+	return listener.Close()
 }
 
 // ops serves metrics, probes and profiles on a listener of their own, so that a
@@ -113,7 +146,8 @@ func (a *App) ops(ctx context.Context, listener net.Listener) error {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: a.libraries.Logger("net/http")}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(listener) }()
 	select {

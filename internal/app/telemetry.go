@@ -3,11 +3,14 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/server"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/telemetry"
@@ -18,10 +21,12 @@ func (a *App) startTracing(ctx context.Context, version string) error {
 	if a.cfg.OTLP.Endpoint == "" {
 		return nil
 	}
-	trust, err := otlpTLS(a.cfg.OTLP)
+	trust, own, err := otlpTLS(a.cfg.OTLP)
 	if err != nil {
 		return err
 	}
+	a.watchCertificate(own)
+	a.libraries.TakeTraces()
 	tracer, shutdown, err := telemetry.StartTracing(ctx, a.cfg.OTLP.Endpoint, trust, version)
 	if err != nil {
 		return err
@@ -38,6 +43,21 @@ func (a *App) startTracing(ctx context.Context, version string) error {
 	return nil
 }
 
+// TakeLibraryLogs has what libraries write by the standard library's logger, in
+// the whole process, come out as lines of this server's log.
+func (a *App) TakeLibraryLogs() {
+	log.SetFlags(0)
+	log.SetOutput(a.libraries.Logger("log").Writer())
+}
+
+// LogEnd writes to w, in the form of the server's log, why a server that could
+// not serve has ended.
+func LogEnd(w io.Writer, cfg config.Config, version string, why error) {
+	if logger, err := telemetry.NewLogger(w, cfg.Log.Format, cfg.Log.Level); err == nil {
+		logger.Error("stopped", "why", "it could not start", "error", why, "version", version)
+	}
+}
+
 // tokenMetrics counts what package token and clientauth tell.
 type tokenMetrics struct{ metrics *telemetry.Metrics }
 
@@ -51,7 +71,7 @@ func (m tokenMetrics) ClientLookup(hit bool) {
 }
 
 // TokenIssued implements [token.Observer].
-func (m tokenMetrics) TokenIssued() { m.metrics.Issued() }
+func (m tokenMetrics) TokenIssued(method string) { m.metrics.Issued(method) }
 
 // TokenRevoked implements [token.Observer].
 func (m tokenMetrics) TokenRevoked() { m.metrics.Revoked("token") }
@@ -78,6 +98,7 @@ func (o observer) RequestAnswered(r server.RequestStats) {
 // commit that comes too late finds the transaction rolled back.
 func (o observer) DatabaseCalled(ctx context.Context, what string, began time.Time, err error) {
 	o.app.called(ctx, "database", what, began, err)
+	o.app.outage.record(ctx, err)
 	if what == store.CallChange && (err == nil || !errors.Is(ctx.Err(), context.Canceled)) {
 		o.app.writes.record(err)
 	}

@@ -1,3 +1,8 @@
+// Not under the race detector: the handshakes and headers that are compared
+// come one by one.
+
+//go:build !race
+
 package app_test
 
 import (

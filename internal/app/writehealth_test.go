@@ -16,7 +16,8 @@ import (
 func writing(t *testing.T) *App {
 	t.Helper()
 	a := &App{logger: slog.New(slog.DiscardHandler), metrics: telemetry.NewMetrics("test")}
-	a.writes = &writeHealth{logger: a.logger}
+	a.outage = &outage{logger: a.logger}
+	a.writes = &writeHealth{logger: a.logger, outage: a.outage}
 	db, err := store.Open(store.Config{URL: "sqlite://" + t.TempDir() + "/db", Observer: observer{a}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })

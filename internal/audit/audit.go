@@ -3,7 +3,8 @@
 // refused often must neither wait for the database nor fill the log.
 //
 // It owns: joining equal events of a minute into one row with a count, the
-// bounded queue, and writing it aside from all requests.
+// bounded queue, and writing it aside from all requests. It also gives every
+// event its place in the log, by which the log is followed.
 // It refuses to know: what is refused and why.
 package audit
 
@@ -29,6 +30,10 @@ const (
 	maxRows         = 10_000 // of all organizations, waiting to be written
 	writeEvery      = time.Second
 	batchSize       = 200 // rows a transaction
+	numberBatch     = 500 // events a transaction
+	// settles is how long after the end of a minute its rows are complete: what
+	// was noted at its end has been written by then.
+	settles = 5 * time.Second
 )
 
 // Observer measures a Log. [telemetry.Metrics] is one.
@@ -159,7 +164,8 @@ func network(ip string) netip.Addr {
 	return addr
 }
 
-// Run writes what is noted until ctx is done, and what is left then.
+// Run writes what is noted until ctx is done, and what is left then. It numbers
+// events meanwhile.
 func (l *Log) Run(ctx context.Context) error {
 	ticker := time.NewTicker(writeEvery)
 	defer ticker.Stop()
@@ -172,8 +178,33 @@ func (l *Log) Run(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 			l.report(l.Flush(ctx))
+			if err := l.Number(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				l.cfg.Logger.Debug("events of the audit log wait for their places; tried again in a moment",
+					"error", err)
+			}
 		}
 	}
+}
+
+// Number gives their places in the log to the events that are there, by the
+// time now. Any node does it for all.
+func (l *Log) Number(ctx context.Context, now time.Time) error {
+	over := now.Add(-settles).Truncate(window)
+	for ctx.Err() == nil {
+		ready, err := l.cfg.Store.Read().ReadyAuditEvents(ctx, over)
+		if err != nil || !ready {
+			return err
+		}
+		var n int64
+		err = l.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
+			n, err = q.NumberAuditEvents(ctx, over, numberBatch)
+			return err
+		})
+		if err != nil || n < numberBatch {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 func (l *Log) report(err error) {
@@ -231,7 +262,7 @@ func (l *Log) write(ctx context.Context, batch []*row) error {
 	p := l.portion(batch)
 	err := l.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
 		for _, e := range p.events {
-			if err := q.InsertAuditEvent(ctx, e); err != nil {
+			if err := q.JoinAuditEvent(ctx, e); err != nil {
 				return err
 			}
 		}

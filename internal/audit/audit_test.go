@@ -3,7 +3,6 @@ package audit_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/audit"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -29,11 +29,9 @@ func (f *fixture) QueueDropped(_ string, n int) { f.dropped += n }
 func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t}
 	var err error
-	f.store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")})
+	f.store, err = store.Open(store.Config{URL: schema.SQLite(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.store.Close() })
-	_, err = f.store.Migrate(t.Context())
-	require.NoError(t, err)
 	f.log = audit.New(audit.Config{Store: f.store, Observer: f})
 	return f
 }
@@ -41,12 +39,12 @@ func newFixture(t *testing.T) *fixture {
 func (f *fixture) written(org string) (all []svcauth.AuditEvent, total int) {
 	f.t.Helper()
 	require.NoError(f.t, f.log.Flush(f.t.Context()))
-	all, err := f.store.Read().AuditEvents(f.t.Context(), org, store.AuditFilter{}, 100_000)
+	page, err := f.store.Read().AuditEvents(f.t.Context(), org, store.AuditFilter{}, 100_000)
 	require.NoError(f.t, err)
-	for _, e := range all {
+	for _, e := range page.Events {
 		total += e.Count
 	}
-	return all, total
+	return page.Events, total
 }
 
 func refusal(actor, action, reason string, at time.Time) svcauth.AuditEvent {

@@ -13,7 +13,7 @@ import (
 // BenchmarkCapacity measures what one node costs with few and many service
 // accounts and live revocations: processor time a token and memory, as ratios
 // to a node with 1,000 accounts and no revocation that runs beside it and is
-// asked in turn. And it prints what deploy/sizing.md reckons with. Whole
+// asked in turn. And it prints what deploy/docs/sizing.md reckons with. Whole
 // processes, PostgreSQL that waits for its disk, Redis.
 //
 //	SVCAUTH_TEST_SERVICES=1 BENCH_SCALE=1000000 \

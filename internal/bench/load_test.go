@@ -27,6 +27,12 @@ func post(path string, c credential, body string) []byte {
 		path, auth, len(body), body)
 }
 
+// postForm writes one request without the Authorization header.
+func postForm(path, body string) []byte {
+	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\n"+
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+}
+
 // load sends what next returns until it returns nil or the time is up, and says
 // how many were answered by 200. Any other answer ends the benchmark. seen,
 // where not nil, gets each body.

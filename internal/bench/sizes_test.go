@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// sizes prints what deploy/sizing.md reckons with, each where it shows best:
-// bytes on disk, in memory and on the wire, and what the work beside the
+// sizes prints what deploy/docs/sizing.md reckons with, each where it shows
+// best: bytes on disk, in memory and on the wire, and what the work beside the
 // requests costs.
 func (m *machinery) sizes(b *testing.B, n *settled) {
 	b.Helper()

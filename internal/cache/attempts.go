@@ -84,6 +84,27 @@ func (a *attempts) fail(clientID string, addr netip.Addr) (time.Duration, bool) 
 	return a.verdict(ofPair, ofAddress, now)
 }
 
+// Limited reports whether as many wrong proofs as there may be have come: of
+// this client from this address, or from this address. Then retryAfter is how
+// long the window still lasts. It counts nothing, and never waits.
+func (c *Cache) Limited(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
+	return c.attempts.limited(clientID, addr)
+}
+
+func (a *attempts) limited(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
+	p := pair{shortID(clientID), limits.NetworkOf(addr)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.cfg.Clock()
+	if w := a.pairs.find(p, now); w != nil && w.count() >= a.cfg.WrongPerClient {
+		retryAfter = w.ends.Sub(now)
+	}
+	if w := a.addresses.find(p.addr, now); w != nil && w.count() >= a.cfg.WrongPerAddress {
+		retryAfter = max(retryAfter, w.ends.Sub(now))
+	}
+	return retryAfter, retryAfter > 0
+}
+
 func (a *attempts) add(w *window) {
 	w.here++
 	if a.shared && !w.waiting && len(a.changed) < maxChanged {

@@ -71,7 +71,7 @@ func testAttemptsTable(t *testing.T, b backend) {
 			c := b.node(t, Config{Clock: k.Now})
 			require.False(t, limited(c, "sa_1", office))
 			for i, s := range steps {
-				k.add(s.wait)
+				k.Advance(s.wait)
 				for n := range s.times {
 					retryAfter, tooMany := c.Fail(s.client, addr(s.from))
 					require.Equal(t, n >= s.times-s.limited, tooMany, "step %d, wrong secret %d", i, n+1)
@@ -139,8 +139,33 @@ func TestCountersAreBoundedAndTheOldestGiveWay(t *testing.T) {
 	}
 	require.Len(t, a.addresses.byKey, maxAddresses)
 	require.Empty(t, a.changed, "nobody takes them without Redis")
-	k.add(time.Minute)
+	k.Advance(time.Minute)
 	a.fail("sa_1", addr("192.0.2.1"))
 	require.Len(t, a.pairs.byKey, 1, "what has ended leaves when another comes")
 	require.Len(t, a.addresses.byKey, 1)
+}
+
+// Limited says, before a costly proof is looked at, that no further wrong one
+// would be answered.
+func TestLimitedIsAskedBeforeTheProof(t *testing.T) {
+	k := newClock()
+	c := backend{}.node(t, Config{Clock: k.Now})
+	for i := range 20 {
+		_, before := c.Limited("sa_1", addr("192.0.2.1"))
+		require.False(t, before, i)
+		c.Fail("sa_1", addr("192.0.2.1"))
+	}
+	wait, now := c.Limited("sa_1", addr("192.0.2.1"))
+	require.True(t, now)
+	require.Equal(t, time.Minute, wait)
+	_, other := c.Limited("sa_2", addr("192.0.2.1"))
+	require.False(t, other)
+	k.Advance(time.Minute)
+	_, after := c.Limited("sa_1", addr("192.0.2.1"))
+	require.False(t, after)
+	for range 200 {
+		c.Fail("sa_3", addr("192.0.2.1"))
+	}
+	_, address := c.Limited("sa_2", addr("192.0.2.1"))
+	require.True(t, address)
 }

@@ -80,8 +80,11 @@ type Cache struct {
 	records  records
 	notifier notifier
 	attempts *attempts
+	once     *onceMemory
 	writer   *writer
 	probe    *probe
+
+	sharedOnce *sharedOnce // nil in the twin
 }
 
 // records holds token records. There are two: [memoryRecords] and
@@ -108,7 +111,7 @@ type notifier interface {
 // the library would print is in the errors returned here.
 func New(cfg Config) (*Cache, error) {
 	cfg = cfg.withDefaults()
-	c := &Cache{cfg: cfg, attempts: newAttempts(cfg)}
+	c := &Cache{cfg: cfg, attempts: newAttempts(cfg), once: newOnceMemory(cfg.Clock)}
 	if cfg.URL == "" {
 		c.records, c.notifier = newMemoryRecords(cfg), &memoryNotifier{}
 		return c, nil
@@ -128,6 +131,7 @@ func New(cfg Config) (*Cache, error) {
 	store := newRedisRecords(c.remote, cfg)
 	c.records = store
 	c.notifier = &sealedNotifier{&redisNotifier{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
+	c.sharedOnce = &sharedOnce{c.remote, sealer{cfg.Key}, cfg.Prefix, cfg.Clock}
 	c.probe = &probe{remote: c.remote, prefix: cfg.Prefix}
 	c.writer = &writer{records: store, shared: newSharedAttempts(c.remote, c.attempts, cfg), probe: c.probe}
 	return c, nil

@@ -66,7 +66,7 @@ func testRecords(t *testing.T, b backend) {
 	require.NoError(t, err)
 	require.False(t, ok, "a revoked token has no record")
 
-	k.add(time.Hour)
+	k.Advance(time.Hour)
 	listed(t, c, "sa_2") // by the clock it has expired
 	_, ok, err = c.FindToken(t.Context(), "j3")
 	require.NoError(t, err)
@@ -121,7 +121,13 @@ func testLifetimes(t *testing.T, b backend) {
 	var keys map[string]string
 	eventually(t, func() bool {
 		keys = b.keys(prefix)
-		return len(keys) == 7
+		others := 0 // the gap comes when it likes, and so do a probe's keys if Redis was slow to answer
+		for key := range keys {
+			if strings.HasSuffix(key, ":gap") || strings.Contains(key, "{probe") {
+				others++
+			}
+		}
+		return len(keys)-others == 7
 	}, "long, short, the list, the marker with its tombstone and the two counters")
 	for key, left := range keys {
 		ms, err := strconv.Atoi(left)
@@ -262,7 +268,7 @@ func TestTwinIsBoundedAsAWhole(t *testing.T) {
 	require.Equal(t, maxRecords, len(m.byJTI))
 	_, ok, _ := m.find(t.Context(), "j0")
 	require.False(t, ok, "the oldest gave way")
-	k.add(1000 * time.Hour)
+	k.Advance(1000 * time.Hour)
 	m.record(record("sa_1", "fresh", k.Now(), time.Hour))
 	require.Equal(t, 1, len(m.byJTI))
 	require.Equal(t, 1, len(m.byClient))
@@ -280,17 +286,17 @@ func TestTheTwinKeepsNoExpiredRecords(t *testing.T) {
 			m.record(record("sa_"+strconv.Itoa(j%7), fmt.Sprint(round, "-", j), k.Now(),
 				time.Duration(1+j)*time.Second))
 		}
-		k.add(-3 * time.Minute)
+		k.Advance(-3 * time.Minute)
 		m.record(record("sa_1", fmt.Sprint(round, "-late"), k.Now(), time.Second))
-		k.add(8 * time.Minute)
+		k.Advance(8 * time.Minute)
 		m.record(record("sa_1", fmt.Sprint(round, "-next"), k.Now(), time.Second))
 		for jti, h := range m.byJTI {
 			require.True(t, h.ExpiresAt.After(k.Now().Add(-time.Minute)), jti)
 		}
 		require.Greater(t, len(m.byJTI), 250, "those of later minutes are there")
-		k.add(time.Duration(2+round*30) * time.Minute)
+		k.Advance(time.Duration(2+round*30) * time.Minute)
 	}
-	k.add(time.Hour)
+	k.Advance(time.Hour)
 	m.record(record("sa_1", "last", k.Now(), time.Second))
 	require.Equal(t, 1, len(m.byJTI))
 	require.Equal(t, 1, len(m.byMinute))
@@ -356,10 +362,10 @@ func TestTheRecordsOfOneOrganizationPushOutNoOthers(t *testing.T) {
 	require.False(t, partial)
 	require.Equal(t, before, len(m.byJTI))
 
-	k.add(time.Hour)
+	k.Advance(time.Hour)
 	_, partial = listed("org_loud", "sa_loud0")
 	require.False(t, partial, "what had to give way has expired")
-	k.add(time.Minute)
+	k.Advance(time.Minute)
 	add("org_other", "sa_other", 1, time.Hour)
 	require.Equal(t, 1, len(m.byJTI))
 	require.Equal(t, 1, len(m.byOrg))

@@ -42,6 +42,7 @@ type remote struct {
 	failures int       // in a row
 	answered time.Time // when the last call succeeded
 	open     bool
+	opened   time.Time
 	probeAt  time.Time // while open: when the next call is let through
 }
 
@@ -153,11 +154,15 @@ func (r *remote) report(now time.Time, away bool, err error) {
 		r.failures, r.answered, r.open = 0, now, false
 	}
 	after := r.open
+	if after && !before {
+		r.opened = now
+	}
+	opened := r.opened
 	r.mu.Unlock()
 	switch {
 	case after && !before:
 		r.logger.Warn("Redis can't be used; going on without it", "error", err)
 	case before && !after:
-		r.logger.Info("Redis can be used again")
+		r.logger.Info("Redis can be used again", "away", now.Sub(opened).Round(time.Millisecond).String())
 	}
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/clock"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
 
@@ -80,25 +80,7 @@ func (b backend) keys(prefix string) map[string]string {
 	return all
 }
 
-// clock is one that a test sets.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Now().Truncate(time.Millisecond)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
+func newClock() *clock.Clock { return clock.New(time.Now().Truncate(time.Millisecond)) }
 
 func eventually(t *testing.T, condition func() bool, what string) {
 	t.Helper()
@@ -119,6 +101,8 @@ func TestSuite(t *testing.T) {
 			"a lost subscription comes back and says so":                  testResubscription,
 			"wrong secrets are counted exactly":                           testAttemptsTable,
 			"wrong secrets are counted over all nodes":                    testAttemptsCrossNodes,
+			"what may be used once is used once over all nodes":           testOnce,
+			"what was used once may be used when it is over":              testOnceEnds,
 		} {
 			t.Run(name, func(t *testing.T) { test(t, b) })
 		}

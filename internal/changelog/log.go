@@ -256,7 +256,7 @@ func (l *Log) poll(ctx context.Context) error {
 			)
 		}
 		if err == nil && failing {
-			l.cfg.Logger.Info("the change log is read again")
+			l.cfg.Logger.Debug("the change log is read again")
 		}
 		failing = err != nil
 	}

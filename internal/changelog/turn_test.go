@@ -13,7 +13,7 @@ import (
 	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/verify"
 )
 
@@ -28,13 +28,11 @@ func (request) Caller() (string, bool) { return "org_crowd", false }
 // it may. The change log, for whose reading all wait, is read all the same,
 // whoever asked for it first; and who may not wait, does not wait for that.
 func TestTheLogIsReadInNobodysTurn(t *testing.T) {
-	url := pgtest.URL(t)
+	url := schema.Postgres(t)
 	const conns, readers, crowd = 8, 4, 24 // of eight two write, and two are for the server
 	db, err := store.Open(store.Config{URL: url, MaxConns: conns})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() })
-	_, err = db.Migrate(t.Context())
-	require.NoError(t, err)
 	shared, err := cache.New(cache.Config{})
 	require.NoError(t, err)
 	f := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: verify.NewRevocationSet(),

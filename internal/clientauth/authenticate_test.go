@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +18,7 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -43,13 +43,11 @@ func newGuesses(t *testing.T) *guesses {
 	g := &guesses{}
 	g.now.Store(time.Now().UnixNano())
 	clock := func() time.Time { return time.Unix(0, g.now.Load()) }
-	db, err := store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
+	db, err := store.Open(store.Config{URL: schema.SQLite(t),
 		MaxConns: readersOfGuesses * 2, Observer: g})
 	require.NoError(t, err)
 	g.db = db
 	t.Cleanup(func() { _ = db.Close() })
-	_, err = db.Migrate(t.Context())
-	require.NoError(t, err)
 	g.keys, err = keyring.New(keyring.Config{
 		Store: db, MasterKey: make([]byte, 32), Algorithm: "ES256", RotateEvery: 24 * time.Hour,
 		PublishBefore: time.Hour,

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"reflect"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/audit"
@@ -22,6 +23,7 @@ import (
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -35,6 +37,10 @@ type Method interface {
 	// ClientID returns the client that the request claims to come from. It
 	// verifies nothing. An error is an [*oautherr.Error].
 	ClientID(context.Context, *Request) (string, error)
+	// Costly reports whether Verify or ClientID checks a signature or fetches
+	// keys. That is done only for as long as the limit of wrong proofs has not
+	// been reached.
+	Costly() bool
 	// Verify checks the request's proof against what is known of the client. An
 	// unknown client has no credentials, and must cost as much time as a proof
 	// that is wrong. A [*Mismatch] says that the proof does not fit. Any other
@@ -48,20 +54,42 @@ type Proof struct {
 	Kind         string    // of the credential, such as [store.CredentialSecret]
 	ExpiresAt    time.Time // when the credential expires, which no token outlives; zero: never
 
+	// Until is another moment that no token outlives: the end of the assertion
+	// of another issuer, or of the certificate. Zero: there is none.
+	Until time.Time
+	// Ceiling is the privileges that tokens carry at most; nil: there is none.
+	Ceiling []string
+	// Issuer and Subject are whom a foreign assertion is of, for the log and
+	// the audit log.
+	Issuer, Subject string
+
 	// Commit uses up what may be used once, such as the jti of an assertion. It
 	// is called just before the work that the client asked for, when nothing
 	// that costs less can fail any more. nil: there is nothing to use up.
 	Commit func(context.Context) error
 }
 
-// Mismatch is the error of a proof that does not fit the client. A method has
-// one for all its requests: an unknown client and a wrong proof get the same
-// answer.
+// described names the credential, and whose token of another issuer fits it.
+func (p Proof) described() string {
+	if p.Subject == "" {
+		return Called(p.CredentialID)
+	}
+	return Called(p.CredentialID) + ", by a token of " + untrusted.Quotable(p.Issuer, maxShown) +
+		" for " + untrusted.Quotable(p.Subject, maxShown)
+}
+
+// Mismatch is the error of a proof that does not fit the client. All that a
+// method has differ in their Detail alone: an unknown client and a wrong proof
+// get the same answer.
 type Mismatch struct {
 	Credential  string // in words, in the singular: "client secret"
 	Word        string // the shorter one that follows it in a sentence: "secret"
 	Reason      string // for the log, if there is such a client
 	Description string // for the caller
+	// Detail is for the client's organization alone: what was wrong with the
+	// proof, or by which rule of the client's it failed. A caller never sees
+	// it.
+	Detail string
 }
 
 // Error returns the description.
@@ -72,7 +100,8 @@ type Authentication struct {
 	*Client
 	Proof
 
-	IP netip.Addr // where the request came from; zero: not known
+	Method string     // its name in the metadata
+	IP     netip.Addr // where the request came from; zero: not known
 }
 
 // Use calls Commit, if there is one.
@@ -94,6 +123,10 @@ type Config struct {
 	Cache   *cache.Cache // counts wrong proofs
 	Audit   *audit.Log   // is told of wrong proofs; nil: it is not
 
+	// Certificates reads what the TLS client of a request has shown. If it is
+	// nil, only the connection is asked.
+	Certificates *CertificateReader
+
 	Clock  func() time.Time
 	Logger *slog.Logger
 }
@@ -107,6 +140,9 @@ type Authenticator struct {
 
 // New returns an Authenticator. Its [Authenticator.Run] must run beside it.
 func New(cfg Config) *Authenticator {
+	if cfg.Certificates == nil {
+		cfg.Certificates = &CertificateReader{}
+	}
 	a := &Authenticator{cfg: cfg, used: newLastUsed(cfg)}
 	for _, m := range cfg.Methods {
 		a.names = append(a.names, m.Names()...)
@@ -126,8 +162,8 @@ func (a *Authenticator) Run(ctx context.Context) error {
 }
 
 // Authenticate returns the client that a request comes from. It sets
-// Request.ClientID to the client that the request claims to come from, as soon
-// as it knows.
+// Request.ClientID and Claimed to the client that the request claims to come
+// from, and CredentialID to what it has proven that by, as soon as it knows.
 //
 // Unknown clients and wrong proofs get the same answer after the same work.
 // Only a caller with a right proof learns that its client is disabled or the
@@ -140,9 +176,20 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *Request) (Authentic
 	if refusal != nil {
 		return Authentication{}, refusal
 	}
+	r.Method = methodName(method)
+	if method.Costly() {
+		if refusal := a.limited(r.ClientID, r.IP); refusal != nil {
+			return Authentication{}, refusal
+		}
+	}
 	id, err := method.ClientID(ctx, r)
 	if err != nil {
 		return Authentication{}, oautherr.From(err)
+	}
+	if method.Costly() && id != r.ClientID {
+		if refusal := a.limited(id, r.IP); refusal != nil {
+			return Authentication{}, refusal
+		}
 	}
 	r.ClientID = id
 	client, err := a.cfg.Clients.Get(ctx, id)
@@ -152,25 +199,54 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *Request) (Authentic
 	proof, err := method.Verify(ctx, r, client)
 	var mismatch *Mismatch
 	if errors.As(err, &mismatch) && svcauth.ValidClientID(id) && client.mayBeOutdated(began, r.IP) {
-		if client, err = a.cfg.Clients.reread(ctx, id, limits.NetworkOf(r.IP)); err == nil {
+		was := client.Credentials
+		client, err = a.cfg.Clients.reread(ctx, id, limits.NetworkOf(r.IP))
+		switch {
+		case err != nil:
+		case reflect.DeepEqual(was, client.Credentials): // the same would be found wrong again
+			err = mismatch
+		default:
 			proof, err = method.Verify(ctx, r, client)
 		}
 	}
+	r.Claimed = client
 	switch {
 	case errors.As(err, &mismatch):
 		return Authentication{}, a.refuse(client, mismatch, r)
 	case err != nil:
 		return Authentication{}, oautherr.From(err)
 	}
+	r.CredentialID = proof.CredentialID
 	if refusal := a.mayBeUsed(client, proof); refusal != nil {
+		a.record(client, refusal.Description+" ("+proof.described()+")", r.IP, client.AuditActor())
 		return Authentication{}, refusal
 	}
-	return Authentication{Client: client, Proof: proof, IP: r.IP}, nil
+	return Authentication{Client: client, Proof: proof, Method: r.Method, IP: r.IP}, nil
+}
+
+// limited refuses a request whose proof is costly to check if its client, at
+// its address, or the address has sent as many wrong ones as it may. What is at
+// work at this moment is not counted: server and store bound that.
+func (a *Authenticator) limited(clientID string, ip netip.Addr) *oautherr.Error {
+	retryAfter, limited := a.cfg.Cache.Limited(clientID, ip)
+	if !limited {
+		return nil
+	}
+	e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
+		"too many wrong proofs; wait as Retry-After says, and correct the assertion or the certificate "+
+			"before trying again")
+	e.RetryAfter = retryAfter
+	return e
 }
 
 // method returns the one method that a request uses: RFC 6749 §2.3 allows no
-// more than one.
+// more than one. A secret beside an assertion is a second one, even an empty
+// secret in the Authorization header: so some libraries ask first, and then
+// again without it, with the same assertion.
 func (a *Authenticator) method(r *Request) (found Method, refusal *oautherr.Error) {
+	if refusal := r.assertionFault(); refusal != nil {
+		return nil, refusal
+	}
 	for _, m := range a.cfg.Methods {
 		if !m.Present(r) {
 			continue
@@ -180,19 +256,45 @@ func (a *Authenticator) method(r *Request) (found Method, refusal *oautherr.Erro
 		}
 		found = m
 	}
-	if found == nil {
+	switch {
+	case r.Assertion != "" && (r.Basic != nil || r.Secret != ""):
+		return nil, twoWays()
+	case found == nil && r.Assertion != "":
+		return nil, malformed("client_assertion_type is none that is known here: expected " + AssertionJWT)
+	case found == nil && r.Certificate.Leaf != nil && r.ClientID == "":
+		return nil, oautherr.New(oautherr.CodeInvalidClient, "no_credential", "no client authentication: "+
+			"a certificate alone says nothing; send client_id in the body (RFC 8705 section 2)")
+	case found == nil && r.ClientID != "" && takesCertificates(a.cfg.Methods):
+		return nil, noCertificate()
+	case found == nil:
 		return nil, noCredential()
 	}
 	return found, nil
 }
 
+// MethodFederated is what [Authentication].Method calls a token of another
+// issuer, for which the metadata has no name.
+const MethodFederated = "federated"
+
+// methodName returns what a method is called in our own records.
+func methodName(m Method) string {
+	if names := m.Names(); len(names) > 0 {
+		return names[0]
+	}
+	return MethodFederated
+}
+
+// howToAuthenticate is for who does not.
+const howToAuthenticate = "no client authentication: send client id and secret by HTTP Basic, " +
+	"or as client_id and client_secret in the body, or a client_assertion"
+
 func noCredential() *oautherr.Error {
-	return oautherr.New(oautherr.CodeInvalidClient, "no_credential", "no client authentication: "+
-		"send client id and secret by HTTP Basic, or as client_id and client_secret in the body")
+	return oautherr.New(oautherr.CodeInvalidClient, "no_credential", howToAuthenticate)
 }
 
 func twoWays() *oautherr.Error {
-	return malformed("the client authenticates in two ways at once: use HTTP Basic or the body, not both")
+	return malformed("the client authenticates in two ways at once: use one of HTTP Basic, a client_secret or a " +
+		"client_assertion in the body, or a certificate, and leave the Authorization header out where it is not used")
 }
 
 // malformed returns the error for a request whose client authentication can't
@@ -203,29 +305,31 @@ func malformed(text string) *oautherr.Error {
 
 // refuse counts a wrong proof and returns the answer that it gets.
 func (a *Authenticator) refuse(client *Client, m *Mismatch, r *Request) *oautherr.Error {
-	a.recordMismatch(client, m, r.IP)
+	unknown := svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown}
+	a.record(client, "The "+m.Credential+" was wrong.", r.IP, unknown)
 	if retryAfter, limited := a.cfg.Cache.Fail(r.ClientID, r.IP); limited {
 		e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
 			"too many wrong %ss; wait as Retry-After says, and correct the %s before trying again",
 			m.Credential, m.Word)
-		e.RetryAfter = retryAfter
+		e.RetryAfter, e.Detail = retryAfter, "Too many wrong "+m.Credential+"s came from this address. "+m.Detail
 		return e
 	}
 	reason := m.Reason
 	if !client.Known {
 		reason = "unknown_client"
 	}
-	return oautherr.New(oautherr.CodeInvalidClient, reason, "%s", m.Description)
+	e := oautherr.New(oautherr.CodeInvalidClient, reason, "%s", m.Description)
+	e.Detail = m.Detail
+	return e
 }
 
-// recordMismatch tells the client's organization of a wrong proof. It does the
-// same work for an unknown client.
-func (a *Authenticator) recordMismatch(client *Client, m *Mismatch, ip netip.Addr) {
+// record tells the client's organization of a failed authentication. It does
+// the same work for an unknown client.
+func (a *Authenticator) record(client *Client, reason string, ip netip.Addr, actor svcauth.AuditActor) {
 	a.cfg.Audit.Note(svcauth.AuditEvent{
 		Time: a.cfg.Clock().UTC(), OrganizationID: client.OrgID, Action: "client.authenticate",
-		Target:  client.auditTarget(),
-		Actor:   svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown},
-		Outcome: svcauth.OutcomeRefused, Reason: "The " + m.Credential + " was wrong.", IP: ip.String(),
+		Target: client.auditTarget(), Actor: actor,
+		Outcome: svcauth.OutcomeRefused, Reason: reason, IP: ip.String(),
 	})
 }
 
@@ -239,6 +343,9 @@ func (a *Authenticator) mayBeUsed(client *Client, proof Proof) *oautherr.Error {
 	if refusal := SwitchedOff(client.Credentials); refusal != nil {
 		return refusal
 	}
+	if refusal := Refused(proof.Kind, client.Credentials); refusal != nil {
+		return refusal
+	}
 	a.used.record(client.ClientID, proof.CredentialID, now)
 	return nil
 }
@@ -250,9 +357,40 @@ func Expired(kind string, expiresAt, now time.Time) *oautherr.Error {
 		return nil
 	}
 	return oautherr.New(oautherr.CodeInvalidClient, expiredReasons[kind],
-		"%s expired on %s; make a new one for this client", kind, expiresAt.UTC().Format(time.RFC3339))
+		"%s expired on %s; make a new one for this client", credentialNames[kind], expiresAt.UTC().Format(time.RFC3339))
 }
 
 // expiredReasons is the access log's reason for an expired credential of each
 // kind: a word of a closed list, which the metrics share.
-var expiredReasons = map[string]string{store.CredentialSecret: "expired_secret"}
+var expiredReasons = map[string]string{
+	store.CredentialSecret:      "expired_secret",
+	store.CredentialKey:         "expired_key",
+	store.CredentialFederated:   "expired_federated",
+	store.CredentialCertificate: "expired_certificate",
+}
+
+// Called returns a credential's id after what its kind is called: "key key_…".
+func Called(id string) string {
+	for kind, prefix := range prefixes {
+		if svcauth.ValidID(prefix, id) {
+			return credentialNames[kind] + " " + id
+		}
+	}
+	return id
+}
+
+// prefixes begin the ids of the credentials of each kind.
+var prefixes = map[string]string{
+	store.CredentialSecret:      svcauth.PrefixSecret,
+	store.CredentialKey:         svcauth.PrefixKey,
+	store.CredentialFederated:   svcauth.PrefixFederated,
+	store.CredentialCertificate: svcauth.PrefixCertificate,
+}
+
+// credentialNames is what a caller calls a credential of each kind.
+var credentialNames = map[string]string{
+	store.CredentialSecret:      "secret",
+	store.CredentialKey:         "key",
+	store.CredentialFederated:   "federated credential",
+	store.CredentialCertificate: "certificate registration",
+}

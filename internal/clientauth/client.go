@@ -21,9 +21,22 @@ type Client struct {
 
 	Known bool // false: there is no such client
 
+	keys     []clientKey    // of Credentials.Keys, parsed
+	keySets  []clientKeySet // of Credentials.Keys, those that it publishes
+	policies []clientPolicy // of Credentials.Federated, parsed
+
 	read      time.Time
 	rereadFor netip.Addr // the network whose wrong proof led to this read; zero: none did
 	rights    atomic.Pointer[Rights]
+}
+
+// newClient returns the snapshot of a client that was read at a moment. What
+// its credentials need parsed is parsed here, once for all requests.
+func newClient(row *store.Credentials, at time.Time, known bool) *Client {
+	return &Client{
+		Credentials: row, Known: known, read: at, keys: clientKeys(row.Keys), keySets: clientKeySets(row.Keys),
+		policies: clientPolicies(row.Federated),
+	}
 }
 
 // Rights is what a client's roles give, as the package that works it out knows
@@ -60,6 +73,21 @@ func SwitchedOff(c *store.Credentials) *oautherr.Error {
 	return nil
 }
 
+// Refused returns the refusal of a credential of a kind that the client's
+// organization does not take, and nil if it takes it.
+func Refused(kind string, c *store.Credentials) *oautherr.Error {
+	switch {
+	case c.Kind == store.ClientApplicationKey && c.ApplicationKeys == svcauth.ApplicationKeysRefused:
+		return oautherr.New(oautherr.CodeInvalidClient, "secrets_refused",
+			"the organization takes no application keys (its setting application_keys); use a service account")
+	case c.Kind == store.ClientServiceAccount && kind == store.CredentialSecret &&
+		c.SharedSecrets == svcauth.SharedSecretsRefused:
+		return oautherr.New(oautherr.CodeInvalidClient, "secrets_refused", "the organization takes no client secrets "+
+			"(its setting shared_secrets); use a key, a federated credential or a certificate")
+	}
+	return nil
+}
+
 // auditTarget returns the client as the audit log names it.
 func (c *Client) auditTarget() svcauth.AuditTarget {
 	kind := svcauth.KindServiceAccount
@@ -67,4 +95,12 @@ func (c *Client) auditTarget() svcauth.AuditTarget {
 		kind = "application_key"
 	}
 	return svcauth.AuditTarget{ID: c.ClientID, Kind: kind, Name: c.Name}
+}
+
+// AuditActor returns the client as the audit log names who acts.
+func (c *Client) AuditActor() svcauth.AuditActor {
+	if c.MemberID != "" {
+		return svcauth.AuditActor{ID: c.MemberID, Kind: svcauth.KindMember, Name: c.Name, ClientID: c.ClientID}
+	}
+	return svcauth.AuditActor{ID: c.ClientID, Kind: svcauth.KindServiceAccount, Name: c.Name, ClientID: c.ClientID}
 }

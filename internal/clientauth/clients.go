@@ -76,7 +76,7 @@ func (c *Clients) Stale() bool { return c.cfg.ChangeLog.Behind() > c.cfg.ServeSt
 // the id, the client is not Known. An error is an [*oautherr.Error].
 func (c *Clients) Get(ctx context.Context, id string) (*Client, error) {
 	if !svcauth.ValidClientID(id) {
-		return &Client{Credentials: &store.Credentials{}, read: c.cfg.Clock()}, nil
+		return newClient(&store.Credentials{}, c.cfg.Clock(), false), nil
 	}
 	if c.Stale() {
 		return nil, oautherr.Unavailable(errors.New("the change log has been silent for longer than token.serve_stale"))
@@ -140,7 +140,10 @@ func (c *Clients) fromStore(ctx context.Context, id string) (*Client, error) {
 	if errors.Is(err, store.ErrNotFound) {
 		row, err = &store.Credentials{ClientID: id}, nil
 	}
-	return &Client{Credentials: row, read: at, Known: known}, err
+	if err != nil {
+		return nil, err
+	}
+	return newClient(row, at, known), nil
 }
 
 // Rights returns what belongs to the client's roles. work finds it out if it is

@@ -36,7 +36,17 @@ var wrongSecret = &Mismatch{
 	Word:        "secret",
 	Reason:      "wrong_secret",
 	Description: "client authentication failed: the client is unknown, or the secret is wrong, removed or expired",
+	Detail: "The client secret has the form of one, but is none of this client's: it was removed, or belongs to " +
+		"another client.",
 }
+
+// brokenSecret is the same answer, to what no svcauth has ever issued.
+var brokenSecret = func() *Mismatch {
+	m := *wrongSecret
+	m.Detail = "What was sent as the client secret is none that svcauth makes: it was cut, mistyped or is another " +
+		"program's."
+	return &m
+}()
 
 // secrets verifies client secrets, wherever in the request they stand (RFC 6749
 // §2.3.1).
@@ -57,6 +67,9 @@ func (s secrets) verify(secret svcauth.Secret, client *Client) (Proof, error) {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare([]byte(stored), hash), i, found)
 	}
 	if found < 0 {
+		if _, err := svcauth.ParseSecret(secret.Reveal()); err != nil {
+			return Proof{}, brokenSecret
+		}
 		return Proof{}, wrongSecret
 	}
 	right := client.Secrets[found]
@@ -71,6 +84,9 @@ func (basicSecret) Names() []string { return []string{"client_secret_basic"} }
 
 // Present implements [Method].
 func (basicSecret) Present(r *Request) bool { return r.Basic != nil }
+
+// Costly implements [Method].
+func (basicSecret) Costly() bool { return false }
 
 // ClientID implements [Method].
 func (basicSecret) ClientID(_ context.Context, r *Request) (string, error) {
@@ -96,6 +112,9 @@ func (formSecret) Names() []string { return []string{"client_secret_post"} }
 
 // Present implements [Method].
 func (formSecret) Present(r *Request) bool { return r.Secret != "" }
+
+// Costly implements [Method].
+func (formSecret) Costly() bool { return false }
 
 // ClientID implements [Method].
 func (formSecret) ClientID(_ context.Context, r *Request) (string, error) {

@@ -43,6 +43,7 @@ type Config struct {
 	Audit                 Audit          `key:"audit"`
 	Console               Console        `key:"console"`
 	OIDC                  OIDC           `key:"oidc"`
+	Federation            Federation     `key:"federation"`
 	SMTP                  SMTP           `key:"smtp"`
 	OTLP                  OTLP           `key:"otlp"`
 	ShutdownDelay         time.Duration  `key:"shutdown_delay"`
@@ -52,11 +53,20 @@ type Config struct {
 	sources map[string]string // key → where its value came from
 }
 
-// TLS names the PEM files of the main listener, both or none.
+// TLS names the PEM files of the listeners, both or none, and says how clients
+// show a certificate of their own (RFC 8705): to a listener that asks for it,
+// or to a proxy that hands it on in a header.
 type TLS struct {
 	CertFile   string `key:"cert_file"`
 	KeyFile    string `key:"key_file"`
 	MinVersion string `key:"min_version"` // "1.2" or "1.3"
+
+	ClientCAFile             string `key:"client_ca_file"`
+	MTLSListen               string `key:"mtls_listen"`
+	MTLSURL                  string `key:"mtls_url"`
+	ClientCertHeader         string `key:"client_cert_header"`
+	ClientCertFormat         string `key:"client_cert_format"` // rfc9440, pem-urlencoded or xfcc
+	ClientCertVerifiedHeader string `key:"client_cert_verified_header"`
 }
 
 // Ops is the listener for metrics and profiles. An empty address turns it off.
@@ -89,10 +99,12 @@ type Token struct {
 	MaxSize          int           `key:"max_size"`    // characters; 0 means no bound
 }
 
-// Keys says when signing keys are rotated.
+// Keys says when signing keys are rotated, and what is asked of assertions that
+// clients sign with keys of their own.
 type Keys struct {
 	RotateEvery   time.Duration `key:"rotate_every"`
 	PublishBefore time.Duration `key:"publish_before"`
+	RequireJTI    bool          `key:"require_jti"`
 }
 
 // JWKS says how the key set is served.
@@ -154,6 +166,12 @@ type SMTP struct {
 	URL    URL    `key:"url"`
 	From   string `key:"from"`
 	CAFile string `key:"ca_file"`
+}
+
+// Federation says where the keys of other issuers may be fetched.
+type Federation struct {
+	AllowedNetworks []netip.Prefix `key:"allowed_networks"`
+	CAFile          string         `key:"ca_file"`
 }
 
 // OTLP is the collector of traces. An empty Endpoint means no tracing.

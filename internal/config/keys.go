@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // leaf is one key and the field that it fills.
@@ -42,7 +44,7 @@ func envName(key string) string {
 func didYouMean(got string, known []string) string {
 	best, near := "", 1+min(3, len(got)/3)
 	for _, k := range known {
-		if d := distance(got, k); d < near {
+		if d := untrusted.Distance(got, k); d < near {
 			best, near = k, d
 		}
 	}
@@ -59,29 +61,4 @@ func didYouMean(got string, known []string) string {
 		return ""
 	}
 	return "; did you mean " + best + "?"
-}
-
-// distance is Levenshtein's, over bytes. Names longer than any key are far from
-// all of them.
-func distance(a, b string) int {
-	if len(a) > 100 || len(b) > 100 {
-		return 100
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"runtime"
 )
@@ -45,5 +46,19 @@ func (c checker) private(name, key string) {
 	}
 	if err := PrivateFile(name); err != nil {
 		c.that(false, key, "%v", err)
+	}
+}
+
+// privateInURL is private for the files with secrets that the URL of a
+// PostgreSQL names.
+func (c checker) privateInURL(database URL) {
+	u, err := url.Parse(database.Reveal())
+	if err != nil || u.Scheme == "sqlite" {
+		return // whoever opens it refuses it
+	}
+	for _, option := range []string{"passfile", "sslkey"} {
+		if name := u.Query().Get(option); name != "" {
+			c.private(name, "database.url")
+		}
 	}
 }

@@ -21,7 +21,7 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 	path, cert := filepath.Join(dir, "secret"), filepath.Join(dir, "cert")
 	require.NoError(t, os.WriteFile(cert, nil, 0o644))
 	for _, key := range []string{"master_key_file", "master_key_previous_file", "tls.key_file",
-		"oidc.client_secret_file"} {
+		"oidc.client_secret_file", "redis.key_file", "otlp.key_file", "passfile", "sslkey"} {
 		for _, c := range []struct {
 			mode fs.FileMode
 			ok   bool
@@ -31,7 +31,11 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("k", 32)), c.mode))
 			require.NoError(t, os.Chmod(path, c.mode))
 			environ := []string{"SVCAUTH_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_")) + "=" + path}
+			fault := key + ": "
 			switch key {
+			case "passfile", "sslkey":
+				environ = []string{"SVCAUTH_DATABASE_URL=postgres://h/svcauth?" + key + "=" + path}
+				fault = "database.url: "
 			case "tls.key_file":
 				environ = append(environ, "SVCAUTH_TLS_CERT_FILE="+cert, "SVCAUTH_ISSUER=https://auth.example.com")
 			case "oidc.client_secret_file":
@@ -42,7 +46,7 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 				require.NoError(t, err, "%s %04o", key, c.mode)
 				continue
 			}
-			require.ErrorContains(t, err, key+": ", "%04o", c.mode)
+			require.ErrorContains(t, err, fault, "%04o", c.mode)
 			require.ErrorContains(t, err, fmt.Sprintf("mode %04o", c.mode), "%s", key)
 			require.ErrorContains(t, err, "chmod ", "%s", key)
 		}

@@ -107,6 +107,11 @@ func (c checker) outside(cfg *Config) {
 		alone(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
 		alone(cfg.OIDC.CAFile, "oidc.ca_file")
 	}
+	for _, p := range cfg.Federation.AllowedNetworks {
+		c.that(p.Bits() > 0, "federation.allowed_networks",
+			"holds %s, which is every address: any tenant could have this server call whatever it reaches; "+
+				"name the issuer's own network", p)
+	}
 	c.private(cfg.OIDC.ClientSecretFile, "oidc.client_secret_file")
 	if cfg.OTLP.Endpoint != "" {
 		c.webURL(cfg.OTLP.Endpoint, "otlp.endpoint")

@@ -25,6 +25,8 @@ func (c checker) addresses(cfg *Config) {
 		"and tls.key_file go together; set both, or none")
 	c.private(cfg.TLS.KeyFile, "tls.key_file")
 	c.oneOf(cfg.TLS.MinVersion, "tls.min_version", "1.2", "1.3")
+	c.clientCertificates(cfg)
+	c.privateInURL(cfg.Database.URL)
 	c.private(cfg.Redis.KeyFile, "redis.key_file")
 	c.private(cfg.OTLP.KeyFile, "otlp.key_file")
 	secure := strings.HasPrefix(cfg.Issuer, "https://")

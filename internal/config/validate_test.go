@@ -12,6 +12,8 @@ import (
 func TestValidation(t *testing.T) {
 	file := write(t, "x")
 	proxied := "ISSUER=https://a.example "
+	tls := proxied + "TLS_CERT_FILE=" + file + " TLS_KEY_FILE=" + file + " "
+	hands := "TRUSTED_PROXIES=10.0.0.1 TLS_CLIENT_CERT_HEADER=Client-Cert"
 	for _, c := range []struct{ env, want string }{
 		{"ISSUER=https://auth.example.com", ""},
 		{"ISSUER=https://auth.example.com/tenant", ""},
@@ -50,6 +52,36 @@ func TestValidation(t *testing.T) {
 		{"TLS_CERT_FILE=" + file + " TLS_KEY_FILE=" + file, "issuer: is http, but tls.cert_file is set"},
 		{"TLS_MIN_VERSION=1.3", ""},
 		{"TLS_MIN_VERSION=1.1", "tls.min_version: is \"1.1\"; expected one of [1.2 1.3]"},
+		{tls + "TLS_MTLS_LISTEN=:8443 TLS_MTLS_URL=https://m.example TLS_CLIENT_CA_FILE=ca.pem", ""},
+		{tls + "TLS_MTLS_LISTEN=:8443", "tls.mtls_url: is empty, but tls.mtls_listen is set"},
+		{tls + "TLS_MTLS_LISTEN=8443 TLS_MTLS_URL=https://m.example", "tls.mtls_listen: is \"8443\"; expected"},
+		{tls + "TLS_MTLS_LISTEN=127.0.0.1:8080 TLS_MTLS_URL=https://m.example",
+			"tls.mtls_listen: is the same as listen"},
+		{tls + "TLS_MTLS_LISTEN=127.0.0.1:9090 TLS_MTLS_URL=https://m.example",
+			"tls.mtls_listen: is the same as listen or ops.listen"},
+		{tls + "TLS_MTLS_LISTEN=:8443 TLS_MTLS_URL=http://127.0.0.1:8443", "tls.mtls_url: is not https"},
+		{tls + "TLS_MTLS_LISTEN=:8443 TLS_MTLS_URL=https://m.example/", "tls.mtls_url: ends with a slash"},
+		{tls + "TLS_MTLS_LISTEN=:8443 TLS_MTLS_URL=https://a.example", "tls.mtls_url: is the issuer itself"},
+		{tls + "TLS_MTLS_LISTEN=:8443 TLS_MTLS_URL=https://m.example/auth", "tls.mtls_url: has another path"},
+		{proxied + "TLS_MTLS_LISTEN=:8443 TLS_MTLS_URL=https://m.example",
+			"tls.mtls_listen: is set, but tls.cert_file is empty"},
+		{proxied + "TLS_MTLS_URL=https://m.example", "tls.mtls_url: is set, but neither"},
+		{proxied + "TLS_CLIENT_CA_FILE=ca.pem", "tls.client_ca_file: is set, but neither"},
+		{proxied + "TLS_CLIENT_CERT_HEADER=Client-Cert",
+			"tls.client_cert_header: is set, but trusted_proxies is empty"},
+		{proxied + hands, ""},
+		{proxied + hands + " TLS_CLIENT_CERT_FORMAT=xfcc TLS_CLIENT_CA_FILE=x " +
+			"TLS_CLIENT_CERT_VERIFIED_HEADER=X-SSL-Verify",
+			""},
+		{proxied + hands + " TLS_CLIENT_CERT_VERIFIED_HEADER=X-SSL-Verify", "tls.client_ca_file: is empty"},
+		{proxied + hands + " TLS_CLIENT_CERT_FORMAT=pem", "tls.client_cert_format: is \"pem\"; expected one of"},
+		{proxied + hands + " TLS_CLIENT_CERT_VERIFIED_HEADER=client-cert TLS_CLIENT_CA_FILE=x",
+			"tls.client_cert_verified_header: is the same"},
+		{"TLS_CLIENT_CERT_VERIFIED_HEADER=X-Verify", "tls.client_cert_verified_header: is set, but tls.client_cert_h"},
+		{proxied + "TRUSTED_PROXIES=10.0.0.1 TLS_CLIENT_CERT_HEADER=x_cert",
+			"tls.client_cert_header: is \"x_cert\"; expected the name"},
+		{proxied + "TRUSTED_PROXIES=10.0.0.1 TLS_CLIENT_CERT_HEADER=cookie",
+			"tls.client_cert_header: is \"cookie\", which means something else"},
 		{"OPS_LISTEN=", ""},
 		{"OPS_LISTEN=127.0.0.1:8080", "ops.listen: is the same as listen"},
 		{"TOKEN_MAX_SIZE=1999", "token.max_size: is 1999; expected 0, or 2000 to 12288"},

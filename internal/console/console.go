@@ -21,6 +21,7 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -28,7 +29,8 @@ import (
 type Config struct {
 	Access   *access.Service
 	People   *people.Service
-	Sessions scs.CtxStore // stores no session token, only its hash
+	Token    *token.Service // explains requests
+	Sessions scs.CtxStore   // stores no session token, only its hash
 	// Once reports whether it sees the token for the first time, and remembers
 	// it until expiry. So a form whose answer shows a secret works once.
 	Once func(ctx context.Context, token string, expiry time.Time) (first bool, err error)
@@ -63,7 +65,8 @@ type Console struct {
 	origins  *http.CrossOriginProtection
 	pages    pages
 	static   map[string]asset
-	oidc     *provider // nil: none
+	oidc     *provider              // nil: none
+	exports  *limits.Shares[string] // of the audit log, by organization
 }
 
 // New returns the console. It makes no network calls: the OpenID provider is
@@ -84,6 +87,7 @@ func New(cfg Config) (*Console, error) {
 		secure:  issuer.Scheme == "https",
 		base:    issuer.EscapedPath(),
 		origins: http.NewCrossOriginProtection(),
+		exports: newExports(),
 	}
 	// Behind a proxy the request's Host may be another than the browser's.
 	if err := k.origins.AddTrustedOrigin(issuer.Scheme + "://" + issuer.Host); err != nil {
@@ -116,6 +120,8 @@ func (k *Console) Mount(r gin.IRouter) {
 	k.mountRoles(g)
 	k.mountOwn(g)
 	k.mountOperations(g)
+	k.mountRefusals(g)
+	k.mountOrganizations(g)
 }
 
 // NotFound answers requests for paths under /console that don't exist.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -20,6 +22,8 @@ type form struct {
 	Errors  map[string]string // by field
 	Problem string            // about the whole
 	Theirs  map[string]string // by field: what somebody else has made of it meanwhile
+
+	Warnings []string // what is to be confirmed before it is done
 }
 
 func blank() *form { return &form{Values: url.Values{}} }
@@ -54,8 +58,9 @@ func (f *form) Has(name, value string) bool {
 	return false
 }
 
-// refused shows a problem at the field that it is about, and a conflict at the
-// given field. It returns false if the problem is not about the form.
+// refused shows a problem at the field that it is about, and a conflict that
+// names none at the given field. It returns false if the problem is not about
+// the form.
 func (f *form) refused(err error, conflict string) bool {
 	var p *svcauth.Problem
 	if !errors.As(err, &p) {
@@ -69,17 +74,20 @@ func (f *form) refused(err error, conflict string) bool {
 			f.Values.Del(name)
 		}
 	}
+	for _, e := range p.Errors {
+		name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
+		name, _, _ = strings.Cut(name, "[")
+		f.Errors[name] = e.Message
+	}
 	switch p.Code {
 	case svcauth.CodeInvalid:
-		for _, e := range p.Errors {
-			name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
-			name, _, _ = strings.Cut(name, "[")
-			f.Errors[name] = e.Message
-		}
 		if len(p.Errors) == 0 {
 			f.Problem = p.Detail
 		}
 	case svcauth.CodeConflict:
+		if len(p.Errors) > 0 {
+			break
+		}
 		if conflict == "" {
 			f.Problem = p.Detail
 		} else {
@@ -143,7 +151,7 @@ func (f *form) rename(from, to string) {
 
 // status is the HTTP status of a refused form.
 func (f *form) status() int {
-	if len(f.Errors) > 0 || f.Problem != "" {
+	if len(f.Errors) > 0 || f.Problem != "" || len(f.Warnings) > 0 {
 		return http.StatusUnprocessableEntity
 	}
 	return http.StatusOK
@@ -184,4 +192,82 @@ func (v *visit) first() (bool, error) {
 	// member's.
 	first, err := v.k.cfg.Once(v.ctx(), v.member.ID+" "+token, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
 	return first, unreachable(err, "Nothing was changed; try again in a moment.")
+}
+
+// trimmed returns a value without the white space around it.
+func (f *form) trimmed(name string) string { return strings.TrimSpace(f.Value(name)) }
+
+// json reads an optional field that holds JSON.
+func (f *form) json(name string) json.RawMessage {
+	text := f.trimmed(name)
+	switch {
+	case text == "":
+		return nil
+	case !json.Valid([]byte(text)):
+		f.fail(name, "Expected JSON: an object that begins with { and ends with }.")
+		return nil
+	}
+	return json.RawMessage(text)
+}
+
+// number reads a field that holds a whole number; empty is 0.
+func (f *form) number(name string) int {
+	text := f.trimmed(name)
+	if text == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		f.fail(name, "Expected a whole number of seconds.")
+	}
+	return n
+}
+
+// words returns the words of a field, however they are separated; nil: none.
+func (f *form) words(name string) []string {
+	all := strings.FieldsFunc(f.Value(name), func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(all) == 0 {
+		return nil
+	}
+	return all
+}
+
+// claims adds the claims whose fields are not empty.
+func (f *form) claims(n *svcauth.NewFederatedCredential, names ...string) {
+	for _, name := range names {
+		if value := f.trimmed(name); value != "" {
+			n.Claims[name] = value
+		}
+	}
+}
+
+// strict takes the warnings of a federated credential, which are to be
+// confirmed, out of what was refused. It returns false if there are none.
+func (f *form) strict(err error) bool {
+	var p *svcauth.Problem
+	if errors.As(err, &p) {
+		for _, e := range p.Errors {
+			if e.Location == "body.strict" {
+				f.Warnings = append(f.Warnings, e.Message)
+			}
+		}
+	}
+	return len(f.Warnings) > 0
+}
+
+// only moves what is wrong with fields that the form does not have to the
+// whole.
+func (f *form) only(names ...string) {
+	for name, message := range f.Errors {
+		if !slices.Contains(names, name) {
+			delete(f.Errors, name)
+			f.Problem = message
+		}
+	}
+}
+
+// Any reports whether one of the fields has something in it, or something
+// wrong.
+func (f *form) Any(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return f.Value(name) != "" || f.Error(name) != "" })
 }

@@ -20,6 +20,7 @@ func (k *Console) functions() template.FuncMap {
 		"asset":   func(name string) string { return k.static[name].address },
 		"dict":    dict,
 		"when":    when,
+		"instant": instant,
 		"ago":     func(t any) template.HTML { return ago(t, k.cfg.Clock()) },
 		"until":   func(t any) template.HTML { return until(t, k.cfg.Clock()) },
 		"past":    func(t any) bool { at, ok := moment(t); return ok && !at.After(k.cfg.Clock()) },
@@ -30,9 +31,16 @@ func (k *Console) functions() template.FuncMap {
 		"pretty":  pretty,
 		"words":   words,
 		"parted":  parted,
+		"whole":   whole,
 		"join":    strings.Join,
 		"issuer":  func() string { return k.cfg.Issuer },
-		"query":   url.QueryEscape,
+		"presets": presetNames,
+
+		"secretChoices": secretChoices,
+
+		"credentialName": svcauth.CredentialName,
+		"credentialPath": svcauth.CredentialPath,
+		"query":          url.QueryEscape,
 	}
 }
 
@@ -75,6 +83,12 @@ func when(t any) template.HTML {
 		return `<span class="none">never</span>`
 	}
 	return timeElement(at, "local", at.Format("2 Jan 2006, 15:04 UTC"))
+}
+
+// instant is like when, to the second and with the zone, for what is compared
+// with other logs.
+func instant(t time.Time) template.HTML {
+	return timeElement(t.UTC(), "local instant", t.UTC().Format("2 Jan 2006, 15:04:05 UTC"))
 }
 
 // ago shows how long ago a moment was, exact in the title.
@@ -182,6 +196,22 @@ func words(s string) string {
 // parted lets a line break after each dot of service_account.create.
 func parted(s string) template.HTML {
 	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(s), ".", ".<wbr>")) //nolint:gosec // escaped
+}
+
+// partedFrom is how long a text must be to have places to break: a shorter one
+// has room.
+const partedFrom = 28
+
+var afterSigns = strings.NewReplacer("@", "@<wbr>", ".", ".<wbr>", "_", "_<wbr>", "/", "/<wbr>")
+
+// whole writes an address or a name. If it is long, a line may break after its
+// signs, rather than in the middle of a word.
+func whole(s string) template.HTML {
+	text := template.HTMLEscapeString(s)
+	if len(s) > partedFrom {
+		text = afterSigns.Replace(text)
+	}
+	return template.HTML(text) //nolint:gosec // escaped
 }
 
 // newOnce makes the token of a form that works once: 130 random bits.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -40,16 +41,22 @@ func (k *Console) mountMembers(g *gin.RouterGroup) {
 type invitationLink struct {
 	Email, URL, Done string
 	Reset            bool
+	ExpiresAt        *time.Time
 	Mail, Problem    string // what became of the mail that brings it
 }
 
-func shownOnce(m svcauth.Member, reset bool) *invitationLink {
-	made := &invitationLink{Email: m.Email, URL: m.InvitationURL, Done: "/console/members/" + m.ID, Reset: reset}
-	if m.Invitation != nil {
-		made.Mail, made.Problem = m.Invitation.Mail, m.Invitation.MailProblem
+// newLink is the dialog that shows the link to a member's account, and leads to
+// done when it is closed.
+func newLink(m svcauth.Member, done string) *invitationLink {
+	made := &invitationLink{Email: m.Email, URL: m.InvitationURL, Done: done}
+	if i := m.Invitation; i != nil {
+		made.Mail, made.Problem, made.ExpiresAt = i.Mail, i.MailProblem, &i.ExpiresAt
+		made.Reset = i.Kind == "reset"
 	}
 	return made
 }
+
+func shownOnce(m svcauth.Member) *invitationLink { return newLink(m, "/console/members/"+m.ID) }
 
 type membersData struct {
 	List   list[svcauth.Member]
@@ -105,7 +112,7 @@ func inviteMember(v *visit) error {
 		}
 		return v.membersPage(f.status(), f, nil)
 	}
-	return v.membersPage(http.StatusOK, nil, shownOnce(made, false))
+	return v.membersPage(http.StatusOK, nil, shownOnce(made))
 }
 
 type memberData struct {
@@ -114,6 +121,7 @@ type memberData struct {
 	Dialog     string
 	Manage     bool
 	Self       bool // it is the one who looks
+	NoPassword bool // the organization takes none
 	Form       *form
 	Grants     []svcauth.Grant
 	Assignable []svcauth.Role
@@ -122,6 +130,7 @@ type memberData struct {
 	Made       *invitationLink
 	Keys       []svcauth.ApplicationKey
 	Key        svcauth.ApplicationKey // that a dialog is about
+	Refused    []svcauth.AuditEvent   // failed sign-ins, the newest
 }
 
 // readKeys fills the tab of a member's application keys.
@@ -154,11 +163,16 @@ func endMemberKey(v *visit) error {
 		return v.refusedOn(err, "keys")
 	}
 	return v.removed("/console/members/"+m.ID+"/application-keys",
-		"The application key of %s is deleted. Its tokens no longer work.", m.Email)
+		"The application key of %s is removed. Its tokens no longer work.", m.Email)
 }
 
 func (v *visit) memberPage(status int, d memberData) (err error) {
 	d.Manage, d.Self = v.actor.Has(svcauth.MembersManage), d.Member.ID == v.member.ID
+	takesPasswords, err := v.k.cfg.People.TakesPasswords(v.ctx())
+	if err != nil {
+		return err
+	}
+	d.NoPassword = !takesPasswords
 	if d.Form == nil {
 		d.Form = blank()
 	}
@@ -179,6 +193,11 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 			d.Grant = d.Grants[at]
 		} else if d.Dialog == "unassign" {
 			return v.redirect("/console/members/" + d.Member.ID + "/roles")
+		}
+	}
+	if d.Tab == "details" && d.Dialog == "" {
+		if d.Refused, err = v.k.cfg.People.RefusedSignIns(v.ctx(), d.Member.ID); err != nil {
+			return err
 		}
 	}
 	if d.Tab == "keys" {
@@ -308,7 +327,7 @@ func resetMember(v *visit) error {
 		return v.refusedOn(err, "details")
 	}
 	return v.memberPage(http.StatusOK, memberData{Member: m, Tab: "details", Dialog: "link",
-		Made: shownOnce(m, true)})
+		Made: shownOnce(m)})
 }
 
 func removeMember(v *visit) error {

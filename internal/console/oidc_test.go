@@ -235,6 +235,48 @@ func TestSignInThroughAnOpenIDProvider(t *testing.T) {
 	require.Equal(t, 401, p.get(back.RequestURI()).status, "the provider's answer works once")
 	require.NotContains(t, s.Log(), back.Query().Get("code"))
 	require.NotContains(t, s.Log(), oidcSecret)
+	passwordsGoOff(t, s, p, m)
+}
+
+// passwordsGoOff lets a member who has come in by single sign-on turn passwords
+// off: every door that a password opened is shut then, for herself too.
+func passwordsGoOff(t *testing.T, s *svctest.Server, ann *person, m svcauth.Member) {
+	t.Helper()
+	first := admin(t, s)
+	settings := func(p *person) url.Values {
+		return url.Values{
+			"name":           {"default"},
+			"asks_passwords": {"yes"},
+			"version":        {p.field("/console/settings", versionField)},
+		}
+	}
+	refused := first.post("/console/settings", settings(first))
+	require.Equal(t, 422, refused.status)
+	require.Contains(t, refused.body, "no member who holds Administrator without an end has signed in by")
+	roles, err := s.Admin().Roles(t.Context(), svcauth.ListOptions{})
+	require.NoError(t, err)
+	for _, r := range roles.Items {
+		if r.Name == svcauth.RoleAdministrator {
+			require.NoError(t, second(s.Admin().AssignMemberRole(t.Context(), m.ID, r.ID, svcauth.GrantRequest{})))
+		}
+	}
+	require.Contains(t, ann.get("/console/settings").body, s.Issuer+"/console/sign-in/callback")
+	require.Equal(t, "/console/settings", ann.post("/console/settings", settings(ann)).header.Get("Location"))
+	require.Equal(t, 200, ann.get("/console/members").status)
+	require.NotContains(t, ann.get("/console/profile").body, "Current password")
+	require.NotContains(t, ann.get("/console/members/"+m.ID).body, "Reset password")
+	require.Equal(t, http.StatusSeeOther, first.get("/console/members").status, "its session began with a password")
+	shut := visit(t, s).signIn(svctest.AdminEmail, s.Tenant.AdminPassword.Reveal())
+	require.Equal(t, 403, shut.status)
+	require.Contains(t, shut.body, "single sign-on only")
+	require.Equal(t, 401, visit(t, s).signIn(svctest.AdminEmail, "not the password").status)
+	invited, err := s.Admin().InviteMember(t.Context(), svcauth.NewMember{Email: "new@example.com"})
+	require.NoError(t, err)
+	link, err := url.Parse(invited.InvitationURL)
+	require.NoError(t, err)
+	page := visit(t, s).get(link.RequestURI()).body
+	require.Contains(t, page, "takes no passwords")
+	require.NotContains(t, page, "New password")
 }
 
 func TestAnswersOfAnOpenIDProviderThatAreRefused(t *testing.T) {

@@ -1,9 +1,7 @@
 package console
 
 import (
-	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/gin-gonic/gin"
 
@@ -21,8 +19,6 @@ func (k *Console) mountOwn(g *gin.RouterGroup) {
 	g.POST("/profile", k.signedIn(saveProfile))
 	g.POST("/profile/password", k.signedIn(changePassword))
 	g.POST("/profile/sign-out-everywhere", k.signedIn(signOutEverywhere))
-	g.GET("/settings", k.signedIn(settings))
-	g.POST("/settings", k.signedIn(saveSettings))
 }
 
 type keysData struct {
@@ -65,7 +61,7 @@ func createApplicationKey(v *visit) error {
 	}
 	if !first {
 		return v.done("/console/application-keys", "This form was sent before. A Client Secret is shown once; "+
-			"if you have not saved it, delete the key and create another one.")
+			"if you have not saved it, remove the key and create another one.")
 	}
 	made, err := v.k.cfg.Access.CreateApplicationKey(v.ctx(), svcauth.NewApplicationKey{
 		Description: f.Value("description"),
@@ -97,12 +93,14 @@ func deleteApplicationKey(v *visit) error {
 	if err := v.k.cfg.Access.DeleteApplicationKey(v.ctx(), v.Param("id")); err != nil {
 		return err
 	}
-	return v.removed("/console/application-keys", "The application key is deleted. Its tokens no longer work.")
+	return v.removed("/console/application-keys", "The application key is removed. Its tokens no longer work.")
 }
 
 type profileData struct {
 	Me             svcauth.Me
 	Form, Password *form
+	Refused        []svcauth.AuditEvent // failed sign-ins, the newest
+	NoPassword     bool                 // the organization takes none
 }
 
 func (v *visit) profilePage(status int, f, password *form) error {
@@ -116,7 +114,19 @@ func (v *visit) profilePage(status int, f, password *form) error {
 	if password == nil {
 		password = blank()
 	}
-	return v.render(status, "profile", page{Title: "Profile", Nav: "profile", Data: profileData{me, f, password}})
+	failed, err := v.k.cfg.People.RefusedSignIns(v.ctx(), v.member.ID)
+	if err != nil {
+		return err
+	}
+	takesPasswords, err := v.k.cfg.People.TakesPasswords(v.ctx())
+	if err != nil {
+		return err
+	}
+	return v.render(status, "profile", page{
+		Title: "Profile",
+		Nav:   "profile",
+		Data:  profileData{me, f, password, failed, !takesPasswords},
+	})
 }
 
 func profile(v *visit) error { return v.profilePage(http.StatusOK, nil, nil) }
@@ -167,60 +177,4 @@ func (v *visit) leave(message string) error {
 		return err
 	}
 	return v.done("/console/sign-in", "%s", message)
-}
-
-type settingsData struct {
-	Organization svcauth.Organization
-	Form         *form
-}
-
-func settingsForm(o svcauth.Organization) *form {
-	f := filled("name", o.Name, "version", strconv.FormatInt(o.Version, 10))
-	if o.ServiceAccountsMayManageAccess {
-		f.Values.Set("may_manage", "yes")
-	}
-	return f
-}
-
-func (v *visit) settingsPage(status int, o svcauth.Organization, f *form) error {
-	return v.render(status, "settings", page{Title: "Settings", Nav: "settings", Data: settingsData{o, f}})
-}
-
-func settings(v *visit) error {
-	o, err := v.k.cfg.Access.Organization(v.ctx())
-	if err != nil {
-		return err
-	}
-	return v.settingsPage(http.StatusOK, o, settingsForm(o))
-}
-
-func saveSettings(v *visit) error {
-	f := v.form()
-	version, err := f.version()
-	if err != nil {
-		return err
-	}
-	name, may := f.Value("name"), f.Value("may_manage") == "yes"
-	_, err = v.k.cfg.Access.UpdateOrganization(v.ctx(), version, svcauth.OrganizationPatch{
-		Name:                           &name,
-		ServiceAccountsMayManageAccess: &may,
-	})
-	if err == nil {
-		return v.done("/console/settings", "Saved.")
-	}
-	o, readErr := v.k.cfg.Access.Organization(v.ctx())
-	if readErr != nil {
-		return errors.Join(err, readErr)
-	}
-	if stale(err) {
-		f.moved(settingsForm(o))
-		if on := map[bool]string{true: "on", false: "off"}; may != o.ServiceAccountsMayManageAccess {
-			f.Theirs["may_manage"] = on[o.ServiceAccountsMayManageAccess]
-		}
-		return v.settingsPage(http.StatusConflict, o, f)
-	}
-	if !f.refused(err, "name") {
-		return err
-	}
-	return v.settingsPage(f.status(), o, f)
 }

@@ -56,6 +56,10 @@ type provider struct {
 	last *discovery // nil: nobody has wanted to sign in yet
 }
 
+// redirectURI returns what must be registered at a provider: where it sends
+// browsers back to (RFC 6749 §3.1.2).
+func redirectURI(issuer string) string { return issuer + "/console/sign-in/callback" }
+
 // discovery is one fetch of the provider's metadata, shared by all who need it.
 type discovery struct {
 	done chan struct{} // closed when the rest is known
@@ -73,7 +77,7 @@ type endpoints struct {
 func newProvider(cfg Config) (*provider, error) {
 	p := &provider{
 		cfg:      cfg.OIDC,
-		redirect: cfg.Issuer + "/console/sign-in/callback",
+		redirect: redirectURI(cfg.Issuer),
 		clock:    cfg.Clock,
 		logger:   cfg.Logger,
 		waiters:  limits.NewShares[netip.Addr](providerWaiters),

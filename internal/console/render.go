@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
@@ -23,7 +25,22 @@ var templateFiles embed.FS
 
 // pages holds the templates by name. Each consists of the layout, the common
 // parts and its own file.
-type pages map[string]*template.Template
+type pages map[string]lazyTemplate
+
+// lazyTemplate is a template that is parsed when its page is first shown: each
+// has a copy of the common parts, and a node that shows no pages keeps none.
+type lazyTemplate struct {
+	parsed func() (*template.Template, error)
+}
+
+// ExecuteTemplate is [template.Template.ExecuteTemplate].
+func (l lazyTemplate) ExecuteTemplate(w io.Writer, name string, data any) error {
+	t, err := l.parsed()
+	if err != nil {
+		return err
+	}
+	return t.ExecuteTemplate(w, name, data)
+}
 
 func (k *Console) loadPages() (pages, error) {
 	base, err := template.New("").Funcs(k.functions()).ParseFS(templateFiles, "templates/layout.html",
@@ -41,11 +58,13 @@ func (k *Console) loadPages() (pages, error) {
 		if name == "layout" || name == "parts" {
 			continue
 		}
-		one, err := template.Must(base.Clone()).ParseFS(templateFiles, file)
-		if err != nil {
-			return nil, fmt.Errorf("read the console's templates: %w", err)
-		}
-		all[name] = one
+		all[name] = lazyTemplate{sync.OnceValues(func() (*template.Template, error) {
+			clone, err := base.Clone()
+			if err != nil {
+				return nil, err
+			}
+			return clone.ParseFS(templateFiles, file)
+		})}
 	}
 	return all, nil
 }

@@ -175,7 +175,7 @@ func saveRole(v *visit) error {
 	return v.rolePage(f.status(), roleData{Role: r, Form: f})
 }
 
-// keptSecrets names the secrets that can use what was just added to a role
+// keptSecrets names the credentials that can use what was just added to a role
 // although their makers don't hold it.
 func keptSecrets(r svcauth.Role) (text string) {
 	const named = 3
@@ -183,7 +183,7 @@ func keptSecrets(r svcauth.Role) (text string) {
 		text += " " + w.String()
 	}
 	if more := len(r.Warnings) - named + r.MoreWarnings; more > 0 {
-		text += fmt.Sprintf(" The same holds for %d further secrets; the pages of the accounts name them.", more)
+		text += fmt.Sprintf(" The same holds for %d further credentials; the pages of the accounts name them.", more)
 	}
 	for _, w := range r.Oversized[:min(named, len(r.Oversized))] {
 		text += " " + w.String()
@@ -226,5 +226,5 @@ func deleteRole(v *visit) error {
 	if err := v.k.cfg.Access.DeleteRole(v.ctx(), v.Param("id")); err != nil {
 		return err
 	}
-	return v.removed("/console/roles", "Deleted%s. Tokens that carry it no longer work.", name)
+	return v.removed("/console/roles", "Removed%s. Tokens that carry it no longer work.", name)
 }

@@ -187,7 +187,18 @@ func samples(k *Console) (all []sample) {
 			FirstName:    "Bob",
 			Kind:         "invite",
 			Organization: "default",
-		}},
+			ExpiresAt:    *at(7 * 24 * time.Hour),
+		}, true},
+	})
+	gate("invitation-no-password", "invitation", page{
+		Title: "Accept the invitation",
+		Data: invitationData{blank(), "token", people.LinkInfo{
+			Email:        "bob@example.com",
+			Kind:         "invite",
+			Organization: "default",
+			ExpiresAt:    *at(7 * 24 * time.Hour),
+			NoPassword:   true,
+		}, true},
 	})
 	short := blank()
 	short.fail("password", "A password has 15 to 128 characters.")
@@ -197,7 +208,8 @@ func samples(k *Console) (all []sample) {
 			Email:        "bob@example.com",
 			Kind:         "reset",
 			Organization: "default",
-		}},
+			ExpiresAt:    *at(23 * time.Hour),
+		}, false},
 	})
 	add("problem", "problem", page{
 		Title: "Missing privileges",
@@ -226,6 +238,8 @@ func samplesOfMembers(add func(name, template string, p page)) {
 			Email: "bob@example.com",
 			URL:   "https://auth.example.com/console/invitation?token=t",
 			Done:  "/console/members/" + id("mem", 2),
+
+			ExpiresAt: at(7 * 24 * time.Hour),
 		},
 	}
 	add("members-invited", "members", p)
@@ -369,9 +383,10 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	one("disable", accountData{Tab: "details", Dialog: "disable", Impact: access.Impact{Unknown: true}})
 	one("remove", accountData{Tab: "details", Dialog: "remove", Impact: hit})
 	one("roles", accountData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
-	kept := svcauth.SecretWarning{
+	kept := svcauth.CredentialWarning{
 		ServiceAccount: svcauth.Ref{ID: id("sa", 1), Name: "terraform-production"},
-		SecretID:       id("sec", 2),
+		Kind:           svcauth.KindSecret,
+		CredentialID:   id("sec", 2),
 		Hint:           "9Zxy",
 		CreatedBy:      svcauth.Creator{Email: "ann@example.com"},
 		Missing:        []string{"clusters:edit", "clusters:view"},
@@ -379,41 +394,144 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	one("roles-kept-secret", accountData{
 		Tab:    "roles",
 		Grants: grants,
-		Warnings: []svcauth.SecretWarning{kept, {
-			SecretID: id("sec", 1),
-			Hint:     "4Abc",
-			Missing:  []string{"clusters:edit"},
+		Warnings: []svcauth.CredentialWarning{kept, {
+			Kind:         svcauth.KindKey,
+			CredentialID: id("key", 1),
+			Hint:         "4Abc",
+			Missing:      []string{"clusters:edit"},
 		}},
 	})
 	one("roles-empty", accountData{Tab: "roles"})
 	one("unassign", accountData{Tab: "roles", Grants: grants, Grant: grants[0], Dialog: "unassign", Impact: hit})
-	one("secrets", accountData{Tab: "secrets", Secrets: a.Secrets})
-	one("secrets-empty", accountData{Tab: "secrets"})
-	one("secret-new", accountData{Tab: "secrets", Secrets: a.Secrets, Dialog: "new-secret"})
+	one("secrets", accountData{Tab: "credentials", Secrets: a.Secrets})
+	one("secrets-empty", accountData{Tab: "credentials"})
+	one("secret-new", accountData{Tab: "credentials", Secrets: a.Secrets, Dialog: "new-secret"})
 	one("secret-shown", accountData{
-		Tab:     "secrets",
+		Tab:     "credentials",
 		Secrets: a.Secrets,
 		Dialog:  "secret",
-		Made:    k.newCreated(a.ID, secret, a.Name, "/console/service-accounts/"+a.ID+"/secrets"),
+		Made:    k.newCreated(a.ID, secret, a.Name, "/console/service-accounts/"+a.ID+"/credentials"),
 	})
 	one("secret-edit", accountData{
-		Tab:     "secrets",
+		Tab:     "credentials",
 		Secrets: a.Secrets,
 		Secret:  a.Secrets[0],
 		Dialog:  "edit-secret",
 		Form:    filled("description", "rotation", "expires_at", fieldTime(a.Secrets[0].ExpiresAt)),
 	})
 	one("secret-remove", accountData{
-		Tab:     "secrets",
+		Tab:     "credentials",
 		Secrets: a.Secrets,
 		Secret:  a.Secrets[0],
 		Dialog:  "remove-secret",
 		Impact:  access.Impact{},
 	})
-	one("tokens", accountData{Tab: "tokens", Tokens: tokens, Hints: map[string]string{a.Secrets[0].ID: "9Zxy"}})
+	federated := credentialGroup{Rows: []credential{{
+		ID: id("fed", 1), Title: "deploy", Detail: []string{"issuer https://token.actions.githubusercontent.com",
+			"environment production"}, CreatedAt: a.CreatedAt, CreatedBy: a.CreatedBy,
+	}}}
+	for _, kind := range credentialKinds {
+		if kind.kind == svcauth.KindFederatedCredential {
+			federated.credentialKind = kind
+		}
+	}
+	groups := []credentialGroup{federated}
+	one("credentials", accountData{Tab: "credentials", Secrets: a.Secrets, Groups: groups})
+	one("credential-remove", accountData{
+		Tab: "credentials", Groups: groups, Credential: federated.Rows[0], Kind: federated.credentialKind,
+		Dialog: "remove-credential", Impact: hit,
+	})
+	one("federated-new", accountData{
+		Tab: "credentials", Groups: groups, Kind: federated.credentialKind, Dialog: "new-federated-credentials",
+		Form: filled("preset", svcauth.PresetGitHub), Preset: presetFormOf(svcauth.PresetGitHub),
+	})
+	warned := filled("preset", svcauth.PresetKubernetes, "namespace", "shop", "audience", "https://api.example.com")
+	warned.Warnings = []string{"A service account that is deleted and made again has the same name."}
+	one("federated-warned", accountData{
+		Tab: "credentials", Groups: groups, Kind: federated.credentialKind, Dialog: "new-federated-credentials",
+		Form: warned, Preset: presetFormOf(svcauth.PresetKubernetes),
+	})
+	one("federated-edit", accountData{
+		Tab: "credentials", Groups: groups, Kind: federated.credentialKind, Dialog: "edit-federated-credentials",
+		Credential: federated.Rows[0], Form: filled("name", "deploy", "claims", "environment=production"),
+	})
+	one("key-edit", accountData{
+		Tab: "credentials", Groups: groups, Kind: credentialKinds[0], Dialog: "edit-keys",
+		Credential: credential{ID: id("key", 1), Title: "Gf6N4iAqCW9250a9lII0tzfXZCurtaQVgyCaLA9e7fM"},
+		Form:       filled("description", "signing machine", "accept_token_url_audience", "yes"),
+	})
+	for _, preset := range svcauth.FederatedPresets()[1:] {
+		one("federated-use-"+preset, accountData{
+			Tab: "credentials", Groups: groups, Kind: federated.credentialKind, Dialog: "federated-made",
+			Trust: k.trustOf(a.ID, svcauth.FederatedCredential{
+				Name: "deploy", Preset: preset, Issuer: "https://issuer.example", Audience: "https://auth.example.com",
+				Subject: "system:serviceaccount:shop:checkout",
+			}, ""),
+		})
+	}
+	one("federated-made", accountData{
+		Tab: "credentials", Groups: groups, Kind: federated.credentialKind, Dialog: "federated-made",
+		Trust: k.trustOf(a.ID, svcauth.FederatedCredential{
+			Name: "deploy", Preset: svcauth.PresetGitHub, Issuer: "https://token.actions.githubusercontent.com",
+			Audience: "https://auth.example.com", Claims: map[string]string{"environment": "production"},
+			Warnings: []svcauth.FederatedWarning{{Code: "x", Message: "A repository may be renamed."}},
+		}, "acme/app"),
+	})
+	add("simulator", "simulator", page{Title: "Trust simulator", Nav: "trust-simulator", Data: simulatorData{
+		Form: filled("account", a.ID), Tried: true, Result: svcauth.FederatedTestResult{
+			Credentials: []svcauth.FederatedTestMatch{
+				{ServiceAccount: svcauth.Ref{ID: a.ID, Name: a.Name}, Name: "deploy", Matches: true},
+				{ServiceAccount: svcauth.Ref{ID: a.ID, Name: a.Name}, Name: "plan", Rule: "claims",
+					Expected: "environment = plan", Got: "production"},
+			}, More: true,
+		},
+	}})
+	one("tokens", accountData{Tab: "tokens", Tokens: tokens, Hints: map[string]string{a.Secrets[0].ID: "…9Zxy"}})
 	one("tokens-empty", accountData{Tab: "tokens", Tokens: list[svcauth.LiveToken]{path: tokens.path}})
 	one("tokens-partial", accountData{Tab: "tokens", Tokens: list[svcauth.LiveToken]{path: tokens.path, Partial: true}})
 	one("tokens-revoke", accountData{Tab: "tokens", Tokens: tokens, Dialog: "revoke-all", Impact: hit})
+	one("refusals-empty", accountData{Tab: "refusals"})
+	refused := sampleRefusals()
+	one("refusals", accountData{Tab: "refusals", Refusals: refused, Audits: true})
+	a.LastRefused = &refused[0]
+	one("details-refused", accountData{Tab: "details"})
+	samplesOfRequests(add, refused[0])
+}
+
+func sampleRefusals() []svcauth.Refusal {
+	return []svcauth.Refusal{
+		{
+			At: *at(-time.Minute), FirstAt: *at(-30 * time.Minute), Count: 12, Endpoint: "/oauth2/token",
+			Code: "invalid_client", Reason: "wrong_secret", Detail: "The client secret is none of this client's.",
+			IP: "192.0.2.7", UserAgent: "curl/8.5.0", RequestIDs: []string{id("req", 1), id("req", 2)},
+		},
+		{
+			At: *at(-2 * time.Hour), FirstAt: *at(-2 * time.Hour), Count: 1, Endpoint: "/oauth2/token",
+			Code: "invalid_scope", Reason: "scope_not_granted", Detail: "clusters:edit is not granted",
+			Authenticated: true, CredentialID: id("sec", 2), RequestIDs: []string{id("req", 3)},
+		},
+	}
+}
+
+func samplesOfRequests(add func(name, template string, p page), r svcauth.Refusal) {
+	p := page{Title: "Look up a request", Nav: "audit-log", Parent: &link{"Audit log", "/console/audit-log"}}
+	p.Data = requestData{Form: filled("id", r.RequestIDs[0]), Explanation: &svcauth.Explanation{
+		Refusal: &r,
+		Steps: []svcauth.ExplainStep{
+			{Name: "request", Outcome: svcauth.StepOK, Detail: "/oauth2/token from 192.0.2.7"},
+			{Name: "secret", Outcome: svcauth.StepFailed, Detail: r.Detail},
+			{Name: "account", Outcome: svcauth.StepSkipped, Detail: "not looked at"},
+		},
+	}}
+	add("request", "request", p)
+	mistyped := filled("id", "req_x")
+	mistyped.fail("id", "Expected the id of a request: req_ and 26 letters and digits.")
+	p.Data = requestData{Form: mistyped}
+	add("request-mistyped", "request", p)
+	unknown := filled("id", r.RequestIDs[1])
+	unknown.Problem = "Nothing is kept of this request in your organization."
+	p.Data = requestData{Form: unknown}
+	add("request-unknown", "request", p)
 }
 
 func samplesOfRoles(add func(name, template string, p page)) {
@@ -531,6 +649,8 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 			Events:  events,
 			Actions: []string{"role.create"},
 			More:    "/console/audit-log?cursor=x",
+			CSV:     "/console/audit-log/export?format=csv",
+			Lines:   "/console/audit-log/export?format=json-lines",
 		},
 	})
 	odd := filled("since", "yesterday", "action", "x.y")
@@ -612,14 +732,8 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 		CreatedAt:                      *at(-200 * time.Hour),
 		Version:                        5,
 	}
-	add("organizations", "organizations", page{
-		Title: "Organizations",
-		Nav:   "organizations",
-		Data: struct {
-			List list[svcauth.Organization]
-		}{list[svcauth.Organization]{Rows: []svcauth.Organization{org}, path: "/console/organizations"}},
-	})
-	add("settings", "settings", page{Title: "Settings", Nav: "settings", Data: settingsData{org, settingsForm(org)}})
+	org.PasswordSignIn = svcauth.PasswordSignInOn
+	samplesOfOrganizations(k, add, org)
 	refused := blank()
 	refused.refused(svcauth.InvalidField("body.current_password", "The current password is wrong."), "")
 	add("profile", "profile", page{
@@ -629,6 +743,13 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 			svcauth.Me{Roles: []string{"Administrator"}, Privileges: []string{"members:read"}},
 			filled("first_name", "Ann"),
 			refused,
+			[]svcauth.AuditEvent{{Time: *at(-time.Hour), IP: "192.0.2.7", Count: 3, Reason: "The password was wrong."}},
+			false,
 		},
+	})
+	add("profile-no-password", "profile", page{
+		Title: "Profile",
+		Nav:   "profile",
+		Data:  profileData{svcauth.Me{}, blank(), blank(), nil, true},
 	})
 }

@@ -21,16 +21,16 @@ func (k *Console) mountSecrets(g *gin.RouterGroup) {
 }
 
 func (v *visit) secretsPage(status int, d accountData) error {
-	d.Tab, d.Secrets = "secrets", d.Account.Secrets
-	return v.accountPage(status, d)
+	return v.credentialsPage(status, d)
 }
 
+// secretsTab leads from the address that the tab had before to its own.
 func secretsTab(v *visit) error {
 	a, err := v.account()
 	if err != nil {
 		return err
 	}
-	return v.secretsPage(http.StatusOK, accountData{Account: a})
+	return v.redirect("/console/service-accounts/" + a.ID + "/credentials")
 }
 
 func newSecret(v *visit) error {
@@ -52,7 +52,7 @@ func createSecret(v *visit) error {
 	if err != nil {
 		return err
 	}
-	back := "/console/service-accounts/" + a.ID + "/secrets"
+	back := "/console/service-accounts/" + a.ID + "/credentials"
 	if !first {
 		return v.done(back, "This form was sent before. A Client Secret is shown once; "+
 			"if you have not saved it, remove it and create another one.")
@@ -118,7 +118,7 @@ func saveSecret(v *visit) error {
 		}
 		_, err = v.k.cfg.Access.UpdateSecret(v.ctx(), a.ID, s.ID, patch)
 		if err == nil {
-			return v.done("/console/service-accounts/"+a.ID+"/secrets", "Saved.")
+			return v.done("/console/service-accounts/"+a.ID+"/credentials", "Saved.")
 		}
 		if !f.refused(err, "") {
 			return err
@@ -149,9 +149,9 @@ func removeSecret(v *visit) error {
 		return err
 	}
 	if revoke {
-		return v.removed("/console/service-accounts/"+a.ID+"/secrets",
+		return v.removed("/console/service-accounts/"+a.ID+"/credentials",
 			"The secret ending in %s is removed, and the tokens it obtained no longer work.", s.Hint)
 	}
-	return v.done("/console/service-accounts/"+a.ID+"/secrets",
+	return v.done("/console/service-accounts/"+a.ID+"/credentials",
 		"The secret ending in %s is removed. Tokens it obtained work until they expire.", s.Hint)
 }

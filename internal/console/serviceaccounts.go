@@ -29,6 +29,8 @@ func (k *Console) mountServiceAccounts(g *gin.RouterGroup) {
 	g.POST(one+"/remove", k.signedIn(removeServiceAccount))
 	k.mountGrants(g)
 	k.mountSecrets(g)
+	k.mountCredentials(g)
+	k.mountSimulator(g)
 	k.mountTokens(g)
 }
 
@@ -106,14 +108,22 @@ func createServiceAccount(v *visit) error {
 	}
 	if !first {
 		return v.done("/console/service-accounts", "This form was sent before. A Client Secret is shown once; "+
-			"if you have not saved it, open the service account and create another one on its Secrets tab.")
+			"if you have not saved it, open the service account and create another one on its Credentials tab.")
 	}
-	made, err := v.k.cfg.Access.CreateServiceAccount(v.ctx(), svcauth.NewServiceAccount{Name: f.Value("name")})
+	wants := svcauth.NewServiceAccount{Name: f.Value("name")}
+	if f.Value("no_secret") == "yes" {
+		wants.Secret = new(false)
+	}
+	made, err := v.k.cfg.Access.CreateServiceAccount(v.ctx(), wants)
 	if err != nil {
 		if !f.refused(err, "name") {
 			return err
 		}
 		return v.accountsPage(f.status(), f, nil)
+	}
+	if !wants.WithSecret() {
+		return v.done("/console/service-accounts/"+made.ID+"/credentials",
+			"%s is created, without a secret. Add a credential, so that it can prove itself.", made.Name)
 	}
 	return v.accountsPage(http.StatusOK, nil,
 		v.k.newCreated(made.ClientID, made.ClientSecret, made.Name, "/console/service-accounts/"+made.ID))
@@ -136,7 +146,14 @@ type accountData struct {
 	Made       *newClient
 	Tokens     list[svcauth.LiveToken]
 	Hints      map[string]string // of secrets, by id
-	Warnings   []svcauth.SecretWarning
+	Warnings   []svcauth.CredentialWarning
+	Groups     []credentialGroup
+	Kind       credentialKind // that a dialog is about
+	Credential credential     // that a dialog is about
+	Preset     presetForm     // of a new federated credential
+	Trust      *trust         // that a dialog shows: just made, or again
+	Refusals   []svcauth.Refusal
+	Audits     bool // whoever looks may look up requests
 }
 
 func (v *visit) account() (svcauth.ServiceAccount, error) {
@@ -148,9 +165,9 @@ func (v *visit) accountPage(status int, d accountData) error {
 	if d.Tab == "" {
 		d.Tab = "details"
 	}
-	if d.Manage && (d.Tab == "roles" || d.Tab == "secrets") && d.Dialog == "" {
+	if d.Manage && (d.Tab == "roles" || d.Tab == "credentials") && d.Dialog == "" {
 		var err error
-		if d.Warnings, err = v.k.cfg.Access.SecretWarnings(v.ctx(), d.Account.ID); err != nil {
+		if d.Warnings, err = v.k.cfg.Access.CredentialWarnings(v.ctx(), d.Account.ID); err != nil {
 			return err
 		}
 	}

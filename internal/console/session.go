@@ -24,10 +24,13 @@ import (
 const (
 	keyMember = "member" // id
 	keyEpoch  = "epoch"  // of the member's sessions when this one began
-	keySeen   = "seen"   // ms of the last request, to within seenEvery
-	keyFlash  = "flash"  // what the next page has to say
-	keyChoice = "choice" // organizations to choose from, after the address was proved
-	keyNext   = "next"   // where to go after that
+	// keyProvider is the provider of single sign-on by which it began, or empty
+	// if it began with a password.
+	keyProvider = "provider"
+	keySeen     = "seen"   // ms of the last request, to within seenEvery
+	keyFlash    = "flash"  // what the next page has to say
+	keyChoice   = "choice" // organizations to choose from, after the address was proved
+	keyNext     = "next"   // where to go after that
 )
 
 // sessionStore holds the sessions. If it can't be reached, the error says so:
@@ -168,7 +171,11 @@ func (v *visit) authenticate() (bool, error) {
 	if now.Sub(seen) > v.k.cfg.SessionIdle || !now.Before(s.Deadline(v.ctx())) {
 		return false, v.end()
 	}
-	actor, member, err := v.k.cfg.People.SessionActor(v.ctx(), id, s.GetInt64(v.ctx(), keyEpoch))
+	actor, member, err := v.k.cfg.People.SessionActor(v.ctx(), people.Identity{
+		MemberID: id,
+		Epoch:    s.GetInt64(v.ctx(), keyEpoch),
+		Provider: s.GetString(v.ctx(), keyProvider),
+	})
 	var problem *svcauth.Problem
 	if errors.As(err, &problem) && problem.Code == svcauth.CodeUnauthenticated {
 		return false, v.end()
@@ -182,6 +189,10 @@ func (v *visit) authenticate() (bool, error) {
 	v.actor, v.member = actor, member
 	return true, nil
 }
+
+// bySingleSignOn reports whether this session began at the provider of single
+// sign-on.
+func (v *visit) bySingleSignOn() bool { return v.k.sessions.GetString(v.ctx(), keyProvider) != "" }
 
 // Actor returns the member who is signed in to the console, if any, for the
 // management API. It returns an error if that can't be known now. It doesn't
@@ -211,6 +222,7 @@ func (v *visit) begin(in people.Identity) error {
 	s.SetDeadline(v.ctx(), v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
 	s.Put(v.ctx(), keyMember, in.MemberID)
 	s.Put(v.ctx(), keyEpoch, in.Epoch)
+	s.Put(v.ctx(), keyProvider, in.Provider)
 	s.Put(v.ctx(), keySeen, v.k.cfg.Clock().UnixMilli())
 	return nil
 }

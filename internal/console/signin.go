@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,6 +110,10 @@ func signIn(v *visit) error {
 // password was right.
 const choiceLife = 10 * time.Minute
 
+// byPassword stands for the provider in what offer remembers, if there was
+// none.
+const byPassword = "password"
+
 // offer remembers, in a session that is nobody's yet, as whom somebody who has
 // proved the address may go on.
 func (v *visit) offer(email string, choices []people.Identity, next string) error {
@@ -121,7 +126,8 @@ func (v *visit) offer(email string, choices []people.Identity, next string) erro
 	}
 	lines := []string{email}
 	for _, c := range choices {
-		lines = append(lines, fmt.Sprintf("%s %d %s", c.MemberID, c.Epoch, c.Organization.Name))
+		provider := cmp.Or(c.Provider, byPassword)
+		lines = append(lines, fmt.Sprintf("%s %d %s %s", c.MemberID, c.Epoch, provider, c.Organization.Name))
 	}
 	s.Put(v.ctx(), keyChoice, strings.Join(lines, "\n"))
 	s.Put(v.ctx(), keySeen, v.k.cfg.Clock().UnixMilli())
@@ -137,8 +143,8 @@ func (v *visit) offered() (email string, choices []people.Identity) {
 		return "", nil
 	}
 	for _, line := range lines[1:] {
-		parts := strings.SplitN(line, " ", 3)
-		if len(parts) != 3 {
+		parts := strings.SplitN(line, " ", 4)
+		if len(parts) != 4 {
 			return "", nil // an earlier release's
 		}
 		epoch, err := strconv.ParseInt(parts[1], 10, 64)
@@ -148,7 +154,8 @@ func (v *visit) offered() (email string, choices []people.Identity) {
 		choices = append(choices, people.Identity{
 			MemberID:     parts[0],
 			Epoch:        epoch,
-			Organization: svcauth.Ref{Name: parts[2]},
+			Provider:     strings.TrimPrefix(parts[2], byPassword),
+			Organization: svcauth.Ref{Name: parts[3]},
 		})
 	}
 	return lines[0], choices
@@ -217,9 +224,10 @@ func signOut(v *visit) error {
 }
 
 type invitationData struct {
-	Form    *form
-	Token   string
-	Invited people.LinkInfo
+	Form     *form
+	Token    string
+	Invited  people.LinkInfo
+	Provider bool // single sign-on leads in too
 }
 
 func (v *visit) invitation(f *form, status int, token string, invited people.LinkInfo) error {
@@ -227,7 +235,9 @@ func (v *visit) invitation(f *form, status int, token string, invited people.Lin
 	if invited.Kind == "reset" {
 		title = "Set a new password"
 	}
-	return v.render(status, "invitation", page{Title: title, Data: invitationData{f, token, invited}})
+	return v.render(status, "invitation", page{Title: title, Data: invitationData{
+		f, token, invited, v.k.oidc != nil,
+	}})
 }
 
 func invitationPage(v *visit) error {

@@ -313,16 +313,17 @@ func TestMemberWithoutPrivilegesSeesItsOwnOnly(t *testing.T) {
 	p.signIn(m.Email, goodPassword)
 	require.Equal(t, "/console/application-keys", p.get("/console").header.Get("Location"))
 	for path, want := range map[string]int{
-		"/console/application-keys": 200,
-		"/console/profile":          200,
-		"/console/resource-servers": 200,
-		"/console/members":          403,
-		"/console/service-accounts": 403,
-		"/console/roles":            403,
-		"/console/audit-log":        403,
-		"/console/signing-keys":     403,
-		"/console/settings":         403,
-		"/console/organizations":    403,
+		"/console/application-keys":            200,
+		"/console/profile":                     200,
+		"/console/resource-servers":            200,
+		"/console/members":                     403,
+		"/console/service-accounts":            403,
+		"/console/roles":                       403,
+		"/console/audit-log":                   403,
+		"/console/audit-log/export?format=csv": 403,
+		"/console/signing-keys":                403,
+		"/console/settings":                    403,
+		"/console/organizations":               403,
 	} {
 		a := p.get(path)
 		require.Equal(t, want, a.status, path)

@@ -7,7 +7,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
@@ -24,6 +23,14 @@ type asset struct {
 	address     string // /console/static/console.0123456789ab.css
 	contentType string
 	body, small []byte // as it is, and with gzip
+}
+
+// contentTypes are those of the static files. Package mime would read the
+// machine's own table, which differs and takes a megabyte.
+var contentTypes = map[string]string{
+	".css": "text/css; charset=utf-8",
+	".js":  "text/javascript; charset=utf-8",
+	".svg": "image/svg+xml",
 }
 
 // loadStatic returns the assets by their plain name, such as console.css.
@@ -44,10 +51,13 @@ func loadStatic() (map[string]asset, error) {
 		_ = w.Close()
 		sum := sha256.Sum256(body)
 		ext := path.Ext(f.Name())
+		if contentTypes[ext] == "" {
+			return nil, fmt.Errorf("the console's static file %s has no content type", f.Name())
+		}
 		all[f.Name()] = asset{
 			address: "/console/static/" + strings.TrimSuffix(f.Name(), ext) + "." + hex.EncodeToString(sum[:6]) +
 				ext,
-			contentType: mime.TypeByExtension(ext),
+			contentType: contentTypes[ext],
 			body:        body,
 			small:       small.Bytes(),
 		}

@@ -30,7 +30,16 @@ func (v *visit) tokensPage(d accountData) error {
 	l.path = "/console/service-accounts/" + d.Account.ID + "/tokens"
 	d.Tab, d.Tokens, d.Hints = "tokens", l, map[string]string{}
 	for _, s := range d.Account.Secrets {
-		d.Hints[s.ID] = s.Hint
+		d.Hints[s.ID] = "…" + s.Hint
+	}
+	for _, kind := range credentialKinds {
+		all, err := kind.list(v, d.Account.ID)
+		if err != nil {
+			return err
+		}
+		for _, one := range all {
+			d.Hints[one.ID] = kind.Name() + " " + one.Title
+		}
 	}
 	return v.accountPage(http.StatusOK, d)
 }

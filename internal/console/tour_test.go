@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,8 +23,13 @@ type furnished struct {
 	role    svcauth.Role
 	key     svcauth.ApplicationKey
 	admin   svcauth.Member // who made the key
+	tenant  svcauth.Organization
 	jti     string
+	refused string // the id of a request of the account
 	kid     string
+
+	publicKey svcauth.Key
+	federated svcauth.FederatedCredential
 }
 
 func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
@@ -42,6 +48,7 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 		RoleIDs:     []string{f.role.ID},
 	})
 	require.NoError(t, err)
+	f.credentials(t, mark)
 	expires := time.Now().Add(30 * 24 * time.Hour)
 	_, err = admin.CreateSecret(ctx, f.account.ID, svcauth.NewSecretRequest{
 		Description: "rotation" + mark,
@@ -51,6 +58,8 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 	for range 3 {
 		s.Token(f.account.ClientID, f.account.ClientSecret, "")
 	}
+	f.refused = s.Post("/oauth2/token", f.account.ClientID, f.account.ClientSecret,
+		url.Values{"grant_type": {"client_credentials"}, "scope": {"no:such"}}).Header.Get("X-Request-Id")
 	f.member, err = admin.InviteMember(ctx, svcauth.NewMember{
 		Email:     "ann@example.com",
 		FirstName: "Ann" + mark,
@@ -60,6 +69,12 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 	require.NoError(t, err)
 	f.key, err = admin.CreateApplicationKey(ctx, svcauth.NewApplicationKey{Description: "my laptop" + mark})
 	require.NoError(t, err)
+	made, err := admin.CreateOrganization(ctx, svcauth.NewOrganization{
+		Name:       "tenant" + mark,
+		AdminEmail: "eve@example.com",
+	})
+	require.NoError(t, err)
+	f.tenant = made.Organization
 	members, err := admin.Members(ctx, svcauth.ListOptions{})
 	require.NoError(t, err)
 	for _, m := range members.Items {
@@ -79,6 +94,27 @@ func furnish(t testing.TB, s *svctest.Server, mark string) furnished {
 		return f.jti != ""
 	}, patience, 50*time.Millisecond)
 	return f
+}
+
+// credentials gives the account one of each kind beside secrets.
+func (f *furnished) credentials(t testing.TB, mark string) {
+	t.Helper()
+	ctx, admin, account := t.Context(), f.Admin(), f.account.ID
+	var err error
+	f.publicKey, err = admin.CreateKey(ctx, account, svcauth.NewKey{
+		JWK:         json.RawMessage(`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`),
+		Description: "signing machine" + mark,
+	})
+	require.NoError(t, err)
+	f.federated, err = admin.CreateFederatedCredential(ctx, account, svcauth.NewFederatedCredential{
+		Name: "deploy" + mark, Preset: svcauth.PresetGitHub, Description: "the workflow" + mark,
+		Subject: "repo:acme/app:environment:production",
+	})
+	require.NoError(t, err)
+	_, err = admin.CreateCertificate(ctx, account, svcauth.NewCertificate{
+		SANURI: "spiffe://example.org/a-workload-with-a-rather-long-name/in/production", Description: "mesh" + mark,
+	})
+	require.NoError(t, err)
 }
 
 // pages are all that can be opened by an address, by name.
@@ -111,12 +147,25 @@ func (f furnished) pages() [][2]string {
 		{"account-remove", account + "/remove"},
 		{"account-roles", account + "/roles"},
 		{"account-unassign", account + "/roles/" + f.role.ID + "/unassign"},
-		{"account-secrets", account + "/secrets"},
+		{"account-credentials", account + "/credentials"},
+		{"account-federated-new", account + "/federated-credentials/new?preset=github"},
+		{"account-federated-kubernetes", account + "/federated-credentials/new?preset=kubernetes"},
+		{"account-federated-other", account + "/federated-credentials/new"},
+		{"account-federated-edit", account + "/federated-credentials/" + f.federated.ID + "/edit"},
+		{"account-federated-use", account + "/federated-credentials/" + f.federated.ID + "/use"},
+		{"account-federated-remove", account + "/federated-credentials/" + f.federated.ID + "/remove"},
+		{"account-key-new", account + "/keys/new"},
+		{"account-key-edit", account + "/keys/" + f.publicKey.ID + "/edit"},
+		{"account-certificate-new", account + "/certificates/new"},
+		{"trust-simulator", "/console/trust-simulator"},
+		{"trust-simulator-example", "/console/trust-simulator?example=kubernetes"},
 		{"account-secret-new", account + "/secrets/new"},
 		{"account-secret-edit", secret + "/edit"},
 		{"account-secret-remove", secret + "/remove"},
 		{"account-tokens", account + "/tokens"},
 		{"account-tokens-revoke", account + "/tokens/revoke"},
+		{"account-refusals", account + "/refusals"},
+		{"request", "/console/requests?id=" + f.refused},
 		{"roles", "/console/roles"},
 		{"role-new", "/console/roles/new"},
 		{"role", role},
@@ -131,6 +180,9 @@ func (f furnished) pages() [][2]string {
 		{"signing-key-revoke", "/console/signing-keys/" + f.kid + "/revoke"},
 		{"resource-servers", "/console/resource-servers"},
 		{"organizations", "/console/organizations"},
+		{"organizations-new", "/console/organizations/new"},
+		{"organizations-edit", "/console/organizations/" + f.tenant.ID + "/edit"},
+		{"organizations-remove", "/console/organizations/" + f.tenant.ID + "/remove"},
 		{"settings", "/console/settings"},
 		{"profile", "/console/profile"},
 		{"not-found", "/console/nothing"},
@@ -195,7 +247,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 	svctest.Chromium(t)
 	source := axe(t)
 	f := furnish(t, svctest.New(t, svctest.Options{}), "")
-	for _, width := range []int64{1280, 360} {
+	for _, width := range []int64{1280, 768, 360} {
 		light, dark := look{width, false}, look{width, true}
 		t.Run(light.String(), func(t *testing.T) {
 			b := open(t, f.Server, light)

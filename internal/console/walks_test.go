@@ -78,7 +78,7 @@ func TestWalkOfAMember(t *testing.T) {
 		b.see("is suspended")
 		ann.goTo("/console/profile")
 		ann.find("heading", "Sign in")
-		b.press("button", "Let back in")
+		b.press("button", "Activate")
 		b.press("link", "Reset password")
 		b.press("button", "Confirm")
 		b.find("dialog", "Link to set a new password")
@@ -131,12 +131,12 @@ func TestWalkOfARole(t *testing.T) {
 			RoleIDs: []string{role.ID},
 		})
 		require.NoError(t, err)
-		b.press("link", "Delete")
-		b.find("dialog", "Delete the role Cluster operator?")
+		b.press("link", "Remove")
+		b.find("dialog", "Remove the role Cluster operator?")
 		b.see("biller service account")
 		b.see("loses billing:manage, billing:view")
 		b.press("button", "Confirm")
-		b.see("Deleted the role Cluster operator")
+		b.see("Removed the role Cluster operator")
 	})
 }
 

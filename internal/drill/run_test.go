@@ -212,9 +212,13 @@ func (n *node) rest() rest {
 }
 
 // backToRest waits until what the faults have left behind is gone, on every
-// node.
+// node. Without a before there is nothing to compare with: nodes of another
+// release hold something else.
 func (s *stack) backToRest(before []rest, l *load, r *row) {
 	s.t.Helper()
+	if before == nil {
+		return
+	}
 	s.front.CloseIdleConnections()
 	for i, n := range s.nodes {
 		n.client.CloseIdleConnections()

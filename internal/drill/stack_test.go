@@ -36,6 +36,9 @@ type stack struct {
 	// What the first administrator signs in to the console with.
 	adminEmail    string
 	adminPassword svcauth.Secret
+	// The first administrator's application key.
+	keyID     string
+	keySecret svcauth.Secret
 
 	role       svcauth.Role               // every account has it
 	secondRole svcauth.Role               // some are given it, and it is taken from some
@@ -46,16 +49,24 @@ type stack struct {
 // nodes.
 func newStack(t testing.TB, count int, database, redis string, environ ...string) *stack {
 	t.Helper()
+	path, err := program()
+	require.NoError(t, err)
+	return newStackOf(t, path, count, database, redis, environ...)
+}
+
+// newStackOf is [newStack] with another program.
+func newStackOf(t testing.TB, path string, count int, database, redis string, environ ...string) *stack {
+	t.Helper()
 	// nobody listens there: clients reach the nodes by the front
 	s := &stack{t: t, issuer: "http://" + freeport.Address(t)}
 	environ = append([]string{"SVCAUTH_DATABASE_URL=" + database, "SVCAUTH_REDIS_URL=" + redis, "SVCAUTH_ISSUER=" +
 		s.issuer,
 		"SVCAUTH_MASTER_KEY_FILE=" + filepath.Join(t.TempDir(), "master.key")}, environ...)
 	for range count {
-		s.nodes = append(s.nodes, newNode(t, environ...))
+		n := newNode(t, environ...)
+		n.path = path
+		s.nodes = append(s.nodes, n)
 	}
-	path, err := program()
-	require.NoError(t, err)
 	bootstrap := exec.Command(path, "bootstrap", "-o", "json")
 	bootstrap.Env, bootstrap.Dir = s.nodes[0].environ, t.TempDir()
 	var complaint bytes.Buffer
@@ -74,6 +85,7 @@ func newStack(t testing.TB, count int, database, redis string, environ ...string
 	}
 	require.NoError(t, json.Unmarshal(out, &made))
 	s.adminEmail, s.adminPassword = made.Admin.Email, made.Admin.Password
+	s.keyID, s.keySecret = made.Key.ID, made.Key.Secret
 	for _, n := range s.nodes {
 		n.start()
 	}

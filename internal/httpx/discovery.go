@@ -25,7 +25,9 @@ func (e *MetadataError) Error() string { return e.Address + ": " + e.Err.Error()
 func (e *MetadataError) Unwrap() error { return e.Err }
 
 // Discover reads the issuer's metadata and returns those of the named endpoints
-// that it has. The first one is required. Each has passed [CheckEndpoint].
+// that it has. The first one is required. Each has passed [CheckEndpoint]. A
+// name may be of a member's member, such as
+// "mtls_endpoint_aliases.token_endpoint" (RFC 8705 §5).
 //
 // get makes one call and returns at most [MaxMetadata] bytes. With an error it
 // returns the status of the answer, or 0 if there was none. Discover tries the
@@ -36,7 +38,30 @@ func Discover(
 	get func(address string) (body []byte, status int, err error),
 	names ...string,
 ) (endpoints map[string]string, err error) {
-	for _, address := range wellKnown(issuer) {
+	return discover(issuer, wellKnown(issuer), get, names)
+}
+
+// DiscoverOpenID is [Discover] for an issuer that has OpenID discovery alone,
+// as most that sign tokens for workloads (OpenID Connect Discovery 1.0 §4): one
+// address is asked. It is the issuer as it is written, without a slash at its
+// end.
+func DiscoverOpenID(
+	issuer string,
+	get func(address string) (body []byte, status int, err error),
+	names ...string,
+) (endpoints map[string]string, err error) {
+	return discover(issuer, []string{strings.TrimSuffix(issuer, "/") + openIDPath}, get, names)
+}
+
+const openIDPath = "/.well-known/openid-configuration"
+
+func discover(
+	issuer string,
+	addresses []string,
+	get func(address string) (body []byte, status int, err error),
+	names []string,
+) (endpoints map[string]string, err error) {
+	for _, address := range addresses {
 		body, status, failed := get(address)
 		var said map[string]json.RawMessage
 		switch {
@@ -73,13 +98,19 @@ func wellKnown(issuer string) []string {
 	origin, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
 	return []string{
 		origin + "/.well-known/oauth-authorization-server" + path,
-		origin + path + "/.well-known/openid-configuration",
+		origin + path + openIDPath,
 	}
 }
 
 func readMetadata(issuer string, said map[string]json.RawMessage, names []string) (map[string]string, error) {
 	member := func(name string) (text string) {
-		_ = json.Unmarshal(said[name], &text) // a value of another type is ignored
+		value := said[name]
+		if outer, inner, ok := strings.Cut(name, "."); ok {
+			var object map[string]json.RawMessage
+			_ = json.Unmarshal(said[outer], &object)
+			value = object[inner]
+		}
+		_ = json.Unmarshal(value, &text) // a value of another type is ignored
 		return text
 	}
 	// RFC 8414 §3.3: the issuer must be identical, so that the metadata of one

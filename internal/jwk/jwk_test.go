@@ -70,6 +70,14 @@ func TestThumbprint(t *testing.T) {
 		got, err := k.Thumbprint()
 		require.NoError(t, err)
 		require.Equal(t, want, got)
+		if k.Y = "AAAA"; k.Kty == "RSA" { // members that its type does not have, and zeros that others write
+			k.X, k.Crv, k.E = "AAAA", "P-256", "AAEAAQ"
+		} else {
+			k.N, k.E = "AAAA", "AQAB"
+		}
+		got, err = k.Thumbprint()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
 	}
 }
 
@@ -77,6 +85,8 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 	ec, err := New(ecKey(t, elliptic.P256()))
 	require.NoError(t, err)
 	ed, err := New(edKey(t))
+	require.NoError(t, err)
+	p384, err := Of(ecKey(t, elliptic.P384()))
 	require.NoError(t, err)
 	rsaOf := func(bits, exponent int) Key {
 		public := rsaKey(bits, exponent)
@@ -104,7 +114,8 @@ func TestKeysThatAreNotUsed(t *testing.T) {
 		"a hostile algorithm": {change(ec, func(k *Key) { k.Alg = "\x1b[2J" + strings.Repeat("x", 99) }),
 			`"\x1b[2Jxxxxxxxxxxxxxxxx"`},
 		"secret":                {Key{Kty: "oct"}, "not used here"},
-		"P-384":                 {change(ec, func(k *Key) { k.Crv = "P-384" }), "not used here"},
+		"P-384":                 {p384, "not used here"},
+		"another curve's name":  {change(ec, func(k *Key) { k.Crv = "P-384" }), "coordinates"},
 		"X25519":                {change(ed, func(k *Key) { k.Crv = "X25519" }), "not used here"},
 		"off the curve":         {change(ec, func(k *Key) { k.Y = k.X }), "point"},
 		"a short coordinate":    {change(ec, func(k *Key) { k.X = k.X[:42] }), "coordinates"},

@@ -23,10 +23,13 @@ import (
 )
 
 // The algorithms that tokens are signed with (RFC 7518 §3.1, RFC 8037 §3.1).
+// Others are in [Algorithms].
 const (
 	ES256 = "ES256"
 	RS256 = "RS256"
 	EdDSA = "EdDSA"
+	// Ed25519 is another name of EdDSA with such a key (RFC 9864 §2.2).
+	Ed25519 = "Ed25519"
 )
 
 const (
@@ -39,56 +42,80 @@ const (
 // Key is a public key with the members of RFC 7517 §4, RFC 7518 §6 and RFC 8037
 // §2.
 type Key struct {
-	Kty string   `json:"kty"`
-	Use string   `json:"use,omitempty"`
-	Ops []string `json:"key_ops,omitempty"`
-	Alg string   `json:"alg,omitempty"`
-	Kid string   `json:"kid,omitempty"`
-	Crv string   `json:"crv,omitempty"`
-	X   string   `json:"x,omitempty"`
-	Y   string   `json:"y,omitempty"`
-	N   string   `json:"n,omitempty"`
-	E   string   `json:"e,omitempty"`
+	Kty string   `json:"kty" doc:"Its type: EC, RSA or OKP"`
+	Use string   `json:"use,omitempty" doc:"What it is for: sig"`
+	Ops []string `json:"key_ops,omitempty" doc:"What it may do"`
+	Alg string   `json:"alg,omitempty" doc:"Its algorithm"`
+	Kid string   `json:"kid,omitempty" doc:"Its id, as in a token's header"`
+	Crv string   `json:"crv,omitempty" doc:"Its curve"`
+	X   string   `json:"x,omitempty" doc:"A coordinate"`
+	Y   string   `json:"y,omitempty" doc:"A coordinate"`
+	N   string   `json:"n,omitempty" doc:"The modulus"`
+	E   string   `json:"e,omitempty" doc:"The exponent"`
 }
 
 // New returns the key for publishing. It is for signatures with one algorithm,
 // and its kid is its thumbprint (RFC 7638), which binds the name to the key.
 func New(public crypto.PublicKey) (Key, error) {
-	k := Key{Use: "sig"}
-	switch p := public.(type) {
-	case *ecdsa.PublicKey:
-		point, err := p.Bytes() // 4, x, y, in full size as RFC 7518 §6.2.1.2 requires
-		if err != nil || p.Curve != elliptic.P256() {
-			return Key{}, errors.New("an elliptic-curve key that is not on P-256")
-		}
-		k.Kty, k.Alg, k.Crv, k.X, k.Y = "EC", ES256, "P-256", encode(point[1:33]), encode(point[33:])
-	case *rsa.PublicKey:
-		if p.N.BitLen() < MinRSABits {
-			return Key{}, fmt.Errorf("an RSA key of %d bits; expected at least %d", p.N.BitLen(), MinRSABits)
-		}
-		exponent := bytes.TrimLeft(binary.BigEndian.AppendUint64(nil, uint64(p.E)), "\x00")
-		k.Kty, k.Alg, k.N, k.E = "RSA", RS256, encode(p.N.Bytes()), encode(exponent)
-	case ed25519.PublicKey:
-		k.Kty, k.Alg, k.Crv, k.X = "OKP", EdDSA, "Ed25519", encode(p)
-	default:
-		return Key{}, fmt.Errorf("a public key of type %T; expected P-256, RSA or Ed25519", public)
+	k, err := Of(public)
+	if err != nil {
+		return Key{}, err
 	}
-	var err error
+	alg, _, err := k.Public()
+	if err != nil {
+		return Key{}, fmt.Errorf("%w; expected P-256, RSA of %d bits or more, or Ed25519", err, MinRSABits)
+	}
+	k.Use, k.Alg = "sig", alg
 	k.Kid, err = k.Thumbprint()
 	return k, err
 }
 
+// Of returns a public key as RFC 7518 §6 and RFC 8037 §2 write it: what the key
+// is made of and nothing else. The error is for one that [Key.Verifier] would
+// refuse.
+func Of(public crypto.PublicKey) (k Key, err error) {
+	switch p := public.(type) {
+	case *ecdsa.PublicKey:
+		point, err := p.Bytes() // 4, x, y, in full size as RFC 7518 §6.2.1.2 requires
+		if err != nil {
+			return Key{}, errors.New("an elliptic-curve key that can't be written")
+		}
+		half := (len(point) - 1) / 2
+		k = Key{Kty: "EC", Crv: p.Params().Name, X: encode(point[1 : 1+half]), Y: encode(point[1+half:])}
+	case *rsa.PublicKey:
+		exponent := bytes.TrimLeft(binary.BigEndian.AppendUint64(nil, uint64(p.E)), "\x00")
+		k = Key{Kty: "RSA", N: encode(p.N.Bytes()), E: encode(exponent)}
+	case ed25519.PublicKey:
+		k = Key{Kty: "OKP", Crv: "Ed25519", X: encode(p)}
+	default:
+		return Key{}, fmt.Errorf("a public key of type %T; expected one on an elliptic curve, RSA or Ed25519", public)
+	}
+	_, err = k.Verifier()
+	return k, err
+}
+
 // Thumbprint returns the key's SHA-256 thumbprint. RFC 7638 §3.2 takes the
-// required members of the key's type in the order of their names.
+// required members of the key's type in the order of their names, and no
+// others, and RFC 7518 §6.3.1 numbers without zeros in front: others write
+// them, and it is the same key.
 func (k *Key) Thumbprint() (string, error) {
-	text, err := json.Marshal(struct {
+	required := struct {
 		Crv string `json:"crv,omitempty"`
 		E   string `json:"e,omitempty"`
 		Kty string `json:"kty"`
 		N   string `json:"n,omitempty"`
 		X   string `json:"x,omitempty"`
 		Y   string `json:"y,omitempty"`
-	}{k.Crv, k.E, k.Kty, k.N, k.X, k.Y})
+	}{Kty: k.Kty}
+	switch k.Kty {
+	case "RSA":
+		required.E, required.N = shortest(k.E), shortest(k.N)
+	case "EC":
+		required.Crv, required.X, required.Y = k.Crv, k.X, k.Y
+	case "OKP":
+		required.Crv, required.X = k.Crv, k.X
+	}
+	text, err := json.Marshal(required)
 	if err != nil {
 		return "", fmt.Errorf("encode a public key: %w", err)
 	}
@@ -96,43 +123,46 @@ func (k *Key) Thumbprint() (string, error) {
 	return encode(sum[:]), nil
 }
 
-// Public returns the key and the only algorithm it may be used with (RFC 8725
-// §3.1). It refuses keys that are not for checking signatures, and types and
-// sizes that nothing here signs with.
+// shortest returns a number without zeros in front.
+func shortest(text string) string {
+	raw, err := decode(text)
+	if err != nil {
+		return text
+	}
+	return encode(bytes.TrimLeft(raw, "\x00"))
+}
+
+// Public returns the key and the only algorithm that tokens of this server are
+// signed with by such a key (RFC 8725 §3.1). It refuses keys that are not for
+// checking signatures, and types and sizes that nothing here signs with.
 func (k *Key) Public() (alg string, key crypto.PublicKey, err error) {
-	if k.Use != "" && k.Use != "sig" || k.Ops != nil && !slices.Contains(k.Ops, "verify") {
-		return "", nil, errors.New("not a key for checking signatures")
-	}
-	switch {
-	case k.Kty == "EC" && k.Crv == "P-256":
-		alg = ES256
-		key, err = k.ecdsa()
-	case k.Kty == "RSA":
-		alg = RS256
-		key, err = k.rsa()
-	case k.Kty == "OKP" && k.Crv == "Ed25519":
-		alg = EdDSA
-		key, err = k.ed25519()
-	default:
-		err = errors.New("a kind of key that is not used here")
-	}
-	if err == nil && k.Alg != "" && k.Alg != alg && !(k.Alg == "Ed25519" && alg == EdDSA) { // RFC 9864 §2.2
-		err = fmt.Errorf("a key for algorithm %.20q", k.Alg)
-	}
+	v, err := k.Verifier()
 	if err != nil {
 		return "", nil, err
 	}
-	return alg, key, nil
+	alg = Algorithms(v.Key)[0]
+	if !slices.Contains([]string{ES256, RS256, EdDSA}, alg) {
+		return "", nil, errors.New("a kind of key that is not used here")
+	}
+	if !slices.Contains(v.Algorithms, alg) {
+		return "", nil, fmt.Errorf("a key for algorithm %.20q", k.Alg)
+	}
+	return alg, v.Key, nil
 }
 
-func (k *Key) ecdsa() (*ecdsa.PublicKey, error) {
+func (k *Key) ecdsa(curve elliptic.Curve) (*ecdsa.PublicKey, error) {
 	x, errX := decode(k.X)
 	y, errY := decode(k.Y)
-	if errX != nil || errY != nil || len(x) != 32 || len(y) != 32 { // RFC 7518 §6.2.1.2: full size
-		return nil, errors.New("a P-256 key without proper coordinates")
+	size := (curve.Params().BitSize + 7) / 8
+	if errX != nil || errY != nil || len(x) != size || len(y) != size { // RFC 7518 §6.2.1.2: full size
+		return nil, fmt.Errorf("a %s key without proper coordinates", k.Crv)
 	}
 	// It refuses a point that is not on the curve.
-	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, x, y))
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, x, y))
+	if err != nil {
+		return nil, fmt.Errorf("a %s key whose point is not on the curve", k.Crv)
+	}
+	return key, nil
 }
 
 func (k *Key) rsa() (*rsa.PublicKey, error) {

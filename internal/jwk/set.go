@@ -44,18 +44,13 @@ func (s *Set) Find(kid string) (alg string, key crypto.PublicKey, ok bool) {
 // id. A set without a usable key is an error, so that a broken answer doesn't
 // replace a good one.
 func ParseSet(body []byte, most int) (*Set, error) {
-	var doc struct {
-		Keys []json.RawMessage `json:"keys"`
+	keys, err := members(body, most)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(body, &doc); err != nil {
-		return nil, fmt.Errorf("not a JWKS (RFC 7517 §5): %w", err)
-	}
-	if len(doc.Keys) > most {
-		return nil, fmt.Errorf("the JWKS has %d keys, expected at most %d", len(doc.Keys), most)
-	}
-	set := &Set{byKID: make(map[string]usable, len(doc.Keys))}
+	set := &Set{byKID: make(map[string]usable, len(keys))}
 	var last error
-	for _, raw := range doc.Keys {
+	for _, raw := range keys {
 		var k Key
 		if err := json.Unmarshal(raw, &k); err != nil {
 			last = err
@@ -78,4 +73,18 @@ func ParseSet(body []byte, most int) (*Set, error) {
 		)
 	}
 	return set, nil
+}
+
+// members returns the keys of a set, which has at most most.
+func members(body []byte, most int) ([]json.RawMessage, error) {
+	var doc struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, fmt.Errorf("not a JWKS (RFC 7517 §5): %w", err)
+	}
+	if len(doc.Keys) > most {
+		return nil, fmt.Errorf("the JWKS has %d keys, expected at most %d", len(doc.Keys), most)
+	}
+	return doc.Keys, nil
 }

@@ -36,10 +36,10 @@ func TestRotationByTheClock(t *testing.T) {
 		oldToken, kid := sign(t, k)
 		require.Equal(t, first[svcauth.KeyActive][0], kid)
 
-		c.add(rotateEvery - time.Millisecond)
+		c.Advance(rotateEvery - time.Millisecond)
 		require.NoError(t, k.Advance(t.Context()))
 		require.Equal(t, first, states(t, k), "not before its time")
-		c.add(time.Millisecond)
+		c.Advance(time.Millisecond)
 		require.NoError(t, k.Advance(t.Context()))
 		second := states(t, k)
 		require.Equal(t, first[svcauth.KeyNext], second[svcauth.KeyActive])
@@ -51,10 +51,10 @@ func TestRotationByTheClock(t *testing.T) {
 		require.NoError(t, err, "what the retired key signed lives on")
 		require.Len(t, published(t, k), 3)
 
-		c.add(retiredFor - time.Millisecond)
+		c.Advance(retiredFor - time.Millisecond)
 		require.NoError(t, k.Advance(t.Context()))
 		require.Len(t, published(t, k), 3)
-		c.add(time.Millisecond)
+		c.Advance(time.Millisecond)
 		require.NoError(t, k.Advance(t.Context()))
 		require.Len(t, published(t, k), 2, "when its last token has expired it goes")
 		_, err = verifies(t, k, oldToken)
@@ -72,7 +72,7 @@ func TestNextKeySignsOnlyAfterItWasPublished(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
 		c := newClock()
 		k := loaded(t, config(open(), c))
-		c.add(rotateEvery)
+		c.Advance(rotateEvery)
 		require.NoError(t, k.Advance(t.Context()))
 		before := states(t, k)
 		write(t, k, k.Rotate) // by hand, at the same moment: the new next key is an instant old
@@ -81,18 +81,18 @@ func TestNextKeySignsOnlyAfterItWasPublished(t *testing.T) {
 		cfg := config(open(), c)
 		cfg.RotateEvery, cfg.PublishBefore = 2*time.Hour, time.Hour
 		shorter := loaded(t, cfg)
-		c.add(time.Hour)
+		c.Advance(time.Hour)
 		require.NoError(t, shorter.Advance(t.Context()))
 		require.Equal(t, rotated, states(t, shorter))
 		write(t, k, func(ctx context.Context, q *store.Q) error {
 			_, err := k.Revoke(ctx, q, rotated[svcauth.KeyNext][0])
 			return err
 		})
-		c.add(time.Hour - time.Second) // active long enough soon, but the replaced next one is too young
+		c.Advance(time.Hour - time.Second) // active long enough soon, but the replaced next one is too young
 		require.NoError(t, shorter.Reload(t.Context()))
 		require.NoError(t, shorter.Advance(t.Context()))
 		require.Equal(t, rotated[svcauth.KeyActive], states(t, shorter)[svcauth.KeyActive])
-		c.add(time.Second)
+		c.Advance(time.Second)
 		require.NoError(t, shorter.Advance(t.Context()))
 		require.NotEqual(t, rotated[svcauth.KeyActive], states(t, shorter)[svcauth.KeyActive])
 	})
@@ -168,7 +168,7 @@ func TestNodesThatRotateAtOnceAgree(t *testing.T) {
 			require.Equal(t, hash, k.HashSecret("svcs_x"), "one key for secret hashes")
 		}
 		for range 3 {
-			c.add(rotateEvery)
+			c.Advance(rotateEvery)
 			together(func(k *Keyring) error { return k.Advance(t.Context()) })
 			second := agree()
 			require.NotEqual(t, first, second)
@@ -184,9 +184,9 @@ func TestAgesOfKeys(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
 		c := newClock()
 		k := loaded(t, config(open(), c))
-		c.add(time.Hour)
+		c.Advance(time.Hour)
 		write(t, k, k.Rotate)
-		c.add(time.Minute)
+		c.Advance(time.Minute)
 		require.Equal(t, []KeyAge{{svcauth.KeyNext, time.Minute}, {svcauth.KeyActive, time.Minute},
 			{svcauth.KeyRetired, time.Minute}}, k.Ages(c.Now()))
 	})
@@ -207,7 +207,7 @@ func TestNoMoreKeysArePublishedThanMayBe(t *testing.T) {
 		first := c.Now()
 		for range svcauth.MaxPublishedKeys - 2 {
 			require.NoError(t, rotate(t, k))
-			c.add(time.Minute)
+			c.Advance(time.Minute)
 		}
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 		var full *FullError
@@ -215,9 +215,9 @@ func TestNoMoreKeysArePublishedThanMayBe(t *testing.T) {
 		require.Equal(t, verify.KeptUntil(verify.LastExpiry(first)), full.Next, "when the first that retired goes")
 		require.Contains(t, full.Error(), full.Next.Format(time.RFC3339))
 
-		c.add(full.Next.Sub(c.Now()) - time.Millisecond)
+		c.Advance(full.Next.Sub(c.Now()) - time.Millisecond)
 		require.ErrorAs(t, rotate(t, k), &full)
-		c.add(time.Millisecond)
+		c.Advance(time.Millisecond)
 		require.NoError(t, rotate(t, k), "at the moment that was named, nobody having tidied up")
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 
@@ -240,13 +240,13 @@ func TestRotationByTheClockWaitsForRoom(t *testing.T) {
 		cfg.RotateEvery, cfg.PublishBefore = 2*time.Hour, time.Hour
 		k := loaded(t, cfg)
 		for range 80 { // 40 hours, far beyond a token's life
-			c.add(30 * time.Minute)
+			c.Advance(30 * time.Minute)
 			require.NoError(t, k.Advance(t.Context()))
 			require.LessOrEqual(t, len(published(t, k)), svcauth.MaxPublishedKeys)
 		}
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 		active := states(t, k)[svcauth.KeyActive]
-		c.add(retiredFor)
+		c.Advance(retiredFor)
 		require.NoError(t, k.Advance(t.Context()))
 		require.NotEqual(t, active, states(t, k)[svcauth.KeyActive], "what was due is done once there is room")
 	})

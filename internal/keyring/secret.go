@@ -11,8 +11,9 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// schemeHMAC begins what [Keyring.HashSecret] returns, as the name of the scheme
-// begins every hash of a password (bcrypt's, argon2's): "$", name, "$", hash.
+// schemeHMAC begins what [Keyring.HashSecret] returns, as the name of the
+// scheme begins every hash of a password (bcrypt's, argon2's): "$", name, "$",
+// hash.
 const schemeHMAC = "$hmac-sha256-v1$"
 
 const (
@@ -75,10 +76,10 @@ func (k *Keyring) SharedKey() []byte {
 func (k *Keyring) SecretScheme() string { return schemeHMAC }
 
 // HashSecret returns what is stored of a secret: [Keyring.SecretScheme], then
-// its HMAC-SHA-256 under a key of this database, in hexadecimal digits. A secret
-// of 256 random bits requires no slow hash, and without the key a stolen hash
-// can't even be tried. Before [Keyring.Load] it returns the empty string, which
-// is stored of no secret.
+// its HMAC-SHA-256 under a key of this database, in hexadecimal digits. A
+// secret of 256 random bits requires no slow hash, and without the key a stolen
+// hash can't even be tried. Before [Keyring.Load] it returns the empty string,
+// which is stored of no secret.
 func (k *Keyring) HashSecret(s svcauth.Secret) string {
 	m := k.macs.Load()
 	if m == nil {

@@ -3,8 +3,6 @@ package keyring
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/clock"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -36,43 +35,25 @@ var (
 func databases(t *testing.T, test func(t *testing.T, open func() *store.Store, url string)) {
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
-			url := "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")
+			copied := schema.SQLite
 			if kind == "postgres" {
-				url = pgtest.URL(t)
+				copied = schema.Postgres
 			}
+			url := copied(t)
 			open := func() *store.Store {
 				db, err := store.Open(store.Config{URL: url})
 				require.NoError(t, err)
 				t.Cleanup(func() { require.NoError(t, db.Close()) })
 				return db
 			}
-			_, err := open().Migrate(t.Context())
-			require.NoError(t, err)
 			test(t, open, url)
 		})
 	}
 }
 
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
+func newClock() *clock.Clock { return clock.New(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)) }
 
-func newClock() *clock { return &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
-func config(db *store.Store, c *clock) Config {
+func config(db *store.Store, c *clock.Clock) Config {
 	return Config{Store: db, MasterKey: oldMaster, Algorithm: es256, RotateEvery: rotateEvery,
 		PublishBefore: publishBefore, Clock: c.Now}
 }

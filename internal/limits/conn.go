@@ -20,14 +20,18 @@ type Conn struct {
 	crowds []*crowd    // all, and those of its address
 	rests  atomic.Bool // its next deadline is for how long
 
+	inWrite atomic.Bool // an answer is on its way into the kernel
+	slow    *time.Timer // ends the patience with the write; nil before the first
+
 	// Guarded by conns.mu.
 	gone    bool
 	waiting bool // for the other side: it may be closed for others
+	writing bool // of late: it may be closed for others of its address
 	held    bool
 	header  bool // what is read is a request's header
 	settled bool // what is read does not count
 	bytes   int  // counted
-	links   [4]link
+	links   [6]link
 }
 
 // Rest says that the connection waits for its next request.
@@ -79,22 +83,52 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if n > 0 && !c.admits(p[:n]) {
 		return 0, errCrowded
 	}
+	if err != nil {
+		c.answerClearText(err)
+	}
+	return n, err
+}
+
+// answerClearText tells a caller that speaks HTTP to a TLS listener so, if that
+// is what a read failed for.
+func (c *Conn) answerClearText(err error) {
 	var clear tls.RecordHeaderError
 	if errors.As(err, &clear) && clear.Conn != nil &&
 		clear.RecordHeader[0] >= 'A' && clear.RecordHeader[0] <= 'Z' {
 		_, _ = clear.Conn.Write(c.conns.form([]byte(ClearToTLS), c.RemoteAddr()))
 	}
-	return n, err
 }
 
+// takeTime is how long the other side may take for one write of its answer
+// before it counts as keeping the server waiting. What fits into the kernel's
+// buffer takes microseconds: no answer that is taken is lost for others.
+const takeTime = 250 * time.Millisecond
+
 // Write implements net.Conn. How fast an answer is taken is the other side's
-// affair.
+// affair: whoever is slow waits like whoever sends nothing.
 func (c *Conn) Write(p []byte) (int, error) {
-	c.Await()
+	c.do(c.write)
+	c.inWrite.Store(true)
+	defer c.inWrite.Store(false)
+	if c.slow == nil {
+		c.slow = time.AfterFunc(takeTime, c.tire)
+	} else {
+		c.slow.Reset(takeTime)
+	}
+	defer c.slow.Stop()
 	if _, err := c.Conn.Write(c.conns.form(p, c.RemoteAddr())); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// tire counts the connection as waiting if it still writes.
+func (c *Conn) tire() {
+	c.do(func() {
+		if c.inWrite.Load() {
+			c.wait()
+		}
+	})
 }
 
 // SetReadDeadline implements net.Conn. The first after Rest is for how long the
@@ -170,10 +204,22 @@ func (c *Conn) rest() {
 	c.wait()
 }
 
+// write notes that an answer is being written.
+func (c *Conn) write() {
+	if c.waiting || c.writing || c.held {
+		return
+	}
+	c.writing = true
+	for _, in := range c.crowds {
+		in.writing.push(c)
+	}
+}
+
 func (c *Conn) wait() {
 	if c.waiting || c.held {
 		return
 	}
+	c.stir()
 	c.waiting = true
 	for _, in := range c.crowds {
 		in.waiting.push(c)
@@ -184,8 +230,14 @@ func (c *Conn) wait() {
 	c.conns.change.Signal()
 }
 
-// stir is the end of waiting.
+// stir is the end of waiting and of writing.
 func (c *Conn) stir() {
+	if c.writing {
+		c.writing = false
+		for _, in := range c.crowds {
+			in.writing.remove(c)
+		}
+	}
 	if !c.waiting {
 		return
 	}

@@ -2,6 +2,7 @@ package limits
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -55,6 +56,7 @@ type Conns struct {
 type crowd struct {
 	conns, bytes     int
 	waiting, reading queue // by how long; reading: those of which something has been read
+	writing          queue // whose answers are being written, or were last; none of them waits
 }
 
 // NewConns returns Conns within bound. An exempt address, such as a proxy's
@@ -69,7 +71,7 @@ func NewConns(bound ConnBound, exempt func(netip.Addr) bool, onClose func()) *Co
 }
 
 func newCrowd(lane int) crowd {
-	return crowd{waiting: queue{lane: lane}, reading: queue{lane: lane + 1}}
+	return crowd{waiting: queue{lane: lane}, reading: queue{lane: lane + 1}, writing: queue{lane: lane + 2}}
 }
 
 // Network returns what counts as one address: an IPv4 address or an IPv6 /64.
@@ -121,8 +123,11 @@ func (l *listener) Close() error {
 	return err
 }
 
-// admit makes room for raw. It returns nil if there is none and will be none
-// by waiting: the address has its share in work.
+// admit makes room for raw. Of an address that has its share, whoever waits
+// longest gives way, else who has longest been writing: else somebody who reads
+// no answer would keep all others of the address out. admit returns nil if
+// there is no room and will be none by waiting: the address has its share in
+// work.
 func (s *Conns) admit(raw net.Conn) *Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,10 +141,11 @@ func (s *Conns) admit(raw net.Conn) *Conn {
 		own := s.byAddr[addr]
 		switch {
 		case shares && own != nil && own.conns >= s.bound.Each:
-			if own.waiting.first == nil {
+			longest := cmp.Or(own.waiting.first, own.writing.first)
+			if longest == nil {
 				return nil
 			}
-			s.drop(own.waiting.first)
+			s.drop(longest)
 		case s.all.conns < s.bound.Total:
 			return s.add(raw, addr, shares)
 		case s.all.waiting.first != nil:
@@ -157,7 +163,7 @@ func (s *Conns) add(raw net.Conn, addr netip.Addr, shares bool) *Conn {
 	if shares {
 		own := s.byAddr[addr]
 		if own == nil {
-			own = new(newCrowd(2))
+			own = new(newCrowd(3))
 			s.byAddr[addr] = own
 		}
 		c.crowds = append(c.crowds, own)

@@ -105,11 +105,31 @@ func TestConnectionsInWorkAreNotClosed(t *testing.T) {
 		t.Fatal("accepted beyond the limit")
 	case <-time.After(100 * time.Millisecond):
 	}
-	_, err = a.server.Write([]byte("x")) // it waits for its answer to be taken
-	require.NoError(t, err)
+	go func() { _, _ = a.server.Write(make([]byte, 64<<20)) }() // it waits for its answer to be taken
 	<-done
 	assert.True(t, a.gone())
 	assert.Equal(t, 3, conns.all.conns)
+}
+
+func TestAnAnswerThatIsTakenIsNotLostForOthers(t *testing.T) {
+	for range 5 {
+		connect, conns := crowded(t, ConnBound{Total: 1, Each: 1, TotalBytes: 1 << 20, EachBytes: 1 << 20})
+		conns.Form = func(p []byte, _ net.Addr) []byte {
+			time.Sleep(5 * time.Millisecond) // others run between the decision to write and the write
+			return p
+		}
+		a := connect("127.0.0.1")
+		a.server.Work()
+		done := make(chan pair)
+		go func() { done <- connect("127.0.0.2") }()
+		time.Sleep(time.Millisecond) // so that it waits for a place, mostly
+		_, err := a.server.Write([]byte("x"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(a.client, make([]byte, 1))
+		require.NoError(t, err)
+		a.server.Rest()
+		<-done
+	}
 }
 
 func TestProxyHasNoShare(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/apidoc"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/request"
@@ -78,9 +79,10 @@ func New(cfg Config) (*API, error) {
 // Owns reports whether a path is the API's.
 func Owns(path string) bool { return path == "/v1" || strings.HasPrefix(path, "/v1/") }
 
-// Mount registers the API, its document and the page that shows it.
-func (m *API) Mount(engine *gin.Engine) error {
-	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+// Mount registers the API, its document and the page that shows it. endpoints
+// are those of other faces, which the document describes too.
+func (m *API) Mount(engine *gin.Engine, endpoints []apidoc.Endpoint) error {
+	registry := huma.NewMapRegistry("#/components/schemas/", schemaName)
 	// The document shows Problem instead of the library's own error model, and
 	// render turns one into the other. The library's global constructors stay
 	// as they are.
@@ -96,6 +98,9 @@ func (m *API) Mount(engine *gin.Engine) error {
 	m.api.UseMiddleware(m.authenticate, m.readRequest)
 	m.serviceAccounts()
 	m.secrets()
+	m.keys()
+	m.federated()
+	m.certificates()
 	m.applicationKeys()
 	m.roles()
 	m.members()
@@ -103,7 +108,7 @@ func (m *API) Mount(engine *gin.Engine) error {
 	m.catalogue()
 	m.audit()
 	m.signingKeys()
-	return m.mountDocument(engine)
+	return m.mountDocument(engine, endpoints)
 }
 
 // operation describes a call. requires is the privilege that the rules ask
@@ -189,6 +194,8 @@ var idKinds = map[string]string{
 	"roles":            svcauth.PrefixRole,
 	"organizations":    svcauth.PrefixOrganization,
 	"secrets":          svcauth.PrefixSecret,
+
+	"federated-credentials": svcauth.PrefixFederated,
 }
 
 // secretAt returns the part of a URL that has the form of a client secret. It

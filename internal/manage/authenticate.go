@@ -30,7 +30,7 @@ func (m *API) authenticate(ctx huma.Context, next func(huma.Context)) {
 		m.problem(c, refusal, cause)
 		return
 	}
-	actor.IP, actor.RequestID = c.ClientIP(), state.ID
+	actor.IP, actor.RequestID = state.IP, state.ID
 	state.Outcome = request.Outcome{ClientID: actor.ClientID, Actor: actor.ID}
 	inner := request.WithState(access.WithActor(ctx.Context(), actor), state)
 	if slot := state.Slot(); slot != nil {

@@ -31,7 +31,7 @@ const (
 func (m *API) readRequest(ctx huma.Context, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	c.Request.Header.Del("Accept") // there is one representation
-	p := checkQuery(c.Request.URL)
+	p := checkQuery(c.Request.URL, ctx.Operation())
 	if p == nil {
 		p = checkConditions(c.Request, ctx.Operation())
 	}
@@ -72,8 +72,13 @@ func checkConditions(r *http.Request, op *huma.Operation) *svcauth.Problem {
 }
 
 // checkQuery refuses a query that is not form-urlencoded UTF-8 text, since a
-// database would.
-func checkQuery(u *url.URL) *svcauth.Problem {
+// database would. A parameter may be repeated only if the call takes a list.
+func checkQuery(u *url.URL, op *huma.Operation) *svcauth.Problem {
+	takesList := func(name string) bool {
+		return slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool {
+			return p.In == "query" && p.Name == name && p.Schema != nil && p.Schema.Type == huma.TypeArray
+		})
+	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return svcauth.NewProblem(svcauth.CodeMalformed, "The URL's query is not form-urlencoded.")
@@ -82,7 +87,7 @@ func checkQuery(u *url.URL) *svcauth.Problem {
 		if !request.Clean(name) {
 			return svcauth.NewProblem(svcauth.CodeMalformed, "The URL's query has a name that is no text.")
 		}
-		if len(values) > 1 {
+		if len(values) > 1 && !takesList(name) {
 			return svcauth.InvalidField("query."+name[:min(len(name), maxLocation)],
 				"This parameter is repeated; give it once.")
 		}
@@ -135,6 +140,11 @@ func isJSON(contentType string) bool {
 	return err == nil && kind == "application/json" && (!has || strings.EqualFold(charset, "utf-8"))
 }
 
+// foreign are the fields whose objects have names of others: claims of another
+// issuer, by names such as "https://example.com/team" or JSON pointers, and
+// keys.
+var foreign = map[string]bool{"claims": true, "jwk": true, "jwks": true}
+
 // checkJSON reads the text once, token by token. It refuses text that is too
 // deep, repeated names, and names that differ from ours only in case, which the
 // decoder would take.
@@ -153,6 +163,7 @@ func checkJSON(raw []byte) *svcauth.Problem {
 		value bool            // the next token is a value
 	}
 	var levels []level
+	othersNames := false // in the value of the field that is being read
 	for {
 		t, err := decoder.Token()
 		if err == io.EOF {
@@ -168,10 +179,13 @@ func checkJSON(raw []byte) *svcauth.Problem {
 		if top >= 0 && levels[top].names != nil && t != json.Delim('}') {
 			if !levels[top].value {
 				name, _ := t.(string)
-				if p := checkName(name, levels[top].names); p != nil {
+				if p := checkName(name, levels[top].names, top > 0 && othersNames); p != nil {
 					return p
 				}
 				levels[top].value = true
+				if top == 0 {
+					othersNames = foreign[name]
+				}
 				continue
 			}
 			levels[top].value = false
@@ -194,11 +208,16 @@ func malformedJSON(why string) *svcauth.Problem {
 	return svcauth.NewProblem(svcauth.CodeMalformed, "The body is not the JSON that was expected: %s.", why)
 }
 
-func checkName(name string, seen map[string]bool) *svcauth.Problem {
+// checkName refuses a name that is repeated, and one that is not written as
+// ours are, unless it is others'.
+func checkName(name string, seen map[string]bool, others bool) *svcauth.Problem {
 	if seen[name] {
 		return malformedJSON("a name is repeated in an object")
 	}
 	seen[name] = true
+	if others {
+		return nil
+	}
 	for _, r := range name {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' { // none of ours
 			shown := strings.ToValidUTF8(name[:min(len(name), maxLocation)], "")

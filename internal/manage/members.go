@@ -93,7 +93,7 @@ func (m *API) memberAccess() {
 		})
 	addDone(m, operation("unassignMemberRole", "DELETE", pathMember+"/{id}/roles/{role_id}",
 		tagMembers, svcauth.MembersManage,
-		"Take a role from a member",
+		"Unassign a role from a member",
 		"The tokens of its application keys that carry the role die at once. It is no error "+
 			"if it does not hold the role, nor if `grant` names a grant that is no longer there: "+
 			"then nothing happens. The last Administrator keeps that role."),

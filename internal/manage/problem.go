@@ -65,6 +65,8 @@ func (m *API) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	case request.TooManyFields:
 		p = svcauth.NewProblem(svcauth.CodeMalformed,
 			"the request has more than %d header fields", request.MaxHeaderFields)
+	case request.ProxyField:
+		p = svcauth.NewProblem(svcauth.CodeMalformed, request.ForeignFieldText)
 	case request.Overloaded:
 		p = svcauth.NewProblem(svcauth.CodeUnavailable,
 			"The server is busy. Nothing was changed; try again in a moment.")

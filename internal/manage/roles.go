@@ -57,7 +57,7 @@ func (m *API) roles() {
 			return &versioned[svcauth.Role]{etag(r.Version), r}, err
 		})
 	addDone(m, operation("deleteRole", "DELETE", pathRole+"/{id}", tagRoles, svcauth.RolesManage,
-		"Delete a role",
+		"Remove a role",
 		"It is taken from all who hold it, and tokens that carry it die at once."),
 		func(ctx context.Context, in *ItemWait) (*done, error) {
 			return m.takeAway(ctx, in.Waiting, func() error { return m.cfg.Access.DeleteRole(ctx, in.ID) })

@@ -47,7 +47,7 @@ func (m *API) secrets() {
 			return page(m.cfg.Access.Secrets(ctx, in.ID))
 		})
 	addMade(m, operation("createSecret", "POST", pathSecret, tagSecrets, svcauth.MembersManage,
-		"Add a secret to a service account",
+		"Create a secret for a service account",
 		"The answer has `client_secret`, this once, unless you send one that you made "+
 			"yourself: `svcs_`, 43 random base62 characters and the 6 of their CRC-32. A service "+
 			"account holds at most 5 secrets, so that one can be replaced without a gap. You need "+

@@ -73,7 +73,7 @@ func (in *GrantOf) grant(
 	if len(answer.Warnings)+len(answer.Oversized) == 0 {
 		return &granted{Status: http.StatusNoContent}, err
 	}
-	answer.Warnings = append([]svcauth.SecretWarning{}, answer.Warnings...)
+	answer.Warnings = append([]svcauth.CredentialWarning{}, answer.Warnings...)
 	return &granted{http.StatusOK, &answer}, err
 }
 
@@ -116,7 +116,8 @@ func (m *API) serviceAccounts() {
 	addMade(m, operation("createServiceAccount", "POST", pathAccount, tagAccounts, svcauth.MembersManage,
 		"Create a service account",
 		"The answer has `client_id` and `client_secret`. The secret is shown this once and "+
-			"can't be had again. You need every privilege of the roles that you assign."),
+			"can't be had again. With `secret: false` there is none: add a credential of another kind. "+
+			"You need every privilege of the roles that you assign."),
 		func(ctx context.Context, in *struct {
 			Body svcauth.NewServiceAccount
 		}) (*createdVersion[svcauth.ServiceAccount], error) {
@@ -159,16 +160,16 @@ func (m *API) accountRoles() {
 	addGrant(m, operation("assignServiceAccountRole", "PUT", pathAccount+"/{id}/roles/{role_id}",
 		tagAccounts, svcauth.MembersManage,
 		"Assign a role to a service account",
-		aboutGrants+"The answer is 200 and warns where secrets of the account were made by who "+
-			"does not hold what it gains, or not for as long: whoever kept one can use it too; "+
-			"end such a secret and make another. `oversized` says that its tokens would be too "+
+		aboutGrants+"The answer is 200 and warns where credentials of the account were made by "+
+			"who does not hold what it gains, or not for as long: whoever kept one can use it too; "+
+			"end such a credential and make another. `oversized` says that its tokens would be too "+
 			"long without a scope or resource."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			return in.grant(ctx, m.cfg.Access.AssignServiceAccountRole)
 		})
 	addDone(m, operation("unassignServiceAccountRole", "DELETE", pathAccount+"/{id}/roles/{role_id}",
 		tagAccounts, svcauth.MembersManage,
-		"Take a role from a service account",
+		"Unassign a role from a service account",
 		"Its tokens that carry the role die at once. It is no error if it does not hold the "+
 			"role, nor if `grant` names a grant that is no longer there: then nothing happens."),
 		func(ctx context.Context, in *UngrantOf) (*done, error) {

@@ -14,9 +14,18 @@ import (
 // authenticate returns the client that a request comes from. After a refusal
 // the form's client_id is the one that the request claims, for the log.
 func (e *Endpoints) authenticate(c *gin.Context, f form) (client clientauth.Authentication, refusal *oautherr.Error) {
-	r, refusal := clientauth.ReadRequest(c.Request, f.get, request.ClientAddr(c))
+	of := request.Of(c)
+	r, refusal := e.cfg.ClientAuth.ReadRequest(c.Request, f.get, clientauth.Origin{IP: of.Addr, Proxied: of.Proxied})
 	if refusal == nil {
 		client, refusal = e.cfg.ClientAuth.Authenticate(request.Context(c), r)
+	}
+	of.AuthMethod = r.Method
+	if claimed := r.Claimed; claimed != nil && claimed.Known {
+		of.Claimant = request.Claimant{
+			OrgID: claimed.OrgID, ClientID: claimed.ClientID,
+			Proven: r.CredentialID != "", CredentialID: r.CredentialID,
+			Issuer: client.Issuer, Subject: client.Subject,
+		}
 	}
 	if r.ClientID != "" {
 		f.values["client_id"] = r.ClientID
@@ -29,11 +38,13 @@ func (e *Endpoints) authenticate(c *gin.Context, f form) (client clientauth.Auth
 func (e *Endpoints) introspector(c *gin.Context, f form) (token.Introspector, *oautherr.Error) {
 	if headers := c.Request.Header.Values("Authorization"); len(headers) == 1 {
 		if scheme, text, _ := strings.Cut(headers[0], " "); strings.EqualFold(scheme, "Bearer") {
-			if f.get("client_secret") != "" {
+			if f.get("client_secret") != "" || f.get("client_assertion") != "" {
 				return token.Introspector{}, badRequest("the caller authenticates in two ways at once: " +
-					"send a bearer token or a client secret, not both")
+					"send a bearer token, or what the client authenticates with, not both")
 			}
-			return e.cfg.Token.IntrospectorFromBearer(request.Context(c), strings.TrimSpace(text))
+			by, refusal := e.cfg.Token.IntrospectorFromBearer(request.Context(c), strings.TrimSpace(text))
+			claimBy(c, by)
+			return by, refusal
 		}
 	}
 	client, refusal := e.authenticate(c, f)
@@ -41,4 +52,9 @@ func (e *Endpoints) introspector(c *gin.Context, f form) (token.Introspector, *o
 		return token.Introspector{}, refusal
 	}
 	return e.cfg.Token.IntrospectorFromClient(request.Context(c), client)
+}
+
+// claimBy records whose token a request carries.
+func claimBy(c *gin.Context, by token.Introspector) {
+	request.Of(c).Claimant = request.Claimant{OrgID: by.OrgID, ClientID: by.ClientID, Proven: by.ClientID != ""}
 }

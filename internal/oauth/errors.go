@@ -3,12 +3,15 @@ package oauth
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/refusals"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
@@ -37,6 +40,8 @@ func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	case request.TooManyFields:
 		refusal = badRequest("the request has more than %d header fields", request.MaxHeaderFields)
 		refusal.Status = http.StatusRequestHeaderFieldsTooLarge
+	case request.ProxyField:
+		refusal = oautherr.New(oautherr.CodeInvalidRequest, request.ForeignField, request.ForeignFieldText)
 	case request.Overloaded:
 		refusal = oautherr.New(oautherr.CodeUnavailable, request.Overload, "the server is busy; try again in a moment")
 		refusal.RetryAfter = time.Second
@@ -45,11 +50,46 @@ func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	default:
 		refusal = oautherr.New(oautherr.CodeServerError, "fault", "the server failed; request id %s", request.Of(c).ID)
 	}
-	e.refuse(c, "", refusal)
+	e.write(c, "", refusal)
 }
 
-// refuse renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
+// refuse answers with an error, and records it for the organization of the
+// client that the request names.
 func (e *Endpoints) refuse(c *gin.Context, clientID string, err *oautherr.Error) {
+	e.write(c, clientID, err)
+	if err.Status >= http.StatusInternalServerError {
+		return // not the client's fault: the server's log has it
+	}
+	of := request.Of(c)
+	by, detail := of.Claimant, err.Detail
+	if detail == "" {
+		detail = withoutSpecimens(err.Description)
+	}
+	e.cfg.Refusals.Note(refusals.Refusal{
+		OrgID: by.OrgID, ClientID: by.ClientID, Proven: by.Proven, CredentialID: by.CredentialID,
+		RequestID: of.ID, Endpoint: c.FullPath(), Code: err.Code, Reason: err.Reason, Detail: detail,
+		IP: request.ClientAddr(c), UserAgent: c.Request.UserAgent(),
+	})
+}
+
+// quoted is what a description repeats of the request.
+var quoted = regexp.MustCompile(`'[^']*'`)
+
+// withoutSpecimens returns a description as it may be kept. What it repeats of
+// the request stays if it has the colon of a privilege or a URI, and no @,
+// before which a URI has a password. Anything else may be a password or a token
+// that was put into the wrong parameter.
+func withoutSpecimens(description string) string {
+	return quoted.ReplaceAllStringFunc(untrusted.RedactSecrets(description), func(text string) string {
+		if strings.Contains(text, ":") && !strings.Contains(text, "@") {
+			return text
+		}
+		return "'...'"
+	})
+}
+
+// write renders an error of the OAuth2 endpoints, RFC 6749 §5.2.
+func (e *Endpoints) write(c *gin.Context, clientID string, err *oautherr.Error) {
 	recordOutcome(c, clientID, err)
 	if err.Challenge != "" {
 		c.Header("WWW-Authenticate", err.Challenge)

@@ -88,6 +88,7 @@ func (e *Endpoints) subscriber(
 		return asker, "", refusal
 	}
 	asker, refusal = e.cfg.Token.IntrospectorFromBearer(request.Context(c), text)
+	claimBy(c, asker)
 	if refusal != nil {
 		return asker, "", refusal
 	}

@@ -107,18 +107,11 @@ func (f *form) add(text string, only []string) *oautherr.Error {
 		if pair == "" {
 			continue
 		}
-		rawName, rawValue, _ := strings.Cut(pair, "=")
-		name, err1 := clientauth.Unescape(rawName)
-		value, err2 := clientauth.Unescape(rawValue)
-		switch {
-		case err1 == nil && err2 == nil && request.Clean(name) &&
-			request.Clean(strings.TrimRight(value, "\r\n")) && !request.Clean(value):
-			return badRequest("a parameter ends in a line break: send the body, and each value in it, without one " +
-				"(echo adds one, printf does not)")
-		case err1 != nil || err2 != nil || !request.Clean(name) || !request.Clean(value):
-			return badRequest("a parameter is not form-urlencoded UTF-8 text without control characters")
+		name, value, err := decode(pair)
+		if err == nil {
+			err = isArray(name)
 		}
-		if err := isArray(name); err != nil {
+		if err != nil {
 			return err
 		}
 		if only != nil && !contains(only, name) {
@@ -127,18 +120,41 @@ func (f *form) add(text string, only []string) *oautherr.Error {
 		if value == "" || only == nil && f.surplus(name) {
 			continue // RFC 6749 §3.2: without a value it counts as absent
 		}
-		if name == "resource" {
-			f.resources = append(f.resources, value)
-			continue
+		if err := f.put(name, value); err != nil {
+			return err
 		}
-		if _, again := f.values[name]; again {
-			if same, ok := f.inURL[name]; !ok || same != value {
-				return repeated(name)
-			}
-			delete(f.inURL, name) // the same in both places, once each
-		}
-		f.values[name] = value
 	}
+	return nil
+}
+
+// decode returns the name and the value of one parameter.
+func decode(pair string) (name, value string, refusal *oautherr.Error) {
+	name, value, _ = strings.Cut(pair, "=")
+	name, err1 := clientauth.Unescape(name)
+	value, err2 := clientauth.Unescape(value)
+	switch {
+	case err1 != nil || err2 != nil || !request.Clean(name) || !request.Clean(strings.TrimRight(value, "\r\n")):
+		return "", "", badRequest("a parameter is not form-urlencoded UTF-8 text without control characters")
+	case !request.Clean(value):
+		return "", "", badRequest("a parameter ends in a line break: " +
+			"send the body, and each value in it, without one (echo adds one, printf does not)")
+	}
+	return name, value, nil
+}
+
+// put keeps a parameter. One that may be repeated is added to the others.
+func (f *form) put(name, value string) *oautherr.Error {
+	if name == repeatable {
+		f.resources = append(f.resources, value)
+		return nil
+	}
+	if _, again := f.values[name]; again {
+		if same, ok := f.inURL[name]; !ok || same != value {
+			return repeated(name)
+		}
+		delete(f.inURL, name) // the same in both places, once each
+	}
+	f.values[name] = value
 	return nil
 }
 
@@ -146,17 +162,62 @@ func (f *form) add(text string, only []string) *oautherr.Error {
 // (RFC 6749 §3.2) and must not fill memory, so only the first of them are
 // watched for repetition.
 func (f *form) surplus(name string) bool {
-	if contains(parameters, name) {
+	if known(name) {
 		return false
 	}
 	_, again := f.values[name]
 	return !again && len(f.values) > 64
 }
 
-// parameters are the known names.
-var parameters = []string{
-	"grant_type", "scope", "client_id", "client_secret",
-	"resource", "audience", "token", "token_type_hint",
+// parameter is a known name.
+type parameter struct {
+	name, example string
+	paths         []string // of the endpoints that read it; nil: each does
+	text          string   // for the document
+}
+
+var (
+	atToken     = []string{tokenPath}
+	aboutTokens = []string{revokePath, introspectPath}
+)
+
+// parameters are the known names. The document is made of them too.
+var parameters = []parameter{
+	{grantTypeParam, "client_credentials", atToken, "The grant, RFC 6749 §4.4"},
+	{"scope", "clusters:view", atToken, "Privileges in one value, with single spaces between. Without it, or with " +
+		"`all-apis`: all that the client's roles grant. What is not granted is refused, never left out"},
+	{repeatable, "https://api.cloud.example", atToken, "The audience of an API that the token shall be for (RFC " +
+		"8707), once for each. Without it: the APIs that the token carries privileges of, never this server itself"},
+	{"audience", "https://api.cloud.example", atToken, "The same, for clients that know only this name; once"},
+	{"token", "$TOKEN", aboutTokens, "The access token that it is about"},
+	{"token_type_hint", "access_token", aboutTokens, "Ignored: there is only one kind of token"},
+	{"client_id", "", nil, "The client's id, if it authenticates in the body"},
+	{"client_secret", "", nil, "The client's secret, if it authenticates in the body"},
+	{"client_assertion_type", "", nil, "`" + clientauth.AssertionJWT + "`, if the client authenticates by an " +
+		"assertion"},
+	{"subject_token", "", atToken, "Of a token exchange (RFC 8693): a token of another issuer that fits a federated " +
+		"credential. It stands for the client's authentication, too"},
+	{"subject_token_type", "", atToken, "Of a token exchange: urn:ietf:params:oauth:token-type:jwt or …:id_token"},
+	{"requested_token_type", "", atToken, "Of a token exchange: absent, or " +
+		"urn:ietf:params:oauth:token-type:access_token"},
+	{"actor_token", "", atToken, "Not supported: the token that is issued is the client's own"},
+	{"actor_token_type", "", atToken, "Not supported"},
+	{"client_assertion", "", nil, "A JWT that the client has signed with its private key (RFC 7523 §2.2): `iss` and " +
+		"`sub` are its id, `aud` is the issuer alone, `exp` a minute ahead, `jti` random. Instead of a secret"},
+}
+
+// repeatable is the one parameter that may be sent more than once (RFC 8707
+// §2).
+const repeatable = "resource"
+
+// known reports whether a name is one of the parameters.
+func known(name string) bool {
+	for i := range parameters {
+		if parameters[i].name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // isArray refuses a known name with a bracket or a dot behind it, as some
@@ -165,18 +226,18 @@ var parameters = []string{
 // token would get the widest.
 func isArray(name string) *oautherr.Error {
 	at := strings.IndexAny(name, "[.")
-	if at < 0 || !contains(parameters, name[:at]) {
+	if at < 0 || !known(name[:at]) {
 		return nil
 	}
-	known, written := name[:at], name[:at]+"[...]"
+	plain, written := name[:at], name[:at]+"[...]"
 	if name[at] == '.' {
-		written = known + ".0"
+		written = plain + ".0"
 	}
-	how := once(known)
-	if known == "resource" {
+	how := once(plain)
+	if plain == repeatable {
 		how = "as resource=..., once for each API, without brackets or dots"
 	}
-	return badRequest("%s is how some libraries write a list, and no parameter here: send %s %s", written, known, how)
+	return badRequest("%s is how some libraries write a list, and no parameter here: send %s %s", written, plain, how)
 }
 
 // once returns how to send a parameter that may be sent only once.
@@ -190,7 +251,7 @@ func once(name string) string {
 // repeated refuses a parameter that is sent twice (RFC 6749 §3.2). Only known
 // names go into the answer.
 func repeated(name string) *oautherr.Error {
-	if !contains(parameters, name) {
+	if !known(name) {
 		return badRequest("a parameter is repeated: send each once")
 	}
 	return badRequest("%s is repeated: send it %s", name, once(name))

@@ -11,18 +11,18 @@ import (
 
 // introspection is the answer of RFC 7662 §2.2 for a live token.
 type introspection struct {
-	Active    bool     `json:"active"`
-	Scope     string   `json:"scope,omitempty"`
-	ClientID  string   `json:"client_id"`
-	Subject   string   `json:"sub"`
-	Audience  any      `json:"aud"`
-	Issuer    string   `json:"iss"`
-	ExpiresAt int64    `json:"exp"`
-	IssuedAt  int64    `json:"iat"`
-	JTI       string   `json:"jti"`
-	TokenType string   `json:"token_type"`
-	Roles     []string `json:"roles"`
-	OrgID     string   `json:"org_id"`
+	Active    bool     `json:"active" doc:"Whether the token is good now. If it is not, or is none that the caller may ask about, this is all that is said"`
+	Scope     string   `json:"scope,omitempty" doc:"Its privileges, with spaces between; absent if it has none"`
+	ClientID  string   `json:"client_id" required:"false" doc:"The client that got it"`
+	Subject   string   `json:"sub" required:"false" doc:"Who acts by it: the service account, or the member of an application key"`
+	Audience  any      `json:"aud" required:"false" doc:"The APIs that it is for: a string for one, an array for more"`
+	Issuer    string   `json:"iss" required:"false" doc:"This server"`
+	ExpiresAt int64    `json:"exp" required:"false" doc:"When it ends, in seconds since 1970"`
+	IssuedAt  int64    `json:"iat" required:"false" doc:"When it was issued, in seconds since 1970"`
+	JTI       string   `json:"jti" required:"false" doc:"Its id"`
+	TokenType string   `json:"token_type" required:"false" doc:"How it is sent: Bearer"`
+	Roles     []string `json:"roles" required:"false" doc:"The roles that give its privileges"`
+	OrgID     string   `json:"org_id" required:"false" doc:"The organization of the client"`
 }
 
 func (e *Endpoints) introspect(c *gin.Context) {

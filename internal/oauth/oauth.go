@@ -17,8 +17,10 @@ import (
 
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/feed"
+	"github.com/svcauth/svcauth/internal/refusals"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
+	"github.com/svcauth/svcauth/internal/wire"
 )
 
 // Config is what the endpoints stand on.
@@ -26,12 +28,16 @@ type Config struct {
 	ClientAuth *clientauth.Authenticator
 	Token      *token.Service
 	Feed       *feed.Feed
+	Refusals   *refusals.Log // is told what is refused; nil: it is not
 	// JWKS returns the key set (RFC 7517 §5) and its entity tag.
 	JWKS       func() (body []byte, etag string)
 	JWKSMaxAge time.Duration
 	Algorithms func() []string // of the published keys
 
-	Issuer       string
+	Issuer string
+	// MTLSURL is where clients that show a certificate reach the endpoints, RFC
+	// 8705 §5. If it is empty, nowhere else than the others.
+	MTLSURL      string
 	TokenAliases []string // further paths of the token endpoint
 }
 
@@ -49,6 +55,7 @@ const (
 	revokePath     = "/oauth2/revoke"
 	introspectPath = "/oauth2/introspect"
 	feedPath       = "/oauth2/revocations"
+	receiptPath    = feedPath + wire.ReceiptPath
 
 	metadataPath  = "/.well-known/oauth-authorization-server"
 	discoveryPath = "/.well-known/openid-configuration"
@@ -64,7 +71,7 @@ func (e *Endpoints) Mount(r gin.IRouter) {
 	r.POST(revokePath, e.revoke)
 	r.POST(introspectPath, e.introspect)
 	r.GET(feedPath, e.revocations)
-	r.POST(feedPath+"/ack", e.acknowledge)
+	r.POST(receiptPath, e.acknowledge)
 	for _, path := range e.metadataPaths() {
 		r.GET(path, e.serveMetadata)
 	}
@@ -90,6 +97,16 @@ func (e *Endpoints) DocumentPaths() []string {
 // ClientPaths returns the paths that clients send their credentials to.
 func (e *Endpoints) ClientPaths() []string {
 	return append([]string{tokenPath, revokePath, introspectPath}, e.cfg.TokenAliases...)
+}
+
+// TokenURLs returns the URLs of the token endpoint at an issuer, which aliases
+// are further paths of.
+func TokenURLs(issuer string, aliases []string) []string {
+	all := []string{issuer + tokenPath}
+	for _, alias := range aliases {
+		all = append(all, issuer+alias)
+	}
+	return all
 }
 
 func writeJSON(c *gin.Context, status int, body []byte) {

@@ -45,9 +45,11 @@ func (e *Endpoints) revoke(c *gin.Context) {
 	writeJSON(c, http.StatusOK, body)
 }
 
+const waitParam = "wait"
+
 // waitParameter takes wait out of the URL's query. Nothing else may be there.
 func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *oautherr.Error) {
-	text, ok := strings.CutPrefix(r.URL.RawQuery, "wait=")
+	text, ok := strings.CutPrefix(r.URL.RawQuery, waitParam+"=")
 	if !ok {
 		return 0, false, nil
 	}

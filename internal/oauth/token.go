@@ -10,30 +10,48 @@ import (
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/internal/untrusted"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
+
+const grantTypeParam = "grant_type"
+
+// inAliasURL are the parameters that an alias takes from the URL's query.
+var inAliasURL = []string{grantTypeParam, "scope"}
 
 // token returns the token endpoint (RFC 6749 §3.2). An alias takes grant_type
 // and scope from the URL's query too, as old clients send them.
 func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 	var query []string
 	if alias {
-		query = []string{"grant_type", "scope"}
+		query = inAliasURL
 	}
 	return func(c *gin.Context) {
 		f, err := readForm(c.Writer, c.Request, query...)
 		var client clientauth.Authentication
+		exchange := f.get(grantTypeParam) == token.GrantTokenExchange
+		if err == nil && exchange {
+			err = token.CheckExchange(f.get)
+		}
 		if err == nil {
 			client, err = e.authenticate(c, f)
+			if err != nil && exchange {
+				err = token.RefuseExchange(err)
+			}
 		}
 		if err != nil {
 			e.refuse(c, f.get("client_id"), err)
 			return
 		}
 		r := token.Request{
-			GrantType: f.get("grant_type"), Scope: f.get("scope"), Resources: f.resources,
-			IP: c.ClientIP(), UserAgent: untrusted.RedactSecrets(c.Request.UserAgent()),
+			GrantType: f.get(grantTypeParam), Scope: f.get("scope"), Resources: f.resources,
+			IP: request.Of(c).IP, UserAgent: untrusted.RedactSecrets(c.Request.UserAgent()),
 		}
-		if a := f.get("audience"); a != "" {
+		if exchange {
+			r.WantedType = f.get("requested_token_type")
+		}
+		// RFC 8693 §2.1: a client that knows only audience names its credential
+		// by it, as clients of others do their provider.
+		if a := f.get("audience"); a != "" && !(exchange && svcauth.ValidID(svcauth.PrefixFederated, a)) {
 			r.Resources = append(r.Resources, a)
 		}
 		issued, err := e.cfg.Token.Issue(request.Context(c), client, r)
@@ -47,6 +65,11 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 		body = append(body, issued.AccessToken...)
 		body = append(body, `","token_type":"Bearer","expires_in":`...)
 		body = strconv.AppendInt(body, issued.ExpiresIn, 10)
+		if issued.IssuedType != "" {
+			body = append(body, `,"issued_token_type":"`...)
+			body = append(body, issued.IssuedType...)
+			body = append(body, '"')
+		}
 		body = append(body, `,"scope":"`...) // privileges have a form that needs no escape
 		body = append(body, issued.Scope...)
 		body = append(body, '"', '}', '\n')

@@ -17,7 +17,7 @@ import (
 )
 
 // The error codes that this server sends: those of RFC 6749 §5.2, and of the
-// RFCs named.
+// RFCs named. [Lookup] says what each means.
 const (
 	CodeInvalidRequest       = "invalid_request"
 	CodeInvalidClient        = "invalid_client"
@@ -33,6 +33,46 @@ const (
 	CodeServerError          = "server_error"            // RFC 6749 §4.1.2.1, here with 500
 )
 
+// Code is what is known of an error code.
+type Code struct {
+	Name    string
+	Status  int    // of HTTP, unless the refusal says another
+	Meaning string // for whoever wrote the client, as half a sentence
+}
+
+// codes has every code that this server sends.
+var codes = []Code{
+	{CodeInvalidRequest, http.StatusBadRequest,
+		"the form of the request is wrong; the description says what was expected"},
+	{CodeInvalidClient, http.StatusUnauthorized,
+		"the client is unknown, or its credential is wrong, removed or expired"},
+	{CodeInvalidGrant, http.StatusBadRequest, "the token is another client's"},
+	{CodeUnauthorizedClient, http.StatusBadRequest, "this client may not use this grant"},
+	{CodeUnsupportedGrantType, http.StatusBadRequest, "the server does not know this grant"},
+	{CodeInvalidScope, http.StatusBadRequest,
+		"a privilege is not granted, or the scope is malformed or too large"},
+	{CodeInvalidTarget, http.StatusBadRequest,
+		"a resource is no API of the catalogue, or does not go with the scope"},
+	{CodeInvalidToken, http.StatusUnauthorized,
+		"the bearer token is missing, malformed, expired or revoked, or is not for this server"},
+	{CodeInsufficientScope, http.StatusForbidden, "the bearer token lacks the privilege"},
+	{CodeSlowDown, http.StatusTooManyRequests, "too many tries; wait as Retry-After says"},
+	{CodeUnavailable, http.StatusServiceUnavailable,
+		"the server is busy or can't reach its database; wait as Retry-After says"},
+	{CodeServerError, http.StatusInternalServerError, "the server failed; its log says why"},
+}
+
+// Lookup returns what is known of a code. It reports whether the code is one
+// that this server sends.
+func Lookup(name string) (code Code, ok bool) {
+	for _, c := range codes {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Code{}, false
+}
+
 // Error is a refusal by an OAuth2 endpoint.
 type Error struct {
 	Code        string
@@ -44,6 +84,9 @@ type Error struct {
 	// Reason is a word from a closed list, for the log and the metrics. It may
 	// say what the caller must not learn.
 	Reason string
+	// Detail tells the client's own organization more than the caller may
+	// learn. If it is empty, the Description says all.
+	Detail string
 	Cause  error // for the log; nil unless the server itself is at fault
 }
 
@@ -79,19 +122,14 @@ func BearerChallenge(code, description, scope string) string {
 // the scope.
 func New(code, reason, format string, args ...any) *Error {
 	e := &Error{Code: code, Status: http.StatusBadRequest, Reason: reason, Description: fmt.Sprintf(format, args...)}
+	if known, ok := Lookup(code); ok {
+		e.Status = known.Status
+	}
 	switch code {
 	case CodeInvalidClient:
-		e.Status, e.Challenge = http.StatusUnauthorized, BasicChallenge
+		e.Challenge = BasicChallenge
 	case CodeInvalidToken:
-		e.Status, e.Challenge = http.StatusUnauthorized, BearerChallenge(code, e.Description, "")
-	case CodeInsufficientScope:
-		e.Status = http.StatusForbidden
-	case CodeSlowDown:
-		e.Status = http.StatusTooManyRequests
-	case CodeUnavailable:
-		e.Status = http.StatusServiceUnavailable
-	case CodeServerError:
-		e.Status = http.StatusInternalServerError
+		e.Challenge = BearerChallenge(code, e.Description, "")
 	}
 	return e
 }

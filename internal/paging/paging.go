@@ -49,6 +49,16 @@ func List[T any](rows []T, limit int, key func(T) string) svcauth.List[T] {
 	return svcauth.List[T]{Items: rows, NextCursor: encode(key(rows[limit-1]))}
 }
 
+// Continued makes a page whose query says where the next one begins: behind the
+// thing with this id, or nowhere if next is empty.
+func Continued[T any](rows []T, next string) svcauth.List[T] {
+	list := svcauth.List[T]{Items: rows}
+	if next != "" {
+		list.NextCursor = encode(next)
+	}
+	return list
+}
+
 // Newest cuts a page out of a list that is short enough to be read whole, and
 // sorts it by key, the greatest first. key returns what [Key] does. What is
 // added or goes between two pages moves nothing from one to the other.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
@@ -18,6 +19,8 @@ type LinkInfo struct {
 	Email, FirstName, LastName string
 	Kind                       string // store.InvitationInvite or store.InvitationReset: "invite" or "reset"
 	Organization               string // its name
+	ExpiresAt                  time.Time
+	NoPassword                 bool // the organization takes none: single sign-on leads in
 }
 
 // InviteMember makes a member who can't do anything yet, and a one-time link,
@@ -132,7 +135,8 @@ func (s *Service) grantInvited(ctx context.Context, t *access.Tx, row store.Memb
 // member sets another password; the present one stops working, and its sessions
 // and application keys end. That hands over all that the member holds. For
 // somebody who has not accepted an invitation yet it makes a new one. A service
-// account gets no link, as at [Service.InviteMember].
+// account gets no link, as at [Service.InviteMember]. Problem:
+// [svcauth.CodeConflict] if the organization takes no passwords.
 func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.Member, err error) {
 	kind := store.InvitationReset
 	var l link
@@ -155,6 +159,8 @@ func (s *Service) ResetMember(ctx context.Context, id string) (changed svcauth.M
 		}
 		if row.ActivatedAt == nil {
 			kind = store.InvitationInvite
+		} else if err := s.mayHavePassword(ctx, t, row); err != nil {
+			return err
 		}
 		if err := t.SetPassword(ctx, row.OrgID, row.ID, ""); err != nil {
 			return err
@@ -188,6 +194,8 @@ func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (LinkInf
 		LastName:     m.LastName,
 		Kind:         i.Kind,
 		Organization: org.Name,
+		ExpiresAt:    i.ExpiresAt,
+		NoPassword:   !org.PasswordMayEnter(),
 	}, access.Problem(err, svcauth.AuditTarget{})
 }
 
@@ -195,7 +203,8 @@ func (s *Service) Invitation(ctx context.Context, token svcauth.Secret) (LinkInf
 // active, ends its sessions and application keys, and voids the link. It needs
 // no actor. If the context has one without an ID, its IP and RequestID stand in
 // the audit log. Problems: [svcauth.CodeNotFound] as for
-// [Service.Invitation], [svcauth.CodeInvalid] for a password that is refused.
+// [Service.Invitation], [svcauth.CodeInvalid] for a password that is refused,
+// [svcauth.CodeForbidden] if the organization takes none.
 func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.Secret) (memberID string, err error) {
 	i, m, err := s.openInvitation(ctx, s.read(), token)
 	if err != nil {
@@ -204,6 +213,9 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 	org, err := s.read().Organization(ctx, i.OrgID)
 	if err != nil {
 		return "", access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
+	}
+	if !org.PasswordMayEnter() {
+		return "", s.noPasswords()
 	}
 	if err := s.validPassword("body.password", password, m.Email, m.FirstName, m.LastName, org.Name); err != nil {
 		return "", err
@@ -230,9 +242,26 @@ func (s *Service) AcceptInvitation(ctx context.Context, token, password svcauth.
 		if _, _, err := s.openInvitation(ctx, t.Q, token); err != nil { // of two at once, one
 			return err
 		}
+		if now, err := t.Organization(ctx, m.OrgID); err != nil {
+			return err
+		} else if !now.PasswordMayEnter() {
+			return s.noPasswords()
+		}
 		return s.setPassword(ctx, t, m, hash)
 	})
 	return m.ID, err
+}
+
+// mayHavePassword refuses to give a member of an organization that takes no
+// passwords a new one.
+func (s *Service) mayHavePassword(ctx context.Context, t *access.Tx, m store.MemberRow) error {
+	org, err := t.Organization(ctx, m.OrgID)
+	if err != nil || org.PasswordMayEnter() {
+		return err
+	}
+	return svcauth.NewProblem(svcauth.CodeConflict, "This organization takes no passwords (password_sign_in is off), "+
+		"so %s needs none: single sign-on leads in. To end the member's sessions and application keys, suspend it "+
+		"and let it back in.", m.Email)
 }
 
 // setPassword writes a password that its owner chose: whoever had the old one,

@@ -49,7 +49,7 @@ func (s *Service) makeLink(ctx context.Context, t *access.Tx, m store.MemberRow,
 	if t.Actor.Narrow() {
 		row.HandsOver = strings.Join(t.Actor.Privileges, " ")
 	}
-	made := link{row: row, url: s.cfg.Issuer + "/console/invitation?token=" + token.Reveal()}
+	made := link{row: row, url: s.linkURL(token)}
 	var err error
 	if made.mail, err = s.linkMail(ctx, t, &made.row, m, made.url); err != nil {
 		return made, err

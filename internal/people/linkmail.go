@@ -91,7 +91,7 @@ func (s *Service) linkMail(
 		To:       m.Email,
 		Result:   func(problem string) { s.noteMail(hash, problem) },
 	}
-	letter.Subject, letter.Text = linkText(s.cfg.Issuer, org.Name, row, linkURL)
+	letter.Subject, letter.Text = linkText(s.cfg.Issuer, org, row, linkURL)
 	return letter, nil
 }
 
@@ -127,17 +127,25 @@ func minutes(d time.Duration) string {
 // linkText writes a mail. It comes from the operator's address, so that the
 // subject holds nothing that an organization chose, and the text no more of it
 // than its name, quoted.
-func linkText(issuer, organization string, row *store.InvitationRow, linkURL string) (subject, text string) {
+func linkText(
+	issuer string,
+	organization svcauth.Organization,
+	row *store.InvitationRow,
+	linkURL string,
+) (subject, text string) {
 	where := issuer
 	if u, err := url.Parse(issuer); err == nil && u.Host != "" {
 		where = u.Host
 	}
 	name := "An organization"
-	if n := quotable(organization); n != "" {
+	if n := quotable(organization.Name); n != "" {
 		name = `The organization "` + n + `"`
 	}
 	subject = "Invitation to " + where
 	what := name + " invites you to " + where + ". To accept, choose a password here:"
+	if !organization.PasswordMayEnter() {
+		what = name + " invites you to " + where + ". To accept, sign in by single sign-on here:"
+	}
 	if row.Kind == store.InvitationReset {
 		subject = "Set a new password at " + where
 		what = "An administrator asks you to set a new password at " + where + ". " +

@@ -30,7 +30,7 @@ func TestInvitationToActiveMember(t *testing.T) {
 	about, err := f.People.Invitation(t.Context(), token)
 	require.NoError(t, err)
 	require.Equal(t, people.LinkInfo{Email: "ann@example.com", FirstName: "Ann", LastName: "Lee", Kind: "invite",
-		Organization: "default"}, about)
+		Organization: "default", ExpiresAt: f.Clock.Now().Add(7 * 24 * time.Hour)}, about)
 	_, err = f.People.SignIn(t.Context(),
 		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
 	problem(t, svcauth.CodeUnauthenticated, err)
@@ -300,7 +300,7 @@ func TestRemovedMemberIsOutAndItsAccountsLiveOn(t *testing.T) {
 	require.NoError(t, f.People.DeleteMember(f.Admin(), m.ID))
 	f.Dies(token)
 	f.Lives(machine)
-	_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	_, _, err = f.People.SessionActor(t.Context(), in)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
 	require.ErrorIs(t, err, store.ErrNotFound)
@@ -331,7 +331,7 @@ func TestSuspensionIsReversible(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, svcauth.MemberSuspended, changed.Status)
 	f.Dies(token)
-	_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	_, _, err = f.People.SessionActor(t.Context(), in)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
 	require.ErrorIs(t, err, store.ErrNotFound, "its key has ended for good")
@@ -390,12 +390,12 @@ func TestResettingHandsOverWhatTheMemberHolds(t *testing.T) {
 	_, boss := f.Member("boss@example.com", f.Role("Managers", svcauth.MembersManage))
 	_, err = f.People.ResetMember(boss, m.ID)
 	require.Equal(t, []string{view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	_, _, err = f.People.SessionActor(t.Context(), in)
 	require.NoError(t, err)
 
 	reset, err := f.People.ResetMember(f.Admin(), m.ID)
 	require.NoError(t, err)
-	_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	_, _, err = f.People.SessionActor(t.Context(), in)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	f.Dies(token)
 	_, err = f.People.SignIn(t.Context(),

@@ -36,7 +36,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 		ask  func(ctx context.Context) error
 	}{
 		{"a session", func(ctx context.Context) error {
-			_, _, err := f.People.SessionActor(ctx, maker, held.SessionEpoch)
+			_, _, err := f.People.SessionActor(ctx, people.Identity{MemberID: maker, Epoch: held.SessionEpoch})
 			return err
 		}},
 		{"an account's token", func(ctx context.Context) error {

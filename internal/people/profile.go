@@ -97,10 +97,22 @@ func (s *Service) SignOutEverywhere(ctx context.Context) error {
 	})
 }
 
+// TakesPasswords reports whether the caller's organization lets members in by
+// password.
+func (s *Service) TakesPasswords(ctx context.Context) (bool, error) {
+	a, err := access.Caller(ctx, "")
+	if err != nil {
+		return false, err
+	}
+	org, err := s.read().Organization(ctx, a.OrgID)
+	return org.PasswordMayEnter(), access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
+}
+
 // ChangePassword changes the caller's own password and ends its application
 // keys and all its sessions, this one too: sign in with the new one. A wrong
 // current password is counted like one at sign-in: [svcauth.CodeTooMany] beyond
-// the limit, else [svcauth.CodeInvalid].
+// the limit, else [svcauth.CodeInvalid]. Problem: [svcauth.CodeConflict] if the
+// organization takes no passwords.
 func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secret) error {
 	a, err := access.Caller(ctx, "")
 	if err != nil {
@@ -113,6 +125,10 @@ func (s *Service) ChangePassword(ctx context.Context, current, next svcauth.Secr
 	org, err := s.read().Organization(ctx, a.OrgID)
 	if err != nil {
 		return access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
+	}
+	if !org.PasswordMayEnter() {
+		return svcauth.NewProblem(svcauth.CodeConflict,
+			"Your organization takes no passwords (password_sign_in is off), so there is none to change.")
 	}
 	ip, _ := netip.ParseAddr(a.IP)
 	attempt, err := s.beginAttempt(m.Email, ip)

@@ -10,22 +10,29 @@ import (
 )
 
 // SessionActor makes an actor of a console session: of the member that signed
-// in, and the epoch that [Service.SignIn] returned. It is called with each
-// request. The caller adds IP and RequestID. Problem:
-// [svcauth.CodeUnauthenticated] if the member is gone or suspended, or its
-// sessions were ended since, and only then.
+// in, as [Service.SignIn] or [Service.SignInVerified] said. It is called with
+// each request. The caller adds IP and RequestID. Problem:
+// [svcauth.CodeUnauthenticated] if the member is gone or suspended, its
+// sessions were ended since, or the session began with a password and the
+// organization takes none any more, and only then.
 func (s *Service) SessionActor(
 	ctx context.Context,
-	memberID string,
-	epoch int64,
+	in Identity,
 ) (a access.Actor, noun svcauth.Member, err error) {
-	m, err := s.read().MemberOfSession(ctx, memberID)
-	if err == nil && (m.SessionEpoch != epoch || m.Suspended || m.ActivatedAt == nil) {
+	m, err := s.read().MemberOfSession(ctx, in.MemberID)
+	if err == nil && (m.SessionEpoch != in.Epoch || m.Suspended || m.ActivatedAt == nil) {
+		err = store.ErrNotFound
+	}
+	var org svcauth.Organization
+	if err == nil {
+		org, err = s.read().Organization(ctx, m.OrgID)
+	}
+	if err == nil && in.Provider == "" && !org.PasswordMayEnter() {
 		err = store.ErrNotFound
 	}
 	if err == nil {
-		a, err = s.actorOf(ctx, s.read(), m)
-		a.SessionEpoch = epoch
+		a, err = s.actorOf(ctx, s.read(), m, org)
+		a.SessionEpoch = in.Epoch
 	}
 	if err == nil {
 		noun, err = s.member(ctx, s.read(), m)
@@ -40,11 +47,12 @@ func (s *Service) SessionActor(
 }
 
 // actorOf makes an actor of a member with all that it holds now.
-func (s *Service) actorOf(ctx context.Context, q *store.Q, m store.MemberRow) (access.Actor, error) {
-	org, err := q.Organization(ctx, m.OrgID)
-	if err != nil {
-		return access.Actor{}, err
-	}
+func (s *Service) actorOf(
+	ctx context.Context,
+	q *store.Q,
+	m store.MemberRow,
+	org svcauth.Organization,
+) (access.Actor, error) {
 	held, err := s.access.Effective(ctx, q, m.OrgID, org.Operator, m.ID)
 	return access.Actor{
 		ID: m.ID, Kind: svcauth.KindMember, Name: m.Email, OrgID: m.OrgID, OrgName: org.Name,

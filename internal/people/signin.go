@@ -20,14 +20,15 @@ type SignInRequest struct {
 	IP             netip.Addr
 }
 
-// Identity says who has signed in: MemberID and Epoch are for the session
+// Identity says who has signed in and how. All but Choices is for the session
 // ([Service.SessionActor]). If address and password fit in several
 // organizations and none was named, only Choices is set. The one that is meant
 // is signed in by [Service.SignInVerified], as long as nothing has ended its
 // sessions since.
 type Identity struct {
 	MemberID     string
-	Epoch        int64 // of the member's sessions when the proof was asked for
+	Epoch        int64  // of the member's sessions when the proof was asked for
+	Provider     string // of single sign-on, that vouched for the address; empty: the password was right
 	Organization svcauth.Ref
 	Choices      []Identity
 }
@@ -48,7 +49,8 @@ const wrongAnswerAfter = 400 * time.Millisecond
 // [svcauth.CodeUnauthenticated]. Too many of them get [svcauth.CodeTooMany],
 // with RetryAfter. A right password from a network that sent no wrong one is
 // always served. Only a person who knew the password learns that the account is
-// suspended: [svcauth.CodeForbidden].
+// suspended, or that its organization takes no passwords:
+// [svcauth.CodeForbidden].
 func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error) {
 	began := time.Now()
 	attempt, err := s.beginAttempt(r.Email, r.IP)
@@ -70,7 +72,7 @@ func (s *Service) SignIn(ctx context.Context, r SignInRequest) (Identity, error)
 				"your organization can send you a link to set another password.",
 		)
 	}
-	return s.signInAs(ctx, fits, r.IP)
+	return s.signInAs(ctx, fits, "", r.IP)
 }
 
 // membersFor reads who may be meant. An address that is none is nobody's.
@@ -141,10 +143,15 @@ func (s *Service) pauseRefused(ctx context.Context, began time.Time) {
 	}
 }
 
-// signInAs takes members that have proved who they are. One is signed in,
-// several must choose.
-func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip netip.Addr) (Identity, error) {
-	var active []store.MemberRow
+// signInAs takes members that have proved who they are, by a provider of single
+// sign-on or by their password. One is signed in, several must choose.
+func (s *Service) signInAs(
+	ctx context.Context,
+	proved []store.MemberRow,
+	provider string,
+	ip netip.Addr,
+) (Identity, error) {
+	var active, entering []store.MemberRow
 	for _, m := range proved {
 		if !m.Suspended {
 			active = append(active, m)
@@ -163,27 +170,48 @@ func (s *Service) signInAs(ctx context.Context, proved []store.MemberRow, ip net
 		if err != nil {
 			return Identity{}, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
 		}
+		if provider == "" && !org.PasswordMayEnter() {
+			continue
+		}
+		entering = append(entering, m)
 		in.Choices = append(in.Choices, Identity{
 			MemberID:     m.ID,
 			Epoch:        m.SessionEpoch,
+			Provider:     provider,
 			Organization: svcauth.Ref{ID: org.ID, Name: org.Name},
 		})
 	}
-	if len(active) > 1 {
-		return in, nil
+	switch len(entering) {
+	case 0:
+		s.noteRefusedSignIn(ctx, active, ip, "The organization takes no passwords (password_sign_in is off).")
+		return Identity{}, s.noPasswords()
+	case 1:
+		return in.Choices[0], s.noteSignIn(ctx, entering[0], provider, ip)
 	}
-	return in.Choices[0], s.noteSignIn(ctx, active[0], ip)
+	return in, nil
+}
+
+// noPasswords returns the problem of a person whose organization takes no
+// passwords, and who may know that.
+func (s *Service) noPasswords() error {
+	const off = "Your organization lets its members in by single sign-on only (password_sign_in is off). "
+	if s.access.SingleSignOn() == "" {
+		return svcauth.NewProblem(svcauth.CodeForbidden, off+
+			"This server has no provider of single sign-on at the moment: its operator can set one up, or let "+
+			"an administrator in by `svcauth bootstrap --recover-admin ADDRESS`.")
+	}
+	return svcauth.NewProblem(svcauth.CodeForbidden, off+"Choose Sign in with single sign-on on the sign-in page.")
 }
 
 // noteSignIn records that a member signed in, aside from what others change.
-func (s *Service) noteSignIn(ctx context.Context, m store.MemberRow, ip netip.Addr) error {
+func (s *Service) noteSignIn(ctx context.Context, m store.MemberRow, provider string, ip netip.Addr) error {
 	actor, _ := access.ActorFrom(s.asMember(ctx, m))
 	if ip.IsValid() {
 		actor.IP = ip.String()
 	}
 	t := access.Record{Now: s.now(), Actor: actor, Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email}}
 	err := s.cfg.Store.WriteAside(ctx, func(q *store.Q) error {
-		if err := q.NoteSignIn(ctx, m.OrgID, m.ID, t.Now); err != nil {
+		if err := q.NoteSignIn(ctx, m.OrgID, m.ID, provider, t.Now); err != nil {
 			return err
 		}
 		return q.InsertAuditEvent(ctx, t.Event("member.sign_in", svcauth.OutcomeDone, ""))
@@ -211,7 +239,7 @@ func (s *Service) noteRefusedSignIn(ctx context.Context, meant []store.MemberRow
 }
 
 // MemberByVerifiedEmail lists the members that may sign in with an address that
-// an OpenID Connect provider has verified (email_verified): only those that
+// the provider of single sign-on has verified (email_verified): only those that
 // were invited and are not suspended. Nobody is signed in yet, see
 // [Service.SignInVerified].
 func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Identity, error) {
@@ -239,6 +267,7 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Id
 		all = append(all, Identity{
 			MemberID:     m.ID,
 			Epoch:        m.SessionEpoch,
+			Provider:     s.access.SingleSignOn(),
 			Organization: svcauth.Ref{ID: org.ID, Name: org.Name},
 		})
 	}
@@ -303,5 +332,5 @@ func (s *Service) SignInVerified(ctx context.Context, email string, proved Ident
 			return Identity{}, err
 		}
 	}
-	return s.signInAs(ctx, []store.MemberRow{m}, ip)
+	return s.signInAs(ctx, []store.MemberRow{m}, proved.Provider, ip)
 }

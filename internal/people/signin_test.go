@@ -245,7 +245,7 @@ func TestProofEndsWithSessions(t *testing.T) {
 					continue
 				}
 				require.NoError(t, err)
-				_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+				_, _, err = f.People.SessionActor(t.Context(), in)
 				require.NoError(t, err)
 			}
 		})
@@ -259,16 +259,17 @@ func TestSessionsEndAndPasswordsChange(t *testing.T) {
 	session := func(password svcauth.Secret) (people.Identity, error) {
 		in, err := f.SignIn("ann@example.com", password, home)
 		require.NoError(t, err)
-		_, _, err = f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+		_, _, err = f.People.SessionActor(t.Context(), in)
 		return in, err
 	}
 	first, err := session(goodPassword)
 	require.NoError(t, err)
 	ann := f.InConsole("ann@example.com")
 	require.NoError(t, f.People.SignOutEverywhere(ann))
-	_, _, err = f.People.SessionActor(t.Context(), first.MemberID, first.Epoch)
+	_, _, err = f.People.SessionActor(t.Context(), first)
 	problem(t, svcauth.CodeUnauthenticated, err)
-	_, _, err = f.People.SessionActor(t.Context(), first.MemberID, first.Epoch+2)
+	first.Epoch += 2
+	_, _, err = f.People.SessionActor(t.Context(), first)
 	problem(t, svcauth.CodeUnauthenticated, err)
 
 	second, err := session(goodPassword)
@@ -276,7 +277,7 @@ func TestSessionsEndAndPasswordsChange(t *testing.T) {
 	problem(t, svcauth.CodeInvalid, f.People.ChangePassword(ann, wrongPassword, "another harbour in the fog"))
 	problem(t, svcauth.CodeInvalid, f.People.ChangePassword(ann, goodPassword, "short"))
 	require.NoError(t, f.People.ChangePassword(ann, goodPassword, "another harbour in the fog"))
-	_, _, err = f.People.SessionActor(t.Context(), second.MemberID, second.Epoch)
+	_, _, err = f.People.SessionActor(t.Context(), second)
 	problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.SignIn("ann@example.com", goodPassword, home)
 	problem(t, svcauth.CodeUnauthenticated, err)
@@ -318,7 +319,7 @@ func TestVerifiedEmailLetsInOnlyWhoWasInvited(t *testing.T) {
 	problem(t, svcauth.CodeUnauthenticated, err)
 	in, err := f.People.SignInVerified(t.Context(), "ann@example.com", mine, home)
 	require.NoError(t, err)
-	_, m, err := f.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	_, m, err := f.People.SessionActor(t.Context(), in)
 	require.NoError(t, err)
 	require.Equal(t, svcauth.MemberActive, m.Status)
 	_, err = f.People.Invitation(t.Context(), rules.LinkToken(t, invited.InvitationURL))

@@ -15,6 +15,10 @@ import (
 type NewTenant struct {
 	Name, AdminEmail string
 	AdminPassword    svcauth.Secret // empty: one is made
+	// Show shows what is made to whoever needs it, and is called just before it
+	// is committed: if Show fails, nothing is made, and nothing that was made
+	// is lost unseen. It has five seconds, for others wait. It may be nil.
+	Show func(Tenant) error
 }
 
 // Tenant is what was made. Password and client secret are shown once.
@@ -68,12 +72,16 @@ func (s *Service) addTenant(ctx context.Context, n NewTenant, operator bool) (ma
 	); err != nil {
 		return made, err
 	}
+	seen := false
 	err = s.access.SystemChange(ctx, func(t *access.Tx) error {
-		made, err = s.tenantIn(ctx, t, n, hash, operator)
-		return err
+		if made, err = s.tenantIn(ctx, t, n, hash, operator); err != nil || n.Show == nil {
+			return err
+		}
+		seen = true
+		return shown(func() error { return n.Show(made) })
 	})
 	if err != nil {
-		return Tenant{}, access.Problem(err, svcauth.AuditTarget{Kind: "organization"})
+		return Tenant{}, notMade(seen, access.Problem(err, svcauth.AuditTarget{Kind: "organization"}))
 	}
 	return made, nil
 }
@@ -104,7 +112,7 @@ func (s *Service) tenantIn(
 	if err != nil {
 		return Tenant{}, err
 	}
-	t.Actor = access.System(org.ID)
+	t.Actor = access.CommandLine(org.ID)
 	made := Tenant{
 		Organization:  org,
 		AdminID:       typeid.New(svcauth.PrefixMember, t.Now),
@@ -174,7 +182,7 @@ func (s *Service) CreateOrganization(
 	if err != nil {
 		return svcauth.CreatedOrganization{}, err
 	}
-	made.InvitationURL = l.url
+	made.InvitationURL, made.Invitation = l.url, s.invitationNoun(l.row)
 	s.send(l)
 	return made, nil
 }

@@ -109,9 +109,14 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 	}
 	config := a.config // of its own: the provider's token is for the server itself
 	if !m.ClientID.IsNull() {
-		config.ClientID = m.ClientID.ValueString()
-		config.ClientSecret = svcauth.Secret(m.ClientSecret.ValueString())
-		config.ClientSecretFile = ""
+		config = tokensource.Config{ // nothing of the provider's own credential
+			Issuer:       config.Issuer,
+			ClientID:     m.ClientID.ValueString(),
+			ClientSecret: svcauth.Secret(m.ClientSecret.ValueString()),
+			HTTPClient:   config.HTTPClient,
+			UserAgent:    config.UserAgent,
+			MaxRetries:   config.MaxRetries,
+		}
 	}
 	config.Scopes, config.Resource = texts(m.Scopes), texts(m.Resources)
 	tokens, err := tokensource.New(config)
@@ -152,8 +157,12 @@ func (o *openedToken) nextLook(now time.Time) time.Time {
 	return now.Add(left / 2)
 }
 
-// kept returns the token that Open stored under a name.
-func (a *accessToken) kept(raw []byte) (id string, o *openedToken) {
+// kept returns the token that Open stored, and its name.
+func (a *accessToken) kept(
+	ctx context.Context, d *diagnostics, private privateData,
+) (id string, o *openedToken) {
+	raw, more := private.GetKey(ctx, openedKey)
+	d.Append(more...)
 	if json.Unmarshal(raw, &id) != nil || a.connection == nil {
 		return "", nil
 	}
@@ -165,9 +174,7 @@ func (a *accessToken) kept(raw []byte) (id string, o *openedToken) {
 // Renew checks that the token is still valid, and warns if it is about to
 // expire. It can't replace the token: Terraform has handed on its value.
 func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, resp *ephemeral.RenewResponse) {
-	raw, more := req.Private.GetKey(ctx, openedKey)
-	resp.Diagnostics.Append(more...)
-	_, o := a.kept(raw)
+	_, o := a.kept(ctx, &resp.Diagnostics, req.Private)
 	if o == nil {
 		return
 	}
@@ -188,9 +195,7 @@ func (a *accessToken) Renew(ctx context.Context, req ephemeral.RenewRequest, res
 
 // Close revokes the token, unless revoke_on_close is false.
 func (a *accessToken) Close(ctx context.Context, req ephemeral.CloseRequest, resp *ephemeral.CloseResponse) {
-	raw, more := req.Private.GetKey(ctx, openedKey)
-	resp.Diagnostics.Append(more...)
-	id, o := a.kept(raw)
+	id, o := a.kept(ctx, &resp.Diagnostics, req.Private)
 	if o == nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -41,7 +42,7 @@ func (c *connection) begin(d *diag.Diagnostics, attempted string) *svcauth.Clien
 
 // beginRead is like begin, for a refresh. If the provider's configuration is
 // unknown until apply, it adds a warning and returns nil: the state stays as it
-// is.
+// is. It also stays where the configuration is wrong, which is reported once.
 func (c *connection) beginRead(d *diag.Diagnostics, what string) *svcauth.Client {
 	if client, err := c.use(); err == nil {
 		return client
@@ -49,9 +50,10 @@ func (c *connection) beginRead(d *diag.Diagnostics, what string) *svcauth.Client
 		d.AddWarning("Not refreshed: "+what,
 			fmt.Sprintf("The provider's %s will be known only during apply, so this plan goes by the last known state.",
 				strings.Join(c.unknown, ", ")))
-		return nil
+	} else {
+		c.failOnce(d, "Reading "+what+" failed", err)
 	}
-	return c.begin(d, "Reading "+what+" failed")
+	return nil
 }
 
 // connectedData and connectedEphemeral are the same for the other two kinds.
@@ -59,6 +61,20 @@ type connectedData struct{ *connection }
 
 func (c *connectedData) Configure(_ context.Context, req datasource.ConfigureRequest, _ *datasource.ConfigureResponse) {
 	c.connection, _ = req.ProviderData.(*connection)
+}
+
+// beginWith reads the named arguments of a data source, and returns the client.
+// It returns nil after an error.
+func (c *connectedData) beginWith(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse,
+	attempted string, arguments map[string]*types.String,
+) *svcauth.Client {
+	for name, value := range arguments {
+		resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root(name), value)...)
+	}
+	if resp.Diagnostics.HasError() {
+		return nil
+	}
+	return c.begin(&resp.Diagnostics, attempted)
 }
 
 type connectedEphemeral struct{ *connection }

@@ -3,6 +3,7 @@ package provider
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -33,9 +34,11 @@ type connection struct {
 	config tokensource.Config
 	from   tokensource.Provenance
 	client *svcauth.Client
+	tokens *tokensource.Source // the client's
 	err    error
 
 	mu        sync.Mutex
+	failed    bool                    // see failOnce
 	opened    map[string]*openedToken // by ephemeral access tokens, see accesstoken.go
 	protected map[string]bool         // what has been read and not planned yet, see protection.go
 }
@@ -46,14 +49,23 @@ func newConnection(ctx context.Context, m providerModel, userAgent string, d *di
 		opened:    map[string]*openedToken{},
 		protected: map[string]bool{},
 		options: tokensource.LoadOptions{
-			URL:              m.URL.ValueString(),
-			ClientID:         m.ClientID.ValueString(),
-			ClientSecret:     svcauth.Secret(m.ClientSecret.ValueString()),
-			ClientSecretFile: m.ClientSecretFile.ValueString(),
-			CAFile:           m.CAFile.ValueString(),
-			Profile:          m.Profile.ValueString(),
-			ConfigFile:       m.ConfigFile.ValueString(),
-			OptionName:       attributeName,
+			URL:               m.URL.ValueString(),
+			CAFile:            m.CAFile.ValueString(),
+			ClientID:          m.ClientID.ValueString(),
+			ClientSecret:      svcauth.Secret(m.ClientSecret.ValueString()),
+			ClientSecretFile:  m.ClientSecretFile.ValueString(),
+			PrivateKeyFile:    m.PrivateKeyFile.ValueString(),
+			PrivateKeyID:      m.PrivateKeyID.ValueString(),
+			AssertionFile:     m.AssertionFile.ValueString(),
+			AssertionEnv:      m.AssertionEnv.ValueString(),
+			AssertionFrom:     m.AssertionFrom.ValueString(),
+			AssertionType:     m.AssertionType.ValueString(),
+			AssertionAudience: m.AssertionAudience.ValueString(),
+			CertFile:          m.CertFile.ValueString(),
+			KeyFile:           m.KeyFile.ValueString(),
+			Profile:           m.Profile.ValueString(),
+			ConfigFile:        m.ConfigFile.ValueString(),
+			OptionName:        attributeName,
 		},
 	}
 	checkKnown := func(name string, v attr.Value) {
@@ -65,6 +77,15 @@ func newConnection(ctx context.Context, m providerModel, userAgent string, d *di
 	checkKnown("client_id", m.ClientID)
 	checkKnown("client_secret", m.ClientSecret)
 	checkKnown("client_secret_file", m.ClientSecretFile)
+	checkKnown("private_key_file", m.PrivateKeyFile)
+	checkKnown("private_key_id", m.PrivateKeyID)
+	checkKnown("assertion_file", m.AssertionFile)
+	checkKnown("assertion_env", m.AssertionEnv)
+	checkKnown("assertion_from", m.AssertionFrom)
+	checkKnown("assertion_type", m.AssertionType)
+	checkKnown("assertion_audience", m.AssertionAudience)
+	checkKnown("cert_file", m.CertFile)
+	checkKnown("key_file", m.KeyFile)
 	checkKnown("profile", m.Profile)
 	checkKnown("config_file", m.ConfigFile)
 	checkKnown("ca_file", m.CAFile)
@@ -119,7 +140,7 @@ func (c *connection) open() {
 		return
 	}
 	c.config.UserAgent, c.config.MaxRetries = c.userAgent, c.retries
-	if c.client, _, c.err = tokensource.NewClient(c.config); c.err != nil {
+	if c.client, c.tokens, c.err = tokensource.NewClient(c.config); c.err != nil {
 		c.err = fmt.Errorf("%w (%s)", c.err, c.origin())
 	}
 }
@@ -137,6 +158,16 @@ func (c *connection) httpClient() *http.Client {
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	if server, err := url.Parse(c.config.Issuer); err == nil && len(c.headers) > 0 {
+		// What wraps a transport must have the certificate below it.
+		if base, ok := client.Transport.(*http.Transport); ok && c.config.CertFile != "" {
+			own := base.Clone()
+			if own.TLSClientConfig == nil {
+				own.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+			}
+			present := tokensource.ClientCertificate(c.config.CertFile, c.config.KeyFile)
+			own.TLSClientConfig.GetClientCertificate = present
+			client.Transport = own
+		}
 		client.Transport = headerTransport{c.headers, server.Scheme, server.Host, client.Transport}
 	}
 	return client
@@ -174,6 +205,9 @@ func userAgent(version, terraform string) string {
 
 // origin says where each part of the credential came from, for error messages.
 func (c *connection) origin() string {
-	return fmt.Sprintf("url from %s, client_id from %s, secret from %s", c.from.URL, c.from.ClientID,
-		c.from.ClientSecret)
+	id := "no client_id"
+	if c.from.ClientID != "" {
+		id = "client_id from " + c.from.ClientID
+	}
+	return fmt.Sprintf("url from %s, %s, what proves it from %s", c.from.URL, id, c.from.Credential)
 }

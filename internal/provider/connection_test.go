@@ -35,6 +35,11 @@ func blockOf(values map[string]types.String) providerModel {
 		ClientID:         get("client_id"),
 		ClientSecret:     get("client_secret"),
 		ClientSecretFile: get("client_secret_file"),
+		PrivateKeyFile:   get("private_key_file"),
+		AssertionFile:    get("assertion_file"),
+		AssertionEnv:     get("assertion_env"),
+		CertFile:         get("cert_file"),
+		KeyFile:          get("key_file"),
 		Profile:          get("profile"),
 		ConfigFile:       get("config_file"),
 		CAFile:           get("ca_file"),
@@ -152,8 +157,27 @@ func TestPrecedence(t *testing.T) {
 		"half a credential is not made whole by another source": {
 			attributes: map[string]types.String{"client_id": text("sa_attr")},
 			env:        allEnv,
-			failure: "attribute client_id is set, but neither attribute client_secret " +
-				"nor attribute client_secret_file",
+			failure: "attribute client_id is set, but neither a secret nor anything else that proves who asks; " +
+				"all of a credential must come from one source, so set one of these too: attribute client_secret, " +
+				"attribute client_secret_file, attribute private_key_file",
+		},
+		"two ways among the attributes": {
+			attributes: map[string]types.String{"client_id": text("sa_attr"), "assertion_file": text("f"),
+				"cert_file": text("f")},
+			env:     allEnv,
+			failure: "both attribute assertion_file and attribute cert_file are set; set one of them only",
+		},
+		"a key that is not": {
+			attributes: map[string]types.String{"client_id": text("sa_attr"), "private_key_file": text(file)},
+			env:        allEnv,
+			failure:    "holds no private key",
+		},
+		"the platform's token, whatever else there is": {
+			attributes: map[string]types.String{"client_id": text("sa_attr")},
+			env: withEnv(withEnv(allEnv, "ACTIONS_ID_TOKEN_REQUEST_URL", "https://actions.example"),
+				"ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job"),
+			url: "https://env.example",
+			id:  "sa_attr",
 		},
 		"a secret without an id": {
 			env:     without(allEnv, "SVCAUTH_CLIENT_ID"),

@@ -1,9 +1,12 @@
 package provider
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -137,6 +140,33 @@ func TestARefusedServiceAccountIsToldTheWayOut(t *testing.T) {
 			require.NoError(t, err)
 		}, Config: text},
 	)
+}
+
+// TestThePipelinesServiceAccount makes a service account by the commands of the
+// provider's page, and runs the first example with it.
+func TestThePipelinesServiceAccount(t *testing.T) {
+	w := newWorld(t)
+	ws := newWorkspace(t)
+	signedOut := ws.env
+	w.signIn(ws)
+	_, commands, _ := strings.Cut(read(t, docsDir, "index.md"), "```shell\n")
+	commands, _, _ = strings.Cut(commands, "\n```")
+	build := exec.Command("go", "build", "-o", filepath.Join(ws.dir, "svcauth"), "../../cmd/svcauth")
+	build.Env = append(os.Environ(), "HOME="+home)
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	shell := exec.Command("sh", "-euc", commands+" -o json")
+	shell.Dir, shell.Env, shell.Stderr = ws.dir, append(ws.env, "PATH="+ws.dir+":"+os.Getenv("PATH")), os.Stderr
+	out, err = shell.Output()
+	require.NoError(t, err)
+	var made svcauth.ServiceAccount
+	at := strings.LastIndex(string(out), "\n{")
+	require.NoError(t, json.Unmarshal(out[at+1:], &made), string(out))
+	ws.env = append(signedOut[:len(signedOut):len(signedOut)], "SVCAUTH_URL="+w.URL, "SVCAUTH_CLIENT_ID="+
+		made.ClientID, "SVCAUTH_CLIENT_SECRET="+made.ClientSecret.Reveal())
+	ws.write("main.tf", read(t, examplesDir, "quickstart/main.tf"))
+	require.Contains(t, ws.must("apply", "-auto-approve"), "4 added")
+	require.Contains(t, ws.must("destroy", "-auto-approve"), "4 destroyed")
 }
 
 func TestRequestsSayWhoSendsThem(t *testing.T) {

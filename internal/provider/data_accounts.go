@@ -147,12 +147,10 @@ func (s *serviceAccountData) Schema(_ context.Context, _ datasource.SchemaReques
 
 func (s *serviceAccountData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var v accountView
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("id"), &v.ID)...)
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name"), &v.Name)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := s.begin(&resp.Diagnostics, "Reading the service account failed")
+	client := s.beginWith(ctx, req, resp, "Reading the service account failed", map[string]*types.String{
+		"id":   &v.ID,
+		"name": &v.Name,
+	})
 	if client == nil {
 		return
 	}
@@ -201,11 +199,8 @@ func (s *serviceAccountsData) Schema(_ context.Context, _ datasource.SchemaReque
 
 func (s *serviceAccountsData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	v := accountsView{ServiceAccounts: []accountView{}}
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name_prefix"), &v.NamePrefix)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := s.begin(&resp.Diagnostics, "Reading the service accounts failed")
+	client := s.beginWith(ctx, req, resp, "Reading the service accounts failed",
+		map[string]*types.String{"name_prefix": &v.NamePrefix})
 	if client == nil {
 		return
 	}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -62,12 +61,10 @@ func (s *apiData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *da
 
 func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var v apiView
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("audience"), &v.Audience)...)
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name"), &v.Name)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := s.begin(&resp.Diagnostics, "Reading the API failed")
+	client := s.beginWith(ctx, req, resp, "Reading the API failed", map[string]*types.String{
+		"audience": &v.Audience,
+		"name":     &v.Name,
+	})
 	if client == nil {
 		return
 	}
@@ -138,11 +135,8 @@ func (s *privilegesData) Schema(_ context.Context, _ datasource.SchemaRequest, r
 
 func (s *privilegesData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	v := privilegesView{Privileges: []privilegeView{}}
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("api"), &v.API)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := s.begin(&resp.Diagnostics, "Reading the privileges failed")
+	client := s.beginWith(ctx, req, resp, "Reading the privileges failed",
+		map[string]*types.String{"api": &v.API})
 	if client == nil {
 		return
 	}

@@ -70,12 +70,10 @@ func (s *effectivePrivilegesData) Schema(
 
 func (s *effectivePrivilegesData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var v effectiveView
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("service_account_id"), &v.ServiceAccountID)...)
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("member_id"), &v.MemberID)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := s.begin(&resp.Diagnostics, "Reading the privileges failed")
+	client := s.beginWith(ctx, req, resp, "Reading the privileges failed", map[string]*types.String{
+		"service_account_id": &v.ServiceAccountID,
+		"member_id":          &v.MemberID,
+	})
 	if client == nil {
 		return
 	}

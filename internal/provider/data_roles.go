@@ -6,7 +6,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/datasource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -81,12 +80,10 @@ func (s *roleData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *d
 
 func (s *roleData) Read(ctx context.Context, req datasource.ReadRequest, resp *datasource.ReadResponse) {
 	var v roleView
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("id"), &v.ID)...)
-	resp.Diagnostics.Append(req.Config.GetAttribute(ctx, path.Root("name"), &v.Name)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := s.begin(&resp.Diagnostics, "Reading the role failed")
+	client := s.beginWith(ctx, req, resp, "Reading the role failed", map[string]*types.String{
+		"id":   &v.ID,
+		"name": &v.Name,
+	})
 	if client == nil {
 		return
 	}

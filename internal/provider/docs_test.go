@@ -279,6 +279,9 @@ func TestExamplesAreValid(t *testing.T) {
 			if !strings.Contains(text, "required_providers") {
 				ws.write("required.tf", required)
 			}
+			if strings.Contains(text, "time_rotating") {
+				ws.withTime()
+			}
 			ws.write("main.tf", text)
 			require.Contains(t, ws.must("validate"), "Success!")
 			_, err := ws.try("fmt", "-check")

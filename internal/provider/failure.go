@@ -54,8 +54,9 @@ func (c *connection) explain(err error) string {
 		strings.Contains(problem.Detail, accessSetting):
 		return text + "\n\nTerraform signed in as a service account (" + c.origin() +
 			"). There are two ways out: have a member who holds settings:manage turn " + accessSetting +
-			" on, in the console's settings or by PATCH /v1/organization {\"" + accessSetting +
-			"\": true}; or give the provider an application key (ak_…) of a member."
+			" on, in the console's settings or by " +
+			"`svcauth organization update --service-accounts-may-manage-access=true`; " +
+			"or give the provider an application key (ak_…) of a member."
 	case errors.As(err, &problem) &&
 		(problem.Code == svcauth.CodeForbidden || problem.Code == svcauth.CodeMissingPrivileges ||
 			problem.Code == svcauth.CodeUnauthenticated),
@@ -78,12 +79,16 @@ func refusedAttributes(p *svcauth.Problem) map[string]string {
 		switch name {
 		case "client_secret":
 			name = "client_secret_wo"
-		case "name", "description", "token_ttl_seconds", "privileges", "expires_at", "email", "first_name", "last_name":
+		case "jwk", "pem":
+			name = "public_key"
+		case "name", "description", "token_ttl_seconds", "privileges", "expires_at", "email", "first_name", "last_name",
+			"preset", "issuer", "audience", "subject", "claims", "jwks", "jwks_uri", "algorithms", "max_age_seconds",
+			"one_time", "strict", "subject_dn", "san_dns", "san_uri", "san_ip", "san_email", "certificate":
 		default:
 			isBody = false
 		}
 		if isBody {
-			at[name] = field.Message
+			at[name] = strings.TrimSpace(at[name] + "\n" + field.Message)
 		}
 	}
 	return at

@@ -117,7 +117,7 @@ func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diag
 		r.fail(d, "Granting the role failed", err)
 		return err
 	}
-	warnOfSecrets(d, answer.Warnings)
+	warnOfCredentials(d, answer.Warnings)
 	warnOfSize(d, answer.Oversized)
 	return nil
 }
@@ -129,11 +129,11 @@ func warnOfSize(d *diagnostics, warnings []svcauth.SizeWarning) {
 	}
 }
 
-// warnOfSecrets warns of secrets that gained privileges which their makers
-// don't hold.
-func warnOfSecrets(d *diagnostics, warnings []svcauth.SecretWarning) {
+// warnOfCredentials warns of credentials that gained privileges which their
+// makers don't hold.
+func warnOfCredentials(d *diagnostics, warnings []svcauth.CredentialWarning) {
 	for _, w := range warnings {
-		d.AddWarning("A secret of this account was made by who holds less", w.String())
+		d.AddWarning("A credential of this account was made by who holds less", w.String())
 	}
 }
 
@@ -227,6 +227,7 @@ func (r *grantResource) Delete(ctx context.Context, req resource.DeleteRequest, 
 func (r *grantResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
+	r.checkPlan(&resp.Diagnostics)
 	if req.Plan.Raw.IsNull() {
 		announce(ctx, &resp.Diagnostics, resp.Private)
 		return

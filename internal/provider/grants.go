@@ -108,7 +108,7 @@ func (r *accountRolesResource) put(
 			r.fail(d, "Granting the role "+roleID+" failed", err)
 			return false
 		}
-		warnOfSecrets(d, answer.Warnings)
+		warnOfCredentials(d, answer.Warnings)
 		warnOfSize(d, answer.Oversized)
 	}
 	for _, g := range held {
@@ -252,6 +252,7 @@ func (r *accountRolesResource) takeAll(
 func (r *accountRolesResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
+	r.checkPlan(&resp.Diagnostics)
 	announce(ctx, &resp.Diagnostics, resp.Private)
 	if req.Plan.Raw.IsNull() {
 		return

@@ -17,7 +17,19 @@ import (
 )
 
 // memberResource is svcauth_member: a person. Creating one sends an invitation.
-type memberResource struct{ connected }
+type memberResource struct {
+	object[memberModel, svcauth.Member, *memberModel]
+}
+
+func newMemberResource() resource.Resource {
+	r := &memberResource{}
+	r.get, r.change, r.find = (*svcauth.Client).Member, changeMember, memberID
+	r.remove = func(ctx context.Context, client *svcauth.Client, m memberModel) error {
+		_, err := client.DeleteMember(ctx, m.ID.ValueString(), 0)
+		return err
+	}
+	return r
+}
 
 type memberModel struct {
 	ID                 types.String `tfsdk:"id"`
@@ -151,56 +163,22 @@ func (r *memberResource) creation(client *svcauth.Client, plan memberModel) crea
 	}
 }
 
-func (r *memberResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var m memberModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := r.beginRead(&resp.Diagnostics, "the member "+m.ID.ValueString())
-	if client == nil {
-		return
-	}
-	found, err := client.Member(ctx, m.ID.ValueString())
-	switch {
-	case gone(err):
-		resp.State.RemoveResource(ctx)
-		return
-	case err != nil:
-		r.fail(&resp.Diagnostics, "Reading the member failed", err)
-		return
-	}
-	m.set(found)
-	r.read(*m.guarded(), true)
-	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+func (m *memberModel) objectID() string { return m.ID.ValueString() }
+
+func (m *memberModel) guarded() *guarded {
+	return &guarded{kind: "member", name: m.Email, protection: m.DeletionProtection}
 }
 
-// Update changes what differs. It doesn't overwrite what somebody else has
-// changed since the plan was made. An invitation that was accepted meanwhile is
-// no such change.
-func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var prior, plan memberModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := r.begin(&resp.Diagnostics, "Changing the member failed")
-	if client == nil {
-		return
-	}
-	now, err := client.Member(ctx, prior.ID.ValueString())
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Changing the member failed", err)
-		return
-	}
-	seen := prior
-	seen.set(now)
-	if seen.Status = prior.Status; seen != prior {
-		resp.Diagnostics.AddError("The member was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+
-			" after this plan was made. Nothing was overwritten; plan and apply again.")
-		return
-	}
+// same ignores the status: an invitation that was accepted meanwhile is no
+// change by somebody else.
+func (m *memberModel) same(other memberModel) bool {
+	other.Status = m.Status
+	return *m == other
+}
+
+func changeMember(
+	ctx context.Context, client *svcauth.Client, _ *diagnostics, prior, plan memberModel, now svcauth.Member,
+) (svcauth.Member, error) {
 	patch := svcauth.MemberPatch{
 		FirstName: changedString(prior.FirstName, plan.FirstName),
 		LastName:  changedString(prior.LastName, plan.LastName),
@@ -208,61 +186,27 @@ func (r *memberResource) Update(ctx context.Context, req resource.UpdateRequest,
 	if !plan.Suspended.Equal(prior.Suspended) {
 		patch.Suspended = plan.Suspended.ValueBoolPointer()
 	}
-	if patch != (svcauth.MemberPatch{}) {
-		if now, err = client.UpdateMember(ctx, now.ID, now.Version, patch, 0); err != nil {
-			r.fail(&resp.Diagnostics, "Changing the member failed", err)
-			return
-		}
+	if patch == (svcauth.MemberPatch{}) {
+		return now, nil
 	}
-	plan.set(now)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	return client.UpdateMember(ctx, now.ID, now.Version, patch, 0)
 }
 
-func (r *memberResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
-	var m memberModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || protected(&resp.Diagnostics, m.DeletionProtection, m.Email) {
-		return
-	}
-	client := r.begin(&resp.Diagnostics, "Removing the member failed")
-	if client == nil {
-		return
-	}
-	if _, err := client.DeleteMember(ctx, m.ID.ValueString(), 0); err != nil && !gone(err) {
-		r.fail(&resp.Diagnostics, "Removing the member failed", err)
-	}
-}
-
-// ModifyPlan refuses to plan the end of a protected member.
+// ModifyPlan also refuses another address for a protected member: that is
+// another member.
 func (r *memberResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
+	r.object.ModifyPlan(ctx, req, resp)
+	if req.State.Raw.IsNull() || req.Plan.Raw.IsNull() {
+		return
+	}
 	var was, next memberModel
-	var prior, plan *guarded
-	if !req.State.Raw.IsNull() {
-		resp.Diagnostics.Append(req.State.Get(ctx, &was)...)
-		prior = was.guarded()
+	resp.Diagnostics.Append(req.State.Get(ctx, &was)...)
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &next)...)
+	if next.Email.IsUnknown() || !sameEmail(was.Email.ValueString(), next.Email.ValueString()) {
+		protected(&resp.Diagnostics, was.DeletionProtection, was.Email)
 	}
-	if !req.Plan.Raw.IsNull() {
-		resp.Diagnostics.Append(req.Plan.Get(ctx, &next)...)
-		plan = next.guarded()
-	}
-	r.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
-	if prior != nil && plan != nil &&
-		(next.Email.IsUnknown() || !sameEmail(was.Email.ValueString(), next.Email.ValueString())) {
-		protected(&resp.Diagnostics, was.DeletionProtection, was.Email) // another address is another member
-	}
-}
-
-func (m *memberModel) guarded() *guarded {
-	return &guarded{kind: "member", name: m.Email, protection: m.DeletionProtection}
-}
-
-// ImportState expects an id or an address.
-func (r *memberResource) ImportState(
-	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
-) {
-	r.importInto(ctx, req, resp, "the member", memberID, "id")
 }
 
 var (

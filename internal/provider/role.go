@@ -19,7 +19,23 @@ import (
 )
 
 // roleResource is svcauth_role.
-type roleResource struct{ connected }
+type roleResource struct {
+	object[roleModel, svcauth.Role, *roleModel]
+}
+
+func newRoleResource() resource.Resource {
+	r := &roleResource{}
+	r.get, r.change, r.find = (*svcauth.Client).Role, changeRole, roleID
+	r.remove = func(ctx context.Context, client *svcauth.Client, m roleModel) error {
+		_, err := client.DeleteRole(ctx, m.ID.ValueString(), 0)
+		if err != nil && m.System.ValueBool() {
+			err = fmt.Errorf("%w A system role can't be deleted; to let Terraform forget it, use a removed block "+
+				"or terraform state rm", err)
+		}
+		return err
+	}
+	return r
+}
 
 type roleModel struct {
 	ID                 types.String `tfsdk:"id"`
@@ -73,7 +89,13 @@ func (m *roleModel) set(r svcauth.Role) {
 	}
 }
 
-func (m *roleModel) equal(other roleModel) bool {
+func (m *roleModel) objectID() string { return m.ID.ValueString() }
+
+func (m *roleModel) guarded() *guarded {
+	return &guarded{kind: "role", name: m.Name, protection: m.DeletionProtection}
+}
+
+func (m *roleModel) same(other roleModel) bool {
 	return m.Name.Equal(other.Name) && m.Description.Equal(other.Description) && m.Privileges.Equal(other.Privileges)
 }
 
@@ -121,8 +143,8 @@ func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation
 			if err != nil {
 				return found, false, err
 			}
-			if same := (&roleModel{}); found.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
-				if same.set(found); same.equal(plan) {
+			if as := (&roleModel{}); found.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) {
+				if as.set(found); as.same(plan) {
 					return found, true, nil
 				}
 			}
@@ -132,54 +154,9 @@ func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation
 	}
 }
 
-func (r *roleResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var m roleModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := r.beginRead(&resp.Diagnostics, "the role "+m.ID.ValueString())
-	if client == nil {
-		return
-	}
-	found, err := client.Role(ctx, m.ID.ValueString())
-	switch {
-	case gone(err):
-		resp.State.RemoveResource(ctx)
-		return
-	case err != nil:
-		r.fail(&resp.Diagnostics, "Reading the role failed", err)
-		return
-	}
-	m.set(found)
-	r.read(*m.guarded(), true)
-	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
-}
-
-// Update changes what differs. It doesn't overwrite what somebody else has
-// changed since the plan was made.
-func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var prior, plan roleModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := r.begin(&resp.Diagnostics, "Changing the role failed")
-	if client == nil {
-		return
-	}
-	now, err := client.Role(ctx, prior.ID.ValueString())
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Changing the role failed", err)
-		return
-	}
-	seen := prior
-	if seen.set(now); !seen.equal(prior) {
-		resp.Diagnostics.AddError("The role was changed meanwhile", "Somebody changed "+prior.ID.ValueString()+
-			" after this plan was made. Nothing was overwritten; plan and apply again.")
-		return
-	}
+func changeRole(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, prior, plan roleModel, now svcauth.Role,
+) (svcauth.Role, error) {
 	patch := svcauth.RolePatch{
 		Name:        changedString(prior.Name, plan.Name),
 		Description: changedString(prior.Description, plan.Description),
@@ -188,68 +165,21 @@ func (r *roleResource) Update(ctx context.Context, req resource.UpdateRequest, r
 		privileges := texts(plan.Privileges)
 		patch.Privileges = &privileges
 	}
-	if patch != (svcauth.RolePatch{}) {
-		if now, err = client.UpdateRole(ctx, now.ID, now.Version, patch, 0); err != nil {
-			r.fail(&resp.Diagnostics, "Changing the role failed", err)
-			return
-		}
-		warnOfSecrets(&resp.Diagnostics, now.Warnings)
-		warnOfSize(&resp.Diagnostics, now.Oversized)
-		if now.MoreWarnings > 0 {
-			resp.Diagnostics.AddWarning("Further secrets were made by who holds less",
-				fmt.Sprintf("%d secrets of accounts with this role are not named here; "+
-					"the console's pages of the accounts name them.", now.MoreWarnings))
-		}
+	if patch == (svcauth.RolePatch{}) {
+		return now, nil
 	}
-	plan.set(now)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-}
-
-func (r *roleResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
-	var m roleModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || protected(&resp.Diagnostics, m.DeletionProtection, m.Name) {
-		return
+	changed, err := client.UpdateRole(ctx, now.ID, now.Version, patch, 0)
+	if err != nil {
+		return changed, err
 	}
-	client := r.begin(&resp.Diagnostics, "Deleting the role failed")
-	if client == nil {
-		return
+	warnOfCredentials(d, changed.Warnings)
+	warnOfSize(d, changed.Oversized)
+	if changed.MoreWarnings > 0 {
+		d.AddWarning("Further secrets were made by who holds less",
+			fmt.Sprintf("%d secrets of accounts with this role are not named here; "+
+				"the console's pages of the accounts name them.", changed.MoreWarnings))
 	}
-	if _, err := client.DeleteRole(ctx, m.ID.ValueString(), 0); err != nil && !gone(err) {
-		if m.System.ValueBool() {
-			err = fmt.Errorf("%w A system role can't be deleted; to let Terraform forget it, use a removed block "+
-				"or terraform state rm", err)
-		}
-		r.fail(&resp.Diagnostics, "Deleting the role failed", err)
-	}
-}
-
-// ModifyPlan refuses to plan the end of a protected role.
-func (r *roleResource) ModifyPlan(
-	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
-) {
-	var was, next roleModel
-	var prior, plan *guarded
-	if !req.State.Raw.IsNull() {
-		resp.Diagnostics.Append(req.State.Get(ctx, &was)...)
-		prior = was.guarded()
-	}
-	if !req.Plan.Raw.IsNull() {
-		resp.Diagnostics.Append(req.Plan.Get(ctx, &next)...)
-		plan = next.guarded()
-	}
-	r.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
-}
-
-func (m *roleModel) guarded() *guarded {
-	return &guarded{kind: "role", name: m.Name, protection: m.DeletionProtection}
-}
-
-// ImportState expects an id or a name.
-func (r *roleResource) ImportState(
-	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
-) {
-	r.importInto(ctx, req, resp, "the role", roleID, "id")
+	return changed, nil
 }
 
 // textSet returns a set of texts: the empty set, not null, if there are none.

@@ -33,6 +33,7 @@ type secretModel struct {
 	Hint                  types.String         `tfsdk:"hint"`
 	CreatedAt             types.String         `tfsdk:"created_at"`
 	CreatedBy             types.String         `tfsdk:"created_by"`
+	Generation            types.Int64          `tfsdk:"generation"`
 	Previous              types.List           `tfsdk:"previous"`
 }
 
@@ -103,6 +104,13 @@ func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 				Computed:            true,
 				MarkdownDescription: "Who made the present secret, in words; empty: not known.",
 			},
+			"generation": schema.Int64Attribute{
+				Computed: true,
+				MarkdownDescription: "A number that is another one whenever the secret is: made anew, rotated, " +
+					"replaced or imported. A plan in which that is due shows `(known after apply)`. " +
+					"Tie to it whatever takes the same secret, such as the `…_wo_version` beside it. " +
+					"It is when the secret was made, in milliseconds of Unix time.",
+			},
 			"previous": schema.ListAttribute{
 				Computed:    true,
 				ElementType: previousType,
@@ -113,13 +121,15 @@ func (r *secretResource) Schema(_ context.Context, _ resource.SchemaRequest, res
 	}
 }
 
-// set copies the server's view of the present secret.
+// set copies the server's view of the present secret. The generation is made of
+// nothing else, so that it is the same after an import or with another state.
 func (m *secretModel) set(s svcauth.SecretInfo) {
 	m.ID = types.StringValue(s.ID)
 	m.Hint = types.StringValue(s.Hint)
 	m.Description = types.StringValue(s.Description)
 	m.CreatedAt = stamp(s.CreatedAt)
 	m.CreatedBy = types.StringValue(s.CreatedBy.Email)
+	m.Generation = types.Int64Value(s.CreatedAt.UnixMilli())
 	m.ExpiresAt = moment(m.ExpiresAt, s.ExpiresAt)
 	m.ClientSecretWO = types.StringNull() // never leaves the configuration
 	if m.RevokeTokens.IsNull() || m.RevokeTokens.IsUnknown() {

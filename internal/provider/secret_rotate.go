@@ -30,11 +30,13 @@ type secretApply struct {
 func (r *secretResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
+	r.checkPlan(&resp.Diagnostics)
 	if req.Plan.Raw.IsNull() {
 		return
 	}
-	var plan, prior secretModel
+	var plan, prior, config secretModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	creating := req.State.Raw.IsNull()
 	if !creating {
 		resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
@@ -45,6 +47,7 @@ func (r *secretResource) ModifyPlan(
 	adding := creating || rotates(prior, plan)
 	if !adding {
 		plan = planPresent(ctx, req, resp, prior, plan)
+		warnOfUnknownText(&resp.Diagnostics, prior, config)
 	}
 	if adding || !plan.ExpiresAt.Equal(prior.ExpiresAt) {
 		refusePast(&resp.Diagnostics, plan.ExpiresAt, "A secret that is made or changed must expire later.")
@@ -64,6 +67,7 @@ func planPresent(ctx context.Context, req resource.ModifyPlanRequest, resp *reso
 	plan.Hint = prior.Hint
 	plan.CreatedAt = prior.CreatedAt
 	plan.CreatedBy = prior.CreatedBy
+	plan.Generation = prior.Generation
 	plan.Previous = prior.Previous
 	toCut, more := req.Private.GetKey(ctx, uncutKey)
 	resp.Diagnostics.Append(more...)
@@ -74,6 +78,23 @@ func planPresent(ctx context.Context, req resource.ModifyPlanRequest, resp *reso
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 	return plan
+}
+
+// warnOfUnknownText warns, right after an import, if the configuration has
+// another text than the imported secret: what is tied to the generation would
+// be given that one.
+func warnOfUnknownText(d *diagnostics, prior, config secretModel) {
+	text := config.ClientSecretWO
+	hint := svcauth.Secret(text.ValueString()).Hint()
+	if !prior.ClientSecretWOVersion.IsNull() || text.IsUnknown() || hint == prior.Hint.ValueString() {
+		return
+	}
+	d.AddAttributeWarning(path.Root("client_secret_wo"), "The imported secret has another text",
+		fmt.Sprintf("The secret %s stays as it is: the first apply after an import rotates nothing. "+
+			"But whatever else takes client_secret_wo now, by the secret's generation, "+
+			"gets a text that the server does not know. "+
+			"So apply this resource alone first (terraform apply -target), then raise client_secret_wo_version: "+
+			"that gives the new secret to all.", named(prior.ID, prior.Hint)))
 }
 
 // warnOfExpiry warns if the secret has expired or will do so soon.
@@ -199,6 +220,7 @@ func (a secretApply) advance(
 			return next, nil, err
 		}
 		next.set(changed)
+		next.Generation = prior.Generation // the state has created_at to the second only
 		return next, nil, nil
 	}
 	next.Previous = a.withoutExpired(ctx, &prior)
@@ -270,7 +292,8 @@ func (a secretApply) remove(ctx context.Context, m *secretModel, id string, revo
 
 // cut ends each of the previous secrets, at once or after keep_previous_for. It
 // returns the ids of those that it could not end. The next plan shows them as
-// work to do.
+// work to do. That is a warning: after an error Terraform would not hand the
+// new secret on to those that are tied to it, and no later run has it.
 func (a secretApply) cut(ctx context.Context, m *secretModel, ids []string) (failed []string) {
 	list := m.previous(ctx, a.d)
 	for _, id := range ids {
@@ -282,8 +305,8 @@ func (a secretApply) cut(ctx context.Context, m *secretModel, ids []string) (fai
 		switch {
 		case err != nil:
 			failed = append(failed, id)
-			a.fail(a.d, "The new secret works, but the previous one could not be cut short",
-				fmt.Errorf("%w (%s still works; the next apply tries again)", err, id))
+			a.d.AddWarning("The new secret works, but the previous one could not be cut short",
+				fmt.Sprintf("The secret %s still works; the next apply tries again. %s", id, a.explain(err)))
 		case ends == nil:
 			list = slices.Delete(list, at, at+1)
 		default:

@@ -18,7 +18,19 @@ import (
 
 // serviceAccountResource is svcauth_service_account: the account without its
 // secrets and roles, which are resources of their own.
-type serviceAccountResource struct{ connected }
+type serviceAccountResource struct {
+	object[serviceAccountModel, svcauth.ServiceAccount, *serviceAccountModel]
+}
+
+func newServiceAccountResource() resource.Resource {
+	r := &serviceAccountResource{}
+	r.get, r.change, r.find = (*svcauth.Client).ServiceAccount, changeServiceAccount, accountID
+	r.remove = func(ctx context.Context, client *svcauth.Client, m serviceAccountModel) error {
+		_, err := client.DeleteServiceAccount(ctx, m.ID.ValueString(), 0)
+		return err
+	}
+	return r
+}
 
 type serviceAccountModel struct {
 	ID                 types.String `tfsdk:"id"`
@@ -84,57 +96,18 @@ func (m *serviceAccountModel) set(a svcauth.ServiceAccount) {
 	}
 }
 
-func (r *serviceAccountResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	var m serviceAccountModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := r.beginRead(&resp.Diagnostics, "the service account "+m.ID.ValueString())
-	if client == nil {
-		return
-	}
-	account, err := client.ServiceAccount(ctx, m.ID.ValueString())
-	switch {
-	case gone(err):
-		resp.State.RemoveResource(ctx)
-		return
-	case err != nil:
-		r.fail(&resp.Diagnostics, "Reading the service account failed", err)
-		return
-	}
-	m.set(account)
-	r.read(*m.guarded(), true)
-	resp.Diagnostics.Append(resp.State.Set(ctx, m)...)
+func (m *serviceAccountModel) objectID() string { return m.ID.ValueString() }
+
+func (m *serviceAccountModel) guarded() *guarded {
+	return &guarded{kind: "service account", name: m.Name, protection: m.DeletionProtection}
 }
 
-// Update changes what differs. It doesn't overwrite what somebody else has
-// changed since the plan was made.
-func (r *serviceAccountResource) Update(
-	ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse,
-) {
-	var prior, plan serviceAccountModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	client := r.begin(&resp.Diagnostics, "Changing the service account failed")
-	if client == nil {
-		return
-	}
-	now, err := client.ServiceAccount(ctx, prior.ID.ValueString())
-	if err != nil {
-		r.fail(&resp.Diagnostics, "Changing the service account failed", err)
-		return
-	}
-	seen := prior
-	seen.set(now)
-	if seen != prior {
-		resp.Diagnostics.AddError("The service account was changed meanwhile", "Somebody changed "+
-			prior.ID.ValueString()+" after this plan was made. Nothing was overwritten; plan and apply again.")
-		return
-	}
+func (m *serviceAccountModel) same(other serviceAccountModel) bool { return *m == other }
+
+func changeServiceAccount(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, prior, plan serviceAccountModel,
+	now svcauth.ServiceAccount,
+) (svcauth.ServiceAccount, error) {
 	patch := svcauth.ServiceAccountPatch{
 		Name:        changedString(prior.Name, plan.Name),
 		Description: changedString(prior.Description, plan.Description),
@@ -146,15 +119,14 @@ func (r *serviceAccountResource) Update(
 		seconds := int(plan.TokenTTLSeconds.ValueInt64())
 		patch.TokenTTLSeconds = &seconds
 	}
-	if patch != (svcauth.ServiceAccountPatch{}) { // else only deletion_protection differs
-		if now, err = client.UpdateServiceAccount(ctx, now.ID, now.Version, patch, 0); err != nil {
-			r.fail(&resp.Diagnostics, "Changing the service account failed", err)
-			return
-		}
-		warnOfSecrets(&resp.Diagnostics, now.Warnings)
+	if patch == (svcauth.ServiceAccountPatch{}) { // only deletion_protection differs
+		return now, nil
 	}
-	plan.set(now)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	changed, err := client.UpdateServiceAccount(ctx, now.ID, now.Version, patch, 0)
+	if err == nil {
+		warnOfCredentials(d, changed.Warnings)
+	}
+	return changed, err
 }
 
 // changedString returns the planned value if it differs from the prior one, or
@@ -164,51 +136,6 @@ func changedString(prior, plan types.String) *string {
 		return nil
 	}
 	return plan.ValueStringPointer()
-}
-
-func (r *serviceAccountResource) Delete(
-	ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse,
-) {
-	var m serviceAccountModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &m)...)
-	if resp.Diagnostics.HasError() || protected(&resp.Diagnostics, m.DeletionProtection, m.Name) {
-		return
-	}
-	client := r.begin(&resp.Diagnostics, "Removing the service account failed")
-	if client == nil {
-		return
-	}
-	if _, err := client.DeleteServiceAccount(ctx, m.ID.ValueString(), 0); err != nil && !gone(err) {
-		r.fail(&resp.Diagnostics, "Removing the service account failed", err)
-	}
-}
-
-// ModifyPlan refuses to plan the end of a protected service account.
-func (r *serviceAccountResource) ModifyPlan(
-	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
-) {
-	var was, next serviceAccountModel
-	var prior, plan *guarded
-	if !req.State.Raw.IsNull() {
-		resp.Diagnostics.Append(req.State.Get(ctx, &was)...)
-		prior = was.guarded()
-	}
-	if !req.Plan.Raw.IsNull() {
-		resp.Diagnostics.Append(req.Plan.Get(ctx, &next)...)
-		plan = next.guarded()
-	}
-	r.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
-}
-
-func (m *serviceAccountModel) guarded() *guarded {
-	return &guarded{kind: "service account", name: m.Name, protection: m.DeletionProtection}
-}
-
-// ImportState expects an id or a name.
-func (r *serviceAccountResource) ImportState(
-	ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse,
-) {
-	r.importInto(ctx, req, resp, "the service account", accountID, "id")
 }
 
 var (

@@ -3,21 +3,11 @@ package provider
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
-)
-
-// The first secret expires by itself between one and two hours after the
-// account's creation. That is early enough to be harmless if its removal fails,
-// and late enough for a clock that is off. The moment is random to the
-// millisecond, so it identifies an account whose creation was not answered.
-const (
-	firstSecretLife   = time.Hour
-	firstSecretSpread = time.Hour
 )
 
 func (r *serviceAccountResource) Create(
@@ -32,8 +22,7 @@ func (r *serviceAccountResource) Create(
 	if client == nil {
 		return
 	}
-	expires := time.Now().Add(firstSecretLife + rand.N(firstSecretSpread)).UTC().Truncate(time.Millisecond)
-	made, recovered, err := r.creation(client, plan, expires).run(ctx)
+	made, recovered, err := r.creation(client, plan).run(ctx)
 	if err != nil {
 		r.fail(&resp.Diagnostics, "Creating the service account failed",
 			inTheWay(err, "svcauth_service_account", plan.Name.ValueString()))
@@ -47,7 +36,6 @@ func (r *serviceAccountResource) Create(
 	wanted := plan.Disabled
 	plan.set(made)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-	r.removeFirstSecret(ctx, &resp.Diagnostics, client, made)
 	if !wanted.ValueBool() {
 		return
 	}
@@ -62,12 +50,12 @@ func (r *serviceAccountResource) Create(
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// creation makes the account with a first secret that expires at a moment of
-// our choosing. Names are unique, so the server makes it at most once.
+// creation makes the account without a secret. It recognizes a lost one by
+// being new, exactly as requested, and without anything that came later.
 func (r *serviceAccountResource) creation(
-	client *svcauth.Client, plan serviceAccountModel, expires time.Time,
+	client *svcauth.Client, plan serviceAccountModel,
 ) creation[svcauth.ServiceAccount] {
-	name := plan.Name.ValueString()
+	name, began := plan.Name.ValueString(), time.Now()
 	return creation[svcauth.ServiceAccount]{
 		what: fmt.Sprintf("the service account %q", name),
 		create: func(ctx context.Context) (svcauth.ServiceAccount, error) {
@@ -75,7 +63,7 @@ func (r *serviceAccountResource) creation(
 				Name:            name,
 				Description:     plan.Description.ValueString(),
 				TokenTTLSeconds: int(plan.TokenTTLSeconds.ValueInt64()),
-				SecretExpiresAt: &expires,
+				Secret:          new(false),
 			})
 		},
 		find: func(ctx context.Context) (svcauth.ServiceAccount, bool, error) {
@@ -86,10 +74,9 @@ func (r *serviceAccountResource) creation(
 			if err != nil {
 				return found, false, err
 			}
-			for _, s := range found.Secrets {
-				if s.ExpiresAt != nil && s.ExpiresAt.Truncate(time.Millisecond).Equal(expires) {
-					return found, true, nil
-				}
+			fresh := found.CreatedAt.After(began.Add(-svcauth.MaxLeeway)) && found.LastUsedAt == nil && !found.Disabled
+			if fresh && len(found.Secrets)+len(found.Roles) == 0 && requested(found, plan) {
+				return found, true, nil
 			}
 			return found, false, fmt.Errorf("there is another service account with this "+
 				"name, %s, which this apply did not make", found.ID)
@@ -97,23 +84,12 @@ func (r *serviceAccountResource) creation(
 	}
 }
 
-// removeFirstSecret removes the secret that the server makes with each account.
-// Nobody knows it: its answer was discarded.
-func (r *serviceAccountResource) removeFirstSecret(
-	ctx context.Context, d *diagnostics, client *svcauth.Client, made svcauth.ServiceAccount,
-) {
-	for _, s := range made.Secrets {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recoveryTimeout)
-		_, err := client.DeleteSecret(ctx, made.ID, s.ID, true, 0)
-		cancel()
-		if err != nil && !gone(err) {
-			d.AddWarning("The first secret of a service account is still there",
-				fmt.Sprintf("The server makes a secret with each service account, and this "+
-					"provider removes it unread. For %q "+
-					"that failed (%s). Nobody has it, and it expires by itself at %s; it can be removed as %s.",
-					made.Name, r.explain(err), stampOrNull(s.ExpiresAt).ValueString(), s.ID))
-		}
-	}
+// requested reports whether an account has what the plan asks a new one to
+// have.
+func requested(a svcauth.ServiceAccount, plan serviceAccountModel) bool {
+	ttl := plan.TokenTTLSeconds
+	return a.Description == plan.Description.ValueString() &&
+		(ttl.IsNull() || ttl.IsUnknown() || ttl.ValueInt64() == int64(a.TokenTTLSeconds))
 }
 
 // inTheWay adds to a conflict how to import the object that exists.

@@ -28,7 +28,7 @@ func TestServiceAccountLives(t *testing.T) {
 				resource.TestCheckResourceAttr(address, "disabled", "false"),
 				resource.TestCheckResourceAttr(address, "token_ttl_seconds", "3600"),
 				resource.TestCheckResourceAttrPair(address, "id", address, "client_id"),
-				does(func() { require.Empty(t, w.named("ci").Secrets, "the first secret must be gone") })),
+				does(func() { require.Empty(t, w.named("ci").Secrets, "it is made without a secret") })),
 		},
 		// In place: the id stays.
 		resource.TestStep{Config: w.config(`resource "svcauth_service_account" "ci" {

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/svcauth/svcauth/internal/clientcert"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -103,6 +104,54 @@ func (secretValidator) ValidateString(_ context.Context, req validator.StringReq
 	if _, err := svcauth.ParseSecret(req.ConfigValue.ValueString()); err != nil {
 		resp.Diagnostics.AddAttributeError(req.Path, "Not a client secret", err.Error()+
 			". The ephemeral resource svcauth_generated_secret makes one.")
+	}
+}
+
+// publicKeyValidator refuses what the server would refuse, before a private key
+// comes into a plan. It never shows the text.
+type publicKeyValidator struct{}
+
+func (publicKeyValidator) Description(context.Context) string {
+	return "a public key in PEM or as a JWK: RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519"
+}
+
+func (v publicKeyValidator) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (v publicKeyValidator) ValidateString(
+	ctx context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	if _, err := parsePublicKey(req.ConfigValue.ValueString()); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a public key",
+			"It is "+err.Error()+". Expected "+v.Description(ctx)+".")
+	}
+}
+
+// certificateValidator is the same for a certificate.
+type certificateValidator struct{}
+
+func (certificateValidator) Description(context.Context) string {
+	return "one certificate in PEM, and no key"
+}
+
+func (v certificateValidator) MarkdownDescription(ctx context.Context) string {
+	return v.Description(ctx)
+}
+
+func (certificateValidator) ValidateString(
+	_ context.Context, req validator.StringRequest, resp *validator.StringResponse,
+) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	// One that has ended is the server's to refuse: it may be registered
+	// already.
+	if _, err := clientcert.ParsePEM(req.ConfigValue.ValueString(), time.Time{}); err != nil {
+		resp.Diagnostics.AddAttributeError(req.Path, "Not a certificate", "It "+err.Error()+".")
 	}
 }
 

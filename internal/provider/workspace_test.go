@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,21 +33,33 @@ var built = sync.OnceValues(func() (string, error) {
 type workspace struct {
 	t   *testing.T
 	dir string
+	rc  string // Terraform's configuration file
 	env []string
+
+	overrides map[string]string // directory of each provider
 }
 
 func newWorkspace(t *testing.T) *workspace {
 	t.Helper()
 	bin, err := built()
 	require.NoError(t, err)
-	ws := &workspace{t: t, dir: t.TempDir()}
-	rc := filepath.Join(t.TempDir(), "terraformrc")
-	require.NoError(t,
-		os.WriteFile(rc,
-			[]byte(fmt.Sprintf("provider_installation {\n  dev_overrides { \"svcauth/svcauth\" = %q }\n}\n", bin)),
-			0o600))
-	ws.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+rc)
+	ws := &workspace{t: t, dir: t.TempDir(), rc: filepath.Join(t.TempDir(), "terraformrc")}
+	ws.overrides = map[string]string{"svcauth/svcauth": bin}
+	ws.override(nil)
+	ws.env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+ws.rc)
 	return ws
+}
+
+// override adds directories in which Terraform finds programs of providers.
+func (ws *workspace) override(more map[string]string) {
+	ws.t.Helper()
+	maps.Copy(ws.overrides, more)
+	text := ""
+	for address, dir := range ws.overrides {
+		text += fmt.Sprintf("    %q = %q\n", address, dir)
+	}
+	text = "provider_installation {\n  dev_overrides {\n" + text + "  }\n}\n"
+	require.NoError(ws.t, os.WriteFile(ws.rc, []byte(text), 0o600))
 }
 
 const required = "terraform {\n  required_providers {\n    svcauth = { source = \"svcauth/svcauth\" }\n  }\n}\n"

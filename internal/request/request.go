@@ -22,12 +22,24 @@ import (
 // the request.
 type State struct {
 	ID      string
+	Addr    netip.Addr // of the client, as the frame has found it; zero: not known
+	IP      string     // Addr as text; empty: not known
+	Proxied bool       // the connection is a trusted proxy's, whose header fields are believed
 	Outcome Outcome
 
 	// Organization and Operator tell whose call of the management API it is.
 	// They are set once its token is verified, before anything waits.
 	Organization string
 	Operator     bool
+
+	// AuthMethod is how the client of a request to the OAuth2 endpoints proves
+	// who it is, rightly or not, as the metadata calls it; empty: in no way, or
+	// in two.
+	AuthMethod string
+
+	// Claimant is the client that a request to the OAuth2 endpoints names, for
+	// the records of what is refused.
+	Claimant Claimant
 
 	Answered  time.Time // when a stream's answer began; zero if it is no stream
 	Delayed   bool      // its refusal has been kept back already
@@ -36,6 +48,17 @@ type State struct {
 	slot      limits.Place
 	context   context.Context
 	admission *admission // nil: not counted within its caller's bounds
+}
+
+// Claimant is the client that a request claims to come from.
+type Claimant struct {
+	OrgID, ClientID string // empty: no such client is known
+	Proven          bool   // the client has proven who it is
+	CredentialID    string // by which it has
+
+	// Issuer and Subject are whose token of another issuer has proven it;
+	// empty: it has proven itself in another way.
+	Issuer, Subject string
 }
 
 // Outcome is what the log line of a request holds beside its status.
@@ -107,11 +130,23 @@ func (s *State) Release() {
 // Release frees the slot of the request of c.
 func Release(c *gin.Context) { Of(c).Release() }
 
-// ClientAddr returns the address of the client, as the frame has found it.
-func ClientAddr(c *gin.Context) netip.Addr {
-	addr, _ := netip.ParseAddr(c.ClientIP())
-	return addr.Unmap()
+type mutualTLSKey struct{}
+
+// WithMutualTLS returns a context for the requests of the listener that asks
+// its callers for a certificate.
+func WithMutualTLS(ctx context.Context) context.Context {
+	return context.WithValue(ctx, mutualTLSKey{}, true)
 }
+
+// MutualTLS reports whether a request came to the listener that asks its
+// callers for a certificate.
+func MutualTLS(ctx context.Context) bool {
+	asks, _ := ctx.Value(mutualTLSKey{}).(bool)
+	return asks
+}
+
+// ClientAddr returns the address of the client, as the frame has found it.
+func ClientAddr(c *gin.Context) netip.Addr { return Of(c).Addr }
 
 // Delay keeps back the refusal of a caller that asks too often. The request
 // holds no slot meanwhile.

@@ -39,19 +39,22 @@ func clientOf(r *http.Request, trusted []netip.Prefix) (client netip.Addr, proxi
 // readHop reads an address as proxies write it: alone, in brackets, or with a
 // port behind it. It returns the zero Addr for anything else.
 func readHop(text string) netip.Addr {
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		var withPort netip.AddrPort
-		if withPort, err = netip.ParseAddrPort(text); err == nil {
-			addr = withPort.Addr()
-		} else if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") {
-			if addr, err = netip.ParseAddr(strings.TrimSuffix(inner, "]")); err != nil || !addr.Is6() {
-				return netip.Addr{}
-			}
+	if withPort, err := netip.ParseAddrPort(text); err == nil {
+		return plain(withPort.Addr())
+	}
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return plain(addr)
+	}
+	if inner, ok := strings.CutPrefix(text, "["); ok && strings.HasSuffix(inner, "]") {
+		if addr, err := netip.ParseAddr(strings.TrimSuffix(inner, "]")); err == nil && addr.Is6() {
+			return plain(addr)
 		}
 	}
-	return addr.Unmap().WithZone("")
+	return netip.Addr{}
 }
+
+// plain returns an address in its one form: without a zone, and IPv4 as such.
+func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
 func within(addr netip.Addr, networks []netip.Prefix) bool {
 	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(addr) })

@@ -2,6 +2,9 @@ package server_test
 
 import (
 	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -19,7 +22,7 @@ import (
 func TestDocsInABrowser(t *testing.T) {
 	program := svctest.Chromium(t)
 	s := svctest.New(t, svctest.Options{})
-	all := operations(t, s)
+	all, others := operations(t, s), len(endpoints(t, s))
 	ctx := browse(t, program)
 	number := func(script string) int {
 		n, err := chromedp.Run(ctx, chromedp.Evaluate[int](script))
@@ -37,7 +40,7 @@ func TestDocsInABrowser(t *testing.T) {
 				chromedp.Do(ctx, chromedp.Navigate("about:blank"),
 					chromedp.Navigate(s.URL+"/docs#updateServiceAccount")))
 			require.Eventually(t,
-				func() bool { return number(`document.querySelectorAll("details.call").length`) == len(all) },
+				func() bool { return number(`document.querySelectorAll("details.call").length`) == len(all)+others },
 				time.Minute, 50*time.Millisecond)
 			require.Eventually(t, func() bool {
 				return number(`document.querySelectorAll("#updateServiceAccount[open] pre").length`) == 1
@@ -48,7 +51,7 @@ func TestDocsInABrowser(t *testing.T) {
 			number(`(() => { const s = document.getElementById("search"); s.value = "post secret"; s.dispatchEvent(new Event("input")); return 0; })()`)
 			shown := number(`document.querySelectorAll("details.call:not([hidden])").length`)
 			require.Positive(t, shown)
-			require.Less(t, shown, len(all))
+			require.Less(t, shown, len(all)+others)
 			require.Zero(t,
 				number(`[...document.querySelectorAll("details.call:not([hidden])")].filter((c) => c.getClientRects().length === 0).length`))
 			text, err := chromedp.Run(ctx,
@@ -60,6 +63,37 @@ func TestDocsInABrowser(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestTheFirstSnippetsGetAToken runs, as they stand on the page, the commands
+// by which everybody begins.
+func TestTheFirstSnippetsGetAToken(t *testing.T) {
+	program := svctest.Chromium(t)
+	s := svctest.New(t, svctest.Options{})
+	account := s.Account("reader", "clusters:view")
+	ctx := browse(t, program)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate(s.URL+"/docs")))
+	var texts []string
+	require.Eventually(t, func() (ok bool) {
+		var err error
+		texts, err = chromedp.Run(ctx, chromedp.Evaluate[[]string](
+			`[...document.querySelectorAll("#begin pre")].map((e) => e.textContent)`))
+		return err == nil && len(texts) == 3
+	}, time.Minute, 50*time.Millisecond)
+	run := func(script string) string {
+		cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s\n%s", script, out)
+		return string(out)
+	}
+	begin := strings.NewReplacer("sa_…", account.ClientID, "svcs_…", account.ClientSecret.Reveal()).Replace(texts[0])
+	require.Contains(t, run(begin), `"access_token":"`)
+	var example map[string]any
+	require.NoError(t, json.Unmarshal([]byte(texts[1]), &example))
+	require.Contains(t, example, "access_token")
+	export, _, _ := strings.Cut(begin, "\n")
+	require.Contains(t, run(export+"\n"+texts[2]), account.ClientID, "/v1/me says who calls")
 }
 
 // browse opens a window, which closes with the test.

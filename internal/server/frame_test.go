@@ -10,10 +10,12 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/manage"
 	"github.com/svcauth/svcauth/internal/oauth"
 	"github.com/svcauth/svcauth/internal/server"
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/token"
 )
 
 // frame returns a frame of its own around the faces.
@@ -24,6 +26,12 @@ func frame(t *testing.T, cfg server.Config, endpoints oauth.Config, api manage.C
 	}
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) (bool, map[string]map[string]error) { return true, nil }
+	}
+	if endpoints.ClientAuth == nil { // the document names its methods
+		endpoints.ClientAuth = clientauth.New(clientauth.Config{})
+	}
+	if endpoints.Token == nil { // and its grants
+		endpoints.Token = &token.Service{}
 	}
 	endpoints.Issuer, api.Issuer, api.Logger = cfg.Issuer, cfg.Issuer, cfg.Logger
 	cfg.OAuth = oauth.New(endpoints)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -21,12 +22,14 @@ func TestMetadata(t *testing.T) {
 	require.Equal(t, "application/json", one.Header.Get("Content-Type"))
 	m := one.JSON
 	require.Equal(t, p.Issuer, m["issuer"], "byte-identical")
-	require.Equal(t, []any{"client_credentials"}, m["grant_types_supported"])
+	require.Equal(t, []any{"client_credentials", clientauth.GrantTokenExchange}, m["grant_types_supported"])
 	require.Equal(t, []any{}, m["response_types_supported"])
 	require.Equal(t, []any{"ES256"}, m["id_token_signing_alg_values_supported"])
 	require.Equal(t, []any{"public"}, m["subject_types_supported"])
 	for _, name := range []string{"token", "revocation", "introspection"} {
-		require.Equal(t, []any{"client_secret_basic", "client_secret_post"}, m[name+"_endpoint_auth_methods_supported"])
+		require.Equal(t, []any{"client_secret_basic", "client_secret_post", "private_key_jwt"},
+			m[name+"_endpoint_auth_methods_supported"])
+		require.Contains(t, m[name+"_endpoint_auth_signing_alg_values_supported"], "ES256")
 		at, ok := strings.CutPrefix(m[name+"_endpoint"].(string), p.Issuer)
 		require.True(t, ok)
 		require.Equal(t, 401, p.Post(at, "", "", url.Values{"token": {"x"}}).Status, "advertise only what works")

@@ -16,8 +16,14 @@ import (
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/telemetry"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
+
+// logged returns a claim of another issuer's token as it stands in a line.
+func logged(claim string) string {
+	return untrusted.Cut(untrusted.Line(untrusted.RedactSecrets(claim)), 256)
+}
 
 // RequestStats is what is known of one request that was answered.
 type RequestStats struct {
@@ -29,6 +35,8 @@ type RequestStats struct {
 	Took         time.Duration
 }
 
+var noSniff = []string{"nosniff"}
+
 // observe gives each request its id and its one log line.
 func (s *Server) observe(c *gin.Context) {
 	began := time.Now()
@@ -36,12 +44,17 @@ func (s *Server) observe(c *gin.Context) {
 	if proxied || strings.Contains(c.Request.RemoteAddr, "%") {
 		c.Request.RemoteAddr = netip.AddrPortFrom(addr, 0).String() // what ClientIP returns to everybody
 	}
-	id := svcauth.NewID("req")
+	id := svcauth.NewID(svcauth.PrefixRequest)
 	state := request.Begin(c, id)
-	c.Header("X-Request-Id", id)
-	c.Header("X-Content-Type-Options", "nosniff")
+	state.Proxied = proxied
+	if state.Addr = addr; addr.IsValid() {
+		state.IP = addr.String()
+	}
+	h := c.Writer.Header()
+	h["X-Request-Id"] = []string{id}
+	h["X-Content-Type-Options"] = noSniff
 	if s.strictTransport != "" {
-		c.Header("Strict-Transport-Security", s.strictTransport)
+		h["Strict-Transport-Security"] = []string{s.strictTransport}
 	}
 	if s.leaving.Load() {
 		c.Header("Connection", "close")
@@ -121,20 +134,29 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	if !svcauth.ValidClientID(o.ClientID) {
 		o.ClientID = "" // it may be anything, a secret in the wrong field too
 	}
-	attrs := []slog.Attr{
+	line := slog.NewRecord(time.Now(), level, "request", 0) // from which line of code is not looked up
+	line.AddAttrs(
 		slog.String("request_id", id), slog.String("method", request.Method(c.Request)),
 		slog.String("route", c.FullPath()),
 		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor),
-		slog.String("reason", o.Reason), slog.String("ip", c.ClientIP()), slog.Int64("us", took.Microseconds()),
+		slog.String("reason", o.Reason), slog.String("ip", request.Of(c).IP), slog.Int64("us", took.Microseconds()),
+	)
+	if of := request.Of(c); of.AuthMethod != "" {
+		line.AddAttrs(slog.String("auth_method", of.AuthMethod), slog.String("credential_id", of.Claimant.CredentialID))
+		if by := of.Claimant; by.Subject != "" {
+			line.AddAttrs(slog.String("issuer", logged(by.Issuer)), slog.String("subject", logged(by.Subject)))
+		}
 	}
 	if s.cfg.Tracer != nil {
 		traceID := trace.SpanContextFromContext(c.Request.Context()).TraceID()
-		attrs = append(attrs, slog.String("trace_id", traceID.String()))
+		line.AddAttrs(slog.String("trace_id", traceID.String()))
 	}
 	if o.Cause != nil {
-		attrs = append(attrs, slog.Any("error", o.Cause))
+		line.AddAttrs(slog.Any("error", o.Cause))
 	}
-	s.cfg.Logger.LogAttrs(c.Request.Context(), level, "request", attrs...)
+	if handler, ctx := s.cfg.Logger.Handler(), c.Request.Context(); handler.Enabled(ctx, level) {
+		_ = handler.Handle(ctx, line)
+	}
 	if panicked {
 		o.Code = "panic"
 	}

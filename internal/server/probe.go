@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/apidoc"
 )
 
 // Leave tells load balancers and clients to send their requests elsewhere. From
@@ -13,12 +15,53 @@ import (
 // connection. All else is served as before. Leave can't be undone.
 func (s *Server) Leave() { s.leaving.Store(true) }
 
-// Healthz answers that this node is alive.
-func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
-	probed(w, http.StatusOK, []byte(`{"status":"ok"}`))
+const (
+	healthPath = "/healthz"
+	readyPath  = "/readyz"
+)
+
+type liveness struct {
+	Status string `json:"status" doc:"ok"`
 }
 
-func probed(w http.ResponseWriter, status int, body []byte) {
+type readiness struct {
+	Dependencies map[string]string   `json:"dependencies" doc:"Of each dependency: ok, impaired or unavailable"`
+	Failing      map[string][]string `json:"failing,omitempty" doc:"Of each that is impaired: the operations that fail"`
+	Status       string              `json:"status" doc:"ok; degraded (a dependency fails, and clients that are known are served); unavailable (no client at all would get a token); stopping"`
+}
+
+// describeProbes returns what the probes answer.
+func describeProbes() []apidoc.Endpoint {
+	return []apidoc.Endpoint{{
+		ID: "getHealth", Method: http.MethodGet, Path: healthPath, Tag: apidoc.TagHealth,
+		Summary:     "Ask whether the process lives",
+		Description: "It says 200 for as long as the process answers at all. It asks no dependency.",
+		Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "It lives", Contents: []apidoc.Content{{
+			Media: apidoc.JSONType, Type: liveness{}, Example: liveness{"ok"},
+		}}}},
+	}, {
+		ID: "getReadiness", Method: http.MethodGet, Path: readyPath, Tag: apidoc.TagHealth,
+		Summary: "Ask whether this node should get traffic",
+		Answers: []apidoc.Answer{
+			{Status: http.StatusOK, Text: "It serves, also if it says `degraded`", Contents: []apidoc.Content{{
+				Media: apidoc.JSONType, Type: readiness{},
+				Example: readiness{Dependencies: map[string]string{"database": "ok", "redis": "ok"}, Status: "ok"},
+			}}},
+			{Status: http.StatusServiceUnavailable, Text: "It does not: it is `unavailable` or `stopping`",
+				Contents: []apidoc.Content{{Media: apidoc.JSONType, Type: readiness{}, Example: readiness{
+					Dependencies: map[string]string{"database": "unavailable"}, Status: "unavailable",
+				}}}},
+		},
+	}}
+}
+
+// Healthz answers that this node is alive.
+func (s *Server) Healthz(w http.ResponseWriter, _ *http.Request) {
+	probed(w, http.StatusOK, liveness{"ok"})
+}
+
+func probed(w http.ResponseWriter, status int, answer any) {
+	body, _ := json.Marshal(answer)
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -68,12 +111,7 @@ func (s *Server) Readyz(w http.ResponseWriter, r *http.Request) {
 	case !found.serves:
 		text, status = "unavailable", http.StatusServiceUnavailable
 	}
-	said := map[string]any{"status": text, "dependencies": states}
-	if len(failing) > 0 {
-		said["failing"] = failing
-	}
-	body, _ := json.Marshal(said)
-	probed(w, status, body)
+	probed(w, status, readiness{Dependencies: states, Failing: failing, Status: text})
 }
 
 // failed returns the names of the operations that fail, sorted.

@@ -122,7 +122,7 @@ func TestTokenRequestProtocol(t *testing.T) {
 		"RFC 6749 §2.3 Basic and body at once": {request{"POST", token, with(), body},
 			want{400, "invalid_request"}},
 		"RFC 6749 §2.3 Basic and an assertion": {request{"POST", token, with(),
-			grant + "&client_assertion=x"}, want{200, all}},
+			grant + "&client_assertion=x"}, want{400, "invalid_request"}},
 		"RFC 6749 §3.2 an empty client_secret is none": {request{"POST", token, with(),
 			grant + "&client_secret="}, want{200, all}},
 		"two Authorization headers": {request{"POST", token, with("Authorization", auth),

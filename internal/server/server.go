@@ -42,7 +42,10 @@ type Config struct {
 	Issuer         string
 	AllowedOrigins []string       // whose pages may ask for tokens, revoke and introspect
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
-	MaxInflight    int
+	// ProxyFields are the header fields, in canonical form, that only a trusted
+	// proxy may send. A request that has one from anybody else is refused.
+	ProxyFields []string
+	MaxInflight int
 
 	Tracer trace.Tracer // nil for no traces
 	// TrustParent continues the trace that a trusted proxy sends, with its
@@ -98,18 +101,18 @@ func New(cfg Config) (*Server, http.Handler, error) {
 	engine.RedirectFixedPath = false
 	engine.ForwardedByClientIP = false // observe decides, see clientOf
 	crossOrigin := newCrossOrigin(cfg.AllowedOrigins, cfg.OAuth.DocumentPaths(), cfg.OAuth.ClientPaths())
-	engine.Use(s.observe, crossOrigin.share, s.bound)
+	engine.Use(s.observe, crossOrigin.share, s.admit, s.bound)
 	engine.NoRoute(func(c *gin.Context) { s.refuse(c, request.NotFound, nil) })
 	engine.NoMethod(func(c *gin.Context) {
 		allowHead(c)
 		s.refuse(c, request.MethodNotAllowed, nil)
 	})
-	for path, handler := range map[string]http.HandlerFunc{"/healthz": s.Healthz, "/readyz": s.Readyz} {
+	for path, handler := range map[string]http.HandlerFunc{healthPath: s.Healthz, readyPath: s.Readyz} {
 		engine.GET(path, gin.WrapF(handler))
 		engine.OPTIONS(path, gin.WrapF(handler)) // what some load balancers ask with
 	}
 	cfg.OAuth.Mount(engine)
-	if err := cfg.Manage.Mount(engine); err != nil {
+	if err := cfg.Manage.Mount(engine, append(cfg.OAuth.Describe(), describeProbes()...)); err != nil {
 		return nil, nil, err
 	}
 	if cfg.Console != nil {

@@ -53,19 +53,24 @@ func (s *Server) bound(c *gin.Context) {
 	c.Next()
 }
 
-func probes(path string) bool { return path == "/healthz" || path == "/readyz" }
+func probes(path string) bool { return path == healthPath || path == readyPath }
 
 // shed refuses a request for which there is no slot. A request with a long body
 // loses its connection too, since net/http would read the body to its end
 // first.
 func (s *Server) shed(c *gin.Context) {
+	passOver(c)
+	s.refuse(c, request.Overloaded, nil)
+	c.Abort()
+}
+
+// passOver leaves the body of a request that is refused before it was read.
+func passOver(c *gin.Context) {
 	if n := c.Request.ContentLength; n < 0 || n > smallBody {
 		leaveUnread(c)
 	} else if n > 0 {
 		limits.ConnFrom(c.Request.Context()).Await()
 	}
-	s.refuse(c, request.Overloaded, nil)
-	c.Abort()
 }
 
 // smallBody is what nearly all bodies fit into.

@@ -28,7 +28,7 @@ func (s *Server) Unread(status int, text string, from net.Addr) []byte {
 	case text == "":
 		text = "the request can't be read: " + http.StatusText(status)
 	}
-	id := svcauth.NewID("req")
+	id := svcauth.NewID(svcauth.PrefixRequest)
 	body := oauth.ErrorBody(oautherr.CodeInvalidRequest, text)
 	ip := ""
 	if address, err := netip.ParseAddrPort(from.String()); err == nil {

@@ -362,7 +362,7 @@ func join(t *testing.T, s *svctest.Server, admin *svcauth.Client, email string,
 	require.NoError(t, err)
 	in, err := s.App.People.SignIn(t.Context(), people.SignInRequest{Email: email, Password: password})
 	require.NoError(t, err)
-	actor, _, err := s.App.People.SessionActor(t.Context(), in.MemberID, in.Epoch)
+	actor, _, err := s.App.People.SessionActor(t.Context(), in)
 	require.NoError(t, err)
 	key, err := s.App.Access.CreateApplicationKey(access.WithActor(t.Context(), actor),
 		svcauth.NewApplicationKey{Description: email})

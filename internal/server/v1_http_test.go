@@ -219,6 +219,24 @@ func TestWhatIsNoCall(t *testing.T) {
 		requireProblem(t, a, 422, svcauth.CodeInvalid)
 		require.Equal(t, at, a.JSON["errors"].([]any)[0].(map[string]any)["location"], query)
 	}
+	for query, want := range map[string]string{
+		"action=role.creat":                       "did you mean role.create",
+		"action=secret.*&action=x.y":              `There is no action \"x.y`,
+		"actor=nobody@example.com":                "is called \\\"nobody@example.com",
+		"after=evt_1":                             "after goes with order=asc",
+		"order=asc&after=evt_1":                   "no id of an event",
+		"order=up":                                "asc",
+		"order=asc&after=" + svcauth.NewID("evt"): "The log has no event",
+		"actor=a&actor=b":                         "give it once",
+	} {
+		a := s.Get("/v1/audit-events?"+query, admin)
+		requireProblem(t, a, 422, svcauth.CodeInvalid)
+		require.Contains(t, a.Text, want, query)
+	}
+	for _, query := range []string{"action=role.*&action=secret.*", "action=role.create,role.delete", "order=desc",
+		"order=asc"} {
+		require.Equal(t, 200, s.Get("/v1/audit-events?"+query, admin).Status, query)
+	}
 	for _, wait := range []string{"x", "-1s", "10.001s", "5"} {
 		a := ask(t, s, http.MethodDelete, "/v1/service-accounts/"+svcauth.NewID("sa")+"?wait="+wait, admin, "")
 		requireProblem(t, a, 422, svcauth.CodeInvalid)

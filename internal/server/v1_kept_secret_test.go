@@ -28,7 +28,7 @@ func TestAGrantsAnswerNamesKeptSecrets(t *testing.T) {
 	answer, err := s.Admin().AssignServiceAccountRole(t.Context(), made.ID, role.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
 	require.Len(t, answer.Warnings, 1)
-	require.Equal(t, made.Secrets[0].ID, answer.Warnings[0].SecretID)
+	require.Equal(t, made.Secrets[0].ID, answer.Warnings[0].CredentialID)
 	require.Equal(t, []string{"clusters:edit"}, answer.Warnings[0].Missing)
 	changed, err := s.Admin().UpdateRole(t.Context(), role.ID,
 		0, svcauth.RolePatch{Privileges: &[]string{"clusters:edit", "clusters:view"}}, 0)

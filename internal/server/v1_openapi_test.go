@@ -38,11 +38,15 @@ type operation struct {
 	hasBody                 bool
 }
 
+// operations returns the calls of /v1.
 func operations(t *testing.T, s *svctest.Server) []operation {
 	var doc document
 	require.NoError(t, json.Unmarshal([]byte(s.Get("/openapi.json", "").Text), &doc))
 	var all []operation
 	for path, item := range doc.Paths {
+		if !strings.HasPrefix(path, "/v1/") {
+			continue // see oauth_document_test.go
+		}
 		for verb, op := range item {
 			o := operation{id: op.OperationID, method: strings.ToUpper(verb), path: path,
 				hasBody: op.RequestBody != nil}
@@ -82,9 +86,20 @@ var samples = map[string]string{
 	"getApplicationKey": "", "deleteApplicationKey": "",
 	"listRoles": "", "getRole": "", "deleteRole": "", "listMembers": "", "getMember": "", "deleteMember": "",
 	"resetMember": "", "unassignMemberRole": "", "listMemberRoles": "",
-	"listAPIs": "", "listPrivileges": "", "getOwnOrganization": "", "listOrganizations": "", "getOrganization": "",
+	"listAPIs": "", "listPrivileges": "", "getOwnOrganization": "", "getSecretUsers": "",
+	"listOrganizations": "", "getOrganization": "",
 	"deleteOrganization": "", "listAuditEvents": "",
-	"getMe": "", "listSigningKeys": "", "rotateSigningKeys": "", "revokeSigningKey": "", "listResourceServers": "",
+	"createCertificate": `{"san_dns":"mine.example"}`, "listCertificates": "", "getCertificate": "",
+	"deleteCertificate": "",
+	"getMe":             "", "listSigningKeys": "", "rotateSigningKeys": "", "revokeSigningKey": "",
+	"listResourceServers":       "",
+	"createFederatedCredential": `{"name":"new","issuer":"https://issuer.example","subject":"mine"}`,
+	"updateFederatedCredential": `{"subject":"mine"}`,
+	"testFederatedCredentials":  `{"claims":{"iss":"https://issuer.example"}}`,
+	"listFederatedCredentials":  "", "getFederatedCredential": "", "deleteFederatedCredential": "",
+	"createKey": `{"jwk":{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",` +
+		`"y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}}`, // RFC 7517 appendix A.1
+	"updateKey": `{"description":"mine"}`, "listKeys": "", "getKey": "", "deleteKey": "",
 }
 
 var lastUsed = regexp.MustCompile(`"last_used_at":("[^"]*"|null),?`)
@@ -108,13 +123,26 @@ func newTarget(t *testing.T, s *svctest.Server) *target {
 		live, err = v.admin.Tokens(t.Context(), v.client.ID, svcauth.ListOptions{})
 		return err == nil && len(live.Items) == 1
 	}, 30*time.Second, 20*time.Millisecond)
+	federated, err := v.admin.CreateFederatedCredential(t.Context(), v.client.ID, svcauth.NewFederatedCredential{
+		Name: "ci", Issuer: "https://issuer.example", Subject: "theirs",
+	})
+	require.NoError(t, err)
 	member, key := join(t, s, v.admin, "victim@example.com", v.client.Roles[0].ID)
 	keys, err := v.admin.SigningKeys(t.Context())
 	require.NoError(t, err)
-	v.ids = map[string]string{"service-accounts": v.client.ID, "sa": v.client.ID, "secrets": v.client.Secrets[0].ID,
-		"roles": v.client.Roles[0].ID, "role_id": v.client.Roles[0].ID,
+	certificate, err := v.admin.CreateCertificate(t.Context(), v.client.ID,
+		svcauth.NewCertificate{SANDNS: "victim.example"})
+	require.NoError(t, err)
+	public, err := v.admin.CreateKey(t.Context(), v.client.ID, svcauth.NewKey{JWK: json.RawMessage(
+		`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`)}) // RFC 8037 appendix A.2
+	require.NoError(t, err)
+	v.ids = map[string]string{"keys": public.ID,
+		"service-accounts": v.client.ID, "sa": v.client.ID, "secrets": v.client.Secrets[0].ID,
+		"federated-credentials": federated.ID,
+		"roles":                 v.client.Roles[0].ID, "role_id": v.client.Roles[0].ID,
 		"tokens": live.Items[0].JTI, "members": member.ID, "application-keys": key.ID,
-		"organizations": s.Tenant.Organization.ID, "signing-keys": keys.Items[0].KID}
+		"organizations": s.Tenant.Organization.ID, "signing-keys": keys.Items[0].KID,
+		"certificates": certificate.ID}
 	return v
 }
 
@@ -154,6 +182,9 @@ func (v *target) state(t *testing.T) string {
 	}
 	dump(v.admin.ServiceAccounts(ctx, svcauth.ListOptions{}))
 	dump(v.admin.ServiceAccountRoles(ctx, v.client.ID, svcauth.ListOptions{}))
+	dump(v.admin.Certificates(ctx, v.client.ID))
+	dump(v.admin.Keys(ctx, v.client.ID))
+	dump(v.admin.FederatedCredentials(ctx, v.client.ID))
 	dump(v.admin.Members(ctx, svcauth.ListOptions{}))
 	dump(v.admin.Roles(ctx, svcauth.ListOptions{}))
 	dump(v.admin.Organizations(ctx, svcauth.ListOptions{}))
@@ -203,6 +234,9 @@ func TestEveryCallIsGuarded(t *testing.T) {
 }
 
 func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
+	// Each of the calls is refused some ten times, and a refused one counts as
+	// ten.
+	opts.Environ = append(opts.Environ, "SVCAUTH_LIMITS_MANAGEMENT_PER_SECOND=1000")
 	s := svctest.New(t, opts)
 	all := operations(t, s)
 	require.Len(t, all, len(samples), "a sample is for no call")
@@ -244,7 +278,8 @@ func everyCallIsGuarded(t *testing.T, opts svctest.Options) {
 				require.Contains(t, []int{403, 404}, foreign.Status, foreign.Text)
 				requireProblem(t, foreign, foreign.Status, foreign.JSON["code"].(string))
 				malformed := ask(t, s, o.method, strings.NewReplacer("{id}", "nothing'--", "{kid}", "a%00b", "{jti}",
-					"a%00b", "{role_id}", "x", "{secret_id}", "x").Replace(o.path), admin, body)
+					"a%00b", "{role_id}", "x", "{secret_id}", "x", "{key_id}", "x", "{fed_id}", "x",
+					"{certificate_id}", "x").Replace(o.path), admin, body)
 				requireProblem(t, malformed, 404, svcauth.CodeNotFound)
 			}
 			unknown := ask(t, s, o.method, path+"?nonsense=1", admin, body)

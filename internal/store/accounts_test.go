@@ -3,14 +3,13 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -19,15 +18,13 @@ import (
 func onBoth(t *testing.T, test func(*testing.T, *tables)) {
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
-			url := "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db")
+			copied := schema.SQLite
 			if kind == "postgres" {
-				url = pgtest.URL(t)
+				copied = schema.Postgres
 			}
-			s, err := store.Open(store.Config{URL: url})
+			s, err := store.Open(store.Config{URL: copied(t)})
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, s.Close()) })
-			_, err = s.Migrate(t.Context())
-			require.NoError(t, err)
 			o := &tables{T: t, Store: s, now: time.UnixMilli(1_900_000_000_000).UTC()}
 			o.org, o.other = o.organization("one"), o.organization("two")
 			test(t, o)
@@ -239,15 +236,15 @@ func TestSecretRows(t *testing.T) {
 		require.Equal(t, changed, got)
 		require.ErrorIs(t, o.write(func(ctx context.Context,
 			q *store.Q) error {
-			return q.DeleteSecret(ctx, o.org, two, first)
+			return q.DeleteCredential(ctx, o.org, two, store.CredentialSecret, first)
 		}), store.ErrNotFound)
 		require.ErrorIs(t, o.write(func(ctx context.Context,
 			q *store.Q) error {
-			return q.DeleteSecret(ctx, o.other, one, first)
+			return q.DeleteCredential(ctx, o.other, one, store.CredentialSecret, first)
 		}), store.ErrNotFound)
 		require.NoError(t, o.write(func(ctx context.Context,
 			q *store.Q) error {
-			return q.DeleteSecret(ctx, o.org, one, first)
+			return q.DeleteCredential(ctx, o.org, one, store.CredentialSecret, first)
 		}))
 	})
 }

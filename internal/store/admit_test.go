@@ -84,12 +84,10 @@ func TestDoorStaysOpenWhileSomebodyIsAnswered(t *testing.T) {
 // the server's own is not, whatever the door.
 func TestRequestsAreAdmitted(t *testing.T) {
 	var calls int
-	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db",
+	s, err := Open(Config{URL: withSchema.SQLite(t),
 		Observer: observed{called: func(string, error) { calls++ }}})
 	require.NoError(t, err)
 	defer s.Close()
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
 	calls = 0
 	tries := func(ctx context.Context) []error {
 		write := func(do func(context.Context, func(*Q) error) error) error {

@@ -12,22 +12,48 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// InsertAuditEvent adds an event. If its row is there already, because equal
-// events are joined, only the row's count grows, by the event's. Whatever has
-// the form of a client secret is redacted, in whichever field it was typed.
+// The values of an event's seq before it has one.
+const (
+	auditWhole   = 0  // the row is written once
+	auditGrowing = -1 // equal events may be joined to it until its minute is over
+)
+
+// InsertAuditEvent adds an event. Whatever has the form of a client secret is
+// redacted, in whichever field it was typed.
 func (q *Q) InsertAuditEvent(ctx context.Context, e svcauth.AuditEvent) error {
-	_, err := q.exec(ctx, `INSERT INTO audit_event (id, org_id, at_ms,
+	_, err := q.insertAuditEvent(ctx, e, auditWhole)
+	return err
+}
+
+// JoinAuditEvent adds an event that stands for e.Count equal ones of a minute.
+// If its row is there already, the row's count grows. If that row has its place
+// in the log by now, which somebody may have read, a row of its own tells of
+// the rest, so that a reader of the log misses none and counts none twice.
+func (q *Q) JoinAuditEvent(ctx context.Context, e svcauth.AuditEvent) error {
+	n, err := q.insertAuditEvent(ctx, e, auditGrowing)
+	if err == nil && n == 0 {
+		e.ID = typeid.New(svcauth.PrefixEvent, e.Time)
+		_, err = q.insertAuditEvent(ctx, e, auditGrowing)
+	}
+	return err
+}
+
+func (q *Q) insertAuditEvent(ctx context.Context, e svcauth.AuditEvent, seq int64) (n int64, err error) {
+	conflict := ""
+	if seq == auditGrowing {
+		conflict = ` ON CONFLICT (id) DO UPDATE SET count = audit_event.count + excluded.count
+			WHERE audit_event.seq <= 0`
+	}
+	return q.exec(ctx, `INSERT INTO audit_event (id, org_id, at_ms,
 		actor_id, actor_kind, actor_name, actor_client, action, target_id, target_kind, target_name,
-		outcome, reason, before_json, after_json, ip, request_id, count)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-		ON CONFLICT (id) DO UPDATE SET count = audit_event.count + excluded.count`,
+		outcome, reason, before_json, after_json, ip, request_id, count, seq)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`+conflict,
 		e.ID, e.OrganizationID, e.Time.UnixMilli(),
 		e.Actor.ID, e.Actor.Kind, untrusted.RedactSecrets(e.Actor.Name), e.Actor.ClientID, e.Action,
 		untrusted.RedactSecrets(e.Target.ID), e.Target.Kind, untrusted.RedactSecrets(e.Target.Name),
 		e.Outcome, untrusted.RedactSecrets(e.Reason),
 		untrusted.RedactSecrets(string(e.Before)), untrusted.RedactSecrets(string(e.After)),
-		e.IP, e.RequestID, max(1, e.Count))
-	return err
+		e.IP, e.RequestID, max(1, e.Count), seq)
 }
 
 // AuditSystem adds an event of something that the server itself did for all
@@ -60,60 +86,4 @@ func (q *Q) AuditSystem(ctx context.Context, now time.Time, action string, targe
 		}
 	}
 	return q.InsertAuditEvent(ctx, e)
-}
-
-// AuditFilter narrows a list of audit events. Empty fields do not narrow it.
-type AuditFilter struct {
-	Actor, Target, Action string
-	Since, Until          time.Time // Since inclusive, Until exclusive
-	Before                string    // the id of the last event of the page before
-}
-
-// AuditEvents reads a page of an organization's events, newest first.
-func (q *Q) AuditEvents(ctx context.Context, orgID string, f AuditFilter, limit int) ([]svcauth.AuditEvent, error) {
-	text := `SELECT id, org_id, at_ms, actor_id, actor_kind, actor_name, actor_client, action,
-		target_id, target_kind, target_name, outcome, reason, before_json, after_json, ip, request_id, count
-		FROM audit_event WHERE org_id = $1`
-	args := []any{orgID}
-	where := func(condition string, value any) {
-		args = append(args, value)
-		text += " AND " + condition + placeholders(len(args), 1)
-	}
-	if f.Actor != "" {
-		where("actor_id = ", f.Actor)
-	}
-	if f.Target != "" {
-		where("target_id = ", f.Target)
-	}
-	if f.Action != "" {
-		where("action = ", f.Action)
-	}
-	if !f.Since.IsZero() {
-		where("at_ms >= ", f.Since.UnixMilli())
-	}
-	if !f.Until.IsZero() {
-		where("at_ms < ", f.Until.UnixMilli())
-	}
-	if f.Before != "" {
-		where("id < ", f.Before)
-	}
-	args = append(args, limit)
-	return many(ctx, q, scanAuditEvent, text+" ORDER BY id DESC LIMIT "+placeholders(len(args), 1), args...)
-}
-
-func scanAuditEvent(r row) (e svcauth.AuditEvent, err error) {
-	var ms int64
-	var before, after string
-	err = r.Scan(&e.ID, &e.OrganizationID, &ms, &e.Actor.ID, &e.Actor.Kind, &e.Actor.Name, &e.Actor.ClientID,
-		&e.Action, &e.Target.ID, &e.Target.Kind, &e.Target.Name, &e.Outcome, &e.Reason,
-		&before, &after, &e.IP, &e.RequestID, &e.Count)
-	e.Time, e.Before, e.After = at(ms), rawJSON(before), rawJSON(after)
-	return e, err
-}
-
-func rawJSON(text string) json.RawMessage {
-	if text == "" {
-		return json.RawMessage("null")
-	}
-	return json.RawMessage(text)
 }

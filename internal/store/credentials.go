@@ -17,7 +17,12 @@ const (
 
 // The kinds of credentials, as they stand in their rows. An application key has
 // a secret, too.
-const CredentialSecret = "secret"
+const (
+	CredentialSecret      = "secret"
+	CredentialKey         = "key"
+	CredentialFederated   = "federated"
+	CredentialCertificate = "certificate"
+)
 
 // Credentials is all that authenticating a client needs, read at one moment,
 // and with Roles all that its token needs.
@@ -29,7 +34,12 @@ type Credentials struct {
 	Suspended                   bool // the member of an application key
 	TTLSeconds                  int64
 	Epoch, Policy               int64
+	SharedSecrets               string // the organization's setting: [svcauth.SharedSecretsAllowed] …
+	ApplicationKeys             string // the organization's setting
 	Secrets                     []StoredCredential
+	Keys                        []StoredCredential
+	Federated                   []StoredCredential
+	Certificates                []StoredCredential
 	// Roles are the granted ones, expired or not, and Public. It is nil unless
 	// they were read, see [Q.HeldRoles].
 	Roles []HeldRole
@@ -71,7 +81,7 @@ type HeldRole struct {
 // nothing. The caller sees by the row's id that it is not the client meant.
 const credentialsQuery = `
 SELECT c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
-       o.operator, o.removed, c.ttl_s, c.epoch, o.pol,
+       o.operator, o.removed, c.ttl_s, c.epoch, o.pol, o.shared_secrets, o.application_keys,
        COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0)
   FROM client c
   JOIN organization o ON o.id = c.org_id
@@ -103,12 +113,20 @@ func (c *Credentials) scan(r row, removed *bool) error {
 	var kind string
 	if err := r.Scan(
 		&c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator, removed,
-		&c.TTLSeconds, &c.Epoch, &c.Policy, &s.ID, &kind, &s.Material, &s.ExpiresAtMS,
+		&c.TTLSeconds, &c.Epoch, &c.Policy, &c.SharedSecrets, &c.ApplicationKeys,
+		&s.ID, &kind, &s.Material, &s.ExpiresAtMS,
 	); err != nil {
 		return err
 	}
-	if kind == CredentialSecret {
+	switch kind {
+	case CredentialSecret:
 		c.Secrets = append(c.Secrets, s)
+	case CredentialKey:
+		c.Keys = append(c.Keys, s)
+	case CredentialFederated:
+		c.Federated = append(c.Federated, s)
+	case CredentialCertificate:
+		c.Certificates = append(c.Certificates, s)
 	}
 	return nil
 }

@@ -17,8 +17,10 @@ var dumped = []string{
 }
 
 // notDumped is every table that a backup leaves out: sessions end with a
-// restore, and the schema's version is the program's.
-var notDumped = []string{"session", "goose_db_version"}
+// restore, refusals and used assertions are kept for a short time only, and the
+// schema's version is the program's.
+var notDumped = []string{"session", "refusal", "assertion_use", "assertion_use_batch", "goose_db_version",
+	"schema_floor"}
 
 // ErrNotEmpty is returned by [Store.Fill] if the database has an organization.
 var ErrNotEmpty = errors.New("the database is not empty: it has an organization already")

@@ -30,6 +30,9 @@ var (
 	// ErrRefused is an ErrUnavailable: the database, or what stands before it,
 	// answers, but refuses what the configuration asks of it.
 	ErrRefused = fmt.Errorf("%w to this configuration", ErrUnavailable)
+	// ErrTooOld is returned by [Store.Migrate] if a later release has changed
+	// the schema so that it no longer takes this program.
+	ErrTooOld = errors.New("the database is of a later release, which no longer takes this program")
 	// ErrUncertain comes with ErrUnavailable.
 	ErrUncertain = errors.New("the database went away during the commit, which may or may not have happened")
 )

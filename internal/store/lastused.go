@@ -60,11 +60,30 @@ func (s *Store) useQuery(table string, ids []string, used map[string]int64) (str
 	return string(text) + `) AS noted WHERE ` + table + `.id = noted.id`, args
 }
 
-// CountExpiringSecrets counts the secrets of all organizations that expire
-// after now and no later than soon, and were used since usedSince. It counts up
-// to limit.
-func (q *Q) CountExpiringSecrets(ctx context.Context, now, soon, usedSince time.Time, limit int) (int64, error) {
-	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM credential
-		WHERE kind = $5 AND expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS few`,
-		now.UnixMilli(), soon.UnixMilli(), usedSince.UnixMilli(), limit, CredentialSecret)
+// CountExpiringCredentials counts, by kind, the credentials of all
+// organizations that end after now and no later than soon, and were used since
+// usedSince. A registered certificate ends with its own not_after, too, with
+// which its hint begins. It counts up to limit of either sort.
+func (q *Q) CountExpiringCredentials(
+	ctx context.Context, now, soon, usedSince time.Time, limit int,
+) (counts map[string]int, err error) {
+	type few struct {
+		kind string
+		n    int
+	}
+	all, err := many(ctx, q, func(r row) (one few, err error) { return one, r.Scan(&one.kind, &one.n) }, `SELECT kind, COUNT(*) FROM (
+			SELECT kind FROM (SELECT kind FROM credential
+				WHERE expires_at_ms > $1 AND expires_at_ms <= $2 AND last_used_ms >= $3 LIMIT $4) AS ending
+			UNION ALL
+			SELECT kind FROM (SELECT kind FROM credential
+				WHERE kind = $5 AND hint > $6 AND hint <= $7 AND last_used_ms >= $3
+					AND (expires_at_ms IS NULL OR expires_at_ms > $2) LIMIT $4) AS outlived
+		) AS few GROUP BY kind`,
+		now.UnixMilli(), soon.UnixMilli(), usedSince.UnixMilli(), limit, CredentialCertificate,
+		now.UTC().Format(time.RFC3339), soon.UTC().Format(time.RFC3339))
+	counts = map[string]int{}
+	for _, one := range all {
+		counts[one.kind] = one.n
+	}
+	return counts, err
 }

@@ -16,10 +16,11 @@ type MemberRow struct {
 	CreatedByID, CreatedByName            string
 	ActivatedAt                           *time.Time // nil if it is only invited
 
-	// InsertMember ignores these and begins with false, 0, never and 1.
+	// InsertMember ignores these and begins with false, 0, never, none and 1.
 	Suspended    bool
 	SessionEpoch int64
 	LastSignInAt *time.Time
+	SSOIssuer    string // of the provider by which it signed in last; empty if it never did
 	Version      int64
 }
 
@@ -36,13 +37,15 @@ func (q *Q) InsertMember(ctx context.Context, m MemberRow) error {
 }
 
 const memberSelect = `SELECT id, org_id, email, first_name, last_name, suspended, password_hash, session_epoch,
-	created_at_ms, created_by_id, created_by_name, activated_at_ms, last_sign_in_ms, version FROM member`
+	created_at_ms, created_by_id, created_by_name, activated_at_ms, last_sign_in_ms, sso_issuer, version
+	FROM member`
 
 func scanMember(r row) (m MemberRow, err error) {
 	var created int64
 	var activated, signedIn sql.NullInt64
 	err = r.Scan(&m.ID, &m.OrgID, &m.Email, &m.FirstName, &m.LastName, &m.Suspended, &m.PasswordHash, &m.SessionEpoch,
-		&created, &m.CreatedByID, &m.CreatedByName, &activated, &signedIn, &m.Version)
+		&created, &m.CreatedByID, &m.CreatedByName, &activated, &signedIn,
+		&m.SSOIssuer, &m.Version)
 	m.CreatedAt, m.ActivatedAt, m.LastSignInAt = at(created), moment(activated), moment(signedIn)
 	return m, err
 }
@@ -108,10 +111,11 @@ func (q *Q) EndSessions(ctx context.Context, orgID, id string) error {
 		orgID, id)
 }
 
-// NoteSignIn records when a member signed in last.
-func (q *Q) NoteSignIn(ctx context.Context, orgID, id string, now time.Time) error {
-	return q.must(ctx, `UPDATE member SET last_sign_in_ms = $1 WHERE org_id = $2 AND id = $3`,
-		now.UnixMilli(), orgID, id)
+// NoteSignIn records when a member signed in last, and by which provider of
+// single sign-on. If ssoIssuer is empty it was by its password.
+func (q *Q) NoteSignIn(ctx context.Context, orgID, id, ssoIssuer string, now time.Time) error {
+	return q.must(ctx, `UPDATE member SET last_sign_in_ms = $1, sso_issuer = COALESCE(NULLIF($2, ''), sso_issuer)
+		WHERE org_id = $3 AND id = $4`, now.UnixMilli(), ssoIssuer, orgID, id)
 }
 
 // DeleteMember deletes a member with its invitations, grants and application
@@ -124,12 +128,18 @@ func (q *Q) DeleteMember(ctx context.Context, orgID, id string) error {
 }
 
 // OtherHolders counts the active members, except one, who hold a role at least
-// until the given moment, or for good if until is nil.
-func (q *Q) OtherHolders(ctx context.Context, orgID, roleID, exceptID string, until *time.Time) (int64, error) {
+// until the given moment, or for good if until is nil. If ssoIssuer is not
+// empty it counts only those who signed in by that provider last.
+func (q *Q) OtherHolders(
+	ctx context.Context,
+	orgID, roleID, exceptID, ssoIssuer string,
+	until *time.Time,
+) (int64, error) {
 	return count(ctx, q, `SELECT COUNT(*) FROM role_grant g JOIN member m ON m.id = g.principal_id
 		WHERE g.role_id = $1 AND g.org_id = $2 AND m.org_id = $2 AND m.id <> $3
 		AND NOT m.suspended AND m.activated_at_ms IS NOT NULL
-		AND (g.expires_at_ms IS NULL OR g.expires_at_ms >= $4)`, roleID, orgID, exceptID, milliseconds(until))
+		AND (g.expires_at_ms IS NULL OR g.expires_at_ms >= $4) AND ($5 = '' OR m.sso_issuer = $5)`,
+		roleID, orgID, exceptID, milliseconds(until), ssoIssuer)
 }
 
 // ApplicationKeyIDs reads the ids of a member's application keys.

@@ -67,9 +67,9 @@ func TestMembers(t *testing.T) {
 			require.NoError(t, q.ActivateMember(ctx, "org_a", bob.ID, later))
 			require.NoError(t, q.ActivateMember(ctx, "org_a", ann.ID, later))
 			require.NoError(t, q.EndSessions(ctx, "org_a", bob.ID))
-			require.NoError(t, q.NoteSignIn(ctx, "org_b", there.ID, later))
+			require.NoError(t, q.NoteSignIn(ctx, "org_b", there.ID, "", later))
 			for _, foreign := range []error{q.SetPassword(ctx, "org_b", bob.ID, "x"),
-				q.EndSessions(ctx, "org_b", bob.ID), q.NoteSignIn(ctx, "org_b", bob.ID, later),
+				q.EndSessions(ctx, "org_b", bob.ID), q.NoteSignIn(ctx, "org_b", bob.ID, "", later),
 				q.ActivateMember(ctx, "org_b", bob.ID, later), q.DeleteMember(ctx, "org_b", bob.ID)} {
 				require.ErrorIs(t, foreign, ErrNotFound)
 			}
@@ -122,7 +122,7 @@ func TestHoldersKeysAndPrincipalsOfMembers(t *testing.T) {
 			until  *time.Time
 			want   int64
 		}{{"", &ahead, 1}, {ann, &ahead, 0}, {gone, &ahead, 1}, {"", &later, 0}, {"", nil, 0}} {
-			n, err := q.OtherHolders(ctx, "org_a", "role_1", c.except, c.until)
+			n, err := q.OtherHolders(ctx, "org_a", "role_1", c.except, "", c.until)
 			require.NoError(t, err)
 			require.Equal(t, c.want, n, "%+v", c)
 		}
@@ -130,7 +130,7 @@ func TestHoldersKeysAndPrincipalsOfMembers(t *testing.T) {
 			return q.PutGrant(ctx, GrantRow{OrgID: "org_a", PrincipalID: ann, RoleID: "role_1", GrantedAt: moment0})
 		})
 		for _, until := range []*time.Time{nil, &later} {
-			n, err := q.OtherHolders(ctx, "org_a", "role_1", gone, until)
+			n, err := q.OtherHolders(ctx, "org_a", "role_1", gone, "", until)
 			require.NoError(t, err)
 			require.EqualValues(t, 1, n)
 		}

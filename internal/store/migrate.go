@@ -41,8 +41,20 @@ func (e busyError) Error() string { return string(e) }
 //
 // Nodes that start at once share the steps. Each step is one transaction that
 // holds the lock: a lock of the session would be lost with a pooler, which
-// lends the session to others. A schema that is newer than the program is left
-// alone, since the previous release runs beside the next one.
+// lends the session to others.
+//
+// A schema that is newer than the program is left alone, since the previous
+// release runs beside the next one. It returns [ErrTooOld] if that schema says,
+// in schema_floor, that it no longer takes this program. This is the rule for
+// whoever writes a migration:
+//
+//   - Its number is above that of every migration of a release.
+//   - The release before must go on reading and writing: what is new may be
+//     empty or has a default, and nothing is renamed.
+//   - A table or column may be dropped, or narrowed, by the release after the
+//     one that last used it. Such a migration sets schema_floor to the newest
+//     migration of the release before, and a program that does not know that one
+//     no longer starts.
 func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 	var since time.Time // when it began to wait for what it waits for now
 	if err := s.Room(ctx); err != nil {
@@ -54,8 +66,11 @@ func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 	}
 	for {
 		pending, err := s.Pending(ctx)
-		if err != nil || pending == 0 {
+		if err != nil {
 			return done, err
+		}
+		if pending == 0 {
+			return done, s.checkFloor(ctx)
 		}
 		if pending != left {
 			left, since = pending, time.Time{}
@@ -112,6 +127,27 @@ func (s *Store) Room(ctx context.Context) error {
 		"allow it (GRANT CREATE ON SCHEMA %s TO %s), make it the owner of the database, "+
 		"or run `svcauth migrate` as one who may",
 		ErrRefused, user, schema, schema, user)
+}
+
+// checkFloor returns [ErrTooOld] if the schema no longer takes this
+// program.
+func (s *Store) checkFloor(ctx context.Context) error {
+	migrating, err := s.provider(migrations, s.write)
+	if err != nil {
+		return err
+	}
+	var floor int64
+	if err := s.write.QueryRowContext(ctx, `SELECT migration FROM schema_floor`).Scan(&floor); err != nil {
+		return classify("read which programs the schema takes", err)
+	}
+	known := migrating.ListSources()
+	if newest := known[len(known)-1].Version; newest < floor {
+		return fmt.Errorf("%w: it knows migrations up to %d, and must know %d; "+
+			"start the release that runs elsewhere, or the one before it; "+
+			"to go back further, restore the backup from then",
+			ErrTooOld, newest, floor)
+	}
+	return nil
 }
 
 // Pending returns how many migrations are still to be applied.

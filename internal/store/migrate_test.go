@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -288,6 +289,25 @@ func TestNewerSchemaIsLeftAlone(t *testing.T) {
 	})
 }
 
+// TestASchemaThatNoLongerTakesThisProgramIsRefused: one release back is right,
+// two are not, and nothing but the schema can know.
+func TestASchemaThatNoLongerTakesThisProgramIsRefused(t *testing.T) {
+	empties(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		_, err := s.Migrate(t.Context())
+		require.NoError(t, err)
+		all := versions(t, s, migrations)
+		newest := all[len(all)-1]
+		run(t, s, fmt.Sprintf("UPDATE schema_floor SET migration = %d", newest))
+		_, err = s.Migrate(t.Context())
+		require.NoError(t, err)
+		run(t, s, fmt.Sprintf("UPDATE schema_floor SET migration = %d", newest+1))
+		_, err = s.Migrate(t.Context())
+		require.ErrorIs(t, err, ErrTooOld)
+		require.ErrorContains(t, err, fmt.Sprintf("it knows migrations up to %d, and must know %d", newest, newest+1))
+	})
+}
+
 func TestMigrationsOnlyGoForward(t *testing.T) {
 	s := open(t, "sqlite://"+t.TempDir()+"/x.db")
 	p, err := s.provider(migrations, s.write)
@@ -300,7 +320,15 @@ func TestMigrationsOnlyGoForward(t *testing.T) {
 		if source.Version == 18 { // the last that could: there was no release yet
 			continue
 		}
-		require.NotRegexp(t, `(?i)\bdrop\s+(table|column)\b`, string(text), "the previous release runs beside it")
+		floor := regexp.MustCompile(`UPDATE schema_floor SET migration = (\d+)`).FindStringSubmatch(string(text))
+		if floor == nil {
+			require.NotRegexp(t, `(?i)\b(drop\s+(table|column)|rename)\b`, string(text),
+				"the previous release runs beside it: see the rule at Migrate")
+			continue
+		}
+		before, err := strconv.ParseInt(floor[1], 10, 64)
+		require.NoError(t, err)
+		require.Less(t, before, source.Version, "the release before runs beside it")
 	}
 }
 

@@ -11,12 +11,19 @@ import (
 // and outer space.
 func NameKey(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
-const organizationSelect = `SELECT id, name, operator, may_manage, created_at_ms, version FROM organization`
+const organizationSelect = `SELECT id, name, operator, may_manage, password_off, shared_secrets,
+	application_keys, created_at_ms, version
+	FROM organization`
 
 func scanOrganization(r row) (o svcauth.Organization, err error) {
 	var created int64
-	err = r.Scan(&o.ID, &o.Name, &o.Operator, &o.ServiceAccountsMayManageAccess, &created, &o.Version)
-	o.CreatedAt = at(created)
+	var passwordOff bool
+	err = r.Scan(&o.ID, &o.Name, &o.Operator, &o.ServiceAccountsMayManageAccess, &passwordOff, &o.SharedSecrets,
+		&o.ApplicationKeys, &created, &o.Version)
+	o.CreatedAt, o.PasswordSignIn = at(created), svcauth.PasswordSignInOn
+	if passwordOff {
+		o.PasswordSignIn = svcauth.PasswordSignInOff
+	}
 	return o, err
 }
 
@@ -47,13 +54,14 @@ func (q *Q) Organizations(ctx context.Context, before string, limit int) ([]svca
 		ORDER BY id DESC LIMIT $2`, before, limit)
 }
 
-// UpdateOrganization writes name and setting. It returns [ErrStale] if the
+// UpdateOrganization writes name and settings. It returns [ErrStale] if the
 // version is no longer the given one.
 func (q *Q) UpdateOrganization(ctx context.Context, o svcauth.Organization) error {
 	return q.mustBeFresh(ctx, `UPDATE organization
-		SET name = $1, name_key = $2, may_manage = $3, version = version + 1
-		WHERE id = $4 AND version = $5 AND NOT removed`,
-		o.Name, NameKey(o.Name), o.ServiceAccountsMayManageAccess, o.ID, o.Version)
+		SET name = $1, name_key = $2, may_manage = $3, password_off = $4, shared_secrets = $5, application_keys = $6,
+		version = version + 1 WHERE id = $7 AND version = $8 AND NOT removed`,
+		o.Name, NameKey(o.Name), o.ServiceAccountsMayManageAccess, !o.PasswordMayEnter(), o.SharedSecrets,
+		o.ApplicationKeys, o.ID, o.Version)
 }
 
 // RemoveOrganization hides an organization from now on: its name is free, and

@@ -45,8 +45,8 @@ func (s *Store) EndRecorder(ctx context.Context, node string) error {
 // What a node has said bears the time of its own clock. now is another's, and a
 // client may have been made by a third: the result is that of the clock which
 // is ahead most. Of a node that said something in what is the future here,
-// nobody can tell when it was last heard of. It counts as gone, until the clocks
-// agree.
+// nobody can tell when it was last heard of. It counts as gone, until the
+// clocks agree.
 func (q *Q) Unrecorded(ctx context.Context, now time.Time) (time.Time, error) {
 	seen, err := count(ctx, q, `SELECT COALESCE(MAX(seen_at_ms), 0) FROM recorder
 		WHERE seen_at_ms > $1 AND (seen_at_ms < $2 OR seen_at_ms > $3 OR recorded_until_ms < seen_at_ms - $4)`,

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"time"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -85,46 +84,4 @@ func (q *Q) UpdateSecret(ctx context.Context, orgID, clientID string, s svcauth.
 	return q.must(ctx, `UPDATE credential SET description = $1, expires_at_ms = $2
 		WHERE org_id = $3 AND client_id = $4 AND id = $5 AND kind = $6`,
 		s.Description, milliseconds(s.ExpiresAt), orgID, clientID, s.ID, CredentialSecret)
-}
-
-// DeleteSecret removes a secret.
-func (q *Q) DeleteSecret(ctx context.Context, orgID, clientID, id string) error {
-	return q.must(ctx, `DELETE FROM credential WHERE org_id = $1 AND client_id = $2 AND id = $3 AND kind = $4`,
-		orgID, clientID, id, CredentialSecret)
-}
-
-// HeldSecret is a secret of a service account, with whose it is.
-type HeldSecret struct {
-	Account svcauth.Ref
-	ID      string
-	Hint    string
-	By      svcauth.Creator
-	Until   *time.Time // when it grants nothing of the role any more; nil: never
-}
-
-// SecretsUnderRole reads the secrets of the service accounts that hold a role
-// now, save the expired ones and those that one maker made; at most limit. An
-// empty roleID: those of all the organization's service accounts.
-func (q *Q) SecretsUnderRole(
-	ctx context.Context, orgID, roleID, notBy string, now time.Time, limit int,
-) ([]HeldSecret, error) {
-	args := []any{orgID, ClientServiceAccount, notBy, now.UnixMilli(), limit}
-	until, from := `s.expires_at_ms`, ` FROM client c
-		JOIN credential s ON s.client_id = c.id AND s.kind = '`+CredentialSecret+`'`
-	if roleID != "" {
-		until = `CASE WHEN s.expires_at_ms IS NULL OR g.expires_at_ms < s.expires_at_ms
-			THEN g.expires_at_ms ELSE s.expires_at_ms END`
-		from += ` JOIN role_grant g ON g.principal_id = c.id AND g.role_id = $6
-			AND (g.expires_at_ms IS NULL OR g.expires_at_ms > $4)`
-		args = append(args, roleID)
-	}
-	text := `SELECT c.id, c.name, s.id, s.hint, s.created_by_id, s.created_by_name, ` + until + from
-	return many(ctx, q, func(r row) (h HeldSecret, err error) {
-		var until sql.NullInt64
-		err = r.Scan(&h.Account.ID, &h.Account.Name, &h.ID, &h.Hint, &h.By.ID, &h.By.Email, &until)
-		h.Until = moment(until)
-		return h, err
-	}, text+` WHERE c.org_id = $1 AND c.kind = $2 AND s.created_by_id <> $3
-		AND (s.expires_at_ms IS NULL OR s.expires_at_ms > $4)
-		ORDER BY c.id, s.id LIMIT $5`, args...)
 }

@@ -24,11 +24,9 @@ type shared struct {
 
 func newShared(t *testing.T) *shared {
 	t.Helper()
-	s, err := Open(Config{URL: "sqlite://" + t.TempDir() + "/db", MaxConns: 4})
+	s, err := Open(Config{URL: withSchema.SQLite(t), MaxConns: 4})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.Close() })
-	_, err = s.Migrate(t.Context())
-	require.NoError(t, err)
 	return &shared{Shared: NewShared[string, int64](s), t: t}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/template"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -22,15 +24,20 @@ func empties(t *testing.T, test func(t *testing.T, url string)) {
 // databases runs test on both with the schema, and on PostgreSQL through a real
 // PgBouncer, too.
 func databases(t *testing.T, test func(t *testing.T, s *Store)) {
-	on := func(t *testing.T, url string) {
-		s := open(t, url)
-		_, err := s.Migrate(t.Context())
-		require.NoError(t, err)
-		test(t, s)
-	}
-	empties(t, on)
-	t.Run("pgbouncer", func(t *testing.T) { on(t, pgtest.PgBouncer(t, pgtest.URL(t), nil)) })
+	t.Run("sqlite", func(t *testing.T) { test(t, open(t, withSchema.SQLite(t))) })
+	t.Run("postgres", func(t *testing.T) { test(t, open(t, withSchema.Postgres(t))) })
+	t.Run("pgbouncer", func(t *testing.T) { test(t, open(t, pgtest.PgBouncer(t, withSchema.Postgres(t), nil))) })
 }
+
+// withSchema makes databases that hold the schema.
+var withSchema = template.New(func(url string) error {
+	s, err := Open(Config{URL: url})
+	if err != nil {
+		return err
+	}
+	_, err = s.Migrate(context.Background())
+	return errors.Join(err, s.Close())
+})
 
 func open(t *testing.T, url string) *Store {
 	t.Helper()
@@ -60,8 +67,10 @@ func (o observed) MigrationWaits(because string) {
 
 var (
 	moment0 = time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC)
-	orgA    = svcauth.Organization{ID: "org_a", Name: "A", Operator: true, CreatedAt: moment0, Version: 1}
-	orgB    = svcauth.Organization{ID: "org_b", Name: "B", CreatedAt: moment0, Version: 1}
+	orgA    = svcauth.Organization{ID: "org_a", Name: "A", Operator: true, CreatedAt: moment0, Version: 1,
+		PasswordSignIn: svcauth.PasswordSignInOn}
+	orgB = svcauth.Organization{ID: "org_b", Name: "B", CreatedAt: moment0, Version: 1,
+		PasswordSignIn: svcauth.PasswordSignInOn}
 )
 
 // must runs one transaction that has to succeed.

@@ -28,8 +28,8 @@ import (
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -83,9 +83,9 @@ func New(t testing.TB, opts Options) *Server {
 	switch {
 	case database != "":
 	case opts.Postgres:
-		database = pgtest.URL(t)
+		database = schema.Postgres(t)
 	default:
-		database = "sqlite://" + filepath.Join(dir, "svcauth.db")
+		database = schema.SQLite(t)
 	}
 	if opts.Redis && opts.RedisURL == "" {
 		opts.RedisURL = redistest.URL(t)

@@ -27,17 +27,27 @@ var (
 	// endpoint answers, and what invalid_client does not tell the client.
 	reasons = []string{
 		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
-		"invalid_scope", "invalid_target", "mixed_scope", "unknown_client", "wrong_secret", "expired_secret",
-		"disabled", "suspended", "too_many_requests", "temporarily_unavailable", "server_error", "malformed",
+		"invalid_scope", "invalid_target", "mixed_scope", "unknown_client", "wrong_secret",
+		"wrong_certificate", "wrong_federated", "wrong_key", "too_many_assertions", "expired_key", "expired_federated",
+		"expired_secret", "expired_certificate", "disabled", "suspended", "secrets_refused", "too_many_requests",
+		"temporarily_unavailable", "server_error", "malformed",
 		"malformed_basic", "no_credential", "no_grant_type", "grant_type", "grant", "resource", "scope_size",
 		"scope_form", "scope_not_granted", "scope_not_of_resource", "foreign_token", "no_token", "no_bearer",
-		"bearer", "scope", "unavailable", "overload", "fault", "no_route", "method"}
+		"bearer", "scope", "unavailable", "overload", "foreign_field",
+		"malformed_assertion", "assertion_own", "assertion_aud",
+		"exchange_form", "exchange_client",
+		"fault", "no_route", "method"}
 
-	revocationKinds = []string{"token", "client", "secret", "role"}
+	revocationKinds = []string{"token", "client", "credential", "role"}
 	caches          = []string{"clients"}
 	keyStates       = []string{"next", "active", "retired"}
-	queues          = []string{"token_records", "revocation_markers", "feed", "log", "audit", "connections"}
-	dependencies    = []string{"database", "redis"}
+	queues          = []string{
+		"token_records", "revocation_markers", "feed", "log", "audit", "refusals", "connections",
+	}
+	dependencies = []string{"database", "redis"}
+	// The kinds of credentials, as the API calls them.
+	credentialKinds = []string{"secret", "key", "federated_credential", "certificate"}
+	certificates    = []string{"tls", "redis", "otlp"}
 )
 
 // counters are the counters of one label by its value, found once.

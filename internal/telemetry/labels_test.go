@@ -49,6 +49,17 @@ func TestEveryLabelIsSaidSomewhere(t *testing.T) {
 	}
 }
 
+// TestEveryReasonIsExplained: an operator who meets one at night looks it up.
+func TestEveryReasonIsExplained(t *testing.T) {
+	page, err := os.ReadFile("../../deploy/docs/operate.md")
+	require.NoError(t, err)
+	for _, reason := range reasons {
+		if !slices.Contains(outcomes, reason) {
+			require.Contains(t, string(page), "`"+reason+"`")
+		}
+	}
+}
+
 // TestEveryReasonHasItsLabel: what the token endpoint says and the list lacks
 // would be counted as "other". The feed's refusals are not counted by reason.
 func TestEveryReasonHasItsLabel(t *testing.T) {

@@ -78,7 +78,8 @@ func cleanAttr(groups []string, a slog.Attr) slog.Attr {
 			a.Value = slog.StringValue(clean(s))
 		}
 	case slog.KindAny:
-		if len(groups) == 0 && a.Key == slog.LevelKey {
+		if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey {
+			a.Value = slog.StringValue(level.String()) // as a level it would go through encoding/json
 			return a
 		}
 		a.Value = slog.StringValue(clean(textOf(a.Value.Any())))

@@ -18,18 +18,20 @@ import (
 // else is counted as "other".
 type Metrics struct {
 	registry *prometheus.Registry
+	issued   *prometheus.CounterVec
+	issuedBy counters // of each declared method, and of "other"
 
 	requests     *prometheus.CounterVec
 	requestTimes *prometheus.HistogramVec
 	routeTime    map[string]prometheus.Observer // of each declared route, and of "other"
 
-	secretsExpiring, feedSubscribers, feedLag      prometheus.Gauge
-	issued                                         prometheus.Counter
+	feedSubscribers, feedLag                       prometheus.Gauge
 	refused, revoked, queueDrops, dependencyErrors counters
 	cacheHits, cacheMisses                         counters
 	propagation                                    prometheus.Observer
-	keyAge                                         map[string]prometheus.Gauge
+	keyAge, credentialsExpiring                    map[string]prometheus.Gauge
 	dependencyTime                                 map[string]prometheus.Observer
+	certificates                                   *prometheus.GaugeVec
 }
 
 // Buckets in seconds. The signature of a token takes tens of microseconds, a
@@ -80,13 +82,12 @@ func NewMetrics(version string) *Metrics {
 			"Time from the head of a request to the end of its answer.", requestBuckets, "route"),
 		routeTime: map[string]prometheus.Observer{},
 
-		secretsExpiring: v.gauge("secrets_expiring_soon",
-			"Client secrets that expire soon and are in use.").WithLabelValues(),
 		feedSubscribers: v.gauge("feed_followers",
 			"Resource servers that follow the revocation feed at this node.").WithLabelValues(),
 		feedLag: v.gauge("feed_lag_seconds", "How far the slowest follower of the feed is behind.").WithLabelValues(),
 
-		issued: v.counter("tokens_issued_total", "Access tokens issued.").WithLabelValues(),
+		issued: v.counter("tokens_issued_total",
+			"Access tokens issued, by how the client proved who it is.", "auth_method"),
 		refused: newCounters(v.counter("token_requests_refused_total",
 			"Token requests refused.", "reason"), nil, reasons),
 		revoked: newCounters(v.counter("revocations_total",
@@ -99,22 +100,36 @@ func NewMetrics(version string) *Metrics {
 		cacheMisses: newCounters(lookups, []string{"miss"}, caches),
 		propagation: propagation.WithLabelValues(),
 
-		keyAge:         map[string]prometheus.Gauge{},
-		dependencyTime: map[string]prometheus.Observer{},
+		keyAge:              map[string]prometheus.Gauge{},
+		credentialsExpiring: map[string]prometheus.Gauge{},
+		dependencyTime:      map[string]prometheus.Observer{},
 	}
 	ages := v.gauge("signing_key_age_seconds",
 		"Age of the signing key in each state; of the oldest, where there are more. 0: none.", "state")
 	for _, state := range keyStates {
 		m.keyAge[state] = ages.WithLabelValues(state)
 	}
+	expiring := v.gauge("credentials_expiring_soon",
+		"Credentials of service accounts that expire soon and are in use, by kind.", "kind")
+	for _, kind := range credentialKinds {
+		m.credentialsExpiring[kind] = expiring.WithLabelValues(kind)
+	}
 	times := v.histogram("dependency_operation_duration_seconds",
 		"Time of one operation on a dependency.", requestBuckets, "dependency")
 	for _, name := range append([]string{other}, dependencies...) {
 		m.dependencyTime[name] = times.WithLabelValues(name)
 	}
+	m.certificates = v.gauge("tls_certificate_expiry_timestamp_seconds",
+		"When the certificate in use expires, by the section of the configuration that names it.", "certificate")
 	m.DeclareRoutes(other)
+	m.DeclareAuthMethods()
 	return m
 }
+
+// DeclareAuthMethods names the ways to authenticate that [Metrics.Issued] may
+// be given. Tokens got in any other are counted under "other". It must not be
+// called while tokens are counted.
+func (m *Metrics) DeclareAuthMethods(names ...string) { m.issuedBy = newCounters(m.issued, nil, names) }
 
 // DeclareRoutes names the route templates that [Metrics.Request] may be given,
 // such as "/v1/roles/:id". Requests of any other are counted under "other". It
@@ -136,15 +151,16 @@ func (m *Metrics) Request(route, method string, status int, outcome string, d ti
 	m.requests.WithLabelValues(route, listed(methods, method), statusClass(status), listed(outcomes, outcome)).Inc()
 }
 
-// Issued counts an access token.
-func (m *Metrics) Issued() { m.issued.Inc() }
+// Issued counts an access token. method is how its client proved who it is, one
+// of those that were declared.
+func (m *Metrics) Issued(method string) { m.issuedBy.of(method).Inc() }
 
 // Refused counts a token request that was refused. The reasons are listed in
 // labels.go.
 func (m *Metrics) Refused(reason string) { m.refused.of(reason).Inc() }
 
 // Revoked counts a revocation that was made at this node. kind is token,
-// client, secret or role.
+// client, credential or role.
 func (m *Metrics) Revoked(kind string) { m.revoked.of(kind).Inc() }
 
 // RevocationPropagated records the time from the commit of a revocation until
@@ -183,8 +199,19 @@ func (m *Metrics) Dependency(name string, d time.Duration, err error) {
 	}
 }
 
-// SecretsExpiring sets how many secrets in use expire soon.
-func (m *Metrics) SecretsExpiring(n int) { m.secretsExpiring.Set(float64(n)) }
+// CertificateExpires sets when a certificate expires that is in use: "tls", the
+// server's own, or "redis" or "otlp", with which it shows itself there.
+func (m *Metrics) CertificateExpires(certificate string, at time.Time) {
+	m.certificates.WithLabelValues(listed(certificates, certificate)).Set(float64(at.Unix()))
+}
+
+// CredentialsExpiring sets how many credentials of a kind that are in use
+// expire soon.
+func (m *Metrics) CredentialsExpiring(kind string, n int) {
+	if gauge := m.credentialsExpiring[kind]; gauge != nil {
+		gauge.Set(float64(n))
+	}
+}
 
 // FeedSubscribers sets how many resource servers subscribe to the revocation
 // feed at this node.

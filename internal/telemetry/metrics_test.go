@@ -39,12 +39,13 @@ func scrape(t *testing.T, m *Metrics) (string, map[string]*dto.MetricFamily) {
 // exercise calls every method once.
 func exercise(m *Metrics) {
 	m.DeclareRoutes("/oauth2/token", "/v1/roles/:id")
+	m.DeclareAuthMethods("client_secret_basic")
 	m.Requests(func() int { return 1 }, 2000)
 	m.Pool("database", func() Pool { return Pool{InUse: 3, Idle: 2, Max: 20, Waits: 7} })
 	m.Operations("redis", func() map[string]error { return map[string]error{"read": nil, "write": errors.New("OOM")} })
 	m.Request("/oauth2/token", "POST", 200, "ok", 3*time.Millisecond)
 	m.Request("/oauth2/token", "POST", 401, "invalid_client", time.Millisecond)
-	m.Issued()
+	m.Issued("client_secret_basic")
 	m.Refused("wrong_secret")
 	m.Revoked("role")
 	m.RevocationPropagated(20 * time.Millisecond)
@@ -55,7 +56,7 @@ func exercise(m *Metrics) {
 	m.Dependency("redis", time.Millisecond, errors.New("down"))
 	m.Dependency("database", time.Millisecond, nil)
 	m.Dependency("database", time.Millisecond, fmt.Errorf("read: %w", context.Canceled))
-	m.SecretsExpiring(4)
+	m.CredentialsExpiring("key", 4)
 	m.FeedSubscribers(12)
 	m.FeedLag(1500 * time.Millisecond)
 }
@@ -69,7 +70,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`svcauth_http_requests_total{method="POST",outcome="invalid_client",route="/oauth2/token",status="4xx"} 1`,
 		`svcauth_http_request_duration_seconds_count{route="/oauth2/token"} 2`,
 		`svcauth_http_requests_in_flight 1`,
-		`svcauth_tokens_issued_total 1`,
+		`svcauth_tokens_issued_total{auth_method="client_secret_basic"} 1`,
 		`svcauth_token_requests_refused_total{reason="wrong_secret"} 1`,
 		`svcauth_token_requests_refused_total{reason="other"} 0`,
 		`svcauth_revocations_total{kind="role"} 1`,
@@ -84,7 +85,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`svcauth_dependency_operation_duration_seconds_count{dependency="database"} 2`,
 		`svcauth_dependency_operation_failing{dependency="redis",operation="read"} 0`,
 		`svcauth_dependency_operation_failing{dependency="redis",operation="write"} 1`,
-		`svcauth_secrets_expiring_soon 4`,
+		`svcauth_credentials_expiring_soon{kind="key"} 4`,
 		`svcauth_feed_followers 12`,
 		`svcauth_feed_lag_seconds 1.5`,
 	} {
@@ -155,7 +156,7 @@ func TestHotMethodsAllocateNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		m.Request("/oauth2/token", "POST", 200, "ok", time.Millisecond)
 		m.Request("/unknown", "BREW", 999, "odd", time.Millisecond)
-		m.Issued()
+		m.Issued("client_secret_basic")
 		m.Refused("wrong_secret")
 		m.Refused("never heard of")
 		m.CacheHit("clients")

@@ -12,14 +12,8 @@ import (
 
 // ownRevocation returns the event of a client that revoked a token of its own.
 func ownRevocation(client clientauth.Authentication, jti string) svcauth.AuditEvent {
-	actor := svcauth.AuditActor{
-		ID: client.ClientID, Kind: svcauth.KindServiceAccount, Name: client.Name, ClientID: client.ClientID,
-	}
-	if client.MemberID != "" {
-		actor.ID, actor.Kind = client.MemberID, svcauth.KindMember
-	}
 	e := svcauth.AuditEvent{
-		OrganizationID: client.OrgID, Action: "token.revoke", Outcome: svcauth.OutcomeDone, Actor: actor,
+		OrganizationID: client.OrgID, Action: "token.revoke", Outcome: svcauth.OutcomeDone, Actor: client.AuditActor(),
 		Target: svcauth.AuditTarget{ID: jti, Kind: "token", Name: client.Name},
 	}
 	if client.IP.IsValid() {
@@ -37,7 +31,7 @@ type ownRevocations struct {
 }
 
 // write adds the events of a batch, in its transaction.
-func (o *ownRevocations) write(ctx context.Context, q *store.Q, now time.Time, batch []pending) error {
+func (o *ownRevocations) write(ctx context.Context, q *store.Q, now time.Time, batch []*pending) error {
 	if began := now.Truncate(time.Minute); !began.Equal(o.began) {
 		o.began, o.ids = began, map[string]string{}
 	}
@@ -59,7 +53,7 @@ func (o *ownRevocations) write(ctx context.Context, q *store.Q, now time.Time, b
 		events[at].Count++
 	}
 	for _, e := range events {
-		if err := q.InsertAuditEvent(ctx, e); err != nil {
+		if err := q.JoinAuditEvent(ctx, e); err != nil {
 			return err
 		}
 	}

@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 )
 
-// claims are those of a token: RFC 9068 §2.2, and our own. All but the last
-// four are the same for each token of a client with the same decision.
-type claims struct {
+// decisionClaims are the claims that are the same for each token of a client
+// with the same decision: RFC 9068 §2.2, and our own.
+type decisionClaims struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
 	ClientID string `json:"client_id"`
@@ -22,32 +22,42 @@ type claims struct {
 	OrgID  string   `json:"org_id"`
 	Epoch  int64    `json:"epoch"`
 	Policy int64    `json:"pol"`
+}
 
+// tokenClaims are the claims that each token has for itself.
+type tokenClaims struct {
 	Credential string `json:"cred"`
 	IssuedAt   int64  `json:"iat"` // seconds since 1970
 	ExpiresAt  int64  `json:"exp"`
 	JTI        string `json:"jti"`
 }
 
-// encode returns the claims as JSON. It leaves <, > and & as they are: HTML is
+// encode returns claims as JSON. It leaves <, > and & as they are: HTML is
 // nowhere near, and they would take six bytes each.
-func (c *claims) encode() ([]byte, error) {
-	const rest = 400 // what the others take, about
-	out := bytes.NewBuffer(make([]byte, 0, rest+len(c.Scope)))
-	encoder := json.NewEncoder(out)
+func encode(claims any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(c)
+	err := encoder.Encode(claims)
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 
-// size returns how many bytes the claims of each token will have. Ids have one
-// length each, and times have ten digits until the year 2286.
-func (c claims) size() int {
-	c.Credential, c.JTI = "sec_00000000000000000000000000", newJTI()
-	c.IssuedAt, c.ExpiresAt = 1e9, 1e9
-	payload, _ := c.encode()
-	return len(payload)
+// join returns one object with the members of both. Neither may be empty.
+func join(first, second []byte) []byte {
+	both := make([]byte, 0, len(first)+len(second)-1)
+	both = append(both, first[:len(first)-1]...)
+	both = append(both, ',')
+	return append(both, second[1:]...)
 }
+
+// tokenClaimsSize is how many bytes encoded tokenClaims have. Ids have one
+// length each, and times have ten digits until the year 2286.
+var tokenClaimsSize = func() int {
+	out, _ := encode(tokenClaims{
+		Credential: "sec_00000000000000000000000000", JTI: newJTI(), IssuedAt: 1e9, ExpiresAt: 1e9,
+	})
+	return len(out)
+}()
 
 // newJTI returns a token's id: 128 random bits.
 func newJTI() string {

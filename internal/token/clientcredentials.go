@@ -41,7 +41,7 @@ func newClientCredentials(s *Service) clientCredentials {
 		if refusal != nil {
 			return false, refusal
 		}
-		i.decision, tgr.Scope = decided, decided.claims.Scope
+		i.decision, tgr.Scope = decided, decided.scope
 		return true, nil
 	})
 	return clientCredentials{engine}

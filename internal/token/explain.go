@@ -17,7 +17,7 @@ import (
 // The links of the chain, in their order.
 const (
 	linkToken      = "token"
-	linkSecret     = "secret"
+	linkCredential = "credential"
 	linkAccount    = "account"
 	linkRoles      = "roles"
 	linkPrivileges = "privileges"
@@ -53,10 +53,17 @@ func (c *chain) explanation() svcauth.Explanation {
 // each rule in turn, the very one that decides, and names the first that
 // refuses.
 //
-// The actor in the context requires tokens:introspect or members:read. It sees
-// only what is its own organization's; the operator with tokens:introspect sees
-// everybody's. Errors are [*svcauth.Problem] and contain no token.
+// The actor in the context requires tokens:introspect or members:read, and for
+// a request audit:read. It sees only what is its own organization's; the
+// operator with tokens:introspect sees everybody's. Errors are
+// [*svcauth.Problem] and contain no token.
 func (s *Service) Explain(ctx context.Context, r svcauth.ExplainRequest) (svcauth.Explanation, error) {
+	if r.RequestID != "" {
+		if err := checkExplain(r); err != nil {
+			return svcauth.Explanation{}, err
+		}
+		return s.explainRequest(ctx, r.RequestID)
+	}
 	actor, err := access.Explainer(ctx)
 	if err != nil {
 		return svcauth.Explanation{}, err
@@ -78,13 +85,16 @@ func (s *Service) Explain(ctx context.Context, r svcauth.ExplainRequest) (svcaut
 
 func checkExplain(r svcauth.ExplainRequest) error {
 	given := 0
-	for _, text := range []string{r.Token, r.JTI, r.ClientID} {
+	for _, text := range []string{r.Token, r.JTI, r.ClientID, r.RequestID} {
 		if text != "" {
 			given++
 		}
 	}
 	if given != 1 {
-		return svcauth.InvalidField("body", "Send exactly one of token, jti and client_id.")
+		return svcauth.InvalidField("body", "Send exactly one of token, jti, client_id and request_id.")
+	}
+	if r.RequestID != "" && (r.Privilege != "" || r.Audience != "") {
+		return svcauth.InvalidField("body", "A request is explained as it was: send no privilege and no audience.")
 	}
 	fields := map[string]string{
 		"body.jti": r.JTI, "body.client_id": r.ClientID, "body.privilege": r.Privilege, "body.audience": r.Audience,
@@ -119,7 +129,7 @@ func (s *Service) explainToken(
 		var c chain
 		c.link(linkToken, describe(err), "")
 		for _, name := range []string{
-			linkSecret, linkAccount, linkRoles, linkPrivileges, linkAudience, linkRevocation,
+			linkCredential, linkAccount, linkRoles, linkPrivileges, linkAudience, linkRevocation,
 		} {
 			c.link(name, "", "")
 		}
@@ -189,7 +199,7 @@ func (s *Service) explainPrincipal(
 	}
 	link(linkToken, "", fmt.Sprintf("signed by this server for client %s; expires %s",
 		p.ClientID, p.ExpiresAt.UTC().Format(time.RFC3339)))
-	link(linkSecret, "", "obtained with the secret "+p.Cred)
+	link(linkCredential, "", "obtained with "+clientauth.Called(p.Cred))
 	link(linkAccount, "", accountFound(client))
 	link(linkRoles, "", "carries the roles "+listed(p.Roles))
 	link(linkPrivileges, s.lacksPrivilege(p, client, r.Privilege), "carries the privileges "+listed(p.Privileges()))
@@ -209,8 +219,8 @@ func blame(entry svcauth.Revocation, client *holder) (link, why string) {
 	case entry.JTI != "":
 		return linkRevocation, "this very token was revoked; ask for a new one"
 	case entry.Cred != "":
-		return linkSecret, "the secret " + entry.Cred +
-			" was deleted together with the tokens it obtained; ask for a new one with another secret"
+		return linkCredential, clientauth.Called(entry.Cred) +
+			" was deleted together with the tokens it obtained; ask for a new one with another credential"
 	case entry.ClientID != "" && entry.Role != "":
 		return linkRoles, fmt.Sprintf("the role %q was taken from the account, or its grant expired, "+
 			"after this token was issued; assign it again, then ask for a new token", entry.Role)

@@ -125,7 +125,7 @@ func TestExplainTokenAgreesWithIntrospection(t *testing.T) {
 			a, token := account()
 			require.NoError(t, rules.DeleteSecret(system, a.ID, a.Secrets[0].ID, true))
 			return token
-		}, link: "secret", detail: "deleted"},
+		}, link: "credential", detail: "deleted"},
 		"disabled": {make: func(t *testing.T) string {
 			a, token := account()
 			yes := true
@@ -193,10 +193,10 @@ func TestExplainClientAgreesWithTokenEndpoint(t *testing.T) {
 			_, err := rules.UpdateServiceAccount(system, a.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
 			require.NoError(t, err)
 		}},
-		"no secret": {link: "secret", change: func(t *testing.T, a svcauth.ServiceAccount) {
+		"no secret": {link: "credential", change: func(t *testing.T, a svcauth.ServiceAccount) {
 			require.NoError(t, rules.DeleteSecret(system, a.ID, a.Secrets[0].ID, false))
 		}},
-		"secret expired": {link: "secret", change: func(t *testing.T, a svcauth.ServiceAccount) {
+		"secret expired": {link: "credential", change: func(t *testing.T, a svcauth.ServiceAccount) {
 			soon := time.Now().Add(300 * time.Millisecond)
 			_, err := rules.UpdateSecret(system, a.ID, a.Secrets[0].ID, svcauth.SecretPatch{ExpiresAt: &soon})
 			require.NoError(t, err)

@@ -28,8 +28,8 @@ func (s *Service) explainClient(
 			svcauth.CodeNotFound, "There is no client with this id in your organization.")
 	}
 	var c chain
-	secret, wrong := s.anySecret(client)
-	c.link(linkSecret, wrong, "has a secret that works: "+secret)
+	credential, wrong := s.anyCredential(client)
+	c.link(linkCredential, wrong, "has a credential that works: "+clientauth.Called(credential))
 	c.link(linkAccount, description(clientauth.SwitchedOff(client.Credentials)), accountFound(client)+", enabled")
 	granted, refused := s.decide(client, Request{Scope: r.Privilege})
 	lacks := refused
@@ -46,10 +46,10 @@ func (s *Service) explainClient(
 	if r.Audience != "" && !c.broken {
 		granted, refused = s.decide(client, Request{Scope: r.Privilege, Resources: []string{r.Audience}})
 	}
-	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.claims.Scope+"'")
+	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.scope+"'")
 	claims := &verify.Claims{
-		ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: secret,
-		Roles: client.held.Roles, Scope: granted.claims.Scope,
+		ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: credential,
+		Roles: client.held.Roles, Scope: granted.scope,
 	}
 	wrong = ""
 	if entry, ok := s.cfg.Revocations.Revoked(claims); ok {
@@ -58,21 +58,49 @@ func (s *Service) explainClient(
 			"because the node has not read the latest change yet; that passes within a second: " + wrong
 	}
 	c.link(linkRevocation, wrong, "no live revocation matches a token issued now")
-	return c.explanation(), nil
+	explanation := c.explanation()
+	if actor.Has(svcauth.MembersRead) {
+		last, err := s.cfg.Records.OfClient(ctx, client.OrgID, client.ClientID, 1)
+		if err != nil {
+			return svcauth.Explanation{}, err
+		}
+		if len(last) > 0 {
+			explanation.LastRefused = &last[0]
+		}
+	}
+	return explanation, nil
 }
 
-// anySecret returns a secret that works, or why there is none.
-func (s *Service) anySecret(client *holder) (id, wrong string) {
-	wrong = "the client has no secret; make one"
-	for _, secret := range client.Secrets {
-		refusal := clientauth.Expired(store.CredentialSecret, secret.ExpiresAt(), s.cfg.Clock())
-		if refusal == nil {
-			return secret.ID, ""
+// anyCredential returns a credential that works, or why there is none: what is
+// wrong with the only one, or that all are.
+func (s *Service) anyCredential(client *holder) (id, wrong string) {
+	found := 0
+	for _, of := range []struct {
+		kind string
+		all  []store.StoredCredential
+	}{
+		{store.CredentialSecret, client.Secrets},
+		{store.CredentialKey, client.Keys},
+		{store.CredentialFederated, client.Federated},
+		{store.CredentialCertificate, client.Certificates},
+	} {
+		for _, one := range of.all {
+			refusal := clientauth.Expired(of.kind, one.ExpiresAt(), s.cfg.Clock())
+			if refusal == nil {
+				refusal = clientauth.Refused(of.kind, client.Credentials)
+			}
+			if refusal == nil {
+				return one.ID, ""
+			}
+			found, wrong = found+1, refusal.Description
 		}
-		wrong = "every secret of this client has expired; make a new one"
-		if len(client.Secrets) == 1 {
-			wrong = refusal.Description
-		}
+	}
+	switch {
+	case found == 0:
+		return "", "the client has no credential; make one"
+	case found > 1:
+		return "", "every credential of this client has expired, or is of a kind that its organization refuses; " +
+			"make a new one"
 	}
 	return "", wrong
 }

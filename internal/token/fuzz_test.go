@@ -10,6 +10,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Whatever is asked for, what is granted is a sorted part of what is held, each
@@ -42,17 +43,22 @@ func FuzzScope(f *testing.F) {
 			}
 			return
 		}
-		granted := strings.Fields(d.claims.Scope)
+		granted := strings.Fields(d.scope)
 		require.True(t, slices.IsSorted(granted))
 		require.Len(t, slices.Compact(slices.Clone(granted)), len(granted))
 		for _, p := range granted {
 			require.Contains(t, []string{"a:a", "b:b"}, p)
 			require.False(t, resource == "https://a" && p != "a:a")
 		}
-		payload, err := d.claims.encode()
+		payload, err := d.payload(tokenClaims{Credential: svcauth.NewID(svcauth.PrefixSecret), JTI: newJTI(),
+			IssuedAt: 1e9, ExpiresAt: 2e9})
 		require.NoError(t, err)
+		require.Len(t, payload, d.size())
 		var claims map[string]any
 		require.NoError(t, json.Unmarshal(payload, &claims))
-		require.Equal(t, d.claims.Scope, strings.Join(granted, " "))
+		require.Equal(t, 2e9, claims["exp"])
+		text, _ := claims["scope"].(string)
+		require.Equal(t, d.scope, text)
+		require.Equal(t, d.scope, strings.Join(granted, " "))
 	})
 }

@@ -23,6 +23,7 @@ type grant interface {
 func newGrants(s *Service) map[string]grant {
 	return map[string]grant{
 		grantClientCredentials: newClientCredentials(s),
+		GrantTokenExchange:     tokenExchange{s},
 	}
 }
 
@@ -38,6 +39,8 @@ type Request struct {
 	Resources []string // resource and audience alike
 	IP        string
 	UserAgent string
+
+	WantedType string // requested_token_type of RFC 8693 §2.1, that [CheckExchange] has let pass
 }
 
 // TokenResponse is the answer, RFC 6749 §5.1.
@@ -46,6 +49,7 @@ type TokenResponse struct {
 	ExpiresIn   int64  // seconds
 	Scope       string
 	JTI         string
+	IssuedType  string // issued_token_type of RFC 8693 §2.2.1; empty: it is no exchange
 }
 
 // issuance is one token request on its way through its grant.
@@ -66,7 +70,7 @@ func (s *Service) Issue(
 	if refusal != nil {
 		return TokenResponse{}, refusal
 	}
-	holder, refusal := s.holder(ctx, client.Client)
+	holder, refusal := s.proven(ctx, client)
 	if refusal != nil {
 		return TokenResponse{}, refusal
 	}
@@ -78,7 +82,7 @@ func (s *Service) Issue(
 		return TokenResponse{}, oautherr.ServerError(errors.New("the grant " + r.GrantType + " has minted no token"))
 	}
 	if s.cfg.Observer != nil {
-		s.cfg.Observer.TokenIssued()
+		s.cfg.Observer.TokenIssued(client.Method)
 	}
 	return i.response, nil
 }
@@ -100,10 +104,9 @@ func (s *Service) grant(grantType string) (grant, *oautherr.Error) {
 // token, signs them and records the token.
 func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	s, client := i.service, i.client
-	claims := d.claims
-	claims.Credential, claims.JTI = client.CredentialID, newJTI()
+	claims := tokenClaims{Credential: client.CredentialID, JTI: newJTI()}
 	claims.IssuedAt, claims.ExpiresAt = i.lifetime()
-	payload, err := claims.encode()
+	payload, err := d.payload(claims)
 	if err != nil {
 		return oautherr.ServerError(err)
 	}
@@ -116,12 +119,12 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	}
 	s.cfg.Cache.RecordToken(ctx, cache.TokenRecord{
 		JTI: claims.JTI, ClientID: client.ClientID, OrgID: client.OrgID, SecretID: client.CredentialID,
-		Scope: claims.Scope, Roles: claims.Roles, Epoch: claims.Epoch, Pol: claims.Policy,
+		Scope: d.scope, Roles: d.roles, Epoch: i.holder.Epoch, Pol: i.holder.Policy,
 		IP: i.request.IP, UserAgent: i.request.UserAgent,
 		IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(claims.ExpiresAt, 0).UTC(),
 	})
 	i.response = TokenResponse{
-		AccessToken: text, ExpiresIn: claims.ExpiresAt - claims.IssuedAt, Scope: claims.Scope, JTI: claims.JTI,
+		AccessToken: text, ExpiresIn: claims.ExpiresAt - claims.IssuedAt, Scope: d.scope, JTI: claims.JTI,
 	}
 	return nil
 }
@@ -135,7 +138,7 @@ func (i *issuance) lifetime() (issuedAt, expiresAt int64) {
 	}
 	issuedAt = i.service.cfg.Clock().Unix()
 	expiresAt = issuedAt + int64(lifetime/time.Second)
-	for _, until := range []time.Time{i.holder.held.ExpiresAt, i.client.ExpiresAt} {
+	for _, until := range []time.Time{i.holder.held.ExpiresAt, i.client.ExpiresAt, i.client.Until} {
 		if !until.IsZero() && until.Unix() < expiresAt {
 			expiresAt = until.Unix()
 		}

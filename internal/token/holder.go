@@ -20,6 +20,7 @@ type holder struct {
 	Subject string // sub: the member of an application key, else the client itself
 
 	known    bool // false: there is no such client
+	capped   bool // the credential has a ceiling: its tokens are never full
 	held     access.EffectivePrivileges
 	granted  map[string]bool // held.Privileges
 	apis     []string        // held.Privileges without this server's own
@@ -31,6 +32,25 @@ type holder struct {
 func newHolder(row *store.Credentials, cat *catalogue, issuer string, now time.Time) *holder {
 	h := &holder{Credentials: row, known: true, catalog: cat, Subject: row.Principal()}
 	h.held = access.Effective(row.Roles, cat.privileges, row.Operator, now)
+	h.prepare(issuer)
+	return h
+}
+
+// under returns a holder that has of h's privileges only those that a
+// credential's ceiling has too.
+func (h *holder) under(ceiling []string, issuer string) *holder {
+	below := &holder{
+		Credentials: h.Credentials, known: h.known, capped: true, catalog: h.catalog, Subject: h.Subject, held: h.held,
+	}
+	below.held.Privileges = without(h.held.Privileges, func(p string) bool { return !slices.Contains(ceiling, p) })
+	below.held.Roles = h.held.RolesOf(below.held.Privileges)
+	below.prepare(issuer)
+	return below
+}
+
+// prepare works out what follows from the privileges held.
+func (h *holder) prepare(issuer string) {
+	cat := h.catalog
 	h.granted = make(map[string]bool, len(h.held.Privileges))
 	for _, p := range h.held.Privileges {
 		h.granted[p] = true
@@ -42,7 +62,6 @@ func newHolder(row *store.Credentials, cat *catalogue, issuer string, now time.T
 	}
 	h.standard = h.decision(privileges, nil, issuer, false, true)
 	h.standard.own = own
-	return h
 }
 
 // Holds reports whether the client's roles give it a privilege.
@@ -64,9 +83,22 @@ func without(all []string, kind func(string) bool) []string {
 // decision is what a token carries for its client: everything but the times,
 // the credential and the token's own id.
 type decision struct {
-	claims claims
-	size   int  // of the claims of a token, in bytes
-	own    bool // of the standard one: it has this server's privileges, as there are no others
+	scope   string
+	roles   []string
+	encoded []byte // the [decisionClaims], once for all tokens
+	own     bool   // of the standard one: it has this server's privileges, as there are no others
+}
+
+// size returns how many bytes the claims of each token will have.
+func (d decision) size() int { return len(d.encoded) + tokenClaimsSize - 1 }
+
+// payload returns the claims of one token.
+func (d decision) payload(claims tokenClaims) ([]byte, error) {
+	own, err := encode(claims)
+	if err != nil {
+		return nil, err
+	}
+	return join(d.encoded, own), nil
 }
 
 // decision returns the one for these privileges. A narrowed one has only the
@@ -86,16 +118,19 @@ func (h *holder) decision(privileges, resources []string, issuer string, narrowe
 	if roles == nil {
 		roles = []string{} // JSON's null is no list
 	}
-	d := decision{claims: claims{
+	claims := decisionClaims{
 		Issuer: issuer, Subject: h.Subject, ClientID: h.ClientID, Audience: audience,
-		Scope: strings.Join(privileges, " "), Full: full, Roles: roles,
+		Scope: strings.Join(privileges, " "), Full: full && !h.capped, Roles: roles,
 		OrgID: h.OrgID, Epoch: h.Epoch, Policy: h.Policy,
-	}}
-	if len(audience) == 1 {
-		d.claims.Audience = audience[0]
 	}
-	d.size = d.claims.size()
-	return d
+	if len(audience) == 1 {
+		claims.Audience = audience[0]
+	}
+	encoded, err := encode(claims)
+	if err != nil {
+		panic(err) // strings, integers and a bool always have a form in JSON
+	}
+	return decision{scope: claims.Scope, roles: roles, encoded: encoded}
 }
 
 // client returns what there is to say of a client, to a caller that may ask.
@@ -120,6 +155,16 @@ func (s *Service) holder(ctx context.Context, client *clientauth.Client) (*holde
 		return nil, oautherr.From(err)
 	}
 	return s.current(rights.(*holder)), nil
+}
+
+// proven returns what a client that has proven who it is may do: of what its
+// roles give, no more than the ceiling of the credential that it did so with.
+func (s *Service) proven(ctx context.Context, client clientauth.Authentication) (*holder, *oautherr.Error) {
+	holder, refusal := s.holder(ctx, client.Client)
+	if refusal == nil && client.Ceiling != nil {
+		holder = holder.under(client.Ceiling, s.cfg.Issuer)
+	}
+	return holder, refusal
 }
 
 func (s *Service) loadHolder(ctx context.Context, client *store.Credentials) (*holder, error) {

@@ -17,23 +17,23 @@ type Introspector struct {
 	OrgID      string
 	Operator   bool // the organization is the operator's own
 	Privileged bool // holds tokens:introspect
+
+	// use uses up what the client has proven itself with; nil: nothing is.
+	use func(context.Context) *oautherr.Error
 }
 
 // IntrospectorFromClient returns the introspector that an authenticated client
-// is.
+// is. What it has proven itself with is used up by [Service.Introspect].
 func (s *Service) IntrospectorFromClient(
 	ctx context.Context, client clientauth.Authentication,
 ) (Introspector, *oautherr.Error) {
-	holder, err := s.holder(ctx, client.Client)
-	if err == nil {
-		err = client.Use(ctx)
-	}
+	holder, err := s.proven(ctx, client)
 	if err != nil {
 		return Introspector{}, err
 	}
 	return Introspector{
 		ClientID: client.ClientID, OrgID: client.OrgID, Operator: client.Operator,
-		Privileged: holder.Holds(svcauth.TokensIntrospect),
+		Privileged: holder.Holds(svcauth.TokensIntrospect), use: client.Use,
 	}, nil
 }
 
@@ -98,6 +98,11 @@ func (s *Service) Introspect(ctx context.Context, by Introspector, token string)
 	}
 	if err := s.knowsRevocations(); err != nil {
 		return nil, err
+	}
+	if by.use != nil {
+		if err := by.use(ctx); err != nil {
+			return nil, err
+		}
 	}
 	p, err := s.anyAudience.Verify(ctx, token)
 	if isUnavailable(err) {

@@ -111,7 +111,7 @@ func (s Sizer) room() int {
 		ClientID: svcauth.NewID(svcauth.PrefixServiceAccount), OrgID: svcauth.NewID(svcauth.PrefixOrganization),
 		Epoch: 1e9, Policy: 1e9,
 	})
-	rest := s.MaxSize - s.TokenSize(none.standard.size+audiences)
+	rest := s.MaxSize - s.TokenSize(none.standard.size()+audiences)
 	return rest / 4 * 3 // base64
 }
 
@@ -143,7 +143,7 @@ func (s Sizer) look(ctx context.Context, q *store.Q, p store.HeavyPrincipal) (w 
 	if row.Roles, err = q.HeldRoles(ctx, p.OrgID, p.ID); err != nil {
 		return w, err
 	}
-	w.Characters = s.TokenSize(s.holder(row).standard.size)
+	w.Characters = s.TokenSize(s.holder(row).standard.size())
 	return w, nil
 }
 

@@ -54,7 +54,7 @@ func (s *Service) Revoke(ctx context.Context, client clientauth.Authentication, 
 		Epoch:    p.Epoch,
 		Pol:      p.Policy,
 	}
-	if err := s.batch.add(ctx, pending{claims: p, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
+	if err := s.batch.add(ctx, &pending{claims: p, entry: entry, event: ownRevocation(client, p.JTI)}); err != nil {
 		return oautherr.From(err)
 	}
 	s.cfg.Cache.MarkRevoked(p.JTI, verify.KeptUntil(p.ExpiresAt))
@@ -77,16 +77,16 @@ const (
 // revocationBatch writes revocations that arrive together in one transaction.
 // They share the database's fsync, and each answer still waits for it.
 type revocationBatch struct {
-	queue chan pending
-	write func(context.Context, []pending) error
+	queue chan *pending
+	write func(context.Context, []*pending) error
 }
 
-func newRevocationBatch(write func(context.Context, []pending) error) *revocationBatch {
-	return &revocationBatch{queue: make(chan pending, maxPending), write: write}
+func newRevocationBatch(write func(context.Context, []*pending) error) *revocationBatch {
+	return &revocationBatch{queue: make(chan *pending, maxPending), write: write}
 }
 
 // add adds a revocation and returns when it is durable, or can't be.
-func (b *revocationBatch) add(ctx context.Context, p pending) error {
+func (b *revocationBatch) add(ctx context.Context, p *pending) error {
 	p.done = make(chan error, 1)
 	select {
 	case b.queue <- p:
@@ -107,7 +107,7 @@ func (b *revocationBatch) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case first := <-b.queue:
-			batch := []pending{first}
+			batch := []*pending{first}
 			for len(batch) < maxBatch && len(b.queue) > 0 {
 				batch = append(batch, <-b.queue)
 			}
@@ -120,7 +120,7 @@ func (b *revocationBatch) run(ctx context.Context) {
 }
 
 // writeRevocations writes those of a batch that are needed.
-func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
+func (s *Service) writeRevocations(ctx context.Context, batch []*pending) error {
 	batch = s.needed(batch)
 	if len(batch) == 0 {
 		return nil
@@ -145,7 +145,7 @@ func (s *Service) writeRevocations(ctx context.Context, batch []pending) error {
 // token. It may have been revoked since [Service.Revoke] looked, as many
 // requests may ask for one at once. Each entry is kept by every node and every
 // resource server.
-func (s *Service) needed(batch []pending) (needed []pending) {
+func (s *Service) needed(batch []*pending) (needed []*pending) {
 	seen := make(map[string]bool, len(batch))
 	for _, p := range batch {
 		_, already := s.cfg.Revocations.Revoked(p.claims)
@@ -158,7 +158,7 @@ func (s *Service) needed(batch []pending) (needed []pending) {
 	return needed
 }
 
-func (s *Service) writeRevocation(ctx context.Context, q *store.Q, p pending) error {
+func (s *Service) writeRevocation(ctx context.Context, q *store.Q, p *pending) error {
 	now := s.cfg.Clock().UTC().Truncate(time.Millisecond)
 	wider, err := q.AddRevocation(ctx, now, p.claims.OrgID, p.entry)
 	if err != nil || wider == store.WiderNot {

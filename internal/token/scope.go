@@ -55,7 +55,7 @@ func (s *Service) fits(d decision) *oautherr.Error {
 	if s.cfg.MaxSize == 0 {
 		return nil
 	}
-	if size := s.cfg.Keyring.TokenSize(d.size); size > s.cfg.MaxSize {
+	if size := s.cfg.Keyring.TokenSize(d.size()); size > s.cfg.MaxSize {
 		return oautherr.New(oautherr.CodeInvalidScope, tokenSize,
 			"the token would have %d characters, more than the %d that are issued (token.max_size): "+
 				"ask for fewer privileges, by scope or by resource", size, s.cfg.MaxSize)

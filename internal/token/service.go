@@ -17,9 +17,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
@@ -35,6 +37,8 @@ type Config struct {
 	Cache       *cache.Cache
 	ChangeLog   *changelog.Log
 	Revocations *verify.RevocationSet
+	Records     access.Records
+	Federation  federation.Verifier
 
 	Issuer       string
 	TTL          time.Duration // of a token whose client has none of its own
@@ -48,7 +52,8 @@ type Config struct {
 
 // Observer counts what happens here, for the metrics.
 type Observer interface {
-	TokenIssued()
+	// TokenIssued counts a token; method is [clientauth.Authentication].Method.
+	TokenIssued(method string)
 	// TokenRevoked counts a token that its own client revoked.
 	TokenRevoked()
 }

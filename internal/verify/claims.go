@@ -1,11 +1,7 @@
 package verify
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -80,25 +76,25 @@ func (c *Claims) set(name string, value []byte) (err error) {
 	case "client_id":
 		c.ClientID, err = untrusted.String(value)
 	case "aud":
-		c.Audience, err = stringList(value, true)
+		c.Audience, err = untrusted.Strings(value, true)
 	case "iat":
-		c.IssuedAt, err = numericDate(value)
+		c.IssuedAt, err = untrusted.NumericDate(value)
 	case "exp":
-		c.ExpiresAt, err = numericDate(value)
+		c.ExpiresAt, err = untrusted.NumericDate(value)
 	case "nbf":
-		c.NotBefore, err = numericDate(value)
+		c.NotBefore, err = untrusted.NumericDate(value)
 	case "jti":
 		c.JTI, err = untrusted.String(value)
 	case "scope":
 		c.Scope, err = untrusted.String(value)
 	case "roles":
-		c.Roles, err = stringList(value, false)
+		c.Roles, err = untrusted.Strings(value, false)
 	case "org_id":
 		c.OrgID, err = untrusted.String(value)
 	case "epoch":
-		c.Epoch, err = integer(value)
+		c.Epoch, err = untrusted.Integer(value)
 	case "pol":
-		c.Policy, err = integer(value)
+		c.Policy, err = untrusted.Integer(value)
 	case "cred":
 		c.Cred, err = untrusted.String(value)
 	case "full":
@@ -122,54 +118,3 @@ func (c *Claims) complete() error {
 	}
 	return nil
 }
-
-// stringList reads an array of strings or, if single is set, also a single
-// string.
-func stringList(raw []byte, single bool) ([]string, error) {
-	if single && raw[0] == '"' {
-		s, err := untrusted.String(raw)
-		return []string{s}, err
-	}
-	if raw[0] != '[' {
-		return nil, errors.New("expected an array of strings")
-	}
-	var list []*string
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, errors.New("expected an array of strings")
-	}
-	out := make([]string, len(list))
-	for i, s := range list {
-		if s == nil {
-			return nil, errors.New("expected an array of strings")
-		}
-		out[i] = *s
-	}
-	return out, nil
-}
-
-func integer(raw []byte) (int64, error) {
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil {
-		return 0, errors.New("expected an integer")
-	}
-	return n, nil
-}
-
-// numericDate reads a NumericDate (RFC 7519 §2): seconds, possibly with a
-// fraction, which is dropped.
-func numericDate(raw []byte) (time.Time, error) {
-	n, err := integer(raw)
-	if err != nil {
-		f, ferr := strconv.ParseFloat(string(raw), 64)
-		if ferr != nil || math.IsNaN(f) || math.Abs(f) > maxSeconds {
-			return time.Time{}, errors.New("expected seconds since 1970")
-		}
-		n = int64(math.Floor(f))
-	}
-	if n < 0 || n > maxSeconds {
-		return time.Time{}, errors.New("expected seconds since 1970, not after the year 9999")
-	}
-	return time.Unix(n, 0), nil
-}
-
-const maxSeconds = 253402300799 // the last one of the year 9999

@@ -142,7 +142,7 @@ func (v *Verifier) checkSignature(ctx context.Context, token string) (*knownToke
 	if refusal != nil {
 		return nil, refusal
 	}
-	alg, key, err := v.cfg.Keys.Key(ctx, t.kid)
+	alg, key, err := v.cfg.Keys.Key(ctx, t.Kid)
 	if errors.Is(err, ErrUnknownKey) {
 		return nil, invalidToken(fmt.Sprintf(
 			"the token is signed with a key that the issuer '%s' does not have",
@@ -152,18 +152,18 @@ func (v *Verifier) checkSignature(ctx context.Context, token string) (*knownToke
 	if err != nil {
 		return nil, Unavailable("the issuer's keys are unavailable; ask again later", err)
 	}
-	if refusal = t.signedBy(alg, key); refusal != nil {
+	if refusal = signedBy(&t, alg, key); refusal != nil {
 		return nil, refusal
 	}
-	payload, err := strict.DecodeString(t.payload)
+	payload, err := t.Payload("the token")
 	if err != nil {
-		return nil, invalidToken("the token's claims are not strict base64url")
+		return nil, invalidToken(err.Error())
 	}
 	claims, err := parseClaims(payload)
 	if err != nil {
 		return nil, invalidToken("the token's claims can't be accepted: " + untrusted.Quotable(err.Error(), 120))
 	}
-	return &knownToken{claims: claims, kid: t.kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
+	return &knownToken{claims: claims, kid: t.Kid, alg: alg, key: key, until: claims.ExpiresAt.Add(v.cfg.Leeway)}, nil
 }
 
 // Authentic is the first half of [Verifier.Verify]: it returns the claims of a

@@ -12,15 +12,15 @@ const PageEntries = 2000
 // a snapshot event. Entries is how its reader or writer holds the revocations.
 type Page[Entries any] struct {
 	// Cursor leads on from here. It is opaque to subscribers.
-	Cursor string `json:"cursor,omitempty"`
+	Cursor string `json:"cursor,omitempty" doc:"Where to go on from: the next since, or Last-Event-ID"`
 	// Snapshot begins anew: what was held before is forgotten once a page
 	// without More has come.
-	Snapshot bool `json:"snapshot,omitempty"`
+	Snapshot bool `json:"snapshot,omitempty" doc:"This begins anew: forget what you held once a page without more has come"`
 	// More says that this is not all: the rest follows, or is asked for with
 	// the cursor.
-	More bool `json:"more,omitempty"`
+	More bool `json:"more,omitempty" doc:"The rest is there already: ask again at once"`
 
-	Revocations Entries `json:"revocations"`
+	Revocations Entries `json:"revocations" doc:"What to refuse from now on"`
 }
 
 // AppendPage appends a page whose entries are JSON already. [json.Marshal]

@@ -44,8 +44,8 @@ const DefaultPrefix = "svcauth:"
 // Receipt is what a resource server sends to say that it enforces every
 // revocation up to a cursor.
 type Receipt struct {
-	Cursor   string `json:"cursor"`
-	Name     string `json:"name"`
-	Audience string `json:"audience"`
-	Instance string `json:"instance"`
+	Cursor   string `json:"cursor" doc:"Every revocation up to it is enforced"`
+	Name     string `json:"name" required:"false" doc:"The resource server's name, for people; 128 bytes of it are kept"`
+	Audience string `json:"audience" required:"false" doc:"Its audience, for people; 256 bytes of it are kept"`
+	Instance string `json:"instance" required:"false" doc:"Tells the processes of one client apart; 64 bytes of it are kept"`
 }

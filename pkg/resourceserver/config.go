@@ -79,8 +79,9 @@ type Config struct {
 
 	// Clock returns the time. Default: time.Now.
 	Clock func() time.Time
-	// Logger gets one line when keys or the feed can't be fetched any more, and
-	// one when they can again. It gets nothing about tokens. Default: no log.
+	// Logger gets one line with the cause when keys or the feed can't be
+	// fetched, also if they never could, and one when they can. It gets nothing
+	// about tokens. Default: no log.
 	Logger *slog.Logger
 
 	revocations *verify.RevocationSet // filled by the feed; nil without one

@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,10 @@ type subscriber struct {
 
 	mu  sync.Mutex
 	err error
+	// logged is the cause in the log's last line about a feed that can't be
+	// followed. It is empty before the first failure, and while the feed is
+	// followed.
+	logged string
 }
 
 func newSubscriber(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *subscriber {
@@ -139,20 +144,35 @@ func (f *subscriber) lastError() error {
 	return f.err
 }
 
-// failed notes why the feed can't be followed, or nil if it is. It logs only
-// changes.
+// failed notes why the feed can't be followed, or nil if it is. It logs the
+// first failure, one of another kind, and that the feed is followed.
 func (f *subscriber) failed(err error) {
+	cause := kindOf(err)
 	f.mu.Lock()
-	was := f.err
-	f.err = err
+	was, logged := f.err, f.logged
+	f.err, f.logged = err, cause
 	f.mu.Unlock()
 	f.cfg.progress.send()
 	switch {
-	case was == nil && err != nil:
+	case err != nil && cause != logged:
 		f.cfg.Logger.Warn("the revocation feed can't be followed", "error", err)
 	case was != nil && err == nil:
 		f.cfg.Logger.Info("the revocation feed is followed")
 	}
+}
+
+// kindOf returns what distinguishes a failure from others that an operator
+// would mend elsewhere: no answer, or the status of the answer. It is empty for
+// nil.
+func kindOf(err error) string {
+	var status *statusError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &status):
+		return strconv.Itoa(status.status)
+	}
+	return "none"
 }
 
 func (f *subscriber) run(ctx context.Context) {
@@ -174,7 +194,7 @@ func (f *subscriber) run(ctx context.Context) {
 				pollUntil = time.Time{} // polls fail or failed too: try the stream again
 			}
 			if err == nil {
-				failures, wait, rest = 0, f.cfg.Feed.Every, f.rest
+				failures, wait, rest = 0, f.untilNextPoll(pollUntil), f.rest
 				continue
 			}
 		} else if err = f.stream(ctx); errors.Is(err, errNoStream) {
@@ -201,6 +221,15 @@ func (f *subscriber) run(ctx context.Context) {
 		failures++
 		wait = feedBackoff.Wait(failures, askedToWait(err))
 	}
+}
+
+// untilNextPoll returns how long to wait after a poll: for Feed.Every, and
+// where polling ends sooner than that, until then.
+func (f *subscriber) untilNextPoll(pollUntil time.Time) time.Duration {
+	if f.cfg.Feed.Poll {
+		return f.cfg.Feed.Every
+	}
+	return min(f.cfg.Feed.Every, max(0, time.Until(pollUntil)))
 }
 
 // askedToWait returns how long the issuer has asked to wait.

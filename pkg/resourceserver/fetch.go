@@ -2,6 +2,7 @@ package resourceserver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -45,15 +46,30 @@ func newFetcher(client *http.Client, timeout time.Duration) *fetcher {
 type statusError struct {
 	url        string
 	status     int
+	said       string // the issuer's own words (RFC 6749 §5.2); may be empty
 	retryAfter time.Duration
 }
 
+const maxSaid = 300 // bytes of the issuer's words
+
 func newStatusError(url string, resp *http.Response) *statusError {
-	return &statusError{url: url, status: resp.StatusCode, retryAfter: httpx.RetryAfter(resp.Header, time.Now())}
+	e := &statusError{url: url, status: resp.StatusCode, retryAfter: httpx.RetryAfter(resp.Header, time.Now())}
+	var body struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.NewDecoder(io.LimitReader(resp.Body, 10*maxSaid)).Decode(&body) == nil && body.Code != "" {
+		e.said = untrusted.Quotable(body.Code+": "+body.Description, maxSaid)
+	}
+	return e
 }
 
 func (e *statusError) Error() string {
-	return fmt.Sprintf("%s answered with status %d", e.url, e.status)
+	text := fmt.Sprintf("%s answered with status %d", e.url, e.status)
+	if e.said != "" {
+		text += " (" + e.said + ")"
+	}
+	return text
 }
 
 var errMediaType = errors.New("unexpected media type")

@@ -1,3 +1,7 @@
+// Not under the race detector: other programs do the work.
+
+//go:build !race
+
 package resourceserver
 
 import (

@@ -48,6 +48,7 @@ func (r *receipts) newest() string {
 // issuer needs it for callers that wait for a revocation. Nothing here depends
 // on it.
 func (f *subscriber) confirm(ctx context.Context) {
+	refused := false // and logged
 	for {
 		select {
 		case <-ctx.Done():
@@ -60,11 +61,17 @@ func (f *subscriber) confirm(ctx context.Context) {
 		for failures := 1; ; failures++ {
 			err := f.acknowledge(ctx, f.receipts.newest())
 			var status *statusError
-			if err == nil || errors.As(err, &status) &&
+			if refused = refused && err != nil; err == nil || errors.As(err, &status) &&
 				(status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {
 				break // done; or it takes no receipts: try with the next
 			}
-			if ctx.Err() == nil {
+			switch {
+			case ctx.Err() != nil:
+			case !refused && status != nil && status.status == http.StatusForbidden:
+				refused = true
+				f.cfg.Logger.Warn("the issuer refuses receipts: who waits for a revocation "+
+					"is not told that it is enforced here", "error", err)
+			default:
 				f.cfg.Logger.Debug("the issuer did not take a receipt", "error", err)
 			}
 			if !sleep(ctx, feedBackoff.Wait(failures, askedToWait(err))) {

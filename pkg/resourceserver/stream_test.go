@@ -222,10 +222,13 @@ func TestAFullStreamIsPolledAndTriedAgain(t *testing.T) {
 			i.set(func() { i.page = `{"cursor":"8","revocations":[]}` })
 			time.Sleep(time.Hour)
 			require.False(t, v.feed.stale())
-			streams := 0
-			for _, one := range i.asked() {
+			streams, last := 0, time.Time{}
+			for at, one := range i.asked() {
 				if strings.HasPrefix(one, "stream") {
-					streams++
+					if streams++; streams > 1 {
+						require.Less(t, i.times[at].Sub(last), pollWhileFull)
+					}
+					last = i.times[at]
 				}
 			}
 			require.InDelta(t, 80, streams, 20, "it is tried again every half a minute to a minute")

@@ -176,10 +176,11 @@ func TestEveryCall(t *testing.T) {
 		}, seen{method: "DELETE", path: "/v1/organizations/org_1"}},
 		{func(ctx context.Context, c *Client) error {
 			_, err := c.AuditEvents(ctx, AuditFilter{ListOptions: ListOptions{Limit: 9}, Actor: "mem_1", Target: "sa_1",
-				Action: "x.y", Since: at, Until: at})
+				Action: "x.y", Since: at, Until: at, Order: OrderAscending, After: "evt_1"})
 			return err
 		}, seen{method: "GET", path: "/v1/audit-events",
-			query: "action=x.y&actor=mem_1&limit=9&since=2026-01-02T02%3A04%3A05Z&target=sa_1&until=2026-01-02T02%3A04%3A05Z"}},
+			query: "action=x.y&actor=mem_1&after=evt_1&limit=9&order=asc&since=2026-01-02T02%3A04%3A05Z&target=sa_1" +
+				"&until=2026-01-02T02%3A04%3A05Z"}},
 		{func(ctx context.Context, c *Client) error { _, err := c.SigningKeys(ctx); return err },
 			seen{method: "GET", path: "/v1/signing-keys"}},
 		{func(ctx context.Context, c *Client) error { _, err := c.RotateSigningKeys(ctx); return err },

@@ -3,6 +3,7 @@ package svcauth
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -23,9 +24,27 @@ func (c *Client) UpdateOrganization(ctx context.Context, version int64, patch Or
 	return c.organization(ctx, request{
 		method:  http.MethodPatch,
 		path:    []string{ownOrganizationPath},
+		query:   patch.query(),
 		body:    patch,
 		version: version,
 	})
+}
+
+// query returns what of a patch is not in its body.
+func (p OrganizationPatch) query() url.Values {
+	if p.Confirm {
+		return url.Values{"confirm": {"true"}}
+	}
+	return nil
+}
+
+// SecretUsers returns whom it would stop if the caller's organization refused
+// secrets and application keys. The caller needs settings:manage, and
+// members:read to see names.
+func (c *Client) SecretUsers(ctx context.Context) (SecretUsers, error) {
+	var users SecretUsers
+	_, err := c.do(ctx, request{method: http.MethodGet, path: []string{ownOrganizationPath, "secret-users"}}, &users)
+	return users, err
 }
 
 func (c *Client) organization(ctx context.Context, r request) (Organization, error) {
@@ -67,6 +86,7 @@ func (c *Client) UpdateOrganizationByID(
 	return c.organization(ctx, request{
 		method:  http.MethodPatch,
 		path:    []string{organizationsPath, id},
+		query:   patch.query(),
 		body:    patch,
 		version: version,
 	})

@@ -43,9 +43,13 @@ func TestSecretFormAndChecksum(t *testing.T) {
 		_, err := ParseSecret(s[:i] + string(other) + s[i+1:])
 		require.ErrorIs(t, err, ErrSecretChecksum)
 	}
-	for _, bad := range []string{"", "svcs_", s[:53], s + "0", "SVCS_" + s[5:], s[:20] + "-" + s[21:]} {
+	for bad, why := range map[string]string{"": "does not begin", "svcs_": "too short, with 0",
+		s[:53]: "too short, with 48", s + "0": "too long, with 50", "SVCS_" + s[5:]: "does not begin",
+		s[:20] + "-" + s[21:]: "has 1 behind it", `"` + s + `"`: "does not begin", s[:50] + "é": "has 1 behind it"} {
 		_, err := ParseSecret(bad)
 		require.ErrorIs(t, err, ErrSecretForm)
+		require.ErrorContains(t, err, why)
+		require.NotContains(t, err.Error(), s[10:20])
 	}
 }
 

@@ -14,9 +14,13 @@ const (
 	PrefixServiceAccount = "sa"
 	PrefixApplicationKey = "ak"
 	PrefixSecret         = "sec"
+	PrefixKey            = "key" // a public key
+	PrefixFederated      = "fed" // a federated credential
+	PrefixCertificate    = "crt"
 	PrefixRole           = "role"
 	PrefixGrant          = "grt"
 	PrefixEvent          = "evt"
+	PrefixRequest        = "req" // the header X-Request-Id of each answer
 )
 
 // NewID returns a new id with the given prefix, one of the Prefix constants.

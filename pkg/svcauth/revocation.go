@@ -26,17 +26,17 @@ package svcauth
 // That does not change which tokens match. It lets a reader forget entries that
 // one with a higher min_epoch or min_pol makes superfluous.
 type Revocation struct {
-	JTI       string `json:"jti,omitempty"`
-	ClientID  string `json:"client_id,omitempty"`
-	MinEpoch  int64  `json:"min_epoch,omitempty"`
-	Cred      string `json:"cred,omitempty"`
-	OrgID     string `json:"org_id,omitempty"`
-	Role      string `json:"role,omitempty"`
-	Privilege string `json:"privilege,omitempty"`
-	MinPol    int64  `json:"min_pol,omitempty"`
-	Epoch     int64  `json:"epoch,omitempty"`
-	Pol       int64  `json:"pol,omitempty"`
+	JTI       string `json:"jti,omitempty" doc:"The token with this id"`
+	ClientID  string `json:"client_id,omitempty" doc:"The client's tokens"`
+	MinEpoch  int64  `json:"min_epoch,omitempty" doc:"Tokens with a lower epoch"`
+	Cred      string `json:"cred,omitempty" doc:"The tokens that this secret obtained"`
+	OrgID     string `json:"org_id,omitempty" doc:"The organization's tokens"`
+	Role      string `json:"role,omitempty" doc:"Tokens that carry this role"`
+	Privilege string `json:"privilege,omitempty" doc:"Tokens with this privilege in their scope"`
+	MinPol    int64  `json:"min_pol,omitempty" doc:"Tokens with a lower pol"`
+	Epoch     int64  `json:"epoch,omitempty" doc:"The highest epoch of the tokens that this denies; matches nothing"`
+	Pol       int64  `json:"pol,omitempty" doc:"The highest pol of the tokens that this denies; matches nothing"`
 	// Exp is when the last token that the entry denies expires, in seconds
 	// since 1970. After that the entry may be forgotten.
-	Exp int64 `json:"exp"`
+	Exp int64 `json:"exp" doc:"When the last token that this denies expires, in seconds since 1970: forget the entry after that"`
 }

@@ -4,19 +4,19 @@ import "time"
 
 // Role is a named set of privileges.
 type Role struct {
-	ID              string          `json:"id" doc:"Its id"`
-	Name            string          `json:"name" doc:"The name, unique in its organization"`
-	Description     string          `json:"description" doc:"For people"`
-	System          bool            `json:"system" doc:"It is Administrator or Public"`
-	Privileges      []string        `json:"privileges" doc:"Names of privileges"`
-	Members         int             `json:"members" doc:"How many members hold it, counted up to 2,000"`
-	ServiceAccounts int             `json:"service_accounts" doc:"How many service accounts hold it, counted up to 2,000"`
-	CreatedAt       time.Time       `json:"created_at" doc:"When it was made"`
-	Enforcement     *Enforcement    `json:"enforcement,omitempty" doc:"How far the change is enforced; only in the answer to a change with wait"`
-	Warnings        []SecretWarning `json:"warnings,omitempty" doc:"Secrets whose makers do not hold what was gained; only in the answer to the change"`
-	MoreWarnings    int             `json:"more_warnings,omitempty" doc:"How many further secrets the same holds for; only in the answer to a change that adds privileges"`
-	Oversized       []SizeWarning   `json:"oversized,omitempty" doc:"Accounts that get a token by scope or resource only from now on; only in the answer to the change, at most 20"`
-	Version         int64           `json:"-"` // from the ETag header
+	ID              string              `json:"id" doc:"Its id"`
+	Name            string              `json:"name" doc:"The name, unique in its organization"`
+	Description     string              `json:"description" doc:"For people"`
+	System          bool                `json:"system" doc:"It is Administrator or Public"`
+	Privileges      []string            `json:"privileges" doc:"Names of privileges"`
+	Members         int                 `json:"members" doc:"How many members hold it, counted up to 2,000"`
+	ServiceAccounts int                 `json:"service_accounts" doc:"How many service accounts hold it, counted up to 2,000"`
+	CreatedAt       time.Time           `json:"created_at" doc:"When it was made"`
+	Enforcement     *Enforcement        `json:"enforcement,omitempty" doc:"How far the change is enforced; only in the answer to a change with wait"`
+	Warnings        []CredentialWarning `json:"warnings,omitempty" doc:"Credentials whose makers do not hold what was gained; only in the answer to the change"`
+	MoreWarnings    int                 `json:"more_warnings,omitempty" doc:"How many further credentials the same holds for; only in the answer to a change that adds privileges"`
+	Oversized       []SizeWarning       `json:"oversized,omitempty" doc:"Accounts that get a token by scope or resource only from now on; only in the answer to the change, at most 20"`
+	Version         int64               `json:"-"` // from the ETag header
 }
 
 // NewRole is the body of POST /v1/roles.

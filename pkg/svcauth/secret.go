@@ -3,9 +3,12 @@ package svcauth
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"math/big"
+	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -40,15 +43,11 @@ func NewSecret() Secret {
 }
 
 // ParseSecret returns s as a Secret if its form and its checksum are right.
-// Otherwise the error is [ErrSecretForm] or [ErrSecretChecksum].
+// Otherwise the error is [ErrSecretChecksum], or wraps [ErrSecretForm] and says
+// what is wrong with the form. No error shows a part of the text.
 func ParseSecret(s string) (Secret, error) {
-	if len(s) != secretLen || s[:len(secretPrefix)] != secretPrefix {
-		return "", ErrSecretForm
-	}
-	for i := len(secretPrefix); i < len(s); i++ {
-		if c := s[i]; !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
-			return "", ErrSecretForm
-		}
+	if fault := secretFault(s); fault != "" {
+		return "", fmt.Errorf("%w; this %s", ErrSecretForm, fault)
 	}
 	head := s[:secretLen-secretSum]
 	var sum [secretSum]byte
@@ -56,6 +55,30 @@ func ParseSecret(s string) (Secret, error) {
 		return "", ErrSecretChecksum
 	}
 	return Secret(s), nil
+}
+
+// secretFault returns what is wrong with the form of a secret, or "".
+func secretFault(s string) string {
+	body, ok := strings.CutPrefix(s, secretPrefix)
+	if !ok {
+		return "does not begin with " + secretPrefix
+	}
+	wrong := 0
+	for _, c := range body {
+		if !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z') {
+			wrong++
+		}
+	}
+	const want = secretBody + secretSum
+	switch n := utf8.RuneCountInString(body); {
+	case wrong > 0:
+		return fmt.Sprintf("has %d behind it that are neither: perhaps a space or a quotation mark", wrong)
+	case n < want:
+		return fmt.Sprintf("is too short, with %d: copy it again, whole", n)
+	case n > want:
+		return fmt.Sprintf("is too long, with %d: copy it again, alone", n)
+	}
+	return ""
 }
 
 // Reveal returns the secret in clear text.

@@ -5,27 +5,32 @@ import (
 	"strings"
 )
 
-// SecretWarning names a secret whose creator doesn't hold what the service
-// account has just gained, or not for as long. If the creator may have kept the
-// secret, replace it.
-type SecretWarning struct {
-	ServiceAccount Ref      `json:"service_account" doc:"The service account whose secret it is"`
-	SecretID       string   `json:"secret_id" doc:"The secret's id"`
-	Hint           string   `json:"hint" doc:"Its last four characters"`
+// CredentialWarning names a credential whose creator doesn't hold what the
+// service account has just gained, or not for as long. If the creator may use
+// it, as who may have kept a secret or a private key can, replace it.
+type CredentialWarning struct {
+	ServiceAccount Ref      `json:"service_account" doc:"The service account whose credential it is"`
+	Kind           string   `json:"kind" enum:"secret,key,federated_credential,certificate" doc:"Of which kind the credential is"`
+	CredentialID   string   `json:"credential_id" doc:"The credential's id"`
+	Hint           string   `json:"hint" doc:"By what people tell it from others: a secret's last four characters"`
 	CreatedBy      Creator  `json:"created_by" doc:"Who made it; both fields are empty where that is not known"`
 	Missing        []string `json:"missing_privileges" doc:"What its maker does not hold, or not for as long"`
 }
 
 // String returns the warning in two sentences: what is wrong, and what to do.
-func (w SecretWarning) String() string {
+func (w CredentialWarning) String() string {
 	maker := w.CreatedBy.Email
 	if maker == "" {
 		maker = "somebody unknown"
 	}
-	return fmt.Sprintf("The secret %s (…%s) of the service account %s was made by %s, who "+
-		"does not hold %s, or not for as long: whoever kept it can use that now. If that is "+
+	called := CredentialName(w.Kind) + " " + w.CredentialID
+	if w.Kind == KindSecret {
+		called += " (…" + w.Hint + ")"
+	}
+	return fmt.Sprintf("The %s of the service account %s was made by %s, who "+
+		"does not hold %s, or not for as long: whoever made or kept it can use that now. If that is "+
 		"not meant, end it and make another.",
-		w.SecretID, w.Hint, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
+		called, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
 }
 
 // SizeWarning names an account whose tokens would be longer than the server

@@ -1,10 +1,12 @@
 package tokensource
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -12,8 +14,11 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// Config configures a [Source]. Required are Issuer or TokenURL, ClientID, and
-// either ClientSecret or ClientSecretFile.
+// Config configures a [Source]. Required are Issuer or TokenURL, and ClientID
+// with one of the ways to authenticate: ClientSecret, ClientSecretFile,
+// PrivateKeyFile, AssertionFile, AssertionEnv, AssertionFrom, or CertFile with
+// KeyFile. Files are read again for each request to the server, so that what
+// was rotated is used without a restart.
 type Config struct {
 	// Issuer is the server's issuer URL, exactly as its metadata states it,
 	// such as "https://auth.example.com". The first request fetches the
@@ -26,11 +31,45 @@ type Config struct {
 	// with https://, unless the host is a loopback address.
 	TokenURL string
 
+	// ClientID may be empty with an assertion whose audience names the client's
+	// organization, as svcauth takes it: <issuer>/o/<organization's id>.
 	ClientID     string
 	ClientSecret svcauth.Secret // in any form, as other servers' secrets differ
 	// ClientSecretFile is a file with the secret on one line and nothing else.
-	// It is read again for each request to the server.
 	ClientSecretFile string
+
+	// PrivateKeyFile is a private key with which an assertion is signed for
+	// each request (private_key_jwt: RFC 7523, RFC 10070): PEM (PKCS #8, PKCS
+	// #1, SEC 1) or a JWK; RSA of 2048 to 8192 bits, P-256, P-384, P-521 or
+	// Ed25519. An RSA key signs with RS256, unless its JWK names another
+	// algorithm.
+	PrivateKeyFile string
+	// PrivateKeyID is the kid of the assertion's header. Default: the one in
+	// the JWK, or else the key's thumbprint (RFC 7638).
+	PrivateKeyID string
+
+	// AssertionFile is a file with a token that another issuer wrote for this
+	// program (RFC 7523 §2.2): Kubernetes' projected service account token, or
+	// a JWT-SVID of SPIFFE.
+	AssertionFile string
+	// AssertionEnv is the name of an environment variable with such a token.
+	AssertionEnv string
+	// AssertionFrom is the platform to get such a token from: [GitHubActions]
+	// or [HCPTerraform].
+	AssertionFrom string
+	// AssertionType is [JWTBearer] by default, or [JWTSPIFFE].
+	AssertionType string
+	// AssertionAudience is the audience that is written into an assertion of
+	// PrivateKeyFile and asked of GitHubActions. Default: Issuer. It is for
+	// servers that take another one.
+	AssertionAudience string
+
+	// CertFile and KeyFile are a certificate, with its chain, and its private
+	// key in PEM form, for mutual TLS (RFC 8705). If the metadata has
+	// mtls_endpoint_aliases, requests go there. [Source.Transport] presents the
+	// certificate to the API too. A Transport of HTTPClient that is not an
+	// [http.Transport] must present it itself; [ClientCertificate] helps.
+	CertFile, KeyFile string
 
 	// Scopes are the privileges to ask for. Default: all that the client may
 	// have.
@@ -60,6 +99,8 @@ type Config struct {
 	// Clock returns the time by which tokens expire. Default: time.Now. It is
 	// for tests; timers use real time all the same.
 	Clock func() time.Time
+
+	getenv func(string) string // as of LoadOptions; nil: os.Getenv
 }
 
 const (
@@ -90,7 +131,7 @@ func (c Config) withDefaults() (Config, error) {
 
 // check returns the first fault.
 func (c Config) check() error {
-	for _, of := range []func() error{c.checkPresence, c.checkSecret, c.checkRequest, c.checkAddress} {
+	for _, of := range []func() error{c.checkPresence, c.checkMethod, c.checkRequest, c.checkAddress} {
 		if err := of(); err != nil {
 			return err
 		}
@@ -103,10 +144,23 @@ func (c Config) checkPresence() error {
 		return errors.New("neither Issuer nor TokenURL is set; set Issuer to the server's " +
 			"address, such as https://auth.example.com")
 	}
-	if c.ClientID == "" {
-		return errors.New("ClientID is empty; set it to the client_id of a service account or an application key")
-	}
 	return nil
+}
+
+func (c Config) checkMethod() error {
+	_, err := c.method()
+	return err
+}
+
+// audience returns the audience of an assertion: the issuer alone (RFC 10070).
+func (c Config) audience() string { return cmp.Or(c.AssertionAudience, c.Issuer) }
+
+// lookUp returns an environment variable.
+func (c Config) lookUp(name string) string {
+	if c.getenv != nil {
+		return c.getenv(name)
+	}
+	return os.Getenv(name)
 }
 
 // checkRequest checks what is asked for, and how often.

@@ -34,6 +34,8 @@ type endpoint struct {
 	lookups  int
 	metadata func(w http.ResponseWriter, r *http.Request)
 	hold     chan struct{} // when not nil: answers wait for it
+	// proves, if it is set, says what is wrong with how a client authenticates.
+	proves func(form url.Values, r *http.Request) error
 }
 
 func newEndpoint(t *testing.T) *endpoint {
@@ -58,7 +60,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(e.answers) > 0 {
 		scripted, e.answers = e.answers[0], e.answers[1:]
 	}
-	number, hold, lifetime, id, secret := len(e.forms), e.hold, e.lifetime, e.id, e.secret
+	number, hold, lifetime, id, secret, proves := len(e.forms), e.hold, e.lifetime, e.id, e.secret, e.proves
 	e.mu.Unlock()
 	if hold != nil {
 		<-hold
@@ -73,6 +75,13 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		form.Get("grant_type") != "client_credentials" || form.Has("refresh_token") {
 		refuse(w, 400, "invalid_request", "not a token request")
 		return
+	}
+	if proves != nil {
+		if err := proves(form, r); err != nil {
+			refuse(w, 401, "invalid_client", err.Error())
+			return
+		}
+		id, secret = form.Get("client_id"), form.Get("client_secret")
 	}
 	gotID, gotSecret := form.Get("client_id"), form.Get("client_secret")
 	if basic, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Basic "); ok {

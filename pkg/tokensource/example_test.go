@@ -2,12 +2,21 @@ package tokensource_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -32,6 +41,39 @@ func authServer() *httptest.Server {
 			_ = json.NewEncoder(w).Encode(map[string]any{"error": "invalid_client"})
 		}
 	}))
+}
+
+// keyServer stands in for a server that takes assertions (RFC 7523). A real one
+// checks them.
+func keyServer() *httptest.Server {
+	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		issuer := "http://" + r.Host
+		if r.URL.Path == "/.well-known/oauth-authorization-server" {
+			_ = json.NewEncoder(w).Encode(map[string]any{"issuer": issuer, "token_endpoint": issuer + "/oauth2/token"})
+			return
+		}
+		var claims struct{ Sub string }
+		_, rest, _ := strings.Cut(r.FormValue("client_assertion"), ".")
+		payload, _, _ := strings.Cut(rest, ".")
+		raw, _ := base64.RawURLEncoding.DecodeString(payload)
+		_ = json.Unmarshal(raw, &claims)
+		_ = json.NewEncoder(w).Encode(map[string]any{"access_token": "for:" + claims.Sub, "token_type": "Bearer"})
+	}))
+}
+
+// exampleFile writes what the file of an example holds.
+func exampleFile(name string) string {
+	key, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	content := []byte("eyJhbGciOiJub25lIn0." +
+		base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"system:serviceaccount:shop:checkout"}`)) + ".c2ln")
+	if name == "client.key" {
+		der, _ := x509.MarshalPKCS8PrivateKey(key)
+		content = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	}
+	dir, _ := os.MkdirTemp("", "example")
+	path := filepath.Join(dir, name)
+	_ = os.WriteFile(path, content, 0o600)
+	return path
 }
 
 func clusterAPI() *httptest.Server {
@@ -133,6 +175,58 @@ func ExampleError() {
 	// Output: 401 invalid_client
 }
 
+// Prove who asks by a private key: no secret is sent, and none is stored at the
+// server. The server has the public key.
+func ExampleNew_privateKey() {
+	auth, file := keyServer(), exampleFile("client.key")
+	defer auth.Close()
+	defer os.RemoveAll(filepath.Dir(file))
+	tokens, err := tokensource.New(tokensource.Config{
+		Issuer:         auth.URL,
+		ClientID:       "sa_01h455vb4pex5vsknk084sn02q",
+		PrivateKeyFile: file, // made by: svcauth key create client.key
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer tokens.Close()
+
+	token, err := tokens.Token(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(token.AccessToken)
+	// Output: for:sa_01h455vb4pex5vsknk084sn02q
+}
+
+// Prove who asks by a token that the cluster writes and renews: the file is
+// read for each request. Its audience names the organization here, so that no
+// client id is needed.
+func ExampleNew_assertionFile() {
+	auth, file := keyServer(), exampleFile("token")
+	defer auth.Close()
+	defer os.RemoveAll(filepath.Dir(file))
+	tokens, err := tokensource.New(tokensource.Config{
+		Issuer:        auth.URL,
+		AssertionFile: file, // such as /var/run/secrets/svcauth/token
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer tokens.Close()
+
+	token, err := tokens.Token(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(token.AccessToken)
+	// Output: for:system:serviceaccount:shop:checkout
+}
+
 // Read the configuration from where the user of the program put it.
 func ExampleLoad() {
 	variables := map[string]string{"SVCAUTH_URL": "https://auth.example.com",
@@ -147,7 +241,7 @@ func ExampleLoad() {
 	}
 	fmt.Println(config.Issuer, "from", from.URL)
 	fmt.Println(config.ClientID, "from", from.ClientID)
-	fmt.Println(config.ClientSecret, "from", from.ClientSecret)
+	fmt.Println(config.ClientSecret, "from", from.Credential)
 	// Output:
 	// https://other.example.com from option url
 	// sa_01h455vb4pex5vsknk084sn02q from environment SVCAUTH_CLIENT_ID

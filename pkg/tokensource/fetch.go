@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const (
@@ -58,7 +57,7 @@ func (s *Source) form() url.Values {
 
 // send sends req once and returns the body of a 200. Any other outcome is an
 // Error, whose retryable tells if another attempt makes sense.
-func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
+func (s *Source) send(req *http.Request, with proof) ([]byte, *Error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", s.config.UserAgent)
 	failure := &Error{URL: bare(req.URL.String())}
@@ -80,7 +79,7 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 		return body, nil
 	case res.StatusCode >= 300 && res.StatusCode < 400:
 		failure.Cause = errors.New("the server redirects, which is not followed, so that the " +
-			"secret goes nowhere else; configure the final address")
+			"credential goes nowhere else; configure the final address")
 	default:
 		refusal(failure, res, body, with, s.config.Clock())
 	}
@@ -90,7 +89,7 @@ func (s *Source) send(req *http.Request, with credential) ([]byte, *Error) {
 // broken describes an attempt that got no answer. It is not retryable if the
 // certificate is not trusted or the server has no TLS: neither will change
 // within a second.
-func (s *Source) broken(failure *Error, ctx context.Context, with credential, err error) *Error {
+func (s *Source) broken(failure *Error, ctx context.Context, with proof, err error) *Error {
 	var untrusted *tls.CertificateVerificationError
 	var plain tls.RecordHeaderError
 	failure.retryable = !errors.As(err, &untrusted) && !errors.As(err, &plain)
@@ -104,7 +103,7 @@ func (s *Source) broken(failure *Error, ctx context.Context, with credential, er
 }
 
 // refusal reads an error answer (RFC 6749 §5.2), if it is one.
-func refusal(failure *Error, res *http.Response, body []byte, with credential, now time.Time) {
+func refusal(failure *Error, res *http.Response, body []byte, with proof, now time.Time) {
 	var said struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
@@ -117,9 +116,7 @@ func refusal(failure *Error, res *http.Response, body []byte, with credential, n
 		failure.retryable = true
 		failure.RetryAfter = httpx.RetryAfter(res.Header, now)
 	case http.StatusUnauthorized:
-		if _, err := svcauth.ParseSecret(with.secret.Reveal()); errors.Is(err, svcauth.ErrSecretChecksum) {
-			failure.Cause = err // by its form it is a secret of svcauth, but mistyped
-		}
+		failure.Cause = with.advice
 	}
 }
 
@@ -143,7 +140,7 @@ func parseToken(answer []byte, asked time.Time) (*token, error) {
 	if !strings.EqualFold(said.TokenType, "Bearer") {
 		return nil, fmt.Errorf(
 			"the answer's token_type is %q; only Bearer can be used (RFC 6750)",
-			(credential{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40),
+			(proof{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40),
 		)
 	}
 	lifetime, err := parseLifetime(said.ExpiresIn)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -16,18 +17,29 @@ import (
 // LoadOptions are the settings that the program itself was given, such as the
 // flags of a command. Leave empty what it was not given.
 type LoadOptions struct {
-	URL              string // the issuer
-	ClientID         string
-	ClientSecret     svcauth.Secret
-	ClientSecretFile string
-	CAFile           string // PEM file of certificates to trust besides the system's
+	URL    string // the issuer
+	CAFile string // PEM file of certificates to trust besides the system's
+
+	// The credential, as in a [Config].
+	ClientID          string
+	ClientSecret      svcauth.Secret
+	ClientSecretFile  string
+	PrivateKeyFile    string
+	PrivateKeyID      string
+	AssertionFile     string
+	AssertionEnv      string
+	AssertionFrom     string
+	AssertionType     string
+	AssertionAudience string
+	CertFile, KeyFile string
+
 	// Profile is the name of the profile in the profile file. If it is set, the
 	// profile takes precedence over the environment.
 	Profile    string
 	ConfigFile string // the profile file
 
 	// AddressOnly is for a program that verifies tokens and requests none: the
-	// id and secret may be missing.
+	// credential may be missing.
 	AddressOnly bool
 	// OptionName returns what the program's users call an option, for error
 	// messages and the [Provenance]. field is its key in a profile file, such
@@ -42,10 +54,10 @@ type LoadOptions struct {
 // "option url", "environment SVCAUTH_CLIENT_ID" or the profile's name and
 // file. It is empty for a field that is not set. It never contains a value.
 type Provenance struct {
-	URL          string
-	ClientID     string
-	ClientSecret string // or ClientSecretFile
-	CAFile       string
+	URL        string
+	ClientID   string
+	Credential string // what proves who the client is: a secret, a key file …
+	CAFile     string
 }
 
 // FromEnvironment is [Load] without options: it reads the environment and, if
@@ -55,38 +67,49 @@ func FromEnvironment() (Config, error) {
 	return config, err
 }
 
-// Load returns a configuration with Issuer, ClientID, ClientSecret or
-// ClientSecretFile and, if a CA file is named, HTTPClient; the caller sets the
-// rest. Each field comes from the first of these that has it:
+// Load returns a configuration with Issuer, a credential and, if a CA file is
+// named, HTTPClient; the caller sets the rest. Each setting comes from the
+// first of these that has it:
 //
 //  1. the options;
-//  2. the environment: SVCAUTH_URL, SVCAUTH_CLIENT_ID, SVCAUTH_CLIENT_SECRET or
-//     SVCAUTH_CLIENT_SECRET_FILE, SVCAUTH_CA_FILE;
+//  2. the environment: SVCAUTH_ and the key of a profile in upper case, such as
+//     SVCAUTH_URL, SVCAUTH_CLIENT_ID, SVCAUTH_PRIVATE_KEY_FILE;
 //  3. the profile SVCAUTH_PROFILE (or "default") in the file SVCAUTH_CONFIG_FILE
 //     (or ~/.config/svcauth/credentials). A profile named in the options comes
 //     before the environment.
 //
-// The id and the secret must come from the same source, since parts of two
-// credentials don't work together. The profile file is read only if something
-// is missing without it, or if a profile or a profile file was named. Its mode
-// must be 0600, and it looks like this:
+// All of a credential comes from the first source that has a part of one, since
+// parts of two don't work together, and two ways to authenticate in one source
+// are an error. If that source has nothing that proves the client_id, the token
+// of the platform does: of [GitHubActions], else of [HCPTerraform], by the
+// variables that they set. TFC_WORKLOAD_IDENTITY_TOKEN_SVCAUTH is a credential
+// of the environment by itself.
+//
+// The profile file is read only if something is missing without it, or if a
+// profile or a profile file was named. Its mode must be 0600, and it looks like
+// this:
 //
 //	[default]
-//	url           = https://auth.example.com
-//	client_id     = sa_01h455vb4pex5vsknk084sn02q
-//	client_secret = svcs_…
+//	url              = https://auth.example.com
+//	client_id        = sa_01h455vb4pex5vsknk084sn02q
+//	private_key_file = client.key
 //
-// Instead of client_secret it may have client_secret_file, and it may have
-// ca_file. Their paths are relative to the profile file.
+// Its keys are url, ca_file, and those of the credential: client_id and one of
+// client_secret, client_secret_file, private_key_file (with private_key_id),
+// assertion_file, assertion_env (with assertion_type), assertion_from, or
+// cert_file with key_file. assertion_audience may be beside private_key_file
+// and assertion_from. Paths are relative to the profile file.
 //
 // An error says what was tried and where each field came from, never a value.
 // The Provenance is filled as far as Load got, also with an error.
 func Load(options LoadOptions) (Config, Provenance, error) {
-	if options.Getenv == nil {
+	given := options.Getenv
+	if given == nil {
 		options.Getenv = os.Getenv
 	}
 	l := loading{options: options}
 	config, from, err := l.load()
+	config.getenv = given
 	if err != nil {
 		err = fmt.Errorf("svcauth configuration: %w", err)
 	}
@@ -95,17 +118,16 @@ func Load(options LoadOptions) (Config, Provenance, error) {
 
 // source is one place that fields can come from.
 type source struct {
-	name   func(field string) string // for messages: a field's or, with "", the source's
-	fields map[string]string         // as in the profile file
-	state  string                    // why it has no fields, if that needs explaining
+	name   func(key string) string // for messages: a field's with its source or, with "", the source's
+	label  func(key string) string // what a field is called there
+	values map[string]string       // by the keys of a profile
+	state  string                  // why it has no fields, if that needs explaining
 }
 
 type loading struct {
 	options LoadOptions
 	sources []source
 }
-
-var credentialFields = []string{"client_id", "client_secret", "client_secret_file"}
 
 func (l *loading) load() (config Config, from Provenance, err error) {
 	given, environment := l.given(), l.environment()
@@ -127,7 +149,7 @@ func (l *loading) load() (config Config, from Provenance, err error) {
 	}
 	caFile, origin := l.first("ca_file")
 	from.CAFile = origin
-	if config.Issuer == "" || config.ClientID == "" && !l.options.AddressOnly {
+	if config.Issuer == "" || from.Credential == "" && !l.options.AddressOnly {
 		return config, from, l.incomplete(config, from)
 	}
 	if caFile != "" {
@@ -144,16 +166,24 @@ func (l *loading) given() source {
 	if name == nil {
 		name = optionName
 	}
-	return source{
-		name: name,
-		fields: map[string]string{
-			"url":                l.options.URL,
-			"client_id":          l.options.ClientID,
-			"client_secret":      l.options.ClientSecret.Reveal(),
-			"client_secret_file": l.options.ClientSecretFile,
-			"ca_file":            l.options.CAFile,
-		},
-	}
+	o := l.options
+	values := Config{
+		Issuer:            o.URL,
+		ClientID:          o.ClientID,
+		ClientSecret:      o.ClientSecret,
+		ClientSecretFile:  o.ClientSecretFile,
+		PrivateKeyFile:    o.PrivateKeyFile,
+		PrivateKeyID:      o.PrivateKeyID,
+		AssertionFile:     o.AssertionFile,
+		AssertionEnv:      o.AssertionEnv,
+		AssertionFrom:     o.AssertionFrom,
+		AssertionType:     o.AssertionType,
+		AssertionAudience: o.AssertionAudience,
+		CertFile:          o.CertFile,
+		KeyFile:           o.KeyFile,
+	}.values()
+	values["ca_file"] = o.CAFile
+	return source{name: name, label: name, values: values}
 }
 
 // optionName is the default of LoadOptions.OptionName.
@@ -165,36 +195,35 @@ func optionName(field string) string {
 }
 
 func (l *loading) environment() source {
-	variable := func(field string) string { return "SVCAUTH_" + strings.ToUpper(field) }
-	fields := map[string]string{}
-	for _, field := range profileFields {
-		fields[field] = l.options.Getenv(variable(field))
+	s := source{values: map[string]string{}, label: variable}
+	for _, key := range fieldNames() {
+		s.values[key] = l.options.Getenv(variable(key))
 	}
-	return source{fields: fields, name: func(field string) string {
-		if field == "" {
+	// The variable's name says whom the token is for.
+	implied := !s.hasCredential() && l.options.Getenv(hcpTokens[0]) != ""
+	if implied {
+		s.values["assertion_from"] = HCPTerraform
+	}
+	s.name = func(key string) string {
+		switch {
+		case key == "":
 			return "environment"
+		case key == "assertion_from" && implied:
+			return "environment " + hcpTokens[0]
 		}
-		return "environment " + variable(field)
-	}}
+		return "environment " + variable(key)
+	}
+	return s
 }
 
 // first returns the first value of a field, and where it came from.
-func (l *loading) first(field string) (value, origin string) {
+func (l *loading) first(key string) (value, origin string) {
 	for _, s := range l.sources {
-		if s.fields[field] != "" {
-			return s.fields[field], s.name(field)
+		if s.values[key] != "" {
+			return s.values[key], s.name(key)
 		}
 	}
 	return "", ""
-}
-
-func (s source) hasCredential() bool {
-	for _, field := range credentialFields {
-		if s.fields[field] != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // complete reports whether the sources so far suffice. With half a credential
@@ -205,56 +234,7 @@ func (l *loading) complete() bool {
 	if l.options.AddressOnly && url != "" {
 		return true
 	}
-	for _, s := range l.sources {
-		if s.hasCredential() {
-			return url != ""
-		}
-	}
-	return false
-}
-
-// credential takes id and secret from the first source that has a part of them.
-// It returns an error if that source doesn't have both.
-func (l *loading) credential(config *Config, from *Provenance) error {
-	for _, s := range l.sources {
-		if !s.hasCredential() {
-			continue
-		}
-		id, secret, file := s.fields["client_id"], s.fields["client_secret"], s.fields["client_secret_file"]
-		switch {
-		case id == "":
-			return fmt.Errorf(
-				"%s gives a secret but no client_id; id and secret must come from one source, so set %s too",
-				s.name(""),
-				s.name("client_id"),
-			)
-		case secret == "" && file == "":
-			return fmt.Errorf(
-				"%s is set, but neither %s nor %s is; id and secret must come from one source, so set one of them",
-				s.name("client_id"),
-				s.name("client_secret"),
-				s.name("client_secret_file"),
-			)
-		case secret != "" && file != "":
-			return fmt.Errorf(
-				"both %s and %s are set; set one of them only",
-				s.name("client_secret"),
-				s.name("client_secret_file"),
-			)
-		}
-		for field, value := range map[string]string{"client_id": id, "client_secret": secret} {
-			if strings.ContainsAny(value, "\r\n") {
-				return fmt.Errorf("%s %s", s.name(field), lineBreak)
-			}
-		}
-		config.ClientID, config.ClientSecret, config.ClientSecretFile = id, svcauth.Secret(secret), file
-		from.ClientID, from.ClientSecret = s.name("client_id"), s.name("client_secret")
-		if file != "" {
-			from.ClientSecret = s.name("client_secret_file")
-		}
-		return nil
-	}
-	return nil
+	return url != "" && slices.ContainsFunc(l.sources, source.hasCredential)
 }
 
 // incomplete returns an error that says what is missing, what was found where,
@@ -270,7 +250,7 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	}
 	note("url", config.Issuer, from.URL)
 	if !l.options.AddressOnly {
-		note("client_id and client_secret", config.ClientID, from.ClientID)
+		note("credential", from.Credential, from.Credential)
 	}
 	for _, s := range l.sources {
 		state := s.state
@@ -283,10 +263,10 @@ func (l *loading) incomplete(config Config, from Provenance) error {
 	if len(found) > 0 {
 		text += " (" + strings.Join(found, ", ") + ")"
 	}
-	next := "set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile"
+	credential := "SVCAUTH_CLIENT_ID with SVCAUTH_CLIENT_SECRET or SVCAUTH_PRIVATE_KEY_FILE, or write a profile"
+	next := "set SVCAUTH_URL, " + credential
 	if l.options.OptionName != nil && config.Issuer == "" {
-		next = "set SVCAUTH_URL or " + l.options.OptionName("url") + ", and SVCAUTH_CLIENT_ID " +
-			"and SVCAUTH_CLIENT_SECRET, or write a profile"
+		next = "set SVCAUTH_URL or " + l.options.OptionName("url") + ", and " + credential
 	}
 	if l.options.AddressOnly {
 		next = "set SVCAUTH_URL, or write a profile"

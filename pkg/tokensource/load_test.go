@@ -86,7 +86,7 @@ func TestLoadOrder(t *testing.T) {
 			config, from, err := Load(c.options)
 			require.NoError(t, err)
 			got := want{config.Issuer, config.ClientID, config.ClientSecret.Reveal(), config.ClientSecretFile, from.URL,
-				from.ClientID, from.ClientSecret}
+				from.ClientID, from.Credential}
 			for _, text := range []*string{&c.want.file, &c.want.urlFrom, &c.want.idFrom, &c.want.secretFrom} {
 				*text = strings.ReplaceAll(*text, "HOME", home)
 			}
@@ -100,14 +100,17 @@ func TestHalvesOfTwoCredentialsAreNone(t *testing.T) {
 		options LoadOptions
 		env     []string
 	}{
-		"option client_id is set, but neither option client_secret nor option client_secret_file is": {
+		"option client_id is set, but neither a secret nor anything else that proves who asks; all of a " +
+			"credential must come from one source, so set one of these too: option client_secret, option " +
+			"client_secret_file, option private_key_file, option assertion_file, option assertion_env, option " +
+			"assertion_from, or option cert_file with option key_file": {
 			LoadOptions{ClientID: "a-id"}, environment,
 		},
-		"options gives a secret but no client_id; id and secret must come from one source, so set " +
+		"options gives a secret but no client_id; all of a credential must come from one source, so set " +
 			"option client_id too": {
 			LoadOptions{ClientSecret: "hidden-1"}, environment,
 		},
-		"environment SVCAUTH_CLIENT_ID is set, but neither environment SVCAUTH_CLIENT_SECRET nor": {
+		"environment SVCAUTH_CLIENT_ID is set, but neither a secret nor": {
 			LoadOptions{}, environment[:4],
 		},
 		"environment gives a secret but no client_id": {
@@ -131,16 +134,16 @@ func TestNothingFoundSaysWhatWasTried(t *testing.T) {
 	home, getenv := at(t, "", 0)
 	_, _, err := Load(LoadOptions{Getenv: getenv})
 	require.EqualError(t, err,
-		`svcauth configuration: url, client_id and client_secret not set; tried options (does not have it), environment (does not have it), profile "default" in `+
+		`svcauth configuration: url, credential not set; tried options (does not have it), environment (does not have it), profile "default" in `+
 			home+
-			`/.config/svcauth/credentials (there is no such file); set SVCAUTH_URL, SVCAUTH_CLIENT_ID and SVCAUTH_CLIENT_SECRET, or write a profile`)
+			`/.config/svcauth/credentials (there is no such file); set SVCAUTH_URL, SVCAUTH_CLIENT_ID with SVCAUTH_CLIENT_SECRET or SVCAUTH_PRIVATE_KEY_FILE, or write a profile`)
 	_, getenv = at(t, "[other]\nurl = x\n", 0o600, environment[2:]...)
 	_, from, err := Load(LoadOptions{Getenv: getenv})
 	require.ErrorContains(t, err,
-		"url not set (client_id and client_secret from environment SVCAUTH_CLIENT_ID); tried ")
+		"url not set (credential from environment SVCAUTH_CLIENT_SECRET); tried ")
 	require.ErrorContains(t, err, "(there is no such profile)")
 	require.NotContains(t, err.Error(), "env-secret")
-	require.Equal(t, "environment SVCAUTH_CLIENT_SECRET", from.ClientSecret)
+	require.Equal(t, "environment SVCAUTH_CLIENT_SECRET", from.Credential)
 }
 
 // A variable that was set from a command's output, or by a file in a
@@ -202,7 +205,8 @@ func TestProfileFaultsNameTheLineAndNoValue(t *testing.T) {
 		"url = hidden\n":  "line 1: expected [name of a profile] before the first key",
 		"[a]\n\nhidden\n": "line 3: expected key = value",
 		"[a]\nsecret = hidden\n": "line 2: unknown key; known are url, client_id, client_secret, " +
-			"client_secret_file, ca_file",
+			"client_secret_file, private_key_file, private_key_id, assertion_file, assertion_env, assertion_from, " +
+			"assertion_type, assertion_audience, cert_file, key_file, ca_file",
 		"[a]\nurl = hidden\nurl = hidden\n": "line 3: url is there twice in this profile",
 		"[a]\n[b]\n[a]\n":                   `line 3: profile "a" is there twice`,
 		"[a\n":                              "line 1: expected [name of a profile]",

@@ -18,10 +18,6 @@ const (
 	maxProfileFile = 1 << 20 // bytes
 )
 
-// profileFields are the keys of a profile. In upper case after "SVCAUTH_" they
-// are the environment variables.
-var profileFields = []string{"url", "client_id", "client_secret", "client_secret_file", "ca_file"}
-
 // named reports whether a profile or a profile file was named, so that its
 // absence is an error.
 func (l *loading) named() bool {
@@ -45,7 +41,8 @@ func (l *loading) profile() (source, error) {
 	}
 	path = expand(path, home)
 	chosen := cmp.Or(l.options.Profile, l.options.Getenv("SVCAUTH_PROFILE"), defaultProfile)
-	result := source{name: func(string) string { return fmt.Sprintf("profile %q in %s", chosen, path) }}
+	name := func(string) string { return fmt.Sprintf("profile %q in %s", chosen, path) }
+	result := source{name: name, label: func(key string) string { return key }}
 	content, err := readPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) && !l.named() {
 		result.state = "there is no such file"
@@ -58,22 +55,22 @@ func (l *loading) profile() (source, error) {
 	if err != nil {
 		return result, fmt.Errorf("%s: %w", path, err)
 	}
-	fields, ok := profiles[chosen]
+	values, ok := profiles[chosen]
 	if !ok && (l.options.Profile != "" || l.options.Getenv("SVCAUTH_PROFILE") != "") {
 		return result, fmt.Errorf("there is no profile %q in %s", chosen, path)
 	}
 	if !ok {
 		result.state = "there is no such profile"
 	}
-	for _, field := range []string{"client_secret_file", "ca_file"} {
-		if file := expand(fields[field], home); file != "" {
+	for _, f := range fields {
+		if file := expand(values[f.key], home); f.isPath && file != "" && !isContent(file) {
 			if !filepath.IsAbs(file) {
 				file = filepath.Join(filepath.Dir(path), file)
 			}
-			fields[field] = file
+			values[f.key] = file
 		}
 	}
-	result.fields = fields
+	result.values = values
 	return result, nil
 }
 
@@ -170,8 +167,8 @@ func parseField(profile map[string]string, line string) error {
 		return errors.New("expected key = value, or [name of a profile]")
 	case profile == nil:
 		return errors.New("expected [name of a profile] before the first key")
-	case !slices.Contains(profileFields, key):
-		return fmt.Errorf("unknown key; known are %s", strings.Join(profileFields, ", "))
+	case !slices.Contains(fieldNames(), key):
+		return fmt.Errorf("unknown key; known are %s", strings.Join(fieldNames(), ", "))
 	}
 	if _, twice := profile[key]; twice {
 		return fmt.Errorf("%s is there twice in this profile", key)

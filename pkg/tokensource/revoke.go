@@ -99,16 +99,19 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 	return answer, err
 }
 
-// authenticated sends a form with the client's id and secret, once. It reads
-// the secret file, so that each attempt uses the newest secret.
+// authenticated sends a form with the client's authentication, once. Each
+// attempt has a proof of its own: the newest secret, or a fresh assertion.
 func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Values) ([]byte, *Error) {
-	secret, err := s.config.readSecret()
+	with, err := s.method.prove(ctx, s)
 	if err != nil {
-		return nil, &Error{URL: bare(endpoint), Cause: err}
+		failure := &Error{URL: bare(endpoint), Cause: err}
+		if asked := (*Error)(nil); errors.As(err, &asked) { // somebody else, for the proof
+			failure.retryable, failure.RetryAfter, asked.RetryAfter = asked.retryable, asked.RetryAfter, 0
+		}
+		return nil, failure
 	}
-	with := credential{s.config.ClientID, secret}
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	with.addTo(form, header, s.config.AuthStyle)
+	with.addTo(form, header)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
 		return nil, &Error{URL: bare(endpoint), Cause: errors.New("the endpoint's address is not a URL")}

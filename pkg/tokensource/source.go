@@ -1,6 +1,7 @@
 package tokensource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 // safe for concurrent use.
 type Source struct {
 	config Config
+	method method          // how the client authenticates
 	client *http.Client    // HTTPClient, but it follows no redirects
 	own    *http.Transport // for Close; nil if the caller set HTTPClient
 	life   context.Context // ends with Close; flights use it, not a caller's context
@@ -46,27 +48,48 @@ type flight struct {
 }
 
 // New returns a Source for config. It sends nothing; the first call of
-// [Source.Token] does. It reads ClientSecretFile once, so that a wrong path is
-// noticed at the start. If a field is wrong, the error names it and says what
-// was expected.
+// [Source.Token] does. It reads the files of the credential once, so that a
+// wrong path is noticed at the start. If a field is wrong, the error names it
+// and says what was expected.
 func New(config Config) (*Source, error) {
 	config, err := config.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := config.readSecret(); err != nil {
+	way, err := config.method()
+	if err == nil {
+		err = way.check()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("tokensource: %w", err)
 	}
-	s := &Source{config: config, client: &http.Client{}}
+	s := &Source{config: config, method: way, client: &http.Client{}}
 	if config.HTTPClient != nil {
 		*s.client = *config.HTTPClient
-	} else if standard, ok := http.DefaultTransport.(*http.Transport); ok {
-		s.own = standard.Clone()
-		s.client.Transport = s.own
 	}
+	s.ownTransport()
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
+}
+
+// ownTransport gives the Source a transport of its own if the caller set no
+// HTTPClient, or if it has to present a certificate.
+func (s *Source) ownTransport() {
+	base := s.client.Transport
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	standard, ok := base.(*http.Transport)
+	switch {
+	case ok && s.config.CertFile != "":
+		s.own = presenting(standard, s.config.CertFile, s.config.KeyFile)
+	case ok && s.config.HTTPClient == nil:
+		s.own = standard.Clone()
+	default:
+		return
+	}
+	s.client.Transport = s.own
 }
 
 // Token returns a token that is valid now. If there is none yet, it waits for a
@@ -127,7 +150,7 @@ func (s *Source) BearerToken(ctx context.Context) (string, error) {
 // Format prints only the client id, so that no verb of fmt shows a secret or a
 // token.
 func (s *Source) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "tokens of client %s", s.config.ClientID)
+	_, _ = fmt.Fprintf(f, "tokens of client %s", cmp.Or(s.config.ClientID, "(named by its assertion)"))
 }
 
 func gaveUp(ctx context.Context) error {

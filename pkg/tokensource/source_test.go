@@ -167,12 +167,16 @@ func TestRotatedSecretFileNeedsNoRestart(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "token-3", got.AccessToken)
 
-	for _, bad := range []string{"", " \n", "two\nlines", strings.Repeat("x", maxSecretFile+1)} {
+	for _, bad := range []string{"", " \n", "two\nlines", strings.Repeat("x", maxFile+1)} {
 		require.NoError(t, os.WriteFile(file, []byte(bad), 0o600))
 		s.Drop("token-3")
-		require.ErrorContains(t, failure(t, s), "does not hold one line")
+		want := "does not hold one line"
+		if len(bad) > maxFile {
+			want = "is longer than 64 KiB"
+		}
+		require.ErrorContains(t, failure(t, s), want)
 		_, err := New(Config{Issuer: e.URL, ClientID: "x", ClientSecretFile: file})
-		require.ErrorContains(t, err, "does not hold one line")
+		require.ErrorContains(t, err, want)
 	}
 	require.NoError(t, os.Remove(file))
 	require.ErrorIs(t, failure(t, s), os.ErrNotExist)
@@ -187,7 +191,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"neither Issuer nor TokenURL": func(c *Config) { c.Issuer = "" },
 		"ClientID is empty":           func(c *Config) { c.ClientID = "" },
 		"ClientSecret holds a line":   func(c *Config) { c.ClientSecret += "\n" },
-		"neither ClientSecret nor":    func(c *Config) { c.ClientSecret = "" },
+		"nothing to authenticate with is set; set one of ClientSecret, ClientSecretFile, " +
+			"PrivateKeyFile": func(c *Config) { c.ClientSecret = "" },
 		"both ClientSecret and":       func(c *Config) { c.ClientSecretFile = "f" },
 		"neither Basic nor Post":      func(c *Config) { c.AuthStyle = 7 },
 		"Timeout is negative":         func(c *Config) { c.Timeout = -1 },

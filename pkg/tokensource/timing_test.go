@@ -88,7 +88,7 @@ func TestServerAwayWhileTheTokenLives(t *testing.T) {
 		defer s.Close()
 		inTime(t, s, "token-1")
 		server.set(func() { server.status = 503 })
-		for range 59*4 - 1 { // to 15 s before its expiry
+		for range 59*4 - 1 { // to 75 s before its expiry
 			time.Sleep(15 * time.Second)
 			inTime(t, s, "token-1")
 		}
@@ -96,7 +96,7 @@ func TestServerAwayWhileTheTokenLives(t *testing.T) {
 		require.Greater(t, tries, 20)
 		require.Less(t, tries, 400)
 		server.set(func() { server.status = 200 })
-		time.Sleep(40 * time.Second)
+		time.Sleep(45 * time.Second) // it waits for half of what is left, and up to a tenth more
 		synctest.Wait()
 		inTime(t, s, fmt.Sprintf("token-%d", server.asked()))
 	})

@@ -4,8 +4,11 @@
 
   // Times: the server wrote UTC; show the reader's own and keep UTC in the title.
   const near = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' })
+  const exact = new Intl.DateTimeFormat(undefined, {
+    year: 'numeric', month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', second: '2-digit', timeZoneName: 'short'
+  })
   for (const t of document.querySelectorAll('time.local')) {
-    t.textContent = near.format(new Date(t.dateTime))
+    t.textContent = (t.classList.contains('instant') ? exact : near).format(new Date(t.dateTime))
   }
 
   // Copying.

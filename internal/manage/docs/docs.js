@@ -21,6 +21,7 @@ function resolve(schema) {
 }
 
 function nameOf(schema) {
+  if (schema.allOf) return nameOf(schema.allOf[0]);
   if (schema.$ref) return schema.$ref.split("/").pop();
   const type = [].concat(schema.type || "any");
   const main = type.find((t) => t !== "null");
@@ -33,6 +34,7 @@ function limits(schema) {
   if (schema.minimum !== undefined || schema.maximum !== undefined) of.push((schema.minimum ?? "…") + " to " + (schema.maximum ?? "…"));
   if (schema.minLength !== undefined || schema.maxLength !== undefined) of.push((schema.minLength ?? 0) + " to " + (schema.maxLength ?? "…") + " characters");
   if (schema.maxItems !== undefined) of.push("at most " + schema.maxItems);
+  if (schema.enum) of.push(schema.enum.join(" or "));
   if (schema.pattern) of.push("matches " + schema.pattern);
   if (schema.default !== undefined) of.push("default " + schema.default);
   return of.length ? " · " + of.join(" · ") : "";
@@ -54,6 +56,11 @@ function fields(schema, seen) {
   return list;
 }
 
+// bodyOf is the media type and the body of a request.
+function bodyOf(op) {
+  return Object.entries(op.requestBody.content)[0];
+}
+
 // sample makes a small value that fits a request's schema: what it requires, or else its first field.
 function sample(schema, name) {
   schema = resolve(schema);
@@ -69,25 +76,55 @@ function sample(schema, name) {
   return /email/.test(name) ? "ann@example.com" : "…";
 }
 
+// quoted is a word of a shell; variables in it are filled in by the shell.
+function quoted(text) {
+  return text.includes("$") ? '"' + text + '"' : "'" + text + "'";
+}
+
+const client = '-u "$SVCAUTH_CLIENT_ID:$SVCAUTH_CLIENT_SECRET"';
+
 function curl(verb, path, op) {
-  const lines = ["curl" + (verb === "get" ? "" : " -X " + verb.toUpperCase()) + " '" + doc.servers[0].url + path + "'", "-H \"Authorization: Bearer $TOKEN\""];
-  if (op.requestBody) {
-    lines.push("-H 'Content-Type: application/json'", "-d '" + JSON.stringify(sample(op.requestBody.content["application/json"].schema)) + "'");
+  const form = op.requestBody && bodyOf(op)[0] !== "application/json";
+  const lines = ["curl" + (verb === "get" || form ? "" : " -X " + verb.toUpperCase()) + " '" + doc.servers[0].url + path + "'"];
+  const security = op.security || [];
+  if (security.some((s) => s.client_secret_basic)) lines.push(client);
+  else if (security.some((s) => s.token)) lines.push('-H "Authorization: Bearer $TOKEN"');
+  if (form) {
+    for (const [name, value] of Object.entries(bodyOf(op)[1].example)) lines.push("-d " + quoted(name + "=" + value));
+  } else if (op.requestBody) {
+    const body = bodyOf(op)[1];
+    lines.push("-H 'Content-Type: application/json'", "-d '" + JSON.stringify(body.example || sample(body.schema)) + "'");
   }
   return lines.join(" \\\n  ");
+}
+
+function code(text) {
+  return el("pre", { tabIndex: 0 }, el("code", {}, text));
 }
 
 function block(title, ...content) {
   return [el("h3", {}, title), ...content];
 }
 
+function example(value) {
+  return code(typeof value === "string" ? value : JSON.stringify(value, null, 2));
+}
+
 function responses(op) {
   const list = el("dl");
   for (const [status, response] of Object.entries(op.responses || {})) {
-    const media = Object.entries(response.content || {})[0];
-    const schema = media && media[1].schema;
-    const detail = el("dd", {}, response.description || "");
-    if (schema && media[0] === "application/json") detail.append(fields(resolve(schema), [schema.$ref]));
+    const contents = Object.entries(response.content || {});
+    const schema = contents.length ? contents[0][1].schema : null;
+    const detail = el("dd", {}, ...prose(response.description));
+    for (const [name, header] of Object.entries(response.headers || {})) {
+      detail.append(el("p", {}, "Header ", el("code", {}, name), header.description ? ": " + header.description : ""));
+    }
+    if (schema && contents[0][0] === "application/json" && schema.$ref) detail.append(fields(resolve(schema), [schema.$ref]));
+    if (status < 300) {
+      for (const [media, content] of contents) {
+        if (content.example !== undefined) detail.append(el("p", {}, "For example (", el("code", {}, media), "):"), example(content.example));
+      }
+    }
     list.append(el("dt", {}, el("code", {}, status), " ", el("span", { className: "kind" }, schema ? nameOf(schema) : "")), detail);
   }
   return list;
@@ -101,10 +138,27 @@ function fill(body, verb, path, op) {
     body.append(...block("Parameters", list));
   }
   if (op.requestBody) {
-    const schema = op.requestBody.content["application/json"].schema;
-    body.append(...block(op.requestBody.required ? "Body" : "Body (optional)", fields(resolve(schema), [schema.$ref])));
+    const [media, content] = bodyOf(op);
+    const words = [op.requestBody.required ? "" : "optional", media === "application/json" ? "" : "a form"].filter(Boolean).join(", ");
+    body.append(...block("Body" + (words ? " (" + words + ")" : ""), fields(resolve(content.schema), [content.schema.$ref])));
   }
-  body.append(...block("Answers", responses(op)), ...block("With curl", el("pre", {}, el("code", {}, curl(verb, path, op)))));
+  body.append(...block("With curl", code(curl(verb, path, op))), ...block("Answers", responses(op)));
+}
+
+// begin shows what everything else begins with: how to get a token.
+function begin() {
+  const issuer = doc.servers[0].url;
+  const op = doc.paths["/oauth2/token"].post;
+  const answer = Object.values(op.responses["200"].content)[0].example;
+  document.getElementById("begin").append(
+    el("h2", { id: "get-a-token" }, "How to get a token"),
+    ...prose("Make a service account in the console, give it a role, and copy its id and secret. Then:"),
+    code("export SVCAUTH_CLIENT_ID=sa_… SVCAUTH_CLIENT_SECRET=svcs_…\n" + curl("post", "/oauth2/token", op)),
+    ...prose("The answer, for a client whose roles grant one privilege:"),
+    example(answer),
+    ...prose("Send it to the API as `Authorization: Bearer`, and keep it until shortly before its end. For this server's own calls below, and for the revocation feed, ask for a token that is for this server:"),
+    code("TOKEN=$(curl -fsS '" + issuer + "/oauth2/token' \\\n  " + client + " \\\n  -d grant_type=client_credentials -d resource='" + issuer + "' | jq -er .access_token)\ncurl -fsS '" + issuer + "/v1/me' -H \"Authorization: Bearer $TOKEN\""),
+    ...prose("`error` in a refusal is for programs, and `error_description` says what was expected."));
 }
 
 function call(verb, path, op) {
@@ -122,11 +176,13 @@ function show() {
   document.title = document.getElementById("title").textContent = doc.info.title;
   document.getElementById("version").textContent = "version " + doc.info.version;
   document.getElementById("intro").append(...prose(doc.info.description));
+  begin();
   const groups = doc.tags.map((tag) => {
     const calls = [];
     for (const [path, item] of Object.entries(doc.paths)) {
       for (const verb of verbs) if (item[verb] && (item[verb].tags || [])[0] === tag.name) calls.push(call(verb, path, item[verb]));
     }
+    calls.sort((a, b) => (b.node.id === "getToken") - (a.node.id === "getToken"));
     const section = el("section", {}, el("h2", {}, tag.name), ...prose(tag.description), ...calls.map((c) => c.node));
     const index = el("div", {}, el("h2", {}, tag.name), el("ul", {}, ...calls.map((c) => c.link)));
     document.getElementById("calls").append(section);

@@ -37,3 +37,20 @@ export const patch: operations["updateSecret"]["requestBody"]["content"]["applic
 export function enforced(answer: operations["deleteServiceAccount"]["responses"][200]["content"]["application/json"]): boolean {
   return answer.enforced >= answer.connected;
 }
+
+// The OAuth2 endpoints: the form, the token and the codes of a refusal have types of their own.
+export async function token(issuer: string, id: string, secret: string): Promise<string> {
+  type Token = paths["/oauth2/token"]["post"];
+  const form: NonNullable<Token["requestBody"]>["content"]["application/x-www-form-urlencoded"] = { grant_type: "client_credentials", resource: [issuer] };
+  const answer = await fetch(`${issuer}/oauth2/token`, {
+    method: "POST",
+    headers: { Authorization: "Basic " + btoa(`${id}:${secret}`) },
+    body: new URLSearchParams([["grant_type", form.grant_type], ...(form.resource ?? []).map((r): [string, string] => ["resource", r])]),
+  });
+  if (answer.status === 401) {
+    const refusal: Token["responses"][401]["content"]["application/json"] = await answer.json();
+    throw new Error(refusal.error === "invalid_client" ? refusal.error_description : "");
+  }
+  const got: Token["responses"][200]["content"]["application/json"] = await answer.json();
+  return got.access_token;
+}

@@ -18,7 +18,7 @@ func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 // NewDatabase makes an empty database and returns its URL.
 func (s *Server) NewDatabase() string {
 	s.t.Helper()
-	url, err := s.createDatabase()
+	url, err := s.createDatabase("template0")
 	if err != nil {
 		s.t.Fatalf("make a database: %v", err)
 	}
@@ -156,9 +156,9 @@ func anyAlive(pids []int) bool {
 	return false
 }
 
-func (s *Server) createDatabase() (string, error) {
+func (s *Server) createDatabase(template string) (string, error) {
 	name := fmt.Sprintf("db%d", s.databases.Add(1))
-	if out, err := s.client("createdb", "-T", "template0", name).CombinedOutput(); err != nil {
+	if out, err := s.client("createdb", "-T", template, name).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("createdb: %w: %s", err, tail(out))
 	}
 	return s.urlOf(name), nil

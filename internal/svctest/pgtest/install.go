@@ -12,6 +12,22 @@ import (
 	"syscall"
 )
 
+// otherVersion names the directory of another PostgreSQL's initdb and postgres.
+// The programs of its clients may be the installed ones'.
+const otherVersion = "SVCAUTH_TEST_POSTGRESQL"
+
+// find returns where a program of PostgreSQL is: the other version's, if there
+// is one that has it.
+func (s *Server) find(program string) string {
+	if other := os.Getenv(otherVersion); other != "" {
+		path := filepath.Join(other, program)
+		if _, err := os.Stat(path); err == nil || program == "postgres" || program == "initdb" {
+			return path
+		}
+	}
+	return filepath.Join(s.bin, program)
+}
+
 // findBinaries returns the directory of PostgreSQL's server programs, of the
 // newest version that is installed. Debian keeps them off the PATH.
 func findBinaries() (string, error) {

@@ -13,6 +13,8 @@
 package pgtest
 
 import (
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/svcauth/svcauth/internal/svctest/needs"
@@ -70,12 +72,28 @@ var (
 // server that may be killed. The database stays until the process ends.
 func URL(t TB) string {
 	t.Helper()
+	return fresh(t, "template0")
+}
+
+// Copy is [URL], but the database is a copy of one that URL returned. Nobody
+// may be connected to that one.
+func Copy(t TB, of string) string {
+	t.Helper()
+	u, err := url.Parse(of)
+	if err != nil {
+		t.Fatalf("copy a database: %v", err)
+	}
+	return fresh(t, strings.TrimPrefix(u.Path, "/"))
+}
+
+func fresh(t TB, template string) string {
+	t.Helper()
 	needs.Service(t, "a real PostgreSQL")
 	sharedOnce.Do(func() { sharedServer, errShared = newServer(Config{}) })
 	if errShared != nil {
 		t.Fatalf("start PostgreSQL: %v", errShared)
 	}
-	url, err := sharedServer.createDatabase()
+	url, err := sharedServer.createDatabase(template)
 	if err != nil {
 		t.Fatalf("make a database: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -142,4 +143,18 @@ func TestSkippedUnlessWanted(t *testing.T) {
 	t.Setenv("CI", "")
 	t.Setenv("SVCAUTH_TEST_SERVICES", "1")
 	require.True(t, needs.All())
+}
+
+// TestTheOtherVersionIsTheOneThatRuns: `make versions` would else try the
+// installed one again and again.
+func TestTheOtherVersionIsTheOneThatRuns(t *testing.T) {
+	bin := os.Getenv(otherVersion)
+	if bin == "" {
+		t.Skip("make versions says where another PostgreSQL is, in " + otherVersion)
+	}
+	said, err := exec.Command(filepath.Join(bin, "postgres"), "--version").Output()
+	require.NoError(t, err)
+	got, err := Start(t, Config{}).Query("postgres", "SHOW server_version")
+	require.NoError(t, err)
+	require.Equal(t, strings.Fields(string(said))[2], strings.Fields(got)[0])
 }

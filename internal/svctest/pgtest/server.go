@@ -191,7 +191,7 @@ func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 // user, in a directory that it may enter, with an environment of its own:
 // PGHOST and the like of the caller must not lead elsewhere.
 func (s *Server) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin, program), args...)
+	cmd := exec.Command(s.find(program), args...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + s.bin + ":/usr/bin:/bin", "HOME=" + s.dir, "LC_ALL=C", "TZ=UTC"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: s.cred}

@@ -50,7 +50,7 @@ func (f *Fixture) InConsoleOf(orgID, email string) context.Context {
 		people.SignInRequest{Email: email, Password: Password, OrganizationID: orgID, IP: Home},
 	)
 	require.NoError(f.T, err)
-	actor, _, err := f.People.SessionActor(f.T.Context(), in.MemberID, in.Epoch)
+	actor, _, err := f.People.SessionActor(f.T.Context(), in)
 	require.NoError(f.T, err)
 	return access.WithActor(f.T.Context(), actor)
 }

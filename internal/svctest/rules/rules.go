@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/netip"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +19,8 @@ import (
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/clock"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -58,7 +59,7 @@ type Fixture struct {
 	Audit   *audit.Log
 	Cache   *cache.Cache
 	Keyring *keyring.Keyring
-	Clock   *Clock
+	Clock   *clock.Clock
 	Tenant  people.Tenant
 	// Live is what the change log has said so far; the services see the same.
 	Live *verify.RevocationSet
@@ -69,39 +70,16 @@ type Fixture struct {
 	seen int64 // up to where of the change log Live is filled
 }
 
-// Clock is a time that tests set.
-type Clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-// Now returns the time that was set.
-func (c *Clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-// Advance moves the time.
-func (c *Clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // New makes a Fixture. If change is not nil it completes the configuration.
 func New(t *testing.T, change func(*Config)) *Fixture {
 	t.Helper()
 	f := &Fixture{T: t, Live: verify.NewRevocationSet(),
-		Clock: &Clock{now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}}
+		Clock: clock.New(time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC))}
 	var err error
-	f.Store, err = store.Open(store.Config{URL: "sqlite://" + filepath.Join(t.TempDir(), "svcauth.db"),
-		Observer: databaseObserver{f}})
+	f.Store, err = store.Open(store.Config{URL: schema.SQLite(t), Observer: databaseObserver{f}})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = f.Store.Close() })
 	f.Store.Listen(f)
-	_, err = f.Store.Migrate(t.Context())
-	require.NoError(t, err)
 	master := make([]byte, 32)
 	_, _ = rand.Read(master)
 	f.Keyring, err = keyring.New(keyring.Config{Store: f.Store, MasterKey: master, Algorithm: "ES256",
@@ -357,9 +335,9 @@ func Problem(t *testing.T, code string, err error) *svcauth.Problem {
 func (f *Fixture) Audited(orgID, action string) []svcauth.AuditEvent {
 	f.T.Helper()
 	require.NoError(f.T, f.Audit.Flush(f.T.Context()))
-	events, err := f.Store.Read().AuditEvents(f.T.Context(), orgID, store.AuditFilter{Action: action}, 1000)
+	page, err := f.Store.Read().AuditEvents(f.T.Context(), orgID, store.AuditFilter{Actions: []string{action}}, 1000)
 	require.NoError(f.T, err)
-	return events
+	return page.Events
 }
 
 // Key makes an application key of a member, and a token of it.

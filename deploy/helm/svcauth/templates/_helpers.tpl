@@ -74,13 +74,19 @@ helm.sh/chart: {{ include "svcauth.label" (printf "%s-%s" .Chart.Name .Chart.Ver
 
 {{/* The files of the ConfigMap: the configuration with what the chart decides, and the catalogue. */}}
 {{- define "svcauth.files" -}}
+{{- if not .Values.config.issuer -}}
+{{- fail "config.issuer is missing: give the https URL by which clients reach svcauth, the same for ever, such as --set config.issuer=https://auth.example.com" -}}
+{{- end -}}
+{{- if not .Values.config.database.url -}}
+{{- fail "config.database.url is missing: give the URL of PostgreSQL, such as --set config.database.url='postgres://svcauth@db.svc:5432/svcauth?sslmode=verify-full&passfile=/run/secrets/svcauth/pgpass'" -}}
+{{- end -}}
 {{- $files := "/run/secrets/svcauth/" -}}
 {{- $own := dict "listen" ":8080" "ops" (dict "listen" ":9090") "master_key_file" (print $files .Values.secrets.masterKey) -}}
 {{- if .Values.secrets.masterKeyPrevious -}}
 {{- $_ := set $own "master_key_previous_file" (print $files .Values.secrets.masterKeyPrevious) -}}
 {{- end -}}
-{{- if .Values.tls.secretName -}}
-{{- $_ := set $own "tls" (dict "cert_file" "/run/secrets/tls/tls.crt" "key_file" "/run/secrets/tls/tls.key") -}}
+{{- with include "svcauth.tls" . | fromJson -}}
+{{- $_ := set $own "tls" . -}}
 {{- end -}}
 {{- if .Values.catalog -}}
 {{- $_ := set $own "catalog_file" "/etc/svcauth/catalog.yaml" -}}
@@ -103,9 +109,62 @@ catalog.yaml: |
 {{- end -}}
 
 {{/* JSON. */}}
-{{/* What is mounted of connections: a list of the connection, the volume's name and source, and the keys of the configuration with the files' names. */}}
+{{/* The section tls of the configuration, without the authorities of clients, which are one of svcauth.certificates. */}}
+{{- define "svcauth.tls" -}}
+{{- $tls := dict -}}
+{{- if .Values.tls.secretName -}}
+{{- $tls = dict "cert_file" "/run/secrets/tls/tls.crt" "key_file" "/run/secrets/tls/tls.key" -}}
+{{- end -}}
+{{- $clients := default dict .Values.tls.clientCertificates -}}
+{{- if and $clients.listen (not .Values.tls.secretName) -}}
+{{- fail "tls.clientCertificates.listen needs a certificate of the pods' own: set tls.secretName, or let a proxy ask for certificates (tls.clientCertificates.header)" -}}
+{{- end -}}
+{{- if and $clients.listen (not $clients.url) -}}
+{{- fail "tls.clientCertificates.url is missing: give the https URL by which clients reach the port that asks for certificates, such as https://mtls.auth.example.com" -}}
+{{- end -}}
+{{- if and $clients.url (eq $clients.url .Values.config.issuer) -}}
+{{- fail "tls.clientCertificates.url is config.issuer: leave it empty if a proxy asks for certificates there, else give another host or port" -}}
+{{- end -}}
+{{- if and $clients.header (not .Values.config.trusted_proxies) -}}
+{{- fail "tls.clientCertificates.header needs config.trusted_proxies: nobody else may send it" -}}
+{{- end -}}
+{{- if not (or $clients.listen $clients.header) -}}
+{{- range list "url" "caSecretName" "caConfigMapName" "verifiedHeader" -}}
+{{- if get $clients . -}}
+{{- fail (printf "tls.clientCertificates.%s is set, but nobody asks for certificates: set tls.clientCertificates.listen or header, or take it away" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $clients.listen -}}
+{{- $_ := set $tls "mtls_listen" ":8443" -}}
+{{- end -}}
+{{- with $clients.url -}}
+{{- $_ := set $tls "mtls_url" . -}}
+{{- end -}}
+{{- with $clients.header -}}
+{{- $_ := set $tls "client_cert_header" . -}}
+{{- $_ := set $tls "client_cert_format" (default "rfc9440" $clients.format) -}}
+{{- end -}}
+{{- with $clients.verifiedHeader -}}
+{{- $_ := set $tls "client_cert_verified_header" . -}}
+{{- end -}}
+{{- mustToJson $tls | indent 0 -}}
+{{- end -}}
+
+{{/* JSON. */}}
+{{/* What is mounted of connections, and the authorities of clients: a list of the connection, the volume's name and source, and the keys of the configuration with the files' names. */}}
 {{- define "svcauth.certificates" -}}
 {{- $all := list -}}
+{{- $clients := default dict .Values.tls.clientCertificates -}}
+{{- $files := dict "client_ca_file" "ca.crt" -}}
+{{- with $clients.caSecretName -}}
+{{- $source := dict "secret" (dict "secretName" . "defaultMode" 0440 "items" (list (dict "key" "ca.crt" "path" "ca.crt"))) -}}
+{{- $all = append $all (dict "of" "tls" "volume" "ca-clients" "source" $source "files" $files) -}}
+{{- end -}}
+{{- with $clients.caConfigMapName -}}
+{{- $source := dict "configMap" (dict "name" . "items" (list (dict "key" "ca.crt" "path" "ca.crt"))) -}}
+{{- $all = append $all (dict "of" "tls" "volume" "ca-clients" "source" $source "files" $files) -}}
+{{- end -}}
 {{- $connections := default dict .Values.connections -}}
 {{- range $of := list "database" "oidc" "otlp" "redis" "smtp" -}}
 {{- $connection := default dict (get $connections $of) -}}
@@ -249,7 +308,8 @@ volumes:
   {{- end }}
 {{- end -}}
 
-{{/* The ports, a list as JSON, of everything that is switched on: those that URLs in the configuration name, else the usual ones. */}}
+{{/* The ports, a list as JSON, of everything that is switched on: those that URLs in the configuration name, else the usual ones. 443 is
+     always among them: whoever manages an account may have it proven by another issuer's tokens, whose keys are fetched there. */}}
 {{- define "svcauth.egressPorts" -}}
 {{- $config := .Values.config -}}
 {{- $parts := list
@@ -259,7 +319,7 @@ volumes:
   (dict "env" "SVCAUTH_OIDC_ISSUER" "url" (dig "oidc" "issuer" "" $config) "usual" (list "443"))
   (dict "env" "SVCAUTH_OTLP_ENDPOINT" "url" (dig "otlp" "endpoint" "" $config) "usual" (list "443" "4318"))
 -}}
-{{- $ports := list -}}
+{{- $ports := list "443" -}}
 {{- range $part := $parts -}}
 {{- $url := toString $part.url -}}
 {{- $on := or $part.on $url -}}

@@ -54,6 +54,6 @@ output "privileges" {
 }
 
 output "secret_hint" {
-  description = "The secret's last four characters. The secret itself is in no state: give ephemeral.svcauth_generated_secret.robot to whatever needs it."
+  description = "The secret's last four characters. The secret itself is in no state: the guide shows how to hand it over."
   value       = svcauth_service_account_secret.robot.hint
 }

@@ -9,3 +9,5 @@ resource "svcauth_service_account_secret" "ci" {
   client_secret_wo         = ephemeral.svcauth_generated_secret.ci.client_secret
   client_secret_wo_version = 1
 }
+
+# Whatever else takes the value is tied to svcauth_service_account_secret.ci.generation: see the guide on secrets.

@@ -1,0 +1,187 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// UpdateRole changes what patch names, if version is still the role's own (0:
+// whatever it is). The caller must hold what is put on a role; what is taken
+// off need not be held. Taking a privilege off kills the tokens that carry it
+// by this role. A new name kills those that carry the old one. Adding kills
+// nothing; the answer's warnings name secrets whose makers lack what was added.
+// For a new name the caller must hold all that the role gives: somebody who
+// assigns it by name next means the role that had that name. Administrator
+// can't be changed. Public can, but keeps its name.
+func (s *Service) UpdateRole(
+	ctx context.Context,
+	id string,
+	version int64,
+	patch svcauth.RolePatch,
+) (_ svcauth.Role, err error) {
+	op := Operation{
+		Requires: svcauth.RolesManage,
+		Action:   "role.update",
+		Target:   svcauth.AuditTarget{Kind: "role", ID: id},
+	}
+	var did roleUpdate
+	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
+		did, err = s.updateRole(ctx, t, id, version, patch)
+		return err
+	})
+	if err != nil {
+		return did.role, err
+	}
+	if len(did.gained) > 0 { // outside the transaction, which keeps all others waiting
+		if err := s.warnOfRole(ctx, &did.role, did.kind, did.gained); err != nil {
+			s.cfg.Logger.WarnContext(ctx,
+				"who made the secrets of a changed role's accounts can't be read", "role", id,
+				"error", err)
+		}
+	}
+	if len(did.gained) > 0 || did.renamed {
+		did.role.Oversized = s.oversized(ctx, did.role.ID, "")
+	}
+	return did.role, nil
+}
+
+// roleUpdate is what became of a role.
+type roleUpdate struct {
+	role    svcauth.Role
+	kind    string
+	gained  []string // privileges
+	renamed bool
+}
+
+// updateRole is [Service.UpdateRole] within its transaction.
+func (s *Service) updateRole(
+	ctx context.Context, t *Tx, id string, version int64, patch svcauth.RolePatch,
+) (did roleUpdate, err error) {
+	row, err := s.roleRow(ctx, t.Q, t.Actor.OrgID, id)
+	if err != nil {
+		return did, err
+	}
+	t.Target.Name = row.Name
+	if version != 0 && version != row.Version {
+		return did, store.ErrStale
+	}
+	described, err := s.describeRoles(ctx, t.Q, t.Actor.OrgID, row)
+	if err != nil {
+		return did, err
+	}
+	old := described[0]
+	next, privileges, err := s.patchedRole(ctx, t, row, old.Privileges, patch)
+	if err != nil {
+		return did, err
+	}
+	if next == row && privileges == nil {
+		t.Silent = true
+		return roleUpdate{role: old}, nil
+	}
+	if err = t.UpdateRole(ctx, next, privileges); errors.Is(err, store.ErrConflict) {
+		return did, roleNameTaken(next.Name)
+	}
+	if err == nil {
+		err = t.takeFromRole(ctx, row, next.Name, old.Privileges, privileges)
+	}
+	if err != nil {
+		return did, err
+	}
+	changed := old
+	changed.Name, changed.Description, changed.Version = next.Name, next.Description, row.Version+1
+	if privileges != nil {
+		changed.Privileges = privileges
+	}
+	t.Before, t.After = old, changed
+	return roleUpdate{
+		role: changed, kind: row.Kind, gained: without(privileges, old.Privileges), renamed: next.Name != row.Name,
+	}, nil
+}
+
+// patchedRole returns the role as it shall be, after checking that the caller
+// may do that. privileges is nil unless they change.
+func (s *Service) patchedRole(
+	ctx context.Context,
+	t *Tx,
+	row store.RoleRow,
+	had []string,
+	patch svcauth.RolePatch,
+) (next store.RoleRow, privileges []string, err error) {
+	next = row
+	if patch.Name != nil {
+		if next.Name, err = ValidName("body.name", *patch.Name); err != nil {
+			return next, nil, err
+		}
+	}
+	if patch.Description != nil {
+		if next.Description, err = validDescription("body.description", *patch.Description); err != nil {
+			return next, nil, err
+		}
+	}
+	if patch.Privileges != nil {
+		if privileges, err = s.validPrivileges(ctx, t, "body.privileges", *patch.Privileges); err != nil {
+			return next, nil, err
+		}
+		if slices.Equal(privileges, had) {
+			privileges = nil
+		} else if privileges == nil {
+			privileges = []string{}
+		}
+	}
+	if err := systemRoleChange(row, next, privileges != nil); err != nil {
+		return next, nil, err
+	}
+	if next.Name != row.Name {
+		stays := had
+		if privileges != nil {
+			stays = privileges
+		}
+		if err := t.mayHandOver(ctx, Handover{
+			Gives: EffectivePrivileges{Privileges: stays},
+			What:  "rename the role " + row.Name,
+			End:   &t.Now,
+		}); err != nil {
+			return next, nil, err
+		}
+	}
+	added := EffectivePrivileges{Privileges: without(privileges, had)}
+	return next, privileges, t.mayHandOver(ctx, Handover{
+		Gives: added,
+		What:  "put these privileges on the role " + row.Name,
+	})
+}
+
+// systemRoleChange refuses what a system role does not let be changed.
+func systemRoleChange(row, next store.RoleRow, privileges bool) error {
+	switch {
+	case row.Kind == store.RoleAdministrator && (next != row || privileges):
+		return svcauth.NewProblem(svcauth.CodeForbidden,
+			"The system role Administrator can't be changed: it always has every privilege. "+
+				"Make a custom role instead.")
+	case row.Kind == store.RolePublic && next.Name != row.Name:
+		return svcauth.NewProblem(svcauth.CodeForbidden,
+			"The system role Public keeps its name. Its description and privileges can be changed.")
+	}
+	return nil
+}
+
+// takeFromRole kills the tokens that carry what the role loses, and tells every
+// node that the role has changed.
+func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string, had, has []string) error {
+	var err error
+	if row.Name != newName { // the old name is in the tokens
+		err = t.revokeRole(ctx, row.OrgID, row.Name)
+	} else if lost := without(had, has); has != nil && len(lost) > 0 {
+		err = t.revokeRole(ctx, row.OrgID, row.Name, lost...)
+	} else if has == nil {
+		return nil // only the description
+	}
+	if err != nil {
+		return err
+	}
+	return t.touch(ctx, row.OrgID, store.ChangeRole, row.ID)
+}

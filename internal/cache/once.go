@@ -1,0 +1,178 @@
+package cache
+
+import (
+	"container/heap"
+	"context"
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+// MaxOnceFor is for how long what may be used once is remembered here. Whatever
+// must be for longer is the database's.
+const MaxOnceFor = 6 * time.Minute
+
+const (
+	maxOnce     = 1 << 17 // in this process, of about 150 bytes each
+	maxOnceEach = 10_000  // of one client
+)
+
+// Use is what [Cache.Once] found out.
+type Use int
+
+// The outcomes of [Cache.Once].
+const (
+	UseFirst   Use = iota // nobody has used it, as far as is known
+	UseAgain              // somebody has
+	UseTooMany            // the client has used too many that are not over
+	UseUnknown            // there is no room to remember it here, or was none for others that are not over
+)
+
+// Once records the use of something that a client may use once until a moment,
+// which is remembered for at most [MaxOnceFor]. It always asks what this
+// process remembers and, with Redis, what all nodes do. If the error is
+// [ErrUnavailable], Redis was of no help: the outcome is this process's own.
+//
+// Redis may forget: who must be sure asks the database, too.
+func (c *Cache) Once(ctx context.Context, clientID, what string, until time.Time) (Use, error) {
+	id := UseID(clientID, what)
+	use := c.once.take(clientID, id, until)
+	if use != UseFirst && use != UseUnknown || c.remote == nil {
+		return use, nil
+	}
+	first, err := c.sharedOnce.take(ctx, id, until)
+	if err == nil && !first {
+		return UseAgain, nil
+	}
+	return use, err
+}
+
+// Forget takes back a use that [Cache.Once] has recorded in this process, since
+// what it was for did not happen.
+func (c *Cache) Forget(clientID, what string) {
+	c.once.forget(UseID(clientID, what))
+}
+
+// Remember notes in this process a use that was made before it began. It
+// reports false if there is no room.
+func (c *Cache) Remember(clientID string, id [32]byte, until time.Time) bool {
+	use := c.once.take(clientID, id, until)
+	return use == UseFirst || use == UseAgain
+}
+
+// Unsure says that what this process does not remember may have been used all
+// the same, until a moment: for [MaxOnceFor] at most, as long as it would
+// remember.
+func (c *Cache) Unsure(until time.Time) {
+	c.once.mu.Lock()
+	defer c.once.mu.Unlock()
+	c.once.doubt(until)
+}
+
+// UseID returns what stands for the use of something by a client.
+func UseID(clientID, what string) [32]byte { return sha256.Sum256([]byte(clientID + "\x00" + what)) }
+
+// onceMemory remembers uses in this process.
+type onceMemory struct {
+	clock func() time.Time
+
+	mu   sync.Mutex
+	byID map[[32]byte]*onceUse
+	each map[string]int // by client
+	ends onceHeap
+
+	// Until unsure there may be uses that there was no room for: what is not
+	// remembered may be one of them.
+	unsure time.Time
+}
+
+type onceUse struct {
+	id     [32]byte
+	client string
+	until  time.Time
+	at     int // in ends
+}
+
+func newOnceMemory(clock func() time.Time) *onceMemory {
+	return &onceMemory{clock: clock, byID: map[[32]byte]*onceUse{}, each: map[string]int{}}
+}
+
+func (m *onceMemory) take(clientID string, id [32]byte, until time.Time) Use {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.clock()
+	for len(m.ends) > 0 && !m.ends[0].until.After(now) {
+		m.drop(m.ends[0])
+	}
+	if latest := now.Add(MaxOnceFor); until.After(latest) {
+		until = latest
+	}
+	switch {
+	case m.byID[id] != nil:
+		return UseAgain
+	case m.each[clientID] >= maxOnceEach:
+		return UseTooMany
+	case len(m.byID) >= maxOnce:
+		m.doubt(until)
+		return UseUnknown
+	}
+	use := &onceUse{id: id, client: clientID, until: until}
+	m.byID[id] = use
+	m.each[clientID]++
+	heap.Push(&m.ends, use)
+	if now.Before(m.unsure) {
+		return UseUnknown
+	}
+	return UseFirst
+}
+
+func (m *onceMemory) doubt(until time.Time) {
+	if latest := m.clock().Add(MaxOnceFor); until.After(latest) {
+		until = latest
+	}
+	if until.After(m.unsure) {
+		m.unsure = until
+	}
+}
+
+func (m *onceMemory) forget(id [32]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if use := m.byID[id]; use != nil {
+		m.drop(use)
+	}
+}
+
+func (m *onceMemory) drop(use *onceUse) {
+	heap.Remove(&m.ends, use.at)
+	delete(m.byID, use.id)
+	if m.each[use.client]--; m.each[use.client] <= 0 {
+		delete(m.each, use.client)
+	}
+}
+
+// onceHeap has the use that ends first at its front.
+type onceHeap []*onceUse
+
+func (h onceHeap) Len() int           { return len(h) }
+func (h onceHeap) Less(i, j int) bool { return h[i].until.Before(h[j].until) }
+func (h onceHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].at, h[j].at = i, j
+}
+
+// Push implements [heap.Interface].
+func (h *onceHeap) Push(x any) {
+	use := x.(*onceUse)
+	use.at = len(*h)
+	*h = append(*h, use)
+}
+
+// Pop implements [heap.Interface].
+func (h *onceHeap) Pop() any {
+	last := len(*h) - 1
+	use := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	return use
+}

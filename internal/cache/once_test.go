@@ -1,0 +1,154 @@
+package cache
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
+)
+
+func (c *Cache) use(t *testing.T, client, what string, until time.Time) Use {
+	t.Helper()
+	use, err := c.Once(t.Context(), client, what, until)
+	require.NoError(t, err)
+	return use
+}
+
+// testOnce: of all who use the same at once, on all nodes, one is the first.
+func testOnce(t *testing.T, b backend) {
+	prefix := fmt.Sprintf("once%d:", prefixes.Add(1))
+	one := b.node(t, Config{Prefix: prefix})
+	nodes := []*Cache{one}
+	if b.url != "" {
+		nodes = append(nodes, b.node(t, Config{Prefix: prefix}))
+	}
+	until := time.Now().Add(time.Minute)
+	for round := range 20 {
+		var first atomic.Int64
+		var wait sync.WaitGroup
+		for i := range 8 {
+			wait.Go(func() {
+				use, err := nodes[i%len(nodes)].Once(t.Context(), "sa_1", fmt.Sprint("jti-", round), until)
+				if err != nil || use != UseFirst && use != UseAgain {
+					t.Error(use, err)
+				}
+				if use == UseFirst {
+					first.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		require.EqualValues(t, 1, first.Load())
+	}
+	require.Equal(t, UseFirst, one.use(t, "sa_2", "jti-0", until), "another client's is its own")
+
+	// A process that was started anew asks Redis, if there is one: else the
+	// database is asked.
+	again := b.node(t, Config{Prefix: prefix})
+	if b.url != "" {
+		require.Equal(t, UseAgain, again.use(t, "sa_1", "jti-0", until))
+		b.wipe()
+		require.Equal(t, UseAgain, again.use(t, "sa_1", "jti-0", until), "this process remembers it, too")
+		require.Equal(t, UseFirst, again.use(t, "sa_1", "jti-1", until), "Redis may forget")
+	} else {
+		require.Equal(t, UseFirst, again.use(t, "sa_1", "jti-0", until))
+	}
+}
+
+// testOnceEnds: what is over may be used again, nothing is kept for longer than
+// [MaxOnceFor], and reading Redis does not tell what was used.
+func testOnceEnds(t *testing.T, b backend) {
+	clock, prefix := newClock(), fmt.Sprintf("once%d:", prefixes.Add(1))
+	c := b.node(t, Config{Prefix: prefix, Clock: clock.Now})
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "short", clock.Now().Add(50*time.Millisecond)))
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "long", clock.Now().Add(24*time.Hour)))
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "past", clock.Now().Add(-time.Second)))
+	for key, left := range b.keys(prefix) {
+		require.NotContains(t, key, "sa_1")
+		require.NotContains(t, key, "long")
+		require.False(t, strings.HasPrefix(left, "-1"), "%s is kept for ever", key)
+		require.LessOrEqual(t, milliseconds(t, left), MaxOnceFor.Milliseconds())
+	}
+	clock.Advance(40 * time.Millisecond)
+	require.Equal(t, UseAgain, c.use(t, "sa_1", "short", clock.Now().Add(time.Minute)))
+	clock.Advance(10 * time.Millisecond)
+	eventually(t, func() bool { // Redis goes by its own clock
+		return c.use(t, "sa_1", "short", clock.Now().Add(-time.Second)) == UseFirst
+	}, "it is over")
+	clock.Advance(MaxOnceFor - time.Second)
+	require.Equal(t, UseAgain, c.use(t, "sa_1", "long", clock.Now().Add(time.Hour)))
+	c.Forget("sa_1", "long")
+	c.Forget("sa_1", "never used")
+	require.NotContains(t, c.once.byID, sha256.Sum256([]byte("sa_1\x00long")))
+}
+
+func milliseconds(t *testing.T, text string) (n int64) {
+	t.Helper()
+	_, err := fmt.Sscan(text, &n)
+	require.NoError(t, err)
+	return n
+}
+
+// What one client uses is bounded, and so is what is remembered of all.
+func TestOnceIsBounded(t *testing.T) {
+	clock := newClock()
+	c := backend{}.node(t, Config{Clock: clock.Now})
+	until := clock.Now().Add(time.Minute)
+	for i := range maxOnceEach {
+		require.Equal(t, UseFirst, c.use(t, "sa_1", fmt.Sprint(i), until))
+	}
+	require.Equal(t, UseTooMany, c.use(t, "sa_1", "more", until))
+	require.Equal(t, UseAgain, c.use(t, "sa_1", "0", until), "what was used is still known")
+	require.Equal(t, UseFirst, c.use(t, "sa_2", "more", until))
+	c.Forget("sa_1", "0")
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "more", until))
+	clock.Advance(time.Minute)
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "0", clock.Now().Add(time.Minute)))
+	require.Len(t, c.once.byID, 1, "what is over is forgotten")
+	require.Len(t, c.once.each, 1)
+
+	until = clock.Now().Add(time.Minute)
+	for i := 1; i < maxOnce; i++ {
+		require.Equal(t, UseFirst, c.use(t, fmt.Sprint("sa_", i%100), fmt.Sprint(i), until))
+	}
+	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room", until))
+	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room", until), "and so each time: the database knows")
+
+	// When there is room again, what is not remembered may be what there was
+	// none for, for as long as that is not over.
+	later := clock.Now().Add(5 * time.Minute)
+	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room, and long", later))
+	clock.Advance(time.Minute)
+	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room, and long", later))
+	require.Equal(t, UseAgain, c.use(t, "sa_1", "no room, and long", later), "there is room by now")
+	require.Equal(t, UseUnknown, c.use(t, "sa_1", "another", later))
+	clock.Advance(4 * time.Minute)
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "a third", clock.Now().Add(time.Minute)))
+}
+
+// Without Redis the outcome is this process's own, and the error says so.
+func TestOnceWithoutRedis(t *testing.T) {
+	redis := redistest.Start(t)
+	b := backend{url: redis.URL()}
+	c := b.node(t, Config{})
+	until := time.Now().Add(time.Minute)
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "a", until))
+	redis.Kill()
+	use, err := c.Once(t.Context(), "sa_1", "b", until)
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.Equal(t, UseFirst, use)
+	require.Equal(t, UseAgain, c.use(t, "sa_1", "b", until))
+	require.Equal(t, UseAgain, c.use(t, "sa_1", "a", until))
+
+	keyless := b.node(t, Config{Key: func() []byte { return nil }})
+	use, err = keyless.Once(t.Context(), "sa_1", "c", until)
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.Equal(t, UseFirst, use)
+}

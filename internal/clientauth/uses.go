@@ -1,0 +1,278 @@
+package clientauth
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/store"
+)
+
+const (
+	// shortLived is for how long an assertion may live for the database not to
+	// be needed: Redis, or the one process, remembers it until its end. That is
+	// shortLived, and the skew at both ends ([cache.MaxOnceFor]).
+	shortLived = 5 * time.Minute
+	maxUses    = 10_000 // of one client that are not over
+
+	writeUsesEvery = time.Second
+	maxUnwritten   = 1 << 16
+)
+
+// UsesConfig is what [Uses] stands on.
+type UsesConfig struct {
+	Cache  *cache.Cache
+	Store  *store.Store
+	Alone  bool // no other process serves the same clients
+	Clock  func() time.Time
+	Logger *slog.Logger
+}
+
+// Uses knows which assertions were used (RFC 7523 §3, jti). No assertion passes
+// twice, whichever node it is sent to, and though Redis is flushed or away.
+//
+// Several nodes ask Redis, which answers soonest, and then the database, which
+// forgets nothing: one statement for all that come meanwhile. If the database
+// is away, Redis decides of those that are short-lived; if both are away, none
+// passes. A process alone remembers the short-lived itself, and writes them
+// into the database a moment later, many in one row, for the process after it.
+type Uses struct {
+	cfg UsesConfig
+
+	mu        sync.Mutex
+	waiting   []*waitingUse
+	writing   bool
+	unwritten []store.AssertionUse
+}
+
+// waitingUse is a request that waits for the database.
+type waitingUse struct {
+	store.AssertionUse
+	first bool
+	err   error
+	done  chan struct{}
+}
+
+// NewUses returns Uses. Its [Uses.Run] must run beside it.
+func NewUses(cfg UsesConfig) *Uses { return &Uses{cfg: cfg} }
+
+// Load reads what processes before this one have left for it. It is to be
+// called before the first [Uses.Use]. Errors are those of the store.
+func (u *Uses) Load(ctx context.Context) error {
+	now := u.cfg.Clock()
+	left, err := u.cfg.Store.Read().SavedUses(ctx, now)
+	if err != nil {
+		return err
+	}
+	more := left[:0]
+	for _, use := range left {
+		var id [32]byte
+		if n, err := base64.RawURLEncoding.Decode(id[:], []byte(use.ID)); err != nil || n != len(id) {
+			continue // it is none of ours
+		}
+		if !u.cfg.Cache.Remember(use.ClientID, id, use.Until) || !u.cfg.Alone {
+			more = append(more, use)
+		}
+	}
+	// Where there is no room, or others must know, they become rows of their
+	// own.
+	for batch := range slices.Chunk(more, store.MaxAssertionUses) {
+		if _, err := u.cfg.Store.UseAssertions(ctx, batch, u.cfg.Clock()); err != nil {
+			return err
+		}
+	}
+	// A process before may have written some as rows: it had no room, or others
+	// beside it. They are not read, but asked for.
+	rows, err := u.cfg.Store.Read().UsesEnd(ctx, now)
+	if err == nil {
+		u.cfg.Cache.Unsure(rows)
+	}
+	return err
+}
+
+// Once is what a client may use once: the jti of an assertion, and its times as
+// it says them. A zero IssuedAt is not known.
+type Once struct {
+	ClientID, JTI       string
+	IssuedAt, ExpiresAt time.Time
+	Skew                time.Duration // for how long after ExpiresAt it is not refused yet
+}
+
+// short reports whether it never was, and never is, further from its end than
+// is remembered. What does not say when it began may have been used long ago.
+func (o Once) short() bool { return !o.IssuedAt.IsZero() && o.ExpiresAt.Sub(o.IssuedAt) <= shortLived }
+
+// Use records a use. The error is an [*oautherr.Error] if it was used before or
+// cannot be recorded.
+func (u *Uses) Use(ctx context.Context, once Once) error {
+	now, until, short := u.cfg.Clock(), once.ExpiresAt.Add(once.Skew), once.short()
+	use, away := u.cfg.Cache.Once(ctx, once.ClientID, once.JTI, until)
+	switch {
+	case use == cache.UseAgain:
+		return usedBefore()
+	case use == cache.UseTooMany:
+		return tooManyUses()
+	case ctx.Err() != nil:
+		return oautherr.From(ctx.Err())
+	}
+	id := cache.UseID(once.ClientID, once.JTI)
+	row := store.AssertionUse{
+		ID: base64.RawURLEncoding.EncodeToString(id[:]), ClientID: once.ClientID, Until: until,
+	}
+	if short && u.cfg.Alone && use == cache.UseFirst && u.writeLater(row) {
+		return nil
+	}
+	if !short {
+		if err := u.checkCount(ctx, once.ClientID, now); err != nil {
+			u.cfg.Cache.Forget(once.ClientID, once.JTI)
+			return err
+		}
+	}
+	first, err := u.record(ctx, row)
+	switch {
+	case err == nil && !first:
+		return usedBefore()
+	case err != nil && short && errors.Is(err, store.ErrUnavailable) && u.cfg.Cache.Shared() && away == nil:
+		return nil // Redis has said that it is the first
+	case err != nil:
+		u.cfg.Cache.Forget(once.ClientID, once.JTI)
+		return oautherr.From(err)
+	}
+	return nil
+}
+
+// checkCount refuses a client with too many uses in the database.
+func (u *Uses) checkCount(ctx context.Context, clientID string, now time.Time) error {
+	n, err := u.cfg.Store.Read().CountAssertionUses(ctx, clientID, now, maxUses)
+	switch {
+	case err != nil:
+		return oautherr.From(err)
+	case n >= maxUses:
+		return tooManyUses()
+	}
+	return nil
+}
+
+func usedBefore() *oautherr.Error {
+	return badAssertion("assertion_used", "the assertion's jti was used before: make a new assertion for each request")
+}
+
+func tooManyUses() *oautherr.Error {
+	e := oautherr.New(oautherr.CodeSlowDown, "too_many_assertions", "the client has used %d assertions that have not "+
+		"expired yet: use each token until it expires instead of asking for another, or make assertions with a "+
+		"nearer exp, such as 10 s ahead", maxUses)
+	e.RetryAfter = time.Minute
+	return e
+}
+
+// writeLater leaves a use to [Uses.Run]. It reports false if there are too
+// many.
+func (u *Uses) writeLater(use store.AssertionUse) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.unwritten) >= maxUnwritten {
+		return false
+	}
+	u.unwritten = append(u.unwritten, use)
+	return true
+}
+
+// record writes a use into the database, together with those of other requests
+// that come while the statement before is at work, and reports whether it is
+// the first.
+func (u *Uses) record(ctx context.Context, use store.AssertionUse) (first bool, err error) {
+	if err := u.cfg.Store.Admit(ctx); err != nil {
+		return false, err
+	}
+	w := &waitingUse{AssertionUse: use, done: make(chan struct{})}
+	u.mu.Lock()
+	u.waiting = append(u.waiting, w)
+	leads := !u.writing
+	u.writing = true
+	u.mu.Unlock()
+	if leads {
+		go u.writeWaiting(context.WithoutCancel(ctx))
+	}
+	select {
+	case <-w.done:
+		return w.first, w.err
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// writeWaiting writes uses until nobody waits.
+func (u *Uses) writeWaiting(ctx context.Context) {
+	for {
+		u.mu.Lock()
+		n := min(len(u.waiting), store.MaxAssertionUses)
+		batch := u.waiting[:n:n]
+		u.waiting = u.waiting[n:]
+		if n == 0 {
+			u.waiting, u.writing = nil, false
+			u.mu.Unlock()
+			return
+		}
+		u.mu.Unlock()
+		u.write(ctx, batch)
+	}
+}
+
+func (u *Uses) write(ctx context.Context, batch []*waitingUse) {
+	byID := make(map[string]*waitingUse, len(batch))
+	uses := make([]store.AssertionUse, 0, len(batch))
+	for _, w := range batch {
+		if byID[w.ID] == nil { // of two in one batch the second is not the first
+			byID[w.ID] = w
+			uses = append(uses, w.AssertionUse)
+		}
+	}
+	first, err := u.cfg.Store.UseAssertions(ctx, uses, u.cfg.Clock())
+	for _, id := range first {
+		byID[id].first = true
+	}
+	for _, w := range batch {
+		w.err = err
+		close(w.done)
+	}
+}
+
+// Run writes uses that were left to it, until ctx is done, and what is left
+// then.
+func (u *Uses) Run(ctx context.Context) error {
+	ticker := time.NewTicker(writeUsesEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+			defer cancel()
+			u.writeUnwritten(last)
+			return nil
+		case <-ticker.C:
+			u.writeUnwritten(ctx)
+		}
+	}
+}
+
+func (u *Uses) writeUnwritten(ctx context.Context) {
+	u.mu.Lock()
+	all := u.unwritten
+	u.unwritten = nil
+	u.mu.Unlock()
+	if len(all) == 0 {
+		return
+	}
+	if err := u.cfg.Store.SaveUses(ctx, all); err != nil {
+		u.cfg.Logger.Warn("used assertions could not be written; tried again soon", "error", err)
+		u.mu.Lock()
+		u.unwritten = append(all, u.unwritten...)
+		u.mu.Unlock()
+	}
+}

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// AssertionUse is the use of what may be used once, such as the jti of an
+// assertion (RFC 7523 §3).
+type AssertionUse struct {
+	ID       string // a hash of the client and what was used
+	ClientID string
+	Until    time.Time // when it would be refused anyway
+}
+
+// MaxAssertionUses is how many uses [Store.UseAssertions] takes at once.
+const MaxAssertionUses = 64
+
+// UseAssertions records uses, which must differ in their ids, and returns the
+// ids of those that are the first. Of two nodes that record the same at once,
+// one gets it. It waits for the other node's transaction and for no other.
+func (s *Store) UseAssertions(ctx context.Context, uses []AssertionUse, now time.Time) (first []string, err error) {
+	// Nodes take the same rows in one order, so that none waits for another
+	// that waits for it.
+	slices.SortFunc(uses, func(a, b AssertionUse) int { return strings.Compare(a.ID, b.ID) })
+	text := []byte(`INSERT INTO assertion_use (id, client_id, expires_at_ms) VALUES `)
+	args := []any{now.UnixMilli()}
+	for i, use := range uses {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = fmt.Appendf(text, "($%d,$%d,$%d)", 3*i+2, 3*i+3, 3*i+4)
+		args = append(args, use.ID, use.ClientID, use.Until.UnixMilli())
+	}
+	text = append(text, ` ON CONFLICT (id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
+		WHERE assertion_use.expires_at_ms <= $1 RETURNING id`...)
+	err = s.WriteAside(ctx, func(q *Q) error {
+		first, err = many(ctx, q, scanText, string(text), args...)
+		return err
+	})
+	return first, err
+}
+
+// SaveUses writes uses of which nobody else may know in one row, for
+// [Q.SavedUses]. They are not looked at by [Store.UseAssertions].
+func (s *Store) SaveUses(ctx context.Context, uses []AssertionUse) error {
+	var text []byte
+	var last time.Time
+	for _, use := range uses {
+		text = fmt.Appendf(text, "%s %s %d\n", use.ID, use.ClientID, use.Until.UnixMilli())
+		if use.Until.After(last) {
+			last = use.Until
+		}
+	}
+	return s.WriteAside(ctx, func(q *Q) error {
+		_, err := q.exec(ctx, `INSERT INTO assertion_use_batch (id, uses, expires_at_ms) VALUES ($1, $2, $3)`,
+			rand.Text(), string(text), last.UnixMilli())
+		return err
+	})
+}
+
+// SavedUses returns what [Store.SaveUses] has saved and is not over.
+func (q *Q) SavedUses(ctx context.Context, now time.Time) (uses []AssertionUse, err error) {
+	batches, err := many(ctx, q, scanText, `SELECT uses FROM assertion_use_batch WHERE expires_at_ms > $1`,
+		now.UnixMilli())
+	for _, batch := range batches {
+		for line := range strings.Lines(batch) {
+			var use AssertionUse
+			var until int64
+			if _, err := fmt.Sscan(line, &use.ID, &use.ClientID, &until); err != nil {
+				return nil, fmt.Errorf("read the used assertions of a process before: %w", err)
+			}
+			if use.Until = time.UnixMilli(until); use.Until.After(now) {
+				uses = append(uses, use)
+			}
+		}
+	}
+	return uses, err
+}
+
+// UsesEnd returns when the last of the uses that [Store.UseAssertions] has
+// recorded is over. It is zero if all are.
+func (q *Q) UsesEnd(ctx context.Context, now time.Time) (end time.Time, err error) {
+	last, err := count(ctx, q, `SELECT COALESCE(MAX(expires_at_ms), 0) FROM assertion_use WHERE expires_at_ms > $1`,
+		now.UnixMilli())
+	if last > 0 {
+		end = time.UnixMilli(last)
+	}
+	return end, err
+}
+
+// CountAssertionUses counts a client's uses that are not over, up to limit.
+func (q *Q) CountAssertionUses(ctx context.Context, clientID string, now time.Time, limit int) (int64, error) {
+	return count(ctx, q, `SELECT COUNT(*) FROM (SELECT 1 FROM assertion_use
+		WHERE client_id = $1 AND expires_at_ms > $2 LIMIT $3) AS few`, clientID, now.UnixMilli(), limit)
+}
