@@ -131,7 +131,7 @@ func New(cfg Config) (*Cache, error) {
 	store := newRedisRecords(c.remote, cfg)
 	c.records = store
 	c.notifier = &sealedNotifier{&redisNotifier{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
-	c.sharedOnce = &sharedOnce{c.remote, sealer{cfg.Key}, cfg.Prefix, cfg.Clock}
+	c.sharedOnce = newSharedOnce(c.remote, sealer{cfg.Key}, cfg.Prefix, cfg.Clock)
 	c.probe = &probe{remote: c.remote, prefix: cfg.Prefix}
 	c.writer = &writer{records: store, shared: newSharedAttempts(c.remote, c.attempts, cfg), probe: c.probe}
 	return c, nil

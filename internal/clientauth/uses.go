@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/batch"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
@@ -43,11 +44,10 @@ type UsesConfig struct {
 // passes. A process alone remembers the short-lived itself, and writes them
 // into the database a moment later, many in one row, for the process after it.
 type Uses struct {
-	cfg UsesConfig
+	cfg  UsesConfig
+	rows batch.Caller[*waitingUse]
 
 	mu        sync.Mutex
-	waiting   []*waitingUse
-	writing   bool
 	unwritten []store.AssertionUse
 }
 
@@ -56,11 +56,14 @@ type waitingUse struct {
 	store.AssertionUse
 	first bool
 	err   error
-	done  chan struct{}
 }
 
 // NewUses returns Uses. Its [Uses.Run] must run beside it.
-func NewUses(cfg UsesConfig) *Uses { return &Uses{cfg: cfg} }
+func NewUses(cfg UsesConfig) *Uses {
+	u := &Uses{cfg: cfg}
+	u.rows = batch.Caller[*waitingUse]{Call: u.write, Max: store.MaxAssertionUses}
+	return u
+}
 
 // Load reads what processes before this one have left for it. It is to be
 // called before the first [Uses.Use]. Errors are those of the store.
@@ -190,44 +193,17 @@ func (u *Uses) record(ctx context.Context, use store.AssertionUse) (first bool, 
 	if err := u.cfg.Store.Admit(ctx); err != nil {
 		return false, err
 	}
-	w := &waitingUse{AssertionUse: use, done: make(chan struct{})}
-	u.mu.Lock()
-	u.waiting = append(u.waiting, w)
-	leads := !u.writing
-	u.writing = true
-	u.mu.Unlock()
-	if leads {
-		go u.writeWaiting(context.WithoutCancel(ctx))
+	w := &waitingUse{AssertionUse: use}
+	if err := u.rows.Do(ctx, w); err != nil {
+		return false, err
 	}
-	select {
-	case <-w.done:
-		return w.first, w.err
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
+	return w.first, w.err
 }
 
-// writeWaiting writes uses until nobody waits.
-func (u *Uses) writeWaiting(ctx context.Context) {
-	for {
-		u.mu.Lock()
-		n := min(len(u.waiting), store.MaxAssertionUses)
-		batch := u.waiting[:n:n]
-		u.waiting = u.waiting[n:]
-		if n == 0 {
-			u.waiting, u.writing = nil, false
-			u.mu.Unlock()
-			return
-		}
-		u.mu.Unlock()
-		u.write(ctx, batch)
-	}
-}
-
-func (u *Uses) write(ctx context.Context, batch []*waitingUse) {
-	byID := make(map[string]*waitingUse, len(batch))
-	uses := make([]store.AssertionUse, 0, len(batch))
-	for _, w := range batch {
+func (u *Uses) write(ctx context.Context, waiting []*waitingUse) {
+	byID := make(map[string]*waitingUse, len(waiting))
+	uses := make([]store.AssertionUse, 0, len(waiting))
+	for _, w := range waiting {
 		if byID[w.ID] == nil { // of two in one batch the second is not the first
 			byID[w.ID] = w
 			uses = append(uses, w.AssertionUse)
@@ -237,9 +213,8 @@ func (u *Uses) write(ctx context.Context, batch []*waitingUse) {
 	for _, id := range first {
 		byID[id].first = true
 	}
-	for _, w := range batch {
+	for _, w := range waiting {
 		w.err = err
-		close(w.done)
 	}
 }
 
