@@ -1,4 +1,5 @@
-# svcauth. `make` alone lists the targets. Go and make are all that `run` and `build` need; `test` installs the rest (see deps).
+# svcauth. `make` alone lists the targets. Go and make are all that `run` and `build` need; `test`
+# installs the rest (see deps).
 
 GO      ?= go
 BIN     ?= bin
@@ -8,15 +9,17 @@ VERSION ?= $(patsubst v%,%,$(shell git describe --tags --match 'v[0-9]*' --alway
 # The same for those who take nothing else than a semantic version: Helm and Terraform.
 SEMANTIC ?= $(if $(findstring .,$(VERSION)),$(VERSION),0.0.0-g$(VERSION))
 
-# No path, time or checkout state goes into a binary: two builds of one commit with one Go release are equal byte for byte.
+# No path, time or checkout state goes into a binary: two builds of one commit with one Go release
+# are equal byte for byte.
 BUILDFLAGS = -trimpath -tags=nomsgpack -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 SOURCES    = cmd config deploy internal pkg
 
 # nomsgpack: without a codec that gin brings and nothing here speaks, a tenth of the program. Tests build programs too: all see the tag.
 export GOFLAGS := $(strip $(GOFLAGS) $(filter -tags=%,$(BUILDFLAGS)))
 
-# Where goroutines meet: these are tested under the race detector, which needs cgo and takes too long for all of them.
-# TWICE are those with files that say why they are not under it (//go:build !race): they are tested without it too.
+# Where goroutines meet: these are tested under the race detector, which needs cgo and takes too
+# long for all of them. TWICE are those with files that say why they are not under it (//go:build
+# !race): they are tested without it too.
 RACE = $(wildcard internal/app internal/cache internal/changelog internal/clientauth internal/feed internal/keyring internal/token internal/telemetry internal/verify pkg/resourceserver pkg/tokensource)
 TWICE = ./internal/app/ ./internal/verify/ ./pkg/resourceserver/
 
@@ -24,7 +27,8 @@ TWICE = ./internal/app/ ./internal/verify/ ./pkg/resourceserver/
 empty =
 space = $(empty) $(empty)
 
-# Tools, pinned. They are fetched through the Go module proxy and kept in Go's cache; none is a dependency of the product.
+# Tools, pinned. They are fetched through the Go module proxy and kept in Go's cache; none is a
+# dependency of the product.
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK  = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 ACTIONLINT   = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -54,7 +58,8 @@ build: ## the programs, static and reproducible, into bin/
 # The packages that take longest, which start first, so that none of them is alone in the end.
 LONGEST = ./internal/drill/ ./internal/console/ ./internal/provider/ ./internal/server/ ./internal/store/
 
-# How many packages are tested at once. Many of their tests wait, for a disk, a timeout or a browser: one more than two processors fills them.
+# How many packages are tested at once. Many of their tests wait, for a disk, a timeout or a
+# browser: one more than two processors fills them.
 AT_ONCE ?= 3
 
 # Without cgo, as the programs are built: those that tests build are then compiled already.
@@ -93,7 +98,8 @@ versions: deps ## the versions of PostgreSQL, Redis, Terraform and Go that deplo
 PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
 DIST      ?= $(BIN)/release
 
-# The Terraform provider as a registry and a filesystem_mirror want it: one archive a platform, a manifest and checksums.
+# The Terraform provider as a registry and a filesystem_mirror want it: one archive a platform, a
+# manifest and checksums.
 provider-archives:
 	@mkdir -p $(DIST) && rm -rf $(DIST)/provider && mkdir $(DIST)/provider
 	@set -e; for platform in $(PLATFORMS); do \
