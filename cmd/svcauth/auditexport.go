@@ -118,7 +118,8 @@ func (x *exporter) newestFirst(ctx context.Context, filter svcauth.AuditFilter) 
 // follow is set, it goes on until ctx is done.
 func (x *exporter) oldestFirst(ctx context.Context, filter svcauth.AuditFilter, follow bool) error {
 	filter.After = x.last
-	for began, failures := false, 0; ; {
+	began, failures := false, 0
+	for {
 		page, err := x.s.client.AuditEvents(ctx, filter)
 		wait := followEvery
 		switch {
@@ -128,14 +129,10 @@ func (x *exporter) oldestFirst(ctx context.Context, filter svcauth.AuditFilter, 
 		case err != nil && (!follow || !began || !passing(err)):
 			return x.brokenOff(err)
 		case err != nil:
-			if failures++; failures == 1 {
-				x.s.hint("The server can't be read now; it is asked again until it can: %v", x.s.explain(err))
-			}
-			wait = followBackoff.Wait(failures, retryAfter(err))
+			failures++
+			wait = x.failedRead(err, failures)
 		default:
-			if failures > 0 {
-				x.s.hint("The server can be read again.")
-			}
+			x.readAgain(failures)
 			began, failures = true, 0
 			if err := x.writePage(page.Items); err != nil {
 				return err
@@ -153,6 +150,22 @@ func (x *exporter) oldestFirst(ctx context.Context, filter svcauth.AuditFilter, 
 			x.sayWhere()
 			return nil
 		}
+	}
+}
+
+// failedRead tells of the first of several failures in a row, and returns how
+// long to wait after this one.
+func (x *exporter) failedRead(err error, failures int) time.Duration {
+	if failures == 1 {
+		x.s.hint("The server can't be read now; it is asked again until it can: %v", x.s.explain(err))
+	}
+	return followBackoff.Wait(failures, retryAfter(err))
+}
+
+// readAgain tells that failures are over, if there were any.
+func (x *exporter) readAgain(failures int) {
+	if failures > 0 {
+		x.s.hint("The server can be read again.")
 	}
 }
 

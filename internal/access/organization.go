@@ -102,27 +102,8 @@ func (s *Service) updateOrganization(
 		if version != 0 && version != was.Version {
 			return store.ErrStale
 		}
-		org := was
-		if patch.Name != nil {
-			if org.Name, err = ValidName("body.name", *patch.Name); err != nil {
-				return err
-			}
-		}
-		if allow := patch.ServiceAccountsMayManageAccess; allow != nil {
-			if *allow && !was.ServiceAccountsMayManageAccess && t.Actor.Kind == svcauth.KindServiceAccount {
-				return svcauth.NewProblem(svcauth.CodeForbidden,
-					"A service account may not turn on service_accounts_may_manage_access: a "+
-						"member decides that.")
-			}
-			org.ServiceAccountsMayManageAccess = *allow
-		}
-		if want := patch.PasswordSignIn; want != nil {
-			if err := t.maySetPasswordSignIn(ctx, was, *want); err != nil {
-				return err
-			}
-			org.PasswordSignIn = *want
-		}
-		if err := setSecretPolicy(&org, patch); err != nil {
+		org, err := t.patchedOrganization(ctx, was, patch)
+		if err != nil {
 			return err
 		}
 		changed = org
@@ -142,6 +123,36 @@ func (s *Service) updateOrganization(
 		return t.touch(ctx, id, store.ChangeOrg, id)
 	})
 	return changed, err
+}
+
+// patchedOrganization returns what becomes of an organization by a patch. It
+// refuses what the caller may not set.
+func (t *Tx) patchedOrganization(
+	ctx context.Context,
+	was svcauth.Organization,
+	patch svcauth.OrganizationPatch,
+) (org svcauth.Organization, err error) {
+	org = was
+	if patch.Name != nil {
+		if org.Name, err = ValidName("body.name", *patch.Name); err != nil {
+			return org, err
+		}
+	}
+	if allow := patch.ServiceAccountsMayManageAccess; allow != nil {
+		if *allow && !was.ServiceAccountsMayManageAccess && t.Actor.Kind == svcauth.KindServiceAccount {
+			return org, svcauth.NewProblem(svcauth.CodeForbidden,
+				"A service account may not turn on service_accounts_may_manage_access: a member decides that.")
+		}
+		org.ServiceAccountsMayManageAccess = *allow
+	}
+	if want := patch.PasswordSignIn; want != nil {
+		if err := t.maySetPasswordSignIn(ctx, was, *want); err != nil {
+			return org, err
+		}
+		org.PasswordSignIn = *want
+	}
+	err = setSecretPolicy(&org, patch)
+	return org, err
 }
 
 func organizationRow(ctx context.Context, q *store.Q, id string) (svcauth.Organization, error) {

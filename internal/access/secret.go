@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/typeid"
@@ -170,22 +171,8 @@ func (s *Service) UpdateSecret(
 		if err != nil {
 			return err
 		}
-		changed = old
-		if patch.Description != nil {
-			if changed.Description, err = validDescription("body.description", *patch.Description); err != nil {
-				return err
-			}
-		}
-		switch {
-		case patch.ClearExpiresAt && patch.ExpiresAt != nil:
-			return svcauth.InvalidField("body.expires_at", "Give a moment or clear the expiry, not both.")
-		case patch.ClearExpiresAt:
-			changed.ExpiresAt = nil
-		case patch.ExpiresAt != nil && !sameMoment(milli(patch.ExpiresAt), old.ExpiresAt):
-			if err := validExpiry("body.expires_at", patch.ExpiresAt, t.Now); err != nil {
-				return err
-			}
-			changed.ExpiresAt = milli(patch.ExpiresAt)
+		if changed, err = patchedSecret(old, patch, t.Now); err != nil {
+			return err
 		}
 		if changed.Description == old.Description && sameMoment(changed.ExpiresAt, old.ExpiresAt) {
 			t.Silent = true
@@ -211,6 +198,26 @@ func (s *Service) UpdateSecret(
 		return svcauth.SecretInfo{}, err
 	}
 	return changed, nil
+}
+
+// patchedSecret returns what becomes of a secret by a patch.
+func patchedSecret(old svcauth.SecretInfo, patch svcauth.SecretPatch, now time.Time) (s svcauth.SecretInfo, err error) {
+	s = old
+	if patch.Description != nil {
+		if s.Description, err = validDescription("body.description", *patch.Description); err != nil {
+			return s, err
+		}
+	}
+	switch {
+	case patch.ClearExpiresAt && patch.ExpiresAt != nil:
+		return s, svcauth.InvalidField("body.expires_at", "Give a moment or clear the expiry, not both.")
+	case patch.ClearExpiresAt:
+		s.ExpiresAt = nil
+	case patch.ExpiresAt != nil && !sameMoment(milli(patch.ExpiresAt), old.ExpiresAt):
+		s.ExpiresAt = milli(patch.ExpiresAt)
+		return s, validExpiry("body.expires_at", patch.ExpiresAt, now)
+	}
+	return s, nil
 }
 
 // DeleteSecret removes a secret, even the last one: it obtains no new tokens.

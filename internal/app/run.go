@@ -44,6 +44,8 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 	return err
 }
 
+// serve listens, starts what works beside the requests, and waits until all of
+// it has ended.
 func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 	if err := a.uses.Load(ctx); err != nil {
 		return err
@@ -63,15 +65,8 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{
-		a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run,
-		a.clientAuth.Run, a.uses.Run, a.refusals.Run, a.Token.Run, a.Access.Run,
-		a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized,
-	} {
+	for _, run := range a.background() {
 		group.Go(func() error { return run(working) })
-	}
-	if a.mailer != nil {
-		group.Go(func() error { return a.mailer.Run(working) })
 	}
 	group.Go(func() error { return a.ops(working, opsListener) })
 	for _, l := range []net.Listener{listener, mutual} {
@@ -82,34 +77,64 @@ func (a *App) serve(ctx context.Context, listening func(net.Addr)) error {
 			a.recorder.served = a.clock()
 			stop()
 		}()
-		select {
-		case <-ctx.Done():
-			a.logger.Info("stopping", "why", fmt.Sprint(context.Cause(ctx)),
-				"shutdown_delay", a.cfg.ShutdownDelay.String(), "shutdown_grace", a.cfg.ShutdownGrace.String())
-			a.face.Leave()
-			select {
-			case <-time.After(a.cfg.ShutdownDelay):
-			case <-working.Done():
-			}
-		case <-working.Done():
-		}
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownGrace)
-		defer cancel()
-		if err := main.Shutdown(grace); err != nil {
-			return errors.Join(fmt.Errorf("requests were still in work after shutdown_grace: %w", err), main.Close())
-		}
-		return nil
+		a.untilStopped(ctx, working)
+		return a.shutDown(ctx, main)
 	})
-	a.logger.Info("serving", "version", a.version, "go", runtime.Version(), "issuer", a.cfg.Issuer,
-		"listen", listener.Addr().String(), "tls", a.cfg.TLS.CertFile != "", "mtls_listen", a.cfg.TLS.MTLSListen,
-		"ops_listen", a.cfg.Ops.Listen,
-		"database", a.cfg.Database.URL.String(), "redis", cmp.Or(a.cfg.Redis.URL.String(), "none, in this process"),
-		"master_key", masterKeyPlace(a.cfg), "node", a.node)
+	a.logStart(listener.Addr())
 	if listening != nil {
 		listening(listener.Addr())
 	}
 	debug.FreeOSMemory() // most of the heap is what only the start needed: schemas, templates, a password's hash
 	return group.Wait()
+}
+
+// background lists what works beside the requests until its context is done.
+func (a *App) background() []func(context.Context) error {
+	all := []func(context.Context) error{
+		a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run,
+		a.clientAuth.Run, a.uses.Run, a.refusals.Run, a.Token.Run, a.Access.Run,
+		a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized,
+	}
+	if a.mailer != nil {
+		all = append(all, a.mailer.Run)
+	}
+	return all
+}
+
+// untilStopped waits until ctx is done and shutdown_delay has passed, while
+// /readyz answers 503. It returns at once if what works beside the requests has
+// failed.
+func (a *App) untilStopped(ctx, working context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-working.Done():
+		return
+	}
+	a.logger.Info("stopping", "why", fmt.Sprint(context.Cause(ctx)),
+		"shutdown_delay", a.cfg.ShutdownDelay.String(), "shutdown_grace", a.cfg.ShutdownGrace.String())
+	a.face.Leave()
+	select {
+	case <-time.After(a.cfg.ShutdownDelay):
+	case <-working.Done():
+	}
+}
+
+// shutDown lets requests in work end, for at most shutdown_grace.
+func (a *App) shutDown(ctx context.Context, main *http.Server) error {
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownGrace)
+	defer cancel()
+	if err := main.Shutdown(grace); err != nil {
+		return errors.Join(fmt.Errorf("requests were still in work after shutdown_grace: %w", err), main.Close())
+	}
+	return nil
+}
+
+func (a *App) logStart(address net.Addr) {
+	a.logger.Info("serving", "version", a.version, "go", runtime.Version(), "issuer", a.cfg.Issuer,
+		"listen", address.String(), "tls", a.cfg.TLS.CertFile != "", "mtls_listen", a.cfg.TLS.MTLSListen,
+		"ops_listen", a.cfg.Ops.Listen,
+		"database", a.cfg.Database.URL.String(), "redis", cmp.Or(a.cfg.Redis.URL.String(), "none, in this process"),
+		"master_key", masterKeyPlace(a.cfg), "node", a.node)
 }
 
 // serveOn serves until the server is shut down. It returns at once if the

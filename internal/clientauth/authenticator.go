@@ -196,20 +196,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *Request) (Authentic
 	if err != nil {
 		return Authentication{}, oautherr.From(err)
 	}
-	proof, err := method.Verify(ctx, r, client)
-	var mismatch *Mismatch
-	if errors.As(err, &mismatch) && svcauth.ValidClientID(id) && client.mayBeOutdated(began, r.IP) {
-		was := client.Credentials
-		client, err = a.cfg.Clients.reread(ctx, id, limits.NetworkOf(r.IP))
-		switch {
-		case err != nil:
-		case reflect.DeepEqual(was, client.Credentials): // the same would be found wrong again
-			err = mismatch
-		default:
-			proof, err = method.Verify(ctx, r, client)
-		}
-	}
+	client, proof, err := a.verify(ctx, method, r, client, began)
 	r.Claimed = client
+	var mismatch *Mismatch
 	switch {
 	case errors.As(err, &mismatch):
 		return Authentication{}, a.refuse(client, mismatch, r)
@@ -222,6 +211,32 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *Request) (Authentic
 		return Authentication{}, refusal
 	}
 	return Authentication{Client: client, Proof: proof, Method: r.Method, IP: r.IP}, nil
+}
+
+// verify checks the proof of a request that began at a moment. If it doesn't
+// fit what is remembered of the client, the client is read anew and the proof
+// is checked once more: a credential may be there since.
+func (a *Authenticator) verify(
+	ctx context.Context,
+	method Method,
+	r *Request,
+	client *Client,
+	began time.Time,
+) (*Client, Proof, error) {
+	proof, err := method.Verify(ctx, r, client)
+	var mismatch *Mismatch
+	if !errors.As(err, &mismatch) || !svcauth.ValidClientID(r.ClientID) || !client.mayBeOutdated(began, r.IP) {
+		return client, proof, err
+	}
+	fresh, err := a.cfg.Clients.reread(ctx, r.ClientID, limits.NetworkOf(r.IP))
+	switch {
+	case err != nil:
+		return fresh, Proof{}, err
+	case reflect.DeepEqual(client.Credentials, fresh.Credentials): // the same would be found wrong again
+		return fresh, Proof{}, mismatch
+	}
+	proof, err = method.Verify(ctx, r, fresh)
+	return fresh, proof, err
 }
 
 // limited refuses a request whose proof is costly to check if its client, at
@@ -256,20 +271,28 @@ func (a *Authenticator) method(r *Request) (found Method, refusal *oautherr.Erro
 		}
 		found = m
 	}
-	switch {
-	case r.Assertion != "" && (r.Basic != nil || r.Secret != ""):
+	if r.Assertion != "" && (r.Basic != nil || r.Secret != "") {
 		return nil, twoWays()
-	case found == nil && r.Assertion != "":
-		return nil, malformed("client_assertion_type is none that is known here: expected " + AssertionJWT)
-	case found == nil && r.Certificate.Leaf != nil && r.ClientID == "":
-		return nil, oautherr.New(oautherr.CodeInvalidClient, "no_credential", "no client authentication: "+
-			"a certificate alone says nothing; send client_id in the body (RFC 8705 section 2)")
-	case found == nil && r.ClientID != "" && takesCertificates(a.cfg.Methods):
-		return nil, noCertificate()
-	case found == nil:
-		return nil, noCredential()
+	}
+	if found == nil {
+		return nil, a.withoutMethod(r)
 	}
 	return found, nil
+}
+
+// withoutMethod tells the sender of a request that uses no method what it
+// lacks.
+func (a *Authenticator) withoutMethod(r *Request) *oautherr.Error {
+	switch {
+	case r.Assertion != "":
+		return malformed("client_assertion_type is none that is known here: expected " + AssertionJWT)
+	case r.Certificate.Leaf != nil && r.ClientID == "":
+		return oautherr.New(oautherr.CodeInvalidClient, "no_credential", "no client authentication: "+
+			"a certificate alone says nothing; send client_id in the body (RFC 8705 section 2)")
+	case r.ClientID != "" && takesCertificates(a.cfg.Methods):
+		return noCertificate()
+	}
+	return noCredential()
 }
 
 // MethodFederated is what [Authentication].Method calls a token of another
@@ -348,49 +371,4 @@ func (a *Authenticator) mayBeUsed(client *Client, proof Proof) *oautherr.Error {
 	}
 	a.used.record(client.ClientID, proof.CredentialID, now)
 	return nil
-}
-
-// Expired returns the refusal of a credential that has expired, and nil if it
-// has not. The zero expiresAt means never.
-func Expired(kind string, expiresAt, now time.Time) *oautherr.Error {
-	if expiresAt.IsZero() || expiresAt.UnixMilli() > now.UnixMilli() {
-		return nil
-	}
-	return oautherr.New(oautherr.CodeInvalidClient, expiredReasons[kind],
-		"%s expired on %s; make a new one for this client", credentialNames[kind], expiresAt.UTC().Format(time.RFC3339))
-}
-
-// expiredReasons is the access log's reason for an expired credential of each
-// kind: a word of a closed list, which the metrics share.
-var expiredReasons = map[string]string{
-	store.CredentialSecret:      "expired_secret",
-	store.CredentialKey:         "expired_key",
-	store.CredentialFederated:   "expired_federated",
-	store.CredentialCertificate: "expired_certificate",
-}
-
-// Called returns a credential's id after what its kind is called: "key key_…".
-func Called(id string) string {
-	for kind, prefix := range prefixes {
-		if svcauth.ValidID(prefix, id) {
-			return credentialNames[kind] + " " + id
-		}
-	}
-	return id
-}
-
-// prefixes begin the ids of the credentials of each kind.
-var prefixes = map[string]string{
-	store.CredentialSecret:      svcauth.PrefixSecret,
-	store.CredentialKey:         svcauth.PrefixKey,
-	store.CredentialFederated:   svcauth.PrefixFederated,
-	store.CredentialCertificate: svcauth.PrefixCertificate,
-}
-
-// credentialNames is what a caller calls a credential of each kind.
-var credentialNames = map[string]string{
-	store.CredentialSecret:      "secret",
-	store.CredentialKey:         "key",
-	store.CredentialFederated:   "federated credential",
-	store.CredentialCertificate: "certificate registration",
 }

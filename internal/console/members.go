@@ -153,6 +153,23 @@ func (v *visit) readKeys(d *memberData) (err error) {
 	return err
 }
 
+// readRoles fills the tab of a member's roles.
+func (v *visit) readRoles(d *memberData) (err error) {
+	d.Grants, err = everything(v.ctx(),
+		func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
+			return v.k.cfg.Access.MemberRoles(ctx, d.Member.ID, o)
+		})
+	if err != nil {
+		return err
+	}
+	d.Assignable, err = v.assignable(d.Grants)
+	at := slices.IndexFunc(d.Grants, func(g svcauth.Grant) bool { return g.RoleID == v.Param("role") })
+	if at >= 0 {
+		d.Grant = d.Grants[at]
+	}
+	return err
+}
+
 // endMemberKey deletes a member's application key.
 func endMemberKey(v *visit) error {
 	m, err := v.k.cfg.People.Member(v.ctx(), v.Param("id"))
@@ -176,36 +193,22 @@ func (v *visit) memberPage(status int, d memberData) (err error) {
 	if d.Form == nil {
 		d.Form = blank()
 	}
-	if d.Tab == "roles" {
-		d.Grants, err = everything(v.ctx(),
-			func(ctx context.Context, o svcauth.ListOptions) (svcauth.List[svcauth.Grant], error) {
-				return v.k.cfg.Access.MemberRoles(ctx, d.Member.ID, o)
-			})
-		if err != nil {
-			return err
-		}
-		if d.Assignable, err = v.assignable(d.Grants); err != nil {
-			return err
-		}
-		if at := slices.IndexFunc(d.Grants, func(g svcauth.Grant) bool {
-			return g.RoleID == v.Param("role")
-		}); at >= 0 {
-			d.Grant = d.Grants[at]
-		} else if d.Dialog == "unassign" {
-			return v.redirect("/console/members/" + d.Member.ID + "/roles")
-		}
+	switch {
+	case d.Tab == "roles":
+		err = v.readRoles(&d)
+	case d.Tab == "keys":
+		err = v.readKeys(&d)
+	case d.Dialog == "":
+		d.Refused, err = v.k.cfg.People.RefusedSignIns(v.ctx(), d.Member.ID)
 	}
-	if d.Tab == "details" && d.Dialog == "" {
-		if d.Refused, err = v.k.cfg.People.RefusedSignIns(v.ctx(), d.Member.ID); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
-	if d.Tab == "keys" {
-		if err := v.readKeys(&d); err != nil {
-			return err
-		}
+	if d.Dialog == "unassign" && d.Grant.RoleID == "" { // it is taken away already
+		return v.redirect("/console/members/" + d.Member.ID + "/roles")
 	}
-	if d.Dialog == "suspend" || d.Dialog == "reset" || d.Dialog == "remove" || d.Dialog == "unassign" {
+	switch d.Dialog {
+	case "suspend", "reset", "remove", "unassign":
 		if d.Impact, err = v.k.cfg.Access.MemberImpact(v.ctx(), d.Member.ID, d.Grant.Name); err != nil {
 			return err
 		}

@@ -71,35 +71,48 @@ func (k *Key) Verifier() (v Verifier, err error) {
 	if !slices.Contains(uses, k.Use) || k.Ops != nil && !slices.Contains(k.Ops, "verify") {
 		return Verifier{}, errors.New("not a key for checking signatures")
 	}
-	switch {
-	case k.Kty == "EC" && k.Crv == "P-256":
-		v.Key, err = k.ecdsa(elliptic.P256())
-	case k.Kty == "EC" && k.Crv == "P-384":
-		v.Key, err = k.ecdsa(elliptic.P384())
-	case k.Kty == "EC" && k.Crv == "P-521":
-		v.Key, err = k.ecdsa(elliptic.P521())
-	case k.Kty == "RSA":
-		v.Key, err = k.rsa()
-	case k.Kty == "OKP" && k.Crv == "Ed25519":
-		v.Key, err = k.ed25519()
-	default:
-		err = errors.New("a kind of key that is not used here; expected RSA, P-256, P-384, P-521 or Ed25519")
-	}
-	if err != nil {
+	if v.Key, err = k.public(); err != nil {
 		return Verifier{}, err
 	}
-	v.Algorithms, v.Kid = Algorithms(v.Key), k.Kid
-	switch {
-	case len(k.Kid) > MaxKidSize:
+	if len(k.Kid) > MaxKidSize {
 		return Verifier{}, fmt.Errorf("a key whose kid is longer than %d characters", MaxKidSize)
-	case k.Alg == "" || slices.Contains(withEd25519, k.Alg) && slices.Contains(v.Algorithms, EdDSA):
-	case slices.Contains(v.Algorithms, k.Alg):
-		v.Algorithms = []string{k.Alg}
-	default:
-		return Verifier{}, fmt.Errorf("a key for algorithm %.20q", k.Alg)
+	}
+	v.Kid = k.Kid
+	if v.Algorithms, err = k.algorithms(Algorithms(v.Key)); err != nil {
+		return Verifier{}, err
 	}
 	v.Thumbprint, err = k.Thumbprint()
 	return v, err
+}
+
+// curves are those of RFC 7518 §6.2.1.1.
+var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
+
+// public parses the key by its type and curve (RFC 7518 §6.1, RFC 8037 §2).
+func (k *Key) public() (crypto.PublicKey, error) {
+	curve := curves[k.Crv]
+	switch {
+	case k.Kty == "EC" && curve != nil:
+		return k.ecdsa(curve)
+	case k.Kty == "RSA":
+		return k.rsa()
+	case k.Kty == "OKP" && k.Crv == "Ed25519":
+		return k.ed25519()
+	}
+	return nil, errors.New("a kind of key that is not used here; expected RSA, P-256, P-384, P-521 or Ed25519")
+}
+
+// algorithms returns those of the algorithms of its kind that the key may be
+// used with. Ed25519 has two names, and a key with either of them takes both
+// (RFC 9864 §2.2).
+func (k *Key) algorithms(ofKind []string) ([]string, error) {
+	switch {
+	case k.Alg == "" || slices.Contains(withEd25519, k.Alg) && slices.Contains(ofKind, EdDSA):
+		return ofKind, nil
+	case slices.Contains(ofKind, k.Alg):
+		return []string{k.Alg}, nil
+	}
+	return nil, fmt.Errorf("a key for algorithm %.20q", k.Alg)
 }
 
 // Fits reports whether the key may have made a signature with an algorithm. kid

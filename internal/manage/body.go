@@ -158,12 +158,7 @@ func checkJSON(raw []byte) *svcauth.Problem {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
-	type level struct {
-		names map[string]bool // nil in an array
-		value bool            // the next token is a value
-	}
-	var levels []level
-	othersNames := false // in the value of the field that is being read
+	var at position
 	for {
 		t, err := decoder.Token()
 		if err == io.EOF {
@@ -172,36 +167,61 @@ func checkJSON(raw []byte) *svcauth.Problem {
 		if err != nil {
 			return malformedJSON("it can't be read")
 		}
-		if text, ok := t.(string); ok && strings.ContainsRune(text, 0) {
-			return malformedJSON("a text holds the character U+0000")
-		}
-		top := len(levels) - 1
-		if top >= 0 && levels[top].names != nil && t != json.Delim('}') {
-			if !levels[top].value {
-				name, _ := t.(string)
-				if p := checkName(name, levels[top].names, top > 0 && othersNames); p != nil {
-					return p
-				}
-				levels[top].value = true
-				if top == 0 {
-					othersNames = foreign[name]
-				}
-				continue
-			}
-			levels[top].value = false
-		}
-		switch t {
-		case json.Delim('{'):
-			levels = append(levels, level{names: map[string]bool{}})
-		case json.Delim('['):
-			levels = append(levels, level{})
-		case json.Delim('}'), json.Delim(']'):
-			levels = levels[:top]
-		}
-		if len(levels) > maxDepth {
-			return malformedJSON("it is nested too deeply")
+		if p := at.take(t); p != nil {
+			return p
 		}
 	}
+}
+
+// position is how far a JSON text has been read.
+type position struct {
+	levels      []level // the objects and arrays that are open, the outermost first
+	othersNames bool    // in the value of a field of the outermost object that is foreign
+}
+
+// level is an object or an array that is open.
+type level struct {
+	names map[string]bool // of the object so far; nil in an array
+	value bool            // the next token is a value
+}
+
+// take goes on by one token.
+func (at *position) take(t json.Token) *svcauth.Problem {
+	if text, ok := t.(string); ok && strings.ContainsRune(text, 0) {
+		return malformedJSON("a text holds the character U+0000")
+	}
+	if len(at.levels) > 0 && t != json.Delim('}') {
+		switch top := &at.levels[len(at.levels)-1]; {
+		case top.names == nil: // an array has values only
+		case top.value:
+			top.value = false
+		default:
+			top.value = true
+			return at.takeName(t, top)
+		}
+	}
+	switch t {
+	case json.Delim('{'):
+		at.levels = append(at.levels, level{names: map[string]bool{}})
+	case json.Delim('['):
+		at.levels = append(at.levels, level{})
+	case json.Delim('}'), json.Delim(']'):
+		at.levels = at.levels[:len(at.levels)-1]
+	}
+	if len(at.levels) > maxDepth {
+		return malformedJSON("it is nested too deeply")
+	}
+	return nil
+}
+
+// takeName takes a token that is a name in an object.
+func (at *position) takeName(t json.Token, object *level) *svcauth.Problem {
+	name, _ := t.(string)
+	outermost := len(at.levels) == 1
+	if outermost {
+		at.othersNames = foreign[name]
+	}
+	return checkName(name, object.names, !outermost && at.othersNames)
 }
 
 func malformedJSON(why string) *svcauth.Problem {

@@ -282,55 +282,73 @@ func (s *Service) MemberByVerifiedEmail(ctx context.Context, email string) ([]Id
 // ended the member's sessions since then has ended this sign-in too. A member
 // that was only invited becomes active by it, and the link is void.
 func (s *Service) SignInVerified(ctx context.Context, email string, proved Identity, ip netip.Addr) (Identity, error) {
-	m, err := s.read().MemberOfSession(ctx, proved.MemberID)
-	if errors.Is(err, store.ErrNotFound) ||
-		err == nil && (svcauth.EmailKey(m.Email) != svcauth.EmailKey(email) || m.Suspended) {
-		if err == nil && m.Suspended {
-			s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
-		}
-		return Identity{}, svcauth.NewProblem(
-			svcauth.CodeUnauthenticated,
-			"Nobody with this address was invited to this organization. Ask one of its administrators.",
-		)
-	}
+	m, err := s.provedMember(ctx, email, proved, ip)
 	if err != nil {
 		return Identity{}, access.Problem(err, svcauth.AuditTarget{})
 	}
-	if m.SessionEpoch != proved.Epoch {
-		s.noteRefusedSignIn(
-			ctx, []store.MemberRow{m}, ip,
-			"The sign-in was begun before the sessions of this account were ended.",
-		)
-		return Identity{}, svcauth.NewProblem(
-			svcauth.CodeUnauthenticated,
-			"This sign-in has ended: the password was changed, or you were signed out, since it began. Sign in again.",
-		)
-	}
 	if m.ActivatedAt == nil {
-		op := access.Operation{
-			Action: "member.activate",
-			Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
-		}
-		err := s.access.Change(s.asMember(ctx, m), op, func(ctx context.Context, t *access.Tx) error {
-			now, err := t.Member(ctx, m.OrgID, m.ID)
-			if t.Silent = err == nil && now.ActivatedAt != nil; t.Silent || err != nil { // by another sign-in meanwhile
-				return err
-			}
-			enters, err := s.pendingMayEnter(ctx, t.Q, m)
-			if err != nil {
-				return err
-			}
-			if !enters {
-				return invitationOver(m.Email)
-			}
-			if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.Now); err != nil {
-				return err
-			}
-			return t.DeleteInvitations(ctx, m.OrgID, m.ID)
-		})
-		if err != nil {
+		if err := s.activate(ctx, m); err != nil {
 			return Identity{}, err
 		}
 	}
 	return s.signInAs(ctx, []store.MemberRow{m}, proved.Provider, ip)
+}
+
+// provedMember reads the member that an Identity is of. It refuses one that
+// doesn't have the address any more, one that is suspended, and one whose
+// sessions were ended since.
+func (s *Service) provedMember(
+	ctx context.Context,
+	email string,
+	proved Identity,
+	ip netip.Addr,
+) (m store.MemberRow, err error) {
+	m, err = s.read().MemberOfSession(ctx, proved.MemberID)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return m, notInvited()
+	case err != nil:
+		return m, err
+	case m.Suspended:
+		s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip, "The account is suspended.")
+		return m, notInvited()
+	case svcauth.EmailKey(m.Email) != svcauth.EmailKey(email):
+		return m, notInvited()
+	case m.SessionEpoch != proved.Epoch:
+		s.noteRefusedSignIn(ctx, []store.MemberRow{m}, ip,
+			"The sign-in was begun before the sessions of this account were ended.")
+		return m, svcauth.NewProblem(svcauth.CodeUnauthenticated, "This sign-in has ended: the password was changed, "+
+			"or you were signed out, since it began. Sign in again.")
+	}
+	return m, nil
+}
+
+func notInvited() error {
+	return svcauth.NewProblem(svcauth.CodeUnauthenticated,
+		"Nobody with this address was invited to this organization. Ask one of its administrators.")
+}
+
+// activate makes a member active that was only invited, and its link void.
+func (s *Service) activate(ctx context.Context, m store.MemberRow) error {
+	op := access.Operation{
+		Action: "member.activate",
+		Target: svcauth.AuditTarget{Kind: "member", ID: m.ID, Name: m.Email},
+	}
+	return s.access.Change(s.asMember(ctx, m), op, func(ctx context.Context, t *access.Tx) error {
+		now, err := t.Member(ctx, m.OrgID, m.ID)
+		if t.Silent = err == nil && now.ActivatedAt != nil; t.Silent || err != nil { // by another sign-in meanwhile
+			return err
+		}
+		enters, err := s.pendingMayEnter(ctx, t.Q, m)
+		if err != nil {
+			return err
+		}
+		if !enters {
+			return invitationOver(m.Email)
+		}
+		if err := t.ActivateMember(ctx, m.OrgID, m.ID, t.Now); err != nil {
+			return err
+		}
+		return t.DeleteInvitations(ctx, m.OrgID, m.ID)
+	})
 }

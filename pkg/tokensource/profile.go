@@ -31,15 +31,7 @@ func (l *loading) named() bool {
 
 // profile reads the chosen profile. It may be absent only if none was named.
 func (l *loading) profile() (source, error) {
-	path := cmp.Or(l.options.ConfigFile, l.options.Getenv("SVCAUTH_CONFIG_FILE"))
-	home := l.options.Getenv("HOME")
-	if home == "" {
-		home, _ = os.UserHomeDir()
-	}
-	if path == "" && home != "" {
-		path = filepath.Join(home, ".config", "svcauth", "credentials")
-	}
-	path = expand(path, home)
+	path, home := l.profilePath()
 	chosen := cmp.Or(l.options.Profile, l.options.Getenv("SVCAUTH_PROFILE"), defaultProfile)
 	name := func(string) string { return fmt.Sprintf("profile %q in %s", chosen, path) }
 	result := source{name: name, label: func(key string) string { return key }}
@@ -62,16 +54,38 @@ func (l *loading) profile() (source, error) {
 	if !ok {
 		result.state = "there is no such profile"
 	}
-	for _, f := range fields {
-		if file := expand(values[f.key], home); f.isPath && file != "" && !isContent(file) {
-			if !filepath.IsAbs(file) {
-				file = filepath.Join(filepath.Dir(path), file)
-			}
-			values[f.key] = file
-		}
-	}
+	resolve(values, filepath.Dir(path), home)
 	result.values = values
 	return result, nil
+}
+
+// profilePath returns where the profile file is, and the home directory. Each
+// may be empty.
+func (l *loading) profilePath() (path, home string) {
+	path = cmp.Or(l.options.ConfigFile, l.options.Getenv("SVCAUTH_CONFIG_FILE"))
+	home = l.options.Getenv("HOME")
+	if home == "" {
+		home, _ = os.UserHomeDir()
+	}
+	if path == "" && home != "" {
+		path = filepath.Join(home, ".config", "svcauth", "credentials")
+	}
+	return expand(path, home), home
+}
+
+// resolve makes the paths of a profile absolute: a relative one is meant from
+// the directory of the profile file.
+func resolve(values map[string]string, dir, home string) {
+	for _, f := range fields {
+		file := expand(values[f.key], home)
+		if !f.isPath || file == "" || isContent(file) {
+			continue
+		}
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(dir, file)
+		}
+		values[f.key] = file
+	}
 }
 
 // expand replaces a leading "~/" by the home directory, as a shell would.

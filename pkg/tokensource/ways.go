@@ -116,21 +116,31 @@ func (c Config) method() (method, error) {
 		}
 	}
 	chosen, err := choose(values, label)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case chosen == nil:
+	}
+	if chosen == nil {
 		return nil, errors.New("nothing to authenticate with is set; set one of " + choices(label))
-	case c.ClientID == "" && !chosen.nameless:
-		return nil, errors.New("ClientID is empty; set it to the client_id of a service account or an application key")
-	case c.AuthStyle != Basic && c.AuthStyle != Post:
-		return nil, errors.New("the AuthStyle is neither Basic nor Post")
-	case slices.Contains(chosen.extras, "assertion_audience") && c.audience() == "" && c.AssertionFrom != HCPTerraform:
-		return nil, errors.New("the audience of an assertion is the Issuer, which is not set; set it, " +
-			"or AssertionAudience")
-	case c.AssertionFrom == HCPTerraform && c.AssertionAudience != "":
-		return nil, errors.New("AssertionAudience is of no use with HCP Terraform, which takes the audience from the " +
-			"workspace's variable TFC_WORKLOAD_IDENTITY_AUDIENCE_SVCAUTH")
+	}
+	if err := c.checkWith(chosen); err != nil {
+		return nil, err
 	}
 	return chosen.open(c), nil
+}
+
+// checkWith checks what else is set beside the chosen way.
+func (c Config) checkWith(chosen *way) error {
+	switch {
+	case c.ClientID == "" && !chosen.nameless:
+		return errors.New("ClientID is empty; set it to the client_id of a service account or an application key")
+	case c.AuthStyle != Basic && c.AuthStyle != Post:
+		return errors.New("the AuthStyle is neither Basic nor Post")
+	case slices.Contains(chosen.extras, "assertion_audience") && c.audience() == "" && c.AssertionFrom != HCPTerraform:
+		return errors.New("the audience of an assertion is the Issuer, which is not set; set it, " +
+			"or AssertionAudience")
+	case c.AssertionFrom == HCPTerraform && c.AssertionAudience != "":
+		return errors.New("AssertionAudience is of no use with HCP Terraform, which takes the audience from the " +
+			"workspace's variable TFC_WORKLOAD_IDENTITY_AUDIENCE_SVCAUTH")
+	}
+	return nil
 }

@@ -130,19 +130,12 @@ func (s *Server) serve(conn net.Conn) {
 			say("250 fine")
 		case "DATA":
 			say("354 go on")
-			var text strings.Builder
-			for {
-				l, err := in.ReadString('\n')
-				if err != nil || l == ".\r\n" {
-					break
-				}
-				text.WriteString(strings.TrimPrefix(l, "."))
-			}
+			text := readMail(in)
 			if refuse := s.refusal(); refuse != "" {
-				say(refuse + " " + strings.ReplaceAll(text.String(), "\r\n", " "))
+				say(refuse + " " + strings.ReplaceAll(text, "\r\n", " "))
 				continue
 			}
-			s.Sent <- envelope + "\n" + text.String()
+			s.Sent <- envelope + "\n" + text
 			say("250 fine")
 		case "RSET", "NOOP":
 			say("250 fine")
@@ -150,5 +143,18 @@ func (s *Server) serve(conn net.Conn) {
 			say("221 bye")
 			return
 		}
+	}
+}
+
+// readMail reads a mail up to the line that ends it, a single dot (RFC 5321
+// §4.5.2).
+func readMail(in *bufio.Reader) string {
+	var text strings.Builder
+	for {
+		line, err := in.ReadString('\n')
+		if err != nil || line == ".\r\n" {
+			return text.String()
+		}
+		text.WriteString(strings.TrimPrefix(line, "."))
 	}
 }
