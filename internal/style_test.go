@@ -162,6 +162,35 @@ func assignedNames(n ast.Node) (names []string) {
 	return names
 }
 
+// outage is how a dependency's outage could be said in other words than those
+// of internal/away. What answers late in a test, or is about a value, is none.
+var outage = regexp.MustCompile(`(?i)\b(database|redis|mail server|single sign-on)\b[^.;:]*` +
+	`\b(is(n't| not) (available|reachable|answering)|(does not|doesn't|did not) answer\b|can't be (reached|used))|` +
+	`can't (reach|use) (its|the|our)? ?(database|redis|mail server)`)
+
+// TestOutagesAreSaidInOnePlace keeps each face from words of its own for a
+// dependency that is away: a reader must not take one thing for two.
+func TestOutagesAreSaidInOnePlace(t *testing.T) {
+	for _, p := range packages(t) {
+		if within(p.ImportPath, "internal/away", "internal/svctest", "pkg") {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if !assert.NoError(t, err) {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if text, ok := n.(*ast.BasicLit); ok && text.Kind == token.STRING {
+					assert.NotRegexp(t, outage, text.Value, "%s: take it from internal/away", files.Position(n.Pos()))
+				}
+				return true
+			})
+		}
+	}
+}
+
 // TestTextIsNarrowAndPlain is design §11 for each line of code and tests: its
 // width, and its words in comments.
 func TestTextIsNarrowAndPlain(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -83,12 +84,12 @@ func (s *session) reportEnforcement(e *svcauth.Enforcement) {
 		s.hint("Nobody was waited for: too many wait already. This is how it stood at once.")
 	}
 	if e.Partial {
-		s.hint("Only those of the server that answered were counted: it can't reach Redis, " +
-			"by which the others tell of theirs.")
+		s.hint("Only those of the server that answered were counted: " + away.Redis +
+			", by which the others tell of theirs.")
 	}
 	if e.NotCounted {
 		s.hint("Not all that are connected were counted: so many follow that the server keeps no account of some, " +
-			"or it can't read its database. The change is made and will reach them.")
+			"or " + away.Database + ". The change is made and will reach them.")
 	} else if e.Enforced < e.Connected {
 		s.hint("%d not yet: 'svcauth resource-server list' shows which. The change is made and will reach them.",
 			e.Connected-e.Enforced)

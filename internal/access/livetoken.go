@@ -3,10 +3,10 @@ package access
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/verify"
@@ -136,10 +136,8 @@ func (s *Service) RevokeTokens(ctx context.Context, id string) error {
 // recordsAway turns a failure of the cache into what a caller is told.
 func recordsAway(err error) error {
 	if errors.Is(err, cache.ErrUnavailable) {
-		return fmt.Errorf("%w: %w",
-			svcauth.NewProblem(svcauth.CodeUnavailable, "The records of live tokens are not available right "+
-				"now; try again in a moment. To revoke all tokens of an account works without them."),
-			err)
+		return away.Problem(away.Records, "Try again in a moment. To revoke all tokens of an account works "+
+			"without them.", err)
 	}
 	return err
 }

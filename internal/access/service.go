@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/audit"
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/limits"
@@ -101,10 +102,7 @@ func Problem(err error, target svcauth.AuditTarget) error {
 				"whether the change is there before you repeat it."),
 			err)
 	case errors.Is(err, store.ErrUnavailable):
-		return fmt.Errorf("%w: %w",
-			svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. Nothing was "+
-				"changed; try again in a moment."),
-			err)
+		return away.Problem(away.Database, away.Unchanged, err)
 	}
 	return err
 }

@@ -40,8 +40,9 @@ func TestRedisOverMutualTLS(t *testing.T) {
 			other := svctest.New(t, svctest.Options{RedisURL: redis.URL(), Environ: some})
 			ready(t, other, map[string]any{"status": "degraded",
 				"dependencies": map[string]any{"database": "ok", "redis": "unavailable"}})
-			require.Eventually(t, func() bool { return strings.Contains(other.Log(), "Redis can't be used") }, patience,
-				20*time.Millisecond)
+			require.Eventually(t, func() bool {
+				return strings.Contains(other.Log(), "Redis is not available")
+			}, patience, 20*time.Millisecond)
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/wneessen/go-mail"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/people"
@@ -256,7 +257,7 @@ func mailProblem(err error) string {
 	case err == nil:
 		return ""
 	case !errors.As(err, &refused) || refused.ErrorCode() == 0:
-		return "the mail server could not be reached. The operator of this server finds the reason in its log."
+		return away.MailServer + ". The operator of this server finds the reason in its log."
 	case refused.IsTemp():
 		return fmt.Sprintf("the mail server does not take it for now (code %d). Send it again later.",
 			refused.ErrorCode())

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/store"
 )
 
@@ -30,9 +31,9 @@ type outage struct {
 	answered time.Time // during an outage: the first answer after the last failure
 }
 
-// away reports whether an error says that the database does not answer at all.
-// One that answers and takes no changes is writeHealth's matter.
-func away(err error) bool { return errors.Is(err, store.ErrUnavailable) && !refusesChanges(err) }
+// isAway reports whether an error says that the database does not answer at
+// all. One that answers and takes no changes is writeHealth's matter.
+func isAway(err error) bool { return errors.Is(err, store.ErrUnavailable) && !refusesChanges(err) }
 
 // refusesChanges reports whether the database answers and takes no changes.
 func refusesChanges(err error) bool {
@@ -41,7 +42,7 @@ func refusesChanges(err error) bool {
 
 // record takes the end of a call.
 func (o *outage) record(ctx context.Context, err error) {
-	if err != nil && (!away(err) || errors.Is(ctx.Err(), context.Canceled)) {
+	if err != nil && (!isAway(err) || errors.Is(ctx.Err(), context.Canceled)) {
 		return // it answered, or the caller went away
 	}
 	now := time.Now()
@@ -61,7 +62,7 @@ func (o *outage) record(ctx context.Context, err error) {
 	case o.answered.IsZero():
 		o.answered = now
 	case now.Sub(o.answered) >= outageQuiet:
-		o.logger.Info("the database answers again", "away", o.answered.Sub(o.began).Round(time.Millisecond).String())
+		o.logger.Info(away.DatabaseBack, "away", o.answered.Sub(o.began).Round(time.Millisecond).String())
 		o.began, o.answered = time.Time{}, time.Time{}
 	}
 }
@@ -77,8 +78,8 @@ func (o *outage) confirm(err error) {
 func (o *outage) begin(now time.Time, err error) {
 	if o.began.IsZero() {
 		o.began = now
-		o.logger.Warn("the database does not answer; known clients get tokens, changes and revocations are refused "+
-			"until it does", "error", err)
+		o.logger.Warn(away.Database+"; known clients get tokens, changes and revocations are refused until it is",
+			"error", err)
 	}
 }
 
@@ -104,7 +105,7 @@ func (h outageHandler) Handle(ctx context.Context, r slog.Record) error {
 	}
 	var cause error
 	r.Attrs(func(a slog.Attr) bool {
-		if err, ok := a.Value.Any().(error); ok && away(err) {
+		if err, ok := a.Value.Any().(error); ok && isAway(err) {
 			cause = err
 		}
 		return cause == nil

@@ -64,8 +64,7 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 	}
 	defer db.Close()
 	if err := db.Ping(ctx); errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrRefused) {
-		r.Note = fmt.Sprintf("whether the database takes this configuration is not known, as it can't be reached: %v",
-			err)
+		r.Note = fmt.Sprintf("whether the database takes this configuration is not known: %v", err)
 		return r
 	} else if err != nil {
 		r.Refused = ofKey("database.url", err)

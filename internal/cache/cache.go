@@ -11,12 +11,13 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/wire"
 )
 
 // ErrUnavailable means that Redis did not answer in time, or refused. Nothing
 // durable is lost by it. Match it with errors.Is.
-var ErrUnavailable = errors.New("shared cache unavailable: Redis does not answer or refuses; " +
+var ErrUnavailable = errors.New(away.Redis + ": it does not answer or refuses; " +
 	"see redis.url, whether that server runs, and what /readyz says fails")
 
 // Config says where the shared memory is and what bounds it. The zero value is

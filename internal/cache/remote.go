@@ -11,6 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/svcauth/svcauth/internal/away"
 )
 
 const (
@@ -105,14 +107,14 @@ func (r *remote) do(ctx context.Context, call func(context.Context) error) error
 		return ctx.Err() // the caller went away, or allowed less time, which says nothing about Redis
 	}
 	failed := err != nil && !errors.Is(err, redis.Nil)
-	away := failed && !isRefusal(err)
+	lost := failed && !isRefusal(err)
 	if failed {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		r.observer.RedisCalled(ctx, start, err)
 	} else {
 		r.observer.RedisCalled(ctx, start, nil)
 	}
-	r.report(time.Now(), away, err)
+	r.report(time.Now(), lost, err)
 	return err
 }
 
@@ -142,10 +144,10 @@ func (r *remote) allow(now time.Time) bool {
 }
 
 // report records whether Redis answered. A refusal is an answer.
-func (r *remote) report(now time.Time, away bool, err error) {
+func (r *remote) report(now time.Time, lost bool, err error) {
 	r.mu.Lock()
 	before := r.open
-	if away {
+	if lost {
 		r.failures++
 		r.probeAt = now.Add(openFor)
 		lostAll := !r.parts || now.Sub(r.answered) >= partFor
@@ -161,8 +163,8 @@ func (r *remote) report(now time.Time, away bool, err error) {
 	r.mu.Unlock()
 	switch {
 	case after && !before:
-		r.logger.Warn("Redis can't be used; going on without it", "error", err)
+		r.logger.Warn(away.Redis+"; going on without it", "error", err)
 	case before && !after:
-		r.logger.Info("Redis can be used again", "away", now.Sub(opened).Round(time.Millisecond).String())
+		r.logger.Info(away.RedisBack, "away", now.Sub(opened).Round(time.Millisecond).String())
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -191,7 +192,7 @@ func (v *visit) first() (bool, error) {
 	// The token counts for this member only: nobody can use up another
 	// member's.
 	first, err := v.k.cfg.Once(v.ctx(), v.member.ID+" "+token, v.k.cfg.Clock().Add(v.k.cfg.SessionLifetime))
-	return first, unreachable(err, "Nothing was changed; try again in a moment.")
+	return first, away.Problem(away.Database, away.Unchanged, err)
 }
 
 // trimmed returns a value without the white space around it.

@@ -16,6 +16,7 @@ import (
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -138,9 +139,8 @@ func later(text string) error {
 	return problem
 }
 
-func away() error {
-	return later("The provider of single sign-on does not answer right now. " +
-		"Try again in a moment, or sign in with your password.")
+func providerAway() error {
+	return later(away.Sentence(away.Provider, "Try again in a moment, or sign in with your password."))
 }
 
 // reach returns where to send a browser. It waits only if that is not known yet
@@ -178,7 +178,7 @@ func (d *discovery) wait(ctx context.Context) (*endpoints, error) {
 	case <-d.done:
 		return d.at, d.err
 	case <-ctx.Done():
-		return nil, away()
+		return nil, providerAway()
 	}
 }
 
@@ -192,7 +192,7 @@ func (p *provider) look(d *discovery) {
 	defer p.mu.Unlock()
 	d.at = at
 	if err != nil {
-		d.err, d.over = away(), p.clock().Add(awayFor)
+		d.err, d.over = providerAway(), p.clock().Add(awayFor)
 	}
 	close(d.done)
 }
@@ -286,7 +286,7 @@ func (p *provider) notRedeemed(ctx context.Context, err error) error {
 	if !errors.Is(ctx.Err(), context.Canceled) {
 		p.logger.WarnContext(ctx, "the OpenID provider did not answer at a sign-in", "error", err)
 	}
-	return away()
+	return providerAway()
 }
 
 func badAnswer(why string) error {

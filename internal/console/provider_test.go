@@ -296,7 +296,7 @@ func TestProviderThatFailsIsLeftAlone(t *testing.T) {
 		a := visit(t, s).get("/console/sign-in/provider")
 		require.Equal(t, http.StatusServiceUnavailable, a.status)
 		require.Equal(t, "5", a.header.Get("Retry-After"))
-		require.Contains(t, a.body, "does not answer right now")
+		require.Contains(t, a.body, "The provider of single sign-on is not available.")
 	}
 	require.EqualValues(t, 1, asked.Load())
 	require.Equal(t, 1, strings.Count(s.Log(), "metadata could not be fetched"))

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -15,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -40,29 +40,21 @@ type sessionStore struct{ scs.CtxStore }
 // FindCtx implements scs.CtxStore.
 func (s sessionStore) FindCtx(ctx context.Context, token string) (data []byte, found bool, err error) {
 	data, found, err = s.CtxStore.FindCtx(ctx, token)
-	return data, found, unreachable(err, "Nothing was changed; try again in a moment.")
+	return data, found, away.Problem(away.Database, away.Unchanged, err)
 }
 
 // CommitCtx implements scs.CtxStore. It is the last step of a request: what was
 // asked for has been done.
 func (s sessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
-	return unreachable(s.CtxStore.CommitCtx(ctx, token, data, expiry),
-		"Your session could not be saved; look whether what you asked for was done, then try again.")
+	return away.Problem(away.Database,
+		"Your session could not be saved; look whether what you asked for was done, then try again.",
+		s.CtxStore.CommitCtx(ctx, token, data, expiry))
 }
 
 // DeleteCtx implements scs.CtxStore.
 func (s sessionStore) DeleteCtx(ctx context.Context, token string) error {
-	return unreachable(s.CtxStore.DeleteCtx(ctx, token), "Your session could not be ended; try again in a moment.")
-}
-
-// unreachable wraps an error of the session store in a problem. It returns nil
-// for nil.
-func unreachable(err error, so string) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w",
-		svcauth.NewProblem(svcauth.CodeUnavailable, "The database is not available right now. %s", so), err)
+	return away.Problem(away.Database, "Your session could not be ended; try again in a moment.",
+		s.CtxStore.DeleteCtx(ctx, token))
 }
 
 // visit is one request and its answer. Without a session the actor and the

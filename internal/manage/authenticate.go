@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
@@ -64,7 +65,7 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	var refusal *verify.Error
 	if !errors.As(err, &refusal) || refusal.Code == verify.CodeUnavailable {
 		return access.Actor{}, svcauth.NewProblem(svcauth.CodeUnavailable,
-			"The token can't be checked right now. Nothing was changed; try again in a moment."), err
+			"The token can't be checked right now. "+away.Unchanged), err
 	}
 	return access.Actor{}, m.unauthenticated(c, refusal.Description,
 		"The access token is refused: %s. Get a new one from %s/oauth2/token; "+

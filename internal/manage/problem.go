@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/untrusted"
@@ -69,10 +70,9 @@ func (m *API) Refuse(c *gin.Context, fault request.Fault, cause error) {
 		p = svcauth.NewProblem(svcauth.CodeMalformed, request.ForeignFieldText)
 	case request.Overloaded:
 		p = svcauth.NewProblem(svcauth.CodeUnavailable,
-			"The server is busy. Nothing was changed; try again in a moment.")
+			"The server is busy. "+away.Unchanged)
 	case request.Unavailable:
-		p = svcauth.NewProblem(svcauth.CodeUnavailable,
-			"The server can't reach its database. Nothing was changed; try again in a moment.")
+		p = svcauth.NewProblem(svcauth.CodeUnavailable, "%s", away.Sentence(away.Database, away.Unchanged))
 	default:
 		p = svcauth.NewProblem(svcauth.CodeInternal, "the server failed; request id %s", request.Of(c).ID)
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
@@ -58,7 +59,7 @@ var codes = []Code{
 	{CodeInsufficientScope, http.StatusForbidden, "the bearer token lacks the privilege"},
 	{CodeSlowDown, http.StatusTooManyRequests, "too many tries; wait as Retry-After says"},
 	{CodeUnavailable, http.StatusServiceUnavailable,
-		"the server is busy or can't reach its database; wait as Retry-After says"},
+		"the server is busy, or " + away.Database + "; wait as Retry-After says"},
 	{CodeServerError, http.StatusInternalServerError, "the server failed; its log says why"},
 }
 
@@ -134,9 +135,9 @@ func New(code, reason, format string, args ...any) *Error {
 	return e
 }
 
-// Unavailable returns the error for a database that can't be reached.
+// Unavailable returns the error for a database that is not available.
 func Unavailable(cause error) *Error {
-	e := New(CodeUnavailable, "unavailable", "the server can't reach its database; try again in a moment")
+	e := New(CodeUnavailable, "unavailable", away.Database+"; try again in a moment")
 	e.RetryAfter, e.Cause = time.Second, cause
 	return e
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/svcauth/svcauth/internal/away"
 )
 
 // What a query can fail with, for errors.Is. Anything else is a fault in this
@@ -20,7 +22,7 @@ var (
 	ErrConflict    = errors.New("a row with this unique value exists")
 	ErrReferenced  = errors.New("a row that this one names does not exist, or is named by another one")
 	ErrStale       = errors.New("the row has changed since it was read")
-	ErrUnavailable = errors.New("the database is not available")
+	ErrUnavailable = errors.New(away.Database)
 	// ErrDiskFull comes with ErrUnavailable. Reading goes on, and writing does
 	// as soon as there is room.
 	ErrDiskFull = errors.New("the disk of the database is full: nothing can be changed until there is room on it")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/verify"
@@ -110,8 +111,7 @@ func checkExplain(r svcauth.ExplainRequest) error {
 
 func explainFault(e *oautherr.Error) error {
 	if e.Code == oautherr.CodeUnavailable {
-		return fmt.Errorf("%w: %w", svcauth.NewProblem(svcauth.CodeUnavailable,
-			"The database is not available right now; what this node remembers may be old. Try again in a moment."), e)
+		return away.Problem(away.Database, "What this node remembers may be old. Try again in a moment.", e)
 	}
 	return e
 }
@@ -149,7 +149,8 @@ func (s *Service) explainRecord(
 ) (svcauth.Explanation, error) {
 	record, found, err := s.cfg.Cache.FindToken(ctx, r.JTI)
 	if err != nil {
-		return svcauth.Explanation{}, explainFault(oautherr.Unavailable(err))
+		return svcauth.Explanation{}, away.Problem(away.Records,
+			"Send the whole token: that works without them. Or try again in a moment.", err)
 	}
 	if !found || !actor.MayExplain(record.OrgID) {
 		return svcauth.Explanation{}, svcauth.NewProblem(svcauth.CodeNotFound,

@@ -13,7 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -247,6 +249,21 @@ func TestExplainByJTI(t *testing.T) {
 	require.Equal(t, "audience", ask(svcauth.ExplainRequest{Audience: billingAPI}))
 	require.NoError(t, s.App.Access.UnassignServiceAccountRole(s.System(), a.ID, a.Roles[0].ID, ""))
 	require.Equal(t, "roles", ask(svcauth.ExplainRequest{Privilege: viewIt}))
+}
+
+// TestExplainByJTIWithoutRedis: the records are in Redis alone. Whoever asks
+// must not be sent to look at the database.
+func TestExplainByJTIWithoutRedis(t *testing.T) {
+	redis := redistest.Start(t)
+	s := svctest.New(t, svctest.Options{RedisURL: redis.URL()})
+	redis.Kill()
+	_, err := s.App.Token.Explain(who(s, s.Tenant.Organization.ID, svcauth.MembersRead),
+		svcauth.ExplainRequest{JTI: "any", Privilege: viewIt})
+	var problem *svcauth.Problem
+	require.ErrorAs(t, err, &problem)
+	require.Equal(t, svcauth.CodeUnavailable, problem.Code)
+	require.Contains(t, problem.Detail, away.Sentence(away.Records, ""))
+	require.NotContains(t, problem.Detail, "atabase")
 }
 
 func TestExplainTellsOnlyWhoMayKnow(t *testing.T) {
