@@ -7,13 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func TestApplicationKeyLife(t *testing.T) {
-	f := newFixture(t, nil)
-	id, member := f.Member("ann@example.com", f.Role("Viewer", view))
-	_, other := f.Member("bob@example.com", f.Role("Viewer 2", view))
+	f := rules.New(t, nil)
+	id, member := f.Member("ann@example.com", f.Role("Viewer", rules.View))
+	_, other := f.Member("bob@example.com", f.Role("Viewer 2", rules.View))
 	made, err := f.Access.CreateApplicationKey(member, svcauth.NewApplicationKey{Description: "laptop"})
 	require.NoError(t, err)
 	require.True(t, f.WorksFor(made.ID, made.ClientSecret))
@@ -42,12 +43,12 @@ func TestApplicationKeyLife(t *testing.T) {
 	require.Empty(t, theirs.Items)
 	token, rest := f.Token(made.ID), f.Token(second.ID)
 	_, err = f.Access.ApplicationKey(other, made.ID)
-	problem(t, svcauth.CodeNotFound, err)
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(other, made.ID))
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(stranger, made.ID))
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(fromThere, made.ID))
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(member, "ak_\x00"))
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(member, f.Account("ci").ID))
+	rules.Problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(other, made.ID))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(stranger, made.ID))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(fromThere, made.ID))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(member, "ak_\x00"))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(member, f.Account("ci").ID))
 	f.Lives(token)
 
 	require.NoError(t, f.Access.DeleteApplicationKey(member, made.ID))
@@ -63,55 +64,55 @@ func TestApplicationKeyLife(t *testing.T) {
 }
 
 func TestServiceAccountsHaveNoApplicationKeys(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	f.AllowMachines()
 	machine := f.Machine(f.OrgID(), f.Account("machine", f.Role("Readers", svcauth.MembersRead)))
 	_, err := f.Access.CreateApplicationKey(machine, svcauth.NewApplicationKey{})
-	require.Contains(t, problem(t, svcauth.CodeForbidden, err).Detail, "Application keys belong to members")
+	require.Contains(t, rules.Problem(t, svcauth.CodeForbidden, err).Detail, "Application keys belong to members")
 	_, err = f.Access.ApplicationKeys(machine, svcauth.ListOptions{})
-	problem(t, svcauth.CodeForbidden, err)
+	rules.Problem(t, svcauth.CodeForbidden, err)
 	_, err = f.Access.ApplicationKey(machine, f.Tenant.ApplicationKey.ID)
-	problem(t, svcauth.CodeForbidden, err)
-	problem(t, svcauth.CodeForbidden, f.Access.DeleteApplicationKey(machine, f.Tenant.ApplicationKey.ID))
+	rules.Problem(t, svcauth.CodeForbidden, err)
+	rules.Problem(t, svcauth.CodeForbidden, f.Access.DeleteApplicationKey(machine, f.Tenant.ApplicationKey.ID))
 	_, err = f.Access.CreateApplicationKey(t.Context(), svcauth.NewApplicationKey{})
-	problem(t, svcauth.CodeUnauthenticated, err)
+	rules.Problem(t, svcauth.CodeUnauthenticated, err)
 }
 
 // A key acts with all that its member holds: a token with a narrow scope must
 // not get that through it.
 func TestEscalationByApplicationKey(t *testing.T) {
-	f := newFixture(t, nil)
-	_, member := f.Member("ann@example.com", f.Role("Editor", view, edit))
-	_, err := f.Access.CreateApplicationKey(f.Narrow(member, view), svcauth.NewApplicationKey{})
-	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	_, err = f.Access.CreateApplicationKey(f.Narrow(member, view, edit), svcauth.NewApplicationKey{})
+	f := rules.New(t, nil)
+	_, member := f.Member("ann@example.com", f.Role("Editor", rules.View, rules.Edit))
+	_, err := f.Access.CreateApplicationKey(f.Narrow(member, rules.View), svcauth.NewApplicationKey{})
+	require.Equal(t, []string{rules.Edit}, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	_, err = f.Access.CreateApplicationKey(f.Narrow(member, rules.View, rules.Edit), svcauth.NewApplicationKey{})
 	require.NoError(t, err)
 }
 
 // A key acts with the member's roles at the moment of each request.
 func TestApplicationKeyFollowsItsMember(t *testing.T) {
-	f := newFixture(t, nil)
-	id, member := f.Member("ann@example.com", f.Role("Viewer", view))
+	f := rules.New(t, nil)
+	id, member := f.Member("ann@example.com", f.Role("Viewer", rules.View))
 	key, err := f.Access.CreateApplicationKey(member, svcauth.NewApplicationKey{})
 	require.NoError(t, err)
-	require.Equal(t, view, f.Token(key.ID).Scope)
-	editor := f.Role("Editor", edit)
+	require.Equal(t, rules.View, f.Token(key.ID).Scope)
+	editor := f.Role("Editor", rules.Edit)
 	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
 		return q.PutGrant(t.Context(),
 			store.GrantRow{OrgID: f.OrgID(), PrincipalID: id, RoleID: editor.ID, GrantedAt: f.Clock.Now()})
 	}))
-	require.Equal(t, edit+" "+view, f.Token(key.ID).Scope)
+	require.Equal(t, rules.Edit+" "+rules.View, f.Token(key.ID).Scope)
 }
 
 func TestFiftyApplicationKeysAtMost(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	_, member := f.Member("ann@example.com")
 	for range svcauth.MaxApplicationKeys {
 		_, err := f.Access.CreateApplicationKey(member, svcauth.NewApplicationKey{})
 		require.NoError(t, err)
 	}
 	_, err := f.Access.CreateApplicationKey(member, svcauth.NewApplicationKey{})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	list, err := f.Access.ApplicationKeys(member, svcauth.ListOptions{Limit: 100})
 	require.NoError(t, err)
 	require.Len(t, list.Items, svcauth.MaxApplicationKeys)
@@ -121,11 +122,11 @@ func TestFiftyApplicationKeysAtMost(t *testing.T) {
 }
 
 func TestManagersSeeAndEndApplicationKeys(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	manage := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage)
 	_, manager := f.Member("manager@example.com", manage)
 	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.MembersRead))
-	ann, member := f.Member("ann@example.com", f.Role("Editors", edit))
+	ann, member := f.Member("ann@example.com", f.Role("Editors", rules.Edit))
 	key, token := f.Key(member)
 	of := svcauth.ListOptions{Member: ann}
 	shown := key
@@ -146,15 +147,15 @@ func TestManagersSeeAndEndApplicationKeys(t *testing.T) {
 	_, stranger := f.Tenants("stranger")
 	robot := f.Machine(f.OrgID(), f.Account("robot", manage))
 	_, err = f.Access.ApplicationKeys(reader, of)
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	_, err = f.Access.ApplicationKeys(stranger, of)
-	problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 	_, err = f.Access.ApplicationKeys(manager, svcauth.ListOptions{Member: "mem_\x00"})
-	problem(t, svcauth.CodeNotFound, err)
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(reader, key.ID))
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(stranger, key.ID))
-	problem(t, svcauth.CodeForbidden, f.Access.DeleteApplicationKey(robot, key.ID))
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(manager, f.Account("ci").ID))
+	rules.Problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(reader, key.ID))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(stranger, key.ID))
+	rules.Problem(t, svcauth.CodeForbidden, f.Access.DeleteApplicationKey(robot, key.ID))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteApplicationKey(manager, f.Account("ci").ID))
 	f.Lives(token)
 
 	require.NoError(t, f.Access.DeleteApplicationKey(manager, key.ID))

@@ -16,6 +16,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -29,7 +30,7 @@ type step struct {
 
 // subjects is what the steps work on.
 type subjects struct {
-	*fixture
+	*rules.Fixture
 	admin   context.Context
 	account svcauth.ServiceAccount
 	secret  svcauth.SecretInfo
@@ -43,27 +44,28 @@ type subjects struct {
 // steps go one after the other: what one makes the next changes.
 var steps = []step{
 	{action: "role.create", do: func(s *subjects) (err error) {
-		s.role, err = s.Access.CreateRole(s.admin, svcauth.NewRole{Name: "R", Privileges: []string{view, edit}})
+		s.role, err = s.Access.CreateRole(s.admin,
+			svcauth.NewRole{Name: "R", Privileges: []string{rules.View, rules.Edit}})
 		return err
 	}},
 	{action: "role.update", do: func(s *subjects) error {
-		return last(s.Access.UpdateRole(s.admin, s.role.ID, 0, svcauth.RolePatch{Description: new("other")}))
+		return rules.Last(s.Access.UpdateRole(s.admin, s.role.ID, 0, svcauth.RolePatch{Description: new("other")}))
 	}},
 	{action: "service_account.create", do: func(s *subjects) (err error) {
 		s.account, err = s.Access.CreateServiceAccount(s.admin, svcauth.NewServiceAccount{Name: "ci"})
 		return err
 	}},
 	{action: "service_account.update", do: func(s *subjects) error {
-		return last(s.Access.UpdateServiceAccount(s.admin, s.account.ID, 0,
+		return rules.Last(s.Access.UpdateServiceAccount(s.admin, s.account.ID, 0,
 			svcauth.ServiceAccountPatch{Disabled: new(true)}))
 	}},
 	{action: "service_account.assign_role", do: func(s *subjects) error {
-		return last(s.Access.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID,
+		return rules.Last(s.Access.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID,
 			svcauth.GrantRequest{ExpiresAt: new(s.Clock.Now().Add(time.Hour))}))
 	}},
 	{action: "service_account.role_expired", do: func(s *subjects) error {
 		s.Clock.Advance(2 * time.Hour)
-		return last(s.Access.ExpireGrants(s.T.Context()))
+		return rules.Last(s.Access.ExpireGrants(s.T.Context()))
 	}},
 	{action: "service_account.unassign_role", do: func(s *subjects) error {
 		if _, err := s.Access.AssignServiceAccountRole(s.admin, s.account.ID, s.role.ID,
@@ -82,7 +84,7 @@ var steps = []step{
 		return err
 	}},
 	{action: "secret.update", do: func(s *subjects) error {
-		return last(s.Access.UpdateSecret(s.admin, s.account.ID, s.secret.ID,
+		return rules.Last(s.Access.UpdateSecret(s.admin, s.account.ID, s.secret.ID,
 			svcauth.SecretPatch{Description: new("other")}))
 	}},
 	{action: "secret.delete",
@@ -96,13 +98,13 @@ var steps = []step{
 	{action: "application_key.delete",
 		do: func(s *subjects) error { return s.Access.DeleteApplicationKey(s.admin, s.key.ID) }},
 	{action: "member.invite", do: func(s *subjects) error {
-		return last(s.People.InviteMember(s.admin, svcauth.NewMember{Email: "bob@example.com"}))
+		return rules.Last(s.People.InviteMember(s.admin, svcauth.NewMember{Email: "bob@example.com"}))
 	}},
 	{action: "member.activate",
 		do: func(s *subjects) error { s.member = s.Join(s.admin, "ann@example.com").ID; return nil }},
 	{action: "member.sign_in", do: func(s *subjects) error { s.self = s.InConsole("ann@example.com"); return nil }},
 	{action: "member.sign_in", outcome: svcauth.OutcomeRefused, do: func(s *subjects) error {
-		return refused(last(s.SignIn("ann@example.com", "a wrong one", home)))
+		return refused(rules.Last(s.SignIn("ann@example.com", "a wrong one", rules.Home)))
 	}},
 	{action: "member.sign_out", do: func(s *subjects) error {
 		if err := s.Store.Sessions().Commit("a session", []byte("x"), time.Now().Add(time.Hour)); err != nil {
@@ -115,29 +117,31 @@ var steps = []step{
 		return refused(s.People.ChangePassword(s.self, "a wrong one", "another lighthouse over water"))
 	}},
 	{action: "member.set_password", do: func(s *subjects) error {
-		return s.People.ChangePassword(s.self, goodPassword, "another lighthouse over water")
+		return s.People.ChangePassword(s.self, rules.Password, "another lighthouse over water")
 	}},
 	{action: "member.update", do: func(s *subjects) error {
-		return last(s.People.UpdateMember(s.admin, s.member, 0, svcauth.MemberPatch{FirstName: new("Anna")}))
+		return rules.Last(s.People.UpdateMember(s.admin, s.member, 0, svcauth.MemberPatch{FirstName: new("Anna")}))
 	}},
 	{action: "member.assign_role", do: func(s *subjects) error {
-		return last(s.Access.AssignMemberRole(s.admin, s.member, s.role.ID, svcauth.GrantRequest{}))
+		return rules.Last(s.Access.AssignMemberRole(s.admin, s.member, s.role.ID, svcauth.GrantRequest{}))
 	}},
 	{action: "member.unassign_role",
 		do: func(s *subjects) error { return s.Access.UnassignMemberRole(s.admin, s.member, s.role.ID, "") }},
-	{action: "member.reset", do: func(s *subjects) error { return last(s.People.ResetMember(s.admin, s.member)) }},
+	{action: "member.reset",
+		do: func(s *subjects) error { return rules.Last(s.People.ResetMember(s.admin, s.member)) }},
 	{action: "member.delete", do: func(s *subjects) error { return s.People.DeleteMember(s.admin, s.member) }},
 	{action: "role.privileges_removed", do: func(s *subjects) error {
 		apis, privileges := fewer()
-		return last(s.Access.ApplyCatalog(s.T.Context(), apis, privileges, true))
+		return rules.Last(s.Access.ApplyCatalog(s.T.Context(), apis, privileges, true))
 	}},
 	{action: "catalog.update", do: func(s *subjects) error {
 		apis, privileges := fewer()
 		privileges = append(privileges, svcauth.Privilege{Name: "clusters:paint", API: apis[0].Audience})
-		return last(s.Access.ApplyCatalog(s.T.Context(), apis, privileges, false))
+		return rules.Last(s.Access.ApplyCatalog(s.T.Context(), apis, privileges, false))
 	}},
 	{action: "role.delete", do: func(s *subjects) error { return s.Access.DeleteRole(s.admin, s.role.ID) }},
-	{action: "signing_key.rotate", do: func(s *subjects) error { return last(s.Access.RotateSigningKeys(s.admin)) }},
+	{action: "signing_key.rotate",
+		do: func(s *subjects) error { return rules.Last(s.Access.RotateSigningKeys(s.admin)) }},
 	{action: "signing_key.rotate", do: func(s *subjects) error {
 		s.Clock.Advance(48 * time.Hour)
 		return s.Keyring.Advance(s.T.Context())
@@ -151,7 +155,7 @@ var steps = []step{
 		if err != nil {
 			return err
 		}
-		return last(s.Access.RevokeSigningKey(s.admin, keys[0].KID))
+		return rules.Last(s.Access.RevokeSigningKey(s.admin, keys[0].KID))
 	}},
 	{action: "organization.bootstrap", alsoTenant: true, do: func(s *subjects) error {
 		made, err := s.People.AddOrganization(s.T.Context(),
@@ -160,7 +164,7 @@ var steps = []step{
 		return err
 	}},
 	{action: "member.recover", alsoTenant: true, do: func(s *subjects) error {
-		return last(s.People.Recover(s.T.Context(), people.RecoveryRequest{Email: "boss@offline.example"}))
+		return rules.Last(s.People.Recover(s.T.Context(), people.RecoveryRequest{Email: "boss@offline.example"}))
 	}},
 	{action: "organization.create", alsoTenant: true, do: func(s *subjects) error {
 		made, err := s.People.CreateOrganization(s.admin,
@@ -169,7 +173,7 @@ var steps = []step{
 		return err
 	}},
 	{action: "organization.update", alsoTenant: true, do: func(s *subjects) error {
-		return last(s.Access.UpdateOrganizationByID(s.admin, s.tenant.ID,
+		return rules.Last(s.Access.UpdateOrganizationByID(s.admin, s.tenant.ID,
 			0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: new(true)}))
 	}},
 	{action: "organization.delete", alsoTenant: true,
@@ -187,8 +191,8 @@ func refused(err error) error {
 // Whatever changes leaves an event where those look whom it concerns, and so
 // does what was refused.
 func TestWhatEachChangeLeavesInTheLog(t *testing.T) {
-	f := newFixture(t, nil)
-	s := &subjects{fixture: f, admin: f.Admin()}
+	f := rules.New(t, nil)
+	s := &subjects{Fixture: f, admin: f.Admin()}
 	tried := map[string]bool{}
 	for _, step := range steps {
 		if step.outcome == "" {
@@ -262,13 +266,13 @@ func TestTheTableOfActionsIsWhole(t *testing.T) {
 
 // A caller that hangs up as soon as it has asked is in the log all the same.
 func TestHangingUpLosesNoRefusal(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	_, nobody := f.Member("nobody@example.com")
 	ctx, cancel := context.WithCancel(nobody)
 	cancel()
 	for range 40 {
 		_, err := f.Access.CreateRole(ctx, svcauth.NewRole{Name: "mine"})
-		problem(t, svcauth.CodeMissingPrivileges, err)
+		rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	}
 	events := f.Audited(f.OrgID(), "role.create")
 	require.Len(t, events, 1)
@@ -278,9 +282,10 @@ func TestHangingUpLosesNoRefusal(t *testing.T) {
 // The catalogue's removals stand in the log of each organization whose roles
 // had them, Administrator too.
 func TestRemovalsFromTheCatalogueStandInEachLog(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	tenant, boss := f.Tenants("tenant")
-	_, err := f.Access.CreateRole(boss, svcauth.NewRole{Name: "Editors", Privileges: []string{edit, create}})
+	_, err := f.Access.CreateRole(boss,
+		svcauth.NewRole{Name: "Editors", Privileges: []string{rules.Edit, rules.Create}})
 	require.NoError(t, err)
 	apis, privileges := fewer()
 	_, err = f.Access.ApplyCatalog(t.Context(), apis, privileges, true)
@@ -291,7 +296,8 @@ func TestRemovalsFromTheCatalogueStandInEachLog(t *testing.T) {
 	}
 	require.Len(t, lost, 2)
 	for _, role := range []string{"Editors", svcauth.RoleAdministrator} {
-		require.True(t, strings.Contains(lost[role], edit) && strings.Contains(lost[role], create), "%s: %s",
+		require.True(t, strings.Contains(lost[role], rules.Edit) && strings.Contains(lost[role], rules.Create),
+			"%s: %s",
 			role, lost[role])
 	}
 	require.Len(t, f.Audited(f.OrgID(), "catalog.update"), 1,

@@ -12,23 +12,23 @@ import (
 
 // fewer is the fixture's catalogue without clusters:create and clusters:edit.
 func fewer() ([]svcauth.API, []svcauth.Privilege) {
-	return []svcauth.API{{Audience: "https://api.example.com", Name: "Cloud"}}, []svcauth.Privilege{{Name: view,
+	return []svcauth.API{{Audience: "https://api.example.com", Name: "Cloud"}}, []svcauth.Privilege{{Name: rules.View,
 		API: "https://api.example.com"}}
 }
 
 func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
-	f := newFixture(t, nil)
-	both := f.Role("Both", view, edit)
-	account, other := f.Account("robot", both), f.Account("other", f.Role("Viewers", view))
+	f := rules.New(t, nil)
+	both := f.Role("Both", rules.View, rules.Edit)
+	account, other := f.Account("robot", both), f.Account("other", f.Role("Viewers", rules.View))
 	token, untouched := f.Token(account.ID), f.Token(other.ID)
 	apis, privileges := fewer()
 
 	_, err := f.Access.ApplyCatalog(t.Context(), apis, privileges, false)
-	p := problem(t, svcauth.CodeConflict, err)
-	require.Contains(t, p.Detail, edit)
+	p := rules.Problem(t, svcauth.CodeConflict, err)
+	require.Contains(t, p.Detail, rules.Edit)
 	require.Contains(t, p.Detail, "Both")
 	require.Contains(t, p.Detail, "catalog_allow_removal")
-	require.Contains(t, f.All(true), edit, "nothing has changed")
+	require.Contains(t, f.All(true), rules.Edit, "nothing has changed")
 	f.Lives(token)
 
 	changed, err := f.Access.ApplyCatalog(t.Context(), apis, privileges, true)
@@ -38,10 +38,10 @@ func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
 	f.Lives(untouched, f.Token(account.ID))
 	role, err := f.Access.Role(f.Admin(), both.ID)
 	require.NoError(t, err)
-	require.Equal(t, []string{view}, role.Privileges)
-	require.NotContains(t, f.All(true), edit)
-	_, err = f.Access.CreateRole(f.Admin(), svcauth.NewRole{Name: "Late", Privileges: []string{edit}})
-	problem(t, svcauth.CodeInvalid, err)
+	require.Equal(t, []string{rules.View}, role.Privileges)
+	require.NotContains(t, f.All(true), rules.Edit)
+	_, err = f.Access.CreateRole(f.Admin(), svcauth.NewRole{Name: "Late", Privileges: []string{rules.Edit}})
+	rules.Problem(t, svcauth.CodeInvalid, err)
 
 	changed, err = f.Access.ApplyCatalog(t.Context(), apis, privileges, true)
 	require.NoError(t, err)
@@ -51,14 +51,14 @@ func TestRemovedPrivilegeThatARoleHoldsIsRefusedUnlessTold(t *testing.T) {
 // Administrator holds what the catalogue has by its kind, not by a list. A
 // privilege leaves it without being asked for, and tokens that carry it die.
 func TestRemovedPrivilegeNobodyListsGoesQuietly(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	key := f.Tenant.ApplicationKey.ID
 	wide, narrow := f.Token(key), f.Token(key)
-	narrow.Scope = view
+	narrow.Scope = rules.View
 	apis, privileges := fewer()
 	_, err := f.Access.ApplyCatalog(t.Context(), apis, privileges, false)
 	require.NoError(t, err)
-	require.NotContains(t, f.All(true), create)
+	require.NotContains(t, f.All(true), rules.Create)
 	f.Dies(wide)
 	f.Lives(narrow, f.Token(key))
 	privileges = append(privileges, svcauth.Privilege{Name: "clusters:pause", API: "https://api.example.com"})
@@ -69,7 +69,7 @@ func TestRemovedPrivilegeNobodyListsGoesQuietly(t *testing.T) {
 }
 
 func TestExampleCatalogueIsComplete(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	catalogue, err := config.LoadCatalog("", rules.Issuer)
 	require.NoError(t, err)
 	_, err = f.Access.ApplyCatalog(t.Context(), catalogue.APIs, catalogue.Privileges, false)
@@ -90,7 +90,7 @@ func TestExampleCatalogueIsComplete(t *testing.T) {
 	require.Len(t, rest.Items, 1)
 	require.Nil(t, rest.NextCursor)
 	_, err = f.Access.APIs(f.Admin(), svcauth.ListOptions{Cursor: "bm90aGluZw"})
-	problem(t, svcauth.CodeInvalid, err)
+	rules.Problem(t, svcauth.CodeInvalid, err)
 	var all []string
 	for cursor := ""; ; {
 		page, err := f.Access.Privileges(f.Admin(), svcauth.ListOptions{Limit: 3, Cursor: cursor})
@@ -105,5 +105,5 @@ func TestExampleCatalogueIsComplete(t *testing.T) {
 	}
 	require.Equal(t, names, all)
 	_, err = f.Access.APIs(t.Context(), svcauth.ListOptions{})
-	problem(t, svcauth.CodeUnauthenticated, err)
+	rules.Problem(t, svcauth.CodeUnauthenticated, err)
 }

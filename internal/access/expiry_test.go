@@ -18,8 +18,8 @@ import (
 )
 
 func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
-	f := newFixture(t, nil)
-	viewers, editors := f.Role("Viewers", view), f.Role("Editors", edit)
+	f := rules.New(t, nil)
+	viewers, editors := f.Role("Viewers", rules.View), f.Role("Editors", rules.Edit)
 	account := f.Account("robot", viewers, editors)
 	only := f.Account("other", viewers)
 	m := f.Join(f.Admin(), "ann@example.com", viewers)
@@ -31,21 +31,21 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	long := f.Token(account.ID) // made while the grant had no end
 	expires := f.Clock.Now().Add(time.Hour)
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editors.ID,
 			svcauth.GrantRequest{ExpiresAt: &expires})))
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
+	require.NoError(t, rules.Last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{})))
 	forGood := f.Token(key.ID)
 	require.NoError(t,
-		last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
+		rules.Last(f.Access.AssignMemberRole(f.Admin(), m.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &expires})))
 	in, err := f.People.SignIn(t.Context(),
-		people.SignInRequest{Email: "ann@example.com", Password: goodPassword, IP: home})
+		people.SignInRequest{Email: "ann@example.com", Password: rules.Password, IP: rules.Home})
 	require.NoError(t, err)
 	may := func() []string {
 		ann, _, err := f.People.SessionActor(t.Context(), in)
 		require.NoError(t, err)
 		return ann.Privileges
 	}
-	require.Equal(t, []string{edit, view}, may())
+	require.Equal(t, []string{rules.Edit, rules.View}, may())
 	for holder, list := range map[string]func(context.Context, string,
 		svcauth.ListOptions) (svcauth.List[svcauth.Grant], error){
 		account.ID: f.Access.ServiceAccountRoles, m.ID: f.Access.MemberRoles,
@@ -67,10 +67,10 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, expires, next)
 	f.Lives(long, both, forGood)
-	require.Equal(t, []string{edit, view}, may())
+	require.Equal(t, []string{rules.Edit, rules.View}, may())
 
 	f.Clock.Advance(time.Millisecond)
-	require.Equal(t, []string{view}, may(), "before anybody has swept")
+	require.Equal(t, []string{rules.View}, may(), "before anybody has swept")
 	next, err = f.Access.ExpireGrants(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, next)
@@ -92,8 +92,8 @@ func TestExpiredGrantTakesItsPrivilegesFromLiveTokens(t *testing.T) {
 // Several nodes do it at once, many at a time. Each grant goes once, and one
 // that was prolonged meanwhile stays.
 func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
-	f := newFixture(t, nil)
-	role := f.Role("Viewers", view)
+	f := rules.New(t, nil)
+	role := f.Role("Viewers", rules.View)
 	account := f.Account("robot")
 	expires := f.Clock.Now().Add(time.Minute)
 	const many = 250
@@ -112,11 +112,11 @@ func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 		return nil
 	}))
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
 			svcauth.GrantRequest{ExpiresAt: &expires})))
 	later := expires.Add(time.Hour)
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
 			svcauth.GrantRequest{ExpiresAt: &later})))
 	kept := f.Token(account.ID)
 	f.Clock.Advance(2 * time.Minute)
@@ -136,13 +136,13 @@ func TestGrantsExpireOnceThoughManyNodesLook(t *testing.T) {
 }
 
 func TestRunExpiresGrantsByItself(t *testing.T) {
-	f := newFixture(t, func(c *rules.Config) { c.Access.Clock, c.People.Clock = time.Now, time.Now })
-	role := f.Role("Viewers", view)
+	f := rules.New(t, func(c *rules.Config) { c.Access.Clock, c.People.Clock = time.Now, time.Now })
+	role := f.Role("Viewers", rules.View)
 	account := f.Account("robot", role)
 	token := f.Token(account.ID)
 	expires := time.Now().Add(700 * time.Millisecond)
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID,
 			svcauth.GrantRequest{ExpiresAt: &expires})))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -8,23 +8,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func TestAssignAndUnassign(t *testing.T) {
-	f := newFixture(t, nil)
-	viewer, editor := f.Role("Viewer", view), f.Role("Editor", edit)
+	f := rules.New(t, nil)
+	viewer, editor := f.Role("Viewer", rules.View), f.Role("Editor", rules.Edit)
 	account, other := f.Account("ci", viewer), f.Account("other", viewer, editor)
 	before, others := f.Token(account.ID), f.Token(other.ID)
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	f.Lives(before, others) // giving never kills
 	after := f.Token(account.ID)
-	require.Equal(t, edit+" "+view, after.Scope)
+	require.Equal(t, rules.Edit+" "+rules.View, after.Scope)
 
 	events := len(f.Audited(f.OrgID(), "service_account.assign_role"))
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	require.Len(t, f.Audited(f.OrgID(), "service_account.assign_role"), events, "given again it is no event")
 
 	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""))
@@ -32,65 +33,65 @@ func TestAssignAndUnassign(t *testing.T) {
 	f.Lives(before, others) // these did not, or are somebody else's
 	newest := f.Token(account.ID)
 	f.Lives(newest)
-	require.Equal(t, view, newest.Scope)
+	require.Equal(t, rules.View, newest.Scope)
 	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, ""),
 		"it did not hold it: no error")
 	f.Lives(newest)
 
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	f.Dies(after) // what died stays dead though the role is back
 	f.Lives(f.Token(account.ID))
 }
 
 func TestAssignHandsOverOnlyWhatOneHolds(t *testing.T) {
-	f := newFixture(t, nil)
-	editor, admin := f.Role("Editor", view, edit), f.System(f.OrgID(), store.RoleAdministrator)
+	f := rules.New(t, nil)
+	editor, admin := f.Role("Editor", rules.View, rules.Edit), f.System(f.OrgID(), store.RoleAdministrator)
 	account := f.Account("ci")
-	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
-	err := last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{}))
-	require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
-	problem(t, svcauth.CodeMissingPrivileges,
-		last(f.Access.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{})))
+	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, rules.View))
+	err := rules.Last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, svcauth.GrantRequest{}))
+	require.Equal(t, []string{rules.Edit}, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	rules.Problem(t, svcauth.CodeMissingPrivileges,
+		rules.Last(f.Access.AssignServiceAccountRole(manager, account.ID, admin.ID, svcauth.GrantRequest{})))
 	// The administrator's own narrow token can't either.
-	narrow := f.Narrow(f.Admin(), svcauth.MembersManage, view)
-	problem(t, svcauth.CodeMissingPrivileges,
-		last(f.Access.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeConflict,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID,
+	narrow := f.Narrow(f.Admin(), svcauth.MembersManage, rules.View)
+	rules.Problem(t, svcauth.CodeMissingPrivileges,
+		rules.Last(f.Access.AssignServiceAccountRole(narrow, account.ID, editor.ID, svcauth.GrantRequest{})))
+	rules.Problem(t, svcauth.CodeConflict,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, f.System(f.OrgID(), store.RolePublic).ID,
 			svcauth.GrantRequest{})))
 	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, grants.Items)
 
 	require.NoError(t,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})))
 	require.NoError(t, f.Access.UnassignServiceAccountRole(manager, account.ID, editor.ID, ""),
 		"to take away one need not hold it")
 }
 
 func TestRoleOfAnotherOrganization(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	tenant, stranger := f.Tenants("stranger")
-	theirs, err := f.Access.CreateRole(stranger, svcauth.NewRole{Name: "Theirs", Privileges: []string{view}})
+	theirs, err := f.Access.CreateRole(stranger, svcauth.NewRole{Name: "Theirs", Privileges: []string{rules.View}})
 	require.NoError(t, err)
 	account := f.Account("ci")
-	problem(t, svcauth.CodeNotFound,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeNotFound,
-		last(f.Access.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
-	problem(t, svcauth.CodeNotFound, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID, ""))
+	rules.Problem(t, svcauth.CodeNotFound,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, theirs.ID, svcauth.GrantRequest{})))
+	rules.Problem(t, svcauth.CodeNotFound,
+		rules.Last(f.Access.AssignServiceAccountRole(stranger, account.ID, theirs.ID, svcauth.GrantRequest{})))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, theirs.ID, ""))
 	_, err = f.Access.CreateServiceAccount(f.Admin(),
 		svcauth.NewServiceAccount{Name: "x", RoleIDs: []string{theirs.ID}})
-	problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 	// Nor is a member reached by way of service accounts.
-	problem(t, svcauth.CodeNotFound,
-		last(f.Access.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{})))
+	rules.Problem(t, svcauth.CodeNotFound,
+		rules.Last(f.Access.AssignServiceAccountRole(stranger, tenant.AdminID, theirs.ID, svcauth.GrantRequest{})))
 }
 
 func TestGrantExpiry(t *testing.T) {
-	f := newFixture(t, nil)
-	editor := f.Role("Editor", edit)
+	f := rules.New(t, nil)
+	editor := f.Role("Editor", rules.Edit)
 	account := f.Account("ci")
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	at := func(d time.Duration) svcauth.GrantRequest {
@@ -98,35 +99,35 @@ func TestGrantExpiry(t *testing.T) {
 		return svcauth.GrantRequest{ExpiresAt: &moment}
 	}
 	assign := func(r svcauth.GrantRequest) error {
-		return last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, r))
+		return rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, r))
 	}
-	require.Equal(t, "body.expires_at", problem(t, svcauth.CodeInvalid, assign(at(0))).Errors[0].Location)
-	problem(t, svcauth.CodeInvalid, assign(at(-time.Hour)))
+	require.Equal(t, "body.expires_at", rules.Problem(t, svcauth.CodeInvalid, assign(at(0))).Errors[0].Location)
+	rules.Problem(t, svcauth.CodeInvalid, assign(at(-time.Hour)))
 	require.NoError(t, assign(at(2*time.Hour)))
 	token := f.Token(account.ID)
 
 	// A grant becomes shorter without holding what it gives, and no longer.
 	byManager := func(r svcauth.GrantRequest) error {
-		return last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, r))
+		return rules.Last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID, r))
 	}
 	require.NoError(t, byManager(at(time.Hour)))
 	f.Lives(token) // it dies when the grant expires
-	problem(t, svcauth.CodeMissingPrivileges, byManager(at(time.Hour+time.Millisecond)))
-	problem(t, svcauth.CodeMissingPrivileges, byManager(svcauth.GrantRequest{}))
+	rules.Problem(t, svcauth.CodeMissingPrivileges, byManager(at(time.Hour+time.Millisecond)))
+	rules.Problem(t, svcauth.CodeMissingPrivileges, byManager(svcauth.GrantRequest{}))
 	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Equal(t, at(time.Hour).ExpiresAt, grants.Items[0].ExpiresAt)
 
 	f.Clock.Advance(time.Hour)
 	require.Empty(t, f.Token(account.ID).Scope, "an expired grant gives nothing, swept or not")
-	problem(t, svcauth.CodeMissingPrivileges, byManager(at(-time.Hour+2*time.Hour))) // nor is it revived
+	rules.Problem(t, svcauth.CodeMissingPrivileges, byManager(at(-time.Hour+2*time.Hour))) // nor is it revived
 	require.NoError(t, assign(svcauth.GrantRequest{}))
-	require.Equal(t, edit, f.Token(account.ID).Scope)
+	require.Equal(t, rules.Edit, f.Token(account.ID).Scope)
 	require.NoError(t, byManager(at(time.Minute)), "from for ever to a minute is shorter")
 }
 
 func TestGrantPages(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	var want []string
 	for i := range 5 {
@@ -135,7 +136,7 @@ func TestGrantPages(t *testing.T) {
 			f.Clock.Advance(time.Millisecond)
 		}
 		require.NoError(t,
-			last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{})))
+			rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, role.ID, svcauth.GrantRequest{})))
 		want = append(want, role.ID)
 	}
 	var got []string
@@ -156,7 +157,7 @@ func TestGrantPages(t *testing.T) {
 }
 
 func TestHundredRolesAtMost(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
 		for i := range svcauth.MaxRolesPerPrincipal {
@@ -173,14 +174,15 @@ func TestHundredRolesAtMost(t *testing.T) {
 		return nil
 	}))
 	one := f.Role("One more")
-	problem(t, svcauth.CodeConflict,
-		last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
+	rules.Problem(t, svcauth.CodeConflict,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 	grants, err := f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{Limit: 200})
 	require.NoError(t, err)
 	require.Len(t, grants.Items, svcauth.MaxRolesPerPrincipal)
 	soon := f.Clock.Now().Add(time.Hour)
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID,
+	require.NoError(t, rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID,
 		svcauth.GrantRequest{ExpiresAt: &soon})), "a held one can be changed")
 	require.NoError(t, f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, grants.Items[0].RoleID, ""))
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
+	require.NoError(t,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, one.ID, svcauth.GrantRequest{})))
 }

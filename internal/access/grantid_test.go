@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -14,8 +15,8 @@ import (
 // create_before_destroy: a new one takes the place of the old one, and the
 // deletion of the old one then ends nothing.
 func TestGrantsHaveAnIdentity(t *testing.T) {
-	f := newFixture(t, nil)
-	editor := f.Role("Editor", edit)
+	f := rules.New(t, nil)
+	editor := f.Role("Editor", rules.Edit)
 	account := f.Account("ci", editor)
 	memberID, member := f.Member("ann@example.com", editor)
 	key, err := f.Access.CreateApplicationKey(member, svcauth.NewApplicationKey{})
@@ -27,7 +28,7 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 		list     func() (svcauth.List[svcauth.Grant], error)
 	}{
 		"a service account's": {account.ID, func(id string) error {
-			return last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID,
+			return rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID,
 				svcauth.GrantRequest{ID: id}))
 		}, func(id string) error {
 			return f.Access.UnassignServiceAccountRole(f.Admin(), account.ID, editor.ID, id)
@@ -35,7 +36,7 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 			return f.Access.ServiceAccountRoles(f.Admin(), account.ID, svcauth.ListOptions{})
 		}},
 		"a member's": {key.ClientID, func(id string) error {
-			return last(f.Access.AssignMemberRole(f.Admin(), memberID, editor.ID, svcauth.GrantRequest{ID: id}))
+			return rules.Last(f.Access.AssignMemberRole(f.Admin(), memberID, editor.ID, svcauth.GrantRequest{ID: id}))
 		}, func(id string) error {
 			return f.Access.UnassignMemberRole(f.Admin(), memberID, editor.ID, id)
 		}, func() (svcauth.List[svcauth.Grant], error) {
@@ -64,8 +65,9 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 			require.NoError(t, h.unassign(first.ID))
 			require.Equal(t, next, grant().ID, "what has been replaced ends nothing")
 			f.Lives(token)
-			require.Equal(t, "body.id", problem(t, svcauth.CodeInvalid, h.assign(editor.ID)).Errors[0].Location)
-			require.Equal(t, "query.grant", problem(t, svcauth.CodeInvalid, h.unassign(editor.ID)).Errors[0].Location)
+			require.Equal(t, "body.id", rules.Problem(t, svcauth.CodeInvalid, h.assign(editor.ID)).Errors[0].Location)
+			require.Equal(t, "query.grant",
+				rules.Problem(t, svcauth.CodeInvalid, h.unassign(editor.ID)).Errors[0].Location)
 
 			require.NoError(t, h.unassign(next))
 			f.Dies(token)
@@ -85,28 +87,28 @@ func TestGrantsHaveAnIdentity(t *testing.T) {
 // TestAGrantIsTakenOverByWhoMayGrant: a grant outlives the deletion of the one
 // whose place it took, so that it must be somebody's who could have granted it.
 func TestAGrantIsTakenOverByWhoMayGrant(t *testing.T) {
-	f := newFixture(t, nil)
-	editor := f.Role("Editor", edit)
+	f := rules.New(t, nil)
+	editor := f.Role("Editor", rules.Edit)
 	account := f.Account("ci", editor)
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	soon := f.Clock.Now().Add(time.Hour)
 	for _, expires := range []*time.Time{nil, &soon} {
-		err := last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID,
+		err := rules.Last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID,
 			svcauth.GrantRequest{ID: svcauth.NewID(svcauth.PrefixGrant), ExpiresAt: expires}))
-		require.Equal(t, []string{edit}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+		require.Equal(t, []string{rules.Edit}, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	}
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID,
+	require.NoError(t, rules.Last(f.Access.AssignServiceAccountRole(manager, account.ID, editor.ID,
 		svcauth.GrantRequest{ExpiresAt: &soon})), "the same grant may become shorter")
 }
 
 // TestTheLastAdministratorKeepsTheRoleWhicheverGrantIsNamed tries both ids.
 func TestTheLastAdministratorKeepsTheRoleWhicheverGrantIsNamed(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	admin, role := f.Tenant.AdminID, f.System(f.OrgID(), store.RoleAdministrator)
 	held, err := f.Access.MemberRoles(f.Admin(), admin, svcauth.ListOptions{})
 	require.NoError(t, err)
 	next := svcauth.NewID(svcauth.PrefixGrant)
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), admin, role.ID, svcauth.GrantRequest{ID: next})))
+	require.NoError(t, rules.Last(f.Access.AssignMemberRole(f.Admin(), admin, role.ID, svcauth.GrantRequest{ID: next})))
 	require.NoError(t, f.Access.UnassignMemberRole(f.Admin(), admin, role.ID, held.Items[0].ID))
-	problem(t, svcauth.CodeConflict, f.Access.UnassignMemberRole(f.Admin(), admin, role.ID, next))
+	rules.Problem(t, svcauth.CodeConflict, f.Access.UnassignMemberRole(f.Admin(), admin, role.ID, next))
 }

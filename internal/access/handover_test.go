@@ -9,15 +9,16 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // TestNothingHandedOverOutlastsItsGiver: who holds a privilege only by a grant
 // that ends gives it to nobody, itself included, for longer, by whatever way.
 func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	managers := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage, svcauth.RolesManage)
-	editors, viewers, nothing := f.Role("Editors", edit), f.Role("Viewers", view), f.Role("Nothing")
+	editors, viewers, nothing := f.Role("Editors", rules.Edit), f.Role("Viewers", rules.View), f.Role("Nothing")
 	temp, _ := f.Member("temp@example.com", managers, viewers)
 	end := f.Clock.Now().Add(time.Hour)
 	f.Until(temp, editors, end)
@@ -54,11 +55,11 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 				"a secret for good":     func() error { return secret(ctx, nil) },
 				"a later secret":        func() error { return secret(ctx, &after) },
 				"its own grant": func() error {
-					return last(f.Access.AssignMemberRole(ctx, temp, editors.ID,
+					return rules.Last(f.Access.AssignMemberRole(ctx, temp, editors.ID,
 						svcauth.GrantRequest{}))
 				},
 				"a member's grant": func() error {
-					return last(f.Access.AssignMemberRole(ctx, eve, editors.ID,
+					return rules.Last(f.Access.AssignMemberRole(ctx, eve, editors.ID,
 						svcauth.GrantRequest{}))
 				},
 				"an account": func() error {
@@ -72,11 +73,12 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 				},
 				"a role that everyone holds": func() error {
 					_, err := f.Access.UpdateRole(ctx, f.System(f.OrgID(), store.RolePublic).ID, 0,
-						svcauth.RolePatch{Privileges: &[]string{edit}})
+						svcauth.RolePatch{Privileges: &[]string{rules.Edit}})
 					return err
 				},
 				"a role": func() error {
-					_, err := f.Access.UpdateRole(ctx, nothing.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit}})
+					_, err := f.Access.UpdateRole(ctx, nothing.ID, 0,
+						svcauth.RolePatch{Privileges: &[]string{rules.Edit}})
 					return err
 				},
 				"an invitation": func() error {
@@ -90,33 +92,33 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 					return err
 				},
 			} {
-				p := problem(t, svcauth.CodeMissingPrivileges, give())
-				require.Equal(t, []string{edit}, p.Missing, what)
-				require.Contains(t, p.Detail, "you hold "+edit+" only until 2030-05-01T13:00:00Z; ", what)
+				p := rules.Problem(t, svcauth.CodeMissingPrivileges, give())
+				require.Equal(t, []string{rules.Edit}, p.Missing, what)
+				require.Contains(t, p.Detail, "you hold "+rules.Edit+" only until 2030-05-01T13:00:00Z; ", what)
 			}
 		})
 	}
-	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, grant(console, nil)).Detail,
+	require.Contains(t, rules.Problem(t, svcauth.CodeMissingPrivileges, grant(console, nil)).Detail,
 		"the grant must end by then: set expires_at")
-	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, secret(console, nil)).Detail,
+	require.Contains(t, rules.Problem(t, svcauth.CodeMissingPrivileges, secret(console, nil)).Detail,
 		"the secret must end by then: set expires_at")
 
 	// What ends with it may be given, and not made longer afterwards.
 	require.NoError(t, grant(console, &end))
 	require.Error(t, grant(console, &after))
 	member := func(end *time.Time) error {
-		return last(f.Access.AssignMemberRole(console, eve, editors.ID, svcauth.GrantRequest{ExpiresAt: end}))
+		return rules.Last(f.Access.AssignMemberRole(console, eve, editors.ID, svcauth.GrantRequest{ExpiresAt: end}))
 	}
 	require.NoError(t, member(&end))
 	for _, longer := range []*time.Time{&after, nil} {
-		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, member(longer)).Detail,
+		require.Contains(t, rules.Problem(t, svcauth.CodeMissingPrivileges, member(longer)).Detail,
 			"the grant must end by then: set expires_at")
 	}
 	require.NoError(t, member(new(end.Add(-time.Minute))), "it only becomes shorter")
 	made, err := f.Access.CreateSecret(full, rich.ID, svcauth.NewSecretRequest{ExpiresAt: &end})
 	require.NoError(t, err)
 	_, err = f.Access.UpdateSecret(full, rich.ID, made.ID, svcauth.SecretPatch{ClearExpiresAt: true})
-	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "the secret must end by then")
+	require.Contains(t, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Detail, "the secret must end by then")
 	_, err = f.Access.CreateSecret(console, mine.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err, "the account itself holds it no longer")
 	_, err = f.Access.CreateApplicationKey(console, svcauth.NewApplicationKey{})
@@ -126,17 +128,17 @@ func TestNothingHandedOverOutlastsItsGiver(t *testing.T) {
 	_, err = f.Access.CreateServiceAccount(console,
 		svcauth.NewServiceAccount{Name: "looks", RoleIDs: []string{viewers.ID}})
 	require.NoError(t, err, "what it holds for good")
-	f.Until(temp, f.Role("Editors too", edit), end.Add(time.Hour))
+	f.Until(temp, f.Role("Editors too", rules.Edit), end.Add(time.Hour))
 	require.NoError(t, grant(console, &after), "the last of its grants counts")
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), temp, editors.ID, svcauth.GrantRequest{})))
+	require.NoError(t, rules.Last(f.Access.AssignMemberRole(f.Admin(), temp, editors.ID, svcauth.GrantRequest{})))
 	require.NoError(t, grant(console, nil))
 }
 
 // TestShortGrantIsNotMadePermanent: a service account makes itself another one.
 func TestShortGrantIsNotMadePermanent(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	f.AllowMachines()
-	managers, editors := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage), f.Role("Editors", edit)
+	managers, editors := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage), f.Role("Editors", rules.Edit)
 	robot := f.Account("robot", managers)
 	end := f.Clock.Now().Add(4 * time.Second)
 	_, err := f.Access.AssignServiceAccountRole(f.Admin(), robot.ID, editors.ID, svcauth.GrantRequest{ExpiresAt: &end})
@@ -146,11 +148,11 @@ func TestShortGrantIsNotMadePermanent(t *testing.T) {
 	require.NoError(t, err)
 	for _, to := range []string{own.ID, robot.ID} {
 		_, err = f.Access.AssignServiceAccountRole(ctx, to, editors.ID, svcauth.GrantRequest{})
-		require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "the grant must end by then")
+		require.Contains(t, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Detail, "the grant must end by then")
 	}
 	f.Clock.Advance(5 * time.Second)
 	_, err = f.Access.AssignServiceAccountRole(ctx, own.ID, editors.ID,
 		svcauth.GrantRequest{ExpiresAt: new(f.Clock.Now().Add(time.Second))})
-	require.Contains(t, problem(t, svcauth.CodeMissingPrivileges, err).Detail, "does not carry",
+	require.Contains(t, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Detail, "does not carry",
 		"a request that began before is no better")
 }

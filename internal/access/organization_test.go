@@ -10,12 +10,13 @@ import (
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/builtin"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func TestOwnOrganization(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	org, err := f.Access.Organization(f.Admin())
 	require.NoError(t, err)
 	require.True(t, org.Operator)
@@ -26,18 +27,18 @@ func TestOwnOrganization(t *testing.T) {
 	require.Equal(t, "Acme", changed.Name)
 	require.True(t, changed.ServiceAccountsMayManageAccess)
 	_, err = f.Access.UpdateOrganization(f.Admin(), org.Version, svcauth.OrganizationPatch{Name: &name})
-	problem(t, svcauth.CodePreconditionFailed, err)
+	rules.Problem(t, svcauth.CodePreconditionFailed, err)
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &long})
-	problem(t, svcauth.CodeInvalid, err)
+	rules.Problem(t, svcauth.CodeInvalid, err)
 	f.Tenants("other")
 	taken := "OTHER"
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &taken})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.MembersRead))
 	_, err = f.Access.Organization(reader)
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	_, err = f.Access.UpdateOrganization(reader, 0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	done := 0
 	for _, e := range f.Audited(f.OrgID(), "organization.update") {
 		if e.Outcome == svcauth.OutcomeDone {
@@ -52,7 +53,7 @@ func TestOwnOrganization(t *testing.T) {
 // A tenant's Administrator holds neither keys:manage nor organizations:manage,
 // and an actor that claimed them is refused all the same.
 func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	tenant, boss := f.Tenants("tenant")
 	id := tenant.Organization.ID
 	actor, _ := access.ActorFrom(boss)
@@ -90,9 +91,9 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 	}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
-			problem(t, svcauth.CodeMissingPrivileges, call(boss))
-			problem(t, svcauth.CodeForbidden, call(access.WithActor(t.Context(), forged)))
-			problem(t, svcauth.CodeUnauthenticated, call(t.Context()))
+			rules.Problem(t, svcauth.CodeMissingPrivileges, call(boss))
+			rules.Problem(t, svcauth.CodeForbidden, call(access.WithActor(t.Context(), forged)))
+			rules.Problem(t, svcauth.CodeUnauthenticated, call(t.Context()))
 		})
 	}
 	privileges, err := f.Access.Privileges(boss, svcauth.ListOptions{})
@@ -103,14 +104,14 @@ func TestTenantCantReachForTheOperatorsPrivileges(t *testing.T) {
 	for _, p := range []string{svcauth.KeysManage, svcauth.OrganizationsManage} {
 		_, err = f.Access.CreateRole(access.WithActor(t.Context(), forged),
 			svcauth.NewRole{Name: "r " + p, Privileges: []string{p}})
-		problem(t, svcauth.CodeInvalid, err)
+		rules.Problem(t, svcauth.CodeInvalid, err)
 	}
 }
 
 // Another organization's ids are 404 everywhere.
 func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
-	f := newFixture(t, nil)
-	role := f.Role("Viewers", view)
+	f := rules.New(t, nil)
+	role := f.Role("Viewers", rules.View)
 	victim, _ := f.Member("victim@example.com", role)
 	tenant, boss := f.Tenants("tenant")
 	own := tenant.AdminID
@@ -125,11 +126,11 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 		"delete": func() error { return f.People.DeleteMember(boss, victim) },
 		"reset":  func() error { _, err := f.People.ResetMember(boss, victim); return err },
 		"assign to": func() error {
-			return last(f.Access.AssignMemberRole(boss, victim,
+			return rules.Last(f.Access.AssignMemberRole(boss, victim,
 				f.System(tenant.Organization.ID, store.RoleAdministrator).ID, svcauth.GrantRequest{}))
 		},
 		"assign": func() error {
-			return last(f.Access.AssignMemberRole(boss, own, role.ID,
+			return rules.Last(f.Access.AssignMemberRole(boss, own, role.ID,
 				svcauth.GrantRequest{}))
 		},
 		"unassign from": func() error { return f.Access.UnassignMemberRole(boss, victim, role.ID, "") },
@@ -140,7 +141,7 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 		},
 		"nothing": func() error { _, err := f.People.Member(boss, "mem_\x00"); return err },
 	} {
-		problem(t, svcauth.CodeNotFound, call())
+		rules.Problem(t, svcauth.CodeNotFound, call())
 		_ = name
 	}
 	members, err := f.People.Members(boss, svcauth.ListOptions{})
@@ -154,20 +155,20 @@ func TestOtherOrganizationsMembersAreNotFound(t *testing.T) {
 }
 
 func TestTokenActor(t *testing.T) {
-	f := newFixture(t, nil)
-	f.Join(f.Admin(), "ann@example.com", f.Role("Viewers", view, svcauth.MembersRead))
+	f := rules.New(t, nil)
+	f.Join(f.Admin(), "ann@example.com", f.Role("Viewers", rules.View, svcauth.MembersRead))
 	key, claims := f.Key(f.InConsole("ann@example.com"))
 	claims.Subject = key.Member.ID
 	a, err := f.Access.TokenActor(t.Context(), claims)
 	require.NoError(t, err)
 	require.Equal(t, access.Actor{ID: key.Member.ID, Kind: svcauth.KindMember, Name: "ann@example.com",
 		OrgID: f.OrgID(), Operator: true, ClientID: key.ID,
-		Privileges: []string{view, svcauth.MembersRead}}, a)
+		Privileges: []string{rules.View, svcauth.MembersRead}}, a)
 	me, err := f.Access.Me(access.WithActor(t.Context(), a))
 	require.NoError(t, err)
 	require.Equal(t, svcauth.Me{ID: a.ID, Kind: svcauth.KindMember, Name: "ann@example.com", ClientID: key.ID,
 		Organization: svcauth.Ref{ID: f.OrgID(), Name: "default"}, Operator: true,
-		Roles: []string{"Viewers"}, Privileges: []string{view, svcauth.MembersRead}}, me)
+		Roles: []string{"Viewers"}, Privileges: []string{rules.View, svcauth.MembersRead}}, me)
 
 	account := f.Account("robot")
 	a, err = f.Access.TokenActor(t.Context(), f.Token(account.ID))
@@ -183,13 +184,13 @@ func TestTokenActor(t *testing.T) {
 		"nobody":                         {Subject: "root", ClientID: "root", OrgID: f.OrgID()},
 	} {
 		_, err := f.Access.TokenActor(t.Context(), &c)
-		problem(t, svcauth.CodeUnauthenticated, err)
+		rules.Problem(t, svcauth.CodeUnauthenticated, err)
 		_ = name
 	}
 }
 
 func TestAuditLogIsFilteredAndPaged(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.AuditRead))
 	since := f.Clock.Now().Add(time.Minute)
 	var roles []svcauth.Role
@@ -234,9 +235,9 @@ func TestAuditLogIsFilteredAndPaged(t *testing.T) {
 		{Order: svcauth.OrderAscending, After: "evt_1"},
 		{ListOptions: svcauth.ListOptions{Limit: 1000}}, {ListOptions: svcauth.ListOptions{Cursor: "?"}}} {
 		_, err := f.Access.AuditEvents(reader, bad)
-		problem(t, svcauth.CodeInvalid, err)
+		rules.Problem(t, svcauth.CodeInvalid, err)
 	}
 	_, other := f.Member("other@example.com", f.Role("Others", svcauth.MembersRead))
 	_, err := f.Access.AuditEvents(other, svcauth.AuditFilter{})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/access"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -69,7 +70,7 @@ func calls() []call {
 		}},
 		{"AssignServiceAccountRole", svcauth.MembersManage, true,
 			func(ctx context.Context, s *access.Service, o things) error {
-				return last(s.AssignServiceAccountRole(ctx, o.account.ID, o.role.ID,
+				return rules.Last(s.AssignServiceAccountRole(ctx, o.account.ID, o.role.ID,
 					svcauth.GrantRequest{ExpiresAt: &later}))
 			}},
 		{"UnassignServiceAccountRole", svcauth.MembersManage, true,
@@ -93,8 +94,8 @@ func calls() []call {
 	}
 }
 
-func (f *fixture) things() things {
-	role := f.Role("Thing", view)
+func newThings(f *rules.Fixture) things {
+	role := f.Role("Thing", rules.View)
 	account := f.Account("thing", role)
 	return things{account: account, secret: account.Secrets[0].ID, role: role, jti: f.Token(account.ID).JTI}
 }
@@ -104,28 +105,28 @@ func (f *fixture) things() things {
 func TestWhoMay(t *testing.T) {
 	for _, c := range calls() {
 		t.Run(c.name, func(t *testing.T) {
-			f := newFixture(t, nil)
-			o := f.things()
-			problem(t, svcauth.CodeUnauthenticated, c.do(t.Context(), f.Access, o))
-			problem(t, svcauth.CodeUnauthenticated,
+			f := rules.New(t, nil)
+			o := newThings(f)
+			rules.Problem(t, svcauth.CodeUnauthenticated, c.do(t.Context(), f.Access, o))
+			rules.Problem(t, svcauth.CodeUnauthenticated,
 				c.do(access.WithActor(t.Context(), access.Actor{Privileges: f.All(true)}), f.Access, o))
 
 			others := without(f.All(true), c.need)
 			if c.name == "Role" {
 				others = without(others, svcauth.RolesManage)
 			}
-			p := problem(t, svcauth.CodeMissingPrivileges, c.do(f.Narrow(f.Admin(), others...), f.Access, o))
+			p := rules.Problem(t, svcauth.CodeMissingPrivileges, c.do(f.Narrow(f.Admin(), others...), f.Access, o))
 			require.Equal(t, []string{c.need}, p.Missing)
 
 			// Another organization's Administrator has every privilege there,
 			// and finds nothing here.
 			_, stranger := f.Tenants("stranger")
-			problem(t, svcauth.CodeNotFound, c.do(stranger, f.Access, o))
+			rules.Problem(t, svcauth.CodeNotFound, c.do(stranger, f.Access, o))
 
 			machine := f.Account("machine", f.System(f.OrgID(), "administrator"))
 			asMachine := f.Machine(f.OrgID(), machine)
 			if c.access {
-				p := problem(t, svcauth.CodeForbidden, c.do(asMachine, f.Access, o))
+				p := rules.Problem(t, svcauth.CodeForbidden, c.do(asMachine, f.Access, o))
 				require.Contains(t, p.Detail, "A service account may not manage access in this organization")
 				require.Contains(t, p.Detail, "service_accounts_may_manage_access")
 				f.AllowMachines()
@@ -147,21 +148,21 @@ func TestUnknownIDs(t *testing.T) {
 		{account: svcauth.ServiceAccount{ID: "sa_\x00"}, secret: "\x00", role: svcauth.Role{ID: "\xff"}, jti: "\x00"},
 		{},
 	}
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	for _, c := range calls() {
 		for _, o := range ids {
-			problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Access, o))
+			rules.Problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Access, o))
 		}
 	}
 	// An account that exists does not make a role, secret or token that does
 	// not.
-	o := f.things()
+	o := newThings(f)
 	for _, c := range calls() {
 		switch c.name {
 		case "UpdateSecret", "DeleteSecret", "AssignServiceAccountRole", "UnassignServiceAccountRole", "RevokeToken":
 			for _, none := range ids {
 				none.account = o.account
-				problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Access, none))
+				rules.Problem(t, svcauth.CodeNotFound, c.do(f.Admin(), f.Access, none))
 			}
 		}
 	}
@@ -170,10 +171,10 @@ func TestUnknownIDs(t *testing.T) {
 // TestRefusalsAreAudited checks that a change that a rule refuses leaves an
 // event, readable whatever the caller sent.
 func TestRefusalsAreAudited(t *testing.T) {
-	f := newFixture(t, nil)
-	o := f.things()
+	f := rules.New(t, nil)
+	o := newThings(f)
 	_, reader := f.Member("reader@example.com", f.Role("Reader", svcauth.MembersRead))
-	problem(t, svcauth.CodeMissingPrivileges, f.Access.DeleteServiceAccount(reader, o.account.ID))
+	rules.Problem(t, svcauth.CodeMissingPrivileges, f.Access.DeleteServiceAccount(reader, o.account.ID))
 	events := f.Audited(f.OrgID(), "service_account.delete")
 	require.Len(t, events, 1)
 	require.Equal(t, svcauth.OutcomeRefused, events[0].Outcome)
@@ -181,13 +182,13 @@ func TestRefusalsAreAudited(t *testing.T) {
 	require.Equal(t, o.account.ID, events[0].Target.ID)
 	require.Contains(t, events[0].Reason, svcauth.MembersManage)
 
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteServiceAccount(f.Admin(), "sa_\x00\xff"))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteServiceAccount(f.Admin(), "sa_\x00\xff"))
 	require.Len(t, f.Audited(f.OrgID(), "service_account.delete"), 2)
 	for _, e := range f.Audited(f.OrgID(), "service_account.delete") {
 		require.NotContains(t, e.Target.ID, "\x00")
 	}
 	_, err := f.Access.CreateServiceAccount(reader, svcauth.NewServiceAccount{Name: "a\x00b"})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	require.True(t, slices.ContainsFunc(f.Audited(f.OrgID(), "service_account.create"),
 		func(e svcauth.AuditEvent) bool { return e.Target.Name == "a?b" }))
 }

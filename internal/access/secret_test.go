@@ -8,12 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func TestSecretsOverlap(t *testing.T) {
-	f := newFixture(t, nil)
-	account := f.Account("ci", f.Role("Viewer", view))
+	f := rules.New(t, nil)
+	account := f.Account("ci", f.Role("Viewer", rules.View))
 	oldToken := f.Token(account.ID)
 	f.Clock.Advance(time.Second)
 	made, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{Description: "next"})
@@ -48,21 +49,22 @@ func TestSecretsOverlap(t *testing.T) {
 }
 
 func TestSecretNeedsWhatTheAccountHolds(t *testing.T) {
-	f := newFixture(t, nil)
-	account := f.Account("ci", f.Role("Editor", view, edit))
-	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
+	f := rules.New(t, nil)
+	account := f.Account("ci", f.Role("Editor", rules.View, rules.Edit))
+	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, rules.View))
 	_, err := f.Access.CreateSecret(manager, account.ID, svcauth.NewSecretRequest{})
-	p := problem(t, svcauth.CodeMissingPrivileges, err)
-	require.Equal(t, []string{edit}, p.Missing)
+	p := rules.Problem(t, svcauth.CodeMissingPrivileges, err)
+	require.Equal(t, []string{rules.Edit}, p.Missing)
 	_, err = f.Access.CreateSecret(manager, account.ID, svcauth.NewSecretRequest{ClientSecret: svcauth.NewSecret()})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	// A role that has expired gives nothing any more.
 	soon := f.Clock.Now().Add(time.Minute)
 	lesser := f.Account("lesser")
-	require.NoError(t, last(f.Access.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", create).ID,
-		svcauth.GrantRequest{ExpiresAt: &soon})))
+	require.NoError(t,
+		rules.Last(f.Access.AssignServiceAccountRole(f.Admin(), lesser.ID, f.Role("Creator", rules.Create).ID,
+			svcauth.GrantRequest{ExpiresAt: &soon})))
 	_, err = f.Access.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	f.Clock.Advance(time.Minute)
 	_, err = f.Access.CreateSecret(manager, lesser.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
@@ -71,8 +73,8 @@ func TestSecretNeedsWhatTheAccountHolds(t *testing.T) {
 }
 
 func TestSecretExpiry(t *testing.T) {
-	f := newFixture(t, nil)
-	account := f.Account("ci", f.Role("Viewer", view))
+	f := rules.New(t, nil)
+	account := f.Account("ci", f.Role("Viewer", rules.View))
 	id := account.Secrets[0].ID
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	at := func(d time.Duration) *time.Time { moment := f.Clock.Now().Add(d); return &moment }
@@ -82,22 +84,22 @@ func TestSecretExpiry(t *testing.T) {
 	}
 	for _, past := range []*time.Time{at(0), at(-time.Hour)} {
 		require.Equal(t, "body.expires_at",
-			problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: past})).Errors[0].Location)
+			rules.Problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: past})).Errors[0].Location)
 		_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ExpiresAt: past})
-		problem(t, svcauth.CodeInvalid, err)
+		rules.Problem(t, svcauth.CodeInvalid, err)
 	}
-	problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: at(time.Hour), ClearExpiresAt: true}))
+	rules.Problem(t, svcauth.CodeInvalid, update(svcauth.SecretPatch{ExpiresAt: at(time.Hour), ClearExpiresAt: true}))
 	// Who holds nothing of it may end it sooner, and not let it live longer.
 	token := f.Token(account.ID)
 	require.NoError(t, update(svcauth.SecretPatch{ExpiresAt: at(2 * time.Hour)}))
 	require.NoError(t, update(svcauth.SecretPatch{ExpiresAt: at(time.Hour)}))
-	problem(t, svcauth.CodeMissingPrivileges, update(svcauth.SecretPatch{ExpiresAt: at(time.Hour + time.Second)}))
-	problem(t, svcauth.CodeMissingPrivileges, update(svcauth.SecretPatch{ClearExpiresAt: true}))
+	rules.Problem(t, svcauth.CodeMissingPrivileges, update(svcauth.SecretPatch{ExpiresAt: at(time.Hour + time.Second)}))
+	rules.Problem(t, svcauth.CodeMissingPrivileges, update(svcauth.SecretPatch{ClearExpiresAt: true}))
 	text := "described"
 	require.NoError(t, update(svcauth.SecretPatch{Description: &text}))
 	f.Clock.Advance(time.Hour)
 	require.False(t, f.WorksFor(account.ID, account.ClientSecret))
-	problem(t, svcauth.CodeMissingPrivileges,
+	rules.Problem(t, svcauth.CodeMissingPrivileges,
 		update(svcauth.SecretPatch{ExpiresAt: at(time.Minute)})) // an expired one is not revived
 	require.NoError(t, update(svcauth.SecretPatch{Description: &text}))
 	f.Lives(token)
@@ -113,7 +115,7 @@ func TestSecretExpiry(t *testing.T) {
 }
 
 func TestSecretOfTheCaller(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	own := svcauth.NewSecret()
 	made, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: own})
@@ -123,14 +125,14 @@ func TestSecretOfTheCaller(t *testing.T) {
 	require.True(t, f.WorksFor(account.ID, own))
 	// Sent again after a lost answer, it says which one it is.
 	_, err = f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: own})
-	require.Contains(t, problem(t, svcauth.CodeConflict, err).Detail, made.ID)
+	require.Contains(t, rules.Problem(t, svcauth.CodeConflict, err).Detail, made.ID)
 
 	mistyped := []byte(own)
 	mistyped[10] ^= 1
 	for _, bad := range []svcauth.Secret{"x", "password", svcauth.Secret(mistyped), own + "x",
 		svcauth.Secret(make([]byte, len(own)))} {
 		_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{ClientSecret: bad})
-		p := problem(t, svcauth.CodeInvalid, err)
+		p := rules.Problem(t, svcauth.CodeInvalid, err)
 		require.Equal(t, "body.client_secret", p.Errors[0].Location)
 		if len(bad) > 10 {
 			require.NotContains(t, p.Detail, string(bad))
@@ -139,7 +141,7 @@ func TestSecretOfTheCaller(t *testing.T) {
 }
 
 func TestFiveSecretsAtMost(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	soon := f.Clock.Now().Add(time.Minute)
 	var ids []string
@@ -159,7 +161,7 @@ func TestFiveSecretsAtMost(t *testing.T) {
 	}
 	require.NoError(t, f.Store.NoteUse(t.Context(), nil, inUse))
 	_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
-	detail := problem(t, svcauth.CodeConflict, err).Detail
+	detail := rules.Problem(t, svcauth.CodeConflict, err).Detail
 	require.Contains(t, detail, ids[0])
 	require.Contains(t, detail, "expired")
 	require.Contains(t, detail, ids[1])
@@ -172,7 +174,7 @@ func TestFiveSecretsAtMost(t *testing.T) {
 }
 
 func TestLastUse(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	second, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
@@ -194,25 +196,25 @@ func TestLastUse(t *testing.T) {
 // A secret is of one account: through another one it is not found, and nothing
 // happens to it.
 func TestSecretOfAnotherAccount(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account, other := f.Account("ci"), f.Account("other")
 	text := "mine now"
 	_, err := f.Access.UpdateSecret(f.Admin(), other.ID, account.Secrets[0].ID, svcauth.SecretPatch{Description: &text})
-	problem(t, svcauth.CodeNotFound, err)
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteSecret(f.Admin(), other.ID, account.Secrets[0].ID, true))
+	rules.Problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteSecret(f.Admin(), other.ID, account.Secrets[0].ID, true))
 	require.True(t, f.WorksFor(account.ID, account.ClientSecret))
 	f.Lives(f.Token(account.ID))
 	// An application key's secret is not reached by way of service accounts.
 	key := f.Tenant.ApplicationKey
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteSecret(f.Admin(), key.ID, key.Secret.ID, true))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteSecret(f.Admin(), key.ID, key.Secret.ID, true))
 	_, err = f.Access.CreateSecret(f.Admin(), key.ID, svcauth.NewSecretRequest{})
-	problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 }
 
 // However many ask at once, there are no more secrets than may be, and no name
 // is given twice.
 func TestLimitsHoldUnderConcurrency(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	admin := f.Admin()
 	var wait sync.WaitGroup
@@ -237,7 +239,7 @@ func TestLimitsHoldUnderConcurrency(t *testing.T) {
 // The answer with the secret was lost: the caller finds the one that was never
 // used, removes it and makes another.
 func TestRepairAfterALostAnswer(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	require.NoError(t,
 		f.Store.NoteUse(t.Context(), nil, map[string]int64{account.Secrets[0].ID: f.Clock.Now().UnixMilli()}))

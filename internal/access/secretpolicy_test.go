@@ -7,12 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // addCredential gives an account a credential of another kind than a secret.
-func (f *fixture) addCredential(clientID, kind, prefix, maker string) string {
+func addCredential(f *rules.Fixture, clientID, kind, prefix, maker string) string {
 	f.T.Helper()
 	id := typeid.New(prefix, f.Clock.Now())
 	require.NoError(f.T, f.Store.Write(f.T.Context(), func(q *store.Q) error {
@@ -25,7 +26,7 @@ func (f *fixture) addCredential(clientID, kind, prefix, maker string) string {
 }
 
 func TestNoNewSecrets(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
 	org, err := f.Access.UpdateOrganization(f.Admin(), 0,
 		svcauth.OrganizationPatch{SharedSecrets: new(svcauth.SharedSecretsNoNew)})
@@ -33,22 +34,22 @@ func TestNoNewSecrets(t *testing.T) {
 	require.Equal(t, svcauth.SharedSecretsNoNew, org.SharedSecrets)
 	token := f.Token(account.ID)
 	_, err = f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "other"})
-	require.Contains(t, problem(t, svcauth.CodeConflict, err).Detail, "secret: false")
+	require.Contains(t, rules.Problem(t, svcauth.CodeConflict, err).Detail, "secret: false")
 	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "other", Secret: new(false)})
 	require.NoError(t, err)
 	_, err = f.Access.CreateApplicationKey(f.Admin(), svcauth.NewApplicationKey{})
 	require.NoError(t, err, "application keys have a setting of their own")
 	f.Lives(token)
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{SharedSecrets: new("never")})
-	require.Equal(t, "body.shared_secrets", problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
+	require.Equal(t, "body.shared_secrets", rules.Problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 }
 
 func TestRefusingSecretsSaysWhomItStops(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	first, second, keyed := f.Account("first"), f.Account("second"), f.Account("keyed")
-	f.addCredential(keyed.ID, store.CredentialKey, svcauth.PrefixKey, f.Tenant.AdminID)
+	addCredential(f, keyed.ID, store.CredentialKey, svcauth.PrefixKey, f.Tenant.AdminID)
 	require.NoError(t, f.Store.NoteUse(t.Context(), nil, map[string]int64{
 		second.Secrets[0].ID: f.Clock.Now().UnixMilli(),
 	}))
@@ -61,7 +62,7 @@ func TestRefusingSecretsSaysWhomItStops(t *testing.T) {
 
 	refuse := svcauth.OrganizationPatch{SharedSecrets: new(svcauth.SharedSecretsRefused)}
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0, refuse)
-	p := problem(t, svcauth.CodeConflict, err)
+	p := rules.Problem(t, svcauth.CodeConflict, err)
 	require.Equal(t, "body.shared_secrets", p.Errors[0].Location)
 	require.Regexp(t, "from 2 service accounts: second \\(last used .*\\), first \\(never used\\)", p.Detail)
 	require.Contains(t, p.Detail, "confirm=true")
@@ -80,9 +81,9 @@ func TestRefusingSecretsSaysWhomItStops(t *testing.T) {
 // TestRefusingWithoutUsersNeedsNoConfirmation also checks that an expired
 // credential of another kind does not count.
 func TestRefusingWithoutUsersNeedsNoConfirmation(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	account := f.Account("ci")
-	id := f.addCredential(account.ID, store.CredentialCertificate, svcauth.PrefixCertificate, f.Tenant.AdminID)
+	id := addCredential(f, account.ID, store.CredentialCertificate, svcauth.PrefixCertificate, f.Tenant.AdminID)
 	past := f.Clock.Now().Add(-time.Second)
 	expire := func(end *time.Time) {
 		require.NoError(t, f.Store.Write(t.Context(), func(q *store.Q) error {
@@ -93,24 +94,24 @@ func TestRefusingWithoutUsersNeedsNoConfirmation(t *testing.T) {
 	expire(&past)
 	refuse := svcauth.OrganizationPatch{SharedSecrets: new(svcauth.SharedSecretsRefused)}
 	_, err := f.Access.UpdateOrganization(f.Admin(), 0, refuse)
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	expire(nil)
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0, refuse)
 	require.NoError(t, err)
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0,
 		svcauth.OrganizationPatch{ApplicationKeys: new(svcauth.ApplicationKeysRefused)})
-	require.Equal(t, "body.application_keys", problem(t, svcauth.CodeConflict, err).Errors[0].Location)
+	require.Equal(t, "body.application_keys", rules.Problem(t, svcauth.CodeConflict, err).Errors[0].Location)
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0,
 		svcauth.OrganizationPatch{ApplicationKeys: new(svcauth.ApplicationKeysRefused), Confirm: true})
 	require.NoError(t, err)
 	_, err = f.Access.CreateApplicationKey(f.Admin(), svcauth.NewApplicationKey{})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 }
 
 // TestSecretUsersNamesNobodyWithoutMembersRead also checks that the settings of
 // another organization are the operator's.
 func TestSecretUsersNamesNobodyWithoutMembersRead(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	f.Account("ci")
 	_, settings := f.Member("settings@example.com", f.Role("Settings", svcauth.SettingsManage))
 	users, err := f.Access.SecretUsers(settings)
@@ -119,38 +120,39 @@ func TestSecretUsersNamesNobodyWithoutMembersRead(t *testing.T) {
 	require.Empty(t, users.Accounts)
 	_, err = f.Access.UpdateOrganization(settings, 0,
 		svcauth.OrganizationPatch{SharedSecrets: new(svcauth.SharedSecretsRefused)})
-	require.NotContains(t, problem(t, svcauth.CodeConflict, err).Detail, "ci (")
+	require.NotContains(t, rules.Problem(t, svcauth.CodeConflict, err).Detail, "ci (")
 	_, viewer := f.Member("viewer@example.com", f.Role("Viewer", svcauth.MembersRead))
 	_, err = f.Access.SecretUsers(viewer)
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	_, err = f.Access.UpdateOrganization(viewer, 0,
 		svcauth.OrganizationPatch{SharedSecrets: new(svcauth.SharedSecretsRefused)})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	_, err = f.Access.UpdateOrganizationByID(settings, f.OrgID(), 0,
 		svcauth.OrganizationPatch{SharedSecrets: new(svcauth.SharedSecretsRefused)})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 }
 
 // TestWarningsLookAtCredentialsOfAllKinds checks that a public key counts as a
 // secret does: its maker may hold the private one.
 func TestWarningsLookAtCredentialsOfAllKinds(t *testing.T) {
-	f := newFixture(t, nil)
-	editor := f.Role("Editor", edit)
+	f := rules.New(t, nil)
+	editor := f.Role("Editor", rules.Edit)
 	annID, _ := f.Member("ann@example.com", f.Role("Manager", svcauth.MembersRead, svcauth.MembersManage))
 	account, err := f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "ci", Secret: new(false)})
 	require.NoError(t, err)
-	id := f.addCredential(account.ID, store.CredentialFederated, svcauth.PrefixFederated, annID)
+	id := addCredential(f, account.ID, store.CredentialFederated, svcauth.PrefixFederated, annID)
 	kept := []svcauth.CredentialWarning{{
 		ServiceAccount: svcauth.Ref{ID: account.ID, Name: "ci"},
 		Kind:           svcauth.KindFederatedCredential, CredentialID: id,
-		CreatedBy: svcauth.Creator{ID: annID, Email: "maker"}, Missing: []string{edit},
+		CreatedBy: svcauth.Creator{ID: annID, Email: "maker"}, Missing: []string{rules.Edit},
 	}}
 	answer, err := f.Access.AssignServiceAccountRole(f.Admin(), account.ID, editor.ID, svcauth.GrantRequest{})
 	require.NoError(t, err)
 	require.Equal(t, kept, answer.Warnings)
 	require.Contains(t, kept[0].String(), "The federated credential "+id+" of")
-	changed, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0, svcauth.RolePatch{Privileges: &[]string{edit, view}})
+	changed, err := f.Access.UpdateRole(f.Admin(), editor.ID, 0,
+		svcauth.RolePatch{Privileges: &[]string{rules.Edit, rules.View}})
 	require.NoError(t, err)
-	kept[0].Missing = []string{view}
+	kept[0].Missing = []string{rules.View}
 	require.Equal(t, kept, changed.Warnings)
 }

@@ -11,12 +11,13 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func TestCreateServiceAccount(t *testing.T) {
-	f := newFixture(t, nil)
-	viewer := f.Role("Viewer", view)
+	f := rules.New(t, nil)
+	viewer := f.Role("Viewer", rules.View)
 	expires := f.Clock.Now().Add(time.Hour + time.Microsecond)
 	made, err := f.Access.CreateServiceAccount(f.Admin(),
 		svcauth.NewServiceAccount{Name: " ci ", Description: "builds", RoleIDs: []string{viewer.ID, viewer.ID},
@@ -35,7 +36,7 @@ func TestCreateServiceAccount(t *testing.T) {
 	made.ClientSecret = ""
 	require.Equal(t, made, got, "what was answered is what is there")
 	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{Name: "CI"})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 
 	events := f.Audited(f.OrgID(), "service_account.create")
 	require.Len(t, events, 2)
@@ -47,9 +48,9 @@ func TestCreateServiceAccount(t *testing.T) {
 // TestCreateServiceAccountWithoutSecret checks that no secret is made, so that
 // what Public gives is not handed over yet, but what the roles give is.
 func TestCreateServiceAccountWithoutSecret(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	_, err := f.Access.UpdateRole(f.Admin(), f.System(f.OrgID(), store.RolePublic).ID, 0,
-		svcauth.RolePatch{Privileges: &[]string{edit}})
+		svcauth.RolePatch{Privileges: &[]string{rules.Edit}})
 	require.NoError(t, err)
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	narrow, ok := access.ActorFrom(manager)
@@ -57,7 +58,7 @@ func TestCreateServiceAccountWithoutSecret(t *testing.T) {
 	narrow.Full, narrow.Privileges = false, []string{svcauth.MembersManage}
 	with := access.WithActor(t.Context(), narrow)
 	_, err = f.Access.CreateServiceAccount(with, svcauth.NewServiceAccount{Name: "ci"})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 
 	made, err := f.Access.CreateServiceAccount(with, svcauth.NewServiceAccount{Name: "ci", Secret: new(false)})
 	require.NoError(t, err)
@@ -68,63 +69,63 @@ func TestCreateServiceAccountWithoutSecret(t *testing.T) {
 	require.Equal(t, made, got)
 
 	_, err = f.Access.CreateServiceAccount(with, svcauth.NewServiceAccount{
-		Name: "wide", Secret: new(false), RoleIDs: []string{f.Role("Viewer", view).ID},
+		Name: "wide", Secret: new(false), RoleIDs: []string{f.Role("Viewer", rules.View).ID},
 	})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	end := f.Clock.Now().Add(time.Hour)
 	_, err = f.Access.CreateServiceAccount(f.Admin(), svcauth.NewServiceAccount{
 		Name: "odd", Secret: new(false), SecretExpiresAt: &end,
 	})
-	require.Equal(t, "body.secret_expires_at", problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
+	require.Equal(t, "body.secret_expires_at", rules.Problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 }
 
 func TestCreateServiceAccountHandsOverOnlyWhatOneHolds(t *testing.T) {
-	f := newFixture(t, nil)
-	editor := f.Role("Editor", view, edit)
-	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, view))
+	f := rules.New(t, nil)
+	editor := f.Role("Editor", rules.View, rules.Edit)
+	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage, rules.View))
 	_, err := f.Access.CreateServiceAccount(manager,
 		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{editor.ID}})
-	p := problem(t, svcauth.CodeMissingPrivileges, err)
-	require.Equal(t, []string{edit}, p.Missing)
+	p := rules.Problem(t, svcauth.CodeMissingPrivileges, err)
+	require.Equal(t, []string{rules.Edit}, p.Missing)
 	_, err = f.Access.CreateServiceAccount(manager,
 		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RoleAdministrator).ID}})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	_, err = f.Access.CreateServiceAccount(manager,
 		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.System(f.OrgID(), store.RolePublic).ID}})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	_, err = f.Access.CreateServiceAccount(manager,
 		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{"role_\x00"}})
-	problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 	list, err := f.Access.ServiceAccounts(f.Admin(), svcauth.ListOptions{})
 	require.NoError(t, err)
 	require.Empty(t, list.Items, "a refused creation leaves nothing")
 
 	_, err = f.Access.CreateServiceAccount(manager,
-		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.Role("Viewer", view).ID}})
+		svcauth.NewServiceAccount{Name: "ci", RoleIDs: []string{f.Role("Viewer", rules.View).ID}})
 	require.NoError(t, err)
 }
 
 // A new account holds what everyone holds: a token with a narrow scope must not
 // get that through it.
 func TestCreateServiceAccountHandsOverPublic(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	public := f.System(f.OrgID(), store.RolePublic)
-	_, err := f.Access.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
+	_, err := f.Access.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{rules.View}})
 	require.NoError(t, err)
 	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage),
 		svcauth.NewServiceAccount{Name: "ci"})
-	p := problem(t, svcauth.CodeMissingPrivileges, err)
-	require.Equal(t, []string{view}, p.Missing)
-	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage, view),
+	p := rules.Problem(t, svcauth.CodeMissingPrivileges, err)
+	require.Equal(t, []string{rules.View}, p.Missing)
+	_, err = f.Access.CreateServiceAccount(f.Narrow(f.Admin(), svcauth.MembersManage, rules.View),
 		svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
 }
 
 func TestMachinesCreateAccountsOnlyWhereAllowed(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	machine := f.Machine(f.OrgID(), f.Account("machine", f.Role("Manager", svcauth.MembersManage)))
 	_, err := f.Access.CreateServiceAccount(machine, svcauth.NewServiceAccount{Name: "ci"})
-	problem(t, svcauth.CodeForbidden, err)
+	rules.Problem(t, svcauth.CodeForbidden, err)
 	f.AllowMachines()
 	made, err := f.Access.CreateServiceAccount(machine, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)
@@ -132,7 +133,7 @@ func TestMachinesCreateAccountsOnlyWhereAllowed(t *testing.T) {
 }
 
 func TestServiceAccountValues(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	past := f.Clock.Now()
 	account := f.Account("mine")
 	for name, n := range map[string]svcauth.NewServiceAccount{
@@ -145,14 +146,14 @@ func TestServiceAccountValues(t *testing.T) {
 		"body.role_ids":          {Name: "x", RoleIDs: manyIDs(101)},
 	} {
 		_, err := f.Access.CreateServiceAccount(f.Admin(), n)
-		require.Equal(t, strings.TrimSpace(name), problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
+		require.Equal(t, strings.TrimSpace(name), rules.Problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 		if n.SecretExpiresAt != nil || n.RoleIDs != nil {
 			continue
 		}
 		_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0,
 			svcauth.ServiceAccountPatch{Name: &n.Name, Description: &n.Description,
 				TokenTTLSeconds: &n.TokenTTLSeconds})
-		require.Equal(t, strings.TrimSpace(name), problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
+		require.Equal(t, strings.TrimSpace(name), rules.Problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 	}
 	_, err := f.Access.CreateServiceAccount(f.Admin(),
 		svcauth.NewServiceAccount{Name: strings.Repeat("é", 64), TokenTTLSeconds: 86400})
@@ -167,8 +168,8 @@ func manyIDs(n int) (ids []string) {
 }
 
 func TestUpdateServiceAccount(t *testing.T) {
-	f := newFixture(t, nil)
-	account, other := f.Account("ci", f.Role("Viewer", view)), f.Account("other")
+	f := rules.New(t, nil)
+	account, other := f.Account("ci", f.Role("Viewer", rules.View)), f.Account("other")
 	token := f.Token(account.ID)
 	name, ttl := "build", 90
 	changed, err := f.Access.UpdateServiceAccount(f.Admin(), account.ID, 1,
@@ -183,9 +184,9 @@ func TestUpdateServiceAccount(t *testing.T) {
 	f.Lives(token)
 
 	_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 1, svcauth.ServiceAccountPatch{Name: &name})
-	problem(t, svcauth.CodePreconditionFailed, err)
+	rules.Problem(t, svcauth.CodePreconditionFailed, err)
 	_, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &other.Name})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	upper := "BUILD" // its own name in another case is free
 	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Name: &upper})
 	require.NoError(t, err)
@@ -205,8 +206,8 @@ func TestUpdateServiceAccount(t *testing.T) {
 }
 
 func TestDisableKillsAndEnableNeedsAll(t *testing.T) {
-	f := newFixture(t, nil)
-	account, other := f.Account("ci", f.Role("Editor", view, edit)), f.Account("other")
+	f := rules.New(t, nil)
+	account, other := f.Account("ci", f.Role("Editor", rules.View, rules.Edit)), f.Account("other")
 	yes, no := true, false
 	// One who holds nothing of it may take it away …
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
@@ -218,7 +219,7 @@ func TestDisableKillsAndEnableNeedsAll(t *testing.T) {
 	f.Lives(others)
 	// … but not give it back.
 	_, err = f.Access.UpdateServiceAccount(manager, account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
-	require.Equal(t, []string{edit, view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	require.Equal(t, []string{rules.Edit, rules.View}, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 	changed, err = f.Access.UpdateServiceAccount(f.Admin(), account.ID, 0, svcauth.ServiceAccountPatch{Disabled: &no})
 	require.NoError(t, err)
 	require.False(t, changed.Disabled)
@@ -227,8 +228,8 @@ func TestDisableKillsAndEnableNeedsAll(t *testing.T) {
 }
 
 func TestDeleteServiceAccount(t *testing.T) {
-	f := newFixture(t, nil)
-	viewer := f.Role("Viewer", view)
+	f := rules.New(t, nil)
+	viewer := f.Role("Viewer", rules.View)
 	account, other := f.Account("ci", viewer), f.Account("other", viewer)
 	token, others := f.Token(account.ID), f.Token(other.ID)
 	_, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
@@ -236,8 +237,8 @@ func TestDeleteServiceAccount(t *testing.T) {
 	f.Dies(token)
 	f.Lives(others)
 	_, err := f.Access.ServiceAccount(f.Admin(), account.ID)
-	problem(t, svcauth.CodeNotFound, err)
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteServiceAccount(f.Admin(), account.ID))
+	rules.Problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteServiceAccount(f.Admin(), account.ID))
 	q := f.Store.Read()
 	secrets, err := q.Secrets(t.Context(), f.OrgID(), account.ID)
 	require.NoError(t, err)
@@ -251,7 +252,7 @@ func TestDeleteServiceAccount(t *testing.T) {
 }
 
 func TestServiceAccountPages(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	var want []string
 	for i := range 7 {
 		f.Clock.Advance(time.Millisecond)
@@ -282,8 +283,8 @@ func TestServiceAccountPages(t *testing.T) {
 }
 
 func TestListOptions(t *testing.T) {
-	f := newFixture(t, nil)
-	account := f.things().account
+	f := rules.New(t, nil)
+	account := newThings(f).account
 	keys := f.Tenant.ApplicationKey
 	lists := map[string]func(o svcauth.ListOptions) error{
 		"accounts": func(o svcauth.ListOptions) error { _, err := f.Access.ServiceAccounts(f.Admin(), o); return err },
@@ -299,22 +300,22 @@ func TestListOptions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, limit := range []int{-1, 201} {
 				require.Equal(t, "query.limit",
-					problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Limit: limit})).Errors[0].Location)
+					rules.Problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Limit: limit})).Errors[0].Location)
 			}
 			for _, cursor := range []string{"!", "bm90YWN1cnNvcg", keys.ID, "AA", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5IHg"} {
 				require.Equal(t, "query.cursor",
-					problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Cursor: cursor})).Errors[0].Location)
+					rules.Problem(t, svcauth.CodeInvalid, list(svcauth.ListOptions{Cursor: cursor})).Errors[0].Location)
 			}
 			require.NoError(t, list(svcauth.ListOptions{Limit: 200}))
 		})
 	}
 	_, err := f.Access.ServiceAccounts(f.Admin(), svcauth.ListOptions{Name: "\x00"})
-	require.Equal(t, "query.name", problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
+	require.Equal(t, "query.name", rules.Problem(t, svcauth.CodeInvalid, err).Errors[0].Location)
 }
 
 // created_by keeps its text after that member is gone.
 func TestCreatorOutlivesMember(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	id, manager := f.Member("manager@example.com", f.Role("Manager", svcauth.MembersManage))
 	made, err := f.Access.CreateServiceAccount(manager, svcauth.NewServiceAccount{Name: "ci"})
 	require.NoError(t, err)

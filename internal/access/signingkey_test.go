@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -23,7 +24,7 @@ func inState(t *testing.T, keys []svcauth.SigningKey, state string) svcauth.Sign
 }
 
 func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	verifies := func(kid string) bool {
 		require.NoError(t, f.Keyring.Reload(t.Context())) // as a node does that follows the change log
 		_, _, err := f.Keyring.Key(t.Context(), kid)
@@ -56,7 +57,7 @@ func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, warning, "Nothing breaks")
 	_, err = f.Access.RevokeSigningKey(f.Admin(), first.KID)
-	problem(t, svcauth.CodeNotFound, err)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 
 	require.Len(t, f.Audited(f.OrgID(), "signing_key.rotate"), 1)
 	require.Len(t, f.Audited(f.OrgID(), "signing_key.revoke"), 4) // three, and one refused
@@ -65,8 +66,8 @@ func TestSigningKeysRotateAndAreRevoked(t *testing.T) {
 	}
 	_, reader := f.Member("reader@example.com", f.Role("Readers", svcauth.MembersRead))
 	_, err = f.Access.SigningKeys(reader, svcauth.ListOptions{})
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	_, err = f.Access.RevokeSigningKey(reader, active.KID)
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	require.True(t, verifies(active.KID))
 }

@@ -6,29 +6,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // TestApplicationKeysEndWithSessions: whoever has a member's key is out with
 // whoever has its session, for good, and the audit log tells of each key.
 func TestApplicationKeysEndWithSessions(t *testing.T) {
-	no, yes := false, true
-	for name, end := range map[string]func(f *fixture, id string) error{
-		"a reset": func(f *fixture, id string) error { _, err := f.People.ResetMember(f.Admin(), id); return err },
-		"a new password": func(f *fixture, _ string) error {
-			return f.People.ChangePassword(f.InConsole("ann@example.com"), goodPassword, "another harbour in the fog")
-		},
-		"a suspension that is over": func(f *fixture, id string) error {
-			_, err := f.People.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &yes})
-			require.NoError(f.T, err)
-			_, err = f.People.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &no})
+	for name, end := range map[string]func(f *rules.Fixture, id string) error{
+		"a reset": func(f *rules.Fixture, id string) error {
+			_,
+				err := f.People.ResetMember(f.Admin(), id)
 			return err
 		},
-		"a removal": func(f *fixture, id string) error { return f.People.DeleteMember(f.Admin(), id) },
+		"a new password": func(f *rules.Fixture, _ string) error {
+			return f.People.ChangePassword(f.InConsole("ann@example.com"), rules.Password, "another harbour in the fog")
+		},
+		"a suspension that is over": (*rules.Fixture).SuspendAndRestore,
+		"a removal": func(f *rules.Fixture,
+			id string) error {
+			return f.People.DeleteMember(f.Admin(), id)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newFixture(t, nil)
-			ann := f.Join(f.Admin(), "ann@example.com", f.Role("Viewers", view))
+			f := rules.New(t, nil)
+			ann := f.Join(f.Admin(), "ann@example.com", f.Role("Viewers", rules.View))
 			f.Join(f.Admin(), "bob@example.com")
 			key, token := f.Key(f.InConsole("ann@example.com"))
 			second, _ := f.Key(f.InConsole("ann@example.com"))

@@ -49,7 +49,7 @@ func mailedToken(t *testing.T, l people.Letter) svcauth.Secret {
 
 // doors tries every way in for somebody who was invited, each on its own, and
 // requires of all that they open, or that none does.
-func (f *fixture) doors(email string, token svcauth.Secret, open bool, why string) {
+func doors(f *rules.Fixture, email string, token svcauth.Secret, open bool, why string) {
 	f.T.Helper()
 	_, byLink := f.People.Invitation(f.T.Context(), token)
 	_, byProvider := f.People.MemberByVerifiedEmail(f.T.Context(), email)
@@ -63,13 +63,13 @@ func (f *fixture) doors(email string, token svcauth.Secret, open bool, why strin
 		require.Empty(f.T, m.Invitation.Problem, why)
 		return
 	}
-	problem(f.T, svcauth.CodeNotFound, byLink)
-	require.Contains(f.T, problem(f.T, svcauth.CodeForbidden, byProvider).Detail, "Ask an administrator", why)
-	_, err = f.People.AcceptInvitation(f.T.Context(), token, goodPassword)
-	problem(f.T, svcauth.CodeNotFound, err)
+	rules.Problem(f.T, svcauth.CodeNotFound, byLink)
+	require.Contains(f.T, rules.Problem(f.T, svcauth.CodeForbidden, byProvider).Detail, "Ask an administrator", why)
+	_, err = f.People.AcceptInvitation(f.T.Context(), token, rules.Password)
+	rules.Problem(f.T, svcauth.CodeNotFound, err)
 	_, err = f.People.SignInVerified(f.T.Context(), email, people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch},
-		home)
-	problem(f.T, svcauth.CodeForbidden, err)
+		rules.Home)
+	rules.Problem(f.T, svcauth.CodeForbidden, err)
 	if m.Invitation != nil {
 		require.Contains(f.T, m.Invitation.Problem, "Make a new link", why)
 	}
@@ -81,28 +81,28 @@ func (f *fixture) doors(email string, token svcauth.Secret, open bool, why strin
 // TestLinkOfNarrowToken: what a narrow request made opens no more than that
 // request could hand over, whatever its actor holds.
 func TestLinkOfNarrowToken(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	administrator := f.System(f.OrgID(), store.RoleAdministrator)
 	narrow := f.Narrow(f.Admin(), svcauth.MembersManage, svcauth.MembersRead)
 	m, err := f.People.InviteMember(narrow, svcauth.NewMember{Email: "ann@example.com"})
 	require.NoError(t, err)
 	kept := rules.LinkToken(t, m.InvitationURL)
-	f.doors("ann@example.com", kept, true, "without a role")
+	doors(f, "ann@example.com", kept, true, "without a role")
 	require.NoError(t,
-		last(f.Access.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID,
+		rules.Last(f.Access.AssignMemberRole(f.Admin(), m.ID, f.Role("Helpers", svcauth.MembersRead).ID,
 			svcauth.GrantRequest{})))
-	f.doors("ann@example.com", kept, true, "within what the token carried")
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), m.ID, administrator.ID, svcauth.GrantRequest{})))
-	f.doors("ann@example.com", kept, false, "its keeper would become Administrator")
+	doors(f, "ann@example.com", kept, true, "within what the token carried")
+	require.NoError(t, rules.Last(f.Access.AssignMemberRole(f.Admin(), m.ID, administrator.ID, svcauth.GrantRequest{})))
+	doors(f, "ann@example.com", kept, false, "its keeper would become Administrator")
 
 	// What was given survives: a link by who may give it opens all of it.
 	_, err = f.People.ResetMember(narrow, m.ID)
-	problem(t, svcauth.CodeMissingPrivileges, err)
+	rules.Problem(t, svcauth.CodeMissingPrivileges, err)
 	again, err := f.People.ResetMember(f.Admin(), m.ID)
 	require.NoError(t, err)
 	fresh := rules.LinkToken(t, again.InvitationURL)
-	f.doors("ann@example.com", fresh, true, "by an administrator in the console")
-	_, err = f.People.AcceptInvitation(t.Context(), fresh, goodPassword)
+	doors(f, "ann@example.com", fresh, true, "by an administrator in the console")
+	_, err = f.People.AcceptInvitation(t.Context(), fresh, rules.Password)
 	require.NoError(t, err)
 	actor, _ := access.ActorFrom(f.InConsole("ann@example.com"))
 	require.ElementsMatch(t, f.All(true), actor.Privileges)
@@ -111,26 +111,27 @@ func TestLinkOfNarrowToken(t *testing.T) {
 	bob := f.Join(f.Admin(), "bob@example.com")
 	reset, err := f.People.ResetMember(narrow, bob.ID)
 	require.NoError(t, err)
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), bob.ID, administrator.ID, svcauth.GrantRequest{})))
-	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, reset.InvitationURL), goodPassword)
-	problem(t, svcauth.CodeNotFound, err)
+	require.NoError(t,
+		rules.Last(f.Access.AssignMemberRole(f.Admin(), bob.ID, administrator.ID, svcauth.GrantRequest{})))
+	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, reset.InvitationURL), rules.Password)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 }
 
 // TestNarrowTokenHandsOverNoPublic: a new member holds what Public gives, too.
 func TestNarrowTokenHandsOverNoPublic(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	public := f.System(f.OrgID(), store.RolePublic)
-	_, err := f.Access.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{view}})
+	_, err := f.Access.UpdateRole(f.Admin(), public.ID, 0, svcauth.RolePatch{Privileges: &[]string{rules.View}})
 	require.NoError(t, err)
 	_, err = f.People.InviteMember(f.Narrow(f.Admin(), svcauth.MembersManage),
 		svcauth.NewMember{Email: "ann@example.com"})
-	require.Equal(t, []string{view}, problem(t, svcauth.CodeMissingPrivileges, err).Missing)
+	require.Equal(t, []string{rules.View}, rules.Problem(t, svcauth.CodeMissingPrivileges, err).Missing)
 }
 
 // TestLinkOpensOnlyWhileItsMakerMayMakeOne goes through how a maker loses that.
 func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
-	f := newFixture(t, nil)
-	viewers, managers := f.Role("Viewers", view), f.Role("Managers", svcauth.MembersManage)
+	f := rules.New(t, nil)
+	viewers, managers := f.Role("Viewers", rules.View), f.Role("Managers", svcauth.MembersManage)
 	bossID, _ := f.Member("boss@example.com", viewers, managers)
 	boss := f.Console(f.OrgID(), bossID, "boss@example.com")
 	m, err := f.People.InviteMember(boss, svcauth.NewMember{Email: "ann@example.com", RoleIDs: []string{viewers.ID}})
@@ -145,12 +146,12 @@ func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
 		{"the maker lost members:manage",
 			func() error { return f.Access.UnassignMemberRole(f.Admin(), bossID, managers.ID, "") }, false},
 		{"it has it again", func() error {
-			return last(f.Access.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.GrantRequest{}))
+			return rules.Last(f.Access.AssignMemberRole(f.Admin(), bossID, managers.ID, svcauth.GrantRequest{}))
 		}, true},
 		{"the maker lost what the link opens",
 			func() error { return f.Access.UnassignMemberRole(f.Admin(), bossID, viewers.ID, "") }, false},
 		{"it has it again", func() error {
-			return last(f.Access.AssignMemberRole(f.Admin(), bossID, viewers.ID, svcauth.GrantRequest{}))
+			return rules.Last(f.Access.AssignMemberRole(f.Admin(), bossID, viewers.ID, svcauth.GrantRequest{}))
 		}, true},
 		{"the maker is suspended", func() error {
 			_, err := f.People.UpdateMember(f.Admin(), bossID, 0, svcauth.MemberPatch{Suspended: &yes})
@@ -165,21 +166,21 @@ func TestLinkOpensOnlyWhileItsMakerMayMakeOne(t *testing.T) {
 		{"seven days are over", func() error { f.Clock.Advance(time.Second); return nil }, false},
 	} {
 		require.NoError(t, step.do(), step.why)
-		f.doors("ann@example.com", token, step.open, step.why)
+		doors(f, "ann@example.com", token, step.open, step.why)
 	}
 	m, err = f.People.ResetMember(boss, m.ID)
 	require.NoError(t, err)
 	token = rules.LinkToken(t, m.InvitationURL)
-	f.doors("ann@example.com", token, true, "invited again")
+	doors(f, "ann@example.com", token, true, "invited again")
 	require.NoError(t, f.People.DeleteMember(f.Admin(), bossID))
-	f.doors("ann@example.com", token, false, "the maker is removed")
+	doors(f, "ann@example.com", token, false, "the maker is removed")
 }
 
 // TestServiceAccountGetsNoLink: only the mail goes, and it opens only while
 // the organization lets service accounts manage access.
 func TestServiceAccountGetsNoLink(t *testing.T) {
 	box := &postbox{}
-	f := newFixture(t, func(c *rules.Config) { c.People.Mail = box })
+	f := rules.New(t, func(c *rules.Config) { c.People.Mail = box })
 	f.AllowMachines()
 	machine := f.Machine(f.OrgID(),
 		f.Account("robot", f.Role("Managers", svcauth.MembersManage, svcauth.MembersRead, svcauth.SettingsManage)))
@@ -188,16 +189,16 @@ func TestServiceAccountGetsNoLink(t *testing.T) {
 	require.Empty(t, m.InvitationURL)
 	require.Equal(t, svcauth.MailQueued, m.Invitation.Mail)
 	token := mailedToken(t, box.last(t))
-	f.doors("ann@example.com", token, true, "as it was allowed")
+	doors(f, "ann@example.com", token, true, "as it was allowed")
 	allow := func(yes bool) {
 		_, err := f.Access.UpdateOrganization(f.Admin(),
 			0, svcauth.OrganizationPatch{ServiceAccountsMayManageAccess: &yes})
 		require.NoError(t, err)
 	}
 	allow(false)
-	f.doors("ann@example.com", token, false, "the setting is off")
+	doors(f, "ann@example.com", token, false, "the setting is off")
 	allow(true)
-	f.doors("ann@example.com", token, true, "the setting is on")
+	doors(f, "ann@example.com", token, true, "the setting is on")
 	reset, err := f.People.ResetMember(machine, m.ID)
 	require.NoError(t, err)
 	require.Empty(t, reset.InvitationURL)
@@ -206,11 +207,11 @@ func TestServiceAccountGetsNoLink(t *testing.T) {
 	actor, _ := access.ActorFrom(machine)
 	_, err = f.Access.UpdateServiceAccount(f.Admin(), actor.ID, 0, svcauth.ServiceAccountPatch{Disabled: &yes})
 	require.NoError(t, err)
-	f.doors("ann@example.com", token, false, "the account is disabled")
+	doors(f, "ann@example.com", token, false, "the account is disabled")
 
 	box.wait = time.Minute
 	before := len(box.all)
-	p := problem(t, svcauth.CodeTooMany,
+	p := rules.Problem(t, svcauth.CodeTooMany,
 		second(f.People.InviteMember(machine, svcauth.NewMember{Email: "bob@example.com"})))
 	require.Equal(t, time.Minute, p.RetryAfter)
 	_, err = f.Store.Read().MemberByEmail(t.Context(), f.OrgID(), "bob@example.com")
@@ -226,7 +227,7 @@ func second[T any](_ T, err error) error { return err }
 
 // TestServiceAccountWithoutMail: nobody would ever get its link.
 func TestServiceAccountWithoutMail(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	f.AllowMachines()
 	ann := f.Join(f.Admin(), "ann@example.com")
 	machine := f.Machine(f.OrgID(), f.Account("robot", f.System(f.OrgID(), store.RoleAdministrator)))
@@ -236,7 +237,7 @@ func TestServiceAccountWithoutMail(t *testing.T) {
 		"organization": second(f.People.CreateOrganization(machine,
 			svcauth.NewOrganization{Name: "acme", AdminEmail: "x@example.com"})),
 	} {
-		require.Contains(t, problem(t, svcauth.CodeInvalid, err).Detail, "only sent by mail", name)
+		require.Contains(t, rules.Problem(t, svcauth.CodeInvalid, err).Detail, "only sent by mail", name)
 	}
 	f.InConsole("ann@example.com") // her password was not taken away
 }
@@ -244,7 +245,7 @@ func TestServiceAccountWithoutMail(t *testing.T) {
 // TestLinkToTenantDiesWithItsMaker: the operator's member who made a tenant
 // may have kept the link to its first Administrator.
 func TestLinkToTenantDiesWithItsMaker(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	operators := f.Role("Operators", svcauth.OrganizationsManage)
 	id, operator := f.Member("op@example.com", operators)
 	made, err := f.People.CreateOrganization(operator,
@@ -255,15 +256,15 @@ func TestLinkToTenantDiesWithItsMaker(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Access.UnassignMemberRole(f.Admin(), id, operators.ID, ""))
 	_, err = f.People.Invitation(t.Context(), token)
-	problem(t, svcauth.CodeNotFound, err)
-	require.NoError(t, last(f.Access.AssignMemberRole(f.Admin(), id, operators.ID, svcauth.GrantRequest{})))
-	_, err = f.People.AcceptInvitation(t.Context(), token, goodPassword)
+	rules.Problem(t, svcauth.CodeNotFound, err)
+	require.NoError(t, rules.Last(f.Access.AssignMemberRole(f.Admin(), id, operators.ID, svcauth.GrantRequest{})))
+	_, err = f.People.AcceptInvitation(t.Context(), token, rules.Password)
 	require.NoError(t, err)
 }
 
 func TestMailBringsTheLinkAndNothingOfTheTenants(t *testing.T) {
 	box := &postbox{}
-	f := newFixture(t, func(c *rules.Config) { c.People.Mail = box })
+	f := rules.New(t, func(c *rules.Config) { c.People.Mail = box })
 	name := "Pay at https://evil.example/x <b>\u3002now"
 	_, err := f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{Name: &name})
 	require.NoError(t, err)
@@ -279,7 +280,7 @@ func TestMailBringsTheLinkAndNothingOfTheTenants(t *testing.T) {
 	require.NotContains(t, l.Text, "evil.example")
 
 	_, err = f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: f.Tenant.AdminEmail})
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	require.Len(t, box.all, 1, "what is refused is not written about")
 	state := func() *svcauth.Invitation {
 		t.Helper()
@@ -308,7 +309,7 @@ func TestMailBringsTheLinkAndNothingOfTheTenants(t *testing.T) {
 	require.Equal(t, svcauth.MailQueued, state().Mail)
 	box.last(t).Result("")
 	require.Equal(t, svcauth.MailSent, state().Mail)
-	_, err = f.People.AcceptInvitation(t.Context(), mailedToken(t, box.last(t)), goodPassword)
+	_, err = f.People.AcceptInvitation(t.Context(), mailedToken(t, box.last(t)), rules.Password)
 	require.NoError(t, err)
 	one, err := f.People.Member(f.Admin(), m.ID)
 	require.NoError(t, err)
@@ -322,12 +323,12 @@ func TestMailBringsTheLinkAndNothingOfTheTenants(t *testing.T) {
 }
 
 func TestAddressesThatMailServersReadOtherwise(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	for _, bad := range []string{"user@[192.0.2.1]", "user@192.0.2.1", "user@[IPv6:2001:db8::1]",
 		`"quoted local"@example.com`, `"quoted"@example.com`, "user%evil.example@example.com",
 		"evil.example!user@example.com", "|cmd@example.com", "-oX@example.com", "a`b@example.com", "ann@exa_mple.com",
 		"@evil.example:ann@example.com"} {
-		problem(t, svcauth.CodeInvalid, second(f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: bad})))
+		rules.Problem(t, svcauth.CodeInvalid, second(f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: bad})))
 	}
 	for _, good := range []string{"ann+tag@example.com", "o'brien@example.co.uk", "Ünal@bücher.example",
 		"a_b-c.d=e@xn--bcher-kva.example", "x@localhost"} {
@@ -339,13 +340,13 @@ func TestAddressesThatMailServersReadOtherwise(t *testing.T) {
 
 // TestLinkOpensOnlyForAsLongAsItsMakerHolds: it is judged when it is used.
 func TestLinkOpensOnlyForAsLongAsItsMakerHolds(t *testing.T) {
-	f := newFixture(t, nil)
-	managers, editors := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage), f.Role("Editors", edit)
+	f := rules.New(t, nil)
+	managers, editors := f.Role("Managers", svcauth.MembersRead, svcauth.MembersManage), f.Role("Editors", rules.Edit)
 	maker, ctx := f.Member("maker@example.com", managers, editors)
 	m, err := f.People.InviteMember(ctx, svcauth.NewMember{Email: "ann@example.com", RoleIDs: []string{editors.ID}})
 	require.NoError(t, err)
 	token := rules.LinkToken(t, m.InvitationURL)
-	f.doors("ann@example.com", token, true, "its maker holds it for good")
+	doors(f, "ann@example.com", token, true, "its maker holds it for good")
 	f.Until(maker, editors, f.Clock.Now().Add(time.Hour))
-	f.doors("ann@example.com", token, false, "its maker holds it for an hour")
+	doors(f, "ann@example.com", token, false, "its maker holds it for an hour")
 }

@@ -16,8 +16,8 @@ import (
 // unanswered, nobody is told that a session, a link or an account is not there,
 // is over or may not.
 func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
-	f := newFixture(t, nil)
-	role := f.Role("viewer", view)
+	f := rules.New(t, nil)
+	role := f.Role("viewer", rules.View)
 	member, _ := f.Member("ann@example.com", role)
 	claims := f.Token(f.Account("machine", role).ID)
 	maker, asMaker := f.Member("maker@example.com", f.System(f.OrgID(), "administrator"))
@@ -57,7 +57,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 		}},
 		{"single sign-on, chosen", func(ctx context.Context) error {
 			_, err := f.People.SignInVerified(ctx, "maker@example.com",
-				people.Identity{MemberID: maker, Epoch: held.SessionEpoch}, home)
+				people.Identity{MemberID: maker, Epoch: held.SessionEpoch}, rules.Home)
 			return err
 		}},
 		{"who somebody is", func(ctx context.Context) error {
@@ -67,7 +67,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 		}},
 		{"the first sign-in", func(ctx context.Context) error {
 			_, err := f.People.SignInVerified(ctx, "new@example.com",
-				people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch}, home)
+				people.Identity{MemberID: row.ID, Epoch: row.SessionEpoch}, rules.Home)
 			return err
 		}},
 	} {
@@ -90,7 +90,7 @@ func TestWhatCantBeAskedIsNotRefused(t *testing.T) {
 					require.Positive(t, answered)
 					return
 				}
-				problem(t, svcauth.CodeUnavailable, err)
+				rules.Problem(t, svcauth.CodeUnavailable, err)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ func TestPasswordPolicy(t *testing.T) {
 	list, err := people.ReadBlocklist(strings.NewReader("short\r\nMarmalade at the Zoo\r\nlong enough but listed\n"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"Marmalade at the Zoo", "long enough but listed"}, list)
-	f := newFixture(t, func(c *rules.Config) { c.People.Blocklist = list })
+	f := rules.New(t, func(c *rules.Config) { c.People.Blocklist = list })
 	invited, err := f.People.InviteMember(f.Admin(),
 		svcauth.NewMember{Email: "annabel.lee@example.com", FirstName: "Annabel", LastName: "Lee"})
 	require.NoError(t, err)
@@ -27,7 +27,7 @@ func TestPasswordPolicy(t *testing.T) {
 		for _, p := range passwords {
 			_, err := f.People.AcceptInvitation(t.Context(), token, svcauth.Secret(p))
 			require.Error(t, err, p)
-			require.Equal(t, "body.password", problem(t, svcauth.CodeInvalid, err).Errors[0].Location, p)
+			require.Equal(t, "body.password", rules.Problem(t, svcauth.CodeInvalid, err).Errors[0].Location, p)
 			require.NotContains(t, err.Error(), p+"x")
 		}
 	}

@@ -16,7 +16,7 @@ import (
 // An Administrator who can't sign in gets one link; whoever came in before is
 // out, and the log says who did it.
 func TestRecover(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	administrator := f.System(f.OrgID(), store.RoleAdministrator)
 	f.Join(f.Admin(), "ann@example.com", administrator)
 	old := f.InConsole("ann@example.com")
@@ -33,8 +33,8 @@ func TestRecover(t *testing.T) {
 	f.Dies(minted)
 	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
 	require.ErrorIs(t, err, store.ErrNotFound, "its key has ended")
-	_, err = f.SignIn("ann@example.com", goodPassword, home)
-	problem(t, svcauth.CodeUnauthenticated, err)
+	_, err = f.SignIn("ann@example.com", rules.Password, rules.Home)
+	rules.Problem(t, svcauth.CodeUnauthenticated, err)
 
 	events := f.Audited(f.OrgID(), "member.recover")
 	require.Len(t, events, 1)
@@ -46,21 +46,21 @@ func TestRecover(t *testing.T) {
 	require.NotContains(t, string(events[0].After), link.Reveal())
 	_, err = f.People.AcceptInvitation(t.Context(), link, "three brown owls at dawn")
 	require.NoError(t, err)
-	_, err = f.SignIn("ann@example.com", "three brown owls at dawn", home)
+	_, err = f.SignIn("ann@example.com", "three brown owls at dawn", rules.Home)
 	require.NoError(t, err)
-	_, err = f.People.AcceptInvitation(t.Context(), link, goodPassword)
-	problem(t, svcauth.CodeNotFound, err)
+	_, err = f.People.AcceptInvitation(t.Context(), link, rules.Password)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 
 	late, err := f.People.Recover(t.Context(), people.RecoveryRequest{Email: "ann@example.com"})
 	require.NoError(t, err)
 	f.Clock.Advance(time.Hour + time.Second)
-	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, late.URL), goodPassword)
-	problem(t, svcauth.CodeNotFound, err)
+	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, late.URL), rules.Password)
+	rules.Problem(t, svcauth.CodeNotFound, err)
 }
 
 // Nobody gains by it: who may not be let in is told why, and who can be.
 func TestWhoIsNotRecovered(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	f.Join(f.Admin(), "bob@example.com")
 	tenant, boss := f.Tenants("acme")
 	_, err := f.People.InviteMember(boss, svcauth.NewMember{Email: "bob@example.com"})
@@ -69,7 +69,7 @@ func TestWhoIsNotRecovered(t *testing.T) {
 		t.Helper()
 		_, err := f.People.Recover(t.Context(), people.RecoveryRequest{Email: email, Organization: organization})
 		for _, part := range parts {
-			require.Contains(t, problem(t, code, err).Detail, part)
+			require.Contains(t, rules.Problem(t, code, err).Detail, part)
 		}
 	}
 	refused(svcauth.CodeInvalid, "nobody", "", "address")
@@ -98,16 +98,16 @@ func TestWhoIsNotRecovered(t *testing.T) {
 // An organization whose only Administrator never came is entered by its
 // invitation anew; one without any gets the member who is named.
 func TestRecoveringAnOrganizationWithoutAdministrator(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	made, err := f.People.CreateOrganization(f.Admin(),
 		svcauth.NewOrganization{Name: "acme", AdminEmail: "boss@acme.example"})
 	require.NoError(t, err)
 	done, err := f.People.Recover(t.Context(), people.RecoveryRequest{Email: "boss@acme.example"})
 	require.NoError(t, err)
 	require.False(t, done.Granted)
-	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, made.InvitationURL), goodPassword)
-	problem(t, svcauth.CodeNotFound, err)
-	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, done.URL), goodPassword)
+	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, made.InvitationURL), rules.Password)
+	rules.Problem(t, svcauth.CodeNotFound, err)
+	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, done.URL), rules.Password)
 	require.NoError(t, err)
 
 	boss := f.InConsoleOf(made.ID, "boss@acme.example")
@@ -124,14 +124,14 @@ func TestRecoveringAnOrganizationWithoutAdministrator(t *testing.T) {
 	done, err = f.People.Recover(t.Context(), people.RecoveryRequest{Email: "ann@acme.example"})
 	require.NoError(t, err)
 	require.True(t, done.Granted)
-	id, err := f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, done.URL), goodPassword)
+	id, err := f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, done.URL), rules.Password)
 	require.NoError(t, err)
 	require.ElementsMatch(t, f.All(false), f.Held(made.ID, id))
 }
 
 // What nobody could see was not made.
 func TestWhatCanNotBeShownIsNotMade(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	full := errors.New("no space left on device")
 	_, err := f.People.AddOrganization(t.Context(), people.NewTenant{Name: "acme", AdminEmail: "boss@acme.example",
 		Show: func(made people.Tenant) error {
@@ -144,7 +144,7 @@ func TestWhatCanNotBeShownIsNotMade(t *testing.T) {
 		Show: func(people.Recovery) error { return full }})
 	require.ErrorIs(t, err, full)
 	require.Empty(t, f.Audited(f.OrgID(), "member.recover"))
-	_, err = f.SignIn(f.Tenant.AdminEmail, f.Tenant.AdminPassword, home)
+	_, err = f.SignIn(f.Tenant.AdminEmail, f.Tenant.AdminPassword, rules.Home)
 	require.NoError(t, err, "the old password works")
 	_, err = f.People.AddOrganization(t.Context(), people.NewTenant{Name: "acme", AdminEmail: "boss@acme.example"})
 	require.NoError(t, err, "the name is free")

@@ -29,7 +29,7 @@ func byProvider(f *rules.Fixture, email string) (people.Identity, error) {
 		return people.Identity{}, err
 	}
 	require.Len(f.T, all, 1)
-	return f.People.SignInVerified(f.T.Context(), email, all[0], home)
+	return f.People.SignInVerified(f.T.Context(), email, all[0], rules.Home)
 }
 
 // setPasswords turns password_sign_in on or off.
@@ -53,7 +53,7 @@ func TestPasswordsAreOffAtEveryDoor(t *testing.T) {
 	f := withProvider(t)
 	administrator(f, "ann@example.com")
 	bob := f.Join(f.Admin(), "bob@example.com")
-	old, err := f.SignIn("bob@example.com", rules.Password, home)
+	old, err := f.SignIn("bob@example.com", rules.Password, rules.Home)
 	require.NoError(t, err)
 	_, _, err = f.People.SessionActor(t.Context(), old)
 	require.NoError(t, err)
@@ -63,41 +63,41 @@ func TestPasswordsAreOffAtEveryDoor(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, setPasswords(f, f.Admin(), svcauth.PasswordSignInOff))
 
-	_, err = f.SignIn("bob@example.com", rules.Password, home)
-	problem(t, svcauth.CodeForbidden, err)
+	_, err = f.SignIn("bob@example.com", rules.Password, rules.Home)
+	rules.Problem(t, svcauth.CodeForbidden, err)
 	require.ErrorContains(t, err, "single sign-on only")
-	_, wrong := f.SignIn("bob@example.com", wrongPassword, home)
-	problem(t, svcauth.CodeUnauthenticated, wrong)
-	_, unknown := f.SignIn("nobody@example.com", wrongPassword, home)
+	_, wrong := f.SignIn("bob@example.com", wrongPassword, rules.Home)
+	rules.Problem(t, svcauth.CodeUnauthenticated, wrong)
+	_, unknown := f.SignIn("nobody@example.com", wrongPassword, rules.Home)
 	require.Equal(t, unknown, wrong, "a stranger does not learn whose organization takes no passwords")
 	_, _, err = f.People.SessionActor(t.Context(), old)
-	problem(t, svcauth.CodeUnauthenticated, err)
+	rules.Problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.People.SignInVerified(t.Context(), "bob@example.com",
-		people.Identity{MemberID: bob.ID, Epoch: old.Epoch}, home)
-	problem(t, svcauth.CodeForbidden, err) // chosen by somebody whose password was right
+		people.Identity{MemberID: bob.ID, Epoch: old.Epoch}, rules.Home)
+	rules.Problem(t, svcauth.CodeForbidden, err) // chosen by somebody whose password was right
 
 	link := rules.LinkToken(t, reset.InvitationURL)
 	about, err := f.People.Invitation(t.Context(), link)
 	require.NoError(t, err)
 	require.True(t, about.NoPassword)
 	_, err = f.People.AcceptInvitation(t.Context(), link, rules.Password)
-	problem(t, svcauth.CodeForbidden, err)
+	rules.Problem(t, svcauth.CodeForbidden, err)
 	_, err = f.People.ResetMember(f.Admin(), bob.ID)
-	problem(t, svcauth.CodeConflict, err)
+	rules.Problem(t, svcauth.CodeConflict, err)
 	actor, _, err := f.People.SessionActor(t.Context(), vouched)
 	require.NoError(t, err, "single sign-on goes on")
-	problem(t, svcauth.CodeConflict,
+	rules.Problem(t, svcauth.CodeConflict,
 		f.People.ChangePassword(access.WithActor(t.Context(), actor), rules.Password, "another harbour in the fog"))
 
 	invited, err := f.People.InviteMember(f.Admin(), svcauth.NewMember{Email: "new@example.com"})
 	require.NoError(t, err)
 	_, err = f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, invited.InvitationURL), rules.Password)
-	problem(t, svcauth.CodeForbidden, err)
+	rules.Problem(t, svcauth.CodeForbidden, err)
 	_, err = byProvider(f, "new@example.com")
 	require.NoError(t, err, "the invitation is accepted by single sign-on")
 
 	require.NoError(t, setPasswords(f, f.Admin(), svcauth.PasswordSignInOn))
-	_, err = f.SignIn("bob@example.com", rules.Password, home)
+	_, err = f.SignIn("bob@example.com", rules.Password, rules.Home)
 	require.NoError(t, err)
 }
 
@@ -111,15 +111,15 @@ func TestPasswordsOffLockNobodyOut(t *testing.T) {
 	f := withProvider(t)
 	off := func() error { return setPasswords(f, f.Admin(), svcauth.PasswordSignInOff) }
 	ann, bob := administrator(f, "ann@example.com"), f.Join(f.Admin(), "bob@example.com")
-	problem(t, svcauth.CodeConflict, off())
+	rules.Problem(t, svcauth.CodeConflict, off())
 	_, err := byProvider(f, "bob@example.com")
 	require.NoError(t, err)
-	problem(t, svcauth.CodeConflict, off()) // no Administrator
+	rules.Problem(t, svcauth.CodeConflict, off()) // no Administrator
 	_, err = byProvider(f, "ann@example.com")
 	require.NoError(t, err)
 	bad := "sometimes"
 	_, err = f.Access.UpdateOrganization(f.Admin(), 0, svcauth.OrganizationPatch{PasswordSignIn: &bad})
-	problem(t, svcauth.CodeInvalid, err)
+	rules.Problem(t, svcauth.CodeInvalid, err)
 	require.NoError(t, off())
 
 	// The first Administrator has never come in so: she does not count.
@@ -139,12 +139,12 @@ func TestPasswordsOffLockNobodyOut(t *testing.T) {
 	} {
 		err := lose()
 		require.ErrorContains(t, err, "single sign-on", what)
-		problem(t, svcauth.CodeConflict, err)
+		rules.Problem(t, svcauth.CodeConflict, err)
 	}
 	_, err = f.Access.AssignMemberRole(f.Admin(), bob.ID, role, svcauth.GrantRequest{})
 	require.NoError(t, err)
 	require.NoError(t, f.People.DeleteMember(f.Admin(), ann.ID), "another one gets in")
-	problem(t, svcauth.CodeConflict, f.People.DeleteMember(f.Admin(), bob.ID))
+	rules.Problem(t, svcauth.CodeConflict, f.People.DeleteMember(f.Admin(), bob.ID))
 }
 
 // TestPasswordsStayOffWithoutTheirProvider checks that taking single sign-on
@@ -163,9 +163,9 @@ func TestPasswordsStayOffWithoutTheirProvider(t *testing.T) {
 	elsewhere := people.New(people.Config{Access: unconfigured, Store: f.Store, Audit: f.Audit, Clock: f.Clock.Now})
 	defer elsewhere.Close()
 	_, err = elsewhere.SignIn(t.Context(), people.SignInRequest{
-		Email: "ann@example.com", Password: goodPassword, IP: home,
+		Email: "ann@example.com", Password: rules.Password, IP: rules.Home,
 	})
-	problem(t, svcauth.CodeForbidden, err)
+	rules.Problem(t, svcauth.CodeForbidden, err)
 	require.ErrorContains(t, err, "--recover-admin")
 	f.Clock.Advance(time.Second)
 	require.NoError(t, unconfigured.SystemChange(t.Context(), func(tx *access.Tx) error {
@@ -175,7 +175,7 @@ func TestPasswordsStayOffWithoutTheirProvider(t *testing.T) {
 		return err
 	}))
 	_, err = elsewhere.SignIn(t.Context(), people.SignInRequest{
-		Email: "ann@example.com", Password: goodPassword, IP: home,
+		Email: "ann@example.com", Password: rules.Password, IP: rules.Home,
 	})
 	require.NoError(t, err)
 	events, err := f.Access.AuditEvents(f.Admin(), svcauth.AuditFilter{Action: "organization.update"})

@@ -12,7 +12,7 @@ import (
 )
 
 func TestOperatorMakesAndDeletesTenants(t *testing.T) {
-	f := newFixture(t, nil)
+	f := rules.New(t, nil)
 	f.People.AnswerAtOnce()
 	made, err := f.People.CreateOrganization(f.Admin(),
 		svcauth.NewOrganization{Name: "tenant", AdminEmail: "boss@tenant.example"})
@@ -20,8 +20,8 @@ func TestOperatorMakesAndDeletesTenants(t *testing.T) {
 	require.False(t, made.Operator)
 	_, err = f.People.CreateOrganization(f.Admin(),
 		svcauth.NewOrganization{Name: "Tenant", AdminEmail: "boss@tenant.example"})
-	problem(t, svcauth.CodeConflict, err)
-	id, err := f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, made.InvitationURL), goodPassword)
+	rules.Problem(t, svcauth.CodeConflict, err)
+	id, err := f.People.AcceptInvitation(t.Context(), rules.LinkToken(t, made.InvitationURL), rules.Password)
 	require.NoError(t, err)
 	boss := f.InConsole("boss@tenant.example")
 	actor, _ := access.ActorFrom(boss)
@@ -43,11 +43,11 @@ func TestOperatorMakesAndDeletesTenants(t *testing.T) {
 	f.Lives(mine)
 	_, err = f.Store.Read().Credentials(t.Context(), key.ID)
 	require.ErrorIs(t, err, store.ErrNotFound)
-	_, err = f.SignIn("boss@tenant.example", goodPassword, home)
-	problem(t, svcauth.CodeUnauthenticated, err)
+	_, err = f.SignIn("boss@tenant.example", rules.Password, rules.Home)
+	rules.Problem(t, svcauth.CodeUnauthenticated, err)
 	_, err = f.People.Members(boss, svcauth.ListOptions{})
 	require.NoError(t, err) // an actor that a face made before the deletion sees an empty organization
-	problem(t, svcauth.CodeNotFound, f.Access.DeleteOrganization(f.Admin(), made.ID))
-	problem(t, svcauth.CodeConflict, f.Access.DeleteOrganization(f.Admin(), f.OrgID()))
+	rules.Problem(t, svcauth.CodeNotFound, f.Access.DeleteOrganization(f.Admin(), made.ID))
+	rules.Problem(t, svcauth.CodeConflict, f.Access.DeleteOrganization(f.Admin(), f.OrgID()))
 	require.Len(t, f.Audited(f.OrgID(), "organization.delete"), 3)
 }

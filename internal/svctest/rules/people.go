@@ -59,3 +59,14 @@ func (f *Fixture) InConsoleOf(orgID, email string) context.Context {
 func (f *Fixture) SignIn(email string, password svcauth.Secret, ip netip.Addr) (people.Identity, error) {
 	return f.People.SignIn(f.T.Context(), people.SignInRequest{Email: email, Password: password, IP: ip})
 }
+
+// SuspendAndRestore suspends a member of the operator's organization and lets
+// it back in.
+func (f *Fixture) SuspendAndRestore(id string) error {
+	yes, no := true, false
+	if _, err := f.People.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &yes}); err != nil {
+		return err
+	}
+	_, err := f.People.UpdateMember(f.Admin(), id, 0, svcauth.MemberPatch{Suspended: &no})
+	return err
+}
