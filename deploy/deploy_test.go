@@ -4,9 +4,7 @@ package deploy_test
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,17 +66,9 @@ func TestEveryMetricThatIsAskedForExists(t *testing.T) {
 	s := svctest.New(t, svctest.Options{TLS: true, Environ: []string{"SVCAUTH_OPS_LISTEN=" + ops}})
 	account := s.Account("ci", "clusters:view")
 	s.Token(account.ClientID, account.ClientSecret, "")
-	var offered string
-	require.Eventually(t, func() bool {
-		resp, err := http.Get("http://" + ops + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		raw, err := io.ReadAll(resp.Body)
-		offered = string(raw)
-		return err == nil && strings.Contains(offered, "svcauth_http_requests_total")
-	}, 20*time.Second, 50*time.Millisecond)
+	offered := svctest.Metrics(t, ops, func(text string) bool {
+		return strings.Contains(text, "svcauth_http_requests_total")
+	})
 	for _, path := range []string{
 		"prometheus/alerts.yaml", "grafana/dashboard.json", "docs/runbook.md", "docs/operate.md",
 	} {

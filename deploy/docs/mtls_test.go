@@ -164,7 +164,7 @@ func newBehind(t *testing.T, start startProxy, config string, environ ...string)
 		"/etc/ssl/clients-ca.pem", write("ca.pem", certtest.PEM(authority.Certificate)...),
 	).Replace(config)
 	require.NotContains(t, text, "/etc/")
-	run(t, start(t, dir, text), b.mutual)
+	svctest.StartProxy(t, start(t, dir, text), b.mutual)
 	return b
 }
 

@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -67,7 +66,7 @@ func TestTheProxiesOfThePage(t *testing.T) {
 			).Replace(config)
 			require.NotContains(t, config, "443")
 			require.NotContains(t, config, "/etc/")
-			run(t, start(t, dir, config), front)
+			svctest.StartProxy(t, start(t, dir, config), front)
 			throughProxy(t, s, front, log)
 		})
 	}
@@ -131,52 +130,14 @@ func serverCertificate(t *testing.T) (certificate, key []byte) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// program finds a program that no user has on the PATH.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		path = "/usr/sbin/" + name
-	}
-	require.FileExists(t, path, "run `make deps`")
-	return path
-}
-
 func startProxyNginx(t *testing.T, dir, config string) *exec.Cmd {
-	text := "daemon off;\npid " + dir + "/pid;\nerror_log stderr crit;\nevents {}\nhttp {\naccess_log off;\n"
-	if os.Geteuid() == 0 {
-		text = "user root;\n" + text
-	}
-	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
-		text += name + "_temp_path " + dir + "/" + name + ";\n"
-	}
-	file := filepath.Join(dir, "nginx.conf")
-	require.NoError(t, os.WriteFile(file, []byte(text+config+"}\n"), 0o600))
-	return exec.Command(program(t, "nginx"), "-c", file)
+	return svctest.NginxCommand(t, dir, config)
 }
 
 func startHAProxy(t *testing.T, dir, config string) *exec.Cmd {
 	file := filepath.Join(dir, "haproxy.cfg")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
-	out, err := exec.CommandContext(t.Context(), program(t, "haproxy"), "-c", "-f", file).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), svctest.SystemProgram(t, "haproxy"), "-c", "-f", file).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	return exec.Command(program(t, "haproxy"), "-db", "-q", "-f", file)
-}
-
-// run starts a proxy until the end of the test.
-func run(t *testing.T, cmd *exec.Cmd, address string) {
-	t.Helper()
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, time.Minute, 20*time.Millisecond)
+	return exec.Command(svctest.SystemProgram(t, "haproxy"), "-db", "-q", "-f", file)
 }

@@ -17,7 +17,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -196,18 +195,10 @@ func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
 		svcauth.ServiceAccountPatch{Disabled: &disabled})
 	require.NoError(t, err)
 
-	var text string
-	require.Eventually(t, func() bool {
-		resp, err := http.Get("http://" + ops + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		raw, err := io.ReadAll(resp.Body)
-		text = string(raw)
-		return err == nil && strings.Contains(text, `svcauth_signing_key_age_seconds{state="active"}`) &&
+	text := svctest.Metrics(t, ops, func(text string) bool {
+		return strings.Contains(text, `svcauth_signing_key_age_seconds{state="active"}`) &&
 			!strings.Contains(text, "svcauth_revocation_propagation_seconds_count 0")
-	}, 20*time.Second, 50*time.Millisecond)
+	})
 	for _, line := range []string{
 		`svcauth_tokens_issued_total{auth_method="client_secret_basic"} 1`,
 		`svcauth_http_requests_total{method="POST",outcome="ok",route="/oauth2/token",status="2xx"} 1`,

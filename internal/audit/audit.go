@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/typeid"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -153,37 +154,24 @@ func (l *Log) add(k key, who string, e svcauth.AuditEvent) *row {
 	return r
 }
 
+// network returns what an address is counted by. A text that is no address has
+// none.
 func network(ip string) netip.Addr {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil {
-		return netip.Addr{}
-	}
-	if addr = addr.Unmap().WithZone(""); addr.Is6() {
-		return netip.PrefixFrom(addr, 64).Masked().Addr()
-	}
-	return addr
+	addr, _ := netip.ParseAddr(ip)
+	return limits.NetworkOf(addr)
 }
 
 // Run writes what is noted until ctx is done, and what is left then. It numbers
 // events meanwhile.
 func (l *Log) Run(ctx context.Context) error {
-	ticker := time.NewTicker(writeEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-			defer cancel()
-			l.report(l.Flush(last))
-			return nil
-		case <-ticker.C:
-			l.report(l.Flush(ctx))
-			if err := l.Number(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				l.cfg.Logger.Debug("events of the audit log wait for their places; tried again in a moment",
-					"error", err)
-			}
+	store.WriteEvery(ctx, writeEvery, func(ctx context.Context) {
+		l.report(l.Flush(ctx))
+		if err := l.Number(ctx, time.Now()); err != nil && ctx.Err() == nil {
+			l.cfg.Logger.Debug("events of the audit log wait for their places; tried again in a moment",
+				"error", err)
 		}
-	}
+	})
+	return nil
 }
 
 // Number gives their places in the log to the events that are there, by the

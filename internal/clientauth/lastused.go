@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
 )
 
 // lastUsed collects when clients and credentials were last used, and writes
@@ -34,19 +36,7 @@ func (u *lastUsed) record(clientID, credentialID string, at time.Time) {
 }
 
 func (u *lastUsed) run(ctx context.Context) {
-	ticker := time.NewTicker(writeUseEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-			defer cancel()
-			u.write(last)
-			return
-		case <-ticker.C:
-			u.write(ctx)
-		}
-	}
+	store.WriteEvery(ctx, writeUseEvery, u.write)
 }
 
 // write puts all that was recorded into the database, in small transactions.

@@ -110,6 +110,13 @@ const every = 5 * time.Millisecond
 // once, and its time counts from when it would have asked: else a node that
 // stands still would be asked little, and look well.
 func beginRight(j job) (func(order) result, func(), error) {
+	return beginPaced(j, every, func(n int, _ *line) []byte { return tokenRequest(j.Clients[n%len(j.Clients)]) })
+}
+
+// beginPaced sends requests at a steady pace on each connection, evenly over
+// all. A request's time counts from when it was due, but not how late its
+// sender woke: that is no matter of the node's.
+func beginPaced(j job, pace time.Duration, next func(n int, l *line) []byte) (func(order) result, func(), error) {
 	lines, stop, err := dialAll(j)
 	return func(o order) result {
 		var mu sync.Mutex
@@ -117,21 +124,21 @@ func beginRight(j job) (func(order) result, func(), error) {
 		var r result
 		var group sync.WaitGroup
 		for n, l := range lines {
-			request := tokenRequest(j.Clients[n%len(j.Clients)])
 			group.Go(func() {
-				due := time.Now().Add(time.Duration(n) * every / time.Duration(len(lines)))
-				for end := due.Add(o.For); due.Before(end); due = due.Add(every) {
+				due := time.Now().Add(time.Duration(n) * pace / time.Duration(len(lines)))
+				for end := due.Add(o.For); due.Before(end); due = due.Add(pace) {
+					request := next(n, l)
 					began := due
 					if wait := time.Until(due); wait > 0 {
 						time.Sleep(wait)
-						began = time.Now() // how late it woke is no matter of the node's
+						began = time.Now()
 					}
 					status, err := l.ask(request)
 					mu.Lock()
 					took = append(took, time.Since(began))
-					if err != nil || status != http.StatusOK {
+					if err != nil || status != http.StatusOK && status != http.StatusNoContent {
 						r.Refused++
-						r.complain("a right client was answered %d %v", status, err)
+						r.complain("a %s request was answered %d %v", j.Kind, status, err)
 					}
 					mu.Unlock()
 					if err != nil {

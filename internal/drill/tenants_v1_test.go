@@ -233,44 +233,12 @@ const betweenRevocations = 25 * time.Millisecond
 // a fresh token of their own. Like a right client's, a revocation's time counts
 // from when it was due.
 func beginSteady(j job) (func(order) result, func(), error) {
-	lines, stop, err := dialAll(j)
-	return func(o order) result {
-		var mu sync.Mutex
-		var took []time.Duration
-		var r result
-		var group sync.WaitGroup
-		for n, l := range lines {
-			group.Go(func() {
-				due := time.Now().Add(time.Duration(n) * betweenRevocations / time.Duration(len(lines)))
-				for end := due.Add(o.For); due.Before(end); due = due.Add(betweenRevocations) {
-					request := []byte(j.Begin)
-					if len(j.Clients) > 0 {
-						request = l.ownRevocation(j.Clients[n%len(j.Clients)])
-					}
-					began := due
-					if wait := time.Until(due); wait > 0 {
-						time.Sleep(wait)
-						began = time.Now()
-					}
-					status, err := l.ask(request)
-					mu.Lock()
-					took = append(took, time.Since(began))
-					if err != nil || status/100 != 2 {
-						r.Refused++
-						r.complain("a revocation was answered %d %v", status, err)
-					}
-					mu.Unlock()
-					if err != nil {
-						return
-					}
-				}
-			})
+	return beginPaced(j, betweenRevocations, func(n int, l *line) []byte {
+		if len(j.Clients) == 0 {
+			return []byte(j.Begin)
 		}
-		group.Wait()
-		slices.Sort(took)
-		r.Asked, r.P50, r.P99 = len(took), took[len(took)/2], took[len(took)*99/100]
-		return r
-	}, stop, err
+		return l.ownRevocation(j.Clients[n%len(j.Clients)])
+	})
 }
 
 // ownRevocation gets a token and writes the request that revokes it.

@@ -18,31 +18,20 @@ import (
 )
 
 type certificateModel struct {
-	ID               types.String      `tfsdk:"id"`
-	ServiceAccountID types.String      `tfsdk:"service_account_id"`
-	Description      types.String      `tfsdk:"description"`
-	ExpiresAt        timetypes.RFC3339 `tfsdk:"expires_at"`
-	CreatedAt        types.String      `tfsdk:"created_at"`
-	CreatedBy        types.String      `tfsdk:"created_by"`
-	SubjectDN        types.String      `tfsdk:"subject_dn"`
-	SANDNS           types.String      `tfsdk:"san_dns"`
-	SANURI           types.String      `tfsdk:"san_uri"`
-	SANIP            types.String      `tfsdk:"san_ip"`
-	SANEmail         types.String      `tfsdk:"san_email"`
-	Certificate      types.String      `tfsdk:"certificate"`
-	SHA256           types.String      `tfsdk:"certificate_sha256"`
-}
-
-func (m *certificateModel) ids() (account, id string) {
-	return m.ServiceAccountID.ValueString(), m.ID.ValueString()
+	credentialFields
+	SubjectDN   types.String `tfsdk:"subject_dn"`
+	SANDNS      types.String `tfsdk:"san_dns"`
+	SANURI      types.String `tfsdk:"san_uri"`
+	SANIP       types.String `tfsdk:"san_ip"`
+	SANEmail    types.String `tfsdk:"san_email"`
+	Certificate types.String `tfsdk:"certificate"`
+	SHA256      types.String `tfsdk:"certificate_sha256"`
 }
 
 // set leaves the certificate itself as the configuration has it: the server
 // knows its hash.
 func (m *certificateModel) set(c svcauth.Certificate) {
-	m.ID, m.Description = types.StringValue(c.ID), types.StringValue(c.Description)
-	m.ExpiresAt = moment(m.ExpiresAt, c.ExpiresAt)
-	m.CreatedAt, m.CreatedBy = stamp(c.CreatedAt), types.StringValue(c.CreatedBy.Email)
+	m.setFields(c.ID, c.Description, c.ExpiresAt, c.CreatedAt, c.CreatedBy)
 	m.SubjectDN, m.SANDNS, m.SANURI = keepText(m.SubjectDN, c.SubjectDN), textOrNull(c.SANDNS), textOrNull(c.SANURI)
 	m.SANIP, m.SANEmail = keepText(m.SANIP, c.SANIP), textOrNull(c.SANEmail)
 	m.SHA256 = types.StringValue(c.CertificateSHA256)

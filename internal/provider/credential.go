@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
+	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -14,6 +16,33 @@ import (
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
+
+// credentialFields are the attributes that every credential has.
+type credentialFields struct {
+	ID               types.String      `tfsdk:"id"`
+	ServiceAccountID types.String      `tfsdk:"service_account_id"`
+	Description      types.String      `tfsdk:"description"`
+	ExpiresAt        timetypes.RFC3339 `tfsdk:"expires_at"`
+	CreatedAt        types.String      `tfsdk:"created_at"`
+	CreatedBy        types.String      `tfsdk:"created_by"`
+}
+
+func (m *credentialFields) ids() (account, id string) {
+	return m.ServiceAccountID.ValueString(), m.ID.ValueString()
+}
+
+// setFields copies the server's view of them. The account is as it was asked
+// for.
+func (m *credentialFields) setFields(
+	id, description string,
+	expires *time.Time,
+	created time.Time,
+	by svcauth.Creator,
+) {
+	m.ID, m.Description = types.StringValue(id), types.StringValue(description)
+	m.ExpiresAt = moment(m.ExpiresAt, expires)
+	m.CreatedAt, m.CreatedBy = stamp(created), types.StringValue(by.Email)
+}
 
 // credentialModel is how Terraform knows a credential T of a service account: a
 // pointer to a struct M.

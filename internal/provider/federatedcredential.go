@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/setvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
@@ -25,36 +24,26 @@ import (
 )
 
 type federatedModel struct {
-	ID               types.String            `tfsdk:"id"`
-	ServiceAccountID types.String            `tfsdk:"service_account_id"`
-	Description      types.String            `tfsdk:"description"`
-	ExpiresAt        timetypes.RFC3339       `tfsdk:"expires_at"`
-	CreatedAt        types.String            `tfsdk:"created_at"`
-	CreatedBy        types.String            `tfsdk:"created_by"`
-	Name             types.String            `tfsdk:"name"`
-	Preset           types.String            `tfsdk:"preset"`
-	Issuer           types.String            `tfsdk:"issuer"`
-	Audience         types.String            `tfsdk:"audience"`
-	Subject          types.String            `tfsdk:"subject"`
-	Claims           map[string]types.String `tfsdk:"claims"`
-	JWKS             types.String            `tfsdk:"jwks"`
-	JWKSURI          types.String            `tfsdk:"jwks_uri"`
-	Algorithms       types.Set               `tfsdk:"algorithms"`
-	MaxAge           types.Int64             `tfsdk:"max_age_seconds"`
-	OneTime          types.Bool              `tfsdk:"one_time"`
-	TTLSeconds       types.Int64             `tfsdk:"token_ttl_seconds"`
-	Privileges       []types.String          `tfsdk:"privileges"`
-	Strict           types.Bool              `tfsdk:"strict"`
-}
-
-func (m *federatedModel) ids() (account, id string) {
-	return m.ServiceAccountID.ValueString(), m.ID.ValueString()
+	credentialFields
+	Name       types.String            `tfsdk:"name"`
+	Preset     types.String            `tfsdk:"preset"`
+	Issuer     types.String            `tfsdk:"issuer"`
+	Audience   types.String            `tfsdk:"audience"`
+	Subject    types.String            `tfsdk:"subject"`
+	Claims     map[string]types.String `tfsdk:"claims"`
+	JWKS       types.String            `tfsdk:"jwks"`
+	JWKSURI    types.String            `tfsdk:"jwks_uri"`
+	Algorithms types.Set               `tfsdk:"algorithms"`
+	MaxAge     types.Int64             `tfsdk:"max_age_seconds"`
+	OneTime    types.Bool              `tfsdk:"one_time"`
+	TTLSeconds types.Int64             `tfsdk:"token_ttl_seconds"`
+	Privileges []types.String          `tfsdk:"privileges"`
+	Strict     types.Bool              `tfsdk:"strict"`
 }
 
 func (m *federatedModel) set(c svcauth.FederatedCredential) {
-	m.ID, m.Name, m.Description = types.StringValue(c.ID), types.StringValue(c.Name), types.StringValue(c.Description)
-	m.ExpiresAt = moment(m.ExpiresAt, c.ExpiresAt)
-	m.CreatedAt, m.CreatedBy = stamp(c.CreatedAt), types.StringValue(c.CreatedBy.Email)
+	m.setFields(c.ID, c.Description, c.ExpiresAt, c.CreatedAt, c.CreatedBy)
+	m.Name = types.StringValue(c.Name)
 	m.Preset, m.Issuer, m.Audience = textOrNull(c.Preset), types.StringValue(c.Issuer), types.StringValue(c.Audience)
 	m.Subject, m.JWKSURI = textOrNull(c.Subject), textOrNull(c.JWKSURI)
 	if m.JWKS.ValueString() == "" || len(c.JWKS) == 0 {

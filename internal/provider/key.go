@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
@@ -21,28 +20,17 @@ import (
 )
 
 type keyModel struct {
-	ID               types.String      `tfsdk:"id"`
-	ServiceAccountID types.String      `tfsdk:"service_account_id"`
-	Description      types.String      `tfsdk:"description"`
-	ExpiresAt        timetypes.RFC3339 `tfsdk:"expires_at"`
-	CreatedAt        types.String      `tfsdk:"created_at"`
-	CreatedBy        types.String      `tfsdk:"created_by"`
-	PublicKey        types.String      `tfsdk:"public_key"`
-	JWKSURI          types.String      `tfsdk:"jwks_uri"`
-	Thumbprint       types.String      `tfsdk:"thumbprint"`
-	AcceptTokenURL   types.Bool        `tfsdk:"accept_token_url_audience"`
-}
-
-func (m *keyModel) ids() (account, id string) {
-	return m.ServiceAccountID.ValueString(), m.ID.ValueString()
+	credentialFields
+	PublicKey      types.String `tfsdk:"public_key"`
+	JWKSURI        types.String `tfsdk:"jwks_uri"`
+	Thumbprint     types.String `tfsdk:"thumbprint"`
+	AcceptTokenURL types.Bool   `tfsdk:"accept_token_url_audience"`
 }
 
 // set leaves the key as the configuration wrote it. After an import it is the
 // server's JWK.
 func (m *keyModel) set(k svcauth.Key) {
-	m.ID, m.Description = types.StringValue(k.ID), types.StringValue(k.Description)
-	m.ExpiresAt = moment(m.ExpiresAt, k.ExpiresAt)
-	m.CreatedAt, m.CreatedBy = stamp(k.CreatedAt), types.StringValue(k.CreatedBy.Email)
+	m.setFields(k.ID, k.Description, k.ExpiresAt, k.CreatedAt, k.CreatedBy)
 	m.Thumbprint, m.AcceptTokenURL = types.StringValue(k.Thumbprint), types.BoolValue(k.AcceptTokenURLAudience)
 	m.JWKSURI = textOrNull(k.JWKSURI)
 	if m.PublicKey.ValueString() == "" {

@@ -192,19 +192,8 @@ func merge(row *store.Refusal, r store.Refusal) {
 
 // Run writes what is noted until ctx is done, and what is left then.
 func (l *Log) Run(ctx context.Context) error {
-	ticker := time.NewTicker(writeEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-			defer cancel()
-			l.report(l.Flush(last))
-			return nil
-		case <-ticker.C:
-			l.report(l.Flush(ctx))
-		}
-	}
+	store.WriteEvery(ctx, writeEvery, func(ctx context.Context) { l.report(l.Flush(ctx)) })
+	return nil
 }
 
 func (l *Log) report(err error) {

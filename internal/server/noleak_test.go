@@ -5,9 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -38,18 +36,7 @@ func newWatched(t *testing.T, database string, environ ...string) watched {
 
 func (w watched) metrics(t *testing.T) string {
 	t.Helper()
-	var text string
-	require.Eventually(t, func() bool {
-		resp, err := http.Get("http://" + w.ops + "/metrics")
-		if err != nil {
-			return false
-		}
-		defer resp.Body.Close()
-		raw, err := io.ReadAll(resp.Body)
-		text = string(raw)
-		return err == nil
-	}, patience, tick)
-	return text
+	return svctest.Metrics(t, w.ops, func(string) bool { return true })
 }
 
 // spellings are the ways in which a credential could be written down.

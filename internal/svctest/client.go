@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -122,4 +124,21 @@ func (s *Server) Active(id string, secret svcauth.Secret, token string) bool {
 	answer := s.Post("/oauth2/introspect", id, secret, url.Values{"token": {token}})
 	require.Equal(s.t, http.StatusOK, answer.Status, answer.Text)
 	return answer.JSON["active"] == true
+}
+
+// Metrics returns what a server offers at ops.listen, as soon as it is as it is
+// waited for.
+func Metrics(t testing.TB, ops string, ready func(text string) bool) (text string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		resp, err := http.Get("http://" + ops + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		raw, err := io.ReadAll(resp.Body)
+		text = string(raw)
+		return err == nil && ready(text)
+	}, 20*time.Second, 50*time.Millisecond)
+	return text
 }

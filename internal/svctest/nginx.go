@@ -21,8 +21,13 @@ import (
 func Nginx(t testing.TB, address, block string) {
 	t.Helper()
 	needs.Service(t, "nginx")
-	dir := t.TempDir()
-	file := filepath.Join(dir, "nginx.conf")
+	StartProxy(t, NginxCommand(t, t.TempDir(), "server { listen "+address+";\n"+block+"\n}\n"), address)
+}
+
+// NginxCommand prepares an nginx with what the http block of its configuration
+// shall hold. It keeps its files in dir.
+func NginxCommand(t testing.TB, dir, block string) *exec.Cmd {
+	t.Helper()
 	text := "daemon off;\npid " + dir + "/pid;\nerror_log stderr warn;\nevents {}\nhttp {\naccess_log off;\n"
 	if os.Geteuid() == 0 { // else its workers can't enter the directory: a body that comes in pieces is written there
 		text = "user root;\n" + text
@@ -30,12 +35,26 @@ func Nginx(t testing.TB, address, block string) {
 	for _, name := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		text += name + "_temp_path " + dir + "/" + name + ";\n"
 	}
-	require.NoError(t, os.WriteFile(file, []byte(text+"server { listen "+address+";\n"+block+"\n}\n}\n"), 0o600))
-	program, err := exec.LookPath("nginx")
+	file := filepath.Join(dir, "nginx.conf")
+	require.NoError(t, os.WriteFile(file, []byte(text+block+"}\n"), 0o600))
+	return exec.Command(SystemProgram(t, "nginx"), "-c", file)
+}
+
+// SystemProgram finds a program that no user has on the PATH.
+func SystemProgram(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
 	if err != nil {
-		program = "/usr/sbin/nginx" // which is on no user's PATH
+		path = "/usr/sbin/" + name
 	}
-	cmd := exec.Command(program, "-c", file)
+	require.FileExists(t, path, "run `make deps`")
+	return path
+}
+
+// StartProxy starts a proxy, which ends with the test, and waits until it takes
+// connections at its address.
+func StartProxy(t testing.TB, cmd *exec.Cmd, address string) {
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
 // URL returns the URL of the server's own, always existing database "postgres".
@@ -56,7 +58,7 @@ func (s *Server) Resume() {
 	s.t.Helper()
 	s.mustRun()
 	pid := s.running.Process.Pid
-	for _, child := range children(pid) {
+	for _, child := range watchdog.Children(pid) {
 		_ = syscall.Kill(child, syscall.SIGCONT)
 	}
 	_ = syscall.Kill(pid, syscall.SIGCONT)
@@ -71,7 +73,7 @@ func (s *Server) Stop() {
 	s.Resume()
 	_ = syscall.Kill(s.running.Process.Pid, syscall.SIGINT) // "fast shutdown"
 	select {
-	case <-s.ended:
+	case <-s.running.Ended:
 		s.stopped()
 	case <-time.After(stopWithin):
 		log := s.logTail()
@@ -103,7 +105,7 @@ func (s *Server) Ended() bool {
 		return false
 	}
 	select {
-	case <-s.ended:
+	case <-s.running.Ended:
 		return true
 	default:
 		return false
@@ -122,7 +124,7 @@ func (s *Server) mustRun() {
 func (s *Server) freeze() []int {
 	pid := s.running.Process.Pid
 	_ = syscall.Kill(pid, syscall.SIGSTOP)
-	all := append([]int{pid}, children(pid)...)
+	all := append([]int{pid}, watchdog.Children(pid)...)
 	for _, child := range all[1:] {
 		_ = syscall.Kill(child, syscall.SIGSTOP)
 	}
@@ -136,24 +138,11 @@ func (s *Server) kill() {
 	for _, pid := range all {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	<-s.ended
-	for deadline := time.Now().Add(stopWithin); time.Now().Before(deadline) && anyAlive(all); {
+	<-s.running.Ended
+	for deadline := time.Now().Add(stopWithin); time.Now().Before(deadline) && watchdog.AnyAlive(all); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.stopped()
-}
-
-func anyAlive(pids []int) bool {
-	alive := map[int]bool{}
-	for _, p := range processes() {
-		alive[p.pid] = true
-	}
-	for _, pid := range pids {
-		if alive[pid] {
-			return true
-		}
-	}
-	return false
 }
 
 func (s *Server) createDatabase(template string) (string, error) {

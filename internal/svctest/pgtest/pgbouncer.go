@@ -1,7 +1,6 @@
 package pgtest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,10 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
@@ -66,34 +65,29 @@ func startPgBouncer(database string, settings map[string]string) (through string
 		dog.End()
 		return "", nil, err
 	}
-	var log bytes.Buffer
+	var log syncbuf.Buffer
 	cmd := exec.Command(program, "-q", file)
 	cmd.Dir, cmd.Stderr = dir, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: cred}
-	if err := cmd.Start(); err != nil {
+	to.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	running, err := dog.Run(cmd, readyWithin, func() error {
+		conn, err := net.Dial("tcp", to.Host)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}, func() string { return tail([]byte(log.String())) })
+	end = func() {
 		dog.End()
+		if running != nil {
+			<-running.Ended
+		}
+	}
+	if err != nil {
+		end()
 		return "", nil, err
 	}
-	dog.Watch(cmd.Process.Pid)
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	end = func() { dog.End(); <-ended }
-	to.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	for deadline := time.Now().Add(readyWithin); ; time.Sleep(20 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", to.Host); err == nil {
-			return to.String(), end, conn.Close()
-		}
-		select {
-		case <-ended:
-			dog.End()
-			return "", nil, fmt.Errorf("it ended by itself: %s", tail(log.Bytes()))
-		default:
-		}
-		if time.Now().After(deadline) {
-			end()
-			return "", nil, fmt.Errorf("it does not listen after %s: %s", readyWithin, tail(log.Bytes()))
-		}
-	}
+	return to.String(), end, nil
 }
 
 // configurePgBouncer writes its two files, which only its user may read.

@@ -1,20 +1,17 @@
 package pgtest
 
 import (
-	"bufio"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
 func query(t *testing.T, s *Server, statement string) string {
@@ -75,36 +72,12 @@ func TestPausedServerAnswersAfterResumeOnly(t *testing.T) {
 // TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is
 // killed while its server is paused, the worst case.
 func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
-	if os.Getenv("SVCAUTH_TEST_PGTEST_VICTIM") != "" {
+	needs.Service(t, "a real PostgreSQL")
+	watchdog.NothingIsLeft(t, func() (string, int) {
 		s := Start(t, Config{})
 		s.Pause()
-		_, _ = os.Stdout.WriteString("victim " + s.dir + " " + strconv.Itoa(s.running.Process.Pid) + "\n")
-		select {}
-	}
-	needs.Service(t, "a real PostgreSQL")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsLeftWhenTheProcessDies$")
-	cmd.Env = append(os.Environ(), "SVCAUTH_TEST_PGTEST_VICTIM=1")
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var dir string
-	var pid int
-	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "victim" {
-			dir = fields[1]
-			pid, err = strconv.Atoi(fields[2])
-			require.NoError(t, err)
-		}
-	}
-	require.NotZero(t, pid, "the other process could not start PostgreSQL")
-	all := append(children(pid), pid)
-	require.Greater(t, len(all), 3)
-	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
-	_ = cmd.Wait()
-	require.Eventually(t, func() bool {
-		_, err := os.Stat(dir)
-		return os.IsNotExist(err) && !anyAlive(all)
-	}, 60*time.Second, 50*time.Millisecond)
+		return s.dir, s.running.Process.Pid
+	})
 }
 
 // program is a TB that is no test.
@@ -124,7 +97,7 @@ func TestCleanupRemovesEverything(t *testing.T) {
 	require.Len(t, p.cleanups, 1)
 	p.cleanups[0]()
 	require.NoDirExists(t, s.dir)
-	require.False(t, anyAlive([]int{pid}))
+	require.False(t, watchdog.AnyAlive([]int{pid}))
 	require.PanicsWithValue(t, "fatal", func() { s.Kill() })
 }
 

@@ -3,11 +3,11 @@ package pgtest
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
 // ProcessorTime is what all processes of the server have used so far, those
@@ -15,7 +15,7 @@ import (
 func (s *Server) ProcessorTime() (total time.Duration) {
 	s.t.Helper()
 	postmaster := s.running.Process.Pid
-	for i, pid := range append([]int{postmaster}, children(postmaster)...) {
+	for i, pid := range append([]int{postmaster}, watchdog.Children(postmaster)...) {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			continue // it has ended meanwhile, and is the postmaster's now
@@ -31,47 +31,4 @@ func (s *Server) ProcessorTime() (total time.Duration) {
 		}
 	}
 	return total
-}
-
-// children lists the processes whose parent is pid. PostgreSQL puts each of its
-// processes into a session of its own, so a process group does not hold them.
-func children(pid int) []int {
-	var out []int
-	for _, entry := range processes() {
-		if entry.parent == pid {
-			out = append(out, entry.pid)
-		}
-	}
-	return out
-}
-
-type process struct{ pid, parent int }
-
-func processes() (out []process) {
-	files, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			continue
-		}
-		// "pid (name) state parent …"; the name may hold spaces and brackets.
-		text := string(raw)
-		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
-		if len(fields) > 2 && fields[0] != "Z" {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			parent, _ := strconv.Atoi(fields[1])
-			out = append(out, process{pid, parent})
-		}
-	}
-	if len(files) > 0 {
-		return out
-	}
-	listing, _ := exec.Command("ps", "-axo", "pid=,ppid=").Output() // no /proc: not Linux
-	for line := range strings.Lines(string(listing)) {
-		var p process
-		if n, _ := fmt.Sscan(line, &p.pid, &p.parent); n == 2 {
-			out = append(out, p)
-		}
-	}
-	return out
 }

@@ -36,8 +36,7 @@ type Server struct {
 	port      int
 	password  string
 	watchdog  *watchdog.Watchdog
-	running   *exec.Cmd     // nil: stopped
-	ended     chan struct{} // closed when running has ended
+	running   *watchdog.Process // nil: stopped
 	databases atomic.Int64
 }
 
@@ -145,31 +144,13 @@ func (s *Server) start() error {
 	defer log.Close()
 	cmd := s.command("postgres", "-D", s.data())
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start postgres: %w", err)
-	}
-	ended := make(chan struct{})
-	s.running, s.ended = cmd, ended
-	s.watchdog.Watch(cmd.Process.Pid)
-	go func() { _ = cmd.Wait(); close(ended) }()
-
-	deadline := time.Now().Add(readyWithin)
-	for {
-		probe, err := s.client("psql", "-XtAc", "select 1", "postgres").CombinedOutput()
-		if err == nil {
-			return nil
+	s.running, err = s.watchdog.Run(cmd, readyWithin, func() error {
+		if out, err := s.client("psql", "-XtAc", "select 1", "postgres").CombinedOutput(); err != nil {
+			return fmt.Errorf("%w: %s", err, tail(out))
 		}
-		select {
-		case <-ended:
-			s.stopped()
-			return fmt.Errorf("postgres ended by itself: %s", s.logTail())
-		case <-time.After(50 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("postgres does not answer after %s: %s; its log: %s", readyWithin, tail(probe),
-				s.logTail())
-		}
-	}
+		return nil
+	}, s.logTail)
+	return err
 }
 
 func (s *Server) stopped() {

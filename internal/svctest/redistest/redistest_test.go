@@ -1,18 +1,15 @@
 package redistest
 
 import (
-	"bufio"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
 func TestSharedServerGivesEachTestItsOwnDatabase(t *testing.T) {
@@ -92,34 +89,12 @@ func TestClusterMakesTheReplicaOfADeadMasterTheMaster(t *testing.T) {
 // TestNothingIsLeftWhenTheProcessDies runs itself again as a process that is
 // killed while its server is paused, the worst case.
 func TestNothingIsLeftWhenTheProcessDies(t *testing.T) {
-	if os.Getenv("SVCAUTH_TEST_REDISTEST_VICTIM") != "" {
+	needs.Service(t, "a real redis-server")
+	watchdog.NothingIsLeft(t, func() (string, int) {
 		s := Start(t)
 		s.Pause()
-		_, _ = os.Stdout.WriteString("victim " + s.dir + " " + strconv.Itoa(s.running.Process.Pid) + "\n")
-		select {}
-	}
-	needs.Service(t, "a real redis-server")
-	cmd := exec.Command(os.Args[0], "-test.run=^TestNothingIsLeftWhenTheProcessDies$")
-	cmd.Env = append(os.Environ(), "SVCAUTH_TEST_REDISTEST_VICTIM=1")
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	var dir string
-	var pid int
-	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) == 3 && fields[0] == "victim" {
-			dir = fields[1]
-			pid, err = strconv.Atoi(fields[2])
-			require.NoError(t, err)
-		}
-	}
-	require.NotZero(t, pid, "the other process could not start Redis")
-	require.NoError(t, cmd.Process.Signal(syscall.SIGKILL))
-	_ = cmd.Wait()
-	require.Eventually(t, func() bool {
-		_, err := os.Stat(dir)
-		return os.IsNotExist(err) && syscall.Kill(pid, 0) != nil
-	}, 60*time.Second, 50*time.Millisecond)
+		return s.dir, s.running.Process.Pid
+	})
 }
 
 func TestSkippedUnlessWanted(t *testing.T) {

@@ -32,8 +32,7 @@ type Server struct {
 	sentinel bool
 	args     []string
 	watchdog *watchdog.Watchdog
-	running  *exec.Cmd     // nil: killed
-	ended    chan struct{} // closed when running has ended
+	running  *watchdog.Process // nil: killed
 }
 
 // newServer starts a Redis with a password: on a machine with more users, one
@@ -88,28 +87,15 @@ func (s *Server) start() error {
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start redis-server: %w", err)
-	}
-	ended := make(chan struct{})
-	s.running, s.ended = cmd, ended
-	s.watchdog.Watch(cmd.Process.Pid)
-	go func() { _ = cmd.Wait(); close(ended) }()
-	for deadline := time.Now().Add(readyWithin); ; {
+	var err error
+	s.running, err = s.watchdog.Run(cmd, readyWithin, func() error {
 		answer, err := s.Do("PING")
-		if err == nil && answer == "PONG" {
-			return nil
+		if err == nil && answer != "PONG" {
+			err = fmt.Errorf("it answers %q", answer)
 		}
-		select {
-		case <-ended:
-			s.stopped()
-			return fmt.Errorf("redis-server ended by itself: %s", s.logTail())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("redis-server does not answer after %s: %w; its log: %s", readyWithin, err, s.logTail())
-		}
-	}
+		return err
+	}, s.logTail)
+	return err
 }
 
 func (s *Server) stopped() {
@@ -127,7 +113,7 @@ func (s *Server) close() {
 
 func (s *Server) kill() {
 	_ = s.running.Process.Kill()
-	<-s.ended
+	<-s.running.Ended
 	s.stopped()
 }
 
