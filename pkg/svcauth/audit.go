@@ -24,7 +24,7 @@ type AuditActor struct {
 // AuditTarget is what it was done to.
 type AuditTarget struct {
 	ID   string `json:"id" doc:"Its id"`
-	Kind string `json:"kind" doc:"service_account, secret, role, member, application_key, organization, signing_key, catalog or token"`
+	Kind string `json:"kind" doc:"service_account, secret, key, federated_credential, certificate, role, member, application_key, organization, signing_key, catalog or token"`
 	Name string `json:"name" doc:"What people call it"`
 }
 

@@ -9,11 +9,11 @@ import (
 
 const accountsPath = "service-accounts"
 
-// CreateServiceAccount creates a service account with one secret. The answer
-// has the secret in ClientSecret; it is not shown again. The caller needs
-// members:manage and every privilege of the roles that it assigns. Problems:
-// [CodeConflict] if the name is taken, [CodeInvalid], [CodeForbidden],
-// [CodeMissingPrivileges].
+// CreateServiceAccount creates a service account with one secret, or with none
+// if body.Secret is false. The answer has the secret in ClientSecret; it is not
+// shown again. The caller needs members:manage and every privilege of the roles
+// that it assigns. Problems: [CodeConflict] if the name is taken,
+// [CodeInvalid], [CodeForbidden], [CodeMissingPrivileges].
 func (c *Client) CreateServiceAccount(ctx context.Context, body NewServiceAccount) (ServiceAccount, error) {
 	var account ServiceAccount
 	version, err := c.do(ctx, request{method: http.MethodPost, path: []string{accountsPath}, body: body}, &account)
@@ -62,9 +62,8 @@ func (c *Client) UpdateServiceAccount(
 	return account, err
 }
 
-// DeleteServiceAccount deletes a service account with its secrets, and revokes
-// its tokens at once. It returns no Enforcement if wait is 0. Problem:
-// [CodeNotFound].
+// DeleteServiceAccount deletes a service account with its credentials, and
+// revokes its tokens at once. Problem: [CodeNotFound].
 func (c *Client) DeleteServiceAccount(ctx context.Context, id string, wait time.Duration) (*Enforcement, error) {
 	return c.takeAway(ctx, request{method: http.MethodDelete, path: []string{accountsPath, id}, wait: wait})
 }
@@ -95,13 +94,8 @@ func (c *Client) AssignServiceAccountRole(
 	ctx context.Context,
 	id, roleID string,
 	body GrantRequest,
-) (answer GrantAnswer, err error) {
-	_, err = c.do(ctx, request{
-		method: http.MethodPut,
-		path:   []string{accountsPath, id, "roles", roleID},
-		body:   body,
-	}, &answer)
-	return answer, err
+) (GrantAnswer, error) {
+	return c.assignRole(ctx, accountsPath, id, roleID, body)
 }
 
 // UnassignServiceAccountRole takes a role from a service account. The account's
@@ -113,9 +107,28 @@ func (c *Client) UnassignServiceAccountRole(
 	id, roleID, grantID string,
 	wait time.Duration,
 ) (*Enforcement, error) {
+	return c.unassignRole(ctx, accountsPath, id, roleID, grantID, wait)
+}
+
+// assignRole grants a role to a service account or a member.
+func (c *Client) assignRole(
+	ctx context.Context,
+	path, id, roleID string,
+	body GrantRequest,
+) (answer GrantAnswer, err error) {
+	_, err = c.do(ctx, request{method: http.MethodPut, path: []string{path, id, "roles", roleID}, body: body}, &answer)
+	return answer, err
+}
+
+// unassignRole takes a role from a service account or a member.
+func (c *Client) unassignRole(
+	ctx context.Context,
+	path, id, roleID, grantID string,
+	wait time.Duration,
+) (*Enforcement, error) {
 	return c.takeAway(ctx, request{
 		method: http.MethodDelete,
-		path:   []string{accountsPath, id, "roles", roleID},
+		path:   []string{path, id, "roles", roleID},
 		query:  ofGrant(grantID),
 		wait:   wait,
 	})

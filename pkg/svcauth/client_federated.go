@@ -41,7 +41,7 @@ func (c *Client) FederatedCredential(ctx context.Context, id, credentialID strin
 }
 
 // UpdateFederatedCredential changes the fields that patch sets and returns the
-// changed credential. Tokens that were got by it live on. Problems:
+// changed credential. Tokens that it obtained stay valid. Problems:
 // [CodeConflict] if the name is taken, [CodeInvalid], [CodeMissingPrivileges],
 // [CodeNotFound].
 func (c *Client) UpdateFederatedCredential(
@@ -54,9 +54,9 @@ func (c *Client) UpdateFederatedCredential(
 	return changed, err
 }
 
-// DeleteFederatedCredential deletes a federated credential, by which no more
-// tokens are got then. With revokeTokens, those that were got by it are revoked
-// at once; otherwise they are valid until they expire.
+// DeleteFederatedCredential deletes a federated credential, which then obtains
+// no more tokens. With revokeTokens, the tokens that it obtained are revoked at
+// once; otherwise they are valid until they expire.
 func (c *Client) DeleteFederatedCredential(
 	ctx context.Context, id, credentialID string, revokeTokens bool, wait time.Duration,
 ) (*Enforcement, error) {

@@ -87,13 +87,8 @@ func (c *Client) AssignMemberRole(
 	ctx context.Context,
 	id, roleID string,
 	body GrantRequest,
-) (answer GrantAnswer, err error) {
-	_, err = c.do(ctx, request{
-		method: http.MethodPut,
-		path:   []string{membersPath, id, "roles", roleID},
-		body:   body,
-	}, &answer)
-	return answer, err
+) (GrantAnswer, error) {
+	return c.assignRole(ctx, membersPath, id, roleID, body)
 }
 
 // UnassignMemberRole takes a role from a member. Tokens of its application keys
@@ -105,10 +100,5 @@ func (c *Client) UnassignMemberRole(
 	id, roleID, grantID string,
 	wait time.Duration,
 ) (*Enforcement, error) {
-	return c.takeAway(ctx, request{
-		method: http.MethodDelete,
-		path:   []string{membersPath, id, "roles", roleID},
-		query:  ofGrant(grantID),
-		wait:   wait,
-	})
+	return c.unassignRole(ctx, membersPath, id, roleID, grantID, wait)
 }

@@ -1,7 +1,7 @@
 // Package svcauth has the types of the svcauth authorization server's
 // management API and a client for it.
 //
-// [Client] calls the API; begin with [NewClient]. It needs an [net/http.Client]
+// [Client] calls the API; begin with [NewClient]. It needs a [net/http.Client]
 // that authenticates, such as one whose Transport comes from package
 // tokensource. The comment of [Client] says what holds for all its methods:
 // errors, retries, versions, waiting. Every error that the server returns is a

@@ -32,9 +32,9 @@ const (
 )
 
 // Explanation says why a token or a client is, or isn't, allowed to do
-// something. Its steps are the links of the chain in order: secret, account,
-// roles, privileges, audience, revocation. Each is checked by the same rules
-// that decide about real requests.
+// something. Its steps are the links of the chain in order: token, credential,
+// account, roles, privileges, audience, revocation. Each is checked by the same
+// rules that decide about real requests.
 type Explanation struct {
 	Allowed bool          `json:"allowed" doc:"Whether it is allowed"`
 	Steps   []ExplainStep `json:"steps" doc:"The links of the chain in order"`

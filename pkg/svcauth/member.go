@@ -38,7 +38,7 @@ const (
 // Invitation describes a member's one-time link without showing it.
 type Invitation struct {
 	Kind        string     `json:"kind" doc:"invite, or reset: sets another password"`
-	ExpiresAt   time.Time  `json:"expires_at" doc:"When it expires; null or absent: never"`
+	ExpiresAt   time.Time  `json:"expires_at" doc:"When it expires"`
 	Mail        string     `json:"mail" doc:"What became of the mail that brings it: none (the server sends none), queued, sent (the mail server took it) or failed"`
 	MailAt      *time.Time `json:"mail_at,omitempty" doc:"When that came about"`
 	MailProblem string     `json:"mail_problem,omitempty" doc:"Why it failed, and what to do"`

@@ -22,7 +22,7 @@ const (
 // Organization is a tenant of the server.
 type Organization struct {
 	ID                             string    `json:"id" doc:"Its id"`
-	Name                           string    `json:"name" doc:"The name, unique in its organization"`
+	Name                           string    `json:"name" doc:"The name, unique on this server"`
 	Operator                       bool      `json:"operator" doc:"It is the operator's own organization"`
 	ServiceAccountsMayManageAccess bool      `json:"service_accounts_may_manage_access" doc:"Whether service accounts may manage service accounts and grants, which otherwise only members may"`
 	PasswordSignIn                 string    `json:"password_sign_in" enum:"on,off" doc:"Whether members may sign in to the console with a password; off: only by single sign-on"`
@@ -37,7 +37,7 @@ func (o Organization) PasswordMayEnter() bool { return o.PasswordSignIn != Passw
 
 // OrganizationPatch changes the fields that are not nil.
 type OrganizationPatch struct {
-	Name                           *string `json:"name,omitempty" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
+	Name                           *string `json:"name,omitempty" minLength:"1" maxLength:"64" doc:"The name, unique on this server"`
 	ServiceAccountsMayManageAccess *bool   `json:"service_accounts_may_manage_access,omitempty" doc:"Whether service accounts may manage service accounts and grants, which otherwise only members may"`
 	SharedSecrets                  *string `json:"shared_secrets,omitempty" enum:"allowed,no_new,refused" doc:"Whether service accounts may prove themselves by secrets. no_new: none is made, those that are there work on. refused: none works, and what secrets obtained is revoked; without confirm it is 409 while that takes its last credential from an account"`
 	ApplicationKeys                *string `json:"application_keys,omitempty" enum:"allowed,refused" doc:"Whether members may have application keys. refused: none is made and none works, and what they obtained is revoked; without confirm it is 409 while there are any"`
@@ -73,7 +73,7 @@ type SecretUser struct {
 
 // NewOrganization is the body of POST /v1/organizations.
 type NewOrganization struct {
-	Name       string `json:"name" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
+	Name       string `json:"name" minLength:"1" maxLength:"64" doc:"The name, unique on this server"`
 	AdminEmail string `json:"admin_email" minLength:"3" maxLength:"254" doc:"The address of its first Administrator, who is invited"`
 }
 

@@ -13,7 +13,7 @@ package svcauth
 //	of these, the ones that carry the role; a reader that does not know
 //	the field refuses more than it must, never less
 //	{"cred"}
-//	the tokens obtained with that secret
+//	the tokens obtained with that credential
 //	{"org_id","role","privilege"?,"min_pol"}
 //	the organization's tokens with a lower pol that carry that role and,
 //	if a privilege is named, have it in their scope
@@ -29,7 +29,7 @@ type Revocation struct {
 	JTI       string `json:"jti,omitempty" doc:"The token with this id"`
 	ClientID  string `json:"client_id,omitempty" doc:"The client's tokens"`
 	MinEpoch  int64  `json:"min_epoch,omitempty" doc:"Tokens with a lower epoch"`
-	Cred      string `json:"cred,omitempty" doc:"The tokens that this secret obtained"`
+	Cred      string `json:"cred,omitempty" doc:"The tokens that this credential obtained"`
 	OrgID     string `json:"org_id,omitempty" doc:"The organization's tokens"`
 	Role      string `json:"role,omitempty" doc:"Tokens that carry this role"`
 	Privilege string `json:"privilege,omitempty" doc:"Tokens with this privilege in their scope"`
