@@ -221,19 +221,8 @@ func (u *Uses) write(ctx context.Context, waiting []*waitingUse) {
 // Run writes uses that were left to it, until ctx is done, and what is left
 // then.
 func (u *Uses) Run(ctx context.Context) error {
-	ticker := time.NewTicker(writeUsesEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-			defer cancel()
-			u.writeUnwritten(last)
-			return nil
-		case <-ticker.C:
-			u.writeUnwritten(ctx)
-		}
-	}
+	store.WriteEvery(ctx, writeUsesEvery, u.writeUnwritten)
+	return nil
 }
 
 func (u *Uses) writeUnwritten(ctx context.Context) {
