@@ -53,7 +53,7 @@ func (a Actor) Has(privilege string) bool {
 	return a.Kind == svcauth.KindSystem || slices.Contains(a.Privileges, privilege)
 }
 
-// narrow reports whether the request may hand over less than its actor holds:
+// Narrow reports whether the request may hand over less than its actor holds:
 // one with a token, which carries what it was asked for.
 func (a Actor) Narrow() bool { return a.ClientID != "" && !a.Full }
 

@@ -111,7 +111,7 @@ func (h EffectivePrivileges) within(end *time.Time) EffectivePrivileges {
 	return h
 }
 
-// outlasting lists which of somebody's privileges end before a gift of them
+// Outlasting lists which of somebody's privileges end before a gift of them
 // would, and when the first of these ends.
 func (h EffectivePrivileges) Outlasting(gift EffectivePrivileges) (longer []string, first time.Time) {
 	for _, p := range gift.Privileges {

@@ -40,7 +40,8 @@ func filled(pairs ...string) *form {
 
 func (v *visit) form() *form { return &form{Values: v.Request.PostForm} }
 
-// Value, Error and Other are for the templates.
+// Value returns what a field holds. It is for the templates, as Error and Other
+// are.
 func (f *form) Value(name string) string { return f.Values.Get(name) }
 
 // Error returns what is wrong with a field.

@@ -37,7 +37,7 @@ func (k *Console) mountMembers(g *gin.RouterGroup) {
 	g.POST(one+"/remove", k.signedIn(removeMember))
 }
 
-// invitation is a one-time link, shown once.
+// invitationLink is a one-time link, shown once.
 type invitationLink struct {
 	Email, URL, Done string
 	Reset            bool

@@ -71,7 +71,7 @@ func (p *Policy) Material() string {
 	return string(text)
 }
 
-// Source says where the keys are fetched; ok is false if the policy has them
+// source returns where the keys are fetched; ok is false if the policy has them
 // itself.
 func (p *Policy) source() (from remotekeys.Source, ok bool) {
 	return remotekeys.Source{Issuer: p.Issuer, URL: p.JWKSURI}, p.JWKS == nil
