@@ -24,6 +24,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/app"
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/certtest"
@@ -232,7 +233,7 @@ func TestConfigCheckAndStartAgreeOnPostgreSQL(t *testing.T) {
 		{user + u.Host + "/nowhere", "database.url: ", ""},
 		{u.User.Username() + ":s3cret@" + u.Host + name, "database.url: ", ""},
 		{user + u.Host + name + "?no_such_setting=1", "database.url: ", ""},
-		{user + "127.0.0.1:1" + name, "", "can't be reached"},
+		{user + "127.0.0.1:1" + name, "", away.Database},
 	} {
 		cfg := load(t, "SVCAUTH_DATABASE_URL=postgres://"+c.url, "SVCAUTH_MASTER_KEY_FILE="+key)
 		r := app.Rehearse(t.Context(), cfg, builtIn(t, cfg))

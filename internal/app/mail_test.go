@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
@@ -118,7 +119,7 @@ func TestMailFailureIsToldWithoutTheLink(t *testing.T) {
 func TestMailServerThatIsNotThere(t *testing.T) {
 	s := &smtptest.Server{Address: freeport.Address(t)}
 	problem := mailProblem(mailerTo(t, s, "smtp", io.Discard).send(t.Context(), people.Letter{To: "ann@example.com"}))
-	require.Contains(t, problem, "could not be reached")
+	require.Contains(t, problem, away.MailServer)
 	require.NotContains(t, problem, s.Address, "no organization learns where the operator's mail server is")
 }
 
