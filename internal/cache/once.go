@@ -36,22 +36,51 @@ const (
 // Redis may forget: who must be sure asks the database, too.
 func (c *Cache) Once(ctx context.Context, clientID, what string, until time.Time) (Use, error) {
 	id := UseID(clientID, what)
-	use := c.once.take(clientID, id, until)
+	use := c.OnceHere(clientID, id, until)
 	if use != UseFirst && use != UseUnknown || c.remote == nil {
 		return use, nil
 	}
-	first, err := c.sharedOnce.take(ctx, id, until)
-	if err == nil && !first {
+	shared := &SharedUse{ID: id, Until: until}
+	if err := c.sharedOnce.batch.Do(ctx, shared); err != nil {
+		return use, err
+	}
+	if shared.Again {
 		return UseAgain, nil
 	}
-	return use, err
+	return use, shared.Err
 }
 
-// Forget takes back a use that [Cache.Once] has recorded in this process, since
-// what it was for did not happen.
-func (c *Cache) Forget(clientID, what string) {
-	c.once.forget(UseID(clientID, what))
+// OnceHere is [Cache.Once] by what this process remembers.
+func (c *Cache) OnceHere(clientID string, id [32]byte, until time.Time) Use {
+	return c.once.take(clientID, id, until)
 }
+
+// SharedUse is a use that Redis is asked about.
+type SharedUse struct {
+	ID    [32]byte // a [UseID]
+	Until time.Time
+
+	Again bool  // it was used before
+	Err   error // [ErrUnavailable]: Redis was of no help
+
+	key, own string
+}
+
+// MaxSharedUses is how many uses [Cache.OnceShared] takes at once.
+const MaxSharedUses = 64
+
+// OnceShared is the part of [Cache.Once] that asks Redis, for up to
+// [MaxSharedUses] uses, which must differ in their ids. Without Redis it does
+// nothing.
+func (c *Cache) OnceShared(ctx context.Context, uses []*SharedUse) {
+	if c.remote != nil {
+		c.sharedOnce.ask(ctx, uses)
+	}
+}
+
+// Forget takes back a use that this process has recorded, since what it was for
+// did not happen.
+func (c *Cache) Forget(id [32]byte) { c.once.forget(id) }
 
 // Remember notes in this process a use that was made before it began. It
 // reports false if there is no room.

@@ -22,48 +22,25 @@ type sharedOnce struct {
 	sealer
 	prefix string
 	clock  func() time.Time
-	batch  batch.Caller[*sharedUse]
-}
-
-// maxSharedUses is how many uses are sent to Redis at once.
-const maxSharedUses = 64
-
-// sharedUse is a request that waits for Redis.
-type sharedUse struct {
-	key, own string
-	left     time.Duration
-	first    bool
-	err      error
+	batch  batch.Caller[*SharedUse]
 }
 
 var errNoOnce = fmt.Errorf("%w: %w", ErrUnavailable, errNoKey)
 
 func newSharedOnce(at *remote, sealer sealer, prefix string, clock func() time.Time) *sharedOnce {
 	s := &sharedOnce{remote: at, sealer: sealer, prefix: prefix, clock: clock}
-	s.batch = batch.Caller[*sharedUse]{Call: s.send, Max: maxSharedUses}
+	s.batch = batch.Caller[*SharedUse]{Call: s.ask, Max: MaxSharedUses}
 	return s
 }
 
-// take reports whether nobody has taken the id. An error is [ErrUnavailable],
-// or that of a ctx that ended.
-func (s *sharedOnce) take(ctx context.Context, id [32]byte, until time.Time) (first bool, err error) {
+// ask is [Cache.OnceShared]. A cluster may answer for some of the uses only.
+func (s *sharedOnce) ask(ctx context.Context, uses []*SharedUse) {
 	if len(s.key()) == 0 {
-		return false, errNoOnce
+		for _, use := range uses {
+			use.Err = errNoOnce
+		}
+		return
 	}
-	left := min(until.Sub(s.clock()), MaxOnceFor)
-	if left < time.Millisecond {
-		left = time.Millisecond // zero would mean for ever
-	}
-	name := base64.RawURLEncoding.EncodeToString(s.sum("used once", s.prefix, string(id[:]))[:18])
-	use := &sharedUse{key: s.prefix + "{" + name + "}:once", own: rand.Text(), left: left}
-	if err := s.batch.Do(ctx, use); err != nil {
-		return false, err
-	}
-	return use.first, use.err
-}
-
-// send asks Redis about uses. A cluster may answer for some of them only.
-func (s *sharedOnce) send(ctx context.Context, uses []*sharedUse) {
 	err := s.do(ctx, func(ctx context.Context) error {
 		if err := s.set(ctx, uses); err != nil {
 			return err
@@ -71,27 +48,34 @@ func (s *sharedOnce) send(ctx context.Context, uses []*sharedUse) {
 		return s.compare(ctx, uses)
 	})
 	for _, use := range uses {
-		switch {
-		case err != nil:
-			use.err = err
-		case use.err != nil:
-			use.err = fmt.Errorf("%w: %w", ErrUnavailable, use.err)
+		if err != nil {
+			use.Err = err
 		}
+		if use.Err != nil && !errors.Is(use.Err, ErrUnavailable) {
+			use.Err = fmt.Errorf("%w: %w", ErrUnavailable, use.Err)
+		}
+		use.Again = use.Again && use.Err == nil
 	}
 }
 
 // set writes the key of each use where there is none. It returns an error if
 // not one was answered.
-func (s *sharedOnce) set(ctx context.Context, uses []*sharedUse) error {
+func (s *sharedOnce) set(ctx context.Context, uses []*SharedUse) error {
 	pipe := s.client.Pipeline()
 	answers := make([]*redis.BoolCmd, len(uses))
+	now := s.clock()
 	for i, use := range uses {
-		answers[i] = pipe.SetNX(ctx, use.key, use.own, use.left)
+		name := base64.RawURLEncoding.EncodeToString(s.sum("used once", s.prefix, string(use.ID[:]))[:18])
+		use.key, use.own = s.prefix+"{"+name+"}:once", rand.Text()
+		// Zero would mean for ever.
+		left := max(min(use.Until.Sub(now), MaxOnceFor), time.Millisecond)
+		answers[i] = pipe.SetNX(ctx, use.key, use.own, left)
 	}
 	_, err := pipe.Exec(ctx)
 	for i, use := range uses {
-		if use.first, use.err = answers[i].Result(); use.err == nil {
-			err = nil
+		var first bool
+		if first, use.Err = answers[i].Result(); use.Err == nil {
+			use.Again, err = !first, nil
 		}
 	}
 	return err
@@ -99,11 +83,11 @@ func (s *sharedOnce) set(ctx context.Context, uses []*sharedUse) error {
 
 // compare finds the uses whose key is there already because the library has
 // sent it twice.
-func (s *sharedOnce) compare(ctx context.Context, uses []*sharedUse) error {
+func (s *sharedOnce) compare(ctx context.Context, uses []*SharedUse) error {
 	pipe := s.client.Pipeline()
-	answers := make(map[*sharedUse]*redis.StringCmd)
+	answers := make(map[*SharedUse]*redis.StringCmd)
 	for _, use := range uses {
-		if use.err == nil && !use.first {
+		if use.Again {
 			answers[use] = pipe.GetRange(ctx, use.key, 0, int64(len(use.own)))
 		}
 	}
@@ -113,11 +97,9 @@ func (s *sharedOnce) compare(ctx context.Context, uses []*sharedUse) error {
 	_, err := pipe.Exec(ctx)
 	for use, answer := range answers {
 		there, failed := answer.Result()
-		if failed != nil && !errors.Is(failed, redis.Nil) {
-			use.err = failed
-			continue
+		if use.Err = failed; failed == nil {
+			use.Again, err = there != use.own, nil
 		}
-		use.first, err = there == use.own, nil
 	}
 	return err
 }

@@ -92,8 +92,8 @@ func testOnceEnds(t *testing.T, b backend) {
 	}, "it is over")
 	clock.Advance(MaxOnceFor - time.Second)
 	require.Equal(t, UseAgain, c.use(t, "sa_1", "long", clock.Now().Add(time.Hour)))
-	c.Forget("sa_1", "long")
-	c.Forget("sa_1", "never used")
+	c.Forget(UseID("sa_1", "long"))
+	c.Forget(UseID("sa_1", "never used"))
 	require.NotContains(t, c.once.byID, sha256.Sum256([]byte("sa_1\x00long")))
 }
 
@@ -115,7 +115,7 @@ func TestOnceIsBounded(t *testing.T) {
 	require.Equal(t, UseTooMany, c.use(t, "sa_1", "more", until))
 	require.Equal(t, UseAgain, c.use(t, "sa_1", "0", until), "what was used is still known")
 	require.Equal(t, UseFirst, c.use(t, "sa_2", "more", until))
-	c.Forget("sa_1", "0")
+	c.Forget(UseID("sa_1", "0"))
 	require.Equal(t, UseFirst, c.use(t, "sa_1", "more", until))
 	clock.Advance(time.Minute)
 	require.Equal(t, UseFirst, c.use(t, "sa_1", "0", clock.Now().Add(time.Minute)))

@@ -39,29 +39,39 @@ type UsesConfig struct {
 // twice, whichever node it is sent to, and though Redis is flushed or away.
 //
 // Several nodes ask Redis, which answers soonest, and then the database, which
-// forgets nothing: one statement for all that come meanwhile. If the database
+// forgets nothing: once for all that come meanwhile. If the database
 // is away, Redis decides of those that are short-lived; if both are away, none
 // passes. A process alone remembers the short-lived itself, and writes them
 // into the database a moment later, many in one row, for the process after it.
 type Uses struct {
-	cfg  UsesConfig
-	rows batch.Caller[*waitingUse]
+	cfg    UsesConfig
+	shared batch.Caller[*use]
 
 	mu        sync.Mutex
 	unwritten []store.AssertionUse
 }
 
-// waitingUse is a request that waits for the database.
-type waitingUse struct {
-	store.AssertionUse
-	first bool
+// use is what a request asks about.
+type use struct {
+	cache.SharedUse
+	client string
+	short  bool // see [Once.short]
+	known  bool // this process has forgotten none that may be the same
+
+	again bool
 	err   error
+}
+
+func (w *use) row() store.AssertionUse {
+	return store.AssertionUse{
+		ID: base64.RawURLEncoding.EncodeToString(w.ID[:]), ClientID: w.client, Until: w.Until,
+	}
 }
 
 // NewUses returns Uses. Its [Uses.Run] must run beside it.
 func NewUses(cfg UsesConfig) *Uses {
 	u := &Uses{cfg: cfg}
-	u.rows = batch.Caller[*waitingUse]{Call: u.write, Max: store.MaxAssertionUses}
+	u.shared = batch.Caller[*use]{Call: u.ask, Max: min(store.MaxAssertionUses, cache.MaxSharedUses)}
 	return u
 }
 
@@ -114,40 +124,48 @@ func (o Once) short() bool { return !o.IssuedAt.IsZero() && o.ExpiresAt.Sub(o.Is
 // Use records a use. The error is an [*oautherr.Error] if it was used before or
 // cannot be recorded.
 func (u *Uses) Use(ctx context.Context, once Once) error {
-	now, until, short := u.cfg.Clock(), once.ExpiresAt.Add(once.Skew), once.short()
-	use, away := u.cfg.Cache.Once(ctx, once.ClientID, once.JTI, until)
-	switch {
-	case use == cache.UseAgain:
+	w := &use{
+		client: once.ClientID, short: once.short(),
+		SharedUse: cache.SharedUse{
+			ID: cache.UseID(once.ClientID, once.JTI), Until: once.ExpiresAt.Add(once.Skew),
+		},
+	}
+	switch u.cfg.Cache.OnceHere(w.client, w.ID, w.Until) {
+	case cache.UseAgain:
 		return usedBefore()
-	case use == cache.UseTooMany:
+	case cache.UseTooMany:
 		return tooManyUses()
-	case ctx.Err() != nil:
-		return oautherr.From(ctx.Err())
+	case cache.UseFirst:
+		w.known = true
 	}
-	id := cache.UseID(once.ClientID, once.JTI)
-	row := store.AssertionUse{
-		ID: base64.RawURLEncoding.EncodeToString(id[:]), ClientID: once.ClientID, Until: until,
-	}
-	if short && u.cfg.Alone && use == cache.UseFirst && u.writeLater(row) {
-		return nil
-	}
-	if !short {
-		if err := u.checkCount(ctx, once.ClientID, now); err != nil {
-			u.cfg.Cache.Forget(once.ClientID, once.JTI)
-			return err
-		}
-	}
-	first, err := u.record(ctx, row)
-	switch {
-	case err == nil && !first:
+	err := u.record(ctx, w)
+	if err == nil && w.again {
 		return usedBefore()
-	case err != nil && short && errors.Is(err, store.ErrUnavailable) && u.cfg.Cache.Shared() && away == nil:
-		return nil // Redis has said that it is the first
-	case err != nil:
-		u.cfg.Cache.Forget(once.ClientID, once.JTI)
+	}
+	if err != nil {
+		u.cfg.Cache.Forget(w.ID)
 		return oautherr.From(err)
 	}
 	return nil
+}
+
+// record records a use for all nodes and for the processes after this one.
+func (u *Uses) record(ctx context.Context, w *use) error {
+	if w.short && w.known && u.cfg.Alone && !u.cfg.Cache.Shared() && u.writeLater(w) {
+		return nil
+	}
+	if !w.short {
+		if err := u.checkCount(ctx, w.client, u.cfg.Clock()); err != nil {
+			return err
+		}
+	}
+	if err := u.cfg.Store.Admit(ctx); err != nil {
+		return err
+	}
+	if err := u.shared.Do(ctx, w); err != nil {
+		return err
+	}
+	return w.err
 }
 
 // checkCount refuses a client with too many uses in the database.
@@ -176,45 +194,52 @@ func tooManyUses() *oautherr.Error {
 
 // writeLater leaves a use to [Uses.Run]. It reports false if there are too
 // many.
-func (u *Uses) writeLater(use store.AssertionUse) bool {
+func (u *Uses) writeLater(w *use) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if len(u.unwritten) >= maxUnwritten {
 		return false
 	}
-	u.unwritten = append(u.unwritten, use)
+	u.unwritten = append(u.unwritten, w.row())
 	return true
 }
 
-// record writes a use into the database, together with those of other requests
-// that come while the statement before is at work, and reports whether it is
-// the first.
-func (u *Uses) record(ctx context.Context, use store.AssertionUse) (first bool, err error) {
-	if err := u.cfg.Store.Admit(ctx); err != nil {
-		return false, err
-	}
-	w := &waitingUse{AssertionUse: use}
-	if err := u.rows.Do(ctx, w); err != nil {
-		return false, err
-	}
-	return w.first, w.err
-}
-
-func (u *Uses) write(ctx context.Context, waiting []*waitingUse) {
-	byID := make(map[string]*waitingUse, len(waiting))
-	uses := make([]store.AssertionUse, 0, len(waiting))
-	for _, w := range waiting {
-		if byID[w.ID] == nil { // of two in one batch the second is not the first
-			byID[w.ID] = w
-			uses = append(uses, w.AssertionUse)
+// ask asks Redis and then the database about uses.
+func (u *Uses) ask(ctx context.Context, uses []*use) {
+	seen := make(map[[32]byte]bool, len(uses))
+	shared := make([]*cache.SharedUse, 0, len(uses))
+	for _, w := range uses {
+		if w.again = seen[w.ID]; !w.again { // of two at once the second is not the first
+			seen[w.ID], shared = true, append(shared, &w.SharedUse)
 		}
 	}
-	first, err := u.cfg.Store.UseAssertions(ctx, uses, u.cfg.Clock())
-	for _, id := range first {
-		byID[id].first = true
+	u.cfg.Cache.OnceShared(ctx, shared)
+	rows := make([]store.AssertionUse, 0, len(uses))
+	byID := make(map[string]*use, len(uses))
+	for _, w := range uses {
+		w.again = w.again || w.Again
+		if w.again || w.short && w.known && u.cfg.Alone && u.writeLater(w) {
+			continue
+		}
+		row := w.row()
+		rows, byID[row.ID] = append(rows, row), w
 	}
-	for _, w := range waiting {
-		w.err = err
+	if len(rows) > 0 {
+		first, err := u.cfg.Store.UseAssertions(ctx, rows, u.cfg.Clock())
+		u.answer(byID, first, err)
+	}
+}
+
+// answer says to each of the uses what the database has said.
+func (u *Uses) answer(byID map[string]*use, first []string, err error) {
+	for _, w := range byID {
+		w.again, w.err = err == nil, err
+		if w.short && w.Err == nil && u.cfg.Cache.Shared() && errors.Is(err, store.ErrUnavailable) {
+			w.err = nil // Redis has said that it is the first
+		}
+	}
+	for _, id := range first {
+		byID[id].again = false
 	}
 }
 

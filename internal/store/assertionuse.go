@@ -38,7 +38,7 @@ func (s *Store) UseAssertions(ctx context.Context, uses []AssertionUse, now time
 	}
 	text = append(text, ` ON CONFLICT (id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
 		WHERE assertion_use.expires_at_ms <= $1 RETURNING id`...)
-	err = s.WriteAside(ctx, func(q *Q) error {
+	err = s.writeOne(ctx, func(q *Q) error {
 		first, err = many(ctx, q, scanText, string(text), args...)
 		return err
 	})

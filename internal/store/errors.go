@@ -35,6 +35,10 @@ var (
 	// ErrTooOld is returned by [Store.Migrate] if a later release has changed
 	// the schema so that it no longer takes this program.
 	ErrTooOld = errors.New("the database is of a later release, which no longer takes this program")
+	// errOverlap comes with ErrUnavailable: a statement of its own met what
+	// another transaction did meanwhile, where the database's default is not
+	// read committed.
+	errOverlap = errors.New("another transaction has changed the same rows meanwhile")
 	// ErrUncertain comes with ErrUnavailable.
 	ErrUncertain = errors.New("the database went away during the commit, which may or may not have happened")
 )
@@ -95,6 +99,8 @@ func postgresKind(code string) error {
 		return ErrConflict
 	case "23503":
 		return ErrReferenced
+	case "40001":
+		return fmt.Errorf("%w: %w", ErrUnavailable, errOverlap)
 	case "42P05", "26000": // a pooler that has not been recognised, see [connector.keeps]
 		return ErrUnavailable
 	case "25006": // read-only after a fail-over

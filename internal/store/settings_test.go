@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -78,6 +80,7 @@ func TestDefaultsOfTheDatabaseChangeNothing(t *testing.T) {
 				after, err := nodes[1].Read().LastChange(t.Context())
 				require.NoError(t, err)
 				require.EqualValues(t, each*len(nodes), after-before)
+				usedAtOnce(t, nodes)
 				for _, s := range nodes {
 					read, err := s.Read().Credentials(t.Context(), "sa_a")
 					require.NoError(t, err)
@@ -88,6 +91,24 @@ func TestDefaultsOfTheDatabaseChangeNothing(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// usedAtOnce: of nodes that record the same use at once one is the first, and
+// none fails.
+func usedAtOnce(t *testing.T, nodes []*Store) {
+	t.Helper()
+	for round := range 20 {
+		use := AssertionUse{ID: fmt.Sprintf("use-%d-%p", round, nodes[0]), ClientID: "sa_a", Until: moment0.Add(time.Minute)}
+		firsts := make([][]string, len(nodes))
+		errs := make([]error, len(nodes))
+		var all sync.WaitGroup
+		for i, s := range nodes {
+			all.Go(func() { firsts[i], errs[i] = s.UseAssertions(t.Context(), []AssertionUse{use}, moment0) })
+		}
+		all.Wait()
+		require.NoError(t, errors.Join(errs...))
+		require.Equal(t, []string{use.ID}, slices.Concat(firsts...))
 	}
 }
 

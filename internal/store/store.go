@@ -201,14 +201,32 @@ func (s *Store) WriteAside(ctx context.Context, do func(*Q) error) error {
 	return s.transaction(ctx, s.aside, CallAside, do)
 }
 
+// writeOne is [Store.WriteAside] for one statement, which needs no more than
+// one round trip: it is a transaction by itself. If the database's default is
+// another isolation and somebody changes the same rows at the same time, do is
+// called once more.
+func (s *Store) writeOne(ctx context.Context, do func(*Q) error) error {
+	err := s.call(ctx, CallAside, s.slots(s.aside), func() error {
+		return do(&Q{on: s.aside, room: &s.room, postgres: s.postgres})
+	})
+	if errors.Is(err, errOverlap) {
+		return s.WriteAside(ctx, do)
+	}
+	return err
+}
+
+// slots returns what a caller holds one of while it uses connections of on.
+func (s *Store) slots(on *sql.DB) *limits.Slots[string] {
+	if on != s.read {
+		return nil
+	}
+	return s.inTurn
+}
+
 func (s *Store) transaction(ctx context.Context, on *sql.DB, what string, do func(*Q) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, transactionTimeout, errSlow)
 	defer cancel()
-	slots := s.inTurn
-	if on != s.read {
-		slots = nil
-	}
-	return s.call(ctx, what, slots, func() error { return s.within(ctx, on, do) })
+	return s.call(ctx, what, s.slots(on), func() error { return s.within(ctx, on, do) })
 }
 
 func (s *Store) within(ctx context.Context, on *sql.DB, do func(*Q) error) error {
