@@ -99,7 +99,9 @@ func TestDefaultsOfTheDatabaseChangeNothing(t *testing.T) {
 func usedAtOnce(t *testing.T, nodes []*Store) {
 	t.Helper()
 	for round := range 20 {
-		use := AssertionUse{ID: fmt.Sprintf("use-%d-%p", round, nodes[0]), ClientID: "sa_a", Until: moment0.Add(time.Minute)}
+		use := AssertionUse{
+			ID: fmt.Sprintf("use-%d-%p", round, nodes[0]), ClientID: "sa_a", Until: moment0.Add(time.Minute),
+		}
 		firsts := make([][]string, len(nodes))
 		errs := make([]error, len(nodes))
 		var all sync.WaitGroup
