@@ -124,11 +124,11 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 
 // kit is what the public packages share with the server. Anybody may import it,
 // so it stands on the standard library alone. Only internal/verify, the core of
-// pkg/resourceserver, brings golang-jwt and the nouns. The kit lies in internal
-// and not in pkg/internal because the compiler would keep the server out of
-// there.
-var kit = []string{"internal/httpx", "internal/jwk", "internal/typeid", "internal/untrusted", "internal/verify",
-	"internal/wire"}
+// pkg/resourceserver, and internal/dpop, which stands on that, bring golang-jwt
+// and the nouns. The kit lies in internal and not in pkg/internal because the
+// compiler would keep the server out of there.
+var kit = []string{"internal/dpop", "internal/httpx", "internal/jwk", "internal/jws", "internal/typeid",
+	"internal/untrusted", "internal/verify", "internal/wire"}
 
 // verifyBrings is what internal/verify may bring along beside the kit.
 var verifyBrings = []string{"github.com/golang-jwt/jwt/v5", "pkg/svcauth"}
@@ -142,7 +142,7 @@ func TestTheKitStandsOnTheStandardLibraryAlone(t *testing.T) {
 		}
 		found++
 		for _, name := range p.Deps {
-			if p.ImportPath == "internal/verify" && slices.Contains(verifyBrings, name) {
+			if within(p.ImportPath, "internal/verify", "internal/dpop") && slices.Contains(verifyBrings, name) {
 				continue
 			}
 			first, _, _ := strings.Cut(name, "/")
@@ -159,8 +159,10 @@ func TestTheKitStandsOnTheStandardLibraryAlone(t *testing.T) {
 func TestImportsPointDownward(t *testing.T) {
 	down := map[string][]string{
 		"config":                       {},
+		"internal/dpop":                {},
 		"internal/httpx":               {},
 		"internal/jwk":                 {},
+		"internal/jws":                 {},
 		"internal/builtin":             {},
 		"internal/typeid":              {},
 		"internal/untrusted":           {},

@@ -17,23 +17,28 @@ const maxHeaderMembers = 16
 
 var (
 	strict      = base64.RawURLEncoding.Strict() // RFC 4648 §3.5: one spelling for one value
-	headerNames = []string{"alg", "kid", "typ", "crit"}
+	headerNames = []string{"alg", "kid", "typ", "crit", "jwk"}
 )
 
 // JWS is a compact JWS (RFC 7515 §7.1) in its parts, none of them verified.
 type JWS struct {
 	Alg, Kid, Typ string
-	signed        string // what the signature covers
-	payload       string // still encoded
-	signature     []byte
+	// JWK is the key that the header brings along, as it stands there (RFC 7515
+	// §4.1.3); nil: it brings none. Whoever sends a JWS can write any key into
+	// it, so only a proof of possession may be checked with it (RFC 9449 §4.2).
+	JWK []byte
+
+	signed    string // what the signature covers
+	payload   string // still encoded
+	signature []byte
 }
 
 // ReadJWS takes a compact JWS apart and checks what can be checked without a
 // key. It must have only one valid text, so that no second one passes:
 // base64url and two dots, no line breaks, no padding, no stray bits. A header
 // with crit (RFC 7515 §4.1.11) or b64 (RFC 7797) is refused, and whatever it
-// says of where a key is (jku, x5u, jwk, x5c) is not looked at. An error is for
-// the sender, and calls the JWS by noun: "the token".
+// says of where a key is (jku, x5u, x5c) is not looked at. An error is for the
+// sender, and calls the JWS by noun: "the token".
 func ReadJWS(noun, text string) (JWS, error) {
 	header, rest, ok := strings.Cut(text, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
@@ -70,6 +75,8 @@ func (t *JWS) readHeader(noun string, raw []byte) error {
 			t.Kid, err = untrusted.String(value)
 		case "typ":
 			t.Typ, err = untrusted.String(value)
+		case "jwk":
+			t.JWK = value
 		case "crit", "b64":
 			critical = true
 		}

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/jws"
 )
 
 const (
@@ -41,7 +41,7 @@ func (k privateKey) prove(context.Context, *Source) (proof, error) {
 	}
 	kid := cmp.Or(k.id, key.kid)
 	issued := k.now()
-	assertion, err := key.sign(
+	assertion, err := jws.Sign(key.signer, key.alg,
 		map[string]any{"typ": assertionHeader, "alg": key.alg, "kid": kid},
 		map[string]any{
 			"iss": k.client,
@@ -60,22 +60,4 @@ func (k privateKey) prove(context.Context, *Source) (proof, error) {
 		"registered for client %s and has not expired, and that this machine's clock is right (it was %s)",
 		kid, k.file, k.audience, k.client, issued.UTC().Format(time.RFC3339))
 	return p, nil
-}
-
-// sign returns a JWS in the compact form (RFC 7515 §7.1).
-func (k signingKey) sign(header, claims map[string]any) (string, error) {
-	var parts [2]string
-	for i, part := range []map[string]any{header, claims} {
-		text, err := json.Marshal(part)
-		if err != nil {
-			return "", err
-		}
-		parts[i] = base64.RawURLEncoding.EncodeToString(text)
-	}
-	input := parts[0] + "." + parts[1]
-	signature, err := k.signature([]byte(input))
-	if err != nil {
-		return "", err
-	}
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }

@@ -3,19 +3,10 @@ package tokensource
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
-	_ "crypto/sha256" // for crypto.Hash
-	_ "crypto/sha512"
 	"crypto/x509"
-	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 
 	"github.com/svcauth/svcauth/internal/jwk"
 )
@@ -129,50 +120,3 @@ func parsePrivatePEM(content []byte) (crypto.Signer, error) {
 
 var errEncrypted = errors.New("holds an encrypted key, whose passphrase nobody can be asked for here; " +
 	"decrypt it first (openssl pkey), or let 'svcauth key create' make another")
-
-// signature signs the input of a JWS.
-func (k signingKey) signature(input []byte) ([]byte, error) {
-	hash := crypto.SHA256
-	switch k.alg[len(k.alg)-3:] {
-	case "384":
-		hash = crypto.SHA384
-	case "512":
-		hash = crypto.SHA512
-	}
-	digest := func() []byte {
-		h := hash.New()
-		h.Write(input)
-		return h.Sum(nil)
-	}
-	switch signer := k.signer.(type) {
-	case ed25519.PrivateKey:
-		return ed25519.Sign(signer, input), nil
-	case *rsa.PrivateKey:
-		if k.alg[0] == 'P' {
-			options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash} // RFC 7518 §3.5
-			return rsa.SignPSS(rand.Reader, signer, hash, digest(), options)
-		}
-		return rsa.SignPKCS1v15(rand.Reader, signer, hash, digest())
-	case *ecdsa.PrivateKey:
-		der, err := signer.Sign(rand.Reader, digest(), hash)
-		if err != nil {
-			return nil, err
-		}
-		return joinedSignature(der, signer.Curve)
-	}
-	return nil, errors.New("a kind of key that can't sign")
-}
-
-// joinedSignature turns an ASN.1 signature into that of JWS: R and S in full
-// size, one after the other (RFC 7518 §3.4).
-func joinedSignature(der []byte, curve elliptic.Curve) ([]byte, error) {
-	var both struct{ R, S *big.Int }
-	if _, err := asn1.Unmarshal(der, &both); err != nil {
-		return nil, err
-	}
-	size := (curve.Params().BitSize + 7) / 8
-	out := make([]byte, 2*size)
-	both.R.FillBytes(out[:size])
-	both.S.FillBytes(out[size:])
-	return out, nil
-}
