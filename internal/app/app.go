@@ -27,6 +27,7 @@ import (
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/console"
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/keyring"
@@ -248,6 +249,8 @@ func (a *App) wire(master, previous []byte) (err error) {
 		ChangeLog:    a.changes,
 		Revocations:  revocations,
 		Issuer:       a.cfg.Issuer,
+		MTLSURL:      a.cfg.TLS.MTLSURL,
+		DPoP:         token.DPoP{Nonce: dpop.Mode(a.cfg.DPoP.Nonce), Shared: a.cfg.DPoP.Replay == config.ReplayShared},
 		TTL:          a.cfg.Token.TTL,
 		ScopeAliases: a.cfg.Token.ScopeAliases,
 		MaxSize:      a.cfg.Token.MaxSize,

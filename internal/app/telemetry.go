@@ -71,7 +71,7 @@ func (m tokenMetrics) ClientLookup(hit bool) {
 }
 
 // TokenIssued implements [token.Observer].
-func (m tokenMetrics) TokenIssued(method string) { m.metrics.Issued(method) }
+func (m tokenMetrics) TokenIssued(method, bound string) { m.metrics.Issued(method, bound) }
 
 // TokenRevoked implements [token.Observer].
 func (m tokenMetrics) TokenRevoked() { m.metrics.Revoked("token") }

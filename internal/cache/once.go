@@ -55,6 +55,20 @@ func (c *Cache) OnceHere(clientID string, id [32]byte, until time.Time) Use {
 	return c.once.take(clientID, id, until)
 }
 
+// OnceAmongNodes is the part of [Cache.Once] that asks Redis, for what others
+// remember in this process: it reports whether no node has used the id, which
+// this one asks about once. An error says that Redis was of no help.
+func (c *Cache) OnceAmongNodes(ctx context.Context, id [32]byte, until time.Time) (first bool, err error) {
+	if c.remote == nil {
+		return false, ErrUnavailable
+	}
+	shared := &SharedUse{ID: id, Until: until}
+	if err := c.sharedOnce.batch.Do(ctx, shared); err != nil {
+		return false, err
+	}
+	return !shared.Again, shared.Err
+}
+
 // SharedUse is a use that Redis is asked about.
 type SharedUse struct {
 	ID    [32]byte // a [UseID]

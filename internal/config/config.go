@@ -35,6 +35,7 @@ type Config struct {
 	CatalogAllowRemoval   bool           `key:"catalog_allow_removal"`
 	Token                 Token          `key:"token"`
 	Keys                  Keys           `key:"keys"`
+	DPoP                  DPoP           `key:"dpop"`
 	JWKS                  JWKS           `key:"jwks"`
 	CORS                  CORS           `key:"cors"`
 	Limits                Limits         `key:"limits"`
@@ -106,6 +107,18 @@ type Keys struct {
 	PublishBefore time.Duration `key:"publish_before"`
 	RequireJTI    bool          `key:"require_jti"`
 }
+
+// DPoP says how proofs of possession are judged (RFC 9449).
+type DPoP struct {
+	Nonce  string `key:"nonce"`  // off, optional or required
+	Replay string `key:"replay"` // ReplayNode or ReplayShared
+}
+
+// Where it is remembered which proofs were used.
+const (
+	ReplayNode   = "node"   // in each node
+	ReplayShared = "shared" // in Redis, too, for all nodes
+)
 
 // JWKS says how the key set is served.
 type JWKS struct {

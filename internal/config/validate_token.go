@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/verify"
@@ -37,6 +38,10 @@ func (c checker) tokens(cfg *Config) {
 		"is %d; expected 0, or %d to %d, the longest token that the server's own endpoints take",
 		size, minMaxSize, svcauth.MaxTokenSize)
 	c.tokenAliases(cfg)
+	c.oneOf(cfg.DPoP.Nonce, "dpop.nonce", string(dpop.NonceOff), string(dpop.NonceOptional), string(dpop.NonceRequired))
+	c.oneOf(cfg.DPoP.Replay, "dpop.replay", ReplayNode, ReplayShared)
+	c.that(cfg.DPoP.Replay != ReplayShared || cfg.Redis.URL != "", "dpop.replay",
+		"is %s, but redis.url is empty; nodes share what was used through Redis", ReplayShared)
 	c.lasts(cfg.JWKS.MaxAge, 10*time.Second, 24*time.Hour, "jwks.max_age")
 	c.that(cfg.JWKS.MaxAge%time.Second == 0, "jwks.max_age",
 		"is not a number of whole seconds, which Cache-Control needs (RFC 9111 §5.2.2.1)")

@@ -15,8 +15,8 @@ import (
 // tokenResponse is the answer of the token endpoint, RFC 6749 §5.1, for the
 // document. The handler writes the same text without reflection.
 type tokenResponse struct {
-	AccessToken string `json:"access_token" doc:"The token, RFC 9068: send it to the API as Authorization: Bearer"`
-	TokenType   string `json:"token_type" doc:"How it is sent: Bearer"`
+	AccessToken string `json:"access_token" doc:"The token, RFC 9068: send it to the API as Authorization, behind the token_type"`
+	TokenType   string `json:"token_type" doc:"How it is sent: Bearer, or DPoP if it is bound to the key of a proof (RFC 9449)"`
 	ExpiresIn   int64  `json:"expires_in" doc:"How long it lives, in seconds. There is no refresh token: ask again shortly before"`
 	Scope       string `json:"scope" doc:"The privileges that it carries, sorted, with spaces between"`
 }
@@ -78,7 +78,8 @@ func (e *Endpoints) describeToken(alias string) apidoc.Endpoint {
 		Description: "The client credentials grant (RFC 6749 §4.4). The client authenticates by Basic, or by " +
 			"`client_id` and `client_secret` in the body: in one of both, and never in the URL. Keep the " +
 			"token and use it until shortly before its end. For `/v1` and the revocation feed ask with " +
-			"`resource` and the issuer.",
+			"`resource` and the issuer. With a proof in the header field `DPoP` (RFC 9449) the token is bound to " +
+			"the proof's key: whoever only has the token can't use it.",
 		ClientMethods: e.cfg.ClientAuth.MethodNames(),
 		Form:          e.formOf(tokenPath, grantTypeParam),
 		Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "A token", Contents: []apidoc.Content{{
@@ -91,6 +92,8 @@ func (e *Endpoints) describeToken(alias string) apidoc.Endpoint {
 			apidoc.Error{Code: oautherr.CodeUnauthorizedClient},
 			apidoc.Error{Code: oautherr.CodeInvalidScope},
 			apidoc.Error{Code: oautherr.CodeInvalidTarget},
+			apidoc.Error{Code: oautherr.CodeInvalidProof},
+			apidoc.Error{Code: oautherr.CodeUseNonce},
 		),
 	}
 	if alias == "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/refusals"
@@ -93,6 +94,9 @@ func (e *Endpoints) write(c *gin.Context, clientID string, err *oautherr.Error) 
 	recordOutcome(c, clientID, err)
 	if err.Challenge != "" {
 		c.Header("WWW-Authenticate", err.Challenge)
+	}
+	if err.Nonce != "" { // RFC 9449 §8
+		c.Header(dpop.NonceHeader, err.Nonce)
 	}
 	httpx.SetRetryAfter(c.Writer.Header(), err.RetryAfter)
 	writeJSON(c, err.Status, ErrorBody(err.Code, untrusted.RedactSecrets(err.Description)))

@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/request"
 )
 
@@ -35,6 +36,7 @@ func (e *Endpoints) document() []byte {
 // serverMetadata is the metadata of RFC 8414 §2, with what OpenID discovery
 // requires beside it.
 type serverMetadata struct {
+	DPoPAlgorithms       []string     `json:"dpop_signing_alg_values_supported" doc:"The algorithms of DPoP proofs (RFC 9449 §5.1)"`
 	GrantTypes           []string     `json:"grant_types_supported" doc:"What grant_type may be"`
 	IDTokenAlgorithms    []string     `json:"id_token_signing_alg_values_supported" doc:"The algorithms of the published keys, by the name that OpenID discovery has for them"`
 	IntrospectionURL     string       `json:"introspection_endpoint" doc:"Where to introspect tokens"`
@@ -83,8 +85,9 @@ func (e *Endpoints) metadataOf(algorithms []string) serverMetadata {
 		TokenURL: i + tokenPath, TokenMethods: methods, TokenSigning: signing,
 		RevocationURL: i + revokePath, RevocationMethods: methods, RevocationSigning: signing,
 		IntrospectionURL: i + introspectPath, IntrospectionMethods: methods, IntrospectionSigning: signing,
-		MTLSAliases: mtlsAliasesAt(e.cfg.MTLSURL),
-		GrantTypes:  e.cfg.Token.GrantTypes(), ResponseTypes: []string{},
+		MTLSAliases:    mtlsAliasesAt(e.cfg.MTLSURL),
+		DPoPAlgorithms: dpop.Algorithms(),
+		GrantTypes:     e.cfg.Token.GrantTypes(), ResponseTypes: []string{},
 		IDTokenAlgorithms: algorithms, SubjectTypes: []string{"public"},
 	}
 }

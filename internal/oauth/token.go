@@ -7,6 +7,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/internal/untrusted"
@@ -45,6 +46,7 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 		r := token.Request{
 			GrantType: f.get(grantTypeParam), Scope: f.get("scope"), Resources: f.resources,
 			IP: request.Of(c).IP, UserAgent: untrusted.RedactSecrets(c.Request.UserAgent()),
+			Proofs: c.Request.Header[dpop.Header], Method: c.Request.Method, Path: c.FullPath(),
 		}
 		if exchange {
 			r.WantedType = f.get("requested_token_type")
@@ -60,10 +62,16 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			return
 		}
 		recordOutcome(c, client.ClientID, nil)
+		request.Of(c).Bound = issued.Bound
+		if issued.Nonce != "" { // RFC 9449 §8.2
+			c.Header(dpop.NonceHeader, issued.Nonce)
+		}
 		body := make([]byte, 0, len(issued.AccessToken)+len(issued.Scope)+128)
 		body = append(body, `{"access_token":"`...)
 		body = append(body, issued.AccessToken...)
-		body = append(body, `","token_type":"Bearer","expires_in":`...)
+		body = append(body, `","token_type":"`...)
+		body = append(body, issued.Type...)
+		body = append(body, `","expires_in":`...)
 		body = strconv.AppendInt(body, issued.ExpiresIn, 10)
 		if issued.IssuedType != "" {
 			body = append(body, `,"issued_token_type":"`...)

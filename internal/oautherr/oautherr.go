@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/away"
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
@@ -32,6 +33,8 @@ const (
 	CodeSlowDown             = "too_many_requests"       // no RFC names one for 429
 	CodeUnavailable          = "temporarily_unavailable" // RFC 6749 §4.1.2.1, here with 503
 	CodeServerError          = "server_error"            // RFC 6749 §4.1.2.1, here with 500
+	CodeInvalidProof         = dpop.CodeInvalidProof     // RFC 9449 §5
+	CodeUseNonce             = dpop.CodeUseNonce         // RFC 9449 §8
 )
 
 // Code is what is known of an error code.
@@ -57,6 +60,10 @@ var codes = []Code{
 	{CodeInvalidToken, http.StatusUnauthorized,
 		"the bearer token is missing, malformed, expired or revoked, or is not for this server"},
 	{CodeInsufficientScope, http.StatusForbidden, "the bearer token lacks the privilege"},
+	{CodeInvalidProof, http.StatusBadRequest,
+		"the DPoP proof is malformed, of another request, too old, or was used before"},
+	{CodeUseNonce, http.StatusBadRequest,
+		"the DPoP proof needs the nonce of the header field DPoP-Nonce: make one with it, and ask again"},
 	{CodeSlowDown, http.StatusTooManyRequests, "too many tries; wait as Retry-After says"},
 	{CodeUnavailable, http.StatusServiceUnavailable,
 		"the server is busy, or " + away.Database + "; wait as Retry-After says"},
@@ -81,6 +88,7 @@ type Error struct {
 	Description string        // for the caller
 	Challenge   string        // WWW-Authenticate; none is sent if empty
 	RetryAfter  time.Duration // none is sent if zero
+	Nonce       string        // DPoP-Nonce (RFC 9449 §8); none is sent if empty
 
 	// Reason is a word from a closed list, for the log and the metrics. It may
 	// say what the caller must not learn.

@@ -37,6 +37,9 @@ type State struct {
 	// in two.
 	AuthMethod string
 
+	// Bound is what the token that was issued is bound to; empty: nothing.
+	Bound string
+
 	// Claimant is the client that a request to the OAuth2 endpoints names, for
 	// the records of what is refused.
 	Claimant Claimant

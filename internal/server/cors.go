@@ -39,8 +39,8 @@ func (o *crossOrigin) share(c *gin.Context) {
 		c.Writer.Header().Add("Vary", "Origin")
 		if origin := c.GetHeader("Origin"); slices.Contains(o.origins, origin) {
 			c.Header("Access-Control-Allow-Origin", origin)
-			c.Header("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After, X-Request-Id")
-			o.preflight(c, "POST", "Authorization, Content-Type")
+			c.Header("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id")
+			o.preflight(c, "POST", "Authorization, Content-Type, DPoP")
 		}
 	}
 }

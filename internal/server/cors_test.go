@@ -47,6 +47,8 @@ func TestCrossOrigin(t *testing.T) {
 		require.Equal(t, page, yes.Header.Get("Access-Control-Allow-Origin"))
 		require.Equal(t, "POST", yes.Header.Get("Access-Control-Allow-Methods"))
 		require.Contains(t, yes.Header.Get("Access-Control-Allow-Headers"), "Authorization")
+		require.Contains(t, yes.Header.Get("Access-Control-Allow-Headers"), "DPoP")
+		require.Contains(t, yes.Header.Get("Access-Control-Expose-Headers"), "DPoP-Nonce")
 		require.Empty(t, yes.Header.Get("Access-Control-Allow-Credentials"))
 		no := optioned(t, open, path, "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
 		require.Equal(t, 405, no.Status)

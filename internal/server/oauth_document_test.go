@@ -171,7 +171,7 @@ func (d *endpointDocument) send(method, path, body string, header ...string) svc
 // that the document has an answer for. What is documented and never seen fails,
 // as does what is seen and not documented.
 func TestTheEndpointsOutsideV1AnswerAsDocumented(t *testing.T) {
-	s := svctest.New(t, svctest.Options{})
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_DPOP_NONCE=optional"}})
 	d := newEndpointDocument(t, s)
 	account, other := s.Account("documented", "clusters:view"), s.Account("another")
 	subscriber := s.Account("subscriber", "tokens:introspect")
@@ -189,6 +189,10 @@ func TestTheEndpointsOutsideV1AnswerAsDocumented(t *testing.T) {
 		for _, body := range []string{"", "grant_type=password", grant + "&scope=clusters:edit",
 			grant + "&resource=nothing", grant + "&scope=a&scope=b"} {
 			d.send("POST", path, body, right...)
+		}
+		prover := newProver(t, s)
+		for _, proof := range []string{"nonsense", prover.proof("POST", path, "no nonce of ours", "")} {
+			d.send("POST", path, grant, append(slices.Clone(right), "DPoP", proof)...)
 		}
 	}
 	d.send("POST", "/api/1.0/token?"+grant+"&scope=clusters:view", "", right...)

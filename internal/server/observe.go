@@ -143,6 +143,9 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 	)
 	if of := request.Of(c); of.AuthMethod != "" {
 		line.AddAttrs(slog.String("auth_method", of.AuthMethod), slog.String("credential_id", of.Claimant.CredentialID))
+		if of.Bound != "" {
+			line.AddAttrs(slog.String("bound", of.Bound))
+		}
 		if by := of.Claimant; by.Subject != "" {
 			line.AddAttrs(slog.String("issuer", logged(by.Issuer)), slog.String("subject", logged(by.Subject)))
 		}

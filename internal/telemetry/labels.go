@@ -18,7 +18,7 @@ var (
 	outcomes = []string{"ok", "panic",
 		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
 		"invalid_scope", "invalid_target", "invalid_token", "insufficient_scope", "server_error",
-		"temporarily_unavailable",
+		"temporarily_unavailable", "invalid_dpop_proof", "use_dpop_nonce",
 		"invalid", "malformed", "unauthenticated", "forbidden", "missing_privileges", "not_found",
 		"method_not_allowed", "conflict", "precondition_failed", "too_large", "unsupported_media",
 		"too_many_requests", "internal", "unavailable"}
@@ -36,8 +36,10 @@ var (
 		"bearer", "scope", "unavailable", "overload", "foreign_field",
 		"malformed_assertion", "assertion_own", "assertion_aud",
 		"exchange_form", "exchange_client",
+		"dpop_form", "dpop_target", "dpop_time", "dpop_key", "dpop_signature", "dpop_replayed", "dpop_nonce",
 		"fault", "no_route", "method"}
 
+	bounds          = []string{"dpop"}
 	revocationKinds = []string{"token", "client", "credential", "role"}
 	caches          = []string{"clients"}
 	keyStates       = []string{"next", "active", "retired"}

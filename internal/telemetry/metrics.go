@@ -27,6 +27,7 @@ type Metrics struct {
 
 	feedSubscribers, feedLag                       prometheus.Gauge
 	refused, revoked, queueDrops, dependencyErrors counters
+	issuedBound                                    counters
 	cacheHits, cacheMisses                         counters
 	propagation                                    prometheus.Observer
 	keyAge, credentialsExpiring                    map[string]prometheus.Gauge
@@ -88,6 +89,8 @@ func NewMetrics(version string) *Metrics {
 
 		issued: v.counter("tokens_issued_total",
 			"Access tokens issued, by how the client proved who it is.", "auth_method"),
+		issuedBound: newCounters(v.counter("bound_tokens_issued_total",
+			"Access tokens issued that are bound, by what to.", "bound"), nil, bounds),
 		refused: newCounters(v.counter("token_requests_refused_total",
 			"Token requests refused.", "reason"), nil, reasons),
 		revoked: newCounters(v.counter("revocations_total",
@@ -152,8 +155,13 @@ func (m *Metrics) Request(route, method string, status int, outcome string, d ti
 }
 
 // Issued counts an access token. method is how its client proved who it is, one
-// of those that were declared.
-func (m *Metrics) Issued(method string) { m.issuedBy.of(method).Inc() }
+// of those that were declared. bound is what it is bound to; empty: nothing.
+func (m *Metrics) Issued(method, bound string) {
+	m.issuedBy.of(method).Inc()
+	if bound != "" {
+		m.issuedBound.of(bound).Inc()
+	}
+}
 
 // Refused counts a token request that was refused. The reasons are listed in
 // labels.go.

@@ -45,7 +45,7 @@ func exercise(m *Metrics) {
 	m.Operations("redis", func() map[string]error { return map[string]error{"read": nil, "write": errors.New("OOM")} })
 	m.Request("/oauth2/token", "POST", 200, "ok", 3*time.Millisecond)
 	m.Request("/oauth2/token", "POST", 401, "invalid_client", time.Millisecond)
-	m.Issued("client_secret_basic")
+	m.Issued("client_secret_basic", "")
 	m.Refused("wrong_secret")
 	m.Revoked("role")
 	m.RevocationPropagated(20 * time.Millisecond)
@@ -156,7 +156,7 @@ func TestHotMethodsAllocateNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		m.Request("/oauth2/token", "POST", 200, "ok", time.Millisecond)
 		m.Request("/unknown", "BREW", 999, "odd", time.Millisecond)
-		m.Issued("client_secret_basic")
+		m.Issued("client_secret_basic", "")
 		m.Refused("wrong_secret")
 		m.Refused("never heard of")
 		m.CacheHit("clients")

@@ -30,6 +30,8 @@ type tokenClaims struct {
 	IssuedAt   int64  `json:"iat"` // seconds since 1970
 	ExpiresAt  int64  `json:"exp"`
 	JTI        string `json:"jti"`
+
+	Confirmation *confirmation `json:"cnf,omitempty"` // nil: the token is not bound
 }
 
 // encode returns claims as JSON. It leaves <, > and & as they are: HTML is
@@ -50,14 +52,18 @@ func join(first, second []byte) []byte {
 	return append(both, second[1:]...)
 }
 
-// tokenClaimsSize is how many bytes encoded tokenClaims have. Ids have one
-// length each, and times have ten digits until the year 2286.
-var tokenClaimsSize = func() int {
+// tokenClaimsSize is how many bytes encoded tokenClaims have of a token that is
+// not bound. Ids have one length each, and times have ten digits until the year
+// 2286.
+var tokenClaimsSize = sizeOf(nil)
+
+// sizeOf returns that of the claims of a token that is bound.
+func sizeOf(c *confirmation) int {
 	out, _ := encode(tokenClaims{
-		Credential: "sec_00000000000000000000000000", JTI: newJTI(), IssuedAt: 1e9, ExpiresAt: 1e9,
+		Credential: "sec_00000000000000000000000000", JTI: newJTI(), IssuedAt: 1e9, ExpiresAt: 1e9, Confirmation: c,
 	})
 	return len(out)
-}()
+}
 
 // newJTI returns a token's id: 128 random bits.
 func newJTI() string {

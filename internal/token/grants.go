@@ -41,6 +41,11 @@ type Request struct {
 	UserAgent string
 
 	WantedType string // requested_token_type of RFC 8693 §2.1, that [CheckExchange] has let pass
+
+	// Proofs are the values of the header field DPoP (RFC 9449 §5): none, and
+	// the token is not bound to a key. Method and Path are of the request.
+	Proofs       []string
+	Method, Path string
 }
 
 // TokenResponse is the answer, RFC 6749 §5.1.
@@ -50,6 +55,9 @@ type TokenResponse struct {
 	Scope       string
 	JTI         string
 	IssuedType  string // issued_token_type of RFC 8693 §2.2.1; empty: it is no exchange
+	Type        string // token_type
+	Bound       string // what the token is bound to, for the log: [BoundKey] or nothing
+	Nonce       string // for the client's next proof, as DPoP-Nonce; may be empty
 }
 
 // issuance is one token request on its way through its grant.
@@ -82,7 +90,7 @@ func (s *Service) Issue(
 		return TokenResponse{}, oautherr.ServerError(errors.New("the grant " + r.GrantType + " has minted no token"))
 	}
 	if s.cfg.Observer != nil {
-		s.cfg.Observer.TokenIssued(client.Method)
+		s.cfg.Observer.TokenIssued(client.Method, i.response.Bound)
 	}
 	return i.response, nil
 }
@@ -100,17 +108,29 @@ func (s *Service) grant(grantType string) (grant, *oautherr.Error) {
 		"grant_type is not supported: expected %s", expected)
 }
 
-// mint uses up what the client proved itself with, writes the claims of one
-// token, signs them and records the token.
+// mint binds the token, writes its claims, uses up what the client has proven
+// itself with and the proof that the token is bound by, signs, and records the
+// token.
 func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	s, client := i.service, i.client
 	claims := tokenClaims{Credential: client.CredentialID, JTI: newJTI()}
 	claims.IssuedAt, claims.ExpiresAt = i.lifetime()
+	bound, refusal := i.bind()
+	if refusal != nil {
+		return refusal
+	}
+	claims.Confirmation = bound.confirmation
+	if refusal := s.fitsBound(d, claims.Confirmation); refusal != nil {
+		return refusal
+	}
 	payload, err := d.payload(claims)
 	if err != nil {
 		return oautherr.ServerError(err)
 	}
 	if refusal := client.Use(ctx); refusal != nil {
+		return refusal
+	}
+	if refusal := bound.use(ctx, s); refusal != nil {
 		return refusal
 	}
 	text, err := s.cfg.Keyring.Sign(payload)
@@ -126,6 +146,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	i.response = TokenResponse{
 		AccessToken: text, ExpiresIn: claims.ExpiresAt - claims.IssuedAt, Scope: d.scope, JTI: claims.JTI,
 	}
+	bound.describe(&i.response)
 	return nil
 }
 

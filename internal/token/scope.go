@@ -52,10 +52,22 @@ const tokenSize = "token_size"
 // fits refuses a token that would be too long to be of use: our own endpoints,
 // resource servers and proxies bound what they read.
 func (s *Service) fits(d decision) *oautherr.Error {
+	return s.fitsWith(d, 0)
+}
+
+// fitsBound is fits for a token that is bound, and so longer.
+func (s *Service) fitsBound(d decision, c *confirmation) *oautherr.Error {
+	if c == nil {
+		return nil
+	}
+	return s.fitsWith(d, sizeOf(c)-tokenClaimsSize)
+}
+
+func (s *Service) fitsWith(d decision, more int) *oautherr.Error {
 	if s.cfg.MaxSize == 0 {
 		return nil
 	}
-	if size := s.cfg.Keyring.TokenSize(d.size()); size > s.cfg.MaxSize {
+	if size := s.cfg.Keyring.TokenSize(d.size() + more); size > s.cfg.MaxSize {
 		return oautherr.New(oautherr.CodeInvalidScope, tokenSize,
 			"the token would have %d characters, more than the %d that are issued (token.max_size): "+
 				"ask for fewer privileges, by scope or by resource", size, s.cfg.MaxSize)

@@ -21,6 +21,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/changelog"
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
@@ -41,6 +42,8 @@ type Config struct {
 	Federation  federation.Verifier
 
 	Issuer       string
+	MTLSURL      string // where else callers reach this server; may be empty
+	DPoP         DPoP
 	TTL          time.Duration // of a token whose client has none of its own
 	ScopeAliases []string      // scopes that mean 'all that is granted'
 	MaxSize      int           // of a token, in characters; 0: no bound
@@ -52,8 +55,9 @@ type Config struct {
 
 // Observer counts what happens here, for the metrics.
 type Observer interface {
-	// TokenIssued counts a token; method is [clientauth.Authentication].Method.
-	TokenIssued(method string)
+	// TokenIssued counts a token; method is [clientauth.Authentication].Method,
+	// bound is [TokenResponse].Bound.
+	TokenIssued(method, bound string)
 	// TokenRevoked counts a token that its own client revoked.
 	TokenRevoked()
 }
@@ -70,13 +74,19 @@ type Service struct {
 	anyAudience    *verify.Verifier
 	issuerAudience *verify.Verifier
 
+	proofs *dpop.Checker
+	bases  []string // the URLs that proofs for this server begin with
+
 	batch  *revocationBatch
 	events ownRevocations
 }
 
 // New returns a Service.
 func New(cfg Config) (*Service, error) {
-	s := &Service{cfg: cfg}
+	s := &Service{cfg: cfg, proofs: newProofs(cfg), bases: []string{cfg.Issuer}}
+	if cfg.MTLSURL != "" {
+		s.bases = append(s.bases, cfg.MTLSURL)
+	}
 	s.grants = newGrants(s)
 	s.batch = newRevocationBatch(s.writeRevocations)
 	own := verify.Config{
