@@ -136,19 +136,32 @@ func (h EffectivePrivileges) lacks(gift EffectivePrivileges) []string {
 	return all
 }
 
-// RoleGives lists what one role gives in an organization.
+// RoleGives lists what one role gives in an organization. Administrator gives
+// all that the catalogue has. If it has privileges, these are what the catalogue
+// had when the role was read, and it gives no others.
 func RoleGives(kind string, privileges []string, catalogue []svcauth.Privilege, operator bool) []string {
+	all := kind == store.RoleAdministrator && len(privileges) == 0
+	var has map[string]bool
+	if len(privileges) > fewPrivileges {
+		has = make(map[string]bool, len(privileges))
+		for _, p := range privileges {
+			has[p] = true
+		}
+	}
 	var gives []string
 	for _, p := range catalogue {
 		if builtin.OperatorOnly(p.Name) && !operator {
 			continue
 		}
-		if kind == store.RoleAdministrator || slices.Contains(privileges, p.Name) {
+		if all || has[p.Name] || has == nil && slices.Contains(privileges, p.Name) {
 			gives = append(gives, p.Name)
 		}
 	}
 	return gives
 }
+
+// fewPrivileges is how many are found faster one after another.
+const fewPrivileges = 16
 
 // Effective reads what a principal may do now.
 func (s *Service) Effective(

@@ -92,21 +92,29 @@ type settled struct {
 func (m *machinery) start(b *testing.B, accounts, revocations int) *settled {
 	b.Helper()
 	p := m.populate(b, accounts)
-	original := nameOf(p.url)
 	m.copies++
-	n := &settled{population: p, database: fmt.Sprint("copy", m.copies), revocations: revocations}
-	m.query(b, "postgres", fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy`, n.database, original))
-	m.revoke(b, n.database, p.org, revocations)
-	dir := b.TempDir()
+	database := fmt.Sprint("copy", m.copies)
+	m.query(b, "postgres", fmt.Sprintf(`CREATE DATABASE %s TEMPLATE %s STRATEGY file_copy`, database, nameOf(p.url)))
+	m.revoke(b, database, p.org, revocations)
+	return m.serve(b, &settled{population: p, database: database, revocations: revocations})
+}
+
+// serve starts a node on n's database, with a further environment.
+func (m *machinery) serve(b *testing.B, n *settled, environ ...string) *settled {
+	b.Helper()
+	accounts, dir := len(n.accounts), b.TempDir()
 	key := filepath.Join(dir, "master.key")
 	require.NoError(b, os.WriteFile(key, scaleMaster, 0o600))
 	n.log, n.ops = filepath.Join(dir, "log"), freeAddress(b)
+	url := n.url
+	if m.postgres != nil {
+		url = strings.Replace(url, "/"+nameOf(url), "/"+n.database, 1)
+		environ = append(environ, "SVCAUTH_REDIS_URL="+m.redis.URL())
+	}
 	began := time.Now()
-	n.node = startProcess(b, "svcauth",
-		"SVCAUTH_DATABASE_URL="+strings.Replace(p.url, "/"+original, "/"+n.database,
-			1), "SVCAUTH_REDIS_URL="+m.redis.URL(),
+	n.node = startProcess(b, "svcauth", append(environ, "SVCAUTH_DATABASE_URL="+url,
 		"SVCAUTH_MASTER_KEY_FILE="+key, "SVCAUTH_ISSUER="+scaleIssuer, "SVCAUTH_LISTEN=127.0.0.1:0",
-		"SVCAUTH_OPS_LISTEN="+n.ops, "BENCH_LOG="+n.log)
+		"SVCAUTH_OPS_LISTEN="+n.ops, "BENCH_LOG="+n.log)...)
 	n.startedIn = time.Since(began)
 	n.peak = n.node.memory(b, "VmHWM")
 	require.Eventually(b, func() bool { // the listener for metrics may be a moment later than the other

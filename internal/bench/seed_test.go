@@ -138,8 +138,12 @@ func (o *organization) fill(b *testing.B, admin access.Actor, tables []string, b
 			case i < len(rows)+len(o.accounts):
 				if values := o.row(admin, name, i-len(rows)); values != nil {
 					row := store.DumpedRow{Table: name, Columns: rows[0].Columns}
-					for _, column := range row.Columns {
-						row.Values = append(row.Values, values[column])
+					for at, column := range row.Columns {
+						value, ok := values[column]
+						if !ok {
+							value = usual(rows, at)
+						}
+						row.Values = append(row.Values, value)
 					}
 					i++
 					return row, true, nil
@@ -152,15 +156,27 @@ func (o *organization) fill(b *testing.B, admin access.Actor, tables []string, b
 	require.NoError(b, o.store.Fill(context.WithoutCancel(b.Context()), next, func(*store.Q) error { return nil }))
 }
 
-// row is what the nth account has in a table: its columns by name; nil:
+// usual is what a column has that does not matter here: nothing if it may have
 // nothing.
+func usual(rows []store.DumpedRow, column int) (value any) {
+	for _, r := range rows {
+		if value = r.Values[column]; value == nil {
+			break
+		}
+	}
+	return value
+}
+
+// row is what the nth account has in a table: its columns by name, but for
+// those that do not matter; nil: nothing.
 func (o *organization) row(admin access.Actor, table string, n int) map[string]any {
 	id, at := o.accounts[n], time.Now().UnixMilli()
 	name := fmt.Sprintf("Account-%09d", n)
 	switch table {
 	case "client":
 		return map[string]any{"id": id, "org_id": admin.OrgID, "kind": store.ClientServiceAccount, "name": name,
-			"name_key": store.NameKey(name), "description": "seeded",
+			"member_id": nil,
+			"name_key":  store.NameKey(name), "description": "seeded",
 			"disabled": false, "ttl_s": int64(0), "epoch": int64(0), "created_at_ms": at, "created_by_id": admin.ID,
 			"created_by_name": admin.Name, "version": int64(1)}
 	case "credential":
@@ -169,17 +185,18 @@ func (o *organization) row(admin access.Actor, table string, n int) map[string]a
 		return map[string]any{"id": svcauth.NewID(svcauth.PrefixSecret), "client_id": id, "org_id": admin.OrgID,
 			"kind": store.CredentialSecret, "material": o.hash(secret), "created_by_id": admin.ID,
 			"created_by_name": admin.Name,
-			"hint":            "abcd", "description": "", "created_at_ms": at}
+			"hint":            "abcd", "description": "", "created_at_ms": at, "expires_at_ms": nil,
+			"last_used_ms": nil}
 	case "role_grant":
 		return map[string]any{"id": svcauth.NewID(svcauth.PrefixGrant), "principal_id": id, "role_id": o.role,
-			"org_id": admin.OrgID, "granted_at_ms": at}
+			"org_id": admin.OrgID, "granted_at_ms": at, "expires_at_ms": nil}
 	case "audit_event":
 		return map[string]any{"id": svcauth.NewID(svcauth.PrefixEvent), "org_id": admin.OrgID, "at_ms": at,
 			"actor_id": admin.ID, "actor_kind": admin.Kind,
 			"actor_name": admin.Name, "actor_client": "", "action": "service_account.create", "target_id": id,
 			"target_kind": "service_account",
 			"target_name": name, "outcome": svcauth.OutcomeDone, "reason": "", "before_json": "", "after_json": "{}",
-			"ip": "192.0.2.1", "request_id": "", "count": 1}
+			"ip": "192.0.2.1", "request_id": "", "count": 1, "seq": int64(1000 + n)}
 	}
 	return nil
 }

@@ -102,35 +102,14 @@ func (n *settled) logLines(b *testing.B) {
 	b.Logf("log: %d bytes a line (%d lines)", len(text)/max(1, lines), lines)
 }
 
-// steady measures a load from its begin until what it leaves to do is done, so
-// that all work beside the requests counts: notes of last use, records in
-// Redis. What the machinery does at rest does not count.
+// steady prints what [machinery.whole] measures.
 func (m *machinery) steady(b *testing.B, n *settled, who string, next func(int64) []byte) {
 	b.Helper()
-	const pause = 17 * time.Second // longer than a node waits before it notes last uses
-	cpu := func() [3]float64 {
-		return [3]float64{n.node.cpu(b).Seconds() * 1e6, m.postgres.ProcessorTime().Seconds() * 1e6,
-			m.redisTime(b).Seconds() * 1e6}
-	}
-	wal := func() float64 { return m.number(b, n.database, `SELECT pg_current_wal_lsn() - '0/0'`) }
-	time.Sleep(pause)
-	const rest = 4 * time.Second
-	written := wal()
-	time.Sleep(time.Second) // the query's connection has ended
-	before := cpu()
-	time.Sleep(rest)
-	began, idle := time.Now(), cpu()
-	answered := load(b, n.node.Addr, 5*window, next, nil)
-	took := time.Since(began)
-	time.Sleep(pause)
-	after, all := cpu(), time.Since(began)
-	var each [3]float64
-	for i := range each {
-		each[i] = (after[i] - idle[i] - (idle[i]-before[i])*all.Seconds()/rest.Seconds()) / float64(answered)
-	}
-	b.Logf("%s, all that follows included: a token takes %.1f µs of the node, "+
-		"%.1f µs of PostgreSQL and %.0f bytes of its log, %.1f µs of Redis (%d tokens, %.0f a second)", who,
-		each[0], each[1], (wal()-written)/float64(answered), each[2], answered, float64(answered)/took.Seconds())
+	written := func() float64 { return m.number(b, n.database, `SELECT pg_current_wal_lsn() - '0/0'`) }
+	wal := written()
+	c := m.whole(b, n.node, next)
+	b.Logf("%s, all that follows included: %s; %.0f bytes of PostgreSQL's log", who, c,
+		(written()-wal)/float64(c.tokens))
 }
 
 // remember has up to 100,000 clients ask once, as many as a node keeps, and

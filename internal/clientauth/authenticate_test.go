@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/keyring"
-	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/schema"
@@ -33,9 +30,6 @@ type guesses struct {
 	now     atomic.Int64
 	client  string
 	secret  svcauth.Secret
-
-	mu    sync.Mutex
-	turns []string // in whose turn the queries ran
 }
 
 func newGuesses(t *testing.T) *guesses {
@@ -78,13 +72,7 @@ func (currentLog) Behind() time.Duration { return 0 }
 const readersOfGuesses = 2
 
 // DatabaseCalled counts a query.
-func (g *guesses) DatabaseCalled(ctx context.Context, _ string, _ time.Time, _ error) {
-	g.queries.Add(1)
-	whose, _ := limits.Caller(ctx)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.turns = append(g.turns, whose)
-}
+func (g *guesses) DatabaseCalled(context.Context, string, time.Time, error) { g.queries.Add(1) }
 
 // MigrationWaits implements [store.Observer].
 func (g *guesses) MigrationWaits(string) {}
@@ -116,19 +104,16 @@ func (g *guesses) row(id string, secret svcauth.Secret) store.CredentialRow {
 		Material: g.keys.HashSecret(secret), CreatedAt: time.Now()}
 }
 
-// someRoles are the rights of a client, in these tests.
-type someRoles []store.HeldRole
-
-func (r someRoles) OfRole(ids map[string]bool) bool {
-	return slices.ContainsFunc(r, func(held store.HeldRole) bool { return ids[held.ID] })
-}
-
-// rights returns what the client's roles give.
-func (g *guesses) rights(ctx context.Context, client *Client) (Rights, error) {
-	return g.clients.Rights(ctx, client, func(ctx context.Context) (Rights, error) {
-		roles, err := g.db.Read().HeldRoles(ctx, client.OrgID, client.Principal())
-		return someRoles(roles), err
-	})
+// rights returns what the client's roles give, which it keeps with the client.
+func (g *guesses) rights(ctx context.Context, client *Client) ([]store.HeldRole, error) {
+	if kept, ok := client.Rights().([]store.HeldRole); ok {
+		return kept, nil
+	}
+	roles, _, err := g.clients.Roles(ctx, client.Credentials)
+	if err == nil {
+		client.Keep(roles)
+	}
+	return roles, err
 }
 
 // asks returns how many queries a request with this credential leads to, and if
@@ -165,7 +150,7 @@ func TestAWrongSecretReadsTheSameForAnyClient(t *testing.T) {
 	}
 	known, err := g.clients.Get(t.Context(), g.client)
 	require.NoError(t, err)
-	require.Nil(t, known.rights.Load())
+	require.Nil(t, known.Rights())
 
 	reads, refusal := g.asks(t, g.client, g.secret)
 	require.Nil(t, refusal)
@@ -208,31 +193,4 @@ func TestAStrangersGuessHidesNoNewSecret(t *testing.T) {
 	require.Equal(t, before, g.queries.Load(), "one look a second is what a network gets")
 	_, refusal = g.Authenticate(t.Context(), right)
 	require.Nil(t, refusal)
-}
-
-// What is read of a client's roles while they change is not remembered, and
-// what is remembered is forgotten when they do.
-func TestRightsAreForgottenWithTheirRoles(t *testing.T) {
-	g := newGuesses(t)
-	_, refusal := g.asks(t, g.client, g.secret)
-	require.Nil(t, refusal)
-	reads, _ := g.asks(t, g.client, g.secret)
-	require.Zero(t, reads)
-	g.clients.Apply([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
-	reads, refusal = g.asks(t, g.client, g.secret)
-	require.Nil(t, refusal)
-	require.EqualValues(t, 2, reads, "the client and its roles")
-	g.clients.Apply([]store.Change{{Kind: store.ChangeRole, Subject: "another"}})
-	reads, _ = g.asks(t, g.client, g.secret)
-	require.Zero(t, reads)
-
-	client, err := g.clients.Get(t.Context(), g.client)
-	require.NoError(t, err)
-	client.rights.Store(nil)
-	_, err = g.clients.Rights(t.Context(), client, func(context.Context) (Rights, error) {
-		g.clients.Apply([]store.Change{{Kind: store.ChangeRole, Subject: "role_3"}})
-		return someRoles{}, nil
-	})
-	require.NoError(t, err)
-	require.Nil(t, client.rights.Load())
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Client is a snapshot of a client: what proving who it is requires, read at
-// one moment. It never changes, except that [Clients.Rights] may add to it.
+// one moment. It never changes, except that [Client.Keep] may add to it.
 //
 // A snapshot that is outdated without our knowing does no harm: it has an old
 // epoch, and the tokens that are minted from it are born revoked.
@@ -26,6 +26,7 @@ type Client struct {
 	policies []clientPolicy // of Credentials.Federated, parsed
 
 	read      time.Time
+	since     Moment     // from when on it is known
 	rereadFor netip.Addr // the network whose wrong proof led to this read; zero: none did
 	rights    atomic.Pointer[Rights]
 }
@@ -40,12 +41,21 @@ func newClient(row *store.Credentials, at time.Time, known bool) *Client {
 }
 
 // Rights is what a client's roles give, as the package that works it out knows
-// it. It is read only after the client has proven who it is: a stranger's guess
-// costs the same whether there is such a client or not, and whatever it holds.
-type Rights interface {
-	// OfRole reports whether one of the roles gave some of it.
-	OfRole(ids map[string]bool) bool
+// it. It is worked out only after the client has proven who it is: a stranger's
+// guess costs the same whether there is such a client or not.
+type Rights any
+
+// Rights returns what was kept with the client, or nil.
+func (c *Client) Rights() Rights {
+	if rights := c.rights.Load(); rights != nil {
+		return *rights
+	}
+	return nil
 }
+
+// Keep keeps what was worked out of the client, as long as the client itself is
+// in memory.
+func (c *Client) Keep(rights Rights) { c.rights.Store(&rights) }
 
 // rereadAfter is how long a wrong proof leads to no new read of its client
 // after one from the same network has. A secret made on another node a moment

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -37,16 +38,23 @@ type Observer interface {
 }
 
 // Clients keeps snapshots of clients in memory, and for a moment also that
-// there is none with an id. Requests that ask for the same one at once share
-// one read. It is safe for concurrent use.
+// there is none with an id, and beside them the roles that they hold. Those that
+// requests ask for at once are read together. It is safe for concurrent use.
 type Clients struct {
-	cfg    ClientsConfig
-	cache  *otter.Cache[string, *Client]
-	under  underway
-	load   func(context.Context, string) (*Client, error)
-	reads  *store.Shared[string, *Client]
-	again  *store.Shared[string, *Client]
-	rights *store.Shared[*Client, Rights]
+	cfg     ClientsConfig
+	cache   *otter.Cache[string, *Client]
+	changes changes
+	under   underway
+	load    func(context.Context, []string) (map[string]*store.Credentials, error)
+	reads   *store.Gathered[clientRead, *Client]
+	roles   *roles
+}
+
+// clientRead asks for a client, because of a wrong proof that came from a
+// network, or for another reason.
+type clientRead struct {
+	id      string
+	network netip.Addr
 }
 
 // minClients is the least bound.
@@ -55,13 +63,14 @@ const minClients = 100
 // NewClients returns Clients that has none in memory.
 func NewClients(cfg ClientsConfig) *Clients {
 	c := &Clients{
-		cfg:    cfg,
-		cache:  otter.Must(&otter.Options[string, *Client]{MaximumSize: max(cfg.Bound, minClients)}),
-		reads:  store.NewShared[string, *Client](cfg.Store),
-		again:  store.NewShared[string, *Client](cfg.Store),
-		rights: store.NewShared[*Client, Rights](cfg.Store),
+		cfg:   cfg,
+		cache: otter.Must(&otter.Options[string, *Client]{MaximumSize: max(cfg.Bound, minClients)}),
 	}
-	c.load = c.fromStore
+	c.load = func(ctx context.Context, ids []string) (map[string]*store.Credentials, error) {
+		return cfg.Store.Read().CredentialsOfClients(ctx, ids)
+	}
+	c.reads = store.NewGathered(cfg.Store, c.read)
+	c.roles = newRoles(c)
 	return c
 }
 
@@ -82,11 +91,10 @@ func (c *Clients) Get(ctx context.Context, id string) (*Client, error) {
 		return nil, oautherr.Unavailable(errors.New("the change log has been silent for longer than token.serve_stale"))
 	}
 	client, hit := c.cache.GetIfPresent(id)
+	hit = hit && !client.since.Outdated()
 	var err error
 	if !hit {
-		client, err = c.reads.Do(ctx, id, func(ctx context.Context) (*Client, error) {
-			return c.read(ctx, id, netip.Addr{})
-		})
+		client, err = c.reads.Do(ctx, clientRead{id: id})
 	}
 	if c.cfg.Observer != nil {
 		c.cfg.Observer.ClientLookup(hit)
@@ -104,63 +112,58 @@ func (c *Clients) FromOperator(id string) bool {
 	return ok && client.Operator
 }
 
+// Now is to be asked before something is read of an organization, see
+// [Clients.Known].
+func (c *Clients) Now() int64 { return c.changes.now.Load() }
+
+// Known returns the Moment of what was read of an organization, after Now was
+// at.
+func (c *Clients) Known(orgID string, at int64) Moment { return c.changes.moment(orgID, at) }
+
 // reread reads a client past what is in memory, because of a wrong proof that
 // came from a network.
 func (c *Clients) reread(ctx context.Context, id string, network netip.Addr) (*Client, error) {
-	return c.again.Do(ctx, id, func(ctx context.Context) (*Client, error) { return c.read(ctx, id, network) })
+	return c.reads.Do(ctx, clientRead{id, network})
 }
 
-// read reads a client and keeps it. If that fails the old one stays. If nothing
-// has changed its rights stay, too: a stranger's wrong proof must not make a
-// node forget whom it serves while the database is away or slow.
-func (c *Clients) read(ctx context.Context, id string, network netip.Addr) (*Client, error) {
-	work := c.under.begin(id)
+// read reads some clients and keeps them. If that fails the old ones stay. For
+// an id that nobody has it keeps a client that is not Known.
+func (c *Clients) read(ctx context.Context, asked []clientRead) ([]*Client, error) {
+	ids := make([]string, len(asked))
+	for i, r := range asked {
+		ids[i] = r.id
+	}
+	began, at := c.Now(), c.cfg.Clock()
+	work := c.under.begin(ids)
 	defer c.under.end(work)
-	client, err := c.load(ctx, id)
+	rows, err := c.load(ctx, slices.Compact(slices.Sorted(slices.Values(ids))))
 	if err != nil {
 		return nil, err
 	}
-	client.rereadFor = network
-	if old, ok := c.cache.GetIfPresent(id); ok && reflect.DeepEqual(old.Credentials, client.Credentials) {
+	clients := make([]*Client, len(asked))
+	for i, r := range asked {
+		row, known := rows[r.id]
+		if !known {
+			row = &store.Credentials{ClientID: r.id}
+		}
+		client := newClient(row, at, known)
+		client.since, client.rereadFor = c.Known(row.OrgID, began), r.network
+		clients[i] = client
+		c.keep(client)
+		if work.outdated(r.id) {
+			c.cache.Invalidate(r.id)
+		}
+	}
+	return clients, nil
+}
+
+// keep puts a client that was just read into memory. If nothing has changed its
+// rights stay: a stranger's wrong proof must not make a node forget whom it
+// serves while the database is away or slow.
+func (c *Clients) keep(client *Client) {
+	old, ok := c.cache.GetIfPresent(client.ClientID)
+	if ok && reflect.DeepEqual(old.Credentials, client.Credentials) {
 		client.rights.Store(old.rights.Load())
 	}
-	c.cache.Set(id, client)
-	if work.outdated.Load() {
-		c.cache.Invalidate(id)
-	}
-	return client, nil
-}
-
-// fromStore reads one client from the database. An id that nobody has yields a
-// client that is not Known, so that it, too, is kept.
-func (c *Clients) fromStore(ctx context.Context, id string) (*Client, error) {
-	at := c.cfg.Clock()
-	row, err := c.cfg.Store.Read().Credentials(ctx, id)
-	known := err == nil
-	if errors.Is(err, store.ErrNotFound) {
-		row, err = &store.Credentials{ClientID: id}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return newClient(row, at, known), nil
-}
-
-// Rights returns what belongs to the client's roles. work finds it out if it is
-// not kept with the client already, once for all requests that ask at once.
-func (c *Clients) Rights(
-	ctx context.Context, client *Client, work func(context.Context) (Rights, error),
-) (Rights, error) {
-	if rights := client.rights.Load(); rights != nil {
-		return *rights, nil
-	}
-	return c.rights.Do(ctx, client, func(ctx context.Context) (Rights, error) {
-		reading := c.under.begin(client.ClientID)
-		defer c.under.end(reading)
-		rights, err := work(ctx)
-		if err == nil && !reading.outdated.Load() {
-			client.rights.Store(&rights)
-		}
-		return rights, err
-	})
+	c.cache.Set(client.ClientID, client)
 }

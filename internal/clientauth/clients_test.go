@@ -2,79 +2,16 @@ package clientauth
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"sync"
+	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
-
-// from is the place of a request that comes from somewhere.
-type from string
-
-func (f from) Release()               {}
-func (f from) Await() bool            { return true }
-func (f from) Caller() (string, bool) { return string(f), false }
-
-// busy keeps all connections for queries in use until free is called.
-func (g *guesses) busy(t *testing.T) (free func()) {
-	t.Helper()
-	full := errors.New("enough")
-	held, done := make(chan struct{}), make(chan struct{})
-	var all sync.WaitGroup
-	for range readersOfGuesses {
-		all.Go(func() {
-			_ = g.db.Dump(context.Background(), func(store.DumpedRow) error {
-				held <- struct{}{}
-				<-done
-				return full
-			})
-		})
-		<-held
-	}
-	free = sync.OnceFunc(func() { close(done); all.Wait() })
-	t.Cleanup(free)
-	return free
-}
-
-// Somebody who asks for a client that is not in memory does not wait in the
-// turn of a stranger who has asked for it before and stands in a crowd.
-func TestASharedReadWaitsInNobodyElsesTurn(t *testing.T) {
-	g := newGuesses(t)
-	g.turns = nil
-	free := g.busy(t)
-	var asking sync.WaitGroup
-	ask := func(whose from, id string, secret svcauth.Secret) {
-		waits := g.db.Connections().Waits
-		asking.Go(func() {
-			_, _ = g.Authenticate(limits.WithPlace(context.Background(), whose), &Request{ClientID: id, Secret: secret})
-		})
-		require.Eventually(t, func() bool { return g.db.Connections().Waits > waits }, 3*time.Second, time.Millisecond,
-			"%s waits for a turn of its own", whose)
-	}
-	const crowd = 20
-	for range crowd {
-		ask("stranger", svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret())
-	}
-	ask("stranger", g.client, svcauth.NewSecret())
-	ask("right", g.client, g.secret)
-	free()
-	asking.Wait()
-	last := len(g.turns) - slices.Index(reversed(g.turns), "right")
-	require.Less(t, last, crowd/2, "the right client was served after %d queries: %v", last, g.turns)
-}
-
-func reversed(all []string) []string {
-	all = slices.Clone(all)
-	slices.Reverse(all)
-	return all
-}
 
 // A client that is read while others change is kept, and one that changes
 // itself meanwhile is not.
@@ -86,21 +23,146 @@ func TestAReadIsThrownAwayForItsOwnClientOnly(t *testing.T) {
 		change store.Change
 		kept   bool
 	}{
-		{"another client", store.Change{Kind: store.ChangeClient, Subject: other}, true},
-		{"the client", store.Change{Kind: store.ChangeClient, Subject: g.client}, false},
-		{"its organization", store.Change{Kind: store.ChangeOrg, Subject: "org_1"}, false},
-		{"a role", store.Change{Kind: store.ChangeRole, Subject: "role_1"}, false},
+		{"another client", store.Change{Kind: store.ChangeClient, OrgID: "org_1", Subject: other}, true},
+		{"another organization", store.Change{Kind: store.ChangeOrg, OrgID: "org_2", Subject: "org_2"}, true},
+		{"another's role", store.Change{Kind: store.ChangeRole, OrgID: "org_2", Subject: "role_x"}, true},
+		{"the signing keys", store.Change{Kind: store.ChangeKeys}, true},
+		{"the client", store.Change{Kind: store.ChangeClient, OrgID: "org_1", Subject: g.client}, false},
+		{"its organization", store.Change{Kind: store.ChangeOrg, OrgID: "org_1", Subject: "org_1"}, false},
+		{"a role", store.Change{Kind: store.ChangeRole, OrgID: "org_1", Subject: "role_1"}, false},
+		{"a role of somebody's", store.Change{Kind: store.ChangeRole, Subject: "role_1"}, false},
 		{"the catalogue", store.Change{Kind: store.ChangeCatalog}, false},
 	} {
 		g.clients.Reset()
-		g.clients.load = func(ctx context.Context, id string) (*Client, error) {
+		load := g.clients.load
+		g.clients.load = func(ctx context.Context, ids []string) (map[string]*store.Credentials, error) {
+			rows, err := load(ctx, ids)
 			g.clients.Apply([]store.Change{c.change})
-			return g.clients.fromStore(ctx, id)
+			return rows, err
 		}
 		_, err := g.clients.Get(t.Context(), g.client)
 		require.NoError(t, err)
-		_, kept := g.clients.cache.GetIfPresent(g.client)
-		require.Equal(t, c.kept, kept, c.name)
+		g.clients.load = load
+		before := g.queries.Load()
+		_, err = g.clients.Get(t.Context(), g.client)
+		require.NoError(t, err)
+		require.Equal(t, c.kept, g.queries.Load() == before, c.name)
 	}
 	require.Empty(t, g.clients.under.reads)
+}
+
+// A client that is in memory is read anew once its organization or a role of
+// that changes, and else it is not.
+func TestAChangeMakesItsOrganizationsClientsBeReadAnew(t *testing.T) {
+	g := newGuesses(t)
+	reads := func() int64 {
+		before := g.queries.Load()
+		_, err := g.clients.Get(t.Context(), g.client)
+		require.NoError(t, err)
+		return g.queries.Load() - before
+	}
+	require.EqualValues(t, 1, reads())
+	require.Zero(t, reads())
+	for _, c := range []struct {
+		change store.Change
+		want   int64
+	}{
+		{store.Change{Kind: store.ChangeRole, OrgID: "org_1", Subject: "role_3"}, 1},
+		{store.Change{Kind: store.ChangeRole, OrgID: "org_2", Subject: "role_3"}, 0},
+		{store.Change{Kind: store.ChangeOrg, OrgID: "org_1", Subject: "org_1"}, 1},
+		{store.Change{Kind: store.ChangeOrg, OrgID: "org_2", Subject: "org_2"}, 0},
+		{store.Change{Kind: store.ChangeCatalog}, 1},
+	} {
+		g.clients.Apply([]store.Change{c.change})
+		require.Equal(t, c.want, reads(), c.change)
+		require.Zero(t, reads(), c.change)
+	}
+}
+
+// Clients that are asked for together are read by one statement, and each is
+// told apart from those that there are not.
+func TestClientsAreReadTogether(t *testing.T) {
+	g := newGuesses(t)
+	unknown := svcauth.NewID(svcauth.PrefixServiceAccount)
+	network := netip.MustParseAddr("192.0.2.1")
+	asked := []clientRead{{id: unknown}, {id: g.client}, {id: "sa_0"}, {g.client, network}, {id: "ak_0"}}
+	clients, err := g.clients.read(t.Context(), asked)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, g.queries.Load())
+	for i, client := range clients {
+		require.Equal(t, asked[i].id, client.ClientID)
+		require.Equal(t, asked[i].id == g.client, client.Known)
+		require.Equal(t, asked[i].network, client.rereadFor)
+	}
+	require.Len(t, clients[1].Secrets, 1)
+	require.Len(t, clients[1].Grants, 5)
+}
+
+// The roles of an organization are read once for all its clients, and again
+// when something of the organization changes; those that nobody holds are not
+// read.
+func TestRolesAreReadOncePerOrganization(t *testing.T) {
+	g := newGuesses(t)
+	clients := []string{g.client}
+	require.NoError(t, g.db.Write(t.Context(), func(q *store.Q) error {
+		for i := range 20 {
+			id := svcauth.NewID(svcauth.PrefixServiceAccount)
+			clients = append(clients, id)
+			if err := q.InsertClient(t.Context(), store.ClientRow{ID: id, OrgID: "org_1",
+				Kind: store.ClientServiceAccount, Name: id, CreatedAt: time.Now()}); err != nil {
+				return err
+			}
+			if err := q.PutGrant(t.Context(), store.GrantRow{OrgID: "org_1", PrincipalID: id,
+				RoleID: fmt.Sprint("role_", i%5), GrantedAt: time.Now()}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	reads := func() int64 {
+		before := g.queries.Load()
+		for _, id := range clients {
+			client, err := g.clients.Get(t.Context(), id)
+			require.NoError(t, err)
+			before++ // for the client itself
+			held, _, err := g.clients.Roles(t.Context(), client.Credentials)
+			require.NoError(t, err)
+			require.Len(t, held, len(client.Grants))
+			require.Equal(t, []string{"a:a", "b:b"}, held[0].Privileges)
+		}
+		return g.queries.Load() - before
+	}
+	require.EqualValues(t, 1, reads())
+	g.clients.Apply([]store.Change{{Kind: store.ChangeRole, OrgID: "org_1", Subject: "role_1"}})
+	require.EqualValues(t, 1, reads())
+}
+
+// A client whose organization's pol is beyond the one under which a role was
+// read needs the role anew: this node has not heard of the change yet.
+func TestNoRoleIsOlderThanItsClient(t *testing.T) {
+	g := newGuesses(t)
+	held := func() []store.HeldRole {
+		g.clients.Apply([]store.Change{{Kind: store.ChangeClient, Subject: g.client}})
+		client, err := g.clients.Get(t.Context(), g.client)
+		require.NoError(t, err)
+		roles, _, err := g.clients.Roles(t.Context(), client.Credentials)
+		require.NoError(t, err)
+		return roles
+	}
+	for _, r := range held() {
+		require.Len(t, r.Privileges, 2)
+	}
+	ctx := t.Context()
+	require.NoError(t, g.db.Write(ctx, func(q *store.Q) error {
+		if err := q.RemoveRolePrivilege(ctx, "role_2", "b:b"); err != nil {
+			return err
+		}
+		_, err := q.RaisePolicy(ctx, "org_1")
+		return err
+	}))
+	for _, r := range held() {
+		if r.ID == "role_2" {
+			require.Equal(t, []string{"a:a"}, r.Privileges)
+		}
+	}
 }

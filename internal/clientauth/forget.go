@@ -9,26 +9,23 @@ import (
 
 // Apply forgets the clients that entries of the change log are about.
 func (c *Clients) Apply(entries []store.Change) {
-	roles := map[string]bool{}
 	for _, e := range entries {
 		switch e.Kind {
 		case store.ChangeClient:
 			c.forget(e.Subject)
 		case store.ChangeRole:
-			roles[e.Subject] = true
+			c.changes.changed(e.OrgID)
 		case store.ChangeOrg:
-			c.forgetOrganization(e.Subject)
+			c.changes.changed(e.Subject)
 		case store.ChangeCatalog:
 			c.Reset()
 		}
-	}
-	if len(roles) > 0 {
-		c.forgetHolders(roles)
 	}
 }
 
 // Reset forgets all clients.
 func (c *Clients) Reset() {
+	c.changes.allChanged()
 	c.under.outdateAll()
 	c.cache.InvalidateAll()
 }
@@ -38,25 +35,58 @@ func (c *Clients) forget(id string) {
 	c.cache.Invalidate(id)
 }
 
-// forgetHolders forgets the clients that hold one of the roles. It looks at
-// every client in memory: a few milliseconds for 100,000.
-func (c *Clients) forgetHolders(roles map[string]bool) {
-	c.under.outdateAll()
-	for id, client := range c.cache.All() {
-		if rights := client.rights.Load(); rights != nil && (*rights).OfRole(roles) {
-			c.cache.Invalidate(id)
-		}
-	}
+// Moment is from when on something is known of an organization. The zero Moment
+// is never outdated.
+type Moment struct {
+	at      int64
+	changed *atomic.Int64
 }
 
-// forgetOrganization forgets the clients of one organization, which may be
-// gone. It looks at every client in memory.
-func (c *Clients) forgetOrganization(id string) {
-	c.under.outdateAll()
-	for key, client := range c.cache.All() {
-		if client.OrgID == id {
-			c.cache.Invalidate(key)
-		}
+// Outdated reports whether the organization, one of its roles or the catalogue
+// has changed since.
+func (m Moment) Outdated() bool { return m.changed != nil && m.changed.Load() > m.at }
+
+// Older returns the older one of two moments of one organization.
+func (m Moment) Older(other Moment) Moment {
+	if other.at < m.at {
+		return other
+	}
+	return m
+}
+
+// changes says when organizations have last changed, as this node has heard of
+// it. Organizations that share a place by chance are outdated together: what is
+// known of them is then read once more than it must be. So a change costs the
+// same however many clients are in memory.
+type changes struct {
+	now  atomic.Int64
+	last [1 << 14]atomic.Int64
+}
+
+func (c *changes) place(orgID string) *atomic.Int64 {
+	hash := uint32(2166136261) // FNV-1a: nobody chooses the id of an organization
+	for i := 0; i < len(orgID); i++ {
+		hash = (hash ^ uint32(orgID[i])) * 16777619
+	}
+	return &c.last[hash%uint32(len(c.last))]
+}
+
+// moment returns the Moment of what was read of an organization. at is what now
+// was before the reading began.
+func (c *changes) moment(orgID string, at int64) Moment { return Moment{at, c.place(orgID)} }
+
+func (c *changes) changed(orgID string) {
+	if orgID == "" { // an entry of a release that did not say whose it is
+		c.allChanged()
+		return
+	}
+	c.place(orgID).Store(c.now.Add(1))
+}
+
+func (c *changes) allChanged() {
+	now := c.now.Add(1)
+	for i := range c.last {
+		c.last[i].Store(now)
 	}
 }
 
@@ -71,12 +101,15 @@ type underway struct {
 
 // reading is one read that has begun.
 type reading struct {
-	id       string
-	outdated atomic.Bool
+	mu  sync.Mutex
+	ids map[string]bool // of clients; true: outdated
 }
 
-func (u *underway) begin(id string) *reading {
-	r := &reading{id: id}
+func (u *underway) begin(ids []string) *reading {
+	r := &reading{ids: make(map[string]bool, len(ids))}
+	for _, id := range ids {
+		r.ids[id] = false
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.reads == nil {
@@ -92,15 +125,12 @@ func (u *underway) end(r *reading) {
 	delete(u.reads, r)
 }
 
-// outdate looks at all reads: there are few, as each has a connection to the
-// database.
+// outdate looks at all reads: there are few, see [store.Gathered].
 func (u *underway) outdate(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for r := range u.reads {
-		if r.id == id {
-			r.outdated.Store(true)
-		}
+		r.outdate(func(other string) bool { return other == id })
 	}
 }
 
@@ -108,6 +138,20 @@ func (u *underway) outdateAll() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for r := range u.reads {
-		r.outdated.Store(true)
+		r.outdate(func(string) bool { return true })
 	}
+}
+
+func (r *reading) outdate(which func(id string) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.ids {
+		r.ids[id] = r.ids[id] || which(id)
+	}
+}
+
+func (r *reading) outdated(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ids[id]
 }

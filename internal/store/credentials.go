@@ -2,6 +2,11 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,8 +29,9 @@ const (
 	CredentialCertificate = "certificate"
 )
 
-// Credentials is all that authenticating a client needs, read at one moment,
-// and with Roles all that its token needs.
+// Credentials is all that authenticating a client needs, and which roles it
+// holds, read at one moment. What the roles give is kept by organization, see
+// [Q.RolesOf].
 type Credentials struct {
 	ClientID, Kind, OrgID, Name string
 	Operator                    bool   // the organization is the operator's own
@@ -40,9 +46,14 @@ type Credentials struct {
 	Keys                        []StoredCredential
 	Federated                   []StoredCredential
 	Certificates                []StoredCredential
-	// Roles are the granted ones, expired or not, and Public. It is nil unless
-	// they were read, see [Q.HeldRoles].
-	Roles []HeldRole
+	Grants                      []HeldGrant // of the principal, expired or not
+	removed                     bool        // the organization is being deleted
+}
+
+// HeldGrant is a grant of a role that a principal holds.
+type HeldGrant struct {
+	RoleID      string
+	ExpiresAtMS int64 // 0: never
 }
 
 // Principal is who holds the roles: the client itself, or the member of an
@@ -76,59 +87,113 @@ type HeldRole struct {
 	Privileges     []string
 }
 
-// credentialsQuery reads the client before it if there is none with the id, so
-// that the database has the same to do, and how long it takes tells a stranger
-// nothing. The caller sees by the row's id that it is not the client meant.
-const credentialsQuery = `
-SELECT c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
+// credentialsQuery reads some clients, and for an id that nobody has the client
+// before it (for one before the first, that), so that the database has the same
+// to do, and how long it takes tells a stranger nothing. The caller sees by the
+// row's id that it is not the client meant. The empty id reads nothing.
+func credentialsQuery(clients int) string {
+	list := strings.ReplaceAll(placeholders(1, clients), ",", "),(")
+	return `
+SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
        o.operator, o.removed, c.ttl_s, c.epoch, o.pol, o.shared_secrets, o.application_keys,
+       COALESCE((SELECT STRING_AGG(g.role_id || ' ' || COALESCE(g.expires_at_ms, 0), ',') FROM role_grant g
+           WHERE g.principal_id = COALESCE(c.member_id, c.id) AND g.org_id = c.org_id), ''),
        COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0)
-  FROM client c
+  FROM (VALUES (` + list + `)) AS v
+  JOIN client c ON c.id = COALESCE((SELECT k.id FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1),
+      (SELECT k.id FROM client k WHERE k.id > v.column1 AND v.column1 <> '' ORDER BY k.id LIMIT 1))
   JOIN organization o ON o.id = c.org_id
   LEFT JOIN member m ON m.id = c.member_id
-  LEFT JOIN credential p ON p.client_id = c.id
-  WHERE c.id = COALESCE((SELECT id FROM client WHERE id <= $1 ORDER BY id DESC LIMIT 1), (SELECT MIN(id) FROM client))`
-
-// Credentials reads one client without its roles, by one indexed query that
-// does the same work for an id that nobody has: [ErrNotFound] then.
-func (q *Q) Credentials(ctx context.Context, clientID string) (*Credentials, error) {
-	c := new(Credentials)
-	removed := false
-	_, err := many(ctx, q, func(r row) (struct{}, error) {
-		return struct{}{}, c.scan(r, &removed)
-	}, credentialsQuery, clientID)
-	if err != nil {
-		return nil, err
-	}
-	if c.ClientID != clientID || removed {
-		return nil, ErrNotFound
-	}
-	return c, nil
+  LEFT JOIN credential p ON p.client_id = c.id`
 }
 
-// scan reads the client and one of its credentials. It leaves out those of a
-// kind that this program does not know.
-func (c *Credentials) scan(r row, removed *bool) error {
-	var s StoredCredential
-	var kind string
+// CredentialsOfClients reads some clients alone, each as it was at one moment,
+// by one indexed query that does the same work for an id that nobody has. It
+// leaves out those that there are not.
+func (q *Q) CredentialsOfClients(ctx context.Context, ids []string) (map[string]*Credentials, error) {
+	rows := 1 << bits.Len(uint(len(ids)-1)) // as [in]: few texts
+	args := make([]any, rows)
+	for i := range args {
+		args[i] = ""
+		if i < len(ids) {
+			args[i] = ids[i]
+		}
+	}
+	found := make(map[string]*Credentials, len(ids))
+	_, err := many(ctx, q, func(r row) (struct{}, error) {
+		return struct{}{}, scanCredentials(r, found)
+	}, credentialsQuery(rows), args...)
+	for id, c := range found {
+		if c.ClientID != id || c.removed {
+			delete(found, id)
+		}
+	}
+	return found, err
+}
+
+// Credentials is [Q.CredentialsOfClients] for one: [ErrNotFound] if there is
+// none.
+func (q *Q) Credentials(ctx context.Context, clientID string) (*Credentials, error) {
+	found, err := q.CredentialsOfClients(ctx, []string{clientID})
+	if err == nil && found[clientID] == nil {
+		err = nameQuery(ErrNotFound, []any{clientID})
+	}
+	return found[clientID], err
+}
+
+// scanCredentials reads one of a client's credentials, and the client unless it
+// was found before. It leaves out those of a kind that this program does not
+// know.
+func scanCredentials(r row, found map[string]*Credentials) error {
+	var c Credentials
+	var p StoredCredential
+	var asked, grants, kind string
 	if err := r.Scan(
-		&c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator, removed,
-		&c.TTLSeconds, &c.Epoch, &c.Policy, &c.SharedSecrets, &c.ApplicationKeys,
-		&s.ID, &kind, &s.Material, &s.ExpiresAtMS,
+		&asked, &c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator,
+		&c.removed, &c.TTLSeconds, &c.Epoch, &c.Policy, &c.SharedSecrets, &c.ApplicationKeys, &grants,
+		&p.ID, &kind, &p.Material, &p.ExpiresAtMS,
 	); err != nil {
 		return err
 	}
+	if found[asked] == nil {
+		var err error
+		if c.Grants, err = heldGrants(grants); err != nil {
+			return err
+		}
+		found[asked] = &c
+	}
+	found[asked].add(kind, p)
+	return nil
+}
+
+func (c *Credentials) add(kind string, p StoredCredential) {
 	switch kind {
 	case CredentialSecret:
-		c.Secrets = append(c.Secrets, s)
+		c.Secrets = append(c.Secrets, p)
 	case CredentialKey:
-		c.Keys = append(c.Keys, s)
+		c.Keys = append(c.Keys, p)
 	case CredentialFederated:
-		c.Federated = append(c.Federated, s)
+		c.Federated = append(c.Federated, p)
 	case CredentialCertificate:
-		c.Certificates = append(c.Certificates, s)
+		c.Certificates = append(c.Certificates, p)
 	}
-	return nil
+}
+
+// heldGrants reads the grants as the query joins them: "role expiry,role expiry".
+func heldGrants(text string) (all []HeldGrant, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	all = make([]HeldGrant, 0, strings.Count(text, ",")+1)
+	for one := range strings.SplitSeq(text, ",") {
+		role, expires, _ := strings.Cut(one, " ")
+		ms, err := strconv.ParseInt(expires, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("the expiry of a grant: %w", err)
+		}
+		all = append(all, HeldGrant{role, ms})
+	}
+	return all, nil
 }
 
 // addHeld adds a privilege to a role, and the role too if it is new. A role
@@ -169,4 +234,42 @@ func (q *Q) HeldRoles(ctx context.Context, orgID, principalID string) ([]HeldRol
 		WHERE r.org_id = $2 AND r.name_key = 'public' AND r.kind = 'public'`,
 		principalID, orgID)
 	return held, err
+}
+
+// OrganizationRoles reads some roles of an organization, and Public, with what
+// they give: Administrator what the catalogue has. Those that are not there are
+// left out. policy is what the organization's pol was at that moment.
+func (q *Q) OrganizationRoles(ctx context.Context, orgID string, ids []string) (
+	policy int64, held []HeldRole, err error,
+) {
+	roles := map[string]int{}
+	list, args := in([]any{orgID}, append(slices.Clone(ids), "")) // none has the empty id
+	all, err := many(ctx, q, func(r row) (pol int64, err error) {
+		var h HeldRole
+		var privilege string
+		err = r.Scan(&pol, &h.ID, &h.Name, &h.Kind, &privilege)
+		if err == nil && h.ID != "" {
+			held = addHeld(held, roles, h, privilege)
+		}
+		return pol, err
+	}, `SELECT o.pol, '', '', '', '' FROM organization o WHERE o.id = $1
+		UNION ALL
+		SELECT 0, r.id, r.name, r.kind, COALESCE(p.privilege, '')
+		FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id
+		WHERE r.org_id = $1 AND r.name_key = 'public' AND r.kind = 'public'
+		UNION ALL
+		SELECT 0, r.id, r.name, r.kind, COALESCE(p.privilege, '')
+		FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id
+		WHERE r.org_id = $1 AND r.kind = 'custom' AND r.id IN (`+list+`)
+		UNION ALL
+		SELECT 0, r.id, r.name, r.kind, COALESCE(p.name, '')
+		FROM role r LEFT JOIN privilege p ON TRUE
+		WHERE r.org_id = $1 AND r.kind = 'administrator' AND r.id IN (`+list+`)`, args...)
+	for _, pol := range all {
+		policy = max(policy, pol)
+	}
+	if err == nil && len(all) == 0 {
+		err = nameQuery(ErrNotFound, args)
+	}
+	return policy, held, err
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 				Disabled: c.Disabled, Suspended: c.Suspended, MemberID: c.MemberID})
 		require.ElementsMatch(t, []StoredCredential{{"sec_1a", "$s$0001ff", later},
 			{"sec_2a", "$s$02", 0}}, c.Secrets)
+		require.Equal(t, []HeldGrant{{"role_a", later}}, c.Grants)
 		roles, err := s.Read().HeldRoles(t.Context(), "org_a", c.Principal())
 		require.NoError(t, err)
 		require.Len(t, roles, 2)
@@ -41,6 +44,7 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 		require.Equal(t, "mem_b", key.MemberID)
 		require.False(t, key.Operator)
 		require.Equal(t, "mem_b", key.Principal(), "an application key has its member's roles")
+		require.Equal(t, []HeldGrant{{"role_b", 0}}, key.Grants)
 		_, err = s.Read().Credentials(t.Context(), "sa_none")
 		require.ErrorIs(t, err, ErrNotFound)
 
@@ -64,6 +68,77 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 		held, err = s.Read().HeldRoles(t.Context(), "org_b", "mem_a")
 		require.NoError(t, err)
 		require.Len(t, held, 1, "only Public of the organization that was asked for")
+	})
+}
+
+// Several clients are read at once, each whole, however many credentials and
+// grants the others have.
+func TestCredentialsOfSeveralClients(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		must(t, s, func(ctx context.Context, q *Q) error {
+			for i := range 5 {
+				role := fmt.Sprint("role_more_", i)
+				if err := q.InsertRole(ctx, RoleRow{ID: role, OrgID: "org_b", Kind: RoleCustom, Name: role,
+					CreatedAt: moment0}, nil); err != nil {
+					return err
+				}
+				if err := q.PutGrant(ctx, GrantRow{OrgID: "org_b", PrincipalID: "sa_b", RoleID: role,
+					GrantedAt: moment0}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, ids := range [][]string{{"sa_b"}, {"sa_a", "sa_b"}, {"ak_b", "sa_b", "sa_none", "sa_a", "ak_"}} {
+			found, err := s.Read().CredentialsOfClients(t.Context(), ids)
+			require.NoError(t, err)
+			for _, id := range ids {
+				alone, err := s.Read().Credentials(t.Context(), id)
+				if err != nil {
+					require.ErrorIs(t, err, ErrNotFound)
+					require.Nil(t, found[id])
+					continue
+				}
+				require.Equal(t, alone, found[id])
+			}
+			require.Len(t, found["sa_b"].Grants, 6)
+			require.Len(t, found["sa_b"].Secrets, 2)
+		}
+	})
+}
+
+// The roles of an organization come with its pol at that moment, Public always,
+// and Administrator with what the catalogue has.
+func TestOrganizationRoles(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		must(t, s, func(ctx context.Context, q *Q) error {
+			_, err := q.RaisePolicy(ctx, "org_a")
+			return errors.Join(err,
+				q.ReplaceCatalog(ctx, []svcauth.API{{Audience: "a"}}, []svcauth.Privilege{{Name: "p:one", API: "a"}}),
+				q.InsertRole(ctx, RoleRow{ID: "role_all", OrgID: "org_a", Kind: RoleAdministrator, Name: "All",
+					CreatedAt: moment0}, nil))
+		})
+		read := func(org string, ids ...string) (int64, []HeldRole) {
+			pol, roles, err := s.Read().OrganizationRoles(t.Context(), org, ids)
+			require.NoError(t, err)
+			for _, r := range roles {
+				slices.Sort(r.Privileges)
+			}
+			return pol, roles
+		}
+		public := HeldRole{"role_public_a", "Public", RolePublic, 0, []string{"p:public"}}
+		pol, roles := read("org_a")
+		require.EqualValues(t, 1, pol)
+		require.Equal(t, []HeldRole{public}, roles)
+		_, roles = read("org_a", "role_b", "role_none")
+		require.Equal(t, []HeldRole{public}, roles, "another organization's role is not there")
+		_, roles = read("org_a", "role_a", "role_all", "role_public_a")
+		require.ElementsMatch(t, []HeldRole{public, {"role_a", "Role", RoleCustom, 0, []string{"p:one", "p:two"}},
+			{"role_all", "All", RoleAdministrator, 0, []string{"p:one"}}}, roles)
+		_, _, err := s.Read().OrganizationRoles(t.Context(), "org_none", nil)
+		require.ErrorIs(t, err, ErrNotFound)
 	})
 }
 
@@ -129,9 +204,9 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 func TestAnUnknownClientIsAsMuchWorkAsAKnownOne(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		rows := func(id string) (n int) {
-			c, removed := new(Credentials), false
-			_, err := many(t.Context(), s.Read(), func(r row) (int, error) { n++; return n, c.scan(r, &removed) },
-				credentialsQuery, id)
+			found := map[string]*Credentials{}
+			_, err := many(t.Context(), s.Read(), func(r row) (int, error) { n++; return n, scanCredentials(r, found) },
+				credentialsQuery(2), id, "")
 			require.NoError(t, err)
 			return n
 		}

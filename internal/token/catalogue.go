@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -27,18 +28,36 @@ func loadCatalogue(ctx context.Context, q *store.Q, issuer string) (*catalogue, 
 	return newCatalogue(apis, privileges, issuer), nil
 }
 
+// catalogues keeps the catalogue in force.
+type catalogues struct {
+	changes atomic.Int64
+	kept    atomic.Pointer[keptCatalogue]
+}
+
+// keptCatalogue is a catalogue with the number of changes that were known
+// before it was read.
+type keptCatalogue struct {
+	*catalogue
+	changes int64
+}
+
 // catalogue returns the catalogue in force, from memory if it is there.
 func (s *Service) catalogue(ctx context.Context) (*catalogue, error) {
-	if cat := s.catalog.Load(); cat != nil {
-		return cat, nil
+	changes := s.catalogs.changes.Load()
+	if kept := s.catalogs.kept.Load(); kept != nil && kept.changes == changes {
+		return kept.catalogue, nil
 	}
 	loaded, err := loadCatalogue(ctx, s.cfg.Store.Read(), s.cfg.Issuer)
 	if err != nil {
 		return nil, err
 	}
-	s.catalog.Store(loaded)
+	s.catalogs.kept.Store(&keptCatalogue{loaded, changes})
 	return loaded, nil
 }
+
+// forget has the catalogue read again with the next client. One that is being
+// read now is not kept for long: it may be the old one.
+func (c *catalogues) forget() { c.changes.Add(1) }
 
 func newCatalogue(apis []svcauth.API, privileges []svcauth.Privilege, issuer string) *catalogue {
 	c := &catalogue{

@@ -46,9 +46,9 @@ func someIssuance(s *Service, r Request, roles ...store.HeldRole) *issuance {
 		api:        map[string]string{"a:a": "https://a", "b:b": "https://b"},
 		known:      map[string]bool{"https://a": true, "https://b": true},
 	}
-	row := &store.Credentials{ClientID: "sa_1", Kind: store.ClientServiceAccount, OrgID: "org_1", Roles: roles}
+	row := &store.Credentials{ClientID: "sa_1", Kind: store.ClientServiceAccount, OrgID: "org_1"}
 	return &issuance{
-		service: s, request: r, holder: newHolder(row, cat, "https://issuer.example", time.Now()),
+		service: s, request: r, holder: newHolder(row, roles, cat, "https://issuer.example", time.Now()),
 		client: clientauth.Authentication{
 			Client: &clientauth.Client{Credentials: row},
 			Proof:  clientauth.Proof{CredentialID: "sec_1"},

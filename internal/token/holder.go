@@ -13,11 +13,13 @@ import (
 )
 
 // holder is a client with what its roles give it. If it has become outdated
-// without our knowing, tokens minted from it carry an old epoch and are born
-// revoked: the epoch was read before the roles.
+// without our knowing, tokens minted from it carry an old epoch or pol and are
+// born revoked: both were read with the grants, and before what the roles give.
 type holder struct {
 	*store.Credentials
-	Subject string // sub: the member of an application key, else the client itself
+	Subject string           // sub: the member of an application key, else the client itself
+	Roles   []store.HeldRole // the granted ones, expired or not, and Public
+	since   clientauth.Moment
 
 	known    bool // false: there is no such client
 	capped   bool // the credential has a ceiling: its tokens are never full
@@ -29,9 +31,11 @@ type holder struct {
 }
 
 // newHolder works out once what every token request of a client needs.
-func newHolder(row *store.Credentials, cat *catalogue, issuer string, now time.Time) *holder {
-	h := &holder{Credentials: row, known: true, catalog: cat, Subject: row.Principal()}
-	h.held = access.Effective(row.Roles, cat.privileges, row.Operator, now)
+func newHolder(
+	row *store.Credentials, roles []store.HeldRole, cat *catalogue, issuer string, now time.Time,
+) *holder {
+	h := &holder{Credentials: row, known: true, catalog: cat, Subject: row.Principal(), Roles: roles}
+	h.held = access.Effective(roles, cat.privileges, row.Operator, now)
 	h.prepare(issuer)
 	return h
 }
@@ -41,6 +45,7 @@ func newHolder(row *store.Credentials, cat *catalogue, issuer string, now time.T
 func (h *holder) under(ceiling []string, issuer string) *holder {
 	below := &holder{
 		Credentials: h.Credentials, known: h.known, capped: true, catalog: h.catalog, Subject: h.Subject, held: h.held,
+		Roles: h.Roles,
 	}
 	below.held.Privileges = without(h.held.Privileges, func(p string) bool { return !slices.Contains(ceiling, p) })
 	below.held.Roles = h.held.RolesOf(below.held.Privileges)
@@ -66,11 +71,6 @@ func (h *holder) prepare(issuer string) {
 
 // Holds reports whether the client's roles give it a privilege.
 func (h *holder) Holds(privilege string) bool { return h.granted[privilege] }
-
-// OfRole implements [clientauth.Rights].
-func (h *holder) OfRole(ids map[string]bool) bool {
-	return slices.ContainsFunc(h.Roles, func(r store.HeldRole) bool { return ids[r.ID] })
-}
 
 // without returns those that are not of a kind: all itself if none is.
 func without(all []string, kind func(string) bool) []string {
@@ -148,13 +148,15 @@ func (s *Service) holder(ctx context.Context, client *clientauth.Client) (*holde
 	if !client.Known {
 		return &holder{Credentials: client.Credentials}, nil
 	}
-	rights, err := s.cfg.Clients.Rights(ctx, client, func(ctx context.Context) (clientauth.Rights, error) {
-		return s.loadHolder(ctx, client.Credentials)
-	})
+	if kept, ok := client.Rights().(*holder); ok && !kept.since.Outdated() {
+		return s.current(kept), nil
+	}
+	fresh, err := s.newHolder(ctx, client.Credentials)
 	if err != nil {
 		return nil, oautherr.From(err)
 	}
-	return s.current(rights.(*holder)), nil
+	client.Keep(fresh)
+	return fresh, nil
 }
 
 // proven returns what a client that has proven who it is may do: of what its
@@ -167,16 +169,19 @@ func (s *Service) proven(ctx context.Context, client clientauth.Authentication) 
 	return holder, refusal
 }
 
-func (s *Service) loadHolder(ctx context.Context, client *store.Credentials) (*holder, error) {
+func (s *Service) newHolder(ctx context.Context, client *store.Credentials) (*holder, error) {
+	began := s.cfg.Clients.Now() // what changes from here on outdates the result
 	cat, err := s.catalogue(ctx)
 	if err != nil {
 		return nil, err
 	}
-	row := *client
-	if row.Roles, err = s.cfg.Store.Read().HeldRoles(ctx, row.OrgID, row.Principal()); err != nil {
+	roles, since, err := s.cfg.Clients.Roles(ctx, client)
+	if err != nil {
 		return nil, err
 	}
-	return newHolder(&row, cat, s.cfg.Issuer, s.cfg.Clock()), nil
+	h := newHolder(client, roles, cat, s.cfg.Issuer, s.cfg.Clock())
+	h.since = since.Older(s.cfg.Clients.Known(client.OrgID, began))
+	return h, nil
 }
 
 // current returns h, or what it has become since a grant of it expired.
@@ -185,5 +190,5 @@ func (s *Service) current(h *holder) *holder {
 	if h.held.ExpiresAt.IsZero() || now.Before(h.held.ExpiresAt) {
 		return h
 	}
-	return newHolder(h.Credentials, h.catalog, s.cfg.Issuer, now)
+	return newHolder(h.Credentials, h.Roles, h.catalog, s.cfg.Issuer, now)
 }

@@ -140,13 +140,14 @@ func (s Sizer) look(ctx context.Context, q *store.Q, p store.HeavyPrincipal) (w 
 		}
 		w.Name = account.Name
 	}
-	if row.Roles, err = q.HeldRoles(ctx, p.OrgID, p.ID); err != nil {
+	roles, err := q.HeldRoles(ctx, p.OrgID, p.ID)
+	if err != nil {
 		return w, err
 	}
-	w.Characters = s.TokenSize(s.holder(row).standard.size())
+	w.Characters = s.TokenSize(s.holder(row, roles...).standard.size())
 	return w, nil
 }
 
-func (s Sizer) holder(row *store.Credentials) *holder {
-	return newHolder(row, s.catalog, s.Issuer, s.Now)
+func (s Sizer) holder(row *store.Credentials, roles ...store.HeldRole) *holder {
+	return newHolder(row, roles, s.catalog, s.Issuer, s.Now)
 }

@@ -14,7 +14,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
@@ -64,9 +63,9 @@ type Observer interface {
 
 // Service is safe for concurrent use. Its goroutines are in [Service.Run].
 type Service struct {
-	cfg     Config
-	grants  map[string]grant // by grant_type
-	catalog atomic.Pointer[catalogue]
+	cfg      Config
+	grants   map[string]grant // by grant_type
+	catalogs catalogues
 
 	// Both verify the tokens of this server: those for any audience, to
 	// introspect and to revoke, and those for this server itself, to call the
@@ -118,7 +117,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) Apply(_ context.Context, entries []store.Change) {
 	for _, c := range entries {
 		if c.Kind == store.ChangeCatalog {
-			s.catalog.Store(nil) // read again with the next client
+			s.catalogs.forget()
 		}
 	}
 	s.cfg.Clients.Apply(entries)
@@ -127,7 +126,7 @@ func (s *Service) Apply(_ context.Context, entries []store.Change) {
 // Reset forgets everything, because entries of the change log may have been
 // missed.
 func (s *Service) Reset(context.Context, int64) {
-	s.catalog.Store(nil)
+	s.catalogs.forget()
 	s.cfg.Clients.Reset()
 }
 

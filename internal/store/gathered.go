@@ -1,0 +1,130 @@
+package store
+
+import (
+	"context"
+	"sync"
+
+	"github.com/svcauth/svcauth/internal/limits"
+)
+
+// Gathered is a read that many requests ask for at once, each for a key of its
+// own, and that one of them does for all: one statement instead of many. Each
+// waits in its own turn, and the first whose turn it is takes the others along.
+// So nobody waits in the turn of another request, whose organization may have
+// many before it. While few ask, nobody waits. It is safe for concurrent use.
+type Gathered[K comparable, T any] struct {
+	store *Store
+	read  func(context.Context, []K) ([]T, error)
+	turns *limits.Slots[string]
+
+	mu   sync.Mutex
+	next map[K]*sharedRead[T] // those that have not begun
+}
+
+const (
+	// gatherers is how many statements of one Gathered run at a time: two, so
+	// that one can be under way while the next ones gather, and one that is
+	// kept for the operator and for the server itself.
+	gatherers = 3
+	// maxGathered is how many keys one statement reads.
+	maxGathered = 32
+)
+
+// NewGathered returns Gathered for reads of s. read returns one result for each
+// key, in their order.
+func NewGathered[K comparable, T any](
+	s *Store, read func(ctx context.Context, keys []K) ([]T, error),
+) *Gathered[K, T] {
+	return &Gathered[K, T]{
+		store: s, read: read, turns: limits.NewSlots[string](gatherers, 1), next: map[K]*sharedRead[T]{},
+	}
+}
+
+// Do returns what read returns for key. A read that has begun is not joined, so
+// the answer is never older than the question. A read goes on if its request
+// ends, since others wait for it.
+func (g *Gathered[K, T]) Do(ctx context.Context, key K) (none T, err error) {
+	if err := g.store.Admit(ctx); err != nil {
+		return none, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
+	defer cancel()
+	r := g.join(key)
+	caller, privileged := limits.Caller(ctx)
+	taken, err := g.turns.TakeUnless(ctx, r.begun, caller, privileged)
+	if keys, reads := g.leave(key, r, taken); taken {
+		g.run(ctx, keys, reads)
+	}
+	if err != nil {
+		return none, classify("wait for a turn to read", err)
+	}
+	select {
+	case <-r.done:
+		return r.value, r.err
+	case <-ctx.Done():
+		return none, classify("wait for what another request reads", ctx.Err())
+	}
+}
+
+// join returns the read of key that has not begun, which leave must follow.
+func (g *Gathered[K, T]) join(key K) *sharedRead[T] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.next[key]
+	if r == nil {
+		r = &sharedRead[T]{begun: make(chan struct{}), done: make(chan struct{})}
+		g.next[key] = r
+	}
+	r.waiting++
+	return r
+}
+
+// leave ends the wait for a turn. If it is the caller's (taken) and its read
+// has not begun, leave returns what the caller has to read: for itself, and for
+// others that wait, in no order.
+func (g *Gathered[K, T]) leave(key K, r *sharedRead[T], taken bool) (keys []K, reads []*sharedRead[T]) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r.waiting--
+	if g.next[key] != r { // it has begun
+		return nil, nil
+	}
+	if !taken {
+		if r.waiting == 0 {
+			delete(g.next, key)
+		}
+		return nil, nil
+	}
+	begin := func(key K, r *sharedRead[T]) {
+		delete(g.next, key)
+		close(r.begun)
+		keys, reads = append(keys, key), append(reads, r)
+	}
+	begin(key, r)
+	for key, r := range g.next {
+		if len(keys) == maxGathered {
+			break
+		}
+		begin(key, r)
+	}
+	return keys, reads
+}
+
+// run reads what leave has returned. It waits for a connection in nobody's
+// turn: each of the few that run was a turn of its own.
+func (g *Gathered[K, T]) run(ctx context.Context, keys []K, reads []*sharedRead[T]) {
+	defer g.turns.Give()
+	if len(keys) == 0 {
+		return
+	}
+	values, err := []T(nil), errNotRead
+	defer func() {
+		for i, r := range reads {
+			if r.err = err; err == nil {
+				r.value = values[i]
+			}
+			close(r.done)
+		}
+	}()
+	values, err = g.read(withPass(limits.Own(context.WithoutCancel(ctx)), nil), keys)
+}
