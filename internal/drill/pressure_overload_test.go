@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	a := p.newAccount("right")
 	right := credential{a.ClientID, a.ClientSecret.Reveal()}
 
-	many := call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 14_500)})
+	many := call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: slices.Repeat([]credential{right}, 14_500)})
 	many.ask(order{Of: 2000}) // warm
 
 	// A request for a client that the node does not know waits until the
@@ -70,7 +71,7 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 0 }, recovered,
 		50*time.Millisecond, "slots are released")
 	require.Zero(t, call(t, last,
-		job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: repeat(right, 100)}).ask(order{Of: 100}).Refused)
+		job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: slices.Repeat([]credential{right}, 100)}).ask(order{Of: 100}).Refused)
 }
 
 // spent is what a node's requests cost it: their number, those of them that
@@ -118,14 +119,6 @@ func (p *pressed) isShedding(unknown credential) {
 	resp, _ = ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.Equal(t, http.StatusOK, resp.StatusCode, "a busy node is alive")
 	require.Positive(t, p.node.metric("svcauth_http_requests_in_flight"), "metrics are answered")
-}
-
-func repeat(c credential, times int) []credential {
-	all := make([]credential, times)
-	for i := range all {
-		all[i] = c
-	}
-	return all
 }
 
 // Wrong secrets beyond the limit are answered by 429 and when to come again; a

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -70,9 +71,9 @@ func TestBodiesAreBoundedBeforeTheyAreRead(t *testing.T) {
 		"a large form of nobody": {[]string{"POST /console/sign-in HTTP/1.1", form, "Content-Length: 17000"},
 			413},
 		"more header fields than a few": {append([]string{"POST /oauth2/token HTTP/1.1", form, "Content-Length: 100"},
-			many("A: b", 100)...), 431},
+			slices.Repeat([]string{"A: b"}, 100)...), 431},
 		"more header fields, management": {append([]string{"POST /v1/roles HTTP/1.1", text, "Content-Length: 100"},
-			many("A: b", 100)...), 400},
+			slices.Repeat([]string{"A: b"}, 100)...), 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			resp, body := withheld(t, s, strings.Join(test.head, "\r\n"), "")
@@ -84,14 +85,6 @@ func TestBodiesAreBoundedBeforeTheyAreRead(t *testing.T) {
 	resp, body := withheld(t, s, "POST /oauth2/token HTTP/1.1\r\n"+form+"\r\nTransfer-Encoding: chunked", chunk)
 	require.Equal(t, 413, resp.StatusCode, body)
 	require.True(t, resp.Close)
-}
-
-func many(line string, times int) []string {
-	lines := make([]string, times)
-	for i := range lines {
-		lines[i] = line
-	}
-	return lines
 }
 
 // Bodies of authenticated callers arrive whole up to the route's limit, however
