@@ -21,19 +21,8 @@ func (s *Service) SecretUsers(ctx context.Context) (svcauth.SecretUsers, error) 
 	return s.secretUsers(ctx, a, a.OrgID)
 }
 
-// SecretUsersByID is [Service.SecretUsers] for any organization. It is the
-// operator's (organizations:manage).
-func (s *Service) SecretUsersByID(ctx context.Context, id string) (users svcauth.SecretUsers, err error) {
-	a, err := operatorCaller(ctx, svcauth.OrganizationsManage)
-	if err != nil {
-		return users, err
-	}
-	if _, err := organizationRow(ctx, s.read(), id); err != nil {
-		return users, Problem(err, svcauth.AuditTarget{Kind: "organization"})
-	}
-	return s.secretUsers(ctx, a, id)
-}
-
+// secretUsers is [Service.SecretUsers] for any organization. Its names are for
+// its own members alone.
 func (s *Service) secretUsers(ctx context.Context, a Actor, orgID string) (users svcauth.SecretUsers, err error) {
 	accounts, err := s.read().SecretUsers(ctx, orgID, s.now(), svcauth.MaxSecretUsersCount+1)
 	if err != nil {
