@@ -26,10 +26,6 @@ const (
 )
 
 func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI {
-	scopes := map[string]string{}
-	for _, p := range builtin.Privileges(issuer) {
-		scopes[p.Name] = p.Description
-	}
 	return &huma.OpenAPI{
 		OpenAPI: "3.1.0",
 		Info: &huma.Info{Title: "svcauth API", Version: "1",
@@ -43,66 +39,80 @@ func openAPI(issuer, sessionCookie string, registry huma.Registry) *huma.OpenAPI
 				"as `cursor` until it is null; what is added meanwhile is neither missed nor repeated. " +
 				"Times are RFC 3339 in UTC. Unknown fields are refused. An `ETag` sent back as `If-Match` " +
 				"keeps a change from overwriting somebody else's."},
-		Servers: []*huma.Server{{URL: issuer}},
-		Tags: []*huma.Tag{
-			{
-				Name: apidoc.TagTokens,
-				Description: "What an OAuth2 client does with tokens. It authenticates by Basic, or by " +
-					"`client_id` and `client_secret` in the body (client_secret_post, for which OpenAPI " +
-					"has no scheme). Errors are those of RFC 6749 §5.2.",
-			},
-			{
-				Name: apidoc.TagFeed,
-				Description: "How resource servers hear what they must refuse though it is not expired. The token's " +
-					"audience must be this server.",
-			},
-			{Name: apidoc.TagMetadata, Description: "What anybody may read, from pages of any origin."},
-			{
-				Name:        tagAccounts,
-				Description: "Machine identities of the organization: OAuth2 clients that depend on no member.",
-			},
-			{Name: tagSecrets, Description: "The credentials of a service account: secrets and public keys."},
-			{
-				Name: tagFederated,
-				Description: "Trust in tokens of other issuers (GitHub Actions, Kubernetes …), by which a service " +
-					"account proves who it is without a secret, up to 20 at once.",
-			},
-			{
-				Name:        tagCertificates,
-				Description: "By what certificates a service account proves who it is in mutual TLS.",
-			},
-			{Name: tagKeys, Description: "OAuth2 clients that act as the member who made them."},
-			{Name: tagMembers, Description: "People who sign in to the console."},
-			{Name: tagRoles, Description: "Named sets of privileges, given to members and service accounts alike."},
-			{Name: tagCatalog, Description: "The APIs that tokens can be for, and their privileges."},
-			{Name: tagOrganizations, Description: "Your own organization, and for the operator all of them."},
-			{Name: tagAudit, Description: "What was done, and why something is allowed or not."},
-			{
-				Name:        tagSigning,
-				Description: "The keys that sign tokens, and the resource servers that follow revocations.",
-			},
-			{Name: apidoc.TagHealth, Description: "For load balancers and monitors."},
+		Servers:    []*huma.Server{{URL: issuer}},
+		Tags:       documentTags(),
+		Components: &huma.Components{Schemas: registry, SecuritySchemes: securitySchemes(issuer, sessionCookie)},
+	}
+}
+
+// documentTags are the sections of the document, in its order.
+func documentTags() []*huma.Tag {
+	return []*huma.Tag{
+		{
+			Name: apidoc.TagTokens,
+			Description: "What an OAuth2 client does with tokens. It authenticates by Basic, or by " +
+				"`client_id` and `client_secret` in the body (client_secret_post, for which OpenAPI " +
+				"has no scheme). Errors are those of RFC 6749 §5.2.",
 		},
-		Components: &huma.Components{Schemas: registry, SecuritySchemes: map[string]*huma.SecurityScheme{
-			schemeToken: {
-				Type: "oauth2",
-				Description: "An access token of this server, by the client credentials of a " +
-					"service account or an application key",
-				Flows: &huma.OAuthFlows{ClientCredentials: &huma.OAuthFlow{
-					TokenURL: issuer + "/oauth2/token",
-					Scopes:   scopes,
-				}},
-			},
-			schemeBasic: {
-				Type: "http", Scheme: "basic",
-				Description: "The client's id and secret, form-urlencoded before they go into the header (RFC 6749 " +
-					"§2.3.1). Or send `client_id` and `client_secret` in the body: one of both, not both",
-			},
-			schemeSession: {
-				Type: "apiKey", In: "cookie", Name: sessionCookie,
-				Description: "The console's session, from the console's own pages only",
-			},
-		}},
+		{
+			Name: apidoc.TagFeed,
+			Description: "How resource servers hear what they must refuse though it is not expired. The token's " +
+				"audience must be this server.",
+		},
+		{Name: apidoc.TagMetadata, Description: "What anybody may read, from pages of any origin."},
+		{
+			Name:        tagAccounts,
+			Description: "Machine identities of the organization: OAuth2 clients that depend on no member.",
+		},
+		{Name: tagSecrets, Description: "The credentials of a service account: secrets and public keys."},
+		{
+			Name: tagFederated,
+			Description: "Trust in tokens of other issuers (GitHub Actions, Kubernetes …), by which a service " +
+				"account proves who it is without a secret, up to 20 at once.",
+		},
+		{
+			Name:        tagCertificates,
+			Description: "By what certificates a service account proves who it is in mutual TLS.",
+		},
+		{Name: tagKeys, Description: "OAuth2 clients that act as the member who made them."},
+		{Name: tagMembers, Description: "People who sign in to the console."},
+		{Name: tagRoles, Description: "Named sets of privileges, given to members and service accounts alike."},
+		{Name: tagCatalog, Description: "The APIs that tokens can be for, and their privileges."},
+		{Name: tagOrganizations, Description: "Your own organization, and for the operator all of them."},
+		{Name: tagAudit, Description: "What was done, and why something is allowed or not."},
+		{
+			Name:        tagSigning,
+			Description: "The keys that sign tokens, and the resource servers that follow revocations.",
+		},
+		{Name: apidoc.TagHealth, Description: "For load balancers and monitors."},
+	}
+}
+
+// securitySchemes are the ways to authenticate.
+func securitySchemes(issuer, sessionCookie string) map[string]*huma.SecurityScheme {
+	scopes := map[string]string{}
+	for _, p := range builtin.Privileges(issuer) {
+		scopes[p.Name] = p.Description
+	}
+	return map[string]*huma.SecurityScheme{
+		schemeToken: {
+			Type: "oauth2",
+			Description: "An access token of this server, by the client credentials of a " +
+				"service account or an application key",
+			Flows: &huma.OAuthFlows{ClientCredentials: &huma.OAuthFlow{
+				TokenURL: issuer + "/oauth2/token",
+				Scopes:   scopes,
+			}},
+		},
+		schemeBasic: {
+			Type: "http", Scheme: "basic",
+			Description: "The client's id and secret, form-urlencoded before they go into the header (RFC 6749 " +
+				"§2.3.1). Or send `client_id` and `client_secret` in the body: one of both, not both",
+		},
+		schemeSession: {
+			Type: "apiKey", In: "cookie", Name: sessionCookie,
+			Description: "The console's session, from the console's own pages only",
+		},
 	}
 }
 
