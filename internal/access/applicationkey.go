@@ -33,7 +33,7 @@ func (s *Service) CreateApplicationKey(
 		if _, err := theMember(ctx); err != nil {
 			return err
 		}
-		description, err := validDescription("body.description", n.Description)
+		description, err := validDescription(n.Description)
 		if err != nil {
 			return err
 		}

@@ -75,7 +75,7 @@ func (s *Service) createCredential(
 	err := s.changeCredential(ctx, id, kind, "", "create", func(
 		ctx context.Context, t *Tx, account svcauth.ServiceAccount,
 	) (err error) {
-		if row.Description, err = validDescription("body.description", row.Description); err != nil {
+		if row.Description, err = validDescription(row.Description); err != nil {
 			return err
 		}
 		row.ExpiresAt = milli(row.ExpiresAt)

@@ -143,7 +143,7 @@ func (s *Service) patchFederated(
 	before := *row
 	setPolicy(row, policy)
 	if patch.Description != nil {
-		if row.Description, err = validDescription("body.description", *patch.Description); err != nil {
+		if row.Description, err = validDescription(*patch.Description); err != nil {
 			return false, false, err
 		}
 	}

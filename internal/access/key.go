@@ -150,7 +150,7 @@ func (s *Service) UpdateKey(ctx context.Context, id, keyID string, patch svcauth
 // editCredential changes the description and the expiry of a credential.
 func editCredential(row *store.CredentialRow, patch svcauth.SecretPatch, now time.Time) (err error) {
 	if patch.Description != nil {
-		if row.Description, err = validDescription("body.description", *patch.Description); err != nil {
+		if row.Description, err = validDescription(*patch.Description); err != nil {
 			return err
 		}
 	}

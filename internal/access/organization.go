@@ -167,14 +167,14 @@ func nameTaken(name string) error {
 		"An organization with the name %q exists already. Choose another name.", name)
 }
 
-// operatorCaller returns the caller if it is the operator, with a privilege
+// mustBeOperator refuses a caller that is not the operator, with a privilege
 // that only the operator's organization has.
-func operatorCaller(ctx context.Context, privilege string) (Actor, error) {
+func mustBeOperator(ctx context.Context, privilege string) error {
 	a, err := Caller(ctx, privilege)
 	if err == nil && !a.Operator {
 		err = notOperator()
 	}
-	return a, err
+	return err
 }
 
 func notOperator() error {
@@ -185,7 +185,7 @@ func notOperator() error {
 // OrganizationByID returns any organization. It is the operator's
 // (organizations:manage).
 func (s *Service) OrganizationByID(ctx context.Context, id string) (svcauth.Organization, error) {
-	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
+	if err := mustBeOperator(ctx, svcauth.OrganizationsManage); err != nil {
 		return svcauth.Organization{}, err
 	}
 	org, err := organizationRow(ctx, s.read(), id)
@@ -197,7 +197,7 @@ func (s *Service) Organizations(
 	ctx context.Context,
 	o svcauth.ListOptions,
 ) (none svcauth.List[svcauth.Organization], err error) {
-	if _, err := operatorCaller(ctx, svcauth.OrganizationsManage); err != nil {
+	if err := mustBeOperator(ctx, svcauth.OrganizationsManage); err != nil {
 		return none, err
 	}
 	before, limit, err := paging.Below(o, svcauth.PrefixOrganization)

@@ -25,7 +25,7 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 		if err != nil {
 			return err
 		}
-		description, err := validDescription("body.description", n.Description)
+		description, err := validDescription(n.Description)
 		if err != nil {
 			return err
 		}

@@ -118,7 +118,7 @@ func (s *Service) patchedRole(
 		}
 	}
 	if patch.Description != nil {
-		if next.Description, err = validDescription("body.description", *patch.Description); err != nil {
+		if next.Description, err = validDescription(*patch.Description); err != nil {
 			return next, nil, err
 		}
 	}

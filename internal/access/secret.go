@@ -38,7 +38,7 @@ func (s *Service) CreateSecret(
 		t *Tx,
 		account svcauth.ServiceAccount,
 	) error {
-		if r.Description, err = validDescription("body.description", r.Description); err != nil {
+		if r.Description, err = validDescription(r.Description); err != nil {
 			return err
 		}
 		r.ExpiresAt = milli(r.ExpiresAt)
@@ -204,7 +204,7 @@ func (s *Service) UpdateSecret(
 func patchedSecret(old svcauth.SecretInfo, patch svcauth.SecretPatch, now time.Time) (s svcauth.SecretInfo, err error) {
 	s = old
 	if patch.Description != nil {
-		if s.Description, err = validDescription("body.description", *patch.Description); err != nil {
+		if s.Description, err = validDescription(*patch.Description); err != nil {
 			return s, err
 		}
 	}

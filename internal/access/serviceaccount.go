@@ -122,7 +122,7 @@ func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *Tx) (e
 	if n.Name, err = ValidName("body.name", n.Name); err != nil {
 		return err
 	}
-	if n.Description, err = validDescription("body.description", n.Description); err != nil {
+	if n.Description, err = validDescription(n.Description); err != nil {
 		return err
 	}
 	if err := validTTL("body.token_ttl_seconds", n.TokenTTLSeconds); err != nil {
@@ -335,7 +335,7 @@ func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch)
 		}
 	}
 	if patch.Description != nil {
-		if a.Description, err = validDescription("body.description", *patch.Description); err != nil {
+		if a.Description, err = validDescription(*patch.Description); err != nil {
 			return a, err
 		}
 	}

@@ -14,7 +14,7 @@ func (s *Service) SigningKeys(
 	ctx context.Context,
 	o svcauth.ListOptions,
 ) (none svcauth.List[svcauth.SigningKey], err error) {
-	if _, err := operatorCaller(ctx, svcauth.KeysManage); err != nil {
+	if err := mustBeOperator(ctx, svcauth.KeysManage); err != nil {
 		return none, err
 	}
 	keys, err := s.cfg.Keyring.List(ctx)

@@ -17,8 +17,9 @@ func ValidName(at, name string) (string, error) {
 	return ValidText(at, "A name", name, 1, svcauth.MaxNameLength)
 }
 
-func validDescription(at, text string) (string, error) {
-	return ValidText(at, "A description", text, 0, svcauth.MaxDescriptionLength)
+// validDescription does the same for the field description of a body.
+func validDescription(text string) (string, error) {
+	return ValidText("body.description", "A description", text, 0, svcauth.MaxDescriptionLength)
 }
 
 // ValidText trims a text and refuses one that [svcauth.CheckText] refuses, or

@@ -199,7 +199,7 @@ func (f *form) federatedPatch(now *form) (patch svcauth.FederatedCredentialPatch
 		patch.Privileges = &privileges
 	}
 	if !sameText(f.Value("jwks"), now.Value("jwks")) {
-		patch.JWKS = f.json("jwks")
+		patch.JWKS = f.keySet()
 		patch.ClearJWKS = patch.JWKS == nil
 	}
 	if expires := f.dateTime("expires_at"); fieldTime(expires) != now.Value("expires_at") {

@@ -199,14 +199,14 @@ func (v *visit) first() (bool, error) {
 // trimmed returns a value without the white space around it.
 func (f *form) trimmed(name string) string { return strings.TrimSpace(f.Value(name)) }
 
-// json reads an optional field that holds JSON.
-func (f *form) json(name string) json.RawMessage {
-	text := f.trimmed(name)
+// keySet reads the optional field jwks.
+func (f *form) keySet() json.RawMessage {
+	text := f.trimmed("jwks")
 	switch {
 	case text == "":
 		return nil
 	case !json.Valid([]byte(text)):
-		f.fail(name, "Expected JSON: an object that begins with { and ends with }.")
+		f.fail("jwks", "Expected JSON: an object that begins with { and ends with }.")
 		return nil
 	}
 	return json.RawMessage(text)

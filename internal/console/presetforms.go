@@ -120,7 +120,7 @@ func kubernetesForm() presetForm {
 			keys,
 		},
 		fill: func(f *form, n *svcauth.NewFederatedCredential) {
-			n.Issuer, n.JWKS = f.trimmed("issuer"), f.json("jwks")
+			n.Issuer, n.JWKS = f.trimmed("issuer"), f.keySet()
 			n.Subject = "system:serviceaccount:" + f.trimmed("namespace") + ":" + f.trimmed("service_account")
 			if uid := f.trimmed("uid"); uid != "" {
 				n.Claims["/kubernetes.io/serviceaccount/uid"] = uid
@@ -179,7 +179,7 @@ func spiffeForm() presetForm {
 			keys,
 		},
 		fill: func(f *form, n *svcauth.NewFederatedCredential) {
-			n.Subject, n.JWKSURI, n.JWKS = f.trimmed("spiffe_id"), f.trimmed("jwks_uri"), f.json("jwks")
+			n.Subject, n.JWKSURI, n.JWKS = f.trimmed("spiffe_id"), f.trimmed("jwks_uri"), f.keySet()
 			if path, ok := strings.CutPrefix(n.Subject, "spiffe://"); ok {
 				domain, _, _ := strings.Cut(path, "/")
 				n.Issuer = "spiffe://" + domain
@@ -267,7 +267,7 @@ func otherForm() presetForm {
 		},
 		fill: func(f *form, n *svcauth.NewFederatedCredential) {
 			n.Issuer, n.Subject = f.trimmed("issuer"), f.trimmed("subject")
-			n.JWKSURI, n.JWKS = f.trimmed("jwks_uri"), f.json("jwks")
+			n.JWKSURI, n.JWKS = f.trimmed("jwks_uri"), f.keySet()
 		},
 	}
 }
