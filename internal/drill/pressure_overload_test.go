@@ -30,7 +30,8 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	a := p.newAccount("right")
 	right := credential{a.ClientID, a.ClientSecret.Reveal()}
 
-	many := call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: slices.Repeat([]credential{right}, 14_500)})
+	many := call(t, last, job{Kind: "many", Addr: p.node.addr, Count: 4,
+		Clients: slices.Repeat([]credential{right}, 14_500)})
 	many.ask(order{Of: 2000}) // warm
 
 	// A request for a client that the node does not know waits until the
@@ -71,7 +72,8 @@ func TestNodeShedsWhatItCannotServe(t *testing.T) {
 	require.Eventually(t, func() bool { return p.node.metric("svcauth_http_requests_in_flight") == 0 }, recovered,
 		50*time.Millisecond, "slots are released")
 	require.Zero(t, call(t, last,
-		job{Kind: "many", Addr: p.node.addr, Count: 4, Clients: slices.Repeat([]credential{right}, 100)}).ask(order{Of: 100}).Refused)
+		job{Kind: "many", Addr: p.node.addr, Count: 4,
+			Clients: slices.Repeat([]credential{right}, 100)}).ask(order{Of: 100}).Refused)
 }
 
 // spent is what a node's requests cost it: their number, those of them that
