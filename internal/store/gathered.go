@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/limits"
 )
@@ -16,18 +17,24 @@ type Gathered[K comparable, T any] struct {
 	store *Store
 	read  func(context.Context, []K) ([]T, error)
 	turns *limits.Slots[string]
+	slow  time.Duration // after which a statement makes nobody wait any more
 
-	mu   sync.Mutex
-	next map[K]*sharedRead[T] // those that have not begun
+	mu      sync.Mutex
+	next    map[K]*sharedRead[T] // those that have not begun
+	running int                  // how many statements
 }
 
 const (
-	// gatherers is how many statements of one Gathered run at a time: two, so
-	// that one can be under way while the next ones gather, and one that is
-	// kept for the operator and for the server itself.
-	gatherers = 3
+	// gatherers is how many statements of one Gathered run at a time: one, while
+	// the next ones gather, and one that is kept for the operator and for the
+	// server itself.
+	gatherers = 2
+	// slowGatherers is how many run if they are slow, because the database is
+	// far away, or one of its connections has died.
+	slowGatherers = 6
+	slowStatement = 5 * time.Millisecond
 	// maxGathered is how many keys one statement reads.
-	maxGathered = 32
+	maxGathered = 64
 )
 
 // NewGathered returns Gathered for reads of s. read returns one result for each
@@ -36,7 +43,8 @@ func NewGathered[K comparable, T any](
 	s *Store, read func(ctx context.Context, keys []K) ([]T, error),
 ) *Gathered[K, T] {
 	return &Gathered[K, T]{
-		store: s, read: read, turns: limits.NewSlots[string](gatherers, 1), next: map[K]*sharedRead[T]{},
+		store: s, read: read, turns: limits.NewSlots[string](gatherers, 1), slow: slowStatement,
+		next: map[K]*sharedRead[T]{},
 	}
 }
 
@@ -110,10 +118,10 @@ func (g *Gathered[K, T]) leave(key K, r *sharedRead[T], taken bool) (keys []K, r
 	return keys, reads
 }
 
-// run reads what leave has returned. It waits for a connection in nobody's
-// turn: each of the few that run was a turn of its own.
+// run reads what leave has returned, and gives the turn back. It waits for a
+// connection in nobody's turn: each of the few that run was a turn of its own.
 func (g *Gathered[K, T]) run(ctx context.Context, keys []K, reads []*sharedRead[T]) {
-	defer g.turns.Give()
+	defer g.begin()()
 	if len(keys) == 0 {
 		return
 	}
@@ -127,4 +135,28 @@ func (g *Gathered[K, T]) run(ctx context.Context, keys []K, reads []*sharedRead[
 		}
 	}()
 	values, err = g.read(withPass(limits.Own(context.WithoutCancel(ctx)), nil), keys)
+}
+
+// begin counts a statement, which end ends. The turn is given back once it has
+// ended, or before if it is slow and not too many run.
+func (g *Gathered[K, T]) begin() (end func()) {
+	given := sync.OnceFunc(g.turns.Give)
+	g.mu.Lock()
+	g.running++
+	g.mu.Unlock()
+	early := time.AfterFunc(g.slow, func() {
+		g.mu.Lock()
+		few := g.running < slowGatherers
+		g.mu.Unlock()
+		if few {
+			given()
+		}
+	})
+	return func() {
+		early.Stop()
+		g.mu.Lock()
+		g.running--
+		g.mu.Unlock()
+		given()
+	}
 }

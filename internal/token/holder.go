@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
@@ -17,16 +16,12 @@ import (
 // born revoked: both were read with the grants, and before what the roles give.
 type holder struct {
 	*store.Credentials
-	Subject string           // sub: the member of an application key, else the client itself
-	Roles   []store.HeldRole // the granted ones, expired or not, and Public
-	since   clientauth.Moment
+	Subject string // sub: the member of an application key, else the client itself
+	*roleSet
+	since clientauth.Moment
 
-	known    bool // false: there is no such client
-	capped   bool // the credential has a ceiling: its tokens are never full
-	held     access.EffectivePrivileges
-	granted  map[string]bool // held.Privileges
-	apis     []string        // held.Privileges without this server's own
-	catalog  *catalogue
+	known    bool     // false: there is no such client
+	capped   bool     // the credential has a ceiling: its tokens are never full
 	standard decision // what a request that asks for nothing in particular gets
 }
 
@@ -34,39 +29,34 @@ type holder struct {
 func newHolder(
 	row *store.Credentials, roles []store.HeldRole, cat *catalogue, issuer string, now time.Time,
 ) *holder {
-	h := &holder{Credentials: row, known: true, catalog: cat, Subject: row.Principal(), Roles: roles}
-	h.held = access.Effective(roles, cat.privileges, row.Operator, now)
-	h.prepare(issuer)
+	return holderOf(row, newRoleSet(roles, cat, issuer, row.Operator, now), issuer)
+}
+
+func holderOf(row *store.Credentials, set *roleSet, issuer string) *holder {
+	h := &holder{Credentials: row, known: true, Subject: row.Principal(), roleSet: set}
+	h.standard = h.usual(issuer)
 	return h
 }
 
 // under returns a holder that has of h's privileges only those that a
 // credential's ceiling has too.
 func (h *holder) under(ceiling []string, issuer string) *holder {
-	below := &holder{
-		Credentials: h.Credentials, known: h.known, capped: true, catalog: h.catalog, Subject: h.Subject, held: h.held,
-		Roles: h.Roles,
-	}
-	below.held.Privileges = without(h.held.Privileges, func(p string) bool { return !slices.Contains(ceiling, p) })
-	below.held.Roles = h.held.RolesOf(below.held.Privileges)
+	held := h.held
+	held.Privileges = without(h.held.Privileges, func(p string) bool { return !slices.Contains(ceiling, p) })
+	held.Roles = h.held.RolesOf(held.Privileges)
+	below := &holder{Credentials: h.Credentials, known: h.known, capped: true, Subject: h.Subject,
+		roleSet: &roleSet{Roles: h.Roles, catalog: h.catalog, held: held}}
 	below.prepare(issuer)
+	below.standard = below.usual(issuer)
 	return below
 }
 
-// prepare works out what follows from the privileges held.
-func (h *holder) prepare(issuer string) {
-	cat := h.catalog
-	h.granted = make(map[string]bool, len(h.held.Privileges))
-	for _, p := range h.held.Privileges {
-		h.granted[p] = true
-	}
-	h.apis = without(h.held.Privileges, func(p string) bool { return cat.api[p] == issuer })
-	privileges, own := h.apis, len(h.apis) == 0 && len(h.held.Privileges) > 0
-	if own {
-		privileges = h.held.Privileges
-	}
-	h.standard = h.decision(privileges, nil, issuer, false, true)
-	h.standard.own = own
+// usual returns what a request that asks for nothing in particular gets: this
+// server's own privileges only if there are no others.
+func (h *holder) usual(issuer string) decision {
+	d := h.encode(h.asked, h.held.Roles, h.scope, issuer, true)
+	d.own = h.own
+	return d
 }
 
 // Holds reports whether the client's roles give it a privilege.
@@ -108,19 +98,23 @@ func (h *holder) decision(privileges, resources []string, issuer string, narrowe
 	if len(audience) == 0 {
 		audience = h.catalog.audiences(privileges)
 	}
-	if len(audience) == 0 {
-		audience = []string{issuer}
-	}
 	roles := h.held.Roles
 	if narrowed {
 		roles = h.held.RolesOf(privileges)
+	}
+	return h.encode(audience, roles, strings.Join(privileges, " "), issuer, full)
+}
+
+func (h *holder) encode(audience, roles []string, scope, issuer string, full bool) decision {
+	if len(audience) == 0 {
+		audience = []string{issuer}
 	}
 	if roles == nil {
 		roles = []string{} // JSON's null is no list
 	}
 	claims := decisionClaims{
 		Issuer: issuer, Subject: h.Subject, ClientID: h.ClientID, Audience: audience,
-		Scope: strings.Join(privileges, " "), Full: full && !h.capped, Roles: roles,
+		Scope: scope, Full: full && !h.capped, Roles: roles,
 		OrgID: h.OrgID, Epoch: h.Epoch, Policy: h.Policy,
 	}
 	if len(audience) == 1 {
@@ -146,7 +140,7 @@ func (s *Service) client(ctx context.Context, id string) (*holder, *oautherr.Err
 // expired since that was worked out, it is worked out anew.
 func (s *Service) holder(ctx context.Context, client *clientauth.Client) (*holder, *oautherr.Error) {
 	if !client.Known {
-		return &holder{Credentials: client.Credentials}, nil
+		return &holder{Credentials: client.Credentials, roleSet: &roleSet{}}, nil
 	}
 	if kept, ok := client.Rights().(*holder); ok && !kept.since.Outdated() {
 		return s.current(kept), nil
@@ -179,7 +173,7 @@ func (s *Service) newHolder(ctx context.Context, client *store.Credentials) (*ho
 	if err != nil {
 		return nil, err
 	}
-	h := newHolder(client, roles, cat, s.cfg.Issuer, s.cfg.Clock())
+	h := holderOf(client, s.sets.of(client, roles, cat, s.cfg.Issuer, s.cfg.Clock()), s.cfg.Issuer)
 	h.since = since.Older(s.cfg.Clients.Known(client.OrgID, began))
 	return h, nil
 }

@@ -66,6 +66,7 @@ type Service struct {
 	cfg      Config
 	grants   map[string]grant // by grant_type
 	catalogs catalogues
+	sets     roleSets
 
 	// Both verify the tokens of this server: those for any audience, to
 	// introspect and to revoke, and those for this server itself, to call the
