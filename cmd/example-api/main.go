@@ -38,6 +38,10 @@ func run(ctx context.Context, logger *slog.Logger) error {
 		Issuer:   env("EXAMPLE_API_ISSUER", "http://localhost:8080"),
 		Audience: env("EXAMPLE_API_AUDIENCE", "https://api.cloud.example"),
 		Logger:   logger,
+		// By which URL callers reach this API, if not by the address that it
+		// listens on, and whether proofs need a nonce: off, optional, required.
+		ExternalURL: os.Getenv("EXAMPLE_API_EXTERNAL_URL"),
+		ProofNonces: resourceserver.ProofNonces(os.Getenv("EXAMPLE_API_PROOF_NONCES")),
 	}
 	feed, err := feed(cfg.Issuer)
 	if err != nil {

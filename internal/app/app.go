@@ -250,6 +250,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 		Revocations:  revocations,
 		Issuer:       a.cfg.Issuer,
 		MTLSURL:      a.cfg.TLS.MTLSURL,
+		Certificates: a.certificateReader,
 		DPoP:         token.DPoP{Nonce: dpop.Mode(a.cfg.DPoP.Nonce), Shared: a.cfg.DPoP.Replay == config.ReplayShared},
 		TTL:          a.cfg.Token.TTL,
 		ScopeAliases: a.cfg.Token.ScopeAliases,

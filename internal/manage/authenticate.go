@@ -12,9 +12,11 @@ import (
 
 	"github.com/svcauth/svcauth/internal/access"
 	"github.com/svcauth/svcauth/internal/away"
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -47,13 +49,17 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 	if len(headers) == 0 {
 		return m.sessionActor(c)
 	}
-	scheme, text, _ := strings.Cut(headers[0], " ")
-	if text = strings.TrimSpace(text); len(headers) > 1 || !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return access.Actor{}, m.unauthenticated(c, "",
-			"Expected one Authorization header: Bearer, and an access token of this server."), nil
+	shown, ok := token.Present(c.Request, request.Method(c.Request), request.Of(c).Proxied)
+	if !ok {
+		return access.Actor{}, m.unauthenticated(c, nil,
+			"Expected one Authorization header: Bearer, and an access token of this server; or DPoP, where the token "+
+				"is bound to a key."), nil
 	}
-	principal, err := m.cfg.Token.VerifyOwn(c.Request.Context(), text)
+	principal, nonce, err := m.cfg.Token.VerifyPresented(c.Request.Context(), shown)
 	if err == nil {
+		if nonce != "" { // RFC 9449 §8.2
+			c.Header(dpop.NonceHeader, nonce)
+		}
 		if refusal := m.admit(c, principal.Subject, principal.OrgID); refusal != nil {
 			return access.Actor{}, refusal, nil
 		}
@@ -67,7 +73,11 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 		return access.Actor{}, svcauth.NewProblem(svcauth.CodeUnavailable,
 			"The token can't be checked right now. "+away.Unchanged), err
 	}
-	return access.Actor{}, m.unauthenticated(c, refusal.Description,
+	if refusal.Scheme == dpop.Scheme {
+		return access.Actor{}, m.unauthenticated(c, refusal,
+			"The access token is refused: %s.", refusal.Description), err
+	}
+	return access.Actor{}, m.unauthenticated(c, refusal,
 		"The access token is refused: %s. Get a new one from %s/oauth2/token; "+
 			"its audience must be this server.",
 		refusal.Description, m.cfg.Issuer), err
@@ -83,7 +93,8 @@ func (m *API) knownActor(c *gin.Context, actor access.Actor, err error) (access.
 	case errors.As(err, &refusal) && refusal.Status >= 500:
 		return actor, refusal, err
 	case errors.As(err, &refusal):
-		return actor, m.unauthenticated(c, refusal.Detail, "%s", refusal.Detail), err
+		return actor, m.unauthenticated(c, &verify.Error{Code: verify.CodeInvalidToken, Description: refusal.Detail},
+			"%s", refusal.Detail), err
 	}
 	return actor, svcauth.NewProblem(svcauth.CodeInternal,
 		"The server failed; its log has the reason under this request id."), err
@@ -101,7 +112,7 @@ func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 		return m.knownActor(c, access.Actor{}, err)
 	}
 	if !ok {
-		return access.Actor{}, m.unauthenticated(c, "",
+		return access.Actor{}, m.unauthenticated(c, nil,
 			"Nobody is signed in: send Authorization: Bearer with an access token of this server."), nil
 	}
 	if err := m.crossOrigin.Check(c.Request); err != nil {
@@ -112,14 +123,16 @@ func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 	return actor, m.admit(c, actor.ID, actor.OrgID), nil
 }
 
-// unauthenticated returns a 401 and sets its challenge (RFC 6750 §3). The
-// challenge has no error code if no token came.
-func (m *API) unauthenticated(c *gin.Context, fault, format string, args ...any) *svcauth.Problem {
-	code := ""
-	if fault != "" {
-		code = oautherr.CodeInvalidToken
+// unauthenticated returns a 401 and sets its challenge (RFC 6750 §3, RFC 9449
+// §7.1). The challenge has no error code if fault is nil: no token came.
+func (m *API) unauthenticated(c *gin.Context, fault *verify.Error, format string, args ...any) *svcauth.Problem {
+	if fault == nil {
+		fault = &verify.Error{}
 	}
-	request.Challenge(c, code, fault, "")
+	if fault.Nonce != "" {
+		c.Header(dpop.NonceHeader, fault.Nonce)
+	}
+	request.Challenge(c, fault.Scheme, fault.Code, fault.Description, "")
 	return svcauth.NewProblem(svcauth.CodeUnauthenticated, format, args...)
 }
 
@@ -127,7 +140,8 @@ func (m *API) unauthenticated(c *gin.Context, fault, format string, args ...any)
 // RFC 6750 §3.1.
 func insufficient(c *gin.Context, p *svcauth.Problem) {
 	if p.Status == http.StatusForbidden && len(p.Missing) > 0 && c.GetHeader("Authorization") != "" {
-		request.Challenge(c, oautherr.CodeInsufficientScope, "", strings.Join(p.Missing, " "))
+		shown, _ := token.Present(c.Request, "", false)
+		request.Challenge(c, shown.Scheme, oautherr.CodeInsufficientScope, "", strings.Join(p.Missing, " "))
 	}
 }
 
@@ -135,9 +149,9 @@ func insufficient(c *gin.Context, p *svcauth.Problem) {
 // carries. within is the context of r with its slot. Known returns an error if
 // this can't be found out now.
 func (m *API) Known(r *http.Request, within context.Context) (bool, error) {
-	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if strings.EqualFold(scheme, "Bearer") {
-		_, err := m.cfg.Token.VerifyOwn(r.Context(), strings.TrimSpace(text))
+	if shown, _ := token.Present(r, "", false); shown.Scheme != "" {
+		// What the token is bound to is proven once, by the call itself.
+		_, err := m.cfg.Token.VerifyOwn(r.Context(), shown.Token)
 		var refusal *verify.Error
 		if errors.As(err, &refusal) && refusal.Code == verify.CodeUnavailable {
 			return false, err

@@ -1,11 +1,10 @@
 package oauth
 
 import (
-	"strings"
-
 	"github.com/gin-gonic/gin"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
@@ -36,22 +35,34 @@ func (e *Endpoints) authenticate(c *gin.Context, f form) (client clientauth.Auth
 // introspector authenticates the caller of introspection: a client, or the
 // bearer of a token (RFC 7662 §2.1).
 func (e *Endpoints) introspector(c *gin.Context, f form) (token.Introspector, *oautherr.Error) {
-	if headers := c.Request.Header.Values("Authorization"); len(headers) == 1 {
-		if scheme, text, _ := strings.Cut(headers[0], " "); strings.EqualFold(scheme, "Bearer") {
-			if f.get("client_secret") != "" || f.get("client_assertion") != "" {
-				return token.Introspector{}, badRequest("the caller authenticates in two ways at once: " +
-					"send a bearer token, or what the client authenticates with, not both")
-			}
-			by, refusal := e.cfg.Token.IntrospectorFromBearer(request.Context(c), strings.TrimSpace(text))
-			claimBy(c, by)
-			return by, refusal
+	shown, one := present(c)
+	if one || shown.Scheme != "" && len(c.Request.Header["Authorization"]) == 1 {
+		if f.get("client_secret") != "" || f.get("client_assertion") != "" {
+			return token.Introspector{}, badRequest("the caller authenticates in two ways at once: " +
+				"send an access token, or what the client authenticates with, not both")
 		}
+		return e.bearer(c, shown)
 	}
 	client, refusal := e.authenticate(c, f)
 	if refusal != nil {
 		return token.Introspector{}, refusal
 	}
 	return e.cfg.Token.IntrospectorFromClient(request.Context(c), client)
+}
+
+// present reads how a request shows an access token.
+func present(c *gin.Context) (token.Presented, bool) {
+	return token.Present(c.Request, request.Method(c.Request), request.Of(c).Proxied)
+}
+
+// bearer authenticates the bearer of a token.
+func (e *Endpoints) bearer(c *gin.Context, shown token.Presented) (token.Introspector, *oautherr.Error) {
+	by, nonce, refusal := e.cfg.Token.IntrospectorFromBearer(request.Context(c), shown)
+	claimBy(c, by)
+	if nonce != "" { // RFC 9449 §8.2
+		c.Header(dpop.NonceHeader, nonce)
+	}
+	return by, refusal
 }
 
 // claimBy records whose token a request carries.

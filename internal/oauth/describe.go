@@ -16,7 +16,7 @@ import (
 // document. The handler writes the same text without reflection.
 type tokenResponse struct {
 	AccessToken string `json:"access_token" doc:"The token, RFC 9068: send it to the API as Authorization, behind the token_type"`
-	TokenType   string `json:"token_type" doc:"How it is sent: Bearer, or DPoP if it is bound to the key of a proof (RFC 9449)"`
+	TokenType   string `json:"token_type" doc:"How it is sent: Bearer, or DPoP if it is bound to a key"`
 	ExpiresIn   int64  `json:"expires_in" doc:"How long it lives, in seconds. There is no refresh token: ask again shortly before"`
 	Scope       string `json:"scope" doc:"The privileges that it carries, sorted, with spaces between"`
 }
@@ -153,7 +153,11 @@ func (e *Endpoints) describeIntrospect() apidoc.Endpoint {
 				OrgID: exampleOrganization,
 			}}},
 		}},
-		Errors: ofForms(apidoc.Error{Code: oautherr.CodeInvalidToken}),
+		Errors: ofForms(
+			apidoc.Error{Code: oautherr.CodeInvalidToken},
+			apidoc.Error{Code: oautherr.CodeInvalidProof, Status: http.StatusUnauthorized},
+			apidoc.Error{Code: oautherr.CodeUseNonce, Status: http.StatusUnauthorized},
+		),
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 var ofFeed = []apidoc.Error{
 	{Code: oautherr.CodeInvalidRequest},
 	{Code: oautherr.CodeInvalidToken},
+	{Code: oautherr.CodeInvalidProof, Status: http.StatusUnauthorized},
+	{Code: oautherr.CodeUseNonce, Status: http.StatusUnauthorized},
 	{Code: oautherr.CodeInsufficientScope},
 	{Code: oautherr.CodeSlowDown},
 }

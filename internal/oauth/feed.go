@@ -79,17 +79,14 @@ func (e *Endpoints) poll(c *gin.Context, who feed.Subscriber, since int64) {
 func (e *Endpoints) subscriber(
 	c *gin.Context, callersOf func(feed.Scope) *limits.Callers,
 ) (asker token.Introspector, text string, refusal *oautherr.Error) {
-	scheme, text, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-	text = strings.TrimSpace(text)
-	if !strings.EqualFold(scheme, "Bearer") || text == "" {
+	shown, ok := present(c)
+	if !ok {
 		refusal = oautherr.New(oautherr.CodeInvalidToken, "no_bearer",
-			"expected Authorization: Bearer with a token that carries tokens:introspect")
+			"expected one header Authorization: Bearer (or DPoP) with a token that carries tokens:introspect")
 		refusal.Challenge = oautherr.BearerChallenge("", "", "") // RFC 6750 §3.1: no code if no token came
 		return asker, "", refusal
 	}
-	asker, refusal = e.cfg.Token.IntrospectorFromBearer(request.Context(c), text)
-	claimBy(c, asker)
-	if refusal != nil {
+	if asker, refusal = e.bearer(c, shown); refusal != nil {
 		return asker, "", refusal
 	}
 	callers := callersOf(scopeOf(asker))
@@ -111,9 +108,9 @@ func (e *Endpoints) subscriber(
 		callers.Refused(asker.ClientID, asker.OrgID, time.Now())
 		refusal = oautherr.New(oautherr.CodeInsufficientScope, "scope",
 			"the token lacks the privilege tokens:introspect")
-		refusal.Challenge = oautherr.BearerChallenge(refusal.Code, "", svcauth.TokensIntrospect)
+		refusal.Challenge = oautherr.Challenge(shown.Scheme, refusal.Code, "", svcauth.TokensIntrospect)
 	}
-	return asker, text, refusal
+	return asker, shown.Token, refusal
 }
 
 func scopeOf(asker token.Introspector) feed.Scope {

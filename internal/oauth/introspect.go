@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/request"
 )
 
@@ -20,9 +21,17 @@ type introspection struct {
 	ExpiresAt int64    `json:"exp" required:"false" doc:"When it ends, in seconds since 1970"`
 	IssuedAt  int64    `json:"iat" required:"false" doc:"When it was issued, in seconds since 1970"`
 	JTI       string   `json:"jti" required:"false" doc:"Its id"`
-	TokenType string   `json:"token_type" required:"false" doc:"How it is sent: Bearer"`
+	TokenType string   `json:"token_type" required:"false" doc:"How it is sent: Bearer, or DPoP if bound to a key"`
 	Roles     []string `json:"roles" required:"false" doc:"The roles that give its privileges"`
 	OrgID     string   `json:"org_id" required:"false" doc:"The organization of the client"`
+
+	Confirmation *confirmation `json:"cnf,omitempty" doc:"What it is bound to (RFC 7800): who shows it must prove to have that; absent: nothing"`
+}
+
+// confirmation is what a token is bound to.
+type confirmation struct {
+	Key         string `json:"jkt,omitempty" doc:"The thumbprint of the key of its DPoP proofs (RFC 9449 §6.2)"`
+	Certificate string `json:"x5t#S256,omitempty" doc:"The thumbprint of a client certificate (RFC 8705 §3.2)"`
 }
 
 func (e *Endpoints) introspect(c *gin.Context) {
@@ -50,11 +59,18 @@ func (e *Endpoints) introspect(c *gin.Context) {
 	if len(p.Audience) == 1 {
 		audience = p.Audience[0]
 	}
-	body, _ := json.Marshal(introspection{
+	said := introspection{
 		Active: true, TokenType: "Bearer", JTI: p.JTI, Issuer: p.Issuer, Audience: audience,
 		Subject: p.Subject, ClientID: p.ClientID, OrgID: p.OrgID, Scope: p.Scope,
 		Roles:     append([]string{}, p.Roles...),
 		ExpiresAt: p.ExpiresAt.Unix(), IssuedAt: p.IssuedAt.Unix(),
-	})
+	}
+	if p.Bound() {
+		said.Confirmation = &confirmation{Key: p.BoundKey, Certificate: p.BoundCertificate}
+	}
+	if p.BoundKey != "" {
+		said.TokenType = dpop.Scheme
+	}
+	body, _ := json.Marshal(said)
 	writeJSON(c, http.StatusOK, body)
 }

@@ -208,7 +208,7 @@ func (f *subscription) over(ctx context.Context) string {
 		return f.place.Why
 	default:
 	}
-	asker, refusal := f.endpoints.cfg.Token.IntrospectorFromBearer(ctx, f.text)
+	asker, refusal := f.endpoints.cfg.Token.StillIntrospector(ctx, f.text)
 	if refusal != nil && refusal.Status == http.StatusServiceUnavailable {
 		// Nothing speaks against the token. A node that can't read the log ends
 		// its streams by itself.

@@ -6,10 +6,12 @@
 package oautherr
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/away"
@@ -117,11 +119,20 @@ const maxAttribute = 300
 // RFC 6750 §3. If no token came, code and description must be empty (§3.1).
 // scope is what the token lacks. Empty attributes are left out.
 func BearerChallenge(code, description, scope string) string {
-	text := `Bearer realm="svcauth"`
+	return Challenge("", code, description, scope)
+}
+
+// Challenge is [BearerChallenge] for another scheme: empty means Bearer. That
+// of DPoP says which algorithms a proof may be signed with (RFC 9449 §7.1).
+func Challenge(scheme, code, description, scope string) string {
+	text := cmp.Or(scheme, "Bearer") + ` realm="svcauth"`
 	for _, attribute := range [][2]string{{"error", code}, {"error_description", description}, {"scope", scope}} {
 		if attribute[1] != "" {
 			text += `, ` + attribute[0] + `="` + untrusted.Quotable(attribute[1], maxAttribute) + `"`
 		}
+	}
+	if scheme == dpop.Scheme {
+		text += `, algs="` + strings.Join(dpop.Algorithms(), " ") + `"`
 	}
 	return text
 }

@@ -38,10 +38,11 @@ func Method(r *http.Request) string {
 	return r.Method
 }
 
-// Challenge asks for a bearer token (RFC 6750 §3). It has an error code only if
-// a token came (§3.1), and a scope if the token lacks one.
-func Challenge(c *gin.Context, code, description, scope string) {
-	c.Header("WWW-Authenticate", oautherr.BearerChallenge(code, description, scope))
+// Challenge asks for an access token by a scheme (RFC 6750 §3, RFC 9449 §7.1);
+// empty: Bearer. It has an error code only if a token came (RFC 6750 §3.1), and
+// a scope if the token lacks one.
+func Challenge(c *gin.Context, scheme, code, description, scope string) {
+	c.Header("WWW-Authenticate", oautherr.Challenge(scheme, code, description, scope))
 }
 
 // NotModified sets the entity tag of what is asked for. If the caller has that

@@ -212,6 +212,14 @@ func TestTheEndpointsOutsideV1AnswerAsDocumented(t *testing.T) {
 	d.send("POST", "/oauth2/revoke", "token="+token, basic(other, other.ClientSecret.Reveal())...)
 	d.send("POST", "/oauth2/revoke?wait=0s", "token="+token, right...)
 	d.send("POST", "/oauth2/revoke", "token="+token, right...)
+	prover := newProver(t, s, svcauth.TokensIntrospect)
+	bound := prover.token(s.Issuer)
+	for _, e := range [][2]string{{"POST", "/oauth2/introspect"}, {"GET", "/oauth2/revocations"},
+		{"POST", "/oauth2/revocations/ack"}} {
+		for _, proof := range []string{"nonsense", prover.proof(e[0], e[1], "no nonce of ours", bound)} {
+			d.send(e[0], e[1], "token=x", append(slices.Clone(form), "Authorization", "DPoP "+bound, "DPoP", proof)...)
+		}
+	}
 	followFeed(d, s.OwnToken(subscriber.ClientID, subscriber.ClientSecret),
 		s.OwnToken(other.ClientID, other.ClientSecret))
 	for _, path := range []string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration",

@@ -38,15 +38,30 @@ func (s *Service) IntrospectorFromClient(
 }
 
 // IntrospectorFromBearer returns the introspector that the bearer of a token
-// for this server is.
-func (s *Service) IntrospectorFromBearer(ctx context.Context, token string) (Introspector, *oautherr.Error) {
-	p, err := s.issuerAudience.Verify(ctx, token)
-	if isUnavailable(err) {
-		return Introspector{}, oautherr.Unavailable(err)
-	}
+// for this server is. The nonce is that of [Service.VerifyPresented].
+func (s *Service) IntrospectorFromBearer(ctx context.Context, shown Presented) (
+	by Introspector, nonce string, refusal *oautherr.Error,
+) {
+	p, nonce, err := s.VerifyPresented(ctx, shown)
 	if err != nil {
-		return Introspector{}, oautherr.New(oautherr.CodeInvalidToken, "bearer", "%s", describe(err))
+		return Introspector{}, "", RefusedPresented(err)
 	}
+	by, refusal = s.bearer(ctx, p)
+	return by, nonce, refusal
+}
+
+// StillIntrospector is [Service.IntrospectorFromBearer] for a request that has
+// passed that once and is still served: what a token is bound to is proven once
+// for each request.
+func (s *Service) StillIntrospector(ctx context.Context, token string) (Introspector, *oautherr.Error) {
+	p, err := s.VerifyOwn(ctx, token)
+	if err != nil {
+		return Introspector{}, RefusedPresented(err)
+	}
+	return s.bearer(ctx, p)
+}
+
+func (s *Service) bearer(ctx context.Context, p *verify.Claims) (Introspector, *oautherr.Error) {
 	client, err := s.cfg.Clients.Get(ctx, p.ClientID)
 	if err != nil {
 		return Introspector{}, oautherr.From(err)
@@ -57,8 +72,9 @@ func (s *Service) IntrospectorFromBearer(ctx context.Context, token string) (Int
 	}, nil
 }
 
-// VerifyOwn verifies a bearer token that was sent to this server itself: its
-// audience must be the issuer. Errors are [*verify.Error].
+// VerifyOwn verifies a token for this server itself: its audience must be the
+// issuer. It does not look at what the token is bound to: whoever sends one has
+// authenticated only by [Service.VerifyPresented]. Errors are [*verify.Error].
 func (s *Service) VerifyOwn(ctx context.Context, token string) (*verify.Claims, error) {
 	return s.issuerAudience.Verify(ctx, token)
 }

@@ -38,7 +38,10 @@ type Config struct {
 	ChangeLog   *changelog.Log
 	Revocations *verify.RevocationSet
 	Records     access.Records
-	Federation  federation.Verifier
+	// Certificates reads what the TLS client of a request has shown; nil: only
+	// the connection is asked.
+	Certificates *clientauth.CertificateReader
+	Federation   federation.Verifier
 
 	Issuer       string
 	MTLSURL      string // where else callers reach this server; may be empty
@@ -83,6 +86,9 @@ type Service struct {
 
 // New returns a Service.
 func New(cfg Config) (*Service, error) {
+	if cfg.Certificates == nil {
+		cfg.Certificates = &clientauth.CertificateReader{}
+	}
 	s := &Service{cfg: cfg, proofs: newProofs(cfg), bases: []string{cfg.Issuer}}
 	if cfg.MTLSURL != "" {
 		s.bases = append(s.bases, cfg.MTLSURL)

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -31,6 +32,11 @@ type Claims struct {
 	Policy int64  // pol: the organization's policy epoch when the token was issued
 	Cred   string // cred: the id of the secret that obtained the token
 	Full   bool   // full: the token was requested without a scope
+
+	// What the token is bound to (cnf, RFC 7800 §3.1); empty: it is a bearer
+	// token. Whoever shows it must prove to have it.
+	BoundKey         string // jkt: the thumbprint of a key (RFC 9449 §6.1)
+	BoundCertificate string // x5t#S256: the thumbprint of a certificate (RFC 8705 §3.1)
 }
 
 // Has reports whether the token has the privilege.
@@ -47,9 +53,12 @@ func (c *Claims) Has(privilege string) bool {
 func (c *Claims) Privileges() []string { return strings.Fields(c.Scope) }
 
 var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf", "jti", "scope", "roles",
-	"org_id", "epoch", "pol", "cred", "full"}
+	"org_id", "epoch", "pol", "cred", "full", "cnf"}
 
-const maxClaims = 256
+const (
+	maxClaims        = 256
+	maxConfirmations = 8
+)
 
 // parseClaims reads the payload of a token. The error names the claim that is
 // wrong, never its value.
@@ -99,6 +108,31 @@ func (c *Claims) set(name string, value []byte) (err error) {
 		c.Cred, err = untrusted.String(value)
 	case "full":
 		c.Full = string(value) == "true" // another issuer may mean anything by this name
+	case "cnf":
+		err = c.bind(value)
+	}
+	return err
+}
+
+// Bound reports whether the token is bound, so that having it proves nothing.
+func (c *Claims) Bound() bool { return c.BoundKey != "" || c.BoundCertificate != "" }
+
+var confirmations = []string{"jkt", "x5t#S256"}
+
+// bind reads what the token is bound to. A token that is bound in another way
+// is refused: it is no bearer token, and nobody here can check what it is.
+func (c *Claims) bind(raw []byte) error {
+	err := untrusted.Members(raw, confirmations, maxConfirmations, func(name string, value []byte) (err error) {
+		switch name {
+		case "jkt":
+			c.BoundKey, err = untrusted.String(value)
+		case "x5t#S256":
+			c.BoundCertificate, err = untrusted.String(value)
+		}
+		return err
+	})
+	if err == nil && !c.Bound() {
+		err = errors.New("bound in a way that is not known here: expected jkt or x5t#S256")
 	}
 	return err
 }

@@ -30,6 +30,8 @@ type Error struct {
 	Description string
 	Scope       string
 	RetryAfter  time.Duration
+	Scheme      string
+	Nonce       string
 	Cause       error
 }
 

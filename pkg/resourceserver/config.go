@@ -3,12 +3,15 @@ package resourceserver
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/internal/verify"
@@ -69,6 +72,32 @@ type Config struct {
 	// Default: 32,768; negative: none.
 	RememberTokens int
 
+	// ExternalURL is the URL by which callers reach this API: scheme, host, and
+	// the part of the path that a proxy takes away, if one does. Proofs of
+	// tokens that are bound to a key (RFC 9449) must be for it. Behind a proxy,
+	// and wherever callers use a host that is not the one in Audience, it must
+	// be set. Default: the scheme and host of Audience, if that is such a URL,
+	// and the address of the connection, if the request names just that. The
+	// request's Host alone is never believed: an API that was sent a proof for
+	// itself could use it here.
+	ExternalURL string
+	// ProofNonces says whether proofs must have a nonce (RFC 9449 §9). Default:
+	// [NoncesOff].
+	ProofNonces ProofNonces
+	// ProofNonceKey is a secret of at least 32 bytes by which nonces are made.
+	// Instances with the same one know each other's. Default: a random one.
+	ProofNonceKey []byte
+	// RememberProofs is how many proofs are remembered, so that none is taken
+	// twice by this instance: some 3,000 a second. Each takes about 20 bytes.
+	// If more come, only those are taken that were made in the last seconds.
+	// Default: 262,144.
+	RememberProofs int
+	// ClientCertificate returns the certificate that a caller has shown in TLS,
+	// or nil, for tokens that are bound to one (RFC 8705 §3). Set it where a
+	// proxy ends TLS, to read what the proxy, and nobody else, can have
+	// written. Default: the certificate of the request's own connection.
+	ClientCertificate func(*http.Request) *x509.Certificate
+
 	// ResourceMetadata is the URL at which [Verifier.MetadataHandler] is
 	// served. It is sent as the resource_metadata parameter of challenges (RFC
 	// 9728 §5.1). Default: no such parameter.
@@ -87,6 +116,25 @@ type Config struct {
 	revocations *verify.RevocationSet // filled by the feed; nil without one
 	progress    *broadcast            // sends when keys or revocations have arrived
 }
+
+// ProofNonces says whether proofs of tokens that are bound to a key must have a
+// nonce (RFC 9449 §9).
+type ProofNonces string
+
+const (
+	// NoncesOff gives no nonces: a proof is taken for a minute by its iat.
+	NoncesOff ProofNonces = ProofNonces(dpop.NonceOff)
+	// NoncesOptional gives nonces, and demands one only of a caller whose clock
+	// is wrong.
+	NoncesOptional ProofNonces = ProofNonces(dpop.NonceOptional)
+	// NoncesRequired demands a nonce in each proof, so that none can be made in
+	// advance. A caller's first request is answered with
+	// 401 and a nonce.
+	NoncesRequired ProofNonces = ProofNonces(dpop.NonceRequired)
+)
+
+// minNonceKey is the least length of ProofNonceKey, in bytes.
+const minNonceKey = 32
 
 // OnStale is what happens to requests while the revocations have not been known
 // to be complete for longer than MaxStaleness.
@@ -148,6 +196,15 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
+	if c.ProofNonces == "" {
+		c.ProofNonces = NoncesOff
+	}
+	if c.RememberProofs <= 0 {
+		c.RememberProofs = dpop.DefaultRemember
+	}
+	if c.ClientCertificate == nil {
+		c.ClientCertificate = shownInTLS
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -178,6 +235,16 @@ func (c Config) faults() (faults []error) {
 	}
 	if c.Name != untrusted.Quotable(c.Name, maxNameSize) {
 		fault("Name: expected at most %d printable ASCII characters", maxNameSize)
+	}
+	if c.ExternalURL != "" && !dpop.ValidBase(c.ExternalURL) {
+		fault("ExternalURL %q is no URL of a server; expected one such as https://api.example.com, without query, "+
+			"fragment and a slash at the end", untrusted.Quotable(c.ExternalURL, 100))
+	}
+	if c.ProofNonces != "" && !slices.Contains(dpop.Modes(), dpop.Mode(c.ProofNonces)) {
+		fault("ProofNonces is %q; expected off, optional or required", untrusted.Quotable(string(c.ProofNonces), 40))
+	}
+	if len(c.ProofNonceKey) > 0 && len(c.ProofNonceKey) < minNonceKey {
+		fault("ProofNonceKey has %d bytes; expected at least %d random ones", len(c.ProofNonceKey), minNonceKey)
 	}
 	if c.Leeway > maxLeeway {
 		fault("Leeway is %v; expected at most %v", c.Leeway, maxLeeway)

@@ -3,6 +3,7 @@ package resourceserver
 import (
 	"time"
 
+	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/verify"
 )
 
@@ -15,6 +16,10 @@ const (
 	CodeInvalidToken      = verify.CodeInvalidToken
 	CodeInsufficientScope = verify.CodeInsufficientScope // 403: the token lacks a privilege
 	CodeMissingToken      = verify.CodeMissingToken      // 401 without an error code: no token was sent
+	// 401, of a token that is bound to a key (RFC 9449 §7.1): its proof is
+	// missing or wrong, or must have the nonce that comes with the answer.
+	CodeInvalidProof = dpop.CodeInvalidProof
+	CodeUseNonce     = dpop.CodeUseNonce
 	// 503: keys or revocations are unavailable, so no token can be accepted.
 	CodeUnavailable = verify.CodeUnavailable
 )
@@ -35,6 +40,8 @@ type Error struct {
 	Description string
 	Scope       string        // with CodeInsufficientScope: the privileges that the request needs
 	RetryAfter  time.Duration // with CodeUnavailable: when to ask again
+	Scheme      string        // of the challenge, if it is not Bearer: DPoP
+	Nonce       string        // to be sent as DPoP-Nonce; may be empty
 	Cause       error         // the underlying error, for logs; may be nil
 }
 

@@ -29,6 +29,11 @@ type Principal struct {
 	Policy int64  // pol: the organization's policy epoch when the token was issued
 	Cred   string // cred: the id of the secret that obtained the token
 	Full   bool   // full: the token was requested without a scope
+
+	// What the token is bound to (cnf, RFC 7800 §3.1); empty: it is a bearer
+	// token. [Verifier.Authenticate] has checked that the caller has it.
+	BoundKey         string // jkt: the thumbprint of a key (RFC 9449 §6.1)
+	BoundCertificate string // x5t#S256: the thumbprint of a certificate (RFC 8705 §3.1)
 }
 
 // Has reports whether the token has the privilege.

@@ -13,6 +13,7 @@ import (
 type Verifier struct {
 	cfg   Config
 	core  *verify.Verifier
+	bound *boundTokens
 	fetch *fetcher
 	disc  *discovery
 	keys  *remoteKeys // nil if Config.Keys is set
@@ -52,6 +53,7 @@ func New(cfg Config) (*Verifier, error) {
 		stop()
 		return nil, fmt.Errorf("resourceserver: %w", err)
 	}
+	v.bound = newBoundTokens(cfg)
 	if v.keys != nil {
 		v.done.Go(func() { v.keys.run(ctx) })
 	}
@@ -89,10 +91,24 @@ func (v *Verifier) Nudge() {
 }
 
 // Verify checks a token as RFC 9068 §4 and RFC 8725 require, and returns its
-// principal. Every error is an [*Error]. The context bounds the wait for keys
+// principal. It refuses a token that is bound to a key or a certificate, since
+// the token alone proves nothing: [Verifier.Authenticate] sees the whole
+// request. Every error is an [*Error]. The context bounds the wait for keys
 // and, with [Introspect], for the issuer's answer. A remembered token needs no
 // wait for keys.
 func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error) {
+	claims, err := v.verify(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if claims.Bound() {
+		return nil, boundAlone(claims)
+	}
+	return (*Principal)(claims), nil
+}
+
+// verify checks a token, but not what it is bound to. An error is an [*Error].
+func (v *Verifier) verify(ctx context.Context, token string) (*verify.Claims, error) {
 	claims, err := v.core.Verify(ctx, token)
 	if refusal, ok := err.(*verify.Error); ok { //nolint:errorlint // the core returns nothing else
 		return nil, (*Error)(refusal)
@@ -102,7 +118,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*Principal, error)
 			return nil, refusal
 		}
 	}
-	return (*Principal)(claims), nil
+	return claims, nil
 }
 
 func (v *Verifier) whenStale(ctx context.Context, token string) *Error {

@@ -1,0 +1,272 @@
+package resourceserver
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/dpop"
+	"github.com/svcauth/svcauth/internal/svctest/certtest"
+)
+
+// prover is a caller with a token that is bound to its key.
+type prover struct {
+	*dpop.Maker
+	t     testing.TB
+	url   string // of the API
+	token string
+	http  *http.Client
+}
+
+func newMaker(t testing.TB) *dpop.Maker {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	maker, err := dpop.NewMaker(key, "")
+	require.NoError(t, err)
+	return maker
+}
+
+// newProver starts an API and returns a caller of it.
+func newProver(t *testing.T, edit func(*Config)) *prover {
+	s, maker := newSigner(t), newMaker(t)
+	v := verifierOf(t, s, edit)
+	api := httptest.NewServer(v.Require("clusters:view")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	t.Cleanup(api.Close)
+	bound := map[string]any{"cnf": map[string]any{"jkt": maker.Thumbprint()}}
+	return &prover{maker, t, api.URL, s.token(t, claims(time.Now(), bound), nil), api.Client()}
+}
+
+const somewhere = "/clusters/1"
+
+// proof returns one for a GET of somewhere, after edit.
+func (p *prover) proof(edit func(*dpop.Of)) string {
+	of := dpop.Of{Method: "GET", URL: p.url + somewhere, Token: p.token, Now: time.Now()}
+	if edit != nil {
+		edit(&of)
+	}
+	text, err := p.Make(of)
+	require.NoError(p.t, err)
+	return text
+}
+
+// get asks for somewhere, and requires exactly one challenge of a refusal.
+func (p *prover) get(edit func(*http.Request), proofs ...string) (status int, challenge, nonce string) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, p.url+somewhere+"?x=y", nil)
+	require.NoError(p.t, err)
+	req.Header.Set("Authorization", "DPoP "+p.token)
+	for _, proof := range proofs {
+		req.Header.Add("DPoP", proof)
+	}
+	if edit != nil {
+		edit(req)
+	}
+	resp, err := p.http.Do(req)
+	require.NoError(p.t, err)
+	resp.Body.Close()
+	if resp.StatusCode == http.StatusOK {
+		require.Empty(p.t, resp.Header.Values("WWW-Authenticate"))
+	} else {
+		require.Len(p.t, resp.Header.Values("WWW-Authenticate"), 1)
+	}
+	return resp.StatusCode, resp.Header.Get("WWW-Authenticate"), resp.Header.Get("DPoP-Nonce")
+}
+
+// TestBoundToken is RFC 9449 §7, and what the OpenID conformance suite tries
+// (dpop-negative-tests); what a proof itself may say, package dpop tests.
+func TestBoundToken(t *testing.T) {
+	p := newProver(t, nil)
+	other := newMaker(t)
+	plain := newSigner(t)
+	used := p.proof(nil)
+	cases := []struct {
+		name   string
+		edit   func(*http.Request)
+		proofs []string
+		code   string // of the challenge; empty: it passes
+	}{
+		{name: "right", proofs: []string{used}},
+		{name: "used before", proofs: []string{used}, code: "invalid_dpop_proof"},
+		{name: "the field in capitals", edit: func(r *http.Request) {
+			r.Header["DPOP"] = r.Header["Dpop"]
+			delete(r.Header, "Dpop")
+		}, proofs: []string{p.proof(nil)}},
+		{name: "the scheme in capitals", edit: func(r *http.Request) {
+			r.Header.Set("Authorization", "DPOP "+p.token)
+		}, proofs: []string{p.proof(nil)}},
+		{name: "no proof", code: "invalid_dpop_proof"},
+		{name: "two proofs", proofs: []string{p.proof(nil), p.proof(nil)}, code: "invalid_dpop_proof"},
+		{name: "as a bearer token", edit: func(r *http.Request) {
+			r.Header.Set("Authorization", "Bearer "+p.token)
+		}, proofs: []string{p.proof(nil)}, code: "invalid_token"},
+		{name: "as a bearer token, no proof", edit: func(r *http.Request) {
+			r.Header.Set("Authorization", "Bearer "+p.token)
+		}, code: "invalid_token"},
+		{name: "another key", proofs: []string{(&prover{Maker: other, t: t, url: p.url, token: p.token}).proof(nil)},
+			code: "invalid_token"},
+		{name: "another token's", proofs: []string{p.proof(func(o *dpop.Of) { o.Token = "a.b.c" })},
+			code: "invalid_dpop_proof"},
+		{name: "no token's", proofs: []string{p.proof(func(o *dpop.Of) { o.Token = "" })}, code: "invalid_dpop_proof"},
+		{name: "another method", proofs: []string{p.proof(func(o *dpop.Of) { o.Method = "PUT" })},
+			code: "invalid_dpop_proof"},
+		{name: "another path", proofs: []string{p.proof(func(o *dpop.Of) { o.URL = p.url + "/other" })},
+			code: "invalid_dpop_proof"},
+		{name: "an hour old", proofs: []string{p.proof(func(o *dpop.Of) { o.Now = o.Now.Add(-time.Hour) })},
+			code: "invalid_dpop_proof"},
+		{name: "the audience's URL", proofs: []string{p.proof(func(o *dpop.Of) { o.URL = testAudience + somewhere })}},
+		{name: "the Host of who was sent the proof", edit: func(r *http.Request) { r.Host = "evil.example" },
+			proofs: []string{p.proof(func(o *dpop.Of) { o.URL = "http://evil.example" + somewhere })},
+			code:   "invalid_dpop_proof"},
+		{name: "no token", edit: func(r *http.Request) { r.Header.Del("Authorization") }, code: "-"},
+		{name: "two tokens", edit: func(r *http.Request) { r.Header.Add("Authorization", "DPoP "+p.token) }, code: "-"},
+		{name: "a broken token", edit: func(r *http.Request) { r.Header.Set("Authorization", "DPoP x") },
+			proofs: []string{p.proof(nil)}, code: "invalid_token"},
+		{name: "a forged token", edit: func(r *http.Request) {
+			r.Header.Set("Authorization", "DPoP "+plain.token(t, claims(time.Now(), nil), nil))
+		}, proofs: []string{p.proof(nil)}, code: "invalid_token"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			status, challenge, _ := p.get(c.edit, c.proofs...)
+			if c.code == "" {
+				require.Equal(t, http.StatusOK, status, challenge)
+				return
+			}
+			require.Equal(t, http.StatusUnauthorized, status)
+			if c.code == "-" { // no token came: no error either (RFC 6750 §3.1)
+				require.True(t, strings.HasPrefix(challenge, "Bearer "), challenge)
+				require.NotContains(t, challenge, "error=")
+				return
+			}
+			require.True(t, strings.HasPrefix(challenge, "DPoP "), challenge)
+			require.NotContains(t, challenge, "Bearer realm")
+			require.Contains(t, challenge, `error="`+c.code+`"`)
+			require.Contains(t, challenge, `algs="ES256 `)
+		})
+	}
+}
+
+// A token that is not bound goes as ever, and only by Bearer; what it would be
+// bound to in ways that nobody here can check is no bearer token.
+func TestPlainTokenBesideBoundOnes(t *testing.T) {
+	s := newSigner(t)
+	v := verifierOf(t, s, nil)
+	ask := func(header string, c map[string]any) error {
+		r := httptest.NewRequest(http.MethodGet, somewhere, nil)
+		r.Header.Set("Authorization", header+" "+s.token(t, claims(time.Now(), c), nil))
+		_, err := v.Authenticate(r)
+		return err
+	}
+	require.NoError(t, ask("Bearer", nil))
+	require.ErrorContains(t, ask("DPoP", nil), "not bound to a key")
+	require.Error(t, ask("Bearer", map[string]any{"cnf": map[string]any{"kid": "x"}}))
+	require.Error(t, ask("Bearer", map[string]any{"cnf": map[string]any{}}))
+	require.Error(t, ask("Bearer", map[string]any{"cnf": "x"}))
+	_, err := v.Verify(t.Context(), s.token(t, claims(time.Now(), map[string]any{
+		"cnf": map[string]any{"jkt": "x"}}), nil))
+	require.ErrorContains(t, err, "bound", "a token alone proves nothing")
+}
+
+func TestProofNonces(t *testing.T) {
+	for _, mode := range []ProofNonces{NoncesOptional, NoncesRequired} {
+		t.Run(string(mode), func(t *testing.T) {
+			p := newProver(t, func(c *Config) { c.ProofNonces = mode })
+			status, challenge, nonce := p.get(nil, p.proof(nil))
+			if mode == NoncesRequired {
+				require.Equal(t, http.StatusUnauthorized, status)
+				require.Contains(t, challenge, `error="use_dpop_nonce"`)
+			} else {
+				require.Equal(t, http.StatusOK, status)
+			}
+			require.NotEmpty(t, nonce)
+			late := func(o *dpop.Of) { o.Nonce, o.Now = nonce, o.Now.Add(-time.Hour) }
+			status, _, _ = p.get(nil, p.proof(late))
+			require.Equal(t, http.StatusOK, status, "with a nonce the clocks need not agree")
+			status, challenge, nonce = p.get(nil, p.proof(func(o *dpop.Of) { o.Nonce = "mine" }))
+			require.Equal(t, http.StatusUnauthorized, status)
+			require.Contains(t, challenge, `error="use_dpop_nonce"`)
+			require.NotEmpty(t, nonce)
+		})
+	}
+}
+
+// A proxy that takes a part of the path away and writes a Host of its own: the
+// proof is for what the caller sees.
+func TestExternalURL(t *testing.T) {
+	var front *httptest.Server
+	s, maker := newSigner(t), newMaker(t)
+	api := httptest.NewUnstartedServer(nil)
+	front = httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: api.Listener.Addr().String()})
+		r.Out.URL.Path = strings.TrimPrefix(r.In.URL.Path, "/cloud")
+		r.Out.URL.RawPath = ""
+		r.Out.Host = "internal.example"
+	}})
+	defer front.Close()
+	v := verifierOf(t, s, func(c *Config) { c.ExternalURL = front.URL + "/cloud" })
+	mux := http.NewServeMux()
+	mux.Handle("/clusters/", http.StripPrefix("/clusters", v.Require()(http.HandlerFunc(
+		func(http.ResponseWriter, *http.Request) {}))))
+	api.Config.Handler = mux
+	api.Start()
+	defer api.Close()
+	token := s.token(t, claims(time.Now(), map[string]any{"cnf": map[string]any{"jkt": maker.Thumbprint()}}), nil)
+	p := &prover{maker, t, front.URL + "/cloud", token, front.Client()}
+	status, challenge, _ := p.get(nil, p.proof(nil))
+	require.Equal(t, http.StatusOK, status, challenge)
+	status, _, _ = p.get(nil, p.proof(func(o *dpop.Of) { o.URL = front.URL + somewhere }))
+	require.Equal(t, http.StatusUnauthorized, status)
+	status, _, _ = p.get(nil, p.proof(func(o *dpop.Of) { o.URL = testAudience + somewhere }))
+	require.Equal(t, http.StatusUnauthorized, status, "what is configured counts alone")
+	for _, wrong := range []string{"api.example.com", "https://api.example.com/", "https://a.example?x", "ftp://x"} {
+		_, err := New(Config{Issuer: testIssuer, Audience: testAudience, ExternalURL: wrong})
+		require.ErrorContains(t, err, "ExternalURL", wrong)
+	}
+}
+
+// TestCertificateBoundToken is RFC 8705 §3: the certificate of the caller's own
+// connection counts, and no other.
+func TestCertificateBoundToken(t *testing.T) {
+	s := newSigner(t)
+	v := verifierOf(t, s, nil)
+	api := httptest.NewUnstartedServer(v.Require()(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	api.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	api.StartTLS()
+	defer api.Close()
+	mine, other := certtest.SelfSigned(t, nil), certtest.SelfSigned(t, nil)
+	token := s.token(t, claims(time.Now(), map[string]any{
+		"cnf": map[string]any{"x5t#S256": dpop.CertificateThumbprint(mine.Leaf)}}), nil)
+	ask := func(scheme string, shown ...tls.Certificate) (int, []string) {
+		client := api.Client()
+		transport := client.Transport.(*http.Transport).Clone()
+		transport.TLSClientConfig.Certificates = shown
+		defer transport.CloseIdleConnections()
+		req, err := http.NewRequest(http.MethodGet, api.URL, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", scheme+" "+token)
+		resp, err := (&http.Client{Transport: transport}).Do(req)
+		require.NoError(t, err)
+		resp.Body.Close()
+		return resp.StatusCode, resp.Header.Values("WWW-Authenticate")
+	}
+	status, _ := ask("Bearer", mine)
+	require.Equal(t, http.StatusOK, status)
+	for name, shown := range map[string][]tls.Certificate{"another": {other}, "none": nil} {
+		status, challenges := ask("Bearer", shown...)
+		require.Equal(t, http.StatusUnauthorized, status, name)
+		require.Len(t, challenges, 1)
+		require.Contains(t, challenges[0], `error="invalid_token"`)
+	}
+	status, _ = ask("DPoP", mine)
+	require.Equal(t, http.StatusUnauthorized, status)
+}
