@@ -82,6 +82,7 @@ lint: vet ## vet, staticcheck, the workflows, the licences of all dependencies, 
 
 bench: deps ## what it costs, against a bare handler that signs: ratios of processes
 	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/
+	$(GO) test -run '^$$' -bench Bound -benchtime 200x ./pkg/resourceserver/
 
 drill: deps ## break nodes, Redis, PostgreSQL, network, disks and clocks under load; a table of what held (some 20 minutes; as root: disks too)
 	SVCAUTH_DRILL=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m ./internal/drill/

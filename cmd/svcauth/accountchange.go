@@ -30,6 +30,7 @@ func createAccount() *cobra.Command {
 			flags.DurationVar(&ttl, "token-ttl", 0, "lifetime of its tokens, 1m to 24h (default: the server's)")
 			flags.StringVar(&expires, "secret-expires-at", "",
 				"when its secret ends: a time, a date or a duration such as 90d (default: never)")
+			flags.StringVar(&body.TokenBinding, "token-binding", "", aboutBinding+" (default: none)")
 			flags.BoolVar(&bare, "no-secret", false,
 				"make it without a secret; add a credential of another kind afterwards")
 		},
@@ -76,18 +77,22 @@ func momentAhead(flag, text string, now time.Time) (*time.Time, error) {
 	return &at, err
 }
 
+// aboutBinding is the help of --token-binding.
+const aboutBinding = "what its tokens must be bound to: none, any, dpop (the key of a proof) or mtls (a certificate)"
+
 func updateAccount() *cobra.Command {
-	var name, description string
+	var name, description, binding string
 	var ttl time.Duration
 	return verb{
 		use:     "update SERVICE-ACCOUNT",
-		short:   "Change a service account's name, description or token lifetime",
+		short:   "Change a service account's name, description, token lifetime or token binding",
 		choices: aboutAccounts,
 		example: []string{`svcauth service-account update deployer --description "Deploys clusters" --token-ttl 30m`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&name, "name", "", "new name")
 			flags.StringVar(&description, "description", "", "new description")
 			flags.DurationVar(&ttl, "token-ttl", 0, "new lifetime of its tokens, 1m to 24h")
+			flags.StringVar(&binding, "token-binding", "", aboutBinding)
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			seconds, err := lifetime(ttl)
@@ -95,14 +100,15 @@ func updateAccount() *cobra.Command {
 				return err
 			}
 			patch := svcauth.ServiceAccountPatch{
-				Name:        s.given("name", &name),
-				Description: s.given("description", &description),
+				Name:         s.given("name", &name),
+				Description:  s.given("description", &description),
+				TokenBinding: s.given("token-binding", &binding),
 			}
 			if s.command.Flags().Changed("token-ttl") {
 				patch.TokenTTLSeconds = &seconds
 			}
 			if patch == (svcauth.ServiceAccountPatch{}) {
-				return wrongUsage("nothing to change: give --name, --description or --token-ttl")
+				return wrongUsage("nothing to change: give --name, --description, --token-ttl or --token-binding")
 			}
 			id, err := s.accountID(ctx, args[0])
 			if err != nil {

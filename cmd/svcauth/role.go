@@ -82,6 +82,7 @@ func (s *session) showRole(r svcauth.Role) error {
 	}
 	err := s.show(r, value("Name", r.Name), value("ID", r.ID), value("Description", r.Description), value("Kind", kind),
 		value("Privileges", r.Privileges...),
+		value("Requires binding", strconv.FormatBool(r.RequiresBinding)),
 		value("Held by", counted(r.Members, "member")+", "+counted(r.ServiceAccounts, "service account")),
 		value("Created", stamp(s.now(), &r.CreatedAt, "")))
 	if err == nil {
@@ -100,6 +101,7 @@ func createRole() *cobra.Command {
 		example: []string{`svcauth role create "Cluster editor" --privilege clusters:view --privilege clusters:edit`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
+			flags.BoolVar(&body.RequiresBinding, "requires-binding", false, aboutRequiresBinding)
 			flags.Var((*wordList)(&body.Privileges), "privilege",
 				"privilege that it gives; may be repeated, or several with commas")
 		},
@@ -119,12 +121,17 @@ type roleChange struct {
 	removal
 	name, description string
 	set, add, remove  []string
+	binding           bool
 }
+
+// aboutRequiresBinding is the help of --requires-binding.
+const aboutRequiresBinding = "give it by bound tokens only (DPoP, or a client certificate)"
 
 func (r *roleChange) flags(flags *pflag.FlagSet) {
 	r.removal.flags(flags)
 	flags.StringVar(&r.name, "name", "", "new name; live tokens that carry the role die")
 	flags.StringVar(&r.description, "description", "", "new description")
+	flags.BoolVar(&r.binding, "requires-binding", false, aboutRequiresBinding)
 	flags.Var((*wordList)(&r.set), "privilege", "its privileges from now on, instead of those it has; may be repeated")
 	flags.Var((*wordList)(&r.add), "add-privilege", "privilege to add; may be repeated")
 	flags.Var((*wordList)(&r.remove), "remove-privilege", "privilege to take away; may be repeated")
@@ -143,12 +150,15 @@ func updateRole() *cobra.Command {
 				Name:        s.given("name", &r.name),
 				Description: s.given("description", &r.description),
 			}
+			if s.command.Flags().Changed("requires-binding") {
+				patch.RequiresBinding = &r.binding
+			}
 			replaces := s.command.Flags().Changed("privilege")
 			switch {
 			case replaces && len(r.add)+len(r.remove) > 0:
 				return wrongUsage("--privilege sets all, so it goes without --add-privilege and --remove-privilege")
 			case !replaces && len(r.add)+len(r.remove) == 0 && patch == (svcauth.RolePatch{}):
-				return wrongUsage("nothing to change: give --name, --description, " +
+				return wrongUsage("nothing to change: give --name, --description, --requires-binding, " +
 					"--privilege, --add-privilege or --remove-privilege")
 			}
 			role, err := s.role(ctx, args[0])

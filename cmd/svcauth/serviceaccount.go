@@ -127,6 +127,7 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 		value("Name", a.Name), value("ID", a.ID), value("Client ID", a.ClientID), value("Description", a.Description),
 		value("State", accountState(a)),
 		value("Token lifetime", (time.Duration(a.TokenTTLSeconds) * time.Second).String()),
+		value("Token binding", a.TokenBinding),
 		value("Roles", refNames(a.Roles)...), value("Secrets", secrets...),
 		value("Created", stamp(now, &a.CreatedAt, "")+" by "+a.CreatedBy.Email),
 		value("Last used", stamp(now, a.LastUsedAt, "never")),

@@ -39,6 +39,17 @@ func (h EffectivePrivileges) RolesOf(privileges []string) []string {
 	return slices.Compact(names)
 }
 
+// BindingRoles returns those of the named roles that are given by bound tokens
+// only.
+func (h EffectivePrivileges) BindingRoles(names []string) (binding []string) {
+	for _, r := range h.given {
+		if r.RequiresBinding && slices.Contains(names, r.Name) {
+			binding = append(binding, r.Name)
+		}
+	}
+	return binding
+}
+
 // Effective works out what roles give at a moment. Expired grants give nothing.
 // Administrator gives every privilege that the organization can have. No role
 // gives a tenant what only the operator's organization has. The console, the

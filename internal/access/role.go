@@ -52,6 +52,8 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 			Name:        name,
 			Description: description,
 			CreatedAt:   t.Now,
+
+			RequiresBinding: n.RequiresBinding,
 		}
 		err = t.InsertRole(ctx, row, privileges)
 		if errors.Is(err, store.ErrConflict) {
@@ -64,6 +66,8 @@ func (s *Service) CreateRole(ctx context.Context, n svcauth.NewRole) (made svcau
 			Privileges:  privileges,
 			CreatedAt:   t.Now,
 			Version:     1,
+
+			RequiresBinding: n.RequiresBinding,
 		}
 		t.Target.ID, t.After = row.ID, made
 		return err
@@ -158,7 +162,7 @@ func (s *Service) describeRoles(
 		gives := append([]string{}, RoleGives(r.Kind, privileges[r.ID], catalogue, org.Operator)...)
 		slices.Sort(gives)
 		roles[i] = svcauth.Role{ID: r.ID, Name: r.Name, Description: r.Description,
-			System: r.Kind != store.RoleCustom, Privileges: gives,
+			System: r.Kind != store.RoleCustom, Privileges: gives, RequiresBinding: r.RequiresBinding,
 			Members: holders[r.ID].Members, ServiceAccounts: holders[r.ID].ServiceAccounts, CreatedAt: r.CreatedAt,
 			Version: r.Version}
 	}

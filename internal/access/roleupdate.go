@@ -86,13 +86,14 @@ func (s *Service) updateRole(
 		return did, roleNameTaken(next.Name)
 	}
 	if err == nil {
-		err = t.takeFromRole(ctx, row, next.Name, old.Privileges, privileges)
+		err = t.takeFromRole(ctx, row, next, old.Privileges, privileges)
 	}
 	if err != nil {
 		return did, err
 	}
 	changed := old
 	changed.Name, changed.Description, changed.Version = next.Name, next.Description, row.Version+1
+	changed.RequiresBinding = next.RequiresBinding
 	if privileges != nil {
 		changed.Privileges = privileges
 	}
@@ -132,27 +133,41 @@ func (s *Service) patchedRole(
 			privileges = []string{}
 		}
 	}
+	if patch.RequiresBinding != nil {
+		next.RequiresBinding = *patch.RequiresBinding
+	}
 	if err := systemRoleChange(row, next, privileges != nil); err != nil {
 		return next, nil, err
 	}
-	if next.Name != row.Name {
-		stays := had
-		if privileges != nil {
-			stays = privileges
-		}
-		if err := t.mayHandOver(ctx, Handover{
-			Gives: EffectivePrivileges{Privileges: stays},
-			What:  "rename the role " + row.Name,
-			End:   &t.Now,
-		}); err != nil {
-			return next, nil, err
-		}
+	if err := t.mayReshapeRole(ctx, row, next, had, privileges); err != nil {
+		return next, nil, err
 	}
 	added := EffectivePrivileges{Privileges: without(privileges, had)}
 	return next, privileges, t.mayHandOver(ctx, Handover{
 		Gives: added,
 		What:  "put these privileges on the role " + row.Name,
 	})
+}
+
+// mayReshapeRole refuses a new name, and giving the role by tokens that are not
+// bound, to a caller that does not hold what the role goes on to give.
+func (t *Tx) mayReshapeRole(ctx context.Context, row, next store.RoleRow, had, has []string) error {
+	stays := EffectivePrivileges{Privileges: had}
+	if has != nil {
+		stays.Privileges = has
+	}
+	if next.Name != row.Name {
+		renamed := Handover{Gives: stays, What: "rename the role " + row.Name, End: &t.Now}
+		if err := t.mayHandOver(ctx, renamed); err != nil {
+			return err
+		}
+	}
+	if row.RequiresBinding && !next.RequiresBinding {
+		return t.mayHandOver(ctx, Handover{
+			Gives: stays, What: "give the role " + row.Name + " by tokens that are not bound",
+		})
+	}
+	return nil
 }
 
 // systemRoleChange refuses what a system role does not let be changed.
@@ -171,13 +186,13 @@ func systemRoleChange(row, next store.RoleRow, privileges bool) error {
 
 // takeFromRole kills the tokens that carry what the role loses, and tells every
 // node that the role has changed.
-func (t *Tx) takeFromRole(ctx context.Context, row store.RoleRow, newName string, had, has []string) error {
+func (t *Tx) takeFromRole(ctx context.Context, row, next store.RoleRow, had, has []string) error {
 	var err error
-	if row.Name != newName { // the old name is in the tokens
+	if row.Name != next.Name { // the old name is in the tokens
 		err = t.revokeRole(ctx, row.OrgID, row.Name)
 	} else if lost := without(had, has); has != nil && len(lost) > 0 {
 		err = t.revokeRole(ctx, row.OrgID, row.Name, lost...)
-	} else if has == nil {
+	} else if has == nil && row.RequiresBinding == next.RequiresBinding {
 		return nil // only the description
 	}
 	if err != nil {

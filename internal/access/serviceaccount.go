@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -52,7 +53,8 @@ func (s *Service) createServiceAccount(
 	id := typeid.New(svcauth.PrefixServiceAccount, t.Now)
 	err = t.InsertClient(ctx, store.ClientRow{
 		ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount, Name: n.Name, Description: n.Description,
-		TTLSeconds: int64(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name,
+		TTLSeconds: int64(n.TokenTTLSeconds), TokenBinding: n.TokenBinding,
+		CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name,
 	})
 	if errors.Is(err, store.ErrConflict) {
 		return made, accountNameTaken(n.Name)
@@ -62,7 +64,8 @@ func (s *Service) createServiceAccount(
 	}
 	made = svcauth.ServiceAccount{
 		ID: id, ClientID: id, Name: n.Name, Description: n.Description,
-		TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds), CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1,
+		TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds), TokenBinding: n.TokenBinding,
+		CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1,
 	}
 	if made.Roles, err = s.grantFirstRoles(ctx, t, id, n.RoleIDs); err != nil {
 		return made, err
@@ -126,6 +129,10 @@ func (s *Service) checkNewServiceAccount(n *svcauth.NewServiceAccount, t *Tx) (e
 		return err
 	}
 	if err := validTTL("body.token_ttl_seconds", n.TokenTTLSeconds); err != nil {
+		return err
+	}
+	n.TokenBinding = cmp.Or(n.TokenBinding, svcauth.TokenBindingNone)
+	if err := validTokenBinding(n.TokenBinding); err != nil {
 		return err
 	}
 	n.RoleIDs = slices.Compact(slices.Sorted(slices.Values(n.RoleIDs)))
@@ -252,109 +259,6 @@ func (s *Service) changeAccount(
 		t.Target.Name = account.Name
 		return do(ctx, t, account)
 	})
-}
-
-// UpdateServiceAccount changes what patch names, if version is still the
-// account's own (0: whatever it is). Disabling kills its tokens. Enabling it
-// again, or giving it another name, needs every privilege that it holds.
-func (s *Service) UpdateServiceAccount(
-	ctx context.Context,
-	id string,
-	version int64,
-	patch svcauth.ServiceAccountPatch,
-) (changed svcauth.ServiceAccount, err error) {
-	err = s.changeAccount(ctx, id, "service_account.update", func(
-		ctx context.Context,
-		t *Tx,
-		old svcauth.ServiceAccount,
-	) error {
-		if version != 0 && version != old.Version {
-			return store.ErrStale
-		}
-		row, err := t.ServiceAccount(ctx, t.Actor.OrgID, id)
-		if err != nil {
-			return err
-		}
-		next, err := patchedAccount(row, patch)
-		if err != nil {
-			return err
-		}
-		if sameAccount(next, row) {
-			t.Silent, changed = true, old
-			return nil
-		}
-		if err := s.mayChangeAccount(ctx, t, row, next); err != nil {
-			return err
-		}
-		err = t.UpdateServiceAccount(ctx, t.Actor.OrgID, next)
-		if errors.Is(err, store.ErrConflict) {
-			return accountNameTaken(next.Name)
-		}
-		if err != nil {
-			return err
-		}
-		changed = old
-		changed.Name, changed.Description = next.Name, next.Description
-		changed.Disabled, changed.Version = next.Disabled, row.Version+1
-		changed.TokenTTLSeconds = s.effectiveTTL(next.TokenTTLSeconds)
-		t.Before, t.After = old, changed
-		if row.Disabled && !next.Disabled { // before they go into the answer: the audit log is not for them
-			if changed.Warnings, err = s.warnOfAccount(ctx, t.Q, t.Actor, id); err != nil {
-				return err
-			}
-		}
-		if next.Disabled && !row.Disabled {
-			return t.revokeClient(ctx, t.Actor.OrgID, id, "")
-		}
-		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
-	})
-	return changed, err
-}
-
-// mayChangeAccount refuses what hands over all that the account holds to a
-// caller that may not: to enable it, and to rename it. Somebody who grants by
-// name next means the account that had that name.
-func (s *Service) mayChangeAccount(ctx context.Context, t *Tx, old, next svcauth.ServiceAccount) error {
-	if old.Disabled && !next.Disabled {
-		if err := t.MayHandOverAccount(ctx, old.ID, Handover{
-			What: "enable the service account " + old.Name,
-		}); err != nil {
-			return err
-		}
-	}
-	if old.Name != next.Name {
-		return t.MayHandOverAccount(ctx, old.ID, Handover{What: "rename the service account " + old.Name, End: &t.Now})
-	}
-	return nil
-}
-
-func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch) (_ svcauth.ServiceAccount, err error) {
-	if patch.Name != nil {
-		if a.Name, err = ValidName("body.name", *patch.Name); err != nil {
-			return a, err
-		}
-	}
-	if patch.Description != nil {
-		if a.Description, err = validDescription(*patch.Description); err != nil {
-			return a, err
-		}
-	}
-	if patch.TokenTTLSeconds != nil {
-		if err := validTTL("body.token_ttl_seconds", *patch.TokenTTLSeconds); err != nil {
-			return a, err
-		}
-		a.TokenTTLSeconds = *patch.TokenTTLSeconds
-	}
-	if patch.Disabled != nil {
-		a.Disabled = *patch.Disabled
-	}
-	return a, nil
-}
-
-// sameAccount compares what a patch can change.
-func sameAccount(a, b svcauth.ServiceAccount) bool {
-	return a.Name == b.Name && a.Description == b.Description && a.TokenTTLSeconds == b.TokenTTLSeconds &&
-		a.Disabled == b.Disabled
 }
 
 // DeleteServiceAccount removes one with its secrets and grants. Its tokens die.

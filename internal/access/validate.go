@@ -59,6 +59,15 @@ func validTTL(at string, seconds int) error {
 	return nil
 }
 
+// validTokenBinding refuses what the tokens of an account can't be bound to.
+func validTokenBinding(binding string) error {
+	if !slices.Contains(svcauth.TokenBindings(), binding) {
+		return svcauth.InvalidField("body.token_binding", "Expected one of %s.",
+			strings.Join(svcauth.TokenBindings(), ", "))
+	}
+	return nil
+}
+
 // checkID refuses what can't be an id before it reaches the database, as what
 // does not exist.
 func checkID(prefix, id string) error {

@@ -320,8 +320,8 @@ func (a *App) wireHTTP() error {
 		OAuth: oauth.New(oauth.Config{
 			ClientAuth: a.clientAuth, Refusals: a.refusals,
 			Token: a.Token, Feed: a.feed, Issuer: a.cfg.Issuer, MTLSURL: a.cfg.TLS.MTLSURL,
-			TokenAliases: a.cfg.Token.Aliases,
-			JWKS:         a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
+			TokenAliases: a.cfg.Token.Aliases, CertificateBound: takesCertificates(a.cfg.TLS),
+			JWKS: a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
 		}),
 		Ready: a.ready, Logger: a.logger, Observer: observer{a},
 		Issuer: a.cfg.Issuer, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies,

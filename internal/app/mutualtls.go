@@ -25,6 +25,9 @@ func certificateReader(c config.TLS) *clientauth.CertificateReader {
 	return clientauth.NewCertificateReader(c.ClientCertHeader, c.ClientCertFormat, c.ClientCertVerifiedHeader)
 }
 
+// takesCertificates reports whether a client can show a certificate at all.
+func takesCertificates(c config.TLS) bool { return c.MTLSListen != "" || c.ClientCertHeader != "" }
+
 // takesSelfSigned reports whether a certificate that nobody vouches for can
 // reach the server: to its own listener, or through a proxy that need not have
 // checked the chain.

@@ -100,8 +100,11 @@ type Authentication struct {
 	*Client
 	Proof
 
-	Method string     // its name in the metadata
-	IP     netip.Addr // where the request came from; zero: not known
+	Method string // its name in the metadata
+	// Certificate is what the client has shown in TLS, whether or not it has
+	// proven itself by it.
+	Certificate PeerCertificate
+	IP          netip.Addr // where the request came from; zero: not known
 }
 
 // Use calls Commit, if there is one.
@@ -210,7 +213,9 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *Request) (Authentic
 		a.record(client, refusal.Description+" ("+proof.described()+")", r.IP, client.AuditActor())
 		return Authentication{}, refusal
 	}
-	return Authentication{Client: client, Proof: proof, Method: r.Method, IP: r.IP}, nil
+	return Authentication{
+		Client: client, Proof: proof, Method: r.Method, Certificate: r.Certificate, IP: r.IP,
+	}, nil
 }
 
 // verify checks the proof of a request that began at a moment. If it doesn't

@@ -51,7 +51,7 @@ var groups = []group{
 		markdown("protect")}},
 	{"Manage", []source{markdown("manage"), markdown("terraform")}},
 	{"Run", []source{
-		markdown("run"), markdown("mtls"), markdown("operate"),
+		markdown("run"), markdown("mtls"), markdown("bound-tokens"), markdown("operate"),
 		markdown("upgrade"), markdown("versions"), markdown("backup"),
 		markdown("runbook"), markdown("sizing"),
 	}},

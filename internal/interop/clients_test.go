@@ -43,7 +43,7 @@ type house struct {
 	keys      map[string]crypto.Signer // by the algorithm that they sign with
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t *testing.T, environ ...string) *house {
 	t.Helper()
 	address, authority := freeport.Address(t), certtest.New(t, "clients")
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -55,9 +55,9 @@ func newHouse(t *testing.T) *house {
 	_, edwards, err := ed25519.GenerateKey(rand.Reader)
 	require.NoError(t, err)
 	return &house{
-		Server: svctest.New(t, svctest.Options{TLS: true, Environ: []string{"SVCAUTH_TLS_MTLS_LISTEN=" + address,
-			"SVCAUTH_TLS_MTLS_URL=https://" + address, "SVCAUTH_TLS_CLIENT_CA_FILE=" + authority.File(t),
-			"SVCAUTH_FEDERATION_ALLOWED_NETWORKS=127.0.0.0/8"}}),
+		Server: svctest.New(t, svctest.Options{TLS: true, Environ: append(environ, "SVCAUTH_TLS_MTLS_LISTEN="+address,
+			"SVCAUTH_TLS_MTLS_URL=https://"+address, "SVCAUTH_TLS_CLIENT_CA_FILE="+authority.File(t),
+			"SVCAUTH_FEDERATION_ALLOWED_NETWORKS=127.0.0.0/8")}),
 		t: t, mutual: "https://" + address, authority: authority,
 		keys: map[string]crypto.Signer{"RS256": rsaKey, "PS256": rsaKey, "ES256": p256, "ES384": p384,
 			"EdDSA": edwards},
@@ -80,6 +80,9 @@ type clientCase struct {
 	Claims      map[string]string `json:"claims,omitempty"`
 	Basic       bool              `json:"basic,omitempty"` // beyond the token endpoint, as it is by default
 
+	DPoP      string            `json:"dpop,omitempty"`      // the algorithm of the key that tokens are bound to
+	Resources map[string]string `json:"resources,omitempty"` // what is called with them, by its audience
+
 	registered svcauth.NewKey
 	refused    string // what the error must hold; empty: it is let in
 }
@@ -90,6 +93,8 @@ type result struct {
 	Basic                     string // what a header with Basic had in it
 	Assertions, Asked         []string
 	Active                    []bool // what introspection said before and after the revocation
+	Types                     []string
+	Statuses                  []int
 }
 
 // run has a program run the cases, in one process, and returns what became of

@@ -207,6 +207,7 @@ var schemaTexts = map[string]string{
 	"ExplainStep":   "One link of the chain",
 	"FeedPage":      "A page of the revocation feed",
 	"Introspection": "What is known of a token, RFC 7662 §2.2",
+	"Confirmation":  "What a token is bound to, RFC 7800 §3.1",
 	"Key":           "A public key, RFC 7517 §4",
 	"KeySet":        "The public keys, RFC 7517 §5",
 	"Liveness":      "That the process lives",

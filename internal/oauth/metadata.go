@@ -51,6 +51,7 @@ type serverMetadata struct {
 	RevocationSigning    []string     `json:"revocation_endpoint_auth_signing_alg_values_supported" doc:"The algorithms of their assertions"`
 	FeedURL              string       `json:"revocation_feed_endpoint" doc:"The revocation feed, which is this server's own"`
 	Documentation        string       `json:"service_documentation" doc:"Pages for people"`
+	CertificateBound     bool         `json:"tls_client_certificate_bound_access_tokens,omitempty" doc:"Whether tokens can be bound to a client certificate (RFC 8705 §3.3), for accounts whose token_binding says so"`
 	SubjectTypes         []string     `json:"subject_types_supported" doc:"A subject is the same for every API"`
 	TokenURL             string       `json:"token_endpoint" doc:"Where to get tokens"`
 	TokenMethods         []string     `json:"token_endpoint_auth_methods_supported" doc:"How clients authenticate there"`
@@ -86,8 +87,8 @@ func (e *Endpoints) metadataOf(algorithms []string) serverMetadata {
 		RevocationURL: i + revokePath, RevocationMethods: methods, RevocationSigning: signing,
 		IntrospectionURL: i + introspectPath, IntrospectionMethods: methods, IntrospectionSigning: signing,
 		MTLSAliases:    mtlsAliasesAt(e.cfg.MTLSURL),
-		DPoPAlgorithms: dpop.Algorithms(),
-		GrantTypes:     e.cfg.Token.GrantTypes(), ResponseTypes: []string{},
+		DPoPAlgorithms: dpop.Algorithms(), CertificateBound: e.cfg.CertificateBound,
+		GrantTypes: e.cfg.Token.GrantTypes(), ResponseTypes: []string{},
 		IDTokenAlgorithms: algorithms, SubjectTypes: []string{"public"},
 	}
 }

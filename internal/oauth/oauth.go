@@ -39,6 +39,9 @@ type Config struct {
 	// 8705 §5. If it is empty, nowhere else than the others.
 	MTLSURL      string
 	TokenAliases []string // further paths of the token endpoint
+	// CertificateBound says that clients can show a certificate, and have
+	// tokens bound to it (RFC 8705 §3).
+	CertificateBound bool
 }
 
 // Endpoints are the OAuth2 endpoints.

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"time"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // ClientRow is a client as it is made.
@@ -11,6 +14,7 @@ type ClientRow struct {
 	MemberID                   *string // of an application key only
 	Name, Description          string  // an application key has no name
 	TTLSeconds                 int64
+	TokenBinding               string // [svcauth.TokenBindingNone] …; empty: none
 	CreatedAt                  time.Time
 	CreatedByID, CreatedByName string
 }
@@ -24,10 +28,11 @@ func (q *Q) InsertClient(ctx context.Context, c ClientRow) error {
 		key = &k
 	}
 	_, err := q.exec(ctx, `INSERT INTO client (id, org_id, kind, member_id, name, name_key, description, disabled,
-		ttl_s, epoch, created_at_ms, created_by_id, created_by_name, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, 0, $9, $10, $11, 1)`,
+		ttl_s, epoch, created_at_ms, created_by_id, created_by_name, token_binding, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, 0, $9, $10, $11, $12, 1)`,
 		c.ID, c.OrgID, c.Kind, c.MemberID, c.Name, key, c.Description, c.TTLSeconds,
-		c.CreatedAt.UnixMilli(), c.CreatedByID, c.CreatedByName)
+		c.CreatedAt.UnixMilli(), c.CreatedByID, c.CreatedByName,
+		cmp.Or(c.TokenBinding, svcauth.TokenBindingNone))
 	return err
 }
 

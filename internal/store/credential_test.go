@@ -45,17 +45,19 @@ func (b *before) write(do func(context.Context, *store.Q) error) {
 	require.NoError(b, b.Write(b.Context(), func(q *store.Q) error { return do(b.Context(), q) }))
 }
 
-// client makes a client, an application key if it has a member.
+// client makes a client in the form of before, an application key if it has a
+// member.
 func (b *before) client(name string, member *string) string {
 	b.Helper()
-	row := store.ClientRow{ID: svcauth.NewID(svcauth.PrefixServiceAccount), OrgID: "org_a",
-		Kind: store.ClientServiceAccount, Name: name, CreatedAt: b.now}
+	id, kind, key := svcauth.NewID(svcauth.PrefixServiceAccount), store.ClientServiceAccount, &name
 	if member != nil {
-		row.ID, row.Kind = svcauth.NewID(svcauth.PrefixApplicationKey), store.ClientApplicationKey
-		row.MemberID, row.Name = member, ""
+		id, kind, key = svcauth.NewID(svcauth.PrefixApplicationKey), store.ClientApplicationKey, nil
 	}
-	b.write(func(ctx context.Context, q *store.Q) error { return q.InsertClient(ctx, row) })
-	return row.ID
+	require.NoError(b, b.Exec(b.Context(), `INSERT INTO client (id, org_id, kind, member_id, name, name_key,
+		description, disabled, ttl_s, epoch, created_at_ms, created_by_id, created_by_name, version)
+		VALUES ($1, 'org_a', $2, $3, $4, $5, '', FALSE, 0, 0, $6, '', '', 1)`,
+		id, kind, member, name, key, b.now.UnixMilli()))
+	return id
 }
 
 // secret makes a secret in the form of before.

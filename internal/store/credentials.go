@@ -39,6 +39,7 @@ type Credentials struct {
 	Disabled                    bool
 	Suspended                   bool // the member of an application key
 	TTLSeconds                  int64
+	TokenBinding                string // [svcauth.TokenBindingNone] …
 	Epoch, Policy               int64
 	SharedSecrets               string // the organization's setting: [svcauth.SharedSecretsAllowed] …
 	ApplicationKeys             string // the organization's setting
@@ -85,6 +86,8 @@ type HeldRole struct {
 	ID, Name, Kind string
 	ExpiresAtMS    int64 // of the grant; 0: never
 	Privileges     []string
+
+	RequiresBinding bool // it is given by bound tokens only
 }
 
 // credentialsQuery reads some clients, and for an id that nobody has the client
@@ -95,7 +98,7 @@ func credentialsQuery(clients int) string {
 	list := strings.ReplaceAll(placeholders(1, clients), ",", "),(")
 	return `
 SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
-       o.operator, o.removed, c.ttl_s, c.epoch, o.pol, o.shared_secrets, o.application_keys,
+       o.operator, o.removed, c.ttl_s, c.token_binding, c.epoch, o.pol, o.shared_secrets, o.application_keys,
        COALESCE((SELECT STRING_AGG(g.role_id || ' ' || COALESCE(g.expires_at_ms, 0), ',') FROM role_grant g
            WHERE g.principal_id = COALESCE(c.member_id, c.id) AND g.org_id = c.org_id), ''),
        COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0)
@@ -150,7 +153,7 @@ func scanCredentials(r row, found map[string]*Credentials) error {
 	var asked, grants, kind string
 	if err := r.Scan(
 		&asked, &c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator,
-		&c.removed, &c.TTLSeconds, &c.Epoch, &c.Policy, &c.SharedSecrets, &c.ApplicationKeys, &grants,
+		&c.removed, &c.TTLSeconds, &c.TokenBinding, &c.Epoch, &c.Policy, &c.SharedSecrets, &c.ApplicationKeys, &grants,
 		&p.ID, &kind, &p.Material, &p.ExpiresAtMS,
 	); err != nil {
 		return err
@@ -220,16 +223,16 @@ func (q *Q) HeldRoles(ctx context.Context, orgID, principalID string) ([]HeldRol
 	_, err := many(ctx, q, func(r row) (struct{}, error) {
 		var h HeldRole
 		var privilege string
-		err := r.Scan(&h.ID, &h.Name, &h.Kind, &h.ExpiresAtMS, &privilege)
+		err := r.Scan(&h.ID, &h.Name, &h.Kind, &h.RequiresBinding, &h.ExpiresAtMS, &privilege)
 		if err == nil {
 			held = addHeld(held, roles, h, privilege)
 		}
 		return struct{}{}, err
-	}, `SELECT r.id, r.name, r.kind, COALESCE(g.expires_at_ms, 0), COALESCE(p.privilege, '')
+	}, `SELECT r.id, r.name, r.kind, r.requires_binding, COALESCE(g.expires_at_ms, 0), COALESCE(p.privilege, '')
 		FROM role_grant g JOIN role r ON r.id = g.role_id LEFT JOIN role_privilege p ON p.role_id = r.id
 		WHERE g.principal_id = $1 AND g.org_id = $2
 		UNION ALL
-		SELECT r.id, r.name, r.kind, 0, COALESCE(p.privilege, '')
+		SELECT r.id, r.name, r.kind, r.requires_binding, 0, COALESCE(p.privilege, '')
 		FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id
 		WHERE r.org_id = $2 AND r.name_key = 'public' AND r.kind = 'public'`,
 		principalID, orgID)
@@ -247,22 +250,22 @@ func (q *Q) OrganizationRoles(ctx context.Context, orgID string, ids []string) (
 	all, err := many(ctx, q, func(r row) (pol int64, err error) {
 		var h HeldRole
 		var privilege string
-		err = r.Scan(&pol, &h.ID, &h.Name, &h.Kind, &privilege)
+		err = r.Scan(&pol, &h.ID, &h.Name, &h.Kind, &h.RequiresBinding, &privilege)
 		if err == nil && h.ID != "" {
 			held = addHeld(held, roles, h, privilege)
 		}
 		return pol, err
-	}, `SELECT o.pol, '', '', '', '' FROM organization o WHERE o.id = $1
+	}, `SELECT o.pol, '', '', '', FALSE, '' FROM organization o WHERE o.id = $1
 		UNION ALL
-		SELECT 0, r.id, r.name, r.kind, COALESCE(p.privilege, '')
+		SELECT 0, r.id, r.name, r.kind, r.requires_binding, COALESCE(p.privilege, '')
 		FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id
 		WHERE r.org_id = $1 AND r.name_key = 'public' AND r.kind = 'public'
 		UNION ALL
-		SELECT 0, r.id, r.name, r.kind, COALESCE(p.privilege, '')
+		SELECT 0, r.id, r.name, r.kind, r.requires_binding, COALESCE(p.privilege, '')
 		FROM role r LEFT JOIN role_privilege p ON p.role_id = r.id
 		WHERE r.org_id = $1 AND r.kind = 'custom' AND r.id IN (`+list+`)
 		UNION ALL
-		SELECT 0, r.id, r.name, r.kind, COALESCE(p.name, '')
+		SELECT 0, r.id, r.name, r.kind, r.requires_binding, COALESCE(p.name, '')
 		FROM role r LEFT JOIN privilege p ON TRUE
 		WHERE r.org_id = $1 AND r.kind = 'administrator' AND r.id IN (`+list+`)`, args...)
 	for _, pol := range all {

@@ -36,7 +36,8 @@ func TestCredentialsAreReadInOneQuery(t *testing.T) {
 				require.ElementsMatch(t, []string{"p:one", "p:two"}, r.Privileges)
 				require.Equal(t, later, r.ExpiresAtMS)
 			} else {
-				require.Equal(t, HeldRole{"role_public_a", "Public", RolePublic, 0, []string{"p:public"}}, r)
+				require.Equal(t, HeldRole{ID: "role_public_a", Name: "Public", Kind: RolePublic,
+					Privileges: []string{"p:public"}}, r)
 			}
 		}
 		key, err := s.Read().Credentials(t.Context(), "ak_b")
@@ -128,15 +129,16 @@ func TestOrganizationRoles(t *testing.T) {
 			}
 			return pol, roles
 		}
-		public := HeldRole{"role_public_a", "Public", RolePublic, 0, []string{"p:public"}}
+		public := HeldRole{"role_public_a", "Public", RolePublic, 0, []string{"p:public"}, false}
 		pol, roles := read("org_a")
 		require.EqualValues(t, 1, pol)
 		require.Equal(t, []HeldRole{public}, roles)
 		_, roles = read("org_a", "role_b", "role_none")
 		require.Equal(t, []HeldRole{public}, roles, "another organization's role is not there")
 		_, roles = read("org_a", "role_a", "role_all", "role_public_a")
-		require.ElementsMatch(t, []HeldRole{public, {"role_a", "Role", RoleCustom, 0, []string{"p:one", "p:two"}},
-			{"role_all", "All", RoleAdministrator, 0, []string{"p:one"}}}, roles)
+		require.ElementsMatch(t, []HeldRole{public,
+			{"role_a", "Role", RoleCustom, 0, []string{"p:one", "p:two"}, false},
+			{"role_all", "All", RoleAdministrator, 0, []string{"p:one"}, false}}, roles)
 		_, _, err := s.Read().OrganizationRoles(t.Context(), "org_none", nil)
 		require.ErrorIs(t, err, ErrNotFound)
 	})

@@ -12,14 +12,16 @@ import (
 type RoleRow struct {
 	ID, OrgID, Kind, Name, Description string
 	CreatedAt                          time.Time
+	RequiresBinding                    bool
 	Version                            int64
 }
 
-const roleSelect = `SELECT r.id, r.org_id, r.kind, r.name, r.description, r.created_at_ms, r.version FROM role r`
+const roleSelect = `SELECT r.id, r.org_id, r.kind, r.name, r.description, r.created_at_ms, r.requires_binding, r.version
+	FROM role r`
 
 func scanRole(r row) (o RoleRow, err error) {
 	var created int64
-	err = r.Scan(&o.ID, &o.OrgID, &o.Kind, &o.Name, &o.Description, &created, &o.Version)
+	err = r.Scan(&o.ID, &o.OrgID, &o.Kind, &o.Name, &o.Description, &created, &o.RequiresBinding, &o.Version)
 	o.CreatedAt = at(created)
 	return o, err
 }
@@ -27,9 +29,10 @@ func scanRole(r row) (o RoleRow, err error) {
 // InsertRole adds a role with its privileges. It returns [ErrConflict] if the
 // name is taken.
 func (q *Q) InsertRole(ctx context.Context, r RoleRow, privileges []string) error {
-	_, err := q.exec(ctx, `INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1)`,
-		r.ID, r.OrgID, r.Kind, r.Name, NameKey(r.Name), r.Description, r.CreatedAt.UnixMilli())
+	_, err := q.exec(ctx, `INSERT INTO role (id, org_id, kind, name, name_key, description, created_at_ms,
+			requires_binding, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)`,
+		r.ID, r.OrgID, r.Kind, r.Name, NameKey(r.Name), r.Description, r.CreatedAt.UnixMilli(), r.RequiresBinding)
 	if err != nil {
 		return err
 	}
@@ -128,14 +131,14 @@ func (q *Q) HoldersOf(ctx context.Context, roles []string) (map[string]Holders, 
 	return counted, err
 }
 
-// UpdateRole writes name and description and, unless privileges is nil,
+// UpdateRole writes what a row has and, unless privileges is nil,
 // replaces the privileges. It returns [ErrStale] if the version is no longer
 // the given one.
 func (q *Q) UpdateRole(ctx context.Context, r RoleRow, privileges []string) error {
 	err := q.mustBeFresh(ctx, `UPDATE role
-		SET name = $1, name_key = $2, description = $3, version = version + 1
-		WHERE org_id = $4 AND id = $5 AND version = $6`,
-		r.Name, NameKey(r.Name), r.Description, r.OrgID, r.ID, r.Version)
+		SET name = $1, name_key = $2, description = $3, requires_binding = $4, version = version + 1
+		WHERE org_id = $5 AND id = $6 AND version = $7`,
+		r.Name, NameKey(r.Name), r.Description, r.RequiresBinding, r.OrgID, r.ID, r.Version)
 	if err != nil || privileges == nil {
 		return err
 	}

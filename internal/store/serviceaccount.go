@@ -7,7 +7,7 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-const serviceAccountSelect = `SELECT id, name, description, disabled, ttl_s,
+const serviceAccountSelect = `SELECT id, name, description, disabled, ttl_s, token_binding,
 	created_at_ms, created_by_id, created_by_name, last_used_ms, version FROM client`
 
 // scanServiceAccount leaves roles and secrets empty. TokenTTLSeconds is as
@@ -15,7 +15,7 @@ const serviceAccountSelect = `SELECT id, name, description, disabled, ttl_s,
 func scanServiceAccount(r row) (a svcauth.ServiceAccount, err error) {
 	var created int64
 	var used sql.NullInt64
-	err = r.Scan(&a.ID, &a.Name, &a.Description, &a.Disabled, &a.TokenTTLSeconds,
+	err = r.Scan(&a.ID, &a.Name, &a.Description, &a.Disabled, &a.TokenTTLSeconds, &a.TokenBinding,
 		&created, &a.CreatedBy.ID, &a.CreatedBy.Email, &used, &a.Version)
 	a.ClientID, a.CreatedAt, a.LastUsedAt = a.ID, at(created), moment(used)
 	return a, err
@@ -71,14 +71,15 @@ func (q *Q) ServiceAccountsNamed(ctx context.Context, orgID, prefix, before stri
 		ORDER BY id DESC`, orgID, prefix, upTo, before, limit)
 }
 
-// UpdateServiceAccount writes name, description, disabled and lifetime. It
-// returns [ErrStale] if the version is no longer the given one, and
-// [ErrConflict] if the name is taken.
+// UpdateServiceAccount writes name, description, disabled, lifetime and what
+// tokens are bound to. It returns [ErrStale] if the version is no longer the
+// given one, and [ErrConflict] if the name is taken.
 func (q *Q) UpdateServiceAccount(ctx context.Context, orgID string, a svcauth.ServiceAccount) error {
 	return q.mustBeFresh(ctx, `UPDATE client
-		SET name = $1, name_key = $2, description = $3, disabled = $4, ttl_s = $5, version = version + 1
-		WHERE org_id = $6 AND id = $7 AND kind = $8 AND version = $9`,
-		a.Name, NameKey(a.Name), a.Description, a.Disabled, a.TokenTTLSeconds,
+		SET name = $1, name_key = $2, description = $3, disabled = $4, ttl_s = $5, token_binding = $6,
+			version = version + 1
+		WHERE org_id = $7 AND id = $8 AND kind = $9 AND version = $10`,
+		a.Name, NameKey(a.Name), a.Description, a.Disabled, a.TokenTTLSeconds, a.TokenBinding,
 		orgID, a.ID, ClientServiceAccount, a.Version)
 }
 

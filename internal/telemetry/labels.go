@@ -37,9 +37,10 @@ var (
 		"malformed_assertion", "assertion_own", "assertion_aud",
 		"exchange_form", "exchange_client",
 		"dpop_form", "dpop_target", "dpop_time", "dpop_key", "dpop_signature", "dpop_replayed", "dpop_nonce",
+		"not_bound",
 		"fault", "no_route", "method"}
 
-	bounds          = []string{"dpop"}
+	bounds          = []string{"dpop", "mtls", "dpop+mtls"}
 	revocationKinds = []string{"token", "client", "credential", "role"}
 	caches          = []string{"clients"}
 	keyStates       = []string{"next", "active", "retired"}

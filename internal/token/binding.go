@@ -7,6 +7,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // DPoP says how proofs are judged (RFC 9449).
@@ -53,7 +54,8 @@ func (r sharedReplays) Use(ctx context.Context, u dpop.Use) dpop.Outcome {
 
 // confirmation is the claim cnf (RFC 7800 §3.1): what the token is bound to.
 type confirmation struct {
-	Key string `json:"jkt,omitempty"` // RFC 9449 §6.1
+	Key         string `json:"jkt,omitempty"`      // RFC 9449 §6.1
+	Certificate string `json:"x5t#S256,omitempty"` // RFC 8705 §3.1
 }
 
 // bound is what the token of one request is bound to. The zero value is
@@ -66,9 +68,31 @@ type bound struct {
 // bind checks what the request shows to bind its token. A proof costs a
 // signature, so that this comes after all that may refuse the request for less;
 // it is used up by [bound.use].
-func (i *issuance) bind() (b bound, refusal *oautherr.Error) {
-	if len(i.request.Proofs) == 0 {
-		return bound{}, nil
+//
+// A certificate binds only the tokens of an account that asks for it: meshes
+// and browsers show one whether the client means it or not, and its API may
+// never see it.
+func (i *issuance) bind(d decision) (b bound, refusal *oautherr.Error) {
+	demanded, withProof := i.client.TokenBinding, len(i.request.Proofs) > 0
+	var certificate string
+	if demanded == svcauth.TokenBindingMTLS || demanded == svcauth.TokenBindingAny && !withProof {
+		if shown := i.client.Certificate; shown.Leaf != nil && !shown.Unverified {
+			certificate = dpop.CertificateThumbprint(shown.Leaf)
+		}
+	}
+	refusal = lacksBinding(demanded, withProof, certificate != "")
+	if refusal == nil && len(d.binding) > 0 && !withProof && certificate == "" {
+		refusal = notBound("the role %s is given by bound tokens only: send a DPoP proof in the header field DPoP "+
+			"(RFC 9449), or ask by scope for privileges of other roles", quote(d.binding[0]))
+	}
+	if refusal != nil {
+		return bound{}, refusal
+	}
+	if !withProof {
+		if certificate != "" {
+			b.confirmation = &confirmation{Certificate: certificate}
+		}
+		return b, nil
 	}
 	proof, err := i.service.proofs.Check(dpop.Request{
 		Proofs: i.request.Proofs, Method: i.request.Method, Bases: i.service.bases, Path: i.request.Path,
@@ -76,7 +100,28 @@ func (i *issuance) bind() (b bound, refusal *oautherr.Error) {
 	if err != nil {
 		return bound{}, refusedProof(err)
 	}
-	return bound{&confirmation{Key: proof.Thumbprint}, &proof}, nil
+	return bound{&confirmation{Key: proof.Thumbprint, Certificate: certificate}, &proof}, nil
+}
+
+// lacksBinding refuses a request that shows nothing of what the tokens of its
+// account must be bound to.
+func lacksBinding(demanded string, withProof, withCertificate bool) *oautherr.Error {
+	var send string
+	switch {
+	case demanded == svcauth.TokenBindingDPoP && !withProof:
+		send = "a DPoP proof in the header field DPoP (RFC 9449)"
+	case demanded == svcauth.TokenBindingMTLS && !withCertificate:
+		send = "the request over mutual TLS, with a client certificate (RFC 8705 section 3)"
+	case demanded == svcauth.TokenBindingAny && !withProof && !withCertificate:
+		send = "a DPoP proof in the header field DPoP (RFC 9449), or the request over mutual TLS with a certificate"
+	default:
+		return nil
+	}
+	return notBound("the tokens of this service account must be bound (token_binding: %s): send %s", demanded, send)
+}
+
+func notBound(format string, args ...any) *oautherr.Error {
+	return oautherr.New(oautherr.CodeInvalidRequest, "not_bound", format, args...)
 }
 
 // use uses up the proof, if there is one.
@@ -90,9 +135,14 @@ func (b bound) use(ctx context.Context, s *Service) *oautherr.Error {
 	return nil
 }
 
-// BoundKey is what the log and the metrics call a token that is bound to the
-// key of a proof.
-const BoundKey = "dpop"
+// BoundKey and BoundCertificate are what the log and the metrics call a token
+// that is bound to the key of a proof or to a certificate, and BoundBoth one
+// that is to both.
+const (
+	BoundKey         = svcauth.TokenBindingDPoP
+	BoundCertificate = svcauth.TokenBindingMTLS
+	BoundBoth        = BoundKey + "+" + BoundCertificate
+)
 
 // describe says in an answer how the token is sent (RFC 6750 §6.1.1, RFC 9449
 // §5), and has the nonce for the client's next proof.
@@ -100,6 +150,11 @@ func (b bound) describe(r *TokenResponse) {
 	r.Type = typeBearer
 	if b.proof != nil {
 		r.Type, r.Bound, r.Nonce = dpop.Scheme, BoundKey, b.proof.Nonce
+	}
+	if b.confirmation != nil && b.confirmation.Certificate != "" {
+		if r.Bound = BoundCertificate; b.proof != nil {
+			r.Bound = BoundBoth
+		}
 	}
 }
 

@@ -198,8 +198,8 @@ func (s *Service) explainPrincipal(
 		}
 		c.link(name, wrong, found)
 	}
-	link(linkToken, "", fmt.Sprintf("signed by this server for client %s; expires %s",
-		p.ClientID, p.ExpiresAt.UTC().Format(time.RFC3339)))
+	link(linkToken, "", fmt.Sprintf("signed by this server for client %s; expires %s%s",
+		p.ClientID, p.ExpiresAt.UTC().Format(time.RFC3339), boundTo(p)))
 	link(linkCredential, "", "obtained with "+clientauth.Called(p.Cred))
 	link(linkAccount, "", accountFound(client))
 	link(linkRoles, "", "carries the roles "+listed(p.Roles))
@@ -286,6 +286,17 @@ func (s *Service) lacksAudience(
 	return describe(verdict), nil
 }
 
+// boundTo says what a token is bound to, as the end of a sentence.
+func boundTo(p *verify.Claims) (text string) {
+	if p.BoundKey != "" {
+		text = "; bound to the key " + p.BoundKey + ": it is sent as Authorization: DPoP, with a proof by that key"
+	}
+	if p.BoundCertificate != "" {
+		text += "; bound to the client certificate " + p.BoundCertificate + ": it is sent over mutual TLS with that one"
+	}
+	return text
+}
+
 func accountFound(client *holder) string {
 	switch {
 	case !client.known:
@@ -293,7 +304,11 @@ func accountFound(client *holder) string {
 	case client.MemberID != "":
 		return "application key of the member " + client.MemberID
 	}
-	return fmt.Sprintf("service account %q", client.Name)
+	found := fmt.Sprintf("service account %q", client.Name)
+	if b := client.TokenBinding; b != "" && b != svcauth.TokenBindingNone {
+		found += ", whose tokens must be bound (token_binding: " + b + ")"
+	}
+	return found
 }
 
 func listed(all []string) string {

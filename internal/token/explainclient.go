@@ -36,7 +36,8 @@ func (s *Service) explainClient(
 	if lacks != nil && lacks.Reason == tokenSize {
 		lacks = nil // it holds what is asked, and more than fits
 	}
-	c.link(linkRoles, s.lacksRoles(client, r.Privilege, lacks), "holds the roles "+listed(client.held.Roles))
+	c.link(linkRoles, s.lacksRoles(client, r.Privilege, lacks), "holds the roles "+listed(client.held.Roles)+
+		onlyBound(granted.binding))
 	if lacks != nil {
 		wrong = s.notGranted(client, r.Privilege)
 	} else {
@@ -69,6 +70,15 @@ func (s *Service) explainClient(
 		}
 	}
 	return explanation, nil
+}
+
+// onlyBound says of roles that are given by bound tokens only, as the end of a
+// sentence, that they are.
+func onlyBound(roles []string) string {
+	if len(roles) == 0 {
+		return ""
+	}
+	return "; a token with " + listed(roles) + " must be bound: ask with a DPoP proof, or as token_binding says"
 }
 
 // anyCredential returns a credential that works, or why there is none: what is

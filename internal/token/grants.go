@@ -56,7 +56,7 @@ type TokenResponse struct {
 	JTI         string
 	IssuedType  string // issued_token_type of RFC 8693 §2.2.1; empty: it is no exchange
 	Type        string // token_type
-	Bound       string // what the token is bound to, for the log: [BoundKey] or nothing
+	Bound       string // what the token is bound to, for the log: [BoundKey] …, or empty
 	Nonce       string // for the client's next proof, as DPoP-Nonce; may be empty
 }
 
@@ -115,7 +115,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	s, client := i.service, i.client
 	claims := tokenClaims{Credential: client.CredentialID, JTI: newJTI()}
 	claims.IssuedAt, claims.ExpiresAt = i.lifetime()
-	bound, refusal := i.bind()
+	bound, refusal := i.bind(d)
 	if refusal != nil {
 		return refusal
 	}

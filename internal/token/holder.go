@@ -75,8 +75,9 @@ func without(all []string, kind func(string) bool) []string {
 type decision struct {
 	scope   string
 	roles   []string
-	encoded []byte // the [decisionClaims], once for all tokens
-	own     bool   // of the standard one: it has this server's privileges, as there are no others
+	encoded []byte   // the [decisionClaims], once for all tokens
+	binding []string // those of the roles that are given by bound tokens only
+	own     bool     // of the standard one: it has this server's privileges, as there are no others
 }
 
 // size returns how many bytes the claims of each token will have.
@@ -124,7 +125,7 @@ func (h *holder) encode(audience, roles []string, scope, issuer string, full boo
 	if err != nil {
 		panic(err) // strings, integers and a bool always have a form in JSON
 	}
-	return decision{scope: claims.Scope, roles: roles, encoded: encoded}
+	return decision{scope: claims.Scope, roles: roles, encoded: encoded, binding: h.held.BindingRoles(roles)}
 }
 
 // client returns what there is to say of a client, to a caller that may ask.

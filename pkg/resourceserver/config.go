@@ -81,8 +81,8 @@ type Config struct {
 	// request's Host alone is never believed: an API that was sent a proof for
 	// itself could use it here.
 	ExternalURL string
-	// ProofNonces says whether proofs must have a nonce (RFC 9449 §9). Default:
-	// [NoncesOff].
+	// ProofNonces is what is asked of proofs: a nonce, or none (RFC 9449 §9).
+	// Default: [NoncesOff].
 	ProofNonces ProofNonces
 	// ProofNonceKey is a secret of at least 32 bytes by which nonces are made.
 	// Instances with the same one know each other's. Default: a random one.
@@ -117,8 +117,8 @@ type Config struct {
 	progress    *broadcast            // sends when keys or revocations have arrived
 }
 
-// ProofNonces says whether proofs of tokens that are bound to a key must have a
-// nonce (RFC 9449 §9).
+// ProofNonces is what is asked of the proofs of tokens that are bound to a key:
+// a nonce, or none (RFC 9449 §9).
 type ProofNonces string
 
 const (

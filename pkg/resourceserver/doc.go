@@ -13,6 +13,11 @@
 // follow the revocation feed ([Feed]), so that a revoked token is refused
 // within milliseconds, without a call per request.
 //
+// Tokens that are bound to a key (RFC 9449, DPoP) or to a client certificate
+// (RFC 8705 §3) are accepted only from callers that have these. Set
+// Config.ExternalURL if callers reach the API by another URL than the one that
+// Audience begins with.
+//
 // The package fetches and refreshes the issuer's keys, checks tokens, remembers
 // verified ones, keeps the set of revocations in memory, and has middleware for
 // net/http. Subpackage ginauth has middleware for Gin. Subpackage redisfeed

@@ -5,6 +5,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/tokensource"
@@ -32,6 +33,31 @@ func Example() {
 	mux.ServeHTTP(w, httptest.NewRequest("GET", "/clusters", nil))
 	fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"))
 	// Output: 401 Bearer realm="https://api.example.com"
+}
+
+// Behind a proxy that takes /cloud away, proofs of bound tokens (RFC 9449) are
+// for the URL that callers see. Here each proof must have a nonce.
+func ExampleConfig() {
+	verifier, err := resourceserver.New(resourceserver.Config{
+		Issuer:      "https://auth.example.com",
+		Audience:    "https://api.example.com",
+		ExternalURL: "https://api.example.com/cloud",
+		ProofNonces: resourceserver.NoncesRequired,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer verifier.Close()
+
+	// What is sent by the scheme DPoP is refused by a challenge of that scheme.
+	api := verifier.Require()(http.NotFoundHandler())
+	r := httptest.NewRequest("GET", "/clusters", nil)
+	r.Header.Set("Authorization", "DPoP no-token")
+	w := httptest.NewRecorder()
+	api.ServeHTTP(w, r)
+	scheme, _, _ := strings.Cut(w.Header().Get("WWW-Authenticate"), " ")
+	fmt.Println(w.Code, scheme)
+	// Output: 401 DPoP
 }
 
 // A resource server that follows the revocation feed is a client of the issuer

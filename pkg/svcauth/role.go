@@ -9,6 +9,7 @@ type Role struct {
 	Description     string              `json:"description" doc:"For people"`
 	System          bool                `json:"system" doc:"It is Administrator or Public"`
 	Privileges      []string            `json:"privileges" doc:"Names of privileges"`
+	RequiresBinding bool                `json:"requires_binding" doc:"Whether it is given by bound tokens only (DPoP, or a client certificate): whoever asks for a token with it and shows nothing to bind it to is refused"`
 	Members         int                 `json:"members" doc:"How many members hold it, counted up to 2,000"`
 	ServiceAccounts int                 `json:"service_accounts" doc:"How many service accounts hold it, counted up to 2,000"`
 	CreatedAt       time.Time           `json:"created_at" doc:"When it was made"`
@@ -24,6 +25,8 @@ type NewRole struct {
 	Name        string   `json:"name" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
 	Description string   `json:"description,omitempty" maxLength:"256" doc:"For people"`
 	Privileges  []string `json:"privileges,omitempty" maxItems:"500" doc:"Names of privileges"`
+
+	RequiresBinding bool `json:"requires_binding,omitempty" doc:"Whether it is given by bound tokens only (DPoP, or a client certificate): whoever asks for a token with it and shows nothing to bind it to is refused"`
 }
 
 // RolePatch changes the fields that are not nil. Privileges replaces the whole
@@ -32,6 +35,8 @@ type RolePatch struct {
 	Name        *string   `json:"name,omitempty" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
 	Description *string   `json:"description,omitempty" maxLength:"256" doc:"For people"`
 	Privileges  *[]string `json:"privileges,omitempty" maxItems:"500" doc:"Names of privileges; they replace the whole set"`
+
+	RequiresBinding *bool `json:"requires_binding,omitempty" doc:"Whether it is given by bound tokens only (DPoP, or a client certificate): whoever asks for a token with it and shows nothing to bind it to is refused. Tokens that carry it already are as they are"`
 }
 
 // The names of the two system roles.

@@ -11,6 +11,7 @@ type ServiceAccount struct {
 	Description     string              `json:"description" doc:"For people"`
 	Disabled        bool                `json:"disabled" doc:"It gets no tokens and has none"`
 	TokenTTLSeconds int                 `json:"token_ttl_seconds" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
+	TokenBinding    string              `json:"token_binding" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate)"`
 	Roles           []Ref               `json:"roles" doc:"The roles that it holds"`
 	Secrets         []SecretInfo        `json:"secrets" doc:"What may be known of its secrets"`
 	CreatedAt       time.Time           `json:"created_at" doc:"When it was made"`
@@ -29,6 +30,7 @@ type NewServiceAccount struct {
 	Description     string     `json:"description,omitempty" maxLength:"256" doc:"For people"`
 	RoleIDs         []string   `json:"role_ids,omitempty" maxItems:"100" doc:"Ids of roles to assign"`
 	TokenTTLSeconds int        `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"86400" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
+	TokenBinding    string     `json:"token_binding,omitempty" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate). Absent: none"`
 	Secret          *bool      `json:"secret,omitempty" doc:"Whether it gets a secret; false: none, so that it proves itself by a credential of another kind, which is added afterwards; absent: true"`
 	SecretExpiresAt *time.Time `json:"secret_expires_at,omitempty" doc:"When its first secret expires; absent: never. Refused where secret is false"`
 }
@@ -42,4 +44,5 @@ type ServiceAccountPatch struct {
 	Description     *string `json:"description,omitempty" maxLength:"256" doc:"For people"`
 	Disabled        *bool   `json:"disabled,omitempty" doc:"It gets no tokens and has none"`
 	TokenTTLSeconds *int    `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"86400" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
+	TokenBinding    *string `json:"token_binding,omitempty" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate). Tokens that it has are as they are"`
 }

@@ -71,6 +71,51 @@ async function oauth4webapi(it, result) {
   result.active.push(await active())
 }
 
+// openidBound gets a token that is bound to a key (DPoP), and calls the issuer and an API with it.
+async function openidBound(it, result) {
+  const config = await openid.discovery(new URL(issuer), it.client_id, undefined,
+    openid.PrivateKeyJwt(await privateKey(it)), { algorithm: 'oauth2' })
+  openid.allowInsecureRequests(config) // the API of this test is on loopback
+  const DPoP = openid.getDPoPHandle(config, await openid.randomDPoPKeyPair(it.dpop))
+  for (const [resource, url] of Object.entries(it.resources)) {
+    const token = await openid.clientCredentialsGrant(config, { resource }, { DPoP })
+    result.types.push(token.token_type)
+    for (let i = 0; i < 2; i++) {
+      const answer = await openid.fetchProtectedResource(config, token.access_token, new URL(url), 'GET', undefined,
+        undefined, { DPoP })
+      result.statuses.push(answer.status)
+    }
+    result.statuses.push((await fetch(url, { headers: { authorization: `Bearer ${token.access_token}` } })).status)
+  }
+}
+
+async function oauth4webapiBound(it, result) {
+  const options = { [oauth.allowInsecureRequests]: true }
+  const where = new URL(issuer)
+  const server = await oauth.processDiscoveryResponse(where, await oauth.discoveryRequest(where,
+    { algorithm: 'oauth2' }))
+  const client = { client_id: it.client_id }
+  const DPoP = oauth.DPoP(client, await oauth.generateKeyPair(it.dpop))
+  const again = async (call) => {
+    try { return await call() } catch (err) {
+      if (!oauth.isDPoPNonceError(err)) throw err
+      return call()
+    }
+  }
+  for (const [resource, url] of Object.entries(it.resources)) {
+    const token = await again(async () => oauth.processClientCredentialsResponse(server, client,
+      await oauth.clientCredentialsGrantRequest(server, client, oauth.PrivateKeyJwt(await privateKey(it)), { resource },
+        { DPoP })))
+    result.types.push(token.token_type)
+    for (let i = 0; i < 2; i++) {
+      const answer = await again(() => oauth.protectedResourceRequest(token.access_token, 'GET', new URL(url),
+        undefined, undefined, { DPoP, ...options }))
+      result.statuses.push(answer.status)
+    }
+    result.statuses.push((await fetch(url, { headers: { authorization: `Bearer ${token.access_token}` } })).status)
+  }
+}
+
 // googleAuthLibrary is given a file as for Google's own workload identity
 // federation; only audience and token_url are ours.
 async function googleAuthLibrary(it, result) {
@@ -79,9 +124,12 @@ async function googleAuthLibrary(it, result) {
   result.again = await fetchToken()
 }
 
-const libraries = { 'openid-client': openidClient, oauth4webapi, 'google-auth-library': googleAuthLibrary }
+const libraries = {
+  'openid-client': openidClient, oauth4webapi, 'google-auth-library': googleAuthLibrary,
+  'openid-client, bound': openidBound, 'oauth4webapi, bound': oauth4webapiBound,
+}
 for (const it of cases) {
-  const result = { name: it.name, assertions: [], asked: [], active: [] }
+  const result = { name: it.name, assertions: [], asked: [], active: [], types: [], statuses: [] }
   try {
     await libraries[it.library](it, result)
   } catch (err) {
