@@ -18,14 +18,17 @@ type Config struct {
 }
 
 // Checker checks proofs. It is safe for concurrent use.
-type Checker struct{ cfg Config }
+type Checker struct {
+	cfg     Config
+	headers headers
+}
 
 // NewChecker returns a Checker.
 func NewChecker(cfg Config) *Checker {
 	if cfg.Nonces == nil || cfg.Mode == "" {
 		cfg.Mode = NonceOff
 	}
-	return &Checker{cfg}
+	return &Checker{cfg: cfg}
 }
 
 // Request is the request that a proof is for.
@@ -63,7 +66,7 @@ func (c *Checker) Check(r Request) (Proof, error) {
 	case len(r.Proofs) > 1: // check 1
 		return Proof{}, invalid(reasonForm, "the header field DPoP came %d times: send one proof", len(r.Proofs))
 	}
-	jws, claims, err := read(r.Proofs[0]) // checks 2 to 5
+	jws, claims, err := read(r.Proofs[0], c.headers.jws) // checks 2 to 5
 	if err != nil {
 		return Proof{}, invalid(reasonForm, "%s", err)
 	}
@@ -78,9 +81,11 @@ func (c *Checker) Check(r Request) (Proof, error) {
 		return Proof{}, invalid(reasonTarget, "%s is for another access token: expected as its ath the base64url of "+
 			"the token's SHA-256", noun)
 	}
-	key, err := keyOf(&jws) // checks 5 and 7
-	if err != nil {
-		return Proof{}, invalid(reasonKey, "%s", err)
+	key, known := c.headers.key(jws.Header())
+	if !known {
+		if key, err = keyOf(&jws); err != nil { // checks 5 and 7
+			return Proof{}, invalid(reasonKey, "%s", err)
+		}
 	}
 	if r.Token != "" && key.Thumbprint != r.Key { // check 12
 		return Proof{}, &Error{Code: CodeInvalidToken, Reason: reasonKey,
@@ -88,6 +93,9 @@ func (c *Checker) Check(r Request) (Proof, error) {
 	}
 	if !jws.SignedBy(key.Key) { // check 6
 		return Proof{}, invalid(reasonSignature, "%s's signature is not made by the key in its header", noun)
+	}
+	if !known {
+		c.headers.keep(jws, key)
 	}
 	proof.Thumbprint = key.Thumbprint
 	proof.use.ID = sha256.Sum256([]byte(key.Thumbprint + "\x00" + claims.jti))

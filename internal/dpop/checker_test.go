@@ -355,6 +355,31 @@ func TestNoProofPassesTwice(t *testing.T) {
 	}
 }
 
+// A header that is remembered lets nothing pass that would not pass without.
+func TestRememberedHeader(t *testing.T) {
+	b := newBench(t, NonceOff)
+	for range 2 {
+		require.Empty(t, b.use(t, b.request(b.make(t, Of{}))))
+		require.Equal(t, CodeInvalidProof, b.use(t, b.request(swapClaims(b.make(t, Of{})))))
+		r := b.request(b.make(t, Of{}))
+		r.Key = "another"
+		require.Equal(t, CodeInvalidToken, b.use(t, r))
+	}
+	require.Len(t, b.checker.headers.byID, 1)
+	other := newBench(t, NonceOff)
+	other.checker = b.checker
+	for range maxHeaders {
+		var err error
+		other.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		require.NoError(t, err)
+		other.maker, err = NewMaker(other.key, "")
+		require.NoError(t, err)
+		_, err = other.checker.Check(other.request(other.make(t, Of{})))
+		require.NoError(t, err)
+	}
+	require.Len(t, b.checker.headers.byID, maxHeaders)
+}
+
 func FuzzCheck(f *testing.F) {
 	b := newBench(f, NonceOff)
 	good := b.make(f, Of{})
@@ -387,7 +412,7 @@ func BenchmarkCheck(b *testing.B) {
 // BenchmarkSignature is the part of [BenchmarkCheck] that can't be saved.
 func BenchmarkSignature(b *testing.B) {
 	s := newBench(b, NonceOff)
-	jws, _, err := read(s.make(b, Of{}))
+	jws, _, err := read(s.make(b, Of{}), nil)
 	require.NoError(b, err)
 	for b.Loop() {
 		if !jws.SignedBy(s.key.Public()) {

@@ -28,13 +28,14 @@ type claims struct {
 }
 
 // read takes a proof apart and checks what it says by itself, but for its key.
-func read(text string) (verify.JWS, claims, error) {
+// known is that of [verify.ReadJWSOf].
+func read(text string, known func(header string) (verify.JWS, bool)) (verify.JWS, claims, error) {
 	var c claims
 	if len(text) > MaxProof {
 		return verify.JWS{}, c, fmt.Errorf("%s is longer than %d characters: use a key on a curve, such as P-256",
 			noun, MaxProof)
 	}
-	jws, err := verify.ReadJWS(noun, text)
+	jws, err := verify.ReadJWSOf(noun, text, known)
 	switch {
 	case err != nil:
 		return jws, c, err

@@ -39,21 +39,39 @@ type JWS struct {
 // with crit (RFC 7515 §4.1.11) or b64 (RFC 7797) is refused, and whatever it
 // says of where a key is (jku, x5u, x5c) is not looked at. An error is for the
 // sender, and calls the JWS by noun: "the token".
-func ReadJWS(noun, text string) (JWS, error) {
+func ReadJWS(noun, text string) (JWS, error) { return ReadJWSOf(noun, text, nil) }
+
+// ReadJWSOf is [ReadJWS] for whoever remembers headers, which are the same in
+// all that one client signs. known returns what one was read from the same
+// encoded header before, if it was.
+func ReadJWSOf(noun, text string, known func(header string) (JWS, bool)) (JWS, error) {
 	header, rest, ok := strings.Cut(text, ".")
 	payload, signature, ok2 := strings.Cut(rest, ".")
 	if !ok || !ok2 || !isBase64URL(header) || !isBase64URL(payload) || !isBase64URL(signature) {
 		return JWS{}, errors.New(noun + " is malformed: expected a JWT, three parts of base64url with dots between")
 	}
 	t := JWS{signed: text[:len(header)+1+len(payload)], payload: payload}
+	var err error
+	if t.signature, err = strict.DecodeString(signature); err != nil {
+		return JWS{}, errors.New(noun + "'s signature is not strict base64url")
+	}
+	if known != nil {
+		if h, ok := known(header); ok {
+			t.Alg, t.Kid, t.Typ, t.JWK = h.Alg, h.Kid, h.Typ, h.JWK
+			return t, nil
+		}
+	}
 	raw, err := strict.DecodeString(header)
 	if err != nil {
 		return JWS{}, errors.New(noun + "'s header is not strict base64url")
 	}
-	if t.signature, err = strict.DecodeString(signature); err != nil {
-		return JWS{}, errors.New(noun + "'s signature is not strict base64url")
-	}
 	return t, t.readHeader(noun, raw)
+}
+
+// Header returns the encoded header.
+func (t *JWS) Header() string {
+	header, _, _ := strings.Cut(t.signed, ".")
+	return header
 }
 
 func isBase64URL(s string) bool {
