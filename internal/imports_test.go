@@ -217,7 +217,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/manage": {"internal/away", "internal/builtin", "internal/limits", "internal/apidoc", "internal/guide",
 			"internal/request", "internal/oautherr", "internal/access", "internal/people", "internal/token"},
 		"internal/server": {"internal/limits", "internal/apidoc", "internal/request", "internal/oautherr",
-			"internal/oauth", "internal/manage", "internal/token", "internal/telemetry"},
+			"internal/oauth", "internal/manage", "internal/token", "internal/telemetry", "internal/refusals"},
 		"internal/console": {"internal/away", "internal/limits", "internal/request", "internal/access",
 			"internal/people",
 			"internal/token", "internal/telemetry"},

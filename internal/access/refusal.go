@@ -67,6 +67,8 @@ type RequestRecord struct {
 // OfRequest returns what is kept of a request. It needs audit:read, and finds
 // only what is the caller's own organization's; the operator with
 // tokens:introspect finds everybody's refusals, also those of no organization.
+// If the server failed before it knew whose request it was, everybody who has
+// the id may learn that, and nothing of the others that it failed at.
 func (r Records) OfRequest(ctx context.Context, requestID string) (none RequestRecord, err error) {
 	actor, err := Caller(ctx, svcauth.AuditRead)
 	if err != nil {
@@ -83,6 +85,9 @@ func (r Records) OfRequest(ctx context.Context, requestID string) (none RequestR
 	switch {
 	case err == nil && actor.MayExplain(row.OrgID):
 		return RequestRecord{ClientID: row.ClientID, Refusal: &row.Refusal}, nil
+	case err == nil && row.ClientID == "" && row.Authenticated:
+		row.At, row.FirstAt, row.Count, row.RequestIDs = at, at, 1, []string{requestID}
+		return RequestRecord{Refusal: &row.Refusal}, nil
 	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return none, Problem(err, target)
 	}
@@ -96,8 +101,8 @@ func (r Records) OfRequest(ctx context.Context, requestID string) (none RequestR
 		return none, Problem(unwritten, target)
 	}
 	return none, svcauth.NewProblem(svcauth.CodeNotFound,
-		"Nothing is kept of the request %s in your organization. What clients were refused at the OAuth2 endpoints is "+
-			"kept for %d days, with the ids of the newest requests of each hour; what was changed or refused through "+
-			"/v1 and the console is in the audit log. Of any other request the server's log has a line with its "+
-			"request_id.", requestID, int(store.RefusalKept.Hours()/24))
+		"Nothing is kept of the request %s in your organization. What clients were refused at the OAuth2 endpoints, "+
+			"and what the server itself failed at, is kept for %d days, with the ids of the newest requests of each "+
+			"hour; what was changed or refused through /v1 and the console is in the audit log. Of any other "+
+			"request the server's log has a line with its request_id.", requestID, int(store.RefusalKept.Hours()/24))
 }

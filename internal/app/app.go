@@ -323,7 +323,7 @@ func (a *App) wireHTTP() error {
 			TokenAliases: a.cfg.Token.Aliases, CertificateBound: takesCertificates(a.cfg.TLS),
 			JWKS: a.keyring.JWKS, JWKSMaxAge: a.cfg.JWKS.MaxAge, Algorithms: a.keyring.Algorithms,
 		}),
-		Ready: a.ready, Logger: a.logger, Observer: observer{a},
+		Ready: a.ready, Logger: a.logger, Observer: observer{a}, Refusals: a.refusals,
 		Issuer: a.cfg.Issuer, AllowedOrigins: a.cfg.CORS.AllowedOrigins, TrustedProxies: a.cfg.TrustedProxies,
 		ProxyFields: a.certificateReader.Fields(),
 		MaxInflight: a.cfg.Limits.MaxInflight, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent,

@@ -17,6 +17,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -210,7 +211,10 @@ func howFar(e svcauth.Enforcement) string {
 // error goes to the log only.
 func (k *Console) refuse(v *visit, err error) {
 	var problem *svcauth.Problem
-	if !errors.As(err, &problem) {
+	said := "the page failed; the server's log says why"
+	if errors.As(err, &problem) {
+		said = problem.Detail
+	} else {
 		id := v.requestID()
 		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "request_id", id,
 			"error", err)
@@ -224,6 +228,8 @@ func (k *Console) refuse(v *visit, err error) {
 	loaded := v.loaded
 	if problem.Status >= 500 {
 		v.loaded = false // the database may be away: this page needs none
+		o := &request.Of(v.Context).Outcome
+		o.Code, o.Reason, o.Said = problem.Code, problem.Code, said
 	}
 	if err := v.render(problem.Status, "problem", page{Title: problem.Title, Data: problem}); err != nil {
 		k.cfg.Logger.ErrorContext(v.Request.Context(), "a console page failed", "route", v.FullPath(), "error", err)

@@ -254,6 +254,7 @@ func (k *Console) signedIn(page func(*visit) error) gin.HandlerFunc {
 // from.
 func (v *visit) act() {
 	v.actor.IP, v.actor.RequestID = v.ClientIP(), v.requestID()
+	request.Of(v.Context).Claimant = request.Claimant{OrgID: v.actor.OrgID, ClientID: v.actor.ID, Proven: true}
 	v.Request = v.Request.WithContext(access.WithActor(v.ctx(), v.actor))
 }
 

@@ -65,6 +65,7 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 		}
 		state := request.Of(c)
 		state.Organization, state.Operator = principal.OrgID, m.cfg.Token.FromOperator(principal.ClientID)
+		state.Claimant = request.Claimant{OrgID: principal.OrgID, ClientID: principal.ClientID, Proven: true}
 		actor, err := m.cfg.Access.TokenActor(request.Context(c), principal)
 		return m.knownActor(c, actor, err)
 	}
@@ -96,8 +97,7 @@ func (m *API) knownActor(c *gin.Context, actor access.Actor, err error) (access.
 		return actor, m.unauthenticated(c, &verify.Error{Code: verify.CodeInvalidToken, Description: refusal.Detail},
 			"%s", refusal.Detail), err
 	}
-	return actor, svcauth.NewProblem(svcauth.CodeInternal,
-		"The server failed; its log has the reason under this request id."), err
+	return actor, svcauth.NewProblem(svcauth.CodeInternal, failed), err
 }
 
 // sessionActor authenticates by the console's session. A browser sends its
@@ -120,6 +120,7 @@ func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 			"This request came from another site's page. With the console's session, "+
 				"changes are taken from the console only."), err
 	}
+	request.Of(c).Claimant = request.Claimant{OrgID: actor.OrgID, ClientID: actor.ID, Proven: true}
 	return actor, m.admit(c, actor.ID, actor.OrgID), nil
 }
 

@@ -23,6 +23,8 @@ import (
 
 const problemType = "application/problem+json"
 
+const failed = "The server failed; its log has the reason under this request id."
+
 // problem answers with a problem. cause, if it is not nil, goes to the log.
 func (m *API) problem(c *gin.Context, p *svcauth.Problem, cause error) {
 	m.complete(c, p, cause)
@@ -50,7 +52,7 @@ func (m *API) complete(c *gin.Context, p *svcauth.Problem, cause error) {
 	}
 	httpx.SetRetryAfter(c.Writer.Header(), p.RetryAfter)
 	o := &request.Of(c).Outcome
-	o.Code, o.Reason, o.Cause = p.Code, p.Code, cause
+	o.Code, o.Reason, o.Said, o.Cause = p.Code, p.Code, p.Detail, cause
 }
 
 // Refuse answers with a problem what the frame does not let through.
@@ -74,7 +76,7 @@ func (m *API) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	case request.Unavailable:
 		p = svcauth.NewProblem(svcauth.CodeUnavailable, "%s", away.Sentence(away.Database, away.Unchanged))
 	default:
-		p = svcauth.NewProblem(svcauth.CodeInternal, "the server failed; request id %s", request.Of(c).ID)
+		p = svcauth.NewProblem(svcauth.CodeInternal, failed)
 	}
 	m.problem(c, p, cause)
 }
@@ -105,8 +107,7 @@ func (m *API) refusal(ctx context.Context, err error) error {
 		return &refusal{svcauth.NewProblem(svcauth.CodeUnavailable,
 			"The request was given up before it was done. Look whether the change is there before you repeat it."), err}
 	}
-	return &refusal{svcauth.NewProblem(svcauth.CodeInternal,
-		"The server failed; its log has the reason under this request id."), err}
+	return &refusal{svcauth.NewProblem(svcauth.CodeInternal, failed), err}
 }
 
 // render is the last step before an answer is written. It turns errors, the

@@ -49,7 +49,7 @@ func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 	case request.Unavailable:
 		refusal = unreadable(cause)
 	default:
-		refusal = oautherr.New(oautherr.CodeServerError, "fault", "the server failed; request id %s", request.Of(c).ID)
+		refusal = oautherr.ServerError(cause)
 	}
 	e.write(c, "", refusal)
 }
@@ -59,7 +59,7 @@ func (e *Endpoints) Refuse(c *gin.Context, fault request.Fault, cause error) {
 func (e *Endpoints) refuse(c *gin.Context, clientID string, err *oautherr.Error) {
 	e.write(c, clientID, err)
 	if err.Status >= http.StatusInternalServerError {
-		return // not the client's fault: the server's log has it
+		return // the frame records what the server failed at
 	}
 	of := request.Of(c)
 	by, detail := of.Claimant, err.Detail
@@ -117,7 +117,7 @@ func ErrorBody(code, description string) []byte {
 func recordOutcome(c *gin.Context, clientID string, err *oautherr.Error) {
 	o := request.Outcome{ClientID: clientID}
 	if err != nil {
-		o.Code, o.Reason, o.Cause = err.Code, err.Reason, err.Cause
+		o.Code, o.Reason, o.Said, o.Cause = err.Code, err.Reason, err.Description, err.Cause
 	}
 	request.Of(c).Outcome = o
 }

@@ -57,12 +57,14 @@ type Config struct {
 
 // Refusal is one request that was refused.
 type Refusal struct {
-	// OrgID and ClientID are of the client that the request named. Both are
-	// empty if there is no such client: then the row is nobody's, and a
-	// stranger has had the same work done.
+	// OrgID and ClientID are of the client that the request named, or of the
+	// member who sent it. Both are empty if nobody is known: then the row is
+	// nobody's, and a stranger has had the same work done.
 	OrgID, ClientID string
-	Proven          bool   // the client had proven who it is
-	CredentialID    string // by which it had
+	// Proven says that the client had proven who it is, and in a row that is
+	// nobody's that the server was at fault.
+	Proven       bool
+	CredentialID string // by which it had
 
 	RequestID string // its time is the refusal's
 	Endpoint  string // the path, of a closed list

@@ -40,8 +40,8 @@ type State struct {
 	// Bound is what the token that was issued is bound to; empty: nothing.
 	Bound string
 
-	// Claimant is the client that a request to the OAuth2 endpoints names, for
-	// the records of what is refused.
+	// Claimant is who the records of what is refused say that a request came
+	// from.
 	Claimant Claimant
 
 	Answered  time.Time // when a stream's answer began; zero if it is no stream
@@ -53,9 +53,10 @@ type State struct {
 	admission *admission // nil: not counted within its caller's bounds
 }
 
-// Claimant is the client that a request claims to come from.
+// Claimant is the client that a request claims to come from, or the member who
+// is signed in to the console.
 type Claimant struct {
-	OrgID, ClientID string // empty: no such client is known
+	OrgID, ClientID string // empty: nobody is known
 	Proven          bool   // the client has proven who it is
 	CredentialID    string // by which it has
 
@@ -70,6 +71,7 @@ type Outcome struct {
 	// Code is what the caller was told, and Reason is for the log only.
 	// Both are empty if all went well.
 	Code, Reason string
+	Said         string // to the caller, in a sentence; set if the server was at fault
 	Actor        string // who was let in to the management API
 	Cause        error
 }

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/refusals"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/untrusted"
@@ -76,6 +77,7 @@ func (s *Server) observe(c *gin.Context) {
 			took = state.Answered.Sub(began)
 		}
 		s.log(c, id, took, panicked)
+		s.noteFault(c)
 		if span != nil {
 			endSpan(span, c)
 		}
@@ -119,6 +121,26 @@ func endSpan(span trace.Span, c *gin.Context) {
 		span.SetStatus(codes.Error, o.Code)
 	}
 	span.End()
+}
+
+// noteFault records a request at which the server failed, whichever face it
+// was for. If nobody is known to have sent it, the record is kept apart from
+// what strangers were refused, which they could make as much of as they like,
+// and says nothing of where it came from, for anybody may ask for it.
+func (s *Server) noteFault(c *gin.Context) {
+	of := request.Of(c)
+	if c.Writer.Status() < http.StatusInternalServerError || of.Outcome.Code == "" {
+		return
+	}
+	r := refusals.Refusal{
+		OrgID: of.Claimant.OrgID, ClientID: of.Claimant.ClientID, Proven: true, CredentialID: of.Claimant.CredentialID,
+		RequestID: of.ID, Endpoint: c.FullPath(),
+		Code: of.Outcome.Code, Reason: of.Outcome.Reason, Detail: of.Outcome.Said,
+	}
+	if r.ClientID != "" {
+		r.Proven, r.IP, r.UserAgent = of.Claimant.Proven, of.Addr, c.Request.UserAgent()
+	}
+	s.cfg.Refusals.Note(r)
 }
 
 func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked bool) {

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -165,4 +167,68 @@ func TestRefusalsOfAllNodesAreKnownToAll(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 4, e.Refusal.Count, "one row of both")
 	require.ElementsMatch(t, ids, e.Refusal.RequestIDs)
+}
+
+// TestWhatTheServerFailedAtIsFoundByItsRequest takes the database away: who
+// was told 503 finds out why, of their own requests, and of those that came too
+// early to be anybody's.
+func TestWhatTheServerFailedAtIsFoundByItsRequest(t *testing.T) {
+	needs.Service(t, "PostgreSQL")
+	t.Parallel()
+	db := pgtest.Start(t, pgtest.Config{Durable: true})
+	s := svctest.New(t, svctest.Options{DatabaseURL: db.NewDatabase()})
+	tenant, other := s.NewTenant("tenant"), s.NewTenant("other")
+	admin := s.AdminOf(tenant)
+	account := s.AccountIn(tenant, "ci", "clusters:view")
+	token := s.Token(account.ID, account.ClientSecret, "")
+	own := s.OwnToken(account.ID, account.ClientSecret)
+	ask := func(method, path, bearer string) string {
+		req, err := http.NewRequestWithContext(t.Context(), method, s.URL+path, nil)
+		require.NoError(t, err)
+		req.Header.Set("Authorization", "Bearer "+bearer)
+		answer := s.Do(req)
+		require.Equal(t, http.StatusServiceUnavailable, answer.Status, "%s: %s", path, answer.Text)
+		return answer.Header.Get("X-Request-Id")
+	}
+
+	db.Kill()
+	revocation := s.Post("/oauth2/revoke", account.ID, account.ClientSecret, url.Values{"token": {token}})
+	require.Equal(t, http.StatusServiceUnavailable, revocation.Status, revocation.Text)
+	revoked, listed := revocation.Header.Get("X-Request-Id"), ask(http.MethodGet, "/v1/roles", own)
+	var early []string
+	for range 3 {
+		answer := s.Post("/oauth2/token", svcauth.NewID(svcauth.PrefixServiceAccount), svcauth.NewSecret(),
+			url.Values{"grant_type": {"client_credentials"}})
+		require.Equal(t, http.StatusServiceUnavailable, answer.Status, answer.Text)
+		early = append(early, answer.Header.Get("X-Request-Id"))
+	}
+	db.Restart()
+	require.Eventually(t, func() bool {
+		_, err := admin.ServiceAccount(t.Context(), account.ID)
+		return err == nil
+	}, time.Minute, 50*time.Millisecond)
+
+	for _, id := range []string{revoked, listed} {
+		link, detail := explained(t, admin, id)
+		require.Equal(t, "server", link)
+		require.Contains(t, detail, "database")
+		explained(t, s.Admin(), id)
+		notExplained(t, s.AdminOf(other), id)
+	}
+	for _, c := range []*svcauth.Client{admin, s.Admin(), s.AdminOf(other)} {
+		link, detail := explained(t, c, early[1])
+		require.Equal(t, "server", link)
+		require.Contains(t, detail, "database")
+	}
+	e, err := admin.Explain(t.Context(), svcauth.ExplainRequest{RequestID: early[1]})
+	require.NoError(t, err)
+	require.Equal(t, []string{early[1]}, e.Refusal.RequestIDs, "those of others are not told")
+	require.Equal(t, 1, e.Refusal.Count)
+	require.Empty(t, e.Refusal.IP+e.Refusal.UserAgent)
+	e, err = s.Admin().Explain(t.Context(), svcauth.ExplainRequest{RequestID: early[1]})
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, e.Refusal.Count, 3)
+	a, err := admin.ServiceAccount(t.Context(), account.ID)
+	require.NoError(t, err)
+	require.Contains(t, []string{revoked, listed}, a.LastRefused.RequestIDs[0])
 }

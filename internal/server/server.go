@@ -23,6 +23,7 @@ import (
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/manage"
 	"github.com/svcauth/svcauth/internal/oauth"
+	"github.com/svcauth/svcauth/internal/refusals"
 	"github.com/svcauth/svcauth/internal/request"
 )
 
@@ -38,6 +39,9 @@ type Config struct {
 	// returns the error of each operation, nil for one that succeeds.
 	Ready  func(context.Context) (serves bool, states map[string]map[string]error)
 	Logger *slog.Logger
+	// Refusals keeps the requests at which the server failed, so that those who
+	// sent them find out by the request id.
+	Refusals *refusals.Log
 
 	Issuer         string
 	AllowedOrigins []string       // whose pages may ask for tokens, revoke and introspect

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -13,8 +14,11 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// linkRequest is the first link of a request's chain. It says what came.
-const linkRequest = "request"
+// The links that only a request's chain has: what came, and the server itself.
+const (
+	linkRequest = "request"
+	linkServer  = "server"
+)
 
 // explainRequest explains why a request was refused, by what was written down
 // then: the client may have changed since.
@@ -36,12 +40,16 @@ func (s *Service) explainRequest(ctx context.Context, id string) (svcauth.Explan
 	link := func(name, found string) {
 		wrong := ""
 		if name == blamed {
-			wrong = r.Detail
+			wrong = cmp.Or(r.Detail, "refused as "+r.Reason+"; so much else was refused then that no more is kept")
 		}
 		c.link(name, wrong, found)
 	}
-	c.link(linkRequest, "", fmt.Sprintf("%s on %s%s, %s: answered with %s", r.Endpoint, stamp(typeid.Time(id)),
-		cameFrom(r), account, r.Code+amongOthers(r)))
+	c.link(linkRequest, "", fmt.Sprintf("%s on %s%s, %s: answered with %s", cmp.Or(r.Endpoint, "an unknown path"),
+		stamp(typeid.Time(id)), cameFrom(r), account, r.Code+amongOthers(r)))
+	if blamed == linkServer {
+		link(linkServer, "")
+		return explanationOf(c, r), nil
+	}
 	link(linkCredential, provenBy(r))
 	if !c.broken {
 		link(linkAccount, "enabled")
@@ -49,9 +57,13 @@ func (s *Service) explainRequest(ctx context.Context, id string) (svcauth.Explan
 	if !c.broken {
 		link(blamed, "")
 	}
+	return explanationOf(c, r), nil
+}
+
+func explanationOf(c chain, r *svcauth.Refusal) svcauth.Explanation {
 	explanation := c.explanation()
 	explanation.Refusal = r
-	return explanation, nil
+	return explanation
 }
 
 // blamedLink returns the link that failed.
@@ -68,6 +80,8 @@ func blamedLink(r *svcauth.Refusal) string {
 		return linkAudience
 	case oautherr.CodeInvalidToken, oautherr.CodeInvalidGrant:
 		return linkToken
+	case oautherr.CodeUnavailable, oautherr.CodeServerError, svcauth.CodeUnavailable, svcauth.CodeInternal:
+		return linkServer
 	}
 	return "form"
 }
@@ -80,7 +94,12 @@ func aboutCredential(reason string) bool {
 
 // claimedAccount names the client of a refusal, as it is now.
 func (s *Service) claimedAccount(ctx context.Context, record access.RequestRecord) (string, error) {
-	if record.ClientID == "" {
+	switch {
+	case svcauth.ValidID(svcauth.PrefixMember, record.ClientID):
+		return "for the member " + record.ClientID, nil
+	case record.ClientID == "" && record.Refusal.Authenticated:
+		return "before it was known whose it is", nil
+	case record.ClientID == "":
 		return "naming no client that exists", nil
 	}
 	client, refusal := s.client(ctx, record.ClientID)
@@ -118,6 +137,8 @@ func provenBy(r *svcauth.Refusal) string {
 
 func cameFrom(r *svcauth.Refusal) string {
 	switch {
+	case r.IP == "" && blamedLink(r) == linkServer:
+		return ""
 	case r.IP == "":
 		return " from one of several addresses"
 	case r.UserAgent == "":
