@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/svcauth/svcauth/internal/app"
 	"github.com/svcauth/svcauth/internal/config"
@@ -107,67 +108,86 @@ func mustBeThere(cfg config.Config, found app.Rehearsal) error {
 		"configuration (--config or SVCAUTH_CONFIG), or `svcauth bootstrap` first", place(cfg))
 }
 
-// tenantCommand is what bootstrap and organization create have in common.
-func tenantCommand(
-	use, short string, add func(context.Context, *app.App, people.NewTenant) (people.Tenant, error),
-) *cobra.Command {
-	var n people.NewTenant
-	var passwordFile, output string
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		if err := checkOutput(output); err != nil {
-			return err
-		}
-		if passwordFile != "" {
-			if err := config.PrivateFile(passwordFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("--admin-password-file %w", err)
-			}
-			text, err := os.ReadFile(passwordFile)
-			if err != nil {
-				return fmt.Errorf("read the administrator's password: %w", err)
-			}
-			n.AdminPassword = svcauth.Secret(strings.TrimRight(string(text), "\r\n"))
-		}
-		cfg, found, err := loadToBootstrap(c)
-		if err == nil && passwordFile == "" {
-			err = mustBeSeen(c.OutOrStdout())
-		}
-		if err == nil && use == "create" {
-			err = mustBeThere(cfg, found)
-		} else if err == nil && found.Bootstrapped {
-			err = fmt.Errorf("the database %s has been bootstrapped already: sign in as an administrator; to one who "+
-				"can't any more `svcauth bootstrap --recover-admin ADDRESS` gives a way back in", place(cfg))
-		}
-		if err != nil {
-			return err
-		}
-		n.Show = func(t people.Tenant) error {
-			if output == "json" {
-				return settle(c.OutOrStdout(), json.NewEncoder(c.OutOrStdout()).Encode(tenantOf(cfg.Issuer, t)))
-			}
-			return printTenant(c.OutOrStdout(), cfg.Issuer, t)
-		}
-		return openWith(c, cfg, func(ctx context.Context, a *app.App, _ config.Config) error {
-			_, err := add(ctx, a, n)
-			return err
-		})
-	}}
-	c.Flags().StringVar(&n.AdminEmail, "admin-email", "admin@localhost.localdomain",
-		"address of the first administrator")
-	c.Flags().StringVar(&passwordFile, "admin-password-file", "",
+// tenantMaker is a rule that makes an organization on the database.
+type tenantMaker = func(context.Context, people.NewTenant) (people.Tenant, error)
+
+// tenantFlags is what bootstrap and organization create are told of an
+// organization that they make on the database.
+type tenantFlags struct {
+	people.NewTenant
+	passwordFile string
+}
+
+func (f *tenantFlags) passwordFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&f.passwordFile, "admin-password-file", "",
 		"file with the administrator's password (default: one is made and printed)")
-	c.Flags().StringVarP(&output, "output", "o", "table", "table or json")
-	if use == "create" {
-		c.Flags().StringVar(&n.Name, "name", "", "name of the organization")
-		_ = c.MarkFlagRequired("name")
+}
+
+// run makes an organization on the database by add, if check finds nothing
+// wrong with that database.
+func (f *tenantFlags) run(c *cobra.Command, check func(config.Config, app.Rehearsal) error,
+	add func(*app.App) tenantMaker,
+) error {
+	output, _ := c.Flags().GetString("output")
+	if err := checkOutput(output); err != nil {
+		return err
 	}
-	return c
+	if f.passwordFile != "" {
+		if err := config.PrivateFile(f.passwordFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--admin-password-file %w", err)
+		}
+		text, err := os.ReadFile(f.passwordFile)
+		if err != nil {
+			return fmt.Errorf("read the administrator's password: %w", err)
+		}
+		f.AdminPassword = svcauth.Secret(strings.TrimRight(string(text), "\r\n"))
+	}
+	cfg, found, err := loadToBootstrap(c)
+	if err == nil && f.passwordFile == "" {
+		err = mustBeSeen(c.OutOrStdout())
+	}
+	if err == nil {
+		err = check(cfg, found)
+	}
+	if err != nil {
+		return err
+	}
+	f.Show = func(t people.Tenant) error {
+		if output == "json" {
+			return settle(c.OutOrStdout(), json.NewEncoder(c.OutOrStdout()).Encode(tenantOf(cfg.Issuer, t)))
+		}
+		return printTenant(c.OutOrStdout(), cfg.Issuer, t)
+	}
+	return openWith(c, cfg, func(ctx context.Context, a *app.App, _ config.Config) error {
+		_, err := add(a)(ctx, f.NewTenant)
+		return err
+	})
+}
+
+// addOrganization makes a further organization on the database.
+func (f *tenantFlags) addOrganization(c *cobra.Command) error {
+	return f.run(c, mustBeThere, func(a *app.App) tenantMaker { return a.People.AddOrganization })
+}
+
+// mustBeEmpty refuses a database that has an organization.
+func mustBeEmpty(cfg config.Config, found app.Rehearsal) error {
+	if !found.Bootstrapped {
+		return nil
+	}
+	return fmt.Errorf("the database %s has been bootstrapped already: sign in as an administrator; to one who "+
+		"can't any more `svcauth bootstrap --recover-admin ADDRESS` gives a way back in", place(cfg))
 }
 
 func bootstrapCommand() *cobra.Command {
-	c := tenantCommand("bootstrap", "Make the first organization and administrator on an empty database",
-		func(ctx context.Context, a *app.App, n people.NewTenant) (people.Tenant, error) {
-			return a.People.Bootstrap(ctx, n)
-		})
+	var f tenantFlags
+	c := &cobra.Command{
+		Use: "bootstrap", Short: "Make the first organization and administrator on an empty database",
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&f.AdminEmail, "admin-email", "admin@localhost.localdomain",
+		"address of the first administrator")
+	f.passwordFlag(c.Flags())
+	c.Flags().StringP("output", "o", "table", "table or json")
 	c.Long = `Make the first organization, its administrator and an application key on an empty
 database, and print them. Everything is checked first: the configuration, the
 catalogue, the master key, the paths. If nothing can be printed, nothing is made.
@@ -184,25 +204,14 @@ so. Whoever is no administrator is not made one, unless there is none left.`
 		"with --recover-admin: name or id of the organization, if the address is in several")
 	c.MarkFlagsMutuallyExclusive("recover-admin", "admin-email")
 	c.MarkFlagsMutuallyExclusive("recover-admin", "admin-password-file")
-	first := c.RunE
-	c.RunE = func(c *cobra.Command, args []string) error {
+	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
 		case c.Flags().Changed("recover-admin"):
 			return recoverAdmin(c, r)
 		case c.Flags().Changed("organization"):
 			return wrongUsage("--organization goes with --recover-admin")
 		}
-		return first(c, args)
+		return f.run(c, mustBeEmpty, func(a *app.App) tenantMaker { return a.People.Bootstrap })
 	}
 	return c
-}
-
-// createOrganization creates an organization in the database itself, without
-// HTTP. See inviteOrganization for the other way.
-func createOrganization() *cobra.Command {
-	return tenantCommand("create",
-		"Make a further organization with an administrator, on the database (on the server's own machine)",
-		func(ctx context.Context, a *app.App, n people.NewTenant) (people.Tenant, error) {
-			return a.People.AddOrganization(ctx, n)
-		})
 }

@@ -14,8 +14,7 @@ import (
 
 func organizationCommand() *cobra.Command {
 	return noun("organization", "Your organization; for the operator, all of them", []string{"organizations", "org"},
-		getOrganization(), updateOrganization(), listOrganizations(), inviteOrganization(), deleteOrganization(),
-		createOrganization())
+		getOrganization(), updateOrganization(), listOrganizations(), createOrganization(), deleteOrganization())
 }
 
 const aboutWhose = "Without an id it is your own organization. Others are the operator's (organizations:manage)."
@@ -181,46 +180,65 @@ func listOrganizations() *cobra.Command {
 	}.command()
 }
 
-func inviteOrganization() *cobra.Command {
-	var body svcauth.NewOrganization
-	return verb{
-		use:   "invite NAME",
-		short: "Make an organization over HTTP and invite its first administrator (the operator's)",
-		long: "The one-time link for the administrator is shown once, to a service account never: it is mailed. " +
-			"'organization create' does it on the database instead, with a password and an application key.",
-		example: []string{"svcauth organization invite acme --admin-email admin@acme.example"},
+func createOrganization() *cobra.Command {
+	var f tenantFlags
+	c := verb{
+		use:   "create [NAME]",
+		short: "Make an organization, and invite its first administrator (the operator's)",
+		long: "The one-time link for the administrator is shown once, to a service account never: it is mailed.\n\n" +
+			"With --name instead of NAME the organization is made on the database, on the server's own machine " +
+			"and with its configuration, as bootstrap makes the first one: with a password and an application key, " +
+			"shown once.",
+		example: []string{"svcauth organization create acme --admin-email admin@acme.example"},
 		flags: func(flags *pflag.FlagSet) {
-			flags.StringVar(&body.AdminEmail, "admin-email", "", "address of its first administrator")
+			flags.StringVar(&f.AdminEmail, "admin-email", "", "address of its first administrator")
+			flags.StringVar(&f.Name, "name", "", "its name, to make it on the database")
+			f.passwordFlag(flags)
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
-			if body.AdminEmail == "" {
-				return wrongUsage("--admin-email is missing: the address of the first administrator")
-			}
-			body.Name = args[0]
-			made, err := s.client.CreateOrganization(ctx, body)
+			made, err := s.client.CreateOrganization(ctx, svcauth.NewOrganization{
+				Name: args[0], AdminEmail: f.AdminEmail,
+			})
 			if err != nil {
 				return err
 			}
-			fields := s.organizationFields(made.Organization)
-			if made.InvitationURL != "" {
-				fields = append(fields, value("One-time link", made.InvitationURL))
-			}
-			if i := made.Invitation; i != nil {
-				fields = append(fields, value("Valid until", stamp(s.now(), &i.ExpiresAt, "")))
-			}
-			if err := s.show(made, fields...); err != nil {
-				return err
-			}
-			if made.InvitationURL == "" {
-				s.hint("The invitation goes to %s by mail alone: a service account gets no link.",
-					clean(body.AdminEmail))
-				return nil
-			}
-			s.hint("The link is shown this once, works once and expires: " +
-				"send it to that person by a way that only they read.")
-			return nil
+			return s.showNewOrganization(made, f.AdminEmail)
 		},
 	}.command()
+	overHTTP := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		switch {
+		case (len(args) == 0) == (f.Name == ""):
+			return wrongUsage("expected the organization's NAME, or --name NAME to make it on the database")
+		case f.AdminEmail == "":
+			return wrongUsage("--admin-email is missing: the address of the first administrator")
+		case f.Name != "":
+			return f.addOrganization(c)
+		case f.passwordFile != "":
+			return wrongUsage("--admin-password-file goes with --name: an invited administrator chooses the password")
+		}
+		return overHTTP(c, args)
+	}
+	return c
+}
+
+func (s *session) showNewOrganization(made svcauth.CreatedOrganization, adminEmail string) error {
+	fields := s.organizationFields(made.Organization)
+	if made.InvitationURL != "" {
+		fields = append(fields, value("One-time link", made.InvitationURL))
+	}
+	if i := made.Invitation; i != nil {
+		fields = append(fields, value("Valid until", stamp(s.now(), &i.ExpiresAt, "")))
+	}
+	if err := s.show(made, fields...); err != nil {
+		return err
+	}
+	if made.InvitationURL == "" {
+		s.hint("The invitation goes to %s by mail alone: a service account gets no link.", clean(adminEmail))
+		return nil
+	}
+	s.hint("The link is shown this once, works once and expires: send it to that person by a way that only they read.")
+	return nil
 }
 
 func deleteOrganization() *cobra.Command {
