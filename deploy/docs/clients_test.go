@@ -20,7 +20,7 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 )
 
-const programs = "Python, Node.js, Ruby, curl, kcat and Prometheus with their OAuth2 libraries"
+const programs = "Python, Node.js, Ruby, PHP, curl and Prometheus with their OAuth2 libraries"
 
 // TestEachSnippetGetsWhatItAsksFor: a token with the scope that it asks for,
 // sent as the table says, and the API says hello.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,13 +17,15 @@ import (
 // SASL/OAUTHBEARER and to list topics, of which there are none.
 type broker struct {
 	listener net.Listener
-	tokens   chan string // as clients show them
+
+	mu      sync.Mutex
+	clients map[string]bool // that have signed in
 }
 
 func newBroker(t *testing.T) *broker {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	b := &broker{listener, make(chan string, 100)}
+	b := &broker{listener: listener, clients: map[string]bool{}}
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		for {
@@ -37,6 +40,13 @@ func newBroker(t *testing.T) *broker {
 		}
 	}()
 	return b
+}
+
+// signedIn reports whether a client has shown a token of its own.
+func (b *broker) signedIn(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.clients[id]
 }
 
 // The requests of Kafka's protocol that are answered.
@@ -81,7 +91,9 @@ func (b *broker) serve(conn net.Conn) error {
 				return errors.New("no token")
 			}
 			token, _, _ := strings.Cut(after, "\x01")
-			b.tokens <- token
+			b.mu.Lock()
+			b.clients[subject(token)] = true
+			b.mu.Unlock()
 			number16(0)
 			text("")
 			number32(0)

@@ -62,13 +62,14 @@ func TestTheConfigurationForCertificates(t *testing.T) {
 // for certificates, a secret too, and nothing that a caller writes into the
 // proxy's field counts at either address.
 func TestTheProxiesForCertificates(t *testing.T) {
-	needs.Service(t, "nginx and HAProxy")
+	needs.Service(t, "nginx, HAProxy and Caddy")
 	for name, c := range map[string]struct {
 		start          startProxy
 		header, format string
 	}{
-		"upstream": {startProxyNginx, "X-SSL-Cert", "pem-urlencoded"},
-		"defaults": {startHAProxy, "Client-Cert", "rfc9440"},
+		"upstream":           {startProxyNginx, "X-SSL-Cert", "pem-urlencoded"},
+		"defaults":           {startHAProxy, "Client-Cert", "rfc9440"},
+		"auth.example.com {": {startCaddy, "Client-Cert", "rfc9440"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,6 +155,12 @@ func newBehind(t *testing.T, start startProxy, config string, environ ...string)
 		require.NoError(t, err)
 		return port
 	}
+	certificates := "\ttls /etc/ssl/auth.example.com.crt /etc/ssl/auth.example.com.key"
+	config = strings.NewReplacer( // Caddy gets its own where it runs for real
+		"auth.example.com {\n", "auth.example.com:"+port(b.front)+" {\n"+certificates+"\n",
+		"auth.example.com:8443", "auth.example.com:"+port(b.mutual),
+		"\ttls {\n", certificates+" {\n",
+	).Replace(config)
 	text := strings.NewReplacer(
 		"10.0.0.11:8080", strings.TrimPrefix(b.URL, "http://"),
 		"listen 443", "listen "+b.front, "bind :443", "bind 127.0.0.1:"+port(b.front),
@@ -225,7 +232,8 @@ func tokenThrough(t *testing.T, s *svctest.Server, address string, pair *tls.Cer
 	fields http.Header,
 ) int {
 	t.Helper()
-	config := &tls.Config{InsecureSkipVerify: true} // the certificate is for example.com
+	const name = "auth.example.com" // which Caddy wants to be called; the certificate is for example.com
+	config := &tls.Config{ServerName: name, InsecureSkipVerify: true}
 	if pair != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return pair, nil
@@ -242,6 +250,7 @@ func tokenThrough(t *testing.T, s *svctest.Server, address string, pair *tls.Cer
 		strings.NewReader(form.Encode()))
 	require.NoError(t, err)
 	maps.Copy(req.Header, fields)
+	req.Host = name
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return through.Do(req).Status
 }

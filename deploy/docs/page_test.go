@@ -36,7 +36,7 @@ var (
 	// In front of each block a comment says what becomes of it.
 	runs  = regexp.MustCompile(`<!-- (?:run|prove) (\S+) -->\n$`)
 	fails = regexp.MustCompile(`<!-- trap (at the end )?(\S+): (.*) ⇒ (.*) -->\n$`)
-	other = regexp.MustCompile(`<!-- not run here -->\n$`)
+	other = regexp.MustCompile(`<!-- tested: .* -->\n$`)
 )
 
 // readPage takes the page apart. A block about which the page does not say

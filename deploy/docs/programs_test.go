@@ -38,7 +38,7 @@ func (f *front) fill(t *testing.T, id, secret, text string) string {
 	return strings.NewReplacer(
 		"https://auth.example.com", f.proxy.URL,
 		"kafka.example.com:9093", f.kafka.listener.Addr().String(),
-		"ssl: true", "ssl: false",
+		"ssl: true", "ssl: false", "SASL_SSL", "SASL_PLAINTEXT",
 		"http://localhost:8080", f.plain.URL,
 		"https://api.cloud.example/clusters", f.api.URL+"/clusters",
 		"api.cloud.example:443", f.api.Listener.Addr().String(),
@@ -69,6 +69,8 @@ func (f *front) run(t *testing.T, r row, text, id, secret string) result {
 		command = []string{"/usr/bin/python3", "-B", file}
 	case ".rb":
 		command = []string{"ruby", file}
+	case ".php":
+		command = []string{"php", "-d", r.ca + "=" + f.caFile, file}
 	case ".mjs":
 		// a program finds its packages beside itself
 		require.NoError(t, os.Symlink(svctest.NodeModules(t), filepath.Join(dir, "node_modules")))
@@ -96,17 +98,10 @@ func (f *front) run(t *testing.T, r row, text, id, secret string) result {
 	require.NoError(t, ctx.Err(), "%s does not end:\n%s", r.snippet, out)
 	text = strings.NewReplacer(f.proxy.URL, "https://auth.example.com", f.plain.URL, "http://localhost:8080", f.api.URL,
 		"https://api.cloud.example").Replace(string(out))
-	return result{text + f.greet(), err == nil}
-}
-
-// greet says hello to who has signed in to the broker since it was last asked.
-func (f *front) greet() string {
-	select {
-	case token := <-f.kafka.tokens:
-		return "hello " + subject(token)
-	default:
-		return ""
+	if f.kafka.signedIn(id) {
+		text += "hello " + id
 	}
+	return result{text, err == nil}
 }
 
 // twice is a snippet that makes its call, which is its last paragraph, a

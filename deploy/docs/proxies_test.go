@@ -29,14 +29,17 @@ import (
 // shows, before two nodes of which the first is away. Tokens come through, the
 // log has the caller's address, and the feed's stream is not held back.
 func TestTheProxiesOfThePage(t *testing.T) {
-	needs.Service(t, "nginx and HAProxy")
+	needs.Service(t, "nginx, HAProxy and Caddy")
 	certificate, key := serverCertificate(t)
 	for name, start := range map[string]func(t *testing.T, dir, config string) *exec.Cmd{
-		"upstream": startProxyNginx, "defaults": startHAProxy,
+		"upstream": startProxyNginx, "defaults": startHAProxy, "../compose/Caddyfile": startCaddy,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			config := ""
+			if raw, err := os.ReadFile(name); err == nil { // to which the page links
+				config = string(raw)
+			}
 			for _, s := range snippets(t, "run.md") {
 				if strings.HasPrefix(s.text, name) {
 					config = s.text
@@ -59,12 +62,14 @@ func TestTheProxiesOfThePage(t *testing.T) {
 			require.NoError(t, err)
 			config = strings.NewReplacer(
 				"10.0.0.11:8080", freeport.Address(t), "10.0.0.12:8080", strings.TrimPrefix(s.URL, "http://"),
+				"svcauth-1:8080", freeport.Address(t), "svcauth-2:8080", strings.TrimPrefix(s.URL, "http://"),
+				"8443", port, "\tadmin off\n", "\tadmin off\n\tdefault_bind 127.0.0.1\n",
 				"listen 443", "listen "+front, "bind :443", "bind 127.0.0.1:"+port,
 				"/etc/ssl/auth.example.com.crt", write("front.crt", certificate),
 				"/etc/ssl/auth.example.com.key", write("front.key", key),
 				"/etc/ssl/auth.example.com.pem", write("front.pem", certificate, key),
 			).Replace(config)
-			require.NotContains(t, config, "443")
+			require.NotRegexp(t, `\b443\b`, config)
 			require.NotContains(t, config, "/etc/")
 			svctest.StartProxy(t, start(t, dir, config), front)
 			throughProxy(t, s, front, log)
@@ -78,7 +83,7 @@ func throughProxy(t *testing.T, s *svctest.Server, front string, log *syncbuf.Bu
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(caller)}}
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext:     dialer.DialContext,
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the certificate is for example.com
+		TLSClientConfig: &tls.Config{ServerName: "auth.example.com", InsecureSkipVerify: true},
 	}}
 	t.Cleanup(client.CloseIdleConnections)
 	account := s.Account("behind", "tokens:introspect")
@@ -87,6 +92,7 @@ func throughProxy(t *testing.T, s *svctest.Server, front string, log *syncbuf.Bu
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+front+"/oauth2/token",
 			strings.NewReader(url.Values{"grant_type": {"client_credentials"}, "resource": {s.Issuer}}.Encode()))
 		require.NoError(t, err)
+		req.Host = "auth.example.com"
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		req.SetBasicAuth(account.ClientID, account.ClientSecret.Reveal())
 		through := *s
@@ -105,6 +111,7 @@ func throughProxy(t *testing.T, s *svctest.Server, front string, log *syncbuf.Bu
 	require.NoError(t, err)
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	req.Header.Set("Accept", "text/event-stream")
+	req.Host = "auth.example.com"
 	resp, err := client.Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()
@@ -140,4 +147,17 @@ func startHAProxy(t *testing.T, dir, config string) *exec.Cmd {
 	out, err := exec.CommandContext(t.Context(), svctest.SystemProgram(t, "haproxy"), "-c", "-f", file).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return exec.Command(svctest.SystemProgram(t, "haproxy"), "-db", "-q", "-f", file)
+}
+
+// startCaddy starts Caddy, which keeps what it makes in dir.
+func startCaddy(t *testing.T, dir, config string) *exec.Cmd {
+	file := filepath.Join(dir, "Caddyfile")
+	if !strings.HasPrefix(config, "{") && !strings.HasPrefix(config, "#") { // it has no options of its own
+		config = "{\n\tadmin off\n\tauto_https off\n\tdefault_bind 127.0.0.1\n}\n" + config
+	}
+	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+	cmd := exec.Command(svctest.SystemProgram(t, "caddy"), "run", "--adapter", "caddyfile", "--config", file)
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+		"ISSUER_HOST=auth.example.com")
+	return cmd
 }

@@ -47,19 +47,6 @@ var (
 	shown = regexp.MustCompile(`\]\(\.\./validating/[^)]+\):$`)
 )
 
-// unrun has what no test runs, each with the reason: the programs are not to be
-// had where the tests run. A block that is not here and that no test claims is
-// a mistake.
-var unrun = map[string]string{
-	"security.protocol=SASL_SSL":  "librdkafka as Debian builds it has no OIDC",
-	"spring:":                     "Spring comes from a registry of its own",
-	"var token = await http":      ".NET is in no Debian repository",
-	"$provider = new League":      "the library comes from a registry of its own",
-	"forward_client_cert_details": "Envoy is in no Debian repository",
-	"auth.example.com {":          "Caddy is in no Debian repository",
-	"extensions:\n  oauth2client": "the collector is in no Debian repository",
-}
-
 // TestEachSnippetIsClaimedByATest: a comment before the block names the test
 // that runs it, or the page's own test knows it. That test exists, and it reads
 // the page.
@@ -67,19 +54,14 @@ func TestEachSnippetIsClaimedByATest(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	require.NoError(t, err)
 	pages = append(pages, "../../README.md", "../../internal/README.md", "../../.github/SECURITY.md")
-	left := map[string]bool{}
-	for begin := range unrun {
-		left[begin] = true
-	}
 	count := 0
 	for _, page := range pages {
 		for _, s := range snippets(t, page) {
 			count++
-			require.NoError(t, claimed(s, left), "%s:\n%s", page, s.text)
+			require.NoError(t, claimed(s), "%s:\n%s", page, s.text)
 		}
 	}
 	require.Greater(t, count, 70)
-	require.Empty(t, left, "these are on no page any more")
 
 	for _, wrong := range []snippet{
 		{page: "run.md", text: "svcauth serve"},
@@ -88,26 +70,17 @@ func TestEachSnippetIsClaimedByATest(t *testing.T) {
 		{page: "run.md", text: "svcauth serve", before: "<!-- run serve.sh -->"},
 		{page: "clients.md", text: "curl", before: "<!-- not run here -->"},
 	} {
-		require.Error(t, claimed(wrong, left), "the check must be able to fail: %v", wrong)
+		require.Error(t, claimed(wrong), "the check must be able to fail: %v", wrong)
 	}
 }
 
-// claimed returns an error for a snippet that no test runs. It takes what is
-// known not to be run out of left.
-func claimed(s snippet, left map[string]bool) error {
+// claimed returns an error for a snippet that no test runs.
+func claimed(s snippet) error {
 	switch {
 	case s.before == "<!-- a drawing -->":
 		return nil
 	case s.page == "clients.md" && (runs.MatchString(s.before+"\n") || fails.MatchString(s.before+"\n")):
 		return nil // TestThePageSaysWhatItRuns, and those after it
-	case (s.page == "clients.md" || s.page == "mtls.md") && other.MatchString(s.before+"\n"):
-		for begin := range unrun {
-			if strings.HasPrefix(s.text, begin) {
-				delete(left, begin)
-				return nil
-			}
-		}
-		return fmt.Errorf("it is not run, and unrun does not say why")
 	case s.page == "protect.md" && shown.MatchString(s.before):
 		return nil // deploy/validating, TestThePageShowsTheFiles
 	}
