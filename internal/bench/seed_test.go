@@ -68,10 +68,15 @@ func (o *organization) serve(b *testing.B) {
 		DefaultTokenTTL: time.Hour})
 }
 
-// seeded fills a database: a small one is made by the rules, written out, and
-// written into the large one with the accounts, each with a secret, a role and
-// the event of its creation.
-func seeded(b *testing.B, url string, accounts int) *organization {
+// base is a small database as the rules make it, written out.
+type base struct {
+	*organization
+	actor  access.Actor
+	tables []string
+	rows   map[string][]store.DumpedRow
+}
+
+func newBase(b *testing.B) base {
 	b.Helper()
 	small := new(organization)
 	small.open(b, "sqlite://"+filepath.Join(b.TempDir(), "small.db"))
@@ -90,6 +95,7 @@ func seeded(b *testing.B, url string, accounts int) *organization {
 		Privileges: access.RoleGives(store.RoleAdministrator, nil, catalogue, true)}
 
 	o := &organization{admin: access.WithActor(b.Context(), admin), org: tenant.Organization.ID, hash: small.hash}
+	made := base{organization: o, actor: admin, rows: map[string][]store.DumpedRow{}}
 	held, err := small.service.CreateRole(access.WithActor(b.Context(), admin),
 		svcauth.NewRole{Name: "Held by all", Privileges: []string{"clusters:view"}})
 	require.NoError(b, err)
@@ -98,55 +104,62 @@ func seeded(b *testing.B, url string, accounts int) *organization {
 	require.NoError(b, err)
 	o.role, o.second = held.ID, second.ID
 
-	base := map[string][]store.DumpedRow{}
-	var tables []string
 	require.NoError(b, small.store.Dump(b.Context(), func(r store.DumpedRow) error {
-		if base[r.Table] == nil {
-			tables = append(tables, r.Table)
+		if made.rows[r.Table] == nil {
+			made.tables = append(made.tables, r.Table)
 		}
-		base[r.Table] = append(base[r.Table], r)
+		made.rows[r.Table] = append(made.rows[r.Table], r)
 		return nil
 	}))
+	return made
+}
+
+// seeded fills a database with a small one and with accounts, each with a
+// secret, a role and the event of its creation.
+func seeded(b *testing.B, url string, accounts int) *organization {
+	b.Helper()
+	o := newBase(b)
 	at := time.Now().Add(-time.Duration(accounts) * time.Millisecond)
 	for i := range accounts {
 		o.accounts = append(o.accounts,
 			typeid.New(svcauth.PrefixServiceAccount, at.Add(time.Duration(i)*time.Millisecond)))
 	}
 	o.open(b, url)
-	o.fill(b, admin, tables, base)
+	o.fill(b, accounts, func(table string, n int) map[string]any { return o.row(o.actor, table, n) })
 	o.serve(b)
 
 	page, err := o.service.ServiceAccounts(o.admin, svcauth.ListOptions{Limit: 1})
 	require.NoError(b, err)
 	require.Equal(b, o.accounts[accounts-1], page.Items[0].ID)
 	o.middle = base64.RawURLEncoding.EncodeToString([]byte(o.accounts[accounts/2]))
-	return o
+	return o.organization
 }
 
-// fill writes the rows, and after those of a table what each account has in it.
-func (o *organization) fill(b *testing.B, admin access.Actor, tables []string, base map[string][]store.DumpedRow) {
+// fill writes the rows, and after those of a table up to count more of it. row
+// returns the columns of the nth by their names, or nil if the table gets none.
+func (o *base) fill(b *testing.B, count int, row func(table string, n int) map[string]any) {
 	b.Helper()
 	table, i := 0, 0
 	next := func() (store.DumpedRow, bool, error) {
-		for table < len(tables) {
-			name := tables[table]
-			rows := base[name]
+		for table < len(o.tables) {
+			name := o.tables[table]
+			rows := o.rows[name]
 			switch {
 			case i < len(rows):
 				i++
 				return rows[i-1], true, nil
-			case i < len(rows)+len(o.accounts):
-				if values := o.row(admin, name, i-len(rows)); values != nil {
-					row := store.DumpedRow{Table: name, Columns: rows[0].Columns}
-					for at, column := range row.Columns {
+			case i < len(rows)+count:
+				if values := row(name, i-len(rows)); values != nil {
+					one := store.DumpedRow{Table: name, Columns: rows[0].Columns}
+					for at, column := range one.Columns {
 						value, ok := values[column]
 						if !ok {
 							value = usual(rows, at)
 						}
-						row.Values = append(row.Values, value)
+						one.Values = append(one.Values, value)
 					}
 					i++
-					return row, true, nil
+					return one, true, nil
 				}
 			}
 			table, i = table+1, 0
