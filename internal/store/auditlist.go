@@ -185,7 +185,9 @@ func (w *auditWalk) arg(value any) string {
 func (w *auditWalk) along(b branch) string {
 	org := w.arg(w.org)
 	if w.filter.Ascending {
-		return ` WHERE org_id = ` + org + ` AND seq > 0 AND seq > ` + w.arg(w.seq) + ` ORDER BY seq LIMIT `
+		// SQLite seeks by the first of two conditions on one column. The second
+		// is what the index is for.
+		return ` WHERE org_id = ` + org + ` AND seq > ` + w.arg(w.seq) + ` AND seq > 0 ORDER BY seq LIMIT `
 	}
 	from, below := earliestEvent(w.filter.Since), "evt_~"
 	if !w.filter.Until.IsZero() {

@@ -285,6 +285,38 @@ func TestQuestionsOfTheAuditLogReadAnIndex(t *testing.T) {
 	})
 }
 
+// Following reads on from where it was, and not from the begin of the log: what
+// SQLite seeks by is what it was asked for. Its plan does not tell.
+func TestFollowingTheAuditLogBeginsWhereItWas(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		if s.postgres {
+			return // it seeks by both
+		}
+		w := auditWalk{org: "org_1", filter: AuditFilter{Ascending: true}, limit: 5, seq: 1000}
+		text, args := w.query()
+		rows, err := s.read.QueryContext(t.Context(), "EXPLAIN "+text, args...)
+		require.NoError(t, err)
+		defer rows.Close()
+		given, sought := map[int]bool{}, 0 // registers with a parameter; the last that is sought by
+		for rows.Next() {
+			var address, p1, p2, p3, p5 int
+			var opcode string
+			var p4, comment *string
+			require.NoError(t, rows.Scan(&address, &opcode, &p1, &p2, &p3, &p4, &p5, &comment))
+			switch opcode {
+			case "Variable":
+				given[p2] = true
+			case "SeekGT":
+				require.Equal(t, "2", *p4, "organization and place")
+				sought = p3 + 1
+			}
+		}
+		require.NoError(t, rows.Err())
+		require.NotZero(t, sought, "it does not seek")
+		require.True(t, given[sought], "it seeks by a constant")
+	})
+}
+
 // explained returns the database's plan of a query.
 func explained(t *testing.T, s *Store, text string, args []any) string {
 	t.Helper()
