@@ -41,6 +41,7 @@ func TestWhatThePagesCommandIsThere(t *testing.T) {
 				require.NoError(t, err, "%s: %s\n%s", name, command, out)
 			case "docker":
 				require.Equal(t, "compose", words[1], "%s: %s", name, command)
+				require.Contains(t, []string{"build", "exec", "run", "up"}, words[2], "%s: %s", name, command)
 				if service := words[len(words)-1]; len(words) > 3 {
 					require.Contains(t, compose.Services, service, "%s: %s", name, command)
 				}
