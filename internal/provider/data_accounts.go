@@ -28,6 +28,7 @@ type accountView struct {
 	Description     types.String `tfsdk:"description"`
 	Disabled        types.Bool   `tfsdk:"disabled"`
 	TokenTTLSeconds types.Int64  `tfsdk:"token_ttl_seconds"`
+	TokenBinding    types.String `tfsdk:"token_binding"`
 	Roles           []refView    `tfsdk:"roles"`
 	Secrets         []secretView `tfsdk:"secrets"`
 	CreatedAt       types.String `tfsdk:"created_at"`
@@ -63,6 +64,7 @@ func viewAccount(a svcauth.ServiceAccount) accountView {
 		Description:     types.StringValue(a.Description),
 		Disabled:        types.BoolValue(a.Disabled),
 		TokenTTLSeconds: types.Int64Value(int64(a.TokenTTLSeconds)),
+		TokenBinding:    bindingOf(a),
 		Roles:           []refView{},
 		Secrets:         []secretView{},
 		CreatedAt:       stamp(a.CreatedAt),
@@ -105,6 +107,7 @@ func accountAttributes() map[string]schema.Attribute {
 		"description":       computed("What it is for."),
 		"disabled":          schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it gets no tokens."},
 		"token_ttl_seconds": schema.Int64Attribute{Computed: true, MarkdownDescription: "How long its tokens live."},
+		"token_binding":     computed("What its tokens must be bound to: `none`, `any`, `dpop` or `mtls`."),
 		"roles": schema.ListNestedAttribute{
 			Computed:            true,
 			MarkdownDescription: "The roles that it holds.",

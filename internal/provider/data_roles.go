@@ -22,6 +22,7 @@ type roleView struct {
 	Name            types.String `tfsdk:"name"`
 	Description     types.String `tfsdk:"description"`
 	Privileges      types.Set    `tfsdk:"privileges"`
+	RequiresBinding types.Bool   `tfsdk:"requires_binding"`
 	System          types.Bool   `tfsdk:"system"`
 	Members         types.Int64  `tfsdk:"members"`
 	ServiceAccounts types.Int64  `tfsdk:"service_accounts"`
@@ -38,6 +39,7 @@ func viewRole(r svcauth.Role) roleView {
 		Name:            types.StringValue(r.Name),
 		Description:     types.StringValue(r.Description),
 		Privileges:      textSet(r.Privileges),
+		RequiresBinding: types.BoolValue(r.RequiresBinding),
 		System:          types.BoolValue(r.System),
 		Members:         types.Int64Value(int64(r.Members)),
 		ServiceAccounts: types.Int64Value(int64(r.ServiceAccounts)),
@@ -55,6 +57,10 @@ func roleAttributes() map[string]schema.Attribute {
 			Computed:            true,
 			ElementType:         types.StringType,
 			MarkdownDescription: "What it gives.",
+		},
+		"requires_binding": schema.BoolAttribute{
+			Computed:            true,
+			MarkdownDescription: "Whether it is given by bound tokens only.",
 		},
 		"system": schema.BoolAttribute{
 			Computed:            true,

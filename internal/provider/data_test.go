@@ -20,6 +20,13 @@ func TestDataSourcesShowWhatIsThere(t *testing.T) {
 	public := []string{"clusters:suspend"}
 	_, err := w.Admin().UpdateRole(t.Context(), w.roleNamed("Public").ID, 0, svcauth.RolePatch{Privileges: &public}, 0)
 	require.NoError(t, err)
+	binding, required := svcauth.TokenBindingAny, true
+	_, err = w.Admin().UpdateServiceAccount(t.Context(), a.ID, 0,
+		svcauth.ServiceAccountPatch{TokenBinding: &binding}, 0)
+	require.NoError(t, err)
+	_, err = w.Admin().UpdateRole(t.Context(), w.roleNamed("Role of reader").ID, 0,
+		svcauth.RolePatch{RequiresBinding: &required}, 0)
+	require.NoError(t, err)
 	text := w.config(`
 		data "svcauth_service_account" "by_name" { name = "reader" }
 		data "svcauth_service_account" "by_id" { id = %[1]q }
@@ -39,6 +46,7 @@ func TestDataSourcesShowWhatIsThere(t *testing.T) {
 		output "accounts" { value = [length(data.svcauth_service_accounts.all.service_accounts), length(data.svcauth_service_accounts.some.service_accounts)] }
 		output "same" { value = data.svcauth_service_account.by_name == data.svcauth_service_account.by_id && data.svcauth_role.by_name == data.svcauth_role.by_id && data.svcauth_api.by_name == data.svcauth_api.by_audience }
 		output "hint" { value = data.svcauth_service_account.by_name.secrets[0].hint }
+		output "bindings" { value = [data.svcauth_service_account.by_name.token_binding, data.svcauth_role.by_name.requires_binding] }
 		output "role" { value = data.svcauth_service_account.by_name.roles[0].name }
 		output "roles" { value = length(data.svcauth_roles.all.roles) }
 		output "own" { value = contains(data.svcauth_privileges.own.names, "members:manage") && !contains(data.svcauth_privileges.own.names, "clusters:view") && contains(data.svcauth_privileges.all.names, "clusters:view") }
@@ -63,6 +71,9 @@ func TestDataSourcesShowWhatIsThere(t *testing.T) {
 		is("accounts", knownvalue.ListExact([]knownvalue.Check{knownvalue.Int64Exact(2), knownvalue.Int64Exact(1)})),
 		is("same", knownvalue.Bool(true)), is("hint", knownvalue.StringExact(a.ClientSecret.Hint())),
 		is("role", knownvalue.StringExact("Role of reader")),
+		is("bindings", knownvalue.TupleExact([]knownvalue.Check{
+			knownvalue.StringExact("any"), knownvalue.Bool(true),
+		})),
 		is("roles", knownvalue.Int64Exact(3)), is("own", knownvalue.Bool(true)), is("api", knownvalue.Bool(true)),
 		is("effective", knownvalue.SetExact(texts("clusters:view", "clusters:create", "clusters:suspend"))),
 		is("source", knownvalue.SetExact(texts("Public"))),

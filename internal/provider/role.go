@@ -42,6 +42,7 @@ type roleModel struct {
 	Name               types.String `tfsdk:"name"`
 	Description        types.String `tfsdk:"description"`
 	Privileges         types.Set    `tfsdk:"privileges"`
+	RequiresBinding    types.Bool   `tfsdk:"requires_binding"`
 	System             types.Bool   `tfsdk:"system"`
 	DeletionProtection types.Bool   `tfsdk:"deletion_protection"`
 	CreatedAt          types.String `tfsdk:"created_at"`
@@ -69,6 +70,7 @@ func (r *roleResource) Schema(_ context.Context, _ resource.SchemaRequest, resp 
 					"`svcauth_privileges` lists what there is. Tokens that carry a " +
 					"privilege which is taken off are refused at once.",
 			},
+			"requires_binding": requiresBindingAttribute(),
 			"system": schema.BoolAttribute{
 				Computed:      true,
 				PlanModifiers: []planmodifier.Bool{boolplanmodifier.UseStateForUnknown()},
@@ -84,6 +86,7 @@ func (r *roleResource) Schema(_ context.Context, _ resource.SchemaRequest, resp 
 func (m *roleModel) set(r svcauth.Role) {
 	m.ID, m.Name, m.Description = types.StringValue(r.ID), types.StringValue(r.Name), types.StringValue(r.Description)
 	m.Privileges, m.System, m.CreatedAt = textSet(r.Privileges), types.BoolValue(r.System), stamp(r.CreatedAt)
+	m.RequiresBinding = types.BoolValue(r.RequiresBinding)
 	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() {
 		m.DeletionProtection = types.BoolValue(false)
 	}
@@ -96,7 +99,8 @@ func (m *roleModel) guarded() *guarded {
 }
 
 func (m *roleModel) same(other roleModel) bool {
-	return m.Name.Equal(other.Name) && m.Description.Equal(other.Description) && m.Privileges.Equal(other.Privileges)
+	return m.Name.Equal(other.Name) && m.Description.Equal(other.Description) &&
+		m.Privileges.Equal(other.Privileges) && m.RequiresBinding.Equal(other.RequiresBinding)
 }
 
 func (r *roleResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -130,9 +134,10 @@ func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation
 		what: fmt.Sprintf("the role %q", name),
 		create: func(ctx context.Context) (svcauth.Role, error) {
 			return client.CreateRole(ctx, svcauth.NewRole{
-				Name:        name,
-				Description: plan.Description.ValueString(),
-				Privileges:  texts(plan.Privileges),
+				Name:            name,
+				Description:     plan.Description.ValueString(),
+				Privileges:      texts(plan.Privileges),
+				RequiresBinding: plan.RequiresBinding.ValueBool(),
 			})
 		},
 		find: func(ctx context.Context) (svcauth.Role, bool, error) {
@@ -164,6 +169,9 @@ func changeRole(
 	if !plan.Privileges.Equal(prior.Privileges) {
 		privileges := texts(plan.Privileges)
 		patch.Privileges = &privileges
+	}
+	if !plan.RequiresBinding.Equal(prior.RequiresBinding) {
+		patch.RequiresBinding = plan.RequiresBinding.ValueBoolPointer()
 	}
 	if patch == (svcauth.RolePatch{}) {
 		return now, nil

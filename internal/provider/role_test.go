@@ -28,14 +28,17 @@ func TestRoleLives(t *testing.T) {
 			Config: w.config(`resource "svcauth_role" "ops" { name = "Operators" }`),
 			Check: resource.ComposeTestCheckFunc(
 				resource.TestCheckResourceAttr(address, "privileges.#", "0"),
+				resource.TestCheckResourceAttr(address, "requires_binding", "false"),
 				resource.TestCheckResourceAttr(address, "system", "false")),
 		},
 		resource.TestStep{Config: w.config(`resource "svcauth_role" "ops" {
 			name = "Operators"
 			description = "Run clusters"
 			privileges = ["clusters:view", "clusters:create"]
+			requires_binding = true
 		}`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: does(func() {
 			require.Equal(t, []string{"clusters:create", "clusters:view"}, w.roleNamed("Operators").Privileges)
+			require.True(t, w.roleNamed("Operators").RequiresBinding)
 		})},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true},
 		resource.TestStep{
@@ -54,6 +57,7 @@ func TestRoleLives(t *testing.T) {
 			privileges = ["clusters:view"]
 		}`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: does(func() {
 			require.Equal(t, []string{"clusters:view"}, w.roleNamed("Operators").Privileges)
+			require.False(t, w.roleNamed("Operators").RequiresBinding, "left out: the default")
 		})},
 		resource.TestStep{PreConfig: func() { // gone outside: made again
 			_, err := w.Admin().DeleteRole(t.Context(), w.roleNamed("Operators").ID, 0)
@@ -61,8 +65,11 @@ func TestRoleLives(t *testing.T) {
 		}, Config: w.config(`resource "svcauth_role" "ops" {
 			name = "Operators"
 			privileges = ["clusters:view"]
+			requires_binding = true
 			deletion_protection = true
-		}`), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate)},
+		}`), ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate), Check: does(func() {
+			require.True(t, w.roleNamed("Operators").RequiresBinding)
+		})},
 		resource.TestStep{Config: w.config(""), ExpectError: regexp.MustCompile("deletion_protection")},
 		resource.TestStep{Config: w.config(`resource "svcauth_role" "ops" {
 			name = "Operators"

@@ -39,6 +39,7 @@ type serviceAccountModel struct {
 	Description        types.String `tfsdk:"description"`
 	Disabled           types.Bool   `tfsdk:"disabled"`
 	TokenTTLSeconds    types.Int64  `tfsdk:"token_ttl_seconds"`
+	TokenBinding       types.String `tfsdk:"token_binding"`
 	DeletionProtection types.Bool   `tfsdk:"deletion_protection"`
 	CreatedAt          types.String `tfsdk:"created_at"`
 	CreatedBy          types.String `tfsdk:"created_by"`
@@ -76,6 +77,7 @@ func (r *serviceAccountResource) Schema(_ context.Context, _ resource.SchemaRequ
 					"the server's default at its creation; taken out later: it stays as it was.",
 					svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds),
 			},
+			"token_binding":       tokenBindingAttribute(),
 			"deletion_protection": protectionAttribute(),
 			"created_at":          idAttribute("When it was made."),
 			"created_by":          idAttribute("Who made it, in words."),
@@ -90,6 +92,7 @@ func (m *serviceAccountModel) set(a svcauth.ServiceAccount) {
 	m.Name = types.StringValue(a.Name)
 	m.Description = types.StringValue(a.Description)
 	m.Disabled, m.TokenTTLSeconds = types.BoolValue(a.Disabled), types.Int64Value(int64(a.TokenTTLSeconds))
+	m.TokenBinding = bindingOf(a)
 	m.CreatedAt, m.CreatedBy = stamp(a.CreatedAt), types.StringValue(a.CreatedBy.Email)
 	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() { // after an import
 		m.DeletionProtection = types.BoolValue(false)
@@ -109,8 +112,9 @@ func changeServiceAccount(
 	now svcauth.ServiceAccount,
 ) (svcauth.ServiceAccount, error) {
 	patch := svcauth.ServiceAccountPatch{
-		Name:        changedString(prior.Name, plan.Name),
-		Description: changedString(prior.Description, plan.Description),
+		Name:         changedString(prior.Name, plan.Name),
+		Description:  changedString(prior.Description, plan.Description),
+		TokenBinding: changedString(prior.TokenBinding, plan.TokenBinding),
 	}
 	if !plan.Disabled.Equal(prior.Disabled) {
 		patch.Disabled = plan.Disabled.ValueBoolPointer()

@@ -63,6 +63,7 @@ func (r *serviceAccountResource) creation(
 				Name:            name,
 				Description:     plan.Description.ValueString(),
 				TokenTTLSeconds: int(plan.TokenTTLSeconds.ValueInt64()),
+				TokenBinding:    plan.TokenBinding.ValueString(),
 				Secret:          new(false),
 			})
 		},
@@ -88,7 +89,7 @@ func (r *serviceAccountResource) creation(
 // have.
 func requested(a svcauth.ServiceAccount, plan serviceAccountModel) bool {
 	ttl := plan.TokenTTLSeconds
-	return a.Description == plan.Description.ValueString() &&
+	return a.Description == plan.Description.ValueString() && bindingOf(a).Equal(plan.TokenBinding) &&
 		(ttl.IsNull() || ttl.IsUnknown() || ttl.ValueInt64() == int64(a.TokenTTLSeconds))
 }
 

@@ -27,6 +27,7 @@ func TestServiceAccountLives(t *testing.T) {
 			Check: resource.ComposeTestCheckFunc(
 				resource.TestCheckResourceAttr(address, "disabled", "false"),
 				resource.TestCheckResourceAttr(address, "token_ttl_seconds", "3600"),
+				resource.TestCheckResourceAttr(address, "token_binding", "none"),
 				resource.TestCheckResourceAttrPair(address, "id", address, "client_id"),
 				does(func() { require.Empty(t, w.named("ci").Secrets, "it is made without a secret") })),
 		},
@@ -36,11 +37,13 @@ func TestServiceAccountLives(t *testing.T) {
 			description = "Builds"
 			disabled = true
 			token_ttl_seconds = 60
+			token_binding = "dpop"
 		}`), ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate), Check: does(func() {
 			a := w.named("ci-2")
 			require.True(t, a.Disabled)
 			require.Equal(t, 60, a.TokenTTLSeconds)
 			require.Equal(t, "Builds", a.Description)
+			require.Equal(t, svcauth.TokenBindingDPoP, a.TokenBinding)
 		})},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true},
 		resource.TestStep{ResourceName: address, ImportState: true, ImportStateVerify: true, ImportStateId: "ci-2"},
@@ -62,7 +65,18 @@ func TestServiceAccountLives(t *testing.T) {
 		}`),
 			ConfigPlanChecks: planned(address, plancheck.ResourceActionUpdate),
 			Check: resource.ComposeTestCheckFunc(resource.TestCheckResourceAttr(address, "token_ttl_seconds", "60"),
-				does(func() { require.True(t, w.named("ci-2").Disabled) })),
+				does(func() {
+					a := w.named("ci-2")
+					require.True(t, a.Disabled)
+					require.Equal(t, svcauth.TokenBindingNone, a.TokenBinding, "left out: the default")
+				})),
+		},
+		resource.TestStep{
+			Config: w.config(`resource "svcauth_service_account" "ci" {
+			name = "ci-2"
+			token_binding = "key"
+		}`),
+			ExpectError: regexp.MustCompile(`(?s)token_binding\s+value\s+must\s+be\s+one\s+of`),
 		},
 		resource.TestStep{
 			Config:      w.config(""),
@@ -77,9 +91,14 @@ func TestServiceAccountLives(t *testing.T) {
 			Config: w.config(`resource "svcauth_service_account" "ci" {
 			name = "ci-2"
 			disabled = true
+			token_binding = "mtls"
 		}`),
 			ConfigPlanChecks: planned(address, plancheck.ResourceActionCreate),
-			Check:            does(func() { require.True(t, w.named("ci-2").Disabled) }),
+			Check: does(func() {
+				a := w.named("ci-2")
+				require.True(t, a.Disabled)
+				require.Equal(t, svcauth.TokenBindingMTLS, a.TokenBinding)
+			}),
 		},
 	)
 	list, err := w.Admin().ServiceAccounts(t.Context(), svcauth.ListOptions{})
