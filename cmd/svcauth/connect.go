@@ -75,6 +75,7 @@ func (k *connection) open(c *cobra.Command, offline bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.config.Fresh = true // it may be revoked when it is not needed any more
 	if err := s.checkSecret(); err != nil {
 		return nil, err
 	}

@@ -255,6 +255,7 @@ func (a *App) wire(master, previous []byte) (err error) {
 		TTL:          a.cfg.Token.TTL,
 		ScopeAliases: a.cfg.Token.ScopeAliases,
 		MaxSize:      a.cfg.Token.MaxSize,
+		Reuse:        a.cfg.Token.Reuse,
 		Federation:   a.federation,
 		Records:      access.Records{Store: a.store, Audit: a.audit, Refusals: a.refusals},
 		Observer:     tokenMetrics{a.metrics},

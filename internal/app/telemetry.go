@@ -73,6 +73,9 @@ func (m tokenMetrics) ClientLookup(hit bool) {
 // TokenIssued implements [token.Observer].
 func (m tokenMetrics) TokenIssued(method, bound string) { m.metrics.Issued(method, bound) }
 
+// TokenReused implements [token.Observer].
+func (m tokenMetrics) TokenReused() { m.metrics.Reused() }
+
 // TokenRevoked implements [token.Observer].
 func (m tokenMetrics) TokenRevoked() { m.metrics.Revoked("token") }
 

@@ -98,6 +98,7 @@ type Token struct {
 	ScopeAliases     []string      `key:"scope_aliases"`
 	ServeStale       time.Duration `key:"serve_stale"` // 0 turns it off
 	MaxSize          int           `key:"max_size"`    // characters; 0 means no bound
+	Reuse            time.Duration `key:"reuse"`       // 0 turns it off
 }
 
 // Keys says when signing keys are rotated, and what is asked of assertions that

@@ -33,6 +33,7 @@ func (c checker) tokens(cfg *Config) {
 		"is not a number of whole seconds; a token's times are (RFC 7519 §2)")
 	c.oneOf(cfg.Token.SigningAlgorithm, "token.signing_algorithm", jwk.ES256, jwk.RS256, jwk.EdDSA)
 	c.lasts(cfg.Token.ServeStale, 0, verify.MaxServeStale, "token.serve_stale")
+	c.lasts(cfg.Token.Reuse, 0, cfg.Token.TTL/2, "token.reuse")
 	size := cfg.Token.MaxSize
 	c.that(size == 0 || size >= minMaxSize && size <= svcauth.MaxTokenSize, "token.max_size",
 		"is %d; expected 0, or %d to %d, the longest token that the server's own endpoints take",

@@ -96,6 +96,13 @@ func (k *Keyring) Sign(payload []byte) (token string, err error) {
 	return out.String(), nil
 }
 
+// SignedByActive reports whether a token that [Keyring.Sign] has returned would
+// be signed with the same key now.
+func (k *Keyring) SignedByActive(token string) bool {
+	current := k.keys.Load()
+	return current != nil && strings.HasPrefix(token, current.active.header)
+}
+
 // appendBase64 encodes in portions of a multiple of three bytes, so that no
 // buffer of the whole size is needed beside the builder's.
 func appendBase64(out *strings.Builder, b []byte) {

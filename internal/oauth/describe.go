@@ -79,7 +79,9 @@ func (e *Endpoints) describeToken(alias string) apidoc.Endpoint {
 			"`client_id` and `client_secret` in the body: in one of both, and never in the URL. Keep the " +
 			"token and use it until shortly before its end. For `/v1` and the revocation feed ask with " +
 			"`resource` and the issuer. With a proof in the header field `DPoP` (RFC 9449) the token is bound to " +
-			"the proof's key: whoever only has the token can't use it.",
+			"the proof's key: whoever only has the token can't use it. Where `token.reuse` is set, a client that " +
+			"asks again soon, with its secret, at the same address and for the same, gets the same token again; " +
+			"`reuse=false` asks for one that nobody else has.",
 		ClientMethods: e.cfg.ClientAuth.MethodNames(),
 		Form:          e.formOf(tokenPath, grantTypeParam),
 		Answers: []apidoc.Answer{{Status: http.StatusOK, Text: "A token", Contents: []apidoc.Content{{

@@ -48,6 +48,15 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			IP: request.Of(c).IP, UserAgent: untrusted.RedactSecrets(c.Request.UserAgent()),
 			Proofs: c.Request.Header[dpop.Header], Method: c.Request.Method, Path: c.FullPath(),
 		}
+		switch reuse := f.get("reuse"); reuse {
+		case "", "true":
+		case "false":
+			r.Fresh = true
+		default:
+			e.refuse(c, client.ClientID, badRequest(
+				"reuse is neither true nor false: send reuse=false for a token that nobody else has, or leave it out"))
+			return
+		}
 		if exchange {
 			r.WantedType = f.get("requested_token_type")
 		}
@@ -62,7 +71,7 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			return
 		}
 		recordOutcome(c, client.ClientID, nil)
-		request.Of(c).Bound = issued.Bound
+		request.Of(c).Bound, request.Of(c).Reused = issued.Bound, issued.Reused
 		if issued.Nonce != "" { // RFC 9449 §8.2
 			c.Header(dpop.NonceHeader, issued.Nonce)
 		}

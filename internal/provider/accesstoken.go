@@ -118,6 +118,7 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 			MaxRetries:   config.MaxRetries,
 		}
 	}
+	config.Fresh = true // it is revoked in the end
 	config.Scopes, config.Resource = texts(m.Scopes), texts(m.Resources)
 	tokens, err := tokensource.New(config)
 	if err != nil {

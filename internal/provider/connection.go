@@ -139,6 +139,7 @@ func (c *connection) open() {
 	if c.err != nil {
 		return
 	}
+	c.config.Fresh = true // it is revoked in the end
 	c.config.UserAgent, c.config.MaxRetries = c.userAgent, c.retries
 	if c.client, c.tokens, c.err = tokensource.NewClient(c.config); c.err != nil {
 		c.err = fmt.Errorf("%w (%s)", c.err, c.origin())

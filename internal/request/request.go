@@ -39,6 +39,8 @@ type State struct {
 
 	// Bound is what the token that was issued is bound to; empty: nothing.
 	Bound string
+	// Reused reports whether that token was given out before (token.reuse).
+	Reused bool
 
 	// Claimant is who the records of what is refused say that a request came
 	// from.

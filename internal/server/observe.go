@@ -168,6 +168,9 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 		if of.Bound != "" {
 			line.AddAttrs(slog.String("bound", of.Bound))
 		}
+		if of.Reused {
+			line.AddAttrs(slog.Bool("reused", true))
+		}
 		if by := of.Claimant; by.Subject != "" {
 			line.AddAttrs(slog.String("issuer", logged(by.Issuer)), slog.String("subject", logged(by.Subject)))
 		}

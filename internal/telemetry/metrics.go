@@ -28,6 +28,7 @@ type Metrics struct {
 	feedSubscribers, feedLag                       prometheus.Gauge
 	refused, revoked, queueDrops, dependencyErrors counters
 	issuedBound                                    counters
+	reused                                         prometheus.Counter
 	cacheHits, cacheMisses                         counters
 	propagation                                    prometheus.Observer
 	keyAge, credentialsExpiring                    map[string]prometheus.Gauge
@@ -91,6 +92,8 @@ func NewMetrics(version string) *Metrics {
 			"Access tokens issued, by how the client proved who it is.", "auth_method"),
 		issuedBound: newCounters(v.counter("bound_tokens_issued_total",
 			"Access tokens issued that are bound, by what to.", "bound"), nil, bounds),
+		reused: v.counter("tokens_reused_total",
+			"Access tokens that were given out again (token.reuse).").WithLabelValues(),
 		refused: newCounters(v.counter("token_requests_refused_total",
 			"Token requests refused.", "reason"), nil, reasons),
 		revoked: newCounters(v.counter("revocations_total",
@@ -162,6 +165,9 @@ func (m *Metrics) Issued(method, bound string) {
 		m.issuedBound.of(bound).Inc()
 	}
 }
+
+// Reused counts an access token that was given out again.
+func (m *Metrics) Reused() { m.reused.Inc() }
 
 // Refused counts a token request that was refused. The reasons are listed in
 // labels.go.

@@ -40,6 +40,8 @@ type Request struct {
 	IP        string
 	UserAgent string
 
+	Fresh bool // a token of its own, though token.reuse would give one out again
+
 	WantedType string // requested_token_type of RFC 8693 §2.1, that [CheckExchange] has let pass
 
 	// Proofs are the values of the header field DPoP (RFC 9449 §5): none, and
@@ -57,6 +59,7 @@ type TokenResponse struct {
 	IssuedType  string // issued_token_type of RFC 8693 §2.2.1; empty: it is no exchange
 	Type        string // token_type
 	Bound       string // what the token is bound to, for the log: [BoundKey] …, or empty
+	Reused      bool   // it was given out before
 	Nonce       string // for the client's next proof, as DPoP-Nonce; may be empty
 }
 
@@ -83,12 +86,19 @@ func (s *Service) Issue(
 		return TokenResponse{}, refusal
 	}
 	i := &issuance{service: s, client: client, holder: holder, request: r}
+	if s.reuse.again(i) {
+		if s.cfg.Observer != nil {
+			s.cfg.Observer.TokenReused()
+		}
+		return i.response, nil
+	}
 	if refusal := grant.issue(ctx, i); refusal != nil {
 		return TokenResponse{}, refusal
 	}
 	if i.response.AccessToken == "" {
 		return TokenResponse{}, oautherr.ServerError(errors.New("the grant " + r.GrantType + " has minted no token"))
 	}
+	s.reuse.keep(i)
 	if s.cfg.Observer != nil {
 		s.cfg.Observer.TokenIssued(client.Method, i.response.Bound)
 	}

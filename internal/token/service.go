@@ -47,6 +47,7 @@ type Config struct {
 	MTLSURL      string // where else callers reach this server; may be empty
 	DPoP         DPoP
 	TTL          time.Duration // of a token whose client has none of its own
+	Reuse        time.Duration // for how long a token is given out again; 0: never
 	ScopeAliases []string      // scopes that mean 'all that is granted'
 	MaxSize      int           // of a token, in characters; 0: no bound
 
@@ -60,6 +61,8 @@ type Observer interface {
 	// TokenIssued counts a token; method is [clientauth.Authentication].Method,
 	// bound is [TokenResponse].Bound.
 	TokenIssued(method, bound string)
+	// TokenReused counts a token that was given out again.
+	TokenReused()
 	// TokenRevoked counts a token that its own client revoked.
 	TokenRevoked()
 }
@@ -80,6 +83,7 @@ type Service struct {
 	proofs *dpop.Checker
 	bases  []string // the URLs that proofs for this server begin with
 
+	reuse  *reuse // nil: each request gets a token of its own
 	batch  *revocationBatch
 	events ownRevocations
 }
@@ -93,7 +97,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.MTLSURL != "" {
 		s.bases = append(s.bases, cfg.MTLSURL)
 	}
-	s.grants = newGrants(s)
+	s.grants, s.reuse = newGrants(s), newReuse(&s.cfg)
 	s.batch = newRevocationBatch(s.writeRevocations)
 	own := verify.Config{
 		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock,

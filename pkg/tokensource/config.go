@@ -82,6 +82,11 @@ type Config struct {
 	// repeated parameters.
 	Audience []string
 
+	// Fresh asks for a token that no other caller has. A server may be set up to
+	// give the same token again to a client that asks often (token.reuse of
+	// svcauth); whoever revokes that ends it for all who have it.
+	Fresh bool
+
 	// AuthStyle is [Basic] by default.
 	AuthStyle AuthStyle
 	// HTTPClient sends the requests to the server. Default: a new client.

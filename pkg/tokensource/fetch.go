@@ -52,6 +52,9 @@ func (s *Source) form() url.Values {
 	for _, audience := range s.config.Audience {
 		form.Add("audience", audience)
 	}
+	if s.config.Fresh {
+		form.Set("reuse", "false")
+	}
 	return form
 }
 
