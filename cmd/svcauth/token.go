@@ -41,6 +41,7 @@ func tokenCommand() *cobra.Command {
 		choices: map[string]choices{"scope": privilegeChoices, "resource": apiChoices, "audience": apiChoices},
 		run: func(ctx context.Context, s *session, _ []string) error {
 			config := s.config
+			config.DPoP = false // the key that the token is bound to would end with this process
 			config.Scopes, config.Resource = scopes, resources
 			if audience != "" {
 				config.Audience = []string{audience}

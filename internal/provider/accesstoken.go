@@ -119,6 +119,7 @@ func (a *accessToken) Open(ctx context.Context, req ephemeral.OpenRequest, resp 
 		}
 	}
 	config.Fresh = true // it is revoked in the end
+	config.DPoP = false // others are to use it, without the key
 	config.Scopes, config.Resource = texts(m.Scopes), texts(m.Resources)
 	tokens, err := tokensource.New(config)
 	if err != nil {

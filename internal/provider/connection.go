@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -89,8 +90,12 @@ func newConnection(ctx context.Context, m providerModel, userAgent string, d *di
 	checkKnown("profile", m.Profile)
 	checkKnown("config_file", m.ConfigFile)
 	checkKnown("ca_file", m.CAFile)
+	checkKnown("dpop", m.DPoP)
 	checkKnown("max_retries", m.MaxRetries)
 	checkKnown("http_headers", m.HTTPHeaders)
+	if v := m.DPoP; !v.IsNull() && !v.IsUnknown() {
+		c.options.DPoP = strconv.FormatBool(v.ValueBool())
+	}
 	if v := m.MaxRetries; !v.IsNull() && !v.IsUnknown() {
 		c.retries = cmp.Or(int(v.ValueInt64()), -1)
 	}

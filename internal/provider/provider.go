@@ -40,6 +40,7 @@ type providerModel struct {
 	Profile           types.String `tfsdk:"profile"`
 	ConfigFile        types.String `tfsdk:"config_file"`
 	CAFile            types.String `tfsdk:"ca_file"`
+	DPoP              types.Bool   `tfsdk:"dpop"`
 	MaxRetries        types.Int64  `tfsdk:"max_retries"`
 	HTTPHeaders       types.Map    `tfsdk:"http_headers"`
 }

@@ -22,6 +22,11 @@ func (p *svcauthProvider) Schema(_ context.Context, _ provider.SchemaRequest, re
 		"config_file": text("The profile file. Or set `SVCAUTH_CONFIG_FILE`. Default: " +
 			"`~/.config/svcauth/credentials`."),
 		"ca_file": text("A PEM file of certificates to trust beside the system's. Or set `SVCAUTH_CA_FILE`."),
+		"dpop": schema.BoolAttribute{
+			Optional: true,
+			MarkdownDescription: "Whether to bind the provider's own tokens to a key that it makes for each run " +
+				"(DPoP, RFC 9449), so that one that leaks is of no use. Or set `SVCAUTH_DPOP`. Default: `false`.",
+		},
 		"max_retries": schema.Int64Attribute{
 			Optional:            true,
 			Validators:          []validator.Int64{int64validator.Between(0, maxRetriesLimit)},

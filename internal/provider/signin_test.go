@@ -85,3 +85,24 @@ func TestAWrongCredentialIsOneError(t *testing.T) {
 		})
 	}
 }
+
+// TestTheProvidersTokensAreBound: with one switch the provider signs in as an
+// account whose tokens must be bound to a key (RFC 9449).
+func TestTheProvidersTokensAreBound(t *testing.T) {
+	w, ws := newWorld(t), newWorkspace(t)
+	a := w.Account("terraform", svcauth.RolesManage)
+	binding := svcauth.TokenBindingDPoP
+	_, err := w.Admin().UpdateServiceAccount(t.Context(), a.ID, 0,
+		svcauth.ServiceAccountPatch{TokenBinding: &binding}, 0)
+	require.NoError(t, err)
+	ws.env = append(ws.env, "SVCAUTH_URL="+w.URL, "SVCAUTH_CLIENT_ID="+a.ClientID,
+		"SVCAUTH_CLIENT_SECRET="+a.ClientSecret.Reveal())
+	const role = "resource \"svcauth_role\" \"r\" {\n  name = \"made with a proof\"\n}\n"
+	ws.write("main.tf", required+"provider \"svcauth\" {}\n"+role)
+	out, err := ws.try("plan")
+	require.Error(t, err)
+	require.Regexp(t, `must be bound`, out)
+	ws.write("main.tf", required+"provider \"svcauth\" {\n  dpop = true\n}\n"+role)
+	ws.must("apply", "-auto-approve")
+	require.NotEmpty(t, w.roleNamed("made with a proof").ID)
+}

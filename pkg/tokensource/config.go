@@ -82,6 +82,11 @@ type Config struct {
 	// repeated parameters.
 	Audience []string
 
+	// DPoP binds the tokens to a key that the Source makes for itself and keeps
+	// in memory (RFC 9449): whoever gets hold of a token can't use it. Requests
+	// then go through [Source.Transport], which adds the proofs; the API must
+	// take them. The server must bind tokens, too.
+	DPoP bool
 	// Fresh asks for a token that no other caller has. A server may be set up to
 	// give the same token again to a client that asks often (token.reuse of
 	// svcauth); whoever revokes that ends it for all who have it.

@@ -26,6 +26,7 @@ type Error struct {
 	Cause       error         // what went wrong, unless the server's answer says it
 
 	retryable bool
+	nonce     bool   // the answer has a nonce for the next proof (RFC 9449 §8)
 	lead      string // empty: "no token from"
 }
 

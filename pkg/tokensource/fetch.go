@@ -30,11 +30,14 @@ const (
 // request makes one request to the token endpoint.
 func (s *Source) request(ctx context.Context, endpoint string) (*token, *Error) {
 	asked := s.config.Clock().Round(0) // without monotonic time, which stands still while a machine sleeps
-	answer, failure := s.authenticated(ctx, endpoint, s.form())
+	answer, failure := s.authenticated(ctx, endpoint, s.form(), s.binder)
+	if failure != nil && failure.Code == codeUseNonce && failure.nonce { // RFC 9449 §8
+		answer, failure = s.authenticated(ctx, endpoint, s.form(), s.binder)
+	}
 	if failure != nil {
 		return nil, failure
 	}
-	t, err := parseToken(answer, asked)
+	t, err := parseToken(answer, asked, s.binder != nil)
 	if err != nil {
 		return nil, &Error{Status: http.StatusOK, URL: bare(endpoint), Cause: err}
 	}
@@ -75,6 +78,9 @@ func (s *Source) send(req *http.Request, with proof) ([]byte, *Error) {
 		return nil, s.broken(failure, req.Context(), with, fmt.Errorf("the answer broke off: %w", err))
 	}
 	failure.Status = res.StatusCode
+	if s.binder != nil {
+		failure.nonce = s.binder.note(req.URL, res.Header)
+	}
 	switch {
 	case tooLong:
 		failure.Cause = err
@@ -124,8 +130,9 @@ func refusal(failure *Error, res *http.Response, body []byte, with proof, now ti
 }
 
 // parseToken reads a token response (RFC 6749 §5.1). It ignores a refresh
-// token. Its errors show nothing of the answer.
-func parseToken(answer []byte, asked time.Time) (*token, error) {
+// token. bound says that the token must be bound to a key, else it must not be.
+// Its errors show nothing of the answer.
+func parseToken(answer []byte, asked time.Time, bound bool) (*token, error) {
 	var said struct {
 		AccessToken string          `json:"access_token"`
 		TokenType   string          `json:"token_type"`
@@ -140,17 +147,27 @@ func parseToken(answer []byte, asked time.Time) (*token, error) {
 	}) {
 		return nil, errors.New("the answer holds no usable access_token: expected visible ASCII (RFC 6750 §2.1)")
 	}
-	if !strings.EqualFold(said.TokenType, "Bearer") {
+	expected := typeBearer
+	if bound {
+		expected = typeDPoP
+	}
+	switch {
+	case strings.EqualFold(said.TokenType, expected):
+	case bound && strings.EqualFold(said.TokenType, typeBearer):
+		return nil, errNotBound
+	default:
 		return nil, fmt.Errorf(
-			"the answer's token_type is %q; only Bearer can be used (RFC 6750)",
-			(proof{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40),
+			"the answer's token_type is %q; only %s can be used",
+			(proof{}).clean(strings.ReplaceAll(said.TokenType, said.AccessToken, "[redacted]"), 40), expected,
 		)
 	}
 	lifetime, err := parseLifetime(said.ExpiresIn)
 	if err != nil {
 		return nil, err
 	}
-	return &token{access: said.AccessToken, scope: said.Scope, lifetime: lifetime, expiry: asked.Add(lifetime)}, nil
+	return &token{
+		access: said.AccessToken, scope: said.Scope, kind: expected, lifetime: lifetime, expiry: asked.Add(lifetime),
+	}, nil
 }
 
 // parseLifetime reads a number of seconds. Some servers write it in quotes.

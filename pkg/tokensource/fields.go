@@ -37,6 +37,7 @@ var fields = []field{
 	{key: "cert_file", name: "CertFile", of: func(c *Config) *string { return &c.CertFile }, isPath: true},
 	{key: "key_file", name: "KeyFile", of: func(c *Config) *string { return &c.KeyFile }, isPath: true},
 	{key: "ca_file", isPath: true, public: true},
+	{key: "dpop", public: true},
 }
 
 // variable returns the name of a field's environment variable.

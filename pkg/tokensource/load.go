@@ -19,6 +19,7 @@ import (
 type LoadOptions struct {
 	URL    string // the issuer
 	CAFile string // PEM file of certificates to trust besides the system's
+	DPoP   string // "true" or "false"; see Config
 
 	// The credential, as in a [Config].
 	ClientID          string
@@ -94,11 +95,11 @@ func FromEnvironment() (Config, error) {
 //	client_id        = sa_01h455vb4pex5vsknk084sn02q
 //	private_key_file = client.key
 //
-// Its keys are url, ca_file, and those of the credential: client_id and one of
-// client_secret, client_secret_file, private_key_file (with private_key_id),
-// assertion_file, assertion_env (with assertion_type), assertion_from, or
-// cert_file with key_file. assertion_audience may be beside private_key_file
-// and assertion_from. Paths are relative to the profile file.
+// Its keys are url, ca_file, dpop (true or false), and those of the credential:
+// client_id and one of client_secret, client_secret_file, private_key_file
+// (with private_key_id), assertion_file, assertion_env (with assertion_type),
+// assertion_from, or cert_file with key_file. assertion_audience may be beside
+// private_key_file and assertion_from. Paths are relative to the profile file.
 //
 // An error says what was tried and where each field came from, never a value.
 // The Provenance is filled as far as Load got, also with an error.
@@ -152,6 +153,9 @@ func (l *loading) load() (config Config, from Provenance, err error) {
 	if config.Issuer == "" || from.Credential == "" && !l.options.AddressOnly {
 		return config, from, l.incomplete(config, from)
 	}
+	if config.DPoP, err = l.bound(); err != nil {
+		return config, from, err
+	}
 	if caFile != "" {
 		if config.HTTPClient, err = trusting(caFile); err != nil {
 			return config, from, fmt.Errorf("ca_file (from %s): %w", origin, err)
@@ -182,7 +186,7 @@ func (l *loading) given() source {
 		CertFile:          o.CertFile,
 		KeyFile:           o.KeyFile,
 	}.values()
-	values["ca_file"] = o.CAFile
+	values["ca_file"], values["dpop"] = o.CAFile, o.DPoP
 	return source{name: name, label: name, values: values}
 }
 
@@ -224,6 +228,18 @@ func (l *loading) first(key string) (value, origin string) {
 		}
 	}
 	return "", ""
+}
+
+// bound returns whether tokens are to be bound.
+func (l *loading) bound() (bool, error) {
+	switch value, origin := l.first("dpop"); value {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, fmt.Errorf("dpop (from %s) is neither true nor false", origin)
+	}
 }
 
 // complete reports whether the sources so far suffice. With half a credential

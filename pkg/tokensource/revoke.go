@@ -86,7 +86,7 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 			answer, failure = s.authenticated(attempt, endpoint, url.Values{
 				"token":           {accessToken},
 				"token_type_hint": {"access_token"},
-			})
+			}, nil)
 		}
 		if failure != nil {
 			failure.lead = "no answer from the " + name + " of"
@@ -100,8 +100,11 @@ func (s *Source) tell(ctx context.Context, name, query, accessToken string) (ans
 }
 
 // authenticated sends a form with the client's authentication, once. Each
-// attempt has a proof of its own: the newest secret, or a fresh assertion.
-func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Values) ([]byte, *Error) {
+// attempt has a proof of its own: the newest secret, or a fresh assertion. by
+// adds what the token is to be bound to; nil: nothing.
+func (s *Source) authenticated(
+	ctx context.Context, endpoint string, form url.Values, by *binder,
+) ([]byte, *Error) {
 	with, err := s.method.prove(ctx, s)
 	if err != nil {
 		failure := &Error{URL: bare(endpoint), Cause: err}
@@ -117,5 +120,10 @@ func (s *Source) authenticated(ctx context.Context, endpoint string, form url.Va
 		return nil, &Error{URL: bare(endpoint), Cause: errors.New("the endpoint's address is not a URL")}
 	}
 	req.Header = header
+	if by != nil {
+		if err := by.prove(req, ""); err != nil {
+			return nil, &Error{URL: bare(endpoint), Cause: err}
+		}
+	}
 	return s.send(req, with)
 }

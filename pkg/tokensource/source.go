@@ -17,6 +17,7 @@ import (
 type Source struct {
 	config Config
 	method method          // how the client authenticates
+	binder *binder         // what tokens are bound by; nil: they are not
 	client *http.Client    // HTTPClient, but it follows no redirects
 	own    *http.Transport // for Close; nil if the caller set HTTPClient
 	life   context.Context // ends with Close; flights use it, not a caller's context
@@ -35,6 +36,7 @@ type Source struct {
 // token is an access token and its times.
 type token struct {
 	access, scope string
+	kind          string // its token_type, as this package writes it
 	lifetime      time.Duration
 	expiry        time.Time
 	renewAt       time.Time
@@ -64,6 +66,11 @@ func New(config Config) (*Source, error) {
 		return nil, fmt.Errorf("tokensource: %w", err)
 	}
 	s := &Source{config: config, method: way, client: &http.Client{}}
+	if config.DPoP {
+		if s.binder, err = newBinder(config.Clock); err != nil {
+			return nil, fmt.Errorf("tokensource: %w", err)
+		}
+	}
 	if config.HTTPClient != nil {
 		*s.client = *config.HTTPClient
 	}
@@ -95,7 +102,8 @@ func (s *Source) ownTransport() {
 // Token returns a token that is valid now. If there is none yet, it waits for a
 // request to the server, which all callers share. The context bounds only this
 // call. The returned token is the caller's own; its Extra("scope") is the scope
-// that the server returned.
+// that the server returned. With Config.DPoP its TokenType is "DPoP", and it is
+// of use with [Source.Transport] alone.
 //
 // The error is an [*Error] if the server returned no token, [ErrClosed], or the
 // context's.
@@ -138,8 +146,11 @@ func (s *Source) Token(ctx context.Context) (*oauth2.Token, error) {
 
 // BearerToken is like [Source.Token] but returns only the text of the access
 // token, as resourceserver.Feed takes it. The text is a secret: whoever has it
-// can call the API until it expires.
+// can call the API until it expires. It is an error with Config.DPoP.
 func (s *Source) BearerToken(ctx context.Context) (string, error) {
+	if s.binder != nil {
+		return "", errBoundToken
+	}
 	t, err := s.Token(ctx)
 	if err != nil {
 		return "", err
@@ -270,7 +281,7 @@ func (t *token) usable(now time.Time) bool {
 func (t *token) oauth2() *oauth2.Token {
 	out := &oauth2.Token{
 		AccessToken: t.access,
-		TokenType:   "Bearer",
+		TokenType:   t.kind,
 		Expiry:      t.expiry,
 		ExpiresIn:   int64(t.lifetime / time.Second),
 	}

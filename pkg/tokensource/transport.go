@@ -17,6 +17,10 @@ import (
 // returned, and the next request has a new token. If there is no new token, the
 // error says why (see [Source.Token]).
 //
+// With Config.DPoP each request carries a proof of its own (RFC 9449 §7.1), as
+// "Authorization: DPoP …" and "DPoP: …". If the API asks for a nonce, the
+// request is sent once more with it, under the same condition.
+//
 // After a redirect to another host, or from https to http, no token is sent.
 func (s *Source) Transport(base http.RoundTripper) http.RoundTripper {
 	if base == nil {
@@ -43,6 +47,14 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	res, err := t.send(req, req.Body, first.AccessToken)
+	if err == nil && t.source.binder != nil && wantsNonce(res) {
+		body, ok := again(req)
+		if !ok {
+			return res, nil
+		}
+		drain(res)
+		res, err = t.send(req, body, first.AccessToken)
+	}
 	if err != nil || res.StatusCode != http.StatusUnauthorized {
 		return res, err
 	}
@@ -51,9 +63,7 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return res, nil
 	}
-	// Read to its end, within reason, so that the connection can be used again.
-	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
-	_ = res.Body.Close()
+	drain(res)
 	second, err := t.source.Token(req.Context())
 	if err != nil {
 		if body != nil {
@@ -66,6 +76,13 @@ func (t transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return t.send(req, body, second.AccessToken)
 }
 
+// drain reads an answer to its end, within reason, so that its connection can
+// be used again.
+func drain(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
+	_ = res.Body.Close()
+}
+
 // send sends a copy of req, since a RoundTripper must not change it. The
 // returned answer refers to req, because the copy holds the token.
 func (t transport) send(req *http.Request, body io.ReadCloser, accessToken string) (*http.Response, error) {
@@ -74,9 +91,20 @@ func (t transport) send(req *http.Request, body io.ReadCloser, accessToken strin
 	if out.Header == nil {
 		out.Header = make(http.Header)
 	}
-	out.Header.Set("Authorization", "Bearer "+accessToken)
+	kind := typeBearer
+	if by := t.source.binder; by != nil {
+		kind = typeDPoP
+		if err := by.prove(out, accessToken); err != nil {
+			closeBody(out)
+			return nil, err
+		}
+	}
+	out.Header.Set("Authorization", kind+" "+accessToken)
 	res, err := t.base.RoundTrip(out)
 	if res != nil {
+		if by := t.source.binder; by != nil {
+			by.note(req.URL, res.Header)
+		}
 		res.Request = req
 	}
 	return res, err
