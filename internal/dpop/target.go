@@ -4,8 +4,12 @@ import "strings"
 
 // SameTarget reports whether a proof's htu means the URL that is base and path
 // together, without query and fragment (RFC 9449 §4.3, check 9): after the
-// normalization of RFC 3986 §6.2.2 and §6.2.3, byte for byte.
+// normalization of RFC 3986 §6.2.2 and §6.2.3, byte for byte. Nothing means a
+// path with an unencoded ? or #, which only an odd request has.
 func SameTarget(htu, base, path string) bool {
+	if strings.ContainsAny(path, "?#") {
+		return false
+	}
 	if rest, ok := strings.CutPrefix(htu, base); ok && rest == path && path != "" {
 		return true
 	}

@@ -1,6 +1,7 @@
 package resourceserver
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/x509"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -86,21 +88,25 @@ func (b *boundTokens) bases(r *http.Request) (bases []string) {
 }
 
 // ownAddress returns the URL that a request names, if it is the very address
-// that its connection came to, or empty. A name could be anybody's.
+// that its connection came to, or empty. A name could be anybody's, and another
+// port another API's.
 func ownAddress(r *http.Request) string {
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if !ok {
 		return ""
 	}
-	host := (&url.URL{Host: r.Host}).Hostname()
+	named := url.URL{Scheme: "http", Host: r.Host}
+	port := "80"
+	if r.TLS != nil {
+		named.Scheme, port = "https", "443"
+	}
+	host := named.Hostname()
 	ip := net.ParseIP(host)
-	if !(ip != nil && ip.Equal(local.IP)) && !(httpx.Loopback(host) && local.IP.IsLoopback()) {
+	if !(ip != nil && ip.Equal(local.IP)) && !(httpx.Loopback(host) && local.IP.IsLoopback()) ||
+		cmp.Or(named.Port(), port) != strconv.Itoa(local.Port) {
 		return ""
 	}
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
+	return named.Scheme + "://" + r.Host
 }
 
 // sentPath returns the path that a caller sent, encoded as it was. A mux that
