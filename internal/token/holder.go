@@ -76,6 +76,7 @@ type decision struct {
 	scope   string
 	roles   []string
 	encoded []byte   // the [decisionClaims], once for all tokens
+	unbound []byte   // the same for a token that is not bound; nil: no other
 	binding []string // those of the roles that are given by bound tokens only
 	own     bool     // of the standard one: it has this server's privileges, as there are no others
 }
@@ -88,6 +89,9 @@ func (d decision) payload(claims tokenClaims) ([]byte, error) {
 	own, err := encode(claims)
 	if err != nil {
 		return nil, err
+	}
+	if claims.Confirmation == nil && d.unbound != nil {
+		return join(d.unbound, own), nil
 	}
 	return join(d.encoded, own), nil
 }
@@ -121,11 +125,26 @@ func (h *holder) encode(audience, roles []string, scope, issuer string, full boo
 	if len(audience) == 1 {
 		claims.Audience = audience[0]
 	}
+	d := decision{
+		scope: claims.Scope, roles: roles, encoded: mustEncode(claims), binding: h.held.BindingRoles(roles),
+	}
+	// A token that is not bound hands over nothing of the roles that it leaves
+	// out since they demand that.
+	if claims.Full && len(h.held.BindingRoles(h.held.Roles)) > 0 {
+		claims.Full = false
+		d.unbound = mustEncode(claims)
+	}
+	return d
+}
+
+// mustEncode encodes strings, integers and a bool, which always have a form in
+// JSON.
+func mustEncode(claims decisionClaims) []byte {
 	encoded, err := encode(claims)
 	if err != nil {
-		panic(err) // strings, integers and a bool always have a form in JSON
+		panic(err)
 	}
-	return decision{scope: claims.Scope, roles: roles, encoded: encoded, binding: h.held.BindingRoles(roles)}
+	return encoded
 }
 
 // client returns what there is to say of a client, to a caller that may ask.
