@@ -366,6 +366,10 @@ func TestRememberedHeader(t *testing.T) {
 		require.Equal(t, CodeInvalidToken, b.use(t, r))
 	}
 	require.Len(t, b.checker.headers.byID, 1)
+	header, claims := b.parts(t)
+	filled := b.sign(t, header.with("x", strings.Repeat("x", maxHeaderSize)), claims.with("jti", "1"))
+	require.Empty(t, b.use(t, b.request(filled)))
+	require.Len(t, b.checker.headers.byID, 1, "it passes, but it takes no room")
 	other := newBench(t, NonceOff)
 	other.checker = b.checker
 	for range maxHeaders {

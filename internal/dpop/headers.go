@@ -8,8 +8,13 @@ import (
 	"github.com/svcauth/svcauth/internal/verify"
 )
 
-// maxHeaders bounds how many headers are remembered, of some 500 bytes each.
-const maxHeaders = 4096
+// maxHeaders bounds how many headers are remembered, of some 500 bytes each
+// with a key on a curve. No key that is taken needs more than maxHeaderSize:
+// what is longer has been filled up.
+const (
+	maxHeaders    = 4096
+	maxHeaderSize = 1 << 10
+)
 
 // headers remembers the headers of proofs that were found right, with their
 // keys: a client's are all the same, and reading one costs a third of a
@@ -41,8 +46,11 @@ func (h *headers) key(encoded string) (jwk.Verifier, bool) {
 	return found.key, ok
 }
 
-// keep adds a header. If there is no room, any other goes.
+// keep adds a header, unless it is long. If there is no room, any other goes.
 func (h *headers) keep(jws verify.JWS, key jwk.Verifier) {
+	if len(jws.Header()) > maxHeaderSize {
+		return
+	}
 	encoded := strings.Clone(jws.Header()) // the rest of the request is not kept for it
 	h.mu.Lock()
 	defer h.mu.Unlock()
