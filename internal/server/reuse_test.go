@@ -107,6 +107,39 @@ func TestAReusedTokenHasHalfItsLife(t *testing.T) {
 	require.NotEqual(t, second, c.token("192.0.2.1"), "another key signs now")
 }
 
+// A token that was given out before is given no more once a role, or the
+// account, demands that it be bound, and not once it is revoked.
+func TestAReusedTokenAndBinding(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{"SVCAUTH_TOKEN_REUSE=2m"}})
+	c := caller{t, s, s.Account("one per request", "clusters:view")}
+	const here = "192.0.2.1"
+	first := c.token(here)
+	require.Equal(t, first, c.token(here))
+	yes, no, binding, none := true, false, "any", "none"
+	role := func(v *bool) {
+		_, err := s.Admin().UpdateRole(t.Context(), c.account.Roles[0].ID, 0, svcauth.RolePatch{RequiresBinding: v}, 0)
+		require.NoError(t, err)
+	}
+	account := func(v *string) {
+		_, err := s.Admin().UpdateServiceAccount(t.Context(), c.account.ID, 0,
+			svcauth.ServiceAccountPatch{TokenBinding: v}, 0)
+		require.NoError(t, err)
+	}
+	role(&yes)
+	require.Equal(t, http.StatusBadRequest, c.ask(here).Status)
+	role(&no)
+	second := c.token(here)
+	require.Equal(t, second, c.token(here))
+	account(&binding)
+	require.Equal(t, http.StatusBadRequest, c.ask(here).Status)
+	account(&none)
+	third := c.token(here)
+	require.Equal(t, third, c.token(here))
+	require.Equal(t, http.StatusOK, s.Post("/oauth2/revoke", c.account.ClientID, c.account.ClientSecret,
+		map[string][]string{"token": {third}}).Status)
+	require.NotEqual(t, third, c.token(here))
+}
+
 // TestEachTokenIsItsOwn: an assertion is for one token, and without token.reuse
 // so is each request.
 func TestEachTokenIsItsOwn(t *testing.T) {
