@@ -36,7 +36,9 @@ func (k *Console) functions() template.FuncMap {
 		"issuer":  func() string { return k.cfg.Issuer },
 		"presets": presetNames,
 
-		"secretChoices": secretChoices,
+		"secretChoices":  secretChoices,
+		"bindingChoices": bindingChoices,
+		"bindingLabel":   bindingLabel,
 
 		"credentialName": svcauth.CredentialName,
 		"credentialPath": svcauth.CredentialPath,

@@ -93,7 +93,7 @@ func settingsMoved(f *form, now svcauth.Organization) {
 	delete(f.Theirs, "may_manage")
 	delete(f.Theirs, "password_sign_in")
 	if *patch.ServiceAccountsMayManageAccess != now.ServiceAccountsMayManageAccess {
-		f.Theirs["may_manage"] = map[bool]string{true: "on", false: "off"}[now.ServiceAccountsMayManageAccess]
+		f.Theirs["may_manage"] = onOff(now.ServiceAccountsMayManageAccess)
 	}
 	if p := patch.PasswordSignIn; p != nil && *p != now.PasswordSignIn {
 		f.Theirs["password_sign_in"] = now.PasswordSignIn

@@ -113,6 +113,8 @@ func createRole(v *visit) error {
 		Name:        f.Value("name"),
 		Description: f.Value("description"),
 		Privileges:  f.Values["privileges"],
+
+		RequiresBinding: f.Value("requires_binding") == "yes",
 	})
 	if err == nil {
 		return v.done("/console/roles/"+made.ID,
@@ -127,6 +129,9 @@ func createRole(v *visit) error {
 func roleForm(r svcauth.Role) *form {
 	f := filled("name", r.Name, "description", r.Description, "version", strconv.FormatInt(r.Version, 10))
 	f.Values["privileges"] = r.Privileges
+	if r.RequiresBinding {
+		f.Values.Set("requires_binding", "yes")
+	}
 	return f
 }
 
@@ -149,7 +154,8 @@ func saveRole(v *visit) error {
 		return err
 	}
 	privileges := append([]string{}, f.Values["privileges"]...)
-	patch := svcauth.RolePatch{Privileges: &privileges}
+	binding := f.Value("requires_binding") == "yes"
+	patch := svcauth.RolePatch{Privileges: &privileges, RequiresBinding: &binding}
 	if !r.System {
 		name, description := f.Value("name"), f.Value("description")
 		patch.Name, patch.Description = &name, &description
@@ -165,8 +171,12 @@ func saveRole(v *visit) error {
 		}
 		now := roleForm(r)
 		delete(now.Values, "privileges")
+		delete(now.Values, "requires_binding")
 		f.moved(now)
 		f.Theirs["privileges"] = switched(f.Values["privileges"], r.Privileges)
+		if binding != r.RequiresBinding {
+			f.Theirs["requires_binding"] = onOff(r.RequiresBinding)
+		}
 		return v.rolePage(http.StatusConflict, roleData{Role: r, Form: f})
 	}
 	if !f.refused(err, "name") {

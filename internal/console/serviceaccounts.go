@@ -189,8 +189,8 @@ func serviceAccount(v *visit) error {
 }
 
 func accountForm(a svcauth.ServiceAccount) *form {
-	return filled("name", a.Name, "description", a.Description, "ttl", strconv.Itoa(a.TokenTTLSeconds), "version",
-		strconv.FormatInt(a.Version, 10))
+	return filled("name", a.Name, "description", a.Description, "ttl", strconv.Itoa(a.TokenTTLSeconds),
+		"token_binding", a.TokenBinding, "version", strconv.FormatInt(a.Version, 10))
 }
 
 func editServiceAccount(v *visit) error {
@@ -220,6 +220,11 @@ func saveServiceAccount(v *visit) error {
 	if ttl != a.TokenTTLSeconds {
 		patch.TokenTTLSeconds = &ttl
 	}
+	if f.Value("token_binding") == "" { // a form of an older page
+		f.Values.Set("token_binding", a.TokenBinding)
+	}
+	binding := f.Value("token_binding")
+	patch.TokenBinding = &binding
 	if len(f.Errors) == 0 {
 		_, err = v.k.cfg.Access.UpdateServiceAccount(v.ctx(), a.ID, version, patch)
 		if err == nil {
@@ -230,6 +235,9 @@ func saveServiceAccount(v *visit) error {
 				return err
 			}
 			f.moved(accountForm(a))
+			if theirs := f.Theirs["token_binding"]; theirs != "" {
+				f.Theirs["token_binding"] = bindingLabel(theirs)
+			}
 			return v.accountPage(http.StatusConflict, accountData{Account: a, Dialog: "edit", Form: f})
 		}
 		if !f.refused(err, "name") {

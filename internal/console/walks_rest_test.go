@@ -47,6 +47,66 @@ func TestWalkOfARotation(t *testing.T) {
 	})
 }
 
+// What tokens must be bound to: of an account, and of a role. Of two who edit
+// the second is told in words.
+func TestWalkOfBindings(t *testing.T) {
+	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {
+		f := furnish(t, s, "")
+		b, second := open(t, s, l), admin(t, s)
+		b.signIn(s)
+		at := "/console/service-accounts/" + f.account.ID
+		binding := func() string {
+			a, err := s.Admin().ServiceAccount(t.Context(), f.account.ID)
+			require.NoError(t, err)
+			return a.TokenBinding
+		}
+		edit := url.Values{"name": {"mine"}, "ttl": {"60"}, "version": {second.field(at+"/edit", versionField)}}
+		b.goTo(at)
+		b.see("to nothing; to a key if a proof is sent")
+		b.press("link", "Edit")
+		b.choose("Its tokens must be bound", "to a key (DPoP)")
+		b.picture("account-binding-" + l.String())
+		b.press("button", "Save")
+		b.see("Saved.")
+		b.see("to a key (DPoP)")
+		require.Equal(t, svcauth.TokenBindingDPoP, binding())
+
+		edit.Set("token_binding", svcauth.TokenBindingMTLS)
+		stale := second.post(at+"/edit", edit)
+		require.Equal(t, 409, stale.status)
+		require.Contains(t, stale.body, "Now saved: to a key (DPoP)")
+		edit.Set("version", versionField.FindStringSubmatch(stale.body)[1])
+		edit.Del("token_binding") // a form of a page from before there was one
+		require.Equal(t, 303, second.post(at+"/edit", edit).status)
+		require.Equal(t, svcauth.TokenBindingDPoP, binding())
+		edit.Set("version", second.field(at+"/edit", versionField))
+		edit.Set("token_binding", "rope")
+		refused := second.post(at+"/edit", edit)
+		require.Equal(t, 422, refused.status)
+		require.Contains(t, refused.body, `id="token_binding-wrong" role="alert">Expected one of none, any, dpop, mtls.`)
+
+		role := url.Values{"name": {f.role.Name}, "version": {second.field("/console/roles/"+f.role.ID, versionField)}}
+		b.goTo("/console/roles/" + f.role.ID)
+		b.click("switch", onlyBound)
+		b.picture("role-binding-" + l.String())
+		b.press("button", "Save")
+		b.see("Saved.")
+		require.True(t, b.role(s, f.role.Name).RequiresBinding)
+		stale = second.post("/console/roles/"+f.role.ID, role)
+		require.Equal(t, 409, stale.status)
+		require.Contains(t, stale.body, "Now saved: on")
+		b.click("switch", onlyBound)
+		b.press("button", "Save")
+		b.see("Saved.")
+		require.False(t, b.role(s, f.role.Name).RequiresBinding)
+	})
+}
+
+// onlyBound is the switch of a role that bound tokens alone carry.
+const onlyBound = "Only bound tokens carry it On: a request for a token with this role must send a DPoP proof; " +
+	"others are refused. A service account whose tokens are bound to a client certificate may show that instead. " +
+	"Tokens issued so far stay as they are."
+
 // Active tokens: one is revoked, then all.
 func TestWalkOfTokens(t *testing.T) {
 	inEveryLook(t, func(t *testing.T, s *svctest.Server, l look) {

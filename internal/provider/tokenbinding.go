@@ -35,8 +35,9 @@ func requiresBindingAttribute() schema.BoolAttribute {
 		Computed: true,
 		Default:  booldefault.StaticBool(false),
 		MarkdownDescription: "While true, it is given by bound tokens only: a request for a token that would carry " +
-			"it, with neither a DPoP proof nor a client certificate, is refused. Tokens that carry it already stay " +
-			"as they are. Taking it back needs every privilege of the role. Default: false.",
+			"it is refused without a DPoP proof, or the client certificate of an account whose `token_binding` is " +
+			"`any` or `mtls`. Tokens that carry it already stay as they are. " +
+			"Taking it back needs every privilege of the role. Default: false.",
 	}
 }
 
