@@ -127,8 +127,8 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 // pkg/resourceserver, and internal/dpop, which stands on that, bring golang-jwt
 // and the nouns. The kit lies in internal and not in pkg/internal because the
 // compiler would keep the server out of there.
-var kit = []string{"internal/dpop", "internal/httpx", "internal/jwk", "internal/jws", "internal/typeid",
-	"internal/untrusted", "internal/verify", "internal/wire"}
+var kit = []string{"internal/dpop", "internal/httpx", "internal/jwk", "internal/jws", "internal/possession",
+	"internal/typeid", "internal/untrusted", "internal/verify", "internal/wire"}
 
 // verifyBrings is what internal/verify may bring along beside the kit.
 var verifyBrings = []string{"github.com/golang-jwt/jwt/v5", "pkg/svcauth"}
@@ -160,6 +160,7 @@ func TestImportsPointDownward(t *testing.T) {
 	down := map[string][]string{
 		"config":                       {},
 		"internal/dpop":                {},
+		"internal/possession":          {},
 		"internal/httpx":               {},
 		"internal/jwk":                 {},
 		"internal/jws":                 {},

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/svcauth/svcauth/internal/dpop"
+	"github.com/svcauth/svcauth/internal/possession"
 )
 
 // BenchmarkBoundToken is the warm token endpoint for requests with a DPoP proof,
@@ -25,7 +25,7 @@ func BenchmarkBoundToken(b *testing.B) {
 func againstBound(b *testing.B, environ ...string) {
 	b.Helper()
 	a := newAssertions(b, "ES256")
-	maker, err := dpop.NewMaker(a.private, "")
+	maker, err := possession.NewMaker(a.private, "")
 	require.NoError(b, err)
 	ours, bare := start(b, assertionAccounts,
 		append(environ, keyVariable+"="+a.public, "SVCAUTH_ISSUER="+benchIssuer)...)
@@ -70,7 +70,7 @@ func againstBound(b *testing.B, environ ...string) {
 
 // proofRequests returns token requests with a proof of their own each, made by
 // all processors.
-func proofRequests(b *testing.B, maker *dpop.Maker, accounts []credential) [][]byte {
+func proofRequests(b *testing.B, maker *possession.Maker, accounts []credential) [][]byte {
 	b.Helper()
 	made := make([][]byte, assertionsEach)
 	var next atomic.Int64
@@ -78,7 +78,7 @@ func proofRequests(b *testing.B, maker *dpop.Maker, accounts []credential) [][]b
 	for range 4 {
 		group.Go(func() error {
 			for n := next.Add(1) - 1; n < assertionsEach; n = next.Add(1) - 1 {
-				proof, err := maker.Make(dpop.Of{Method: "POST", URL: benchIssuer + "/oauth2/token", Now: time.Now()})
+				proof, err := maker.Make(possession.Of{Method: "POST", URL: benchIssuer + "/oauth2/token", Now: time.Now()})
 				if err != nil {
 					return err
 				}

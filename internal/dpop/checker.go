@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/possession"
 )
 
 // Config is what a [Checker] stands on.
@@ -186,12 +187,7 @@ func (c *Checker) Use(ctx context.Context, p Proof) error {
 
 // sameHash reports whether ath is the hash of a token, RFC 9449 §4.2.
 func sameHash(ath, token string) bool {
-	return subtle.ConstantTimeCompare([]byte(ath), []byte(hashOf(token))) == 1
-}
-
-func hashOf(token string) string {
-	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return subtle.ConstantTimeCompare([]byte(ath), []byte(possession.TokenHash(token))) == 1
 }
 
 // Refusal returns the [*Error] in err's tree, or nil if there is none.

@@ -16,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/possession"
+
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/jws"
 	"github.com/svcauth/svcauth/internal/svctest/clock"
@@ -30,7 +32,7 @@ const (
 // bench is a client with a key, and a checker of a resource server.
 type bench struct {
 	key     *ecdsa.PrivateKey
-	maker   *Maker
+	maker   *possession.Maker
 	clock   *clock.Clock
 	nonces  *Nonces
 	checker *Checker
@@ -42,7 +44,7 @@ func newBench(t testing.TB, mode Mode) *bench {
 	var err error
 	b.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	b.maker, err = NewMaker(b.key, "")
+	b.maker, err = possession.NewMaker(b.key, "")
 	require.NoError(t, err)
 	b.nonces = NewNonces(func() []byte { return []byte("a secret") }, b.clock.Now)
 	b.checker = NewChecker(Config{Mode: mode, Nonces: b.nonces, Replays: NewMemory(1000), Clock: b.clock.Now})
@@ -55,7 +57,7 @@ func (b *bench) request(proofs ...string) Request {
 		Key: b.maker.Thumbprint()}
 }
 
-func (b *bench) make(t testing.TB, of Of) string {
+func (b *bench) make(t testing.TB, of possession.Of) string {
 	t.Helper()
 	of.Method, of.URL, of.Token, of.Now = "GET", apiBase+apiPath, apiToken, b.clock.Now()
 	text, err := b.maker.Make(of)
@@ -96,7 +98,7 @@ func (b *bench) parts(t testing.TB) (header, claims object) {
 	t.Helper()
 	return object{"typ": "dpop+jwt", "alg": "ES256", "jwk": publicOf(t, b.key)},
 		object{"jti": rand.Text(), "htm": "GET", "htu": apiBase + apiPath, "iat": b.clock.Now().Unix(),
-			"ath": hashOf(apiToken)}
+			"ath": possession.TokenHash(apiToken)}
 }
 
 func (b *bench) sign(t testing.TB, header, claims object) string {
@@ -187,7 +189,7 @@ func TestChecks(t *testing.T) {
 		"11: 8 s ahead":                {change: at(8 * time.Second)},
 		"11: with a fraction":          {change: claim("iat", float64(now.Unix())+0.5)},
 		"12: no ath":                   {change: claim("ath", nil), code: bad},
-		"12: another token's ath":      {change: claim("ath", hashOf("d.e.f")), code: bad},
+		"12: another token's ath":      {change: claim("ath", possession.TokenHash("d.e.f")), code: bad},
 		"more members":                 {change: more},
 		"exp is not looked at":         {change: claim("exp", 1)},
 		"a nonce that nobody gave":     {change: claim("nonce", "mine")},
@@ -208,17 +210,17 @@ func TestChecks(t *testing.T) {
 	}
 	t.Run("1: none", func(t *testing.T) { require.Equal(t, CodeInvalidProof, b.use(t, b.request())) })
 	t.Run("11: twice", func(t *testing.T) {
-		text := b.make(t, Of{})
+		text := b.make(t, possession.Of{})
 		require.Empty(t, b.use(t, b.request(text)))
 		require.Equal(t, CodeInvalidProof, b.use(t, b.request(text)))
 	})
 	t.Run("12: a token of another key", func(t *testing.T) {
-		r := b.request(b.make(t, Of{}))
+		r := b.request(b.make(t, possession.Of{}))
 		r.Key = "another"
 		require.Equal(t, CodeInvalidToken, b.use(t, r))
 	})
 	t.Run("no URL is known", func(t *testing.T) {
-		r := b.request(b.make(t, Of{}))
+		r := b.request(b.make(t, possession.Of{}))
 		r.Bases = nil
 		require.Equal(t, CodeInvalidProof, b.use(t, r))
 	})
@@ -246,7 +248,7 @@ func swapClaims(text string) string {
 // A refused proof of another key costs no signature: the key is compared first.
 func TestAnotherKeysSignatureIsNotChecked(t *testing.T) {
 	b := newBench(t, NonceOff)
-	r := b.request(swapClaims(b.make(t, Of{}))) // whose signature is wrong, too
+	r := b.request(swapClaims(b.make(t, possession.Of{}))) // whose signature is wrong, too
 	r.Key = "another"
 	require.Equal(t, CodeInvalidToken, b.use(t, r))
 }
@@ -267,9 +269,9 @@ func TestEachAlgorithm(t *testing.T) {
 	for _, key := range keys {
 		for _, alg := range jwk.Algorithms(key.Public()) {
 			tried++
-			b.maker, err = NewMaker(key, alg)
+			b.maker, err = possession.NewMaker(key, alg)
 			require.NoError(t, err)
-			require.Empty(t, b.use(t, b.request(b.make(t, Of{}))), alg)
+			require.Empty(t, b.use(t, b.request(b.make(t, possession.Of{}))), alg)
 		}
 	}
 	require.Equal(t, len(Algorithms()), tried)
@@ -280,7 +282,7 @@ func TestNonces(t *testing.T) {
 		t.Run(string(mode), func(t *testing.T) {
 			b := newBench(t, mode)
 			first := b.nonces.Newest()
-			without, err := b.checker.Check(b.request(b.make(t, Of{})))
+			without, err := b.checker.Check(b.request(b.make(t, possession.Of{})))
 			if mode == NonceRequired {
 				require.Equal(t, CodeUseNonce, Refusal(err).Code)
 				require.Equal(t, first, Refusal(err).Nonce)
@@ -288,19 +290,19 @@ func TestNonces(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, first, without.Nonce, "the client gets one for the next time")
 			}
-			with, err := b.checker.Check(b.request(b.make(t, Of{Nonce: first})))
+			with, err := b.checker.Check(b.request(b.make(t, possession.Of{Nonce: first})))
 			require.NoError(t, err)
 			require.Empty(t, with.Nonce, "it is new enough")
 
 			b.clock.Advance((renewAfter + 1) * step)
-			with, err = b.checker.Check(b.request(b.make(t, Of{Nonce: first})))
+			with, err = b.checker.Check(b.request(b.make(t, possession.Of{Nonce: first})))
 			require.NoError(t, err)
 			require.Equal(t, b.nonces.Newest(), with.Nonce)
 			require.NotEqual(t, first, with.Nonce)
 
 			b.clock.Advance(oldSteps * step)
-			require.Equal(t, CodeUseNonce, b.use(t, b.request(b.make(t, Of{Nonce: first}))), "too old")
-			require.Equal(t, CodeUseNonce, b.use(t, b.request(b.make(t, Of{Nonce: "mine"}))))
+			require.Equal(t, CodeUseNonce, b.use(t, b.request(b.make(t, possession.Of{Nonce: first}))), "too old")
+			require.Equal(t, CodeUseNonce, b.use(t, b.request(b.make(t, possession.Of{Nonce: "mine"}))))
 
 			// With a nonce the clocks need not agree, and without one the client
 			// is given one.
@@ -351,7 +353,7 @@ func TestNoProofPassesTwice(t *testing.T) {
 		for name, text := range made {
 			require.NotEmpty(t, b.use(t, b.request(text)), name)
 		}
-		require.Empty(t, b.use(t, b.request(b.make(t, Of{}))))
+		require.Empty(t, b.use(t, b.request(b.make(t, possession.Of{}))))
 	}
 }
 
@@ -359,9 +361,9 @@ func TestNoProofPassesTwice(t *testing.T) {
 func TestRememberedHeader(t *testing.T) {
 	b := newBench(t, NonceOff)
 	for range 2 {
-		require.Empty(t, b.use(t, b.request(b.make(t, Of{}))))
-		require.Equal(t, CodeInvalidProof, b.use(t, b.request(swapClaims(b.make(t, Of{})))))
-		r := b.request(b.make(t, Of{}))
+		require.Empty(t, b.use(t, b.request(b.make(t, possession.Of{}))))
+		require.Equal(t, CodeInvalidProof, b.use(t, b.request(swapClaims(b.make(t, possession.Of{})))))
+		r := b.request(b.make(t, possession.Of{}))
 		r.Key = "another"
 		require.Equal(t, CodeInvalidToken, b.use(t, r))
 	}
@@ -376,9 +378,9 @@ func TestRememberedHeader(t *testing.T) {
 		var err error
 		other.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		require.NoError(t, err)
-		other.maker, err = NewMaker(other.key, "")
+		other.maker, err = possession.NewMaker(other.key, "")
 		require.NoError(t, err)
-		_, err = other.checker.Check(other.request(other.make(t, Of{})))
+		_, err = other.checker.Check(other.request(other.make(t, possession.Of{})))
 		require.NoError(t, err)
 	}
 	require.Len(t, b.checker.headers.byID, maxHeaders)
@@ -386,7 +388,7 @@ func TestRememberedHeader(t *testing.T) {
 
 func FuzzCheck(f *testing.F) {
 	b := newBench(f, NonceOff)
-	good := b.make(f, Of{})
+	good := b.make(f, possession.Of{})
 	f.Add(good)
 	f.Add(strings.Repeat("a", MaxProof+1))
 	f.Add("eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7fX0.e30.AA")
@@ -405,7 +407,7 @@ func FuzzCheck(f *testing.F) {
 
 func BenchmarkCheck(b *testing.B) {
 	s := newBench(b, NonceOff)
-	r := s.request(s.make(b, Of{}))
+	r := s.request(s.make(b, possession.Of{}))
 	for b.Loop() {
 		if _, err := s.checker.Check(r); err != nil {
 			b.Fatal(err)
@@ -416,7 +418,7 @@ func BenchmarkCheck(b *testing.B) {
 // BenchmarkSignature is the part of [BenchmarkCheck] that can't be saved.
 func BenchmarkSignature(b *testing.B) {
 	s := newBench(b, NonceOff)
-	jws, _, err := read(s.make(b, Of{}), nil)
+	jws, _, err := read(s.make(b, possession.Of{}), nil)
 	require.NoError(b, err)
 	for b.Loop() {
 		if !jws.SignedBy(s.key.Public()) {

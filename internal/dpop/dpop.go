@@ -1,7 +1,6 @@
-// Package dpop makes and checks proofs that the sender of a request has the
-// private key to which its access token is bound (RFC 9449, DPoP). The server
-// and pkg/resourceserver check with it, and clients of both make proofs with
-// it.
+// Package dpop checks proofs that the sender of a request has the private key
+// to which its access token is bound (RFC 9449, DPoP). The server and
+// pkg/resourceserver check with it. Package possession makes proofs.
 //
 // It owns: the form of a proof, in which order it is checked, nonces, and the
 // memory of proofs that were used. It refuses to know: HTTP, whose key it is,
@@ -13,23 +12,24 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/possession"
 )
 
 const (
 	// Header is the name of the header field with a proof, in the canonical
 	// form of net/http.
-	Header = "Dpop"
+	Header = possession.Header
 	// NonceHeader is that of the header field with a nonce (RFC 9449 §8).
-	NonceHeader = "DPoP-Nonce"
+	NonceHeader = possession.NonceHeader
 	// Scheme is the one of Authorization that bound tokens come with (RFC 9449
 	// §7.1), and their token_type (§5).
-	Scheme = "DPoP"
+	Scheme = possession.Scheme
 )
 
 // The codes of an [Error]: RFC 9449 §12.2, §12.3 and RFC 6750 §3.1.
 const (
 	CodeInvalidProof = "invalid_dpop_proof"
-	CodeUseNonce     = "use_dpop_nonce"
+	CodeUseNonce     = possession.CodeUseNonce
 	CodeInvalidToken = "invalid_token"
 )
 

@@ -7,12 +7,10 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/possession"
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/internal/verify"
 )
-
-// proofType is the typ of a proof's header (RFC 9449 §4.2).
-const proofType = "dpop+jwt"
 
 const (
 	noun           = "the DPoP proof"
@@ -39,7 +37,7 @@ func read(text string, known func(header string) (verify.JWS, bool)) (verify.JWS
 	switch {
 	case err != nil:
 		return jws, c, err
-	case !jws.Typed(proofType):
+	case !jws.Typed(possession.Type):
 		return jws, c, errors.New(noun + " is a token of another kind: expected typ dpop+jwt in its header")
 	case !slices.Contains(algorithms, jws.Alg):
 		return jws, c, errors.New(noun + " is signed with a refused algorithm: expected one such as ES256")

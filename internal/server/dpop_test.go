@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/dpop"
+	"github.com/svcauth/svcauth/internal/possession"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -20,12 +21,12 @@ type prover struct {
 	*svctest.Server
 	t       *testing.T
 	account svcauth.ServiceAccount
-	*dpop.Maker
+	*possession.Maker
 }
 
 func newProver(t *testing.T, s *svctest.Server, privileges ...string) *prover {
 	t.Helper()
-	maker, err := dpop.NewMaker(p256(t), "")
+	maker, err := possession.NewMaker(p256(t), "")
 	require.NoError(t, err)
 	return &prover{Server: s, t: t, account: s.Account("prover "+maker.Thumbprint()[:8], privileges...), Maker: maker}
 }
@@ -40,7 +41,7 @@ func (p *prover) at(node *svctest.Server) *prover {
 // proof returns one for a request to this server, as it calls itself.
 func (p *prover) proof(method, path, nonce, token string) string {
 	p.t.Helper()
-	text, err := p.Make(dpop.Of{Method: method, URL: p.Issuer + path, Nonce: nonce, Token: token, Now: time.Now()})
+	text, err := p.Make(possession.Of{Method: method, URL: p.Issuer + path, Nonce: nonce, Token: token, Now: time.Now()})
 	require.NoError(p.t, err)
 	return text
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/dpop"
+	"github.com/svcauth/svcauth/internal/possession"
 	"github.com/svcauth/svcauth/internal/svctest/certtest"
 )
 
@@ -48,7 +49,7 @@ func (e *everNew) Use(ctx context.Context, u dpop.Use) dpop.Outcome {
 func BenchmarkBound(b *testing.B) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(b, err)
-	maker, err := dpop.NewMaker(key, "")
+	maker, err := possession.NewMaker(key, "")
 	require.NoError(b, err)
 	s, now, certificate := newSigner(b), time.Now(), certtest.SelfSigned(b, nil).Leaf
 	v := verifierOf(b, s, nil)
@@ -60,7 +61,7 @@ func BenchmarkBound(b *testing.B) {
 		token := s.token(b, claims(now, map[string]any{"cnf": cnf}), nil)
 		r.Header.Set("Authorization", scheme+" "+token)
 		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate}}
-		proof, err := maker.Make(dpop.Of{Method: "GET", URL: testAudience + "/clusters", Token: token, Now: now})
+		proof, err := maker.Make(possession.Of{Method: "GET", URL: testAudience + "/clusters", Token: token, Now: now})
 		require.NoError(b, err)
 		r.Header.Set("DPoP", proof)
 		return r

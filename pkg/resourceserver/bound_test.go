@@ -17,22 +17,23 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/dpop"
+	"github.com/svcauth/svcauth/internal/possession"
 	"github.com/svcauth/svcauth/internal/svctest/certtest"
 )
 
 // prover is a caller with a token that is bound to its key.
 type prover struct {
-	*dpop.Maker
+	*possession.Maker
 	t     testing.TB
 	url   string // of the API
 	token string
 	http  *http.Client
 }
 
-func newMaker(t testing.TB) *dpop.Maker {
+func newMaker(t testing.TB) *possession.Maker {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	maker, err := dpop.NewMaker(key, "")
+	maker, err := possession.NewMaker(key, "")
 	require.NoError(t, err)
 	return maker
 }
@@ -50,8 +51,8 @@ func newProver(t *testing.T, edit func(*Config)) *prover {
 const somewhere = "/clusters/1"
 
 // proof returns one for a GET of somewhere, after edit.
-func (p *prover) proof(edit func(*dpop.Of)) string {
-	of := dpop.Of{Method: "GET", URL: p.url + somewhere, Token: p.token, Now: time.Now()}
+func (p *prover) proof(edit func(*possession.Of)) string {
+	of := possession.Of{Method: "GET", URL: p.url + somewhere, Token: p.token, Now: time.Now()}
 	if edit != nil {
 		edit(&of)
 	}
@@ -114,21 +115,22 @@ func TestBoundToken(t *testing.T) {
 		}, code: "invalid_token"},
 		{name: "another key", proofs: []string{(&prover{Maker: other, t: t, url: p.url, token: p.token}).proof(nil)},
 			code: "invalid_token"},
-		{name: "another token's", proofs: []string{p.proof(func(o *dpop.Of) { o.Token = "a.b.c" })},
+		{name: "another token's", proofs: []string{p.proof(func(o *possession.Of) { o.Token = "a.b.c" })},
 			code: "invalid_dpop_proof"},
-		{name: "no token's", proofs: []string{p.proof(func(o *dpop.Of) { o.Token = "" })}, code: "invalid_dpop_proof"},
-		{name: "another method", proofs: []string{p.proof(func(o *dpop.Of) { o.Method = "PUT" })},
+		{name: "no token's", proofs: []string{p.proof(func(o *possession.Of) { o.Token = "" })}, code: "invalid_dpop_proof"},
+		{name: "another method", proofs: []string{p.proof(func(o *possession.Of) { o.Method = "PUT" })},
 			code: "invalid_dpop_proof"},
-		{name: "another path", proofs: []string{p.proof(func(o *dpop.Of) { o.URL = p.url + "/other" })},
+		{name: "another path", proofs: []string{p.proof(func(o *possession.Of) { o.URL = p.url + "/other" })},
 			code: "invalid_dpop_proof"},
-		{name: "an hour old", proofs: []string{p.proof(func(o *dpop.Of) { o.Now = o.Now.Add(-time.Hour) })},
+		{name: "an hour old", proofs: []string{p.proof(func(o *possession.Of) { o.Now = o.Now.Add(-time.Hour) })},
 			code: "invalid_dpop_proof"},
-		{name: "the audience's URL", proofs: []string{p.proof(func(o *dpop.Of) { o.URL = testAudience + somewhere })}},
+		{name: "the audience's URL",
+			proofs: []string{p.proof(func(o *possession.Of) { o.URL = testAudience + somewhere })}},
 		{name: "the Host of who was sent the proof", edit: func(r *http.Request) { r.Host = "evil.example" },
-			proofs: []string{p.proof(func(o *dpop.Of) { o.URL = "http://evil.example" + somewhere })},
+			proofs: []string{p.proof(func(o *possession.Of) { o.URL = "http://evil.example" + somewhere })},
 			code:   "invalid_dpop_proof"},
 		{name: "another API of this machine", edit: func(r *http.Request) { r.Host = "127.0.0.1:1" },
-			proofs: []string{p.proof(func(o *dpop.Of) { o.URL = "http://127.0.0.1:1" + somewhere })},
+			proofs: []string{p.proof(func(o *possession.Of) { o.URL = "http://127.0.0.1:1" + somewhere })},
 			code:   "invalid_dpop_proof"},
 		{name: "what a path has after a #", edit: func(r *http.Request) { r.URL.Opaque = somewhere + "#/../2" },
 			proofs: []string{p.proof(nil)}, code: "invalid_dpop_proof"},
@@ -194,10 +196,10 @@ func TestProofNonces(t *testing.T) {
 				require.Equal(t, http.StatusOK, status)
 			}
 			require.NotEmpty(t, nonce)
-			late := func(o *dpop.Of) { o.Nonce, o.Now = nonce, o.Now.Add(-time.Hour) }
+			late := func(o *possession.Of) { o.Nonce, o.Now = nonce, o.Now.Add(-time.Hour) }
 			status, _, _ = p.get(nil, p.proof(late))
 			require.Equal(t, http.StatusOK, status, "with a nonce the clocks need not agree")
-			status, challenge, nonce = p.get(nil, p.proof(func(o *dpop.Of) { o.Nonce = "mine" }))
+			status, challenge, nonce = p.get(nil, p.proof(func(o *possession.Of) { o.Nonce = "mine" }))
 			require.Equal(t, http.StatusUnauthorized, status)
 			require.Contains(t, challenge, `error="use_dpop_nonce"`)
 			require.NotEmpty(t, nonce)
@@ -229,9 +231,9 @@ func TestExternalURL(t *testing.T) {
 	p := &prover{maker, t, front.URL + "/cloud", token, front.Client()}
 	status, challenge, _ := p.get(nil, p.proof(nil))
 	require.Equal(t, http.StatusOK, status, challenge)
-	status, _, _ = p.get(nil, p.proof(func(o *dpop.Of) { o.URL = front.URL + somewhere }))
+	status, _, _ = p.get(nil, p.proof(func(o *possession.Of) { o.URL = front.URL + somewhere }))
 	require.Equal(t, http.StatusUnauthorized, status)
-	status, _, _ = p.get(nil, p.proof(func(o *dpop.Of) { o.URL = testAudience + somewhere }))
+	status, _, _ = p.get(nil, p.proof(func(o *possession.Of) { o.URL = testAudience + somewhere }))
 	require.Equal(t, http.StatusUnauthorized, status, "what is configured counts alone")
 	for _, wrong := range []string{"api.example.com", "https://api.example.com/", "https://a.example?x", "ftp://x"} {
 		_, err := New(Config{Issuer: testIssuer, Audience: testAudience, ExternalURL: wrong})

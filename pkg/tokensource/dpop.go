@@ -12,14 +12,14 @@ import (
 	"sync"
 	"time"
 
-	"github.com/svcauth/svcauth/internal/dpop"
+	"github.com/svcauth/svcauth/internal/possession"
 )
 
 const (
 	typeBearer = "Bearer"
-	typeDPoP   = "DPoP"
+	typeDPoP   = possession.Scheme
 
-	codeUseNonce = "use_dpop_nonce"
+	codeUseNonce = possession.CodeUseNonce
 	maxNonces    = 100 // origins whose newest nonce is remembered
 	maxNonce     = 1024
 )
@@ -28,7 +28,7 @@ const (
 // the newest nonce of each origin. The key lives as long as the process: it is
 // in no file.
 type binder struct {
-	maker *dpop.Maker
+	maker *possession.Maker
 	clock func() time.Time
 
 	mu     sync.Mutex
@@ -40,7 +40,7 @@ func newBinder(clock func() time.Time) (*binder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a key for DPoP: %w", err)
 	}
-	maker, err := dpop.NewMaker(key, "")
+	maker, err := possession.NewMaker(key, "")
 	if err != nil {
 		return nil, fmt.Errorf("make a key for DPoP: %w", err)
 	}
@@ -57,20 +57,20 @@ func (b *binder) prove(req *http.Request, accessToken string) error {
 	b.mu.Lock()
 	nonce := b.nonces[origin(req.URL)]
 	b.mu.Unlock()
-	proof, err := b.maker.Make(dpop.Of{
+	proof, err := b.maker.Make(possession.Of{
 		Method: req.Method, URL: target.String(), Nonce: nonce, Token: accessToken, Now: b.clock(),
 	})
 	if err != nil {
 		return fmt.Errorf("make a DPoP proof: %w", err)
 	}
-	req.Header.Set(dpop.Header, proof)
+	req.Header.Set(possession.Header, proof)
 	return nil
 }
 
 // note remembers the nonce of an answer (RFC 9449 §8.2), and reports whether
 // there is one that the next proof is to carry.
 func (b *binder) note(u *url.URL, header http.Header) bool {
-	nonce := header.Get(dpop.NonceHeader)
+	nonce := header.Get(possession.NonceHeader)
 	if nonce == "" || len(nonce) > maxNonce {
 		return false
 	}

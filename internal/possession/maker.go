@@ -1,4 +1,4 @@
-package dpop
+package possession
 
 import (
 	"crypto"
@@ -37,7 +37,7 @@ func NewMaker(key crypto.Signer, alg string) (*Maker, error) {
 		Typ string  `json:"typ"`
 		Alg string  `json:"alg"`
 		JWK jwk.Key `json:"jwk"`
-	}{proofType, alg, public})
+	}{Type, alg, public})
 	return &Maker{key, alg, thumbprint, base64.RawURLEncoding.EncodeToString(header)}, err
 }
 
@@ -67,7 +67,7 @@ func (m *Maker) Make(of Of) (string, error) {
 	claims.HTU, _, _ = strings.Cut(of.URL, "#")
 	claims.HTU, _, _ = strings.Cut(claims.HTU, "?")
 	if of.Token != "" {
-		claims.ATH = hashOf(of.Token)
+		claims.ATH = TokenHash(of.Token)
 	}
 	return jws.SignWith(m.key, m.alg, m.header, claims)
 }
