@@ -78,7 +78,8 @@ func proofRequests(b *testing.B, maker *possession.Maker, accounts []credential)
 	for range 4 {
 		group.Go(func() error {
 			for n := next.Add(1) - 1; n < assertionsEach; n = next.Add(1) - 1 {
-				proof, err := maker.Make(possession.Of{Method: "POST", URL: benchIssuer + "/oauth2/token", Now: time.Now()})
+				of := possession.Of{Method: "POST", URL: benchIssuer + "/oauth2/token", Now: time.Now()}
+				proof, err := maker.Make(of)
 				if err != nil {
 					return err
 				}

@@ -41,7 +41,8 @@ func (p *prover) at(node *svctest.Server) *prover {
 // proof returns one for a request to this server, as it calls itself.
 func (p *prover) proof(method, path, nonce, token string) string {
 	p.t.Helper()
-	text, err := p.Make(possession.Of{Method: method, URL: p.Issuer + path, Nonce: nonce, Token: token, Now: time.Now()})
+	of := possession.Of{Method: method, URL: p.Issuer + path, Nonce: nonce, Token: token, Now: time.Now()}
+	text, err := p.Make(of)
 	require.NoError(p.t, err)
 	return text
 }

@@ -61,7 +61,8 @@ func BenchmarkBound(b *testing.B) {
 		token := s.token(b, claims(now, map[string]any{"cnf": cnf}), nil)
 		r.Header.Set("Authorization", scheme+" "+token)
 		r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{certificate}}
-		proof, err := maker.Make(possession.Of{Method: "GET", URL: testAudience + "/clusters", Token: token, Now: now})
+		of := possession.Of{Method: "GET", URL: testAudience + "/clusters", Token: token, Now: now}
+		proof, err := maker.Make(of)
 		require.NoError(b, err)
 		r.Header.Set("DPoP", proof)
 		return r

@@ -30,6 +30,9 @@ type prover struct {
 	http  *http.Client
 }
 
+// proofOf is what a proof is made of.
+type proofOf = possession.Of
+
 func newMaker(t testing.TB) *possession.Maker {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -51,7 +54,7 @@ func newProver(t *testing.T, edit func(*Config)) *prover {
 const somewhere = "/clusters/1"
 
 // proof returns one for a GET of somewhere, after edit.
-func (p *prover) proof(edit func(*possession.Of)) string {
+func (p *prover) proof(edit func(*proofOf)) string {
 	of := possession.Of{Method: "GET", URL: p.url + somewhere, Token: p.token, Now: time.Now()}
 	if edit != nil {
 		edit(&of)
@@ -115,22 +118,22 @@ func TestBoundToken(t *testing.T) {
 		}, code: "invalid_token"},
 		{name: "another key", proofs: []string{(&prover{Maker: other, t: t, url: p.url, token: p.token}).proof(nil)},
 			code: "invalid_token"},
-		{name: "another token's", proofs: []string{p.proof(func(o *possession.Of) { o.Token = "a.b.c" })},
+		{name: "another token's", proofs: []string{p.proof(func(o *proofOf) { o.Token = "a.b.c" })},
 			code: "invalid_dpop_proof"},
-		{name: "no token's", proofs: []string{p.proof(func(o *possession.Of) { o.Token = "" })}, code: "invalid_dpop_proof"},
-		{name: "another method", proofs: []string{p.proof(func(o *possession.Of) { o.Method = "PUT" })},
+		{name: "no token's", proofs: []string{p.proof(func(o *proofOf) { o.Token = "" })}, code: "invalid_dpop_proof"},
+		{name: "another method", proofs: []string{p.proof(func(o *proofOf) { o.Method = "PUT" })},
 			code: "invalid_dpop_proof"},
-		{name: "another path", proofs: []string{p.proof(func(o *possession.Of) { o.URL = p.url + "/other" })},
+		{name: "another path", proofs: []string{p.proof(func(o *proofOf) { o.URL = p.url + "/other" })},
 			code: "invalid_dpop_proof"},
-		{name: "an hour old", proofs: []string{p.proof(func(o *possession.Of) { o.Now = o.Now.Add(-time.Hour) })},
+		{name: "an hour old", proofs: []string{p.proof(func(o *proofOf) { o.Now = o.Now.Add(-time.Hour) })},
 			code: "invalid_dpop_proof"},
 		{name: "the audience's URL",
-			proofs: []string{p.proof(func(o *possession.Of) { o.URL = testAudience + somewhere })}},
+			proofs: []string{p.proof(func(o *proofOf) { o.URL = testAudience + somewhere })}},
 		{name: "the Host of who was sent the proof", edit: func(r *http.Request) { r.Host = "evil.example" },
-			proofs: []string{p.proof(func(o *possession.Of) { o.URL = "http://evil.example" + somewhere })},
+			proofs: []string{p.proof(func(o *proofOf) { o.URL = "http://evil.example" + somewhere })},
 			code:   "invalid_dpop_proof"},
 		{name: "another API of this machine", edit: func(r *http.Request) { r.Host = "127.0.0.1:1" },
-			proofs: []string{p.proof(func(o *possession.Of) { o.URL = "http://127.0.0.1:1" + somewhere })},
+			proofs: []string{p.proof(func(o *proofOf) { o.URL = "http://127.0.0.1:1" + somewhere })},
 			code:   "invalid_dpop_proof"},
 		{name: "what a path has after a #", edit: func(r *http.Request) { r.URL.Opaque = somewhere + "#/../2" },
 			proofs: []string{p.proof(nil)}, code: "invalid_dpop_proof"},
@@ -196,10 +199,10 @@ func TestProofNonces(t *testing.T) {
 				require.Equal(t, http.StatusOK, status)
 			}
 			require.NotEmpty(t, nonce)
-			late := func(o *possession.Of) { o.Nonce, o.Now = nonce, o.Now.Add(-time.Hour) }
+			late := func(o *proofOf) { o.Nonce, o.Now = nonce, o.Now.Add(-time.Hour) }
 			status, _, _ = p.get(nil, p.proof(late))
 			require.Equal(t, http.StatusOK, status, "with a nonce the clocks need not agree")
-			status, challenge, nonce = p.get(nil, p.proof(func(o *possession.Of) { o.Nonce = "mine" }))
+			status, challenge, nonce = p.get(nil, p.proof(func(o *proofOf) { o.Nonce = "mine" }))
 			require.Equal(t, http.StatusUnauthorized, status)
 			require.Contains(t, challenge, `error="use_dpop_nonce"`)
 			require.NotEmpty(t, nonce)
@@ -231,9 +234,9 @@ func TestExternalURL(t *testing.T) {
 	p := &prover{maker, t, front.URL + "/cloud", token, front.Client()}
 	status, challenge, _ := p.get(nil, p.proof(nil))
 	require.Equal(t, http.StatusOK, status, challenge)
-	status, _, _ = p.get(nil, p.proof(func(o *possession.Of) { o.URL = front.URL + somewhere }))
+	status, _, _ = p.get(nil, p.proof(func(o *proofOf) { o.URL = front.URL + somewhere }))
 	require.Equal(t, http.StatusUnauthorized, status)
-	status, _, _ = p.get(nil, p.proof(func(o *possession.Of) { o.URL = testAudience + somewhere }))
+	status, _, _ = p.get(nil, p.proof(func(o *proofOf) { o.URL = testAudience + somewhere }))
 	require.Equal(t, http.StatusUnauthorized, status, "what is configured counts alone")
 	for _, wrong := range []string{"api.example.com", "https://api.example.com/", "https://a.example?x", "ftp://x"} {
 		_, err := New(Config{Issuer: testIssuer, Audience: testAudience, ExternalURL: wrong})
