@@ -17,8 +17,8 @@ import (
 
 // ErrUnavailable means that Redis did not answer in time, or refused. Nothing
 // durable is lost by it. Match it with errors.Is.
-var ErrUnavailable = errors.New(away.Redis + ": it does not answer or refuses; " +
-	"see redis.url, whether that server runs, and what /readyz says fails")
+var ErrUnavailable = errors.New("the shared memory can't be used, since " + away.Redis + ": " +
+	"it does not answer or refuses; see redis.url, whether that server runs, and what /readyz says fails")
 
 // Config says where the shared memory is and what bounds it. The zero value is
 // the twin in this process with the default limits.
