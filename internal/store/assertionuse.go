@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 // AssertionUse is the use of what may be used once, such as the jti of an
@@ -22,8 +24,11 @@ const MaxAssertionUses = 64
 
 // UseAssertions records uses, which must differ in their ids, and returns the
 // ids of those that are the first. Of two nodes that record the same at once,
-// one gets it. It waits for the other node's transaction and for no other.
+// one gets it. It waits for the other node's transaction and for no other. The
+// uses are of many requests, each of which is to call [Store.Admit] first: this
+// call is the server's own and waits in nobody's turn.
 func (s *Store) UseAssertions(ctx context.Context, uses []AssertionUse, now time.Time) (first []string, err error) {
+	ctx = limits.Own(ctx)
 	// Nodes take the same rows in one order, so that none waits for another
 	// that waits for it.
 	slices.SortFunc(uses, func(a, b AssertionUse) int { return strings.Compare(a.ID, b.ID) })

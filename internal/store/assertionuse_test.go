@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/schema"
 )
@@ -134,5 +135,32 @@ func TestAUseOfAnAssertionIsOver(t *testing.T) {
 		sweep(soon.Add(10 * time.Minute))
 		require.EqualValues(u, 2, u.count("sa_1", now, 10), "b is swept; a and c are not over")
 		require.Equal(u, []string{"b"}, u.first("sa_1", late, soon, "a", "b", "c"))
+	})
+}
+
+// someonesPlace is the place of one of the requests whose uses are recorded.
+type someonesPlace struct{ *testing.T }
+
+func (p someonesPlace) Release() {}
+
+func (p someonesPlace) Await() bool {
+	p.Error("it is counted as one that waits")
+	return true
+}
+
+func (p someonesPlace) Caller() (key string, privileged bool) {
+	p.Error("all wait in its turn")
+	return "org_a", false
+}
+
+// Uses are recorded for many organizations at once. Nobody waits for the turn
+// of the one whose request happened to come first.
+func TestUsesWaitInNobodysTurn(t *testing.T) {
+	onBothUses(t, func(u *uses) {
+		ctx := limits.WithPlace(u.Context(), someonesPlace{u.T})
+		now := time.Now()
+		first, err := u.UseAssertions(ctx, usesOf("sa_1", now.Add(time.Minute), "a"), now)
+		require.NoError(u, err)
+		require.Equal(u, []string{"a"}, first)
 	})
 }
