@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -35,7 +36,7 @@ func (s *Service) ApplyCatalog(
 		if err != nil {
 			return err
 		}
-		if slices.Equal(hadAPIs, apis) && slices.Equal(had, privileges) {
+		if reflect.DeepEqual(hadAPIs, apis) && slices.Equal(had, privileges) {
 			return nil
 		}
 		t := s.tx(q, System(""))

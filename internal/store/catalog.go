@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -9,8 +12,20 @@ import (
 // APIs reads the catalogue's APIs, in its order.
 func (q *Q) APIs(ctx context.Context) ([]svcauth.API, error) {
 	return many(ctx, q, func(r row) (a svcauth.API, err error) {
-		return a, r.Scan(&a.Audience, &a.Name, &a.Description)
-	}, `SELECT audience, name, description FROM api ORDER BY position`)
+		var profile, claims string
+		if err := r.Scan(&a.Audience, &a.Name, &a.Description, &profile, &claims); err != nil {
+			return a, err
+		}
+		if claims != "" {
+			a.AccountClaims = strings.Fields(claims)
+		}
+		if profile != "" {
+			if err := json.Unmarshal([]byte(profile), &a.Profile); err != nil {
+				return a, fmt.Errorf("the profile of the API %s: %w", a.Audience, err)
+			}
+		}
+		return a, nil
+	}, `SELECT audience, name, description, profile, account_claims FROM api ORDER BY position`)
 }
 
 // Privileges reads the catalogue's privileges, in its order.
@@ -28,8 +43,17 @@ func (q *Q) ReplaceCatalog(ctx context.Context, apis []svcauth.API, privileges [
 		}
 	}
 	for i, a := range apis {
-		if _, err := q.exec(ctx, `INSERT INTO api (audience, name, description, position) VALUES ($1, $2, $3, $4)`,
-			a.Audience, a.Name, a.Description, i); err != nil {
+		profile := ""
+		if a.Profile != nil {
+			text, err := json.Marshal(a.Profile)
+			if err != nil {
+				return fmt.Errorf("the profile of the API %s: %w", a.Audience, err)
+			}
+			profile = string(text)
+		}
+		if _, err := q.exec(ctx, `INSERT INTO api (audience, name, description, profile, account_claims, position)
+			VALUES ($1, $2, $3, $4, $5, $6)`,
+			a.Audience, a.Name, a.Description, profile, strings.Join(a.AccountClaims, " "), i); err != nil {
 			return err
 		}
 	}

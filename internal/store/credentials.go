@@ -40,6 +40,8 @@ type Credentials struct {
 	Suspended                   bool // the member of an application key
 	TTLSeconds                  int64
 	TokenBinding                string // [svcauth.TokenBindingNone] …
+	DefaultResource             string // the audience of the API that a token is for by default; empty: all
+	Claims                      string // the client's own, a JSON object; empty: none
 	Epoch, Policy               int64
 	SharedSecrets               string // the organization's setting: [svcauth.SharedSecretsAllowed] …
 	ApplicationKeys             string // the organization's setting
@@ -98,7 +100,8 @@ func credentialsQuery(clients int) string {
 	list := strings.ReplaceAll(placeholders(1, clients), ",", "),(")
 	return `
 SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
-       o.operator, o.removed, c.ttl_s, c.token_binding, c.epoch, o.pol, o.shared_secrets, o.application_keys,
+       o.operator, o.removed, c.ttl_s, c.token_binding, c.default_resource,
+       c.claims, c.epoch, o.pol, o.shared_secrets, o.application_keys,
        COALESCE((SELECT STRING_AGG(g.role_id || ' ' || COALESCE(g.expires_at_ms, 0), ',') FROM role_grant g
            WHERE g.principal_id = COALESCE(c.member_id, c.id) AND g.org_id = c.org_id), ''),
        COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0)
@@ -153,7 +156,8 @@ func scanCredentials(r row, found map[string]*Credentials) error {
 	var asked, grants, kind string
 	if err := r.Scan(
 		&asked, &c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator,
-		&c.removed, &c.TTLSeconds, &c.TokenBinding, &c.Epoch, &c.Policy, &c.SharedSecrets, &c.ApplicationKeys, &grants,
+		&c.removed, &c.TTLSeconds, &c.TokenBinding, &c.DefaultResource, &c.Claims, &c.Epoch, &c.Policy,
+		&c.SharedSecrets, &c.ApplicationKeys, &grants,
 		&p.ID, &kind, &p.Material, &p.ExpiresAtMS,
 	); err != nil {
 		return err

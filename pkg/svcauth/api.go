@@ -6,6 +6,20 @@ type API struct {
 	Audience    string `json:"audience" doc:"The audience of the API, a URI"`
 	Name        string `json:"name" doc:"The name"`
 	Description string `json:"description" doc:"For people"`
+
+	Profile       *Profile `json:"profile,omitempty" doc:"The form of the tokens for this API; absent: that of RFC 9068, signed as the server is configured"`
+	AccountClaims []string `json:"account_claims,omitempty" doc:"The claims that service accounts may have of their own in tokens for this API"`
+}
+
+// Profile is the form of the tokens for one API. What is empty is the preset's,
+// or else what the server writes without a profile.
+type Profile struct {
+	Preset           string         `json:"preset,omitempty" enum:"aws-api-gateway,azure-apim,spring,strimzi" doc:"The gateway or library whose demands fill in what is absent"`
+	SigningAlgorithm string         `json:"signing_algorithm,omitempty" enum:"ES256,RS256,EdDSA" doc:"The algorithm of the signature; absent: the server's (token.signing_algorithm)"`
+	Typ              string         `json:"typ,omitempty" enum:"at+jwt,JWT" doc:"The header parameter typ; absent: at+jwt (RFC 9068)"`
+	ScopeClaim       string         `json:"scope_claim,omitempty" enum:"scope,scp,permissions" doc:"The claim that has the privileges: scope (a string), scp or permissions (arrays); absent: scope"`
+	AudienceForm     string         `json:"audience_form,omitempty" enum:"string,array" doc:"The form of aud: string (a token is then for one API) or array; absent: a string for one, an array for more"`
+	Claims           map[string]any `json:"claims,omitempty" doc:"Further claims, the same for all; in texts {client_id}, {sub}, {org_id} and, beside {org_id}, {name} stand for the client's"`
 }
 
 // Privilege is one permission. Its name is a value of OAuth2 scope.
