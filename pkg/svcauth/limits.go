@@ -15,11 +15,12 @@ const (
 	MaxCertificatePEM    = 12 << 10
 	MaxApplicationKeys   = 50 // of one member
 	MaxPrivilegesPerRole = 500
-	MaxRolesPerPrincipal = 100  // of one service account or member
-	MaxRolesPerOrg       = 1000 // of one organization
-	DefaultPageSize      = 50   // items
-	MaxPageSize          = 200  // items
-	MaxPublishedKeys     = 10   // in the key set at once; readers must accept as many
+	MaxRolesPerPrincipal = 100     // of one service account or member
+	MaxRolesPerOrg       = 1000    // of one organization
+	DefaultPageSize      = 50      // items
+	MaxPageSize          = 200     // items
+	MaxClaimsSize        = 2 << 10 // bytes of JSON: the claims of one profile, or of one account
+	MaxPublishedKeys     = 10      // in the key set at once; readers must accept as many
 )
 
 // MaxFederatedCredentials is how many federated credentials a service account
