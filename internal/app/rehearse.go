@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,10 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 	r.Bootstrapped = err == nil
 	r.Refused, err = refusedBy(ctx, db, cfg, catalog)
 	if err == nil && r.Refused == nil && cfg.Token.MaxSize > 0 {
-		tokenSize := func(payload int) int { return keyring.TokenSize(cfg.Token.SigningAlgorithm, payload) }
+		tokenSize := func(form keyring.Form, payload int) int {
+			form.Algorithm = cmp.Or(form.Algorithm, cfg.Token.SigningAlgorithm)
+			return keyring.TokenSize(form, payload)
+		}
 		sizer := token.NewSizer(token.Sizer{Issuer: cfg.Issuer, MaxSize: cfg.Token.MaxSize, Now: time.Now(),
 			TokenSize: tokenSize}, catalog.APIs, catalog.Privileges)
 		r.Warnings, err = sizer.Oversized(ctx, db.Read(), "", "", "")

@@ -40,8 +40,8 @@ type key struct {
 	public  crypto.PublicKey
 	der     []byte // of the public key
 	jwk     jwk.Key
-	header  string // of a token: base64url({"alg","kid","typ"}) and a dot
-	sigSize int    // of a signature in base64url
+	headers [2]string // of a token: base64url({"alg","kid","typ"}) and a dot, by [Form.typ]
+	sigSize int       // of a signature in base64url
 }
 
 // generate returns a new private key for the algorithm.
@@ -71,7 +71,9 @@ func newKey(private crypto.Signer) (*key, error) {
 	}
 	k := &key{private: private, public: public, der: der, jwk: published, method: jwt.GetSigningMethod(published.Alg)}
 	k.KID, k.Algorithm = published.Kid, published.Alg
-	k.header = header(k.Algorithm, k.KID)
+	for i, typ := range types {
+		k.headers[i] = header(k.Algorithm, k.KID, typ)
+	}
 	k.sigSize = base64.RawURLEncoding.EncodedLen(64)
 	if p, ok := public.(*rsa.PublicKey); ok {
 		k.sigSize = base64.RawURLEncoding.EncodedLen(p.Size())
@@ -80,8 +82,8 @@ func newKey(private crypto.Signer) (*key, error) {
 }
 
 // header returns the first part of a token, and the dot behind it.
-func header(algorithm, kid string) string {
-	return encode([]byte(`{"alg":"`+algorithm+`","kid":"`+kid+`","typ":"at+jwt"}`)) + "."
+func header(algorithm, kid, typ string) string {
+	return encode([]byte(`{"alg":"`+algorithm+`","kid":"`+kid+`","typ":"`+typ+`"}`)) + "."
 }
 
 func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -39,15 +39,23 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 			token, kid := sign(t, k)
 			payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 			require.NoError(t, err)
-			require.Equal(t, len(token), TokenSize(c.algorithm, len(payload)))
-			require.Equal(t, len(token), k.TokenSize(len(payload)))
+			require.Equal(t, len(token), TokenSize(Form{Algorithm: c.algorithm}, len(payload)))
+			require.Equal(t, len(token), k.TokenSize(Form{}, len(payload)))
+			require.True(t, k.SignedByActive(Form{}, token))
+			plain := Form{Typ: TypJWT}
+			require.False(t, k.SignedByActive(plain, token), "another form")
+			asJWT, err := k.Sign(plain, payload)
+			require.NoError(t, err)
+			require.True(t, k.SignedByActive(plain, asJWT))
+			require.Equal(t, len(asJWT), k.TokenSize(plain, len(payload)))
+			requireHeader(t, asJWT, `{"alg":"`+c.algorithm+`","kid":"`+kid+`","typ":"JWT"}`)
+			_, err = k.Sign(Form{Typ: "dpop+jwt"}, payload)
+			require.ErrorContains(t, err, `type "dpop+jwt" of a token is unknown: expected at+jwt or JWT`)
 			require.Contains(t, published(t, k), kid)
 			require.Equal(t, 2, strings.Count(token, "."))
 			found := k.keys.Load().byKID[kid].jwk
 			require.Equal(t, []string{c.kty, c.crv, c.algorithm}, []string{found.Kty, found.Crv, found.Alg})
-			header, err := base64.RawURLEncoding.DecodeString(token[:strings.IndexByte(token, '.')])
-			require.NoError(t, err)
-			require.JSONEq(t, `{"alg":"`+c.algorithm+`","kid":"`+kid+`","typ":"at+jwt"}`, string(header))
+			requireHeader(t, token, `{"alg":"`+c.algorithm+`","kid":"`+kid+`","typ":"at+jwt"}`)
 			// One changed byte anywhere is refused.
 			for _, at := range []int{strings.LastIndexByte(token, '.') - 10, len(token) - 20} {
 				changed := []byte(token)
@@ -59,6 +67,13 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 		_, _, err := loaded(t, config(open(), newClock())).Key(t.Context(), "unknown")
 		require.ErrorIs(t, err, verify.ErrUnknownKey)
 	})
+}
+
+func requireHeader(t *testing.T, token, want string) {
+	t.Helper()
+	header, err := base64.RawURLEncoding.DecodeString(token[:strings.IndexByte(token, '.')])
+	require.NoError(t, err)
+	require.JSONEq(t, want, string(header))
 }
 
 func TestChangeOfTheMasterKey(t *testing.T) {
@@ -77,7 +92,7 @@ func TestChangeOfTheMasterKey(t *testing.T) {
 		require.ErrorContains(t, err, "configure the master key that belongs to this database")
 		require.NotContains(t, fmt.Sprintf("%v %+v %#v", err, err, err), string(otherMaster))
 		require.Empty(t, stranger.HashSecret("svcs_secret"), "no hash fits before the keys are loaded")
-		_, err = stranger.Sign([]byte(payload))
+		_, err = stranger.Sign(Form{}, []byte(payload))
 		require.Error(t, err)
 		before := dbdump.Rows(t, url)
 

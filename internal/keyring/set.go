@@ -4,12 +4,10 @@ import (
 	"context"
 	"crypto"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/store"
@@ -70,71 +68,6 @@ func (k *Keyring) reuse(r store.SigningKeyRow, old *set) (*key, error) {
 		return &same, nil
 	}
 	return k.open(r)
-}
-
-// Sign returns the payload as a token (JWS compact serialization, RFC 7515
-// §7.1), signed with the active key. Its header is {"alg","kid","typ":"at+jwt"}
-// (RFC 9068 §2.1). The payload is not looked at.
-func (k *Keyring) Sign(payload []byte) (token string, err error) {
-	current := k.keys.Load()
-	if current == nil {
-		return "", errNotLoaded
-	}
-	signer := current.active
-	// One buffer for the whole token: what the builder has given out stays as
-	// it is while more is appended behind it.
-	var out strings.Builder
-	out.Grow(len(signer.header) + base64.RawURLEncoding.EncodedLen(len(payload)) + 1 + signer.sigSize)
-	out.WriteString(signer.header)
-	appendBase64(&out, payload)
-	signature, err := signer.method.Sign(out.String(), signer.private)
-	if err != nil {
-		return "", fmt.Errorf("sign with key %s: %w", signer.KID, err)
-	}
-	out.WriteByte('.')
-	appendBase64(&out, signature)
-	return out.String(), nil
-}
-
-// SignedByActive reports whether a token that [Keyring.Sign] has returned would
-// be signed with the same key now.
-func (k *Keyring) SignedByActive(token string) bool {
-	current := k.keys.Load()
-	return current != nil && strings.HasPrefix(token, current.active.header)
-}
-
-// appendBase64 encodes in portions of a multiple of three bytes, so that no
-// buffer of the whole size is needed beside the builder's.
-func appendBase64(out *strings.Builder, b []byte) {
-	var text [1024]byte
-	for len(b) > 0 {
-		n := min(len(b), len(text)/4*3)
-		base64.RawURLEncoding.Encode(text[:], b[:n])
-		out.Write(text[:base64.RawURLEncoding.EncodedLen(n)])
-		b = b[n:]
-	}
-}
-
-// TokenSize returns how many characters a token has whose payload has so many
-// bytes, signed with an algorithm. It returns 0 for an unknown algorithm.
-func TokenSize(algorithm string, payload int) int {
-	signature := map[string]int{es256: 64, rs256: rsaBits / 8, eddsa: 64}[algorithm]
-	if signature == 0 {
-		return 0
-	}
-	thumbprint := make([]byte, sha256.Size)
-	text := base64.RawURLEncoding
-	return len(header(algorithm, encode(thumbprint))) + text.EncodedLen(payload) + 1 + text.EncodedLen(signature)
-}
-
-// TokenSize returns how many characters a token would have whose payload has so
-// many bytes, signed now.
-func (k *Keyring) TokenSize(payload int) int {
-	current := k.keys.Load()
-	if current == nil {
-		return 0
-	}
-	return len(current.active.header) + base64.RawURLEncoding.EncodedLen(payload) + 1 + current.active.sigSize
 }
 
 // Algorithms returns those of the published keys, sorted. After a change of the

@@ -119,7 +119,7 @@ func verifies(t *testing.T, k *Keyring, token string) (kid string, err error) {
 
 func sign(t *testing.T, k *Keyring) (token, kid string) {
 	t.Helper()
-	token, err := k.Sign([]byte(payload))
+	token, err := k.Sign(Form{}, []byte(payload))
 	require.NoError(t, err)
 	kid, err = verifies(t, k, token)
 	require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/builtin"
+	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -16,8 +17,8 @@ const maxOversized = 20
 // Sizer finds out how long tokens would be.
 type Sizer struct {
 	Issuer    string
-	MaxSize   int                   // 0: no bound, and nothing is looked at
-	TokenSize func(payload int) int // see [keyring.Keyring.TokenSize]
+	MaxSize   int                                      // 0: no bound, and nothing is looked at
+	TokenSize func(form keyring.Form, payload int) int // see [keyring.Keyring.TokenSize]
 	Now       time.Time
 	catalog   *catalogue
 }
@@ -111,7 +112,7 @@ func (s Sizer) room() int {
 		ClientID: svcauth.NewID(svcauth.PrefixServiceAccount), OrgID: svcauth.NewID(svcauth.PrefixOrganization),
 		Epoch: 1e9, Policy: 1e9,
 	})
-	rest := s.MaxSize - s.TokenSize(none.standard.size()+audiences)
+	rest := s.MaxSize - s.TokenSize(keyring.Form{}, none.standard.size()+audiences)
 	return rest / 4 * 3 // base64
 }
 
@@ -144,7 +145,7 @@ func (s Sizer) look(ctx context.Context, q *store.Q, p store.HeavyPrincipal) (w 
 	if err != nil {
 		return w, err
 	}
-	w.Characters = s.TokenSize(s.holder(row, roles...).standard.size())
+	w.Characters = s.TokenSize(keyring.Form{}, s.holder(row, roles...).standard.size())
 	return w, nil
 }
 

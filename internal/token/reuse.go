@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
 )
@@ -93,7 +94,7 @@ func (u *reuse) again(i *issuance) bool {
 // good reports whether a token may be given out once more.
 func (u *reuse) good(t *reusable, i *issuance, now time.Time) bool {
 	if t.holder != i.holder || t.client != i.client.Client || u.over(t, now) ||
-		!u.cfg.Keyring.SignedByActive(t.response.AccessToken) {
+		!u.cfg.Keyring.SignedByActive(keyring.Form{}, t.response.AccessToken) {
 		return false
 	}
 	if _, revoked := u.cfg.Revocations.Revoked(t.claims); revoked {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
@@ -67,7 +68,7 @@ func (s *Service) fitsWith(d decision, more int) *oautherr.Error {
 	if s.cfg.MaxSize == 0 {
 		return nil
 	}
-	if size := s.cfg.Keyring.TokenSize(d.size() + more); size > s.cfg.MaxSize {
+	if size := s.cfg.Keyring.TokenSize(keyring.Form{}, d.size()+more); size > s.cfg.MaxSize {
 		return oautherr.New(oautherr.CodeInvalidScope, tokenSize,
 			"the token would have %d characters, more than the %d that are issued (token.max_size): "+
 				"ask for fewer privileges, by scope or by resource", size, s.cfg.MaxSize)
