@@ -40,10 +40,12 @@ type (
 		APIs []catalogAPI `yaml:"apis"`
 	}
 	catalogAPI struct {
-		Audience    yaml.Node          `yaml:"audience"`
-		Name        yaml.Node          `yaml:"name"`
-		Description yaml.Node          `yaml:"description"`
-		Privileges  []catalogPrivilege `yaml:"privileges"`
+		Audience      yaml.Node          `yaml:"audience"`
+		Name          yaml.Node          `yaml:"name"`
+		Description   yaml.Node          `yaml:"description"`
+		Profile       yaml.Node          `yaml:"profile"`
+		AccountClaims yaml.Node          `yaml:"account_claims"`
+		Privileges    []catalogPrivilege `yaml:"privileges"`
 	}
 	catalogPrivilege struct {
 		Name        yaml.Node `yaml:"name"`
@@ -128,9 +130,12 @@ func (c *catalogChecker) api(in *catalogAPI, out *Catalog) {
 		c.fault(&in.Audience, "audience", "%s is given twice; list its privileges under one", quoteName(audience))
 	}
 	c.audiences[audience] = true
-	out.APIs = append(out.APIs, svcauth.API{Audience: audience,
+	api := svcauth.API{Audience: audience,
 		Name:        c.text(&in.Name, "name", 1, svcauth.MaxNameLength),
-		Description: c.text(&in.Description, "description", 0, svcauth.MaxDescriptionLength)})
+		Description: c.text(&in.Description, "description", 0, svcauth.MaxDescriptionLength),
+		Profile:     c.profile(&in.Profile)}
+	api.AccountClaims = c.accountClaims(&in.AccountClaims, api.Profile)
+	out.APIs = append(out.APIs, api)
 	if len(in.Privileges) == 0 {
 		c.fault(&in.Audience, "privileges", "the API %s has none; list at least one", quoteName(audience))
 	}

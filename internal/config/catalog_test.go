@@ -93,3 +93,79 @@ func TestCatalogReportsAllFaults(t *testing.T) {
 	require.ErrorAs(t, err, &f)
 	require.Len(t, f, 5, f.Error())
 }
+
+// withProfile is a catalogue whose API has more lines, from the third on.
+func withProfile(lines string) string {
+	return "apis:\n  - audience: https://a.example\n" + lines +
+		"    name: A\n    privileges: [{name: a:b, title: T}]\n"
+}
+
+func TestCatalogProfiles(t *testing.T) {
+	for text, want := range map[string]*svcauth.Profile{
+		"":                          nil,
+		"    profile:\n":            nil,
+		"    profile: {}\n":         nil,
+		"    profile: {claims: }\n": nil,
+		"    profile: {preset: spring, scope_claim: scp}\n": {Preset: "spring", ScopeClaim: "scp"},
+		"    profile:\n      signing_algorithm: RS256\n      typ: JWT\n      audience_form: string\n" +
+			"      claims: {ver: 1, azp: '{client_id}', who: {of: ['{org_id}/{name}', true, 1.5]}}\n": {
+			SigningAlgorithm: "RS256", Typ: "JWT", AudienceForm: "string", Claims: map[string]any{
+				"ver": 1.0, "azp": "{client_id}",
+				"who": map[string]any{"of": []any{"{org_id}/{name}", true, 1.5}},
+			},
+		},
+	} {
+		c, err := LoadCatalog(write(t, withProfile(text)), issuer)
+		require.NoError(t, err, text)
+		require.Equal(t, want, c.APIs[0].Profile, text)
+		require.Nil(t, c.APIs[0].AccountClaims)
+	}
+	c, err := LoadCatalog(write(t, withProfile("    profile: &all {preset: strimzi}\n"+
+		"    account_claims: [department, tier]\n")+
+		"  - {audience: 'https://b.example', name: B, profile: *all, privileges: [{name: b:b, title: T}]}\n"), issuer)
+	require.NoError(t, err)
+	require.Equal(t, []string{"department", "tier"}, c.APIs[0].AccountClaims)
+	require.Equal(t, &svcauth.Profile{Preset: "strimzi"}, c.APIs[1].Profile)
+}
+
+func TestCatalogProfileFaults(t *testing.T) {
+	for text, want := range map[string]string{
+		"    profile: spring\n": ":3: profile: is no section",
+		"    profile: {colour: red}\n": ":3: profile: the key \"colour\" is not known; expected audience_form, " +
+			"claims, preset, scope_claim, signing_algorithm or typ",
+		"    profile:\n      typ: JWT\n      typ: JWT\n": ":5: profile: the key \"typ\" is given twice",
+		"    profile:\n      preset: kong\n": ":4: profile.preset: \"kong\" is not known; expected aws-api-gateway, " +
+			"azure-apim, spring or strimzi",
+		"    profile: {signing_algorithm: PS256}\n": "profile.signing_algorithm: \"PS256\" is not known; " +
+			"expected ES256, RS256 or EdDSA",
+		"    profile: {typ: [JWT]}\n":                     "profile.typ: is no text; expected at+jwt or JWT",
+		"    profile: {scope_claim: roles}\n":             "expected scope, scp or permissions",
+		"    profile: {audience_form: list}\n":            "expected string or array",
+		"    profile: {claims: [a]}\n":                    ":3: profile.claims: is no section",
+		"    profile:\n      claims:\n        sub: x\n":   ":5: profile.claims: \"sub\" is a claim that this",
+		"    profile:\n      claims: {scp: [a]}\n":        ":4: profile.claims: \"scp\" is a claim that this",
+		"    profile:\n      claims: {'a b': x}\n":        ":4: profile.claims: \"a b\" is not the name of a claim",
+		"    profile:\n      claims: {a: '{name}'}\n":     ":4: profile.claims.a: has {name} alone",
+		"    profile:\n      claims: {a: '{roles}'}\n":    ":4: profile.claims.a: has {roles}, which stands",
+		"    profile:\n      claims: {a: 2026-01-01}\n":   ":4: profile.claims.a: has a date",
+		"    profile:\n      claims: {a: .nan}\n":         ":4: profile.claims.a: has a number that JSON does not have",
+		"    profile:\n      claims: {a: {1: x}}\n":       ":4: profile.claims.a: has a section",
+		"    profile:\n      claims: {a: {b: c, b: d}}\n": ":4: profile.claims.a: is not valid YAML",
+		"    profile:\n      claims: {a: 9007199254740993}\n": ":4: profile.claims.a: has a number of more than " +
+			"53 bits",
+		"    profile:\n      claims: {a: " + strings.Repeat("x", 2048) + "}\n": ":4: profile.claims: has 2056 bytes " +
+			"of JSON; at most 2048",
+		"    profile: {claims: {a: " + strings.Repeat("[", 9) + strings.Repeat("]", 9) + "}}\n": "deep",
+		"    account_claims: department\n":                  ":3: account_claims: is no list",
+		"    account_claims: [1]\n":                         ":3: account_claims: has an entry that is no text",
+		"    account_claims:\n      - tier\n      - tier\n": ":5: account_claims: \"tier\" is given twice",
+		"    account_claims: [aud]\n":                       "account_claims: \"aud\" is a claim that this server",
+		"    profile: {preset: strimzi}\n    account_claims: [typ]\n": ":4: account_claims: \"typ\" is a claim that " +
+			"the profile of this API writes",
+		"    account_claims: [" + strings.Repeat("a, ", 33) + "]\n": "has 33 names; at most 32",
+	} {
+		_, err := LoadCatalog(write(t, withProfile(text)), issuer)
+		require.ErrorContains(t, err, want, text)
+		require.NotContains(t, err.Error(), "\n", text)
+	}
+}
