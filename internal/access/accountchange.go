@@ -3,6 +3,8 @@ package access
 import (
 	"context"
 	"errors"
+	"maps"
+	"reflect"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -10,7 +12,8 @@ import (
 
 // UpdateServiceAccount changes what patch names, if version is still the
 // account's own (0: whatever it is). Disabling kills its tokens. Enabling it
-// again, or giving it another name, needs every privilege that it holds.
+// again, or giving it another name or other claims, needs every privilege that
+// it holds.
 func (s *Service) UpdateServiceAccount(
 	ctx context.Context,
 	id string,
@@ -37,6 +40,9 @@ func (s *Service) UpdateServiceAccount(
 			t.Silent, changed = true, old
 			return nil
 		}
+		if err := t.checkChangedTokens(ctx, row, next); err != nil {
+			return err
+		}
 		if err := s.mayChangeAccount(ctx, t, row, next); err != nil {
 			return err
 		}
@@ -47,10 +53,9 @@ func (s *Service) UpdateServiceAccount(
 		if err != nil {
 			return err
 		}
-		changed = old
-		changed.Name, changed.Description = next.Name, next.Description
-		changed.Disabled, changed.Version = next.Disabled, row.Version+1
-		changed.TokenTTLSeconds, changed.TokenBinding = s.effectiveTTL(next.TokenTTLSeconds), next.TokenBinding
+		changed = next
+		changed.Roles, changed.Secrets, changed.Version = old.Roles, old.Secrets, row.Version+1
+		changed.TokenTTLSeconds = s.effectiveTTL(next.TokenTTLSeconds)
 		t.Before, t.After = old, changed
 		if row.Disabled && !next.Disabled { // before they go into the answer: the audit log is not for them
 			if changed.Warnings, err = s.warnOfAccount(ctx, t.Q, t.Actor, id); err != nil {
@@ -66,9 +71,10 @@ func (s *Service) UpdateServiceAccount(
 }
 
 // mayChangeAccount refuses what hands over all that the account holds to a
-// caller that may not: to enable it, to let its tokens be bound to less, and to
-// rename it. Somebody who grants by name next means the account that had that
-// name.
+// caller that may not: to enable it, to let its tokens be bound to less, to say
+// something else of it in its claims, and to rename it. Somebody who grants by
+// name next means the account that had that name. Where its tokens are for by
+// default is not among these: they could be asked for as they will be.
 func (s *Service) mayChangeAccount(ctx context.Context, t *Tx, old, next svcauth.ServiceAccount) error {
 	if old.Disabled && !next.Disabled {
 		if err := t.MayHandOverAccount(ctx, old.ID, Handover{
@@ -80,6 +86,13 @@ func (s *Service) mayChangeAccount(ctx context.Context, t *Tx, old, next svcauth
 	if svcauth.WeakerTokenBinding(old.TokenBinding, next.TokenBinding) {
 		if err := t.MayHandOverAccount(ctx, old.ID, Handover{
 			What: "let the tokens of the service account " + old.Name + " be bound to less",
+		}); err != nil {
+			return err
+		}
+	}
+	if !sameClaims(old.Claims, next.Claims) {
+		if err := t.MayHandOverAccount(ctx, old.ID, Handover{
+			What: "change the claims of the service account " + old.Name, End: &t.Now,
 		}); err != nil {
 			return err
 		}
@@ -113,6 +126,13 @@ func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch)
 		}
 		a.TokenBinding = *patch.TokenBinding
 	}
+	if patch.DefaultResource != nil {
+		a.DefaultResource = *patch.DefaultResource
+	}
+	if patch.Claims != nil {
+		a.Claims = map[string]any{}
+		maps.Copy(a.Claims, *patch.Claims)
+	}
 	if patch.Disabled != nil {
 		a.Disabled = *patch.Disabled
 	}
@@ -122,5 +142,9 @@ func patchedAccount(a svcauth.ServiceAccount, patch svcauth.ServiceAccountPatch)
 // sameAccount compares what a patch can change.
 func sameAccount(a, b svcauth.ServiceAccount) bool {
 	return a.Name == b.Name && a.Description == b.Description && a.TokenTTLSeconds == b.TokenTTLSeconds &&
-		a.Disabled == b.Disabled && a.TokenBinding == b.TokenBinding
+		a.Disabled == b.Disabled && a.TokenBinding == b.TokenBinding &&
+		a.DefaultResource == b.DefaultResource && sameClaims(a.Claims, b.Claims)
 }
+
+// sameClaims compares claims as they come out of JSON.
+func sameClaims(a, b map[string]any) bool { return len(a)+len(b) == 0 || reflect.DeepEqual(a, b) }

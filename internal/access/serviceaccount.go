@@ -50,10 +50,20 @@ func (s *Service) createServiceAccount(
 	if err := s.checkNewServiceAccount(&n, t); err != nil {
 		return made, err
 	}
+	if n.Claims == nil {
+		n.Claims = map[string]any{} // null is no object
+	}
+	if err := t.checkDefaultResource(ctx, n.DefaultResource); err != nil {
+		return made, err
+	}
+	if err := t.checkAccountClaims(ctx, n.Claims); err != nil {
+		return made, err
+	}
 	id := typeid.New(svcauth.PrefixServiceAccount, t.Now)
 	err = t.InsertClient(ctx, store.ClientRow{
 		ID: id, OrgID: t.Actor.OrgID, Kind: store.ClientServiceAccount, Name: n.Name, Description: n.Description,
 		TTLSeconds: int64(n.TokenTTLSeconds), TokenBinding: n.TokenBinding,
+		DefaultResource: n.DefaultResource, Claims: n.Claims,
 		CreatedAt: t.Now, CreatedByID: t.Actor.ID, CreatedByName: t.Actor.Name,
 	})
 	if errors.Is(err, store.ErrConflict) {
@@ -65,6 +75,7 @@ func (s *Service) createServiceAccount(
 	made = svcauth.ServiceAccount{
 		ID: id, ClientID: id, Name: n.Name, Description: n.Description,
 		TokenTTLSeconds: s.effectiveTTL(n.TokenTTLSeconds), TokenBinding: n.TokenBinding,
+		DefaultResource: n.DefaultResource, Claims: n.Claims,
 		CreatedAt: t.Now, CreatedBy: t.maker(), Version: 1,
 	}
 	if made.Roles, err = s.grantFirstRoles(ctx, t, id, n.RoleIDs); err != nil {

@@ -244,6 +244,7 @@ var schemaTexts = map[string]string{
 	"SizeWarning": "An account that gets a token by scope or resource only, as it " +
 		"would be too long",
 	"Privilege":           "One permission, the unit of OAuth2 scope",
+	"Profile":             "The form of the tokens for one API",
 	"Problem":             "An error, RFC 9457",
 	"ProblemField":        "Which part of a request was refused and why",
 	"Ref":                 "A thing by id and by what people call it",

@@ -133,7 +133,7 @@ func (m *API) serviceAccounts() {
 	add(m, operation("updateServiceAccount", "PATCH", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage,
 		"Change a service account",
 		"What is absent stays. To disable one kills its tokens at once; to enable it again, "+
-			"or to give it another name, you need every privilege that it holds."),
+			"or to give it another name or other claims, you need every privilege that it holds."),
 		func(ctx context.Context, in *AccountPatch) (*versioned[svcauth.ServiceAccount], error) {
 			a, err := m.cfg.Access.UpdateServiceAccount(ctx, in.ID, in.version, in.Body)
 			if err == nil {

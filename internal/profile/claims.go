@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -49,12 +48,12 @@ func notVisible(r rune) bool { return r <= ' ' || r > '~' }
 // CheckClaims returns an error if claims together are larger or deeper than
 // one profile, or one account, may have.
 func CheckClaims(claims map[string]any) error {
-	raw, err := json.Marshal(claims)
+	text, err := svcauth.ClaimsText(claims)
 	switch {
 	case err != nil:
 		return errors.New("can't be written as JSON; expected texts, numbers, true, false, lists and objects of these")
-	case len(raw) > MaxClaims:
-		return fmt.Errorf("has %d bytes of JSON; at most %d are taken", len(raw), MaxClaims)
+	case len(text) > MaxClaims:
+		return fmt.Errorf("has %d bytes of JSON; at most %d are taken", len(text), MaxClaims)
 	case depth(claims) > maxClaimDepth:
 		return fmt.Errorf("has objects or lists within each other more than %d deep", maxClaimDepth)
 	}

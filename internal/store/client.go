@@ -15,6 +15,8 @@ type ClientRow struct {
 	Name, Description          string  // an application key has no name
 	TTLSeconds                 int64
 	TokenBinding               string // [svcauth.TokenBindingNone] …; empty: none
+	DefaultResource            string
+	Claims                     map[string]any
 	CreatedAt                  time.Time
 	CreatedByID, CreatedByName string
 }
@@ -27,12 +29,17 @@ func (q *Q) InsertClient(ctx context.Context, c ClientRow) error {
 		k := NameKey(c.Name)
 		key = &k
 	}
-	_, err := q.exec(ctx, `INSERT INTO client (id, org_id, kind, member_id, name, name_key, description, disabled,
-		ttl_s, epoch, created_at_ms, created_by_id, created_by_name, token_binding, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, 0, $9, $10, $11, $12, 1)`,
+	claims, err := svcauth.ClaimsText(c.Claims)
+	if err != nil {
+		return err
+	}
+	_, err = q.exec(ctx, `INSERT INTO client (id, org_id, kind, member_id, name, name_key, description, disabled,
+		ttl_s, epoch, created_at_ms, created_by_id, created_by_name, token_binding, default_resource,
+		claims, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, FALSE, $8, 0, $9, $10, $11, $12, $13, $14, 1)`,
 		c.ID, c.OrgID, c.Kind, c.MemberID, c.Name, key, c.Description, c.TTLSeconds,
 		c.CreatedAt.UnixMilli(), c.CreatedByID, c.CreatedByName,
-		cmp.Or(c.TokenBinding, svcauth.TokenBindingNone))
+		cmp.Or(c.TokenBinding, svcauth.TokenBindingNone), c.DefaultResource, claims)
 	return err
 }
 

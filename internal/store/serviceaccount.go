@@ -3,21 +3,30 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"fmt"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 const serviceAccountSelect = `SELECT id, name, description, disabled, ttl_s, token_binding,
-	created_at_ms, created_by_id, created_by_name, last_used_ms, version FROM client`
+	default_resource, claims, created_at_ms, created_by_id, created_by_name, last_used_ms, version FROM client`
 
 // scanServiceAccount leaves roles and secrets empty. TokenTTLSeconds is as
 // stored: 0 is the server's default.
 func scanServiceAccount(r row) (a svcauth.ServiceAccount, err error) {
 	var created int64
 	var used sql.NullInt64
+	var claims string
 	err = r.Scan(&a.ID, &a.Name, &a.Description, &a.Disabled, &a.TokenTTLSeconds, &a.TokenBinding,
-		&created, &a.CreatedBy.ID, &a.CreatedBy.Email, &used, &a.Version)
+		&a.DefaultResource, &claims, &created, &a.CreatedBy.ID, &a.CreatedBy.Email, &used, &a.Version)
 	a.ClientID, a.CreatedAt, a.LastUsedAt = a.ID, at(created), moment(used)
+	a.Claims = map[string]any{}
+	if err == nil && claims != "" {
+		if err = json.Unmarshal([]byte(claims), &a.Claims); err != nil {
+			err = fmt.Errorf("the claims of the service account %s: %w", a.ID, err)
+		}
+	}
 	return a, err
 }
 
@@ -71,16 +80,20 @@ func (q *Q) ServiceAccountsNamed(ctx context.Context, orgID, prefix, before stri
 		ORDER BY id DESC`, orgID, prefix, upTo, before, limit)
 }
 
-// UpdateServiceAccount writes name, description, disabled, lifetime and what
-// tokens are bound to. It returns [ErrStale] if the version is no longer the
-// given one, and [ErrConflict] if the name is taken.
+// UpdateServiceAccount writes what a caller may change of an account. It
+// returns [ErrStale] if the version is no longer the given one, and
+// [ErrConflict] if the name is taken.
 func (q *Q) UpdateServiceAccount(ctx context.Context, orgID string, a svcauth.ServiceAccount) error {
+	claims, err := svcauth.ClaimsText(a.Claims)
+	if err != nil {
+		return err
+	}
 	return q.mustBeFresh(ctx, `UPDATE client
 		SET name = $1, name_key = $2, description = $3, disabled = $4, ttl_s = $5, token_binding = $6,
-			version = version + 1
-		WHERE org_id = $7 AND id = $8 AND kind = $9 AND version = $10`,
+			default_resource = $7, claims = $8, version = version + 1
+		WHERE org_id = $9 AND id = $10 AND kind = $11 AND version = $12`,
 		a.Name, NameKey(a.Name), a.Description, a.Disabled, a.TokenTTLSeconds, a.TokenBinding,
-		orgID, a.ID, ClientServiceAccount, a.Version)
+		a.DefaultResource, claims, orgID, a.ID, ClientServiceAccount, a.Version)
 }
 
 // DeleteClient deletes a service account or an application key with its

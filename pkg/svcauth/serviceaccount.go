@@ -1,6 +1,10 @@
 package svcauth
 
-import "time"
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
 
 // ServiceAccount is a machine identity of an organization. It doesn't depend on
 // the member who created it.
@@ -12,6 +16,8 @@ type ServiceAccount struct {
 	Disabled        bool                `json:"disabled" doc:"It gets no tokens and has none"`
 	TokenTTLSeconds int                 `json:"token_ttl_seconds" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
 	TokenBinding    string              `json:"token_binding" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate)"`
+	DefaultResource string              `json:"default_resource" doc:"The audience of the API that its tokens are for if a request names neither resource nor scope; empty: every API of which it holds a privilege"`
+	Claims          map[string]any      `json:"claims" doc:"Its own claims. A token has those that every API of its audience lists in account_claims"`
 	Roles           []Ref               `json:"roles" doc:"The roles that it holds"`
 	Secrets         []SecretInfo        `json:"secrets" doc:"What may be known of its secrets"`
 	CreatedAt       time.Time           `json:"created_at" doc:"When it was made"`
@@ -26,11 +32,15 @@ type ServiceAccount struct {
 
 // NewServiceAccount is the body of POST /v1/service-accounts.
 type NewServiceAccount struct {
-	Name            string     `json:"name" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
-	Description     string     `json:"description,omitempty" maxLength:"256" doc:"For people"`
-	RoleIDs         []string   `json:"role_ids,omitempty" maxItems:"100" doc:"Ids of roles to assign"`
-	TokenTTLSeconds int        `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"86400" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
-	TokenBinding    string     `json:"token_binding,omitempty" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate). Absent: none"`
+	Name            string   `json:"name" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
+	Description     string   `json:"description,omitempty" maxLength:"256" doc:"For people"`
+	RoleIDs         []string `json:"role_ids,omitempty" maxItems:"100" doc:"Ids of roles to assign"`
+	TokenTTLSeconds int      `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"86400" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
+	TokenBinding    string   `json:"token_binding,omitempty" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate). Absent: none"`
+
+	DefaultResource string         `json:"default_resource,omitempty" maxLength:"2048" doc:"The audience of the API that its tokens are for if a request names neither resource nor scope; absent: every API of which it holds a privilege"`
+	Claims          map[string]any `json:"claims,omitempty" doc:"Its own claims, at most 2048 bytes of JSON, each by a name that some API lists in account_claims. A token has those that every API of its audience lists"`
+
 	Secret          *bool      `json:"secret,omitempty" doc:"Whether it gets a secret; false: none, so that it proves itself by a credential of another kind, which is added afterwards; absent: true"`
 	SecretExpiresAt *time.Time `json:"secret_expires_at,omitempty" doc:"When its first secret expires; absent: never. Refused where secret is false"`
 }
@@ -38,11 +48,39 @@ type NewServiceAccount struct {
 // WithSecret reports whether the account is asked for with a first secret.
 func (n NewServiceAccount) WithSecret() bool { return n.Secret == nil || *n.Secret }
 
-// ServiceAccountPatch changes the fields that are not nil.
+// ServiceAccountPatch changes the fields that are not nil. In JSON null takes
+// default_resource and claims away, as an empty text and no claims do.
 type ServiceAccountPatch struct {
 	Name            *string `json:"name,omitempty" minLength:"1" maxLength:"64" doc:"The name, unique in its organization"`
 	Description     *string `json:"description,omitempty" maxLength:"256" doc:"For people"`
 	Disabled        *bool   `json:"disabled,omitempty" doc:"It gets no tokens and has none"`
 	TokenTTLSeconds *int    `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"86400" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
 	TokenBinding    *string `json:"token_binding,omitempty" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate). Tokens that it has are as they are"`
+
+	DefaultResource *string         `json:"default_resource,omitempty" nullable:"true" maxLength:"2048" doc:"The audience of the API that its tokens are for if a request names neither resource nor scope; empty or null: every API of which it holds a privilege"`
+	Claims          *map[string]any `json:"claims,omitempty" nullable:"true" doc:"Its own claims, all of them, in place of those before; null: none. At most 2048 bytes of JSON, each by a name that some API lists in account_claims. Tokens that it has are as they are"`
+}
+
+// UnmarshalJSON reads null as what takes a field away, as opposed to absent.
+func (p *ServiceAccountPatch) UnmarshalJSON(text []byte) error {
+	type fields ServiceAccountPatch // without this method
+	var read fields
+	var given struct {
+		DefaultResource json.RawMessage `json:"default_resource"`
+		Claims          json.RawMessage `json:"claims"`
+	}
+	if err := json.Unmarshal(text, &read); err != nil {
+		return fmt.Errorf("read the change of a service account: %w", err)
+	}
+	if err := json.Unmarshal(text, &given); err != nil {
+		return fmt.Errorf("read the change of a service account: %w", err)
+	}
+	if string(given.DefaultResource) == "null" {
+		read.DefaultResource = new("")
+	}
+	if string(given.Claims) == "null" {
+		read.Claims = &map[string]any{}
+	}
+	*p = ServiceAccountPatch(read)
+	return nil
 }
