@@ -16,6 +16,7 @@ func createAccount() *cobra.Command {
 	var ttl time.Duration
 	var expires string
 	var bare bool
+	var tokens accountTokenFlags
 	return verb{
 		use:     "create NAME",
 		short:   "Create a service account with one secret, which is shown once, or with none",
@@ -23,7 +24,7 @@ func createAccount() *cobra.Command {
 		example: []string{"svcauth service-account create backup",
 			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" ` +
 				"--token-ttl 15m --secret-expires-at 90d",
-			"svcauth service-account create ci --no-secret"},
+			"svcauth service-account create ci --no-secret --default-resource https://api.cloud.example"},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&body.Description, "description", "", "what it is for")
 			flags.StringArrayVar(&roles, "role", nil, "role that it gets, by id or name; may be repeated")
@@ -31,6 +32,7 @@ func createAccount() *cobra.Command {
 			flags.StringVar(&expires, "secret-expires-at", "",
 				"when its secret ends: a time, a date or a duration such as 90d (default: never)")
 			flags.StringVar(&body.TokenBinding, "token-binding", "", aboutBinding+" (default: none)")
+			tokens.add(flags, "")
 			flags.BoolVar(&bare, "no-secret", false,
 				"make it without a secret; add a credential of another kind afterwards")
 		},
@@ -49,6 +51,10 @@ func createAccount() *cobra.Command {
 				return err
 			}
 			if body.RoleIDs, err = s.roleIDs(ctx, roles); err != nil {
+				return err
+			}
+			body.DefaultResource = tokens.resource
+			if body.Claims, _, err = tokens.values(s); err != nil {
 				return err
 			}
 			account, err := s.client.CreateServiceAccount(ctx, body)
@@ -83,16 +89,19 @@ const aboutBinding = "what its tokens must be bound to: none, any, dpop (the key
 func updateAccount() *cobra.Command {
 	var name, description, binding string
 	var ttl time.Duration
+	var tokens accountTokenFlags
 	return verb{
 		use:     "update SERVICE-ACCOUNT",
-		short:   "Change a service account's name, description, token lifetime or token binding",
+		short:   "Change a service account's name, description or tokens",
 		choices: aboutAccounts,
-		example: []string{`svcauth service-account update deployer --description "Deploys clusters" --token-ttl 30m`},
+		example: []string{`svcauth service-account update deployer --description "Deploys clusters" --token-ttl 30m`,
+			`svcauth service-account update deployer --default-resource "" --claim ""`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&name, "name", "", "new name")
 			flags.StringVar(&description, "description", "", "new description")
 			flags.DurationVar(&ttl, "token-ttl", 0, "new lifetime of its tokens, 1m to 24h")
 			flags.StringVar(&binding, "token-binding", "", aboutBinding)
+			tokens.add(flags, ", instead of those it has; an empty one takes all away")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			seconds, err := lifetime(ttl)
@@ -103,12 +112,20 @@ func updateAccount() *cobra.Command {
 				Name:         s.given("name", &name),
 				Description:  s.given("description", &description),
 				TokenBinding: s.given("token-binding", &binding),
+
+				DefaultResource: s.given("default-resource", &tokens.resource),
+			}
+			if claims, given, err := tokens.values(s); err != nil {
+				return err
+			} else if given {
+				patch.Claims = &claims
 			}
 			if s.command.Flags().Changed("token-ttl") {
 				patch.TokenTTLSeconds = &seconds
 			}
 			if patch == (svcauth.ServiceAccountPatch{}) {
-				return wrongUsage("nothing to change: give --name, --description, --token-ttl or --token-binding")
+				return wrongUsage("nothing to change: give --name, --description, --token-ttl, --token-binding, " +
+					"--default-resource, --claim or --claims-file")
 			}
 			id, err := s.accountID(ctx, args[0])
 			if err != nil {

@@ -86,7 +86,7 @@ func keyTitle(k svcauth.Key) string { return cmp.Or(k.Thumbprint, k.JWKSURI) }
 
 // publicKeyBody puts the text of a file into a request: PEM, or else a JWK.
 func publicKeyBody(body *svcauth.NewKey, file string, stdin io.Reader) error {
-	raw, err := readPublicKey(file, stdin)
+	raw, err := readSmallFile("the public key", file, stdin)
 	if err != nil {
 		return err
 	}
@@ -102,22 +102,24 @@ func publicKeyBody(body *svcauth.NewKey, file string, stdin io.Reader) error {
 	return nil
 }
 
-// maxPublicKey bounds what is read of a file, in bytes. The server takes less.
-const maxPublicKey = 64 << 10
+// maxSmallFile bounds what is read of a file, in bytes. The server takes less.
+const maxSmallFile = 64 << 10
 
-func readPublicKey(file string, stdin io.Reader) ([]byte, error) {
+// readSmallFile reads what a request has from a file, or from standard input
+// for a dash.
+func readSmallFile(what, file string, stdin io.Reader) ([]byte, error) {
 	from := stdin
 	if file != "-" {
 		opened, err := os.Open(file)
 		if err != nil {
-			return nil, fmt.Errorf("read the public key: %w", err)
+			return nil, fmt.Errorf("read %s: %w", what, err)
 		}
 		defer opened.Close()
 		from = opened
 	}
-	raw, err := io.ReadAll(io.LimitReader(from, maxPublicKey))
+	raw, err := io.ReadAll(io.LimitReader(from, maxSmallFile))
 	if err != nil {
-		return nil, fmt.Errorf("read the public key: %w", err)
+		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	return raw, nil
 }

@@ -131,19 +131,6 @@ func (f *federatedFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.strict, "strict", false, "refuse it if there is anything to warn of")
 }
 
-// claimValues reads NAME=TEXT.
-func (f *federatedFlags) claimValues() (map[string]string, error) {
-	values := map[string]string{}
-	for _, pair := range f.claims {
-		name, text, ok := strings.Cut(pair, "=")
-		if !ok || name == "" || text == "" {
-			return nil, wrongUsage("--claim %s: expected NAME=TEXT", clean(pair))
-		}
-		values[name] = text
-	}
-	return values, nil
-}
-
 // keySet reads the file with the key set, if there is one.
 func (f *federatedFlags) keySet() (json.RawMessage, error) {
 	if f.jwksFile == "" {
@@ -182,7 +169,7 @@ func createFederated() *cobra.Command {
 				Subject: f.subject, JWKSURI: f.jwksURI, Algorithms: f.algorithms, MaxAge: int(f.maxAge.Seconds()),
 				OneTime: f.oneTime, Privileges: f.privileges, TTLSeconds: int(f.ttl.Seconds()), Strict: f.strict,
 			}
-			if body.Claims, err = f.claimValues(); err != nil {
+			if body.Claims, err = claimPairs(f.claims); err != nil {
 				return err
 			}
 			if body.JWKS, err = f.keySet(); err != nil {
@@ -267,7 +254,7 @@ func (s *session) federatedPatch(f *federatedFlags, name *string) (p svcauth.Fed
 		p.TTLSeconds = &seconds
 	}
 	if given("claim") {
-		claims, err := f.claimValues()
+		claims, err := claimPairs(f.claims)
 		if err != nil {
 			return p, err
 		}

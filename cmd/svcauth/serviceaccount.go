@@ -21,7 +21,9 @@ func serviceAccountCommand() *cobra.Command {
 		accountHolders.roleCommand(unassignAccountRole()), accountTokensCommand())
 }
 
-var aboutAccounts = map[string]choices{"SERVICE-ACCOUNT": accountChoices, "role": roleChoices}
+var aboutAccounts = map[string]choices{
+	"SERVICE-ACCOUNT": accountChoices, "role": roleChoices, "default-resource": apiChoices,
+}
 
 func listAccounts() *cobra.Command {
 	var name string
@@ -128,6 +130,7 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 		value("State", accountState(a)),
 		value("Token lifetime", (time.Duration(a.TokenTTLSeconds) * time.Second).String()),
 		value("Token binding", a.TokenBinding),
+		value("Default resource", a.DefaultResource), value("Claims", claimLines(a.Claims)...),
 		value("Roles", refNames(a.Roles)...), value("Secrets", secrets...),
 		value("Created", stamp(now, &a.CreatedAt, "")+" by "+a.CreatedBy.Email),
 		value("Last used", stamp(now, a.LastUsedAt, "never")),
