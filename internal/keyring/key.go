@@ -69,7 +69,7 @@ func newKey(private crypto.Signer) (*key, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &key{private: private, public: public, der: der, jwk: published, method: jwt.GetSigningMethod(published.Alg)}
+	k := &key{private: private, public: public, der: der, jwk: published, method: signingMethod(published.Alg)}
 	k.KID, k.Algorithm = published.Kid, published.Alg
 	for i, typ := range types {
 		k.headers[i] = header(k.Algorithm, k.KID, typ)
