@@ -30,7 +30,7 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	default:
 		return nil, fmt.Errorf("the log level %q is not known; expected debug, info, warn or error", level)
 	}
-	opts := &slog.HandlerOptions{Level: least, ReplaceAttr: cleanAttr}
+	opts := &slog.HandlerOptions{Level: least}
 	var handler slog.Handler
 	switch format {
 	case "json":
@@ -40,6 +40,7 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	default:
 		return nil, fmt.Errorf("the log format %q is not known; expected json or text", format)
 	}
+	handler = cleaningHandler{handler}
 	if buffered, ok := w.(*BufferedWriter); ok {
 		handler = wakingHandler{handler, buffered}
 	}
@@ -68,23 +69,74 @@ func (h wakingHandler) WithGroup(name string) slog.Handler {
 	return wakingHandler{h.Handler.WithGroup(name), h.writer}
 }
 
-// cleanAttr is the safety net under every line. It turns a value that is no
-// plain text into one, because a struct would otherwise go through JSON, where
-// secrets show themselves.
-func cleanAttr(groups []string, a slog.Attr) slog.Attr {
-	switch a.Value.Kind() {
+// cleaningHandler is the safety net under every line. A record that is clean, as
+// nearly all are, passes as it is: slog's own ReplaceAttr has each attribute
+// take a way that costs half as much again.
+type cleaningHandler struct{ slog.Handler }
+
+// Handle implements [slog.Handler], as the methods below do.
+func (h cleaningHandler) Handle(ctx context.Context, r slog.Record) error {
+	dirty := needsClean(r.Message)
+	if !dirty {
+		r.Attrs(func(a slog.Attr) bool {
+			dirty = !isClean(a.Value)
+			return !dirty
+		})
+	}
+	if dirty {
+		cleaned := slog.NewRecord(r.Time, r.Level, clean(r.Message), r.PC)
+		r.Attrs(func(a slog.Attr) bool {
+			cleaned.AddAttrs(cleanAttr(a))
+			return true
+		})
+		r = cleaned
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs cleans attributes once for all lines.
+func (h cleaningHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return cleaningHandler{h.Handler.WithAttrs(cleanAttrs(attrs))}
+}
+
+// WithGroup passes the name on.
+func (h cleaningHandler) WithGroup(name string) slog.Handler {
+	return cleaningHandler{h.Handler.WithGroup(name)}
+}
+
+// isClean reports whether a value may stand in a line as it is.
+func isClean(v slog.Value) bool {
+	switch v.Kind() {
 	case slog.KindString:
-		if s := a.Value.String(); needsClean(s) {
-			a.Value = slog.StringValue(clean(s))
-		}
+		return !needsClean(v.String())
+	case slog.KindAny, slog.KindLogValuer, slog.KindGroup:
+		return false
+	}
+	return true
+}
+
+// cleanAttr turns a value that is no plain text into one, because a struct would
+// otherwise go through JSON, where secrets show themselves.
+func cleanAttr(a slog.Attr) slog.Attr {
+	switch v := a.Value.Resolve(); v.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(clean(v.String()))
+	case slog.KindGroup:
+		a.Value = slog.GroupValue(cleanAttrs(v.Group())...)
 	case slog.KindAny:
-		if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey {
-			a.Value = slog.StringValue(level.String()) // as a level it would go through encoding/json
-			return a
-		}
-		a.Value = slog.StringValue(clean(textOf(a.Value.Any())))
+		a.Value = slog.StringValue(clean(textOf(v.Any())))
+	default:
+		a.Value = v
 	}
 	return a
+}
+
+func cleanAttrs(attrs []slog.Attr) []slog.Attr {
+	cleaned := make([]slog.Attr, len(attrs))
+	for i, a := range attrs {
+		cleaned[i] = cleanAttr(a)
+	}
+	return cleaned
 }
 
 func textOf(v any) string {
