@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,13 +37,34 @@ import (
 const roleVariable = "BENCH_ROLE"
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(roleVariable) {
+	switch role := os.Getenv(roleVariable); role {
 	case "bare":
-		exit(serveBare())
+		exit(profiled(role, serveBare))
 	case "svcauth":
-		exit(serveSvcauth())
+		exit(profiled(role, serveSvcauth))
 	}
 	os.Exit(m.Run())
+}
+
+// profileVariable names a directory in which each measured server leaves a
+// profile of its processor time.
+const profileVariable = "BENCH_PROFILE"
+
+func profiled(role string, serve func() error) error {
+	dir := os.Getenv(profileVariable)
+	if dir == "" {
+		return serve()
+	}
+	out, err := os.Create(filepath.Join(dir, fmt.Sprintf("%s-%d.pprof", role, os.Getpid())))
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return serve()
 }
 
 func exit(err error) {
