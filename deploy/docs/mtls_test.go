@@ -28,13 +28,7 @@ import (
 // mtlsSnippet returns the block of mtls.md that begins so.
 func mtlsSnippet(t *testing.T, begin string) string {
 	t.Helper()
-	for _, s := range snippets(t, "mtls.md") {
-		if strings.HasPrefix(s.text, begin) {
-			return s.text
-		}
-	}
-	t.Fatalf("the page has no block that begins with %q", begin)
-	return ""
+	return snippetOf(t, "mtls.md", begin)
 }
 
 // TestTheConfigurationForCertificates loads what mtls.md shows of svcauth's own

@@ -42,6 +42,18 @@ func snippets(t *testing.T, page string) (all []snippet) {
 	return all
 }
 
+// snippetOf returns the block of a page that begins so.
+func snippetOf(t *testing.T, page, begin string) string {
+	t.Helper()
+	for _, s := range snippets(t, page) {
+		if strings.HasPrefix(s.text, begin) {
+			return s.text
+		}
+	}
+	t.Fatalf("%s has no block that begins with %q", page, begin)
+	return ""
+}
+
 var (
 	claim = regexp.MustCompile(`^<!-- tested: (\S+) (Test\w+) -->$`)
 	shown = regexp.MustCompile(`\]\(\.\./validating/[^)]+\):$`)

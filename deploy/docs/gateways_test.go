@@ -1,0 +1,195 @@
+package docs_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
+	"github.com/svcauth/svcauth/internal/svctest/needs"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
+)
+
+// gateway is a verifier of others that the page shows.
+type gateway struct {
+	name  string
+	start func(t *testing.T, y *yard, a api) (address string)
+	vague bool // refuses with another of 401 and 403 than it should
+	text  bool // takes aud as a text only
+}
+
+var gateways = []gateway{
+	{name: "aws-jwt-verify", start: nodeProgram("// aws-jwt-verify.mjs")},
+	{name: "express-oauth2-jwt-bearer", start: nodeProgram("// express-oauth2-jwt-bearer.mjs")},
+	{name: "passport-jwt", start: nodeProgram("// passport-jwt.mjs")},
+	{name: "jose", start: nodeProgram("../validating/node/server.mjs")},
+	{name: "PyJWT", start: pythonProgram("../validating/python/server.py")},
+	{name: "Authlib", start: pythonProgram("# authlib_api.py")},
+	{name: "mod_auth_openidc", vague: true, start: apache("auth_openidc", "../validating/apache/svcauth.conf")},
+	{name: "mod_oauth2", vague: true, start: apache("oauth2", "# mod_oauth2")},
+	{name: "HAProxy", text: true, start: haproxyOfKeys},
+	{name: "nginx with njs", start: nginxOfTokens("/_check")},
+	{name: "nginx with introspection", start: nginxOfTokens("/_introspect")},
+}
+
+// TestGatewaysTakeTheRightTokensOnly is the point of gateways.md.
+func TestGatewaysTakeTheRightTokensOnly(t *testing.T) {
+	needs.Service(t, "libraries of Node.js and Python, Apache, nginx and HAProxy with their modules for tokens")
+	y := newYard(t)
+	for _, g := range gateways {
+		for _, a := range yardAPIs {
+			t.Run(g.name+" "+a.algorithm, func(t *testing.T) {
+				t.Parallel()
+				address := g.start(t, y, a)
+				for _, p := range y.shown[a.audience] {
+					if g.text && p.name == forMore {
+						p.status = http.StatusUnauthorized
+					}
+					status, text := present(t, address, p.token)
+					if g.vague && p.status != http.StatusOK {
+						require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, p.name)
+						continue
+					}
+					require.Equal(t, p.status, status, "%s: %s", p.name, text)
+					require.Equal(t, status == http.StatusOK, strings.Contains(text, "hello"), "%s: %s", p.name, text)
+				}
+			})
+		}
+	}
+}
+
+// TestModOAuth2ForgetsTokens: by its own default it takes a token for minutes
+// after it has expired, from its cache. As the page has it, it does not.
+func TestModOAuth2ForgetsTokens(t *testing.T) {
+	needs.Service(t, "Apache with mod_oauth2")
+	y, a := newYard(t), yardAPIs[0]
+	address := apache("oauth2", "# mod_oauth2")(t, y, a)
+	token := y.expiring(a, 5*time.Second)
+	status, text := present(t, address, token)
+	require.Equal(t, http.StatusOK, status, text)
+	require.Eventually(t, func() bool {
+		status, _ := present(t, address, token)
+		return status == http.StatusUnauthorized
+	}, 30*time.Second, 500*time.Millisecond)
+}
+
+// present asks for the page at an address with a token.
+func present(t *testing.T, address, token string) (status int, text string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/", nil)
+	require.NoError(t, err)
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	require.NoError(t, err)
+	return resp.StatusCode, string(body)
+}
+
+// shownAs returns a file of the repository, or the page's block that begins so,
+// with what differs for an API.
+func shownAs(t *testing.T, name string, y *yard, a api) string {
+	t.Helper()
+	text := ""
+	if raw, err := os.ReadFile(name); err == nil {
+		text = string(raw)
+	} else {
+		text = snippetOf(t, "gateways.md", name)
+	}
+	return strings.NewReplacer("clusters:view", a.privilege, "ES256", a.algorithm,
+		"https://api.cloud.example", a.audience, "https://auth.example.com", y.Issuer).Replace(text)
+}
+
+func nodeProgram(name string) func(*testing.T, *yard, api) string {
+	return func(t *testing.T, y *yard, a api) string {
+		dir := t.TempDir() // it finds its packages beside itself
+		require.NoError(t, os.Symlink(svctest.NodeModules(t), filepath.Join(dir, "node_modules")))
+		file := filepath.Join(dir, "main.mjs")
+		require.NoError(t, os.WriteFile(file, []byte(shownAs(t, name, y, a)), 0o600))
+		return y.listen(t, a, exec.Command("node", file))
+	}
+}
+
+// pythonProgram uses the system's Python: the packages are the system's too.
+func pythonProgram(name string) func(*testing.T, *yard, api) string {
+	return func(t *testing.T, y *yard, a api) string {
+		file := filepath.Join(t.TempDir(), "main.py")
+		require.NoError(t, os.WriteFile(file, []byte(shownAs(t, name, y, a)), 0o600))
+		return y.listen(t, a, exec.Command("/usr/bin/python3", "-B", file))
+	}
+}
+
+// listen starts a program of the page, which is told by its environment where
+// to listen.
+func (y *yard) listen(t *testing.T, a api, cmd *exec.Cmd) string {
+	address := freeport.Address(t)
+	modules, err := filepath.Abs("../validating/python")
+	require.NoError(t, err)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "PYTHONPATH=" + modules,
+		"ISSUER=" + y.Issuer, "AUDIENCE=" + a.audience, "LISTEN=" + address,
+		"SSL_CERT_FILE=" + y.caFile, "NODE_EXTRA_CA_CERTS=" + y.caFile}
+	serve(t, cmd, address)
+	return address
+}
+
+// serve starts a program and waits until it listens. It ends with the test, and
+// what it has said is shown if that failed.
+func serve(t *testing.T, cmd *exec.Cmd, address string) {
+	t.Helper()
+	said := &syncbuf.Buffer{}
+	cmd.Stdout, cmd.Stderr = said, said
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Logf("%s said:\n%s", cmd.Path, said)
+		}
+	})
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err == nil
+	}, time.Minute, 20*time.Millisecond, "%s does not listen", cmd.Path)
+}
+
+// TestTheTableSaysWhatIsRun: each gateway that the table calls run here is one
+// of the tests, and each of these has its row.
+func TestTheTableSaysWhatIsRun(t *testing.T) {
+	raw, err := os.ReadFile("gateways.md")
+	require.NoError(t, err)
+	named, rows := map[string]int{}, 0
+	for line := range strings.Lines(string(raw)) {
+		cells := strings.Split(strings.Trim(line, "|\n "), " | ")
+		if len(cells) != 4 || cells[0] == "---" || cells[3] == "known by" {
+			continue
+		}
+		rows++
+		known, _, _ := strings.Cut(cells[3], ";")
+		if name, run := strings.CutPrefix(known, "run here: "); run {
+			named[strings.Trim(name, "`")]++
+		} else {
+			require.Contains(t, []string{"read of", "run in `deploy/validating`"}, known, cells[0])
+		}
+	}
+	require.Greater(t, rows, 30)
+	require.Len(t, named, len(gateways))
+	for _, g := range gateways {
+		require.Equal(t, 1, named[g.name], g.name)
+	}
+}
