@@ -29,6 +29,8 @@ type accountView struct {
 	Disabled        types.Bool   `tfsdk:"disabled"`
 	TokenTTLSeconds types.Int64  `tfsdk:"token_ttl_seconds"`
 	TokenBinding    types.String `tfsdk:"token_binding"`
+	DefaultResource types.String `tfsdk:"default_resource"`
+	Claims          types.String `tfsdk:"claims"`
 	Roles           []refView    `tfsdk:"roles"`
 	Secrets         []secretView `tfsdk:"secrets"`
 	CreatedAt       types.String `tfsdk:"created_at"`
@@ -65,6 +67,8 @@ func viewAccount(a svcauth.ServiceAccount) accountView {
 		Disabled:        types.BoolValue(a.Disabled),
 		TokenTTLSeconds: types.Int64Value(int64(a.TokenTTLSeconds)),
 		TokenBinding:    bindingOf(a),
+		DefaultResource: types.StringValue(a.DefaultResource),
+		Claims:          claimsText(types.StringNull(), a.Claims),
 		Roles:           []refView{},
 		Secrets:         []secretView{},
 		CreatedAt:       stamp(a.CreatedAt),
@@ -108,6 +112,9 @@ func accountAttributes() map[string]schema.Attribute {
 		"disabled":          schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether it gets no tokens."},
 		"token_ttl_seconds": schema.Int64Attribute{Computed: true, MarkdownDescription: "How long its tokens live."},
 		"token_binding":     computed("What its tokens must be bound to: `none`, `any`, `dpop` or `mtls`."),
+		"default_resource": computed("The API that its tokens are for if a request names neither resource nor scope; " +
+			"empty: every API of which it holds a privilege."),
+		"claims": computed("Claims of its own in its tokens, a JSON object; `{}`: none."),
 		"roles": schema.ListNestedAttribute{
 			Computed:            true,
 			MarkdownDescription: "The roles that it holds.",

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -22,7 +23,9 @@ func TestDataSourcesShowWhatIsThere(t *testing.T) {
 	require.NoError(t, err)
 	binding, required := svcauth.TokenBindingAny, true
 	_, err = w.Admin().UpdateServiceAccount(t.Context(), a.ID, 0,
-		svcauth.ServiceAccountPatch{TokenBinding: &binding}, 0)
+		svcauth.ServiceAccountPatch{
+			TokenBinding: &binding, DefaultResource: new(svctest.CloudAPI), Claims: &map[string]any{"tier": 3},
+		}, 0)
 	require.NoError(t, err)
 	_, err = w.Admin().UpdateRole(t.Context(), w.roleNamed("Role of reader").ID, 0,
 		svcauth.RolePatch{RequiresBinding: &required}, 0)
@@ -47,6 +50,7 @@ func TestDataSourcesShowWhatIsThere(t *testing.T) {
 		output "same" { value = data.svcauth_service_account.by_name == data.svcauth_service_account.by_id && data.svcauth_role.by_name == data.svcauth_role.by_id && data.svcauth_api.by_name == data.svcauth_api.by_audience }
 		output "hint" { value = data.svcauth_service_account.by_name.secrets[0].hint }
 		output "bindings" { value = [data.svcauth_service_account.by_name.token_binding, data.svcauth_role.by_name.requires_binding] }
+		output "claims" { value = [jsondecode(data.svcauth_service_account.by_name.claims).tier, data.svcauth_service_account.by_name.default_resource] }
 		output "role" { value = data.svcauth_service_account.by_name.roles[0].name }
 		output "roles" { value = length(data.svcauth_roles.all.roles) }
 		output "own" { value = contains(data.svcauth_privileges.own.names, "members:manage") && !contains(data.svcauth_privileges.own.names, "clusters:view") && contains(data.svcauth_privileges.all.names, "clusters:view") }
@@ -73,6 +77,9 @@ func TestDataSourcesShowWhatIsThere(t *testing.T) {
 		is("role", knownvalue.StringExact("Role of reader")),
 		is("bindings", knownvalue.TupleExact([]knownvalue.Check{
 			knownvalue.StringExact("any"), knownvalue.Bool(true),
+		})),
+		is("claims", knownvalue.TupleExact([]knownvalue.Check{
+			knownvalue.Int64Exact(3), knownvalue.StringExact(svctest.CloudAPI),
 		})),
 		is("roles", knownvalue.Int64Exact(3)), is("own", knownvalue.Bool(true)), is("api", knownvalue.Bool(true)),
 		is("effective", knownvalue.SetExact(texts("clusters:view", "clusters:create", "clusters:suspend"))),

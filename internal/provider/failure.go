@@ -81,7 +81,8 @@ func refusedAttributes(p *svcauth.Problem) map[string]string {
 			name = "client_secret_wo"
 		case "jwk", "pem":
 			name = "public_key"
-		case "name", "description", "token_ttl_seconds", "privileges", "expires_at", "email", "first_name", "last_name",
+		case "name", "description", "token_ttl_seconds", "token_binding", "default_resource",
+			"privileges", "expires_at", "email", "first_name", "last_name",
 			"preset", "issuer", "audience", "subject", "claims", "jwks", "jwks_uri", "algorithms", "max_age_seconds",
 			"one_time", "strict", "subject_dn", "san_dns", "san_uri", "san_ip", "san_email", "certificate":
 		default:

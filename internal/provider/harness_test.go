@@ -81,7 +81,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	needTerraform(t)
-	return &world{svctest.New(t, svctest.Options{}), t}
+	return &world{svctest.New(t, svctest.Options{Environ: []string{svctest.ClaimsCatalog(t)}}), t}
 }
 
 // block is the provider block for a server at url, with a credential.

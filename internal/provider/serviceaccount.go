@@ -40,6 +40,8 @@ type serviceAccountModel struct {
 	Disabled           types.Bool   `tfsdk:"disabled"`
 	TokenTTLSeconds    types.Int64  `tfsdk:"token_ttl_seconds"`
 	TokenBinding       types.String `tfsdk:"token_binding"`
+	DefaultResource    types.String `tfsdk:"default_resource"`
+	Claims             types.String `tfsdk:"claims"`
 	DeletionProtection types.Bool   `tfsdk:"deletion_protection"`
 	CreatedAt          types.String `tfsdk:"created_at"`
 	CreatedBy          types.String `tfsdk:"created_by"`
@@ -78,6 +80,8 @@ func (r *serviceAccountResource) Schema(_ context.Context, _ resource.SchemaRequ
 					svcauth.MinTokenTTLSeconds, svcauth.MaxTokenTTLSeconds),
 			},
 			"token_binding":       tokenBindingAttribute(),
+			"default_resource":    defaultResourceAttribute(),
+			"claims":              claimsAttribute(),
 			"deletion_protection": protectionAttribute(),
 			"created_at":          idAttribute("When it was made."),
 			"created_by":          idAttribute("Who made it, in words."),
@@ -93,6 +97,7 @@ func (m *serviceAccountModel) set(a svcauth.ServiceAccount) {
 	m.Description = types.StringValue(a.Description)
 	m.Disabled, m.TokenTTLSeconds = types.BoolValue(a.Disabled), types.Int64Value(int64(a.TokenTTLSeconds))
 	m.TokenBinding = bindingOf(a)
+	m.DefaultResource, m.Claims = types.StringValue(a.DefaultResource), claimsText(m.Claims, a.Claims)
 	m.CreatedAt, m.CreatedBy = stamp(a.CreatedAt), types.StringValue(a.CreatedBy.Email)
 	if m.DeletionProtection.IsNull() || m.DeletionProtection.IsUnknown() { // after an import
 		m.DeletionProtection = types.BoolValue(false)
@@ -115,6 +120,11 @@ func changeServiceAccount(
 		Name:         changedString(prior.Name, plan.Name),
 		Description:  changedString(prior.Description, plan.Description),
 		TokenBinding: changedString(prior.TokenBinding, plan.TokenBinding),
+
+		DefaultResource: changedString(prior.DefaultResource, plan.DefaultResource),
+	}
+	if claims := claimsIn(plan.Claims); !sameClaims(prior.Claims, claims) {
+		patch.Claims = &claims
 	}
 	if !plan.Disabled.Equal(prior.Disabled) {
 		patch.Disabled = plan.Disabled.ValueBoolPointer()
@@ -123,7 +133,7 @@ func changeServiceAccount(
 		seconds := int(plan.TokenTTLSeconds.ValueInt64())
 		patch.TokenTTLSeconds = &seconds
 	}
-	if patch == (svcauth.ServiceAccountPatch{}) { // only deletion_protection differs
+	if patch == (svcauth.ServiceAccountPatch{}) { // only deletion_protection differs, or how claims are written
 		return now, nil
 	}
 	changed, err := client.UpdateServiceAccount(ctx, now.ID, now.Version, patch, 0)

@@ -64,6 +64,8 @@ func (r *serviceAccountResource) creation(
 				Description:     plan.Description.ValueString(),
 				TokenTTLSeconds: int(plan.TokenTTLSeconds.ValueInt64()),
 				TokenBinding:    plan.TokenBinding.ValueString(),
+				DefaultResource: plan.DefaultResource.ValueString(),
+				Claims:          claimsIn(plan.Claims),
 				Secret:          new(false),
 			})
 		},
@@ -90,6 +92,7 @@ func (r *serviceAccountResource) creation(
 func requested(a svcauth.ServiceAccount, plan serviceAccountModel) bool {
 	ttl := plan.TokenTTLSeconds
 	return a.Description == plan.Description.ValueString() && bindingOf(a).Equal(plan.TokenBinding) &&
+		a.DefaultResource == plan.DefaultResource.ValueString() && sameClaims(plan.Claims, a.Claims) &&
 		(ttl.IsNull() || ttl.IsUnknown() || ttl.ValueInt64() == int64(a.TokenTTLSeconds))
 }
 
