@@ -73,7 +73,7 @@ func TestExamplesOfThePageWork(t *testing.T) {
 var comment = regexp.MustCompile(`(?m)\s+# .*$`)
 
 func runExample(t *testing.T, script string) {
-	server := svctest.New(t, svctest.Options{})
+	server := svctest.New(t, svctest.Options{Environ: []string{svctest.ClaimsCatalog(t)}})
 	// The specimens of ids in the texts become the ids of what there is.
 	script = strings.NewReplacer(specimens(t, server)...).Replace(comment.ReplaceAllString(script, ""))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -40,6 +40,11 @@ func (k *Console) functions() template.FuncMap {
 		"bindingChoices": bindingChoices,
 		"bindingLabel":   bindingLabel,
 
+		"resourceChoices": resourceChoices,
+		"resourceLabel":   resourceLabel,
+		"claimsHint":      claimsHint,
+		"claimRows":       claimRows,
+
 		"credentialName": svcauth.CredentialName,
 		"credentialPath": svcauth.CredentialPath,
 		"query":          url.QueryEscape,

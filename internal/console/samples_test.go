@@ -43,6 +43,12 @@ type sample struct {
 	stranger       bool // nobody is signed in
 }
 
+func sampleAPIs() []svcauth.API {
+	return []svcauth.API{{
+		Audience: "https://api.example.com", Name: "Cloud API", AccountClaims: []string{"tier", "department"},
+	}}
+}
+
 func sampleAccount() svcauth.ServiceAccount {
 	return svcauth.ServiceAccount{
 		ID:              id("sa", 1),
@@ -51,6 +57,8 @@ func sampleAccount() svcauth.ServiceAccount {
 		Description:     "Used by the platform team",
 		TokenTTLSeconds: 3600,
 		TokenBinding:    svcauth.TokenBindingDPoP,
+		DefaultResource: "https://api.example.com",
+		Claims:          map[string]any{"customer": map[string]any{"id": 7}, "tier": "gold"},
 		Roles:           []svcauth.Ref{{ID: id("role", 3), Name: "Cluster operator"}},
 		CreatedAt:       *at(-72 * time.Hour),
 		CreatedBy:       svcauth.Creator{ID: id("mem", 1), Email: "ann@example.com"},
@@ -331,7 +339,7 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	taken.refused(
 		svcauth.NewProblem(svcauth.CodeConflict, "A service account with the name %q exists already.",
 			"terraform-production"), "name")
-	p.Dialog, p.Data = true, accountsData{List: accounts, Form: taken, Manage: true}
+	p.Dialog, p.Data = true, accountsData{List: accounts, Form: taken, APIs: sampleAPIs(), Manage: true}
 	add("accounts-new-refused", "serviceaccounts", p)
 	secret := svcauth.Secret("svcs_" + strings.Repeat("A", 49))
 	p.Data = accountsData{
@@ -362,7 +370,7 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 		},
 		{JTI: "jti2", SecretID: id("sec", 9), IssuedAt: *at(-time.Hour), ExpiresAt: *at(time.Minute), IP: "192.0.2.8"}}}
 	one := func(name string, d accountData) {
-		d.Account, d.Manage = a, name != "readonly"
+		d.Account, d.Manage, d.APIs = a, name != "readonly", sampleAPIs()
 		if d.Form == nil {
 			d.Form = blank()
 		}

@@ -63,6 +63,7 @@ type accountsData struct {
 	Form   *form // of the dialog, where it is open
 	Made   *newClient
 	Manage bool
+	APIs   []svcauth.API // of the catalogue, for the dialog
 }
 
 func (v *visit) accountsPage(status int, f *form, made *newClient) error {
@@ -81,8 +82,14 @@ func (v *visit) accountsPage(status int, f *form, made *newClient) error {
 		return err
 	}
 	l.path = "/console/service-accounts"
+	var apis []svcauth.API
+	if f != nil {
+		if apis, err = v.apis(); err != nil {
+			return err
+		}
+	}
 	return v.render(status, "serviceaccounts", page{Title: "Members", Nav: "members", Dialog: f != nil || made != nil,
-		Data: accountsData{List: l, Form: f, Made: made, Manage: v.actor.Has(svcauth.MembersManage)}})
+		Data: accountsData{List: l, Form: f, Made: made, APIs: apis, Manage: v.actor.Has(svcauth.MembersManage)}})
 }
 
 // sortable writes a moment so that text order is time order; none comes first.
@@ -110,9 +117,17 @@ func createServiceAccount(v *visit) error {
 		return v.done("/console/service-accounts", "This form was sent before. A Client Secret is shown once; "+
 			"if you have not saved it, open the service account and create another one on its Credentials tab.")
 	}
-	wants := svcauth.NewServiceAccount{Name: f.Value("name")}
+	wants := svcauth.NewServiceAccount{
+		Name: f.Value("name"), TokenBinding: f.Value("token_binding"), DefaultResource: f.Value("default_resource"),
+	}
+	if claims := f.accountClaims(); claims != nil {
+		wants.Claims = *claims
+	}
 	if f.Value("no_secret") == "yes" {
 		wants.Secret = new(false)
+	}
+	if len(f.Errors) > 0 {
+		return v.accountsPage(f.status(), f, nil)
 	}
 	made, err := v.k.cfg.Access.CreateServiceAccount(v.ctx(), wants)
 	if err != nil {
@@ -153,7 +168,8 @@ type accountData struct {
 	Preset     presetForm     // of a new federated credential
 	Trust      *trust         // that a dialog shows: just made, or again
 	Refusals   []svcauth.Refusal
-	Audits     bool // whoever looks may look up requests
+	Audits     bool          // whoever looks may look up requests
+	APIs       []svcauth.API // of the catalogue, where its tokens are shown or changed
 }
 
 func (v *visit) account() (svcauth.ServiceAccount, error) {
@@ -168,6 +184,12 @@ func (v *visit) accountPage(status int, d accountData) error {
 	if d.Manage && (d.Tab == "roles" || d.Tab == "credentials") && d.Dialog == "" {
 		var err error
 		if d.Warnings, err = v.k.cfg.Access.CredentialWarnings(v.ctx(), d.Account.ID); err != nil {
+			return err
+		}
+	}
+	if d.Tab == "details" {
+		var err error
+		if d.APIs, err = v.apis(); err != nil {
 			return err
 		}
 	}
@@ -190,7 +212,8 @@ func serviceAccount(v *visit) error {
 
 func accountForm(a svcauth.ServiceAccount) *form {
 	return filled("name", a.Name, "description", a.Description, "ttl", strconv.Itoa(a.TokenTTLSeconds),
-		"token_binding", a.TokenBinding, "version", strconv.FormatInt(a.Version, 10))
+		"token_binding", a.TokenBinding, "default_resource", a.DefaultResource, "claims", claimsField(a.Claims),
+		"version", strconv.FormatInt(a.Version, 10))
 }
 
 func editServiceAccount(v *visit) error {
@@ -225,6 +248,10 @@ func saveServiceAccount(v *visit) error {
 	}
 	binding := f.Value("token_binding")
 	patch.TokenBinding = &binding
+	if f.Values.Has("default_resource") {
+		patch.DefaultResource = new(f.Value("default_resource"))
+	}
+	patch.Claims = f.accountClaims()
 	if len(f.Errors) == 0 {
 		_, err = v.k.cfg.Access.UpdateServiceAccount(v.ctx(), a.ID, version, patch)
 		if err == nil {
@@ -234,9 +261,8 @@ func saveServiceAccount(v *visit) error {
 			if a, err = v.account(); err != nil {
 				return err
 			}
-			f.moved(accountForm(a))
-			if theirs := f.Theirs["token_binding"]; theirs != "" {
-				f.Theirs["token_binding"] = bindingLabel(theirs)
+			if err := v.accountMoved(f, a); err != nil {
+				return err
 			}
 			return v.accountPage(http.StatusConflict, accountData{Account: a, Dialog: "edit", Form: f})
 		}
@@ -246,6 +272,20 @@ func saveServiceAccount(v *visit) error {
 		f.rename("token_ttl_seconds", "ttl")
 	}
 	return v.accountPage(f.status(), accountData{Account: a, Dialog: "edit", Form: f})
+}
+
+// accountMoved says in words what somebody else has changed meanwhile.
+func (v *visit) accountMoved(f *form, now svcauth.ServiceAccount) error {
+	f.moved(accountForm(now))
+	if theirs := f.Theirs["token_binding"]; theirs != "" {
+		f.Theirs["token_binding"] = bindingLabel(theirs)
+	}
+	if f.Theirs["default_resource"] == "" {
+		return nil
+	}
+	apis, err := v.apis()
+	f.Theirs["default_resource"] = resourceLabel(apis, now.DefaultResource)
+	return err
 }
 
 func confirmDisable(v *visit) error { return v.confirm("disable", "details") }

@@ -246,7 +246,13 @@ func violations(b *browser, source string, only ...string) string {
 func TestEveryPageIsAccessible(t *testing.T) {
 	svctest.Chromium(t)
 	source := axe(t)
-	f := furnish(t, svctest.New(t, svctest.Options{}), "")
+	f := furnish(t, svctest.New(t, svctest.Options{Environ: []string{svctest.ClaimsCatalog(t)}}), "")
+	_, err := f.Admin().UpdateServiceAccount(t.Context(), f.account.ID, 0, svcauth.ServiceAccountPatch{
+		DefaultResource: new(svctest.CloudAPI), Claims: &map[string]any{"tier": "gold", "customer": map[string]any{
+			"id": "c-42", "a-member-with-a-rather-long-name": []string{"one-value-that-is-quite-long", "another"},
+		}},
+	}, 0)
+	require.NoError(t, err)
 	for _, width := range []int64{1280, 768, 360} {
 		light, dark := look{width, false}, look{width, true}
 		t.Run(light.String(), func(t *testing.T) {
