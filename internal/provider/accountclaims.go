@@ -22,8 +22,8 @@ func defaultResourceAttribute() schema.StringAttribute {
 		Computed: true,
 		Default:  stringdefault.StaticString(""),
 		MarkdownDescription: "The audience of the API that its tokens are for if a request names neither resource " +
-			"nor scope, for programs that can name none: `svcauth_api` finds it. Default: empty, every API of which it " +
-			"holds a privilege.",
+			"nor scope, for programs that can name none: `svcauth_api` finds it. Default: empty, every API of " +
+			"which it holds a privilege.",
 	}
 }
 
