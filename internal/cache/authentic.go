@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 )
 
 // sealer marks what the nodes of this installation write into Redis, since
@@ -22,9 +23,18 @@ const sealSize = 43 // of SHA-256, in base64
 
 var errNoKey = errors.New("nothing can be said to the other nodes yet: the key for it has not been read")
 
-// sum returns the MAC of a text for a purpose, at a place such as a key's name.
+// newMAC returns what [macOf] computes with.
+func (s sealer) newMAC() hash.Hash { return hmac.New(sha256.New, s.key()) }
+
+// sum is [macOf] for one text.
 func (s sealer) sum(purpose, place, text string) []byte {
-	mac := hmac.New(sha256.New, s.key())
+	return macOf(s.newMAC(), purpose, place, text)
+}
+
+// macOf returns the MAC of a text for a purpose, at a place such as a key's
+// name.
+func macOf(mac hash.Hash, purpose, place, text string) []byte {
+	mac.Reset()
 	for _, part := range []string{purpose, place} {
 		var size [4]byte
 		binary.BigEndian.PutUint32(size[:], uint32(len(part)))
@@ -37,10 +47,22 @@ func (s sealer) sum(purpose, place, text string) []byte {
 
 // seal returns text with its seal before it.
 func (s sealer) seal(purpose, place, text string) (string, error) {
-	if len(s.key()) == 0 {
-		return "", errNoKey
+	seal, err := s.sealing(purpose)
+	if err != nil {
+		return "", err
 	}
-	return base64.RawURLEncoding.EncodeToString(s.sum(purpose, place, text)) + "." + text, nil
+	return seal(place, text), nil
+}
+
+// sealing returns what seals many texts of one purpose, one after the other.
+func (s sealer) sealing(purpose string) (seal func(place, text string) string, err error) {
+	if len(s.key()) == 0 {
+		return nil, errNoKey
+	}
+	mac := s.newMAC()
+	return func(place, text string) string {
+		return base64.RawURLEncoding.EncodeToString(macOf(mac, purpose, place, text)) + "." + text
+	}, nil
 }
 
 // unseal returns the text of what seal returned, and false for anything else.

@@ -145,15 +145,15 @@ func (s *redisRecords) write(ctx context.Context, batch []TokenRecord) ([]bool, 
 	lists := map[string]*clientList{}
 	now := s.clock()
 	pipe := s.client.Pipeline()
+	seal, sealErr := s.sealing("record")
 	for i, r := range batch {
 		// It may have waited long in the queue.
 		ttl := r.ExpiresAt.Sub(now)
 		text, err := json.Marshal(r)
-		value, sealErr := s.seal("record", r.JTI, string(text))
-		if ttl < shortest || err != nil || sealErr != nil || len(value) > maxRecord {
-			done[i] = true
+		if done[i] = ttl < shortest || err != nil || sealErr != nil || len(text) > maxRecord-sealSize-1; done[i] {
 			continue
 		}
+		value := seal(r.JTI, string(text))
 		sets[i] = pipe.SetNX(ctx, s.token(r.JTI), value, ttl)
 		list := lists[r.ClientID]
 		if list == nil {

@@ -76,7 +76,7 @@ func (s *Server) observe(c *gin.Context) {
 			// How long a stream lasted says nothing about the server.
 			took = state.Answered.Sub(began)
 		}
-		s.log(c, id, took, panicked)
+		s.log(c, took, panicked)
 		s.noteFault(c)
 		if span != nil {
 			endSpan(span, c)
@@ -143,7 +143,7 @@ func (s *Server) noteFault(c *gin.Context) {
 	s.cfg.Refusals.Note(r)
 }
 
-func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked bool) {
+func (s *Server) log(c *gin.Context, took time.Duration, panicked bool) {
 	o := request.Of(c).Outcome
 	status := c.Writer.Status()
 	level := slog.LevelInfo
@@ -157,31 +157,7 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 		o.ClientID = "" // it may be anything, a secret in the wrong field too
 	}
 	line := slog.NewRecord(time.Now(), level, "request", 0) // from which line of code is not looked up
-	line.AddAttrs(
-		slog.String("request_id", id), slog.String("method", request.Method(c.Request)),
-		slog.String("route", c.FullPath()),
-		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor),
-		slog.String("reason", o.Reason), slog.String("ip", request.Of(c).IP), slog.Int64("us", took.Microseconds()),
-	)
-	if of := request.Of(c); of.AuthMethod != "" {
-		line.AddAttrs(slog.String("auth_method", of.AuthMethod), slog.String("credential_id", of.Claimant.CredentialID))
-		if of.Bound != "" {
-			line.AddAttrs(slog.String("bound", of.Bound))
-		}
-		if of.Reused {
-			line.AddAttrs(slog.Bool("reused", true))
-		}
-		if by := of.Claimant; by.Subject != "" {
-			line.AddAttrs(slog.String("issuer", logged(by.Issuer)), slog.String("subject", logged(by.Subject)))
-		}
-	}
-	if s.cfg.Tracer != nil {
-		traceID := trace.SpanContextFromContext(c.Request.Context()).TraceID()
-		line.AddAttrs(slog.String("trace_id", traceID.String()))
-	}
-	if o.Cause != nil {
-		line.AddAttrs(slog.Any("error", o.Cause))
-	}
+	line.AddAttrs(s.appendLine(make([]slog.Attr, 0, maxLine), c, status, took, o)...)
 	if handler, ctx := s.cfg.Logger.Handler(), c.Request.Context(); handler.Enabled(ctx, level) {
 		_ = handler.Handle(ctx, line)
 	}
@@ -194,4 +170,41 @@ func (s *Server) log(c *gin.Context, id string, took time.Duration, panicked boo
 			Code: o.Code, Reason: o.Reason, Took: took,
 		})
 	}
+}
+
+// maxLine is room for all that the line of a request says.
+const maxLine = 16
+
+// appendLine appends what the line of a request says.
+func (s *Server) appendLine(
+	attrs []slog.Attr, c *gin.Context, status int, took time.Duration, o request.Outcome,
+) []slog.Attr {
+	of := request.Of(c)
+	attrs = append(attrs,
+		slog.String("request_id", of.ID), slog.String("method", request.Method(c.Request)),
+		slog.String("route", c.FullPath()),
+		slog.Int("status", status), slog.String("client_id", o.ClientID), slog.String("actor", o.Actor),
+		slog.String("reason", o.Reason), slog.String("ip", of.IP), slog.Int64("us", took.Microseconds()),
+	)
+	if of.AuthMethod != "" {
+		attrs = append(attrs,
+			slog.String("auth_method", of.AuthMethod), slog.String("credential_id", of.Claimant.CredentialID))
+		if of.Bound != "" {
+			attrs = append(attrs, slog.String("bound", of.Bound))
+		}
+		if of.Reused {
+			attrs = append(attrs, slog.Bool("reused", true))
+		}
+		if by := of.Claimant; by.Subject != "" {
+			attrs = append(attrs, slog.String("issuer", logged(by.Issuer)), slog.String("subject", logged(by.Subject)))
+		}
+	}
+	if s.cfg.Tracer != nil {
+		traceID := trace.SpanContextFromContext(c.Request.Context()).TraceID()
+		attrs = append(attrs, slog.String("trace_id", traceID.String()))
+	}
+	if o.Cause != nil {
+		attrs = append(attrs, slog.Any("error", o.Cause))
+	}
+	return attrs
 }
