@@ -30,17 +30,15 @@ func NewLogger(w io.Writer, format, level string) (*slog.Logger, error) {
 	default:
 		return nil, fmt.Errorf("the log level %q is not known; expected debug, info, warn or error", level)
 	}
-	opts := &slog.HandlerOptions{Level: least}
 	var handler slog.Handler
 	switch format {
 	case "json":
-		handler = slog.NewJSONHandler(w, opts)
+		handler = newJSONHandler(w, least)
 	case "text":
-		handler = slog.NewTextHandler(w, opts)
+		handler = slog.NewTextHandler(w, &slog.HandlerOptions{Level: least, ReplaceAttr: cleanAttr})
 	default:
 		return nil, fmt.Errorf("the log format %q is not known; expected json or text", format)
 	}
-	handler = cleaningHandler{handler}
 	if buffered, ok := w.(*BufferedWriter); ok {
 		handler = wakingHandler{handler, buffered}
 	}
@@ -69,74 +67,16 @@ func (h wakingHandler) WithGroup(name string) slog.Handler {
 	return wakingHandler{h.Handler.WithGroup(name), h.writer}
 }
 
-// cleaningHandler is the safety net under every line. A record that is clean, as
-// nearly all are, passes as it is: slog's own ReplaceAttr has each attribute
-// take a way that costs half as much again.
-type cleaningHandler struct{ slog.Handler }
-
-// Handle implements [slog.Handler], as the methods below do.
-func (h cleaningHandler) Handle(ctx context.Context, r slog.Record) error {
-	dirty := needsClean(r.Message)
-	if !dirty {
-		r.Attrs(func(a slog.Attr) bool {
-			dirty = !isClean(a.Value)
-			return !dirty
-		})
-	}
-	if dirty {
-		cleaned := slog.NewRecord(r.Time, r.Level, clean(r.Message), r.PC)
-		r.Attrs(func(a slog.Attr) bool {
-			cleaned.AddAttrs(cleanAttr(a))
-			return true
-		})
-		r = cleaned
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-// WithAttrs cleans attributes once for all lines.
-func (h cleaningHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return cleaningHandler{h.Handler.WithAttrs(cleanAttrs(attrs))}
-}
-
-// WithGroup passes the name on.
-func (h cleaningHandler) WithGroup(name string) slog.Handler {
-	return cleaningHandler{h.Handler.WithGroup(name)}
-}
-
-// isClean reports whether a value may stand in a line as it is.
-func isClean(v slog.Value) bool {
-	switch v.Kind() {
+// cleanAttr is the safety net under a line of text. It turns a value that is no
+// plain text into one: a struct could show its secrets.
+func cleanAttr(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
 	case slog.KindString:
-		return !needsClean(v.String())
-	case slog.KindAny, slog.KindLogValuer, slog.KindGroup:
-		return false
-	}
-	return true
-}
-
-// cleanAttr turns a value that is no plain text into one, because a struct would
-// otherwise go through JSON, where secrets show themselves.
-func cleanAttr(a slog.Attr) slog.Attr {
-	switch v := a.Value.Resolve(); v.Kind() {
-	case slog.KindString:
-		a.Value = slog.StringValue(clean(v.String()))
-	case slog.KindGroup:
-		a.Value = slog.GroupValue(cleanAttrs(v.Group())...)
+		a.Value = slog.StringValue(clean(a.Value.String()))
 	case slog.KindAny:
-		a.Value = slog.StringValue(clean(textOf(v.Any())))
-	default:
-		a.Value = v
+		a.Value = slog.StringValue(clean(textOf(a.Value.Any())))
 	}
 	return a
-}
-
-func cleanAttrs(attrs []slog.Attr) []slog.Attr {
-	cleaned := make([]slog.Attr, len(attrs))
-	for i, a := range attrs {
-		cleaned[i] = cleanAttr(a)
-	}
-	return cleaned
 }
 
 func textOf(v any) string {
@@ -162,10 +102,6 @@ func clean(s string) string {
 		end--
 	}
 	return s[:end] + "…[cut, " + strconv.Itoa(len(s)) + " bytes]"
-}
-
-func needsClean(s string) bool {
-	return len(s) > maxLogValue || suspicious(s) || strings.ContainsFunc(s, unprintable)
 }
 
 // unprintable reports whether the handlers of log/slog let a rune through
