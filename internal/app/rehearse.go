@@ -84,6 +84,7 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 			return keyring.TokenSize(form, payload)
 		}
 		sizer := token.NewSizer(token.Sizer{Issuer: cfg.Issuer, MaxSize: cfg.Token.MaxSize, Now: time.Now(),
+			Algorithm: cfg.Token.SigningAlgorithm,
 			TokenSize: tokenSize}, catalog.APIs, catalog.Privileges)
 		r.Warnings, err = sizer.Oversized(ctx, db.Read(), "", "", "")
 	}

@@ -5,12 +5,14 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 // The types of a token (RFC 7519 §5.1).
 const (
-	TypAccessToken = "at+jwt" // RFC 9068 §2.1
-	TypJWT         = "JWT"
+	TypAccessToken = verify.TypAccessToken
+	TypJWT         = verify.TypJWT
 )
 
 // types are those that a key has headers for.
@@ -22,6 +24,9 @@ type Form struct {
 	Algorithm string // ES256, RS256 or EdDSA; empty: the server's
 	Typ       string // TypAccessToken or TypJWT; empty: the first
 }
+
+// Algorithm returns the server's signing algorithm.
+func (k *Keyring) Algorithm() string { return k.cfg.Algorithm }
 
 // typ returns the place of the form's type in types, and -1 for an unknown one.
 func (f Form) typ() int {

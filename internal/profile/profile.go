@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -24,8 +25,8 @@ const (
 
 // The values of the header parameter typ.
 const (
-	TypAccessToken = "at+jwt" // RFC 9068 §2.1
-	TypJWT         = "JWT"    // RFC 7519 §5.1
+	TypAccessToken = verify.TypAccessToken
+	TypJWT         = verify.TypJWT
 )
 
 // The claims that the privileges may stand in.

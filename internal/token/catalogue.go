@@ -12,11 +12,12 @@ import (
 // never changes.
 type catalogue struct {
 	privileges []svcauth.Privilege
-	api        map[string]string // privilege → audience
-	known      map[string]bool   // audience
+	api        map[string]string      // privilege → audience
+	known      map[string]bool        // audience
+	profiles   map[string]*apiProfile // by audience; one that is not there has the usual
 }
 
-func loadCatalogue(ctx context.Context, q *store.Q, issuer string) (*catalogue, error) {
+func loadCatalogue(ctx context.Context, q *store.Q, issuer, algorithm string) (*catalogue, error) {
 	apis, err := q.APIs(ctx)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,7 @@ func loadCatalogue(ctx context.Context, q *store.Q, issuer string) (*catalogue, 
 	if err != nil {
 		return nil, err
 	}
-	return newCatalogue(apis, privileges, issuer), nil
+	return newCatalogue(apis, privileges, issuer, algorithm), nil
 }
 
 // catalogues keeps the catalogue in force.
@@ -47,7 +48,7 @@ func (s *Service) catalogue(ctx context.Context) (*catalogue, error) {
 	if kept := s.catalogs.kept.Load(); kept != nil && kept.changes == changes {
 		return kept.catalogue, nil
 	}
-	loaded, err := loadCatalogue(ctx, s.cfg.Store.Read(), s.cfg.Issuer)
+	loaded, err := loadCatalogue(ctx, s.cfg.Store.Read(), s.cfg.Issuer, s.cfg.Keyring.Algorithm())
 	if err != nil {
 		return nil, err
 	}
@@ -59,13 +60,19 @@ func (s *Service) catalogue(ctx context.Context) (*catalogue, error) {
 // read now is not kept for long: it may be the old one.
 func (c *catalogues) forget() { c.changes.Add(1) }
 
-func newCatalogue(apis []svcauth.API, privileges []svcauth.Privilege, issuer string) *catalogue {
+// newCatalogue works out what follows from the APIs and their privileges.
+// algorithm is what tokens are signed with if their API does not say.
+func newCatalogue(apis []svcauth.API, privileges []svcauth.Privilege, issuer, algorithm string) *catalogue {
 	c := &catalogue{
 		privileges: privileges,
 		api:        make(map[string]string, len(privileges)), known: map[string]bool{issuer: true},
+		profiles: map[string]*apiProfile{},
 	}
 	for _, a := range apis {
 		c.known[a.Audience] = true
+		if a.Audience != issuer && (a.Profile != nil || len(a.AccountClaims) > 0) {
+			c.profiles[a.Audience] = newAPIProfile(a, algorithm)
+		}
 	}
 	for _, p := range privileges {
 		c.api[p.Name] = p.API

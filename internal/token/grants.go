@@ -10,7 +10,6 @@ import (
 
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/clientauth"
-	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/oautherr"
 )
 
@@ -144,7 +143,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	if refusal := bound.use(ctx, s); refusal != nil {
 		return refusal
 	}
-	text, err := s.cfg.Keyring.Sign(keyring.Form{}, payload)
+	text, err := s.cfg.Keyring.Sign(d.form, payload)
 	if err != nil {
 		return oautherr.ServerError(err)
 	}

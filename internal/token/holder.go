@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
+	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
 )
@@ -20,9 +21,10 @@ type holder struct {
 	*roleSet
 	since clientauth.Moment
 
-	known    bool     // false: there is no such client
-	capped   bool     // the credential has a ceiling: its tokens are never full
-	standard decision // what a request that asks for nothing in particular gets
+	known      bool     // false: there is no such client
+	capped     bool     // the credential has a ceiling: its tokens are never full
+	standard   decision // what a request that asks for nothing in particular gets
+	noStandard bool     // such a request is refused
 }
 
 // newHolder works out once what every token request of a client needs.
@@ -51,9 +53,18 @@ func (h *holder) under(ceiling []string, issuer string) *holder {
 	return below
 }
 
-// usual returns what a request that asks for nothing in particular gets: this
-// server's own privileges only if there are no others.
+// usual returns what a request that asks for nothing in particular gets: what
+// there is for the client's default resource, else for all APIs, and this
+// server's own privileges only if there are no others. It is empty if such a
+// request is refused.
 func (h *holder) usual(issuer string) decision {
+	if h.noStandard = h.usualRefused(issuer) != nil; h.noStandard {
+		return decision{}
+	}
+	if h.DefaultResource != "" {
+		resources := []string{h.DefaultResource}
+		return h.decision(h.ofResources(resources), resources, issuer, true, true)
+	}
 	d := h.encode(h.asked, h.held.Roles, h.scope, issuer, true)
 	d.own = h.own
 	return d
@@ -75,6 +86,7 @@ func without(all []string, kind func(string) bool) []string {
 type decision struct {
 	scope   string
 	roles   []string
+	form    keyring.Form
 	encoded []byte   // the [decisionClaims], once for all tokens
 	unbound []byte   // the same for a token that is not bound; nil: no other
 	binding []string // those of the roles that are given by bound tokens only
@@ -96,18 +108,15 @@ func (d decision) payload(claims tokenClaims) ([]byte, error) {
 	return join(d.encoded, own), nil
 }
 
-// decision returns the one for these privileges. A narrowed one has only the
-// roles that give one of them. full says that no scope was asked for.
+// decision returns the one for these privileges of some APIs, whose tokens may
+// have one form. A narrowed one has only the roles that give one of them. full
+// says that no scope was asked for.
 func (h *holder) decision(privileges, resources []string, issuer string, narrowed, full bool) decision {
-	audience := resources
-	if len(audience) == 0 {
-		audience = h.catalog.audiences(privileges)
-	}
 	roles := h.held.Roles
 	if narrowed {
 		roles = h.held.RolesOf(privileges)
 	}
-	return h.encode(audience, roles, strings.Join(privileges, " "), issuer, full)
+	return h.encode(resources, roles, strings.Join(privileges, " "), issuer, full)
 }
 
 func (h *holder) encode(audience, roles []string, scope, issuer string, full bool) decision {
@@ -117,34 +126,23 @@ func (h *holder) encode(audience, roles []string, scope, issuer string, full boo
 	if roles == nil {
 		roles = []string{} // JSON's null is no list
 	}
+	p, _ := h.catalog.profile(audience)
 	claims := decisionClaims{
-		Issuer: issuer, Subject: h.Subject, ClientID: h.ClientID, Audience: audience,
-		Scope: scope, Full: full && !h.capped, Roles: roles,
-		OrgID: h.OrgID, Epoch: h.Epoch, Policy: h.Policy,
+		Issuer: issuer, Subject: h.Subject, ClientID: h.ClientID, Audience: p.audience(audience),
+		Full: full && !h.capped, Roles: roles, OrgID: h.OrgID, Epoch: h.Epoch, Policy: h.Policy,
 	}
-	if len(audience) == 1 {
-		claims.Audience = audience[0]
-	}
+	claims.carry(p.ScopeClaim, scope)
+	more := h.moreClaims(p, h.catalog.accountClaims(audience))
 	d := decision{
-		scope: claims.Scope, roles: roles, encoded: mustEncode(claims), binding: h.held.BindingRoles(roles),
+		scope: scope, roles: roles, form: p.form, encoded: claims.encode(more), binding: h.held.BindingRoles(roles),
 	}
 	// A token that is not bound hands over nothing of the roles that it leaves
 	// out since they demand that.
 	if claims.Full && len(h.held.BindingRoles(h.held.Roles)) > 0 {
 		claims.Full = false
-		d.unbound = mustEncode(claims)
+		d.unbound = claims.encode(more)
 	}
 	return d
-}
-
-// mustEncode encodes strings, integers and a bool, which always have a form in
-// JSON.
-func mustEncode(claims decisionClaims) []byte {
-	encoded, err := encode(claims)
-	if err != nil {
-		panic(err)
-	}
-	return encoded
 }
 
 // client returns what there is to say of a client, to a caller that may ask.

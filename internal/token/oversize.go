@@ -17,6 +17,7 @@ const maxOversized = 20
 // Sizer finds out how long tokens would be.
 type Sizer struct {
 	Issuer    string
+	Algorithm string                                   // what tokens are signed with if their API does not say
 	MaxSize   int                                      // 0: no bound, and nothing is looked at
 	TokenSize func(form keyring.Form, payload int) int // see [keyring.Keyring.TokenSize]
 	Now       time.Time
@@ -27,7 +28,7 @@ type Sizer struct {
 // privileges do not include this server's own.
 func NewSizer(s Sizer, apis []svcauth.API, privileges []svcauth.Privilege) Sizer {
 	apis = append([]svcauth.API{{Audience: s.Issuer}}, apis...)
-	s.catalog = newCatalogue(apis, append(builtin.Privileges(s.Issuer), privileges...), s.Issuer)
+	s.catalog = newCatalogue(apis, append(builtin.Privileges(s.Issuer), privileges...), s.Issuer, s.Algorithm)
 	return s
 }
 
@@ -145,7 +146,8 @@ func (s Sizer) look(ctx context.Context, q *store.Q, p store.HeavyPrincipal) (w 
 	if err != nil {
 		return w, err
 	}
-	w.Characters = s.TokenSize(keyring.Form{}, s.holder(row, roles...).standard.size())
+	standard := s.holder(row, roles...).standard
+	w.Characters = s.TokenSize(standard.form, standard.size())
 	return w, nil
 }
 

@@ -42,6 +42,7 @@ type reusable struct {
 	holder   *holder
 	client   *clientauth.Client
 	claims   *verify.Claims
+	form     keyring.Form
 	response TokenResponse
 	issued   time.Time
 }
@@ -94,7 +95,7 @@ func (u *reuse) again(i *issuance) bool {
 // good reports whether a token may be given out once more.
 func (u *reuse) good(t *reusable, i *issuance, now time.Time) bool {
 	if t.holder != i.holder || t.client != i.client.Client || u.over(t, now) ||
-		!u.cfg.Keyring.SignedByActive(keyring.Form{}, t.response.AccessToken) {
+		!u.cfg.Keyring.SignedByActive(t.form, t.response.AccessToken) {
 		return false
 	}
 	if _, revoked := u.cfg.Revocations.Revoked(t.claims); revoked {
@@ -131,7 +132,7 @@ func (u *reuse) keep(i *issuance) {
 	if len(u.tokens) >= maxReused || u.each[i.client.OrgID] >= maxReusedEach {
 		return
 	}
-	u.tokens[key] = &reusable{i.holder, i.client.Client, claims, i.response, now}
+	u.tokens[key] = &reusable{i.holder, i.client.Client, claims, i.decision.form, i.response, now}
 	u.each[i.client.OrgID]++
 }
 

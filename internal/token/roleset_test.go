@@ -18,8 +18,8 @@ func TestClientsShareWhatTheirRolesGive(t *testing.T) {
 	const issuer = "https://issuer.example"
 	cat := newCatalogue(nil, []svcauth.Privilege{
 		{Name: "a:a", API: "https://a"}, {Name: "b:b", API: "https://b"},
-	}, issuer)
-	other := newCatalogue(nil, cat.privileges, issuer)
+	}, issuer, "ES256")
+	other := newCatalogue(nil, cat.privileges, issuer, "ES256")
 	now := time.Now()
 	roles := func(edit func(*store.HeldRole)) []store.HeldRole {
 		all := []store.HeldRole{

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
@@ -26,6 +25,9 @@ func (s *Service) decide(h *holder, r Request) (decision, *oautherr.Error) {
 	}
 	alias := slices.Contains(s.cfg.ScopeAliases, r.Scope)
 	if len(resources) == 0 && (r.Scope == "" || alias && !h.standard.own) {
+		if h.noStandard {
+			return decision{}, h.usualRefused(s.cfg.Issuer)
+		}
 		return h.standard, s.fits(h.standard)
 	}
 	available := h.apis
@@ -36,13 +38,19 @@ func (s *Service) decide(h *holder, r Request) (decision, *oautherr.Error) {
 	if err != nil {
 		return decision{}, err
 	}
+	narrowed := len(resources) > 0 || r.Scope != "" && !alias
 	if len(resources) == 0 && h.mixes(scope, s.cfg.Issuer) {
 		return decision{}, oautherr.New(oautherr.CodeInvalidTarget, "mixed_scope",
 			"scope has privileges of this server itself beside those of other APIs: "+
 				"ask for them in two requests, or name each API with resource, this server as resource=%s",
 			s.cfg.Issuer)
 	}
-	narrowed := len(resources) > 0 || r.Scope != "" && !alias
+	if len(resources) == 0 {
+		resources = h.catalog.audiences(scope)
+	}
+	if refusal := h.catalog.oneForm(resources); refusal != nil {
+		return decision{}, refusal
+	}
 	d := h.decision(scope, resources, s.cfg.Issuer, narrowed, r.Scope == "" || alias)
 	return d, s.fits(d)
 }
@@ -68,7 +76,7 @@ func (s *Service) fitsWith(d decision, more int) *oautherr.Error {
 	if s.cfg.MaxSize == 0 {
 		return nil
 	}
-	if size := s.cfg.Keyring.TokenSize(keyring.Form{}, d.size()+more); size > s.cfg.MaxSize {
+	if size := s.cfg.Keyring.TokenSize(d.form, d.size()+more); size > s.cfg.MaxSize {
 		return oautherr.New(oautherr.CodeInvalidScope, tokenSize,
 			"the token would have %d characters, more than the %d that are issued (token.max_size): "+
 				"ask for fewer privileges, by scope or by resource", size, s.cfg.MaxSize)

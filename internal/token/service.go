@@ -101,7 +101,7 @@ func New(cfg Config) (*Service, error) {
 	s.batch = newRevocationBatch(s.writeRevocations)
 	own := verify.Config{
 		Issuer: cfg.Issuer, Audience: cfg.Issuer, Keys: cfg.Keyring, Revocations: cfg.Revocations, Clock: cfg.Clock,
-		IssuedAhead: svcauth.DefaultLeeway, Remember: verify.DefaultRemember,
+		TypJWT: true, IssuedAhead: svcauth.DefaultLeeway, Remember: verify.DefaultRemember,
 	}
 	var err error
 	if s.issuerAudience, err = verify.New(own); err != nil {

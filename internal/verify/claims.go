@@ -3,8 +3,10 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
@@ -23,7 +25,7 @@ type Claims struct {
 	ExpiresAt time.Time // exp
 	NotBefore time.Time // nbf; zero if absent
 	JTI       string    // jti
-	Scope     string    // scope: privileges, separated by spaces
+	Scope     string    // scope, or else scp or permissions: privileges, separated by spaces
 	Roles     []string  // roles: names
 
 	// svcauth's own claims; zero in tokens of other issuers.
@@ -52,8 +54,8 @@ func (c *Claims) Has(privilege string) bool {
 // Privileges returns the privileges of the token, in its order.
 func (c *Claims) Privileges() []string { return strings.Fields(c.Scope) }
 
-var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf", "jti", "scope", "roles",
-	"org_id", "epoch", "pol", "cred", "full", "cnf"}
+var claimNames = []string{"iss", "sub", "client_id", "aud", "iat", "exp", "nbf", "jti", "scope", "scp", "permissions",
+	"roles", "org_id", "epoch", "pol", "cred", "full", "cnf"}
 
 const (
 	maxClaims        = 256
@@ -64,7 +66,11 @@ const (
 // wrong, never its value.
 func parseClaims(payload []byte) (*Claims, error) {
 	c := new(Claims)
+	var privileges claimedPrivileges
 	err := untrusted.Members(payload, claimNames, maxClaims, func(name string, value []byte) error {
+		if privileges.take(name, value) {
+			return nil
+		}
 		if err := c.set(name, value); err != nil {
 			return fmt.Errorf("claim %s: %w", name, err)
 		}
@@ -73,7 +79,62 @@ func parseClaims(payload []byte) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Scope, err = privileges.scope(); err != nil {
+		return nil, err
+	}
 	return c, c.complete()
+}
+
+// claimedPrivileges are the claims that a token may carry its privileges in,
+// as they stand there; nil: it is not there. The issuer writes one of them, as
+// the API's profile says.
+type claimedPrivileges struct{ inScope, inSCP, inPermissions []byte }
+
+// take takes a claim if it is one of them.
+func (p *claimedPrivileges) take(name string, value []byte) bool {
+	switch name {
+	case "scope":
+		p.inScope = value
+	case "scp":
+		p.inSCP = value
+	case "permissions":
+		p.inPermissions = value
+	default:
+		return false
+	}
+	return true
+}
+
+// scope returns the privileges with spaces between: those in scope if that is
+// there, else in scp, else in permissions. A token that has several carries
+// those in the first alone.
+func (p *claimedPrivileges) scope() (scope string, err error) {
+	name, value := "permissions", p.inPermissions
+	switch {
+	case p.inScope != nil:
+		if scope, err = untrusted.String(p.inScope); err != nil {
+			err = fmt.Errorf("claim scope: %w", err)
+		}
+		return scope, err
+	case p.inSCP != nil:
+		name, value = "scp", p.inSCP
+	case p.inPermissions == nil:
+		return "", nil
+	}
+	if value[0] == '"' {
+		scope, err = untrusted.String(value)
+	} else {
+		var list []string
+		if list, err = untrusted.Strings(value, false); err == nil &&
+			slices.ContainsFunc(list, func(one string) bool { return strings.ContainsFunc(one, unicode.IsSpace) }) {
+			err = errors.New("a privilege has a space in it")
+		}
+		scope = strings.Join(list, " ")
+	}
+	if err != nil {
+		return "", fmt.Errorf("claim %s: %w", name, err)
+	}
+	return scope, nil
 }
 
 func (c *Claims) set(name string, value []byte) (err error) {
@@ -94,8 +155,6 @@ func (c *Claims) set(name string, value []byte) (err error) {
 		c.NotBefore, err = untrusted.NumericDate(value)
 	case "jti":
 		c.JTI, err = untrusted.String(value)
-	case "scope":
-		c.Scope, err = untrusted.String(value)
 	case "roles":
 		c.Roles, err = untrusted.Strings(value, false)
 	case "org_id":

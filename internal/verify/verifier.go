@@ -18,6 +18,7 @@ type Config struct {
 	Issuer      string
 	Audience    string         // must be in the token's aud, unless AnyAudience is set
 	AnyAudience bool           // for introspection (RFC 7662), which is asked about tokens for others
+	TypJWT      bool           // access tokens may have typ JWT, too: the issuer signs nothing else as such
 	Keys        KeySource      // the issuer's
 	Revocations *RevocationSet // nil: nothing is revoked
 	Leeway      time.Duration  // how far the issuer's clock may differ: for exp
@@ -138,7 +139,7 @@ func (v *Verifier) check(ctx context.Context, token string) (*knownToken, *Error
 
 // checkSignature finds out who signed a token and what it says.
 func (v *Verifier) checkSignature(ctx context.Context, token string) (*knownToken, *Error) {
-	t, refusal := split(token)
+	t, refusal := split(token, v.cfg.TypJWT)
 	if refusal != nil {
 		return nil, refusal
 	}

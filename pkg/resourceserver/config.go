@@ -30,6 +30,12 @@ type Config struct {
 	// Audience is this API's own identifier. A token is accepted if its aud
 	// contains it.
 	Audience string
+	// AcceptTypJWT accepts tokens whose header says typ JWT, too. Set it if the
+	// issuer's tokens for this API are such (a gateway before it, or another
+	// library beside it, wants that), and only if the issuer signs nothing else
+	// with its keys: RFC 9068 §4 demands at+jwt so that no ID token passes for
+	// an access token. svcauth signs access tokens only. Default: at+jwt alone.
+	AcceptTypJWT bool
 	// Name is the name of this resource server in its metadata and at the
 	// issuer: at most 128 printable ASCII characters. Default: Audience.
 	Name string

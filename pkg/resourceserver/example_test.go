@@ -86,3 +86,23 @@ func ExampleFeed() {
 	defer verifier.Close()
 	// Every token is now checked against what the issuer has revoked.
 }
+
+// An API whose tokens have typ JWT, since the gateway before it, or another
+// library beside it, takes no other, says so. The privileges are found in
+// whichever claim they are.
+func ExampleConfig_acceptTypJWT() {
+	verifier, err := resourceserver.New(resourceserver.Config{
+		Issuer:       "https://auth.example.com",
+		Audience:     "https://orders.example.com",
+		AcceptTypJWT: true,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer verifier.Close()
+
+	w := httptest.NewRecorder()
+	verifier.Require("orders:view")(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/orders", nil))
+	fmt.Println(w.Code)
+	// Output: 401
+}

@@ -20,7 +20,7 @@ type Principal struct {
 	ExpiresAt time.Time // exp
 	NotBefore time.Time // nbf; zero if absent
 	JTI       string    // jti
-	Scope     string    // scope: privileges, separated by spaces
+	Scope     string    // scope, or else scp or permissions: privileges, separated by spaces
 	Roles     []string  // roles: names
 
 	// svcauth's own claims; zero in tokens of other issuers.

@@ -43,6 +43,7 @@ func New(cfg Config) (*Verifier, error) {
 	if v.core, err = verify.New(verify.Config{
 		Issuer:      cfg.Issuer,
 		Audience:    cfg.Audience,
+		TypJWT:      cfg.AcceptTypJWT,
 		Keys:        cfg.Keys,
 		Revocations: cfg.revocations,
 		Leeway:      cfg.Leeway,

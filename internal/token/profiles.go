@@ -1,0 +1,124 @@
+package token
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/profile"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// apiProfile is what tokens for an API look like, worked out once for each
+// catalogue.
+type apiProfile struct {
+	svcauth.Profile // as it comes to, see [profile.Resolve]
+	form            keyring.Form
+	alike           string // the same for two APIs that one token may be for
+	accountClaims   []string
+}
+
+// usualProfile is that of this server itself, and of an API without one.
+var usualProfile = newAPIProfile(svcauth.API{}, "")
+
+// newAPIProfile works out the profile of an API. algorithm is the server's.
+func newAPIProfile(api svcauth.API, algorithm string) *apiProfile {
+	p := &apiProfile{Profile: profile.Resolve(api.Profile), accountClaims: api.AccountClaims}
+	p.form = keyring.Form{Algorithm: p.SigningAlgorithm, Typ: p.Typ}
+	if p.SigningAlgorithm == algorithm {
+		p.form.Algorithm = ""
+	}
+	// The catalogue's JSON was read from JSON, so that it can be written.
+	alike, _ := json.Marshal([]any{p.form, p.ScopeClaim, p.Claims})
+	p.alike = string(alike)
+	return p
+}
+
+// profile returns what a token for some APIs looks like, and false if no token
+// can be for all of them: one token has one form.
+func (c *catalogue) profile(audience []string) (*apiProfile, bool) {
+	if len(audience) == 0 {
+		return usualProfile, true
+	}
+	first := c.profileOf(audience[0])
+	for _, api := range audience[1:] {
+		other := c.profileOf(api)
+		if other.alike != first.alike || other.AudienceForm == profile.AudienceString {
+			return nil, false
+		}
+	}
+	return first, len(audience) == 1 || first.AudienceForm != profile.AudienceString
+}
+
+// profileOf returns that of one API.
+func (c *catalogue) profileOf(audience string) *apiProfile {
+	if p, ok := c.profiles[audience]; ok {
+		return p
+	}
+	return usualProfile
+}
+
+// accountClaims returns the claims that a client may have of its own in a token
+// for some APIs: those that each of them lists.
+func (c *catalogue) accountClaims(audience []string) (names []string) {
+	for i, api := range audience {
+		listed := c.profileOf(api).accountClaims
+		if i == 0 {
+			names = listed
+			continue
+		}
+		names = without(names, func(name string) bool { return !slices.Contains(listed, name) })
+	}
+	return names
+}
+
+// The reasons of refusals because of profiles.
+const (
+	reasonProfiles        = "profiles"
+	reasonDefaultResource = "default_resource"
+)
+
+// oneForm refuses a token for APIs that want different forms.
+func (c *catalogue) oneForm(audience []string) *oautherr.Error {
+	if _, ok := c.profile(audience); ok {
+		return nil
+	}
+	return oautherr.New(oautherr.CodeInvalidTarget, reasonProfiles,
+		"no token fits all APIs that it would be for, as they want tokens of different forms: "+
+			"name one API in each request, as %s", namedResources(audience))
+}
+
+// usualRefused returns why a request of this client that asks for nothing in
+// particular gets no token, or nil if it does.
+func (h *holder) usualRefused(issuer string) *oautherr.Error {
+	switch {
+	case h.DefaultResource == "":
+		refusal := h.catalog.oneForm(h.asked)
+		if refusal != nil {
+			refusal.Description += "; or let the service account have a default_resource"
+		}
+		return refusal
+	case !h.catalog.known[h.DefaultResource] || h.DefaultResource == issuer:
+		return oautherr.New(oautherr.CodeInvalidTarget, reasonDefaultResource,
+			"the account's default_resource %s is no API of the catalogue any more: "+
+				"give the account another one, or name the API in the request with resource",
+			quote(h.DefaultResource))
+	}
+	return nil
+}
+
+// namedResources says how some APIs are asked for one by one.
+func namedResources(audience []string) string {
+	const most = 4
+	shown := make([]string, 0, most)
+	for _, api := range audience[:min(len(audience), most)] {
+		shown = append(shown, "resource="+api)
+	}
+	text := strings.Join(shown, " or ")
+	if len(audience) > most {
+		text += " and so on"
+	}
+	return text
+}
