@@ -28,8 +28,12 @@ var reserved = []string{
 	"act", "may_act", "cnf", "status",
 }
 
-// Reserved reports whether a claim is written by the server alone.
-func Reserved(claim string) bool { return slices.Contains(reserved, claim) }
+// Reserved reports whether a claim is written by the server alone. Large and
+// small letters are the same to it, as they are to some readers of JSON: Go's
+// own takes a member "SUB" for "sub".
+func Reserved(claim string) bool {
+	return slices.ContainsFunc(reserved, func(r string) bool { return strings.EqualFold(r, claim) })
+}
 
 // CheckClaimName returns an error that says why a claim can't be a profile's or
 // an account's own.

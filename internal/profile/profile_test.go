@@ -78,7 +78,7 @@ func TestTheNounNamesTheSameValues(t *testing.T) {
 
 func TestClaimsThatMayNotBeWritten(t *testing.T) {
 	for _, name := range []string{"", "sub", "cnf", "scope", "scp", "permissions", "roles", "epoch",
-		"full", "a b", "é"} {
+		"full", "SUB", "Scope", "a b", "é"} {
 		assert.Error(t, profile.CheckClaimName(name), name)
 	}
 	for _, name := range []string{"azp", "typ", "gty", "https://hasura.io/jwt/claims"} {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/profile"
@@ -91,32 +92,44 @@ func (h *holder) moreClaims(p *apiProfile, listed []string) []byte {
 
 // tokenClaims are the claims that each token has for itself.
 type tokenClaims struct {
-	Credential string `json:"cred"`
-	IssuedAt   int64  `json:"iat"` // seconds since 1970
-	ExpiresAt  int64  `json:"exp"`
-	JTI        string `json:"jti"`
+	Credential string // cred
+	IssuedAt   int64  // iat, in seconds since 1970
+	ExpiresAt  int64  // exp
+	JTI        string // jti
 
-	Confirmation *confirmation `json:"cnf,omitempty"` // nil: the token is not bound
+	Confirmation *confirmation // cnf; nil: the token is not bound
 }
 
-// mustEncode encodes what always has a form in JSON: texts, integers, a bool,
-// and what came from JSON.
-func mustEncode(claims any) []byte {
-	encoded, err := encode(claims)
-	if err != nil {
-		panic(err)
+// after returns one object with the members of a decision's and these claims.
+// They are ids, numbers and thumbprints, in which JSON has nothing to escape.
+func (c tokenClaims) after(decided []byte) []byte {
+	out := append(make([]byte, 0, len(decided)+maxTokenClaims), decided[:len(decided)-1]...)
+	out = append(append(out, `,"cred":"`...), c.Credential...)
+	out = strconv.AppendInt(append(out, `","iat":`...), c.IssuedAt, 10)
+	out = strconv.AppendInt(append(out, `,"exp":`...), c.ExpiresAt, 10)
+	out = append(append(out, `,"jti":"`...), c.JTI...)
+	out = append(out, '"')
+	if c.Confirmation != nil {
+		out = append(append(out, `,"cnf":`...), mustEncode(c.Confirmation)...)
 	}
-	return encoded
+	return append(out, '}')
 }
 
-// encode returns claims as JSON. It leaves <, > and & as they are: HTML is
-// nowhere near, and they would take six bytes each.
-func encode(claims any) ([]byte, error) {
+// maxTokenClaims is more bytes than these claims take: a token that is bound to
+// a key and to a certificate has 260.
+const maxTokenClaims = 320
+
+// mustEncode returns as JSON what always has that form: texts, integers, a bool,
+// and what came from JSON. It leaves <, > and & as they are: HTML is nowhere
+// near, and they would take six bytes each.
+func mustEncode(claims any) []byte {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(claims)
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
+	if err := encoder.Encode(claims); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
 }
 
 // join returns one object with the members of both. Neither may be empty.
@@ -127,17 +140,17 @@ func join(first, second []byte) []byte {
 	return append(both, second[1:]...)
 }
 
-// tokenClaimsSize is how many bytes encoded tokenClaims have of a token that is
-// not bound. Ids have one length each, and times have ten digits until the year
+// tokenClaimsSize is how many bytes tokenClaims add to a token that is not
+// bound. Ids have one length each, and times have ten digits until the year
 // 2286.
 var tokenClaimsSize = sizeOf(nil)
 
-// sizeOf returns that of the claims of a token that is bound.
+// sizeOf returns what they add to a token that is bound.
 func sizeOf(c *confirmation) int {
-	out, _ := encode(tokenClaims{
+	none := []byte("{}")
+	return len(tokenClaims{
 		Credential: "sec_00000000000000000000000000", JTI: newJTI(), IssuedAt: 1e9, ExpiresAt: 1e9, Confirmation: c,
-	})
-	return len(out)
+	}.after(none)) - len(none)
 }
 
 // newJTI returns a token's id: 128 random bits.

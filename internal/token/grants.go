@@ -133,17 +133,13 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	if refusal := s.fitsBound(d, claims.Confirmation); refusal != nil {
 		return refusal
 	}
-	payload, err := d.payload(claims)
-	if err != nil {
-		return oautherr.ServerError(err)
-	}
 	if refusal := client.Use(ctx); refusal != nil {
 		return refusal
 	}
 	if refusal := bound.use(ctx, s); refusal != nil {
 		return refusal
 	}
-	text, err := s.cfg.Keyring.Sign(d.form, payload)
+	text, err := s.cfg.Keyring.Sign(d.form, d.payload(claims))
 	if err != nil {
 		return oautherr.ServerError(err)
 	}

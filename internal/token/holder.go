@@ -94,18 +94,14 @@ type decision struct {
 }
 
 // size returns how many bytes the claims of each token will have.
-func (d decision) size() int { return len(d.encoded) + tokenClaimsSize - 1 }
+func (d decision) size() int { return len(d.encoded) + tokenClaimsSize }
 
 // payload returns the claims of one token.
-func (d decision) payload(claims tokenClaims) ([]byte, error) {
-	own, err := encode(claims)
-	if err != nil {
-		return nil, err
-	}
+func (d decision) payload(claims tokenClaims) []byte {
 	if claims.Confirmation == nil && d.unbound != nil {
-		return join(d.unbound, own), nil
+		return claims.after(d.unbound)
 	}
-	return join(d.encoded, own), nil
+	return claims.after(d.encoded)
 }
 
 // decision returns the one for these privileges of some APIs, whose tokens may
