@@ -17,7 +17,9 @@ func TestClaimsOfATokenFollowThoseOfItsDecision(t *testing.T) {
 		object := claims.after([]byte(`{"iss":"https://auth.test"}`))
 		var got map[string]any
 		require.NoError(t, json.Unmarshal(object, &got), "%s", object)
-		want := map[string]any{"iss": "https://auth.test", "cred": claims.Credential, "jti": claims.JTI, "iat": 1e9, "exp": 2e9}
+		want := map[string]any{
+			"iss": "https://auth.test", "cred": claims.Credential, "jti": claims.JTI, "iat": 1e9, "exp": 2e9,
+		}
 		if bound != nil {
 			cnf := map[string]any{}
 			if bound.Key != "" {
