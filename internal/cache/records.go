@@ -32,8 +32,8 @@ type TokenRecord struct {
 	Epoch     int64     `json:"epoch,omitempty"`
 	Pol       int64     `json:"pol,omitempty"`
 	Roles     []string  `json:"roles,omitempty"` // the first 100
-	IssuedAt  time.Time `json:"iat"`
-	ExpiresAt time.Time `json:"exp"`
+	IssuedAt  time.Time `json:"-"`               // see [storedRecord]
+	ExpiresAt time.Time `json:"-"`
 
 	span *trace.SpanContext // of a traced request, until the record is in Redis
 }
