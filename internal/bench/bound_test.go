@@ -1,8 +1,15 @@
 package bench_test
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"fmt"
+	"math/big"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,4 +100,46 @@ func proofRequests(b *testing.B, maker *possession.Maker, accounts []credential)
 	}
 	require.NoError(b, group.Wait())
 	return made
+}
+
+// BenchmarkCertificateBoundToken is the warm token endpoint for clients that
+// show a certificate through a proxy, which their tokens are bound to (RFC 8705
+// §3), beside one that shows none: cpu-ratio is of the two.
+func BenchmarkCertificateBoundToken(b *testing.B) {
+	ours, _ := start(b, 2, bindingVariable+"=mtls",
+		"SVCAUTH_TRUSTED_PROXIES=127.0.0.0/8", "SVCAUTH_TLS_CLIENT_CERT_HEADER=Client-Cert")
+	plain := post("/oauth2/token", ours.Accounts[0], tokenForm)
+	field := "Client-Cert: :" + base64.StdEncoding.EncodeToString(selfSigned(b)) + ":\r\n"
+	bound := bytes.Replace(post("/oauth2/token", ours.Accounts[1], tokenForm),
+		[]byte("Content-Type:"), []byte(field+"Content-Type:"), 1)
+	var of, none figure
+	measure := func(f *figure, request []byte) {
+		f.add(b, ours, func() int64 { return load(b, ours.Addr, window, func(int64) []byte { return request }, nil) })
+	}
+	measure(&of, bound) // warm up
+	of = figure{}
+	for b.Loop() {
+		for range rounds {
+			measure(&of, bound)
+			measure(&none, plain)
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(of.cpuEach()/none.cpuEach(), "cpu-ratio")
+	b.ReportMetric(of.perSecond()/none.perSecond(), "throughput-ratio")
+}
+
+// selfSigned returns a client's certificate, in DER.
+func selfSigned(b *testing.B) []byte {
+	b.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(b, err)
+	form := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "bench"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &form, &form, key.Public(), key)
+	require.NoError(b, err)
+	return der
 }

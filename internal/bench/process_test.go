@@ -182,6 +182,17 @@ func serveSvcauth() error {
 	})
 }
 
+// bindingVariable is what the tokens of all accounts but the first must be bound
+// to.
+const bindingVariable = "BENCH_BINDING"
+
+func bindingOf(account int) string {
+	if account == 0 {
+		return ""
+	}
+	return os.Getenv(bindingVariable)
+}
+
 func makeAccounts(ctx context.Context, a *app.App, wanted string) (made []credential, err error) {
 	count, err := strconv.Atoi(wanted)
 	if err != nil {
@@ -198,8 +209,8 @@ func makeAccounts(ctx context.Context, a *app.App, wanted string) (made []creden
 		return nil, err
 	}
 	for i := range count {
-		account, err := a.Access.CreateServiceAccount(admin,
-			svcauth.NewServiceAccount{Name: fmt.Sprint("bench ", i), RoleIDs: []string{role.ID}})
+		account, err := a.Access.CreateServiceAccount(admin, svcauth.NewServiceAccount{
+			Name: fmt.Sprint("bench ", i), RoleIDs: []string{role.ID}, TokenBinding: bindingOf(i)})
 		if err != nil {
 			return nil, err
 		}
