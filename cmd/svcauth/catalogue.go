@@ -59,6 +59,8 @@ func resourceServerCommand() *cobra.Command {
 				use:     "list",
 				aliases: []string{"ls"},
 				short:   "List the resource servers that are connected, and how far behind each is",
+				long: "BINDINGS says whether it checks what tokens are bound to. One that does not, or does not say " +
+					"so, accepts a bound token from whoever has it.",
 				example: []string{"svcauth resource-server list"},
 			},
 			page: func(ctx context.Context, s *session, _ []string,
@@ -69,8 +71,10 @@ func resourceServerCommand() *cobra.Command {
 				return []column[svcauth.ResourceServer]{
 					{title: "NAME", cell: func(r svcauth.ResourceServer) string { return r.Name }},
 					{title: "INSTANCE", cell: func(r svcauth.ResourceServer) string { return r.Instance }},
+					{title: "VERSION", wide: true, cell: func(r svcauth.ResourceServer) string { return r.Version }},
 					{title: "NODE", cell: func(r svcauth.ResourceServer) string { return r.Node }},
 					{title: "BEHIND", whole: true, cell: behind},
+					{title: "BINDINGS", whole: true, cell: bindings},
 					{
 						title: "CONNECTED",
 						whole: true,
@@ -81,6 +85,15 @@ func resourceServerCommand() *cobra.Command {
 			none: "No resource server is connected: revocations reach none at once. " +
 				"pkg/resourceserver follows the feed where its Feed is set.",
 		}.command())
+}
+
+// bindings reports in words whether a resource server checks what tokens are
+// bound to.
+func bindings(r svcauth.ResourceServer) string {
+	if r.ChecksBindings {
+		return "checked"
+	}
+	return "not checked"
 }
 
 func behind(r svcauth.ResourceServer) string {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -40,6 +41,7 @@ func (k *Console) functions() template.FuncMap {
 		"bindingChoices": bindingChoices,
 		"bindingLabel":   bindingLabel,
 
+		"bindingsSince":   func() string { return wire.BindingsSince },
 		"resourceChoices": resourceChoices,
 		"resourceLabel":   resourceLabel,
 		"claimsHint":      claimsHint,

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -76,6 +77,17 @@ type serversData struct {
 	Servers []svcauth.ResourceServer
 	Allowed bool
 	Taken   time.Time
+}
+
+// Unchecking returns the names of those that are not known to check what
+// tokens are bound to. Each stands once, however many processes it has.
+func (d serversData) Unchecking() (names []string) {
+	for _, s := range d.Servers {
+		if !s.ChecksBindings {
+			names = append(names, cmp.Or(s.Name, s.ClientID))
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names)))
 }
 
 func resourceServers(v *visit) error {

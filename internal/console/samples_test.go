@@ -707,6 +707,8 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 			Node:        "a",
 			Cursor:      "7",
 			ConnectedAt: *at(-time.Hour),
+
+			Version: "0.1.0", ChecksBindings: true,
 		},
 		{
 			Name:        "billing",

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -115,6 +117,20 @@ func (f *furnished) credentials(t testing.TB, mark string) {
 		SANURI: "spiffe://example.org/a-workload-with-a-rather-long-name/in/production", Description: "mesh" + mark,
 	})
 	require.NoError(t, err)
+}
+
+// follow has a resource server ask for the feed. It counts as connected for
+// some minutes.
+func (f *furnished) follow(t testing.TB, api svcauth.ServiceAccount, name, version string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodGet, f.URL+"/oauth2/revocations", nil)
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+f.Token(api.ClientID, api.ClientSecret, ""))
+	for header, value := range map[string]string{wire.HeaderName: name, wire.HeaderInstance: name + "-7d4b9f",
+		wire.HeaderAudience: svctest.CloudAPI, wire.HeaderInterval: "1m", wire.HeaderVersion: version} {
+		req.Header.Set(header, value)
+	}
+	require.Equal(t, http.StatusOK, f.Do(req).Status)
 }
 
 // pages are all that can be opened by an address, by name.
@@ -253,7 +269,10 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		}},
 	}, 0)
 	require.NoError(t, err)
+	api := f.Account("api", svcauth.TokensIntrospect)
 	for _, width := range []int64{1280, 768, 360} {
+		f.follow(t, api, "example-api", wire.Version)
+		f.follow(t, api, "billing-service-with-a-rather-long-name", "")
 		light, dark := look{width, false}, look{width, true}
 		t.Run(light.String(), func(t *testing.T) {
 			b := open(t, f.Server, light)

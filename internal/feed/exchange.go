@@ -44,6 +44,7 @@ type nodeReceipt struct {
 	Operator bool   `json:"operator,omitempty"`
 	Name     string `json:"name,omitempty"`
 	Audience string `json:"audience,omitempty"`
+	Version  string `json:"version,omitempty"`
 	Cursor   int64  `json:"cursor"`
 	SinceMS  int64  `json:"since_ms,omitempty"` // connected to that node since; 0: it is not
 }
@@ -217,7 +218,7 @@ func (r *receipts) dequeue() (out []nodeReceipt) {
 			delete(queue, one)
 			n := nodeReceipt{
 				ClientID: one.ClientID, Instance: one.Instance, OrgID: one.OrgID, Operator: one.Operator,
-				Name: one.Name, Audience: one.Audience, Cursor: one.cursor,
+				Name: one.Name, Audience: one.Audience, Version: one.Version, Cursor: one.cursor,
 			}
 			for _, p := range one.at {
 				if p.node == r.node && p.holds(now) {
@@ -245,6 +246,7 @@ func (r *receipts) merge(m message) {
 			Name:     n.Name,
 			Audience: n.Audience,
 			Instance: n.Instance,
+			Version:  n.Version,
 		}, false, presentFor)
 		if one == nil {
 			continue

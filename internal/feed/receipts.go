@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -120,7 +121,7 @@ func (r *receipts) get(who Subscriber, here bool, lasts time.Duration) *receipt 
 		}
 		processes[process{who.ClientID, who.Instance}] = one
 	} else if who.Name == "" {
-		who.Name, who.Audience = one.Name, one.Audience
+		who.Name, who.Audience, who.Version = one.Name, one.Audience, one.Version
 	}
 	one.Subscriber = who
 	return one
@@ -299,6 +300,7 @@ func (r *receipts) list(scope Scope) []listing {
 		out = append(out, listing{scope: one.Scope, cursor: one.cursor, ResourceServer: svcauth.ResourceServer{
 			Name: one.Name, Audience: one.Audience, ClientID: one.ClientID, Instance: one.Instance,
 			Node: last.node, Cursor: formatCursor(one.cursor), ConnectedAt: last.since.UTC(),
+			Version: one.Version, ChecksBindings: wire.ChecksBindings(one.Version),
 		}})
 	}
 	return out

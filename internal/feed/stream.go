@@ -25,6 +25,7 @@ type Subscriber struct {
 	Name     string
 	Audience string
 	Instance string // tells the processes of one client apart; empty: it has not said
+	Version  string // of pkg/resourceserver; empty: it has not said
 }
 
 // Stream is one subscriber's connection. It counts from [Feed.Open] to

@@ -56,6 +56,8 @@ var feedHeaders = []apidoc.Parameter{
 	{Name: wire.HeaderAudience, Example: "https://api.cloud.example", Text: "Its audience, for people"},
 	{Name: wire.HeaderInstance, Example: "pod-1",
 		Text: "Tells the processes of one client apart. Who sends it is listed as a resource server"},
+	{Name: wire.HeaderVersion, Example: wire.Version, Text: "The version of pkg/resourceserver that it runs. Who " +
+		"sends none is taken not to check what tokens are bound to"},
 	{Name: wire.HeaderInterval, Example: "1s", Text: "The time between two pages that are asked for"},
 }
 
@@ -68,6 +70,7 @@ func (e *Endpoints) describeReceipt() apidoc.Endpoint {
 		Privilege: svcauth.TokensIntrospect,
 		Body: &apidoc.Content{Media: apidoc.JSONType, Type: wire.Receipt{}, Example: wire.Receipt{
 			Cursor: "42", Name: "clusters", Audience: "https://api.cloud.example", Instance: "pod-1",
+			Version: wire.Version,
 		}},
 		Answers: []apidoc.Answer{{Status: http.StatusNoContent, Text: "Noted"}},
 		Errors:  ofFeed,

@@ -122,6 +122,7 @@ func scopeOf(asker token.Introspector) feed.Scope {
 func identify(h http.Header, asker token.Introspector) feed.Subscriber {
 	return labelled(asker, wire.Receipt{
 		Name: h.Get(wire.HeaderName), Audience: h.Get(wire.HeaderAudience), Instance: h.Get(wire.HeaderInstance),
+		Version: h.Get(wire.HeaderVersion),
 	})
 }
 
@@ -129,6 +130,7 @@ func labelled(asker token.Introspector, r wire.Receipt) feed.Subscriber {
 	return feed.Subscriber{
 		Scope: scopeOf(asker), ClientID: asker.ClientID, Name: label(r.Name, wire.MaxName),
 		Audience: label(r.Audience, wire.MaxAudience), Instance: label(r.Instance, wire.MaxInstance),
+		Version: label(r.Version, wire.MaxVersion),
 	}
 }
 

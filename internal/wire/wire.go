@@ -13,6 +13,7 @@ const (
 	HeaderName     = "Svcauth-Resource-Server"
 	HeaderAudience = "Svcauth-Audience"
 	HeaderInstance = "Svcauth-Instance" // tells the processes of one client apart
+	HeaderVersion  = "Svcauth-Version"  // [Version], of pkg/resourceserver
 	HeaderInterval = "Svcauth-Interval" // the time between two polls, as of time.Duration
 )
 
@@ -22,6 +23,7 @@ const (
 	MaxName     = 128
 	MaxAudience = 256
 	MaxInstance = 64
+	MaxVersion  = 32
 )
 
 // How the feed is asked.
@@ -48,4 +50,5 @@ type Receipt struct {
 	Name     string `json:"name" required:"false" doc:"The resource server's name, for people; 128 bytes of it are kept"`
 	Audience string `json:"audience" required:"false" doc:"Its audience, for people; 256 bytes of it are kept"`
 	Instance string `json:"instance" required:"false" doc:"Tells the processes of one client apart; 64 bytes of it are kept"`
+	Version  string `json:"version" required:"false" doc:"The version of pkg/resourceserver that it runs; who sends none is taken not to check what tokens are bound to. 32 bytes of it are kept"`
 }

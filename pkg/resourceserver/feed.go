@@ -359,6 +359,7 @@ func (f *subscriber) request(
 	req.Header.Set(wire.HeaderName, f.cfg.Name)
 	req.Header.Set(wire.HeaderAudience, untrusted.Quotable(f.cfg.Audience, wire.MaxAudience))
 	req.Header.Set(wire.HeaderInstance, f.instance)
+	req.Header.Set(wire.HeaderVersion, wire.Version)
 	return req, token, nil
 }
 

@@ -93,6 +93,7 @@ func (f *subscriber) acknowledge(ctx context.Context, cursor string) error {
 		Name:     f.cfg.Name,
 		Audience: f.cfg.Audience,
 		Instance: f.instance,
+		Version:  wire.Version,
 	})
 	if err != nil {
 		return err
