@@ -38,6 +38,9 @@ func configCommand() *cobra.Command {
 			for _, o := range start.Warnings {
 				fmt.Fprintln(c.ErrOrStderr(), "warning: "+clean(o.String()))
 			}
+			for _, p := range start.Pending {
+				fmt.Fprintln(c.ErrOrStderr(), "note: "+p.String())
+			}
 			if start.Note != "" {
 				fmt.Fprintln(c.ErrOrStderr(), "note: "+start.Note)
 			}

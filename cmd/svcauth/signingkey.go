@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -37,6 +39,19 @@ func signingKeyChoices(ctx context.Context, s *session, _ []string, _ string) ([
 	return out, err
 }
 
+// signingAlgorithmChoices completes the algorithms that have keys to rotate.
+func signingAlgorithmChoices(ctx context.Context, s *session, _ []string, _ string) ([]string, error) {
+	keys, err := s.client.SigningKeys(ctx)
+	var out []string
+	for _, key := range keys.Items {
+		if key.State != svcauth.KeyRetired {
+			out = append(out, key.Algorithm)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), err
+}
+
 func listSigningKeys() *cobra.Command {
 	return listing[svcauth.SigningKey]{whole: true, columns: signingKeyColumns, none: "No signing keys.",
 		verb: verb{
@@ -53,12 +68,19 @@ func listSigningKeys() *cobra.Command {
 }
 
 func rotateSigningKeys() *cobra.Command {
+	var r svcauth.KeyRotation
 	return verb{
 		use:     "rotate",
 		short:   "Make the next key the active one now, rather than when it is due; tokens live on",
-		example: []string{"svcauth signing-key rotate"},
+		long:    "Without --algorithm the keys of each algorithm in use are rotated.",
+		example: []string{"svcauth signing-key rotate", "svcauth signing-key rotate --algorithm ES256"},
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringVar(&r.Algorithm, "algorithm", "",
+				"rotate the keys of this algorithm only: ES256, RS256 or EdDSA")
+		},
+		choices: map[string]choices{"algorithm": signingAlgorithmChoices},
 		run: func(ctx context.Context, s *session, _ []string) error {
-			keys, err := s.client.RotateSigningKeys(ctx)
+			keys, err := s.client.RotateSigningKeys(ctx, r)
 			if err != nil {
 				return err
 			}

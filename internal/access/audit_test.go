@@ -141,7 +141,7 @@ var steps = []step{
 	}},
 	{action: "role.delete", do: func(s *subjects) error { return s.Access.DeleteRole(s.admin, s.role.ID) }},
 	{action: "signing_key.rotate",
-		do: func(s *subjects) error { return rules.Last(s.Access.RotateSigningKeys(s.admin)) }},
+		do: func(s *subjects) error { return rules.Last(s.Access.RotateSigningKeys(s.admin, svcauth.KeyRotation{})) }},
 	{action: "signing_key.rotate", do: func(s *subjects) error {
 		s.Clock.Advance(48 * time.Hour)
 		return s.Keyring.Advance(s.T.Context())

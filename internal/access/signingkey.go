@@ -33,12 +33,22 @@ func keyOperation(action, kid string) Operation {
 	}
 }
 
-// RotateSigningKeys lets the next key sign from now on and returns the keys as
-// they then are; the operator's (keys:manage). Tokens live on. A problem of
-// [svcauth.CodeConflict] if as many keys are published as may be.
-func (s *Service) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
+// RotateSigningKeys lets the next key of an algorithm sign from now on, or that
+// of each in use, and returns the keys as they then are; the operator's
+// (keys:manage). Tokens live on. A problem of [svcauth.CodeConflict] if as many
+// keys are published as may be.
+func (s *Service) RotateSigningKeys(
+	ctx context.Context, r svcauth.KeyRotation,
+) (svcauth.List[svcauth.SigningKey], error) {
 	err := s.Change(ctx, keyOperation("signing_key.rotate", ""), func(ctx context.Context, t *Tx) error {
-		err := s.cfg.Keyring.Rotate(ctx, t.Q)
+		if r.Algorithm != "" {
+			t.After = r
+		}
+		err := s.cfg.Keyring.Rotate(ctx, t.Q, r.Algorithm)
+		var unused *keyring.NotInUseError
+		if errors.As(err, &unused) {
+			return svcauth.InvalidField("body.algorithm", "%s", unused)
+		}
 		var full *keyring.FullError
 		if errors.As(err, &full) {
 			refusal := svcauth.NewProblem(svcauth.CodeConflict, "%s", full)
@@ -84,8 +94,8 @@ func revokedKeyWarning(k svcauth.SigningKey) string {
 			"servers that follow the revocation stream within moments, by others when they have read the key " +
 			"set again (jwks.max_age at the latest). Their clients need new tokens."
 	}
-	return "Every token that is out is refused: by this server now, by resource servers that follow the " +
-		"revocation stream within moments, by others when they have read the key set again (jwks.max_age at the " +
-		"latest). Every client needs a new token; " +
+	return "Every token that is out and signed with " + k.Algorithm + " is refused: by this server now, by resource " +
+		"servers that follow the revocation stream within moments, by others when they have read the key set again " +
+		"(jwks.max_age at the latest). Their clients need new tokens; " +
 		"another key signs them already. Restart resource servers that follow no stream and must not wait."
 }

@@ -353,7 +353,7 @@ func (a *App) wireHTTP() error {
 
 // load reads what must be in memory before anything is served.
 func (a *App) load(ctx context.Context) error {
-	if err := a.keyring.Load(ctx); err != nil {
+	if err := a.keyring.Check(ctx); err != nil { // the wrong master key must change nothing
 		return err
 	}
 	catalogue, err := config.LoadCatalog(a.cfg.CatalogFile, a.cfg.Issuer)
@@ -364,6 +364,9 @@ func (a *App) load(ctx context.Context) error {
 		ctx, catalogue.APIs, catalogue.Privileges, a.cfg.CatalogAllowRemoval,
 	); err != nil {
 		return fmt.Errorf("apply the catalogue: %w", err)
+	}
+	if err := a.keyring.Load(ctx); err != nil { // keys of each algorithm that the catalogue's profiles name
+		return err
 	}
 	return a.changes.Load(ctx)
 }

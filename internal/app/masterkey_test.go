@@ -34,7 +34,7 @@ func TestTheMasterKeyIsChangedWithoutDownTime(t *testing.T) {
 			other := nodes[1-i]
 			require.NotEmpty(t, other.Token(account.ClientID, account.ClientSecret, ""), "the other node goes on")
 			// What it seals now must be opened by all that start later.
-			_, err := other.Admin().RotateSigningKeys(t.Context())
+			_, err := other.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 			require.NoError(t, err)
 			n.Set("SVCAUTH_MASTER_KEY_FILE="+step.master, "SVCAUTH_MASTER_KEY_PREVIOUS_FILE="+step.previous)
 			n.Start()

@@ -36,7 +36,7 @@ func (a *App) measure(ctx context.Context) error {
 		a.measureCertificates()
 		now := a.clock()
 		for _, k := range a.keyring.Ages(now) {
-			a.metrics.KeyAge(k.State, k.Age)
+			a.metrics.KeyAge(k.Algorithm, k.State, k.Age)
 		}
 		var lag int64
 		for _, r := range a.feed.ResourceServers(feed.Scope{Operator: true}) {

@@ -123,7 +123,7 @@ func TestKeysRotateAtBothNodes(t *testing.T) {
 	before := p.token()
 	operator := access.System(p.one.Tenant.Organization.ID)
 	operator.Operator = true
-	_, err := p.one.App.Access.RotateSigningKeys(access.WithActor(t.Context(), operator))
+	_, err := p.one.App.Access.RotateSigningKeys(access.WithActor(t.Context(), operator), svcauth.KeyRotation{})
 	require.NoError(t, err)
 	after := p.token()
 	require.NotEqual(t, strings.Split(before, ".")[0], strings.Split(after, ".")[0], "another kid")

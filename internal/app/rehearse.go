@@ -40,6 +40,7 @@ func (a *App) nameOversized(ctx context.Context) error {
 type Rehearsal struct {
 	Refused  error                 // what the start would fail with; nil if nothing was found
 	Warnings []svcauth.SizeWarning // accounts whose tokens would be too long
+	Pending  []keyring.Pending     // algorithms that would not sign at once
 	Note     string                // why the database could not be read; empty if it could
 	// Bootstrapped reports whether there is an organization, as far as that
 	// could be read.
@@ -77,7 +78,7 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 	}
 	_, err = db.Read().OperatorOrganization(ctx)
 	r.Bootstrapped = err == nil
-	r.Refused, err = refusedBy(ctx, db, cfg, catalog)
+	r.Pending, r.Refused, err = readKeys(ctx, db, cfg, catalog)
 	if err == nil && r.Refused == nil && cfg.Token.MaxSize > 0 {
 		tokenSize := func(form keyring.Form, payload int) int {
 			form.Algorithm = cmp.Or(form.Algorithm, cfg.Token.SigningAlgorithm)
@@ -95,29 +96,36 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 	return r
 }
 
-func refusedBy(ctx context.Context, db *store.Store, cfg config.Config, catalog config.Catalog) (refused, err error) {
+// readKeys returns what a start would refuse of the master key, the signing
+// keys and the catalogue, and which algorithms would have to wait.
+func readKeys(
+	ctx context.Context, db *store.Store, cfg config.Config, catalog config.Catalog,
+) (pending []keyring.Pending, refused, err error) {
 	missing := masterKeyMissing(cfg)
 	master, previous, err := masterKeys(cfg, false)
 	if missing {
 		master = make([]byte, masterKeySize) // opens nothing
 	} else if err != nil {
-		return err, nil
+		return nil, err, nil
 	}
 	keys, err := keyring.New(keyringConfig(cfg, db, master, previous))
 	if err != nil {
-		return err, nil
+		return nil, err, nil
 	}
 	if err := keys.Check(ctx); errors.Is(err, keyring.ErrOtherMasterKey) || errors.Is(err, keyring.ErrDamaged) {
 		if missing {
 			err = masterKeyLost(cfg)
 		}
-		return err, nil
+		return nil, err, nil
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if pending, err = keys.Rehearse(ctx, catalog.APIs); err != nil {
+		return nil, nil, err
 	}
 	err = access.CheckCatalog(ctx, db.Read(), cfg.Issuer, catalog.Privileges, cfg.CatalogAllowRemoval)
 	if refused := (*svcauth.Problem)(nil); errors.As(err, &refused) {
-		return ofKey("catalog_file", errors.New(refused.Detail)), nil
+		return nil, ofKey("catalog_file", errors.New(refused.Detail)), nil
 	}
-	return nil, err
+	return pending, nil, err
 }

@@ -196,7 +196,7 @@ func TestMetricsAreCompleteAndWellFormed(t *testing.T) {
 	require.NoError(t, err)
 
 	text := svctest.Metrics(t, ops, func(text string) bool {
-		return strings.Contains(text, `svcauth_signing_key_age_seconds{state="active"}`) &&
+		return strings.Contains(text, `svcauth_signing_key_age_seconds{algorithm="ES256",state="active"}`) &&
 			!strings.Contains(text, "svcauth_revocation_propagation_seconds_count 0")
 	})
 	for _, line := range []string{

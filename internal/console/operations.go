@@ -25,9 +25,24 @@ func (k *Console) mountOperations(g *gin.RouterGroup) {
 }
 
 type signingData struct {
-	Keys   []svcauth.SigningKey
+	Keys   []svcauth.SigningKey // by algorithm
+	InUse  []string             // the algorithms that have keys to rotate
 	Dialog string
 	Key    svcauth.SigningKey // that the dialog is about
+}
+
+// newSigningData sorts the keys by algorithm, those of one newest first.
+func newSigningData(keys []svcauth.SigningKey, dialog string) signingData {
+	d := signingData{Keys: keys, Dialog: dialog}
+	for _, k := range keys {
+		if k.State != svcauth.KeyRetired {
+			d.InUse = append(d.InUse, k.Algorithm)
+		}
+	}
+	slices.Sort(d.InUse)
+	d.InUse = slices.Compact(d.InUse)
+	slices.SortStableFunc(d.Keys, func(a, b svcauth.SigningKey) int { return cmp.Compare(a.Algorithm, b.Algorithm) })
+	return d
 }
 
 func signingKeys(dialog string) func(*visit) error {
@@ -36,7 +51,7 @@ func signingKeys(dialog string) func(*visit) error {
 		if err != nil {
 			return err
 		}
-		d := signingData{Keys: keys.Items, Dialog: dialog}
+		d := newSigningData(keys.Items, dialog)
 		if at := slices.IndexFunc(d.Keys, func(k svcauth.SigningKey) bool { return k.KID == v.Param("kid") }); at >= 0 {
 			d.Key = d.Keys[at]
 		} else if dialog == "revoke" {
@@ -57,12 +72,13 @@ func rotateSigningKeys(v *visit) error {
 		return err
 	}
 	if first {
-		if _, err := v.k.cfg.Access.RotateSigningKeys(v.ctx()); err != nil {
+		which := svcauth.KeyRotation{Algorithm: v.PostForm("algorithm")}
+		if _, err := v.k.cfg.Access.RotateSigningKeys(v.ctx(), which); err != nil {
 			return err
 		}
 	}
 	return v.done("/console/signing-keys",
-		"The signing keys were rotated. The old one still verifies until its last token has expired.")
+		"The signing keys were rotated. The old ones still verify until the last token of each has expired.")
 }
 
 func revokeSigningKey(v *visit) error {

@@ -690,12 +690,20 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 			DeleteAfter: at(time.Hour),
 		},
 	}
+	both := append([]svcauth.SigningKey{
+		{KID: "kid-rsa", Algorithm: "RS256", State: svcauth.KeyNext, CreatedAt: *at(-time.Minute)},
+	}, signing...)
+	for name, dialog := range map[string]string{"-several": "", "-several-rotate": "rotate"} {
+		add("signing-keys"+name, "signingkeys", page{
+			Title: "Signing keys", Nav: "signing-keys", Dialog: dialog != "", Data: newSigningData(both, dialog),
+		})
+	}
 	for name, dialog := range map[string]string{"": "", "-rotate": "rotate", "-revoke": "revoke"} {
 		add("signing-keys"+name, "signingkeys", page{
 			Title:  "Signing keys",
 			Nav:    "signing-keys",
 			Dialog: dialog != "",
-			Data:   signingData{Keys: signing, Dialog: dialog, Key: signing[1]},
+			Data:   signingData{Keys: signing, InUse: []string{"ES256"}, Dialog: dialog, Key: signing[1]},
 		})
 	}
 	servers := []svcauth.ResourceServer{

@@ -38,7 +38,7 @@ func TestSigningKeys(t *testing.T) {
 
 func (l *load) rotate() {
 	l.t.Helper()
-	_, err := l.admin.RotateSigningKeys(l.t.Context())
+	_, err := l.admin.RotateSigningKeys(l.t.Context(), svcauth.KeyRotation{})
 	require.NoError(l.t, err)
 }
 

@@ -20,7 +20,7 @@ type Config struct {
 	// MasterKey seals; PreviousMasterKey (may be nil) only opens. Each is 32
 	// random bytes, and is not kept: the caller may clear them after [New].
 	MasterKey, PreviousMasterKey []byte
-	// Algorithm of new keys: ES256, RS256 or EdDSA.
+	// Algorithm of tokens whose profile names none: ES256, RS256 or EdDSA.
 	Algorithm string
 	// RotateEvery is how long a key signs. PublishBefore is how long it is
 	// published before that: at least as long as verifiers may keep the JWKS.
@@ -39,13 +39,15 @@ type Keyring struct {
 	macs      atomic.Pointer[macs]
 	reloading sync.Mutex   // so that the set read last is the one that stays
 	saidFull  atomic.Int64 // the moment that the log named last; see FullError
+
+	catalogChanged chan struct{} // wakes Run
 }
 
 var errNotLoaded = errors.New("the signing keys have not been loaded yet")
 
 // New checks the configuration. Nothing is read or written yet.
 func New(cfg Config) (*Keyring, error) {
-	k := &Keyring{}
+	k := &Keyring{catalogChanged: make(chan struct{}, 1)}
 	var err error
 	if k.master, err = newMaster(cfg.MasterKey); err != nil {
 		return nil, fmt.Errorf("the master key is unusable: %w", err)
@@ -95,23 +97,28 @@ func (k *Keyring) List(ctx context.Context) ([]svcauth.SigningKey, error) {
 
 // KeyAge is how long a key has been in its state.
 type KeyAge struct {
-	State string // one of svcauth's Key constants
-	Age   time.Duration
+	Algorithm string
+	State     string // one of svcauth's Key constants
+	Age       time.Duration
 }
 
-// Ages returns for each of the three states how long the oldest key in it has
-// been so, as far as this node knows, and 0 if there is none.
-func (k *Keyring) Ages(now time.Time) []KeyAge {
-	ages := []KeyAge{{State: svcauth.KeyNext}, {State: svcauth.KeyActive}, {State: svcauth.KeyRetired}}
+// Ages returns for each algorithm and each of the three states how long the
+// oldest key in it has been so, as far as this node knows, and 0 if there is
+// none.
+func (k *Keyring) Ages(now time.Time) (ages []KeyAge) {
 	current := k.keys.Load()
 	if current == nil {
-		return ages
+		return nil
 	}
-	for _, one := range current.byKID {
-		for i := range ages {
-			if ages[i].State == one.State {
-				ages[i].Age = max(ages[i].Age, now.Sub(since(one.SigningKey)))
+	for _, algorithm := range algorithms {
+		for _, state := range []string{svcauth.KeyNext, svcauth.KeyActive, svcauth.KeyRetired} {
+			oldest := KeyAge{Algorithm: algorithm, State: state}
+			for _, one := range current.byKID {
+				if one.Algorithm == algorithm && one.State == state {
+					oldest.Age = max(oldest.Age, now.Sub(since(one.SigningKey)))
+				}
 			}
+			ages = append(ages, oldest)
 		}
 	}
 	return ages

@@ -31,18 +31,18 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 			k := loaded(t, cfg)
 			if i > 0 { // the configuration changed: the next key is of the new algorithm, and signs after a rotation
 				require.Contains(t, k.Algorithms(), c.algorithm, "the next key is published already")
-				require.NotEqual(t, c.algorithm, k.keys.Load().active.Algorithm)
-				require.Contains(t, k.Algorithms(), k.keys.Load().active.Algorithm, "what signs now is among them")
-				write(t, k, k.Rotate)
+				require.NotEqual(t, c.algorithm, k.keys.Load().signer.Algorithm)
+				require.Contains(t, k.Algorithms(), k.keys.Load().signer.Algorithm, "what signs now is among them")
+				rotateAll(t, k)
 			}
-			require.Equal(t, c.algorithm, k.keys.Load().active.Algorithm)
+			require.Equal(t, c.algorithm, k.keys.Load().signer.Algorithm)
 			token, kid := sign(t, k)
 			payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
 			require.NoError(t, err)
 			require.Equal(t, len(token), TokenSize(Form{Algorithm: c.algorithm}, len(payload)))
 			require.Equal(t, len(token), k.TokenSize(Form{}, len(payload)))
 			require.True(t, k.SignedByActive(Form{}, token))
-			plain := Form{Typ: TypJWT}
+			plain := Form{Algorithm: c.algorithm, Typ: TypJWT}
 			require.False(t, k.SignedByActive(plain, token), "another form")
 			asJWT, err := k.Sign(plain, payload)
 			require.NoError(t, err)
@@ -51,6 +51,8 @@ func TestEachAlgorithmSignsAndIsPublished(t *testing.T) {
 			requireHeader(t, asJWT, `{"alg":"`+c.algorithm+`","kid":"`+kid+`","typ":"JWT"}`)
 			_, err = k.Sign(Form{Typ: "dpop+jwt"}, payload)
 			require.ErrorContains(t, err, `type "dpop+jwt" of a token is unknown: expected at+jwt or JWT`)
+			_, err = k.Sign(Form{Algorithm: "HS256"}, payload)
+			require.ErrorContains(t, err, `signing algorithm "HS256" is unknown: expected ES256, RS256 or EdDSA`)
 			require.Contains(t, published(t, k), kid)
 			require.Equal(t, 2, strings.Count(token, "."))
 			found := k.keys.Load().byKID[kid].jwk
@@ -187,9 +189,9 @@ func TestNothingPrivateRests(t *testing.T) {
 			cfg := config(open(), newClock())
 			cfg.Algorithm = algorithm
 			k := loaded(t, cfg)
-			write(t, k, k.Rotate)
+			rotateAll(t, k)
 			content := dbdump.Read(t, url)
-			require.Contains(t, content, k.keys.Load().active.KID, "the dump holds what it should")
+			require.Contains(t, content, k.keys.Load().signer.KID, "the dump holds what it should")
 			for _, one := range k.keys.Load().byKID {
 				der, err := x509.MarshalPKCS8PrivateKey(one.private)
 				require.NoError(t, err)

@@ -2,16 +2,27 @@ package keyring
 
 import (
 	"context"
-	"slices"
 
 	"github.com/svcauth/svcauth/internal/store"
 )
 
-// Apply reads the signing keys again if the change log says that they have
-// changed. With Reset it makes the Keyring a listener of the change log.
+// Apply reads the signing keys again if the change log says that they or the
+// catalogue have changed. What the catalogue's profiles demand is then made by
+// [Keyring.Run]. With Reset it makes the Keyring a listener of the change log.
 func (k *Keyring) Apply(ctx context.Context, entries []store.Change) {
-	if slices.ContainsFunc(entries, func(c store.Change) bool { return c.Kind == store.ChangeKeys }) {
+	keys, catalog := false, false
+	for _, c := range entries {
+		keys = keys || c.Kind == store.ChangeKeys
+		catalog = catalog || c.Kind == store.ChangeCatalog
+	}
+	if keys || catalog {
 		k.reloadOrLog(ctx)
+	}
+	if catalog {
+		select {
+		case k.catalogChanged <- struct{}{}:
+		default: // Run is about to look
+		}
 	}
 }
 

@@ -5,18 +5,21 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/svcauth/svcauth/internal/store"
 )
 
-// Load makes what is missing in the database: the key for secret hashes, an
-// active and a next signing key. It seals anew what is sealed under the
-// previous master key, and takes the keys into use. Nodes that start at once
-// agree. A next key of another algorithm than the configured one is replaced,
-// as it has never signed. With the wrong master key Load changes nothing and
-// returns an error that says so.
+// Load makes what is missing in the database: the key for secret hashes, and
+// for each algorithm in use an active and a next signing key. The catalogue
+// should be there already, so that in a fresh database all sign at once. It
+// seals anew what is sealed under the previous master key, and takes the keys
+// into use. Nodes that start at once agree. If another algorithm is configured
+// than before, its first key signs when it has been published for
+// PublishBefore, and those of the former one are then retired. With the wrong
+// master key Load changes nothing and returns an error that says so.
 func (k *Keyring) Load(ctx context.Context) error {
-	if err := k.advance(ctx, replaceOtherAlgorithm); err != nil {
+	if err := k.advance(ctx, true); err != nil {
 		return fmt.Errorf("load the keys: %w", err)
 	}
 	return k.Reload(ctx)
@@ -52,16 +55,35 @@ func (k *Keyring) Check(ctx context.Context) error {
 func (k *Keyring) Reload(ctx context.Context) error {
 	k.reloading.Lock()
 	defer k.reloading.Unlock()
-	rows, err := k.cfg.Store.Read().SigningKeys(ctx)
+	q := k.cfg.Store.Read()
+	rows, err := q.SigningKeys(ctx)
 	if err != nil {
 		return fmt.Errorf("read the signing keys: %w", err)
 	}
-	fresh, err := k.assemble(rows, k.keys.Load())
+	use, err := k.usage(ctx, q)
+	if err != nil {
+		return fmt.Errorf("read which algorithms are in use: %w", err)
+	}
+	old := k.keys.Load()
+	fresh, err := k.assemble(rows, use, old)
 	if err != nil {
 		return err
 	}
 	k.keys.Store(fresh)
+	k.logPending(fresh, old)
 	return nil
+}
+
+// logPending logs, once for each, the algorithms that wait for their first key
+// to sign.
+func (k *Keyring) logPending(fresh, old *set) {
+	for _, p := range fresh.pending {
+		if p.SignsAt.IsZero() || old != nil && slices.Contains(old.pending, p) {
+			continue // it is about to be published, or waits for room, which mustWait logs
+		}
+		k.cfg.Logger.Warn("a signing algorithm waits for its first key to sign",
+			"algorithm", p.Algorithm, "reason", p.String())
+	}
 }
 
 // loadDataKey opens the key for secret hashes, or makes it if there is none.

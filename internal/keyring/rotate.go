@@ -12,31 +12,21 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// What advance does beyond what is due.
-const (
-	whatIsDue             = false
-	replaceOtherAlgorithm = true // at the start: the configuration may have changed
-)
-
 // checkEvery is how often [Keyring.Run] looks whether something is due.
 const checkEvery = time.Minute
 
-// slots is the state of all signing keys inside one transaction.
-type slots struct {
-	active, next *store.SigningKeyRow
-	retired      []store.SigningKeyRow
-	changed      bool
-}
-
 // Run rotates by the clock until ctx is done. An active key that has signed for
-// RotateEvery is retired, and the next one signs in its place once it has been
-// published for PublishBefore. A retired one is deleted when the last token
-// that it signed has expired.
+// RotateEvery is retired, and the next one of its algorithm signs in its place
+// once it has been published for PublishBefore. A retired one is deleted when
+// the last token that it signed has expired. Run also acts when the catalogue
+// has changed: an algorithm that a profile names first gets keys, and those of
+// one that none names any more are retired.
 func (k *Keyring) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-k.catalogChanged:
 		case <-time.After(checkEvery * time.Duration(90+rand.IntN(20)) / 100):
 		}
 		if err := k.Advance(ctx); err != nil && ctx.Err() == nil {
@@ -51,7 +41,7 @@ func (k *Keyring) Advance(ctx context.Context) error {
 	if !k.due() {
 		return nil
 	}
-	if err := k.advance(ctx, whatIsDue); err != nil {
+	if err := k.advance(ctx, false); err != nil {
 		return err
 	}
 	return k.Reload(ctx)
@@ -63,122 +53,205 @@ func (k *Keyring) due() bool {
 	if current == nil {
 		return true
 	}
-	now, active, next := k.now(), false, false
+	var rows []store.SigningKeyRow
 	for _, one := range current.byKID {
-		switch one.State {
-		case svcauth.KeyActive:
-			active = now.Sub(since(one.SigningKey)) < k.cfg.RotateEvery
-		case svcauth.KeyNext:
-			next = true
-		case svcauth.KeyRetired:
-			if one.DeleteAfter != nil && !now.Before(*one.DeleteAfter) {
-				return true
-			}
+		rows = append(rows, store.SigningKeyRow{SigningKey: one.SigningKey})
+	}
+	s, now := sort(rows, current.use), k.now()
+	if slices.ContainsFunc(s.retired, func(r store.SigningKeyRow) bool { return expired(r, now) }) {
+		return true
+	}
+	for _, algorithm := range s.use.all {
+		if one := s.of(algorithm); one.next == nil || k.ripe(one) {
+			return true
 		}
 	}
-	return !active || !next
+	return slices.ContainsFunc(s.unused(), func(algorithm string) bool {
+		return s.of(algorithm).next != nil || s.of(s.use.standard).active != nil
+	})
 }
 
-// advance makes what is missing and does what is due, in one transaction.
-func (k *Keyring) advance(ctx context.Context, replace bool) error {
-	use := func() {}
+// advance makes what is missing and does what is due, in one transaction. At
+// the start the configured algorithm becomes the server's.
+func (k *Keyring) advance(ctx context.Context, start bool) error {
+	takeDataKey := func() {}
 	err := k.cfg.Store.Write(ctx, func(q *store.Q) error {
 		rows, err := q.SigningKeys(ctx)
 		if err != nil {
 			return err
 		}
-		data, err := q.DataKeys(ctx)
+		if takeDataKey, err = k.prepare(ctx, q, rows); err != nil {
+			return err
+		}
+		changed := false
+		if start {
+			if changed, err = k.configure(ctx, q); err != nil {
+				return err
+			}
+		}
+		use, err := k.usage(ctx, q)
 		if err != nil {
 			return err
 		}
-		if use, err = k.loadDataKey(ctx, q, data); err != nil {
-			return err
-		}
-		if resealed, err := k.reseal(ctx, q, rows, data); err != nil {
-			return err
-		} else if resealed > 0 {
-			k.cfg.Logger.Info("keys are sealed under the new master key", "count", resealed)
-			err := q.AuditSystem(ctx, k.now(), "master_key.change", svcauth.AuditTarget{Kind: "master_key"}, nil,
-				map[string]int{"keys_sealed": resealed})
-			if err != nil {
+		s := sort(rows, use)
+		s.changed = changed
+		for _, step := range []func(context.Context, *store.Q, *slots) error{
+			k.deleteExpired, k.begin, k.rotateRipe, k.retireUnused, k.publishNext,
+		} {
+			if err := step(ctx, q, s); err != nil {
 				return err
 			}
 		}
-		if len(rows) > 0 {
-			if _, err := k.open(rows[0]); err != nil { // the wrong master key must change nothing
-				return err
-			}
-		}
-		s := sort(rows)
-		if err := k.advanceSlots(ctx, q, s, replace); err != nil || !s.changed {
-			return err
+		if !s.changed {
+			return nil
 		}
 		return k.announce(ctx, q)
 	})
 	if err != nil {
 		return err
 	}
-	use()
+	takeDataKey()
 	return nil
 }
 
-func sort(rows []store.SigningKeyRow) *slots {
-	s := &slots{}
-	for i := range rows {
-		switch rows[i].State {
-		case svcauth.KeyActive:
-			s.active = &rows[i]
-		case svcauth.KeyNext:
-			s.next = &rows[i]
-		default:
-			s.retired = append(s.retired, rows[i])
+// prepare opens or makes the key for secret hashes and seals anew what rests
+// under the previous master key. With the wrong master key it fails.
+func (k *Keyring) prepare(ctx context.Context, q *store.Q, rows []store.SigningKeyRow) (use func(), err error) {
+	data, err := q.DataKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if use, err = k.loadDataKey(ctx, q, data); err != nil {
+		return nil, err
+	}
+	resealed, err := k.reseal(ctx, q, rows, data)
+	if err != nil {
+		return nil, err
+	}
+	if resealed > 0 {
+		k.cfg.Logger.Info("keys are sealed under the new master key", "count", resealed)
+		err := q.AuditSystem(ctx, k.now(), "master_key.change", svcauth.AuditTarget{Kind: "master_key"}, nil,
+			map[string]int{"keys_sealed": resealed})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return s
+	if len(rows) > 0 {
+		if _, err := k.open(rows[0]); err != nil { // the wrong master key must change nothing
+			return nil, err
+		}
+	}
+	return use, nil
 }
 
-func (k *Keyring) advanceSlots(ctx context.Context, q *store.Q, s *slots, replace bool) error {
+// begin lets a key of each algorithm in use sign at once if none signs yet, as
+// in a fresh database: nobody can have fetched the key set before.
+func (k *Keyring) begin(ctx context.Context, q *store.Q, s *slots) error {
+	if s.anyActive() {
+		return nil
+	}
+	for _, algorithm := range s.use.all {
+		if err := k.insert(ctx, q, s, algorithm, svcauth.KeyActive); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ripe reports whether the next key of an algorithm is to sign now: it has been
+// published for long enough, and the active one, if there is one, has signed
+// for long enough.
+func (k *Keyring) ripe(one *slot) bool {
 	now := k.now()
-	if replace && s.next != nil && s.next.Algorithm != k.cfg.Algorithm {
-		if err := k.remove(ctx, q, *s.next); err != nil {
+	return one.next != nil && now.Sub(one.next.CreatedAt) >= k.cfg.PublishBefore &&
+		(one.active == nil || now.Sub(since(one.active.SigningKey)) >= k.cfg.RotateEvery)
+}
+
+// rotateRipe lets the next keys sign whose time has come. The first key of an
+// algorithm signs even if there is no room for another next one yet: its moment
+// was told.
+func (k *Keyring) rotateRipe(ctx context.Context, q *store.Q, s *slots) error {
+	for _, algorithm := range s.use.all {
+		one := s.of(algorithm)
+		if !k.ripe(one) || one.active != nil && k.mustWait(s) {
+			continue
+		}
+		var was any
+		if one.active != nil {
+			was = one.active.SigningKey
+		}
+		if err := k.promote(ctx, q, s, algorithm); err != nil {
 			return err
 		}
-		s.next, s.changed = nil, true
-	}
-	if s.active == nil {
-		if err := k.insert(ctx, q, s, svcauth.KeyActive); err != nil {
+		err := q.AuditSystem(ctx, k.now(), "signing_key.rotate", keyTarget(one.active.KID), was, one.active.SigningKey)
+		if err != nil {
 			return err
 		}
 	}
-	if s.next == nil {
-		if err := k.insert(ctx, q, s, svcauth.KeyNext); err != nil {
+	return nil
+}
+
+// publishNext makes the next keys that are missing.
+func (k *Keyring) publishNext(ctx context.Context, q *store.Q, s *slots) error {
+	for _, algorithm := range s.use.all {
+		if s.of(algorithm).next != nil {
+			continue
+		}
+		if k.mustWait(s) {
+			return nil
+		}
+		if err := k.insert(ctx, q, s, algorithm, svcauth.KeyNext); err != nil {
 			return err
 		}
 	}
-	if err := k.deleteExpired(ctx, q, s); err != nil {
-		return err
+	return nil
+}
+
+// mustWait reports whether there is no room for one more key, and logs it once
+// for each moment at which there will be.
+func (k *Keyring) mustWait(s *slots) bool {
+	full := s.full(1)
+	if full == nil {
+		return false
 	}
-	if now.Sub(since(s.active.SigningKey)) < k.cfg.RotateEvery || now.Sub(s.next.CreatedAt) < k.cfg.PublishBefore {
-		return nil
+	if at := full.Next.Unix(); k.saidFull.Swap(at) != at {
+		k.cfg.Logger.Warn("a signing key is due and can't be published yet", "reason", full.Error())
 	}
-	if full := s.full(); full != nil {
-		if at := full.Next.Unix(); k.saidFull.Swap(at) != at {
-			k.cfg.Logger.Warn("the signing keys are not rotated although they are due", "reason", full.Error())
+	return true
+}
+
+// retireUnused removes the next keys of algorithms that are no longer in use,
+// and retires their active ones: at the earliest when the server's algorithm
+// has a key that signs, as until then they sign in its place.
+func (k *Keyring) retireUnused(ctx context.Context, q *store.Q, s *slots) error {
+	for _, algorithm := range s.unused() {
+		one := s.of(algorithm)
+		if one.next != nil {
+			if err := k.remove(ctx, q, *one.next); err != nil {
+				return err
+			}
+			one.next, s.changed = nil, true
 		}
-		return nil
+		if one.active == nil || s.of(s.use.standard).active == nil {
+			continue
+		}
+		was := one.active.SigningKey
+		if err := k.retire(ctx, q, s, one); err != nil {
+			return err
+		}
+		now := s.retired[len(s.retired)-1].SigningKey
+		if err := q.AuditSystem(ctx, k.now(), "signing_key.retire", keyTarget(was.KID), was, now); err != nil {
+			return err
+		}
 	}
-	was := s.active.SigningKey
-	if err := k.promote(ctx, q, s); err != nil {
-		return err
-	}
-	return q.AuditSystem(ctx, now, "signing_key.rotate", keyTarget(s.active.KID), was, s.active.SigningKey)
+	return nil
 }
 
 // deleteExpired deletes the retired keys whose last token has expired.
 func (k *Keyring) deleteExpired(ctx context.Context, q *store.Q, s *slots) error {
 	var kept []store.SigningKeyRow
 	for _, r := range s.retired {
-		if r.DeleteAfter == nil || k.now().Before(*r.DeleteAfter) {
+		if !expired(r, k.now()) {
 			kept = append(kept, r)
 			continue
 		}
@@ -191,50 +264,8 @@ func (k *Keyring) deleteExpired(ctx context.Context, q *store.Q, s *slots) error
 	return nil
 }
 
-// FullError refuses a rotation while as many keys are published as may be.
-type FullError struct {
-	// Next is when enough retired keys will have gone by themselves. Zero:
-	// never.
-	Next time.Time
-}
-
-// Error says when the next rotation is possible and what makes room before.
-func (e *FullError) Error() string {
-	when := ""
-	if !e.Next.IsZero() {
-		second := e.Next.UTC().Add(time.Second - 1).Truncate(time.Second) // not one too early
-		when = fmt.Sprintf(" The next rotation is possible at %s, when the tokens of a retired one have expired.",
-			second.Format(time.RFC3339))
-	}
-	return fmt.Sprintf("As many keys are published as may be, %d, and a rotation adds one.%s "+
-		"To make room before that, revoke a retired key: what it signed is then refused.",
-		svcauth.MaxPublishedKeys, when)
-}
-
-// full returns the refusal of a rotation, which publishes one key more, or nil
-// if there is room for it.
-func (s *slots) full() *FullError {
-	published := len(s.retired) + 1 // the next one that a rotation makes
-	for _, one := range []*store.SigningKeyRow{s.active, s.next} {
-		if one != nil {
-			published++
-		}
-	}
-	excess := published - svcauth.MaxPublishedKeys
-	if excess <= 0 {
-		return nil
-	}
-	var ends []time.Time
-	for _, r := range s.retired {
-		if r.DeleteAfter != nil {
-			ends = append(ends, *r.DeleteAfter)
-		}
-	}
-	if len(ends) < excess {
-		return &FullError{}
-	}
-	slices.SortFunc(ends, time.Time.Compare)
-	return &FullError{Next: ends[excess-1]}
+func expired(r store.SigningKeyRow, now time.Time) bool {
+	return r.DeleteAfter != nil && !now.Before(*r.DeleteAfter)
 }
 
 // remove deletes a key that nothing requires any more.
@@ -250,8 +281,8 @@ func keyTarget(kid string) svcauth.AuditTarget {
 }
 
 // insert generates a key and puts it into its slot.
-func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string) error {
-	private, err := generate(k.cfg.Algorithm)
+func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, algorithm, state string) error {
+	private, err := generate(algorithm)
 	if err != nil {
 		return fmt.Errorf("generate a signing key: %w", err)
 	}
@@ -264,90 +295,54 @@ func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, state string
 		return err
 	}
 	if state == svcauth.KeyActive {
-		s.active = &r
+		s.of(algorithm).active = &r
 	} else {
-		s.next = &r
+		s.of(algorithm).next = &r
 	}
 	s.changed = true
 	return q.InsertSigningKey(ctx, r)
 }
 
-// promote lets the next key sign, retires the active one and publishes a new
-// next one.
-func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots) error {
+// retire has the active key of an algorithm verify only.
+func (k *Keyring) retire(ctx context.Context, q *store.Q, s *slots, one *slot) error {
 	now := k.now()
-	if s.active != nil {
-		if err := q.RetireSigningKey(ctx, s.active.KID, now, verify.KeptUntil(verify.LastExpiry(now))); err != nil {
-			return err
-		}
-	}
-	if s.next == nil {
-		if err := k.insert(ctx, q, s, svcauth.KeyNext); err != nil {
-			return err
-		}
-	}
-	if err := q.ActivateSigningKey(ctx, s.next.KID, now); err != nil {
+	until := verify.KeptUntil(verify.LastExpiry(now))
+	if err := q.RetireSigningKey(ctx, one.active.KID, now, until); err != nil {
 		return err
 	}
-	s.active, s.next, s.changed = s.next, nil, true
-	s.active.State, s.active.ActivatedAt = svcauth.KeyActive, &now
-	return k.insert(ctx, q, s, svcauth.KeyNext)
+	gone := *one.active
+	gone.State, gone.RetiredAt, gone.DeleteAfter = svcauth.KeyRetired, &now, &until
+	s.retired = append(s.retired, gone)
+	one.active, s.changed = nil, true
+	return nil
+}
+
+// promote lets the next key of an algorithm sign, retires the active one and
+// publishes a new next one if there is room.
+func (k *Keyring) promote(ctx context.Context, q *store.Q, s *slots, algorithm string) error {
+	one, now := s.of(algorithm), k.now()
+	if one.active != nil {
+		if err := k.retire(ctx, q, s, one); err != nil {
+			return err
+		}
+	}
+	if one.next == nil {
+		if err := k.insert(ctx, q, s, algorithm, svcauth.KeyNext); err != nil {
+			return err
+		}
+	}
+	if err := q.ActivateSigningKey(ctx, one.next.KID, now); err != nil {
+		return err
+	}
+	one.active, one.next, s.changed = one.next, nil, true
+	one.active.State, one.active.ActivatedAt = svcauth.KeyActive, &now
+	if s.full(1) != nil {
+		return nil // published when there is room, by publishNext
+	}
+	return k.insert(ctx, q, s, algorithm, svcauth.KeyNext)
 }
 
 func (k *Keyring) announce(ctx context.Context, q *store.Q) error {
 	_, err := q.AddChange(ctx, store.Change{Kind: store.ChangeKeys, ExpiresAt: k.now().Add(store.KeepChange)})
 	return err
-}
-
-// Rotate lets the next key sign from now on, by hand, inside the caller's
-// [store.Store.Write]. Verifiers that have not read the JWKS since that key was
-// published read it again when they meet its kid. A [*FullError] if no further
-// key may be published now.
-func (k *Keyring) Rotate(ctx context.Context, q *store.Q) error {
-	rows, err := q.SigningKeys(ctx)
-	if err != nil {
-		return err
-	}
-	s := sort(rows)
-	if err := k.deleteExpired(ctx, q, s); err != nil {
-		return err
-	}
-	if full := s.full(); full != nil {
-		return full
-	}
-	if err := k.promote(ctx, q, s); err != nil {
-		return err
-	}
-	return k.announce(ctx, q)
-}
-
-// Revoke takes a key that is no longer trusted out of the JWKS at once, inside
-// the caller's [store.Store.Write]: no token that it signed is accepted any
-// more. If it was the active one, the next one signs. The error is
-// [store.ErrNotFound] if there is no such key.
-func (k *Keyring) Revoke(ctx context.Context, q *store.Q, kid string) (svcauth.SigningKey, error) {
-	rows, err := q.SigningKeys(ctx)
-	if err != nil {
-		return svcauth.SigningKey{}, err
-	}
-	for _, r := range rows {
-		if r.KID != kid {
-			continue
-		}
-		s := sort(rows)
-		switch r.State {
-		case svcauth.KeyActive:
-			err = k.promote(ctx, q, s)
-		case svcauth.KeyNext:
-			err = k.insert(ctx, q, s, svcauth.KeyNext)
-		}
-		if err == nil {
-			err = q.DeleteSigningKey(ctx, kid)
-		}
-		if err == nil {
-			err = k.announce(ctx, q)
-		}
-		return r.SigningKey, err
-	}
-	return svcauth.SigningKey{}, store.ErrNotFound
 }

@@ -75,7 +75,7 @@ func TestNextKeySignsOnlyAfterItWasPublished(t *testing.T) {
 		c.Advance(rotateEvery)
 		require.NoError(t, k.Advance(t.Context()))
 		before := states(t, k)
-		write(t, k, k.Rotate) // by hand, at the same moment: the new next key is an instant old
+		rotateAll(t, k) // by hand, at the same moment: the new next key is an instant old
 		rotated := states(t, k)
 		require.Equal(t, before[svcauth.KeyNext], rotated[svcauth.KeyActive])
 		cfg := config(open(), c)
@@ -84,10 +84,7 @@ func TestNextKeySignsOnlyAfterItWasPublished(t *testing.T) {
 		c.Advance(time.Hour)
 		require.NoError(t, shorter.Advance(t.Context()))
 		require.Equal(t, rotated, states(t, shorter))
-		write(t, k, func(ctx context.Context, q *store.Q) error {
-			_, err := k.Revoke(ctx, q, rotated[svcauth.KeyNext][0])
-			return err
-		})
+		revoke(t, k, rotated[svcauth.KeyNext][0])
 		c.Advance(time.Hour - time.Second) // active long enough soon, but the replaced next one is too young
 		require.NoError(t, shorter.Reload(t.Context()))
 		require.NoError(t, shorter.Advance(t.Context()))
@@ -101,7 +98,7 @@ func TestNextKeySignsOnlyAfterItWasPublished(t *testing.T) {
 func TestRevokedKeyIsGoneAtOnce(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
 		k := loaded(t, config(open(), newClock()))
-		write(t, k, k.Rotate)
+		rotateAll(t, k)
 		for _, state := range []string{svcauth.KeyRetired, svcauth.KeyNext, svcauth.KeyActive} {
 			before := states(t, k)
 			kid := before[state][0]
@@ -185,19 +182,15 @@ func TestAgesOfKeys(t *testing.T) {
 		c := newClock()
 		k := loaded(t, config(open(), c))
 		c.Advance(time.Hour)
-		write(t, k, k.Rotate)
+		rotateAll(t, k)
 		c.Advance(time.Minute)
-		require.Equal(t, []KeyAge{{svcauth.KeyNext, time.Minute}, {svcauth.KeyActive, time.Minute},
-			{svcauth.KeyRetired, time.Minute}}, k.Ages(c.Now()))
+		require.Equal(t, []KeyAge{
+			{es256, svcauth.KeyNext, time.Minute}, {es256, svcauth.KeyActive, time.Minute},
+			{es256, svcauth.KeyRetired, time.Minute},
+			{rs256, svcauth.KeyNext, 0}, {rs256, svcauth.KeyActive, 0}, {rs256, svcauth.KeyRetired, 0},
+			{eddsa, svcauth.KeyNext, 0}, {eddsa, svcauth.KeyActive, 0}, {eddsa, svcauth.KeyRetired, 0},
+		}, k.Ages(c.Now()))
 	})
-}
-
-// rotate rotates by hand and returns what refuses it.
-func rotate(t *testing.T, k *Keyring) error {
-	t.Helper()
-	err := k.cfg.Store.Write(t.Context(), func(q *store.Q) error { return k.Rotate(t.Context(), q) })
-	require.NoError(t, k.Reload(t.Context()))
-	return err
 }
 
 func TestNoMoreKeysArePublishedThanMayBe(t *testing.T) {
@@ -206,28 +199,28 @@ func TestNoMoreKeysArePublishedThanMayBe(t *testing.T) {
 		k := loaded(t, config(open(), c))
 		first := c.Now()
 		for range svcauth.MaxPublishedKeys - 2 {
-			require.NoError(t, rotate(t, k))
+			require.NoError(t, rotate(t, k, ""))
 			c.Advance(time.Minute)
 		}
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 		var full *FullError
-		require.ErrorAs(t, rotate(t, k), &full)
+		require.ErrorAs(t, rotate(t, k, ""), &full)
 		require.Equal(t, verify.KeptUntil(verify.LastExpiry(first)), full.Next, "when the first that retired goes")
 		require.Contains(t, full.Error(), full.Next.Format(time.RFC3339))
 
 		c.Advance(full.Next.Sub(c.Now()) - time.Millisecond)
-		require.ErrorAs(t, rotate(t, k), &full)
+		require.ErrorAs(t, rotate(t, k, ""), &full)
 		c.Advance(time.Millisecond)
-		require.NoError(t, rotate(t, k), "at the moment that was named, nobody having tidied up")
+		require.NoError(t, rotate(t, k, ""), "at the moment that was named, nobody having tidied up")
 		require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 
-		require.ErrorAs(t, rotate(t, k), &full)
+		require.ErrorAs(t, rotate(t, k, ""), &full)
 		retired := states(t, k)[svcauth.KeyRetired][0]
-		write(t, k, func(ctx context.Context, q *store.Q) error { _, err := k.Revoke(ctx, q, retired); return err })
-		require.NoError(t, rotate(t, k), "a revoked key makes room")
+		revoke(t, k, retired)
+		require.NoError(t, rotate(t, k, ""), "a revoked key makes room")
 		for _, state := range []string{svcauth.KeyActive, svcauth.KeyNext} { // others come in their place
 			kid := states(t, k)[state][0]
-			write(t, k, func(ctx context.Context, q *store.Q) error { _, err := k.Revoke(ctx, q, kid); return err })
+			revoke(t, k, kid)
 			require.Len(t, published(t, k), svcauth.MaxPublishedKeys)
 		}
 	})

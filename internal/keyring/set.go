@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -17,17 +18,21 @@ import (
 
 // set is all keys at one moment. It is never changed, only replaced.
 type set struct {
-	active *key
-	byKID  map[string]*key
-	jwks   []byte
-	etag   string
-	algs   []string // of all keys, sorted, once each
+	use     usage
+	active  map[string]*key       // by algorithm
+	signers [len(algorithms)]*key // of each algorithm, or what signs in its place
+	signer  *key                  // of a form without an algorithm
+	pending []Pending
+	byKID   map[string]*key
+	jwks    []byte
+	etag    string
+	algs    []string // of all keys, sorted, once each
 }
 
 // assemble returns the set of what is stored. Keys that old has already opened
 // are not opened again.
-func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
-	s := &set{byKID: make(map[string]*key, len(rows))}
+func (k *Keyring) assemble(rows []store.SigningKeyRow, use usage, old *set) (*set, error) {
+	s := &set{use: use, active: map[string]*key{}, byKID: make(map[string]*key, len(rows))}
 	doc := struct {
 		Keys []jwk.Key `json:"keys"`
 	}{Keys: make([]jwk.Key, 0, len(rows))}
@@ -40,17 +45,19 @@ func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 		doc.Keys = append(doc.Keys, one.jwk)
 		s.algs = append(s.algs, one.Algorithm)
 		if r.State == svcauth.KeyActive {
-			if s.active != nil {
-				return nil, fmt.Errorf("two signing keys are active, %s and %s; expected one", s.active.KID, r.KID)
+			if other := s.active[r.Algorithm]; other != nil {
+				return nil, fmt.Errorf("two signing keys of %s are active, %s and %s; expected one",
+					r.Algorithm, other.KID, r.KID)
 			}
-			s.active = one
+			s.active[r.Algorithm] = one
 		}
 	}
 	slices.Sort(s.algs)
 	s.algs = slices.Compact(s.algs)
-	if s.active == nil {
+	if len(s.active) == 0 {
 		return nil, errors.New("no signing key is active; expected one")
 	}
+	k.choose(s, rows)
 	var err error
 	if s.jwks, err = json.Marshal(doc); err != nil {
 		return nil, fmt.Errorf("write the key set: %w", err)
@@ -58,6 +65,16 @@ func (k *Keyring) assemble(rows []store.SigningKeyRow, old *set) (*set, error) {
 	sum := sha256.Sum256(s.jwks)
 	s.etag = `"` + encode(sum[:16]) + `"`
 	return s, nil
+}
+
+// choose says which key signs in which algorithm.
+func (k *Keyring) choose(s *set, rows []store.SigningKeyRow) {
+	sorted := sort(rows, s.use)
+	s.pending = k.pending(sorted)
+	s.signer = s.active[sorted.standIn()]
+	for i, algorithm := range algorithms {
+		s.signers[i] = cmp.Or(s.active[algorithm], s.signer)
+	}
 }
 
 func (k *Keyring) reuse(r store.SigningKeyRow, old *set) (*key, error) {

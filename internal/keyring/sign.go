@@ -15,8 +15,11 @@ const (
 	TypJWT         = verify.TypJWT
 )
 
-// types are those that a key has headers for.
-var types = [...]string{TypAccessToken, TypJWT}
+// algorithms and types are those of a [Form].
+var (
+	algorithms = [...]string{es256, rs256, eddsa}
+	types      = [...]string{TypAccessToken, TypJWT}
+)
 
 // Form is how a token is signed. The zero value is how most are: with the
 // server's algorithm, as at+jwt.
@@ -39,6 +42,22 @@ func (f Form) typ() int {
 	return -1
 }
 
+// signer returns the key of the set that signs tokens of a form, and nil for an
+// unknown algorithm.
+func (s *set) signerOf(form Form) *key {
+	switch form.Algorithm {
+	case "":
+		return s.signer
+	case es256:
+		return s.signers[0]
+	case rs256:
+		return s.signers[1]
+	case eddsa:
+		return s.signers[2]
+	}
+	return nil
+}
+
 // signer returns the key that signs tokens of a form now, and how they begin.
 func (k *Keyring) signer(form Form) (*key, string, error) {
 	current := k.keys.Load()
@@ -49,12 +68,17 @@ func (k *Keyring) signer(form Form) (*key, string, error) {
 	if typ < 0 {
 		return nil, "", fmt.Errorf("type %q of a token is unknown: expected at+jwt or JWT", form.Typ)
 	}
-	return current.active, current.active.headers[typ], nil
+	signer := current.signerOf(form)
+	if signer == nil {
+		return nil, "", fmt.Errorf("signing algorithm %q is unknown: expected ES256, RS256 or EdDSA", form.Algorithm)
+	}
+	return signer, signer.headers[typ], nil
 }
 
 // Sign returns the payload as a token (JWS compact serialization, RFC 7515
-// §7.1), signed with the active key of the form's algorithm. Its header is
-// {"alg","kid","typ"}. The payload is not looked at.
+// §7.1), signed with the active key of the form's algorithm. If that has none
+// yet, as verifiers must first have the time to fetch it, another algorithm's
+// key signs. The header is {"alg","kid","typ"}. The payload is not looked at.
 func (k *Keyring) Sign(form Form, payload []byte) (token string, err error) {
 	signer, header, err := k.signer(form)
 	if err != nil {

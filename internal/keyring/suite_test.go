@@ -126,6 +126,26 @@ func sign(t *testing.T, k *Keyring) (token, kid string) {
 	return token, kid
 }
 
+// rotateAll rotates every algorithm by hand.
+func rotateAll(t *testing.T, k *Keyring) {
+	t.Helper()
+	require.NoError(t, rotate(t, k, ""))
+}
+
+// rotate rotates one algorithm by hand, or all, and returns what refuses it.
+func rotate(t *testing.T, k *Keyring, algorithm string) error {
+	t.Helper()
+	err := k.cfg.Store.Write(t.Context(), func(q *store.Q) error { return k.Rotate(t.Context(), q, algorithm) })
+	require.NoError(t, k.Reload(t.Context()))
+	return err
+}
+
+// revoke revokes a key by hand.
+func revoke(t *testing.T, k *Keyring, kid string) {
+	t.Helper()
+	write(t, k, func(ctx context.Context, q *store.Q) error { _, err := k.Revoke(ctx, q, kid); return err })
+}
+
 // write runs one of the methods that work inside the caller's transaction, and
 // takes the result into use.
 func write(t *testing.T, k *Keyring, do func(context.Context, *store.Q) error) {

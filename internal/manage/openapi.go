@@ -221,6 +221,7 @@ var schemaTexts = map[string]string{
 	"Explanation":       "Why something is allowed or not",
 	"Grant":             "A role that a principal holds",
 	"GrantRequest":      "How a role is granted",
+	"KeyRotation":       "Which signing keys are rotated",
 	"Invitation":        "What may be known of a member's one-time link",
 	"LiveToken":         "The record of an issued token; never the token",
 	"Me":                "The caller",

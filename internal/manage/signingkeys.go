@@ -31,11 +31,17 @@ func (m *API) signingKeys() {
 		})
 	add(m, operation("rotateSigningKeys", "POST", pathSigning+"/rotate", tagSigning, svcauth.KeysManage,
 		"Rotate the signing keys now",
-		operators+" The next key becomes the active one before it is due. Tokens live on. The "+
-			"answer lists the keys as they then are. At most 10 keys are published at once: "+
-			"beyond that 409 says when the next rotation is possible."),
-		func(ctx context.Context, _ *struct{}) (*plain[svcauth.List[svcauth.SigningKey]], error) {
-			return page(m.cfg.Access.RotateSigningKeys(ctx))
+		operators+" The next key of the algorithm, or without a body of each that is in use, becomes the "+
+			"active one before it is due. Tokens live on. The answer lists the keys as they then are. At "+
+			"most 10 keys are published at once: beyond that 409 says when the next rotation is possible."),
+		func(ctx context.Context, in *struct {
+			Body *svcauth.KeyRotation
+		}) (*plain[svcauth.List[svcauth.SigningKey]], error) {
+			var which svcauth.KeyRotation
+			if in.Body != nil {
+				which = *in.Body
+			}
+			return page(m.cfg.Access.RotateSigningKeys(ctx, which))
 		})
 	add(m, operation("revokeSigningKey", "POST", pathSigning+"/{kid}/revoke", tagSigning, svcauth.KeysManage,
 		"Revoke a signing key",

@@ -20,7 +20,7 @@ func TestRotationsInARowNeverOutgrowWhatOurLibraryReads(t *testing.T) {
 	account, api := s.Account("ci", "clusters:view"), s.Account("api", svcauth.TokensIntrospect)
 	rotated := 0
 	for range 260 {
-		_, err := s.Admin().RotateSigningKeys(t.Context())
+		_, err := s.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 		if err == nil {
 			rotated++
 			continue
@@ -39,7 +39,7 @@ func TestRotationsInARowNeverOutgrowWhatOurLibraryReads(t *testing.T) {
 	require.Len(t, keys.Items, svcauth.MaxPublishedKeys)
 	_, err = s.Admin().RevokeSigningKey(t.Context(), keys.Items[len(keys.Items)-1].KID)
 	require.NoError(t, err)
-	_, err = s.Admin().RotateSigningKeys(t.Context())
+	_, err = s.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 	require.NoError(t, err, "a revoked key makes room")
 	require.Eventually(t, func() bool {
 		_, err := v.Verify(t.Context(), tokenOf(s, account))

@@ -102,7 +102,7 @@ func TestAResourceServerHearsThatASigningKeyWasRevoked(t *testing.T) {
 	accepted(t, v, token)
 	f := follow(t, s, s.Token(api.ClientID, api.ClientSecret, ""), "")
 	require.Equal(t, "snapshot", f.next().Event)
-	_, err := s.Admin().RotateSigningKeys(t.Context())
+	_, err := s.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 	require.NoError(t, err)
 	for f.next().Event != "keys" { // whoever follows is told
 	}

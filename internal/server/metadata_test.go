@@ -59,7 +59,7 @@ func TestMetadataNamesTheAlgorithmsOfThePublishedKeys(t *testing.T) {
 	a := s.Account("ci", "clusters:view")
 	header, _ := claimsOf(t, s, s.Token(a.ClientID, a.ClientSecret, ""))
 	require.Equal(t, "ES256", header["alg"], "the active key signs on")
-	_, err := s.Admin().RotateSigningKeys(t.Context())
+	_, err := s.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 	require.NoError(t, err)
 	require.Equal(t, both, algorithms(), "the old key's tokens live")
 	_, err = s.Admin().RevokeSigningKey(t.Context(), header["kid"].(string))
@@ -155,7 +155,7 @@ func TestJWKS(t *testing.T) {
 	require.NotRegexp(t, `"(d|p|q|dp|dq|qi|k)":`, a.Text)
 	operator := access.System(p.Tenant.Organization.ID)
 	operator.Operator = true
-	_, err := p.App.Access.RotateSigningKeys(access.WithActor(t.Context(), operator))
+	_, err := p.App.Access.RotateSigningKeys(access.WithActor(t.Context(), operator), svcauth.KeyRotation{})
 	require.NoError(t, err)
 	rotated := p.Get(path, "")
 	require.NotEqual(t, etag, rotated.Header.Get("ETag"))

@@ -102,7 +102,7 @@ func TestAReusedTokenHasHalfItsLife(t *testing.T) {
 	require.NotEqual(t, first, second)
 
 	require.Equal(t, second, c.token("192.0.2.1"))
-	_, err = s.Admin().RotateSigningKeys(t.Context())
+	_, err = s.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 	require.NoError(t, err)
 	require.NotEqual(t, second, c.token("192.0.2.1"), "another key signs now")
 }

@@ -62,7 +62,7 @@ type calls interface {
 	APIs(context.Context, svcauth.ListOptions) (svcauth.List[svcauth.API], error)
 	Privileges(context.Context, svcauth.ListOptions) (svcauth.List[svcauth.Privilege], error)
 	SigningKeys(context.Context) (svcauth.List[svcauth.SigningKey], error)
-	RotateSigningKeys(context.Context) (svcauth.List[svcauth.SigningKey], error)
+	RotateSigningKeys(context.Context, svcauth.KeyRotation) (svcauth.List[svcauth.SigningKey], error)
 	RevokeSigningKey(context.Context, string) (string, error)
 	Me(context.Context) (svcauth.Me, error)
 	Explain(context.Context, svcauth.ExplainRequest) (svcauth.Explanation, error)
@@ -327,9 +327,11 @@ func (d direct) SigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKe
 	return a.SigningKeys(ctx, svcauth.ListOptions{})
 }
 
-func (d direct) RotateSigningKeys(ctx context.Context) (svcauth.List[svcauth.SigningKey], error) {
+func (d direct) RotateSigningKeys(
+	ctx context.Context, r svcauth.KeyRotation,
+) (svcauth.List[svcauth.SigningKey], error) {
 	ctx, a := d.as(ctx)
-	return a.RotateSigningKeys(ctx)
+	return a.RotateSigningKeys(ctx, r)
 }
 
 func (d direct) RevokeSigningKey(ctx context.Context, kid string) (string, error) {

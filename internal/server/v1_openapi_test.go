@@ -91,7 +91,7 @@ var samples = map[string]string{
 	"deleteOrganization": "", "listAuditEvents": "",
 	"createCertificate": `{"san_dns":"mine.example"}`, "listCertificates": "", "getCertificate": "",
 	"deleteCertificate": "",
-	"getMe":             "", "listSigningKeys": "", "rotateSigningKeys": "", "revokeSigningKey": "",
+	"getMe":             "", "listSigningKeys": "", "rotateSigningKeys": `{"algorithm":"ES256"}`, "revokeSigningKey": "",
 	"listResourceServers":       "",
 	"createFederatedCredential": `{"name":"new","issuer":"https://issuer.example","subject":"mine"}`,
 	"updateFederatedCredential": `{"subject":"mine"}`,

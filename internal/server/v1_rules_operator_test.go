@@ -65,7 +65,7 @@ var operatorRules = []rule{
 		call: func(ctx context.Context, _ *world, c calls) error { return second(c.SigningKeys(ctx)) }},
 	{who: "tenant", name: "rotates signing keys", code: svcauth.CodeMissingPrivileges, missing: "keys:manage",
 		call: func(ctx context.Context, _ *world, c calls) error {
-			return second(c.RotateSigningKeys(ctx))
+			return second(c.RotateSigningKeys(ctx, svcauth.KeyRotation{}))
 		}},
 	{who: "tenant", name: "puts keys:manage on a role", code: svcauth.CodeInvalid, at: "body.privileges",
 		call: func(ctx context.Context, w *world, c calls) error {
@@ -75,7 +75,7 @@ var operatorRules = []rule{
 		call: func(ctx context.Context, w *world, c calls) error {
 			before, err := c.SigningKeys(ctx)
 			require.NoError(w.t, err)
-			after, err := c.RotateSigningKeys(ctx)
+			after, err := c.RotateSigningKeys(ctx, svcauth.KeyRotation{})
 			require.NoError(w.t, err)
 			active := func(list svcauth.List[svcauth.SigningKey]) string {
 				i := slices.IndexFunc(list.Items,

@@ -16,6 +16,7 @@ import (
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -32,7 +33,10 @@ func newBefore(t *testing.T, url string) *before {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	store.MigrateTo(t, s, 14)
-	keys, err := keyring.New(keyring.Config{Store: s, MasterKey: make([]byte, 32), Algorithm: "ES256",
+	of, err := store.Open(store.Config{URL: schema.SQLite(t)}) // the keys of now need the schema of now
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, of.Close()) })
+	keys, err := keyring.New(keyring.Config{Store: of, MasterKey: make([]byte, 32), Algorithm: "ES256",
 		RotateEvery: 24 * time.Hour, PublishBefore: time.Hour})
 	require.NoError(t, err)
 	require.NoError(t, keys.Load(t.Context()))

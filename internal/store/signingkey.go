@@ -68,3 +68,15 @@ func (q *Q) ResealSigningKey(ctx context.Context, kid string, sealed []byte) err
 func (q *Q) DeleteSigningKey(ctx context.Context, kid string) error {
 	return q.must(ctx, `DELETE FROM signing_key WHERE kid = $1`, kid)
 }
+
+// SigningAlgorithm reads which algorithm signs what no profile asks another
+// for: what the node that started last has configured. It is empty before the
+// first start.
+func (q *Q) SigningAlgorithm(ctx context.Context) (string, error) {
+	return single(ctx, q, scanText, `SELECT algorithm FROM signing_algorithm WHERE id = 1`)
+}
+
+// SetSigningAlgorithm says what [Q.SigningAlgorithm] returns.
+func (q *Q) SetSigningAlgorithm(ctx context.Context, algorithm string) error {
+	return q.must(ctx, `UPDATE signing_algorithm SET algorithm = $1 WHERE id = 1`, algorithm)
+}

@@ -44,6 +44,7 @@ var (
 	bounds          = []string{"dpop", "mtls", "dpop+mtls"}
 	revocationKinds = []string{"token", "client", "credential", "role"}
 	caches          = []string{"clients"}
+	keyAlgorithms   = []string{"ES256", "RS256", "EdDSA"}
 	keyStates       = []string{"next", "active", "retired"}
 	queues          = []string{
 		"token_records", "revocation_markers", "feed", "log", "audit", "refusals", "connections",

@@ -31,7 +31,8 @@ type Metrics struct {
 	reused                                         prometheus.Counter
 	cacheHits, cacheMisses                         counters
 	propagation                                    prometheus.Observer
-	keyAge, credentialsExpiring                    map[string]prometheus.Gauge
+	keyAge                                         map[[2]string]prometheus.Gauge // by algorithm and state
+	credentialsExpiring                            map[string]prometheus.Gauge
 	dependencyTime                                 map[string]prometheus.Observer
 	certificates                                   *prometheus.GaugeVec
 }
@@ -106,14 +107,17 @@ func NewMetrics(version string) *Metrics {
 		cacheMisses: newCounters(lookups, []string{"miss"}, caches),
 		propagation: propagation.WithLabelValues(),
 
-		keyAge:              map[string]prometheus.Gauge{},
+		keyAge:              map[[2]string]prometheus.Gauge{},
 		credentialsExpiring: map[string]prometheus.Gauge{},
 		dependencyTime:      map[string]prometheus.Observer{},
 	}
 	ages := v.gauge("signing_key_age_seconds",
-		"Age of the signing key in each state; of the oldest, where there are more. 0: none.", "state")
-	for _, state := range keyStates {
-		m.keyAge[state] = ages.WithLabelValues(state)
+		"Age of each algorithm's signing key in each state; of the oldest, where there are more. 0: none.",
+		"algorithm", "state")
+	for _, algorithm := range keyAlgorithms {
+		for _, state := range keyStates {
+			m.keyAge[[2]string{algorithm, state}] = ages.WithLabelValues(algorithm, state)
+		}
 	}
 	expiring := v.gauge("credentials_expiring_soon",
 		"Credentials of service accounts that expire soon and are in use, by kind.", "kind")
@@ -188,10 +192,10 @@ func (m *Metrics) CacheHit(cache string) { m.cacheHits.of(cache).Inc() }
 // CacheMiss counts a look-up that did not find its entry.
 func (m *Metrics) CacheMiss(cache string) { m.cacheMisses.of(cache).Inc() }
 
-// KeyAge sets the age of the signing key in a state: next, active or retired.
-// Any other state is ignored.
-func (m *Metrics) KeyAge(state string, age time.Duration) {
-	if gauge, ok := m.keyAge[state]; ok {
+// KeyAge sets the age of an algorithm's signing key in a state: next, active or
+// retired. Any other state or algorithm is ignored.
+func (m *Metrics) KeyAge(algorithm, state string, age time.Duration) {
+	if gauge, ok := m.keyAge[[2]string{algorithm, state}]; ok {
 		gauge.Set(age.Seconds())
 	}
 }

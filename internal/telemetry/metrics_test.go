@@ -51,7 +51,7 @@ func exercise(m *Metrics) {
 	m.RevocationPropagated(20 * time.Millisecond)
 	m.CacheHit("clients")
 	m.CacheMiss("clients")
-	m.KeyAge("active", time.Hour)
+	m.KeyAge("RS256", "active", time.Hour)
 	m.QueueDropped("feed", 3)
 	m.Dependency("redis", time.Millisecond, errors.New("down"))
 	m.Dependency("database", time.Millisecond, nil)
@@ -78,7 +78,8 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`svcauth_revocation_propagation_seconds_bucket{le="0.025"} 1`,
 		`svcauth_cache_lookups_total{cache="clients",result="hit"} 1`,
 		`svcauth_cache_lookups_total{cache="clients",result="miss"} 1`,
-		`svcauth_signing_key_age_seconds{state="active"} 3600`,
+		`svcauth_signing_key_age_seconds{algorithm="RS256",state="active"} 3600`,
+		`svcauth_signing_key_age_seconds{algorithm="ES256",state="active"} 0`,
 		`svcauth_queue_dropped_total{queue="feed"} 3`,
 		`svcauth_dependency_errors_total{dependency="redis"} 1`,
 		`svcauth_dependency_errors_total{dependency="database"} 0`,
@@ -131,7 +132,8 @@ func TestHostileValuesMakeNoSeries(t *testing.T) {
 		m.Revoked(value)
 		m.CacheHit(value)
 		m.CacheMiss(value)
-		m.KeyAge(value, time.Hour)
+		m.KeyAge(value, "active", time.Hour)
+		m.KeyAge("RS256", value, time.Hour)
 		m.QueueDropped(value, 1)
 		m.Dependency(value, time.Millisecond, errors.New(value))
 	}

@@ -128,7 +128,7 @@ func TestTheWholeFlowOverTLS(t *testing.T) {
 	keys, err := admin.SigningKeys(t.Context())
 	require.NoError(t, err)
 	old := active(t, keys)
-	keys, err = admin.RotateSigningKeys(t.Context())
+	keys, err = admin.RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 	require.NoError(t, err)
 	require.NotEqual(t, old, active(t, keys))
 	f.source.Drop(second)

@@ -27,7 +27,7 @@ var auditActions = []string{
 	"service_account.assign_role", "service_account.create", "service_account.delete",
 	"service_account.revoke_tokens", "service_account.role_expired", "service_account.unassign_role",
 	"service_account.update",
-	"signing_key.delete", "signing_key.revoke", "signing_key.rotate",
+	"signing_key.delete", "signing_key.retire", "signing_key.revoke", "signing_key.rotate",
 	"token.revoke",
 }
 

@@ -183,8 +183,15 @@ func TestEveryCall(t *testing.T) {
 				"&until=2026-01-02T02%3A04%3A05Z"}},
 		{func(ctx context.Context, c *Client) error { _, err := c.SigningKeys(ctx); return err },
 			seen{method: "GET", path: "/v1/signing-keys"}},
-		{func(ctx context.Context, c *Client) error { _, err := c.RotateSigningKeys(ctx); return err },
-			seen{method: "POST", path: "/v1/signing-keys/rotate"}},
+		{func(ctx context.Context, c *Client) error {
+			_, err := c.RotateSigningKeys(ctx, KeyRotation{})
+			return err
+		},
+			seen{method: "POST", path: "/v1/signing-keys/rotate", body: `{}`}},
+		{func(ctx context.Context, c *Client) error {
+			_, err := c.RotateSigningKeys(ctx, KeyRotation{Algorithm: "RS256"})
+			return err
+		}, seen{method: "POST", path: "/v1/signing-keys/rotate", body: `{"algorithm":"RS256"}`}},
 		{func(ctx context.Context, c *Client) error { _, err := c.RevokeSigningKey(ctx, "k1"); return err },
 			seen{method: "POST", path: "/v1/signing-keys/k1/revoke"}},
 		{func(ctx context.Context, c *Client) error {

@@ -15,11 +15,11 @@ func (c *Client) SigningKeys(ctx context.Context) (List[SigningKey], error) {
 }
 
 // RotateSigningKeys makes the next key the active one now, before its time, and
-// creates a new next key. It returns the keys after the change. Tokens stay
-// valid.
-func (c *Client) RotateSigningKeys(ctx context.Context) (List[SigningKey], error) {
+// creates a new next key: of one algorithm, or of each that is in use. It
+// returns the keys after the change. Tokens stay valid.
+func (c *Client) RotateSigningKeys(ctx context.Context, r KeyRotation) (List[SigningKey], error) {
 	var keys List[SigningKey]
-	_, err := c.do(ctx, request{method: http.MethodPost, path: []string{signingKeysPath, "rotate"}}, &keys)
+	_, err := c.do(ctx, request{method: http.MethodPost, path: []string{signingKeysPath, "rotate"}, body: r}, &keys)
 	return keys, err
 }
 

@@ -9,6 +9,11 @@ const (
 	KeyRetired = "retired" // only verifies, until all tokens that it signed have expired
 )
 
+// KeyRotation says which signing keys are rotated.
+type KeyRotation struct {
+	Algorithm string `json:"algorithm,omitempty" enum:"ES256,RS256,EdDSA" doc:"The algorithm whose keys are rotated; absent: each that is in use"`
+}
+
 // SigningKey describes a signing key. The private key never leaves the server.
 type SigningKey struct {
 	KID         string     `json:"kid" doc:"The key's id"`
