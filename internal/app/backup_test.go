@@ -44,9 +44,14 @@ func TestABackupIsRestoredToEitherKindOfDatabase(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			from, to, master := c.from(t), c.to(t), filepath.Join(t.TempDir(), "master.key")
-			own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master}
+			own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master, svctest.ClaimsCatalog(t)}
 			s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: own})
 			account := s.Account("ci", "clusters:view")
+			claims := map[string]any{"tier": map[string]any{"level": 3.0, "of": []any{"a", nil}}}
+			_, err := s.Admin().UpdateServiceAccount(t.Context(), account.ID, 0, svcauth.ServiceAccountPatch{
+				Claims: &claims, DefaultResource: new(svctest.CloudAPI),
+			}, 0)
+			require.NoError(t, err)
 			published, err := s.Admin().CreateKey(t.Context(), account.ID, svcauth.NewKey{
 				JWKSURI: "https://ci.example.com/keys.json", AcceptTokenURLAudience: true, Description: "its own",
 			})
@@ -75,6 +80,10 @@ func TestABackupIsRestoredToEitherKindOfDatabase(t *testing.T) {
 			keys, err := again.Admin().Keys(t.Context(), account.ID)
 			require.NoError(t, err)
 			require.Equal(t, []svcauth.Key{published}, keys.Items)
+			got, err := again.Admin().ServiceAccount(t.Context(), account.ID)
+			require.NoError(t, err)
+			require.Equal(t, claims, got.Claims)
+			require.Equal(t, svctest.CloudAPI, got.DefaultResource)
 
 			_, err = app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(archive.Bytes()), false)
 			require.ErrorContains(t, err, "not empty")

@@ -308,6 +308,9 @@ func accountFound(client *holder) string {
 	if b := client.TokenBinding; b != "" && b != svcauth.TokenBindingNone {
 		found += ", whose tokens must be bound (token_binding: " + b + ")"
 	}
+	if client.DefaultResource != "" {
+		found += ", whose tokens are for " + client.DefaultResource + " by default (default_resource)"
+	}
 	return found
 }
 

@@ -59,6 +59,7 @@ func (s *Service) explainClient(
 			"because the node has not read the latest change yet; that passes within a second: " + wrong
 	}
 	c.link(linkRevocation, wrong, "no live revocation matches a token issued now")
+	c.add(linkAudience, client.ownClaims(granted))
 	explanation := c.explanation()
 	if actor.Has(svcauth.MembersRead) {
 		last, err := s.cfg.Records.OfClient(ctx, client.OrgID, client.ClientID, 1)
