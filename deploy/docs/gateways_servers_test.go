@@ -1,6 +1,9 @@
 package docs_test
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"io"
 	"net"
@@ -9,9 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest"
@@ -101,4 +106,34 @@ func nginxOfTokens(checker string) func(*testing.T, *yard, api) string {
 		serve(t, cmd, address)
 		return address
 	}
+}
+
+// goOIDC is an API that checks tokens as Argo CD and the Kubernetes API server
+// do, with the library that they have for ID tokens. It finds all else, the
+// algorithms too, in the issuer's metadata.
+func goOIDC(t *testing.T, y *yard, a api) string {
+	ca, err := os.ReadFile(y.caFile)
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(ca))
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	t.Cleanup(client.CloseIdleConnections)
+	ctx := oidc.ClientContext(context.Background(), client)
+	provider, err := oidc.NewProvider(ctx, y.Issuer)
+	require.NoError(t, err)
+	verifier := provider.VerifierContext(ctx, &oidc.Config{ClientID: a.audience})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := verifier.Verify(r.Context(), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		var claims struct{ Scope string }
+		switch {
+		case err != nil || token.Claims(&claims) != nil:
+			w.WriteHeader(http.StatusUnauthorized)
+		case !slices.Contains(strings.Fields(claims.Scope), a.privilege):
+			w.WriteHeader(http.StatusForbidden)
+		default:
+			_, _ = io.WriteString(w, "hello "+token.Subject)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
 }

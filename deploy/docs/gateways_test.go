@@ -1,12 +1,14 @@
 package docs_test
 
 import (
+	"encoding/base64"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,10 +16,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/profile"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
 	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // gateway is a verifier of others that the page shows.
@@ -26,20 +30,48 @@ type gateway struct {
 	start func(t *testing.T, y *yard, a api) (address string)
 	vague bool // refuses with another of 401 and 403 than it should
 	text  bool // takes aud as a text only
+
+	typ string // the only one that its configuration takes
+
+	algorithms string // that it can check; it refuses the others
 }
 
+// shownTo reports whether a gateway is tried with an API's tokens: those of the
+// other presets look like some of these.
+func (a api) shownTo(g gateway) bool {
+	return slices.Contains([]string{"usual", profile.AWSAPIGateway, profile.Spring, "EdDSA"}, a.name) &&
+		(g.typ == "" || g.typ == a.typ)
+}
+
+// wants returns what a gateway answers to a token of an API.
+func (g gateway) wants(a api, p presented) int {
+	if p.status == http.StatusUnauthorized || !slices.Contains(strings.Fields(g.algorithms), a.algorithm) ||
+		g.text && p.name == forMore {
+		return http.StatusUnauthorized
+	}
+	return p.status
+}
+
+const (
+	mostAlgorithms = "ES256 RS256"
+	allAlgorithms  = mostAlgorithms + " EdDSA"
+)
+
 var gateways = []gateway{
-	{name: "aws-jwt-verify", start: nodeProgram("// aws-jwt-verify.mjs")},
-	{name: "express-oauth2-jwt-bearer", start: nodeProgram("// express-oauth2-jwt-bearer.mjs")},
-	{name: "passport-jwt", start: nodeProgram("// passport-jwt.mjs")},
-	{name: "jose", start: nodeProgram("../validating/node/server.mjs")},
-	{name: "PyJWT", start: pythonProgram("../validating/python/server.py")},
-	{name: "Authlib", start: pythonProgram("# authlib_api.py")},
-	{name: "mod_auth_openidc", vague: true, start: apache("auth_openidc", "../validating/apache/svcauth.conf")},
-	{name: "mod_oauth2", vague: true, start: apache("oauth2", "# mod_oauth2")},
-	{name: "HAProxy", text: true, start: haproxyOfKeys},
-	{name: "nginx with njs", start: nginxOfTokens("/_check")},
-	{name: "nginx with introspection", start: nginxOfTokens("/_introspect")},
+	{name: "aws-jwt-verify", algorithms: allAlgorithms, start: nodeProgram("// aws-jwt-verify.mjs")},
+	{name: "express-oauth2-jwt-bearer", algorithms: allAlgorithms, typ: "at+jwt",
+		start: nodeProgram("// express-oauth2-jwt-bearer.mjs")},
+	{name: "passport-jwt", algorithms: mostAlgorithms, start: nodeProgram("// passport-jwt.mjs")},
+	{name: "jose", algorithms: allAlgorithms, start: nodeProgram("../validating/node/server.mjs")},
+	{name: "PyJWT", algorithms: allAlgorithms, start: pythonProgram("../validating/python/server.py")},
+	{name: "Authlib", algorithms: allAlgorithms, start: pythonProgram("# authlib_api.py")},
+	{name: "mod_auth_openidc", algorithms: mostAlgorithms, vague: true, typ: "at+jwt",
+		start: apache("auth_openidc", "../validating/apache/svcauth.conf")},
+	{name: "mod_oauth2", algorithms: mostAlgorithms, vague: true, start: apache("oauth2", "# mod_oauth2")},
+	{name: "go-oidc", algorithms: allAlgorithms, start: goOIDC},
+	{name: "HAProxy", algorithms: mostAlgorithms, text: true, start: haproxyOfKeys},
+	{name: "nginx with njs", algorithms: "ES256", start: nginxOfTokens("/_check")},
+	{name: "nginx with introspection", algorithms: allAlgorithms, start: nginxOfTokens("/_introspect")},
 }
 
 // TestGatewaysTakeTheRightTokensOnly is the point of gateways.md.
@@ -48,23 +80,46 @@ func TestGatewaysTakeTheRightTokensOnly(t *testing.T) {
 	y := newYard(t)
 	for _, g := range gateways {
 		for _, a := range yardAPIs {
-			t.Run(g.name+" "+a.algorithm, func(t *testing.T) {
+			if !a.shownTo(g) {
+				continue
+			}
+			t.Run(g.name+" "+a.name, func(t *testing.T) {
 				t.Parallel()
 				address := g.start(t, y, a)
 				for _, p := range y.shown[a.audience] {
-					if g.text && p.name == forMore {
-						p.status = http.StatusUnauthorized
-					}
 					status, text := present(t, address, p.token)
-					if g.vague && p.status != http.StatusOK {
+					want := g.wants(a, p)
+					if g.vague && want != http.StatusOK {
 						require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, p.name)
 						continue
 					}
-					require.Equal(t, p.status, status, "%s: %s", p.name, text)
+					require.Equal(t, want, status, "%s: %s", p.name, text)
 					require.Equal(t, status == http.StatusOK, strings.Contains(text, "hello"), "%s: %s", p.name, text)
 				}
 			})
 		}
+	}
+}
+
+// TestGatewaysTakeTheNextKey: each gateway has the next key before it signs,
+// however long it keeps the set, so a rotation by hand stops none.
+func TestGatewaysTakeTheNextKey(t *testing.T) {
+	needs.Service(t, "libraries of Node.js and Python, Apache, nginx and HAProxy with their modules for tokens")
+	y, a := newYard(t), yardAPIs[0]
+	addresses := map[string]string{}
+	for _, g := range gateways {
+		addresses[g.name] = g.start(t, y, a)
+		status, text := present(t, addresses[g.name], y.good(a))
+		require.Equal(t, http.StatusOK, status, "%s: %s", g.name, text)
+	}
+	account := y.Account("after the rotation", a.privilege)
+	_, err := y.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{Algorithm: a.algorithm})
+	require.NoError(t, err)
+	token := y.Token(account.ClientID, account.ClientSecret, "")
+	require.NotContains(t, token, strings.Split(y.good(a), ".")[0], "another key signs")
+	for name, address := range addresses {
+		status, text := present(t, address, token)
+		require.Equal(t, http.StatusOK, status, "%s: %s", name, text)
 	}
 }
 
@@ -109,8 +164,12 @@ func shownAs(t *testing.T, name string, y *yard, a api) string {
 	} else {
 		text = snippetOf(t, "gateways.md", name)
 	}
-	return strings.NewReplacer("clusters:view", a.privilege, "ES256", a.algorithm,
-		"https://api.cloud.example", a.audience, "https://auth.example.com", y.Issuer).Replace(text)
+	begin := func(algorithm string) string {
+		return base64.RawStdEncoding.EncodeToString([]byte(`{"alg":"` + algorithm + `",`))
+	}
+	return strings.NewReplacer("clusters:view", a.privilege, "ES256", a.algorithm, "at+jwt", a.typ,
+		begin("ES256"), begin(a.algorithm), "https://api.cloud.example", a.audience,
+		"https://auth.example.com", y.Issuer).Replace(text)
 }
 
 func nodeProgram(name string) func(*testing.T, *yard, api) string {

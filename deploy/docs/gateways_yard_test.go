@@ -3,6 +3,7 @@ package docs_test
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -18,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -27,6 +29,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/profile"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -41,10 +44,49 @@ type yard struct {
 	shown  map[string][]presented // by the audience of an API
 }
 
-// api is one of the catalogue's, with what its tokens are signed by.
-type api struct{ audience, privilege, algorithm string }
+// api is one of the catalogue's, with what its tokens look like.
+type api struct {
+	name, profile  string // usual, a preset or an algorithm; the profile in YAML
+	audience       string
+	privilege      string // that gateways ask for
+	beside         string // a privilege of another API with the same profile
+	algorithm, typ string
+}
 
-var yardAPIs = []api{{audience, "clusters:view", "ES256"}}
+// yardAPIs are the usual tokens, those of each preset, and those that many
+// can't check.
+var yardAPIs = []api{
+	{"usual", "{}", audience, "clusters:view", "billing:view", "ES256", "at+jwt"},
+	ofPreset(profile.AWSAPIGateway, "buckets:view", "queues:view", "RS256", "at+jwt"),
+	ofPreset(profile.AzureAPIM, "blobs:view", "vaults:view", "RS256", "at+jwt"),
+	ofPreset(profile.Spring, "beans:view", "books:view", "RS256", "JWT"),
+	ofPreset(profile.Strimzi, "topics:view", "groups:view", "ES256", "at+jwt"),
+	{"EdDSA", "{signing_algorithm: EdDSA}", "https://eddsa.example", "curves:view", "points:view", "EdDSA", "at+jwt"},
+}
+
+func ofPreset(name, privilege, beside, algorithm, typ string) api {
+	return api{name, "{preset: " + name + "}", "https://" + name + ".example", privilege, beside, algorithm, typ}
+}
+
+// yardCatalog writes the catalogue of yardAPIs: beside each privilege there is
+// one to edit, and one whose name begins alike.
+func yardCatalog(t *testing.T) string {
+	t.Helper()
+	text := "apis:\n"
+	for _, a := range yardAPIs {
+		for _, one := range []struct{ audience, privilege string }{{a.audience, a.privilege},
+			{a.audience + "/beside", a.beside}} {
+			text += "  - audience: " + one.audience + "\n    name: of the test\n    privileges:\n"
+			for _, name := range []string{one.privilege, toEdit(one.privilege), one.privilege + "s"} {
+				text += "      - {name: '" + name + "', title: of the test}\n"
+			}
+			text += "    profile: " + a.profile + "\n"
+		}
+	}
+	return publicFile(t, t.TempDir(), "catalog.yaml", []byte(text))
+}
+
+func toEdit(privilege string) string { return strings.Replace(privilege, "view", "edit", 1) }
 
 // presented is a token that a gateway is shown, and what it must answer.
 type presented struct {
@@ -83,7 +125,7 @@ func newYard(t *testing.T) *yard {
 	behind.Store(int64(3 * time.Hour))
 	y := &yard{behind: behind, shown: map[string][]presented{}, Server: svctest.New(t, svctest.Options{
 		Clock:   func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) },
-		Environ: []string{"SVCAUTH_ISSUER=" + issuer},
+		Environ: []string{"SVCAUTH_ISSUER=" + issuer, "SVCAUTH_CATALOG_FILE=" + yardCatalog(t)},
 	})}
 	target, err := url.Parse(y.URL)
 	require.NoError(t, err)
@@ -106,8 +148,7 @@ func newYard(t *testing.T) *yard {
 			y.shown[a.audience] = append(y.shown[a.audience], presented{name, get(a), status})
 		}
 	}
-	other := func(a api) string { return strings.Replace(a.privilege, "view", "edit", 1) }
-	good := func(a api) string { return token(other(a), a.privilege) }
+	good := func(a api) string { return token(toEdit(a.privilege), a.privilege) }
 	each("expired", 401, good)
 	y.Stop()
 	y.Set("SVCAUTH_ISSUER=https://other.example")
@@ -118,18 +159,25 @@ func newYard(t *testing.T) *yard {
 	y.Set("SVCAUTH_ISSUER=" + issuer)
 	y.Start()
 	each("of 20 minutes ago, by a key that was replaced since", 200, good)
-	_, err = y.Admin().RotateSigningKeys(t.Context())
+	_, err = y.Admin().RotateSigningKeys(t.Context(), svcauth.KeyRotation{})
 	require.NoError(t, err)
 	behind.Store(0)
-	each("for another API", 401, func(api) string { return token("billing:view") })
-	each(forMore, 200, func(a api) string { return token(a.privilege, "billing:view") })
-	each("without the privilege", 403, func(a api) string { return token(other(a)) })
+	each("for another API", 401, func(a api) string { return token(a.beside) })
+	each(forMore, 200, func(a api) string { return token(a.privilege, a.beside) })
+	each("without the privilege", 403, func(a api) string { return token(toEdit(a.privilege)) })
+	each("with a privilege that begins alike", 403, func(a api) string { return token(a.privilege + "s") })
 	each("", 401, func(api) string { return "" })
 	each("no token at all", 401, func(api) string { return "nonsense" })
 	each("of now", 200, good)
 	y.asker = y.Account("gateway", "tokens:introspect")
 	y.forge(t)
 	return y
+}
+
+// good returns the token of now.
+func (y *yard) good(a api) string {
+	all := y.shown[a.audience]
+	return all[slices.IndexFunc(all, func(p presented) bool { return p.name == "of now" })].token
 }
 
 // expiring returns a good token that expires after so long, less than an hour.
@@ -151,15 +199,18 @@ func (y *yard) forge(t *testing.T) {
 	require.NoError(t, err)
 	ecdsaKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
-	strangers := map[string]crypto.Signer{"RS256": rsaKey, "ES256": ecdsaKey}
+	_, edwardsKey, err := ed25519.GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	strangers := map[string]crypto.Signer{"RS256": rsaKey, "ES256": ecdsaKey, "EdDSA": edwardsKey}
 	for _, a := range yardAPIs {
 		all := y.shown[a.audience]
 		now, before := strings.Split(all[len(all)-1].token, "."), strings.Split(all[2].token, ".")
 		header, err := base64.RawURLEncoding.DecodeString(now[0])
 		require.NoError(t, err)
-		var of struct{ Alg, Kid string }
+		var of struct{ Alg, Kid, Typ string }
 		require.NoError(t, json.Unmarshal(header, &of))
 		require.Equal(t, a.algorithm, of.Alg)
+		require.Equal(t, a.typ, of.Typ)
 		require.NotContains(t, all[2].token, now[0], "the key was replaced")
 		_, public, found := keys.Find(of.Kid)
 		require.True(t, found, "the key set has no %s", of.Kid)
