@@ -21,6 +21,7 @@ func apiCommand() *cobra.Command {
 			return []column[svcauth.API]{
 				{title: "NAME", cell: func(a svcauth.API) string { return a.Name }},
 				{title: "AUDIENCE", whole: true, cell: func(a svcauth.API) string { return a.Audience }},
+				{title: "TOKENS", cell: func(a svcauth.API) string { return a.Profile.String() }},
 				{title: "DESCRIPTION", cell: func(a svcauth.API) string { return a.Description }},
 			}
 		},

@@ -136,8 +136,8 @@ func (h holders) assignRole() *cobra.Command {
 			s.say("%s %s holds role %s, until it expires: %s.", strings.ToUpper(h.what[:1])+h.what[1:],
 				called(args[0], id), called(args[1], roleID), stamp(s.now(), body.ExpiresAt, "never"))
 			s.warn(answer.Warnings, 0)
-			s.warnOfSize(answer.Oversized)
-			if s.json && len(answer.Warnings)+len(answer.Oversized) > 0 {
+			s.warnOfDefault(answer.DefaultRefused)
+			if s.json && len(answer.Warnings)+len(answer.DefaultRefused) > 0 {
 				return writeJSON(s.out, answer)
 			}
 			return nil
@@ -145,8 +145,9 @@ func (h holders) assignRole() *cobra.Command {
 	}.command()
 }
 
-// warnOfSize warns of accounts whose tokens would be too long.
-func (s *session) warnOfSize(warnings []svcauth.SizeWarning) {
+// warnOfDefault warns of accounts whose requests without scope and resource are
+// refused.
+func (s *session) warnOfDefault(warnings []svcauth.DefaultWarning) {
 	for _, w := range warnings {
 		s.hint("Warning: %s", clean(w.String()))
 	}

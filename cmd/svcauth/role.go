@@ -180,7 +180,7 @@ func updateRole() *cobra.Command {
 				return err
 			}
 			s.warn(role.Warnings, role.MoreWarnings)
-			s.warnOfSize(role.Oversized)
+			s.warnOfDefault(role.DefaultRefused)
 			return s.showRole(role)
 		}}.command()
 }

@@ -66,7 +66,7 @@ func (s *Service) AssignServiceAccountRole(
 	if err != nil {
 		return svcauth.GrantAnswer{}, err
 	}
-	answer.Oversized = s.oversized(ctx, roleID, id)
+	answer.DefaultRefused = s.defaultRefused(ctx, roleID, id)
 	return answer, nil
 }
 

@@ -72,7 +72,7 @@ func (s *Service) AssignMemberRole(
 	if err != nil {
 		return svcauth.GrantAnswer{}, err
 	}
-	answer.Oversized = s.oversized(ctx, roleID, id)
+	answer.DefaultRefused = s.defaultRefused(ctx, roleID, id)
 	return answer, nil
 }
 

@@ -169,30 +169,31 @@ func (s *Service) describeRoles(
 	return roles, nil
 }
 
-// oversized names the accounts that get too long a token by a change that has
-// been made: those that hold a role, or one principal. The log hears of it too.
-// If it can't be found out in time, nothing is said.
-func (s *Service) oversized(ctx context.Context, roleID, principalID string) []svcauth.SizeWarning {
+// defaultRefused names the accounts that get no token without scope and
+// resource by a change that has been made: those that hold a role, or one
+// principal. The log hears of it too. If it can't be found out in time, nothing
+// is said.
+func (s *Service) defaultRefused(ctx context.Context, roleID, principalID string) []svcauth.DefaultWarning {
 	actor, _ := ActorFrom(ctx)
 	if s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxOversizedLook)
+	ctx, cancel := context.WithTimeout(ctx, maxDefaultLook)
 	defer cancel()
-	warnings, err := s.cfg.Tokens.Oversized(ctx, actor.OrgID, roleID, principalID)
+	warnings, err := s.cfg.Tokens.DefaultRefused(ctx, actor.OrgID, roleID, principalID)
 	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "whose tokens would be too long after a change can't be read",
+		s.cfg.Logger.WarnContext(ctx, "who gets no token by default after a change can't be read",
 			"role", roleID, "principal", principalID, "error", err)
 	}
 	for _, w := range warnings {
-		s.cfg.Logger.WarnContext(ctx, "a change makes the tokens of an account too long", "account",
-			w.ID, "characters", w.Characters, "max_size", w.Max)
+		s.cfg.Logger.WarnContext(ctx, "after a change an account gets a token by scope or resource only",
+			"account", w.ID, "reason", w.Reason, "characters", w.Characters, "max_size", w.Max)
 	}
 	return warnings
 }
 
-// maxOversizedLook is how long an answer waits for that.
-const maxOversizedLook = 2 * time.Second
+// maxDefaultLook is how long an answer waits for that.
+const maxDefaultLook = 2 * time.Second
 
 // DeleteRole deletes a custom role and takes it from all who hold it. The
 // tokens that carry it die.

@@ -44,7 +44,7 @@ func (s *Service) UpdateRole(
 		}
 	}
 	if len(did.gained) > 0 || did.renamed {
-		did.role.Oversized = s.oversized(ctx, did.role.ID, "")
+		did.role.DefaultRefused = s.defaultRefused(ctx, did.role.ID, "")
 	}
 	return did.role, nil
 }

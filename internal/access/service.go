@@ -34,18 +34,18 @@ type Config struct {
 	SingleSignOn    string        // issuer of the provider that members sign in by; empty: there is none
 	DefaultTokenTTL time.Duration // shown where a service account has none of its own
 
-	Tokens   TokenSizes         // nil: nobody looks how long tokens become
+	Tokens   DefaultTokens      // nil: nobody looks who gets no token
 	Observer RevocationObserver // nil: nobody is told
 
 	Clock  func() time.Time // default time.Now
 	Logger *slog.Logger     // default: silence
 }
 
-// TokenSizes knows how long tokens would be.
-type TokenSizes interface {
-	// Oversized returns the accounts whose tokens would be too long: of an
-	// organization those that hold a role, or one principal.
-	Oversized(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.SizeWarning, error)
+// DefaultTokens knows what requests without scope and resource get.
+type DefaultTokens interface {
+	// DefaultRefused returns the accounts that get no token without scope and
+	// resource: of an organization those that hold a role, or one principal.
+	DefaultRefused(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.DefaultWarning, error)
 }
 
 // RevocationObserver is told of each revocation that is written. kind is

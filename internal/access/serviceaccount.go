@@ -37,7 +37,7 @@ func (s *Service) CreateServiceAccount(
 		return svcauth.ServiceAccount{}, err
 	}
 	if len(made.Roles) > 0 {
-		s.oversized(ctx, "", made.ID)
+		s.defaultRefused(ctx, "", made.ID)
 	}
 	return made, nil
 }

@@ -17,31 +17,31 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// maxSizeLook is how long a look for accounts with too long tokens may take.
-const maxSizeLook = 5 * time.Second
+// maxDefaultLook is how long a look for accounts without a default token may take.
+const maxDefaultLook = 5 * time.Second
 
-// nameOversized logs once the accounts whose tokens would be too long with the
-// catalogue that has been loaded.
-func (a *App) nameOversized(ctx context.Context) error {
-	look, cancel := context.WithTimeout(ctx, maxSizeLook)
+// nameDefaultRefused logs once the accounts that get no token without scope and
+// resource with the catalogue that has been loaded.
+func (a *App) nameDefaultRefused(ctx context.Context) error {
+	look, cancel := context.WithTimeout(ctx, maxDefaultLook)
 	defer cancel()
-	warnings, err := a.Token.Oversized(look, "", "", "")
+	warnings, err := a.Token.DefaultRefused(look, "", "", "")
 	if err != nil && ctx.Err() == nil {
-		a.logger.Warn("whose tokens would be longer than token.max_size can't be read", "error", err)
+		a.logger.Warn("who gets no token by default can't be read", "error", err)
 	}
 	for _, w := range warnings {
-		a.logger.Warn("an account gets a token by scope or resource only: without, it would be too long",
-			"account", w.ID, "characters", w.Characters, "max_size", w.Max)
+		a.logger.Warn("an account gets a token by scope or resource only",
+			"account", w.ID, "reason", w.Reason, "characters", w.Characters, "max_size", w.Max)
 	}
 	return nil
 }
 
 // Rehearsal is what a start would find in the database.
 type Rehearsal struct {
-	Refused  error                 // what the start would fail with; nil if nothing was found
-	Warnings []svcauth.SizeWarning // accounts whose tokens would be too long
-	Pending  []keyring.Pending     // algorithms that would not sign at once
-	Note     string                // why the database could not be read; empty if it could
+	Refused  error                    // what the start would fail with; nil if nothing was found
+	Warnings []svcauth.DefaultWarning // accounts that would get no token by default
+	Pending  []keyring.Pending        // algorithms that would not sign at once
+	Note     string                   // why the database could not be read; empty if it could
 	// Bootstrapped reports whether there is an organization, as far as that
 	// could be read.
 	Bootstrapped bool
@@ -58,7 +58,7 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 			return r // a new installation; to open the file would make it
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, maxSizeLook)
+	ctx, cancel := context.WithTimeout(ctx, maxDefaultLook)
 	defer cancel()
 	db, err := store.Open(store.Config{URL: cfg.Database.URL.Reveal(), MaxConns: 1})
 	if err != nil {
@@ -79,15 +79,15 @@ func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r
 	_, err = db.Read().OperatorOrganization(ctx)
 	r.Bootstrapped = err == nil
 	r.Pending, r.Refused, err = readKeys(ctx, db, cfg, catalog)
-	if err == nil && r.Refused == nil && cfg.Token.MaxSize > 0 {
+	if err == nil && r.Refused == nil {
 		tokenSize := func(form keyring.Form, payload int) int {
 			form.Algorithm = cmp.Or(form.Algorithm, cfg.Token.SigningAlgorithm)
 			return keyring.TokenSize(form, payload)
 		}
-		sizer := token.NewSizer(token.Sizer{Issuer: cfg.Issuer, MaxSize: cfg.Token.MaxSize, Now: time.Now(),
+		defaults := token.NewDefaults(token.Defaults{Issuer: cfg.Issuer, MaxSize: cfg.Token.MaxSize, Now: time.Now(),
 			Algorithm: cfg.Token.SigningAlgorithm,
 			TokenSize: tokenSize}, catalog.APIs, catalog.Privileges)
-		r.Warnings, err = sizer.Oversized(ctx, db.Read(), "", "", "")
+		r.Warnings, err = defaults.DefaultRefused(ctx, db.Read(), "", "", "")
 	}
 	if err != nil { // the schema of an older release, or of none
 		r.Note = fmt.Sprintf("whether a start would take the rows of the database is not known, "+

@@ -93,7 +93,7 @@ func (a *App) background() []func(context.Context) error {
 	all := []func(context.Context) error{
 		a.log.Run, a.cache.Run, a.keyring.Run, a.changes.Run, a.feed.Run,
 		a.clientAuth.Run, a.uses.Run, a.refusals.Run, a.Token.Run, a.Access.Run,
-		a.recorder.run, a.measure, a.collect, a.housekeep, a.nameOversized,
+		a.recorder.run, a.measure, a.collect, a.housekeep, a.nameDefaultRefused,
 	}
 	if a.mailer != nil {
 		all = append(all, a.mailer.Run)

@@ -195,7 +195,7 @@ func keptSecrets(r svcauth.Role) (text string) {
 	if more := len(r.Warnings) - named + r.MoreWarnings; more > 0 {
 		text += fmt.Sprintf(" The same holds for %d further credentials; the pages of the accounts name them.", more)
 	}
-	for _, w := range r.Oversized[:min(named, len(r.Oversized))] {
+	for _, w := range r.DefaultRefused[:min(named, len(r.DefaultRefused))] {
 		text += " " + w.String()
 	}
 	return text

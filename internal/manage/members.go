@@ -86,8 +86,8 @@ func (m *API) memberAccess() {
 		tagMembers, svcauth.MembersManage,
 		"Assign a role to a member",
 		aboutGrants+"The last active Administrator who holds that role for good keeps it so. The "+
-			"answer is 200 and `oversized` says if tokens of the member's application keys would "+
-			"be too long without a scope or resource."),
+			"answer is 200 and `default_refused` says if the member's application keys get no token "+
+			"from now on without a scope or resource."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			return in.grant(ctx, m.cfg.Access.AssignMemberRole)
 		})

@@ -242,8 +242,8 @@ var schemaTexts = map[string]string{
 		"gained, or not for as long: whoever made or kept it can use that now",
 	"SecretUsers": "Whom it stops to refuse secrets",
 	"SecretUser":  "A service account that has nothing but secrets",
-	"SizeWarning": "An account that gets a token by scope or resource only, as it " +
-		"would be too long",
+	"DefaultWarning": "An account that gets a token by scope or resource only: without, the " +
+		"request is refused",
 	"Privilege":           "One permission, the unit of OAuth2 scope",
 	"Profile":             "The form of the tokens for one API",
 	"Problem":             "An error, RFC 9457",

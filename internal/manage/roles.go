@@ -47,8 +47,8 @@ func (m *API) roles() {
 			"role and a privilege that it loses die at once, and with a new name all that carry "+
 			"it. You need every privilege that you add, and for a new name every one that the "+
 			"role has. `warnings` names secrets of accounts with the role whose makers do not "+
-			"hold what you added, `oversized` accounts that get a token only if they ask for a "+
-			"scope or a resource from now on, as it would be too long."),
+			"hold what you added, `default_refused` accounts that get a token only if they ask for a "+
+			"scope or a resource from now on."),
 		func(ctx context.Context, in *RolePatchOf) (*versioned[svcauth.Role], error) {
 			r, err := m.cfg.Access.UpdateRole(ctx, in.ID, in.version, in.Body)
 			if err == nil {

@@ -70,7 +70,7 @@ func (in *GrantOf) grant(
 		asked = *in.Body
 	}
 	answer, err := assign(ctx, in.ID, in.RoleID, asked)
-	if len(answer.Warnings)+len(answer.Oversized) == 0 {
+	if len(answer.Warnings)+len(answer.DefaultRefused) == 0 {
 		return &granted{Status: http.StatusNoContent}, err
 	}
 	answer.Warnings = append([]svcauth.CredentialWarning{}, answer.Warnings...)
@@ -162,8 +162,8 @@ func (m *API) accountRoles() {
 		"Assign a role to a service account",
 		aboutGrants+"The answer is 200 and warns where credentials of the account were made by "+
 			"who does not hold what it gains, or not for as long: whoever kept one can use it too; "+
-			"end such a credential and make another. `oversized` says that its tokens would be too "+
-			"long without a scope or resource."),
+			"end such a credential and make another. `default_refused` says that it gets no token "+
+			"from now on without a scope or resource, and why."),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			return in.grant(ctx, m.cfg.Access.AssignServiceAccountRole)
 		})

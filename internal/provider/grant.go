@@ -118,14 +118,15 @@ func (r *grantResource) put(ctx context.Context, client *svcauth.Client, d *diag
 		return err
 	}
 	warnOfCredentials(d, answer.Warnings)
-	warnOfSize(d, answer.Oversized)
+	warnOfDefault(d, answer.DefaultRefused)
 	return nil
 }
 
-// warnOfSize warns of accounts whose tokens would be too long.
-func warnOfSize(d *diagnostics, warnings []svcauth.SizeWarning) {
+// warnOfDefault warns of accounts whose requests without scope and resource
+// are refused.
+func warnOfDefault(d *diagnostics, warnings []svcauth.DefaultWarning) {
 	for _, w := range warnings {
-		d.AddWarning("The tokens of an account would be too long", w.String())
+		d.AddWarning("An account gets no token without a scope or resource", w.String())
 	}
 }
 

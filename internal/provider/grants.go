@@ -109,7 +109,7 @@ func (r *accountRolesResource) put(
 			return false
 		}
 		warnOfCredentials(d, answer.Warnings)
-		warnOfSize(d, answer.Oversized)
+		warnOfDefault(d, answer.DefaultRefused)
 	}
 	for _, g := range held {
 		if slices.Contains(wanted, g.RoleID) {

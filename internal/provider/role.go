@@ -181,7 +181,7 @@ func changeRole(
 		return changed, err
 	}
 	warnOfCredentials(d, changed.Warnings)
-	warnOfSize(d, changed.Oversized)
+	warnOfDefault(d, changed.DefaultRefused)
 	if changed.MoreWarnings > 0 {
 		d.AddWarning("Further secrets were made by who holds less",
 			fmt.Sprintf("%d secrets of accounts with this role are not named here; "+

@@ -34,7 +34,7 @@ func (q *Q) HeavyPrincipals(ctx context.Context, h Heavy) ([]HeavyPrincipal, err
 	}
 	if h.RoleID != "" {
 		args = append(args, h.RoleID)
-		holders = ` WHERE g.principal_id IN (SELECT principal_id FROM role_grant WHERE role_id = $5)`
+		holders = ` WHERE ` + holds("$5")
 	}
 	return many(ctx, q, func(r row) (p HeavyPrincipal, err error) { return p, r.Scan(&p.OrgID, &p.ID) },
 		`WITH weight AS (`+weights+` GROUP BY r.id, r.org_id, r.kind, r.name)
@@ -42,6 +42,13 @@ func (q *Q) HeavyPrincipals(ctx context.Context, h Heavy) ([]HeavyPrincipal, err
 			LEFT JOIN weight public ON public.org_id = g.org_id AND public.kind = 'public'`+holders+`
 		GROUP BY g.org_id, g.principal_id HAVING SUM(w.n) + COALESCE(MAX(public.n), 0) > $2
 		ORDER BY SUM(w.n) DESC, g.principal_id LIMIT $3`, args...)
+}
+
+// holds is the condition that the principal of a grant g holds a role, which is
+// an argument. All hold Public.
+func holds(role string) string {
+	return `(g.principal_id IN (SELECT principal_id FROM role_grant WHERE role_id = ` + role + `)
+		OR 'public' = (SELECT kind FROM role WHERE id = ` + role + `))`
 }
 
 // HeaviestNames returns what the names of the given number of an organization's

@@ -208,7 +208,13 @@ func (s *Service) explainPrincipal(
 	if err != nil {
 		return svcauth.Explanation{}, err
 	}
-	link(linkAudience, wrongAudience, "for "+strings.Join(p.Audience, ", "))
+	form := ""
+	if client.known {
+		if now, ok := client.catalog.profile(p.Audience); ok {
+			form = now.described()
+		}
+	}
+	link(linkAudience, wrongAudience, "for "+strings.Join(p.Audience, ", ")+form)
 	link(linkRevocation, "", "no live revocation matches it")
 	return c.explanation(), nil
 }

@@ -304,3 +304,38 @@ func TestExplainTellsOnlyWhoMayKnow(t *testing.T) {
 		require.Equal(t, svcauth.CodeInvalid, ask(who(s, operator, svcauth.TokensIntrospect), bad))
 	}
 }
+
+// TestExplainSaysTheProfile asks about an account with roles of APIs that want
+// different tokens: which form each gets, and why a request that names none
+// gets nothing.
+func TestExplainSaysTheProfile(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{svctest.Catalog(t, map[string]string{
+		cloudAPI: "profile: {preset: spring, scope_claim: scp}",
+	})}})
+	account := s.Account("both", viewIt, "billing:view")
+	ctx := who(s, s.Tenant.Organization.ID, svcauth.MembersRead)
+	audience := func(r svcauth.ExplainRequest) svcauth.ExplainStep {
+		e, err := s.App.Token.Explain(ctx, r)
+		require.NoError(t, err)
+		i := slices.IndexFunc(e.Steps, func(s svcauth.ExplainStep) bool { return s.Name == "audience" })
+		require.GreaterOrEqual(t, i, 0)
+		return e.Steps[i]
+	}
+	const form = "in the form of its API's profile: preset spring, RS256, typ JWT, privileges in scp"
+	step := audience(svcauth.ExplainRequest{ClientID: account.ClientID})
+	require.Equal(t, svcauth.StepFailed, step.Outcome)
+	require.Contains(t, step.Detail, "resource="+cloudAPI)
+	require.Contains(t, step.Detail, "default_resource")
+	for _, r := range []svcauth.ExplainRequest{
+		{ClientID: account.ClientID, Privilege: viewIt},
+		{ClientID: account.ClientID, Audience: cloudAPI},
+		{Token: s.Token(account.ClientID, account.ClientSecret, viewIt)},
+	} {
+		step = audience(r)
+		require.Equal(t, svcauth.StepOK, step.Outcome, step.Detail)
+		require.Contains(t, step.Detail, form)
+	}
+	step = audience(svcauth.ExplainRequest{ClientID: account.ClientID, Privilege: "billing:view"})
+	require.Equal(t, svcauth.StepOK, step.Outcome, step.Detail)
+	require.NotContains(t, step.Detail, "profile")
+}

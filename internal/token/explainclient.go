@@ -33,8 +33,8 @@ func (s *Service) explainClient(
 	c.link(linkAccount, description(clientauth.SwitchedOff(client.Credentials)), accountFound(client)+", enabled")
 	granted, refused := s.decide(client, Request{Scope: r.Privilege})
 	lacks := refused
-	if lacks != nil && lacks.Reason == tokenSize {
-		lacks = nil // it holds what is asked, and more than fits
+	if lacks != nil && (lacks.Reason == tokenSize || lacks.Code == oautherr.CodeInvalidTarget) {
+		lacks = nil // it holds what is asked, and more than fits into one token
 	}
 	c.link(linkRoles, s.lacksRoles(client, r.Privilege, lacks), "holds the roles "+listed(client.held.Roles)+
 		onlyBound(granted.binding))
@@ -47,7 +47,11 @@ func (s *Service) explainClient(
 	if r.Audience != "" && !c.broken {
 		granted, refused = s.decide(client, Request{Scope: r.Privilege, Resources: []string{r.Audience}})
 	}
-	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.scope+"'")
+	form := ""
+	if refused == nil {
+		form = granted.profile.described()
+	}
+	c.link(linkAudience, description(refused), "a token would carry the scope '"+granted.scope+"'"+form)
 	claims := &verify.Claims{
 		ClientID: client.ClientID, OrgID: client.OrgID, Epoch: client.Epoch, Policy: client.Policy, Cred: credential,
 		Roles: client.held.Roles, Scope: granted.scope,

@@ -139,7 +139,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	if refusal := bound.use(ctx, s); refusal != nil {
 		return refusal
 	}
-	text, err := s.cfg.Keyring.Sign(d.form, d.payload(claims))
+	text, err := s.cfg.Keyring.Sign(d.profile.form, d.payload(claims))
 	if err != nil {
 		return oautherr.ServerError(err)
 	}

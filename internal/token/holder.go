@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
-	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
 )
@@ -86,7 +85,7 @@ func without(all []string, kind func(string) bool) []string {
 type decision struct {
 	scope   string
 	roles   []string
-	form    keyring.Form
+	profile *apiProfile
 	encoded []byte   // the [decisionClaims], once for all tokens
 	unbound []byte   // the same for a token that is not bound; nil: no other
 	binding []string // those of the roles that are given by bound tokens only
@@ -130,7 +129,7 @@ func (h *holder) encode(audience, roles []string, scope, issuer string, full boo
 	claims.carry(p.ScopeClaim, scope)
 	more := h.moreClaims(p, h.catalog.accountClaims(audience))
 	d := decision{
-		scope: scope, roles: roles, form: p.form, encoded: claims.encode(more), binding: h.held.BindingRoles(roles),
+		scope: scope, roles: roles, profile: p, encoded: claims.encode(more), binding: h.held.BindingRoles(roles),
 	}
 	// A token that is not bound hands over nothing of the roles that it leaves
 	// out since they demand that.

@@ -18,6 +18,7 @@ type apiProfile struct {
 	form            keyring.Form
 	alike           string // the same for two APIs that one token may be for
 	accountClaims   []string
+	own             bool // it is the API's, and not the usual one
 }
 
 // usualProfile is that of this server itself, and of an API without one.
@@ -25,7 +26,8 @@ var usualProfile = newAPIProfile(svcauth.API{}, "")
 
 // newAPIProfile works out the profile of an API. algorithm is the server's.
 func newAPIProfile(api svcauth.API, algorithm string) *apiProfile {
-	p := &apiProfile{Profile: profile.Resolve(api.Profile), accountClaims: api.AccountClaims}
+	p := &apiProfile{Profile: profile.Resolve(api.Profile), accountClaims: api.AccountClaims,
+		own: api.Profile != nil}
 	p.form = keyring.Form{Algorithm: p.SigningAlgorithm, Typ: p.Typ}
 	if p.SigningAlgorithm == algorithm {
 		p.form.Algorithm = ""
@@ -52,6 +54,19 @@ func (c *catalogue) profile(audience []string) (*apiProfile, bool) {
 	return first, len(audience) == 1 || first.AudienceForm != profile.AudienceString
 }
 
+// described says what a token looks like, as the end of a sentence. It is empty
+// if the API has no profile.
+func (p *apiProfile) described() string {
+	if !p.own {
+		return ""
+	}
+	text := p.Profile
+	if text.SigningAlgorithm == "" {
+		text.SigningAlgorithm = "the server's algorithm"
+	}
+	return ", in the form of its API's profile: " + text.String()
+}
+
 // profileOf returns that of one API.
 func (c *catalogue) profileOf(audience string) *apiProfile {
 	if p, ok := c.profiles[audience]; ok {
@@ -76,8 +91,8 @@ func (c *catalogue) accountClaims(audience []string) (names []string) {
 
 // The reasons of refusals because of profiles.
 const (
-	reasonProfiles        = "profiles"
-	reasonDefaultResource = "default_resource"
+	reasonProfiles        = svcauth.ReasonProfiles
+	reasonDefaultResource = svcauth.ReasonDefaultResource
 )
 
 // oneForm refuses a token for APIs that want different forms.
@@ -107,6 +122,31 @@ func (h *holder) usualRefused(issuer string) *oautherr.Error {
 			quote(h.DefaultResource))
 	}
 	return nil
+}
+
+// forms returns for each privilege of an API, this server's own aside, a number
+// that it has in common with those that may stand in one token with it. It
+// returns nil if all may.
+func (c *catalogue) forms(issuer string) map[string]int {
+	numbers, of := map[string]int{}, map[string]int{}
+	for _, p := range c.privileges {
+		if p.API == issuer {
+			continue
+		}
+		api := c.profileOf(p.API)
+		alike := api.alike
+		if api.AudienceForm == profile.AudienceString {
+			alike += " " + p.API
+		}
+		if _, ok := numbers[alike]; !ok {
+			numbers[alike] = len(numbers)
+		}
+		of[p.Name] = numbers[alike]
+	}
+	if len(numbers) < 2 {
+		return nil
+	}
+	return of
 }
 
 // namedResources says how some APIs are asked for one by one.

@@ -105,7 +105,7 @@ func TestOneTokenHasOneForm(t *testing.T) {
 				return
 			}
 			require.Nil(t, refusal)
-			require.Equal(t, c.form, d.form)
+			require.Equal(t, c.form, d.profile.form)
 			require.Equal(t, c.scope, d.scope)
 			var claims map[string]any
 			require.NoError(t, json.Unmarshal(d.encoded, &claims))

@@ -132,7 +132,7 @@ func (u *reuse) keep(i *issuance) {
 	if len(u.tokens) >= maxReused || u.each[i.client.OrgID] >= maxReusedEach {
 		return
 	}
-	u.tokens[key] = &reusable{i.holder, i.client.Client, claims, i.decision.form, i.response, now}
+	u.tokens[key] = &reusable{i.holder, i.client.Client, claims, i.decision.profile.form, i.response, now}
 	u.each[i.client.OrgID]++
 }
 

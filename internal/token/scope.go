@@ -6,6 +6,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/untrusted"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // The bounds of what may be asked for.
@@ -56,7 +57,7 @@ func (s *Service) decide(h *holder, r Request) (decision, *oautherr.Error) {
 }
 
 // tokenSize is the reason of a refusal because a token would be too long.
-const tokenSize = "token_size"
+const tokenSize = svcauth.ReasonTokenSize
 
 // fits refuses a token that would be too long to be of use: our own endpoints,
 // resource servers and proxies bound what they read.
@@ -76,7 +77,7 @@ func (s *Service) fitsWith(d decision, more int) *oautherr.Error {
 	if s.cfg.MaxSize == 0 {
 		return nil
 	}
-	if size := s.cfg.Keyring.TokenSize(d.form, d.size()+more); size > s.cfg.MaxSize {
+	if size := s.cfg.Keyring.TokenSize(d.profile.form, d.size()+more); size > s.cfg.MaxSize {
 		return oautherr.New(oautherr.CodeInvalidScope, tokenSize,
 			"the token would have %d characters, more than the %d that are issued (token.max_size): "+
 				"ask for fewer privileges, by scope or by resource", size, s.cfg.MaxSize)

@@ -1,5 +1,11 @@
 package svcauth
 
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
 // API is a resource server that the server issues tokens for: its audience, and
 // what it is called.
 type API struct {
@@ -20,6 +26,27 @@ type Profile struct {
 	ScopeClaim       string         `json:"scope_claim,omitempty" enum:"scope,scp,permissions" doc:"The claim that has the privileges: scope (a string), scp or permissions (arrays); absent: scope"`
 	AudienceForm     string         `json:"audience_form,omitempty" enum:"string,array" doc:"The form of aud: string (a token is then for one API) or array; absent: a string for one, an array for more"`
 	Claims           map[string]any `json:"claims,omitempty" doc:"Further claims, the same for all; in texts {client_id}, {sub}, {org_id} and, beside {org_id}, {name} stand for the client's"`
+}
+
+// String returns what the profile says, on one line; "usual" if it says
+// nothing.
+func (p *Profile) String() string {
+	if p == nil {
+		return "usual"
+	}
+	var all []string
+	for _, part := range []struct{ before, value string }{
+		{"preset ", p.Preset}, {"", p.SigningAlgorithm}, {"typ ", p.Typ}, {"privileges in ", p.ScopeClaim},
+		{"aud as ", p.AudienceForm}, {"claims ", strings.Join(slices.Sorted(maps.Keys(p.Claims)), " ")},
+	} {
+		if part.value != "" {
+			all = append(all, part.before+part.value)
+		}
+	}
+	if len(all) == 0 {
+		return "usual"
+	}
+	return strings.Join(all, ", ")
 }
 
 // Privilege is one permission. Its name is a value of OAuth2 scope.

@@ -22,6 +22,6 @@ type GrantRequest struct {
 
 // GrantAnswer is the answer to a grant, with its warnings.
 type GrantAnswer struct {
-	Warnings  []CredentialWarning `json:"warnings" doc:"Credentials whose makers do not hold what was gained; only in the answer to the change"`
-	Oversized []SizeWarning       `json:"oversized,omitempty" doc:"Accounts that get a token only if they ask for a scope or a resource from now on; only in the answer to the change, at most 20"`
+	Warnings       []CredentialWarning `json:"warnings" doc:"Credentials whose makers do not hold what was gained; only in the answer to the change"`
+	DefaultRefused []DefaultWarning    `json:"default_refused,omitempty" doc:"Accounts that get a token only if they ask for a scope or a resource from now on; only in the answer to the change, at most 20"`
 }

@@ -16,7 +16,7 @@ type Role struct {
 	Enforcement     *Enforcement        `json:"enforcement,omitempty" doc:"How far the change is enforced; only in the answer to a change with wait"`
 	Warnings        []CredentialWarning `json:"warnings,omitempty" doc:"Credentials whose makers do not hold what was gained; only in the answer to the change"`
 	MoreWarnings    int                 `json:"more_warnings,omitempty" doc:"How many further credentials the same holds for; only in the answer to a change that adds privileges"`
-	Oversized       []SizeWarning       `json:"oversized,omitempty" doc:"Accounts that get a token only if they ask for a scope or a resource from now on; only in the answer to the change, at most 20"`
+	DefaultRefused  []DefaultWarning    `json:"default_refused,omitempty" doc:"Accounts that get a token only if they ask for a scope or a resource from now on; only in the answer to the change, at most 20"`
 	Version         int64               `json:"-"` // from the ETag header
 }
 

@@ -33,20 +33,42 @@ func (w CredentialWarning) String() string {
 		called, w.ServiceAccount.Name, maker, strings.Join(w.Missing, ", "))
 }
 
-// SizeWarning names an account whose tokens would be longer than the server
-// issues. It gets one only if it asks for a scope or a resource.
-type SizeWarning struct {
-	ID         string `json:"id" doc:"The id of the service account, or of the member whose application keys it is about"`
-	Name       string `json:"name" doc:"The service account's name, or the address of the member whose application keys it is about"`
-	Characters int    `json:"characters" doc:"How long its token would be without scope and resource, in characters"`
-	Max        int    `json:"max_characters" doc:"The longest token that is issued, in characters"`
+// The reasons of a [DefaultWarning].
+const (
+	ReasonTokenSize       = "token_size"       // the token would be too long
+	ReasonProfiles        = "profiles"         // it would be for APIs whose tokens have different forms
+	ReasonDefaultResource = "default_resource" // the account's default resource is no API any more
+)
+
+// DefaultWarning names an account whose requests are refused if they say
+// neither scope nor resource.
+type DefaultWarning struct {
+	ID         string   `json:"id" doc:"The id of the service account, or of the member whose application keys it is about"`
+	Name       string   `json:"name" doc:"The service account's name, or the address of the member whose application keys it is about"`
+	Reason     string   `json:"reason" enum:"token_size,profiles,default_resource" doc:"Why: the token would be too long; it would be for APIs whose tokens have different forms; the account's default_resource is no API of the catalogue any more"`
+	Characters int      `json:"characters,omitempty" doc:"With token_size: how long the token would be, in characters"`
+	Max        int      `json:"max_characters,omitempty" doc:"With token_size: the longest token that is issued, in characters"`
+	Resources  []string `json:"resources,omitempty" doc:"With profiles: the APIs of which each request must name one; with default_resource: the one that is gone"`
 }
 
 // String returns the warning in two sentences: what is wrong, and what to do.
-func (w SizeWarning) String() string {
-	whose := "The service account " + w.Name
+func (w DefaultWarning) String() string {
+	whose, key := "The service account "+w.Name, false
 	if ValidID(PrefixMember, w.ID) {
-		whose = "The application keys of " + w.Name
+		whose, key = "The application keys of "+w.Name, true
+	}
+	resources := strings.Join(w.Resources, ", ")
+	switch {
+	case w.Reason == ReasonProfiles && key:
+		return fmt.Sprintf("%s get no token without a resource, as their roles are of APIs whose tokens have "+
+			"different forms (%s). Let each request name one of these as resource.", whose, resources)
+	case w.Reason == ReasonProfiles:
+		return fmt.Sprintf("%s gets no token without a resource, as its roles are of APIs whose tokens have "+
+			"different forms (%s). Let it have one of these as its default_resource, or each request name one as "+
+			"resource.", whose, resources)
+	case w.Reason == ReasonDefaultResource:
+		return fmt.Sprintf("%s gets no token without a resource, as its default_resource %s is no API of the "+
+			"catalogue any more. Let it have another one, or none.", whose, resources)
 	}
 	return fmt.Sprintf("%s would get a token of %d characters, more than the %d that are "+
 		"issued (token.max_size). Let each request name what it needs, by scope or resource, "+

@@ -15,11 +15,11 @@ import (
 // Accounts whose token would be too long are named where that comes about: by a
 // change of a role, a grant, and the catalogue's load.
 func TestAccountsWithTooLongTokensAreNamed(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) { oversizedAreNamed(t, svctest.Options{}) })
-	t.Run("PostgreSQL", func(t *testing.T) { oversizedAreNamed(t, svctest.Options{Postgres: true}) })
+	t.Run("SQLite", func(t *testing.T) { defaultRefusedAreNamed(t, svctest.Options{}) })
+	t.Run("PostgreSQL", func(t *testing.T) { defaultRefusedAreNamed(t, svctest.Options{Postgres: true}) })
 }
 
-func oversizedAreNamed(t *testing.T, opts svctest.Options) {
+func defaultRefusedAreNamed(t *testing.T, opts svctest.Options) {
 	opts.Environ = []string{"SVCAUTH_CATALOG_FILE=" + largeCatalog(t, 500)}
 	s := svctest.New(t, opts)
 	var names []string
@@ -33,10 +33,10 @@ func oversizedAreNamed(t *testing.T, opts svctest.Options) {
 		require.NoError(t, err)
 		return role
 	}
-	require.Empty(t, change(small, names[:50]...).Oversized)
+	require.Empty(t, change(small, names[:50]...).DefaultRefused)
 	changed := change(large, names[50:]...)
-	require.Len(t, changed.Oversized, 1)
-	w := changed.Oversized[0]
+	require.Len(t, changed.DefaultRefused, 1)
+	w := changed.DefaultRefused[0]
 	require.Equal(t, "large", w.Name)
 	require.Equal(t, large.ID, w.ID)
 	require.Equal(t, 7000, w.Max)
@@ -47,9 +47,9 @@ func oversizedAreNamed(t *testing.T, opts svctest.Options) {
 
 	given, err := s.Admin().AssignServiceAccountRole(t.Context(), small.ID, roleOf(large), svcauth.GrantRequest{})
 	require.NoError(t, err)
-	require.Len(t, given.Oversized, 1)
-	require.Equal(t, "small", given.Oversized[0].Name)
-	require.Len(t, change(large, names[40:]...).Oversized, 2)
+	require.Len(t, given.DefaultRefused, 1)
+	require.Equal(t, "small", given.DefaultRefused[0].Name)
+	require.Len(t, change(large, names[40:]...).DefaultRefused, 2)
 
 	// Names alone make long tokens too, and a token that is just short enough
 	// is not named.
