@@ -39,6 +39,8 @@ func (e evidence) scope() bool {
 	return slices.Contains(strings.Split(text, " "), e.privilege)
 }
 
+func (e evidence) typJWT() bool { return e.header["typ"] == nil || e.header["typ"] == "JWT" }
+
 // demands are the checks of the programs that presets are for and that can't be
 // had here, as their documentation and source have them.
 var demands = map[string]map[string]func(evidence) bool{
@@ -61,7 +63,7 @@ var demands = map[string]map[string]func(evidence) bool{
 		"the issuer of discovery":   func(e evidence) bool { return e.claims["iss"] == e.issues["issuer"] },
 	},
 	profile.Spring: {
-		"typ is JWT, or none":        func(e evidence) bool { return e.header["typ"] == nil || e.header["typ"] == "JWT" },
+		"typ is JWT or none":         evidence.typJWT,
 		"RS256 with jwk-set-uri":     func(e evidence) bool { return e.algorithm("RS256") },
 		"the issuer of discovery":    func(e evidence) bool { return e.claims["iss"] == e.issues["issuer"] },
 		"scope becomes SCOPE_":       evidence.scope,
