@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/profile"
+	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -74,7 +75,7 @@ func (t *Tx) checkAccountClaims(ctx context.Context, claims map[string]any) erro
 		}
 		if !slices.Contains(listed, name) {
 			return svcauth.InvalidField(at, "No API takes a claim %q of service accounts. Expected some of %s.",
-				name, strings.Join(listed, ", "))
+				untrusted.Cut(name, profile.MaxClaimName), strings.Join(listed, ", "))
 		}
 		if err := checkClaim(claims[name]); err != nil {
 			return svcauth.InvalidField(at, "The claim %q holds what can't be taken: %s.", name, err)

@@ -35,8 +35,11 @@ func FuzzManagementBodies(f *testing.F) {
 	for _, body := range []string{``, `null`, `[]`, `{"name":null}`, `{"name":1}`, `{"token_ttl_seconds":1e3}`,
 		`{"token_ttl_seconds":9223372036854775808}`, `{"token_ttl_seconds":60.5}`,
 		`{"expires_at":"9999-12-31T23:59:59Z"}`, `{"expires_at":"0000-01-01T00:00:00Z"}`, `{"expires_at":"+"}`,
-		`{"privileges":[null]}`, `{"privileges":["\ud800"]}`, `{"role_ids":[{}]}`, `{"name":"\u2028"}`} {
+		`{"privileges":[null]}`, `{"privileges":["\ud800"]}`, `{"role_ids":[{}]}`, `{"name":"\u2028"}`,
+		`{"claims":null,"default_resource":null}`, `{"name":"x","claims":{"tier":1e400}}`,
+		`{"name":"x","claims":{"\u0000":"\ud800"}}`, `{"claims":{"a":[[[[[[[[[[1]]]]]]]]]]}}`} {
 		f.Add(uint8(0), body, `"1"`)
+		f.Add(uint8(1), body, "")
 		f.Add(uint8(3), body, "*")
 		f.Add(uint8(6), body, "W/")
 	}
