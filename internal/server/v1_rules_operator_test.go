@@ -86,6 +86,19 @@ var operatorRules = []rule{
 			require.NotEqual(w.t, active(before), active(after))
 			return second(c.Me(ctx))
 		}},
+	{who: "admin", name: "rotates the keys of one algorithm",
+		call: func(ctx context.Context, w *world, c calls) error {
+			before, err := c.SigningKeys(ctx)
+			require.NoError(w.t, err)
+			after, err := c.RotateSigningKeys(ctx, svcauth.KeyRotation{Algorithm: "ES256"})
+			require.NoError(w.t, err)
+			require.Len(w.t, after.Items, len(before.Items)+1)
+			return nil
+		}},
+	{who: "admin", name: "rotates the keys of an algorithm that is not in use", code: svcauth.CodeInvalid,
+		at: "body.algorithm", call: func(ctx context.Context, _ *world, c calls) error {
+			return second(c.RotateSigningKeys(ctx, svcauth.KeyRotation{Algorithm: "RS256"}))
+		}},
 	{who: "admin", name: "revokes a signing key that there is not", code: svcauth.CodeNotFound,
 		call: func(ctx context.Context, _ *world, c calls) error {
 			return second(c.RevokeSigningKey(ctx, "nope"))

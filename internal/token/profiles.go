@@ -14,9 +14,9 @@ import (
 // apiProfile is what tokens for an API look like, worked out once for each
 // catalogue.
 type apiProfile struct {
-	svcauth.Profile // as it comes to, see [profile.Resolve]
-	form            keyring.Form
-	alike           string // the same for two APIs that one token may be for
+	svcauth.Profile              // as it comes to, see [profile.Resolve]
+	form            keyring.Form // with the algorithm that it names, if any
+	alike           string       // the same for two APIs that one token may be for
 	accountClaims   []string
 	own             bool // it is the API's, and not the usual one
 }
@@ -29,11 +29,12 @@ func newAPIProfile(api svcauth.API, algorithm string) *apiProfile {
 	p := &apiProfile{Profile: profile.Resolve(api.Profile), accountClaims: api.AccountClaims,
 		own: api.Profile != nil}
 	p.form = keyring.Form{Algorithm: p.SigningAlgorithm, Typ: p.Typ}
+	same := p.form
 	if p.SigningAlgorithm == algorithm {
-		p.form.Algorithm = ""
+		same.Algorithm = ""
 	}
 	// The catalogue's JSON was read from JSON, so that it can be written.
-	alike, _ := json.Marshal([]any{p.form, p.ScopeClaim, p.Claims})
+	alike, _ := json.Marshal([]any{same, p.ScopeClaim, p.Claims})
 	p.alike = string(alike)
 	return p
 }

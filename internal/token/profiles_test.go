@@ -70,8 +70,11 @@ func TestOneTokenHasOneForm(t *testing.T) {
 		"the same said otherwise": {
 			[]string{"b:b", "e:e"}, Request{}, usual, []any{"https://b", "https://e"}, "b:b e:e", "", "",
 		},
-		"an array of one": {[]string{"e:e"}, Request{}, usual, []any{"https://e"}, "e:e", "", ""},
-		"nothing held":    {nil, Request{}, usual, profilesIssuer, "", "", ""},
+		"an array of one, and the server's algorithm by name": {
+			[]string{"e:e"}, Request{}, keyring.Form{Algorithm: "ES256", Typ: "at+jwt"}, []any{"https://e"}, "e:e",
+			"", "",
+		},
+		"nothing held": {nil, Request{}, usual, profilesIssuer, "", "", ""},
 		"two forms": {
 			[]string{"a:a", "b:b"}, Request{}, usual, nil, "", "profiles",
 			"name one API in each request, as resource=https://a or resource=https://b; or let the service account",
