@@ -304,8 +304,8 @@ func (a *App) wireHTTP() error {
 		actor, _ := access.ActorFrom(ctx)
 		return a.feed.AwaitEnforcement(ctx, feed.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
 	}
-	servers := func(_ context.Context, orgID string, operator bool) []svcauth.ResourceServer {
-		return a.feed.ResourceServers(feed.Scope{OrgID: orgID, Operator: operator})
+	servers := func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer {
+		return a.feed.AskResourceServers(ctx, feed.Scope{OrgID: orgID, Operator: operator})
 	}
 	callers := limits.NewCallers(limits.CallersBound{
 		PerSecond:    a.cfg.Limits.ManagementPerSecond,

@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -33,8 +34,14 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// roleVariable makes this test binary be one of the servers that are measured.
-const roleVariable = "BENCH_ROLE"
+const (
+	// roleVariable makes this test binary be one of the servers that are
+	// measured.
+	roleVariable = "BENCH_ROLE"
+	// privilegesVariable says what the accounts of svcauth hold, if not the
+	// usual.
+	privilegesVariable = "BENCH_PRIVILEGES"
+)
 
 func TestMain(m *testing.M) {
 	switch role := os.Getenv(roleVariable); role {
@@ -203,8 +210,8 @@ func makeAccounts(ctx context.Context, a *app.App, wanted string) (made []creden
 		return nil, err
 	}
 	admin := access.WithActor(ctx, access.System(tenant.Organization.ID))
-	role, err := a.Access.CreateRole(admin,
-		svcauth.NewRole{Name: "Operator", Privileges: []string{"clusters:view", "clusters:edit"}})
+	privileges := strings.Fields(cmp.Or(os.Getenv(privilegesVariable), "clusters:view clusters:edit"))
+	role, err := a.Access.CreateRole(admin, svcauth.NewRole{Name: "Operator", Privileges: privileges})
 	if err != nil {
 		return nil, err
 	}

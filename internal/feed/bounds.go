@@ -23,15 +23,16 @@ const (
 
 // callers bounds how often the feed is asked, and how often receipts come.
 type callers struct {
-	operator, tenant struct{ pages, receipts *limits.Callers }
+	operator, tenant  struct{ pages, receipts *limits.Callers }
+	receiptsPerSecond int // of one client of the operator's
 }
 
 func newCallers(subscribers int) (c callers) {
+	perSecond := max(minPerSecond, subscribers/8)
 	at := func(factor int) *limits.Callers {
-		return limits.NewCallers(limits.CallersBound{
-			PerSecond: factor * max(minPerSecond, subscribers/8), Organization: clientsPerTenant,
-		})
+		return limits.NewCallers(limits.CallersBound{PerSecond: factor * perSecond, Organization: clientsPerTenant})
 	}
+	c.receiptsPerSecond = operatorFactor * perSecond
 	c.operator.pages, c.operator.receipts = at(operatorFactor), at(operatorFactor)
 	c.tenant.pages, c.tenant.receipts = at(1), at(1)
 	return c

@@ -34,6 +34,10 @@ type message struct {
 	// Uncounted are the keys of scopes of which some subscribers at that node
 	// are not counted.
 	Uncounted []string `json:"uncounted,omitempty"`
+
+	// Wanted is for which revocation somebody waits at that node, by the keys
+	// of scopes.
+	Wanted map[string]int64 `json:"wanted,omitempty"`
 }
 
 // nodeReceipt is a receipt as one node tells it.
@@ -52,6 +56,7 @@ type nodeReceipt struct {
 // exchange keeps the receipts of all nodes in step.
 type exchange struct {
 	cfg      Config
+	feed     *Feed
 	receipts *receipts
 	heard    atomic.Int64 // when this node last heard itself through Redis, ms
 
@@ -61,8 +66,8 @@ type exchange struct {
 	numbers map[string]int64 // node → number of its last message; only receive uses it
 }
 
-func newExchange(cfg Config, r *receipts) *exchange {
-	return &exchange{cfg: cfg, receipts: r, numbers: map[string]int64{}}
+func newExchange(cfg Config, f *Feed) *exchange {
+	return &exchange{cfg: cfg, feed: f, receipts: f.receipts, numbers: map[string]int64{}}
 }
 
 // run exchanges receipts until ctx is done. Without Redis there is nobody to
@@ -110,6 +115,9 @@ func (e *exchange) sendAll(ctx context.Context) {
 }
 
 func (e *exchange) sendQueued(ctx context.Context) {
+	if wanted := e.receipts.dequeueWanted(); len(wanted) > 0 {
+		e.send(ctx, message{Wanted: wanted})
+	}
 	for {
 		part := e.receipts.dequeue()
 		if len(part) == 0 || !e.send(ctx, message{Receipts: part}) {
@@ -157,6 +165,9 @@ func (e *exchange) receive(msg []byte) {
 		e.receipts.enqueueAll()
 	}
 	e.receipts.merge(m)
+	for key, cursor := range m.Wanted {
+		e.feed.want(key, cursor)
+	}
 }
 
 // cutOff reports whether there should be other nodes' receipts and may be none:
@@ -172,10 +183,31 @@ func (r *receipts) enqueue(one *receipt) {
 		queue = r.outgoing[0]
 	}
 	queue[one] = struct{}{}
+	r.signal()
+}
+
+// signal has what is queued sent to the other nodes.
+func (r *receipts) signal() {
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
+}
+
+// enqueueWanted has the other nodes told for which revocation somebody waits.
+func (r *receipts) enqueueWanted(key string, cursor int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.wanted[key] = max(r.wanted[key], cursor)
+	r.signal()
+}
+
+func (r *receipts) dequeueWanted() map[string]int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wanted := r.wanted
+	r.wanted = map[string]int64{}
+	return wanted
 }
 
 // enqueueAll has the receipts of all who are connected to this node sent.

@@ -94,6 +94,8 @@ type Feed struct {
 	receipts *receipts
 	exchange *exchange
 
+	pace pace // only Run uses it
+
 	mu      sync.Mutex
 	closed  bool
 	head    int64    // this node has applied the log up to here
@@ -105,6 +107,9 @@ type Feed struct {
 	newest  map[string]int64      // organization → its newest revocation
 	last    int64                 // the newest of all
 	firsts  map[string]*firstPage // by Scope.key
+	// wanted is the newest revocation that somebody waits for, by the
+	// Scope.key of who waits, until live streams were asked for receipts.
+	wanted map[string]int64
 }
 
 // recent is a revocation as it goes over the wire.
@@ -132,8 +137,9 @@ func New(cfg Config) *Feed {
 		streams:  map[*Stream]struct{}{},
 		newest:   map[string]int64{},
 		firsts:   map[string]*firstPage{},
+		wanted:   map[string]int64{},
 	}
-	f.exchange = newExchange(cfg, f.receipts)
+	f.exchange = newExchange(cfg, f)
 	return f
 }
 
@@ -166,6 +172,11 @@ func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 		f.floor = f.recent[len(f.recent)-recentEntries-1].seq
 		f.recent = append([]recent(nil), f.recent[len(f.recent)-recentEntries:]...)
 	}
+	f.signal()
+}
+
+// signal has [Feed.Run] look for what is new.
+func (f *Feed) signal() {
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -207,6 +218,7 @@ func (f *Feed) Reset(_ context.Context, head int64) {
 	}
 	f.head, f.floor, f.fanned, f.recent = head, head, head, nil
 	f.firsts = map[string]*firstPage{}
+	f.wanted = map[string]int64{} // whoever comes back confirms unasked
 	f.endAll(EndReset)
 }
 
@@ -253,17 +265,21 @@ func (f *Feed) Run(ctx context.Context) error {
 	defer func() { <-exchanged }()
 	ticker := time.NewTicker(f.cfg.Heartbeat)
 	defer ticker.Stop()
+	var more <-chan time.Time // when what must wait may go out
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-f.wake:
-			f.mu.Lock()
-			f.fanOut()
-			f.mu.Unlock()
 		case <-ticker.C:
 			f.receipts.sweep()
 			f.heartbeat()
+			continue
+		case <-f.wake:
+		case <-more:
+		}
+		more = nil
+		if wait := f.handOn(time.Now()); wait > 0 {
+			more = time.After(wait)
 		}
 	}
 }

@@ -32,6 +32,7 @@ type receipts struct {
 	over      bool
 	byScope   map[string]map[process]*receipt // by Scope.key: a wait looks at those of its own only
 	outgoing  [2]map[*receipt]struct{}        // to be sent: the operator's, and others
+	wanted    map[string]int64                // to be told to the other nodes, see Feed.wanted
 	uncounted map[string]uncounted            // by Scope.key
 	waiters   map[*waiter]struct{}
 }
@@ -94,6 +95,7 @@ func newReceipts(node string, limit int, clock func() time.Time) *receipts {
 		waiting:   newSlots(maxWaiters),
 		byScope:   map[string]map[process]*receipt{},
 		outgoing:  [2]map[*receipt]struct{}{{}, {}},
+		wanted:    map[string]int64{},
 		uncounted: map[string]uncounted{},
 		waiters:   map[*waiter]struct{}{},
 	}

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -105,19 +106,41 @@ func (f *Feed) AwaitEnforcement(ctx context.Context, scope Scope, wait time.Dura
 		w.target = math.MaxInt64
 		wait = 0
 	}
+	e := f.await(ctx, w, wait)
+	e.ElapsedMS = time.Since(began).Milliseconds()
+	e.Partial = f.exchange.cutOff()
+	e.NotCounted = e.NotCounted || !caughtUp
+	return e
+}
+
+// await asks for the receipts that a waiter waits for, and waits.
+func (f *Feed) await(ctx context.Context, w *waiter, wait time.Duration) svcauth.Enforcement {
 	full := false
 	if wait > 0 {
 		var waits bool
 		if waits, full = f.receipts.enter(w); waits {
+			f.want(w.scope.key(), w.target)
+			if f.cfg.Cache.Shared() {
+				f.receipts.enqueueWanted(w.scope.key(), w.target)
+			}
 			w.wait(ctx, wait)
 		}
 	}
 	e := f.receipts.leave(w)
-	e.ElapsedMS = time.Since(began).Milliseconds()
-	e.Partial = f.exchange.cutOff()
 	e.NotWaited = full
-	e.NotCounted = e.NotCounted || !caughtUp
 	return e
+}
+
+// askBeforeListing is how long a list of the subscribers waits for the receipts
+// of those who keep up. Unasked, they take seconds.
+const askBeforeListing = 250 * time.Millisecond
+
+// AskResourceServers is [Feed.ResourceServers] after those were asked how far
+// they are who have not confirmed all that this node knows.
+func (f *Feed) AskResourceServers(ctx context.Context, scope Scope) []svcauth.ResourceServer {
+	limits.Release(ctx)
+	f.await(ctx, f.newWaiter(scope), askBeforeListing)
+	return f.ResourceServers(scope)
 }
 
 // waiter waits for those who don't enforce its target yet.

@@ -33,8 +33,9 @@ func (e *Endpoints) describeFeed() apidoc.Endpoint {
 		Description: "What resource servers must refuse though it is not expired: of the caller's " +
 			"organization, and in the operator's organization of all. With `Accept: text/event-stream` it is " +
 			"a stream of server-sent events, else one page. The events are `" +
-			strings.Join([]string{wire.EventSnapshot, wire.EventRevocation, wire.EventKeys, wire.EventReset,
-				wire.EventHeartbeat}, "`, `") + "`: the reference says what each is for.",
+			strings.Join([]string{wire.EventSnapshot, wire.EventRevocation, wire.EventKeys,
+				wire.EventConfirm, wire.EventReset, wire.EventHeartbeat}, "`, `") +
+			"`: the reference says what each is for.",
 		Privilege: svcauth.TokensIntrospect,
 		Query: []apidoc.Parameter{{Name: wire.SinceParam, Example: "42",
 			Text: "For a page: the cursor of the page before. Without it the page is a snapshot"}},

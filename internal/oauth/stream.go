@@ -17,7 +17,8 @@ import (
 	"github.com/svcauth/svcauth/internal/wire"
 )
 
-// writeWithin is how long one write to a subscriber may take.
+// writeWithin is how long one write to a subscriber may take. The deadline is
+// set anew once half of it is spent, not for each write.
 const writeWithin = 10 * time.Second
 
 // stream serves the feed as server-sent events.
@@ -71,15 +72,19 @@ func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	recordOutcome(c, who.ClientID, &end)
 }
 
-// eventWriter sends each write at once, with a deadline of its own.
+// eventWriter sends each write at once, with a deadline.
 type eventWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	deadline time.Time
 }
 
 func (w *eventWriter) write(chunks ...[]byte) error {
-	if err := w.control.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
-		return err
+	if now := time.Now(); w.deadline.Before(now.Add(writeWithin / 2)) {
+		w.deadline = now.Add(writeWithin)
+		if err := w.control.SetWriteDeadline(w.deadline); err != nil {
+			return err
+		}
 	}
 	for _, chunk := range chunks {
 		if _, err := w.w.Write(chunk); err != nil {

@@ -91,11 +91,11 @@ func follow(t *testing.T, s *svctest.Server, token, lastID string, header ...str
 	return f
 }
 
-// next gives the next event that is no sign of life.
+// next gives the next event that is no sign of life and asks for nothing.
 func (f *follower) next() sse {
 	f.t.Helper()
 	for {
-		if e := f.any(); e.Event != "heartbeat" {
+		if e := f.any(); e.Event != "heartbeat" && e.Event != "confirm" {
 			return e
 		}
 	}

@@ -13,6 +13,7 @@ const (
 	EventSnapshot   = "snapshot"   // data: a [Page]; the last part of a snapshot has an id
 	EventRevocation = "revocation" // data: one revocation
 	EventKeys       = "keys"       // the key set has changed
+	EventConfirm    = "confirm"    // somebody waits: send a receipt at once
 	EventReset      = "reset"      // the id is the beginning: read everything anew
 	EventHeartbeat  = "heartbeat"  // everything up to the id has been sent
 )

@@ -120,7 +120,7 @@ func newSubscriber(cfg Config, fetch *fetcher, disc *discovery, rekey func()) *s
 		fetch:    fetch,
 		disc:     disc,
 		instance: rand.Text()[:16],
-		receipts: receipts{wake: make(chan struct{}, 1)},
+		receipts: newReceipts(),
 		news:     make(chan struct{}, 1),
 		rekey:    rekey,
 		err:      errors.New("the revocation feed has not been read yet"),
@@ -318,7 +318,8 @@ func (f *subscriber) poll(ctx context.Context) error {
 		}
 	}
 	f.prove(began)
-	f.receipts.due(f.cursor)
+	f.receipts.repeat()
+	f.receipts.due(f.cursor, true)
 	return nil
 }
 

@@ -14,33 +14,86 @@ import (
 	"github.com/svcauth/svcauth/internal/wire"
 )
 
-// receiptWithin spreads the receipts of all subscribers, so that the server can
-// send an entry to all of them before the receipts arrive.
-const receiptWithin = 20 * time.Millisecond
+const (
+	// receiptWithin spreads the receipts of all subscribers that the issuer has
+	// asked at once.
+	receiptWithin = 20 * time.Millisecond
+	// receiptLater is how long a receipt that nobody waits for may take, and
+	// half of it how long it takes at least: one for all that comes meanwhile.
+	receiptLater = 6 * time.Second
+)
 
 // receipts has what the issuer is to be told: the newest cursor up to which the
 // feed is enforced here.
 type receipts struct {
-	wake chan struct{}
+	later chan struct{} // there is something to be said
+	now   chan struct{} // and the issuer wants to know
 
 	mu     sync.Mutex
 	cursor string
+	said   string // what the issuer has been told
 }
 
-func (r *receipts) due(cursor string) {
+func newReceipts() receipts {
+	return receipts{later: make(chan struct{}, 1), now: make(chan struct{}, 1)}
+}
+
+// due has a receipt sent, at once or some time later.
+func (r *receipts) due(cursor string, now bool) {
 	r.mu.Lock()
 	r.cursor = cursor
 	r.mu.Unlock()
+	wake := r.later
+	if now {
+		wake = r.now
+	}
 	select {
-	case r.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }
 
-func (r *receipts) newest() string {
+// repeat has the next receipt sent even if it says what the last one did.
+func (r *receipts) repeat() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.said = ""
+}
+
+// unsaid returns the newest cursor, or "" if the issuer has been told.
+func (r *receipts) unsaid() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cursor == r.said {
+		return ""
+	}
 	return r.cursor
+}
+
+func (r *receipts) taken(cursor string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = cursor
+}
+
+// next waits until a receipt is to be sent. It returns false if ctx is done.
+func (r *receipts) next(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-r.now:
+	case <-r.later:
+		timer := time.NewTimer(receiptLater/2 + mathrand.N(receiptLater/2))
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-r.now:
+		case <-timer.C:
+			return true
+		}
+	}
+	return sleep(ctx, mathrand.N(receiptWithin))
 }
 
 // confirm tells the issuer up to where the feed is enforced here, with one
@@ -49,17 +102,16 @@ func (r *receipts) newest() string {
 // on it.
 func (f *subscriber) confirm(ctx context.Context) {
 	refused := false // and logged
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-f.receipts.wake:
-		}
-		if !sleep(ctx, mathrand.N(receiptWithin)) {
-			return
-		}
+	for f.receipts.next(ctx) {
 		for failures := 1; ; failures++ {
-			err := f.acknowledge(ctx, f.receipts.newest())
+			cursor := f.receipts.unsaid()
+			if cursor == "" {
+				break
+			}
+			err := f.acknowledge(ctx, cursor)
+			if err == nil {
+				f.receipts.taken(cursor)
+			}
 			var status *statusError
 			if refused = refused && err != nil; err == nil || errors.As(err, &status) &&
 				(status.status == http.StatusNotFound || status.status == http.StatusMethodNotAllowed) {

@@ -179,6 +179,7 @@ type streaming struct {
 	*subscriber
 	paging
 	unsaid bool // something was applied that no receipt is due for yet
+	asked  bool // the issuer waits for a receipt
 	proved bool
 }
 
@@ -203,6 +204,8 @@ func (s *streaming) apply(e event, last bool) error {
 		s.unsaid = true
 	case e.name == wire.EventKeys:
 		s.rekey()
+	case e.name == wire.EventConfirm:
+		s.asked = true
 	}
 	if s.subscriber.cursor == "" {
 		return nil // nothing else counts before the first snapshot
@@ -217,12 +220,14 @@ func (s *streaming) apply(e event, last bool) error {
 		s.prove(s.cfg.Clock())
 		if !s.proved {
 			s.rekey() // changes before this stream were not announced here
+			s.receipts.repeat()
+			s.asked = true // whoever waits already has asked before
 		}
-		s.unsaid, s.proved = s.unsaid || !s.proved, true
+		s.proved = true
 	}
-	if s.unsaid && last && s.proved {
-		s.unsaid = false
-		s.receipts.due(s.subscriber.cursor)
+	if (s.unsaid || s.asked) && last && s.proved {
+		s.receipts.due(s.subscriber.cursor, s.asked)
+		s.unsaid, s.asked = false, false
 	}
 	return nil
 }
