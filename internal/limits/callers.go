@@ -86,6 +86,13 @@ func (c *Callers) Enter(caller, organization string, now time.Time) (leave func(
 	return leave, 0
 }
 
+// TakeBack takes back one that Enter counted, since it turned out that it was
+// not the caller's.
+func (c *Callers) TakeBack(caller, organization string, now time.Time) {
+	c.caller.rates.takeBack(caller, now)
+	c.organization.rates.takeBack(organization, now)
+}
+
 // Refused counts a call that Enter let begin and that a rule has refused
 // (403) as refusedCost calls.
 func (c *Callers) Refused(caller, organization string, now time.Time) {

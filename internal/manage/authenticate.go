@@ -55,15 +55,23 @@ func (m *API) actor(c *gin.Context) (access.Actor, *svcauth.Problem, error) {
 			"Expected one Authorization header: Bearer, and an access token of this server; or DPoP, where the token "+
 				"is bound to a key."), nil
 	}
-	principal, nonce, err := m.cfg.Token.VerifyPresented(c.Request.Context(), shown)
+	state := request.Of(c)
+	var tooMany *svcauth.Problem
+	principal, nonce, err := m.cfg.Token.VerifyPresented(c.Request.Context(), shown,
+		func(p *verify.Claims) (withdraw func(), err error) {
+			if tooMany = m.admit(c, p.Subject, p.OrgID); tooMany != nil {
+				return nil, tooMany
+			}
+			return state.Withdraw, nil
+		})
+	if tooMany != nil {
+		return access.Actor{}, tooMany, nil
+	}
 	if err == nil {
 		if nonce != "" { // RFC 9449 §8.2
 			c.Header(dpop.NonceHeader, nonce)
 		}
-		if refusal := m.admit(c, principal.Subject, principal.OrgID); refusal != nil {
-			return access.Actor{}, refusal, nil
-		}
-		state := request.Of(c)
+		state.Outcome.Actor = principal.Subject
 		state.Organization, state.Operator = principal.OrgID, m.cfg.Token.FromOperator(principal.ClientID)
 		state.Claimant = request.Claimant{OrgID: principal.OrgID, ClientID: principal.ClientID, Proven: true}
 		actor, err := m.cfg.Access.TokenActor(request.Context(c), principal)
@@ -120,6 +128,7 @@ func (m *API) sessionActor(c *gin.Context) (access.Actor, *svcauth.Problem, erro
 			"This request came from another site's page. With the console's session, "+
 				"changes are taken from the console only."), err
 	}
+	request.Of(c).Outcome.Actor = actor.ID
 	request.Of(c).Claimant = request.Claimant{OrgID: actor.OrgID, ClientID: actor.ID, Proven: true}
 	return actor, m.admit(c, actor.ID, actor.OrgID), nil
 }

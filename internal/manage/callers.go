@@ -14,11 +14,11 @@ import (
 // asking the database anything.
 func (m *API) admit(c *gin.Context, caller, organization string) *svcauth.Problem {
 	state := request.Of(c)
-	state.Outcome.Actor = caller
 	wait := state.Admit(m.cfg.Callers, caller, organization)
 	if wait == 0 {
 		return nil
 	}
+	state.Outcome.Actor = caller
 	request.Delay(c, m.cfg.Callers, caller)
 	p := svcauth.NewProblem(svcauth.CodeTooMany,
 		"Too many calls at once, or within the last seconds, by you or by others of your organization. "+

@@ -41,7 +41,7 @@ func (e *Endpoints) introspector(c *gin.Context, f form) (token.Introspector, *o
 			return token.Introspector{}, badRequest("the caller authenticates in two ways at once: " +
 				"send an access token, or what the client authenticates with, not both")
 		}
-		return e.bearer(c, shown)
+		return e.bearer(c, shown, nil)
 	}
 	client, refusal := e.authenticate(c, f)
 	if refusal != nil {
@@ -55,9 +55,12 @@ func present(c *gin.Context) (token.Presented, bool) {
 	return token.Present(c.Request, request.Method(c.Request), request.Of(c).Proxied)
 }
 
-// bearer authenticates the bearer of a token.
-func (e *Endpoints) bearer(c *gin.Context, shown token.Presented) (token.Introspector, *oautherr.Error) {
-	by, nonce, refusal := e.cfg.Token.IntrospectorFromBearer(request.Context(c), shown)
+// bearer authenticates the bearer of a token. admit is that of
+// [token.Service.IntrospectorFromBearer].
+func (e *Endpoints) bearer(
+	c *gin.Context, shown token.Presented, admit func(token.Introspector) (func(), *oautherr.Error),
+) (token.Introspector, *oautherr.Error) {
+	by, nonce, refusal := e.cfg.Token.IntrospectorFromBearer(request.Context(c), shown, admit)
 	claimBy(c, by)
 	if nonce != "" { // RFC 9449 §8.2
 		c.Header(dpop.NonceHeader, nonce)

@@ -86,31 +86,40 @@ func (e *Endpoints) subscriber(
 		refusal.Challenge = oautherr.BearerChallenge("", "", "") // RFC 6750 §3.1: no code if no token came
 		return asker, "", refusal
 	}
-	if asker, refusal = e.bearer(c, shown); refusal != nil {
+	asker, refusal = e.bearer(c, shown, func(by token.Introspector) (func(), *oautherr.Error) {
+		return e.admit(c, callersOf(scopeOf(by)), by)
+	})
+	if refusal != nil {
 		return asker, "", refusal
 	}
-	callers := callersOf(scopeOf(asker))
-	leave, wait := callers.Enter(asker.ClientID, asker.OrgID, time.Now())
-	if wait > 0 {
-		if asker.Privileged {
-			e.cfg.Feed.MarkUncounted(scopeOf(asker))
-		}
-		request.Delay(c, callers, asker.ClientID)
-		refusal = oautherr.New(oautherr.CodeSlowDown, "feed_rate",
-			"this client, or all of its organization, asked for the revocation feed or sent receipts too often "+
-				"within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: "+
-				"nothing is lost meanwhile")
-		refusal.RetryAfter = wait
-		return asker, "", refusal
-	}
-	leave()
 	if !asker.Privileged {
-		callers.Refused(asker.ClientID, asker.OrgID, time.Now())
+		callersOf(scopeOf(asker)).Refused(asker.ClientID, asker.OrgID, time.Now())
 		refusal = oautherr.New(oautherr.CodeInsufficientScope, "scope",
 			"the token lacks the privilege tokens:introspect")
 		refusal.Challenge = oautherr.Challenge(shown.Scheme, refusal.Code, "", svcauth.TokensIntrospect)
 	}
 	return asker, shown.Token, refusal
+}
+
+// admit counts a call of the feed, as [token.Admission] says.
+func (e *Endpoints) admit(
+	c *gin.Context, callers *limits.Callers, by token.Introspector,
+) (withdraw func(), refusal *oautherr.Error) {
+	leave, wait := callers.Enter(by.ClientID, by.OrgID, time.Now())
+	if wait == 0 {
+		leave()
+		return func() { callers.TakeBack(by.ClientID, by.OrgID, time.Now()) }, nil
+	}
+	if by.Privileged {
+		e.cfg.Feed.MarkUncounted(scopeOf(by))
+	}
+	request.Delay(c, callers, by.ClientID)
+	refusal = oautherr.New(oautherr.CodeSlowDown, "feed_rate",
+		"this client, or all of its organization, asked for the revocation feed or sent receipts too often "+
+			"within the last seconds; wait as Retry-After says, then go on from the same cursor, more slowly: "+
+			"nothing is lost meanwhile")
+	refusal.RetryAfter = wait
+	return nil, refusal
 }
 
 func scopeOf(asker token.Introspector) feed.Scope {

@@ -37,6 +37,15 @@ func (s *State) Leave() {
 	}
 }
 
+// Withdraw undoes Admit: the call turned out not to be the caller's.
+func (s *State) Withdraw() {
+	if a := s.admission; a != nil {
+		a.leave()
+		a.callers.TakeBack(a.caller, a.organization, time.Now())
+		s.admission = nil
+	}
+}
+
 // CountRefusal counts the call as several, since a rule has refused it.
 func (s *State) CountRefusal() {
 	if a := s.admission; a != nil {

@@ -38,15 +38,24 @@ func (s *Service) IntrospectorFromClient(
 }
 
 // IntrospectorFromBearer returns the introspector that the bearer of a token
-// for this server is. The nonce is that of [Service.VerifyPresented].
-func (s *Service) IntrospectorFromBearer(ctx context.Context, shown Presented) (
-	by Introspector, nonce string, refusal *oautherr.Error,
-) {
-	p, nonce, err := s.VerifyPresented(ctx, shown)
-	if err != nil {
+// for this server is. admit, unless it is nil, is an [Admission] by who that
+// would be; whom it refuses is returned too. The nonce is that of
+// [Service.VerifyPresented].
+func (s *Service) IntrospectorFromBearer(
+	ctx context.Context, shown Presented, admit func(Introspector) (withdraw func(), refusal *oautherr.Error),
+) (by Introspector, nonce string, refusal *oautherr.Error) {
+	_, nonce, err := s.VerifyPresented(ctx, shown, func(p *verify.Claims) (withdraw func(), err error) {
+		if by, refusal = s.bearer(ctx, p); refusal == nil && admit != nil {
+			withdraw, refusal = admit(by)
+		}
+		if refusal != nil {
+			return nil, refusal
+		}
+		return withdraw, nil
+	})
+	if err != nil && refusal == nil {
 		return Introspector{}, "", RefusedPresented(err)
 	}
-	by, refusal = s.bearer(ctx, p)
 	return by, nonce, refusal
 }
 

@@ -44,14 +44,29 @@ func Present(r *http.Request, method string, proxied bool) (p Presented, ok bool
 	return p, len(headers) == 1 && p.Token != ""
 }
 
+// Admission decides, by the claims of a good token, whether the call is one too
+// many. Whether its bearer has what the token is bound to is not known yet: if
+// it has not, withdraw, unless it is nil, takes the call out of the count, so
+// that nobody uses up what another one may do.
+type Admission func(*verify.Claims) (withdraw func(), err error)
+
 // VerifyPresented verifies a token that was sent to this server itself, and
-// that its bearer has what it is bound to, for which a proof is used up. The
-// nonce, if it is not empty, is to be sent beside the answer. Errors are
-// [*verify.Error].
-func (s *Service) VerifyPresented(ctx context.Context, p Presented) (c *verify.Claims, nonce string, err error) {
+// that its bearer has what it is bound to, for which a proof is used up. Before
+// a proof is looked at it asks admit, unless that is nil, and returns its error
+// as it is. The nonce, if it is not empty, is to be sent beside the answer.
+// Other errors are [*verify.Error].
+func (s *Service) VerifyPresented(
+	ctx context.Context, p Presented, admit Admission,
+) (c *verify.Claims, nonce string, err error) {
 	c, err = s.issuerAudience.Verify(ctx, p.Token)
 	if err != nil {
 		return nil, "", ofScheme(err, p.Scheme)
+	}
+	var withdraw func()
+	if admit != nil {
+		if withdraw, err = admit(c); err != nil {
+			return nil, "", err
+		}
 	}
 	nonce, err = s.proofs.Bound(ctx, c, dpop.Presented{
 		Scheme: p.Scheme, Token: p.Token,
@@ -70,6 +85,9 @@ func (s *Service) VerifyPresented(ctx context.Context, p Presented) (c *verify.C
 		},
 	})
 	if err != nil {
+		if withdraw != nil {
+			withdraw()
+		}
 		return nil, "", err
 	}
 	return c, nonce, nil
