@@ -48,7 +48,7 @@ type group struct {
 // groups has every page, in the order of the navigation.
 var groups = []group{
 	{"Begin", []source{markdown(Start), markdown("clients"), markdown("workloads"), markdown("federation"),
-		markdown("protect"), markdown("gateways")}},
+		markdown("protect"), markdown("gateways"), markdown("profiles")}},
 	{"Manage", []source{markdown("manage"), markdown("terraform")}},
 	{"Run", []source{
 		markdown("run"), markdown("mtls"), markdown("bound-tokens"), markdown("operate"),
