@@ -72,38 +72,35 @@ func assignRole(v *visit) error {
 	if err != nil {
 		return err
 	}
-	ok, err := v.assigned(f, a.ID, v.k.cfg.Access.AssignServiceAccountRole)
+	answer, ok, err := v.assigned(f, a.ID, v.k.cfg.Access.AssignServiceAccountRole)
 	switch {
 	case err != nil:
 		return err
 	case ok:
-		return v.done("/console/service-accounts/"+a.ID+"/roles", "Assigned%s. It takes effect with the next token.",
-			v.quoted(f.Value("role")))
+		return v.done("/console/service-accounts/"+a.ID+"/roles", "Assigned%s. It takes effect with the next token.%s",
+			v.quoted(f.Value("role")), withoutDefault(answer.DefaultRefused))
 	}
 	return v.grantsPage(f.status(), a, accountData{Form: f})
 }
 
-// assigned makes the grant that a form asks for, and reports whether it did; if
-// not, the form says why.
+// assigned makes the grant that a form asks for, and reports whether it did, with
+// what is to be said of it; if not, the form says why.
 func (v *visit) assigned(
 	f *form, principalID string,
 	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error),
-) (bool, error) {
+) (answer svcauth.GrantAnswer, ok bool, err error) {
 	expires := f.dateTime("expires_at")
 	if f.Value("role") == "" {
 		f.fail("role", "Choose a role first.")
 	}
 	if len(f.Errors) > 0 {
-		return false, nil
+		return answer, false, nil
 	}
-	_, err := assign(v.ctx(), principalID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
-	if err == nil {
-		return true, nil
+	answer, err = assign(v.ctx(), principalID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
+	if err != nil && f.refused(err, "role") {
+		return answer, false, nil
 	}
-	if !f.refused(err, "role") {
-		return false, err
-	}
-	return false, nil
+	return answer, err == nil, err
 }
 
 // quoted returns a role's name for a message, or nothing if it can't be read.

@@ -271,12 +271,13 @@ func assignMemberRole(v *visit) error {
 	if err != nil {
 		return err
 	}
-	ok, err := v.assigned(f, id, v.k.cfg.Access.AssignMemberRole)
+	answer, ok, err := v.assigned(f, id, v.k.cfg.Access.AssignMemberRole)
 	switch {
 	case err != nil:
 		return err
 	case ok:
-		return v.done("/console/members/"+id+"/roles", "Assigned%s.", v.quoted(f.Value("role")))
+		return v.done("/console/members/"+id+"/roles", "Assigned%s.%s", v.quoted(f.Value("role")),
+			withoutDefault(answer.DefaultRefused))
 	}
 	return v.memberPage(f.status(), memberData{Member: m, Tab: "roles", Form: f})
 }

@@ -195,7 +195,14 @@ func keptSecrets(r svcauth.Role) (text string) {
 	if more := len(r.Warnings) - named + r.MoreWarnings; more > 0 {
 		text += fmt.Sprintf(" The same holds for %d further credentials; the pages of the accounts name them.", more)
 	}
-	for _, w := range r.DefaultRefused[:min(named, len(r.DefaultRefused))] {
+	return text + withoutDefault(r.DefaultRefused)
+}
+
+// withoutDefault names accounts that get no token any more without scope and
+// resource.
+func withoutDefault(warnings []svcauth.DefaultWarning) (text string) {
+	const named = 3
+	for _, w := range warnings[:min(named, len(warnings))] {
 		text += " " + w.String()
 	}
 	return text
