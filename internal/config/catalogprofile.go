@@ -190,17 +190,21 @@ func (c *catalogChecker) accountClaims(node *yaml.Node, p *svcauth.Profile) (nam
 	}
 	written := profile.Resolve(p).Claims
 	for _, item := range list.Content {
-		_, fixed := written[item.Value]
+		fixed, isFixed := profile.Among(maps.Keys(written), item.Value)
+		alike, again := profile.Among(slices.Values(names), item.Value)
 		err := profile.CheckClaimName(item.Value)
 		switch {
 		case item.Kind != yaml.ScalarNode || item.Tag != "!!str":
 			c.fault(item, key, "has an entry that is no text; put it between quotes")
 		case err != nil:
 			c.fault(item, key, "%s %v", quoteName(item.Value), err)
-		case fixed:
+		case isFixed:
 			c.fault(item, key, "%s is a claim that the profile of this API writes; take it out of one of both",
-				quoteName(item.Value))
-		case slices.Contains(names, item.Value):
+				quoteName(fixed))
+		case again && alike != item.Value:
+			c.fault(item, key, "%s and %s differ in large and small letters alone; keep one",
+				quoteName(alike), quoteName(item.Value))
+		case again:
 			c.fault(item, key, "%s is given twice; keep one", quoteName(item.Value))
 		default:
 			names = append(names, item.Value)

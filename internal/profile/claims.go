@@ -3,6 +3,8 @@ package profile
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,7 +34,8 @@ var reserved = []string{
 // small letters are the same to it, as they are to some readers of JSON: Go's
 // own takes a member "SUB" for "sub".
 func Reserved(claim string) bool {
-	return slices.ContainsFunc(reserved, func(r string) bool { return strings.EqualFold(r, claim) })
+	_, found := Among(slices.Values(reserved), claim)
+	return found
 }
 
 // CheckClaimName returns an error that says why a claim can't be a profile's or
@@ -47,11 +50,28 @@ func CheckClaimName(name string) error {
 	return nil
 }
 
+// Among returns the one of some names that readers of JSON may take for a name,
+// and false if there is none: large and small letters are the same to some.
+func Among(names iter.Seq[string], name string) (alike string, found bool) {
+	for alike = range names {
+		if strings.EqualFold(alike, name) {
+			return alike, true
+		}
+	}
+	return "", false
+}
+
 func notVisible(r rune) bool { return r <= ' ' || r > '~' }
 
 // CheckClaims returns an error if claims together are larger or deeper than
-// one profile, or one account, may have.
+// one profile, or one account, may have, or if one may be taken for another.
 func CheckClaims(claims map[string]any) error {
+	names := slices.Sorted(maps.Keys(claims))
+	for i, name := range names {
+		if alike, found := Among(slices.Values(names[:i]), name); found {
+			return fmt.Errorf("has %q and %q, which differ in large and small letters alone; keep one", alike, name)
+		}
+	}
 	text, err := svcauth.ClaimsText(claims)
 	switch {
 	case err != nil:

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -72,7 +73,8 @@ func (h *holder) moreClaims(p *apiProfile, listed []string) []byte {
 		var own map[string]json.RawMessage
 		if json.Unmarshal([]byte(h.Claims), &own) == nil {
 			for _, name := range listed {
-				if value, ok := own[name]; ok && !profile.Reserved(name) {
+				_, written := profile.Among(maps.Keys(p.Claims), name)
+				if value, ok := own[name]; ok && !written && !profile.Reserved(name) {
 					more[name] = value
 				}
 			}
