@@ -40,19 +40,25 @@ func newAPIProfile(api svcauth.API, algorithm string) *apiProfile {
 }
 
 // profile returns what a token for some APIs looks like, and false if no token
-// can be for all of them: one token has one form.
+// can be for all of them: one token has one form. Of alike ones it is the one
+// that names its algorithm: what other nodes make the server's may differ from
+// what this one has configured, and then only that API minds.
 func (c *catalogue) profile(audience []string) (*apiProfile, bool) {
 	if len(audience) == 0 {
 		return usualProfile, true
 	}
 	first := c.profileOf(audience[0])
+	chosen, ok := first, len(audience) == 1 || first.AudienceForm != profile.AudienceString
 	for _, api := range audience[1:] {
 		other := c.profileOf(api)
 		if other.alike != first.alike || other.AudienceForm == profile.AudienceString {
 			return nil, false
 		}
+		if chosen.form.Algorithm == "" {
+			chosen = other
+		}
 	}
-	return first, len(audience) == 1 || first.AudienceForm != profile.AudienceString
+	return chosen, ok
 }
 
 // described says what a token looks like, as the end of a sentence. It is empty

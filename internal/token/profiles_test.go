@@ -28,7 +28,7 @@ func profiled() *catalogue {
 		{Audience: "https://e", Profile: &svcauth.Profile{SigningAlgorithm: "ES256", AudienceForm: "array"}},
 		{Audience: "https://f", Profile: &svcauth.Profile{
 			ScopeClaim: "scp", Claims: map[string]any{"v": "{name}@{org_id}"},
-		}},
+		}, AccountClaims: []string{"V"}},
 	}
 	var privileges []svcauth.Privilege
 	for _, letter := range []string{"a", "b", "c", "d", "e", "f"} {
@@ -55,6 +55,7 @@ func TestOneTokenHasOneForm(t *testing.T) {
 	s := guarded(t)
 	s.cfg.ScopeAliases = []string{"all-apis"}
 	usual, spring := keyring.Form{Typ: "at+jwt"}, keyring.Form{Algorithm: "RS256", Typ: "JWT"}
+	es256 := keyring.Form{Algorithm: "ES256", Typ: "at+jwt"} // said, whatever other nodes make the server's
 	all := []string{"a:a", "b:b", "c:c", "d:d", "e:e", "f:f", "i:i"}
 	for name, c := range map[string]struct {
 		holds    []string
@@ -68,11 +69,10 @@ func TestOneTokenHasOneForm(t *testing.T) {
 		"one API":  {[]string{"a:a"}, Request{}, spring, "https://a", "a:a", "", ""},
 		"one form": {[]string{"a:a", "c:c"}, Request{}, spring, []any{"https://a", "https://c"}, "a:a c:c", "", ""},
 		"the same said otherwise": {
-			[]string{"b:b", "e:e"}, Request{}, usual, []any{"https://b", "https://e"}, "b:b e:e", "", "",
+			[]string{"b:b", "e:e"}, Request{}, es256, []any{"https://b", "https://e"}, "b:b e:e", "", "",
 		},
 		"an array of one, and the server's algorithm by name": {
-			[]string{"e:e"}, Request{}, keyring.Form{Algorithm: "ES256", Typ: "at+jwt"}, []any{"https://e"}, "e:e",
-			"", "",
+			[]string{"e:e"}, Request{}, es256, []any{"https://e"}, "e:e", "", "",
 		},
 		"nothing held": {nil, Request{}, usual, profilesIssuer, "", "", ""},
 		"two forms": {
@@ -160,6 +160,7 @@ func TestOwnClaimsAreThoseThatEachAPILists(t *testing.T) {
 		require.NoError(t, json.Unmarshal(d.encoded, &read))
 		return read
 	}
+	require.NotContains(t, claims(`{"V": "sa_2"}`, "https://f"), "V", "some readers take it for the profile's v")
 	const own = `{"tier": "gold", "zone": ["x", {"y": 1}], "other": 1}`
 	got := claims(own, "https://a")
 	require.Equal(t, "gold", got["tier"])
