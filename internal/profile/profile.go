@@ -108,11 +108,12 @@ func fill(text *string, with ...string) {
 }
 
 // Algorithms returns the signing algorithms that the profiles of some APIs
-// name, sorted, once each.
+// name, sorted, once each. What a newer release has in the database is left out
+// if it is not known here: there are no keys for it.
 func Algorithms(apis []svcauth.API) []string {
 	var all []string
 	for _, a := range apis {
-		if algorithm := Resolve(a.Profile).SigningAlgorithm; algorithm != "" {
+		if algorithm := Resolve(a.Profile).SigningAlgorithm; slices.Contains(SigningAlgorithms(), algorithm) {
 			all = append(all, algorithm)
 		}
 	}

@@ -58,6 +58,7 @@ func TestAlgorithmsOfACatalogue(t *testing.T) {
 	assert.Equal(t, []string{"EdDSA", "RS256"}, profile.Algorithms([]svcauth.API{
 		{Profile: &svcauth.Profile{Preset: "spring"}}, {}, {Profile: &svcauth.Profile{SigningAlgorithm: "EdDSA"}},
 		{Profile: &svcauth.Profile{Preset: "azure-apim"}},
+		{Profile: &svcauth.Profile{SigningAlgorithm: "ML-DSA-44"}}, // a newer release's
 	}))
 }
 
@@ -90,6 +91,7 @@ func TestClaimsHaveBounds(t *testing.T) {
 	require.NoError(t, profile.CheckClaims(map[string]any{"realm_access": map[string]any{"roles": []any{"a"}}}))
 	long := map[string]any{"a": string(make([]byte, profile.MaxClaims))}
 	assert.ErrorContains(t, profile.CheckClaims(long), "at most 2048")
+	assert.ErrorContains(t, profile.CheckClaims(map[string]any{"tier": 1, "Tier": 2}), `has "Tier" and "tier"`)
 	var deep any = "x"
 	for range 8 {
 		deep = []any{deep}
