@@ -165,8 +165,8 @@ func TestCatalogProfileFaults(t *testing.T) {
 		"    profile: {preset: strimzi}\n    account_claims: [Typ]\n": ":4: account_claims: \"typ\" is a claim that " +
 			"the profile of this API writes",
 		"    account_claims: [tier, TIER]\n": "account_claims: \"tier\" and \"TIER\" differ in large and small letters",
-		"    profile: {preset: strimzi, claims: {TYP: a}}\n": ":3: profile.claims: has \"TYP\" and \"typ\", which differ " +
-			"in large and small letters alone; keep one",
+		"    profile: {preset: strimzi, claims: {TYP: a}}\n": ":3: profile.claims: has \"TYP\" and \"typ\", which " +
+			"differ in large and small letters alone; keep one",
 		"    account_claims: [" + strings.Repeat("a, ", 33) + "]\n": "has 33 names; at most 32",
 	} {
 		_, err := LoadCatalog(write(t, withProfile(text)), issuer)

@@ -256,6 +256,8 @@ func unmarshal(raw []byte, into any) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &kind) && kind.Field == "":
+		return errors.New("a value in it has another type than was expected, or is a number out of range")
 	case errors.As(err, &kind):
 		return fmt.Errorf("the value of %q can't be taken: it has another type or is out of range", kind.Field)
 	default:

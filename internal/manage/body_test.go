@@ -24,3 +24,14 @@ func TestNamesOfOthersAreTakenWhereTheyBelong(t *testing.T) {
 		require.Equal(t, taken, checkJSON([]byte(body)) == nil, body)
 	}
 }
+
+// TestWhatCanNotBeDecodedIsSaidInWords: the library first decodes a body into
+// anything, in which no field has a name.
+func TestWhatCanNotBeDecodedIsSaidInWords(t *testing.T) {
+	require.EqualError(t, unmarshal([]byte(`{"claims":{"a":1e400}}`), new(any)),
+		"a value in it has another type than was expected, or is a number out of range")
+	require.EqualError(t, unmarshal([]byte(`{"name":1}`), new(struct {
+		Name string `json:"name"`
+	})),
+		`the value of "name" can't be taken: it has another type or is out of range`)
+}
