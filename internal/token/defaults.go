@@ -151,7 +151,20 @@ func (s Defaults) room() int {
 		Epoch: 1e9, Policy: 1e9,
 	})
 	rest := s.MaxSize - s.TokenSize(keyring.Form{}, none.standard.size()+audiences)
-	return rest / 4 * 3 // base64
+	return rest/4*3 - s.catalog.mostClaims() // base64
+}
+
+// mostClaims returns how many bytes an account's own claims, and those of a
+// profile, add to a token at most.
+func (c *catalogue) mostClaims() (most int) {
+	for _, p := range c.profiles {
+		size := len(p.alike)
+		if len(p.accountClaims) > 0 {
+			size += svcauth.MaxClaimsSize
+		}
+		most = max(most, size)
+	}
+	return most
 }
 
 // look works out what one principal gets.
