@@ -23,6 +23,30 @@ type apiView struct {
 	Name        types.String `tfsdk:"name"`
 	Description types.String `tfsdk:"description"`
 	Privileges  types.Set    `tfsdk:"privileges"`
+
+	Profile       *profileView `tfsdk:"profile"`
+	AccountClaims types.Set    `tfsdk:"account_claims"`
+}
+
+// profileView is a profile as the catalogue says it.
+type profileView struct {
+	Preset           types.String `tfsdk:"preset"`
+	SigningAlgorithm types.String `tfsdk:"signing_algorithm"`
+	Typ              types.String `tfsdk:"typ"`
+	ScopeClaim       types.String `tfsdk:"scope_claim"`
+	AudienceForm     types.String `tfsdk:"audience_form"`
+	Claims           types.String `tfsdk:"claims"`
+}
+
+func viewProfile(p *svcauth.Profile) (*profileView, error) {
+	if p == nil {
+		return nil, nil
+	}
+	claims, err := svcauth.ClaimsText(p.Claims)
+	return &profileView{
+		types.StringValue(p.Preset), types.StringValue(p.SigningAlgorithm), types.StringValue(p.Typ),
+		types.StringValue(p.ScopeClaim), types.StringValue(p.AudienceForm), types.StringValue(claims),
+	}, err
 }
 
 type privilegesView struct {
@@ -55,6 +79,25 @@ func (s *apiData) Schema(_ context.Context, _ datasource.SchemaRequest, resp *da
 				ElementType:         types.StringType,
 				MarkdownDescription: "The names of its privileges.",
 			},
+			"profile": schema.SingleNestedAttribute{
+				Computed: true,
+				MarkdownDescription: "The form of the tokens for it, as the catalogue says it; null: the usual one. " +
+					"What is empty is the preset's, or the usual.",
+				Attributes: map[string]schema.Attribute{
+					"preset":            computed("The gateway or library whose demands fill in what is empty."),
+					"signing_algorithm": computed("The algorithm of the signature."),
+					"typ":               computed("The type in the header."),
+					"scope_claim":       computed("The claim that has the privileges."),
+					"audience_form":     computed("The form of `aud`."),
+					"claims":            computed("Further claims, a JSON object."),
+				},
+			},
+			"account_claims": schema.SetAttribute{
+				Computed:    true,
+				ElementType: types.StringType,
+				MarkdownDescription: "The names of the claims that service accounts may have of their own in " +
+					"tokens for it.",
+			},
 		},
 	}
 }
@@ -84,8 +127,13 @@ func (s *apiData) Read(ctx context.Context, req datasource.ReadRequest, resp *da
 			names = append(names, p.Name)
 		}
 	}
+	profile, err := viewProfile(found.Profile)
+	if err != nil {
+		s.fail(&resp.Diagnostics, "Reading the API's profile failed", err)
+		return
+	}
 	v = apiView{types.StringValue(found.Audience), types.StringValue(found.Name), types.StringValue(found.Description),
-		textSet(names)}
+		textSet(names), profile, textSet(found.AccountClaims)}
 	resp.Diagnostics.Append(resp.State.Set(ctx, v)...)
 }
 

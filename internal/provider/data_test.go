@@ -105,3 +105,20 @@ func TestDataSourcesSayWhatIsNotThere(t *testing.T) {
 		})
 	}
 }
+
+func TestAPIDataShowsTheProfile(t *testing.T) {
+	w := &world{svctest.New(t, svctest.Options{Environ: []string{svctest.Catalog(t, map[string]string{
+		svctest.CloudAPI: "profile: {preset: spring, claims: {ver: 2}}\naccount_claims: [tier]",
+	})}}), t}
+	run(t, resource.TestStep{Config: w.config(`
+		data "svcauth_api" "cloud" { audience = "` + svctest.CloudAPI + `" }
+		data "svcauth_api" "billing" { audience = "` + svctest.BillingAPI + `" }
+		output "usual" { value = data.svcauth_api.billing.profile == null }`),
+		Check: resource.ComposeTestCheckFunc(
+			resource.TestCheckResourceAttr("data.svcauth_api.cloud", "profile.preset", "spring"),
+			resource.TestCheckResourceAttr("data.svcauth_api.cloud", "profile.typ", ""),
+			resource.TestCheckResourceAttr("data.svcauth_api.cloud", "profile.claims", `{"ver":2}`),
+			resource.TestCheckResourceAttr("data.svcauth_api.cloud", "account_claims.0", "tier"),
+			resource.TestCheckOutput("usual", "true")),
+	})
+}
