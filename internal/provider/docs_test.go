@@ -124,6 +124,8 @@ func typeName(t attrType) string {
 	switch {
 	case strings.Contains(text, "MapType"):
 		return "Map"
+	case strings.HasPrefix(text, "types.ObjectType"):
+		return "Object"
 	case strings.Contains(text, "ObjectType"):
 		return "List of Object"
 	case strings.Contains(text, "SetType"):
