@@ -114,7 +114,8 @@ func TestAccountClaimsThatAreRefused(t *testing.T) {
 	for text, says := range map[string]string{
 		strings.Replace(full, `x"}`, `xx"}`, 1): "The object has 2049 bytes of JSON; at most 2048 are taken.",
 		`{"sub":"mem_1"}`:                       `No API takes a claim "sub" of service accounts. Expected some of customer, tier.`,
-		`{"tier":"gold","Tier":1}`:              `No API takes a claim "Tier" of service accounts.`,
+		`{"Tier":1}`:                            `No API takes a claim "Tier" of service accounts.`,
+		`{"tier":"gold","Tier":1}`:              `The object has "Tier" and "tier", which differ in large and small letters`,
 		`{"\u0000":1}`:                          "The text holds the control character U+0000.",
 		`{"tier":["gold\n"]}`:                   `The claim "tier" holds what can't be taken: a text that holds the control character U+000A.`,
 		`{"tier":{"\u202e":1}}`:                 `The claim "tier" holds what can't be taken: a text that holds U+202E`,

@@ -66,12 +66,6 @@ func notVisible(r rune) bool { return r <= ' ' || r > '~' }
 // CheckClaims returns an error if claims together are larger or deeper than
 // one profile, or one account, may have, or if one may be taken for another.
 func CheckClaims(claims map[string]any) error {
-	names := slices.Sorted(maps.Keys(claims))
-	for i, name := range names {
-		if alike, found := Among(slices.Values(names[:i]), name); found {
-			return fmt.Errorf("has %q and %q, which differ in large and small letters alone; keep one", alike, name)
-		}
-	}
 	text, err := svcauth.ClaimsText(claims)
 	switch {
 	case err != nil:
@@ -80,6 +74,13 @@ func CheckClaims(claims map[string]any) error {
 		return fmt.Errorf("has %d bytes of JSON; at most %d are taken", len(text), MaxClaims)
 	case depth(claims) > maxClaimDepth:
 		return fmt.Errorf("has objects or lists within each other more than %d deep", maxClaimDepth)
+	}
+	names := slices.Sorted(maps.Keys(claims))
+	for i, name := range names {
+		if alike, found := Among(slices.Values(names[:i]), name); found {
+			return fmt.Errorf("has %.100q and %.100q, which differ in large and small letters alone; keep one",
+				alike, name)
+		}
 	}
 	return nil
 }
