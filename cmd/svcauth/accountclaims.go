@@ -74,6 +74,9 @@ func claimPairs(pairs []string) (map[string]string, error) {
 		if !ok || name == "" || text == "" {
 			return nil, wrongUsage("--claim %s: expected NAME=TEXT", clean(pair))
 		}
+		if _, again := values[name]; again {
+			return nil, wrongUsage("--claim %s: the claim is given twice; keep one", clean(pair))
+		}
 		values[name] = text
 	}
 	return values, nil

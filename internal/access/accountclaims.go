@@ -42,8 +42,8 @@ func (t *Tx) checkDefaultResource(ctx context.Context, audience string) error {
 		slices.ContainsFunc(apis, func(a svcauth.API) bool { return a.Audience == audience }) {
 		return nil
 	}
-	return svcauth.InvalidField("body.default_resource", "Expected the audience of an API of the catalogue "+
-		"(GET /v1/apis) other than this server's own, or nothing.")
+	return svcauth.InvalidField("body.default_resource", "The default_resource is no API of the catalogue: "+
+		"expected the audience of one (GET /v1/apis), not this server's own, or nothing.")
 }
 
 // checkAccountClaims refuses claims that are too large, that no API lists, or
