@@ -8,6 +8,7 @@ import (
 	"github.com/svcauth/svcauth/internal/keyring"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/profile"
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -118,7 +119,7 @@ func (h *holder) usualRefused(issuer string) *oautherr.Error {
 	switch {
 	case h.DefaultResource == "":
 		refusal := h.catalog.oneForm(h.asked)
-		if refusal != nil {
+		if refusal != nil && h.Kind == store.ClientServiceAccount {
 			refusal.Description += "; or let the service account have a default_resource"
 		}
 		return refusal

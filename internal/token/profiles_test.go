@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"encoding/json"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func profiled() *catalogue {
 }
 
 func profiledHolder(row store.Credentials, privileges ...string) *holder {
-	row.ClientID, row.OrgID, row.Kind = "sa_1", "org_1", store.ClientServiceAccount
+	row.ClientID, row.OrgID, row.Kind = "sa_1", "org_1", cmp.Or(row.Kind, store.ClientServiceAccount)
 	var roles []store.HeldRole
 	for _, p := range privileges {
 		roles = append(roles, store.HeldRole{
@@ -115,6 +116,15 @@ func TestOneTokenHasOneForm(t *testing.T) {
 			require.Equal(t, c.aud, claims["aud"])
 		})
 	}
+}
+
+// TestAnApplicationKeyIsToldOnlyWhatItCanHave: it has no default_resource.
+func TestAnApplicationKeyIsToldOnlyWhatItCanHave(t *testing.T) {
+	h := profiledHolder(store.Credentials{Kind: store.ClientApplicationKey}, "a:a", "b:b")
+	_, refusal := guarded(t).decide(h, Request{})
+	require.NotNil(t, refusal)
+	require.Contains(t, refusal.Description, "resource=https://a or resource=https://b")
+	require.NotContains(t, refusal.Description, "default_resource")
 }
 
 // TestADefaultResourceIsAsIfNamed compares with requests that name it.
