@@ -117,6 +117,57 @@ func TestEachProfileIsWritten(t *testing.T) {
 	}
 }
 
+// TestATokenOfEachProfileIsGivenOutAgain: token.reuse (contract §8) knows which
+// key and which form a token was signed with, and how long it may be.
+func TestATokenOfEachProfileIsGivenOutAgain(t *testing.T) {
+	s := shapedServer(t, svctest.Options{Environ: []string{"SVCAUTH_TOKEN_REUSE=10m"}})
+	admin := s.Admin()
+	for _, shape := range shapes {
+		t.Run(shape.name, func(t *testing.T) {
+			account := s.Account("again-"+shape.name, shape.privilege("view"))
+			ask := func() string { return s.Token(account.ClientID, account.ClientSecret, "") }
+			first := ask()
+			require.Equal(t, first, ask())
+			keys, err := admin.RotateSigningKeys(t.Context(), svcauth.KeyRotation{Algorithm: shape.alg})
+			require.NoError(t, err)
+			second := ask()
+			require.NotEqual(t, first, second, "another key signs now")
+			require.Equal(t, second, ask())
+			for _, key := range keys.Items { // room for the rotations that follow
+				if key.State == svcauth.KeyRetired {
+					_, err := admin.RevokeSigningKey(t.Context(), key.KID)
+					require.NoError(t, err)
+				}
+			}
+		})
+	}
+}
+
+// TestTheLongestTokenCountsTheSignatureOfItsProfile: RS256 has 342 characters
+// of it, where ES256 has 86.
+func TestTheLongestTokenCountsTheSignatureOfItsProfile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "catalog.yaml")
+	catalog := "apis: [{audience: 'https://long.example', name: Long, privileges: [{name: 'long:view', title: View}], " +
+		"profile: {signing_algorithm: RS256, claims: {pad: " + strings.Repeat("x", 1500) + "}}}]"
+	require.NoError(t, os.WriteFile(file, []byte(catalog), 0o600))
+	ask := func(bound int) (token string, answer svctest.Answer) {
+		s := svctest.New(t, svctest.Options{Environ: []string{
+			"SVCAUTH_CATALOG_FILE=" + file, fmt.Sprint("SVCAUTH_TOKEN_MAX_SIZE=", bound),
+		}})
+		account := s.Account("long", "long:view")
+		answer = s.Post("/oauth2/token", account.ClientID, account.ClientSecret,
+			url.Values{"grant_type": {"client_credentials"}})
+		token, _ = answer.JSON["access_token"].(string)
+		return token, answer
+	}
+	exact, _ := ask(0)
+	fits, _ := ask(len(exact))
+	require.Len(t, fits, len(exact))
+	_, refused := ask(len(exact) - 1)
+	require.Equal(t, "invalid_scope", refused.JSON["error"], refused.Text)
+	require.Contains(t, refused.JSON["error_description"], fmt.Sprint(len(exact), " characters"))
+}
+
 // ends is a way to end tokens, one for each kind of revocation entry. other
 // says that tokens without the privilege to edit live on.
 type ends struct {
