@@ -147,7 +147,8 @@ func TestATokenOfEachProfileIsGivenOutAgain(t *testing.T) {
 // of it, where ES256 has 86.
 func TestTheLongestTokenCountsTheSignatureOfItsProfile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "catalog.yaml")
-	catalog := "apis: [{audience: 'https://long.example', name: Long, privileges: [{name: 'long:view', title: View}], " +
+	catalog := "apis: [{audience: 'https://long.example', name: Long, " +
+		"privileges: [{name: 'long:view', title: View}], " +
 		"profile: {signing_algorithm: RS256, claims: {pad: " + strings.Repeat("x", 1500) + "}}}]"
 	require.NoError(t, os.WriteFile(file, []byte(catalog), 0o600))
 	ask := func(bound int) (token string, answer svctest.Answer) {
