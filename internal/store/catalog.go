@@ -9,6 +9,11 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
+// Unreadable is the signing algorithm of a profile that this release can't
+// read, as a newer one wrote it. No key signs by it, so that there are no
+// tokens for that API, and all else goes on.
+const Unreadable = "unreadable"
+
 // APIs reads the catalogue's APIs, in its order.
 func (q *Q) APIs(ctx context.Context) ([]svcauth.API, error) {
 	return many(ctx, q, func(r row) (a svcauth.API, err error) {
@@ -20,8 +25,8 @@ func (q *Q) APIs(ctx context.Context) ([]svcauth.API, error) {
 			a.AccountClaims = strings.Fields(claims)
 		}
 		if profile != "" {
-			if err := json.Unmarshal([]byte(profile), &a.Profile); err != nil {
-				return a, fmt.Errorf("the profile of the API %s: %w", a.Audience, err)
+			if json.Unmarshal([]byte(profile), &a.Profile) != nil {
+				a.Profile = &svcauth.Profile{SigningAlgorithm: Unreadable}
 			}
 		}
 		return a, nil

@@ -275,6 +275,24 @@ func TestCatalogKeepsItsOrder(t *testing.T) {
 	})
 }
 
+// TestAProfileOfANewerReleaseStopsItsOwnAPIOnly, and not a start, which writes
+// the catalogue anew.
+func TestAProfileOfANewerReleaseStopsItsOwnAPIOnly(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		must(t, s, func(ctx context.Context, q *Q) error {
+			err := q.ReplaceCatalog(ctx, []svcauth.API{{Audience: "a"}, {Audience: "b"}}, nil)
+			return errors.Join(err, second(q.exec(ctx, `UPDATE api SET profile = $1 WHERE audience = 'b'`,
+				`{"typ": ["JWT"], "scope_claim": "scp"}`)))
+		})
+		apis, err := s.Read().APIs(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []svcauth.API{{Audience: "a"},
+			{Audience: "b", Profile: &svcauth.Profile{SigningAlgorithm: Unreadable}}}, apis)
+	})
+}
+
+func second(_ int64, err error) error { return err }
+
 func TestLastUseNeverGoesBack(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
