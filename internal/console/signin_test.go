@@ -215,7 +215,7 @@ func postAtOnce(t *testing.T, s *svctest.Server, path string, sessions ...string
 		require.NoError(t, err)
 		req.AddCookie(&http.Cookie{Name: "svcauth", Value: session})
 		go func() {
-			resp, err := http.DefaultTransport.RoundTrip(req)
+			resp, err := s.HTTP.Transport.RoundTrip(req)
 			if err != nil {
 				statuses <- 0
 				return

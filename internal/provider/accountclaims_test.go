@@ -67,7 +67,7 @@ func TestServiceAccountClaims(t *testing.T) {
 		resource.TestStep{Config: account(`claims = jsonencode({ seal = 1 })`), ExpectError: regexp.MustCompile(
 			`(?s)claims = jsonencode.*No\s+API\s+takes\s+a\s+claim\s+"seal"\s+of\s+service\s+accounts`)},
 		resource.TestStep{Config: account(`default_resource = "https://no.example"`), ExpectError: regexp.MustCompile(
-			`(?s)default_resource = .*Expected\s+the\s+audience\s+of\s+an\s+API`)},
+			`(?s)default_resource = .*is\s+no\s+API\s+of\s+the\s+catalogue`)},
 		resource.TestStep{Config: account(`claims = jsonencode(["tier"])`),
 			ExpectError: regexp.MustCompile(`Expected\s+a\s+JSON\s+object`)},
 		resource.TestStep{Config: account(`claims = jsonencode(null)`),
