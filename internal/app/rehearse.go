@@ -17,7 +17,8 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-// maxDefaultLook is how long a look for accounts without a default token may take.
+// maxDefaultLook is how long a look for accounts without a default token may
+// take.
 const maxDefaultLook = 5 * time.Second
 
 // nameDefaultRefused logs once the accounts that get no token without scope and

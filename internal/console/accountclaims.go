@@ -99,8 +99,8 @@ func claimsField(claims map[string]any) string {
 	return indented(claims, "  ")
 }
 
-// accountClaims reads the field of an account's own claims, and writes it anew in our
-// form, so that it can be compared. It returns nil if the form has none.
+// accountClaims reads the field of an account's own claims, and writes it anew
+// in our form, so that it can be compared. It returns nil if the form has none.
 func (f *form) accountClaims() *map[string]any {
 	if !f.Values.Has("claims") {
 		return nil

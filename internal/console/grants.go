@@ -83,8 +83,8 @@ func assignRole(v *visit) error {
 	return v.grantsPage(f.status(), a, accountData{Form: f})
 }
 
-// assigned makes the grant that a form asks for, and reports whether it did, with
-// what is to be said of it; if not, the form says why.
+// assigned makes the grant that a form asks for, and reports whether it did,
+// with what is to be said of it; if not, the form says why.
 func (v *visit) assigned(
 	f *form, principalID string,
 	assign func(ctx context.Context, id, roleID string, r svcauth.GrantRequest) (svcauth.GrantAnswer, error),

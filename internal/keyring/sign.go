@@ -42,7 +42,7 @@ func (f Form) typ() int {
 	return -1
 }
 
-// signer returns the key of the set that signs tokens of a form, and nil for an
+// signerOf returns the key of the set that signs tokens of a form, and nil for an
 // unknown algorithm.
 func (s *set) signerOf(form Form) *key {
 	switch form.Algorithm {

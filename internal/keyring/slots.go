@@ -45,7 +45,8 @@ func (s *slots) of(algorithm string) *slot {
 	return one
 }
 
-// unused returns the algorithms that have keys and are no longer in use, sorted.
+// unused returns the algorithms that have keys and are no longer in use,
+// sorted.
 func (s *slots) unused() []string {
 	var out []string
 	for algorithm, one := range s.slots {

@@ -121,8 +121,8 @@ func (c tokenClaims) after(decided []byte) []byte {
 // a key and to a certificate has 260.
 const maxTokenClaims = 320
 
-// mustEncode returns as JSON what always has that form: texts, integers, a bool,
-// and what came from JSON. It leaves <, > and & as they are: HTML is nowhere
+// mustEncode returns as JSON what always has that form: texts, integers, a
+// bool, and what came from JSON. It leaves <, > and & as they are: HTML is nowhere
 // near, and they would take six bytes each.
 func mustEncode(claims any) []byte {
 	var out bytes.Buffer
