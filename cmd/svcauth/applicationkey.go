@@ -101,6 +101,7 @@ func (s *session) showKey(k svcauth.ApplicationKey) error {
 	if k.ClientSecret != "" {
 		s.hintShownOnce()
 	}
+	s.warnOfDefault(k.DefaultRefused)
 	return nil
 }
 

@@ -144,6 +144,7 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 	if a.ClientSecret != "" {
 		s.hintShownOnce()
 	}
+	s.warnOfDefault(a.DefaultRefused)
 	s.reportEnforcement(a.Enforcement)
 	return nil
 }

@@ -20,7 +20,7 @@ func (s *Service) UpdateServiceAccount(
 	version int64,
 	patch svcauth.ServiceAccountPatch,
 ) (changed svcauth.ServiceAccount, err error) {
-	another := false // its tokens are, by default, for something else or have other claims
+	another := false // its tokens are, by default, others than they were
 	err = s.changeAccount(ctx, id, "service_account.update", func(
 		ctx context.Context,
 		t *Tx,
@@ -66,11 +66,12 @@ func (s *Service) UpdateServiceAccount(
 		if next.Disabled && !row.Disabled {
 			return t.revokeClient(ctx, t.Actor.OrgID, id, "")
 		}
-		another = next.DefaultResource != row.DefaultResource || !sameClaims(next.Claims, row.Claims)
+		another = row.Disabled != next.Disabled || next.Name != row.Name ||
+			next.DefaultResource != row.DefaultResource || !sameClaims(next.Claims, row.Claims)
 		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 	if err == nil && another {
-		s.defaultRefused(ctx, "", id)
+		changed.DefaultRefused = s.defaultRefused(ctx, "", id)
 	}
 	return changed, err
 }

@@ -66,6 +66,7 @@ func (s *Service) CreateApplicationKey(
 	if err != nil {
 		return svcauth.ApplicationKey{}, err
 	}
+	made.DefaultRefused = s.defaultRefused(ctx, "", made.Member.ID)
 	return made, nil
 }
 

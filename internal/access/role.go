@@ -175,7 +175,7 @@ func (s *Service) describeRoles(
 // is said.
 func (s *Service) defaultRefused(ctx context.Context, roleID, principalID string) []svcauth.DefaultWarning {
 	actor, _ := ActorFrom(ctx)
-	if s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) {
+	if s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) && principalID != actor.ID {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxDefaultLook)

@@ -36,9 +36,7 @@ func (s *Service) CreateServiceAccount(
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
 	}
-	if len(made.Roles) > 0 {
-		s.defaultRefused(ctx, "", made.ID)
-	}
+	made.DefaultRefused = s.defaultRefused(ctx, "", made.ID)
 	return made, nil
 }
 

@@ -29,3 +29,35 @@ func TestAssigningNamesWhoGetsNoTokenByDefault(t *testing.T) {
 		require.Contains(t, html.UnescapeString(p.get(holder+"/roles").body), name)
 	}
 }
+
+// Who changes an account so is told too, and who makes such a key is told where
+// its secret is shown.
+func TestChangesNameWhoGetsNoTokenByDefault(t *testing.T) {
+	s := svctest.New(t, svctest.Options{Environ: []string{svctest.Catalog(t, map[string]string{
+		svctest.CloudAPI: "profile: {preset: spring}",
+	})}})
+	p := admin(t, s)
+	account := s.Account("ci", "clusters:view")
+	p.post("/console/service-accounts/"+account.ID+"/roles",
+		url.Values{"role": {s.Account("other", "billing:view").Roles[0].ID}})
+	said := func(path string, form url.Values) string {
+		t.Helper()
+		a := p.post(path, form)
+		require.Equal(t, http.StatusSeeOther, a.status, a.body)
+		return html.UnescapeString(p.get(a.header.Get("Location")).body)
+	}
+	const refused = "The service account ci gets no token without a resource"
+	one := "/console/service-accounts/" + account.ID
+	edit := func(resource, version string) string {
+		return said(one+"/edit", url.Values{"name": {"ci"}, "ttl": {"3600"}, "version": {version},
+			"default_resource": {resource}})
+	}
+	require.NotContains(t, edit(svctest.CloudAPI, "1"), refused)
+	require.Contains(t, edit("", "2"), "Saved. "+refused)
+	require.NotContains(t, said(one+"/disable", nil), refused)
+	require.Contains(t, said(one+"/enable", nil), refused)
+	const keys = "/console/application-keys"
+	key := p.post(keys, url.Values{"once": {p.field(keys+"/new", onceField)}})
+	require.Equal(t, http.StatusOK, key.status)
+	require.Contains(t, html.UnescapeString(key.body), "The application keys of "+svctest.AdminEmail+" get no token")
+}

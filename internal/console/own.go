@@ -72,9 +72,9 @@ func createApplicationKey(v *visit) error {
 		}
 		return v.keysPage(f.status(), keysData{Form: f})
 	}
-	return v.keysPage(http.StatusOK, keysData{
-		Made: v.k.newCreated(made.ClientID, made.ClientSecret, made.Description, "/console/application-keys"),
-	})
+	shown := v.k.newCreated(made.ClientID, made.ClientSecret, made.Description, "/console/application-keys")
+	shown.Refused = withoutDefault(made.DefaultRefused)
+	return v.keysPage(http.StatusOK, keysData{Made: shown})
 }
 
 func confirmDeleteKey(v *visit) error {

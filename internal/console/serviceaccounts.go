@@ -39,6 +39,7 @@ type newClient struct {
 	ClientID, ClientSecret string
 	Name, Done             string // what it is called, and where the dialog leads when it is closed
 	Curl                   string
+	Refused                string // why it gets no token if it asks for nothing in particular
 }
 
 func (k *Console) newCreated(clientID string, secret svcauth.Secret, name, done string) *newClient {
@@ -138,10 +139,12 @@ func createServiceAccount(v *visit) error {
 	}
 	if !wants.WithSecret() {
 		return v.done("/console/service-accounts/"+made.ID+"/credentials",
-			"%s is created, without a secret. Add a credential, so that it can prove itself.", made.Name)
+			"%s is created, without a secret. Add a credential, so that it can prove itself.%s", made.Name,
+			withoutDefault(made.DefaultRefused))
 	}
-	return v.accountsPage(http.StatusOK, nil,
-		v.k.newCreated(made.ClientID, made.ClientSecret, made.Name, "/console/service-accounts/"+made.ID))
+	shown := v.k.newCreated(made.ClientID, made.ClientSecret, made.Name, "/console/service-accounts/"+made.ID)
+	shown.Refused = withoutDefault(made.DefaultRefused)
+	return v.accountsPage(http.StatusOK, nil, shown)
 }
 
 // accountData is a service account's page: its tabs and the open dialog.
@@ -253,9 +256,9 @@ func saveServiceAccount(v *visit) error {
 	}
 	patch.Claims = f.accountClaims()
 	if len(f.Errors) == 0 {
-		_, err = v.k.cfg.Access.UpdateServiceAccount(v.ctx(), a.ID, version, patch)
+		saved, err := v.k.cfg.Access.UpdateServiceAccount(v.ctx(), a.ID, version, patch)
 		if err == nil {
-			return v.done("/console/service-accounts/"+a.ID, "Saved.")
+			return v.done("/console/service-accounts/"+a.ID, "Saved.%s", withoutDefault(saved.DefaultRefused))
 		}
 		if stale(err) {
 			if a, err = v.account(); err != nil {
@@ -315,7 +318,8 @@ func setDisabled(disabled bool) func(*visit) error {
 		if disabled {
 			return v.removed("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
 		}
-		return v.done("/console/service-accounts/"+a.ID, "%s is enabled. It can fetch tokens again.", a.Name)
+		return v.done("/console/service-accounts/"+a.ID, "%s is enabled. It can fetch tokens again.%s", a.Name,
+			withoutDefault(a.DefaultRefused))
 	}
 }
 

@@ -96,7 +96,7 @@ func (m *API) applicationKeys() {
 		"An OAuth2 client that acts as you, with your roles at the moment of each token "+
 			"request. The answer has `client_secret`, this once. Only a member can have one. It "+
 			"ends when the member's password is set or reset, and when the member is suspended or "+
-			"removed."),
+			"removed. `default_refused` says that your keys get no token without a scope or resource, and why."),
 		func(ctx context.Context, in *struct {
 			Body *svcauth.NewApplicationKey
 		}) (*created[svcauth.ApplicationKey], error) {

@@ -117,7 +117,8 @@ func (m *API) serviceAccounts() {
 		"Create a service account",
 		"The answer has `client_id` and `client_secret`. The secret is shown this once and "+
 			"can't be had again. With `secret: false` there is none: add a credential of another kind. "+
-			"You need every privilege of the roles that you assign."),
+			"You need every privilege of the roles that you assign. `default_refused` says that it gets no token "+
+			"without a scope or resource, and why."),
 		func(ctx context.Context, in *struct {
 			Body svcauth.NewServiceAccount
 		}) (*createdVersion[svcauth.ServiceAccount], error) {
@@ -133,7 +134,8 @@ func (m *API) serviceAccounts() {
 	add(m, operation("updateServiceAccount", "PATCH", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage,
 		"Change a service account",
 		"What is absent stays. To disable one kills its tokens at once; to enable it again, "+
-			"or to give it another name or other claims, you need every privilege that it holds."),
+			"or to give it another name or other claims, you need every privilege that it holds. "+
+			"`default_refused` says that after the change it gets no token without a scope or resource, and why."),
 		func(ctx context.Context, in *AccountPatch) (*versioned[svcauth.ServiceAccount], error) {
 			a, err := m.cfg.Access.UpdateServiceAccount(ctx, in.ID, in.version, in.Body)
 			if err == nil {

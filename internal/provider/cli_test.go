@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -192,6 +193,35 @@ func TestPlansWarn(t *testing.T) {
 	require.Contains(t, out, "Warning: A secret has expired")
 	require.Contains(t, out, "Warning: The grant has expired")
 	require.Contains(t, out, "No changes")
+}
+
+// An apply that leaves an account without a token by default says so.
+func TestAppliesWarnOfAccountsWithoutADefaultToken(t *testing.T) {
+	needTerraform(t)
+	w := &world{svctest.New(t, svctest.Options{Environ: []string{svctest.Catalog(t, map[string]string{
+		svctest.CloudAPI: "profile: {preset: spring}",
+	})}}), t}
+	ws := newWorkspace(t)
+	w.signIn(ws)
+	roles := fmt.Sprintf("role_ids = [%q, %q]",
+		w.Account("a", "clusters:view").Roles[0].ID, w.Account("b", "billing:view").Roles[0].ID)
+	apply := func(more string) string {
+		ws.write("main.tf", required+`
+		resource "svcauth_service_account" "ci" {
+			name = "ci"
+			`+more+`
+		}
+		resource "svcauth_service_account_roles" "ci" {
+			service_account_id = svcauth_service_account.ci.id
+			`+roles+`
+		}`)
+		return ws.must("apply", "-auto-approve")
+	}
+	const warning = "Warning: An account gets no token without a scope or resource"
+	require.NotContains(t, apply(fmt.Sprintf("default_resource = %q", svctest.CloudAPI)), warning)
+	out := apply("")
+	require.Contains(t, out, warning)
+	require.Contains(t, out, "The service account ci gets no token without a resource")
 }
 
 // A creation whose answer was lost is taken over, and the apply says so.

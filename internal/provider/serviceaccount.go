@@ -139,6 +139,7 @@ func changeServiceAccount(
 	changed, err := client.UpdateServiceAccount(ctx, now.ID, now.Version, patch, 0)
 	if err == nil {
 		warnOfCredentials(d, changed.Warnings)
+		warnOfDefault(d, changed.DefaultRefused)
 	}
 	return changed, err
 }

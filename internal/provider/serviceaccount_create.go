@@ -33,6 +33,7 @@ func (r *serviceAccountResource) Create(
 			fmt.Sprintf("The service account %q was made, but the connection broke before the answer came. "+
 				"It was found again and is managed as %s.", made.Name, made.ID))
 	}
+	warnOfDefault(&resp.Diagnostics, made.DefaultRefused)
 	wanted := plan.Disabled
 	plan.set(made)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)

@@ -13,6 +13,8 @@ type ApplicationKey struct {
 	CreatedAt    time.Time  `json:"created_at" doc:"When it was made"`
 	LastUsedAt   *time.Time `json:"last_used_at" doc:"When it was last used, right within a minute; null: never"`
 	ClientSecret Secret     `json:"client_secret,omitempty" doc:"Its secret; only in the answer to its creation: it can't be had again"`
+
+	DefaultRefused []DefaultWarning `json:"default_refused,omitempty" doc:"Whether and why its member's application keys get a token only if they ask for a scope or a resource; only in the answer to its creation"`
 }
 
 // NewApplicationKey is the body of POST /v1/application-keys.

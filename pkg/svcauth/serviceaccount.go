@@ -27,6 +27,7 @@ type ServiceAccount struct {
 	ClientSecret    Secret              `json:"client_secret,omitempty" doc:"Its first secret; only in the answer to its creation, and only where it was made with a secret: it can't be had again"`
 	Enforcement     *Enforcement        `json:"enforcement,omitempty" doc:"How far the change is enforced; only in the answer to a change with wait"`
 	Warnings        []CredentialWarning `json:"warnings,omitempty" doc:"Credentials whose makers do not hold what the account does; only in the answer to a change that enables it"`
+	DefaultRefused  []DefaultWarning    `json:"default_refused,omitempty" doc:"Whether and why it gets a token only if it asks for a scope or a resource from now on; only in the answer to its creation, and to a change of what its tokens are"`
 	Version         int64               `json:"-"` // from the ETag header
 }
 

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/svctest"
+)
+
+// Whoever changes an account so that it gets no token without a resource is
+// warned on standard error, and whoever makes such an application key.
+func TestCommandsWarnOfAccountsWithoutADefaultToken(t *testing.T) {
+	server := svctest.New(t, svctest.Options{Environ: []string{svctest.Catalog(t, map[string]string{
+		svctest.CloudAPI: "profile: {preset: spring}",
+	})}})
+	cloud, billing := server.Account("c", "clusters:view").Roles[0].ID, server.Account("b", "billing:view").Roles[0].ID
+	const warning = "Warning: The service account torn gets no token without a resource"
+	for _, c := range []struct {
+		args    []string
+		warning string
+	}{
+		{[]string{"service-account", "create", "torn", "--role", cloud, "--role", billing}, warning},
+		{[]string{"service-account", "update", "torn", "--default-resource", svctest.CloudAPI}, ""},
+		{[]string{"service-account", "update", "torn", "--default-resource", "", "-o", "json"}, warning},
+		{[]string{"service-account", "disable", "torn", "--yes"}, ""},
+		{[]string{"service-account", "enable", "torn"}, warning},
+		{[]string{"application-key", "create"},
+			"Warning: The application keys of " + svctest.AdminEmail + " get no token"},
+	} {
+		status, out, said := call(t, server, c.args...)
+		require.Zero(t, status, said)
+		require.NotContains(t, out, "Warning:")
+		if c.warning == "" {
+			require.NotContains(t, said, "Warning:", "%v", c.args)
+			continue
+		}
+		require.Contains(t, said, c.warning, "%v", c.args)
+	}
+}
