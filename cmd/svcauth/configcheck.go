@@ -35,6 +35,9 @@ func configCommand() *cobra.Command {
 			for _, warning := range cfg.Warnings() {
 				fmt.Fprintln(c.ErrOrStderr(), "warning: "+warning)
 			}
+			if start.Crowding != nil {
+				fmt.Fprintln(c.ErrOrStderr(), "warning: "+start.Crowding.String())
+			}
 			for _, o := range start.Warnings {
 				fmt.Fprintln(c.ErrOrStderr(), "warning: "+clean(o.String()))
 			}

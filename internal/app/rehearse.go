@@ -42,6 +42,7 @@ type Rehearsal struct {
 	Refused  error                    // what the start would fail with; nil if nothing was found
 	Warnings []svcauth.DefaultWarning // accounts that would get no token by default
 	Pending  []keyring.Pending        // algorithms that would not sign at once
+	Crowding *keyring.Crowding        // nil: keys rotate seldom enough
 	Note     string                   // why the database could not be read; empty if it could
 	// Bootstrapped reports whether there is an organization, as far as that
 	// could be read.
@@ -53,7 +54,13 @@ type Rehearsal struct {
 // connection or has no room for tables, a master key that does not belong to
 // it, and privileges that roles hold and the catalogue no longer has. It
 // changes nothing.
-func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r Rehearsal) {
+func Rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) Rehearsal {
+	r := rehearse(ctx, cfg, catalog)
+	r.Crowding = keyring.Crowded(cfg.Keys.RotateEvery, cfg.Token.SigningAlgorithm, catalog.APIs)
+	return r
+}
+
+func rehearse(ctx context.Context, cfg config.Config, catalog config.Catalog) (r Rehearsal) {
 	if path, ok := store.SQLiteFile(cfg.Database.URL.Reveal()); ok {
 		if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 			return r // a new installation; to open the file would make it

@@ -71,6 +71,11 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	}
 	k.keys.Store(fresh)
 	k.logPending(fresh, old)
+	if old == nil || !slices.Equal(old.use.all, fresh.use.all) {
+		if c := crowded(k.cfg.RotateEvery, fresh.use); c != nil {
+			k.cfg.Logger.Warn("signing keys rotate too often", "reason", c.String())
+		}
+	}
 	return nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -306,7 +305,7 @@ func (k *Keyring) insert(ctx context.Context, q *store.Q, s *slots, algorithm, s
 // retire has the active key of an algorithm verify only.
 func (k *Keyring) retire(ctx context.Context, q *store.Q, s *slots, one *slot) error {
 	now := k.now()
-	until := verify.KeptUntil(verify.LastExpiry(now))
+	until := keptUntil(now)
 	if err := q.RetireSigningKey(ctx, one.active.KID, now, until); err != nil {
 		return err
 	}
