@@ -21,8 +21,8 @@ type Crowding struct {
 
 // String says what happens and which value would do.
 func (c *Crowding) String() string {
-	return fmt.Sprintf("keys.rotate_every is %v, too short for keys of %d algorithms (%s): at most %d keys are published "+
-		"over all, a retired one for %v, so that rotations will wait for room; %v or more would do",
+	return fmt.Sprintf("keys.rotate_every is %v, too short for keys of %d algorithms (%s): at most %d keys are "+
+		"published over all, a retired one for %v, so that rotations will wait for room; %v or more would do",
 		c.Every, len(c.Algorithms), strings.Join(c.Algorithms, ", "), svcauth.MaxPublishedKeys,
 		keptUntil(time.Time{}).Sub(time.Time{}), c.Enough)
 }
