@@ -3,6 +3,7 @@ package limits
 import (
 	"crypto/tls"
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -20,8 +21,9 @@ type Conn struct {
 	crowds []*crowd    // all, and those of its address
 	rests  atomic.Bool // its next deadline is for how long
 
-	inWrite atomic.Bool // an answer is on its way into the kernel
-	slow    *time.Timer // ends the patience with the write; nil before the first
+	writes atomic.Int64 // since when an answer is on its way into the kernel, as [now]; zero: none is
+	slow   *time.Timer  // ends the patience with a write; nil before the first
+	ticks  atomic.Bool  // slow will fire
 
 	// Guarded by conns.mu.
 	gone    bool
@@ -108,28 +110,51 @@ const takeTime = 250 * time.Millisecond
 // affair: whoever is slow waits like whoever sends nothing.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.do(c.write)
-	c.inWrite.Store(true)
-	defer c.inWrite.Store(false)
-	if c.slow == nil {
-		c.slow = time.AfterFunc(takeTime, c.tire)
-	} else {
-		c.slow.Reset(takeTime)
-	}
-	defer c.slow.Stop()
+	c.writes.Store(now())
+	defer c.writes.Store(0)
+	c.tireAfter(takeTime)
 	if _, err := c.Conn.Write(c.conns.form(p, c.RemoteAddr())); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// tire counts the connection as waiting if it still writes.
+// tireAfter has tire called, unless it will be anyway. The timer is not stopped
+// at the end of a write: it costs most where it is set, so that the many writes
+// of a busy connection have one together.
+func (c *Conn) tireAfter(d time.Duration) {
+	if !c.ticks.CompareAndSwap(false, true) {
+		return
+	}
+	if c.slow == nil {
+		c.slow = time.AfterFunc(math.MaxInt64, c.tire)
+	}
+	c.slow.Reset(d)
+}
+
+// tire counts the connection as waiting if it has been writing the same for
+// takeTime.
 func (c *Conn) tire() {
+	c.ticks.Store(false)
+	began := c.writes.Load()
+	if began == 0 {
+		return
+	}
+	if left := takeTime - time.Duration(now()-began); left > 0 {
+		c.tireAfter(left)
+		return
+	}
 	c.do(func() {
-		if c.inWrite.Load() {
+		if c.writes.Load() == began {
 			c.wait()
 		}
 	})
 }
+
+// now is a time that never goes back, and never is zero.
+func now() int64 { return int64(time.Since(origin)) + 1 }
+
+var origin = time.Now()
 
 // SetReadDeadline implements net.Conn. The first after Rest is for how long the
 // connection may rest, which has a bound of its own.

@@ -181,22 +181,11 @@ func appendTime(line []byte, t time.Time) []byte {
 
 // appendText appends a cleaned text as a JSON string.
 func appendText(line []byte, s string) []byte {
-	if len(s) > maxLogValue || !isPlain(s) || suspicious(s) {
+	if len(s) > maxLogValue || !isHarmless(s) {
 		return appendQuoted(line, clean(s))
 	}
 	line = append(append(line, '"'), s...)
 	return append(line, '"')
-}
-
-// isPlain reports whether a text is printable ASCII that JSON has nothing to
-// escape in.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // appendQuoted appends a text of any kind as a JSON string.

@@ -39,22 +39,54 @@ func redact(s string) string {
 // the text and without allocating.
 func suspicious(s string) bool {
 	for i := range len(s) {
-		switch s[i] {
-		case '=', '@':
+		if bytesOf[s[i]]&suspect != 0 && couldBegin(s[i:]) {
 			return true
-		case 's':
-			if strings.HasPrefix(s[i:], "svcs_") {
-				return true
-			}
-		case 'e':
-			if strings.HasPrefix(s[i:], "eyJ") {
-				return true
-			}
-		case 'b', 'B':
-			if len(s)-i > 5 && (strings.EqualFold(s[i:i+6], "bearer") || strings.EqualFold(s[i:i+5], "basic")) {
-				return true
-			}
 		}
 	}
 	return false
 }
+
+// isHarmless reports whether a text may stand in a line of JSON as it is: it is
+// printable ASCII with nothing to escape, and not suspicious.
+func isHarmless(s string) bool {
+	for i := range len(s) {
+		if of := bytesOf[s[i]]; of != 0 && (of&escaped != 0 || couldBegin(s[i:])) {
+			return false
+		}
+	}
+	return true
+}
+
+// couldBegin reports whether s begins with what a pattern has in it.
+func couldBegin(s string) bool {
+	switch s[0] {
+	case '=', '@':
+		return true
+	case 's':
+		return strings.HasPrefix(s, "svcs_")
+	case 'e':
+		return strings.HasPrefix(s, "eyJ")
+	case 'b', 'B':
+		return len(s) > 5 && (strings.EqualFold(s[:6], "bearer") || strings.EqualFold(s[:5], "basic"))
+	}
+	return false
+}
+
+const (
+	suspect byte = 1 << iota // couldBegin has a case for it
+	escaped                  // a string of JSON can't have it as it is, or a line of the log shouldn't
+)
+
+// bytesOf says of each byte what it is. Every text of every line is looked
+// through byte by byte: most are neither.
+var bytesOf = func() (of [256]byte) {
+	for c := range of {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			of[c] = escaped
+		}
+	}
+	for _, c := range "=@sebB" {
+		of[c] |= suspect
+	}
+	return of
+}()
