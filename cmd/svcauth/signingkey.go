@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -21,11 +22,22 @@ func signingKeyColumns(s *session) []column[svcauth.SigningKey] {
 		{title: "KID", whole: true, cell: func(k svcauth.SigningKey) string { return k.KID }},
 		{title: "ALG", whole: true, cell: func(k svcauth.SigningKey) string { return k.Algorithm }},
 		{title: "STATE", whole: true, cell: func(k svcauth.SigningKey) string { return k.State }},
-		{title: "CREATED", whole: true, cell: func(k svcauth.SigningKey) string { return ago(s.now(), k.CreatedAt) }},
+		{
+			title: "SIGNS",
+			whole: true,
+			cell: func(k svcauth.SigningKey) string {
+				return agoOr(s.now(), cmp.Or(k.ActivatedAt, k.SignsFrom), "-")
+			},
+		},
 		{
 			title: "ENDS",
 			whole: true,
 			cell:  func(k svcauth.SigningKey) string { return agoOr(s.now(), k.DeleteAfter, "-") },
+		},
+		{
+			title: "CREATED",
+			wide:  true,
+			cell:  func(k svcauth.SigningKey) string { return stamp(s.now(), &k.CreatedAt, "") },
 		},
 	}
 }
@@ -57,7 +69,9 @@ func listSigningKeys() *cobra.Command {
 		verb: verb{
 			use:     "list",
 			aliases: []string{"ls"},
-			short:   "List the keys that sign tokens or have signed some that still live",
+			short:   "List the keys that sign tokens, will or did, as far as such tokens still live",
+			long: "SIGNS says since when it signs or signed, or when it begins to; ENDS when it leaves the key set, " +
+				"as the last token that it signed has expired.",
 			example: []string{"svcauth signing-key list"},
 		},
 		page: func(ctx context.Context, s *session, _ []string,

@@ -672,7 +672,13 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 	})
 
 	signing := []svcauth.SigningKey{
-		{KID: "kid-next", Algorithm: "ES256", State: svcauth.KeyNext, CreatedAt: *at(-time.Hour)},
+		{
+			KID:       "kid-next",
+			Algorithm: "ES256",
+			State:     svcauth.KeyNext,
+			CreatedAt: *at(-time.Hour),
+			SignsFrom: at(630 * time.Hour),
+		},
 		{
 			KID:         "kid-active",
 			Algorithm:   "ES256",

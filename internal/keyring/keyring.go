@@ -84,10 +84,16 @@ func (k *Keyring) now() time.Time { return k.cfg.Clock().UTC().Truncate(time.Mil
 
 // List reads all signing keys, newest first.
 func (k *Keyring) List(ctx context.Context) ([]svcauth.SigningKey, error) {
-	rows, err := k.cfg.Store.Read().SigningKeys(ctx)
+	q := k.cfg.Store.Read()
+	rows, err := q.SigningKeys(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list the signing keys: %w", err)
 	}
+	use, err := k.usage(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("read which algorithms are in use: %w", err)
+	}
+	k.foretell(sort(rows, use))
 	all := make([]svcauth.SigningKey, len(rows))
 	for i, r := range rows {
 		all[i] = r.SigningKey

@@ -157,13 +157,44 @@ func (k *Keyring) begin(ctx context.Context, q *store.Q, s *slots) error {
 	return nil
 }
 
-// ripe reports whether the next key of an algorithm is to sign now: it has been
-// published for long enough, and the active one, if there is one, has signed
-// for long enough.
-func (k *Keyring) ripe(one *slot) bool {
-	now := k.now()
-	return one.next != nil && now.Sub(one.next.CreatedAt) >= k.cfg.PublishBefore &&
-		(one.active == nil || now.Sub(since(one.active.SigningKey)) >= k.cfg.RotateEvery)
+// ripe reports whether the next key of an algorithm is to sign now.
+func (k *Keyring) ripe(one *slot) bool { return one.next != nil && !k.now().Before(k.ripeAt(one)) }
+
+// ripeAt returns when the next key of an algorithm, which must be there, is to
+// sign: when it has been published for long enough, and the active one, if
+// there is one, has signed for long enough.
+func (k *Keyring) ripeAt(one *slot) time.Time {
+	at := one.next.CreatedAt.Add(k.cfg.PublishBefore)
+	if one.active != nil {
+		if retires := since(one.active.SigningKey).Add(k.cfg.RotateEvery); retires.After(at) {
+			return retires
+		}
+	}
+	return at
+}
+
+// foretell writes into the next keys when each begins to sign, as far as that
+// is known: other algorithms may take the room before.
+func (k *Keyring) foretell(s *slots) {
+	for _, algorithm := range s.use.all {
+		one := s.of(algorithm)
+		if one.next == nil {
+			continue
+		}
+		at := k.ripeAt(one)
+		if one.active != nil {
+			then := *s
+			then.retired = slices.DeleteFunc(slices.Clone(s.retired), func(r store.SigningKeyRow) bool {
+				return expired(r, at)
+			})
+			if full := then.full(1); full != nil {
+				at = full.Next
+			}
+		}
+		if !at.IsZero() {
+			one.next.SignsFrom = &at
+		}
+	}
 }
 
 // rotateRipe lets the next keys sign whose time has come. The first key of an

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/clock"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -175,6 +176,58 @@ func TestNodesThatRotateAtOnceAgree(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, changes, 4, "one entry for the start, one for each rotation, none for those who came too late")
 	})
+}
+
+// A key signs from the moment that the list names, and not before, whether it
+// is the first of its algorithm, follows another, or waits for room.
+func TestTheListSaysWhenAKeySigns(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		c, db := newClock(), open()
+		cfg := config(db, c)
+		k := loaded(t, cfg)
+		catalog(t, db, rs256)
+		hears(t, k)
+		require.Equal(t, c.Now().Add(publishBefore), *signsFrom(t, k, rs256))
+		require.Equal(t, c.Now().Add(rotateEvery), *signsFrom(t, k, es256))
+		signsThen(t, k, c, rs256, 3)
+		signsThen(t, k, c, es256, 3)
+		catalog(t, db)
+		hears(t, k)
+		cfg.RotateEvery, cfg.PublishBefore = 2*time.Hour, time.Hour
+		k = loaded(t, cfg)
+		signsThen(t, k, c, es256, 20)
+		require.Len(t, published(t, k), svcauth.MaxPublishedKeys, "it has waited for room")
+	})
+}
+
+// signsThen goes on to the moments that are named, and just before each.
+func signsThen(t *testing.T, k *Keyring, c *clock.Clock, algorithm string, times int) {
+	t.Helper()
+	for range times {
+		kid, at := kidOf(t, k, algorithm, svcauth.KeyNext), signsFrom(t, k, algorithm)
+		c.Advance(at.Sub(c.Now()) - time.Millisecond)
+		require.NoError(t, k.Advance(t.Context()))
+		require.Equal(t, kid, kidOf(t, k, algorithm, svcauth.KeyNext))
+		c.Advance(time.Millisecond)
+		require.NoError(t, k.Advance(t.Context()))
+		require.Equal(t, kid, kidOf(t, k, algorithm, svcauth.KeyActive))
+	}
+}
+
+// signsFrom returns what the list says of the next key of an algorithm, and
+// checks that it says so of no other.
+func signsFrom(t *testing.T, k *Keyring, algorithm string) (at *time.Time) {
+	t.Helper()
+	all, err := k.List(t.Context())
+	require.NoError(t, err)
+	for _, one := range all {
+		require.Equal(t, one.State == svcauth.KeyNext, one.SignsFrom != nil)
+		if one.Algorithm == algorithm && one.SignsFrom != nil {
+			at = one.SignsFrom
+		}
+	}
+	require.NotNil(t, at)
+	return at
 }
 
 func TestAgesOfKeys(t *testing.T) {

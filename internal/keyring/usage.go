@@ -81,7 +81,7 @@ func (k *Keyring) pending(s *slots) (waiting []Pending) {
 		}
 		p := Pending{Algorithm: algorithm, StandIn: standIn}
 		if one.next != nil {
-			p.SignsAt = one.next.CreatedAt.Add(k.cfg.PublishBefore)
+			p.SignsAt = k.ripeAt(one)
 		}
 		waiting = append(waiting, p)
 	}
