@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/rules"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -155,11 +156,11 @@ func TestFiveSecretsAtMost(t *testing.T) {
 		ids = append(ids, made.ID)
 	}
 	f.Clock.Advance(time.Hour)
-	inUse := map[string]int64{}
+	inUse := map[string]store.Use{}
 	for _, id := range append(ids[2:], account.Secrets[0].ID) {
-		inUse[id] = f.Clock.Now().UnixMilli()
+		inUse[id] = store.Use{ClientID: account.ID, MS: f.Clock.Now().UnixMilli()}
 	}
-	require.NoError(t, f.Store.NoteUse(t.Context(), nil, inUse))
+	require.NoError(t, f.Store.NoteUse(t.Context(), inUse))
 	_, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	detail := rules.Problem(t, svcauth.CodeConflict, err).Detail
 	require.Contains(t, detail, ids[0])
@@ -179,8 +180,9 @@ func TestLastUse(t *testing.T) {
 	second, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	used := f.Clock.Now()
-	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]int64{account.ID: used.UnixMilli()},
-		map[string]int64{second.ID: used.UnixMilli()}))
+	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]store.Use{
+		second.ID: {ClientID: account.ID, MS: used.UnixMilli()},
+	}))
 	got, err := f.Access.ServiceAccount(f.Admin(), account.ID)
 	require.NoError(t, err)
 	require.Equal(t, &used, got.LastUsedAt)
@@ -191,6 +193,10 @@ func TestLastUse(t *testing.T) {
 			require.Nil(t, s.LastUsedAt)
 		}
 	}
+	require.NoError(t, f.Access.DeleteSecret(f.Admin(), account.ID, second.ID, false))
+	got, err = f.Access.ServiceAccount(f.Admin(), account.ID)
+	require.NoError(t, err)
+	require.Equal(t, &used, got.LastUsedAt, "an account keeps its last use when it loses the secret")
 }
 
 // A secret is of one account: through another one it is not found, and nothing
@@ -241,8 +247,9 @@ func TestLimitsHoldUnderConcurrency(t *testing.T) {
 func TestRepairAfterALostAnswer(t *testing.T) {
 	f := rules.New(t, nil)
 	account := f.Account("ci")
-	require.NoError(t,
-		f.Store.NoteUse(t.Context(), nil, map[string]int64{account.Secrets[0].ID: f.Clock.Now().UnixMilli()}))
+	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]store.Use{
+		account.Secrets[0].ID: {ClientID: account.ID, MS: f.Clock.Now().UnixMilli()},
+	}))
 	lost, err := f.Access.CreateSecret(f.Admin(), account.ID, svcauth.NewSecretRequest{})
 	require.NoError(t, err)
 	list, err := f.Access.Secrets(f.Admin(), account.ID)

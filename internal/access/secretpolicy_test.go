@@ -50,8 +50,8 @@ func TestRefusingSecretsSaysWhomItStops(t *testing.T) {
 	f := rules.New(t, nil)
 	first, second, keyed := f.Account("first"), f.Account("second"), f.Account("keyed")
 	addCredential(f, keyed.ID, store.CredentialKey, svcauth.PrefixKey, f.Tenant.AdminID)
-	require.NoError(t, f.Store.NoteUse(t.Context(), nil, map[string]int64{
-		second.Secrets[0].ID: f.Clock.Now().UnixMilli(),
+	require.NoError(t, f.Store.NoteUse(t.Context(), map[string]store.Use{
+		second.Secrets[0].ID: {ClientID: second.ID, MS: f.Clock.Now().UnixMilli()},
 	}))
 	token, own := f.Token(first.ID), f.Token(f.Tenant.ApplicationKey.ID)
 	users, err := f.Access.SecretUsers(f.Admin())

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"reflect"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/audit"
@@ -237,7 +236,7 @@ func (a *Authenticator) verify(
 	switch {
 	case err != nil:
 		return fresh, Proof{}, err
-	case reflect.DeepEqual(client.Credentials, fresh.Credentials): // the same would be found wrong again
+	case client.Same(fresh.Credentials): // the same would be found wrong again
 		return fresh, Proof{}, mismatch
 	}
 	proof, err = method.Verify(ctx, r, fresh)
@@ -374,6 +373,6 @@ func (a *Authenticator) mayBeUsed(client *Client, proof Proof) *oautherr.Error {
 	if refusal := Refused(proof.Kind, client.Credentials); refusal != nil {
 		return refusal
 	}
-	a.used.record(client.ClientID, proof.CredentialID, now)
+	a.used.record(client, proof.CredentialID, now)
 	return nil
 }

@@ -12,7 +12,8 @@ import (
 )
 
 // Client is a snapshot of a client: what proving who it is requires, read at
-// one moment. It never changes, except that [Client.Keep] may add to it.
+// one moment. It never changes, except that [Client.Keep] may add to it, and for
+// when the use of its credentials was noted.
 //
 // A snapshot that is outdated without our knowing does no harm: it has an old
 // epoch, and the tokens that are minted from it are born revoked.
@@ -25,6 +26,8 @@ type Client struct {
 	keySets  []clientKeySet // of Credentials.Keys, those that it publishes
 	policies []clientPolicy // of Credentials.Federated, parsed
 
+	noted []atomic.Int64 // for each of Credentials.Used, what this node knows of by now
+
 	read      time.Time
 	since     Moment     // from when on it is known
 	rereadFor netip.Addr // the network whose wrong proof led to this read; zero: none did
@@ -34,9 +37,13 @@ type Client struct {
 // newClient returns the snapshot of a client that was read at a moment. What
 // its credentials need parsed is parsed here, once for all requests.
 func newClient(row *store.Credentials, at time.Time, known bool) *Client {
+	noted := make([]atomic.Int64, len(row.Used))
+	for i, use := range row.Used {
+		noted[i].Store(use.MS)
+	}
 	return &Client{
 		Credentials: row, Known: known, read: at, keys: clientKeys(row.Keys), keySets: clientKeySets(row.Keys),
-		policies: clientPolicies(row.Federated),
+		policies: clientPolicies(row.Federated), noted: noted,
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"reflect"
 	"slices"
 	"time"
 
@@ -162,7 +161,7 @@ func (c *Clients) read(ctx context.Context, asked []clientRead) ([]*Client, erro
 // serves while the database is away or slow.
 func (c *Clients) keep(client *Client) {
 	old, ok := c.cache.GetIfPresent(client.ClientID)
-	if ok && reflect.DeepEqual(old.Credentials, client.Credentials) {
+	if ok && old.Same(client.Credentials) {
 		client.rights.Store(old.rights.Load())
 	}
 	c.cache.Set(client.ClientID, client)

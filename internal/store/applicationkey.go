@@ -7,15 +7,15 @@ import (
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
-const applicationKeySelect = `SELECT id, description, created_at_ms, member_id, created_by_name, last_used_ms
+const applicationKeySelect = `SELECT id, description, created_at_ms, member_id, created_by_name, ` + lastUseColumns + `
 	FROM client`
 
 // scanApplicationKey leaves the secret empty.
 func scanApplicationKey(r row) (k svcauth.ApplicationKey, err error) {
 	var created int64
-	var used sql.NullInt64
-	err = r.Scan(&k.ID, &k.Description, &created, &k.Member.ID, &k.Member.Email, &used)
-	k.ClientID, k.CreatedAt, k.LastUsedAt = k.ID, at(created), moment(used)
+	var used, usedGone sql.NullInt64
+	err = r.Scan(&k.ID, &k.Description, &created, &k.Member.ID, &k.Member.Email, &used, &usedGone)
+	k.ClientID, k.CreatedAt, k.LastUsedAt = k.ID, at(created), lastUse(used, usedGone)
 	return k, err
 }
 

@@ -108,9 +108,15 @@ func (q *Q) UpdateCredential(ctx context.Context, c CredentialRow) error {
 		c.Material, c.Lookup, c.Hint, c.Description, milliseconds(c.ExpiresAt), c.OrgID, c.ClientID, c.Kind, c.ID)
 }
 
-// DeleteCredential removes a credential. The error is [ErrNotFound] if the
-// client has none of the kind with the id.
+// DeleteCredential removes a credential. Its client keeps when it was last
+// used. The error is [ErrNotFound] if the client has none of the kind with the
+// id.
 func (q *Q) DeleteCredential(ctx context.Context, orgID, clientID, kind, id string) error {
+	if _, err := q.exec(ctx, `UPDATE client SET last_used_ms = c.last_used_ms
+		FROM credential c WHERE client.org_id = $1 AND client.id = $2 AND c.client_id = client.id AND c.id = $3
+			AND c.last_used_ms > COALESCE(client.last_used_ms, 0)`, orgID, clientID, id); err != nil {
+		return err
+	}
 	return q.must(ctx, `DELETE FROM credential WHERE org_id = $1 AND client_id = $2 AND kind = $3 AND id = $4`,
 		orgID, clientID, kind, id)
 }

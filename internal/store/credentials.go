@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +52,23 @@ type Credentials struct {
 	Certificates                []StoredCredential
 	Grants                      []HeldGrant // of the principal, expired or not
 	removed                     bool        // the organization is being deleted
+
+	// Used is when each credential was last used, as it was noted. It changes
+	// nothing of what the client is or may do.
+	Used []CredentialUse
+}
+
+// CredentialUse is when a credential was last used.
+type CredentialUse struct {
+	CredentialID string
+	MS           int64 // 0: never
+}
+
+// Same reports whether nothing has changed but when credentials were used.
+func (c *Credentials) Same(other *Credentials) bool {
+	a, b := *c, *other
+	a.Used, b.Used = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // HeldGrant is a grant of a role that a principal holds.
@@ -104,7 +122,8 @@ SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.d
        c.claims, c.epoch, o.pol, o.shared_secrets, o.application_keys,
        COALESCE((SELECT STRING_AGG(g.role_id || ' ' || COALESCE(g.expires_at_ms, 0), ',') FROM role_grant g
            WHERE g.principal_id = COALESCE(c.member_id, c.id) AND g.org_id = c.org_id), ''),
-       COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0)
+       COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0),
+       COALESCE(p.last_used_ms, 0)
   FROM (VALUES (` + list + `)) AS v
   JOIN client c ON c.id = COALESCE((SELECT k.id FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1),
       (SELECT k.id FROM client k WHERE k.id > v.column1 AND v.column1 <> '' ORDER BY k.id LIMIT 1))
@@ -154,11 +173,12 @@ func scanCredentials(r row, found map[string]*Credentials) error {
 	var c Credentials
 	var p StoredCredential
 	var asked, grants, kind string
+	var used int64
 	if err := r.Scan(
 		&asked, &c.ClientID, &c.Kind, &c.OrgID, &c.MemberID, &c.Name, &c.Disabled, &c.Suspended, &c.Operator,
 		&c.removed, &c.TTLSeconds, &c.TokenBinding, &c.DefaultResource, &c.Claims, &c.Epoch, &c.Policy,
 		&c.SharedSecrets, &c.ApplicationKeys, &grants,
-		&p.ID, &kind, &p.Material, &p.ExpiresAtMS,
+		&p.ID, &kind, &p.Material, &p.ExpiresAtMS, &used,
 	); err != nil {
 		return err
 	}
@@ -170,6 +190,9 @@ func scanCredentials(r row, found map[string]*Credentials) error {
 		found[asked] = &c
 	}
 	found[asked].add(kind, p)
+	if p.ID != "" {
+		found[asked].Used = append(found[asked].Used, CredentialUse{p.ID, used})
+	}
 	return nil
 }
 

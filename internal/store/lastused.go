@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"maps"
 	"math/bits"
@@ -9,28 +10,71 @@ import (
 	"time"
 )
 
-// useBatch is how many rows one transaction of [Store.NoteUse] writes. It is a
-// power of two, so that nearly all of them have one text.
-const useBatch = 512
-
-// NoteUse notes when clients and credentials were last used, as id → ms. A time
-// never goes back, and an id that is gone is no error. NoteUse writes in
-// portions: after an error some are written, and may safely be written again.
-func (s *Store) NoteUse(ctx context.Context, clients, credentials map[string]int64) error {
-	if err := s.noteUse(ctx, "client", clients); err != nil {
-		return err
-	}
-	return s.noteUse(ctx, "credential", credentials)
+// Use is when a client last used a credential.
+type Use struct {
+	ClientID string
+	MS       int64
 }
 
-func (s *Store) noteUse(ctx context.Context, table string, used map[string]int64) error {
+const (
+	// useBatch is how many rows one transaction of [Store.NoteUse] writes. It is
+	// a power of two, so that nearly all of them have one text.
+	useBatch = 512
+	// useApart is by how much a use must be later than the one that is noted to
+	// be worth writing. Nodes that serve one client write its row once within
+	// it, however many they are.
+	useApart = time.Minute
+)
+
+// NoteUse notes when credentials were last used, by id. A time never goes back
+// and advances by useApart at least. Of a credential that is gone the use is
+// noted at its client, and a client that is gone is no error. NoteUse writes in
+// portions: after an error some are written, and may safely be written again.
+func (s *Store) NoteUse(ctx context.Context, used map[string]Use) error {
+	ofGone := map[string]int64{}
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(used)), useBatch) {
-		text, args := s.useQuery(table, ids, used)
-		if err := s.WriteAside(ctx, func(q *Q) error { _, err := q.exec(ctx, text, args...); return err }); err != nil {
+		times := make([]int64, len(ids))
+		for i, id := range ids {
+			times[i] = used[id].MS
+		}
+		noted, err := s.noteUse(ctx, "credential", ids, times)
+		if err != nil {
+			return err
+		}
+		if noted == int64(len(ids)) {
+			continue
+		}
+		there, err := s.Read().credentialsThere(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if one := used[id]; !there[id] {
+				ofGone[one.ClientID] = max(ofGone[one.ClientID], one.MS)
+			}
+		}
+	}
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(ofGone)), useBatch) {
+		times := make([]int64, len(ids))
+		for i, id := range ids {
+			times[i] = ofGone[id]
+		}
+		if _, err := s.noteUse(ctx, "client", ids, times); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// noteUse writes into rows of a table, whose ids are sorted, and returns into
+// how many.
+func (s *Store) noteUse(ctx context.Context, table string, ids []string, times []int64) (noted int64, err error) {
+	text, args := s.useQuery(table, ids, times)
+	err = s.WriteAside(ctx, func(q *Q) error {
+		noted, err = q.exec(ctx, text, args...)
+		return err
+	})
+	return noted, err
 }
 
 // useQuery returns one statement for all rows, because a random working set
@@ -38,27 +82,54 @@ func (s *Store) noteUse(ctx context.Context, table string, used map[string]int64
 //
 // Nodes note the same clients at the same time. So PostgreSQL first locks the
 // rows in the order of their ids: by itself it would take them as they come,
-// and two nodes would deadlock.
-func (s *Store) useQuery(table string, ids []string, used map[string]int64) (string, []any) {
-	rows := 1 << bits.Len(uint(len(ids)-1))
-	text := []byte(`UPDATE ` + table + ` SET last_used_ms = noted.ms
-		FROM (SELECT t.id AS id, v.column2 AS ms FROM ` + table + ` t
-		JOIN (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT))`)
-	args := make([]any, 0, 2*rows)
-	for i := range rows { // as [in] does, it repeats the last up to a power of two
-		id := ids[min(i, len(ids)-1)]
-		args = append(args, id, used[id])
-		if i > 0 {
-			text = fmt.Appendf(text, ",($%d,$%d)", 2*i+1, 2*i+2)
-		}
+// and two nodes would deadlock. It gets arrays, which cost less than a thousand
+// parameters.
+func (s *Store) useQuery(table string, ids []string, times []int64) (string, []any) {
+	list, lock, args := `UNNEST(CAST($2 AS TEXT[]), CAST($3 AS BIGINT[])) AS v (id, ms)`, ` FOR NO KEY UPDATE OF t`,
+		[]any{useApart.Milliseconds(), ids, times}
+	if !s.postgres {
+		list, lock, args = usesListed(args[:1], ids, times)
 	}
-	text = append(text, `) AS v ON t.id = v.column1
-		WHERE t.last_used_ms IS NULL OR t.last_used_ms < v.column2 ORDER BY t.id`...)
-	if s.postgres {
-		text = append(text, ` FOR NO KEY UPDATE OF t`...)
-	}
-	return string(text) + `) AS noted WHERE ` + table + `.id = noted.id`, args
+	return `UPDATE ` + table + ` SET last_used_ms = noted.ms
+		FROM (SELECT t.id AS id, v.ms AS ms FROM ` + table + ` t JOIN ` + list + ` ON t.id = v.id
+			WHERE t.last_used_ms IS NULL OR t.last_used_ms <= v.ms - $1 ORDER BY t.id` + lock + `) AS noted
+		WHERE ` + table + `.id = noted.id`, args
 }
+
+// usesListed is a list of ids and times for SQLite. As [in] does, it repeats
+// the last up to a power of two.
+func usesListed(args []any, ids []string, times []int64) (list, lock string, all []any) {
+	var text []byte
+	for i := range 1 << bits.Len(uint(len(ids)-1)) {
+		at := min(i, len(ids)-1)
+		args = append(args, ids[at], times[at])
+		text = fmt.Appendf(text, ",($%d,$%d)", len(args)-1, len(args))
+	}
+	return `(SELECT column1 AS id, column2 AS ms FROM (VALUES ` + string(text[1:]) + `)) AS v`, "", args
+}
+
+// credentialsThere tells which of some credentials there are.
+func (q *Q) credentialsThere(ctx context.Context, ids []string) (map[string]bool, error) {
+	list, args := in(nil, ids)
+	found, err := many(ctx, q, scanText, `SELECT id FROM credential WHERE id IN (`+list+`)`, args...)
+	there := make(map[string]bool, len(found))
+	for _, id := range found {
+		there[id] = true
+	}
+	return there, err
+}
+
+// lastUse returns when a client was last used: the latest use of its
+// credentials, or of one that is gone.
+func lastUse(ofCredentials, ofGone sql.NullInt64) *time.Time {
+	if ofGone.Valid && (!ofCredentials.Valid || ofCredentials.Int64 < ofGone.Int64) {
+		return moment(ofGone)
+	}
+	return moment(ofCredentials)
+}
+
+// lastUseColumns are what [lastUse] takes, in a query of clients.
+const lastUseColumns = `(SELECT MAX(u.last_used_ms) FROM credential u WHERE u.client_id = client.id), last_used_ms`
 
 // CountExpiringCredentials counts, by kind, the credentials of all
 // organizations that end after now and no later than soon, and were used since

@@ -12,29 +12,100 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const apart = int64(useApart / time.Millisecond)
+
+func secretOf(t *testing.T, s *Store, clientID, id string) {
+	t.Helper()
+	must(t, s, func(ctx context.Context, q *Q) error {
+		return q.InsertCredential(ctx, CredentialRow{ID: id, ClientID: clientID, OrgID: "org_a", Kind: CredentialSecret,
+			Material: "of " + id, CreatedAt: time.Now()})
+	})
+}
+
+func lastUseOf(t *testing.T, s *Store, clientID string) (ms int64) {
+	t.Helper()
+	account, err := s.Read().ServiceAccount(t.Context(), "org_a", clientID)
+	require.NoError(t, err)
+	if account.LastUsedAt != nil {
+		ms = account.LastUsedAt.UnixMilli()
+	}
+	return ms
+}
+
+// A last use never goes back, and what is not a minute later is not written.
+func TestLastUseNeverGoesBack(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		touch := func(ms int64) int64 {
+			t.Helper()
+			require.NoError(t, s.NoteUse(t.Context(), map[string]Use{
+				"sec_1a": {"sa_a", ms}, "sec_none": {"sa_none", ms}, "sec_other": {"sa_none", ms},
+			}))
+			last, err := count(t.Context(), s.Read(), `SELECT last_used_ms FROM credential WHERE id = 'sec_1a'`)
+			require.NoError(t, err)
+			require.Equal(t, last, lastUseOf(t, s, "sa_a"), "a client was used when one of its credentials was")
+			return last
+		}
+		require.EqualValues(t, 100, touch(100))
+		require.EqualValues(t, 100, touch(50))
+		require.EqualValues(t, 100, touch(100+apart-1))
+		require.EqualValues(t, 100+apart, touch(100+apart))
+		require.NoError(t, s.NoteUse(t.Context(), nil))
+	})
+}
+
+// TestAClientKeepsTheUseOfACredentialThatIsGone, whether it was noted before
+// the credential went, or waits on some node until then.
+func TestAClientKeepsTheUseOfACredentialThatIsGone(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		gone := func(id string) {
+			must(t, s, func(ctx context.Context, q *Q) error {
+				return q.DeleteCredential(ctx, "org_a", "sa_a", CredentialSecret, id)
+			})
+		}
+		secretOf(t, s, "sa_a", "sec_x")
+		secretOf(t, s, "sa_a", "sec_y")
+		gone("sec_y")
+		require.Zero(t, lastUseOf(t, s, "sa_a"))
+		require.NoError(t, s.NoteUse(t.Context(), map[string]Use{"sec_x": {"sa_a", 1000}}))
+		gone("sec_x")
+		require.EqualValues(t, 1000, lastUseOf(t, s, "sa_a"))
+		late := 1000 + 5*apart
+		require.NoError(t, s.NoteUse(t.Context(), map[string]Use{
+			"sec_1a": {"sa_a", 1000 + apart}, "sec_x": {"sa_a", late}, "sec_y": {"sa_a", late - 1},
+		}))
+		require.Equal(t, late, lastUseOf(t, s, "sa_a"))
+		gone("sec_1a")
+		require.Equal(t, late, lastUseOf(t, s, "sa_a"), "it does not go back")
+	})
+}
+
 // Nodes that note the use of the same clients at the same time do not lock each
 // other out: none of their transactions fails, and the latest moment counts.
 func TestNodesNoteTheSameClientsAtOnce(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
-		crowd(t, s, 2000)
+		for i := range 2000 {
+			secretOf(t, s, "sa_a", fmt.Sprint("sec_", 1_000_000+i))
+		}
 		var nodes sync.WaitGroup
 		for node := range 4 {
 			nodes.Go(func() {
 				for round := range 25 {
-					used := map[string]int64{}
+					now, used := Use{"sa_a", apart * int64(4*round+node)}, map[string]Use{}
 					for range 500 {
-						used[fmt.Sprint("sa_", 1_000_000+mathrand.IntN(2000))] = int64(4*round + node)
+						used[fmt.Sprint("sec_", 1_000_000+mathrand.IntN(2000))] = now
 					}
-					used["sa_1000000"] = int64(4*round + node)
-					assert.NoError(t, s.NoteUse(t.Context(), used, nil))
+					used["sec_1000000"] = now
+					assert.NoError(t, s.NoteUse(t.Context(), used))
 				}
 			})
 		}
 		nodes.Wait()
-		last, err := count(t.Context(), s.Read(), `SELECT last_used_ms FROM client WHERE id = 'sa_1000000'`)
+		last, err := count(t.Context(), s.Read(), `SELECT last_used_ms FROM credential WHERE id = 'sec_1000000'`)
 		require.NoError(t, err)
-		require.EqualValues(t, 4*24+3, last)
+		require.EqualValues(t, apart*(4*24+3), last)
 	})
 }
 
@@ -45,14 +116,14 @@ func TestCredentialsThatExpireSoonAreCountedByKind(t *testing.T) {
 		filled(t, s)
 		now := time.Now().UTC().Truncate(time.Second)
 		soon, far, past := now.Add(time.Hour), now.Add(100*time.Hour), now.Add(-time.Hour)
-		used := map[string]int64{}
+		used := map[string]Use{}
 		add := func(id, kind string, expires *time.Time, hint string, isUsed bool) {
 			must(t, s, func(ctx context.Context, q *Q) error {
 				return q.InsertCredential(ctx, CredentialRow{ID: id, ClientID: "sa_a", OrgID: "org_a", Kind: kind,
 					Material: "of " + id, Hint: hint, CreatedAt: past, ExpiresAt: expires})
 			})
 			if isUsed {
-				used[id] = past.UnixMilli()
+				used[id] = Use{"sa_a", past.UnixMilli()}
 			}
 		}
 		ends := func(at time.Time) string { return at.Format(time.RFC3339) + " CN=ci" }
@@ -68,7 +139,7 @@ func TestCredentialsThatExpireSoonAreCountedByKind(t *testing.T) {
 		add("crt_4", CredentialCertificate, &soon, ends(soon), true) // once
 		add("crt_5", CredentialCertificate, nil, ends(far), true)
 		add("crt_6", CredentialCertificate, nil, ends(past), true)
-		require.NoError(t, s.NoteUse(t.Context(), nil, used))
+		require.NoError(t, s.NoteUse(t.Context(), used))
 		counts, err := s.Read().CountExpiringCredentials(t.Context(), now, now.Add(24*time.Hour),
 			now.Add(-24*time.Hour), 100)
 		require.NoError(t, err)

@@ -279,7 +279,7 @@ func (s *Store) provider(from fs.FS, on *sql.DB) (*goose.Provider, error) {
 	if s.postgres {
 		dialect = goose.DialectPostgres
 		replacer = strings.NewReplacer(`COLLATE BINARY`, `COLLATE "C"`, ` BLOB`, ` BYTEA`,
-			`hex(hash)`, `encode(hash, 'hex')`)
+			`hex(hash)`, `encode(hash, 'hex')`, `-- on PostgreSQL: `, ``)
 	}
 	files, err := fs.Sub(from, "migrations")
 	if err != nil {

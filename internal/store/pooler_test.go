@@ -48,6 +48,7 @@ func TestNodesShareConnectionsThroughPgBouncer(t *testing.T) {
 				if !errors.Is(err, ErrNotFound) {
 					errs[i] = errors.Join(errs[i], err)
 				}
+				errs[i] = errors.Join(errs[i], s.NoteUse(t.Context(), map[string]Use{"sec_a": {"sa_a", 1}}))
 				errs[i] = errors.Join(errs[i], s.Write(t.Context(), func(q *Q) error {
 					_, err := q.AddChange(t.Context(), Change{Kind: ChangeOrg, ExpiresAt: moment0})
 					return err

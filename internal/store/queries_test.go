@@ -293,24 +293,6 @@ func TestAProfileOfANewerReleaseStopsItsOwnAPIOnly(t *testing.T) {
 
 func second(_ int64, err error) error { return err }
 
-func TestLastUseNeverGoesBack(t *testing.T) {
-	databases(t, func(t *testing.T, s *Store) {
-		filled(t, s)
-		touch := func(ms int64) (got int64) {
-			require.NoError(t, s.NoteUse(t.Context(), map[string]int64{"sa_a": ms},
-				map[string]int64{"sec_1a": ms, "sec_none": ms, "sec_gone": ms}))
-			require.NoError(t, s.read.QueryRowContext(t.Context(),
-				`SELECT c.last_used_ms FROM client c JOIN credential s ON s.last_used_ms = c.last_used_ms
-				WHERE s.id = 'sec_1a'`).Scan(&got))
-			return got
-		}
-		require.EqualValues(t, 100, touch(100))
-		require.EqualValues(t, 100, touch(50))
-		require.EqualValues(t, 200, touch(200))
-		require.NoError(t, s.NoteUse(t.Context(), nil, nil))
-	})
-}
-
 func TestSigningKeyStatesAreGuarded(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		key := func(kid, state string) SigningKeyRow {

@@ -46,7 +46,7 @@ func TestTheStoresOwnCallsAreNamedInTheirErrors(t *testing.T) {
 	s := open(t, "sqlite://"+t.TempDir()+"/svcauth.db")
 	require.NoError(t, s.Close())
 	now := time.Now()
-	used := map[string]int64{"sa_a": 1}
+	used := map[string]Use{"sec_1a": {ClientID: "sa_a", MS: 1}}
 	_, _, find := s.Sessions().FindCtx(t.Context(), "t")
 	_, once := s.Sessions().Once(t.Context(), "t", now)
 	for name, err := range map[string]error{
@@ -54,7 +54,7 @@ func TestTheStoresOwnCallsAreNamedInTheirErrors(t *testing.T) {
 		"CommitCtx":   s.Sessions().CommitCtx(t.Context(), "t", nil, now),
 		"DeleteCtx":   s.Sessions().DeleteCtx(t.Context(), "t"),
 		"Once":        once,
-		"NoteUse":     s.NoteUse(t.Context(), used, used),
+		"NoteUse":     s.NoteUse(t.Context(), used),
 		"SayRecorded": s.SayRecorded(t.Context(), "node", now, now),
 		"EndRecorder": s.EndRecorder(t.Context(), "node"),
 		"Ping":        s.Ping(t.Context()),

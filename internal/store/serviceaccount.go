@@ -10,17 +10,19 @@ import (
 )
 
 const serviceAccountSelect = `SELECT id, name, description, disabled, ttl_s, token_binding,
-	default_resource, claims, created_at_ms, created_by_id, created_by_name, last_used_ms, version FROM client`
+	default_resource, claims, created_at_ms, created_by_id, created_by_name, version,
+	` + lastUseColumns + ` FROM client`
 
 // scanServiceAccount leaves roles and secrets empty. TokenTTLSeconds is as
 // stored: 0 is the server's default.
 func scanServiceAccount(r row) (a svcauth.ServiceAccount, err error) {
 	var created int64
-	var used sql.NullInt64
+	var used, usedGone sql.NullInt64
 	var claims string
 	err = r.Scan(&a.ID, &a.Name, &a.Description, &a.Disabled, &a.TokenTTLSeconds, &a.TokenBinding,
-		&a.DefaultResource, &claims, &created, &a.CreatedBy.ID, &a.CreatedBy.Email, &used, &a.Version)
-	a.ClientID, a.CreatedAt, a.LastUsedAt = a.ID, at(created), moment(used)
+		&a.DefaultResource, &claims, &created, &a.CreatedBy.ID, &a.CreatedBy.Email, &a.Version,
+		&used, &usedGone)
+	a.ClientID, a.CreatedAt, a.LastUsedAt = a.ID, at(created), lastUse(used, usedGone)
 	a.Claims = map[string]any{}
 	if err == nil && claims != "" {
 		if err = json.Unmarshal([]byte(claims), &a.Claims); err != nil {

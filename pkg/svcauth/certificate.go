@@ -28,7 +28,7 @@ type Certificate struct {
 	CreatedAt         time.Time  `json:"created_at" doc:"When it was made"`
 	CreatedBy         Creator    `json:"created_by" doc:"Who made it; both fields are empty where that is not known"`
 	ExpiresAt         *time.Time `json:"expires_at" doc:"When the registration expires; null: never"`
-	LastUsedAt        *time.Time `json:"last_used_at" doc:"When it was last used, right within a minute; null: never"`
+	LastUsedAt        *time.Time `json:"last_used_at" doc:"When it was last used, right within five minutes; null: never"`
 }
 
 // NewCertificate is the body of POST /v1/service-accounts/{id}/certificates.

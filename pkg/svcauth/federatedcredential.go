@@ -61,7 +61,7 @@ type FederatedCredential struct {
 	CreatedAt   time.Time         `json:"created_at" doc:"When it was made"`
 	CreatedBy   Creator           `json:"created_by" doc:"Who made it; both fields are empty where that is not known"`
 	ExpiresAt   *time.Time        `json:"expires_at" doc:"When it expires; null: never"`
-	LastUsedAt  *time.Time        `json:"last_used_at" doc:"When it was last used, right within a minute; null: never"`
+	LastUsedAt  *time.Time        `json:"last_used_at" doc:"When it was last used, right within five minutes; null: never"`
 	// Warnings say by what others could come to have tokens with these values.
 	Warnings []FederatedWarning `json:"warnings" doc:"By what others could come to have tokens that fit it"`
 }

@@ -19,7 +19,7 @@ type Key struct {
 	CreatedAt   time.Time       `json:"created_at" doc:"When it was made"`
 	CreatedBy   Creator         `json:"created_by" doc:"Who made it; both fields are empty where that is not known"`
 	ExpiresAt   *time.Time      `json:"expires_at" doc:"When it expires; null: never"`
-	LastUsedAt  *time.Time      `json:"last_used_at" doc:"When it was last used, right within a minute; null: never"`
+	LastUsedAt  *time.Time      `json:"last_used_at" doc:"When it was last used, right within five minutes; null: never"`
 
 	AcceptTokenURLAudience bool `json:"accept_token_url_audience" doc:"Its assertions may have the token URL as aud instead of the issuer"`
 }

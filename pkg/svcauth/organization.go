@@ -59,7 +59,7 @@ type SecretUsers struct {
 	Accounts        []SecretUser `json:"service_accounts" doc:"Service accounts that have secrets and no other credential that works: those used last first, 20 at most; empty for a caller without members:read"`
 	AccountsCount   int          `json:"service_accounts_count" doc:"How many there are; 1001: more than 1000"`
 	ApplicationKeys int          `json:"application_keys_count" doc:"How many application keys there are"`
-	KeysLastUsedAt  *time.Time   `json:"application_keys_last_used_at" doc:"When one of them was last used, right within a minute; null: never"`
+	KeysLastUsedAt  *time.Time   `json:"application_keys_last_used_at" doc:"When one of them was last used, right within five minutes; null: never"`
 	OwnCredential   string       `json:"own_credential,omitempty" enum:"secret,application_key" doc:"By which of the two the caller itself got its token; absent: by neither"`
 }
 
@@ -68,7 +68,7 @@ type SecretUser struct {
 	ID         string     `json:"id" doc:"Its id"`
 	Name       string     `json:"name" doc:"Its name"`
 	Disabled   bool       `json:"disabled" doc:"It gets no tokens and has none"`
-	LastUsedAt *time.Time `json:"last_used_at" doc:"When one of its secrets was last used, right within a minute; null: never"`
+	LastUsedAt *time.Time `json:"last_used_at" doc:"When one of its secrets was last used, right within five minutes; null: never"`
 }
 
 // NewOrganization is the body of POST /v1/organizations.

@@ -13,7 +13,7 @@ type SecretInfo struct {
 	CreatedAt    time.Time  `json:"created_at" doc:"When it was made"`
 	CreatedBy    Creator    `json:"created_by" doc:"Who made it; both fields are empty where that is not known"`
 	ExpiresAt    *time.Time `json:"expires_at" doc:"When it expires; null: never"`
-	LastUsedAt   *time.Time `json:"last_used_at" doc:"When it was last used, right within a minute; null: never"`
+	LastUsedAt   *time.Time `json:"last_used_at" doc:"When it was last used, right within five minutes; null: never"`
 	ClientSecret Secret     `json:"client_secret,omitempty" doc:"The secret itself; only in the answer to its creation, and only where the server made it: it can't be had again"`
 }
 

@@ -22,7 +22,7 @@ type ServiceAccount struct {
 	Secrets         []SecretInfo        `json:"secrets" doc:"What may be known of its secrets"`
 	CreatedAt       time.Time           `json:"created_at" doc:"When it was made"`
 	CreatedBy       Creator             `json:"created_by" doc:"Who made it"`
-	LastUsedAt      *time.Time          `json:"last_used_at" doc:"When it was last used, right within a minute; null: never"`
+	LastUsedAt      *time.Time          `json:"last_used_at" doc:"When it was last used, right within five minutes; null: never"`
 	LastRefused     *Refusal            `json:"last_refused,omitempty" doc:"What it was last refused, within the last 30 days and known within seconds; only in the answer to a request for this one; absent: nothing"`
 	ClientSecret    Secret              `json:"client_secret,omitempty" doc:"Its first secret; only in the answer to its creation, and only where it was made with a secret: it can't be had again"`
 	Enforcement     *Enforcement        `json:"enforcement,omitempty" doc:"How far the change is enforced; only in the answer to a change with wait"`

@@ -1,0 +1,3 @@
+-- +goose Up
+-- PostgreSQL writes a row anew whenever its last use is noted: beside the old one, where there is room, and then its indexes stay as they are.
+-- on PostgreSQL: ALTER TABLE credential SET (fillfactor = 85);
