@@ -41,7 +41,7 @@ func walk(t *testing.T, b backend) {
 	for i := range 20 {
 		client := "sa_" + strconv.Itoa(i)
 		c.RecordToken(t.Context(), record(client, "j_"+client, now, time.Hour))
-		c.Fail(client, addr("192.0.2.1"))
+		c.Fail(client, addr("192.0.2.1"), 1)
 		listed(t, c, client, "j_"+client)
 		c.MarkRevoked("j_"+client, now.Add(time.Hour))
 		listed(t, c, client)

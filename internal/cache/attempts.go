@@ -61,16 +61,17 @@ func newAttempts(cfg Config) *attempts {
 		pairs: newWindows[pair](maxPairs), addresses: newWindows[netip.Addr](maxAddresses)}
 }
 
-// Fail counts one wrong secret, or an unknown client id, from addr. limited is
-// true if it was one too many: of WrongPerClient for this client from this
-// address, or of WrongPerAddress from this address. Then retryAfter is how long
-// the window still lasts. IPv6 addresses are counted by /64, and IPv4 addresses
-// inside IPv6 as IPv4. It never waits.
-func (c *Cache) Fail(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
-	return c.attempts.fail(clientID, addr)
+// Fail counts a wrong proof, or an unknown client id, from addr, as n: as many
+// signatures as were checked for it, and one for a secret. limited is true if
+// that was too many: of WrongPerClient for this client from this address, or of
+// WrongPerAddress from this address. Then retryAfter is how long the window
+// still lasts. IPv6 addresses are counted by /64, and IPv4 addresses inside
+// IPv6 as IPv4. It never waits.
+func (c *Cache) Fail(clientID string, addr netip.Addr, n int) (retryAfter time.Duration, limited bool) {
+	return c.attempts.fail(clientID, addr, n)
 }
 
-func (a *attempts) fail(clientID string, addr netip.Addr) (time.Duration, bool) {
+func (a *attempts) fail(clientID string, addr netip.Addr, n int) (time.Duration, bool) {
 	p := pair{shortID(clientID), limits.NetworkOf(addr)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -79,8 +80,8 @@ func (a *attempts) fail(clientID string, addr netip.Addr) (time.Duration, bool) 
 	ofPair.pair, ofPair.ofPair = p, true
 	ofAddress := a.addresses.open(p.addr, now, a.cfg.Window)
 	ofAddress.addr = p.addr
-	a.add(ofPair)
-	a.add(ofAddress)
+	a.add(ofPair, n)
+	a.add(ofAddress, n)
 	return a.verdict(ofPair, ofAddress, now)
 }
 
@@ -105,8 +106,8 @@ func (a *attempts) limited(clientID string, addr netip.Addr) (retryAfter time.Du
 	return retryAfter, retryAfter > 0
 }
 
-func (a *attempts) add(w *window) {
-	w.here++
+func (a *attempts) add(w *window, n int) {
+	w.here += n
 	if a.shared && !w.waiting && len(a.changed) < maxChanged {
 		w.waiting = true
 		a.changed = append(a.changed, w)

@@ -73,7 +73,7 @@ func testAttemptsTable(t *testing.T, b backend) {
 			for i, s := range steps {
 				k.Advance(s.wait)
 				for n := range s.times {
-					retryAfter, tooMany := c.Fail(s.client, addr(s.from))
+					retryAfter, tooMany := c.Fail(s.client, addr(s.from), 1)
 					require.Equal(t, n >= s.times-s.limited, tooMany, "step %d, wrong secret %d", i, n+1)
 					require.Equal(t, tooMany, retryAfter > 0)
 					require.LessOrEqual(t, retryAfter, time.Minute)
@@ -91,8 +91,8 @@ func testAttemptsCrossNodes(t *testing.T, b backend) {
 	cfg := Config{Prefix: "wrong:", Window: time.Hour}
 	one, two := b.node(t, cfg), b.node(t, cfg)
 	for range 15 {
-		one.Fail("sa_1", addr("192.0.2.1"))
-		two.Fail("sa_1", addr("192.0.2.1"))
+		one.Fail("sa_1", addr("192.0.2.1"), 1)
+		two.Fail("sa_1", addr("192.0.2.1"), 1)
 	}
 	for _, c := range []*Cache{one, two} {
 		eventually(t, func() bool { return limited(c, "sa_1", "192.0.2.1") },
@@ -109,7 +109,7 @@ func testAttemptsCrossNodes(t *testing.T, b backend) {
 				strings.Repeat("A", sealSize)+".1000 9999999999999")
 		}
 	}
-	one.Fail("sa_2", addr("192.0.2.1"))
+	one.Fail("sa_2", addr("192.0.2.1"), 1)
 	time.Sleep(3 * readBackEvery / 2)
 	require.False(t, limited(one, "sa_2", "192.0.2.1"))
 	b.wipe()
@@ -118,7 +118,7 @@ func testAttemptsCrossNodes(t *testing.T, b backend) {
 	// itself is not.
 	tooMany := false
 	for range 6 {
-		_, tooMany = one.Fail("sa_1", addr("192.0.2.1"))
+		_, tooMany = one.Fail("sa_1", addr("192.0.2.1"), 1)
 	}
 	require.True(t, tooMany, "15 and 6 on this node alone")
 }
@@ -127,20 +127,20 @@ func TestCountersAreBoundedAndTheOldestGiveWay(t *testing.T) {
 	k := newClock()
 	a := newAttempts(Config{Clock: k.Now}.withDefaults())
 	for i := range maxPairs + 100 {
-		a.fail(fmt.Sprint("sa_", i), addr("192.0.2.1"))
+		a.fail(fmt.Sprint("sa_", i), addr("192.0.2.1"), 1)
 	}
 	require.Len(t, a.pairs.byKey, maxPairs)
 	require.Equal(t, maxPairs, a.pairs.order.Len())
 	require.Len(t, a.addresses.byKey, 1, "one that tries many clients can't push out the counter of its address")
-	_, tooMany := a.fail("sa_fresh", addr("192.0.2.1"))
+	_, tooMany := a.fail("sa_fresh", addr("192.0.2.1"), 1)
 	require.True(t, tooMany)
 	for i := range maxAddresses + 100 {
-		a.fail("sa_1", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+		a.fail("sa_1", netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 1)
 	}
 	require.Len(t, a.addresses.byKey, maxAddresses)
 	require.Empty(t, a.changed, "nobody takes them without Redis")
 	k.Advance(time.Minute)
-	a.fail("sa_1", addr("192.0.2.1"))
+	a.fail("sa_1", addr("192.0.2.1"), 1)
 	require.Len(t, a.pairs.byKey, 1, "what has ended leaves when another comes")
 	require.Len(t, a.addresses.byKey, 1)
 }
@@ -153,7 +153,7 @@ func TestLimitedIsAskedBeforeTheProof(t *testing.T) {
 	for i := range 20 {
 		_, before := c.Limited("sa_1", addr("192.0.2.1"))
 		require.False(t, before, i)
-		c.Fail("sa_1", addr("192.0.2.1"))
+		c.Fail("sa_1", addr("192.0.2.1"), 1)
 	}
 	wait, now := c.Limited("sa_1", addr("192.0.2.1"))
 	require.True(t, now)
@@ -164,7 +164,7 @@ func TestLimitedIsAskedBeforeTheProof(t *testing.T) {
 	_, after := c.Limited("sa_1", addr("192.0.2.1"))
 	require.False(t, after)
 	for range 200 {
-		c.Fail("sa_3", addr("192.0.2.1"))
+		c.Fail("sa_3", addr("192.0.2.1"), 1)
 	}
 	_, address := c.Limited("sa_2", addr("192.0.2.1"))
 	require.True(t, address)

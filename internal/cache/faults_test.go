@@ -71,7 +71,7 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			for i := range many {
 				c.RecordToken(t.Context(), record("sa_"+strconv.Itoa(i), "j"+strconv.Itoa(i), now, time.Hour))
 				c.MarkRevoked("r"+strconv.Itoa(i), now.Add(time.Hour))
-				c.Fail("sa_1", addr("192.0.2.1"))
+				c.Fail("sa_1", addr("192.0.2.1"), 1)
 			}
 			require.Less(t, time.Since(now), 5*time.Second, "60,000 calls with Redis %s", name)
 			eventually(t, func() bool { return dropped.of("token_records") > 0 },

@@ -113,7 +113,7 @@ func testLifetimes(t *testing.T, b backend) {
 	c.MarkRevoked("revoked", now.Add(time.Hour))
 	listed(t, c, "sa_1", "short", "long")
 	for range 3 {
-		c.Fail("sa_1", addr("192.0.2.9"))
+		c.Fail("sa_1", addr("192.0.2.9"), 1)
 	}
 	if b.url == "" {
 		return

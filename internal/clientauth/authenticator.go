@@ -89,6 +89,9 @@ type Mismatch struct {
 	// proof, or by which rule of the client's it failed. A caller never sees
 	// it.
 	Detail string
+	// Unjudged says that the proof may be right: the keys to check it with
+	// could not be fetched. It counts for no more than what was checked.
+	Unjudged bool
 }
 
 // Error returns the description.
@@ -330,23 +333,39 @@ func malformed(text string) *oautherr.Error {
 	return oautherr.New(oautherr.CodeInvalidRequest, "malformed", "%s", text)
 }
 
-// refuse counts a wrong proof and returns the answer that it gets.
+// refuse counts a wrong proof, by the signatures that were checked for it, and
+// returns the answer that it gets.
 func (a *Authenticator) refuse(client *Client, m *Mismatch, r *Request) *oautherr.Error {
 	unknown := svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown}
-	a.record(client, "The "+m.Credential+" was wrong.", r.IP, unknown)
-	if retryAfter, limited := a.cfg.Cache.Fail(r.ClientID, r.IP); limited {
-		e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
-			"too many wrong %ss; wait as Retry-After says, and correct the %s before trying again",
-			m.Credential, m.Word)
-		e.RetryAfter, e.Detail = retryAfter, "Too many wrong "+m.Credential+"s came from this address. "+m.Detail
-		return e
+	reason, what, cost := m.Reason, " was wrong.", max(1, r.work.Signatures())
+	if m.Unjudged {
+		reason, what = "keys_unreachable", " could not be checked: its keys can't be fetched."
+		cost = r.work.Signatures()
 	}
-	reason := m.Reason
+	a.record(client, "The "+m.Credential+what, r.IP, unknown)
+	if refusal := a.count(m, r, cost); refusal != nil {
+		return refusal
+	}
 	if !client.Known {
 		reason = "unknown_client"
 	}
 	e := oautherr.New(oautherr.CodeInvalidClient, reason, "%s", m.Description)
 	e.Detail = m.Detail
+	return e
+}
+
+// count counts a wrong proof, and refuses it if it was one too many.
+func (a *Authenticator) count(m *Mismatch, r *Request, cost int) *oautherr.Error {
+	if cost == 0 {
+		return nil
+	}
+	retryAfter, limited := a.cfg.Cache.Fail(r.ClientID, r.IP, cost)
+	if !limited {
+		return nil
+	}
+	e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
+		"too many wrong %ss; wait as Retry-After says, and correct the %s before trying again", m.Credential, m.Word)
+	e.RetryAfter, e.Detail = retryAfter, "Too many wrong "+m.Credential+"s came from this address. "+m.Detail
 	return e
 }
 

@@ -184,12 +184,15 @@ func (f *federated) Verify(ctx context.Context, r *Request, client *Client) (Pro
 		return Proof{}, err
 	}
 	rules := federation.Context{Own: f.cfg.Issuer, OrgID: client.OrgID, Now: f.cfg.Clock()}
-	detail, judged := "", false
+	var detail string
+	var judged, away, wrong bool
 	for _, p := range client.mayFit(t, r.FederatedID, rules.Now) {
 		failure := federation.Judge(p.Policy, t, rules)
 		if failure == nil {
 			judged = true
 			failure = f.cfg.Verifier.Verify(ctx, p.Policy, t, rules, client.Operator, r.work)
+			away = away || failure != nil && failure.Unjudged
+			wrong = wrong || failure != nil && !failure.Unjudged
 		}
 		if failure == nil {
 			return f.proof(client, p, t), nil
@@ -205,7 +208,9 @@ func (f *federated) Verify(ctx context.Context, r *Request, client *Client) (Pro
 	if detail == "" {
 		detail = "The assertion's issuer and subject are those of none of this client's federated credentials."
 	}
-	return Proof{}, wrongForeign(detail)
+	mismatch := wrongForeign(detail)
+	mismatch.Unjudged = away && !wrong
+	return Proof{}, mismatch
 }
 
 // mayFit returns the policies for the issuer and the subject of a token, or of

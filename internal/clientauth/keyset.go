@@ -42,6 +42,7 @@ type search struct {
 	tokenURL bool             // its aud is the token URL
 	work     *federation.Work // what it may still cost the request
 	checked  bool             // a signature was checked
+	away     bool             // the keys of a set could not be fetched
 }
 
 // newSearch returns the search for a request, within what is left for it.
@@ -95,6 +96,7 @@ func (p *PrivateKey) amongPublished(ctx context.Context, client *Client, s *sear
 	case ctx.Err() != nil:
 		return nil, "", oautherr.From(ctx.Err())
 	case err != nil:
+		s.away = true
 		return nil, next.unusable(err), nil
 	case s.amongFetched(keys):
 		return &next.StoredCredential, "", nil
@@ -114,7 +116,7 @@ func (p *PrivateKey) amongKept(sets []clientKeySet, s *search) (found, next *cli
 		keys, need, err := p.cfg.Keys.InMemory(set.source, s.JWS.Kid)
 		switch {
 		case err != nil:
-			detail = set.unusable(err)
+			s.away, detail = true, set.unusable(err)
 		case need != remotekeys.NoNeed:
 			if next == nil || need < least {
 				next, least = set, need

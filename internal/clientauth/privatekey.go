@@ -176,12 +176,12 @@ func (p *PrivateKey) Verify(ctx context.Context, r *Request, client *Client) (Pr
 	case found != nil:
 		return p.proof(client, found, a), nil
 	}
-	if !search.checked {
+	if !search.checked && !search.away {
 		p.checkInVain(a)
 	}
 	if detail != "" {
 		with := *mismatch
-		with.Detail = detail + with.Detail
+		with.Detail, with.Unjudged = detail+with.Detail, search.away
 		mismatch = &with
 	}
 	return Proof{}, mismatch

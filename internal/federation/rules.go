@@ -29,7 +29,13 @@ const (
 )
 
 // Failure is the first rule that a token fails, and why.
-type Failure struct{ Rule, Expected, Got string }
+type Failure struct {
+	Rule, Expected, Got string
+
+	// Unjudged says that the token may be right: there were no keys to check
+	// its signature with, since they could not be fetched.
+	Unjudged bool
+}
 
 // Error returns all of it in one sentence.
 func (f *Failure) Error() string {
@@ -73,7 +79,7 @@ var rules = []rule{
 func Judge(p *Policy, t *Token, c Context) *Failure {
 	for _, r := range rules {
 		if expected, got := r.check(p, t, c); got != "" {
-			return &Failure{r.name, expected, got}
+			return &Failure{Rule: r.name, Expected: expected, Got: got}
 		}
 	}
 	return nil
@@ -210,8 +216,20 @@ func moment(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 // Work is what checking signatures may still cost one request.
 type Work struct{ fetches, signatures int }
 
+// maxSignatures is how many signatures are checked for one request.
+const maxSignatures = 4
+
 // NewWork returns what one request may cost: one fetch, four signatures.
-func NewWork() *Work { return &Work{fetches: 1, signatures: 4} }
+func NewWork() *Work { return &Work{fetches: 1, signatures: maxSignatures} }
+
+// Signatures returns how many signatures were checked. There may be no Work:
+// none were.
+func (w *Work) Signatures() int {
+	if w == nil {
+		return 0
+	}
+	return maxSignatures - w.signatures
+}
 
 // TakeFetch counts one more fetch, and reports whether it may be done.
 func (w *Work) TakeFetch() bool { return take(&w.fetches) }
@@ -246,8 +264,8 @@ func (v Verifier) Verify(ctx context.Context, p *Policy, t *Token, c Context, op
 			continue
 		}
 		if !work.TakeSignature() {
-			return &Failure{RuleSignature, "a kid in the header that says which of the issuer's keys it is",
-				"too many keys to try"}
+			return &Failure{Rule: RuleSignature, Got: "too many keys to try",
+				Expected: "a kid in the header that says which of the issuer's keys it is"}
 		}
 		fitting++
 		if t.JWS.SignedBy(key.Key) {
@@ -255,10 +273,10 @@ func (v Verifier) Verify(ctx context.Context, p *Policy, t *Token, c Context, op
 		}
 	}
 	if fitting == 0 {
-		return &Failure{RuleKey, "a key of the issuer: " + kids(keys),
-			"kid " + or(t.JWS.Kid) + " with " + shown(t.JWS.Alg)}
+		return &Failure{Rule: RuleKey, Expected: "a key of the issuer: " + kids(keys),
+			Got: "kid " + or(t.JWS.Kid) + " with " + shown(t.JWS.Alg)}
 	}
-	return &Failure{RuleSignature, "a signature by a key of the issuer", "another one"}
+	return &Failure{Rule: RuleSignature, Expected: "a signature by a key of the issuer", Got: "another one"}
 }
 
 func (v Verifier) keys(
@@ -269,7 +287,7 @@ func (v Verifier) keys(
 	if !fetched {
 		keys, err := p.inline()
 		if err != nil {
-			return nil, &Failure{RuleKey, expected, shown(err.Error())}
+			return nil, &Failure{Rule: RuleKey, Expected: expected, Got: shown(err.Error())}
 		}
 		return keys, nil
 	}
@@ -278,11 +296,12 @@ func (v Verifier) keys(
 	case err == nil && need == remotekeys.NoNeed:
 		return keys, nil
 	case !work.TakeFetch():
-		return nil, &Failure{RuleKey, expected, "keys that were not fetched: one fetch is done for a request"}
+		return nil, &Failure{Rule: RuleKey, Expected: expected, Unjudged: true,
+			Got: "keys that were not fetched: one fetch is done for a request"}
 	}
 	keys, err = v.Keys.Get(ctx, c.OrgID, operator, from, t.JWS.Kid)
 	if err != nil {
-		return nil, &Failure{RuleKey, expected, "none: " + shown(err.Error())}
+		return nil, &Failure{Rule: RuleKey, Expected: expected, Got: "none: " + shown(err.Error()), Unjudged: true}
 	}
 	return keys, nil
 }
