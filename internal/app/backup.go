@@ -59,7 +59,8 @@ const skippedBy = 1 << 32
 // were issued before the restore die: Restore leaves out the signing keys, and
 // the next start makes new ones. keepTokens takes the keys over, to move a
 // database whose server has been stopped since the backup. Members sign in
-// again in any case.
+// again in any case, and clients make new assertions: which were used is not in
+// the archive either.
 func Restore(ctx context.Context, cfg config.Config, r io.Reader, keepTokens bool) (rows int64, err error) {
 	db, keys, err := openForArchive(ctx, cfg, true)
 	if err != nil {
@@ -94,6 +95,9 @@ func Restore(ctx context.Context, cfg config.Config, r io.Reader, keepTokens boo
 			}
 		}
 		if err := q.SkipChanges(ctx, skippedBy); err != nil {
+			return err
+		}
+		if err := q.NoteRestore(ctx, time.Now()); err != nil {
 			return err
 		}
 		return auditRestore(ctx, q, keepTokens)

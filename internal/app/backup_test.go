@@ -7,15 +7,22 @@ package app_test
 
 import (
 	"bytes"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/app"
+	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -87,6 +94,66 @@ func TestABackupIsRestoredToEitherKindOfDatabase(t *testing.T) {
 
 			_, err = app.Restore(t.Context(), archiveConfig(t, to, master), bytes.NewReader(archive.Bytes()), false)
 			require.ErrorContains(t, err, "not empty")
+		})
+	}
+}
+
+// What a client has used once before the restore can't be used again, though no
+// backup has it; a new assertion passes, if it says when it was made or that it
+// is not from before.
+func TestNoAssertionFromBeforeARestorePasses(t *testing.T) {
+	for name, to := range map[string]func(*testing.T) string{
+		"sqlite": sqliteURL, "postgresql": func(t *testing.T) string { return pgtest.URL(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, restored, master := sqliteURL(t), to(t), filepath.Join(t.TempDir(), "master.key")
+			own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master}
+			s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: own})
+			account := s.Account("ci", "clusters:view")
+			_, key, err := ed25519.GenerateKey(rand.Reader)
+			require.NoError(t, err)
+			public, err := jwk.Of(key.Public())
+			require.NoError(t, err)
+			encoded, err := json.Marshal(public)
+			require.NoError(t, err)
+			_, err = s.Admin().CreateKey(t.Context(), account.ID, svcauth.NewKey{JWK: encoded})
+			require.NoError(t, err)
+			sign := func(lives time.Duration, began string) url.Values {
+				now := time.Now()
+				claims := jwt.MapClaims{"iss": account.ClientID, "sub": account.ClientID, "aud": s.Issuer,
+					"jti": rand.Text(), "exp": now.Add(lives).Unix()}
+				if began != "" {
+					claims[began] = now.Unix()
+				}
+				text, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, claims).SignedString(key)
+				require.NoError(t, err)
+				return url.Values{"grant_type": {"client_credentials"}, "client_assertion": {text},
+					"client_assertion_type": {clientauth.AssertionJWT}}
+			}
+			used := []url.Values{sign(time.Minute, "iat"), sign(5*time.Minute, ""), sign(23*time.Hour, ""),
+				sign(23*time.Hour, "iat"), sign(23*time.Hour, "nbf")}
+			for _, form := range used {
+				require.Equal(t, 200, s.Post("/oauth2/token", "", "", form).Status)
+			}
+			var archive bytes.Buffer
+			_, err = app.Backup(t.Context(), archiveConfig(t, from, master), &archive)
+			require.NoError(t, err)
+			s.Stop()
+			_, err = app.Restore(t.Context(), archiveConfig(t, restored, master), &archive, true)
+			require.NoError(t, err)
+			again := svctest.New(t, svctest.Options{DatabaseURL: restored, Empty: true,
+				Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
+			for i, form := range used {
+				got := again.Post("/oauth2/token", "", "", form)
+				require.Equal(t, 503, got.Status, "%d: %s", i, got.Text)
+				require.Equal(t, "1", got.Header.Get("Retry-After"))
+			}
+			for _, began := range []string{"iat", "nbf"} {
+				require.Eventually(t, func() bool {
+					return again.Post("/oauth2/token", "", "", sign(time.Minute, began)).Status == 200
+				}, patience, 50*time.Millisecond)
+			}
+			require.Contains(t, again.Post("/oauth2/token", "", "", sign(time.Minute, "")).Text, "with an iat")
 		})
 	}
 }

@@ -78,10 +78,17 @@ func (p *process) kill() {
 
 // post gives status and body; 0 where the process was gone.
 func (p *process) post(path, id, secret string, form url.Values) (int, map[string]any) {
+	return p.form(path, form, func(r *http.Request) { r.SetBasicAuth(id, secret) })
+}
+
+// form is post with a change of the request, instead of id and secret.
+func (p *process) form(path string, form url.Values, edit ...func(*http.Request)) (int, map[string]any) {
 	req, err := http.NewRequest(http.MethodPost, "http://"+p.address+path, strings.NewReader(form.Encode()))
 	require.NoError(p.t, err)
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.SetBasicAuth(id, secret)
+	for _, change := range edit {
+		change(req)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, nil

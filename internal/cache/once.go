@@ -4,8 +4,11 @@ import (
 	"container/heap"
 	"context"
 	"crypto/sha256"
+	"maps"
 	"sync"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 // MaxOnceFor is for how long what may be used once is remembered here. Whatever
@@ -17,6 +20,17 @@ const (
 	maxOnceEach = 10_000  // of one client
 )
 
+// onceBound is how many uses of each organization are remembered. What is
+// beyond is asked for in the database, and that organization's alone.
+var onceBound = limits.Bound{Total: maxOnce, Each: maxOnce / 8, Reserved: maxOnce / 4}
+
+// Owner is whose use something is. Operator reports that the organization is
+// the operator's.
+type Owner struct {
+	Client, Org string
+	Operator    bool
+}
+
 // Use is what [Cache.Once] found out.
 type Use int
 
@@ -25,7 +39,9 @@ const (
 	UseFirst   Use = iota // nobody has used it, as far as is known
 	UseAgain              // somebody has
 	UseTooMany            // the client has used too many that are not over
-	UseUnknown            // there is no room to remember it here, or was none for others that are not over
+	// UseUnknown is: there is no room to remember it here, or was none for
+	// others of the organization that are not over.
+	UseUnknown
 )
 
 // Once records the use of something that a client may use once until a moment,
@@ -34,9 +50,9 @@ const (
 // [ErrUnavailable], Redis was of no help: the outcome is this process's own.
 //
 // Redis may forget: who must be sure asks the database, too.
-func (c *Cache) Once(ctx context.Context, clientID, what string, until time.Time) (Use, error) {
-	id := UseID(clientID, what)
-	use := c.OnceHere(clientID, id, until)
+func (c *Cache) Once(ctx context.Context, owner Owner, what string, until time.Time) (Use, error) {
+	id := UseID(owner.Client, what)
+	use := c.OnceHere(owner, id, until)
 	if use != UseFirst && use != UseUnknown || c.remote == nil {
 		return use, nil
 	}
@@ -51,8 +67,8 @@ func (c *Cache) Once(ctx context.Context, clientID, what string, until time.Time
 }
 
 // OnceHere is [Cache.Once] by what this process remembers.
-func (c *Cache) OnceHere(clientID string, id [32]byte, until time.Time) Use {
-	return c.once.take(clientID, id, until)
+func (c *Cache) OnceHere(owner Owner, id [32]byte, until time.Time) Use {
+	return c.once.take(owner, id, until)
 }
 
 // OnceAmongNodes is the part of [Cache.Once] that asks Redis, for what others
@@ -98,8 +114,8 @@ func (c *Cache) Forget(id [32]byte) { c.once.forget(id) }
 
 // Remember notes in this process a use that was made before it began. It
 // reports false if there is no room.
-func (c *Cache) Remember(clientID string, id [32]byte, until time.Time) bool {
-	use := c.once.take(clientID, id, until)
+func (c *Cache) Remember(owner Owner, id [32]byte, until time.Time) bool {
+	use := c.once.take(owner, id, until)
 	return use == UseFirst || use == UseAgain
 }
 
@@ -109,7 +125,7 @@ func (c *Cache) Remember(clientID string, id [32]byte, until time.Time) bool {
 func (c *Cache) Unsure(until time.Time) {
 	c.once.mu.Lock()
 	defer c.once.mu.Unlock()
-	c.once.doubt(until)
+	c.once.doubtAll(until)
 }
 
 // UseID returns what stands for the use of something by a client.
@@ -122,59 +138,81 @@ type onceMemory struct {
 	mu   sync.Mutex
 	byID map[[32]byte]*onceUse
 	each map[string]int // by client
+	of   *limits.Shares[string]
 	ends onceHeap
 
-	// Until unsure there may be uses that there was no room for: what is not
-	// remembered may be one of them.
-	unsure time.Time
+	// Until then there may be uses that there was no room for: what is not
+	// remembered may be one of them. It is so for an organization, or for all.
+	unsure    map[string]time.Time
+	unsureAll time.Time
 }
 
 type onceUse struct {
-	id     [32]byte
-	client string
-	until  time.Time
-	at     int // in ends
+	id    [32]byte
+	owner Owner
+	until time.Time
+	at    int // in ends
 }
 
 func newOnceMemory(clock func() time.Time) *onceMemory {
-	return &onceMemory{clock: clock, byID: map[[32]byte]*onceUse{}, each: map[string]int{}}
+	return &onceMemory{clock: clock, byID: map[[32]byte]*onceUse{}, each: map[string]int{},
+		of: limits.NewShares[string](onceBound), unsure: map[string]time.Time{}}
 }
 
-func (m *onceMemory) take(clientID string, id [32]byte, until time.Time) Use {
+func (m *onceMemory) take(owner Owner, id [32]byte, until time.Time) Use {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock()
 	for len(m.ends) > 0 && !m.ends[0].until.After(now) {
 		m.drop(m.ends[0])
 	}
-	if latest := now.Add(MaxOnceFor); until.After(latest) {
-		until = latest
-	}
+	until = bounded(until, now)
 	switch {
 	case m.byID[id] != nil:
 		return UseAgain
-	case m.each[clientID] >= maxOnceEach:
+	case m.each[owner.Client] >= maxOnceEach:
 		return UseTooMany
-	case len(m.byID) >= maxOnce:
-		m.doubt(until)
+	case !m.of.Take(owner.Org, 1, owner.Operator):
+		m.doubt(owner.Org, until, now)
 		return UseUnknown
 	}
-	use := &onceUse{id: id, client: clientID, until: until}
+	use := &onceUse{id: id, owner: owner, until: until}
 	m.byID[id] = use
-	m.each[clientID]++
+	m.each[owner.Client]++
 	heap.Push(&m.ends, use)
-	if now.Before(m.unsure) {
+	if now.Before(m.unsureAll) || now.Before(m.unsure[owner.Org]) {
 		return UseUnknown
 	}
 	return UseFirst
 }
 
-func (m *onceMemory) doubt(until time.Time) {
-	if latest := m.clock().Add(MaxOnceFor); until.After(latest) {
-		until = latest
+// bounded returns until when a use is remembered.
+func bounded(until, now time.Time) time.Time {
+	if latest := now.Add(MaxOnceFor); until.After(latest) {
+		return latest
 	}
-	if until.After(m.unsure) {
-		m.unsure = until
+	return until
+}
+
+// maxUnsure is of how many organizations it is known that they are unsure.
+const maxUnsure = 1 << 12
+
+// doubt notes that a use of an organization is not remembered.
+func (m *onceMemory) doubt(orgID string, until, now time.Time) {
+	if len(m.unsure) >= maxUnsure {
+		maps.DeleteFunc(m.unsure, func(_ string, end time.Time) bool { return !end.After(now) })
+	}
+	switch {
+	case len(m.unsure) >= maxUnsure:
+		m.doubtAll(until)
+	case until.After(m.unsure[orgID]):
+		m.unsure[orgID] = until
+	}
+}
+
+func (m *onceMemory) doubtAll(until time.Time) {
+	if until = bounded(until, m.clock()); until.After(m.unsureAll) {
+		m.unsureAll = until
 	}
 }
 
@@ -189,8 +227,9 @@ func (m *onceMemory) forget(id [32]byte) {
 func (m *onceMemory) drop(use *onceUse) {
 	heap.Remove(&m.ends, use.at)
 	delete(m.byID, use.id)
-	if m.each[use.client]--; m.each[use.client] <= 0 {
-		delete(m.each, use.client)
+	m.of.Give(use.owner.Org, 1)
+	if m.each[use.owner.Client]--; m.each[use.owner.Client] <= 0 {
+		delete(m.each, use.owner.Client)
 	}
 }
 

@@ -14,9 +14,12 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 )
 
+// operators is a client of the operator's organization, which has all the room.
+func operators(client string) Owner { return Owner{Client: client, Org: "org_1", Operator: true} }
+
 func (c *Cache) use(t *testing.T, client, what string, until time.Time) Use {
 	t.Helper()
-	use, err := c.Once(t.Context(), client, what, until)
+	use, err := c.Once(t.Context(), operators(client), what, until)
 	require.NoError(t, err)
 	return use
 }
@@ -35,7 +38,7 @@ func testOnce(t *testing.T, b backend) {
 		var wait sync.WaitGroup
 		for i := range 8 {
 			wait.Go(func() {
-				use, err := nodes[i%len(nodes)].Once(t.Context(), "sa_1", fmt.Sprint("jti-", round), until)
+				use, err := nodes[i%len(nodes)].Once(t.Context(), operators("sa_1"), fmt.Sprint("jti-", round), until)
 				if err != nil || use != UseFirst && use != UseAgain {
 					t.Error(use, err)
 				}
@@ -149,14 +152,54 @@ func TestOnceWithoutRedis(t *testing.T) {
 	until := time.Now().Add(time.Minute)
 	require.Equal(t, UseFirst, c.use(t, "sa_1", "a", until))
 	redis.Kill()
-	use, err := c.Once(t.Context(), "sa_1", "b", until)
+	use, err := c.Once(t.Context(), operators("sa_1"), "b", until)
 	require.ErrorIs(t, err, ErrUnavailable)
 	require.Equal(t, UseFirst, use)
 	require.Equal(t, UseAgain, c.use(t, "sa_1", "b", until))
 	require.Equal(t, UseAgain, c.use(t, "sa_1", "a", until))
 
 	keyless := b.node(t, Config{Key: func() []byte { return nil }})
-	use, err = keyless.Once(t.Context(), "sa_1", "c", until)
+	use, err = keyless.Once(t.Context(), operators("sa_1"), "c", until)
 	require.ErrorIs(t, err, ErrUnavailable)
 	require.Equal(t, UseFirst, use)
+}
+
+// An organization that uses more than its share is the only one whose uses are
+// asked for in the database: others are remembered all the while, also when all
+// shares are taken.
+func TestOnceIsShared(t *testing.T) {
+	clock := newClock()
+	c := backend{}.node(t, Config{Clock: clock.Now})
+	until := clock.Now().Add(time.Minute)
+	take := func(org string, client, n int) Use {
+		owner := Owner{Client: fmt.Sprint(org, client), Org: org}
+		return c.OnceHere(owner, UseID(owner.Client, fmt.Sprint(n)), until)
+	}
+	flood := func(org string) (unknown int) {
+		for client := range 4 {
+			for n := range maxOnceEach / 2 {
+				if take(org, client, n) == UseUnknown {
+					unknown++
+				}
+			}
+		}
+		return unknown
+	}
+	require.Equal(t, 4*maxOnceEach/2-onceBound.Each, flood("a"))
+	for n := range 1000 {
+		require.Equal(t, UseFirst, take("b", 0, n))
+		require.Equal(t, UseAgain, take("b", 0, n))
+	}
+	require.Equal(t, UseAgain, take("a", 0, 0), "what there was room for is known")
+	for org := range 6 { // all that is not the operator's
+		flood(fmt.Sprint("more", org))
+	}
+	require.Equal(t, UseUnknown, take("c", 0, 0), "there is no room for it, and the database knows")
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "a", until), "the operator's own")
+	require.Equal(t, UseAgain, take("b", 0, 0))
+	clock.Advance(time.Minute)
+	until = until.Add(time.Minute)
+	require.Equal(t, UseFirst, take("a", 0, 0))
+	require.Equal(t, UseFirst, take("c", 0, 0))
+	require.Equal(t, 2, c.once.of.Used())
 }

@@ -123,6 +123,15 @@ func parseAssertion(text string) (*Assertion, error) {
 	return a, nil
 }
 
+// notBefore returns the moment that the assertion names of those before which
+// it is refused: the later one of iat and nbf. It is zero if it names none.
+func (a *Assertion) notBefore() time.Time {
+	if a.NotBefore.After(a.IssuedAt) {
+		return a.NotBefore
+	}
+	return a.IssuedAt
+}
+
 func (a *Assertion) set(name string, value []byte) (err error) {
 	switch name {
 	case "iss":

@@ -241,7 +241,7 @@ func (f *federated) proof(client *Client, p clientPolicy, t *federation.Token) P
 	}
 	if p.OneTime {
 		proof.Commit = func(ctx context.Context) error {
-			return f.cfg.Uses.Use(ctx, Once{client.ClientID, p.ID + " " + t.JTI, t.IssuedAt, t.ExpiresAt, 0})
+			return f.cfg.Uses.Use(ctx, Once{client, p.ID + " " + t.JTI, t.IssuedAt, t.ExpiresAt, 0})
 		}
 	}
 	return proof

@@ -207,7 +207,7 @@ func (p *PrivateKey) proof(client *Client, key *store.StoredCredential, a *Asser
 	proof := Proof{CredentialID: key.ID, Kind: store.CredentialKey, ExpiresAt: key.ExpiresAt()}
 	if a.JTI != "" {
 		proof.Commit = func(ctx context.Context) error {
-			return p.cfg.Uses.Use(ctx, Once{client.ClientID, a.JTI, a.IssuedAt, a.ExpiresAt, assertionSkew})
+			return p.cfg.Uses.Use(ctx, Once{client, a.JTI, a.notBefore(), a.ExpiresAt, assertionSkew})
 		}
 	}
 	return proof

@@ -43,20 +43,26 @@ type UsesConfig struct {
 // is away, Redis decides of those that are short-lived; if both are away, none
 // passes. A process alone remembers the short-lived itself, and writes them
 // into the database a moment later, many in one row, for the process after it.
+// If it is killed, that one does not know the last of them: it takes no
+// short-lived assertion that was made before it began ([Store.UseGaps]). Nor
+// does any process take one from before the database was restored.
 type Uses struct {
 	cfg    UsesConfig
 	shared batch.Caller[*use]
+	gaps   store.UseGaps
 
 	mu        sync.Mutex
+	open      bool // a process after this one learns if it was killed
 	unwritten []store.AssertionUse
 }
 
 // use is what a request asks about.
 type use struct {
 	cache.SharedUse
-	client string
-	short  bool // see [Once.short]
-	known  bool // this process has forgotten none that may be the same
+	cache.Owner
+	short bool // see [Once.short]
+	ahead bool // made by a clock that is ahead: a crash can't be told to be later
+	known bool // this process has forgotten none that may be the same
 
 	again bool
 	err   error
@@ -64,7 +70,7 @@ type use struct {
 
 func (w *use) row() store.AssertionUse {
 	return store.AssertionUse{
-		ID: base64.RawURLEncoding.EncodeToString(w.ID[:]), ClientID: w.client, Until: w.Until,
+		ID: base64.RawURLEncoding.EncodeToString(w.ID[:]), ClientID: w.Client, OrgID: w.Org, Until: w.Until,
 	}
 }
 
@@ -89,7 +95,9 @@ func (u *Uses) Load(ctx context.Context) error {
 		if n, err := base64.RawURLEncoding.Decode(id[:], []byte(use.ID)); err != nil || n != len(id) {
 			continue // it is none of ours
 		}
-		if !u.cfg.Cache.Remember(use.ClientID, id, use.Until) || !u.cfg.Alone {
+		// What was remembered has had room.
+		owner := cache.Owner{Client: use.ClientID, Org: use.OrgID, Operator: true}
+		if !u.cfg.Cache.Remember(owner, id, use.Until) || !u.cfg.Alone {
 			more = append(more, use)
 		}
 	}
@@ -103,16 +111,19 @@ func (u *Uses) Load(ctx context.Context) error {
 	// A process before may have written some as rows: it had no room, or others
 	// beside it. They are not read, but asked for.
 	rows, err := u.cfg.Store.Read().UsesEnd(ctx, now)
-	if err == nil {
-		u.cfg.Cache.Unsure(rows)
+	if err != nil {
+		return err
 	}
+	u.cfg.Cache.Unsure(rows)
+	u.gaps, err = u.cfg.Store.UseGaps(ctx, now)
 	return err
 }
 
 // Once is what a client may use once: the jti of an assertion, and its times as
 // it says them. A zero IssuedAt is not known.
 type Once struct {
-	ClientID, JTI       string
+	Client              *Client
+	JTI                 string
 	IssuedAt, ExpiresAt time.Time
 	Skew                time.Duration // for how long after ExpiresAt it is not refused yet
 }
@@ -124,13 +135,17 @@ func (o Once) short() bool { return !o.IssuedAt.IsZero() && o.ExpiresAt.Sub(o.Is
 // Use records a use. The error is an [*oautherr.Error] if it was used before or
 // cannot be recorded.
 func (u *Uses) Use(ctx context.Context, once Once) error {
+	if u.mayBeMissing(once) {
+		return mayBeUsed(once)
+	}
 	w := &use{
-		client: once.ClientID, short: once.short(),
+		Owner: cache.Owner{Client: once.Client.ClientID, Org: once.Client.OrgID, Operator: once.Client.Operator},
+		short: once.short(), ahead: once.made().After(u.cfg.Clock()),
 		SharedUse: cache.SharedUse{
-			ID: cache.UseID(once.ClientID, once.JTI), Until: once.ExpiresAt.Add(once.Skew),
+			ID: cache.UseID(once.Client.ClientID, once.JTI), Until: once.ExpiresAt.Add(once.Skew),
 		},
 	}
-	switch u.cfg.Cache.OnceHere(w.client, w.ID, w.Until) {
+	switch u.cfg.Cache.OnceHere(w.Owner, w.ID, w.Until) {
 	case cache.UseAgain:
 		return usedBefore()
 	case cache.UseTooMany:
@@ -155,7 +170,7 @@ func (u *Uses) record(ctx context.Context, w *use) error {
 		return nil
 	}
 	if !w.short {
-		if err := u.checkCount(ctx, w.client, u.cfg.Clock()); err != nil {
+		if err := u.checkCount(ctx, w.Client, u.cfg.Clock()); err != nil {
 			return err
 		}
 	}
@@ -193,11 +208,11 @@ func tooManyUses() *oautherr.Error {
 }
 
 // writeLater leaves a use to [Uses.Run]. It reports false if there are too
-// many.
+// many, or if a process after this one could not tell that it is missing.
 func (u *Uses) writeLater(w *use) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if len(u.unwritten) >= maxUnwritten {
+	if !u.open || w.ahead || len(u.unwritten) >= maxUnwritten {
 		return false
 	}
 	u.unwritten = append(u.unwritten, w.row())
@@ -246,7 +261,16 @@ func (u *Uses) answer(byID map[string]*use, first []string, err error) {
 // Run writes uses that were left to it, until ctx is done, and what is left
 // then.
 func (u *Uses) Run(ctx context.Context) error {
-	store.WriteEvery(ctx, writeUsesEvery, u.writeUnwritten)
+	if u.cfg.Alone {
+		u.begin(ctx)
+	}
+	store.WriteEvery(ctx, writeUsesEvery, func(ctx context.Context) {
+		u.writeUnwritten(ctx)
+		if u.cfg.Alone {
+			u.begin(ctx)
+		}
+	})
+	u.end(context.WithoutCancel(ctx))
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 type AssertionUse struct {
 	ID       string // a hash of the client and what was used
 	ClientID string
+	OrgID    string    // kept by [Store.SaveUses] alone; empty: not known
 	Until    time.Time // when it would be refused anyway
 }
 
@@ -56,7 +57,7 @@ func (s *Store) SaveUses(ctx context.Context, uses []AssertionUse) error {
 	var text []byte
 	var last time.Time
 	for _, use := range uses {
-		text = fmt.Appendf(text, "%s %s %d\n", use.ID, use.ClientID, use.Until.UnixMilli())
+		text = fmt.Appendf(text, "%s %s %d %s\n", use.ID, use.ClientID, use.Until.UnixMilli(), use.OrgID)
 		if use.Until.After(last) {
 			last = use.Until
 		}
@@ -76,7 +77,7 @@ func (q *Q) SavedUses(ctx context.Context, now time.Time) (uses []AssertionUse, 
 		for line := range strings.Lines(batch) {
 			var use AssertionUse
 			var until int64
-			if _, err := fmt.Sscan(line, &use.ID, &use.ClientID, &until); err != nil {
+			if n, err := fmt.Sscan(line, &use.ID, &use.ClientID, &until, &use.OrgID); n < 3 {
 				return nil, fmt.Errorf("read the used assertions of a process before: %w", err)
 			}
 			if use.Until = time.UnixMilli(until); use.Until.After(now) {

@@ -17,11 +17,11 @@ var dumped = []string{
 }
 
 // notDumped is every table that a backup leaves out: sessions end with a
-// restore, refusals and used assertions are kept for a short time only, the
-// signing algorithm is the configuration's and the schema's version the
-// program's.
-var notDumped = []string{"session", "refusal", "assertion_use", "assertion_use_batch", "goose_db_version",
-	"schema_floor", "signing_algorithm"}
+// restore, refusals and used assertions are kept for a short time only (a
+// restore says of itself that it has none), the signing algorithm is the
+// configuration's and the schema's version the program's.
+var notDumped = []string{"session", "refusal", "assertion_use", "assertion_use_batch", "assertion_gap",
+	"goose_db_version", "schema_floor", "signing_algorithm"}
 
 // ErrNotEmpty is returned by [Store.Fill] if the database has an organization.
 var ErrNotEmpty = errors.New("the database is not empty: it has an organization already")

@@ -11,7 +11,7 @@ CREATE TABLE assertion_use (
 );
 CREATE INDEX assertion_use_expiry ON assertion_use (expires_at_ms);
 CREATE INDEX assertion_use_client ON assertion_use (client_id, expires_at_ms);
--- The same of many, that a process alone has remembered and leaves for the one after it: a line "id client expires_at_ms" each.
+-- The same of many, that a process alone has remembered and leaves for the one after it: a line "id client expires_at_ms organization" each.
 CREATE TABLE assertion_use_batch (
   id            TEXT COLLATE BINARY PRIMARY KEY,
   uses          TEXT NOT NULL,

@@ -1,0 +1,75 @@
+package clientauth
+
+import (
+	"context"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/oautherr"
+)
+
+// closeWithin bounds the last note of a process that ends.
+const closeWithin = 3 * time.Second
+
+// made returns the earliest moment at which it may have been used.
+func (o Once) made() time.Time {
+	if o.IssuedAt.IsZero() {
+		return o.ExpiresAt.Add(-maxAhead)
+	}
+	return o.IssuedAt
+}
+
+// mayBeMissing reports whether once may have been used although no use of it is
+// known.
+func (u *Uses) mayBeMissing(o Once) bool {
+	return o.made().Before(u.gaps.Restored) || o.short() && o.made().Before(u.gaps.Crashed)
+}
+
+// mayBeUsed refuses what may have been used before this process began or the
+// database was restored. That is nothing that the client has done wrong, so it
+// is told to try again, which libraries do with a new assertion.
+func mayBeUsed(o Once) *oautherr.Error {
+	text := "the server began anew or was restored after the assertion was made (iat), and can't know whether it was " +
+		"used before: make a new assertion"
+	if o.IssuedAt.IsZero() {
+		text += ", with an iat"
+	}
+	e := oautherr.New(oautherr.CodeUnavailable, "assertion_before_start", "%s", text)
+	e.RetryAfter = time.Second
+	return e
+}
+
+// begin lets uses be written later, once a process after this one would learn
+// that some may be missing.
+func (u *Uses) begin(ctx context.Context) {
+	u.mu.Lock()
+	open := u.open
+	u.mu.Unlock()
+	if open || ctx.Err() != nil {
+		return
+	}
+	if err := u.cfg.Store.OpenUses(ctx, u.cfg.Clock()); err != nil {
+		u.cfg.Logger.Warn("used assertions are written at once, since it can't be noted that they are not",
+			"error", err)
+		return
+	}
+	u.mu.Lock()
+	u.open = true
+	u.mu.Unlock()
+}
+
+// end tells the process after this one that none is missing, if so.
+func (u *Uses) end(ctx context.Context) {
+	u.mu.Lock()
+	all := u.open && len(u.unwritten) == 0
+	u.open = false
+	u.mu.Unlock()
+	if !all {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, closeWithin)
+	defer cancel()
+	if err := u.cfg.Store.CloseUses(ctx); err != nil {
+		u.cfg.Logger.Warn("it could not be noted that all used assertions are written; the next start asks for "+
+			"new ones", "error", err)
+	}
+}
