@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/pkg/resourceserver"
+	"github.com/svcauth/svcauth/pkg/resourceserver/redisproofs"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 	"github.com/svcauth/svcauth/pkg/tokensource"
 )
@@ -45,6 +46,15 @@ func run(ctx context.Context, logger *slog.Logger) error {
 		// listens on, and whether proofs need a nonce: off, optional, required.
 		ExternalURL: os.Getenv("EXAMPLE_API_EXTERNAL_URL"),
 		ProofNonces: resourceserver.ProofNonces(os.Getenv("EXAMPLE_API_PROOF_NONCES")),
+	}
+	// Several instances of this API share in Redis which proofs were used.
+	if url := os.Getenv("EXAMPLE_API_PROOF_REDIS_URL"); url != "" {
+		proofs, err := redisproofs.New(redisproofs.Config{URL: url})
+		if err != nil {
+			return err
+		}
+		defer proofs.Close()
+		cfg.SharedProofs = proofs
 	}
 	feed, err := feed(cfg.Issuer)
 	if err != nil {

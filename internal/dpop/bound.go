@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -52,7 +53,7 @@ func (c *Checker) Bound(ctx context.Context, claims *verify.Claims, p Presented)
 	r.Token, r.Key = p.Token, claims.BoundKey
 	proof, err := c.Check(r)
 	if err == nil {
-		err = c.Use(ctx, proof)
+		err = c.Use(ctx, proof, cmp.Or(claims.OrgID, claims.ClientID))
 	}
 	if err == nil {
 		return proof.Nonce, nil

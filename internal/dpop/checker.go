@@ -168,9 +168,11 @@ func (c *Checker) offering(e *Error) *Error {
 	return e
 }
 
-// Use uses up a proof. It refuses one that was used before (RFC 9449 §11.1), or
-// that may have been. An error is an [*Error], or that of ctx.
-func (c *Checker) Use(ctx context.Context, p Proof) error {
+// Use uses up a proof, in the share of the memory that is its owner's. It
+// refuses one that was used before (RFC 9449 §11.1), or that may have been. An
+// error is an [*Error], or that of ctx.
+func (c *Checker) Use(ctx context.Context, p Proof, owner string) error {
+	p.use.Owner = owner
 	switch outcome := c.cfg.Replays.Use(ctx, p.use); {
 	case outcome == First:
 		return nil

@@ -70,7 +70,7 @@ func (b *bench) use(t testing.TB, r Request) string {
 	t.Helper()
 	proof, err := b.checker.Check(r)
 	if err == nil {
-		err = b.checker.Use(t.Context(), proof)
+		err = b.checker.Use(t.Context(), proof, "org_1")
 	}
 	if err == nil {
 		require.Equal(t, b.maker.Thumbprint(), proof.Thumbprint)

@@ -24,6 +24,9 @@ func SameTarget(htu, base, path string) bool {
 // normalize returns an http or https URL without query and fragment in its
 // normal form. It refuses what is no such URL, and one with a user.
 func normalize(raw string) (string, bool) {
+	if strings.ContainsFunc(raw, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return "", false
+	}
 	raw, _, _ = strings.Cut(raw, "#")
 	raw, _, _ = strings.Cut(raw, "?")
 	for i := 0; i < len(raw); i++ {

@@ -3,6 +3,7 @@ package dpop
 import (
 	"net/url"
 	"path"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -88,6 +89,7 @@ func FuzzTarget(f *testing.F) {
 		if !SameTarget(htu, "https://a.example", "/x/y") {
 			return
 		}
+		htu, _, _ = strings.Cut(htu, "#") // the library looks at how a fragment is encoded
 		u, err := url.Parse(htu)
 		require.NoError(t, err)
 		u = (&url.URL{Scheme: "https", Host: "a.example"}).ResolveReference(u)

@@ -124,12 +124,12 @@ func notBound(format string, args ...any) *oautherr.Error {
 	return oautherr.New(oautherr.CodeInvalidRequest, "not_bound", format, args...)
 }
 
-// use uses up the proof, if there is one.
-func (b bound) use(ctx context.Context, s *Service) *oautherr.Error {
+// use uses up the proof, if there is one, in the share of an organization.
+func (b bound) use(ctx context.Context, s *Service, orgID string) *oautherr.Error {
 	if b.proof == nil {
 		return nil
 	}
-	if err := s.proofs.Use(ctx, *b.proof); err != nil {
+	if err := s.proofs.Use(ctx, *b.proof, orgID); err != nil {
 		return refusedProof(err)
 	}
 	return nil

@@ -136,7 +136,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	if refusal := client.Use(ctx); refusal != nil {
 		return refusal
 	}
-	if refusal := bound.use(ctx, s); refusal != nil {
+	if refusal := bound.use(ctx, s, client.OrgID); refusal != nil {
 		return refusal
 	}
 	text, err := s.cfg.Keyring.Sign(d.profile.form, d.payload(claims))

@@ -34,11 +34,15 @@ func newBoundTokens(cfg Config) *boundTokens {
 		key = make([]byte, minNonceKey)
 		_, _ = rand.Read(key)
 	}
+	replays := dpop.Replays(dpop.NewMemory(cfg.RememberProofs))
+	if cfg.SharedProofs != nil {
+		replays = &sharedProofs{own: replays, shared: cfg.SharedProofs, clock: cfg.Clock, log: cfg.Logger}
+	}
 	b := &boundTokens{
 		external: cfg.ExternalURL, certificate: cfg.ClientCertificate,
 		proofs: dpop.NewChecker(dpop.Config{
 			Mode: dpop.Mode(cfg.ProofNonces), Nonces: dpop.NewNonces(func() []byte { return key }, cfg.Clock),
-			Replays: dpop.NewMemory(cfg.RememberProofs), Clock: cfg.Clock,
+			Replays: replays, Clock: cfg.Clock,
 		}),
 		unknown: sync.OnceFunc(func() { warnOfURL(cfg.Logger) }),
 	}

@@ -94,10 +94,15 @@ type Config struct {
 	// Instances with the same one know each other's. Default: a random one.
 	ProofNonceKey []byte
 	// RememberProofs is how many proofs are remembered, so that none is taken
-	// twice by this instance: some 3,000 a second. Each takes about 20 bytes.
-	// If more come, only those are taken that were made in the last seconds.
-	// Default: 262,144.
+	// twice by this instance: some 3,000 a second. Each takes about 40 bytes.
+	// If more come, the organization that sends most has only those taken that
+	// were made in the last seconds. Default: 262,144.
 	RememberProofs int
+	// SharedProofs is a memory that all instances of this API share, such as
+	// that of package redisproofs, so that no proof is taken twice whichever
+	// instance it is sent to. While it does not answer, each instance goes by
+	// its own memory. Default: none, and a proof is taken once by each instance.
+	SharedProofs ProofMemory
 	// ClientCertificate returns the certificate that a caller has shown in TLS,
 	// or nil, for tokens that are bound to one (RFC 8705 §3). Set it where a
 	// proxy ends TLS, to read what the proxy, and nobody else, can have

@@ -21,5 +21,6 @@
 // The package fetches and refreshes the issuer's keys, checks tokens, remembers
 // verified ones, keeps the set of revocations in memory, and has middleware for
 // net/http. Subpackage ginauth has middleware for Gin. Subpackage redisfeed
-// listens to Redis to learn of revocations sooner.
+// listens to Redis to learn of revocations sooner, and redisproofs has several
+// instances remember in Redis which proofs were used.
 package resourceserver
