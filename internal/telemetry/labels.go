@@ -29,7 +29,7 @@ var (
 		"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type",
 		"invalid_scope", "invalid_target", "mixed_scope", "unknown_client", "wrong_secret",
 		"wrong_certificate", "wrong_federated", "wrong_key", "keys_unreachable",
-		"too_many_assertions", "expired_key", "expired_federated",
+		"too_many_assertions", "assertion_before_start", "expired_key", "expired_federated",
 		"expired_secret", "expired_certificate", "disabled", "suspended", "secrets_refused", "too_many_requests",
 		"temporarily_unavailable", "server_error", "malformed",
 		"malformed_basic", "no_credential", "no_grant_type", "grant_type", "grant", "resource", "scope_size",

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -188,5 +189,20 @@ func TestWhatIsRefused(t *testing.T) {
 		_, err := redisproofs.New(c.cfg)
 		require.ErrorContains(t, err, c.says)
 		require.NotContains(t, err.Error(), "hunter2")
+	}
+}
+
+// deploy/docs/bound-tokens.md shows lines of the example, which is compiled.
+func TestThePageShowsTheExample(t *testing.T) {
+	page, err := os.ReadFile("../../../deploy/docs/bound-tokens.md")
+	require.NoError(t, err)
+	example, err := os.ReadFile("example_test.go")
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(page), "```go\nproofs,")
+	require.True(t, found)
+	block, _, found := strings.Cut("proofs,"+rest, "```")
+	require.True(t, found)
+	for line := range strings.Lines(block) {
+		require.Contains(t, string(example), "\t"+line)
 	}
 }
