@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unique"
 )
 
 // The kinds of clients and of roles, as they stand in their rows.
@@ -187,6 +188,7 @@ func scanCredentials(r row, found map[string]*Credentials) error {
 		if c.Grants, err = heldGrants(grants); err != nil {
 			return err
 		}
+		c.shareTexts()
 		found[asked] = &c
 	}
 	found[asked].add(kind, p)
@@ -194,6 +196,19 @@ func scanCredentials(r row, found map[string]*Credentials) error {
 		found[asked].Used = append(found[asked].Used, CredentialUse{p.ID, used})
 	}
 	return nil
+}
+
+// shareTexts keeps once what many clients have in common: the collector looks
+// at each text of each client that is in memory.
+func (c *Credentials) shareTexts() {
+	for _, text := range []*string{
+		&c.Kind, &c.OrgID, &c.TokenBinding, &c.DefaultResource, &c.SharedSecrets, &c.ApplicationKeys,
+	} {
+		*text = unique.Make(*text).Value()
+	}
+	for i, g := range c.Grants {
+		c.Grants[i].RoleID = unique.Make(g.RoleID).Value()
+	}
 }
 
 func (c *Credentials) add(kind string, p StoredCredential) {
