@@ -126,7 +126,6 @@ func (r *Request) isTarget(c claims) error {
 // inTime judges a proof by its nonce or, if it has none, by its iat.
 func (c *Checker) inTime(claims claims) (p Proof, err error) {
 	now := c.cfg.Clock()
-	p.use.Now = now
 	if c.cfg.Mode != NonceOff {
 		if claims.nonce != "" {
 			given, renew, ok := c.cfg.Nonces.given(claims.nonce)
@@ -172,7 +171,7 @@ func (c *Checker) offering(e *Error) *Error {
 // refuses one that was used before (RFC 9449 §11.1), or that may have been. An
 // error is an [*Error], or that of ctx.
 func (c *Checker) Use(ctx context.Context, p Proof, owner string) error {
-	p.use.Owner = owner
+	p.use.Owner, p.use.Now = owner, c.cfg.Clock() // it may have waited since it was checked
 	switch outcome := c.cfg.Replays.Use(ctx, p.use); {
 	case outcome == First:
 		return nil

@@ -21,6 +21,7 @@ const (
 	maxOwners  = 1 << 12
 	tooSoon    = 8 // of what is not over, a share forgets one in so many at a time
 	sweepEvery = int64(time.Second / time.Millisecond)
+	disorder   = int64(5 * time.Second / time.Millisecond) // of uses at about the same time
 
 	// What is over is forgotten by so many at a time, so that nobody waits long
 	// for it: two for each that is used, and more for room.
@@ -102,7 +103,7 @@ func (m *Memory) Use(_ context.Context, u Use) Outcome {
 	if _, there := m.used[key]; there {
 		return Again
 	}
-	if u.Earliest.UnixMilli()+m.back < s.since {
+	if u.Earliest.UnixMilli()+m.back < max(s.since, now-remembered.Milliseconds()) {
 		return Unknown
 	}
 	if len(m.used) >= m.most {
@@ -114,15 +115,15 @@ func (m *Memory) Use(_ context.Context, u Use) Outcome {
 }
 
 // now returns a time that never goes back: if the clock was set back, all is as
-// old as it was.
+// old as it was. Uses at about the same time come in any order, which sets no
+// clock back: counted each time, it would have this one run ahead.
 func (m *Memory) now(clock time.Time) int64 {
 	now := clock.UnixMilli() + m.back
-	if now < m.last {
-		m.back += m.last - now
-		now = m.last
+	if late := m.last - now; late > disorder {
+		m.back += late
 	}
-	m.last = now
-	return now
+	m.last = max(m.last, now)
+	return m.last
 }
 
 // share returns the share of an owner. A new one does not know what was

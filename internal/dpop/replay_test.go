@@ -61,6 +61,32 @@ func TestMemoryAndTheClock(t *testing.T) {
 	}
 }
 
+// Uses that come in another order than the clock was read in are no clock that
+// is set back: nothing is over sooner by them.
+func TestMemoryAndUsesOutOfOrder(t *testing.T) {
+	m := NewMemory(8000)
+	now := time.Unix(1_800_000_000, 0)
+	one := usedBy("b", 0, now)
+	require.Equal(t, First, m.Use(t.Context(), one))
+	for n := range 1000 {
+		require.Equal(t, First, m.Use(t.Context(), usedBy("flood", 2*n+1, now.Add(200*time.Millisecond))))
+		require.Equal(t, First, m.Use(t.Context(), usedBy("flood", 2*n+2, now)))
+	}
+	one.Now = now.Add(time.Second)
+	require.Equal(t, Again, m.Use(t.Context(), one))
+}
+
+// A proof that has waited since it was checked is not the first when others may
+// have used it and it may be forgotten.
+func TestMemoryAndAProofThatHasWaited(t *testing.T) {
+	m := NewMemory(800)
+	now := time.Unix(1_800_000_000, 0)
+	one := used(0, now)
+	require.Equal(t, First, m.Use(t.Context(), one))
+	one.Now = one.Until.Add(remembered)
+	require.Equal(t, Unknown, m.Use(t.Context(), one))
+}
+
 // Of all who use the same at once, one is the first.
 func TestMemoryAtOnce(t *testing.T) {
 	m := NewMemory(1000)
