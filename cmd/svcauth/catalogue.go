@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,10 @@ func apiCommand() *cobra.Command {
 				{title: "NAME", cell: func(a svcauth.API) string { return a.Name }},
 				{title: "AUDIENCE", whole: true, cell: func(a svcauth.API) string { return a.Audience }},
 				{title: "TOKENS", cell: func(a svcauth.API) string { return a.Profile.String() }},
+				{
+					title: "ACCOUNT CLAIMS",
+					cell:  func(a svcauth.API) string { return orElse(strings.Join(a.AccountClaims, ", "), "-") },
+				},
 				{title: "DESCRIPTION", cell: func(a svcauth.API) string { return a.Description }},
 			}
 		},

@@ -102,6 +102,80 @@ func kidOf(t *testing.T, k *Keyring, algorithm, state string) string {
 	return ""
 }
 
+// A release back, or the nodes of one that are still up: the keys of algorithms
+// that only the newer release knows are left out, and stay as they are.
+func TestKeysOfANewerReleaseAreLeftAlone(t *testing.T) {
+	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
+		db, c := open(), newClock()
+		var said bytes.Buffer
+		cfg := config(db, c)
+		cfg.Logger = slog.New(slog.NewTextHandler(&said, nil))
+		running := loaded(t, cfg)
+		const newer = "ML-DSA-44"
+		gone := c.Now().Add(time.Hour)
+		require.NoError(t, db.Write(t.Context(), func(q *store.Q) (err error) {
+			for i, state := range []string{svcauth.KeyNext, svcauth.KeyActive, svcauth.KeyRetired} {
+				r := store.SigningKeyRow{PublicDER: []byte("public"), Sealed: running.Seal(state, []byte("private"))}
+				r.KID, r.Algorithm, r.State = state, newer, state
+				r.CreatedAt = c.Now().Add(time.Duration(i+1) * time.Second) // before the others in lists
+				if state == svcauth.KeyRetired {
+					r.DeleteAfter = &gone
+				}
+				err = errors.Join(err, q.InsertSigningKey(t.Context(), r))
+			}
+			return errors.Join(err, q.SetSigningAlgorithm(t.Context(), newer))
+		}))
+		foreign := func(k *Keyring) (found []string) {
+			all, err := k.List(t.Context())
+			require.NoError(t, err)
+			for _, one := range all {
+				if one.Algorithm == newer {
+					found = append(found, one.KID)
+				}
+			}
+			return found
+		}
+		require.NoError(t, running.Reload(t.Context()))
+		require.NoError(t, running.Reload(t.Context()))
+		require.Equal(t, 3, strings.Count(said.String(), "does not know its algorithm"), "once each: %s", said.String())
+		_, kid := sign(t, running)
+		for range 3 { // nothing is rotated by a node that does not know what with
+			c.Advance(rotateEvery)
+			require.NoError(t, running.Advance(t.Context()))
+		}
+		_, same := sign(t, running)
+		require.Equal(t, kid, same)
+
+		other := config(db, c) // a release back, with another master key at the same time
+		other.MasterKey, other.PreviousMasterKey = otherMaster, oldMaster
+		started := loadNew(t, other)
+		require.NoError(t, started.Check(t.Context()))
+		require.NoError(t, started.Load(t.Context()))
+		sign(t, started)
+		require.Len(t, foreign(started), 3)
+		for range 3 {
+			c.Advance(rotateEvery)
+			require.NoError(t, started.Advance(t.Context()))
+		}
+		require.Len(t, foreign(started), 3)
+		require.Len(t, published(t, started), 3, "what this release knows")
+		plain, err := started.Open(svcauth.KeyActive, rowOf(t, db, svcauth.KeyActive).Sealed)
+		require.NoError(t, err, "sealed anew with the others")
+		require.Equal(t, "private", string(plain))
+		revoke(t, started, svcauth.KeyActive)
+		require.Len(t, foreign(started), 2, "by hand it can be ended")
+	})
+}
+
+func rowOf(t *testing.T, db *store.Store, kid string) store.SigningKeyRow {
+	t.Helper()
+	rows, err := db.Read().SigningKeys(t.Context())
+	require.NoError(t, err)
+	at := slices.IndexFunc(rows, func(r store.SigningKeyRow) bool { return r.KID == kid })
+	require.GreaterOrEqual(t, at, 0)
+	return rows[at]
+}
+
 func TestAFreshDatabaseSignsInAllAlgorithmsAtOnce(t *testing.T) {
 	databases(t, func(t *testing.T, open func() *store.Store, _ string) {
 		db := open()

@@ -120,10 +120,12 @@ func (s *slots) take(kid string) (taken store.SigningKeyRow, ok bool) {
 			}
 		}
 	}
-	for i, r := range s.retired {
-		if r.KID == kid {
-			s.retired = append(s.retired[:i:i], s.retired[i+1:]...)
-			return r, true
+	for _, list := range []*[]store.SigningKeyRow{&s.retired, &s.foreign} {
+		for i, r := range *list {
+			if r.KID == kid {
+				*list = append((*list)[:i:i], (*list)[i+1:]...)
+				return r, true
+			}
 		}
 	}
 	return taken, false

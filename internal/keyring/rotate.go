@@ -52,6 +52,9 @@ func (k *Keyring) due() bool {
 	if current == nil {
 		return true
 	}
+	if current.use.foreign {
+		return false
+	}
 	var rows []store.SigningKeyRow
 	for _, one := range current.byKID {
 		rows = append(rows, store.SigningKeyRow{SigningKey: one.SigningKey})
@@ -89,7 +92,7 @@ func (k *Keyring) advance(ctx context.Context, start bool) error {
 			}
 		}
 		use, err := k.usage(ctx, q)
-		if err != nil {
+		if err != nil || use.foreign {
 			return err
 		}
 		s := sort(rows, use)
@@ -135,12 +138,13 @@ func (k *Keyring) prepare(ctx context.Context, q *store.Q, rows []store.SigningK
 			return nil, err
 		}
 	}
-	if len(rows) > 0 {
-		if _, err := k.open(rows[0]); err != nil { // the wrong master key must change nothing
-			return nil, err
+	for _, r := range rows {
+		if known(r.Algorithm) {
+			_, err = k.open(r) // the wrong master key must change nothing
+			break
 		}
 	}
-	return use, nil
+	return use, err
 }
 
 // begin lets a key of each algorithm in use sign at once if none signs yet, as

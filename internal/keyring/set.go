@@ -27,6 +27,7 @@ type set struct {
 	jwks    []byte
 	etag    string
 	algs    []string // of all keys, sorted, once each
+	foreign []string // the ids of keys that are left out, as their algorithm is not known
 }
 
 // assemble returns the set of what is stored. Keys that old has already opened
@@ -37,6 +38,15 @@ func (k *Keyring) assemble(rows []store.SigningKeyRow, use usage, old *set) (*se
 		Keys []jwk.Key `json:"keys"`
 	}{Keys: make([]jwk.Key, 0, len(rows))}
 	for _, r := range rows {
+		if !known(r.Algorithm) {
+			s.foreign = append(s.foreign, r.KID)
+			if old == nil || !slices.Contains(old.foreign, r.KID) {
+				k.cfg.Logger.Warn("a signing key is left out, as this release does not know its algorithm",
+					"key", r.KID, "algorithm", r.Algorithm,
+					"reason", "a newer release made it; it stays in the database, but is not published by this node")
+			}
+			continue
+		}
 		one, err := k.reuse(r, old)
 		if err != nil {
 			return nil, err

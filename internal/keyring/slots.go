@@ -14,8 +14,13 @@ type slots struct {
 	use     usage
 	slots   map[string]*slot // by algorithm
 	retired []store.SigningKeyRow
+	foreign []store.SigningKeyRow // see known: they are counted, and else left alone
 	changed bool
 }
+
+// known reports whether this release knows an algorithm. A newer one may have
+// put keys of others into the database, which are that release's to rotate.
+func known(algorithm string) bool { return slices.Contains(algorithms[:], algorithm) }
 
 // slot is the keys of one algorithm that are not retired.
 type slot struct{ active, next *store.SigningKeyRow }
@@ -23,6 +28,10 @@ type slot struct{ active, next *store.SigningKeyRow }
 func sort(rows []store.SigningKeyRow, use usage) *slots {
 	s := &slots{use: use, slots: map[string]*slot{}}
 	for i := range rows {
+		if !known(rows[i].Algorithm) {
+			s.foreign = append(s.foreign, rows[i])
+			continue
+		}
 		switch rows[i].State {
 		case svcauth.KeyActive:
 			s.of(rows[i].Algorithm).active = &rows[i]
@@ -70,7 +79,7 @@ func (s *slots) anyActive() bool {
 
 // published is how many keys verifiers find in the key set.
 func (s *slots) published() int {
-	n := len(s.retired)
+	n := len(s.retired) + len(s.foreign)
 	for _, one := range s.slots {
 		if one.active != nil {
 			n++

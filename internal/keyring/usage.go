@@ -16,6 +16,9 @@ import (
 type usage struct {
 	standard string   // of tokens whose profile names none
 	all      []string // standard first, then those that profiles name, sorted
+	// foreign says that the server's algorithm is one of a newer release, which
+	// this one doesn't know: the keys are left to the nodes of that one.
+	foreign bool
 }
 
 func newUsage(standard string, apis []svcauth.API) usage {
@@ -37,7 +40,13 @@ func (k *Keyring) usage(ctx context.Context, q *store.Q) (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	return newUsage(cmp.Or(standard, k.cfg.Algorithm), apis), nil
+	foreign := standard != "" && !known(standard)
+	if foreign {
+		standard = k.cfg.Algorithm
+	}
+	use := newUsage(cmp.Or(standard, k.cfg.Algorithm), apis)
+	use.foreign = foreign
+	return use, nil
 }
 
 // configure makes the configured algorithm the standard one.

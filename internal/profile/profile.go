@@ -98,6 +98,30 @@ func Resolve(p *svcauth.Profile) svcauth.Profile {
 	return r
 }
 
+// Unknown returns the first value of a profile that this release doesn't know,
+// after the name of its field, or "" if it knows all. A newer release may have
+// written one into the database: what such a token looks like is not known here.
+func Unknown(p *svcauth.Profile) string {
+	if p == nil {
+		return ""
+	}
+	for _, field := range []struct {
+		name, value string
+		known       []string
+	}{
+		{"preset", p.Preset, Presets()},
+		{"signing_algorithm", p.SigningAlgorithm, SigningAlgorithms()},
+		{"typ", p.Typ, Typs()},
+		{"scope_claim", p.ScopeClaim, ScopeClaims()},
+		{"audience_form", p.AudienceForm, AudienceForms()},
+	} {
+		if field.value != "" && !slices.Contains(field.known, field.value) {
+			return field.name + " " + field.value
+		}
+	}
+	return ""
+}
+
 // fill gives a text that is empty the first of some that is not.
 func fill(text *string, with ...string) {
 	for _, w := range with {

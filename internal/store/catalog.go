@@ -10,8 +10,8 @@ import (
 )
 
 // Unreadable is the signing algorithm of a profile that this release can't
-// read, as a newer one wrote it. No key signs by it, so that there are no
-// tokens for that API, and all else goes on.
+// read, as a newer one wrote it. There are no tokens for that API, and all else
+// goes on.
 const Unreadable = "unreadable"
 
 // APIs reads the catalogue's APIs, in its order.
@@ -25,7 +25,9 @@ func (q *Q) APIs(ctx context.Context) ([]svcauth.API, error) {
 			a.AccountClaims = strings.Fields(claims)
 		}
 		if profile != "" {
-			if json.Unmarshal([]byte(profile), &a.Profile) != nil {
+			read := json.NewDecoder(strings.NewReader(profile))
+			read.DisallowUnknownFields() // a field of a newer release is part of the form
+			if read.Decode(&a.Profile) != nil {
 				a.Profile = &svcauth.Profile{SigningAlgorithm: Unreadable}
 			}
 		}

@@ -280,14 +280,16 @@ func TestCatalogKeepsItsOrder(t *testing.T) {
 func TestAProfileOfANewerReleaseStopsItsOwnAPIOnly(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		must(t, s, func(ctx context.Context, q *Q) error {
-			err := q.ReplaceCatalog(ctx, []svcauth.API{{Audience: "a"}, {Audience: "b"}}, nil)
+			err := q.ReplaceCatalog(ctx, []svcauth.API{{Audience: "a"}, {Audience: "b"}, {Audience: "c"}}, nil)
 			return errors.Join(err, second(q.exec(ctx, `UPDATE api SET profile = $1 WHERE audience = 'b'`,
-				`{"typ": ["JWT"], "scope_claim": "scp"}`)))
+				`{"typ": ["JWT"], "scope_claim": "scp"}`)), second(q.exec(ctx,
+				`UPDATE api SET profile = $1 WHERE audience = 'c'`, `{"typ": "JWT", "roles_claim": "groups"}`)))
 		})
 		apis, err := s.Read().APIs(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, []svcauth.API{{Audience: "a"},
-			{Audience: "b", Profile: &svcauth.Profile{SigningAlgorithm: Unreadable}}}, apis)
+			{Audience: "b", Profile: &svcauth.Profile{SigningAlgorithm: Unreadable}},
+			{Audience: "c", Profile: &svcauth.Profile{SigningAlgorithm: Unreadable}}}, apis)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/svcauth/svcauth/internal/profile"
+	"github.com/svcauth/svcauth/internal/store"
 )
 
 // decisionClaims are the claims that are the same for each token of a client
@@ -81,6 +82,11 @@ func (h *holder) moreClaims(p *apiProfile, listed []string) []byte {
 		}
 	}
 	values := profile.Values{ClientID: h.ClientID, Subject: h.Subject, OrgID: h.OrgID, Name: h.Name}
+	if h.Kind == store.ClientApplicationKey {
+		// It has no name: its description is chosen by any member, and may be the
+		// name of an account.
+		values.Name = h.ClientID
+	}
 	for name, value := range p.Claims {
 		if !profile.Reserved(name) {
 			more[name] = profile.Fill(value, values)

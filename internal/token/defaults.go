@@ -185,6 +185,7 @@ func (s Defaults) look(ctx context.Context, q *store.Q, p store.HeavyPrincipal) 
 			return w, err
 		}
 		w.Name, row.ClientID, row.MemberID = member.Email, keys[0], p.ID
+		row.Kind = store.ClientApplicationKey
 	} else {
 		account, err := q.ServiceAccount(ctx, p.OrgID, p.ID)
 		if err != nil {
@@ -207,7 +208,7 @@ func (s Defaults) look(ctx context.Context, q *store.Q, p store.HeavyPrincipal) 
 func (s Defaults) judge(w *svcauth.DefaultWarning, h *holder) {
 	if refusal := h.usualRefused(s.Issuer); refusal != nil {
 		w.Reason, w.Resources = refusal.Reason, h.asked
-		if w.Reason == svcauth.ReasonDefaultResource {
+		if h.DefaultResource != "" {
 			w.Resources = []string{h.DefaultResource}
 		}
 		return

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ type apiProfile struct {
 	form            keyring.Form // with the algorithm that it names, if any
 	alike           string       // the same for two APIs that one token may be for
 	accountClaims   []string
-	own             bool // it is the API's, and not the usual one
+	own             bool   // it is the API's, and not the usual one
+	unknown         string // what of it this release does not know: there are no tokens then
 }
 
 // usualProfile is that of this server itself, and of an API without one.
@@ -28,7 +30,7 @@ var usualProfile = newAPIProfile(svcauth.API{}, "")
 // newAPIProfile works out the profile of an API. algorithm is the server's.
 func newAPIProfile(api svcauth.API, algorithm string) *apiProfile {
 	p := &apiProfile{Profile: profile.Resolve(api.Profile), accountClaims: api.AccountClaims,
-		own: api.Profile != nil}
+		own: api.Profile != nil, unknown: profile.Unknown(api.Profile)}
 	p.form = keyring.Form{Algorithm: p.SigningAlgorithm, Typ: p.Typ}
 	same := p.form
 	if p.SigningAlgorithm == algorithm {
@@ -60,6 +62,14 @@ func (c *catalogue) profile(audience []string) (*apiProfile, bool) {
 		}
 	}
 	return chosen, ok
+}
+
+// Form returns what the tokens for an API look like: what its profile comes to,
+// with the server's algorithm if it names none.
+func (s *Service) Form(api svcauth.API) svcauth.Profile {
+	form := profile.Resolve(api.Profile)
+	form.SigningAlgorithm = cmp.Or(form.SigningAlgorithm, s.cfg.Keyring.Algorithm())
+	return form
 }
 
 // described says what a token looks like, as the end of a sentence. It is empty
@@ -101,10 +111,28 @@ func (c *catalogue) accountClaims(audience []string) (names []string) {
 const (
 	reasonProfiles        = svcauth.ReasonProfiles
 	reasonDefaultResource = svcauth.ReasonDefaultResource
+	reasonUnknownProfile  = svcauth.ReasonUnknownProfile
 )
+
+// knownForm refuses a token for an API whose profile is not known here: what is
+// signed in another form than its API demands may mean something else there.
+func (c *catalogue) knownForm(audience []string) *oautherr.Error {
+	for _, api := range audience {
+		if p := c.profileOf(api); p.unknown != "" {
+			return oautherr.New(oautherr.CodeInvalidTarget, reasonUnknownProfile,
+				"this release of the server does not know the form of the tokens for %s, which a newer one has "+
+					"written (%.100s): update this server, or name other APIs in the request with resource",
+				quote(api), p.unknown)
+		}
+	}
+	return nil
+}
 
 // oneForm refuses a token for APIs that want different forms.
 func (c *catalogue) oneForm(audience []string) *oautherr.Error {
+	if refusal := c.knownForm(audience); refusal != nil {
+		return refusal
+	}
 	if _, ok := c.profile(audience); ok {
 		return nil
 	}
@@ -119,7 +147,7 @@ func (h *holder) usualRefused(issuer string) *oautherr.Error {
 	switch {
 	case h.DefaultResource == "":
 		refusal := h.catalog.oneForm(h.asked)
-		if refusal != nil && h.Kind == store.ClientServiceAccount {
+		if refusal != nil && refusal.Reason == reasonProfiles && h.Kind == store.ClientServiceAccount {
 			refusal.Description += "; or let the service account have a default_resource"
 		}
 		return refusal
@@ -129,7 +157,7 @@ func (h *holder) usualRefused(issuer string) *oautherr.Error {
 				"give the account another one, or name the API in the request with resource",
 			quote(h.DefaultResource))
 	}
-	return nil
+	return h.catalog.knownForm([]string{h.DefaultResource})
 }
 
 // forms returns for each privilege of an API, this server's own aside, a number

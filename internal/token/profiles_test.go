@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/keyring"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -48,6 +49,74 @@ func profiledHolder(row store.Credentials, privileges ...string) *holder {
 		})
 	}
 	return newHolder(&row, roles, profiled(), profilesIssuer, time.Now())
+}
+
+// TestTheNameOfAnApplicationKey is its id: it has no name, and what its member
+// says of it may be the name of an account.
+func TestTheNameOfAnApplicationKey(t *testing.T) {
+	s := guarded(t)
+	for kind, want := range map[string]string{
+		store.ClientServiceAccount: "deployer@org_1", store.ClientApplicationKey: "sa_1@org_1",
+	} {
+		row := store.Credentials{Kind: kind, Name: "deployer"}
+		if kind == store.ClientApplicationKey {
+			row.Name, row.MemberID = "", "mem_1"
+		}
+		d, refusal := s.decide(profiledHolder(row, "f:f"), Request{})
+		require.Nil(t, refusal)
+		var claims map[string]any
+		require.NoError(t, json.Unmarshal(d.encoded, &claims))
+		require.Equal(t, want, claims["v"])
+	}
+}
+
+// TestNoTokenHasAFormThatIsNotKnown has profiles of a newer release beside one of
+// this: no token is for their APIs, in whatever form, and one for others is.
+func TestNoTokenHasAFormThatIsNotKnown(t *testing.T) {
+	s := guarded(t)
+	for what, newer := range map[string]svcauth.Profile{
+		"preset kong":                  {Preset: "kong"},
+		"signing_algorithm ML-DSA-44":  {SigningAlgorithm: "ML-DSA-44"},
+		"signing_algorithm unreadable": {SigningAlgorithm: store.Unreadable},
+		"typ jwt+x":                    {Typ: "jwt+x"},
+		"scope_claim groups":           {ScopeClaim: "groups"},
+		"audience_form object":         {AudienceForm: "object"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCatalogue([]svcauth.API{
+				{Audience: profilesIssuer}, {Audience: "https://new", Profile: &newer}, {Audience: "https://old"},
+			}, []svcauth.Privilege{
+				{Name: "n:n", API: "https://new"}, {Name: "o:o", API: "https://old"},
+			}, profilesIssuer, "ES256")
+			decide := func(row store.Credentials, r Request, privileges ...string) (decision, *oautherr.Error) {
+				row.ClientID, row.OrgID, row.Kind = "sa_1", "org_1", store.ClientServiceAccount
+				return s.decide(newHolder(&row, []store.HeldRole{{
+					ID: "r", Name: "R", Kind: store.RoleCustom, Privileges: privileges,
+				}}, c, profilesIssuer, time.Now()), r)
+			}
+			for _, one := range []func() (decision, *oautherr.Error){
+				func() (decision, *oautherr.Error) { return decide(store.Credentials{}, Request{}, "n:n") },
+				func() (decision, *oautherr.Error) { return decide(store.Credentials{}, Request{}, "n:n", "o:o") },
+				func() (decision, *oautherr.Error) { return decide(store.Credentials{}, Request{Scope: "n:n"}, "n:n") },
+				func() (decision, *oautherr.Error) {
+					return decide(store.Credentials{}, Request{Resources: []string{"https://new"}}, "o:o")
+				},
+				func() (decision, *oautherr.Error) {
+					return decide(store.Credentials{DefaultResource: "https://new"}, Request{}, "n:n")
+				},
+			} {
+				_, refusal := one()
+				require.NotNil(t, refusal)
+				require.Equal(t, "invalid_target", refusal.Code)
+				require.Equal(t, "unknown_profile", refusal.Reason)
+				require.Contains(t, refusal.Description, what)
+				require.NotContains(t, refusal.Description, "default_resource")
+			}
+			d, refusal := decide(store.Credentials{}, Request{Resources: []string{"https://old"}}, "n:n", "o:o")
+			require.Nil(t, refusal)
+			require.Equal(t, "o:o", d.scope)
+		})
+	}
 }
 
 // TestOneTokenHasOneForm asks for tokens for several APIs, by resource, by

@@ -25,7 +25,7 @@ type Profile struct {
 	Typ              string         `json:"typ,omitempty" enum:"at+jwt,JWT" doc:"The header parameter typ; absent: at+jwt (RFC 9068)"`
 	ScopeClaim       string         `json:"scope_claim,omitempty" enum:"scope,scp,permissions" doc:"The claim that has the privileges: scope (a string), scp or permissions (arrays); absent: scope"`
 	AudienceForm     string         `json:"audience_form,omitempty" enum:"string,array" doc:"The form of aud: string (a token is then for one API) or array; absent: a string for one, an array for more"`
-	Claims           map[string]any `json:"claims,omitempty" doc:"Further claims, the same for all; in texts {client_id}, {sub}, {org_id} and, beside {org_id}, {name} stand for the client's"`
+	Claims           map[string]any `json:"claims,omitempty" doc:"Further claims, the same for all; in texts {client_id}, {sub}, {org_id} and, beside {org_id}, {name} stand for the client's; an application key, which has no name, has its client_id there"`
 }
 
 // String returns what the profile says, on one line; "usual" if it says

@@ -38,6 +38,7 @@ const (
 	ReasonTokenSize       = "token_size"       // the token would be too long
 	ReasonProfiles        = "profiles"         // it would be for APIs whose tokens have different forms
 	ReasonDefaultResource = "default_resource" // the account's default resource is no API any more
+	ReasonUnknownProfile  = "unknown_profile"  // it would be for an API whose profile a newer release wrote
 )
 
 // DefaultWarning names an account whose requests are refused if they say
@@ -45,10 +46,10 @@ const (
 type DefaultWarning struct {
 	ID         string   `json:"id" doc:"The id of the service account, or of the member whose application keys it is about"`
 	Name       string   `json:"name" doc:"The service account's name, or the address of the member whose application keys it is about"`
-	Reason     string   `json:"reason" enum:"token_size,profiles,default_resource" doc:"Why: the token would be too long; it would be for APIs whose tokens have different forms; the account's default_resource is no API of the catalogue any more"`
+	Reason     string   `json:"reason" enum:"token_size,profiles,default_resource,unknown_profile" doc:"Why: the token would be too long; it would be for APIs whose tokens have different forms; the account's default_resource is no API of the catalogue any more; it would be for an API the form of whose tokens this release does not know"`
 	Characters int      `json:"characters,omitempty" doc:"With token_size: how long the token would be, in characters"`
 	Max        int      `json:"max_characters,omitempty" doc:"With token_size: the longest token that is issued, in characters"`
-	Resources  []string `json:"resources,omitempty" doc:"With profiles: the APIs of which each request must name one; with default_resource: the one that is gone"`
+	Resources  []string `json:"resources,omitempty" doc:"With profiles: the APIs of which each request must name one; with default_resource: the one that is gone; with unknown_profile: those that it would be for"`
 }
 
 // String returns the warning in two sentences: what is wrong, and what to do.
@@ -69,6 +70,12 @@ func (w DefaultWarning) String() string {
 	case w.Reason == ReasonDefaultResource:
 		return fmt.Sprintf("%s gets no token without a resource, as its default_resource %s is no API of the "+
 			"catalogue any more. Let it have another one, or none.", whose, resources)
+	case w.Reason == ReasonUnknownProfile && key:
+		return fmt.Sprintf("%s get no token without a resource, as this release does not know the form of the tokens "+
+			"for all of %s. Update the server, or let each request name another resource.", whose, resources)
+	case w.Reason == ReasonUnknownProfile:
+		return fmt.Sprintf("%s gets no token without a resource, as this release does not know the form of the tokens "+
+			"for all of %s. Update the server, or let each request name another resource.", whose, resources)
 	}
 	return fmt.Sprintf("%s would get a token of %d characters, more than the %d that are "+
 		"issued (token.max_size). Let each request name what it needs, by scope or resource, "+
