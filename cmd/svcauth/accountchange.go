@@ -100,7 +100,8 @@ func updateAccount() *cobra.Command {
 			flags.StringVar(&name, "name", "", "new name")
 			flags.StringVar(&description, "description", "", "new description")
 			flags.DurationVar(&ttl, "token-ttl", 0, "new lifetime of its tokens, 1m to 24h")
-			flags.StringVar(&binding, "token-binding", "", aboutBinding)
+			flags.StringVar(&binding, "token-binding", "", aboutBinding+
+				"; to demand more ends at once its tokens that are not bound so")
 			tokens.add(flags, ", instead of those it has; an empty one takes all away")
 		},
 		run: func(ctx context.Context, s *session, args []string) error {

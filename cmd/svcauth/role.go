@@ -131,7 +131,8 @@ func (r *roleChange) flags(flags *pflag.FlagSet) {
 	r.removal.flags(flags)
 	flags.StringVar(&r.name, "name", "", "new name; live tokens that carry the role die")
 	flags.StringVar(&r.description, "description", "", "new description")
-	flags.BoolVar(&r.binding, "requires-binding", false, aboutRequiresBinding)
+	flags.BoolVar(&r.binding, "requires-binding", false, aboutRequiresBinding+
+		"; ends at once the tokens that carry it and are not bound")
 	flags.Var((*wordList)(&r.set), "privilege", "its privileges from now on, instead of those it has; may be repeated")
 	flags.Var((*wordList)(&r.add), "add-privilege", "privilege to add; may be repeated")
 	flags.Var((*wordList)(&r.remove), "remove-privilege", "privilege to take away; may be repeated")

@@ -11,9 +11,9 @@ import (
 )
 
 // UpdateServiceAccount changes what patch names, if version is still the
-// account's own (0: whatever it is). Disabling kills its tokens. Enabling it
-// again, or giving it another name or other claims, needs every privilege that
-// it holds.
+// account's own (0: whatever it is). Disabling kills its tokens, and demanding
+// more of what they are bound to kills those that lack it. Enabling it again, or
+// giving it another name or other claims, needs every privilege that it holds.
 func (s *Service) UpdateServiceAccount(
 	ctx context.Context,
 	id string,
@@ -68,6 +68,9 @@ func (s *Service) UpdateServiceAccount(
 		}
 		another = row.Disabled != next.Disabled || next.Name != row.Name ||
 			next.DefaultResource != row.DefaultResource || !sameClaims(next.Claims, row.Claims)
+		if svcauth.StricterTokenBinding(row.TokenBinding, next.TokenBinding) {
+			return t.revokeUnbound(ctx, t.Actor.OrgID, id, next.TokenBinding)
+		}
 		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})
 	if err == nil && another {

@@ -75,9 +75,7 @@ func (s *Service) revoked(r cache.TokenRecord) bool {
 	if s.cfg.Revocations == nil {
 		return false
 	}
-	_, revoked := s.cfg.Revocations.Revoked(&verify.Claims{JTI: r.JTI, ClientID: r.ClientID, OrgID: r.OrgID,
-		Cred: r.SecretID, Scope: r.Scope,
-		Roles: r.Roles, Epoch: r.Epoch, Policy: r.Pol})
+	_, revoked := s.cfg.Revocations.Revoked(r.Claims())
 	return revoked
 }
 

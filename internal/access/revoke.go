@@ -39,14 +39,25 @@ func revocationKind(r svcauth.Revocation) string {
 // revokeClient kills what the client has been issued so far: all of it, or only
 // the tokens that carry the role.
 func (t *Tx) revokeClient(ctx context.Context, orgID, clientID, role string) error {
-	epoch, err := t.RaiseEpoch(ctx, orgID, clientID)
-	if err != nil {
+	return t.revokeOlder(ctx, orgID, svcauth.Revocation{ClientID: clientID, Role: role})
+}
+
+// revokeUnbound kills what the client has been issued so far and is not bound
+// as is demanded from now on.
+func (t *Tx) revokeUnbound(ctx context.Context, orgID, clientID, binding string) error {
+	return t.revokeOlder(ctx, orgID, svcauth.Revocation{ClientID: clientID, UnlessBound: binding})
+}
+
+// revokeOlder raises the epoch of the entry's client, and kills of the tokens
+// with a lower one those that the entry names.
+func (t *Tx) revokeOlder(ctx context.Context, orgID string, r svcauth.Revocation) (err error) {
+	if r.MinEpoch, err = t.RaiseEpoch(ctx, orgID, r.ClientID); err != nil {
 		return err
 	}
-	if err := t.revoke(ctx, orgID, svcauth.Revocation{ClientID: clientID, Role: role, MinEpoch: epoch}); err != nil {
+	if err := t.revoke(ctx, orgID, r); err != nil {
 		return err
 	}
-	return t.touch(ctx, orgID, store.ChangeClient, clientID)
+	return t.touch(ctx, orgID, store.ChangeClient, r.ClientID)
 }
 
 // How often the roles of one organization may take something away: all of its
@@ -60,6 +71,24 @@ const (
 // revokeRole kills the organization's tokens that carry the role, or of these
 // only the ones with the privilege in their scope.
 func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...string) error {
+	if len(privileges) == 0 {
+		return t.revokePolicy(ctx, orgID, svcauth.Revocation{Role: role})
+	}
+	return t.revokePolicy(ctx, orgID, ofPrivileges(role, privileges)...)
+}
+
+// ofPrivileges returns the entries that deny the tokens which carry a role and
+// one of the privileges.
+func ofPrivileges(role string, privileges []string) (entries []svcauth.Revocation) {
+	for _, p := range privileges {
+		entries = append(entries, svcauth.Revocation{Role: role, Privilege: p})
+	}
+	return entries
+}
+
+// revokePolicy raises the organization's pol, and kills of the tokens with a
+// lower one those that an entry names.
+func (t *Tx) revokePolicy(ctx context.Context, orgID string, entries ...svcauth.Revocation) error {
 	if t.Actor.Kind != svcauth.KindSystem {
 		if wait := t.s.policies.Allow(orgID, t.Now); wait > 0 {
 			return tooManyRoleChanges(wait)
@@ -69,16 +98,9 @@ func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...s
 	if err != nil {
 		return err
 	}
-	if len(privileges) == 0 {
-		return t.revoke(ctx, orgID, svcauth.Revocation{OrgID: orgID, Role: role, MinPol: pol})
-	}
-	for _, p := range privileges {
-		if err := t.revoke(ctx, orgID, svcauth.Revocation{
-			OrgID:     orgID,
-			Role:      role,
-			Privilege: p,
-			MinPol:    pol,
-		}); err != nil {
+	for _, r := range entries {
+		r.OrgID, r.MinPol = orgID, pol
+		if err := t.revoke(ctx, orgID, r); err != nil {
 			return err
 		}
 	}
@@ -88,7 +110,8 @@ func (t *Tx) revokeRole(ctx context.Context, orgID, role string, privileges ...s
 func tooManyRoleChanges(wait time.Duration) error {
 	p := svcauth.NewProblem(svcauth.CodeTooMany, "The roles of this organization were changed too often: at "+
 		"most %d times at once, then one a second, may privileges "+
-		"or names be taken away. Nothing was changed; try again after the time in Retry-After.", policiesAtOnce)
+		"or names be taken away, or bound tokens be demanded. "+
+		"Nothing was changed; try again after the time in Retry-After.", policiesAtOnce)
 	p.RetryAfter = wait
 	return p
 }

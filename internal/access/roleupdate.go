@@ -12,7 +12,8 @@ import (
 // UpdateRole changes what patch names, if version is still the role's own (0:
 // whatever it is). The caller must hold what is put on a role; what is taken
 // off need not be held. Taking a privilege off kills the tokens that carry it
-// by this role. A new name kills those that carry the old one. Adding kills
+// by this role. A new name kills those that carry the old one, and demanding
+// bound tokens those that carry the role and are not bound. Adding kills
 // nothing; the answer's warnings name secrets whose makers lack what was added.
 // For a new name the caller must hold all that the role gives: somebody who
 // assigns it by name next means the role that had that name. Administrator
@@ -184,19 +185,27 @@ func systemRoleChange(row, next store.RoleRow, privileges bool) error {
 	return nil
 }
 
-// takeFromRole kills the tokens that carry what the role loses, and tells every
-// node that the role has changed.
+// takeFromRole kills the tokens that carry what the role loses, or that carry
+// it without being bound as it demands from now on, and tells every node that
+// the role has changed.
 func (t *Tx) takeFromRole(ctx context.Context, row, next store.RoleRow, had, has []string) error {
-	var err error
+	var dead []svcauth.Revocation
 	if row.Name != next.Name { // the old name is in the tokens
-		err = t.revokeRole(ctx, row.OrgID, row.Name)
-	} else if lost := without(had, has); has != nil && len(lost) > 0 {
-		err = t.revokeRole(ctx, row.OrgID, row.Name, lost...)
+		dead = []svcauth.Revocation{{Role: row.Name}}
 	} else if has == nil && row.RequiresBinding == next.RequiresBinding {
 		return nil // only the description
+	} else {
+		if has != nil {
+			dead = ofPrivileges(row.Name, without(had, has))
+		}
+		if next.RequiresBinding && !row.RequiresBinding {
+			dead = append(dead, svcauth.Revocation{Role: row.Name, UnlessBound: svcauth.TokenBindingAny})
+		}
 	}
-	if err != nil {
-		return err
+	if len(dead) > 0 {
+		if err := t.revokePolicy(ctx, row.OrgID, dead...); err != nil {
+			return err
+		}
 	}
 	return t.touch(ctx, row.OrgID, store.ChangeRole, row.ID)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/svcauth/svcauth/internal/verify"
 )
 
 const (
@@ -27,15 +29,29 @@ type TokenRecord struct {
 	Scope     string `json:"scope,omitempty"`      // cut after 1024 bytes
 	IP        string `json:"ip,omitempty"`         // of the caller
 	UserAgent string `json:"user_agent,omitempty"` // cut after 256 bytes
-	// Epoch, Pol and Roles are the token's claims, by which a reader can tell
-	// whether a later revocation denies it.
+	// Epoch, Pol, Roles and what the token is bound to are its claims, by which
+	// a reader can tell whether a later revocation denies it: see
+	// [TokenRecord.Claims].
 	Epoch     int64     `json:"epoch,omitempty"`
 	Pol       int64     `json:"pol,omitempty"`
 	Roles     []string  `json:"roles,omitempty"` // the first 100
 	IssuedAt  time.Time `json:"-"`               // see [storedRecord]
 	ExpiresAt time.Time `json:"-"`
 
+	BoundKey         string `json:"jkt,omitempty"` // thumbprints
+	BoundCertificate string `json:"x5t#S256,omitempty"`
+
 	span *trace.SpanContext // of a traced request, until the record is in Redis
+}
+
+// Claims returns what the record says of the token's claims.
+func (r *TokenRecord) Claims() *verify.Claims {
+	return &verify.Claims{
+		Subject: r.ClientID, ClientID: r.ClientID, OrgID: r.OrgID, JTI: r.JTI, Cred: r.SecretID,
+		IssuedAt: r.IssuedAt, ExpiresAt: r.ExpiresAt,
+		Scope: r.Scope, Roles: r.Roles, Epoch: r.Epoch, Policy: r.Pol,
+		BoundKey: r.BoundKey, BoundCertificate: r.BoundCertificate,
+	}
 }
 
 // shortest is the shortest lifetime of a record. In Redis zero would be for
@@ -48,6 +64,7 @@ func (r TokenRecord) bounded(now time.Time) (TokenRecord, bool) {
 	if !isID(r.JTI) || !isID(r.ClientID) || r.ExpiresAt.Sub(now) < shortest {
 		return r, false
 	}
+	r.BoundKey, r.BoundCertificate = cut(r.BoundKey, maxID), cut(r.BoundCertificate, maxID)
 	r.OrgID, r.SecretID, r.IP = cut(r.OrgID, maxID), cut(r.SecretID, maxID), cut(r.IP, maxID)
 	r.Roles = r.Roles[:min(maxRoles, len(r.Roles))]
 	r.Scope, r.UserAgent = cut(r.Scope, maxScope), cut(r.UserAgent, maxUserAgent)

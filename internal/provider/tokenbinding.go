@@ -23,7 +23,9 @@ func tokenBindingAttribute() schema.StringAttribute {
 		MarkdownDescription: "What its tokens must be bound to, so that whoever only has one can't use it: `none` " +
 			"(a DPoP proof binds if it is sent), `any` (a proof or a client certificate), `dpop` (a proof) or " +
 			"`mtls` (a client certificate). A token request that shows nothing of it is refused. " +
-			"Tokens that it has stay as they are. Asking for less needs every privilege of the account. " +
+			"**Asking for more ends those of its tokens that are not bound so, at once**: a client that does not " +
+			"bind them yet stops until it does (under `none` a proof binds already, so let it send them first). " +
+			"Tokens that are bound so live on. Asking for less ends none, and needs every privilege of the account. " +
 			"Default: `none`.",
 	}
 }
@@ -36,8 +38,9 @@ func requiresBindingAttribute() schema.BoolAttribute {
 		Default:  booldefault.StaticBool(false),
 		MarkdownDescription: "While true, it is given by bound tokens only: a request for a token that would carry " +
 			"it is refused without a DPoP proof, or the client certificate of an account whose `token_binding` is " +
-			"`any` or `mtls`. Tokens that carry it already stay as they are. " +
-			"Taking it back needs every privilege of the role. Default: false.",
+			"`any` or `mtls`. **Setting it ends at once the tokens that carry the role and are not bound**, of " +
+			"whichever account or application key; bound ones live on. " +
+			"Taking it back ends none, and needs every privilege of the role. Default: false.",
 	}
 }
 

@@ -25,7 +25,7 @@ type Change struct {
 	ExpiresAt time.Time // when nobody needs it any more
 	At        time.Time // when it was written, by the writer's clock
 
-	role, privilege string // of a revocation about those
+	role, privilege, unlessBound string // of a revocation about those
 }
 
 // lockChanges locks the one row that makes writing transactions happen one
@@ -50,9 +50,9 @@ func (q *Q) AddChange(ctx context.Context, c Change) (seq int64, err error) {
 	c.Seq = q.counter
 	q.written = append(q.written, c)
 	_, err = q.exec(ctx, `INSERT INTO change
-		(seq, org_id, kind, subject, role, privilege, payload, expires_at_ms, at_ms)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, q.counter, c.OrgID, c.Kind, c.Subject,
-		c.role, c.privilege, c.Payload, c.ExpiresAt.UnixMilli(), time.Now().UnixMilli())
+		(seq, org_id, kind, subject, role, privilege, unless_bound, payload, expires_at_ms, at_ms)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`, q.counter, c.OrgID, c.Kind, c.Subject,
+		c.role, c.privilege, c.unlessBound, c.Payload, c.ExpiresAt.UnixMilli(), time.Now().UnixMilli())
 	return q.counter, err
 }
 

@@ -130,11 +130,10 @@ func TestSecretsOfBeforeAuthenticate(t *testing.T) {
 			_, ofKey := b.secret(key, nil)
 			_, ofSuspended := b.secret(keyOfSuspended, nil)
 			require.NoError(t, b.Exec(t.Context(), `DELETE FROM secret WHERE id = $1`, gone))
-			b.write(func(ctx context.Context, q *store.Q) error {
-				_, err := q.AddChange(ctx, store.Change{OrgID: "org_a", Kind: store.ChangeRevocation, Subject: account,
-					Payload: `{"client_id":"` + account + `","cred":"` + gone + `"}`, ExpiresAt: b.now.Add(time.Hour)})
-				return err
-			})
+			require.NoError(t, b.Exec(t.Context(), `UPDATE change_counter SET seq = 50`))
+			require.NoError(t, b.Exec(t.Context(), `INSERT INTO change
+				(seq, org_id, kind, subject, payload, expires_at_ms, at_ms) VALUES (50, 'org_a', $1, $2, $3, $4, 0)`,
+				store.ChangeRevocation, account, `{"client_id":"`+account+`","cred":"`+gone+`"}`, later))
 
 			_, err := b.Migrate(t.Context())
 			require.NoError(t, err)

@@ -55,7 +55,7 @@ func (q *Q) AddRevocation(ctx context.Context, now time.Time, orgID string, r sv
 		if gone, err := q.setEpochs(ctx, orgID, &r); gone || err != nil {
 			return WiderNot, err
 		}
-		if r.JTI+r.Cred+r.Role != "" {
+		if r.JTI+r.Cred+r.Role+r.Spares() != "" {
 			wider, err = q.boundClient(ctx, now, orgID, &r)
 		}
 	} else {
@@ -167,6 +167,9 @@ func (q *Q) supersede(ctx context.Context, orgID string, r svcauth.Revocation) (
 	of := `DELETE FROM change WHERE kind = 'revocation' AND org_id = $1`
 	switch {
 	case r.JTI != "" || r.Cred != "":
+	case r.Spares() != "": // what any denies, the others deny too
+		_, err = q.exec(ctx, of+` AND subject = $2 AND role = $3 AND privilege = '' AND unless_bound IN ($4, $5)`,
+			orgID, about(orgID, r), r.Role, r.Spares(), svcauth.TokenBindingAny)
 	case r.ClientID == "" && r.Role == "":
 		_, err = q.exec(ctx, of, orgID)
 	case r.Role == "":
@@ -203,7 +206,8 @@ func (q *Q) insertRevocation(ctx context.Context, now time.Time, orgID string, r
 	}
 	_, err = q.AddChange(ctx, Change{
 		OrgID: orgID, Kind: ChangeRevocation, Subject: about(orgID, r), role: r.Role, privilege: r.Privilege,
-		Payload: string(payload), ExpiresAt: verify.KeptUntil(time.Unix(r.Exp, 0)),
+		unlessBound: r.Spares(),
+		Payload:     string(payload), ExpiresAt: verify.KeptUntil(time.Unix(r.Exp, 0)),
 	})
 	return err
 }

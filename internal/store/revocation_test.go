@@ -220,3 +220,59 @@ func TestARevocationOutlivesItsTokensByTheDifferenceOfClocks(t *testing.T) {
 		}
 	})
 }
+
+// What spares tokens that are bound takes the place of what spares more of
+// them, and never of what spares fewer, however much older that is.
+func TestARevocationThatSparesTokensHidesNoStrongerOne(t *testing.T) {
+	databases(t, func(t *testing.T, s *Store) {
+		filled(t, s)
+		for _, of := range []func(unless string, least int64) svcauth.Revocation{
+			func(unless string, least int64) svcauth.Revocation {
+				return svcauth.Revocation{ClientID: "sa_a", MinEpoch: least, UnlessBound: unless}
+			},
+			func(unless string, least int64) svcauth.Revocation {
+				return svcauth.Revocation{OrgID: "org_a", Role: "R", MinPol: least, UnlessBound: unless}
+			},
+		} {
+			least := int64(0)
+			add := func(unless string) {
+				least++
+				addRevocation(t, s, "org_a", of(unless, least))
+			}
+			left := func() (unless []string) {
+				for _, r := range live(t, s, "org_a") {
+					unless = append(unless, r.UnlessBound)
+				}
+				return unless
+			}
+			add("")
+			for _, step := range []struct {
+				unless string
+				left   []string
+			}{
+				{"any", []string{"", "any"}},
+				{"any", []string{"", "any"}},
+				{"dpop", []string{"", "dpop"}},
+				{"mtls", []string{"", "dpop", "mtls"}},
+				{"any", []string{"", "dpop", "mtls", "any"}},
+				{"dpop", []string{"", "mtls", "dpop"}},
+				{"of a later release", []string{"of a later release"}}, // spares none
+				{"mtls", []string{"of a later release", "mtls"}},
+				{"", []string{""}},
+			} {
+				add(step.unless)
+				require.Equal(t, step.left, left())
+			}
+			add("dpop")
+			addRevocation(t, s, "org_a", svcauth.Revocation{OrgID: "org_a", Role: "R", Privilege: "p:q", MinPol: 99})
+			addRevocation(t, s, "org_a", token("sa_a", "t", int(least)))
+			require.Equal(t, []string{"", "dpop", "", ""}, left())
+			addRevocation(t, s, "org_a", svcauth.Revocation{OrgID: "org_a", MinPol: 100})
+			require.Len(t, left(), 1)
+			must(t, s, func(ctx context.Context, q *Q) error {
+				_, err := q.exec(ctx, `DELETE FROM change WHERE kind = 'revocation'`)
+				return err
+			})
+		}
+	})
+}

@@ -106,18 +106,22 @@ func (i *issuance) bind(d decision) (b bound, refusal *oautherr.Error) {
 // lacksBinding refuses a request that shows nothing of what the tokens of its
 // account must be bound to.
 func lacksBinding(demanded string, withProof, withCertificate bool) *oautherr.Error {
-	var send string
-	switch {
-	case demanded == svcauth.TokenBindingDPoP && !withProof:
-		send = "a DPoP proof in the header field DPoP (RFC 9449)"
-	case demanded == svcauth.TokenBindingMTLS && !withCertificate:
-		send = "the request over mutual TLS, with a client certificate (RFC 8705 section 3)"
-	case demanded == svcauth.TokenBindingAny && !withProof && !withCertificate:
-		send = "a DPoP proof in the header field DPoP (RFC 9449), or the request over mutual TLS with a certificate"
-	default:
+	if svcauth.BoundAs(demanded, withProof, withCertificate) {
 		return nil
 	}
-	return notBound("the tokens of this service account must be bound (token_binding: %s): send %s", demanded, send)
+	return notBound("the tokens of this service account must be bound (token_binding: %s): send %s", demanded,
+		binds(demanded))
+}
+
+// binds says what to send for a token that is bound as demanded.
+func binds(demanded string) string {
+	switch demanded {
+	case svcauth.TokenBindingDPoP:
+		return "a DPoP proof in the header field DPoP (RFC 9449)"
+	case svcauth.TokenBindingMTLS:
+		return "the request over mutual TLS, with a client certificate (RFC 8705 section 3)"
+	}
+	return "a DPoP proof in the header field DPoP (RFC 9449), or the request over mutual TLS with a certificate"
 }
 
 func notBound(format string, args ...any) *oautherr.Error {
@@ -143,6 +147,13 @@ const (
 	BoundCertificate = svcauth.TokenBindingMTLS
 	BoundBoth        = BoundKey + "+" + BoundCertificate
 )
+
+// record says in the record of a token what it is bound to.
+func (c *confirmation) record(r *cache.TokenRecord) {
+	if c != nil {
+		r.BoundKey, r.BoundCertificate = c.Key, c.Certificate
+	}
+}
 
 // describe says in an answer how the token is sent (RFC 6750 §6.1.1, RFC 9449
 // §5), and has the nonce for the client's next proof.

@@ -161,11 +161,8 @@ func (s *Service) explainRecord(
 	if refusal != nil {
 		return svcauth.Explanation{}, explainFault(refusal)
 	}
-	claims := &verify.Claims{
-		Issuer: s.cfg.Issuer, Subject: record.ClientID, ClientID: record.ClientID, OrgID: record.OrgID,
-		JTI: record.JTI, IssuedAt: record.IssuedAt, ExpiresAt: record.ExpiresAt, Cred: record.SecretID,
-		Scope: record.Scope, Roles: record.Roles, Epoch: record.Epoch, Policy: record.Pol,
-	}
+	claims := record.Claims()
+	claims.Issuer = s.cfg.Issuer
 	if client.known { // the record does not say: this is what the scope asks for
 		claims.Audience = client.catalog.audiences(strings.Fields(record.Scope))
 	}
@@ -231,6 +228,8 @@ func blame(entry svcauth.Revocation, client *holder) (link, why string) {
 	case entry.ClientID != "" && entry.Role != "":
 		return linkRoles, fmt.Sprintf("the role %q was taken from the account, or its grant expired, "+
 			"after this token was issued; assign it again, then ask for a new token", entry.Role)
+	case entry.Spares() != "":
+		return blameBinding(entry)
 	case entry.ClientID != "" && !client.known:
 		return linkAccount, "the client " + entry.ClientID + " was removed, and its tokens with it"
 	case entry.ClientID != "":
@@ -246,6 +245,18 @@ func blame(entry svcauth.Revocation, client *holder) (link, why string) {
 	}
 	return linkRoles, fmt.Sprintf("the role %q was renamed or deleted after this token was issued; "+
 		"ask for a new token", entry.Role)
+}
+
+// blameBinding is [blame] for an entry that spares the tokens which are bound as
+// has been demanded.
+func blameBinding(entry svcauth.Revocation) (link, why string) {
+	const mend = "this one is not; ask for a new one: send "
+	if entry.Role != "" {
+		return linkRoles, fmt.Sprintf("after this token was issued it was demanded that tokens with the role %q be "+
+			"bound (requires_binding); %s%s", entry.Role, mend, binds(entry.UnlessBound))
+	}
+	return linkAccount, fmt.Sprintf("after this token was issued it was demanded that the tokens of this account "+
+		"be bound (token_binding: %s); %s%s", entry.UnlessBound, mend, binds(entry.UnlessBound))
 }
 
 // lacksPrivilege returns why a token does not carry a privilege, or the empty

@@ -143,12 +143,14 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	if err != nil {
 		return oautherr.ServerError(err)
 	}
-	s.cfg.Cache.RecordToken(ctx, cache.TokenRecord{
+	record := cache.TokenRecord{
 		JTI: claims.JTI, ClientID: client.ClientID, OrgID: client.OrgID, SecretID: client.CredentialID,
 		Scope: d.scope, Roles: d.roles, Epoch: i.holder.Epoch, Pol: i.holder.Policy,
 		IP: i.request.IP, UserAgent: i.request.UserAgent,
 		IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(claims.ExpiresAt, 0).UTC(),
-	})
+	}
+	bound.confirmation.record(&record)
+	s.cfg.Cache.RecordToken(ctx, record)
 	i.response = TokenResponse{
 		AccessToken: text, ExpiresIn: claims.ExpiresAt - claims.IssuedAt, Scope: d.scope, JTI: claims.JTI,
 	}

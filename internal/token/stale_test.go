@@ -249,6 +249,22 @@ var takings = []taking{
 		}
 		return n.Access.DeleteSecret(c.admin, c.client, c.secretID, true)
 	}},
+	{name: "all that isn't bound, by demanding it of the account", all: true, do: func(n *staleNode, c holds) error {
+		dpop := svcauth.TokenBindingDPoP
+		_, err := n.Access.UpdateServiceAccount(c.admin, c.client, 0, svcauth.ServiceAccountPatch{TokenBinding: &dpop})
+		return err
+	}},
+	{name: "all that isn't bound, by demanding it for a role", all: true, do: func(n *staleNode, c holds) error {
+		yes := true
+		_, err := n.Access.UpdateRole(c.admin, c.role.ID, 0, svcauth.RolePatch{RequiresBinding: &yes})
+		return err
+	}},
+	{name: "all that isn't bound, of an application key", of: (*staleNode).key, all: true,
+		do: func(n *staleNode, c holds) error {
+			yes := true
+			_, err := n.Access.UpdateRole(c.admin, c.role.ID, 0, svcauth.RolePatch{RequiresBinding: &yes})
+			return err
+		}},
 	{name: "all, by refusing secrets", of: (*staleNode).tenant, all: true, do: func(n *staleNode, c holds) error {
 		return n.refuse(c, false)
 	}},

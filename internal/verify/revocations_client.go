@@ -21,6 +21,7 @@ type clientEntries struct {
 	pol    int64           // of all
 	roles  map[string]aged // role → the rule for those that carry it
 	creds  map[string]aged // secret → when it may go
+	unless *unlessBound    // the rules for those that are not bound as demanded; nil: none
 	tokens []revokedToken  // ordered by id
 }
 
@@ -77,6 +78,10 @@ func (t *revocationTable) addToClient(e *svcauth.Revocation, exp int64) bool {
 		if !c.all.covers(e.MinEpoch, exp) {
 			changed = e.MinEpoch > c.roles[e.Role].min
 			c.roles = join(c.roles, e.Role, entry)
+		}
+	case e.Spares() != "":
+		if !c.all.covers(e.MinEpoch, exp) {
+			changed = addUnless(&c.unless, e.Spares(), entry)
 		}
 	default:
 		changed = e.MinEpoch > c.all.min
@@ -160,7 +165,7 @@ func (c *clientEntries) find(id digest) (int, bool) {
 }
 
 func (c *clientEntries) len() int {
-	n := len(c.roles) + len(c.creds) + len(c.tokens)
+	n := len(c.roles) + len(c.creds) + len(c.tokens) + c.unless.len()
 	if c.all.min > 0 {
 		n++
 	}
@@ -181,6 +186,13 @@ func (c *clientEntries) denies(claims *Claims) (entry svcauth.Revocation, revoke
 	}
 	if a, ok := c.creds[claims.Cred]; ok && claims.Cred != "" {
 		return svcauth.Revocation{Cred: claims.Cred, Exp: a.exp}, true
+	}
+	if c.unless != nil {
+		if spared, r, ok := c.unless.denies(claims.Epoch, claims); ok {
+			return svcauth.Revocation{
+				ClientID: claims.ClientID, MinEpoch: r.min, UnlessBound: spared, Exp: r.exp,
+			}, true
+		}
 	}
 	if len(c.roles) == 0 {
 		return entry, false
@@ -204,7 +216,9 @@ func (c *clientEntries) drop(covered func(aged) bool) (removed int) {
 	removed = had - len(c.tokens)
 	c.tokens = shrunk(c.tokens, had)
 	removed += removeFrom(c.creds, func(_ string, a aged) bool { return covered(a) })
-	return removed + removeFrom(c.roles, func(_ string, a aged) bool { a.epoch = a.min - 1; return covered(a) })
+	below := func(a aged) bool { a.epoch = a.min - 1; return covered(a) } // it denies no younger token
+	removed += c.unless.drop(below)
+	return removed + removeFrom(c.roles, func(_ string, a aged) bool { return below(a) })
 }
 
 // shrunk frees the memory of tokens once most of them are gone.
@@ -232,5 +246,6 @@ func (c *clientEntries) expire(before int64) (removed int) {
 	removed += had - len(c.tokens)
 	c.tokens = shrunk(c.tokens, had)
 	late := func(_ string, a aged) bool { return a.exp < before }
+	removed += c.unless.drop(func(a aged) bool { return a.exp < before })
 	return removed + removeFrom(c.creds, late) + removeFrom(c.roles, late)
 }

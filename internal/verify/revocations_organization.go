@@ -17,6 +17,7 @@ type orgEntries struct {
 type roleRules struct {
 	whole      rule
 	privileges map[string]rule
+	unless     *unlessBound // as of a client
 }
 
 // organizationCovers reports whether the organization's rule for all tokens
@@ -46,7 +47,7 @@ func (t *revocationTable) addToOrganization(e *svcauth.Revocation, r rule) (chan
 	}
 	before := o.count
 	if e.Role != "" {
-		changed = o.addRole(e.Role, e.Privilege, r)
+		changed = o.addRole(e, r)
 	} else {
 		changed = r.min > o.all.min
 		o.all = o.all.join(r)
@@ -77,18 +78,19 @@ func (t *revocationTable) dropMembers(org string, r rule) {
 	}
 }
 
-func (o *orgEntries) addRole(role, privilege string, r rule) (changed bool) {
+func (o *orgEntries) addRole(e *svcauth.Revocation, r rule) (changed bool) {
 	if o.all.covers(r.min, r.exp) {
 		return false
 	}
-	rules := o.roles[role]
+	rules := o.roles[e.Role]
 	if rules == nil {
 		rules = &roleRules{}
-		o.roles[strings.Clone(role)] = rules
+		o.roles[strings.Clone(e.Role)] = rules
 	}
 	had := rules.len()
 	defer func() { o.count += rules.len() - had }()
-	if privilege == "" {
+	spared := e.Spares()
+	if e.Privilege == "" && spared == "" {
 		changed = r.min > rules.whole.min
 		rules.whole = rules.whole.join(r)
 		rules.drop(rules.whole)
@@ -97,16 +99,20 @@ func (o *orgEntries) addRole(role, privilege string, r rule) (changed bool) {
 	if rules.whole.covers(r.min, r.exp) {
 		return false
 	}
+	if spared != "" {
+		return addUnless(&rules.unless, spared, aged{rule: r})
+	}
 	if rules.privileges == nil {
 		rules.privileges = make(map[string]rule, 1)
 	}
-	old := rules.privileges[privilege]
-	rules.privileges[strings.Clone(privilege)] = old.join(r)
+	old := rules.privileges[e.Privilege]
+	rules.privileges[strings.Clone(e.Privilege)] = old.join(r)
 	return r.min > old.min
 }
 
 func (r *roleRules) drop(by rule) {
 	removeFrom(r.privileges, func(_ string, one rule) bool { return by.covers(one.min, one.exp) })
+	r.unless.drop(func(one aged) bool { return by.covers(one.min, one.exp) })
 }
 
 // drop forgets the rules for roles that the rule for all tokens covers.
@@ -138,6 +144,13 @@ func (o *orgEntries) denies(c *Claims) (entry svcauth.Revocation, revoked bool) 
 		if c.Policy < rules.whole.min {
 			return svcauth.Revocation{OrgID: c.OrgID, Role: role, MinPol: rules.whole.min, Exp: rules.whole.exp}, true
 		}
+		if rules.unless != nil {
+			if spared, r, ok := rules.unless.denies(c.Policy, c); ok {
+				return svcauth.Revocation{
+					OrgID: c.OrgID, Role: role, MinPol: r.min, UnlessBound: spared, Exp: r.exp,
+				}, true
+			}
+		}
 		if len(rules.privileges) == 0 {
 			continue
 		}
@@ -168,7 +181,7 @@ func (o *orgEntries) recount() {
 }
 
 func (r *roleRules) len() int {
-	n := len(r.privileges)
+	n := len(r.privileges) + r.unless.len()
 	if r.whole.min > 0 {
 		n++
 	}
@@ -182,6 +195,7 @@ func (o *orgEntries) expire(before int64) (removed int) {
 	}
 	removeFrom(o.roles, func(_ string, rules *roleRules) bool {
 		removeFrom(rules.privileges, func(_ string, r rule) bool { return r.exp < before })
+		rules.unless.drop(func(a aged) bool { return a.exp < before })
 		if rules.whole.exp < before {
 			rules.whole = rule{}
 		}

@@ -56,7 +56,7 @@ type ServiceAccountPatch struct {
 	Description     *string `json:"description,omitempty" maxLength:"256" doc:"For people"`
 	Disabled        *bool   `json:"disabled,omitempty" doc:"It gets no tokens and has none"`
 	TokenTTLSeconds *int    `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"86400" doc:"How long its tokens live: 60 to 86400 seconds; 0: the server's default"`
-	TokenBinding    *string `json:"token_binding,omitempty" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate). Tokens that it has are as they are"`
+	TokenBinding    *string `json:"token_binding,omitempty" enum:"none,any,dpop,mtls" doc:"What its tokens must be bound to, so that whoever only has one can't use it: none (a DPoP proof binds if it is sent), any (a key or a certificate), dpop (the key of a proof), mtls (a client certificate). To demand more ends at once those of its tokens that are not bound so; to demand less ends none"`
 
 	DefaultResource *string         `json:"default_resource,omitempty" nullable:"true" maxLength:"2048" doc:"The audience of the API that its tokens are for if a request names neither resource nor scope; empty or null: every API of which it holds a privilege"`
 	Claims          *map[string]any `json:"claims,omitempty" nullable:"true" doc:"Its own claims, all of them, in place of those before; null: none. At most 2048 bytes of JSON, each by a name that some API lists in account_claims. Tokens that it has are as they are"`

@@ -23,21 +23,23 @@ class Revocations:
         if time.monotonic() - self.proven > self.max_staleness:
             raise RuntimeError("the revocation feed is stale")
         roles, scope = claims.get("roles", []), claims.get("scope", "").split(" ")
+        spared = {"": (), "dpop": ("jkt",), "mtls": ("x5t#S256",), "any": ("jkt", "x5t#S256")}
+        bound = {unless for unless, ways in spared.items() if any(way in claims.get("cnf", {}) for way in ways)}
         return (
             claims["jti"] in self.jtis
             or claims.get("cred") in self.creds
-            or any(claims.get("epoch", 0) < least and (not role or role in roles)
-                   for role, least in list(self.clients.get(claims["client_id"], {}).items()))
+            or any(claims.get("epoch", 0) < least and (not role or role in roles) and unless not in bound
+                   for (role, unless), least in list(self.clients.get(claims["client_id"], {}).items()))
             or any(claims.get("pol", 0) < least and (not role or role in roles) and (not privilege or privilege in scope)
-                   for (role, privilege), least in list(self.orgs.get(claims.get("org_id"), {}).items()))
+                   and unless not in bound for (role, privilege, unless), least in list(self.orgs.get(claims.get("org_id"), {}).items()))
         )
 
     def add(self, entry):
-        role = entry.get("role", "")
+        role, unless = entry.get("role", ""), entry.get("unless_bound", "")
         if "min_pol" in entry:
-            rules, key, least = self.orgs.setdefault(entry["org_id"], {}), (role, entry.get("privilege", "")), entry["min_pol"]
+            rules, key, least = self.orgs.setdefault(entry["org_id"], {}), (role, entry.get("privilege", ""), unless), entry["min_pol"]
         elif "min_epoch" in entry:
-            rules, key, least = self.clients.setdefault(entry["client_id"], {}), role, entry["min_epoch"]
+            rules, key, least = self.clients.setdefault(entry["client_id"], {}), (role, unless), entry["min_epoch"]
         else:
             kind, name = (self.creds, "cred") if "cred" in entry else (self.jtis, "jti")
             kind[entry[name]] = entry["exp"]
