@@ -25,6 +25,10 @@ type sharedOnce struct {
 	batch  batch.Caller[*SharedUse]
 }
 
+// clocksDiffer is how much longer a use is remembered than by this node's clock
+// it could be made again: another node's may be behind.
+const clocksDiffer = 10 * time.Second
+
 var errNoOnce = fmt.Errorf("%w: %w", ErrUnavailable, errNoKey)
 
 func newSharedOnce(at *remote, sealer sealer, prefix string, clock func() time.Time) *sharedOnce {
@@ -67,8 +71,7 @@ func (s *sharedOnce) set(ctx context.Context, uses []*SharedUse) error {
 	for i, use := range uses {
 		name := base64.RawURLEncoding.EncodeToString(s.sum("used once", s.prefix, string(use.ID[:]))[:18])
 		use.key, use.own = s.prefix+"{"+name+"}:once", rand.Text()
-		// Zero would mean for ever.
-		left := max(min(use.Until.Sub(now), MaxOnceFor), time.Millisecond)
+		left := min(max(use.Until.Sub(now), 0), MaxOnceFor) + clocksDiffer
 		answers[i] = pipe.SetNX(ctx, use.key, use.own, left)
 	}
 	_, err := pipe.Exec(ctx)
