@@ -50,6 +50,7 @@ type Uses struct {
 	cfg    UsesConfig
 	shared batch.Caller[*use]
 	gaps   store.UseGaps
+	began  time.Time // when Load was called
 
 	mu        sync.Mutex
 	open      bool // a process after this one learns if it was killed
@@ -85,6 +86,7 @@ func NewUses(cfg UsesConfig) *Uses {
 // called before the first [Uses.Use]. Errors are those of the store.
 func (u *Uses) Load(ctx context.Context) error {
 	now := u.cfg.Clock()
+	u.began = time.Now()
 	left, err := u.cfg.Store.Read().SavedUses(ctx, now)
 	if err != nil {
 		return err

@@ -96,3 +96,35 @@ func TestWhatIsMadeAheadIsWrittenAtOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, n)
 }
+
+// Who starts anew while the clock is ahead refuses nothing for long once it is
+// right: not the process that found it ahead, nor one after it.
+func TestAGapThatWasNotedByAClockThatWasAhead(t *testing.T) {
+	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	ahead := 8 * time.Hour
+	clock := func() time.Time { return time.Now().Add(ahead) }
+	starts := func() *Uses {
+		memory, err := cache.New(cache.Config{Clock: clock})
+		require.NoError(t, err)
+		u := NewUses(UsesConfig{Cache: memory, Store: db, Alone: true, Clock: clock,
+			Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, u.Load(t.Context()))
+		return u
+	}
+	require.NoError(t, db.OpenUses(t.Context(), time.Now().Add(-time.Minute)))
+	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
+		return q.NoteRestore(t.Context(), clock())
+	}))
+	found := starts()
+	ahead = 0
+	old := usedOnce("sa_1", "org_1", "old")
+	old.IssuedAt = old.IssuedAt.Add(-time.Minute)
+	for name, u := range map[string]*Uses{"found": found, "next": starts()} {
+		require.ErrorContains(t, u.Use(t.Context(), old), "make a new assertion", name)
+		once := usedOnce("sa_1", "org_1", name)
+		once.IssuedAt = once.IssuedAt.Add(2 * time.Second)
+		require.NoError(t, u.Use(t.Context(), once), name)
+	}
+}

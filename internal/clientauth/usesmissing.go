@@ -21,7 +21,21 @@ func (o Once) made() time.Time {
 // mayBeMissing reports whether once may have been used although no use of it is
 // known.
 func (u *Uses) mayBeMissing(o Once) bool {
-	return o.made().Before(u.gaps.Restored) || o.short() && o.made().Before(u.gaps.Crashed)
+	return o.made().Before(u.bounded(u.gaps.Restored)) || o.short() && o.made().Before(u.bounded(u.gaps.Crashed))
+}
+
+// clockStep is by how much the clock must have been set back to be noticed.
+const clockStep = 5 * time.Second
+
+// bounded returns until when a gap lasts by the clock as it is now. All of it
+// was before this process began: if it seems to be later, it was noted while the
+// clock was ahead, as one is after a loss of power.
+func (u *Uses) bounded(gap time.Time) time.Time {
+	began := u.cfg.Clock().Add(-time.Since(u.began)) // the latter is not by the clock
+	if gap.Sub(began) > clockStep {
+		return began
+	}
+	return gap
 }
 
 // mayBeUsed refuses what may have been used before this process began or the
