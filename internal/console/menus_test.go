@@ -48,7 +48,7 @@ func TestMenusShowWhatOneMayOpen(t *testing.T) {
 			_, err := s.Admin().UpdateRole(t.Context(), role.ID, 0, svcauth.RolePatch{Privileges: &privileges}, 0)
 			require.NoError(t, err)
 			p.t = t
-			want := append([]string{"Application keys", "Profile"}, entries...)
+			want := append([]string{"Application keys", "APIs", "Profile"}, entries...)
 			require.ElementsMatch(t, want, entriesOf(p.get("/console/profile").body))
 			seen := p.crawl("/console")
 			for _, page := range f.pages() {

@@ -22,6 +22,7 @@ func (k *Console) mountOperations(g *gin.RouterGroup) {
 	g.GET("/signing-keys/:kid/revoke", k.signedIn(signingKeys("revoke")))
 	g.POST("/signing-keys/:kid/revoke", k.signedIn(revokeSigningKey))
 	g.GET("/resource-servers", k.signedIn(resourceServers))
+	g.GET("/apis", k.signedIn(catalog))
 }
 
 type signingData struct {

@@ -740,6 +740,23 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 		Nav:   "resource-servers",
 		Data:  serversData{servers, true, noon},
 	})
+	add("apis", "catalogue", page{Title: "APIs", Nav: "catalogue", Data: newCatalog([]svcauth.API{
+		{Audience: "https://api.cloud.example", Name: "Cloud API", Description: "Clusters"},
+		{
+			Audience: "https://gateway.example", Name: "Gateway", AccountClaims: []string{"tier", "zone"},
+			Profile: &svcauth.Profile{Preset: "spring", AudienceForm: "string"},
+		},
+	}, []svcauth.Privilege{
+		{Name: "clusters:view", Title: "View clusters", Description: "See <them>", API: "https://api.cloud.example"},
+	}, func(a svcauth.API) svcauth.Profile {
+		if a.Profile == nil {
+			return svcauth.Profile{SigningAlgorithm: "ES256", Typ: "at+jwt", ScopeClaim: "scope"}
+		}
+		return svcauth.Profile{
+			Preset: "spring", SigningAlgorithm: "RS256", Typ: "JWT", ScopeClaim: "scope", AudienceForm: "string",
+			Claims: map[string]any{"tenant": "{org_id}/{name}"},
+		}
+	})})
 	add("servers-empty", "resourceservers", page{
 		Title: "Resource servers",
 		Nav:   "resource-servers",

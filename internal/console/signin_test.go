@@ -316,6 +316,7 @@ func TestMemberWithoutPrivilegesSeesItsOwnOnly(t *testing.T) {
 		"/console/application-keys":            200,
 		"/console/profile":                     200,
 		"/console/resource-servers":            200,
+		"/console/apis":                        200,
 		"/console/members":                     403,
 		"/console/service-accounts":            403,
 		"/console/roles":                       403,

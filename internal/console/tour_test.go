@@ -195,6 +195,7 @@ func (f furnished) pages() [][2]string {
 		{"signing-keys-rotate", "/console/signing-keys/rotate"},
 		{"signing-key-revoke", "/console/signing-keys/" + f.kid + "/revoke"},
 		{"resource-servers", "/console/resource-servers"},
+		{"apis", "/console/apis"},
 		{"organizations", "/console/organizations"},
 		{"organizations-new", "/console/organizations/new"},
 		{"organizations-edit", "/console/organizations/" + f.tenant.ID + "/edit"},

@@ -105,7 +105,8 @@ func TestWalkOfBindings(t *testing.T) {
 // onlyBound is the switch of a role that bound tokens alone carry.
 const onlyBound = "Only bound tokens carry it On: a request for a token with this role must send a DPoP proof; " +
 	"others are refused. A service account whose tokens are bound to a client certificate may show that instead. " +
-	"Tokens issued so far stay as they are."
+	"Switched on, it ends all tokens with this role that are not bound, at once: whoever uses such a token stops " +
+	"until it asks for bound ones. Bound tokens live on. Switched off, it ends none."
 
 // Active tokens: one is revoked, then all.
 func TestWalkOfTokens(t *testing.T) {
