@@ -63,20 +63,35 @@ func (s *Service) UpdateServiceAccount(
 				return err
 			}
 		}
-		if next.Disabled && !row.Disabled {
-			return t.revokeClient(ctx, t.Actor.OrgID, id, "")
-		}
-		another = row.Disabled != next.Disabled || next.Name != row.Name ||
-			next.DefaultResource != row.DefaultResource || !sameClaims(next.Claims, row.Claims)
-		if svcauth.StricterTokenBinding(row.TokenBinding, next.TokenBinding) {
-			return t.revokeUnbound(ctx, t.Actor.OrgID, id, next.TokenBinding)
-		}
-		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
+		another = othersByDefault(row, next)
+		return t.endTokens(ctx, row, next)
 	})
 	if err == nil && another {
 		changed.DefaultRefused = s.defaultRefused(ctx, "", id)
 	}
 	return changed, err
+}
+
+// othersByDefault reports whether what a changed account gets, unless it asks
+// for something else, may be other than before.
+func othersByDefault(old, next svcauth.ServiceAccount) bool {
+	if next.Disabled {
+		return false // it gets nothing
+	}
+	return old.Disabled || next.Name != old.Name || next.DefaultResource != old.DefaultResource ||
+		!sameClaims(next.Claims, old.Claims)
+}
+
+// endTokens kills those tokens of a changed account that it would not get any
+// longer, and tells every node that the account has changed.
+func (t *Tx) endTokens(ctx context.Context, old, next svcauth.ServiceAccount) error {
+	switch {
+	case next.Disabled && !old.Disabled:
+		return t.revokeClient(ctx, t.Actor.OrgID, next.ID, "")
+	case svcauth.StricterTokenBinding(old.TokenBinding, next.TokenBinding):
+		return t.revokeUnbound(ctx, t.Actor.OrgID, next.ID, next.TokenBinding)
+	}
+	return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, next.ID)
 }
 
 // mayChangeAccount refuses what hands over all that the account holds to a

@@ -4,29 +4,37 @@ package freeport
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
 )
 
-// given are the ports that this process has returned. The system may name one
-// again while what it was meant for has not begun to listen.
+// given are the ports that this process has returned. What one was meant for may
+// not have begun to listen yet.
 var given sync.Map
+
+// The ports lie below those that Linux gives to callers and to whoever listens
+// on port 0: between two moments one of those may have become anybody's, of
+// whichever process.
+const least, most = 10_240, 32_768
 
 // Port returns a TCP port of 127.0.0.1 on which nobody listens, each only once
 // in a process.
 func Port() (int, error) {
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, fmt.Errorf("find a free port: %w", err)
+	var last error
+	for range 100 {
+		port := least + rand.IntN(most-least)
+		if _, twice := given.LoadOrStore(port, true); twice {
+			continue
 		}
-		defer l.Close() // not before the end, or the system would name it once more
-		port := l.Addr().(*net.TCPAddr).Port
-		if _, twice := given.LoadOrStore(port, true); !twice {
-			return port, nil
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
 		}
+		last = err // somebody else listens there
 	}
+	return 0, fmt.Errorf("find a free port: %w", last)
 }
 
 // TB is the part of testing.TB that Address needs.
