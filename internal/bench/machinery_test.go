@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -105,7 +106,7 @@ func (m *machinery) serve(b *testing.B, n *settled, environ ...string) *settled 
 	accounts, dir := len(n.accounts), b.TempDir()
 	key := filepath.Join(dir, "master.key")
 	require.NoError(b, os.WriteFile(key, scaleMaster, 0o600))
-	n.log, n.ops = filepath.Join(dir, "log"), freeAddress(b)
+	n.log, n.ops = filepath.Join(dir, "log"), freeport.Address(b)
 	url := n.url
 	if m.postgres != nil {
 		url = strings.Replace(url, "/"+nameOf(url), "/"+n.database, 1)
@@ -131,13 +132,6 @@ func (m *machinery) serve(b *testing.B, n *settled, environ ...string) *settled 
 		n.warm = append(n.warm, n.request(i*accounts/min(1000, accounts)))
 	}
 	return n
-}
-
-func freeAddress(b *testing.B) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(b, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // revoke writes so many revoked tokens into the change log.
