@@ -113,6 +113,10 @@ func (l *listener) Accept() (net.Conn, error) {
 	}
 }
 
+// lastRest is how long a connection may still wait for its first request once
+// its listener is closed.
+const lastRest = time.Second
+
 // Close implements net.Listener.
 func (l *listener) Close() error {
 	err := l.Listener.Close()
@@ -120,7 +124,24 @@ func (l *listener) Close() error {
 	defer l.conns.mu.Unlock()
 	l.conns.closed = true
 	l.conns.change.Broadcast()
+	time.AfterFunc(lastRest, l.conns.closeResting)
 	return err
+}
+
+// closeResting closes the connections of which no byte of a request was read.
+// Clients keep such ones in store, and a net/http server that shuts down waits
+// five seconds for them.
+func (s *Conns) closeResting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := s.all.waiting.first; c != nil; {
+		next := c.links[s.all.waiting.lane].after
+		if c.header && c.bytes == 0 {
+			c.leave()
+			_ = c.raw.Close()
+		}
+		c = next
+	}
 }
 
 // admit makes room for raw. Of an address that has its share, whoever waits

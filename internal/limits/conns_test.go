@@ -1,8 +1,10 @@
 package limits
 
 import (
+	"context"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"strings"
@@ -196,4 +198,28 @@ func TestProxyDecidesHowLongItsConnectionsRest(t *testing.T) {
 	require.NoError(t, err)
 	_, err = client.server.Read(make([]byte, 1))
 	require.NoError(t, err, "what follows is for its reader to say")
+}
+
+// Whoever has connected and asked nothing, as clients do in store, does not
+// hold up the end of the server: net/http alone waits for it for five seconds.
+func TestASpareConnectionHoldsNoShutdownUp(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	conns := NewConns(ConnBound{Total: 2, Each: 2, TotalBytes: 1 << 20, EachBytes: 1 << 20},
+		func(netip.Addr) bool { return false }, func() {})
+	s := &http.Server{Handler: http.NotFoundHandler()}
+	ended := make(chan error)
+	go func() { ended <- s.Serve(conns.Listen(inner, nil)) }()
+	spare, err := net.Dial("tcp", inner.Addr().String())
+	require.NoError(t, err)
+	defer spare.Close()
+	require.Eventually(t, func() bool {
+		conns.mu.Lock()
+		defer conns.mu.Unlock()
+		return conns.all.conns == 1
+	}, 10*time.Second, time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	require.NoError(t, s.Shutdown(ctx))
+	require.ErrorIs(t, <-ended, http.ErrServerClosed)
 }
