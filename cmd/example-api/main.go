@@ -39,8 +39,8 @@ func run(ctx context.Context, logger *slog.Logger) error {
 		Issuer:   env("EXAMPLE_API_ISSUER", "http://localhost:8080"),
 		Audience: env("EXAMPLE_API_AUDIENCE", "https://api.cloud.example"),
 		Logger:   logger,
-		// EXAMPLE_API_ACCEPT_TYP_JWT=true where the API's profile makes tokens of
-		// type JWT.
+		// EXAMPLE_API_ACCEPT_TYP_JWT=true where the API's profile makes tokens
+		// of type JWT.
 		AcceptTypJWT: os.Getenv("EXAMPLE_API_ACCEPT_TYP_JWT") == "true",
 		// By which URL callers reach this API, if not by the address that it
 		// listens on, and whether proofs need a nonce: off, optional, required.

@@ -12,8 +12,9 @@ import (
 
 // UpdateServiceAccount changes what patch names, if version is still the
 // account's own (0: whatever it is). Disabling kills its tokens, and demanding
-// more of what they are bound to kills those that lack it. Enabling it again, or
-// giving it another name or other claims, needs every privilege that it holds.
+// more of what they are bound to kills those that lack it. Enabling it again,
+// or giving it another name or other claims, needs every privilege that it
+// holds.
 func (s *Service) UpdateServiceAccount(
 	ctx context.Context,
 	id string,

@@ -12,8 +12,8 @@ import (
 )
 
 // Client is a snapshot of a client: what proving who it is requires, read at
-// one moment. It never changes, except that [Client.Keep] may add to it, and for
-// when the use of its credentials was noted.
+// one moment. It never changes, except that [Client.Keep] may add to it, and
+// for when the use of its credentials was noted.
 //
 // A snapshot that is outdated without our knowing does no harm: it has an old
 // epoch, and the tokens that are minted from it are born revoked.

@@ -37,8 +37,9 @@ type Observer interface {
 }
 
 // Clients keeps snapshots of clients in memory, and for a moment also that
-// there is none with an id, and beside them the roles that they hold. Those that
-// requests ask for at once are read together. It is safe for concurrent use.
+// there is none with an id, and beside them the roles that they hold. Those
+// that requests ask for at once are read together. It is safe for concurrent
+// use.
 type Clients struct {
 	cfg     ClientsConfig
 	cache   *otter.Cache[string, *Client]

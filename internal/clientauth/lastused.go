@@ -20,8 +20,8 @@ type lastUsed struct {
 }
 
 const (
-	// noteAgainAfter is how long after the noted use of a credential another one
-	// is noted.
+	// noteAgainAfter is how long after the noted use of a credential another
+	// one is noted.
 	noteAgainAfter = 3 * time.Minute
 	writeUseEvery  = 15 * time.Second
 	maxUsed        = 200_000 // beyond that the newest are not recorded until the next writing

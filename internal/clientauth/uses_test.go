@@ -45,7 +45,8 @@ func usedOnce(client, org, jti string) Once {
 }
 
 // An organization that floods uses up its own part of the memory: the database
-// is asked for its assertions, and for those of no other, and none passes twice.
+// is asked for its assertions, and for those of no other, and none passes
+// twice.
 func TestAFloodOfAssertionsCostsOthersNothing(t *testing.T) {
 	u, db := alone(t)
 	ctx := t.Context()

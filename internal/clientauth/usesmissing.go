@@ -28,8 +28,8 @@ func (u *Uses) mayBeMissing(o Once) bool {
 const clockStep = 5 * time.Second
 
 // bounded returns until when a gap lasts by the clock as it is now. All of it
-// was before this process began: if it seems to be later, it was noted while the
-// clock was ahead, as one is after a loss of power.
+// was before this process began: if it seems to be later, it was noted while
+// the clock was ahead, as one is after a loss of power.
 func (u *Uses) bounded(gap time.Time) time.Time {
 	began := u.cfg.Clock().Add(-time.Since(u.began)) // the latter is not by the clock
 	if gap.Sub(began) > clockStep {

@@ -304,8 +304,8 @@ func TestNonces(t *testing.T) {
 			require.Equal(t, CodeUseNonce, b.use(t, b.request(b.make(t, possession.Of{Nonce: first}))), "too old")
 			require.Equal(t, CodeUseNonce, b.use(t, b.request(b.make(t, possession.Of{Nonce: "mine"}))))
 
-			// With a nonce the clocks need not agree, and without one the client
-			// is given one.
+			// With a nonce the clocks need not agree, and without one the
+			// client is given one.
 			header, claims := b.parts(t)
 			claims = claims.with("iat", 1)
 			require.Equal(t, CodeUseNonce, b.use(t, b.request(b.sign(t, header, claims))))

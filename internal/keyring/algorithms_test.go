@@ -329,7 +329,8 @@ func TestAnotherConfiguredAlgorithm(t *testing.T) {
 		_, err := verifies(t, fresh, token)
 		require.NoError(t, err, "what the former one signed lives on")
 
-		// The one that signs in its place is revoked: the new one signs at once.
+		// The one that signs in its place is revoked: the new one signs at
+		// once.
 		cfg.Algorithm = rs256
 		third := loaded(t, cfg)
 		require.Equal(t, eddsa, signedWith(t, third, ""))

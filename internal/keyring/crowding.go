@@ -31,9 +31,9 @@ func (c *Crowding) String() string {
 // last token that it may have signed is good nowhere.
 func keptUntil(now time.Time) time.Time { return verify.KeptUntil(verify.LastExpiry(now)) }
 
-// Crowded returns what is wrong with how often keys rotate, if they are those of
-// the server's algorithm and of the profiles of some APIs. It returns nil if no
-// rotation by the clock has to wait.
+// Crowded returns what is wrong with how often keys rotate, if they are those
+// of the server's algorithm and of the profiles of some APIs. It returns nil if
+// no rotation by the clock has to wait.
 func Crowded(every time.Duration, algorithm string, apis []svcauth.API) *Crowding {
 	return crowded(every, newUsage(algorithm, apis))
 }

@@ -1,6 +1,6 @@
 // Package profile knows the forms that tokens for an API may have: the presets,
-// what a profile of the catalogue comes to with them, the claims that no profile
-// and no account may write, and the texts of templates.
+// what a profile of the catalogue comes to with them, the claims that no
+// profile and no account may write, and the texts of templates.
 //
 // It refuses to know which API a token is for (package token), how a catalogue
 // is written (package config) and which keys there are (package keyring).
@@ -48,8 +48,8 @@ const (
 func preset(name string) svcauth.Profile {
 	switch name {
 	case AWSAPIGateway, AzureAPIM:
-		// The JWT authorizer takes RSA only; validate-jwt takes RS256, RS512 and
-		// PS256 with published keys.
+		// The JWT authorizer takes RSA only; validate-jwt takes RS256, RS512
+		// and PS256 with published keys.
 		return svcauth.Profile{SigningAlgorithm: jwk.RS256}
 	case Spring:
 		// JwtTypeValidator takes JWT or no typ, and a decoder that was given a
@@ -100,7 +100,8 @@ func Resolve(p *svcauth.Profile) svcauth.Profile {
 
 // Unknown returns the first value of a profile that this release doesn't know,
 // after the name of its field, or "" if it knows all. A newer release may have
-// written one into the database: what such a token looks like is not known here.
+// written one into the database: what such a token looks like is not known
+// here.
 func Unknown(p *svcauth.Profile) string {
 	if p == nil {
 		return ""

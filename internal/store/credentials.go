@@ -224,7 +224,8 @@ func (c *Credentials) add(kind string, p StoredCredential) {
 	}
 }
 
-// heldGrants reads the grants as the query joins them: "role expiry,role expiry".
+// heldGrants reads the grants as the query joins them: "role expiry,role
+// expiry".
 func heldGrants(text string) (all []HeldGrant, err error) {
 	if text == "" {
 		return nil, nil

@@ -17,8 +17,8 @@ type Use struct {
 }
 
 const (
-	// useBatch is how many rows one transaction of [Store.NoteUse] writes. It is
-	// a power of two, so that nearly all of them have one text.
+	// useBatch is how many rows one transaction of [Store.NoteUse] writes. It
+	// is a power of two, so that nearly all of them have one text.
 	useBatch = 512
 	// useApart is by how much a use must be later than the one that is noted to
 	// be worth writing. Nodes that serve one client write its row once within

@@ -83,8 +83,8 @@ func (h *holder) moreClaims(p *apiProfile, listed []string) []byte {
 	}
 	values := profile.Values{ClientID: h.ClientID, Subject: h.Subject, OrgID: h.OrgID, Name: h.Name}
 	if h.Kind == store.ClientApplicationKey {
-		// It has no name: its description is chosen by any member, and may be the
-		// name of an account.
+		// It has no name: its description is chosen by any member, and may be
+		// the name of an account.
 		values.Name = h.ClientID
 	}
 	for name, value := range p.Claims {
@@ -128,8 +128,8 @@ func (c tokenClaims) after(decided []byte) []byte {
 const maxTokenClaims = 320
 
 // mustEncode returns as JSON what always has that form: texts, integers, a
-// bool, and what came from JSON. It leaves <, > and & as they are: HTML is nowhere
-// near, and they would take six bytes each.
+// bool, and what came from JSON. It leaves <, > and & as they are: HTML is
+// nowhere near, and they would take six bytes each.
 func mustEncode(claims any) []byte {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

@@ -247,8 +247,8 @@ func blame(entry svcauth.Revocation, client *holder) (link, why string) {
 		"ask for a new token", entry.Role)
 }
 
-// blameBinding is [blame] for an entry that spares the tokens which are bound as
-// has been demanded.
+// blameBinding is [blame] for an entry that spares the tokens which are bound
+// as has been demanded.
 func blameBinding(entry svcauth.Revocation) (link, why string) {
 	const mend = "this one is not; ask for a new one: send "
 	if entry.Role != "" {

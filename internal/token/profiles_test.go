@@ -70,8 +70,8 @@ func TestTheNameOfAnApplicationKey(t *testing.T) {
 	}
 }
 
-// TestNoTokenHasAFormThatIsNotKnown has profiles of a newer release beside one of
-// this: no token is for their APIs, in whatever form, and one for others is.
+// TestNoTokenHasAFormThatIsNotKnown has profiles of a newer release beside one
+// of this: no token is for their APIs, in whatever form, and one for others is.
 func TestNoTokenHasAFormThatIsNotKnown(t *testing.T) {
 	s := guarded(t)
 	for what, newer := range map[string]svcauth.Profile{

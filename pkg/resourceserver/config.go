@@ -101,7 +101,8 @@ type Config struct {
 	// SharedProofs is a memory that all instances of this API share, such as
 	// that of package redisproofs, so that no proof is taken twice whichever
 	// instance it is sent to. While it does not answer, each instance goes by
-	// its own memory. Default: none, and a proof is taken once by each instance.
+	// its own memory. Default: none, and a proof is taken once by each
+	// instance.
 	SharedProofs ProofMemory
 	// ClientCertificate returns the certificate that a caller has shown in TLS,
 	// or nil, for tokens that are bound to one (RFC 8705 §3). Set it where a

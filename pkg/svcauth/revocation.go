@@ -50,9 +50,10 @@ type Revocation struct {
 
 // Spares returns which tokens the entry does not deny, because they are bound
 // as has been demanded: [TokenBindingAny], [TokenBindingDPoP] or
-// [TokenBindingMTLS], as [BoundAs] compares them. It returns the empty string if
-// the entry spares none, also for a value that is not known, and for an entry
-// of a kind that has no such tokens: to refuse more than one must is safe.
+// [TokenBindingMTLS], as [BoundAs] compares them. It returns the empty string
+// if the entry spares none, also for a value that is not known, and for an
+// entry of a kind that has no such tokens: to refuse more than one must is
+// safe.
 func (r *Revocation) Spares() string {
 	aClients := r.ClientID != "" && r.MinEpoch > 0 && r.JTI+r.Cred+r.Role == ""
 	aRoles := r.ClientID == "" && r.Role != "" && r.MinPol > 0 && r.JTI+r.Cred+r.Privilege == ""

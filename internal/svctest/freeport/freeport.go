@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// given are the ports that this process has returned. What one was meant for may
-// not have begun to listen yet.
+// given are the ports that this process has returned. What one was meant for
+// may not have begun to listen yet.
 var given sync.Map
 
 // The ports lie below those that Linux gives to callers and to whoever listens
