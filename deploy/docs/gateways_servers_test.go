@@ -59,7 +59,8 @@ func apache(module, name string) func(*testing.T, *yard, api) string {
 		file := publicFile(t, dir, "apache.conf", []byte(text+"\nServerRoot "+dir+"\nServerName localhost\n"+
 			"DefaultRuntimeDir "+dir+"\nListen "+address+"\nPidFile "+dir+"/pid\nErrorLog /dev/stderr\n"+
 			"LogLevel error\nDocumentRoot "+dir+"\nDirectoryIndex index.html\n"))
-		serve(t, exec.Command(svctest.SystemProgram(t, "apache2"), "-D", "FOREGROUND", "-f", file), address)
+		apache := exec.Command(svctest.SystemProgram(t, "apache2"), "-D", "FOREGROUND", "-f", file)
+		svctest.StartProgram(t, apache, svctest.Listens(address))
 		return address
 	}
 }
@@ -82,7 +83,7 @@ func haproxyOfKeys(t *testing.T, y *yard, a api) string {
 	require.NoError(t, err)
 	config := swap(t, shownAs(t, "# haproxy.cfg", y, a), "/etc/haproxy/jwks", dir, "bind :8080",
 		"bind 127.0.0.1:"+port, "127.0.0.1:8082", hello(t))
-	serve(t, startHAProxy(t, dir, config), address)
+	svctest.StartProgram(t, startHAProxy(t, dir, config), svctest.Listens(address))
 	return address
 }
 
@@ -103,7 +104,7 @@ func nginxOfTokens(checker string) func(*testing.T, *yard, api) string {
 		const module = "/usr/lib/nginx/modules/ngx_http_js_module.so"
 		require.FileExists(t, module, "run `make deps`")
 		require.NoError(t, os.WriteFile(file, append([]byte("load_module "+module+";\n"), text...), 0o600))
-		serve(t, cmd, address)
+		svctest.StartProgram(t, cmd, svctest.Listens(address))
 		return address
 	}
 }

@@ -3,14 +3,12 @@ package docs_test
 import (
 	"encoding/base64"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,7 +18,6 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
-	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -200,31 +197,8 @@ func (y *yard) listen(t *testing.T, a api, cmd *exec.Cmd) string {
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "PYTHONPATH=" + modules,
 		"ISSUER=" + y.Issuer, "AUDIENCE=" + a.audience, "LISTEN=" + address,
 		"SSL_CERT_FILE=" + y.caFile, "NODE_EXTRA_CA_CERTS=" + y.caFile}
-	serve(t, cmd, address)
+	svctest.StartProgram(t, cmd, svctest.Listens(address))
 	return address
-}
-
-// serve starts a program and waits until it listens. It ends with the test, and
-// what it has said is shown if that failed.
-func serve(t *testing.T, cmd *exec.Cmd, address string) {
-	t.Helper()
-	said := &syncbuf.Buffer{}
-	cmd.Stdout, cmd.Stderr = said, said
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s said:\n%s", cmd.Path, said)
-		}
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, time.Minute, 20*time.Millisecond, "%s does not listen", cmd.Path)
 }
 
 // TestTheTableSaysWhatIsRun: each gateway that the table calls run here is one

@@ -165,7 +165,8 @@ func newBehind(t *testing.T, start startProxy, config string, environ ...string)
 		"/etc/ssl/clients-ca.pem", write("ca.pem", certtest.PEM(authority.Certificate)...),
 	).Replace(config)
 	require.NotContains(t, text, "/etc/")
-	svctest.StartProxy(t, start(t, dir, text), b.mutual)
+	svctest.StartProgram(t, start(t, dir, text),
+		svctest.ServesTLS(b.front, "auth.example.com"), svctest.Listens(b.mutual))
 	return b
 }
 

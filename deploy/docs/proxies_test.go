@@ -71,7 +71,7 @@ func TestTheProxiesOfThePage(t *testing.T) {
 			).Replace(config)
 			require.NotRegexp(t, `\b443\b`, config)
 			require.NotContains(t, config, "/etc/")
-			svctest.StartProxy(t, start(t, dir, config), front)
+			svctest.StartProgram(t, start(t, dir, config), svctest.ServesTLS(front, "auth.example.com"))
 			throughProxy(t, s, front, log)
 		})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 )
 
@@ -44,16 +45,6 @@ func fill(t *testing.T, from, to string, replacements ...string) string {
 	// a server that gave up root reads it
 	require.NoError(t, os.WriteFile(to, []byte(strings.NewReplacer(replacements...).Replace(string(content))), 0o644))
 	return to
-}
-
-// sbin is the path of a program that Debian keeps for root.
-func sbin(t *testing.T, name string) string {
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	path := "/usr/sbin/" + name
-	require.FileExists(t, path, "run `make deps`")
-	return path
 }
 
 // serverDir is a directory that a server's workers, which are not root, can
@@ -90,7 +81,8 @@ DirectoryIndex index.html
 OIDCCABundlePath "`+ca+`"
 Include "`+fragment+`"
 `), 0o600))
-	run(t, exec.Command(sbin(t, "apache2"), "-D", "FOREGROUND", "-f", config), address)
+	apache := exec.Command(svctest.SystemProgram(t, "apache2"), "-D", "FOREGROUND", "-f", config)
+	svctest.StartProgram(t, apache, svctest.Listens(address))
 	return "http://" + address + "/"
 }
 
@@ -119,6 +111,6 @@ http {
 	include `+fragment+`;
 }
 `), 0o600))
-	run(t, exec.Command(sbin(t, "nginx"), "-c", config), address)
+	svctest.StartProgram(t, exec.Command(svctest.SystemProgram(t, "nginx"), "-c", config), svctest.Listens(address))
 	return "http://" + address + "/"
 }

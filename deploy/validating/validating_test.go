@@ -5,22 +5,20 @@ package validating_test
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
-	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -167,38 +165,6 @@ func (f *front) program(t *testing.T, environ []string, name string, args ...str
 	cmd.Env = append(os.Environ(), "ISSUER="+f.issuer, "AUDIENCE="+audience, "LISTEN="+address,
 		"SSL_CERT_FILE="+f.caFile, "NODE_EXTRA_CA_CERTS="+f.caFile)
 	cmd.Env = append(cmd.Env, environ...)
-	run(t, cmd, address)
+	svctest.StartProgram(t, cmd, svctest.Listens(address))
 	return "http://" + address + "/"
-}
-
-// run starts a program that listens, waits until it does, and ends it with the
-// test.
-func run(t *testing.T, cmd *exec.Cmd, address string) {
-	said := &syncbuf.Buffer{}
-	cmd.Stdout, cmd.Stderr = said, said
-	require.NoError(t, cmd.Start())
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(10 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-		if t.Failed() {
-			t.Logf("%s said:\n%s", cmd.Path, said)
-		}
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err != nil {
-			return false
-		}
-		defer conn.Close()
-		// The system may choose that very port for the caller, which then
-		// reaches itself.
-		return conn.LocalAddr().String() != address
-	}, 60*time.Second, 20*time.Millisecond, "%s does not listen", cmd.Path)
 }

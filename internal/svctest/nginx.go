@@ -1,13 +1,10 @@
 package svctest
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +18,7 @@ import (
 func Nginx(t testing.TB, address, block string) {
 	t.Helper()
 	needs.Service(t, "nginx")
-	StartProxy(t, NginxCommand(t, t.TempDir(), "server { listen "+address+";\n"+block+"\n}\n"), address)
+	StartProgram(t, NginxCommand(t, t.TempDir(), "server { listen "+address+";\n"+block+"\n}\n"), Listens(address))
 }
 
 // NginxCommand prepares an nginx with what the http block of its configuration
@@ -49,25 +46,6 @@ func SystemProgram(t testing.TB, name string) string {
 	}
 	require.FileExists(t, path, "run `make deps`")
 	return path
-}
-
-// StartProxy starts a proxy, which ends with the test, and waits until it takes
-// connections at its address.
-func StartProxy(t testing.TB, cmd *exec.Cmd, address string) {
-	t.Helper()
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-	})
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, time.Minute, 20*time.Millisecond)
 }
 
 // BelowPath starts a server with the issuer http://ADDRESS/PATH behind a real
