@@ -26,6 +26,7 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
 	"github.com/svcauth/svcauth/pkg/svcauth"
+	"github.com/svcauth/svcauth/pkg/tokensource"
 )
 
 // archiveConfig returns a configuration for backup and restore: a database, and
@@ -177,6 +178,66 @@ func TestAMovedDatabaseKeepsItsTokens(t *testing.T) {
 		Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)})
 	require.True(t, moved.Active(account.ClientID, account.ClientSecret, live))
 	require.False(t, moved.Active(account.ClientID, account.ClientSecret, dead), "a revoked token stays dead")
+}
+
+// Demands for bound tokens from before a move go on denying the tokens that
+// they ended, and no others: their entries are moved with what they spare, also
+// those of which an account or a role knows no more.
+func TestAMovedDatabaseSparesTheTokensThatAreBound(t *testing.T) {
+	for name, to := range map[string]func(*testing.T) string{
+		"sqlite": sqliteURL, "postgresql": func(t *testing.T) string { return pgtest.URL(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, to, master := sqliteURL(t), to(t), filepath.Join(t.TempDir(), "master.key")
+			own := []string{"SVCAUTH_MASTER_KEY_FILE=" + master}
+			s := svctest.New(t, svctest.Options{DatabaseURL: from, Environ: own})
+			type issued struct {
+				account      svcauth.ServiceAccount
+				plain, bound string
+			}
+			all := map[string]issued{}
+			for _, name := range []string{"demanded of the account", "demanded by the role", "nothing demanded"} {
+				account := s.Account(name, "clusters:view")
+				source, err := tokensource.New(tokensource.Config{TokenURL: s.Issuer + "/oauth2/token", DPoP: true,
+					ClientID: account.ClientID, ClientSecret: account.ClientSecret, HTTPClient: s.HTTP})
+				require.NoError(t, err)
+				defer source.Close()
+				bound, err := source.Token(t.Context())
+				require.NoError(t, err)
+				all[name] = issued{account, s.Token(account.ClientID, account.ClientSecret, ""), bound.AccessToken}
+			}
+			id := all["demanded of the account"].account.ID
+			for _, binding := range []string{svcauth.TokenBindingDPoP, svcauth.TokenBindingNone} {
+				_, err := s.Admin().UpdateServiceAccount(t.Context(), id, 0,
+					svcauth.ServiceAccountPatch{TokenBinding: &binding}, 0)
+				require.NoError(t, err)
+			}
+			role := all["demanded by the role"].account.Roles[0].ID
+			for _, demanded := range []bool{true, false} {
+				_, err := s.Admin().UpdateRole(t.Context(), role, 0, svcauth.RolePatch{RequiresBinding: &demanded}, 0)
+				require.NoError(t, err)
+			}
+			check := func(s *svctest.Server) {
+				t.Helper()
+				for name, one := range all {
+					active := func(token string) bool {
+						return s.Active(one.account.ClientID, one.account.ClientSecret, token)
+					}
+					require.True(t, active(one.bound), name)
+					require.Equal(t, name == "nothing demanded", active(one.plain), name)
+				}
+			}
+			check(s)
+			s.Stop()
+			var archive bytes.Buffer
+			_, err := app.Backup(t.Context(), archiveConfig(t, from, master), &archive)
+			require.NoError(t, err)
+			_, err = app.Restore(t.Context(), archiveConfig(t, to, master), &archive, true)
+			require.NoError(t, err)
+			check(svctest.New(t, svctest.Options{DatabaseURL: to, Empty: true,
+				Environ: append(own, "SVCAUTH_ISSUER="+s.Issuer)}))
+		})
+	}
 }
 
 func TestADamagedBackupRestoresNothing(t *testing.T) {

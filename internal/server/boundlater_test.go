@@ -1,11 +1,13 @@
 package server_test
 
 import (
+	"context"
 	"crypto/tls"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,11 +19,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/possession"
 	"github.com/svcauth/svcauth/internal/svctest"
 	"github.com/svcauth/svcauth/internal/svctest/certtest"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/internal/svctest/schema"
-	"github.com/svcauth/svcauth/internal/verify"
+	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -85,24 +88,20 @@ func (p *prover) oneOfEachKind(m mutual, pair *tls.Certificate) map[string]strin
 	return tokens
 }
 
-// heardOf reads the feed as a resource server that starts now does.
-func heardOf(t *testing.T, s *svctest.Server, bearer string) *verify.RevocationSet {
-	t.Helper()
-	answer := s.Get("/oauth2/revocations", bearer)
-	require.Equal(t, 200, answer.Status, answer.Text)
-	var page struct{ Revocations []svcauth.Revocation }
-	require.NoError(t, json.Unmarshal([]byte(answer.Text), &page))
-	set := verify.NewRevocationSet()
-	set.Add(page.Revocations...)
-	return set
+// caughtUp waits until each of some resource servers enforces what has happened
+// so far: it has confirmed what came after.
+func (p *prover) caughtUp(resourceServers int) {
+	p.t.Helper()
+	last := p.Account("last "+p.Thumbprint()[:8], "usual:view")
+	token := p.Token(last.ClientID, last.ClientSecret, "")
+	answer := p.Post("/oauth2/revoke?wait=10s", last.ClientID, last.ClientSecret, url.Values{"token": {token}})
+	require.EqualValues(p.t, resourceServers, answer.JSON["enforced"], answer.Text)
+	require.EqualValues(p.t, resourceServers, answer.JSON["connected"], answer.Text)
 }
 
-func deniedBy(t *testing.T, set *verify.RevocationSet, token string) bool {
-	t.Helper()
-	c, err := verify.Unverified(token)
-	require.NoError(t, err)
-	_, revoked := set.Revoked(c)
-	return revoked
+func revokedAt(v *resourceserver.Verifier, token string) bool {
+	_, err := v.Verify(context.Background(), token)
+	return errors.Is(err, resourceserver.ErrRevoked)
 }
 
 // TestBindingDemandedLater ends the tokens that are out and are not bound as is
@@ -121,17 +120,23 @@ func TestBindingDemandedLater(t *testing.T) {
 	m := newMutual(t, "SVCAUTH_CATALOG_FILE="+file)
 	pair := certtest.SelfSigned(t, nil)
 	watcher := m.Account("watcher", svcauth.TokensIntrospect)
+	following := map[string]*resourceserver.Verifier{}
+	for name := range shapes {
+		following[name] = resourceServer(t, m.Server, watcher, func(c *resourceserver.Config) {
+			c.Audience, c.AcceptTypJWT = fmt.Sprintf("https://%s.example", name), true
+		})
+	}
 	for name := range shapes {
 		for _, demand := range boundLaters {
 			t.Run(name+", "+demand.name, func(t *testing.T) {
 				p := newProver(t, m.Server, name+":view")
 				tokens := p.oneOfEachKind(m, &pair)
 				demand.do(p)
-				feed := heardOf(t, m.Server, m.OwnToken(watcher.ClientID, watcher.ClientSecret))
+				p.caughtUp(len(following))
 				for kind, token := range tokens {
 					lives := slices.Contains(demand.spared, kind)
 					require.Equal(t, lives, m.Active(watcher.ClientID, watcher.ClientSecret, token), kind)
-					require.Equal(t, !lives, deniedBy(t, feed, token), kind)
+					require.Equal(t, !lives, revokedAt(following[name], token), kind)
 					said, err := m.Admin().Explain(t.Context(), svcauth.ExplainRequest{Token: token})
 					require.NoError(t, err)
 					require.Equal(t, lives, said.Allowed, "%s: %+v", kind, said.Steps)
@@ -197,6 +202,37 @@ func newValve(t *testing.T, to string) *valve {
 	return v
 }
 
+// boundAPI is an API that follows the feed and takes the server's own tokens,
+// with proofs of those that are bound.
+type boundAPI struct {
+	*resourceserver.Verifier
+	url string
+}
+
+func newBoundAPI(t *testing.T, s *svctest.Server, watcher svcauth.ServiceAccount) boundAPI {
+	t.Helper()
+	v := resourceServer(t, s, watcher, func(c *resourceserver.Config) { c.Audience = s.Issuer })
+	api := httptest.NewServer(v.Require(svcauth.MembersRead)(http.HandlerFunc(
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })))
+	t.Cleanup(api.Close)
+	return boundAPI{v, api.URL}
+}
+
+// call shows a token to the API, with a proof if it is of type DPoP, and
+// returns the status of the answer.
+func (a boundAPI) call(p *prover, scheme, token string) int {
+	p.t.Helper()
+	req, err := http.NewRequestWithContext(p.t.Context(), http.MethodGet, a.url+"/", nil)
+	require.NoError(p.t, err)
+	req.Header.Set("Authorization", scheme+" "+token)
+	if scheme == "DPoP" {
+		proof, err := p.Make(possession.Of{Method: req.Method, URL: a.url + "/", Token: token, Now: time.Now()})
+		require.NoError(p.t, err)
+		req.Header.Set("DPoP", proof)
+	}
+	return p.Do(req).Status
+}
+
 // TestBindingDemandedLaterAtAnotherNode: a node that hears of nothing, neither
 // from the database nor through Redis, goes on issuing tokens that are not
 // bound. They are dead wherever the demand was heard of, as all others of
@@ -217,7 +253,7 @@ func TestBindingDemandedLaterAtAnotherNode(t *testing.T) {
 			two.Start()
 			p := newProver(t, one, svcauth.MembersRead)
 			watcher := one.Account("watcher", svcauth.TokensIntrospect)
-			bearer := one.OwnToken(watcher.ClientID, watcher.ClientSecret)
+			api := newBoundAPI(t, one, watcher)
 			form := url.Values{"grant_type": {"client_credentials"}, "resource": {one.Issuer}}
 			ask := func(at *svctest.Server, proofs ...string) svctest.Answer {
 				return p.at(at).ask(tokenEndpoint, form, proofs...)
@@ -237,6 +273,8 @@ func TestBindingDemandedLaterAtAnotherNode(t *testing.T) {
 				return answer.Status != 200 || answer.JSON["active"] == true
 			}
 			require.True(t, active(two, bound), "two remembers the watcher, too")
+			require.Equal(t, 200, api.call(p, "Bearer", before))
+			require.Equal(t, 200, api.call(p, "DPoP", bound))
 
 			between.shut.Lock()
 			redis.Pause()
@@ -244,14 +282,15 @@ func TestBindingDemandedLaterAtAnotherNode(t *testing.T) {
 			minted := ask(two)
 			require.Equal(t, 200, minted.Status, "two has not heard: %s", minted.Text)
 			late := minted.JSON["access_token"].(string)
-			feed := heardOf(t, one, bearer)
 			for what, token := range map[string]string{"of before": before, "minted late": late} {
 				require.False(t, active(one, token), what)
 				require.Equal(t, 401, one.Get("/v1/me", token).Status, what)
-				require.True(t, deniedBy(t, feed, token), what)
+				require.Eventually(t, func() bool { return api.call(p, "Bearer", token) == 401 }, patience,
+					time.Millisecond, what)
+				require.True(t, revokedAt(api.Verifier, token), what)
 			}
 			require.True(t, active(one, bound))
-			require.False(t, deniedBy(t, feed, bound))
+			require.Equal(t, 200, api.call(p, "DPoP", bound))
 			require.Equal(t, 400, ask(one).Status, "one asks for a proof")
 
 			redis.Resume() // the announcement comes, the table does not answer
