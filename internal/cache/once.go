@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"crypto/sha256"
-	"maps"
 	"sync"
 	"time"
 
@@ -20,8 +19,9 @@ const (
 	maxOnceEach = 10_000  // of one client
 )
 
-// onceBound is how many uses of each organization are remembered. What is
-// beyond is asked for in the database, and that organization's alone.
+// onceBound is how many uses of each organization are remembered, if it leaves
+// enough to others, and so does each of its clients. What is beyond is asked
+// for in the database, and that client's alone.
 var onceBound = limits.Bound{Total: maxOnce, Each: maxOnce / 8, Reserved: maxOnce / 4}
 
 // Owner is whose use something is. Operator reports that the organization is
@@ -39,9 +39,10 @@ const (
 	UseFirst   Use = iota // nobody has used it, as far as is known
 	UseAgain              // somebody has
 	UseTooMany            // the client has used too many that are not over
-	// UseUnknown is: there is no room to remember it here, or was none for
-	// others of the organization that are not over.
+	// UseUnknown is: it is remembered from now on, but there was no room for
+	// others of the client that are not over.
 	UseUnknown
+	UseNoRoom // there is no room to remember it here
 )
 
 // Once records the use of something that a client may use once until a moment,
@@ -53,7 +54,7 @@ const (
 func (c *Cache) Once(ctx context.Context, owner Owner, what string, until time.Time) (Use, error) {
 	id := UseID(owner.Client, what)
 	use := c.OnceHere(owner, id, until)
-	if use != UseFirst && use != UseUnknown || c.remote == nil {
+	if use == UseAgain || use == UseTooMany || c.remote == nil {
 		return use, nil
 	}
 	shared := &SharedUse{ID: id, Until: until}
@@ -123,9 +124,10 @@ func (c *Cache) Remember(owner Owner, id [32]byte, until time.Time) bool {
 // the same, until a moment: for [MaxOnceFor] at most, as long as it would
 // remember.
 func (c *Cache) Unsure(until time.Time) {
-	c.once.mu.Lock()
-	defer c.once.mu.Unlock()
-	c.once.doubtAll(until)
+	m := c.once
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unsure.addAll(bounded(until, m.clock()))
 }
 
 // UseID returns what stands for the use of something by a client.
@@ -141,10 +143,7 @@ type onceMemory struct {
 	of   *limits.Shares[string]
 	ends onceHeap
 
-	// Until then there may be uses that there was no room for: what is not
-	// remembered may be one of them. It is so for an organization, or for all.
-	unsure    map[string]time.Time
-	unsureAll time.Time
+	unsure doubts
 }
 
 type onceUse struct {
@@ -156,7 +155,7 @@ type onceUse struct {
 
 func newOnceMemory(clock func() time.Time) *onceMemory {
 	return &onceMemory{clock: clock, byID: map[[32]byte]*onceUse{}, each: map[string]int{},
-		of: limits.NewShares[string](onceBound), unsure: map[string]time.Time{}}
+		of: limits.NewShares[string](onceBound), unsure: doubts{of: map[string]*doubt{}}}
 }
 
 func (m *onceMemory) take(owner Owner, id [32]byte, until time.Time) Use {
@@ -172,15 +171,15 @@ func (m *onceMemory) take(owner Owner, id [32]byte, until time.Time) Use {
 		return UseAgain
 	case m.each[owner.Client] >= maxOnceEach:
 		return UseTooMany
-	case !m.of.Take(owner.Org, 1, owner.Operator):
-		m.doubt(owner.Org, until, now)
-		return UseUnknown
+	case !m.leaves(owner) || !m.of.Take(owner.Org, 1, owner.Operator):
+		m.unsure.add(owner, until, now)
+		return UseNoRoom
 	}
 	use := &onceUse{id: id, owner: owner, until: until}
 	m.byID[id] = use
 	m.each[owner.Client]++
 	heap.Push(&m.ends, use)
-	if now.Before(m.unsureAll) || now.Before(m.unsure[owner.Org]) {
+	if m.unsure.about(owner, now) {
 		return UseUnknown
 	}
 	return UseFirst
@@ -194,26 +193,13 @@ func bounded(until, now time.Time) time.Time {
 	return until
 }
 
-// maxUnsure is of how many organizations it is known that they are unsure.
-const maxUnsure = 1 << 12
-
-// doubt notes that a use of an organization is not remembered.
-func (m *onceMemory) doubt(orgID string, until, now time.Time) {
-	if len(m.unsure) >= maxUnsure {
-		maps.DeleteFunc(m.unsure, func(_ string, end time.Time) bool { return !end.After(now) })
-	}
-	switch {
-	case len(m.unsure) >= maxUnsure:
-		m.doubtAll(until)
-	case until.After(m.unsure[orgID]):
-		m.unsure[orgID] = until
-	}
-}
-
-func (m *onceMemory) doubtAll(until time.Time) {
-	if until = bounded(until, m.clock()); until.After(m.unsureAll) {
-		m.unsureAll = until
-	}
+// leaves reports whether one more use leaves to others at least half of what
+// its owner has then: to the clients of the organization, and to the
+// organizations. So of a few that take all they get, none shuts another one out.
+func (m *onceMemory) leaves(o Owner) bool {
+	leaves := func(has, left int) bool { return has+1 <= 2*(left-1) }
+	return leaves(m.each[o.Client], m.of.Left(o.Org, o.Operator)) &&
+		(o.Operator || leaves(m.of.Held(o.Org), m.of.Left("", false)))
 }
 
 func (m *onceMemory) forget(id [32]byte) {

@@ -127,20 +127,25 @@ func TestOnceIsBounded(t *testing.T) {
 	require.Len(t, c.once.each, 1)
 
 	until = clock.Now().Add(time.Minute)
-	for i := 1; i < maxOnce; i++ {
-		require.Equal(t, UseFirst, c.use(t, fmt.Sprint("sa_", i%100), fmt.Sprint(i), until))
+	for i := range maxOnce * 99 / 100 {
+		require.Equal(t, UseFirst, c.use(t, fmt.Sprint("sa_", i%100), fmt.Sprint("more", i), until))
 	}
-	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room", until))
-	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room", until), "and so each time: the database knows")
+	for i := 0; c.use(t, "sa_1", fmt.Sprint("last", i), until) != UseNoRoom; i++ {
+		require.Less(t, i, maxOnce/100)
+	}
+	require.Equal(t, UseNoRoom, c.use(t, "sa_1", "no room", until))
+	require.Equal(t, UseNoRoom, c.use(t, "sa_1", "no room", until), "and so each time: the database knows")
+	require.Equal(t, UseFirst, c.use(t, "sa_new", "of another client", until))
 
 	// When there is room again, what is not remembered may be what there was
 	// none for, for as long as that is not over.
 	later := clock.Now().Add(5 * time.Minute)
-	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room, and long", later))
+	require.Equal(t, UseNoRoom, c.use(t, "sa_1", "no room, and long", later))
 	clock.Advance(time.Minute)
 	require.Equal(t, UseUnknown, c.use(t, "sa_1", "no room, and long", later))
 	require.Equal(t, UseAgain, c.use(t, "sa_1", "no room, and long", later), "there is room by now")
 	require.Equal(t, UseUnknown, c.use(t, "sa_1", "another", later))
+	require.Equal(t, UseFirst, c.use(t, "sa_2", "of another client", later))
 	clock.Advance(4 * time.Minute)
 	require.Equal(t, UseFirst, c.use(t, "sa_1", "a third", clock.Now().Add(time.Minute)))
 }
@@ -165,44 +170,83 @@ func TestOnceWithoutRedis(t *testing.T) {
 	require.Equal(t, UseFirst, use)
 }
 
-// An organization that uses more than its share is the only one whose uses are
-// asked for in the database: others are remembered all the while, also when all
-// shares are taken.
+// Whoever uses all that it gets is the only one whose uses are asked for in the
+// database: other clients of the organization, and other organizations, are
+// remembered all the while, though some do so.
 func TestOnceIsShared(t *testing.T) {
 	clock := newClock()
 	c := backend{}.node(t, Config{Clock: clock.Now})
 	until := clock.Now().Add(time.Minute)
 	take := func(org string, client, n int) Use {
-		owner := Owner{Client: fmt.Sprint(org, client), Org: org}
+		owner := Owner{Client: fmt.Sprint(org, " ", client), Org: org}
 		return c.OnceHere(owner, UseID(owner.Client, fmt.Sprint(n)), until)
 	}
-	flood := func(org string) (unknown int) {
-		for client := range 4 {
-			for n := range maxOnceEach / 2 {
-				if take(org, client, n) == UseUnknown {
-					unknown++
-				}
-			}
+	flood := func(org string, client int) (found map[Use]int) {
+		found = map[Use]int{}
+		for n := range maxOnceEach {
+			found[take(org, client, n)]++
 		}
-		return unknown
+		return found
 	}
-	require.Equal(t, 4*maxOnceEach/2-onceBound.Each, flood("a"))
-	for n := range 1000 {
-		require.Equal(t, UseFirst, take("b", 0, n))
-		require.Equal(t, UseAgain, take("b", 0, n))
+	remembered := func(org string, client, n int) {
+		t.Helper()
+		for i := range n {
+			require.Equal(t, UseFirst, take(org, client, i), i)
+			require.Equal(t, UseAgain, take(org, client, i), i)
+		}
 	}
+	require.Equal(t, map[Use]int{UseFirst: maxOnceEach}, flood("a", 0), "a client alone gets what it may have")
+	require.Equal(t, UseTooMany, take("a", 0, maxOnceEach))
+	require.Positive(t, flood("a", 1)[UseNoRoom])
+	remembered("a", 2, 1000)
+	require.Positive(t, flood("a", 2)[UseNoRoom])
+	remembered("a", 3, 100)
 	require.Equal(t, UseAgain, take("a", 0, 0), "what there was room for is known")
-	for org := range 6 { // all that is not the operator's
-		flood(fmt.Sprint("more", org))
+	remembered("b", 0, 1000)
+	for org := range 6 {
+		for client := range 4 {
+			flood(fmt.Sprint("more", org), client)
+		}
 	}
-	require.Equal(t, UseUnknown, take("c", 0, 0), "there is no room for it, and the database knows")
+	require.Greater(t, c.once.of.Used(), (maxOnce-onceBound.Reserved)*8/10)
+	remembered("c", 0, 1000)
 	require.Equal(t, UseFirst, c.use(t, "sa_1", "a", until), "the operator's own")
 	require.Equal(t, UseAgain, take("b", 0, 0))
 	clock.Advance(time.Minute)
 	until = until.Add(time.Minute)
-	require.Equal(t, UseFirst, take("a", 0, 0))
+	require.Equal(t, UseFirst, take("a", 1, 0))
 	require.Equal(t, UseFirst, take("c", 0, 0))
 	require.Equal(t, 2, c.once.of.Used())
+}
+
+// Of an organization in which many clients had no room, and of all if there are
+// many such organizations, nothing is known for certain for a while.
+func TestDoubtsAreBounded(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	d := doubts{of: map[string]*doubt{}}
+	of := func(org, client int) Owner { return Owner{Org: fmt.Sprint(org), Client: fmt.Sprint(org, " ", client)} }
+	for client := range maxUnsureEach {
+		d.add(of(0, client), now.Add(time.Minute), now)
+	}
+	require.True(t, d.about(of(0, 1), now))
+	require.False(t, d.about(of(0, maxUnsureEach), now))
+	d.add(of(0, maxUnsureEach+1), now.Add(2*time.Minute), now)
+	require.True(t, d.about(of(0, maxUnsureEach), now))
+	require.True(t, d.about(of(0, maxUnsureEach), now.Add(time.Minute)))
+	for org := 1; org < maxUnsure; org++ {
+		d.add(of(org, 1), now.Add(time.Minute), now)
+	}
+	later := now.Add(90 * time.Second)
+	d.add(of(maxUnsure, 1), later.Add(time.Minute), later)
+	require.Len(t, d.of, 2, "what is over is forgotten")
+	require.True(t, d.about(of(0, 5), later))
+	require.False(t, d.about(of(1, 1), later))
+	for org := range maxUnsure {
+		d.add(of(org, 1), later.Add(time.Minute), later)
+	}
+	require.Len(t, d.of, maxUnsure)
+	require.True(t, d.about(of(maxUnsure+1, 1), later))
+	require.False(t, d.about(of(maxUnsure+1, 1), later.Add(time.Minute)))
 }
 
 // A node whose clock is ahead has a use forgotten no sooner than one whose

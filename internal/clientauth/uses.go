@@ -62,6 +62,7 @@ type use struct {
 	cache.SharedUse
 	cache.Owner
 	short bool // see [Once.short]
+	count bool // the client's uses in the database must be counted first
 	ahead bool // made by a clock that is ahead: a crash can't be told to be later
 	known bool // this process has forgotten none that may be the same
 
@@ -142,7 +143,7 @@ func (u *Uses) Use(ctx context.Context, once Once) error {
 	}
 	w := &use{
 		Owner: cache.Owner{Client: once.Client.ClientID, Org: once.Client.OrgID, Operator: once.Client.Operator},
-		short: once.short(), ahead: once.made().After(u.cfg.Clock()),
+		short: once.short(), count: !once.short(), ahead: once.made().After(u.cfg.Clock()),
 		SharedUse: cache.SharedUse{
 			ID: cache.UseID(once.Client.ClientID, once.JTI), Until: once.ExpiresAt.Add(once.Skew),
 		},
@@ -154,6 +155,8 @@ func (u *Uses) Use(ctx context.Context, once Once) error {
 		return tooManyUses()
 	case cache.UseFirst:
 		w.known = true
+	case cache.UseNoRoom:
+		w.count = true
 	}
 	err := u.record(ctx, w)
 	if err == nil && w.again {
@@ -171,7 +174,7 @@ func (u *Uses) record(ctx context.Context, w *use) error {
 	if w.short && w.known && u.cfg.Alone && !u.cfg.Cache.Shared() && u.writeLater(w) {
 		return nil
 	}
-	if !w.short {
+	if w.count {
 		if err := u.checkCount(ctx, w.Client, u.cfg.Clock()); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -44,9 +45,9 @@ func usedOnce(client, org, jti string) Once {
 		IssuedAt: now.Truncate(time.Second), ExpiresAt: now.Add(4 * time.Minute), Skew: assertionSkew}
 }
 
-// An organization that floods uses up its own part of the memory: the database
-// is asked for its assertions, and for those of no other, and none passes
-// twice.
+// Clients that flood use up their own part of the memory: the database is asked
+// for their assertions, and for those of no other, be it of their organization
+// or of another one, and none passes twice. Those in the database are counted.
 func TestAFloodOfAssertionsCostsOthersNothing(t *testing.T) {
 	u, db := alone(t)
 	ctx := t.Context()
@@ -54,7 +55,7 @@ func TestAFloodOfAssertionsCostsOthersNothing(t *testing.T) {
 	for worker := range 40 {
 		flood.Go(func() {
 			for n := range 500 {
-				once := usedOnce(fmt.Sprint("sa_flood", worker%4), "org_flood", fmt.Sprint(worker, " ", n))
+				once := usedOnce(fmt.Sprint("sa_flood", worker%2), "org_flood", fmt.Sprint(worker, " ", n))
 				if err := u.Use(ctx, once); err != nil {
 					t.Error(err)
 				}
@@ -66,23 +67,40 @@ func TestAFloodOfAssertionsCostsOthersNothing(t *testing.T) {
 		require.NoError(t, err)
 		return n
 	}
-	for n := range 400 {
-		once := usedOnce("sa_other", "org_other", fmt.Sprint(n))
-		require.NoError(t, u.Use(ctx, once))
-		require.ErrorContains(t, u.Use(ctx, once), "used before")
+	others := map[string]string{"sa_other": "org_other", "sa_third": "org_flood"}
+	pass := func(when string) {
+		for client, org := range others {
+			for n := range 400 {
+				once := usedOnce(client, org, fmt.Sprint(when, n))
+				require.NoError(t, u.Use(ctx, once))
+				require.ErrorContains(t, u.Use(ctx, once), "used before")
+			}
+		}
 	}
+	pass("during")
 	flood.Wait()
-	for n := range 400 {
-		once := usedOnce("sa_other", "org_other", fmt.Sprint("after ", n))
-		require.NoError(t, u.Use(ctx, once))
-		require.ErrorContains(t, u.Use(ctx, once), "used before")
+	pass("after")
+	for client := range others {
+		require.Zero(t, uses(client), "those of %s are remembered, and written later", client)
 	}
-	require.Zero(t, uses("sa_other"), "it is remembered, and written later")
-	require.Positive(t, uses("sa_flood0"))
+	require.Positive(t, uses("sa_flood0")+uses("sa_flood1"))
 	for worker := range 40 {
-		once := usedOnce(fmt.Sprint("sa_flood", worker%4), "org_flood", fmt.Sprint(worker, " ", 499))
+		once := usedOnce(fmt.Sprint("sa_flood", worker%2), "org_flood", fmt.Sprint(worker, " ", 499))
 		require.ErrorContains(t, u.Use(ctx, once), "used before")
 	}
+	rows := make([]store.AssertionUse, maxUses)
+	for i := range rows {
+		rows[i] = store.AssertionUse{
+			ID: fmt.Sprint(i), ClientID: "sa_flood0", OrgID: "org_flood", Until: time.Now().Add(time.Minute),
+		}
+	}
+	for part := range slices.Chunk(rows, store.MaxAssertionUses) {
+		_, err := db.UseAssertions(ctx, part, time.Now())
+		require.NoError(t, err)
+	}
+	err := u.Use(ctx, usedOnce("sa_flood0", "org_flood", "one more"))
+	require.ErrorContains(t, err, "10000 assertions that have not")
+	require.NoError(t, u.Use(ctx, usedOnce("sa_third", "org_flood", "one more")))
 }
 
 // What was made by a clock that is ahead is written at once: the process after

@@ -27,19 +27,29 @@ func NewShares[K comparable](bound Bound) *Shares[K] {
 	return &Shares[K]{bound: bound, held: map[K]int{}}
 }
 
+// Left returns how many more units key may take.
+func (s *Shares[K]) Left(key K, privileged bool) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.left(key, privileged)
+}
+
+func (s *Shares[K]) left(key K, privileged bool) int {
+	left := s.bound.Total - s.used
+	if !privileged {
+		if left -= s.bound.Reserved; s.bound.Each > 0 {
+			left = min(left, s.bound.Each-s.held[key])
+		}
+	}
+	return left
+}
+
 // Take takes n units for key and reports whether there was room. The caller
 // returns them with Give.
 func (s *Shares[K]) Take(key K, n int, privileged bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	room := s.bound.Total
-	if !privileged {
-		room -= s.bound.Reserved
-		if s.bound.Each > 0 && s.held[key]+n > s.bound.Each {
-			return false
-		}
-	}
-	if s.used+n > room {
+	if n > s.left(key, privileged) {
 		return false
 	}
 	s.used += n
