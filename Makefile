@@ -14,14 +14,16 @@ SEMANTIC ?= $(if $(findstring .,$(VERSION)),$(VERSION),0.0.0-g$(VERSION))
 BUILDFLAGS = -trimpath -tags=nomsgpack -buildvcs=false -ldflags '-s -w -buildid= -X main.version=$(VERSION)'
 SOURCES    = cmd config deploy internal pkg
 
-# nomsgpack: without a codec that gin brings and nothing here speaks, a tenth of the program. Tests build programs too: all see the tag.
-export GOFLAGS := $(strip $(GOFLAGS) $(filter -tags=%,$(BUILDFLAGS)))
+# nomsgpack: without a codec that gin brings and nothing here speaks, a tenth of the program.
+# With the flags that decide what is compiled in every command of go, each package is compiled once:
+# for vet, tests, the programs that tests build, `make build`, and for another checkout, too.
+export GOFLAGS := $(strip $(GOFLAGS) $(filter -trimpath -tags=%,$(BUILDFLAGS)))
 
 # Where goroutines meet: these are tested under the race detector, which needs cgo and takes too
-# long for all of them. TWICE are those with files that say why they are not under it (//go:build
-# !race): they are tested without it too.
-RACE = $(wildcard internal/app internal/cache internal/changelog internal/clientauth internal/feed internal/keyring internal/token internal/telemetry internal/verify pkg/resourceserver pkg/tokensource)
-TWICE = ./internal/app/ ./internal/verify/ ./pkg/resourceserver/
+# long for all of them. Those of their tests that are not under it are in files that say so
+# (//go:build !race) and why, and are tested without it.
+RACE    = $(wildcard internal/cache internal/app internal/token internal/changelog internal/clientauth internal/feed internal/keyring internal/telemetry internal/verify pkg/resourceserver pkg/tokensource)
+UNRACED = $(shell grep -rl '^//go:build .*!race' --include='*_test.go' $(RACE))
 
 , = ,
 empty =
@@ -62,10 +64,13 @@ LONGEST = ./internal/drill/ ./internal/console/ ./internal/provider/ ./internal/
 # browser: one more than two processors fills them.
 AT_ONCE ?= 3
 
+GO_TEST = SVCAUTH_TEST_SERVICES=1 $(GO) test -p $(AT_ONCE) -vet=off -timeout 14m
+
 # Without cgo, as the programs are built: those that tests build are then compiled already.
 test: deps vet ## everything, with a real PostgreSQL, Redis and browser; nothing is skipped
-	SVCAUTH_TEST_SERVICES=1 CGO_ENABLED=0 $(GO) test -p $(AT_ONCE) -vet=off -timeout 14m $(LONGEST) $(TWICE) $$($(GO) list ./... | grep -vE '/($(subst $(space),|,$(strip $(RACE))))(/|$$)')
-	SVCAUTH_TEST_SERVICES=1 CGO_ENABLED=1 $(GO) test -p $(AT_ONCE) -vet=off -race -timeout 14m $(addprefix ./,$(addsuffix /...,$(RACE)))
+	CGO_ENABLED=0 $(GO_TEST) $(LONGEST) $$($(GO) list ./... | grep -vE '/($(subst $(space),|,$(strip $(RACE))))(/|$$)')
+	CGO_ENABLED=0 $(GO_TEST) -run "^($$(sed -nE 's/^func ((Test|Fuzz|Example)[A-Za-z0-9_]*).*/\1/p' $(UNRACED) | paste -sd '|' -))$$" $(addprefix ./,$(sort $(dir $(UNRACED))))
+	CGO_ENABLED=1 $(GO_TEST) -race $(addprefix ./,$(addsuffix /...,$(RACE)))
 
 vet:
 	@unformatted=$$(gofmt -l $(wildcard $(SOURCES))); if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
