@@ -30,11 +30,14 @@ func TestPrometheusUnderstandsItAll(t *testing.T) {
 	account := s.Account("ci", "clusters:view")
 	for _, expr := range dashboardQueries(t) {
 		require.Eventually(t, func() bool {
+			if len(query(t, web, expr)) > 0 {
+				return true
+			}
 			token := s.Token(account.ClientID, account.ClientSecret, "") // something must happen between two scrapes
 			s.Post("/oauth2/revoke", account.ClientID, account.ClientSecret, url.Values{"token": {token}})
-			s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(),
+			s.Post("/oauth2/token", account.ClientID, svcauth.NewSecret(), // which takes a second
 				url.Values{"grant_type": {"client_credentials"}})
-			return len(query(t, web, expr)) > 0
+			return false
 		}, time.Minute, 200*time.Millisecond, "the dashboard asks for %s, and there is no answer", expr)
 	}
 	var rules struct {

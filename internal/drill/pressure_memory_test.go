@@ -40,6 +40,7 @@ func TestNodeAtRestIsSmall(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits until its heap has been given back
 			n := newNode(t, append(environ(t), "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(t.TempDir(), "master.key"))...)
 			n.start()
 			n.awaitReady()

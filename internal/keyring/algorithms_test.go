@@ -493,7 +493,7 @@ func TestRunActsWhenTheCatalogueChanged(t *testing.T) {
 		go func() { done <- k.Run(ctx) }()
 		catalog(t, k.cfg.Store, eddsa)
 		k.Apply(t.Context(), []store.Change{{Kind: store.ChangeCatalog}})
-		require.Eventually(t, func() bool { return slices.Contains(k.Algorithms(), eddsa) }, 10*time.Second,
+		require.Eventually(t, func() bool { return slices.Contains(k.Algorithms(), eddsa) }, time.Minute,
 			5*time.Millisecond)
 		stop()
 		require.NoError(t, <-done)

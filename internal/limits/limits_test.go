@@ -84,7 +84,7 @@ func TestSlotsServeKeysInTurn(t *testing.T) {
 	gone, leave := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() { left <- s.Take(gone, "d", false) }()
-	require.Eventually(t, func() bool { return s.waiting() == 7 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.waiting() == 7 }, time.Minute, time.Millisecond)
 	leave()
 	require.ErrorIs(t, <-left, context.Canceled)
 	var came []string
@@ -103,7 +103,7 @@ func (s *Slots[K]) wait(t *testing.T, key K, privileged bool, order chan<- K) {
 			order <- key
 		}
 	}()
-	require.Eventually(t, func() bool { return s.waiting() == before+1 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return s.waiting() == before+1 }, time.Minute, time.Millisecond)
 }
 
 func (s *Slots[K]) waiting() (n int) {

@@ -29,7 +29,7 @@ func TestAssertionPassesOnceInItsLife(t *testing.T) {
 		require.Eventually(t, func() bool { // once the node has read the change log by the new time
 			status = g.ask(assertion).Status
 			return status != http.StatusServiceUnavailable
-		}, 10*time.Second, 20*time.Millisecond)
+		}, patience, 20*time.Millisecond)
 		return status
 	}
 	for name, edit := range map[string]func(jwt.MapClaims){

@@ -16,9 +16,20 @@ const apart = int64(useApart / time.Millisecond)
 
 func secretOf(t *testing.T, s *Store, clientID, id string) {
 	t.Helper()
+	secretsOf(t, s, clientID, id)
+}
+
+// secretsOf makes secrets of a client, all in one transaction.
+func secretsOf(t *testing.T, s *Store, clientID string, ids ...string) {
+	t.Helper()
 	must(t, s, func(ctx context.Context, q *Q) error {
-		return q.InsertCredential(ctx, CredentialRow{ID: id, ClientID: clientID, OrgID: "org_a", Kind: CredentialSecret,
-			Material: "of " + id, CreatedAt: time.Now()})
+		for _, id := range ids {
+			if err := q.InsertCredential(ctx, CredentialRow{ID: id, ClientID: clientID, OrgID: "org_a",
+				Kind: CredentialSecret, Material: "of " + id, CreatedAt: time.Now()}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -86,9 +97,11 @@ func TestAClientKeepsTheUseOfACredentialThatIsGone(t *testing.T) {
 func TestNodesNoteTheSameClientsAtOnce(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
+		var ids []string
 		for i := range 2000 {
-			secretOf(t, s, "sa_a", fmt.Sprint("sec_", 1_000_000+i))
+			ids = append(ids, fmt.Sprint("sec_", 1_000_000+i))
 		}
+		secretsOf(t, s, "sa_a", ids...)
 		var nodes sync.WaitGroup
 		for node := range 4 {
 			nodes.Go(func() {

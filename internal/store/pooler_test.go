@@ -163,6 +163,7 @@ func TestAMigrationThatWaitsSaysSoAndEnds(t *testing.T) {
 			"of holder at 127.0.0.1 has been holding the lock"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			url := pgtest.URL(t)
 			upTo(t, open(t, url), migrations, 3)
 			holder, err := open(t, url+"&application_name=holder").read.Conn(t.Context())

@@ -52,10 +52,7 @@ func TestRemovingALargeOrganizationLocksNobodyOut(t *testing.T) {
 	needs.Time(t)
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
-		accounts := 100_000
-		if testing.Short() {
-			accounts = 5_000
-		}
+		accounts := large(t)
 		crowd(t, s, accounts)
 		must(t, s, func(ctx context.Context, q *Q) error {
 			if err := q.PutInvitation(ctx, InvitationRow{TokenHash: []byte("link"), OrgID: "org_b", MemberID: "mem_b",

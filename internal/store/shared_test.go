@@ -43,7 +43,7 @@ func (s *shared) ask(ctx context.Context, network, key string, answer func(int64
 	s.t.Helper()
 	waits := s.store.inTurn.Waits()
 	s.asked.Go(func() { answer(s.Do(limits.WithPlace(ctx, stranger{network, true}), key, s.read)) })
-	require.Eventually(s.t, func() bool { return s.store.inTurn.Waits() > waits }, 3*time.Second, time.Millisecond)
+	require.Eventually(s.t, func() bool { return s.store.inTurn.Waits() > waits }, time.Minute, time.Millisecond)
 }
 
 // All who ask at once share one read, which whoever comes first does; the
@@ -113,7 +113,7 @@ func (s *shared) ends(read func(hangUp func(), ctx context.Context) (int64, erro
 		_, _ = s.Do(limits.WithPlace(ctx, stranger{"a", true}), "key",
 			func(ctx context.Context) (int64, error) { return read(hangUp, ctx) })
 	})
-	require.Eventually(s.t, func() bool { return s.store.inTurn.Waits() > waits }, 3*time.Second, time.Millisecond)
+	require.Eventually(s.t, func() bool { return s.store.inTurn.Waits() > waits }, time.Minute, time.Millisecond)
 	s.ask(s.t.Context(), "b", "key", answer)
 	s.store.inTurn.Give()
 	s.asked.Wait()

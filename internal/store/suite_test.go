@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,19 @@ func databases(t *testing.T, test func(t *testing.T, s *Store)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, open(t, withSchema.SQLite(t))) })
 	t.Run("postgres", func(t *testing.T) { test(t, open(t, withSchema.Postgres(t))) })
 	t.Run("pgbouncer", func(t *testing.T) { test(t, open(t, pgtest.PgBouncer(t, withSchema.Postgres(t), nil))) })
+}
+
+// large is how many rows a test has that needs very many. Through PgBouncer they
+// are fewer: the database's work is the same as without, and what differs is
+// how each statement gets there.
+func large(t *testing.T) int {
+	switch {
+	case testing.Short():
+		return 5_000
+	case strings.HasSuffix(t.Name(), "/pgbouncer"):
+		return 10_000
+	}
+	return 100_000
 }
 
 // withSchema makes databases that hold the schema.

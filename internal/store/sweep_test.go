@@ -20,10 +20,7 @@ func TestSweepOfManyRowsLocksNobodyOut(t *testing.T) {
 	needs.Time(t)
 	databases(t, func(t *testing.T, s *Store) {
 		filled(t, s)
-		rows := 100_000
-		if testing.Short() {
-			rows = 5_000
-		}
+		rows := large(t)
 		many := fmt.Sprintf(`WITH RECURSIVE n(i) AS (SELECT 1000000 UNION ALL SELECT i+1 FROM n WHERE i < %d) `,
 			1_000_000+rows-1)
 		gone := moment0.Add(-time.Hour).UnixMilli()

@@ -43,6 +43,7 @@ func TestSharedServerGivesFreshDatabases(t *testing.T) {
 }
 
 func TestWhatIsCommittedSurvivesKillAndRestart(t *testing.T) {
+	t.Parallel()
 	s := Start(t, Config{Durable: true})
 	at := s.URL()
 	query(t, s, "create table t (n int)")
@@ -59,6 +60,7 @@ func TestWhatIsCommittedSurvivesKillAndRestart(t *testing.T) {
 }
 
 func TestPausedServerAnswersAfterResumeOnly(t *testing.T) {
+	t.Parallel()
 	s := Start(t, Config{Settings: map[string]string{"max_connections": "17"}})
 	require.Equal(t, "17", query(t, s, "show max_connections"))
 	require.Equal(t, "off", query(t, s, "show fsync"))

@@ -49,6 +49,7 @@ func TestKilledServerComesBackEmptyAndPausedOneAnswersAfterResume(t *testing.T) 
 }
 
 func TestSentinelsMakeTheReplicaTheMaster(t *testing.T) {
+	t.Parallel()
 	s := StartSentinel(t)
 	s.Master.Must("SET", "k", "v")
 	require.Equal(t, "1", s.Master.Must("WAIT", "1", "10000"))
@@ -58,6 +59,7 @@ func TestSentinelsMakeTheReplicaTheMaster(t *testing.T) {
 }
 
 func TestClusterSpreadsKeysOverItsNodes(t *testing.T) {
+	t.Parallel()
 	c := StartCluster(t)
 	moved := 0
 	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
@@ -73,6 +75,7 @@ func TestClusterSpreadsKeysOverItsNodes(t *testing.T) {
 }
 
 func TestClusterMakesTheReplicaOfADeadMasterTheMaster(t *testing.T) {
+	t.Parallel()
 	c := StartReplicatedCluster(t)
 	key := "" // one whose slot the master serves
 	for i := 0; key == ""; i++ {
