@@ -35,14 +35,13 @@ func (s sealer) sum(purpose, place, text string) []byte {
 // name.
 func macOf(mac hash.Hash, purpose, place, text string) []byte {
 	mac.Reset()
+	all := make([]byte, 0, 8+len(purpose)+len(place)+len(text)+sha256.Size)
 	for _, part := range []string{purpose, place} {
-		var size [4]byte
-		binary.BigEndian.PutUint32(size[:], uint32(len(part)))
-		mac.Write(size[:])
-		mac.Write([]byte(part))
+		all = append(binary.BigEndian.AppendUint32(all, uint32(len(part))), part...)
 	}
-	mac.Write([]byte(text))
-	return mac.Sum(nil)
+	all = append(all, text...)
+	mac.Write(all)
+	return mac.Sum(all[:0])
 }
 
 // seal returns text with its seal before it.

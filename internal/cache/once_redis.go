@@ -67,10 +67,10 @@ func (s *sharedOnce) ask(ctx context.Context, uses []*SharedUse) {
 func (s *sharedOnce) set(ctx context.Context, uses []*SharedUse) error {
 	pipe := s.client.Pipeline()
 	answers := make([]*redis.BoolCmd, len(uses))
-	now := s.clock()
+	now, mac, own := s.clock(), s.newMAC(), rand.Text() // the keys differ
 	for i, use := range uses {
-		name := base64.RawURLEncoding.EncodeToString(s.sum("used once", s.prefix, string(use.ID[:]))[:18])
-		use.key, use.own = s.prefix+"{"+name+"}:once", rand.Text()
+		name := base64.RawURLEncoding.EncodeToString(macOf(mac, "used once", s.prefix, string(use.ID[:]))[:18])
+		use.key, use.own = s.prefix+"{"+name+"}:once", own
 		left := min(max(use.Until.Sub(now), 0), MaxOnceFor) + clocksDiffer
 		answers[i] = pipe.SetNX(ctx, use.key, use.own, left)
 	}
