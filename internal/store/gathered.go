@@ -12,16 +12,21 @@ import (
 // own, and that one of them does for all: one statement instead of many. Each
 // waits in its own turn, and the first whose turn it is takes the others along.
 // So nobody waits in the turn of another request, whose organization may have
-// many before it. While few ask, nobody waits. It is safe for concurrent use.
+// many before it. While few ask, nobody waits. Once many do, a statement waits
+// for a moment until as many ask as before: most of what one costs, here and
+// there, is the same for one key and for many. It is safe for concurrent use.
 type Gathered[K comparable, T any] struct {
 	store *Store
 	read  func(context.Context, []K) ([]T, error)
 	turns *limits.Slots[string]
 	slow  time.Duration // after which a statement makes nobody wait any more
+	wait  time.Duration // for how long one waits for others to come along
 
 	mu      sync.Mutex
 	next    map[K]*sharedRead[T] // those that have not begun
 	running int                  // how many statements
+	usual   int                  // how many keys statements have read lately
+	enough  chan struct{}        // closed once as many ask as is usual; nil: nobody waits for that
 }
 
 const (
@@ -35,6 +40,10 @@ const (
 	slowStatement = 5 * time.Millisecond
 	// maxGathered is how many keys one statement reads.
 	maxGathered = 64
+	// A statement waits for others to come along if manyGathered keys or more
+	// are usual, and for gatherFor at most.
+	manyGathered = 4
+	gatherFor    = 2 * time.Millisecond
 )
 
 // NewGathered returns Gathered for reads of s. read returns one result for each
@@ -44,7 +53,7 @@ func NewGathered[K comparable, T any](
 ) *Gathered[K, T] {
 	return &Gathered[K, T]{
 		store: s, read: read, turns: limits.NewSlots[string](gatherers, 1), slow: slowStatement,
-		next: map[K]*sharedRead[T]{},
+		wait: gatherFor, next: map[K]*sharedRead[T]{},
 	}
 }
 
@@ -60,6 +69,9 @@ func (g *Gathered[K, T]) Do(ctx context.Context, key K) (none T, err error) {
 	r := g.join(key)
 	caller, privileged := limits.Caller(ctx)
 	taken, err := g.turns.TakeUnless(ctx, r.begun, caller, privileged)
+	if taken {
+		g.gather(ctx, r)
+	}
 	if keys, reads := g.leave(key, r, taken); taken {
 		g.run(ctx, keys, reads)
 	}
@@ -84,7 +96,34 @@ func (g *Gathered[K, T]) join(key K) *sharedRead[T] {
 		g.next[key] = r
 	}
 	r.waiting++
+	if g.enough != nil && len(g.next) >= g.usual {
+		close(g.enough)
+		g.enough = nil
+	}
 	return r
+}
+
+// gather waits until as many ask as is usual, or for a moment, or until r has
+// begun.
+func (g *Gathered[K, T]) gather(ctx context.Context, r *sharedRead[T]) {
+	g.mu.Lock()
+	if g.usual < manyGathered || len(g.next) >= g.usual {
+		g.mu.Unlock()
+		return
+	}
+	if g.enough == nil {
+		g.enough = make(chan struct{})
+	}
+	enough := g.enough
+	g.mu.Unlock()
+	moment := time.NewTimer(g.wait)
+	defer moment.Stop()
+	select {
+	case <-enough:
+	case <-r.begun:
+	case <-moment.C:
+	case <-ctx.Done():
+	}
 }
 
 // leave ends the wait for a turn. If it is the caller's (taken) and its read
@@ -115,6 +154,7 @@ func (g *Gathered[K, T]) leave(key K, r *sharedRead[T], taken bool) (keys []K, r
 		}
 		begin(key, r)
 	}
+	g.usual = max(len(keys), g.usual-1)
 	return keys, reads
 }
 

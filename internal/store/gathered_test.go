@@ -104,12 +104,53 @@ func TestWhatIsAskedForAtOnceIsReadTogether(t *testing.T) {
 	require.Len(t, g.read[1], 11)
 	require.Empty(t, g.next)
 
-	g.free = make(chan bool)
+	g.free, g.usual = make(chan bool), 0
 	g.ask(t.Context(), "a", "key1")
 	g.ask(t.Context(), "a", "key1")
 	close(g.free)
 	g.asked.Wait()
 	require.Len(t, g.read, 4, "a read that has begun is not joined")
+}
+
+// Where many ask, a statement waits until as many do as is usual, or for a
+// moment. Where few do, or once they have become few, nobody waits.
+func TestAStatementWaitsForAsManyAsUsual(t *testing.T) {
+	g := newGathered(t)
+	close(g.free)
+	ask := func(from, to int) {
+		for i := from; i < to; i++ {
+			g.ask(t.Context(), fmt.Sprint("net", i), fmt.Sprint("key", i))
+		}
+	}
+	g.wait, g.usual = time.Hour, manyGathered-1
+	ask(0, 1)
+	g.asked.Wait()
+	require.Len(t, g.read, 1, "few are usual: at once")
+
+	g.usual = 2 * manyGathered
+	ask(0, 2*manyGathered-1)
+	require.Len(t, g.read, 1, "not as many yet as is usual")
+	gone, hangUp := context.WithCancel(t.Context())
+	g.ask(gone, "a", "the last")
+	g.asked.Wait()
+	hangUp()
+	require.Len(t, g.read, 2)
+	require.Len(t, g.read[1], 2*manyGathered)
+
+	gone, hangUp = context.WithCancel(t.Context())
+	g.ask(gone, "a", "waits")
+	require.Len(t, g.read, 2)
+	hangUp()
+	g.asked.Wait()
+	require.Empty(t, g.next)
+
+	g.wait = time.Millisecond
+	for g.usual >= manyGathered {
+		usual := g.usual
+		ask(0, 1)
+		g.asked.Wait()
+		require.Equal(t, usual-1, g.usual, "a moment later it is read though nobody else has come")
+	}
 }
 
 // A statement that is slow holds nobody up, as long as not too many are.
