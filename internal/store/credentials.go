@@ -111,11 +111,27 @@ type HeldRole struct {
 	RequiresBinding bool // it is given by bound tokens only
 }
 
+// Same reports whether two are the same in all respects.
+func (r HeldRole) Same(other HeldRole) bool {
+	if r.ID != other.ID || r.Name != other.Name || r.Kind != other.Kind || r.ExpiresAtMS != other.ExpiresAtMS ||
+		r.RequiresBinding != other.RequiresBinding || len(r.Privileges) != len(other.Privileges) {
+		return false
+	}
+	return len(r.Privileges) == 0 || &r.Privileges[0] == &other.Privileges[0] || // read once
+		slices.Equal(r.Privileges, other.Privileges)
+}
+
 // credentialsQuery reads some clients, and for an id that nobody has the client
 // before it (for one before the first, that), so that the database has the same
 // to do, and how long it takes tells a stranger nothing. The caller sees by the
 // row's id that it is not the client meant. The empty id reads nothing.
-func credentialsQuery(clients int) string {
+func (q *Q) credentialsQuery(clients int) string {
+	client := `JOIN client c ON c.id = COALESCE((SELECT k.id FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1),
+      (SELECT k.id FROM client k WHERE k.id > v.column1 AND v.column1 <> '' ORDER BY k.id LIMIT 1))`
+	if q.onPostgres() { // which looks a client up once for this, and twice for that
+		client = `JOIN LATERAL ((SELECT k.* FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1) UNION ALL
+      (SELECT k.* FROM client k WHERE k.id > v.column1 AND v.column1 <> '' ORDER BY k.id LIMIT 1) LIMIT 1) c ON TRUE`
+	}
 	list := strings.ReplaceAll(placeholders(1, clients), ",", "),(")
 	return `
 SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
@@ -126,8 +142,7 @@ SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.d
        COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0),
        COALESCE(p.last_used_ms, 0)
   FROM (VALUES (` + list + `)) AS v
-  JOIN client c ON c.id = COALESCE((SELECT k.id FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1),
-      (SELECT k.id FROM client k WHERE k.id > v.column1 AND v.column1 <> '' ORDER BY k.id LIMIT 1))
+` + client + `
   JOIN organization o ON o.id = c.org_id
   LEFT JOIN member m ON m.id = c.member_id
   LEFT JOIN credential p ON p.client_id = c.id`
@@ -148,7 +163,7 @@ func (q *Q) CredentialsOfClients(ctx context.Context, ids []string) (map[string]
 	found := make(map[string]*Credentials, len(ids))
 	_, err := many(ctx, q, func(r row) (struct{}, error) {
 		return struct{}{}, scanCredentials(r, found)
-	}, credentialsQuery(rows), args...)
+	}, q.credentialsQuery(rows), args...)
 	for id, c := range found {
 		if c.ClientID != id || c.removed {
 			delete(found, id)

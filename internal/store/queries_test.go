@@ -208,7 +208,7 @@ func TestAnUnknownClientIsAsMuchWorkAsAKnownOne(t *testing.T) {
 		rows := func(id string) (n int) {
 			found := map[string]*Credentials{}
 			_, err := many(t.Context(), s.Read(), func(r row) (int, error) { n++; return n, scanCredentials(r, found) },
-				credentialsQuery(2), id, "")
+				s.Read().credentialsQuery(2), id, "")
 			require.NoError(t, err)
 			return n
 		}

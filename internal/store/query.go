@@ -21,6 +21,9 @@ type Q struct {
 	raised          map[string]int64 // clients' epochs that this transaction has raised, by client id
 }
 
+// onPostgres reports whether q's database is PostgreSQL.
+func (q *Q) onPostgres() bool { return q.postgres || q.outside != nil && q.outside.postgres }
+
 type runner interface {
 	ExecContext(context.Context, string, ...any) (sql.Result, error)
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)

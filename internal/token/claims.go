@@ -13,12 +13,10 @@ import (
 	"github.com/svcauth/svcauth/internal/store"
 )
 
-// decisionClaims are the claims that are the same for each token of a client
-// with the same decision: RFC 9068 §2.2, and our own.
-type decisionClaims struct {
+// sharedClaims are the claims that are the same for all clients with the same
+// roles and the same decision: RFC 9068 §2.2, and our own.
+type sharedClaims struct {
 	Issuer   string `json:"iss"`
-	Subject  string `json:"sub"`
-	ClientID string `json:"client_id"`
 	Audience any    `json:"aud"` // a string, or several in a []string (RFC 7519 §4.1.3)
 
 	// The privileges, in the one that the API's profile says.
@@ -28,16 +26,13 @@ type decisionClaims struct {
 
 	// Full reports that no scope was asked for: the token may hand over
 	// whatever its holder holds.
-	Full   bool     `json:"full,omitempty"`
-	Roles  []string `json:"roles"`
-	OrgID  string   `json:"org_id"`
-	Epoch  int64    `json:"epoch"`
-	Policy int64    `json:"pol"`
+	Full  bool     `json:"full,omitempty"`
+	Roles []string `json:"roles"`
 }
 
 // carry writes the privileges, which are separated by spaces in scope, into
 // the claim that a profile names.
-func (c *decisionClaims) carry(claim, scope string) {
+func (c *sharedClaims) carry(claim, scope string) {
 	switch claim {
 	case profile.ClaimSCP:
 		c.SCP = strings.Fields(scope)
@@ -48,14 +43,25 @@ func (c *decisionClaims) carry(claim, scope string) {
 	}
 }
 
-// encode returns the claims with more of them behind, which may be nil.
-func (c *decisionClaims) encode(more []byte) []byte {
-	encoded := mustEncode(c)
+// claims returns the shared claims of a decision, which are encoded, with those
+// of the client behind, and with more, which may be nil. In the client's JSON
+// has nothing to escape: they are ids and numbers.
+func (h *holder) claims(shared, more []byte) []byte {
+	out := append(make([]byte, 0, len(shared)+len(more)+clientClaimsSize), shared[:len(shared)-1]...)
+	out = append(append(out, `,"sub":"`...), h.Subject...)
+	out = append(append(out, `","client_id":"`...), h.ClientID...)
+	out = append(append(out, `","org_id":"`...), h.OrgID...)
+	out = strconv.AppendInt(append(out, `","epoch":`...), h.Epoch, 10)
+	out = strconv.AppendInt(append(out, `,"pol":`...), h.Policy, 10)
+	out = append(out, '}')
 	if more == nil {
-		return encoded
+		return out
 	}
-	return join(encoded, more)
+	return append(append(out[:len(out)-1], ','), more[1:]...)
 }
+
+// clientClaimsSize is about how many bytes a client's claims take.
+const clientClaimsSize = 200
 
 // audience returns aud in a profile's form (RFC 7519 §4.1.3).
 func (p *apiProfile) audience(apis []string) any {
@@ -69,6 +75,9 @@ func (p *apiProfile) audience(apis []string) any {
 // the client's own, the listed ones; nil if there are none. What the server
 // writes itself is left out, though no catalogue and no account may have it.
 func (h *holder) moreClaims(p *apiProfile, listed []string) []byte {
+	if len(p.Claims) == 0 && (len(listed) == 0 || h.Claims == "") {
+		return nil
+	}
 	more := map[string]any{}
 	if len(listed) > 0 && h.Claims != "" {
 		var own map[string]json.RawMessage
@@ -138,14 +147,6 @@ func mustEncode(claims any) []byte {
 		panic(err)
 	}
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
-}
-
-// join returns one object with the members of both. Neither may be empty.
-func join(first, second []byte) []byte {
-	both := make([]byte, 0, len(first)+len(second)-1)
-	both = append(both, first[:len(first)-1]...)
-	both = append(both, ',')
-	return append(both, second[1:]...)
 }
 
 // tokenClaimsSize is how many bytes tokenClaims add to a token that is not

@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 func TestClaimsOfATokenFollowThoseOfItsDecision(t *testing.T) {
@@ -33,4 +37,37 @@ func TestClaimsOfATokenFollowThoseOfItsDecision(t *testing.T) {
 		require.Equal(t, want, got)
 	}
 	require.Less(t, sizeOf(both), maxTokenClaims)
+}
+
+// The standard tokens of clients that hold the same roles have the encoding of
+// their roles in common, and each its own claims.
+func TestClientsWithTheSameRolesHaveClaimsOfTheirOwn(t *testing.T) {
+	const issuer = "https://issuer.example"
+	cat := newCatalogue(nil, []svcauth.Privilege{{Name: "a:a", API: "https://a"}}, issuer, "ES256")
+	roles := []store.HeldRole{
+		{ID: "role_1", Name: `O"ne`, Kind: store.RoleCustom, Privileges: []string{"a:a"}, RequiresBinding: true},
+	}
+	set := newRoleSet(roles, cat, issuer, false, time.Now())
+	decoded := func(encoded []byte) (claims map[string]any) {
+		require.NoError(t, json.Unmarshal(encoded, &claims), "%s", encoded)
+		return claims
+	}
+	want := func(client, subject string, epoch float64) map[string]any {
+		return map[string]any{
+			"iss": issuer, "sub": subject, "client_id": client, "aud": "https://a", "scope": "a:a", "full": true,
+			"roles": []any{`O"ne`}, "org_id": "org_1", "epoch": epoch, "pol": 7.0,
+		}
+	}
+	first := holderOf(&store.Credentials{ClientID: "sa_1", OrgID: "org_1", Epoch: 3, Policy: 7}, set, issuer)
+	second := holderOf(&store.Credentials{ClientID: "ak_2", MemberID: "mem_2", OrgID: "org_1", Epoch: 4, Policy: 7},
+		set, issuer)
+	require.Equal(t, want("sa_1", "sa_1", 3), decoded(first.standard.encoded))
+	require.Equal(t, want("ak_2", "mem_2", 4), decoded(second.standard.encoded))
+	unbound := want("ak_2", "mem_2", 4)
+	delete(unbound, "full")
+	require.Equal(t, unbound, decoded(second.standard.unbound))
+	capped := decoded(second.under([]string{"a:a"}, issuer).standard.encoded)
+	require.Equal(t, unbound, capped, "a ceiling makes no other's token less")
+	require.Equal(t, want("sa_1", "sa_1", 3),
+		decoded(holderOf(first.Credentials, set, issuer).standard.encoded), "nor the next one's")
 }

@@ -21,7 +21,6 @@ type holder struct {
 	since clientauth.Moment
 
 	known      bool     // false: there is no such client
-	capped     bool     // the credential has a ceiling: its tokens are never full
 	standard   decision // what a request that asks for nothing in particular gets
 	noStandard bool     // such a request is refused
 }
@@ -45,8 +44,8 @@ func (h *holder) under(ceiling []string, issuer string) *holder {
 	held := h.held
 	held.Privileges = without(h.held.Privileges, func(p string) bool { return !slices.Contains(ceiling, p) })
 	held.Roles = h.held.RolesOf(held.Privileges)
-	below := &holder{Credentials: h.Credentials, known: h.known, capped: true, Subject: h.Subject,
-		roleSet: &roleSet{Roles: h.Roles, catalog: h.catalog, held: held}}
+	below := &holder{Credentials: h.Credentials, known: h.known, Subject: h.Subject,
+		roleSet: &roleSet{Roles: h.Roles, catalog: h.catalog, held: held, capped: true}}
 	below.prepare(issuer)
 	below.standard = below.usual(issuer)
 	return below
@@ -64,7 +63,12 @@ func (h *holder) usual(issuer string) decision {
 		resources := []string{h.DefaultResource}
 		return h.decision(h.ofResources(resources), resources, issuer, true, true)
 	}
-	d := h.encode(h.asked, h.held.Roles, h.scope, issuer, true)
+	shared := h.roleSet.usual.Load() // all holders of the set have the same, capped or not
+	if shared == nil {
+		shared = h.share(h.asked, h.held.Roles, h.scope, issuer, true)
+		h.roleSet.usual.Store(shared)
+	}
+	d := h.encode(shared)
 	d.own = h.own
 	return d
 }
@@ -86,7 +90,7 @@ type decision struct {
 	scope   string
 	roles   []string
 	profile *apiProfile
-	encoded []byte   // the [decisionClaims], once for all tokens
+	encoded []byte   // the [sharedClaims] and the client's, once for all tokens
 	unbound []byte   // the same for a token that is not bound; nil: no other
 	binding []string // those of the roles that are given by bound tokens only
 	own     bool     // of the standard one: it has this server's privileges, as there are no others
@@ -111,31 +115,50 @@ func (h *holder) decision(privileges, resources []string, issuer string, narrowe
 	if narrowed {
 		roles = h.held.RolesOf(privileges)
 	}
-	return h.encode(resources, roles, strings.Join(privileges, " "), issuer, full)
+	return h.encode(h.share(resources, roles, strings.Join(privileges, " "), issuer, full))
 }
 
-func (h *holder) encode(audience, roles []string, scope, issuer string, full bool) decision {
+// sharedDecision is what a [decision] has in common with those of other clients
+// that hold the same roles and get the same.
+type sharedDecision struct {
+	audience, roles, binding []string
+	scope                    string
+	profile                  *apiProfile
+	encoded, unbound         []byte // the [sharedClaims]; as in [decision]
+}
+
+func (r *roleSet) share(audience, roles []string, scope, issuer string, full bool) *sharedDecision {
 	if len(audience) == 0 {
 		audience = []string{issuer}
 	}
 	if roles == nil {
 		roles = []string{} // JSON's null is no list
 	}
-	p, _ := h.catalog.profile(audience)
-	claims := decisionClaims{
-		Issuer: issuer, Subject: h.Subject, ClientID: h.ClientID, Audience: p.audience(audience),
-		Full: full && !h.capped, Roles: roles, OrgID: h.OrgID, Epoch: h.Epoch, Policy: h.Policy,
-	}
+	p, _ := r.catalog.profile(audience)
+	claims := sharedClaims{Issuer: issuer, Audience: p.audience(audience), Full: full && !r.capped, Roles: roles}
 	claims.carry(p.ScopeClaim, scope)
-	more := h.moreClaims(p, h.catalog.accountClaims(audience))
-	d := decision{
-		scope: scope, roles: roles, profile: p, encoded: claims.encode(more), binding: h.held.BindingRoles(roles),
+	d := &sharedDecision{
+		audience: audience, roles: roles, binding: r.held.BindingRoles(roles), scope: scope, profile: p,
+		encoded: mustEncode(claims),
 	}
 	// A token that is not bound hands over nothing of the roles that it leaves
 	// out since they demand that.
-	if claims.Full && len(h.held.BindingRoles(h.held.Roles)) > 0 {
+	if claims.Full && len(r.held.BindingRoles(r.held.Roles)) > 0 {
 		claims.Full = false
-		d.unbound = claims.encode(more)
+		d.unbound = mustEncode(claims)
+	}
+	return d
+}
+
+// encode adds the client's own to what it has in common with others.
+func (h *holder) encode(shared *sharedDecision) decision {
+	more := h.moreClaims(shared.profile, h.catalog.accountClaims(shared.audience))
+	d := decision{
+		scope: shared.scope, roles: shared.roles, profile: shared.profile, binding: shared.binding,
+		encoded: h.claims(shared.encoded, more),
+	}
+	if shared.unbound != nil {
+		d.unbound = h.claims(shared.unbound, more)
 	}
 	return d
 }

@@ -1,10 +1,10 @@
 package token
 
 import (
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/access"
@@ -19,11 +19,13 @@ type roleSet struct {
 	held    access.EffectivePrivileges
 	granted map[string]bool // held.Privileges
 	apis    []string        // held.Privileges without this server's own
+	capped  bool            // the credential has a ceiling: its tokens are never full
 
 	// What a request that asks for nothing in particular gets.
 	own   bool     // this server's privileges, as there are no others
 	asked []string // the APIs of the privileges
 	scope string
+	usual atomic.Pointer[sharedDecision] // nil until one has needed it
 }
 
 func newRoleSet(roles []store.HeldRole, cat *catalogue, issuer string, operator bool, now time.Time) *roleSet {
@@ -67,16 +69,14 @@ func (s *roleSets) of(
 	if slices.ContainsFunc(roles, func(r store.HeldRole) bool { return r.ExpiresAtMS != 0 }) {
 		return newRoleSet(roles, cat, issuer, client.Operator, now)
 	}
-	ids := make([]string, 1, len(roles)+1)
-	ids[0] = client.OrgID
+	key := append(make([]byte, 0, 256), client.OrgID...)
 	for _, r := range roles {
-		ids = append(ids, r.ID)
+		key = append(append(key, ' '), r.ID...)
 	}
-	key := strings.Join(ids, " ")
 	s.mu.Lock()
-	kept := s.kept[key]
+	kept := s.kept[string(key)]
 	s.mu.Unlock()
-	if kept != nil && kept.catalog == cat && reflect.DeepEqual(kept.Roles, roles) {
+	if kept != nil && kept.catalog == cat && slices.EqualFunc(kept.Roles, roles, store.HeldRole.Same) {
 		return kept
 	}
 	fresh := newRoleSet(roles, cat, issuer, client.Operator, now)
@@ -85,7 +85,7 @@ func (s *roleSets) of(
 	if s.kept == nil || s.weight > maxRoleSets {
 		s.kept, s.weight = map[string]*roleSet{}, 0
 	}
-	s.kept[key] = fresh
+	s.kept[string(key)] = fresh
 	s.weight += 1 + len(roles) + len(fresh.granted)
 	return fresh
 }

@@ -2,6 +2,7 @@ package token
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -41,12 +42,29 @@ func TestClientsShareWhatTheirRolesGive(t *testing.T) {
 		"another organization": of("sa_3", "org_2", cat, same),
 		"fewer privileges":     of("sa_1", "org_1", cat, func(r *store.HeldRole) { r.Privileges = nil }),
 		"another name":         of("sa_1", "org_1", cat, func(r *store.HeldRole) { r.Name = "New" }),
+		"other privileges":     of("sa_1", "org_1", cat, func(r *store.HeldRole) { r.Privileges = []string{"a:a"} }),
 		"a grant for a time": of("sa_1", "org_1", cat, func(r *store.HeldRole) {
 			r.ExpiresAtMS = now.Add(time.Hour).UnixMilli()
 		}),
 		"another catalogue": of("sa_1", "org_1", other, same),
 	} {
 		require.NotSame(t, first, set, name)
+	}
+	all := reflect.TypeFor[store.HeldRole]()
+	require.True(t, store.HeldRole{}.Same(store.HeldRole{}))
+	for i := range all.NumField() {
+		var changed store.HeldRole
+		switch field := reflect.ValueOf(&changed).Elem().Field(i); field.Kind() {
+		case reflect.String:
+			field.SetString("x")
+		case reflect.Int64:
+			field.SetInt(1)
+		case reflect.Bool:
+			field.SetBool(true)
+		default:
+			field.Set(reflect.MakeSlice(field.Type(), 1, 1))
+		}
+		require.False(t, changed.Same(store.HeldRole{}), "%s counts", all.Field(i).Name)
 	}
 	require.NotContains(t, of("sa_1", "org_1", cat, func(r *store.HeldRole) { r.Privileges = nil }).granted, "b:b")
 
