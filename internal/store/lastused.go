@@ -66,11 +66,22 @@ func (s *Store) NoteUse(ctx context.Context, used map[string]Use) error {
 	return nil
 }
 
+// useKey is the key of the advisory lock of [Store.NoteUse].
+const useKey = 7315911265
+
 // noteUse writes into rows of a table, whose ids are sorted, and returns into
-// how many.
+// how many. Nodes note the same clients at the same time, and take their rows in
+// no order that could be relied on. So on PostgreSQL they do it one after
+// another: two would deadlock, and to lock the rows in an order first costs as
+// much as to write them.
 func (s *Store) noteUse(ctx context.Context, table string, ids []string, times []int64) (noted int64, err error) {
 	text, args := s.useQuery(table, ids, times)
 	err = s.WriteAside(ctx, func(q *Q) error {
+		if s.postgres {
+			if _, err := q.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(useKey)); err != nil {
+				return err
+			}
+		}
 		noted, err = q.exec(ctx, text, args...)
 		return err
 	})
@@ -78,34 +89,28 @@ func (s *Store) noteUse(ctx context.Context, table string, ids []string, times [
 }
 
 // useQuery returns one statement for all rows, because a random working set
-// makes as many of them as tokens.
-//
-// Nodes note the same clients at the same time. So PostgreSQL first locks the
-// rows in the order of their ids: by itself it would take them as they come,
-// and two nodes would deadlock. It gets arrays, which cost less than a thousand
-// parameters.
+// makes as many of them as tokens. PostgreSQL gets arrays, which cost less than
+// a thousand parameters.
 func (s *Store) useQuery(table string, ids []string, times []int64) (string, []any) {
-	list, lock, args := `UNNEST(CAST($2 AS TEXT[]), CAST($3 AS BIGINT[])) AS v (id, ms)`, ` FOR NO KEY UPDATE OF t`,
+	list, args := `UNNEST(CAST($2 AS TEXT[]), CAST($3 AS BIGINT[])) AS v (id, ms)`,
 		[]any{useApart.Milliseconds(), ids, times}
 	if !s.postgres {
-		list, lock, args = usesListed(args[:1], ids, times)
+		list, args = usesListed(args[:1], ids, times)
 	}
-	return `UPDATE ` + table + ` SET last_used_ms = noted.ms
-		FROM (SELECT t.id AS id, v.ms AS ms FROM ` + table + ` t JOIN ` + list + ` ON t.id = v.id
-			WHERE t.last_used_ms IS NULL OR t.last_used_ms <= v.ms - $1 ORDER BY t.id` + lock + `) AS noted
-		WHERE ` + table + `.id = noted.id`, args
+	return `UPDATE ` + table + ` SET last_used_ms = v.ms FROM ` + list + ` WHERE ` + table + `.id = v.id
+		AND (` + table + `.last_used_ms IS NULL OR ` + table + `.last_used_ms <= v.ms - $1)`, args
 }
 
 // usesListed is a list of ids and times for SQLite. As [in] does, it repeats
 // the last up to a power of two.
-func usesListed(args []any, ids []string, times []int64) (list, lock string, all []any) {
+func usesListed(args []any, ids []string, times []int64) (list string, all []any) {
 	var text []byte
 	for i := range 1 << bits.Len(uint(len(ids)-1)) {
 		at := min(i, len(ids)-1)
 		args = append(args, ids[at], times[at])
 		text = fmt.Appendf(text, ",($%d,$%d)", len(args)-1, len(args))
 	}
-	return `(SELECT column1 AS id, column2 AS ms FROM (VALUES ` + string(text[1:]) + `)) AS v`, "", args
+	return `(SELECT column1 AS id, column2 AS ms FROM (VALUES ` + string(text[1:]) + `)) AS v`, args
 }
 
 // credentialsThere tells which of some credentials there are.
