@@ -44,14 +44,13 @@ func (c *sharedClaims) carry(claim, scope string) {
 }
 
 // claims returns the shared claims of a decision, which are encoded, with those
-// of the client behind, and with more, which may be nil. In the client's JSON
-// has nothing to escape: they are ids and numbers.
+// of the client behind, and with more, which may be nil.
 func (h *holder) claims(shared, more []byte) []byte {
 	out := append(make([]byte, 0, len(shared)+len(more)+clientClaimsSize), shared[:len(shared)-1]...)
-	out = append(append(out, `,"sub":"`...), h.Subject...)
-	out = append(append(out, `","client_id":"`...), h.ClientID...)
-	out = append(append(out, `","org_id":"`...), h.OrgID...)
-	out = strconv.AppendInt(append(out, `","epoch":`...), h.Epoch, 10)
+	out = appendText(append(out, `,"sub":`...), h.Subject)
+	out = appendText(append(out, `,"client_id":`...), h.ClientID)
+	out = appendText(append(out, `,"org_id":`...), h.OrgID)
+	out = strconv.AppendInt(append(out, `,"epoch":`...), h.Epoch, 10)
 	out = strconv.AppendInt(append(out, `,"pol":`...), h.Policy, 10)
 	out = append(out, '}')
 	if more == nil {
@@ -118,14 +117,12 @@ type tokenClaims struct {
 }
 
 // after returns one object with the members of a decision's and these claims.
-// They are ids, numbers and thumbprints, in which JSON has nothing to escape.
 func (c tokenClaims) after(decided []byte) []byte {
 	out := append(make([]byte, 0, len(decided)+maxTokenClaims), decided[:len(decided)-1]...)
-	out = append(append(out, `,"cred":"`...), c.Credential...)
-	out = strconv.AppendInt(append(out, `","iat":`...), c.IssuedAt, 10)
+	out = appendText(append(out, `,"cred":`...), c.Credential)
+	out = strconv.AppendInt(append(out, `,"iat":`...), c.IssuedAt, 10)
 	out = strconv.AppendInt(append(out, `,"exp":`...), c.ExpiresAt, 10)
-	out = append(append(out, `,"jti":"`...), c.JTI...)
-	out = append(out, '"')
+	out = appendText(append(out, `,"jti":`...), c.JTI)
 	if c.Confirmation != nil {
 		out = append(append(out, `,"cnf":`...), mustEncode(c.Confirmation)...)
 	}
@@ -135,6 +132,17 @@ func (c tokenClaims) after(decided []byte) []byte {
 // maxTokenClaims is more bytes than these claims take: a token that is bound to
 // a key and to a certificate has 260.
 const maxTokenClaims = 320
+
+// appendText appends a text as JSON. What the server itself names, which is
+// nearly all, has nothing to escape.
+func appendText(out []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return append(out, mustEncode(text)...)
+		}
+	}
+	return append(append(append(out, '"'), text...), '"')
+}
 
 // mustEncode returns as JSON what always has that form: texts, integers, a
 // bool, and what came from JSON. It leaves <, > and & as they are: HTML is
