@@ -41,7 +41,6 @@ import (
 	"github.com/svcauth/svcauth/internal/telemetry"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/internal/verify"
-	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // Options are what a configuration file does not say.
@@ -300,13 +299,6 @@ func (a *App) wireClients() error {
 }
 
 func (a *App) wireHTTP() error {
-	enforced := func(ctx context.Context, wait time.Duration) svcauth.Enforcement {
-		actor, _ := access.ActorFrom(ctx)
-		return a.feed.AwaitEnforcement(ctx, feed.Scope{OrgID: actor.OrgID, Operator: actor.Operator}, wait)
-	}
-	servers := func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer {
-		return a.feed.AskResourceServers(ctx, feed.Scope{OrgID: orgID, Operator: operator})
-	}
 	callers := limits.NewCallers(limits.CallersBound{
 		PerSecond:    a.cfg.Limits.ManagementPerSecond,
 		InWork:       max(8, a.cfg.Limits.MaxInflight/100),
@@ -315,7 +307,7 @@ func (a *App) wireHTTP() error {
 	api := manage.Config{
 		Access: a.Access, People: a.People, Token: a.Token, Logger: a.logger, Callers: callers,
 		Issuer: a.cfg.Issuer, SessionCookie: console.CookieName(a.cfg.Issuer),
-		Enforced: enforced, ResourceServers: servers,
+		Enforced: a.enforced, Expect: a.expect, ResourceServers: a.resourceServers,
 	}
 	cfg := server.Config{
 		OAuth: oauth.New(oauth.Config{
@@ -330,7 +322,7 @@ func (a *App) wireHTTP() error {
 		MaxInflight: a.cfg.Limits.MaxInflight, Tracer: a.tracer, TrustParent: a.cfg.OTLP.TrustParent,
 	}
 	if a.cfg.Console.Enabled {
-		pages, err := a.console(enforced, servers, callers)
+		pages, err := a.console(callers)
 		if err != nil {
 			return err
 		}

@@ -1,11 +1,9 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/console"
@@ -14,11 +12,7 @@ import (
 )
 
 // console builds the pages for people.
-func (a *App) console(
-	enforced func(context.Context, time.Duration) svcauth.Enforcement,
-	servers func(ctx context.Context, orgID string, operator bool) []svcauth.ResourceServer,
-	callers *limits.Callers,
-) (*console.Console, error) {
+func (a *App) console(callers *limits.Callers) (*console.Console, error) {
 	oidc, err := readOIDC(a.cfg.OIDC)
 	if err != nil {
 		return nil, err
@@ -34,8 +28,8 @@ func (a *App) console(
 		SessionIdle:     a.cfg.Console.SessionIdle,
 		SessionLifetime: a.cfg.Console.SessionLifetime,
 		OIDC:            oidc,
-		Enforced:        enforced,
-		ResourceServers: servers,
+		Enforced:        a.enforced,
+		ResourceServers: a.resourceServers,
 		Callers:         callers,
 		Clock:           a.clock,
 		Logger:          a.logger,

@@ -94,8 +94,6 @@ type Feed struct {
 	receipts *receipts
 	exchange *exchange
 
-	pace pace // only Run uses it
-
 	mu      sync.Mutex
 	closed  bool
 	head    int64    // this node has applied the log up to here
@@ -110,6 +108,9 @@ type Feed struct {
 	// wanted is the newest revocation that somebody waits for, by the
 	// Scope.key of who waits, until live streams were asked for receipts.
 	wanted map[string]int64
+	// expected says who will wait for what is not revoked yet, by Scope.key.
+	expected map[string]*expected
+	pace     pace
 }
 
 // recent is a revocation as it goes over the wire.
@@ -138,6 +139,7 @@ func New(cfg Config) *Feed {
 		newest:   map[string]int64{},
 		firsts:   map[string]*firstPage{},
 		wanted:   map[string]int64{},
+		expected: map[string]*expected{},
 	}
 	f.exchange = newExchange(cfg, f)
 	return f
@@ -168,7 +170,7 @@ func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 	}
 	f.head = entries[len(entries)-1].Seq
 	if len(f.recent) > 2*recentEntries {
-		f.fanOut() // what leaves memory must be on its way
+		f.fanOut(time.Now()) // what leaves memory must be on its way
 		f.floor = f.recent[len(f.recent)-recentEntries-1].seq
 		f.recent = append([]recent(nil), f.recent[len(f.recent)-recentEntries:]...)
 	}
@@ -219,6 +221,9 @@ func (f *Feed) Reset(_ context.Context, head int64) {
 	f.head, f.floor, f.fanned, f.recent = head, head, head, nil
 	f.firsts = map[string]*firstPage{}
 	f.wanted = map[string]int64{} // whoever comes back confirms unasked
+	for _, e := range f.expected {
+		e.asked = 0
+	}
 	f.endAll(EndReset)
 }
 
@@ -294,7 +299,7 @@ func (f *Feed) heartbeat() {
 		f.endAll(EndBehind)
 		return
 	}
-	f.fanOut()
+	f.fanOut(time.Now())
 	beat := f.beat()
 	for s := range f.streams {
 		if s.live {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,67 @@ func TestReceiptsAreAskedForByWhomItConcerns(t *testing.T) {
 		most := int(time.Since(began)*time.Duration(f.callers.receiptsPerSecond)/(70*time.Second)) + 1
 		require.LessOrEqual(t, confirms(operators[0]), most, "no more receipts are asked for than may come")
 		require.Empty(t, f.wanted)
+	})
+}
+
+// TestReceiptsAreAskedForTogetherWithWhatIsExpected has one who says that it
+// will wait, and revokes then.
+func TestReceiptsAreAskedForTogetherWithWhatIsExpected(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, operators := running(t, 2, operator)
+		own, others := join(t, f, 2, org(1)), join(t, f, 1, org(2))
+		all := slices.Concat(operators, own, others)
+		given := func() (each []string) {
+			synctest.Wait()
+			for _, s := range all {
+				each = append(each, string(bytes.Join(taken(s), []byte("|"))))
+			}
+			return each
+		}
+		given()
+		event := func(seq int64, orgID string) string {
+			c := revocation(seq, orgID)
+			return fmt.Sprintf("event: revocation\nid: %d\ndata: %s\n\n", c.Seq, c.Payload)
+		}
+		rest := func() { time.Sleep(200 * time.Millisecond); given() }
+
+		done := f.Expect(org(1))
+		f.Apply(t.Context(), []store.Change{revocation(1, "org_1")})
+		both := event(1, "org_1") + confirmEvent
+		require.Equal(t, []string{both, both, both, both, ""}, given(), "one chunk, so one write")
+		f.want(org(1).key(), 1)
+		require.Equal(t, make([]string, 5), given(), "they have been asked")
+		done()
+		rest()
+
+		done = f.Expect(org(1))
+		done() // it was not committed
+		f.Apply(t.Context(), []store.Change{revocation(2, "org_1")})
+		alone := event(2, "org_1")
+		require.Equal(t, []string{alone, alone, alone, alone, ""}, given(), "nobody waits any more")
+		rest()
+
+		defer f.Expect(org(1))()
+		defer f.Expect(operator)()
+		f.Apply(t.Context(), []store.Change{revocation(3, "org_2")})
+		alone = event(3, "org_2")
+		require.Equal(t, []string{alone, alone, "", "", alone}, given(), "it is not what is expected")
+		rest()
+		f.Apply(t.Context(), []store.Change{revocation(4, operator.OrgID)})
+		both = event(4, operator.OrgID) + confirmEvent
+		require.Equal(t, []string{both, both, "", "", ""}, given(), "they serve the operator")
+
+		f.mu.Lock()
+		f.pace.receipts = time.Now().Add(100 * time.Millisecond)
+		f.mu.Unlock()
+		f.Apply(t.Context(), []store.Change{revocation(5, "org_1")})
+		f.want(org(1).key(), 5)
+		time.Sleep(10 * time.Millisecond)
+		alone = event(5, "org_1")
+		require.Equal(t, []string{alone, alone, alone, alone, ""}, given(), "no more receipts may come now")
+		f.want(org(1).key(), 5)
+		time.Sleep(100 * time.Millisecond)
+		require.Equal(t, []string{confirmEvent, confirmEvent, confirmEvent, confirmEvent, ""}, given())
 	})
 }
 

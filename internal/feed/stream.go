@@ -2,6 +2,7 @@ package feed
 
 import (
 	"sort"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/wire"
 )
@@ -85,7 +86,7 @@ func (f *Feed) Subscribe(s *Stream, cursor int64) (missing []byte, ok bool) {
 	if cursor < f.floor {
 		return nil, false
 	}
-	f.fanOut()
+	f.fanOut(time.Now())
 	for _, r := range f.after(cursor) {
 		if s.sees(r.orgID) {
 			missing = append(missing, r.event...)
@@ -115,9 +116,10 @@ func (f *Feed) after(cursor int64) []recent {
 	return f.recent[sort.Search(len(f.recent), func(i int) bool { return f.recent[i].seq > cursor }):]
 }
 
-// fanOut gives live streams what they were not given yet, encoded once for all.
-// f.mu is held.
-func (f *Feed) fanOut() {
+// fanOut gives live streams what they were not given yet, and asks those for
+// receipts from whom somebody waits for one. It encodes once for all. f.mu is
+// held.
+func (f *Feed) fanOut(now time.Time) {
 	if f.keys {
 		f.keys = false
 		// It has no cursor: whoever was away fetches the key set when it is
@@ -129,28 +131,35 @@ func (f *Feed) fanOut() {
 			}
 		}
 	}
-	fresh := f.after(f.fanned)
-	if len(fresh) == 0 {
-		return
+	chunks := map[string][]byte{} // by organization; those of all are the operator's, by Scope.key
+	for _, r := range f.after(f.fanned) {
+		chunks[""] = append(chunks[""], r.event...)
+		chunks[r.orgID] = append(chunks[r.orgID], r.event...)
+		f.fanned = r.seq
 	}
-	f.fanned = fresh[len(fresh)-1].seq
-	if len(f.streams) == 0 {
-		return
-	}
-	var all []byte
-	byOrg := map[string][]byte{}
-	for _, r := range fresh {
-		all = append(all, r.event...)
-		byOrg[r.orgID] = append(byOrg[r.orgID], r.event...)
-	}
-	for s := range f.streams {
-		switch {
-		case !s.live:
-		case s.Operator:
-			f.send(s, all)
-		case byOrg[s.OrgID] != nil:
-			f.send(s, byOrg[s.OrgID])
+	scopes := f.toAsk(now, chunks)
+	confirm := wire.AppendEvent(nil, wire.EventConfirm, "", wire.NoData)
+	for key := range scopes {
+		if key != "" {
+			chunks[key] = append(chunks[key], confirm...)
 		}
+	}
+	if len(scopes) > 0 { // the operator's serve everybody, see Scope.servedBy
+		chunks[""] = append(chunks[""], confirm...)
+	}
+	asked := 0
+	for s := range f.streams {
+		chunk := chunks[s.key()]
+		if !s.live || chunk == nil {
+			continue
+		}
+		f.send(s, chunk)
+		if len(scopes) > 0 && (s.Operator || scopes[s.key()]) {
+			asked++
+		}
+	}
+	if len(scopes) > 0 {
+		f.pace.asked(now, asked, f.callers.receiptsPerSecond)
 	}
 }
 

@@ -54,6 +54,9 @@ type Config struct {
 	// node has committed by now, at most for wait. If it is nil, nobody is
 	// connected.
 	Enforced func(ctx context.Context, wait time.Duration) svcauth.Enforcement
+	// Expect says that the caller will call Enforced after what it is about to
+	// change, until done is called. Who has Enforced has it, too.
+	Expect func(ctx context.Context) (done func())
 }
 
 // API is the management API. Its document at /openapi.json is made from the

@@ -50,10 +50,12 @@ func (m *API) members() {
 		"What is absent stays. To suspend a member ends its sessions and application keys at "+
 			"once, for good."),
 		func(ctx context.Context, in *MemberPatchOf) (*versioned[svcauth.Member], error) {
-			member, err := m.cfg.People.UpdateMember(ctx, in.ID, in.version, in.Body)
-			if err == nil {
-				member.Enforcement = m.enforcement(ctx, in.Waiting)
-			}
+			var member svcauth.Member
+			e, err := m.enforcement(ctx, in.Waiting, func() (err error) {
+				member, err = m.cfg.People.UpdateMember(ctx, in.ID, in.version, in.Body)
+				return err
+			})
+			member.Enforcement = e
 			return &versioned[svcauth.Member]{etag(member.Version), member}, err
 		})
 	addDone(m, operation("deleteMember", "DELETE", pathMember+"/{id}", tagMembers, svcauth.MembersManage,

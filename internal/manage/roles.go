@@ -50,10 +50,12 @@ func (m *API) roles() {
 			"hold what you added, `default_refused` accounts that get a token only if they ask for a "+
 			"scope or a resource from now on."),
 		func(ctx context.Context, in *RolePatchOf) (*versioned[svcauth.Role], error) {
-			r, err := m.cfg.Access.UpdateRole(ctx, in.ID, in.version, in.Body)
-			if err == nil {
-				r.Enforcement = m.enforcement(ctx, in.Waiting)
-			}
+			var r svcauth.Role
+			e, err := m.enforcement(ctx, in.Waiting, func() (err error) {
+				r, err = m.cfg.Access.UpdateRole(ctx, in.ID, in.version, in.Body)
+				return err
+			})
+			r.Enforcement = e
 			return &versioned[svcauth.Role]{etag(r.Version), r}, err
 		})
 	addDone(m, operation("deleteRole", "DELETE", pathRole+"/{id}", tagRoles, svcauth.RolesManage,

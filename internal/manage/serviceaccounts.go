@@ -137,10 +137,12 @@ func (m *API) serviceAccounts() {
 			"or to give it another name or other claims, you need every privilege that it holds. "+
 			"`default_refused` says that after the change it gets no token without a scope or resource, and why."),
 		func(ctx context.Context, in *AccountPatch) (*versioned[svcauth.ServiceAccount], error) {
-			a, err := m.cfg.Access.UpdateServiceAccount(ctx, in.ID, in.version, in.Body)
-			if err == nil {
-				a.Enforcement = m.enforcement(ctx, in.Waiting)
-			}
+			var a svcauth.ServiceAccount
+			e, err := m.enforcement(ctx, in.Waiting, func() (err error) {
+				a, err = m.cfg.Access.UpdateServiceAccount(ctx, in.ID, in.version, in.Body)
+				return err
+			})
+			a.Enforcement = e
 			return &versioned[svcauth.ServiceAccount]{etag(a.Version), a}, err
 		})
 	addDone(m, operation("deleteServiceAccount", "DELETE", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage,

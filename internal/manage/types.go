@@ -152,27 +152,32 @@ func unversioned[T any](one T, err error) (*plain[T], error) { return &plain[T]{
 // takeAway makes the change, then waits for its enforcement if the caller asks
 // for that.
 func (m *API) takeAway(ctx context.Context, w Waiting, change func() error) (*done, error) {
-	if err := change(); err != nil {
+	e, err := m.enforcement(ctx, w, change)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if e := m.enforcement(ctx, w); e != nil {
+	case e != nil:
 		return &done{Status: 200, Body: e}, nil
 	}
 	return &done{Status: 204}, nil
 }
 
-// enforcement waits for the enforcement of a change. It returns nil if the
-// caller did not ask for that.
-func (m *API) enforcement(ctx context.Context, w Waiting) *svcauth.Enforcement {
-	if w.limit <= 0 {
-		return nil
+// enforcement makes a change and waits for its enforcement. It returns nil if
+// the caller did not ask for that.
+func (m *API) enforcement(ctx context.Context, w Waiting, change func() error) (*svcauth.Enforcement, error) {
+	waits := w.limit > 0 && m.cfg.Enforced != nil
+	if waits {
+		defer m.cfg.Expect(ctx)()
+	}
+	if err := change(); err != nil || w.limit <= 0 {
+		return nil, err
 	}
 	e := svcauth.Enforcement{}
-	if m.cfg.Enforced != nil {
+	if waits {
 		state := request.From(ctx)
 		state.Release()
 		state.Leave()
 		e = m.cfg.Enforced(ctx, w.limit)
 	}
-	return &e
+	return &e, nil
 }

@@ -27,7 +27,12 @@ func (e *Endpoints) revoke(c *gin.Context) {
 		return
 	}
 	client, err := e.authenticate(c, f)
+	var scope feed.Scope
 	if err == nil {
+		scope = feed.Scope{OrgID: client.OrgID, Operator: client.Operator}
+		if waits && wait > 0 {
+			defer e.cfg.Feed.Expect(scope)()
+		}
 		err = e.cfg.Token.Revoke(request.Context(c), client, f.get("token"))
 	}
 	if err != nil {
@@ -40,7 +45,6 @@ func (e *Endpoints) revoke(c *gin.Context) {
 		return
 	}
 	request.Release(c)
-	scope := feed.Scope{OrgID: client.OrgID, Operator: client.Operator}
 	body, _ := json.Marshal(e.cfg.Feed.AwaitEnforcement(c.Request.Context(), scope, wait))
 	writeJSON(c, http.StatusOK, body)
 }

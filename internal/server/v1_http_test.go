@@ -278,6 +278,7 @@ func TestWaitingHoldsNoPlace(t *testing.T) {
 			<-goOn
 			return svcauth.Enforcement{Connected: 1, Enforced: 1}
 		},
+		Expect: func(context.Context) (done func()) { return func() {} },
 	})
 	answered := make(chan svctest.Answer, 1)
 	go func() {
