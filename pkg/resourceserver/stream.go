@@ -181,30 +181,22 @@ type streaming struct {
 	unsaid bool // something was applied that no receipt is due for yet
 	asked  bool // the issuer waits for a receipt
 	proved bool
+	one    [1]svcauth.Revocation // room for the entry of an event
 }
 
 // apply applies an event to the set. last is true if no further event has been
 // received yet.
 func (s *streaming) apply(e event, last bool) error {
-	switch {
-	case e.name == wire.EventSnapshot:
-		var page feedPage
-		if err := json.Unmarshal(e.data, &page); err != nil {
-			return fmt.Errorf("a snapshot of the revocation feed can't be read: %w", err)
-		}
-		return s.snapshot(page, e.id)
-	case e.name == wire.EventRevocation:
-		var entry svcauth.Revocation
-		if err := json.Unmarshal(e.data, &entry); err != nil {
-			return fmt.Errorf("an event of the revocation feed can't be read: %w", err)
-		}
-		if err := s.admit(entries{entry}); err != nil {
+	switch e.name {
+	case wire.EventSnapshot:
+		return s.snapshot(e)
+	case wire.EventRevocation:
+		if err := s.revocation(e.data); err != nil {
 			return err
 		}
-		s.unsaid = true
-	case e.name == wire.EventKeys:
+	case wire.EventKeys:
 		s.rekey()
-	case e.name == wire.EventConfirm:
+	case wire.EventConfirm:
 		s.asked = true
 	}
 	if s.subscriber.cursor == "" {
@@ -217,24 +209,52 @@ func (s *streaming) apply(e event, last bool) error {
 		s.subscriber.cursor = e.id
 	}
 	if e.alive {
-		s.prove(s.cfg.Clock())
-		if !s.proved {
-			s.rekey() // changes before this stream were not announced here
-			s.receipts.repeat()
-			s.asked = true // whoever waits already has asked before
-		}
-		s.proved = true
+		s.complete()
 	}
-	if (s.unsaid || s.asked) && last && s.proved {
-		s.receipts.due(s.subscriber.cursor, s.asked)
-		s.unsaid, s.asked = false, false
+	if last {
+		s.say()
 	}
 	return nil
 }
 
+func (s *streaming) revocation(data []byte) error {
+	entry, ok := plainEntry(data)
+	if !ok {
+		if err := json.Unmarshal(data, &entry); err != nil {
+			return fmt.Errorf("an event of the revocation feed can't be read: %w", err)
+		}
+	}
+	s.one[0], s.unsaid = entry, true
+	return s.admit(s.one[:])
+}
+
+// complete notes that the set has everything that the issuer knows.
+func (s *streaming) complete() {
+	s.prove(s.cfg.Clock())
+	if s.proved {
+		return
+	}
+	s.proved = true
+	s.rekey() // changes before this stream were not announced here
+	s.receipts.repeat()
+	s.asked = true // whoever waits already has asked before
+}
+
+// say has a receipt sent if one is due.
+func (s *streaming) say() {
+	if s.proved && (s.unsaid || s.asked) {
+		s.receipts.due(s.subscriber.cursor, s.asked)
+		s.unsaid, s.asked = false, false
+	}
+}
+
 // snapshot takes one part of a snapshot. The entries of the set stay in force
 // until the last part has arrived, which is the only one with an id.
-func (s *streaming) snapshot(page feedPage, id string) error {
+func (s *streaming) snapshot(e event) error {
+	var page feedPage
+	if err := json.Unmarshal(e.data, &page); err != nil {
+		return fmt.Errorf("a snapshot of the revocation feed can't be read: %w", err)
+	}
 	if s.next == nil {
 		s.anew(s.subscriber)
 	}
@@ -244,10 +264,10 @@ func (s *streaming) snapshot(page feedPage, id string) error {
 	if page.More {
 		return nil
 	}
-	if !validCursor(id) {
+	if !validCursor(e.id) {
 		return errors.New("a snapshot of the revocation feed has no id; expected the cursor that it leads to")
 	}
-	s.commit(s.subscriber, id)
+	s.commit(s.subscriber, e.id)
 	s.unsaid = true
 	return nil
 }
