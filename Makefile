@@ -69,8 +69,8 @@ GO_TEST = SVCAUTH_TEST_SERVICES=1 $(GO) test -p $(AT_ONCE) -vet=off -timeout 14m
 # Without cgo, as the programs are built: those that tests build are then compiled already.
 test: deps vet ## everything, with a real PostgreSQL, Redis and browser; nothing is skipped
 	CGO_ENABLED=0 $(GO_TEST) $(LONGEST) $$($(GO) list ./... | grep -vE '/($(subst $(space),|,$(strip $(RACE))))(/|$$)')
-	CGO_ENABLED=0 $(GO_TEST) -run "^($$(sed -nE 's/^func ((Test|Fuzz|Example)[A-Za-z0-9_]*).*/\1/p' $(UNRACED) | paste -sd '|' -))$$" $(addprefix ./,$(sort $(dir $(UNRACED))))
-	CGO_ENABLED=1 $(GO_TEST) -race $(addprefix ./,$(addsuffix /...,$(RACE)))
+	CGO_ENABLED=0 $(GO_TEST) -p 1 -run "^($$(sed -nE 's/^func ((Test|Fuzz|Example)[A-Za-z0-9_]*).*/\1/p' $(UNRACED) | paste -sd '|' -))$$" $(addprefix ./,$(sort $(dir $(UNRACED)))) & \
+	CGO_ENABLED=1 $(GO_TEST) -race $(addprefix ./,$(addsuffix /...,$(RACE))); raced=$$?; wait $$! && exit $$raced
 
 vet:
 	@unformatted=$$(gofmt -l $(wildcard $(SOURCES))); if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w on:"; echo "$$unformatted"; exit 1; fi

@@ -34,6 +34,7 @@ func TestTranscripts(t *testing.T) {
 			if name != "service-account" && name != "usage" { // each line is a process
 				needs.Time(t)
 			}
+			t.Parallel()
 			server := svctest.New(t, svctest.Options{Environ: []string{svctest.ClaimsCatalog(t)}})
 			testscript.Run(t, testscript.Params{
 				Files:               []string{file},

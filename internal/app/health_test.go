@@ -67,6 +67,7 @@ func TestReadyNamesWhatFails(t *testing.T) {
 // TestDatabaseThatTakesNoChanges answers SELECT 1 and refuses every change, as
 // a replica does, or a primary that was made read-only.
 func TestDatabaseThatTakesNoChanges(t *testing.T) {
+	t.Parallel()
 	db := pgtest.Start(t, pgtest.Config{})
 	s := svctest.New(t, svctest.Options{DatabaseURL: db.NewDatabase()})
 	account := s.Account("ci", "clusters:view")

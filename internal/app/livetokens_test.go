@@ -94,6 +94,7 @@ func TestListsOfTokensSayWhatAnEndedNodeHeld(t *testing.T) {
 			[][]string{{"ACL", "SETUSER", "default", "+set", "+zadd"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := redistest.Start(t)
 			do := func(commands [][]string) {
 				for _, c := range commands {

@@ -116,6 +116,7 @@ func (p *publisher) try(edit func(headers, jwt.MapClaims)) svctest.Answer {
 // is found by one fetch, what is no more there counts no more, and while the
 // document can't be had the last good one counts.
 func TestPublishedKeys(t *testing.T) {
+	t.Parallel()
 	p := newPublisher(t, onLoopback)
 	require.EqualValues(t, 0, p.fetches.Load(), "registering fetches nothing")
 	require.Empty(t, p.key.Thumbprint+p.key.Algorithm+p.key.Kid)
@@ -165,6 +166,7 @@ func TestPublishedKeys(t *testing.T) {
 // No assertion that fails for another reason leads to a fetch, and many with
 // unknown kids lead to one.
 func TestPublishedKeysAreFetchedSeldom(t *testing.T) {
+	t.Parallel()
 	p := newPublisher(t, onLoopback, "SVCAUTH_LIMITS_WRONG_SECRETS_PER_CLIENT=30")
 	for name, edit := range map[string]func(headers, jwt.MapClaims){
 		"aud":      func(_ headers, c jwt.MapClaims) { c["aud"] = "https://other.example" },

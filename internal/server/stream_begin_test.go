@@ -18,6 +18,7 @@ import (
 // TestStreamsThatWaitToBeginHoldNoPlace has more streams wait for the change
 // log than there are places among the requests in work.
 func TestStreamsThatWaitToBeginHoldNoPlace(t *testing.T) {
+	t.Parallel()
 	const places, streams = 10, 12
 	url := pgtest.URL(t)
 	s := svctest.New(t,

@@ -178,6 +178,7 @@ func TestRevocation(t *testing.T) {
 // Once serve_stale is over, a node without its database is no longer ready. It
 // comes back by itself.
 func TestNodeThatServesNobodySaysSo(t *testing.T) {
+	t.Parallel()
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
 	p := newProtocol(t,
 		svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=0s"}})
@@ -215,6 +216,7 @@ func TestReadinessWhileTheDatabaseHangs(t *testing.T) {
 // With the database away the answer is 503 (RFC 7662, RFC 7009 §2.2.1), never
 // 'inactive' and never 'done'.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	db := pgtest.Start(t, pgtest.Config{Durable: true})
 	p := newProtocol(t,
 		svctest.Options{DatabaseURL: db.NewDatabase(), Environ: []string{"SVCAUTH_TOKEN_SERVE_STALE=5m"}})

@@ -16,6 +16,7 @@ import (
 // generated code. A program may send what the API takes and read what it
 // returns, and nothing else.
 func TestGeneratorAcceptsTheDocument(t *testing.T) {
+	t.Parallel()
 	needs.Service(t, "Node.js and openapi-typescript")
 	home := os.Getenv("SVCAUTH_OPENAPI_GENERATOR")
 	if home == "" {

@@ -37,6 +37,7 @@ func TestEachCheckedSignatureCounts(t *testing.T) {
 // away nobody comes nearer to being locked out, and when it is back the
 // workload works at once.
 func TestAnIssuerAwayLocksNobodyOut(t *testing.T) {
+	t.Parallel()
 	s, f := svctest.New(t, svctest.Options{Environ: []string{onLoopback}}), newForeign(t)
 	a := s.Account("deployer", "clusters:view")
 	trust(t, s, f, a.ID, nil)

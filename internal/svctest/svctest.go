@@ -28,6 +28,7 @@ import (
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/config"
 	"github.com/svcauth/svcauth/internal/people"
+	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/internal/svctest/schema"
 	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
@@ -93,7 +94,7 @@ func New(t testing.TB, opts Options) *Server {
 	s := &Server{t: t, opts: opts, environ: append(slices.Clone(opts.Environ), // the first of a name counts
 		"SVCAUTH_DATABASE_URL="+database, "SVCAUTH_MASTER_KEY_FILE="+filepath.Join(dir,
 			"master.key"), "SVCAUTH_OPS_LISTEN=",
-		"SVCAUTH_REDIS_URL="+opts.RedisURL, "SVCAUTH_SHUTDOWN_GRACE=5s")}
+		"SVCAUTH_REDIS_URL="+opts.RedisURL)}
 	s.start(dir, "")
 	return s
 }
@@ -109,10 +110,11 @@ func (s *Server) Node() *Server {
 	return node
 }
 
-// start makes the listener first, because the issuer names its port.
+// start makes the listener first, because the issuer names its port. It is one
+// that nobody gets while the server is stopped.
 func (s *Server) start(dir, issuer string) {
 	s.t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", freeport.Address(s.t))
 	require.NoError(s.t, err)
 	s.address = listener.Addr().String()
 	if s.opts.TLS && s.tls == nil {
@@ -186,12 +188,8 @@ func (s *Server) Stop() {
 // Start starts a stopped server again, on the same address and data.
 func (s *Server) Start() {
 	s.t.Helper()
-	var listener net.Listener
-	require.Eventually(s.t, func() (ok bool) {
-		var err error
-		listener, err = net.Listen("tcp", s.address)
-		return err == nil
-	}, 10*time.Second, 10*time.Millisecond, "the address is still taken")
+	listener, err := net.Listen("tcp", s.address)
+	require.NoError(s.t, err)
 	s.run(listener)
 }
 

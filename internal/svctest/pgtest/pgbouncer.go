@@ -3,6 +3,7 @@ package pgtest
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/svcauth/svcauth/internal/svctest/freeport"
 	"github.com/svcauth/svcauth/internal/svctest/needs"
@@ -70,13 +72,8 @@ func startPgBouncer(database string, settings map[string]string) (through string
 	cmd.Dir, cmd.Stderr = dir, &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: cred}
 	to.Host = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	running, err := dog.Run(cmd, readyWithin, func() error {
-		conn, err := net.Dial("tcp", to.Host)
-		if err != nil {
-			return err
-		}
-		return conn.Close()
-	}, func() string { return tail([]byte(log.String())) })
+	running, err := dog.Run(cmd, readyWithin, func() error { return speaks(to.Host) },
+		func() string { return tail([]byte(log.String())) })
 	end = func() {
 		dog.End()
 		if running != nil {
@@ -88,6 +85,28 @@ func startPgBouncer(database string, settings map[string]string) (through string
 		return "", nil, err
 	}
 	return to.String(), end, nil
+}
+
+// speaks asks whether there is TLS, which PostgreSQL and PgBouncer answer with
+// one letter before anything else.
+func speaks(address string) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(readyWithin))
+	if _, err := conn.Write([]byte{0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f}); err != nil {
+		return err
+	}
+	answer := make([]byte, 1)
+	if _, err := io.ReadFull(conn, answer); err != nil {
+		return err
+	}
+	if answer[0] != 'N' && answer[0] != 'S' {
+		return fmt.Errorf("it answers %q to the question for TLS", answer)
+	}
+	return nil
 }
 
 // configurePgBouncer writes its two files, which only its user may read.

@@ -138,11 +138,13 @@ func TestEmptyMessagesAreNoNews(t *testing.T) {
 	require.NoError(t, err)
 	client := redis.NewClient(options)
 	defer client.Close()
+	first := transport.polls.Load()
 	go func() { _ = redisfeed.Follow(t.Context(), redisfeed.Config{Client: client, Verifier: v}) }()
 	require.Eventually(t,
 		func() bool { return server.Must("PUBSUB", "NUMSUB", "svcauth:{changes}") == "svcauth:{changes}\n2" }, patience,
 		20*time.Millisecond)
-	time.Sleep(time.Second) // the poll that follows the subscription
+	require.Eventually(t, func() bool { return transport.polls.Load() > first }, patience, 20*time.Millisecond,
+		"the subscription is followed by a poll")
 	before := transport.polls.Load()
 	for range 3 {
 		server.Must("PUBLISH", "svcauth:{changes}", "")
