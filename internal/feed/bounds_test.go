@@ -186,6 +186,7 @@ func TestNodesTellWhomTheyDoNotCount(t *testing.T) {
 // into one message.
 func TestTheOperatorsReceiptsAreToldFirst(t *testing.T) {
 	f := newTestFeed(t, 4000)
+	f.receipts.shared = true
 	for n := range 4 * perMessage {
 		require.NoError(t, f.receipts.ack(instance(org(1), n), 1))
 	}

@@ -176,8 +176,12 @@ func (e *exchange) cutOff() bool {
 	return e.cfg.Cache.Shared() && e.cfg.Clock().Sub(time.UnixMilli(e.heard.Load())) > presentFor
 }
 
-// enqueue has a receipt sent to the other nodes. r.mu is held.
+// enqueue has a receipt sent to the other nodes, if there may be any. r.mu is
+// held.
 func (r *receipts) enqueue(one *receipt) {
+	if !r.shared {
+		return
+	}
 	queue := r.outgoing[1]
 	if one.Operator {
 		queue = r.outgoing[0]

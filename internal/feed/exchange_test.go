@@ -2,6 +2,7 @@ package feed
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -58,4 +59,20 @@ func TestWhoWasToldAheadComesBackForAll(t *testing.T) {
 	require.Equal(t, "event: reset\nid: 0\ndata: {}\n\n", string(told.Last),
 		"usual readers take the id of a block with data only")
 	require.Empty(t, other.Last)
+}
+
+// TestNobodyElseIsToldWithoutRedis says that nothing is kept for nodes that
+// there are none of: each process that ever subscribed would be remembered.
+func TestNobodyElseIsToldWithoutRedis(t *testing.T) {
+	f := newTestFeed(t, 100)
+	for n := range 20 {
+		who := Subscriber{Scope: org(1), ClientID: "sa_1", Instance: fmt.Sprint(n)}
+		s, err := f.Open(who)
+		require.NoError(t, err)
+		require.NoError(t, f.receipts.ack(who, 1))
+		f.Leave(s, EndSlow)
+	}
+	for _, queue := range f.receipts.outgoing {
+		require.Empty(t, queue)
+	}
 }

@@ -127,6 +127,7 @@ func New(cfg Config) *Feed {
 	if cfg.Heartbeat <= 0 {
 		cfg.Heartbeat = 3 * time.Second
 	}
+	room := max(minReceipts, cfg.MaxSubscribers*receiptsPerStream)
 	f := &Feed{
 		cfg:      cfg,
 		wake:     make(chan struct{}, 1),
@@ -134,7 +135,7 @@ func New(cfg Config) *Feed {
 		polled:   newSlots(maxPolls),
 		callers:  newCallers(cfg.MaxSubscribers),
 		reads:    limits.NewSlots[string](feedReads, feedReadsKept),
-		receipts: newReceipts(cfg.Node, max(minReceipts, cfg.MaxSubscribers*receiptsPerStream), cfg.Clock),
+		receipts: newReceipts(cfg.Node, cfg.Cache.Shared(), room, cfg.Clock),
 		streams:  map[*Stream]struct{}{},
 		newest:   map[string]int64{},
 		firsts:   map[string]*firstPage{},

@@ -23,6 +23,7 @@ const (
 // at the others, and what each enforces.
 type receipts struct {
 	node    string
+	shared  bool // other nodes hear of them
 	clock   func() time.Time
 	wake    chan struct{} // there is something to send to the other nodes
 	slots   slots
@@ -86,9 +87,10 @@ func (r *receipt) presence(node string) *presence {
 	return &r.at[len(r.at)-1]
 }
 
-func newReceipts(node string, limit int, clock func() time.Time) *receipts {
+func newReceipts(node string, shared bool, limit int, clock func() time.Time) *receipts {
 	return &receipts{
 		node:      node,
+		shared:    shared,
 		clock:     clock,
 		wake:      make(chan struct{}, 1),
 		slots:     newSlots(limit),
