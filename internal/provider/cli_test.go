@@ -185,7 +185,7 @@ func TestPlansWarn(t *testing.T) {
 	require.Regexp(t,
 		`Warning: A secret expires soon .*The secret sec_\w+ \(…\w{4}\) of sa_\w+ expires in (19|20) days .*raise client_secret_wo_version and move expires_at`, ws.must("plan"))
 
-	soon := time.Now().Add(8 * time.Second)
+	soon := ws.soon()
 	ws.write("main.tf", text(soon))
 	ws.must("apply", "-auto-approve")
 	time.Sleep(time.Until(soon) + time.Second)

@@ -349,10 +349,15 @@ func TestAnExpiredCredentialIsSaid(t *testing.T) {
 	w := newWorld(t)
 	ws := newWorkspace(t)
 	w.signIn(ws)
-	soon := time.Now().Add(8 * time.Second)
-	ends := "expires_at = \"" + soon.UTC().Format(time.RFC3339) + "\"\n"
 	p := newKeyPair(t)
-	ws.write("main.tf", required+oneOfEachCredential(p, ends, ends, byName+"\n"+ends))
+	writeEnding := func(at time.Time) {
+		ends := "expires_at = \"" + at.UTC().Format(time.RFC3339) + "\"\n"
+		ws.write("main.tf", required+oneOfEachCredential(p, ends, ends, byName+"\n"+ends))
+	}
+	writeEnding(time.Now().Add(time.Hour))
+	ws.must("plan")
+	soon := ws.soon()
+	writeEnding(soon)
 	ws.must("apply", "-auto-approve")
 	time.Sleep(time.Until(soon))
 	said := func() {

@@ -37,6 +37,7 @@ type workspace struct {
 	env []string
 
 	overrides map[string]string // directory of each provider
+	slowest   time.Duration     // of the runs so far
 }
 
 func newWorkspace(t *testing.T) *workspace {
@@ -83,7 +84,9 @@ func (ws *workspace) run(program string, args ...string) (string, error) {
 	cmd.Dir, cmd.Env = ws.dir, ws.env
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
-	ws.t.Logf("%s %s took %s", filepath.Base(program), args[0], time.Since(began).Round(time.Millisecond))
+	took := time.Since(began)
+	ws.slowest = max(ws.slowest, took)
+	ws.t.Logf("%s %s took %s", filepath.Base(program), args[0], took.Round(time.Millisecond))
 	return strings.Join(strings.Fields(strings.NewReplacer("│", " ", "╷", " ", "╵", " ").Replace(string(out))),
 		" "), err
 }
@@ -93,6 +96,15 @@ func (ws *workspace) must(args ...string) string {
 	out, err := ws.try(args...)
 	require.NoError(ws.t, err, out)
 	return out
+}
+
+// soon is a time that an apply which begins now does not reach, as fast as this
+// machine is at present, and that can be waited for. Something has been planned
+// before.
+func (ws *workspace) soon() time.Time {
+	ws.t.Helper()
+	require.NotZero(ws.t, ws.slowest)
+	return time.Now().Add(2*time.Second + 5*ws.slowest)
 }
 
 // signIn gives the workspace the administrator's credential as people have it:
