@@ -8,6 +8,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/dpop"
+	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
 	"github.com/svcauth/svcauth/internal/untrusted"
@@ -48,13 +49,8 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			IP: request.Of(c).IP, UserAgent: untrusted.RedactSecrets(c.Request.UserAgent()),
 			Proofs: c.Request.Header[dpop.Header], Method: c.Request.Method, Path: c.FullPath(),
 		}
-		switch reuse := f.get("reuse"); reuse {
-		case "", "true":
-		case "false":
-			r.Fresh = true
-		default:
-			e.refuse(c, client.ClientID, badRequest(
-				"reuse is neither true nor false: send reuse=false for a token that nobody else has, or leave it out"))
+		if r.Fresh, err = fresh(f); err != nil {
+			e.refuse(c, client.ClientID, err)
 			return
 		}
 		if exchange {
@@ -75,21 +71,37 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 		if issued.Nonce != "" { // RFC 9449 §8.2
 			c.Header(dpop.NonceHeader, issued.Nonce)
 		}
-		body := make([]byte, 0, len(issued.AccessToken)+len(issued.Scope)+128)
-		body = append(body, `{"access_token":"`...)
-		body = append(body, issued.AccessToken...)
-		body = append(body, `","token_type":"`...)
-		body = append(body, issued.Type...)
-		body = append(body, `","expires_in":`...)
-		body = strconv.AppendInt(body, issued.ExpiresIn, 10)
-		if issued.IssuedType != "" {
-			body = append(body, `,"issued_token_type":"`...)
-			body = append(body, issued.IssuedType...)
-			body = append(body, '"')
-		}
-		body = append(body, `,"scope":"`...) // privileges have a form that needs no escape
-		body = append(body, issued.Scope...)
-		body = append(body, '"', '}', '\n')
-		writeJSON(c, http.StatusOK, body)
+		writeJSON(c, http.StatusOK, tokenAnswer(&issued))
 	}
+}
+
+// fresh reports whether the client wants a token that nobody else has.
+func fresh(f form) (bool, *oautherr.Error) {
+	switch f.get("reuse") {
+	case "", "true":
+		return false, nil
+	case "false":
+		return true, nil
+	}
+	return false, badRequest(
+		"reuse is neither true nor false: send reuse=false for a token that nobody else has, or leave it out")
+}
+
+// tokenAnswer is the body of an answer with a token (RFC 6749 §5.1).
+func tokenAnswer(issued *token.TokenResponse) []byte {
+	body := make([]byte, 0, len(issued.AccessToken)+len(issued.Scope)+128)
+	body = append(body, `{"access_token":"`...)
+	body = append(body, issued.AccessToken...)
+	body = append(body, `","token_type":"`...)
+	body = append(body, issued.Type...)
+	body = append(body, `","expires_in":`...)
+	body = strconv.AppendInt(body, issued.ExpiresIn, 10)
+	if issued.IssuedType != "" {
+		body = append(body, `,"issued_token_type":"`...)
+		body = append(body, issued.IssuedType...)
+		body = append(body, '"')
+	}
+	body = append(body, `,"scope":"`...) // privileges have a form that needs no escape
+	body = append(body, issued.Scope...)
+	return append(body, '"', '}', '\n')
 }

@@ -24,36 +24,39 @@ func (s *Service) decide(h *holder, r Request) (decision, *oautherr.Error) {
 	if err != nil {
 		return decision{}, err
 	}
-	alias := slices.Contains(s.cfg.ScopeAliases, r.Scope)
-	if len(resources) == 0 && (r.Scope == "" || alias && !h.standard.own) {
+	named, alias := len(resources) > 0, slices.Contains(s.cfg.ScopeAliases, r.Scope)
+	if !named && (r.Scope == "" || alias && !h.standard.own) {
 		if h.noStandard {
 			return decision{}, h.usualRefused(s.cfg.Issuer)
 		}
 		return h.standard, s.fits(h.standard)
 	}
 	available := h.apis
-	if len(resources) > 0 {
+	if named {
 		available = h.ofResources(resources)
 	}
-	scope, err := s.scope(h, r.Scope, available, len(resources) > 0)
+	scope, err := s.scope(h, r.Scope, available, named)
 	if err != nil {
 		return decision{}, err
 	}
-	narrowed := len(resources) > 0 || r.Scope != "" && !alias
-	if len(resources) == 0 && h.mixes(scope, s.cfg.Issuer) {
-		return decision{}, oautherr.New(oautherr.CodeInvalidTarget, "mixed_scope",
-			"scope has privileges of this server itself beside those of other APIs: "+
-				"ask for them in two requests, or name each API with resource, this server as resource=%s",
-			s.cfg.Issuer)
-	}
-	if len(resources) == 0 {
+	if !named {
+		if h.mixes(scope, s.cfg.Issuer) {
+			return decision{}, mixed(s.cfg.Issuer)
+		}
 		resources = h.catalog.audiences(scope)
 	}
 	if refusal := h.catalog.oneForm(resources); refusal != nil {
 		return decision{}, refusal
 	}
-	d := h.decision(scope, resources, s.cfg.Issuer, narrowed, r.Scope == "" || alias)
+	all := r.Scope == "" || alias
+	d := h.decision(scope, resources, s.cfg.Issuer, named || !all, all)
 	return d, s.fits(d)
+}
+
+func mixed(issuer string) *oautherr.Error {
+	return oautherr.New(oautherr.CodeInvalidTarget, "mixed_scope",
+		"scope has privileges of this server itself beside those of other APIs: "+
+			"ask for them in two requests, or name each API with resource, this server as resource=%s", issuer)
 }
 
 // tokenSize is the reason of a refusal because a token would be too long.
