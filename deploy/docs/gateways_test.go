@@ -31,11 +31,16 @@ type gateway struct {
 	typ string // the only one that its configuration takes
 
 	algorithms string // that it can check; it refuses the others
+
+	arrays bool // takes privileges in an array by itself, see inArrays; it is vague then
 }
 
 // shownTo reports whether a gateway is tried with an API's tokens: those of the
 // other presets look like some of these.
 func (a api) shownTo(g gateway) bool {
+	if a.array != "" {
+		return g.arrays
+	}
 	return slices.Contains([]string{"usual", profile.AWSAPIGateway, profile.Spring, "EdDSA"}, a.name) &&
 		(g.typ == "" || g.typ == a.typ)
 }
@@ -54,17 +59,28 @@ const (
 	allAlgorithms  = mostAlgorithms + " EdDSA"
 )
 
+// inArrays is what is another in the programs of the page, as it says, for
+// privileges in an array of the claim scp.
+var inArrays = [][]string{
+	{"requiredScopes }", "claimIncludes }",
+		"requiredScopes('clusters:view')", "claimIncludes('scp', 'clusters:view')"},
+	{`Require claim "scope~(^| )clusters:view( |$)"`, `Require claim "scp:clusters:view"`},
+	{`Require expr "-z %{reqenv:OAUTH2_CLAIM_sub} || %{reqenv:OAUTH2_CLAIM_scope} =~ /(^| )clusters:view( |$)/"`,
+		`Require oauth2_claim scp:clusters:view`},
+}
+
 var gateways = []gateway{
 	{name: "aws-jwt-verify", algorithms: allAlgorithms, start: nodeProgram("// aws-jwt-verify.mjs")},
 	{name: "express-oauth2-jwt-bearer", algorithms: allAlgorithms, typ: "at+jwt",
-		start: nodeProgram("// express-oauth2-jwt-bearer.mjs")},
+		start: nodeProgram("// express-oauth2-jwt-bearer.mjs"), arrays: true},
 	{name: "passport-jwt", algorithms: mostAlgorithms, start: nodeProgram("// passport-jwt.mjs")},
 	{name: "jose", algorithms: allAlgorithms, start: nodeProgram("../validating/node/server.mjs")},
 	{name: "PyJWT", algorithms: allAlgorithms, start: pythonProgram("../validating/python/server.py")},
 	{name: "Authlib", algorithms: allAlgorithms, start: pythonProgram("# authlib_api.py")},
 	{name: "mod_auth_openidc", algorithms: mostAlgorithms, vague: true, typ: "at+jwt",
-		start: apache("auth_openidc", "../validating/apache/svcauth.conf")},
-	{name: "mod_oauth2", algorithms: mostAlgorithms, vague: true, start: apache("oauth2", "# mod_oauth2")},
+		start: apache("auth_openidc", "../validating/apache/svcauth.conf"), arrays: true},
+	{name: "mod_oauth2", algorithms: mostAlgorithms, vague: true, start: apache("oauth2", "# mod_oauth2"),
+		arrays: true},
 	{name: "go-oidc", algorithms: allAlgorithms, start: goOIDC},
 	{name: "HAProxy", algorithms: mostAlgorithms, text: true, start: haproxyOfKeys},
 	{name: "nginx with njs", algorithms: "ES256", start: nginxOfTokens("/_check")},
@@ -86,7 +102,7 @@ func TestGatewaysTakeTheRightTokensOnly(t *testing.T) {
 				for _, p := range y.shown[a.audience] {
 					status, text := present(t, address, p.token)
 					want := g.wants(a, p)
-					if g.vague && want != http.StatusOK {
+					if (g.vague || a.array != "") && want != http.StatusOK {
 						require.Contains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, status, p.name)
 						continue
 					}
@@ -161,6 +177,12 @@ func shownAs(t *testing.T, name string, y *yard, a api) string {
 	} else {
 		text = snippetOf(t, "gateways.md", name)
 	}
+	if a.array != "" {
+		at := slices.IndexFunc(inArrays, func(pairs []string) bool { return strings.Contains(text, pairs[0]) })
+		require.GreaterOrEqual(t, at, 0, "%s takes no arrays", name)
+		text = strings.NewReplacer("scp:", a.array+":", "'scp'", "'"+a.array+"'").Replace(
+			swap(t, text, inArrays[at]...))
+	}
 	begin := func(algorithm string) string {
 		return base64.RawStdEncoding.EncodeToString([]byte(`{"alg":"` + algorithm + `",`))
 	}
@@ -219,6 +241,9 @@ func TestTheTableSaysWhatIsRun(t *testing.T) {
 		} else {
 			require.Contains(t, []string{"read of", "run in `deploy/validating`"}, known, cells[0])
 		}
+	}
+	for _, pairs := range inArrays {
+		require.Contains(t, string(raw), pairs[len(pairs)-1])
 	}
 	require.Greater(t, rows, 30)
 	require.Len(t, named, len(gateways))

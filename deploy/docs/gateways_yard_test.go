@@ -51,21 +51,26 @@ type api struct {
 	privilege      string // that gateways ask for
 	beside         string // a privilege of another API with the same profile
 	algorithm, typ string
+	array          string // the claim with the privileges, if that is none with a text
 }
 
-// yardAPIs are the usual tokens, those of each preset, and those that many
-// can't check.
+// yardAPIs are the usual tokens, those of each preset, those that many can't
+// check, and those whose privileges are an array.
 var yardAPIs = []api{
-	{"usual", "{}", audience, "clusters:view", "billing:view", "ES256", "at+jwt"},
+	{"usual", "{}", audience, "clusters:view", "billing:view", "ES256", "at+jwt", ""},
 	ofPreset(profile.AWSAPIGateway, "buckets:view", "queues:view", "RS256", "at+jwt"),
 	ofPreset(profile.AzureAPIM, "blobs:view", "vaults:view", "RS256", "at+jwt"),
 	ofPreset(profile.Spring, "beans:view", "books:view", "RS256", "JWT"),
 	ofPreset(profile.Strimzi, "topics:view", "groups:view", "ES256", "at+jwt"),
-	{"EdDSA", "{signing_algorithm: EdDSA}", "https://eddsa.example", "curves:view", "points:view", "EdDSA", "at+jwt"},
+	{"EdDSA", "{signing_algorithm: EdDSA}", "https://eddsa.example", "curves:view", "points:view", "EdDSA",
+		"at+jwt", ""},
+	{"scp", "{scope_claim: scp}", "https://scp.example", "scans:view", "slots:view", "ES256", "at+jwt", "scp"},
+	{"permissions", "{scope_claim: permissions}", "https://permissions.example", "plans:view", "parts:view", "ES256",
+		"at+jwt", "permissions"},
 }
 
 func ofPreset(name, privilege, beside, algorithm, typ string) api {
-	return api{name, "{preset: " + name + "}", "https://" + name + ".example", privilege, beside, algorithm, typ}
+	return api{name, "{preset: " + name + "}", "https://" + name + ".example", privilege, beside, algorithm, typ, ""}
 }
 
 // yardCatalog writes the catalogue of yardAPIs: beside each privilege there is
