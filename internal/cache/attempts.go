@@ -61,14 +61,29 @@ func newAttempts(cfg Config) *attempts {
 		pairs: newWindows[pair](maxPairs), addresses: newWindows[netip.Addr](maxAddresses)}
 }
 
-// Fail counts a wrong proof, or an unknown client id, from addr, as n: as many
-// signatures as were checked for it, and one for a secret. limited is true if
-// that was too many: of WrongPerClient for this client from this address, or of
-// WrongPerAddress from this address. Then retryAfter is how long the window
-// still lasts. IPv6 addresses are counted by /64, and IPv4 addresses inside
-// IPv6 as IPv4. It never waits.
+// Fail counts a wrong proof, or an unknown client id, from addr. Against this
+// client from this address it counts as n: as many signatures as were checked
+// for it, and one for a secret. Against the address, which others may share, it
+// counts as one. limited is true if that was too many: of WrongPerClient or of
+// WrongPerAddress. Then retryAfter is how long the window still lasts. IPv6
+// addresses are counted by /64, and IPv4 addresses inside IPv6 as IPv4. It
+// never waits.
 func (c *Cache) Fail(clientID string, addr netip.Addr, n int) (retryAfter time.Duration, limited bool) {
 	return c.attempts.fail(clientID, addr, n)
+}
+
+// FailUnjudged counts a proof from addr that could not be judged. limited and
+// retryAfter are as [Cache.Fail] returns them for wrong ones, so that nobody
+// can tell the two apart; but it leads to nothing else, and [Cache.Limited]
+// does not know of it.
+func (c *Cache) FailUnjudged(clientID string, addr netip.Addr) (retryAfter time.Duration, limited bool) {
+	a, p := c.attempts, pair{shortID(clientID) + "\x00unjudged", limits.NetworkOf(addr)}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.cfg.Clock()
+	w := a.openPair(p, now)
+	a.add(w, 1)
+	return a.verdict(w, nil, now)
 }
 
 func (a *attempts) fail(clientID string, addr netip.Addr, n int) (time.Duration, bool) {
@@ -76,13 +91,18 @@ func (a *attempts) fail(clientID string, addr netip.Addr, n int) (time.Duration,
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.cfg.Clock()
-	ofPair := a.pairs.open(p, now, a.cfg.Window)
-	ofPair.pair, ofPair.ofPair = p, true
+	ofPair := a.openPair(p, now)
 	ofAddress := a.addresses.open(p.addr, now, a.cfg.Window)
 	ofAddress.addr = p.addr
 	a.add(ofPair, n)
-	a.add(ofAddress, n)
+	a.add(ofAddress, 1)
 	return a.verdict(ofPair, ofAddress, now)
+}
+
+func (a *attempts) openPair(p pair, now time.Time) *window {
+	w := a.pairs.open(p, now, a.cfg.Window)
+	w.pair, w.ofPair = p, true
+	return w
 }
 
 // Limited reports whether as many wrong proofs as there may be have come: of
@@ -118,7 +138,7 @@ func (a *attempts) verdict(ofPair, ofAddress *window, now time.Time) (retryAfter
 	if ofPair.count() > a.cfg.WrongPerClient {
 		retryAfter = ofPair.ends.Sub(now)
 	}
-	if ofAddress.count() > a.cfg.WrongPerAddress {
+	if ofAddress != nil && ofAddress.count() > a.cfg.WrongPerAddress {
 		retryAfter = max(retryAfter, ofAddress.ends.Sub(now))
 	}
 	return retryAfter, retryAfter > 0

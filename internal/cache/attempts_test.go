@@ -169,3 +169,25 @@ func TestLimitedIsAskedBeforeTheProof(t *testing.T) {
 	_, address := c.Limited("sa_2", addr("192.0.2.1"))
 	require.True(t, address)
 }
+
+// What costs more counts more against a client, and no more than any other
+// wrong proof against the address that others share. What could not be judged
+// is answered as if it was wrong, and counts against neither.
+func TestWhatWrongProofsCount(t *testing.T) {
+	c := backend{}.node(t, Config{Clock: newClock().Now})
+	shared := addr("192.0.2.1")
+	for n := range 60 {
+		_, limited := c.Fail(fmt.Sprint("sa_", n/5), shared, 4)
+		require.False(t, limited, n)
+	}
+	_, limited := c.Limited("sa_0", shared)
+	require.True(t, limited)
+	_, limited = c.Limited("sa_other", shared)
+	require.False(t, limited)
+	for n := range 300 {
+		_, limited := c.FailUnjudged("sa_away", shared)
+		require.Equal(t, n >= 20, limited)
+		_, limited = c.Limited("sa_away", shared)
+		require.False(t, limited)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/svcauth/svcauth/internal/away"
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 const (
@@ -165,6 +166,6 @@ func (r *remote) report(now time.Time, lost bool, err error) {
 	case after && !before:
 		r.logger.Warn(away.Redis+"; going on without it", "error", err)
 	case before && !after:
-		r.logger.Info(away.RedisBack, "away", now.Sub(opened).Round(time.Millisecond).String())
+		r.logger.Info(away.RedisBack, "away", timespan.Text(now.Sub(opened).Round(time.Millisecond)))
 	}
 }

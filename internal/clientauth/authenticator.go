@@ -206,7 +206,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r *Request) (Authentic
 	var mismatch *Mismatch
 	switch {
 	case errors.As(err, &mismatch):
-		return Authentication{}, a.refuse(client, mismatch, r)
+		return Authentication{}, a.refuse(client, method, mismatch, r)
 	case err != nil:
 		return Authentication{}, oautherr.From(err)
 	}
@@ -244,21 +244,6 @@ func (a *Authenticator) verify(
 	}
 	proof, err = method.Verify(ctx, r, fresh)
 	return fresh, proof, err
-}
-
-// limited refuses a request whose proof is costly to check if its client, at
-// its address, or the address has sent as many wrong ones as it may. What is at
-// work at this moment is not counted: server and store bound that.
-func (a *Authenticator) limited(clientID string, ip netip.Addr) *oautherr.Error {
-	retryAfter, limited := a.cfg.Cache.Limited(clientID, ip)
-	if !limited {
-		return nil
-	}
-	e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
-		"too many wrong proofs; wait as Retry-After says, and correct the assertion or the certificate "+
-			"before trying again")
-	e.RetryAfter = retryAfter
-	return e
 }
 
 // method returns the one method that a request uses: RFC 6749 §2.3 allows no
@@ -331,42 +316,6 @@ func twoWays() *oautherr.Error {
 // be read.
 func malformed(text string) *oautherr.Error {
 	return oautherr.New(oautherr.CodeInvalidRequest, "malformed", "%s", text)
-}
-
-// refuse counts a wrong proof, by the signatures that were checked for it, and
-// returns the answer that it gets.
-func (a *Authenticator) refuse(client *Client, m *Mismatch, r *Request) *oautherr.Error {
-	unknown := svcauth.AuditActor{Kind: svcauth.KindUnknown, Name: svcauth.KindUnknown}
-	reason, what, cost := m.Reason, " was wrong.", max(1, r.work.Signatures())
-	if m.Unjudged {
-		reason, what = "keys_unreachable", " could not be checked: its keys can't be fetched."
-		cost = r.work.Signatures()
-	}
-	a.record(client, "The "+m.Credential+what, r.IP, unknown)
-	if refusal := a.count(m, r, cost); refusal != nil {
-		return refusal
-	}
-	if !client.Known {
-		reason = "unknown_client"
-	}
-	e := oautherr.New(oautherr.CodeInvalidClient, reason, "%s", m.Description)
-	e.Detail = m.Detail
-	return e
-}
-
-// count counts a wrong proof, and refuses it if it was one too many.
-func (a *Authenticator) count(m *Mismatch, r *Request, cost int) *oautherr.Error {
-	if cost == 0 {
-		return nil
-	}
-	retryAfter, limited := a.cfg.Cache.Fail(r.ClientID, r.IP, cost)
-	if !limited {
-		return nil
-	}
-	e := oautherr.New(oautherr.CodeSlowDown, "too_many_requests",
-		"too many wrong %ss; wait as Retry-After says, and correct the %s before trying again", m.Credential, m.Word)
-	e.RetryAfter, e.Detail = retryAfter, "Too many wrong "+m.Credential+"s came from this address. "+m.Detail
-	return e
 }
 
 // record tells the client's organization of a failed authentication. It does

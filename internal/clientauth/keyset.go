@@ -41,7 +41,6 @@ type search struct {
 	*Assertion
 	tokenURL bool             // its aud is the token URL
 	work     *federation.Work // what it may still cost the request
-	checked  bool             // a signature was checked
 	away     bool             // the keys of a set could not be fetched
 }
 
@@ -59,7 +58,6 @@ func (s *search) signedBy(key crypto.PublicKey) bool {
 	if !s.work.TakeSignature() {
 		return false
 	}
-	s.checked = true
 	return s.JWS.SignedBy(key)
 }
 

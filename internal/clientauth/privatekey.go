@@ -176,7 +176,7 @@ func (p *PrivateKey) Verify(ctx context.Context, r *Request, client *Client) (Pr
 	case found != nil:
 		return p.proof(client, found, a), nil
 	}
-	if !search.checked && !search.away {
+	if r.work.Signatures() == 0 {
 		p.checkInVain(a)
 	}
 	if detail != "" {

@@ -51,6 +51,7 @@ type Uses struct {
 	shared batch.Caller[*use]
 	gaps   store.UseGaps
 	began  time.Time // when Load was called
+	noted  time.Time // gaps.Crashed, as the database has it
 
 	mu        sync.Mutex
 	open      bool // a process after this one learns if it was killed
@@ -119,6 +120,7 @@ func (u *Uses) Load(ctx context.Context) error {
 	}
 	u.cfg.Cache.Unsure(rows)
 	u.gaps, err = u.cfg.Store.UseGaps(ctx, now)
+	u.noted = u.gaps.Crashed
 	return err
 }
 
@@ -138,8 +140,8 @@ func (o Once) short() bool { return !o.IssuedAt.IsZero() && o.ExpiresAt.Sub(o.Is
 // Use records a use. The error is an [*oautherr.Error] if it was used before or
 // cannot be recorded.
 func (u *Uses) Use(ctx context.Context, once Once) error {
-	if u.mayBeMissing(once) {
-		return mayBeUsed(once)
+	if from := u.notMissing(once); once.made().Before(from) {
+		return u.mayBeUsed(once, from)
 	}
 	w := &use{
 		Owner: cache.Owner{Client: once.Client.ClientID, Org: once.Client.OrgID, Operator: once.Client.Operator},
@@ -271,6 +273,7 @@ func (u *Uses) Run(ctx context.Context) error {
 	}
 	store.WriteEvery(ctx, writeUsesEvery, func(ctx context.Context) {
 		u.writeUnwritten(ctx)
+		u.correct(ctx)
 		if u.cfg.Alone {
 			u.begin(ctx)
 		}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +117,82 @@ func TestWhatIsMadeAheadIsWrittenAtOnce(t *testing.T) {
 	require.EqualValues(t, 1, n)
 }
 
+// After a crash nothing from before passes though the clock was behind at first,
+// neither once it is right, nor at a process after that which ended well, nor
+// at one that has Redis. That is settled then: a later start refuses nothing
+// that was made since.
+func TestAGapThatWasFoundByAClockThatWasBehind(t *testing.T) {
+	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	var behind atomic.Int64
+	clock := func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }
+	start := func(alone bool) (u *Uses, end func()) {
+		memory, err := cache.New(cache.Config{Clock: clock})
+		require.NoError(t, err)
+		u = NewUses(UsesConfig{Cache: memory, Store: db, Alone: alone, Clock: clock,
+			Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, u.Load(t.Context()))
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- u.Run(ctx) }()
+		return u, func() { stop(); require.NoError(t, <-ended) }
+	}
+	require.NoError(t, db.OpenUses(t.Context(), time.Now()))
+	old := usedOnce("sa_1", "org_1", "used before the crash")
+	behind.Store(int64(time.Hour))
+	found, end := start(true)
+	behind.Store(0)
+	require.ErrorContains(t, found.Use(t.Context(), old), "make a new assertion")
+	end()
+	since := usedOnce("sa_1", "org_1", "made since")
+	since.IssuedAt = time.Now().Add(time.Second)
+	for _, alone := range []bool{false, false, true} {
+		u, end := start(alone)
+		require.ErrorContains(t, u.Use(t.Context(), old), "make a new assertion")
+		since.JTI += " anew"
+		require.NoError(t, u.Use(t.Context(), since))
+		end()
+	}
+}
+
+// A process alone that was killed has left a mark, which the next one settles,
+// whether it is alone or not.
+func TestACrashIsSettledOnce(t *testing.T) {
+	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	now := time.Now()
+	require.NoError(t, db.OpenUses(t.Context(), now.Add(-time.Hour)))
+	for i := range 3 {
+		gaps, err := db.UseGaps(t.Context(), now.Add(time.Duration(i)*time.Minute))
+		require.NoError(t, err)
+		require.Equal(t, i == 0, gaps.Found)
+		require.Equal(t, now.UnixMilli(), gaps.Crashed.UnixMilli())
+	}
+}
+
+// Before a restore an assertion may have been used that was made by a clock
+// that is ahead: it does not pass after it.
+func TestWhatWasMadeAheadOfARestoreDoesNotPass(t *testing.T) {
+	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	now := time.Now()
+	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error { return q.NoteRestore(t.Context(), now) }))
+	memory, err := cache.New(cache.Config{})
+	require.NoError(t, err)
+	later := now.Add(assertionSkew + 10*time.Second)
+	u := NewUses(UsesConfig{Cache: memory, Store: db, Clock: func() time.Time { return later },
+		Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, u.Load(t.Context()))
+	once := usedOnce("sa_1", "org_1", "made ahead")
+	once.IssuedAt = now.Add(assertionSkew - time.Second)
+	require.ErrorContains(t, u.Use(t.Context(), once), "make a new assertion")
+	once.IssuedAt = now.Add(assertionSkew)
+	require.NoError(t, u.Use(t.Context(), once))
+}
+
 // Who starts anew while the clock is ahead refuses nothing for long once it is
 // right: not the process that found it ahead, nor one after it.
 func TestAGapThatWasNotedByAClockThatWasAhead(t *testing.T) {
@@ -144,6 +221,8 @@ func TestAGapThatWasNotedByAClockThatWasAhead(t *testing.T) {
 		require.ErrorContains(t, u.Use(t.Context(), old), "make a new assertion", name)
 		once := usedOnce("sa_1", "org_1", name)
 		once.IssuedAt = once.IssuedAt.Add(2 * time.Second)
+		require.ErrorContains(t, u.Use(t.Context(), once), "make a new assertion", "the restore was just before")
+		once.IssuedAt = once.IssuedAt.Add(assertionSkew)
 		require.NoError(t, u.Use(t.Context(), once), name)
 	}
 }

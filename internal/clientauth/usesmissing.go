@@ -18,37 +18,67 @@ func (o Once) made() time.Time {
 	return o.IssuedAt
 }
 
-// mayBeMissing reports whether once may have been used although no use of it is
-// known.
-func (u *Uses) mayBeMissing(o Once) bool {
-	return o.made().Before(u.bounded(u.gaps.Restored)) || o.short() && o.made().Before(u.bounded(u.gaps.Crashed))
+// notMissing returns from when on the like of once must have been made for it
+// to be sure that a use of it is known. A restored database has no use of what
+// was made by a clock that was ahead, either.
+func (u *Uses) notMissing(o Once) (from time.Time) {
+	if restored := u.bounded(u.gaps.Restored); !restored.IsZero() {
+		from = restored.Add(assertionSkew)
+	}
+	crashed := u.bounded(u.gaps.Crashed)
+	if u.gaps.Found {
+		crashed = u.start()
+	}
+	if o.short() && crashed.After(from) {
+		from = crashed
+	}
+	return from
 }
 
 // clockStep is by how much the clock must have been set back to be noticed.
 const clockStep = 5 * time.Second
 
+// start returns when this process began, by the clock as it is now.
+func (u *Uses) start() time.Time {
+	return u.cfg.Clock().Add(-time.Since(u.began)) // the latter is not by the clock
+}
+
 // bounded returns until when a gap lasts by the clock as it is now. All of it
 // was before this process began: if it seems to be later, it was noted while
 // the clock was ahead, as one is after a loss of power.
 func (u *Uses) bounded(gap time.Time) time.Time {
-	began := u.cfg.Clock().Add(-time.Since(u.began)) // the latter is not by the clock
-	if gap.Sub(began) > clockStep {
+	if began := u.start(); gap.Sub(began) > clockStep {
 		return began
 	}
 	return gap
 }
 
+// correct notes anew when this process began after a crash, if the clock was
+// behind then: the process after it knows that from the database alone.
+func (u *Uses) correct(ctx context.Context) {
+	began := u.start()
+	if !u.gaps.Found || began.Sub(u.noted) <= clockStep {
+		return
+	}
+	if err := u.cfg.Store.NoteCrash(ctx, began); err != nil {
+		u.cfg.Logger.Warn("the clock was behind when the server began after a crash, which could not be noted",
+			"error", err)
+		return
+	}
+	u.noted = began
+}
+
 // mayBeUsed refuses what may have been used before this process began or the
 // database was restored. That is nothing that the client has done wrong, so it
 // is told to try again, which libraries do with a new assertion.
-func mayBeUsed(o Once) *oautherr.Error {
+func (u *Uses) mayBeUsed(o Once, from time.Time) *oautherr.Error {
 	text := "the server began anew or was restored after the assertion was made (iat), and can't know whether it was " +
 		"used before: make a new assertion"
 	if o.IssuedAt.IsZero() {
 		text += ", with an iat"
 	}
 	e := oautherr.New(oautherr.CodeUnavailable, "assertion_before_start", "%s", text)
-	e.RetryAfter = time.Second
+	e.RetryAfter = max(time.Second, from.Sub(u.cfg.Clock()))
 	return e
 }
 

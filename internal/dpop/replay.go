@@ -58,6 +58,11 @@ type Replays interface {
 // be among them. Others notice nothing; nor does whoever makes a proof for each
 // request, as long as its owner's share reaches back for as long as clocks may
 // differ (maxAhead), or as a nonce is used. It is safe for concurrent use.
+//
+// If the clock is set back, what is remembered stays so as long as it would
+// have. What had been forgotten before can be used again when the clock gets
+// there once more, an hour after it was set back by an hour. To refuse it would
+// keep all callers out for that hour, whose proofs say the same times.
 type Memory struct {
 	most int
 	seed [32]byte // so that nobody can look for two proofs that seem the same

@@ -14,8 +14,12 @@ const (
 
 // UseGaps says which uses of assertions the database may not have: of those
 // that [Store.SaveUses] writes some that were made before Crashed, and of all
-// kinds those that were made before Restored. Zero: none is missing.
-type UseGaps struct{ Crashed, Restored time.Time }
+// kinds those that were made before Restored. Zero: none is missing. Found says
+// that Crashed is when this process began.
+type UseGaps struct {
+	Crashed, Restored time.Time
+	Found             bool
+}
 
 // UseGaps returns where uses may be missing, for a process that begins now. If
 // one that has called [Store.OpenUses] has not called [Store.CloseUses], that
@@ -23,8 +27,10 @@ type UseGaps struct{ Crashed, Restored time.Time }
 func (s *Store) UseGaps(ctx context.Context, now time.Time) (gaps UseGaps, err error) {
 	err = s.WriteAside(ctx, func(q *Q) error {
 		open, err := q.gapAt(ctx, gapOpen)
-		if err == nil && !open.IsZero() {
-			err = q.putGap(ctx, gapCrashed, now)
+		if gaps.Found = err == nil && !open.IsZero(); gaps.Found {
+			if err = q.putGap(ctx, gapCrashed, now); err == nil {
+				err = q.closeGap(ctx) // what this process leaves open it notes itself
+			}
 		}
 		if err == nil {
 			gaps.Crashed, err = q.gapAt(ctx, gapCrashed)
@@ -44,10 +50,17 @@ func (s *Store) OpenUses(ctx context.Context, now time.Time) error {
 
 // CloseUses notes that it has saved all of them.
 func (s *Store) CloseUses(ctx context.Context) error {
-	return s.WriteAside(ctx, func(q *Q) error {
-		_, err := q.exec(ctx, `DELETE FROM assertion_gap WHERE cause = $1`, gapOpen)
-		return err
-	})
+	return s.WriteAside(ctx, func(q *Q) error { return q.closeGap(ctx) })
+}
+
+func (q *Q) closeGap(ctx context.Context) error {
+	_, err := q.exec(ctx, `DELETE FROM assertion_gap WHERE cause = $1`, gapOpen)
+	return err
+}
+
+// NoteCrash notes anew when a process began that was told of a crash.
+func (s *Store) NoteCrash(ctx context.Context, began time.Time) error {
+	return s.WriteAside(ctx, func(q *Q) error { return q.putGap(ctx, gapCrashed, began) })
 }
 
 // NoteRestore notes that the database has no uses from before a moment, since
