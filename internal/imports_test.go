@@ -129,7 +129,7 @@ func TestEachTechnologyHasItsPlace(t *testing.T) {
 // and the nouns. The kit lies in internal and not in pkg/internal because the
 // compiler would keep the server out of there.
 var kit = []string{"internal/dpop", "internal/httpx", "internal/jwk", "internal/jws", "internal/possession",
-	"internal/typeid", "internal/untrusted", "internal/verify", "internal/wire"}
+	"internal/timespan", "internal/typeid", "internal/untrusted", "internal/verify", "internal/wire"}
 
 // verifyBrings is what internal/verify may bring along beside the kit.
 var verifyBrings = []string{"github.com/golang-jwt/jwt/v5", "pkg/svcauth"}
@@ -166,6 +166,7 @@ func TestImportsPointDownward(t *testing.T) {
 		"internal/jwk":                   {},
 		"internal/jws":                   {},
 		"internal/builtin":               {},
+		"internal/timespan":              {},
 		"internal/typeid":                {},
 		"internal/untrusted":             {},
 		"internal/profile":               {},

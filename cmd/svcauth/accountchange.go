@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -69,7 +70,7 @@ func createAccount() *cobra.Command {
 // lifetime returns d in whole seconds, which is what the API expects.
 func lifetime(ttl time.Duration) (int, error) {
 	if ttl%time.Second != 0 || ttl < 0 {
-		return 0, wrongUsage("--token-ttl %s: expected whole seconds, 1m to 24h", ttl)
+		return 0, wrongUsage("--token-ttl %s: expected whole seconds, 1m to 24h", timespan.Text(ttl))
 	}
 	return int(ttl / time.Second), nil
 }

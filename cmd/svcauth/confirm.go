@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/svcauth/svcauth/internal/away"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -38,7 +39,8 @@ func (t *removal) yesFlag(flags *pflag.FlagSet) {
 // standard input is no terminal, nobody can be asked and nothing is removed.
 func (t *removal) confirm(ctx context.Context, s *session, consequence func() (string, error)) error {
 	if t.wait < 0 || t.wait > svcauth.MaxWait {
-		return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", t.wait, svcauth.MaxWait)
+		return wrongUsage("--wait %s: expected a duration up to %s, such as 2s",
+			timespan.Text(t.wait), timespan.Text(svcauth.MaxWait))
 	}
 	if t.yes {
 		return nil

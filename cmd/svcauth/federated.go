@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -84,7 +85,7 @@ func (s *session) showFederated(f svcauth.FederatedCredential) error {
 		value("ID", f.ID), value("Name", f.Name), value("Description", f.Description), value("Preset", f.Preset),
 		value("Issuer", f.Issuer), value("Subject", f.Subject), value("Claims", strings.Join(claims, ", ")),
 		value("Audience", f.Audience), value("Keys", keys), value("Algorithms", strings.Join(f.Algorithms, ", ")),
-		value("Maximum age", (time.Duration(f.MaxAge)*time.Second).String()),
+		value("Maximum age", timespan.Text(time.Duration(f.MaxAge)*time.Second)),
 		value("Privileges", strings.Join(f.Privileges, ", ")),
 		value("Created", stamp(now, &f.CreatedAt, "")+by(f.CreatedBy)),
 		value("Expires", stamp(now, f.ExpiresAt, "never")),

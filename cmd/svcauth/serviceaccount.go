@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -128,7 +129,7 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 	fields := []field{
 		value("Name", a.Name), value("ID", a.ID), value("Client ID", a.ClientID), value("Description", a.Description),
 		value("State", accountState(a)),
-		value("Token lifetime", (time.Duration(a.TokenTTLSeconds) * time.Second).String()),
+		value("Token lifetime", timespan.Text(time.Duration(a.TokenTTLSeconds)*time.Second)),
 		value("Token binding", a.TokenBinding),
 		value("Default resource", a.DefaultResource), value("Claims", claimLines(a.Claims)...),
 		value("Roles", refNames(a.Roles)...), value("Secrets", secrets...),

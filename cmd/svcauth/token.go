@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/resourceserver"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -250,7 +251,8 @@ func revokeToken() *cobra.Command {
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			if wait < 0 || wait > svcauth.MaxWait {
-				return wrongUsage("--wait %s: expected a duration up to %s, such as 2s", wait, svcauth.MaxWait)
+				return wrongUsage("--wait %s: expected a duration up to %s, such as 2s",
+					timespan.Text(wait), timespan.Text(svcauth.MaxWait))
 			}
 			text, err := s.tokenOf(ctx, args)
 			if err != nil {

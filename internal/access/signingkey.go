@@ -24,6 +24,16 @@ func (s *Service) SigningKeys(
 	return paging.After(keys, o, func(k svcauth.SigningKey) string { return k.KID })
 }
 
+// SigningAlgorithms returns those that [Service.RotateSigningKeys] takes; the
+// operator's (keys:manage).
+func (s *Service) SigningAlgorithms(ctx context.Context) ([]string, error) {
+	if err := mustBeOperator(ctx, svcauth.KeysManage); err != nil {
+		return nil, err
+	}
+	inUse, err := s.cfg.Keyring.InUse(ctx)
+	return inUse, Problem(err, svcauth.AuditTarget{Kind: "signing_key"})
+}
+
 func keyOperation(action, kid string) Operation {
 	return Operation{
 		Requires: svcauth.KeysManage,

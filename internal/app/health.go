@@ -9,6 +9,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // writeHealth is how changes of the database end. Reads say nothing of them: a
@@ -40,7 +41,7 @@ func (w *writeHealth) record(err error) {
 		w.logger.Warn("the database takes no changes; what is issued from memory goes on", "error", err)
 	case err == nil && !w.since.IsZero():
 		w.logger.Info("the database takes changes again",
-			"refused", time.Since(w.since).Round(time.Millisecond).String())
+			"refused", timespan.Text(time.Since(w.since).Round(time.Millisecond)))
 		w.since = time.Time{}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/away"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 const (
@@ -62,7 +63,7 @@ func (o *outage) record(ctx context.Context, err error) {
 	case o.answered.IsZero():
 		o.answered = now
 	case now.Sub(o.answered) >= outageQuiet:
-		o.logger.Info(away.DatabaseBack, "away", o.answered.Sub(o.began).Round(time.Millisecond).String())
+		o.logger.Info(away.DatabaseBack, "away", timespan.Text(o.answered.Sub(o.began).Round(time.Millisecond)))
 		o.began, o.answered = time.Time{}, time.Time{}
 	}
 }

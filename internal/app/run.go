@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -40,7 +41,7 @@ func (a *App) Run(ctx context.Context, listening func(net.Addr)) error {
 		why = "an error"
 	}
 	a.logger.Log(context.WithoutCancel(ctx), level, "stopped", "why", why, "error", err,
-		"uptime", time.Since(began).Round(time.Millisecond).String())
+		"uptime", timespan.Text(time.Since(began).Round(time.Millisecond)))
 	return err
 }
 
@@ -111,7 +112,7 @@ func (a *App) untilStopped(ctx, working context.Context) {
 		return
 	}
 	a.logger.Info("stopping", "why", fmt.Sprint(context.Cause(ctx)),
-		"shutdown_delay", a.cfg.ShutdownDelay.String(), "shutdown_grace", a.cfg.ShutdownGrace.String())
+		"shutdown_delay", timespan.Text(a.cfg.ShutdownDelay), "shutdown_grace", timespan.Text(a.cfg.ShutdownGrace))
 	a.face.Leave()
 	select {
 	case <-time.After(a.cfg.ShutdownDelay):

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -76,7 +77,7 @@ func (a *App) compareClocks(ctx context.Context, wasOff bool) (off bool) {
 	case off && !wasOff:
 		a.logger.Error("this node's clock and the database server's differ: set them right (NTP). "+
 			"Resource servers refuse tokens of a clock that is ahead of theirs, "+
-			"and those of one that is behind expire early", "ahead_by", by.Round(time.Second).String())
+			"and those of one that is behind expire early", "ahead_by", timespan.Text(by.Round(time.Second)))
 	case wasOff && !off:
 		a.logger.Info("this node's clock agrees with the database server's again")
 	}

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // Entry is one effective value as text, and where it came from. Secrets are
@@ -31,7 +33,7 @@ func (c Config) Describe() []Entry {
 func show(value any) string {
 	switch v := value.(type) {
 	case time.Duration:
-		return showDuration(v)
+		return timespan.Text(v)
 	case []string:
 		return strings.Join(v, ",")
 	case []netip.Prefix:
@@ -42,16 +44,4 @@ func show(value any) string {
 		return strings.Join(texts, ",")
 	}
 	return fmt.Sprint(value) // Secret and URL redact themselves
-}
-
-// showDuration returns 1h for 1h0m0s.
-func showDuration(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = s[:len(s)-2]
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = s[:len(s)-2]
-	}
-	return s
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // checker adds a fault with the source of its key. It skips a key that could
@@ -22,8 +24,8 @@ func (c checker) within(n, low, high int, key string) {
 }
 
 func (c checker) lasts(d, low, high time.Duration, key string) {
-	c.that(d >= low && d <= high, key, "is %s; expected %s to %s", showDuration(d), showDuration(low),
-		showDuration(high))
+	c.that(d >= low && d <= high, key, "is %s; expected %s to %s", timespan.Text(d), timespan.Text(low),
+		timespan.Text(high))
 }
 
 func (c checker) oneOf(s, key string, choices ...string) {
@@ -77,7 +79,7 @@ func (c checker) bounds(cfg *Config) {
 	c.oneOf(cfg.Log.Level, "log.level", "debug", "info", "warn", "error")
 	c.oneOf(cfg.Log.Format, "log.format", "json", "text")
 	c.that(cfg.Audit.Retention == 0 || cfg.Audit.Retention >= 24*time.Hour, "audit.retention",
-		"is %s; expected at least 24h, or 0s for ever", showDuration(cfg.Audit.Retention))
+		"is %s; expected at least 24h, or 0s for ever", timespan.Text(cfg.Audit.Retention))
 	c.lasts(cfg.Console.SessionIdle, time.Minute, 24*time.Hour, "console.session_idle")
 	c.lasts(cfg.Console.SessionLifetime, time.Minute, 30*24*time.Hour, "console.session_lifetime")
 	c.that(cfg.Console.SessionLifetime >= cfg.Console.SessionIdle || c.broken["console.session_idle"],

@@ -11,6 +11,7 @@ import (
 	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -50,10 +51,10 @@ func (c checker) tokens(cfg *Config) {
 	published := cfg.Keys.PublishBefore
 	c.that(published >= cfg.JWKS.MaxAge || c.broken["jwks.max_age"], "keys.publish_before",
 		"is %s, less than jwks.max_age (%s): a key would sign before verifiers have it; make it longer",
-		showDuration(published), showDuration(cfg.JWKS.MaxAge))
+		timespan.Text(published), timespan.Text(cfg.JWKS.MaxAge))
 	c.that(published < cfg.Keys.RotateEvery || c.broken["keys.rotate_every"], "keys.publish_before",
 		"is %s, not less than keys.rotate_every (%s); make it shorter",
-		showDuration(published), showDuration(cfg.Keys.RotateEvery))
+		timespan.Text(published), timespan.Text(cfg.Keys.RotateEvery))
 }
 
 // tokenAliases checks the other names of the token endpoint and of all scopes.

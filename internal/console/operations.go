@@ -27,7 +27,7 @@ func (k *Console) mountOperations(g *gin.RouterGroup) {
 
 type signingData struct {
 	Keys   []svcauth.SigningKey // by algorithm
-	InUse  []string             // the algorithms that have keys to rotate
+	InUse  []string             // the algorithms whose keys can be rotated, for that dialog
 	Dialog string
 	Key    svcauth.SigningKey // that the dialog is about
 }
@@ -35,13 +35,6 @@ type signingData struct {
 // newSigningData sorts the keys by algorithm, those of one newest first.
 func newSigningData(keys []svcauth.SigningKey, dialog string) signingData {
 	d := signingData{Keys: keys, Dialog: dialog}
-	for _, k := range keys {
-		if k.State != svcauth.KeyRetired {
-			d.InUse = append(d.InUse, k.Algorithm)
-		}
-	}
-	slices.Sort(d.InUse)
-	d.InUse = slices.Compact(d.InUse)
 	slices.SortStableFunc(d.Keys, func(a, b svcauth.SigningKey) int { return cmp.Compare(a.Algorithm, b.Algorithm) })
 	return d
 }
@@ -53,6 +46,11 @@ func signingKeys(dialog string) func(*visit) error {
 			return err
 		}
 		d := newSigningData(keys.Items, dialog)
+		if dialog == "rotate" {
+			if d.InUse, err = v.k.cfg.Access.SigningAlgorithms(v.ctx()); err != nil {
+				return err
+			}
+		}
 		if at := slices.IndexFunc(d.Keys, func(k svcauth.SigningKey) bool { return k.KID == v.Param("kid") }); at >= 0 {
 			d.Key = d.Keys[at]
 		} else if dialog == "revoke" {

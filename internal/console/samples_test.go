@@ -700,8 +700,10 @@ func samplesOfTheRest(k *Console, add func(name, template string, p page)) {
 		{KID: "kid-rsa", Algorithm: "RS256", State: svcauth.KeyNext, CreatedAt: *at(-time.Minute)},
 	}, signing...)
 	for name, dialog := range map[string]string{"-several": "", "-several-rotate": "rotate"} {
+		data := newSigningData(both, dialog)
+		data.InUse = []string{"ES256", "RS256"}
 		add("signing-keys"+name, "signingkeys", page{
-			Title: "Signing keys", Nav: "signing-keys", Dialog: dialog != "", Data: newSigningData(both, dialog),
+			Title: "Signing keys", Nav: "signing-keys", Dialog: dialog != "", Data: data,
 		})
 	}
 	for name, dialog := range map[string]string{"": "", "-rotate": "rotate", "-revoke": "revoke"} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/remotekeys"
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // The rules, by their names.
@@ -175,9 +176,9 @@ func checkAge(p *Policy, t *Token, c Context) (expected, got string) {
 	most := time.Duration(p.MaxAge) * time.Second
 	switch {
 	case t.IssuedAt.IsZero() && t.ExpiresAt.Sub(c.Now) > most:
-		return "an iat, or an exp at most " + most.String() + " ahead", moment(t.ExpiresAt)
+		return "an iat, or an exp at most " + timespan.Text(most) + " ahead", moment(t.ExpiresAt)
 	case !t.IssuedAt.IsZero() && c.Now.Sub(t.IssuedAt) > most+skew:
-		return "an iat at most " + most.String() + " ago", moment(t.IssuedAt)
+		return "an iat at most " + timespan.Text(most) + " ago", moment(t.IssuedAt)
 	}
 	return "", ""
 }

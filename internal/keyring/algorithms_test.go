@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
@@ -138,6 +139,9 @@ func TestKeysOfANewerReleaseAreLeftAlone(t *testing.T) {
 		require.NoError(t, running.Reload(t.Context()))
 		require.NoError(t, running.Reload(t.Context()))
 		require.Equal(t, 3, strings.Count(said.String(), "does not know its algorithm"), "once each: %s", said.String())
+		inUse, err := running.InUse(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, []string{jwk.ES256}, inUse, "what can be rotated by hand")
 		_, kid := sign(t, running)
 		for range 3 { // nothing is rotated by a node that does not know what with
 			c.Advance(rotateEvery)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -21,10 +22,10 @@ type Crowding struct {
 
 // String says what happens and which value would do.
 func (c *Crowding) String() string {
-	return fmt.Sprintf("keys.rotate_every is %v, too short for keys of %d algorithms (%s): at most %d keys are "+
-		"published over all, a retired one for %v, so that rotations will wait for room; %v or more would do",
-		c.Every, len(c.Algorithms), strings.Join(c.Algorithms, ", "), svcauth.MaxPublishedKeys,
-		keptUntil(time.Time{}).Sub(time.Time{}), c.Enough)
+	return fmt.Sprintf("keys.rotate_every is %s, too short for keys of %d algorithms (%s): at most %d keys are "+
+		"published over all, a retired one for %s, so that rotations will wait for room; %s or more would do",
+		timespan.Text(c.Every), len(c.Algorithms), strings.Join(c.Algorithms, ", "), svcauth.MaxPublishedKeys,
+		timespan.Text(keptUntil(time.Time{}).Sub(time.Time{})), timespan.Text(c.Enough))
 }
 
 // keptUntil returns until when a key that retires now is published: until the

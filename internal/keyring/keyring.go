@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -66,8 +67,9 @@ func New(cfg Config) (*Keyring, error) {
 	case cfg.Algorithm != es256 && cfg.Algorithm != rs256 && cfg.Algorithm != eddsa:
 		return nil, fmt.Errorf("signing algorithm %q is unknown: expected ES256, RS256 or EdDSA", cfg.Algorithm)
 	case cfg.PublishBefore <= 0 || cfg.RotateEvery <= cfg.PublishBefore:
-		return nil, fmt.Errorf("keys are published %v before they sign and rotate every %v; "+
-			"expected the first above zero and below the second", cfg.PublishBefore, cfg.RotateEvery)
+		return nil, fmt.Errorf("keys are published %s before they sign and rotate every %s; "+
+			"expected the first above zero and below the second",
+			timespan.Text(cfg.PublishBefore), timespan.Text(cfg.RotateEvery))
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
@@ -99,6 +101,16 @@ func (k *Keyring) List(ctx context.Context) ([]svcauth.SigningKey, error) {
 		all[i] = r.SigningKey
 	}
 	return all, nil
+}
+
+// InUse returns the algorithms whose keys can be rotated, that of tokens whose
+// profile names none first.
+func (k *Keyring) InUse(ctx context.Context) ([]string, error) {
+	use, err := k.usage(ctx, k.cfg.Store.Read())
+	if err != nil {
+		return nil, fmt.Errorf("read which algorithms are in use: %w", err)
+	}
+	return use.all, nil
 }
 
 // KeyAge is how long a key has been in its state.

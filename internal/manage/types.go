@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -46,7 +47,8 @@ func (w *Waiting) Resolve(huma.Context) []error {
 	if w.limit, err = time.ParseDuration(w.Wait); err != nil || w.limit < 0 || w.limit > svcauth.MaxWait {
 		return []error{&huma.ErrorDetail{
 			Location: "query.wait",
-			Message:  fmt.Sprintf("expected a duration of at most %s, such as 2s or 500ms", svcauth.MaxWait),
+			Message: fmt.Sprintf("expected a duration of at most %s, such as 2s or 500ms",
+				timespan.Text(svcauth.MaxWait)),
 		}}
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/svcauth/svcauth/internal/apidoc"
 	"github.com/svcauth/svcauth/internal/jwk"
 	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/internal/wire"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
@@ -126,7 +127,7 @@ func (e *Endpoints) describeRevoke() apidoc.Endpoint {
 		ClientMethods: e.cfg.ClientAuth.MethodNames(),
 		Query: []apidoc.Parameter{{Name: waitParam, Example: "2s", Text: "Hold the answer until every connected " +
 			"resource server enforces the revocation, for at most this long (such as 2s, up to " +
-			svcauth.MaxWait.String() + "), and say how many do"}},
+			timespan.Text(svcauth.MaxWait) + "), and say how many do"}},
 		Form: e.formOf(revokePath, "token"),
 		Answers: []apidoc.Answer{{
 			Status: http.StatusOK, Text: "Revoked. With `wait` the body says how many enforce it, else there is none",

@@ -11,6 +11,7 @@ import (
 	"github.com/svcauth/svcauth/internal/feed"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -59,7 +60,8 @@ func waitParameter(r *http.Request) (wait time.Duration, waits bool, refusal *oa
 	}
 	wait, err := time.ParseDuration(text)
 	if err != nil || wait < 0 || wait > svcauth.MaxWait {
-		return 0, false, badRequest("wait is no time from 0s to %s, such as 2s or 500ms", svcauth.MaxWait)
+		return 0, false, badRequest("wait is no time from 0s to %s, such as 2s or 500ms",
+			timespan.Text(svcauth.MaxWait))
 	}
 	r.URL.RawQuery = ""
 	return wait, true, nil

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // restAfterFailure is how long no process is started after one that never
@@ -158,7 +160,7 @@ func (w *worker) ask(j job, limit time.Duration) (sum []byte, err error) {
 	}
 	switch {
 	case !timer.Stop():
-		return nil, fmt.Errorf("it gave no answer within %s", limit)
+		return nil, fmt.Errorf("it gave no answer within %s", timespan.Text(limit))
 	case err != nil:
 		return nil, err
 	case len(sum) != sumSize:

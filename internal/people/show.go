@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // showWithin is how long it may take to show what is about to be committed.
@@ -26,7 +28,8 @@ func shown(show func() error) error {
 		}
 		return nil
 	case <-time.After(showWithin):
-		return fmt.Errorf("%w: whatever reads it did not for %s; what it still gets is void", errNotShown, showWithin)
+		return fmt.Errorf("%w: whatever reads it did not for %s; what it still gets is void",
+			errNotShown, timespan.Text(showWithin))
 	}
 }
 

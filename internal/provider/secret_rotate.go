@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -130,7 +131,7 @@ func days(left time.Duration) string {
 	if n := int(left.Hours() / 24); n > 1 {
 		return fmt.Sprintf("%d days", n)
 	}
-	return left.Round(time.Minute).String()
+	return timespan.Text(left.Round(time.Minute))
 }
 
 // add adds the caller's secret. The server refuses a secret that the account

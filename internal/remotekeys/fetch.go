@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/httpx"
 	"github.com/svcauth/svcauth/internal/jwk"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
@@ -109,7 +110,7 @@ func freshness(cacheControl string) time.Duration {
 // plain returns what failed, as one line of bounded length.
 func plain(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) || timedOut(err) {
-		return fmt.Errorf("there was no whole answer within %s", fetchTimeout)
+		return fmt.Errorf("there was no whole answer within %s", timespan.Text(fetchTimeout))
 	}
 	var call *url.Error
 	if errors.As(err, &call) {

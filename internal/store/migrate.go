@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
+
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 //go:embed migrations/*.sql
@@ -93,7 +95,7 @@ func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 		if time.Since(since) > wait {
 			return done, fmt.Errorf("the schema lacks %d migrations, and for %s %s; "+
 				"if that is no node that is starting, end it there (SELECT pg_terminate_backend(PID)), and start again",
-				pending, wait, busy)
+				pending, timespan.Text(wait), busy)
 		}
 		select {
 		case <-time.After(min(wait/10, time.Second)):

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/limits"
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // Store is one database. It is safe for concurrent use.
@@ -78,7 +79,7 @@ const (
 
 // errSlow is the error of a transaction that ran out of time. Its next query
 // alone would fail with something less clear.
-var errSlow = fmt.Errorf("it was ended, since it was not done after %v", transactionTimeout)
+var errSlow = fmt.Errorf("it was ended, since it was not done after %s", timespan.Text(transactionTimeout))
 
 // Postgres reports whether the database is PostgreSQL. It is for messages.
 func (s *Store) Postgres() bool { return s.postgres }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/svcauth/svcauth/internal/dpop"
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/internal/verify"
 	"github.com/svcauth/svcauth/internal/wire"
@@ -259,7 +260,7 @@ func (c Config) faults() (faults []error) {
 		fault("ProofNonceKey has %d bytes; expected at least %d random ones", len(c.ProofNonceKey), minNonceKey)
 	}
 	if c.Leeway > maxLeeway {
-		fault("Leeway is %v; expected at most %v", c.Leeway, maxLeeway)
+		fault("Leeway is %s; expected at most %s", timespan.Text(c.Leeway), timespan.Text(maxLeeway))
 	}
 	if c.OnStale < Closed || c.OnStale > InsecureContinue {
 		fault("OnStale is %d; expected Closed, Introspect or InsecureContinue", c.OnStale)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/internal/wire"
 )
@@ -79,9 +80,8 @@ func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 	}
 	if own.Every > maxStaleness/2 {
 		return nil, fmt.Errorf(
-			"the period Every is %v; expected at most half of MaxStaleness, %v",
-			own.Every,
-			maxStaleness/2,
+			"the period Every is %s; expected at most half of MaxStaleness, %s",
+			timespan.Text(own.Every), timespan.Text(maxStaleness/2),
 		)
 	}
 	if own.MaxMemory <= 0 {

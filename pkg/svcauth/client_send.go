@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // maxRetryAfter is the longest Retry-After that a call waits for.
@@ -159,7 +160,7 @@ func (c *Client) attempt(ctx context.Context, r *request, address string, body [
 			err = outer.Err
 		}
 		if bounded.Err() != nil && ctx.Err() == nil {
-			err = fmt.Errorf("no answer within %s: %w", c.timeout+r.wait, err)
+			err = fmt.Errorf("no answer within %s: %w", timespan.Text(c.timeout+r.wait), err)
 		}
 		return &failure{
 			err:       fmt.Errorf("%s: %w", r.name(), err),

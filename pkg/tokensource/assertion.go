@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // The types of assertions, for Config.AssertionType.
@@ -113,7 +115,7 @@ func foreignProof(client, kind, what, text string, now time.Time) (proof, error)
 		if expiry := time.Unix(int64(seconds), 0); now.After(expiry.Add(clockSkew)) {
 			return proof{}, fmt.Errorf("the token of %s expired at %s, %s ago by this machine's clock; "+
 				"whoever writes it must renew it", what, expiry.UTC().Format(time.RFC3339),
-				now.Sub(expiry).Round(time.Second))
+				timespan.Text(now.Sub(expiry).Round(time.Second)))
 		}
 	}
 	p := assertionProof(client, text, kind)

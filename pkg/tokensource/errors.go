@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 // ErrClosed is the error of [Source.Token] after [Source.Close].
@@ -51,7 +53,7 @@ func (e *Error) Error() string {
 		b.WriteString(e.Cause.Error())
 	}
 	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, "; the server asks to wait %s", e.RetryAfter.Round(time.Second))
+		fmt.Fprintf(&b, "; the server asks to wait %s", timespan.Text(e.RetryAfter.Round(time.Second)))
 	}
 	if e.Attempts > 1 {
 		fmt.Fprintf(&b, " (after %d attempts)", e.Attempts)

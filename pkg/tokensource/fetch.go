@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/svcauth/svcauth/internal/httpx"
+	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 const (
@@ -106,7 +107,7 @@ func (s *Source) broken(failure *Error, ctx context.Context, with proof, err err
 	// The deadline is this attempt's; it must not look like the end of the
 	// caller's own context.
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		failure.Cause = fmt.Errorf("no answer within %s: %w", s.config.Timeout, os.ErrDeadlineExceeded)
+		failure.Cause = fmt.Errorf("no answer within %s: %w", timespan.Text(s.config.Timeout), os.ErrDeadlineExceeded)
 	}
 	return failure
 }
