@@ -66,8 +66,14 @@ func (s *Store) NoteUse(ctx context.Context, used map[string]Use) error {
 	return nil
 }
 
-// useKey is the key of the advisory lock of [Store.NoteUse].
-const useKey = 7315911265
+const (
+	// useKey is the key of the advisory lock of [Store.NoteUse].
+	useKey = 7315911265
+	// givesWay is for how long a note waits for a row. It is less than
+	// PostgreSQL waits (deadlock_timeout, a second) before it ends one of two
+	// transactions that wait for each other: so it is never another one.
+	givesWay = "500ms"
+)
 
 // noteUse writes into rows of a table, whose ids are sorted, and returns into
 // how many. Nodes note the same clients at the same time, and take their rows in
@@ -78,7 +84,8 @@ func (s *Store) noteUse(ctx context.Context, table string, ids []string, times [
 	text, args := s.useQuery(table, ids, times)
 	err = s.WriteAside(ctx, func(q *Q) error {
 		if s.postgres {
-			if _, err := q.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(useKey)); err != nil {
+			if _, err := q.exec(ctx, `SELECT pg_advisory_xact_lock($1), set_config('lock_timeout', $2, TRUE)`,
+				int64(useKey), givesWay); err != nil {
 				return err
 			}
 		}

@@ -122,6 +122,58 @@ func TestNodesNoteTheSameClientsAtOnce(t *testing.T) {
 	})
 }
 
+// A note of uses has its rows in no order, so that it and another transaction
+// may wait for each other. It is the note that gives way and is written later.
+func TestANoteOfUsesGivesWay(t *testing.T) {
+	s := open(t, withSchema.Postgres(t))
+	filled(t, s)
+	secretsOf(t, s, "sa_a", "sec_1", "sec_2", "sec_3")
+	used := map[string]Use{"sec_1": {"sa_a", apart}, "sec_2": {"sa_a", apart}, "sec_3": {"sa_a", apart}}
+	lock := func(q *Q, id string) error {
+		_, err := q.exec(t.Context(), `SELECT 1 FROM credential WHERE id = $1 FOR UPDATE`, id)
+		return err
+	}
+	hold := func(id string) (begun chan struct{}, then chan string, ended chan error) {
+		begun, then, ended = make(chan struct{}), make(chan string), make(chan error, 1)
+		go func() {
+			ended <- s.WriteAside(t.Context(), func(q *Q) error {
+				if err := lock(q, id); err != nil {
+					return err
+				}
+				close(begun)
+				if next := <-then; next != "" {
+					return lock(q, next)
+				}
+				return nil
+			})
+		}()
+		<-begun
+		return begun, then, ended
+	}
+	waiting := func(n int64) {
+		require.Eventually(t, func() bool {
+			now, err := count(t.Context(), s.Read(), `SELECT COUNT(*) FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+			return err == nil && now == n
+		}, time.Minute, time.Millisecond)
+	}
+	_, holder, held := hold("sec_2")
+	_, other, others := hold("sec_3")
+	noted := make(chan error, 1)
+	go func() { noted <- s.NoteUse(t.Context(), used) }()
+	waiting(1) // it has the first, and waits for the second
+	other <- "sec_1"
+	waiting(2)
+	holder <- ""
+	require.NoError(t, <-held)
+	require.NoError(t, <-others, "who waits for a note is not ended for it")
+	<-noted
+	require.NoError(t, s.NoteUse(t.Context(), used))
+	last, err := count(t.Context(), s.Read(), `SELECT MIN(last_used_ms) FROM credential WHERE client_id = 'sa_a'`)
+	require.NoError(t, err)
+	require.Equal(t, apart, last)
+}
+
 // TestCredentialsThatExpireSoonAreCountedByKind has one of each kind that ends
 // soon, and those that are not counted: unused, ended, far off.
 func TestCredentialsThatExpireSoonAreCountedByKind(t *testing.T) {
