@@ -39,13 +39,14 @@ type UsesConfig struct {
 // twice, whichever node it is sent to, and though Redis is flushed or away.
 //
 // Several nodes ask Redis, which answers soonest, and then the database, which
-// forgets nothing: once for all that come meanwhile. If the database
-// is away, Redis decides of those that are short-lived; if both are away, none
-// passes. A process alone remembers the short-lived itself, and writes them
-// into the database a moment later, many in one row, for the process after it.
-// If it is killed, that one does not know the last of them: it takes no
-// short-lived assertion that was made before it began ([Store.UseGaps]). Nor
-// does any process take one from before the database was restored.
+// forgets nothing: once for all that come meanwhile. If the database is away,
+// Redis decides of those that are short-lived, and the database is told once it
+// is back; if both are away, none passes. A process alone remembers the
+// short-lived itself, and writes them into the database a moment later, many in
+// one row, for the process after it. If it is killed, that one does not know
+// the last of them: it takes no short-lived assertion that was made before it
+// began ([Store.UseGaps]). Nor does any process take one from before the
+// database was restored.
 type Uses struct {
 	cfg    UsesConfig
 	shared batch.Caller[*use]
@@ -56,6 +57,7 @@ type Uses struct {
 	mu        sync.Mutex
 	open      bool // a process after this one learns if it was killed
 	unwritten []store.AssertionUse
+	owed      map[string]store.AssertionUse // by id: passed without the database
 }
 
 // use is what a request asks about.
@@ -79,7 +81,7 @@ func (w *use) row() store.AssertionUse {
 
 // NewUses returns Uses. Its [Uses.Run] must run beside it.
 func NewUses(cfg UsesConfig) *Uses {
-	u := &Uses{cfg: cfg}
+	u := &Uses{cfg: cfg, owed: map[string]store.AssertionUse{}}
 	u.shared = batch.Caller[*use]{Call: u.ask, Max: min(store.MaxAssertionUses, cache.MaxSharedUses)}
 	return u
 }
@@ -258,6 +260,7 @@ func (u *Uses) answer(byID map[string]*use, first []string, err error) {
 		w.again, w.err = err == nil, err
 		if w.short && w.Err == nil && u.cfg.Cache.Shared() && errors.Is(err, store.ErrUnavailable) {
 			w.err = nil // Redis has said that it is the first
+			u.owe(w)
 		}
 	}
 	for _, id := range first {
@@ -273,6 +276,7 @@ func (u *Uses) Run(ctx context.Context) error {
 	}
 	store.WriteEvery(ctx, writeUsesEvery, func(ctx context.Context) {
 		u.writeUnwritten(ctx)
+		u.writeOwed(ctx)
 		u.correct(ctx)
 		if u.cfg.Alone {
 			u.begin(ctx)

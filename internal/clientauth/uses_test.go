@@ -14,6 +14,8 @@ import (
 
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/internal/svctest/pgtest"
+	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/internal/svctest/schema"
 )
 
@@ -225,4 +227,45 @@ func TestAGapThatWasNotedByAClockThatWasAhead(t *testing.T) {
 		once.IssuedAt = once.IssuedAt.Add(assertionSkew)
 		require.NoError(t, u.Use(t.Context(), once), name)
 	}
+}
+
+// What passed by Redis while the database was away passes at no other node once
+// that is back, though Redis has forgotten it by then.
+func TestTheDatabaseIsToldWhatPassedWhileItWasAway(t *testing.T) {
+	postgres, redis := pgtest.Start(t, pgtest.Config{Durable: true}), redistest.Start(t)
+	url := postgres.NewDatabase()
+	migrated, err := store.Open(store.Config{URL: url})
+	require.NoError(t, err)
+	_, err = migrated.Migrate(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, migrated.Close())
+	node := func() (*Uses, *store.Store) {
+		db, err := store.Open(store.Config{URL: url})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		memory, err := cache.New(cache.Config{URL: redis.URL(), Key: func() []byte { return []byte("key") }})
+		require.NoError(t, err)
+		u := NewUses(UsesConfig{Cache: memory, Store: db, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, u.Load(t.Context()))
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- u.Run(ctx) }()
+		t.Cleanup(func() { stop(); require.NoError(t, <-ended) })
+		return u, db
+	}
+	one, db := node()
+	other, _ := node()
+	postgres.Kill()
+	once := usedOnce("sa_1", "org_1", "a")
+	require.NoError(t, one.Use(t.Context(), once))
+	require.ErrorContains(t, other.Use(t.Context(), once), "used before")
+	postgres.Restart()
+	require.Eventually(t, func() bool {
+		n, err := db.Read().CountAssertionUses(t.Context(), "sa_1", time.Now(), 10)
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		return err == nil && n == 1 && len(one.owed) == 0
+	}, time.Minute, 20*time.Millisecond)
+	redis.Flush()
+	require.ErrorContains(t, other.Use(t.Context(), once), "used before")
 }
