@@ -30,6 +30,11 @@ func payload(t *testing.T, token string) []byte {
 // another node would.
 func addRevocations(t *testing.T, s *svctest.Server, database string, n int) {
 	t.Helper()
+	addRevocationsOf(t, database, s.Tenant.Organization.ID, n)
+}
+
+func addRevocationsOf(t *testing.T, database, orgID string, n int) {
+	t.Helper()
 	db, err := store.Open(store.Config{URL: database})
 	require.NoError(t, err)
 	defer db.Close()
@@ -37,7 +42,7 @@ func addRevocations(t *testing.T, s *svctest.Server, database string, n int) {
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
 		for range n {
 			payload, _ := json.Marshal(svcauth.Revocation{JTI: svcauth.NewID("tok"), Exp: exp.Unix()})
-			if _, err := q.AddChange(t.Context(), store.Change{OrgID: s.Tenant.Organization.ID,
+			if _, err := q.AddChange(t.Context(), store.Change{OrgID: orgID,
 				Kind: store.ChangeRevocation, Payload: string(payload), ExpiresAt: exp}); err != nil {
 				return err
 			}
