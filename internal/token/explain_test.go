@@ -199,9 +199,14 @@ func TestExplainClientAgreesWithTokenEndpoint(t *testing.T) {
 			require.NoError(t, rules.DeleteSecret(system, a.ID, a.Secrets[0].ID, false))
 		}},
 		"secret expired": {link: "credential", change: func(t *testing.T, a svcauth.ServiceAccount) {
-			soon := time.Now().Add(300 * time.Millisecond)
-			_, err := rules.UpdateSecret(system, a.ID, a.Secrets[0].ID, svcauth.SecretPatch{ExpiresAt: &soon})
-			require.NoError(t, err)
+			ends := func(at time.Time) {
+				_, err := rules.UpdateSecret(system, a.ID, a.Secrets[0].ID, svcauth.SecretPatch{ExpiresAt: &at})
+				require.NoError(t, err)
+			}
+			began := time.Now()
+			ends(began.Add(time.Hour)) // which takes as long as the next one, so that this comes in time
+			soon := time.Now().Add(100*time.Millisecond + 20*time.Since(began))
+			ends(soon)
 			time.Sleep(time.Until(soon) + 10*time.Millisecond)
 		}},
 	}
