@@ -135,7 +135,8 @@ func UseID(clientID, what string) [32]byte { return sha256.Sum256([]byte(clientI
 
 // onceMemory remembers uses in this process.
 type onceMemory struct {
-	clock func() time.Time
+	clock  func() time.Time
+	passed func(now time.Time) time.Duration // on the monotonic clock, which nobody sets
 
 	mu   sync.Mutex
 	byID map[[32]byte]*onceUse
@@ -150,11 +151,14 @@ type onceUse struct {
 	id    [32]byte
 	owner Owner
 	until time.Time
-	at    int // in ends
+	over  time.Duration // the same by what has passed
+	at    int           // in ends
 }
 
 func newOnceMemory(clock func() time.Time) *onceMemory {
-	return &onceMemory{clock: clock, byID: map[[32]byte]*onceUse{}, each: map[string]int{},
+	began := clock()
+	passed := func(now time.Time) time.Duration { return now.Sub(began) }
+	return &onceMemory{clock: clock, passed: passed, byID: map[[32]byte]*onceUse{}, each: map[string]int{},
 		of: limits.NewShares[string](onceBound), unsure: doubts{of: map[string]*doubt{}}}
 }
 
@@ -162,7 +166,10 @@ func (m *onceMemory) take(owner Owner, id [32]byte, until time.Time) Use {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.clock()
-	for len(m.ends) > 0 && !m.ends[0].until.After(now) {
+	passed := m.passed(now)
+	// What is over because the clock was set ahead could be used again once it
+	// is right.
+	for len(m.ends) > 0 && !m.ends[0].until.After(now) && m.ends[0].over <= passed {
 		m.drop(m.ends[0])
 	}
 	until = bounded(until, now)
@@ -175,7 +182,7 @@ func (m *onceMemory) take(owner Owner, id [32]byte, until time.Time) Use {
 		m.unsure.add(owner, until, now)
 		return UseNoRoom
 	}
-	use := &onceUse{id: id, owner: owner, until: until}
+	use := &onceUse{id: id, owner: owner, until: until, over: passed + until.Sub(now)}
 	m.byID[id] = use
 	m.each[owner.Client]++
 	heap.Push(&m.ends, use)

@@ -262,3 +262,21 @@ func TestOnceAmongNodesWhoseClocksDiffer(t *testing.T) {
 	time.Sleep(50 * time.Millisecond)
 	require.Equal(t, UseAgain, behind.use(t, "sa_1", "jti", until))
 }
+
+// A clock that is set ahead and back makes nothing forgotten that could still be
+// used.
+func TestAClockThatWasAheadMakesNothingForgotten(t *testing.T) {
+	clock, passed := newClock(), time.Duration(0)
+	c := backend{}.node(t, Config{Clock: clock.Now})
+	c.once.passed = func(time.Time) time.Duration { return passed }
+	until := clock.Now().Add(4 * time.Minute)
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "a", until))
+	clock.Advance(10 * time.Minute)
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "b", clock.Now().Add(time.Second)))
+	clock.Advance(-10 * time.Minute)
+	require.Equal(t, UseAgain, c.use(t, "sa_1", "a", until))
+	clock.Advance(10*time.Minute + time.Second)
+	passed = 4 * time.Minute
+	require.Equal(t, UseFirst, c.use(t, "sa_1", "c", clock.Now().Add(time.Minute)))
+	require.Len(t, c.once.byID, 1, "the clock has stayed there")
+}
