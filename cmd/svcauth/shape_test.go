@@ -134,7 +134,7 @@ func TestManagementCommandsImportNothingOfTheServer(t *testing.T) {
 		require.NoError(t, err)
 		for _, imported := range file.Imports {
 			_, inner, ok := strings.Cut(strings.Trim(imported.Path.Value, `"`), "/svcauth/internal/")
-			shared := []string{"away", "httpx", "jwk", "untrusted", "verify", "wire"}
+			shared := []string{"away", "httpx", "jwk", "timespan", "untrusted", "verify", "wire"}
 			require.True(t, !ok || slices.Contains(shared, inner), "%s imports %s", name, inner)
 		}
 	}
