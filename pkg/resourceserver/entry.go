@@ -15,8 +15,10 @@ type plain struct {
 // plainEntry reads one entry.
 func plainEntry(data []byte) (e svcauth.Revocation, ok bool) {
 	p := plain{data: data}
-	ok = p.entry(&e) && p.at == len(data)
-	return e, ok
+	if p.entry(&e) && p.at == len(data) {
+		return e, true
+	}
+	return svcauth.Revocation{}, false
 }
 
 // plainEntries reads an array of at most maxPageEntries.
