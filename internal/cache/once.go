@@ -101,8 +101,8 @@ type SharedUse struct {
 const MaxSharedUses = 64
 
 // OnceShared is the part of [Cache.Once] that asks Redis, for up to
-// [MaxSharedUses] uses, which must differ in their ids. Without Redis it does
-// nothing.
+// [MaxSharedUses] uses; of two with one id the second is not the first. Without
+// Redis it does nothing.
 func (c *Cache) OnceShared(ctx context.Context, uses []*SharedUse) {
 	if c.remote != nil {
 		c.sharedOnce.ask(ctx, uses)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -67,10 +68,10 @@ func (s *sharedOnce) ask(ctx context.Context, uses []*SharedUse) {
 func (s *sharedOnce) set(ctx context.Context, uses []*SharedUse) error {
 	pipe := s.client.Pipeline()
 	answers := make([]*redis.BoolCmd, len(uses))
-	now, mac, own := s.clock(), s.newMAC(), rand.Text() // the keys differ
+	now, mac, own := s.clock(), s.newMAC(), rand.Text()
 	for i, use := range uses {
 		name := base64.RawURLEncoding.EncodeToString(macOf(mac, "used once", s.prefix, string(use.ID[:]))[:18])
-		use.key, use.own = s.prefix+"{"+name+"}:once", own
+		use.key, use.own = s.prefix+"{"+name+"}:once", own+strconv.Itoa(i)
 		left := min(max(use.Until.Sub(now), 0), MaxOnceFor) + clocksDiffer
 		answers[i] = pipe.SetNX(ctx, use.key, use.own, left)
 	}

@@ -51,6 +51,11 @@ func testOnce(t *testing.T, b backend) {
 		require.EqualValues(t, 1, first.Load())
 	}
 	require.Equal(t, UseFirst, one.use(t, "sa_2", "jti-0", until), "another client's is its own")
+	if b.url != "" {
+		twice := []*SharedUse{{ID: UseID("sa_1", "twice"), Until: until}, {ID: UseID("sa_1", "twice"), Until: until}}
+		one.OnceShared(t.Context(), twice)
+		require.Equal(t, []bool{false, true}, []bool{twice[0].Again, twice[1].Again}, "also of two at once")
+	}
 
 	// A process that was started anew asks Redis, if there is one: else the
 	// database is asked.

@@ -39,6 +39,7 @@ var (
 	// another transaction did meanwhile, where the database's default is not
 	// read committed.
 	errOverlap = errors.New("another transaction has changed the same rows meanwhile")
+	errHeld    = errors.New("another transaction has held a row for too long")
 	// ErrUncertain comes with ErrUnavailable.
 	ErrUncertain = errors.New("the database went away during the commit, which may or may not have happened")
 )
@@ -99,6 +100,8 @@ func postgresKind(code string) error {
 		return ErrConflict
 	case "23503":
 		return ErrReferenced
+	case "55P03":
+		return errHeld
 	case "40001":
 		return fmt.Errorf("%w: %w", ErrUnavailable, errOverlap)
 	case "42P05", "26000": // a pooler that has not been recognised, see [connector.keeps]

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"math/bits"
@@ -29,15 +30,21 @@ const (
 // NoteUse notes when credentials were last used, by id. A time never goes back
 // and advances by useApart at least. Of a credential that is gone the use is
 // noted at its client, and a client that is gone is no error. NoteUse writes in
-// portions: after an error some are written, and may safely be written again.
+// portions: after an error some are written, and may safely be written again. A
+// portion with a row that somebody holds makes none of the others wait.
 func (s *Store) NoteUse(ctx context.Context, used map[string]Use) error {
 	ofGone := map[string]int64{}
+	var held error
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(used)), useBatch) {
 		times := make([]int64, len(ids))
 		for i, id := range ids {
 			times[i] = used[id].MS
 		}
 		noted, err := s.noteUse(ctx, "credential", ids, times)
+		if errors.Is(err, errHeld) {
+			held = err
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -59,11 +66,13 @@ func (s *Store) NoteUse(ctx context.Context, used map[string]Use) error {
 		for i, id := range ids {
 			times[i] = ofGone[id]
 		}
-		if _, err := s.noteUse(ctx, "client", ids, times); err != nil {
+		if _, err := s.noteUse(ctx, "client", ids, times); errors.Is(err, errHeld) {
+			held = err
+		} else if err != nil {
 			return err
 		}
 	}
-	return nil
+	return held
 }
 
 const (

@@ -174,6 +174,33 @@ func TestANoteOfUsesGivesWay(t *testing.T) {
 	require.Equal(t, apart, last)
 }
 
+// Somebody who holds a row holds up the notes of its portion, and no others.
+func TestARowThatIsHeldHoldsUpOnePortion(t *testing.T) {
+	s := open(t, withSchema.Postgres(t))
+	filled(t, s)
+	var ids []string
+	used := map[string]Use{}
+	for i := range 2*useBatch + 1 {
+		ids = append(ids, fmt.Sprint("sec_", 1_000_000+i))
+		used[ids[i]] = Use{"sa_a", apart}
+	}
+	secretsOf(t, s, "sa_a", ids...)
+	noted := func() int64 {
+		n, err := count(t.Context(), s.Read(), `SELECT COUNT(*) FROM credential WHERE last_used_ms IS NOT NULL`)
+		require.NoError(t, err)
+		return n
+	}
+	require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error {
+		_, err := q.exec(t.Context(), `SELECT 1 FROM credential WHERE id = $1 FOR UPDATE`, ids[useBatch])
+		require.NoError(t, err)
+		require.ErrorContains(t, s.NoteUse(t.Context(), used), "55P03")
+		return nil
+	}))
+	require.EqualValues(t, useBatch+1, noted())
+	require.NoError(t, s.NoteUse(t.Context(), used))
+	require.EqualValues(t, 2*useBatch+1, noted())
+}
+
 // TestCredentialsThatExpireSoonAreCountedByKind has one of each kind that ends
 // soon, and those that are not counted: unused, ended, far off.
 func TestCredentialsThatExpireSoonAreCountedByKind(t *testing.T) {
