@@ -98,7 +98,6 @@ type Feed struct {
 	closed  bool
 	head    int64    // this node has applied the log up to here
 	floor   int64    // recent holds every revocation after this one
-	fanned  int64    // live streams were given every revocation up to here
 	recent  []recent // in order
 	keys    bool     // the signing keys changed, and live streams were not told yet
 	streams map[*Stream]struct{}
@@ -110,7 +109,10 @@ type Feed struct {
 	wanted map[string]int64
 	// expected says who will wait for what is not revoked yet, by Scope.key.
 	expected map[string]*expected
-	pace     pace
+	groups   map[string]*group // by Scope.key; those that have live streams
+	// receiptsFrom is from when on live streams may be asked for the next
+	// receipts.
+	receiptsFrom time.Time
 }
 
 // recent is a revocation as it goes over the wire.
@@ -141,6 +143,7 @@ func New(cfg Config) *Feed {
 		firsts:   map[string]*firstPage{},
 		wanted:   map[string]int64{},
 		expected: map[string]*expected{},
+		groups:   map[string]*group{},
 	}
 	f.exchange = newExchange(cfg, f)
 	return f
@@ -168,10 +171,15 @@ func (f *Feed) Apply(_ context.Context, entries []store.Change) {
 			seq: c.Seq, orgID: c.OrgID, at: now, event: event, entry: entryOf(event, len(c.Payload)),
 		})
 		f.newest[c.OrgID], f.last = c.Seq, c.Seq
+		for _, key := range [2]string{"", c.OrgID} {
+			if g := f.groups[key]; g != nil {
+				g.news = true
+			}
+		}
 	}
 	f.head = entries[len(entries)-1].Seq
 	if len(f.recent) > 2*recentEntries {
-		f.fanOut(time.Now()) // what leaves memory must be on its way
+		f.fanOut(time.Now(), f.groups) // what leaves memory must be on its way
 		f.floor = f.recent[len(f.recent)-recentEntries-1].seq
 		f.recent = append([]recent(nil), f.recent[len(f.recent)-recentEntries:]...)
 	}
@@ -219,7 +227,7 @@ func (f *Feed) Reset(_ context.Context, head int64) {
 			s.Last = wire.AppendEvent(nil, wire.EventReset, formatCursor(0), wire.NoData)
 		}
 	}
-	f.head, f.floor, f.fanned, f.recent = head, head, head, nil
+	f.head, f.floor, f.recent = head, head, nil
 	f.firsts = map[string]*firstPage{}
 	f.wanted = map[string]int64{} // whoever comes back confirms unasked
 	for _, e := range f.expected {
@@ -300,7 +308,7 @@ func (f *Feed) heartbeat() {
 		f.endAll(EndBehind)
 		return
 	}
-	f.fanOut(time.Now())
+	f.fanOut(time.Now(), f.groups)
 	beat := f.beat()
 	for s := range f.streams {
 		if s.live {

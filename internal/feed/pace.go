@@ -15,47 +15,82 @@ const (
 	gatherLater = 200 * time.Microsecond
 )
 
-// pace says from when on live streams may be given the next revocations, and be
-// asked for the next receipts. Feed.mu guards it.
+// pace says from when on live streams may be given the next revocations.
+// Feed.mu guards it.
 type pace struct {
-	events, receipts time.Time
-	gather           time.Duration // what lay before events
+	next   time.Time
+	gather time.Duration // what lay before next
 }
 
 // given notes that so many streams were given something.
 func (p *pace) given(now time.Time, streams int) {
 	least := gatherFirst
-	if now.Sub(p.events) < p.gather { // the burst goes on
+	if now.Sub(p.next) < p.gather { // the burst goes on
 		least = min(2*p.gather/time.Duration(max(1, streams)), gatherLater)
 	}
 	p.gather = min(max(gatherLeast, time.Duration(streams)*max(least, gatherFirst)), gatherMost)
-	p.events = now.Add(p.gather)
+	p.next = now.Add(p.gather)
 }
 
-// asked notes that so many streams were asked for receipts.
-func (p *pace) asked(now time.Time, streams, receiptsPerSecond int) {
-	p.receipts = now.Add(time.Second * time.Duration(streams) / time.Duration(receiptsPerSecond))
+// group is the live streams of one [Scope.key]. Each group has its own pace: the
+// many streams of one organization, and a burst of its revocations, hold up
+// nobody else's. [Feed.mu] guards it.
+type group struct {
+	pace
+	streams map[*Stream]struct{}
+	fanned  int64 // they were given every revocation up to here
+	news    bool  // there are revocations for them after that
+}
+
+// enliven adds a stream, which has everything, to its group.
+func (f *Feed) enliven(s *Stream) {
+	g := f.groups[s.key()]
+	if g == nil {
+		g = &group{streams: map[*Stream]struct{}{}, fanned: f.head}
+		f.groups[s.key()] = g
+	}
+	s.live = true
+	g.streams[s] = struct{}{}
+}
+
+// quiet takes a stream out of its group.
+func (f *Feed) quiet(s *Stream) {
+	s.live = false
+	if g := f.groups[s.key()]; g != nil {
+		if delete(g.streams, s); len(g.streams) == 0 {
+			delete(f.groups, s.key())
+		}
+	}
 }
 
 // handOn gives live streams what is new and asks for the receipts that somebody
-// waits for. It returns how long what is left must wait, or 0.
+// waits for, as far as their pace allows. It returns how long what is left must
+// wait, or 0.
 func (f *Feed) handOn(now time.Time) (wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.keys || len(f.after(f.fanned)) > 0 {
-		if wait = f.pace.events.Sub(now); wait > 0 {
-			return wait
+	waits := func(until time.Time) {
+		if left := until.Sub(now); wait <= 0 || left < wait {
+			wait = left
 		}
-		f.fanOut(now)
-		f.pace.given(now, len(f.streams))
 	}
-	if !f.isWanted() {
-		return 0
+	due := map[string]*group{}
+	for key, g := range f.groups {
+		switch {
+		case g.news && g.next.After(now):
+			waits(g.next)
+		case g.news:
+			due[key] = g
+		}
 	}
-	if wait = f.pace.receipts.Sub(now); wait <= 0 {
-		f.fanOut(now)
+	f.fanOut(now, due)
+	for _, g := range due {
+		g.given(now, len(g.streams))
 	}
-	return max(0, wait)
+	if f.isWanted() && f.receiptsFrom.After(now) {
+		waits(f.receiptsFrom)
+	}
+	return wait
 }
 
 // expected says that somebody will wait for what is about to be revoked in an
@@ -115,24 +150,28 @@ func (f *Feed) isWanted() bool {
 	return false
 }
 
-// toAsk returns the scopes whose subscribers are to be asked for receipts after
-// these chunks: somebody waits there, or will and there is something new. They
-// are none as long as no more receipts may come. f.mu is held.
-func (f *Feed) toAsk(now time.Time, chunks map[string][]byte) (scopes map[string]bool) {
-	if f.pace.receipts.After(now) {
+// toAsk returns the scopes whose subscribers are to be asked for receipts now
+// that some organizations' revocations were handed on: somebody waits there, or
+// will and there is something new. They are none as long as no more receipts
+// may come, nor of those who were not given everything. f.mu is held.
+func (f *Feed) toAsk(now time.Time, fresh map[string]bool) (scopes map[string]bool) {
+	if f.receiptsFrom.After(now) || f.lacks("") {
 		return nil
 	}
 	scopes = map[string]bool{}
 	for key, cursor := range f.wanted {
-		if cursor <= f.head {
+		if cursor <= f.head && !f.lacks(key) {
 			scopes[key] = true
 			delete(f.wanted, key)
 		}
 	}
 	for key, e := range f.expected {
-		if scopes[key] || chunks[e.orgID] != nil {
-			scopes[key], e.asked = true, f.fanned
+		if scopes[key] || fresh[e.orgID] && !f.lacks(key) {
+			scopes[key], e.asked = true, f.head
 		}
 	}
 	return scopes
 }
+
+// lacks reports whether live streams of a group were not given everything.
+func (f *Feed) lacks(key string) bool { return f.groups[key] != nil && f.groups[key].news }

@@ -81,6 +81,33 @@ func TestABurstIsGivenInOneGo(t *testing.T) {
 	})
 }
 
+// TestABurstOfOneOrganizationHoldsUpNobodyElse has an organization with many
+// streams revoke without end, and now and then another one.
+func TestABurstOfOneOrganizationHoldsUpNobodyElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, many := running(t, 500, org(1))
+		others := slices.Concat(join(t, f, 1, operator), join(t, f, 1, org(2)))
+		for seq := int64(1); seq < 2000; seq++ {
+			if seq%100 != 0 {
+				f.Apply(t.Context(), []store.Change{revocation(seq, "org_1")})
+				time.Sleep(time.Millisecond)
+				continue
+			}
+			f.Apply(t.Context(), []store.Change{revocation(seq, "org_2")})
+			time.Sleep(2 * gatherLeast)
+			synctest.Wait()
+			for _, s := range others {
+				got := bytes.Join(taken(s), nil)
+				require.True(t, bytes.Contains(got, fmt.Appendf(nil, "\nid: %d\n", seq)), "%d after a moment: %s", seq, got)
+			}
+			for _, s := range many {
+				require.Empty(t, s.Why)
+				require.NotContains(t, string(bytes.Join(taken(s), nil)), fmt.Sprintf("\nid: %d\n", seq))
+			}
+		}
+	})
+}
+
 const confirmEvent = "event: confirm\ndata: {}\n\n"
 
 func confirms(s *Stream) (n int) {
@@ -168,7 +195,7 @@ func TestReceiptsAreAskedForTogetherWithWhatIsExpected(t *testing.T) {
 		require.Equal(t, []string{both, both, "", "", ""}, given(), "they serve the operator")
 
 		f.mu.Lock()
-		f.pace.receipts = time.Now().Add(100 * time.Millisecond)
+		f.receiptsFrom = time.Now().Add(100 * time.Millisecond)
 		f.mu.Unlock()
 		f.Apply(t.Context(), []store.Change{revocation(5, "org_1")})
 		f.want(org(1).key(), 5)

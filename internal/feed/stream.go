@@ -86,13 +86,15 @@ func (f *Feed) Subscribe(s *Stream, cursor int64) (missing []byte, ok bool) {
 	if cursor < f.floor {
 		return nil, false
 	}
-	f.fanOut(time.Now())
+	if g := f.groups[s.key()]; g != nil {
+		f.fanOut(time.Now(), map[string]*group{s.key(): g})
+	}
 	for _, r := range f.after(cursor) {
 		if s.sees(r.orgID) {
 			missing = append(missing, r.event...)
 		}
 	}
-	s.live = true
+	f.enliven(s)
 	return append(missing, f.beat()...), true
 }
 
@@ -104,6 +106,7 @@ func (f *Feed) Leave(s *Stream, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.streams, s)
+	f.quiet(s)
 	f.streamed.release(s.Scope)
 	f.measureStreams()
 	if s.counted {
@@ -116,10 +119,10 @@ func (f *Feed) after(cursor int64) []recent {
 	return f.recent[sort.Search(len(f.recent), func(i int) bool { return f.recent[i].seq > cursor }):]
 }
 
-// fanOut gives live streams what they were not given yet, and asks those for
-// receipts from whom somebody waits for one. It encodes once for all. f.mu is
-// held.
-func (f *Feed) fanOut(now time.Time) {
+// fanOut gives some groups what they were not given yet, the operator's first,
+// and asks those for receipts from whom somebody waits for one. It encodes once
+// for all of a group. f.mu is held.
+func (f *Feed) fanOut(now time.Time, groups map[string]*group) {
 	if f.keys {
 		f.keys = false
 		// It has no cursor: whoever was away fetches the key set when it is
@@ -131,35 +134,56 @@ func (f *Feed) fanOut(now time.Time) {
 			}
 		}
 	}
-	chunks := map[string][]byte{} // by organization; those of all are the operator's, by Scope.key
-	for _, r := range f.after(f.fanned) {
-		chunks[""] = append(chunks[""], r.event...)
-		chunks[r.orgID] = append(chunks[r.orgID], r.event...)
-		f.fanned = r.seq
+	chunks, fresh := f.chunks(groups)
+	scopes := f.toAsk(now, fresh)
+	if len(scopes) > 0 {
+		scopes[""] = true // the operator's serve everybody, see Scope.servedBy
 	}
-	scopes := f.toAsk(now, chunks)
 	confirm := wire.AppendEvent(nil, wire.EventConfirm, "", wire.NoData)
-	for key := range scopes {
-		if key != "" {
-			chunks[key] = append(chunks[key], confirm...)
-		}
-	}
-	if len(scopes) > 0 { // the operator's serve everybody, see Scope.servedBy
-		chunks[""] = append(chunks[""], confirm...)
-	}
 	asked := 0
-	for s := range f.streams {
-		chunk := chunks[s.key()]
-		if !s.live || chunk == nil {
-			continue
-		}
-		f.send(s, chunk)
-		if len(scopes) > 0 && (s.Operator || scopes[s.key()]) {
-			asked++
+	for key := range scopes {
+		if g := f.groups[key]; g != nil {
+			chunks[key] = append(chunks[key], confirm...)
+			asked += len(g.streams)
 		}
 	}
 	if len(scopes) > 0 {
-		f.pace.asked(now, asked, f.callers.receiptsPerSecond)
+		f.receiptsFrom = now.Add(time.Second * time.Duration(asked) / time.Duration(f.callers.receiptsPerSecond))
+	}
+	f.give("", chunks[""])
+	delete(chunks, "")
+	for key, chunk := range chunks {
+		f.give(key, chunk)
+	}
+}
+
+// chunks returns what some groups were not given yet, and whose revocations
+// that are. The groups have them from now on. f.mu is held.
+func (f *Feed) chunks(groups map[string]*group) (chunks map[string][]byte, fresh map[string]bool) {
+	chunks, fresh = map[string][]byte{}, map[string]bool{}
+	from := f.head
+	for _, g := range groups {
+		from = min(from, g.fanned)
+	}
+	for _, r := range f.after(from) {
+		for _, key := range [2]string{"", r.orgID} {
+			if g := groups[key]; g != nil && r.seq > g.fanned {
+				chunks[key], fresh[r.orgID] = append(chunks[key], r.event...), true
+			}
+		}
+	}
+	for _, g := range groups {
+		g.fanned, g.news = f.head, false
+	}
+	return chunks, fresh
+}
+
+// give sends a chunk, if there is one, to all streams of a group. f.mu is held.
+func (f *Feed) give(key string, chunk []byte) {
+	if g := f.groups[key]; g != nil && chunk != nil {
+		for s := range g.streams {
+			f.send(s, chunk)
+		}
 	}
 }
 
@@ -177,7 +201,8 @@ func (f *Feed) end(s *Stream, why string) {
 	if s.over {
 		return
 	}
-	s.Why, s.over, s.live = why, true, false
+	s.Why, s.over = why, true
+	f.quiet(s)
 	close(s.ended)
 }
 
