@@ -64,9 +64,6 @@ const (
 	comeBackAfter = 500 * time.Millisecond
 )
 
-// feedBackoff is how long to wait after the feed could not be read.
-var feedBackoff = httpx.Backoff{First: 200 * time.Millisecond, Most: retryAtMost}
-
 func (f *Feed) withDefaults(maxStaleness time.Duration) (*Feed, error) {
 	own := *f
 	if own.Token == nil {
@@ -219,7 +216,7 @@ func (f *subscriber) run(ctx context.Context) {
 		}
 		f.failed(err)
 		failures++
-		wait = feedBackoff.Wait(failures, askedToWait(err))
+		wait = untilRetry(failures, err)
 	}
 }
 
@@ -230,25 +227,6 @@ func (f *subscriber) untilNextPoll(pollUntil time.Time) time.Duration {
 		return f.cfg.Feed.Every
 	}
 	return min(f.cfg.Feed.Every, max(0, time.Until(pollUntil)))
-}
-
-// askedToWait returns how long the issuer has asked to wait.
-func askedToWait(err error) time.Duration {
-	var status *statusError
-	if !errors.As(err, &status) {
-		return 0
-	}
-	return min(status.retryAfter, retryAtMost)
-}
-
-// tooOften returns how long the issuer wants no request at all, because it got
-// too many (RFC 6585 §4). It is 0 for any other answer.
-func tooOften(err error) time.Duration {
-	var status *statusError
-	if !errors.As(err, &status) || status.status != http.StatusTooManyRequests {
-		return 0
-	}
-	return askedToWait(err)
 }
 
 // isFull reports whether the issuer has no stream for one more reader now. It

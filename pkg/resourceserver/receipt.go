@@ -126,7 +126,7 @@ func (f *subscriber) confirm(ctx context.Context) {
 			default:
 				f.cfg.Logger.Debug("the issuer did not take a receipt", "error", err)
 			}
-			if !sleep(ctx, feedBackoff.Wait(failures, askedToWait(err))) {
+			if !sleep(ctx, untilRetry(failures, err)) {
 				return
 			}
 		}

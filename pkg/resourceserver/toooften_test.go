@@ -116,3 +116,13 @@ func TestAReadingThatIsAlwaysRefusedEnds(t *testing.T) {
 		require.Zero(t, b.early.Load())
 	})
 }
+
+// TestWhoAskedTooOftenComesBackWhenToldTo has many refusals in a row: a longer
+// wait of one's own would leave all turns to whoever asks more often.
+func TestWhoAskedTooOftenComesBackWhenToldTo(t *testing.T) {
+	tooMany := &statusError{status: http.StatusTooManyRequests, retryAfter: time.Second}
+	require.LessOrEqual(t, untilRetry(10, tooMany), 1500*time.Millisecond)
+	require.GreaterOrEqual(t, untilRetry(1, tooMany), time.Second)
+	away := &statusError{status: http.StatusServiceUnavailable, retryAfter: time.Second}
+	require.GreaterOrEqual(t, untilRetry(10, away), retryAtMost/2, "an issuer that is away is left alone for longer")
+}
