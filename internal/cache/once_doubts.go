@@ -44,7 +44,10 @@ func (d *doubts) add(o Owner, until, now time.Time) {
 		d.of[o.Org] = of
 	}
 	old, known := of.clients[o.Client]
-	if !known && len(of.clients) >= maxUnsureEach && !of.over(now) && len(of.clients) >= maxUnsureEach {
+	if !known && len(of.clients) >= maxUnsureEach {
+		of.over(now)
+	}
+	if !known && len(of.clients) >= maxUnsureEach {
 		of.all = latest(of.all, until)
 		return
 	}
