@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,22 +73,26 @@ func listFederated() *cobra.Command {
 // showFederated prints a credential and what is to be said of it.
 func (s *session) showFederated(f svcauth.FederatedCredential) error {
 	now, claims := s.now(), []string{}
-	for name, text := range f.Claims {
-		claims = append(claims, name+"="+text)
+	for _, name := range slices.Sorted(maps.Keys(f.Claims)) {
+		claims = append(claims, name+"="+f.Claims[name])
 	}
-	keys := "fetched by discovery"
+	keys, life := "fetched by discovery", "no longer than the issuer's token"
 	switch {
 	case f.JWKS != nil:
 		keys = "given"
 	case f.JWKSURI != "":
 		keys = f.JWKSURI
 	}
+	if f.TTLSeconds != 0 {
+		life = timespan.Text(time.Duration(f.TTLSeconds) * time.Second)
+	}
 	err := s.show(f,
 		value("ID", f.ID), value("Name", f.Name), value("Description", f.Description), value("Preset", f.Preset),
-		value("Issuer", f.Issuer), value("Subject", f.Subject), value("Claims", strings.Join(claims, ", ")),
+		value("Issuer", f.Issuer), value("Subject", f.Subject), value("Claims", claims...),
 		value("Audience", f.Audience), value("Keys", keys), value("Algorithms", strings.Join(f.Algorithms, ", ")),
 		value("Maximum age", timespan.Text(time.Duration(f.MaxAge)*time.Second)),
-		value("Privileges", strings.Join(f.Privileges, ", ")),
+		value("One-time", yesNo(f.OneTime)), value("Privileges at most", f.Privileges...),
+		value("Token lifetime", life),
 		value("Created", stamp(now, &f.CreatedAt, "")+by(f.CreatedBy)),
 		value("Expires", stamp(now, f.ExpiresAt, "never")),
 		value("Last used", stamp(now, f.LastUsedAt, "never")))
@@ -199,7 +205,8 @@ func updateFederated() *cobra.Command {
 		use:     "update SERVICE-ACCOUNT CREDENTIAL",
 		short:   "Change a federated credential; what is not given stays",
 		choices: aboutFederated,
-		long:    "An empty --expires-at, --jwks-uri or --privilege takes the expiry, the address or the bound away.",
+		long: "An empty --expires-at, --jwks-file, --jwks-uri or --privilege takes the expiry, the key set, its " +
+			"address or the bound away.",
 		example: []string{"svcauth service-account federated-credential update deployer " +
 			"fed_01h455vb4pex5vsknk084sn02q --claim environment=staging"},
 		flags: func(flags *pflag.FlagSet) {
@@ -233,6 +240,7 @@ func (s *session) federatedPatch(f *federatedFlags, name *string) (p svcauth.Fed
 		Subject: s.given("subject", &f.subject), Strict: f.strict,
 		ClearExpiresAt: given("expires-at") && f.expires == "", ClearJWKSURI: given("jwks-uri") && f.jwksURI == "",
 		ClearPrivileges: given("privilege") && strings.Join(f.privileges, "") == "",
+		ClearJWKS:       given("jwks-file") && f.jwksFile == "",
 	}
 	if given("jwks-uri") && f.jwksURI != "" {
 		p.JWKSURI = &f.jwksURI

@@ -136,6 +136,9 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 		value("Created", stamp(now, &a.CreatedAt, "")+" by "+a.CreatedBy.Email),
 		value("Last used", stamp(now, a.LastUsedAt, "never")),
 	}
+	if a.LastRefused != nil {
+		fields = append(fields, value("Last refused", refusalText(*a.LastRefused)))
+	}
 	if a.ClientSecret != "" {
 		fields = append(fields, value("Client secret", a.ClientSecret.Reveal()))
 	}
@@ -145,6 +148,7 @@ func (s *session) showAccount(a svcauth.ServiceAccount) error {
 	if a.ClientSecret != "" {
 		s.hintShownOnce()
 	}
+	s.warn(a.Warnings, 0)
 	s.warnOfDefault(a.DefaultRefused)
 	s.reportEnforcement(a.Enforcement)
 	return nil

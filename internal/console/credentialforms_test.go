@@ -215,6 +215,9 @@ func TestEditingAFederatedCredentialWarnsOfThePolicyAlone(t *testing.T) {
 	require.Equal(t, "another", now.Description)
 	require.Equal(t, []string{"billing:view", "clusters:view"}, now.Privileges)
 	require.Equal(t, 900, now.TTLSeconds)
+	tab := p.get("/console/service-accounts/" + f.account.ID + "/credentials").body // who may only read sees it, too
+	require.Contains(t, tab, "at most the privileges billing:view, clusters:view")
+	require.Contains(t, tab, "tokens that are got by it live 15m")
 	form.Set("privileges", "")
 	form.Set("max_age_seconds", "")
 	form.Set("name", "")

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/svcauth/svcauth/internal/timespan"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -50,12 +52,37 @@ func listFederated(v *visit, id string) (all []credential, err error) {
 		for _, name := range slices.Sorted(maps.Keys(c.Claims)) {
 			one.Detail = append(one.Detail, name+" "+c.Claims[name])
 		}
+		one.Detail = append(one.Detail, v.k.boundsOf(c)...)
 		for _, w := range c.Warnings {
 			one.Warnings = append(one.Warnings, w.Message)
 		}
 		all = append(all, one)
 	}
 	return all, err
+}
+
+// boundsOf says what the tokens that are got by a federated credential are
+// bounded by, and what is unlike others of it, a line each.
+func (k *Console) boundsOf(c svcauth.FederatedCredential) (lines []string) {
+	if c.Audience != k.cfg.Issuer {
+		lines = append(lines, "audience "+c.Audience)
+	}
+	if len(c.JWKS) > 0 {
+		lines = append(lines, "keys as they were given")
+	} else if c.JWKSURI != "" {
+		lines = append(lines, "keys of "+c.JWKSURI)
+	}
+	if c.OneTime {
+		lines = append(lines, "each of its tokens works once")
+	}
+	if c.Privileges != nil {
+		lines = append(lines, "at most the privileges "+strings.Join(c.Privileges, ", "))
+	}
+	if c.TTLSeconds != 0 {
+		life := timespan.Text(time.Duration(c.TTLSeconds) * time.Second)
+		lines = append(lines, "tokens that are got by it live "+life)
+	}
+	return lines
 }
 
 // boundFields are what each federated credential may have beside what its
