@@ -117,6 +117,9 @@ func (f *federated) ClientID(ctx context.Context, r *Request) (string, error) {
 	switch {
 	case err != nil:
 		return r.ClientID, err
+	case t.Issuer == "" && t.TrustDomain() == "":
+		return r.ClientID, badAssertion("assertion_iss", "the assertion has no iss: expected the client_id in iss and "+
+			"sub if the client has signed it itself, else its issuer")
 	case t.Issuer == f.cfg.Issuer:
 		return r.ClientID, badAssertion("assertion_own", "the assertion is a token of this server itself, which "+
 			"proves no "+
@@ -131,6 +134,10 @@ func (f *federated) ClientID(ctx context.Context, r *Request) (string, error) {
 		return id, err
 	}
 	orgID := t.Organization(f.cfg.Issuer)
+	if orgID == "" && svcauth.ValidClientID(t.Subject) {
+		return "", badAssertion("assertion_iss", "the assertion's sub is a client_id, and its iss is not: expected the "+
+			"client_id in both if the client has signed it itself; else send client_id")
+	}
 	if orgID == "" {
 		return "", badAssertion("assertion_aud", "nothing says whose the assertion is: send client_id, or have "+
 			"the issuer "+
@@ -209,6 +216,9 @@ func (f *federated) Verify(ctx context.Context, r *Request, client *Client) (Pro
 	}
 	mismatch := wrongForeign(detail)
 	mismatch.Unjudged = away && !wrong
+	if r.ClientID == t.Subject { // a client that writes something else as iss of its own
+		mismatch.Description += "; an assertion that a client signs itself has the client_id as its iss, too"
+	}
 	return Proof{}, mismatch
 }
 

@@ -35,17 +35,27 @@ func TestPrivateKeyRefuses(t *testing.T) {
 		return func(_ headers, c jwt.MapClaims) { delete(c, name) }
 	}
 	for name, edit := range map[string]func(headers, jwt.MapClaims){
-		"A.2 aud: the token URL":         claim("aud", g.Issuer+"/oauth2/token"),
-		"A.2 aud: introspection":         claim("aud", g.Issuer+"/oauth2/introspect"),
-		"A.2 aud: a slash more":          claim("aud", g.Issuer+"/"),
-		"A.2 aud: other case":            claim("aud", strings.ToUpper(g.Issuer)),
-		"A.2 aud: one more":              claim("aud", []string{g.Issuer, "https://other.example"}),
-		"A.2 aud: twice":                 claim("aud", []string{g.Issuer, g.Issuer}),
-		"A.2 aud: a number":              claim("aud", 1),
-		"A.2 aud: none in it":            claim("aud", []string{}),
-		"A.2 aud: missing":               without("aud"),
-		"A.8 sub: missing":               without("sub"),
-		"A.2 sub: another client":        claim("sub", other.account.ID),
+		"A.2 aud: the token URL":   claim("aud", g.Issuer+"/oauth2/token"),
+		"A.2 aud: introspection":   claim("aud", g.Issuer+"/oauth2/introspect"),
+		"A.2 aud: a slash more":    claim("aud", g.Issuer+"/"),
+		"A.2 aud: other case":      claim("aud", strings.ToUpper(g.Issuer)),
+		"A.2 aud: one more":        claim("aud", []string{g.Issuer, "https://other.example"}),
+		"A.2 aud: twice":           claim("aud", []string{g.Issuer, g.Issuer}),
+		"A.2 aud: a number":        claim("aud", 1),
+		"A.2 aud: none in it":      claim("aud", []string{}),
+		"A.2 aud: missing":         without("aud"),
+		"A.8 sub: missing":         without("sub"),
+		"A.2 sub: another client":  claim("sub", other.account.ID),
+		"A.2 iss: missing":         without("iss"),
+		"A.2 iss: empty":           claim("iss", ""),
+		"A.2 iss: another client":  claim("iss", other.account.ID),
+		"A.2 iss: another issuer":  claim("iss", "https://other.example"),
+		"A.2 iss: this server":     claim("iss", g.Issuer),
+		"A.2 iss: a list":          claim("iss", []string{g.account.ID}),
+		"A.2 iss and sub: missing": func(_ headers, c jwt.MapClaims) { delete(c, "iss"); delete(c, "sub") },
+		"A.2 iss and sub: another client": func(_ headers, c jwt.MapClaims) {
+			c["iss"], c["sub"] = other.account.ID, other.account.ID
+		},
 		"A.2 exp: missing":               without("exp"),
 		"A.8 exp: 5 minutes past":        claim("exp", now.Add(-5*time.Minute).Unix()),
 		"A.2 exp: text":                  claim("exp", "9999999999"),
@@ -53,7 +63,10 @@ func TestPrivateKeyRefuses(t *testing.T) {
 		"A.2 exp: too far ahead":         claim("exp", now.Add(25*time.Hour).Unix()),
 		"A.3 iat: over 60 s ahead":       claim("iat", now.Add(70*time.Second).Unix()),
 		"A.3 nbf: over 60 s ahead":       claim("nbf", now.Add(70*time.Second).Unix()),
+		"A.2 iat: text":                  claim("iat", "now"),
+		"A.2 nbf: text":                  claim("nbf", "now"),
 		"A.2 jti: too long":              claim("jti", strings.Repeat("x", 4096)),
+		"A.2 jti: a number":              claim("jti", 1),
 		"O crit":                         header("crit", []string{"exp"}),
 		"O b64":                          header("b64", false),
 		"O alg: RS256 in the header":     header("alg", "RS256"),
@@ -78,6 +91,32 @@ func TestPrivateKeyRefuses(t *testing.T) {
 	}
 }
 
+// A client that signs for itself and leaves iss out, or writes its own name as
+// iss, is told what belongs there; a stranger learns no more by it.
+func TestPrivateKeyWithoutIssuer(t *testing.T) {
+	s := svctest.New(t, svctest.Options{})
+	g := newSigner(t, s, p256(t), "ES256", nil)
+	wrong := func(id string, edit func(jwt.MapClaims), sent bool) string {
+		form := asserted(g.sign(func(_ headers, c jwt.MapClaims) { c["sub"] = id; edit(c) }))
+		if sent {
+			form.Set("client_id", id)
+		}
+		got := s.Post("/oauth2/token", "", "", form)
+		require.Equal(t, http.StatusUnauthorized, got.Status, got.Text)
+		return got.JSON["error_description"].(string)
+	}
+	none := func(c jwt.MapClaims) { delete(c, "iss") }
+	named := func(c jwt.MapClaims) { c["iss"] = "deployer" }
+	stranger := svcauth.NewID(svcauth.PrefixServiceAccount)
+	for _, sent := range []bool{false, true} {
+		require.Contains(t, wrong(g.account.ID, none, sent), "has no iss: expected the client_id in iss and sub")
+		require.Contains(t, wrong(g.account.ID, named, sent), "client_id")
+		require.Contains(t, wrong(g.account.ID, named, sent), "iss")
+		require.Equal(t, wrong(stranger, none, sent), wrong(g.account.ID, none, sent))
+		require.Equal(t, wrong(stranger, named, sent), wrong(g.account.ID, named, sent))
+	}
+}
+
 // RFC 7521 §4.2, RFC 6749 §2.3 and §3.2: the form of the request. Nothing here
 // uses the assertion up, and none counts as a wrong secret.
 func TestPrivateKeyRequests(t *testing.T) {
@@ -86,20 +125,20 @@ func TestPrivateKeyRequests(t *testing.T) {
 	other := s.Account("another", "clusters:view")
 	assertion := g.sign(nil)
 	for name, edit := range map[string]func(url.Values){
-		"a secret beside":    func(f url.Values) { f.Set("client_secret", g.account.ClientSecret.Reveal()) },
-		"another client_id":  func(f url.Values) { f.Set("client_id", other.ID) },
-		"no type":            func(f url.Values) { f.Del("client_assertion_type") },
-		"another type":       func(f url.Values) { f.Set("client_assertion_type", "urn:example:other") },
-		"no assertion":       func(f url.Values) { f.Del("client_assertion") },
-		"two assertions":     func(f url.Values) { f.Add("client_assertion", assertion) },
-		"a list":             func(f url.Values) { f.Set("client_assertion[]", assertion) },
-		"no grant, no proof": func(f url.Values) { f.Del("client_assertion"); f.Del("client_assertion_type") },
+		"A.1: a secret beside":   func(f url.Values) { f.Set("client_secret", g.account.ClientSecret.Reveal()) },
+		"A.8: another client_id": func(f url.Values) { f.Set("client_id", other.ID) },
+		"no type":                func(f url.Values) { f.Del("client_assertion_type") },
+		"another type":           func(f url.Values) { f.Set("client_assertion_type", "urn:example:other") },
+		"no assertion":           func(f url.Values) { f.Del("client_assertion") },
+		"A.1: two assertions":    func(f url.Values) { f.Add("client_assertion", assertion) },
+		"a list":                 func(f url.Values) { f.Set("client_assertion[]", assertion) },
+		"A.8: no proof at all":   func(f url.Values) { f.Del("client_assertion"); f.Del("client_assertion_type") },
 	} {
 		form := asserted(assertion)
 		edit(form)
 		got := s.Post("/oauth2/token", "", "", form)
 		require.Contains(t, []string{"invalid_request", "invalid_client"}, got.JSON["error"], "%s: %s", name, got.Text)
-		require.Equal(t, name == "no grant, no proof", got.Status == 401, name)
+		require.Equal(t, name == "A.8: no proof at all", got.Status == 401, name)
 	}
 	// Go's x/oauth2 asks like this first, and again without the header: more
 	// often than secrets may be wrong (A.1).

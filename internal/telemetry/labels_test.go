@@ -63,39 +63,76 @@ func TestEveryReasonIsExplained(t *testing.T) {
 // TestEveryReasonHasItsLabel: what the token endpoint says and the list lacks
 // would be counted as "other". The feed's refusals are not counted by reason.
 func TestEveryReasonHasItsLabel(t *testing.T) {
-	var files []string
+	var files []*ast.File
 	for _, pattern := range []string{"../clientauth/*.go", "../token/*.go", "../oauth/*.go"} {
 		found, err := filepath.Glob(pattern)
 		require.NoError(t, err)
-		files = append(files, found...)
+		for _, path := range found {
+			if strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "oauth/feed.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			files = append(files, file)
+		}
+	}
+	at := map[string]int{"New": 1} // oautherr.New, and each function that has a parameter reason
+	for _, file := range files {
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok {
+				if i := slices.Index(parameters(f), "reason"); i >= 0 {
+					at[f.Name.Name] = i
+				}
+			}
+		}
 	}
 	checked := 0
-	for _, path := range files {
-		if strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "oauth/feed.go") {
-			continue
+	literal := func(e ast.Expr) {
+		if word, ok := e.(*ast.BasicLit); ok && word.Kind == token.STRING {
+			plain, err := strconv.Unquote(word.Value)
+			require.NoError(t, err)
+			require.Contains(t, reasons, plain)
+			checked++
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
-		require.NoError(t, err)
+	}
+	for _, file := range files {
 		ast.Inspect(file, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) < 2 {
-				return true
-			}
-			f, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || f.Sel.Name != "New" {
-				return true
-			}
-			if pkg, ok := f.X.(*ast.Ident); !ok || pkg.Name != "oautherr" {
-				return true
-			}
-			if reason, literal := call.Args[1].(*ast.BasicLit); literal {
-				plain, err := strconv.Unquote(reason.Value)
-				require.NoError(t, err)
-				require.Contains(t, reasons, plain, path)
-				checked++
+			switch n := n.(type) {
+			case *ast.KeyValueExpr:
+				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Reason" {
+					literal(n.Value)
+				}
+			case *ast.CallExpr:
+				if i, ok := at[called(n)]; ok && i < len(n.Args) {
+					literal(n.Args[i])
+				}
 			}
 			return true
 		})
 	}
-	require.Greater(t, checked, 10)
+	require.Greater(t, checked, 40)
+}
+
+// parameters returns the names of a function's parameters.
+func parameters(f *ast.FuncDecl) (names []string) {
+	for _, field := range f.Type.Params.List {
+		for _, name := range field.Names {
+			names = append(names, name.Name)
+		}
+	}
+	return names
+}
+
+// called returns the name of the function that is called: of a package's New,
+// oautherr's alone.
+func called(call *ast.CallExpr) string {
+	switch f := call.Fun.(type) {
+	case *ast.Ident:
+		return f.Name
+	case *ast.SelectorExpr:
+		if x, ok := f.X.(*ast.Ident); f.Sel.Name != "New" || ok && x.Name == "oautherr" {
+			return f.Sel.Name
+		}
+	}
+	return ""
 }
