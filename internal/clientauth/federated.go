@@ -135,8 +135,8 @@ func (f *federated) ClientID(ctx context.Context, r *Request) (string, error) {
 	}
 	orgID := t.Organization(f.cfg.Issuer)
 	if orgID == "" && svcauth.ValidClientID(t.Subject) {
-		return "", badAssertion("assertion_iss", "the assertion's sub is a client_id, and its iss is not: expected the "+
-			"client_id in both if the client has signed it itself; else send client_id")
+		return "", badAssertion("assertion_iss", "the assertion's sub is a client_id, and its iss is not: expected "+
+			"the client_id in both if the client has signed it itself; else send client_id")
 	}
 	if orgID == "" {
 		return "", badAssertion("assertion_aud", "nothing says whose the assertion is: send client_id, or have "+
