@@ -16,6 +16,15 @@ func TestCommandsWarnOfAccountsWithoutADefaultToken(t *testing.T) {
 	})}})
 	cloud, billing := server.Account("c", "clusters:view").Roles[0].ID, server.Account("b", "billing:view").Roles[0].ID
 	const warning = "Warning: The service account torn gets no token without a resource"
+	server.Account("whole", "clusters:view")
+	assign := []string{"service-account", "role", "assign", "whole", billing}
+	status, _, said := call(t, server, assign...)
+	require.Equal(t, 2, status, "nobody can be asked here, so nothing stops")
+	require.Contains(t, said, "The service account whole gets no token without a resource")
+	require.Contains(t, said, "add --yes to go ahead")
+	status, _, said = call(t, server, append(assign, "--yes")...)
+	require.Zero(t, status, said)
+	require.Contains(t, said, "Warning: The service account whole gets no token without a resource")
 	for _, c := range []struct {
 		args    []string
 		warning string

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -104,17 +105,20 @@ func (h holders) listRoles() *cobra.Command {
 
 func (h holders) assignRole() *cobra.Command {
 	var expires string
+	var t removal
 	return verb{
 		use:     "assign " + h.argument + " ROLE",
 		short:   "Assign a role to a " + h.what + ", for good or until a moment",
 		choices: h.about(roleChoices),
 		long: "Given again, it sets the new expiry. When a grant expires, live tokens lose what it gave. " +
-			"One can give only what one holds, and for no longer.",
+			"One can give only what one holds, and for no longer. It asks before a grant by which a client gets no " +
+			"token any more unless it names an API.",
 		example: []string{"svcauth " + h.noun + " role assign " + h.example + ` "Cluster viewer"`,
 			"svcauth " + h.noun + " role assign " + h.example + ` "Cluster viewer" --expires-at 12h`},
 		flags: func(flags *pflag.FlagSet) {
 			flags.StringVar(&expires, "expires-at", "",
 				"when it ends: a time, a date or a duration such as 12h (default: never)")
+			t.yesFlag(flags)
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
 			var body svcauth.GrantRequest
@@ -129,7 +133,14 @@ func (h holders) assignRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			body.Strict = !t.yes
 			answer, err := h.assign(s.client, ctx, id, roleID, body)
+			if stops := warnedOf(err); stops != "" {
+				if err = t.confirm(ctx, s, func() (string, error) { return stops, nil }); err == nil {
+					body.Strict = false
+					answer, err = h.assign(s.client, ctx, id, roleID, body)
+				}
+			}
 			if err != nil {
 				return err
 			}
@@ -143,6 +154,15 @@ func (h holders) assignRole() *cobra.Command {
 			return nil
 		},
 	}.command()
+}
+
+// warnedOf returns what a strict request was refused for, or nothing.
+func warnedOf(err error) string {
+	var p *svcauth.Problem
+	if errors.As(err, &p) {
+		return strings.Join(p.Warnings(), " ")
+	}
+	return ""
 }
 
 // warnOfDefault warns of accounts whose requests without scope and resource are

@@ -41,8 +41,8 @@ func (s *Service) ServiceAccountRoles(
 // the place of the one that is there. The caller must hold what the role gives
 // until the grant ends, unless the same grant only becomes shorter. It kills no
 // token: what a shorter grant takes away dies when it expires. The answer names
-// secrets whose makers lack what the account gains, and tells if its tokens
-// would be too long by it.
+// secrets whose makers lack what the account gains, and tells if it gets no
+// token by default from now on; a strict request is refused for that.
 func (s *Service) AssignServiceAccountRole(
 	ctx context.Context,
 	id,
@@ -59,6 +59,9 @@ func (s *Service) AssignServiceAccountRole(
 			return err
 		}
 		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role, row.ExpiresAt); err != nil {
+			return err
+		}
+		if err := s.mayStop(ctx, t, r.Strict, id); err != nil {
 			return err
 		}
 		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)

@@ -67,6 +67,9 @@ func (s *Service) AssignMemberRole(
 		if _, _, err = s.assignRequested(ctx, t, id, roleID, r); err != nil || t.Silent {
 			return err
 		}
+		if err := s.mayStop(ctx, t, r.Strict, id); err != nil {
+			return err
+		}
 		return t.touchKeys(ctx, member)
 	})
 	if err != nil {

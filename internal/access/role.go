@@ -180,7 +180,7 @@ func (s *Service) defaultRefused(ctx context.Context, roleID, principalID string
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxDefaultLook)
 	defer cancel()
-	warnings, err := s.cfg.Tokens.DefaultRefused(ctx, actor.OrgID, roleID, principalID)
+	warnings, err := s.cfg.Tokens.DefaultRefused(ctx, s.read(), actor.OrgID, roleID, principalID)
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "who gets no token by default after a change can't be read",
 			"role", roleID, "principal", principalID, "error", err)
@@ -190,6 +190,27 @@ func (s *Service) defaultRefused(ctx context.Context, roleID, principalID string
 			"account", w.ID, "reason", w.Reason, "characters", w.Characters, "max_size", w.Max)
 	}
 	return warnings
+}
+
+// mayStop refuses a change that has been made in a transaction, if it is strict
+// and by it a principal gets no token any more without scope and resource.
+func (s *Service) mayStop(ctx context.Context, t *Tx, strict bool, principalID string) error {
+	if !strict || s.cfg.Tokens == nil || !t.Actor.Has(svcauth.MembersRead) && principalID != t.Actor.ID {
+		return nil
+	}
+	after, err := s.cfg.Tokens.DefaultRefused(ctx, t.Q, t.Actor.OrgID, "", principalID)
+	if err != nil || len(after) == 0 {
+		return err
+	}
+	before, err := s.cfg.Tokens.DefaultRefused(ctx, s.read(), t.Actor.OrgID, "", principalID)
+	if err != nil || len(before) > 0 {
+		return err
+	}
+	var texts []string
+	for _, w := range after {
+		texts = append(texts, w.String())
+	}
+	return svcauth.Warned("Nothing was changed.", texts)
 }
 
 // maxDefaultLook is how long an answer waits for that.

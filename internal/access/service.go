@@ -44,8 +44,11 @@ type Config struct {
 // DefaultTokens knows what requests without scope and resource get.
 type DefaultTokens interface {
 	// DefaultRefused returns the accounts that get no token without scope and
-	// resource: of an organization those that hold a role, or one principal.
-	DefaultRefused(ctx context.Context, orgID, roleID, principalID string) ([]svcauth.DefaultWarning, error)
+	// resource, as q shows them: of an organization those that hold a role, or
+	// one principal.
+	DefaultRefused(
+		ctx context.Context, q *store.Q, orgID, roleID, principalID string,
+	) ([]svcauth.DefaultWarning, error)
 }
 
 // RevocationObserver is told of each revocation that is written. kind is

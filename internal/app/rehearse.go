@@ -26,7 +26,7 @@ const maxDefaultLook = 5 * time.Second
 func (a *App) nameDefaultRefused(ctx context.Context) error {
 	look, cancel := context.WithTimeout(ctx, maxDefaultLook)
 	defer cancel()
-	warnings, err := a.Token.DefaultRefused(look, "", "", "")
+	warnings, err := a.Token.DefaultRefused(look, a.store.Read(), "", "", "")
 	if err != nil && ctx.Err() == nil {
 		a.logger.Warn("who gets no token by default can't be read", "error", err)
 	}

@@ -25,6 +25,13 @@ func TestAssigningNamesWhoGetsNoTokenByDefault(t *testing.T) {
 		"/console/members/" + s.Tenant.AdminID:    "The application keys of " + svctest.AdminEmail + " get no token",
 	} {
 		a := p.post(holder+"/roles", url.Values{"role": {role.ID}})
+		if holder == "/console/service-accounts/"+account.ID { // before anything stops
+			require.Equal(t, http.StatusUnprocessableEntity, a.status)
+			require.Contains(t, html.UnescapeString(a.body), name)
+			require.Contains(t, a.body, "Nothing is assigned yet")
+			require.NotContains(t, p.get(holder+"/roles").body, "/roles/"+role.ID+"/unassign")
+			a = p.post(holder+"/roles", url.Values{"role": {role.ID}, "confirm": {"yes"}})
+		}
 		require.Equal(t, http.StatusSeeOther, a.status, a.body)
 		require.Contains(t, html.UnescapeString(p.get(holder+"/roles").body), name)
 	}
@@ -39,7 +46,7 @@ func TestChangesNameWhoGetsNoTokenByDefault(t *testing.T) {
 	p := admin(t, s)
 	account := s.Account("ci", "clusters:view")
 	p.post("/console/service-accounts/"+account.ID+"/roles",
-		url.Values{"role": {s.Account("other", "billing:view").Roles[0].ID}})
+		url.Values{"role": {s.Account("other", "billing:view").Roles[0].ID}, "confirm": {"yes"}})
 	said := func(path string, form url.Values) string {
 		t.Helper()
 		a := p.post(path, form)

@@ -243,16 +243,12 @@ func (f *form) claims(n *svcauth.NewFederatedCredential, names ...string) {
 	}
 }
 
-// strict takes the warnings of a federated credential, which are to be
-// confirmed, out of what was refused. It returns false if there are none.
+// strict takes the warnings that are to be confirmed out of what was refused.
+// It returns false if there are none.
 func (f *form) strict(err error) bool {
 	var p *svcauth.Problem
 	if errors.As(err, &p) {
-		for _, e := range p.Errors {
-			if e.Location == "body.strict" {
-				f.Warnings = append(f.Warnings, e.Message)
-			}
-		}
+		f.Warnings = append(f.Warnings, p.Warnings()...)
 	}
 	return len(f.Warnings) > 0
 }

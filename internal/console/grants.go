@@ -96,8 +96,10 @@ func (v *visit) assigned(
 	if len(f.Errors) > 0 {
 		return answer, false, nil
 	}
-	answer, err = assign(v.ctx(), principalID, f.Value("role"), svcauth.GrantRequest{ExpiresAt: expires})
-	if err != nil && f.refused(err, "role") {
+	answer, err = assign(v.ctx(), principalID, f.Value("role"), svcauth.GrantRequest{
+		ExpiresAt: expires, Strict: f.Value("confirm") != "yes",
+	})
+	if err != nil && (f.strict(err) || f.refused(err, "role")) {
 		return answer, false, nil
 	}
 	return answer, err == nil, err

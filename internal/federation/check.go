@@ -125,13 +125,10 @@ func (p *Policy) checked(own string, strict bool) (*Policy, error) {
 // error for each warning.
 func warned(all []svcauth.FederatedWarning) *svcauth.Problem {
 	var texts []string
-	problem := svcauth.NewProblem(svcauth.CodeInvalid, "")
 	for _, w := range all {
 		texts = append(texts, w.Message)
-		problem.Errors = append(problem.Errors, svcauth.ProblemField{Location: "body.strict", Message: w.Message})
 	}
-	problem.Detail = "Others could come to have tokens that fit: " + strings.Join(texts, " ")
-	return problem
+	return svcauth.Warned("Others could come to have tokens that fit:", texts)
 }
 
 func (p *Policy) checkTexts(string) error {

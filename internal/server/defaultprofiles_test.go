@@ -58,6 +58,19 @@ func tornAreNamed(t *testing.T, opts svctest.Options) {
 
 	require.Empty(t, give(one, roleOf(same)), "one form")
 	require.Equal(t, 200, status(one))
+	strictly := func() error {
+		_, err := s.Admin().AssignServiceAccountRole(t.Context(), one.ID, roleOf(two),
+			svcauth.GrantRequest{Strict: true})
+		return err
+	}
+	var stops *svcauth.Problem
+	require.ErrorAs(t, strictly(), &stops)
+	require.Len(t, stops.Warnings(), 1)
+	require.Contains(t, stops.Detail, "The service account one gets no token without a resource")
+	require.Equal(t, 200, status(one), "it is warned before anything stops")
+	held, err := s.Admin().ServiceAccountRoles(t.Context(), one.ID, svcauth.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, held.Items, 2)
 	warned := give(one, roleOf(two))
 	require.Len(t, warned, 1)
 	require.Equal(t, one.ID, warned[0].ID)
@@ -66,6 +79,7 @@ func tornAreNamed(t *testing.T, opts svctest.Options) {
 	require.Contains(t, warned[0].String(), "The service account one gets no token without a resource")
 	require.Contains(t, warned[0].String(), "default_resource")
 	require.Equal(t, 400, status(one), "as it says")
+	require.NoError(t, strictly(), "who gets none already is not stopped")
 
 	// A role that all of them hold comes to be of a second form.
 	privileges := []string{"a:see", "b:see"}

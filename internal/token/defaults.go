@@ -42,7 +42,7 @@ func NewDefaults(d Defaults, apis []svcauth.API, privileges []svcauth.Privilege)
 // organization, or with none of all. It estimates from above first, so that few
 // are looked at closely, and returns at most twice [maxDefaultRefused].
 func (s *Service) DefaultRefused(
-	ctx context.Context, orgID, roleID, principalID string,
+	ctx context.Context, q *store.Q, orgID, roleID, principalID string,
 ) ([]svcauth.DefaultWarning, error) {
 	cat, err := s.catalogue(ctx)
 	if err != nil {
@@ -56,7 +56,7 @@ func (s *Service) DefaultRefused(
 		Now:       s.cfg.Clock(),
 		catalog:   cat,
 	}
-	return d.DefaultRefused(ctx, s.cfg.Store.Read(), orgID, roleID, principalID)
+	return d.DefaultRefused(ctx, q, orgID, roleID, principalID)
 }
 
 // DefaultRefused is [Service.DefaultRefused] on a database.

@@ -2,6 +2,7 @@ package svcauth
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -90,6 +91,30 @@ func InvalidField(location, format string, args ...any) *Problem {
 	p := NewProblem(CodeInvalid, format, args...)
 	p.Errors = []ProblemField{{Location: location, Message: p.Detail}}
 	return p
+}
+
+// LocationStrict is where a problem tells of what would only be warned of
+// without strict.
+const LocationStrict = "body.strict"
+
+// Warned returns the problem of a request that is strict, of which there is
+// something to warn. before begins its detail.
+func Warned(before string, warnings []string) *Problem {
+	p := NewProblem(CodeInvalid, "%s", before+" "+strings.Join(warnings, " "))
+	for _, text := range warnings {
+		p.Errors = append(p.Errors, ProblemField{Location: LocationStrict, Message: text})
+	}
+	return p
+}
+
+// Warnings returns what a request that is strict was refused for, or nothing.
+func (p *Problem) Warnings() (texts []string) {
+	for _, e := range p.Errors {
+		if e.Location == LocationStrict {
+			texts = append(texts, e.Message)
+		}
+	}
+	return texts
 }
 
 // Error returns the detail.
