@@ -95,6 +95,27 @@ func TestSlotsServeKeysInTurn(t *testing.T) {
 	assert.Equal(t, []string{"a", "b", "c", "a", "b", "a"}, came)
 }
 
+// No turn comes to a place that nobody needs any more, and one that came at the
+// same moment is somebody else's.
+func TestSlotsPassOverWhoHasWithdrawn(t *testing.T) {
+	s := NewSlots[string](1, 0)
+	require.NoError(t, s.Take(t.Context(), "a", false))
+	needless, next, late := s.Queue("b", false), s.Queue("b", false), s.Queue("c", false)
+	s.Withdraw([]*Waiter[string]{needless})
+	s.Give()
+	require.True(t, next.come())
+	require.False(t, needless.come())
+	s.Give()
+	require.True(t, late.come())
+	s.Withdraw([]*Waiter[string]{late, needless})
+	s.Leave(needless)
+	require.Zero(t, s.free)
+	s.Leave(late)
+	require.Equal(t, 1, s.free)
+	require.Empty(t, s.rest.byKey)
+	require.Empty(t, s.rest.order)
+}
+
 // wait has somebody wait for a slot who tells order when it has one.
 func (s *Slots[K]) wait(t *testing.T, key K, privileged bool, order chan<- K) {
 	before := s.waiting()

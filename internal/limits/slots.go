@@ -37,34 +37,75 @@ func (s *Slots[K]) Take(ctx context.Context, key K, privileged bool) error {
 // closed. It reports whether it has taken one.
 func (s *Slots[K]) TakeUnless(ctx context.Context, needless <-chan struct{}, key K, privileged bool,
 ) (taken bool, err error) {
-	turn := make(chan struct{})
-	in := &s.rest
-	if privileged {
-		in = &s.first
-	}
-	s.mu.Lock()
-	in.push(key, turn)
-	s.next()
+	place := s.Queue(key, privileged)
 	select {
-	case <-turn:
-	default:
-		s.waits++
-	}
-	s.mu.Unlock()
-	select {
-	case <-turn:
+	case <-place.Turn:
 		return true, nil
 	case <-needless:
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+	s.Leave(place)
+	return false, err
+}
+
+// Waiter is one of those that wait for a slot.
+type Waiter[K comparable] struct {
+	Turn <-chan struct{} // closed once the slot is the caller's
+
+	turn chan struct{}
+	key  K
+	in   *queues[K]
+}
+
+// Queue is [Slots.Take] for a caller that waits by itself: for its turn, after
+// which it returns the slot with Give, or for something else, after which it
+// calls Leave.
+func (s *Slots[K]) Queue(key K, privileged bool) *Waiter[K] {
+	turn := make(chan struct{})
+	p := &Waiter[K]{Turn: turn, turn: turn, key: key, in: &s.rest}
+	if privileged {
+		p.in = &s.first
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !in.remove(key, turn) { // its turn came at the same moment
+	p.in.push(key, turn)
+	s.next()
+	if !p.come() {
+		s.waits++
+	}
+	return p
+}
+
+// Leave gives up a place, and the slot if it was its turn at the same moment.
+func (s *Slots[K]) Leave(p *Waiter[K]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.come() {
 		s.free++
+	} else {
+		p.in.remove(p.key, p.turn)
 	}
 	s.next()
-	return false, err
+}
+
+// Withdraw takes places that are not needed any more out of the queue, so that
+// no turn of theirs comes. Whoever waits there has to Leave all the same.
+func (s *Slots[K]) Withdraw(places []*Waiter[K]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range places {
+		p.in.remove(p.key, p.turn)
+	}
+}
+
+func (p *Waiter[K]) come() bool {
+	select {
+	case <-p.turn:
+		return true
+	default:
+		return false
+	}
 }
 
 // Give returns a slot that Take took.
@@ -123,16 +164,15 @@ func (q *queues[K]) pop() chan struct{} {
 	return turn
 }
 
-// remove takes out one who waits no more and reports whether it still did.
-func (q *queues[K]) remove(key K, turn chan struct{}) bool {
+// remove takes out one who waits no more, if it still does.
+func (q *queues[K]) remove(key K, turn chan struct{}) {
 	at := slices.Index(q.byKey[key], turn)
 	if at < 0 {
-		return false
+		return
 	}
 	if q.byKey[key] = slices.Delete(q.byKey[key], at, at+1); len(q.byKey[key]) == 0 {
 		delete(q.byKey, key)
 		at = slices.Index(q.order, key)
 		q.order = slices.Delete(q.order, at, at+1)
 	}
-	return true
 }

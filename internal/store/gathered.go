@@ -66,28 +66,31 @@ func (g *Gathered[K, T]) Do(ctx context.Context, key K) (none T, err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
 	defer cancel()
-	r := g.join(key)
-	caller, privileged := limits.Caller(ctx)
-	taken, err := g.turns.TakeUnless(ctx, r.begun, caller, privileged)
-	if taken {
+	place := g.turns.Queue(limits.Caller(ctx))
+	r := g.join(key, place)
+	taken := false
+	select {
+	case <-place.Turn:
+		taken = true
 		g.gather(ctx, r)
+	case <-r.done: // another request has read it, too
+		g.turns.Leave(place)
+	case <-ctx.Done():
+		g.turns.Leave(place)
 	}
 	if keys, reads := g.leave(key, r, taken); taken {
 		g.run(ctx, keys, reads)
-	}
-	if err != nil {
-		return none, classify("wait for a turn to read", err)
 	}
 	select {
 	case <-r.done:
 		return r.value, r.err
 	case <-ctx.Done():
-		return none, classify("wait for what another request reads", ctx.Err())
+		return none, classify("wait for a turn to read, or for what another request reads", ctx.Err())
 	}
 }
 
 // join returns the read of key that has not begun, which leave must follow.
-func (g *Gathered[K, T]) join(key K) *sharedRead[T] {
+func (g *Gathered[K, T]) join(key K, place *limits.Waiter[string]) *sharedRead[T] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := g.next[key]
@@ -96,6 +99,7 @@ func (g *Gathered[K, T]) join(key K) *sharedRead[T] {
 		g.next[key] = r
 	}
 	r.waiting++
+	r.places = append(r.places, place)
 	if g.enough != nil && len(g.next) >= g.usual {
 		close(g.enough)
 		g.enough = nil
@@ -145,6 +149,7 @@ func (g *Gathered[K, T]) leave(key K, r *sharedRead[T], taken bool) (keys []K, r
 	begin := func(key K, r *sharedRead[T]) {
 		delete(g.next, key)
 		close(r.begun)
+		g.turns.Withdraw(r.places)
 		keys, reads = append(keys, key), append(reads, r)
 	}
 	begin(key, r)

@@ -21,8 +21,9 @@ type Shared[K comparable, T any] struct {
 
 // sharedRead is one read and its result.
 type sharedRead[T any] struct {
-	waiting     int           // how many wait to begin it
-	begun, done chan struct{} // closed when it has, and is
+	waiting     int                      // how many wait to begin it
+	places      []*limits.Waiter[string] // of [Gathered]: where they wait for their turn
+	begun, done chan struct{}            // closed when it has, and is
 	value       T
 	err         error
 }
