@@ -125,14 +125,17 @@ func (r HeldRole) Same(other HeldRole) bool {
 // before it (for one before the first, that), so that the database has the same
 // to do, and how long it takes tells a stranger nothing. The caller sees by the
 // row's id that it is not the client meant. The empty id reads nothing.
-func (q *Q) credentialsQuery(clients int) string {
-	client := `JOIN client c ON c.id = COALESCE((SELECT k.id FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1),
+func (q *Q) credentialsQuery(ids []string) (text string, args []any) {
+	// PostgreSQL looks a client up once for this, and twice for the other. An
+	// array costs it less than parameters.
+	list, args := `UNNEST(CAST($1 AS TEXT[])) AS v (column1)`, []any{ids}
+	client := `JOIN LATERAL ((SELECT k.* FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1) UNION ALL
+      (SELECT k.* FROM client k WHERE k.id > v.column1 ORDER BY k.id LIMIT 1) LIMIT 1) c ON TRUE`
+	if !q.onPostgres() {
+		list, args = valuesListed(ids)
+		client = `JOIN client c ON c.id = COALESCE((SELECT k.id FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1),
       (SELECT k.id FROM client k WHERE k.id > v.column1 AND v.column1 <> '' ORDER BY k.id LIMIT 1))`
-	if q.onPostgres() { // which looks a client up once for this, and twice for that
-		client = `JOIN LATERAL ((SELECT k.* FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1) UNION ALL
-      (SELECT k.* FROM client k WHERE k.id > v.column1 AND v.column1 <> '' ORDER BY k.id LIMIT 1) LIMIT 1) c ON TRUE`
 	}
-	list := strings.ReplaceAll(placeholders(1, clients), ",", "),(")
 	return `
 SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.disabled, COALESCE(m.suspended, FALSE),
        o.operator, o.removed, c.ttl_s, c.token_binding, c.default_resource,
@@ -141,33 +144,40 @@ SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.d
            WHERE g.principal_id = COALESCE(c.member_id, c.id) AND g.org_id = c.org_id), ''),
        COALESCE(p.id, ''), COALESCE(p.kind, ''), COALESCE(p.material, ''), COALESCE(p.expires_at_ms, 0),
        COALESCE(p.last_used_ms, 0)
-  FROM (VALUES (` + list + `)) AS v
+  FROM ` + list + `
 ` + client + `
   JOIN organization o ON o.id = c.org_id
   LEFT JOIN member m ON m.id = c.member_id
-  LEFT JOIN credential p ON p.client_id = c.id`
+  LEFT JOIN credential p ON p.client_id = c.id`, args
 }
 
-// CredentialsOfClients reads some clients alone, each as it was at one moment,
-// by one indexed query that does the same work for an id that nobody has. It
-// leaves out those that there are not.
-func (q *Q) CredentialsOfClients(ctx context.Context, ids []string) (map[string]*Credentials, error) {
-	rows := 1 << bits.Len(uint(len(ids)-1)) // as [in]: few texts
-	args := make([]any, rows)
+// valuesListed is a list of ids for SQLite: as [in] of a length of which there
+// are few, with the empty id for what is left over.
+func valuesListed(ids []string) (list string, args []any) {
+	args = make([]any, 1<<bits.Len(uint(len(ids)-1)))
 	for i := range args {
 		args[i] = ""
 		if i < len(ids) {
 			args[i] = ids[i]
 		}
 	}
+	return `(VALUES (` + strings.ReplaceAll(placeholders(1, len(args)), ",", "),(") + `)) AS v`, args
+}
+
+// CredentialsOfClients reads some clients alone, each as it was at one moment,
+// by one indexed query that does the same work for an id that nobody has. It
+// leaves out those that there are not.
+func (q *Q) CredentialsOfClients(ctx context.Context, ids []string) (map[string]*Credentials, error) {
+	text, args := q.credentialsQuery(ids)
 	found := make(map[string]*Credentials, len(ids))
 	_, err := many(ctx, q, func(r row) (struct{}, error) {
 		return struct{}{}, scanCredentials(r, found)
-	}, q.credentialsQuery(rows), args...)
+	}, text, args...)
 	for id, c := range found {
 		if c.ClientID != id || c.removed {
 			delete(found, id)
 		}
+		c.order()
 	}
 	return found, err
 }
@@ -237,6 +247,16 @@ func (c *Credentials) add(kind string, p StoredCredential) {
 	case CredentialCertificate:
 		c.Certificates = append(c.Certificates, p)
 	}
+}
+
+// order puts credentials and grants in an order that no plan of the database
+// changes, for [Credentials.Same].
+func (c *Credentials) order() {
+	slices.SortFunc(c.Grants, func(a, b HeldGrant) int { return strings.Compare(a.RoleID, b.RoleID) })
+	for _, kind := range [][]StoredCredential{c.Secrets, c.Keys, c.Federated, c.Certificates} {
+		slices.SortFunc(kind, func(a, b StoredCredential) int { return strings.Compare(a.ID, b.ID) })
+	}
+	slices.SortFunc(c.Used, func(a, b CredentialUse) int { return strings.Compare(a.CredentialID, b.CredentialID) })
 }
 
 // heldGrants reads the grants as the query joins them: "role expiry,role

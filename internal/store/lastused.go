@@ -33,14 +33,10 @@ const (
 // portions: after an error some are written, and may safely be written again. A
 // portion with a row that somebody holds makes none of the others wait.
 func (s *Store) NoteUse(ctx context.Context, used map[string]Use) error {
-	ofGone := map[string]int64{}
+	ofGone := map[string]Use{}
 	var held error
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(used)), useBatch) {
-		times := make([]int64, len(ids))
-		for i, id := range ids {
-			times[i] = used[id].MS
-		}
-		noted, err := s.noteUse(ctx, "credential", ids, times)
+		noted, err := s.noteUse(ctx, "credential", "client_id", ids, used)
 		if errors.Is(err, errHeld) {
 			held = err
 			continue
@@ -56,17 +52,13 @@ func (s *Store) NoteUse(ctx context.Context, used map[string]Use) error {
 			return err
 		}
 		for _, id := range ids {
-			if one := used[id]; !there[id] {
-				ofGone[one.ClientID] = max(ofGone[one.ClientID], one.MS)
+			if one := used[id]; !there[id] && one.MS > ofGone[one.ClientID].MS {
+				ofGone[one.ClientID] = one
 			}
 		}
 	}
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(ofGone)), useBatch) {
-		times := make([]int64, len(ids))
-		for i, id := range ids {
-			times[i] = ofGone[id]
-		}
-		if _, err := s.noteUse(ctx, "client", ids, times); errors.Is(err, errHeld) {
+		if _, err := s.noteUse(ctx, "client", "id", ids, ofGone); errors.Is(err, errHeld) {
 			held = err
 		} else if err != nil {
 			return err
@@ -89,8 +81,10 @@ const (
 // no order that could be relied on. So on PostgreSQL they do it one after
 // another: two would deadlock, and to lock the rows in an order first costs as
 // much as to write them.
-func (s *Store) noteUse(ctx context.Context, table string, ids []string, times []int64) (noted int64, err error) {
-	text, args := s.useQuery(table, ids, times)
+func (s *Store) noteUse(ctx context.Context, table, client string, ids []string, used map[string]Use) (
+	noted int64, err error,
+) {
+	text, args := s.useQuery(table, client, ids, used)
 	err = s.WriteAside(ctx, func(q *Q) error {
 		if s.postgres {
 			if _, err := q.exec(ctx, `SELECT pg_advisory_xact_lock($1), set_config('lock_timeout', $2, TRUE)`,
@@ -106,27 +100,33 @@ func (s *Store) noteUse(ctx context.Context, table string, ids []string, times [
 
 // useQuery returns one statement for all rows, because a random working set
 // makes as many of them as tokens. PostgreSQL gets arrays, which cost less than
-// a thousand parameters.
-func (s *Store) useQuery(table string, ids []string, times []int64) (string, []any) {
-	list, args := `UNNEST(CAST($2 AS TEXT[]), CAST($3 AS BIGINT[])) AS v (id, ms)`,
-		[]any{useApart.Milliseconds(), ids, times}
-	if !s.postgres {
-		list, args = usesListed(args[:1], ids, times)
+// a thousand parameters. It looks for rows by their clients, over the index
+// that has just led to them; SQLite does by their ids.
+func (s *Store) useQuery(table, client string, ids []string, used map[string]Use) (string, []any) {
+	clients, times := make([]string, len(ids)), make([]int64, len(ids))
+	for i, id := range ids {
+		clients[i], times[i] = used[id].ClientID, used[id].MS
 	}
-	return `UPDATE ` + table + ` SET last_used_ms = v.ms FROM ` + list + ` WHERE ` + table + `.id = v.id
+	list, args := `UNNEST(CAST($2 AS TEXT[]), CAST($3 AS TEXT[]), CAST($4 AS BIGINT[])) AS v (id, client, ms)`,
+		[]any{useApart.Milliseconds(), ids, clients, times}
+	if !s.postgres {
+		list, args = usesListed(args[:1], ids, clients, times)
+	}
+	return `UPDATE ` + table + ` SET last_used_ms = v.ms FROM ` + list + `
+		WHERE ` + table + `.id = v.id AND ` + table + `.` + client + ` = v.client
 		AND (` + table + `.last_used_ms IS NULL OR ` + table + `.last_used_ms <= v.ms - $1)`, args
 }
 
-// usesListed is a list of ids and times for SQLite. As [in] does, it repeats
-// the last up to a power of two.
-func usesListed(args []any, ids []string, times []int64) (list string, all []any) {
+// usesListed is a list of ids, clients and times for SQLite. As [in] does, it
+// repeats the last up to a power of two.
+func usesListed(args []any, ids, clients []string, times []int64) (list string, all []any) {
 	var text []byte
 	for i := range 1 << bits.Len(uint(len(ids)-1)) {
-		at := min(i, len(ids)-1)
-		args = append(args, ids[at], times[at])
-		text = fmt.Appendf(text, ",($%d,$%d)", len(args)-1, len(args))
+		at, n := min(i, len(ids)-1), len(args)
+		args = append(args, ids[at], clients[at], times[at])
+		text = fmt.Appendf(text, ",($%d,$%d,$%d)", n+1, n+2, n+3)
 	}
-	return `(SELECT column1 AS id, column2 AS ms FROM (VALUES ` + string(text[1:]) + `)) AS v`, args
+	return `(SELECT column1 AS id, column2 AS client, column3 AS ms FROM (VALUES ` + string(text[1:]) + `)) AS v`, args
 }
 
 // credentialsThere tells which of some credentials there are.

@@ -201,14 +201,37 @@ func TestConflictsAreToldByTheDriversCodes(t *testing.T) {
 	})
 }
 
+// On PostgreSQL a hash leads from a client to its credentials and grants, and to
+// what notes of their use write.
+func TestAHashLeadsFromAClientToWhatItHas(t *testing.T) {
+	s := open(t, withSchema.Postgres(t))
+	filled(t, s)
+	require.NoError(t, s.WriteAside(t.Context(), func(q *Q) error {
+		_, err := q.exec(t.Context(), `SET LOCAL enable_seqscan = off`) // which small tables are best read by
+		require.NoError(t, err)
+		plan := func(text string, args []any) string {
+			lines, err := many(t.Context(), q, scanText, `EXPLAIN `+text, args...)
+			require.NoError(t, err)
+			return strings.Join(lines, "\n")
+		}
+		read := plan(q.credentialsQuery([]string{"sa_a", "sa_b"}))
+		require.Contains(t, read, "credential_client_hash")
+		require.Contains(t, read, "role_grant_principal")
+		require.Contains(t, plan(s.useQuery("credential", "client_id", []string{"sec_1a"},
+			map[string]Use{"sec_1a": {"sa_a", apart}})), "credential_client_hash")
+		return nil
+	}))
+}
+
 // A stranger learns nothing by the time that a guess takes: the database reads
 // as much for an id that nobody has.
 func TestAnUnknownClientIsAsMuchWorkAsAKnownOne(t *testing.T) {
 	databases(t, func(t *testing.T, s *Store) {
 		rows := func(id string) (n int) {
 			found := map[string]*Credentials{}
+			text, args := s.Read().credentialsQuery([]string{id})
 			_, err := many(t.Context(), s.Read(), func(r row) (int, error) { n++; return n, scanCredentials(r, found) },
-				s.Read().credentialsQuery(2), id, "")
+				text, args...)
 			require.NoError(t, err)
 			return n
 		}

@@ -1,0 +1,5 @@
+-- +goose Up
+-- Whoever asks for a client's credentials and grants knows whose: on PostgreSQL a hash leads there over one page of an index, a tree over four.
+-- on PostgreSQL: CREATE INDEX credential_client_hash ON credential USING hash (client_id);
+-- on PostgreSQL: CREATE INDEX role_grant_principal ON role_grant USING hash (principal_id);
+-- on PostgreSQL: DROP INDEX credential_client;
