@@ -71,9 +71,14 @@ func presetCases() map[string]presetCase {
 			map[string]string{}},
 			"aws sts get-web-identity-token", ""},
 		"azure": {svcauth.PresetAzure, url.Values{
-			"tenant_id": {"t-1"}, "object_id": {"o-1"}, "application_uri": {"api://svcauth"}, "token_version": {"1"},
+			"tenant_id": {"t-1"}, "object_id": {"o-1"}, "application": {"api://svcauth"}, "token_version": {"1"},
 		}, policy{"https://sts.windows.net/t-1/", "o-1", "api://svcauth", map[string]string{"oid": "o-1"}},
 			"resource=api%3A%2F%2Fsvcauth", "tokens that were meant for somebody else"},
+		"azure, version 2": {svcauth.PresetAzure, url.Values{
+			"tenant_id": {"t-1"}, "object_id": {"o-1"}, "application": {azureApplication}, "token_version": {"2"},
+		}, policy{"https://login.microsoftonline.com/t-1/v2.0", "o-1", azureApplication,
+			map[string]string{"oid": "o-1"}},
+			"resource=" + azureApplication, "tokens that were meant for somebody else"},
 		"google": {svcauth.PresetGoogle, url.Values{"subject": {"1234"}},
 			policy{"https://accounts.google.com", "1234", "", map[string]string{}}, "metadata.google.internal", ""},
 		"any other": {"", url.Values{
@@ -81,6 +86,8 @@ func presetCases() map[string]presetCase {
 		}, policy{"https://issuer.example.com", "ci", "", map[string]string{"team": "platform"}}, "", ""},
 	}
 }
+
+const azureApplication = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 
 // TestPresetsMakeWhatTheirWordsSay fills each preset's form in, confirms what
 // there is to warn of, and reads what was made.
@@ -166,6 +173,10 @@ func TestFormsOfCredentialsSayWhatIsMissing(t *testing.T) {
 		"the issuer of a trust domain": {"/federated-credentials/new", url.Values{
 			"preset": {"spiffe"}, "name": {"a"}, "spiffe_id": {"spiffe://EXAMPLE.org/ci"},
 		}, []string{`role="alert"`, "in lower case"}},
+		"a URI for tokens of version 2": {"/federated-credentials/new", url.Values{
+			"preset": {"azure"}, "name": {"a"}, "tenant_id": {"t"}, "object_id": {"o"}, "token_version": {"2"},
+			"application": {"api://svcauth"},
+		}, []string{"never its URI", `id="application-wrong"`}},
 		"a number": {"/federated-credentials/new", url.Values{
 			"preset": {"google"}, "name": {"a"}, "subject": {"1"}, "token_ttl_seconds": {"soon"},
 		}, []string{"Expected a whole number of seconds.", "<details class=\"field\" open>"}},

@@ -120,6 +120,10 @@ func createFederated(v *visit, id string, f *form) (*trust, error) {
 	made, err := v.k.cfg.Access.CreateFederatedCredential(v.ctx(), id, n)
 	if err != nil {
 		if !f.strict(err) && f.refused(err, "name") {
+			if text := f.Errors["audience"]; text != "" && slices.Contains(names, "application") { // where it was typed
+				delete(f.Errors, "audience")
+				f.fail("application", text)
+			}
 			f.only(names...)
 		}
 		return nil, err

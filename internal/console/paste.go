@@ -76,11 +76,30 @@ jobs:
   deploy:
     runs-on: ubuntu-latest
 ` + environment + "    env:\n" + p.environment("      %s: %s\n") + audience + `    steps:
-      - uses: actions/checkout@v4
-      - run: svcauth token
+` + githubStep + `      - name: Call an API with it
+        run: |
+          curl -sSf -H "Authorization: Bearer $TOKEN" https://api.cloud.example/clusters
 `,
 	}
 }
+
+// githubStep fetches a token with what each runner has, and hides it from the
+// job's log.
+const githubStep = `      - name: Fetch a token
+        shell: bash
+        run: |
+          assertion=$(curl -sSf -G -H "Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN" \
+            --data-urlencode "audience=${SVCAUTH_ASSERTION_AUDIENCE:-$SVCAUTH_URL}" \
+            "$ACTIONS_ID_TOKEN_REQUEST_URL" | jq -er .value)
+          echo "::add-mask::$assertion"
+          answer=$(curl -sS --fail-with-body "$SVCAUTH_URL/oauth2/token" \
+            -d grant_type=client_credentials -d "client_id=$SVCAUTH_CLIENT_ID" \
+            -d client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
+            -d "client_assertion=$assertion") || { echo "$answer"; exit 1; }
+          token=$(jq -er .access_token <<<"$answer")
+          echo "::add-mask::$token"
+          echo "TOKEN=$token" >> "$GITHUB_ENV"
+`
 
 func pasteGitLab(p pasted) *snippet {
 	environment := ""
@@ -88,11 +107,13 @@ func pasteGitLab(p pasted) *snippet {
 		environment = "  environment: " + yamlText(name) + "\n"
 	}
 	return &snippet{
-		Title: "The job", About: "Put this into .gitlab-ci.yml of the project.",
+		Title: "The job",
+		About: "The command line, svcauth, must be in the job’s image. Put this into .gitlab-ci.yml of the project.",
 		Text: "deploy:\n" + environment + "  id_tokens:\n    SVCAUTH_TOKEN:\n      aud: " +
 			yamlText(p.made.Audience) +
 			"\n  variables:\n" + p.environment("    %s: %s\n") + "    SVCAUTH_ASSERTION_ENV: SVCAUTH_TOKEN\n" +
-			"  script:\n    - svcauth token\n",
+			"  script:\n    - |\n      TOKEN=$(svcauth token)\n" +
+			"      curl -sSf -H \"Authorization: Bearer $TOKEN\" https://api.cloud.example/clusters\n",
 	}
 }
 
@@ -139,7 +160,7 @@ func pasteSPIFFE(p pasted) *snippet {
 		Title: "The workload", About: "Have SPIFFE’s helper write a JWT-SVID for the audience " + p.made.Audience +
 			" into a file, and name that:",
 		Text: p.environment("export %s=%s\n") + "export SVCAUTH_ASSERTION_FILE=/run/spiffe/svid.jwt\n" +
-			"export SVCAUTH_ASSERTION_TYPE=jwt-spiffe\nsvcauth token\n",
+			"export SVCAUTH_ASSERTION_TYPE=jwt-spiffe\n" + useToken,
 	}
 }
 
@@ -174,7 +195,10 @@ func pasteGoogle(p pasted) *snippet {
 	}
 }
 
+// useToken has the command line fetch a token, which nobody sees.
+const useToken = "TOKEN=$(svcauth token)\n"
+
 // fromVariable has the command line prove itself by a token in a variable.
 func (p pasted) fromVariable(name string) string {
-	return p.environment("export %s=%s\n") + "export SVCAUTH_ASSERTION_ENV=" + name + "\nsvcauth token\n"
+	return p.environment("export %s=%s\n") + "export SVCAUTH_ASSERTION_ENV=" + name + "\n" + useToken
 }

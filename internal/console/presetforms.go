@@ -218,15 +218,15 @@ func azureForm() presetForm {
 			{Name: "tenant_id", Label: "Tenant ID", Max: 64, Hint: "az account show --query tenantId"},
 			{Name: "object_id", Label: "Object ID of the identity", Max: 64,
 				Hint: "Its principal ID: az identity show … --query principalId"},
-			{Name: "application_uri", Label: "Application ID URI", Max: svcauth.MaxFederatedText,
-				Hint: "Of an app registration that stands for this server, " +
-					"as api://svcauth: Azure makes tokens for those only."},
+			{Name: "application", Label: "Application ID URI, or Application ID", Max: svcauth.MaxFederatedText,
+				Hint: "Of an app registration that stands for this server: Azure makes tokens for those only. " +
+					"Its URI, as api://svcauth, for tokens of version 1; its Application (client) ID for version 2."},
 			{Name: "token_version", Label: "Version of its access tokens", Choices: [][2]string{
 				{"1", "1 (the default)"}, {"2", "2"},
 			}, Hint: "requestedAccessTokenVersion in the manifest of the app registration."},
 		},
 		fill: func(f *form, n *svcauth.NewFederatedCredential) {
-			n.Subject, n.Audience = f.trimmed("object_id"), f.trimmed("application_uri")
+			n.Subject, n.Audience = f.trimmed("object_id"), f.trimmed("application")
 			n.Claims["oid"] = n.Subject
 			n.Issuer = "https://sts.windows.net/" + f.trimmed("tenant_id") + "/"
 			if f.trimmed("token_version") == "2" {

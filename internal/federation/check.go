@@ -103,7 +103,7 @@ func (p *Policy) checked(own string, strict bool) (*Policy, error) {
 	}
 	p.fill()
 	for _, check := range []func(own string) error{
-		p.checkTexts, p.checkIssuer, p.checkWhose, p.checkClaims, p.checkKeys, p.checkNumbers,
+		p.checkTexts, p.checkIssuer, p.checkAzure, p.checkWhose, p.checkClaims, p.checkKeys, p.checkNumbers,
 	} {
 		if err := check(own); err != nil {
 			return nil, err
@@ -190,6 +190,25 @@ func (p *Policy) checkIssuer(own string) error {
 		return svcauth.InvalidField("body.issuer", "This server's own tokens can't be federated: one could be "+
 			"made to last by "+
 			"another.")
+	}
+	return nil
+}
+
+// guid is the form of the ids of Azure.
+var guid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+// checkAzure refuses what no token of Azure has: those of version 1 have an
+// issuer that ends with a slash, and those of version 2 have the id of the
+// application as aud, whatever address of it was asked for.
+func (p *Policy) checkAzure(string) error {
+	switch {
+	case p.Preset != svcauth.PresetAzure:
+	case strings.HasPrefix(p.Issuer, "https://sts.windows.net/") && !strings.HasSuffix(p.Issuer, "/"):
+		return svcauth.InvalidField("body.issuer", "Azure writes it with a slash at its end: %s/", p.Issuer)
+	case strings.HasSuffix(p.Issuer, "/v2.0") && !guid.MatchString(p.Audience):
+		return svcauth.InvalidField("body.audience", "Azure's tokens of version 2 have the Application (client) ID of "+
+			"the app registration as aud, never its URI: expected that id, of the form "+
+			"00000000-0000-0000-0000-000000000000.")
 	}
 	return nil
 }

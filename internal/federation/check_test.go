@@ -54,6 +54,12 @@ func TestPoliciesThatAreNone(t *testing.T) {
 		"address of keys": {"jwks_uri", func(n *asked) {
 			n.JWKS, n.JWKSURI = nil, "http://issuer.example/k"
 		}},
+		"Azure without slash": {"issuer", func(n *asked) {
+			n.Preset, n.Issuer = "azure", "https://sts.windows.net/t"
+		}},
+		"Azure, version 2, by URI": {"audience", func(n *asked) {
+			n.Preset, n.Issuer, n.Audience = "azure", "https://login.microsoftonline.com/t/v2.0", "api://svcauth"
+		}},
 		"HS256":     {"algorithms", func(n *asked) { n.Algorithms = []string{"HS256"} }},
 		"none":      {"algorithms", func(n *asked) { n.Algorithms = []string{"none"} }},
 		"age":       {"max_age_seconds", func(n *asked) { n.MaxAge = 86401 }},

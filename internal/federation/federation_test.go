@@ -241,7 +241,7 @@ func TestGenuineShapes(t *testing.T) {
 		return all
 	}
 	aks, aws := "https://westeurope.oic.prod-aks.azure.com/t/g/", "https://abc.tokens.sts.global.api.aws"
-	entra := "https://login.microsoftonline.com/t/v2.0"
+	const entra, application = "https://login.microsoftonline.com/t/v2.0", "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d"
 	kubernetes := "https://kubernetes.default.svc.cluster.local"
 	for name, c := range map[string]struct {
 		policy svcauth.NewFederatedCredential
@@ -281,8 +281,13 @@ func TestGenuineShapes(t *testing.T) {
 		}, s, life(claims{"iss": aws, "sub": "arn:aws:iam::123456789012:role/app"})},
 		"Azure": {svcauth.NewFederatedCredential{
 			Preset: "azure", Issuer: entra, Claims: map[string]string{"oid": "o-1"},
-			Audience: "api://svcauth", Algorithms: []string{"ES256"},
+			Audience: application, Algorithms: []string{"ES256"},
 		}, s, life(claims{"iss": entra, "sub": "o-1", "oid": "o-1",
+			"aud": application, "exp": now.Unix() + 80000})},
+		"Azure, version 1": {svcauth.NewFederatedCredential{
+			Preset: "azure", Issuer: "https://sts.windows.net/t/", Claims: map[string]string{"oid": "o-1"},
+			Audience: "api://svcauth", Algorithms: []string{"ES256"},
+		}, s, life(claims{"iss": "https://sts.windows.net/t/", "sub": "o-1", "oid": "o-1",
 			"aud": "api://svcauth", "exp": now.Unix() + 80000})},
 		"Google": {svcauth.NewFederatedCredential{
 			Preset: "google", Subject: "1122334455", Algorithms: []string{"ES256"},
