@@ -89,11 +89,8 @@ bench: deps ## what it costs, against a bare handler that signs: ratios of proce
 	SVCAUTH_TEST_SERVICES=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench/
 	$(GO) test -run '^$$' -bench Bound -benchtime 200x ./pkg/resourceserver/
 
-drill: deps ## break nodes, Redis, PostgreSQL, network, disks and clocks under load; a table of what held (some 20 minutes; as root: disks too)
-	SVCAUTH_DRILL=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m ./internal/drill/
-	SVCAUTH_TEST_LONG=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m -run TestAnApplyOutlivesItsTokens ./internal/provider/
-	SVCAUTH_TEST_LONG=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m -run 'TestRelease$$' ./deploy/
-	SVCAUTH_TEST_LONG=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 60m -run TestTokensOfKubernetesOwnCode ./internal/interop/
+drill: deps ## break nodes, Redis, PostgreSQL, network, disks and clocks under load; a table of what held (as root: disks too). DRILL= says which
+	@GO='$(GO)' DRILL='$(DRILL)' .ci/drill
 
 upgrade: deps ## the release before (the newest tag, or SVCAUTH_RELEASE_BEFORE=) and this one, beside each other under load (some 3 minutes)
 	SVCAUTH_UPGRADE=1 SVCAUTH_TEST_SERVICES=1 $(GO) test -count=1 -v -timeout 30m -run TestTheReleaseBefore ./internal/drill/

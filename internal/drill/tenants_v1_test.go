@@ -36,7 +36,8 @@ func (s *stack) newTenant(name string) tenant {
 	s.t.Helper()
 	path, err := program()
 	require.NoError(s.t, err)
-	create := exec.Command(path, "organization", "create", "--name", name, "-o", "json")
+	create := exec.Command(path, "organization", "create", "--name", name,
+		"--admin-email", "admin@"+strings.ReplaceAll(name, " ", "-")+".example", "-o", "json")
 	create.Env, create.Dir = s.nodes[0].environ, s.t.TempDir()
 	out, err := create.Output()
 	require.NoError(s.t, err)
