@@ -21,6 +21,7 @@ type Conn struct {
 	crowds []*crowd    // all, and those of its address
 	rests  atomic.Bool // its next deadline is for how long
 
+	held   atomic.Bool  // it is meant to last; changed with conns.mu held
 	writes atomic.Int64 // since when an answer is on its way into the kernel, as [now]; zero: none is
 	slow   *time.Timer  // ends the patience with a write; nil before the first
 	ticks  atomic.Bool  // slow will fire
@@ -29,7 +30,6 @@ type Conn struct {
 	gone    bool
 	waiting bool // for the other side: it may be closed for others
 	writing bool // of late: it may be closed for others of its address
-	held    bool
 	header  bool // what is read is a request's header
 	settled bool // what is read does not count
 	bytes   int  // counted
@@ -56,7 +56,7 @@ func (c *Conn) Settle() { c.do(func() { c.count(-c.bytes); c.settled = true }) }
 
 // Hold says that the connection is meant to last and must not be closed for
 // others, until its next request.
-func (c *Conn) Hold() { c.do(func() { c.stir(); c.held = true }) }
+func (c *Conn) Hold() { c.do(func() { c.stir(); c.held.Store(true) }) }
 
 func (c *Conn) do(what func()) {
 	if c == nil {
@@ -85,7 +85,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if n > 0 && !c.admits(p[:n]) {
 		return 0, errCrowded
 	}
-	if err != nil {
+	if err != nil && c.tls != nil {
 		c.answerClearText(err)
 	}
 	return n, err
@@ -107,8 +107,12 @@ func (c *Conn) answerClearText(err error) {
 const takeTime = 250 * time.Millisecond
 
 // Write implements net.Conn. How fast an answer is taken is the other side's
-// affair: whoever is slow waits like whoever sends nothing.
+// affair: whoever is slow waits like whoever sends nothing. A connection that is
+// held never waits, so nobody looks how long its writes take.
 func (c *Conn) Write(p []byte) (int, error) {
+	if c.held.Load() {
+		return c.Conn.Write(p)
+	}
 	c.do(c.write)
 	c.writes.Store(now())
 	defer c.writes.Store(0)
@@ -225,13 +229,14 @@ func (c *Conn) count(cost int) {
 func (c *Conn) rest() {
 	c.count(-c.bytes)
 	c.stir()
-	c.header, c.settled, c.held = true, false, false
+	c.header, c.settled = true, false
+	c.held.Store(false)
 	c.wait()
 }
 
 // write notes that an answer is being written.
 func (c *Conn) write() {
-	if c.waiting || c.writing || c.held {
+	if c.waiting || c.writing || c.held.Load() {
 		return
 	}
 	c.writing = true
@@ -241,7 +246,7 @@ func (c *Conn) write() {
 }
 
 func (c *Conn) wait() {
-	if c.waiting || c.held {
+	if c.waiting || c.held.Load() {
 		return
 	}
 	c.stir()
