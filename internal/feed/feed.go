@@ -101,6 +101,8 @@ type Feed struct {
 	recent  []recent // in order
 	keys    bool     // the signing keys changed, and live streams were not told yet
 	streams map[*Stream]struct{}
+	opened  int                   // streams so far: each takes the next of the turns
+	turn    int                   // whose sign of life is next
 	newest  map[string]int64      // organization → its newest revocation
 	last    int64                 // the newest of all
 	firsts  map[string]*firstPage // by Scope.key
@@ -277,7 +279,7 @@ func (f *Feed) Run(ctx context.Context) error {
 	exchanged := make(chan struct{})
 	go func() { defer close(exchanged); f.exchange.run(ctx) }()
 	defer func() { <-exchanged }()
-	ticker := time.NewTicker(f.cfg.Heartbeat)
+	ticker := time.NewTicker(max(1, f.cfg.Heartbeat/turns))
 	defer ticker.Stop()
 	var more <-chan time.Time // when what must wait may go out
 	for {
@@ -285,7 +287,6 @@ func (f *Feed) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
-			f.receipts.sweep()
 			f.heartbeat()
 			continue
 		case <-f.wake:
@@ -298,23 +299,40 @@ func (f *Feed) Run(ctx context.Context) error {
 	}
 }
 
-// heartbeat tells live streams that they have everything, and up to where. A
-// node that can't read the log does not say so. It ends its streams: their
+// turns is in how many parts the streams get their signs of life, one after
+// another: a revocation must not wait behind those of all.
+const turns = 32
+
+// heartbeat tells the live streams whose turn it is that they have everything,
+// and up to where. Those that wait for revocations hear it together with these.
+// A node that can't read the log does not say so. It ends its streams: their
 // subscribers go to another node, or find that they are stale.
 func (f *Feed) heartbeat() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.turn = (f.turn + 1) % turns; f.turn == 0 {
+		f.receipts.sweep()
+	}
 	if !f.cfg.ChangeLog.Fresh() {
 		f.endAll(EndBehind)
 		return
 	}
-	f.fanOut(time.Now(), f.groups)
 	beat := f.beat()
 	for s := range f.streams {
-		if s.live {
-			f.send(s, beat)
+		if s.turn != f.turn {
+			continue
 		}
 		f.countStream(s)
+		if g := f.groups[s.key()]; s.live && g.news {
+			g.beats = true
+		} else if s.live {
+			f.send(s, beat)
+		}
+	}
+	for _, g := range f.groups {
+		if !g.news {
+			g.fanned = f.head // so that nobody looks there again
+		}
 	}
 }
 

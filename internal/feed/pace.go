@@ -40,6 +40,7 @@ type group struct {
 	streams map[*Stream]struct{}
 	fanned  int64 // they were given every revocation up to here
 	news    bool  // there are revocations for them after that
+	beats   bool  // with these they hear that they have everything
 }
 
 // enliven adds a stream, which has everything, to its group.

@@ -23,6 +23,7 @@ func revocation(seq int64, orgID string) store.Change {
 // running returns a feed at work, with some live streams of a scope.
 func running(t *testing.T, streams int, scope Scope) (f *Feed, live []*Stream) {
 	f = newTestFeed(t, 8*streams)
+	f.cfg.Heartbeat = time.Hour // it has no change log
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- f.Run(ctx) }()

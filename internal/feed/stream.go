@@ -13,6 +13,7 @@ const (
 	EndBehind   = "behind"   // this node can't read the change log
 	EndReset    = "reset"    // this node began afresh
 	EndShutdown = "shutdown" // this node ends
+	EndGone     = "gone"     // its subscriber has left
 )
 
 // queued is how many chunks may wait for one stream. A chunk is shared by all
@@ -33,11 +34,12 @@ type Subscriber struct {
 // [Feed.Leave].
 type Stream struct {
 	Subscriber
-	Chunks <-chan []byte   // events, encoded
-	Ended  <-chan struct{} // closed when the stream must end
-	Why    string          // set before Ended is closed
+	Chunks <-chan []byte   // events, encoded; closed when the stream must end
+	Ended  <-chan struct{} // closed then, too
+	Why    string          // set before they are closed
 	Last   []byte          // what is still to be written then
 
+	turn    int // of those in which signs of life are given
 	chunks  chan []byte
 	ended   chan struct{}
 	over    bool // Ended is closed
@@ -54,7 +56,10 @@ func (f *Feed) Open(who Subscriber) (*Stream, error) {
 	if f.closed || !f.streamed.take(who.Scope) {
 		return nil, ErrFull
 	}
-	s := &Stream{Subscriber: who, chunks: make(chan []byte, queued), ended: make(chan struct{})}
+	f.opened++
+	s := &Stream{
+		Subscriber: who, turn: f.opened % turns, chunks: make(chan []byte, queued), ended: make(chan struct{}),
+	}
 	s.Chunks, s.Ended = s.chunks, s.ended
 	f.streams[s] = struct{}{}
 	f.measureStreams()
@@ -172,8 +177,11 @@ func (f *Feed) chunks(groups map[string]*group) (chunks map[string][]byte, fresh
 			}
 		}
 	}
-	for _, g := range groups {
-		g.fanned, g.news = f.head, false
+	for key, g := range groups {
+		if g.beats {
+			chunks[key] = append(chunks[key], f.beat()...)
+		}
+		g.fanned, g.news, g.beats = f.head, false, false
 	}
 	return chunks, fresh
 }
@@ -204,6 +212,14 @@ func (f *Feed) end(s *Stream, why string) {
 	s.Why, s.over = why, true
 	f.quiet(s)
 	close(s.ended)
+	close(s.chunks)
+}
+
+// End ends a stream, if it has not ended yet.
+func (f *Feed) End(s *Stream, why string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end(s, why)
 }
 
 func (f *Feed) endAll(why string) {

@@ -54,7 +54,7 @@ func (e *Endpoints) stream(c *gin.Context, who feed.Subscriber, text string) {
 	h["Content-Type"], h["Cache-Control"] = []string{wire.EventStream}, noStore
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	if request.IsHead(c.Request) {
-		why = "gone"
+		why = feed.EndGone
 		c.Status(http.StatusOK)
 		return
 	}
@@ -168,16 +168,10 @@ func (f *subscription) fromTable(ctx context.Context, cursor int64) (next int64,
 // token ceases to be good. It checks the token each time, so at least with each
 // sign of life.
 func (f *subscription) live(ctx context.Context) string {
+	defer context.AfterFunc(ctx, func() { f.endpoints.cfg.Feed.End(f.place, feed.EndGone) })()
 	var batch [][]byte
-	for {
-		select {
-		case <-ctx.Done():
-			return "gone"
-		case <-f.place.Ended:
-			return f.place.Why
-		case chunk := <-f.place.Chunks:
-			batch = append(batch[:0], chunk)
-		}
+	for chunk := range f.place.Chunks {
+		batch = append(batch[:0], chunk)
 		for len(f.place.Chunks) > 0 {
 			batch = append(batch, <-f.place.Chunks)
 		}
@@ -189,26 +183,30 @@ func (f *subscription) live(ctx context.Context) string {
 		}
 		clear(batch) // chunks are shared; hold none while waiting
 	}
+	return f.place.Why
 }
 
-// broken returns why a write failed.
+// broken returns why a write failed. After it net/http says that the subscriber
+// has gone, whatever the cause.
 func (f *subscription) broken(err error) string {
 	select {
 	case <-f.place.Ended:
-		return f.place.Why
+		if f.place.Why != feed.EndGone {
+			return f.place.Why
+		}
 	default:
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return feed.EndSlow
 	}
-	return "gone"
+	return feed.EndGone
 }
 
 // over returns why the stream must end now. It returns "" if it need not.
 func (f *subscription) over(ctx context.Context) string {
 	select {
 	case <-ctx.Done():
-		return "gone"
+		return feed.EndGone
 	case <-f.place.Ended:
 		return f.place.Why
 	default:
