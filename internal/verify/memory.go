@@ -38,9 +38,8 @@ type memory struct {
 	perShard int
 	// mac is nil if the platform allows no GCM with a fixed nonce (FIPS
 	// 140-only mode); then SHA-256 is used.
-	mac     cipher.AEAD
-	scratch sync.Pool
-	shards  [memoryShards]struct {
+	mac    cipher.AEAD
+	shards [memoryShards]struct {
 		sync.RWMutex
 		tokens map[digest]*knownToken
 		_      [64]byte // keeps the locks of two shards off one cache line
@@ -61,7 +60,6 @@ type memory struct {
 // another digest each time.
 func newMemory(tokens int) (*memory, error) {
 	m := &memory{perShard: (max(tokens, 0) + memoryShards - 1) / memoryShards}
-	m.scratch.New = func() any { return new(scratch) }
 	var key [16]byte
 	_, _ = rand.Read(key[:])
 	block, err := aes.NewCipher(key[:])
@@ -74,6 +72,9 @@ func newMemory(tokens int) (*memory, error) {
 	return m, nil
 }
 
+// scratches are shared by all memories: a process may follow many issuers.
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
 type scratch struct {
 	text  [maxTokenSize]byte
 	nonce [12]byte
@@ -81,8 +82,8 @@ type scratch struct {
 }
 
 func (m *memory) id(token string) digest {
-	s := m.scratch.Get().(*scratch)
-	defer m.scratch.Put(s)
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
 	n := copy(s.text[:], token)
 	if m.mac == nil {
 		sum := sha256.Sum256(s.text[:n])

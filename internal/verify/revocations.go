@@ -130,18 +130,18 @@ func (s *RevocationSet) Revoked(c *Claims) (entry svcauth.Revocation, revoked bo
 func (s *RevocationSet) Len() int { return int(s.table.Load().entries.Load()) }
 
 // Expire forgets entries whose exp lies more than 5 minutes (the largest leeway
-// of a [Verifier]) before now, and returns how many. One call looks at some
-// 20,000 entries at most and goes on next time where it stopped; call it every
-// second or so. An entry that is forgotten late does no harm, and one that is
-// forgotten early lets a revoked token live again: if the clock jumps ahead,
-// now is believed an hour later.
+// of a [Verifier]) before now, and returns how many. One call looks at an
+// eighth of the set, and some 20,000 entries at most, and goes on next time
+// where it stopped; call it every second or so. An entry that is forgotten late
+// does no harm, and one that is forgotten early lets a revoked token live again:
+// if the clock jumps ahead, now is believed an hour later.
 func (s *RevocationSet) Expire(now time.Time) int {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	table := s.table.Load()
 	before := s.clock.believe(now).Add(-expirySlack).Unix()
 	removed := 0
-	for looked, shards := 0, 0; looked < 20_000 && shards < revocationShards; shards++ {
+	for looked, shards := 0, 0; looked < 20_000 && shards < revocationShards/8; shards++ {
 		l, r := table.expire(s.swept, before)
 		s.swept = (s.swept + 1) % revocationShards
 		looked, removed = looked+l, removed+r

@@ -23,6 +23,9 @@ type roleRules struct {
 // organizationCovers reports whether the organization's rule for all tokens
 // makes an entry superfluous that denies tokens with pol or less until exp.
 func (t *revocationTable) organizationCovers(org string, pol, exp int64) bool {
+	if t.orgs.Load() == 0 {
+		return false
+	}
 	s := t.shard(org)
 	s.RLock()
 	defer s.RUnlock()

@@ -26,31 +26,44 @@ const (
 // receipts has what the issuer is to be told: the newest cursor up to which the
 // feed is enforced here.
 type receipts struct {
-	later chan struct{} // there is something to be said
-	now   chan struct{} // and the issuer wants to know
+	now   chan struct{} // the issuer wants to know
+	later *time.Timer   // fires when it is to be told unasked
 
 	mu     sync.Mutex
+	runs   bool // later will fire
 	cursor string
 	said   string // what the issuer has been told
 }
 
 func newReceipts() receipts {
-	return receipts{later: make(chan struct{}, 1), now: make(chan struct{}, 1)}
+	later := time.NewTimer(receiptLater)
+	later.Stop()
+	return receipts{now: make(chan struct{}, 1), later: later}
 }
 
-// due has a receipt sent, at once or some time later.
+// due has a receipt sent, at once or some time later. The latter wakes nobody.
 func (r *receipts) due(cursor string, now bool) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.cursor = cursor
-	r.mu.Unlock()
-	wake := r.later
-	if now {
-		wake = r.now
+	switch {
+	case now:
+		select {
+		case r.now <- struct{}{}:
+		default:
+		}
+	case !r.runs:
+		r.runs = true
+		r.later.Reset(receiptLater/2 + mathrand.N(receiptLater/2))
 	}
-	select {
-	case wake <- struct{}{}:
-	default:
-	}
+}
+
+// settle ends the wait for a later receipt: what is due is about to be said.
+func (r *receipts) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.runs = false
+	r.later.Stop()
 }
 
 // repeat has the next receipt sent even if it says what the last one did.
@@ -81,19 +94,13 @@ func (r *receipts) next(ctx context.Context) bool {
 	select {
 	case <-ctx.Done():
 		return false
+	case <-r.later.C:
+		r.settle()
+		return true
 	case <-r.now:
-	case <-r.later:
-		timer := time.NewTimer(receiptLater/2 + mathrand.N(receiptLater/2))
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return false
-		case <-r.now:
-		case <-timer.C:
-			return true
-		}
+		r.settle()
+		return sleep(ctx, mathrand.N(receiptWithin))
 	}
-	return sleep(ctx, mathrand.N(receiptWithin))
 }
 
 // confirm tells the issuer up to where the feed is enforced here, with one

@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/svcauth/svcauth/internal/wire"
@@ -38,8 +40,8 @@ func (f *subscriber) stream(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	alive := time.AfterFunc(f.silence(), func() { cancel(errSilent) })
-	defer alive.Stop()
+	alive := watch(f.silence(), func() { cancel(errSilent) })
+	defer alive.timer.Stop()
 	s := &streaming{subscriber: f}
 	s.begin(f)
 	defer s.end()
@@ -54,7 +56,7 @@ func (f *subscriber) stream(ctx context.Context) error {
 }
 
 // listen also reports whether anything was received.
-func (f *subscriber) listen(ctx context.Context, at string, alive *time.Timer, s *streaming) (heard bool, err error) {
+func (f *subscriber) listen(ctx context.Context, at string, alive *watched, s *streaming) (heard bool, err error) {
 	req, token, err := f.request(ctx, http.MethodGet, at, wire.EventStream+", application/json;q=0.5", nil)
 	if err != nil {
 		return true, err // not the stream's fault
@@ -78,32 +80,52 @@ func (f *subscriber) listen(ctx context.Context, at string, alive *time.Timer, s
 	if err := expect(resp, at, wire.EventStream); err != nil {
 		return true, err
 	}
-	wire := &watched{Reader: resp.Body, alive: alive, silence: f.silence()}
-	events := eventReader{in: bufio.NewReaderSize(wire, 4<<10)}
+	alive.Reader = resp.Body
+	events := eventReader{in: bufio.NewReaderSize(alive, 4<<10)}
 	for {
 		e, err := events.next()
 		if err == nil {
 			err = s.apply(e, events.in.Buffered() == 0)
 		}
 		if err != nil {
-			return wire.heard, err
+			return alive.heard, err
 		}
 	}
 }
 
-// watched resets the timer alive whenever something is read.
+// watched calls silent when nothing has been read for as long as there may be
+// silence. The timer is not set anew with each read, which would cost more than
+// all else that is done here.
 type watched struct {
 	io.Reader
-	alive   *time.Timer
 	silence time.Duration
+	silent  func()
+	began   time.Time
+	last    atomic.Int64 // when something was read, after began
+	timer   *time.Timer
 	heard   bool
+}
+
+func watch(silence time.Duration, silent func()) *watched {
+	w := &watched{silence: silence, silent: silent, began: time.Now()}
+	w.timer = time.AfterFunc(math.MaxInt64, w.look)
+	w.timer.Reset(silence)
+	return w
+}
+
+func (w *watched) look() {
+	if left := w.silence - (time.Since(w.began) - time.Duration(w.last.Load())); left > 0 {
+		w.timer.Reset(left)
+		return
+	}
+	w.silent()
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	if n > 0 {
 		w.heard = true
-		w.alive.Reset(w.silence)
+		w.last.Store(int64(time.Since(w.began)))
 	}
 	return n, err
 }
