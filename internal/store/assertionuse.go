@@ -33,22 +33,34 @@ func (s *Store) UseAssertions(ctx context.Context, uses []AssertionUse, now time
 	// Nodes take the same rows in one order, so that none waits for another
 	// that waits for it.
 	slices.SortFunc(uses, func(a, b AssertionUse) int { return strings.Compare(a.ID, b.ID) })
-	text := []byte(`INSERT INTO assertion_use (id, client_id, expires_at_ms) VALUES `)
-	args := []any{now.UnixMilli()}
-	for i, use := range uses {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = fmt.Appendf(text, "($%d,$%d,$%d)", 3*i+2, 3*i+3, 3*i+4)
-		args = append(args, use.ID, use.ClientID, use.Until.UnixMilli())
-	}
-	text = append(text, ` ON CONFLICT (id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
-		WHERE assertion_use.expires_at_ms <= $1 RETURNING id`...)
+	rows, args := s.useRows(uses)
+	text := `INSERT INTO assertion_use (id, client_id, expires_at_ms) ` + rows + `
+		ON CONFLICT (id) DO UPDATE SET expires_at_ms = excluded.expires_at_ms
+		WHERE assertion_use.expires_at_ms <= $1 RETURNING id`
+	args = append([]any{now.UnixMilli()}, args...)
 	err = s.writeOne(ctx, func(q *Q) error {
-		first, err = many(ctx, q, scanText, string(text), args...)
+		first, err = many(ctx, q, scanText, text, args...)
 		return err
 	})
 	return first, err
+}
+
+// useRows returns what yields uses as rows, and its arguments from $2 on.
+// PostgreSQL has arrays, and prepares one statement for any number of them.
+func (s *Store) useRows(uses []AssertionUse) (text string, args []any) {
+	if s.postgres {
+		ids, clients, ends := make([]string, len(uses)), make([]string, len(uses)), make([]int64, len(uses))
+		for i, use := range uses {
+			ids[i], clients[i], ends[i] = use.ID, use.ClientID, use.Until.UnixMilli()
+		}
+		return `SELECT * FROM unnest($2::text[], $3::text[], $4::bigint[])`, []any{ids, clients, ends}
+	}
+	values := make([]string, len(uses))
+	for i, use := range uses {
+		values[i] = fmt.Sprintf("($%d,$%d,$%d)", 3*i+2, 3*i+3, 3*i+4)
+		args = append(args, use.ID, use.ClientID, use.Until.UnixMilli())
+	}
+	return `VALUES ` + strings.Join(values, ","), args
 }
 
 // SaveUses writes uses of which nobody else may know in one row, for
