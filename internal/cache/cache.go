@@ -134,7 +134,8 @@ func New(cfg Config) (*Cache, error) {
 	c.notifier = &sealedNotifier{&redisNotifier{c.remote, cfg.Prefix, cfg.Logger}, sealer{cfg.Key}, cfg.Prefix}
 	c.sharedOnce = newSharedOnce(c.remote, sealer{cfg.Key}, cfg.Prefix, cfg.Clock)
 	c.probe = &probe{remote: c.remote, prefix: cfg.Prefix}
-	c.writer = &writer{records: store, shared: newSharedAttempts(c.remote, c.attempts, cfg), probe: c.probe}
+	c.writer = &writer{records: store, shared: newSharedAttempts(c.remote, c.attempts, cfg), probe: c.probe,
+		uses: c.sharedOnce.remembers}
 	return c, nil
 }
 

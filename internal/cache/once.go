@@ -31,12 +31,12 @@ type Owner struct {
 	Operator    bool
 }
 
-// Use is what [Cache.Once] found out.
+// Use is what [Cache.OnceHere] found out.
 type Use int
 
-// The outcomes of [Cache.Once].
+// The outcomes of [Cache.OnceHere].
 const (
-	UseFirst   Use = iota // nobody has used it, as far as is known
+	UseFirst   Use = iota // nobody has used it, as far as this process knows
 	UseAgain              // somebody has
 	UseTooMany            // the client has used too many that are not over
 	// UseUnknown is: it is remembered from now on, but there was no room for
@@ -45,36 +45,15 @@ const (
 	UseNoRoom // there is no room to remember it here
 )
 
-// Once records the use of something that a client may use once until a moment,
-// which is remembered for at most [MaxOnceFor]. It always asks what this
-// process remembers and, with Redis, what all nodes do. If the error is
-// [ErrUnavailable], Redis was of no help: the outcome is this process's own.
-//
-// Redis may forget: who must be sure asks the database, too.
-func (c *Cache) Once(ctx context.Context, owner Owner, what string, until time.Time) (Use, error) {
-	id := UseID(owner.Client, what)
-	use := c.OnceHere(owner, id, until)
-	if use == UseAgain || use == UseTooMany || c.remote == nil {
-		return use, nil
-	}
-	shared := &SharedUse{ID: id, Until: until}
-	if err := c.sharedOnce.batch.Do(ctx, shared); err != nil {
-		return use, err
-	}
-	if shared.Again {
-		return UseAgain, nil
-	}
-	return use, shared.Err
-}
-
-// OnceHere is [Cache.Once] by what this process remembers.
+// OnceHere records the use of something that a client may use once until a
+// moment, which this process remembers for at most [MaxOnceFor].
 func (c *Cache) OnceHere(owner Owner, id [32]byte, until time.Time) Use {
 	return c.once.take(owner, id, until)
 }
 
-// OnceAmongNodes is the part of [Cache.Once] that asks Redis, for what others
-// remember in this process: it reports whether no node has used the id, which
-// this one asks about once. An error says that Redis was of no help.
+// OnceAmongNodes asks Redis about what others remember in this process: it
+// reports whether no node has used the id, which this one asks about once. Redis
+// may forget. The error says that it was of no help.
 func (c *Cache) OnceAmongNodes(ctx context.Context, id [32]byte, until time.Time) (first bool, err error) {
 	if c.remote == nil {
 		return false, ErrUnavailable
@@ -100,13 +79,24 @@ type SharedUse struct {
 // MaxSharedUses is how many uses [Cache.OnceShared] takes at once.
 const MaxSharedUses = 64
 
-// OnceShared is the part of [Cache.Once] that asks Redis, for up to
-// [MaxSharedUses] uses; of two with one id the second is not the first. Without
-// Redis it does nothing.
+// OnceShared asks Redis about up to [MaxSharedUses] uses; of two with one id the
+// second is not the first. Redis may forget: who must be sure asks the database,
+// too. Without Redis it does nothing.
 func (c *Cache) OnceShared(ctx context.Context, uses []*SharedUse) {
 	if c.remote != nil {
 		c.sharedOnce.ask(ctx, uses)
 	}
+}
+
+// RemembersSince returns since when Redis has every use that nodes have asked it
+// about, by the clock of one of them: uses from before may be missing there. A
+// node that had to do without Redis says so a second later. The error is
+// [ErrUnavailable] if Redis does not say.
+func (c *Cache) RemembersSince(ctx context.Context) (time.Time, error) {
+	if c.remote == nil {
+		return time.Time{}, ErrUnavailable
+	}
+	return c.sharedOnce.remembers.since(ctx)
 }
 
 // Forget takes back a use that this process has recorded, since what it was for

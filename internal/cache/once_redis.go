@@ -24,34 +24,34 @@ type sharedOnce struct {
 	prefix string
 	clock  func() time.Time
 	batch  batch.Caller[*SharedUse]
+
+	remembers *remembering
 }
 
-// clocksDiffer is how much longer a use is remembered than by this node's clock
+// ClocksDiffer is how much longer a use is remembered than by this node's clock
 // it could be made again: another node's may be behind.
-const clocksDiffer = 10 * time.Second
+const ClocksDiffer = 10 * time.Second
 
 var errNoOnce = fmt.Errorf("%w: %w", ErrUnavailable, errNoKey)
 
 func newSharedOnce(at *remote, sealer sealer, prefix string, clock func() time.Time) *sharedOnce {
 	s := &sharedOnce{remote: at, sealer: sealer, prefix: prefix, clock: clock}
+	s.remembers = newRemembering(at, prefix, clock)
 	s.batch = batch.Caller[*SharedUse]{Call: s.ask, Max: MaxSharedUses}
 	return s
 }
 
 // ask is [Cache.OnceShared]. A cluster may answer for some of the uses only.
 func (s *sharedOnce) ask(ctx context.Context, uses []*SharedUse) {
-	if len(s.key()) == 0 {
-		for _, use := range uses {
-			use.Err = errNoOnce
-		}
-		return
+	err := errNoOnce
+	if len(s.key()) > 0 {
+		err = s.do(ctx, func(ctx context.Context) error {
+			if err := s.set(ctx, uses); err != nil {
+				return err
+			}
+			return s.compare(ctx, uses)
+		})
 	}
-	err := s.do(ctx, func(ctx context.Context) error {
-		if err := s.set(ctx, uses); err != nil {
-			return err
-		}
-		return s.compare(ctx, uses)
-	})
 	for _, use := range uses {
 		if err != nil {
 			use.Err = err
@@ -60,6 +60,9 @@ func (s *sharedOnce) ask(ctx context.Context, uses []*SharedUse) {
 			use.Err = fmt.Errorf("%w: %w", ErrUnavailable, use.Err)
 		}
 		use.Again = use.Again && use.Err == nil
+		if use.Err != nil {
+			s.remembers.lacks.Store(true)
+		}
 	}
 }
 
@@ -72,7 +75,7 @@ func (s *sharedOnce) set(ctx context.Context, uses []*SharedUse) error {
 	for i, use := range uses {
 		name := base64.RawURLEncoding.EncodeToString(macOf(mac, "used once", s.prefix, string(use.ID[:]))[:18])
 		use.key, use.own = s.prefix+"{"+name+"}:once", own+strconv.Itoa(i)
-		left := min(max(use.Until.Sub(now), 0), MaxOnceFor) + clocksDiffer
+		left := min(max(use.Until.Sub(now), 0), MaxOnceFor) + ClocksDiffer
 		answers[i] = pipe.SetNX(ctx, use.key, use.own, left)
 	}
 	_, err := pipe.Exec(ctx)

@@ -103,6 +103,7 @@ func TestSuite(t *testing.T) {
 			"wrong secrets are counted over all nodes":                    testAttemptsCrossNodes,
 			"what may be used once is used once over all nodes":           testOnce,
 			"what was used once may be used when it is over":              testOnceEnds,
+			"since when Redis remembers":                                  testRemembersSince,
 		} {
 			t.Run(name, func(t *testing.T) { test(t, b) })
 		}

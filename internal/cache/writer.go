@@ -16,6 +16,7 @@ type writer struct {
 	records *redisRecords
 	shared  *sharedAttempts
 	probe   *probe
+	uses    *remembering
 }
 
 func (w *writer) run(ctx context.Context) {
@@ -47,6 +48,7 @@ func (w *writer) flush(ctx context.Context) {
 	w.records.flush(ctx)
 	w.shared.flush(ctx)
 	w.probe.run(ctx)
+	w.uses.keep(ctx)
 }
 
 // queue is bounded. It drops and counts what does not fit. One goroutine

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -40,9 +41,10 @@ type UsesConfig struct {
 //
 // Several nodes ask Redis, which answers soonest, and then the database, which
 // forgets nothing: once for all that come meanwhile. If the database is away,
-// Redis decides of those that are short-lived, and the database is told once it
-// is back; if both are away, none passes. A process alone remembers the
-// short-lived itself, and writes them into the database a moment later, many in
+// Redis decides of those that are short-lived and were made since it remembers
+// all ([cache.Cache.RemembersSince]), and the database is told once it is back;
+// if both are away, none passes. What a process has passed so that ends before
+// that is known to Redis alone. A process alone remembers the short-lived itself, and writes them into the database a moment later, many in
 // one row, for the process after it. If it is killed, that one does not know
 // the last of them: it takes no short-lived assertion that was made before it
 // began ([Store.UseGaps]). Nor does any process take one from before the
@@ -64,6 +66,7 @@ type Uses struct {
 type use struct {
 	cache.SharedUse
 	cache.Owner
+	once  Once
 	short bool // see [Once.short]
 	count bool // the client's uses in the database must be counted first
 	ahead bool // made by a clock that is ahead: a crash can't be told to be later
@@ -147,7 +150,7 @@ func (u *Uses) Use(ctx context.Context, once Once) error {
 	}
 	w := &use{
 		Owner: cache.Owner{Client: once.Client.ClientID, Org: once.Client.OrgID, Operator: once.Client.Operator},
-		short: once.short(), count: !once.short(), ahead: once.made().After(u.cfg.Clock()),
+		once:  once, short: once.short(), count: !once.short(), ahead: once.made().After(u.cfg.Clock()),
 		SharedUse: cache.SharedUse{
 			ID: cache.UseID(once.Client.ClientID, once.JTI), Until: once.ExpiresAt.Add(once.Skew),
 		},
@@ -250,21 +253,20 @@ func (u *Uses) ask(ctx context.Context, uses []*use) {
 	}
 	if len(rows) > 0 {
 		first, err := u.cfg.Store.UseAssertions(ctx, rows, u.cfg.Clock())
-		u.answer(byID, first, err)
+		u.answer(ctx, byID, first, err)
 	}
 }
 
 // answer says to each of the uses what the database has said.
-func (u *Uses) answer(byID map[string]*use, first []string, err error) {
+func (u *Uses) answer(ctx context.Context, byID map[string]*use, first []string, err error) {
 	for _, w := range byID {
 		w.again, w.err = err == nil, err
-		if w.short && w.Err == nil && u.cfg.Cache.Shared() && errors.Is(err, store.ErrUnavailable) {
-			w.err = nil // Redis has said that it is the first
-			u.owe(w)
-		}
 	}
 	for _, id := range first {
 		byID[id].again = false
+	}
+	if errors.Is(err, store.ErrUnavailable) && u.cfg.Cache.Shared() {
+		u.passByRedis(ctx, maps.Values(byID))
 	}
 }
 

@@ -2,11 +2,33 @@ package clientauth
 
 import (
 	"context"
+	"iter"
 	"maps"
 	"slices"
 
+	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/store"
 )
+
+// passByRedis lets pass, while the database is away, what Redis has said to be
+// the first, of what it surely remembers.
+func (u *Uses) passByRedis(ctx context.Context, uses iter.Seq[*use]) {
+	since, err := u.cfg.Cache.RemembersSince(ctx)
+	if err != nil {
+		return
+	}
+	from := since.Add(assertionSkew + cache.ClocksDiffer)
+	for w := range uses {
+		switch {
+		case !w.short || w.Err != nil:
+		case w.once.made().Before(from):
+			w.err = u.mayBeUsed(w.once, from)
+		default:
+			w.err = nil
+			u.owe(w)
+		}
+	}
+}
 
 // owe notes a use that passed by Redis alone, for the database: Redis may have
 // forgotten it by the time at which the database is back. If they are too many
