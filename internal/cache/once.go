@@ -103,10 +103,12 @@ func (c *Cache) RemembersSince(ctx context.Context) (time.Time, error) {
 // did not happen.
 func (c *Cache) Forget(id [32]byte) { c.once.forget(id) }
 
-// Remember notes in this process a use that was made before it began. It
-// reports false if there is no room.
+// Remember notes in this process a use that was made before it began, for
+// [MaxOnceFor] at least: the clock may be ahead. It reports false if there is no
+// room.
 func (c *Cache) Remember(owner Owner, id [32]byte, until time.Time) bool {
 	use := c.once.take(owner, id, until)
+	c.once.keep(id)
 	return use == UseFirst || use == UseAgain
 }
 
@@ -157,10 +159,16 @@ func (m *onceMemory) take(owner Owner, id [32]byte, until time.Time) Use {
 	defer m.mu.Unlock()
 	now := m.clock()
 	passed := m.passed(now)
-	// What is over because the clock was set ahead could be used again once it
-	// is right.
-	for len(m.ends) > 0 && !m.ends[0].until.After(now) && m.ends[0].over <= passed {
-		m.drop(m.ends[0])
+	for len(m.ends) > 0 && !m.ends[0].until.After(now) {
+		use := m.ends[0]
+		if left := use.over - passed; left > 0 {
+			// It is over because the clock was set ahead, and could be used
+			// again once that is right.
+			use.until = now.Add(left)
+			heap.Fix(&m.ends, use.at)
+			continue
+		}
+		m.drop(use)
 	}
 	until = bounded(until, now)
 	switch {
@@ -180,6 +188,15 @@ func (m *onceMemory) take(owner Owner, id [32]byte, until time.Time) Use {
 		return UseUnknown
 	}
 	return UseFirst
+}
+
+// keep has a use remembered for [MaxOnceFor] from now on.
+func (m *onceMemory) keep(id [32]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if use := m.byID[id]; use != nil {
+		use.over = m.passed(m.clock()) + MaxOnceFor
+	}
 }
 
 // bounded returns until when a use is remembered.

@@ -44,11 +44,13 @@ type UsesConfig struct {
 // Redis decides of those that are short-lived and were made since it remembers
 // all ([cache.Cache.RemembersSince]), and the database is told once it is back;
 // if both are away, none passes. What a process has passed so that ends before
-// that is known to Redis alone. A process alone remembers the short-lived itself, and writes them into the database a moment later, many in
-// one row, for the process after it. If it is killed, that one does not know
-// the last of them: it takes no short-lived assertion that was made before it
-// began ([Store.UseGaps]). Nor does any process take one from before the
-// database was restored.
+// that is known to Redis alone.
+//
+// A process alone remembers the short-lived itself, and writes them into the
+// database a moment later, many in one row, for the process after it. If it is
+// killed, that one does not know the last of them: it takes no short-lived
+// assertion that was made before it began ([Store.UseGaps]). Nor does any
+// process take one from before the database was restored.
 type Uses struct {
 	cfg    UsesConfig
 	shared batch.Caller[*use]
@@ -94,7 +96,7 @@ func NewUses(cfg UsesConfig) *Uses {
 func (u *Uses) Load(ctx context.Context) error {
 	now := u.cfg.Clock()
 	u.began = time.Now()
-	left, err := u.cfg.Store.Read().SavedUses(ctx, now)
+	left, err := u.cfg.Store.Read().SavedUses(ctx, cache.MaxOnceFor)
 	if err != nil {
 		return err
 	}
@@ -119,7 +121,7 @@ func (u *Uses) Load(ctx context.Context) error {
 	}
 	// A process before may have written some as rows: it had no room, or others
 	// beside it. They are not read, but asked for.
-	rows, err := u.cfg.Store.Read().UsesEnd(ctx, now)
+	rows, err := u.cfg.Store.Read().UsesEnd(ctx)
 	if err != nil {
 		return err
 	}

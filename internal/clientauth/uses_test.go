@@ -159,6 +159,42 @@ func TestAGapThatWasFoundByAClockThatWasBehind(t *testing.T) {
 	}
 }
 
+// What was used before a start passes at none after it, though the clock was
+// ahead when the process began.
+func TestWhatWasUsedBeforeAStartByAClockThatWasAhead(t *testing.T) {
+	for _, inRows := range []bool{false, true} {
+		db, err := store.Open(store.Config{URL: schema.SQLite(t)})
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = db.Close() })
+		var ahead atomic.Int64
+		clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+		begin := func() *Uses {
+			memory, err := cache.New(cache.Config{Clock: clock})
+			require.NoError(t, err)
+			u := NewUses(UsesConfig{Cache: memory, Store: db, Alone: true, Clock: clock,
+				Logger: slog.New(slog.DiscardHandler)})
+			require.NoError(t, u.Load(t.Context()))
+			return u
+		}
+		one := begin()
+		if !inRows {
+			one.begin(t.Context())
+		}
+		once := usedOnce("sa_1", "org_1", "a")
+		require.NoError(t, one.Use(t.Context(), once))
+		one.writeUnwritten(t.Context())
+		one.end(t.Context())
+		for _, by := range []time.Duration{10 * time.Minute, 24 * time.Hour} {
+			ahead.Store(int64(by))
+			u := begin()
+			require.NoError(t, u.Use(t.Context(), Once{Client: once.Client, JTI: "b" + by.String(),
+				IssuedAt: clock(), ExpiresAt: clock().Add(time.Minute)}))
+			ahead.Store(0)
+			require.ErrorContains(t, u.Use(t.Context(), once), "used before", "in rows: %v, ahead by %s", inRows, by)
+		}
+	}
+}
+
 // A process alone that was killed has left a mark, which the next one settles,
 // whether it is alone or not.
 func TestACrashIsSettledOnce(t *testing.T) {

@@ -69,8 +69,9 @@ func (u *Uses) correct(ctx context.Context) {
 }
 
 // mayBeUsed refuses what may have been used before this process began, the
-// database was restored or, while that is away, Redis remembers. That is nothing that the client has done wrong, so it
-// is told to try again, which libraries do with a new assertion.
+// database was restored or, while that is away, Redis remembers. That is nothing
+// that the client has done wrong, so it is told to try again, which libraries do
+// with a new assertion.
 func (u *Uses) mayBeUsed(o Once, from time.Time) *oautherr.Error {
 	text := "the server began anew, was restored or has lost what it remembered after the assertion was made (iat), " +
 		"and can't know whether it was used before: make a new assertion"

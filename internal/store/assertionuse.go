@@ -81,10 +81,16 @@ func (s *Store) SaveUses(ctx context.Context, uses []AssertionUse) error {
 	})
 }
 
-// SavedUses returns what [Store.SaveUses] has saved and is not over.
-func (q *Q) SavedUses(ctx context.Context, now time.Time) (uses []AssertionUse, err error) {
-	batches, err := many(ctx, q, scanText, `SELECT uses FROM assertion_use_batch WHERE expires_at_ms > $1`,
-		now.UnixMilli())
+// SavedUses returns what [Store.SaveUses] has saved and may not be over: what
+// ends in the last lasting before the end of all. That is not by the clock, which
+// may be ahead when a process begins.
+func (q *Q) SavedUses(ctx context.Context, lasting time.Duration) (uses []AssertionUse, err error) {
+	ended, err := count(ctx, q, `SELECT COALESCE(MAX(expires_at_ms), 0) FROM assertion_use_batch`)
+	if err != nil {
+		return nil, err
+	}
+	ended -= lasting.Milliseconds()
+	batches, err := many(ctx, q, scanText, `SELECT uses FROM assertion_use_batch WHERE expires_at_ms > $1`, ended)
 	for _, batch := range batches {
 		for line := range strings.Lines(batch) {
 			var use AssertionUse
@@ -92,7 +98,7 @@ func (q *Q) SavedUses(ctx context.Context, now time.Time) (uses []AssertionUse, 
 			if n, err := fmt.Sscan(line, &use.ID, &use.ClientID, &until, &use.OrgID); n < 3 {
 				return nil, fmt.Errorf("read the used assertions of a process before: %w", err)
 			}
-			if use.Until = time.UnixMilli(until); use.Until.After(now) {
+			if use.Until = time.UnixMilli(until); until > ended {
 				uses = append(uses, use)
 			}
 		}
@@ -100,11 +106,10 @@ func (q *Q) SavedUses(ctx context.Context, now time.Time) (uses []AssertionUse, 
 	return uses, err
 }
 
-// UsesEnd returns when the last of the uses that [Store.UseAssertions] has
-// recorded is over. It is zero if all are.
-func (q *Q) UsesEnd(ctx context.Context, now time.Time) (end time.Time, err error) {
-	last, err := count(ctx, q, `SELECT COALESCE(MAX(expires_at_ms), 0) FROM assertion_use WHERE expires_at_ms > $1`,
-		now.UnixMilli())
+// UsesEnd returns when the last of the uses is over that [Store.UseAssertions]
+// has recorded. It is zero if there are none.
+func (q *Q) UsesEnd(ctx context.Context) (end time.Time, err error) {
+	last, err := count(ctx, q, `SELECT COALESCE(MAX(expires_at_ms), 0) FROM assertion_use`)
 	if last > 0 {
 		end = time.UnixMilli(last)
 	}
