@@ -62,6 +62,7 @@ type Uses struct {
 	open      bool // a process after this one learns if it was killed
 	unwritten []store.AssertionUse
 	owed      map[string]store.AssertionUse // by id: passed without the database
+	counted   map[string]counted            // by client
 }
 
 // use is what a request asks about.
@@ -86,7 +87,7 @@ func (w *use) row() store.AssertionUse {
 
 // NewUses returns Uses. Its [Uses.Run] must run beside it.
 func NewUses(cfg UsesConfig) *Uses {
-	u := &Uses{cfg: cfg, owed: map[string]store.AssertionUse{}}
+	u := &Uses{cfg: cfg, owed: map[string]store.AssertionUse{}, counted: map[string]counted{}}
 	u.shared = batch.Caller[*use]{Call: u.ask, Max: min(store.MaxAssertionUses, cache.MaxSharedUses)}
 	return u
 }
@@ -195,18 +196,6 @@ func (u *Uses) record(ctx context.Context, w *use) error {
 		return err
 	}
 	return w.err
-}
-
-// checkCount refuses a client with too many uses in the database.
-func (u *Uses) checkCount(ctx context.Context, clientID string, now time.Time) error {
-	n, err := u.cfg.Store.Read().CountAssertionUses(ctx, clientID, now, maxUses)
-	switch {
-	case err != nil:
-		return oautherr.From(err)
-	case n >= maxUses:
-		return tooManyUses()
-	}
-	return nil
 }
 
 func usedBefore() *oautherr.Error {

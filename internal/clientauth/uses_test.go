@@ -102,6 +102,9 @@ func TestAFloodOfAssertionsCostsOthersNothing(t *testing.T) {
 		_, err := db.UseAssertions(ctx, part, time.Now())
 		require.NoError(t, err)
 	}
+	u.mu.Lock()
+	clear(u.counted) // as after countedFor
+	u.mu.Unlock()
 	err := u.Use(ctx, usedOnce("sa_flood0", "org_flood", "one more"))
 	require.ErrorContains(t, err, "10000 assertions that have not")
 	require.NoError(t, u.Use(ctx, usedOnce("sa_third", "org_flood", "one more")))
