@@ -49,6 +49,10 @@ func (s *Service) AssignServiceAccountRole(
 	roleID string,
 	r svcauth.GrantRequest,
 ) (answer svcauth.GrantAnswer, err error) {
+	stoppable, err := s.stoppable(ctx, r.Strict, id)
+	if err != nil {
+		return answer, err
+	}
 	err = s.changeAccount(ctx, id, "service_account.assign_role", func(
 		ctx context.Context,
 		t *Tx,
@@ -61,8 +65,10 @@ func (s *Service) AssignServiceAccountRole(
 		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role, row.ExpiresAt); err != nil {
 			return err
 		}
-		if err := s.mayStop(ctx, t, r.Strict, id); err != nil {
-			return err
+		if stoppable {
+			if err := s.mustNotStop(ctx, t, id); err != nil {
+				return err
+			}
 		}
 		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
 	})

@@ -59,6 +59,10 @@ func (s *Service) AssignMemberRole(
 	roleID string,
 	r svcauth.GrantRequest,
 ) (answer svcauth.GrantAnswer, err error) {
+	stoppable, err := s.stoppable(ctx, r.Strict, id)
+	if err != nil {
+		return answer, err
+	}
 	err = s.Change(ctx, MemberOperation("member.assign_role", id), func(ctx context.Context, t *Tx) error {
 		member, err := t.grantee(ctx, id)
 		if err != nil {
@@ -67,8 +71,10 @@ func (s *Service) AssignMemberRole(
 		if _, _, err = s.assignRequested(ctx, t, id, roleID, r); err != nil || t.Silent {
 			return err
 		}
-		if err := s.mayStop(ctx, t, r.Strict, id); err != nil {
-			return err
+		if stoppable {
+			if err := s.mustNotStop(ctx, t, id); err != nil {
+				return err
+			}
 		}
 		return t.touchKeys(ctx, member)
 	})

@@ -192,18 +192,24 @@ func (s *Service) defaultRefused(ctx context.Context, roleID, principalID string
 	return warnings
 }
 
-// mayStop refuses a change that has been made in a transaction, if it is strict
-// and by it a principal gets no token any more without scope and resource.
-func (s *Service) mayStop(ctx context.Context, t *Tx, strict bool, principalID string) error {
-	if !strict || s.cfg.Tokens == nil || !t.Actor.Has(svcauth.MembersRead) && principalID != t.Actor.ID {
-		return nil
+// stoppable reports whether a strict change has to be refused if by it a
+// principal gets no token any more without scope and resource: it gets one now,
+// and the caller may know. It is asked before the transaction, which waits in no
+// turn to read.
+func (s *Service) stoppable(ctx context.Context, strict bool, principalID string) (bool, error) {
+	actor, _ := ActorFrom(ctx)
+	if !strict || s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) && principalID != actor.ID {
+		return false, nil
 	}
+	before, err := s.cfg.Tokens.DefaultRefused(ctx, s.read(), actor.OrgID, "", principalID)
+	return err == nil && len(before) == 0, Problem(err, svcauth.AuditTarget{})
+}
+
+// mustNotStop refuses a change that has been made in a transaction if by it a
+// principal gets no token any more without scope and resource.
+func (s *Service) mustNotStop(ctx context.Context, t *Tx, principalID string) error {
 	after, err := s.cfg.Tokens.DefaultRefused(ctx, t.Q, t.Actor.OrgID, "", principalID)
 	if err != nil || len(after) == 0 {
-		return err
-	}
-	before, err := s.cfg.Tokens.DefaultRefused(ctx, s.read(), t.Actor.OrgID, "", principalID)
-	if err != nil || len(before) > 0 {
 		return err
 	}
 	var texts []string

@@ -124,7 +124,7 @@ func (r HeldRole) Same(other HeldRole) bool {
 // credentialsQuery reads some clients, and for an id that nobody has the client
 // before it (for one before the first, that), so that the database has the same
 // to do, and how long it takes tells a stranger nothing. The caller sees by the
-// row's id that it is not the client meant. The empty id reads nothing.
+// row's id that it is not the client meant.
 func (q *Q) credentialsQuery(ids []string) (text string, args []any) {
 	// PostgreSQL looks a client up once for this, and twice for the other. An
 	// array costs it less than parameters.
@@ -152,7 +152,7 @@ SELECT v.column1, c.id, c.kind, c.org_id, COALESCE(c.member_id, ''), c.name, c.d
 }
 
 // valuesListed is a list of ids for SQLite: as [in] of a length of which there
-// are few, with the empty id for what is left over.
+// are few, with the empty id, which reads nothing, for what is left over.
 func valuesListed(ids []string) (list string, args []any) {
 	args = make([]any, 1<<bits.Len(uint(len(ids)-1)))
 	for i := range args {
