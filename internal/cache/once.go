@@ -88,15 +88,22 @@ func (c *Cache) OnceShared(ctx context.Context, uses []*SharedUse) {
 	}
 }
 
-// RemembersSince returns since when Redis has every use that nodes have asked it
-// about, by the clock of one of them: uses from before may be missing there. A
-// node that had to do without Redis says so a second later. The error is
-// [ErrUnavailable] if Redis does not say.
+// RemembersSince returns since when this process has seen that Redis has every
+// use that nodes have asked it about: uses from before may be missing there. A
+// node that had to do without Redis says so a second later, or has others do it
+// ([Cache.Lacks]). The error is [ErrUnavailable] if Redis does not say.
 func (c *Cache) RemembersSince(ctx context.Context) (time.Time, error) {
 	if c.remote == nil {
 		return time.Time{}, ErrUnavailable
 	}
 	return c.sharedOnce.remembers.since(ctx)
+}
+
+// Lacks says that Redis may lack a use, of a node that does not reach it.
+func (c *Cache) Lacks() {
+	if c.remote != nil {
+		c.sharedOnce.remembers.lacks.Store(true)
+	}
 }
 
 // Forget takes back a use that this process has recorded, since what it was for

@@ -57,6 +57,7 @@ type Uses struct {
 	gaps   store.UseGaps
 	began  time.Time // when Load was called
 	noted  time.Time // gaps.Crashed, as the database has it
+	apart  apart
 
 	mu        sync.Mutex
 	open      bool // a process after this one learns if it was killed
@@ -129,6 +130,9 @@ func (u *Uses) Load(ctx context.Context) error {
 	u.cfg.Cache.Unsure(rows)
 	u.gaps, err = u.cfg.Store.UseGaps(ctx, now)
 	u.noted = u.gaps.Crashed
+	if err == nil {
+		u.apart.read, err = u.cfg.Store.Read().Unshared(ctx)
+	}
 	return err
 }
 
@@ -232,6 +236,7 @@ func (u *Uses) ask(ctx context.Context, uses []*use) {
 		}
 	}
 	u.cfg.Cache.OnceShared(ctx, shared)
+	noted := u.noteUnshared(ctx, shared)
 	rows := make([]store.AssertionUse, 0, len(uses))
 	byID := make(map[string]*use, len(uses))
 	for _, w := range uses {
@@ -243,7 +248,10 @@ func (u *Uses) ask(ctx context.Context, uses []*use) {
 		rows, byID[row.ID] = append(rows, row), w
 	}
 	if len(rows) > 0 {
-		first, err := u.cfg.Store.UseAssertions(ctx, rows, u.cfg.Clock())
+		first, err := []string(nil), noted
+		if noted == nil {
+			first, err = u.cfg.Store.UseAssertions(ctx, rows, u.cfg.Clock())
+		}
 		u.answer(ctx, byID, first, err)
 	}
 }
@@ -271,6 +279,7 @@ func (u *Uses) Run(ctx context.Context) error {
 		u.writeUnwritten(ctx)
 		u.writeOwed(ctx)
 		u.correct(ctx)
+		u.readUnshared(ctx)
 		if u.cfg.Alone {
 			u.begin(ctx)
 		}

@@ -13,10 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/cache"
-	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/internal/svctest/pgtest"
-	"github.com/svcauth/svcauth/internal/svctest/redistest"
 	"github.com/svcauth/svcauth/internal/svctest/schema"
 )
 
@@ -267,93 +264,4 @@ func TestAGapThatWasNotedByAClockThatWasAhead(t *testing.T) {
 		once.IssuedAt = once.IssuedAt.Add(assertionSkew)
 		require.NoError(t, u.Use(t.Context(), once), name)
 	}
-}
-
-// nodes returns a function that starts a node beside those that it has started,
-// with a PostgreSQL and a Redis of their own.
-func nodes(t *testing.T) (*pgtest.Server, *redistest.Server, func() (*Uses, *store.Store)) {
-	t.Helper()
-	postgres, redis := pgtest.Start(t, pgtest.Config{Durable: true}), redistest.Start(t)
-	url := postgres.NewDatabase()
-	migrated, err := store.Open(store.Config{URL: url})
-	require.NoError(t, err)
-	_, err = migrated.Migrate(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, migrated.Close())
-	run := func(run func(context.Context) error) {
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- run(ctx) }()
-		t.Cleanup(func() { stop(); require.NoError(t, <-ended) })
-	}
-	return postgres, redis, func() (*Uses, *store.Store) {
-		db, err := store.Open(store.Config{URL: url})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = db.Close() })
-		memory, err := cache.New(cache.Config{URL: redis.URL(), Key: func() []byte { return []byte("key") }})
-		require.NoError(t, err)
-		run(memory.Run)
-		u := NewUses(UsesConfig{Cache: memory, Store: db, Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
-		require.NoError(t, u.Load(t.Context()))
-		run(u.Run)
-		return u, db
-	}
-}
-
-// remembersFor has Redis remember all uses for so long already.
-func remembersFor(t *testing.T, redis *redistest.Server, u *Uses, long time.Duration) {
-	t.Helper()
-	require.Eventually(t, func() bool {
-		_, err := u.cfg.Cache.RemembersSince(t.Context())
-		return err == nil
-	}, 30*time.Second, 10*time.Millisecond)
-	redis.Must("SET", "svcauth:{once}:since", fmt.Sprint(time.Now().Add(-long).UnixMilli()), "KEEPTTL")
-}
-
-// What passed by Redis while the database was away passes at no other node once
-// that is back, though Redis has forgotten it by then.
-func TestTheDatabaseIsToldWhatPassedWhileItWasAway(t *testing.T) {
-	postgres, redis, node := nodes(t)
-	one, db := node()
-	other, _ := node()
-	remembersFor(t, redis, one, time.Minute)
-	postgres.Kill()
-	once := usedOnce("sa_1", "org_1", "a")
-	require.NoError(t, one.Use(t.Context(), once))
-	require.ErrorContains(t, other.Use(t.Context(), once), "used before")
-	postgres.Restart()
-	require.Eventually(t, func() bool {
-		n, err := db.Read().CountAssertionUses(t.Context(), "sa_1", time.Now(), 10)
-		one.mu.Lock()
-		defer one.mu.Unlock()
-		return err == nil && n == 1 && len(one.owed) == 0
-	}, time.Minute, 20*time.Millisecond)
-	redis.Flush()
-	require.ErrorContains(t, other.Use(t.Context(), once), "used before")
-}
-
-// While the database is away, Redis does not let pass what it may have
-// forgotten: who has used it is asked to make a new one.
-func TestRedisAloneLetsNothingPassThatItMayHaveForgotten(t *testing.T) {
-	postgres, redis, node := nodes(t)
-	one, _ := node()
-	other, _ := node()
-	remembersFor(t, redis, one, time.Minute)
-	used := usedOnce("sa_1", "org_1", "a")
-	require.NoError(t, one.Use(t.Context(), used))
-	redis.Flush()
-	postgres.Kill()
-	require.Error(t, other.Use(t.Context(), used))
-	flushed := time.Now()
-	require.Eventually(t, func() bool {
-		since, err := other.cfg.Cache.RemembersSince(t.Context())
-		return err == nil && !since.Before(flushed.Add(-time.Second))
-	}, 30*time.Second, 10*time.Millisecond)
-	made := usedOnce("sa_1", "org_1", "b")
-	refused := oautherr.From(other.Use(t.Context(), made))
-	require.Equal(t, "assertion_before_start", refused.Reason)
-	require.ErrorContains(t, refused, "make a new assertion")
-	require.Greater(t, refused.RetryAfter, assertionSkew)
-	remembersFor(t, redis, one, time.Minute)
-	require.NoError(t, other.Use(t.Context(), usedOnce("sa_1", "org_1", "c")))
 }

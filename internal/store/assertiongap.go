@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/svcauth/svcauth/internal/limits"
 )
 
 // The causes for which uses may be missing.
@@ -10,6 +12,7 @@ const (
 	gapOpen     = "open"
 	gapCrashed  = "crashed"
 	gapRestored = "restored"
+	gapUnshared = "unshared"
 )
 
 // UseGaps says which uses of assertions the database may not have: of those
@@ -68,6 +71,15 @@ func (s *Store) NoteCrash(ctx context.Context, began time.Time) error {
 func (q *Q) NoteRestore(ctx context.Context, now time.Time) error {
 	return q.putGap(ctx, gapRestored, now)
 }
+
+// NoteUnshared notes that a node records uses of which Redis does not know.
+func (s *Store) NoteUnshared(ctx context.Context, now time.Time) error {
+	return s.writeOne(limits.Own(ctx), func(q *Q) error { return q.putGap(ctx, gapUnshared, now) })
+}
+
+// Unshared returns when a node has last noted that, by its clock. It is zero if
+// none has.
+func (q *Q) Unshared(ctx context.Context) (time.Time, error) { return q.gapAt(ctx, gapUnshared) }
 
 func (q *Q) putGap(ctx context.Context, cause string, at time.Time) error {
 	_, err := q.exec(ctx, `INSERT INTO assertion_gap (cause, at_ms) VALUES ($1, $2)
