@@ -1,6 +1,8 @@
 package token
 
 import (
+	"crypto/sha256"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +38,12 @@ type reuse struct {
 	swept  time.Time
 }
 
-type reuseKey struct{ client, credential, ip, scope, resources string }
+// reuseKey is what must be the same. asked is a hash of scope and resources,
+// which may be long.
+type reuseKey struct {
+	client, credential, ip string
+	asked                  [sha256.Size]byte
+}
 
 type reusable struct {
 	holder   *holder
@@ -63,9 +70,9 @@ func (u *reuse) takes(i *issuance) bool {
 }
 
 func (i *issuance) reuseKey() reuseKey {
+	asked := append([]string{strconv.Itoa(len(i.request.Scope)), i.request.Scope}, i.request.Resources...)
 	return reuseKey{
-		i.client.ClientID, i.client.CredentialID, i.request.IP, i.request.Scope,
-		strings.Join(i.request.Resources, "\x00"),
+		i.client.ClientID, i.client.CredentialID, i.request.IP, sha256.Sum256([]byte(strings.Join(asked, "\x00"))),
 	}
 }
 
