@@ -23,7 +23,8 @@ const (
 // uses themselves.
 //
 // It does not notice the last moment that Redis, or a replica that takes over,
-// has lost, what Redis evicts, and the loss of one part of a cluster.
+// has lost, what Redis evicts, and the loss of one part of a cluster; and it
+// hears of a node that does not reach Redis within two seconds.
 type remembering struct {
 	*remote
 	key   string
