@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -15,8 +16,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-
-	"github.com/svcauth/svcauth/internal/timespan"
 )
 
 //go:embed migrations/*.sql
@@ -53,19 +52,22 @@ func (e busyError) Error() string { return string(e) }
 //   - Its number is above that of every migration of a release.
 //   - The release before must go on reading and writing: what is new may be
 //     empty or has a default, and nothing is renamed.
+//   - An index on a table that is there already is built beside its writers, in
+//     a migration of its own (see [Store.applyOnline]). All changes of all nodes
+//     would wait for one that locks the table.
 //   - A table or column may be dropped, or narrowed, by the release after the
 //     one that last used it. Such a migration sets schema_floor to the newest
 //     migration of the release before, and a program that does not know that one
 //     no longer starts.
 func (s *Store) Migrate(ctx context.Context) (done int, err error) {
-	var since time.Time // when it began to wait for what it waits for now
 	if err := s.Room(ctx); err != nil {
 		return 0, err
 	}
-	left, wait := 0, s.cfg.MigrationWait
-	if wait == 0 {
-		wait = migrationWait
-	}
+	p := &patience{wait: cmp.Or(s.cfg.MigrationWait, migrationWait), observe: func(because string) {
+		if s.cfg.Observer != nil {
+			s.cfg.Observer.MigrationWaits(because)
+		}
+	}}
 	for {
 		pending, err := s.Pending(ctx)
 		if err != nil {
@@ -74,10 +76,10 @@ func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 		if pending == 0 {
 			return done, s.checkFloor(ctx)
 		}
-		if pending != left {
-			left, since = pending, time.Time{}
+		if pending != p.pending {
+			p.pending, p.since = pending, time.Time{}
 		}
-		n, err := s.step(ctx)
+		n, err := s.step(ctx, p)
 		done += n
 		busy := busyError("")
 		if !errors.As(err, &busy) {
@@ -86,19 +88,11 @@ func (s *Store) Migrate(ctx context.Context) (done int, err error) {
 			}
 			continue
 		}
-		if since.IsZero() {
-			since = time.Now()
-			if s.cfg.Observer != nil {
-				s.cfg.Observer.MigrationWaits(string(busy))
-			}
-		}
-		if time.Since(since) > wait {
-			return done, fmt.Errorf("the schema lacks %d migrations, and for %s %s; "+
-				"if that is no node that is starting, end it there (SELECT pg_terminate_backend(PID)), and start again",
-				pending, timespan.Text(wait), busy)
+		if err := p.with(busy); err != nil {
+			return done, err
 		}
 		select {
-		case <-time.After(min(wait/10, time.Second)):
+		case <-p.pause():
 		case <-ctx.Done():
 			return done, classify("wait to migrate the schema", ctx.Err())
 		}
@@ -173,7 +167,7 @@ func (s *Store) Pending(ctx context.Context) (int, error) {
 
 // step applies the next migration, if there is one. It returns a busyError if
 // somebody else holds what it needs.
-func (s *Store) step(ctx context.Context) (done int, err error) {
+func (s *Store) step(ctx context.Context, p *patience) (done int, err error) {
 	if !s.postgres { // one process alone has the file
 		return s.applyNext(ctx, s.write)
 	}
@@ -192,7 +186,7 @@ func (s *Store) step(ctx context.Context) (done int, err error) {
 			return err
 		}
 		if err = s.lockMigrations(ctx, inner); err == nil {
-			done, err = s.applyNext(ctx, inner)
+			done, err = s.applyLocked(ctx, inner, p)
 		}
 		if err != nil {
 			return errors.Join(err, whole.Rollback())
@@ -235,15 +229,17 @@ func (s *Store) lockMigrations(ctx context.Context, in *sql.DB) error {
 	}
 	who := "another process"
 	// Without an answer it stays unnamed.
-	_ = in.QueryRowContext(ctx, `SELECT 'the process with the PID ' || a.pid ||
-			COALESCE(' of ' || NULLIF(a.application_name, ''), '') || COALESCE(' at ' || host(a.client_addr), '')
-		FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+	_ = in.QueryRowContext(ctx, `SELECT `+processText+` FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 		WHERE l.locktype = 'advisory' AND l.granted
 		AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 		AND CAST(l.classid AS BIGINT) = $1 AND CAST(l.objid AS BIGINT) = $2 LIMIT 1`,
 		int64(migrationKey>>32), int64(migrationKey&0xffffffff)).Scan(&who)
 	return busyError(who + " has been holding the lock under which they are applied")
 }
+
+// processText names the process of the row a of pg_stat_activity.
+const processText = `'the process with the PID ' || a.pid ||
+	COALESCE(' of ' || NULLIF(a.application_name, ''), '') || COALESCE(' at ' || host(a.client_addr), '')`
 
 // outer is a connection within a transaction that its user opened: one that is
 // begun on it becomes a part of that.

@@ -45,13 +45,13 @@ func openPostgres(cfg Config, connects *connector) *Store {
 	if cfg.MaxConns < 2*writers {
 		db := pool(cfg.MaxConns)
 		return &Store{
-			cfg: cfg, postgres: true, read: db, write: db, aside: db, reader: db,
+			cfg: cfg, postgres: true, connects: connects, read: db, write: db, aside: db, reader: db,
 			inTurn: inTurn(cfg.MaxConns), turns: newTurns(),
 		}
 	}
 	read := pool(cfg.MaxConns - writers)
 	return &Store{
-		cfg: cfg, postgres: true, read: read, write: pool(writers), aside: read, reader: read,
+		cfg: cfg, postgres: true, connects: connects, read: read, write: pool(writers), aside: read, reader: read,
 		inTurn: inTurn(cfg.MaxConns - writers), turns: newTurns(),
 	}
 }

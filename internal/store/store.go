@@ -19,10 +19,11 @@ type Store struct {
 	// write is for changes. SQLite: its one connection that writes. PostgreSQL:
 	// a pool with a connection for each of the two that happen at once, so that
 	// they wait for no reader; the same pool as read if there are too few.
-	write  *sql.DB
-	aside  *sql.DB // for transactions on rows that no rule reads; write or read
-	reader runner  // read, or on SQLite its prepared form
-	door   door
+	write    *sql.DB
+	aside    *sql.DB    // for transactions on rows that no rule reads; write or read
+	connects *connector // of PostgreSQL: makes connections
+	reader   runner     // read, or on SQLite its prepared form
+	door     door
 	// inTurn hands out the connections of read, so that requests wait for them
 	// in its order and in no other.
 	inTurn  *limits.Slots[string]

@@ -1,5 +1,6 @@
 -- +goose Up
+-- +goose NO TRANSACTION
 -- Whoever asks for a client's credentials and grants knows whose: on PostgreSQL a hash leads there over one page of an index, a tree over four.
--- on PostgreSQL: CREATE INDEX credential_client_hash ON credential USING hash (client_id);
--- on PostgreSQL: CREATE INDEX role_grant_principal ON role_grant USING hash (principal_id);
--- on PostgreSQL: DROP INDEX credential_client;
+-- on PostgreSQL: CREATE INDEX CONCURRENTLY IF NOT EXISTS credential_client_hash ON credential USING hash (client_id);
+-- on PostgreSQL: CREATE INDEX CONCURRENTLY IF NOT EXISTS role_grant_principal ON role_grant USING hash (principal_id);
+-- on PostgreSQL: DROP INDEX CONCURRENTLY IF EXISTS credential_client;
