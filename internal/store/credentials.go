@@ -129,8 +129,8 @@ func (q *Q) credentialsQuery(ids []string) (text string, args []any) {
 	// PostgreSQL looks a client up once for this, and twice for the other. An
 	// array costs it less than parameters.
 	list, args := `UNNEST(CAST($1 AS TEXT[])) AS v (column1)`, []any{ids}
-	client := `JOIN LATERAL ((SELECT k.* FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1) UNION ALL
-      (SELECT k.* FROM client k WHERE k.id > v.column1 ORDER BY k.id LIMIT 1) LIMIT 1) c ON TRUE`
+	client := `JOIN LATERAL (SELECT k.* FROM client k
+      WHERE k.id <= GREATEST(v.column1, (SELECT MIN(id) FROM client)) ORDER BY k.id DESC LIMIT 1) c ON TRUE`
 	if !q.onPostgres() {
 		list, args = valuesListed(ids)
 		client = `JOIN client c ON c.id = COALESCE((SELECT k.id FROM client k WHERE k.id <= v.column1 ORDER BY k.id DESC LIMIT 1),

@@ -3,9 +3,15 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"math/bits"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Q runs queries, in a transaction or outside. A Q of a transaction is not for
@@ -94,6 +100,12 @@ func many[T any](ctx context.Context, q *Q, scan func(row) (T, error), text stri
 }
 
 func rowsOf[T any](ctx context.Context, q *Q, scan func(row) (T, error), text string, args ...any) ([]T, error) {
+	if q.outside != nil && q.outside.postgres {
+		// After this error nothing was read; database/sql tries other connections.
+		if all, err := rowsOnPgx(ctx, q.outside.read, scan, text, args); !errors.Is(err, driver.ErrBadConn) {
+			return all, classify("read", err)
+		}
+	}
 	rows, err := q.on.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, classify("read", err)
@@ -108,6 +120,30 @@ func rowsOf[T any](ctx context.Context, q *Q, scan func(row) (T, error), text st
 		all = append(all, one)
 	}
 	return all, classify("read", rows.Err())
+}
+
+// rowsOnPgx is rowsOf outside a transaction, on PostgreSQL. It spares what
+// database/sql takes to hand on each value.
+func rowsOnPgx[T any](
+	ctx context.Context, pool *sql.DB, scan func(row) (T, error), text string, args []any,
+) (all []T, err error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	err = conn.Raw(func(raw any) error {
+		rows, err := raw.(*stdlib.Conn).Conn().Query(ctx, text, args...)
+		if pgconn.SafeToRetry(err) {
+			return driver.ErrBadConn
+		}
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (T, error) { return scan(r) })
+		return err
+	})
+	return all, err
 }
 
 // single reads the one row of a query. It returns [ErrNotFound] if there is
