@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/ecdsa"
@@ -93,7 +94,8 @@ type credential struct{ ID, Secret string }
 func (h hello) say() error { return json.NewEncoder(os.Stdout).Encode(h) }
 
 // serveBare signs one ES256 JWT a request through golang-jwt, with claims as an
-// RFC 9068 token has them, and writes as many bytes as asked.
+// RFC 9068 token has them, and writes as many bytes as asked. At floorPath it
+// reads the form and writes so many bytes, and does nothing else.
 func serveBare() error {
 	size, err := strconv.Atoi(os.Getenv("BENCH_SIZE"))
 	if err != nil {
@@ -115,6 +117,9 @@ func serveBare() error {
 	return err
 }
 
+// floorPath is where the bare server shows what any answer costs.
+const floorPath = "/floor"
+
 func bareHandler(size int) (http.Handler, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -126,7 +131,15 @@ func bareHandler(size int) (http.Handler, error) {
 	}
 	gin.SetMode(gin.ReleaseMode)
 	engine := gin.New()
-	engine.POST("/*path", func(c *gin.Context) {
+	fixed := bytes.Repeat([]byte(" "), size)
+	engine.POST(floorPath, func(c *gin.Context) {
+		if c.PostForm("grant_type") == "" {
+			c.Status(http.StatusBadRequest)
+			return
+		}
+		c.Data(http.StatusOK, "application/json", fixed)
+	})
+	engine.POST("/oauth2/token", func(c *gin.Context) {
 		now := time.Now()
 		if err := verify(c.PostForm("client_assertion")); err != nil {
 			c.String(http.StatusUnauthorized, "%s", err)

@@ -52,29 +52,6 @@ func BenchmarkToken(b *testing.B) {
 	})
 }
 
-// BenchmarkReusedToken is a caller that fetches a token per request, beside the
-// same without token.reuse: cpu-ratio is what a token costs that is given out
-// again, in fresh ones.
-func BenchmarkReusedToken(b *testing.B) {
-	again, _ := start(b, 1, "SVCAUTH_TOKEN_REUSE=20m")
-	fresh, _ := start(b, 1)
-	byAgain := post("/oauth2/token", again.Accounts[0], tokenForm)
-	byFresh := post("/oauth2/token", fresh.Accounts[0], tokenForm)
-	var our, their figure
-	measure := func(f *figure, p *process, request []byte) {
-		f.add(b, p, func() int64 { return load(b, p.Addr, window, func(int64) []byte { return request }, nil) })
-	}
-	for b.Loop() {
-		for range rounds {
-			measure(&our, again, byAgain)
-			measure(&their, fresh, byFresh)
-		}
-	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(our.cpuEach()/their.cpuEach(), "cpu-ratio")
-	b.ReportMetric(our.perSecond()/their.perSecond(), "throughput-ratio")
-}
-
 // BenchmarkColdToken asks 2,000 clients in turn while 100 are kept in memory:
 // nearly every request reads its client from the database.
 func BenchmarkColdToken(b *testing.B) {
