@@ -64,6 +64,7 @@ type Uses struct {
 	unwritten []store.AssertionUse
 	owed      map[string]store.AssertionUse // by id: passed without the database
 	counted   map[string]counted            // by client
+	swept     time.Time                     // when room was made among the counted
 }
 
 // use is what a request asks about.

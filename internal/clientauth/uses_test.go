@@ -17,17 +17,34 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/schema"
 )
 
+// usesStore returns an empty database.
+func usesStore(t *testing.T, cfg store.Config) *store.Store {
+	t.Helper()
+	cfg.URL = schema.SQLite(t)
+	db, err := store.Open(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// process returns the Uses of a process that begins on db, alone or not, and
+// has nothing in memory. It does not run yet.
+func process(t *testing.T, db *store.Store, alone bool, clock func() time.Time) *Uses {
+	t.Helper()
+	memory, err := cache.New(cache.Config{Clock: clock})
+	require.NoError(t, err)
+	u := NewUses(UsesConfig{
+		Cache: memory, Store: db, Alone: alone, Clock: clock, Logger: slog.New(slog.DiscardHandler),
+	})
+	require.NoError(t, u.Load(t.Context()))
+	return u
+}
+
 // alone returns the Uses of a process alone, which runs, and its database.
 func alone(t *testing.T) (*Uses, *store.Store) {
 	t.Helper()
-	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	memory, err := cache.New(cache.Config{})
-	require.NoError(t, err)
-	u := NewUses(UsesConfig{Cache: memory, Store: db, Alone: true, Clock: time.Now,
-		Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, u.Load(t.Context()))
+	db := usesStore(t, store.Config{})
+	u := process(t, db, true, time.Now)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- u.Run(ctx) }()
@@ -125,17 +142,11 @@ func TestWhatIsMadeAheadIsWrittenAtOnce(t *testing.T) {
 // at one that has Redis. That is settled then: a later start refuses nothing
 // that was made since.
 func TestAGapThatWasFoundByAClockThatWasBehind(t *testing.T) {
-	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := usesStore(t, store.Config{})
 	var behind atomic.Int64
 	clock := func() time.Time { return time.Now().Add(-time.Duration(behind.Load())) }
 	start := func(alone bool) (u *Uses, end func()) {
-		memory, err := cache.New(cache.Config{Clock: clock})
-		require.NoError(t, err)
-		u = NewUses(UsesConfig{Cache: memory, Store: db, Alone: alone, Clock: clock,
-			Logger: slog.New(slog.DiscardHandler)})
-		require.NoError(t, u.Load(t.Context()))
+		u = process(t, db, alone, clock)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- u.Run(ctx) }()
@@ -163,20 +174,10 @@ func TestAGapThatWasFoundByAClockThatWasBehind(t *testing.T) {
 // ahead when the process began.
 func TestWhatWasUsedBeforeAStartByAClockThatWasAhead(t *testing.T) {
 	for _, inRows := range []bool{false, true} {
-		db, err := store.Open(store.Config{URL: schema.SQLite(t)})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = db.Close() })
+		db := usesStore(t, store.Config{})
 		var ahead atomic.Int64
 		clock := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-		begin := func() *Uses {
-			memory, err := cache.New(cache.Config{Clock: clock})
-			require.NoError(t, err)
-			u := NewUses(UsesConfig{Cache: memory, Store: db, Alone: true, Clock: clock,
-				Logger: slog.New(slog.DiscardHandler)})
-			require.NoError(t, u.Load(t.Context()))
-			return u
-		}
-		one := begin()
+		one := process(t, db, true, clock)
 		if !inRows {
 			one.begin(t.Context())
 		}
@@ -186,7 +187,7 @@ func TestWhatWasUsedBeforeAStartByAClockThatWasAhead(t *testing.T) {
 		one.end(t.Context())
 		for _, by := range []time.Duration{10 * time.Minute, 24 * time.Hour} {
 			ahead.Store(int64(by))
-			u := begin()
+			u := process(t, db, true, clock)
 			require.NoError(t, u.Use(t.Context(), Once{Client: once.Client, JTI: "b" + by.String(),
 				IssuedAt: clock(), ExpiresAt: clock().Add(time.Minute)}))
 			ahead.Store(0)
@@ -198,9 +199,7 @@ func TestWhatWasUsedBeforeAStartByAClockThatWasAhead(t *testing.T) {
 // A process alone that was killed has left a mark, which the next one settles,
 // whether it is alone or not.
 func TestACrashIsSettledOnce(t *testing.T) {
-	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := usesStore(t, store.Config{})
 	now := time.Now()
 	require.NoError(t, db.OpenUses(t.Context(), now.Add(-time.Hour)))
 	for i := range 3 {
@@ -214,17 +213,11 @@ func TestACrashIsSettledOnce(t *testing.T) {
 // Before a restore an assertion may have been used that was made by a clock
 // that is ahead: it does not pass after it.
 func TestWhatWasMadeAheadOfARestoreDoesNotPass(t *testing.T) {
-	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := usesStore(t, store.Config{})
 	now := time.Now()
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error { return q.NoteRestore(t.Context(), now) }))
-	memory, err := cache.New(cache.Config{})
-	require.NoError(t, err)
 	later := now.Add(assertionSkew + 10*time.Second)
-	u := NewUses(UsesConfig{Cache: memory, Store: db, Clock: func() time.Time { return later },
-		Logger: slog.New(slog.DiscardHandler)})
-	require.NoError(t, u.Load(t.Context()))
+	u := process(t, db, false, func() time.Time { return later })
 	once := usedOnce("sa_1", "org_1", "made ahead")
 	once.IssuedAt = now.Add(assertionSkew - time.Second)
 	require.ErrorContains(t, u.Use(t.Context(), once), "make a new assertion")
@@ -235,28 +228,18 @@ func TestWhatWasMadeAheadOfARestoreDoesNotPass(t *testing.T) {
 // Who starts anew while the clock is ahead refuses nothing for long once it is
 // right: not the process that found it ahead, nor one after it.
 func TestAGapThatWasNotedByAClockThatWasAhead(t *testing.T) {
-	db, err := store.Open(store.Config{URL: schema.SQLite(t)})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
+	db := usesStore(t, store.Config{})
 	ahead := 8 * time.Hour
 	clock := func() time.Time { return time.Now().Add(ahead) }
-	starts := func() *Uses {
-		memory, err := cache.New(cache.Config{Clock: clock})
-		require.NoError(t, err)
-		u := NewUses(UsesConfig{Cache: memory, Store: db, Alone: true, Clock: clock,
-			Logger: slog.New(slog.DiscardHandler)})
-		require.NoError(t, u.Load(t.Context()))
-		return u
-	}
 	require.NoError(t, db.OpenUses(t.Context(), time.Now().Add(-time.Minute)))
 	require.NoError(t, db.Write(t.Context(), func(q *store.Q) error {
 		return q.NoteRestore(t.Context(), clock())
 	}))
-	found := starts()
+	found := process(t, db, true, clock)
 	ahead = 0
 	old := usedOnce("sa_1", "org_1", "old")
 	old.IssuedAt = old.IssuedAt.Add(-time.Minute)
-	for name, u := range map[string]*Uses{"found": found, "next": starts()} {
+	for name, u := range map[string]*Uses{"found": found, "next": process(t, db, true, clock)} {
 		require.ErrorContains(t, u.Use(t.Context(), old), "make a new assertion", name)
 		once := usedOnce("sa_1", "org_1", name)
 		once.IssuedAt = once.IssuedAt.Add(2 * time.Second)

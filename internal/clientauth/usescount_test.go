@@ -3,7 +3,6 @@ package clientauth
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -11,9 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/store"
-	"github.com/svcauth/svcauth/internal/svctest/schema"
 )
 
 // reads counts the statements that a store is asked for outside a transaction.
@@ -31,15 +28,9 @@ func (*reads) MigrationWaits(string) {}
 // it has as many as it may is it refused.
 func TestUsesAreNotCountedForEach(t *testing.T) {
 	asked := &reads{}
-	db, err := store.Open(store.Config{URL: schema.SQLite(t), Observer: asked})
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = db.Close() })
-	memory, err := cache.New(cache.Config{})
-	require.NoError(t, err)
+	db := usesStore(t, store.Config{Observer: asked})
 	var later atomic.Int64
-	u := NewUses(UsesConfig{Cache: memory, Store: db, Logger: slog.New(slog.DiscardHandler),
-		Clock: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
-	require.NoError(t, u.Load(t.Context()))
+	u := process(t, db, false, func() time.Time { return time.Now().Add(time.Duration(later.Load())) })
 	long := func(jti string) error {
 		once := usedOnce("sa_1", "org_1", jti)
 		once.ExpiresAt = once.ExpiresAt.Add(time.Hour)
@@ -61,7 +52,37 @@ func TestUsesAreNotCountedForEach(t *testing.T) {
 	for i := 100; i < 150; i++ {
 		require.NoError(t, long(fmt.Sprint(i)))
 	}
-	require.ErrorContains(t, long("one more"), "10000 assertions that have not")
+	began = asked.n.Load()
+	for i := range 100 {
+		require.ErrorContains(t, long(fmt.Sprint("one more ", i)), "10000 assertions that have not")
+	}
+	require.Less(t, asked.n.Load()-began, int64(50), "counted for some that are refused")
 	later.Store(int64(2 * time.Hour))
 	require.NoError(t, long("when they are over"))
+}
+
+// Beyond as many clients as there is room for, no use looks through all that
+// are counted: that is done now and then, for all.
+func TestUsesOfManyClientsLookThroughTheCountedOnce(t *testing.T) {
+	now := time.Now()
+	u, _ := alone(t)
+	crowd := func(n int) string { return fmt.Sprint("sa_crowd", n) }
+	for n := range maxCounted {
+		require.NoError(t, u.checkCount(t.Context(), crowd(n), now))
+	}
+	require.Len(t, u.counted, maxCounted)
+	looks := 0
+	for n := range 100 {
+		over := u.counted[crowd(n)]
+		over.until = now.Add(-time.Second)
+		u.counted[crowd(n)] = over
+		require.NoError(t, u.checkCount(t.Context(), fmt.Sprint("sa_other", n), now))
+		if _, left := u.counted[crowd(n)]; !left {
+			looks++
+		}
+	}
+	require.LessOrEqual(t, looks, 1)
+	require.NoError(t, u.checkCount(t.Context(), "sa_later", now.Add(countedFor)))
+	require.Contains(t, u.counted, "sa_later")
+	require.Len(t, u.counted, 1, "the others are over")
 }
