@@ -11,7 +11,6 @@ import (
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/request"
 	"github.com/svcauth/svcauth/internal/token"
-	"github.com/svcauth/svcauth/internal/untrusted"
 	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
@@ -44,9 +43,10 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			e.refuse(c, f.get("client_id"), err)
 			return
 		}
+		of := request.Of(c)
 		r := token.Request{
 			GrantType: f.get(grantTypeParam), Scope: f.get("scope"), Resources: f.resources,
-			IP: request.Of(c).IP, UserAgent: untrusted.RedactSecrets(c.Request.UserAgent()),
+			IP: of.IP, UserAgent: c.Request.UserAgent(),
 			Proofs: c.Request.Header[dpop.Header], Method: c.Request.Method, Path: c.FullPath(),
 		}
 		if r.Fresh, err = fresh(f); err != nil {
@@ -67,7 +67,7 @@ func (e *Endpoints) token(alias bool) gin.HandlerFunc {
 			return
 		}
 		recordOutcome(c, client.ClientID, nil)
-		request.Of(c).Bound, request.Of(c).Reused = issued.Bound, issued.Reused
+		of.Bound, of.Reused = issued.Bound, issued.Reused
 		if issued.Nonce != "" { // RFC 9449 §8.2
 			c.Header(dpop.NonceHeader, issued.Nonce)
 		}

@@ -14,7 +14,7 @@ func (s *Server) admit(c *gin.Context) {
 	switch {
 	case !request.Of(c).Proxied && s.hasProxyField(c):
 		fault = request.ProxyField
-	case request.MutualTLS(c.Request.Context()) && forBrowsers(c.Request.URL.Path):
+	case forBrowsers(c.Request.URL.Path) && request.MutualTLS(c.Request.Context()):
 		fault = request.NotFound
 	default:
 		return

@@ -43,9 +43,8 @@ func (s *Server) bodyLimit(c *gin.Context) int {
 // body whose Content-Length is too large is not read at all. More than
 // oauth.MaxForm is read only from callers who have authenticated. readBody
 // holds no slot while it reads, and it reports whether the request goes on.
-func (s *Server) readBody(c *gin.Context) bool {
-	r, conn := c.Request, limits.ConnFrom(c.Request.Context())
-	lines := 0
+func (s *Server) readBody(c *gin.Context, conn *limits.Conn) bool {
+	r, lines := c.Request, 0
 	for _, values := range r.Header {
 		lines += len(values)
 	}

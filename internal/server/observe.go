@@ -71,13 +71,8 @@ func (s *Server) observe(c *gin.Context) {
 				s.refuse(c, request.Panicked, nil)
 			}
 		}
-		took := time.Since(began)
-		if !state.Answered.IsZero() {
-			// How long a stream lasted says nothing about the server.
-			took = state.Answered.Sub(began)
-		}
-		s.log(c, took, panicked)
-		s.noteFault(c)
+		s.log(c, state, began, panicked)
+		s.noteFault(c, state)
 		if span != nil {
 			endSpan(span, c)
 		}
@@ -127,8 +122,7 @@ func endSpan(span trace.Span, c *gin.Context) {
 // was for. If nobody is known to have sent it, the record is kept apart from
 // what strangers were refused, which they could make as much of as they like,
 // and says nothing of where it came from, for anybody may ask for it.
-func (s *Server) noteFault(c *gin.Context) {
-	of := request.Of(c)
+func (s *Server) noteFault(c *gin.Context, of *request.State) {
 	if c.Writer.Status() < http.StatusInternalServerError || of.Outcome.Code == "" {
 		return
 	}
@@ -143,9 +137,13 @@ func (s *Server) noteFault(c *gin.Context) {
 	s.cfg.Refusals.Note(r)
 }
 
-func (s *Server) log(c *gin.Context, took time.Duration, panicked bool) {
-	o := request.Of(c).Outcome
-	status := c.Writer.Status()
+func (s *Server) log(c *gin.Context, of *request.State, began time.Time, panicked bool) {
+	now, o, status := time.Now(), of.Outcome, c.Writer.Status()
+	took := now.Sub(began)
+	if !of.Answered.IsZero() {
+		// How long a stream lasted says nothing about the server.
+		took = of.Answered.Sub(began)
+	}
 	level := slog.LevelInfo
 	switch {
 	case status == http.StatusServiceUnavailable:
@@ -156,8 +154,8 @@ func (s *Server) log(c *gin.Context, took time.Duration, panicked bool) {
 	if !svcauth.ValidClientID(o.ClientID) {
 		o.ClientID = "" // it may be anything, a secret in the wrong field too
 	}
-	line := slog.NewRecord(time.Now(), level, "request", 0) // from which line of code is not looked up
-	line.AddAttrs(s.appendLine(make([]slog.Attr, 0, maxLine), c, status, took, o)...)
+	line := slog.NewRecord(now, level, "request", 0) // from which line of code is not looked up
+	line.AddAttrs(s.appendLine(make([]slog.Attr, 0, maxLine), c, of, status, took, o)...)
 	if handler, ctx := s.cfg.Logger.Handler(), c.Request.Context(); handler.Enabled(ctx, level) {
 		_ = handler.Handle(ctx, line)
 	}
@@ -177,9 +175,8 @@ const maxLine = 16
 
 // appendLine appends what the line of a request says.
 func (s *Server) appendLine(
-	attrs []slog.Attr, c *gin.Context, status int, took time.Duration, o request.Outcome,
+	attrs []slog.Attr, c *gin.Context, of *request.State, status int, took time.Duration, o request.Outcome,
 ) []slog.Attr {
-	of := request.Of(c)
 	attrs = append(attrs,
 		slog.String("request_id", of.ID), slog.String("method", request.Method(c.Request)),
 		slog.String("route", c.FullPath()),

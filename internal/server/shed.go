@@ -26,17 +26,17 @@ func (s *Server) InFlight() int { return len(s.inflight) }
 // Probes require no slot. A busy node is alive, and a load balancer that takes
 // it for dead makes the others busier.
 func (s *Server) bound(c *gin.Context) {
+	conn := limits.ConnFrom(c.Request.Context())
 	defer endUnread(c)
 	probe := probes(c.Request.URL.Path)
 	if !probe && len(s.inflight) == cap(s.inflight) {
 		s.shed(c)
 		return
 	}
-	if !s.readBody(c) {
+	if !s.readBody(c, conn) {
 		c.Abort()
 		return
 	}
-	conn := limits.ConnFrom(c.Request.Context())
 	if probe {
 		conn.Settle()
 		return

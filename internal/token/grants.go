@@ -11,6 +11,7 @@ import (
 	"github.com/svcauth/svcauth/internal/cache"
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/oautherr"
+	"github.com/svcauth/svcauth/internal/untrusted"
 )
 
 // grant is one way to a token (RFC 6749 §1.3). It decides what the token
@@ -38,7 +39,7 @@ type Request struct {
 	Scope     string
 	Resources []string // resource and audience alike
 	IP        string
-	UserAgent string
+	UserAgent string // as it was sent: it may have a secret in it
 
 	Fresh bool // a token of its own, though token.reuse would give one out again
 
@@ -146,7 +147,7 @@ func (i *issuance) mint(ctx context.Context, d decision) *oautherr.Error {
 	record := cache.TokenRecord{
 		JTI: claims.JTI, ClientID: client.ClientID, OrgID: client.OrgID, SecretID: client.CredentialID,
 		Scope: d.scope, Roles: d.roles, Epoch: i.holder.Epoch, Pol: i.holder.Policy,
-		IP: i.request.IP, UserAgent: i.request.UserAgent,
+		IP: i.request.IP, UserAgent: untrusted.RedactSecrets(i.request.UserAgent),
 		IssuedAt: time.Unix(claims.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(claims.ExpiresAt, 0).UTC(),
 	}
 	bound.confirmation.record(&record)
