@@ -61,7 +61,8 @@ func reusedToken(b *testing.B, m *machinery, ofReused, ofFresh []string) {
 	b.ReportMetric(floor.cost().all()/fresh.cost().all(), "floor-ratio")
 	b.ReportMetric(reused.perSecond()/fresh.perSecond(), "throughput-ratio")
 	unseen, seen := checks(b, each)
-	b.Logf("a resource server takes %.1f µs for a token that it has not seen, %.1f µs for one that it has", unseen, seen)
+	b.Logf("a resource server takes %.1f µs for a token that it has not seen, %.1f µs for one that it has",
+		unseen, seen)
 	b.ReportMetric((reused.cost().all()+seen)/(fresh.cost().all()+unseen), "used-ratio")
 }
 
