@@ -18,10 +18,12 @@ func createAccount() *cobra.Command {
 	var expires string
 	var bare bool
 	var tokens accountTokenFlags
+	var t removal
 	return verb{
 		use:     "create NAME",
 		short:   "Create a service account with one secret, which is shown once, or with none",
 		choices: aboutAccounts,
+		long:    asksFirst,
 		example: []string{"svcauth service-account create backup",
 			`svcauth service-account create nightly --role "Cluster viewer" --description "Nightly report" ` +
 				"--token-ttl 15m --secret-expires-at 90d",
@@ -36,6 +38,7 @@ func createAccount() *cobra.Command {
 			tokens.add(flags, "")
 			flags.BoolVar(&bare, "no-secret", false,
 				"make it without a secret; add a credential of another kind afterwards")
+			t.yesFlag(flags)
 		},
 		run: func(ctx context.Context, s *session, args []string) (err error) {
 			body.Name = args[0]
@@ -58,8 +61,12 @@ func createAccount() *cobra.Command {
 			if body.Claims, _, err = tokens.values(s); err != nil {
 				return err
 			}
-			account, err := s.client.CreateServiceAccount(ctx, body)
-			if err != nil {
+			var account svcauth.ServiceAccount
+			if err := t.cautiously(ctx, s, func(c svcauth.Caution) (err error) {
+				body.Caution = c
+				account, err = s.client.CreateServiceAccount(ctx, body)
+				return err
+			}); err != nil {
 				return err
 			}
 			return s.showAccount(account)
@@ -91,10 +98,12 @@ func updateAccount() *cobra.Command {
 	var name, description, binding string
 	var ttl time.Duration
 	var tokens accountTokenFlags
+	var t removal
 	return verb{
 		use:     "update SERVICE-ACCOUNT",
 		short:   "Change a service account's name, description or tokens",
 		choices: aboutAccounts,
+		long:    asksFirst,
 		example: []string{`svcauth service-account update deployer --description "Deploys clusters" --token-ttl 30m`,
 			`svcauth service-account update deployer --default-resource "" --claim ""`},
 		flags: func(flags *pflag.FlagSet) {
@@ -104,6 +113,7 @@ func updateAccount() *cobra.Command {
 			flags.StringVar(&binding, "token-binding", "", aboutBinding+
 				"; to demand more ends at once its tokens that are not bound so")
 			tokens.add(flags, ", instead of those it has; an empty one takes all away")
+			t.yesFlag(flags)
 		},
 		run: func(ctx context.Context, s *session, args []string) error {
 			seconds, err := lifetime(ttl)
@@ -133,13 +143,25 @@ func updateAccount() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			account, err := s.client.UpdateServiceAccount(ctx, id, 0, patch, 0)
-			if err != nil {
-				return err
-			}
-			return s.showAccount(account)
+			return t.updateAccount(ctx, s, id, patch)
 		},
 	}.command()
+}
+
+// updateAccount changes an account, and asks first if there is something to
+// warn of.
+func (t *removal) updateAccount(
+	ctx context.Context, s *session, id string, patch svcauth.ServiceAccountPatch,
+) error {
+	var account svcauth.ServiceAccount
+	if err := t.cautiously(ctx, s, func(c svcauth.Caution) (err error) {
+		patch.Caution = c
+		account, err = s.client.UpdateServiceAccount(ctx, id, 0, patch, 0)
+		return err
+	}); err != nil {
+		return err
+	}
+	return s.showAccount(account)
 }
 
 // given returns the flag's value if the flag was set, even to an empty text, or

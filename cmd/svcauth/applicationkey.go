@@ -107,16 +107,24 @@ func (s *session) showKey(k svcauth.ApplicationKey) error {
 
 func createKey() *cobra.Command {
 	var body svcauth.NewApplicationKey
+	var t removal
 	return verb{
 		use:     "create",
 		short:   "Create an application key of yours; its secret is shown once",
 		example: []string{`svcauth application-key create --description "My laptop"`},
 		long: "It acts with the roles that you hold at the moment of each token request, and ends when your " +
-			"password is set or reset, and when you are suspended or removed.",
-		flags: func(flags *pflag.FlagSet) { flags.StringVar(&body.Description, "description", "", "what it is for") },
+			"password is set or reset, and when you are suspended or removed. " + asksFirst,
+		flags: func(flags *pflag.FlagSet) {
+			flags.StringVar(&body.Description, "description", "", "what it is for")
+			t.yesFlag(flags)
+		},
 		run: func(ctx context.Context, s *session, _ []string) error {
-			key, err := s.client.CreateApplicationKey(ctx, body)
-			if err != nil {
+			var key svcauth.ApplicationKey
+			if err := t.cautiously(ctx, s, func(c svcauth.Caution) (err error) {
+				body.Caution = c
+				key, err = s.client.CreateApplicationKey(ctx, body)
+				return err
+			}); err != nil {
 				return err
 			}
 			return s.showKey(key)

@@ -64,6 +64,27 @@ func (t *removal) confirm(ctx context.Context, s *session, consequence func() (s
 	return errors.New("not confirmed; nothing was changed")
 }
 
+// asksFirst is the help of commands that make their change by
+// [removal.cautiously].
+const asksFirst = "It asks first if by it a client gets no token any more unless it names an API, " +
+	"or somebody could use what was never given to them."
+
+// cautiously makes a change that there may be something to warn of. It asks
+// before it makes one that the server does warn of.
+func (t *removal) cautiously(ctx context.Context, s *session, change func(svcauth.Caution) error) error {
+	err := change(svcauth.Caution{Strict: !t.yes})
+	var p *svcauth.Problem
+	if !errors.As(err, &p) || len(p.Warnings()) == 0 {
+		return err
+	}
+	if err := t.confirm(ctx, s, func() (string, error) {
+		return clean(strings.Join(p.Warnings(), " ")), nil
+	}); err != nil {
+		return err
+	}
+	return change(svcauth.Caution{})
+}
+
 func (s *session) terminal() bool { return isTerminal(s.in) }
 
 // isTerminal reports whether a stream is a terminal.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,7 @@ func TestCommandsWarnOfAccountsWithoutADefaultToken(t *testing.T) {
 	status, _, said = call(t, server, append(assign, "--yes")...)
 	require.Zero(t, status, said)
 	require.Contains(t, said, "Warning: The service account whole gets no token without a resource")
+	server.Account("whole2", "clusters:view")
 	for _, c := range []struct {
 		args    []string
 		warning string
@@ -34,9 +36,17 @@ func TestCommandsWarnOfAccountsWithoutADefaultToken(t *testing.T) {
 		{[]string{"service-account", "update", "torn", "--default-resource", "", "-o", "json"}, warning},
 		{[]string{"service-account", "disable", "torn", "--yes"}, ""},
 		{[]string{"service-account", "enable", "torn"}, warning},
+		{[]string{"role", "update", "Role of whole2", "--add-privilege", "billing:view"},
+			"Warning: The service account whole2 gets no token"},
 		{[]string{"application-key", "create"},
 			"Warning: The application keys of " + svctest.AdminEmail + " get no token"},
 	} {
+		if c.warning != "" {
+			status, _, said := call(t, server, c.args...)
+			require.Equal(t, 2, status, "it is asked first")
+			require.Contains(t, said, strings.TrimPrefix(c.warning, "Warning: "))
+			c.args = append(c.args, "--yes")
+		}
 		status, out, said := call(t, server, c.args...)
 		require.Zero(t, status, said)
 		require.NotContains(t, out, "Warning:")

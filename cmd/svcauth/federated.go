@@ -117,6 +117,7 @@ type federatedFlags struct {
 	claims, algorithms, privileges                                     []string
 	maxAge, ttl                                                        time.Duration
 	oneTime, strict                                                    bool
+	removal
 }
 
 func (f *federatedFlags) add(flags *pflag.FlagSet) {
@@ -135,7 +136,30 @@ func (f *federatedFlags) add(flags *pflag.FlagSet) {
 		"issuer's token)")
 	flags.BoolVar(&f.oneTime, "one-time", false, "each of its tokens works once, and must have a jti")
 	flags.StringVar(&f.expires, "expires-at", "", "when it ends: a time, a date or a duration such as 90d")
-	flags.BoolVar(&f.strict, "strict", false, "refuse it if there is anything to warn of")
+	flags.BoolVar(&f.strict, "strict", false, "refuse it if there is anything to warn of, rather than ask")
+	f.yesFlag(flags)
+}
+
+// save makes a credential or changes one. It asks first if there is something
+// to warn of.
+func (f *federatedFlags) save(
+	ctx context.Context, s *session, save func(svcauth.Caution) (svcauth.FederatedCredential, error),
+) error {
+	var saved svcauth.FederatedCredential
+	change := func(c svcauth.Caution) (err error) {
+		saved, err = save(c)
+		return err
+	}
+	var err error
+	if f.strict {
+		err = change(svcauth.Caution{Strict: true})
+	} else {
+		err = f.cautiously(ctx, s, change)
+	}
+	if err != nil {
+		return err
+	}
+	return s.showFederated(saved)
 }
 
 // keySet reads the file with the key set, if there is one.
@@ -161,8 +185,8 @@ func createFederated() *cobra.Command {
 		short:   "Let tokens of another issuer prove a service account",
 		choices: aboutFederated,
 		long: "A preset fills in what is the same for each credential of its kind, and warns of names that can " +
-			"be taken " +
-			"over. Values are compared exactly. Have the issuer make its tokens for this server's issuer as audience.",
+			"be taken over: it asks first then. Values are compared exactly. Have the issuer make its tokens for " +
+			"this server's issuer as audience.",
 		example: []string{"svcauth service-account federated-credential create deployer production --preset github " +
 			"--subject repo:acme@77/app@1234:environment:production --claim environment=production"},
 		flags: func(flags *pflag.FlagSet) {
@@ -174,7 +198,7 @@ func createFederated() *cobra.Command {
 			body := svcauth.NewFederatedCredential{
 				Name: args[1], Description: f.description, Preset: preset, Issuer: f.issuer, Audience: f.audience,
 				Subject: f.subject, JWKSURI: f.jwksURI, Algorithms: f.algorithms, MaxAge: int(f.maxAge.Seconds()),
-				OneTime: f.oneTime, Privileges: f.privileges, TTLSeconds: int(f.ttl.Seconds()), Strict: f.strict,
+				OneTime: f.oneTime, Privileges: f.privileges, TTLSeconds: int(f.ttl.Seconds()),
 			}
 			if body.Claims, err = claimPairs(f.claims); err != nil {
 				return err
@@ -189,11 +213,10 @@ func createFederated() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			made, err := s.client.CreateFederatedCredential(ctx, id, body)
-			if err != nil {
-				return err
-			}
-			return s.showFederated(made)
+			return f.save(ctx, s, func(c svcauth.Caution) (svcauth.FederatedCredential, error) {
+				body.Caution = c
+				return s.client.CreateFederatedCredential(ctx, id, body)
+			})
 		},
 	}.command()
 }
@@ -222,11 +245,10 @@ func updateFederated() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			changed, err := s.client.UpdateFederatedCredential(ctx, id, args[1], patch)
-			if err != nil {
-				return err
-			}
-			return s.showFederated(changed)
+			return f.save(ctx, s, func(c svcauth.Caution) (svcauth.FederatedCredential, error) {
+				patch.Caution = c
+				return s.client.UpdateFederatedCredential(ctx, id, args[1], patch)
+			})
 		},
 	}.command()
 }
@@ -237,7 +259,7 @@ func (s *session) federatedPatch(f *federatedFlags, name *string) (p svcauth.Fed
 	p = svcauth.FederatedCredentialPatch{
 		Name: s.given("name", name), Description: s.given("description", &f.description),
 		Issuer: s.given("issuer", &f.issuer), Audience: s.given("audience", &f.audience),
-		Subject: s.given("subject", &f.subject), Strict: f.strict,
+		Subject:        s.given("subject", &f.subject),
 		ClearExpiresAt: given("expires-at") && f.expires == "", ClearJWKSURI: given("jwks-uri") && f.jwksURI == "",
 		ClearPrivileges: given("privilege") && strings.Join(f.privileges, "") == "",
 		ClearJWKS:       given("jwks-file") && f.jwksFile == "",

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -111,8 +110,7 @@ func (h holders) assignRole() *cobra.Command {
 		short:   "Assign a role to a " + h.what + ", for good or until a moment",
 		choices: h.about(roleChoices),
 		long: "Given again, it sets the new expiry. When a grant expires, live tokens lose what it gave. " +
-			"One can give only what one holds, and for no longer. It asks before a grant by which a client gets no " +
-			"token any more unless it names an API.",
+			"One can give only what one holds, and for no longer. " + asksFirst,
 		example: []string{"svcauth " + h.noun + " role assign " + h.example + ` "Cluster viewer"`,
 			"svcauth " + h.noun + " role assign " + h.example + ` "Cluster viewer" --expires-at 12h`},
 		flags: func(flags *pflag.FlagSet) {
@@ -133,15 +131,12 @@ func (h holders) assignRole() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			body.Strict = !t.yes
-			answer, err := h.assign(s.client, ctx, id, roleID, body)
-			if stops := warnedOf(err); stops != "" {
-				if err = t.confirm(ctx, s, func() (string, error) { return stops, nil }); err == nil {
-					body.Strict = false
-					answer, err = h.assign(s.client, ctx, id, roleID, body)
-				}
-			}
-			if err != nil {
+			var answer svcauth.GrantAnswer
+			if err := t.cautiously(ctx, s, func(c svcauth.Caution) (err error) {
+				body.Caution = c
+				answer, err = h.assign(s.client, ctx, id, roleID, body)
+				return err
+			}); err != nil {
 				return err
 			}
 			s.say("%s %s holds role %s, until it expires: %s.", strings.ToUpper(h.what[:1])+h.what[1:],
@@ -154,15 +149,6 @@ func (h holders) assignRole() *cobra.Command {
 			return nil
 		},
 	}.command()
-}
-
-// warnedOf returns what a strict request was refused for, or nothing.
-func warnedOf(err error) string {
-	var p *svcauth.Problem
-	if errors.As(err, &p) {
-		return strings.Join(p.Warnings(), " ")
-	}
-	return ""
 }
 
 // warnOfDefault warns of accounts whose requests without scope and resource are

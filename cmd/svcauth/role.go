@@ -142,7 +142,7 @@ func updateRole() *cobra.Command {
 	r := &roleChange{}
 	return verb{use: "update ROLE", short: "Change a role's name, description or privileges", choices: aboutRoles,
 		long: "Live tokens that carry the role and a privilege that it loses die at once; " +
-			"adding one kills none, and live tokens do not get it.",
+			"adding one kills none, and live tokens do not get it. " + asksFirst,
 		example: []string{`svcauth role update "Cluster viewer" --add-privilege alarms:view`,
 			`svcauth role update "Cluster operator" --remove-privilege clusters:edit --yes`},
 		flags: r.flags,
@@ -176,8 +176,14 @@ func updateRole() *cobra.Command {
 			if err := r.ask(ctx, s, role, patch); err != nil {
 				return err
 			}
-			role, err = s.client.UpdateRole(ctx, role.ID, role.Version, patch, r.wait)
-			if err != nil {
+			if err := r.cautiously(ctx, s, func(c svcauth.Caution) error {
+				patch.Caution = c
+				changed, err := s.client.UpdateRole(ctx, role.ID, role.Version, patch, r.wait)
+				if err == nil {
+					role = changed
+				}
+				return err
+			}); err != nil {
 				return err
 			}
 			s.warn(role.Warnings, role.MoreWarnings)

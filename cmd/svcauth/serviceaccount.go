@@ -183,24 +183,20 @@ func disableAccount() *cobra.Command {
 }
 
 func enableAccount() *cobra.Command {
+	var t removal
 	return verb{
 		use:     "enable SERVICE-ACCOUNT",
 		short:   "Enable a disabled service account; its old tokens stay dead",
 		choices: aboutAccounts,
+		long:    asksFirst,
 		example: []string{"svcauth service-account enable deployer"},
+		flags:   t.yesFlag,
 		run: func(ctx context.Context, s *session, args []string) error {
 			id, err := s.accountID(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			account, err := s.client.UpdateServiceAccount(ctx, id, 0, svcauth.ServiceAccountPatch{
-				Disabled: new(false),
-			}, 0)
-			if err != nil {
-				return err
-			}
-			s.warn(account.Warnings, 0)
-			return s.showAccount(account)
+			return t.updateAccount(ctx, s, id, svcauth.ServiceAccountPatch{Disabled: new(false)})
 		},
 	}.command()
 }

@@ -21,12 +21,18 @@ func (s *Service) UpdateServiceAccount(
 	version int64,
 	patch svcauth.ServiceAccountPatch,
 ) (changed svcauth.ServiceAccount, err error) {
+	whom := byDefault{principalID: id}
+	before, err := whom.before(ctx, s, svcauth.MembersManage, patch.Caution)
+	if err != nil {
+		return changed, err
+	}
 	another := false // its tokens are, by default, others than they were
 	err = s.changeAccount(ctx, id, "service_account.update", func(
 		ctx context.Context,
 		t *Tx,
 		old svcauth.ServiceAccount,
 	) error {
+		t.Caution = patch.Caution
 		if version != 0 && version != old.Version {
 			return store.ErrStale
 		}
@@ -64,13 +70,27 @@ func (s *Service) UpdateServiceAccount(
 				return err
 			}
 		}
-		another = othersByDefault(row, next)
-		return t.endTokens(ctx, row, next)
+		if err := t.endTokens(ctx, row, next); err != nil {
+			return err
+		}
+		if another = othersByDefault(row, next); !another {
+			return nil
+		}
+		if row.Disabled { // it got none at all
+			before = nil
+		}
+		return t.judge(ctx, func(ctx context.Context) error {
+			t.warnOfCredentials(changed.Warnings, 0)
+			return t.warnOfStopped(ctx, whom, before)
+		})
 	})
-	if err == nil && another {
-		changed.DefaultRefused = s.defaultRefused(ctx, "", id)
+	if err != nil {
+		return svcauth.ServiceAccount{}, err
 	}
-	return changed, err
+	if another {
+		changed.DefaultRefused = s.defaultRefused(ctx, whom)
+	}
+	return changed, nil
 }
 
 // othersByDefault reports whether what a changed account gets, unless it asks

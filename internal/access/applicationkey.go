@@ -30,6 +30,7 @@ func (s *Service) CreateApplicationKey(
 ) (made svcauth.ApplicationKey, err error) {
 	op := Operation{Action: "application_key.create", Target: svcauth.AuditTarget{Kind: "application_key"}}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
+		t.Caution = n.Caution
 		if _, err := theMember(ctx); err != nil {
 			return err
 		}
@@ -61,12 +62,14 @@ func (s *Service) CreateApplicationKey(
 		shown := made
 		shown.ClientSecret = ""
 		t.Target.ID, t.Target.Name, t.After = made.ID, made.Description, shown
-		return nil
+		return t.judge(ctx, func(ctx context.Context) error {
+			return t.warnOfStopped(ctx, byDefault{principalID: made.Member.ID}, nil)
+		})
 	})
 	if err != nil {
 		return svcauth.ApplicationKey{}, err
 	}
-	made.DefaultRefused = s.defaultRefused(ctx, "", made.Member.ID)
+	made.DefaultRefused = s.defaultRefused(ctx, byDefault{principalID: made.Member.ID})
 	return made, nil
 }
 

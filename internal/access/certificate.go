@@ -40,7 +40,7 @@ func (s *Service) CreateCertificate(
 	row.Description, row.ExpiresAt = n.Description, n.ExpiresAt
 	material, hint, problem := registrationOf(n, s.cfg.Clock())
 	row.Material, row.Hint = material, hint
-	row, err := s.createCredential(ctx, id, certificateKind, row, func(there []store.CredentialRow) error {
+	row, err := s.createCredential(ctx, id, certificateKind, row, func(_ *Tx, there []store.CredentialRow) error {
 		if problem != nil {
 			return problem
 		}

@@ -41,7 +41,13 @@ type Tx struct {
 	Also   string // another organization in whose log it stands; empty: none
 	Silent bool   // nothing changed (an idempotent repeat): no audit event
 
-	s *Service
+	// Caution is what the request says of what there is to warn of. A change
+	// that can have that sets it first of all.
+	Caution svcauth.Caution
+
+	s        *Service
+	warnings []string
+	revoked  []string // what the Observer is told of once it is committed
 }
 
 // Change runs a change. It checks the caller, runs do in a transaction, and
@@ -68,11 +74,17 @@ func (s *Service) Change(ctx context.Context, op Operation, do func(context.Cont
 					return err
 				}
 			}
-			if err := do(ctx, t); err != nil || t.Silent {
+			if err := do(ctx, t); err != nil {
+				return err
+			}
+			if err := t.judged(); err != nil || t.Silent {
 				return err
 			}
 			return t.Audit(ctx, op.Action)
 		})
+	}
+	if err == nil {
+		t.tellRevoked()
 	}
 	err = Problem(err, t.Target)
 	var refusal *svcauth.Problem
@@ -90,7 +102,15 @@ func (s *Service) tx(q *store.Q, actor Actor) *Tx {
 // SystemChange runs a change that the server itself makes, in no organization.
 // Nobody is asked, and do writes the audit events.
 func (s *Service) SystemChange(ctx context.Context, do func(*Tx) error) error {
-	return s.cfg.Store.Write(ctx, func(q *store.Q) error { return do(s.tx(q, System(""))) })
+	t := s.tx(nil, System(""))
+	err := s.cfg.Store.Write(ctx, func(q *store.Q) error {
+		t.Q = q
+		return do(t)
+	})
+	if err == nil {
+		t.tellRevoked()
+	}
+	return err
 }
 
 // takesAway has the actions that take something away from somebody, or may.

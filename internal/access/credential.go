@@ -2,7 +2,6 @@ package access
 
 import (
 	"context"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/typeid"
@@ -66,11 +65,11 @@ func (s *Service) credential(
 // createCredential adds a credential to a service account: row has Material,
 // Lookup, Hint, Description and ExpiresAt, all valid. The caller must hold
 // every privilege that the account holds. check, unless it is nil, looks at
-// those that the account has. shown returns what the audit log keeps of the new
-// one.
+// those that the account has, and says what there is to warn of. shown returns
+// what the audit log keeps of the new one.
 func (s *Service) createCredential(
 	ctx context.Context, id string, kind credentialKind, row store.CredentialRow,
-	check func([]store.CredentialRow) error, shown func(store.CredentialRow) any,
+	check func(*Tx, []store.CredentialRow) error, shown func(store.CredentialRow) any,
 ) (store.CredentialRow, error) {
 	err := s.changeCredential(ctx, id, kind, "", "create", func(
 		ctx context.Context, t *Tx, account svcauth.ServiceAccount,
@@ -101,7 +100,7 @@ func (s *Service) createCredential(
 			return err
 		}
 		if check != nil {
-			if err := check(there); err != nil {
+			if err := check(t, there); err != nil {
 				return err
 			}
 		}
@@ -123,7 +122,7 @@ func (s *Service) createCredential(
 // before, the caller must hold every privilege that the account holds.
 func (s *Service) updateCredential(
 	ctx context.Context, id string, kind credentialKind, credentialID string,
-	edit func(row *store.CredentialRow, now time.Time) (changed, wider bool, err error),
+	edit func(t *Tx, row *store.CredentialRow) (changed, wider bool, err error),
 	shown func(store.CredentialRow) any,
 ) (row store.CredentialRow, err error) {
 	err = s.changeCredential(ctx, id, kind, credentialID, "update", func(
@@ -134,7 +133,7 @@ func (s *Service) updateCredential(
 			return err
 		}
 		row = old
-		changed, wider, err := edit(&row, t.Now)
+		changed, wider, err := edit(t, &row)
 		if err != nil {
 			return err
 		}

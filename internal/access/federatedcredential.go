@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/federation"
 	"github.com/svcauth/svcauth/internal/store"
@@ -67,35 +66,47 @@ func (s *Service) CreateFederatedCredential(
 	ctx context.Context, id string, n svcauth.NewFederatedCredential,
 ) (made svcauth.FederatedCredential, err error) {
 	var row store.CredentialRow
+	var policy *federation.Policy
 	if actor, err := Caller(ctx, svcauth.MembersManage); err == nil { // else the change refuses, and writes that down
-		if row, err = s.newFederated(ctx, actor, n); err != nil {
+		if policy, row, err = s.newFederated(ctx, actor, n); err != nil {
 			return made, err
 		}
 	}
-	row, err = s.createCredential(ctx, id, federatedKind, row, nil, s.shownFederated)
+	row, err = s.createCredential(ctx, id, federatedKind, row, func(t *Tx, _ []store.CredentialRow) error {
+		t.Caution = n.Caution
+		s.warnOfPolicy(t, policy)
+		return nil
+	}, s.shownFederated)
 	if err != nil {
 		return made, err
 	}
 	return s.federated(row)
 }
 
-// newFederated returns the row that a request asks for.
+// newFederated returns the policy that a request asks for, and its row.
 func (s *Service) newFederated(
 	ctx context.Context, actor Actor, n svcauth.NewFederatedCredential,
-) (row store.CredentialRow, err error) {
+) (policy *federation.Policy, row store.CredentialRow, err error) {
 	if n.Name, err = ValidName("body.name", n.Name); err != nil {
-		return row, err
+		return nil, row, err
 	}
-	policy, err := federation.New(n, s.cfg.Issuer)
-	if err != nil {
-		return row, err
+	if policy, err = federation.New(n, s.cfg.Issuer); err != nil {
+		return nil, row, err
 	}
 	if policy.Privileges, err = s.validCeiling(ctx, actor, policy.Privileges); err != nil {
-		return row, err
+		return nil, row, err
 	}
 	row.Description, row.ExpiresAt = n.Description, n.ExpiresAt
 	setPolicy(&row, policy)
-	return row, nil
+	return policy, row, nil
+}
+
+// warnOfPolicy notes in a change by what others could come to have tokens that
+// fit a policy.
+func (s *Service) warnOfPolicy(t *Tx, p *federation.Policy) {
+	for _, w := range p.Lint(s.cfg.Issuer) {
+		t.warn(w.Message)
+	}
 }
 
 // UpdateFederatedCredential changes a federated credential. If more may fit it,
@@ -112,8 +123,8 @@ func (s *Service) UpdateFederatedCredential(
 		patch.Privileges = &sorted
 	}
 	row, err := s.updateCredential(ctx, id, federatedKind, credentialID,
-		func(row *store.CredentialRow, now time.Time) (bool, bool, error) {
-			return s.patchFederated(row, patch, now)
+		func(t *Tx, row *store.CredentialRow) (bool, bool, error) {
+			return s.patchFederated(t, row, patch)
 		}, s.shownFederated)
 	if err != nil {
 		return changed, err
@@ -123,7 +134,7 @@ func (s *Service) UpdateFederatedCredential(
 
 // patchFederated applies a patch to a row.
 func (s *Service) patchFederated(
-	row *store.CredentialRow, patch svcauth.FederatedCredentialPatch, now time.Time,
+	t *Tx, row *store.CredentialRow, patch svcauth.FederatedCredentialPatch,
 ) (changed, wider bool, err error) {
 	old, err := federation.Parse(row.Material)
 	if err != nil {
@@ -140,6 +151,9 @@ func (s *Service) patchFederated(
 	if err != nil {
 		return false, false, err
 	}
+	if t.Caution = patch.Caution; wider {
+		s.warnOfPolicy(t, policy)
+	}
 	before := *row
 	setPolicy(row, policy)
 	if patch.Description != nil {
@@ -153,7 +167,7 @@ func (s *Service) patchFederated(
 	case patch.ClearExpiresAt:
 		row.ExpiresAt = nil
 	case patch.ExpiresAt != nil && !sameMoment(milli(patch.ExpiresAt), row.ExpiresAt):
-		if err := validExpiry("body.expires_at", patch.ExpiresAt, now); err != nil {
+		if err := validExpiry("body.expires_at", patch.ExpiresAt, t.Now); err != nil {
 			return false, false, err
 		}
 		row.ExpiresAt = milli(patch.ExpiresAt)

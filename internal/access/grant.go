@@ -42,14 +42,15 @@ func (s *Service) ServiceAccountRoles(
 // until the grant ends, unless the same grant only becomes shorter. It kills no
 // token: what a shorter grant takes away dies when it expires. The answer names
 // secrets whose makers lack what the account gains, and tells if it gets no
-// token by default from now on; a strict request is refused for that.
+// token by default from now on.
 func (s *Service) AssignServiceAccountRole(
 	ctx context.Context,
 	id,
 	roleID string,
 	r svcauth.GrantRequest,
 ) (answer svcauth.GrantAnswer, err error) {
-	stoppable, err := s.stoppable(ctx, r.Strict, id)
+	whom := byDefault{principalID: id}
+	before, err := whom.before(ctx, s, svcauth.MembersManage, r.Caution)
 	if err != nil {
 		return answer, err
 	}
@@ -58,6 +59,7 @@ func (s *Service) AssignServiceAccountRole(
 		t *Tx,
 		account svcauth.ServiceAccount,
 	) error {
+		t.Caution = r.Caution
 		row, role, err := s.assignRequested(ctx, t, id, roleID, r)
 		if err != nil || t.Silent {
 			return err
@@ -65,17 +67,18 @@ func (s *Service) AssignServiceAccountRole(
 		if answer.Warnings, err = s.warnOfGrant(ctx, t, account, role, row.ExpiresAt); err != nil {
 			return err
 		}
-		if stoppable {
-			if err := s.mustNotStop(ctx, t, id); err != nil {
-				return err
-			}
+		if err := t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id); err != nil {
+			return err
 		}
-		return t.touch(ctx, t.Actor.OrgID, store.ChangeClient, id)
+		return t.judge(ctx, func(ctx context.Context) error {
+			t.warnOfCredentials(answer.Warnings, 0)
+			return t.warnOfStopped(ctx, whom, before)
+		})
 	})
 	if err != nil {
 		return svcauth.GrantAnswer{}, err
 	}
-	answer.DefaultRefused = s.defaultRefused(ctx, roleID, id)
+	answer.DefaultRefused = s.defaultRefused(ctx, whom)
 	return answer, nil
 }
 

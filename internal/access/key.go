@@ -46,7 +46,7 @@ func (s *Service) CreateKey(ctx context.Context, id string, n svcauth.NewKey) (s
 	}
 	row, err := s.createCredential(ctx, id, keyKind, store.CredentialRow{
 		Material: material.Encode(), Hint: hint, Description: n.Description, ExpiresAt: n.ExpiresAt,
-	}, func(there []store.CredentialRow) error {
+	}, func(_ *Tx, there []store.CredentialRow) error {
 		for _, one := range there {
 			if one.Hint == hint {
 				return svcauth.NewProblem(svcauth.CodeConflict,
@@ -124,7 +124,7 @@ func readPublicKey(n svcauth.NewKey) (key jwk.Key, verifier jwk.Verifier, err er
 // the account holds.
 func (s *Service) UpdateKey(ctx context.Context, id, keyID string, patch svcauth.KeyPatch) (svcauth.Key, error) {
 	row, err := s.updateCredential(ctx, id, keyKind, keyID, func(
-		row *store.CredentialRow, now time.Time,
+		t *Tx, row *store.CredentialRow,
 	) (changed, wider bool, err error) {
 		old := *row
 		material, err := store.ParseKeyMaterial(row.Material)
@@ -137,7 +137,7 @@ func (s *Service) UpdateKey(ctx context.Context, id, keyID string, patch svcauth
 		}
 		err = editCredential(row, svcauth.SecretPatch{
 			Description: patch.Description, ExpiresAt: patch.ExpiresAt, ClearExpiresAt: patch.ClearExpiresAt,
-		}, now)
+		}, t.Now)
 		return row.Material != old.Material || row.Description != old.Description ||
 			!sameMoment(row.ExpiresAt, old.ExpiresAt), wider, err
 	}, shownKey)

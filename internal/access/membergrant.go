@@ -59,11 +59,13 @@ func (s *Service) AssignMemberRole(
 	roleID string,
 	r svcauth.GrantRequest,
 ) (answer svcauth.GrantAnswer, err error) {
-	stoppable, err := s.stoppable(ctx, r.Strict, id)
+	whom := byDefault{principalID: id}
+	before, err := whom.before(ctx, s, svcauth.MembersManage, r.Caution)
 	if err != nil {
 		return answer, err
 	}
 	err = s.Change(ctx, MemberOperation("member.assign_role", id), func(ctx context.Context, t *Tx) error {
+		t.Caution = r.Caution
 		member, err := t.grantee(ctx, id)
 		if err != nil {
 			return err
@@ -71,17 +73,15 @@ func (s *Service) AssignMemberRole(
 		if _, _, err = s.assignRequested(ctx, t, id, roleID, r); err != nil || t.Silent {
 			return err
 		}
-		if stoppable {
-			if err := s.mustNotStop(ctx, t, id); err != nil {
-				return err
-			}
+		if err := t.touchKeys(ctx, member); err != nil {
+			return err
 		}
-		return t.touchKeys(ctx, member)
+		return t.judge(ctx, func(ctx context.Context) error { return t.warnOfStopped(ctx, whom, before) })
 	})
 	if err != nil {
 		return svcauth.GrantAnswer{}, err
 	}
-	answer.DefaultRefused = s.defaultRefused(ctx, roleID, id)
+	answer.DefaultRefused = s.defaultRefused(ctx, whom)
 	return answer, nil
 }
 

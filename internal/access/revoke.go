@@ -16,10 +16,18 @@ func (t *Tx) revoke(ctx context.Context, orgID string, r svcauth.Revocation) err
 	if err == nil && wider != store.WiderNot {
 		err = t.InsertAuditEvent(ctx, RevokedMore(t.Now, t.Actor, orgID, r.ClientID, wider))
 	}
-	if err == nil && t.s.cfg.Observer != nil {
-		t.s.cfg.Observer.Revoked(revocationKind(r))
-	}
+	t.revoked = append(t.revoked, revocationKind(r))
 	return err
+}
+
+// tellRevoked tells the Observer of the revocations, which are committed.
+func (t *Tx) tellRevoked() {
+	if t.s.cfg.Observer == nil {
+		return
+	}
+	for _, kind := range t.revoked {
+		t.s.cfg.Observer.Revoked(kind)
+	}
 }
 
 // revocationKind returns what an entry denies: a token, a client's tokens, a
@@ -89,7 +97,7 @@ func ofPrivileges(role string, privileges []string) (entries []svcauth.Revocatio
 // revokePolicy raises the organization's pol, and kills of the tokens with a
 // lower one those that an entry names.
 func (t *Tx) revokePolicy(ctx context.Context, orgID string, entries ...svcauth.Revocation) error {
-	if t.Actor.Kind != svcauth.KindSystem {
+	if t.Actor.Kind != svcauth.KindSystem && !t.Caution.DryRun {
 		if wait := t.s.policies.Allow(orgID, t.Now); wait > 0 {
 			return tooManyRoleChanges(wait)
 		}

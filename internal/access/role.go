@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/svcauth/svcauth/internal/paging"
 	"github.com/svcauth/svcauth/internal/store"
@@ -168,59 +167,6 @@ func (s *Service) describeRoles(
 	}
 	return roles, nil
 }
-
-// defaultRefused names the accounts that get no token without scope and
-// resource by a change that has been made: those that hold a role, or one
-// principal. The log hears of it too. If it can't be found out in time, nothing
-// is said.
-func (s *Service) defaultRefused(ctx context.Context, roleID, principalID string) []svcauth.DefaultWarning {
-	actor, _ := ActorFrom(ctx)
-	if s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) && principalID != actor.ID {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, maxDefaultLook)
-	defer cancel()
-	warnings, err := s.cfg.Tokens.DefaultRefused(ctx, s.read(), actor.OrgID, roleID, principalID)
-	if err != nil {
-		s.cfg.Logger.WarnContext(ctx, "who gets no token by default after a change can't be read",
-			"role", roleID, "principal", principalID, "error", err)
-	}
-	for _, w := range warnings {
-		s.cfg.Logger.WarnContext(ctx, "after a change an account gets a token by scope or resource only",
-			"account", w.ID, "reason", w.Reason, "characters", w.Characters, "max_size", w.Max)
-	}
-	return warnings
-}
-
-// stoppable reports whether a strict change has to be refused if by it a
-// principal gets no token any more without scope and resource: it gets one now,
-// and the caller may know. It is asked before the transaction, which waits in no
-// turn to read.
-func (s *Service) stoppable(ctx context.Context, strict bool, principalID string) (bool, error) {
-	actor, _ := ActorFrom(ctx)
-	if !strict || s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) && principalID != actor.ID {
-		return false, nil
-	}
-	before, err := s.cfg.Tokens.DefaultRefused(ctx, s.read(), actor.OrgID, "", principalID)
-	return err == nil && len(before) == 0, Problem(err, svcauth.AuditTarget{})
-}
-
-// mustNotStop refuses a change that has been made in a transaction if by it a
-// principal gets no token any more without scope and resource.
-func (s *Service) mustNotStop(ctx context.Context, t *Tx, principalID string) error {
-	after, err := s.cfg.Tokens.DefaultRefused(ctx, t.Q, t.Actor.OrgID, "", principalID)
-	if err != nil || len(after) == 0 {
-		return err
-	}
-	var texts []string
-	for _, w := range after {
-		texts = append(texts, w.String())
-	}
-	return svcauth.Warned("Nothing was changed.", texts)
-}
-
-// maxDefaultLook is how long an answer waits for that.
-const maxDefaultLook = 2 * time.Second
 
 // DeleteRole deletes a custom role and takes it from all who hold it. The
 // tokens that carry it die.

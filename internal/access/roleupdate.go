@@ -29,23 +29,38 @@ func (s *Service) UpdateRole(
 		Action:   "role.update",
 		Target:   svcauth.AuditTarget{Kind: "role", ID: id},
 	}
+	whom := byDefault{roleID: id}
+	before, err := whom.before(ctx, s, op.Requires, patch.Caution)
+	if err != nil {
+		return svcauth.Role{}, err
+	}
 	var did roleUpdate
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
-		did, err = s.updateRole(ctx, t, id, version, patch)
-		return err
+		t.Caution = patch.Caution
+		if did, err = s.updateRole(ctx, t, id, version, patch); err != nil || !did.gives() {
+			return err
+		}
+		return t.judge(ctx, func(ctx context.Context) error {
+			gained := svcauth.Role{ID: id}
+			if err := s.warnOfRole(ctx, t.Q, &gained, did.kind, did.gained); err != nil {
+				return err
+			}
+			t.warnOfCredentials(gained.Warnings, gained.MoreWarnings)
+			return t.warnOfStopped(ctx, whom, before)
+		})
 	})
 	if err != nil {
-		return did.role, err
+		return svcauth.Role{}, err
 	}
 	if len(did.gained) > 0 { // outside the transaction, which keeps all others waiting
-		if err := s.warnOfRole(ctx, &did.role, did.kind, did.gained); err != nil {
+		if err := s.warnOfRole(ctx, s.read(), &did.role, did.kind, did.gained); err != nil {
 			s.cfg.Logger.WarnContext(ctx,
 				"who made the secrets of a changed role's accounts can't be read", "role", id,
 				"error", err)
 		}
 	}
-	if len(did.gained) > 0 || did.renamed {
-		did.role.DefaultRefused = s.defaultRefused(ctx, did.role.ID, "")
+	if did.gives() {
+		did.role.DefaultRefused = s.defaultRefused(ctx, whom)
 	}
 	return did.role, nil
 }
@@ -57,6 +72,9 @@ type roleUpdate struct {
 	gained  []string // privileges
 	renamed bool
 }
+
+// gives reports whether tokens may carry what they did not before.
+func (r roleUpdate) gives() bool { return len(r.gained) > 0 || r.renamed }
 
 // updateRole is [Service.UpdateRole] within its transaction.
 func (s *Service) updateRole(

@@ -190,9 +190,14 @@ func (s *Service) warnOfGrant(
 // can use them although their makers lack them: the first ones by name, if the
 // caller may know who there is, and how many more. It looks at no more than a
 // bounded number.
-func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind string, gained []string) error {
+func (s *Service) warnOfRole(
+	ctx context.Context, q *store.Q, role *svcauth.Role, kind string, gained []string,
+) error {
+	if len(gained) == 0 {
+		return nil
+	}
 	actor, _ := ActorFrom(ctx)
-	m, err := s.makers(ctx, s.read(), actor.OrgID)
+	m, err := s.makers(ctx, q, actor.OrgID)
 	if err != nil {
 		return err
 	}
@@ -200,7 +205,7 @@ func (s *Service) warnOfRole(ctx context.Context, role *svcauth.Role, kind strin
 	if kind == store.RolePublic {
 		under = "" // everyone holds it, by no grant
 	}
-	credentials, err := s.read().CredentialsUnderRole(
+	credentials, err := q.CredentialsUnderRole(
 		ctx, actor.OrgID, under, actor.ID, s.now(), maxCredentialsExamined)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ type DefaultTokens interface {
 	) ([]svcauth.DefaultWarning, error)
 }
 
-// RevocationObserver is told of each revocation that is written. kind is
+// RevocationObserver is told of each revocation that was written. kind is
 // "token", "client", "credential" or "role".
 type RevocationObserver interface{ Revoked(kind string) }
 

@@ -30,13 +30,18 @@ func (s *Service) CreateServiceAccount(
 		Access:   true,
 	}
 	err = s.Change(ctx, op, func(ctx context.Context, t *Tx) error {
-		made, err = s.createServiceAccount(ctx, t, n)
-		return err
+		t.Caution = n.Caution
+		if made, err = s.createServiceAccount(ctx, t, n); err != nil {
+			return err
+		}
+		return t.judge(ctx, func(ctx context.Context) error {
+			return t.warnOfStopped(ctx, byDefault{principalID: made.ID}, nil)
+		})
 	})
 	if err != nil {
 		return svcauth.ServiceAccount{}, err
 	}
-	made.DefaultRefused = s.defaultRefused(ctx, "", made.ID)
+	made.DefaultRefused = s.defaultRefused(ctx, byDefault{principalID: made.ID})
 	return made, nil
 }
 

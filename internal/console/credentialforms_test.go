@@ -109,7 +109,7 @@ func TestPresetsMakeWhatTheirWordsSay(t *testing.T) {
 		if c.warns != "" {
 			require.Equal(t, http.StatusUnprocessableEntity, a.status, name)
 			require.Contains(t, a.body, c.warns, name)
-			require.Contains(t, a.body, "Trust it nevertheless", name)
+			require.Contains(t, a.body, "Do it nevertheless", name)
 			require.Empty(t, made(), "%s: nothing is made before it is confirmed", name)
 			c.fields.Set("confirm", "yes")
 			c.fields.Set("once", onceField.FindStringSubmatch(a.body)[1])
@@ -213,7 +213,7 @@ func TestEditingAFederatedCredentialWarnsOfThePolicyAlone(t *testing.T) {
 	form.Set("token_ttl_seconds", "900")
 	a := p.post(edit, form)
 	require.Equal(t, http.StatusUnprocessableEntity, a.status)
-	require.Contains(t, a.body, "Trust it nevertheless")
+	require.Contains(t, a.body, "Do it nevertheless")
 	read := func() svcauth.FederatedCredential {
 		now, err := s.Admin().FederatedCredential(t.Context(), f.account.ID, f.federated.ID)
 		require.NoError(t, err)

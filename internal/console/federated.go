@@ -102,7 +102,7 @@ func createFederated(v *visit, id string, f *form) (*trust, error) {
 		Name: f.Value("name"), Description: f.Value("description"), Preset: asked.Preset,
 		Audience: f.trimmed("audience"), ExpiresAt: f.dateTime("expires_at"), Claims: map[string]string{},
 		OneTime: f.Value("one_time") == "yes", Privileges: f.words("privileges"),
-		TTLSeconds: f.number("token_ttl_seconds"), Strict: f.Value("confirm") != "yes",
+		TTLSeconds: f.number("token_ttl_seconds"), Caution: f.caution(),
 	}
 	names := slices.Concat(boundFields, []string{"name", "description", "expires_at"})
 	for _, field := range asked.Fields {
@@ -119,7 +119,7 @@ func createFederated(v *visit, id string, f *form) (*trust, error) {
 	}
 	made, err := v.k.cfg.Access.CreateFederatedCredential(v.ctx(), id, n)
 	if err != nil {
-		if !f.strict(err) && f.refused(err, "name") {
+		if f.refused(err, "name") {
 			if text := f.Errors["audience"]; text != "" && slices.Contains(names, "application") { // where it was typed
 				delete(f.Errors, "audience")
 				f.fail("application", text)
@@ -182,23 +182,19 @@ func federatedForm(v *visit, id, credentialID string) (*form, error) {
 }
 
 // saveFederated changes what differs from what is there. What there is to warn
-// of is shown first, if it is the policy that changes.
+// of is shown first.
 func saveFederated(v *visit, id, credentialID string, f *form) error {
 	now, err := federatedForm(v, id, credentialID)
 	if err != nil {
 		return err
 	}
-	policy := false
-	for _, name := range federatedFields[3:] {
-		policy = policy || !sameText(now.Value(name), f.Value(name))
-	}
 	patch := f.federatedPatch(now)
-	patch.Strict = policy && f.Value("confirm") != "yes"
+	patch.Caution = f.caution()
 	if len(f.Errors) > 0 {
 		return nil
 	}
 	_, err = v.k.cfg.Access.UpdateFederatedCredential(v.ctx(), id, credentialID, patch)
-	if err != nil && !f.strict(err) && f.refused(err, "name") {
+	if err != nil && f.refused(err, "name") {
 		f.only(federatedFields...)
 	}
 	return err

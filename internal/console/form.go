@@ -60,9 +60,13 @@ func (f *form) Has(name, value string) bool {
 	return false
 }
 
+// caution asks that a change be refused for what there is to warn of, unless
+// that was shown and confirmed.
+func (f *form) caution() svcauth.Caution { return svcauth.Caution{Strict: f.Value("confirm") != "yes"} }
+
 // refused shows a problem at the field that it is about, and a conflict that
-// names none at the given field. It returns false if the problem is not about
-// the form.
+// names none at the given field; what is to be confirmed it shows as that. It
+// returns false if the problem is not about the form.
 func (f *form) refused(err error, conflict string) bool {
 	var p *svcauth.Problem
 	if !errors.As(err, &p) {
@@ -76,7 +80,11 @@ func (f *form) refused(err error, conflict string) bool {
 			f.Values.Del(name)
 		}
 	}
+	f.Warnings = p.Warnings()
 	for _, e := range p.Errors {
+		if e.Location == svcauth.LocationStrict {
+			continue
+		}
 		name := e.Location[strings.LastIndexByte(e.Location, '.')+1:]
 		name, _, _ = strings.Cut(name, "[")
 		f.Errors[name] = e.Message
@@ -241,16 +249,6 @@ func (f *form) claims(n *svcauth.NewFederatedCredential, names ...string) {
 			n.Claims[name] = value
 		}
 	}
-}
-
-// strict takes the warnings that are to be confirmed out of what was refused.
-// It returns false if there are none.
-func (f *form) strict(err error) bool {
-	var p *svcauth.Problem
-	if errors.As(err, &p) {
-		f.Warnings = append(f.Warnings, p.Warnings()...)
-	}
-	return len(f.Warnings) > 0
 }
 
 // only moves what is wrong with fields that the form does not have to the

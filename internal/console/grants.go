@@ -97,9 +97,9 @@ func (v *visit) assigned(
 		return answer, false, nil
 	}
 	answer, err = assign(v.ctx(), principalID, f.Value("role"), svcauth.GrantRequest{
-		ExpiresAt: expires, Strict: f.Value("confirm") != "yes",
+		ExpiresAt: expires, Caution: f.caution(),
 	})
-	if err != nil && (f.strict(err) || f.refused(err, "role")) {
+	if err != nil && f.refused(err, "role") {
 		return answer, false, nil
 	}
 	return answer, err == nil, err

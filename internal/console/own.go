@@ -64,7 +64,7 @@ func createApplicationKey(v *visit) error {
 			"if you have not saved it, remove the key and create another one.")
 	}
 	made, err := v.k.cfg.Access.CreateApplicationKey(v.ctx(), svcauth.NewApplicationKey{
-		Description: f.Value("description"),
+		Description: f.Value("description"), Caution: f.caution(),
 	})
 	if err != nil {
 		if !f.refused(err, "") {

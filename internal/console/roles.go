@@ -155,7 +155,7 @@ func saveRole(v *visit) error {
 	}
 	privileges := append([]string{}, f.Values["privileges"]...)
 	binding := f.Value("requires_binding") == "yes"
-	patch := svcauth.RolePatch{Privileges: &privileges, RequiresBinding: &binding}
+	patch := svcauth.RolePatch{Privileges: &privileges, RequiresBinding: &binding, Caution: f.caution()}
 	if !r.System {
 		name, description := f.Value("name"), f.Value("description")
 		patch.Name, patch.Description = &name, &description

@@ -391,6 +391,10 @@ func samplesOfAccounts(k *Console, add func(name, template string, p page)) {
 	edited.moved(accountForm(now))
 	one("edit-stale", accountData{Tab: "details", Dialog: "edit", Form: edited})
 	one("disable", accountData{Tab: "details", Dialog: "disable", Impact: access.Impact{Unknown: true}})
+	stops := blank()
+	stops.Warnings = []string{"The service account terraform-production gets no token without a resource."}
+	one("enable-warned", accountData{Tab: "details", Dialog: "enable", Form: stops})
+	one("roles-warned", accountData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1], Form: stops})
 	one("remove", accountData{Tab: "details", Dialog: "remove", Impact: hit})
 	one("roles", accountData{Tab: "roles", Grants: grants, Assignable: sampleRoles()[:1]})
 	kept := svcauth.CredentialWarning{

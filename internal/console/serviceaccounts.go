@@ -23,8 +23,8 @@ func (k *Console) mountServiceAccounts(g *gin.RouterGroup) {
 	g.GET(one+"/edit", k.signedIn(editServiceAccount))
 	g.POST(one+"/edit", k.signedIn(saveServiceAccount))
 	g.GET(one+"/disable", k.signedIn(confirmDisable))
-	g.POST(one+"/disable", k.signedIn(setDisabled(true)))
-	g.POST(one+"/enable", k.signedIn(setDisabled(false)))
+	g.POST(one+"/disable", k.signedIn(disableServiceAccount))
+	g.POST(one+"/enable", k.signedIn(enableServiceAccount))
 	g.GET(one+"/remove", k.signedIn(confirmRemove))
 	g.POST(one+"/remove", k.signedIn(removeServiceAccount))
 	k.mountGrants(g)
@@ -120,6 +120,7 @@ func createServiceAccount(v *visit) error {
 	}
 	wants := svcauth.NewServiceAccount{
 		Name: f.Value("name"), TokenBinding: f.Value("token_binding"), DefaultResource: f.Value("default_resource"),
+		Caution: f.caution(),
 	}
 	if claims := f.accountClaims(); claims != nil {
 		wants.Claims = *claims
@@ -230,7 +231,7 @@ func editServiceAccount(v *visit) error {
 func saveServiceAccount(v *visit) error {
 	f := v.form()
 	name, description := f.Value("name"), f.Value("description")
-	patch := svcauth.ServiceAccountPatch{Name: &name, Description: &description}
+	patch := svcauth.ServiceAccountPatch{Name: &name, Description: &description, Caution: f.caution()}
 	ttl, err := strconv.Atoi(strings.TrimSpace(f.Value("ttl")))
 	if err != nil {
 		f.fail("ttl", "Expected a whole number of seconds.")
@@ -307,20 +308,33 @@ func (v *visit) confirm(dialog, tab string) error {
 	return v.accountPage(http.StatusOK, accountData{Account: a, Tab: tab, Dialog: dialog, Impact: hit})
 }
 
-func setDisabled(disabled bool) func(*visit) error {
-	return func(v *visit) error {
-		a, err := v.k.cfg.Access.UpdateServiceAccount(v.ctx(), v.Param("id"), 0, svcauth.ServiceAccountPatch{
-			Disabled: &disabled,
-		})
-		if err != nil {
-			return err
-		}
-		if disabled {
-			return v.removed("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
-		}
+func disableServiceAccount(v *visit) error {
+	a, err := v.k.cfg.Access.UpdateServiceAccount(v.ctx(), v.Param("id"), 0, svcauth.ServiceAccountPatch{
+		Disabled: new(true),
+	})
+	if err != nil {
+		return err
+	}
+	return v.removed("/console/service-accounts/"+a.ID, "%s is disabled. Its tokens no longer work.", a.Name)
+}
+
+// enableServiceAccount asks first only if there is something to warn of.
+func enableServiceAccount(v *visit) error {
+	f, id := v.form(), v.Param("id")
+	a, err := v.k.cfg.Access.UpdateServiceAccount(v.ctx(), id, 0, svcauth.ServiceAccountPatch{
+		Disabled: new(false), Caution: f.caution(),
+	})
+	if err == nil {
 		return v.done("/console/service-accounts/"+a.ID, "%s is enabled. It can fetch tokens again.%s", a.Name,
 			withoutDefault(a.DefaultRefused))
 	}
+	if !f.refused(err, "") || len(f.Warnings) == 0 {
+		return err
+	}
+	if a, err = v.account(); err != nil {
+		return err
+	}
+	return v.accountPage(f.status(), accountData{Account: a, Dialog: "enable", Form: f})
 }
 
 func removeServiceAccount(v *visit) error {

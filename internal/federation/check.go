@@ -28,7 +28,7 @@ func New(n svcauth.NewFederatedCredential, own string) (*Policy, error) {
 		Claims: maps.Clone(n.Claims), JWKS: given(n.JWKS), JWKSURI: n.JWKSURI, Algorithms: slices.Clone(n.Algorithms),
 		MaxAge: n.MaxAge, OneTime: n.OneTime, Privileges: slices.Clone(n.Privileges), TTLSeconds: n.TTLSeconds,
 	}
-	return p.checked(own, n.Strict)
+	return p.checked(own)
 }
 
 // given returns JSON that is not null.
@@ -67,7 +67,7 @@ func (p *Policy) Patched(change svcauth.FederatedCredentialPatch, own string) (c
 	} else if change.ClearJWKS {
 		next.JWKS = nil
 	}
-	changed, err = next.checked(own, change.Strict)
+	changed, err = next.checked(own)
 	return changed, err == nil && changed.widerThan(p), err
 }
 
@@ -94,9 +94,8 @@ func (p *Policy) widerThan(old *Policy) bool {
 	return same.Material() != before.Material() || old.OneTime && !p.OneTime
 }
 
-// checked completes a policy from its preset and refuses one that is none, or,
-// if strict is set, one that there is anything to warn of.
-func (p *Policy) checked(own string, strict bool) (*Policy, error) {
+// checked completes a policy from its preset and refuses one that is none.
+func (p *Policy) checked(own string) (*Policy, error) {
 	if p.Preset != "" && presets[p.Preset].algorithms == nil {
 		return nil, svcauth.InvalidField("body.preset", "There is no such preset; expected one of %s, or none.",
 			strings.Join(svcauth.FederatedPresets(), ", "))
@@ -115,20 +114,7 @@ func (p *Policy) checked(own string, strict bool) (*Policy, error) {
 	if len(p.Claims) == 0 {
 		p.Claims = nil
 	}
-	if warnings := p.Lint(own); strict && len(warnings) > 0 {
-		return nil, warned(warnings)
-	}
 	return p.prepared(), nil
-}
-
-// warned is the problem of a policy that must have nothing to warn of, with an
-// error for each warning.
-func warned(all []svcauth.FederatedWarning) *svcauth.Problem {
-	var texts []string
-	for _, w := range all {
-		texts = append(texts, w.Message)
-	}
-	return svcauth.Warned("Others could come to have tokens that fit:", texts)
 }
 
 func (p *Policy) checkTexts(string) error {

@@ -66,7 +66,6 @@ func TestPoliciesThatAreNone(t *testing.T) {
 		"life":      {"token_ttl_seconds", func(n *asked) { n.TTLSeconds = 3601 }},
 		"no rights": {"privileges", func(n *asked) { n.Privileges = []string{} }},
 		"preset":    {"preset", func(n *asked) { n.Preset = "jenkins" }},
-		"strict":    {"strict", func(n *asked) { n.Strict, n.Preset = true, "github" }},
 	} {
 		n := svcauth.NewFederatedCredential{
 			Name: "x", Issuer: "https://issuer.example", Subject: "repo:acme/app", JWKS: json.RawMessage(keys),

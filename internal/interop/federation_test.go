@@ -64,7 +64,8 @@ func TestTokensOfKubernetesOwnCode(t *testing.T) {
 	account := s.Account("checkout", privilege)
 	trusted, err := s.App.Access.CreateFederatedCredential(s.System(), account.ID, svcauth.NewFederatedCredential{
 		Name: "checkout in production", Preset: svcauth.PresetKubernetes, Issuer: made.Issuer, Subject: made.Subject,
-		Claims: map[string]string{"/kubernetes.io/serviceaccount/uid": made.UID}, JWKS: made.JWKS, Strict: true})
+		Claims: map[string]string{"/kubernetes.io/serviceaccount/uid": made.UID}, JWKS: made.JWKS,
+		Caution: svcauth.Caution{Strict: true}})
 	require.NoError(t, err)
 	fails := map[string]string{"another account of the name": "claims", "for two": "audience",
 		"for the API server": "audience"}

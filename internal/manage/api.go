@@ -8,6 +8,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -153,6 +154,9 @@ func add[I, O any](m *API, op huma.Operation, handle func(context.Context, *I) (
 	op.Middlewares = append(op.Middlewares, m.checkIDs(op.Path))
 	huma.Register(m.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
+		if errors.Is(err, access.ErrDryRun) {
+			return nil, dryRun{err}
+		}
 		if err != nil {
 			return nil, m.refusal(ctx, err)
 		}
@@ -179,11 +183,26 @@ func addDone[I any](m *API, op huma.Operation, handle func(context.Context, *I) 
 	add(m, op, handle)
 }
 
+// cautious returns the operation of a call that takes a [svcauth.Caution], and
+// is answered by 204 if that asks for a dry run.
+func cautious(op huma.Operation) huma.Operation {
+	op.Responses = map[string]*huma.Response{
+		"204": {Description: "Nothing was changed: it was a dry run, and there is nothing to refuse or to warn of"},
+	}
+	return op
+}
+
+// dryRun is the answer to a dry run, as the library takes it.
+type dryRun struct{ error }
+
+// GetStatus is asked by the library.
+func (dryRun) GetStatus() int { return http.StatusNoContent }
+
 // addGrant is add for a call that is answered by 204, or by 200 if there is
 // something to say.
 func addGrant[I any](m *API, op huma.Operation, handle func(context.Context, *I) (*granted, error)) {
 	op.Responses = map[string]*huma.Response{
-		"204": {Description: "Done"},
+		"204": {Description: "Done, or a dry run that nothing is to be said of"},
 		"200": {Description: "Done, with warnings"},
 	}
 	add(m, op, handle)

@@ -49,12 +49,12 @@ func (m *API) federated() {
 		func(ctx context.Context, in *Item) (*plain[svcauth.List[svcauth.FederatedCredential]], error) {
 			return page(m.cfg.Access.FederatedCredentials(ctx, in.ID))
 		})
-	addMade(m, operation("createFederatedCredential", "POST", pathFederated, tagFederated, svcauth.MembersManage,
+	addMade(m, cautious(operation("createFederatedCredential", "POST", pathFederated,
+		tagFederated, svcauth.MembersManage,
 		"Create a federated credential for a service account",
 		"From now on a token of that issuer with exactly these values proves the account. `warnings` says by "+
-			"what others "+
-			"could come to have such tokens; with `strict` nothing is made then. You need every privilege of the "+
-			"account's roles."),
+			"what others could come to have such tokens; with `strict` nothing is made then, and with `dry_run` in "+
+			"any case. You need every privilege of the account's roles.")),
 		func(ctx context.Context, in *NewFederatedOf) (*created[svcauth.FederatedCredential], error) {
 			made, err := m.cfg.Access.CreateFederatedCredential(ctx, in.ID, in.Body)
 			return &created[svcauth.FederatedCredential]{
@@ -66,11 +66,11 @@ func (m *API) federated() {
 		func(ctx context.Context, in *FederatedOf) (*plain[svcauth.FederatedCredential], error) {
 			return unversioned(m.cfg.Access.FederatedCredential(ctx, in.ID, in.CredentialID))
 		})
-	add(m, operation("updateFederatedCredential", "PATCH", one, tagFederated, svcauth.MembersManage,
+	add(m, cautious(operation("updateFederatedCredential", "PATCH", one, tagFederated, svcauth.MembersManage,
 		"Change a federated credential",
 		"What is absent stays; null takes `expires_at`, `privileges`, `jwks` and `jwks_uri` away. If more may "+
-			"fit it then, "+
-			"you need every privilege of the account's roles."),
+			"fit it then, you need every privilege of the account's roles; with `strict` nothing is changed then if "+
+			"there is anything to warn of, and with `dry_run` in any case.")),
 		func(ctx context.Context, in *FederatedPatchOf) (*plain[svcauth.FederatedCredential], error) {
 			return unversioned(m.cfg.Access.UpdateFederatedCredential(ctx, in.ID, in.CredentialID, in.Body))
 		})

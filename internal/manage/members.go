@@ -89,7 +89,7 @@ func (m *API) memberAccess() {
 		"Assign a role to a member",
 		aboutGrants+"The last active Administrator who holds that role for good keeps it so. The "+
 			"answer is 200 and `default_refused` says if the member's application keys get no token "+
-			"from now on without a scope or resource."),
+			"from now on without a scope or resource."+aboutCaution),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			return in.grant(ctx, m.cfg.Access.AssignMemberRole)
 		})

@@ -41,14 +41,14 @@ func (m *API) roles() {
 			r, err := m.cfg.Access.Role(ctx, in.ID)
 			return &versioned[svcauth.Role]{etag(r.Version), r}, err
 		})
-	add(m, operation("updateRole", "PATCH", pathRole+"/{id}", tagRoles, svcauth.RolesManage,
+	add(m, cautious(operation("updateRole", "PATCH", pathRole+"/{id}", tagRoles, svcauth.RolesManage,
 		"Change a role",
 		"What is absent stays; `privileges` replaces the whole set. Tokens that carry the "+
 			"role and a privilege that it loses die at once, and with a new name all that carry "+
 			"it. You need every privilege that you add, and for a new name every one that the "+
 			"role has. `warnings` names secrets of accounts with the role whose makers do not "+
 			"hold what you added, `default_refused` accounts that get a token only if they ask for a "+
-			"scope or a resource from now on."),
+			"scope or a resource from now on."+aboutCaution)),
 		func(ctx context.Context, in *RolePatchOf) (*versioned[svcauth.Role], error) {
 			var r svcauth.Role
 			e, err := m.enforcement(ctx, in.Waiting, func() (err error) {

@@ -91,12 +91,13 @@ func (m *API) applicationKeys() {
 			o.Member = in.Member
 			return page(m.cfg.Access.ApplicationKeys(ctx, o))
 		})
-	addMade(m, operation("createApplicationKey", "POST", pathKey, tagKeys, "",
+	addMade(m, cautious(operation("createApplicationKey", "POST", pathKey, tagKeys, "",
 		"Create an application key",
 		"An OAuth2 client that acts as you, with your roles at the moment of each token "+
 			"request. The answer has `client_secret`, this once. Only a member can have one. It "+
 			"ends when the member's password is set or reset, and when the member is suspended or "+
-			"removed. `default_refused` says that your keys get no token without a scope or resource, and why."),
+			"removed. `default_refused` says that your keys get no token without a scope or resource, and why."+
+			aboutCaution)),
 		func(ctx context.Context, in *struct {
 			Body *svcauth.NewApplicationKey
 		}) (*created[svcauth.ApplicationKey], error) {

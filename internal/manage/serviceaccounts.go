@@ -52,6 +52,11 @@ type GrantOf struct {
 	Body *svcauth.GrantRequest
 }
 
+// aboutCaution describes what a [svcauth.Caution] does.
+const aboutCaution = " With `strict` it is refused for what there would be to warn of, and with `dry_run` " +
+	"nothing is changed in any case; accounts that get no token without a scope or resource already are not named " +
+	"then."
+
 // aboutGrants describes what holds for the grants of every principal.
 const aboutGrants = "Given again, it sets the new expiry; without `expires_at` the role is held for good. " +
 	"A grant that ends takes its privileges from live tokens too. " +
@@ -113,12 +118,12 @@ func (m *API) serviceAccounts() {
 			o.Name = in.Name
 			return page(m.cfg.Access.ServiceAccounts(ctx, o))
 		})
-	addMade(m, operation("createServiceAccount", "POST", pathAccount, tagAccounts, svcauth.MembersManage,
+	addMade(m, cautious(operation("createServiceAccount", "POST", pathAccount, tagAccounts, svcauth.MembersManage,
 		"Create a service account",
 		"The answer has `client_id` and `client_secret`. The secret is shown this once and "+
 			"can't be had again. With `secret: false` there is none: add a credential of another kind. "+
 			"You need every privilege of the roles that you assign. `default_refused` says that it gets no token "+
-			"without a scope or resource, and why."),
+			"without a scope or resource, and why."+aboutCaution)),
 		func(ctx context.Context, in *struct {
 			Body svcauth.NewServiceAccount
 		}) (*createdVersion[svcauth.ServiceAccount], error) {
@@ -131,11 +136,12 @@ func (m *API) serviceAccounts() {
 			a, err := m.cfg.Access.ServiceAccount(ctx, in.ID)
 			return &versioned[svcauth.ServiceAccount]{etag(a.Version), a}, err
 		})
-	add(m, operation("updateServiceAccount", "PATCH", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage,
+	add(m, cautious(operation("updateServiceAccount", "PATCH", pathAccount+"/{id}", tagAccounts, svcauth.MembersManage,
 		"Change a service account",
 		"What is absent stays. To disable one kills its tokens at once; to enable it again, "+
 			"or to give it another name or other claims, you need every privilege that it holds. "+
-			"`default_refused` says that after the change it gets no token without a scope or resource, and why."),
+			"`default_refused` says that after the change it gets no token without a scope or resource, and why."+
+			aboutCaution)),
 		func(ctx context.Context, in *AccountPatch) (*versioned[svcauth.ServiceAccount], error) {
 			var a svcauth.ServiceAccount
 			e, err := m.enforcement(ctx, in.Waiting, func() (err error) {
@@ -167,7 +173,7 @@ func (m *API) accountRoles() {
 		aboutGrants+"The answer is 200 and warns where credentials of the account were made by "+
 			"who does not hold what it gains, or not for as long: whoever kept one can use it too; "+
 			"end such a credential and make another. `default_refused` says that it gets no token "+
-			"from now on without a scope or resource, and why."),
+			"from now on without a scope or resource, and why."+aboutCaution),
 		func(ctx context.Context, in *GrantOf) (*granted, error) {
 			return in.grant(ctx, m.cfg.Access.AssignServiceAccountRole)
 		})

@@ -185,7 +185,8 @@ func createFederated(
 		Issuer: m.Issuer.ValueString(), Audience: m.Audience.ValueString(), Subject: m.Subject.ValueString(),
 		Claims: m.claims(), JWKS: m.jwks(), JWKSURI: m.JWKSURI.ValueString(), OneTime: m.OneTime.ValueBool(),
 		Algorithms: m.algorithms(), MaxAge: int(m.MaxAge.ValueInt64()), Privileges: m.privileges(),
-		TTLSeconds: int(m.TTLSeconds.ValueInt64()), ExpiresAt: instant(m.ExpiresAt), Strict: m.Strict.ValueBool(),
+		TTLSeconds: int(m.TTLSeconds.ValueInt64()), ExpiresAt: instant(m.ExpiresAt),
+		Caution: svcauth.Caution{Strict: m.Strict.ValueBool()},
 	})
 }
 
@@ -201,7 +202,7 @@ func updateFederated(
 	patch := svcauth.FederatedCredentialPatch{
 		Name: m.Name.ValueStringPointer(), Description: m.Description.ValueStringPointer(), Issuer: &issuer,
 		Audience: &audience, Subject: &subject, Claims: &claims, Algorithms: &algorithms, MaxAge: &age,
-		OneTime: m.OneTime.ValueBoolPointer(), TTLSeconds: &ttl, Strict: m.Strict.ValueBool(),
+		OneTime: m.OneTime.ValueBoolPointer(), TTLSeconds: &ttl, Caution: svcauth.Caution{Strict: m.Strict.ValueBool()},
 		ExpiresAt: instant(m.ExpiresAt), JWKS: m.jwks(), JWKSURI: m.JWKSURI.ValueStringPointer(),
 	}
 	if patch.ClearPrivileges = m.Privileges == nil; !patch.ClearPrivileges {

@@ -60,7 +60,7 @@ func tornAreNamed(t *testing.T, opts svctest.Options) {
 	require.Equal(t, 200, status(one))
 	strictly := func() error {
 		_, err := s.Admin().AssignServiceAccountRole(t.Context(), one.ID, roleOf(two),
-			svcauth.GrantRequest{Strict: true})
+			svcauth.GrantRequest{Caution: svcauth.Caution{Strict: true}})
 		return err
 	}
 	var stops *svcauth.Problem

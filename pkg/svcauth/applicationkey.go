@@ -20,4 +20,5 @@ type ApplicationKey struct {
 // NewApplicationKey is the body of POST /v1/application-keys.
 type NewApplicationKey struct {
 	Description string `json:"description,omitempty" maxLength:"256" doc:"For people"`
+	Caution
 }

@@ -94,7 +94,7 @@ type NewFederatedCredential struct {
 	Privileges  []string          `json:"privileges,omitempty" maxItems:"500" doc:"What the tokens that are got by it carry at most; absent: all that the account's roles grant"`
 	TTLSeconds  int               `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"3600" doc:"How long the tokens that are got by it live at most, in seconds; 0 or absent: no longer than the issuer's token"`
 	ExpiresAt   *time.Time        `json:"expires_at,omitempty" doc:"When it expires; null or absent: never"`
-	Strict      bool              `json:"strict,omitempty" doc:"Refuse it if there is anything to warn of"`
+	Caution
 }
 
 // FederatedCredentialPatch changes the fields that are not nil. In JSON null
@@ -115,7 +115,7 @@ type FederatedCredentialPatch struct {
 	Privileges  *[]string          `json:"privileges,omitempty" nullable:"true" maxItems:"500" doc:"What the tokens that are got by it carry at most; null: all that the account's roles grant"`
 	TTLSeconds  *int               `json:"token_ttl_seconds,omitempty" minimum:"0" maximum:"3600" doc:"How long the tokens that are got by it live at most, in seconds; 0: no longer than the issuer's token"`
 	ExpiresAt   *time.Time         `json:"expires_at,omitempty" nullable:"true" doc:"When it expires; null takes the expiry away"`
-	Strict      bool               `json:"strict,omitempty" doc:"Refuse the change if there is anything to warn of"`
+	Caution
 
 	ClearExpiresAt  bool `json:"-"`
 	ClearPrivileges bool `json:"-"`

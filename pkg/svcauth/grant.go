@@ -18,7 +18,7 @@ type Grant struct {
 type GrantRequest struct {
 	ID        string     `json:"id,omitempty" doc:"An id of your choosing for the grant, grt_…; absent: the grant that is there keeps its own, and a new one gets one"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"When it expires; null or absent: never"`
-	Strict    bool       `json:"strict,omitempty" doc:"Refuse it if by it a client gets no token any more without a scope or resource"`
+	Caution
 }
 
 // GrantAnswer is the answer to a grant, with its warnings.

@@ -37,6 +37,7 @@ type RolePatch struct {
 	Privileges  *[]string `json:"privileges,omitempty" maxItems:"500" doc:"Names of privileges; they replace the whole set"`
 
 	RequiresBinding *bool `json:"requires_binding,omitempty" doc:"Whether it is given by bound tokens only (DPoP, or a client certificate): whoever asks for a token with it and shows nothing to bind it to is refused. To demand it ends at once the tokens that carry the role and are not bound; to demand it no longer ends none"`
+	Caution
 }
 
 // The names of the two system roles.

@@ -44,6 +44,7 @@ type NewServiceAccount struct {
 
 	Secret          *bool      `json:"secret,omitempty" doc:"Whether it gets a secret; false: none, so that it proves itself by a credential of another kind, which is added afterwards; absent: true"`
 	SecretExpiresAt *time.Time `json:"secret_expires_at,omitempty" doc:"When its first secret expires; absent: never. Refused where secret is false"`
+	Caution
 }
 
 // WithSecret reports whether the account is asked for with a first secret.
@@ -60,6 +61,7 @@ type ServiceAccountPatch struct {
 
 	DefaultResource *string         `json:"default_resource,omitempty" nullable:"true" maxLength:"2048" doc:"The audience of the API that its tokens are for if a request names neither resource nor scope; empty or null: every API of which it holds a privilege"`
 	Claims          *map[string]any `json:"claims,omitempty" nullable:"true" doc:"Its own claims, all of them, in place of those before; null: none. At most 2048 bytes of JSON, each by a name that some API lists in account_claims. Tokens that it has are as they are"`
+	Caution
 }
 
 // UnmarshalJSON reads null as what takes a field away, as opposed to absent.

@@ -1,0 +1,135 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/svcauth/svcauth/internal/store"
+	"github.com/svcauth/svcauth/pkg/svcauth"
+)
+
+// ErrDryRun is returned by a change that was asked for as a dry run, if it
+// would have been made: there was nothing to refuse nor to warn of.
+var ErrDryRun = errors.New("this was a dry run: nothing was changed")
+
+// unchanged begins the refusal of a change that there is something to warn of.
+const unchanged = "Nothing was changed."
+
+// maxJudging is how long a change looks, within its transaction, for what there
+// is to warn of: all other changes wait for it.
+const maxJudging = 500 * time.Millisecond
+
+// judge has look find out what there is to warn of, if the caller wants to know
+// that before the change is made. It comes after all that the change writes.
+// What can't be found out in time is warned of as that.
+func (t *Tx) judge(ctx context.Context, look func(context.Context) error) error {
+	if t.Caution == (svcauth.Caution{}) {
+		return nil
+	}
+	bounded, cancel := context.WithTimeout(ctx, maxJudging)
+	defer cancel()
+	err := look(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return svcauth.Warned(unchanged, append(t.warnings,
+			"Whom this may stop, and who may gain by it, can't be found out in time."))
+	}
+	return err
+}
+
+// warn notes what there is to warn of before the change is made.
+func (t *Tx) warn(texts ...string) { t.warnings = append(t.warnings, texts...) }
+
+// judged refuses a change that has been written, if its caller wants nothing
+// changed.
+func (t *Tx) judged() error {
+	switch {
+	case t.Caution == (svcauth.Caution{}):
+		return nil
+	case len(t.warnings) > 0:
+		return svcauth.Warned(unchanged, t.warnings)
+	case t.Caution.DryRun:
+		return ErrDryRun
+	}
+	return nil
+}
+
+// warnOfCredentials notes credentials that could use what their makers lack.
+func (t *Tx) warnOfCredentials(all []svcauth.CredentialWarning, more int) {
+	for _, w := range all {
+		t.warn(w.String())
+	}
+	if more > 0 {
+		t.warn(fmt.Sprintf("%d further credentials of accounts that hold the role were made by who does not hold "+
+			"what it gains.", more))
+	}
+}
+
+// byDefault is of whom a change may decide whether they get a token without
+// scope and resource: those that hold a role, or one principal.
+type byDefault struct{ roleID, principalID string }
+
+// refused returns those of them that get none, if the caller may know.
+func (b byDefault) refused(ctx context.Context, s *Service, q *store.Q) ([]svcauth.DefaultWarning, error) {
+	actor, _ := ActorFrom(ctx)
+	if s.cfg.Tokens == nil || !actor.Has(svcauth.MembersRead) && b.principalID != actor.ID {
+		return nil, nil
+	}
+	return s.cfg.Tokens.DefaultRefused(ctx, q, actor.OrgID, b.roleID, b.principalID)
+}
+
+// before returns the ids of those that get none now, for a caller that wants to
+// know whom a change stops. It is asked before the transaction, which waits in
+// no turn to read.
+func (b byDefault) before(
+	ctx context.Context, s *Service, requires string, c svcauth.Caution,
+) (ids []string, err error) {
+	if _, err := Caller(ctx, requires); err != nil || c == (svcauth.Caution{}) {
+		return nil, nil // the change refuses, and writes that down
+	}
+	bounded, cancel := context.WithTimeout(ctx, maxDefaultLook)
+	defer cancel()
+	all, err := b.refused(bounded, s, s.read())
+	if bounded.Err() != nil && ctx.Err() == nil {
+		return nil, nil // rather of too many than of too few
+	}
+	for _, w := range all {
+		ids = append(ids, w.ID)
+	}
+	return ids, Problem(err, svcauth.AuditTarget{})
+}
+
+// warnOfStopped notes those that get none after a change and are not among
+// before.
+func (t *Tx) warnOfStopped(ctx context.Context, b byDefault, before []string) error {
+	after, err := b.refused(ctx, t.s, t.Q)
+	for _, w := range after {
+		if !slices.Contains(before, w.ID) {
+			t.warn(w.String())
+		}
+	}
+	return err
+}
+
+// defaultRefused names those that get no token without scope and resource by a
+// change that has been made. The log hears of it too. If it can't be found out
+// in time, nothing is said.
+func (s *Service) defaultRefused(ctx context.Context, b byDefault) []svcauth.DefaultWarning {
+	ctx, cancel := context.WithTimeout(ctx, maxDefaultLook)
+	defer cancel()
+	warnings, err := b.refused(ctx, s, s.read())
+	if err != nil {
+		s.cfg.Logger.WarnContext(ctx, "who gets no token by default after a change can't be read",
+			"role", b.roleID, "principal", b.principalID, "error", err)
+	}
+	for _, w := range warnings {
+		s.cfg.Logger.WarnContext(ctx, "after a change an account gets a token by scope or resource only",
+			"account", w.ID, "reason", w.Reason, "characters", w.Characters, "max_size", w.Max)
+	}
+	return warnings
+}
+
+// maxDefaultLook is how long an answer waits for that.
+const maxDefaultLook = 2 * time.Second
