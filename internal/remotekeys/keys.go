@@ -63,6 +63,14 @@ const (
 	operatorWaits = 100
 )
 
+// fetchRate is how often an organization may have something fetched: as often
+// as all its sources in memory, if none of them ever answers. Whoever has more
+// pushes out its own, with when they were asked, and could have another's
+// server asked as often as it likes.
+var fetchRate = limits.Rate{
+	PerSecond: float64(maxSourcesOf) / againEmpty.Seconds(), Burst: 2 * maxSourcesOf,
+}
+
 // Keys has the public keys of others, those in use in memory. It is safe for
 // concurrent use.
 type Keys struct {
@@ -72,6 +80,7 @@ type Keys struct {
 	logger  *slog.Logger
 	fetches *limits.Shares[string]
 	waiting *limits.Shares[string]
+	rates   *limits.Rates[string]
 
 	mu      sync.Mutex
 	sources map[Source]*list.Element // of *source
@@ -99,6 +108,7 @@ func New(cfg Config) *Keys {
 		network: n, client: n.client(cfg.Roots), clock: cfg.Clock, logger: cfg.Logger,
 		fetches: limits.NewShares[string](limits.Bound{Total: maxFetches, Each: maxFetchesOf, Reserved: keptFetches}),
 		waiting: limits.NewShares[string](limits.Bound{Total: maxWaiting, Each: maxWaitingOf, Reserved: operatorWaits}),
+		rates:   limits.NewRates[string](fetchRate, maxSources),
 		sources: map[Source]*list.Element{}, order: list.New(), owned: map[string]int{},
 	}
 	if k.clock == nil {
@@ -128,7 +138,7 @@ func (k *Keys) Get(ctx context.Context, orgID string, operator bool, of Source, 
 		return s.known(now)
 	}
 	if s.running == nil {
-		if !k.fetches.Take(orgID, 1, operator) {
+		if !k.begin(orgID, operator, now) {
 			defer k.mu.Unlock()
 			if keys, err := s.known(now); err == nil {
 				return keys, nil
@@ -153,6 +163,18 @@ func (k *Keys) Get(ctx context.Context, orgID string, operator bool, of Source, 
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return s.known(k.clock())
+}
+
+// begin takes a place for a fetch, and reports whether there was one.
+func (k *Keys) begin(orgID string, operator bool, now time.Time) bool {
+	if !k.fetches.Take(orgID, 1, operator) {
+		return false
+	}
+	if k.rates.Allow(orgID, now) > 0 {
+		k.fetches.Give(orgID, 1)
+		return false
+	}
+	return true
 }
 
 // Need is for what the keys of a source would have to be fetched. Of several

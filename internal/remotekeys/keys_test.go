@@ -310,6 +310,33 @@ func TestOneOrganizationDoesNotPushOutOthers(t *testing.T) {
 	require.LessOrEqual(t, len(k.owned), maxSources)
 }
 
+// TestWhoseSourcesFitInNoMemoryAsksNoOftener: what pushes out its own sources,
+// and with them when they were asked, does not make this server flood another.
+func TestWhoseSourcesFitInNoMemoryAsksNoOftener(t *testing.T) {
+	i := newIssuer(t, "a")
+	i.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	k, clock := newKeys(i, loopback)
+	ask := func(org string) error {
+		for n := range 3 * maxSourcesOf {
+			_, err := k.Get(t.Context(), org, false, Source{URL: fmt.Sprint(i.URL, "/keys?", n)}, "a")
+			require.Error(t, err)
+			if n == 3*maxSourcesOf-1 {
+				return err
+			}
+		}
+		return nil
+	}
+	require.ErrorIs(t, ask("org_1"), errBusy)
+	first := i.fetches.Load()
+	require.GreaterOrEqual(t, first, int64(maxSourcesOf), "all that fit in memory are asked at once")
+	require.Less(t, first, int64(3*maxSourcesOf))
+	clock.pass(againEmpty)
+	require.ErrorIs(t, ask("org_1"), errBusy)
+	require.LessOrEqual(t, i.fetches.Load()-first, int64(maxSourcesOf), "as often as those in memory may be")
+	_, err := k.Get(t.Context(), "org_2", false, Source{URL: i.URL + "/keys"}, "a")
+	require.ErrorContains(t, err, "404", "another organization does not notice")
+}
+
 // TestErrorsNameNoAddress: neither that of a host, which only this server's
 // resolver may know, nor this server's own.
 func TestErrorsNameNoAddress(t *testing.T) {
