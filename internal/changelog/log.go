@@ -90,6 +90,7 @@ type Log struct {
 
 	applying sync.Mutex // held while entries are read and applied
 	served   int64      // the newest request that a finished read covers; guarded by applying
+	failed   error      // what came of that read; guarded by applying
 	asked    atomic.Int64
 
 	head   atomic.Int64              // seq of the newest entry applied
@@ -135,16 +136,19 @@ func (l *Log) catchUp(ctx context.Context) error {
 	l.applying.Lock()
 	defer l.applying.Unlock()
 	if l.served >= request {
-		return nil // a read that began after our call has covered it
+		return l.failed // a read that began after our call has covered it
 	}
 	covers := l.asked.Load()
 	began := l.cfg.Clock()
-	if err := l.read(ctx, began); err != nil {
-		return err
+	err := l.read(ctx, began)
+	if err != nil && ctx.Err() != nil {
+		return err // because its caller went away: the others are not told that
 	}
-	l.synced.Store(&began)
-	l.served = covers
-	return nil
+	if err == nil {
+		l.synced.Store(&began)
+	}
+	l.served, l.failed = covers, err
+	return err
 }
 
 // read applies what is new. It loads everything afresh if entries may have been

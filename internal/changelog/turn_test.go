@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -81,4 +82,45 @@ func lockTable(t *testing.T, url, table string) (stop func()) {
 	_, err = tx.Exec(`LOCK TABLE ` + table + ` IN ACCESS EXCLUSIVE MODE`)
 	require.NoError(t, err)
 	return func() { require.NoError(t, tx.Rollback()) }
+}
+
+// failures counts the calls that the database did not answer.
+type failures struct{ atomic.Int64 }
+
+// DatabaseCalled implements [store.Observer].
+func (f *failures) DatabaseCalled(_ context.Context, _ string, _ time.Time, err error) {
+	if err != nil {
+		f.Add(1)
+	}
+}
+
+// MigrationWaits implements [store.Observer].
+func (*failures) MigrationWaits(string) {}
+
+// TestAReadThatFailedIsSharedToo: while the database hangs, those who want the
+// log do not wait for it one after the other.
+func TestAReadThatFailedIsSharedToo(t *testing.T) {
+	t.Parallel()
+	url := schema.Postgres(t)
+	failed := &failures{}
+	db, err := store.Open(store.Config{URL: url, Observer: failed})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	shared, err := cache.New(cache.Config{})
+	require.NoError(t, err)
+	f := changelog.New(changelog.Config{Store: db, Cache: shared, Revocations: verify.NewRevocationSet(),
+		Clock: time.Now, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, f.Load(t.Context()))
+	stop := lockTable(t, url, "change")
+	const callers = 6
+	read := make(chan error, callers)
+	for range callers {
+		go func() { read <- f.CatchUp(context.Background()) }()
+	}
+	for range callers {
+		require.ErrorIs(t, <-read, store.ErrUnavailable)
+	}
+	require.LessOrEqual(t, failed.Load(), int64(2), "the first one's, and one for those who came meanwhile")
+	stop()
+	require.NoError(t, f.CatchUp(t.Context()))
 }
