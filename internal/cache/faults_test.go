@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/svctest/redistest"
+	"github.com/svcauth/svcauth/internal/svctest/syncbuf"
 )
 
 // drops counts what was dropped, by queue, and the calls that failed.
@@ -61,7 +62,9 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 			s := redistest.Start(t)
 			var dropped drops
 			b := backend{url: s.URL(), nodes: []*redistest.Server{s}}
-			c := b.node(t, Config{Observer: &dropped})
+			var log syncbuf.Buffer
+			c := b.node(t, Config{Observer: &dropped,
+				Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 			require.Empty(t, c.Failing(t.Context()))
 			h := listen(t, c, ChannelChanges)
 			harm(s)
@@ -108,8 +111,8 @@ func TestNoRequestWaitsForRedis(t *testing.T) {
 
 			gaps := h.gaps.Load()
 			if name == "paused" {
-				// The subscription is found dead by its own pings, not by TCP.
-				time.Sleep(3 * pingAfter)
+				eventually(t, func() bool { return strings.Contains(log.String(), "subscription to Redis lost") },
+					"the subscription to be found dead by its own pings, not by TCP")
 				s.Resume()
 			} else {
 				s.Start()
