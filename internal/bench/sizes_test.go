@@ -107,7 +107,7 @@ func (m *machinery) steady(b *testing.B, n *settled, who string, next func(int64
 	b.Helper()
 	written := func() float64 { return m.number(b, n.database, `SELECT pg_current_wal_lsn() - '0/0'`) }
 	wal := written()
-	c := m.whole(b, n.node, window, next)
+	c := m.whole(b, n.node, next)
 	b.Logf("%s, all that follows included: %s; %.0f bytes of PostgreSQL's log", who, c,
 		(written()-wal)/float64(c.tokens))
 }
