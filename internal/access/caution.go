@@ -19,8 +19,9 @@ var ErrDryRun = errors.New("this was a dry run: nothing was changed")
 const unchanged = "Nothing was changed."
 
 // maxJudging is how long a change looks, within its transaction, for what there
-// is to warn of: all other changes wait for it.
-const maxJudging = 500 * time.Millisecond
+// is to warn of: all other changes wait for it, and other organizations'
+// revocations with them.
+const maxJudging = 100 * time.Millisecond
 
 // judge has look find out what there is to warn of, if the caller wants to know
 // that before the change is made. It comes after all that the change writes.
