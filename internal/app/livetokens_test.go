@@ -121,14 +121,17 @@ func TestListsOfTokensSayWhatAnEndedNodeHeld(t *testing.T) {
 			do(redis.takes)
 			require.Eventually(t, func() bool { return one.Get("/readyz", "").JSON["status"] == "ok" }, time.Minute,
 				50*time.Millisecond)
-			time.Sleep(1500 * time.Millisecond) // it has compared with Redis since
-			for range 3 {
-				shown, partial := listed(t, one, account)
-				require.Zero(t, shown)
-				require.True(t, partial, "the node that issued it has ended")
+			gap := server.Must("KEYS", "*{records}:gap")
+			for range 2 { // which it writes when it has compared what it knows with that
+				before := server.Must("GET", gap)
+				require.Eventually(t, func() bool { return server.Must("GET", gap) != before }, time.Minute,
+					50*time.Millisecond)
 			}
+			shown, partial := listed(t, one, account)
+			require.Zero(t, shown)
+			require.True(t, partial, "the node that issued it has ended")
 			two.Start()
-			time.Sleep(1500 * time.Millisecond) // as above
+			time.Sleep(1500 * time.Millisecond) // it has compared with Redis since, as the other does
 			says(two, true, "what it held before it ended")
 			ahead.Store(int64(26 * time.Hour)) // an hour is how far clocks may differ
 			says(one, false, "that token has expired")
