@@ -63,8 +63,8 @@ func (t *Tx) warnOfCredentials(all []svcauth.CredentialWarning, more int) {
 		t.warn(w.String())
 	}
 	if more > 0 {
-		t.warn(fmt.Sprintf("%d further credentials of accounts that hold the role were made by who does not hold "+
-			"what it gains.", more))
+		t.warn(fmt.Sprintf("Credentials that are not named here, of accounts that hold the role, were made by who "+
+			"does not hold what it gains: %d.", more))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -37,6 +38,8 @@ type connection struct {
 	client *svcauth.Client
 	tokens *tokensource.Source // the client's
 	err    error
+
+	blind atomic.Bool // see foresee
 
 	mu        sync.Mutex
 	failed    bool                    // see failOnce

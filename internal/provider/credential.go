@@ -75,8 +75,11 @@ type credentialResource[M, T any, P credentialModel[M, T]] struct {
 	taken   func(T, M) bool
 	differs func(T, M) []string
 	update  func(context.Context, *svcauth.Client, M) (T, error)
-	remove  func(c *svcauth.Client, ctx context.Context, account, id string) error
-	warn    func(*diagnostics, T) // of what the answer says; nil: nothing
+	// rehearse asks by a dry run what a creation, or a change, would be warned
+	// of; nil: nothing is.
+	rehearse func(context.Context, *svcauth.Client, M) error
+	remove   func(c *svcauth.Client, ctx context.Context, account, id string) error
+	warn     func(*diagnostics, T) // of what the answer says; nil: nothing
 }
 
 func (r *credentialResource[M, T, P]) Metadata(

@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/svcauth/svcauth/pkg/svcauth"
 )
 
 // filledKey is the key, in the private state, of what the server filled in for
@@ -38,8 +40,8 @@ func (r *credentialResource[M, T, P]) ConfigValidators(context.Context) (all []r
 	return all
 }
 
-// ModifyPlan resets what is no longer in the configuration, and tells of an
-// expiry that has passed.
+// ModifyPlan resets what is no longer in the configuration, tells of an expiry
+// that has passed, and of what the server would warn of.
 func (r *credentialResource[M, T, P]) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -64,6 +66,14 @@ func (r *credentialResource[M, T, P]) ModifyPlan(
 			resp.RequiresReplace.Append(path.Root("expires_at"))
 		}
 	}
+	if r.rehearse == nil || past(plan) || !(foresight{req.Config.Raw, req.State.Raw, resp.Plan.Raw}).changes() {
+		return
+	}
+	var next M
+	resp.Diagnostics.Append(resp.Plan.Get(ctx, &next)...)
+	r.foresee(ctx, &resp.Diagnostics, func(ctx context.Context, client *svcauth.Client) error {
+		return r.rehearse(ctx, client, next)
+	})
 }
 
 func expiryOf(ctx context.Context, d *diagnostics, from attributed) (at timetypes.RFC3339) {

@@ -160,7 +160,7 @@ func newFederatedResource() resource.Resource {
 		get:        (*svcauth.Client).FederatedCredential, list: (*svcauth.Client).FederatedCredentials,
 	}
 	r.create = createFederated
-	r.update = updateFederated
+	r.update, r.rehearse = updateFederated, rehearseFederated
 	r.taken = func(c svcauth.FederatedCredential, m federatedModel) bool {
 		return sameName(c.Name, m.Name.ValueString())
 	}
@@ -180,29 +180,53 @@ func newFederatedResource() resource.Resource {
 func createFederated(
 	ctx context.Context, client *svcauth.Client, m federatedModel,
 ) (svcauth.FederatedCredential, error) {
-	return client.CreateFederatedCredential(ctx, m.ServiceAccountID.ValueString(), svcauth.NewFederatedCredential{
+	return client.CreateFederatedCredential(ctx, m.ServiceAccountID.ValueString(), m.asked(m.caution()))
+}
+
+// rehearseFederated asks by a dry run what a creation or a change would be
+// warned of.
+func rehearseFederated(ctx context.Context, client *svcauth.Client, m federatedModel) (err error) {
+	if account, id := m.ids(); id == "" {
+		_, err = client.CreateFederatedCredential(ctx, account, m.asked(aDryRun))
+	} else {
+		_, err = client.UpdateFederatedCredential(ctx, account, id, m.patch(aDryRun))
+	}
+	return err
+}
+
+func (m *federatedModel) caution() svcauth.Caution {
+	return svcauth.Caution{Strict: m.Strict.ValueBool()}
+}
+
+// asked returns the request that makes it.
+func (m *federatedModel) asked(c svcauth.Caution) svcauth.NewFederatedCredential {
+	return svcauth.NewFederatedCredential{
 		Name: m.Name.ValueString(), Description: m.Description.ValueString(), Preset: m.Preset.ValueString(),
 		Issuer: m.Issuer.ValueString(), Audience: m.Audience.ValueString(), Subject: m.Subject.ValueString(),
 		Claims: m.claims(), JWKS: m.jwks(), JWKSURI: m.JWKSURI.ValueString(), OneTime: m.OneTime.ValueBool(),
 		Algorithms: m.algorithms(), MaxAge: int(m.MaxAge.ValueInt64()), Privileges: m.privileges(),
 		TTLSeconds: int(m.TTLSeconds.ValueInt64()), ExpiresAt: instant(m.ExpiresAt),
-		Caution: svcauth.Caution{Strict: m.Strict.ValueBool()},
-	})
+		Caution: c,
+	}
 }
 
-// updateFederated sends what the configuration has, and for what it leaves out
-// the word by which the server fills it in anew: empty, none or 0.
 func updateFederated(
 	ctx context.Context, client *svcauth.Client, m federatedModel,
 ) (svcauth.FederatedCredential, error) {
 	account, id := m.ids()
+	return client.UpdateFederatedCredential(ctx, account, id, m.patch(m.caution()))
+}
+
+// patch returns what the configuration has, and for what it leaves out the word
+// by which the server fills it in anew: empty, none or 0.
+func (m *federatedModel) patch(c svcauth.Caution) svcauth.FederatedCredentialPatch {
 	issuer, audience, subject := m.Issuer.ValueString(), m.Audience.ValueString(), m.Subject.ValueString()
 	claims, privileges, algorithms := m.claims(), m.privileges(), m.algorithms()
 	age, ttl := int(m.MaxAge.ValueInt64()), int(m.TTLSeconds.ValueInt64())
 	patch := svcauth.FederatedCredentialPatch{
 		Name: m.Name.ValueStringPointer(), Description: m.Description.ValueStringPointer(), Issuer: &issuer,
 		Audience: &audience, Subject: &subject, Claims: &claims, Algorithms: &algorithms, MaxAge: &age,
-		OneTime: m.OneTime.ValueBoolPointer(), TTLSeconds: &ttl, Caution: svcauth.Caution{Strict: m.Strict.ValueBool()},
+		OneTime: m.OneTime.ValueBoolPointer(), TTLSeconds: &ttl, Caution: c,
 		ExpiresAt: instant(m.ExpiresAt), JWKS: m.jwks(), JWKSURI: m.JWKSURI.ValueStringPointer(),
 	}
 	if patch.ClearPrivileges = m.Privileges == nil; !patch.ClearPrivileges {
@@ -210,7 +234,7 @@ func updateFederated(
 	}
 	patch.ClearExpiresAt, patch.ClearJWKS = patch.ExpiresAt == nil, patch.JWKS == nil
 	patch.ClearJWKSURI = patch.JWKSURI == nil
-	return client.UpdateFederatedCredential(ctx, account, id, patch)
+	return patch
 }
 
 // federatedDiffers compares all that a creation sent with what there is. What

@@ -223,8 +223,9 @@ func (r *grantResource) Delete(ctx context.Context, req resource.DeleteRequest, 
 	}
 }
 
-// ModifyPlan announces the grant that a creation will make. It also refuses an
-// expiry in the past, which the server would refuse in the middle of the apply.
+// ModifyPlan announces the grant that a creation will make, and tells what the
+// server would warn of. It also refuses an expiry in the past, which the server
+// would refuse in the middle of the apply.
 func (r *grantResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -250,6 +251,12 @@ func (r *grantResource) ModifyPlan(
 		refusePast(&resp.Diagnostics, plan.ExpiresAt,
 			"A grant that has expired is taken away by the server: choose a later moment, or remove this resource.")
 	}
+	if past(plan.ExpiresAt) || !(foresight{req.Config.Raw, req.State.Raw, req.Plan.Raw}).changes() {
+		return
+	}
+	r.foresee(ctx, &resp.Diagnostics, rehearseGrant(plan.HolderID.ValueString(), svcauth.Grant{
+		ID: plan.ID.ValueString(), RoleID: plan.RoleID.ValueString(), ExpiresAt: instant(plan.ExpiresAt),
+	}))
 }
 
 // past reports whether a moment is over. It returns false for one that is unset

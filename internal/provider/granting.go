@@ -28,16 +28,31 @@ func holds(ctx context.Context, client *svcauth.Client, holder string) ([]svcaut
 	})
 }
 
+// assign makes one call for the grant g.
+func assign(
+	ctx context.Context, client *svcauth.Client, holder string, g svcauth.Grant, c svcauth.Caution,
+) (svcauth.GrantAnswer, error) {
+	call := client.AssignServiceAccountRole
+	if svcauth.ValidID(svcauth.PrefixMember, holder) {
+		call = client.AssignMemberRole
+	}
+	return call(ctx, holder, g.RoleID, svcauth.GrantRequest{ID: g.ID, ExpiresAt: g.ExpiresAt, Caution: c})
+}
+
+// rehearseGrant asks by a dry run what a grant would be warned of.
+func rehearseGrant(holder string, g svcauth.Grant) func(context.Context, *svcauth.Client) error {
+	return func(ctx context.Context, client *svcauth.Client) error {
+		_, err := assign(ctx, client, holder, g, aDryRun)
+		return err
+	}
+}
+
 // give creates the grant g or sets its expiry, even if answers get lost.
 func give(ctx context.Context, client *svcauth.Client, holder string, g svcauth.Grant) (svcauth.GrantAnswer, error) {
-	assign := client.AssignServiceAccountRole
-	if svcauth.ValidID(svcauth.PrefixMember, holder) {
-		assign = client.AssignMemberRole
-	}
 	answer, _, err := creation[svcauth.GrantAnswer]{
 		what: fmt.Sprintf("the grant of %s to %s", g.RoleID, holder),
 		create: func(ctx context.Context) (svcauth.GrantAnswer, error) {
-			return assign(ctx, holder, g.RoleID, svcauth.GrantRequest{ID: g.ID, ExpiresAt: g.ExpiresAt})
+			return assign(ctx, client, holder, g, svcauth.Caution{})
 		},
 		find: func(ctx context.Context) (none svcauth.GrantAnswer, ok bool, err error) {
 			held, err := holds(ctx, client, holder)

@@ -247,8 +247,8 @@ func (r *accountRolesResource) takeAll(
 	return true
 }
 
-// ModifyPlan sets the id if the account is known, and announces the grants that
-// a creation will make.
+// ModifyPlan sets the id if the account is known, announces the grants that a
+// creation will make, and tells what the server would warn of.
 func (r *accountRolesResource) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -260,6 +260,19 @@ func (r *accountRolesResource) ModifyPlan(
 	var plan accountRolesModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(resp.Plan.SetAttribute(ctx, path.Root("id"), plan.ServiceAccountID)...)
+	var prior accountRolesModel
+	if !req.State.Raw.IsNull() {
+		resp.Diagnostics.Append(req.State.Get(ctx, &prior)...)
+	}
+	if (foresight{req.Config.Raw, req.State.Raw, req.Plan.Raw}).changes() {
+		for _, roleID := range texts(plan.RoleIDs) {
+			if plan.ServiceAccountID.Equal(prior.ServiceAccountID) && slices.Contains(texts(prior.RoleIDs), roleID) {
+				continue
+			}
+			r.foresee(ctx, &resp.Diagnostics, rehearseGrant(plan.ServiceAccountID.ValueString(),
+				svcauth.Grant{RoleID: roleID}))
+		}
+	}
 	if !req.State.Raw.IsNull() || plan.ServiceAccountID.IsUnknown() || plan.RoleIDs.IsUnknown() {
 		return
 	}

@@ -28,6 +28,10 @@ type object[M, T any, P model[M, T]] struct {
 	// change sends what differs between prior and plan, if anything does. now
 	// is the server's view, which equals prior.
 	change func(ctx context.Context, client *svcauth.Client, d *diagnostics, prior, plan M, now T) (T, error)
+
+	// rehearse asks by a dry run what a change would be warned of, or, without
+	// prior, a creation. nil: nothing is.
+	rehearse func(ctx context.Context, client *svcauth.Client, prior *M, plan M) error
 }
 
 // the returns what messages call the object.
@@ -108,7 +112,8 @@ func (o *object[M, T, P]) Delete(ctx context.Context, req resource.DeleteRequest
 	}
 }
 
-// ModifyPlan refuses to plan the end of a protected object.
+// ModifyPlan refuses to plan the end of a protected object, and tells what the
+// server would warn of.
 func (o *object[M, T, P]) ModifyPlan(
 	ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse,
 ) {
@@ -124,6 +129,15 @@ func (o *object[M, T, P]) ModifyPlan(
 		plan = P(&next).guarded()
 	}
 	o.guard(ctx, &resp.Diagnostics, resp.Private, prior, plan)
+	if o.rehearse == nil || !(foresight{req.Config.Raw, req.State.Raw, req.Plan.Raw}).changes() {
+		return
+	}
+	o.foresee(ctx, &resp.Diagnostics, func(ctx context.Context, client *svcauth.Client) error {
+		if prior == nil {
+			return o.rehearse(ctx, client, nil, next)
+		}
+		return o.rehearse(ctx, client, &was, next)
+	})
 }
 
 // ImportState expects an id, or a name or an address.

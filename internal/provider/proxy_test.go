@@ -25,6 +25,10 @@ type proxy struct {
 	faults []*fault
 	seen   []*http.Request // without bodies
 	hook   func(*http.Request)
+
+	// Dry runs are not among what came, and befall none but this: plans make
+	// them before each write.
+	rehearsed func(p *proxy, w http.ResponseWriter, r *http.Request)
 }
 
 // fault befalls the next times requests of a method and path.
@@ -72,7 +76,25 @@ func (p *proxy) requests() []*http.Request {
 	return append([]*http.Request(nil), p.seen...)
 }
 
+// isDryRun reads the body, and puts it back.
+func isDryRun(r *http.Request) bool {
+	if r.Method == http.MethodGet || !strings.HasPrefix(r.URL.Path, "/v1/") {
+		return false
+	}
+	raw, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(raw))
+	return err == nil && bytes.Contains(raw, []byte(`"dry_run":true`))
+}
+
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isDryRun(r) {
+		befall := p.rehearsed
+		if befall == nil {
+			befall = (*proxy).forward
+		}
+		befall(p, w, r)
+		return
+	}
 	p.mu.Lock()
 	p.seen = append(p.seen, r.Clone(r.Context()))
 	hook := p.hook

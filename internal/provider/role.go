@@ -25,7 +25,7 @@ type roleResource struct {
 
 func newRoleResource() resource.Resource {
 	r := &roleResource{}
-	r.get, r.change, r.find = (*svcauth.Client).Role, changeRole, roleID
+	r.get, r.change, r.find, r.rehearse = (*svcauth.Client).Role, changeRole, roleID, rehearseRole
 	r.remove = func(ctx context.Context, client *svcauth.Client, m roleModel) error {
 		_, err := client.DeleteRole(ctx, m.ID.ValueString(), 0)
 		if err != nil && m.System.ValueBool() {
@@ -159,9 +159,8 @@ func (r *roleResource) creation(client *svcauth.Client, plan roleModel) creation
 	}
 }
 
-func changeRole(
-	ctx context.Context, client *svcauth.Client, d *diagnostics, prior, plan roleModel, now svcauth.Role,
-) (svcauth.Role, error) {
+// rolePatch returns what differs.
+func rolePatch(prior, plan roleModel) svcauth.RolePatch {
 	patch := svcauth.RolePatch{
 		Name:        changedString(prior.Name, plan.Name),
 		Description: changedString(prior.Description, plan.Description),
@@ -173,6 +172,27 @@ func changeRole(
 	if !plan.RequiresBinding.Equal(prior.RequiresBinding) {
 		patch.RequiresBinding = plan.RequiresBinding.ValueBoolPointer()
 	}
+	return patch
+}
+
+// rehearseRole asks nothing of a new role: nobody holds it.
+func rehearseRole(ctx context.Context, client *svcauth.Client, prior *roleModel, plan roleModel) error {
+	if prior == nil {
+		return nil
+	}
+	patch := rolePatch(*prior, plan)
+	if patch == (svcauth.RolePatch{}) {
+		return nil
+	}
+	patch.Caution = aDryRun
+	_, err := client.UpdateRole(ctx, prior.objectID(), 0, patch, 0)
+	return err
+}
+
+func changeRole(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, prior, plan roleModel, now svcauth.Role,
+) (svcauth.Role, error) {
+	patch := rolePatch(prior, plan)
 	if patch == (svcauth.RolePatch{}) {
 		return now, nil
 	}

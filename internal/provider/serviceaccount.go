@@ -25,6 +25,7 @@ type serviceAccountResource struct {
 func newServiceAccountResource() resource.Resource {
 	r := &serviceAccountResource{}
 	r.get, r.change, r.find = (*svcauth.Client).ServiceAccount, changeServiceAccount, accountID
+	r.rehearse = rehearseServiceAccount
 	r.remove = func(ctx context.Context, client *svcauth.Client, m serviceAccountModel) error {
 		_, err := client.DeleteServiceAccount(ctx, m.ID.ValueString(), 0)
 		return err
@@ -112,10 +113,8 @@ func (m *serviceAccountModel) guarded() *guarded {
 
 func (m *serviceAccountModel) same(other serviceAccountModel) bool { return *m == other }
 
-func changeServiceAccount(
-	ctx context.Context, client *svcauth.Client, d *diagnostics, prior, plan serviceAccountModel,
-	now svcauth.ServiceAccount,
-) (svcauth.ServiceAccount, error) {
+// accountPatch returns what differs.
+func accountPatch(prior, plan serviceAccountModel) svcauth.ServiceAccountPatch {
 	patch := svcauth.ServiceAccountPatch{
 		Name:         changedString(prior.Name, plan.Name),
 		Description:  changedString(prior.Description, plan.Description),
@@ -133,6 +132,28 @@ func changeServiceAccount(
 		seconds := int(plan.TokenTTLSeconds.ValueInt64())
 		patch.TokenTTLSeconds = &seconds
 	}
+	return patch
+}
+
+func rehearseServiceAccount(
+	ctx context.Context, client *svcauth.Client, prior *serviceAccountModel, plan serviceAccountModel,
+) (err error) {
+	if prior == nil {
+		account := newAccount(plan)
+		account.Caution = aDryRun
+		_, err = client.CreateServiceAccount(ctx, account)
+	} else if patch := accountPatch(*prior, plan); patch != (svcauth.ServiceAccountPatch{}) {
+		patch.Caution = aDryRun
+		_, err = client.UpdateServiceAccount(ctx, prior.objectID(), 0, patch, 0)
+	}
+	return err
+}
+
+func changeServiceAccount(
+	ctx context.Context, client *svcauth.Client, d *diagnostics, prior, plan serviceAccountModel,
+	now svcauth.ServiceAccount,
+) (svcauth.ServiceAccount, error) {
+	patch := accountPatch(prior, plan)
 	if patch == (svcauth.ServiceAccountPatch{}) { // only deletion_protection differs, or how claims are written
 		return now, nil
 	}

@@ -51,6 +51,19 @@ func (r *serviceAccountResource) Create(
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
+// newAccount returns what a creation asks for: an account without a secret.
+func newAccount(plan serviceAccountModel) svcauth.NewServiceAccount {
+	return svcauth.NewServiceAccount{
+		Name:            plan.Name.ValueString(),
+		Description:     plan.Description.ValueString(),
+		TokenTTLSeconds: int(plan.TokenTTLSeconds.ValueInt64()),
+		TokenBinding:    plan.TokenBinding.ValueString(),
+		DefaultResource: plan.DefaultResource.ValueString(),
+		Claims:          claimsIn(plan.Claims),
+		Secret:          new(false),
+	}
+}
+
 // creation makes the account without a secret. It recognizes a lost one by
 // being new, exactly as requested, and without anything that came later.
 func (r *serviceAccountResource) creation(
@@ -60,15 +73,7 @@ func (r *serviceAccountResource) creation(
 	return creation[svcauth.ServiceAccount]{
 		what: fmt.Sprintf("the service account %q", name),
 		create: func(ctx context.Context) (svcauth.ServiceAccount, error) {
-			return client.CreateServiceAccount(ctx, svcauth.NewServiceAccount{
-				Name:            name,
-				Description:     plan.Description.ValueString(),
-				TokenTTLSeconds: int(plan.TokenTTLSeconds.ValueInt64()),
-				TokenBinding:    plan.TokenBinding.ValueString(),
-				DefaultResource: plan.DefaultResource.ValueString(),
-				Claims:          claimsIn(plan.Claims),
-				Secret:          new(false),
-			})
+			return client.CreateServiceAccount(ctx, newAccount(plan))
 		},
 		find: func(ctx context.Context) (svcauth.ServiceAccount, bool, error) {
 			found, err := accountNamed(ctx, client, name)

@@ -41,7 +41,9 @@ func warnedBefore(t *testing.T, database string) {
 	all := func() (rows []string) {
 		require.NoError(t, db.Dump(t.Context(), func(r store.DumpedRow) error {
 			for i, column := range r.Columns {
-				if strings.HasPrefix(column, "last_used") { // the caller's own, noted aside
+				// The caller's own use, and the place of an event in the log
+				// that is followed, are noted aside, later.
+				if strings.HasPrefix(column, "last_used") || r.Table == "audit_event" && column == "seq" {
 					r.Values[i] = nil
 				}
 			}
