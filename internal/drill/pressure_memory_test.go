@@ -117,14 +117,14 @@ func (n *node) status(name string) float64 {
 }
 
 // cpu is the processor time that the node has used.
-func (p *pressed) cpu() time.Duration {
-	p.t.Helper()
-	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.node.cmd.Process.Pid))
-	require.NoError(p.t, err)
+func (n *node) cpu() time.Duration {
+	n.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", n.cmd.Process.Pid))
+	require.NoError(n.t, err)
 	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
 	user, err := strconv.Atoi(fields[11])
-	require.NoError(p.t, err)
+	require.NoError(n.t, err)
 	system, err := strconv.Atoi(fields[12])
-	require.NoError(p.t, err)
+	require.NoError(n.t, err)
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
 }

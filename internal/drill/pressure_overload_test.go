@@ -85,9 +85,9 @@ type spent struct {
 
 // add counts what ask asks of the node.
 func (s *spent) add(p *pressed, ask func() result) {
-	began := p.cpu()
+	began := p.node.cpu()
 	r := ask()
-	s.cpu += p.cpu() - began
+	s.cpu += p.node.cpu() - began
 	s.requests += r.Asked
 	s.refused += r.Statuses[http.StatusServiceUnavailable]
 }

@@ -47,6 +47,7 @@ type result struct {
 	Asked, Refused int // refused: any answer but the right one
 	P50, P99       time.Duration
 	Took           time.Duration
+	Each           []time.Duration // how long each took, sorted
 	Statuses       map[int]int
 	Complaint      string // of the first thing that should not have been
 }
@@ -120,9 +121,13 @@ var (
 )
 
 // take gives the node its turn. If that is not allowed, it stays as it is.
-func (n *node) take(when turn) {
-	pid := fmt.Sprint(n.cmd.Process.Pid)
-	_ = exec.Command("chrt", append(append(turn{"--all-tasks"}, when[0], "--pid"), when[1], pid)...).Run()
+func (n *node) take(when turn) { when.give(n.cmd.Process.Pid) }
+
+// give gives processes their turn, and with it those that they start later.
+func (when turn) give(pids ...int) {
+	for _, pid := range pids {
+		_ = exec.Command("chrt", "--all-tasks", when[0], "--pid", when[1], fmt.Sprint(pid)).Run()
+	}
 }
 
 // call starts a caller and waits until it is ready.

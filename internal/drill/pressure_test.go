@@ -186,9 +186,9 @@ func (p *pressed) measure(name string, start press) {
 			quiet = append(quiet, p.right.ask(order{For: pressureWindow}).P99.Seconds()*1e3)
 			end := start()
 			time.Sleep(time.Second)
-			cpu, began := p.cpu(), time.Now()
+			cpu, began := p.node.cpu(), time.Now()
 			pressed = append(pressed, p.right.ask(order{For: pressureWindow}).P99.Seconds()*1e3)
-			busy = append(busy, (p.cpu()-cpu).Seconds()/time.Since(began).Seconds())
+			busy = append(busy, (p.node.cpu()-cpu).Seconds()/time.Since(began).Seconds())
 			managed, resident = max(managed, p.managed()), max(resident, p.status("VmRSS"))
 			said = end()
 			require.Eventually(t, func() bool { return p.node.metric("go_goroutines") < 200 }, time.Minute,

@@ -10,12 +10,18 @@ import (
 	"github.com/svcauth/svcauth/internal/svctest/watchdog"
 )
 
+// Processes are the postmaster, which is the first, and its children.
+func (s *Server) Processes() []int {
+	s.t.Helper()
+	postmaster := s.running.Process.Pid
+	return append([]int{postmaster}, watchdog.Children(postmaster)...)
+}
+
 // ProcessorTime is what all processes of the server have used so far, those
 // that have ended included. Linux only.
 func (s *Server) ProcessorTime() (total time.Duration) {
 	s.t.Helper()
-	postmaster := s.running.Process.Pid
-	for i, pid := range append([]int{postmaster}, watchdog.Children(postmaster)...) {
+	for i, pid := range s.Processes() {
 		raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil {
 			continue // it has ended meanwhile, and is the postmaster's now

@@ -98,6 +98,9 @@ func (s *Server) start() error {
 	return err
 }
 
+// Process is the server's own.
+func (s *Server) Process() int { return s.running.Process.Pid }
+
 func (s *Server) stopped() {
 	s.running = nil
 	s.watchdog.Watch()
