@@ -194,7 +194,7 @@ func (u *Uses) record(ctx context.Context, w *use) error {
 			return err
 		}
 	}
-	if err := u.cfg.Store.Admit(ctx); err != nil {
+	if err := u.cfg.Store.AdmitAnyway(ctx); err != nil {
 		return err
 	}
 	if err := u.shared.Do(ctx, w); err != nil {
@@ -250,7 +250,10 @@ func (u *Uses) ask(ctx context.Context, uses []*use) {
 	}
 	if len(rows) > 0 {
 		first, err := []string(nil), noted
-		if noted == nil {
+		if err == nil {
+			err = u.cfg.Store.Silent()
+		}
+		if err == nil {
 			first, err = u.cfg.Store.UseAssertions(ctx, rows, u.cfg.Clock())
 		}
 		u.answer(ctx, byID, first, err)

@@ -3,6 +3,7 @@ package clientauth
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/svcauth/svcauth/internal/cache"
+	"github.com/svcauth/svcauth/internal/limits"
 	"github.com/svcauth/svcauth/internal/oautherr"
 	"github.com/svcauth/svcauth/internal/store"
 	"github.com/svcauth/svcauth/internal/svctest/pgtest"
@@ -199,4 +201,42 @@ func relay(t *testing.T, to string) (address string, cut func()) {
 		}
 	}()
 	return listener.Addr().String(), cut
+}
+
+// place is a request's among those that are in work.
+type place struct{}
+
+func (place) Release()               {}
+func (place) Await() bool            { return true }
+func (place) Caller() (string, bool) { return "org_1", false }
+
+// A database that hangs is away, too: once it is known to hang, what Redis
+// knows passes without waiting for it.
+func TestWhatRedisKnowsPassesWhileTheDatabaseHangs(t *testing.T) {
+	t.Parallel()
+	postgres, _, node := nodes(t)
+	one, db := node()
+	other, _ := node()
+	waitRemembers(t, one, time.Time{})
+	waitRemembers(t, other, time.Time{})
+	postgres.Pause()
+	defer postgres.Resume()
+	within := limits.WithPlace(t.Context(), place{})
+	for db.Silent() == nil && db.Silent() == nil { // one is let through now and then
+		var reads sync.WaitGroup
+		for range 4 {
+			reads.Go(func() { _, _ = db.Read().LastChange(t.Context()) })
+		}
+		reads.Wait()
+	}
+	const uses = 20
+	passed := make(chan error, uses)
+	for i := range uses {
+		go func() { passed <- one.Use(within, madeLater(fmt.Sprint("then ", i))) }()
+	}
+	for range uses {
+		require.NoError(t, <-passed)
+	}
+	require.ErrorContains(t, one.Use(within, madeLater("then 1")), "used before")
+	require.ErrorContains(t, other.Use(within, madeLater("then 1")), "used before")
 }

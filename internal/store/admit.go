@@ -18,7 +18,28 @@ var ErrCrowded = fmt.Errorf("%w: too many requests wait for it, or it does not a
 // query and every transaction does so by itself. A caller that will wait for
 // another request's query calls Admit first. The error is [ErrCrowded].
 func (s *Store) Admit(ctx context.Context) error {
-	if limits.IsOwn(ctx) || limits.Await(ctx) && s.door.open(time.Now()) {
+	if limits.IsOwn(ctx) {
+		return nil
+	}
+	if err := s.AdmitAnyway(ctx); err != nil {
+		return err
+	}
+	return s.Silent()
+}
+
+// AdmitAnyway is Admit for a request that can do without the database: that this
+// does not answer keeps it from nothing. See [Store.Silent].
+func (s *Store) AdmitAnyway(ctx context.Context) error {
+	if limits.IsOwn(ctx) || limits.Await(ctx) {
+		return nil
+	}
+	return ErrCrowded
+}
+
+// Silent returns [ErrCrowded] if the database does not answer: who asked would
+// wait for nothing. Every half second it is nil for one caller, who finds out.
+func (s *Store) Silent() error {
+	if s.door.open(time.Now()) {
 		return nil
 	}
 	return ErrCrowded
