@@ -42,7 +42,7 @@ func TestLargeCatalogBehindNginx(t *testing.T) {
 	require.Zero(t, status, said)
 	require.Contains(t, out, privileges[499])
 	for _, command := range [][]string{
-		{"service-account", "create", "large", "--role", "All", "-o", "json"},
+		{"service-account", "create", "large", "--role", "All", "--yes", "-o", "json"},
 		{"service-account", "list"},
 		{"role", "list"},
 	} {

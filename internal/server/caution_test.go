@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,7 @@ func warnedBefore(t *testing.T, database string) {
 			rows = append(rows, fmt.Sprint(r.Table, r.Values))
 			return nil
 		}))
+		slices.Sort(rows) // an event whose place is not noted yet comes last
 		return rows
 	}
 	for name, w := range cautiousWrites(t, s) {
