@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/svcauth/svcauth/internal/clientauth"
 	"github.com/svcauth/svcauth/internal/keyring"
@@ -45,9 +46,13 @@ type reuseKey struct {
 	asked                  [sha256.Size]byte
 }
 
+// reusable is a token that was given out. Its client and what the roles of that
+// gave it are known again by it, and not kept: a client that changes often
+// would fill the memory with what it was.
 type reusable struct {
-	holder   *holder
-	client   *clientauth.Client
+	holder   weak.Pointer[holder]
+	client   weak.Pointer[clientauth.Client]
+	org      string
 	claims   *verify.Claims
 	form     keyring.Form
 	response TokenResponse
@@ -101,7 +106,7 @@ func (u *reuse) again(i *issuance) bool {
 
 // good reports whether a token may be given out once more.
 func (u *reuse) good(t *reusable, i *issuance, now time.Time) bool {
-	if t.holder != i.holder || t.client != i.client.Client || u.over(t, now) ||
+	if t.holder != weak.Make(i.holder) || t.client != weak.Make(i.client.Client) || u.over(t, now) ||
 		!u.cfg.Keyring.SignedByActive(t.form, t.response.AccessToken) {
 		return false
 	}
@@ -139,7 +144,9 @@ func (u *reuse) keep(i *issuance) {
 	if len(u.tokens) >= maxReused || u.each[i.client.OrgID] >= maxReusedEach {
 		return
 	}
-	u.tokens[key] = &reusable{i.holder, i.client.Client, claims, i.decision.profile.form, i.response, now}
+	u.tokens[key] = &reusable{
+		weak.Make(i.holder), weak.Make(i.client.Client), i.client.OrgID, claims, i.decision.profile.form, i.response, now,
+	}
 	u.each[i.client.OrgID]++
 }
 
@@ -158,7 +165,7 @@ func (u *reuse) sweep(now time.Time) {
 
 func (u *reuse) drop(key reuseKey, t *reusable) {
 	delete(u.tokens, key)
-	if u.each[t.client.OrgID]--; u.each[t.client.OrgID] <= 0 {
-		delete(u.each, t.client.OrgID)
+	if u.each[t.org]--; u.each[t.org] <= 0 {
+		delete(u.each, t.org)
 	}
 }
